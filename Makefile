@@ -1,0 +1,43 @@
+# make train: install everything and train the embedded team.   make test: install everything and run the tests.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+# Two threads that wait for each other on busy cores are many times slower than one.
+TEST_ENV := OMP_NUM_THREADS=1
+
+.PHONY: help install train test lint typecheck check bench weights clean
+
+help:  ## List the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[all]'
+	touch $(STAMP)
+
+install: $(STAMP)  ## Make .venv with all that training, tests and notebooks need
+
+train: install  ## Train the embedded team; flags: make train ARGS="--seed 1"
+	$(BIN)/python -m baselines.train $(ARGS)
+
+test: install  ## Run the tests with coverage
+	$(TEST_ENV) $(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+typecheck: install
+	$(BIN)/mypy
+
+check: lint typecheck test  ## Linter, type checker and tests: what CI runs
+
+bench: install  ## Measure environment, verifier and sampler
+	$(TEST_ENV) $(BIN)/python -m baselines.bench $(ARGS)
+
+weights: install  ## Make the embedded model's weights again
+	$(TEST_ENV) $(BIN)/python -m baselines.policies.make_tiny $(ARGS)
+
+clean:  ## Remove .venv and caches; runs/ stays
+	rm -rf $(VENV) .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

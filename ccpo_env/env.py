@@ -1,0 +1,319 @@
+"""The environment: a team answers one question, its agents speaking one after the other."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from pettingzoo import AECEnv
+from pettingzoo.utils.wrappers import OrderEnforcingWrapper
+
+from ccpo_env.episode import EpisodeState, draw_task_index
+from ccpo_env.options import check_option_names, check_prefix, check_removed, find_task
+from ccpo_env.prompts import PromptTemplate, chat_messages, plain_text, problem_text
+from ccpo_env.registry import resolve_verifier
+from ccpo_env.render import transcript
+from ccpo_env.spaces import TextSpace
+from ccpo_env.tasks import resolve_tasks
+from ccpo_env.text import clip_middle, valid_unicode
+from ccpo_env.types import Message, Observation, Task, TaskInput, Topology, Turn, Verdict, Verifier
+
+DEFAULT_MAX_CHARS = 65_536
+PROMPT_OVERHEAD_CHARS = 4_096
+"""Room for instructions and headings in a prompt."""
+
+
+class TeamAnswerEnv(AECEnv[str, Observation, str]):
+    r"""A team answers one question, its agents speaking in the order of a topology.
+
+    Observation: ``{"prompt": str}``, all that the acting agent may read, as plain text. The same
+        as chat messages stands in ``infos[agent]["messages"]`` while the agent is to act.
+    Action: str, the agent's completion. Any text is legal; lone surrogates are replaced, and the
+        middle of a text longer than max_chars is cut, which ``infos`` reports in
+        ``clipped_chars``, a mapping from "question" or an agent to a number of characters.
+    Reward: the verifier's, +1 or -1, to every agent, once, after the last turn.
+    Termination: after the last turn.
+    Truncation: after the last turn if the verifier could not tell; the episode then measures
+        nothing and must be dropped.
+    Options: ``task`` an index, id or Task; ``removed`` agents that do not exist in this episode
+        (the last one left answers); ``prefix`` messages already spoken, in turn order. A reset
+        without ``task`` draws the next task of the seeded stream; a reset with it draws nothing.
+    Versions: v0.
+
+    Args:
+        topology: Who speaks when and reads what.
+        tasks: A registered name, a .jsonl or .parquet path, or tasks.
+        verifier: A name from VERIFIERS, or a callable ``(response, gold) -> Verdict``.
+        render_mode: None, "ansi" (`render` returns the transcript) or "human" (prints it).
+        removed: Agents removed in every episode whose options do not say otherwise.
+        prompts: The instructions of the roles.
+        max_chars: Longest question and message, in characters.
+    """
+
+    metadata: dict[str, Any] = {  # noqa: RUF012  PettingZoo wants a plain class attribute
+        "name": "team_answer_v0",
+        "render_modes": ["ansi", "human"],
+        "is_parallelizable": False,
+        "render_fps": 1,
+    }
+
+    def __init__(
+        self,
+        topology: Topology,
+        *,
+        tasks: TaskInput = "arithmetic",
+        verifier: str | Verifier = "math",
+        render_mode: str | None = None,
+        removed: Iterable[str] = (),
+        prompts: PromptTemplate | None = None,
+        max_chars: int = DEFAULT_MAX_CHARS,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
+            raise ValueError(
+                f"render_mode must be one of {self.metadata['render_modes']} or None, "
+                f"got {render_mode!r}; pass render_mode='ansi'"
+            )
+        self.metadata = {**self.metadata, "name": f"{topology.name}_v0"}
+        self.render_mode = render_mode
+        self.topology = topology
+        self.tasks = resolve_tasks(tasks)
+        self.possible_agents = list(topology.agents)
+        self._index_of = {task.id: index for index, task in enumerate(self.tasks)}
+        self._verify = resolve_verifier(verifier)
+        self._default_removed = check_removed(removed, self.possible_agents)
+        self._prompts = prompts or PromptTemplate()
+        self._max_chars = max_chars
+        longest_prompt = max_chars * (len(topology.turns) + 1) + PROMPT_OVERHEAD_CHARS
+        self._observation_spaces = {
+            agent: spaces.Dict({"prompt": TextSpace(longest_prompt)})
+            for agent in self.possible_agents
+        }
+        self._action_spaces = {agent: TextSpace(max_chars) for agent in self.possible_agents}
+        self._stream_seed: int | None = None
+        self._stream_index = 0
+
+    def observation_space(self, agent: str) -> spaces.Space[Any]:
+        """Return ``Dict({"prompt": TextSpace})``, the same object on every call."""
+        return self._observation_spaces[agent]
+
+    def action_space(self, agent: str) -> spaces.Space[str]:
+        """Return a TextSpace, the same object on every call."""
+        return self._action_spaces[agent]
+
+    def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> None:
+        """Start an episode; see the class for the options.
+
+        Args:
+            seed: Starts the stream of tasks anew; None goes on with it. The first reset without
+                a seed starts it from the entropy of the system.
+            options: ``task``, ``removed`` and ``prefix``, in any combination.
+        """
+        options = options or {}
+        check_option_names(options)
+        removed = self._default_removed
+        if options.get("removed") is not None:
+            removed = check_removed(options["removed"], self.possible_agents)
+        prefix = options.get("prefix") or ()
+        check_prefix(prefix, sum(turn.speaker not in removed for turn in self.topology.turns))
+        pinned = options.get("task")
+        task = None if pinned is None else find_task(pinned, self.tasks, self._index_of)
+        if seed is not None:
+            self._stream_seed, self._stream_index = seed, 0
+        elif self._stream_seed is None:
+            self._stream_seed = int(np.random.SeedSequence().generate_state(1)[0])
+        if task is None:
+            place = draw_task_index(self._stream_seed, self._stream_index, len(self.tasks))
+            task = self.tasks[place]
+            self._stream_index += 1
+        self._begin(task, removed)
+        for text in prefix:
+            self._say(self._turns[len(self._messages)].speaker, text)
+        self._offer_turn()
+
+    def step(self, action: str | None) -> None:
+        """Let the acting agent speak, or let an agent leave after the end with None."""
+        agent = self.agent_selection
+        if self.verdict is not None:
+            self._was_dead_step(action)  # type: ignore[arg-type]
+            return
+        if not isinstance(action, str):
+            raise TypeError(
+                f"an action of {agent} must be a str, got {type(action).__name__}; "
+                f"pass the completion as text"
+            )
+        self._say(agent, action)
+        self.infos[agent]["messages"] = []
+        if len(self._messages) < len(self._turns):
+            self._offer_turn()
+        else:
+            self._finish(self._verify(self._messages[-1].text, self.task.answer))
+
+    def observe(self, agent: str) -> Observation:
+        """Return what an agent reads in its next turn, or read in its last one.
+
+        A removed agent reads an empty prompt.
+        """
+        turn_index = self._turn_index(agent)
+        if turn_index is None:
+            return {"prompt": ""}
+        return {"prompt": plain_text(*self._prompt_parts(turn_index))}
+
+    def render(self) -> str | None:
+        """Return the transcript of the episode ("ansi") or print it ("human")."""
+        if self.render_mode is None:
+            return None
+        text = transcript(self.task, self._messages, self.removed, self.verdict)
+        if self.render_mode == "ansi":
+            return text
+        print(text)
+        return None
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """What has been said in this episode, in turn order, the prefix included."""
+        return tuple(self._messages)
+
+    def close(self) -> None:
+        """Do nothing: the environment holds no resources."""
+
+    def snapshot(self) -> EpisodeState:
+        """Return the exact state of the episode and of the stream of tasks.
+
+        Returns:
+            An immutable, picklable value that `restore` takes back, here or in another
+            environment of the same topology.
+        """
+        assert self._stream_seed is not None, "reset() comes first"
+        return EpisodeState(
+            topology=self.topology.name,
+            agents=tuple(self.possible_agents),
+            task=self.task,
+            removed=self.removed,
+            messages=self.messages,
+            clipped=tuple(self._clipped.items()),
+            verdict=self.verdict,
+            num_left=len(self.possible_agents) - len(self.removed) - len(self.agents),
+            stream_seed=self._stream_seed,
+            stream_index=self._stream_index,
+        )
+
+    def restore(self, state: EpisodeState) -> None:
+        """Return to a snapshot: all that follows is as it was from there.
+
+        Raises:
+            ValueError: If the snapshot is of another topology.
+        """
+        if state.agents != tuple(self.possible_agents) or state.topology != self.topology.name:
+            raise ValueError(
+                f"a snapshot must be of {self.topology.name} with {self.possible_agents}, got "
+                f"{state.topology} with {list(state.agents)}; restore it in such an environment"
+            )
+        self._stream_seed, self._stream_index = state.stream_seed, state.stream_index
+        self._begin(state.task, state.removed)
+        self._messages.extend(state.messages)
+        self._clipped.update(state.clipped)
+        if state.verdict is None:
+            self._offer_turn()
+            return
+        self._finish(state.verdict)
+        for _ in range(state.num_left):
+            self._was_dead_step(None)  # type: ignore[arg-type]
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> TeamAnswerEnv:
+        """Copy the episode; share what never changes (tasks, topology, verifier)."""
+        twin = copy.copy(self)
+        memo[id(self)] = twin
+        for shared in (self.tasks, self._index_of, self.topology, self._verify, self._prompts):
+            memo[id(shared)] = shared
+        for name, value in vars(self).items():
+            setattr(twin, name, copy.deepcopy(value, memo))
+        return twin
+
+    def _begin(self, task: Task, removed: frozenset[str]) -> None:
+        question, num_cut = clip_middle(valid_unicode(task.question), self._max_chars)
+        self.task = task
+        self.removed = removed
+        self.verdict: Verdict | None = None
+        self._question = question
+        self._clipped = {"question": num_cut} if num_cut else {}
+        self._turns = tuple(turn for turn in self.topology.turns if turn.speaker not in removed)
+        self._messages: list[Message] = []
+        self.agents = [agent for agent in self.possible_agents if agent not in removed]
+        self.rewards = dict.fromkeys(self.agents, 0.0)
+        self._cumulative_rewards = dict.fromkeys(self.agents, 0.0)
+        self.terminations = dict.fromkeys(self.agents, False)
+        self.truncations = dict.fromkeys(self.agents, False)
+        self.infos = {
+            turn.speaker: {
+                "role": turn.role,
+                "task_id": task.id,
+                "removed": sorted(removed),
+                "messages": [],
+                "clipped_chars": self._clipped,
+            }
+            for turn in self._turns
+        }
+        # PettingZoo leaves it set when an episode is abandoned between two dead steps.
+        self._skip_agent_selection = None  # type: ignore[assignment]
+
+    def _say(self, agent: str, action: str) -> None:
+        text, num_cut = clip_middle(valid_unicode(action), self._max_chars)
+        if num_cut:
+            self._clipped[agent] = num_cut
+        self._messages.append(Message(agent, text))
+
+    def _offer_turn(self) -> None:
+        turn_index = len(self._messages)
+        speaker = self._turns[turn_index].speaker
+        self.agent_selection = speaker
+        self.infos[speaker]["messages"] = chat_messages(*self._prompt_parts(turn_index))
+
+    def _finish(self, verdict: Verdict) -> None:
+        self.verdict = verdict
+        reward = verdict.reward
+        for agent in self.agents:
+            self.rewards[agent] = self._cumulative_rewards[agent] = reward or 0.0
+            self.terminations[agent] = reward is not None
+            self.truncations[agent] = reward is None
+            self.infos[agent]["verdict"] = verdict
+            self.infos[agent]["answer"] = verdict.answer
+        self.agent_selection = self.agents[0]
+
+    def _prompt_parts(self, turn_index: int) -> tuple[str, str]:
+        turn: Turn = self._turns[turn_index]
+        answers = turn_index == len(self._turns) - 1
+        read = [m for m in self._messages[:turn_index] if m.agent in turn.reads]
+        instruction = self._prompts.instruction(turn.role, answers=answers)
+        return instruction, problem_text(self._question, read)
+
+    def _turn_index(self, agent: str) -> int | None:
+        own = [index for index, turn in enumerate(self._turns) if turn.speaker == agent]
+        upcoming = [index for index in own if index >= len(self._messages)]
+        return upcoming[0] if upcoming else (own[-1] if own else None)
+
+
+class TeamEnv(OrderEnforcingWrapper[str, Observation, str]):
+    """The environment behind PettingZoo's order checks, with `snapshot` and `restore`."""
+
+    @property
+    def unwrapped(self) -> TeamAnswerEnv:
+        """The environment itself."""
+        env = self.env
+        assert isinstance(env, TeamAnswerEnv)
+        return env
+
+    def snapshot(self) -> EpisodeState:
+        """Return the exact state of the episode; see `TeamAnswerEnv.snapshot`."""
+        if not self._has_reset:
+            raise RuntimeError("snapshot() must follow reset(); call env.reset() first")
+        return self.unwrapped.snapshot()
+
+    def restore(self, state: EpisodeState) -> None:
+        """Return to a snapshot, also before the first reset; see `TeamAnswerEnv.restore`."""
+        self.unwrapped.restore(state)
+        self._has_reset = True
+        self._has_updated = True

@@ -1,0 +1,41 @@
+"""Environment constructors that are called plainly and still carry PettingZoo's attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Generic, ParamSpec
+
+from ccpo_env.env import TeamAnswerEnv, TeamEnv
+
+P = ParamSpec("P")
+
+
+class EnvFactory(Generic[P]):
+    """Makes environments: ``factory(...)`` and ``factory.env(...)`` wrapped, ``raw_env`` bare.
+
+    Args:
+        make: Returns the bare environment; its signature and docstring become the factory's.
+    """
+
+    def __init__(self, make: Callable[P, TeamAnswerEnv]) -> None:
+        self.raw_env = make
+        self.__name__ = make.__name__
+        self.__qualname__ = make.__qualname__
+        self.__module__ = make.__module__
+        self.__doc__ = make.__doc__
+        self.__wrapped__ = make
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> TeamEnv:
+        """Return the environment behind PettingZoo's order checks."""
+        return TeamEnv(self.raw_env(*args, **kwargs))
+
+    @property
+    def env(self) -> EnvFactory[P]:
+        """The factory itself: PettingZoo's name for the wrapped constructor."""
+        return self
+
+    def __reduce__(self) -> str:
+        return self.__name__
+
+    def __repr__(self) -> str:
+        return f"{self.__module__}.{self.__name__}"

@@ -1,0 +1,93 @@
+"""The options of ``reset``: which task, which agents are removed, what has been said already."""
+
+from __future__ import annotations
+
+import difflib
+import operator
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ccpo_env.types import Task
+
+OPTION_NAMES = ("task", "removed", "prefix")
+
+_NEAR_MISS = 0.6
+"""Similarity from which a foreign option is taken for a misspelt one."""
+
+
+def check_option_names(options: Mapping[str, Any]) -> None:
+    """Raise ValueError for a misspelt option; options of other environments are ignored."""
+    for name in options:
+        if name in OPTION_NAMES:
+            continue
+        close = difflib.get_close_matches(str(name), OPTION_NAMES, n=1, cutoff=_NEAR_MISS)
+        if close:
+            raise ValueError(
+                f"options must use the names {', '.join(OPTION_NAMES)}, got {name!r}; "
+                f"did you mean {close[0]!r}?"
+            )
+
+
+def check_removed(removed: Iterable[str], agents: Sequence[str]) -> frozenset[str]:
+    """Return the removed agents as a set, a proper subset of all agents.
+
+    Raises:
+        TypeError: If removed is one text instead of a list of agents.
+        ValueError: If an agent is unknown, or none would be left.
+    """
+    if isinstance(removed, str):
+        raise TypeError(
+            f"removed must be a list of agents, got the text {removed!r}; pass [{removed!r}]"
+        )
+    names = frozenset(removed)
+    for name in sorted(map(str, names - set(agents))):
+        close = difflib.get_close_matches(name, agents, n=1)
+        remedy = f"did you mean {close[0]!r}?" if close else "remove one of these"
+        raise ValueError(f"removed must name agents of {list(agents)}, got {name!r}; {remedy}")
+    if len(names) == len(agents):
+        raise ValueError(
+            f"removed must leave at least one agent to answer, got all of {list(agents)}; "
+            f"keep one of them"
+        )
+    return names
+
+
+def find_task(task: object, tasks: Sequence[Task], index_of: Mapping[str, int]) -> Task:
+    """Return the task that the option names: a Task itself, an id, or an index.
+
+    Raises:
+        ValueError: If there is no task of that id or index.
+        TypeError: If it is none of the three.
+    """
+    if isinstance(task, Task):
+        return task
+    if isinstance(task, str):
+        if task not in index_of:
+            close = difflib.get_close_matches(task, index_of, n=1)
+            remedy = f"did you mean {close[0]!r}?" if close else f"such as {tasks[0].id!r}"
+            raise ValueError(f"task must be the id of a loaded task, got {task!r}; {remedy}")
+        return tasks[index_of[task]]
+    try:
+        index = operator.index(task)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(
+            f"task must be an index, an id or a Task, got {task!r}; pass e.g. options={{'task': 0}}"
+        ) from None
+    if not 0 <= index < len(tasks):
+        raise ValueError(
+            f"task must be in 0..{len(tasks) - 1}, got {index}; load more tasks or pass an id"
+        )
+    return tasks[index]
+
+
+def check_prefix(prefix: Sequence[str], num_turns: int) -> None:
+    """Raise unless prefix is a list of texts that leaves at least one turn to play."""
+    if isinstance(prefix, str) or not all(isinstance(text, str) for text in prefix):
+        raise TypeError(
+            f"prefix must be a list of texts, one per turn, got {prefix!r}; pass ['a thought']"
+        )
+    if len(prefix) >= num_turns:
+        raise ValueError(
+            f"prefix must leave at least one of the {num_turns} turns to play, got "
+            f"{len(prefix)} messages; drop the last ones"
+        )

@@ -1,0 +1,28 @@
+"""Verifiers and topologies by name: one line each. Task sources: `ccpo_env.tasks.registry`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from ccpo_env.errors import unknown_name
+from ccpo_env.topologies.think_solve import think_solve
+from ccpo_env.types import Topology, Verifier
+from ccpo_env.verifiers import exact, verify
+
+VERIFIERS: Mapping[str, Verifier] = {
+    "exact": exact,
+    "math": verify,
+}
+
+TOPOLOGIES: Mapping[str, Callable[..., Topology]] = {
+    "think_solve": think_solve,
+}
+
+
+def resolve_verifier(verifier: str | Verifier) -> Verifier:
+    """Return a verifier from a name or a callable ``(response, gold) -> Verdict``."""
+    if callable(verifier):
+        return verifier
+    if verifier not in VERIFIERS:
+        raise unknown_name("verifier", verifier, VERIFIERS)
+    return VERIFIERS[verifier]

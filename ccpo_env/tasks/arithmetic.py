@@ -1,0 +1,88 @@
+r"""Chained arithmetic modulo 10: a family in which intermediate steps help the one who answers.
+
+A question is a chain of one to four operations, worked from left to right. A small model cannot
+carry out two steps within one forward pass, so what an earlier agent has written down decides
+whether the answer is right. Factors are units modulo 10, so no step loses information about the
+steps before it.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from ccpo_env.tasks.splits import in_split
+from ccpo_env.types import Task
+
+MODULUS = 10
+MAX_OPERATIONS = 4
+QUESTION = "Compute from left to right modulo 10: "
+DEFAULT_TASKS = 4096
+"""Tasks of a split when no limit is given."""
+MAX_TASKS = 1_000_000
+"""Well below the number of distinct questions in a split, so that drawing them ends."""
+FIRST_NUMBERS = (10, 100)
+"""Range of the first number: two digits, so that short chains do not run out."""
+
+OPERATIONS: Mapping[str, Callable[[int, int], int]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+}
+_SYMBOLS = tuple(OPERATIONS)
+_UNITS = (3, 7, 9)
+_DIGITS = tuple(range(1, MODULUS))
+_SPLIT_STREAMS = {"train": 0, "test": 1}
+
+
+def arithmetic(*, split: str | None = None, limit: int | None = None, seed: int = 0) -> list[Task]:
+    """Generate distinct tasks; the same arguments give the same tasks.
+
+    Args:
+        split: "train" (also for None) or "test"; no question is in both, whatever the seed.
+        limit: Number of tasks; None: DEFAULT_TASKS.
+        seed: Another seed gives another selection of questions.
+
+    Returns:
+        Tasks whose gold answer is one digit.
+
+    Raises:
+        ValueError: If limit > MAX_TASKS.
+    """
+    split = split or "train"
+    num_tasks = DEFAULT_TASKS if limit is None else limit
+    if num_tasks > MAX_TASKS:
+        raise ValueError(
+            f"limit must be <= {MAX_TASKS} for arithmetic, got {num_tasks}; pass a smaller limit"
+        )
+    rng = np.random.default_rng([seed, _SPLIT_STREAMS[split]])
+    tasks: dict[str, Task] = {}
+    while len(tasks) < num_tasks:
+        start, steps = draw_chain(rng)
+        expression = f"{start}" + "".join(f"{symbol}{number}" for symbol, number in steps)
+        question = f"{QUESTION}{expression}"
+        if question not in tasks and in_split(question, split):
+            answer = str(intermediate_values(start, steps)[-1])
+            tasks[question] = Task(f"arithmetic/{expression}", question, answer, "arithmetic")
+    return list(tasks.values())
+
+
+def draw_chain(rng: np.random.Generator) -> tuple[int, list[tuple[str, int]]]:
+    """Return a first number and one to four steps, each a symbol and a digit."""
+    start = int(rng.integers(*FIRST_NUMBERS))
+    steps = []
+    for _ in range(int(rng.integers(1, MAX_OPERATIONS + 1))):
+        symbol = _SYMBOLS[int(rng.integers(len(_SYMBOLS)))]
+        numbers = _UNITS if symbol == "*" else _DIGITS
+        steps.append((symbol, numbers[int(rng.integers(len(numbers)))]))
+    return start, steps
+
+
+def intermediate_values(start: int, steps: list[tuple[str, int]]) -> list[int]:
+    """Return the first number and the value after each step, all modulo 10."""
+    values = [start % MODULUS]
+    for symbol, number in steps:
+        values.append(OPERATIONS[symbol](values[-1], number) % MODULUS)
+    return values

@@ -1,0 +1,111 @@
+"""Tasks from a local .jsonl or .parquet file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from ccpo_env.errors import TaskFileError
+from ccpo_env.tasks.splits import in_split
+from ccpo_env.types import Task
+
+ID_COLUMNS = ("id", "unique_id")
+"""Where a row may carry its own id; else its number is its id."""
+
+Row = tuple[int, object]
+"""Line or row number in the file, counted from 1, and what stands there."""
+
+
+def read_tasks(path: Path, *, split: str | None, limit: int | None) -> list[Task]:
+    """Return the tasks of one file; see `load_tasks`."""
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"tasks must be an existing file, got {str(path)!r}; check the path"
+        )
+    tasks: dict[str, Task] = {}
+    num_rows = 0
+    for number, row in READERS[path.suffix](path):
+        num_rows += 1
+        task = _as_task(row, number, path)
+        if task.id in tasks:
+            raise TaskFileError(
+                f"task ids must be unique, got {task.id!r} twice in {path}, the second time in "
+                f"line {number}; rename it"
+            )
+        if in_split(task.question, split):
+            tasks[task.id] = task
+        if limit is not None and len(tasks) == limit:
+            break
+    if not num_rows:
+        raise TaskFileError(
+            f"a task file must hold at least one task, got an empty file in {path}; "
+            f'add lines such as {{"question": "1+1", "answer": "2"}}'
+        )
+    if not tasks:
+        raise TaskFileError(
+            f"split {split!r} must hold at least one task, got none of {num_rows} in {path}; "
+            f"pass another file or split=None"
+        )
+    return list(tasks.values())
+
+
+def _as_task(row: object, number: int, path: Path) -> Task:
+    if not isinstance(row, Mapping):
+        raise _malformed("be a JSON object", row, number, path)
+    fields = {}
+    for column in ("question", "answer"):
+        value = row.get(column)
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise _malformed(f"have a text or number as {column!r}", row, number, path)
+        fields[column] = str(value)
+        if not fields[column].strip():
+            raise _malformed(f"have a {column!r} that is not empty", row, number, path)
+    own_id = next((row[c] for c in ID_COLUMNS if row.get(c) not in (None, "")), number - 1)
+    return Task(id=f"{path.stem}/{own_id}", source=path.name, **fields)
+
+
+def _malformed(rule: str, row: object, number: int, path: Path) -> TaskFileError:
+    seen = repr(row)
+    shown = seen if len(seen) <= 80 else f"{seen[:77]}..."
+    return TaskFileError(
+        f"line {number} must {rule}, got {shown} in {path}; correct or remove that line"
+    )
+
+
+def _jsonl_rows(path: Path) -> Iterator[Row]:
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            try:
+                yield number, json.loads(line)
+            except ValueError:  # malformed JSON or not UTF-8
+                text = line.decode(errors="replace").strip()
+                raise _malformed("be a JSON object", text, number, path) from None
+
+
+def _parquet_rows(path: Path) -> Iterator[Row]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            known = [c for c in ("question", "answer", *ID_COLUMNS) if c in file.schema_arrow.names]
+            rows = file.read(columns=known).to_pylist()
+    except (pa.lib.ArrowException, OSError) as error:
+        if path.stat().st_size == 0:
+            return
+        reason = str(error).splitlines()[0]
+        raise TaskFileError(
+            f"a .parquet file must be readable as Parquet, got {reason!r} in {path}; "
+            f"write the file again"
+        ) from None
+    yield from enumerate(rows, start=1)
+
+
+READERS: Mapping[str, Callable[[Path], Iterator[Row]]] = {
+    ".jsonl": _jsonl_rows,
+    ".parquet": _parquet_rows,
+}
+"""File endings that hold tasks."""

@@ -1,0 +1,22 @@
+"""Task sources by name: one line each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from ccpo_env.tasks.arithmetic import arithmetic
+from ccpo_env.types import Task
+
+
+class TaskSource(Protocol):
+    """Loads the tasks of one source."""
+
+    def __call__(self, *, split: str | None, limit: int | None) -> list[Task]:
+        """Return at most limit tasks of a split."""
+        ...
+
+
+TASK_SOURCES: Mapping[str, TaskSource] = {
+    "arithmetic": arithmetic,
+}

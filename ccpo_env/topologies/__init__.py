@@ -1,0 +1,1 @@
+"""Topologies: who speaks when and who reads what, as data."""
