@@ -1,0 +1,1 @@
+"""Credit for teams of language models: allocators, optimizers, policies and the trainer."""

@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import copy
+import pickle
+from dataclasses import FrozenInstanceError, replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from baselines.credit import GroupOutcomes
+
+AGENTS = ("thinker_0", "thinker_1", "solver_0")
+NAN, INF = float("nan"), float("inf")
+
+
+def outcomes(**fields: Any) -> GroupOutcomes:
+    return GroupOutcomes(**{"agents": AGENTS, "team_rewards": [1, -1], **fields})
+
+
+def test_outcomes_takes_lists_and_holds_read_only_float64() -> None:
+    group = outcomes(
+        removed_rewards={"thinker_0": [1, -1, 1]},
+        branch_rewards={"solver_0": [[1], [-1]]},
+        ratings=np.full((3, 3, 2), 0.5),
+        rating_valid=np.ones((3, 2), dtype=bool),
+    )
+    arrays = [
+        group.team_rewards,
+        group.without("thinker_0"),
+        group.branch_rewards["solver_0"],
+        group.ratings,
+    ]
+    assert [array.dtype for array in arrays] == [np.float64] * 4
+    assert not any(array.flags.writeable for array in [*arrays, group.rating_valid])
+
+
+def test_outcomes_keeps_its_own_copy() -> None:
+    team = np.array([1.0, -1.0])
+    group = outcomes(team_rewards=team)
+    team[0] = -1.0
+    np.testing.assert_array_equal(group.team_rewards, [1.0, -1.0])
+
+
+def test_outcomes_is_frozen() -> None:
+    with pytest.raises(FrozenInstanceError):
+        outcomes().team_rewards = np.ones(2)
+
+
+def test_outcomes_survives_replace_deepcopy_and_pickle() -> None:
+    group = outcomes(removed_rewards={"thinker_0": [1.0], frozenset(AGENTS[:2]): [[0.5], [1.0]]})
+    for twin in (replace(group), copy.deepcopy(group), pickle.loads(pickle.dumps(group))):
+        assert twin.agents == group.agents
+        assert twin.removed_rewards.keys() == group.removed_rewards.keys()
+        np.testing.assert_array_equal(twin.without("thinker_0"), [1.0])
+
+
+def test_outcomes_may_hold_one_rollout_of_one_agent() -> None:
+    group = GroupOutcomes(["solver_0"], [1])
+    assert group.agents == ("solver_0",)
+    assert group.without("solver_0") is None
+
+
+def test_outcomes_stores_removed_agents_as_sets() -> None:
+    group = outcomes(removed_rewards={"thinker_1": [0.5], frozenset(AGENTS[:2]): [[1], [-1]]})
+    assert set(group.removed_rewards) == {frozenset({"thinker_1"}), frozenset(AGENTS[:2])}
+    np.testing.assert_array_equal(group.without("thinker_1"), [0.5])
+    assert group.without("thinker_0") is None
+
+
+def test_outcomes_counts_an_empty_mapping_as_not_measured() -> None:
+    group = outcomes(removed_rewards={}, branch_rewards={})
+    assert group.removed_rewards is None
+    assert group.branch_rewards is None
+
+
+def test_outcomes_without_offers_the_nearest_agent() -> None:
+    with pytest.raises(ValueError, match="did you mean 'thinker_1'"):
+        outcomes().without("thinker1")
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"agents": ()}, r"^agents must be one or more different names, got \(\); write"),
+        ({"agents": "solver_0"}, r"^agents must be one or more different names, got 'solver_0'"),
+        ({"agents": ("a", "a")}, r"^agents must be one or more different names, got \('a', 'a'\)"),
+        ({"team_rewards": []}, r"^team_rewards must have shape \(G,\), got \(0,\); give one"),
+        ({"team_rewards": [[1]]}, r"^team_rewards must have shape \(G,\), got \(1, 1\);"),
+        ({"team_rewards": [1, 0]}, r"^team_rewards must be -1 or \+1, got 0; count a correct"),
+        ({"team_rewards": ["a"]}, r"^team_rewards must be an array of numbers, got \['a'\];"),
+        ({"team_rewards": [1, NAN]}, r"^team_rewards must be finite, got 1 NaN .*; drop the roll"),
+        ({"team_rewards": [1, None]}, r"^team_rewards must be finite, got 1 NaN .*; drop the roll"),
+        ({"team_rewards": [1, INF]}, r"^team_rewards must be finite, got 1 NaN or infinite of 2"),
+    ],
+)
+def test_outcomes_refuses_a_bad_team(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        outcomes(**fields)
+
+
+@pytest.mark.parametrize(
+    ("removed", "message"),
+    [
+        ({"thinker0": [1]}, r"^a removed agent must be one of .*; did you mean 'thinker_0'\?$"),
+        ({frozenset({"critic"}): [1]}, r"^a removed agent must be one of .*, got 'critic'"),
+        ({frozenset(AGENTS): [1]}, r"^removed_rewards must remove .* leave one to answer, got"),
+        ({frozenset(): [1]}, r"^removed_rewards must remove at least one agent .*; leave this"),
+        (
+            {"thinker_0": [1], frozenset({"thinker_0"}): [1]},
+            r"^removed_rewards must have one entry per set of agents, got two for \['thinker_0'\]",
+        ),
+        ({"thinker_0": 1}, r"^removed_rewards\['thinker_0'\] must have shape \(2, M\), got \(\);"),
+        ({"thinker_0": []}, r"must have shape \(M,\), got \(0,\); give M rewards"),
+        ({"thinker_0": [[1], [1], [1]]}, r"must have shape \(2, M\), got \(3, 1\);"),
+        ({"thinker_0": [[1], [1, 1]]}, r"must be an array of numbers, .*every row the same length"),
+        ({"thinker_0": [1.5]}, r"must lie in \[-1, 1\], got 1.5; count a correct"),
+        ({"thinker_0": [NAN]}, r"must be finite, got 1 NaN or infinite of 1 numbers; drop the"),
+    ],
+)
+def test_outcomes_refuses_bad_removed_rewards(removed: dict[Any, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        outcomes(removed_rewards=removed)
+
+
+def test_outcomes_refuses_a_key_that_is_no_set_of_agents() -> None:
+    with pytest.raises(TypeError, match=r"an agent or a frozenset of agents, got \('thinker_0',\)"):
+        outcomes(removed_rewards={("thinker_0",): [1]})
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"branch_rewards": {"solver": [[1], [1]]}}, "did you mean 'solver_0'"),
+        ({"branch_rewards": {"solver_0": [1, 1]}}, r"must have shape \(2, M\), got \(2,\)"),
+        ({"branch_rewards": {"solver_0": [[2], [1]]}}, r"must lie in \[-1, 1\], got 2"),
+        ({"branch_rewards": {"solver_0": [[NAN], [1]]}}, "drop the rollouts that were not"),
+        ({"ratings": np.zeros((3, 2, 2))}, r"must have shape \(3, 3, 2\), got .*; order them as"),
+        ({"ratings": np.full((3, 3, 2), 70.0)}, r"must lie in \[0, 1\], got 70; rate in shares"),
+        ({"ratings": np.full((3, 3, 2), NAN)}, "mark it False in rating_valid"),
+        ({"rating_valid": np.ones((3, 2), bool)}, "rating_valid must come with ratings"),
+        (
+            {"ratings": np.zeros((3, 3, 2)), "rating_valid": np.ones((2, 3), bool)},
+            r"rating_valid must have shape \(3, 2\), got \(2, 3\); order it as",
+        ),
+        (
+            {"ratings": np.zeros((3, 3, 2)), "rating_valid": np.ones((3, 2))},
+            "rating_valid must be bool, got float64",
+        ),
+    ],
+)
+def test_outcomes_refuses_bad_branches_and_ratings(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        outcomes(**fields)
