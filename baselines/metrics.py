@@ -1,0 +1,85 @@
+"""Every logged number: its name, its unit and its meaning; and the file they are written to."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+METRICS: Mapping[str, str] = {
+    "step": "Number of the step, from 1.",
+    "accuracy/joint": "Rate: rollouts of the whole team answered correctly, before the update.",
+    "accuracy/solo": (
+        "Rate: rollouts with an agent removed answered correctly (one thinker: the solver "
+        "alone). Null if the allocator needs no removals."
+    ),
+    "rollout/no_answer_rate": "Rate: rollouts of the whole team that ended without an answer.",
+    "rollout/unmeasured_rate": "Rate: rollouts dropped because the verifier could not tell.",
+    "rollout/groups": "Count: groups left for the update after dropping unmeasured rollouts.",
+    "rollout/<agent>/tokens": "Tokens: mean length of the agent's completions.",
+    "credit/help_rate": (
+        "Rate: correct rollouts of tasks that the team mostly gets wrong without an agent. Null "
+        "if nothing was removed."
+    ),
+    "credit/hurt_rate": (
+        "Rate: wrong rollouts of tasks that the team mostly gets right without an agent. Null if "
+        "nothing was removed."
+    ),
+    "credit/<agent>/mean": "Reward: mean credit of the agent.",
+    "credit/<agent>/std": "Reward: standard deviation of the agent's credit.",
+    "credit/<agent>/slope_vs_shared": (
+        "Slope of the agent's advantage on the advantage of shared credit, after the optimizer's "
+        "normalisation. Null without signal."
+    ),
+    "credit/<agent>/correlation_vs_shared": "Correlation of the same two. Null without signal.",
+    "credit/<agent>/degenerate": (
+        "1 if in every group the agent's advantage is only a multiple of the shared one, else 0."
+    ),
+    "credit/<agent>/signal_rate": "Rate: groups in which the agent's advantage is not all zero.",
+    "update/<role>/loss": "Nats: policy loss. Null if the role was not updated, likewise below.",
+    "update/<role>/grad_norm": "Euclidean norm of the gradient before clipping.",
+    "update/<role>/clip_rate": "Rate: completion tokens whose ratio was clipped.",
+    "update/<role>/approx_kl": "Nats per token: KL of the updated from the sampling policy.",
+    "update/<role>/learning_rate": "Learning rate of the update.",
+    "cost/tokens_generated": "Tokens: sampled in this step, whole team and removed together.",
+    "cost/tokens_removed": "Tokens: the part of them sampled with an agent removed.",
+    "cost/verifier_calls": "Count: answers verified in this step.",
+    "time/step_s": "Seconds: the whole step, evaluation and checkpoint left out.",
+    "time/generate_s": "Seconds: sampling completions.",
+    "time/verify_s": "Seconds: environment and verifier.",
+    "time/update_s": "Seconds: gradients and updates.",
+    "time/tokens_per_s": "Tokens per second of sampling.",
+    "eval/accuracy/joint": "Rate: held-out tasks answered correctly, before the update.",
+    "eval/accuracy/solo": "Rate: the same with an agent removed.",
+    "eval/help_rate": "Rate: held-out tasks right with the whole team and wrong without.",
+    "eval/hurt_rate": "Rate: held-out tasks wrong with the whole team and right without.",
+}
+"""Meaning of each metric. ``<agent>`` and ``<role>`` stand for each of them."""
+
+MetricRow = Mapping[str, float | int | None]
+"""The metrics of one step."""
+
+
+def append_row(path: Path, row: MetricRow) -> None:
+    """Append one JSON object to a metrics file and push it to the disk."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(row, allow_nan=False) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_rows(path: Path) -> list[dict[str, float | int | None]]:
+    """Return the rows of a metrics file; a last line that was cut off is left out."""
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8").split("\n")
+    return [json.loads(line) for line in lines[:-1]]
+
+
+def keep_rows(path: Path, last_step: int) -> None:
+    """Drop the rows after a step, so that a resumed run writes them again."""
+    kept = [row for row in read_rows(path) if (row["step"] or 0) <= last_step]
+    replacement = path.with_suffix(".part")
+    replacement.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
+    replacement.replace(path)

@@ -1,0 +1,74 @@
+"""A live line for a run: how far it is, when it ends, and how well the team does."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from baselines.metrics import MetricRow
+
+_SHOWN = {
+    "joint": "accuracy/joint",
+    "solo": "accuracy/solo",
+    "help": "credit/help_rate",
+    "hurt": "credit/hurt_rate",
+}
+LINE_EVERY = 10
+"""Steps between two lines where there is no terminal to draw a bar in."""
+
+
+class LiveProgress:
+    """Shows each step as it ends; use it as a context manager.
+
+    Args:
+        console: Where to draw.
+        num_steps: Steps of the run.
+        num_done: Steps made before, by the run that is resumed.
+    """
+
+    def __init__(self, console: Console, *, num_steps: int, num_done: int) -> None:
+        self._console = console
+        self._num_steps = num_steps
+        self._bar = Progress(
+            TextColumn("step"),
+            MofNCompleteColumn(),
+            BarColumn(bar_width=24),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            TextColumn("{task.fields[numbers]}"),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._task = self._bar.add_task("train", total=num_steps, completed=num_done, numbers="")
+
+    def __enter__(self) -> LiveProgress:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+    def show(self, row: MetricRow) -> None:
+        """Show the metrics of a step that has ended."""
+        numbers = describe(row)
+        self._bar.update(self._task, advance=1, numbers=numbers)
+        step = int(row["step"] or 0)
+        if not self._console.is_terminal and (step % LINE_EVERY == 0 or step == 1):
+            self._console.print(f"step {step}/{self._num_steps}  {numbers}", highlight=False)
+
+
+def describe(row: MetricRow) -> str:
+    """Return the numbers that tell at a glance how the team does."""
+    parts = []
+    for name, metric in _SHOWN.items():
+        value = row.get(metric)
+        parts.append(f"{name} {'-' if value is None else format(value, '.2f')}")
+    tokens_per_s = row.get("time/tokens_per_s")
+    parts.append(f"{tokens_per_s or 0:,.0f} tokens/s")
+    return "  ".join(parts)

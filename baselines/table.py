@@ -1,0 +1,39 @@
+"""An evaluation as a table for the terminal."""
+
+from __future__ import annotations
+
+from rich.table import Table
+
+from baselines.evaluation import Evaluation, label
+from baselines.stats import Proportion
+
+
+def evaluation_table(evaluation: Evaluation, *, title: str) -> Table:
+    """Return accuracy, help and hurt, each with its 95 % interval and its count."""
+    table = Table(title=title, title_justify="left")
+    table.add_column("quantity")
+    table.add_column("rate", justify="right")
+    table.add_column("95 % interval")
+    table.add_column("count", justify="right")
+    _add(table, "accuracy, whole team", evaluation.accuracy())
+    for removed in evaluation.removals:
+        agents = label(removed)
+        _add(table, f"accuracy without {agents}", evaluation.accuracy(removed))
+        _add(table, f"{agents} helped", evaluation.help(removed))
+        _add(table, f"{agents} hurt", evaluation.hurt(removed))
+    table.caption = f"{evaluation.num_unmeasured} rollouts not measured"
+    return table
+
+
+def _add(table: Table, name: str, share: Proportion | None) -> None:
+    if share is None:
+        table.add_row(name, "not measured", "", "0 of 0")
+        return
+    interval = f"[{share.low:.3f}, {share.high:.3f}]"
+    # rich reads square brackets as markup
+    table.add_row(
+        name,
+        f"{share.rate:.3f}",
+        interval.replace("[", r"\["),
+        f"{share.successes} of {share.total}",
+    )

@@ -1,0 +1,130 @@
+"""``python -m baselines.train``: train a team and write a report of the run."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import tyro
+from rich.console import Console
+
+from baselines.config import TrainConfig
+from baselines.errors import exit_on_bad_input
+from baselines.evaluation import Evaluation
+from baselines.examples import example_episodes
+from baselines.files import write_json
+from baselines.interrupt import stop_requests
+from baselines.progress import LiveProgress
+from baselines.report import write_report
+from baselines.table import evaluation_table
+from baselines.trainer import Trainer
+
+REPORTED_PACKAGES = ("ccpo-env", "torch", "transformers", "pettingzoo", "numpy")
+INTERRUPTED = 130
+"""Exit code of a program that Ctrl-C has ended."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Read the command line and train; every flag and its help come from TrainConfig."""
+    console = Console()
+    with exit_on_bad_input():
+        config = tyro.cli(TrainConfig, args=arguments, prog="ccpo train")
+        config.check()
+        trainer = Trainer(config, choose_run_dir(config))
+        make_run_dir(trainer.run_dir, config)
+    return run(trainer, console)
+
+
+def choose_run_dir(config: TrainConfig) -> Path:
+    """Return the folder of the run, which need not exist yet.
+
+    Raises:
+        ValueError: If it holds another run and this one does not resume it.
+    """
+    run_dir = config.out_dir or Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}-seed{config.seed}"
+    if run_dir.exists() and not run_dir.is_dir():
+        raise ValueError(
+            f"out_dir must be a folder, got the file {run_dir}; pass another --out-dir"
+        )
+    if (run_dir / "config.json").exists() and not config.resume:
+        raise ValueError(
+            f"out_dir must not hold a run already, got {run_dir}; pass --resume to go on with it, "
+            f"or another --out-dir"
+        )
+    return run_dir
+
+
+def make_run_dir(run_dir: Path, config: TrainConfig) -> None:
+    """Make the folder of the run and write config.json.
+
+    Raises:
+        ValueError: If that cannot be done.
+    """
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        write_json(run_dir / "config.json", config.to_json())
+    except OSError as error:
+        raise ValueError(
+            f"out_dir must be a folder that can be written, got {run_dir} ({error.strerror}); "
+            f"pass another --out-dir"
+        ) from None
+
+
+def run(trainer: Trainer, console: Console) -> int:
+    """Train to the end or to the first Ctrl-C, and write summary, examples and report.
+
+    Returns:
+        Exit code: 0, or 130 if the run was interrupted.
+    """
+    config, run_dir = trainer.config, trainer.run_dir
+    console.print(f"run {run_dir}", highlight=False)
+    if trainer.steps_done:
+        console.print(f"resumed after step {trainer.steps_done}", highlight=False)
+    progress = LiveProgress(console, num_steps=config.steps, num_done=trainer.steps_done)
+
+    def announce() -> None:
+        console.print("stopping after this step; press Ctrl-C again to stop at once")
+
+    def warn(warning: str) -> None:
+        console.print(f"warning: {warning}", style="yellow", highlight=False)
+
+    with stop_requests(announce) as should_stop, progress:
+        final = trainer.run(on_step=progress.show, on_warning=warn, should_stop=should_stop)
+    write_json(run_dir / "summary.json", summary(trainer, final))
+    examples = example_episodes(final, trainer.agents, trainer.credit_of) if final else []
+    write_json(run_dir / "examples.json", examples)
+    report = write_report(run_dir)
+    if final is None:
+        console.print(
+            f"interrupted after step {trainer.steps_done} of {config.steps}; go on with --resume "
+            f"--out-dir {run_dir}",
+            highlight=False,
+        )
+    else:
+        console.print(evaluation_table(final, title="Held-out tasks after training"))
+    console.print(f"report {report}", highlight=False, soft_wrap=True)
+    return 0 if final else INTERRUPTED
+
+
+def summary(trainer: Trainer, final: Evaluation | None) -> dict[str, Any]:
+    """Return what summary.json holds."""
+    return {
+        "status": "finished" if final else "interrupted",
+        "steps_done": trainer.steps_done,
+        "initial": trainer.initial,
+        "final": final.to_json() if final else None,
+        "warnings": trainer.warnings,
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in REPORTED_PACKAGES},
+        },
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,50 @@
+"""The documents: their code runs, their links lead somewhere, generated pages are up to date."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from scripts import write_docs
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+PYTHON_BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
+CODE_BLOCK = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
+LINK = re.compile(r"\]\((?!https?://)([^)#]+)")
+
+
+def blocks() -> list[tuple[str, str]]:
+    return [
+        (f"{page.relative_to(ROOT)}-{number}", code)
+        for page in PAGES
+        for number, code in enumerate(PYTHON_BLOCK.findall(page.read_text(encoding="utf-8")))
+    ]
+
+
+@pytest.mark.parametrize(("name", "code"), blocks(), ids=lambda value: value.split("\n")[0])
+def test_code_block_runs_and_prints_what_its_comment_says(name, code, capsys):
+    exec(compile(code, name, "exec"), {})  # our own documents
+    printed = capsys.readouterr().out
+    for promise in re.findall(r"print\(.*\)  # ([-\d. ]+):", code):
+        assert promise in printed
+
+
+def test_readme_has_code_blocks():
+    assert any(name.startswith("README.md") for name, _ in blocks())
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files(page):
+    prose = CODE_BLOCK.sub("", page.read_text(encoding="utf-8"))
+    for target in LINK.findall(prose):
+        assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_generated_parts_are_up_to_date():
+    remedy = "run python scripts/write_docs.py"
+    assert write_docs.METRICS_PAGE.read_text(encoding="utf-8") == write_docs.metrics_page(), remedy
+    readme = write_docs.README.read_text(encoding="utf-8")
+    assert readme == write_docs.readme_with_tree(readme), remedy
