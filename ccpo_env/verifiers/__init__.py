@@ -1,0 +1,7 @@
+"""Verifiers: functions that compare a response with a gold answer and return a verdict."""
+
+from ccpo_env.verifiers.exact import exact
+from ccpo_env.verifiers.extract import extract_boxed
+from ccpo_env.verifiers.math_equal import verify
+
+__all__ = ["exact", "extract_boxed", "verify"]

@@ -1,0 +1,34 @@
+"""Compare a boxed answer with the gold answer as text: fast, and in this process."""
+
+from __future__ import annotations
+
+from ccpo_env.types import Verdict
+from ccpo_env.verifiers.extract import extract_boxed, unboxed
+from ccpo_env.verifiers.normalize import same_text
+
+
+def exact(response: str, gold: str) -> Verdict:
+    """Return whether the boxed answer is written like the gold answer.
+
+    Style, spacing and a full stop at the end make no difference; `1/2` and `0.5` do differ.
+
+    Args:
+        response: Full text of a model. Anything but text, and text without a closed and filled
+            box, is "no_answer".
+        gold: The gold answer, boxed or not. Anything but text, and blank text, is "error".
+
+    Returns:
+        "correct", "wrong", "no_answer" or "error".
+    """
+    return _compare(response, gold)
+
+
+def _compare(response: object, gold: object) -> Verdict:
+    """Compare what callers may pass in spite of the signature."""
+    if not isinstance(gold, str) or not gold.strip():
+        kind = "blank text" if isinstance(gold, str) else type(gold).__name__
+        return Verdict("error", detail=f"gold must be text, got {kind}; check the task's answer")
+    answer = extract_boxed(response) if isinstance(response, str) else None
+    if not answer:
+        return Verdict("no_answer")
+    return Verdict("correct" if same_text(answer, unboxed(gold)) else "wrong", answer)

@@ -1,0 +1,283 @@
+"""Worker processes that compare answers and may be killed without losing another call."""
+
+from __future__ import annotations
+
+import atexit
+import itertools
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+Outcome = Literal["correct", "wrong", "timeout", "error"]
+
+START_LIMIT_S = 60.0
+"""Seconds a worker may take to start: generous, for cold disks and busy machines."""
+ORPHAN_GRACE_S = 2.0
+"""Seconds past the time limit after which a worker without a parent ends itself."""
+MAX_CALLS = 1000
+"""Calls after which a worker is replaced, so that caches cannot fill its memory limit."""
+NUM_ATTEMPTS = 2
+"""Workers that may die over one call: the first may have been killed for another reason."""
+
+# By path, because -m would import all of this package; -P keeps this folder off sys.path.
+WORKER_COMMAND = (
+    sys.executable,
+    *("-P", "-W", "ignore"),
+    str(Path(__file__).with_name("worker.py")),
+)
+
+
+class WorkerDied(Exception):
+    """A worker ended before it replied; the message says how."""
+
+
+class Worker:
+    """One process that answers one request at a time."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self._process = subprocess.Popen(
+            command,
+            bufsize=0,  # no lock that a fork could copy in its held state
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONHASHSEED": "0"},  # the order of terms must not vary
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._pipes = (self._process.stdin, self._process.stdout)
+        self.pid = self._process.pid
+        self.num_calls = 0
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process still runs."""
+        return self._process.poll() is None
+
+    def exchange(self, request: bytes, *, limit_s: float) -> dict[str, Any]:
+        """Send a request and return the reply.
+
+        Args:
+            request: One line, or nothing to wait for the first message.
+            limit_s: Seconds after which the process is killed.
+
+        Raises:
+            TimeoutError: If the process was killed for its time.
+            WorkerDied: If it ended by itself, or replied with anything but a JSON object.
+        """
+        is_over = threading.Event()
+
+        def end() -> None:
+            is_over.set()
+            self._process.kill()
+
+        timer = threading.Timer(limit_s, end)
+        timer.daemon = True
+        timer.start()
+        try:
+            reply = self._send_and_receive(request)
+        finally:
+            timer.cancel()
+        if is_over.is_set():
+            raise TimeoutError
+        if not reply.endswith(b"\n"):
+            raise WorkerDied("it ended")
+        try:
+            message = json.loads(reply)
+        except ValueError:
+            message = None
+        if not isinstance(message, dict):
+            raise WorkerDied(f"it replied {reply[:80]!r}")
+        return message
+
+    def _send_and_receive(self, request: bytes) -> bytes:
+        """Return one line, or less if the process ended before it wrote one."""
+        stdin, stdout = self._pipes
+        reply = b""
+        try:
+            while request:
+                request = request[os.write(stdin.fileno(), request) :]
+            while not reply.endswith(b"\n"):
+                chunk = os.read(stdout.fileno(), 1 << 16)
+                if not chunk:
+                    break
+                reply += chunk
+        except OSError:  # a broken pipe says the same as an early end
+            return b""
+        return reply
+
+    def kill(self) -> None:
+        """End the process. A thread that waits for its reply is told that it died."""
+        self._process.kill()
+        self._process.wait()
+
+    def close(self) -> None:
+        """End the process and free the pipes, which no other thread may be using."""
+        self.kill()
+        self.close_pipes()
+
+    def close_pipes(self) -> None:
+        """Free this process's ends of the pipes."""
+        for pipe in self._pipes:
+            pipe.close()
+
+    def disown(self) -> None:
+        """Give up a worker that belongs to the parent of this forked process."""
+        self._process.returncode = 0  # neither wait for it nor warn that it runs
+        self.close_pipes()
+
+
+class WorkerPool:
+    """Starts workers when they are needed, keeps them, and replaces those that end.
+
+    Safe to call from any number of threads; more calls than workers wait for their turn, and
+    the waiting does not count against their time. A forked child starts with no workers.
+
+    Args:
+        command: Program and arguments of one worker.
+        max_workers: Most processes at a time. None for one per CPU.
+        start_limit_s: Seconds a worker may take until it says that it is ready.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str] = WORKER_COMMAND,
+        *,
+        max_workers: int | None = None,
+        start_limit_s: float = START_LIMIT_S,
+    ) -> None:
+        self._command = command
+        self._max_workers = max_workers or os.cpu_count() or 1
+        self._start_limit_s = start_limit_s
+        self._ids = itertools.count()
+        self._forget_workers()
+
+    def _forget_workers(self) -> None:
+        self._lock = threading.Lock()  # guards the next three, and is held while forking
+        self._workers: set[Worker] = set()
+        self._idle: list[Worker] = []
+        self._is_closed = False
+        self._slots = threading.BoundedSemaphore(self._max_workers)
+
+    @property
+    def pids(self) -> list[int]:
+        """Process ids of the workers, busy and idle."""
+        with self._lock:
+            return sorted(worker.pid for worker in self._workers)
+
+    def compare(self, gold: str, answer: str, *, timeout_s: float) -> tuple[Outcome, str]:
+        """Compare two answers in a worker.
+
+        Args:
+            gold: LaTeX of the gold answer, without delimiters.
+            answer: LaTeX of the model's answer, without delimiters.
+            timeout_s: Seconds from the moment a ready worker gets the request.
+
+        Returns:
+            The outcome, and one sentence that explains a "timeout" or an "error".
+        """
+        request = {"gold": gold, "answer": answer, "limit_s": timeout_s + ORPHAN_GRACE_S}
+        reason = ""
+        with self._slots:
+            for attempt in range(NUM_ATTEMPTS):
+                try:
+                    reply = self._ask(request, timeout_s, is_retry=attempt > 0)
+                except TimeoutError:
+                    return "timeout", (
+                        f"comparison must end within {timeout_s} s, got no result; "
+                        f"raise timeout_s or drop the rollout"
+                    )
+                except (WorkerDied, OSError) as error:
+                    reason = str(error)
+                else:
+                    return reply["status"], reply["detail"]
+        return "error", f"worker must reply, got none from {NUM_ATTEMPTS} in a row: {reason}"
+
+    def _ask(
+        self, request: Mapping[str, object], timeout_s: float, *, is_retry: bool
+    ) -> dict[str, Any]:
+        """Return the reply of one worker, which is kept only if it is in order."""
+        worker = self._take(is_retry=is_retry)
+        has_replied = False
+        try:
+            call_id = next(self._ids)
+            line = json.dumps({"id": call_id, **request}).encode() + b"\n"
+            reply = worker.exchange(line, limit_s=timeout_s)
+            if reply.get("id") != call_id:
+                raise WorkerDied(f"it replied to call {reply.get('id')} instead of {call_id}")
+            has_replied = True
+            return reply
+        finally:  # also when the caller is interrupted
+            worker.num_calls += 1
+            self._give_back(worker, is_usable=has_replied and worker.num_calls < MAX_CALLS)
+
+    def _take(self, *, is_retry: bool) -> Worker:
+        """Return a worker that is ready; for a retry, one that nobody has used."""
+        with self._lock:
+            if self._is_closed:
+                raise WorkerDied("the pool is closed")
+            kept = self._idle.pop() if self._idle else None
+            if kept is not None and kept.is_alive and not is_retry:
+                return kept
+            if kept is not None:
+                self._workers.remove(kept)
+                kept.close()
+            worker = Worker(self._command)
+            self._workers.add(worker)
+        is_ready = False
+        try:
+            hello = worker.exchange(b"", limit_s=self._start_limit_s)
+            if hello.get("status") != "ready":
+                raise WorkerDied(f"it could not start: {hello.get('detail')}")
+            is_ready = True
+            return worker
+        except TimeoutError:
+            raise WorkerDied(f"it did not start within {self._start_limit_s} s") from None
+        finally:
+            if not is_ready:
+                self._give_back(worker, is_usable=False)
+
+    def _give_back(self, worker: Worker, *, is_usable: bool) -> None:
+        with self._lock:
+            if is_usable and not self._is_closed:
+                self._idle.append(worker)
+                return
+            self._workers.discard(worker)
+        worker.close()
+
+    def close(self) -> None:
+        """End all workers. Calls that wait for one get an "error", and so do later calls."""
+        with self._lock:
+            self._is_closed = True
+            idle, self._idle = self._idle, []
+            self._workers.difference_update(idle)
+            busy = list(self._workers)  # each is given back, and closed, by its own thread
+        for worker in idle:
+            worker.close()
+        for worker in busy:
+            worker.kill()
+
+    def disown_workers(self) -> None:
+        """Start anew in a forked child: its parent keeps the workers."""
+        for worker in self._workers:
+            worker.disown()
+        self._forget_workers()
+
+
+POOL = WorkerPool()
+"""The workers of this process."""
+
+atexit.register(POOL.close)
+if sys.platform != "win32":
+    # Held while forking, the lock makes sure that the child knows of every pipe it inherits:
+    # one left open would keep a worker alive after its parent.
+    os.register_at_fork(
+        before=lambda: POOL._lock.acquire(),
+        after_in_parent=lambda: POOL._lock.release(),
+        after_in_child=POOL.disown_workers,
+    )

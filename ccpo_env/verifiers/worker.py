@@ -1,0 +1,153 @@
+"""Compare answers in a process of its own, which may be killed at any time.
+
+Run by path, not with `-m`: it needs math-verify and nothing of this package. One JSON object
+per line comes in, {"id", "gold", "answer", "limit_s"}; one per line goes out, {"id", "status",
+"detail"}. The first line out says whether the worker could start.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Iterable
+from typing import Any, BinaryIO
+
+NO_LIMIT = 0
+"""For the time limits of math-verify: they are Python signal handlers, which miss loops in C."""
+MAX_MEMORY_BYTES = 2 * 1024**3
+FLOAT_DECIMALS = 15
+"""Two decimals must agree to all the digits a float has: a rounded answer is wrong."""
+
+VALUE_DIGITS = 30
+"""Digits to which two real numbers are evaluated before they count as equal,"""
+VALUE_TOLERANCE = 1e-12
+"""and the fraction of their size up to which they must agree."""
+
+
+def compare(gold: str, answer: str) -> tuple[str, str]:
+    """Return the status of an answer, and why when the status is "error".
+
+    Args:
+        gold: LaTeX of the gold answer, without delimiters.
+        answer: LaTeX of the model's answer. One that cannot be read is wrong.
+
+    Returns:
+        A status, "correct", "wrong" or "error", and a detail.
+    """
+    from math_verify import verify
+
+    golds, answers = _read(gold), _read(answer)
+    is_equal = verify(
+        golds,
+        answers,
+        float_rounding=FLOAT_DECIMALS,
+        allow_set_relation_comp=True,
+        timeout_seconds=NO_LIMIT,
+    )
+    if is_equal and not _differ_in_value(golds[0], answers[0]):
+        return "correct", ""
+    if all(isinstance(reading, str) for reading in golds):
+        return "error", f"gold must be readable as mathematics, got {gold[:80]!r}; check the task"
+    return "wrong", ""
+
+
+def _read(text: str) -> list[Any]:
+    """Return the readings of a text: a sympy object if it has one, and the text itself."""
+    from math_verify import LatexExtractionConfig, parse
+
+    # Only the LaTeX grammar: the one for plain expressions evaluates text with parse_expr.
+    readings: list[Any] = parse(
+        f"\\boxed{{{text}}}",
+        [LatexExtractionConfig(boxed_match_priority=0)],
+        extraction_mode="first_match",  # the whole box or nothing, never a part of it
+        parsing_timeout=NO_LIMIT,
+    )
+    return readings
+
+
+def _differ_in_value(first: object, second: object) -> bool:
+    """Return whether two real numbers differ by more than a fraction of their size.
+
+    math-verify compares numbers up to a decimal place, which takes all tiny ones for equal.
+    """
+    from sympy import Expr
+
+    if not (isinstance(first, Expr) and isinstance(second, Expr)):
+        return False
+    if not (first.is_comparable and second.is_comparable):  # such as a percentage
+        return False
+    a, b = first.evalf(VALUE_DIGITS), second.evalf(VALUE_DIGITS)
+    if not (a.is_finite and b.is_finite):
+        return False
+    return bool(abs(a - b) > VALUE_TOLERANCE * (abs(a) + abs(b)))
+
+
+def serve(requests: Iterable[bytes], replies: BinaryIO) -> None:
+    """Answer requests, one per line, until there are no more."""
+    for line in requests:
+        request = json.loads(line)
+        _limit_time(request["limit_s"])
+        status, detail = compare(request["gold"], request["answer"])
+        _limit_time(0.0)
+        _send(replies, {"id": request["id"], "status": status, "detail": detail})
+
+
+def main() -> None:
+    """Answer the requests of the parent process until it closes the pipe."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    requests, replies = _private_pipes()
+    logging.disable()
+    try:
+        compare("1", "1+0")  # imports and first-use caches, before any time limit runs
+    except ImportError as error:
+        _send(replies, {"id": None, "status": "error", "detail": f"{error}"})
+        return
+    _limit_memory()
+    _send(replies, {"id": None, "status": "ready", "detail": ""})
+    serve(requests, replies)
+
+
+def _send(replies: BinaryIO, reply: dict[str, object]) -> None:
+    replies.write(json.dumps(reply).encode() + b"\n")
+    replies.flush()
+
+
+def _private_pipes() -> tuple[BinaryIO, BinaryIO]:
+    """Take over stdin and stdout, so that nothing a library reads or prints is a message."""
+    requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    with open(os.devnull, "rb") as nothing:
+        os.dup2(nothing.fileno(), 0)
+    os.dup2(2, 1)
+    return requests, replies
+
+
+def _limit_time(limit_s: float) -> None:
+    """Let the kernel end this process after limit_s seconds; 0 lifts the limit.
+
+    The parent kills earlier. This is for the worker whose parent was killed: without a Python
+    signal handler the alarm also ends a loop in C, and no orphan burns a core.
+    """
+    if sys.platform != "win32":
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_REAL, limit_s)
+
+
+def _limit_memory() -> None:
+    if sys.platform != "win32":
+        import resource
+
+        hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+        limit = MAX_MEMORY_BYTES
+        if hard != resource.RLIM_INFINITY:
+            limit = min(limit, hard)
+        try:
+            resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+        except (OSError, ValueError):  # macOS accepts no such limit
+            return
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,382 @@
+"""Workers may be killed, hang, or be forked away: no other call is lost, no process stays."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from ccpo_env.verifiers import pool as pool_module
+from ccpo_env.verifiers.pool import WORKER_COMMAND, WorkerPool
+
+ROOT = Path(__file__).resolve().parents[2]
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+
+# A worker that starts in no time and does what the answer says.
+FAKE_WORKER = """
+import json, os, sys, time
+
+def send(id, status, detail=""):
+    print(json.dumps({"id": id, "status": status, "detail": detail}), flush=True)
+
+START
+send(None, "ready")
+num_calls = 0
+for line in sys.stdin:
+    request = json.loads(line)
+    word, _, argument = request["answer"].partition(" ")
+    if word == "die" or (word == "die_first" and not os.path.exists(argument)):
+        if argument:
+            open(argument, "x").close()
+        os._exit(3)
+    if word == "need_new" and num_calls:
+        os._exit(3)
+    num_calls += 1
+    if word == "sleep":
+        time.sleep(float(argument))
+    if word == "babble":
+        print(argument, flush=True)
+    if word == "confuse":
+        request["id"] += 1
+    is_equal = request["gold"] == request["answer"]
+    send(request["id"], "correct" if is_equal else "wrong", str(os.getpid()))
+"""
+
+
+def fake_command(start: str = "") -> tuple[str, ...]:
+    return (sys.executable, "-S", "-c", FAKE_WORKER.replace("START", start))
+
+
+def is_running(pid: int) -> bool:
+    """Return whether a process runs; one that ended and waits to be collected does not."""
+    stat = Path(f"/proc/{pid}/stat")
+    if stat.parent.parent.joinpath("self").exists():
+        try:
+            return stat.read_text().rpartition(")")[2].split()[0] not in "ZX"
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def wait_until_gone(pids: list[int], limit_s: float = 30.0) -> None:
+    deadline = time.monotonic() + limit_s
+    while any(map(is_running, pids)):
+        assert time.monotonic() < deadline, f"still running: {list(filter(is_running, pids))}"
+        time.sleep(0.05)
+
+
+def wait_for_workers(pool: WorkerPool, count: int) -> list[int]:
+    deadline = time.monotonic() + 30
+    while len(pids := pool.pids) < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return pids
+
+
+@pytest.fixture
+def pool() -> Iterator[WorkerPool]:
+    pool = WorkerPool(fake_command(), max_workers=4)
+    yield pool
+    pids = pool.pids
+    pool.close()
+    assert not any(map(is_running, pids))
+
+
+def test_pool_starts_workers_only_when_needed_and_keeps_them(pool: WorkerPool) -> None:
+    assert pool.pids == []
+    first, second = (pool.compare("a", answer, timeout_s=60) for answer in "ab")
+    assert (first[0], second[0]) == ("correct", "wrong")
+    assert [int(first[1])] == [int(second[1])] == pool.pids
+
+
+def test_pool_kills_a_worker_over_its_time_and_serves_the_next_call(pool: WorkerPool) -> None:
+    pool.compare("a", "a", timeout_s=60)
+    (pid,) = pool.pids
+    outcome, detail = pool.compare("a", "sleep 600", timeout_s=0.2)
+    assert outcome == "timeout"
+    assert "within 0.2 s" in detail
+    assert not is_running(pid)
+    assert pool.pids == []
+    assert pool.compare("a", "a", timeout_s=60)[0] == "correct"
+
+
+def test_pool_does_not_count_the_start_of_a_worker_as_its_time() -> None:
+    slow = WorkerPool(fake_command("time.sleep(1.5)"), max_workers=1)
+    assert slow.compare("a", "a", timeout_s=1.4)[0] == "correct"
+    slow.close()
+
+
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        (fake_command("time.sleep(600)"), "did not start within 0.3 s"),
+        (fake_command("send(None, 'error', 'no math'); sys.exit()"), "could not start: no math"),
+        (fake_command("os._exit(3)"), "it ended"),
+        (fake_command("print('[1]', flush=True)"), "replied b'[1]"),
+        (("/no/such/program",), "/no/such/program"),
+    ],
+    ids=["silent", "refuses", "dies", "babbles", "missing"],
+)
+def test_pool_reports_an_error_when_no_worker_starts(command: tuple[str, ...], reason: str) -> None:
+    start_limit_s = 0.3 if "time.sleep(600)" in command[-1] else 60
+    broken = WorkerPool(command, max_workers=1, start_limit_s=start_limit_s)
+    outcome, detail = broken.compare("a", "a", timeout_s=60)
+    assert outcome == "error"
+    assert reason in detail
+    assert broken.pids == []
+    broken.close()
+
+
+@pytest.mark.parametrize("answer", ["die", "babble nonsense", "babble [1]", "confuse"])
+def test_pool_reports_an_error_when_two_workers_fail_in_a_call(
+    pool: WorkerPool, answer: str
+) -> None:
+    outcome, detail = pool.compare("a", answer, timeout_s=60)
+    assert outcome == "error"
+    assert detail.startswith("worker must reply")
+    assert pool.pids == []
+    assert pool.compare("a", "a", timeout_s=60)[0] == "correct"
+
+
+def test_pool_tries_again_when_a_worker_dies_once(pool: WorkerPool, tmp_path: Path) -> None:
+    answer = f"die_first {tmp_path / 'died'}"
+    assert pool.compare(answer, answer, timeout_s=60)[0] == "correct"
+
+
+def test_pool_tries_again_with_a_new_worker(pool: WorkerPool) -> None:
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda _: pool.compare("a", "sleep 0.3", timeout_s=60), range(4)))
+    assert len(pool.pids) == 4
+    assert pool.compare("need_new", "need_new", timeout_s=60)[0] == "correct"
+
+
+def test_pool_replaces_a_worker_that_was_killed_while_idle(pool: WorkerPool) -> None:
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda _: pool.compare("a", "sleep 0.3", timeout_s=60), range(4)))
+    killed = pool.pids
+    assert len(killed) == 4
+    for pid in killed:
+        os.kill(pid, signal.SIGKILL)
+    wait_until_gone(killed)
+    assert pool.compare("a", "a", timeout_s=60)[0] == "correct"
+
+
+def test_pool_loses_no_call_when_workers_are_killed_in_mid_call(pool: WorkerPool) -> None:
+    with ThreadPoolExecutor(16) as threads:
+        calls = [threads.submit(pool.compare, "a", "sleep 1", timeout_s=60) for _ in range(8)]
+        for pid in wait_for_workers(pool, 4):
+            os.kill(pid, signal.SIGKILL)
+        assert [call.result()[0] for call in calls] == ["wrong"] * 8
+
+
+def test_pool_gives_each_of_64_threads_its_own_reply(pool: WorkerPool) -> None:
+    barrier = threading.Barrier(64)
+
+    def call(number: int) -> list[str]:
+        barrier.wait()
+        answers = [f"{number}", f"{number + 1}"]
+        return [pool.compare(f"{number}", answer, timeout_s=60)[0] for answer in answers]
+
+    with ThreadPoolExecutor(64) as threads:
+        assert list(threads.map(call, range(64))) == [["correct", "wrong"]] * 64
+    assert 1 <= len(pool.pids) <= 4
+
+
+def test_pool_replaces_a_worker_after_many_calls(
+    pool: WorkerPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool_module, "MAX_CALLS", 3)
+    pids = [pool.compare("a", "a", timeout_s=60)[1] for _ in range(7)]
+    assert [pids.count(pid) for pid in dict.fromkeys(pids)] == [3, 3, 1]
+
+
+def test_pool_drops_the_worker_of_an_interrupted_call(pool: WorkerPool) -> None:
+    def interrupt() -> None:
+        wait_for_workers(pool, 1)
+        time.sleep(0.3)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        pool.compare("a", "sleep 600", timeout_s=60)
+    thread.join()
+    assert pool.pids == []
+    assert pool.compare("a", "a", timeout_s=60)[0] == "correct"
+
+
+def test_pool_close_ends_calls_and_workers() -> None:
+    pool = WorkerPool(fake_command(), max_workers=2)
+    with ThreadPoolExecutor(3) as threads:
+        calls = [threads.submit(pool.compare, "a", "sleep 600", timeout_s=600) for _ in range(3)]
+        pids = wait_for_workers(pool, 2)
+        pool.close()
+        assert [call.result()[0] for call in calls] == ["error"] * 3
+    assert not any(map(is_running, pids))
+    assert pool.compare("a", "a", timeout_s=60)[0] == "error"
+
+
+def test_worker_ignores_an_interrupt_meant_for_its_parent() -> None:
+    pool = WorkerPool(max_workers=1)
+    assert pool.compare("x+1", "1+x", timeout_s=60)[0] == "correct"
+    (pid,) = pool.pids
+    os.kill(pid, signal.SIGINT)
+    assert pool.compare("x+1", "1+x", timeout_s=60)[0] == "correct"
+    assert pool.pids == [pid]
+    pool.close()
+
+
+def test_worker_ends_itself_when_its_limit_passes_without_a_parent() -> None:
+    worker = subprocess.Popen(WORKER_COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert worker.stdin is not None
+    assert worker.stdout is not None
+    with worker:
+        assert b"ready" in worker.stdout.readline()
+        hang = b'{"id": 1, "gold": "1", "answer": "(a+b+c+d+f+g+h)^{60}", "limit_s": 0.5}\n'
+        worker.stdin.write(hang)
+        worker.stdin.flush()
+        assert worker.wait(timeout=60) == -signal.SIGALRM
+
+
+def run_script(script: str) -> list[str]:
+    """Run a script without a main guard, with warnings as errors, and return what it printed."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.splitlines()
+
+
+def test_interpreter_exit_leaves_no_worker() -> None:
+    script = """
+from concurrent.futures import ThreadPoolExecutor
+from ccpo_env.verifiers import verify
+from ccpo_env.verifiers.pool import POOL
+with ThreadPoolExecutor(8) as threads:
+    answers = ["x + 1", "__import__('os').system('echo printed')"] * 4
+    verdicts = threads.map(lambda answer: verify(f"\\\\boxed{{{answer}}}", "1 + x"), answers)
+    assert [verdict.reward for verdict in verdicts] == [1.0, -1.0] * 4
+print(*POOL.pids)
+"""
+    (line,) = run_script(script)
+    assert line
+    wait_until_gone([int(pid) for pid in line.split()])
+
+
+def test_interpreter_exit_ends_a_call_that_still_runs() -> None:
+    script = """
+import threading, time
+from ccpo_env.verifiers.pool import POOL
+POOL.compare("x+1", "1+x", timeout_s=60)
+hang = dict(gold="1", answer="(a+b+c+d+f+g+h)^{60}", timeout_s=600)
+threading.Thread(target=POOL.compare, kwargs=hang, daemon=True).start()
+time.sleep(0.5)
+print(*POOL.pids)
+"""
+    (line,) = run_script(script)
+    wait_until_gone([int(pid) for pid in line.split()])
+
+
+def test_killed_parent_leaves_no_worker() -> None:
+    script = """
+import time
+from ccpo_env.verifiers import verify
+from ccpo_env.verifiers.pool import POOL
+verify(r"\\boxed{x + 1}", "1 + x")
+print(*POOL.pids, flush=True)
+time.sleep(600)
+"""
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        pids = [int(pid) for pid in parent.stdout.readline().split()]
+        assert all(map(is_running, pids))
+        parent.kill()
+    wait_until_gone(pids)
+
+
+@needs_fork
+def test_forked_child_starts_its_own_workers() -> None:
+    script = """
+import os, threading, time
+from ccpo_env.verifiers import verify
+from ccpo_env.verifiers.pool import POOL
+
+def check():
+    assert verify(r"\\boxed{x + 1}", "1 + x").status == "correct"
+
+check()
+threads = [threading.Thread(target=check) for _ in range(8)]  # calls run while we fork
+for thread in threads:
+    thread.start()
+before = POOL.pids
+child = os.fork()
+if child == 0:
+    assert POOL.pids == []
+    check()
+    print(*POOL.pids, flush=True)
+    assert not set(POOL.pids) & set(before)
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+for thread in threads:
+    thread.join()
+check()
+assert set(before) <= set(POOL.pids)
+print(*POOL.pids)
+"""
+    lines = run_script(script)
+    assert len(lines) == 2
+    wait_until_gone([int(pid) for line in lines for pid in line.split()])
+
+
+@needs_fork
+def test_forked_child_keeps_no_worker_of_its_parent_alive() -> None:
+    script = """
+import os, time
+from ccpo_env.verifiers import verify
+from ccpo_env.verifiers.pool import POOL
+verify(r"\\boxed{x + 1}", "1 + x")
+if child := os.fork():
+    print(child, *POOL.pids, flush=True)
+time.sleep(600)
+"""
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        child, *pids = (int(pid) for pid in parent.stdout.readline().split())
+        parent.kill()
+        try:
+            wait_until_gone(pids)
+            assert is_running(child)
+        finally:
+            os.kill(child, signal.SIGKILL)
+
+
+@needs_fork
+def test_multiprocessing_pool_can_verify() -> None:
+    script = """
+import multiprocessing
+from ccpo_env.verifiers import verify
+verify(r"\\boxed{x + 1}", "1 + x")
+with multiprocessing.get_context("fork").Pool(2) as pool:
+    verdicts = pool.starmap(verify, [(r"\\boxed{x + 1}", "1 + x")] * 4)
+assert [verdict.status for verdict in verdicts] == ["correct"] * 4
+"""
+    assert run_script(script) == []
