@@ -12,7 +12,14 @@ from pettingzoo import AECEnv
 from pettingzoo.utils.wrappers import OrderEnforcingWrapper
 
 from ccpo_env.episode import EpisodeState, draw_task_index
-from ccpo_env.options import check_option_names, check_prefix, check_removed, find_task
+from ccpo_env.errors import unknown_name
+from ccpo_env.options import (
+    check_option_names,
+    check_prefix,
+    check_removed,
+    check_seed,
+    find_task,
+)
 from ccpo_env.prompts import PromptTemplate, chat_messages, plain_text, problem_text
 from ccpo_env.registry import resolve_verifier
 from ccpo_env.render import transcript
@@ -22,8 +29,8 @@ from ccpo_env.text import clip_middle, valid_unicode
 from ccpo_env.types import Message, Observation, Task, TaskInput, Topology, Turn, Verdict, Verifier
 
 DEFAULT_MAX_CHARS = 65_536
-PROMPT_OVERHEAD_CHARS = 4_096
-"""Room for instructions and headings in a prompt."""
+HEADING_CHARS = 64
+"""Room for the heading of a question or message in a prompt."""
 
 
 class TeamAnswerEnv(AECEnv[str, Observation, str]):
@@ -87,12 +94,18 @@ class TeamAnswerEnv(AECEnv[str, Observation, str]):
         self._default_removed = check_removed(removed, self.possible_agents)
         self._prompts = prompts or PromptTemplate()
         self._max_chars = max_chars
-        longest_prompt = max_chars * (len(topology.turns) + 1) + PROMPT_OVERHEAD_CHARS
+        self._action_spaces = {agent: TextSpace(max_chars) for agent in self.possible_agents}
+        longest_instruction = max(
+            len(self._prompts.instruction(role, answers=answers))
+            for role in topology.roles
+            for answers in (False, True)
+        )
+        num_texts = len(topology.turns) + 1  # the question, and a message per turn
+        longest_prompt = longest_instruction + (HEADING_CHARS + max_chars) * num_texts
         self._observation_spaces = {
             agent: spaces.Dict({"prompt": TextSpace(longest_prompt)})
             for agent in self.possible_agents
         }
-        self._action_spaces = {agent: TextSpace(max_chars) for agent in self.possible_agents}
         self._stream_seed: int | None = None
         self._stream_index = 0
 
@@ -117,12 +130,12 @@ class TeamAnswerEnv(AECEnv[str, Observation, str]):
         removed = self._default_removed
         if options.get("removed") is not None:
             removed = check_removed(options["removed"], self.possible_agents)
-        prefix = options.get("prefix") or ()
+        prefix = () if options.get("prefix") is None else options["prefix"]
         check_prefix(prefix, sum(turn.speaker not in removed for turn in self.topology.turns))
         pinned = options.get("task")
         task = None if pinned is None else find_task(pinned, self.tasks, self._index_of)
         if seed is not None:
-            self._stream_seed, self._stream_index = seed, 0
+            self._stream_seed, self._stream_index = check_seed(seed), 0
         elif self._stream_seed is None:
             self._stream_seed = int(np.random.SeedSequence().generate_state(1)[0])
         if task is None:
@@ -131,7 +144,7 @@ class TeamAnswerEnv(AECEnv[str, Observation, str]):
             self._stream_index += 1
         self._begin(task, removed)
         for text in prefix:
-            self._say(self._turns[len(self._messages)].speaker, text)
+            self._say(self._turns[len(self._messages)].speaker, *self._fit(text))
         self._offer_turn()
 
     def step(self, action: str | None) -> None:
@@ -145,18 +158,27 @@ class TeamAnswerEnv(AECEnv[str, Observation, str]):
                 f"an action of {agent} must be a str, got {type(action).__name__}; "
                 f"pass the completion as text"
             )
-        self._say(agent, action)
-        self.infos[agent]["messages"] = []
-        if len(self._messages) < len(self._turns):
+        text, num_cut = self._fit(action)
+        is_answer = len(self._messages) == len(self._turns) - 1
+        # Before anything changes: a verifier that raises leaves the episode as it was.
+        verdict = self._judge(text) if is_answer else None
+        self._say(agent, text, num_cut)
+        self._tell([agent], messages=[])
+        if verdict is None:
             self._offer_turn()
         else:
-            self._finish(self._verify(self._messages[-1].text, self.task.answer))
+            self._finish(verdict)
 
     def observe(self, agent: str) -> Observation:
         """Return what an agent reads in its next turn, or read in its last one.
 
         A removed agent reads an empty prompt.
+
+        Raises:
+            ValueError: If there is no such agent.
         """
+        if agent not in self.possible_agents:
+            raise unknown_name("agent", agent, self.possible_agents)
         turn_index = self._turn_index(agent)
         if turn_index is None:
             return {"prompt": ""}
@@ -186,8 +208,12 @@ class TeamAnswerEnv(AECEnv[str, Observation, str]):
         Returns:
             An immutable, picklable value that `restore` takes back, here or in another
             environment of the same topology.
+
+        Raises:
+            RuntimeError: Before the first reset.
         """
-        assert self._stream_seed is not None, "reset() comes first"
+        if self._stream_seed is None:
+            raise RuntimeError("snapshot() must follow reset(); call env.reset() first")
         return EpisodeState(
             topology=self.topology.name,
             agents=tuple(self.possible_agents),
@@ -234,7 +260,7 @@ class TeamAnswerEnv(AECEnv[str, Observation, str]):
         return twin
 
     def _begin(self, task: Task, removed: frozenset[str]) -> None:
-        question, num_cut = clip_middle(valid_unicode(task.question), self._max_chars)
+        question, num_cut = self._fit(task.question)
         self.task = task
         self.removed = removed
         self.verdict: Verdict | None = None
@@ -260,17 +286,32 @@ class TeamAnswerEnv(AECEnv[str, Observation, str]):
         # PettingZoo leaves it set when an episode is abandoned between two dead steps.
         self._skip_agent_selection = None  # type: ignore[assignment]
 
-    def _say(self, agent: str, action: str) -> None:
-        text, num_cut = clip_middle(valid_unicode(action), self._max_chars)
-        if num_cut:
-            self._clipped[agent] = num_cut
+    def _fit(self, text: str) -> tuple[str, int]:
+        return clip_middle(valid_unicode(text), self._max_chars)
+
+    def _judge(self, response: str) -> Verdict:
+        verdict: object = self._verify(response, self.task.answer)
+        if not isinstance(verdict, Verdict):
+            raise TypeError(
+                f"a verifier must return a Verdict, got {verdict!r}; return Verdict('correct')"
+            )
+        return verdict
+
+    def _tell(self, agents: Iterable[str], **news: Any) -> None:
+        for agent in agents:  # a new dict each: what last() handed out stays as it was
+            self.infos[agent] = {**self.infos[agent], **news}
+
+    def _say(self, agent: str, text: str, num_cut: int) -> None:
         self._messages.append(Message(agent, text))
+        if num_cut:
+            self._clipped = {**self._clipped, agent: num_cut}
+            self._tell(self.agents, clipped_chars=self._clipped)
 
     def _offer_turn(self) -> None:
         turn_index = len(self._messages)
         speaker = self._turns[turn_index].speaker
         self.agent_selection = speaker
-        self.infos[speaker]["messages"] = chat_messages(*self._prompt_parts(turn_index))
+        self._tell([speaker], messages=chat_messages(*self._prompt_parts(turn_index)))
 
     def _finish(self, verdict: Verdict) -> None:
         self.verdict = verdict
@@ -279,8 +320,7 @@ class TeamAnswerEnv(AECEnv[str, Observation, str]):
             self.rewards[agent] = self._cumulative_rewards[agent] = reward or 0.0
             self.terminations[agent] = reward is not None
             self.truncations[agent] = reward is None
-            self.infos[agent]["verdict"] = verdict
-            self.infos[agent]["answer"] = verdict.answer
+        self._tell(self.agents, verdict=verdict, answer=verdict.answer)
         self.agent_selection = self.agents[0]
 
     def _prompt_parts(self, turn_index: int) -> tuple[str, str]:
@@ -302,14 +342,12 @@ class TeamEnv(OrderEnforcingWrapper[str, Observation, str]):
     @property
     def unwrapped(self) -> TeamAnswerEnv:
         """The environment itself."""
-        env = self.env
+        env = self.env.unwrapped
         assert isinstance(env, TeamAnswerEnv)
         return env
 
     def snapshot(self) -> EpisodeState:
         """Return the exact state of the episode; see `TeamAnswerEnv.snapshot`."""
-        if not self._has_reset:
-            raise RuntimeError("snapshot() must follow reset(); call env.reset() first")
         return self.unwrapped.snapshot()
 
     def restore(self, state: EpisodeState) -> None:

@@ -24,6 +24,7 @@ class EnvFactory(Generic[P]):
         self.__module__ = make.__module__
         self.__doc__ = make.__doc__
         self.__wrapped__ = make
+        make.__qualname__ = f"{make.__qualname__}.raw_env"  # where pickle finds it again
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> TeamEnv:
         """Return the environment behind PettingZoo's order checks."""

@@ -20,7 +20,9 @@ def check_option_names(options: Mapping[str, Any]) -> None:
     for name in options:
         if name in OPTION_NAMES:
             continue
-        close = difflib.get_close_matches(str(name), OPTION_NAMES, n=1, cutoff=_NEAR_MISS)
+        lowered = str(name).lower()
+        close = [known for known in OPTION_NAMES if known in lowered]
+        close += difflib.get_close_matches(lowered, OPTION_NAMES, n=1, cutoff=_NEAR_MISS)
         if close:
             raise ValueError(
                 f"options must use the names {', '.join(OPTION_NAMES)}, got {name!r}; "
@@ -32,12 +34,16 @@ def check_removed(removed: Iterable[str], agents: Sequence[str]) -> frozenset[st
     """Return the removed agents as a set, a proper subset of all agents.
 
     Raises:
-        TypeError: If removed is one text instead of a list of agents.
+        TypeError: If removed is not a collection of names, such as one text.
         ValueError: If an agent is unknown, or none would be left.
     """
     if isinstance(removed, str):
         raise TypeError(
             f"removed must be a list of agents, got the text {removed!r}; pass [{removed!r}]"
+        )
+    if isinstance(removed, Mapping) or not isinstance(removed, Iterable):
+        raise TypeError(
+            f"removed must be a list of agents, got {removed!r}; pass e.g. [{agents[0]!r}]"
         )
     names = frozenset(removed)
     for name in sorted(map(str, names - set(agents))):
@@ -68,6 +74,8 @@ def find_task(task: object, tasks: Sequence[Task], index_of: Mapping[str, int]) 
             raise ValueError(f"task must be the id of a loaded task, got {task!r}; {remedy}")
         return tasks[index_of[task]]
     try:
+        if isinstance(task, bool):
+            raise TypeError
         index = operator.index(task)  # type: ignore[arg-type]
     except TypeError:
         raise TypeError(
@@ -80,9 +88,26 @@ def find_task(task: object, tasks: Sequence[Task], index_of: Mapping[str, int]) 
     return tasks[index]
 
 
+def check_seed(seed: object) -> int:
+    """Return the seed as an int.
+
+    Raises:
+        TypeError: If it is not a whole number.
+        ValueError: If it is negative.
+    """
+    try:
+        number = operator.index(seed)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"seed must be an int >= 0, got {seed!r}; pass e.g. seed=0") from None
+    if number < 0:
+        raise ValueError(f"seed must be >= 0, got {number}; pass e.g. seed=0")
+    return number
+
+
 def check_prefix(prefix: Sequence[str], num_turns: int) -> None:
     """Raise unless prefix is a list of texts that leaves at least one turn to play."""
-    if isinstance(prefix, str) or not all(isinstance(text, str) for text in prefix):
+    is_list = isinstance(prefix, list | tuple)
+    if not is_list or not all(isinstance(text, str) for text in prefix):
         raise TypeError(
             f"prefix must be a list of texts, one per turn, got {prefix!r}; pass ['a thought']"
         )

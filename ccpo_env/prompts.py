@@ -41,7 +41,16 @@ class PromptTemplate:
     give_answer: str = GIVE_ANSWER
 
     def instruction(self, role: Role, *, answers: bool) -> str:
-        """Return the instruction of an agent that hands over or answers."""
+        """Return the instruction of an agent that hands over or answers.
+
+        Raises:
+            ValueError: If the template does not know the role.
+        """
+        if role not in self.roles:
+            raise ValueError(
+                f"roles must instruct every role of the team, got {sorted(self.roles)}; "
+                f"add an entry for {role!r}"
+            )
         return f"{self.roles[role]} {self.give_answer if answers else self.hand_over}"
 
 

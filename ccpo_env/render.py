@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from ccpo_env.text import valid_unicode
 from ccpo_env.types import Message, Task, Verdict
 
 
@@ -18,4 +19,4 @@ def transcript(
     if verdict is not None:
         reward = "not measured" if verdict.reward is None else f"reward {verdict.reward:+.0f}"
         lines.append(f"=> {verdict.status}, {reward} (answer {verdict.answer}, gold {task.answer})")
-    return "\n".join(lines)
+    return valid_unicode("\n".join(lines))

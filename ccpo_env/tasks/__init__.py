@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ccpo_env.errors import unknown_name
@@ -60,6 +60,11 @@ def resolve_tasks(tasks: TaskInput) -> tuple[Task, ...]:
     """
     if isinstance(tasks, str | Path):
         return tuple(load_tasks(tasks))
+    if not isinstance(tasks, Iterable):
+        raise TypeError(
+            f"tasks must be a name, a path or a sequence of tasks, got {tasks!r}; "
+            f"wrap a single task in a list"
+        )
     resolved = tuple(_as_task(entry, index) for index, entry in enumerate(tasks))
     if not resolved:
         raise ValueError("tasks must hold at least one task, got none; pass e.g. [('1+1', '2')]")
@@ -73,7 +78,7 @@ def resolve_tasks(tasks: TaskInput) -> tuple[Task, ...]:
 def _as_task(entry: Task | Sequence[str], index: int) -> Task:
     if isinstance(entry, Task):
         return entry
-    is_pair = not isinstance(entry, str) and len(entry) == 2
+    is_pair = isinstance(entry, tuple | list) and len(entry) == 2
     if is_pair and all(isinstance(part, str) for part in entry):
         return Task(id=f"custom/{index}", question=entry[0], answer=entry[1])
     raise TypeError(

@@ -19,8 +19,8 @@ from ccpo_env.types import Task
 MODULUS = 10
 MAX_OPERATIONS = 4
 QUESTION = "Compute from left to right modulo 10: "
-DEFAULT_TASKS = 4096
-"""Tasks of a split when no limit is given."""
+DEFAULT_TASKS = {"train": 4096, "test": 512}
+"""Tasks of a split when no limit is given: few enough that short chains do not run out."""
 MAX_TASKS = 1_000_000
 """Well below the number of distinct questions in a split, so that drawing them ends."""
 FIRST_NUMBERS = (10, 100)
@@ -42,7 +42,7 @@ def arithmetic(*, split: str | None = None, limit: int | None = None, seed: int 
 
     Args:
         split: "train" (also for None) or "test"; no question is in both, whatever the seed.
-        limit: Number of tasks; None: DEFAULT_TASKS.
+        limit: Number of tasks; None: DEFAULT_TASKS of the split.
         seed: Another seed gives another selection of questions.
 
     Returns:
@@ -52,7 +52,7 @@ def arithmetic(*, split: str | None = None, limit: int | None = None, seed: int 
         ValueError: If limit > MAX_TASKS.
     """
     split = split or "train"
-    num_tasks = DEFAULT_TASKS if limit is None else limit
+    num_tasks = DEFAULT_TASKS[split] if limit is None else limit
     if num_tasks > MAX_TASKS:
         raise ValueError(
             f"limit must be <= {MAX_TASKS} for arithmetic, got {num_tasks}; pass a smaller limit"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -24,15 +25,17 @@ def read_tasks(path: Path, *, split: str | None, limit: int | None) -> list[Task
             f"tasks must be an existing file, got {str(path)!r}; check the path"
         )
     tasks: dict[str, Task] = {}
+    seen: set[str] = set()
     num_rows = 0
     for number, row in READERS[path.suffix](path):
         num_rows += 1
         task = _as_task(row, number, path)
-        if task.id in tasks:
+        if task.id in seen:
             raise TaskFileError(
                 f"task ids must be unique, got {task.id!r} twice in {path}, the second time in "
                 f"line {number}; rename it"
             )
+        seen.add(task.id)
         if in_split(task.question, split):
             tasks[task.id] = task
         if limit is not None and len(tasks) == limit:
@@ -58,7 +61,11 @@ def _as_task(row: object, number: int, path: Path) -> Task:
         value = row.get(column)
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             raise _malformed(f"have a text or number as {column!r}", row, number, path)
-        fields[column] = str(value)
+        if isinstance(value, float) and not math.isfinite(value):
+            raise _malformed(f"have a finite number as {column!r}", row, number, path)
+        # Tables often hold whole numbers as floats; 27.0 is written 27.
+        is_whole = isinstance(value, float) and value.is_integer()
+        fields[column] = str(int(value) if is_whole else value)
         if not fields[column].strip():
             raise _malformed(f"have a {column!r} that is not empty", row, number, path)
     own_id = next((row[c] for c in ID_COLUMNS if row.get(c) not in (None, "")), number - 1)
@@ -80,7 +87,7 @@ def _jsonl_rows(path: Path) -> Iterator[Row]:
                 continue
             try:
                 yield number, json.loads(line)
-            except ValueError:  # malformed JSON or not UTF-8
+            except (ValueError, RecursionError):  # malformed, not UTF-8, or nested without end
                 text = line.decode(errors="replace").strip()
                 raise _malformed("be a JSON object", text, number, path) from None
 
@@ -93,7 +100,7 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
         with pq.ParquetFile(path) as file:
             known = [c for c in ("question", "answer", *ID_COLUMNS) if c in file.schema_arrow.names]
             rows = file.read(columns=known).to_pylist()
-    except (pa.lib.ArrowException, OSError) as error:
+    except (pa.lib.ArrowException, OSError, UnicodeDecodeError) as error:
         if path.stat().st_size == 0:
             return
         reason = str(error).splitlines()[0]

@@ -1,0 +1,116 @@
+"""Environments by name: called plainly, with PettingZoo's attributes, and from its registry."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import pickle
+import subprocess
+import sys
+from typing import Any
+
+import pettingzoo
+import pytest
+
+import ccpo_env
+from ccpo_env import environments, think_solve_v0
+from ccpo_env.env import TeamAnswerEnv, TeamEnv
+from ccpo_env.factory import EnvFactory
+
+FACTORIES = {
+    name: value for name, value in vars(environments).items() if isinstance(value, EnvFactory)
+}
+every_factory = pytest.mark.parametrize("name", FACTORIES)
+TASKS = [("1+1", "2")]
+
+
+@every_factory
+def test_factory_makes_wrapped_and_bare_environments(name: str) -> None:
+    factory = FACTORIES[name]
+    assert type(factory(tasks=TASKS)) is type(factory.env(tasks=TASKS)) is TeamEnv
+    assert type(factory.raw_env(tasks=TASKS)) is TeamAnswerEnv
+    assert type(factory(tasks=TASKS).unwrapped) is TeamAnswerEnv
+
+
+@every_factory
+def test_factory_is_a_public_name_of_the_package(name: str) -> None:
+    assert getattr(ccpo_env, name) is FACTORIES[name]
+    assert name in ccpo_env.__all__
+
+
+@every_factory
+def test_factory_shows_signature_and_docstring_of_the_constructor(name: str) -> None:
+    factory = FACTORIES[name]
+    signature = inspect.signature(factory)
+    assert signature == inspect.signature(factory.env) == inspect.signature(factory.raw_env)
+    assert next(iter(signature.parameters)) == "tasks"
+    assert {"verifier", "render_mode", "removed"} <= set(signature.parameters)
+    assert inspect.getdoc(factory) == inspect.getdoc(factory.raw_env)
+    assert repr(factory) == f"ccpo_env.environments.{name}"
+
+
+@every_factory
+@pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
+def test_factory_is_pickled_by_reference(name: str, protocol: int) -> None:
+    factory = FACTORIES[name]
+    for constructor in (factory, factory.env, factory.raw_env):
+        assert pickle.loads(pickle.dumps(constructor, protocol)) is constructor
+        assert copy.deepcopy(constructor) is constructor
+    assert len(pickle.dumps(factory)) < 100
+
+
+@every_factory
+def test_env_carries_the_name_and_version_of_its_factory(name: str) -> None:
+    env = FACTORIES[name](tasks=TASKS)
+    assert env.metadata["name"] == env.unwrapped.metadata["name"] == name
+    assert str(env.unwrapped) == name
+    assert env.metadata["render_modes"] == ["ansi", "human"]
+    assert env.metadata["is_parallelizable"] is False
+
+
+def test_factory_takes_the_arguments_of_the_contract() -> None:
+    env = think_solve_v0("arithmetic", 2, "exact", "ansi", removed=["thinker_1"])
+    env.reset()
+    assert env.possible_agents == ["thinker_0", "thinker_1", "solver_0"]
+    assert env.agents == ["thinker_0", "solver_0"]
+    assert isinstance(env.render(), str)
+
+
+@pytest.mark.parametrize("wrong", [{"num_thinker": 2}, {"task": 0}, {"seed": 1}])
+def test_factory_refuses_an_unknown_argument(wrong: dict[str, Any]) -> None:
+    with pytest.raises(TypeError, match="unexpected keyword argument"):
+        think_solve_v0(**wrong)
+
+
+@pytest.mark.parametrize(
+    "env_id", ["ccpo_env/think_solve-v0", "ccpo_env/think_solve_v0", "ccpo_env/think_solve"]
+)
+def test_pettingzoo_makes_the_environment_by_its_id(env_id: str) -> None:
+    env = pettingzoo.make("aec", env_id, tasks=TASKS, num_thinkers=2, verifier="exact")
+    assert type(env) is TeamEnv
+    env.reset(seed=1)
+    assert env.agents == ["thinker_0", "thinker_1", "solver_0"]
+    assert type(pickle.loads(pickle.dumps(env))) is TeamEnv
+
+
+@every_factory
+def test_every_environment_is_registered_with_pettingzoo(name: str) -> None:
+    env_id = f"ccpo_env/{name.replace('_v', '-v')}"
+    assert str(pettingzoo.make("aec", env_id, tasks=TASKS).unwrapped) == name
+
+
+def test_import_registers_without_a_warning() -> None:
+    code = (
+        "import pettingzoo, ccpo_env\n"
+        "env = pettingzoo.make('aec', 'ccpo_env/think_solve-v0', verifier='exact')\n"
+        "env.reset(seed=0)\n"
+        "print(env.agents)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("['thinker_0', 'solver_0']\n", "")

@@ -1,0 +1,112 @@
+"""What an agent reads, word for word, and how little a removed agent changes."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ccpo_env import Message, PromptTemplate, think_solve_v0
+from ccpo_env.prompts import ROLE_INSTRUCTIONS, chat_messages, plain_text, problem_text
+from ccpo_env.registry import TOPOLOGIES
+
+messages = st.lists(st.builds(Message, st.sampled_from(["thinker_0", "thinker_1"]), st.text()))
+
+
+def test_prompt_of_a_solver_word_for_word() -> None:
+    env = think_solve_v0(tasks=[("What is {x} + 1?", "2")], verifier="exact")
+    env.reset()
+    env.step("Add {0} and {agent}.")
+    assert env.observe("solver_0")["prompt"] == (
+        "You are the solver in a team that answers a problem one after the other. Use the "
+        "messages of your teammates, if there are any, as guidance. You speak last: solve the "
+        "problem and end with the final answer in \\boxed{}.\n"
+        "\n"
+        "Problem:\n"
+        "What is {x} + 1?\n"
+        "\n"
+        "Message of thinker_0:\n"
+        "Add {0} and {agent}.\n"
+        "\n"
+        "Your message:\n"
+    )
+
+
+def test_prompt_of_a_thinker_word_for_word() -> None:
+    env = think_solve_v0(tasks=[("What is 1 + 1?", "2")], verifier="exact")
+    env.reset()
+    assert env.observe("thinker_0")["prompt"] == (
+        "You are a thinker in a team that answers a problem one after the other. Write the key "
+        "ideas and steps that help the next agent. Do not state the final answer.\n"
+        "\n"
+        "Problem:\n"
+        "What is 1 + 1?\n"
+        "\n"
+        "Your message:\n"
+    )
+
+
+@given(question=st.text(), spoken=messages, index=st.integers(0, 9), text=st.text())
+def test_a_message_adds_its_block_and_nothing_else(
+    question: str, spoken: list[Message], index: int, text: str
+) -> None:
+    before, after = spoken[:index], spoken[index:]
+    without = problem_text(question, [*before, *after])
+    start, rest = problem_text(question, before), without[len(problem_text(question, before)) :]
+    message = Message("thinker_9", text)
+    block = f"\n\nMessage of thinker_9:\n{text}"
+    assert without.startswith(start)
+    assert problem_text(question, [*before, message, *after]) == f"{start}{block}{rest}"
+
+
+@given(question=st.text(), spoken=messages)
+def test_problem_holds_question_and_texts_unchanged(question: str, spoken: list[Message]) -> None:
+    text = problem_text(question, iter(spoken))
+    assert text.startswith(f"Problem:\n{question}")
+    assert all(message.text in text for message in spoken)
+
+
+@given(instruction=st.text(), problem=st.text())
+def test_chat_messages_and_plain_text_say_the_same(instruction: str, problem: str) -> None:
+    system, user = chat_messages(instruction, problem)
+    assert (system, user) == (
+        {"role": "system", "content": instruction},
+        {"role": "user", "content": problem},
+    )
+    assert plain_text(instruction, problem) == f"{instruction}\n\n{problem}\n\nYour message:\n"
+
+
+@pytest.mark.parametrize("role", ROLE_INSTRUCTIONS)
+def test_instruction_says_whether_to_hand_over_or_to_answer(role: str) -> None:
+    prompts = PromptTemplate(hand_over="HAND OVER", give_answer="ANSWER")
+    assert prompts.instruction(role, answers=True) == f"{ROLE_INSTRUCTIONS[role]} ANSWER"
+    assert prompts.instruction(role, answers=False) == f"{ROLE_INSTRUCTIONS[role]} HAND OVER"
+
+
+@pytest.mark.parametrize("topology", TOPOLOGIES)
+def test_default_template_instructs_every_role_of_a_topology(topology: str) -> None:
+    for role in TOPOLOGIES[topology]().roles:
+        assert PromptTemplate().instruction(role, answers=True)
+
+
+def test_instruction_names_a_role_that_the_template_lacks() -> None:
+    with pytest.raises(ValueError, match=r"got \['solver'\]; add an entry for 'thinker'"):
+        PromptTemplate(roles={"solver": "You solve."}).instruction("thinker", answers=False)
+
+
+def test_env_reads_the_instructions_it_is_given() -> None:
+    prompts = PromptTemplate(
+        roles={"thinker": "T{}", "solver": "S%s"}, hand_over="hand", give_answer="answer"
+    )
+    env = think_solve_v0(tasks=[("q", "a")], verifier="exact", prompts=prompts)
+    env.reset()
+    assert env.observe("thinker_0")["prompt"].startswith("T{} hand\n\nProblem:\nq")
+    env.step("text")
+    assert env.infos["solver_0"]["messages"][0]["content"] == "S%s answer"
+
+
+def test_template_can_be_pickled() -> None:
+    prompts = PromptTemplate(give_answer="answer")
+    assert pickle.loads(pickle.dumps(prompts)) == prompts

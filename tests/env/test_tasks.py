@@ -1,0 +1,441 @@
+"""Tasks by name, from files and from the caller; what a broken file is told."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ccpo_env import Task, load_tasks, think_solve_v0
+from ccpo_env.errors import TaskFileError
+from ccpo_env.tasks import TASK_SOURCES, resolve_tasks
+from ccpo_env.tasks.arithmetic import arithmetic, intermediate_values
+from ccpo_env.tasks.splits import TEST_SHARE, in_split
+
+QUESTION = re.compile(r"Compute from left to right modulo 10: ([1-9]\d)((?:[+\-*][1-9]){1,4})")
+# Lone surrogates (Cs) stand in it often; st.text would hardly ever draw one.
+any_text = st.lists(st.characters() | st.characters(categories=["Cs"])).map("".join)
+every_source = pytest.mark.parametrize("name", TASK_SOURCES)
+every_ending = pytest.mark.parametrize("ending", [".jsonl", ".parquet"])
+
+
+def write(path: Path, rows: Iterable[Mapping[str, Any]]) -> Path:
+    rows = list(rows)
+    if path.suffix == ".parquet":
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    else:
+        path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def sums(numbers: Iterable[int]) -> list[dict[str, str]]:
+    return [{"question": f"What is {n}+{n}?", "answer": str(2 * n)} for n in numbers]
+
+
+def questions(tasks: Iterable[Task]) -> set[str]:
+    return {task.question for task in tasks}
+
+
+def ids(tasks: Iterable[Task]) -> list[str]:
+    return [task.id for task in tasks]
+
+
+@every_source
+@pytest.mark.parametrize("split", [None, "train", "test"])
+def test_source_loads_distinct_tasks_the_same_each_time(name: str, split: str | None) -> None:
+    tasks = load_tasks(name, split=split, limit=300)
+    assert tasks == load_tasks(name, split=split, limit=300)
+    assert len(tasks) == len(set(ids(tasks))) == len(questions(tasks)) == 300
+    assert {task.source for task in tasks} == {name}
+    assert all(task.question.strip() and task.answer.strip() for task in tasks)
+
+
+@every_source
+def test_source_has_no_question_in_both_splits(name: str) -> None:
+    train, test = load_tasks(name, split="train"), load_tasks(name, split="test")
+    assert not questions(train) & questions(test)
+    assert not set(ids(train)) & set(ids(test))
+
+
+@every_source
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_source_gives_the_first_tasks_when_there_is_a_limit(name: str, split: str) -> None:
+    tasks = load_tasks(name, split=split, limit=50)
+    for limit in (1, 7, 50):
+        assert load_tasks(name, split=split, limit=limit) == tasks[:limit]
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_arithmetic_gold_answers_are_right(split: str) -> None:
+    for task in load_tasks("arithmetic", split=split):
+        match = QUESTION.fullmatch(task.question)
+        assert match
+        value = int(match[1])
+        # Over all integers, ((a*b)-c)+d, and reduced once at the end.
+        for symbol, number in re.findall(r"([+\-*])(\d)", match[2]):
+            value = value * int(number) if symbol == "*" else value + int(f"{symbol}{number}")
+        assert task.answer == str(value % 10)
+
+
+def test_arithmetic_by_hand() -> None:
+    # 47 * 3 = 141, - 9 = 132, + 5 = 137, * 7 = 959
+    steps = [("*", 3), ("-", 9), ("+", 5), ("*", 7)]
+    assert intermediate_values(47, steps) == [7, 1, 2, 7, 9]
+    assert intermediate_values(10, [("-", 3)]) == [0, 7]
+
+
+def test_arithmetic_multiplies_by_units_so_that_each_step_can_be_undone() -> None:
+    for task in arithmetic(limit=2000):
+        assert not re.search(r"\*[124568]", task.question)
+
+
+def test_arithmetic_has_chains_of_every_length_and_every_answer() -> None:
+    tasks = arithmetic(limit=2000)
+    lengths = [len(re.findall(r"[+\-*]", task.question)) for task in tasks]
+    assert all(lengths.count(length) > 300 for length in (1, 2, 3, 4))
+    answers = [task.answer for task in tasks]
+    assert all(answers.count(str(digit)) > 120 for digit in range(10))
+
+
+def test_arithmetic_splits_stay_disjoint_across_seeds() -> None:
+    train = questions(arithmetic(split="train", limit=3000, seed=0))
+    other = questions(arithmetic(split="train", limit=3000, seed=1))
+    test = questions(arithmetic(split="test", limit=500, seed=1))
+    assert train != other
+    assert not (train | other) & test
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"limit": 0}, "limit must be >= 1, got 0; leave it out to load all tasks"),
+        ({"limit": -3}, "limit must be >= 1, got -3"),
+        ({"limit": 10**6 + 1}, "limit must be <= 1000000 for arithmetic, got 1000001; pass a"),
+        ({"split": "dev"}, "split must be 'train', 'test' or None, got 'dev'; pass one of them"),
+        ({"split": ""}, "split must be 'train', 'test' or None, got ''"),
+        ({"split": "TRAIN"}, "split must be 'train', 'test' or None, got 'TRAIN'"),
+    ],
+)
+def test_load_tasks_explains_a_wrong_argument(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        load_tasks("arithmetic", **arguments)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (
+            "aritmetic",
+            "tasks must be one of arithmetic, got 'aritmetic'; did you mean 'arithmetic'?",
+        ),
+        ("", "tasks must be one of arithmetic, got ''; choose from arithmetic"),
+        ("tasks.csv", "must be a file that ends in .jsonl or .parquet, got 'tasks.csv'; convert"),
+        ("tasks.JSONL", "must be a file that ends in .jsonl or .parquet, got 'tasks.JSONL'"),
+        ("some/folder", "must be a file that ends in .jsonl or .parquet, got 'some/folder'"),
+        (Path("folder"), "must be a file that ends in .jsonl or .parquet, got 'folder'"),
+    ],
+)
+def test_load_tasks_explains_a_name_that_it_does_not_know(name: str | Path, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        load_tasks(name)
+
+
+@every_ending
+def test_missing_file_and_folder_are_told_apart_from_files(ending: str, tmp_path: Path) -> None:
+    for path in (tmp_path / f"missing{ending}", tmp_path / f"folder{ending}"):
+        if path.stem == "folder":
+            path.mkdir()
+        message = f"tasks must be an existing file, got {str(path)!r}; check the path"
+        with pytest.raises(FileNotFoundError, match=re.escape(message)):
+            load_tasks(path)
+
+
+@every_ending
+def test_file_loads_as_path_and_as_text(ending: str, tmp_path: Path) -> None:
+    path = write(tmp_path / f"sums{ending}", sums([1, 2]))
+    expected = [
+        Task("sums/0", "What is 1+1?", "2", f"sums{ending}"),
+        Task("sums/1", "What is 2+2?", "4", f"sums{ending}"),
+    ]
+    assert load_tasks(path) == load_tasks(str(path)) == expected
+    for tasks in (path, str(path)):
+        assert think_solve_v0(tasks=tasks).tasks == tuple(expected)
+
+
+@every_ending
+def test_splits_of_a_file_are_disjoint_and_complete(ending: str, tmp_path: Path) -> None:
+    path = write(tmp_path / f"sums{ending}", sums(range(200)))
+    everything = load_tasks(path)
+    train, test = load_tasks(path, split="train"), load_tasks(path, split="test")
+    assert sorted([*train, *test], key=everything.index) == everything
+    assert set(ids(train)) | set(ids(test)) == set(ids(everything))
+    assert 5 < len(test) < 40  # one in ten
+
+
+def test_splits_stay_disjoint_across_files(tmp_path: Path) -> None:
+    one = write(tmp_path / "one.jsonl", sums(range(150)))
+    other = write(tmp_path / "other.parquet", reversed(sums(range(50, 200))))
+    assert questions(load_tasks(one)) & questions(load_tasks(other))
+    assert not questions(load_tasks(one, split="train")) & questions(
+        load_tasks(other, split="test")
+    )
+
+
+@given(question=any_text)
+def test_every_question_is_in_exactly_one_split(question: str) -> None:
+    assert in_split(question, "train") != in_split(question, "test")
+    assert in_split(question, None)
+
+
+def test_one_question_in_ten_is_for_testing() -> None:
+    assert TEST_SHARE == 10
+    in_test = sum(in_split(f"question {n}", "test") for n in range(10_000))
+    assert 850 < in_test < 1150  # mean 1000, standard deviation 30
+
+
+@every_ending
+def test_limit_of_a_file_counts_the_tasks_of_the_split(ending: str, tmp_path: Path) -> None:
+    path = write(tmp_path / f"sums{ending}", sums(range(200)))
+    for split in (None, "train", "test"):
+        tasks = load_tasks(path, split=split)
+        assert load_tasks(path, split=split, limit=3) == tasks[:3]
+        assert load_tasks(path, split=split, limit=999) == tasks
+
+
+@every_ending
+@pytest.mark.parametrize("column", ["id", "unique_id"])
+def test_a_row_keeps_its_own_id(ending: str, column: str, tmp_path: Path) -> None:
+    rows = [
+        {**row, column: own} for row, own in zip(sums([1, 2, 3]), ["a", "b/c", ""], strict=True)
+    ]
+    path = write(tmp_path / f"sums{ending}", rows)
+    assert ids(load_tasks(path)) == ["sums/a", "sums/b/c", "sums/2"]
+
+
+@every_ending
+def test_an_id_may_be_a_number_and_0_is_one(ending: str, tmp_path: Path) -> None:
+    rows = [{**row, "id": own} for row, own in zip(sums([1, 2]), [7, 0], strict=True)]
+    assert ids(load_tasks(write(tmp_path / f"sums{ending}", rows))) == ["sums/7", "sums/0"]
+
+
+@every_ending
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [(27, "27"), (27.0, "27"), (-0.0, "0"), (2.5, "2.5"), (1e22, f"1{'0' * 22}")],
+)
+def test_a_number_is_read_as_its_text(
+    ending: str, answer: float, text: str, tmp_path: Path
+) -> None:
+    path = write(tmp_path / f"n{ending}", [{"question": 5, "answer": answer}])
+    [task] = load_tasks(path)
+    assert (task.question, task.answer) == ("5", text)
+
+
+def test_other_columns_and_blank_lines_do_not_matter(tmp_path: Path) -> None:
+    path = tmp_path / "sums.jsonl"
+    path.write_text('\n{"question": "q", "answer": "a", "level": [1, {}]}\r\n  \n\n', "utf-8")
+    assert load_tasks(path) == [Task("sums/1", "q", "a", "sums.jsonl")]
+
+
+def test_a_byte_order_mark_does_not_matter(tmp_path: Path) -> None:
+    path = tmp_path / "sums.jsonl"
+    path.write_bytes(b'\xef\xbb\xbf{"question": "\xc3\xa9 \\u2264", "answer": "a"}')
+    assert load_tasks(path)[0].question == "é ≤"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "a task file must hold at least one task, got an empty file in {path}; add lines"),
+        (b"\n \n", "a task file must hold at least one task, got an empty file in {path}"),
+        (b"{GOOD}\n{oops", "line 2 must be a JSON object, got '{oops' in {path}; correct or"),
+        (b"{GOOD}\n\n[1, 2]", "line 3 must be a JSON object, got [1, 2] in {path}"),
+        (b'"text"', "line 1 must be a JSON object, got 'text' in {path}"),
+        (b"{GOOD}{GOOD}", "line 1 must be a JSON object, got '{\"question"),
+        (
+            b'{"question": "\xe9"}',
+            'line 1 must be a JSON object, got \'{"question": "\ufffd"}\' in',
+        ),
+        (b"[" * 100_000, "line 1 must be a JSON object, got '[[[["),
+        (
+            b'{"question": "q"}',
+            "line 1 must have a text or number as 'answer', got {'question': 'q'} in {path}; "
+            "correct or remove that line",
+        ),
+        (b'{"answer": "a"}', "line 1 must have a text or number as 'question', got"),
+        (b'{"question": "q", "answer": null}', "line 1 must have a text or number as 'answer'"),
+        (b'{"question": "q", "answer": true}', "line 1 must have a text or number as 'answer'"),
+        (b'{"question": "q", "answer": ["a"]}', "line 1 must have a text or number as 'answer'"),
+        (b'{"question": {}, "answer": "a"}', "line 1 must have a text or number as 'question'"),
+        (b'{"question": " \\n", "answer": "a"}', "line 1 must have a 'question' that is not empty"),
+        (b'{"question": "q", "answer": ""}', "line 1 must have a 'answer' that is not empty"),
+        (b'{"question": "q", "answer": NaN}', "line 1 must have a finite number as 'answer'"),
+        (b'{"question": "q", "answer": -1e999}', "line 1 must have a finite number as 'answer'"),
+        (
+            b'{"question": "q", "answer": "a", "id": 1}\n{GOOD}\n',
+            "task ids must be unique, got 'tasks/1' twice in {path}, the second time in line 2; "
+            "rename it",
+        ),
+    ],
+    ids=range(19),
+)
+def test_broken_jsonl_file_is_named_with_its_line(
+    content: bytes, message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "tasks.jsonl"
+    path.write_bytes(content.replace(b"{GOOD}", b'{"question": "good", "answer": "a"}'))
+    with pytest.raises(TaskFileError, match=re.escape(message.replace("{path}", str(path)))):
+        load_tasks(path)
+
+
+def test_a_utf_16_file_is_refused_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.jsonl"
+    path.write_text('{"question": "q", "answer": "a"}\n' * 2, encoding="utf-16")
+    with pytest.raises(TaskFileError, match="line 1 must be a JSON object"):
+        load_tasks(path)
+
+
+def test_a_long_line_is_shown_shortened(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.jsonl"
+    path.write_text("x" * 100_000, encoding="utf-8")
+    with pytest.raises(TaskFileError) as caught:
+        load_tasks(path)
+    assert len(str(caught.value)) < 200 + len(str(path))
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"question": ["q"]}, "line 1 must have a text or number as 'answer', got"),
+        ({"other": [1, 2]}, "line 1 must have a text or number as 'question', got"),
+        (
+            {"question": ["q", "r"], "answer": ["a", None]},
+            "line 2 must have a text or number as 'answer', got {'question': 'r', 'answer': None}",
+        ),
+        (
+            {"question": ["q", "r"], "answer": [1.0, float("nan")]},
+            "line 2 must have a finite number",
+        ),
+        ({"question": ["q"], "answer": [b"a"]}, "line 1 must have a text or number as 'answer'"),
+        ({"question": ["q"], "answer": [["a"]]}, "line 1 must have a text or number as 'answer'"),
+        (
+            {"question": ["q", "r"], "answer": ["a", "b"], "id": [5, 5]},
+            "task ids must be unique, got 'tasks/5' twice in {path}, the second time in line 2",
+        ),
+        (
+            {"question": pa.array([], pa.string()), "answer": pa.array([], pa.string())},
+            "a task file must hold at least one task, got an empty file in {path}",
+        ),
+        (
+            {"question": pa.array([b"\xff"]).view(pa.string()), "answer": ["a"]},
+            "a .parquet file must be readable as Parquet, got \"'utf-8' codec",
+        ),
+    ],
+    ids=range(9),
+)
+def test_broken_parquet_file_is_named_with_its_line(
+    columns: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "tasks.parquet"
+    pq.write_table(pa.table(columns), path)
+    with pytest.raises(TaskFileError, match=re.escape(message.replace("{path}", str(path)))):
+        load_tasks(path)
+
+
+@pytest.mark.parametrize("damage", ["cut short", "without its middle", "another format"])
+def test_damaged_parquet_file_is_named(damage: str, tmp_path: Path) -> None:
+    path = write(tmp_path / "tasks.parquet", sums(range(2000)))
+    content = path.read_bytes()
+    third = len(content) // 3
+    damaged = {
+        "cut short": content[: 2 * third],
+        "without its middle": content[:third] + bytes(third) + content[2 * third :],
+        "another format": b'{"question": "q", "answer": "a"}\n',
+    }
+    path.write_bytes(damaged[damage])
+    with pytest.raises(
+        TaskFileError, match=r"a \.parquet file must be readable as Parquet, got "
+    ) as caught:
+        load_tasks(path)
+    assert str(path) in str(caught.value)
+
+
+def test_parquet_file_of_no_bytes_is_an_empty_file(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.parquet"
+    path.touch()
+    with pytest.raises(TaskFileError, match="must hold at least one task, got an empty file in"):
+        load_tasks(path)
+
+
+@every_ending
+def test_a_split_without_tasks_says_so(ending: str, tmp_path: Path) -> None:
+    rows = [row for row in sums(range(50)) if not in_split(row["question"], "test")]
+    path = write(tmp_path / f"tasks{ending}", rows)
+    message = f"split 'test' must hold at least one task, got none of {len(rows)} in {path}; pass"
+    with pytest.raises(TaskFileError, match=re.escape(message)):
+        load_tasks(path, split="test")
+
+
+def test_an_id_that_is_in_both_splits_is_refused_in_either(tmp_path: Path) -> None:
+    rows = [{**row, "id": row["answer"]} for row in sums(range(50))]
+    first = {
+        split: next(r for r in rows if in_split(r["question"], split))
+        for split in ("train", "test")
+    }
+    path = write(tmp_path / "tasks.jsonl", [*rows, {**first["train"], "id": first["test"]["id"]}])
+    for split in (None, "train", "test"):
+        with pytest.raises(TaskFileError, match=r"task ids must be unique, .* in line 51"):
+            load_tasks(path, split=split)
+
+
+def test_tasks_of_the_caller_may_be_mixed() -> None:
+    task = Task("mine", "q", "a")
+    given_ = (entry for entry in [("1+1", "2"), task, ["2+2", "4"]])
+    custom = [Task("custom/0", "1+1", "2"), task, Task("custom/2", "2+2", "4")]
+    assert resolve_tasks(given_) == tuple(custom)
+
+
+@pytest.mark.parametrize(
+    ("tasks", "error", "message"),
+    [
+        ([], ValueError, "tasks must hold at least one task, got none; pass e.g. [('1+1', '2')]"),
+        (
+            [Task("a", "q", "1"), Task("b", "q", "1"), Task("a", "r", "1")],
+            ValueError,
+            "task ids must be unique, got 'a' twice; rename one of them",
+        ),
+        ([("q", "a"), Task("custom/0", "r", "b")], ValueError, "got 'custom/0' twice"),
+        (
+            [("q", "a"), ("q", 2)],
+            TypeError,
+            "tasks[1] must be a Task or a (question, answer) pair of texts, got ('q', 2); wrap it",
+        ),
+        (("question", "answer"), TypeError, "tasks[0] must be a Task or a (question, answer) pair"),
+        (("ab", "cd"), TypeError, "tasks[0] must be a Task or a (question, answer) pair"),
+        ([("q",)], TypeError, "tasks[0] must be a Task or a (question, answer) pair"),
+        (
+            [None],
+            TypeError,
+            "tasks[0] must be a Task or a (question, answer) pair of texts, got None",
+        ),
+        ([3], TypeError, "tasks[0] must be a Task or a (question, answer) pair of texts, got 3"),
+        ({"q": "a"}, TypeError, "tasks[0] must be a Task or a (question, answer) pair"),
+        (
+            Task("a", "q", "1"),
+            TypeError,
+            "tasks must be a name, a path or a sequence of tasks, got",
+        ),
+        (None, TypeError, "tasks must be a name, a path or a sequence of tasks, got None; wrap"),
+    ],
+)
+def test_env_explains_wrong_tasks(tasks: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=re.escape(message)):
+        think_solve_v0(tasks=tasks, verifier="exact")
