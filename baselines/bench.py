@@ -14,6 +14,8 @@ from rich.console import Console
 from rich.table import Table
 
 from baselines.bench_cases import Case, environment_cases, sampler_cases, verifier_cases
+from baselines.config import require_at_least
+from baselines.errors import exit_on_bad_input
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,10 +27,17 @@ class BenchConfig:
     seed: int = 0
     """Seeds the order."""
 
+    def check(self) -> None:
+        """Raise ValueError if a number is out of range."""
+        require_at_least("repeats", self.repeats, 1)
+        require_at_least("seed", self.seed, 0)
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run all benches and print medians and ratios."""
-    config = tyro.cli(BenchConfig, args=arguments, prog="ccpo bench")
+    with exit_on_bad_input():
+        config = tyro.cli(BenchConfig, args=arguments, prog="ccpo bench")
+        config.check()
     console = Console()
     for title, make_cases in {
         "Environment, episodes": environment_cases,

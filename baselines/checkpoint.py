@@ -56,25 +56,26 @@ def save_checkpoint(
         policy.save(part / role)
     torch.save(dict(updaters), part / UPDATER_FILE)
     files = sorted(path for path in part.rglob("*") if path.is_file())
-    contents = {
+    contents: dict[str, Any] = {
         "config": {**config, "steps_done": step},
         "state": dict(state),
         "files": {path.relative_to(part).as_posix(): _sha256(path) for path in files},
     }
+    contents["checksum"] = _checksum(contents)
     (part / STATE_FILE).write_text(json.dumps(contents, indent=2), encoding="utf-8")
-    for path in (*files, part / STATE_FILE, part):
+    for path in (*part.rglob("*"), part):
         _sync(path)
     shutil.rmtree(folder, ignore_errors=True)
     part.rename(folder)
     _sync(root)
-    for old in sorted(root.glob("step_*"))[:-NUM_KEPT]:
+    for old in _checkpoints(root)[:-NUM_KEPT]:
         shutil.rmtree(old)
     return folder
 
 
 def newest_checkpoint(root: Path) -> Path | None:
     """Return the newest checkpoint of a run, or None if it has none yet."""
-    return max(root.glob("step_*"), default=None)
+    return next(reversed(_checkpoints(root)), None)
 
 
 def read_checkpoint(folder: Path) -> dict[str, Any]:
@@ -85,10 +86,12 @@ def read_checkpoint(folder: Path) -> dict[str, Any]:
     """
     try:
         contents: dict[str, Any] = json.loads((folder / STATE_FILE).read_text(encoding="utf-8"))
-        checksums = dict(contents["files"])
-    except (OSError, ValueError, KeyError, TypeError):
-        raise _damaged(STATE_FILE, folder) from None
-    for name, checksum in checksums.items():
+        is_as_written = contents.pop("checksum") == _checksum(contents)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        is_as_written = False
+    if not is_as_written:
+        raise _damaged(STATE_FILE, folder)
+    for name, checksum in contents["files"].items():
         path = folder / name
         if not path.is_file() or _sha256(path) != checksum:
             raise _damaged(name, folder)
@@ -101,11 +104,25 @@ def read_updaters(folder: Path) -> dict[Role, dict[str, Any]]:
     return states
 
 
+def _checkpoints(root: Path) -> list[Path]:
+    """Return the checkpoints by step, also past 999999; a copy under another name is left alone."""
+    folders = [path for path in root.glob("step_*") if path.name[len("step_") :].isdecimal()]
+    return sorted(folders, key=_step_of)
+
+
+def _step_of(folder: Path) -> int:
+    return int(folder.name.removeprefix("step_"))
+
+
 def _damaged(name: str, folder: Path) -> CheckpointError:
     return CheckpointError(
         f"a checkpoint must be as it was written, got a truncated, changed or missing {name} in "
         f"{folder}; delete that folder to go on from the checkpoint before it"
     )
+
+
+def _checksum(contents: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(contents, sort_keys=True).encode()).hexdigest()
 
 
 def _sha256(path: Path) -> str:

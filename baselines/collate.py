@@ -34,10 +34,14 @@ def micro_batches(rows: Sequence[TrainingRow], max_tokens: int) -> Iterator[list
     Note: The longest come first, so a budget that does not fit the memory fails at once.
     """
     batch: list[TrainingRow] = []
+    prompt, completion = 0, 0  # the longest of the batch: padded apart, each to its own width
     for row in sorted(rows, key=lambda row: -row.num_tokens):
-        if batch and batch[0].num_tokens * (len(batch) + 1) > max_tokens:
+        prompt = max(prompt, len(row.completion.prompt_ids))
+        completion = max(completion, len(row.completion.token_ids))
+        if batch and (prompt + completion) * (len(batch) + 1) > max_tokens:
             yield batch
             batch = []
+            prompt, completion = len(row.completion.prompt_ids), len(row.completion.token_ids)
         batch.append(row)
     if batch:
         yield batch

@@ -94,8 +94,9 @@ class TrainConfig:
             require_at_least(name, getattr(self, name), 1)
         for name in ("alternate_period", "warmup_steps", "eval_every", "seed"):
             require_at_least(name, getattr(self, name), 0)
-        for name in ("max_grad_norm", "temperature", "learning_rate"):
-            require_positive(name, getattr(self, name))
+        require_positive("max_grad_norm", self.max_grad_norm, such_as=1.0)
+        require_positive("temperature", self.temperature, such_as=1.0)
+        require_positive("learning_rate", self.learning_rate, such_as=EMBEDDED_LEARNING_RATE)
         if self.resume and self.out_dir is None:
             raise ValueError(
                 "--resume must come with the folder of the run, got none; pass --out-dir runs/NAME"
@@ -128,15 +129,17 @@ def require_at_least(name: str, value: int, least: int, *, why: str = "") -> Non
         flag = f"--{name.replace('_', '-')}"
         reason = f" because {why}" if why else ""
         raise ValueError(
-            f"{name} must be >= {least}{reason}, got {value}; pass {flag} {max(least, 8)}"
+            f"{name} must be >= {least}{reason}, got {value}; pass {flag} {least} or more"
         )
 
 
-def require_positive(name: str, value: float | None) -> None:
+def require_positive(name: str, value: float | None, *, such_as: float) -> None:
     """Raise ValueError unless a number is finite and above 0; None passes."""
     if value is not None and not 0.0 < value < float("inf"):
         flag = f"--{name.replace('_', '-')}"
-        raise ValueError(f"{name} must be a number above 0, got {value}; pass e.g. {flag} 1.0")
+        raise ValueError(
+            f"{name} must be a number above 0, got {value}; pass e.g. {flag} {such_as}"
+        )
 
 
 def parse_knobs(allocator: str, knobs: Mapping[str, str]) -> dict[str, float | str]:
@@ -176,13 +179,22 @@ def check_same_config(config: Mapping[str, Any], saved: Mapping[str, Any], where
     """
     for name, value in json.loads(json.dumps(config)).items():
         if name not in NOT_COMPARED and saved.get(name) != value:
-            flag = f"--{name.replace('_', '-')}"
             raise ValueError(
                 f"{name} must be that of the checkpoint, {saved.get(name)!r}, got {value!r} in "
-                f"{where}; pass {flag} {saved.get(name)} or another --out-dir"
+                f"{where}; {_ask_for(name, saved.get(name))}, or pass another --out-dir"
             )
     if config["steps"] < saved["steps_done"]:
         raise ValueError(
             f"steps must be >= the {saved['steps_done']} steps already made, got "
             f"{config['steps']} in {where}; raise --steps"
         )
+
+
+def _ask_for(name: str, value: object) -> str:
+    """Return how to give a field a value on the command line."""
+    flag = f"--{name.replace('_', '-')}"
+    if value in (None, {}):
+        return f"leave out {flag}"
+    if isinstance(value, dict):
+        value = " ".join(f"{key} {entry}" for key, entry in value.items())
+    return f"pass {flag} {value}"

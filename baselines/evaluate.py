@@ -16,7 +16,7 @@ from baselines.config import require_at_least
 from baselines.errors import exit_on_bad_input
 from baselines.evaluation import Evaluation, each_but_the_last, evaluate_team
 from baselines.examples import episode_json
-from baselines.files import write_json, write_text
+from baselines.files import make_folder, write_json, write_text
 from baselines.policies.base import Sampling
 from baselines.rollout import Player
 from baselines.table import evaluation_table
@@ -70,19 +70,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         config.check()
         is_named = config.tasks in TASK_SOURCES
         split = config.split or ("test" if is_named else None)
-        limit = config.limit or (NAMED_LIMIT if is_named else None)
+        limit = NAMED_LIMIT if config.limit is None and is_named else config.limit
         tasks = load_tasks(config.tasks, split=split, limit=limit)
         player = make_player(config)
         removals = each_but_the_last(player.agents)
         if config.removed:
             removals = [check_removed(config.removed, player.agents)]
+        if config.out_dir is not None:
+            make_folder(config.out_dir)
     console.print(f"{len(tasks)} tasks, {1 + len(removals)} paths", highlight=False)
     rng = np.random.default_rng(config.seed)
     evaluation = evaluate_team(player, tasks, removals=removals, rng=rng)
     console.print(evaluation_table(evaluation, title=f"{config.policy} on {config.tasks}"))
     if config.out_dir is not None:
         write_evaluation(config.out_dir, config, evaluation)
-        console.print(f"transcripts {config.out_dir / 'transcripts.jsonl'}", soft_wrap=True)
+        where = config.out_dir / "transcripts.jsonl"
+        console.print(f"transcripts {where}", highlight=False, markup=False, soft_wrap=True)
     return 0
 
 
@@ -97,7 +100,6 @@ def make_player(config: EvalConfig) -> Player:
 
 def write_evaluation(out_dir: Path, config: EvalConfig, evaluation: Evaluation) -> None:
     """Write the counts, and every episode as one line of JSON."""
-    out_dir.mkdir(parents=True, exist_ok=True)
     settings = {**asdict(config), "out_dir": str(out_dir)}
     write_json(out_dir / "evaluation.json", {"config": settings, **evaluation.to_json()})
     episodes = [

@@ -7,6 +7,9 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+METRICS_FILE = "metrics.jsonl"
+"""In the folder of a run."""
+
 METRICS: Mapping[str, str] = {
     "step": "Number of the step, from 1.",
     "accuracy/joint": "Rate: rollouts of the whole team answered correctly, before the update.",

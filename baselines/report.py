@@ -12,7 +12,8 @@ from typing import Literal, TypedDict, TypeVar
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from baselines.metrics import MetricRow, read_rows
+from baselines.files import write_text
+from baselines.metrics import METRICS_FILE, MetricRow, read_rows
 from baselines.report_figures import Point, plots
 from baselines.stats import Proportion, proportion
 
@@ -109,7 +110,7 @@ def write_report(run_dir: Path) -> Path:
             f"run_dir must hold config.json, got none in {run_dir}; pass the folder of a run"
         )
     config: dict[str, object] = _read(run_dir / "config.json", {})
-    rows = read_rows(run_dir / "metrics.jsonl")
+    rows = read_rows(run_dir / METRICS_FILE)
     summary = read_summary(run_dir / "summary.json", rows)
     removed = removals(summary)
     solo = f"without {_names(removed[0])}" if len(removed) == 1 else "with an agent removed"
@@ -133,7 +134,9 @@ def write_report(run_dir: Path) -> Path:
         command=command(config),
         clip=_clip,
     )
-    return _write(run_dir / "report.html", page)
+    path = run_dir / "report.html"
+    write_text(path, page)
+    return path
 
 
 def read_summary(path: Path, rows: Sequence[MetricRow]) -> Summary:
@@ -367,10 +370,3 @@ def _read(path: Path, default: T) -> T:
         return default
     value: T = json.loads(path.read_text(encoding="utf-8"))
     return value
-
-
-def _write(path: Path, page: str) -> Path:
-    """Write the page whole or not at all; half a character of a model's text becomes "?"."""
-    part = path.with_suffix(".part")
-    part.write_bytes(page.encode("utf-8", errors="replace"))
-    return part.replace(path)

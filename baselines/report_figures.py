@@ -197,7 +197,7 @@ def _rates(title: str, meaning: str, updates: FloatArray, series: Sequence[Serie
         _line(axes, updates, one.values, index, label=one.label)
     if points:
         meaning += "; marks: held-out tasks"
-        dodge = 0.006 * max(ends)  # so that intervals stand side by side
+        dodge = 0.007 * max(*ends, 1)  # so that intervals stand side by side
         for index, one in enumerate(series):
             _marks(axes, one.points, index, shift=dodge * (2 * index - len(series) + 1))
     with_interval = [point.low is not None for point in points]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rich.markup import escape
 from rich.table import Table
 
 from baselines.evaluation import Evaluation, label
@@ -10,7 +11,7 @@ from baselines.stats import Proportion
 
 def evaluation_table(evaluation: Evaluation, *, title: str) -> Table:
     """Return accuracy, help and hurt, each with its 95 % interval and its count."""
-    table = Table(title=title, title_justify="left")
+    table = Table(title=escape(title), title_justify="left")
     table.add_column("quantity")
     table.add_column("rate", justify="right")
     table.add_column("95 % interval")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from baselines.checkpoint import STATE_FILE, newest_checkpoint, read_checkpoint
+from baselines.metrics import METRICS_FILE
 from baselines.policies.base import TrainablePolicy
 from baselines.policies.registry import load_policy
 from ccpo_env.types import Role
@@ -25,9 +26,15 @@ def load_team(spec: str, roles: Sequence[Role], *, own_copies: bool) -> dict[Rol
 
     Raises:
         CheckpointError: If the checkpoint is damaged.
-        ValueError: If the checkpoint lacks a role, or the spec is no model.
+        ValueError: If the run has no checkpoint yet, or the checkpoint lacks a role.
     """
-    folder = newest_checkpoint(Path(spec) / CHECKPOINTS) or Path(spec)
+    run = Path(spec)
+    folder = newest_checkpoint(run / CHECKPOINTS) or run
+    if folder == run and (run / METRICS_FILE).exists():
+        raise ValueError(
+            f"policy must hold a checkpoint if it is a run, got none in {run}; let the run go on "
+            f"with --resume until it has saved one"
+        )
     if not (folder / STATE_FILE).exists():
         if own_copies:
             return {role: load_policy(spec) for role in roles}

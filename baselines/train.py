@@ -17,11 +17,12 @@ from baselines.config import TrainConfig
 from baselines.errors import exit_on_bad_input
 from baselines.evaluation import Evaluation
 from baselines.examples import example_episodes
-from baselines.files import write_json
+from baselines.files import make_folder, write_json
 from baselines.interrupt import stop_requests
 from baselines.progress import LiveProgress
 from baselines.report import write_report
 from baselines.table import evaluation_table
+from baselines.trackers import TRACKERS, Tracker
 from baselines.trainer import Trainer
 
 REPORTED_PACKAGES = ("ccpo-env", "torch", "transformers", "pettingzoo", "numpy")
@@ -37,7 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         config.check()
         trainer = Trainer(config, choose_run_dir(config))
         make_run_dir(trainer.run_dir, config)
-    return run(trainer, console)
+        tracker = TRACKERS[config.tracker](trainer.run_dir)
+    return run(trainer, tracker, console)
 
 
 def choose_run_dir(config: TrainConfig) -> Path:
@@ -65,49 +67,49 @@ def make_run_dir(run_dir: Path, config: TrainConfig) -> None:
     Raises:
         ValueError: If that cannot be done.
     """
-    try:
-        run_dir.mkdir(parents=True, exist_ok=True)
-        write_json(run_dir / "config.json", config.to_json())
-    except OSError as error:
-        raise ValueError(
-            f"out_dir must be a folder that can be written, got {run_dir} ({error.strerror}); "
-            f"pass another --out-dir"
-        ) from None
+    make_folder(run_dir)
+    write_json(run_dir / "config.json", config.to_json())
 
 
-def run(trainer: Trainer, console: Console) -> int:
+def run(trainer: Trainer, tracker: Tracker, console: Console) -> int:
     """Train to the end or to the first Ctrl-C, and write summary, examples and report.
 
     Returns:
         Exit code: 0, or 130 if the run was interrupted.
     """
     config, run_dir = trainer.config, trainer.run_dir
-    console.print(f"run {run_dir}", highlight=False)
+
+    def say(text: str, style: str | None = None) -> None:
+        # Paths may hold square brackets, which are markup, and must stay in one piece.
+        console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
+
+    say(f"run {run_dir}")
     if trainer.steps_done:
-        console.print(f"resumed after step {trainer.steps_done}", highlight=False)
+        say(f"resumed after step {trainer.steps_done}")
     progress = LiveProgress(console, num_steps=config.steps, num_done=trainer.steps_done)
 
     def announce() -> None:
-        console.print("stopping after this step; press Ctrl-C again to stop at once")
+        say("stopping after this step; press Ctrl-C again to stop at once")
 
     def warn(warning: str) -> None:
-        console.print(f"warning: {warning}", style="yellow", highlight=False)
+        say(f"warning: {warning}", style="yellow")
 
     with stop_requests(announce) as should_stop, progress:
-        final = trainer.run(on_step=progress.show, on_warning=warn, should_stop=should_stop)
+        final = trainer.run(
+            on_step=progress.show, on_warning=warn, should_stop=should_stop, tracker=tracker
+        )
     write_json(run_dir / "summary.json", summary(trainer, final))
     examples = example_episodes(final, trainer.agents, trainer.credit_of) if final else []
     write_json(run_dir / "examples.json", examples)
     report = write_report(run_dir)
     if final is None:
-        console.print(
+        say(
             f"interrupted after step {trainer.steps_done} of {config.steps}; go on with --resume "
-            f"--out-dir {run_dir}",
-            highlight=False,
+            f"--out-dir {run_dir}"
         )
     else:
         console.print(evaluation_table(final, title="Held-out tasks after training"))
-    console.print(f"report {report}", highlight=False, soft_wrap=True)
+    say(f"report {report}")
     return 0 if final else INTERRUPTED
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,13 @@ from baselines.credit import ALLOCATORS, GroupOutcomes
 from baselines.evaluation import Evaluation, each_but_the_last, evaluate_team
 from baselines.groups import Group, play_groups
 from baselines.measure import Metrics, credit_metrics, degeneracy_warning, rollout_metrics
-from baselines.metrics import MetricRow, append_row, keep_rows
+from baselines.metrics import METRICS_FILE, MetricRow, append_row, keep_rows
 from baselines.optimizers import OPTIMIZERS
 from baselines.policies.base import Sampling
 from baselines.rollout import Ledger, Player
 from baselines.schedule import active_roles
 from baselines.team import CHECKPOINTS, load_team
-from baselines.trackers import TRACKERS
+from baselines.trackers import Tracker
 from baselines.types import FloatArray
 from baselines.updater import Updater
 from ccpo_env import load_tasks, think_solve_v0
@@ -77,6 +78,7 @@ class Trainer:
         on_step: Callable[[MetricRow], None],
         on_warning: Callable[[str], None],
         should_stop: Callable[[], bool],
+        tracker: Tracker,
     ) -> Evaluation | None:
         """Train until the last step, or until asked to stop, with a checkpoint at the end.
 
@@ -84,27 +86,27 @@ class Trainer:
             on_step: Called with the metrics of each step.
             on_warning: Called once, when credit turns out to be only a rescaled shared reward.
             should_stop: Asked after each step.
+            tracker: Receives the metrics of each step, and is closed at the end.
 
         Returns:
             The evaluation after the last update; None if the run was stopped before.
         """
         config = self.config
         keep_rows(self._metrics_path, self.steps_done)
-        tracker = TRACKERS[config.tracker](self.run_dir)
         saved_at = self.steps_done
-        while self.steps_done < config.steps and not should_stop():
-            row = self._step(self.steps_done + 1)
-            self.steps_done += 1
-            append_row(self._metrics_path, row)
-            tracker.log(row)
-            on_step(row)
-            for warning in self._new_warnings(row):
-                on_warning(warning)
-            if self.steps_done % config.checkpoint_every == 0:
-                saved_at = self._save()
+        with closing(tracker):
+            while self.steps_done < config.steps and not should_stop():
+                row = self._step(self.steps_done + 1)
+                self.steps_done += 1
+                append_row(self._metrics_path, row)
+                tracker.log(row)
+                on_step(row)
+                for warning in self._new_warnings(row):
+                    on_warning(warning)
+                if self.steps_done % config.checkpoint_every == 0:
+                    saved_at = self._save()
         if saved_at < self.steps_done:
             self._save()
-        tracker.close()
         if self.steps_done < config.steps:
             return None
         return self.evaluate(config.steps + 1)
@@ -236,7 +238,7 @@ class Trainer:
 
     @property
     def _metrics_path(self) -> Path:
-        return self.run_dir / "metrics.jsonl"
+        return self.run_dir / METRICS_FILE
 
     def _check(self, checkpoint: Path) -> dict[str, Any]:
         contents = read_checkpoint(checkpoint)

@@ -1,0 +1,98 @@
+"""What the rollout asks of a policy, and what the updater asks of one that can learn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What an agent reads, in the two forms that policies take.
+
+    Args:
+        text: Plain text, for a model without a chat template.
+        messages: The same as chat messages.
+    """
+
+    text: str
+    messages: tuple[dict[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What a policy wrote in one turn.
+
+    Args:
+        text: The decoded completion, without special tokens.
+        prompt_ids: Token ids of the prompt as the model read them; empty without a tokenizer.
+        token_ids: Token ids of the completion, the end token included if it was sampled.
+        logprobs: log-probability of each token of token_ids, in nats, under the policy that
+            sampled it at the temperature it used.
+    """
+
+    text: str
+    prompt_ids: tuple[int, ...] = ()
+    token_ids: tuple[int, ...] = ()
+    logprobs: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """How completions are sampled.
+
+    Args:
+        temperature: Divides the logits; 0 takes the most probable token.
+        max_tokens: Longest completion, in tokens; None: the policy's own default.
+    """
+
+    temperature: float = 1.0
+    max_tokens: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if self.temperature < 0:
+            raise ValueError(
+                f"temperature must be >= 0, got {self.temperature}; pass 1.0 to sample or 0 for "
+                f"greedy decoding"
+            )
+        if self.max_tokens is not None and self.max_tokens < 1:
+            raise ValueError(f"max_tokens must be >= 1, got {self.max_tokens}; pass e.g. 256")
+
+
+class Policy(Protocol):
+    """Completes prompts."""
+
+    def sample(
+        self, prompts: Sequence[Prompt], *, sampling: Sampling, rng: np.random.Generator
+    ) -> list[Completion]:
+        """Return one completion per prompt, in order; the same rng state, the same result."""
+        ...
+
+
+class TrainablePolicy(Policy, Protocol):
+    """A policy with weights: what the updater and the checkpoint need."""
+
+    @property
+    def module(self) -> torch.nn.Module:
+        """The network whose parameters are trained."""
+        ...
+
+    def logprobs(self, completions: Sequence[Completion], *, temperature: float) -> torch.Tensor:
+        """Return log-probabilities of the sampled tokens, with gradient.
+
+        Returns:
+            Shape (B, T), nats, T the longest completion; places after the end of a row are 0.
+        """
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write weights and tokenizer in Hugging Face form."""
+        ...

@@ -1,0 +1,345 @@
+"""A policy that is a Hugging Face causal language model, or a .gguf file turned into one."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from baselines.policies.base import Completion, Prompt, Sampling
+from baselines.policies.sampler import (
+    DEFAULT_MAX_ROWS,
+    pad_left,
+    positions,
+    sample_tokens,
+    scaled_logprobs,
+)
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+DEFAULT_MAX_TOKENS = 512
+"""Longest completion when neither the caller nor the model's generation config says one.
+
+In a short context it is half of that instead.
+"""
+
+
+class HFPolicy:
+    """Completes prompts with a causal language model, and can be trained.
+
+    A prompt is read as chat messages if the tokenizer has a chat template, else as plain text. A
+    prompt that leaves no room for max_tokens in the model's context loses its middle: the role
+    and the question stand at its head, the latest message and the cue to speak at its end. The
+    first time, a warning says so.
+
+    Args:
+        model: The network. It stays in eval mode, also in training: dropout would make the
+            log-probabilities of an update differ from those of the sampling.
+        tokenizer: Its tokenizer. Completions keep the sampled token ids; a text is never
+            encoded a second time to be trained on.
+        max_rows: Most rows sampled in one batch; bounds the memory and not the result.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        max_rows: int = DEFAULT_MAX_ROWS,
+    ) -> None:
+        self._model: PreTrainedModel = model
+        self._model.train(False)  # also while training, see above
+        self._tokenizer = tokenizer
+        self._max_rows = max_rows
+        self._end_ids = _end_ids(model, tokenizer)
+        # Absent where positions have no limit, such as in a recurrent model.
+        self._context = model.config.get_text_config().to_dict().get("max_position_embeddings")
+        config = model.generation_config
+        self._max_tokens = DEFAULT_MAX_TOKENS
+        if config is not None and config.max_new_tokens is not None:
+            self._max_tokens = int(config.max_new_tokens)
+        elif self._context is not None:
+            self._max_tokens = min(DEFAULT_MAX_TOKENS, self._context // 2)
+        self._has_warned = False
+
+    @classmethod
+    def load(
+        cls,
+        name_or_path: str | Path,
+        *,
+        device: str | None = None,
+        max_rows: int = DEFAULT_MAX_ROWS,
+    ) -> HFPolicy:
+        """Load a model in float32, ready to be trained.
+
+        Args:
+            name_or_path: A Hugging Face folder, the name of a model on the hub, of which a
+                copy in the local cache comes first, or a .gguf file, which is converted once
+                and kept in the cache of the user: ``$XDG_CACHE_HOME/ccpo``, else
+                ``~/.cache/ccpo``.
+            device: Where to put the model; None: "cuda" if there is one, else "cpu".
+            max_rows: Most rows sampled in one batch.
+
+        Raises:
+            FileNotFoundError: If it is neither a folder nor a file, nor can the hub give it.
+        """
+        path = Path(name_or_path)
+        source = str(name_or_path)
+        if path.suffix == ".gguf":
+            source = str(converted_gguf(path))
+        model, tokenizer = _load(source)
+        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        model.to(torch.device(device))  # type: ignore[arg-type]  # annotated as a bound method
+        return cls(model, tokenizer, max_rows=max_rows)
+
+    @property
+    def module(self) -> PreTrainedModel:
+        """The network whose parameters are trained."""
+        return self._model
+
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """The tokenizer of the network."""
+        return self._tokenizer
+
+    def sample(
+        self, prompts: Sequence[Prompt], *, sampling: Sampling, rng: np.random.Generator
+    ) -> list[Completion]:
+        """Return one completion per prompt, in order; the same rng state, the same result."""
+        max_tokens = sampling.max_tokens or self._max_tokens
+        distinct = {_key(prompt): prompt for prompt in prompts}
+        encoded = {key: self._encode(prompt, max_tokens) for key, prompt in distinct.items()}
+        prompt_ids = [encoded[_key(prompt)] for prompt in prompts]
+        rows = sample_tokens(
+            self._model,
+            prompt_ids,
+            max_tokens=max_tokens,
+            end_ids=self._end_ids,
+            temperature=sampling.temperature,
+            generator=torch.Generator().manual_seed(int(rng.integers(2**63))),
+            max_rows=self._max_rows,
+        )
+        return [
+            Completion(self._decode(row.token_ids), ids, row.token_ids, row.logprobs)
+            for ids, row in zip(prompt_ids, rows, strict=True)
+        ]
+
+    def logprobs(self, completions: Sequence[Completion], *, temperature: float) -> Tensor:
+        """Return log-probabilities of the sampled tokens, with gradient.
+
+        Args:
+            completions: What this kind of policy sampled, with token ids.
+            temperature: The one they were sampled at; 0 counts as 1, as in sampling.
+
+        Returns:
+            Shape (B, T), nats, float32, T the longest completion; places after the end of a row
+            are 0.
+
+        Raises:
+            ValueError: If there are no completions, or one has no token ids.
+        """
+        if not completions or not all(c.prompt_ids and c.token_ids for c in completions):
+            raise ValueError(
+                "completions must hold token ids, got at least one without; "
+                "score what an HFPolicy sampled"
+            )
+        device = self._model.device
+        longest = max(len(c.token_ids) for c in completions)
+        # Completions begin in the same column, so that logits are needed for its right side only.
+        prompt_ids, in_prompt = pad_left([c.prompt_ids for c in completions], device)
+        padded = [[*c.token_ids, *[0] * (longest - len(c.token_ids))] for c in completions]
+        token_ids = torch.tensor(padded, device=device)  # (B, T)
+        lengths = torch.tensor([len(c.token_ids) for c in completions], device=device)
+        completion_mask = torch.arange(longest, device=device) < lengths[:, None]  # (B, T)
+        is_token = torch.cat([in_prompt, completion_mask], dim=1)
+        output = self._model(
+            input_ids=torch.cat([prompt_ids, token_ids], dim=1),
+            attention_mask=is_token.long(),
+            position_ids=positions(is_token),
+            use_cache=False,
+            logits_to_keep=longest + 1,
+        )
+        logprobs = scaled_logprobs(output.logits[:, :-1], temperature)  # (B, T, V)
+        sampled = logprobs.gather(2, token_ids[:, :, None])[:, :, 0]
+        return sampled.masked_fill(~completion_mask, 0.0)
+
+    def save(self, folder: Path) -> None:
+        """Write weights and tokenizer in Hugging Face form; `load` reads them back."""
+        with _quiet_transformers():
+            self._model.save_pretrained(folder)
+            self._tokenizer.save_pretrained(folder)
+
+    def _encode(self, prompt: Prompt, max_tokens: int) -> tuple[int, ...]:
+        if prompt.messages and self._tokenizer.chat_template:
+            token_ids = self._tokenizer.apply_chat_template(
+                list(prompt.messages), add_generation_prompt=True, return_dict=False
+            )
+        else:
+            token_ids = self._tokenizer.encode(prompt.text)
+        ids = tuple(cast("list[int]", token_ids))
+        if self._context is None or len(ids) + max_tokens <= self._context:
+            return ids
+        return self._cut_middle(ids, max_tokens, self._context)
+
+    def _cut_middle(
+        self, token_ids: tuple[int, ...], max_tokens: int, context: int
+    ) -> tuple[int, ...]:
+        room = context - max_tokens
+        if room < 2:
+            raise ValueError(
+                f"max_tokens must leave room for a prompt, got {max_tokens} in a context of "
+                f"{context} tokens; pass a smaller max_tokens"
+            )
+        if not self._has_warned:
+            self._has_warned = True
+            warnings.warn(
+                f"a prompt of {len(token_ids)} tokens leaves no room for {max_tokens} new ones in "
+                f"a context of {context}, so its middle is cut; lower max_tokens, or use a model "
+                f"with a longer context (further cuts are not reported)",
+                stacklevel=5,
+            )
+        return token_ids[: room - room // 2] + token_ids[-(room // 2) :]
+
+    def _decode(self, token_ids: tuple[int, ...]) -> str:
+        text = self._tokenizer.decode(
+            list(token_ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
+        return cast("str", text)
+
+
+def converted_gguf(path: Path) -> Path:
+    """Return the Hugging Face folder of a .gguf file, which is made the first time.
+
+    Args:
+        path: A .gguf file with weights and tokenizer of an architecture transformers can read.
+
+    Returns:
+        A folder in the cache of the user. Its name holds size and hash of the file, so another
+        file of the same name is converted anew.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ImportError: If the package gguf is missing.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"a .gguf policy must be a file, got {str(path)!r}; check the path")
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    folder = _cache_folder() / f"{path.stem}-{path.stat().st_size}-{digest[:16]}"
+    if folder.is_dir():
+        return folder
+    try:
+        import gguf  # noqa: F401  transformers needs it, and says so less clearly
+    except ImportError as error:
+        raise ImportError(
+            f"a .gguf policy must be read with the package gguf, got {str(path)!r} without it; "
+            f"pip install gguf"
+        ) from error
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # Written aside and renamed: another process never sees half a folder.
+    partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f"{folder.name}."))
+    try:
+        _convert_gguf(path, partial)
+        try:
+            partial.rename(folder)
+        except OSError:
+            if not folder.is_dir():  # else another process was faster
+                raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return folder
+
+
+def _convert_gguf(path: Path, folder: Path) -> None:
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+    from transformers.modeling_gguf_pytorch_utils import load_gguf_checkpoint
+
+    # from_pretrained(gguf_file=...) would need accelerate, and return a model with a flag that
+    # forbids to train and to save it. Its progress bar ignores all settings, hence the redirect.
+    with _quiet_transformers(), contextlib.redirect_stderr(io.StringIO()):
+        config = AutoConfig.from_pretrained(path.parent, gguf_file=path.name)
+        tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
+        with torch.random.fork_rng(devices=[]):  # random weights first, all of them replaced
+            model = AutoModelForCausalLM.from_config(  # type: ignore[no-untyped-call]
+                config, dtype=torch.float32
+            )
+        checkpoint = load_gguf_checkpoint(  # type: ignore[no-untyped-call]
+            str(path), return_tensors=True, model_to_load=model
+        )
+        loaded = model.load_state_dict(checkpoint["tensors"], strict=False)
+        model.tie_weights()
+        missing = sorted(set(loaded.missing_keys) - set(model.all_tied_weights_keys))
+        if missing:
+            raise ValueError(
+                f"a .gguf policy must hold every weight of {type(model).__name__}, got none for "
+                f"{missing[:3]} in {str(path)!r}; convert it to a Hugging Face folder and pass that"
+            )
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+
+
+def _cache_folder() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "ccpo"
+
+
+def _load(source: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    failure: OSError | None = None
+    with _quiet_transformers():
+        for is_local in (True, False):  # what has been downloaded before needs no network
+            try:
+                tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=is_local)
+                model = AutoModelForCausalLM.from_pretrained(
+                    source, local_files_only=is_local, dtype=torch.float32
+                )
+            except OSError as error:
+                failure = error
+            else:
+                return model, tokenizer
+    raise FileNotFoundError(
+        f"a model must be a Hugging Face folder or a name that the hub or its local cache knows, "
+        f"got {source!r}; check the name and the network, or download the model "
+        f"(hf download {source}) and pass its folder"
+    ) from failure
+
+
+@contextlib.contextmanager
+def _quiet_transformers() -> Iterator[None]:
+    """Keep advice and progress bars of transformers off the terminal; errors still raise."""
+    from transformers.utils import logging
+
+    verbosity, had_bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if had_bars:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+
+
+def _end_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
+    config = model.generation_config
+    listed = None if config is None else config.eos_token_id  # int, list or None
+    of_model = listed if isinstance(listed, list) else [listed]
+    return frozenset(int(i) for i in (*of_model, tokenizer.eos_token_id) if i is not None)
+
+
+def _key(prompt: Prompt) -> tuple[str, ...]:
+    """Return what tells prompts apart; Prompt itself holds dicts, which cannot be keys."""
+    return prompt.text, *(text for message in prompt.messages for text in message.values())

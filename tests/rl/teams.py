@@ -1,0 +1,96 @@
+"""Teams that say what a test tells them, and rollouts made by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+
+from baselines.policies.base import Completion, Policy, Prompt, Sampling
+from baselines.policies.scripted import ScriptedPolicy
+from baselines.rollout import Player, Rollout, RolloutRequest
+from ccpo_env import load_tasks, think_solve_v0
+from ccpo_env.types import Message, Role, Status, Task, TaskInput, Verdict
+
+TASK = Task("t/0", "1+1", "2")
+PAIR = ("thinker_0", "solver_0")
+NO_THINKER = frozenset({"thinker_0"})
+
+
+class RecordingPolicy:
+    """Says what a script says, one token per character, and remembers every call."""
+
+    def __init__(self, replies: Callable[[str], str] | Sequence[str]) -> None:
+        self.calls: list[list[Prompt]] = []
+        self._script = ScriptedPolicy(replies)
+
+    def sample(
+        self, prompts: Sequence[Prompt], *, sampling: Sampling, rng: np.random.Generator
+    ) -> list[Completion]:
+        self.calls.append(list(prompts))
+        said = self._script.sample(prompts, sampling=sampling, rng=rng)
+        return [Completion(c.text, (), tuple(range(len(c.text)))) for c in said]
+
+
+def judge(response: str, gold: str) -> Verdict:
+    """A verifier: the gold answer is right, "?" cannot be told, "" is no answer."""
+    if response == "?":
+        return Verdict("timeout", detail="it took too long")
+    if response == "":
+        return Verdict("no_answer")
+    return Verdict("correct" if response == gold else "wrong", response)
+
+
+def player_of(
+    thinker: Policy, solver: Policy, *, num_thinkers: int = 1, tasks: TaskInput = (TASK,)
+) -> Player:
+    """A player of a scripted team whose answers `judge` verifies."""
+    env = think_solve_v0(tasks=tasks, num_thinkers=num_thinkers, verifier=judge)
+    policies: dict[Role, Policy] = {"thinker": thinker, "solver": solver}
+    return Player(env, policies, dict.fromkeys(policies, Sampling()))
+
+
+def rollout(
+    status: Status,
+    *,
+    removed: frozenset[str] = frozenset(),
+    texts: Sequence[str] = ("a thought", "2"),
+    agents: Sequence[str] = PAIR,
+    task: Task = TASK,
+) -> Rollout:
+    """A rollout that was never played: one token per character, as the texts say."""
+    said = [(a, text) for a, text in zip(agents, texts, strict=True) if a not in removed]
+    completions = {agent: Completion(text, (), tuple(range(len(text)))) for agent, text in said}
+    messages = tuple(Message(agent, text) for agent, text in said)
+    verdict = Verdict(status, said[-1][1] if status in ("correct", "wrong") else None)
+    return Rollout(RolloutRequest(task, removed), messages, completions, verdict)
+
+
+def write_tasks(path: Path, *, num_train: int = 40, num_test: int = 12) -> Path:
+    """Write a file of arithmetic tasks, which load faster than the source they are from."""
+    splits = {"train": num_train, "test": num_test}
+    tasks = [t for s, count in splits.items() for t in load_tasks("arithmetic", split=s)[:count]]
+    return write_rows(path, [(task.question, task.answer) for task in tasks])
+
+
+def write_rows(path: Path, rows: Sequence[tuple[str, str]]) -> Path:
+    """Write a .jsonl file of questions and answers."""
+    import json
+
+    lines = [json.dumps({"question": q, "answer": a}) + "\n" for q, a in rows]
+    path.write_text("".join(lines), encoding="utf-8")
+    return path
+
+
+def quietly(main: Callable[[list[str]], int], *arguments: object) -> tuple[int, str]:
+    """Return the exit code of a script and what it printed; a SystemExit is its code."""
+    printed = StringIO()
+    with redirect_stdout(printed):
+        try:
+            code = main([str(argument) for argument in arguments])
+        except SystemExit as error:
+            code = int(error.code or 0)
+    return code, printed.getvalue()

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from baselines import bench, bench_cases
+from baselines.bench_cases import Case
+from tests.rl.teams import quietly
+
+MAKERS = (
+    bench_cases.environment_cases,
+    bench_cases.verifier_cases,
+    bench_cases.sampler_cases,
+)
+
+
+@pytest.fixture(autouse=True)
+def _little_work(monkeypatch):
+    monkeypatch.setattr(bench_cases, "NUM_EPISODES", 3)
+    monkeypatch.setattr(bench_cases, "NUM_PROMPTS", 4)
+    monkeypatch.setattr(bench_cases, "MAX_NEW_TOKENS", 5)
+
+
+@pytest.mark.parametrize("make_cases", MAKERS)
+def test_cases_count_their_work_alike(make_cases):
+    cases = make_cases()
+    units = [case.run() for case in cases]
+    assert len({case.name for case in cases}) == len(cases) >= 2
+    assert min(units) > 0
+    if make_cases is not bench_cases.sampler_cases:  # completions differ in length
+        assert len(set(units)) == 1
+
+
+def test_measure_warms_up_and_measures_every_case_equally_often():
+    runs = []
+    cases = [Case(name, lambda name=name: runs.append(name) or 10) for name in ("ours", "theirs")]
+    rates = bench.measure(cases, 4, np.random.default_rng(0))
+    assert runs[:2] == ["ours", "theirs"]
+    assert sorted(runs) == ["ours"] * 5 + ["theirs"] * 5
+    assert [len(rates[name]) for name in ("ours", "theirs")] == [4, 4]
+    assert min(min(values) for values in rates.values()) > 0
+
+
+def test_ratio_table_compares_medians_with_the_first_case():
+    rates = {"reference": [100.0, 300.0, 200.0], "ours": [500.0, 500.0, 5000.0]}
+    table = bench.ratio_table("Things", rates)
+    columns = {str(column.header): list(column.cells) for column in table.columns}
+    assert columns == {
+        "case": ["reference", "ours"],
+        "median": ["200", "500"],
+        "quartiles": ["150 to 250", "500 to 2,750"],
+        "ratio": ["1.00", "2.50"],
+    }
+    assert Console(width=100).render_str(str(table.title)).plain == "Things per second"
+
+
+def test_bench_prints_a_table_for_each_part():
+    code, printed = quietly(bench.main, "--repeats", "1")
+    assert code == 0
+    for name in ("bare AECEnv", "think_solve_v0.raw_env", "math-verify", "ccpo sampler"):
+        assert name in printed
+
+
+def test_bench_refuses_no_repeats(capsys):
+    code, _ = quietly(bench.main, "--repeats", "0")
+    message = "error: repeats must be >= 1, got 0; pass --repeats 1 or more\n"
+    assert (code, capsys.readouterr().err) == (2, message)

@@ -1,0 +1,394 @@
+"""The scripts from their command lines, each in this process and with very few steps."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import sys
+
+import pytest
+from safetensors.torch import load_file
+
+from baselines import cli, evaluate, train
+from baselines.evaluate import EvalConfig, write_evaluation
+from baselines.evaluation import Evaluation
+from baselines.metrics import METRICS, read_rows
+from baselines.policies.registry import POLICIES
+from tests.rl.teams import NO_THINKER, PAIR, quietly, rollout, write_rows, write_tasks
+
+FEW = ("--steps", 3, "--tasks-per-step", 4, "--num-eval-tasks", 8)
+ATTACK = '</script><img src=x onerror="alert(1)">'
+CONTRACT = {
+    "accuracy/joint",
+    "accuracy/solo",
+    "credit/help_rate",
+    "credit/hurt_rate",
+    *(f"credit/{agent}/{name}" for agent in PAIR for name in ("mean", "slope_vs_shared")),
+    "time/step_s",
+    "time/generate_s",
+    "cost/tokens_generated",
+    "cost/verifier_calls",
+}
+"""Names of metrics that readers of metrics.jsonl rely on."""
+
+
+@pytest.fixture(scope="module")
+def tasks(tmp_path_factory):
+    return write_tasks(tmp_path_factory.mktemp("tasks") / "tasks.jsonl")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The folder of a short run with the defaults, and what it printed."""
+    folder = tmp_path_factory.mktemp("runs") / "finished"
+    code, printed = quietly(train.main, *FEW, "--out-dir", folder)
+    assert code == 0, printed
+    return folder, printed
+
+
+@pytest.fixture
+def copy_of_run(finished, tmp_path):
+    return shutil.copytree(finished[0], tmp_path / "copy")
+
+
+def rows_of(folder):
+    return read_rows(folder / "metrics.jsonl")
+
+
+def weights_of(folder, role):
+    (checkpoint,) = (folder / "checkpoints").iterdir()
+    return load_file(checkpoint / role / "model.safetensors")
+
+
+def is_same(some, other) -> bool:
+    return all(some[name].equal(other[name]) for name in some)
+
+
+def test_train_writes_the_files_of_a_run(finished):
+    folder, _ = finished
+    names = ["checkpoints", "config.json", "examples.json", "metrics.jsonl", "report.html"]
+    assert sorted(path.name for path in folder.iterdir()) == [*names, "summary.json"]
+    assert [p.name for p in (folder / "checkpoints").iterdir()] == ["step_000003"]
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    assert (config["steps"], config["tasks_per_step"], config["allocator"]) == (
+        3,
+        4,
+        "counterfactual",
+    )
+
+
+def test_train_writes_one_row_of_metrics_per_step(finished):
+    rows = rows_of(finished[0])
+    assert [row["step"] for row in rows] == [1, 2, 3]
+    for row in rows:
+        assert row.keys() >= CONTRACT
+        assert row["time/step_s"] > row["time/generate_s"] > 0
+        # 4 tasks, 8 rollouts of the whole team and 4 without the thinker
+        assert row["cost/verifier_calls"] == 4 * (8 + 4)
+        assert 0 < row["cost/tokens_removed"] < row["cost/tokens_generated"]
+        assert 0 <= row["accuracy/joint"] <= 1
+
+
+def test_train_writes_the_metrics_that_are_described_and_no_others(finished):
+    names = {name for row in rows_of(finished[0]) for name in row}
+    stands_for = {"<agent>": PAIR, "<role>": ("thinker", "solver")}
+    described = set()
+    for name in METRICS:
+        (placeholder,) = re.findall(r"<\w+>", name) or [""]
+        words = stands_for.get(placeholder, ("",))
+        described |= {name.replace(placeholder, word) if placeholder else name for word in words}
+    assert names == described
+
+
+def test_train_evaluates_before_the_first_and_after_the_last_update(finished):
+    folder, printed = finished
+    evaluated = [row["step"] for row in rows_of(folder) if "eval/accuracy/joint" in row]
+    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    assert evaluated == [1]
+    assert (summary["status"], summary["steps_done"]) == ("finished", 3)
+    assert summary["initial"]["joint"]["total"] == summary["final"]["joint"]["total"] == 8
+    assert "Held-out tasks after training" in printed
+
+
+def test_train_warns_once_that_credit_is_cancelled(finished):
+    folder, printed = finished
+    assert printed.count("warning: counterfactual credit is cancelled") == 1
+    (warning,) = json.loads((folder / "summary.json").read_text(encoding="utf-8"))["warnings"]
+    assert f"warning: {warning}\n" in printed  # in one line, however narrow the terminal
+
+
+def test_train_shows_examples_with_their_credit(finished):
+    examples = json.loads((finished[0] / "examples.json").read_text(encoding="utf-8"))
+    assert 1 <= len(examples) <= 3
+    for example in examples:
+        joint, without = example["episodes"]
+        assert [m["agent"] for m in joint["messages"]] == [*PAIR]
+        assert without["removed"] == ["thinker_0"]
+        assert joint["credit"]["solver_0"] == joint["reward"]
+
+
+def test_train_gives_each_role_weights_of_its_own(finished):
+    start = load_file(POLICIES["tiny"]() / "model.safetensors")
+    thinker, solver = (weights_of(finished[0], role) for role in ("thinker", "solver"))
+    assert not is_same(thinker, start)
+    assert not is_same(solver, start)
+    assert not is_same(thinker, solver)
+
+
+def test_train_with_shared_credit_removes_nobody(tasks, tmp_path):
+    code, printed = quietly(
+        train.main, *FEW, "--allocator", "shared", "--tasks", tasks, "--out-dir", tmp_path / "run"
+    )
+    assert (code, "warning" in printed) == (0, False)
+    for row in rows_of(tmp_path / "run"):
+        assert row["accuracy/solo"] is row["credit/help_rate"] is row["credit/hurt_rate"] is None
+        assert row["cost/verifier_calls"] == 4 * 8
+        assert row["cost/tokens_removed"] == 0
+        assert row["credit/thinker_0/slope_vs_shared"] in (1.0, None)
+
+
+def test_train_with_two_thinkers_removes_each_of_them(tasks, tmp_path):
+    run = tmp_path / "run"
+    code, _ = quietly(train.main, *FEW, "--num-thinkers", 2, "--tasks", tasks, "--out-dir", run)
+    assert code == 0
+    row = rows_of(run)[0]
+    assert row["cost/verifier_calls"] == 4 * (8 + 2 * 4)
+    assert {"credit/thinker_1/mean", "rollout/thinker_1/tokens"} <= row.keys()
+    final = json.loads((run / "summary.json").read_text(encoding="utf-8"))["final"]
+    assert list(final["help"]) == ["thinker_0", "thinker_1"]
+
+
+def test_train_in_turns_leaves_the_other_role_as_it_was(tasks, tmp_path):
+    run = tmp_path / "run"
+    flags = ("--steps", 1, "--tasks-per-step", 4, "--num-eval-tasks", 8, "--alternate-period", 1)
+    code, _ = quietly(train.main, *flags, "--tasks", tasks, "--out-dir", run)
+    assert code == 0
+    start = load_file(POLICIES["tiny"]() / "model.safetensors")
+    assert is_same(weights_of(run, "solver"), start)
+    assert not is_same(weights_of(run, "thinker"), start)
+    (row,) = rows_of(run)
+    assert row["update/solver/loss"] is row["update/solver/learning_rate"] is None
+    assert row["update/thinker/grad_norm"] > 0
+
+
+def test_train_on_a_file_treats_its_text_as_data(tmp_path):
+    rows = [(f"\ud800 {number} {ATTACK}", str(number)) for number in range(30)]
+    tasks = write_rows(tmp_path / "tasks.jsonl", rows)
+    run = tmp_path / "run [/b]"
+    flags = ("--steps", 1, "--tasks-per-step", 2, "--num-eval-tasks", 2, "--tracker", "tensorboard")
+    code, printed = quietly(train.main, *flags, "--tasks", tasks, "--out-dir", run)
+    assert code == 0
+    assert f"run {run}\n" in printed
+    assert f"report {run / 'report.html'}\n" in printed
+    assert "<img" not in (run / "report.html").read_text(encoding="utf-8")
+    examples = json.loads((run / "examples.json").read_text(encoding="utf-8"))
+    assert ATTACK in examples[0]["question"]
+    assert list((run / "tensorboard").iterdir())
+
+
+def evaluated(folder):
+    return json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
+
+
+def transcripts_of(folder):
+    lines = (folder / "transcripts.jsonl").read_text(encoding="utf-8").split("\n")
+    return [json.loads(line) for line in lines[:-1]]
+
+
+@pytest.mark.parametrize("removed", [(), ("--removed", "solver_0")])
+def test_evaluate_writes_counts_and_transcripts(finished, tasks, tmp_path, removed):
+    flags = ("--policy", finished[0], "--tasks", tasks, "--limit", 6, "--out-dir", tmp_path)
+    code, printed = quietly(evaluate.main, *flags, *removed)
+    assert code == 0
+    missing = removed[1] if removed else "thinker_0"
+    assert f"accuracy without {missing}" in printed
+    counts = evaluated(tmp_path)
+    assert counts["joint"]["total"] == counts["without"][missing]["total"] == 6
+    episodes = transcripts_of(tmp_path)
+    assert [e["removed"] for e in episodes] == [[]] * 6 + [[missing]] * 6
+    right = sum(e["status"] == "correct" for e in episodes[:6])
+    assert right == counts["joint"]["successes"]
+    assert len({e["task_id"] for e in episodes}) == 6
+
+
+def test_evaluate_takes_the_embedded_model_and_repeats_itself(tmp_path):
+    for name in ("some", "same"):
+        flags = ("--policy", "tiny", "--limit", 5, "--seed", 3, "--out-dir", tmp_path / name)
+        code, printed = quietly(evaluate.main, *flags)
+        assert (code, "5 tasks, 2 paths" in printed) == (0, True)
+    assert transcripts_of(tmp_path / "some") == transcripts_of(tmp_path / "same")
+
+
+def test_evaluate_writes_nothing_without_a_folder(tasks, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, _ = quietly(evaluate.main, "--policy", "tiny", "--tasks", tasks, "--limit", 3)
+    assert (code, list(tmp_path.iterdir())) == (0, [])
+
+
+def test_evaluate_keeps_what_a_model_wrote_as_data(tmp_path):
+    texts = (f"{ATTACK}\u2028\n\x00", f"\\ud800 \ud800{ATTACK}")
+    joint = [rollout("wrong", texts=texts)]
+    without = [rollout("no_answer", texts=texts, removed=NO_THINKER)]
+    evaluation = Evaluation({frozenset(): joint, NO_THINKER: without})
+    write_evaluation(tmp_path, EvalConfig(policy="tiny"), evaluation)
+    first, second = transcripts_of(tmp_path)
+    assert first["messages"][0] == {"agent": "thinker_0", "text": texts[0]}
+    assert second["messages"][0]["text"] == texts[1].replace("\ud800", "\N{REPLACEMENT CHARACTER}")
+
+
+def refused(main, capsys, *flags) -> str:
+    """Return the one line that a script prints about its input."""
+    code, printed = quietly(main, *flags)
+    errors = capsys.readouterr().err
+    assert code == 2
+    assert printed == ""
+    assert errors.startswith("error: ")
+    assert errors.count("\n") == 1
+    assert errors.endswith("\n")
+    return errors
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--allocator", "sharde"), "allocator must be one of .* did you mean 'shared'?"),
+        (("--optimizer", "sgd"), "optimizer must be one of .*, got 'sgd'"),
+        (("--tracker", "wandb"), "tracker must be one of .*, got 'wandb'"),
+        (("--tasks", "arithmetik"), "tasks must be one of .* did you mean 'arithmetic'?"),
+        (("--tasks", "no/such.jsonl"), "tasks must be an existing file, got 'no/such.jsonl'"),
+        (("--group-size", 1), "group_size must be >= 2 .*, got 1"),
+        (("--max-tokens", 0), "max_tokens must be >= 1, got 0"),
+        (("--allocator-knobs", "weight", -1), "weight must be >= 0, got -1.0"),
+        (("--allocator-knobs", "baseline", "rollout"), "for baseline 'rollout', got"),
+    ],
+)
+def test_train_refuses_bad_flags_before_it_makes_a_folder(
+    capsys, tmp_path, monkeypatch, flags, message
+):
+    monkeypatch.chdir(tmp_path)
+    assert re.search(message, refused(train.main, capsys, *flags))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("main", [train.main, evaluate.main])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "must hold at least one task, got an empty file"),
+        (
+            '{"question": "1+1", "answer": "2"}\n\n{"question": "1+\n',
+            "line 3 must be a JSON object",
+        ),
+        ('{"question": "1+1"}\n', "line 1 must have a text or number as 'answer'"),
+    ],
+)
+def test_scripts_refuse_a_bad_task_file_and_name_the_line(capsys, tmp_path, main, text, message):
+    file = tmp_path / "tasks.jsonl"
+    file.write_text(text, encoding="utf-8")
+    flags = ("--tasks", file) if main is train.main else ("--tasks", file, "--policy", "tiny")
+    found = refused(main, capsys, *flags)
+    assert message in found
+    assert str(file) in found
+
+
+def test_train_refuses_a_folder_that_holds_a_run(capsys, copy_of_run):
+    before = (copy_of_run / "config.json").read_bytes()
+    message = refused(train.main, capsys, "--out-dir", copy_of_run, "--steps", 5)
+    assert "out_dir must not hold a run already" in message
+    assert "--resume" in message
+    assert (copy_of_run / "config.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("main", [train.main, evaluate.main])
+def test_scripts_refuse_a_folder_that_cannot_be_written(capsys, tmp_path, tasks, main):
+    file = tmp_path / "file"
+    file.write_text("", encoding="utf-8")
+    for out_dir in (file, file / "run"):
+        flags = ("--tasks", tasks, "--policy", "tiny", "--out-dir", out_dir)
+        message = refused(main, capsys, *flags)
+        assert message.startswith("error: out_dir must be a folder")
+        assert str(out_dir) in message
+        assert message.endswith("pass another --out-dir\n")
+    assert file.read_bytes() == b""
+
+
+def test_train_refuses_to_resume_nowhere(capsys):
+    assert "pass --out-dir" in refused(train.main, capsys, "--resume")
+
+
+def test_train_refuses_to_resume_with_another_config(capsys, copy_of_run):
+    message = refused(train.main, capsys, *FEW, "--seed", 7, "--resume", "--out-dir", copy_of_run)
+    assert "seed must be that of the checkpoint, 0, got 7" in message
+    assert "step_000003" in message
+    config = json.loads((copy_of_run / "config.json").read_text(encoding="utf-8"))
+    assert config["seed"] == 0
+    assert len(rows_of(copy_of_run)) == 3
+
+
+@pytest.mark.parametrize("name", ["updaters.pt", "thinker/model.safetensors", "state.json"])
+def test_scripts_refuse_a_damaged_checkpoint(capsys, copy_of_run, name):
+    file = copy_of_run / "checkpoints" / "step_000003" / name
+    file.write_bytes(file.read_bytes()[:-10])
+    for message in (
+        refused(train.main, capsys, *FEW, "--resume", "--out-dir", copy_of_run),
+        refused(evaluate.main, capsys, "--policy", copy_of_run, "--limit", 2),
+    ):
+        assert f"truncated, changed or missing {name}" in message
+        assert str(file.parents[len(name.split("/")) - 1]) in message
+
+
+def test_train_says_what_to_install_for_a_tracker(capsys, tmp_path, tasks, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    flags = ("--tasks", tasks, "--tracker", "tensorboard", "--out-dir", tmp_path / "run")
+    assert "pip install 'ccpo-env[trackers]'" in refused(train.main, capsys, *flags)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--removed", "thinker_7"), "got 'thinker_7'; did you mean 'thinker_0'?"),
+        (("--removed", *PAIR), "removed must leave at least one agent to answer"),
+        (("--limit", 0), "limit must be >= 1, got 0"),
+        (("--split", "dev"), "split must be 'train', 'test' or None, got 'dev'"),
+        (("--num-thinkers", 0), "num_thinkers must be >= 1, got 0"),
+        (("--temperature", -1), "temperature must be >= 0, got -1.0"),
+    ],
+)
+def test_evaluate_refuses_bad_flags(capsys, tasks, flags, message):
+    found = refused(evaluate.main, capsys, "--policy", "tiny", "--tasks", tasks, *flags)
+    assert message in found
+
+
+def test_evaluate_refuses_a_folder_that_is_no_model(capsys, tmp_path, tasks):
+    (tmp_path / "config.json").write_text("{}", encoding="utf-8")
+    refused(evaluate.main, capsys, "--policy", tmp_path, "--tasks", tasks)
+
+
+def test_evaluate_refuses_a_run_without_a_checkpoint(capsys, copy_of_run, tasks):
+    shutil.rmtree(copy_of_run / "checkpoints")
+    message = refused(evaluate.main, capsys, "--policy", copy_of_run, "--tasks", tasks)
+    assert "policy must hold a checkpoint if it is a run" in message
+
+
+@pytest.mark.parametrize(("flags", "code"), [((), 2), (("--help",), 0), (("-h",), 0)])
+def test_ccpo_shows_its_usage(flags, code):
+    assert quietly(cli.main, *flags) == (code, f"{cli.USAGE}\n")
+    assert all(command in cli.USAGE for command in ("train", "evaluate", "bench"))
+
+
+def test_ccpo_refuses_an_unknown_command(capsys):
+    assert "got 'trian'; did you mean 'train'?" in refused(cli.main, capsys, "trian")
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_ccpo_runs_each_script(command):
+    code, printed = quietly(cli.main, command, "--help")
+    assert code == 0
+    assert f"usage: ccpo {command}" in printed
+
+
+def test_ccpo_takes_its_arguments_from_the_command_line(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["ccpo", "evalute"])
+    assert cli.main() == 2
+    assert "did you mean 'evaluate'?" in capsys.readouterr().err

@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import json
+import re
+from contextlib import redirect_stdout
+from dataclasses import fields, replace
+from io import StringIO
+from pathlib import Path
+
+import pytest
+import tyro
+
+from baselines.bench import BenchConfig
+from baselines.config import TrainConfig, check_same_config, parse_knobs
+from baselines.evaluate import EvalConfig
+
+NAN, INF = float("nan"), float("inf")
+BAD = [
+    ("allocator", "countrfactual", "did you mean 'counterfactual'?"),
+    ("optimizer", "zzz", "choose from"),
+    ("tracker", "tensorbord", "did you mean 'tensorboard'?"),
+    ("group_size", 1, "--group-size 2 or more"),
+    ("num_thinkers", 0, "--num-thinkers 1 or more"),
+    ("tasks_per_step", 0, "--tasks-per-step"),
+    ("removed_samples", 0, "--removed-samples"),
+    ("steps", 0, "--steps"),
+    ("num_eval_tasks", 0, "--num-eval-tasks"),
+    ("checkpoint_every", 0, "--checkpoint-every"),
+    ("micro_batch_tokens", 0, "--micro-batch-tokens"),
+    ("alternate_period", -1, "--alternate-period 0 or more"),
+    ("warmup_steps", -1, "--warmup-steps"),
+    ("eval_every", -1, "--eval-every"),
+    ("seed", -1, "--seed"),
+    ("max_grad_norm", 0.0, "--max-grad-norm 1.0"),
+    ("max_grad_norm", INF, "--max-grad-norm"),
+    ("temperature", NAN, "--temperature 1.0"),
+    ("temperature", 0.0, "--temperature"),
+    ("learning_rate", -1.0, "--learning-rate 0.0005"),
+    ("learning_rate", 0.0, "--learning-rate"),
+    ("resume", True, "--out-dir"),
+]
+"""A field, a value that it must refuse, and what the message tells to do."""
+
+
+@pytest.mark.parametrize(("name", "value", "remedy"), BAD)
+def test_check_refuses_a_bad_value_in_one_sentence(name, value, remedy):
+    with pytest.raises(ValueError, match=name) as error:
+        replace(TrainConfig(), **{name: value}).check()
+    message = str(error.value)
+    assert remedy in message
+    assert ", got " in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("alternate_period", 0),
+        ("warmup_steps", 0),
+        ("eval_every", 0),
+        ("group_size", 2),
+        ("learning_rate", None),
+        ("max_tokens", None),
+        ("allocator_knobs", {"weight": "0"}),
+    ],
+)
+def test_check_accepts_the_ends_of_the_ranges(name, value):
+    replace(TrainConfig(), **{name: value}).check()
+
+
+@pytest.mark.parametrize(
+    ("config", "name"),
+    [
+        (EvalConfig(policy="tiny", num_thinkers=0), "num_thinkers"),
+        (EvalConfig(policy="tiny", seed=-1), "seed"),
+        (BenchConfig(repeats=0), "repeats"),
+        (BenchConfig(seed=-1), "seed"),
+    ],
+)
+def test_check_of_the_other_scripts_refuses_bad_values(config, name):
+    with pytest.raises(ValueError, match=f"^{name} must be >= .*, got .*; pass --"):
+        config.check()
+
+
+def test_parse_knobs_tells_numbers_from_names():
+    knobs = parse_knobs("counterfactual", {"weight": "0.5", "mode": "margin"})
+    assert knobs == {"weight": 0.5, "mode": "margin"}
+
+
+@pytest.mark.parametrize(
+    ("allocator", "knobs", "message"),
+    [
+        ("counterfactual", {"wieght": "1"}, "a knob of 'counterfactual' .* 'weight'"),
+        ("counterfactual", {"weight": "much"}, "weight must be a number, got 'much'"),
+        ("shared", {"weight": "1"}, "must be empty for 'shared', got 'weight'"),
+    ],
+)
+def test_parse_knobs_refuses_what_the_allocator_does_not_have(allocator, knobs, message):
+    with pytest.raises(ValueError, match=message):
+        TrainConfig(allocator=allocator, allocator_knobs=knobs).check()
+
+
+def test_knobs_are_read_from_the_command_line():
+    config = tyro.cli(TrainConfig, args=["--allocator-knobs", "weight", "0.5", "mode", "margin"])
+    assert config.allocator_knobs == {"weight": "0.5", "mode": "margin"}
+
+
+def test_learning_rate_defaults_to_what_suits_the_policy():
+    assert TrainConfig().step_size == 5e-4
+    assert TrainConfig(policy="some/model").step_size == 1e-6
+    assert TrainConfig(policy="some/model", learning_rate=0.01).step_size == 0.01
+
+
+def test_to_json_survives_a_file_and_says_what_was_used():
+    values = TrainConfig(out_dir=Path("runs/x"), allocator_knobs={"weight": "1"}).to_json()
+    assert json.loads(json.dumps(values)) == values
+    assert values["learning_rate"] == 5e-4
+    left_out = {field.name for field in fields(TrainConfig)} - set(values)
+    assert left_out == {"out_dir", "resume"}
+    assert TrainConfig(**values).to_json() == values
+
+
+@pytest.mark.parametrize("config", [TrainConfig, EvalConfig, BenchConfig])
+def test_every_flag_has_help_text(config, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "400")
+    printed = StringIO()
+    with redirect_stdout(printed), pytest.raises(SystemExit):
+        tyro.cli(config, args=["--help"])
+    _, *parts = re.split(r"\s--(?=[a-z-]+ )", re.sub(r"[│─\s]+", " ", printed.getvalue()))
+    help_of = {part.split()[0]: part for part in parts}
+    for field in fields(config):
+        flag = field.name.replace("_", "-")
+        # a flag, what kind of value it takes, and a sentence
+        assert re.search(r" [A-Z\"].{10,}\.", help_of[flag]), flag
+
+
+def saved(**changes: object) -> dict[str, object]:
+    return {**TrainConfig(steps=5).to_json(), "steps_done": 3, **changes}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "before", "remedy"),
+    [
+        ("seed", 4, 0, "pass --seed 0"),
+        ("group_size", 4, 8, "pass --group-size 8"),
+        ("learning_rate", 0.5, 0.0005, "pass --learning-rate 0.0005"),
+        ("max_tokens", 5, None, "leave out --max-tokens"),
+        ("allocator_knobs", {"weight": "1"}, {}, "leave out --allocator-knobs"),
+        ("allocator_knobs", {}, {"weight": "1"}, "pass --allocator-knobs weight 1"),
+    ],
+)
+def test_check_same_config_names_the_field_and_both_values(field, value, before, remedy):
+    config = replace(TrainConfig(steps=5), **{field: value}).to_json()
+    with pytest.raises(ValueError, match=f"^{field} must be that of the checkpoint") as error:
+        check_same_config(config, saved(**{field: before}), Path("runs/x/checkpoints/step_000003"))
+    message = str(error.value)
+    assert f"{before!r}, got {value!r} in runs/x/checkpoints/step_000003; {remedy}" in message
+    assert "another --out-dir" in message
+
+
+@pytest.mark.parametrize("changes", [{"steps": 3}, {"steps": 99}, {"tracker": "tensorboard"}])
+def test_check_same_config_lets_a_resumed_run_change_what_is_still_to_come(changes):
+    config = replace(TrainConfig(steps=5), **changes).to_json()
+    check_same_config(config, saved(), Path("runs/x"))
+
+
+def test_check_same_config_refuses_fewer_steps_than_were_made():
+    config = TrainConfig(steps=2).to_json()
+    with pytest.raises(ValueError, match=r"steps must be >= the 3 .*, got 2 .*; raise --steps"):
+        check_same_config(config, saved(), Path("runs/x"))

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+
+from baselines.credit import counterfactual_credit
+from baselines.evaluation import Evaluation
+from baselines.examples import episode_json, example_episodes
+from ccpo_env.types import Task
+from tests.rl.teams import NO_THINKER, PAIR, rollout
+
+TITLES = {
+    ("correct", "wrong"): "thinker_0 helped",
+    ("wrong", "correct"): "thinker_0 hurt",
+    ("correct", "correct"): "right with and without thinker_0",
+    ("wrong", "wrong"): "wrong with and without thinker_0",
+}
+
+
+def evaluation_of(*pairs: tuple[str, str]) -> Evaluation:
+    """One task per pair of verdicts, with the whole team and without the thinker."""
+    tasks = [Task(f"t/{number}", f"question {number}", "2") for number in range(len(pairs))]
+    joint = [rollout(pair[0], task=task) for task, pair in zip(tasks, pairs, strict=True)]
+    without = [
+        rollout(pair[1], task=task, removed=NO_THINKER, texts=("", "3"))
+        for task, pair in zip(tasks, pairs, strict=True)
+    ]
+    return Evaluation({frozenset(): joint, NO_THINKER: without})
+
+
+@pytest.mark.parametrize("pair", list(product(("correct", "wrong", "no_answer"), repeat=2)))
+def test_example_is_titled_by_what_the_thinker_did(pair):
+    (example,) = example_episodes(evaluation_of(pair), PAIR)
+    assert example["title"] == TITLES[tuple(s.replace("no_answer", "wrong") for s in pair)]
+
+
+def test_examples_are_the_first_of_the_three_most_telling_kinds():
+    pairs = [*reversed(TITLES), *TITLES]  # right and right stands at 1 and 6, and so on
+    examples = example_episodes(evaluation_of(*pairs), PAIR)
+    assert [e["title"] for e in examples] == list(TITLES.values())[:3]
+    assert [e["task_id"] for e in examples] == ["t/3", "t/2", "t/1"]
+
+
+def test_example_shows_both_episodes_of_one_task():
+    (example,) = example_episodes(evaluation_of(("correct", "no_answer")), PAIR)
+    with_thinker, without = example.pop("episodes")
+    assert example == {
+        "title": "thinker_0 helped",
+        "task_id": "t/0",
+        "question": "question 0",
+        "gold": "2",
+    }
+    assert with_thinker == {
+        "removed": [],
+        "messages": [
+            {"agent": "thinker_0", "text": "a thought"},
+            {"agent": "solver_0", "text": "2"},
+        ],
+        "status": "correct",
+        "answer": "2",
+        "reward": 1.0,
+        "credit": None,
+    }
+    assert (without["removed"], without["status"]) == (["thinker_0"], "no_answer")
+    assert without["reward"] == -1.0
+
+
+def test_example_shows_the_credit_of_the_whole_team():
+    evaluation = evaluation_of(("correct", "wrong"))
+    ((joint, without),) = [
+        e["episodes"] for e in example_episodes(evaluation, PAIR, counterfactual_credit)
+    ]
+    assert joint["credit"] == {"thinker_0": pytest.approx(1.2), "solver_0": 1.0}
+    assert without["credit"] is None
+
+
+@pytest.mark.parametrize("pair", [("timeout", "correct"), ("correct", "error")])
+def test_examples_leave_out_what_was_not_measured(pair):
+    assert example_episodes(evaluation_of(pair), PAIR) == []
+
+
+def test_episode_keeps_hostile_text_as_it_is():
+    attack = '</script><img onerror="x">\u2028 \\ud800'
+    episode = episode_json(rollout("wrong", texts=(attack, attack)))
+    assert [m["text"] for m in episode["messages"]] == [attack, attack]

@@ -1,0 +1,154 @@
+"""A run that was cut off anywhere and resumed is the run that was not."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from baselines.checkpoint import newest_checkpoint
+from baselines.metrics import read_rows
+from baselines.train import main
+from tests.rl.teams import quietly, write_tasks
+
+STEPS = 12
+TIMEOUT_S = 120.0
+
+
+@pytest.fixture(scope="module")
+def flags(tmp_path_factory):
+    tasks = write_tasks(tmp_path_factory.mktemp("tasks") / "tasks.jsonl")
+    sizes = ("--tasks-per-step", 3, "--group-size", 4, "--num-eval-tasks", 6, "--warmup-steps", 8)
+    often = ("--eval-every", 5, "--checkpoint-every", 2)
+    return ("--tasks", tasks, "--steps", STEPS, *sizes, *often)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(flags, tmp_path_factory):
+    """The folder of the run that nobody stopped."""
+    folder = tmp_path_factory.mktemp("uninterrupted") / "run"
+    code, printed = quietly(main, *flags, "--out-dir", folder)
+    assert code == 0, printed
+    return folder
+
+
+def start(flags, folder) -> subprocess.Popen:
+    command = [sys.executable, "-m", "baselines.train", *map(str, flags), "--out-dir", str(folder)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def stop_when(process, condition, number) -> str:
+    """Send a signal as soon as a condition holds, and return what was printed."""
+    deadline = time.monotonic() + TIMEOUT_S
+    while not condition() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.0005)
+    process.send_signal(number)
+    printed, _ = process.communicate(timeout=TIMEOUT_S)
+    return printed
+
+
+def num_rows(folder) -> int:
+    return len(read_rows(folder / "metrics.jsonl"))
+
+
+def resume(flags, folder) -> str:
+    code, printed = quietly(main, *flags, "--out-dir", folder, "--resume")
+    assert code == 0, printed
+    return printed
+
+
+def assert_same_run(folder, other):
+    """Compare all that does not measure time."""
+    runs = []
+    for run in (folder, other):
+        rows = read_rows(run / "metrics.jsonl")
+        runs.append([{k: v for k, v in r.items() if not k.startswith("time/")} for r in rows])
+    assert runs[0] == runs[1]
+    for name in ("summary.json", "examples.json", "config.json"):
+        texts = [json.loads((run / name).read_text(encoding="utf-8")) for run in (folder, other)]
+        assert texts[0] == texts[1], name
+    last = [newest_checkpoint(run / "checkpoints") for run in (folder, other)]
+    assert last[0].name == last[1].name == f"step_{STEPS:06d}"
+    for name in ("thinker/model.safetensors", "solver/model.safetensors"):
+        assert (last[0] / name).read_bytes() == (last[1] / name).read_bytes(), name
+
+
+def test_resume_after_sigkill_between_two_checkpoints_gives_the_same_run(
+    flags, uninterrupted, tmp_path
+):
+    run = tmp_path / "run"
+    process = start(flags, run)
+    printed = stop_when(process, lambda: num_rows(run) >= 5, signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL, printed
+    assert "resumed after step " in resume(flags, run)
+    assert_same_run(run, uninterrupted)
+
+
+def test_resume_after_sigkill_while_a_checkpoint_is_written_gives_the_same_run(
+    flags, uninterrupted, tmp_path
+):
+    run = tmp_path / "run"
+    process = start(flags, run)
+    part = run / "checkpoints" / "part_000004"
+    printed = stop_when(process, part.exists, signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL, printed
+    resume(flags, run)
+    assert_same_run(run, uninterrupted)
+    assert not list((run / "checkpoints").glob("part_*"))
+
+
+def test_resume_after_sigkill_before_the_first_checkpoint_begins_anew(
+    flags, uninterrupted, tmp_path
+):
+    run = tmp_path / "run"
+    (run / "checkpoints" / "part_000002" / "thinker").mkdir(parents=True)
+    (run / "config.json").write_text("{}", encoding="utf-8")
+    (run / "metrics.jsonl").write_text('{"step": 1}\n{"step": 2, "accu', encoding="utf-8")
+    assert "resumed after" not in resume(flags, run)
+    assert_same_run(run, uninterrupted)
+
+
+def test_sigint_ends_the_run_after_a_step_and_resume_goes_on(flags, uninterrupted, tmp_path):
+    run = tmp_path / "run"
+    process = start(flags, run)
+    printed = stop_when(process, lambda: num_rows(run) >= 3, signal.SIGINT)
+    assert process.returncode == 130, printed
+    done = num_rows(run)
+    assert 3 <= done < STEPS
+    assert "stopping after this step; press Ctrl-C again to stop at once" in printed
+    how = f"interrupted after step {done} of {STEPS}; go on with --resume --out-dir {run}\n"
+    assert how in printed
+    assert "Traceback" not in printed
+    assert newest_checkpoint(run / "checkpoints").name == f"step_{done:06d}"
+    summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
+    assert (summary["status"], summary["steps_done"]) == ("interrupted", done)
+    assert summary["final"] is None
+    assert (run / "report.html").exists()
+    assert f"resumed after step {done}\n" in resume(flags, run)
+    assert_same_run(run, uninterrupted)
+
+
+def test_resume_of_a_finished_run_changes_nothing(flags, uninterrupted):
+    before = (uninterrupted / "metrics.jsonl").read_bytes()
+    printed = resume(flags, uninterrupted)
+    assert f"resumed after step {STEPS}\n" in printed
+    assert (uninterrupted / "metrics.jsonl").read_bytes() == before
+
+
+def test_resume_with_more_steps_goes_on_as_if_they_had_been_asked_for(
+    flags, uninterrupted, tmp_path
+):
+    run = tmp_path / "run"
+    few = [7 if flag == STEPS else flag for flag in flags]
+    code, _ = quietly(main, *few, "--out-dir", run)
+    assert (code, num_rows(run)) == (0, 7)
+    resume(flags, run)
+    assert_same_run(run, uninterrupted)

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from baselines.policies.base import Prompt, Sampling
+from baselines.rollout import Ledger, Player, RolloutRequest
+from ccpo_env import think_solve_v0
+from ccpo_env.types import Message, Task
+from tests.rl.teams import NO_THINKER, PAIR, TASK, RecordingPolicy, judge, player_of
+
+NO_SOLVER = frozenset({"solver_0"})
+OTHER = Task("t/1", "3+4", "7")
+MIXTURE = (
+    RolloutRequest(TASK, NO_THINKER),
+    RolloutRequest(TASK),
+    RolloutRequest(OTHER, NO_SOLVER),
+    RolloutRequest(OTHER),
+    RolloutRequest(OTHER, NO_THINKER),
+)
+"""Episodes with all agents and without either, of two tasks."""
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+def prompts_of_env(request: RolloutRequest, actions: dict[str, str]) -> dict[str, Prompt]:
+    """What each agent reads when the environment is played by hand."""
+    env = think_solve_v0(tasks=[TASK, OTHER], verifier=judge)
+    options = {"task": request.task, "removed": request.removed, "prefix": request.prefix}
+    env.reset(seed=3, options=options)
+    prompts = {}
+    for agent in env.agent_iter():
+        observation, _, terminated, truncated, info = env.last()
+        if terminated or truncated:
+            env.step(None)
+            continue
+        prompts[agent] = Prompt(observation["prompt"], tuple(info["messages"]))
+        env.step(actions[agent])
+    return prompts
+
+
+def test_play_returns_one_rollout_per_request_in_order(rng):
+    policy = RecordingPolicy(lambda prompt: "2" if "1+1" in prompt else "7")
+    rollouts = player_of(policy, policy).play(MIXTURE, rng=rng)
+    assert [r.request for r in rollouts] == list(MIXTURE)
+    spoke = [[message.agent for message in r.messages] for r in rollouts]
+    assert spoke == [["solver_0"], [*PAIR], ["thinker_0"], [*PAIR], ["solver_0"]]
+    assert [r.verdict.answer for r in rollouts] == ["2", "2", "7", "7", "7"]
+    assert [list(r.completions) for r in rollouts] == spoke
+
+
+def test_play_completes_each_speaker_of_all_episodes_in_one_call(rng):
+    thinker, solver = RecordingPolicy(["a thought"]), RecordingPolicy(["2"])
+    player_of(thinker, solver).play(MIXTURE, rng=rng)
+    assert [len(call) for call in thinker.calls] == [3]  # those whose thinker is not removed
+    assert [len(call) for call in solver.calls] == [4]  # with a thought and without, together
+
+
+def test_play_completes_each_thinker_of_a_chain_in_one_call(rng):
+    thinker, solver = RecordingPolicy(["a thought"]), RecordingPolicy(["2"])
+    removals = ({"thinker_0"}, {"thinker_1"}, {"thinker_0", "thinker_1"}, set())
+    requests = [RolloutRequest(TASK, frozenset(removed)) for removed in removals]
+    player_of(thinker, solver, num_thinkers=2).play(requests, rng=rng)
+    assert [len(call) for call in thinker.calls] == [2, 2]
+    assert [len(call) for call in solver.calls] == [4]
+
+
+def test_play_prompts_with_what_the_environment_shows(rng):
+    actions = {"thinker_0": "a thought", "solver_0": "2"}
+    thinker, solver = RecordingPolicy([actions["thinker_0"]]), RecordingPolicy(["2"])
+    player_of(thinker, solver, tasks=[TASK, OTHER]).play(MIXTURE, rng=rng)
+    by_hand = [prompts_of_env(request, actions) for request in MIXTURE]
+    expected = [p["thinker_0"] for p in by_hand if "thinker_0" in p]
+    assert thinker.calls == [expected]
+    assert solver.calls == [[p["solver_0"] for p in by_hand if "solver_0" in p]]
+
+
+def test_play_hides_the_thought_of_a_removed_thinker_from_the_solver(rng):
+    solver = RecordingPolicy(["2"])
+    requests = [RolloutRequest(TASK), RolloutRequest(TASK, NO_THINKER)]
+    player_of(RecordingPolicy(["a thought"]), solver).play(requests, rng=rng)
+    ((with_thought, without),) = solver.calls
+    assert "a thought" in with_thought.text
+    assert "a thought" not in without.text
+    assert "a thought" not in str(without.messages)
+
+
+def test_play_goes_on_from_a_prefix_without_sampling_it(rng):
+    thinker, solver = RecordingPolicy(["never"]), RecordingPolicy(["2"])
+    request = RolloutRequest(TASK, prefix=("said before",))
+    (replayed,) = player_of(thinker, solver).play([request], rng=rng)
+    assert thinker.calls == []
+    assert "said before" in solver.calls[0][0].text
+    assert replayed.messages == (Message("thinker_0", "said before"), Message("solver_0", "2"))
+    assert list(replayed.completions) == ["solver_0"]
+
+
+def test_play_counts_what_it_costs(rng):
+    thinker, solver = RecordingPolicy(["four"]), RecordingPolicy(["22"])
+    ledger = Ledger(tokens_generated=100)
+    requests = [RolloutRequest(TASK), RolloutRequest(TASK), RolloutRequest(TASK, NO_THINKER)]
+    rollouts = player_of(thinker, solver).play(requests, rng=rng, ledger=ledger)
+    # two whole teams of 4 + 2 tokens and a solver alone of 2; one answer each
+    assert [r.num_tokens for r in rollouts] == [6, 6, 2]
+    assert ledger.tokens_generated == 100 + 14
+    assert ledger.tokens_removed == 2
+    assert ledger.verifier_calls == 3
+    assert ledger.generate_s > 0.0
+    assert ledger.verify_s > 0.0
+
+
+def test_play_keeps_a_rollout_that_was_not_measured(rng):
+    solver = RecordingPolicy(["?", "2", "3", ""])
+    player = player_of(RecordingPolicy(["a thought"]), solver)
+    rollouts = player.play([RolloutRequest(TASK)] * 4, rng=rng)
+    assert [r.reward for r in rollouts] == [None, 1.0, -1.0, -1.0]
+    assert [r.verdict.status for r in rollouts] == ["timeout", "correct", "wrong", "no_answer"]
+
+
+def test_play_leaves_the_episode_of_its_environment_alone(rng):
+    env = think_solve_v0(tasks=[TASK], verifier=judge)
+    env.reset(seed=0)
+    env.step("a thought")
+    before = env.snapshot()
+    policy = RecordingPolicy(["2"])
+    player = Player(
+        env, {"thinker": policy, "solver": policy}, dict.fromkeys(["thinker", "solver"], Sampling())
+    )
+    player.play([RolloutRequest(OTHER)], rng=rng)
+    assert env.snapshot() == before
+
+
+def test_player_names_agents_and_roles_in_speaking_order():
+    player = player_of(RecordingPolicy(["-"]), RecordingPolicy(["-"]), num_thinkers=2)
+    assert player.agents == ("thinker_0", "thinker_1", "solver_0")
+    assert [player.role_of[agent] for agent in player.agents] == ["thinker", "thinker", "solver"]
+
+
+def test_play_without_requests_plays_nothing(rng):
+    policy = RecordingPolicy(["-"])
+    assert player_of(policy, policy).play([], rng=rng) == []
+    assert policy.calls == []

@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import pytest
+import torch
+from scipy.stats import chisquare
+from transformers import (
+    AutoModelForCausalLM,
+    GPT2Config,
+    LlamaConfig,
+    MistralConfig,
+    PreTrainedConfig,
+    PreTrainedModel,
+)
+
+from baselines.policies.sampler import SampledTokens, sample_tokens
+
+NUM_TOKENS = 7
+END = 0
+
+LLAMA = LlamaConfig(
+    vocab_size=NUM_TOKENS,
+    hidden_size=16,
+    intermediate_size=16,
+    num_hidden_layers=2,
+    num_attention_heads=2,
+)
+GPT2 = GPT2Config(
+    vocab_size=NUM_TOKENS, n_embd=16, n_layer=2, n_head=2, bos_token_id=0, eos_token_id=0
+)
+WINDOWED = MistralConfig(
+    vocab_size=NUM_TOKENS,
+    hidden_size=16,
+    intermediate_size=16,
+    num_hidden_layers=2,
+    num_attention_heads=2,
+    num_key_value_heads=1,
+    sliding_window=3,
+)
+
+
+def build(config: PreTrainedConfig) -> PreTrainedModel:
+    """A random network whose next tokens are far from equally likely."""
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        model = AutoModelForCausalLM.from_config(config).eval()
+        for parameter in model.parameters():
+            parameter.data += 0.3 * torch.randn_like(parameter)
+    return model
+
+
+@pytest.fixture(scope="module")
+def llama() -> PreTrainedModel:
+    return build(LLAMA)
+
+
+def sample(
+    model: PreTrainedModel, prompts: Sequence[Sequence[int]], **knobs
+) -> list[SampledTokens]:
+    settings = {"max_tokens": 8, "end_ids": (END,), "temperature": 1.0, **knobs}
+    generator = torch.Generator().manual_seed(settings.pop("seed", 0))
+    return sample_tokens(model, prompts, generator=generator, **settings)
+
+
+@torch.no_grad()
+def plain_logprobs(
+    model: PreTrainedModel, prompt: Sequence[int], completion: Sequence[int], temperature: float
+) -> torch.Tensor:
+    """One row, no padding, no cache."""
+    logits = model(torch.tensor([[*prompt, *completion]])).logits[0]
+    before = (logits[len(prompt) - 1 : -1] / temperature).log_softmax(-1)
+    return before[range(len(completion)), list(completion)]
+
+
+PROMPTS = [[1, 2, 3], [4], [1, 2, 3], [5, 5, 1, 6, 2, 3, 1], [4], [2, 6]] * 4
+
+
+@pytest.mark.parametrize("config", [LLAMA, GPT2, WINDOWED], ids=["llama", "gpt2", "windowed"])
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
+def test_sample_tokens_logprobs_equal_a_plain_forward(config, temperature):
+    model = build(config)
+    rows = sample(model, PROMPTS, temperature=temperature)
+    assert len({len(row.token_ids) for row in rows}) > 2  # rows have left the batch
+    for prompt, row in zip(PROMPTS, rows, strict=True):
+        expected = plain_logprobs(model, prompt, row.token_ids, temperature)
+        assert torch.tensor(row.logprobs) == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("temperature", [0.7, 1.0])
+def test_sample_tokens_draws_from_the_distribution(llama, temperature):
+    prompt, num_rows = [1, 2], 20_000
+    rows = sample(llama, [prompt] * num_rows, max_tokens=2, temperature=temperature, end_ids=())
+    cells: dict[tuple[int, ...] | str, list[float]] = {"rare": [0.0, 0.0]}
+    for pair in itertools.product(range(NUM_TOKENS), repeat=2):
+        expected = num_rows * float(plain_logprobs(llama, prompt, pair, temperature).sum().exp())
+        cell = cells.setdefault(pair if expected >= 5 else "rare", [0.0, 0.0])
+        cell[0] += sum(row.token_ids == pair for row in rows)
+        cell[1] += expected
+    observed, expectation = zip(*(cell for cell in cells.values() if cell[1]), strict=True)
+    assert len(observed) > 10
+    assert chisquare(observed, expectation, sum_check=False).pvalue > 1e-3
+
+
+def test_sample_tokens_neighbours_do_not_change_a_row(llama):
+    alone = sample(llama, [[3, 1], [2]])
+    padded = sample(llama, [[3, 1], [2], [5] * 9, [6, 6, 6, 6]])
+    for one, other in zip(alone, padded, strict=False):
+        assert one.token_ids == other.token_ids
+        assert one.logprobs == pytest.approx(other.logprobs, abs=1e-5)
+
+
+@pytest.mark.parametrize("max_rows", [1, 2, 5, 1000])
+def test_sample_tokens_max_rows_changes_nothing(llama, max_rows):
+    reference = sample(llama, PROMPTS)
+    rows = sample(llama, PROMPTS, max_rows=max_rows)
+    assert [row.token_ids for row in rows] == [row.token_ids for row in reference]
+
+
+def test_sample_tokens_ends_a_row_at_its_first_end_token(llama):
+    rows = sample(llama, PROMPTS, end_ids=(END, 3), max_tokens=12)
+    ended = [row for row in rows if len(row.token_ids) < 12]
+    assert {row.token_ids[-1] for row in ended} == {END, 3}
+    assert all(not {END, 3} & set(row.token_ids[:-1]) for row in rows)
+
+
+def test_sample_tokens_without_end_tokens_fills_every_row(llama):
+    assert {len(row.token_ids) for row in sample(llama, PROMPTS, end_ids=())} == {8}
+
+
+def test_sample_tokens_at_temperature_0_takes_the_most_probable(llama):
+    prompt = [4, 1]
+    (row,) = sample(llama, [prompt], temperature=0.0, end_ids=())
+    greedy: list[int] = []
+    for _ in range(8):
+        greedy.append(int(llama(torch.tensor([[*prompt, *greedy]])).logits[0, -1].argmax()))
+    assert list(row.token_ids) == greedy
+    assert torch.tensor(row.logprobs) == pytest.approx(
+        plain_logprobs(llama, prompt, greedy, 1.0), abs=1e-5
+    )
+
+
+def test_sample_tokens_reads_each_prompt_once_and_drops_ended_rows(llama):
+    sizes: list[tuple[int, ...]] = []
+
+    def record(_module, _args, kwargs):
+        sizes.append(tuple(kwargs["input_ids"].shape))
+
+    hook = llama.register_forward_pre_hook(record, with_kwargs=True)
+    rows = sample(llama, PROMPTS, max_tokens=50)
+    hook.remove()
+    assert sizes[0] == (4, 7)  # four distinct prompts, the longest of seven tokens
+    assert sizes[1][0] <= len(PROMPTS)
+    assert sizes[-1][0] < len(PROMPTS) / 2
+    assert len(sizes) == max(len(row.token_ids) for row in rows)  # stops with the last row
+
+
+def test_sample_tokens_leaves_the_global_generator_alone(llama):
+    before = torch.random.get_rng_state()
+    first = sample(llama, PROMPTS, seed=1)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert sample(llama, PROMPTS, seed=1) == first
+    assert sample(llama, PROMPTS, seed=2) != first
+
+
+def test_sample_tokens_of_no_prompts_is_empty(llama):
+    assert sample(llama, []) == []
+
+
+@pytest.mark.parametrize(
+    ("knobs", "message"),
+    [
+        ({"max_tokens": 0}, "max_tokens must be >= 1, got 0"),
+        ({"max_rows": 0}, "max_rows must be >= 1, got 0"),
+        ({"prompts": [[1], []]}, "a prompt must hold at least one token"),
+    ],
+)
+def test_sample_tokens_names_what_is_wrong(llama, knobs, message):
+    with pytest.raises(ValueError, match=message):
+        sample(llama, knobs.pop("prompts", [[1]]), **knobs)

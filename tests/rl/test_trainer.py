@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import count
+
+import pytest
+import torch
+
+from baselines.config import TrainConfig
+from baselines.metrics import read_rows
+from baselines.trackers import NoTracker
+from baselines.trainer import Trainer
+from ccpo_env.registry import VERIFIERS
+from ccpo_env.types import Verdict
+from tests.rl.teams import write_tasks
+
+
+class CountingTracker:
+    """Remembers what it was told."""
+
+    def __init__(self):
+        self.steps = []
+        self.is_closed = False
+
+    def log(self, row):
+        self.steps.append(row["step"])
+
+    def close(self):
+        self.is_closed = True
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory) -> TrainConfig:
+    tasks = write_tasks(tmp_path_factory.mktemp("tasks") / "tasks.jsonl")
+    return TrainConfig(
+        tasks=str(tasks), steps=2, tasks_per_step=3, group_size=4, num_eval_tasks=4, eval_every=1
+    )
+
+
+def run(trainer: Trainer, *, should_stop=lambda: False, on_step=lambda _row: None, tracker=None):
+    return trainer.run(
+        on_step=on_step,
+        on_warning=lambda _warning: None,
+        should_stop=should_stop,
+        tracker=tracker or NoTracker(trainer.run_dir),
+    )
+
+
+def weights(trainer: Trainer) -> torch.Tensor:
+    models = [policy.module for policy in trainer._policies.values()]
+    return torch.cat([p.detach().flatten().clone() for m in models for p in m.parameters()])
+
+
+def checkpoints(trainer: Trainer) -> list[str]:
+    return sorted(path.name for path in trainer.run_dir.glob("checkpoints/*"))
+
+
+def test_run_reports_every_step_to_the_tracker_and_closes_it(config, tmp_path):
+    tracker, seen = CountingTracker(), []
+    final = run(Trainer(config, tmp_path), tracker=tracker, on_step=seen.append)
+    assert tracker.steps == [row["step"] for row in seen] == [1, 2]
+    assert seen == read_rows(tmp_path / "metrics.jsonl")
+    assert tracker.is_closed
+    assert final.accuracy().total == 4
+
+
+def test_run_closes_the_tracker_when_a_step_fails(config, tmp_path):
+    tracker = CountingTracker()
+
+    def fail(row):
+        if row["step"] == 2:
+            raise FloatingPointError
+
+    with pytest.raises(FloatingPointError):
+        run(Trainer(config, tmp_path), tracker=tracker, on_step=fail)
+    assert tracker.is_closed
+
+
+def test_run_stops_after_the_step_in_which_it_was_asked_to(config, tmp_path):
+    trainer, seen = Trainer(config, tmp_path), []
+    assert run(trainer, should_stop=lambda: len(seen) == 1, on_step=seen.append) is None
+    assert (trainer.steps_done, checkpoints(trainer)) == (1, ["step_000001"])
+
+
+def test_run_saves_nothing_when_it_is_stopped_before_a_step(config, tmp_path):
+    trainer = Trainer(config, tmp_path)
+    assert run(trainer, should_stop=lambda: True) is None
+    assert (trainer.steps_done, checkpoints(trainer)) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("every", "evaluated"), [(0, [1]), (1, [1, 2, 3, 4, 5]), (2, [1, 3, 5]), (4, [1, 5])]
+)
+def test_run_evaluates_before_the_first_step_and_every_few(config, tmp_path, every, evaluated):
+    trainer = Trainer(replace(config, steps=5, eval_every=every, tasks_per_step=1), tmp_path)
+    run(trainer)
+    rows = read_rows(tmp_path / "metrics.jsonl")
+    assert [row["step"] for row in rows if "eval/accuracy/joint" in row] == evaluated
+
+
+def test_run_changes_nothing_when_no_rollout_could_be_measured(config, tmp_path, monkeypatch):
+    monkeypatch.setitem(VERIFIERS, "math", lambda _response, _gold: Verdict("timeout"))
+    trainer = Trainer(config, tmp_path)
+    before = weights(trainer)
+    final = run(trainer)
+    assert torch.equal(weights(trainer), before)
+    assert final.accuracy() is None
+    for row in read_rows(tmp_path / "metrics.jsonl"):
+        assert row["rollout/unmeasured_rate"] == 1.0
+        assert row["rollout/groups"] == 0
+        assert row["accuracy/joint"] is row["credit/help_rate"] is row["eval/help_rate"] is None
+        assert row["update/thinker/loss"] == 0.0
+
+
+def test_run_learns_from_what_was_measured_when_some_was_not(config, tmp_path, monkeypatch):
+    calls = count()
+
+    def moody(_response, _gold):
+        return Verdict(("correct", "wrong", "error")[next(calls) % 3])
+
+    monkeypatch.setitem(VERIFIERS, "math", moody)
+    trainer = Trainer(config, tmp_path)
+    before = weights(trainer)
+    run(trainer)
+    assert not torch.equal(weights(trainer), before)
+    for row in read_rows(tmp_path / "metrics.jsonl"):
+        assert row["rollout/unmeasured_rate"] == pytest.approx(1 / 3, abs=0.05)
+        assert row["rollout/groups"] == 3
+
+
+def test_seed_decides_the_run(config, tmp_path):
+    rows = []
+    for name, seed in (("some", 3), ("same", 3), ("other", 4)):
+        (tmp_path / name).mkdir()
+        trainer = Trainer(replace(config, seed=seed), tmp_path / name)
+        run(trainer)
+        found = read_rows(tmp_path / name / "metrics.jsonl")
+        rows.append([{k: v for k, v in r.items() if not k.startswith("time/")} for r in found])
+    assert rows[0] == rows[1] != rows[2]
+
+
+def test_trainer_starts_every_role_from_the_run_it_is_given(config, tmp_path):
+    first = Trainer(config, tmp_path / "first")
+    first.run_dir.mkdir()
+    run(first)
+    assert torch.equal(
+        weights(Trainer(replace(config, policy=str(first.run_dir)), tmp_path)), weights(first)
+    )
