@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import tyro
 from rich.console import Console
+from rich.progress import track
 
 from baselines.config import require_at_least
 from baselines.errors import exit_on_bad_input
-from baselines.evaluation import Evaluation, each_but_the_last, evaluate_team
+from baselines.evaluation import Evaluation, each_but_the_last, evaluate_team, joined
 from baselines.examples import episode_json
 from baselines.files import make_folder, write_json, write_text
 from baselines.policies.base import Sampling
@@ -24,6 +25,7 @@ from baselines.team import load_team
 from ccpo_env import load_tasks, think_solve_v0
 from ccpo_env.options import check_removed
 from ccpo_env.tasks import TASK_SOURCES
+from ccpo_env.types import Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,8 @@ class EvalConfig:
     """Sampling temperature; 0 is greedy."""
     max_tokens: int | None = None
     """Longest completion of a turn, in tokens. None: the model's own default."""
+    tasks_per_batch: int = 32
+    """Tasks that are played at a time; bounds the memory."""
     seed: int = 0
     """Seeds sampling."""
     out_dir: Path | None = None
@@ -54,7 +58,8 @@ class EvalConfig:
 
     def check(self) -> None:
         """Raise ValueError if a number is out of range."""
-        require_at_least("num_thinkers", self.num_thinkers, 1)
+        for name in ("num_thinkers", "tasks_per_batch"):
+            require_at_least(name, getattr(self, name), 1)
         require_at_least("seed", self.seed, 0)
 
 
@@ -79,14 +84,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if config.out_dir is not None:
             make_folder(config.out_dir)
     console.print(f"{len(tasks)} tasks, {1 + len(removals)} paths", highlight=False)
-    rng = np.random.default_rng(config.seed)
-    evaluation = evaluate_team(player, tasks, removals=removals, rng=rng)
+    evaluation = evaluate_in_batches(player, tasks, removals, config, console)
     console.print(evaluation_table(evaluation, title=f"{config.policy} on {config.tasks}"))
     if config.out_dir is not None:
         write_evaluation(config.out_dir, config, evaluation)
         where = config.out_dir / "transcripts.jsonl"
         console.print(f"transcripts {where}", highlight=False, markup=False, soft_wrap=True)
     return 0
+
+
+def evaluate_in_batches(
+    player: Player,
+    tasks: Sequence[Task],
+    removals: Sequence[frozenset[str]],
+    config: EvalConfig,
+    console: Console,
+) -> Evaluation:
+    """Evaluate some tasks at a time, each batch with its own random stream, and show how far."""
+    parts = []
+    starts = range(0, len(tasks), config.tasks_per_batch)
+    for number, start in enumerate(track(starts, "evaluating", console=console)):
+        batch = tasks[start : start + config.tasks_per_batch]
+        rng = np.random.default_rng([config.seed, number])
+        parts.append(evaluate_team(player, batch, removals=removals, rng=rng))
+    return joined(parts)
 
 
 def make_player(config: EvalConfig) -> Player:

@@ -97,6 +97,12 @@ def evaluate_team(
     return Evaluation({path: rollouts[i * size : (i + 1) * size] for i, path in enumerate(paths)})
 
 
+def joined(parts: Sequence[Evaluation]) -> Evaluation:
+    """Return the evaluation of all tasks from those of its batches, at least one."""
+    paths = parts[0].rollouts
+    return Evaluation({path: [r for part in parts for r in part.rollouts[path]] for path in paths})
+
+
 def each_but_the_last(agents: Sequence[str]) -> list[frozenset[str]]:
     """Return the removals that credit is measured with: each agent but the one that answers."""
     return [frozenset({agent}) for agent in agents[:-1]]

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from baselines.policies.base import Completion, Policy, Prompt, Sampling
-from ccpo_env.env import TeamAnswerEnv, TeamEnv
+from ccpo_env.env import TeamAnswerEnv
 from ccpo_env.types import Message, Role, Task, Verdict
+from ccpo_env.wrapper import TeamEnv
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ class Player:
 
     def __init__(
         self,
-        env: TeamEnv | TeamAnswerEnv,
+        env: TeamEnv[TeamAnswerEnv] | TeamAnswerEnv,
         policies: Mapping[Role, Policy],
         sampling: Mapping[Role, Sampling],
     ) -> None:

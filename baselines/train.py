@@ -19,6 +19,7 @@ from baselines.evaluation import Evaluation
 from baselines.examples import example_episodes
 from baselines.files import make_folder, write_json
 from baselines.interrupt import stop_requests
+from baselines.metrics import METRICS_FILE, read_rows
 from baselines.progress import LiveProgress
 from baselines.report import write_report
 from baselines.table import evaluation_table
@@ -46,14 +47,20 @@ def choose_run_dir(config: TrainConfig) -> Path:
     """Return the folder of the run, which need not exist yet.
 
     Raises:
-        ValueError: If it holds another run and this one does not resume it.
+        ValueError: If it holds a run and this one does not resume it, or the other way round.
     """
     run_dir = config.out_dir or Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}-seed{config.seed}"
     if run_dir.exists() and not run_dir.is_dir():
         raise ValueError(
             f"out_dir must be a folder, got the file {run_dir}; pass another --out-dir"
         )
-    if (run_dir / "config.json").exists() and not config.resume:
+    has_run = (run_dir / "config.json").exists()
+    if config.resume and not has_run:
+        raise ValueError(
+            f"--resume must find a run to go on with, got none in {run_dir}; check --out-dir or "
+            f"leave out --resume"
+        )
+    if has_run and not config.resume:
         raise ValueError(
             f"out_dir must not hold a run already, got {run_dir}; pass --resume to go on with it, "
             f"or another --out-dir"
@@ -94,10 +101,17 @@ def run(trainer: Trainer, tracker: Tracker, console: Console) -> int:
     def warn(warning: str) -> None:
         say(f"warning: {warning}", style="yellow")
 
-    with stop_requests(announce) as should_stop, progress:
-        final = trainer.run(
-            on_step=progress.show, on_warning=warn, should_stop=should_stop, tracker=tracker
+    try:
+        with stop_requests(announce) as should_stop, progress:
+            final = trainer.run(
+                on_step=progress.show, on_warning=warn, should_stop=should_stop, tracker=tracker
+            )
+    except KeyboardInterrupt:
+        say(
+            f"stopped at once after step {trainer.steps_done}; go on from the newest checkpoint "
+            f"with --resume --out-dir {run_dir}"
         )
+        return INTERRUPTED
     write_json(run_dir / "summary.json", summary(trainer, final))
     examples = example_episodes(final, trainer.agents, trainer.credit_of) if final else []
     write_json(run_dir / "examples.json", examples)
@@ -120,12 +134,30 @@ def summary(trainer: Trainer, final: Evaluation | None) -> dict[str, Any]:
         "steps_done": trainer.steps_done,
         "initial": trainer.initial,
         "final": final.to_json() if final else None,
+        "audit": last_audit(trainer),
         "warnings": trainer.warnings,
         "versions": {
             "python": platform.python_version(),
             **{name: version(name) for name in REPORTED_PACKAGES},
         },
     }
+
+
+def last_audit(trainer: Trainer) -> dict[str, dict[str, float | bool | None]]:
+    """Return each agent's audit in the last step that had one; see `baselines.credit.audit`."""
+    rows = read_rows(trainer.run_dir / METRICS_FILE)
+    audits = {}
+    for agent in trainer.agents:
+        prefix = f"credit/{agent}"
+        row = next((r for r in reversed(rows) if r[f"{prefix}/signal_rate"]), None)
+        if row is not None:
+            audits[agent] = {
+                "slope": row[f"{prefix}/slope_vs_shared"],
+                "correlation": row[f"{prefix}/correlation_vs_shared"],
+                "degenerate": bool(row[f"{prefix}/degenerate"]),
+                "signal_rate": row[f"{prefix}/signal_rate"],
+            }
+    return audits
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,10 +59,10 @@ class Sampling:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        if self.temperature < 0:
+        if not 0 <= self.temperature < math.inf:
             raise ValueError(
-                f"temperature must be >= 0, got {self.temperature}; pass 1.0 to sample or 0 for "
-                f"greedy decoding"
+                f"temperature must be a number >= 0, got {self.temperature}; pass 1.0 to sample "
+                f"or 0 for greedy decoding"
             )
         if self.max_tokens is not None and self.max_tokens < 1:
             raise ValueError(f"max_tokens must be >= 1, got {self.max_tokens}; pass e.g. 256")

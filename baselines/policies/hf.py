@@ -29,7 +29,9 @@ from baselines.policies.sampler import (
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-DEFAULT_MAX_TOKENS = 512
+MAX_CACHE_BYTES = 4 * 2**30
+"""Most memory that the keys and values of one batch may take; more rows are sampled in turns."""
+DEFAULT_MAX_TOKENS = 256
 """Longest completion when neither the caller nor the model's generation config says one.
 
 In a short context it is half of that instead.
@@ -129,7 +131,7 @@ class HFPolicy:
             end_ids=self._end_ids,
             temperature=sampling.temperature,
             generator=torch.Generator().manual_seed(int(rng.integers(2**63))),
-            max_rows=self._max_rows,
+            max_rows=self._rows_that_fit(max(map(len, prompt_ids), default=0) + max_tokens),
         )
         return [
             Completion(self._decode(row.token_ids), ids, row.token_ids, row.logprobs)
@@ -180,6 +182,16 @@ class HFPolicy:
         with _quiet_transformers():
             self._model.save_pretrained(folder)
             self._tokenizer.save_pretrained(folder)
+
+    def _rows_that_fit(self, num_tokens: int) -> int:
+        """Return how many rows of so many tokens MAX_CACHE_BYTES hold, at least one."""
+        config = self._model.config.get_text_config()
+        heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+        width = config.hidden_size // config.num_attention_heads * heads
+        row_bytes: int = (
+            2 * config.num_hidden_layers * width * self._model.dtype.itemsize * num_tokens
+        )
+        return max(1, min(self._max_rows, MAX_CACHE_BYTES // row_bytes))
 
     def _encode(self, prompt: Prompt, max_tokens: int) -> tuple[int, ...]:
         if prompt.messages and self._tokenizer.chat_template:

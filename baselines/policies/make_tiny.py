@@ -27,7 +27,7 @@ import torch
 from baselines.policies.base import Completion
 from baselines.policies.hf import HFPolicy
 from ccpo_env import prompts
-from ccpo_env.prompts import PromptTemplate, plain_text, problem_text
+from ccpo_env.prompts import plain_text, problem_text
 from ccpo_env.tasks.arithmetic import MODULUS, QUESTION, draw_chain, intermediate_values
 from ccpo_env.tasks.splits import in_split
 from ccpo_env.types import Message, Role
@@ -48,7 +48,7 @@ WARM_UP_RATE = 0.05
 REPORT_EVERY = 100
 PART_SIZE = 32
 _DEMONSTRATION_STREAM = 1
-_TEMPLATE = PromptTemplate()
+_TEMPLATE = prompts.THINK_SOLVE
 
 CHARACTERS = (*string.digits, *string.ascii_letters, *string.punctuation, " ", "\n")
 FRAGMENTS = (

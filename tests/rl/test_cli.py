@@ -352,7 +352,7 @@ def test_train_says_what_to_install_for_a_tracker(capsys, tmp_path, tasks, monke
         (("--limit", 0), "limit must be >= 1, got 0"),
         (("--split", "dev"), "split must be 'train', 'test' or None, got 'dev'"),
         (("--num-thinkers", 0), "num_thinkers must be >= 1, got 0"),
-        (("--temperature", -1), "temperature must be >= 0, got -1.0"),
+        (("--temperature", -1), "temperature must be a number >= 0, got -1.0"),
     ],
 )
 def test_evaluate_refuses_bad_flags(capsys, tasks, flags, message):

@@ -17,6 +17,8 @@ from baselines.policies.hf import HFPolicy, converted_gguf
 from baselines.policies.registry import load_policy
 
 PROMPTS = [Prompt("1+1"), Prompt("a longer prompt: "), Prompt("1+1"), Prompt("?")] * 3
+# Half of it is what float32 itself differs from float64 on the shipped weights.
+ROUNDING = 5e-5
 CHAT = (
     "{% for message in messages %}<{{ message['role'] }}>{{ message['content'] }}{% endfor %}"
     "{% if add_generation_prompt %}<assistant>{% endif %}"
@@ -91,9 +93,9 @@ def test_logprobs_equal_those_of_sampling_and_of_a_plain_forward(policy, tempera
     assert len({len(c.token_ids) for c in completions}) > 1
     for row, completion in zip(scored, completions, strict=True):
         num_tokens = len(completion.token_ids)
-        assert row[:num_tokens].tolist() == pytest.approx(completion.logprobs, abs=1e-5)
+        assert row[:num_tokens].tolist() == pytest.approx(completion.logprobs, abs=ROUNDING)
         plain = plain_logprobs(policy, completion, temperature)
-        torch.testing.assert_close(row[:num_tokens], plain, rtol=0, atol=1e-5)
+        torch.testing.assert_close(row[:num_tokens], plain, rtol=0, atol=ROUNDING)
         assert (row[num_tokens:] == 0.0).all()
 
 

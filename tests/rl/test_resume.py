@@ -14,6 +14,7 @@ import pytest
 from baselines.checkpoint import newest_checkpoint
 from baselines.metrics import read_rows
 from baselines.train import main
+from baselines.trainer import Trainer
 from tests.rl.teams import quietly, write_tasks
 
 STEPS = 12
@@ -133,6 +134,27 @@ def test_sigint_ends_the_run_after_a_step_and_resume_goes_on(flags, uninterrupte
     assert summary["final"] is None
     assert (run / "report.html").exists()
     assert f"resumed after step {done}\n" in resume(flags, run)
+    assert_same_run(run, uninterrupted)
+
+
+def test_second_sigint_ends_the_run_at_once_and_resume_goes_on(
+    flags, uninterrupted, tmp_path, monkeypatch
+):
+    run, step_of = tmp_path / "run", Trainer._step
+
+    def interrupted(trainer, step):
+        if step == 6:
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+        return step_of(trainer, step)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "_step", interrupted)
+        code, printed = quietly(main, *flags, "--out-dir", run)
+    assert code == 130
+    assert "stopped at once after step 5; go on from the newest checkpoint with " in printed
+    assert printed.endswith(f"--resume --out-dir {run}\n")
+    assert "resumed after step 4\n" in resume(flags, run)
     assert_same_run(run, uninterrupted)
 
 

@@ -15,7 +15,7 @@ from transformers import (
     PreTrainedModel,
 )
 
-from baselines.policies.sampler import SampledTokens, sample_tokens
+from baselines.policies.sampler import SampledTokens, _draw, sample_tokens
 
 NUM_TOKENS = 7
 END = 0
@@ -101,6 +101,14 @@ def test_sample_tokens_draws_from_the_distribution(llama, temperature):
     observed, expectation = zip(*(cell for cell in cells.values() if cell[1]), strict=True)
     assert len(observed) > 10
     assert chisquare(observed, expectation, sum_check=False).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("uniform", [0.0, 1.0 - 2.0**-53])
+def test_draw_never_takes_an_impossible_token(uniform):
+    logits = torch.tensor([[-torch.inf, 0.3, -torch.inf, 0.1, -torch.inf]])
+    tokens, logprobs = _draw(logits, torch.tensor([uniform], dtype=torch.float64), 1.0)
+    assert tokens.tolist() == [1 if uniform == 0.0 else 3]
+    assert logprobs.isfinite().all()
 
 
 def test_sample_tokens_neighbours_do_not_change_a_row(llama):

@@ -42,7 +42,7 @@ def test_replies_may_not_be_empty():
 @pytest.mark.parametrize(
     ("knobs", "message"),
     [
-        ({"temperature": -0.5}, "temperature must be >= 0, got -0.5"),
+        ({"temperature": -0.5}, "temperature must be a number >= 0, got -0.5"),
         ({"max_tokens": 0}, "max_tokens must be >= 1, got 0"),
     ],
 )
