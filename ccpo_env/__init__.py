@@ -1,12 +1,19 @@
 """A team of language models answers a question; any agent can be removed, any moment replayed."""
 
-from pettingzoo import register
+from collections.abc import Callable
+from typing import Any
 
-from ccpo_env.environments import think_solve_v0
+import gymnasium
+import pettingzoo
+from gymnasium.envs.registration import registry as gymnasium_registry
+from pettingzoo import AECEnv
+from pettingzoo.env_registry.registration import aec_registry
+
+from ccpo_env.environments import debate_v0, signal_v0, think_solve_v0, vote_v0
 from ccpo_env.episode import EpisodeState
-from ccpo_env.prompts import PromptTemplate
+from ccpo_env.signal import SignalTask
 from ccpo_env.tasks import load_tasks
-from ccpo_env.types import Message, Task, Verdict
+from ccpo_env.types import Message, PromptTemplate, Task, Verdict
 from ccpo_env.verifiers import verify
 
 __version__ = "0.1.0"
@@ -15,11 +22,30 @@ __all__ = [
     "EpisodeState",
     "Message",
     "PromptTemplate",
+    "SignalTask",
     "Task",
     "Verdict",
+    "debate_v0",
     "load_tasks",
+    "signal_v0",
     "think_solve_v0",
     "verify",
+    "vote_v0",
 ]
 
-register("aec", "ccpo_env/think_solve-v0", entry_point=think_solve_v0)
+_TEAMS: dict[str, Callable[..., AECEnv[str, Any, Any]]] = {
+    "ccpo_env/debate-v0": debate_v0,
+    "ccpo_env/signal-v0": signal_v0,
+    "ccpo_env/think_solve-v0": think_solve_v0,
+    "ccpo_env/vote-v0": vote_v0,
+}
+_VIEWS = {
+    "ccpo_env/Signal-v0": "ccpo_env.views:signal_view",
+    "ccpo_env/ThinkSolve-v0": "ccpo_env.views:think_solve_view",
+}
+for _name, _make in _TEAMS.items():
+    if _name not in aec_registry:  # importing the package anew must not warn
+        pettingzoo.register("aec", _name, entry_point=_make)
+for _name, _entry_point in _VIEWS.items():
+    if _name not in gymnasium_registry:
+        gymnasium.register(_name, entry_point=_entry_point)

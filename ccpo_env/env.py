@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 from gymnasium import spaces
-from pettingzoo import AECEnv
-from pettingzoo.utils.wrappers import OrderEnforcingWrapper
 
+from ccpo_env.base import TeamPaidEnv, snapshot_before_reset
 from ccpo_env.episode import EpisodeState, draw_task_index
 from ccpo_env.errors import unknown_name
+from ccpo_env.leaks import strip_answers
 from ccpo_env.options import (
     check_option_names,
     check_prefix,
@@ -20,27 +20,40 @@ from ccpo_env.options import (
     check_seed,
     find_task,
 )
-from ccpo_env.prompts import PromptTemplate, chat_messages, plain_text, problem_text
+from ccpo_env.prompts import chat_messages, plain_text, problem_text, without_answer_request
 from ccpo_env.registry import resolve_verifier
 from ccpo_env.render import transcript
 from ccpo_env.spaces import TextSpace
 from ccpo_env.tasks import resolve_tasks
 from ccpo_env.text import clip_middle, valid_unicode
-from ccpo_env.types import Message, Observation, Task, TaskInput, Topology, Turn, Verdict, Verifier
+from ccpo_env.types import (
+    Message,
+    Observation,
+    PromptTemplate,
+    Task,
+    TaskInput,
+    Topology,
+    Turn,
+    Verdict,
+    Verifier,
+)
+from ccpo_env.voting import count_votes
 
 DEFAULT_MAX_CHARS = 65_536
 HEADING_CHARS = 64
 """Room for the heading of a question or message in a prompt."""
 
 
-class TeamAnswerEnv(AECEnv[str, Observation, str]):
+class TeamAnswerEnv(TeamPaidEnv[Observation, str]):
     r"""A team answers one question, its agents speaking in the order of a topology.
 
     Observation: ``{"prompt": str}``, all that the acting agent may read, as plain text. The same
         as chat messages stands in ``infos[agent]["messages"]`` while the agent is to act.
     Action: str, the agent's completion. Any text is legal; lone surrogates are replaced, and the
         middle of a text longer than max_chars is cut, which ``infos`` reports in
-        ``clipped_chars``, a mapping from "question" or an agent to a number of characters.
+        ``clipped_chars``, a mapping from "question" or an agent to a number of characters. What
+        the others read of it lacks every stated answer if strip_leaks is on, and ``leak`` in the
+        speaker's info counts what was taken out.
     Reward: the verifier's, +1 or -1, to every agent, once, after the last turn.
     Termination: after the last turn.
     Truncation: after the last turn if the verifier could not tell; the episode then measures
@@ -56,16 +69,11 @@ class TeamAnswerEnv(AECEnv[str, Observation, str]):
         verifier: A name from VERIFIERS, or a callable ``(response, gold) -> Verdict``.
         render_mode: None, "ansi" (`render` returns the transcript) or "human" (prints it).
         removed: Agents removed in every episode whose options do not say otherwise.
-        prompts: The instructions of the roles.
+        prompts: The instructions of the roles; None: those of the topology.
+        strip_leaks: Whether answers stated before the last turn are hidden from the others;
+            None: what the topology says.
         max_chars: Longest question and message, in characters.
     """
-
-    metadata: dict[str, Any] = {  # noqa: RUF012  PettingZoo wants a plain class attribute
-        "name": "team_answer_v0",
-        "render_modes": ["ansi", "human"],
-        "is_parallelizable": False,
-        "render_fps": 1,
-    }
 
     def __init__(
         self,
@@ -76,23 +84,17 @@ class TeamAnswerEnv(AECEnv[str, Observation, str]):
         render_mode: str | None = None,
         removed: Iterable[str] = (),
         prompts: PromptTemplate | None = None,
+        strip_leaks: bool | None = None,
         max_chars: int = DEFAULT_MAX_CHARS,
     ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
-            raise ValueError(
-                f"render_mode must be one of {self.metadata['render_modes']} or None, "
-                f"got {render_mode!r}; pass render_mode='ansi'"
-            )
+        super().__init__(topology.agents, removed=removed, render_mode=render_mode)
         self.metadata = {**self.metadata, "name": f"{topology.name}_v0"}
-        self.render_mode = render_mode
         self.topology = topology
         self.tasks = resolve_tasks(tasks)
-        self.possible_agents = list(topology.agents)
         self._index_of = {task.id: index for index, task in enumerate(self.tasks)}
         self._verify = resolve_verifier(verifier)
-        self._default_removed = check_removed(removed, self.possible_agents)
-        self._prompts = prompts or PromptTemplate()
+        self._prompts = prompts or topology.prompts
+        self._strip_leaks = topology.has_secret_answer if strip_leaks is None else strip_leaks
         self._max_chars = max_chars
         self._action_spaces = {agent: TextSpace(max_chars) for agent in self.possible_agents}
         longest_instruction = max(
@@ -108,14 +110,6 @@ class TeamAnswerEnv(AECEnv[str, Observation, str]):
         }
         self._stream_seed: int | None = None
         self._stream_index = 0
-
-    def observation_space(self, agent: str) -> spaces.Space[Any]:
-        """Return ``Dict({"prompt": TextSpace})``, the same object on every call."""
-        return self._observation_spaces[agent]
-
-    def action_space(self, agent: str) -> spaces.Space[str]:
-        """Return a TextSpace, the same object on every call."""
-        return self._action_spaces[agent]
 
     def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> None:
         """Start an episode; see the class for the options.
@@ -159,11 +153,10 @@ class TeamAnswerEnv(AECEnv[str, Observation, str]):
                 f"pass the completion as text"
             )
         text, num_cut = self._fit(action)
-        is_answer = len(self._messages) == len(self._turns) - 1
+        is_last = len(self._messages) == len(self._turns) - 1
         # Before anything changes: a verifier that raises leaves the episode as it was.
-        verdict = self._judge(text) if is_answer else None
+        verdict = self._judge(text) if is_last else None
         self._say(agent, text, num_cut)
-        self._tell([agent], messages=[])
         if verdict is None:
             self._offer_turn()
         else:
@@ -184,23 +177,10 @@ class TeamAnswerEnv(AECEnv[str, Observation, str]):
             return {"prompt": ""}
         return {"prompt": plain_text(*self._prompt_parts(turn_index))}
 
-    def render(self) -> str | None:
-        """Return the transcript of the episode ("ansi") or print it ("human")."""
-        if self.render_mode is None:
-            return None
-        text = transcript(self.task, self._messages, self.removed, self.verdict)
-        if self.render_mode == "ansi":
-            return text
-        print(text)
-        return None
-
     @property
     def messages(self) -> tuple[Message, ...]:
         """What has been said in this episode, in turn order, the prefix included."""
         return tuple(self._messages)
-
-    def close(self) -> None:
-        """Do nothing: the environment holds no resources."""
 
     def snapshot(self) -> EpisodeState:
         """Return the exact state of the episode and of the stream of tasks.
@@ -213,7 +193,7 @@ class TeamAnswerEnv(AECEnv[str, Observation, str]):
             RuntimeError: Before the first reset.
         """
         if self._stream_seed is None:
-            raise RuntimeError("snapshot() must follow reset(); call env.reset() first")
+            raise snapshot_before_reset()
         return EpisodeState(
             topology=self.topology.name,
             agents=tuple(self.possible_agents),
@@ -222,7 +202,7 @@ class TeamAnswerEnv(AECEnv[str, Observation, str]):
             messages=self.messages,
             clipped=tuple(self._clipped.items()),
             verdict=self.verdict,
-            num_left=len(self.possible_agents) - len(self.removed) - len(self.agents),
+            num_left=self._num_left,
             stream_seed=self._stream_seed,
             stream_index=self._stream_index,
         )
@@ -240,14 +220,14 @@ class TeamAnswerEnv(AECEnv[str, Observation, str]):
             )
         self._stream_seed, self._stream_index = state.stream_seed, state.stream_index
         self._begin(state.task, state.removed)
-        self._messages.extend(state.messages)
+        for message in state.messages:
+            self._say(message.agent, message.text, 0)
         self._clipped.update(state.clipped)
         if state.verdict is None:
             self._offer_turn()
             return
         self._finish(state.verdict)
-        for _ in range(state.num_left):
-            self._was_dead_step(None)  # type: ignore[arg-type]
+        self._let_leave(state.num_left)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> TeamAnswerEnv:
         """Copy the episode; share what never changes (tasks, topology, verifier)."""
@@ -262,49 +242,53 @@ class TeamAnswerEnv(AECEnv[str, Observation, str]):
     def _begin(self, task: Task, removed: frozenset[str]) -> None:
         question, num_cut = self._fit(task.question)
         self.task = task
-        self.removed = removed
         self.verdict: Verdict | None = None
         self._question = question
         self._clipped = {"question": num_cut} if num_cut else {}
         self._turns = tuple(turn for turn in self.topology.turns if turn.speaker not in removed)
         self._messages: list[Message] = []
-        self.agents = [agent for agent in self.possible_agents if agent not in removed]
-        self.rewards = dict.fromkeys(self.agents, 0.0)
-        self._cumulative_rewards = dict.fromkeys(self.agents, 0.0)
-        self.terminations = dict.fromkeys(self.agents, False)
-        self.truncations = dict.fromkeys(self.agents, False)
-        self.infos = {
+        self._read: list[Message] = []  # the same as the others read them
+        infos = {
             turn.speaker: {
                 "role": turn.role,
                 "task_id": task.id,
                 "removed": sorted(removed),
                 "messages": [],
                 "clipped_chars": self._clipped,
+                "leak": 0,
             }
             for turn in self._turns
         }
-        # PettingZoo leaves it set when an episode is abandoned between two dead steps.
-        self._skip_agent_selection = None  # type: ignore[assignment]
+        self._start(removed, infos)
+
+    def _as_text(self) -> str:
+        return transcript(self.task, self._messages, self.removed, self.verdict)
 
     def _fit(self, text: str) -> tuple[str, int]:
         return clip_middle(valid_unicode(text), self._max_chars)
 
     def _judge(self, response: str) -> Verdict:
-        verdict: object = self._verify(response, self.task.answer)
+        verdict: object
+        if self.topology.decision == "majority":
+            responses = [*(message.text for message in self._messages), response]
+            verdict = count_votes(responses, self.task.answer, self._verify).verdict()
+        else:
+            verdict = self._verify(response, self.task.answer)
         if not isinstance(verdict, Verdict):
             raise TypeError(
                 f"a verifier must return a Verdict, got {verdict!r}; return Verdict('correct')"
             )
         return verdict
 
-    def _tell(self, agents: Iterable[str], **news: Any) -> None:
-        for agent in agents:  # a new dict each: what last() handed out stays as it was
-            self.infos[agent] = {**self.infos[agent], **news}
-
     def _say(self, agent: str, text: str, num_cut: int) -> None:
+        shown, num_leaks = text, 0
+        if self._strip_leaks and not self._is_answer(len(self._messages)):
+            shown, num_leaks = strip_answers(text)
         self._messages.append(Message(agent, text))
+        self._read.append(Message(agent, shown))
+        self._tell([agent], messages=[], leak=self.infos[agent]["leak"] + num_leaks)
         if num_cut:
-            self._clipped = {**self._clipped, agent: num_cut}
+            self._clipped = {**self._clipped, agent: self._clipped.get(agent, 0) + num_cut}
             self._tell(self.agents, clipped_chars=self._clipped)
 
     def _offer_turn(self) -> None:
@@ -315,43 +299,20 @@ class TeamAnswerEnv(AECEnv[str, Observation, str]):
 
     def _finish(self, verdict: Verdict) -> None:
         self.verdict = verdict
-        reward = verdict.reward
-        for agent in self.agents:
-            self.rewards[agent] = self._cumulative_rewards[agent] = reward or 0.0
-            self.terminations[agent] = reward is not None
-            self.truncations[agent] = reward is None
-        self._tell(self.agents, verdict=verdict, answer=verdict.answer)
-        self.agent_selection = self.agents[0]
+        self._pay(verdict.reward, verdict=verdict, answer=verdict.answer)
 
     def _prompt_parts(self, turn_index: int) -> tuple[str, str]:
         turn: Turn = self._turns[turn_index]
-        answers = turn_index == len(self._turns) - 1
-        read = [m for m in self._messages[:turn_index] if m.agent in turn.reads]
+        answers = self._is_answer(turn_index)
+        read = [m for m in self._read[:turn_index] if m.agent in turn.reads]
         instruction = self._prompts.instruction(turn.role, answers=answers)
-        return instruction, problem_text(self._question, read)
+        question = self._question if answers else without_answer_request(self._question)
+        return instruction, problem_text(question, read)
+
+    def _is_answer(self, turn_index: int) -> bool:
+        return self.topology.decision == "majority" or turn_index == len(self._turns) - 1
 
     def _turn_index(self, agent: str) -> int | None:
         own = [index for index, turn in enumerate(self._turns) if turn.speaker == agent]
         upcoming = [index for index in own if index >= len(self._messages)]
         return upcoming[0] if upcoming else (own[-1] if own else None)
-
-
-class TeamEnv(OrderEnforcingWrapper[str, Observation, str]):
-    """The environment behind PettingZoo's order checks, with `snapshot` and `restore`."""
-
-    @property
-    def unwrapped(self) -> TeamAnswerEnv:
-        """The environment itself."""
-        env = self.env.unwrapped
-        assert isinstance(env, TeamAnswerEnv)
-        return env
-
-    def snapshot(self) -> EpisodeState:
-        """Return the exact state of the episode; see `TeamAnswerEnv.snapshot`."""
-        return self.unwrapped.snapshot()
-
-    def restore(self, state: EpisodeState) -> None:
-        """Return to a snapshot, also before the first reset; see `TeamAnswerEnv.restore`."""
-        self.unwrapped.restore(state)
-        self._has_reset = True
-        self._has_updated = True

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from ccpo_env.env import DEFAULT_MAX_CHARS, TeamAnswerEnv
 from ccpo_env.factory import EnvFactory
-from ccpo_env.prompts import PromptTemplate
+from ccpo_env.signal import DEFAULT_MIX, Difficulty, SignalEnv
+from ccpo_env.topologies.debate import debate
 from ccpo_env.topologies.think_solve import think_solve
-from ccpo_env.types import TaskInput, Verifier
+from ccpo_env.topologies.vote import vote
+from ccpo_env.types import PromptTemplate, TaskInput, Verifier
 
 
 @EnvFactory
@@ -20,6 +22,7 @@ def think_solve_v0(
     *,
     removed: Iterable[str] = (),
     prompts: PromptTemplate | None = None,
+    strip_leaks: bool = True,
     max_chars: int = DEFAULT_MAX_CHARS,
 ) -> TeamAnswerEnv:
     """Make a chain of K thinkers and one solver: thinker_0 … thinker_{K-1}, solver_0.
@@ -35,6 +38,7 @@ def think_solve_v0(
         render_mode: None, "ansi" or "human".
         removed: Agents removed in every episode whose options do not say otherwise.
         prompts: The instructions of the roles; None: those of `ccpo_env.prompts`.
+        strip_leaks: Whether answers that a thinker states are hidden from those after it.
         max_chars: Longest question and message, in characters.
     """
     return TeamAnswerEnv(
@@ -44,5 +48,115 @@ def think_solve_v0(
         render_mode=render_mode,
         removed=removed,
         prompts=prompts,
+        strip_leaks=strip_leaks,
         max_chars=max_chars,
+    )
+
+
+@EnvFactory
+def vote_v0(
+    tasks: TaskInput = "arithmetic",
+    num_voters: int = 3,
+    verifier: str | Verifier = "math",
+    render_mode: str | None = None,
+    *,
+    removed: Iterable[str] = (),
+    prompts: PromptTemplate | None = None,
+    max_chars: int = DEFAULT_MAX_CHARS,
+) -> TeamAnswerEnv:
+    """Make a vote of N independent solvers: voter_0 … voter_{N-1}.
+
+    Nobody reads anybody; the answer that most voters gave pays the team. Answers are equal if the
+    verifier says so, of equally many votes the answer given first wins, and voters without an
+    answer abstain; see `ccpo_env.voting`. See `TeamAnswerEnv` for the rest.
+
+    Args:
+        tasks: A registered name, a .jsonl or .parquet path, or a sequence of Task or
+            (question, answer).
+        num_voters: N, at least 1.
+        verifier: "math", "exact", or a callable ``(response, gold) -> Verdict``.
+        render_mode: None, "ansi" or "human".
+        removed: Agents removed in every episode whose options do not say otherwise.
+        prompts: The instructions of the roles; None: those of the topology.
+        max_chars: Longest question and message, in characters.
+    """
+    return TeamAnswerEnv(
+        vote(num_voters),
+        tasks=tasks,
+        verifier=verifier,
+        render_mode=render_mode,
+        removed=removed,
+        prompts=prompts,
+        max_chars=max_chars,
+    )
+
+
+@EnvFactory
+def debate_v0(
+    tasks: TaskInput = "arithmetic",
+    num_debaters: int = 2,
+    num_rounds: int = 2,
+    verifier: str | Verifier = "math",
+    render_mode: str | None = None,
+    *,
+    removed: Iterable[str] = (),
+    prompts: PromptTemplate | None = None,
+    max_chars: int = DEFAULT_MAX_CHARS,
+) -> TeamAnswerEnv:
+    """Make a debate of N debaters in R rounds: debater_0 … debater_{N-1}, over and over.
+
+    Each reads all that was said; the last speaker's answer pays the team. See `TeamAnswerEnv`
+    for the rest.
+
+    Args:
+        tasks: A registered name, a .jsonl or .parquet path, or a sequence of Task or
+            (question, answer).
+        num_debaters: N, at least 1.
+        num_rounds: R, at least 1.
+        verifier: "math", "exact", or a callable ``(response, gold) -> Verdict``.
+        render_mode: None, "ansi" or "human".
+        removed: Agents removed in every episode whose options do not say otherwise.
+        prompts: The instructions of the roles; None: those of the topology.
+        max_chars: Longest question and message, in characters.
+    """
+    return TeamAnswerEnv(
+        debate(num_debaters, num_rounds),
+        tasks=tasks,
+        verifier=verifier,
+        render_mode=render_mode,
+        removed=removed,
+        prompts=prompts,
+        max_chars=max_chars,
+    )
+
+
+@EnvFactory
+def signal_v0(
+    num_answers: int = 4,
+    num_symbols: int = 2,
+    alphabet_size: int = 3,
+    mix: Mapping[Difficulty, float] = DEFAULT_MIX,
+    render_mode: str | None = None,
+    *,
+    removed: Iterable[str] = (),
+) -> SignalEnv:
+    """Make Think→Solve in symbols: thinker_0 sends K of them, solver_0 picks one of N answers.
+
+    See `SignalEnv` for observation, action, reward and options.
+
+    Args:
+        num_answers: N, at least 2.
+        num_symbols: K, at least 1.
+        alphabet_size: Symbols to choose from, silence included.
+        mix: Probability of easy, hard and hopeless episodes.
+        render_mode: None, "ansi" or "human".
+        removed: Agents removed in every episode whose options do not say otherwise.
+    """
+    return SignalEnv(
+        num_answers=num_answers,
+        num_symbols=num_symbols,
+        alphabet_size=alphabet_size,
+        mix=mix,
+        removed=removed,
+        render_mode=render_mode,
     )

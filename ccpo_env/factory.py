@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Generic, ParamSpec
+from typing import Any, Generic, ParamSpec, TypeVar
 
-from ccpo_env.env import TeamAnswerEnv, TeamEnv
+from ccpo_env.base import TeamPaidEnv
+from ccpo_env.wrapper import TeamEnv
 
 P = ParamSpec("P")
+EnvT = TypeVar("EnvT", bound=TeamPaidEnv[Any, Any])
 
 
-class EnvFactory(Generic[P]):
+class EnvFactory(Generic[P, EnvT]):
     """Makes environments: ``factory(...)`` and ``factory.env(...)`` wrapped, ``raw_env`` bare.
 
     Args:
         make: Returns the bare environment; its signature and docstring become the factory's.
     """
 
-    def __init__(self, make: Callable[P, TeamAnswerEnv]) -> None:
+    def __init__(self, make: Callable[P, EnvT]) -> None:
         self.raw_env = make
         self.__name__ = make.__name__
         self.__qualname__ = make.__qualname__
@@ -26,12 +28,12 @@ class EnvFactory(Generic[P]):
         self.__wrapped__ = make
         make.__qualname__ = f"{make.__qualname__}.raw_env"  # where pickle finds it again
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> TeamEnv:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> TeamEnv[EnvT]:
         """Return the environment behind PettingZoo's order checks."""
         return TeamEnv(self.raw_env(*args, **kwargs))
 
     @property
-    def env(self) -> EnvFactory[P]:
+    def env(self) -> EnvFactory[P, EnvT]:
         """The factory itself: PettingZoo's name for the wrapped constructor."""
         return self
 

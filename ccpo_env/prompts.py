@@ -6,10 +6,10 @@ reads. A prompt with an agent removed lacks that agent's block and is otherwise 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 
-from ccpo_env.types import Message, Role
+from ccpo_env.types import Message, PromptTemplate, Role
 
 ROLE_INSTRUCTIONS: Mapping[Role, str] = {
     "thinker": "You are a thinker in a team that answers a problem one after the other.",
@@ -26,32 +26,26 @@ MESSAGE_OF = "\n\nMessage of {agent}:\n"
 YOUR_MESSAGE = "\n\nYour message:\n"
 
 
-@dataclass(frozen=True, slots=True)
-class PromptTemplate:
-    """The instructions of a team, as data.
+THINK_SOLVE = PromptTemplate(ROLE_INSTRUCTIONS, HAND_OVER, GIVE_ANSWER)
 
-    Args:
-        roles: What each role is told about itself.
-        hand_over: What an agent is told when another one speaks after it.
-        give_answer: What the last agent left is told, whatever its role.
+_REQUEST = re.compile(
+    r"(?:[,;]?\s?\b(?:and|then)\s+)?"
+    r"(?:\blet(?:'|\u2019)?s\s+think\s+step\s+by\s+step\s*,?\s*(?:and\s+)?)?"
+    r"\b(?:please\s+)?(?:put|output|give|write|enclose|present|provide|place|return|express|report|box)\b"
+    r"[^.!?\n]{0,200}(?:\\boxed\b|\bboxed(?=\s?\{))(?:\s*\{[^{}]*\})?[^.!?\n]{0,200}[.!?]?",
+    re.IGNORECASE,
+)
+
+
+def without_answer_request(question: str) -> str:
+    r"""Return a question without a request to put the answer in a box.
+
+    Data sets append such requests; an agent that is to hand over would be told two things. What
+    is left is the question as it was if nothing else stands in it.
     """
-
-    roles: Mapping[Role, str] = field(default_factory=lambda: ROLE_INSTRUCTIONS)
-    hand_over: str = HAND_OVER
-    give_answer: str = GIVE_ANSWER
-
-    def instruction(self, role: Role, *, answers: bool) -> str:
-        """Return the instruction of an agent that hands over or answers.
-
-        Raises:
-            ValueError: If the template does not know the role.
-        """
-        if role not in self.roles:
-            raise ValueError(
-                f"roles must instruct every role of the team, got {sorted(self.roles)}; "
-                f"add an entry for {role!r}"
-            )
-        return f"{self.roles[role]} {self.give_answer if answers else self.hand_over}"
+    if "boxed" not in question:
+        return question
+    return _REQUEST.sub("", question).strip() or question
 
 
 def problem_text(question: str, messages: Iterable[Message]) -> str:

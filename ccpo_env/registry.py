@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from ccpo_env.errors import unknown_name
+from ccpo_env.topologies.debate import debate
 from ccpo_env.topologies.think_solve import think_solve
+from ccpo_env.topologies.vote import vote
 from ccpo_env.types import Topology, Verifier
 from ccpo_env.verifiers import exact, verify
 
@@ -15,7 +17,9 @@ VERIFIERS: Mapping[str, Verifier] = {
 }
 
 TOPOLOGIES: Mapping[str, Callable[..., Topology]] = {
+    "debate": debate,
     "think_solve": think_solve,
+    "vote": vote,
 }
 
 

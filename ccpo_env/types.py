@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, TypedDict
 
-Role = Literal["thinker", "solver"]
+Role = str
+"""What an agent is in a topology, such as "thinker"; its name is the role and a number."""
+Decision = Literal["last", "majority"]
+"""Whose answer is the team's: the last speaker's, or the one that most voters gave."""
 Status = Literal["correct", "wrong", "no_answer", "timeout", "error"]
 
 
@@ -69,6 +72,34 @@ class Observation(TypedDict):
 
 
 @dataclass(frozen=True, slots=True)
+class PromptTemplate:
+    """The instructions of a team, as data.
+
+    Args:
+        roles: What each role is told about itself.
+        hand_over: What an agent is told when others speak after it.
+        give_answer: What an agent is told whose answer counts, whatever its role.
+    """
+
+    roles: Mapping[Role, str]
+    hand_over: str
+    give_answer: str
+
+    def instruction(self, role: Role, *, answers: bool) -> str:
+        """Return the instruction of an agent that hands over or answers.
+
+        Raises:
+            ValueError: If the template does not know the role.
+        """
+        if role not in self.roles:
+            raise ValueError(
+                f"roles must instruct every role of the team, got {sorted(self.roles)}; "
+                f"add an entry for {role!r}"
+            )
+        return f"{self.roles[role]} {self.give_answer if answers else self.hand_over}"
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     """One turn of a topology: who speaks, in which role, after reading whose messages."""
 
@@ -79,18 +110,28 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """Who speaks when and who reads what: one turn per agent, in speaking order.
+    """Who speaks when, who reads what, and whose answer counts.
 
-    The last turn that is left after agents are removed answers for the team.
+    Args:
+        name: Registered name.
+        turns: In speaking order; an agent may have several. The turns of a removed agent do not
+            take place.
+        prompts: What the agents are told unless a user says otherwise.
+        decision: "last": the last speaker that is left answers for the team. "majority": every
+            turn is an answer and `ccpo_env.voting` counts them.
+        has_secret_answer: Whether an answer that is stated before the last turn is a leak.
     """
 
     name: str
     turns: tuple[Turn, ...]
+    prompts: PromptTemplate = field(hash=False)
+    decision: Decision = "last"
+    has_secret_answer: bool = False
 
     @property
     def agents(self) -> tuple[str, ...]:
-        """Agents in speaking order."""
-        return tuple(turn.speaker for turn in self.turns)
+        """Agents in the order in which they first speak."""
+        return tuple(dict.fromkeys(turn.speaker for turn in self.turns))
 
     @property
     def roles(self) -> tuple[Role, ...]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ccpo_env.errors import unknown_name
 from ccpo_env.tasks.files import READERS, read_tasks
+from ccpo_env.tasks.reasoning_gym import PREFIX, reasoning_gym
 from ccpo_env.tasks.registry import TASK_SOURCES
 from ccpo_env.tasks.splits import check_split
 from ccpo_env.types import Task, TaskInput
@@ -20,8 +21,9 @@ def load_tasks(
     """Load tasks from a registered source or a .jsonl or .parquet file.
 
     Args:
-        name_or_path: A name from TASK_SOURCES, or a file with the columns ``question`` and
-            ``answer``, and ``id`` or ``unique_id`` if it has one.
+        name_or_path: A name from TASK_SOURCES, ``reasoning_gym/<name>``, or a file with the
+            columns ``question`` (or ``problem``), ``answer`` (or ``final_answer``, or a
+            ``solution`` with a box), and ``id`` or ``unique_id`` if it has one.
         split: "train" or "test": two disjoint sets, told apart by a hash of the question text, so
             they stay disjoint across files and sizes. None: all rows of a file, "train" of a
             procedural source.
@@ -41,6 +43,8 @@ def load_tasks(
     name = str(name_or_path)
     if name in TASK_SOURCES:
         return TASK_SOURCES[name](split=split, limit=limit)
+    if name.startswith(PREFIX):
+        return reasoning_gym(name.removeprefix(PREFIX), split=split, limit=limit)
     if Path(name).suffix in READERS:
         return read_tasks(Path(name), split=split, limit=limit)
     if isinstance(name_or_path, Path) or Path(name).suffix or "/" in name:

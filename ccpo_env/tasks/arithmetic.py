@@ -13,16 +13,12 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from ccpo_env.tasks.splits import in_split
+from ccpo_env.tasks.procedural import distinct_tasks
 from ccpo_env.types import Task
 
 MODULUS = 10
 MAX_OPERATIONS = 4
 QUESTION = "Compute from left to right modulo 10: "
-DEFAULT_TASKS = {"train": 4096, "test": 512}
-"""Tasks of a split when no limit is given: few enough that short chains do not run out."""
-MAX_TASKS = 1_000_000
-"""Well below the number of distinct questions in a split, so that drawing them ends."""
 FIRST_NUMBERS = (10, 100)
 """Range of the first number: two digits, so that short chains do not run out."""
 
@@ -34,7 +30,6 @@ OPERATIONS: Mapping[str, Callable[[int, int], int]] = {
 _SYMBOLS = tuple(OPERATIONS)
 _UNITS = (3, 7, 9)
 _DIGITS = tuple(range(1, MODULUS))
-_SPLIT_STREAMS = {"train": 0, "test": 1}
 
 
 def arithmetic(*, split: str | None = None, limit: int | None = None, seed: int = 0) -> list[Task]:
@@ -42,31 +37,22 @@ def arithmetic(*, split: str | None = None, limit: int | None = None, seed: int 
 
     Args:
         split: "train" (also for None) or "test"; no question is in both, whatever the seed.
-        limit: Number of tasks; None: DEFAULT_TASKS of the split.
+        limit: Number of tasks; None: the default of the split.
         seed: Another seed gives another selection of questions.
 
     Returns:
         Tasks whose gold answer is one digit.
 
     Raises:
-        ValueError: If limit > MAX_TASKS.
+        ValueError: If the limit is too large.
     """
-    split = split or "train"
-    num_tasks = DEFAULT_TASKS[split] if limit is None else limit
-    if num_tasks > MAX_TASKS:
-        raise ValueError(
-            f"limit must be <= {MAX_TASKS} for arithmetic, got {num_tasks}; pass a smaller limit"
-        )
-    rng = np.random.default_rng([seed, _SPLIT_STREAMS[split]])
-    tasks: dict[str, Task] = {}
-    while len(tasks) < num_tasks:
-        start, steps = draw_chain(rng)
-        expression = f"{start}" + "".join(f"{symbol}{number}" for symbol, number in steps)
-        question = f"{QUESTION}{expression}"
-        if question not in tasks and in_split(question, split):
-            answer = str(intermediate_values(start, steps)[-1])
-            tasks[question] = Task(f"arithmetic/{expression}", question, answer, "arithmetic")
-    return list(tasks.values())
+    return distinct_tasks(_draw, source="arithmetic", split=split, limit=limit, seed=seed)
+
+
+def _draw(rng: np.random.Generator) -> tuple[str, str, str]:
+    start, steps = draw_chain(rng)
+    expression = f"{start}" + "".join(f"{symbol}{number}" for symbol, number in steps)
+    return expression, f"{QUESTION}{expression}", str(intermediate_values(start, steps)[-1])
 
 
 def draw_chain(rng: np.random.Generator) -> tuple[int, list[tuple[str, int]]]:

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from ccpo_env.errors import TaskFileError
 from ccpo_env.tasks.splits import in_split
 from ccpo_env.types import Task
+from ccpo_env.verifiers.extract import extract_boxed
+
+LOGGER = logging.getLogger(__name__)
 
 ID_COLUMNS = ("id", "unique_id")
 """Where a row may carry its own id; else its number is its id."""
+QUESTION_COLUMNS = ("question", "problem")
+ANSWER_COLUMNS = ("answer", "final_answer", "solution")
+"""Where the question and the gold answer may stand; the first column that a row has counts."""
+WORKED_MARK = "#### "
+"""What precedes the gold answer at the end of a worked solution, as in GSM8K."""
 
 Row = tuple[int, object]
 """Line or row number in the file, counted from 1, and what stands there."""
@@ -24,10 +33,18 @@ def read_tasks(path: Path, *, split: str | None, limit: int | None) -> list[Task
         raise FileNotFoundError(
             f"tasks must be an existing file, got {str(path)!r}; check the path"
         )
+    return tasks_from_rows(READERS[path.suffix](path), path, split=split, limit=limit)
+
+
+def tasks_from_rows(
+    rows: Iterable[Row], path: Path, *, split: str | None, limit: int | None
+) -> list[Task]:
+    """Return the tasks of numbered rows; path names them in ids and errors."""
     tasks: dict[str, Task] = {}
     seen: set[str] = set()
     num_rows = 0
-    for number, row in READERS[path.suffix](path):
+    without_gold: list[int] = []
+    for number, row in rows:
         num_rows += 1
         task = _as_task(row, number, path)
         if task.id in seen:
@@ -38,6 +55,8 @@ def read_tasks(path: Path, *, split: str | None, limit: int | None) -> list[Task
         seen.add(task.id)
         if in_split(task.question, split):
             tasks[task.id] = task
+            if not task.answer.strip():
+                without_gold.append(number)
         if limit is not None and len(tasks) == limit:
             break
     if not num_rows:
@@ -50,6 +69,13 @@ def read_tasks(path: Path, *, split: str | None, limit: int | None) -> list[Task
             f"split {split!r} must hold at least one task, got none of {num_rows} in {path}; "
             f"pass another file or split=None"
         )
+    if without_gold:
+        LOGGER.warning(
+            "%s holds %d tasks without a gold answer, in lines %s; their episodes measure nothing",
+            path,
+            len(without_gold),
+            ", ".join(map(str, without_gold[:20])),
+        )
     return list(tasks.values())
 
 
@@ -57,7 +83,8 @@ def _as_task(row: object, number: int, path: Path) -> Task:
     if not isinstance(row, Mapping):
         raise _malformed("be a JSON object", row, number, path)
     fields = {}
-    for column in ("question", "answer"):
+    for name, columns in (("question", QUESTION_COLUMNS), ("answer", ANSWER_COLUMNS)):
+        column = next((c for c in columns if row.get(c) is not None), name)
         value = row.get(column)
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             raise _malformed(f"have a text or number as {column!r}", row, number, path)
@@ -65,11 +92,25 @@ def _as_task(row: object, number: int, path: Path) -> Task:
             raise _malformed(f"have a finite number as {column!r}", row, number, path)
         # Tables often hold whole numbers as floats; 27.0 is written 27.
         is_whole = isinstance(value, float) and value.is_integer()
-        fields[column] = str(int(value) if is_whole else value)
-        if not fields[column].strip():
-            raise _malformed(f"have a {column!r} that is not empty", row, number, path)
+        fields[name] = str(int(value) if is_whole else value)
+        if name == "answer":
+            fields[name] = gold_answer(fields[name], is_worked=column == "solution")
+    if not fields["question"].strip():
+        raise _malformed("have a question that is not empty", row, number, path)
     own_id = next((row[c] for c in ID_COLUMNS if row.get(c) not in (None, "")), number - 1)
     return Task(id=f"{path.stem}/{own_id}", source=path.name, **fields)
+
+
+def gold_answer(text: str, *, is_worked: bool = False) -> str:
+    """Return the answer that a worked solution ends with; other text is the answer itself.
+
+    Args:
+        text: The column's content; what follows the last WORKED_MARK is the answer.
+        is_worked: Whether the text is a solution, whose last box holds the answer.
+    """
+    if WORKED_MARK in text:
+        return text.rpartition(WORKED_MARK)[2].strip().replace(",", "")
+    return (extract_boxed(text) or "") if is_worked else text
 
 
 def _malformed(rule: str, row: object, number: int, path: Path) -> TaskFileError:
@@ -98,7 +139,11 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
 
     try:
         with pq.ParquetFile(path) as file:
-            known = [c for c in ("question", "answer", *ID_COLUMNS) if c in file.schema_arrow.names]
+            known = [
+                c
+                for c in (*QUESTION_COLUMNS, *ANSWER_COLUMNS, *ID_COLUMNS)
+                if c in file.schema_arrow.names
+            ]
             rows = file.read(columns=known).to_pylist()
     except (pa.lib.ArrowException, OSError, UnicodeDecodeError) as error:
         if path.stat().st_size == 0:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from ccpo_env.tasks.arithmetic import arithmetic
+from ccpo_env.tasks.benchmarks import BENCHMARKS
+from ccpo_env.tasks.linear import linear_equations
 from ccpo_env.types import Task
 
 
@@ -19,4 +21,6 @@ class TaskSource(Protocol):
 
 TASK_SOURCES: Mapping[str, TaskSource] = {
     "arithmetic": arithmetic,
+    "linear_equations": linear_equations,
+    **BENCHMARKS,
 }

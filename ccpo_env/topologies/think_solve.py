@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ccpo_env.prompts import THINK_SOLVE
 from ccpo_env.types import Topology, Turn
 
 
@@ -23,4 +24,5 @@ def think_solve(num_thinkers: int = 1) -> Topology:
         )
     thinkers = tuple(f"thinker_{k}" for k in range(num_thinkers))
     turns = tuple(Turn(name, "thinker", thinkers[:k]) for k, name in enumerate(thinkers))
-    return Topology("think_solve", (*turns, Turn("solver_0", "solver", thinkers)))
+    turns += (Turn("solver_0", "solver", thinkers),)
+    return Topology("think_solve", turns, THINK_SOLVE, has_secret_answer=True)

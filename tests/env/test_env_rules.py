@@ -7,6 +7,7 @@ import itertools
 import random
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccpo_env import Message, PromptTemplate, Task, Verdict, episode, think_solve_v0
-from ccpo_env.env import TeamAnswerEnv, TeamEnv
+from ccpo_env import Message, Task, Verdict, episode, think_solve_v0
+from ccpo_env.env import TeamAnswerEnv
 from ccpo_env.episode import CHUNK_SIZE, draw_task_index
+from ccpo_env.prompts import THINK_SOLVE
+from ccpo_env.wrapper import TeamEnv
 
 TASKS = tuple(Task(f"sum/{n}", f"What is {n}+{n}?", str(2 * n)) for n in range(1, 9))
 RIGHT, WRONG = r"\boxed{2}", r"\boxed{3}"  # for TASKS[0]
@@ -569,7 +572,7 @@ def test_a_long_question_is_cut_and_reported() -> None:
 
 @pytest.mark.parametrize("max_chars", [1, 10, 100])
 def test_the_longest_prompt_is_within_the_observation_space(max_chars: int) -> None:
-    prompts = PromptTemplate(hand_over="h" * 6000, give_answer="g" * 9000)
+    prompts = replace(THINK_SOLVE, hand_over="h" * 6000, give_answer="g" * 9000)
     long = "x" * (max_chars + 1)
     env = started(200, tasks=[(long, "2")], max_chars=max_chars, prompts=prompts)
     for agent in env.agent_iter():
@@ -657,7 +660,7 @@ def test_agent_iter_refuses_to_go_on_without_a_step() -> None:
 @pytest.mark.parametrize("unwrapped", [False, True])
 def test_snapshot_before_the_first_reset_is_refused(unwrapped: bool) -> None:
     env: TeamEnv | TeamAnswerEnv = make().unwrapped if unwrapped else make()
-    with pytest.raises(RuntimeError, match=re.escape("snapshot() must follow reset(); call env.")):
+    with pytest.raises(RuntimeError, match=re.escape("snapshot() must follow reset(), got no")):
         env.snapshot()
 
 
@@ -744,7 +747,7 @@ def test_render_does_nothing_without_a_mode(capsys: pytest.CaptureFixture[str]) 
         ({"max_chars": 0}, ValueError, "max_chars must be >= 1, got 0"),
         ({"max_chars": -(10**6)}, ValueError, "max_chars must be >= 1, got -1000000"),
         (
-            {"prompts": PromptTemplate(roles={"solver": "You solve."})},
+            {"prompts": replace(THINK_SOLVE, roles={"solver": "You solve."})},
             ValueError,
             "roles must instruct every role of the team, got ['solver']; add an entry for",
         ),

@@ -14,22 +14,26 @@ import pytest
 
 import ccpo_env
 from ccpo_env import environments, think_solve_v0
-from ccpo_env.env import TeamAnswerEnv, TeamEnv
+from ccpo_env.env import TeamAnswerEnv
 from ccpo_env.factory import EnvFactory
+from ccpo_env.signal import SignalEnv
+from ccpo_env.wrapper import TeamEnv
 
 FACTORIES = {
     name: value for name, value in vars(environments).items() if isinstance(value, EnvFactory)
 }
 every_factory = pytest.mark.parametrize("name", FACTORIES)
 TASKS = [("1+1", "2")]
+ON_TASKS = {name: {} if name == "signal_v0" else {"tasks": TASKS} for name in FACTORIES}
 
 
 @every_factory
 def test_factory_makes_wrapped_and_bare_environments(name: str) -> None:
     factory = FACTORIES[name]
-    assert type(factory(tasks=TASKS)) is type(factory.env(tasks=TASKS)) is TeamEnv
-    assert type(factory.raw_env(tasks=TASKS)) is TeamAnswerEnv
-    assert type(factory(tasks=TASKS).unwrapped) is TeamAnswerEnv
+    bare = SignalEnv if name == "signal_v0" else TeamAnswerEnv
+    assert type(factory(**ON_TASKS[name])) is type(factory.env(**ON_TASKS[name])) is TeamEnv
+    assert type(factory.raw_env(**ON_TASKS[name])) is bare
+    assert type(factory(**ON_TASKS[name]).unwrapped) is bare
 
 
 @every_factory
@@ -43,8 +47,10 @@ def test_factory_shows_signature_and_docstring_of_the_constructor(name: str) -> 
     factory = FACTORIES[name]
     signature = inspect.signature(factory)
     assert signature == inspect.signature(factory.env) == inspect.signature(factory.raw_env)
-    assert next(iter(signature.parameters)) == "tasks"
-    assert {"verifier", "render_mode", "removed"} <= set(signature.parameters)
+    assert {"render_mode", "removed"} <= set(signature.parameters)
+    if name != "signal_v0":
+        assert next(iter(signature.parameters)) == "tasks"
+        assert "verifier" in signature.parameters
     assert inspect.getdoc(factory) == inspect.getdoc(factory.raw_env)
     assert repr(factory) == f"ccpo_env.environments.{name}"
 
@@ -61,7 +67,7 @@ def test_factory_is_pickled_by_reference(name: str, protocol: int) -> None:
 
 @every_factory
 def test_env_carries_the_name_and_version_of_its_factory(name: str) -> None:
-    env = FACTORIES[name](tasks=TASKS)
+    env = FACTORIES[name](**ON_TASKS[name])
     assert env.metadata["name"] == env.unwrapped.metadata["name"] == name
     assert str(env.unwrapped) == name
     assert env.metadata["render_modes"] == ["ansi", "human"]
@@ -96,7 +102,7 @@ def test_pettingzoo_makes_the_environment_by_its_id(env_id: str) -> None:
 @every_factory
 def test_every_environment_is_registered_with_pettingzoo(name: str) -> None:
     env_id = f"ccpo_env/{name.replace('_v', '-v')}"
-    assert str(pettingzoo.make("aec", env_id, tasks=TASKS).unwrapped) == name
+    assert str(pettingzoo.make("aec", env_id, **ON_TASKS[name]).unwrapped) == name
 
 
 def test_import_registers_without_a_warning() -> None:

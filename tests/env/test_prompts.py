@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ccpo_env import Message, PromptTemplate, think_solve_v0
-from ccpo_env.prompts import ROLE_INSTRUCTIONS, chat_messages, plain_text, problem_text
+from ccpo_env.prompts import (
+    ROLE_INSTRUCTIONS,
+    THINK_SOLVE,
+    chat_messages,
+    plain_text,
+    problem_text,
+    without_answer_request,
+)
 from ccpo_env.registry import TOPOLOGIES
 
 messages = st.lists(st.builds(Message, st.sampled_from(["thinker_0", "thinker_1"]), st.text()))
@@ -80,20 +88,22 @@ def test_chat_messages_and_plain_text_say_the_same(instruction: str, problem: st
 
 @pytest.mark.parametrize("role", ROLE_INSTRUCTIONS)
 def test_instruction_says_whether_to_hand_over_or_to_answer(role: str) -> None:
-    prompts = PromptTemplate(hand_over="HAND OVER", give_answer="ANSWER")
+    prompts = replace(THINK_SOLVE, hand_over="HAND OVER", give_answer="ANSWER")
     assert prompts.instruction(role, answers=True) == f"{ROLE_INSTRUCTIONS[role]} ANSWER"
     assert prompts.instruction(role, answers=False) == f"{ROLE_INSTRUCTIONS[role]} HAND OVER"
 
 
 @pytest.mark.parametrize("topology", TOPOLOGIES)
 def test_default_template_instructs_every_role_of_a_topology(topology: str) -> None:
-    for role in TOPOLOGIES[topology]().roles:
-        assert PromptTemplate().instruction(role, answers=True)
+    made = TOPOLOGIES[topology]()
+    for role in made.roles:
+        assert "\\boxed{}" in made.prompts.instruction(role, answers=True)
+        assert "\\boxed{}" not in made.prompts.instruction(role, answers=False)
 
 
 def test_instruction_names_a_role_that_the_template_lacks() -> None:
     with pytest.raises(ValueError, match=r"got \['solver'\]; add an entry for 'thinker'"):
-        PromptTemplate(roles={"solver": "You solve."}).instruction("thinker", answers=False)
+        replace(THINK_SOLVE, roles={"solver": "S"}).instruction("thinker", answers=False)
 
 
 def test_env_reads_the_instructions_it_is_given() -> None:
@@ -108,5 +118,38 @@ def test_env_reads_the_instructions_it_is_given() -> None:
 
 
 def test_template_can_be_pickled() -> None:
-    prompts = PromptTemplate(give_answer="answer")
+    prompts = replace(THINK_SOLVE, give_answer="answer")
     assert pickle.loads(pickle.dumps(prompts)) == prompts
+
+
+@pytest.mark.parametrize(
+    ("asked", "left"),
+    [
+        (r"Let's think step by step and output the final answer within \boxed{}.", ""),
+        (r"Please put your answer in \boxed{}.", ""),
+        (r"Present the answer in LaTeX format: \boxed{Your answer}", ""),
+    ],
+)
+def test_request_for_a_box_is_taken_out(asked: str, left: str) -> None:
+    assert without_answer_request(f"Find x. {asked}") == f"Find x.{left}"
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Gifts are boxed. How many are there?",
+        "A number is boxed in the corner. Write down the boxed number.",
+        r"Which number goes in $\boxed{\phantom{0}}$?",
+    ],
+)
+def test_question_that_mentions_a_box_is_kept(question: str) -> None:
+    assert without_answer_request(question) == question
+
+
+def test_prompt_without_an_agent_lacks_its_block_and_nothing_else() -> None:
+    env = think_solve_v0(tasks=[("q", "a")], num_thinkers=2, verifier="exact")
+    env.reset(options={"prefix": ["one", "two"]})
+    joint = env.observe("solver_0")["prompt"]
+    env.reset(options={"prefix": ["two"], "removed": ["thinker_0"]})
+    block = "\n\nMessage of thinker_0:\none"
+    assert env.observe("solver_0")["prompt"] == joint.replace(block, "")

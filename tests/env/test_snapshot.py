@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ccpo_env import EpisodeState, Task, Verdict, think_solve_v0
-from ccpo_env.env import TeamAnswerEnv, TeamEnv
+from ccpo_env.env import TeamAnswerEnv
+from ccpo_env.wrapper import TeamEnv
 
 TASKS = tuple(Task(f"sum/{n}", f"What is {n}+{n}?", str(2 * n)) for n in range(1, 9))
 MAX_CHARS = 60

@@ -23,7 +23,7 @@ def test_topology_is_named_as_it_is_registered(name: str) -> None:
 
 
 @every_topology
-def test_agents_are_named_by_role_and_number_and_speak_once(name: str) -> None:
+def test_agents_are_named_by_role_and_number(name: str) -> None:
     topology = TOPOLOGIES[name]()
     assert len(set(topology.agents)) == len(topology.agents) >= 1
     for turn in topology.turns:
@@ -31,12 +31,25 @@ def test_agents_are_named_by_role_and_number_and_speak_once(name: str) -> None:
 
 
 @every_topology
-def test_agents_read_only_those_who_spoke_before_them(name: str) -> None:
-    spoken: list[str] = []
-    for turn in TOPOLOGIES[name]().turns:
-        assert set(turn.reads) <= set(spoken)
+def test_agents_read_each_agent_of_the_team_at_most_once(name: str) -> None:
+    topology = TOPOLOGIES[name]()
+    for turn in topology.turns:
+        assert set(turn.reads) <= set(topology.agents)
         assert len(set(turn.reads)) == len(turn.reads)
-        spoken.append(turn.speaker)
+
+
+@every_topology
+def test_prompts_hold_what_is_read_of_what_was_said_before(name: str) -> None:
+    topology = TOPOLOGIES[name]()
+    env = TeamAnswerEnv(topology, tasks=[("q", "a")], verifier="exact")
+    env.reset()
+    for index, turn in enumerate(topology.turns):
+        assert env.agent_selection == turn.speaker
+        prompt = env.observe(turn.speaker)["prompt"]
+        for other, spoken in enumerate(topology.turns):
+            is_read = other < index and spoken.speaker in turn.reads
+            assert (f"text of turn {other};" in prompt) == is_read
+        env.step(f"text of turn {index};")
 
 
 @every_topology
@@ -61,7 +74,7 @@ def test_any_team_that_is_left_gives_one_answer(name: str) -> None:
 
     def record(response: str, _gold: str) -> Verdict:
         asked.append(response)
-        return Verdict("correct")
+        return Verdict("correct", "a")
 
     env = TeamAnswerEnv(topology, tasks=[("q", "a")], verifier=record)
     agents = topology.agents
@@ -69,9 +82,11 @@ def test_any_team_that_is_left_gives_one_answer(name: str) -> None:
         for removed in itertools.combinations(agents, num_removed):
             asked.clear()
             env.reset(options={"removed": removed})
-            said = [speak(env) for _ in range(len(agents) - num_removed)]
-            assert len(asked) == 1
-            assert asked[0] in said
+            said = []
+            while not any(env.terminations.values()):
+                said.append(speak(env))
+            assert len(said) == sum(turn.speaker not in removed for turn in topology.turns)
+            assert asked == (said if topology.decision == "majority" else said[-1:])
             assert set(env.rewards.values()) == {1.0}
 
 

@@ -1,0 +1,121 @@
+"""What every team environment does alike: start an episode, pay the team, let agents leave."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
+
+from gymnasium import spaces
+from pettingzoo import AECEnv
+
+from ccpo_env.options import check_removed
+
+ObsT = TypeVar("ObsT")
+ActT = TypeVar("ActT")
+
+RENDER_MODES = ("ansi", "human")
+
+
+class TeamPaidEnv(AECEnv[str, ObsT, ActT]):
+    """An environment that pays every agent the same, once, at the end.
+
+    Args:
+        agents: All agents, in the order in which they first act.
+        removed: Agents removed in every episode whose options do not say otherwise.
+        render_mode: None, "ansi" (`render` returns the episode as text) or "human" (prints it).
+    """
+
+    metadata: dict[str, Any] = {  # noqa: RUF012  PettingZoo wants a plain class attribute
+        "render_modes": list(RENDER_MODES),
+        "is_parallelizable": False,
+        "render_fps": 1,
+    }
+
+    def __init__(
+        self, agents: Sequence[str], *, removed: Iterable[str], render_mode: str | None
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        if render_mode is not None and render_mode not in RENDER_MODES:
+            raise ValueError(
+                f"render_mode must be one of {list(RENDER_MODES)} or None, got {render_mode!r}; "
+                f"pass render_mode='ansi'"
+            )
+        self.render_mode = render_mode
+        self.possible_agents = list(agents)
+        self._default_removed = check_removed(removed, self.possible_agents)
+        self._observation_spaces: dict[str, spaces.Space[Any]] = {}
+        self._action_spaces: dict[str, spaces.Space[Any]] = {}
+
+    def observation_space(self, agent: str) -> spaces.Space[Any]:
+        """Return the agent's observation space, the same object on every call."""
+        return self._observation_spaces[agent]
+
+    def action_space(self, agent: str) -> spaces.Space[Any]:
+        """Return the agent's action space, the same object on every call."""
+        return self._action_spaces[agent]
+
+    def close(self) -> None:
+        """Do nothing: the environment holds no resources."""
+
+    def render(self) -> str | None:
+        """Return the episode as text ("ansi") or print it ("human")."""
+        if self.render_mode is None:
+            return None
+        text = self._as_text()
+        if self.render_mode == "ansi":
+            return text
+        print(text)
+        return None
+
+    def snapshot(self) -> Any:
+        """Return the exact state of the episode; each environment says of what kind."""
+        raise AssertionError("an environment says how it is saved")
+
+    def restore(self, state: Any) -> None:
+        """Return to a snapshot."""
+        raise AssertionError("an environment says how it is restored")
+
+    def _as_text(self) -> str:
+        raise AssertionError("an environment says how it is rendered")
+
+    def _start(self, removed: frozenset[str], infos: dict[str, dict[str, Any]]) -> None:
+        """Begin an episode without some agents."""
+        self.removed = removed
+        self.agents = [agent for agent in self.possible_agents if agent not in removed]
+        self.rewards = dict.fromkeys(self.agents, 0.0)
+        self._cumulative_rewards = dict.fromkeys(self.agents, 0.0)
+        self.terminations = dict.fromkeys(self.agents, False)
+        self.truncations = dict.fromkeys(self.agents, False)
+        self.infos = infos
+        self.agent_selection = self.agents[0]
+        # PettingZoo leaves it set when an episode is abandoned between two dead steps.
+        self._skip_agent_selection = None  # type: ignore[assignment]
+
+    def _pay(self, reward: float | None, **news: Any) -> None:
+        """End the episode: terminated with a reward, truncated without one."""
+        for agent in self.agents:
+            self.rewards[agent] = self._cumulative_rewards[agent] = reward or 0.0
+            self.terminations[agent] = reward is not None
+            self.truncations[agent] = reward is None
+        self._tell(self.agents, **news)
+        self.agent_selection = self.agents[0]
+
+    def _tell(self, agents: Iterable[str], **news: Any) -> None:
+        for agent in agents:  # a new dict each: what last() handed out stays as it was
+            self.infos[agent] = {**self.infos[agent], **news}
+
+    @property
+    def _num_left(self) -> int:
+        """How many agents have left since the end, having read their reward."""
+        return len(self.possible_agents) - len(self.removed) - len(self.agents)
+
+    def _let_leave(self, num_agents: int) -> None:
+        for _ in range(num_agents):
+            self._was_dead_step(None)  # type: ignore[arg-type]
+
+
+def snapshot_before_reset() -> RuntimeError:
+    """Return the error of a snapshot without an episode."""
+    return RuntimeError(
+        "snapshot() must follow reset(), got no episode yet; call env.reset() first"
+    )

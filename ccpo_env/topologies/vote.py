@@ -1,0 +1,30 @@
+"""A vote: voters answer independently, the answer that most of them gave counts."""
+
+from __future__ import annotations
+
+from ccpo_env.types import PromptTemplate, Topology, Turn
+
+VOTE = PromptTemplate(
+    roles={"voter": "You are one of several solvers; the answer that most of you give counts."},
+    hand_over="",
+    give_answer=r"Solve the problem and end with the final answer in \boxed{}.",
+)
+"""Every voter answers, so none hands over."""
+
+
+def vote(num_voters: int = 3) -> Topology:
+    """Return the vote of voter_0 … voter_{N-1}; nobody reads anybody.
+
+    Args:
+        num_voters: N, at least 1.
+
+    Raises:
+        ValueError: If num_voters < 1.
+
+    Source: the voting figure of arXiv:2603.21563; ties and missing answers as in
+        `ccpo_env.voting`, which are ours.
+    """
+    if num_voters < 1:
+        raise ValueError(f"num_voters must be >= 1, got {num_voters}; try num_voters=3")
+    turns = tuple(Turn(f"voter_{n}", "voter", ()) for n in range(num_voters))
+    return Topology("vote", turns, VOTE, decision="majority")

@@ -1,0 +1,118 @@
+"""Think→Solve in symbols: what agents see, what they are paid, what wrong use is told."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ccpo_env import SignalTask, signal_v0
+from ccpo_env.signal import DEFAULT_MIX, RARE_MIX, SignalEnv
+from ccpo_env.wrapper import TeamEnv
+
+HARD = SignalTask(1, 3, "hard")
+
+
+def started(task: SignalTask = HARD, **options: Any) -> TeamEnv[SignalEnv]:
+    env = signal_v0()
+    env.reset(seed=0, options={"task": task, **options})
+    return env
+
+
+def test_observations_by_hand() -> None:
+    # 4 places for the first number, 4 for the second, the flag, 2 symbols of 3
+    env = started()
+    assert env.observe("thinker_0").tolist() == [0, 1, 0, 0, 0, 0, 0, 1, 0, *[0] * 6]
+    env.step(np.array([2, 1]))
+    assert env.observe("solver_0").tolist() == [0, 1, 0, 0, *[0] * 4, 1, 0, 0, 1, 0, 1, 0]
+    env.reset(options={"task": SignalTask(0, 2, "easy"), "removed": ["thinker_0"]})
+    assert env.observe("solver_0").tolist() == [1, 0, 0, 0, 0, 0, 1, 0, 0, *[0] * 6]
+    assert not env.observe("thinker_0").any()
+
+
+@pytest.mark.parametrize("difficulty", ["easy", "hard", "hopeless"])
+@pytest.mark.parametrize("answer", range(4))
+def test_only_the_sum_is_paid_and_nothing_is_when_it_is_hopeless(
+    difficulty: Any, answer: int
+) -> None:
+    env = started(SignalTask(1, 2, difficulty))
+    env.step(np.array([0, 0]))
+    env.step(answer)
+    reward = 1.0 if answer == 3 and difficulty != "hopeless" else -1.0
+    assert env.rewards == {"thinker_0": reward, "solver_0": reward}
+    assert env.infos["solver_0"]["difficulty"] == difficulty
+
+
+@pytest.mark.parametrize(
+    ("symbols", "answer"), [([1, 1], 0), ([1, 2], 1), ([2, 1], 2), ([2, 2], 3), ([0, 1], None)]
+)
+def test_a_thinker_alone_spells_its_answer(symbols: list[int], answer: int | None) -> None:
+    env = started(SignalTask(0, 2, "hard"), removed=["solver_0"])
+    env.step(np.array(symbols))
+    assert env.unwrapped.answer == answer
+    assert env.rewards == {"thinker_0": 1.0 if answer == 2 else -1.0}
+
+
+@pytest.mark.parametrize("mix", [DEFAULT_MIX, RARE_MIX])
+def test_experts_are_right_wherever_there_is_a_right_answer(mix: Any) -> None:
+    mean = 0.0
+    env = signal_v0(mix=mix)
+    for first, second in itertools.product(range(4), repeat=2):
+        for difficulty, share in mix.items():
+            env.reset(options={"task": SignalTask(first, second, difficulty)})
+            env.step(env.unwrapped.expert_symbols(env.observe("thinker_0")))
+            env.step(env.unwrapped.expert_answer(env.observe("solver_0")))
+            mean += share / 16 * env.rewards["solver_0"]
+    assert mean == pytest.approx(1 - 2 * mix["hopeless"])
+
+
+def test_same_seed_gives_the_same_tasks_and_a_pinned_task_draws_nothing() -> None:
+    drawn = []
+    for pins in (0, 3):
+        env = signal_v0()
+        env.reset(seed=5)
+        for _ in range(pins):
+            env.reset(options={"task": HARD})
+        tasks = []
+        for _ in range(20):
+            env.reset()
+            tasks.append(env.unwrapped.task)
+        drawn.append(tasks)
+    assert drawn[0] == drawn[1]
+    assert len(set(drawn[0])) > 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"num_answers": 1}, "num_answers must be >= 2, got 1"),
+        ({"num_symbols": 0}, "num_symbols must be >= 1, got 0"),
+        ({"alphabet_size": 1}, "alphabet_size must be >= 2, got 1"),
+        ({"num_answers": 5}, "(alphabet_size - 1) ** num_symbols must be >= num_answers=5, got 4"),
+        ({"mix": {"easy": 0.5}}, "mix must sum to 1 without negative shares"),
+        ({"mix": {"easy": 2.0, "hard": -1.0}}, "mix must sum to 1 without negative shares"),
+        ({"mix": {"eazy": 1.0}}, "got 'eazy'; did you mean 'easy'?"),
+        ({"removed": ["solver_1"]}, "got 'solver_1'; did you mean 'solver_0'?"),
+    ],
+)
+def test_constructor_explains_a_wrong_argument(arguments: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        signal_v0(**arguments)
+
+
+@pytest.mark.parametrize("task", [0, "x", SignalTask(4, 0, "easy"), SignalTask(0, -1, "easy")])
+def test_reset_explains_a_wrong_task(task: Any) -> None:
+    with pytest.raises(ValueError, match=r"task must be a SignalTask with numbers in 0\.\.3"):
+        started(task)
+
+
+def test_wrong_difficulty_action_and_early_snapshot_are_explained() -> None:
+    with pytest.raises(ValueError, match="got 'odd'"):
+        started(SignalTask(0, 0, "odd"))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="an action of thinker_0 must be in MultiDiscrete"):
+        started().step(7)
+    with pytest.raises(RuntimeError, match=r"snapshot\(\) must follow reset\(\)"):
+        signal_v0().snapshot()
