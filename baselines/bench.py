@@ -13,7 +13,14 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from baselines.bench_cases import Case, environment_cases, sampler_cases, verifier_cases
+from baselines.bench_cases import (
+    NUM_LIVE_EPISODES,
+    Case,
+    environment_cases,
+    kib_per_live_episode,
+    sampler_cases,
+    verifier_cases,
+)
 from baselines.config import require_at_least
 from baselines.errors import exit_on_bad_input
 
@@ -24,12 +31,15 @@ class BenchConfig:
 
     repeats: int = 9
     """Measurements of each case; medians are shown."""
+    live_episodes: int = NUM_LIVE_EPISODES
+    """Episodes that are kept in memory at once."""
     seed: int = 0
     """Seeds the order."""
 
     def check(self) -> None:
         """Raise ValueError if a number is out of range."""
         require_at_least("repeats", self.repeats, 1)
+        require_at_least("live_episodes", self.live_episodes, 1)
         require_at_least("seed", self.seed, 0)
 
 
@@ -39,6 +49,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         config = tyro.cli(BenchConfig, args=arguments, prog="ccpo bench")
         config.check()
     console = Console()
+    # First: what is measured is the growth of the peak.
+    console.print(
+        f"Memory: {kib_per_live_episode(config.live_episodes):.1f} KiB per live episode, "
+        f"{config.live_episodes:,} of them",
+        highlight=False,
+    )
     for title, make_cases in {
         "Environment, episodes": environment_cases,
         "Verifier, answers": verifier_cases,

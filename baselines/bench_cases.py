@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import gc
+import resource
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +18,7 @@ from ccpo_env import load_tasks, think_solve_v0, verify
 from ccpo_env.types import Verdict
 
 NUM_EPISODES = 1000
+NUM_LIVE_EPISODES = 100_000
 NUM_PROMPTS = 64
 MAX_NEW_TOKENS = 24
 
@@ -84,6 +88,21 @@ def environment_cases() -> list[Case]:
         "think_solve_v0": think_solve_v0(verifier=correct),
     }
     return [Case(name, lambda env=env: _play(env)) for name, env in envs.items()]  # type: ignore[misc]
+
+
+def kib_per_live_episode(num_episodes: int = NUM_LIVE_EPISODES) -> float:
+    """Return the memory, in KiB, of one of many copies of an environment in mid-episode."""
+    env = think_solve_v0.raw_env(verifier="exact")
+    env.reset(seed=0)
+    env.step("Work from left to right, one operation at a time.")
+    before = _resident_bytes()
+    live = [copy.deepcopy(env) for _ in range(num_episodes)]
+    return (_resident_bytes() - before) / len(live) / 1024
+
+
+def _resident_bytes() -> int:
+    gc.collect()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def verifier_cases() -> list[Case]:

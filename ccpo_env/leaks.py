@@ -15,7 +15,9 @@ _TOKEN = re.compile(r"\\[\\{}]|[{}]|\n\s*\n")
 _DOLLARS = re.compile(r"\$\s*(?=\0)|(?<=\0)\s*\$|\\[\[(]\s*(?=\0)|(?<=\0)\s*\\[\])]")
 
 ANSWER_PHRASES = (
-    r"(?:final\s+|correct\s+|right\s+)?(?:answer|result|solution)s?\**\s*(?:is|are|:|=|equals|would\s+be|must\s+be)\**\s*",
+    r"(?:final\s+|correct\s+|right\s+)?answers?\b\**(?:\s+(?:to|of|for)\s[^.\n;!?]{1,60}?)?"
+    r"\s*(?:is\b|are\b|:|=|equals\b|would\s+be\b|must\s+be\b)\**\s*",
+    r"(?:final|correct)\s+(?:result|solution)s?\b\**\s*(?:is\b|are\b|:|=|equals\b)\**\s*",
     r"(?:is|are|be)\s+(?:the|our|my)\s+(?:final\s+|correct\s+)?answers?\b",
     r"(?<!\#)\#{4}(?!\#)[ \t]*(?=[-+$\\\d])(?!\d+[.)][ \t]+\S)",  # not a numbered heading
     r"(?:la\s+)?(?:respuesta|réponse)(?:\s+final[e]?)?\s*(?:es|est|:|=)",

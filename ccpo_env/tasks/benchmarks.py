@@ -13,6 +13,8 @@ from ccpo_env.types import Task
 
 DATA_DIR_VARIABLE = "CCPO_DATA_DIR"
 """Environment variable that names the folder of local files."""
+DEFAULT_DATA_DIR = "data"
+"""That folder if the variable is not set, below the working directory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +68,10 @@ class Benchmark:
         return self._from_hub(chosen, limit)
 
     def _local_file(self, split: str) -> Path | None:
-        folder = os.environ.get(DATA_DIR_VARIABLE)
-        if not folder or not Path(folder).is_dir():
+        folder = Path(os.environ.get(DATA_DIR_VARIABLE, DEFAULT_DATA_DIR))
+        if not folder.is_dir():
             return None
-        for path in sorted(Path(folder).iterdir()):
+        for path in sorted(folder.iterdir()):
             stem = re.sub(r"[^a-z0-9]", "", path.stem.lower())
             if path.suffix in READERS and self._split_of(stem) == split:
                 return path

@@ -56,7 +56,7 @@ def test_ratio_table_compares_medians_with_the_first_case():
 
 
 def test_bench_prints_a_table_for_each_part():
-    code, printed = quietly(bench.main, "--repeats", "1")
+    code, printed = quietly(bench.main, "--repeats", "1", "--live-episodes", "1000")
     assert code == 0
     for name in ("bare AECEnv", "think_solve_v0.raw_env", "math-verify", "ccpo sampler"):
         assert name in printed
