@@ -23,7 +23,9 @@ def rollout_metrics(groups: Sequence[Group], agents: Sequence[str]) -> Metrics:
     num_unmeasured = sum(group.num_unmeasured for group in groups)
     num_played = len(joint) + len(removed) + num_unmeasured
     lengths = {
-        f"rollout/{agent}/tokens": _mean([len(r.completions[agent].token_ids) for r in joint])
+        f"rollout/{agent}/tokens": _mean(
+            [len(c.token_ids) for r in joint for c in r.completions[agent]]
+        )
         for agent in agents
     }
     return {

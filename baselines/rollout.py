@@ -31,13 +31,14 @@ class Rollout:
     Args:
         request: What was asked for.
         messages: What was said, the prefix included.
-        completions: What each agent that spoke sampled; agents of the prefix have none.
+        completions: What each agent sampled, one per turn it had; agents that only spoke in the
+            prefix are left out.
         verdict: What the verifier said.
     """
 
     request: RolloutRequest
     messages: tuple[Message, ...]
-    completions: Mapping[str, Completion]
+    completions: Mapping[str, tuple[Completion, ...]]
     verdict: Verdict
 
     @property
@@ -48,7 +49,7 @@ class Rollout:
     @property
     def num_tokens(self) -> int:
         """Tokens sampled in this rollout."""
-        return sum(len(completion.token_ids) for completion in self.completions.values())
+        return sum(len(c.token_ids) for own in self.completions.values() for c in own)
 
 
 @dataclass(slots=True)
@@ -76,7 +77,7 @@ class _Row:
 
     request: RolloutRequest
     env: TeamAnswerEnv
-    completions: dict[str, Completion] = field(default_factory=dict)
+    completions: dict[str, tuple[Completion, ...]] = field(default_factory=dict)
 
     @property
     def is_over(self) -> bool:
@@ -163,7 +164,7 @@ class Player:
         completions = self._policies[role].sample(prompts, sampling=self._sampling[role], rng=rng)
         sampled = time.perf_counter()
         for row, completion in zip(rows, completions, strict=True):
-            row.completions[speaker] = completion
+            row.completions[speaker] = (*row.completions.get(speaker, ()), completion)
             row.env.step(completion.text)
             ledger.tokens_generated += len(completion.token_ids)
             ledger.tokens_removed += len(completion.token_ids) if row.request.removed else 0

@@ -197,10 +197,11 @@ class Trainer:
             if self._player.role_of[agent] == role
         ]
         return [
-            TrainingRow(rollout.completions[agent], float(advantage[index, column]))
+            TrainingRow(completion, float(advantage[index, column]))
             for group, advantage in zip(groups, advantages, strict=True)
             for index, rollout in enumerate(group.rollouts)
             for column, agent in columns
+            for completion in rollout.completions[agent]
         ]
 
     def _evaluate_before(self, step: int) -> dict[str, float | None]:

@@ -63,7 +63,7 @@ def rollout(
 ) -> Rollout:
     """A rollout that was never played: one token per character, as the texts say."""
     said = [(a, text) for a, text in zip(agents, texts, strict=True) if a not in removed]
-    completions = {agent: Completion(text, (), tuple(range(len(text)))) for agent, text in said}
+    completions = {a: (Completion(text, (), tuple(range(len(text)))),) for a, text in said}
     messages = tuple(Message(agent, text) for agent, text in said)
     verdict = Verdict(status, said[-1][1] if status in ("correct", "wrong") else None)
     return Rollout(RolloutRequest(task, removed), messages, completions, verdict)

@@ -5,7 +5,7 @@ import pytest
 
 from baselines.policies.base import Prompt, Sampling
 from baselines.rollout import Ledger, Player, RolloutRequest
-from ccpo_env import think_solve_v0
+from ccpo_env import debate_v0, think_solve_v0
 from ccpo_env.types import Message, Task
 from tests.rl.teams import NO_THINKER, PAIR, TASK, RecordingPolicy, judge, player_of
 
@@ -86,6 +86,16 @@ def test_play_hides_the_thought_of_a_removed_thinker_from_the_solver(rng):
     assert "a thought" in with_thought.text
     assert "a thought" not in without.text
     assert "a thought" not in str(without.messages)
+
+
+def test_an_agent_with_several_turns_has_a_completion_for_each(rng):
+    debater = RecordingPolicy(["2", "3", "2", "2"])
+    env = debate_v0(tasks=[TASK], verifier=judge)
+    player = Player(env, {"debater": debater}, {"debater": Sampling()})
+    (rollout,) = player.play([RolloutRequest(TASK)], rng=rng)
+    said = {agent: [c.text for c in own] for agent, own in rollout.completions.items()}
+    assert said == {"debater_0": ["2", "2"], "debater_1": ["3", "2"]}
+    assert len(debater.calls) == 4
 
 
 def test_play_goes_on_from_a_prefix_without_sampling_it(rng):
