@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from baselines.config import require_at_least
 from baselines.errors import exit_on_bad_input
 from baselines.evaluation import Evaluation, each_but_the_last, evaluate_team, joined
 from baselines.examples import episode_json
-from baselines.files import make_folder, write_json, write_text
+from baselines.files import CONFIG_FILE, make_folder, write_json, write_text
 from baselines.policies.base import Sampling
 from baselines.rollout import Player
 from baselines.table import evaluation_table
@@ -35,14 +35,15 @@ class EvalConfig:
     policy: str
     """A run's folder, or a model for every role: "tiny", "smollm2", a folder, a .gguf file or a
     name."""
-    tasks: str = "arithmetic"
-    """Tasks: a registered name, or a .jsonl or .parquet file."""
+    tasks: str | None = None
+    """Tasks: a registered name, or a .jsonl or .parquet file. None: those of the run, else
+    "arithmetic"."""
     split: str | None = None
     """"train" or "test". None: "test" of a registered name, all of a file."""
     limit: int | None = None
     """At most this many tasks. None: all of a file, 500 of a registered name."""
-    num_thinkers: int = 1
-    """Thinkers that speak before the solver."""
+    num_thinkers: int | None = None
+    """Thinkers that speak before the solver. None: as in the run, else 1."""
     removed: tuple[str, ...] = ()
     """Agents to remove together. None given: each agent but the last, one at a time."""
     temperature: float = 1.0
@@ -58,8 +59,9 @@ class EvalConfig:
 
     def check(self) -> None:
         """Raise ValueError if a number is out of range."""
-        for name in ("num_thinkers", "tasks_per_batch"):
-            require_at_least(name, getattr(self, name), 1)
+        if self.num_thinkers is not None:
+            require_at_least("num_thinkers", self.num_thinkers, 1)
+        require_at_least("tasks_per_batch", self.tasks_per_batch, 1)
         require_at_least("seed", self.seed, 0)
 
 
@@ -73,6 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with exit_on_bad_input():
         config = tyro.cli(EvalConfig, args=arguments, prog="ccpo evaluate")
         config.check()
+        config = with_settings_of_run(config)
+        assert config.tasks is not None
         is_named = config.tasks in TASK_SOURCES
         split = config.split or ("test" if is_named else None)
         limit = NAMED_LIMIT if config.limit is None and is_named else config.limit
@@ -110,9 +114,20 @@ def evaluate_in_batches(
     return joined(parts)
 
 
+def with_settings_of_run(config: EvalConfig) -> EvalConfig:
+    """Return the config with the tasks and the team of the run that it evaluates, if it is one."""
+    path = Path(config.policy) / CONFIG_FILE
+    saved = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return replace(
+        config,
+        tasks=config.tasks or saved.get("tasks", "arithmetic"),
+        num_thinkers=config.num_thinkers or saved.get("num_thinkers", 1),
+    )
+
+
 def make_player(config: EvalConfig) -> Player:
     """Load the policies and return what plays them."""
-    env = think_solve_v0(tasks=[("-", "-")], num_thinkers=config.num_thinkers)
+    env = think_solve_v0(tasks=[("-", "-")], num_thinkers=config.num_thinkers or 1)
     roles = env.unwrapped.topology.roles
     policies = load_team(config.policy, roles, own_copies=False)
     sampling = Sampling(temperature=config.temperature, max_tokens=config.max_tokens)

@@ -8,6 +8,9 @@ from tempfile import TemporaryFile
 
 from ccpo_env.text import valid_unicode
 
+CONFIG_FILE = "config.json"
+"""In the folder of a run."""
+
 
 def make_folder(path: Path) -> None:
     """Make a folder for the results, with its parents, unless it is there.

@@ -257,7 +257,7 @@ def _change(team: Measurement, steps: str) -> str:
     if team.verdict == "not shown":
         return (
             f"Held-out accuracy went from {before} to {after} in {steps}; the intervals overlap, "
-            f"so this run shows no change."
+            f"so this run does not settle whether it changed."
         )
     verb = "rose" if team.verdict == "higher" else "fell"
     return f"Held-out accuracy {verb} from {before} to {after} in {steps}."
@@ -294,7 +294,7 @@ def _effect(team: Proportion, without: Proportion) -> str:
 def _effect_sentence(name: str, effect: str, rate: Proportion, without: Measurement) -> str:
     said = f"Without {name} it is {rate}"
     if not effect:
-        return f"{said}; the intervals overlap, so no effect is shown."
+        return f"{said}; the intervals overlap, so this run does not settle its effect."
     said += f": what {name} says {effect}."
     if effect == "helps" and without.verdict == "lower":
         said += (

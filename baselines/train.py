@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import sys
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from baselines.config import TrainConfig
 from baselines.errors import exit_on_bad_input
 from baselines.evaluation import Evaluation
 from baselines.examples import example_episodes
-from baselines.files import make_folder, write_json
+from baselines.files import CONFIG_FILE, make_folder, write_json
 from baselines.interrupt import stop_requests
 from baselines.metrics import METRICS_FILE, read_rows
 from baselines.progress import LiveProgress
@@ -35,12 +36,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Read the command line and train; every flag and its help come from TrainConfig."""
     console = Console()
     with exit_on_bad_input():
-        config = tyro.cli(TrainConfig, args=arguments, prog="ccpo train")
+        config = read_config(arguments)
         config.check()
         trainer = Trainer(config, choose_run_dir(config))
         make_run_dir(trainer.run_dir, config)
         tracker = TRACKERS[config.tracker](trainer.run_dir)
     return run(trainer, tracker, console)
+
+
+def read_config(arguments: Sequence[str] | None) -> TrainConfig:
+    """Return the command line's config; a resumed run keeps what no flag says otherwise."""
+    config = tyro.cli(TrainConfig, args=arguments, prog="ccpo train")
+    saved = None if config.out_dir is None else config.out_dir / CONFIG_FILE
+    if not config.resume or saved is None or not saved.exists():
+        return config
+    settings = json.loads(saved.read_text(encoding="utf-8"))
+    default = TrainConfig(**settings, out_dir=config.out_dir)
+    return tyro.cli(TrainConfig, args=arguments, default=default, prog="ccpo train")
 
 
 def choose_run_dir(config: TrainConfig) -> Path:
@@ -54,7 +66,7 @@ def choose_run_dir(config: TrainConfig) -> Path:
         raise ValueError(
             f"out_dir must be a folder, got the file {run_dir}; pass another --out-dir"
         )
-    has_run = (run_dir / "config.json").exists()
+    has_run = (run_dir / CONFIG_FILE).exists()
     if config.resume and not has_run:
         raise ValueError(
             f"--resume must find a run to go on with, got none in {run_dir}; check --out-dir or "
@@ -75,7 +87,7 @@ def make_run_dir(run_dir: Path, config: TrainConfig) -> None:
         ValueError: If that cannot be done.
     """
     make_folder(run_dir)
-    write_json(run_dir / "config.json", config.to_json())
+    write_json(run_dir / CONFIG_FILE, config.to_json())
 
 
 def run(trainer: Trainer, tracker: Tracker, console: Console) -> int:
@@ -91,8 +103,9 @@ def run(trainer: Trainer, tracker: Tracker, console: Console) -> int:
         console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
 
     say(f"run {run_dir}")
-    if trainer.steps_done:
-        say(f"resumed after step {trainer.steps_done}")
+    if config.resume:
+        start = f"after step {trainer.steps_done}" if trainer.steps_done else "from the beginning"
+        say(f"resumed {start}")
     progress = LiveProgress(console, num_steps=config.steps, num_done=trainer.steps_done)
 
     def announce() -> None:
@@ -108,8 +121,8 @@ def run(trainer: Trainer, tracker: Tracker, console: Console) -> int:
             )
     except KeyboardInterrupt:
         say(
-            f"stopped at once after step {trainer.steps_done}; go on from the newest checkpoint "
-            f"with --resume --out-dir {run_dir}"
+            f"stopped at once after step {trainer.steps_done}; go on from the newest checkpoint, "
+            f"or from the beginning if there is none yet, with --resume --out-dir {run_dir}"
         )
         return INTERRUPTED
     write_json(run_dir / "summary.json", summary(trainer, final))

@@ -10,14 +10,20 @@ from typing import Any
 
 import numpy as np
 
-from baselines.checkpoint import newest_checkpoint, read_checkpoint, read_updaters, save_checkpoint
+from baselines.checkpoint import (
+    CheckpointError,
+    newest_checkpoint,
+    read_checkpoint,
+    read_updaters,
+    save_checkpoint,
+)
 from baselines.collate import TrainingRow
 from baselines.config import TrainConfig, check_same_config, parse_knobs
 from baselines.credit import ALLOCATORS, GroupOutcomes
 from baselines.evaluation import Evaluation, each_but_the_last, evaluate_team
 from baselines.groups import Group, play_groups
 from baselines.measure import Metrics, credit_metrics, degeneracy_warning, rollout_metrics
-from baselines.metrics import METRICS_FILE, MetricRow, append_row, keep_rows
+from baselines.metrics import METRICS_FILE, MetricRow, append_row, keep_rows, read_rows
 from baselines.optimizers import OPTIMIZERS
 from baselines.policies.base import Sampling
 from baselines.rollout import Ledger, Player
@@ -250,8 +256,18 @@ class Trainer:
         for role, state in read_updaters(checkpoint).items():
             self._updaters[role].load_state_dict(state)
         self.steps_done = contents["config"]["steps_done"]
+        self._check_metrics()
         self.initial = contents["state"]["initial"]
         self.warnings = contents["state"]["warnings"]
+
+    def _check_metrics(self) -> None:
+        steps = [row["step"] for row in read_rows(self._metrics_path)][: self.steps_done]
+        if steps != list(range(1, self.steps_done + 1)):
+            raise CheckpointError(
+                f"{self._metrics_path} must hold the steps 1 to {self.steps_done} of the run that "
+                f"goes on, got {len(steps)} of them; restore the file or start anew with another "
+                f"--out-dir"
+            )
 
     def _save(self) -> int:
         save_checkpoint(

@@ -14,5 +14,5 @@ def unknown_name(thing: str, name: object, known: Iterable[str]) -> ValueError:
     """Return a ValueError that offers the nearest known name, or lists all of them."""
     names = sorted(known)
     close = difflib.get_close_matches(str(name), names, n=1)
-    remedy = f"did you mean {close[0]!r}?" if close else f"choose from {', '.join(names)}"
+    remedy = f"did you mean {close[0]!r}?" if close else "choose one of them"
     return ValueError(f"{thing} must be one of {', '.join(names)}, got {name!r}; {remedy}")

@@ -31,12 +31,13 @@ def load_policy(spec: str | Path) -> TrainablePolicy:
         return HFPolicy.load(POLICIES[name]())
     close = difflib.get_close_matches(name, POLICIES, n=1)
     failure: FileNotFoundError | None = None
-    if not close or Path(name).exists():  # a misspelt name need not wait for the network
+    # A misspelt name need not wait for the network; models of the hub have an owner.
+    if Path(name).exists() or name.endswith(".gguf") or ("/" in name and not close):
         try:
             return HFPolicy.load(spec)
         except FileNotFoundError as error:
             failure = error
-    remedy = f"did you mean {close[0]!r}?" if close else "download the model and pass its folder"
+    remedy = f"did you mean {close[0]!r}?" if close else "pass owner/name, or a folder"
     raise ValueError(
         f"policy must be {', '.join(sorted(POLICIES))}, a Hugging Face folder, a .gguf file or "
         f"the name of a model that the hub or its local cache knows, got {name!r}; {remedy}"

@@ -67,7 +67,7 @@ def tasks_from_rows(
     if not tasks:
         raise TaskFileError(
             f"split {split!r} must hold at least one task, got none of {num_rows} in {path}; "
-            f"pass another file or split=None"
+            f"add tasks, or pass another file or split=None"
         )
     if without_gold:
         LOGGER.warning(

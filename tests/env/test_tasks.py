@@ -139,7 +139,7 @@ def test_load_tasks_explains_a_wrong_argument(arguments: dict[str, Any], message
             "aritmetic",
             f"tasks must be one of {NAMES}, got 'aritmetic'; did you mean 'arithmetic'?",
         ),
-        ("", f"tasks must be one of {NAMES}, got ''; choose from {NAMES}"),
+        ("", f"tasks must be one of {NAMES}, got ''; choose one of them"),
         ("gsm8", f"tasks must be one of {NAMES}, got 'gsm8'; did you mean 'gsm8k'?"),
         ("tasks.csv", "must be a file that ends in .jsonl or .parquet, got 'tasks.csv'; convert"),
         ("tasks.JSONL", "must be a file that ends in .jsonl or .parquet, got 'tasks.JSONL'"),
@@ -382,7 +382,7 @@ def test_parquet_file_of_no_bytes_is_an_empty_file(tmp_path: Path) -> None:
 def test_a_split_without_tasks_says_so(ending: str, tmp_path: Path) -> None:
     rows = [row for row in sums(range(50)) if not in_split(row["question"], "test")]
     path = write(tmp_path / f"tasks{ending}", rows)
-    message = f"split 'test' must hold at least one task, got none of {len(rows)} in {path}; pass"
+    message = f"split 'test' must hold at least one task, got none of {len(rows)} in {path}; add"
     with pytest.raises(TaskFileError, match=re.escape(message)):
         load_tasks(path, split="test")
 

@@ -212,6 +212,26 @@ def test_evaluate_writes_counts_and_transcripts(finished, tasks, tmp_path, remov
     assert len({e["task_id"] for e in episodes}) == 6
 
 
+def test_resume_and_evaluate_take_the_settings_of_the_run(tasks, tmp_path):
+    run = tmp_path / "run"
+    team = ("--num-thinkers", 2, "--tasks", tasks, "--group-size", 3)
+    assert quietly(train.main, *FEW, *team, "--out-dir", run)[0] == 0
+    code, printed = quietly(train.main, "--resume", "--out-dir", run, "--steps", 4)
+    assert (code, "resumed after step 3" in printed) == (0, True)
+    assert json.loads((run / "config.json").read_text(encoding="utf-8"))["group_size"] == 3
+    code, printed = quietly(evaluate.main, "--policy", run, "--limit", 2)
+    assert (code, "2 tasks, 3 paths" in printed, "thinker_1 helped" in printed) == (0, True, True)
+
+
+def test_resume_refuses_a_metrics_file_that_lost_rows(tasks, tmp_path, capsys):
+    run = tmp_path / "run"
+    assert quietly(train.main, *FEW, "--tasks", tasks, "--out-dir", run)[0] == 0
+    rows = (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    (run / "metrics.jsonl").write_text("".join(rows[1:]), encoding="utf-8")
+    assert quietly(train.main, "--resume", "--out-dir", run)[0] == 2
+    assert "must hold the steps 1 to 3" in capsys.readouterr().err
+
+
 def test_evaluate_takes_the_embedded_model_and_repeats_itself(tmp_path):
     for name in ("some", "same"):
         flags = ("--policy", "tiny", "--limit", 5, "--seed", 3, "--out-dir", tmp_path / name)

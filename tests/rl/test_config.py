@@ -17,7 +17,7 @@ from baselines.evaluate import EvalConfig
 NAN, INF = float("nan"), float("inf")
 BAD = [
     ("allocator", "countrfactual", "did you mean 'counterfactual'?"),
-    ("optimizer", "zzz", "choose from"),
+    ("optimizer", "zzz", "choose one of them"),
     ("tracker", "tensorbord", "did you mean 'tensorboard'?"),
     ("group_size", 1, "--group-size 2 or more"),
     ("num_thinkers", 0, "--num-thinkers 1 or more"),

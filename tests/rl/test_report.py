@@ -331,9 +331,17 @@ def test_report_needs_a_config(tmp_path):
     ("initial", "final", "expected"),
     [
         ((0.40, 0.35), (0.95, 0.32), ["rose from 0.400", "0.320 [0.28, 0.37]: what thinker_0 say"]),
-        ((0.80, 0.35), (0.40, 0.35), ["fell from 0.800", "the intervals overlap, so no effect"]),
-        ((0.40, 0.35), (0.45, 0.60), ["so this run shows no change", "what thinker_0 says hurts."]),
-        ((0.40, 0.35), None, ["before training is 0.400", "so no effect is shown"]),
+        ((0.80, 0.35), (0.40, 0.35), ["fell from 0.800", "the intervals overlap, so this run"]),
+        (
+            (0.40, 0.35),
+            (0.45, 0.60),
+            ["does not settle whether it changed", "what thinker_0 says hurts."],
+        ),
+        (
+            (0.40, 0.35),
+            None,
+            ["before training is 0.400", "does not settle its effect"],
+        ),
         (None, (0.95, 0.32), ["after 80 steps is 0.950", "what thinker_0 says helps."]),
         (
             (0.70, 0.60),

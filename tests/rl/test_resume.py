@@ -152,7 +152,7 @@ def test_second_sigint_ends_the_run_at_once_and_resume_goes_on(
         patch.setattr(Trainer, "_step", interrupted)
         code, printed = quietly(main, *flags, "--out-dir", run)
     assert code == 130
-    assert "stopped at once after step 5; go on from the newest checkpoint with " in printed
+    assert "stopped at once after step 5; go on from the newest checkpoint, " in printed
     assert printed.endswith(f"--resume --out-dir {run}\n")
     assert "resumed after step 4\n" in resume(flags, run)
     assert_same_run(run, uninterrupted)
