@@ -14,7 +14,7 @@ from ccpo_env.episode import EpisodeState
 from ccpo_env.signal import SignalTask
 from ccpo_env.tasks import load_tasks
 from ccpo_env.types import Message, PromptTemplate, Task, Verdict
-from ccpo_env.verifiers import verify
+from ccpo_env.verifiers import verify, verify_many
 
 __version__ = "0.1.0"
 
@@ -30,6 +30,7 @@ __all__ = [
     "signal_v0",
     "think_solve_v0",
     "verify",
+    "verify_many",
     "vote_v0",
 ]
 

@@ -185,12 +185,12 @@ class HFPolicy:
 
     def _rows_that_fit(self, num_tokens: int) -> int:
         """Return how many rows of so many tokens MAX_CACHE_BYTES hold, at least one."""
-        config = self._model.config.get_text_config()
-        heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-        width = config.hidden_size // config.num_attention_heads * heads
-        row_bytes: int = (
-            2 * config.num_hidden_layers * width * self._model.dtype.itemsize * num_tokens
-        )
+        config = self._model.config.get_text_config().to_dict()
+        num_heads = config.get("num_attention_heads") or 1  # recurrent models have none
+        head_size = config.get("head_dim") or config["hidden_size"] // num_heads
+        num_shared = config.get("num_key_value_heads") or num_heads
+        numbers_per_token = 2 * config["num_hidden_layers"] * num_shared * head_size
+        row_bytes: int = numbers_per_token * self._model.dtype.itemsize * num_tokens
         return max(1, min(self._max_rows, MAX_CACHE_BYTES // row_bytes))
 
     def _encode(self, prompt: Prompt, max_tokens: int) -> tuple[int, ...]:

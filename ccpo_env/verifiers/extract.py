@@ -7,6 +7,10 @@ import re
 # Escaped braces are tokens so that they cannot count as braces; so is a row break before one.
 _TOKEN = re.compile(r"\\boxed\s*+\{|\\\\(?!boxed)|\\[{}]|[{}]")
 _PLAIN_BRACE = -1
+# What may stand between boxes that are one list, as in "$\boxed{1}$, $\boxed{2}$".
+_BETWEEN = re.compile(r"\}[\s$]*+(?:,|(?:,\s*+)?and\b)[\s$]*+\\boxed\s*+\{")
+MAX_JOINED_BOXES = 32
+"""Most boxes that are read as one list."""
 
 
 def extract_boxed(response: str) -> str | None:
@@ -19,7 +23,8 @@ def extract_boxed(response: str) -> str | None:
         The content without surrounding whitespace; empty for an empty box. None if no box is
         closed, or if a `<think>` after the last `</think>` was never closed.
 
-    Note: Of nested boxes the inner one counts. Time is linear in the length of the response.
+    Note: Of nested boxes the inner one counts. Boxes with only a comma or "and" between them are
+        one list, whose parts are joined by commas. Time is linear in the length of the response.
     """
     spoken = response.rpartition("</think>")[2]
     if "<think>" in spoken:
@@ -30,6 +35,7 @@ def extract_boxed(response: str) -> str | None:
 
     open_braces: list[int] = []  # where a box's content starts, or _PLAIN_BRACE
     start = end = _PLAIN_BRACE
+    joined: list[str] = []  # the boxes in front of the last one that are parts of its list
     for token in _TOKEN.finditer(spoken, first_box, last_brace + 1):
         if token[0].startswith("\\boxed"):
             open_braces.append(token.end())
@@ -38,8 +44,13 @@ def extract_boxed(response: str) -> str | None:
         elif token[0] == "}" and open_braces:
             opened = open_braces.pop()
             if opened > start:
+                gap = _BETWEEN.match(spoken, end) if end >= 0 else None
+                is_next = gap is not None and gap.end() == opened
+                joined = [*joined[1 - MAX_JOINED_BOXES :], spoken[start:end]] if is_next else []
                 start, end = opened, token.start()
-    return None if start == _PLAIN_BRACE else spoken[start:end].strip()
+    if start == _PLAIN_BRACE:
+        return None
+    return ", ".join(part.strip() for part in [*joined, spoken[start:end]])
 
 
 def unboxed(gold: str) -> str:

@@ -10,9 +10,17 @@ from ccpo_env.verifiers.exact import exact
 from ccpo_env.verifiers.extract import unboxed
 from ccpo_env.verifiers.normalize import MAX_CHARS, clean, has_long_number, same_number
 from ccpo_env.verifiers.pool import POOL
+from ccpo_env.verifiers.typed import same_typed
+from ccpo_env.verifiers.units import unit_of, units_agree
 
 MAX_TIMEOUT_S = 3600.0
 """Longest time limit of one comparison."""
+MAX_WORKER_S = 1.5
+"""Most seconds in a worker: what is not decided by then is not decided in minutes either."""
+MAX_LENGTH_RATIO = 4
+"""Most times an answer for a worker may be as long as the gold answer,"""
+MIN_LENGTH_LIMIT = 400
+"""beyond this many characters that any may have."""
 MAX_NESTING = 64
 """Deepest nesting of braces and parentheses."""
 MAX_TOWER = 2
@@ -26,15 +34,17 @@ MAX_TERMS = 20_000
 def verify(response: str, gold: str, *, timeout_s: float = 5.0) -> Verdict:
     """Return whether the boxed answer equals the gold answer as mathematics.
 
-    Text and plain numbers are compared here and exactly: a decimal equals a fraction only if
-    nothing was rounded, and a factor of 100 needs a percent sign. All else goes to math-verify
-    in a worker process, which is killed when its time is over.
+    Text, numbers, expressions, lists, intervals and matrices are compared here, by what they
+    are: a decimal equals a fraction only if nothing was rounded, a factor of 100 needs a percent
+    sign, and two units must agree. All else goes to math-verify in a worker process, which is
+    killed when its time is over.
 
     Args:
         response: Full text of a model. Anything but text, and text without a closed and filled
             box, is "no_answer".
         gold: The gold answer, boxed or not.
-        timeout_s: Seconds one comparison may take in a worker that has started, in (0, 3600].
+        timeout_s: Seconds one comparison may take in a worker that has started, in (0, 3600];
+            more than MAX_WORKER_S changes nothing.
 
     Returns:
         "correct" or "wrong"; "no_answer" if there is nothing to compare; "timeout" if the
@@ -43,8 +53,10 @@ def verify(response: str, gold: str, *, timeout_s: float = 5.0) -> Verdict:
     Raises:
         ValueError: If timeout_s is out of range.
 
-    Note: An answer beyond `within_bounds` is wrong, not unmeasured, unless it is written like
-        the gold answer. Otherwise a model could avoid its -1 with text that is slow to read.
+    Note: An answer beyond `within_bounds` or much longer than the gold answer is wrong, not
+        unmeasured, unless it is written like the gold answer or decided by value; so is an
+        integral, sum, product or limit where the gold has none. Otherwise a model could avoid
+        its -1 with text that is slow to read.
     """
     if not 0 < timeout_s <= MAX_TIMEOUT_S:
         raise ValueError(
@@ -54,18 +66,35 @@ def verify(response: str, gold: str, *, timeout_s: float = 5.0) -> Verdict:
     if verdict.status != "wrong" or verdict.answer is None:
         return verdict
     answer, target = verdict.answer, unboxed(gold)
-    equal = same_number(answer, target) if within_bounds(answer) else False
+    equal = _decide(answer, target)
     if equal is not None:
         return Verdict("correct" if equal else "wrong", answer)
     if not within_bounds(target):
         detail = f"gold must stay within bounds, got {target[:80]!r}; check the task's answer"
         return Verdict("error", answer, detail)
-    status, detail = POOL.compare(clean(target), clean(answer), timeout_s=timeout_s)
+    limit_s = min(timeout_s, MAX_WORKER_S)
+    status, detail = POOL.compare(clean(target), clean(answer), timeout_s=limit_s)
     return Verdict(status, answer, detail)
 
 
+def _decide(answer: str, gold: str) -> bool | None:
+    """Return what needs no worker: typed comparison first, then the bounds of an answer."""
+    if max(len(answer), len(gold)) <= MAX_CHARS:
+        if not units_agree(unit_of(answer), unit_of(gold)):
+            return False
+        equal = same_number(answer, gold)
+        equal = same_typed(clean(answer), clean(gold)) if equal is None else equal
+        if equal is not None:
+            return equal
+    if len(answer) > MIN_LENGTH_LIMIT + MAX_LENGTH_RATIO * len(gold):
+        return False
+    is_unfinished = _UNFINISHED.search(answer) and not _UNFINISHED.search(gold)
+    return None if within_bounds(answer) and not is_unfinished else False
+
+
+_UNFINISHED = re.compile(r"\\(?:i{0,3}nt|oint|sum|prod|lim)(?![A-Za-z])")
 _LONG = rf"\d{{{MAX_GROWTH_DIGITS + 1}}}"
-_FAST_GROWTH = re.compile(rf"(?:\^|\*\*)[{{(+-]*{_LONG}|{_LONG}[)}}]*!|\^\d+\^", re.ASCII)
+_FAST_GROWTH = re.compile(rf"(?:\^|\*\*)[{{(+-]*{_LONG}|{_LONG}[)}}]*!|\^\w+\^", re.ASCII)
 _REPEATED_GROWTH = re.compile(r"\^|[)}\]!]!")
 _POWER_OF_GROUP = re.compile(r"[)}\]]\^(?:\{(\d+)\}|(\d))", re.ASCII)
 _ARITHMETIC = re.compile(r"\\(?:cdot|times|div|frac)(?![A-Za-z])|\s")

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
+from ccpo_env.verifiers.notation import to_latex
+
 MAX_CHARS = 4096
 """Longest answer that is read as anything but characters."""
 MAX_DIGITS = 256
@@ -30,8 +32,6 @@ _UNICODE = str.maketrans(
         "\u2264": r"\leq ",
         "\u2265": r"\geq ",
         "\u00b0": r"^{\circ}",
-        "\u00b2": "^{2}",
-        "\u00b3": "^{3}",
     }
 )
 _MACRO = r"(?<!\\)\\"  # a backslash that is not the second half of a row break
@@ -55,6 +55,11 @@ _WRAPPER = re.compile(_MACRO + r"(?:text(?:bf|it|rm)?|math(?:rm|bf|it|sf)|mbox)\
 _LONE_TOKEN = re.compile(r"\{([A-Za-z0-9])\}")
 _IDLE_SPACE = re.compile(r"(?<![A-Za-z0-9])\s+|\s+(?![A-Za-z0-9])")
 _BRACKETED_LETTER = re.compile(r"\(([A-Za-z])\)")
+# "(A) 42" and "B. Paris", not "(A) or (B)" and not the product "(A) + B"
+_LETTERED = re.compile(
+    r"(?:\(([A-Z])\)|([A-Z])[).:])\s+(?!(?:or|and|not)\b)[\w\\-](?:(?!\([A-Z]\)|\s(?:or|and)\s).)*",
+    re.IGNORECASE | re.DOTALL,
+)
 _WORDS = re.compile(r"[A-Za-z ]+")
 
 
@@ -62,9 +67,9 @@ def clean(text: str) -> str:
     r"""Return LaTeX without what never changes its meaning.
 
     That is delimiters, `\left` and `\right`, sizes, colours, kinds of space, `\dfrac` for `\frac`,
-    Unicode signs for which there is a macro, and one full stop at the end.
+    and one full stop at the end. Unicode signs and plain notation become macros.
     """
-    text = text.translate(_UNICODE)
+    text = to_latex(text).translate(_UNICODE)
     for pattern, replacement in _CLEANING:
         text = pattern.sub(replacement, text)
     return text.strip().removesuffix(".").rstrip()
@@ -78,7 +83,16 @@ def same_text(first: str, second: str) -> bool:
     """
     if max(len(first), len(second)) > MAX_CHARS:
         return first.strip() == second.strip()
-    return _written_form(first) == _written_form(second)
+    a, b = _written_form(first), _written_form(second)
+    return a == b or _is_letter_of(a, second) or _is_letter_of(b, first)
+
+
+def _is_letter_of(form: str, lettered: str) -> bool:
+    """Return whether a form is the letter of a choice that is written with its content."""
+    if len(form) != 1:
+        return False
+    choice = _LETTERED.fullmatch(_WRAPPER.sub(r"\1", clean(lettered)).strip())
+    return choice is not None and (choice[1] or choice[2]).casefold() == form.casefold()
 
 
 def _written_form(text: str) -> str:
@@ -163,7 +177,8 @@ def same_number(first: str, second: str) -> bool | None:
     """Return whether two plain numbers are equal, exactly; None if one is not plain.
 
     Note: One of the two may leave out its unit. 50 % equals both 50 and 0.5, but without a
-        percent sign a factor of 100 is a difference.
+        percent sign a factor of 100 is a difference. Below 1 % the sign is never left out:
+        0.5 % is not 0.5.
     """
     a, b = parse_number(first), parse_number(second)
     if a is None or b is None:
@@ -173,4 +188,7 @@ def same_number(first: str, second: str) -> bool | None:
     if a.unit and b.unit:
         return False
     marked, bare = (a, b) if a.unit else (b, a)
-    return marked.value == bare.value or (marked.unit == "%" and marked.value == 100 * bare.value)
+    if marked.unit != "%":
+        return marked.value == bare.value
+    is_kept = marked.value == bare.value and abs(bare.value) >= 1
+    return is_kept or marked.value == 100 * bare.value

@@ -305,7 +305,7 @@ def test_within_bounds_lets_common_answers_pass(answer: str) -> None:
 
 def test_verify_reports_a_timeout_when_the_comparison_is_killed() -> None:
     hard = r"\int_0^\infty \frac{\sin(x^{50})e^{-x^3}}{1+x^{77}} dx"
-    verdict = verify(boxed(hard), r"\sqrt{2}", timeout_s=1.0)
+    verdict = verify(boxed(hard), r"\int_0^1 \sin(x^{50}) dx", timeout_s=1.0)
     assert (verdict.status, verdict.answer, verdict.reward) == ("timeout", hard, None)
     assert "raise timeout_s" in verdict.detail
     assert same("x + 1", "1 + x")
