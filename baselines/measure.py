@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from baselines.config import TrainConfig
-from baselines.credit import GroupOutcomes, audit
+from baselines.credit import GroupOutcomes, audit_advantages
 from baselines.groups import Group
 from baselines.rollout import Rollout
 from baselines.types import FloatArray
@@ -41,10 +41,9 @@ def rollout_metrics(groups: Sequence[Group], agents: Sequence[str]) -> Metrics:
 def credit_metrics(
     outcomes: Sequence[GroupOutcomes],
     credit: Sequence[FloatArray],
+    advantages: Sequence[FloatArray],
     agents: Sequence[str],
-    allocator: str,
     optimizer: str,
-    knobs: dict[str, float | str],
 ) -> Metrics:
     """Return help and hurt rates, and each agent's credit and audit; None is not measured.
 
@@ -52,7 +51,7 @@ def credit_metrics(
     """
     helped, hurt = _help_and_hurt(outcomes)
     metrics: Metrics = {"credit/help_rate": helped, "credit/hurt_rate": hurt}
-    audits = audit(allocator, optimizer=optimizer, batches=outcomes, **knobs) if outcomes else {}
+    audits = audit_advantages(advantages, optimizer, outcomes) if outcomes else {}
     pooled = np.concatenate(credit) if credit else np.empty((0, len(agents)))  # (sum of G, A)
     for column, agent in enumerate(agents):
         seen = audits.get(agent)

@@ -143,7 +143,11 @@ class Player:
             speaker = min(waiting, key=self._env.possible_agents.index)
             turn = [row for row in running if row.env.agent_selection == speaker]
             self._play_turn(speaker, turn, rng, ledger)
-        return [self._finish(row) for row in rows]
+        rollouts = [self._finish(row) for row in rows]
+        ledger.tokens_generated += sum(r.num_tokens for r in rollouts)
+        ledger.tokens_removed += sum(r.num_tokens for r in rollouts if r.request.removed)
+        ledger.verifier_calls += len(rollouts)
+        return rollouts
 
     def _start(self, request: RolloutRequest) -> _Row:
         # A shallow copy shares what no episode changes; reset makes the rest anew.
@@ -166,9 +170,6 @@ class Player:
         for row, completion in zip(rows, completions, strict=True):
             row.completions[speaker] = (*row.completions.get(speaker, ()), completion)
             row.env.step(completion.text)
-            ledger.tokens_generated += len(completion.token_ids)
-            ledger.tokens_removed += len(completion.token_ids) if row.request.removed else 0
-            ledger.verifier_calls += row.is_over
         ledger.generate_s += sampled - started
         ledger.verify_s += time.perf_counter() - sampled
 

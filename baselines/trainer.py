@@ -157,9 +157,7 @@ class Trainer:
         played = time.perf_counter()
         updates = self._update_roles(step, usable, advantages)
         ended = time.perf_counter()
-        measured = credit_metrics(
-            outcomes, credit, self.agents, config.allocator, config.optimizer, self._knobs
-        )
+        measured = credit_metrics(outcomes, credit, advantages, self.agents, config.optimizer)
         return {
             "step": step,
             **rollout_metrics(groups, self.agents),

@@ -1,6 +1,6 @@
 """Who earned the team reward: from what was measured on a group to each agent's credit."""
 
-from baselines.credit.audit import CreditAudit, audit
+from baselines.credit.audit import CreditAudit, audit, audit_advantages
 from baselines.credit.counterfactual import counterfactual_credit
 from baselines.credit.outcomes import GroupOutcomes
 from baselines.credit.registry import ALLOCATORS, Allocator
@@ -12,6 +12,7 @@ __all__ = [
     "CreditAudit",
     "GroupOutcomes",
     "audit",
+    "audit_advantages",
     "counterfactual_credit",
     "shared_credit",
 ]

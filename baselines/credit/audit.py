@@ -80,14 +80,26 @@ def audit(
             f"batches must hold groups of one team, got {len(teams)} teams in {len(batches)} "
             f"groups; audit each team's groups on their own"
         )
-    advantage = OPTIMIZERS[optimizer].advantage
-    shared = advantage([shared_credit(group) for group in batches])
-    allocated = advantage([ALLOCATORS[allocator](group, **knobs) for group in batches])
+    credit = [ALLOCATORS[allocator](group, **knobs) for group in batches]
+    return audit_advantages(OPTIMIZERS[optimizer].advantage(credit), optimizer, batches)
+
+
+def audit_advantages(
+    allocated: Sequence[FloatArray], optimizer: str, batches: Sequence[GroupOutcomes]
+) -> dict[str, CreditAudit]:
+    """Return what `audit` does, from advantages that have been computed already.
+
+    Args:
+        allocated: Advantages of the allocator's credit, one array of shape (G, A) per group.
+        optimizer: Name from OPTIMIZERS, the one that made them.
+        batches: The groups they belong to, at least one, all with the same agents.
+    """
+    shared = OPTIMIZERS[optimizer].advantage([shared_credit(group) for group in batches])
     return {
         agent: _compare(
             [group[:, column] for group in shared], [group[:, column] for group in allocated]
         )
-        for column, agent in enumerate(teams.pop())
+        for column, agent in enumerate(batches[0].agents)
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ccpo_env.errors import unknown_name
 from ccpo_env.tasks.splits import in_split
 from ccpo_env.types import Task
 
@@ -33,8 +34,6 @@ def reasoning_gym(name: str, *, split: str | None, limit: int | None, seed: int 
             f"install 'ccpo-env[reasoning_gym]'"
         ) from None
     if name not in DATASETS:
-        from ccpo_env.errors import unknown_name
-
         raise unknown_name("a reasoning_gym data set", name, DATASETS)
     num_tasks = DEFAULT_TASKS if limit is None else limit
     tasks: dict[str, Task] = {}

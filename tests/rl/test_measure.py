@@ -7,6 +7,7 @@ from baselines.config import TrainConfig
 from baselines.credit import ALLOCATORS, GroupOutcomes
 from baselines.groups import Group
 from baselines.measure import credit_metrics, degeneracy_warning, rollout_metrics
+from baselines.optimizers import OPTIMIZERS
 from tests.rl.teams import NO_THINKER, PAIR, TASK, rollout
 
 
@@ -17,7 +18,8 @@ def group_of(joint, without=(), *, num_unmeasured=0) -> Group:
 
 def measured(outcomes, allocator="counterfactual", optimizer="grpo", **knobs):
     credit = [ALLOCATORS[allocator](group, **knobs) for group in outcomes]
-    return credit_metrics(outcomes, credit, PAIR, allocator, optimizer, knobs)
+    advantages = OPTIMIZERS[optimizer].advantage(credit)
+    return credit_metrics(outcomes, credit, advantages, PAIR, optimizer)
 
 
 def outcomes_of(team: list[float], without: list[float] | None) -> GroupOutcomes:
