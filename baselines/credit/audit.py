@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from baselines.credit.outcomes import GroupOutcomes
+from baselines.credit.outcomes import GroupOutcomes, IntArray
 from baselines.credit.registry import ALLOCATORS
 from baselines.credit.shared import shared_credit
-from baselines.optimizers import OPTIMIZERS
+from baselines.optimizers import OPTIMIZERS, PolicyOptimizer
 from baselines.types import FloatArray
 from ccpo_env.errors import unknown_name
 
@@ -29,18 +29,24 @@ class CreditAudit:
         degenerate: True if in every group its advantage is the shared one times a factor of that
             group, which may be 0. It then ranks no rollout of a task differently.
         signal_rate: Share of groups, in [0, 1], in which its advantage is not zero throughout.
+        variance_ratio: Variance of its advantage over that of the shared one, over all rollouts.
+            NaN if the shared advantage does not vary.
+        sign_agreement: Share of the rollouts with a shared advantage, in [0, 1], whose advantage
+            has the same sign; one without a sign does not agree. NaN if there are none.
     """
 
     slope: float
     correlation: float
     degenerate: bool
     signal_rate: float
+    variance_ratio: float
+    sign_agreement: float
 
 
 def audit(
     allocator: str,
     *,
-    optimizer: str = "grpo",
+    optimizer: str | PolicyOptimizer = "grpo",
     batches: Sequence[GroupOutcomes],
     **knobs: object,
 ) -> dict[str, CreditAudit]:
@@ -56,9 +62,9 @@ def audit(
 
     Args:
         allocator: Name from ALLOCATORS.
-        optimizer: Name from OPTIMIZERS; only its advantage is used.
+        optimizer: Name from OPTIMIZERS, or one with other knobs; only its advantage is used.
         batches: Groups of one step, at least one, all with the same agents.
-        **knobs: Passed on to the allocator.
+        **knobs: Passed on to the allocator, such as weight=0.5, or state=... for history.
 
     Returns:
         One CreditAudit per agent.
@@ -68,39 +74,55 @@ def audit(
             allocator and the advantage refuse, such as a group of one rollout.
 
     Note: Of two rollouts the shared advantage is zero or already ranks them, so groups of two
-        can only be told apart where their rewards are equal.
+        can only be told apart where their rewards are equal. Not degenerate means that the update
+        differs, not that it is better: an advantage whitened over the step keeps d, which is a
+        constant per task, and pure noise is not degenerate either.
     """
     if allocator not in ALLOCATORS:
         raise unknown_name("allocator", allocator, ALLOCATORS)
-    if optimizer not in OPTIMIZERS:
-        raise unknown_name("optimizer", optimizer, OPTIMIZERS)
+    method = _method(optimizer)
     teams = {group.agents for group in batches}
     if len(teams) != 1:
         raise ValueError(
             f"batches must hold groups of one team, got {len(teams)} teams in {len(batches)} "
             f"groups; audit each team's groups on their own"
         )
-    credit = [ALLOCATORS[allocator](group, **knobs) for group in batches]
-    return audit_advantages(OPTIMIZERS[optimizer].advantage(credit), optimizer, batches)
+    credit = ALLOCATORS[allocator].many(batches, **knobs)
+    return audit_advantages(method.advantage(credit), method, batches)
 
 
 def audit_advantages(
-    allocated: Sequence[FloatArray], optimizer: str, batches: Sequence[GroupOutcomes]
+    allocated: Sequence[FloatArray],
+    optimizer: str | PolicyOptimizer,
+    batches: Sequence[GroupOutcomes],
+    *,
+    num_tokens: Sequence[IntArray] | None = None,
 ) -> dict[str, CreditAudit]:
     """Return what `audit` does, from advantages that have been computed already.
 
     Args:
         allocated: Advantages of the allocator's credit, one array of shape (G, A) per group.
-        optimizer: Name from OPTIMIZERS, the one that made them.
+        optimizer: Name from OPTIMIZERS, or one with other knobs: the one that made them.
         batches: The groups they belong to, at least one, all with the same agents.
+        num_tokens: Completion tokens that they were made with, of the same shapes; None if
+            they were made without.
     """
-    shared = OPTIMIZERS[optimizer].advantage([shared_credit(group) for group in batches])
+    credit = [shared_credit(group) for group in batches]
+    shared = _method(optimizer).advantage(credit, num_tokens)
     return {
         agent: _compare(
             [group[:, column] for group in shared], [group[:, column] for group in allocated]
         )
         for column, agent in enumerate(batches[0].agents)
     }
+
+
+def _method(optimizer: str | PolicyOptimizer) -> PolicyOptimizer:
+    if isinstance(optimizer, PolicyOptimizer):
+        return optimizer
+    if optimizer not in OPTIMIZERS:
+        raise unknown_name("optimizer", optimizer, OPTIMIZERS)
+    return OPTIMIZERS[optimizer]
 
 
 def _compare(shared: list[FloatArray], allocated: list[FloatArray]) -> CreditAudit:
@@ -114,7 +136,17 @@ def _compare(shared: list[FloatArray], allocated: list[FloatArray]) -> CreditAud
             _is_multiple(*group, tolerance) for group in zip(shared, allocated, strict=True)
         ),
         signal_rate=float(np.mean([np.abs(group).max() > tolerance for group in allocated])),
+        variance_ratio=float(y.var() / x.var()) if x.std() > tolerance else math.nan,
+        sign_agreement=_sign_agreement(x, y, tolerance),
     )
+
+
+def _sign_agreement(x: FloatArray, y: FloatArray, tolerance: float) -> float:
+    has_sign = np.abs(x) > tolerance
+    if not has_sign.any():
+        return math.nan
+    agrees = (x * y > 0.0) & (np.abs(y) > tolerance)
+    return float(agrees[has_sign].mean())
 
 
 def _slope(x: FloatArray, y: FloatArray, tolerance: float) -> float:

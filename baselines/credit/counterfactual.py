@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import math
-from typing import Literal, TypeAlias, get_args
+from collections.abc import Mapping, Sequence
+from typing import Literal, TypeAlias
 
 import numpy as np
 
-from baselines.credit.outcomes import GroupOutcomes
+from baselines.credit.knobs import expect_choice, expect_weight
+from baselines.credit.measured import mean_rewards_without
 from baselines.credit.shared import shared_credit
+from baselines.credit.stack import Outcomes
 from baselines.types import FloatArray
-from ccpo_env.errors import unknown_name
 
 Mode: TypeAlias = Literal["event", "margin"]
 Baseline: TypeAlias = Literal["group", "rollout"]
 
 
 def counterfactual_credit(
-    outcomes: GroupOutcomes,
+    outcomes: Outcomes,
     *,
     weight: float = 0.2,
     mode: Mode = "event",
@@ -32,9 +33,10 @@ def counterfactual_credit(
     baseline "rollout":  b[g, a] = mean of row g of S_a
 
     Args:
-        outcomes: One task's group of G rollouts by A agents. Reads team_rewards R, shape (G,), and
-            S_a, the removed_rewards of agent a alone, shape (M,) or (G, M). An agent that was
-            never removed, such as the last speaker, gets no bonus.
+        outcomes: One task's group of G rollouts by A agents, or a stack of groups. Reads
+            team_rewards R, shape (..., G), and S_a, the removed_rewards of agent a alone, shape
+            (..., M) or (..., G, M). An agent that was never removed, such as the last speaker,
+            gets no bonus.
         weight: Size of the bonus in units of reward, >= 0. 0 means shared credit; below 1 the
             credit keeps the sign of the reward.
         mode: What the bonus measures. "event" ignores how large b is, and a b of exactly 0 (as
@@ -42,7 +44,7 @@ def counterfactual_credit(
         baseline: What a rollout is compared with: its group, or itself replayed.
 
     Returns:
-        Credit, shape (G, A), in [-1 - weight, 1 + weight].
+        Credit, shape (..., G, A), in [-1 - weight, 1 + weight].
 
     Raises:
         ValueError: If weight is negative, mode or baseline is unknown, no agent was removed
@@ -54,41 +56,45 @@ def counterfactual_credit(
 
     Source: CCPO, arXiv:2603.21563; mode "event" with baseline "group" is its default.
     """
-    if not 0.0 <= weight < math.inf:
-        raise ValueError(f"weight must be >= 0, got {weight}; use 0 for shared credit")
-    if mode not in get_args(Mode):
-        raise unknown_name("mode", mode, get_args(Mode))
-    if baseline not in get_args(Baseline):
-        raise unknown_name("baseline", baseline, get_args(Baseline))
-    if all(outcomes.without(agent) is None for agent in outcomes.agents):
+    expect_weight("weight", weight)
+    expect_choice("mode", mode, Mode)
+    expect_choice("baseline", baseline, Baseline)
+    alone = {agent: frozenset({agent}) for agent in outcomes.agents}
+    removed = [agent for agent in outcomes.agents if alone[agent] in _entries(outcomes)]
+    if not removed:
         raise ValueError(
             "removed_rewards must hold the rewards of the team without an agent, got none; "
             "replay the task with an agent removed, or use the allocator 'shared'"
         )
-    credit = shared_credit(outcomes)  # (G, A)
-    for column, agent in enumerate(outcomes.agents):
-        entry = outcomes.without(agent)
-        if entry is not None:
-            without = _without(agent, entry, baseline)
-            credit[:, column] += weight * _bonus(outcomes.team_rewards, without, mode)
+    if baseline == "rollout":
+        _expect_rollouts(outcomes, removed)
+    without = mean_rewards_without(
+        outcomes, [alone[agent] for agent in removed], per_rollout=baseline == "rollout"
+    )  # (..., K, G) or (..., K, 1)
+    credit = shared_credit(outcomes)
+    columns = [outcomes.agents.index(agent) for agent in removed]
+    bonus = _bonus(outcomes.team_rewards[..., None, :], without, mode)  # (..., K, G)
+    credit[..., columns] += weight * np.swapaxes(bonus, -1, -2)
     return credit
 
 
-def _without(agent: str, entry: FloatArray, baseline: Baseline) -> FloatArray:
-    """Return b, of shape (1,) for the group or (G,) for its rollouts."""
-    if baseline == "group":
-        return np.array([entry.mean()])
-    if entry.ndim == 1:
-        raise ValueError(
-            f"removed_rewards[{agent!r}] must have shape (G, M) for baseline 'rollout', got "
-            f"{entry.shape}; measure the removal on each rollout, or pass baseline='group'"
-        )
-    means: FloatArray = entry.mean(axis=1)
-    return means
+def _entries(outcomes: Outcomes) -> Mapping[frozenset[str], FloatArray]:
+    return outcomes.removed_rewards or {}
+
+
+def _expect_rollouts(outcomes: Outcomes, removed: Sequence[str]) -> None:
+    for agent in removed:
+        entry = _entries(outcomes)[frozenset({agent})]
+        if entry.ndim == outcomes.team_rewards.ndim:
+            raise ValueError(
+                f"removed_rewards[{agent!r}] must have shape (G, M) for baseline 'rollout', got "
+                f"({entry.shape[-1]},); measure the removal on each rollout, or pass "
+                f"baseline='group'"
+            )
 
 
 def _bonus(team: FloatArray, without: FloatArray, mode: Mode) -> FloatArray:
-    """Return what the agent added to each rollout, shape (G,), in [-1, 1]."""
+    """Return what each removed agent added to each rollout, in [-1, 1]."""
     if mode == "margin":
         return (team - without) / 2.0
     helped = (team > 0.0) & (without < 0.0)

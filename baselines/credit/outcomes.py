@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,8 @@ RemovedRewards: TypeAlias = (
     | Mapping[frozenset[str], npt.ArrayLike]
     | Mapping[str | frozenset[str], npt.ArrayLike]
 )
+
+IntArray: TypeAlias = npt.NDArray[np.int64]
 
 _DROP = "drop the rollouts that were not measured"
 _SCALE = "count a correct answer as +1 and a wrong one as -1"
@@ -41,6 +43,8 @@ class GroupOutcomes:
         ratings: Share of the outcome that rater i gives to agent j in rollout g, at [i, j, g],
             shape (A, A, G), in [0, 1].
         rating_valid: Whether rater i gave a readable rating of rollout g, shape (A, G), bool.
+        features: Category of what agent a said in rollout g, such as its action or a cluster of
+            its message, shape (G, A), integers >= 0; categories of two agents are not compared.
 
     Raises:
         ValueError: If a name, a shape or a number breaks the rules above, or is NaN.
@@ -53,6 +57,7 @@ class GroupOutcomes:
     branch_rewards: Mapping[str, FloatArray] | None
     ratings: FloatArray | None
     rating_valid: BoolArray | None
+    features: IntArray | None
 
     # Written out because it takes more than the fields hold: lists, and bare agents as keys.
     def __init__(
@@ -63,6 +68,7 @@ class GroupOutcomes:
         branch_rewards: Mapping[str, npt.ArrayLike] | None = None,
         ratings: npt.ArrayLike | None = None,
         rating_valid: npt.ArrayLike | None = None,
+        features: npt.ArrayLike | None = None,
     ) -> None:
         names = _agents(agents)
         team = _team(team_rewards)
@@ -73,6 +79,7 @@ class GroupOutcomes:
             "branch_rewards": _branches(branch_rewards, names, len(team)),
             "ratings": _ratings(ratings, len(names), len(team)),
             "rating_valid": _rating_valid(rating_valid, ratings, len(names), len(team)),
+            "features": _features(features, len(names), len(team)),
         }
         for field, value in fields.items():
             object.__setattr__(self, field, value)  # the class is frozen from here on
@@ -194,6 +201,27 @@ def _rating_valid(
         raise ValueError(f"rating_valid must be bool, got {flags.dtype}; pass True or False")
     flags.setflags(write=False)
     return flags
+
+
+def _features(
+    features: npt.ArrayLike | None, num_agents: int, num_rollouts: int
+) -> IntArray | None:
+    if features is None:
+        return None
+    categories = expect_categories(np.array(features), (num_rollouts, num_agents))
+    categories.setflags(write=False)
+    return categories
+
+
+def expect_categories(features: npt.NDArray[Any], shape: tuple[int, ...]) -> IntArray:
+    """Return features as integers, unless their shape or a number is wrong: ValueError."""
+    remedy = "give each agent of each rollout one category"
+    expect_shape("features", features, shape, remedy=remedy)
+    if features.dtype.kind not in "iu":
+        raise ValueError(f"features must be integers, got {features.dtype}; number them from 0")
+    if features.min() < 0:
+        raise ValueError(f"features must be >= 0, got {features.min()}; number them from 0")
+    return features.astype(np.int64)
 
 
 def _floats(name: str, values: npt.ArrayLike, *, remedy: str = _DROP) -> FloatArray:

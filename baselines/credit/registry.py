@@ -2,17 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Protocol, Self
 
+from baselines.credit.branch import branch_credit
 from baselines.credit.counterfactual import counterfactual_credit
+from baselines.credit.history import HistoryState, history_credit
+from baselines.credit.leave_one_out import leave_one_out_credit
 from baselines.credit.outcomes import GroupOutcomes
+from baselines.credit.regression import regression_credit
+from baselines.credit.removals import (
+    Removals,
+    each_agent,
+    each_but_the_last,
+    every_subset,
+    nobody,
+)
+from baselines.credit.self_evaluation import self_evaluation_credit
+from baselines.credit.shapley import shapley_credit
 from baselines.credit.shared import shared_credit
+from baselines.credit.stack import Measurement, stacks_of
 from baselines.types import FloatArray
 
-Measurement: TypeAlias = Literal["removed_rewards", "branch_rewards", "ratings"]
-"""A field of GroupOutcomes that costs extra rollouts or turns to fill."""
+
+class State(Protocol):
+    """What an allocator remembers from step to step. Immutable."""
+
+    def updated(self, groups: Sequence[GroupOutcomes]) -> Self:
+        """Return the state after a step that measured these groups."""
+        ...
+
+    def to_json(self) -> dict[str, object]:
+        """Return it as JSON values."""
+        ...
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Return the state that `to_json` made values of."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,19 +48,61 @@ class Allocator:
     """A credit function that says what it needs. Call it like the function.
 
     Args:
-        credit: (GroupOutcomes, *, knobs) -> credit, shape (G, A).
+        credit: (GroupOutcomes or GroupStack, *, knobs) -> credit, shape (..., G, A).
         needs: What must be measured besides the team reward.
+        removals: Which sets of agents must be removed, given all agents in speaking order.
+        new_state: Makes the state of a new run, to be passed as the knob `state` and replaced by
+            `state.updated(groups)` after each step; None if credit depends on no other step.
+        own_removals_only: Whether the credit of an agent reads no removals but those it is part
+            of, so that they need not be measured while it is not trained.
     """
 
     credit: Callable[..., FloatArray]
     needs: frozenset[Measurement] = frozenset()
+    removals: Removals = nobody
+    new_state: Callable[[], State] | None = None
+    own_removals_only: bool = False
 
     def __call__(self, outcomes: GroupOutcomes, **knobs: object) -> FloatArray:
         """Return the credit of each agent in each rollout, shape (G, A)."""
         return self.credit(outcomes, **knobs)
 
+    def many(self, groups: Sequence[GroupOutcomes], **knobs: object) -> list[FloatArray]:
+        """Return the credit of each group, as calls one by one would, but computed together.
+
+        Groups of one team and shape are stacked and computed at once; the order is kept.
+        """
+        credit: list[FloatArray | None] = [None] * len(groups)
+        for where, stack in stacks_of(groups, self.needs):
+            for index, group_credit in zip(where, self.credit(stack, **knobs), strict=True):
+                credit[index] = group_credit
+        return [group_credit for group_credit in credit if group_credit is not None]
+
 
 ALLOCATORS: dict[str, Allocator] = {
     "shared": Allocator(shared_credit),
-    "counterfactual": Allocator(counterfactual_credit, needs=frozenset({"removed_rewards"})),
+    "counterfactual": Allocator(
+        counterfactual_credit,
+        needs=frozenset({"removed_rewards"}),
+        removals=each_but_the_last,
+        own_removals_only=True,
+    ),
+    "history": Allocator(
+        history_credit,
+        needs=frozenset({"removed_rewards"}),
+        removals=each_but_the_last,
+        new_state=HistoryState,
+    ),
+    "self_evaluation": Allocator(self_evaluation_credit, needs=frozenset({"ratings"})),
+    "branch": Allocator(branch_credit, needs=frozenset({"branch_rewards"})),
+    "leave_one_out": Allocator(
+        leave_one_out_credit,
+        needs=frozenset({"removed_rewards"}),
+        removals=each_agent,
+        own_removals_only=True,
+    ),
+    "shapley": Allocator(
+        shapley_credit, needs=frozenset({"removed_rewards"}), removals=every_subset
+    ),
+    "regression": Allocator(regression_credit, needs=frozenset({"features"})),
 }

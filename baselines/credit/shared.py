@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 
-from baselines.credit.outcomes import GroupOutcomes
+from baselines.credit.stack import Outcomes
 from baselines.types import FloatArray
 
 
-def shared_credit(outcomes: GroupOutcomes) -> FloatArray:
+def shared_credit(outcomes: Outcomes) -> FloatArray:
     """Pay every agent the team reward.
 
     credit[g, a] = R[g]
 
     Args:
-        outcomes: One task's group of G rollouts by A agents; reads team_rewards R, shape (G,).
+        outcomes: One task's group of G rollouts by A agents, or a stack of groups; reads
+            team_rewards R, shape (..., G).
 
     Returns:
-        Credit, shape (G, A), -1 or +1.
+        Credit, shape (..., G, A), -1 or +1.
 
     Note: The reference that every other allocator is compared with. It cannot tell a helpful
         agent from one that its team carries.
     """
-    return np.repeat(outcomes.team_rewards[:, None], len(outcomes.agents), axis=1)  # (G, A)
+    return np.repeat(outcomes.team_rewards[..., None], len(outcomes.agents), axis=-1)  # (..., G, A)

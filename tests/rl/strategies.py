@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import combinations
 
 import numpy as np
@@ -32,21 +33,23 @@ def groups(draw: st.DrawFn, *, per_rollout: bool | None = None) -> GroupOutcomes
         shape = (num_rollouts, num_replays) if on_rollouts else (num_replays,)
         return draw(arrays(float, shape, elements=MEAN_REWARDS))
 
-    coalitions = [
-        frozenset(removed)
-        for size in range(1, len(agents))
-        for removed in combinations(agents, size)
-    ]
     branch = arrays(float, (num_rollouts, num_replays), elements=MEAN_REWARDS)
     shape = (len(agents), len(agents), num_rollouts)
     return GroupOutcomes(
         agents=agents,
         team_rewards=draw(arrays(float, num_rollouts, elements=TEAM_REWARDS)),
-        removed_rewards={removed: removal() for removed in coalitions},
+        removed_rewards={removed: removal() for removed in subsets(agents)},
         branch_rewards={agent: draw(branch) for agent in agents},
         ratings=draw(arrays(float, shape, elements=SHARES)),
         rating_valid=draw(arrays(bool, shape[1:])),
+        features=draw(arrays(np.int64, (num_rollouts, len(agents)), elements=st.integers(0, 2))),
     )
+
+
+def subsets(agents: Sequence[str]) -> list[frozenset[str]]:
+    """Every set of agents that is not empty and leaves somebody."""
+    sizes = range(1, len(agents))
+    return [frozenset(removed) for size in sizes for removed in combinations(agents, size)]
 
 
 def reorder_rollouts(group: GroupOutcomes, order: Sequence[int]) -> GroupOutcomes:
@@ -62,6 +65,7 @@ def reorder_rollouts(group: GroupOutcomes, order: Sequence[int]) -> GroupOutcome
         {agent: entry[index] for agent, entry in group.branch_rewards.items()},
         group.ratings[:, :, index],
         group.rating_valid[:, index],
+        group.features[index],
     )
 
 
@@ -75,6 +79,7 @@ def reorder_agents(group: GroupOutcomes, order: Sequence[int]) -> GroupOutcomes:
         group.branch_rewards,
         group.ratings[np.ix_(index, index)],
         group.rating_valid[index],
+        group.features[:, index],
     )
 
 
@@ -90,6 +95,7 @@ def rename_agents(group: GroupOutcomes, names: dict[str, str]) -> GroupOutcomes:
         {names[agent]: entry for agent, entry in group.branch_rewards.items()},
         group.ratings,
         group.rating_valid,
+        group.features,
     )
 
 
@@ -105,3 +111,30 @@ def random_group(
         rng.choice([-1.0, 1.0], num_rollouts),
         {agent: rng.choice([-1.0, 1.0], shape) for agent in agents[:-1]},
     )
+
+
+def measured_group(rng: np.random.Generator, *, num_agents: int | None = None) -> GroupOutcomes:
+    """A group of any size with everything measured, by coin flips and dice."""
+    num_agents = num_agents or int(rng.integers(2, 5))
+    agents = (*(f"thinker_{i}" for i in range(num_agents - 1)), "solver_0")
+    num_rollouts, num_replays = rng.integers(2, 9), rng.integers(1, 5)
+
+    def flips() -> np.ndarray:
+        shape = (num_rollouts, num_replays) if rng.integers(2) else (num_replays,)
+        return rng.choice([-1.0, 1.0], shape)
+
+    return GroupOutcomes(
+        agents,
+        rng.choice([-1.0, 1.0], num_rollouts),
+        {removed: flips() for removed in subsets(agents)},
+        {agent: rng.choice([-1.0, 1.0], (num_rollouts, num_replays)) for agent in agents},
+        rng.integers(1, 10, (num_agents, num_agents, num_rollouts)) / 10,
+        rng.random((num_agents, num_rollouts)) < 0.9,
+        rng.integers(3, size=(num_rollouts, num_agents)),
+    )
+
+
+@lru_cache(maxsize=1)
+def measured_groups() -> tuple[GroupOutcomes, ...]:
+    """10,000 of them, made once."""
+    return tuple(measured_group(np.random.default_rng([7, index])) for index in range(10_000))

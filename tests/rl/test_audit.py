@@ -1,12 +1,21 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from baselines.credit import CreditAudit, GroupOutcomes, audit
-from tests.rl.strategies import random_group
+from baselines.credit import (
+    ALLOCATORS,
+    CreditAudit,
+    GroupOutcomes,
+    HistoryState,
+    audit,
+    audit_advantages,
+)
+from baselines.optimizers import OPTIMIZERS
+from tests.rl.strategies import measured_group, random_group
 
 TEAM = ("thinker_0", "solver_0")
 
@@ -61,6 +70,8 @@ def test_audit_finds_signal_where_shared_credit_has_none() -> None:
     assert found["thinker_0"].signal_rate == 1.0
     assert math.isnan(found["thinker_0"].slope)
     assert math.isnan(found["thinker_0"].correlation)
+    assert math.isnan(found["thinker_0"].variance_ratio)
+    assert math.isnan(found["thinker_0"].sign_agreement)
     assert found["solver_0"].signal_rate == 0.0
     assert found["solver_0"].degenerate  # zero is a multiple too
 
@@ -74,6 +85,8 @@ def test_audit_counts_the_groups_with_signal() -> None:
             correlation=pytest.approx(1.0),
             degenerate=True,
             signal_rate=0.5,
+            variance_ratio=pytest.approx(1.0),
+            sign_agreement=1.0,
         )
         for agent in TEAM
     }
@@ -91,12 +104,149 @@ def test_audit_pools_the_slope_over_rollouts_by_hand() -> None:
     assert found["thinker_0"].slope == pytest.approx(slope, rel=1e-12)
 
 
+GROUP_CENTRED = ("grpo", "dr_grpo", "dapo", "gspo", "rloo", "reinforce_pp_baseline")
+
+
+def measured_pairs(seed: int, num_groups: int = 60) -> list[GroupOutcomes]:
+    """Groups of two agents in which everything was measured, removals on each rollout."""
+    step = []
+    for index in range(num_groups):
+        rng = np.random.default_rng([seed, index])
+        group = measured_group(rng, num_agents=2)
+        entries = {agent: rng.choice([-1.0, 1.0], (len(group.team_rewards), 1)) for agent in TEAM}
+        step.append(replace(group, removed_rewards=entries))
+    return step
+
+
+def test_group_centred_optimizers_are_all_but_one() -> None:
+    assert set(OPTIMIZERS) == {*GROUP_CENTRED, "reinforce_pp"}
+
+
+@pytest.mark.parametrize("mode", ["event", "margin"])
+@pytest.mark.parametrize("optimizer", GROUP_CENTRED)
+def test_audit_flags_counterfactual_credit_under_every_group_centred_optimizer(
+    optimizer: str, mode: str
+) -> None:
+    found = audit("counterfactual", optimizer=optimizer, batches=random_step(2), mode=mode)
+    assert found["thinker_0"].degenerate
+    assert found["thinker_0"].correlation > 0.99
+    assert found["thinker_0"].sign_agreement == 1.0
+
+
+@pytest.mark.parametrize("mode", ["event", "margin"])
+def test_audit_clears_counterfactual_credit_whitened_over_the_step(mode: str) -> None:
+    step = random_step(2)
+    found = audit("counterfactual", optimizer="reinforce_pp", batches=step, mode=mode)
+    assert not found["thinker_0"].degenerate
+    assert found["solver_0"].degenerate  # was never removed
+
+
+def test_audit_clears_whitened_credit_because_tasks_differ_in_their_offset() -> None:
+    # Without the thinker two tasks fail and one succeeds: an event bonus of +0.1 on average in
+    # the first two, -0.1 in the third. Alone, either kind is one affine map of R: nothing is new.
+    fails = [GroupOutcomes(TEAM, team, {"thinker_0": [-1]}) for team in ([1, -1], [1, 1, -1])]
+    succeeds = GroupOutcomes(TEAM, [1, -1], {"thinker_0": [1]})
+    for step in (fails, [succeeds, succeeds]):
+        assert audit("counterfactual", optimizer="reinforce_pp", batches=step)[
+            "thinker_0"
+        ].degenerate
+    step = [*fails, succeeds]
+    assert not audit("counterfactual", optimizer="reinforce_pp", batches=step)[
+        "thinker_0"
+    ].degenerate
+    # Within each task it is still affine in R, with a slope that all tasks share.
+    advantage = OPTIMIZERS["reinforce_pp"].advantage(ALLOCATORS["counterfactual"].many(step))
+    slopes, offsets = zip(
+        *(np.polyfit(g.team_rewards, a[:, 0], 1) for g, a in zip(step, advantage, strict=True)),
+        strict=True,
+    )
+    np.testing.assert_allclose(slopes, slopes[0], rtol=1e-12)
+    assert offsets[0] == pytest.approx(offsets[1])
+    assert offsets[0] - offsets[2] == pytest.approx(slopes[0] * 0.2 / 1.1)
+
+
+@pytest.mark.parametrize("optimizer", [*GROUP_CENTRED, "reinforce_pp"])
+@pytest.mark.parametrize("allocator", ["branch", "history", "self_evaluation", "regression"])
+def test_audit_clears_credit_that_tells_rollouts_of_a_task_apart(
+    allocator: str, optimizer: str
+) -> None:
+    found = audit(allocator, optimizer=optimizer, batches=measured_pairs(3))
+    for seen in found.values():
+        assert not seen.degenerate
+        assert seen.signal_rate > 0.2  # regression pays nothing for what it cannot predict
+
+
+@pytest.mark.parametrize("allocator", ["history", "leave_one_out", "shapley"])
+@pytest.mark.parametrize("optimizer", GROUP_CENTRED)
+def test_audit_flags_any_credit_of_removals_that_the_whole_group_shares(
+    allocator: str, optimizer: str
+) -> None:
+    # Whatever the formula, credit is a function of R alone within a group, and R has two values.
+    of_task = {agent: [1.0, -1.0, -1.0] for agent in TEAM}
+    step = [replace(group, removed_rewards=of_task) for group in measured_pairs(4)]
+    knobs = {"state": HistoryState(pairing="task")} if allocator == "history" else {}
+    found = audit(allocator, optimizer=optimizer, batches=step, **knobs)
+    assert all(seen.degenerate for seen in found.values())
+    found = audit(allocator, optimizer=optimizer, batches=measured_pairs(4))
+    assert not found["thinker_0"].degenerate
+
+
+def test_audit_passes_knobs_and_state_on() -> None:
+    step = measured_pairs(5)
+    state = HistoryState().updated(step)
+    assert audit("history", batches=step, state=state) != audit("history", batches=step)
+
+
+def test_audit_takes_an_optimizer_with_other_knobs() -> None:
+    # Divided by the deviation of the group, even the factor 1.1 is gone.
+    found = audit(
+        "counterfactual", optimizer=OPTIMIZERS["grpo"].with_knobs(std=True), batches=random_step(0)
+    )
+    assert found["thinker_0"].degenerate
+    assert found["thinker_0"].slope == pytest.approx(1.0, abs=1e-5)
+
+
+def test_audit_of_advantages_weighs_both_by_the_same_tokens() -> None:
+    step = random_step(6)[:5]
+    tokens = [np.full((len(g.team_rewards), 2), 3 + index) for index, g in enumerate(step)]
+    shared = ALLOCATORS["shared"].many(step)
+    advantages = OPTIMIZERS["reinforce_pp"].advantage(shared, tokens)
+    found = audit_advantages(advantages, "reinforce_pp", step, num_tokens=tokens)
+    assert found["thinker_0"].slope == pytest.approx(1.0, rel=1e-12)
+    assert found["thinker_0"].degenerate
+    assert not audit_advantages(advantages, "reinforce_pp", step)["thinker_0"].degenerate
+
+
+def test_audit_compares_variances_and_signs_by_hand() -> None:
+    # Shared advantages (1, -1) and (2/3, 2/3, -4/3); branches turn two signs and leave one at 0.
+    step = [
+        GroupOutcomes(TEAM, [1, -1], branch_rewards={"thinker_0": [[-0.5], [0.5]]}),
+        GroupOutcomes(TEAM, [1, 1, -1], branch_rewards={"thinker_0": [[0.5], [0], [-0.5]]}),
+    ]
+    seen = audit("branch", batches=step)["thinker_0"]
+    assert seen.sign_agreement == pytest.approx(2 / 5)
+    # Sums of squares: 2 + 8/3 and 4 * 0.25, all means 0.
+    assert seen.variance_ratio == pytest.approx(1.0 / (2 + 8 / 3))
+
+
+def test_audit_takes_rounding_errors_for_nothing() -> None:
+    step = random_step(7)
+    noise = [
+        1e-14 * advantage
+        for advantage in OPTIMIZERS["grpo"].advantage(ALLOCATORS["shared"].many(step))
+    ]
+    seen = audit_advantages(noise, "grpo", step)["thinker_0"]
+    assert seen.sign_agreement == 0.0
+    assert seen.signal_rate == 0.0
+    assert seen.degenerate
+
+
 def test_audit_refuses_what_it_cannot_compare() -> None:
     group = GroupOutcomes(TEAM, [1, -1])
     with pytest.raises(ValueError, match="did you mean 'counterfactual'"):
         audit("counterfactal", batches=[group])
-    with pytest.raises(ValueError, match="did you mean 'grpo'"):
-        audit("shared", optimizer="gpro", batches=[group])
+    with pytest.raises(ValueError, match="did you mean 'dr_grpo'"):
+        audit("shared", optimizer="drgrpo", batches=[group])
     with pytest.raises(ValueError, match=r"batches must hold groups of one team, got 0 teams"):
         audit("shared", batches=[])
     with pytest.raises(ValueError, match=r"groups of one team, got 2 teams in 2 groups"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -10,16 +11,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from baselines.credit import ALLOCATORS, GroupOutcomes
-from tests.rl.strategies import groups, rename_agents, reorder_agents, reorder_rollouts
+from baselines.credit import ALLOCATORS, GroupOutcomes, HistoryState
+from tests.rl.strategies import (
+    groups,
+    measured_group,
+    measured_groups,
+    rename_agents,
+    reorder_agents,
+    reorder_rollouts,
+)
 
 # Put an allocator here, with its reason, if its formula reads the speaking order.
-READS_SPEAKING_ORDER: dict[str, str] = {}
+READS_SPEAKING_ORDER = {
+    "branch": "an agent is compared with the one that spoke before it",
+    "history": "the last speaker has a formula of its own",
+}
 
 WITHOUT = {  # how to leave a measurement out
     "removed_rewards": {"removed_rewards": None},
     "branch_rewards": {"branch_rewards": None},
     "ratings": {"ratings": None, "rating_valid": None},
+    "features": {"features": None},
 }
 
 every_allocator = pytest.mark.parametrize("name", ALLOCATORS)
@@ -54,9 +66,12 @@ def test_credit_never_exceeds_the_range_of_the_reward(name: str, group: GroupOut
 def test_credit_follows_the_rollouts_when_they_are_reordered(
     name: str, group: GroupOutcomes, data: st.DataObject
 ) -> None:
+    # By default history pairs rollouts with replays in order, as its reference does.
+    knobs = {"state": HistoryState(pairing="task")} if name == "history" else {}
     order = data.draw(st.permutations(range(len(group.team_rewards))))
-    reordered = ALLOCATORS[name](reorder_rollouts(group, order))
-    np.testing.assert_allclose(reordered, ALLOCATORS[name](group)[order], rtol=0, atol=1e-12)
+    reordered = ALLOCATORS[name](reorder_rollouts(group, order), **knobs)
+    expected = ALLOCATORS[name](group, **knobs)[order]
+    np.testing.assert_allclose(reordered, expected, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", [name for name in ALLOCATORS if name not in READS_SPEAKING_ORDER])
@@ -89,6 +104,68 @@ def test_credit_reads_what_the_allocator_declares_and_nothing_else(
                 allocator(poorer)
         else:
             np.testing.assert_array_equal(allocator(poorer), allocator(group))
+
+
+@every_allocator
+def test_credit_of_many_groups_equals_that_of_each(name: str) -> None:
+    step = measured_groups()[:1000]
+    together = ALLOCATORS[name].many(step)
+    assert len(together) == len(step)
+    for group, credit in zip(step, together, strict=True):
+        np.testing.assert_array_equal(credit, ALLOCATORS[name](group))
+
+
+@every_allocator
+def test_credit_of_many_groups_follows_their_order(name: str) -> None:
+    step = measured_groups()[:300]
+    credit = ALLOCATORS[name].many(step)
+    order = np.random.default_rng(0).permutation(len(step))
+    reordered = ALLOCATORS[name].many([step[index] for index in order])
+    for index, group_credit in zip(order, reordered, strict=True):
+        np.testing.assert_array_equal(group_credit, credit[index])
+    assert ALLOCATORS[name].many([]) == []
+
+
+@every_allocator
+@pytest.mark.parametrize("num_agents", [2, 3, 7])
+def test_credit_needs_no_removals_but_those_of_its_allocator(name: str, num_agents: int) -> None:
+    rng = np.random.default_rng(num_agents)
+    group = measured_group(rng, num_agents=num_agents)
+    removals = ALLOCATORS[name].removals(group.agents)
+    assert bool(removals) == ("removed_rewards" in ALLOCATORS[name].needs)
+    entries = {removed: group.removed_rewards[removed] for removed in removals}
+    enough = replace(group, removed_rewards=entries)
+    credit = ALLOCATORS[name](enough)
+    if name == "counterfactual":  # pays a bonus to whoever was removed, and R to the others
+        return
+    np.testing.assert_array_equal(credit, ALLOCATORS[name](group))
+    for removed in removals:
+        fewer = {other: entry for other, entry in entries.items() if other != removed}
+        with pytest.raises(ValueError, match="removed_rewards must hold the rewards of the team"):
+            ALLOCATORS[name](replace(group, removed_rewards=fewer))
+
+
+@pytest.mark.parametrize("name", [name for name, a in ALLOCATORS.items() if a.own_removals_only])
+@given(group=groups())
+def test_credit_of_an_agent_reads_only_its_own_removals(name: str, group: GroupOutcomes) -> None:
+    for column, agent in enumerate(group.agents):
+        others = {
+            removed: entry if agent in removed else -entry
+            for removed, entry in group.removed_rewards.items()
+        }
+        credit = ALLOCATORS[name](replace(group, removed_rewards=others))
+        np.testing.assert_array_equal(credit[:, column], ALLOCATORS[name](group)[:, column])
+
+
+@pytest.mark.parametrize("name", [name for name, a in ALLOCATORS.items() if a.new_state])
+def test_credit_reads_its_state_and_survives_a_checkpoint(name: str) -> None:
+    allocator, group = ALLOCATORS[name], measured_groups()[0]
+    new = allocator.new_state()
+    np.testing.assert_array_equal(allocator(group, state=new), allocator(group))
+    state = new.updated(measured_groups()[:9]).updated(measured_groups()[9:30])
+    assert (allocator(group, state=state) != allocator(group)).any()
+    assert new == allocator.new_state()  # updating made another one
+    assert type(state).from_json(json.loads(json.dumps(state.to_json()))) == state
 
 
 @weighted_allocator

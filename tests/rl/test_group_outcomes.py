@@ -42,6 +42,15 @@ def test_outcomes_keeps_its_own_copy() -> None:
     np.testing.assert_array_equal(group.team_rewards, [1.0, -1.0])
 
 
+def test_outcomes_holds_its_own_read_only_features() -> None:
+    features = np.array([[0, 1, 2], [2, 1, 0]], np.int32)
+    group = outcomes(features=features)
+    features[:] = 9
+    np.testing.assert_array_equal(group.features, [[0, 1, 2], [2, 1, 0]])
+    assert group.features.dtype == np.int64
+    assert not group.features.flags.writeable
+
+
 def test_outcomes_is_frozen() -> None:
     with pytest.raises(FrozenInstanceError):
         outcomes().team_rewards = np.ones(2)
@@ -135,6 +144,9 @@ def test_outcomes_refuses_a_key_that_is_no_set_of_agents() -> None:
         ({"branch_rewards": {"solver_0": [1, 1]}}, r"must have shape \(2, M\), got \(2,\)"),
         ({"branch_rewards": {"solver_0": [[2], [1]]}}, r"must lie in \[-1, 1\], got 2"),
         ({"branch_rewards": {"solver_0": [[NAN], [1]]}}, "drop the rollouts that were not"),
+        ({"features": [[0, 1, 2]]}, r"features must have shape \(2, 3\), got \(1, 3\); give each"),
+        ({"features": np.zeros((2, 3))}, "features must be integers, got float64; number them"),
+        ({"features": [[0, 1, 2], [0, -1, 2]]}, "features must be >= 0, got -1; number them"),
         ({"ratings": np.zeros((3, 2, 2))}, r"must have shape \(3, 3, 2\), got .*; order them as"),
         ({"ratings": np.full((3, 3, 2), 70.0)}, r"must lie in \[0, 1\], got 70; rate in shares"),
         ({"ratings": np.full((3, 3, 2), NAN)}, "mark it False in rating_valid"),
@@ -149,6 +161,8 @@ def test_outcomes_refuses_a_key_that_is_no_set_of_agents() -> None:
         ),
     ],
 )
-def test_outcomes_refuses_bad_branches_and_ratings(fields: dict[str, Any], message: str) -> None:
+def test_outcomes_refuses_bad_branches_ratings_and_features(
+    fields: dict[str, Any], message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         outcomes(**fields)

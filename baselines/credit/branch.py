@@ -1,0 +1,61 @@
+"""Branch credit: how each message moved the reward that the team could expect."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from baselines.credit.knobs import expect_choice
+from baselines.credit.measured import mean_branch_rewards
+from baselines.credit.stack import Outcomes
+from baselines.types import FloatArray
+
+Baseline: TypeAlias = Literal["group", "others"]
+
+
+def branch_credit(outcomes: Outcomes, *, baseline: Baseline = "group") -> FloatArray:
+    """Pay each agent the change in expected reward from just before its turn to just after it.
+
+    V[g, a]      = row mean of branch_rewards of agent a; R[g] for the last speaker
+    credit[g, 0] = V[g, 0] - mean over the group of V[., 0]
+    credit[g, a] = V[g, a] - V[g, a - 1]      for later agents
+
+    Args:
+        outcomes: One task's group of G rollouts by A agents, or a stack of groups. Reads
+            team_rewards R, shape (..., G), and the branch_rewards, shape (..., G, M), of every
+            agent but the last: fresh continuations with the messages up to its own kept.
+        baseline: Whom the first message is compared with: "group", all messages of the group
+            with its own, or "others", without it. "others" is "group" times G / (G - 1).
+
+    Returns:
+        Credit, shape (..., G, A), in [-2, 2]. A row sums to R minus the baseline.
+
+    Raises:
+        ValueError: If continuations after an agent are missing, baseline is unknown, or is
+            "others" in a group of one rollout.
+
+    Note: Given the messages, V is an unbiased estimate of the expected reward after them, and
+        R - V of what the last message adds, because the rollout is not one of its own branches.
+        The credit of the first speaker differs between rollouts that ended alike, which no
+        removal of it can do: it survives a group-centred advantage.
+
+    Source: fixed-context replays as in C3, "The Trace Is the State: Exact Credit Assignment for
+        LLM Agent Teams"; "others" is its leave-one-out baseline. Differs from it in judging each
+        later agent against the continuations of the message before it.
+    """
+    expect_choice("baseline", baseline, Baseline)
+    team = outcomes.team_rewards[..., None, :]  # (..., 1, G)
+    num_rollouts = team.shape[-1]
+    if baseline == "others" and num_rollouts < 2:
+        raise ValueError(
+            "group_size must be >= 2 for baseline 'others', got 1; pass baseline='group'"
+        )
+    branches = mean_branch_rewards(outcomes, outcomes.agents[:-1])
+    values = np.concatenate([branches, team], axis=-2)  # (..., A, G)
+    first = values[..., :1, :]
+    before = np.add.reduce(first, axis=-1, keepdims=True) / num_rollouts
+    if baseline == "others":
+        before = (num_rollouts * before - first) / (num_rollouts - 1)
+    before = np.broadcast_to(before, first.shape)
+    return np.swapaxes(np.diff(values, axis=-2, prepend=before), -1, -2)

@@ -1,0 +1,227 @@
+"""History credit: what a removal costs, measured against what it used to cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Self, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from baselines.credit.knobs import expect_choice, expect_weight
+from baselines.credit.measured import mean_rewards_without
+from baselines.credit.outcomes import GroupOutcomes
+from baselines.credit.removals import each_but_the_last
+from baselines.credit.stack import Outcomes, stacks_of
+from baselines.types import FloatArray
+
+WarmUp: TypeAlias = Literal["neutral", "raw"]
+Pairing: TypeAlias = Literal["rollout", "task"]
+
+MIN_VARIANCE = 1e-6  # of a quantity that never varied yet: the reference then divides by 1
+EPSILON = 1e-6  # added to every standard deviation, as in the reference
+MAX_LOGIT = 20.0  # a sigmoid is 1 to 2e-9 there
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """Running mean and variance of one quantity. By default those that change nothing."""
+
+    mean: float = 0.0
+    variance: float = 1.0
+
+    def standardise(self, values: FloatArray) -> FloatArray:
+        """Return the values less the mean, in standard deviations."""
+        scaled: FloatArray = (values - self.mean) / (self.deviation + EPSILON)
+        return scaled
+
+    @property
+    def deviation(self) -> float:
+        """The standard deviation, 1 for a quantity that has not varied."""
+        return float(self.variance**0.5) if self.variance > MIN_VARIANCE else 1.0
+
+    def mixed(self, mean: float, variance: float, *, decay: float, drift: bool) -> Moments:
+        """Return the moments of a mixture of the past, with weight decay, and new values."""
+        between = decay * (1.0 - decay) * (mean - self.mean) ** 2 if drift else 0.0
+        return Moments(
+            mean=decay * self.mean + (1.0 - decay) * mean,
+            variance=decay * self.variance + (1.0 - decay) * variance + between,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryState:
+    """What `history_credit` remembers, in scores of 0 (wrong) and 1 (right). Immutable.
+
+    mean     <- decay * mean + (1 - decay) * m
+    variance <- decay * variance + (1 - decay) * s2 + decay * (1 - decay) * (m - mean)^2
+
+    m and s2 are mean and variance of a step's values; the first step sets them. The last term is
+    the spread between the steps: the law of total variance for a mixture of the past, with
+    weight decay, and the step. The reference leaves it out, and so takes for certain what drifts.
+
+    Args:
+        decay: Weight of the past in each update, in [0, 1).
+        drift: Whether to add the last term.
+        pairing: What S a rollout has if a removal was measured once for the task, with M rewards:
+            "rollout", as in the reference, the k-th rollout has the k-th of them, and those
+            beyond M their mean; "task": all have their mean.
+        num_seen: Rollouts seen.
+        gain: Moments of J - S, over rollouts and removed agents.
+        joint: Moments of J, the score of the rollout.
+        solo: Moments of the mean of S over the removed agents.
+    """
+
+    decay: float = 0.99
+    drift: bool = True
+    pairing: Pairing = "rollout"
+    num_seen: int = 0
+    gain: Moments = Moments()
+    joint: Moments = Moments()
+    solo: Moments = Moments()
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.decay < 1.0:
+            raise ValueError(f"decay must lie in [0, 1), got {self.decay}; pass e.g. 0.99")
+        expect_choice("pairing", self.pairing, Pairing)
+
+    def updated(self, groups: Sequence[GroupOutcomes]) -> Self:
+        """Return the state after a step. Allocate the step's credit with the old one.
+
+        Args:
+            groups: All groups of the step, each with every agent but the last removed.
+
+        Raises:
+            ValueError: If a removal was not measured.
+        """
+        stacks = stacks_of(groups, frozenset({"removed_rewards"}))
+        scores = [_scores(stack, self.pairing) for _, stack in stacks]
+        if not scores:
+            return self
+        joint, without, solo = ([part[i] for part in scores] for i in range(3))
+        gain = [j - s for j, s in zip(joint, without, strict=True)]
+        decay = self.decay if self.num_seen else 0.0  # there is no past to mix with
+
+        def mixed(past: Moments, parts: list[FloatArray]) -> Moments:
+            values = np.concatenate([part.ravel() for part in parts])
+            mean, variance = float(values.mean()), float(values.var())
+            return past.mixed(mean, variance, decay=decay, drift=self.drift)
+
+        return type(self)(
+            decay=self.decay,
+            drift=self.drift,
+            pairing=self.pairing,
+            num_seen=self.num_seen + sum(part.size for part in joint),
+            gain=mixed(self.gain, gain),
+            joint=mixed(self.joint, joint),
+            solo=mixed(self.solo, solo),
+        )
+
+    def to_json(self) -> dict[str, object]:
+        """Return it as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, saved: Mapping[str, Any]) -> Self:
+        """Return the state that `to_json` was called on."""
+        moments = {name: Moments(**saved[name]) for name in ("gain", "joint", "solo")}
+        return cls(**{**saved, **moments})
+
+
+def history_credit(
+    outcomes: Outcomes,
+    *,
+    state: HistoryState | None = None,
+    steepness: float = 1.0,
+    gate_steepness: float = 1.0,
+    min_samples: float = 10,
+    warm_up: WarmUp = "neutral",
+) -> FloatArray:
+    """Pay an agent for being needed more than usual, the last for its answer and its own skill.
+
+    J[g] = 1 if right, 0 if wrong; S[a, g]: the same without agent a; S[g]: its mean over a
+    z(X) = (X - mean of X) / (standard deviation of X + 1e-6), both from the state
+    credit[g, a]    = tanh(steepness * z(J[g] - S[a, g]))
+    credit[g, last] = gate * z(J[g]) + (1 - gate) * z(S[g])
+    gate = sigmoid(gate_steepness * mean / (standard deviation + 1e-6) of J - S)
+
+    Args:
+        outcomes: One task's group of G rollouts by A agents, or a stack of groups. Reads
+            team_rewards, shape (..., G), and the removed_rewards of each agent but the last,
+            alone: of an entry of shape (..., G, M) the mean of each row; for one of shape
+            (..., M) see the pairing of the state.
+        state: What earlier steps measured; None is a new one.
+        steepness: How soon a gain counts as full, >= 0.
+        gate_steepness: How soon the last speaker is paid for J alone, >= 0; 0 is half and half.
+        min_samples: Rollouts that the state must have seen to be used.
+        warm_up: Until then, "neutral": mean 0 and standard deviation 1 for every quantity, so
+            that credit has one formula and one scale from the first step on; or "raw", as in the
+            reference: J - S, and J for the last speaker.
+
+    Returns:
+        Credit, shape (..., G, A): in standard deviations, not in units of reward. In [-1, 1] but
+        for the last speaker.
+
+    Raises:
+        ValueError: If there is one agent only, a removal is missing or a knob is out of range.
+
+    Note: One history serves all removed agents, so that they stay comparable. Pairing a rollout
+        with a replay that has nothing to do with it tells rollouts of equal reward apart by
+        chance: in expectation the credit of a group is affine in R, and pairing "task" makes it
+        so exactly, which leaves a group-centred advantage a weight per task; see
+        docs/degeneracy.md.
+
+    Source: version 1 of CCPO, arXiv:2603.21563, for two agents; differs from it in the spread
+        between steps, in the warm-up and in the teams of more than two.
+    """
+    expect_weight("steepness", steepness, remedy="pass e.g. 1")
+    expect_weight("gate_steepness", gate_steepness, remedy="use 0 for half and half")
+    expect_weight("min_samples", min_samples, remedy="use 0 to trust any state")
+    expect_choice("warm_up", warm_up, WarmUp)
+    state = state or HistoryState()
+    joint, without, solo = _scores(outcomes, state.pairing)
+    gain = joint - without  # (..., A - 1, G)
+    if state.num_seen < max(min_samples, 1):
+        if warm_up == "raw":
+            return _columns(gain, joint)
+        state = HistoryState()
+    logit = gate_steepness * state.gain.mean / (state.gain.deviation + EPSILON)
+    gate = 1.0 / (1.0 + np.exp(-np.clip(logit, -MAX_LOGIT, MAX_LOGIT)))
+    last = gate * state.joint.standardise(joint) + (1.0 - gate) * state.solo.standardise(solo)
+    return _columns(np.tanh(steepness * state.gain.standardise(gain)), last)
+
+
+def _columns(earlier: FloatArray, last: FloatArray) -> FloatArray:
+    return np.swapaxes(np.concatenate([earlier, last], axis=-2), -1, -2)
+
+
+def _scores(outcomes: Outcomes, pairing: Pairing) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return J, shape (..., 1, G), S, shape (..., A - 1, G), and its mean, shape (..., 1, G)."""
+    removals = each_but_the_last(outcomes.agents)
+    if not removals:
+        raise ValueError(
+            f"agents must be two or more for history credit, got {outcomes.agents!r}; "
+            f"use the allocator 'shared'"
+        )
+    joint = _score(outcomes.team_rewards[..., None, :])
+    means = mean_rewards_without(outcomes, removals)  # (..., A - 1, G)
+    if pairing == "rollout":
+        _pair(means, outcomes, removals)
+    without = _score(means)
+    return joint, without, np.add.reduce(without, axis=-2, keepdims=True) / len(removals)
+
+
+def _pair(means: FloatArray, outcomes: Outcomes, removals: Sequence[frozenset[str]]) -> None:
+    """Put the rewards that were measured once for the task in place of their mean, in order."""
+    for index, removed in enumerate(removals):
+        entry = (outcomes.removed_rewards or {})[removed]
+        if entry.ndim == outcomes.team_rewards.ndim:
+            num_pairs = min(entry.shape[-1], means.shape[-1])
+            means[..., index, :num_pairs] = entry[..., :num_pairs]
+
+
+def _score(rewards: npt.NDArray[np.float64]) -> FloatArray:
+    """Return rewards from -1 to +1 as scores from 0 to 1, the scale of the paper."""
+    score: FloatArray = (rewards + 1.0) / 2.0
+    return score

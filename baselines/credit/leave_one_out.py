@@ -1,0 +1,37 @@
+"""Leave-one-out credit: what the team loses without the agent."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from baselines.credit.measured import mean_rewards_without
+from baselines.credit.stack import Outcomes
+from baselines.types import FloatArray
+
+
+def leave_one_out_credit(outcomes: Outcomes) -> FloatArray:
+    """Pay each agent its marginal contribution to the whole team.
+
+    credit[g, a] = R[g] - mean of S_a      over row g if S_a was measured on each rollout
+
+    Args:
+        outcomes: One task's group of G rollouts by A agents, or a stack of groups. Reads
+            team_rewards R, shape (..., G), and S_a, the removed_rewards of agent a alone, shape
+            (..., M) or (..., G, M), of every agent.
+
+    Returns:
+        Credit, shape (..., G, A), in [-2, 2]. 0 for an agent that changes nothing.
+
+    Raises:
+        ValueError: If an agent was never removed alone.
+
+    Note: An agent that can be replaced by another earns nothing, and so does the other: the rows
+        need not sum to anything. `shapley_credit` shares such a gain out. A removal measured for
+        the task is one number per group, which a group-centred advantage cancels; see
+        docs/degeneracy.md. A team of one is compared with nobody, whose reward is -1.
+
+    Source: difference rewards, Wolpert and Tumer, arXiv:cs/9908014.
+    """
+    alone = [frozenset({agent}) for agent in outcomes.agents]
+    gain = outcomes.team_rewards[..., None, :] - mean_rewards_without(outcomes, alone)
+    return np.swapaxes(gain, -1, -2)

@@ -1,0 +1,179 @@
+"""Regression credit: an additive model of the reward, with an effect per agent and category."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from baselines.credit.outcomes import IntArray, expect_categories
+from baselines.credit.stack import Outcomes
+from baselines.shapes import expect_between, expect_shape
+from baselines.types import BoolArray, FloatArray
+
+RIDGES_PER_AGENT = np.array([np.inf, 16.0, 4.0, 1.0, 1 / 4, 1 / 16])
+"""Ridges to choose from, in units of the number of agents; inf predicts the mean for all."""
+
+REWARD_RANGE = 2.0  # from -1 to +1: nobody can have moved the expected reward by more
+
+SUM_TOLERANCE = 1e-4  # of probabilities that were computed in float32
+
+TIE = 1e-9  # relative; far above rounding, so that reordered rollouts choose the same ridge
+
+
+def regression_credit(
+    outcomes: Outcomes,
+    *,
+    features: npt.ArrayLike | None = None,
+    probabilities: npt.ArrayLike | None = None,
+) -> FloatArray:
+    """Pay each agent what its category of message adds, by a model of the other rollouts.
+
+    R[g]         = c + sum over a of phi_a(x[g, a]) + rest      for each a, phi_a sums to 0
+    credit[g, a] = phi_a(x[g, a]) - sum over x' of p[g, a, x'] * phi_a(x')
+    c, phi       = argmin sum of rest^2 + ridge * sum of phi^2      over all rollouts but g
+
+    Args:
+        outcomes: One task's group of G rollouts by A agents, or a stack of groups. Reads
+            team_rewards R, shape (..., G), and features x.
+        features: Category of what each agent said, shape (..., G, A), integers >= 0, in place of
+            those of the group.
+        probabilities: p, the chance that the agent had of each of C categories when it spoke,
+            shape (..., G, A, C). None takes the frequencies in the group.
+
+    Returns:
+        Credit, shape (..., G, A), in units of reward, clipped to [-2, 2]. Like branch credit it
+        is what a message adds to the expected reward, so it is centred already: no group mean is
+        left in it.
+
+    Raises:
+        ValueError: If there are no features, their shape or the probabilities are wrong, or the
+            group has one rollout.
+
+    Note: Coding: phi is penalised as the C effects that sum to zero, so no category is the
+        reference, and effects of the model are unique however many agents there are; the
+        intercept c is not penalised. Cross-fitting: rollout g is paid by the model without it,
+        so its own luck is not in its credit. Ridge: the one of RIDGES_PER_AGENT * A whose models
+        predict the left-out rollouts best; inf pays 0 where no model beats the mean. It is one
+        ridge per group, chosen with all rollouts. Left out of the paper: its indirect term, an
+        agent's influence on what later agents say, which needs fictitious continuations.
+
+    Source: COSAC, arXiv:2604.17693, its direct term; differs from it in the coding, which there
+        leaves the design short of full rank, in the cross-fitting and in the choice of ridge.
+    """
+    shape = (*outcomes.team_rewards.shape, len(outcomes.agents))
+    if features is not None:
+        categories = expect_categories(np.asarray(features), shape)
+    elif outcomes.features is not None:
+        categories = outcomes.features
+    else:
+        raise ValueError(
+            "features must hold a category of each message, got none; give GroupOutcomes "
+            "features, pass features=..., or use the allocator 'shared'"
+        )
+    chances = None if probabilities is None else _chances(probabilities, categories)
+    effects = additive_effects(outcomes.team_rewards, categories, chances)
+    return np.clip(effects, -REWARD_RANGE, REWARD_RANGE)
+
+
+def _chances(probabilities: npt.ArrayLike, categories: IntArray) -> FloatArray:
+    chances = np.asarray(probabilities, dtype=np.float64)
+    remedy = "give each category of `features` its probability"
+    expect_shape("probabilities", chances, (*categories.shape, "C"), remedy=remedy)
+    expect_between("probabilities", chances, 0.0, 1.0, remedy=remedy)
+    if categories.max() >= chances.shape[-1]:
+        raise ValueError(
+            f"probabilities must have a last size above the largest category {categories.max()}, "
+            f"got {chances.shape[-1]}; {remedy}"
+        )
+    sums = chances.sum(axis=-1)
+    wrong = sums[np.abs(sums - 1.0) > SUM_TOLERANCE]
+    if wrong.size:
+        raise ValueError(
+            f"probabilities must sum to 1 over the categories, got {wrong[0]:g}; {remedy}"
+        )
+    return chances
+
+
+def additive_effects(
+    rewards: FloatArray, features: IntArray, probabilities: FloatArray | None = None
+) -> FloatArray:
+    """Return what `regression_credit` does, for rewards of any size and so without clipping.
+
+    Args:
+        rewards: Rewards, shape (..., G) with G >= 2.
+        features: Categories, shape (..., G, A), integers >= 0.
+        probabilities: Probabilities of each category, shape (..., G, A, C), or None.
+
+    Raises:
+        ValueError: If there is one rollout only.
+    """
+    if rewards.shape[-1] < 2:
+        raise ValueError(
+            "group_size must be >= 2 for regression credit, got 1; nothing is left to learn from"
+        )
+    # Ridge on one-hot blocks in its dual form: the kernel counts the agents that agree, and the
+    # effects phi = one-hot' dual sum to zero because the duals do, thanks to the intercept.
+    same = features[..., :, None, :] == features[..., None, :, :]  # (..., G, G, A)
+    num_agents = features.shape[-1]
+    kernel = np.add.reduce(same, axis=-1, dtype=np.float64) / num_agents
+    duals = _left_out_duals(rewards, kernel) / num_agents  # (..., G, G): without g, of j
+    paid: FloatArray = np.einsum("...gj,...gja->...ga", duals, same.astype(np.float64))
+    return paid - _expected(duals, same, features, probabilities)
+
+
+def _expected(
+    duals: FloatArray, same: BoolArray, features: IntArray, probabilities: FloatArray | None
+) -> FloatArray:
+    """Return the mean effect of what the agent might have said, shape (..., G, A)."""
+    if probabilities is None:
+        frequency: FloatArray = same.mean(axis=-2)  # of x[j, a] in the group
+        return duals @ frequency
+    chance = np.take_along_axis(
+        np.swapaxes(probabilities, -3, -2)[..., None, :],  # (..., A, G, 1, C)
+        np.swapaxes(features, -2, -1)[..., None, :, None],  # (..., A, 1, G, 1)
+        axis=-1,
+    )[..., 0]  # (..., A, G, G): of x[j, a] when it was g's turn
+    expected: FloatArray = np.einsum("...gj,...agj->...ga", duals, chance)
+    return expected
+
+
+def _left_out_duals(rewards: FloatArray, kernel: FloatArray) -> FloatArray:
+    """Return the dual weights of the ridge regressions without each rollout.
+
+    dual = Q y      Q = (H K H + ridge)^-1 without its constant part, H = centring
+    error of rollout g when left out = dual[g] / Q[g, g]
+    dual without g = dual - Q[:, g] * dual[g] / Q[g, g]
+
+    Args:
+        rewards: y, shape (..., G).
+        kernel: K, the share of agents that agree, shape (..., G, G).
+
+    Returns:
+        Row g: the weights without rollout g, shape (..., G, G), 0 on the diagonal.
+    """
+    num_rollouts = rewards.shape[-1]
+    centring = np.eye(num_rollouts) - 1.0 / num_rollouts
+    sizes, vectors = np.linalg.eigh(centring @ kernel @ centring)  # (..., G), (..., G, G)
+    transposed = np.swapaxes(vectors, -1, -2)
+    sizes = np.maximum(sizes, 0.0)[..., None]  # (..., G, 1), without rounding errors below 0
+    offsets = (centring @ rewards[..., None])[..., 0]
+    precision = _best_precision(sizes, vectors, transposed @ offsets[..., None])  # (..., 1, 1)
+    # Q is multiplied by its ridge, so that an infinite one needs no special case.
+    kept = 1.0 / (1.0 + sizes * precision)
+    q = vectors @ (kept * transposed) - 1.0 / num_rollouts
+    dual = q @ offsets[..., None]  # (..., G, 1)
+    error = dual / np.diagonal(q, axis1=-2, axis2=-1)[..., None]
+    without: FloatArray = (np.swapaxes(dual, -1, -2) - error * q) * precision
+    return without
+
+
+def _best_precision(sizes: FloatArray, vectors: FloatArray, projected: FloatArray) -> FloatArray:
+    """Return 1 / ridge with the smallest sum of squared errors of left-out rollouts."""
+    precisions = 1.0 / RIDGES_PER_AGENT  # of the kernel, which is already a mean over agents
+    kept = 1.0 / (1.0 + sizes * precisions)  # (..., G, L)
+    dual = vectors @ (kept * projected)  # (..., G, L)
+    diagonal = np.square(vectors) @ kept - 1.0 / vectors.shape[-1]  # (..., G, L)
+    errors = np.add.reduce(np.square(dual / diagonal), axis=-2)  # (..., L)
+    within_tie = errors <= errors.min(axis=-1, keepdims=True) * (1.0 + TIE)
+    best: FloatArray = precisions[within_tie.argmax(axis=-1)]  # the strongest ridge of the best
+    return best[..., None, None]

@@ -1,0 +1,65 @@
+"""Which teams must be replayed: the sets of agents that an allocator wants removed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from itertools import combinations
+from typing import TypeAlias
+
+import numpy as np
+
+Removals: TypeAlias = Callable[[tuple[str, ...]], tuple[frozenset[str], ...]]
+"""From all agents in speaking order to the sets that must be removed; empty if none."""
+
+EXACT_AGENTS = 6
+"""Up to this many agents every subset is replayed, at most 62; beyond, sampled orders."""
+
+NUM_ORDERS = 16
+"""Sampled orders beyond that: 8 pairs of an order and its reverse."""
+
+
+def nobody(agents: tuple[str, ...]) -> tuple[frozenset[str], ...]:
+    """Remove nobody: credit is measured in another way."""
+    del agents
+    return ()
+
+
+def each_but_the_last(agents: tuple[str, ...]) -> tuple[frozenset[str], ...]:
+    """Remove each agent on its own, but the one that answers."""
+    return each_agent(agents)[:-1]
+
+
+def each_agent(agents: tuple[str, ...]) -> tuple[frozenset[str], ...]:
+    """Remove each agent on its own; nobody if there is only one."""
+    return tuple(frozenset({agent}) for agent in agents) if len(agents) > 1 else ()
+
+
+@lru_cache(maxsize=64)
+def every_subset(agents: tuple[str, ...]) -> tuple[frozenset[str], ...]:
+    """Remove every set that leaves somebody to answer, or a sample of these.
+
+    Up to EXACT_AGENTS agents: all 2 ** A - 2 sets. Beyond: what is missing from the team while it
+    grows in each of the orders of `sampled_orders`, at most NUM_ORDERS * (A - 1) sets.
+    """
+    if len(agents) > EXACT_AGENTS:
+        grown = (order[:size] for order in sampled_orders(len(agents)) for size in _sizes(agents))
+        missing = (frozenset(agents) - {agents[i] for i in present} for present in grown)
+        return tuple(dict.fromkeys(missing))
+    return tuple(frozenset(c) for size in _sizes(agents) for c in combinations(agents, size))
+
+
+@lru_cache(maxsize=64)
+def sampled_orders(num_agents: int) -> tuple[tuple[int, ...], ...]:
+    """Return NUM_ORDERS orders in which a team may grow, the same ones in every process.
+
+    Each order is followed by its reverse: an agent that comes early in one comes late in the
+    other, which cancels much of the chance in a mean over both.
+    """
+    rng = np.random.default_rng([num_agents])
+    drawn = [tuple(rng.permutation(num_agents).tolist()) for _ in range(NUM_ORDERS // 2)]
+    return tuple(both for order in drawn for both in (order, order[::-1]))
+
+
+def _sizes(agents: tuple[str, ...]) -> range:
+    return range(1, len(agents))

@@ -1,0 +1,96 @@
+"""Self-evaluation credit: the agents rate each other, the verifier stays in charge."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from baselines.credit.knobs import expect_choice, expect_share, expect_weight
+from baselines.credit.stack import Outcomes
+from baselines.types import BoolArray, FloatArray
+
+Center: TypeAlias = Literal["group", "outcome", "none"]
+
+
+def self_evaluation_credit(
+    outcomes: Outcomes,
+    *,
+    self_weight: float = 0.3,
+    credit_weight: float = 0.2,
+    blame_weight: float = 0.2,
+    center: Center = "group",
+) -> FloatArray:
+    """Pay each agent the team reward, plus what the raters think its share of it was.
+
+    s[j, g]      = self_weight * T[j, j, g] + (1 - self_weight) * mean over i != j of T[i, j, g]
+    w[j, g]      = s[j, g] / sum over j of s[j, g]
+    bonus[j, g]  = w[j, g] - mean of w[j, .] over the rollouts of the center
+    credit[g, j] = R[g] + credit_weight * bonus[j, g]      if R[g] = +1: a share is credit
+                   R[g] - blame_weight * bonus[j, g]       if R[g] = -1: a share is blame
+
+    Args:
+        outcomes: One task's group of G rollouts by A agents, or a stack of groups. Reads
+            team_rewards R, shape (..., G), ratings T, shape (..., A, A, G), and rating_valid,
+            shape (..., A, G); None means that every rating is valid.
+        self_weight: How much an agent's word counts in its own share, in [0, 1].
+        credit_weight: Size of the bonus when the team is right, >= 0.
+        blame_weight: Size of the bonus when the team is wrong, >= 0.
+        center: What a share is compared with: the mean of the "group", the mean of its rollouts
+            of the same "outcome", so that credit is not compared with blame, or 1 / A ("none").
+
+    Returns:
+        Credit, shape (..., G, A). A row sums to A * R: what one gains, the others lose.
+
+    Raises:
+        ValueError: If there are no ratings, a weight is negative, self_weight is outside [0, 1]
+            or center is unknown.
+
+    Note: A rollout counts only if every rater's rating of it is valid and the shares are not all
+        0. Any other gets R, and is in no mean. With shares from 0.1 to 0.9 and two agents,
+        |credit - R| <= weight * 0.8 * (1 - 1/G) in a group: a correct rollout stays above a
+        wrong one. Where all rollouts end alike the ratings are the only signal, so a division by
+        the group's standard deviation would blow them up to the size of a reward.
+
+    Source: SEPO in CCPO, arXiv:2603.21563; differs from it in paying nothing for an unreadable
+        rating, instead of taking it as equal shares, and in the teams of more than two.
+    """
+    expect_share("self_weight", self_weight, such_as=0.3)
+    expect_weight("credit_weight", credit_weight)
+    expect_weight("blame_weight", blame_weight)
+    expect_choice("center", center, Center)
+    if outcomes.ratings is None:
+        raise ValueError(
+            "ratings must hold every agent's rating of every agent, got none; have the agents "
+            "rate each rollout, or use the allocator 'shared'"
+        )
+    num_agents = len(outcomes.agents)
+    mix = np.full((num_agents, num_agents, 1), (1.0 - self_weight) / max(num_agents - 1, 1))
+    mix[range(num_agents), range(num_agents)] = self_weight
+    mixed = np.add.reduce(mix * outcomes.ratings, axis=-3)  # (..., A, G)
+    total = np.add.reduce(mixed, axis=-2, keepdims=True)  # (..., 1, G)
+    valid = total > 0.0
+    if outcomes.rating_valid is not None:
+        valid &= outcomes.rating_valid.all(axis=-2, keepdims=True)
+    share = np.where(valid, mixed / np.where(valid, total, 1.0), 0.0)
+    team = outcomes.team_rewards[..., None, :]  # (..., 1, G)
+    bonus = np.where(valid, share - _center(share, valid, team, center), 0.0)
+    credit = team + np.where(team > 0.0, credit_weight, -blame_weight) * bonus
+    return np.swapaxes(credit, -1, -2)
+
+
+def _center(share: FloatArray, valid: BoolArray, team: FloatArray, center: Center) -> FloatArray:
+    """Return what the shares are compared with, broadcastable to (..., A, G)."""
+    if center == "none":
+        return np.array(1.0 / share.shape[-2])
+    if center == "group":
+        return _mean(share, valid)
+    right = _mean(share, valid & (team > 0.0))
+    return np.where(team > 0.0, right, _mean(share, valid & (team < 0.0)))
+
+
+def _mean(share: FloatArray, counted: BoolArray) -> FloatArray:
+    """Return the mean over the counted rollouts, 0 if there are none, shape (..., A, 1)."""
+    count = np.add.reduce(counted, axis=-1, keepdims=True, dtype=np.float64)
+    mean: FloatArray = np.add.reduce(share * counted, axis=-1, keepdims=True) / np.maximum(count, 1)
+    return mean

@@ -1,0 +1,140 @@
+"""Think and solve as a table: thoughts change how probably the solver is right."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from baselines.games.enumeration import enumerated_gradient, prefix_values
+from baselines.games.tabular import FREE, IntArray, keep_before, keep_before_removed
+from baselines.types import BoolArray, FloatArray
+
+CORRECT = 0
+"""The answer that is right."""
+
+
+@dataclass(frozen=True, eq=False)
+class Chain:
+    """One task of thinkers who speak in turn and a solver who reads them all and answers.
+
+    Each agent has a row for every thing it may read, twice: for its message and for its answer,
+    which it gives if it is the last one left.
+
+    Args:
+        num_agents: Thinkers and the solver, A.
+        policy: Probability of each message or answer, shape (rows, C); see `rows`.
+
+    Note: The true advantage of an agent is E[R | what was said up to its turn] minus the same
+        before its turn; the solver's is R - E[R | the thoughts].
+    """
+
+    num_agents: int
+    policy: FloatArray
+    agents: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Name the agents."""
+        thinkers = [f"thinker_{turn}" for turn in range(self.num_agents - 1)]
+        object.__setattr__(self, "agents", (*thinkers, "solver_0"))  # frozen from here on
+
+    @property
+    def owners(self) -> IntArray:
+        """Position of the agent that each row belongs to."""
+        turns = np.arange(self.num_agents)
+        return np.repeat(turns, 2 * (self.policy.shape[1] + 1) ** turns)
+
+    def rows(self, turn: int, before: IntArray, is_last: BoolArray) -> IntArray:
+        """Return the row of what was said, as a number with one digit per agent before."""
+        base = self.policy.shape[1] + 1
+        said = np.zeros(before.shape[:-1], dtype=np.int64)
+        for earlier in range(turn):
+            said = said * base + before[..., earlier] % base  # IDLE is the last digit
+        first = sum(2 * base**earlier for earlier in range(turn))
+        rows: IntArray = first + np.where(is_last, base**turn, 0) + said
+        return rows
+
+    def reward(self, choices: IntArray) -> FloatArray:
+        """Return +1 where the last agent there is gives the correct answer, else -1."""
+        num_agents = choices.shape[-1]
+        last = num_agents - 1 - (choices[..., ::-1] >= 0).argmax(axis=-1)
+        answer = np.take_along_axis(choices, last[..., None], axis=-1)[..., 0]
+        return np.where(answer == CORRECT, 1.0, -1.0)
+
+    def advantages(self, choices: IntArray) -> FloatArray:
+        """Return the change of the expected reward with each turn."""
+        values = [
+            values[tuple(np.moveaxis(choices[..., :turn], -1, 0))]
+            for turn, values in enumerate(self._prefix_values)
+        ]
+        start = np.broadcast_to(values[0], choices.shape[:-1])
+        return np.diff(np.stack([start, *values[1:]], axis=-1), axis=-1)
+
+    def gradient(self) -> FloatArray:
+        """Return the exact gradient of E[R] in the logits."""
+        return enumerated_gradient(self)
+
+    def known(self, choices: IntArray, turn: int) -> IntArray:
+        """Return what an agent read, all before it, and chose."""
+        return keep_before(choices, turn + 1)
+
+    def without(self, choices: IntArray, removed: frozenset[int]) -> IntArray:
+        """Return choices to be completed: the last one left must answer instead of thinking."""
+        left = keep_before_removed(choices, removed)
+        last = max(set(range(self.num_agents)) - removed)
+        if last < self.num_agents - 1:
+            left[..., last] = FREE
+        return left
+
+    @cached_property
+    def _prefix_values(self) -> list[FloatArray]:
+        return prefix_values(self)
+
+
+def make_chain(
+    num_thinkers: int, rng: np.random.Generator, *, num_choices: int = 4, effect: float = 1.5
+) -> Chain:
+    """Draw a task.
+
+    P(agent j is correct | messages m_i) = sigmoid(alone_j + sum_i effect * e_ji(m_i))
+
+    with e ~ N(0, 1), 0 for a removed agent, alone ~ N(-1/2, 1) the same for all agents of a task
+    (some tasks the solver alone can do) and wrong answers equally probable. Messages have
+    logits N(0, 1/4) plus N(0, 1) for each message read.
+
+    Args:
+        num_thinkers: Agents before the solver.
+        rng: All randomness comes from it.
+        num_choices: Different thoughts, and different answers, C.
+        effect: How much a thought changes the odds of the answer.
+    """
+    alone = rng.normal(-0.5, 1.0)
+    blocks = []
+    for turn in range(num_thinkers + 1):
+        contexts = (num_choices + 1) ** turn
+        read = np.indices((num_choices + 1,) * turn).reshape(turn, contexts)
+        words = np.zeros((turn, num_choices + 1, num_choices))
+        words[:, :-1] = rng.normal(size=(turn, num_choices, num_choices))
+        help_of = np.zeros((turn, num_choices + 1))
+        help_of[:, :-1] = effect * rng.normal(size=(turn, num_choices))
+        own = rng.normal(scale=0.5, size=num_choices)
+        earlier = np.arange(turn)[:, None]
+        blocks += [
+            _softmax(own + words[earlier, read].sum(axis=0)),
+            _answers(alone + help_of[earlier, read].sum(axis=0), num_choices),
+        ]
+    return Chain(num_thinkers + 1, np.concatenate(blocks))
+
+
+def _answers(log_odds: FloatArray, num_choices: int) -> FloatArray:
+    correct = 1.0 / (1.0 + np.exp(-log_odds))
+    answers = np.repeat(((1.0 - correct) / (num_choices - 1))[:, None], num_choices, axis=1)
+    answers[:, CORRECT] = correct
+    return answers
+
+
+def _softmax(logits: FloatArray) -> FloatArray:
+    weights = np.exp(logits)
+    probabilities: FloatArray = weights / weights.sum(axis=-1, keepdims=True)
+    return probabilities

@@ -1,0 +1,193 @@
+"""A frozen language model as a game: its truth is estimated from continuations held out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from baselines.credit.stack import GroupStack
+from baselines.games.measured import Cost, Measured, Plan, Prices
+from baselines.games.tabular import IntArray
+from baselines.rollout import Player, Rollout, RolloutRequest
+from baselines.types import FloatArray
+from ccpo_env import think_solve_v0
+from ccpo_env.types import Role, Task
+
+NUM_HELD_OUT = 32
+"""Continuations of each message for its true value, in two halves."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Branches:
+    """Rewards of continuations after agent a of rollout g in group n, shape (N, G, A - 1, M)."""
+
+    seen: FloatArray
+    held_out: FloatArray
+    tokens: FloatArray  # of those seen, summed per agent, shape (A - 1,)
+
+
+def measure_model(
+    player: Player,
+    tasks: Sequence[Task],
+    plan: Plan,
+    rng: np.random.Generator,
+    *,
+    num_held_out: int = NUM_HELD_OUT,
+) -> Measured:
+    """Play pairs of groups on each task, one pair per task, and estimate the true advantages.
+
+    V_a = mean reward of continuations after agent a, R after the last
+    truth: V_0 for the first agent, V_a - V_{a-1} for the others
+
+    once from each half of the continuations held out, which no allocator sees. The value of the
+    task itself is left out: it is the same for a whole group.
+
+    Args:
+        player: Plays the frozen team, thinkers and a solver.
+        tasks: One pair of groups each, N / 2 of them; num_pairs of the plan is not used.
+        plan: How much is measured. Nobody rates here.
+        rng: All randomness comes from it.
+        num_held_out: Continuations held out of each message, an even number.
+
+    Raises:
+        RuntimeError: If the verifier could not tell about a rollout.
+    """
+    first = _play_groups(player, [[RolloutRequest(task)] * plan.group_size for task in tasks], rng)
+    groups = first + _twins(player, first, rng)
+    rewards = np.array([[_reward(rollout) for rollout in group] for group in groups])
+    branches = _branch(player, groups, plan.num_samples, num_held_out, rng)
+    removed, removed_prices = _removed(player, groups, plan, rng)
+    halves = np.stack(np.split(branches.held_out, 2, axis=-1)).mean(axis=-1)  # (2, N, G, A - 1)
+    last = np.broadcast_to(rewards[..., None], (*halves.shape[:-1], 1))
+    after = np.concatenate([halves, last], axis=-1)  # (2, N, G, A)
+    num_groups, num_branches = len(groups), plan.group_size * plan.num_samples
+    return Measured(
+        stack=GroupStack(
+            agents=player.agents,
+            team_rewards=rewards,
+            removed_rewards=removed,
+            branch_rewards={
+                agent: branches.seen[:, :, turn] for turn, agent in enumerate(player.agents[:-1])
+            },
+            features=np.array([_categories(group) for group in groups]),
+        ),
+        truth=np.diff(after, axis=-1, prepend=0.0),
+        prices=Prices(
+            # Twins are no measure of it: part of them was not sampled again.
+            team=Cost(_tokens(r for group in first for r in group) / len(first), plan.group_size),
+            removed=removed_prices,
+            branches={
+                agent: Cost(float(tokens) / num_groups, num_branches)
+                for agent, tokens in zip(player.agents, branches.tokens, strict=False)
+            },
+        ),
+        tasks=np.tile(np.arange(len(tasks)), 2),
+    )
+
+
+@lru_cache(maxsize=1)
+def tiny_player() -> tuple[Player, tuple[Task, ...]]:
+    """Return a player of the embedded model and the tasks that it has not seen, once."""
+    from baselines.policies.base import Sampling
+    from baselines.policies.registry import load_policy
+    from ccpo_env import load_tasks
+
+    policy = load_policy("tiny")
+    policies = dict.fromkeys(_ROLES, policy)
+    # Answers are one digit in a box: no worker process is needed to compare them.
+    env = think_solve_v0(tasks="arithmetic", verifier="exact")
+    tasks = tuple(load_tasks("arithmetic", split="test"))
+    return Player(env, policies, dict.fromkeys(_ROLES, Sampling())), tasks
+
+
+_ROLES: tuple[Role, ...] = ("thinker", "solver")
+
+
+def _play_groups(
+    player: Player, requests: Sequence[Sequence[RolloutRequest]], rng: np.random.Generator
+) -> list[list[Rollout]]:
+    """Play requests in groups of any sizes, all in one lockstep."""
+    played = iter(player.play([request for group in requests for request in group], rng=rng))
+    return [[next(played) for _ in group] for group in requests]
+
+
+def _twins(
+    player: Player, groups: Sequence[list[Rollout]], rng: np.random.Generator
+) -> list[list[Rollout]]:
+    """Play each group again; its first rollout keeps all up to the turn of agent i modulo A."""
+    num_agents = len(player.agents)
+    requests, kept = [], []
+    for index, group in enumerate(groups):
+        fresh = [RolloutRequest(group[0].request.task)] * (len(group) - 1)
+        spoken = index % num_agents + 1
+        is_whole = spoken == num_agents
+        kept.append([group[0]] if is_whole else [])
+        requests.append([] if is_whole else [_after(group[0], spoken)])
+        requests[-1] += fresh
+    played = _play_groups(player, requests, rng)
+    return [first + again for first, again in zip(kept, played, strict=True)]
+
+
+def _branch(
+    player: Player,
+    groups: Sequence[list[Rollout]],
+    num_seen: int,
+    num_held_out: int,
+    rng: np.random.Generator,
+) -> _Branches:
+    count = num_seen + num_held_out
+    turns = range(1, len(player.agents))
+    requests = [
+        [_after(rollout, spoken)] * count
+        for group in groups
+        for rollout in group
+        for spoken in turns
+    ]
+    played = _play_groups(player, requests, rng)
+    shape = (len(groups), len(groups[0]), len(turns), count)
+    rewards = np.array([[_reward(r) for r in row] for row in played]).reshape(shape)
+    tokens = np.array([_tokens(row[:num_seen]) for row in played]).reshape(-1, len(turns))
+    return _Branches(rewards[..., :num_seen], rewards[..., num_seen:], tokens.sum(axis=0))
+
+
+def _removed(
+    player: Player, groups: Sequence[list[Rollout]], plan: Plan, rng: np.random.Generator
+) -> tuple[dict[frozenset[str], FloatArray], dict[frozenset[str], Cost]]:
+    rewards, prices = {}, {}
+    for removed in plan.removals(player.agents):
+        requests = [
+            [RolloutRequest(group[0].request.task, removed)] * plan.num_samples for group in groups
+        ]
+        played = _play_groups(player, requests, rng)
+        rewards[removed] = np.array([[_reward(rollout) for rollout in row] for row in played])
+        num_tokens = _tokens(rollout for row in played for rollout in row)
+        prices[removed] = Cost(num_tokens / len(groups), plan.num_samples)
+    return rewards, prices
+
+
+def _after(rollout: Rollout, spoken: int) -> RolloutRequest:
+    prefix = tuple(message.text for message in rollout.messages[:spoken])
+    return RolloutRequest(rollout.request.task, prefix=prefix)
+
+
+def _categories(group: Sequence[Rollout]) -> IntArray:
+    """Return which of the texts of its agent each message is, shape (G, A)."""
+    texts = [[message.text for message in rollout.messages] for rollout in group]
+    columns = [np.unique(column, return_inverse=True)[1] for column in zip(*texts, strict=True)]
+    return np.stack(columns, axis=-1).astype(np.int64)
+
+
+def _reward(rollout: Rollout) -> float:
+    if rollout.reward is None:
+        raise RuntimeError(
+            f"rollouts of the bench must be measured, got {rollout.verdict.status!r}; "
+            f"use a verifier that needs no time"
+        )
+    return rollout.reward
+
+
+def _tokens(rollouts: Iterable[Rollout]) -> int:
+    return sum(rollout.num_tokens for rollout in rollouts)

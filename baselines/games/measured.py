@@ -1,0 +1,191 @@
+"""What was measured on groups whose truth is known: for every allocator, with what it cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from baselines.credit.stack import GroupStack
+from baselines.games.cosac import NUM_SUFFIXES, cosac_advantages
+from baselines.games.tabular import (
+    FREE,
+    IntArray,
+    TabularGame,
+    branch_rewards,
+    gradients,
+    oracle_ratings,
+    play,
+    removed_rewards,
+    twin,
+)
+from baselines.types import FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one group costs.
+
+    Args:
+        tokens: Tokens sampled; in games of tables a message counts as one.
+        verifier_calls: Answers verified.
+    """
+
+    tokens: float = 0.0
+    verifier_calls: float = 0.0
+
+    def __add__(self, other: Cost) -> Cost:
+        """Return the sum."""
+        return Cost(self.tokens + other.tokens, self.verifier_calls + other.verifier_calls)
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """The cost per group of each measurement, beyond that of the whole team's rollouts.
+
+    Args:
+        team: The group's own rollouts.
+        removed: Each set of removed agents.
+        branches: The continuations after each agent.
+        ratings: One rating of each rollout by each agent.
+        suffixes: What COSAC's estimator simulates.
+    """
+
+    team: Cost
+    removed: Mapping[frozenset[str], Cost]
+    branches: Mapping[str, Cost]
+    ratings: Cost = field(default_factory=Cost)
+    suffixes: Cost = field(default_factory=Cost)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measured:
+    """N groups on one task, or of one model, in pairs: group i is played again as group i + N/2.
+
+    Args:
+        stack: All that allocators may read.
+        truth: True advantages, shape (2, N, G, A): two estimates with errors that are
+            independent of each other and of the stack; equal to each other where truth is exact.
+        prices: What it cost.
+        cosac: Advantages of COSAC's estimator, shape (N, G, A), or None.
+        exact_gradient: Of the expected reward in all logits, shape (P,), or None.
+        gradients: From advantages (N, G, A) to each group's estimate of it, (N, P), or None.
+        owners: Position of the agent that each logit belongs to, shape (P,), or None.
+        tasks: Index of the task of each group, shape (N,).
+
+    Note: The first rollout of a pair keeps what agent i modulo A had read and said.
+    """
+
+    stack: GroupStack
+    truth: FloatArray
+    prices: Prices
+    tasks: IntArray
+    cosac: FloatArray | None = None
+    exact_gradient: FloatArray | None = None
+    gradients: Callable[[FloatArray], FloatArray] | None = None
+    owners: IntArray | None = None
+
+    @property
+    def kept(self) -> IntArray:
+        """Of which agent each pair kept the turn, shape (N / 2,)."""
+        return np.arange(len(self.tasks) // 2) % len(self.stack.agents)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How much is measured.
+
+    Args:
+        num_pairs: Pairs of groups per task.
+        group_size: Rollouts of a group, G.
+        num_samples: Samples M of each removal and of each continuation.
+        num_set_samples: Samples of each removal of several agents at once.
+        removals: From the agents to the sets of agents to remove.
+        rating_noise: Standard deviation of a rating's error, in shares.
+        invalid_rate: Share of ratings that cannot be read.
+    """
+
+    num_pairs: int
+    removals: Callable[[tuple[str, ...]], Sequence[frozenset[str]]]
+    group_size: int = 16
+    num_samples: int = 4
+    num_set_samples: int = 4
+    rating_noise: float = 0.2
+    invalid_rate: float = 0.05
+
+
+def measure_game(game: TabularGame, plan: Plan, task: int, rng: np.random.Generator) -> Measured:
+    """Play a game of tables and measure all that allocators may ask for."""
+    first = play(game, plan.num_pairs, plan.group_size, rng)
+    choices = np.concatenate([first, twin(game, first, rng)])  # (N, G, A)
+    rewards, advantages = game.reward(choices), game.advantages(choices)
+    ratings, valid = oracle_ratings(
+        advantages, rewards, noise=plan.rating_noise, invalid_rate=plan.invalid_rate, rng=rng
+    )
+    branches = {
+        agent: branch_rewards(game, choices, turn, plan.num_samples, rng)
+        for turn, agent in enumerate(game.agents[:-1])
+    }
+    stack = GroupStack(
+        agents=game.agents,
+        team_rewards=rewards,
+        removed_rewards=_without(game, choices, plan, rng),
+        branch_rewards=branches,
+        ratings=ratings,
+        rating_valid=valid,
+        features=choices,
+    )
+    return Measured(
+        stack=stack,
+        truth=np.stack([advantages, advantages]),
+        prices=_prices(game, choices, stack),
+        tasks=np.full(len(choices), task),
+        cosac=cosac_advantages(game, choices, rewards, rng=rng),
+        exact_gradient=game.gradient().reshape(-1),
+        gradients=lambda given: gradients(game, choices, given).reshape(len(choices), -1),
+        owners=np.repeat(game.owners, game.policy.shape[1]),
+    )
+
+
+def _without(
+    game: TabularGame, choices: IntArray, plan: Plan, rng: np.random.Generator
+) -> dict[frozenset[str], FloatArray]:
+    entries = {}
+    for removed in plan.removals(game.agents):
+        count = plan.num_samples if len(removed) == 1 else plan.num_set_samples
+        entries[removed] = removed_rewards(game, choices, _turns(game, removed), count, rng)
+    return entries
+
+
+def _prices(game: TabularGame, choices: IntArray, stack: GroupStack) -> Prices:
+    """Count the choices that had to be made, per group."""
+    num_groups, group_size, num_agents = choices.shape
+    removed = {}
+    for key, entry in (stack.removed_rewards or {}).items():
+        left = game.without(choices[0, 0], _turns(game, key))
+        num_episodes = entry.size / num_groups
+        num_free = int((left == FREE).sum())
+        removed[key] = _episodes(num_episodes, num_free)
+    branches = {
+        agent: _episodes(entry.size / num_groups, num_agents - 1 - turn)
+        for turn, (agent, entry) in enumerate((stack.branch_rewards or {}).items())
+    }
+    # Suffixes of each rollout, of all lengths from the whole team to the last agent.
+    num_simulated = NUM_SUFFIXES * group_size * num_agents * (num_agents + 1) / 2
+    return Prices(
+        team=Cost(group_size * num_agents, group_size),
+        removed=removed,
+        branches=branches,
+        ratings=Cost(group_size * num_agents),
+        suffixes=Cost(num_simulated),
+    )
+
+
+def _episodes(num_episodes: float, num_free: int) -> Cost:
+    """Return the cost of episodes; what is known without playing costs nothing."""
+    return Cost(num_episodes * num_free, num_episodes) if num_free else Cost()
+
+
+def _turns(game: TabularGame, removed: frozenset[str]) -> frozenset[int]:
+    return frozenset(game.agents.index(agent) for agent in removed)

@@ -1,0 +1,112 @@
+"""Every game of the credit bench by name; one line each is what another costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from baselines.credit import ALLOCATORS
+from baselines.credit.removals import EXACT_AGENTS
+from baselines.games.bandit import make_bandit
+from baselines.games.chain import make_chain
+from baselines.games.measured import Measured, Plan, measure_game
+from baselines.games.tabular import TabularGame
+from baselines.games.vote import make_vote
+
+TASKS_PER_SEED = 8
+"""Tasks of a seed in games of tables with more than one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What a seed draws, apart from chance.
+
+    Args:
+        num_pairs: Pairs of groups of one seed, over all its tasks.
+        interaction: How much the choices of neighbours in a bandit matter together.
+        dependence: How much a policy in a bandit depends on the choice before it.
+        plan: How much is measured; its num_pairs is not used.
+    """
+
+    num_pairs: int
+    interaction: float
+    dependence: float
+    plan: Plan
+
+
+def every_removal(agents: tuple[str, ...]) -> tuple[frozenset[str], ...]:
+    """Return every set of agents that some allocator wants removed."""
+    wanted = [removed for name in ALLOCATORS for removed in ALLOCATORS[name].removals(agents)]
+    return tuple(dict.fromkeys(wanted))
+
+
+def bandit(num_agents: int) -> Callable[[World, np.random.Generator], list[Measured]]:
+    """Return a function that measures one bandit of this many agents."""
+
+    def measure(world: World, rng: np.random.Generator) -> list[Measured]:
+        game = make_bandit(
+            num_agents, rng, interaction=world.interaction, dependence=world.dependence
+        )
+        # Sampled orders ask for hundreds of sets; many sets make up for few samples of each.
+        num_set_samples = world.plan.num_samples if num_agents <= EXACT_AGENTS else 1
+        plan = replace(world.plan, num_pairs=world.num_pairs, num_set_samples=num_set_samples)
+        return [measure_game(game, plan, 0, rng)]
+
+    return measure
+
+
+def think_solve(num_thinkers: int) -> Callable[[World, np.random.Generator], list[Measured]]:
+    """Return a function that measures tasks with this many thinkers and a solver."""
+    return lambda world, rng: _tasks(lambda: make_chain(num_thinkers, rng), world, rng)
+
+
+def vote(num_voters: int) -> Callable[[World, np.random.Generator], list[Measured]]:
+    """Return a function that measures tasks with this many voters."""
+    return lambda world, rng: _tasks(lambda: make_vote(num_voters, rng), world, rng)
+
+
+def tiny(world: World, rng: np.random.Generator) -> list[Measured]:
+    """Measure the embedded model, frozen, on held-out tasks of arithmetic."""
+    from baselines.games.continuations import measure_model, tiny_player
+
+    player, tasks = tiny_player()
+    is_many = world.num_pairs > len(tasks)
+    indices = rng.choice(len(tasks), size=world.num_pairs, replace=is_many)
+    chosen = [tasks[index] for index in indices]
+    return [measure_model(player, chosen, replace(world.plan, group_size=8), rng)]
+
+
+def _tasks(
+    make: Callable[[], TabularGame], world: World, rng: np.random.Generator
+) -> list[Measured]:
+    num_tasks = min(TASKS_PER_SEED, world.num_pairs)
+    plan = replace(world.plan, num_pairs=world.num_pairs // num_tasks)
+    return [measure_game(make(), plan, task, rng) for task in range(num_tasks)]
+
+
+@dataclass(frozen=True, slots=True)
+class Game:
+    """A game of the bench.
+
+    Args:
+        measure: Draws one seed's tasks and measures them.
+        num_groups: Groups of a seed, unless told otherwise.
+        meaning: What the table says about it.
+    """
+
+    measure: Callable[[World, np.random.Generator], list[Measured]]
+    num_groups: int
+    meaning: str
+
+
+GAMES: Mapping[str, Game] = {
+    "bandit_4": Game(bandit(4), 96, "4 agents choose in turn; a high enough score is right"),
+    "bandit_16": Game(bandit(16), 96, "16 agents choose in turn; a high enough score is right"),
+    "think_solve": Game(think_solve(1), 256, "a thought changes the odds of the answer"),
+    "think_think_solve": Game(think_solve(2), 256, "two thinkers, one solver"),
+    "vote_5": Game(vote(5), 256, "5 voters who do not read each other; most votes win"),
+    "tiny": Game(tiny, 24, "the embedded model, frozen, on arithmetic; truth is sampled"),
+}
+"""Games by name."""

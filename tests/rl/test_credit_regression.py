@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from baselines.credit import (
+    ALLOCATORS,
+    GroupOutcomes,
+    GroupStack,
+    additive_effects,
+    regression_credit,
+)
+from baselines.credit.regression import RIDGES_PER_AGENT
+from tests.rl.strategies import groups, measured_groups
+
+NUM_CATEGORIES = 3
+
+
+def one_agent(categories: list[int], team: list[float]) -> GroupOutcomes:
+    return GroupOutcomes(("solver_0",), team, features=[[x] for x in categories])
+
+
+def test_regression_credit_by_hand() -> None:
+    # Without a rollout of category 0: one of it is right, two of 1 wrong. phi = (t, -t) and
+    # c = (t - 1) / 3 leave errors of 4/3 (1 - t) once, -2/3 (1 - t) twice: 8/3 (1 - t)^2, and the
+    # smallest ridge, which predicts best, adds 1/16 * 2 t^2. So t = (16/3) / (16/3 + 1/4) = 64/67.
+    credit = regression_credit(one_agent([0, 0, 1, 1], [1, 1, -1, -1]))
+    np.testing.assert_allclose(credit[:, 0], np.array([1, 1, -1, -1]) * 64 / 67, atol=1e-12)
+
+
+def test_regression_credit_compares_with_what_might_have_been_said_by_hand() -> None:
+    # As above, but the agent says 0 with chance 3/4: it expects 3/4 t - 1/4 t = t/2. A category
+    # that nobody chose has no effect.
+    chances = np.broadcast_to([0.75, 0.25], (4, 1, 2))
+    group = one_agent([0, 0, 1, 1], [1, 1, -1, -1])
+    credit = regression_credit(group, probabilities=chances)
+    np.testing.assert_allclose(credit[:, 0] * 67 / 64, [0.5, 0.5, -1.5, -1.5], atol=1e-12)
+    third = np.broadcast_to([0.0, 0.0, 1.0], (4, 1, 3))
+    credit = regression_credit(group, probabilities=third)
+    np.testing.assert_allclose(credit[:, 0] * 67 / 64, [1, 1, -1, -1], atol=1e-12)
+
+
+def test_regression_credit_is_zero_where_no_model_beats_the_mean() -> None:
+    # Exclusive or: each agent's category says nothing on its own.
+    features = [[0, 0], [0, 1], [1, 0], [1, 1]]
+    group = GroupOutcomes(("a", "b"), [1, -1, -1, 1], features=features)
+    np.testing.assert_array_equal(regression_credit(group), np.zeros((4, 2)))
+
+
+def test_regression_credit_takes_features_of_the_caller_first() -> None:
+    group = one_agent([0, 1, 0, 1], [1, 1, -1, -1])
+    credit = regression_credit(group, features=[[0], [0], [1], [1]])
+    expected = regression_credit(one_agent([0, 0, 1, 1], [1, 1, -1, -1]))
+    np.testing.assert_array_equal(credit, expected)
+    assert (credit != regression_credit(group)).all()
+
+
+def refitted(rewards: np.ndarray, features: np.ndarray, chances: np.ndarray | None) -> np.ndarray:
+    """The model as it is written: effect coding, an intercept, fitted again without each rollout.
+
+    Effects are written in an orthonormal basis of those that sum to zero, so that the ridge on
+    the coefficients is the ridge on the effects.
+    """
+    basis = np.array([[1, 1], [-1, 1], [0, -2]]) / np.sqrt([2, 6])  # (C, C - 1)
+    num_rollouts, num_agents = features.shape
+    design = np.hstack([np.ones((num_rollouts, 1)), basis[features].reshape(num_rollouts, -1)])
+    kept = 1.0 - np.eye(num_rollouts)  # row g: without rollout g
+    normal = np.einsum("gn,ni,nj->gij", kept, design, design)
+    target = np.einsum("gn,n,ni->gi", kept, rewards, design)
+    penalty = np.eye(design.shape[1])
+    penalty[0, 0] = 0.0
+    mean = kept @ rewards / (num_rollouts - 1)
+    fits = [np.hstack([mean[:, None], np.zeros((num_rollouts, design.shape[1] - 1))])]
+    ridges = RIDGES_PER_AGENT[1:] * num_agents
+    systems = normal + ridges[:, None, None, None] * penalty
+    fits += list(np.linalg.solve(systems, target[None, ..., None])[..., 0])
+    errors = [np.square(rewards - (design * fit).sum(axis=1)).sum() for fit in fits]
+    best = next(fit for fit, e in zip(fits, errors, strict=True) if e <= min(errors) * (1 + 1e-9))
+    effects = best[:, 1:].reshape(num_rollouts, num_agents, -1) @ basis.T  # (G, A, C)
+    if chances is None:
+        chances = np.eye(NUM_CATEGORIES)[features].mean(axis=0)
+    taken = np.take_along_axis(effects, features[..., None], axis=-1)[..., 0]
+    return taken - (effects * chances).sum(axis=-1)
+
+
+def test_regression_credit_equals_refitted_models_of_10000_groups() -> None:
+    step = measured_groups()
+    for group, credit in zip(step, ALLOCATORS["regression"].many(step), strict=True):
+        expected = np.clip(refitted(group.team_rewards, group.features, None), -2.0, 2.0)
+        np.testing.assert_allclose(credit, expected, rtol=0, atol=1e-11)
+
+
+def test_regression_credit_with_probabilities_equals_refitted_models() -> None:
+    for index, group in enumerate(measured_groups()[:500]):
+        rng = np.random.default_rng([1, index])
+        chances = rng.dirichlet(np.ones(NUM_CATEGORIES), group.features.shape)
+        credit = regression_credit(group, probabilities=chances)
+        expected = np.clip(refitted(group.team_rewards, group.features, chances), -2.0, 2.0)
+        np.testing.assert_allclose(credit, expected, rtol=0, atol=1e-11)
+
+
+@given(group=groups(), numbers=st.permutations(range(5)))
+def test_regression_credit_ignores_how_categories_are_numbered(
+    group: GroupOutcomes, numbers: list[int]
+) -> None:
+    renumbered = regression_credit(group, features=np.array(numbers)[group.features])
+    np.testing.assert_allclose(renumbered, regression_credit(group), rtol=0, atol=1e-12)
+
+
+@given(group=groups())
+def test_regression_credit_is_zero_for_an_agent_that_always_says_the_same(
+    group: GroupOutcomes,
+) -> None:
+    features = group.features.copy()
+    features[:, 0] = 1
+    credit = regression_credit(group, features=features)
+    np.testing.assert_allclose(credit[:, 0], 0.0, rtol=0, atol=1e-12)
+
+
+@given(group=groups(), shift=st.floats(-5.0, 5.0), scale=st.floats(0.1, 10.0))
+def test_additive_effects_scale_with_the_reward_and_ignore_its_mean(
+    group: GroupOutcomes, shift: float, scale: float
+) -> None:
+    effects = additive_effects(group.team_rewards, group.features)
+    scaled = additive_effects(scale * group.team_rewards + shift, group.features)
+    np.testing.assert_allclose(scaled, scale * effects, rtol=0, atol=1e-9)
+
+
+def test_regression_credit_is_never_more_than_the_range_of_the_reward() -> None:
+    # Of four agents with two categories and eight rollouts, a few effects in ten thousand are
+    # estimated beyond it.
+    rng = np.random.default_rng(0)
+    rewards, features = rng.choice([-1.0, 1.0], (20_000, 8)), rng.integers(2, size=(20_000, 8, 4))
+    certain = np.eye(2)[rng.integers(2, size=features.shape)]
+    effects = additive_effects(rewards, features, certain)
+    agents = tuple("abcd")
+    stack = GroupStack(agents=agents, team_rewards=rewards, features=features)
+    credit = regression_credit(stack, probabilities=certain)
+    assert np.abs(effects).max() > 2.0
+    np.testing.assert_array_equal(credit, np.clip(effects, -2.0, 2.0))
+
+
+def sequential_bandit(
+    rng: np.random.Generator, *, num_agents: int, num_rollouts: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Rewards, actions, their chances and exact advantages: agents see the action before theirs.
+
+    The reward is a sum of one value per agent and action; four actions each. The advantage of
+    agent k is E[R | actions up to k] - E[R | actions before k], by dynamic programming.
+    """
+    values = rng.normal(size=(num_agents, 4))
+    logits = rng.normal(0.0, 0.5, (num_agents, 1, 4)) + rng.normal(size=(num_agents, 4, 4))
+    policy = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
+    to_come = np.zeros((num_agents + 1, 4))  # expected reward from agent k on, per last action
+    for k in reversed(range(num_agents)):
+        to_come[k] = policy[k] @ (values[k] + to_come[k + 1])
+    actions = np.empty((num_rollouts, num_agents), np.int64)
+    chances, truth = np.empty((2, num_rollouts, num_agents, 4))
+    last = np.zeros(num_rollouts, np.int64)  # what the first agent sees
+    for k in range(num_agents):
+        chances[:, k] = policy[k, last]
+        draws = rng.random((num_rollouts, 1))
+        actions[:, k] = (chances[:, k].cumsum(axis=-1)[:, :-1] < draws).sum(axis=-1)
+        truth[:, k, 0] = (values[k] + to_come[k + 1])[actions[:, k]] - to_come[k, last]
+        last = actions[:, k]
+    rewards = values[range(num_agents), actions].sum(axis=1)
+    return rewards, actions, chances, truth[..., 0]
+
+
+def test_additive_effects_have_skill_for_sixteen_agents_and_sixteen_rollouts() -> None:
+    skills, shared_skills = [], []
+    for seed in range(30):
+        rng = np.random.default_rng([16, seed])
+        game = sequential_bandit(rng, num_agents=16, num_rollouts=16)
+        rewards, actions, chances, truth = game
+        effects = additive_effects(rewards, actions, chances)
+        nothing = np.square(truth).mean()
+        skills.append(1.0 - np.square(effects - truth).mean() / nothing)
+        shared = (rewards - rewards.mean())[:, None]
+        shared_skills.append(1.0 - np.square(shared - truth).mean() / nothing)
+    half_width = 1.96 * np.std(skills, ddof=1) / np.sqrt(len(skills))
+    assert np.mean(skills) - half_width > 0.1
+    assert np.max(shared_skills) < 0.0
+
+
+@pytest.mark.parametrize(
+    ("knobs", "message"),
+    [
+        ({}, r"^features must hold a category of each message, got none; give GroupOutcomes"),
+        ({"features": [[0]]}, r"^features must have shape \(2, 1\), got \(1, 1\); give each"),
+        (
+            {"features": [[0], [1]], "probabilities": [[1.0], [0.0]]},
+            r"^probabilities must have shape \(2, 1, C\), got \(2, 1\); give each category",
+        ),
+        (
+            {"features": [[0], [1]], "probabilities": [[[1.5, 0]], [[1, 0]]]},
+            r"^probabilities must lie in \[0, 1\], got 1.5; give each category",
+        ),
+        (
+            {"features": [[0], [2]], "probabilities": [[[1, 0]], [[1, 0]]]},
+            r"^probabilities must have a last size above the largest category 2, got 2; give",
+        ),
+        (
+            {"features": [[0], [1]], "probabilities": [[[0.5, 0]], [[1, 0]]]},
+            r"^probabilities must sum to 1 over the categories, got 0.5; give each category",
+        ),
+        ({"features": [[0.5], [1]]}, r"^features must be integers, got float64; number them"),
+        ({"features": [[-1], [1]]}, r"^features must be >= 0, got -1; number them from 0$"),
+    ],
+)
+def test_regression_credit_refuses_what_it_cannot_read(
+    knobs: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        regression_credit(GroupOutcomes(("solver_0",), [1, -1]), **knobs)
+
+
+def test_regression_credit_refuses_a_group_of_one() -> None:
+    with pytest.raises(ValueError, match=r"^group_size must be >= 2 .* got 1; nothing is left"):
+        regression_credit(one_agent([0], [1]))
