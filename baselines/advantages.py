@@ -2,14 +2,36 @@
 
 Each function takes the step as a list of (G, A) credit arrays, one per group, because some
 normalise across groups. Groups may differ in size: unmeasured rollouts have been dropped.
+Agents are never mixed: each column is normalised on its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+import numpy.typing as npt
+
 from baselines.shapes import expect_shape
 from baselines.types import FloatArray
+
+IntArray = npt.NDArray[np.integer]
+
+Z_SCORE_EPSILON = 1e-6
+"""verl's; TRL has 1e-4. Far below any difference of credit worth paying."""
+
+WHITEN_EPSILON = 1e-8
+"""Added to the variance, as verl and OpenRLHF do."""
+
+
+def no_baseline(credit: Sequence[FloatArray]) -> list[FloatArray]:
+    """Return the credit itself: a group of one is fine.
+
+    Args:
+        credit: The groups of one step, each of shape (G, A) with G >= 1.
+    """
+    _expect_groups(credit, min_group_size=1)
+    return [group.astype(np.float64) for group in credit]
 
 
 def group_mean(credit: Sequence[FloatArray]) -> list[FloatArray]:
@@ -30,19 +52,264 @@ def group_mean(credit: Sequence[FloatArray]) -> list[FloatArray]:
 
     Source: GRPO, arXiv:2402.03300, section 4.1.2, without the division by the standard deviation.
     """
-    _expect_groups(credit)
+    _expect_groups(credit, min_group_size=2)
     # Counted from the first rollout: it changes no difference, and equal credit becomes 0.
     offsets = [group - group[:1] for group in credit]
     return [offset - offset.mean(axis=0) for offset in offsets]
 
 
-def _expect_groups(credit: Sequence[FloatArray]) -> None:
+def group_z_score(
+    credit: Sequence[FloatArray], *, epsilon: float = Z_SCORE_EPSILON
+) -> list[FloatArray]:
+    """Divide what `group_mean` returns by the standard deviation over the group.
+
+    advantage[g, a] = (credit[g, a] - mean[a]) / (std[a] + epsilon)
+    std[a]^2        = sum over g of (credit[g, a] - mean[a])^2 / (G - 1)
+
+    Args:
+        credit: The groups of one step, each of shape (G, A) with G >= 2.
+        epsilon: Keeps the quotient finite where the credit of a group hardly differs.
+
+    Raises:
+        ValueError: If a group has fewer than two rollouts.
+
+    Note: Equal credit throughout a group gives exactly 0. A credit that differs by a hair is
+        blown up to the size of a reward.
+
+    Source: GRPO, arXiv:2402.03300, section 4.1.2; the unbiased deviation of TRL and verl.
+    """
+    return [group / (group.std(axis=0, ddof=1) + epsilon) for group in group_mean(credit)]
+
+
+def group_relative(credit: Sequence[FloatArray], *, std: bool = False) -> list[FloatArray]:
+    """Return `group_z_score` if std is True, else `group_mean`."""
+    return group_z_score(credit) if std else group_mean(credit)
+
+
+def leave_one_out(credit: Sequence[FloatArray]) -> list[FloatArray]:
+    """Subtract from each agent's credit the mean of the other rollouts of its group.
+
+    advantage[g, a] = credit[g, a] - mean over h != g of credit[h, a]
+
+    Args:
+        credit: The groups of one step, each of shape (G, A) with G >= 2.
+
+    Raises:
+        ValueError: If a group has fewer than two rollouts.
+
+    Note: It is `group_mean` times G / (G - 1): the same direction per group, another weight.
+
+    Source: RLOO, arXiv:2402.14740, section 3.3; Kool et al. 2019.
+    """
+    return [group * (len(group) / (len(group) - 1)) for group in group_mean(credit)]
+
+
+def whiten(
+    values: Sequence[FloatArray],
+    num_tokens: Sequence[IntArray] | None = None,
+    *,
+    epsilon: float = WHITEN_EPSILON,
+) -> list[FloatArray]:
+    """Shift and scale each agent's values to mean 0 and variance 1 over the tokens of the step.
+
+    advantage[g, a] = (x[g, a] - mean[a]) / sqrt(var[a] + epsilon)
+    mean[a]         = sum of n * x / N        n: num_tokens[g, a], N: their sum over all groups
+    var[a]          = sum of n * (x - mean[a])^2 / (N - 1)
+
+    Args:
+        values: One number per completion, the groups of one step, each of shape (G, A).
+        num_tokens: Completion tokens behind each number, of the same shapes, >= 0. None: each
+            completion counts once.
+        epsilon: Added to the variance.
+
+    Returns:
+        Advantages, a list of the same shapes.
+
+    Raises:
+        ValueError: If the shapes disagree or a count is negative.
+
+    Note: Equal values, or a single token, give exactly 0. A completion without tokens has no
+        weight, though it gets a number.
+
+    Source: REINFORCE++, arXiv:2501.03262, section 3.2; the unbiased variance of verl.
+    """
+    _expect_groups(values, min_group_size=1)
+    counts = _token_counts(values, num_tokens)
+    if not values:
+        return []
+    pooled = np.concatenate(values)  # (sum of G, A)
+    weights = np.concatenate(counts).astype(np.float64)
+    white = np.column_stack(
+        [_whiten(column, weights[:, a], epsilon) for a, column in enumerate(pooled.T)]
+    )
+    return _like(white, values)
+
+
+def token_returns(
+    credit: Sequence[FloatArray],
+    num_tokens: Sequence[IntArray],
+    kl: Sequence[FloatArray] | None = None,
+    *,
+    gamma: float = 1.0,
+    kl_weight: float = 0.0,
+) -> list[FloatArray]:
+    """Return the discounted reward from each token on, a KL penalty on every token included.
+
+    reward[g, a, t] = credit[g, a] * (t is the last token) - kl_weight * kl[g, a, t]
+    return[g, a, t] = reward[g, a, t] + gamma * return[g, a, t + 1]
+
+    Args:
+        credit: The groups of one step, each of shape (G, A).
+        num_tokens: Completion tokens of each agent, of the same shapes, >= 0; the tokens of an
+            agent that spoke more than once stand in a row.
+        kl: log policy - log reference of each token, each of shape (G, A, T), nats; anything
+            beyond num_tokens. None: no penalty.
+        gamma: Discount per token, in [0, 1].
+        kl_weight: Reward that one nat costs, >= 0.
+
+    Returns:
+        Returns, each of shape (G, A, T) with T the most tokens of its group (or the T of kl), 0
+        beyond num_tokens.
+
+    Raises:
+        ValueError: If the shapes disagree, or kl is shorter than num_tokens says.
+
+    Source: REINFORCE++, arXiv:2501.03262, eq. (4) and (5).
+    """
+    _expect_groups(credit, min_group_size=1)
+    counts = _token_counts(credit, num_tokens)
+    penalties = kl if kl is not None else [np.zeros((*n.shape, _longest(n))) for n in counts]
+    if len(penalties) != len(credit):
+        raise ValueError(
+            f"kl must hold one array per group, got {len(penalties)} for {len(credit)} groups; "
+            f"score every group of the step"
+        )
+    return [
+        _returns(*group, gamma=gamma, kl_weight=kl_weight)
+        for group in zip(credit, counts, penalties, strict=True)
+    ]
+
+
+def whiten_tokens(
+    values: Sequence[FloatArray],
+    num_tokens: Sequence[IntArray],
+    *,
+    epsilon: float = WHITEN_EPSILON,
+) -> list[FloatArray]:
+    """Do what `whiten` does where each token has a number of its own.
+
+    Args:
+        values: Each of shape (G, A, T); what stands beyond num_tokens does not count.
+        num_tokens: Each of shape (G, A).
+        epsilon: Added to the variance.
+
+    Returns:
+        Each of shape (G, A, T), 0 beyond num_tokens; mean 0 and variance 1 per agent over the
+        tokens of the step.
+    """
+    num_agents = values[0].shape[1] if values else 0
+    masks = [_is_token(n, group.shape[2]) for group, n in zip(values, num_tokens, strict=True)]
+    white = [np.zeros(group.shape) for group in values]
+    for a in range(num_agents):
+        pooled = np.concatenate(
+            [group[:, a][mask[:, a]] for group, mask in zip(values, masks, strict=True)]
+        )
+        if pooled.size:
+            flat = _whiten(pooled, np.ones(pooled.size), epsilon)
+            ends = np.cumsum([mask[:, a].sum() for mask in masks])[:-1]
+            for group, mask, part in zip(white, masks, np.split(flat, ends), strict=True):
+                group[:, a][mask[:, a]] = part
+    return white
+
+
+def on_tokens(advantages: Sequence[FloatArray], num_tokens: Sequence[IntArray]) -> list[FloatArray]:
+    """Put each completion's number on all its tokens.
+
+    Args:
+        advantages: Each of shape (G, A).
+        num_tokens: Each of shape (G, A).
+
+    Returns:
+        Each of shape (G, A, T), T the most tokens of its group, 0 beyond num_tokens.
+    """
+    return [
+        np.where(_is_token(n, _longest(n)), group[:, :, None], 0.0)
+        for group, n in zip(advantages, num_tokens, strict=True)
+    ]
+
+
+def _returns(
+    credit: FloatArray, num_tokens: IntArray, kl: FloatArray, *, gamma: float, kl_weight: float
+) -> FloatArray:
+    longest = _longest(num_tokens)
+    expect_shape("kl", kl, (*credit.shape, "T"), remedy="give each token of each agent one number")
+    if kl.shape[2] < longest:
+        raise ValueError(
+            f"kl must reach to the last of {longest} tokens, got {kl.shape[2]}; score every token"
+        )
+    is_token = _is_token(num_tokens, kl.shape[2])  # (G, A, T)
+    rewards = -kl_weight * np.where(is_token, kl, 0.0)
+    rewards += credit[:, :, None] * (np.arange(kl.shape[2]) == num_tokens[:, :, None] - 1)
+    returns = np.zeros_like(rewards)
+    running = np.zeros(credit.shape)
+    for t in reversed(range(kl.shape[2])):  # the longest completion, not the number of tokens
+        running = rewards[:, :, t] + gamma * running
+        returns[:, :, t] = running
+    return returns
+
+
+def _whiten(values: FloatArray, weights: FloatArray, epsilon: float) -> FloatArray:
+    total = weights.sum()
+    if total <= 1:
+        return np.zeros_like(values)
+    # Counted from one of them: it changes no difference, and equal values become 0.
+    offsets = values - values[np.argmax(weights > 0)]
+    centred = offsets - (weights @ offsets) / total
+    variance = (weights @ centred**2) / (total - 1)
+    white: FloatArray = centred / np.sqrt(variance + epsilon)
+    return white
+
+
+def _is_token(num_tokens: IntArray, width: int) -> npt.NDArray[np.bool_]:
+    return np.asarray(np.arange(width) < num_tokens[:, :, None])  # (G, A, T)
+
+
+def _longest(num_tokens: IntArray) -> int:
+    return max(1, int(num_tokens.max()))
+
+
+def _like(pooled: FloatArray, groups: Sequence[FloatArray]) -> list[FloatArray]:
+    return np.split(pooled, np.cumsum([len(group) for group in groups])[:-1])
+
+
+def _token_counts(
+    values: Sequence[FloatArray], num_tokens: Sequence[IntArray] | None
+) -> list[IntArray]:
+    if num_tokens is None:
+        return [np.ones(group.shape, dtype=np.int64) for group in values]
+    if len(num_tokens) != len(values):
+        raise ValueError(
+            f"num_tokens must hold one array per group, got {len(num_tokens)} for {len(values)} "
+            f"groups; count the tokens of every group of the step"
+        )
+    for index, (group, counts) in enumerate(zip(values, num_tokens, strict=True)):
+        expect_shape(
+            f"num_tokens of group {index}", counts, group.shape, remedy="count each completion"
+        )
+        if (counts < 0).any():
+            raise ValueError(
+                f"num_tokens must be >= 0, got {counts.min()} in group {index}; count the tokens"
+            )
+    return list(num_tokens)
+
+
+def _expect_groups(credit: Sequence[FloatArray], *, min_group_size: int) -> None:
     for index, group in enumerate(credit):
         expect_shape(
             f"credit of group {index}", group, ("G", "A"), remedy="give each agent a column"
         )
-        if len(group) < 2:
+        if len(group) < min_group_size:
             raise ValueError(
-                f"group_size must be >= 2, got 1 rollout in group {index}; "
+                f"group_size must be >= {min_group_size}, got 1 rollout in group {index}; "
                 f"raise --group-size, or drop a group whose other rollouts were not measured"
             )

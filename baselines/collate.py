@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,15 +13,66 @@ from baselines.types import TokenBatch
 
 @dataclass(frozen=True, slots=True)
 class TrainingRow:
-    """One completion and how much better than expected it was."""
+    """One completion and how much better than expected it was.
+
+    Args:
+        completion: What was sampled.
+        advantage: One number for the whole completion, or one per token.
+        old_logprobs: Log-probability of each token under the policy that the ratio is taken to,
+            nats. None: those that the completion was sampled with.
+        reference_logprobs: The same under the reference policy. None: not scored.
+
+    Raises:
+        ValueError: If something given per token has another length than the completion.
+    """
 
     completion: Completion
-    advantage: float
+    advantage: float | tuple[float, ...]
+    old_logprobs: tuple[float, ...] | None = None
+    reference_logprobs: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        per_token = {
+            "advantage": self.advantage if isinstance(self.advantage, tuple) else None,
+            "old_logprobs": self.old_logprobs,
+            "reference_logprobs": self.reference_logprobs,
+        }
+        num_tokens = self.num_completion_tokens
+        for name, values in per_token.items():
+            if values is not None and len(values) != num_tokens:
+                raise ValueError(
+                    f"{name} must hold one number per token, got {len(values)} for {num_tokens} "
+                    f"tokens; cut it to the completion"
+                )
 
     @property
     def num_tokens(self) -> int:
         """Tokens of prompt and completion."""
         return len(self.completion.prompt_ids) + len(self.completion.token_ids)
+
+    @property
+    def num_completion_tokens(self) -> int:
+        """Tokens of the completion alone."""
+        return len(self.completion.token_ids)
+
+    @property
+    def token_advantages(self) -> tuple[float, ...]:
+        """Advantage of each token of the completion."""
+        if isinstance(self.advantage, tuple):
+            return self.advantage
+        return (self.advantage,) * self.num_completion_tokens
+
+    @property
+    def has_advantage(self) -> bool:
+        """Whether a token has an advantage other than 0."""
+        return any(advantage != 0.0 for advantage in self.token_advantages)
+
+
+def padded_size(rows: Sequence[TrainingRow]) -> int:
+    """Return the tokens of a micro-batch once padded, prompts and completions apart."""
+    prompt = max(len(row.completion.prompt_ids) for row in rows)
+    completion = max(len(row.completion.token_ids) for row in rows)
+    return (prompt + completion) * len(rows)
 
 
 def micro_batches(rows: Sequence[TrainingRow], max_tokens: int) -> Iterator[list[TrainingRow]]:
@@ -48,26 +99,53 @@ def micro_batches(rows: Sequence[TrainingRow], max_tokens: int) -> Iterator[list
 
 
 def token_batch(
-    rows: Sequence[TrainingRow], *, normalizer: float, device: torch.device
+    rows: Sequence[TrainingRow],
+    *,
+    normalizer: float,
+    device: torch.device,
+    dtype: torch.dtype = torch.float32,
+    row_weight: Callable[[int], float] | None = None,
+    tis_cap: float | None = None,
 ) -> TokenBatch:
     """Pad one micro-batch.
 
+    importance_weights[b, t] = min(exp(old_logprobs - sampled logprobs), tis_cap)
+
     Args:
         rows: B rows, none of them without tokens.
-        normalizer: Completion tokens of the whole update.
+        normalizer: A count of the whole update, such as its completion tokens.
         device: Where the tensors go.
+        dtype: Of the tensors that hold numbers.
+        row_weight: Weight of a completion, from its number of tokens. None: 1.
+        tis_cap: Largest importance weight of truncated importance sampling. None: no weights.
 
     Returns:
         A TokenBatch of shape (B, T), T the longest completion.
+
+    Source: truncated importance sampling: Yao et al., "Your efficient RL framework secretly
+        brings you off-policy RL training" (2025), as in TRL and verl.
     """
-    num_tokens = torch.tensor([len(row.completion.token_ids) for row in rows])  # (B,)
-    longest = int(num_tokens.max())
-    old_logprobs = torch.zeros(len(rows), longest)
-    for index, row in enumerate(rows):
-        old_logprobs[index, : num_tokens[index]] = torch.tensor(row.completion.logprobs)
+    counts = [row.num_completion_tokens for row in rows]
+
+    def padded(values: Sequence[Sequence[float]]) -> torch.Tensor:
+        tensor = torch.zeros(len(rows), max(counts), dtype=dtype)
+        for index, entry in enumerate(values):
+            tensor[index, : counts[index]] = torch.tensor(entry, dtype=dtype)
+        return tensor.to(device)
+
+    sampled = padded([row.completion.logprobs for row in rows])
+    old = padded([row.old_logprobs or row.completion.logprobs for row in rows])
+    references = [row.reference_logprobs for row in rows if row.reference_logprobs is not None]
     return TokenBatch(
-        old_logprobs=old_logprobs.to(device),
-        advantages=torch.tensor([row.advantage for row in rows], dtype=torch.float32).to(device),
-        completion_mask=(torch.arange(longest)[None, :] < num_tokens[:, None]).to(device),
+        old_logprobs=old,
+        advantages=padded([row.token_advantages for row in rows]),
+        completion_mask=(torch.arange(max(counts)) < torch.tensor(counts)[:, None]).to(device),
         normalizer=normalizer,
+        row_weights=(
+            torch.tensor([row_weight(count) for count in counts], dtype=dtype).to(device)
+            if row_weight
+            else None
+        ),
+        importance_weights=None if tis_cap is None else (old - sampled).exp().clamp(max=tis_cap),
+        reference_logprobs=padded(references) if len(references) == len(rows) else None,
     )

@@ -16,19 +16,30 @@ if TYPE_CHECKING:
 
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
+IntArray: TypeAlias = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class TokenBatch:
     """One micro-batch of completions, as a policy loss reads it.
 
+    Tensors of shape (B, T) may hold anything, NaN included, where completion_mask is False.
+
     Args:
-        old_logprobs: Log-probability of each token under the policy that sampled it, shape
-            (B, T), nats. May hold anything, NaN included, where completion_mask is False.
-        advantages: Advantage of each completion, shape (B,).
+        old_logprobs: Log-probability of each token under the policy that the ratio is taken to:
+            the one that sampled it or, if recomputed, the trained one before the update; shape
+            (B, T), nats.
+        advantages: Advantage of each token, shape (B, T); one number for a whole completion
+            stands on each of its tokens.
         completion_mask: True where the policy chose the token, shape (B, T), bool.
-        normalizer: What the loss is divided by: the completion tokens of the whole update,
-            not of this micro-batch, so that the losses of the micro-batches add up.
+        normalizer: What the loss is divided by: a count of the whole update, such as its
+            completion tokens, not of this micro-batch, so that the losses of the micro-batches
+            add up.
+        row_weights: What the tokens of each completion are multiplied with, shape (B,). None: 1.
+        importance_weights: What the policy loss of each token is multiplied with because another
+            policy sampled it, shape (B, T), without gradient. None: 1.
+        reference_logprobs: Log-probability of each token under the reference policy, shape
+            (B, T), nats. None: there is none, so no KL term either.
 
     Raises:
         ValueError: If the shapes disagree, or normalizer is not a positive number.
@@ -38,17 +49,26 @@ class TokenBatch:
     advantages: Tensor
     completion_mask: Tensor
     normalizer: float
+    row_weights: Tensor | None = None
+    importance_weights: Tensor | None = None
+    reference_logprobs: Tensor | None = None
 
     def __post_init__(self) -> None:
         shape = tuple(self.completion_mask.shape)
         remedy = "pad every completion of a micro-batch to the same number of tokens"
         expect_shape("completion_mask", self.completion_mask, ("B", "T"), remedy=remedy)
         expect_shape("old_logprobs", self.old_logprobs, shape, remedy=remedy)
-        expect_shape("advantages", self.advantages, shape[:1], remedy="give each completion one")
+        expect_shape("advantages", self.advantages, shape, remedy="give each token one")
+        if self.row_weights is not None:
+            expect_shape("row_weights", self.row_weights, shape[:1], remedy="one per completion")
+        if self.importance_weights is not None:
+            expect_shape("importance_weights", self.importance_weights, shape, remedy=remedy)
+        if self.reference_logprobs is not None:
+            expect_shape("reference_logprobs", self.reference_logprobs, shape, remedy=remedy)
         if not 0.0 < self.normalizer < math.inf:
             raise ValueError(
                 f"normalizer must be a positive number, got {self.normalizer}; "
-                f"pass the completion tokens of the whole update"
+                f"pass a count of the whole update, such as its completion tokens"
             )
 
 
@@ -64,3 +84,7 @@ class LossOutput:
 
     loss: Tensor
     metrics: dict[str, float]
+
+    def plus(self, other: LossOutput, *, weight: float) -> LossOutput:
+        """Return this loss plus weight times another, with the metrics of both."""
+        return LossOutput(self.loss + weight * other.loss, {**self.metrics, **other.metrics})

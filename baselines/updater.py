@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
-from baselines.collate import TrainingRow, micro_batches, token_batch
+from baselines.collate import TrainingRow
+from baselines.failures import NonFiniteBatch, save_rows
+from baselines.gradients import EntropyPolicy, GradientPass, Metrics
 from baselines.optimizers import PolicyOptimizer
 from baselines.policies.base import TrainablePolicy
+from baselines.scoring import enable_checkpointing, score
+from baselines.types import FloatArray
+from baselines.update_options import UpdateOptions
 
-ADAM_BETAS = (0.9, 0.99)
-"""Second moments of 100 updates: runs here are short; 0.999 would remember the first of them."""
+SUMMED = ("skipped_updates",)
+"""Metrics of an update that add up over the updates of a step; others are averaged."""
 
 
 class Updater:
@@ -26,6 +34,14 @@ class Updater:
         max_grad_norm: Gradients with a larger Euclidean norm are scaled down to it.
         temperature: At which the completions were sampled.
         micro_batch_tokens: Padded tokens of one forward and backward pass.
+        options: All else.
+        reference: The frozen policy of the KL term; needed if the optimizer has one.
+        parameters: What AdamW trains. None: those of the policy that require a gradient.
+        failure_dir: Where a batch without a finite loss or gradient is saved. None: nowhere.
+
+    Raises:
+        ValueError: If the optimizer needs a reference or entropies that are not there, the
+            aggregation needs max_tokens, or autocast is asked for weights that are not float32.
     """
 
     def __init__(
@@ -38,6 +54,10 @@ class Updater:
         max_grad_norm: float,
         temperature: float,
         micro_batch_tokens: int,
+        options: UpdateOptions | None = None,
+        reference: TrainablePolicy | None = None,
+        parameters: Iterable[torch.nn.Parameter] | None = None,
+        failure_dir: Path | None = None,
     ) -> None:
         self._policy = policy
         self._optimizer = optimizer
@@ -45,76 +65,196 @@ class Updater:
         self._warmup_steps = warmup_steps
         self._max_grad_norm = max_grad_norm
         self._temperature = temperature
-        self._micro_batch_tokens = micro_batch_tokens
+        self._options = options or UpdateOptions()
+        self._reference = reference
+        self._failure_dir = failure_dir
         self._num_updates = 0
+        chosen = parameters or (p for p in policy.module.parameters() if p.requires_grad)
+        self._parameters = list(chosen)
+        self._gradient = GradientPass(
+            policy,
+            optimizer,
+            self._parameters,
+            temperature=temperature,
+            micro_batch_tokens=micro_batch_tokens,
+            options=self._options,
+        )
+        self._check()
+        if self._options.gradient_checkpointing:
+            enable_checkpointing(policy.module)
         self._torch_optimizer = torch.optim.AdamW(
-            policy.module.parameters(), lr=learning_rate, betas=ADAM_BETAS, weight_decay=0.0
+            self._parameters,
+            lr=learning_rate,
+            betas=self._options.adam_betas,
+            weight_decay=self._options.weight_decay,
         )
 
-    def update(self, rows: Sequence[TrainingRow]) -> dict[str, float]:
-        """Take one step on the completions of one role.
+    def update(self, rows: Sequence[TrainingRow]) -> Metrics:
+        """Take one step, of one or several updates, on the completions of one role.
 
         Args:
             rows: The completions with their advantages, from the policy as it is now.
 
         Returns:
-            loss, grad_norm, clip_rate, approx_kl and learning_rate, by these names.
+            loss, grad_norm, clip_rate, approx_kl, averaged over the updates of the step;
+            learning_rate of the last; skipped_updates; mismatch and mismatch_max, the mean and
+            the largest absolute difference in nats between the log-probability of a token under
+            its sampler and under the policy before the step; reference_kl and entropy if the loss
+            has these terms.
 
         Raises:
             FloatingPointError: If the loss or the gradient is not finite; the policy is then as
-                it was before.
+                it was before that update.
+            MemoryError: If a micro-batch does not fit into memory, nor its halves; likewise.
 
-        Note: A row without advantage has no gradient and is not computed, but its tokens count
-            in the mean. Without any advantage at all there is no step.
+        Note: A row without advantage has no gradient and is not computed, unless the loss has a
+            KL or entropy term, but it counts in the mean. Without any advantage there is no step.
         """
-        num_tokens = sum(len(row.completion.token_ids) for row in rows)
-        rows = [row for row in rows if row.advantage != 0.0 and row.completion.token_ids]
-        metrics = {"loss": 0.0, "clip_rate": 0.0, "approx_kl": 0.0}
-        self._torch_optimizer.zero_grad(set_to_none=True)
-        for batch in micro_batches(rows, self._micro_batch_tokens):
-            for name, value in self._backward(batch, num_tokens).items():
-                metrics[name] += value
-        learning_rate = self._step_learning_rate()
-        grad_norm = self._clip_gradient()
-        if rows:
-            self._torch_optimizer.step()
-        self._num_updates += 1
-        return {**metrics, "grad_norm": grad_norm, "learning_rate": learning_rate}
+        rows, gaps = self._scored([row for row in rows if row.completion.token_ids])
+        results: list[Metrics] = []
+        for part in self._parts(rows):
+            result, differences = self._take_update(part)
+            if not results and self._options.old_logprobs == "sampler":
+                gaps = differences  # later updates differ because the policy has moved
+            results.append(result)
+        gap = np.concatenate(gaps) if gaps else np.zeros(1)
+        mismatch = {"mismatch": float(gap.mean()), "mismatch_max": float(gap.max())}
+        return {**_combined(results), **mismatch}
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all that a resumed run needs besides the weights."""
+        """Return all that a resumed run needs besides the weights.
+
+        Note: The tensors are those in use: write or copy them before the next update.
+        """
         return {
             "torch_optimizer": self._torch_optimizer.state_dict(),
             "num_updates": self._num_updates,
+            "micro_batch_tokens": self._gradient.micro_batch_tokens,
+            "shapes": [list(parameter.shape) for parameter in self._parameters],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a state that `state_dict` returned."""
+        """Go on from a state that `state_dict` returned.
+
+        Raises:
+            ValueError: If it is of another form, or of a policy with other parameters.
+        """
+        own = self.state_dict()
+        if set(state) != set(own):
+            raise ValueError(
+                f"an updater's state must hold {', '.join(sorted(own))}, got "
+                f"{', '.join(sorted(state))}; resume from a checkpoint of this version"
+            )
+        if state["shapes"] != own["shapes"]:
+            raise ValueError(
+                f"an updater's state must fit the {len(own['shapes'])} trained parameters of the "
+                f"policy, got one of {len(state['shapes'])} parameters with other shapes; resume "
+                f"with the policy that was trained"
+            )
         self._torch_optimizer.load_state_dict(state["torch_optimizer"])
         self._num_updates = state["num_updates"]
+        budget = min(self._gradient.micro_batch_tokens, state["micro_batch_tokens"])
+        self._gradient.micro_batch_tokens = budget
 
-    def _backward(self, rows: Sequence[TrainingRow], num_tokens: int) -> dict[str, float]:
-        device = next(self._policy.module.parameters()).device
-        batch = token_batch(rows, normalizer=num_tokens, device=device)
-        logprobs = self._policy.logprobs(
-            [row.completion for row in rows], temperature=self._temperature
+    def _check(self) -> None:
+        if self._optimizer.needs_reference and self._reference is None:
+            raise ValueError(
+                "a reference policy must be given if kl_weight is above 0, got None; pass one, or "
+                "set kl_weight to 0"
+            )
+        if self._optimizer.needs_entropy and not isinstance(self._policy, EntropyPolicy):
+            raise ValueError(
+                f"entropy_weight must be 0 for a policy without entropies, got "
+                f"{type(self._policy).__name__}; leave the knob out"
+            )
+        self._optimizer.normalizer([1], max_tokens=self._options.max_tokens)
+        found = {parameter.dtype for parameter in self._parameters}
+        if self._options.autocast and found - {torch.float32}:
+            raise ValueError(
+                f"weights must be float32 for autocast, got {sorted(map(str, found))}; load the "
+                f"policy in float32, or leave the flag out"
+            )
+
+    def _scored(self, rows: Sequence[TrainingRow]) -> tuple[list[TrainingRow], list[FloatArray]]:
+        """Add what the loss needs from before the step, and compare it with the sampler."""
+        rows, gaps = list(rows), list[FloatArray]()
+        if self._options.old_logprobs == "recompute":
+            scores = self._score(self._policy, rows)
+            gaps = [np.abs(s - r.completion.logprobs) for s, r in zip(scores, rows, strict=True)]
+            rows = [
+                replace(row, old_logprobs=tuple(values.tolist()))
+                for row, values in zip(rows, scores, strict=True)
+            ]
+        if self._optimizer.needs_reference and self._reference is not None:
+            rows = [
+                replace(row, reference_logprobs=tuple(values.tolist()))
+                for row, values in zip(rows, self._score(self._reference, rows), strict=True)
+            ]
+        return rows, gaps
+
+    def _score(self, policy: TrainablePolicy, rows: Sequence[TrainingRow]) -> list[FloatArray]:
+        return score(
+            policy,
+            [row.completion for row in rows],
+            temperature=self._temperature,
+            micro_batch_tokens=self._gradient.micro_batch_tokens,
+            autocast=self._options.autocast,
         )
-        output = self._optimizer.loss(logprobs, batch)
-        output.loss.backward()  # type: ignore[no-untyped-call]
-        share = batch.completion_mask.sum().item() / num_tokens
-        averages = {name: value * share for name, value in output.metrics.items()}
-        return {"loss": output.loss.item(), **averages}
 
-    def _step_learning_rate(self) -> float:
+    def _parts(self, rows: list[TrainingRow]) -> Iterator[list[TrainingRow]]:
+        """Yield the rows of each update of this step, at least one update."""
+        if self._options.num_minibatches == 1:
+            yield from [rows] * self._options.num_epochs
+            return
+        for _ in range(self._options.num_epochs):
+            # From counters, not from a generator's state: a resumed run deals the same.
+            rng = np.random.default_rng([self._options.shuffle_seed, self._num_updates])
+            dealt = np.array_split(rng.permutation(len(rows)), self._options.num_minibatches)
+            parts = [[rows[index] for index in part] for part in dealt if len(part)]
+            yield from parts or [[]]
+
+    def _take_update(self, rows: Sequence[TrainingRow]) -> tuple[Metrics, list[FloatArray]]:
+        learning_rate = self._set_learning_rate()
+        try:
+            metrics, gaps = self._gradient.run(rows)
+            metrics["grad_norm"] = self._clip_gradient(rows)
+        except NonFiniteBatch as error:
+            self._gradient.clear()
+            message = self._report(error)
+            if self._options.on_nonfinite == "raise":
+                raise FloatingPointError(message) from error
+            return {"skipped_updates": 1.0, "learning_rate": learning_rate}, []
+        if gaps:
+            self._torch_optimizer.step()
+        self._num_updates += 1
+        return {**metrics, "skipped_updates": 0.0, "learning_rate": learning_rate}, gaps
+
+    def _set_learning_rate(self) -> float:
         progress = min(1.0, (self._num_updates + 1) / (self._warmup_steps + 1))
         for group in self._torch_optimizer.param_groups:
             group["lr"] = self._learning_rate * progress
         return self._learning_rate * progress
 
-    def _clip_gradient(self) -> float:
-        norm = torch.nn.utils.clip_grad_norm_(self._policy.module.parameters(), self._max_grad_norm)
+    def _clip_gradient(self, rows: Sequence[TrainingRow]) -> float:
+        norm = torch.nn.utils.clip_grad_norm_(self._parameters, self._max_grad_norm)
         if not norm.isfinite():
-            raise FloatingPointError(
-                f"the gradient must be finite, got norm {norm.item()}; lower --learning-rate"
-            )
+            message = f"the gradient must be finite, got norm {norm.item()}; lower --learning-rate"
+            raise NonFiniteBatch(message, rows)
         return norm.item()
+
+    def _report(self, error: NonFiniteBatch) -> str:
+        """Save the batch beside the run, and return what to tell the user."""
+        if self._failure_dir is None:
+            return str(error)
+        path = self._failure_dir / f"nonfinite_update_{self._num_updates + 1}.json"
+        return f"{error}; {save_rows(path, error.rows, error.logprobs)}"
+
+
+def _combined(results: Sequence[Metrics]) -> Metrics:
+    """Return the metrics of a step from those of its updates."""
+    combined: Metrics = {"loss": 0.0, "grad_norm": 0.0, "clip_rate": 0.0, "approx_kl": 0.0}
+    for name in {name: None for result in results for name in result}:
+        values = [result[name] for result in results if name in result]
+        combined[name] = sum(values) / (1 if name in SUMMED else len(values))
+    combined["learning_rate"] = results[-1]["learning_rate"]
+    return combined

@@ -1,10 +1,23 @@
 """Policy-gradient methods by name: each an advantage plus a loss. Importing it loads no torch."""
 
 from baselines.optimizers.base import PolicyOptimizer
+from baselines.optimizers.dapo import DAPO
+from baselines.optimizers.dr_grpo import DR_GRPO
 from baselines.optimizers.grpo import GRPO
+from baselines.optimizers.gspo import GSPO
+from baselines.optimizers.knobs import Knobs
+from baselines.optimizers.reinforce_pp import REINFORCE_PP
+from baselines.optimizers.reinforce_pp_baseline import REINFORCE_PP_BASELINE
+from baselines.optimizers.rloo import RLOO
 
 OPTIMIZERS: dict[str, PolicyOptimizer] = {
     "grpo": GRPO,
+    "dr_grpo": DR_GRPO,
+    "dapo": DAPO,
+    "gspo": GSPO,
+    "rloo": RLOO,
+    "reinforce_pp": REINFORCE_PP,
+    "reinforce_pp_baseline": REINFORCE_PP_BASELINE,
 }
 
-__all__ = ["OPTIMIZERS", "PolicyOptimizer"]
+__all__ = ["OPTIMIZERS", "Knobs", "PolicyOptimizer"]

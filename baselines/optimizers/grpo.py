@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from baselines.advantages import group_mean
+from baselines.advantages import group_relative
 from baselines.losses import clipped_policy_loss
 from baselines.optimizers.base import PolicyOptimizer
+from baselines.optimizers.knobs import Knobs
 
-GRPO = PolicyOptimizer(name="grpo", advantage=group_mean, loss=clipped_policy_loss)
-"""Group Relative Policy Optimization, with the clip range of 0.2 that is the loss's default.
+GRPO = PolicyOptimizer(
+    name="grpo",
+    baseline=group_relative,
+    policy_loss=clipped_policy_loss,
+    knobs=Knobs(std=False, clip_low=0.2, clip_high=0.2, dual_clip=3.0, aggregation="token_mean"),
+    baseline_knobs=("std",),
+    loss_knobs=("clip_low", "clip_high", "dual_clip"),
+)
+"""Group Relative Policy Optimization.
 
-advantage = credit - group mean
+advantage = credit - group mean; divided by the group's standard deviation if std is set
 loss      = clipped surrogate, averaged over the completion tokens of the whole update
 
 The advantage is not divided by the group's standard deviation. That division weighs a task by how
@@ -17,6 +25,7 @@ rarely its rollouts differ (Dr. GRPO, arXiv:2503.20783), and in a group whose re
 it would blow a small bonus up to the size of a reward.
 
 Source: GRPO, arXiv:2402.03300, eq. (3); differs from it in that, in averaging over the tokens of
-the whole update rather than first over each completion, in having no KL term, and in bounding the
-loss of a bad token (dual_clip).
+the whole update rather than first over each completion (aggregation "completion_token_mean"), in
+having no KL term (kl_weight 0.04 there), and in bounding the loss of a bad token (dual_clip 3, as
+verl and the paper's reference code do).
 """

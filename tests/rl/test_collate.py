@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from baselines.collate import TrainingRow, micro_batches, token_batch
+from baselines.collate import TrainingRow, micro_batches, padded_size, token_batch
 from baselines.policies.base import Completion
 
 lengths = st.lists(st.tuples(st.integers(0, 30), st.integers(1, 30)), max_size=40)
@@ -65,5 +69,47 @@ def test_token_batch_pads_with_what_the_mask_hides():
     assert batch.completion_mask.tolist() == [[True, True, True], [True, False, False]]
     assert batch.old_logprobs[0].tolist() == [-0.5, -1.0, -1.5]
     assert batch.old_logprobs[1, 0].item() == -0.5
-    assert batch.advantages.tolist() == [-0.25, 2.0]
+    assert batch.advantages.tolist() == [[-0.25, -0.25, -0.25], [2.0, 0.0, 0.0]]
     assert batch.normalizer == 7
+    assert batch.row_weights is None
+    assert batch.importance_weights is None
+    assert batch.reference_logprobs is None
+
+
+def test_token_batch_takes_an_advantage_per_token_and_weights_of_rows():
+    rows = [replace(row(5, 3), advantage=(1.0, 0.0, -1.0)), row(2, 1, 2.0)]
+    batch = token_batch(
+        rows, normalizer=2, device=CPU, dtype=torch.float64, row_weight=lambda count: 1 / count
+    )
+    assert batch.advantages.tolist() == [[1.0, 0.0, -1.0], [2.0, 0.0, 0.0]]
+    assert batch.row_weights.tolist() == [1 / 3, 1.0]
+    assert batch.advantages.dtype == batch.old_logprobs.dtype == torch.float64
+
+
+def test_token_batch_takes_the_ratio_to_what_was_scored_and_weighs_by_it():
+    scored = replace(row(1, 2), old_logprobs=(-0.25, -3.0), reference_logprobs=(-1.5, -2.5))
+    batch = token_batch([scored], normalizer=2, device=CPU, tis_cap=1.25)
+    assert batch.old_logprobs.tolist() == [[-0.25, -3.0]]
+    assert batch.reference_logprobs.tolist() == [[-1.5, -2.5]]
+    # sampled at -0.5 and -1: ratios exp(0.25) = 1.28, above the cap, and exp(-2)
+    assert batch.importance_weights[0].tolist() == pytest.approx([1.25, math.exp(-2)])
+
+
+@pytest.mark.parametrize("field", ["advantage", "old_logprobs", "reference_logprobs"])
+def test_training_row_refuses_another_number_of_numbers_than_tokens(field):
+    with pytest.raises(ValueError, match=rf"{field} must hold one number per token, got 2 for 3 "):
+        replace(row(1, 3), **{field: (0.0, 0.0)})
+
+
+@pytest.mark.parametrize(
+    ("advantage", "expected"),
+    [(0.0, False), ((0.0, 0.0), False), (-0.5, True), ((0.0, 0.5), True), (math.nan, True)],
+)
+def test_training_row_tells_whether_it_has_an_advantage(advantage, expected):
+    assert replace(row(1, 2), advantage=advantage).has_advantage is expected
+
+
+@given(sizes=lengths.filter(len))
+def test_padded_size_counts_what_a_policy_computes(sizes):
+    rows = [row(*size) for size in sizes]
+    assert padded_size(rows) == padded_tokens(rows)

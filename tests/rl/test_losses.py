@@ -22,7 +22,7 @@ def tokens(
     completion_mask = torch.ones_like(old, dtype=torch.bool) if mask is None else torch.tensor(mask)
     return logprobs, TokenBatch(
         old_logprobs=old,
-        advantages=torch.tensor(advantages, dtype=torch.float64),
+        advantages=torch.tensor(advantages, dtype=torch.float64)[:, None].expand_as(old),
         completion_mask=completion_mask,
         normalizer=float(completion_mask.sum()) if normalizer is None else normalizer,
     )
@@ -39,7 +39,7 @@ def random_tokens(
     mask[0, 0] = True
     batch = TokenBatch(
         old_logprobs=old,
-        advantages=torch.randn(num_rows, generator=generator, dtype=torch.float64),
+        advantages=torch.randn(shape, generator=generator, dtype=torch.float64),
         completion_mask=mask,
         normalizer=float(mask.sum()),
     )
@@ -104,8 +104,8 @@ def test_clipped_loss_equals_a_loop_in_the_form_of_a_maximum(
 ) -> None:
     logprobs, batch = random_tokens(seed, num_rows=20, num_tokens=6)
     total = 0.0
-    for b, advantage in enumerate(batch.advantages.tolist()):
-        for t, chosen in enumerate(batch.completion_mask[b].tolist()):
+    for b, row in enumerate(batch.advantages.tolist()):
+        for t, (chosen, advantage) in enumerate(zip(batch.completion_mask[b], row, strict=True)):
             ratio = math.exp(logprobs[b, t].item() - batch.old_logprobs[b, t].item())
             held = min(max(ratio, 0.8), 1.2)
             term = max(-advantage * ratio, -advantage * held)
@@ -183,7 +183,7 @@ def test_clipped_loss_stays_finite_when_the_policies_are_far_apart() -> None:
     logprobs = torch.tensor([[0.0, -200.0]], requires_grad=True)
     batch = TokenBatch(
         old_logprobs=torch.tensor([[-200.0, 0.0]]),
-        advantages=torch.tensor([-1.0]),
+        advantages=torch.tensor([[-1.0, -1.0]]),
         completion_mask=torch.ones(1, 2, dtype=torch.bool),
         normalizer=2.0,
     )
@@ -209,16 +209,19 @@ def test_clipped_loss_refuses_logprobs_of_other_tokens() -> None:
     ("fields", "message"),
     [
         ({"old_logprobs": torch.zeros(2, 4)}, r"old_logprobs must have shape \(2, 3\), got"),
-        ({"advantages": torch.zeros(2, 3)}, r"advantages must have shape \(2,\), got \(2, 3\)"),
+        ({"advantages": torch.zeros(2)}, r"advantages must have shape \(2, 3\), got \(2,\)"),
+        ({"row_weights": torch.zeros(3)}, r"row_weights must have shape \(2,\), got \(3,\)"),
+        ({"importance_weights": torch.zeros(2)}, r"importance_weights must have shape \(2, 3\)"),
+        ({"reference_logprobs": torch.zeros(2)}, r"reference_logprobs must have shape \(2, 3\)"),
         ({"completion_mask": torch.ones(2)}, r"completion_mask must have shape \(B, T\), got \(2,"),
-        ({"normalizer": 0.0}, r"normalizer must be a positive number, got 0.0; pass the compl"),
+        ({"normalizer": 0.0}, r"normalizer must be a positive number, got 0.0; pass a count"),
         ({"normalizer": float("nan")}, r"normalizer must be a positive number, got nan"),
     ],
 )
 def test_token_batch_refuses_what_does_not_fit(fields: dict[str, Any], message: str) -> None:
     good = {
         "old_logprobs": torch.zeros(2, 3),
-        "advantages": torch.zeros(2),
+        "advantages": torch.zeros(2, 3),
         "completion_mask": torch.ones(2, 3, dtype=torch.bool),
         "normalizer": 6.0,
     }

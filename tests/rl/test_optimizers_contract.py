@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -34,7 +36,7 @@ def token_batch(rows: slice = slice(None), *, advantage: float | None = None) ->
     mask = torch.arange(5) < torch.tensor([5, 3, 1, 4, 2, 5])[:, None]  # (6, 5)
     return TokenBatch(
         old_logprobs=old[rows],
-        advantages=advantages[rows],
+        advantages=advantages[rows, None].expand(-1, 5),
         completion_mask=mask[rows],
         normalizer=float(mask.sum()),
     )
@@ -82,9 +84,68 @@ def test_advantage_follows_the_rollouts_and_groups_when_they_are_reordered(
 
 
 @every_optimizer
-def test_advantage_refuses_a_group_of_one(name: str) -> None:
-    with pytest.raises(ValueError, match="group_size"):
-        OPTIMIZERS[name].advantage([np.ones((1, 2))])
+def test_advantage_takes_groups_from_the_smallest_size_on(name: str) -> None:
+    method = OPTIMIZERS[name]
+    step = [np.arange(6.0).reshape(3, 2), np.ones((method.min_group_size, 2))]
+    assert np.isfinite(np.concatenate(method.advantage(step))).all()
+    if method.min_group_size > 1:
+        with pytest.raises(ValueError, match="group_size"):
+            method.advantage([np.ones((method.min_group_size - 1, 2))])
+
+
+@every_optimizer
+def test_advantage_tells_whether_it_centres_on_the_group(name: str) -> None:
+    step = [np.array([[1.0], [-1.0], [1.0]]), np.array([[0.5], [-0.5]])]
+    moved = [step[0], step[1] + 10.0]
+    before, after = (OPTIMIZERS[name].advantage(groups) for groups in (step, moved))
+    same = all(np.allclose(a, b, rtol=0, atol=1e-9) for a, b in zip(before, after, strict=True))
+    assert same == OPTIMIZERS[name].centres_on_group
+
+
+@every_optimizer
+@given(value=st.floats(-2.0, 2.0), size=st.integers(2, 6))
+def test_advantage_of_equal_credit_is_zero(name: str, value: float, size: int) -> None:
+    method = OPTIMIZERS[name]
+    equal, mixed = np.full((size, 1), value), np.array([[1.0], [-1.0]])
+    assert not method.advantage([equal])[0].any()
+    if method.centres_on_group:  # whatever the other groups are
+        np.testing.assert_allclose(method.advantage([mixed, equal])[1], 0.0, rtol=0, atol=1e-12)
+
+
+@every_optimizer
+@given(step=steps, seed=st.integers(0, 2**32 - 1))
+def test_advantage_has_mean_0_and_variance_1_over_tokens_if_it_whitens(
+    name: str, step: list[np.ndarray], seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    counts = [rng.integers(1, 5, group.shape) for group in step]
+    found = OPTIMIZERS[name].advantage(step, counts)
+    tokens = np.repeat(np.concatenate(found)[:, 0], np.concatenate(counts)[:, 0])
+    if OPTIMIZERS[name].whitens and np.ptp(tokens) > 0:
+        assert tokens.mean() == pytest.approx(0.0, abs=1e-9)
+        assert tokens.var(ddof=1) == pytest.approx(1.0, abs=1e-5)
+    elif not OPTIMIZERS[name].whitens:  # token counts change nothing
+        for weighted, plain in zip(found, OPTIMIZERS[name].advantage(step), strict=True):
+            np.testing.assert_array_equal(weighted, plain)
+
+
+@every_optimizer
+@given(step=steps, seed=st.integers(0, 2**32 - 1))
+def test_token_advantage_spreads_the_advantage_of_the_completion(
+    name: str, step: list[np.ndarray], seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    counts = [rng.integers(1, 5, group.shape) for group in step]
+    method = OPTIMIZERS[name]
+    assert not method.is_per_token
+    whole = method.advantage(step, counts)
+    for found, expected, count in zip(
+        method.token_advantage(step, counts), whole, counts, strict=True
+    ):
+        for index in np.ndindex(expected.shape):
+            n = count[index]
+            assert found[index].tolist()[:n] == [expected[index]] * n
+            assert not found[index][n:].any()
 
 
 @every_optimizer
@@ -102,7 +163,7 @@ def test_loss_raises_good_completions_and_lowers_bad_ones(name: str) -> None:
     batch = token_batch()
     logprobs = batch.old_logprobs.clone().requires_grad_()
     OPTIMIZERS[name].loss(logprobs, batch).loss.backward()
-    wanted = torch.sign(batch.advantages)[:, None].expand_as(logprobs)
+    wanted = torch.sign(batch.advantages)
     assert torch.equal((-logprobs.grad).sign(), wanted * batch.completion_mask)
 
 
@@ -133,6 +194,44 @@ def test_loss_ignores_nan_in_masked_places(name: str) -> None:
     assert torch.equal(outputs[0].loss, outputs[1].loss)
     assert outputs[0].metrics == outputs[1].metrics
     assert torch.equal(clean.grad, dirty.grad)
+
+
+@every_optimizer
+def test_loss_with_kl_and_entropy_is_the_sum_of_its_terms(name: str) -> None:
+    batch = token_batch()
+    logprobs, reference = logprobs_near(batch), batch.old_logprobs - 0.25
+    batch = replace(batch, reference_logprobs=reference)
+    entropy = torch.rand(logprobs.shape, dtype=torch.float64, requires_grad=True)
+    plain = OPTIMIZERS[name]
+    method = plain.with_knobs(kl_weight=0.5, kl_estimator="k1", entropy_weight=0.25)
+    output = method.loss(logprobs, batch, entropy=entropy)
+    tokens = batch.completion_mask
+    kl = (logprobs - reference)[tokens].sum() / batch.normalizer
+    bonus = entropy[tokens].sum() / batch.normalizer
+    expected = plain.loss(logprobs, batch).loss + 0.5 * kl - 0.25 * bonus
+    torch.testing.assert_close(output.loss, expected, rtol=1e-12, atol=0)
+    assert set(output.metrics) == {"clip_rate", "approx_kl", "reference_kl", "entropy"}
+    assert (method.needs_reference, method.needs_entropy) == (True, True)
+    assert plain.skips_zero_advantage
+    assert not method.skips_zero_advantage
+
+
+@every_optimizer
+def test_loss_gradient_passes_gradcheck(name: str) -> None:
+    batch = token_batch()
+    if (
+        name == "gspo"
+    ):  # its stop-gradient form is not the slope of its value, see test_losses_kinds
+        batch = replace(batch, completion_mask=batch.completion_mask & (torch.arange(5) == 0))
+    logprobs = logprobs_near(batch)
+    method = OPTIMIZERS[name].with_knobs(
+        **{
+            k: v
+            for k, v in {"clip_low": 0.2, "clip_high": 0.2}.items()
+            if k in OPTIMIZERS[name].tunable
+        }
+    )
+    assert torch.autograd.gradcheck(lambda x: method.loss(x, batch).loss, (logprobs,))
 
 
 @every_optimizer

@@ -114,11 +114,13 @@ def test_update_does_not_depend_on_the_micro_batches(policy, rows, budget):
 
 
 def test_update_moves_weights_alike_when_micro_batches_differ(policy, rows):
-    # Adam divides a gradient by its size, so rounding shows where it is almost 0: small steps.
     in_one = load_policy("tiny")
     updater_of(in_one, learning_rate=1e-5, micro_batch_tokens=10**6).update(rows)
     updater_of(policy, learning_rate=1e-5, micro_batch_tokens=1).update(rows)
-    assert (weights(policy) - weights(in_one)).abs().max() < 1e-6
+    # Adam divides a gradient by its size, so where it is almost 0 its rounding moves the weight.
+    is_clear = gradient(in_one).abs() > 1e-5
+    assert is_clear.float().mean() > 0.1
+    assert (weights(policy) - weights(in_one))[is_clear].abs().max() < 1e-7
 
 
 def test_update_counts_tokens_without_advantage_in_the_mean(policy, rows):

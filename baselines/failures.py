@@ -1,0 +1,90 @@
+"""What an updater does about a batch that cannot be computed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from baselines.collate import TrainingRow
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+CPU_ALLOCATOR = "DefaultCPUAllocator"
+"""Torch has an exception of its own for accelerators; on a CPU it names this in the message."""
+
+
+class OutOfMemoryInBatch(MemoryError):
+    """A micro-batch that does not fit into memory.
+
+    Args:
+        num_rows: Completions in it.
+        padded_size: Its tokens, padding included.
+    """
+
+    def __init__(self, num_rows: int, padded_size: int) -> None:
+        self.num_rows = num_rows
+        self.padded_size = padded_size
+        super().__init__(
+            f"a micro-batch must fit into memory, got {num_rows} completions of {padded_size} "
+            f"tokens that do not; lower --micro-batch-tokens or --max-tokens, or pass "
+            f"--gradient-checkpointing"
+        )
+
+
+class NonFiniteBatch(FloatingPointError):
+    """A batch whose loss or gradient is NaN or infinite.
+
+    Args:
+        message: What is wrong.
+        rows: The batch.
+        logprobs: What the trained policy gave, shape (B, T). None: not known.
+    """
+
+    def __init__(
+        self, message: str, rows: Sequence[TrainingRow], logprobs: Tensor | None = None
+    ) -> None:
+        self.rows = rows
+        self.logprobs = logprobs
+        super().__init__(message)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error of torch or Python says that memory ran out."""
+    text = str(error)
+    return isinstance(error, MemoryError) or CPU_ALLOCATOR in text or "out of memory" in text
+
+
+def save_rows(path: Path, rows: Sequence[TrainingRow], logprobs: Tensor | None = None) -> str:
+    """Write the rows of a failed batch as JSON, and return what to tell the user.
+
+    Args:
+        path: The file; its folder is made.
+        rows: The batch.
+        logprobs: What the trained policy gave, shape (B, T). None: not known.
+
+    Note: NaN and infinity are written by these names, which Python reads back. A file that cannot
+        be written is part of the answer, not an error of its own.
+    """
+    trained = [None] * len(rows) if logprobs is None else logprobs.detach().tolist()
+    contents = [
+        {
+            "text": row.completion.text,
+            "prompt_ids": row.completion.prompt_ids,
+            "token_ids": row.completion.token_ids,
+            "sampled_logprobs": row.completion.logprobs,
+            "old_logprobs": row.old_logprobs,
+            "reference_logprobs": row.reference_logprobs,
+            "logprobs": values[: row.num_completion_tokens] if values else None,
+            "advantages": row.token_advantages,
+        }
+        for row, values in zip(rows, trained, strict=True)
+    ]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(contents), encoding="utf-8")
+    except OSError as error:
+        return f"the batch could not be saved: {error}"
+    return f"the batch is in {path}"

@@ -1,0 +1,142 @@
+"""The gradient of one update, computed micro-batch by micro-batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+import torch
+
+from baselines.collate import TrainingRow, micro_batches, padded_size, token_batch
+from baselines.failures import NonFiniteBatch, OutOfMemoryInBatch, is_out_of_memory
+from baselines.optimizers import PolicyOptimizer
+from baselines.policies.base import Completion, TrainablePolicy
+from baselines.scoring import bfloat16_products, checkpointed
+from baselines.types import FloatArray
+from baselines.update_options import UpdateOptions
+
+Metrics = dict[str, float]
+
+
+@runtime_checkable
+class EntropyPolicy(Protocol):
+    """A policy that can also tell the entropy of its next-token distributions."""
+
+    def logprobs_and_entropy(
+        self, completions: Sequence[Completion], *, temperature: float
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return what `logprobs` returns, and the entropy at the same places, (B, T), nats."""
+        ...
+
+
+class GradientPass:
+    """Leaves the gradient of an update in the parameters of a policy.
+
+    Args:
+        policy: What is trained.
+        optimizer: Supplies the loss.
+        parameters: Those whose gradients are cleared before.
+        temperature: At which the completions were sampled.
+        micro_batch_tokens: Padded tokens of one forward and backward pass. It shrinks when a
+            micro-batch does not fit into memory.
+        options: Those of the updater.
+    """
+
+    def __init__(
+        self,
+        policy: TrainablePolicy,
+        optimizer: PolicyOptimizer,
+        parameters: Sequence[torch.nn.Parameter],
+        *,
+        temperature: float,
+        micro_batch_tokens: int,
+        options: UpdateOptions,
+    ) -> None:
+        self.micro_batch_tokens = micro_batch_tokens
+        self._policy = policy
+        self._optimizer = optimizer
+        self._parameters = parameters
+        self._temperature = temperature
+        self._options = options
+
+    def run(self, rows: Sequence[TrainingRow]) -> tuple[Metrics, list[FloatArray]]:
+        """Compute the gradient of the loss of one update.
+
+        Args:
+            rows: All completions of the update, those without advantage included.
+
+        Returns:
+            loss and the metrics of the loss, averaged over the tokens of the update; and per
+            micro-batch the absolute differences between log-probabilities and old ones, nats.
+
+        Raises:
+            NonFiniteBatch: If the loss is not finite.
+            OutOfMemoryInBatch: If a micro-batch does not fit into memory, nor its halves.
+        """
+        try:
+            return self._run(rows)
+        except OutOfMemoryInBatch as error:
+            if error.num_rows == 1:
+                raise
+            # Half of what failed, not of the budget, which it may not have filled. It stays: the
+            # next update would fail at the same place.
+            self.micro_batch_tokens = error.padded_size // 2
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        return self._run(rows)
+
+    def clear(self) -> None:
+        """Forget the gradient."""
+        for parameter in self._parameters:
+            parameter.grad = None
+
+    def _run(self, rows: Sequence[TrainingRow]) -> tuple[Metrics, list[FloatArray]]:
+        counts = [row.num_completion_tokens for row in rows]
+        normalizer = self._optimizer.normalizer(counts, max_tokens=self._options.max_tokens)
+        if self._optimizer.skips_zero_advantage:
+            rows = [row for row in rows if row.has_advantage]
+        metrics: Metrics = {"loss": 0.0, "clip_rate": 0.0, "approx_kl": 0.0}
+        gaps: list[FloatArray] = []
+        self.clear()
+        for batch in micro_batches(rows, self.micro_batch_tokens):
+            try:
+                loss, averages, gap = self._backward(batch, normalizer)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                self.clear()
+                raise OutOfMemoryInBatch(len(batch), padded_size(batch)) from error
+            gaps.append(gap)
+            metrics["loss"] += loss
+            for name, value in averages.items():
+                metrics[name] = metrics.get(name, 0.0) + value * gap.size / sum(counts)
+        return metrics, gaps
+
+    def _backward(
+        self, rows: Sequence[TrainingRow], normalizer: float
+    ) -> tuple[float, Metrics, FloatArray]:
+        parameter = self._parameters[0]
+        batch = token_batch(
+            rows,
+            normalizer=normalizer,
+            device=parameter.device,
+            dtype=torch.promote_types(parameter.dtype, torch.float32),
+            row_weight=self._optimizer.row_weight,
+            tis_cap=self._options.tis_cap,
+        )
+        with checkpointed(self._policy.module, enabled=self._options.gradient_checkpointing):
+            logprobs, entropy = self._forward(rows)
+            try:
+                output = self._optimizer.loss(logprobs, batch, entropy=entropy)
+            except FloatingPointError as error:
+                raise NonFiniteBatch(str(error), rows, logprobs) from error
+            output.loss.backward()  # type: ignore[no-untyped-call]
+        gap = (logprobs.detach() - batch.old_logprobs)[batch.completion_mask].abs()
+        return output.loss.item(), output.metrics, gap.double().cpu().numpy()
+
+    def _forward(self, rows: Sequence[TrainingRow]) -> tuple[torch.Tensor, torch.Tensor | None]:
+        completions = [row.completion for row in rows]
+        with bfloat16_products(self._policy.module, enabled=self._options.autocast):
+            if self._optimizer.needs_entropy and isinstance(self._policy, EntropyPolicy):
+                return self._policy.logprobs_and_entropy(completions, temperature=self._temperature)
+            return self._policy.logprobs(completions, temperature=self._temperature), None

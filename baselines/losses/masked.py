@@ -1,0 +1,129 @@
+"""What all policy losses share: ratios, masked sums, and the check that a loss is a number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from baselines.shapes import expect_shape
+from baselines.types import LossOutput, TokenBatch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+MAX_LOG_RATIO = 20.0  # exp(20) is 5e8: far outside any clip range, still finite in float32
+
+Aggregation: TypeAlias = Literal[
+    "token_mean", "completion_token_mean", "completion_token_sum", "constant"
+]
+"""How the losses of tokens become one: see `row_weight` and `normalizer`."""
+
+
+def row_weight(aggregation: Aggregation, num_tokens: int) -> float:
+    """Return what the token losses of one completion are multiplied with before they are summed.
+
+    1 / num_tokens for "completion_token_mean", else 1.
+    """
+    return 1.0 / max(1, num_tokens) if aggregation == "completion_token_mean" else 1.0
+
+
+def normalizer(
+    aggregation: Aggregation, num_tokens: Sequence[int], *, max_tokens: int | None = None
+) -> float:
+    """Return what the sum over an update is divided by, at least 1.
+
+    token_mean             the completion tokens of the update: DAPO, verl "token-mean"
+    completion_token_mean  its completions: the mean over completions of their token means; GRPO,
+                           GSPO, verl "seq-mean-token-mean"
+    completion_token_sum   its completions: the mean over completions of their token sums; RLOO,
+                           verl "seq-mean-token-sum"
+    constant               its completions times max_tokens: Dr. GRPO, TRL "dr_grpo"
+
+    Args:
+        aggregation: One of these names.
+        num_tokens: Tokens of each completion of the update; those without do not count.
+        max_tokens: Longest completion that could have been sampled; needed by "constant" only.
+
+    Raises:
+        ValueError: If max_tokens is needed and missing.
+    """
+    if aggregation == "token_mean":
+        return float(max(1, sum(num_tokens)))
+    num_completions = float(max(1, sum(count > 0 for count in num_tokens)))
+    if aggregation != "constant":
+        return num_completions
+    if max_tokens is None:
+        raise ValueError(
+            "max_tokens must be a number for aggregation 'constant', got None; pass --max-tokens"
+        )
+    return num_completions * max_tokens
+
+
+def log_ratios(logprobs: Tensor, batch: TokenBatch) -> Tensor:
+    """Return logprobs - old_logprobs, clamped to +-20, 0 on ignored tokens, shape (B, T).
+
+    Raises:
+        ValueError: If logprobs has another shape than the batch.
+    """
+    expect_shape(
+        "logprobs",
+        logprobs,
+        tuple(batch.completion_mask.shape),
+        remedy="score the tokens of this micro-batch, prompt and padding masked",
+    )
+    difference = (logprobs - batch.old_logprobs).masked_fill(~batch.completion_mask, 0.0)
+    return difference.clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO)
+
+
+def masked_advantages(batch: TokenBatch) -> Tensor:
+    """Return the advantages, 0 on ignored tokens, shape (B, T)."""
+    return batch.advantages.masked_fill(~batch.completion_mask, 0.0)
+
+
+def reduce_policy_loss(token_losses: Tensor, batch: TokenBatch) -> Tensor:
+    """Return `reduce_loss` of token losses times the batch's importance weights."""
+    if batch.importance_weights is not None:
+        token_losses = token_losses * batch.importance_weights
+    return reduce_loss(token_losses, batch)
+
+
+def reduce_loss(token_losses: Tensor, batch: TokenBatch) -> Tensor:
+    """Return the weighted sum over completion tokens, divided once.
+
+    loss = sum over b of w[b] * (sum over completion tokens t of token_losses[b, t]) / normalizer
+
+    Raises:
+        FloatingPointError: If the loss is NaN or infinite.
+    """
+    token_losses = token_losses.masked_fill(~batch.completion_mask, 0.0)
+    if batch.row_weights is not None:
+        token_losses = token_losses * batch.row_weights[:, None]
+    loss = token_losses.sum() / batch.normalizer
+    if not loss.isfinite():
+        raise FloatingPointError(
+            f"the policy loss must be finite, got {loss.item()}; look for NaN in logprobs, "
+            f"old_logprobs and advantages where completion_mask is True"
+        )
+    return loss
+
+
+def policy_output(
+    loss: Tensor, batch: TokenBatch, log_ratio: Tensor, clipped: Tensor | None = None
+) -> LossOutput:
+    """Return a policy loss with its metrics.
+
+    Args:
+        loss: The scalar.
+        batch: What it was computed on.
+        log_ratio: What `log_ratios` returns.
+        clipped: True where a clip gives a token no gradient, shape (B, T). None: nowhere.
+    """
+    num_tokens = batch.completion_mask.sum().clamp(min=1)
+    log_ratio = log_ratio.detach()
+    divergence = log_ratio.exp() - 1.0 - log_ratio  # 0 on ignored tokens
+    is_clipped = None if clipped is None else clipped & batch.completion_mask
+    metrics = {
+        "clip_rate": 0.0 if is_clipped is None else (is_clipped.sum() / num_tokens).item(),
+        "approx_kl": (divergence.sum() / num_tokens).item(),
+    }
+    return LossOutput(loss, metrics)

@@ -1,0 +1,44 @@
+"""The plain policy gradient."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from baselines.losses.masked import (
+    log_ratios,
+    masked_advantages,
+    policy_output,
+    reduce_policy_loss,
+)
+from baselines.types import LossOutput, TokenBatch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def policy_gradient_loss(logprobs: Tensor, batch: TokenBatch) -> LossOutput:
+    """Return minus the advantage-weighted log-probability, without ratio or clip.
+
+    loss = -sum of w * A * logprobs over completion tokens / normalizer    A: advantages[b, t]
+
+    Args:
+        logprobs: Log-probability of each token under the policy in training, shape (B, T),
+            nats, with gradient. May be NaN where completion_mask is False.
+        batch: The tokens; w is 1 unless it has row_weights or importance_weights.
+
+    Returns:
+        The loss, and the metrics of `clipped_policy_loss`; nothing is clipped.
+
+    Raises:
+        ValueError: If the shapes disagree.
+        FloatingPointError: If the loss is NaN or infinite.
+
+    Note: It is unbiased only on the policy that sampled. From the second update of a step on it
+        is not: take one update per step.
+
+    Source: Williams 1992; for language models RLOO, arXiv:2402.14740, eq. (6).
+    """
+    log_ratio = log_ratios(logprobs, batch)
+    chosen = logprobs.masked_fill(~batch.completion_mask, 0.0)
+    loss = reduce_policy_loss(-masked_advantages(batch) * chosen, batch)
+    return policy_output(loss, batch, log_ratio)

@@ -1,0 +1,68 @@
+"""GSPO's clipped surrogate, with one importance ratio per completion."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from baselines.losses.masked import (
+    log_ratios,
+    masked_advantages,
+    policy_output,
+    reduce_policy_loss,
+)
+from baselines.types import LossOutput, TokenBatch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+MAX_SEQUENCE_LOG_RATIO = 10.0  # verl's bound
+
+
+def sequence_clipped_loss(
+    logprobs: Tensor,
+    batch: TokenBatch,
+    *,
+    clip_low: float = 3e-4,
+    clip_high: float = 4e-4,
+) -> LossOutput:
+    """Return the surrogate loss whose ratio is that of the whole completion.
+
+    l[b]     = mean over completion tokens of (logprobs - old_logprobs)
+    s[b, t]  = exp(min(sg(l[b]) + logprobs - sg(logprobs), 10))    sg: without gradient
+    J[b, t]  = min(s * A, clamp(s, 1 - clip_low, 1 + clip_high) * A)    A: advantages[b, t]
+    loss     = -sum of w * J over completion tokens / normalizer
+
+    The value of s is that of the completion on each of its tokens, and its gradient that of the
+    token, so that tokens may have advantages of their own (GSPO-token). With equal advantages in
+    a completion and weights of one over its length this is GSPO, gradient included.
+
+    Args:
+        logprobs: Log-probability of each token under the policy in training, shape (B, T),
+            nats, with gradient. May be NaN where completion_mask is False.
+        batch: The tokens; w is 1 unless it has row_weights or importance_weights.
+        clip_low: How far below 1 a ratio may fall before its gradient stops, in [0, 1].
+        clip_high: How far above 1 it may rise before its gradient stops, >= 0.
+
+    Returns:
+        The loss, and the metrics of `clipped_policy_loss`.
+
+    Raises:
+        ValueError: If the shapes disagree.
+        FloatingPointError: If the loss is NaN or infinite.
+
+    Note: A mean of log-ratios is close to 0, hence the narrow published range; it belongs to
+        learning rates around 1e-6.
+
+    Source: GSPO, arXiv:2507.18071, eq. (5), (7) and (14); clip range: section 5.1.
+    """
+    log_ratio = log_ratios(logprobs, batch)  # (B, T)
+    lengths = batch.completion_mask.sum(dim=1, keepdim=True).clamp(min=1)
+    mean_log_ratio = log_ratio.detach().sum(dim=1, keepdim=True) / lengths  # (B, 1)
+    chosen = logprobs.masked_fill(~batch.completion_mask, 0.0)
+    log_s = mean_log_ratio + chosen - chosen.detach()
+    ratio = log_s.clamp(max=MAX_SEQUENCE_LOG_RATIO).exp()
+    advantages = masked_advantages(batch)
+    unclipped = ratio * advantages
+    objective = unclipped.minimum(ratio.clamp(1.0 - clip_low, 1.0 + clip_high) * advantages)
+    loss = reduce_policy_loss(-objective, batch)
+    return policy_output(loss, batch, log_ratio, objective != unclipped)

@@ -1,0 +1,40 @@
+"""DAPO: GRPO with a wider upper clip, token means, and groups that teach something."""
+
+from __future__ import annotations
+
+from baselines.advantages import group_relative
+from baselines.losses import clipped_policy_loss
+from baselines.optimizers.base import PolicyOptimizer
+from baselines.optimizers.knobs import Knobs
+
+DAPO = PolicyOptimizer(
+    name="dapo",
+    baseline=group_relative,
+    policy_loss=clipped_policy_loss,
+    knobs=Knobs(
+        std=True,
+        clip_low=0.2,
+        clip_high=0.28,
+        dual_clip=None,
+        aggregation="token_mean",
+        drop_equal_groups=True,
+        overlong_weight=1.0,
+        overlong_rate=0.2,
+    ),
+    baseline_knobs=("std",),
+    loss_knobs=("clip_low", "clip_high", "dual_clip"),
+    other_knobs=("drop_equal_groups", "overlong_weight", "overlong_rate"),
+)
+"""Decoupled clip and dynamic sampling policy optimization.
+
+credit    = credit - overlong penalty, which grows to 1 over the last fifth of max_tokens
+advantage = (credit - group mean) / (group std + 1e-6)
+loss      = clipped surrogate with clip_high > clip_low, averaged over the tokens of the update
+
+Groups whose team rewards are all equal are dropped. That is right as long as credit says no more
+than the reward; with branch or rating credit such a group can still teach, so set
+drop_equal_groups to false there.
+
+Source: DAPO, arXiv:2503.14476, eq. (8) to (13); the buffer is 4096 of 20480 tokens there, a fifth.
+Differs from it in dropping groups without sampling others in their place.
+"""

@@ -1,0 +1,27 @@
+"""Dr. GRPO: GRPO without the divisions that favour short right and long wrong answers."""
+
+from __future__ import annotations
+
+from baselines.advantages import group_mean
+from baselines.losses import clipped_policy_loss
+from baselines.optimizers.base import PolicyOptimizer
+from baselines.optimizers.knobs import Knobs
+
+DR_GRPO = PolicyOptimizer(
+    name="dr_grpo",
+    baseline=group_mean,
+    policy_loss=clipped_policy_loss,
+    knobs=Knobs(clip_low=0.2, clip_high=0.2, dual_clip=None, aggregation="constant"),
+    loss_knobs=("clip_low", "clip_high", "dual_clip"),
+)
+"""GRPO done right.
+
+advantage = credit - group mean
+loss      = clipped surrogate, summed over the tokens, divided by completions * max_tokens
+
+A token weighs the same in a short and in a long completion, and the divisor does not depend on
+what was sampled.
+
+Source: Dr. GRPO, arXiv:2503.20783, section 3.2; the constant is the longest completion that may be
+sampled, as in TRL's loss_type "dr_grpo".
+"""

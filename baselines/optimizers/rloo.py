@@ -1,0 +1,23 @@
+"""RLOO: the plain policy gradient with the other rollouts as the baseline."""
+
+from __future__ import annotations
+
+from baselines.advantages import leave_one_out
+from baselines.losses import policy_gradient_loss
+from baselines.optimizers.base import PolicyOptimizer
+from baselines.optimizers.knobs import Knobs
+
+RLOO = PolicyOptimizer(
+    name="rloo",
+    baseline=leave_one_out,
+    policy_loss=policy_gradient_loss,
+    knobs=Knobs(aggregation="completion_token_sum"),
+)
+"""REINFORCE leave-one-out.
+
+advantage = credit - mean credit of the other rollouts of the group
+loss      = -advantage * log-probability of the whole completion, averaged over completions
+
+Source: RLOO, arXiv:2402.14740, eq. (6) and section 3.3; differs from it in having no KL penalty in
+the reward. TRL and verl step with a clipped ratio instead.
+"""

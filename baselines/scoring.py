@@ -1,0 +1,115 @@
+"""Log-probabilities of completions without gradient, and how a forward pass is run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+
+from baselines.collate import TrainingRow, micro_batches
+from baselines.policies.base import Completion, TrainablePolicy
+from baselines.types import FloatArray
+
+
+@runtime_checkable
+class Checkpointing(Protocol):
+    """A network that can compute its activations again instead of keeping them."""
+
+    def activation_checkpointing_enable(
+        self, activation_checkpointing_kwargs: dict[str, Any] | None = None
+    ) -> None:
+        """Turn it on for all layers, while they are in training mode."""
+        ...
+
+
+@runtime_checkable
+class OldCheckpointing(Protocol):
+    """The same by the name that it has in older versions of transformers 5."""
+
+    def gradient_checkpointing_enable(
+        self, gradient_checkpointing_kwargs: dict[str, Any] | None = None
+    ) -> None:
+        """Turn it on for all layers, while they are in training mode."""
+        ...
+
+
+def score(
+    policy: TrainablePolicy,
+    completions: Sequence[Completion],
+    *,
+    temperature: float,
+    micro_batch_tokens: int,
+    autocast: bool = False,
+) -> list[FloatArray]:
+    """Return the log-probability of each token of each completion, in order.
+
+    Args:
+        policy: Under which; the reference policy, or the trained one as it is.
+        completions: What was sampled.
+        temperature: At which it was sampled.
+        micro_batch_tokens: Padded tokens of one forward pass.
+        autocast: Whether matrix products are computed in bfloat16.
+
+    Returns:
+        One array per completion, of its number of tokens, nats; empty for an empty one.
+    """
+    rows = [TrainingRow(completion, 0.0) for completion in completions]
+    index_of = {id(row): index for index, row in enumerate(rows)}
+    scores = [np.empty(0) for _ in rows]
+    with torch.no_grad():
+        for batch in micro_batches(
+            [row for row in rows if row.num_completion_tokens], micro_batch_tokens
+        ):
+            with bfloat16_products(policy.module, enabled=autocast):
+                found = policy.logprobs([r.completion for r in batch], temperature=temperature)
+            for row, values in zip(batch, found.double().cpu().numpy(), strict=True):
+                scores[index_of[id(row)]] = values[: row.num_completion_tokens]
+    return scores
+
+
+@contextmanager
+def bfloat16_products(module: torch.nn.Module, *, enabled: bool) -> Iterator[None]:
+    """Compute matrix products in bfloat16 inside the block; weights stay as they are."""
+    device = next(module.parameters()).device.type
+    with torch.autocast(device, dtype=torch.bfloat16, enabled=enabled):
+        yield
+
+
+def enable_checkpointing(module: torch.nn.Module) -> None:
+    """Turn gradient checkpointing on.
+
+    Raises:
+        ValueError: If the network has none.
+    """
+    # The other variant gives no gradient to layers whose input needs none.
+    kwargs = {"use_reentrant": False}
+    for part in module.modules():  # an adapter wraps the network that can
+        if isinstance(part, Checkpointing):
+            return part.activation_checkpointing_enable(kwargs)
+        if isinstance(part, OldCheckpointing):
+            return part.gradient_checkpointing_enable(kwargs)
+    raise ValueError(
+        f"gradient_checkpointing must be off for a network without it, got "
+        f"{type(module).__name__}; leave the flag out"
+    )
+
+
+@contextmanager
+def checkpointed(module: torch.nn.Module, *, enabled: bool) -> Iterator[None]:
+    """Make the layers that `enable_checkpointing` prepared recompute, dropout staying off.
+
+    Only the layers themselves enter training mode, which is what they look at; dropout is in the
+    modules within.
+    """
+    layers = [m for m in module.modules() if enabled and "gradient_checkpointing" in vars(m)]
+    was_training = [layer.training for layer in layers]
+    try:
+        for layer in layers:
+            layer.training = True
+        yield
+    finally:
+        for layer, training in zip(layers, was_training, strict=True):
+            layer.training = training

@@ -1,0 +1,222 @@
+"""Our methods, each paired with the function of TRL or verl that must give the same.
+
+`tests/rl/test_oracle.py` runs the packages where they are installed, and reads the answers that
+`scripts/record_oracle_vectors.py` wrote where they are not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from baselines.losses import kl_estimates
+from baselines.optimizers import OPTIMIZERS, PolicyOptimizer
+from baselines.types import TokenBatch
+from tests.rl.oracle_peers import (
+    MAX_TOKENS,
+    Answer,
+    Inputs,
+    draw_equal_sequences,
+    draw_equal_tokens,
+    draw_on_policy,
+    draw_sequences,
+    draw_step,
+    draw_tokens,
+    loss_and_gradient,
+    mask_of,
+    tensor,
+    trl_loss,
+    trl_rloo_gradient,
+    verl_advantages,
+    verl_kl,
+    verl_loss,
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One method against one function.
+
+    package: on the package index; function: its full name there; draw: inputs from a seed;
+    ours and theirs: answers, nested lists of numbers by name.
+    """
+
+    package: str
+    function: str
+    draw: Callable[[int], Inputs]
+    ours: Callable[[Inputs], Answer]
+    theirs: Callable[[Inputs], Answer]
+
+
+def our_advantages(method: PolicyOptimizer) -> Callable[[Inputs], Answer]:
+    """Advantages of every token, agent by agent, as one flat list each."""
+
+    def answer(inputs: Inputs) -> Answer:
+        credit = [np.array(group) for group in inputs["credit"]]
+        counts = [np.array(group) for group in inputs["num_tokens"]]
+        kl = [np.array(group) for group in inputs["kl"]]
+        found = method.token_advantage(credit, counts, kl)
+        columns = [
+            [
+                value
+                for group, count in zip(found, counts, strict=True)
+                for row, number in zip(group[:, agent], count[:, agent], strict=True)
+                for value in row[:number].tolist()
+            ]
+            for agent in range(2)
+        ]
+        return {"advantages": columns}
+
+    return answer
+
+
+def our_loss(method: PolicyOptimizer, *, weighted: bool = False) -> Callable[[Inputs], Answer]:
+    """Loss and its gradient to the log-probabilities."""
+
+    def answer(inputs: Inputs) -> Answer:
+        mask = mask_of(inputs)
+        logprobs = tensor(inputs, "logprobs").requires_grad_()
+        batch = TokenBatch(
+            old_logprobs=tensor(inputs, "old_logprobs"),
+            advantages=tensor(inputs, "advantages"),
+            completion_mask=mask,
+            normalizer=method.normalizer(inputs["lengths"], max_tokens=MAX_TOKENS),
+            row_weights=_row_weights(method, inputs),
+            importance_weights=tensor(inputs, "importance_weights") if weighted else None,
+            reference_logprobs=tensor(inputs, "reference_logprobs"),
+        )
+        return loss_and_gradient(method.loss(logprobs, batch).loss, logprobs)
+
+    return answer
+
+
+def our_gradient(method: PolicyOptimizer) -> Callable[[Inputs], Answer]:
+    """What `our_loss` answers but for the value of the loss."""
+    return lambda inputs: {"gradient": our_loss(method)(inputs)["gradient"]}
+
+
+def our_kl(estimator: Any) -> Callable[[Inputs], Answer]:
+    """Sum of the KL estimates and its gradient."""
+
+    def answer(inputs: Inputs) -> Answer:
+        logprobs = tensor(inputs, "logprobs").requires_grad_()
+        reference = tensor(inputs, "reference_logprobs")
+        return loss_and_gradient(
+            kl_estimates(logprobs, reference, estimator=estimator).sum(), logprobs
+        )
+
+    return answer
+
+
+def _row_weights(method: PolicyOptimizer, inputs: Inputs) -> torch.Tensor:
+    weights = [method.row_weight(length) for length in inputs["lengths"]]
+    return torch.tensor(weights, dtype=torch.float64)
+
+
+def _advantage_case(name: str, function: str, ours: Inputs | None = None, **theirs: Any) -> Case:
+    method = OPTIMIZERS[name].with_knobs(**(ours or {}))
+    function = f"compute_{function}_outcome_advantage"
+    return Case(
+        "verl",
+        f"verl.trainer.ppo.core_algos.{function}",
+        draw_step,
+        our_advantages(method),
+        verl_advantages(function, **theirs),
+    )
+
+
+def _verl_loss_case(
+    name: str,
+    function: str,
+    mode: str,
+    draw: Callable[[int], Inputs] = draw_tokens,
+    weighted: bool = False,
+) -> Case:
+    method = OPTIMIZERS[name]
+    clip = {"low": method.knobs.clip_low, "high": method.knobs.clip_high}
+    if method.knobs.dual_clip is not None:
+        clip["dual"] = method.knobs.dual_clip
+    function = f"compute_policy_loss_{function}"
+    return Case(
+        "verl",
+        f"verl.trainer.ppo.core_algos.{function}",
+        draw,
+        our_loss(method, weighted=weighted),
+        verl_loss(function, mode=mode, weighted=weighted, **clip),
+    )
+
+
+def _trl_case(
+    name: str,
+    loss_type: str,
+    draw: Callable[[int], Inputs] = draw_equal_tokens,
+    ours: Inputs | None = None,
+    **theirs: Any,
+) -> Case:
+    method = OPTIMIZERS[name].with_knobs(**(ours or {}))
+    clip = {"low": method.knobs.clip_low, "high": method.knobs.clip_high}
+    return Case(
+        "trl",
+        "trl.GRPOTrainer._compute_loss",
+        draw,
+        our_loss(method),
+        trl_loss(loss_type, **clip, **theirs),
+    )
+
+
+def _kl_case(estimator: str) -> Case:
+    function = "verl.trainer.ppo.core_algos.kl_penalty_forward"
+    return Case("verl", function, draw_tokens, our_kl(estimator), verl_kl(estimator))
+
+
+PLAIN_GRPO: Inputs = {"dual_clip": None, "aggregation": "completion_token_mean"}
+CASES: dict[str, Case] = {
+    "advantage/grpo": _advantage_case("grpo", "grpo", norm_adv_by_std_in_grpo=False),
+    "advantage/grpo/std": _advantage_case(
+        "grpo", "grpo", {"std": True}, norm_adv_by_std_in_grpo=True
+    ),
+    "advantage/dr_grpo": _advantage_case("dr_grpo", "grpo", norm_adv_by_std_in_grpo=False),
+    "advantage/dapo": _advantage_case("dapo", "grpo", norm_adv_by_std_in_grpo=True),
+    "advantage/gspo": _advantage_case("gspo", "grpo", norm_adv_by_std_in_grpo=False),
+    "advantage/rloo": _advantage_case("rloo", "rloo"),
+    "advantage/reinforce_pp": _advantage_case("reinforce_pp", "reinforce_plus_plus", gamma=1.0),
+    "advantage/reinforce_pp/gamma_and_kl": _advantage_case(
+        "reinforce_pp",
+        "reinforce_plus_plus",
+        {"gamma": 0.9, "reward_kl": 0.1},
+        gamma=0.9,
+        reward_kl=0.1,
+    ),
+    "advantage/reinforce_pp_baseline": _advantage_case(
+        "reinforce_pp_baseline", "reinforce_plus_plus_baseline"
+    ),
+    "loss/grpo": _verl_loss_case("grpo", "vanilla", "token-mean"),
+    "loss/grpo/importance_weights": _verl_loss_case("grpo", "vanilla", "token-mean", weighted=True),
+    "loss/dr_grpo": _verl_loss_case("dr_grpo", "vanilla", "seq-mean-token-sum-norm"),
+    "loss/dapo": _verl_loss_case("dapo", "vanilla", "token-mean"),
+    "loss/gspo": _verl_loss_case("gspo", "gspo", "seq-mean-token-mean", draw_sequences),
+    "loss/rloo": _verl_loss_case("rloo", "gpg", "seq-mean-token-sum"),
+    "loss/reinforce_pp": _verl_loss_case("reinforce_pp", "vanilla", "token-mean"),
+    "loss/reinforce_pp_baseline": _verl_loss_case("reinforce_pp_baseline", "vanilla", "token-mean"),
+    "kl/k1": _kl_case("k1"),
+    "kl/k2": _kl_case("k2"),
+    "kl/k3": _kl_case("k3"),
+    "trl/grpo": _trl_case("grpo", "grpo", ours=PLAIN_GRPO),
+    "trl/grpo/kl": _trl_case("grpo", "grpo", ours={**PLAIN_GRPO, "kl_weight": 0.04}, beta=0.04),
+    "trl/dr_grpo": _trl_case("dr_grpo", "dr_grpo"),
+    "trl/dapo": _trl_case("dapo", "dapo"),
+    "trl/rloo": Case(
+        "trl",
+        "trl.RLOOTrainer._compute_loss",
+        draw_on_policy,
+        our_gradient(OPTIMIZERS["rloo"]),
+        trl_rloo_gradient,
+    ),
+    "trl/gspo": _trl_case(
+        "gspo", "grpo", draw_equal_sequences, importance_sampling_level="sequence"
+    ),
+}
