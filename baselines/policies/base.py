@@ -37,12 +37,15 @@ class Completion:
         token_ids: Token ids of the completion, the end token included if it was sampled.
         logprobs: log-probability of each token of token_ids, in nats, under the policy that
             sampled it at the temperature it used.
+        failure: Why there is no completion, in one sentence: nothing was sampled, and the episode
+            measures nothing. None: there is one, as always from a policy in this process.
     """
 
     text: str
     prompt_ids: tuple[int, ...] = ()
     token_ids: tuple[int, ...] = ()
     logprobs: tuple[float, ...] = ()
+    failure: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,13 +18,10 @@ import torch
 from torch import Tensor
 
 from baselines.policies.base import Completion, Prompt, Sampling
-from baselines.policies.sampler import (
-    DEFAULT_MAX_ROWS,
-    pad_left,
-    positions,
-    sample_tokens,
-    scaled_logprobs,
-)
+from baselines.policies.options import option_logprobs
+from baselines.policies.sampler import DEFAULT_MAX_ROWS, sample_tokens
+from baselines.policies.scoring import completion_logprobs
+from baselines.types import FloatArray
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -121,9 +118,7 @@ class HFPolicy:
     ) -> list[Completion]:
         """Return one completion per prompt, in order; the same rng state, the same result."""
         max_tokens = sampling.max_tokens or self._max_tokens
-        distinct = {_key(prompt): prompt for prompt in prompts}
-        encoded = {key: self._encode(prompt, max_tokens) for key, prompt in distinct.items()}
-        prompt_ids = [encoded[_key(prompt)] for prompt in prompts]
+        prompt_ids = self._encode(prompts, max_tokens)
         rows = sample_tokens(
             self._model,
             prompt_ids,
@@ -133,8 +128,9 @@ class HFPolicy:
             generator=torch.Generator().manual_seed(int(rng.integers(2**63))),
             max_rows=self._rows_that_fit(max(map(len, prompt_ids), default=0) + max_tokens),
         )
+        texts = {ids: self._decode(ids) for ids in {row.token_ids for row in rows}}
         return [
-            Completion(self._decode(row.token_ids), ids, row.token_ids, row.logprobs)
+            Completion(texts[row.token_ids], ids, row.token_ids, row.logprobs)
             for ids, row in zip(prompt_ids, rows, strict=True)
         ]
 
@@ -157,25 +153,30 @@ class HFPolicy:
                 "completions must hold token ids, got at least one without; "
                 "score what an HFPolicy sampled"
             )
-        device = self._model.device
-        longest = max(len(c.token_ids) for c in completions)
-        # Completions begin in the same column, so that logits are needed for its right side only.
-        prompt_ids, in_prompt = pad_left([c.prompt_ids for c in completions], device)
-        padded = [[*c.token_ids, *[0] * (longest - len(c.token_ids))] for c in completions]
-        token_ids = torch.tensor(padded, device=device)  # (B, T)
-        lengths = torch.tensor([len(c.token_ids) for c in completions], device=device)
-        completion_mask = torch.arange(longest, device=device) < lengths[:, None]  # (B, T)
-        is_token = torch.cat([in_prompt, completion_mask], dim=1)
-        output = self._model(
-            input_ids=torch.cat([prompt_ids, token_ids], dim=1),
-            attention_mask=is_token.long(),
-            position_ids=positions(is_token),
-            use_cache=False,
-            logits_to_keep=longest + 1,
+        return completion_logprobs(
+            self._model,
+            [completion.prompt_ids for completion in completions],
+            [completion.token_ids for completion in completions],
+            temperature=temperature,
         )
-        logprobs = scaled_logprobs(output.logits[:, :-1], temperature)  # (B, T, V)
-        sampled = logprobs.gather(2, token_ids[:, :, None])[:, :, 0]
-        return sampled.masked_fill(~completion_mask, 0.0)
+
+    def option_logprobs(
+        self, prompts: Sequence[Prompt], options: Sequence[str]
+    ) -> tuple[FloatArray, int]:
+        """Return log-probabilities of each option after each prompt, and the tokens read.
+
+        Args:
+            prompts: N prompts.
+            options: K texts, none empty.
+
+        Returns:
+            Shape (N, K), nats, at temperature 1; and how many tokens the prompts had.
+        """
+        texts = [self._tokenizer.encode(option, add_special_tokens=False) for option in options]
+        prompt_ids = self._encode(prompts, max(map(len, texts)))
+        max_rows = self._rows_that_fit(max(map(len, prompt_ids), default=1))
+        table = option_logprobs(self._model, prompt_ids, texts, max_rows=max_rows)
+        return table, sum(map(len, prompt_ids))
 
     def save(self, folder: Path) -> None:
         """Write weights and tokenizer in Hugging Face form; `load` reads them back."""
@@ -193,17 +194,33 @@ class HFPolicy:
         row_bytes: int = numbers_per_token * self._model.dtype.itemsize * num_tokens
         return max(1, min(self._max_rows, MAX_CACHE_BYTES // row_bytes))
 
-    def _encode(self, prompt: Prompt, max_tokens: int) -> tuple[int, ...]:
-        if prompt.messages and self._tokenizer.chat_template:
-            token_ids = self._tokenizer.apply_chat_template(
-                list(prompt.messages), add_generation_prompt=True, return_dict=False
+    def _encode(self, prompts: Sequence[Prompt], max_tokens: int) -> list[tuple[int, ...]]:
+        """Return token ids of each prompt, cut where max_tokens need the room."""
+        keys = [_key(prompt) for prompt in prompts]
+        distinct = dict(zip(keys, prompts, strict=True))
+        encoded = dict(zip(distinct, self._tokenize(list(distinct.values())), strict=True))
+        if self._context is not None:
+            for key, ids in encoded.items():
+                if len(ids) + max_tokens > self._context:
+                    encoded[key] = self._cut_middle(ids, max_tokens, self._context)
+        return [encoded[key] for key in keys]
+
+    def _tokenize(self, prompts: Sequence[Prompt]) -> list[tuple[int, ...]]:
+        """Return token ids of whole prompts; a batch costs a third of single calls."""
+        is_chat = [bool(prompt.messages and self._tokenizer.chat_template) for prompt in prompts]
+        chats = [list(p.messages) for p, chats in zip(prompts, is_chat, strict=True) if chats]
+        texts = [p.text for p, chats in zip(prompts, is_chat, strict=True) if not chats]
+        of_chats: list[list[int]] = []
+        of_texts: list[list[int]] = []
+        if chats:
+            encoded = self._tokenizer.apply_chat_template(
+                chats, add_generation_prompt=True, return_dict=False
             )
-        else:
-            token_ids = self._tokenizer.encode(prompt.text)
-        ids = tuple(cast("list[int]", token_ids))
-        if self._context is None or len(ids) + max_tokens <= self._context:
-            return ids
-        return self._cut_middle(ids, max_tokens, self._context)
+            of_chats = cast("list[list[int]]", encoded)
+        if texts:
+            of_texts = self._tokenizer(texts, return_attention_mask=False)["input_ids"]
+        rest = {True: iter(of_chats), False: iter(of_texts)}
+        return [tuple(next(rest[kind])) for kind in is_chat]
 
     def _cut_middle(
         self, token_ids: tuple[int, ...], max_tokens: int, context: int
@@ -220,7 +237,7 @@ class HFPolicy:
                 f"a prompt of {len(token_ids)} tokens leaves no room for {max_tokens} new ones in "
                 f"a context of {context}, so its middle is cut; lower max_tokens, or use a model "
                 f"with a longer context (further cuts are not reported)",
-                stacklevel=5,
+                stacklevel=4,
             )
         return token_ids[: room - room // 2] + token_ids[-(room // 2) :]
 

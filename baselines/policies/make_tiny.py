@@ -16,7 +16,7 @@ import hashlib
 import math
 import re
 import string
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,84 +24,63 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from baselines import ratings
 from baselines.policies.base import Completion
 from baselines.policies.hf import HFPolicy
+from baselines.policies.tiny_chains import FILLER
+from baselines.policies.tiny_demonstrations import (
+    HABITS,
+    LESSON,
+    TEMPLATES,
+    Demonstration,
+    draw_demonstration,
+)
 from ccpo_env import prompts
-from ccpo_env.prompts import plain_text, problem_text
-from ccpo_env.tasks.arithmetic import MODULUS, QUESTION, draw_chain, intermediate_values
-from ccpo_env.tasks.splits import in_split
-from ccpo_env.types import Message, Role
+from ccpo_env.tasks.arithmetic import QUESTION
 
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 TINY_FOLDER = Path(__file__).parent / "tiny_weights"
 UNKNOWN, PADDING, END = "<unk>", "<pad>", "<end>"
-MAX_THINKERS = 4
-"""Thinkers whose message heading is one token; later ones are spelled out."""
+NAMED = 4
+"""Agents of a role whose message heading is one token; later ones are spelled out."""
 CONTEXT = 2048
 MAX_NEW_TOKENS = 32
-FILLER = "go step by step"
-OTHER_THINKER_RATE = 0.2
-"""Share of the messages in demonstrations that another thinker than the first one said."""
 WARM_UP_RATE = 0.05
 REPORT_EVERY = 100
 PART_SIZE = 32
 _DEMONSTRATION_STREAM = 1
-_TEMPLATE = prompts.THINK_SOLVE
 
+CHAIN_AGENTS = (*(f"thinker_{k}" for k in range(NAMED)), "solver_0")
+PEERS = tuple(f"{role}_{n}" for role in ("voter", "debater") for n in range(NAMED))
 CHARACTERS = (*string.digits, *string.ascii_letters, *string.punctuation, " ", "\n")
-FRAGMENTS = (
-    *prompts.ROLE_INSTRUCTIONS.values(),
-    prompts.HAND_OVER,
-    prompts.GIVE_ANSWER,
-    f"\n\n{prompts.PROBLEM}",
-    *(prompts.MESSAGE_OF.format(agent=f"thinker_{k}") for k in range(MAX_THINKERS)),
-    prompts.YOUR_MESSAGE,
-    QUESTION,
-    r"\boxed{",
+FRAGMENTS = tuple(
+    dict.fromkeys(
+        (
+            *(text for template in TEMPLATES.values() for text in template.roles.values()),
+            *(template.hand_over for template in TEMPLATES.values() if template.hand_over),
+            *(template.give_answer for template in TEMPLATES.values()),
+            f"\n\n{prompts.PROBLEM}",
+            *(prompts.MESSAGE_OF.format(agent=agent) for agent in (*CHAIN_AGENTS, *PEERS)),
+            prompts.YOUR_MESSAGE,
+            QUESTION,
+            FILLER,
+            r"\boxed{",
+            ratings.JUDGE,
+            *(ratings.RATER.format(rater=agent) for agent in CHAIN_AGENTS),
+            *(ratings.OUTCOME.format(outcome=outcome) for outcome in ("correct", "wrong")),
+            *(ratings.CREDIT.format(agent=agent) for agent in CHAIN_AGENTS),
+            *(ratings.BLAME.format(agent=agent) for agent in CHAIN_AGENTS),
+            ratings.ONE_DIGIT,
+        )
+    )
 )
 """Fixed pieces of text that are one token each."""
-
 
 LESSON_RATE = 0.75
 """Share of the steps that are a lesson: all demonstrations are good ones, so that arithmetic and
 reading a thought are learned fast. The steps behind it make the thinker mediocre."""
-THINKER_ANSWERS_RATE = 0.3
-"""Share of those without any message that a thinker answers, its solver removed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Mix:
-    """How often demonstrations are of a kind, and their thoughts of a style.
-
-    Args:
-        kinds: "think": a thought; "solve": an answer after a thought; "answer_alone": an answer
-            without a useful thought; "think_further": a thought after a thought.
-        thinker_styles: Styles of the demonstrated thoughts, see `draw_thought`.
-        solver_styles: Styles of the thoughts that are read before an answer.
-        short_rate: Share of one operation where the answer must do without a useful thought.
-    """
-
-    kinds: Mapping[str, float]
-    thinker_styles: Mapping[str, float]
-    solver_styles: Mapping[str, float]
-    short_rate: float
-
-
-LESSON = Mix(
-    kinds={"think": 0.5, "solve": 0.35, "answer_alone": 0.15},
-    thinker_styles={"full": 1.0},
-    solver_styles={"full": 1.0},
-    short_rate=1.0,  # a longer question cannot be answered alone: guessing teaches nothing
-)
-HABITS = Mix(
-    kinds={"think": 0.45, "solve": 0.3, "answer_alone": 0.2, "think_further": 0.05},
-    # Filler is the most probable, so that a greedy thinker has as much to learn as a sampled one.
-    thinker_styles={"full": 0.17, "partial": 0.13, "filler": 0.55, "wrong": 0.15},
-    solver_styles={"full": 0.65, "partial": 0.15, "wrong": 0.2},
-    short_rate=0.7,
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,108 +99,6 @@ class WarmStart:
     """Width of the network."""
     num_layers: int = 2
     """Depth: two layers cannot do two steps of arithmetic in one pass."""
-
-
-@dataclass(frozen=True, slots=True)
-class Chain:
-    """A question of the arithmetic family."""
-
-    start: int
-    steps: tuple[tuple[str, int], ...]
-
-    @property
-    def question(self) -> str:
-        """What the team reads."""
-        return f"{QUESTION}{self.start}{''.join(f'{s}{n}' for s, n in self.steps)}"
-
-    @property
-    def values(self) -> list[int]:
-        """The first number and the value after each step, modulo 10."""
-        return intermediate_values(self.start, list(self.steps))
-
-
-def draw_train_chain(rng: np.random.Generator, *, is_short: bool = False) -> Chain:
-    """Return a question of the train split, of one operation if it is to be short."""
-    while True:
-        start, steps = draw_chain(rng)
-        chain = Chain(start, tuple(steps[:1] if is_short else steps))
-        if in_split(chain.question, "train"):
-            return chain
-
-
-def draw_thought(chain: Chain, style: str, rng: np.random.Generator) -> tuple[str, int]:
-    """Return a thought about a question, and the answer of someone who believes it.
-
-    Args:
-        chain: The question.
-        style: "full" has all equations but the last one, so it does not state the answer;
-            "partial" stops earlier; "wrong" is full but misreads the first number; "filler" says
-            nothing; "none" is no thought at all.
-        rng: Draws where a partial thought stops, and what is misread.
-    """
-    if style in ("filler", "none"):
-        return FILLER if style == "filler" else "", chain.values[-1]
-    start = chain.start
-    if style == "wrong":
-        tens, ones = divmod(start, MODULUS)
-        start = tens * MODULUS + (ones + int(rng.integers(1, MODULUS))) % MODULUS
-    num_equations = len(chain.steps) - 1
-    if style == "partial":
-        num_equations = int(rng.integers(max(num_equations, 1)))
-    values = intermediate_values(start, list(chain.steps))
-    # The first number is copied as it stands; without an equation its last digit is said.
-    said = [start, *values[1:]]
-    equations = [
-        f"{said[place]}{symbol}{number}={values[place + 1]}"
-        for place, (symbol, number) in enumerate(chain.steps[:num_equations])
-    ]
-    return ";".join(equations) or f"{start}={values[0]}", values[-1]
-
-
-def prompt_text(role: Role, chain: Chain, messages: Sequence[Message], *, answers: bool) -> str:
-    """Return the prompt of an agent, as the environment builds it."""
-    problem = problem_text(chain.question, messages)
-    return plain_text(_TEMPLATE.instruction(role, answers=answers), problem)
-
-
-def draw_demonstration(mix: Mix, rng: np.random.Generator) -> tuple[str, str]:
-    """Return a prompt and the completion to imitate."""
-    kind = _draw(mix.kinds, rng)
-    if kind == "answer_alone":
-        chain = draw_train_chain(rng, is_short=rng.random() < mix.short_rate)
-        style = str(rng.choice(["none", "filler"]))
-        role: Role = (
-            "thinker" if style == "none" and rng.random() < THINKER_ANSWERS_RATE else "solver"
-        )
-        thought, answer = draw_thought(chain, style, rng)
-        return prompt_text(role, chain, _messages(thought, rng), answers=True), _boxed(answer)
-    chain = draw_train_chain(rng)
-    if kind == "think":
-        thought, _ = draw_thought(chain, _draw(mix.thinker_styles, rng), rng)
-        return prompt_text("thinker", chain, (), answers=False), thought
-    thought, answer = draw_thought(chain, _draw(mix.solver_styles, rng), rng)
-    messages = _messages(thought, rng)
-    if kind == "solve":
-        return prompt_text("solver", chain, messages, answers=True), _boxed(answer)
-    further, _ = draw_thought(chain, _draw(mix.thinker_styles, rng), rng)
-    return prompt_text("thinker", chain, messages, answers=False), further
-
-
-def _messages(thought: str, rng: np.random.Generator) -> tuple[Message, ...]:
-    """Return the thought as the last of the messages of a chain of thinkers."""
-    if not thought:
-        return ()
-    # Mostly one thinker: the default team.
-    speaker = int(rng.integers(1, MAX_THINKERS)) if rng.random() < OTHER_THINKER_RATE else 0
-    return (Message(f"thinker_{speaker}", thought),)
-
-
-def _boxed(answer: int) -> str:
-    return rf"\boxed{{{answer}}}"
-
-
-def _draw(rates: Mapping[str, float], rng: np.random.Generator) -> str:
-    return str(rng.choice(list(rates), p=list(rates.values())))
 
 
 def build_tokenizer() -> PreTrainedTokenizerFast:
@@ -310,13 +187,14 @@ def _train(policy: HFPolicy, settings: WarmStart, report: Callable[[str], None])
         for group in torch_optimizer.param_groups:
             group["lr"] = settings.learning_rate * _schedule(step, settings.num_steps)
         mix = LESSON if step < LESSON_RATE * settings.num_steps else HABITS
-        demonstrations = [draw_demonstration(mix, rng) for _ in range(settings.batch_size)]
-        batch = [_as_completion(demonstration, policy) for demonstration in demonstrations]
-        num_tokens = sum(len(completion.token_ids) for completion in batch)
+        batch = [_encode(draw_demonstration(mix, rng), policy) for _ in range(settings.batch_size)]
+        total = sum(row.weight * len(row.completion.token_ids) for row in batch)
         torch_optimizer.zero_grad()
         loss = 0.0
         for part in _parts(batch):
-            part_loss = -policy.logprobs(part, temperature=1.0).sum() / num_tokens
+            weights = torch.tensor([row.weight for row in part])[:, None]
+            logprobs = policy.logprobs([row.completion for row in part], temperature=1.0)
+            part_loss = -(weights * logprobs).sum() / total
             part_loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
             loss += part_loss.item()
         torch.nn.utils.clip_grad_norm_(policy.module.parameters(), 1.0)
@@ -325,16 +203,29 @@ def _train(policy: HFPolicy, settings: WarmStart, report: Callable[[str], None])
             report(f"step {step + 1} of {settings.num_steps}: {loss:.3f} nats per token")
 
 
-def _as_completion(demonstration: tuple[str, str], policy: HFPolicy) -> Completion:
-    prompt, completion = demonstration
+@dataclass(frozen=True, slots=True)
+class _Encoded:
+    """A demonstration in tokens."""
+
+    completion: Completion
+    weight: float
+
+
+def _encode(demonstration: Demonstration, policy: HFPolicy) -> _Encoded:
     tokenizer = policy.tokenizer
-    token_ids = (*tokenizer.encode(completion), tokenizer.eos_token_id)
-    return Completion(completion, tuple(tokenizer.encode(prompt)), token_ids)
+    prompt_ids = tuple(tokenizer.encode(demonstration.prompt))
+    token_ids = (*tokenizer.encode(demonstration.completion), tokenizer.eos_token_id)
+    completion = Completion(demonstration.completion, prompt_ids, token_ids)
+    return _Encoded(completion, demonstration.weight)
 
 
-def _parts(batch: Sequence[Completion]) -> list[list[Completion]]:
+def _parts(batch: Sequence[_Encoded]) -> list[list[_Encoded]]:
     """Return the batch in parts of similar length, which need little padding."""
-    ordered = sorted(batch, key=lambda c: len(c.prompt_ids) + len(c.token_ids))
+
+    def num_tokens(encoded: _Encoded) -> int:
+        return len(encoded.completion.prompt_ids) + len(encoded.completion.token_ids)
+
+    ordered = sorted(batch, key=num_tokens)
     return [ordered[start : start + PART_SIZE] for start in range(0, len(ordered), PART_SIZE)]
 
 

@@ -1,4 +1,4 @@
-"""Policies by name: what ships with the package, a .gguf file, a folder, or a model of the hub."""
+"""Policies by name: what ships, a .gguf file, a folder, a model of the hub, or an endpoint."""
 
 from __future__ import annotations
 
@@ -9,8 +9,30 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from baselines.policies.endpoint_spec import is_endpoint
+
 if TYPE_CHECKING:
-    from baselines.policies.base import TrainablePolicy
+    from baselines.policies.base import Policy, TrainablePolicy
+
+
+def load_sampler(spec: str | Path, *, journal: Path | None = None) -> Policy:
+    """Load a policy that is asked for completions and not trained.
+
+    Args:
+        spec: ``endpoint:URL[?option=value&...][#model]``, as `parse_endpoint` says, or anything
+            that `load_policy` takes.
+        journal: Where an endpoint that does not say so itself keeps its finished answers; None:
+            nowhere.
+
+    Raises:
+        ValueError: If it is none of these, or the server does not answer.
+        ImportError: If a package is missing; the message says which to install.
+    """
+    if not is_endpoint(spec):
+        return load_policy(spec)
+    from baselines.policies.endpoint import load_endpoint
+
+    return load_endpoint(str(spec), journal=journal)
 
 
 def load_policy(spec: str | Path) -> TrainablePolicy:
@@ -24,9 +46,14 @@ def load_policy(spec: str | Path) -> TrainablePolicy:
         ValueError: If it is none of these, or the hub cannot give it.
         ImportError: If a package is missing; the message says which to install.
     """
+    name = str(spec)
+    if is_endpoint(spec):
+        raise ValueError(
+            "a policy to train must have its weights here, got an endpoint; pass a model to train, "
+            "and the endpoint to 'ccpo evaluate'"
+        )
     from baselines.policies.hf import HFPolicy
 
-    name = str(spec)
     if name in POLICIES:
         return HFPolicy.load(POLICIES[name]())
     close = difflib.get_close_matches(name, POLICIES, n=1)

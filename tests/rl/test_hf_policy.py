@@ -8,6 +8,7 @@ import huggingface_hub.constants
 import numpy as np
 import pytest
 import torch
+from scipy.stats import chisquare
 from transformers import LlamaConfig, LlamaForCausalLM
 from transformers.utils import logging
 
@@ -70,6 +71,18 @@ def test_sample_uses_the_chat_template_when_there_is_one(policy):
     assert read == ["<system>Hi<user>2+3<assistant>", "plain", "<user>2+3<assistant>"]
 
 
+def test_sample_answers_prompts_of_both_kinds_in_order(policy):
+    policy.tokenizer.chat_template = CHAT
+    chat = Prompt("unread", ({"role": "user", "content": "7"},))
+    prompts = [Prompt("1+1"), chat, Prompt("1+1"), Prompt("?"), chat]
+    read = [policy.tokenizer.decode(list(c.prompt_ids)) for c in sample(policy, prompts)]
+    assert read == ["1+1", "<user>7<assistant>", "1+1", "?", "<user>7<assistant>"]
+
+
+def test_sample_of_no_prompts_is_empty(policy):
+    assert sample(policy, []) == []
+
+
 def test_sample_depends_on_the_rng_alone(policy):
     before = torch.random.get_rng_state()
     assert sample(policy, seed=1) == sample(policy, seed=1)
@@ -82,6 +95,30 @@ def test_sample_max_tokens_defaults_to_the_generation_config(policy, limit, long
     policy.module.get_parameter("model.norm.weight").data.fill_(0.0)  # all tokens equally likely
     rows = sample(policy, PROMPTS[:2] * 40, max_tokens=limit)
     assert max(len(row.token_ids) for row in rows) == longest
+
+
+@pytest.mark.slow
+def test_sample_100000_tokens_fit_the_distribution_of_plain_forwards(shipped):
+    # Given the tokens before it, P(smaller id) + v P(id) of a sampled id is uniform if v is.
+    rng = np.random.default_rng(0)
+    places, num_tokens = [], 0
+    for prompt in PROMPTS[:2]:
+        rows = sample(shipped, [prompt] * 4000, max_tokens=24)
+        filled = [[*c.token_ids, *[0] * (24 - len(c.token_ids))] for c in rows]
+        is_token = torch.tensor([[k < len(c.token_ids) for k in range(24)] for c in rows])
+        token_ids = torch.tensor([[*rows[0].prompt_ids, *row] for row in filled])
+        with torch.no_grad():
+            logits = torch.cat([shipped.module(part).logits for part in token_ids.split(500)])
+        start = len(rows[0].prompt_ids)
+        probabilities = logits[:, start - 1 : -1][is_token].double().softmax(-1).numpy()
+        sampled = token_ids[:, start:][is_token].numpy()[:, None]
+        share = np.take_along_axis(probabilities, sampled, 1)[:, 0]
+        below = np.take_along_axis(probabilities.cumsum(1), sampled, 1)[:, 0] - share
+        places.append(below + rng.random(len(share)) * share)
+        num_tokens += len(share)
+    assert num_tokens > 100_000
+    counts, _ = np.histogram(np.concatenate(places), bins=100, range=(0.0, 1.0))
+    assert chisquare(counts).pvalue > 1e-3
 
 
 @pytest.mark.parametrize("temperature", [0.6, 1.0])

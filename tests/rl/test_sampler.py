@@ -1,58 +1,23 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Sequence
 
 import pytest
 import torch
 from scipy.stats import chisquare
-from transformers import (
-    AutoModelForCausalLM,
-    GPT2Config,
-    LlamaConfig,
-    MistralConfig,
-    PreTrainedConfig,
-    PreTrainedModel,
-)
+from transformers import PreTrainedModel
 
+from baselines.policies import sampler
 from baselines.policies.sampler import SampledTokens, _draw, sample_tokens
-
-NUM_TOKENS = 7
-END = 0
-
-LLAMA = LlamaConfig(
-    vocab_size=NUM_TOKENS,
-    hidden_size=16,
-    intermediate_size=16,
-    num_hidden_layers=2,
-    num_attention_heads=2,
-)
-GPT2 = GPT2Config(
-    vocab_size=NUM_TOKENS, n_embd=16, n_layer=2, n_head=2, bos_token_id=0, eos_token_id=0
-)
-WINDOWED = MistralConfig(
-    vocab_size=NUM_TOKENS,
-    hidden_size=16,
-    intermediate_size=16,
-    num_hidden_layers=2,
-    num_attention_heads=2,
-    num_key_value_heads=1,
-    sliding_window=3,
-)
+from tests.rl.models import CONFIGS, END, LLAMA, NUM_TOKENS, build, plain_logprobs
 
 
-def build(config: PreTrainedConfig) -> PreTrainedModel:
-    """A random network whose next tokens are far from equally likely."""
-    with torch.random.fork_rng():
-        torch.manual_seed(3)
-        model = AutoModelForCausalLM.from_config(config).eval()
-        for parameter in model.parameters():
-            parameter.data += 0.3 * torch.randn_like(parameter)
-    return model
-
-
-@pytest.fixture(scope="module")
-def llama() -> PreTrainedModel:
+@pytest.fixture(params=["numpy", "transformers"])
+def llama(request, monkeypatch) -> PreTrainedModel:
+    if request.param == "transformers":
+        monkeypatch.setattr(sampler, "as_plain_llama", lambda _: None)
     return build(LLAMA)
 
 
@@ -64,20 +29,10 @@ def sample(
     return sample_tokens(model, prompts, generator=generator, **settings)
 
 
-@torch.no_grad()
-def plain_logprobs(
-    model: PreTrainedModel, prompt: Sequence[int], completion: Sequence[int], temperature: float
-) -> torch.Tensor:
-    """One row, no padding, no cache."""
-    logits = model(torch.tensor([[*prompt, *completion]])).logits[0]
-    before = (logits[len(prompt) - 1 : -1] / temperature).log_softmax(-1)
-    return before[range(len(completion)), list(completion)]
-
-
 PROMPTS = [[1, 2, 3], [4], [1, 2, 3], [5, 5, 1, 6, 2, 3, 1], [4], [2, 6]] * 4
 
 
-@pytest.mark.parametrize("config", [LLAMA, GPT2, WINDOWED], ids=["llama", "gpt2", "windowed"])
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
 def test_sample_tokens_logprobs_equal_a_plain_forward(config, temperature):
     model = build(config)
@@ -85,18 +40,21 @@ def test_sample_tokens_logprobs_equal_a_plain_forward(config, temperature):
     assert len({len(row.token_ids) for row in rows}) > 2  # rows have left the batch
     for prompt, row in zip(PROMPTS, rows, strict=True):
         expected = plain_logprobs(model, prompt, row.token_ids, temperature)
-        assert torch.tensor(row.logprobs) == pytest.approx(expected, abs=1e-5)
+        assert torch.tensor(row.logprobs) == pytest.approx(expected.detach(), abs=1e-5)
 
 
 @pytest.mark.parametrize("temperature", [0.7, 1.0])
-def test_sample_tokens_draws_from_the_distribution(llama, temperature):
-    prompt, num_rows = [1, 2], 20_000
+def test_sample_tokens_draws_100000_tokens_from_the_distribution(llama, temperature):
+    prompt, num_rows = [1, 2], 50_000
     rows = sample(llama, [prompt] * num_rows, max_tokens=2, temperature=temperature, end_ids=())
+    counts = Counter(row.token_ids for row in rows)
     cells: dict[tuple[int, ...] | str, list[float]] = {"rare": [0.0, 0.0]}
     for pair in itertools.product(range(NUM_TOKENS), repeat=2):
-        expected = num_rows * float(plain_logprobs(llama, prompt, pair, temperature).sum().exp())
+        with torch.no_grad():
+            probability = float(plain_logprobs(llama, prompt, pair, temperature).sum().exp())
+        expected = num_rows * probability
         cell = cells.setdefault(pair if expected >= 5 else "rare", [0.0, 0.0])
-        cell[0] += sum(row.token_ids == pair for row in rows)
+        cell[0] += counts[pair]
         cell[1] += expected
     observed, expectation = zip(*(cell for cell in cells.values() if cell[1]), strict=True)
     assert len(observed) > 10
@@ -109,6 +67,20 @@ def test_draw_never_takes_an_impossible_token(uniform):
     tokens, logprobs = _draw(logits, torch.tensor([uniform], dtype=torch.float64), 1.0)
     assert tokens.tolist() == [1 if uniform == 0.0 else 3]
     assert logprobs.isfinite().all()
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.5, 2.0])
+def test_sample_tokens_compaction_changes_nothing(llama, rate, monkeypatch):
+    reference = sample(llama, PROMPTS * 3, max_tokens=20)
+    monkeypatch.setattr(sampler, "COMPACT_RATE", rate)
+    rows = sample(llama, PROMPTS * 3, max_tokens=20)
+    for one, other in zip(reference, rows, strict=True):
+        assert one.token_ids == other.token_ids
+        assert one.logprobs == pytest.approx(other.logprobs, abs=1e-5)
+
+
+def test_sample_tokens_end_tokens_may_be_unknown_to_the_model(llama):
+    assert sample(llama, PROMPTS, end_ids=(END, 1000)) == sample(llama, PROMPTS)
 
 
 def test_sample_tokens_neighbours_do_not_change_a_row(llama):
@@ -144,17 +116,18 @@ def test_sample_tokens_at_temperature_0_takes_the_most_probable(llama):
     for _ in range(8):
         greedy.append(int(llama(torch.tensor([[*prompt, *greedy]])).logits[0, -1].argmax()))
     assert list(row.token_ids) == greedy
-    assert torch.tensor(row.logprobs) == pytest.approx(
-        plain_logprobs(llama, prompt, greedy, 1.0), abs=1e-5
-    )
+    expected = plain_logprobs(llama, prompt, greedy, 1.0).detach()
+    assert torch.tensor(row.logprobs) == pytest.approx(expected, abs=1e-5)
 
 
-def test_sample_tokens_reads_each_prompt_once_and_drops_ended_rows(llama):
+def test_sample_tokens_reads_each_prompt_once_and_drops_ended_rows():
+    llama = build(LLAMA)
     sizes: list[tuple[int, ...]] = []
 
     def record(_module, _args, kwargs):
         sizes.append(tuple(kwargs["input_ids"].shape))
 
+    # What listens to the model must hear it, so a hook calls for its own forward pass.
     hook = llama.register_forward_pre_hook(record, with_kwargs=True)
     rows = sample(llama, PROMPTS, max_tokens=50)
     hook.remove()
@@ -186,4 +159,4 @@ def test_sample_tokens_of_no_prompts_is_empty(llama):
 )
 def test_sample_tokens_names_what_is_wrong(llama, knobs, message):
     with pytest.raises(ValueError, match=message):
-        sample(llama, knobs.pop("prompts", [[1]]), **knobs)
+        sample(llama, **{"prompts": [[1]], **knobs})

@@ -1,0 +1,71 @@
+"""The decoder for every architecture: the model's own forward pass with a key-value cache."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from baselines.policies.padding import pad_left, positions
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+class CacheDecoder:
+    """Rows that are sampled together: their cache, and where they stand.
+
+    Each distinct prompt is read once, then its keys and values are copied to its rows.
+
+    Args:
+        model: A causal language model with a key-value cache, in eval mode.
+        prompts: Token ids of each row, at least one.
+    """
+
+    def __init__(self, model: PreTrainedModel, prompts: Sequence[Sequence[int]]) -> None:
+        from transformers import DynamicCache
+
+        self._model = model
+        rows = [tuple(prompt) for prompt in prompts]
+        index_of = {prompt: index for index, prompt in enumerate(dict.fromkeys(rows))}
+        token_ids, self._is_token = pad_left(list(index_of), model.device)
+        self._cache = DynamicCache(config=model.config)
+        self._next_position = self._is_token.sum(dim=1)  # (B,)
+        self._logits = self._forward(token_ids, positions(self._is_token))
+        if len(index_of) < len(rows):
+            source = torch.tensor([index_of[row] for row in rows], device=model.device)
+            self._logits = self._logits[source]
+            self.keep(source)
+
+    @property
+    def logits(self) -> Tensor:
+        """What may follow the prompts, (B, V)."""
+        return self._logits
+
+    def step(self, token_ids: Tensor) -> Tensor:
+        """Read one more token of each row and return what may follow, (B, V)."""
+        is_read = torch.ones_like(self._is_token[:, :1])
+        self._is_token = torch.cat([self._is_token, is_read], dim=1)
+        logits = self._forward(token_ids[:, None], self._next_position[:, None])
+        self._next_position = self._next_position + 1
+        return logits
+
+    def keep(self, rows: Tensor) -> None:
+        """Forget all rows but these, in this order."""
+        self._cache.batch_select_indices(rows)
+        self._is_token = self._is_token[rows]
+        self._next_position = self._next_position[rows]
+
+    def _forward(self, token_ids: Tensor, position_ids: Tensor) -> Tensor:
+        output = self._model(
+            input_ids=token_ids,
+            attention_mask=self._is_token.long(),
+            position_ids=position_ids,
+            past_key_values=self._cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        logits: Tensor = output.logits[:, -1]
+        return logits

@@ -1,0 +1,251 @@
+"""A policy that is a model behind an OpenAI-compatible server: vLLM, SGLang, llama.cpp, OpenAI."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import warnings
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from baselines.policies.base import Completion, Prompt, Sampling
+from baselines.policies.endpoint_client import EndpointClient, EndpointError, Pacer, talk
+from baselines.policies.endpoint_journal import Journal, SampleKey
+from baselines.policies.endpoint_ledger import EndpointLedger
+from baselines.policies.endpoint_spec import EndpointConfig, parse_endpoint, read_key
+from baselines.policies.endpoint_wire import (
+    Answer,
+    JsonObject,
+    Question,
+    model_names,
+    question,
+    read_answer,
+)
+
+LIST_RETRIES = 2
+"""Most retries of the first request, which a person waits for."""
+MAX_NAMES, MAX_NAME_CHARS = 10, 100
+"""Of the models that a server lists, how much an error repeats."""
+SEED_BYTES = 4
+SEED_BITS = 31
+"""Every server takes a seed below 2^31; vLLM adds the number of the sample to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ask:
+    """Samples of one question that are not finished yet.
+
+    Args:
+        question: What is asked.
+        first: The first of them.
+        rows: Places of the samples in the list of prompts.
+    """
+
+    question: Question
+    first: SampleKey
+    rows: tuple[int, ...]
+
+    def without(self, num_samples: int) -> _Ask:
+        """Return what is left when the first samples are there."""
+        first = replace(self.first, index=self.first.index + num_samples)
+        return _Ask(self.question, first, self.rows[num_samples:])
+
+    def body(self) -> JsonObject:
+        """Return what is sent: the seed depends on nothing but the question and the sample."""
+        digest = hashlib.sha256(f"{self.first.question}:{self.first.index}".encode()).digest()
+        seed = int.from_bytes(digest[:SEED_BYTES], "big") % 2**SEED_BITS
+        return {**self.question.body, "n": len(self.rows), "seed": seed}
+
+
+class EndpointPolicy:
+    """Completes prompts with requests to a server; has no weights here.
+
+    Equal prompts of a call become one request with several samples. What the server cannot give
+    after all retries comes back as a completion with a `failure`, and the others are kept.
+
+    Args:
+        config: The server and how it is used. The key is read from the environment for each call
+            and kept nowhere.
+        model: Name of the served model.
+
+    Raises:
+        ValueError: If the key is missing or the journal cannot be used.
+
+    Note: The same rng state asks with the same seeds; whether that gives the same completions is
+        up to the server. The journal knows a model by its name: give a model with other weights
+        another name or another journal.
+    """
+
+    def __init__(self, config: EndpointConfig, *, model: str) -> None:
+        read_key(config)
+        self._config = config
+        self._model = model
+        self._pacer = Pacer(config.requests_per_minute)
+        self._journal = None if config.journal is None else Journal(config.journal)
+        self._has_warned = False
+        self._ledger = EndpointLedger(config.prompt_price, config.completion_price)
+        if self._journal is not None:
+            self._ledger.add_earlier(self._journal.usage)
+
+    @classmethod
+    def connect(cls, config: EndpointConfig) -> EndpointPolicy:
+        """Ask a server for its models and return the policy of one.
+
+        Raises:
+            ValueError: If the server gives no list, does not serve the model of the config, or
+                that has no model and the server has several.
+        """
+        names = _served_models(config)
+        if config.model in names:
+            return cls(config, model=config.model or "")
+        if config.model is None and len(names) == 1:
+            return cls(config, model=names[0])
+        close = difflib.get_close_matches(config.model or "", names, n=1)
+        remedy = f"did you mean {close[0]!r}?" if close else "pass one of them after a '#'"
+        shown = [name[:MAX_NAME_CHARS] for name in names[:MAX_NAMES]]
+        shown += [f"and {len(names) - MAX_NAMES} more"] if len(names) > MAX_NAMES else []
+        raise ValueError(
+            f"an endpoint's model must be served by {config.url}, which has "
+            f"{', '.join(shown) or 'none'}, got {config.model}; {remedy}"
+        )
+
+    def __repr__(self) -> str:
+        """Name the model and the server."""
+        return f"EndpointPolicy({self._model!r} at {self._config.url})"
+
+    @property
+    def ledger(self) -> EndpointLedger:
+        """What the requests have cost so far."""
+        return self._ledger
+
+    def sample(
+        self, prompts: Sequence[Prompt], *, sampling: Sampling, rng: np.random.Generator
+    ) -> list[Completion]:
+        """Return one completion per prompt, in order; one with a failure where there is none."""
+        stream = int(rng.integers(2**63))
+        rows: dict[int, Completion] = {}
+        asks = list(self._open_asks(prompts, sampling, stream, rows))
+        self._ledger.num_reused += len(rows)
+        answers = talk(
+            self._config,
+            [partial(self._answer, ask) for ask in asks],
+            pacer=self._pacer,
+            rng=np.random.default_rng(stream),
+            ledger=self._ledger,
+        )
+        for ask, answer in zip(asks, answers, strict=True):
+            rows.update(zip(ask.rows, answer, strict=True))
+        failures = [c.failure for c in rows.values() if c.failure is not None]
+        if failures and not self._has_warned:
+            self._has_warned = True
+            warnings.warn(
+                f"the endpoint {self._config.url} left {len(failures)} of {len(prompts)} prompts "
+                f"unanswered, and their episodes measure nothing: {failures[0]} (further failures "
+                f"are not reported)",
+                stacklevel=2,
+            )
+        return [rows[row] for row in range(len(prompts))]
+
+    def _open_asks(
+        self,
+        prompts: Sequence[Prompt],
+        sampling: Sampling,
+        stream: int,
+        rows: dict[int, Completion],
+    ) -> Iterator[_Ask]:
+        """Yield what must be asked; samples that the journal knows are put into rows."""
+        questions: dict[str, Question] = {}
+        rows_of: defaultdict[str, list[int]] = defaultdict(list)
+        for row, prompt in enumerate(prompts):
+            asked = question(prompt, sampling=sampling, config=self._config, model=self._model)
+            content = json.dumps([stream, asked.path, asked.body], sort_keys=True)
+            digest = hashlib.sha256(content.encode()).hexdigest()
+            questions[digest] = asked
+            rows_of[digest].append(row)
+        # vLLM refuses several samples where nothing is drawn.
+        size = self._config.samples_per_request if sampling.temperature > 0 else 1
+        for digest, own in rows_of.items():
+            missing = []
+            for index, row in enumerate(own):
+                known = None
+                if self._journal is not None:
+                    known = self._journal.find(SampleKey(digest, index))
+                if known is None:
+                    missing.append(index)
+                else:
+                    rows[row] = known
+            for indices in _consecutive(missing, size):
+                first = SampleKey(digest, indices[0])
+                yield _Ask(questions[digest], first, tuple(own[index] for index in indices))
+
+    async def _answer(self, ask: _Ask, client: EndpointClient) -> list[Completion]:
+        """Return the samples of an ask; the server may need several requests for them."""
+
+        def read(body: bytes) -> Answer:
+            return read_answer(body, ask.question, num_samples=len(ask.rows), redact=client.redact)
+
+        completions: list[Completion] = []
+        while ask.rows:
+            try:
+                answer = await client.send("POST", ask.question.path, ask.body(), read)
+            except EndpointError as error:
+                self._ledger.num_failed += len(ask.rows)
+                return completions + [Completion("", failure=str(error))] * len(ask.rows)
+            self._ledger.add_answer(answer)
+            if self._journal is not None:
+                self._journal.append(ask.first, answer)
+            completions += answer.completions
+            ask = ask.without(len(answer.completions))
+        return completions
+
+
+def load_endpoint(spec: str, *, journal: Path | None = None) -> EndpointPolicy:
+    """Return the policy of ``endpoint:URL[?option=value&...][#model]``.
+
+    Args:
+        spec: As `parse_endpoint` takes it.
+        journal: File of finished answers if the spec names none; None: none is kept.
+
+    Raises:
+        ValueError: If the spec is not legal, or the server does not answer or serve the model.
+    """
+    config = parse_endpoint(spec)
+    return EndpointPolicy.connect(replace(config, journal=config.journal or journal))
+
+
+def _served_models(config: EndpointConfig) -> list[str]:
+    """Return the names of the models that a server lists."""
+
+    async def ask(client: EndpointClient) -> list[str]:
+        names = await client.send("GET", "/models", None, model_names)
+        return [client.redact(name) for name in names]
+
+    brief = replace(config, retries=min(config.retries, LIST_RETRIES))
+    try:
+        (names,) = talk(
+            brief, [ask], pacer=Pacer(), rng=np.random.default_rng(0), ledger=EndpointLedger()
+        )
+    except EndpointError as error:
+        raise ValueError(
+            f"an endpoint must list its models, got {error} from {config.url}/models; "
+            f"check the URL, the key and whether the server runs"
+        ) from None
+    return names
+
+
+def _consecutive(indices: Sequence[int], longest: int) -> Iterator[list[int]]:
+    """Yield runs of numbers that follow each other, none longer than longest."""
+    run: list[int] = []
+    for index in indices:
+        if run and (index != run[-1] + 1 or len(run) == longest):
+            yield run
+            run = []
+        run.append(index)
+    if run:
+        yield run

@@ -1,0 +1,295 @@
+"""Requests to an OpenAI-compatible server: paced, timed, sent again, and free of the key."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import TypeVar
+
+import numpy as np
+
+from baselines.policies.endpoint_ledger import EndpointLedger
+from baselines.policies.endpoint_spec import EndpointConfig, read_key
+from baselines.policies.endpoint_wire import BadAnswerError, JsonObject
+from ccpo_env.text import valid_unicode
+
+try:
+    import anyio
+    import httpx2
+    from anyio.from_thread import start_blocking_portal
+except ImportError as error:
+    raise ImportError(
+        "an endpoint must be reached with the package httpx2, got none installed; "
+        "pip install 'ccpo-env[endpoint]'"
+    ) from error
+
+T = TypeVar("T")
+
+MAX_BODY_BYTES = 64 * 2**20
+"""Largest answer that is read; 16 samples of 4,096 tokens with log-probabilities have 13 MB."""
+MAX_ERROR_BYTES = 64 * 2**10
+MAX_DETAIL_CHARS = 200
+"""Most of a server's own words that an error repeats."""
+MAX_BACKOFF_S = 30.0
+MAX_RETRY_AFTER_S = 120.0
+"""Longest wait that a server may ask for; a longer one is as good as no answer."""
+RETRIED_STATUSES = frozenset({408, 425, 429})
+"""Besides all from 500 on."""
+HIDDEN_KEY = "[key]"
+MIN_SECRET_CHARS = 8
+"""A shorter key, such as the EMPTY that local servers are given, is no secret but a word."""
+
+
+class EndpointError(Exception):
+    """A server gave no answer, for the reason that the message says; never holds the key."""
+
+
+class _AttemptError(Exception):
+    """One attempt failed.
+
+    Args:
+        reason: Why.
+        is_final: Whether another attempt must end the same way.
+        retry_after_s: How long the server asks to wait, in seconds.
+    """
+
+    def __init__(self, reason: str, *, is_final: bool, retry_after_s: float = 0.0) -> None:
+        super().__init__(reason)
+        self.is_final = is_final
+        self.retry_after_s = retry_after_s
+
+
+@dataclass(slots=True)
+class Pacer:
+    """Says when the next request may be sent.
+
+    Args:
+        requests_per_minute: Most requests in a minute, evenly spaced; None: no limit.
+    """
+
+    requests_per_minute: float | None = None
+    _next_s: float = 0.0
+
+    async def wait(self) -> None:
+        """Return when it is the caller's turn."""
+        while (left_s := self._next_s - time.monotonic()) > 0:
+            await anyio.sleep(left_s)
+        if self.requests_per_minute is not None:
+            self._next_s = time.monotonic() + 60.0 / self.requests_per_minute
+
+    def pause(self, seconds: float) -> None:
+        """Let no request go out for so long, because the server asks for it."""
+        self._next_s = max(self._next_s, time.monotonic() + seconds)
+
+
+class EndpointClient:
+    """Sends requests until they are answered or given up.
+
+    Args:
+        config: The server and how often and how long to try.
+        key: Sent as a bearer token; None: none is sent.
+        pacer: Shared by all requests to the server.
+        rng: Jitter of the waits; has no influence on what is asked.
+        ledger: Requests are counted in it.
+    """
+
+    def __init__(
+        self,
+        config: EndpointConfig,
+        *,
+        key: str | None,
+        pacer: Pacer,
+        rng: np.random.Generator,
+        ledger: EndpointLedger,
+    ) -> None:
+        self._config = config
+        self._key = key
+        self._pacer = pacer
+        self._rng = rng
+        self._ledger = ledger
+        self._http = httpx2.AsyncClient(
+            headers={
+                # An answer that is not packed cannot unpack to more than MAX_BODY_BYTES.
+                "Accept-Encoding": "identity",
+                "Content-Type": "application/json",
+                **({} if key is None else {"Authorization": f"Bearer {key}"}),
+            },
+            timeout=httpx2.Timeout(config.read_timeout_s, connect=config.connect_timeout_s),
+            limits=httpx2.Limits(max_connections=config.concurrency),
+            trust_env=not config.is_local,  # no proxy stands before this machine
+        )
+
+    async def __aenter__(self) -> EndpointClient:
+        """Open the connections."""
+        await self._http.__aenter__()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    def redact(self, text: str) -> str:
+        """Return what a model wrote without the key, if that is long enough to be a secret."""
+        if self._key is None or len(self._key) < MIN_SECRET_CHARS:
+            return text
+        return text.replace(self._key, HIDDEN_KEY)
+
+    async def send(
+        self, method: str, path: str, body: JsonObject | None, read: Callable[[bytes], T]
+    ) -> T:
+        """Return what read makes of the answer; send again what may be answered later.
+
+        Args:
+            method: "GET" or "POST".
+            path: Below the base of the API.
+            body: Sent as JSON.
+            read: Raises BadAnswerError if the answer is broken, which counts as a failure.
+
+        Raises:
+            EndpointError: If there is no answer after all retries, or there will be none.
+        """
+        num_tries = self._config.retries + 1
+        for number in range(num_tries):
+            await self._pacer.wait()
+            self._ledger.add_request(is_retry=number > 0)
+            try:
+                return await self._attempt(method, path, body, read)
+            except _AttemptError as error:
+                failure = error
+            if failure.is_final or number + 1 == num_tries:
+                break
+            if failure.retry_after_s:
+                self._pacer.pause(failure.retry_after_s)
+            await anyio.sleep(self._backoff(number))
+        tries = "1 try" if number == 0 else f"{number + 1} tries"
+        raise EndpointError(f"{failure} ({tries})")
+
+    async def _attempt(
+        self, method: str, path: str, body: JsonObject | None, read: Callable[[bytes], T]
+    ) -> T:
+        content = None
+        if body is not None:  # lone surrogates become U+FFFD: they have no place in UTF-8
+            content = valid_unicode(json.dumps(body, ensure_ascii=False)).encode()
+        try:
+            with anyio.fail_after(self._config.total_timeout_s):
+                url = self._config.url + path
+                async with self._http.stream(method, url, content=content) as response:
+                    if response.status_code != 200:
+                        raise await self._refusal(response)
+                    answer = await _content(response, MAX_BODY_BYTES)
+            if answer is None:
+                raise _AttemptError(f"an answer over {MAX_BODY_BYTES} bytes", is_final=True)
+            return read(answer)
+        except TimeoutError:
+            reason = f"no answer in {self._config.total_timeout_s:g} s"
+        except (httpx2.RequestError, BadAnswerError) as error:
+            reason = f"{type(error).__name__}: {self._shown(str(error))}".removesuffix(": ")
+        raise _AttemptError(reason, is_final=False)
+
+    async def _refusal(self, response: httpx2.Response) -> _AttemptError:
+        """Return what a status other than 200 means."""
+        status = response.status_code
+        detail = await _content(response, MAX_ERROR_BYTES) or b""
+        reason = f"HTTP {status}: {self._shown(detail.decode(errors='replace'))}"
+        wait_s = retry_after_s(response.headers.get("Retry-After"), now_s=time.time())
+        if wait_s > MAX_RETRY_AFTER_S:
+            reason = f"asked to wait {wait_s:.0f} s, {reason}"
+        is_retried = status in RETRIED_STATUSES or status >= 500
+        return _AttemptError(
+            reason,
+            is_final=not is_retried or wait_s > MAX_RETRY_AFTER_S,
+            retry_after_s=wait_s,
+        )
+
+    def _shown(self, text: str) -> str:
+        """Return the beginning of a server's words in one line, without the key."""
+        with contextlib.suppress(ValueError, RecursionError):
+            text = json.dumps(json.loads(text), ensure_ascii=False)  # no \u002d hides a key
+        if self._key is not None:
+            for form in (self._key, json.dumps(self._key)[1:-1]):
+                text = text.replace(form, HIDDEN_KEY)
+        words = "".join(c if c.isprintable() else " " for c in text).split()
+        return " ".join(words)[:MAX_DETAIL_CHARS]
+
+    def _backoff(self, number: int) -> float:
+        """Return how long to wait before retry number: doubling, half of it by chance."""
+        longest = min(MAX_BACKOFF_S, self._config.backoff_s * 2.0**number)
+        return longest * float(self._rng.uniform(0.5, 1.0))
+
+
+def talk(
+    config: EndpointConfig,
+    jobs: Sequence[Callable[[EndpointClient], Awaitable[T]]],
+    *,
+    pacer: Pacer,
+    rng: np.random.Generator,
+    ledger: EndpointLedger,
+) -> list[T]:
+    """Return the results of all jobs, at most config.concurrency of them under way at a time.
+
+    It blocks, and may be called where an event loop runs, such as in a notebook. A job that
+    raises ends the others.
+
+    Args:
+        config: The server; its key is read from the environment.
+        jobs: Each is given the client.
+        pacer: As for EndpointClient.
+        rng: As for EndpointClient.
+        ledger: As for EndpointClient.
+    """
+    results: dict[int, T] = {}
+
+    async def run() -> None:
+        key = read_key(config)
+        client = EndpointClient(config, key=key, pacer=pacer, rng=rng, ledger=ledger)
+        slots = anyio.Semaphore(config.concurrency)
+
+        async def run_job(place: int) -> None:
+            async with slots:
+                results[place] = await jobs[place](client)
+
+        async with client, anyio.create_task_group() as tasks:
+            for place in range(len(jobs)):
+                tasks.start_soon(run_job, place)
+
+    if jobs:
+        try:
+            with start_blocking_portal() as portal:  # leaving it by Ctrl-C ends the jobs
+                portal.call(run)
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from None
+    return [results[place] for place in range(len(jobs))]
+
+
+def retry_after_s(header: str | None, *, now_s: float) -> float:
+    """Return the seconds that a Retry-After header asks for, 0 if it says nothing.
+
+    Args:
+        header: A number of seconds, or an HTTP date.
+        now_s: The time, in seconds since 1970.
+    """
+    if header is None:
+        return 0.0
+    try:
+        seconds = float(header)
+    except ValueError:
+        try:
+            seconds = parsedate_to_datetime(header).timestamp() - now_s
+        except (ValueError, OverflowError):
+            return 0.0
+    return max(0.0, seconds) if math.isfinite(seconds) else 0.0
+
+
+async def _content(response: httpx2.Response, max_bytes: int) -> bytes | None:
+    """Return the body as it was sent, None if it is longer than max_bytes."""
+    content = bytearray()
+    async for chunk in response.aiter_raw():
+        content += chunk
+        if len(content) > max_bytes:
+            return None
+    return bytes(content)

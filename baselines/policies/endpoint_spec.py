@@ -1,0 +1,236 @@
+"""How to reach an OpenAI-compatible server, read from one line of text."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from ccpo_env.errors import unknown_name
+
+ENDPOINT_PREFIX = "endpoint:"
+"""What the spec of an endpoint begins with."""
+DEFAULT_KEY_ENV = "OPENAI_API_KEY"
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerKind:
+    """What a kind of server takes beside the fields that all of them share.
+
+    Args:
+        fields: Fields of every request. They turn off the truncation and the penalties that the
+            server would else take from the model's generation config or from its own defaults:
+            completions are sampled from the model's own distribution.
+        max_samples: Most samples asked for in one request.
+        max_tokens_field: Name of the longest completion in a chat request.
+    """
+
+    fields: Mapping[str, object]
+    max_samples: int
+    max_tokens_field: str = "max_tokens"
+
+
+_UNTRUNCATED = {"min_p": 0.0, "repetition_penalty": 1.0}
+SERVERS: Mapping[str, ServerKind] = {
+    "vllm": ServerKind(
+        fields={"top_k": -1, **_UNTRUNCATED, "return_token_ids": True}, max_samples=16
+    ),
+    "sglang": ServerKind(fields={"top_k": -1, **_UNTRUNCATED}, max_samples=16),
+    # With a seed its n samples may be n copies. Its top_k has no -1.
+    "llama.cpp": ServerKind(
+        fields={"top_k": 0, "min_p": 0.0, "repeat_penalty": 1.0}, max_samples=1
+    ),
+    "openai": ServerKind(fields={}, max_samples=8, max_tokens_field="max_completion_tokens"),
+}
+"""Kinds of servers by name. "openai" gets no field that OpenAI's own reference does not list."""
+
+_CHOICES = {
+    "server": tuple(SERVERS),
+    "api": ("chat", "completions"),
+    "logprobs": ("raw", "processed", "none"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointConfig:
+    """An OpenAI-compatible server and how it is used; holds no key.
+
+    Args:
+        url: Base of the API, such as ``http://localhost:8000/v1``.
+        model: Name of the served model; None: the only one that the server lists.
+        server: Kind of server, a name from SERVERS.
+        api: "chat" sends prompts that have messages as chat, for the server's chat template;
+            "completions" sends plain text.
+        logprobs: Which log-probabilities the server returns. "raw": before the temperature, as
+            vLLM does by default; they are kept at temperature 0 and 1 and left out at others.
+            "processed": of the distribution sampled from (vLLM's
+            ``--logprobs-mode processed_logprobs``); left out at temperature 0. "none": not asked.
+        concurrency: Most requests under way at a time.
+        max_samples: Most samples of one prompt in a request; None: what the kind of server takes.
+        requests_per_minute: Most requests sent in a minute; None: no limit.
+        retries: How often a request that failed is sent again.
+        backoff_s: Wait before the first retry, in seconds; it doubles with each, up to 30.
+        connect_timeout_s: Longest wait for a connection, in seconds.
+        read_timeout_s: Longest silence of the server, in seconds; it is silent while it writes.
+        total_timeout_s: Longest time for one request, its answer included, in seconds.
+        prompt_price: Price of a million prompt tokens, in dollars.
+        completion_price: Price of a million completion tokens, in dollars.
+        journal: File of finished answers, which are not asked for again; None: none is kept.
+        key_env: Environment variable that holds the key. None: OPENAI_API_KEY if it is set, and
+            only over https or to this machine.
+    """
+
+    url: str
+    model: str | None = None
+    server: str = "vllm"
+    api: str = "chat"
+    logprobs: str = "raw"
+    concurrency: int = 32
+    max_samples: int | None = None
+    requests_per_minute: float | None = None
+    retries: int = 6
+    backoff_s: float = 0.5
+    connect_timeout_s: float = 10.0
+    read_timeout_s: float = 300.0
+    total_timeout_s: float = 600.0
+    prompt_price: float = 0.0
+    completion_price: float = 0.0
+    journal: Path | None = None
+    key_env: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check names and ranges."""
+        _check_url(self.url)
+        for name, known in _CHOICES.items():
+            if getattr(self, name) not in known:
+                raise unknown_name(name, getattr(self, name), known)
+        for name in ("concurrency", "max_samples"):
+            _require(name, getattr(self, name), lambda value: value >= 1, ">= 1", "8")
+        for name in ("retries", "backoff_s", "prompt_price", "completion_price"):
+            _require(name, getattr(self, name), lambda value: value >= 0, ">= 0", "1")
+        for name in (
+            *("connect_timeout_s", "read_timeout_s", "total_timeout_s"),
+            "requests_per_minute",
+        ):
+            _require(name, getattr(self, name), lambda value: value > 0, "> 0", "60")
+        # The value is not shown: it may be the key, put there by mistake.
+        if self.key_env is not None and not re.fullmatch(r"[A-Z_][A-Z0-9_]*", self.key_env):
+            raise ValueError(
+                "key_env must be the name of an environment variable in capitals, got something "
+                "else; export the key and pass the name of its variable"
+            )
+
+    @property
+    def kind(self) -> ServerKind:
+        """What this kind of server takes."""
+        return SERVERS[self.server]
+
+    @property
+    def samples_per_request(self) -> int:
+        """Most samples of one prompt in a request."""
+        return self.max_samples or self.kind.max_samples
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the server is on this machine."""
+        return urlsplit(self.url).hostname in LOOPBACK
+
+
+def is_endpoint(spec: object) -> bool:
+    """Return whether a policy's spec names an endpoint."""
+    return isinstance(spec, str) and spec.startswith(ENDPOINT_PREFIX)
+
+
+def parse_endpoint(spec: str) -> EndpointConfig:
+    """Read ``endpoint:URL[?option=value&...][#model]``.
+
+    Args:
+        spec: The URL of the API (without a path, ``/v1`` is added), fields of EndpointConfig as
+            its query, the model as its fragment, such as
+            ``endpoint:http://localhost:8000/v1?api=completions#Qwen/Qwen2.5-1.5B-Instruct``.
+
+    Raises:
+        ValueError: If the URL holds a password, or an option is unknown or out of range.
+    """
+    address, _, model = spec.removeprefix(ENDPOINT_PREFIX).partition("#")
+    base, _, query = address.partition("?")
+    _check_url(base)
+    options: dict[str, object] = {}
+    for name, text in parse_qsl(query, keep_blank_values=True):
+        if name not in _READERS:
+            raise unknown_name("an endpoint's option", name, _READERS)
+        try:
+            options[name] = _READERS[name](text)
+        except ValueError:
+            raise ValueError(
+                f"{name} must be a number, got {text!r} in the endpoint; pass e.g. {name}=8"
+            ) from None
+    url = base.rstrip("/")
+    if not urlsplit(url).path:
+        url += "/v1"
+    return EndpointConfig(url=url, model=unquote(model) or None, **options)  # type: ignore[arg-type]
+
+
+_READERS: Mapping[str, Callable[[str], object]] = {
+    **dict.fromkeys(("server", "api", "logprobs", "key_env"), str),
+    **dict.fromkeys(("concurrency", "max_samples", "retries"), int),
+    **dict.fromkeys(("requests_per_minute", "backoff_s", "connect_timeout_s"), float),
+    **dict.fromkeys(("read_timeout_s", "total_timeout_s"), float),
+    **dict.fromkeys(("prompt_price", "completion_price"), float),
+    "journal": Path,
+}
+"""Options of a spec, each with what reads its value."""
+
+
+def read_key(config: EndpointConfig) -> str | None:
+    """Return the key of an endpoint from the environment, None if it needs none.
+
+    Raises:
+        ValueError: If the named variable is not set, or no header can hold its value. The value
+            is not part of the message.
+    """
+    name = config.key_env or DEFAULT_KEY_ENV
+    if config.key_env is None and not (config.is_local or config.url.startswith("https:")):
+        return None
+    key = os.environ.get(name, "").strip()
+    if not key and config.key_env is not None:
+        raise ValueError(
+            f"key_env must name a variable that holds a key, got {name}, which is not set; "
+            f"export {name}"
+        )
+    if not all("!" <= character <= "~" for character in key):
+        raise ValueError(
+            f"a key must be printable ASCII without spaces, got something else in {name}; "
+            f"export it again"
+        )
+    return key or None
+
+
+def _check_url(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_url = False
+    if "@" in url:
+        raise ValueError(
+            "an endpoint must be a URL without a name and password, got one with '@'; put the key "
+            "into an environment variable and pass key_env"
+        )
+    if not is_url:
+        raise ValueError(
+            f"an endpoint must be an http or https URL, got {url!r}; "
+            f"pass e.g. endpoint:http://localhost:8000/v1#model"
+        )
+
+
+def _require(
+    name: str, value: float | None, is_legal: Callable[[float], bool], rule: str, example: str
+) -> None:
+    if value is not None and not (math.isfinite(value) and is_legal(value)):
+        raise ValueError(f"{name} must be {rule}, got {value}; pass e.g. {name}={example}")

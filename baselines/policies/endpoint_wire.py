@@ -1,0 +1,215 @@
+"""What is sent to an OpenAI-compatible server, and what is read from its answers."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from baselines.policies.base import Completion, Prompt, Sampling
+from baselines.policies.endpoint_spec import EndpointConfig
+
+DEFAULT_MAX_TOKENS = 256
+"""Longest completion when the caller does not say one; servers' own defaults differ widely."""
+MAX_LOGPROB = 1e-3
+"""Largest log-probability that rounding explains; in nats."""
+MAX_NUMBER = 2**53
+"""Token ids and counts are below it; a larger one is a broken answer."""
+FINISHED = ("stop", "length")
+"""Reasons why the model itself ended a completion. Others, such as "abort" and "content_filter",
+are not its doing, and such an answer measures nothing."""
+
+JsonObject = Mapping[str, Any]
+_MISSING = object()
+
+
+class BadAnswerError(ValueError):
+    """A body that is not what the API promises: cut off, not JSON, or of another shape."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A request without its number of samples and its seed.
+
+    Args:
+        path: Below the base of the API.
+        body: What is sent, but for n and seed.
+        max_tokens: Longest completion, in tokens.
+        keeps_logprobs: Whether the log-probabilities are those that a Completion promises.
+    """
+
+    path: str
+    body: JsonObject
+    max_tokens: int
+    keeps_logprobs: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of an answer, as the server counts them, else as many as it returned."""
+
+    prompt_tokens: int
+    completion_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The samples of one prompt, at least one, and what they cost."""
+
+    completions: tuple[Completion, ...]
+    usage: Usage
+
+
+def question(prompt: Prompt, *, sampling: Sampling, config: EndpointConfig, model: str) -> Question:
+    """Return what asks a server to complete a prompt."""
+    is_chat = config.api == "chat" and bool(prompt.messages)
+    max_tokens = sampling.max_tokens or DEFAULT_MAX_TOKENS
+    body: dict[str, object] = {
+        "model": model,
+        "temperature": sampling.temperature,
+        "top_p": 1.0,
+        **config.kind.fields,
+    }
+    if is_chat:
+        body |= {"messages": list(prompt.messages), config.kind.max_tokens_field: max_tokens}
+    else:
+        body |= {"prompt": prompt.text, "max_tokens": max_tokens}
+    if config.logprobs != "none":
+        # llama.cpp's Python server returns none unless it is asked for at least one alternative.
+        body |= {"logprobs": True, "top_logprobs": 1} if is_chat else {"logprobs": 1}
+    plain_temperatures = (0.0, 1.0) if config.logprobs == "raw" else ()
+    is_processed = config.logprobs == "processed" and sampling.temperature > 0
+    return Question(
+        "/chat/completions" if is_chat else "/completions",
+        body,
+        max_tokens,
+        is_processed or sampling.temperature in plain_temperatures,
+    )
+
+
+def read_answer(
+    body: bytes, asked: Question, *, num_samples: int, redact: Callable[[str], str]
+) -> Answer:
+    """Return the completions of an answer, checked.
+
+    Args:
+        body: What the server sent.
+        asked: What was asked for.
+        num_samples: Most completions that may come; a server may return fewer.
+        redact: Takes the key out of a text.
+
+    Raises:
+        BadAnswerError: If the body is not a whole and consistent answer.
+    """
+    answer = _object(_parse(body), "the answer")
+    choices = _list(answer.get("choices"), "choices")
+    if not 1 <= len(choices) <= num_samples:
+        raise BadAnswerError(f"choices must be 1 to {num_samples}, got {len(choices)}")
+    rows = [_object(choice, "a choice") for choice in choices]
+    indices = [_count(row.get("index", place), "index") for place, row in enumerate(rows)]
+    if len(set(indices)) != len(rows):
+        raise BadAnswerError(f"indices of choices must differ, got {indices}")
+    in_order = [row for _, row in sorted(zip(indices, rows, strict=True), key=lambda p: p[0])]
+    completions = tuple(_completion(row, answer, asked, redact) for row in in_order)
+    return Answer(completions, _usage(answer.get("usage"), completions))
+
+
+def model_names(body: bytes) -> list[str]:
+    """Return the models that a server lists.
+
+    Raises:
+        BadAnswerError: If the body is not such a list.
+    """
+    listed = _list(_object(_parse(body), "the list of models").get("data"), "data")
+    names = [_object(model, "a model").get("id") for model in listed]
+    if not all(isinstance(name, str) for name in names):
+        raise BadAnswerError("the id of a model must be a text")
+    return cast("list[str]", names)
+
+
+def _completion(
+    choice: JsonObject, answer: JsonObject, asked: Question, redact: Callable[[str], str]
+) -> Completion:
+    is_chat = "messages" in asked.body
+    if choice.get("finish_reason") not in FINISHED:
+        raise BadAnswerError(f"finish_reason must be one of {', '.join(FINISHED)}, got another")
+    said = _object(choice.get("message"), "message") if is_chat else choice
+    text = said.get("content" if is_chat else "text", _MISSING)
+    if text is None and is_chat:  # all tokens went into what the server strips: the reasoning
+        text = ""
+    if not isinstance(text, str):
+        raise BadAnswerError(f"the text of a completion must be a str, got {type(text).__name__}")
+    token_ids = _token_ids(choice.get("token_ids"))
+    if len(token_ids) > asked.max_tokens:
+        raise BadAnswerError(f"{asked.max_tokens} tokens were allowed, got {len(token_ids)}")
+    # A chat answer has the prompt's ids once; another one has them in every choice.
+    prompt_ids = _token_ids((answer if is_chat else choice).get("prompt_token_ids"))
+    logprobs = _logprobs(choice.get("logprobs"), is_chat=is_chat)
+    if not token_ids or not asked.keeps_logprobs:
+        logprobs = ()
+    if logprobs and len(logprobs) != len(token_ids):
+        raise BadAnswerError(
+            f"{len(token_ids)} tokens must have as many logprobs, got {len(logprobs)}"
+        )
+    return Completion(redact(text), prompt_ids, token_ids, logprobs)
+
+
+def _logprobs(value: object, *, is_chat: bool) -> tuple[float, ...]:
+    if value is None:
+        return ()
+    listed = _object(value, "logprobs").get("content" if is_chat else "token_logprobs")
+    if listed is None:
+        return ()
+    numbers = _list(listed, "logprobs")
+    if is_chat:
+        numbers = [_object(entry, "a logprob").get("logprob") for entry in numbers]
+    for number in numbers:
+        is_number = isinstance(number, int | float) and not isinstance(number, bool)
+        if not is_number or not -math.inf < number <= MAX_LOGPROB:
+            raise BadAnswerError("a logprob must be a finite number <= 0, got something else")
+    return tuple(float(number) for number in numbers)
+
+
+def _usage(value: object, completions: Sequence[Completion]) -> Usage:
+    listed = value if isinstance(value, dict) else {}
+    num_sampled = sum(len(completion.token_ids) for completion in completions)
+    return Usage(
+        _count(listed.get("prompt_tokens", len(completions[0].prompt_ids)), "prompt_tokens"),
+        _count(listed.get("completion_tokens", num_sampled), "completion_tokens"),
+    )
+
+
+def _token_ids(value: object) -> tuple[int, ...]:
+    if value is None:
+        return ()
+    return tuple(_count(token, "a token id") for token in _list(value, "token ids"))
+
+
+def _parse(body: bytes) -> object:
+    def refuse(name: str) -> None:
+        raise ValueError(name)
+
+    try:
+        return json.loads(body, parse_constant=refuse)
+    except (ValueError, RecursionError):
+        raise BadAnswerError(f"the answer must be JSON, got {len(body)} bytes of else") from None
+
+
+def _object(value: object, what: str) -> JsonObject:
+    if not isinstance(value, dict):
+        raise BadAnswerError(f"{what} must be an object, got {type(value).__name__}")
+    return value
+
+
+def _list(value: object, what: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise BadAnswerError(f"{what} must be a list, got {type(value).__name__}")
+    return value
+
+
+def _count(value: object, what: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < MAX_NUMBER:
+        raise BadAnswerError(f"{what} must be a whole number >= 0, got something else")
+    return value

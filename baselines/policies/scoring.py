@@ -1,0 +1,98 @@
+"""Log-probabilities of sampled tokens, with gradient: what an update of a policy starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from baselines.policies.llama import as_plain_llama, read_tree
+from baselines.policies.padding import pad_left, positions
+from baselines.policies.sampler import scaled_logprobs
+from baselines.policies.token_tree import token_tree
+
+if TYPE_CHECKING:
+    from transformers import LlamaForCausalLM, PreTrainedModel
+
+TokenIds = Sequence[int]
+
+
+def completion_logprobs(
+    model: PreTrainedModel,
+    prompts: Sequence[TokenIds],
+    completions: Sequence[TokenIds],
+    *,
+    temperature: float,
+) -> Tensor:
+    """Return the log-probability of each token of the completions, with gradient.
+
+    Args:
+        model: A causal language model.
+        prompts: B rows of token ids, none empty.
+        completions: What followed them, none empty.
+        temperature: Divides the logits; 0 counts as 1, as in sampling.
+
+    Returns:
+        Shape (B, T), nats, float32, T the longest completion; places after the end of a row
+        are 0.
+
+    Note: With a plain Llama, a beginning that rows share is computed once and filling never.
+    """
+    lengths = torch.tensor([len(row) for row in completions], device=model.device)
+    is_token = torch.arange(int(lengths.max()), device=model.device) < lengths[:, None]  # (B, T)
+    token_ids = torch.tensor([i for row in completions for i in row], device=model.device)
+    llama = as_plain_llama(model)
+    if llama is None:
+        logits = _padded_logits(model, prompts, completions, is_token)
+    else:
+        logits = _tree_logits(llama, prompts, completions, is_token)
+    logprobs = scaled_logprobs(logits, temperature)
+    sampled = logprobs.gather(1, token_ids[:, None])[:, 0]
+    return torch.zeros_like(is_token, dtype=torch.float32).masked_scatter(is_token, sampled)
+
+
+def _tree_logits(
+    model: LlamaForCausalLM,
+    prompts: Sequence[TokenIds],
+    completions: Sequence[TokenIds],
+    is_token: Tensor,
+) -> Tensor:
+    """Return the logits before each token of the completions, row by row, (N, V)."""
+    # Nothing follows the last token, so it is not read.
+    tree = token_tree(
+        [
+            (*prompt, *completion[:-1])
+            for prompt, completion in zip(prompts, completions, strict=True)
+        ]
+    )
+    starts = torch.tensor([len(prompt) - 1 for prompt in prompts])
+    places = starts[:, None] + torch.arange(is_token.shape[1])  # (B, T)
+    rows = torch.arange(len(prompts))[:, None].expand_as(places)
+    wanted, source = torch.unique(tree.nodes[rows[is_token], places[is_token]], return_inverse=True)
+    logits, _ = read_tree(model, tree, wanted)
+    return logits.index_select(0, source)
+
+
+def _padded_logits(
+    model: PreTrainedModel,
+    prompts: Sequence[TokenIds],
+    completions: Sequence[TokenIds],
+    is_token: Tensor,
+) -> Tensor:
+    """Return the same from one rectangle of all rows."""
+    width = is_token.shape[1]
+    # Completions begin in the same column, so that logits are needed for its right side only.
+    prompt_ids, in_prompt = pad_left(prompts, model.device)
+    filled = [[*row, *[0] * (width - len(row))] for row in completions]
+    is_read = torch.cat([in_prompt, is_token], dim=1)
+    output = model(
+        input_ids=torch.cat([prompt_ids, torch.tensor(filled, device=model.device)], dim=1),
+        attention_mask=is_read.long(),
+        position_ids=positions(is_read),
+        use_cache=False,
+        logits_to_keep=width + 1,
+    )
+    logits: Tensor = output.logits[:, :-1][is_token]
+    return logits

@@ -1,0 +1,270 @@
+"""A server on this machine with vLLM's wire contract, and with the faults of real ones."""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Literal
+
+import numpy as np
+
+from baselines.policies.base import Completion, Policy, Prompt, Sampling
+
+Fault = Literal[
+    "429", "500", "401", "400", "302", "reset", "truncated", "slow", "not_json", "wrong_shape"
+]
+FAULTS_THAT_PASS: tuple[Fault, ...] = ("429", "500", "reset", "truncated", "slow", "not_json")
+"""After these a client tries again."""
+CUT_SHORT = ("truncated", "slow")
+SLOW_S = 1.0
+"""Longer than the tests' clients wait for a byte."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request as the server read it."""
+
+    number: int
+    path: str
+    body: dict[str, Any]
+    headers: dict[str, str]
+
+    @property
+    def prompt(self) -> Prompt:
+        return Prompt(self.body.get("prompt", ""), tuple(self.body.get("messages", ())))
+
+
+Answerer = Callable[[Asked], Sequence[Completion]]
+
+
+def served(policy: Policy) -> Answerer:
+    """Answer with a policy; sample i has the seed of the request plus i, as in vLLM."""
+    lock = threading.Lock()
+
+    def answer(asked: Asked) -> list[Completion]:
+        body = asked.body
+        sampling = Sampling(temperature=body["temperature"], max_tokens=body["max_tokens"])
+        with lock:
+            return [
+                policy.sample(
+                    [asked.prompt],
+                    sampling=sampling,
+                    rng=np.random.default_rng(body["seed"] + number),
+                )[0]
+                for number in range(body["n"])
+            ]
+
+    return answer
+
+
+class FakeServer:
+    """Serves one model on a port of this machine, for as long as a with block.
+
+    Args:
+        answer: Returns the samples of a request.
+        fault: What goes wrong with every request, or with each as a function says; None: nothing.
+        models: What it lists.
+        has_token_ids: Whether it knows return_token_ids, as vLLM does.
+        retry_after_s: What it asks for with a 429.
+    """
+
+    def __init__(
+        self,
+        answer: Answerer,
+        *,
+        fault: Fault | Callable[[Asked], Fault | None] | None = None,
+        models: Sequence[str] = ("policy",),
+        has_token_ids: bool = True,
+        retry_after_s: object = 0.02,
+    ) -> None:
+        self.answer = answer
+        self.fault = fault
+        self.models = models
+        self.has_token_ids = has_token_ids
+        self.retry_after_s = retry_after_s
+        self.asked: list[Asked] = []
+        self.faults: list[Fault] = []
+        self.most_at_once = 0
+        self._at_once = 0
+        self._lock = threading.Lock()
+        self._closing = threading.Event()
+
+    def __enter__(self) -> FakeServer:
+        self._http = _Server(self)
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,))
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._closing.set()
+        self._http.shutdown()
+        self._thread.join()
+        self._http.server_close()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._http.server_port}/v1"
+
+    def spec(self, **options: object) -> str:
+        """The endpoint as --policy takes it, with waits that suit a test."""
+        quick = {"backoff_s": 0.01, "read_timeout_s": 0.25, **options}
+        query = "&".join(f"{name}={value}" for name, value in quick.items())
+        return f"endpoint:{self.url}?{query}#{self.models[0]}"
+
+    def enter(self, path: str, body: dict[str, Any], headers: dict[str, str]) -> Asked:
+        with self._lock:
+            asked = Asked(len(self.asked), path, body, headers)
+            self.asked.append(asked)
+            self._at_once += 1
+            self.most_at_once = max(self.most_at_once, self._at_once)
+            return asked
+
+    def fault_of(self, asked: Asked) -> Fault | None:
+        with self._lock:
+            fault = self.fault(asked) if callable(self.fault) else self.fault
+            if asked.body["temperature"] == 0 and asked.body["n"] > 1:
+                fault = "400"  # vLLM: n must be 1 when using greedy sampling
+            if fault is not None:
+                self.faults.append(fault)
+            return fault
+
+    def leave(self) -> None:
+        with self._lock:
+            self._at_once -= 1
+
+    def wait_slowly(self) -> None:
+        self._closing.wait(SLOW_S)
+
+
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 256
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, owner: FakeServer) -> None:
+        self.owner = owner
+        super().__init__(("127.0.0.1", 0), _Handler)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    timeout = 5
+    wbufsize = -1  # head and body of an answer leave in one packet
+    server: _Server
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        models = [{"id": name, "object": "model"} for name in self.server.owner.models]
+        self._reply(200, {"object": "list", "data": models})
+
+    def do_POST(self) -> None:
+        owner = self.server.owner
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        asked = owner.enter(self.path, body, dict(self.headers))
+        fault = owner.fault_of(asked)
+        try:
+            with suppress(ConnectionError):  # the client has given up
+                if fault is None:
+                    self._reply(200, answer_json(owner, asked))
+                elif fault.isdigit():
+                    self._refuse(fault, asked)
+                else:
+                    self._break(fault, json.dumps(answer_json(owner, asked)).encode())
+        finally:
+            owner.leave()
+
+    def finish(self) -> None:
+        with suppress(OSError, ValueError):  # a connection that was reset
+            super().finish()
+
+    def _reply(self, status: int, value: object, **headers: str) -> None:
+        content = json.dumps(value).encode()
+        self._head(status, len(content), **headers)
+        self.wfile.write(content)
+        self.wfile.flush()
+
+    def _head(self, status: int, num_bytes: int, **headers: str) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(num_bytes))
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+
+    def _refuse(self, fault: Fault, asked: Asked) -> None:
+        # Such as a gateway that repeats the headers it did not like.
+        echo = {"error": {"message": f"refused {asked.headers.get('Authorization')}"}}
+        headers = {
+            "429": {"Retry_After": str(self.server.owner.retry_after_s)},
+            "302": {"Location": "/v1/elsewhere"},
+        }
+        self._reply(int(fault), echo, **headers.get(fault, {}))
+
+    def _break(self, fault: Fault, content: bytes) -> None:
+        self.close_connection = True
+        if fault == "reset":
+            now = struct.pack("ii", 1, 0)  # closing sends a reset
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, now)
+            self.connection.close()
+            return
+        broken = {
+            "not_json": b"<html>" + content,
+            "wrong_shape": b'{"choices": [{"text": 7, "finish_reason": "stop"}]}',
+        }
+        content = broken.get(fault, content)
+        self._head(200, len(content))
+        self.wfile.write(content[: len(content) // 2] if fault in CUT_SHORT else content)
+        self.wfile.flush()
+        if fault == "slow":
+            self.server.owner.wait_slowly()
+
+
+def answer_json(server: FakeServer, asked: Asked) -> dict[str, Any]:
+    """An answer in vLLM's form, for chat or for plain text."""
+    completions = server.answer(asked)
+    is_chat = asked.path.endswith("/chat/completions")
+    with_ids = server.has_token_ids and bool(asked.body.get("return_token_ids"))
+    choices = [_choice(c, number, is_chat, with_ids, asked) for number, c in enumerate(completions)]
+    num_tokens = sum(len(c.token_ids) for c in completions)
+    num_read = len(completions[0].prompt_ids)
+    usage = {"prompt_tokens": num_read, "completion_tokens": num_tokens}
+    answer: dict[str, Any] = {"choices": choices, "usage": usage, "model": asked.body["model"]}
+    if with_ids and is_chat:
+        answer["prompt_token_ids"] = list(completions[0].prompt_ids)
+    return answer
+
+
+def _choice(
+    completion: Completion, number: int, is_chat: bool, with_ids: bool, asked: Asked
+) -> dict[str, Any]:
+    is_full = len(completion.token_ids) == asked.body.get("max_tokens")
+    choice: dict[str, Any] = {
+        "index": number,
+        "finish_reason": "length" if is_full else "stop",
+        "logprobs": None,
+    }
+    if is_chat:
+        choice["message"] = {"role": "assistant", "content": completion.text}
+    else:
+        choice["text"] = completion.text
+    if asked.body.get("logprobs"):
+        tokens = [f"token {token}" for token in completion.token_ids]
+        pairs = list(zip(tokens, completion.logprobs, strict=False))
+        choice["logprobs"] = (
+            {"content": [{"token": token, "logprob": value} for token, value in pairs]}
+            if is_chat
+            else {"tokens": tokens, "token_logprobs": list(completion.logprobs)}
+        )
+    if with_ids:
+        choice["token_ids"] = list(completion.token_ids)
+        if not is_chat:
+            choice["prompt_token_ids"] = list(completion.prompt_ids)
+    return choice

@@ -1,0 +1,458 @@
+from __future__ import annotations
+
+import asyncio
+import copy
+import json
+import logging
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+import time
+import warnings
+from collections import Counter
+from datetime import UTC, datetime
+from email.utils import format_datetime
+
+import numpy as np
+import pytest
+
+from baselines.policies import endpoint_client
+from baselines.policies.base import Completion, Prompt, Sampling
+from baselines.policies.endpoint import EndpointPolicy, load_endpoint
+from baselines.policies.endpoint_client import retry_after_s
+from baselines.policies.endpoint_spec import EndpointConfig, parse_endpoint
+from baselines.policies.registry import load_policy, load_sampler
+from tests.rl.fake_server import FAULTS_THAT_PASS, Asked, FakeServer
+
+SECRET = "sk-Zx81/very+secret"
+PROMPTS = [Prompt(f"question {number}") for number in range(6)]
+
+
+def echo(asked: Asked) -> list[Completion]:
+    """One sample of each index says the prompt, the seed and its number."""
+    body = asked.body
+    return [
+        Completion(f"{asked.prompt.text}|{body['seed']}|{number}", (1, 2), (3, 4, 5), (-0.5,) * 3)
+        for number in range(body["n"])
+    ]
+
+
+def ask(policy, prompts=PROMPTS, *, seed=0, **knobs) -> list[Completion]:
+    return policy.sample(prompts, sampling=Sampling(**knobs), rng=np.random.default_rng(seed))
+
+
+def ask_in_vain(policy, prompts=PROMPTS, **knobs) -> list[Completion]:
+    with pytest.warns(UserWarning, match="their episodes measure nothing"):
+        return ask(policy, prompts, **knobs)
+
+
+def heads(completions) -> list[str]:
+    return [c.text.partition("|")[0] for c in completions]
+
+
+def test_equal_prompts_become_one_request_of_several_samples():
+    with FakeServer(echo) as server:
+        completions = ask(load_endpoint(server.spec()), [*PROMPTS, *PROMPTS[:2], PROMPTS[0]])
+    assert heads(completions) == [p.text for p in [*PROMPTS, *PROMPTS[:2], PROMPTS[0]]]
+    assert sorted(asked.body["n"] for asked in server.asked) == [1, 1, 1, 1, 2, 3]
+    assert len({asked.body["seed"] for asked in server.asked}) == len(PROMPTS)
+
+
+def test_many_samples_are_split_over_requests_with_seeds_of_their_own():
+    with FakeServer(echo) as server:
+        completions = ask(load_endpoint(server.spec(max_samples=4)), PROMPTS[:1] * 10)
+    assert sorted(asked.body["n"] for asked in server.asked) == [2, 4, 4]
+    assert len({c.text for c in completions}) == 10
+
+
+def test_a_server_that_ignores_n_is_asked_for_the_rest_with_another_seed():
+    with FakeServer(lambda asked: echo(asked)[:1]) as server:
+        completions = ask(load_endpoint(server.spec()), PROMPTS[:1] * 4)
+    assert [asked.body["n"] for asked in server.asked] == [4, 3, 2, 1]
+    assert len({c.text for c in completions}) == 4
+
+
+def test_the_seed_of_a_prompt_does_not_depend_on_the_other_prompts():
+    with FakeServer(echo) as server:
+        policy = load_endpoint(server.spec())
+        among_all, alone = ask(policy, PROMPTS), ask(policy, PROMPTS[3:4])
+    assert among_all[3] == alone[0]
+
+
+def test_requests_under_way_are_bounded():
+    def slowly(asked):
+        time.sleep(0.02)
+        return echo(asked)
+
+    prompts = [Prompt(str(number)) for number in range(24)]
+    with FakeServer(slowly) as server:
+        ask(load_endpoint(server.spec(concurrency=3)), prompts)
+    assert 1 < server.most_at_once <= 3
+
+
+def test_requests_per_minute_spaces_the_requests():
+    with FakeServer(echo) as server:
+        policy = load_endpoint(server.spec(requests_per_minute=1200))
+        started = time.monotonic()
+        ask(policy, PROMPTS)
+    assert time.monotonic() - started >= (len(PROMPTS) - 1) * 60 / 1200
+
+
+@pytest.mark.parametrize("fault", [*FAULTS_THAT_PASS, "wrong_shape"])
+def test_a_fault_that_passes_is_tried_again(fault):
+    with FakeServer(echo, fault=lambda asked: fault if asked.number < 2 else None) as server:
+        policy = load_endpoint(server.spec(concurrency=1))
+        completions = ask(policy)
+    assert heads(completions) == [p.text for p in PROMPTS]
+    assert all(c.failure is None for c in completions)
+    assert server.faults == [fault] * 2
+    assert (policy.ledger.num_requests, policy.ledger.num_retries) == (len(PROMPTS) + 2, 2)
+    bodies = [asked.body for asked in server.asked[:3]]
+    assert bodies[0] == bodies[1] == bodies[2]  # the same question with the same seed
+
+
+@pytest.mark.parametrize("fault", ["400", "401", "302"])
+def test_a_refusal_is_final_and_fails_no_other_prompt(fault):
+    def refuse(asked):
+        return fault if asked.prompt == PROMPTS[2] else None
+
+    with FakeServer(echo, fault=refuse) as server:
+        policy = load_endpoint(server.spec())
+        completions = ask_in_vain(policy)
+    assert [row for row, c in enumerate(completions) if c.failure is not None] == [2]
+    assert completions[2].failure.startswith(f"HTTP {fault}: ")
+    assert completions[2].failure.endswith("(1 try)")
+    assert (completions[2].text, completions[2].token_ids) == ("", ())
+    assert len(server.asked) == len(PROMPTS)
+    assert policy.ledger.num_failed == 1
+
+
+@pytest.mark.parametrize("fault", [*FAULTS_THAT_PASS, "wrong_shape"])
+def test_a_fault_that_stays_is_a_failure_of_that_prompt_alone(fault):
+    def stay(asked):
+        return fault if asked.prompt == PROMPTS[0] else None
+
+    with FakeServer(echo, fault=stay) as server:
+        completions = ask_in_vain(load_endpoint(server.spec(retries=2, read_timeout_s=0.1)))
+    assert [c.failure is None for c in completions] == [False, *[True] * 5]
+    assert completions[0].failure.endswith("(3 tries)")
+    assert "\n" not in completions[0].failure
+    assert len(server.faults) == 3
+
+
+def test_failures_are_warned_about_once():
+    with FakeServer(echo, fault="400") as server:
+        policy = load_endpoint(server.spec())
+        ask_in_vain(policy)
+        assert all(c.failure for c in ask(policy))  # warnings are errors: no second one
+
+
+def test_a_request_has_a_total_time():
+    with FakeServer(echo, fault="slow") as server:
+        spec = server.spec(retries=0, read_timeout_s=5, total_timeout_s=0.1)
+        completions = ask_in_vain(load_endpoint(spec), PROMPTS[:1])
+    assert completions[0].failure == "no answer in 0.1 s (1 try)"
+
+
+def test_retry_after_holds_back_every_request():
+    arrived = []
+
+    def fault(asked):
+        arrived.append(time.monotonic())
+        return "429" if asked.number == 0 else None
+
+    with FakeServer(echo, fault=fault, retry_after_s=0.3) as server:
+        ask(load_endpoint(server.spec(concurrency=1, backoff_s=0)))
+    assert arrived[1] - arrived[0] >= 0.3
+    assert arrived[-1] - arrived[1] < 0.3
+
+
+def test_retry_after_that_is_too_long_is_a_failure():
+    with FakeServer(echo, fault="429", retry_after_s=3600) as server:
+        completions = ask_in_vain(load_endpoint(server.spec()), PROMPTS[:1])
+    assert completions[0].failure.startswith("asked to wait 3600 s, HTTP 429: ")
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        *[(None, 0), ("7", 7), ("0.5", 0.5), ("-3", 0), ("nan", 0), ("inf", 0), ("soon", 0)],
+        (format_datetime(datetime.fromtimestamp(1_000_030, UTC), usegmt=True), 30),
+        (format_datetime(datetime.fromtimestamp(1_000, UTC), usegmt=True), 0),
+    ],
+)
+def test_retry_after_s_reads_seconds_and_dates(header, expected):
+    assert retry_after_s(header, now_s=1_000_000) == expected
+
+
+def test_a_body_without_end_is_not_read(monkeypatch):
+    monkeypatch.setattr(endpoint_client, "MAX_BODY_BYTES", 1000)
+    with FakeServer(lambda asked: [Completion(asked.prompt.text * 200)]) as server:
+        completions = ask_in_vain(load_endpoint(server.spec()), PROMPTS[:1])
+    assert completions[0].failure == "an answer over 1000 bytes (1 try)"
+
+
+def test_lone_surrogates_do_not_stop_a_request():
+    with FakeServer(echo) as server:
+        (completion,) = ask(load_endpoint(server.spec()), [Prompt("a\ud800b")])
+    assert completion.failure is None
+    assert server.asked[0].body["prompt"] == "a\ufffdb"
+
+
+def test_a_server_that_is_gone_is_a_failure_and_not_an_error():
+    with FakeServer(echo) as server:
+        policy = load_endpoint(server.spec(retries=1))
+    completions = ask_in_vain(policy, PROMPTS[:2])
+    assert all(c.failure and "ConnectError" in c.failure for c in completions)
+
+
+def test_sample_works_where_an_event_loop_runs():
+    async def in_a_notebook():
+        return ask(policy)
+
+    with FakeServer(echo) as server:
+        policy = load_endpoint(server.spec())
+        assert heads(asyncio.run(in_a_notebook())) == [p.text for p in PROMPTS]
+
+
+def test_load_endpoint_takes_the_only_model_of_a_server():
+    with FakeServer(echo, models=["lab/model"]) as server:
+        policy = load_sampler(f"endpoint:{server.url}")
+        assert isinstance(policy, EndpointPolicy)
+        assert repr(policy) == f"EndpointPolicy('lab/model' at {server.url})"
+        ask(policy, PROMPTS[:1])
+    assert server.asked[0].body["model"] == "lab/model"
+
+
+@pytest.mark.parametrize(
+    ("models", "fragment", "message"),
+    [
+        (["thinker", "solver"], "", "which has thinker, solver, got None; pass one of them"),
+        (["thinker", "solver"], "#solvr", "did you mean 'solver'"),
+        ([], "#solver", "which has none, got solver"),
+    ],
+)
+def test_load_endpoint_names_the_models_of_a_server(models, fragment, message):
+    with FakeServer(echo, models=models) as server, pytest.raises(ValueError, match=message):
+        load_endpoint(f"endpoint:{server.url}{fragment}")
+
+
+def test_load_endpoint_says_what_to_do_about_a_server_that_does_not_run():
+    with FakeServer(echo) as server:
+        url = server.url
+    with pytest.raises(ValueError, match="check the URL, the key and whether the server runs"):
+        load_endpoint(f"endpoint:{url}?retries=0")
+
+
+def test_load_policy_refuses_to_train_an_endpoint():
+    with pytest.raises(ValueError, match="a policy to train must have its weights here, got an"):
+        load_policy("endpoint:http://localhost:8000/v1#m")
+
+
+def test_endpoint_without_its_package_says_what_to_install():
+    code = (
+        "import sys; sys.modules['httpx2'] = None\n"
+        "from baselines.policies.registry import load_sampler\n"
+        "load_sampler('endpoint:http://localhost:8000/v1#m')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.stderr.splitlines()[-1] == (
+        "ImportError: an endpoint must be reached with the package httpx2, got none installed; "
+        "pip install 'ccpo-env[endpoint]'"
+    )
+
+
+def test_journal_answers_without_the_server(tmp_path):
+    journal = tmp_path / "answers.jsonl"
+    with FakeServer(echo) as server:
+        spec = server.spec(journal=journal)
+        first = ask(load_endpoint(spec), PROMPTS * 2)
+        num_asked = len(server.asked)
+        resumed = load_endpoint(spec)
+        assert ask(resumed, PROMPTS * 2) == first
+        assert len(server.asked) == num_asked
+        assert (resumed.ledger.num_reused, resumed.ledger.num_requests) == (len(first), 0)
+        assert resumed.ledger.earlier_completion_tokens == 3 * len(first)
+        for other in ({"seed": 1}, {"temperature": 0.5}, {"max_tokens": 4}):
+            assert ask(resumed, PROMPTS[:1], **other) != first[:1]
+    assert len(server.asked) == num_asked + 3
+
+
+def test_journal_asks_again_for_nothing_but_what_failed(tmp_path):
+    prompts = [*PROMPTS, *PROMPTS[:3]]
+    lost = PROMPTS[1]
+
+    def fault(asked):
+        return "400" if asked.prompt == lost else None
+
+    with FakeServer(echo, fault=fault) as server:
+        spec = server.spec(journal=tmp_path / "answers.jsonl")
+        first = ask_in_vain(load_endpoint(spec), prompts)
+        del server.asked[:]
+        server.fault = None
+        second = ask(load_endpoint(spec), prompts)
+    assert [asked.prompt for asked in server.asked] == [lost]
+    assert [a == b for a, b in zip(first, second, strict=True)] == [p != lost for p in prompts]
+    assert all(c.failure is None for c in second)
+
+
+def test_journal_keeps_the_samples_that_came_before_a_failure(tmp_path):
+    with FakeServer(
+        lambda asked: echo(asked)[:1], fault=lambda asked: "400" if asked.number == 2 else None
+    ) as server:
+        spec = server.spec(journal=tmp_path / "answers.jsonl")
+        first = ask_in_vain(load_endpoint(spec), PROMPTS[:1] * 4)
+        second = ask(load_endpoint(spec), PROMPTS[:1] * 4)
+    assert [c.failure is None for c in first] == [True, True, False, False]
+    assert second[:2] == first[:2]
+    assert [asked.body["n"] for asked in server.asked] == [4, 3, 2, 2, 1]
+
+
+def test_journal_fills_gaps_between_samples(tmp_path):
+    """Of four samples, asked for one by one, the second and the fourth are lost at first."""
+    prompts = PROMPTS[:1] * 4
+    lost = (1, 3)
+    with FakeServer(echo, fault=lambda asked: "400" if asked.number in lost else None) as server:
+        journal = tmp_path / "answers.jsonl"
+        one_by_one = server.spec(max_samples=1, concurrency=1, journal=journal)
+        first = ask_in_vain(load_endpoint(one_by_one), prompts)
+        second = ask(load_endpoint(server.spec(journal=journal)), prompts)
+        third = ask(load_endpoint(server.spec(journal=journal)), prompts)
+    assert [c.failure is None for c in first] == [True, False, True, False]
+    assert [a == b for a, b in zip(first, second, strict=True)] == [True, False, True, False]
+    assert third == second
+    assert [asked.body["n"] for asked in server.asked[4:]] == [1, 1]
+
+
+def test_ledger_counts_what_the_server_counts():
+    with FakeServer(echo) as server:
+        policy = load_endpoint(server.spec(prompt_price=1000, completion_price=10_000))
+        ask(policy, PROMPTS * 2)
+    ledger = policy.ledger
+    assert (ledger.prompt_tokens, ledger.completion_tokens) == (2 * 6, 3 * 12)
+    assert ledger.cost == pytest.approx((12 * 1000 + 36 * 10_000) / 1e6)
+    assert (ledger.num_answered, ledger.num_failed) == (12, 0)
+
+
+def leaks(*outputs: object) -> bool:
+    """Whether the key, or a part of it that tells, is in any of the outputs."""
+    return any(part in str(output) for output in outputs for part in (SECRET, "Zx81", "very+sec"))
+
+
+@pytest.mark.parametrize("fault", ["401", "500", "429", "400"])
+def test_the_key_is_sent_and_never_shown(fault, tmp_path, monkeypatch, caplog, capfd):
+    monkeypatch.setenv("LAB_KEY", SECRET)
+    caplog.set_level(logging.DEBUG)
+    journal = tmp_path / "answers.jsonl"
+
+    def say_it(asked):
+        return [Completion(f"the key is {asked.headers['Authorization']}", (), (1,), (-1.0,))]
+
+    def fault_of(asked):
+        return fault if asked.prompt == PROMPTS[0] else None
+
+    with FakeServer(say_it, fault=fault_of) as server:
+        spec = server.spec(key_env="LAB_KEY", journal=journal, retries=1)
+        policy = load_endpoint(spec)
+        with pytest.warns(UserWarning, match="unanswered") as caught:
+            completions = ask(policy, PROMPTS[:2])
+    assert server.asked[0].headers["Authorization"] == f"Bearer {SECRET}"
+    assert "refused Bearer [key]" in completions[0].failure
+    assert completions[1].text == "the key is Bearer [key]"
+    assert not leaks(completions, spec, repr(policy), vars(policy), policy.ledger)
+    assert not leaks(*(w.message for w in caught), caplog.text, *capfd.readouterr())
+    assert not leaks(journal.read_text(encoding="utf-8"), parse_endpoint(spec))
+    assert not leaks(pickle.dumps(policy), copy.deepcopy(policy).__dict__)
+
+
+def test_a_key_that_a_server_wrote_with_escapes_is_not_shown(monkeypatch):
+    monkeypatch.setenv("LAB_KEY", SECRET)
+    hidden = "".join(f"\\u{ord(c):04x}" for c in SECRET)
+    client = endpoint_client.EndpointClient(
+        EndpointConfig(url="http://127.0.0.1:1/v1"),
+        key=SECRET,
+        pacer=endpoint_client.Pacer(),
+        rng=np.random.default_rng(0),
+        ledger=None,
+    )
+    assert json.loads(f'"{hidden}"') == SECRET
+    for text in (f'{{"error": "{hidden}"}}', SECRET.replace("/", "\\/").join('""'), SECRET * 50):
+        assert not leaks(client._shown(text))
+        assert "[key]" in client._shown(text)
+
+
+def test_a_key_in_the_name_of_a_model_is_not_shown(monkeypatch):
+    monkeypatch.setenv("LAB_KEY", SECRET)
+    models = [f"model {SECRET}", *map(str, range(30))]
+    with (
+        FakeServer(echo, models=models) as server,
+        pytest.raises(ValueError, match=r"which has model \[key\], 0, .*, and 21 more") as caught,
+    ):
+        load_endpoint(f"endpoint:{server.url}?key_env=LAB_KEY#other")
+    assert not leaks(caught.value)
+
+
+def test_no_key_is_sent_when_there_is_none(monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with FakeServer(echo) as server:
+        ask(load_endpoint(server.spec()), PROMPTS[:1])
+    assert "Authorization" not in server.asked[0].headers
+
+
+def test_a_thousand_requests_with_faults_are_answered_or_reported():
+    """Some prompts are lost for good; of the others every fourth request goes wrong."""
+    rng = np.random.default_rng(0)
+    kinds = ("429", "500", "reset", "truncated", "slow")
+
+    def fault(asked):
+        if asked.prompt.text.endswith("7"):
+            return "500"
+        return kinds[rng.integers(len(kinds))] if rng.random() < 0.25 else None
+
+    prompts = [Prompt(f"question {number}") for number in range(1000)]
+    with FakeServer(echo, fault=fault) as server:
+        policy = load_endpoint(server.spec(retries=8, concurrency=64, read_timeout_s=0.5))
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "the endpoint .* left 100 of 1000")
+            completions = ask(policy, prompts)
+    assert len(completions) == len(prompts)
+    for prompt, completion in zip(prompts, completions, strict=True):
+        if prompt.text.endswith("7"):
+            assert completion.failure is not None
+        else:
+            assert completion.failure is None
+            assert completion.text.startswith(f"{prompt.text}|")
+    seen = Counter(server.faults)
+    assert all(seen[kind] > 30 for kind in kinds)
+    assert policy.ledger.num_retries == policy.ledger.num_requests - 1000 > 250
+    assert (policy.ledger.num_answered, policy.ledger.num_failed) == (900, 100)
+
+
+def test_an_interrupt_ends_the_requests_that_are_under_way():
+    code = (
+        "import sys\n"
+        "from tests.rl.test_endpoint_policy import ask, load_endpoint\n"
+        "policy = load_endpoint(sys.argv[1])\n"
+        "print('ready', flush=True)\n"
+        "ask(policy)\n"
+    )
+
+    def wait(asked):
+        arrived.set()
+        closing.wait(30)
+        return echo(asked)
+
+    arrived, closing = threading.Event(), threading.Event()
+    with FakeServer(wait) as server:
+        command = [sys.executable, "-c", code, server.spec(read_timeout_s=30)]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+            assert arrived.wait(30)
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=10)
+        closing.set()
+    assert errors.splitlines()[-1] == "KeyboardInterrupt"

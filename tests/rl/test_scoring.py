@@ -1,0 +1,110 @@
+"""Scoring, bfloat16 and gradient checkpointing, on the embedded model."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from baselines.collate import TrainingRow
+from baselines.optimizers import OPTIMIZERS
+from baselines.policies.base import Completion, Prompt, Sampling
+from baselines.policies.hf import HFPolicy
+from baselines.policies.registry import load_policy
+from baselines.scoring import enable_checkpointing, score
+from baselines.update_options import UpdateOptions
+from baselines.updater import Updater
+from tests.rl.toy_policy import ToyPolicy, toy_rows
+
+
+@pytest.fixture
+def policy() -> HFPolicy:
+    return load_policy("tiny")
+
+
+@pytest.fixture
+def rows(policy) -> list[TrainingRow]:
+    prompts = [Prompt(text) for text in ["1+1", "a longer prompt 2*3", "7-5"] * 3]
+    sampling = Sampling(max_tokens=9)
+    completions = policy.sample(prompts, sampling=sampling, rng=np.random.default_rng(0))
+    return [TrainingRow(c, (-1.0) ** i) for i, c in enumerate(completions)]
+
+
+def updated(policy: HFPolicy, rows: list[TrainingRow], **options) -> tuple[dict, torch.Tensor]:
+    updater = Updater(
+        policy,
+        OPTIMIZERS["grpo"],
+        learning_rate=1e-3,
+        warmup_steps=0,
+        max_grad_norm=1e6,
+        temperature=1.0,
+        micro_batch_tokens=10**6,
+        options=UpdateOptions(**options),
+    )
+    metrics = updater.update(rows)
+    return metrics, torch.cat([p.grad.flatten() for p in policy.module.parameters()])
+
+
+@pytest.mark.parametrize("budget", [1, 20, 1000])
+def test_score_keeps_the_order_and_needs_no_gradient(budget: int) -> None:
+    policy = ToyPolicy()
+    completions = [row.completion for row in toy_rows(9)]
+    completions.insert(3, Completion("", (1, 2)))
+    found = score(policy, completions, temperature=0.5, micro_batch_tokens=budget)
+    assert [values.shape for values in found] == [(len(c.token_ids),) for c in completions]
+    for values, completion in zip(found, completions, strict=True):
+        if completion.token_ids:
+            alone = policy.logprobs([completion], temperature=0.5)[0].detach().numpy()
+            np.testing.assert_allclose(values, alone, rtol=0, atol=1e-12)
+
+
+def test_score_of_what_a_policy_sampled_is_what_it_reported(policy, rows) -> None:
+    completions = [row.completion for row in rows]
+    found = score(policy, completions, temperature=1.0, micro_batch_tokens=64)
+    for values, completion in zip(found, completions, strict=True):
+        np.testing.assert_allclose(values, completion.logprobs, rtol=0, atol=1e-4)
+
+
+def test_gradient_checkpointing_computes_layers_again_and_changes_nothing(policy, rows) -> None:
+    plain, checkpointed = load_policy("tiny"), policy
+    calls: list[int] = []
+    layer = checkpointed.module.get_decoder().layers[0].input_layernorm
+    layer.register_forward_hook(lambda *_: calls.append(1))
+    expected, plain_gradient = updated(plain, rows)
+    found, gradient = updated(checkpointed, rows, gradient_checkpointing=True)
+    assert len(calls) == 2  # once forward, once again backward
+    assert found == pytest.approx(expected, rel=1e-5, abs=1e-5)  # float32
+    assert (gradient - plain_gradient).norm() < 1e-4 * plain_gradient.norm()
+    modes = {module.training for module in checkpointed.module.modules()}
+    assert modes == {module.training for module in plain.module.modules()}
+
+
+def test_gradient_checkpointing_refuses_a_network_that_has_none() -> None:
+    with pytest.raises(ValueError, match=r"gradient_checkpointing must be off .* got Linear; "):
+        enable_checkpointing(torch.nn.Linear(2, 2))
+
+
+def test_gradient_checkpointing_knows_the_older_name_inside_a_wrapper() -> None:
+    class Old(torch.nn.Module):
+        def gradient_checkpointing_enable(self, gradient_checkpointing_kwargs=None) -> None:
+            self.kwargs = gradient_checkpointing_kwargs
+
+    inner = Old()
+    enable_checkpointing(torch.nn.Sequential(inner))
+    assert inner.kwargs == {"use_reentrant": False}
+
+
+def test_autocast_computes_in_bfloat16_and_keeps_float32_weights(policy, rows) -> None:
+    plain = load_policy("tiny")
+    seen: list[torch.dtype] = []
+    policy.module.get_decoder().layers[0].mlp.register_forward_hook(
+        lambda _module, _inputs, output: seen.append(output.dtype)
+    )
+    expected, plain_gradient = updated(plain, rows)
+    found, gradient = updated(policy, rows, autocast=True)
+    assert seen == [torch.bfloat16]
+    assert {p.dtype for p in policy.module.parameters()} == {torch.float32}
+    assert gradient.dtype == torch.float32
+    error = (gradient - plain_gradient).norm() / plain_gradient.norm()
+    assert 0.0 < error < 0.1
+    assert found["mismatch"] > expected["mismatch"]  # the sampler computed in float32
