@@ -33,7 +33,7 @@ typecheck: install
 
 check: lint typecheck test  ## Linter, type checker and tests: what CI runs
 
-bench: install  ## Measure environment, verifier and sampler
+bench: install  ## Measure speed, or one bench: make bench ARGS=credit
 	$(TEST_ENV) $(BIN)/python -m baselines.bench $(ARGS)
 
 weights: install  ## Make the embedded model's weights again

@@ -4,25 +4,59 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 
+from baselines.files import StorageError, storing, sync, write_json
 from baselines.policies.base import TrainablePolicy
+from baselines.stats import Proportion, proportion
 from ccpo_env.types import Role
 
 STATE_FILE = "state.json"
 UPDATER_FILE = "updaters.pt"
+BEST_FILE = "best.json"
+"""Beside the checkpoints: which of them answered most held-out tasks."""
 NUM_KEPT = 2
-"""Checkpoints that stay: the newest, and the one before it in case the newest is damaged."""
+"""Checkpoints that stay, with the best: the newest, and the one before it in case it is damaged."""
 
 
 class CheckpointError(ValueError):
     """A checkpoint that cannot be used; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class UsableCheckpoint:
+    """The newest checkpoint that is as it was written.
+
+    Args:
+        folder: Where it is.
+        contents: As `read_checkpoint` returns them.
+        notices: What is wrong with each newer one, in one sentence, and that this is used.
+    """
+
+    folder: Path
+    contents: dict[str, Any]
+    notices: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BestCheckpoint:
+    """The checkpoint with the highest held-out accuracy so far."""
+
+    folder: Path
+    step: int
+    accuracy: Proportion
+
+
+def checkpoint_name(step: int) -> str:
+    """Return the name of the folder of the checkpoint after so many steps."""
+    return f"step_{step:06d}"
 
 
 def save_checkpoint(
@@ -45,37 +79,85 @@ def save_checkpoint(
         state: Anything else to go on with, as JSON values.
 
     Returns:
-        The checkpoint's folder. Checkpoints older than the newest NUM_KEPT are deleted.
+        The checkpoint's folder. All but the newest NUM_KEPT and the best are deleted, also those
+        of later steps, which a run that went on from an earlier one has left.
+
+    Raises:
+        StorageError: If the disk does not take it; the checkpoints before it are untouched.
     """
-    folder = root / f"step_{step:06d}"
+    folder = root / checkpoint_name(step)
     part = root / f"part_{step:06d}"
-    for abandoned in root.glob("part_*"):
-        shutil.rmtree(abandoned)
-    part.mkdir(parents=True)
-    for role, policy in policies.items():
-        policy.save(part / role)
-    torch.save(dict(updaters), part / UPDATER_FILE)
-    files = sorted(path for path in part.rglob("*") if path.is_file())
-    contents: dict[str, Any] = {
-        "config": {**config, "steps_done": step},
-        "state": dict(state),
-        "files": {path.relative_to(part).as_posix(): _sha256(path) for path in files},
-    }
-    contents["checksum"] = _checksum(contents)
-    (part / STATE_FILE).write_text(json.dumps(contents, indent=2), encoding="utf-8")
-    for path in (*part.rglob("*"), part):
-        _sync(path)
-    shutil.rmtree(folder, ignore_errors=True)
-    part.rename(folder)
-    _sync(root)
-    for old in _checkpoints(root)[:-NUM_KEPT]:
-        shutil.rmtree(old)
+    try:
+        with storing("a checkpoint", root, also=(SafetensorError,)):
+            for abandoned in root.glob("part_*"):
+                shutil.rmtree(abandoned)
+            part.mkdir(parents=True)
+            _write_policies(part, policies, updaters)
+            _write_state(part, {"config": {**config, "steps_done": step}, "state": dict(state)})
+            for path in (*part.rglob("*"), part):
+                sync(path)
+            shutil.rmtree(folder, ignore_errors=True)
+            part.rename(folder)
+            sync(root)
+            _remove_old(root, step)
+    except StorageError:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
     return folder
 
 
 def newest_checkpoint(root: Path) -> Path | None:
     """Return the newest checkpoint of a run, or None if it has none yet."""
     return next(reversed(_checkpoints(root)), None)
+
+
+def newest_usable_checkpoint(root: Path) -> UsableCheckpoint | None:
+    """Return the newest checkpoint that is not damaged, or None if there is no checkpoint.
+
+    Raises:
+        CheckpointError: If all are damaged; it is that of the newest.
+    """
+    damaged: list[CheckpointError] = []
+    for folder in reversed(_checkpoints(root)):
+        try:
+            contents = read_checkpoint(folder)
+        except CheckpointError as error:
+            damaged.append(error)
+            continue
+        said = [str(error).partition(";")[0] for error in damaged]
+        notices = tuple(f"{text}; going on from {folder.name}" for text in said)
+        return UsableCheckpoint(folder, contents, notices)
+    if damaged:
+        raise damaged[0]
+    return None
+
+
+def best_checkpoint(root: Path) -> BestCheckpoint | None:
+    """Return the best checkpoint, or None if none was recorded or it is not there any more."""
+    try:
+        found = json.loads((root / BEST_FILE).read_text(encoding="utf-8"))
+        step, accuracy = int(found["step"]), proportion(found["successes"], found["total"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    folder = root / checkpoint_name(step)
+    return BestCheckpoint(folder, step, accuracy) if folder.is_dir() else None
+
+
+def record_best(root: Path, *, step: int, accuracy: Proportion) -> None:
+    """Make the checkpoint of a step the best, which later checkpoints do not delete.
+
+    Raises:
+        StorageError: If that cannot be written; the best is then the one it was.
+    """
+    counts = {"successes": accuracy.successes, "total": accuracy.total}
+    write_json(root / BEST_FILE, {"step": step, **counts})
+
+
+def forget_best_after(root: Path, step: int) -> None:
+    """Drop the record of a best checkpoint that a run which goes on after a step makes again."""
+    best = best_checkpoint(root)
+    if best is None or best.step > step:
+        (root / BEST_FILE).unlink(missing_ok=True)
 
 
 def read_checkpoint(folder: Path) -> dict[str, Any]:
@@ -104,6 +186,48 @@ def read_updaters(folder: Path) -> dict[Role, dict[str, Any]]:
     return states
 
 
+def _write_policies(
+    part: Path,
+    policies: Mapping[Role, TrainablePolicy],
+    updaters: Mapping[Role, Mapping[str, Any]],
+) -> None:
+    for role, policy in policies.items():
+        policy.save(part / role)
+    write_states(part / UPDATER_FILE, updaters)
+
+
+def write_states(path: Path, states: Mapping[Role, Mapping[str, Any]]) -> None:
+    """Write what `read_updaters` reads.
+
+    Raises:
+        OSError: If the disk does not take it.
+    """
+    try:
+        with path.open("wb") as file:
+            torch.save(dict(states), file)
+    except RuntimeError as error:
+        # Of a full disk torch says that a position was unexpected, and why only in the context.
+        if isinstance(error.__context__, OSError):
+            raise error.__context__ from error
+        raise
+
+
+def _write_state(part: Path, contents: dict[str, Any]) -> None:
+    files = sorted(path for path in part.rglob("*") if path.is_file())
+    contents["files"] = {path.relative_to(part).as_posix(): _sha256(path) for path in files}
+    contents["checksum"] = _checksum(contents)
+    (part / STATE_FILE).write_text(json.dumps(contents, indent=2), encoding="utf-8")
+
+
+def _remove_old(root: Path, step: int) -> None:
+    best = best_checkpoint(root)
+    made = [folder for folder in _checkpoints(root) if _step_of(folder) <= step]
+    kept = {*made[-NUM_KEPT:], *([] if best is None else [best.folder])}
+    for folder in _checkpoints(root):
+        if folder not in kept:
+            shutil.rmtree(folder)
+
+
 def _checkpoints(root: Path) -> list[Path]:
     """Return the checkpoints by step, also past 999999; a copy under another name is left alone."""
     folders = [path for path in root.glob("step_*") if path.name[len("step_") :].isdecimal()]
@@ -129,11 +253,3 @@ def _checksum(contents: Mapping[str, Any]) -> str:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

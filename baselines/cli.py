@@ -26,10 +26,17 @@ def _bench(arguments: Sequence[str]) -> int:
     return main(arguments)
 
 
+def _experiment(arguments: Sequence[str]) -> int:
+    from baselines.experiment import main
+
+    return main(arguments)
+
+
 COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {
     "train": _train,
     "evaluate": _evaluate,
     "bench": _bench,
+    "experiment": _experiment,
 }
 """Each imports its script when it is called, so that --help needs no torch."""
 

@@ -4,52 +4,67 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Annotated, Any
-
-import tyro
+from types import UnionType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from baselines.credit import ALLOCATORS
+from baselines.environments import TEAMS, TeamSettings
 from baselines.optimizers import OPTIMIZERS
+from baselines.policies.base import Sampling
+from baselines.settings import Flag, MeasurementSettings, RoleSettings, UpdateSettings
 from baselines.trackers import TRACKERS
+from baselines.update_options import UpdateOptions
 from ccpo_env.errors import unknown_name
+from ccpo_env.types import Role
 
 EMBEDDED_LEARNING_RATE = 5e-4
 """Measured best for the embedded tiny team; see docs/tiny.md."""
 PRETRAINED_LEARNING_RATE = 1e-6
 """Of the reference scripts of arXiv:2603.21563, for models of 1.5 to 8 billion parameters."""
 
+GIVEN = ("state", "features", "probabilities")
+"""Keywords of allocators that a trainer or a caller gives: no knobs."""
+ADAM_BETA1 = 0.9
 NOT_COMPARED = ("out_dir", "resume", "steps", "tracker")
 """Fields that a resumed run may change: they do not change the steps already made."""
 
+AT_LEAST_ONE = (
+    *("num_thinkers", "num_voters", "num_debaters", "num_rounds", "lora_rank"),
+    *("tasks_per_step", "removed_samples", "branch_samples", "steps"),
+    *("num_eval_tasks", "checkpoint_every", "micro_batch_tokens"),
+)
+AT_LEAST_ZERO = ("alternate_period", "warmup_steps", "eval_every", "seed")
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainConfig:
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig(TeamSettings, RoleSettings, MeasurementSettings, UpdateSettings):
     """Train a team of language models with per-agent credit."""
 
+    config: Path | None = None
+    """A TOML, YAML or JSON file of settings; flags that are given as well count more."""
+    preset: str | None = None
+    """Settings of a script of the paper, such as paper/gspo-qwen2.5-1.5b; config and flags count
+    more."""
     policy: str = "tiny"
     """Model that every role starts from: "tiny", "smollm2", a folder, a .gguf file or a name."""
     tasks: str = "arithmetic"
     """Tasks to train on: a registered name, or a .jsonl or .parquet file. Its split "train" is
     trained on, its split "test" is held out."""
-    num_thinkers: int = 1
-    """Thinkers that speak before the solver."""
     allocator: str = "counterfactual"
     """Who earned the team reward: a name from ALLOCATORS."""
     allocator_knobs: dict[str, str] = field(default_factory=dict)
     """Knobs of the allocator by name, such as: weight 0.5 mode margin."""
     optimizer: str = "grpo"
     """How the policies step: a name from OPTIMIZERS."""
-    alternate_period: int = 0
-    """Steps that one role is trained before the next one's turn; 0: all roles in every step."""
+    optimizer_knobs: dict[str, str] = field(default_factory=dict)
+    """Knobs of the optimizer by name, such as: clip_low 0.1."""
     group_size: int = 8
     """Rollouts of the whole team per task, the G of every shape."""
     tasks_per_step: int = 32
     """Groups per step."""
-    removed_samples: int = 4
-    """Rollouts per task with an agent removed, for credit that needs them."""
     steps: int = 80
     """Steps of training; in each, every role whose turn it is is updated once."""
     learning_rate: float | None = None
@@ -74,7 +89,7 @@ class TrainConfig:
     """Seeds tasks and sampling. Same seed and config, same run."""
     out_dir: Path | None = None
     """Folder of the run. None: a new folder under runs/."""
-    resume: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    resume: Flag = False
     """Go on from the newest checkpoint of out_dir."""
     tracker: str = "none"
     """Where metrics go besides metrics.jsonl: a name from TRACKERS."""
@@ -87,12 +102,13 @@ class TrainConfig:
         require_known("allocator", self.allocator, ALLOCATORS)
         require_known("optimizer", self.optimizer, OPTIMIZERS)
         require_known("tracker", self.tracker, TRACKERS)
-        require_at_least("group_size", self.group_size, 2, why="a group of 1 has no baseline")
-        for name in ("num_thinkers", "tasks_per_step", "removed_samples", "steps"):
+        require_known("topology", self.topology, TEAMS)
+        least = OPTIMIZERS[self.optimizer].min_group_size
+        reason = f"{self.optimizer} compares the rollouts of a group" if least > 1 else ""
+        require_at_least("group_size", self.group_size, least, why=reason)
+        for name in AT_LEAST_ONE:
             require_at_least(name, getattr(self, name), 1)
-        for name in ("num_eval_tasks", "checkpoint_every", "micro_batch_tokens"):
-            require_at_least(name, getattr(self, name), 1)
-        for name in ("alternate_period", "warmup_steps", "eval_every", "seed"):
+        for name in AT_LEAST_ZERO:
             require_at_least(name, getattr(self, name), 0)
         require_positive("max_grad_norm", self.max_grad_norm, such_as=1.0)
         require_positive("temperature", self.temperature, such_as=1.0)
@@ -110,17 +126,95 @@ class TrainConfig:
             return self.learning_rate
         return EMBEDDED_LEARNING_RATE if self.policy == "tiny" else PRETRAINED_LEARNING_RATE
 
+    def sampling(self, role: Role) -> Sampling:
+        """Return how a role samples."""
+        return Sampling(
+            temperature=self.role_temperatures.get(role, self.temperature),
+            max_tokens=self.role_max_tokens.get(role, self.max_tokens),
+        )
+
+    def update_options(self, role: Role) -> UpdateOptions:
+        """Return how the updater of a role steps.
+
+        Raises:
+            ValueError: If a value is out of range.
+        """
+        return UpdateOptions(
+            num_epochs=self.num_epochs,
+            num_minibatches=self.num_minibatches,
+            old_logprobs=self.old_logprobs,
+            tis_cap=self.tis_cap,
+            autocast=self.bf16,
+            gradient_checkpointing=self.gradient_checkpointing,
+            on_nonfinite=self.on_nonfinite,
+            max_tokens=self.sampling(role).max_tokens,
+            adam_betas=(ADAM_BETA1, self.adam_beta2),
+            weight_decay=self.weight_decay,
+            shuffle_seed=self.seed,
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Return the config as config.json holds it, defaults filled in."""
         values = asdict(replace(self, learning_rate=self.step_size))
-        del values["resume"], values["out_dir"]
+        values["frozen_roles"] = list(self.frozen_roles)  # as JSON reads it back
+        for name in ("config", "preset", "resume", "out_dir"):
+            del values[name]
         return values
+
+
+SETTINGS = frozenset(field.name for field in fields(TrainConfig)) - {"config", "preset", "resume"}
+"""What a config file may set."""
+
+
+def with_settings(config: TrainConfig, settings: Mapping[str, Any]) -> TrainConfig:
+    """Return a config with settings as a file holds them: knobs may be numbers there.
+
+    Raises:
+        ValueError: If a value is of another type than its flag.
+    """
+    values = dict(settings)
+    for name in ("allocator_knobs", "optimizer_knobs"):
+        if isinstance(values.get(name), dict):
+            values[name] = {str(knob): str(value) for knob, value in values[name].items()}
+    if isinstance(values.get("out_dir"), str):
+        values["out_dir"] = Path(values["out_dir"])
+    types = get_type_hints(TrainConfig, include_extras=False)
+    for name, value in values.items():
+        values[name] = _checked(name, value, types[name])
+    return replace(config, **values)
+
+
+def _checked(name: str, value: Any, kind: Any) -> Any:
+    """Return a value of a file as its field holds it, or say what it should have been."""
+    allowed = get_args(kind) if get_origin(kind) is UnionType else (kind,)
+    origins = {get_origin(one) or one for one in allowed}
+    if get_origin(kind) is Literal:
+        is_right = value in get_args(kind)
+    elif tuple in origins and isinstance(value, list):
+        return tuple(value)
+    elif float in origins and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    else:
+        is_right = type(value) in origins or isinstance(value, Path)
+    if not is_right:
+        wanted = getattr(kind, "__name__", str(kind))
+        raise ValueError(
+            f"{name} must be of type {wanted}, got {value!r}; write it as its flag takes it"
+        )
+    return value
 
 
 def require_known(field_name: str, name: str, table: Mapping[str, object]) -> None:
     """Raise ValueError, with the nearest valid name, unless name is in table."""
     if name not in table:
         raise unknown_name(field_name, name, table)
+
+
+def require_roles(field_name: str, given: Iterable[str], roles: Sequence[Role]) -> None:
+    """Raise ValueError, with the nearest valid name, unless all names are roles of the team."""
+    for name in given:
+        if name not in roles:
+            raise unknown_name(f"a role of {field_name}", name, roles)
 
 
 def require_at_least(name: str, value: int, least: int, *, why: str = "") -> None:
@@ -145,11 +239,15 @@ def require_positive(name: str, value: float | None, *, such_as: float) -> None:
 def parse_knobs(allocator: str, knobs: Mapping[str, str]) -> dict[str, float | str]:
     """Return an allocator's knobs with numbers as numbers.
 
+    What an allocator is given by the trainer, its state and its features, is not a knob.
+
     Raises:
         ValueError: If the allocator has no knob of that name, or a number is not one.
     """
     parameters = inspect.signature(ALLOCATORS[allocator].credit).parameters.values()
-    defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+    defaults = {
+        p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in GIVEN
+    }
     parsed: dict[str, float | str] = {}
     for name, text in knobs.items():
         if not defaults:
@@ -158,15 +256,18 @@ def parse_knobs(allocator: str, knobs: Mapping[str, str]) -> dict[str, float | s
             )
         require_known(f"a knob of {allocator!r}", name, defaults)
         is_text = isinstance(defaults[name], str)
-        parsed[name] = text if is_text else _number(name, text)
+        is_count = isinstance(defaults[name], int) and not isinstance(defaults[name], bool)
+        number = float if not is_count else int
+        parsed[name] = text if is_text else _number(name, text, number)
     return parsed
 
 
-def _number(name: str, text: str) -> float:
+def _number(name: str, text: str, number: type[int] | type[float]) -> float:
     try:
-        return float(text)
+        return number(text)
     except ValueError:
-        raise ValueError(f"knob {name} must be a number, got {text!r}; pass e.g. 0.2") from None
+        kind, such_as = ("a whole number", "2") if number is int else ("a number", "0.2")
+        raise ValueError(f"knob {name} must be {kind}, got {text!r}; pass e.g. {such_as}") from None
 
 
 def check_same_config(config: Mapping[str, Any], saved: Mapping[str, Any], where: Path) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from baselines.rollout import Ledger, Player, Rollout, RolloutRequest
+from baselines.ledger import Ledger
+from baselines.rollout import Player, Rollout, RolloutRequest
 from baselines.stats import Proportion, proportion
 from ccpo_env.types import Task
 
@@ -101,11 +102,6 @@ def joined(parts: Sequence[Evaluation]) -> Evaluation:
     """Return the evaluation of all tasks from those of its batches, at least one."""
     paths = parts[0].rollouts
     return Evaluation({path: [r for part in parts for r in part.rollouts[path]] for path in paths})
-
-
-def each_but_the_last(agents: Sequence[str]) -> list[frozenset[str]]:
-    """Return the removals that credit is measured with: each agent but the one that answers."""
-    return [frozenset({agent}) for agent in agents[:-1]]
 
 
 def label(removed: frozenset[str]) -> str:

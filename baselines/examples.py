@@ -24,14 +24,15 @@ _KINDS = {
 def example_episodes(
     evaluation: Evaluation,
     agents: tuple[str, ...],
-    credit_of: Callable[[GroupOutcomes], FloatArray] | None = None,
+    credit_of: Callable[[GroupOutcomes], FloatArray | None] | None = None,
 ) -> list[dict[str, Any]]:
     """Return up to three examples of different kinds, as JSON values.
 
     Args:
         evaluation: Where the episodes are from; the first removal is shown.
         agents: All agents, in speaking order.
-        credit_of: Allocates the credit of the whole team's rollout; None: credit is not shown.
+        credit_of: Allocates the credit of the whole team's rollout, or returns None if one
+            rollout without the first agent is not all it reads; None: credit is not shown.
     """
     removed = evaluation.removals[0]
     pairs = list(zip(evaluation.rollouts[WHOLE_TEAM], evaluation.rollouts[removed], strict=True))
@@ -63,7 +64,7 @@ def _example(
     pair: tuple[Rollout, Rollout],
     title: str,
     agents: tuple[str, ...],
-    credit_of: Callable[[GroupOutcomes], FloatArray] | None,
+    credit_of: Callable[[GroupOutcomes], FloatArray | None] | None,
 ) -> dict[str, Any]:
     joint, without = pair
     assert joint.reward is not None
@@ -71,8 +72,9 @@ def _example(
     credit = None
     if credit_of is not None:
         removed = {without.request.removed: [without.reward]}
-        row = credit_of(GroupOutcomes(agents, [joint.reward], removed))[0]
-        credit = dict(zip(agents, row.tolist(), strict=True))
+        allocated = credit_of(GroupOutcomes(agents, [joint.reward], removed))
+        if allocated is not None:
+            credit = dict(zip(agents, allocated[0].tolist(), strict=True))
     return {
         "title": title,
         "task_id": joint.request.task.id,

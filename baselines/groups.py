@@ -1,45 +1,77 @@
-"""One task's group of rollouts, with the rollouts that credit is measured against."""
+"""One task's group of rollouts, with all that was measured to allocate its credit."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from baselines.credit import GroupOutcomes
-from baselines.rollout import Ledger, Player, Rollout, RolloutRequest
-from ccpo_env.types import Task
+from baselines.ledger import Ledger
+from baselines.plan import Plan, branch_turns, is_free, played_once, replayed, shared_turns
+from baselines.removed_cache import RemovedCache
+from baselines.rollout import Player, Rollout, RolloutRequest
+from baselines.types import BoolArray, FloatArray, IntArray
+from ccpo_env.types import Task, Topology
 
-MIN_GROUP = 2
-"""Fewer measured rollouts have no baseline to be compared with."""
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Group:
     """What was played on one task.
 
     Args:
         task: The task.
         rollouts: The measured rollouts of the whole team, G of them.
-        removed: From a set of removed agents to the measured rollouts without them.
-        num_unmeasured: Rollouts dropped because the verifier could not tell.
+        removed: From a set of removed agents to the rewards without them: shape (M,) measured
+            once for the task, or (G, M) measured on each rollout. A set that could not be
+            measured has no entry.
+        branches: From an agent to the rewards of fresh continuations after its turn, (G, M).
+        ratings: Shares that raters gave, shape (A raters, A agents, G); None: nobody was asked.
+        rating_valid: Whether they could be read, shape (A raters, G).
+        num_played: Episodes played.
+        num_unmeasured: Episodes dropped because the verifier could not tell.
+        is_complete: Whether all that was asked for was measured, or left out because it could
+            not change the update.
     """
 
     task: Task
     rollouts: tuple[Rollout, ...]
-    removed: Mapping[frozenset[str], tuple[Rollout, ...]]
-    num_unmeasured: int
+    removed: Mapping[frozenset[str], FloatArray]
+    branches: Mapping[str, FloatArray]
+    ratings: FloatArray | None = None
+    rating_valid: BoolArray | None = None
+    num_played: int = 0
+    num_unmeasured: int = 0
+    is_complete: bool = True
 
     @property
-    def is_usable(self) -> bool:
-        """Whether enough was measured to compare the rollouts with each other."""
-        return len(self.rollouts) >= MIN_GROUP and all(self.removed.values())
+    def rewards(self) -> FloatArray:
+        """Team reward of each rollout, shape (G,)."""
+        return np.array(rewards(self.rollouts))
 
-    def outcomes(self, agents: tuple[str, ...]) -> GroupOutcomes:
-        """Return the rewards of a usable group, for an allocator."""
-        removed = {key: rewards(rollouts) for key, rollouts in self.removed.items()}
-        return GroupOutcomes(agents, rewards(self.rollouts), removed or None)
+    def outcomes(self, agents: tuple[str, ...], *, with_features: bool = False) -> GroupOutcomes:
+        """Return what was measured on a group with at least one rollout, for an allocator."""
+        return GroupOutcomes(
+            agents,
+            self.rewards,
+            removed_rewards=dict(self.removed) or None,
+            branch_rewards=dict(self.branches) or None,
+            ratings=self.ratings,
+            rating_valid=self.rating_valid,
+            features=self.message_categories(agents) if with_features else None,
+        )
+
+    def message_categories(self, agents: tuple[str, ...]) -> IntArray:
+        """Return which agents said the same: numbers of distinct texts, shape (G, A)."""
+        categories = np.empty((len(self.rollouts), len(agents)), dtype=np.int64)
+        for column, agent in enumerate(agents):
+            said = [
+                "\0".join(m.text.strip() for m in rollout.messages if m.agent == agent)
+                for rollout in self.rollouts
+            ]
+            categories[:, column] = np.unique(said, return_inverse=True)[1]
+        return categories
 
 
 def rewards(rollouts: Sequence[Rollout]) -> list[float]:
@@ -50,43 +82,189 @@ def rewards(rollouts: Sequence[Rollout]) -> list[float]:
 def play_groups(
     player: Player,
     tasks: Sequence[Task],
+    plan: Plan,
     *,
-    group_size: int,
-    removals: Sequence[frozenset[str]],
-    num_removed: int,
     rng: np.random.Generator,
     ledger: Ledger,
+    cache: RemovedCache | None = None,
 ) -> list[Group]:
-    """Play every task with the whole team and with agents removed, all in one lockstep.
+    """Play every task with the whole team, and all that credit is measured against.
+
+    Rollouts of the team, their continuations and the rollouts without an agent share one
+    lockstep; with plan.only_mixed, those that are measured once for a task follow in a second
+    one, for the tasks where they can change the update.
 
     Args:
         player: Plays the episodes.
         tasks: One group each.
-        group_size: Rollouts of the whole team per task, G.
-        removals: Sets of agents to remove; empty when credit needs none.
-        num_removed: Rollouts per task and removal, M.
+        plan: What is played on each.
         rng: All randomness comes from it.
         ledger: Cost is added to it.
+        cache: What earlier steps measured without agents; None: measure anew.
 
     Returns:
-        One group per task, in order.
+        One group per task, in order, without ratings.
     """
-    per_task = [frozenset[str]()] * group_size + [r for r in removals for _ in range(num_removed)]
-    requests = [RolloutRequest(task, removed) for task in tasks for removed in per_task]
-    rollouts = player.play(requests, rng=rng, ledger=ledger)
-    starts = range(0, len(rollouts), len(per_task))
-    return [_group(rollouts[start : start + len(per_task)], removals) for start in starts]
+    once = played_once(player.topology, plan.removals)
+    drafts = [_Draft(task, plan, player.topology) for task in tasks]
+
+    def play(requests: Iterable[_Request]) -> None:
+        _play(player, drafts, list(requests), rng, ledger)
+
+    team = [request for place, draft in enumerate(drafts) for request in draft.team(place)]
+    if not plan.only_mixed:
+        play([*team, *_without(drafts, once, plan.num_removed, cache)])
+    else:
+        play(team)
+        play(_without([d if d.is_mixed else None for d in drafts], once, plan.num_removed, cache))
+    return [draft.group(once, cache) for draft in drafts]
 
 
-def _group(rollouts: Sequence[Rollout], removals: Sequence[frozenset[str]]) -> Group:
-    measured = [rollout for rollout in rollouts if rollout.reward is not None]
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """A rollout to play, and where it belongs.
 
-    def without(removed: frozenset[str]) -> tuple[Rollout, ...]:
-        return tuple(rollout for rollout in measured if rollout.request.removed == removed)
+    Args:
+        group: Place of its group.
+        rollout: Which rollout of the team it goes on from; None: from the first turn on.
+        request: The rollout; its leader is a place in the group until all groups are joined.
+        branch: After whose turn it goes on with the whole team; None: it does not.
+    """
 
-    return Group(
-        task=rollouts[0].request.task,
-        rollouts=without(frozenset()),
-        removed={removed: without(removed) for removed in removals},
-        num_unmeasured=len(rollouts) - len(measured),
-    )
+    group: int
+    rollout: int | None
+    request: RolloutRequest
+    branch: str | None = None
+
+
+class _Draft:
+    """Collects the rollouts of one group."""
+
+    def __init__(self, task: Task, plan: Plan, topology: Topology) -> None:
+        self.task = task
+        self._plan = plan
+        self._topology = topology
+        self._joint: list[Rollout] = []
+        self._once: dict[frozenset[str], list[Rollout]] = {}
+        self._replayed: dict[frozenset[str], dict[int, list[Rollout]]] = {}
+        self._branches: dict[str, dict[int, list[Rollout]]] = {}
+
+    def team(self, group: int) -> Iterator[_Request]:
+        """Yield the rollouts of the team, first, and those that go on from them."""
+        plan, topology = self._plan, self._topology
+        for _ in range(plan.group_size):
+            yield _Request(group, None, RolloutRequest(self.task))
+        for k in range(plan.group_size):
+            for agent in plan.branches:
+                kept = branch_turns(topology, agent)
+                request = RolloutRequest(self.task, leader=k, num_shared=kept)
+                yield from [_Request(group, k, request, agent)] * plan.num_branches
+            for removed in replayed(topology, plan.removals):
+                kept = shared_turns(topology, removed)
+                request = RolloutRequest(self.task, removed, leader=k, num_shared=kept)
+                yield from [_Request(group, k, request)] * plan.num_branches
+
+    def add(self, request: _Request, rollout: Rollout) -> None:
+        """Take a rollout that was played."""
+        removed, k = request.request.removed, request.rollout
+        if request.branch is not None and k is not None:
+            self._branches.setdefault(request.branch, {}).setdefault(k, []).append(rollout)
+        elif removed and k is not None:
+            self._replayed.setdefault(removed, {}).setdefault(k, []).append(rollout)
+        elif removed:
+            self._once.setdefault(removed, []).append(rollout)
+        else:
+            self._joint.append(rollout)
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether the rollouts of the team were not all paid the same."""
+        return len(set(rewards(self._joint))) > 1
+
+    def group(self, once: Sequence[frozenset[str]], cache: RemovedCache | None) -> Group:
+        """Return the group; a rollout is dropped if it, or what goes on from it, is unmeasured."""
+        on_each = [*self._branches.values(), *self._replayed.values()]
+        kept = [
+            k
+            for k, rollout in enumerate(self._joint)
+            if rollout.reward is not None
+            and all(r.reward is not None for rows in on_each for r in rows[k])
+        ]
+        joint = tuple(self._joint[k] for k in kept)
+        played = [
+            *self._joint,
+            *(r for rows in on_each for own in rows.values() for r in own),
+            *(r for own in self._once.values() for r in own),
+        ]
+        is_skipped = self._plan.only_mixed and bool(once) and not self.is_mixed
+        removed: dict[frozenset[str], FloatArray] = {}
+        if not is_skipped:
+            removed |= {key: self._measured_once(key, cache) for key in once}
+        removed |= {key: _rows(rows, kept) for key, rows in self._replayed.items()}
+        if is_free(self._topology):
+            removed |= {key: self._recounted(key, joint) for key in self._plan.removals}
+        return Group(
+            task=self.task,
+            rollouts=joint,
+            removed={key: values for key, values in removed.items() if values.size},
+            branches={agent: _rows(rows, kept) for agent, rows in self._branches.items()},
+            num_played=len(played),
+            num_unmeasured=sum(rollout.reward is None for rollout in played),
+            is_complete=bool(joint)
+            and all(removed[key].size for key in self._plan.removals if key in removed),
+        )
+
+    def _measured_once(self, removed: frozenset[str], cache: RemovedCache | None) -> FloatArray:
+        fresh = rewards(self._once.get(removed, []))
+        if cache is None:
+            return np.array(fresh)
+        estimate = cache.add(self.task, removed, fresh)
+        return np.array([estimate.reward] if estimate.weight else [])
+
+    def _recounted(self, removed: frozenset[str], joint: Sequence[Rollout]) -> FloatArray:
+        left_out = [
+            place for place, turn in enumerate(self._topology.turns) if turn.speaker in removed
+        ]
+        counted = [rollout.ballot.verdict(left_out).reward for rollout in joint if rollout.ballot]
+        return np.array([[reward] for reward in counted if reward is not None])  # (G, 1)
+
+
+def _rows(rollouts: Mapping[int, Sequence[Rollout]], kept: Sequence[int]) -> FloatArray:
+    return np.array([rewards(rollouts[k]) for k in kept])  # (G, M)
+
+
+def _without(
+    drafts: Sequence[_Draft | None],
+    once: Sequence[frozenset[str]],
+    num_removed: int,
+    cache: RemovedCache | None,
+) -> Iterator[_Request]:
+    """Yield the rollouts without agents that are still needed, for the drafts that are left."""
+    for place, draft in enumerate(drafts):
+        if draft is None:
+            continue
+        for removed in once:
+            known = int(cache.estimate(draft.task, removed).weight) if cache else 0
+            request = _Request(place, None, RolloutRequest(draft.task, removed))
+            yield from [request] * max(0, num_removed - known)
+
+
+def _play(
+    player: Player,
+    drafts: Sequence[_Draft],
+    requests: Sequence[_Request],
+    rng: np.random.Generator,
+    ledger: Ledger,
+) -> None:
+    """Play requests of several groups in one lockstep and hand each group its own."""
+    first_of: dict[int, int] = {}
+    for place, request in enumerate(requests):
+        first_of.setdefault(request.group, place)
+    joined = [
+        request.request
+        if request.request.leader is None
+        else replace(request.request, leader=first_of[request.group] + request.request.leader)
+        for request in requests
+    ]
+    for request, rollout in zip(requests, player.play(joined, rng=rng, ledger=ledger), strict=True):
+        drafts[request.group].add(request, rollout)

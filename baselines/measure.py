@@ -7,21 +7,23 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from baselines.config import TrainConfig
 from baselines.credit import GroupOutcomes, audit_advantages
 from baselines.groups import Group
-from baselines.rollout import Rollout
-from baselines.types import FloatArray
+from baselines.ledger import Ledger
+from baselines.optimizers import PolicyOptimizer
+from baselines.types import FloatArray, IntArray
 
 Metrics = dict[str, float | None]
 
+CONSTANT = 1e-12
+"""Shares and rewards that spread less than this differ by rounding only."""
 
-def rollout_metrics(groups: Sequence[Group], agents: Sequence[str]) -> Metrics:
+
+def rollout_metrics(groups: Sequence[Group], num_usable: int, agents: Sequence[str]) -> Metrics:
     """Return accuracy, no-answer and unmeasured rates, and the length of completions."""
     joint = [rollout for group in groups for rollout in group.rollouts]
-    removed = [r for group in groups for rollouts in group.removed.values() for r in rollouts]
+    removed = [r.ravel() for group in groups for r in group.removed.values()]
     num_unmeasured = sum(group.num_unmeasured for group in groups)
-    num_played = len(joint) + len(removed) + num_unmeasured
     lengths = {
         f"rollout/{agent}/tokens": _mean(
             [len(c.token_ids) for r in joint for c in r.completions[agent]]
@@ -29,12 +31,27 @@ def rollout_metrics(groups: Sequence[Group], agents: Sequence[str]) -> Metrics:
         for agent in agents
     }
     return {
-        "accuracy/joint": _accuracy(joint),
-        "accuracy/solo": _accuracy(removed),
+        "accuracy/joint": _mean([rollout.verdict.status == "correct" for rollout in joint]),
+        "accuracy/solo": _mean((np.concatenate(removed) + 1.0) / 2.0 if removed else []),
         "rollout/no_answer_rate": _mean([r.verdict.status == "no_answer" for r in joint]),
-        "rollout/unmeasured_rate": num_unmeasured / num_played,
-        "rollout/groups": sum(group.is_usable for group in groups),
+        "rollout/unmeasured_rate": num_unmeasured / sum(group.num_played for group in groups),
+        "rollout/groups": num_usable,
+        "rollout/removed_groups": sum(bool(group.removed) for group in groups),
         **lengths,
+    }
+
+
+def cost_metrics(ledger: Ledger) -> Metrics:
+    """Return what a step has cost, by purpose."""
+    return {
+        "cost/tokens_generated": ledger.tokens_generated,
+        "cost/tokens_removed": ledger.generated["removed"],
+        "cost/tokens_branch": ledger.generated["branch"],
+        "cost/tokens_rating": ledger.generated["rating"],
+        "cost/tokens_read": ledger.read.total(),
+        "cost/tokens_read_rating": ledger.read["rating"],
+        "cost/forward_passes": ledger.forward_passes,
+        "cost/verifier_calls": ledger.verifier_calls,
     }
 
 
@@ -43,7 +60,8 @@ def credit_metrics(
     credit: Sequence[FloatArray],
     advantages: Sequence[FloatArray],
     agents: Sequence[str],
-    optimizer: str,
+    optimizer: PolicyOptimizer,
+    num_tokens: Sequence[IntArray] | None = None,
 ) -> Metrics:
     """Return help and hurt rates, and each agent's credit and audit; None is not measured.
 
@@ -51,7 +69,9 @@ def credit_metrics(
     """
     helped, hurt = _help_and_hurt(outcomes)
     metrics: Metrics = {"credit/help_rate": helped, "credit/hurt_rate": hurt}
-    audits = audit_advantages(advantages, optimizer, outcomes) if outcomes else {}
+    audits = (
+        audit_advantages(advantages, optimizer, outcomes, num_tokens=num_tokens) if outcomes else {}
+    )
     pooled = np.concatenate(credit) if credit else np.empty((0, len(agents)))  # (sum of G, A)
     for column, agent in enumerate(agents):
         seen = audits.get(agent)
@@ -60,28 +80,56 @@ def credit_metrics(
             f"credit/{agent}/std": _finite(pooled[:, column].std()) if seen else None,
             f"credit/{agent}/slope_vs_shared": _finite(seen.slope) if seen else None,
             f"credit/{agent}/correlation_vs_shared": _finite(seen.correlation) if seen else None,
+            f"credit/{agent}/variance_ratio": _finite(seen.variance_ratio) if seen else None,
+            f"credit/{agent}/sign_agreement": _finite(seen.sign_agreement) if seen else None,
             f"credit/{agent}/degenerate": float(seen.degenerate) if seen else None,
             f"credit/{agent}/signal_rate": seen.signal_rate if seen else None,
         }
     return metrics
 
 
-def degeneracy_warning(metrics: Metrics, agents: Sequence[str], config: TrainConfig) -> list[str]:
-    """Return what to tell the user if credit is only a rescaled shared reward, else nothing."""
-    if config.allocator == "shared":
-        return []
-    credited = [agent for agent in agents[:-1] if metrics[f"credit/{agent}/signal_rate"]]
-    if not credited or not all(metrics[f"credit/{agent}/degenerate"] for agent in credited):
-        return []
-    slopes = ", ".join(
-        f"{agent} {metrics[f'credit/{agent}/slope_vs_shared'] or 0.0:.3f}" for agent in credited
-    )
-    return [
-        f"{config.allocator} credit is cancelled by the group-centred advantage of "
-        f"{config.optimizer}: within a task it ranks rollouts as the shared reward does (slope "
-        f"{slopes}), because the answer without an agent does not depend on what that agent said; "
-        f"see docs/credit.md"
-    ]
+def rating_metrics(outcomes: Sequence[GroupOutcomes], agents: Sequence[str]) -> Metrics:
+    """Return how many ratings could be read, and whether they agree with measured differences.
+
+    calibration = correlation of the mean share that valid raters gave an agent with
+                  abs(R - b) / 2, b the mean reward without it
+
+    A rater that sees what helped gives more of the credit to an agent without which the team
+    fails, and more of the blame to one without which it succeeds.
+    """
+    metrics: Metrics = {}
+    for column, agent in enumerate(agents):
+        valid = [g.rating_valid[column] for g in outcomes if g.rating_valid is not None]
+        metrics[f"rating/{agent}/valid_rate"] = _mean(np.concatenate(valid) if valid else [])
+        pairs = [_shares_and_changes(group, column, agent) for group in outcomes]
+        known = [pair for pair in pairs if pair is not None]
+        metrics[f"rating/{agent}/calibration"] = (
+            _correlation(*(np.concatenate(side) for side in zip(*known, strict=True)))
+            if known
+            else None
+        )
+    return metrics
+
+
+def _shares_and_changes(
+    group: GroupOutcomes, column: int, agent: str
+) -> tuple[FloatArray, FloatArray] | None:
+    removed = (group.removed_rewards or {}).get(frozenset({agent}))
+    if group.ratings is None or group.rating_valid is None or removed is None:
+        return None
+    weights = group.rating_valid.astype(np.float64)  # (A raters, G)
+    num_valid = weights.sum(axis=0)
+    is_rated = num_valid > 0
+    shares = (group.ratings[:, column] * weights).sum(axis=0) / np.maximum(num_valid, 1.0)
+    baseline = removed.mean(axis=-1)  # one number, or one per rollout
+    changes = np.abs(group.team_rewards - baseline) / 2.0
+    return shares[is_rated], changes[is_rated]
+
+
+def _correlation(x: FloatArray, y: FloatArray) -> float | None:
+    if len(x) < 2 or min(x.std(), y.std()) < CONSTANT:
+        return None
+    return float(np.corrcoef(x, y)[0, 1])
 
 
 def _help_and_hurt(outcomes: Sequence[GroupOutcomes]) -> tuple[float | None, float | None]:
@@ -95,12 +143,8 @@ def _help_and_hurt(outcomes: Sequence[GroupOutcomes]) -> tuple[float | None, flo
     return _mean(helped), _mean(hurt)
 
 
-def _accuracy(rollouts: Sequence[Rollout]) -> float | None:
-    return _mean([rollout.verdict.status == "correct" for rollout in rollouts])
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return float(np.mean(values)) if values else None
+def _mean(values: Sequence[float] | FloatArray) -> float | None:
+    return float(np.mean(values)) if len(values) else None
 
 
 def _finite(value: float) -> float | None:

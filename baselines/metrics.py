@@ -15,11 +15,12 @@ METRICS: Mapping[str, str] = {
     "accuracy/joint": "Rate: rollouts of the whole team answered correctly, before the update.",
     "accuracy/solo": (
         "Rate: rollouts with an agent removed answered correctly (one thinker: the solver "
-        "alone). Null if the allocator needs no removals."
+        "alone). Null if none was played: credit needs none, or it could change no update."
     ),
     "rollout/no_answer_rate": "Rate: rollouts of the whole team that ended without an answer.",
     "rollout/unmeasured_rate": "Rate: rollouts dropped because the verifier could not tell.",
     "rollout/groups": "Count: groups left for the update after dropping unmeasured rollouts.",
+    "rollout/removed_groups": "Count: groups of which something without an agent is known.",
     "rollout/<agent>/tokens": "Tokens: mean length of the agent's completions.",
     "credit/help_rate": (
         "Rate: correct rollouts of tasks that the team mostly gets wrong without an agent. Null "
@@ -36,21 +37,50 @@ METRICS: Mapping[str, str] = {
         "normalisation. Null without signal."
     ),
     "credit/<agent>/correlation_vs_shared": "Correlation of the same two. Null without signal.",
+    "credit/<agent>/variance_ratio": (
+        "Variance of the agent's advantage over that of shared credit's. Null without signal."
+    ),
+    "credit/<agent>/sign_agreement": (
+        "Rate: rollouts, of those with a shared advantage, whose advantage has the same sign."
+    ),
     "credit/<agent>/degenerate": (
         "1 if in every group the agent's advantage is only a multiple of the shared one, else 0."
     ),
     "credit/<agent>/signal_rate": "Rate: groups in which the agent's advantage is not all zero.",
-    "update/<role>/loss": "Nats: policy loss. Null if the role was not updated, likewise below.",
+    "rating/<agent>/valid_rate": "Rate: ratings of the agent that could be read. Null: none asked.",
+    "rating/<agent>/calibration": (
+        "Correlation of the share that the agent was given with how much the outcome changes "
+        "without it. Null unless both were measured."
+    ),
+    "update/<role>/loss": (
+        "Nats: policy loss; `team` in place of a role if one policy speaks for all. Null if "
+        "nothing was updated, likewise below."
+    ),
     "update/<role>/grad_norm": "Euclidean norm of the gradient before clipping.",
     "update/<role>/clip_rate": "Rate: completion tokens whose ratio was clipped.",
     "update/<role>/approx_kl": "Nats per token: KL of the updated from the sampling policy.",
-    "update/<role>/learning_rate": "Learning rate of the update.",
-    "cost/tokens_generated": "Tokens: sampled in this step, whole team and removed together.",
+    "update/<role>/learning_rate": "Learning rate of the last update of the step.",
+    "update/<role>/mismatch": (
+        "Nats: mean absolute difference between the log-probability of a token as it was sampled "
+        "and under the policy before the step."
+    ),
+    "update/<role>/mismatch_max": "Nats: the largest such difference.",
+    "update/<role>/skipped_updates": "Count: updates left out because they were not finite.",
+    "update/<role>/reference_kl": "Nats per token: KL to the policy that the run started from.",
+    "update/<role>/entropy": "Nats per token: entropy of the policy. Null unless in the loss.",
+    "cost/tokens_generated": "Tokens: sampled in this step, for all purposes together.",
     "cost/tokens_removed": "Tokens: the part of them sampled with an agent removed.",
+    "cost/tokens_branch": "Tokens: the part sampled to continue a rollout afresh.",
+    "cost/tokens_rating": "Tokens: the part sampled to write ratings; scored ones need none.",
+    "cost/tokens_read": "Tokens: of all prompts, each counted as often as it was read.",
+    "cost/tokens_read_rating": "Tokens: the part of them read to rate.",
+    "cost/forward_passes": "Count: calls of a network while sampling and rating, of a batch each.",
     "cost/verifier_calls": "Count: answers verified in this step.",
     "time/step_s": "Seconds: the whole step, evaluation and checkpoint left out.",
     "time/generate_s": "Seconds: sampling completions.",
+    "time/rate_s": "Seconds: agents rating each other.",
     "time/verify_s": "Seconds: environment and verifier.",
+    "time/credit_s": "Seconds: credit and advantages.",
     "time/update_s": "Seconds: gradients and updates.",
     "time/tokens_per_s": "Tokens per second of sampling.",
     "eval/accuracy/joint": "Rate: held-out tasks answered correctly, before the update.",

@@ -5,23 +5,43 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from baselines.ledger import Ledger, Purpose
 from baselines.policies.base import Completion, Policy, Prompt, Sampling
 from ccpo_env.env import TeamAnswerEnv
-from ccpo_env.types import Message, Role, Task, Verdict
+from ccpo_env.types import Message, Role, Task, Topology, Verdict
+from ccpo_env.voting import Ballot
 from ccpo_env.wrapper import TeamEnv
 
 
 @dataclass(frozen=True, slots=True)
 class RolloutRequest:
-    """One episode to play: on which task, without whom, going on from which messages."""
+    """One episode to play: on which task, without whom, going on from which messages.
+
+    Args:
+        task: The task.
+        removed: Agents that do not exist in it.
+        prefix: Messages already spoken.
+        leader: Place, among the requests of the same call, of an episode whose first messages
+            are taken over as soon as they are spoken; None: it begins on its own.
+        num_shared: How many messages of the leader it takes over, at least 1 if it has one.
+    """
 
     task: Task
     removed: frozenset[str] = frozenset()
     prefix: tuple[str, ...] = ()
+    leader: int | None = None
+    num_shared: int = 0
+
+    @property
+    def purpose(self) -> Purpose:
+        """What it is played for."""
+        if self.removed:
+            return "removed"
+        return "joint" if self.leader is None else "branch"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +53,16 @@ class Rollout:
         messages: What was said, the prefix included.
         completions: What each agent sampled, one per turn it had; agents that only spoke in the
             prefix are left out.
-        verdict: What the verifier said.
+        verdict: What the verifier said; "error" if a policy left a turn without a completion, and
+            the episode ended there.
+        ballot: What the voters answered, if the majority decides; else None.
     """
 
     request: RolloutRequest
     messages: tuple[Message, ...]
     completions: Mapping[str, tuple[Completion, ...]]
     verdict: Verdict
+    ballot: Ballot | None = None
 
     @property
     def reward(self) -> float | None:
@@ -51,24 +74,10 @@ class Rollout:
         """Tokens sampled in this rollout."""
         return sum(len(c.token_ids) for own in self.completions.values() for c in own)
 
-
-@dataclass(slots=True)
-class Ledger:
-    """What rollouts have cost.
-
-    Args:
-        tokens_generated: Tokens sampled.
-        tokens_removed: The part of them sampled with an agent removed.
-        verifier_calls: Answers verified.
-        generate_s: Seconds spent sampling.
-        verify_s: Seconds spent in the environment and its verifier.
-    """
-
-    tokens_generated: int = 0
-    tokens_removed: int = 0
-    verifier_calls: int = 0
-    generate_s: float = 0.0
-    verify_s: float = 0.0
+    @property
+    def num_read(self) -> int:
+        """Tokens of the prompts that were read for it."""
+        return sum(len(c.prompt_ids) for own in self.completions.values() for c in own)
 
 
 @dataclass(slots=True)
@@ -78,10 +87,11 @@ class _Row:
     request: RolloutRequest
     env: TeamAnswerEnv
     completions: dict[str, tuple[Completion, ...]] = field(default_factory=dict)
+    failure: str | None = None
 
     @property
     def is_over(self) -> bool:
-        return self.env.verdict is not None
+        return self.failure is not None or self.env.verdict is not None
 
 
 class Player:
@@ -114,6 +124,15 @@ class Player:
         """The role of each agent."""
         return self._role_of
 
+    @property
+    def topology(self) -> Topology:
+        """Who speaks when and reads what."""
+        return self._env.topology
+
+    def policy_of(self, agent: str) -> Policy:
+        """Return the policy that speaks for an agent."""
+        return self._policies[self._role_of[agent]]
+
     def play(
         self,
         requests: Iterable[RolloutRequest],
@@ -133,20 +152,30 @@ class Player:
 
         Note: The agent that speaks first among those whose turn it is goes on in all its
             episodes at once, so an episode without a thinker waits for the solver's turn of the
-            others and shares its batch.
+            others and shares its batch, and so does one that takes over the thought of another.
         """
         ledger = ledger if ledger is not None else Ledger()
-        rows = [self._start(request) for request in requests]
-        running = rows
-        while running := [row for row in running if not row.is_over]:
+        requests = list(requests)
+        rows: list[_Row | None] = [
+            self._start(request) if request.leader is None else None for request in requests
+        ]
+        while True:
+            self._start_followers(requests, rows)
+            running = [row for row in rows if row is not None and not row.is_over]
+            if not running:
+                break
             waiting = {row.env.agent_selection for row in running}
             speaker = min(waiting, key=self._env.possible_agents.index)
             turn = [row for row in running if row.env.agent_selection == speaker]
             self._play_turn(speaker, turn, rng, ledger)
-        rollouts = [self._finish(row) for row in rows]
-        ledger.tokens_generated += sum(r.num_tokens for r in rollouts)
-        ledger.tokens_removed += sum(r.num_tokens for r in rollouts if r.request.removed)
-        ledger.verifier_calls += len(rollouts)
+        rollouts = [self._finish(row) for row in rows if row is not None]
+        for row, rollout in zip(rows, rollouts, strict=True):
+            ledger.count(
+                rollout.request.purpose,
+                tokens_generated=rollout.num_tokens,
+                tokens_read=rollout.num_read,
+                verifier_calls=int(row is not None and row.failure is None),
+            )
         return rollouts
 
     def _start(self, request: RolloutRequest) -> _Row:
@@ -155,6 +184,20 @@ class Player:
         options = {"task": request.task, "removed": request.removed, "prefix": request.prefix}
         env.reset(seed=0, options=options)
         return _Row(request, env)
+
+    def _start_followers(self, requests: Sequence[RolloutRequest], rows: list[_Row | None]) -> None:
+        """Begin the episodes whose leader has said what they take over."""
+        for place, request in enumerate(requests):
+            if rows[place] is not None or request.leader is None:
+                continue
+            leader = rows[request.leader]
+            assert leader is not None, "a leader must not follow another episode"
+            is_short = len(leader.env.messages) < request.num_shared
+            if is_short and leader.failure is None:
+                continue
+            said = [message.text for message in leader.env.messages[: request.num_shared]]
+            row = self._start(replace(request, prefix=tuple(said)))
+            rows[place] = _Row(request, row.env, failure=leader.failure if is_short else None)
 
     def _play_turn(
         self, speaker: str, rows: Sequence[_Row], rng: np.random.Generator, ledger: Ledger
@@ -168,12 +211,20 @@ class Player:
         completions = self._policies[role].sample(prompts, sampling=self._sampling[role], rng=rng)
         sampled = time.perf_counter()
         for row, completion in zip(rows, completions, strict=True):
+            if completion.failure is not None:
+                row.failure = completion.failure
+                continue
             row.completions[speaker] = (*row.completions.get(speaker, ()), completion)
             row.env.step(completion.text)
+        ledger.forward_passes += max(len(completion.token_ids) for completion in completions)
         ledger.generate_s += sampled - started
         ledger.verify_s += time.perf_counter() - sampled
 
     def _finish(self, row: _Row) -> Rollout:
         verdict = row.env.verdict
+        if row.failure is not None:
+            verdict = Verdict(
+                "error", detail=f"a turn was left without a completion: {row.failure}"
+            )
         assert verdict is not None
-        return Rollout(row.request, row.env.messages, row.completions, verdict)
+        return Rollout(row.request, row.env.messages, row.completions, verdict, row.env.ballot)

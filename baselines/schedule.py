@@ -2,24 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
+import numpy as np
+
+from ccpo_env.errors import unknown_name
 from ccpo_env.types import Role
 
+Order: TypeAlias = Literal["turns", "random"]
 
-def active_roles(step: int, roles: Sequence[Role], alternate_period: int) -> tuple[Role, ...]:
-    """Return the roles whose policies are updated in a step.
 
-    block = (step - 1) // alternate_period, and role number block modulo len(roles) is trained
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """Which roles are trained when.
+
+    block = (step - 1) // period; in turns, role number block modulo the number of roles is
+    trained in it, at random one that is drawn once per block
 
     Args:
-        step: Number of the step, from 1.
-        roles: All roles, the one that is trained first in front.
-        alternate_period: Steps that one role is trained before the next one's turn; 0: all
-            roles in every step.
+        roles: The roles that are trained at all, the first one to have its turn in front.
+        period: Steps that one role is trained before the next one's turn; 0: all in every step.
+        order: "turns" or "random".
+        seed: Of the random order.
 
-    Source: arXiv:2603.21563, whose reference code uses 10 and starts with the thinker.
+    Source: arXiv:2603.21563, whose reference code takes turns of 10 steps and starts with the
+        thinker. Other orders are ours.
     """
-    if alternate_period == 0:
-        return tuple(roles)
-    return (roles[(step - 1) // alternate_period % len(roles)],)
+
+    roles: tuple[Role, ...]
+    period: int = 0
+    order: Order = "turns"
+    seed: int = 0
+
+    def active(self, step: int) -> tuple[Role, ...]:
+        """Return the roles whose policies are updated in a step, numbered from 1."""
+        if self.period == 0:
+            return self.roles
+        block = (step - 1) // self.period
+        if self.order == "random":
+            rng = np.random.default_rng([self.seed, _SCHEDULE_STREAM, block])
+            return (self.roles[int(rng.integers(len(self.roles)))],)
+        return (self.roles[block % len(self.roles)],)
+
+
+_SCHEDULE_STREAM = 1_000_003
+"""Apart from the streams of the trainer, which are counted from 0."""
+
+
+def trained_roles(
+    roles: Sequence[Role], *, start: Role | None, frozen: Collection[Role]
+) -> tuple[Role, ...]:
+    """Return the roles that are trained, in the order of their turns.
+
+    Args:
+        roles: All roles, in speaking order.
+        start: The one that has the first turn; None: the first speaker.
+        frozen: Roles that are never trained.
+
+    Raises:
+        ValueError: If a role is unknown, none is left to train, or start is frozen.
+    """
+    for name in (*frozen, *([start] if start is not None else [])):
+        if name not in roles:
+            raise unknown_name("role", name, roles)
+    trained = tuple(role for role in roles if role not in frozen)
+    if not trained:
+        raise ValueError(
+            f"frozen_roles must leave a role to train, got all of {list(roles)}; name fewer roles"
+        )
+    if start is None:
+        return trained
+    if start in frozen:
+        raise ValueError(
+            f"start_role must be trained, got {start!r}, which is frozen; take it out of "
+            f"--frozen-roles"
+        )
+    first = trained.index(start)
+    return trained[first:] + trained[:first]

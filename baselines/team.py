@@ -2,31 +2,128 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from baselines.checkpoint import STATE_FILE, newest_checkpoint, read_checkpoint
 from baselines.metrics import METRICS_FILE
-from baselines.policies.base import TrainablePolicy
-from baselines.policies.registry import load_policy
+from baselines.policies.base import Policy, TrainablePolicy
+from baselines.policies.endpoint_spec import is_endpoint
+from baselines.policies.lora import (
+    ADAPTER_FILE,
+    LoraBase,
+    LoraSettings,
+    base_name,
+    full_name,
+    is_adapter,
+)
+from baselines.policies.registry import load_policy, load_sampler
 from ccpo_env.types import Role
 
 CHECKPOINTS = "checkpoints"
 """Folder of a run in which its checkpoints are."""
 
 
-def load_team(spec: str, roles: Sequence[Role], *, own_copies: bool) -> dict[Role, TrainablePolicy]:
-    """Return a policy per role.
+TEAM = "team"
+"""Folder of a checkpoint, and name in metrics, of a policy that speaks for all roles."""
+
+CONFIGS = ("config.json", ADAPTER_FILE)
+"""Files that tell the folder of one model or adapter from one with a folder for each role."""
+
+
+def load_samplers(
+    spec: str, roles: Sequence[Role], *, journal: Path | None = None
+) -> dict[Role, Policy]:
+    """Return a policy per role that is asked and not trained; equal ones are one object.
 
     Args:
-        spec: A run's folder (its newest checkpoint is taken), a checkpoint's folder, or anything
-            that `load_policy` takes, from which every role starts.
+        spec: An endpoint, as `load_sampler` takes it, or anything that `load_team` takes.
         roles: The roles of the team.
-        own_copies: Whether each role gets weights of its own even if they start out equal.
+        journal: As for `load_sampler`.
 
     Raises:
         CheckpointError: If the checkpoint is damaged.
-        ValueError: If the run has no checkpoint yet, or the checkpoint lacks a role.
+        ValueError: If `load_team` refuses the spec, or the endpoint does not answer.
+    """
+    if is_endpoint(spec):
+        return dict.fromkeys(roles, load_sampler(spec, journal=journal))
+    return dict(load_team(spec, roles, own_copies=False))
+
+
+def load_team(
+    spec: str,
+    roles: Sequence[Role],
+    *,
+    own_copies: bool,
+    instead: Mapping[Role, str] | None = None,
+    lora: LoraSettings | None = None,
+) -> dict[Role, TrainablePolicy]:
+    """Return a policy per role.
+
+    Args:
+        spec: A run's folder (its newest checkpoint is taken), a checkpoint's folder, a folder with
+            one for each role such as a run's ``model``, the folder of an adapter, or anything that
+            `load_policy` takes, from which every role starts.
+        roles: The roles of the team.
+        own_copies: Whether each role gets weights of its own even if they start out equal;
+            adapters are then merged into them.
+        instead: Roles that start from something else, likewise.
+        lora: Each role gets an adapter of its own, a new one of these settings or the one that it
+            starts from; roles with the same base share it. own_copies is not read then.
+
+    Raises:
+        CheckpointError: If the checkpoint is damaged.
+        ImportError: If a package is missing; the message says which to install.
+        ValueError: If the run has no checkpoint yet, the checkpoint lacks a role, or an adapter
+            has another rank than the settings say.
+    """
+    specs = {role: (instead or {}).get(role, spec) for role in roles}
+    teams = {source: _team_folder(source) for source in set(specs.values())}
+    sources = {role: _folder_of(role, teams[s]) or s for role, s in specs.items()}
+    if lora is not None:
+        return _adapters(sources, lora)
+    if own_copies:
+        return {role: _own_copy(source) for role, source in sources.items()}
+    speakers = {source: role for role, source in reversed(sources.items())}
+    adapters = {role: source for source, role in speakers.items() if is_adapter(source)}
+    loaded = _adapters(adapters, None)
+    for source, role in speakers.items():
+        if role not in loaded:
+            loaded[role] = load_policy(source)
+    return {role: loaded[speakers[source]] for role, source in sources.items()}
+
+
+def _adapters(
+    sources: Mapping[Role, str], lora: LoraSettings | None
+) -> dict[Role, TrainablePolicy]:
+    """Return an adapter per role: that of a folder, or a new one of what else a source names."""
+    bases: dict[str, LoraBase] = {}
+    policies: dict[Role, TrainablePolicy] = {}
+    for role, source in sources.items():
+        name = full_name(base_name(source) if is_adapter(source) else source)
+        if name not in bases:
+            bases[name] = LoraBase.load(name)
+        if is_adapter(source):
+            policies[role] = bases[name].add_saved(role, Path(source), settings=lora)
+        else:
+            assert lora is not None
+            policies[role] = bases[name].add(role, lora)
+    return policies
+
+
+def _own_copy(source: str) -> TrainablePolicy:
+    """Return a policy with weights of its own, into which an adapter is merged."""
+    if not is_adapter(source):
+        return load_policy(source)
+    base = LoraBase.load(base_name(source))
+    base.add_saved("merged", Path(source))
+    return base.merged("merged")
+
+
+def _team_folder(spec: str) -> Path | None:
+    """Return the folder with one for each role that a spec names; None if it names none.
+
+    A checkpoint is read, so that it is known to be whole and undamaged.
     """
     run = Path(spec)
     folder = newest_checkpoint(run / CHECKPOINTS) or run
@@ -35,15 +132,21 @@ def load_team(spec: str, roles: Sequence[Role], *, own_copies: bool) -> dict[Rol
             f"policy must hold a checkpoint if it is a run, got none in {run}; let the run go on "
             f"with --resume until it has saved one"
         )
-    if not (folder / STATE_FILE).exists():
-        if own_copies:
-            return {role: load_policy(spec) for role in roles}
-        return dict.fromkeys(roles, load_policy(spec))
-    read_checkpoint(folder)
-    for role in roles:
-        if not (folder / role).is_dir():
-            raise ValueError(
-                f"policy must hold a folder for each role, got no {role!r} in {folder}; "
-                f"pass a run of a team with that role"
-            )
-    return {role: load_policy(str(folder / role)) for role in roles}
+    if (folder / STATE_FILE).exists():
+        read_checkpoint(folder)
+        return folder
+    is_team = any((part / name).is_file() for part in folder.glob("*/") for name in CONFIGS)
+    return folder if is_team and not any((folder / name).is_file() for name in CONFIGS) else None
+
+
+def _folder_of(role: Role, team: Path | None) -> str | None:
+    """Return where a team's folder keeps a role, which may be one folder for all."""
+    if team is None:
+        return None
+    folder = next((f for f in (team / role, team / TEAM) if f.is_dir()), None)
+    if folder is None:
+        raise ValueError(
+            f"policy must hold a folder for each role, got no {role!r} in {team}; "
+            f"pass a run of a team with that role"
+        )
+    return str(folder)

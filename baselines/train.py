@@ -14,13 +14,14 @@ from typing import Any
 import tyro
 from rich.console import Console
 
-from baselines.config import TrainConfig
+from baselines.config import SETTINGS, TrainConfig, with_settings
 from baselines.errors import exit_on_bad_input
 from baselines.evaluation import Evaluation
 from baselines.examples import example_episodes
 from baselines.files import CONFIG_FILE, make_folder, write_json
 from baselines.interrupt import stop_requests
 from baselines.metrics import METRICS_FILE, read_rows
+from baselines.presets import preset, read_settings
 from baselines.progress import LiveProgress
 from baselines.report import write_report
 from baselines.table import evaluation_table
@@ -45,13 +46,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def read_config(arguments: Sequence[str] | None) -> TrainConfig:
-    """Return the command line's config; a resumed run keeps what no flag says otherwise."""
+    """Return the command line's config.
+
+    Where no flag says otherwise, a resumed run keeps its settings; a new one takes those of its
+    config file, then those of its preset.
+    """
     config = tyro.cli(TrainConfig, args=arguments, prog="ccpo train")
+    settings: dict[str, Any] = {}
+    if config.preset is not None:
+        settings |= preset(config.preset)
+    if config.config is not None:
+        settings |= read_settings(config.config, SETTINGS)
     saved = None if config.out_dir is None else config.out_dir / CONFIG_FILE
-    if not config.resume or saved is None or not saved.exists():
+    if config.resume and saved is not None and saved.exists():
+        settings |= json.loads(saved.read_text(encoding="utf-8"))
+    if not settings:
         return config
-    settings = json.loads(saved.read_text(encoding="utf-8"))
-    default = TrainConfig(**settings, out_dir=config.out_dir)
+    default = with_settings(TrainConfig(), settings)
     return tyro.cli(TrainConfig, args=arguments, default=default, prog="ccpo train")
 
 

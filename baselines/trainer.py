@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -12,33 +12,54 @@ import numpy as np
 
 from baselines.checkpoint import (
     CheckpointError,
+    UsableCheckpoint,
+    best_checkpoint,
+    checkpoint_name,
+    forget_best_after,
     newest_checkpoint,
-    read_checkpoint,
+    newest_usable_checkpoint,
     read_updaters,
+    record_best,
     save_checkpoint,
 )
-from baselines.collate import TrainingRow
-from baselines.config import TrainConfig, check_same_config, parse_knobs
-from baselines.credit import ALLOCATORS, GroupOutcomes
-from baselines.evaluation import Evaluation, each_but_the_last, evaluate_team
-from baselines.groups import Group, play_groups
-from baselines.measure import Metrics, credit_metrics, degeneracy_warning, rollout_metrics
+from baselines.config import TrainConfig, check_same_config, require_roles
+from baselines.credit import GroupOutcomes
+from baselines.credit.removals import each_but_the_last
+from baselines.credit_stage import CreditStage
+from baselines.degeneracy import DegeneracyWatch
+from baselines.environments import team_env
+from baselines.evaluation import Evaluation, evaluate_team
+from baselines.groups import Group
+from baselines.ledger import Ledger
+from baselines.measure import (
+    Metrics,
+    cost_metrics,
+    credit_metrics,
+    rating_metrics,
+    rollout_metrics,
+)
 from baselines.metrics import METRICS_FILE, MetricRow, append_row, keep_rows, read_rows
 from baselines.optimizers import OPTIMIZERS
-from baselines.policies.base import Sampling
-from baselines.rollout import Ledger, Player
-from baselines.schedule import active_roles
-from baselines.team import CHECKPOINTS, load_team
+from baselines.policies.base import TrainablePolicy
+from baselines.policies.lora import LoraSettings
+from baselines.rollout import Player
+from baselines.rows import count_tokens, reference_divergence, shaped_credit, training_rows
+from baselines.schedule import Schedule, trained_roles
+from baselines.steady_tracker import SteadyTracker
+from baselines.team import CHECKPOINTS, TEAM, load_team
 from baselines.trackers import Tracker
-from baselines.types import FloatArray
+from baselines.types import FloatArray, IntArray
 from baselines.updater import Updater
-from ccpo_env import load_tasks, think_solve_v0
+from ccpo_env import load_tasks
 from ccpo_env.types import Role, Task
 
 TASK_STREAM, ROLLOUT_STREAM, EVAL_STREAM, EVAL_TASK_STREAM = range(4)
 """Random streams of a run: each step of each has its own generator, so a resumed run needs none."""
 
-UPDATE_METRICS = ("loss", "grad_norm", "clip_rate", "approx_kl", "learning_rate")
+UPDATE_METRICS = (
+    *("loss", "grad_norm", "clip_rate", "approx_kl", "learning_rate"),
+    *("mismatch", "mismatch_max", "skipped_updates", "reference_kl", "entropy"),
+)
 
 
 class Trainer:
@@ -59,24 +80,40 @@ class Trainer:
         self.steps_done = 0
         self.initial: dict[str, Any] | None = None
         self.warnings: list[str] = []
+        self.notices: tuple[str, ...] = ()
         self._tasks = load_tasks(config.tasks, split="train")
         held_out = load_tasks(config.tasks, split="test")
         self._eval_tasks = self._choose(held_out, config.num_eval_tasks, EVAL_TASK_STREAM, 0)
-        self._knobs = parse_knobs(config.allocator, config.allocator_knobs)
-        self._allocator = ALLOCATORS[config.allocator]
-        self._optimizer = OPTIMIZERS[config.optimizer]
-        env = think_solve_v0(tasks=self._tasks[:1], num_thinkers=config.num_thinkers)
+        self._optimizer = OPTIMIZERS[config.optimizer].read_knobs(config.optimizer_knobs)
+        env = team_env(config, self._tasks[:1])
         roles = env.unwrapped.topology.roles
-        checkpoint = newest_checkpoint(self._checkpoints) if config.resume else None
-        contents = self._check(checkpoint) if checkpoint else None
-        self._policies = load_team(str(checkpoint or config.policy), roles, own_copies=True)
-        sampling = Sampling(temperature=config.temperature, max_tokens=config.max_tokens)
-        self._player = Player(env, self._policies, dict.fromkeys(roles, sampling))
-        self._removals = each_but_the_last(self._player.agents)
-        self._try_credit()
-        self._updaters = {role: self._updater(role) for role in roles}
-        if checkpoint and contents:
-            self._go_on(checkpoint, contents)
+        self._schedule = Schedule(
+            roles=trained_roles(roles, start=config.start_role, frozen=config.frozen_roles),
+            period=config.alternate_period,
+            order=config.role_order,
+            seed=config.seed,
+        )
+        checkpoint = newest_usable_checkpoint(self._checkpoints) if config.resume else None
+        if checkpoint:
+            check_same_config(config.to_json(), checkpoint.contents["config"], checkpoint.folder)
+        self._policies = self._load(roles, checkpoint.folder if checkpoint else None)
+        self._player = Player(env, self._policies, {role: config.sampling(role) for role in roles})
+        self._max_tokens = {
+            agent: config.sampling(role).max_tokens for agent, role in self._player.role_of.items()
+        }
+        self._credit = CreditStage(config, self._player, self._optimizer)
+        self._watch = DegeneracyWatch(
+            config.allocator,
+            config.optimizer,
+            self._optimizer.centres_on_group,
+            self.agents[:-1],
+        )
+        self._references = self._load_references()
+        self._updaters = {
+            name: self._updater(owned[0]) for name, owned in self._owned_roles().items()
+        }
+        if checkpoint:
+            self._go_on(checkpoint)
 
     def run(
         self,
@@ -90,7 +127,8 @@ class Trainer:
 
         Args:
             on_step: Called with the metrics of each step.
-            on_warning: Called once, when credit turns out to be only a rescaled shared reward.
+            on_warning: Called once each, when credit turns out to be only a rescaled shared
+                reward, and when the tracker fails, which does not end the run.
             should_stop: Asked after each step.
             tracker: Receives the metrics of each step, and is closed at the end.
 
@@ -100,12 +138,12 @@ class Trainer:
         config = self.config
         keep_rows(self._metrics_path, self.steps_done)
         saved_at = self.steps_done
-        with closing(tracker):
+        with closing(SteadyTracker(tracker, on_warning)) as steady:
             while self.steps_done < config.steps and not should_stop():
                 row = self._step(self.steps_done + 1)
                 self.steps_done += 1
                 append_row(self._metrics_path, row)
-                tracker.log(row)
+                steady.log(row)
                 on_step(row)
                 for warning in self._new_warnings(row):
                     on_warning(warning)
@@ -115,98 +153,113 @@ class Trainer:
             self._save()
         if self.steps_done < config.steps:
             return None
-        return self.evaluate(config.steps + 1)
+        final = self.evaluate(config.steps + 1)
+        self._keep_if_best(final)
+        return final
 
     def evaluate(self, step: int) -> Evaluation:
         """Evaluate the policies as they are before the update of a step."""
         rng = self._generator(EVAL_STREAM, step)
-        return evaluate_team(self._player, self._eval_tasks, removals=self._removals, rng=rng)
+        removals = each_but_the_last(self.agents)
+        return evaluate_team(self._player, self._eval_tasks, removals=removals, rng=rng)
 
-    def credit_of(self, outcomes: GroupOutcomes) -> FloatArray:
-        """Return the credit of each agent in each rollout of a group, shape (G, A)."""
-        return self._allocator(outcomes, **self._knobs)
+    def credit_of(self, outcomes: GroupOutcomes) -> FloatArray | None:
+        """Return the credit of a group, shape (G, A); None if more is needed to tell."""
+        return self._credit.credit_of(outcomes)
 
     @property
     def agents(self) -> tuple[str, ...]:
         """All agents, in speaking order."""
         return self._player.agents
 
-    def _try_credit(self) -> None:
-        """Raise what the allocator says of its knobs now, not after the first rollouts."""
-        removed = {removal: [-1.0] for removal in self._removals}
-        self.credit_of(GroupOutcomes(self.agents, [-1.0, 1.0], removed))
-
     def _step(self, step: int) -> Metrics:
         config = self.config
         evaluation = self._evaluate_before(step)
         started = time.perf_counter()
         ledger = Ledger()
-        groups = play_groups(
-            self._player,
-            self._choose(self._tasks, config.tasks_per_step, TASK_STREAM, step),
-            group_size=config.group_size,
-            removals=self._removals if "removed_rewards" in self._allocator.needs else (),
-            num_removed=config.removed_samples,
-            rng=self._generator(ROLLOUT_STREAM, step),
-            ledger=ledger,
-        )
-        usable = [group for group in groups if group.is_usable]
-        outcomes = [group.outcomes(self.agents) for group in usable]
-        credit = [self.credit_of(group) for group in outcomes]
-        advantages = self._optimizer.advantage(credit)
+        active = self._schedule.active(step)
+        tasks = self._choose(self._tasks, config.tasks_per_step, TASK_STREAM, step)
+        rng = self._generator(ROLLOUT_STREAM, step)
+        groups = self._credit.play(tasks, active, rng=rng, ledger=ledger)
         played = time.perf_counter()
-        updates = self._update_roles(step, usable, advantages)
+        usable = [group for group in groups if self._credit.is_usable(group)]
+        outcomes = [self._credit.outcomes(group) for group in usable]
+        credit = self._credit.credit(usable)
+        shaped = shaped_credit(self._optimizer, credit, usable, self._max_tokens)
+        num_tokens = count_tokens(usable, self.agents)
+        advantages = self._optimizer.advantage(shaped, num_tokens)
+        allocated = time.perf_counter()
+        on_tokens = self._on_tokens(usable, shaped, num_tokens)
+        updates = self._update_roles(active, usable, on_tokens or advantages)
+        self._credit.remember(usable, active)
         ended = time.perf_counter()
-        measured = credit_metrics(outcomes, credit, advantages, self.agents, config.optimizer)
+        measured = credit_metrics(
+            outcomes, credit, advantages, self.agents, self._optimizer, num_tokens
+        )
         return {
             "step": step,
-            **rollout_metrics(groups, self.agents),
+            **rollout_metrics(groups, len(usable), self.agents),
             **measured,
+            **rating_metrics(outcomes, self.agents),
             **updates,
-            "cost/tokens_generated": ledger.tokens_generated,
-            "cost/tokens_removed": ledger.tokens_removed,
-            "cost/verifier_calls": ledger.verifier_calls,
+            **cost_metrics(ledger),
             "time/step_s": ended - started,
             "time/generate_s": ledger.generate_s,
+            "time/rate_s": ledger.rate_s,
             "time/verify_s": ledger.verify_s,
-            "time/update_s": ended - played,
+            "time/credit_s": allocated - played,
+            "time/update_s": ended - allocated,
             "time/tokens_per_s": ledger.tokens_generated / max(ledger.generate_s, 1e-9),
             **evaluation,
         }
 
     def _new_warnings(self, row: Metrics) -> list[str]:
-        if self.warnings:
-            return []
-        self.warnings = degeneracy_warning(row, self.agents, self.config)
-        return self.warnings
+        warning = self._watch.warning(row)
+        new = [] if warning is None else [warning]
+        self.warnings += new
+        return new
 
     def _update_roles(
-        self, step: int, groups: Sequence[Group], advantages: Sequence[FloatArray]
+        self, active: Sequence[Role], groups: Sequence[Group], advantages: Sequence[FloatArray]
     ) -> dict[str, float | None]:
-        active = active_roles(step, tuple(self._updaters), self.config.alternate_period)
         metrics: dict[str, float | None] = {}
-        for role, updater in self._updaters.items():
-            update = (
-                updater.update(self._rows_of(role, groups, advantages)) if role in active else {}
-            )
-            metrics |= {f"update/{role}/{name}": update.get(name) for name in UPDATE_METRICS}
+        for owner, owned in self._owned_roles().items():
+            update: Mapping[str, float] = {}
+            if set(owned) & set(active):
+                roles = set(owned) & set(active)
+                trained = [a for a, role in self._player.role_of.items() if role in roles]
+                rows = training_rows(groups, advantages, self.agents, trained)
+                update = self._updaters[owner].update(rows)
+            metrics |= {f"update/{owner}/{name}": update.get(name) for name in UPDATE_METRICS}
         return metrics
 
-    def _rows_of(
-        self, role: Role, groups: Sequence[Group], advantages: Sequence[FloatArray]
-    ) -> list[TrainingRow]:
-        columns = [
-            (column, agent)
-            for column, agent in enumerate(self.agents)
-            if self._player.role_of[agent] == role
-        ]
-        return [
-            TrainingRow(completion, float(advantage[index, column]))
-            for group, advantage in zip(groups, advantages, strict=True)
-            for index, rollout in enumerate(group.rollouts)
-            for column, agent in columns
-            for completion in rollout.completions[agent]
-        ]
+    def _owned_roles(self) -> dict[str, tuple[Role, ...]]:
+        """Return the roles that are trained by policy: each its own, or all that of the team."""
+        trained = self._schedule.roles
+        if self.config.weights == "shared":
+            return {TEAM: trained}
+        return {role: (role,) for role in trained}
+
+    def _on_tokens(
+        self,
+        groups: Sequence[Group],
+        credit: Sequence[FloatArray],
+        num_tokens: Sequence[IntArray],
+    ) -> list[FloatArray] | None:
+        """Return the advantage of each token, (G, A, T), if the tokens of a completion differ."""
+        if not self._optimizer.is_per_token:
+            return None
+        kl = None
+        if self._optimizer.needs_reward_kl:
+            role_of, config = self._player.role_of, self.config
+            kl = reference_divergence(
+                groups,
+                self.agents,
+                {a: self._references[r] for a, r in role_of.items() if r in self._references},
+                temperatures={a: config.sampling(r).temperature for a, r in role_of.items()},
+                micro_batch_tokens=config.micro_batch_tokens,
+            )
+        return self._optimizer.token_advantage(credit, num_tokens, kl)
 
     def _evaluate_before(self, step: int) -> dict[str, float | None]:
         every = self.config.eval_every
@@ -215,7 +268,19 @@ class Trainer:
         evaluation = self.evaluate(step)
         if step == 1:
             self.initial = evaluation.to_json()
+        self._keep_if_best(evaluation)
         return evaluation.metrics()
+
+    def _keep_if_best(self, evaluation: Evaluation) -> None:
+        """Keep a checkpoint of what was evaluated, unless one before answered as many tasks."""
+        best, accuracy = best_checkpoint(self._checkpoints), evaluation.accuracy()
+        if not self.steps_done or accuracy is None:
+            return
+        if best is None or accuracy.rate > best.accuracy.rate:
+            newest = newest_checkpoint(self._checkpoints)
+            if newest is None or newest.name != checkpoint_name(self.steps_done):
+                self._save()
+            record_best(self._checkpoints, step=self.steps_done, accuracy=accuracy)
 
     def _choose(self, tasks: Sequence[Task], count: int, stream: int, step: int) -> list[Task]:
         rng = self._generator(stream, step)
@@ -225,16 +290,39 @@ class Trainer:
     def _generator(self, stream: int, step: int) -> np.random.Generator:
         return np.random.default_rng([self.config.seed, stream, step])
 
+    def _load(self, roles: Sequence[Role], checkpoint: Path | None) -> dict[Role, TrainablePolicy]:
+        config = self.config
+        require_roles("role_policies", config.role_policies, roles)
+        return load_team(
+            str(checkpoint or config.policy),
+            roles,
+            own_copies=config.weights != "shared",
+            instead=None if checkpoint else config.role_policies,
+            lora=LoraSettings(rank=config.lora_rank, seed=config.seed)
+            if config.weights == "lora"
+            else None,
+        )
+
+    def _load_references(self) -> dict[Role, TrainablePolicy]:
+        """Return what the roles start from, if the loss or the reward measures a distance to it."""
+        if not (self._optimizer.needs_reference or self._optimizer.needs_reward_kl):
+            return {}
+        roles, instead = self._schedule.roles, self.config.role_policies
+        return load_team(self.config.policy, roles, own_copies=False, instead=instead)
+
     def _updater(self, role: Role) -> Updater:
         config = self.config
         return Updater(
             self._policies[role],
             self._optimizer,
-            learning_rate=config.step_size,
+            learning_rate=config.role_learning_rates.get(role, config.step_size),
             warmup_steps=config.warmup_steps,
             max_grad_norm=config.max_grad_norm,
-            temperature=config.temperature,
-            micro_batch_tokens=config.micro_batch_tokens,
+            temperature=config.sampling(role).temperature,
+            micro_batch_tokens=config.role_micro_batch_tokens.get(role, config.micro_batch_tokens),
+            options=config.update_options(role),
+            reference=self._references.get(role),
+            failure_dir=self.run_dir,
         )
 
     @property
@@ -245,18 +333,18 @@ class Trainer:
     def _metrics_path(self) -> Path:
         return self.run_dir / METRICS_FILE
 
-    def _check(self, checkpoint: Path) -> dict[str, Any]:
-        contents = read_checkpoint(checkpoint)
-        check_same_config(self.config.to_json(), contents["config"], checkpoint)
-        return contents
-
-    def _go_on(self, checkpoint: Path, contents: dict[str, Any]) -> None:
-        for role, state in read_updaters(checkpoint).items():
+    def _go_on(self, checkpoint: UsableCheckpoint) -> None:
+        contents = checkpoint.contents
+        for role, state in read_updaters(checkpoint.folder).items():
             self._updaters[role].load_state_dict(state)
         self.steps_done = contents["config"]["steps_done"]
+        self.notices = checkpoint.notices
         self._check_metrics()
+        forget_best_after(self._checkpoints, self.steps_done)
         self.initial = contents["state"]["initial"]
         self.warnings = contents["state"]["warnings"]
+        self._watch.num_groups, self._watch.is_settled = contents["state"]["watch"]
+        self._credit.load_json(contents["state"]["credit"])
 
     def _check_metrics(self) -> None:
         steps = [row["step"] for row in read_rows(self._metrics_path)][: self.steps_done]
@@ -267,13 +355,24 @@ class Trainer:
                 f"--out-dir"
             )
 
+    def _saved_policies(self) -> dict[str, TrainablePolicy]:
+        """Return the policies by the folder they are saved in."""
+        if self.config.weights == "shared":
+            return {TEAM: next(iter(self._policies.values()))}
+        return dict(self._policies)
+
     def _save(self) -> int:
         save_checkpoint(
             self._checkpoints,
             step=self.steps_done,
             config=self.config.to_json(),
-            policies=self._policies,
+            policies=self._saved_policies(),
             updaters={role: updater.state_dict() for role, updater in self._updaters.items()},
-            state={"initial": self.initial, "warnings": self.warnings},
+            state={
+                "initial": self.initial,
+                "warnings": self.warnings,
+                "watch": [self._watch.num_groups, self._watch.is_settled],
+                "credit": self._credit.to_json(),
+            },
         )
         return self.steps_done

@@ -26,6 +26,7 @@ MAY_IMPORT = {
         "baselines.losses",
         "baselines.optimizers",
         "baselines.types",
+        "ccpo_env.errors",
     },
     "baselines.credit": {
         "baselines.credit",
@@ -33,11 +34,30 @@ MAY_IMPORT = {
         "baselines.types",
         "ccpo_env.errors",
     },
+    "baselines.games": {"baselines.credit", "baselines.games", "baselines.types"},
+    "baselines.games.continuations": {
+        "baselines.credit",
+        "baselines.games",
+        "baselines.policies",
+        "baselines.rollout",
+        "baselines.types",
+        "ccpo_env",
+    },
     "baselines.credit.audit": {
         "baselines.credit",
         "baselines.optimizers",
         "baselines.types",
         "ccpo_env.errors",
+    },
+    "baselines.policies.endpoint_spec": {"ccpo_env.errors"},
+    "baselines.policies.endpoint_wire": {
+        "baselines.policies.base",
+        "baselines.policies.endpoint_spec",
+    },
+    "baselines.policies.endpoint_ledger": {"baselines.policies.endpoint_wire"},
+    "baselines.policies.endpoint_journal": {
+        "baselines.policies.base",
+        "baselines.policies.endpoint_wire",
     },
 }
 HEAVY = {"torch", "transformers"}

@@ -4,22 +4,23 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from baselines import bench, bench_cases
-from baselines.bench_cases import Case
+from baselines import bench
+from baselines.bench import environment, measuring, sampler, verifier
+from baselines.bench.measuring import Case
 from tests.rl.teams import quietly
 
 MAKERS = (
-    bench_cases.environment_cases,
-    bench_cases.verifier_cases,
-    bench_cases.sampler_cases,
+    environment.environment_cases,
+    verifier.verifier_cases,
+    sampler.sampler_cases,
 )
 
 
 @pytest.fixture(autouse=True)
 def _little_work(monkeypatch):
-    monkeypatch.setattr(bench_cases, "NUM_EPISODES", 3)
-    monkeypatch.setattr(bench_cases, "NUM_PROMPTS", 4)
-    monkeypatch.setattr(bench_cases, "MAX_NEW_TOKENS", 5)
+    monkeypatch.setattr(environment, "NUM_EPISODES", 3)
+    monkeypatch.setattr(sampler, "NUM_PROMPTS", 4)
+    monkeypatch.setattr(sampler, "MAX_NEW_TOKENS", 5)
 
 
 @pytest.mark.parametrize("make_cases", MAKERS)
@@ -28,14 +29,14 @@ def test_cases_count_their_work_alike(make_cases):
     units = [case.run() for case in cases]
     assert len({case.name for case in cases}) == len(cases) >= 2
     assert min(units) > 0
-    if make_cases is not bench_cases.sampler_cases:  # completions differ in length
+    if make_cases is not sampler.sampler_cases:  # completions differ in length
         assert len(set(units)) == 1
 
 
 def test_measure_warms_up_and_measures_every_case_equally_often():
     runs = []
     cases = [Case(name, lambda name=name: runs.append(name) or 10) for name in ("ours", "theirs")]
-    rates = bench.measure(cases, 4, np.random.default_rng(0))
+    rates = measuring.measure(cases, 4, np.random.default_rng(0))
     assert runs[:2] == ["ours", "theirs"]
     assert sorted(runs) == ["ours"] * 5 + ["theirs"] * 5
     assert [len(rates[name]) for name in ("ours", "theirs")] == [4, 4]
@@ -44,7 +45,7 @@ def test_measure_warms_up_and_measures_every_case_equally_often():
 
 def test_ratio_table_compares_medians_with_the_first_case():
     rates = {"reference": [100.0, 300.0, 200.0], "ours": [500.0, 500.0, 5000.0]}
-    table = bench.ratio_table("Things", rates)
+    table = measuring.ratio_table("Things", rates)
     columns = {str(column.header): list(column.cells) for column in table.columns}
     assert columns == {
         "case": ["reference", "ours"],
@@ -66,3 +67,29 @@ def test_bench_refuses_no_repeats(capsys):
     code, _ = quietly(bench.main, "--repeats", "0")
     message = "error: repeats must be >= 1, got 0; pass --repeats 1 or more\n"
     assert (code, capsys.readouterr().err) == (2, message)
+
+
+@pytest.mark.parametrize("name", ["environment", "verifier", "sampler"])
+def test_bench_of_speed_runs_alone(name):
+    code, printed = quietly(bench.main, name, "--repeats", "1", "--live-episodes", "1000")
+    assert code == 0
+    assert printed.count("per second") == 1
+
+
+@pytest.mark.parametrize("name", bench.BENCHES)
+def test_every_bench_has_help(name):
+    code, printed = quietly(bench.main, name, "--help")
+    assert code == 0
+    assert f"usage: ccpo bench {name}" in printed
+
+
+def test_bench_refuses_an_unknown_name(capsys):
+    code, _ = quietly(bench.main, "verifer")
+    assert code == 2
+    assert "got 'verifer'; did you mean 'verifier'?" in capsys.readouterr().err
+
+
+def test_help_lists_the_benches():
+    code, printed = quietly(bench.main, "--help")
+    assert code == 0
+    assert all(name in printed for name in bench.BENCHES)

@@ -9,11 +9,16 @@ import torch
 from baselines import checkpoint
 from baselines.checkpoint import (
     CheckpointError,
+    best_checkpoint,
+    forget_best_after,
     newest_checkpoint,
+    newest_usable_checkpoint,
     read_checkpoint,
     read_updaters,
+    record_best,
     save_checkpoint,
 )
+from baselines.stats import proportion
 
 FILES = ("state.json", "updaters.pt", "thinker/model.safetensors", "solver/notes/origin.txt")
 
@@ -129,7 +134,7 @@ def test_save_checkpoint_leaves_nothing_to_be_taken_when_it_is_cut_off(tmp_path,
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoint, "_sync", pull_the_plug)
+        patch.setattr(checkpoint, "sync", pull_the_plug)
         with pytest.raises(KeyboardInterrupt):
             save(tmp_path, step=2)
     assert (tmp_path / "part_000002").is_dir()  # all its files were there already
@@ -143,3 +148,80 @@ def test_checkpoint_may_be_moved(tmp_path):
     moved = shutil.move(folder, tmp_path / "elsewhere")
     assert read_checkpoint(moved)["config"]["steps_done"] == 3
     assert str(tmp_path) not in json.dumps(read_checkpoint(moved))
+
+
+def names(root):
+    return sorted(path.name for path in root.iterdir())
+
+
+def test_save_checkpoint_deletes_later_steps_that_the_run_has_gone_back_from(tmp_path):
+    for step in (5, 10):
+        save(tmp_path, step=step)
+    save(tmp_path, step=6)
+    assert names(tmp_path) == ["step_000005", "step_000006"]
+
+
+@pytest.mark.parametrize("damage", ["flip", "truncate"])
+def test_newest_usable_checkpoint_takes_the_one_before_a_damaged_one(tmp_path, damage):
+    good = save(tmp_path, step=1)
+    file = save(tmp_path, step=2) / "solver" / "model.safetensors"
+    data = bytearray(file.read_bytes())
+    data[100] ^= 1
+    file.write_bytes(data if damage == "flip" else data[:100])
+    found = newest_usable_checkpoint(tmp_path)
+    assert found.folder == good
+    assert found.contents == read_checkpoint(good)
+    (notice,) = found.notices
+    assert "solver/model.safetensors in" in notice
+    assert notice.endswith("step_000002; going on from step_000001")
+    assert "\n" not in notice
+
+
+def test_newest_usable_checkpoint_says_nothing_when_the_newest_is_whole(tmp_path):
+    assert newest_usable_checkpoint(tmp_path) is None
+    save(tmp_path, step=1)
+    newest = save(tmp_path, step=2)
+    found = newest_usable_checkpoint(tmp_path)
+    assert (found.folder, found.notices) == (newest, ())
+
+
+def test_newest_usable_checkpoint_refuses_when_all_are_damaged(tmp_path):
+    for step in (1, 2):
+        (save(tmp_path, step=step) / "updaters.pt").write_bytes(b"")
+    with pytest.raises(CheckpointError, match=r"updaters\.pt in .*step_000002; delete"):
+        newest_usable_checkpoint(tmp_path)
+
+
+def test_best_checkpoint_stays_when_newer_ones_replace_the_others(tmp_path):
+    assert best_checkpoint(tmp_path) is None
+    save(tmp_path, step=1)
+    best = save(tmp_path, step=2)
+    record_best(tmp_path, step=2, accuracy=proportion(3, 4))
+    for step in (3, 4, 5):
+        save(tmp_path, step=step)
+    assert names(tmp_path) == ["best.json", "step_000002", "step_000004", "step_000005"]
+    found = best_checkpoint(tmp_path)
+    assert (found.folder, found.step, found.accuracy) == (best, 2, proportion(3, 4))
+    record_best(tmp_path, step=5, accuracy=proportion(4, 4))
+    save(tmp_path, step=6)
+    assert names(tmp_path) == ["best.json", "step_000005", "step_000006"]
+    assert best_checkpoint(tmp_path).step == 5
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", "null", '{"step": 7, "successes": 1, "total": 2}', '{"step": "x"}']
+)
+def test_best_checkpoint_is_none_when_its_record_or_folder_is_not_there(tmp_path, text):
+    save(tmp_path, step=1)
+    (tmp_path / "best.json").write_text(text, encoding="utf-8")
+    assert best_checkpoint(tmp_path) is None
+    save(tmp_path, step=2)
+
+
+@pytest.mark.parametrize(("step", "is_kept"), [(1, False), (2, True), (3, True)])
+def test_forget_best_after_drops_what_will_be_made_again(tmp_path, step, is_kept):
+    save(tmp_path, step=2)
+    record_best(tmp_path, step=2, accuracy=proportion(3, 4))
+    forget_best_after(tmp_path, step)
+    assert (best_checkpoint(tmp_path) is not None) == is_kept
+    assert (tmp_path / "best.json").exists() == is_kept

@@ -116,7 +116,7 @@ def test_to_json_survives_a_file_and_says_what_was_used():
     assert json.loads(json.dumps(values)) == values
     assert values["learning_rate"] == 5e-4
     left_out = {field.name for field in fields(TrainConfig)} - set(values)
-    assert left_out == {"out_dir", "resume"}
+    assert left_out == {"config", "preset", "out_dir", "resume"}
     assert TrainConfig(**values).to_json() == values
 
 
@@ -126,7 +126,7 @@ def test_every_flag_has_help_text(config, monkeypatch):
     printed = StringIO()
     with redirect_stdout(printed), pytest.raises(SystemExit):
         tyro.cli(config, args=["--help"])
-    _, *parts = re.split(r"\s--(?=[a-z-]+ )", re.sub(r"[│─\s]+", " ", printed.getvalue()))
+    _, *parts = re.split(r"\s--(?=[a-z0-9-]+ )", re.sub(r"[│─\s]+", " ", printed.getvalue()))
     help_of = {part.split()[0]: part for part in parts}
     for field in fields(config):
         flag = field.name.replace("_", "-")

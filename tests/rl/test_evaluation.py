@@ -3,8 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from baselines.evaluation import Evaluation, each_but_the_last, evaluate_team
-from baselines.rollout import Ledger
+from baselines.credit.removals import each_but_the_last
+from baselines.evaluation import Evaluation, evaluate_team
+from baselines.ledger import Ledger
 from ccpo_env.types import Task
 from tests.rl.teams import NO_THINKER, RecordingPolicy, player_of
 
@@ -119,4 +120,4 @@ def test_evaluate_team_plays_all_paths_in_one_lockstep_in_the_order_of_the_tasks
     ],
 )
 def test_each_but_the_last_keeps_the_agent_that_answers(agents, removals):
-    assert each_but_the_last(agents) == removals
+    assert list(each_but_the_last(agents)) == removals

@@ -3,23 +3,25 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from baselines.config import TrainConfig
 from baselines.credit import ALLOCATORS, GroupOutcomes
 from baselines.groups import Group
-from baselines.measure import credit_metrics, degeneracy_warning, rollout_metrics
+from baselines.measure import credit_metrics, rating_metrics, rollout_metrics
 from baselines.optimizers import OPTIMIZERS
 from tests.rl.teams import NO_THINKER, PAIR, TASK, rollout
 
 
 def group_of(joint, without=(), *, num_unmeasured=0) -> Group:
-    removed = tuple(rollout(s, removed=NO_THINKER, texts=("", "2")) for s in without)
-    return Group(TASK, tuple(joint), {NO_THINKER: removed} if without else {}, num_unmeasured)
+    removed = {NO_THINKER: np.array(without, dtype=float)} if without else {}
+    num_played = len(joint) + len(without) + num_unmeasured
+    return Group(
+        TASK, tuple(joint), removed, {}, num_played=num_played, num_unmeasured=num_unmeasured
+    )
 
 
 def measured(outcomes, allocator="counterfactual", optimizer="grpo", **knobs):
     credit = [ALLOCATORS[allocator](group, **knobs) for group in outcomes]
     advantages = OPTIMIZERS[optimizer].advantage(credit)
-    return credit_metrics(outcomes, credit, advantages, PAIR, optimizer)
+    return credit_metrics(outcomes, credit, advantages, PAIR, OPTIMIZERS[optimizer])
 
 
 def outcomes_of(team: list[float], without: list[float] | None) -> GroupOutcomes:
@@ -28,32 +30,66 @@ def outcomes_of(team: list[float], without: list[float] | None) -> GroupOutcomes
 
 def test_rollout_metrics_are_rates_over_measured_rollouts():
     groups = [
-        group_of([rollout("correct"), rollout("wrong")], ["correct", "wrong"]),
-        group_of([rollout("no_answer"), rollout("correct")], ["wrong"], num_unmeasured=3),
+        group_of([rollout("correct"), rollout("wrong")], [1.0, -1.0]),
+        group_of([rollout("no_answer"), rollout("correct")], [-1.0], num_unmeasured=3),
+        group_of([rollout("correct"), rollout("correct")]),  # nothing removed
     ]
-    metrics = rollout_metrics(groups, PAIR)
-    assert metrics["accuracy/joint"] == 2 / 4
-    assert metrics["accuracy/solo"] == 1 / 3
-    assert metrics["rollout/no_answer_rate"] == 1 / 4
-    assert metrics["rollout/unmeasured_rate"] == 3 / 10
+    metrics = rollout_metrics(groups, 2, PAIR)
+    assert metrics["accuracy/joint"] == 4 / 6
+    assert metrics["accuracy/solo"] == pytest.approx(1 / 3)
+    assert metrics["rollout/no_answer_rate"] == 1 / 6
+    assert metrics["rollout/unmeasured_rate"] == 3 / 12
     assert metrics["rollout/groups"] == 2
+    assert metrics["rollout/removed_groups"] == 2
 
 
 def test_rollout_metrics_mean_length_leaves_removed_out():
     texts = [("four", "22"), ("eighteen", "2")]
-    groups = [group_of([rollout("correct", texts=t) for t in texts], ["wrong"])]
-    metrics = rollout_metrics(groups, PAIR)
+    groups = [group_of([rollout("correct", texts=t) for t in texts], [-1.0])]
+    metrics = rollout_metrics(groups, 1, PAIR)
     assert metrics["rollout/thinker_0/tokens"] == (4 + 8) / 2
     assert metrics["rollout/solver_0/tokens"] == (2 + 1) / 2
 
 
 def test_rollout_metrics_are_null_when_nothing_was_measured():
-    metrics = rollout_metrics([group_of([], num_unmeasured=5)], PAIR)
+    metrics = rollout_metrics([group_of([], num_unmeasured=5)], 0, PAIR)
     assert metrics["accuracy/joint"] is None
     assert metrics["accuracy/solo"] is None
     assert metrics["rollout/thinker_0/tokens"] is None
     assert metrics["rollout/unmeasured_rate"] == 1.0
     assert metrics["rollout/groups"] == 0
+
+
+def rated(shares_of_thinker: list[float], valid: list[list[bool]]) -> GroupOutcomes:
+    """Two right rollouts and two wrong ones of a team that fails without its thinker."""
+    row = np.array(shares_of_thinker)
+    ratings = np.stack([np.stack([row, 1.0 - row])] * 2)
+    removed = {"thinker_0": [-1.0]}
+    return GroupOutcomes(
+        PAIR, [1, 1, -1, -1], removed, ratings=ratings, rating_valid=np.array(valid)
+    )
+
+
+def test_rating_metrics_compare_shares_with_what_removal_changes():
+    every = [[True] * 4] * 2
+    # Without the thinker the two right rollouts would be wrong; the wrong ones stay wrong.
+    for shares, calibration in (([0.9, 0.9, 0.1, 0.1], 1.0), ([0.2, 0.2, 0.8, 0.8], -1.0)):
+        metrics = rating_metrics([rated(shares, every)], PAIR)
+        assert metrics["rating/thinker_0/calibration"] == pytest.approx(calibration)
+        assert metrics["rating/thinker_0/valid_rate"] == 1.0
+        assert metrics["rating/solver_0/calibration"] is None  # never removed
+
+
+def test_rating_metrics_leave_out_what_could_not_be_read():
+    valid = [[True, False, True, True], [True, False, False, True]]
+    metrics = rating_metrics([rated([0.9, 0.1, 0.1, 0.1], valid)], PAIR)
+    assert metrics["rating/thinker_0/valid_rate"] == 3 / 4
+    assert metrics["rating/solver_0/valid_rate"] == 2 / 4
+    assert metrics["rating/thinker_0/calibration"] == pytest.approx(1.0)
+
+
+def test_rating_metrics_are_null_when_nobody_rated():
+    assert set(rating_metrics([outcomes_of([1, -1], [-1])], PAIR).values()) == {None}
 
 
 def test_credit_metrics_help_and_hurt_by_hand():
@@ -98,33 +134,3 @@ def test_credit_metrics_are_null_when_no_group_was_usable():
     metrics = measured([])
     assert set(metrics.values()) == {None}
     assert set(metrics) == set(measured([outcomes_of([1, -1], [-1])]))
-
-
-def test_degeneracy_warning_names_allocator_optimizer_and_slope():
-    metrics = measured([outcomes_of([1, -1], [-1]), outcomes_of([1, -1, -1], [-1])], weight=0.4)
-    (warning,) = degeneracy_warning(metrics, PAIR, TrainConfig())
-    assert warning.startswith("counterfactual credit is cancelled by the group-centred advantage")
-    assert "advantage of grpo" in warning
-    assert "(slope thinker_0 1.200)" in warning
-    assert "see docs/credit.md" in warning
-
-
-@pytest.mark.parametrize(
-    ("metrics", "config"),
-    [
-        (measured([outcomes_of([1, -1], None)], "shared"), TrainConfig(allocator="shared")),
-        (measured([outcomes_of([1, 1], [-1])]), TrainConfig()),  # no signal: nothing to say
-        (measured([]), TrainConfig()),
-    ],
-)
-def test_degeneracy_warning_is_silent_when_it_has_nothing_to_say(metrics, config):
-    assert degeneracy_warning(metrics, PAIR, config) == []
-
-
-def test_degeneracy_warning_is_silent_when_credit_ranks_rollouts_anew():
-    outcomes = GroupOutcomes(
-        PAIR, [1, 1, -1, -1], {"thinker_0": [[-1, -1], [1, 1], [-1, 1], [1, 1]]}
-    )
-    metrics = measured([outcomes], baseline="rollout")
-    assert metrics["credit/thinker_0/degenerate"] == 0.0
-    assert degeneracy_warning(metrics, PAIR, TrainConfig()) == []

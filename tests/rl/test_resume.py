@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
 import time
+from itertools import product
 
 import pytest
 
-from baselines.checkpoint import newest_checkpoint
+from baselines.checkpoint import best_checkpoint, newest_checkpoint
 from baselines.metrics import read_rows
 from baselines.train import main
 from baselines.trainer import Trainer
@@ -19,6 +21,16 @@ from tests.rl.teams import quietly, write_tasks
 
 STEPS = 12
 TIMEOUT_S = 120.0
+MODES = {
+    f"{order}-{weights}": ("--alternate-period", period, "--weights", weights, *rank)
+    for (order, period), (weights, rank) in product(
+        {"simultaneous": 0, "alternate": 2}.items(),
+        {"separate": (), "shared": (), "lora": ("--lora-rank", 4)}.items(),
+    )
+}
+OFTEN = ("--eval-every", 2, "--checkpoint-every", 2, "--steps", 6)
+"""Shorter runs, with a checkpoint, an evaluation or both after every other step."""
+NUM_KILLS = 20
 
 
 @pytest.fixture(scope="module")
@@ -46,11 +58,12 @@ def start(flags, folder) -> subprocess.Popen:
     )
 
 
-def stop_when(process, condition, number) -> str:
-    """Send a signal as soon as a condition holds, and return what was printed."""
+def stop_when(process, condition, number, *, wait_s=0.0) -> str:
+    """Send a signal when a condition holds, or a little later, and return what was printed."""
     deadline = time.monotonic() + TIMEOUT_S
     while not condition() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.0005)
+    time.sleep(wait_s)
     process.send_signal(number)
     printed, _ = process.communicate(timeout=TIMEOUT_S)
     return printed
@@ -77,9 +90,15 @@ def assert_same_run(folder, other):
         texts = [json.loads((run / name).read_text(encoding="utf-8")) for run in (folder, other)]
         assert texts[0] == texts[1], name
     last = [newest_checkpoint(run / "checkpoints") for run in (folder, other)]
-    assert last[0].name == last[1].name == f"step_{STEPS:06d}"
-    for name in ("thinker/model.safetensors", "solver/model.safetensors"):
-        assert (last[0] / name).read_bytes() == (last[1] / name).read_bytes(), name
+    assert last[0].name == last[1].name
+    weights = [
+        {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.safetensors")}
+        for folder in last
+    ]
+    assert weights[0] == weights[1]
+    assert weights[0]
+    best = [best_checkpoint(run / "checkpoints") for run in (folder, other)]
+    assert (best[0].step, best[0].accuracy) == (best[1].step, best[1].accuracy)
 
 
 def test_resume_after_sigkill_between_two_checkpoints_gives_the_same_run(
@@ -174,3 +193,84 @@ def test_resume_with_more_steps_goes_on_as_if_they_had_been_asked_for(
     assert (code, num_rows(run)) == (0, 7)
     resume(flags, run)
     assert_same_run(run, uninterrupted)
+
+
+class PowerCut(BaseException):
+    """Ends a run between two writes, which nothing catches, as SIGKILL would."""
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """Flags of a run of a second, without its mode."""
+    tasks = write_tasks(tmp_path_factory.mktemp("tasks") / "tasks.jsonl")
+    sizes = ("--tasks-per-step", 2, "--group-size", 2, "--num-eval-tasks", 4, "--warmup-steps", 2)
+    return ("--tasks", tasks, *sizes, *OFTEN)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(small, tmp_path_factory):
+    """The run of each mode that nobody stopped, and how often it pushed a file to the disk."""
+    runs = {}
+
+    def of(mode):
+        if mode not in runs:
+            folder, times = tmp_path_factory.mktemp("undisturbed") / "run", []
+            with pytest.MonkeyPatch.context() as patch:
+                cut_power(patch, after=None, times=times)
+                code, printed = quietly(main, *small, *MODES[mode], "--out-dir", folder)
+            assert code == 0, printed
+            runs[mode] = (folder, len(times))
+        return runs[mode]
+
+    return of
+
+
+def cut_power(patch, *, after, times):
+    """Raise PowerCut the first time that a file is pushed to the disk after so many others."""
+    fsync = os.fsync
+
+    def push(handle):
+        times.append(handle)
+        if len(times) == after:
+            raise PowerCut
+        fsync(handle)
+
+    patch.setattr(os, "fsync", push)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_resume_after_the_power_was_cut_at_some_write_gives_the_same_run(
+    small, undisturbed, tmp_path, mode
+):
+    run, times = tmp_path / "run", []
+    expected, num_writes = undisturbed(mode)
+    # The last writes are those of summary and report, after the run.
+    after = random.Random(mode).randrange(num_writes // 4, num_writes - 8)
+    flags = (*small, *MODES[mode])
+    with pytest.MonkeyPatch.context() as patch:
+        cut_power(patch, after=after, times=times)
+        with pytest.raises(PowerCut):
+            quietly(main, *flags, "--out-dir", run)
+    resume(flags, run)
+    assert_same_run(run, expected)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("CCPO_SLOW" not in os.environ, reason="minutes; set CCPO_SLOW to run it")
+@pytest.mark.parametrize("number", range(NUM_KILLS))
+def test_resume_after_sigkill_at_a_random_moment_gives_the_same_run(
+    small, undisturbed, tmp_path, number
+):
+    mode = list(MODES)[number % len(MODES)]
+    rng, run = random.Random(number), tmp_path / "run"
+    expected, _ = undisturbed(mode)
+    flags = (*small, *MODES[mode])
+    process = start(flags, run)
+    if number % 4 == 0:
+        part = run / "checkpoints" / "part_000004"
+        stop_when(process, part.exists, signal.SIGKILL)
+    else:
+        rows, wait_s = rng.randrange(1, 6), rng.uniform(0.0, 0.2)
+        stop_when(process, lambda: num_rows(run) >= rows, signal.SIGKILL, wait_s=wait_s)
+    resume(flags, run)
+    assert_same_run(run, expected)

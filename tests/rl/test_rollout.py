@@ -3,9 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from baselines.ledger import Ledger
 from baselines.policies.base import Prompt, Sampling
-from baselines.rollout import Ledger, Player, RolloutRequest
-from ccpo_env import debate_v0, think_solve_v0
+from baselines.rollout import Player, RolloutRequest
+from ccpo_env import debate_v0, think_solve_v0, vote_v0
 from ccpo_env.types import Message, Task
 from tests.rl.teams import NO_THINKER, PAIR, TASK, RecordingPolicy, judge, player_of
 
@@ -110,16 +111,69 @@ def test_play_goes_on_from_a_prefix_without_sampling_it(rng):
 
 def test_play_counts_what_it_costs(rng):
     thinker, solver = RecordingPolicy(["four"]), RecordingPolicy(["22"])
-    ledger = Ledger(tokens_generated=100)
-    requests = [RolloutRequest(TASK), RolloutRequest(TASK), RolloutRequest(TASK, NO_THINKER)]
+    ledger = Ledger()
+    ledger.count("joint", tokens_generated=100)
+    requests = [
+        RolloutRequest(TASK),
+        RolloutRequest(TASK),
+        RolloutRequest(TASK, NO_THINKER),
+        RolloutRequest(TASK, leader=0, num_shared=1),
+    ]
     rollouts = player_of(thinker, solver).play(requests, rng=rng, ledger=ledger)
-    # two whole teams of 4 + 2 tokens and a solver alone of 2; one answer each
-    assert [r.num_tokens for r in rollouts] == [6, 6, 2]
-    assert ledger.tokens_generated == 100 + 14
-    assert ledger.tokens_removed == 2
-    assert ledger.verifier_calls == 3
+    # two whole teams of 4 + 2 tokens, a solver alone and one after a thought of 2; one answer each
+    assert [r.num_tokens for r in rollouts] == [6, 6, 2, 2]
+    assert ledger.generated == {"joint": 100 + 12, "removed": 2, "branch": 2}
+    assert ledger.verified == {"joint": 2, "removed": 1, "branch": 1}
+    assert (ledger.tokens_generated, ledger.verifier_calls) == (116, 4)
+    assert ledger.forward_passes == 4 + 2  # one batch of thoughts, one of answers
     assert ledger.generate_s > 0.0
     assert ledger.verify_s > 0.0
+
+
+def test_play_goes_on_from_a_leader_as_soon_as_it_has_spoken(rng):
+    thinker, solver = RecordingPolicy(["one", "two"]), RecordingPolicy(["2", "3", "4", "5"])
+    requests = [
+        RolloutRequest(TASK),
+        RolloutRequest(TASK),
+        RolloutRequest(TASK, leader=1, num_shared=1),
+        RolloutRequest(TASK, leader=0, num_shared=1),
+    ]
+    rollouts = player_of(thinker, solver).play(requests, rng=rng)
+    assert [len(call) for call in thinker.calls] == [2]
+    assert [len(call) for call in solver.calls] == [4]  # all answers in one batch
+    assert [[m.text for m in r.messages] for r in rollouts] == [
+        ["one", "2"],
+        ["two", "3"],
+        ["two", "4"],
+        ["one", "5"],
+    ]
+    assert [list(r.completions) for r in rollouts[2:]] == [["solver_0"], ["solver_0"]]
+    assert [r.request for r in rollouts] == requests
+
+
+def test_play_keeps_what_was_said_before_a_later_agent_that_is_removed(rng):
+    thinker, solver = RecordingPolicy(["first", "second"]), RecordingPolicy(["2"])
+    requests = [
+        RolloutRequest(TASK),
+        RolloutRequest(TASK, frozenset({"thinker_1"}), leader=0, num_shared=1),
+    ]
+    whole, without = player_of(thinker, solver, num_thinkers=2).play(requests, rng=rng)
+    assert [m.text for m in whole.messages] == ["first", "second", "2"]
+    assert [(m.agent, m.text) for m in without.messages] == [
+        ("thinker_0", "first"),
+        ("solver_0", "2"),
+    ]
+
+
+def test_a_vote_can_be_counted_without_each_voter(rng):
+    env = vote_v0(tasks=[TASK], verifier=judge)
+    player = Player(env, {"voter": RecordingPolicy(["2", "2", "5"])}, {"voter": Sampling()})
+    (rollout,) = player.play([RolloutRequest(TASK)], rng=rng)
+    assert rollout.reward == 1.0
+    without = [rollout.ballot.verdict([voter]).reward for voter in range(3)]
+    # Without the first: 2 and 5, the earlier one wins; without the third: 2 and 2.
+    assert without == [1.0, 1.0, 1.0]
+    assert rollout.ballot.verdict([0, 1]).reward == -1.0
 
 
 def test_play_keeps_a_rollout_that_was_not_measured(rng):

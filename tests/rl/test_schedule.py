@@ -1,19 +1,51 @@
 from __future__ import annotations
 
-from baselines.schedule import active_roles
+import pytest
+
+from baselines.schedule import Schedule, trained_roles
 
 ROLES = ("thinker", "solver")
 
 
-def test_active_roles_alternates_as_in_the_paper():
-    active = [active_roles(step, ROLES, 10) for step in range(1, 31)]
-    assert active == [("thinker",)] * 10 + [("solver",)] * 10 + [("thinker",)] * 10
+@pytest.mark.parametrize(
+    ("step", "active"),
+    [(1, "thinker"), (10, "thinker"), (11, "solver"), (20, "solver"), (21, "thinker")],
+)
+def test_roles_take_turns_of_a_period_as_in_the_paper(step, active):
+    assert Schedule(roles=ROLES, period=10).active(step) == (active,)
 
 
-def test_active_roles_is_everyone_when_the_period_is_zero():
-    assert {active_roles(step, ROLES, 0) for step in range(1, 30)} == {ROLES}
+def test_all_roles_are_trained_in_every_step_without_a_period():
+    schedule = Schedule(roles=ROLES)
+    assert {schedule.active(step) for step in range(1, 30)} == {ROLES}
 
 
-def test_active_roles_takes_turns_every_step_when_the_period_is_one():
-    active = [active_roles(step, ROLES, 1) for step in (1, 2, 3)]
-    assert active == [("thinker",), ("solver",), ("thinker",)]
+def test_random_order_draws_one_role_per_block_and_the_same_for_a_seed():
+    schedule = Schedule(roles=ROLES, period=3, order="random", seed=4)
+    drawn = [schedule.active(step) for step in range(1, 601)]
+    blocks = [set(drawn[start : start + 3]) for start in range(0, 600, 3)]
+    assert all(len(block) == 1 for block in blocks)
+    assert 60 < sum(block == {("thinker",)} for block in blocks) < 140  # of 200
+    assert [schedule.active(step) for step in range(1, 601)] == drawn
+    other = Schedule(roles=ROLES, period=3, order="random", seed=5)
+    assert [other.active(step) for step in range(1, 601)] != drawn
+
+
+def test_trained_roles_start_with_the_one_that_was_named():
+    assert trained_roles(ROLES, start=None, frozen=()) == ROLES
+    assert trained_roles(ROLES, start="solver", frozen=()) == ("solver", "thinker")
+    assert trained_roles(ROLES, start=None, frozen=("thinker",)) == ("solver",)
+
+
+@pytest.mark.parametrize(
+    ("start", "frozen", "message"),
+    [
+        ("slover", (), "did you mean 'solver'"),
+        (None, ("thinkr",), "did you mean 'thinker'"),
+        (None, ROLES, "leave a role to train"),
+        ("solver", ("solver",), "take it out of --frozen-roles"),
+    ],
+)
+def test_trained_roles_refuses_what_cannot_be_trained(start, frozen, message):
+    with pytest.raises(ValueError, match=message):
+        trained_roles(ROLES, start=start, frozen=frozen)

@@ -7,7 +7,7 @@ import torch
 
 from baselines.checkpoint import CheckpointError, save_checkpoint
 from baselines.policies.registry import load_policy
-from baselines.team import load_team
+from baselines.team import TEAM, load_team
 
 ROLES = ("thinker", "solver")
 
@@ -69,3 +69,20 @@ def test_load_team_refuses_a_run_that_has_no_checkpoint_yet(run, tmp_path):
     shutil.rmtree(copy / "checkpoints")
     with pytest.raises(ValueError, match="policy must hold a checkpoint if it is a run"):
         load_team(str(copy), ROLES, own_copies=True)
+
+
+def test_load_team_shares_the_policy_that_spoke_for_all(tmp_path):
+    policy = load_policy("tiny")
+    folder = save_checkpoint(
+        tmp_path, step=1, config={}, policies={TEAM: policy}, updaters={}, state={}
+    )
+    team = load_team(str(folder), ROLES, own_copies=False)
+    assert team["thinker"] is team["solver"]
+    apart = load_team(str(folder), ROLES, own_copies=True)
+    assert apart["thinker"] is not apart["solver"]
+
+
+def test_load_team_starts_single_roles_from_something_else(run):
+    team = load_team("tiny", ROLES, own_copies=True, instead={"solver": str(run)})
+    assert first_weight(team["solver"]).unique().tolist() == [0.75]
+    assert len(first_weight(team["thinker"]).unique()) > 100

@@ -3,34 +3,24 @@ from __future__ import annotations
 import hashlib
 import json
 import string
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-import ccpo_env
 from baselines.policies import make_tiny
 from baselines.policies.base import Prompt, Sampling
 from baselines.policies.hf import HFPolicy
-from baselines.policies.make_tiny import (
-    FILLER,
-    HABITS,
-    LESSON,
-    TINY_FOLDER,
-    Chain,
-    Mix,
-    WarmStart,
-    build_tokenizer,
-    draw_demonstration,
-    draw_thought,
-    prompt_text,
-)
+from baselines.policies.make_tiny import CHAIN_AGENTS, TINY_FOLDER, WarmStart, build_tokenizer
+from baselines.policies.tiny_chains import Chain, boxed, draw_thought
+from baselines.policies.tiny_demonstrations import prompt_text, thought_messages
+from baselines.ratings import TENTHS, RatedRollout, rating_prompt
+from ccpo_env import debate_v0, think_solve_v0, vote_v0
 from ccpo_env.tasks.arithmetic import draw_chain
 from ccpo_env.tasks.splits import in_split
-from ccpo_env.types import Message
+from ccpo_env.types import Message, Task
 
-CHAIN = Chain(47, (("+", 5), ("*", 3), ("-", 9)))
-SHORT = Chain(47, (("+", 5),))
 FEW = WarmStart(num_steps=3, batch_size=40)
 
 
@@ -60,18 +50,42 @@ def test_folder_loads_with_transformers_alone(policy):
     assert tokenizer.decode(tokenizer.encode("1+1=2")) == "1+1=2"
 
 
-@pytest.mark.parametrize("removed", [[], ["thinker_0"], ["solver_0"], ["thinker_1"]])
-def test_a_prompt_of_the_environment_costs_few_tokens_and_decodes_exactly(policy, removed):
-    env = ccpo_env.think_solve_v0(tasks="arithmetic", num_thinkers=2)
+def assert_costs(policy: HFPolicy, prompt: str, *, max_tokens: int) -> None:
+    token_ids = policy.tokenizer.encode(prompt)
+    assert policy.tokenizer.decode(token_ids) == prompt
+    assert policy.tokenizer.unk_token_id not in token_ids
+    assert len(token_ids) < max_tokens
+
+
+@pytest.mark.parametrize(
+    ("env", "removed", "message", "max_tokens"),
+    [
+        (think_solve_v0(num_thinkers=2), [], "47+5=2;2*3=6", 50),
+        (think_solve_v0(num_thinkers=2), ["thinker_0"], "47+5=2;2*3=6", 50),
+        (think_solve_v0(num_thinkers=2), ["solver_0"], "47+5=2;2*3=6", 50),
+        (think_solve_v0(num_thinkers=2), ["thinker_1"], "47+5=2;2*3=6", 50),
+        (vote_v0(), [], r"\boxed{7}", 20),
+        (debate_v0(), [], r"47+5=2 \boxed{2}", 60),
+    ],
+)
+def test_a_prompt_of_the_environment_costs_few_tokens_and_decodes_exactly(
+    policy, env, removed, message, max_tokens
+):
     env.reset(seed=0, options={"removed": removed})
-    for agent in env.agent_iter():
+    for _ in env.agent_iter():
         observation, _, terminated, _, _ = env.last()
         if not terminated:
-            token_ids = policy.tokenizer.encode(observation["prompt"])
-            assert policy.tokenizer.decode(token_ids) == observation["prompt"]
-            assert policy.tokenizer.unk_token_id not in token_ids
-            assert len(token_ids) < 50, agent
-        env.step(None if terminated else "47+5=2;2*3=6")
+            assert_costs(policy, observation["prompt"], max_tokens=max_tokens)
+        env.step(None if terminated else message)
+
+
+@pytest.mark.parametrize("is_correct", [True, False])
+@pytest.mark.parametrize("agent", CHAIN_AGENTS)
+def test_a_rating_prompt_costs_few_tokens_and_decodes_exactly(policy, agent, is_correct):
+    task = Task("t", Chain(47, (("+", 5), ("*", 3))).question, "6")
+    said = (Message("thinker_0", "47+5=2"), Message("solver_0", r"\boxed{6}"))
+    prompt = rating_prompt(RatedRollout(task, said, is_correct), agent, agent, as_json=False)
+    assert_costs(policy, prompt.text, max_tokens=35)
 
 
 def test_tokenizer_is_exact_on_printable_text(policy):
@@ -84,45 +98,6 @@ def test_tokenizer_reads_other_characters_as_unknown(policy):
     unknown = policy.tokenizer.unk_token_id
     token_ids = policy.tokenizer.encode("2é\t→")
     assert [token_id == unknown for token_id in token_ids] == [False, True, True, True]
-
-
-@pytest.mark.parametrize(
-    ("chain", "style", "thought", "answer"),
-    [
-        (CHAIN, "full", "47+5=2;2*3=6", 7),  # (47 + 5) * 3 - 9 = 147
-        (CHAIN, "filler", FILLER, 7),
-        (CHAIN, "none", "", 7),
-        (SHORT, "full", "47=7", 2),
-        (SHORT, "partial", "47=7", 2),
-    ],
-)
-def test_draw_thought_of_a_style(chain, style, thought, answer):
-    assert draw_thought(chain, style, np.random.default_rng(0)) == (thought, answer)
-
-
-def test_draw_thought_partial_stops_early():
-    rng = np.random.default_rng(0)
-    drawn = {draw_thought(CHAIN, "partial", rng) for _ in range(40)}
-    assert drawn == {("47=7", 7), ("47+5=2", 7)}
-
-
-def test_draw_thought_wrong_goes_on_from_another_first_number():
-    rng = np.random.default_rng(0)
-    drawn = [draw_thought(CHAIN, "wrong", rng) for _ in range(100)]
-    assert {answer for _, answer in drawn} == set(range(10)) - {7}
-    for thought, answer in drawn:
-        first, last = thought.split(";")
-        assert first.startswith("4")
-        assert (int(last[-1]) - 9) % 10 == answer
-
-
-@pytest.mark.parametrize("mix", [LESSON, HABITS], ids=["lesson", "habits"])
-def test_demonstrations_are_of_the_train_split(mix: Mix):
-    rng = np.random.default_rng(0)
-    prompts = [draw_demonstration(mix, rng)[0] for _ in range(300)]
-    questions = [prompt.split("Problem:\n")[1].split("\n")[0] for prompt in prompts]
-    assert all(in_split(question, "train") for question in questions)
-    assert len(set(questions)) > 200
 
 
 def test_make_tiny_writes_the_same_bytes_twice(tmp_path):
@@ -151,25 +126,109 @@ def test_make_tiny_folder_loads(tmp_path, monkeypatch, capsys):
     assert HFPolicy.load(tmp_path).module.config.vocab_size == len(build_tokenizer())
 
 
-def solver_accuracy(policy: HFPolicy, style: str, num_operations: tuple[int, ...]) -> float:
-    """Accuracy on unseen questions of these lengths, sampled after a thought of a style."""
+def unseen_chains(number: int, num_operations: Sequence[int]) -> list[Chain]:
+    """Return questions of the test split of these lengths."""
     rng = np.random.default_rng(0)
-    prompts, answers = [], []
-    while len(prompts) < 200:
+    chains: list[Chain] = []
+    while len(chains) < number:
         start, steps = draw_chain(rng)
         chain = Chain(start, tuple(steps))
         if in_split(chain.question, "test") and len(steps) in num_operations:
-            thought, _ = draw_thought(chain, style, rng)
-            messages = (Message("thinker_0", thought),) if thought else ()
-            prompts.append(Prompt(prompt_text("solver", chain, messages, answers=True)))
-            answers.append(rf"\boxed{{{chain.values[-1]}}}")
-    completions = policy.sample(prompts, sampling=Sampling(), rng=rng)
-    texts = [completion.text for completion in completions]
-    return float(np.mean([text == answer for text, answer in zip(texts, answers, strict=True)]))
+            chains.append(chain)
+    return chains
+
+
+def replies(policy: HFPolicy, prompts: Sequence[str]) -> list[str]:
+    rng = np.random.default_rng(1)
+    completions = policy.sample([Prompt(p) for p in prompts], sampling=Sampling(), rng=rng)
+    return [completion.text for completion in completions]
+
+
+def solver_accuracy(
+    policy: HFPolicy, styles: Sequence[str], num_operations: Sequence[int]
+) -> float:
+    """Accuracy on unseen questions of these lengths, sampled after thoughts of these styles."""
+    rng = np.random.default_rng(0)
+    chains = unseen_chains(200, num_operations)
+    thoughts = [[draw_thought(chain, style, rng) for style in styles] for chain in chains]
+    prompts = [
+        prompt_text("solver", chain, thought_messages(said), answers=True)
+        for chain, said in zip(chains, thoughts, strict=True)
+    ]
+    texts = replies(policy, prompts)
+    return float(np.mean([t == boxed(c.answer) for t, c in zip(texts, chains, strict=True)]))
 
 
 def test_a_full_thought_is_what_helps_the_solver(policy):
-    assert solver_accuracy(policy, "full", (2, 3, 4)) > 0.8
-    for style in ("partial", "filler", "wrong", "none"):
-        assert solver_accuracy(policy, style, (2, 3, 4)) < 0.2
-    assert solver_accuracy(policy, "none", (1,)) > 0.8
+    assert solver_accuracy(policy, ["full"], (2, 3, 4)) > 0.8
+    for style in ("partial", "filler", "wrong"):
+        assert solver_accuracy(policy, [style], (2, 3, 4)) < 0.2
+    assert solver_accuracy(policy, [], (2, 3, 4)) < 0.2
+    assert solver_accuracy(policy, [], (1,)) > 0.8
+
+
+def test_a_full_thought_helps_the_solver_also_beside_filler(policy):
+    for styles in (["full", "filler"], ["filler", "full"]):
+        assert solver_accuracy(policy, styles, (2, 3, 4)) > 0.6
+
+
+@pytest.mark.parametrize(("role", "answers"), [("voter", True), ("debater", False)])
+def test_who_speaks_first_mostly_guesses_and_is_right_if_it_works(policy, role, answers):
+    chains = unseen_chains(600, (2, 3, 4))
+    texts = replies(policy, [prompt_text(role, chain, (), answers=answers) for chain in chains])
+    is_right = np.array([t.endswith(boxed(c.answer)) for t, c in zip(texts, chains, strict=True)])
+    works = np.array(["=" in text for text in texts])
+    assert 0.1 < works.mean() < 0.3
+    assert is_right[works].mean() > 0.5
+    assert is_right[~works].mean() < 0.2
+
+
+def test_a_voter_answers_one_operation_alone(policy):
+    chains = unseen_chains(200, (1,))
+    texts = replies(policy, [prompt_text("voter", chain, (), answers=True) for chain in chains])
+    accuracy = np.mean([t.endswith(boxed(c.answer)) for t, c in zip(texts, chains, strict=True)])
+    assert accuracy > 0.8
+
+
+def mean_rating(policy: HFPolicy, style: str, *, is_correct: bool, agent: str) -> float:
+    """Mean tenths for an agent, over raters and unseen questions."""
+    rng = np.random.default_rng(0)
+    prompts = []
+    for chain in unseen_chains(60, (2, 3, 4)):
+        answer = chain.answer if is_correct else (chain.answer + 1) % 10
+        thought = draw_thought(chain, style, rng).text
+        said = (Message("thinker_0", thought), Message("solver_0", boxed(answer)))
+        rollout = RatedRollout(Task("t", chain.question, str(chain.answer)), said, is_correct)
+        prompts += [
+            rating_prompt(rollout, rater, agent, as_json=False)
+            for rater in ("thinker_0", "solver_0")
+        ]
+    logprobs, _ = policy.option_logprobs(prompts, TENTHS)
+    assert np.exp(logprobs).sum(axis=1).min() > 0.9  # it replies with a digit
+    weights = np.exp(logprobs) / np.exp(logprobs).sum(axis=1, keepdims=True)
+    return float((weights @ np.arange(1, 10)).mean())
+
+
+def test_ratings_credit_a_full_thought_and_not_filler(policy):
+    full, filler = (
+        {
+            agent: mean_rating(policy, style, is_correct=True, agent=agent)
+            for agent in ("thinker_0", "solver_0")
+        }
+        for style in ("full", "filler")
+    )
+    assert full["thinker_0"] > full["solver_0"] + 2
+    assert filler["solver_0"] > filler["thinker_0"] + 2
+
+
+def test_ratings_blame_who_erred(policy):
+    for style, guilty, innocent in (
+        ("wrong", "thinker_0", "solver_0"),
+        ("filler", "thinker_0", "solver_0"),
+        ("full", "solver_0", "thinker_0"),
+    ):
+        blamed, spared = (
+            mean_rating(policy, style, is_correct=False, agent=agent)
+            for agent in (guilty, innocent)
+        )
+        assert blamed > spared + 2, style

@@ -1,39 +1,38 @@
-"""What is measured: each case does a fixed amount of work and returns how many units it was."""
+"""The environment beside the least that PettingZoo asks: episodes per second, and memory."""
 
 from __future__ import annotations
 
 import copy
 import gc
 import resource
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from gymnasium import spaces
 from pettingzoo import AECEnv
+from rich.console import Console
 
-from baselines.policies.base import Prompt, Sampling
-from ccpo_env import load_tasks, think_solve_v0, verify
+from baselines.bench.measuring import BenchConfig, Case, parse_config, print_rates
+from ccpo_env import think_solve_v0
 from ccpo_env.types import Verdict
 
 NUM_EPISODES = 1000
-NUM_LIVE_EPISODES = 100_000
-NUM_PROMPTS = 64
-MAX_NEW_TOKENS = 24
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One thing to measure.
+def main(arguments: Sequence[str]) -> int:
+    """Run the environment's bench."""
+    run(parse_config("environment", "Measure episodes per second, and their memory.", arguments))
+    return 0
 
-    Args:
-        name: Shown in the table.
-        run: Does the work and returns the number of units.
-    """
 
-    name: str
-    run: Callable[[], int]
+def run(config: BenchConfig) -> None:
+    """Print the memory of a live episode and the speed of whole ones."""
+    Console().print(
+        f"Memory: {kib_per_live_episode(config.live_episodes):.1f} KiB per live episode, "
+        f"{config.live_episodes:,} of them",
+        highlight=False,
+    )
+    print_rates("Environment, episodes", environment_cases(), config)
 
 
 class _BareEnv(AECEnv[str, str, str]):
@@ -90,7 +89,7 @@ def environment_cases() -> list[Case]:
     return [Case(name, lambda env=env: _play(env)) for name, env in envs.items()]  # type: ignore[misc]
 
 
-def kib_per_live_episode(num_episodes: int = NUM_LIVE_EPISODES) -> float:
+def kib_per_live_episode(num_episodes: int) -> float:
     """Return the memory, in KiB, of one of many copies of an environment in mid-episode."""
     env = think_solve_v0.raw_env(verifier="exact")
     env.reset(seed=0)
@@ -103,64 +102,6 @@ def kib_per_live_episode(num_episodes: int = NUM_LIVE_EPISODES) -> float:
 def _resident_bytes() -> int:
     gc.collect()
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-def verifier_cases() -> list[Case]:
-    """Right and wrong answers of each kind: math-verify called in this process, and ours."""
-    from math_verify import parse
-    from math_verify import verify as math_verify
-
-    pairs = [
-        (rf"So it is \boxed{{{answer}}}.", gold)
-        for gold in ("42", r"\frac{3}{4}", "0.125", r"2\sqrt{3}", "(1, 2)")
-        for answer in (gold, "17")
-    ]
-
-    def reference() -> int:
-        for response, gold in pairs:
-            math_verify(parse(f"${gold}$"), parse(response))
-        return len(pairs)
-
-    def ours() -> int:
-        for response, gold in pairs:
-            verify(response, gold)
-        return len(pairs)
-
-    return [Case("math-verify", reference), Case("ccpo_env.verify", ours)]
-
-
-def sampler_cases() -> list[Case]:
-    """The embedded model on the prompts of thinkers: ``generate`` of transformers, and ours."""
-    import torch
-
-    from baselines.policies.registry import load_policy
-
-    policy = load_policy("tiny")
-    env = think_solve_v0.raw_env(tasks=load_tasks("arithmetic", limit=NUM_PROMPTS))
-    prompts = []
-    for index in range(NUM_PROMPTS):
-        env.reset(options={"task": index})
-        prompts.append(Prompt(env.observe("thinker_0")["prompt"]))
-    rng = np.random.default_rng(0)
-    sampling = Sampling(max_tokens=MAX_NEW_TOKENS)
-    read = [c.prompt_ids for c in policy.sample(prompts, sampling=sampling, rng=rng)]
-    longest = max(map(len, read))
-    padded = torch.tensor([[0] * (longest - len(ids)) + list(ids) for ids in read])
-    mask = torch.tensor([[0] * (longest - len(ids)) + [1] * len(ids) for ids in read])
-
-    def reference() -> int:
-        output = policy.module.generate(  # type: ignore[operator]
-            padded, attention_mask=mask, do_sample=True, max_new_tokens=MAX_NEW_TOKENS
-        )
-        ended = output[:, longest:] == policy.module.generation_config.eos_token_id  # type: ignore[union-attr]
-        lengths = torch.where(ended.any(1), ended.int().argmax(1) + 1, ended.shape[1])
-        return int(lengths.sum())
-
-    def ours() -> int:
-        completions = policy.sample(prompts, sampling=sampling, rng=rng)
-        return sum(len(completion.token_ids) for completion in completions)
-
-    return [Case("transformers generate", reference), Case("ccpo sampler", ours)]
 
 
 def _play(env: AECEnv[str, Any, str]) -> int:

@@ -1,9 +1,8 @@
-"""``python -m baselines.bench``: environment, verifier and sampler beside a reference each."""
+"""How speed is measured: cases interleaved in random order, medians beside a reference."""
 
 from __future__ import annotations
 
 import statistics
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,14 +12,6 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from baselines.bench_cases import (
-    NUM_LIVE_EPISODES,
-    Case,
-    environment_cases,
-    kib_per_live_episode,
-    sampler_cases,
-    verifier_cases,
-)
 from baselines.config import require_at_least
 from baselines.errors import exit_on_bad_input
 
@@ -31,8 +22,8 @@ class BenchConfig:
 
     repeats: int = 9
     """Measurements of each case; medians are shown."""
-    live_episodes: int = NUM_LIVE_EPISODES
-    """Episodes that are kept in memory at once."""
+    live_episodes: int = 100_000
+    """Episodes that the environment's bench keeps in memory at once."""
     seed: int = 0
     """Seeds the order."""
 
@@ -43,26 +34,33 @@ class BenchConfig:
         require_at_least("seed", self.seed, 0)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run all benches and print medians and ratios."""
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One thing to measure.
+
+    Args:
+        name: Shown in the table.
+        run: Does the work and returns the number of units.
+    """
+
+    name: str
+    run: Callable[[], int]
+
+
+def parse_config(name: str, description: str, arguments: Sequence[str]) -> BenchConfig:
+    """Return the checked flags of one bench of speed; exit on bad ones."""
     with exit_on_bad_input():
-        config = tyro.cli(BenchConfig, args=arguments, prog="ccpo bench")
+        config = tyro.cli(
+            BenchConfig, args=arguments, prog=f"ccpo bench {name}", description=description
+        )
         config.check()
-    console = Console()
-    # First: what is measured is the growth of the peak.
-    console.print(
-        f"Memory: {kib_per_live_episode(config.live_episodes):.1f} KiB per live episode, "
-        f"{config.live_episodes:,} of them",
-        highlight=False,
-    )
-    for title, make_cases in {
-        "Environment, episodes": environment_cases,
-        "Verifier, answers": verifier_cases,
-        "Embedded model, tokens": sampler_cases,
-    }.items():
-        rates = measure(make_cases(), config.repeats, np.random.default_rng(config.seed))
-        console.print(ratio_table(title, rates))
-    return 0
+    return config
+
+
+def print_rates(title: str, cases: Sequence[Case], config: BenchConfig) -> None:
+    """Measure the cases, the reference first, and print their table."""
+    rates = measure(cases, config.repeats, np.random.default_rng(config.seed))
+    Console().print(ratio_table(title, rates))
 
 
 def measure(
@@ -103,7 +101,3 @@ def _rate(run: Callable[[], int]) -> float:
     started = time.perf_counter()
     num_units = run()
     return num_units / (time.perf_counter() - started)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,0 +1,8 @@
+"""Run ``python -m baselines.bench``."""
+
+import sys
+
+from baselines.bench.command import main
+
+if __name__ == "__main__":  # not in processes that a bench starts
+    sys.exit(main())

@@ -1,0 +1,43 @@
+"""The command line of the benches: one by its name, or those of speed without one."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import tyro
+
+from baselines.bench.measuring import BenchConfig
+from baselines.bench.registry import BENCHES
+from baselines.errors import BAD_INPUT, exit_on_bad_input
+from ccpo_env.errors import unknown_name
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the bench that the first argument names, or all that measure speed."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given and not given[0].startswith("-"):
+        if given[0] not in BENCHES:
+            print(f"error: {unknown_name('bench', given[0], BENCHES)}", file=sys.stderr)
+            return BAD_INPUT
+        return BENCHES[given[0]](given[1:])
+    with exit_on_bad_input():
+        config = tyro.cli(BenchConfig, args=given, prog="ccpo bench", description=_description())
+        config.check()
+    _run_speed(config)
+    return 0
+
+
+def _run_speed(config: BenchConfig) -> None:
+    from baselines.bench import environment, sampler, verifier
+
+    environment.run(config)  # first: what it measures of memory is the growth of the peak
+    verifier.run(config)
+    sampler.run(config)
+
+
+def _description() -> str:
+    return (
+        f"Measure the speed of environment, verifier and sampler beside a reference each. "
+        f"One bench: ccpo bench {{{','.join(BENCHES)}}} [flags]; each takes --help."
+    )

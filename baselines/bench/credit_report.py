@@ -1,0 +1,199 @@
+"""The credit bench's results: a table for the terminal, JSON, Markdown and a picture."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from baselines.bench.credit_scores import QUANTITIES, Interval, Scores, interval
+from baselines.files import write_json, write_text
+
+if TYPE_CHECKING:
+    from baselines.bench.credit import CreditConfig
+
+MISSING = "\N{EN DASH}"
+COLUMNS: Mapping[str, str] = {
+    "skill": "skill",
+    "bias2": "bias²",
+    "variance": "variance",
+    "slope": "slope",
+    "spearman": "rank corr.",
+    "sign": "sign",
+    "cosine": "cosine",
+    "gain": "gain",
+    "cosine_at_budget": "at budget",
+}
+"""Quantities of a table with their headings; all are means over seeds with 95 % intervals."""
+COSTS: Mapping[str, str] = {"tokens": "tokens", "verifier_calls": "calls"}
+"""Costs of a group, with their headings."""
+AGENT_TABLES: Mapping[str, str] = {
+    "skill": "Skill for each agent",
+    "gain": "Gain for each agent, if it alone is trained",
+}
+"""Quantities that are shown for each agent, with the headings of their tables."""
+MAX_AGENTS = 6
+"""More agents are not shown one by one, only some of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class GameResult:
+    """What every seed of a game gave.
+
+    Args:
+        game: Name from GAMES.
+        meaning: What the game is.
+        scores: Per seed: from an allocator to its scores.
+        reliability: Per seed: how reliable the truth is, 1 if exact.
+    """
+
+    game: str
+    meaning: str
+    scores: Sequence[Mapping[str, Scores]]
+    reliability: Sequence[float]
+
+    @property
+    def allocators(self) -> list[str]:
+        """Names of the rows."""
+        return list(self.scores[0])
+
+    def interval(self, allocator: str, quantity: str) -> Interval:
+        """Return the mean over seeds of a quantity, with its interval."""
+        return interval([seed[allocator][quantity] for seed in self.scores])
+
+    @property
+    def agents(self) -> list[str]:
+        """Agents to show one by one: all, or of many the first, the middle and the last."""
+        scores = self.scores[0][self.allocators[0]]
+        agents = [name.removeprefix("skill/") for name in scores if name.startswith("skill/")]
+        if len(agents) <= MAX_AGENTS:
+            return agents
+        return [agents[0], agents[len(agents) // 2], agents[-1]]
+
+    @property
+    def note(self) -> str:
+        """What the reader must know about the truth and the budget."""
+        reliable = interval(self.reliability).mean
+        truth = (
+            "the truth is exact"
+            if reliable == 1.0
+            else f"reliability of the sampled truth {reliable:.3f}"
+        )
+        budget = self.interval(self.allocators[0], "budget").mean
+        return f"{len(self.scores)} seeds; {truth}; budget of an update: {budget:,.0f} tokens"
+
+
+def credit_table(result: GameResult) -> Table:
+    """Return one game's table: means over seeds, ± half of their 95 % intervals."""
+    table = Table(
+        title=f"{result.game}: {result.meaning}", title_justify="left", box=SIMPLE_HEAD, padding=0
+    )
+    table.caption, table.caption_justify = result.note, "left"
+    table.add_column("allocator", no_wrap=True)
+    for heading in _headings():
+        table.add_column(heading, justify="right", no_wrap=True)
+    for allocator in result.allocators:
+        table.add_row(allocator, *_cells(result, allocator))
+    return table
+
+
+def write_results(results: Sequence[GameResult], config: CreditConfig, folder: Path) -> None:
+    """Write credit.json, credit.md and credit.png."""
+    from baselines.bench.credit_figure import credit_figure
+
+    write_json(folder / "credit.json", as_json(results, config))
+    write_text(folder / "credit.md", as_markdown(results))
+    credit_figure(results).savefig(folder / "credit.png", dpi=150)
+
+
+def as_json(results: Sequence[GameResult], config: CreditConfig) -> dict[str, Any]:
+    """Return everything that was measured, NaN as None."""
+    return {
+        "config": {**asdict(config), "out_dir": None},
+        "quantities": dict(QUANTITIES),
+        "games": {
+            result.game: {
+                "reliability": list(result.reliability),
+                "allocators": {
+                    name: {quantity: _summary(result, name, quantity) for quantity in quantities}
+                    for name, quantities in result.scores[0].items()
+                },
+            }
+            for result in results
+        },
+    }
+
+
+def as_markdown(results: Sequence[GameResult]) -> str:
+    """Return the tables of all games, and the skill for each agent."""
+    lines = ["# Credit against the truth", "", *_legend()]
+    for result in results:
+        lines += ["", f"## {result.game}", "", f"{result.meaning}; {result.note}.", ""]
+        lines += _rows(["allocator", *_headings()], _body(result))
+        for quantity, heading in AGENT_TABLES.items():
+            if f"{quantity}/{result.agents[0]}" in result.scores[0][result.allocators[0]]:
+                lines += ["", f"{heading}:", ""]
+                lines += _rows(["allocator", *result.agents], _agent_body(result, quantity))
+    return "\n".join([*lines, ""])
+
+
+def _body(result: GameResult) -> list[list[str]]:
+    return [[name, *_cells(result, name)] for name in result.allocators]
+
+
+def _agent_body(result: GameResult, quantity: str) -> list[list[str]]:
+    return [
+        [name, *(_cell(result.interval(name, f"{quantity}/{agent}")) for agent in result.agents)]
+        for name in result.allocators
+    ]
+
+
+def _legend() -> list[str]:
+    return [
+        "Advantages, that is credit minus its group's mean, are compared with true advantages",
+        "centred alike: credit is only defined up to a constant of the task. Means over seeds,",
+        "± half of the 95 % interval.",
+        "",
+        *(f"- **{heading}**: {QUANTITIES[name]}" for name, heading in COLUMNS.items()),
+        "- **tokens**, **calls**: tokens sampled and answers verified per group",
+    ]
+
+
+def _headings() -> list[str]:
+    return [*COLUMNS.values(), *COSTS.values()]
+
+
+def _cells(result: GameResult, allocator: str) -> list[str]:
+    scores = [_cell(result.interval(allocator, quantity)) for quantity in COLUMNS]
+    costs = [f"{result.interval(allocator, cost).mean:,.0f}" for cost in COSTS]
+    return [*scores, *costs]
+
+
+def _cell(value: Interval) -> str:
+    if math.isnan(value.mean):
+        return MISSING
+    if math.isnan(value.low):
+        return f"{value.mean:.2f}"
+    return f"{value.mean:.2f} ±{(value.high - value.low) / 2.0:.2f}"
+
+
+def _rows(headings: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
+    rule = ["---", *["---:"] * (len(headings) - 1)]
+    return [f"| {' | '.join(row)} |" for row in (headings, rule, *body)]
+
+
+def _summary(result: GameResult, allocator: str, quantity: str) -> dict[str, Any]:
+    value = result.interval(allocator, quantity)
+    summary: dict[str, Any] = {name: _known(number) for name, number in asdict(value).items()}
+    if "/" not in quantity:  # of one agent: many, and all in the mean already
+        summary["per_seed"] = [_known(seed[allocator][quantity]) for seed in result.scores]
+    return summary
+
+
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None

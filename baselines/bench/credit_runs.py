@@ -1,0 +1,201 @@
+"""One seed of one game: every allocator's advantages, their scores and their cost."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from baselines.bench.credit_scores import (
+    Scores,
+    accuracy_scores,
+    centred,
+    cosine,
+    split_scores,
+)
+from baselines.credit import ALLOCATORS, GroupOutcomes
+from baselines.credit.registry import Allocator
+from baselines.credit.stack import GroupStack
+from baselines.games.measured import Cost, Measured
+from baselines.types import FloatArray
+
+STEP_GROUPS = 8
+"""Groups of one step, for allocators that remember earlier ones."""
+COSINES = ("cosine", "cosine_shared", "cosine_at_budget")
+ZERO, COSAC = "zero", "cosac (paper)"
+"""Rows that are no allocators: predicting nothing, and a published estimator."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What one allocator made of a seed's groups.
+
+    Args:
+        advantages: Per part of the seed, shape (N, G, A).
+        cost: Of one group.
+    """
+
+    advantages: list[FloatArray]
+    cost: Cost
+
+
+def seed_scores(parts: Sequence[Measured]) -> dict[str, Scores]:
+    """Return the scores of every allocator that the measurements suffice for, by name.
+
+    Args:
+        parts: What one seed measured: one part per task, or one for all tasks.
+
+    Note: The budget of `cosine_at_budget` is the dearest group, by tokens, that the cheapest
+        allocator could match with the groups there are. An allocator whose single group costs
+        more has no such score.
+    """
+    estimates = _estimates(parts)
+    truth = np.concatenate([part.truth for part in parts], axis=1)  # (2, N, G, A)
+    paired = np.stack([_pairs_first([part.truth[half] for part in parts]) for half in (0, 1)])
+    kept = np.concatenate([part.kept for part in parts])
+    cheapest = min(estimate.cost.tokens for estimate in estimates.values())
+    most = cheapest * min(len(part.tasks) for part in parts)
+    budget = max(e.cost.tokens for e in estimates.values() if e.cost.tokens <= most)
+    scores = {}
+    for name, estimate in estimates.items():
+        joined = np.concatenate(estimate.advantages)
+        scores[name] = {
+            **accuracy_scores(joined, truth),
+            **split_scores(_pairs_first(estimate.advantages), paired, kept),
+            **_agent_skills(joined, truth, parts[0].stack.agents),
+            **_cosines(parts, estimate, estimates["shared"], budget),
+            "tokens": estimate.cost.tokens,
+            "verifier_calls": estimate.cost.verifier_calls,
+            "budget": budget,
+        }
+    return scores
+
+
+def reliability(parts: Sequence[Measured]) -> float:
+    """Return how well two halves of the truth agree, stepped up to both: 1 if it is exact.
+
+    2 r / (1 + r)      r: correlation of the first agent's centred advantages, half with half
+
+    Source: Spearman-Brown.
+    """
+    one, two = centred(np.concatenate([part.truth for part in parts], axis=1))[..., 0]
+    if np.array_equal(one, two):
+        return 1.0
+    correlation = float(np.corrcoef(one.ravel(), two.ravel())[0, 1])
+    return 2.0 * correlation / (1.0 + correlation)
+
+
+def _estimates(parts: Sequence[Measured]) -> dict[str, Estimate]:
+    team = _mean_cost([part.prices.team for part in parts])
+    zeros = [np.zeros(part.truth.shape[1:]) for part in parts]
+    estimates = {ZERO: Estimate(zeros, team)}
+    for name, allocator in ALLOCATORS.items():
+        if _suffices(allocator, parts[0].stack):
+            cost = team + _mean_cost([_extra_cost(allocator, part) for part in parts])
+            estimates[name] = Estimate(_advantages(allocator, parts), cost)
+    cosac = [part.cosac for part in parts if part.cosac is not None]
+    if cosac:
+        estimates[COSAC] = Estimate(cosac, team + _mean_cost([p.prices.suffixes for p in parts]))
+    return estimates
+
+
+def _suffices(allocator: Allocator, stack: GroupStack) -> bool:
+    return all(getattr(stack, need) is not None for need in allocator.needs)
+
+
+def _advantages(allocator: Allocator, parts: Sequence[Measured]) -> list[FloatArray]:
+    """Return credit minus its group's mean."""
+    if allocator.new_state is None:
+        return [centred(allocator.credit(part.stack)) for part in parts]
+    return _remembering(allocator, parts)
+
+
+def _remembering(allocator: Allocator, parts: Sequence[Measured]) -> list[FloatArray]:
+    """Go through the groups in steps that mix the tasks, as training would."""
+    assert allocator.new_state is not None
+    state = allocator.new_state()
+    order = [
+        (part, group)
+        for group in range(max(len(part.tasks) for part in parts))
+        for part in range(len(parts))
+        if group < len(parts[part].tasks)
+    ]
+    credit = [np.empty(part.truth.shape[1:]) for part in parts]
+    for start in range(0, len(order), STEP_GROUPS):
+        where = order[start : start + STEP_GROUPS]
+        groups = [_outcomes(parts[part].stack, group) for part, group in where]
+        for (part, group), made in zip(where, allocator.many(groups, state=state), strict=True):
+            credit[part][group] = made
+        state = state.updated(groups)
+    return [centred(made) for made in credit]
+
+
+def _outcomes(stack: GroupStack, group: int) -> GroupOutcomes:
+    removed = {key: entry[group] for key, entry in (stack.removed_rewards or {}).items()}
+    return GroupOutcomes(stack.agents, stack.team_rewards[group], removed or None)
+
+
+def _extra_cost(allocator: Allocator, part: Measured) -> Cost:
+    """Return what an allocator costs beyond the group's own rollouts."""
+    prices, cost = part.prices, Cost()
+    if "removed_rewards" in allocator.needs:
+        for removed in allocator.removals(part.stack.agents):
+            cost += prices.removed[removed]
+    if "branch_rewards" in allocator.needs:
+        for price in prices.branches.values():
+            cost += price
+    if "ratings" in allocator.needs:
+        cost += prices.ratings
+    return cost
+
+
+def _mean_cost(costs: Sequence[Cost]) -> Cost:
+    return Cost(
+        float(np.mean([cost.tokens for cost in costs])),
+        float(np.mean([cost.verifier_calls for cost in costs])),
+    )
+
+
+def _pairs_first(values: Sequence[FloatArray]) -> FloatArray:
+    """Return all parts' arrays with all first groups, then their twins in the same order."""
+    halves = [np.split(value, 2) for value in values]
+    return np.concatenate([half[which] for which in (0, 1) for half in halves])
+
+
+def _agent_skills(estimate: FloatArray, truth: FloatArray, agents: Sequence[str]) -> Scores:
+    return {
+        f"{quantity}/{agent}": value
+        for column, agent in enumerate(agents)
+        for quantity, value in accuracy_scores(
+            estimate[..., column : column + 1], truth[..., column : column + 1]
+        ).items()
+    }
+
+
+def _cosines(
+    parts: Sequence[Measured], estimate: Estimate, shared: Estimate, budget: float
+) -> Scores:
+    """Return cosines to the exact gradient, means over parts; NaN where it is unknown."""
+    affordable = int(budget // estimate.cost.tokens)
+    alike = int(estimate.cost.tokens // shared.cost.tokens)
+    found: dict[str, list[float]] = {name: [] for name in COSINES}
+    for part, own, other in zip(parts, estimate.advantages, shared.advantages, strict=True):
+        if part.gradients is None or part.exact_gradient is None or part.owners is None:
+            continue
+        made, beside, exact = part.gradients(own), part.gradients(other), part.exact_gradient
+        found["cosine"].append(cosine(made, exact, 1))
+        found["cosine_shared"].append(cosine(beside, exact, alike))
+        if affordable:
+            found["cosine_at_budget"].append(cosine(made, exact, affordable))
+        for place, agent in enumerate(part.stack.agents):
+            its = part.owners == place
+            gain = cosine(made[:, its], exact[its], 1) - cosine(beside[:, its], exact[its], alike)
+            found.setdefault(f"gain/{agent}", []).append(gain)
+    scores = {name: _mean(values) for name, values in found.items()}
+    return {**scores, "gain": scores["cosine"] - scores["cosine_shared"]}
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if values else math.nan

@@ -1,0 +1,38 @@
+"""Every bench by name; one line each is what another costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+
+def _credit(arguments: Sequence[str]) -> int:
+    from baselines.bench.credit import main
+
+    return main(arguments)
+
+
+def _environment(arguments: Sequence[str]) -> int:
+    from baselines.bench.environment import main
+
+    return main(arguments)
+
+
+def _sampler(arguments: Sequence[str]) -> int:
+    from baselines.bench.sampler import main
+
+    return main(arguments)
+
+
+def _verifier(arguments: Sequence[str]) -> int:
+    from baselines.bench.verifier import main
+
+    return main(arguments)
+
+
+BENCHES: Mapping[str, Callable[[Sequence[str]], int]] = {
+    "credit": _credit,
+    "environment": _environment,
+    "sampler": _sampler,
+    "verifier": _verifier,
+}
+"""From a name to a function of the flags; each imports its bench when it is called."""

@@ -1,0 +1,111 @@
+"""The sampler beside ``generate`` of transformers: tokens of the embedded model per second."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from baselines.bench.measuring import BenchConfig, Case, measure, parse_config
+from baselines.policies.base import Prompt, Sampling
+from ccpo_env import load_tasks, think_solve_v0
+
+NUM_PROMPTS = 64
+"""Prompts of the larger batch; the smaller one has an eighth of them."""
+NUM_SAMPLES = 8
+"""Completions of each prompt, as the rollouts of a group ask for them."""
+MAX_NEW_TOKENS = 24
+NUM_RESAMPLES = 2000
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the sampler's bench."""
+    run(parse_config("sampler", "Measure tokens sampled per second.", arguments))
+    return 0
+
+
+def run(config: BenchConfig) -> None:
+    """Print the speed of the sampler with few and with many prompts."""
+    rng = np.random.default_rng(config.seed)
+    table = Table(title="Embedded model, tokens per second", title_justify="left")
+    for column in ("batch", "transformers generate", "ccpo sampler", "ratio", "95 % interval"):
+        table.add_column(column, justify="right")
+    for num_prompts in (max(1, NUM_PROMPTS // 8), NUM_PROMPTS):
+        rates = measure(sampler_cases(num_prompts), config.repeats, rng)
+        reference, ours = rates.values()
+        medians = [statistics.median(values) for values in (reference, ours)]
+        low, high = ratio_interval(ours, reference, rng)
+        table.add_row(
+            f"{num_prompts} x {NUM_SAMPLES}",
+            *(f"{median:,.0f}" for median in medians),
+            f"{medians[1] / medians[0]:.2f}",
+            f"{low:.2f} to {high:.2f}",
+        )
+    Console().print(table)
+
+
+def sampler_cases(num_prompts: int | None = None) -> list[Case]:
+    """The embedded model on the prompts of thinkers: ``generate`` of transformers, and ours.
+
+    Args:
+        num_prompts: Each is completed NUM_SAMPLES times; None: NUM_PROMPTS.
+
+    Note: A unit is a token up to the end of its completion; what ``generate`` fills up behind it
+        is not counted. Ours reads text and returns text, ``generate`` is handed token ids.
+    """
+    import torch
+
+    from baselines.policies.registry import load_policy
+
+    policy = load_policy("tiny")
+    prompts = thinker_prompts(num_prompts or NUM_PROMPTS)
+    rng = np.random.default_rng(0)
+    sampling = Sampling(max_tokens=MAX_NEW_TOKENS)
+    read = [c.prompt_ids for c in policy.sample(prompts, sampling=sampling, rng=rng)]
+    longest = max(map(len, read))
+    padded = torch.tensor([[0] * (longest - len(ids)) + list(ids) for ids in read])
+    mask = torch.tensor([[0] * (longest - len(ids)) + [1] * len(ids) for ids in read])
+
+    def reference() -> int:
+        output = policy.module.generate(  # type: ignore[operator]
+            padded, attention_mask=mask, do_sample=True, top_k=0, max_new_tokens=MAX_NEW_TOKENS
+        )
+        ended = output[:, longest:] == policy.module.generation_config.eos_token_id  # type: ignore[union-attr]
+        lengths = torch.where(ended.any(1), ended.int().argmax(1) + 1, ended.shape[1])
+        return int(lengths.sum())
+
+    def ours() -> int:
+        completions = policy.sample(prompts, sampling=sampling, rng=rng)
+        return sum(len(completion.token_ids) for completion in completions)
+
+    return [Case("transformers generate", reference), Case("ccpo sampler", ours)]
+
+
+def thinker_prompts(num_prompts: int) -> list[Prompt]:
+    """Return what the first thinker reads in so many tasks, each NUM_SAMPLES times."""
+    env = think_solve_v0.raw_env(tasks=load_tasks("arithmetic", limit=num_prompts))
+    prompts: list[Prompt] = []
+    for index in range(num_prompts):
+        env.reset(options={"task": index})
+        prompts += [Prompt(env.observe("thinker_0")["prompt"])] * NUM_SAMPLES
+    return prompts
+
+
+def ratio_interval(
+    rates: Sequence[float], reference: Sequence[float], rng: np.random.Generator
+) -> tuple[float, float]:
+    """Return the 95 % bootstrap interval of the ratio of two medians.
+
+    Args:
+        rates: One per repeat.
+        reference: Those of the reference in the same repeats; a repeat is drawn as a whole, so
+            that a slow moment of the machine slows both.
+        rng: Draws the repeats.
+    """
+    draws = rng.integers(len(rates), size=(NUM_RESAMPLES, len(rates)))
+    ratios = np.median(np.asarray(rates)[draws], 1) / np.median(np.asarray(reference)[draws], 1)
+    low, high = np.quantile(ratios, (0.025, 0.975))
+    return float(low), float(high)

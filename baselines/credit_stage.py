@@ -1,0 +1,216 @@
+"""From tasks to credit: measure what an allocator asks for, no more, and let it allocate."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from baselines.config import TrainConfig, parse_knobs
+from baselines.credit import ALLOCATORS, GroupOutcomes, shared_credit
+from baselines.credit.removals import each_but_the_last
+from baselines.groups import Group, play_groups
+from baselines.ledger import Ledger
+from baselines.optimizers import PolicyOptimizer
+from baselines.plan import Plan, branching_agents, played_once
+from baselines.ratings import RatedRollout, rate_rollouts
+from baselines.removed_cache import RemovedCache
+from baselines.rollout import Player
+from baselines.types import FloatArray
+from ccpo_env.types import Role, Task
+
+
+class CreditStage:
+    """Plays groups and allocates their credit; holds what an allocator and the cache remember.
+
+    Args:
+        config: Names the allocator and its knobs, and how much is measured.
+        player: Plays the episodes.
+        optimizer: Says how many rollouts a group needs and what its advantage cancels.
+
+    Raises:
+        ValueError: If the allocator refuses its knobs or the team.
+    """
+
+    def __init__(self, config: TrainConfig, player: Player, optimizer: PolicyOptimizer) -> None:
+        self._config = config
+        self._player = player
+        self._optimizer = optimizer
+        self._allocator = ALLOCATORS[config.allocator]
+        self._knobs = parse_knobs(config.allocator, config.allocator_knobs)
+        self._state = self._allocator.new_state() if self._allocator.new_state else None
+        self._cache: RemovedCache | None = None
+        if config.removed_cache_decay:
+            roles_left = {
+                removed: [player.role_of[a] for a in player.agents if a not in removed]
+                for removed in self._all_removals()
+            }
+            self._cache = RemovedCache(config.removed_cache_decay, roles_left)
+        self._try_credit()
+
+    def play(
+        self,
+        tasks: Sequence[Task],
+        active: Collection[Role],
+        *,
+        rng: np.random.Generator,
+        ledger: Ledger,
+    ) -> list[Group]:
+        """Play one group per task, with what the credit of the active roles needs."""
+        plan = self.plan(active)
+        groups = play_groups(self._player, tasks, plan, rng=rng, ledger=ledger, cache=self._cache)
+        return self._rated(groups, rng, ledger) if plan.rate else groups
+
+    def plan(self, active: Collection[Role]) -> Plan:
+        """Return what is played on each task in a step that trains some roles."""
+        config, needs, player = self._config, self._allocator.needs, self._player
+        wanted = self._allocator.removals(player.agents) if "removed_rewards" in needs else ()
+        if self._allocator.own_removals_only:
+            # What the credit of an agent does not read is not played when only others learn.
+            wanted = tuple(
+                removed for removed in wanted if {player.role_of[a] for a in removed} & {*active}
+            )
+        extra = each_but_the_last(player.agents) if config.measure_removed else ()
+        branches = branching_agents(player.topology) if "branch_rewards" in needs else ()
+        return Plan(
+            group_size=config.group_size,
+            removals=tuple(dict.fromkeys([*wanted, *extra])),
+            num_removed=config.removed_samples,
+            branches=branches,
+            num_branches=config.branch_samples,
+            rate="ratings" in needs,
+            only_mixed=self._is_cancelled_in_equal_groups and not config.measure_removed,
+        )
+
+    def is_usable(self, group: Group) -> bool:
+        """Return whether enough of a group was measured to allocate its credit."""
+        if len(group.rollouts) < self._optimizer.min_group_size:
+            return False
+        if not self._optimizer.keeps(group.rewards):
+            return False
+        return group.is_complete
+
+    def credit(self, groups: Sequence[Group]) -> list[FloatArray]:
+        """Return the credit of each agent in each rollout, one (G, A) array per group.
+
+        A group whose removals were left out because they could not change the update is paid
+        shared credit: its advantage is the same.
+        """
+        outcomes = [self.outcomes(group) for group in groups]
+        asks_removals = "removed_rewards" in self._allocator.needs
+        place = [i for i, o in enumerate(outcomes) if not asks_removals or o.removed_rewards]
+        measured = self._allocator.many([outcomes[i] for i in place], **self._given_knobs)
+        credit = [shared_credit(group) for group in outcomes]
+        for i, own in zip(place, measured, strict=True):
+            credit[i] = own
+        return credit
+
+    def credit_of(self, outcomes: GroupOutcomes) -> FloatArray | None:
+        """Return the credit of each agent in each rollout of one group, shape (G, A).
+
+        None if the allocator reads more than the group holds, or something of other groups.
+        """
+        needs = self._allocator.needs
+        wanted = self._allocator.removals(outcomes.agents) if "removed_rewards" in needs else ()
+        is_known = set(wanted) <= set(outcomes.removed_rewards or {})
+        if self._state is not None or needs - {"removed_rewards"} or not is_known:
+            return None
+        return self._allocator(outcomes, **self._knobs)
+
+    def outcomes(self, group: Group) -> GroupOutcomes:
+        """Return what was measured on a group, for an allocator."""
+        with_features = "features" in self._allocator.needs
+        return group.outcomes(self._player.agents, with_features=with_features)
+
+    def remember(self, groups: Sequence[Group], updated: Collection[Role]) -> None:
+        """Go on to the next step: the groups have been paid, some policies have been updated."""
+        if self._state is not None and groups:
+            self._state = self._state.updated([self.outcomes(group) for group in groups])
+        if self._cache is not None:
+            for role in updated:
+                self._cache.policy_updated(role)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what a resumed run needs, as JSON values."""
+        return {
+            "allocator": None if self._state is None else self._state.to_json(),
+            "cache": None if self._cache is None else self._cache.to_json(),
+        }
+
+    def load_json(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state that `to_json` returned."""
+        if self._state is not None:
+            self._state = type(self._state).from_json(state["allocator"])
+        if self._cache is not None:
+            self._cache.load_json(state["cache"])
+
+    @property
+    def _given_knobs(self) -> dict[str, Any]:
+        return self._knobs if self._state is None else {**self._knobs, "state": self._state}
+
+    def _rated(
+        self, groups: Sequence[Group], rng: np.random.Generator, ledger: Ledger
+    ) -> list[Group]:
+        """Return the groups with the ratings of all agents, asked in one pass per rater."""
+        raters = [(agent, self._player.policy_of(agent)) for agent in self._player.agents]
+        read = [
+            RatedRollout(group.task, rollout.messages, rollout.reward == 1.0)
+            for group in groups
+            for rollout in group.rollouts
+        ]
+        ratings = iter(rate_rollouts(read, raters, rng=rng, ledger=ledger))
+        rated = []
+        for group in groups:
+            own = [next(ratings) for _ in group.rollouts]
+            shares = [rating.shares for rating in own]
+            valid = [rating.valid for rating in own]
+            rated.append(
+                replace(group, ratings=np.stack(shares, -1), rating_valid=np.stack(valid, -1))
+                if own
+                else group
+            )
+        return rated
+
+    @property
+    def _is_cancelled_in_equal_groups(self) -> bool:
+        """Whether a removal cannot change an advantage where the team was always paid the same.
+
+        So it is if credit reads nothing of a rollout but its reward, the rest being one number
+        for the task, if the advantage subtracts the mean over the task, and if no state learns
+        from the group.
+        """
+        removals = self._allocator.removals(self._player.agents)
+        is_task_level = len(played_once(self._player.topology, removals)) == len(removals) > 0
+        return (
+            self._optimizer.centres_on_group
+            and self._allocator.needs == {"removed_rewards"}
+            and self._state is None
+            and is_task_level
+        )
+
+    def _all_removals(self) -> set[frozenset[str]]:
+        agents = self._player.agents
+        return {*self._allocator.removals(agents), *each_but_the_last(agents)}
+
+    def _try_credit(self) -> None:
+        """Raise what the allocator says of its knobs now, not after the first rollouts."""
+        agents, topology = self._player.agents, self._player.topology
+        plan = self.plan(set(self._player.role_of.values()))
+        num_agents = len(agents)
+        trial = GroupOutcomes(
+            agents,
+            [-1.0, 1.0],
+            removed_rewards={removed: [-1.0] for removed in plan.removals} or None,
+            branch_rewards={agent: [[-1.0], [1.0]] for agent in plan.branches} or None,
+            ratings=np.full((num_agents, num_agents, 2), 0.5) if plan.rate else None,
+            features=np.zeros((2, num_agents), dtype=np.int64),
+        )
+        if "branch_rewards" in self._allocator.needs and not plan.branches:
+            raise ValueError(
+                f"allocator must fit the topology, got {self._config.allocator!r} for "
+                f"{topology.name!r}, in which nobody speaks after having read another; pass e.g. "
+                f"--allocator leave_one_out"
+            )
+        self._allocator.many([trial], **self._given_knobs)

@@ -1,0 +1,59 @@
+"""The environment of a team, from the settings that describe it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from ccpo_env import debate_v0, think_solve_v0, vote_v0
+from ccpo_env.env import TeamAnswerEnv
+from ccpo_env.errors import unknown_name
+from ccpo_env.types import TaskInput
+from ccpo_env.wrapper import TeamEnv
+
+
+@dataclass(frozen=True, kw_only=True)
+class TeamSettings:
+    """Who is in the team."""
+
+    topology: str = "think_solve"
+    """Who speaks when and reads what: a name from TEAMS."""
+    num_thinkers: int = 1
+    """Thinkers that speak before the solver, in think_solve."""
+    num_voters: int = 3
+    """Voters, in vote."""
+    num_debaters: int = 2
+    """Debaters, in debate."""
+    num_rounds: int = 2
+    """Rounds in which every debater speaks once, in debate."""
+
+
+def team_env(team: TeamSettings, tasks: TaskInput) -> TeamEnv[TeamAnswerEnv]:
+    """Return the environment of a team.
+
+    Raises:
+        ValueError: If the topology is unknown, or a number too small for it.
+    """
+    if team.topology not in TEAMS:
+        raise unknown_name("topology", team.topology, TEAMS)
+    return TEAMS[team.topology](team, tasks)
+
+
+def _think_solve(team: TeamSettings, tasks: TaskInput) -> TeamEnv[TeamAnswerEnv]:
+    return think_solve_v0(tasks=tasks, num_thinkers=team.num_thinkers)
+
+
+def _vote(team: TeamSettings, tasks: TaskInput) -> TeamEnv[TeamAnswerEnv]:
+    return vote_v0(tasks=tasks, num_voters=team.num_voters)
+
+
+def _debate(team: TeamSettings, tasks: TaskInput) -> TeamEnv[TeamAnswerEnv]:
+    return debate_v0(tasks=tasks, num_debaters=team.num_debaters, num_rounds=team.num_rounds)
+
+
+TEAMS: Mapping[str, Callable[[TeamSettings, TaskInput], TeamEnv[TeamAnswerEnv]]] = {
+    "think_solve": _think_solve,
+    "vote": _vote,
+    "debate": _debate,
+}
+"""Every topology that trains, by name."""

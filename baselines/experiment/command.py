@@ -1,0 +1,121 @@
+"""``python -m baselines.experiment``: allocators by optimizers by seeds, at equal tokens."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import tyro
+from rich.console import Console
+from rich.progress import Progress
+
+from baselines.config import TrainConfig, require_at_least, require_known
+from baselines.credit import ALLOCATORS
+from baselines.errors import exit_on_bad_input
+from baselines.experiment.aggregate import aggregate
+from baselines.experiment.report import learning_curves, markdown, verdicts
+from baselines.experiment.runs import RESULTS_FILE, RunKey, RunResult, run_all
+from baselines.files import CONFIG_FILE, make_folder, write_json, write_text
+from baselines.optimizers import OPTIMIZERS
+
+DEFAULT_TRAINING = TrainConfig(
+    steps=10_000, eval_every=5, num_eval_tasks=300, checkpoint_every=100_000
+)
+"""How the embedded team is trained in every run, unless flags say otherwise: the tokens end it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExperimentConfig:
+    """Train with every allocator and optimizer over several seeds, at equal cost."""
+
+    allocators: tuple[str, ...] = tuple(ALLOCATORS)
+    """Allocators to compare: names from ALLOCATORS."""
+    optimizers: tuple[str, ...] = ("grpo", "reinforce_pp")
+    """Optimizers to combine them with: names from OPTIMIZERS."""
+    num_seeds: int = 10
+    """Runs of each combination, with seeds 0, 1, and so on."""
+    token_budget: int = 120_000
+    """Tokens that a run may sample in training, whole team, removals and continuations together;
+    credit that needs more rollouts makes fewer steps."""
+    num_workers: int = os.cpu_count() or 1
+    """Runs at a time, one thread each."""
+    out_dir: Path = Path("runs/experiment")
+    """Folder of the results. A call that was interrupted goes on when it is made again."""
+    train: TrainConfig = field(default_factory=lambda: DEFAULT_TRAINING)
+    """What all runs have in common: flags of training, such as --train.tasks-per-step 16."""
+
+    def check(self) -> None:
+        """Raise ValueError if a name is unknown or a number out of range."""
+        for allocator in self.allocators:
+            require_known("allocator", allocator, ALLOCATORS)
+        for optimizer in self.optimizers:
+            require_known("optimizer", optimizer, OPTIMIZERS)
+        for name in ("num_seeds", "token_budget", "num_workers"):
+            require_at_least(name, getattr(self, name), 1)
+        self.train.check()
+
+    @property
+    def keys(self) -> list[RunKey]:
+        """All runs, seed by seed, so that an unfinished experiment has all methods."""
+        return [
+            RunKey(allocator, optimizer, seed)
+            for seed in range(self.num_seeds)
+            for optimizer in self.optimizers
+            for allocator in self.allocators
+        ]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the experiment, or what is left of it, and write table and picture."""
+    console = Console()
+    with exit_on_bad_input():
+        config = tyro.cli(ExperimentConfig, args=arguments, prog="ccpo experiment")
+        config.check()
+        make_folder(config.out_dir)
+        keep_settings(config)
+    results = _run(config, console)
+    results.sort(key=lambda result: config.keys.index(result.key))
+    rows = aggregate(results)
+    write_text(config.out_dir / "table.md", markdown(rows))
+    write_json(config.out_dir / "table.json", [asdict(row) for row in rows])
+    (config.out_dir / "curves.png").write_bytes(learning_curves(results))
+    console.print(markdown(rows), markup=False, highlight=False, soft_wrap=True)
+    for sentence in verdicts(rows):
+        console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+    return 0
+
+
+def keep_settings(config: ExperimentConfig) -> None:
+    """Write what the runs have in common, or check that it is what was written before.
+
+    Raises:
+        ValueError: If the folder holds runs of another experiment.
+    """
+    path = config.out_dir / CONFIG_FILE
+    common = {"token_budget": config.token_budget, "train": config.train.to_json()}
+    has_runs = (config.out_dir / RESULTS_FILE).exists()
+    if has_runs and path.exists() and json.loads(path.read_text(encoding="utf-8")) != common:
+        raise ValueError(
+            f"out_dir must hold runs with these settings, got others in {path}; pass another "
+            f"--out-dir"
+        )
+    write_json(path, common)
+
+
+def _run(config: ExperimentConfig, console: Console) -> list[RunResult]:
+    results = []
+    with Progress(console=console) as progress:
+        bar = progress.add_task("runs", total=len(config.keys))
+        for result in run_all(
+            config.train,
+            config.keys,
+            config.token_budget,
+            out_dir=config.out_dir,
+            num_workers=config.num_workers,
+        ):
+            results.append(result)
+            progress.advance(bar)
+    return results

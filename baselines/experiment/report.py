@@ -1,0 +1,107 @@
+"""The results of an experiment as a table and as a picture."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+
+from baselines.experiment.aggregate import REFERENCE, Row
+from baselines.experiment.runs import RunResult
+
+STYLES = ("-", "--", "-.", ":")
+MARKERS = "osD^vPX*"
+NUM_POINTS = 50
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """Return the table, one line per method, as Markdown."""
+    lines = [
+        "| optimizer | allocator | seeds | steps | tokens | joint accuracy | contribution | "
+        "mean accuracy over training | its gain over shared | p |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        gain, p_value = "", ""
+        if row.gains:
+            gain = str(row.gains["area"])
+            p_value = f"{row.p_values['area']:.3f}" if "area" in row.p_values else ""
+        lines.append(
+            f"| {row.optimizer} | {row.allocator} | {row.num_runs} | {row.steps:.0f} | "
+            f"{row.tokens / 1000:.0f}k | {row.means['joint']} | {row.means['contribution']} | "
+            f"{row.means['area']} | {gain} | {p_value} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def verdicts(rows: Sequence[Row]) -> list[str]:
+    """Return one sentence per method that differs from shared credit beyond chance."""
+    found = []
+    for row in rows:
+        for name, words in (
+            ("joint", "joint accuracy at the end"),
+            ("contribution", "contribution of the removed agents at the end"),
+            ("area", "mean accuracy over training"),
+        ):
+            gain = row.gains.get(name)
+            p_value = row.p_values.get(name, 1.0)
+            if gain is None or p_value >= 0.05 or gain.low <= 0.0 <= gain.high:
+                continue
+            side = "above" if gain.estimate > 0.0 else "below"
+            found.append(
+                f"{row.allocator} with {row.optimizer}: {words} {side} {REFERENCE} by {gain} "
+                f"(Holm p = {p_value:.3f})"
+            )
+    return found or ["no method differs from shared credit beyond chance"]
+
+
+def learning_curves(results: Sequence[RunResult]) -> bytes:
+    """Return a PNG with accuracy over tokens sampled: means over seeds, 95 % bands."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    optimizers = list(dict.fromkeys(result.key.optimizer for result in results))
+    allocators = list(dict.fromkeys(result.key.allocator for result in results))
+    colors = plt.get_cmap("tab10").colors  # type: ignore[attr-defined]  # ListedColormap has them
+    figure, axes = plt.subplots(
+        1, len(optimizers), figsize=(6.4 * len(optimizers), 4.4), sharey=True, squeeze=False
+    )
+    for axis, optimizer in zip(axes[0], optimizers, strict=True):
+        for number, allocator in enumerate(allocators):
+            runs = [
+                r for r in results if (r.key.optimizer, r.key.allocator) == (optimizer, allocator)
+            ]
+            if not runs:
+                continue
+            tokens = np.linspace(0.0, min(run.curve[-1][0] for run in runs), NUM_POINTS)
+            curves = np.stack(
+                [np.interp(tokens, [p[0] for p in r.curve], [p[1] for p in r.curve]) for r in runs]
+            )
+            mean = curves.mean(axis=0)
+            half = 1.96 * curves.std(axis=0, ddof=min(1, len(runs) - 1)) / np.sqrt(len(runs))
+            axis.plot(
+                tokens / 1000,
+                mean,
+                STYLES[number % len(STYLES)],
+                color=colors[number],
+                marker=MARKERS[number % len(MARKERS)],
+                markevery=(number, 10),
+                markersize=5,
+                label=allocator,
+            )
+            axis.fill_between(
+                tokens / 1000, mean - half, mean + half, color=colors[number], alpha=0.15
+            )
+        axis.set_title(optimizer)
+        axis.set_xlabel("tokens sampled, thousands")
+        axis.grid(alpha=0.3)
+    axes[0][0].set_ylabel("held-out accuracy of the whole team")
+    axes[0][-1].legend(loc="lower right", fontsize=8)
+    figure.tight_layout()
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=120)
+    plt.close(figure)
+    return picture.getvalue()

@@ -1,0 +1,58 @@
+"""What rollouts have cost, by what they were played for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias, get_args
+
+Purpose: TypeAlias = Literal["joint", "removed", "branch", "rating"]
+"""The whole team, agents removed, fresh continuations of a rollout, agents rating each other."""
+PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
+
+
+@dataclass(slots=True)
+class Ledger:
+    """What rollouts have cost.
+
+    Args:
+        generated: Tokens sampled, by purpose.
+        read: Tokens of the prompts that were read, by purpose.
+        verified: Answers verified, by purpose.
+        forward_passes: Calls of a network while sampling: of a batch, as many as its longest
+            completion has tokens.
+        generate_s: Seconds spent sampling.
+        rate_s: Seconds spent rating.
+        verify_s: Seconds spent in the environment and its verifier.
+    """
+
+    generated: Counter[Purpose] = field(default_factory=Counter)
+    read: Counter[Purpose] = field(default_factory=Counter)
+    verified: Counter[Purpose] = field(default_factory=Counter)
+    forward_passes: int = 0
+    generate_s: float = 0.0
+    rate_s: float = 0.0
+    verify_s: float = 0.0
+
+    def count(
+        self,
+        purpose: Purpose,
+        *,
+        tokens_generated: int = 0,
+        tokens_read: int = 0,
+        verifier_calls: int = 0,
+    ) -> None:
+        """Add a cost."""
+        self.generated[purpose] += tokens_generated
+        self.read[purpose] += tokens_read
+        self.verified[purpose] += verifier_calls
+
+    @property
+    def tokens_generated(self) -> int:
+        """Tokens sampled for any purpose."""
+        return self.generated.total()
+
+    @property
+    def verifier_calls(self) -> int:
+        """Answers verified for any purpose."""
+        return self.verified.total()

@@ -1,0 +1,127 @@
+"""Settings to start from: the scripts of the paper's reference code, and files of one's own.
+
+The reference trains 192 prompts of MATH a step with 16 rollouts each, in 8 updates, one role for
+10 steps and then the other. Its scripts for the second allocator, self_evaluation, differ in
+nothing else: add --allocator self_evaluation. Its PPO script needs a critic and is left out.
+
+Source: repository bhai114/ccpo at commit ea50d3a, the shell scripts of its two current trees.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ccpo_env.errors import unknown_name
+
+Settings = Mapping[str, Any]
+
+_COMMON: Settings = {
+    "tasks": "math",
+    "allocator": "counterfactual",
+    "group_size": 16,
+    "tasks_per_step": 192,
+    "removed_samples": 16,
+    "num_minibatches": 8,
+    "steps": 390,  # the nominal 500 are never reached: its data ends after 10 epochs of 39 steps
+    "alternate_period": 10,
+    "learning_rate": 1e-6,
+    "warmup_steps": 0,
+    "max_grad_norm": 1.0,
+    "weight_decay": 0.01,
+    "adam_beta2": 0.999,
+    "role_max_tokens": {"thinker": 4096, "solver": 6144},
+    "micro_batch_tokens": 30_720,
+    "old_logprobs": "recompute",
+    "bf16": True,
+    "gradient_checkpointing": True,
+    "eval_every": 5,
+    "num_eval_tasks": 500,
+}
+_QWEN, _QWEN3 = "Qwen/Qwen2.5-1.5B-Instruct", "Qwen/Qwen3-4B-Base"
+_OLMO = "allenai/Olmo-3-7B-Instruct"
+
+PRESETS: Mapping[str, Settings] = {
+    "paper/grpo-qwen2.5-1.5b": {**_COMMON, "optimizer": "grpo", "policy": _QWEN},
+    "paper/gspo-qwen2.5-1.5b": {**_COMMON, "optimizer": "gspo", "policy": _QWEN},
+    "paper/gspo-qwen3-4b": {**_COMMON, "optimizer": "gspo", "policy": _QWEN3},
+    "paper/gspo-olmo3-7b": {**_COMMON, "optimizer": "gspo", "policy": _OLMO},
+    "paper/gspo-olmo3-7b-to-qwen2.5-1.5b": {
+        **_COMMON,
+        "optimizer": "gspo",
+        "policy": _OLMO,
+        "role_policies": {"solver": _QWEN},
+    },
+    "paper/gspo-qwen2.5-1.5b-to-olmo3-7b": {
+        **_COMMON,
+        "optimizer": "gspo",
+        "policy": _QWEN,
+        "role_policies": {"solver": _OLMO},
+    },
+}
+"""By name; "A-to-B" has a thinker A and a solver B."""
+
+
+def preset(name: str) -> Settings:
+    """Return the settings of a preset.
+
+    Raises:
+        ValueError: If there is none of that name.
+    """
+    if name not in PRESETS:
+        raise unknown_name("preset", name, PRESETS)
+    return PRESETS[name]
+
+
+def read_settings(path: Path, known: frozenset[str]) -> Settings:
+    """Return the settings in a TOML, YAML or JSON file.
+
+    Args:
+        path: Its ending says which; names are those of the flags, with - or _.
+        known: The names that there are.
+
+    Raises:
+        ValueError: If the file cannot be read as what its name says, is no table of settings, or
+            has an unknown name.
+    """
+    settings = _parse(path)
+    if not isinstance(settings, dict):
+        raise ValueError(
+            f"config must be a table of settings, got {type(settings).__name__} in {path}; write "
+            f"lines such as: group_size = 8"
+        )
+    named = {str(name).replace("-", "_"): value for name, value in settings.items()}
+    for name in named:
+        if name not in known:
+            raise ValueError(f"{unknown_name('a setting', name, sorted(known))} (in {path})")
+    return named
+
+
+def _parse(path: Path) -> object:
+    try:
+        text = path.read_text(encoding="utf-8")
+        if path.suffix == ".toml":
+            return tomllib.loads(text)
+        if path.suffix == ".json":
+            return json.loads(text)
+        if path.suffix in (".yaml", ".yml"):
+            return _parse_yaml(text)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"config must be a readable file, got {path}: {error}") from None
+    raise ValueError(f"config must end in .toml, .yaml or .json, got {path}; rename the file")
+
+
+def _parse_yaml(text: str) -> object:
+    try:
+        import yaml
+    except ImportError:
+        raise ImportError(
+            "a YAML config must be read with PyYAML, got no such package; run: pip install pyyaml"
+        ) from None
+    try:
+        return yaml.safe_load(text)  # type: ignore[no-untyped-call]  # PyYAML has no types
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from None

@@ -1,0 +1,208 @@
+"""The rating pass: every agent says how much of the outcome each agent answers for.
+
+A rater reads the problem, all messages and whether the verifier found the answer correct, and
+gives one agent a number of tenths, 1 to 9: of the credit if it was correct, of the blame if not.
+In a team of two it is asked about one of them, drawn at random, and the other one gets the rest;
+so neither name profits from its place in the question. In a larger team it is asked about each.
+
+A local model is not asked to write: the nine numbers are scored by their log-probability in one
+forward pass, and the rating is their mean. Any other policy writes JSON, which is read strictly.
+
+Source: arXiv:2603.21563, self-evaluation; differs from its reference code, which samples the
+rating, takes the first pair of numbers it finds in the text (an echoed list of options included),
+and replaces an unreadable one by a half.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from baselines.ledger import Ledger
+from baselines.policies.base import Completion, Policy, Prompt, Sampling
+from baselines.types import BoolArray, FloatArray
+from ccpo_env.prompts import chat_messages, plain_text, problem_text
+from ccpo_env.types import Message, Task
+
+JUDGE = "You judge the work of a team that answered a problem, your own work included."
+RATER = "\n\nYou are {rater}."
+OUTCOME = "\n\nThe answer of the team is {outcome}."
+CREDIT = " How many tenths of the credit does {agent} deserve?"
+BLAME = " How many tenths of the blame does {agent} bear?"
+ONE_DIGIT = " Reply with one digit, 1 to 9."
+AS_JSON = (
+    ' Reply with one JSON object and nothing else. Its keys are "outcome", which is "correct" or '
+    '"wrong", and "tenths", a whole number from 1 to 9.'
+)
+TENTHS = tuple("123456789")
+MAX_RATING_TOKENS = 64
+"""Longest written rating; the JSON object takes about fifteen tokens."""
+
+
+@runtime_checkable
+class OptionScorer(Protocol):
+    """A policy that can tell how probable each of some continuations is."""
+
+    def option_logprobs(
+        self, prompts: Sequence[Prompt], options: Sequence[str]
+    ) -> tuple[FloatArray, int]:
+        """Return log-probabilities, shape (number of prompts, number of options), in nats.
+
+        Also returns the number of tokens read.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RatedRollout:
+    """What a rater reads of one rollout."""
+
+    task: Task
+    messages: tuple[Message, ...]
+    is_correct: bool
+
+    @property
+    def outcome(self) -> str:
+        """The word for it in prompts and ratings."""
+        return "correct" if self.is_correct else "wrong"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ratings:
+    """How the agents rated each other in one rollout.
+
+    Args:
+        shares: Share of credit or blame, in [0, 1], shape (A raters, A agents); a half where
+            the rating is not valid.
+        valid: Whether all that a rater wrote could be read, shape (A raters,).
+    """
+
+    shares: FloatArray
+    valid: BoolArray
+
+
+def rate_rollouts(
+    rollouts: Sequence[RatedRollout],
+    raters: Sequence[tuple[str, Policy]],
+    *,
+    rng: np.random.Generator,
+    ledger: Ledger,
+) -> list[Ratings]:
+    """Let every agent rate every agent in every rollout.
+
+    Args:
+        rollouts: Finished rollouts of the whole team.
+        raters: Each agent and its policy, in speaking order, at least two.
+        rng: Chooses which agent of two is asked about, and samples written ratings.
+        ledger: Cost is added to it.
+
+    Returns:
+        One Ratings per rollout, in order.
+    """
+    started = time.perf_counter()
+    agents = [agent for agent, _ in raters]
+    num_agents = len(agents)
+    shares = np.full((len(rollouts), num_agents, num_agents), 0.5)
+    valid = np.ones((len(rollouts), num_agents), dtype=np.bool_)
+    for column, (rater, policy) in enumerate(raters):
+        asked = _asked(len(rollouts), num_agents, rng)  # (rollouts, questions)
+        pairs = [(row, agent) for row in range(len(rollouts)) for agent in asked[row]]
+        questions = [(rollouts[row], rater, agents[agent]) for row, agent in pairs]
+        tenths = _ask(policy, questions, rng=rng, ledger=ledger)  # NaN is unreadable
+        for (row, agent), value in zip(pairs, tenths, strict=True):
+            if np.isnan(value):
+                valid[row, column] = False
+                continue
+            shares[row, column, agent] = value / 10.0
+            if num_agents == 2:
+                shares[row, column, 1 - agent] = 1.0 - value / 10.0
+        shares[~valid[:, column], column] = 0.5
+    ledger.rate_s += time.perf_counter() - started
+    return [Ratings(shares[row], valid[row]) for row in range(len(rollouts))]
+
+
+def rating_prompt(rollout: RatedRollout, rater: str, agent: str, *, as_json: bool) -> Prompt:
+    """Return the question to a rater about one agent."""
+    question = (CREDIT if rollout.is_correct else BLAME).format(agent=agent)
+    text = (
+        problem_text(rollout.task.question, rollout.messages)
+        + RATER.format(rater=rater)
+        + OUTCOME.format(outcome=rollout.outcome)
+        + question
+        + (AS_JSON if as_json else ONE_DIGIT)
+    )
+    return Prompt(plain_text(JUDGE, text), tuple(chat_messages(JUDGE, text)))
+
+
+def parse_rating(text: str, *, outcome: str) -> int | None:
+    """Return the tenths of a written rating, or None unless it is exactly what was asked for.
+
+    Args:
+        text: All that the rater wrote.
+        outcome: "correct" or "wrong", which the rating must repeat: a rater that got it wrong
+            has rated another case.
+
+    Note: The whole text must be one JSON object with the two keys, so a repeated prompt, a list
+        of options or a number in a sentence is not a rating.
+    """
+    try:
+        rating = json.loads(text.strip(), object_pairs_hook=_without_repeats)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(rating, dict) or set(rating) != {"outcome", "tenths"}:
+        return None
+    tenths = rating["tenths"]
+    is_whole = isinstance(tenths, int) and not isinstance(tenths, bool)
+    is_valid = rating["outcome"] == outcome and is_whole and 1 <= tenths <= 9
+    return tenths if is_valid else None
+
+
+def _without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    if len(dict(pairs)) < len(pairs):
+        raise ValueError("a key stands twice")
+    return dict(pairs)
+
+
+def _asked(
+    num_rollouts: int, num_agents: int, rng: np.random.Generator
+) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
+    """Return which agents a rater is asked about, shape (rollouts, questions)."""
+    if num_agents == 2:
+        return rng.integers(2, size=(num_rollouts, 1))
+    return np.tile(np.arange(num_agents), (num_rollouts, 1))
+
+
+def _ask(
+    policy: Policy,
+    questions: Sequence[tuple[RatedRollout, str, str]],
+    *,
+    rng: np.random.Generator,
+    ledger: Ledger,
+) -> FloatArray:
+    """Return a number of tenths for each question, NaN where it could not be read."""
+    if isinstance(policy, OptionScorer):
+        prompts = [rating_prompt(*question, as_json=False) for question in questions]
+        logprobs, tokens_read = policy.option_logprobs(prompts, TENTHS)
+        ledger.count("rating", tokens_read=tokens_read)
+        ledger.forward_passes += 1
+        weights = np.exp(logprobs - logprobs.max(axis=1, keepdims=True))  # (questions, 9)
+        return np.asarray(weights @ np.arange(1.0, 10.0) / weights.sum(axis=1))
+    prompts = [rating_prompt(*question, as_json=True) for question in questions]
+    sampling = Sampling(max_tokens=MAX_RATING_TOKENS)
+    written: list[Completion] = policy.sample(prompts, sampling=sampling, rng=rng)
+    ledger.count(
+        "rating",
+        tokens_generated=sum(len(c.token_ids) for c in written),
+        tokens_read=sum(len(c.prompt_ids) for c in written),
+    )
+    ledger.forward_passes += max((len(c.token_ids) for c in written), default=0)
+    tenths = [
+        parse_rating(completion.text, outcome=rollout.outcome)
+        for completion, (rollout, _, _) in zip(written, questions, strict=True)
+    ]
+    return np.array([np.nan if value is None else value for value in tenths], dtype=np.float64)

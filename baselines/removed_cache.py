@@ -1,0 +1,112 @@
+"""What earlier steps measured on a task with agents removed, worth less the older it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ccpo_env.types import Role, Task
+
+PRIOR = 0.5
+"""Pseudo-counts of right and of wrong answers before anything was measured: Jeffreys' prior."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """The Beta posterior of how often a task is answered correctly without some agents.
+
+    Args:
+        right: Correct answers, weighted.
+        wrong: Wrong answers, weighted.
+        versions: Updates, at that time, of the policies of the agents that were left.
+    """
+
+    right: float = 0.0
+    wrong: float = 0.0
+    versions: Mapping[Role, int] = field(default_factory=dict)
+
+    @property
+    def weight(self) -> float:
+        """How many fresh rollouts it is worth."""
+        return self.right + self.wrong
+
+    @property
+    def reward(self) -> float:
+        """Posterior mean of the team reward, in (-1, 1)."""
+        return (self.right - self.wrong) / (self.weight + 2.0 * PRIOR)
+
+    @property
+    def standard_deviation(self) -> float:
+        """Posterior standard deviation of the mean team reward."""
+        alpha, beta = self.right + PRIOR, self.wrong + PRIOR
+        total = alpha + beta
+        return 2.0 * float(np.sqrt(alpha * beta / (total * total * (total + 1.0))))
+
+
+class RemovedCache:
+    """Keeps what was measured per task and set of removed agents.
+
+    weight of an answer = decay ** (updates since then of the policies that were left)
+
+    Args:
+        decay: In (0, 1]: 1 never forgets, which is right for policies that are not trained.
+        roles_left: From a set of removed agents to the roles of the agents that are left.
+    """
+
+    def __init__(self, decay: float, roles_left: Mapping[frozenset[str], Iterable[Role]]) -> None:
+        if not 0.0 < decay <= 1.0:
+            raise ValueError(
+                f"removed_cache_decay must be in (0, 1], got {decay}; pass e.g. 0.9, or 0 for none"
+            )
+        self._decay = decay
+        self._roles_left = {removed: sorted(set(roles)) for removed, roles in roles_left.items()}
+        self._versions: dict[Role, int] = {}
+        self._estimates: dict[tuple[str, frozenset[str]], Estimate] = {}
+
+    def estimate(self, task: Task, removed: frozenset[str]) -> Estimate:
+        """Return what is known by now; an estimate of weight 0 if nothing is."""
+        known = self._estimates.get((task.id, removed))
+        if known is None:
+            return Estimate(versions=self._now(removed))
+        now = self._now(removed)
+        age = sum(number - known.versions.get(role, 0) for role, number in now.items())
+        kept = self._decay**age
+        return Estimate(known.right * kept, known.wrong * kept, now)
+
+    def add(self, task: Task, removed: frozenset[str], rewards: Sequence[float]) -> Estimate:
+        """Add fresh team rewards, -1 or +1 each, and return what is known with them."""
+        known = self.estimate(task, removed)
+        num_right = sum(reward > 0 for reward in rewards)
+        estimate = Estimate(
+            known.right + num_right, known.wrong + len(rewards) - num_right, known.versions
+        )
+        self._estimates[task.id, removed] = estimate
+        return estimate
+
+    def policy_updated(self, role: Role) -> None:
+        """Note that the policy of a role has changed."""
+        self._versions[role] = self._versions.get(role, 0) + 1
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the state as JSON values."""
+        return {
+            "versions": dict(self._versions),
+            "estimates": [
+                [task, sorted(removed), known.right, known.wrong, dict(known.versions)]
+                for (task, removed), known in self._estimates.items()
+            ],
+        }
+
+    def load_json(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state that `to_json` returned."""
+        self._versions = dict(state["versions"])
+        self._estimates = {
+            (task, frozenset(removed)): Estimate(right, wrong, versions)
+            for task, removed, right, wrong, versions in state["estimates"]
+        }
+
+    def _now(self, removed: frozenset[str]) -> dict[Role, int]:
+        return {role: self._versions.get(role, 0) for role in self._roles_left[removed]}

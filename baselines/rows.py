@@ -1,0 +1,140 @@
+"""From the credit of a step to the rows that a policy is trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+import numpy as np
+
+from baselines.collate import TrainingRow
+from baselines.groups import Group
+from baselines.optimizers import PolicyOptimizer
+from baselines.policies.base import Completion, TrainablePolicy
+from baselines.scoring import score
+from baselines.types import FloatArray, IntArray
+
+
+def count_tokens(groups: Sequence[Group], agents: Sequence[str]) -> list[IntArray]:
+    """Return the completion tokens of each agent in each rollout, (G, A) per group."""
+    return [
+        np.array(
+            [[sum(len(c.token_ids) for c in r.completions[a]) for a in agents] for r in g.rollouts],
+            dtype=np.int64,
+        )
+        for g in groups
+    ]
+
+
+def shaped_credit(
+    optimizer: PolicyOptimizer,
+    credit: Sequence[FloatArray],
+    groups: Sequence[Group],
+    max_tokens: Mapping[str, int | None],
+) -> list[FloatArray]:
+    """Return credit with the optimizer's penalty for long completions taken off.
+
+    Args:
+        optimizer: Knows the penalty, if any.
+        credit: Of each group, (G, A).
+        groups: The groups, for the length of the longest completion of each agent.
+        max_tokens: From each agent, in speaking order, to its longest possible completion.
+    """
+    agents = list(max_tokens)
+    shaped = []
+    for own, group in zip(credit, groups, strict=True):
+        longest = np.array(
+            [
+                [max(len(c.token_ids) for c in rollout.completions[agent]) for agent in agents]
+                for rollout in group.rollouts
+            ]
+        )
+        columns = [
+            optimizer.shape(own[:, [a]], longest[:, [a]], max_tokens[agent])
+            for a, agent in enumerate(agents)
+        ]
+        shaped.append(np.concatenate(columns, axis=1))
+    return shaped
+
+
+def reference_divergence(
+    groups: Sequence[Group],
+    agents: Sequence[str],
+    references: Mapping[str, TrainablePolicy],
+    *,
+    temperatures: Mapping[str, float],
+    micro_batch_tokens: int,
+) -> list[FloatArray]:
+    """Return log policy - log reference of each sampled token, (G, A, T) per group, 0 after.
+
+    Args:
+        groups: What was played.
+        agents: All agents, in speaking order.
+        references: From agents to the policies they are compared with; others get 0.
+        temperatures: At which each agent sampled.
+        micro_batch_tokens: Padded tokens of one forward pass.
+    """
+    counts = count_tokens(groups, agents)
+    divergence = [
+        np.zeros((*count.shape, int(count.max(initial=1)))) for count in counts
+    ]  # (G, A, T)
+    for column, agent in enumerate(agents):
+        if agent not in references:
+            continue
+        places = [
+            (number, index, completion)
+            for number, group in enumerate(groups)
+            for index, rollout in enumerate(group.rollouts)
+            for completion in rollout.completions[agent]
+        ]
+        scored = score(
+            references[agent],
+            [completion for _, _, completion in places],
+            temperature=temperatures[agent],
+            micro_batch_tokens=micro_batch_tokens,
+        )
+        filled: dict[tuple[int, int], int] = {}
+        for (number, index, completion), reference in zip(places, scored, strict=True):
+            start = filled.get((number, index), 0)
+            end = start + len(completion.token_ids)
+            difference = np.asarray(completion.logprobs) - reference
+            divergence[number][index, column, start:end] = difference
+            filled[number, index] = end
+    return divergence
+
+
+def training_rows(
+    groups: Sequence[Group],
+    advantages: Sequence[FloatArray],
+    agents: Sequence[str],
+    trained: Collection[str],
+) -> list[TrainingRow]:
+    """Return a row for each completion of some agents.
+
+    Args:
+        groups: What was played.
+        advantages: Of each group, (G, A), or (G, A, T) if tokens differ; the tokens of an agent
+            that spoke more than once stand in a row.
+        agents: All agents, in speaking order.
+        trained: Those whose completions are wanted.
+    """
+    return [
+        row
+        for group, own in zip(groups, advantages, strict=True)
+        for index, rollout in enumerate(group.rollouts)
+        for column, agent in enumerate(agents)
+        if agent in trained
+        for row in _rows(rollout.completions[agent], own[index, column])
+    ]
+
+
+def _rows(
+    completions: Sequence[Completion], advantage: np.float64 | FloatArray
+) -> Iterator[TrainingRow]:
+    start = 0
+    for completion in completions:
+        end = start + len(completion.token_ids)
+        if np.ndim(advantage) == 0:
+            yield TrainingRow(completion, float(advantage))
+        else:
+            yield TrainingRow(completion, tuple(np.asarray(advantage)[start:end].tolist()))
+        start = end

@@ -1,0 +1,89 @@
+"""Groups of settings that a training run is made of; `baselines.config` joins them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+import tyro
+
+from baselines.schedule import Order
+from baselines.update_options import OldLogprobs, OnNonfinite
+
+Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
+"""A setting that its flag turns on."""
+Weights = Literal["separate", "shared", "lora"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoleSettings:
+    """Which policy each role has, how it samples and when it is trained."""
+
+    weights: Weights = "separate"
+    """"separate": each role has weights of its own; "shared": one policy speaks for all;
+    "lora": one base model, and a low-rank adapter of its own for each role."""
+    lora_rank: int = 16
+    """Rank of the adapters, with weights lora."""
+    role_policies: dict[str, str] = field(default_factory=dict)
+    """Roles that start from another model than --policy, such as: thinker runs/a solver smollm2.
+    Families and tokenizers may differ: roles only exchange text."""
+    role_learning_rates: dict[str, float] = field(default_factory=dict)
+    """Learning rates of single roles, such as: thinker 1e-5."""
+    role_temperatures: dict[str, float] = field(default_factory=dict)
+    """Sampling temperatures of single roles."""
+    role_max_tokens: dict[str, int] = field(default_factory=dict)
+    """Longest completions of single roles, in tokens."""
+    role_stops: dict[str, str] = field(default_factory=dict)
+    """A text for single roles at which a completion ends, kept in it."""
+    role_micro_batch_tokens: dict[str, int] = field(default_factory=dict)
+    """Padded tokens of a micro-batch, for single roles."""
+    alternate_period: int = 0
+    """Steps that one role is trained before the next one's turn; 0: all roles in every step."""
+    role_order: Order = "turns"
+    """With an alternate period: take turns, or draw the role at random."""
+    start_role: str | None = None
+    """Role that has the first turn; None: the first speaker."""
+    frozen_roles: tuple[str, ...] = ()
+    """Roles that are never trained."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasurementSettings:
+    """What is played besides the rollouts of the whole team, where credit needs it."""
+
+    removed_samples: int = 4
+    """Rollouts per task with an agent removed, measured once for the task."""
+    branch_samples: int = 4
+    """Continuations per rollout: after an agent's turn, or without a later agent."""
+    removed_cache_decay: float = 0.0
+    """What a rollout without an agent is still worth after an update of the policies that were
+    left, in (0, 1]; it is not played again while enough is known. 0: always play again."""
+    measure_removed: Flag = False
+    """Play without each agent but the last even where the credit or the update needs none of it,
+    so that help, hurt and the calibration of ratings are known for every task."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpdateSettings:
+    """How a policy is updated, beyond the optimizer."""
+
+    num_epochs: int = 1
+    """How often the completions of a step are gone through."""
+    num_minibatches: int = 1
+    """Updates into which each of those is cut; lower the learning rate with more than one."""
+    old_logprobs: OldLogprobs = "sampler"
+    """What ratios are taken to: the log-probabilities that the sampler reported, or those of the
+    policy before the step, recomputed."""
+    tis_cap: float | None = None
+    """With recompute: largest weight of truncated importance sampling. None: no correction."""
+    bf16: Flag = False
+    """Compute matrix products in bfloat16; weights, gradients and loss stay float32."""
+    gradient_checkpointing: Flag = False
+    """Compute activations again in the backward pass: less memory, more time."""
+    on_nonfinite: OnNonfinite = "raise"
+    """What a loss or gradient that is not finite does: stop the run, or skip the update. The
+    batch is saved in the folder of the run either way."""
+    adam_beta2: float = 0.99
+    """Decay of AdamW's second moment: 0.99 remembers 100 updates, for short runs."""
+    weight_decay: float = 0.0
+    """Of AdamW."""

@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from baselines.bench import credit_scores as scores
+from baselines.bench.credit_report import COLUMNS
+from baselines.bench.credit_runs import COSAC, ZERO, reliability, seed_scores
+from baselines.credit import ALLOCATORS, GroupOutcomes
+from baselines.credit.stack import GroupStack
+from baselines.games import tabular
+from baselines.games.bandit import make_bandit
+from baselines.games.chain import make_chain
+from baselines.games.cosac import cosac_advantages
+from baselines.games.measured import Measured, Plan, measure_game
+from baselines.games.registry import every_removal
+from baselines.games.vote import make_vote
+
+SMALL = Plan(num_pairs=4, removals=every_removal, group_size=4, num_samples=2, num_set_samples=2)
+
+
+def exact(truth):
+    return np.stack([truth, truth])
+
+
+def normal(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+def slope_of(estimate, truth):
+    """The slope and its 95 % interval, groups as independent clusters."""
+    guess, reference = scores.centred(estimate), scores.centred(truth)
+    products = (guess * reference).sum(axis=(1, 2))
+    squares = (reference**2).sum(axis=(1, 2))
+    slope = products.sum() / squares.sum()
+    rest = products - slope * squares
+    half = 1.96 * np.sqrt((rest**2).sum()) / squares.sum()
+    return slope, slope - half, slope + half
+
+
+@pytest.mark.parametrize("num_thinkers", [1, 2])
+def test_branch_credit_is_unbiased_for_every_agent(num_thinkers):
+    rng = np.random.default_rng(0)
+    game = make_chain(num_thinkers, rng)
+    choices = tabular.play(game, 20_000, 8, rng)
+    branches = {
+        agent: tabular.branch_rewards(game, choices, turn, 2, rng)
+        for turn, agent in enumerate(game.agents[:-1])
+    }
+    stack = GroupStack(
+        agents=game.agents, team_rewards=game.reward(choices), branch_rewards=branches
+    )
+    made, truth = ALLOCATORS["branch"].credit(stack), game.advantages(choices)
+    for agent in range(num_thinkers + 1):
+        column = slice(agent, agent + 1)
+        _, low, high = slope_of(made[..., column], truth[..., column])
+        assert low < 1.0 < high
+        assert high - low < 0.05
+
+
+def test_regression_has_skill_where_the_published_estimator_has_none():
+    skills: dict[str, list[float]] = {"regression": [], COSAC: []}
+    for seed in range(30):
+        rng = np.random.default_rng([7, seed])
+        game = make_bandit(16, rng)
+        choices = tabular.play(game, 8, 16, rng)
+        truth, rewards = game.advantages(choices), game.reward(choices)
+        stack = GroupStack(agents=game.agents, team_rewards=rewards, features=choices)
+        estimates = {
+            "regression": ALLOCATORS["regression"].credit(stack),
+            COSAC: cosac_advantages(game, choices, rewards, rng=rng),
+        }
+        for name, estimate in estimates.items():
+            skills[name].append(scores.accuracy_scores(estimate, exact(truth))["skill"])
+    assert scores.interval(skills["regression"]).is_above(0.0)
+    assert scores.interval(skills[COSAC]).high < 0.0
+
+
+def test_cosac_by_hand():
+    # One agent: suffixes before it are drawn, after it there is only its own choice. Rewards of
+    # choices 0, 0, 1 are 1, 1, -1; with ridge 1, phi = sums / (counts + 1) = (2/3, -1/2, 0, 0).
+    game = make_vote(1, np.random.default_rng(0))
+    choices = np.array([[[0], [0], [1]]])
+    rewards = np.array([[1.0, 1.0, -1.0]])
+    made = cosac_advantages(
+        game, choices, rewards, num_suffixes=200_000, rng=np.random.default_rng(0)
+    )
+    expected = game.policy[0] @ [2 / 3, -1 / 2, 0, 0]
+    np.testing.assert_allclose(
+        made[0, :, 0], np.array([2 / 3, 2 / 3, -1 / 2]) - expected, rtol=0, atol=0.01
+    )
+
+
+@pytest.fixture(scope="module")
+def parts() -> list[Measured]:
+    rng = np.random.default_rng(0)
+    return [measure_game(make_chain(1, rng), SMALL, task, rng) for task in range(3)]
+
+
+def test_seed_scores_has_a_row_for_every_allocator_and_reference(parts):
+    made = seed_scores(parts)
+    assert list(made) == [ZERO, *ALLOCATORS, COSAC]
+    assert all(set(COLUMNS) <= set(row) for row in made.values())
+    assert made[ZERO]["skill"] == 0.0
+    assert made["shared"]["skill"] != 0.0
+
+
+def test_shared_credit_is_the_reward_in_every_part(parts):
+    made = seed_scores(parts)["shared"]
+    rewards = np.concatenate([np.repeat(p.stack.team_rewards[..., None], 2, -1) for p in parts])
+    truth = np.concatenate([part.truth for part in parts], axis=1)
+    expected = scores.accuracy_scores(rewards, truth)
+    assert {name: made[name] for name in expected} == pytest.approx(expected)
+
+
+def test_every_removal_is_what_some_allocator_asks_for():
+    agents = ("thinker_0", "solver_0")
+    assert set(every_removal(agents)) == {frozenset({agent}) for agent in agents}
+
+
+def test_cost_counts_what_an_allocator_needs(parts):
+    made = seed_scores(parts)
+    cost = {name: (row["tokens"], row["verifier_calls"]) for name, row in made.items()}
+    # 4 rollouts of 2 messages; without an agent 2 samples of 1 message each, once for the task;
+    # 2 answers to each of 4 thoughts; 2 raters of 4 rollouts; 8 suffixes of 2 and of 1 messages.
+    assert cost["shared"] == cost[ZERO] == cost["regression"] == (8, 4)
+    assert cost["counterfactual"] == cost["history"] == (10, 6)
+    assert cost["leave_one_out"] == cost["shapley"] == (12, 8)
+    assert cost["branch"] == (16, 12)
+    assert cost["self_evaluation"] == (16, 4)
+    assert cost[COSAC] == (8 + 4 * 8 * 3, 4)
+
+
+def test_removals_from_a_vote_are_free():
+    rng = np.random.default_rng(0)
+    made = seed_scores([measure_game(make_vote(3, rng), SMALL, 0, rng)])
+    assert made["shapley"]["tokens"] == made["shared"]["tokens"] == 12
+
+
+def test_gain_compares_with_shared_credit_of_the_same_tokens(parts):
+    made = seed_scores(parts)
+    # A group with shared credit costs 8, with branches 16, with COSAC's suffixes 104.
+    shared = [
+        part.gradients(scores.centred(np.repeat(part.stack.team_rewards[..., None], 2, axis=-1)))
+        for part in parts
+    ]
+    for name, count in {"shared": 1, "regression": 1, "branch": 2}.items():
+        cosines = [
+            scores.cosine(gradients, part.exact_gradient, count)
+            for gradients, part in zip(shared, parts, strict=True)
+        ]
+        assert made[name]["cosine_shared"] == pytest.approx(np.mean(cosines))
+        assert made[name]["gain"] == pytest.approx(made[name]["cosine"] - np.mean(cosines))
+    assert made["shared"]["gain"] == made["shared"]["gain/thinker_0"] == 0.0
+    assert math.isnan(made[COSAC]["gain"])  # there are 8 groups, not 13
+
+
+def test_gain_of_an_agent_is_of_its_own_logits(parts):
+    gains = []
+    for part in parts:
+        credit = ALLOCATORS["branch"].credit(part.stack)
+        shared = scores.centred(np.repeat(part.stack.team_rewards[..., None], 2, axis=-1))
+        only = np.array([1.0, 0.0])  # the solver is not trained
+        first_row = np.arange(len(part.exact_gradient)) < 4  # the thinker's four messages
+        exact_part = np.where(first_row, part.exact_gradient, 0.0)
+        own, other = part.gradients(credit * only), part.gradients(shared * only)
+        gains.append(scores.cosine(own, exact_part, 1) - scores.cosine(other, exact_part, 2))
+    assert seed_scores(parts)["branch"]["gain/thinker_0"] == pytest.approx(np.mean(gains))
+
+
+def test_memory_grows_in_steps_that_mix_the_tasks(parts):
+    # 3 parts of 8 groups: the first step of 8 is groups 0 and 1 of every part, and group 2 of two.
+    allocator = ALLOCATORS["history"]
+    state, made = allocator.new_state(), {}
+    order = [(part, group) for group in range(8) for part in range(3)]
+    for start in (0, 8, 16):
+        step = {(p, g): outcomes_of(parts[p], g) for p, g in order[start : start + 8]}
+        made |= {where: allocator(group, state=state) for where, group in step.items()}
+        state = state.updated(list(step.values()))
+    estimate = np.array([[made[part, group] for group in range(8)] for part in range(3)])
+    truth = np.concatenate([part.truth for part in parts], axis=1)
+    expected = scores.accuracy_scores(estimate.reshape(24, 4, 2), truth)
+    found = seed_scores(parts)["history"]
+    assert {name: found[name] for name in expected} == pytest.approx(expected)
+
+
+def outcomes_of(part, group):
+    removed = {key: entry[group] for key, entry in part.stack.removed_rewards.items()}
+    return GroupOutcomes(part.stack.agents, part.stack.team_rewards[group], removed)
+
+
+def test_reliability_is_one_for_exact_truth_and_falls_with_noise(parts):
+    assert reliability(parts) == 1.0
+    truth = normal(2000, 8, 1)
+    noisy = truth + normal(2, 2000, 8, 1, seed=1)
+    part = parts[0]
+    sampled = Measured(stack=part.stack, truth=noisy, prices=part.prices, tasks=part.tasks)
+    # Signal 1 and noise 1 in each half: r = 1/2, both halves 2/3.
+    assert reliability([sampled]) == pytest.approx(2 / 3, abs=0.02)

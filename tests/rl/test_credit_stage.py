@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from baselines.config import TrainConfig
+from baselines.credit import ALLOCATORS
+from baselines.credit_stage import CreditStage
+from baselines.environments import team_env
+from baselines.ledger import Ledger
+from baselines.optimizers import OPTIMIZERS
+from baselines.policies.base import Sampling
+from baselines.rollout import Player
+from ccpo_env.types import Task
+from tests.rl.teams import NO_THINKER, RecordingPolicy
+
+TASKS = [Task(f"t/{n}", f"{n}+1", str(n + 1)) for n in range(8)]
+SMALL = TrainConfig(group_size=4, removed_samples=2, branch_samples=2)
+
+
+def player_of(config: TrainConfig, policy=None) -> Player:
+    env = team_env(config, TASKS)
+    policy = policy or RecordingPolicy(GuessingScript())
+    roles = env.unwrapped.topology.roles
+    return Player(env, dict.fromkeys(roles, policy), dict.fromkeys(roles, Sampling()))
+
+
+class GuessingScript:
+    """Answers a little at random, the same in every test: right two times of five."""
+
+    def __init__(self) -> None:
+        self.rng = np.random.default_rng(0)
+
+    def __call__(self, prompt: str) -> str:
+        if "Reply with one JSON object" in prompt:
+            outcome = "correct" if "team is correct" in prompt else "wrong"
+            return f'{{"outcome": "{outcome}", "tenths": {self.rng.integers(1, 10)}}}'
+        first = int(prompt.split("Problem:\n")[1][0])
+        return rf"\boxed{{{first + 1 + int(self.rng.random() < 0.6)}}}"
+
+
+def stage_of(config: TrainConfig, policy=None) -> CreditStage:
+    return CreditStage(config, player_of(config, policy), OPTIMIZERS[config.optimizer])
+
+
+def play(stage: CreditStage, active=("thinker", "solver"), ledger=None):
+    rng = np.random.default_rng(1)
+    return stage.play(TASKS, active, rng=rng, ledger=ledger or Ledger())
+
+
+@pytest.mark.parametrize("optimizer", ["grpo", "reinforce_pp"])
+@pytest.mark.parametrize("topology", ["think_solve", "vote", "debate"])
+@pytest.mark.parametrize("allocator", sorted(ALLOCATORS))
+def test_every_allocator_is_given_what_it_needs_in_every_topology(allocator, topology, optimizer):
+    config = replace(SMALL, allocator=allocator, topology=topology, optimizer=optimizer)
+    if (allocator, topology) == ("branch", "vote"):
+        with pytest.raises(ValueError, match="allocator must fit the topology"):
+            stage_of(config)
+        return
+    stage = stage_of(config)
+    roles = set(player_of(config).role_of.values())
+    groups = [group for group in play(stage, roles) if stage.is_usable(group)]
+    assert groups
+    for credit in stage.credit(groups):
+        assert credit.shape == (4, len(player_of(config).agents))
+        assert np.isfinite(credit).all()
+    stage.remember(groups, roles)
+    stage.load_json(stage.to_json())
+
+
+def test_plan_asks_only_for_what_the_allocator_needs():
+    asked = {}
+    for allocator in ALLOCATORS:
+        plan = stage_of(replace(SMALL, allocator=allocator)).plan({"thinker", "solver"})
+        asked[allocator] = (len(plan.removals), len(plan.branches), plan.rate)
+    assert asked["shared"] == asked["regression"] == (0, 0, False)
+    assert asked["counterfactual"] == asked["history"] == (1, 0, False)
+    assert asked["leave_one_out"] == asked["shapley"] == (2, 0, False)
+    assert asked["branch"] == (0, 1, False)
+    assert asked["self_evaluation"] == (0, 0, True)
+
+
+def test_removals_are_not_played_while_only_an_agent_is_trained_that_does_not_read_them():
+    stage = stage_of(SMALL)  # counterfactual: the solver is paid the team reward
+    assert stage.plan({"thinker"}).removals == (NO_THINKER,)
+    assert stage.plan({"solver"}).removals == ()
+    ledger = Ledger()
+    groups = play(stage, ("solver",), ledger)
+    assert ledger.verified["removed"] == 0
+    for group, credit in zip(groups, stage.credit(groups), strict=True):
+        assert credit.tolist() == [[reward, reward] for reward in group.rewards]
+
+
+def test_history_reads_the_removal_for_both_roles_so_it_is_always_played():
+    stage = stage_of(replace(SMALL, allocator="history"))
+    assert stage.plan({"solver"}).removals == (NO_THINKER,)
+
+
+@pytest.mark.parametrize(
+    ("allocator", "optimizer", "is_left_out"),
+    [
+        ("counterfactual", "grpo", True),
+        ("counterfactual", "reinforce_pp", False),  # a number per task is not cancelled
+        ("history", "grpo", False),  # its state learns from every group
+        ("shared", "grpo", False),  # nothing to leave out
+    ],
+)
+def test_removals_are_left_out_only_where_no_advantage_could_change(
+    allocator, optimizer, is_left_out
+):
+    stage = stage_of(replace(SMALL, allocator=allocator, optimizer=optimizer))
+    assert stage.plan({"thinker"}).only_mixed == is_left_out
+
+
+def test_leaving_removals_out_changes_no_advantage():
+    stage = stage_of(SMALL)
+    everything = stage_of(replace(SMALL, measure_removed=True))
+    groups = play(stage)
+    assert any(not group.removed for group in groups)
+    assert any(group.removed for group in groups)
+    advantage = OPTIMIZERS["grpo"].advantage
+    for group, own in zip(groups, advantage(stage.credit(groups)), strict=True):
+        if not group.removed:
+            paid = [replace(group, removed={NO_THINKER: np.array([s])}) for s in (-1.0, 0.0, 1.0)]
+            for other in advantage(everything.credit(paid)):
+                np.testing.assert_array_equal(own, other)
+
+
+def test_measure_removed_plays_without_agents_for_every_group():
+    ledger = Ledger()
+    stage = stage_of(replace(SMALL, allocator="self_evaluation", measure_removed=True))
+    groups = play(stage, ledger=ledger)
+    assert all(NO_THINKER in group.removed for group in groups)
+    assert ledger.verified["removed"] == 2 * len(TASKS)
+    assert ledger.generated["rating"] > 0
+
+
+def test_dapo_drops_groups_that_were_always_paid_the_same():
+    stage = stage_of(replace(SMALL, optimizer="dapo"))
+    groups = play(stage)
+    kept = [group for group in groups if stage.is_usable(group)]
+    assert 0 < len(kept) < len(groups)
+    assert all(len(set(group.rewards)) == 2 for group in kept)
+
+
+def test_history_pays_with_the_state_before_the_step():
+    config = replace(SMALL, allocator="history")
+    stage, fresh = stage_of(config), stage_of(config)
+    groups = play(stage)
+    before = stage.credit(groups)
+    stage.remember(groups, ["thinker", "solver"])
+    after = stage.credit(groups)
+    assert not all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+    for a, b in zip(before, fresh.credit(groups), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_bad_knob_is_refused_before_anything_is_played():
+    with pytest.raises(ValueError, match="weight"):
+        stage_of(replace(SMALL, allocator_knobs={"weight": "-1"}))
+
+
+def test_cache_of_removals_survives_a_checkpoint():
+    config = replace(SMALL, removed_cache_decay=1.0, measure_removed=True)
+    stage, resumed = stage_of(config), stage_of(config)
+    play(stage)
+    resumed.load_json(stage.to_json())
+    ledger = Ledger()
+    play(resumed, ledger=ledger)
+    assert ledger.verified["removed"] == 0

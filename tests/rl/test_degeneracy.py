@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import pytest
+
+from baselines.degeneracy import DegeneracyWatch
+
+
+def metrics(*, degenerate: float = 1.0, rate: float | None = 0.5, groups: int = 32):
+    return {
+        "rollout/groups": groups,
+        "credit/thinker_0/signal_rate": rate,
+        "credit/thinker_0/degenerate": degenerate,
+        "credit/thinker_0/slope_vs_shared": 1.1,
+    }
+
+
+def watch(*, centres: bool = True, allocator: str = "counterfactual") -> DegeneracyWatch:
+    return DegeneracyWatch(allocator, "grpo", centres, ["thinker_0"])
+
+
+def test_warning_names_what_is_cancelled_by_what_and_the_remedy():
+    warning = watch().warning(metrics())
+    assert warning is not None
+    for part in (
+        "counterfactual credit with a task-level baseline is cancelled",
+        "group-centred advantage of grpo",
+        "(slope thinker_0 1.100)",
+        "--optimizer reinforce_pp, or --allocator branch",
+        "docs/degeneracy.md",
+    ):
+        assert part in warning
+
+
+def test_warning_comes_once():
+    seen = watch()
+    assert seen.warning(metrics()) is not None
+    assert seen.warning(metrics()) is None
+
+
+def test_warning_waits_for_enough_groups_over_several_steps():
+    seen = watch()
+    assert [seen.warning(metrics(groups=6)) is None for _ in range(3)] == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        metrics(degenerate=0.0),
+        metrics(rate=0.0),
+        metrics(rate=None),
+    ],
+    ids=["informative", "no signal", "no group"],
+)
+def test_warning_is_silent_when_it_has_nothing_to_say(step):
+    assert watch().warning(step) is None
+
+
+def test_one_informative_step_settles_it():
+    seen = watch()
+    seen.warning(metrics(degenerate=0.0))
+    assert seen.warning(metrics()) is None
+
+
+def test_shared_credit_is_what_it_is():
+    assert watch(allocator="shared").warning(metrics()) is None
+
+
+def test_remedy_does_not_name_the_optimizer_in_use():
+    warning = watch(centres=False).warning(metrics())
+    assert "reinforce_pp" not in warning
+    assert "--allocator branch" in warning

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from baselines.experiment import main
+from baselines.experiment.aggregate import aggregate, holm, interval
+from baselines.experiment.report import markdown, verdicts
+from baselines.experiment.runs import RunKey, RunResult, read_results
+from tests.rl.teams import quietly, write_tasks
+
+
+def result(allocator: str, seed: int, joint: float, *, solo: float = 0.3) -> RunResult:
+    curve = ((0, 0.3, 0.3), (500, joint / 2, solo), (1000, joint, solo))
+    return RunResult(RunKey(allocator, "grpo", seed), 10, 1000, 80, curve)
+
+
+def test_area_is_the_mean_accuracy_over_the_tokens():
+    run = RunResult(
+        RunKey("shared", "grpo", 0), 3, 400, 9, ((0, 0.2, 0.1), (100, 0.4, 0.1), (400, 0.8, 0.3))
+    )
+    # trapezoids: 100 tokens at .3 and 300 at .6
+    assert run.area == pytest.approx((100 * 0.3 + 300 * 0.6) / 400)
+    assert run.joint == 0.8
+    assert run.contribution == pytest.approx(0.5)
+
+
+def test_holm_by_hand():
+    # sorted: .01 * 4, .02 * 3, .03 * 2, .5 * 1; none smaller than the one before
+    assert holm([0.5, 0.01, 0.03, 0.02]) == pytest.approx([0.5, 0.04, 0.06, 0.06])
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+
+
+def test_interval_of_a_mean_is_students():
+    values = np.array([0.8, 0.9, 0.95, 0.7])
+    half = stats.t.ppf(0.975, 3) * values.std(ddof=1) / 2
+    found = interval(values)
+    assert (found.low, found.high) == pytest.approx((values.mean() - half, values.mean() + half))
+
+
+def test_interval_of_an_interquartile_mean_leaves_the_ends_out():
+    values = np.array([0.0, 0.8, 0.9, 1.0, 0.85, 0.95, 0.9, 0.2])
+    found = interval(values, trimmed=True)
+    assert found.estimate == pytest.approx(np.sort(values)[2:6].mean())
+    assert found.low < found.estimate < found.high
+
+
+@pytest.mark.parametrize("trimmed", [True, False])
+def test_interval_of_one_run_is_that_run(trimmed):
+    found = interval(np.array([0.5]), trimmed=trimmed)
+    assert (found.low, found.estimate, found.high) == (0.5, 0.5, 0.5)
+
+
+@pytest.mark.slow
+def test_interval_covers_the_mean_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    found = [interval(rng.normal(0.5, 0.1, size=10)) for _ in range(2000)]
+    assert 0.93 < np.mean([i.low <= 0.5 <= i.high for i in found]) < 0.97
+
+
+def test_aggregate_compares_seed_by_seed_with_shared_credit():
+    # The seeds differ much more than the methods: only the pairs show it.
+    bases = [0.5, 0.9, 0.3, 0.7, 0.6]
+    runs = [result("shared", seed, base) for seed, base in enumerate(bases)]
+    runs += [result("branch", seed, base + 0.05 + 0.001 * seed) for seed, base in enumerate(bases)]
+    shared, branch = aggregate(runs)
+    assert shared.gains == {}
+    assert branch.gains["joint"].estimate == pytest.approx(0.052)
+    assert branch.gains["joint"].low > 0.0
+    assert branch.p_values["joint"] < 0.05
+    assert (
+        "branch with grpo: joint accuracy at the end above shared by 0.052"
+        in verdicts([shared, branch])[0]
+    )
+
+
+def test_verdicts_claim_nothing_within_chance():
+    runs = [result("shared", seed, 0.5 + 0.1 * (seed % 2)) for seed in range(4)]
+    runs += [result("branch", seed, 0.5 + 0.1 * ((seed + 1) % 2)) for seed in range(4)]
+    assert verdicts(aggregate(runs)) == ["no method differs from shared credit beyond chance"]
+
+
+def test_markdown_has_a_line_per_method():
+    rows = aggregate([result("shared", 0, 0.5), result("branch", 0, 0.6)])
+    lines = markdown(rows).splitlines()
+    assert len(lines) == 4
+    assert len({line.count("|") for line in lines}) == 1
+
+
+def test_read_results_leaves_out_a_line_that_was_cut_off(tmp_path):
+    path = tmp_path / "runs.jsonl"
+    runs = [result("shared", 0, 0.5), result("branch", 0, 0.6)]
+    whole = "".join(json.dumps(run.to_json()) + "\n" for run in runs)
+    path.write_text(whole, encoding="utf-8")
+    assert read_results(path) == runs
+    path.write_text(whole[:-20], encoding="utf-8")
+    assert read_results(path) == runs[:1]
+    assert read_results(tmp_path / "none") == []
+
+
+def test_command_trains_writes_and_goes_on_where_it_stopped(tmp_path):
+    tasks = write_tasks(tmp_path / "tasks.jsonl")
+    flags = (
+        *("--allocators", "shared", "counterfactual", "--optimizers", "grpo", "--num-seeds", 1),
+        *("--token-budget", 300, "--num-workers", 1, "--out-dir", tmp_path / "x"),
+        *("--train.tasks", tasks, "--train.tasks-per-step", 2, "--train.group-size", 4),
+        *("--train.num-eval-tasks", 4),
+    )
+    code, printed = quietly(main, *flags)
+    assert code == 0
+    assert "| grpo | counterfactual | 1 |" in printed
+    for run in read_results(tmp_path / "x" / "runs.jsonl"):
+        assert run.tokens >= 300
+        assert run.curve[0][0] == 0
+        assert run.curve[-1][0] == run.tokens
+    assert (tmp_path / "x" / "curves.png").read_bytes().startswith(b"\x89PNG")
+    before = (tmp_path / "x" / "runs.jsonl").read_bytes()
+    code, again = quietly(main, *flags)
+    assert (code, again.splitlines()[-3:]) == (0, printed.splitlines()[-3:])
+    assert (tmp_path / "x" / "runs.jsonl").read_bytes() == before
+
+
+def test_command_refuses_a_folder_with_runs_of_other_settings(tmp_path, capsys):
+    (tmp_path / "runs.jsonl").write_text("", encoding="utf-8")
+    (tmp_path / "config.json").write_text("{}", encoding="utf-8")
+    code, _ = quietly(main, "--out-dir", tmp_path)
+    assert code == 2
+    assert "out_dir must hold runs with these settings" in capsys.readouterr().err

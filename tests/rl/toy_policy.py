@@ -1,0 +1,76 @@
+"""A policy in float64 that is quick and exact enough to compare gradients to the last digits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+
+from baselines.collate import TrainingRow
+from baselines.policies.base import Completion
+
+NUM_TOKENS = 7
+
+
+class ToyPolicy:
+    """Logits of the next token from the one before it; every forward pass calls on_forward."""
+
+    def __init__(self, seed: int = 0, on_forward: Callable[[int], None] | None = None) -> None:
+        self.module = torch.nn.Linear(NUM_TOKENS, NUM_TOKENS, dtype=torch.float64)
+        generator = torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            for parameter in self.module.parameters():
+                parameter.copy_(torch.randn(parameter.shape, generator=generator))
+        self.num_forwards = 0
+        self._on_forward = on_forward
+
+    def logprobs(self, completions: Sequence[Completion], *, temperature: float) -> torch.Tensor:
+        return self._distributions(completions, temperature)[1]
+
+    def logprobs_and_entropy(
+        self, completions: Sequence[Completion], *, temperature: float
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        every, chosen = self._distributions(completions, temperature)
+        return chosen, -(every.exp() * every).sum(dim=2)
+
+    def _distributions(
+        self, completions: Sequence[Completion], temperature: float
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        self.num_forwards += 1
+        if self._on_forward:
+            self._on_forward(len(completions))
+        longest = max(len(c.token_ids) for c in completions)
+        said = torch.tensor(
+            [[*c.token_ids, *[0] * (longest - len(c.token_ids))] for c in completions]
+        )
+        before = torch.tensor([[c.prompt_ids[-1]] for c in completions])
+        before = torch.cat([before, said[:, :-1]], dim=1)
+        inputs = torch.nn.functional.one_hot(before, NUM_TOKENS).double()
+        every = (self.module(inputs) / temperature).log_softmax(dim=2)
+        chosen = every.gather(2, said[:, :, None])[:, :, 0]
+        lengths = torch.tensor([len(c.token_ids) for c in completions])
+        return every, chosen.masked_fill(torch.arange(longest) >= lengths[:, None], 0.0)
+
+
+class WithoutEntropy:
+    """The same policy, for those who ask for no more than `TrainablePolicy`."""
+
+    def __init__(self) -> None:
+        self._policy = ToyPolicy()
+        self.module = self._policy.module
+        self.logprobs = self._policy.logprobs
+
+
+def toy_rows(count: int, *, seed: int = 0, shift: float = 0.3) -> list[TrainingRow]:
+    """Completions of 1 to 6 tokens, with advantages, from a policy about shift nats away."""
+    rng = np.random.default_rng(seed)
+    policy = ToyPolicy()
+    rows = []
+    for _ in range(count):
+        prompt = tuple(rng.integers(0, NUM_TOKENS, rng.integers(1, 4)).tolist())
+        said = tuple(rng.integers(0, NUM_TOKENS, rng.integers(1, 7)).tolist())
+        found = policy.logprobs([Completion("", prompt, said)], temperature=1.0)[0].tolist()
+        logprobs = tuple((np.array(found) + shift * rng.normal(size=len(said))).tolist())
+        rows.append(TrainingRow(Completion("", prompt, said, logprobs), float(rng.normal())))
+    return rows
