@@ -37,7 +37,7 @@ from ccpo_env.types import (
     Verdict,
     Verifier,
 )
-from ccpo_env.voting import count_votes
+from ccpo_env.voting import Ballot, count_votes
 
 DEFAULT_MAX_CHARS = 65_536
 HEADING_CHARS = 64
@@ -155,12 +155,13 @@ class TeamAnswerEnv(TeamPaidEnv[Observation, str]):
         text, num_cut = self._fit(action)
         is_last = len(self._messages) == len(self._turns) - 1
         # Before anything changes: a verifier that raises leaves the episode as it was.
-        verdict = self._judge(text) if is_last else None
+        ballot = self._count(text) if is_last and self._is_vote else None
+        verdict = self._judge(text, ballot) if is_last else None
         self._say(agent, text, num_cut)
         if verdict is None:
             self._offer_turn()
         else:
-            self._finish(verdict)
+            self._finish(verdict, ballot)
 
     def observe(self, agent: str) -> Observation:
         """Return what an agent reads in its next turn, or read in its last one.
@@ -202,6 +203,7 @@ class TeamAnswerEnv(TeamPaidEnv[Observation, str]):
             messages=self.messages,
             clipped=tuple(self._clipped.items()),
             verdict=self.verdict,
+            ballot=self.ballot,
             num_left=self._num_left,
             stream_seed=self._stream_seed,
             stream_index=self._stream_index,
@@ -226,7 +228,7 @@ class TeamAnswerEnv(TeamPaidEnv[Observation, str]):
         if state.verdict is None:
             self._offer_turn()
             return
-        self._finish(state.verdict)
+        self._finish(state.verdict, state.ballot)
         self._let_leave(state.num_left)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> TeamAnswerEnv:
@@ -243,6 +245,7 @@ class TeamAnswerEnv(TeamPaidEnv[Observation, str]):
         question, num_cut = self._fit(task.question)
         self.task = task
         self.verdict: Verdict | None = None
+        self.ballot: Ballot | None = None
         self._question = question
         self._clipped = {"question": num_cut} if num_cut else {}
         self._turns = tuple(turn for turn in self.topology.turns if turn.speaker not in removed)
@@ -267,13 +270,16 @@ class TeamAnswerEnv(TeamPaidEnv[Observation, str]):
     def _fit(self, text: str) -> tuple[str, int]:
         return clip_middle(valid_unicode(text), self._max_chars)
 
-    def _judge(self, response: str) -> Verdict:
-        verdict: object
-        if self.topology.decision == "majority":
-            responses = [*(message.text for message in self._messages), response]
-            verdict = count_votes(responses, self.task.answer, self._verify).verdict()
-        else:
-            verdict = self._verify(response, self.task.answer)
+    @property
+    def _is_vote(self) -> bool:
+        return self.topology.decision == "majority"
+
+    def _count(self, response: str) -> Ballot:
+        responses = [*(message.text for message in self._messages), response]
+        return count_votes(responses, self.task.answer, self._verify)
+
+    def _judge(self, response: str, ballot: Ballot | None) -> Verdict:
+        verdict: object = ballot.verdict() if ballot else self._verify(response, self.task.answer)
         if not isinstance(verdict, Verdict):
             raise TypeError(
                 f"a verifier must return a Verdict, got {verdict!r}; return Verdict('correct')"
@@ -297,8 +303,8 @@ class TeamAnswerEnv(TeamPaidEnv[Observation, str]):
         self.agent_selection = speaker
         self._tell([speaker], messages=chat_messages(*self._prompt_parts(turn_index)))
 
-    def _finish(self, verdict: Verdict) -> None:
-        self.verdict = verdict
+    def _finish(self, verdict: Verdict, ballot: Ballot | None) -> None:
+        self.verdict, self.ballot = verdict, ballot
         self._pay(verdict.reward, verdict=verdict, answer=verdict.answer)
 
     def _prompt_parts(self, turn_index: int) -> tuple[str, str]:
@@ -310,7 +316,7 @@ class TeamAnswerEnv(TeamPaidEnv[Observation, str]):
         return instruction, problem_text(question, read)
 
     def _is_answer(self, turn_index: int) -> bool:
-        return self.topology.decision == "majority" or turn_index == len(self._turns) - 1
+        return self._is_vote or turn_index == len(self._turns) - 1
 
     def _turn_index(self, agent: str) -> int | None:
         own = [index for index, turn in enumerate(self._turns) if turn.speaker == agent]

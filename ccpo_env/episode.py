@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from ccpo_env.types import Message, Task, Verdict
+from ccpo_env.voting import Ballot
 
 CHUNK_SIZE = 1024
 """Task numbers drawn at a time: a generator costs more than the numbers it draws."""
@@ -25,6 +26,7 @@ class EpisodeState:
         messages: What was said, in turn order; a prefix comes first.
         clipped: How many characters the question or a message lost to ``max_chars``.
         verdict: What the verifier said, or None while the episode runs.
+        ballot: What the voters answered, after a vote; else None.
         num_left: Agents that have left since, having read their reward.
         stream_seed: Seed of the environment's stream of tasks.
         stream_index: How many tasks have been drawn from it.
@@ -37,6 +39,7 @@ class EpisodeState:
     messages: tuple[Message, ...]
     clipped: tuple[tuple[str, int], ...]
     verdict: Verdict | None
+    ballot: Ballot | None
     num_left: int
     stream_seed: int
     stream_index: int

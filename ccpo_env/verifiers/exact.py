@@ -20,15 +20,19 @@ def exact(response: str, gold: str) -> Verdict:
     Returns:
         "correct", "wrong", "no_answer" or "error".
     """
-    return _compare(response, gold)
+    answer = extracted(response, gold)
+    if isinstance(answer, Verdict):
+        return answer
+    return Verdict("correct" if same_text(answer, unboxed(gold)) else "wrong", answer)
 
 
-def _compare(response: object, gold: object) -> Verdict:
-    """Compare what callers may pass in spite of the signature."""
+def extracted(response: object, gold: object) -> str | Verdict:
+    """Return the answer in a response, or the verdict where there is nothing to compare.
+
+    Callers may pass anything in spite of the signatures of verifiers.
+    """
     if not isinstance(gold, str) or not gold.strip():
         kind = "blank text" if isinstance(gold, str) else type(gold).__name__
         return Verdict("error", detail=f"gold must be text, got {kind}; check the task's answer")
     answer = extract_boxed(response) if isinstance(response, str) else None
-    if not answer:
-        return Verdict("no_answer")
-    return Verdict("correct" if same_text(answer, unboxed(gold)) else "wrong", answer)
+    return answer or Verdict("no_answer")

@@ -1,91 +1,48 @@
 r"""Read LaTeX of arithmetic as a tree, and nothing else: no names are looked up, no code is run.
 
 The grammar is a whitelist: numbers, symbols, `+ - * /`, powers, roots, fractions, binomials,
-factorials and the elementary functions. Any other text is no expression.
+factorials, absolute values and the elementary functions. Any other text is no expression.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from fractions import Fraction
+from functools import reduce
+
+from ccpo_env.verifiers.tree import Node, Unreadable, number
+from ccpo_env.verifiers.vocabulary import ACCENTS, CHOICES, FUNCTIONS, GREEK, INVERSES
 
 MAX_DEPTH = 64
 """Most brackets, powers and arguments inside one another, each counted where it opens."""
 MAX_FACTORS = 200
 """Most numbers and symbols, and so the deepest tree."""
+MAX_POWER_OF_TEN = 256
+"""Largest exponent of a number in scientific notation."""
 
-FUNCTIONS = frozenset(
-    "sin cos tan cot sec csc sinh cosh tanh arcsin arccos arctan ln exp".split()  # noqa: SIM905
-)
-_GREEK = frozenset(
-    [
-        "alpha",
-        "beta",
-        "gamma",
-        "delta",
-        "epsilon",
-        "varepsilon",
-        "zeta",
-        "eta",
-        "theta",
-        "vartheta",
-        "kappa",
-        "lambda",
-        "mu",
-        "nu",
-        "xi",
-        "rho",
-        "sigma",
-        "tau",
-        "phi",
-        "varphi",
-        "chi",
-        "psi",
-        "omega",
-        "Gamma",
-        "Delta",
-        "Theta",
-        "Lambda",
-        "Sigma",
-        "Phi",
-        "Psi",
-        "Omega",
-        "pi",
-    ]
-)
 _TIMES = frozenset({r"\cdot", r"\times", "*"})
 _OVER = frozenset({r"\div", "/"})
-_STOPS = frozenset({"", "+", "-", ")", "}", "]", ","}) | _TIMES | _OVER
-_TOKEN = re.compile(r"\\[A-Za-z]+|\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+|\S", re.ASCII)
-_MAX_POWER_OF_TEN = 256
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """One operation on its arguments, one symbol, or one number.
-
-    Args:
-        name: "+", "*", "/", "^", "root", "neg", "!", "binom", "number", "symbol" or a function.
-        args: The arguments; empty for a number and a symbol.
-        value: The number, exactly; 0 for other nodes.
-        symbol: The symbol's name with its subscript; empty for other nodes.
-    """
-
-    name: str
-    args: tuple[Node, ...] = ()
-    value: Fraction = Fraction(0)
-    symbol: str = ""
-
-    def symbols(self) -> frozenset[str]:
-        r"""Return the names of all symbols in the tree, with `\\pi`, `e` and `i`."""
-        if self.symbol:
-            return frozenset({self.symbol})
-        return frozenset().union(*(arg.symbols() for arg in self.args))
-
-
-class Unreadable(Exception):
-    """A text is not an expression, or has no value."""
+_CLOSING = {"{": "}", "(": ")", "[": "]", "|": "|", r"\lfloor": r"\rfloor", r"\lceil": r"\rceil"}
+_STOPS = (
+    frozenset({"", "+", "-", ")", "}", "]", ",", r"\rfloor", r"\rceil", r"\pm", "\\"})
+    | _TIMES
+    | _OVER
+)
+_TOKEN = re.compile(
+    r"\\[A-Za-z]+|!!|\d{1,3}(?:,\d{3})+(?![\d])(?:\.\d+)?|\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+|\S",
+    re.ASCII,
+)
+_NUMERAL = re.compile(r"\.?\d", re.ASCII)
+_DIGIT = re.compile(r"\s*(\d)", re.ASCII)
+_SUBSCRIPT = re.compile(r"\s*(?:\{([A-Za-z0-9, +\-\\]+)\}|([A-Za-z0-9]|\\[a-z]+))", re.ASCII)
+_ACCENTED = re.compile(r"\s*\{\s*(\\?[A-Za-z]+)\s*\}|\s*([A-Za-z])|\s*(\\[a-z]+)")
+_DERIVATIVE = re.compile(
+    r"\s*\{\s*(\\partial|d)\s*(?:\^\s*\{?(\d)\}?)?\s*(\\?[A-Za-z]\w*)\s*\}"
+    r"\s*\{\s*\1\s*(\\?[A-Za-z])\s*(?:\^\s*\{?\2\}?)?\s*\}"
+)
+_DEGREES = re.compile(r"\s*\^\s*(?:\\circ(?![A-Za-z])|\{\s*\\circ\s*\})")
+_ZERO_ARGUMENT = re.compile(r"\s*\(\s*0\s*\)")
+_CHOOSE = re.compile(r"\s*_\s*\{?\s*(\d+)\s*\}?\s*\^\s*(?:\{\s*(\d+)\s*\}|(\d))", re.ASCII)
 
 
 def parse_expression(latex: str) -> Node | None:
@@ -104,6 +61,7 @@ class _Parser:
         self._at = 0
         self._depth = 0
         self._num_factors = 0
+        self._num_bars = 0
 
     def parse(self) -> Node:
         tree = self._sum()
@@ -122,9 +80,11 @@ class _Parser:
         self._at = match.end()
         return match[0]
 
-    def _expect(self, token: str) -> None:
-        if self._next() != token:
-            raise Unreadable
+    def _take(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
+        match = pattern.match(self._text, self._at)
+        if match:
+            self._at = match.end()
+        return match
 
     def _sum(self) -> Node:
         self._depth += 1
@@ -147,16 +107,16 @@ class _Parser:
             token = self._peek()
             if token in _TIMES or token in _OVER:
                 self._next()
-                right = self._signed_power()
-                tree = Node("*" if token in _TIMES else "/", (tree, right))
-            elif token in _STOPS:
+                tree = Node("*" if token in _TIMES else "/", (tree, self._signed_power()))
+            elif self._stops(token):
                 return tree
-            elif re.match(r"[\d.]", token):
-                raise Unreadable  # "2 3" and "x2" are slips, or more than one number
+            elif _NUMERAL.match(token) and not _follows_a_symbol(tree):
+                raise Unreadable  # "2 3" is a slip, or more than one number
             else:
-                right = self._power()
-                is_mixed = tree.name == "number" and token == r"\frac" and _is_proper(right)
-                tree = Node("+" if is_mixed else "*", (tree, right))
+                tree = _juxtaposed(tree, self._power(), token)
+
+    def _stops(self, token: str) -> bool:
+        return token in _STOPS or (token == "|" and self._num_bars > 0)
 
     def _signed_power(self) -> Node:
         if self._peek() in ("+", "-"):
@@ -167,15 +127,16 @@ class _Parser:
         self._depth += 1
         tree = self._atom()
         self._depth -= 1
-        while self._peek() == "!":
-            self._next()
+        while self._peek() in ("!", "!!"):
             self._count_factor()
-            tree = Node("!", (tree,))
+            tree = Node(self._next(), (tree,))
+        if self._take(_DEGREES):
+            return Node("deg", (tree,))
         if self._peek() != "^":
             return tree
         self._next()
         tree = Node("^", (tree, self._argument()))
-        if self._peek() in ("^", "!"):
+        if self._peek() in ("^", "!", "!!"):
             raise Unreadable
         return tree
 
@@ -183,68 +144,77 @@ class _Parser:
         """Return what stands in braces or parentheses, or one digit or letter."""
         if self._peek() in ("{", "("):
             return self._group()
-        digit = re.compile(r"\s*(\d)", re.ASCII).match(self._text, self._at)
+        if self._peek() == "-":
+            self._next()
+            return Node("neg", (self._argument(),))
+        digit = self._take(_DIGIT)
         if digit:
-            self._at = digit.end()
-            return Node("number", value=Fraction(int(digit[1])))
-        if self._peek() in FUNCTIONS:
+            return number(int(digit[1]))
+        if self._peek()[1:] in FUNCTIONS:
             raise Unreadable
         return self._atom()
 
     def _group(self) -> Node:
-        close = {"{": "}", "(": ")", "[": "]"}.get(self._next())
-        if close is None:
+        opened = self._next()
+        closed = _CLOSING.get(opened)
+        if closed is None:
             raise Unreadable
+        bars, self._num_bars = self._num_bars, int(opened == "|")
         tree = self._sum()
-        self._expect(close)
-        return tree
+        self._num_bars = bars
+        if self._next() != closed:
+            raise Unreadable
+        name = {"|": "abs", r"\lfloor": "floor", r"\lceil": "ceil"}.get(opened)
+        return Node(name, (tree,)) if name else tree
 
     def _atom(self) -> Node:
         self._count_factor()
         token = self._peek()
-        if token in ("{", "(", "["):
+        if token in _CLOSING:
             return self._group()
         self._next()
-        if re.match(r"[\d.]", token):
+        if _NUMERAL.match(token):
             return _number(token)
         if token.startswith("\\"):
             return self._macro(token[1:])
-        if re.fullmatch("[A-Za-z]", token):
-            if self._calls_unknown(token):
-                raise Unreadable
-            return self._symbol(token)
-        raise Unreadable
+        if not re.fullmatch("[A-Za-z]", token):
+            raise Unreadable
+        if token == "C" and (choose := self._take(_CHOOSE)):
+            return Node("binom", (number(int(choose[1])), number(int(choose[2] or choose[3]))))
+        return self._called(self._symbol(token))
 
     def _count_factor(self) -> None:
         self._num_factors += 1
         if self._num_factors > MAX_FACTORS or self._depth > MAX_DEPTH:
             raise Unreadable
 
-    def _calls_unknown(self, name: str) -> bool:
-        """Return whether a letter is a function that nobody knows: f(x), or I at 0."""
-        return self._peek() == "(" and (
-            name in "fgh" or re.compile(r"\s*\(\s*0\s*\)").match(self._text, self._at) is not None
+    def _called(self, symbol: Node) -> Node:
+        """Return the call of a function that nobody knows, f(x) or I(0), or the symbol itself."""
+        name = symbol.symbol
+        is_call = self._peek() == "(" and (
+            name[0] in "fgh" or _ZERO_ARGUMENT.match(self._text, self._at) is not None
         )
+        return Node("call", (self._group(),), symbol=name) if is_call else symbol
 
     def _symbol(self, name: str) -> Node:
         if self._peek() == "_":
             self._next()
-            subscript = re.compile(r"\s*(?:\{([A-Za-z0-9, ]+)\}|([A-Za-z0-9]))", re.ASCII).match(
-                self._text, self._at
-            )
-            if subscript is None:
+            subscript = self._take(_SUBSCRIPT)
+            if subscript is None or _NUMERAL.match(name[-1]):
                 raise Unreadable
-            self._at = subscript.end()
             name += "_" + (subscript[1] or subscript[2]).replace(" ", "")
+        while self._peek() == "'":
+            self._next()
+            name += "'"
         return Node("symbol", symbol=name)
 
     def _macro(self, name: str) -> Node:
-        if name in _GREEK:
+        if name in GREEK:
             return self._symbol("\\" + name)
+        if name == "frac" and (rate := self._take(_DERIVATIVE)):
+            return Node("symbol", symbol=f"d{rate[2] or ''} {rate[3]}/{rate[1]} {rate[4]}")
         if name in ("frac", "binom"):
             top, bottom = self._argument(), self._argument()
-            if top.symbols() and _is_differential(top) and _is_differential(bottom):
-                raise Unreadable
             return Node("/" if name == "frac" else "binom", (top, bottom))
         if name == "sqrt":
             return self._root()
@@ -254,12 +224,39 @@ class _Parser:
             return Node("/", (Node("ln", (self._operand(),)), Node("ln", (base,))))
         if name in FUNCTIONS:
             return self._call(name)
+        if name in CHOICES:
+            return self._choice(name)
+        accented = self._take(_ACCENTED) if name in ACCENTS else None
+        if accented:
+            return self._accented(name, next(filter(None, accented.groups())))
+        if name in ("overline", "bar"):
+            return Node("conj", (self._group(),))
         raise Unreadable
 
+    def _choice(self, name: str) -> Node:
+        r"""Return the largest, smallest or common one of numbers: `\\max(1, 2)`."""
+        opened = self._next()
+        if opened == "\\" and self._peek() == "{":
+            opened = self._next()
+        if opened not in ("(", "{"):
+            raise Unreadable
+        args = [self._sum()]
+        while (token := self._next()) == ",":
+            args.append(self._sum())
+        if token == "\\":
+            token = self._next()
+        if token != _CLOSING[opened] or len(args) < 2:
+            raise Unreadable
+        return reduce(lambda first, second: Node(name, (first, second)), args)
+
+    def _accented(self, name: str, symbol: str) -> Node:
+        is_roman = name in ("mathrm", "text", "mathit")
+        if is_roman and len(symbol) > 1:
+            raise Unreadable  # a word
+        return self._symbol(symbol if is_roman else f"{name} {symbol}")
+
     def _root(self) -> Node:
-        degree = Node("number", value=Fraction(2))
-        if self._peek() == "[":
-            degree = self._group()
+        degree = self._group() if self._peek() == "[" else number(2)
         return Node("root", (self._argument(), degree))
 
     def _call(self, name: str) -> Node:
@@ -267,33 +264,44 @@ class _Parser:
         if self._peek() == "^":
             self._next()
             power = self._argument()
-            if power.name == "neg":
-                raise Unreadable  # sin^{-1} is an inverse to some and a reciprocal to others
+            if power == Node("neg", (number(1),)):
+                if name not in INVERSES:
+                    raise Unreadable
+                name, power = INVERSES[name], None
         tree = Node(name, (self._operand(),))
         return tree if power is None else Node("^", (tree, power))
 
     def _operand(self) -> Node:
         """Return a group, or the product up to the next sign, operator or function."""
         if self._peek() in ("(", "{"):
-            tree = self._group()
-            if self._peek() == "^":
-                raise Unreadable  # the power of the argument, or of the function
-            return tree
+            return self._group()
         tree = self._signed_power()
         while True:
             token = self._peek()
             if token in _OVER:
                 raise Unreadable  # sin x/2 is half the sine to some
-            if token in _STOPS or token[1:] in FUNCTIONS or token == "(":
+            if self._stops(token) or token[1:] in FUNCTIONS or token in ("(", "["):
                 return tree
             tree = Node("*", (tree, self._power()))
 
 
 def _number(token: str) -> Node:
+    token = token.replace(",", "")
     exponent = re.search(r"[eE](.*)", token)
-    if exponent and abs(int(exponent[1])) > _MAX_POWER_OF_TEN:
+    if exponent and abs(int(exponent[1])) > MAX_POWER_OF_TEN:
         raise Unreadable
-    return Node("number", value=Fraction(token.rstrip(".") or "0"))
+    return number(Fraction(token.rstrip(".") or "0"))
+
+
+def _follows_a_symbol(tree: Node) -> bool:
+    r"""Return whether a number may follow: `i3`, `\pi 2` and `5! 7!`, not `2 3`."""
+    return tree.name in ("!", "!!") or (tree.name == "symbol" and tree.symbol in ("i", "\\pi"))
+
+
+def _juxtaposed(left: Node, right: Node, token: str) -> Node:
+    r"""Return the product of neighbours, or the sum that a mixed number is."""
+    is_mixed = left.name == "number" and token == r"\frac" and _is_proper(right)
+    return Node("+" if is_mixed else "*", (left, right))
 
 
 def _is_proper(tree: Node) -> bool:
@@ -304,10 +312,3 @@ def _is_proper(tree: Node) -> bool:
     if not 0 < top < bottom:
         raise Unreadable  # "2\\frac{3}{2}" is a product or a slip
     return True
-
-
-def _is_differential(tree: Node) -> bool:
-    """Return whether a tree starts with d or a function's rate: dx over dt does not cancel."""
-    while tree.args:
-        tree = tree.args[0]
-    return tree.symbol == "d"

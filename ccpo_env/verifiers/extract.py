@@ -8,7 +8,9 @@ import re
 _TOKEN = re.compile(r"\\boxed\s*+\{|\\\\(?!boxed)|\\[{}]|[{}]")
 _PLAIN_BRACE = -1
 # What may stand between boxes that are one list, as in "$\boxed{1}$, $\boxed{2}$".
-_BETWEEN = re.compile(r"\}[\s$]*+(?:,|(?:,\s*+)?and\b)[\s$]*+\\boxed\s*+\{")
+_BETWEEN = re.compile(
+    r"\}[\s$]*+(?:,|(?:,\s*+)?(?:and|or)\b)[\s$]*+(?:[A-Za-z]\w?\s*+=[\s$]*+)?\\boxed\s*+\{"
+)
 MAX_JOINED_BOXES = 32
 """Most boxes that are read as one list."""
 
@@ -23,8 +25,8 @@ def extract_boxed(response: str) -> str | None:
         The content without surrounding whitespace; empty for an empty box. None if no box is
         closed, or if a `<think>` after the last `</think>` was never closed.
 
-    Note: Of nested boxes the inner one counts. Boxes with only a comma or "and" between them are
-        one list, whose parts are joined by commas. Time is linear in the length of the response.
+    Note: Of nested boxes the inner one counts. Boxes with only a comma, "and" or "or" between them
+        are one list, whose parts are joined by commas. Time is linear in the response's length.
     """
     spoken = response.rpartition("</think>")[2]
     if "<think>" in spoken:

@@ -1,78 +1,265 @@
-"""Bring two answers to one form: the same text, or the same number, exactly."""
+"""Bring two answers to one form: what never changes the meaning of LaTeX is taken away."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from fractions import Fraction
 
 from ccpo_env.verifiers.notation import to_latex
+from ccpo_env.verifiers.rules import rewrite, rule
 
 MAX_CHARS = 4096
 """Longest answer that is read as anything but characters."""
-MAX_DIGITS = 256
-"""Longest run of digits, and largest power of ten, that is read as a number."""
 
-_UNICODE = str.maketrans(
-    {
-        "\u2212": "-",
-        "\u2013": "-",
-        "\uff05": "%",
-        "\u00a0": " ",
-        "\u00d7": r"\times ",
-        "\u00b7": r"\cdot ",
-        "\u00f7": r"\div ",
-        "\u00b1": r"\pm ",
-        "\u03c0": r"\pi ",
-        "\u221e": r"\infty ",
-        "\u222a": r"\cup ",
-        "\u2229": r"\cap ",
-        "\u2208": r"\in ",
-        "\u2260": r"\neq ",
-        "\u2264": r"\leq ",
-        "\u2265": r"\geq ",
-        "\u00b0": r"^{\circ}",
-    }
+_NOT = r"(?<!\\)\\"  # a backslash that is not the second half of a row break
+_FUNCTIONS = (
+    "arcsin arccos arctan arccot sinh cosh tanh coth sin cos tan cot csc log ln exp cis gcd lcm"
+).replace(" ", "|")
+_SYNONYMS = {
+    "le": "leq",
+    "leqslant": "leq",
+    "leqq": "leq",
+    "ge": "geq",
+    "geqslant": "geq",
+    "geqq": "geq",
+    "ne": "neq",
+    "lbrace": "{",
+    "rbrace": "}",
+    "ast": "cdot",
+    "bullet": "cdot",
+    "dots": "ldots",
+    "cdots": "ldots",
+    "dotsc": "ldots",
+    "textdollar": "$",
+    "textpercent": "%",
+    "percent": "%",
+    "infin": "infty",
+    "imath": "mathrm{i}",
+    "jmath": "mathrm{j}",
+    "varnothing": "emptyset",
+    "lor": "text{ or }",
+    "vee": "text{ or }",
+    "land": "text{ and }",
+    "wedge": "text{ and }",
+    "arcsinh": "operatorname{arsinh}",
+}
+_PLAIN_SYNONYMS = {
+    "lvert": "|",
+    "rvert": "|",
+    "vert": "|",
+    "mid": "|",
+    "lt": "<",
+    "gt": ">",
+    "lparen": "(",
+    "rparen": ")",
+    "lbrack": "[",
+    "rbrack": "]",
+    "colon": ":",
+    "dollar": "\\$",
+    "pounds": "\u00a3",
+    "textsterling": "\u00a3",
+    "euro": "\u20ac",
+    "texteuro": "\u20ac",
+    "yen": "\u00a5",
+    "textyen": "\u00a5",
+    "degree": "^{\\circ}",
+    "degrees": "^{\\circ}",
+    "textdegree": "^{\\circ}",
+    "prime": "'",
+}
+
+
+def _synonym(macro: re.Match[str]) -> str:
+    name = macro[1]
+    if name in _SYNONYMS:
+        return "\\" + _SYNONYMS[name] + ("" if name.endswith("brace") else " ")
+    return _PLAIN_SYNONYMS.get(name, macro[0])
+
+
+_STYLES = (
+    r"m?left|m?right|middle|[bB]igg?[lrm]?|(?:display|text|script|scriptscript)style|(?:no)?limits"
+    r"|boldsymbol|boldmath|bm|pmb|rm|bf|it|sf|tt|sc|(?:bf|md|rm|sf|tt)(?:series|family)|itshape|em"
+    r"|tiny|(?:script|footnote|normal)size|small|[lL]arge|LARGE|[hH]uge|nonumber|(?:math)?strut"
+    r"|ensuremath|smash|hfill|hfil|centering|num"
 )
-_MACRO = r"(?<!\\)\\"  # a backslash that is not the second half of a row break
 _CLEANING = [
-    (re.compile(pattern), replacement)
-    for pattern, replacement in [
-        (_MACRO + r"(?:left|right)\s*\.", ""),
-        (_MACRO + r"(?:(?:text)?color\s*\{[^{}]*\}|boldsymbol(?![A-Za-z]))", ""),
-        (_MACRO + r"(?:left|right|[bB]igg?[lrm]?|displaystyle|textstyle)(?![A-Za-z])", ""),
-        (_MACRO + r"[()\[\]!]|\\?\$", ""),
-        (_MACRO + r"(?:[,;: ]|$|q?quad(?![A-Za-z]))|~", " "),
-        (_MACRO + r"[dtc]frac(?![A-Za-z])", r"\\frac"),
-        (_MACRO + r"degree(?![A-Za-z])", r"^{\\circ}"),
-        (r"\{([,:])\}", r"\1"),
-        # Text behind a number is read as its unit, which a second number must not pass for.
-        (_MACRO + r"text\s*\{([^{}0-9]*[0-9][^{}]*)\}", r" \1 "),
-        (r"\s+", " "),
-    ]
+    rule("boxed", _NOT + r"boxed\s*(?=\{)"),
+    rule("\\left \\right", _NOT + r"(?:left|right)\s*\."),
+    rule(
+        "color",
+        _NOT
+        + r"(?:text|color)?(?:color|box)\s*(?:\[\w*\])?\s*\{[^{}]*\}(?=\s*[^\s])|"
+        + _NOT
+        + r"color\s*(?:red|blue|green)\b",
+    ),
+    rule("\\", _NOT + rf"(?:{_STYLES})(?![A-Za-z])"),
+    rule(
+        "\\hphantom \\vphantom \\phantom \\tag \\label",
+        _NOT + r"(?:[hv]?phantom|tag\*?|label)\s*\{(?:[^{}]|\{[^{}]*\})*\}",
+    ),
+    rule("\\!", r"(?<=\d)\s*,\s*\\!\s*(?=\d)", ","),
+    rule("{", r"(?<![A-Za-z])\{\s*([,:.])\s*\}", r"\1"),
+    rule("\\hspace \\vspace \\mspace \\kern", _NOT + r"[hvm]space\*?\s*\{[^{}]*\}"),
+    rule("\\cr", _NOT + r"cr(?![A-Za-z])", r"\\\\"),
+    rule("\\\\", r"\\\\\s*\[[^\[\]]*\]", r"\\\\"),
+    rule("\\hline", _NOT + r"hline(?![A-Za-z])"),
+    rule("\\( \\) \\[ \\] \\!", _NOT + r"[()\[\]!]"),
+    rule(
+        "\\, \\; \\: \\  \\quad \\qquad \\enspace \\thinspace ~ \\space",
+        _NOT + r"(?:[,;:>/]|q?quad(?![A-Za-z])|(?:en|thin|thick|med)?space(?![A-Za-z]))|~",
+        " ",
+    ),
+    rule("\\", r"(?<!\\)\\(?=\s|$)", " "),
+    rule("frac", _NOT + r"(?:[dtcsx]|nice|flat)frac(?![A-Za-z])", r"\\frac"),
+    rule("binom", _NOT + r"[dt]binom(?![A-Za-z])", r"\\binom"),
+    rule("choose", r"\{([^{}]*)\\choose(?![A-Za-z])([^{}]*)\}", r"\\binom{\1}{\2}"),
+    rule(
+        "C_ C^",
+        r"(?:\{\s*\})?\s*[_^]\s*(?:\{\s*(\w+)\s*\}|(\w))\s*C\s*_\s*(?:\{\s*(\w+)\s*\}|(\w))",
+        r"\\binom{\1\2}{\3\4}",
+    ),
+    rule(
+        "over",
+        r"\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\\over(?![A-Za-z])"
+        r"([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}",
+        r"\\frac{\1}{\2}",
+    ),
+    rule("\\", _NOT + r"([A-Za-z]+)(?![A-Za-z])", _synonym),
+    rule(
+        "operatorname mathrm text",
+        _NOT + rf"(?:operatorname\*?|mathrm|text)\s*\{{\s*({_FUNCTIONS})\s*\}}",
+        r"\\\1 ",
+    ),
+    rule("operatorname", _NOT + r"operatorname\*?\s*\{\s*(max|min|sec)\s*\}", r"\\\1 "),
+    rule("\\math", _NOT + r"math(?:rm|it|bf|sf)\s*\{\s*([eijd])\s*\}", r"{\1}"),
+    rule("_", r"(?<![A-Za-z0-9.\\])[({]\s*(-?[0-9A-F]*[0-9][0-9A-F]*)\s*[)}]\s*_", r"\1_"),
+    rule("\\{", r"\\\{\s*\\\}", r"\\emptyset "),
+    rule(
+        "\\R mathbb",
+        r"\\(?:R(?![A-Za-z])|mathbb\s*R(?![A-Za-z])|mathbf\s*\{R\}|Reals)",
+        r"\\mathbb{R}",
+    ),
+    rule("'", r"(?<=\d)'(?=\d{3}(?!\d))"),
+    rule("'", r"\^\s*(?:\{\s*('+)\s*\}|('))", r"\1\2"),
+    rule(
+        "\\text",
+        r"\\text(?:normal|sf|tt|sc|up|md)?\s*(?=\{)",
+        r"\\text",
+    ),
+    rule(
+        "{st {nd {rd {th",
+        r"(?<=\d)\s*\^?\s*\{?\\(?:text|mathrm)\s*\{\s*(?:st|nd|rd|th)\s*\}\}?",
+        r"\\text{th}",
+    ),
+    rule("\\text", r"^\s*\\text\s*\{\s*(?!not\b|no\b)[a-z]+\s*\}\s*(?=\([^()]*,)"),
+    rule("\\text", r"\\text\s*\{\s*\}", " "),
+    rule("\\text", r"\\text\s*\{\s*([:,.%]|\\%)\s*\}", r"\1"),
+    rule("to", r"(?<=\d)\s*(?:\\text\s*\{\s*to\s*\}|\bto\b)\s*(?=\d)", ":"),
+    rule("base", r"(?<=\d)\s*(?:\\text\s*\{\s*\(?base[ -]*(\w*)\)?\s*\}|base)\s*(\d*)", r"_{\1\2}"),
+    rule("a.m p.m", r"\b([ap])\.\s*m\b\.?", r"\1m"),
+    rule("cup cap", r"\\big(cup|cap)(?![A-Za-z])", r"\\\1"),
+    rule("\\\\", r"(?:\\\\\s*)+$"),
+    # Text behind a number is read as its unit, which a second number must not pass for.
+    rule("\\text", _NOT + r"text\s*\{([^{}0-9]*[0-9][^{}]*)\}", r" \1 "),
 ]
-_WRAPPER = re.compile(_MACRO + r"(?:text(?:bf|it|rm)?|math(?:rm|bf|it|sf)|mbox)\s*\{([^{}]*)\}")
-_LONE_TOKEN = re.compile(r"\{([A-Za-z0-9])\}")
-_IDLE_SPACE = re.compile(r"(?<![A-Za-z0-9])\s+|\s+(?![A-Za-z0-9])")
-_BRACKETED_LETTER = re.compile(r"\(([A-Za-z])\)")
-# "(A) 42" and "B. Paris", not "(A) or (B)" and not the product "(A) + B"
-_LETTERED = re.compile(
-    r"(?:\(([A-Z])\)|([A-Z])[).:])\s+(?!(?:or|and|not)\b)[\w\\-](?:(?!\([A-Z]\)|\s(?:or|and)\s).)*",
-    re.IGNORECASE | re.DOTALL,
+_SPACE = re.compile(r"\s+")
+_DELIMITER = re.compile(r"(?<!\\)\$")
+_LEADING = re.compile(
+    r"\s*(?:\\(?:text|mathrm|textbf)\s*\{[^{}]*(?:\banswer(?: is)?|\bis|:)\s*\}|\\therefore"
+    r"|\\approx|\\implies|\\Rightarrow|\\sim|\\to(?![A-Za-z]))\s*(?=[^\s=.,])(?!:)"
 )
-_WORDS = re.compile(r"[A-Za-z ]+")
+_OUTER_MACRO = re.compile(
+    r"(?:\\(?:text(?:bf|it|rm|sf|tt)?|math(?:rm|bf|it|sf|tt|normal)|[fm]?box|framebox|emph|underline))?\s*\{"
+)
 
 
 def clean(text: str) -> str:
     r"""Return LaTeX without what never changes its meaning.
 
     That is delimiters, `\left` and `\right`, sizes, colours, kinds of space, `\dfrac` for `\frac`,
-    and one full stop at the end. Unicode signs and plain notation become macros.
+    words in front of the answer, and one full stop at the end. Unicode signs and plain notation
+    become macros.
     """
-    text = to_latex(text).translate(_UNICODE)
-    for pattern, replacement in _CLEANING:
-        text = pattern.sub(replacement, text)
-    return text.strip().removesuffix(".").rstrip()
+    text = to_latex(text)
+    text = rewrite(text, _CLEANING)
+    if "$" in text:
+        text = _without_delimiters(text)
+    text = _SPACE.sub(" ", text).strip().rstrip(" .,;")
+    while (inner := _inner_group(text)) is not None:
+        text = inner.strip().rstrip(" .,;")
+    if leading := _LEADING.match(text):
+        text = text[leading.end() :]
+    return _without_rounding(text) if "\\approx" in text else text
+
+
+def _without_rounding(text: str) -> str:
+    r"""Return the exact value in front of `\approx`; a label in front of it is one all the same."""
+    exact, _, rounded = text.partition("\\approx")
+    is_value = re.search(r"\d|\\pi|\\sqrt", exact) is not None
+    return exact.strip() if is_value else f"{exact}={rounded}"
+
+
+def _inner_group(text: str) -> str | None:
+    """Return what is inside a group that is the whole text, unless a macro makes it words."""
+    opened = _OUTER_MACRO.match(text)
+    if opened is None or not text.endswith("}"):
+        return None
+    inner = text[opened.end() : -1]
+    depth = 0
+    for brace in _BRACE.finditer(inner):
+        depth += {"{": 1, "}": -1}.get(brace[0], 0)
+        if depth < 0:
+            return None
+    is_plain = text.startswith("{") or "\\" in inner
+    return inner if depth == 0 and not inner.endswith("\\") and is_plain else None
+
+
+_BRACE = re.compile(r"\\[{}]|[{}]")
+
+
+def _without_delimiters(text: str) -> str:
+    """Take away dollar signs; a lone one in front of a number is money."""
+    if len(_DELIMITER.findall(text)) == 1:
+        text = re.sub(r"^(\s*-?\s*)\$(?=\s*[\d.])", r"\1\\$", text)
+    return _DELIMITER.sub("", text)
+
+
+_WRAPPER = re.compile(
+    r"(?<!\\)\\(?:text(?:bf|it|rm|sl)?|math(?:rm|bf|it|sf|tt|normal)|[fmh]?box|framebox|emph"
+    r"|underline|operatorname)"
+    r"\s*\{([^{}]*)\}"
+)
+_LONE_TOKEN = re.compile(r"\{([A-Za-z0-9])\}")
+_IDLE_SPACE = re.compile(r"(?<![A-Za-z0-9])\s+|\s+(?![A-Za-z0-9])")
+_BRACKETED_LETTER = re.compile(r"[(\[]([A-Za-z])[)\]]|([A-Za-z])[)\]:,]")
+# "(A) 42" and "B. Paris", not "(A) or (B)" and not the product "(A) + B"
+_LETTERED = re.compile(
+    r"(?:option|choice|answer)?\s*(?:\(([A-Z])\)|([A-Z])[).:]|(?<=\w )([A-Z])$)"
+    r"(?:\s*(?!(?:or|and|not)\b)[\w\\-](?:(?!\([A-Z]\)|\s(?:or|and)\s).)*)?",
+    re.IGNORECASE | re.DOTALL,
+)
+_WORDS = re.compile(r"[A-Za-z ]+")
+
+
+def unwrapped(text: str) -> str:
+    r"""Return a cleaned text without `\text{...}` and its kind around words."""
+    while "\\" in text and _WRAPPER.search(text):
+        text = _WRAPPER.sub(r"\1", text)
+    return text
+
+
+def written_form(cleaned: str) -> str:
+    """Return the form in which two cleaned answers that are written the same way agree."""
+    text = unwrapped(cleaned).replace("\\%", "%").strip("\"'`").removesuffix(".")
+    text = _IDLE_SPACE.sub("", _LONE_TOKEN.sub(r"\1", text))
+    bracketed = _BRACKETED_LETTER.fullmatch(text)
+    text = (bracketed[1] or bracketed[2]) if bracketed else text
+    return text.casefold() if _WORDS.fullmatch(text) else text
+
+
+def letter_of(cleaned: str) -> str | None:
+    """Return the letter of a choice that is written with its content, in lower case."""
+    choice = _LETTERED.fullmatch(unwrapped(cleaned).strip())
+    return next(filter(None, choice.groups())).casefold() if choice else None
 
 
 def same_text(first: str, second: str) -> bool:
@@ -83,112 +270,14 @@ def same_text(first: str, second: str) -> bool:
     """
     if max(len(first), len(second)) > MAX_CHARS:
         return first.strip() == second.strip()
-    a, b = _written_form(first), _written_form(second)
-    return a == b or _is_letter_of(a, second) or _is_letter_of(b, first)
+    cleaned = clean(first), clean(second)
+    return same_form(*cleaned, *map(written_form, cleaned))
 
 
-def _is_letter_of(form: str, lettered: str) -> bool:
-    """Return whether a form is the letter of a choice that is written with its content."""
-    if len(form) != 1:
-        return False
-    choice = _LETTERED.fullmatch(_WRAPPER.sub(r"\1", clean(lettered)).strip())
-    return choice is not None and (choice[1] or choice[2]).casefold() == form.casefold()
-
-
-def _written_form(text: str) -> str:
-    text = _WRAPPER.sub(r"\1", clean(text)).replace("\\%", "%").removesuffix(".")
-    text = _IDLE_SPACE.sub("", _LONE_TOKEN.sub(r"\1", text))
-    bracketed = _BRACKETED_LETTER.fullmatch(text)
-    text = bracketed[1] if bracketed else text
-    return text.casefold() if _WORDS.fullmatch(text) else text
-
-
-@dataclass(frozen=True, slots=True)
-class Quantity:
-    """An exact number and what stands behind it.
-
-    Args:
-        value: The number, with digits read as decimal whatever the base.
-        unit: "", "%", "deg", or the base after an underscore: "_8".
-    """
-
-    value: Fraction
-    unit: str
-
-
-_ARGUMENT = r"\s*(?:\{{\s*(?P<{0}>-?\d+)\s*\}}|(?P<{0}_digit>\d))"
-_NUMBER = re.compile(
-    rf"""(?P<sign>[+-]?)\ ?
-    (?:
-        (?P<whole>\d*)\s*\\frac{_ARGUMENT.format("top")}{_ARGUMENT.format("bottom")}
-      | (?P<over>\d+)\ ?/\ ?(?P<under>\d+)
-      | (?P<decimal>(?:\d{{1,3}}(?:,\d{{3}})+|\d{{1,3}}(?:\ \d{{3}})+|\d+)(?:\.\d+)?|\.\d+)
-        (?:\ ?\\(?:times|cdot)\ ?10\ ?\^\ ?(?:\{{(?P<power>[+-]?\d+)\}}|(?P<power_digit>\d))
-         | [eE](?P<exponent>[+-]?\d+))?
+def same_form(first: str, second: str, form: str, other: str) -> bool:
+    """Return whether two cleaned answers have one form, or one is the letter of the other."""
+    if form == other:
+        return True
+    return (len(form) == 1 and letter_of(second) == form.casefold()) or (
+        len(other) == 1 and letter_of(first) == other.casefold()
     )
-    \s*(?P<unit>\\?%|\^\s*\\circ|\^\s*\{{\s*\\circ\s*\}}|_\d|_\{{\d+\}})?""",
-    re.VERBOSE | re.ASCII,
-)
-_LONG_NUMBER = re.compile(rf"\d{{{MAX_DIGITS + 1}}}", re.ASCII)
-
-
-def has_long_number(text: str) -> bool:
-    """Return whether a run of digits is longer than MAX_DIGITS."""
-    return _LONG_NUMBER.search(text) is not None
-
-
-def parse_number(text: str) -> Quantity | None:
-    """Return the exact number that a text is, or None if it is anything else.
-
-    Reads integers, decimals, digit groups, powers of ten, fractions and mixed numbers, with
-    or without a percent sign, a degree sign or a base.
-    """
-    if len(text) > MAX_CHARS or has_long_number(text):
-        return None
-    match = _NUMBER.fullmatch(clean(text))
-    value = _unsigned_value(match.groupdict(default="")) if match else None
-    if match is None or value is None:
-        return None
-    return Quantity(-value if match["sign"] == "-" else value, _unit(match["unit"] or ""))
-
-
-def _unit(suffix: str) -> str:
-    if "circ" in suffix:
-        return "deg"
-    return suffix.strip("\\").replace("{", "").replace("}", "")
-
-
-def _unsigned_value(parts: dict[str, str]) -> Fraction | None:
-    """Return the value of a matched number, or None where it has none."""
-    if parts["decimal"]:
-        power = int(parts["power"] or parts["power_digit"] or parts["exponent"] or 0)
-        if abs(power) > MAX_DIGITS:
-            return None
-        digits = parts["decimal"].replace(",", "").replace(" ", "")
-        return Fraction(digits) * Fraction(10) ** power
-    top = int(parts["top"] or parts["top_digit"] or parts["over"])
-    bottom = int(parts["bottom"] or parts["bottom_digit"] or parts["under"])
-    if bottom == 0 or (parts["whole"] and not 0 < top < bottom):
-        return None  # "2\frac{3}{2}" is a product or a slip, not a mixed number
-    return int(parts["whole"] or 0) + Fraction(top, bottom)
-
-
-def same_number(first: str, second: str) -> bool | None:
-    """Return whether two plain numbers are equal, exactly; None if one is not plain.
-
-    Note: One of the two may leave out its unit. 50 % equals both 50 and 0.5, but without a
-        percent sign a factor of 100 is a difference. Below 1 % the sign is never left out:
-        0.5 % is not 0.5.
-    """
-    a, b = parse_number(first), parse_number(second)
-    if a is None or b is None:
-        return None
-    if a.unit == b.unit:
-        return a.value == b.value
-    if a.unit and b.unit:
-        return False
-    marked, bare = (a, b) if a.unit else (b, a)
-    if marked.unit != "%":
-        return marked.value == bare.value
-    is_kept = marked.value == bare.value and abs(bare.value) >= 1
-    return is_kept or marked.value == 100 * bare.value

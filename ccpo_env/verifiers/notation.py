@@ -5,40 +5,124 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from ccpo_env.verifiers.rules import rewrite, rule
+
+_SIGNS = {
+    "-": "\u2212\u2010\u2011\u2013\u2014\uff0d\ufe63",
+    "+": "\uff0b",
+    "=": "\uff1d",
+    "/": "\u2044\u2215\uff0f",
+    "|": "\u2223\uff5c",
+    "<": "\uff1c",
+    ">": "\uff1e",
+    "(": "\uff08",
+    ")": "\uff09",
+    "[": "\uff3b",
+    "]": "\uff3d",
+    ",": "\uff0c\u3001",
+    ";": "\uff1b",
+    ":": "\uff1a\u2236",
+    "%": "\uff05",
+    "'": "\u2032\u2019",
+    '"': "\u201c\u201d",
+    " ": "\u00a0\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000",
+    r"\$": "\uff04",
+    r"\times ": "\u00d7\u2217",
+    r"\cdot ": "\u00b7\u22c5\u2219\u2022",
+    r"\div ": "\u00f7",
+    r"\pm ": "\u00b1",
+    r"\infty ": "\u221e",
+    r"\cup ": "\u222a",
+    r"\cap ": "\u2229",
+    r"\in ": "\u2208",
+    r"\setminus ": "\u2216",
+    r"\neq ": "\u2260",
+    r"\leq ": "\u2264\u2a7d\u2266",
+    r"\geq ": "\u2265\u2a7e\u2267",
+    r"\approx ": "\u2248",
+    r"\emptyset ": "\u2205",
+    r"\mathbb{R}": "\u211d",
+    r"\ldots ": "\u2026",
+    r"\langle ": "\u27e8",
+    r"\rangle ": "\u27e9",
+    r"\therefore ": "\u2234",
+    r"\angle ": "\u2220",
+    r"\text{ ohm}": "\u2126",
+    r"^{\circ}": "\u00b0\u00ba",
+    r"\alpha ": "\u03b1",
+    r"\beta ": "\u03b2",
+    r"\gamma ": "\u03b3",
+    r"\delta ": "\u03b4",
+    r"\epsilon ": "\u03b5",
+    r"\theta ": "\u03b8",
+    r"\lambda ": "\u03bb",
+    r"\mu ": "\u03bc",
+    r"\pi ": "\u03c0",
+    r"\rho ": "\u03c1",
+    r"\sigma ": "\u03c3",
+    r"\tau ": "\u03c4",
+    r"\phi ": "\u03c6\u03d5",
+    r"\omega ": "\u03c9",
+    r"\Delta ": "\u0394",
+    r"\Omega ": "\u03a9",
+}
+_UNICODE = str.maketrans({sign: latex for latex, signs in _SIGNS.items() for sign in signs})
 _SUPERSCRIPTS = "\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079"
-_SUPERSCRIPT_RUN = re.compile(f"\u207b?[{_SUPERSCRIPTS}]+")
+_SUPERSCRIPT_RUN = re.compile(f"\u207b?[{_SUPERSCRIPTS}\u207f\u2071]+")
 _SUBSCRIPT_RUN = re.compile("[\u2080-\u2089]+")
 _VULGAR = re.compile("[\u00bc-\u00be\u2150-\u215e]")
+_DEGREES = {"\u221a": "", "\u221b": "[3]", "\u221c": "[4]"}
+_RADICAL = re.compile("([\u221a\u221b\u221c])\\s*(?:(\\d+|[A-Za-z])|(?=[({\\\\]))")
 _WORD = r"(?<![A-Za-z\\])"  # a name that is neither a macro nor the end of a longer name
-_ROOT_OF_GROUP = re.compile(rf"(?:\u221a|{_WORD}sqrt)\s*\(([^()]*)\)")
+_FUNCTIONS = "arcsin|arccos|arctan|sinh|cosh|tanh|sin|cos|tan|cot|sec|csc|log|ln|exp"
+_ROOT_OF_GROUP = re.compile(rf"(?:{_WORD}|\\)(sqrt(?:\[\w\])?|cbrt)\s*\(([^()]*)\)")
 _MAX_NESTED_ROOTS = 8
-_REPEATING = re.compile(r"(\d{0,40})\.(\d{0,40})\\(?:overline|bar)\s*\{(\d{1,40})\}", re.ASCII)
-_SCALE = re.compile(r"(?<=\d)\s*(\\text\s*\{)?\s*(thousand|million|billion|trillion)(?![A-Za-z])")
-_SCALES = {"thousand": 3, "million": 6, "billion": 9, "trillion": 12}
+_SCALES = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
+_NAMES = {"pi": r"\pi ", "infinity": r"\infty ", "inf": r"\infty ", "oo": r"\infty "}
+
+
+def _repeating_fraction(decimal: re.Match[str]) -> str:
+    whole, fixed, repeated = decimal.groups()
+    top = int(whole + fixed + repeated) - int((whole + fixed) or 0)
+    return f"\\frac{{{top}}}{{{'9' * len(repeated)}{'0' * len(fixed)}}}"
+
+
+def _dotted(decimal: re.Match[str]) -> str:
+    """Return a decimal whose first and last repeated digits have a dot, with a line over them."""
+    first, between, last = decimal[2], decimal[3] or "", decimal[4] or ""
+    return f"{decimal[1]}\\overline{{{first}{between}{last}}}"
+
+
 _PLAIN = [
-    (re.compile(pattern), replacement)
-    for pattern, replacement in [
-        (r"\u221a\s*(\d+|[A-Za-z])", r"\\sqrt{\1}"),
-        (r"\u221a", r"\\sqrt"),
-        (rf"{_WORD}sqrt(?=\s*\()", r"\\sqrt"),
-        (rf"{_WORD}(sin|cos|tan|ln|exp)(?=\s*\()", r"\\\1"),
-        (rf"{_WORD}pi(?![A-Za-z])", r"\\pi "),
-        (rf"{_WORD}(?:infinity|oo)(?![A-Za-z])", r"\\infty "),
-        (r"\*\*\s*(-?\d+(?:\.\d+)?|[A-Za-z](?![A-Za-z]))", r"^{\1}"),
-        (r"\*\*", "^"),
-        (r"(?<![<>=!])<=", r"\\leq "),
-        (r"(?<![<>=!])>=", r"\\geq "),
-        (r"!=(?!=)", r"\\neq "),
-        (r"\\math(?:rm|it|bf|sf)\s*\{\s*([eij])\s*\}", r"{\1}"),
-        (r"\(([0-9A-F]*[0-9][0-9A-F]*)\)\s*_", r"\1_"),
-        (r"\\varnothing(?![A-Za-z])|\\\{\s*\\\}", r"\\emptyset "),
-        (r"\\(?:R(?![A-Za-z])|mathbb\s*R(?![A-Za-z]))", r"\\mathbb{R}"),
-        (r"[\u20ac\u00a3\u00a5]\s*(?=[\d.])|(?<=\d)\s*[\u20ac\u00a3\u00a5\u00a2]", ""),
-        (
-            r"^\s*\\text\s*\{\s*(?:[Tt]he )?(?:[Ff]inal )?[Aa]nswer(?: is)?:?\s*\}",
-            "",
-        ),
-    ]
+    rule("**", r"^\s*\*\*(.*)\*\*\s*$", r"\1"),
+    rule(
+        r"\dot",
+        r"(\d*\.\d*)\\dot\s*\{?(\d)\}?(?:(\d*)\\dot\s*\{?(\d)\}?)?",
+        _dotted,
+    ),
+    rule(
+        r"\overline \bar",
+        r"(\d{0,40})\.(\d{0,40})\\(?:overline|bar)\s*\{(\d{1,40})\}",
+        _repeating_fraction,
+    ),
+    rule(
+        "hundred illion thousand",
+        r"(?<=\d)\s*(\\text\s*\{)?\s*(hundred|thousand|million|billion|trillion)(?![A-Za-z])",
+        lambda scale: f" \\times 10^{{{_SCALES[scale[2]]}}}{scale[1] or ''}",
+    ),
+    rule("( in co ta lo ln ex se cs", rf"{_WORD}({_FUNCTIONS})(?=\s*\()", r"\\\1"),
+    rule(
+        "pi inf oo",
+        rf"{_WORD}(pi|infinity|inf|oo)(?![A-Za-z])",
+        lambda name: _NAMES[name[1]],
+    ),
+    rule("**", r"\*\*\s*(-?\d+(?:\.\d+)?|[A-Za-z](?![A-Za-z]))", r"^{\1}"),
+    rule("**", r"\*\*", "^"),
+    rule("<=", r"(?<![<>=!])<=", r"\\leq "),
+    rule(">=", r"(?<![<>=!])>=", r"\\geq "),
+    rule("!=", r"!=(?!=)", r"\\neq "),
+    rule("...", r"\.{3}", r"\\ldots "),
+    rule("+-", r"\+/-|\+-(?=\s*[\d\\])", r"\\pm "),
 ]
 
 
@@ -47,18 +131,32 @@ def to_latex(text: str) -> str:
 
     Names count only where no letter or backslash stands beside them, so words stay as they are.
     """
+    if not text.isascii():
+        text = _from_unicode(text)
+    if "rt" in text and "(" in text:
+        for _ in range(_MAX_NESTED_ROOTS):
+            text, num_roots = _ROOT_OF_GROUP.subn(_root_of_group, text)
+            if not num_roots:
+                break
+        text = re.sub(rf"{_WORD}sqrt(?=\s*\()", r"\\sqrt", text)
+    return rewrite(text, _PLAIN)
+
+
+def _from_unicode(text: str) -> str:
+    text = _RADICAL.sub(_radical, text)
     text = _SUPERSCRIPT_RUN.sub(lambda run: "^{" + _digits(run[0]) + "}", text)
     text = _SUBSCRIPT_RUN.sub(lambda run: "_{" + _digits(run[0]) + "}", text)
     text = _VULGAR.sub(lambda sign: _fraction(sign[0]), text)
-    for _ in range(_MAX_NESTED_ROOTS):
-        text, num_roots = _ROOT_OF_GROUP.subn(r"\\sqrt{\1}", text)
-        if not num_roots:
-            break
-    text = _REPEATING.sub(_repeating_fraction, text)
-    text = _SCALE.sub(lambda scale: f" \\times 10^{{{_SCALES[scale[2]]}}}{scale[1] or ''}", text)
-    for pattern, replacement in _PLAIN:
-        text = pattern.sub(replacement, text)
-    return text
+    return text.translate(_UNICODE)
+
+
+def _radical(sign: re.Match[str]) -> str:
+    return f"\\sqrt{_DEGREES[sign[1]]}" + (f"{{{sign[2]}}}" if sign[2] else "")
+
+
+def _root_of_group(root: re.Match[str]) -> str:
+    name = "sqrt[3]" if root[1] == "cbrt" else root[1]
+    return f"\\{name}{{{root[2]}}}"
 
 
 def _digits(run: str) -> str:
@@ -68,9 +166,3 @@ def _digits(run: str) -> str:
 def _fraction(sign: str) -> str:
     top, _, bottom = unicodedata.normalize("NFKC", sign).partition("\u2044")
     return f"\\frac{{{top}}}{{{bottom}}}"
-
-
-def _repeating_fraction(decimal: re.Match[str]) -> str:
-    whole, fixed, repeated = decimal.groups()
-    top = int(whole + fixed + repeated) - int((whole + fixed) or 0)
-    return f"\\frac{{{top}}}{{{'9' * len(repeated)}{'0' * len(fixed)}}}"

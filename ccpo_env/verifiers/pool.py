@@ -52,6 +52,7 @@ class Worker:
         assert self._process.stdout is not None
         self._pipes = (self._process.stdin, self._process.stdout)
         self.pid = self._process.pid
+        self.is_ready = False  # until it has said so
         self.num_calls = 0
 
     @property
@@ -188,6 +189,7 @@ class WorkerPool:
                 try:
                     reply = self._ask(request, timeout_s, is_retry=attempt > 0)
                 except TimeoutError:
+                    self._start_spare()
                     return "timeout", (
                         f"comparison must end within {timeout_s} s, got no result; "
                         f"raise timeout_s or drop the rollout"
@@ -221,25 +223,45 @@ class WorkerPool:
         with self._lock:
             if self._is_closed:
                 raise WorkerDied("the pool is closed")
-            kept = self._idle.pop() if self._idle else None
-            if kept is not None and kept.is_alive and not is_retry:
-                return kept
-            if kept is not None:
-                self._workers.remove(kept)
-                kept.close()
-            worker = Worker(self._command)
-            self._workers.add(worker)
-        is_ready = False
+            worker = self._idle.pop() if self._idle else None
+            if worker is not None and not (
+                worker.is_alive and (worker.num_calls == 0 or not is_retry)
+            ):
+                self._workers.remove(worker)
+                worker.close()
+                worker = None
+            if worker is None:
+                worker = self._start()
+        if not worker.is_ready:
+            self._greet(worker)
+        return worker
+
+    def _start(self) -> Worker:
+        """Return a new worker, which may take a second to be ready. The lock must be held."""
+        worker = Worker(self._command)
+        self._workers.add(worker)
+        return worker
+
+    def _start_spare(self) -> None:
+        """Start the successor of a killed worker, so that the next call need not wait for it."""
+        with self._lock:
+            if not self._is_closed and len(self._workers) < self._max_workers:
+                try:
+                    self._idle.append(self._start())
+                except OSError:
+                    return  # the next call tries again, and says why it cannot
+
+    def _greet(self, worker: Worker) -> None:
+        """Wait until a new worker says that it is ready."""
         try:
             hello = worker.exchange(b"", limit_s=self._start_limit_s)
             if hello.get("status") != "ready":
                 raise WorkerDied(f"it could not start: {hello.get('detail')}")
-            is_ready = True
-            return worker
+            worker.is_ready = True
         except TimeoutError:
             raise WorkerDied(f"it did not start within {self._start_limit_s} s") from None
         finally:
-            if not is_ready:
+            if not worker.is_ready:
                 self._give_back(worker, is_usable=False)
 
     def _give_back(self, worker: Worker, *, is_usable: bool) -> None:

@@ -1,23 +1,32 @@
-r"""Split an answer into what it measures and the unit behind it.
+r"""Split an answer into what it measures and its unit.
 
-`8\text{ cm}^2` is 8 with "cm^2". A unit may be left out on one side; two units must agree.
+`8\text{ cm}^2` is 8 with cm to the 2; `\$5` is 5 with dollars. A unit may be left out on one side;
+two units must agree. Nothing is converted.
 """
 
 from __future__ import annotations
 
 import re
-
-from ccpo_env.verifiers.normalize import clean
+from collections import Counter
+from dataclasses import dataclass
 
 _ALIASES = {
     "deg": "deg degree degrees \\circ",
+    "degC": "celsius degc",
+    "degF": "fahrenheit degf",
     "rad": "rad radian radians",
-    "%": "% percent percents percentage",
-    "$": "dollar dollars usd bucks",
-    "cent": "cent cents",
-    "euro": "euro euros eur",
-    "am": "am",
-    "pm": "pm",
+    "%": "% percent percents percentage pct",
+    "permille": "\u2030",
+    "$": "$ dollar dollars usd bucks buck",
+    "cent": "cent cents \u00a2",
+    "euro": "\u20ac euro euros eur",
+    "pound": "\u00a3 pound pounds gbp lb lbs",
+    "yen": "\u00a5 yen yens jpy",
+    "rupee": "rs inr rupee rupees \u20b9",
+    "yuan": "yuan rmb cny",
+    "am": "am AM",
+    "pm": "pm PM",
+    "nm": "nm nanometer nanometers nanometre nanometres",
     "mm": "mm millimeter millimeters millimetre millimetres",
     "cm": "cm centimeter centimeters centimetre centimetres",
     "m": "m meter meters metre metres",
@@ -26,6 +35,8 @@ _ALIASES = {
     "ft": "ft foot feet",
     "yd": "yd yard yards",
     "mile": "mile miles mi",
+    "acre": "acre acres",
+    "hectare": "hectare hectares ha",
     "ms": "ms millisecond milliseconds",
     "s": "s sec secs second seconds",
     "min": "min mins minute minutes",
@@ -35,128 +46,234 @@ _ALIASES = {
     "month": "month months",
     "year": "yr yrs year years",
     "mg": "mg milligram milligrams",
-    "g": "g gram grams",
+    "g": "g gram grams gm",
     "kg": "kg kilogram kilograms",
-    "lb": "lb lbs pound pounds",
+    "ton": "ton tons tonne tonnes",
     "oz": "oz ounce ounces",
     "l": "l liter liters litre litres",
     "ml": "ml milliliter milliliters millilitre millilitres",
-    "mph": "mph",
+    "gallon": "gal gals gallon gallons",
+    "quart": "qt qts quart quarts",
+    "pint": "pt pts pint pints",
+    "cup": "cup cups",
+    "N": "newton newtons",
+    "J": "j joule joules",
+    "kJ": "kj kilojoule kilojoules",
+    "W": "w watt watts",
+    "kW": "kw kilowatt kilowatts",
+    "V": "v volt volts",
+    "A": "ampere amperes amp amps",
+    "ohm": "ohm ohms \\Omega",
+    "Hz": "hz hertz",
+    "kHz": "khz kilohertz",
+    "MHz": "mhz megahertz",
+    "Pa": "pa pascal pascals",
+    "kPa": "kpa kilopascal kilopascals",
+    "K": "kelvin kelvins",
+    "mol": "mol mole moles",
+    "eV": "ev electronvolt electronvolts",
+    "F": "farad farads",
+    "T": "tesla teslas",
 }
 _CANONICAL = {name: unit for unit, names in _ALIASES.items() for name in names.split()}
-_GENERIC = frozenset({"unit", "units"})
+_SYMBOLS = {
+    "N": "N",
+    "A": "A",
+    "K": "K",
+    "C": "coulomb",
+    "V": "V",
+    "J": "J",
+    "W": "W",
+    "T": "T",
+    "Mm": "Mm",
+    "Mg": "Mg",
+}
+_COMPOUND = {"mph": "mile/hour", "kph": "km/hour", "kmh": "km/hour", "sqft": "ft^2", "cc": "cm^3"}
+_GENERIC = frozenset("unit units th st nd rd of the a an each in".split())  # noqa: SIM905
 _NOT_UNITS = frozenset(
-    [
-        "or",
-        "and",
-        "not",
-        "no",
-        "than",
-        "only",
-        "if",
-        "for",
-        "when",
-        "more",
-        "less",
-        "fewer",
-        "least",
-        "most",
-        "mod",
-        "modulo",
-        "to",
-        "is",
-        "are",
-        "other",
-        "approximately",
-        "about",
-        "between",
-        "even",
-        "odd",
-        "true",
-        "false",
-        "yes",
-        "base",
-    ]
+    "or and not no than only if for when more less fewer least most mod modulo to is are other "  # noqa: SIM905
+    "approximately about between even odd true false yes base where with times".split()
 )
-_POWERS = {"square": "2", "sq": "2", "squared": "2", "cubic": "3", "cubed": "3"}
+_POWERS = {"square": 2, "sq": 2, "squared": 2, "cubic": 3, "cu": 3, "cubed": 3}
+_BEHIND = frozenset({"squared", "cubed"})
 _STYLE = r"\\(?:text(?:bf|it|rm|sf)?|math(?:rm|bf|it|sf)|mbox|operatorname)"
-_BARE = "|".join(sorted((re.escape(n) for n in _CANONICAL if len(n) > 1), key=len, reverse=True))
+_NAMES = [*_CANONICAL, *_COMPOUND]
+_BARE = "|".join(
+    sorted((re.escape(n) for n in _NAMES if n.isalpha() and len(n) > 1), key=len)[::-1]
+)
+_EXPONENT = r"\s*\^\s*(?:\{\s*-?\d\s*\}|-?\d)"
+_ONE = rf"(?:{_STYLE}\s*\{{[^{{}}]*\}}|(?<![A-Za-z\\])(?:{_BARE})(?![A-Za-z]))"
 _PIECE = re.compile(
     rf"""(?:
-        {_STYLE}\s*\{{(?P<words>[^{{}}]*)\}}
+        \\frac\s*\{{\s*(?P<top>{_ONE})(?P<top_power>{_EXPONENT})?\s*\}}
+          \s*\{{\s*(?P<bottom>{_ONE})(?P<bottom_power>{_EXPONENT})?\s*\}}
+      | {_STYLE}\s*\{{(?P<words>[^{{}}]*(?:\{{[^{{}}]*\}}[^{{}}]*)*)\}}
       | (?P<bare>(?<![A-Za-z\\])(?:{_BARE})(?![A-Za-z]))
-      | (?P<degree>\^\s*(?:\\circ|\{{\s*\\circ\s*\}}))
-      | (?P<percent>\\?%)
+      | (?P<degree>\^\s*(?:\\circ(?![A-Za-z])|\{{\s*\\circ\s*\}})(?:\s*(?P<scale>[CF]))?)
+      | (?P<percent>\\?%|\u2030)
+      | (?P<money>\\\$|[\u20ac\u00a3\u00a5\u00a2\u20b9])
+      | (?<=[\d\s}}])(?P<symbol>\\Omega|m\s*/\s*s)
+      | (?<=/)\s*(?P<letter>[smhgl])
     )
-    \s*(?:\^\s*\{{?\s*(?P<power>[23])\s*\}}?)?\s*$""",
+    (?P<power>{_EXPONENT})?\s*$""",
     re.VERBOSE,
 )
-_MONEY = (("\\$", "$"), ("\u20ac", "euro"), ("\u00a3", "pound sterling"), ("\u00a2", "cent"))
+_PREFIX = re.compile(
+    rf"(\s*[+-]?\s*)(?:(?P<money>\\\$|[\u20ac\u00a3\u00a5\u20b9])|(?:{_STYLE}\s*\{{(?P<words>[^{{}}]*)\}}"
+    r"|(?P<bare>Rs|USD|EUR|GBP)(?![A-Za-z]))\.?)\s*(?=[\d.\\-])"
+)
+_WORD = re.compile(
+    r"\^\s*\{?\s*(-?\d)\s*\}?|[A-Za-z']+|[/$%\u20ac\u00a3\u00a5\u00a2\u20b9\u2030-]|\\\w+"
+)
+_ARGUMENT = re.compile(r"\\(?:arc)?(?:sin|cos|tan|cot|sec|csc|cis)(?![A-Za-z])")
 _TAIL = 160  # characters that may hold a unit
 _MAX_PIECES = 4
 
 
-def split_unit(text: str) -> tuple[str, str]:
-    """Return a cleaned answer without its unit, and the unit in one spelling ("" for none).
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What stands behind a number.
+
+    Args:
+        powers: Known units and their powers, without those that cancel.
+        words: Other words: apples, students.
+    """
+
+    powers: frozenset[tuple[str, int]] = frozenset()
+    words: frozenset[str] = frozenset()
+
+    def agrees_with(self, other: Unit) -> bool:
+        """Return whether both may stand behind the same answer; no unit agrees with all.
+
+        Note: Known units must be the same. Of the other words one answer may have more:
+            integers and distinct integers, cm and cm long.
+        """
+        if not self or not other:
+            return True
+        is_part = self.words <= other.words or other.words <= self.words
+        return self.powers == other.powers and is_part
+
+    def __bool__(self) -> bool:
+        return bool(self.powers or self.words)
+
+    @property
+    def is_percent(self) -> bool:
+        """Whether the unit is the percent sign."""
+        return self.powers == _PERCENT
+
+
+_PERCENT = frozenset({("%", 1)})
+NO_UNIT = Unit()
+
+
+def split_unit(text: str) -> tuple[str, Unit]:
+    """Return a cleaned answer without its unit, and the unit.
 
     Note: What stands in front of a unit must end in a digit, a letter or a bracket and hold a
-        digit or pi; otherwise the text is not a measure, and is returned as it is.
+        digit, pi or a root; otherwise the text is not a measure, and is returned as it is. A
+        degree sign within the argument of a function belongs to it.
     """
-    value, units = text.rstrip(), []
+    value, money = _without_prefix(text.strip())
+    pieces: list[str] = []
     for _ in range(_MAX_PIECES):
-        start = max(0, len(value) - _TAIL)
-        match = _PIECE.search(value, start)
-        if match is None:
+        match = _PIECE.search(value, max(0, len(value) - _TAIL))
+        if match is None or (match["degree"] and _ARGUMENT.search(value)):
             break
-        words = match["words"] or match["bare"] or ""
-        unit = "deg" if match["degree"] else "%" if match["percent"] else _canonical(words)
-        if unit is None:
-            return text, ""
-        units.append(unit + ("^" + match["power"] if match["power"] and unit else ""))
-        value = value[: match.start()].rstrip().removesuffix("\\").rstrip(" ,~")
-    if not units or not re.search(r"\d|\\pi", value) or value.endswith(("^", "_", "=", "+", "-")):
+        front = value[: match.start()].rstrip()
+        slash = front.endswith("/")
+        pieces.append(("/" if slash else " ") + _piece(match))
+        value = front.rstrip(" ,~").removesuffix("/" if slash else "\\cdot").rstrip()
+    unit = _unit(money + "".join(reversed(pieces)))
+    is_measure = re.search(r"\d|\\pi|\\sqrt|^[a-zA-Z]$|\\infty", value)
+    if not (pieces or money) or unit is None or not is_measure or value.endswith(_OPERATORS):
+        return text, NO_UNIT
+    return value, unit
+
+
+_OPERATORS = ("^", "_", "=", "+", "-", "/", "\\", ",", "<", ">", "\\cdot", "\\times")
+
+
+def _without_prefix(text: str) -> tuple[str, str]:
+    """Return a text without the money sign in front of it, and the sign."""
+    prefix = _PREFIX.match(text)
+    if prefix is None:
         return text, ""
-    return value, " ".join(unit for unit in reversed(units) if unit)
+    name = prefix["money"] or prefix["bare"] or prefix["words"].strip().removesuffix(".")
+    name = name.removeprefix("\\")
+    if name.casefold() not in _CANONICAL:
+        return text, ""
+    return prefix[1] + text[prefix.end() :], " " + name
 
 
-def unit_of(answer: str) -> str:
-    """Return the unit of an answer as it was written, with its money sign; "" for none."""
-    for sign, unit in _MONEY:
-        if sign in answer:
-            return unit
-    return split_unit(clean(answer))[1]
+def _piece(match: re.Match[str]) -> str:
+    if match["top"]:
+        top, bottom = (re.sub(_STYLE, "", match[side]).strip("{} ") for side in ("top", "bottom"))
+        return f"{top}{match['top_power'] or ''}/{bottom}{match['bottom_power'] or ''}"
+    if match["degree"]:
+        return "deg" + (match["scale"] or "")
+    sign = (match["percent"] or match["money"] or "").removeprefix("\\")
+    name = match["words"] or match["bare"] or match["symbol"] or match["letter"] or sign
+    return name + (match["power"] or "")
 
 
-def _canonical(words: str) -> str | None:
-    """Return the spelling of a unit, "" for a unit that says nothing, or None for other text."""
-    text = words.replace(".", "").replace("\\", "").replace("%", " percent ").casefold().strip()
-    if re.search(r"[^a-z \-/$]", text):
+def _unit(text: str) -> Unit | None:
+    """Return what a text says as a unit, or None if it says anything else."""
+    text = text.replace(".", "").replace("per cent", "%").replace("\\%", "%").replace("\\$", "$")
+    text = re.sub(r"(\w)-(?=\w)", r"\1 ", text)
+    if re.search(
+        r"[^A-Za-z \-/$%^{}\d'\\\u20ac\u00a3\u00a5\u00a2\u20b9\u2030]|(?<![\^{-])\d", text
+    ):
         return None
-    parts = [_words(part.split()) for part in re.split(r"/|\bper\b|(?<=\w)-(?=\w)", text)]
-    return None if None in parts else "/".join(part for part in parts if part)
-
-
-def _words(words: list[str]) -> str | None:
-    if _NOT_UNITS.intersection(words):
+    text = re.sub(r"\b[Dd]eg(?:rees?)?\s+([CF])(?:elsius|ahrenheit)?\b", r"deg\1", text)
+    names = [(match[0], match[1]) for match in _WORD.finditer(text)]
+    if any(name.casefold() in _NOT_UNITS for name, _ in names):
         return None
-    power = "".join(_POWERS.get(word, "") for word in words)
-    names = [word for word in words if word not in _POWERS and word not in _GENERIC]
-    unit = " ".join(_CANONICAL.get(name, name.removesuffix("s")) for name in names)
-    return unit + ("^" + power if power and unit else "")
+    is_inch = not any(_is_other(name) for name, power in names if not power)
+    return _product(names, is_inch=is_inch)
 
 
-def units_agree(first: str, second: str) -> bool:
-    """Return whether two units may stand behind the same answer; "" agrees with all.
+def _product(names: list[tuple[str, str | None]], *, is_inch: bool) -> Unit:
+    """Return the unit that names, with their powers behind them, are together."""
+    powers: Counter[str] = Counter()
+    words: set[str] = set()
+    sign, next_power, last = 1, 1, ""
+    for name, power in names:
+        lower = name.casefold()
+        behind = int(power) if power else _POWERS[lower] if lower in _BEHIND else 0
+        if behind and last:
+            powers[last] += sign * (behind - 1)
+        elif lower in ("/", "per"):
+            sign = -1
+        elif lower in _POWERS:
+            next_power = _POWERS[lower]
+        elif known := _known(name, is_inch=is_inch):
+            for last, size in known:
+                powers[last] += sign * next_power * size
+            next_power = 1
+        elif not power and lower not in _GENERIC and lower != "-":
+            words.add(_singular(lower))
+    return Unit(frozenset((n, p) for n, p in powers.items() if p), frozenset(words))
 
-    Note: Known units must be the same. Of the other words one answer may have more: integers
-        and distinct integers, cm and cm long.
-    """
-    if not first or not second or first == second:
-        return True
-    a, b = set(first.split()), set(second.split())
-    known_a, known_b = ({word for word in words if _is_known(word)} for words in (a, b))
-    return known_a == known_b and (a <= b or b <= a)
+
+def _is_other(name: str) -> bool:
+    lower = name.casefold()
+    return not (_known(name, is_inch=True) or lower in _POWERS or lower in ("/", "per", "-"))
 
 
-def _is_known(word: str) -> bool:
-    return word in _ALIASES or "/" in word or "^" in word
+def _known(name: str, *, is_inch: bool) -> list[tuple[str, int]]:
+    lower = name.casefold()
+    if lower in _COMPOUND:
+        first, _, second = _COMPOUND[lower].partition("/")
+        base, _, power = first.partition("^")
+        return [(base, int(power or 1)), *([(second, -1)] if second else [])]
+    if name in _SYMBOLS:
+        return [(_SYMBOLS[name], 1)]
+    if lower == "in":
+        return [("inch", 1)] if is_inch else []
+    unit = _CANONICAL.get(name) or _CANONICAL.get(lower)
+    return [(unit, 1)] if unit else []
+
+
+def _singular(word: str) -> str:
+    ending = "es" if word.endswith(("ches", "shes", "xes")) else "s"
+    return word.removesuffix(ending)

@@ -13,13 +13,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ccpo_env.registry import resolve_verifier
 from ccpo_env.types import Verdict, Verifier
-from ccpo_env.verifiers import exact, verify
-from ccpo_env.verifiers.math_equal import within_bounds
-from ccpo_env.verifiers.normalize import parse_number
+from ccpo_env.verifiers import MathVerifier, exact, verify
+from ccpo_env.verifiers import math_equal as math_equal_module
+from ccpo_env.verifiers.bounds import within_bounds
+from ccpo_env.verifiers.quantity import parse_number
+from ccpo_env.verifiers.reading import GOLD_CACHE_SIZE, read_gold
 from ccpo_env.verifiers.worker import compare
 
-VERIFIERS = [exact, verify]
+VERIFIERS = [exact, verify, MathVerifier(timeout_s=3.0)]
 THROUGH_A_WORKER = settings(max_examples=20)
 
 
@@ -69,14 +72,40 @@ def test_verifier_reports_an_error_for_a_gold_that_is_no_text(
 @pytest.mark.parametrize("verifier", VERIFIERS)
 def test_verifier_survives_pickle_and_deepcopy(verifier: Verifier) -> None:
     verifier(r"\boxed{x + 1}", "1 + x")
-    assert pickle.loads(pickle.dumps(verifier)) is verifier
-    assert copy.deepcopy(verifier) is verifier
+    for again in (pickle.loads(pickle.dumps(verifier)), copy.deepcopy(verifier)):
+        assert again == verifier
+        assert again(r"\boxed{x + 1}", "x+1") == Verdict("correct", "x + 1")
 
 
 @pytest.mark.parametrize("timeout_s", [0, -1, float("nan"), float("inf"), 1e300])
 def test_verify_refuses_a_time_limit_that_is_none(timeout_s: float) -> None:
     with pytest.raises(ValueError, match="timeout_s must be"):
         verify(r"\boxed{1}", "1", timeout_s=timeout_s)
+    with pytest.raises(ValueError, match="timeout_s must be"):
+        MathVerifier(timeout_s=timeout_s)
+
+
+def test_math_verifier_passes_its_time_limit_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = []
+
+    def compare_never(_gold: str, _answer: str, *, timeout_s: float) -> tuple[str, str]:
+        limits.append(timeout_s)
+        return "timeout", "too late"
+
+    monkeypatch.setattr(math_equal_module.POOL, "compare", compare_never)
+    answer, gold = r"\boxed{\lfloor x \rceil}", r"\lceil x \rfloor"
+    assert MathVerifier(timeout_s=0.25)(answer, gold).status == "timeout"
+    assert resolve_verifier("math")(answer, gold).reward is None
+    assert limits == [0.25, math_equal_module.MAX_WORKER_S]
+
+
+def test_read_gold_parses_a_gold_answer_once_and_keeps_few() -> None:
+    gold = read_gold("x^2+11")
+    assert gold is not None
+    assert gold.tree is gold.tree
+    assert same("11+x^2", "x^2+11")
+    assert read_gold("x^2+11") is gold
+    assert read_gold.cache_info().maxsize == GOLD_CACHE_SIZE
 
 
 @pytest.mark.parametrize(

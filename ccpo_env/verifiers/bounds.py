@@ -1,0 +1,68 @@
+"""Say whether a text is small enough, and grows slowly enough, to be given to a parser."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from ccpo_env.verifiers.normalize import MAX_CHARS, clean
+from ccpo_env.verifiers.quantity import has_long_number
+
+MAX_NESTING = 64
+"""Deepest nesting of braces and parentheses."""
+MAX_TOWER = 2
+"""Most exponents inside one another."""
+MAX_GROWTH_DIGITS = 4
+"""Longest number in an exponent or under a factorial."""
+MAX_TERMS = 20_000
+"""Most terms that a power of a sum may have when it is multiplied out."""
+
+_LONG = rf"\d{{{MAX_GROWTH_DIGITS + 1}}}"
+_FAST_GROWTH = re.compile(rf"(?:\^|\*\*)[{{(+-]*{_LONG}|{_LONG}[)}}]*!|\^\w+\^", re.ASCII)
+_REPEATED_GROWTH = re.compile(r"\^|[)}\]!]!")
+_POWER_OF_GROUP = re.compile(r"[)}\]]\^(?:\{(\d+)\}|(\d))", re.ASCII)
+_ARITHMETIC = re.compile(r"\\(?:cdot|times|div|frac)(?![A-Za-z])|\s")
+_SYMBOL = re.compile(r"\\?[A-Za-z]+")
+
+
+def within_bounds(text: str) -> bool:
+    """Return whether a text is small enough, and grows slowly enough, to be parsed.
+
+    Takes time linear in the length of the text. The limits are the constants of this module
+    and of `normalize`; growth that they do not see is left to the time limit.
+    """
+    if len(text) > MAX_CHARS or has_long_number(text):
+        return False
+    compact = _ARITHMETIC.sub("", clean(text))
+    if _FAST_GROWTH.search(compact) or (_is_arithmetic(compact) and re.search("[)}!]!", compact)):
+        return False
+    num_symbols = len(set(_SYMBOL.findall(compact)))
+    degrees = [int(power[1] or power[2]) for power in _POWER_OF_GROUP.finditer(compact)]
+    if any(math.comb(degree + num_symbols, degree) > MAX_TERMS for degree in degrees):
+        return False
+    return _nests_within_bounds(compact)
+
+
+def _is_arithmetic(compact: str) -> bool:
+    """Return whether a text has numbers only, so that nothing stops its evaluation."""
+    return _SYMBOL.search(compact) is None
+
+
+def _nests_within_bounds(compact: str) -> bool:
+    opened: list[int | None] = []  # where an exponent in brackets starts; None for others
+    tower = 0  # exponents that are open
+    for index, char in enumerate(compact):
+        if char in "{(":
+            is_exponent = compact[index - 1 : index] == "^"
+            opened.append(index if is_exponent else None)
+            tower += is_exponent
+        elif char in "})" and opened:
+            start = opened.pop()
+            if start is not None:
+                tower -= 1
+                exponent = compact[start:index]
+                if _REPEATED_GROWTH.search(exponent) and _is_arithmetic(exponent):
+                    return False
+        if len(opened) > MAX_NESTING or (char == "^" and tower >= MAX_TOWER):
+            return False
+    return True

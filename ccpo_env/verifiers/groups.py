@@ -1,0 +1,110 @@
+"""Compare lists, sets and tuples, with one another and with one thing."""
+
+from __future__ import annotations
+
+from ccpo_env.verifiers.members import Same, same_in_order, same_members
+from ccpo_env.verifiers.reading import Reading
+from ccpo_env.verifiers.relations import is_relation, same_relation
+
+MAX_NAME_CHARS = 3
+"""Longest name of a coordinate: x, x_1."""
+
+
+def is_group(reading: Reading) -> bool:
+    """Return whether a reading is a list, a set or a tuple."""
+    return len(reading.parts.items) > 1 or reading.parts.opened == "\\{"
+
+
+def same_group(answer: Reading, gold: Reading, same: Same) -> bool | None:
+    """Compare two groups, or one with one thing.
+
+    Note: Lists and sets have no order, but a list of words has. A tuple and a bare list agree
+        if they have the same parts in the same order; `[1, 2]` and `1, 2` do not.
+    """
+    first, second = answer.parts, gold.parts
+    if _is_equation(answer) or _is_equation(gold):
+        return _same_labelled_group(answer, gold, same)
+    if first.is_unordered and second.is_unordered:
+        are_words = _are_listed_words(answer) and _are_listed_words(gold)
+        compare = same_in_order if are_words else same_members
+        return compare(answer.items, gold.items, same)
+    if (equal := _same_labelled_point(answer, gold, same)) is not None:
+        return equal
+    if not first.is_unordered and not second.is_unordered and min(_sizes(answer, gold)) > 1:
+        if (first.opened, first.closed) != (second.opened, second.closed):
+            return False
+        return same_in_order(answer.items, gold.items, same)
+    return _same_kinds(answer, gold, same)
+
+
+def _sizes(*readings: Reading) -> list[int]:
+    return [len(reading.parts.items) for reading in readings]
+
+
+def _is_equation(reading: Reading) -> bool:
+    return _sizes(reading) == [1] and not reading.parts.opened and is_relation(reading)
+
+
+def _are_listed_words(reading: Reading) -> bool:
+    return all(item.is_words and len(item.text) > 1 for item in reading.items)
+
+
+def _same_labelled_group(answer: Reading, gold: Reading, same: Same) -> bool | None:
+    """Compare a group with what has a label: `S = {1, 2}`, or `(x, y) = (1, 2)` and `x=1, y=2`."""
+    if values := _values_in_order(answer, gold):
+        return same_in_order(values, gold.sides[1].items, same)
+    if values := _values_in_order(gold, answer):
+        return same_in_order(answer.sides[1].items, values, same)
+    return same_relation(answer, gold, same)
+
+
+def _values_in_order(group: Reading, point: Reading) -> list[Reading]:
+    """Return the values of `y=2, x=1` in the order of `(x, y) = ...`; empty for anything else."""
+    values = _labelled_values(group)
+    if len(point.sides) != 2 or point.sides[1].parts.opened != "(":
+        return []
+    names = [name.text for name in point.sides[0].items]
+    return [values[name] for name in names] if set(names) == set(values) else []
+
+
+def _same_labelled_point(answer: Reading, gold: Reading, same: Same) -> bool | None:
+    """Compare `x=1, y=2` with `(1, 2)`; None if that is not what they are."""
+    if gold.parts.opened == "(" and (values := _labelled_values(answer)):
+        return same_in_order(list(values.values()), gold.items, same)
+    if answer.parts.opened == "(" and (values := _labelled_values(gold)):
+        return same_in_order(answer.items, list(values.values()), same)
+    return None
+
+
+def _labelled_values(reading: Reading) -> dict[str, Reading]:
+    """Return the values of a list of equations for different names; empty for anything else."""
+    if reading.parts.opened or len(reading.items) < 2:
+        return {}
+    values = {item.sides[0].text: item.sides[1] for item in reading.items if len(item.sides) == 2}
+    is_point = len(values) == len(reading.items) and max(map(len, values)) <= MAX_NAME_CHARS
+    return values if is_point else {}
+
+
+def _same_kinds(answer: Reading, gold: Reading, same: Same) -> bool | None:
+    """Compare a tuple with a list, or a group with one thing."""
+    for group, other in ((answer, gold), (gold, answer)):
+        if group.parts.is_unordered and len(group.items) > 1:
+            if group.items[0].text.startswith(("(", "[")) or is_relation(group.items[0]):
+                pair = ((answer,), gold.items) if group is gold else (answer.items, (gold,))
+                return same_members(pair[0], pair[1], same)
+            if group.parts.opened or other.parts.opened != "(" or len(other.items) < 2:
+                return False
+            return same_in_order(answer.items, gold.items, same)
+    single, group = (answer, gold) if len(answer.items) == 1 else (gold, answer)
+    if group.parts.opened in ("(", "[") and _names_a_point(single, group, same):
+        return True
+    is_other = single.is_value or single.is_words or single.text == "\\emptyset"
+    return False if is_other else None
+
+
+def _names_a_point(single: Reading, group: Reading, same: Same) -> bool:
+    """Return whether P(1,2) names the point (1,2)."""
+    name, _, rest = single.text.partition("(")
+    if len(name.strip()) != 1 or not name.strip().isupper():
+        return False
+    return same(Reading("(" + rest), group) is True

@@ -1,0 +1,56 @@
+"""Compare matrices entry by entry, whatever their brackets."""
+
+from __future__ import annotations
+
+from ccpo_env.verifiers.members import Same, all_same, same_in_order
+from ccpo_env.verifiers.reading import Reading
+from ccpo_env.verifiers.relations import is_relation, same_relation
+from ccpo_env.verifiers.single import same_single
+from ccpo_env.verifiers.structure import MAX_PARTS, Matrix
+from ccpo_env.verifiers.tree import Node
+from ccpo_env.verifiers.values import same_value
+
+
+def same_matrix(answer: Reading, gold: Reading, same: Same) -> bool | None:
+    """Compare two matrices, or one with what is none; a column may be written as a tuple."""
+    if is_relation(answer) or is_relation(gold):
+        return same_relation(answer, gold, same)
+    first, second = answer.matrix, gold.matrix
+    if first is None or second is None:
+        return _same_vector(answer, gold)
+    sizes = [[len(row) for row in matrix.rows] for matrix in (first, second)]
+    if sizes[0] != sizes[1] or first.is_determinant != second.is_determinant:
+        return False
+    if sum(sizes[0]) > MAX_PARTS:
+        return None
+    cells, gold_cells = _cells(first), _cells(second)
+    if not first.scalar and not second.scalar:
+        return same_in_order(cells, gold_cells, same_single)
+    trees = zip(_scaled(first, cells), _scaled(second, gold_cells), strict=True)
+    return all_same(None if x is None or y is None else same_value(x, y) for x, y in trees)
+
+
+def _cells(matrix: Matrix) -> list[Reading]:
+    return [Reading(cell) for row in matrix.rows for cell in row]
+
+
+def _scaled(matrix: Matrix, cells: list[Reading]) -> list[Node | None]:
+    """Return the trees of all cells, multiplied by the factor in front of the matrix."""
+    scalar = matrix.scalar + "1" if matrix.scalar in ("", "-") else matrix.scalar
+    factor = Reading(scalar.removesuffix("\\cdot").removesuffix("\\times").strip()).tree
+    if factor is None:
+        return [None] * len(cells)
+    return [None if cell.tree is None else Node("*", (factor, cell.tree)) for cell in cells]
+
+
+def _same_vector(answer: Reading, gold: Reading) -> bool | None:
+    """Compare a column with a tuple; other matrices equal nothing that is no matrix."""
+    matrix, other = (answer.matrix, gold) if answer.matrix else (gold.matrix, answer)
+    if matrix is None or "\\begin" in other.text:
+        return None
+    is_column = len(matrix.rows) > 1 and all(len(row) == 1 for row in matrix.rows)
+    if not is_column or matrix.scalar or other.parts.opened != "(" or len(other.items) < 2:
+        return False
+    if other is gold:
+        return same_in_order(_cells(matrix), gold.items, same_single)
+    return same_in_order(answer.items, _cells(matrix), same_single)

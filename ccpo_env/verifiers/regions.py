@@ -1,0 +1,313 @@
+r"""Read intervals, their unions and inequalities in one letter as sets of real numbers."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+from ccpo_env.verifiers.evaluate import context
+from ccpo_env.verifiers.expression import parse_expression
+from ccpo_env.verifiers.structure import COMMA, CUP, RELATION, split_signs, split_top
+from ccpo_env.verifiers.tree import Node, Unreadable
+from ccpo_env.verifiers.values import are_close, real_value, same_value
+
+_REALS = re.compile(
+    r"\\mathbb\s*\{R\}|(?:\\text\s*\{)?\s*all real(?: number| value)?s?(?: of [a-z])?\s*\}?",
+    re.IGNORECASE,
+)
+_MEMBER = re.compile(
+    r"(?P<name>(?:[A-Za-z]|\\[a-z]+)(?:\([a-z]\))?)\s*\\in(?![A-Za-z])\s*(?=[\[(\]\\])"
+)
+_BUILDER = re.compile(
+    r"\\\{\s*(?:(?P<name>[A-Za-z])\s*(?:\\in\s*\\mathbb\{R\}\s*)?(?:\||:))(?P<rule>.*)\\\}"
+)
+_WITHOUT = re.compile(
+    r"(?P<whole>.+?)\s*(?:\\setminus|\\backslash|-|\\text\s*\{\s*except\s*\})\s*\\\{(?P<points>[^{}]*)\\\}"
+)
+_POINTS = re.compile(r"\\\{(?P<points>.*)\\\}")
+_INTERVAL = re.compile(r"(?P<opened>[(\[\]])(?P<ends>.*)(?P<closed>[)\]\[])", re.DOTALL)
+_CONJUNCTIONS = re.compile(
+    r"\\[{}]|[()\[\]{}]|(?P<separator>\\cap(?![A-Za-z])|\\text\s*\{\s*,?\s*and\s*\}|\band\b|,)"
+)
+_INFINITY = re.compile(r"([+-]?)\s*\\infty")
+_VARIABLE = re.compile(r"(?:[A-Za-z]|\\(?!infty)[a-z]+)(?:_\w|_\{\w+\})?(?:\([a-z]\))?")
+_MODULUS = re.compile(r"\|\s*([a-zA-Z])\s*\|")
+_TURNED = {"<": ">", ">": "<", "\\leq": "\\geq", "\\geq": "\\leq", "=": "=", "\\neq": "\\neq"}
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """All numbers between two ends.
+
+    Args:
+        low: The lower end: a value, or a tree where it has symbols.
+        high: The upper end.
+        has_low: Whether the lower end belongs to the interval.
+        has_high: Whether the upper end does.
+    """
+
+    low: Any
+    high: Any
+    has_low: bool
+    has_high: bool
+
+    @property
+    def is_symbolic(self) -> bool:
+        """Whether an end has symbols, so that it cannot be put in order."""
+        return isinstance(self.low, Node) or isinstance(self.high, Node)
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A set of real numbers.
+
+    Args:
+        intervals: Disjoint and in order, unless an end has symbols.
+        variable: The letter that is bounded; empty where none was written.
+        is_definite: False for `(1, 2)`, which may be a pair.
+    """
+
+    intervals: tuple[Interval, ...]
+    variable: str
+    is_definite: bool
+
+
+def read_region(text: str) -> Region | None:
+    """Return the set that a cleaned text describes, or None if it describes anything else."""
+    try:
+        return _region(text)
+    except (Unreadable, RecursionError):
+        return None
+
+
+def same_region(first: Region, second: Region) -> bool | None:
+    """Return whether two sets are equal, or None if their ends could not be compared."""
+    names = {first.variable, second.variable}
+    if len(names) == 2 and all(len(name) == 1 for name in names):
+        return False
+    if len(first.intervals) != len(second.intervals):
+        return None if _is_symbolic(first) or _is_symbolic(second) else False
+    pairs = list(zip(first.intervals, second.intervals, strict=True))
+    if any((a.has_low, a.has_high) != (b.has_low, b.has_high) for a, b in pairs):
+        return False
+    ends = [ends for a, b in pairs for ends in ((a.low, b.low), (a.high, b.high))]
+    verdicts = [_same_end(a, b) for a, b in ends]
+    return False if False in verdicts else None if None in verdicts else True
+
+
+def _is_symbolic(region: Region) -> bool:
+    return any(interval.is_symbolic for interval in region.intervals)
+
+
+def _same_end(a: Any, b: Any) -> bool | None:
+    if isinstance(a, Node) and isinstance(b, Node):
+        return same_value(a, b)
+    if isinstance(a, Node) or isinstance(b, Node):
+        return False
+    return are_close(a, b)
+
+
+def _region(text: str) -> Region:
+    text = text.strip()
+    if _REALS.fullmatch(text):
+        return Region((_everything(),), "", is_definite=True)
+    if member := _MEMBER.match(text):
+        region = _region(text[member.end() :])
+        return Region(region.intervals, member["name"], is_definite=True)
+    if builder := _BUILDER.fullmatch(text):
+        region = _region(builder["rule"])
+        return Region(region.intervals, "", is_definite=True)
+    if removed := _WITHOUT.fullmatch(text):
+        whole = _region(removed["whole"])
+        points = split_top(removed["points"], COMMA)
+        return _meet([whole, *(_all_but(point) for point in points)])
+    unions, signs = split_signs(text, CUP)
+    if signs:
+        regions = [_points_or_region(part) for part in unions]
+        if "\\cup" not in signs and not any(region.is_definite for region in regions):
+            raise Unreadable  # pairs: (1,2) or (3,4)
+        return _join(regions)
+    if interval := _INTERVAL.fullmatch(text):
+        ends = split_top(interval["ends"], COMMA)
+        if len(ends) == 2:
+            return _interval(interval["opened"], ends, interval["closed"])
+    parts = split_top(text, _CONJUNCTIONS)
+    if len(parts) > 1:
+        return _meet(_shared_sign(parts))
+    return _inequality(text)
+
+
+def _points_or_region(text: str) -> Region:
+    points = _POINTS.fullmatch(text)
+    if points is None:
+        return _region(text)
+    values = [_end(point) for point in split_top(points["points"], COMMA)]
+    intervals = [Interval(value, value, has_low=True, has_high=True) for value in values]
+    return Region(_ordered(intervals), "", is_definite=True)
+
+
+def _shared_sign(parts: list[str]) -> list[Region]:
+    r"""Return the regions of a list; in `x \neq 1, 2` the sign holds for all parts."""
+    sides, signs = split_signs(parts[0], RELATION)
+    if signs == ["\\neq"] and not any(split_signs(part, RELATION)[1] for part in parts[1:]):
+        parts = [parts[0], *(f"{sides[0]} \\neq {part}" for part in parts[1:])]
+    regions = [_region(part) for part in parts]
+    if not all(region.is_definite for region in regions):
+        raise Unreadable  # a list of pairs
+    if len({region.variable for region in regions if region.variable}) > 1:
+        raise Unreadable  # bounds of several letters
+    return regions
+
+
+def _interval(opened: str, ends: list[str], closed: str) -> Region:
+    low, high = _end(ends[0]), _end(ends[1])
+    has_low, has_high = opened == "[", closed == "]"
+    is_pair = opened == "(" and closed == ")"
+    has_infinity = any(_INFINITY.fullmatch(end) for end in ends)
+    interval = Interval(low, high, has_low=has_low, has_high=has_high)
+    if not interval.is_symbolic and not low <= high:
+        return Region((), "", is_definite=not is_pair)
+    return Region((_open_at_infinity(interval),), "", is_definite=not is_pair or has_infinity)
+
+
+def _open_at_infinity(interval: Interval) -> Interval:
+    low, high = interval.low, interval.high
+    is_low = interval.has_low and (isinstance(low, Node) or bool(context().isfinite(low)))
+    is_high = interval.has_high and (isinstance(high, Node) or bool(context().isfinite(high)))
+    return Interval(low, high, has_low=is_low, has_high=is_high)
+
+
+def _inequality(text: str) -> Region:
+    sides, signs = split_signs(text, RELATION)
+    if "\\pm" in text or (len(signs) == 2 and signs[0] != signs[1] and "\\neq" in signs):
+        raise Unreadable
+    if len(signs) == 2:
+        return _between(sides, signs)
+    if len(signs) != 1 or signs[0] == "=":
+        raise Unreadable
+    name, sign, bound = sides[0], signs[0], sides[1]
+    if not _is_variable(name):
+        name, sign, bound = bound, _TURNED[sign], name
+    if modulus := _MODULUS.fullmatch(name):
+        return _modulus(modulus[1], sign, bound)
+    if _VARIABLE.fullmatch(name) is None or _VARIABLE.fullmatch(bound):
+        raise Unreadable
+    if sign == "\\neq":
+        region = _all_but(bound)
+        return Region(region.intervals, name, is_definite=True)
+    return Region((_half_line(sign, bound),), name, is_definite=True)
+
+
+def _is_variable(text: str) -> bool:
+    return bool(_VARIABLE.fullmatch(text) or _MODULUS.fullmatch(text))
+
+
+def _half_line(sign: str, bound: str) -> Interval:
+    end, infinity = _end(bound), context().inf
+    has_end = sign in ("\\leq", "\\geq")
+    if sign in ("<", "\\leq"):
+        return Interval(-infinity, end, has_low=False, has_high=has_end)
+    return Interval(end, infinity, has_low=has_end, has_high=False)
+
+
+def _between(sides: list[str], signs: list[str]) -> Region:
+    if _VARIABLE.fullmatch(sides[1]) is None or not all(s in ("<", "\\leq") for s in signs):
+        if not all(s in (">", "\\geq") for s in signs) or _VARIABLE.fullmatch(sides[1]) is None:
+            raise Unreadable
+        sides, signs = sides[::-1], [_TURNED[sign] for sign in signs[::-1]]
+    interval = Interval(
+        _end(sides[0]), _end(sides[2]), has_low=signs[0] == "\\leq", has_high=signs[1] == "\\leq"
+    )
+    return Region((_open_at_infinity(interval),), sides[1], is_definite=True)
+
+
+def _modulus(name: str, sign: str, bound: str) -> Region:
+    end = _end(bound)
+    if isinstance(end, Node) or not end > 0 or sign == "\\neq":
+        raise Unreadable
+    has_end = sign in ("\\leq", "\\geq")
+    if sign in ("<", "\\leq"):
+        inside = Interval(-end, end, has_low=has_end, has_high=has_end)
+        return Region((inside,), name, is_definite=True)
+    below = Interval(-context().inf, -end, has_low=False, has_high=has_end)
+    above = Interval(end, context().inf, has_low=has_end, has_high=False)
+    return Region((below, above), name, is_definite=True)
+
+
+def _end(text: str) -> Any:
+    infinite = _INFINITY.fullmatch(text)
+    if infinite:
+        return -context().inf if infinite[1] == "-" else +context().inf
+    tree = parse_expression(text)
+    if tree is None:
+        raise Unreadable
+    try:
+        return real_value(tree)
+    except Unreadable:
+        return tree
+
+
+def _everything() -> Interval:
+    return Interval(-context().inf, context().inf, has_low=False, has_high=False)
+
+
+def _all_but(point: str) -> Region:
+    end, infinity = _end(point), context().inf
+    below = Interval(-infinity, end, has_low=False, has_high=False)
+    above = Interval(end, infinity, has_low=False, has_high=False)
+    return Region((below, above), "", is_definite=True)
+
+
+def _join(regions: list[Region]) -> Region:
+    intervals = [interval for region in regions for interval in region.intervals]
+    if all(interval.low is interval.high for interval in intervals):
+        raise Unreadable  # a set of points
+    if any(interval.is_symbolic for interval in intervals):
+        return Region(tuple(intervals), _variable(regions), is_definite=True)
+    return Region(_ordered(intervals), _variable(regions), is_definite=True)
+
+
+def _variable(regions: list[Region]) -> str:
+    names = {region.variable for region in regions if region.variable}
+    if len(names) > 1:
+        raise Unreadable
+    return names.pop() if names else ""
+
+
+def _ordered(intervals: list[Interval]) -> tuple[Interval, ...]:
+    """Return disjoint intervals in order: those that touch are one."""
+    merged: list[Interval] = []
+    for each in sorted(intervals, key=lambda interval: (interval.low, not interval.has_low)):
+        last = merged[-1] if merged else None
+        if (
+            last is None
+            or each.low > last.high
+            or (each.low == last.high and not (each.has_low or last.has_high))
+        ):
+            merged.append(each)
+            continue
+        high = max(last.high, each.high)
+        has_high = (last.high == high and last.has_high) or (each.high == high and each.has_high)
+        merged[-1] = Interval(last.low, high, has_low=last.has_low, has_high=has_high)
+    return tuple(merged)
+
+
+def _meet(regions: list[Region]) -> Region:
+    intervals = reduce(_common, (region.intervals for region in regions))
+    return Region(_ordered(list(intervals)), _variable(regions), is_definite=True)
+
+
+def _common(first: tuple[Interval, ...], second: tuple[Interval, ...]) -> tuple[Interval, ...]:
+    found = []
+    for a in first:
+        for b in second:
+            if a.is_symbolic or b.is_symbolic:
+                raise Unreadable
+            low, high = max(a.low, b.low), min(a.high, b.high)
+            has_low = (a.has_low or a.low < low) and (b.has_low or b.low < low)
+            has_high = (a.has_high or a.high > high) and (b.has_high or b.high > high)
+            if low < high or (low == high and has_low and has_high):
+                found.append(Interval(low, high, has_low=has_low, has_high=has_high))
+    return tuple(found)

@@ -1,0 +1,155 @@
+"""Compare two single values: words, numbers, measures, ratios, expressions."""
+
+from __future__ import annotations
+
+import re
+
+from ccpo_env.verifiers.normalize import letter_of, same_form, unwrapped
+from ccpo_env.verifiers.quantity import same_number
+from ccpo_env.verifiers.reading import Reading
+from ccpo_env.verifiers.tree import Node, number
+from ccpo_env.verifiers.values import has_value, same_value
+from ccpo_env.verifiers.vocabulary import GREEK, OPERATORS
+
+_INFINITY = re.compile(r"([+-]?)\s*\\infty|\\text\s*\{\s*\\infty\s*\}")
+_QUALIFIED = re.compile(
+    r"\d\s*\\text\s*\{[^{}]*\b(?:or|more|less|fewer|least|most|not|than|only|except|if)\b[^{}]*\}\s*$"
+)
+_RATIO = re.compile(r"\d+(?:\s*:\s*\d+)+", re.ASCII)
+_TIME = re.compile(r"\d+:\d\d(?::\d\d)?", re.ASCII)
+_SLIP = re.compile(r"\d+(?: +\d+)+|\d+\s*\\frac\s*(?:\{\d+\}|\d)\s*(?:\{\d+\}|\d)", re.ASCII)
+_MACRO = re.compile(r"\\([A-Za-z]+)")
+_WORDS = {
+    "dne": "does not exist",
+    "empty set": "\\emptyset",
+    "the empty set": "\\emptyset",
+    "null set": "\\emptyset",
+}
+
+
+def same_single(answer: Reading, gold: Reading) -> bool | None:
+    """Return whether two values are equal, or None if undecided."""
+    if same_form(answer.text, gold.text, answer.form, gold.form):
+        return True
+    if not answer.text or not gold.text:
+        return False
+    if is_other_choice(answer, gold):
+        return False
+    infinite = _INFINITY.fullmatch(answer.text), _INFINITY.fullmatch(gold.text)
+    if infinite[0] or infinite[1]:
+        return _same_infinity(answer, gold, infinite)
+    if bool(_QUALIFIED.search(answer.text)) != bool(_QUALIFIED.search(gold.text)):
+        return False
+    (value, unit), (target, gold_unit) = answer.measure, gold.measure
+    if not unit.agrees_with(gold_unit):
+        return False
+    if unit.is_percent != gold_unit.is_percent:
+        return _same_percent(value, target) if unit.is_percent else _same_percent(target, value)
+    if same_form(value.text, target.text, value.form, target.form):
+        return True
+    if (equal := _same_ratio(value, target, is_time=bool(unit or gold_unit))) is not None:
+        return equal
+    return _same_value(value, target)
+
+
+def is_other_choice(answer: Reading, gold: Reading) -> bool:
+    """Return whether one is the letter of a choice, and the other a choice of another letter."""
+    for first, second in ((answer, gold), (gold, answer)):
+        letter = letter_of(second.text)
+        if len(first.form) == 1 and first.form.isalpha() and letter:
+            return letter != first.form.casefold()
+    return False
+
+
+def _same_value(answer: Reading, gold: Reading) -> bool | None:
+    if answer.number is not None and gold.number is not None:
+        return same_number(answer.number, gold.number)
+    is_based = bool((answer.number and answer.number.base) or (gold.number and gold.number.base))
+    first, second = answer.tree, gold.tree
+    if first is not None and second is not None:
+        if is_based and first.symbols() | second.symbols():
+            return None
+        equal = same_value(first, second)
+        is_nothing = equal is None and not has_value(first) and has_value(second)
+        return False if is_nothing else equal
+    if is_based and (first or second or answer.number or gold.number):
+        return False
+    equal = _same_words(answer, gold)
+    return False if equal is None and gold.is_value and _is_malformed(answer.text) else equal
+
+
+def _is_malformed(text: str) -> bool:
+    r"""Return whether a text that is no expression has no macro but those of expressions.
+
+    Functions are left to math-verify: what `\sin x/2` means, the grammar does not decide.
+    """
+    return all(name in GREEK or name in OPERATORS for name in _MACRO.findall(text))
+
+
+def _same_words(answer: Reading, gold: Reading) -> bool | None:
+    """Compare words with words, and with what is no words."""
+    forms = [unwrapped(r.text).casefold().strip() for r in (answer, gold)]
+    names = [_WORDS.get(form, form) for form in forms]
+    if names[0] == names[1]:
+        return True
+    if answer.is_words and gold.is_words:
+        return False
+    if "\\emptyset" in names:
+        other = gold if names[0] == "\\emptyset" else answer
+        return False if other.is_value or other.is_words else None
+    other = gold if answer.is_words else answer
+    if "\\ldots" in (answer.text, gold.text) or _SLIP.fullmatch(answer.text):
+        return False
+    return False if (answer.is_words or gold.is_words) and other.is_value else None
+
+
+def _same_infinity(
+    answer: Reading, gold: Reading, infinite: tuple[re.Match[str] | None, re.Match[str] | None]
+) -> bool | None:
+    if infinite[0] and infinite[1]:
+        return (infinite[0][1] == "-") == (infinite[1][1] == "-")
+    finite = gold if infinite[0] else answer
+    return False if finite.is_value or finite.is_words else None
+
+
+def _same_ratio(answer: Reading, gold: Reading, *, is_time: bool) -> bool | None:
+    """Compare a:b with c:d, which may be scaled unless they are times of the day."""
+    texts = answer.text.replace(" ", ""), gold.text.replace(" ", "")
+    are_ratios = [_RATIO.fullmatch(text) is not None for text in texts]
+    if not all(are_ratios):
+        return _same_quotient(answer, gold) if any(are_ratios) and not is_time else None
+    parts = [[int(part) for part in text.split(":")] for text in texts]
+    if is_time or any(_TIME.fullmatch(text) for text in texts) or len(parts[0]) != len(parts[1]):
+        return parts[0] == parts[1]
+    return all(a * parts[1][0] == b * parts[0][0] for a, b in zip(*parts, strict=True))
+
+
+def _same_quotient(answer: Reading, gold: Reading) -> bool | None:
+    """Compare a ratio of two with a number: 1:4 is a quarter."""
+    ratio, other = (answer, gold) if ":" in answer.text else (gold, answer)
+    if other.number is None or other.number.base:
+        return False if other.tree is not None or other.is_words else None
+    parts = [int(part) for part in ratio.text.split(":")]
+    return len(parts) == 2 and parts[0] == other.number.value * parts[1] != 0
+
+
+def _same_percent(marked: Reading, bare: Reading) -> bool | None:
+    """Return whether a percentage is a number.
+
+    50 % equals both 50 and 0.5, but without a percent sign a factor of 100 is a difference. Below
+    1 % the sign is never left out: 0.5 % is not 0.5.
+    """
+    trees = _tree(marked), _tree(bare)
+    if trees[0] is None or trees[1] is None:
+        return False if bare.is_words or marked.is_words else None
+    if same_value(trees[0], Node("*", (number(100), trees[1]))):
+        return True
+    if bare.number is None or marked.number is None or marked.number.base:
+        return False if not trees[0].symbols() else None
+    return marked.number.value == bare.number.value and abs(bare.number.value) >= 1
+
+
+def _tree(reading: Reading) -> Node | None:
+    """Return the tree of an expression or of a number that only `parse_number` reads."""
+    plain = reading.number
+    return number(plain.value) if plain is not None and not plain.base else reading.tree

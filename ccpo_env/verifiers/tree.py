@@ -1,0 +1,50 @@
+"""The tree of an expression: what the parser makes, and what is compared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+CONSTANTS = frozenset({r"\pi", "e", "i"})
+"""Symbols that have a value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One operation on its arguments, one symbol, or one number.
+
+    Args:
+        name: "+", "*", "/", "^", "root", "neg", "!", "binom", "abs", "deg", "call", "number",
+            "symbol" or a function.
+        args: The arguments; empty for a number and a symbol.
+        value: The number, exactly; 0 for other nodes.
+        symbol: The symbol's name with its subscript, or the unknown function's; else empty.
+    """
+
+    name: str
+    args: tuple[Node, ...] = ()
+    value: Fraction = Fraction(0)
+    symbol: str = ""
+
+    def symbols(self) -> frozenset[str]:
+        r"""Return the names of all symbols in the tree, with `\\pi`, `e` and `i`."""
+        own = frozenset({self.symbol} if self.symbol else ())
+        return own.union(*(arg.symbols() for arg in self.args))
+
+    def has(self, name: str) -> bool:
+        """Return whether a node of this name is in the tree."""
+        return self.name == name or any(arg.has(name) for arg in self.args)
+
+
+class Unreadable(Exception):
+    """A text is not an expression, or has no value."""
+
+
+def number(value: int | Fraction) -> Node:
+    """Return the tree of one number."""
+    return Node("number", value=Fraction(value))
+
+
+def free_symbols(*trees: Node) -> frozenset[str]:
+    """Return the names of all symbols but the constants."""
+    return frozenset().union(*(tree.symbols() for tree in trees)) - CONSTANTS

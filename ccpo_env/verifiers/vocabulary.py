@@ -1,0 +1,28 @@
+"""The names that the grammar of expressions knows; any other name is no expression."""
+
+from __future__ import annotations
+
+FUNCTIONS = frozenset(
+    "sin cos tan cot sec csc sinh cosh tanh coth arcsin arccos arctan arccot ln log exp cis"  # noqa: SIM905
+    "".split()
+)
+"""Functions of one argument."""
+INVERSES = {"sin": "arcsin", "cos": "arccos", "tan": "arctan", "cot": "arccot"}
+r"""What `\sin^{-1}` and its kind are."""
+CHOICES = frozenset({"max", "min", "gcd", "lcm"})
+"""Functions of a list of numbers."""
+GREEK = frozenset(
+    "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta kappa lambda mu nu xi rho "  # noqa: SIM905
+    "sigma tau phi varphi chi psi omega Gamma Delta Theta Lambda Sigma Phi Psi Omega pi ell hbar"
+    "".split()
+)
+"""Macros that are symbols."""
+OPERATORS = frozenset(
+    {"frac", "binom", "sqrt", "cdot", "times", "div", "pm", "mp", "circ", "infty"}
+)
+"""Macros that stand between or around symbols."""
+ACCENTS = frozenset(
+    "dot ddot hat bar vec tilde overline overrightarrow widehat mathbf mathcal mathbb mathsf "  # noqa: SIM905
+    "mathrm text mathit".split()
+)
+"""Macros that make another symbol of a symbol."""
