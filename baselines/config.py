@@ -133,8 +133,11 @@ class TrainConfig(TeamSettings, RoleSettings, MeasurementSettings, UpdateSetting
             max_tokens=self.role_max_tokens.get(role, self.max_tokens),
         )
 
-    def update_options(self, role: Role) -> UpdateOptions:
-        """Return how the updater of a role steps.
+    def update_options(self, max_tokens: int) -> UpdateOptions:
+        """Return how an updater steps.
+
+        Args:
+            max_tokens: Longest completion that the role can sample.
 
         Raises:
             ValueError: If a value is out of range.
@@ -147,7 +150,7 @@ class TrainConfig(TeamSettings, RoleSettings, MeasurementSettings, UpdateSetting
             autocast=self.bf16,
             gradient_checkpointing=self.gradient_checkpointing,
             on_nonfinite=self.on_nonfinite,
-            max_tokens=self.sampling(role).max_tokens,
+            max_tokens=max_tokens,
             adam_betas=(ADAM_BETA1, self.adam_beta2),
             weight_decay=self.weight_decay,
             shuffle_seed=self.seed,

@@ -88,7 +88,8 @@ class CreditStage:
         """Return whether enough of a group was measured to allocate its credit."""
         if len(group.rollouts) < self._optimizer.min_group_size:
             return False
-        if not self._optimizer.keeps(group.rewards):
+        # What tells rollouts of equal reward apart is worth training on even where all are equal.
+        if not self._tells_equal_rollouts_apart and not self._optimizer.keeps(group.rewards):
             return False
         return group.is_complete
 
@@ -145,6 +146,10 @@ class CreditStage:
             self._state = type(self._state).from_json(state["allocator"])
         if self._cache is not None:
             self._cache.load_json(state["cache"])
+
+    @property
+    def _tells_equal_rollouts_apart(self) -> bool:
+        return bool(self._allocator.needs & {"branch_rewards", "ratings"})
 
     @property
     def _given_knobs(self) -> dict[str, Any]:

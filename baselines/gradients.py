@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 import torch
 
 from baselines.collate import TrainingRow, micro_batches, padded_size, token_batch
+from baselines.distributed.peers import ALONE, Peers
 from baselines.failures import NonFiniteBatch, OutOfMemoryInBatch, is_out_of_memory
 from baselines.optimizers import PolicyOptimizer
 from baselines.policies.base import Completion, TrainablePolicy
@@ -40,6 +41,7 @@ class GradientPass:
         micro_batch_tokens: Padded tokens of one forward and backward pass. It shrinks when a
             micro-batch does not fit into memory.
         options: Those of the updater.
+        peers: Processes whose rows are part of the same updates.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class GradientPass:
         temperature: float,
         micro_batch_tokens: int,
         options: UpdateOptions,
+        peers: Peers = ALONE,
     ) -> None:
         self.micro_batch_tokens = micro_batch_tokens
         self._policy = policy
@@ -58,23 +61,46 @@ class GradientPass:
         self._parameters = parameters
         self._temperature = temperature
         self._options = options
+        self._peers = peers
 
     def run(self, rows: Sequence[TrainingRow]) -> tuple[Metrics, list[FloatArray]]:
         """Compute the gradient of the loss of one update.
 
         Args:
-            rows: All completions of the update, those without advantage included.
+            rows: All completions of the update that are here, those without advantage included.
 
         Returns:
             loss and the metrics of the loss, averaged over the tokens of the update; and per
             micro-batch the absolute differences between log-probabilities and old ones, nats.
+            Both, like the gradient, are those of all processes.
 
         Raises:
-            NonFiniteBatch: If the loss is not finite.
+            NonFiniteBatch: If the loss is not finite, in any process.
             OutOfMemoryInBatch: If a micro-batch does not fit into memory, nor its halves.
         """
+        counts = self._peers.join([row.num_completion_tokens for row in rows])
+        metrics, gaps, failure = dict[str, float](), list[FloatArray](), None
         try:
-            return self._run(rows)
+            metrics, gaps = self._run_in_memory(rows, counts)
+        except NonFiniteBatch as error:
+            failure = error
+        found = self._peers.join([(metrics, gaps, failure and str(failure))])
+        if failure is not None:
+            raise failure
+        for rank, (_, _, message) in enumerate(found):
+            if message is not None:
+                raise NonFiniteBatch(f"{message}, in process {rank}", rows)
+        self._peers.add_gradients(self._parameters)
+        names = {name: None for own, _, _ in found for name in own}
+        summed = {name: sum(own.get(name, 0.0) for own, _, _ in found) for name in names}
+        return summed, [gap for _, own, _ in found for gap in own]
+
+    def _run_in_memory(
+        self, rows: Sequence[TrainingRow], counts: Sequence[int]
+    ) -> tuple[Metrics, list[FloatArray]]:
+        """Run, and once more with smaller micro-batches if one did not fit."""
+        try:
+            return self._run(rows, counts)
         except OutOfMemoryInBatch as error:
             if error.num_rows == 1:
                 raise
@@ -83,15 +109,16 @@ class GradientPass:
             self.micro_batch_tokens = error.padded_size // 2
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        return self._run(rows)
+        return self._run(rows, counts)
 
     def clear(self) -> None:
         """Forget the gradient."""
         for parameter in self._parameters:
             parameter.grad = None
 
-    def _run(self, rows: Sequence[TrainingRow]) -> tuple[Metrics, list[FloatArray]]:
-        counts = [row.num_completion_tokens for row in rows]
+    def _run(
+        self, rows: Sequence[TrainingRow], counts: Sequence[int]
+    ) -> tuple[Metrics, list[FloatArray]]:
         normalizer = self._optimizer.normalizer(counts, max_tokens=self._options.max_tokens)
         if self._optimizer.skips_zero_advantage:
             rows = [row for row in rows if row.has_advantage]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from baselines.files import StorageError, storing, write_text
+from baselines.policies.adapter_files import base_name, is_adapter
 from baselines.policies.base import TrainablePolicy
-from baselines.policies.lora import base_name, is_adapter
 from baselines.policies.registry import POLICIES
 from baselines.stats import proportion
 from baselines.team import TEAM
@@ -20,6 +22,8 @@ MODEL_FOLDER = "model"
 """In the folder of a run: the models after its last step."""
 CARD_FILE = "README.md"
 """What the hub shows of a model."""
+HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w.-]+")
+"""A name that may be one of the hub: an owner and a model."""
 
 
 class HubError(RuntimeError):
@@ -69,8 +73,9 @@ class ModelCard:
         speaker = " (speaks for every role)" if tuple(self.folders) == (TEAM,) else ""
         return (
             f"# A team of language models: {self.config['topology']}\n\n"
-            f"The {kind} in {folders}{speaker} answer questions as a team. They were trained "
-            f"together, each with its own share of the reward of the team."
+            f"The {kind} in {folders}{speaker} answer questions as a team and were trained "
+            f"together by reinforcement learning. What each agent had earned of the reward of the "
+            f"team is called credit below."
         )
 
     def _settings(self) -> str:
@@ -82,7 +87,7 @@ class ModelCard:
             **{f"{r} started from": _plain_name(p) for r, p in config["role_policies"].items()},
             "weights": config["weights"],
             **({"rank of the adapters": config["lora_rank"]} if self.base is not None else {}),
-            "tasks": _plain_name(config["tasks"]),
+            "tasks": Path(config["tasks"]).name,
             "steps": self.summary["steps_done"],
             "rollouts per step": f"{config['tasks_per_step']} tasks of {config['group_size']} each",
             "learning rate": config["learning_rate"],
@@ -107,7 +112,7 @@ class ModelCard:
         for agent, audit in self.summary["audit"].items():
             told = "is a multiple of" if audit["degenerate"] else "differs from"
             rows.append((agent, f"{told} that of shared credit", _number(audit["slope"])))
-        heads = ("agent", "its advantage in the last step", "slope")
+        heads = ("agent", "its advantage in the last step with a signal", "slope")
         return _table("Does credit tell agents apart?", heads, rows) if rows else ""
 
     def _use(self) -> str:
@@ -136,7 +141,7 @@ class ModelCard:
                 "",
                 "```sh",
                 f"python -m baselines.evaluate --policy {MODEL_FOLDER} "
-                f"--tasks {_plain_name(self.config['tasks'])}",
+                f"--tasks {shlex.quote(Path(self.config['tasks']).name)}",
                 "```",
             ]
         )
@@ -228,7 +233,7 @@ def push_to_hub(folder: Path, name: str) -> str:
         api.create_repo(name, private=True, exist_ok=True)
         address = api.upload_folder(repo_id=name, folder_path=folder)
     except failures as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        reason = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")
         raise HubError(
             f"the hub must take the models as {name!r}, got {reason}; they are in {folder}: check "
             f"network, name and token (hf auth login), then hf upload {name} {folder}"
@@ -237,7 +242,8 @@ def push_to_hub(folder: Path, name: str) -> str:
 
 
 def _is_of_the_hub(name: str) -> bool:
-    return "/" in name and not (Path(name).exists() or name.endswith(".gguf"))
+    is_path = name.endswith(".gguf") or Path(name).exists()
+    return HUB_NAME.fullmatch(name) is not None and not is_path
 
 
 def _plain_name(name: str) -> str:

@@ -29,7 +29,7 @@ def shaped_credit(
     optimizer: PolicyOptimizer,
     credit: Sequence[FloatArray],
     groups: Sequence[Group],
-    max_tokens: Mapping[str, int | None],
+    max_tokens: Mapping[str, int],
 ) -> list[FloatArray]:
     """Return credit with the optimizer's penalty for long completions taken off.
 

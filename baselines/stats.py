@@ -1,8 +1,27 @@
-"""Rates with intervals: how far a count of right answers can be trusted."""
+"""Rates with intervals: how far a count of right answers can be trusted.
+
+Tasks are independent of each other and the samples of one task are not, so everything here takes
+one value per task: what the samples of a task come to.
+"""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+import numpy.typing as npt
+
+from baselines.types import FloatArray
+
+CONFIDENCE = 0.95
+NUM_RESAMPLES = 9_999
+_CHUNK = 2**22
+"""Most numbers that one block of resamples holds; bounds the memory and not the result."""
+_TIE = 1e-9
+"""Sums of the same numbers in another order differ by less than this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +53,7 @@ class Proportion:
         return f"{self.rate:.3f} [{self.low:.2f}, {self.high:.2f}]"
 
 
-def proportion(successes: int, total: int, confidence: float = 0.95) -> Proportion:
+def proportion(successes: int, total: int, confidence: float = CONFIDENCE) -> Proportion:
     """Return a rate with its Wilson score interval.
 
     (low, high) = (p + z² / 2n ± z * sqrt(p (1 - p) / n + z² / 4n²)) / (1 + z² / n)
@@ -72,3 +91,261 @@ def proportion(successes: int, total: int, confidence: float = 0.95) -> Proporti
         ) from None
     interval = binomtest(successes, total).proportion_ci(confidence, method="wilson")
     return Proportion(successes, total, float(interval.low), float(interval.high))
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A mean over tasks with its interval; there is no estimate without one.
+
+    Args:
+        value: The mean.
+        low: Lower end of the interval, at most value.
+        high: Upper end of the interval, at least value.
+        num_tasks: Tasks that it is a mean of, at least 1.
+
+    Raises:
+        ValueError: If the interval does not hold the value, or a number is not finite.
+    """
+
+    value: float
+    low: float
+    high: float
+    num_tasks: int
+
+    def __post_init__(self) -> None:
+        if not -math.inf < self.low <= self.value <= self.high < math.inf or self.num_tasks < 1:
+            raise ValueError(
+                f"an estimate must have an interval that holds it, got {self.value} in "
+                f"[{self.low}, {self.high}] of {self.num_tasks} tasks; leave out what was not "
+                f"measured"
+            )
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+def rate_bounds(
+    values: FloatArray, *, confidence: float = CONFIDENCE
+) -> tuple[FloatArray, FloatArray]:
+    """Return the ends of the interval of the mean of values in [0, 1], one value per task.
+
+    (low, high) = Wilson's interval of p = mean of the values, with n replaced by
+    n_eff = n * p (1 - p) / s²,  s² = mean of (value - p)²
+
+    Args:
+        values: Shape (..., n), n >= 1 independent tasks.
+        confidence: Share of such intervals that hold the true mean, in (0, 1).
+
+    Returns:
+        Two arrays of shape (...).
+
+    Note: Values that are 0 or 1 give s² = p (1 - p), hence exactly Wilson's interval. Rates over
+        several samples of a task vary less, which n_eff >= n pays for; where all tasks have the
+        same value nothing tells by how much, and n_eff = n.
+
+    Source: Wilson (1927); effective sample size: Dean and Pagano, J. Survey Stat. Methodol. 3
+        (2015) 484-503, without their replacement of the normal quantile by Student's.
+    """
+    rates = values.mean(axis=-1)
+    spread = values.var(axis=-1)
+    num_tasks = values.shape[-1]
+    variance = rates * (1.0 - rates)
+    is_flat = spread <= _TIE * _TIE
+    ratio = np.divide(variance, spread, out=np.ones_like(rates), where=~is_flat)
+    size = num_tasks * np.maximum(ratio, 1.0)
+    z = NormalDist().inv_cdf((1.0 + confidence) / 2.0)
+    center = (rates + z * z / (2.0 * size)) / (1.0 + z * z / size)
+    half = z * np.sqrt(variance / size + z * z / (4.0 * size * size)) / (1.0 + z * z / size)
+    return np.clip(center - half, 0.0, rates), np.clip(center + half, rates, 1.0)
+
+
+def mean_rate(values: FloatArray, *, confidence: float = CONFIDENCE) -> Estimate:
+    """Return the mean of values in [0, 1], one per task, with the interval of `rate_bounds`.
+
+    Raises:
+        ValueError: If there is no value, or one lies outside of [0, 1].
+    """
+    if not len(values) or not ((values >= 0.0) & (values <= 1.0)).all():
+        raise ValueError(
+            f"values must be rates in [0, 1], one per task, got {values}; leave out the tasks "
+            f"that were not measured"
+        )
+    low, high = rate_bounds(values, confidence=confidence)
+    return Estimate(float(values.mean()), float(low), float(high), len(values))
+
+
+def bootstrap_bounds(
+    differences: FloatArray,
+    *,
+    rng: np.random.Generator,
+    num_resamples: int = NUM_RESAMPLES,
+    confidence: float = CONFIDENCE,
+) -> tuple[FloatArray, FloatArray]:
+    """Return the ends of the paired bootstrap's interval of a mean difference.
+
+    Tasks are drawn with replacement, each with all of its samples on both sides; the ends are the
+    percentiles of the resampled means.
+
+    Args:
+        differences: Of each task, in [-1, 1], shape (..., n); rows share the drawn tasks.
+        rng: Draws the tasks.
+        num_resamples: How often they are drawn.
+        confidence: Share of such intervals that hold the true mean, in (0, 1).
+
+    Returns:
+        Two arrays of shape (...).
+
+    Note: Where all differences are equal, resampling says that nothing is uncertain. There the
+        interval is as far as a mean can lie from them if any other value is rarer than Wilson's
+        upper end of 0 in n tasks.
+
+    Source: Efron and Tibshirani, An Introduction to the Bootstrap (1993), section 13.3.
+    """
+    *shape, num_tasks = differences.shape
+    rows = differences.reshape(-1, num_tasks)
+    means = np.concatenate(
+        [weights @ rows.T for weights in _resamples(num_tasks, num_resamples, rng)]
+    )  # (num_resamples, rows)
+    tail = (1.0 - confidence) / 2.0
+    low, high = np.quantile(means, [tail, 1.0 - tail], axis=0)
+    center = rows.mean(axis=1)
+    is_flat = np.ptp(rows, axis=1) <= _TIE
+    rare = proportion(0, num_tasks, confidence).high * (1.0 + np.abs(center))
+    low = np.where(is_flat, np.maximum(center - rare, -1.0), np.minimum(low, center))
+    high = np.where(is_flat, np.minimum(center + rare, 1.0), np.maximum(high, center))
+    return low.reshape(shape), high.reshape(shape)
+
+
+def _resamples(num_tasks: int, num_resamples: int, rng: np.random.Generator) -> list[FloatArray]:
+    """Return blocks of weights, each row the share of every task in one resample."""
+    rows = max(1, _CHUNK // num_tasks)
+    blocks = []
+    for start in range(0, num_resamples, rows):
+        size = min(rows, num_resamples - start)
+        drawn = rng.integers(num_tasks, size=(size, num_tasks))
+        places = (drawn + num_tasks * np.arange(size)[:, None]).ravel()
+        counts = np.bincount(places, minlength=size * num_tasks).reshape(size, num_tasks)
+        blocks.append(counts / num_tasks)
+    return blocks
+
+
+def mean_difference(
+    differences: FloatArray, *, rng: np.random.Generator, confidence: float = CONFIDENCE
+) -> Estimate:
+    """Return the mean of paired differences, one per task, with the interval of the bootstrap.
+
+    Raises:
+        ValueError: If there is no difference, or one lies outside of [-1, 1].
+    """
+    if not len(differences) or not (np.abs(differences) <= 1.0).all():
+        raise ValueError(
+            f"differences must lie in [-1, 1], one per task, got {differences}; leave out the "
+            f"tasks that were not measured on both sides"
+        )
+    low, high = bootstrap_bounds(differences, rng=rng, confidence=confidence)
+    return Estimate(float(differences.mean()), float(low), float(high), len(differences))
+
+
+def mcnemar(first_only: int, second_only: int) -> float:
+    """Return the exact two-sided p-value of McNemar's test.
+
+    Args:
+        first_only: Tasks that only the first of two runs answered correctly.
+        second_only: Tasks that only the second did.
+
+    Returns:
+        How probable it is, if each of these tasks was a fair coin, that they are split at least
+        so unevenly; 1 if there are none.
+
+    Raises:
+        ValueError: If a count is negative.
+
+    Source: McNemar, Psychometrika 12 (1947) 153-157, with the binomial distribution.
+    """
+    if min(first_only, second_only) < 0:
+        raise ValueError(
+            f"counts must be >= 0, got {first_only} and {second_only}; count each task once"
+        )
+    from scipy.stats import binomtest  # type: ignore[attr-defined]  # exported, not declared
+
+    total = first_only + second_only
+    return float(binomtest(first_only, total, 0.5).pvalue) if total else 1.0
+
+
+def sign_flip_p_value(
+    differences: FloatArray, *, rng: np.random.Generator, num_resamples: int = NUM_RESAMPLES
+) -> float:
+    """Return the two-sided p-value of the permutation test on paired differences.
+
+    p = (1 + resamples with |mean| >= |observed mean|) / (1 + num_resamples)
+
+    Swapping the two runs on a task changes the sign of its difference; if they do not differ,
+    every choice of signs is as probable as the observed one.
+
+    Args:
+        differences: Of each task, shape (n,).
+        rng: Draws the signs.
+        num_resamples: How often they are drawn.
+
+    Note: With one sample per task it is McNemar's test by simulation.
+
+    Source: Phipson and Smyth, arXiv:1603.05766, for the 1 that is added.
+    """
+    observed = abs(differences.sum())
+    rows = max(1, _CHUNK // max(1, len(differences)))
+    num_extreme = 0
+    for start in range(0, num_resamples, rows):
+        size = min(rows, num_resamples - start)
+        signs = rng.integers(2, size=(size, len(differences))) * 2 - 1
+        num_extreme += int((np.abs(signs @ differences) >= observed - _TIE).sum())
+    return (1 + num_extreme) / (1 + num_resamples)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return p-values adjusted for how many there are: the chance of one false finding is kept.
+
+    adjusted of the i-th smallest = max over j <= i of min(1, (m - j + 1) * p_j), m of them
+
+    Source: Holm, Scand. J. Statist. 6 (1979) 65-70.
+    """
+    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
+    adjusted = [0.0] * len(p_values)
+    highest = 0.0
+    for rank, index in enumerate(order):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = highest
+    return adjusted
+
+
+def pass_at_k(
+    num_samples: npt.NDArray[np.int64], num_correct: npt.NDArray[np.int64], k: int
+) -> FloatArray:
+    """Return the unbiased estimate, per task, that one of k samples is right.
+
+    pass@k = 1 - C(n - c, k) / C(n, k)
+
+    Args:
+        num_samples: Samples n of each task, each at least k.
+        num_correct: How many of them are right, c.
+        k: Samples that a user would draw, at least 1.
+
+    Returns:
+        One value in [0, 1] per task; for k = 1 it is c / n.
+
+    Raises:
+        ValueError: If k < 1, a task has fewer than k samples, or c is not in [0, n].
+
+    Source: Chen et al., arXiv:2107.03374, eq. (1).
+    """
+    if k < 1 or (num_samples < k).any():
+        raise ValueError(
+            f"k must lie in [1, samples of each task], got {k} of {num_samples.tolist()}; leave "
+            f"out the tasks with fewer"
+        )
+    if ((num_correct < 0) | (num_correct > num_samples)).any():
+        raise ValueError(
+            f"num_correct must lie in [0, num_samples], got {num_correct.tolist()} of "
+            f"{num_samples.tolist()}; count each sample once"
+        )
+    pairs = zip(num_samples.tolist(), num_correct.tolist(), strict=True)
+    return np.array([1.0 - math.comb(n - c, k) / math.comb(n, k) for n, c in pairs])

@@ -7,16 +7,10 @@ from pathlib import Path
 
 from baselines.checkpoint import STATE_FILE, newest_checkpoint, read_checkpoint
 from baselines.metrics import METRICS_FILE
+from baselines.policies.adapter_files import ADAPTER_FILE, base_name, full_name, is_adapter
 from baselines.policies.base import Policy, TrainablePolicy
 from baselines.policies.endpoint_spec import is_endpoint
-from baselines.policies.lora import (
-    ADAPTER_FILE,
-    LoraBase,
-    LoraSettings,
-    base_name,
-    full_name,
-    is_adapter,
-)
+from baselines.policies.lora import LoraBase, LoraPolicy, LoraSettings
 from baselines.policies.registry import load_policy, load_sampler
 from ccpo_env.types import Role
 
@@ -57,6 +51,7 @@ def load_team(
     own_copies: bool,
     instead: Mapping[Role, str] | None = None,
     lora: LoraSettings | None = None,
+    bases: dict[str, LoraBase] | None = None,
 ) -> dict[Role, TrainablePolicy]:
     """Return a policy per role.
 
@@ -70,6 +65,8 @@ def load_team(
         instead: Roles that start from something else, likewise.
         lora: Each role gets an adapter of its own, a new one of these settings or the one that it
             starts from; roles with the same base share it. own_copies is not read then.
+        bases: Base models of adapters that are in memory, by name: what is one of them, or an
+            adapter of one, is not loaded again. Those that are loaded are added.
 
     Raises:
         CheckpointError: If the checkpoint is damaged.
@@ -80,35 +77,44 @@ def load_team(
     specs = {role: (instead or {}).get(role, spec) for role in roles}
     teams = {source: _team_folder(source) for source in set(specs.values())}
     sources = {role: _folder_of(role, teams[s]) or s for role, s in specs.items()}
+    bases = {} if bases is None else bases
     if lora is not None:
-        return _adapters(sources, lora)
+        return _adapters(sources, lora, bases)
     if own_copies:
         return {role: _own_copy(source) for role, source in sources.items()}
     speakers = {source: role for role, source in reversed(sources.items())}
     adapters = {role: source for source, role in speakers.items() if is_adapter(source)}
-    loaded = _adapters(adapters, None)
+    loaded = _adapters(adapters, None, bases)
     for source, role in speakers.items():
-        if role not in loaded:
+        base = bases.get(full_name(source))
+        if base is not None:
+            loaded[role] = LoraPolicy(base, None)
+        elif role not in loaded:
             loaded[role] = load_policy(source)
     return {role: loaded[speakers[source]] for role, source in sources.items()}
 
 
 def _adapters(
-    sources: Mapping[Role, str], lora: LoraSettings | None
+    sources: Mapping[Role, str], lora: LoraSettings | None, bases: dict[str, LoraBase]
 ) -> dict[Role, TrainablePolicy]:
     """Return an adapter per role: that of a folder, or a new one of what else a source names."""
-    bases: dict[str, LoraBase] = {}
     policies: dict[Role, TrainablePolicy] = {}
     for role, source in sources.items():
         name = full_name(base_name(source) if is_adapter(source) else source)
         if name not in bases:
             bases[name] = LoraBase.load(name)
         if is_adapter(source):
-            policies[role] = bases[name].add_saved(role, Path(source), settings=lora)
+            adapter = _free_name(role, bases[name])
+            policies[role] = bases[name].add_saved(adapter, Path(source), settings=lora)
         else:
             assert lora is not None
             policies[role] = bases[name].add(role, lora)
     return policies
+
+
+def _free_name(role: Role, base: LoraBase) -> str:
+    """Return a name for an adapter beside those that the base has."""
+    return role if role not in base.adapters else f"{role}_at_start"
 
 
 def _own_copy(source: str) -> TrainablePolicy:

@@ -41,7 +41,7 @@ from baselines.measure import (
 from baselines.metrics import METRICS_FILE, MetricRow, append_row, keep_rows, read_rows
 from baselines.optimizers import OPTIMIZERS
 from baselines.policies.base import TrainablePolicy
-from baselines.policies.lora import LoraSettings
+from baselines.policies.lora import LoraBase, LoraSettings
 from baselines.rollout import Player
 from baselines.rows import count_tokens, reference_divergence, shaped_credit, training_rows
 from baselines.schedule import Schedule, trained_roles
@@ -81,6 +81,7 @@ class Trainer:
         self.initial: dict[str, Any] | None = None
         self.warnings: list[str] = []
         self.notices: tuple[str, ...] = ()
+        self._bases: dict[str, LoraBase] = {}
         self._tasks = load_tasks(config.tasks, split="train")
         held_out = load_tasks(config.tasks, split="test")
         self._eval_tasks = self._choose(held_out, config.num_eval_tasks, EVAL_TASK_STREAM, 0)
@@ -99,7 +100,8 @@ class Trainer:
         self._policies = self._load(roles, checkpoint.folder if checkpoint else None)
         self._player = Player(env, self._policies, {role: config.sampling(role) for role in roles})
         self._max_tokens = {
-            agent: config.sampling(role).max_tokens for agent, role in self._player.role_of.items()
+            agent: config.sampling(role).max_tokens or self._policies[role].max_tokens
+            for agent, role in self._player.role_of.items()
         }
         self._credit = CreditStage(config, self._player, self._optimizer)
         self._watch = DegeneracyWatch(
@@ -301,6 +303,7 @@ class Trainer:
             lora=LoraSettings(rank=config.lora_rank, seed=config.seed)
             if config.weights == "lora"
             else None,
+            bases=self._bases,
         )
 
     def _load_references(self) -> dict[Role, TrainablePolicy]:
@@ -308,7 +311,9 @@ class Trainer:
         if not (self._optimizer.needs_reference or self._optimizer.needs_reward_kl):
             return {}
         roles, instead = self._schedule.roles, self.config.role_policies
-        return load_team(self.config.policy, roles, own_copies=False, instead=instead)
+        return load_team(
+            self.config.policy, roles, own_copies=False, instead=instead, bases=self._bases
+        )
 
     def _updater(self, role: Role) -> Updater:
         config = self.config
@@ -320,7 +325,9 @@ class Trainer:
             max_grad_norm=config.max_grad_norm,
             temperature=config.sampling(role).temperature,
             micro_batch_tokens=config.role_micro_batch_tokens.get(role, config.micro_batch_tokens),
-            options=config.update_options(role),
+            options=config.update_options(
+                config.sampling(role).max_tokens or self._policies[role].max_tokens
+            ),
             reference=self._references.get(role),
             failure_dir=self.run_dir,
         )
@@ -355,8 +362,8 @@ class Trainer:
                 f"--out-dir"
             )
 
-    def _saved_policies(self) -> dict[str, TrainablePolicy]:
-        """Return the policies by the folder they are saved in."""
+    def saved_policies(self) -> dict[str, TrainablePolicy]:
+        """Return the policies by the name of the folder that each is saved in."""
         if self.config.weights == "shared":
             return {TEAM: next(iter(self._policies.values()))}
         return dict(self._policies)
@@ -366,7 +373,7 @@ class Trainer:
             self._checkpoints,
             step=self.steps_done,
             config=self.config.to_json(),
-            policies=self._saved_policies(),
+            policies=self.saved_policies(),
             updaters={role: updater.state_dict() for role, updater in self._updaters.items()},
             state={
                 "initial": self.initial,

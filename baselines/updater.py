@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from baselines.collate import TrainingRow
+from baselines.distributed.peers import ALONE, Peers
 from baselines.failures import NonFiniteBatch, save_rows
 from baselines.gradients import EntropyPolicy, GradientPass, Metrics
 from baselines.optimizers import PolicyOptimizer
@@ -38,6 +39,8 @@ class Updater:
         reference: The frozen policy of the KL term; needed if the optimizer has one.
         parameters: What AdamW trains. None: those of the policy that require a gradient.
         failure_dir: Where a batch without a finite loss or gradient is saved. None: nowhere.
+        peers: Processes with a copy of the policy each, which take every step together, each with
+            rows of its own: the step is that of one process with all rows, in rank order.
 
     Raises:
         ValueError: If the optimizer needs a reference or entropies that are not there, the
@@ -58,6 +61,7 @@ class Updater:
         reference: TrainablePolicy | None = None,
         parameters: Iterable[torch.nn.Parameter] | None = None,
         failure_dir: Path | None = None,
+        peers: Peers = ALONE,
     ) -> None:
         self._policy = policy
         self._optimizer = optimizer
@@ -68,6 +72,7 @@ class Updater:
         self._options = options or UpdateOptions()
         self._reference = reference
         self._failure_dir = failure_dir
+        self._peers = peers
         self._num_updates = 0
         chosen = parameters or (p for p in policy.module.parameters() if p.requires_grad)
         self._parameters = list(chosen)
@@ -78,8 +83,10 @@ class Updater:
             temperature=temperature,
             micro_batch_tokens=micro_batch_tokens,
             options=self._options,
+            peers=peers,
         )
         self._check()
+        peers.copy_first(self._parameters)
         if self._options.gradient_checkpointing:
             enable_checkpointing(policy.module)
         self._torch_optimizer = torch.optim.AdamW(
@@ -93,7 +100,8 @@ class Updater:
         """Take one step, of one or several updates, on the completions of one role.
 
         Args:
-            rows: The completions with their advantages, from the policy as it is now.
+            rows: The completions with their advantages, from the policy as it is now; of several
+                processes, those of this one.
 
         Returns:
             loss, grad_norm, clip_rate, approx_kl, averaged over the updates of the step;
@@ -180,7 +188,9 @@ class Updater:
         rows, gaps = list(rows), list[FloatArray]()
         if self._options.old_logprobs == "recompute":
             scores = self._score(self._policy, rows)
-            gaps = [np.abs(s - r.completion.logprobs) for s, r in zip(scores, rows, strict=True)]
+            gaps = self._peers.join(
+                [np.abs(s - r.completion.logprobs) for s, r in zip(scores, rows, strict=True)]
+            )
             rows = [
                 replace(row, old_logprobs=tuple(values.tolist()))
                 for row, values in zip(rows, scores, strict=True)
@@ -206,11 +216,17 @@ class Updater:
         if self._options.num_minibatches == 1:
             yield from [rows] * self._options.num_epochs
             return
+        sizes = self._peers.join([len(rows)])
+        start = sum(sizes[: self._peers.rank])  # of the rows here, among those of all processes
         for _ in range(self._options.num_epochs):
             # From counters, not from a generator's state: a resumed run deals the same.
             rng = np.random.default_rng([self._options.shuffle_seed, self._num_updates])
-            dealt = np.array_split(rng.permutation(len(rows)), self._options.num_minibatches)
-            parts = [[rows[index] for index in part] for part in dealt if len(part)]
+            dealt = np.array_split(rng.permutation(sum(sizes)), self._options.num_minibatches)
+            parts = [
+                [rows[index - start] for index in part if 0 <= index - start < len(rows)]
+                for part in dealt
+                if len(part)
+            ]
             yield from parts or [[]]
 
     def _take_update(self, rows: Sequence[TrainingRow]) -> tuple[Metrics, list[FloatArray]]:

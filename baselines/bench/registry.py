@@ -17,6 +17,12 @@ def _environment(arguments: Sequence[str]) -> int:
     return main(arguments)
 
 
+def _learning(arguments: Sequence[str]) -> int:
+    from baselines.bench.learning import main
+
+    return main(arguments)
+
+
 def _sampler(arguments: Sequence[str]) -> int:
     from baselines.bench.sampler import main
 
@@ -32,6 +38,7 @@ def _verifier(arguments: Sequence[str]) -> int:
 BENCHES: Mapping[str, Callable[[Sequence[str]], int]] = {
     "credit": _credit,
     "environment": _environment,
+    "learning": _learning,
     "sampler": _sampler,
     "verifier": _verifier,
 }

@@ -142,7 +142,7 @@ def read_cases(path: Path) -> list[LabelledCase]:
             cases.append(
                 LabelledCase(text["response"], text["gold"], row["expected"], row["category"])
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(
                 f"a case must be an object with response, gold, expected and category, got "
                 f"{line[:60]!r} in {path}, line {number}; correct the line"

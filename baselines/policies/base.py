@@ -89,6 +89,11 @@ class TrainablePolicy(Policy, Protocol):
         """The network whose parameters are trained."""
         ...
 
+    @property
+    def max_tokens(self) -> int:
+        """Longest completion, in tokens, if the sampling does not say."""
+        ...
+
     def logprobs(self, completions: Sequence[Completion], *, temperature: float) -> torch.Tensor:
         """Return log-probabilities of the sampled tokens, with gradient.
 

@@ -20,7 +20,7 @@ from torch import Tensor
 from baselines.policies.base import Completion, Prompt, Sampling
 from baselines.policies.options import option_logprobs
 from baselines.policies.sampler import DEFAULT_MAX_ROWS, sample_tokens
-from baselines.policies.scoring import completion_logprobs
+from baselines.policies.scoring import completion_logprobs, completion_logprobs_and_entropy
 from baselines.types import FloatArray
 
 if TYPE_CHECKING:
@@ -109,6 +109,11 @@ class HFPolicy:
         return self._model
 
     @property
+    def max_tokens(self) -> int:
+        """Longest completion, in tokens, if the sampling does not say."""
+        return self._max_tokens
+
+    @property
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """The tokenizer of the network."""
         return self._tokenizer
@@ -148,16 +153,23 @@ class HFPolicy:
         Raises:
             ValueError: If there are no completions, or one has no token ids.
         """
-        if not completions or not all(c.prompt_ids and c.token_ids for c in completions):
-            raise ValueError(
-                "completions must hold token ids, got at least one without; "
-                "score what an HFPolicy sampled"
-            )
-        return completion_logprobs(
-            self._model,
-            [completion.prompt_ids for completion in completions],
-            [completion.token_ids for completion in completions],
-            temperature=temperature,
+        prompts, sampled = _token_rows(completions)
+        return completion_logprobs(self._model, prompts, sampled, temperature=temperature)
+
+    def logprobs_and_entropy(
+        self, completions: Sequence[Completion], *, temperature: float
+    ) -> tuple[Tensor, Tensor]:
+        """Return what `logprobs` does, and the entropy of the policy before each of the tokens.
+
+        Returns:
+            Two tensors of shape (B, T), nats, float32; places after the end of a row are 0.
+
+        Raises:
+            ValueError: If there are no completions, or one has no token ids.
+        """
+        prompts, sampled = _token_rows(completions)
+        return completion_logprobs_and_entropy(
+            self._model, prompts, sampled, temperature=temperature
         )
 
     def option_logprobs(
@@ -246,6 +258,18 @@ class HFPolicy:
             list(token_ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
         )
         return cast("str", text)
+
+
+def _token_rows(
+    completions: Sequence[Completion],
+) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
+    """Return the tokens of the prompts and those of the completions."""
+    if not completions or not all(c.prompt_ids and c.token_ids for c in completions):
+        raise ValueError(
+            "completions must hold token ids, got at least one without; "
+            "score what an HFPolicy sampled"
+        )
+    return [c.prompt_ids for c in completions], [c.token_ids for c in completions]
 
 
 def converted_gguf(path: Path) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,11 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from baselines.policies.adapter_files import WEIGHTS_FILE, check_plain, full_name, require_peft
 from baselines.policies.base import Completion, Prompt, Sampling
 from baselines.policies.hf import HFPolicy
 from baselines.policies.llama import as_plain_llama
 from baselines.policies.llama_decoder import MAX_PARAMETERS
-from baselines.policies.registry import POLICIES, load_policy
+from baselines.policies.registry import load_policy
 from baselines.types import FloatArray
 
 if TYPE_CHECKING:
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-ADAPTER_FILE = "adapter_config.json"
-"""What a folder with an adapter holds, and one with a model does not."""
-WEIGHTS_FILE = "adapter_model.safetensors"
 ALPHA_PER_RANK = 2
 """Scale of the product of the two factors, lora_alpha / rank, whatever the rank is."""
 
@@ -109,7 +106,7 @@ class LoraBase:
         from safetensors.torch import load_file
 
         config = PeftConfig.from_pretrained(str(folder))
-        _check_plain(config, folder)
+        check_plain(config, folder)
         if settings is not None and config.r != settings.rank:
             raise ValueError(
                 f"lora_rank must be that of the adapter, {config.r}, got {settings.rank} in "
@@ -126,22 +123,29 @@ class LoraBase:
         set_peft_model_state_dict(self._peft, weights, adapter_name=adapter)
         return policy
 
-    def activate(self, adapter: str) -> HFPolicy:
-        """Return the base as this adapter changes it; only its weights require a gradient."""
+    def activate(self, adapter: str | None) -> HFPolicy:
+        """Return the base as this adapter changes it; only its weights require a gradient.
+
+        Without an adapter it is returned as it is, with one active.
+        """
         assert self._peft is not None
-        if adapter != self._active:
+        if adapter is not None and adapter != self._active:
             self._peft.set_adapter(adapter)
             self._active = adapter
         return self._policy
 
-    def call(self, adapter: str, use: Callable[[HFPolicy], Result]) -> Result:
-        """Return what a function makes of the base with this adapter, with gradient."""
+    def call(self, adapter: str | None, use: Callable[[HFPolicy], Result]) -> Result:
+        """Return what a function makes of the base with this adapter, or with none."""
         policy = self.activate(adapter)
-        if self._plain is None:
+        if self._plain is not None:
+            weights = {} if adapter is None else _merged_weights(policy.module, adapter)
+            result: Result = torch.func.functional_call(self._plain, weights, (use,))
+            return result
+        if adapter is not None:
             return use(policy)
-        weights = _merged_weights(policy.module, adapter)
-        result: Result = torch.func.functional_call(self._plain, weights, (use,))
-        return result
+        assert self._peft is not None
+        with self._peft.disable_adapter():
+            return use(policy)
 
     def state(self, adapter: str) -> dict[str, Tensor]:
         """Return the weights of an adapter by the names that peft gives them in a file."""
@@ -199,10 +203,10 @@ class LoraPolicy:
 
     Args:
         base: The base model, with the adapter added.
-        adapter: Its name.
+        adapter: Its name. None: the base without any, as a reference that is not trained.
     """
 
-    def __init__(self, base: LoraBase, adapter: str) -> None:
+    def __init__(self, base: LoraBase, adapter: str | None) -> None:
         self._base = base
         self._adapter = adapter
 
@@ -221,6 +225,11 @@ class LoraPolicy:
         """The tokenizer of the base model."""
         return self._base.activate(self._adapter).tokenizer
 
+    @property
+    def max_tokens(self) -> int:
+        """Longest completion, in tokens, if the sampling does not say."""
+        return self._base.activate(self._adapter).max_tokens
+
     def sample(
         self, prompts: Sequence[Prompt], *, sampling: Sampling, rng: np.random.Generator
     ) -> list[Completion]:
@@ -236,6 +245,15 @@ class LoraPolicy:
             self._adapter, lambda policy: policy.logprobs(completions, temperature=temperature)
         )
 
+    def logprobs_and_entropy(
+        self, completions: Sequence[Completion], *, temperature: float
+    ) -> tuple[Tensor, Tensor]:
+        """Return log-probabilities and entropies, as `HFPolicy.logprobs_and_entropy`."""
+        return self._base.call(
+            self._adapter,
+            lambda policy: policy.logprobs_and_entropy(completions, temperature=temperature),
+        )
+
     def option_logprobs(
         self, prompts: Sequence[Prompt], options: Sequence[str]
     ) -> tuple[FloatArray, int]:
@@ -247,54 +265,8 @@ class LoraPolicy:
 
     def save(self, folder: Path) -> None:
         """Write the adapter alone, in the form of peft, with the name of its base."""
+        assert self._adapter is not None, "a reference is not saved"
         self._base.save(self._adapter, folder)
-
-
-def is_adapter(folder: str | Path) -> bool:
-    """Tell whether a folder holds an adapter, not a model."""
-    return (Path(folder) / ADAPTER_FILE).is_file()
-
-
-def full_name(name: str) -> str:
-    """Return a name of a model with its path, if it is one, found from any folder."""
-    is_path = name not in POLICIES and Path(name).exists()
-    return str(Path(name).resolve()) if is_path else name
-
-
-def base_name(folder: str | Path) -> str:
-    """Return what `load_policy` takes to load the base of an adapter."""
-    path = Path(folder) / ADAPTER_FILE
-    name = json.loads(path.read_text(encoding="utf-8")).get("base_model_name_or_path")
-    if not isinstance(name, str):
-        raise ValueError(
-            f"an adapter must name its base model, got {name!r} in {path}; write the name of the "
-            f"model there as base_model_name_or_path"
-        )
-    return name
-
-
-def require_peft() -> None:
-    """Raise ImportError, with what to install, unless there is the package peft."""
-    try:
-        import peft  # noqa: F401
-    except ImportError as error:
-        raise ImportError(
-            "adapters must have the package peft installed, got none; pip install 'ccpo-env[lora]'"
-        ) from error
-
-
-def _check_plain(config: LoraConfig, folder: Path) -> None:
-    """Raise ValueError unless an adapter only adds products of two factors to linear layers."""
-    is_plain = (
-        config.peft_type == "LORA"
-        and config.bias == "none"
-        and not (config.use_dora or config.lora_bias or config.modules_to_save)
-    )
-    if not is_plain:
-        raise ValueError(
-            f"an adapter must be plain LoRA (no bias, no DoRA, no modules_to_save), got "
-            f"{config.peft_type!s} in {folder}; merge it into its base and pass that"
-        )
 
 
 class _PlainCopy(torch.nn.Module):
@@ -307,11 +279,11 @@ class _PlainCopy(torch.nn.Module):
     def __init__(self, policy: HFPolicy) -> None:
         super().__init__()
         self.model = copy.deepcopy(policy.module).requires_grad_(False)
-        self._policy = HFPolicy(self.model, policy.tokenizer)
+        self.policy = HFPolicy(self.model, policy.tokenizer)
 
     def forward(self, use: Callable[[HFPolicy], Result]) -> Result:
         """Return what a function makes of the copy."""
-        return use(self._policy)
+        return use(self.policy)
 
 
 def _plain_copy(policy: HFPolicy) -> _PlainCopy | None:

@@ -40,17 +40,48 @@ def completion_logprobs(
 
     Note: With a plain Llama, a beginning that rows share is computed once and filling never.
     """
+    logits, is_token = _logits(model, prompts, completions)
+    return _on_rows(_sampled(scaled_logprobs(logits, temperature), completions), is_token)
+
+
+def completion_logprobs_and_entropy(
+    model: PreTrainedModel,
+    prompts: Sequence[TokenIds],
+    completions: Sequence[TokenIds],
+    *,
+    temperature: float,
+) -> tuple[Tensor, Tensor]:
+    """Return what `completion_logprobs` does, and the entropy of the policy at the same places.
+
+    Returns:
+        Two tensors of shape (B, T), nats, with gradient; places after the end of a row are 0.
+    """
+    logits, is_token = _logits(model, prompts, completions)
+    logprobs = scaled_logprobs(logits, temperature)  # (N, V)
+    entropy = -(logprobs.exp() * logprobs).sum(dim=-1)
+    return _on_rows(_sampled(logprobs, completions), is_token), _on_rows(entropy, is_token)
+
+
+def _logits(
+    model: PreTrainedModel, prompts: Sequence[TokenIds], completions: Sequence[TokenIds]
+) -> tuple[Tensor, Tensor]:
+    """Return the logits before each of the N tokens, (N, V), and where those stand, (B, T)."""
     lengths = torch.tensor([len(row) for row in completions], device=model.device)
-    is_token = torch.arange(int(lengths.max()), device=model.device) < lengths[:, None]  # (B, T)
-    token_ids = torch.tensor([i for row in completions for i in row], device=model.device)
+    is_token = torch.arange(int(lengths.max()), device=model.device) < lengths[:, None]
     llama = as_plain_llama(model)
     if llama is None:
-        logits = _padded_logits(model, prompts, completions, is_token)
-    else:
-        logits = _tree_logits(llama, prompts, completions, is_token)
-    logprobs = scaled_logprobs(logits, temperature)
-    sampled = logprobs.gather(1, token_ids[:, None])[:, 0]
-    return torch.zeros_like(is_token, dtype=torch.float32).masked_scatter(is_token, sampled)
+        return _padded_logits(model, prompts, completions, is_token), is_token
+    return _tree_logits(llama, prompts, completions, is_token), is_token
+
+
+def _sampled(logprobs: Tensor, completions: Sequence[TokenIds]) -> Tensor:
+    token_ids = torch.tensor([i for row in completions for i in row], device=logprobs.device)
+    return logprobs.gather(1, token_ids[:, None])[:, 0]
+
+
+def _on_rows(values: Tensor, is_token: Tensor) -> Tensor:
+    """Return N values as rows, (B, T), 0 where no token stands."""
+    return torch.zeros_like(is_token, dtype=torch.float32).masked_scatter(is_token, values)
 
 
 def _tree_logits(

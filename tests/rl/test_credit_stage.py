@@ -145,6 +145,16 @@ def test_dapo_drops_groups_that_were_always_paid_the_same():
     assert all(len(set(group.rewards)) == 2 for group in kept)
 
 
+@pytest.mark.parametrize(("allocator", "is_kept"), [("branch", True), ("counterfactual", False)])
+def test_dapo_keeps_equal_groups_only_if_credit_tells_their_rollouts_apart(allocator, is_kept):
+    def right(prompt: str) -> str:
+        return rf"\boxed{{{int(prompt.split('Problem:')[1].split()[0][0]) + 1}}}"
+
+    config = replace(SMALL, optimizer="dapo", allocator=allocator)
+    stage = stage_of(config, RecordingPolicy(right))
+    assert {stage.is_usable(group) for group in play(stage)} == {is_kept}
+
+
 def test_history_pays_with_the_state_before_the_step():
     config = replace(SMALL, allocator="history")
     stage, fresh = stage_of(config), stage_of(config)

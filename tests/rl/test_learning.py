@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from baselines.config import TrainConfig
 from baselines.credit import ALLOCATORS, Allocator
 from baselines.trackers import NoTracker
@@ -11,14 +13,14 @@ from tests.rl.teams import NO_THINKER
 NUM_EVAL_TASKS = 400  # a rate of one half is then known to within 0.05
 
 
-def train(run_dir, *, allocator: str, steps: int):
+def train(run_dir, *, steps: int, tasks_per_step: int = 16, **settings):
     """Return held-out accuracy before and after training, and the evaluation after it."""
     config = TrainConfig(
-        allocator=allocator,
         steps=steps,
-        tasks_per_step=16,
+        tasks_per_step=tasks_per_step,
         eval_every=0,
         num_eval_tasks=NUM_EVAL_TASKS,
+        **settings,
     )
     trainer = Trainer(config, run_dir)
     final = trainer.run(
@@ -38,9 +40,47 @@ def test_team_learns_the_default_task_in_a_few_steps(tmp_path):
     assert final.help(NO_THINKER).is_above(final.hurt(NO_THINKER))
 
 
-def test_team_does_not_learn_when_credit_is_reversed(tmp_path, monkeypatch):
+# A slice of what `python -m baselines.bench learning` trains in full.
+@pytest.mark.parametrize(
+    ("optimizer", "allocator"),
+    [
+        ("dr_grpo", "shared"),
+        ("dapo", "branch"),
+        ("gspo", "counterfactual"),
+        ("rloo", "history"),
+        ("reinforce_pp", "counterfactual"),
+        ("reinforce_pp_baseline", "self_evaluation"),
+    ],
+)
+def test_team_learns_with_every_optimizer(optimizer, allocator, tmp_path):
+    before, after, _ = train(tmp_path, optimizer=optimizer, allocator=allocator, steps=16)
+    assert before <= 0.45
+    assert after >= before + 0.15
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"topology": "vote", "allocator": "leave_one_out"},
+        {"topology": "vote", "allocator": "shapley", "weights": "shared"},
+        {"num_thinkers": 2, "allocator": "branch", "tasks_per_step": 24},
+    ],
+    ids=["vote by leave_one_out", "vote by shapley, shared weights", "chain of two"],
+)
+def test_teams_of_other_topologies_learn(settings, tmp_path):
+    before, after, _ = train(tmp_path, steps=16, **settings)
+    assert before <= 0.45
+    assert after >= before + 0.15
+
+
+@pytest.mark.parametrize("optimizer", ["grpo", "reinforce_pp"])
+def test_team_does_not_learn_when_credit_is_reversed(optimizer, tmp_path, monkeypatch):
     paid = ALLOCATORS["counterfactual"]
-    reverse = Allocator(lambda outcomes, **knobs: -paid(outcomes, **knobs), paid.needs)
+    reverse = Allocator(
+        lambda outcomes, **knobs: -paid.credit(outcomes, **knobs),
+        needs=paid.needs,
+        removals=paid.removals,
+    )
     monkeypatch.setitem(ALLOCATORS, "reversed", reverse)
-    before, after, _ = train(tmp_path, allocator="reversed", steps=8)
+    before, after, _ = train(tmp_path, optimizer=optimizer, allocator="reversed", steps=8)
     assert after < before

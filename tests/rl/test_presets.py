@@ -17,7 +17,7 @@ def test_every_preset_is_a_config_that_checks(name):
     assert (config.group_size, config.tasks_per_step, config.alternate_period) == (16, 192, 10)
     assert config.sampling("solver").max_tokens == 6144
     # 192 prompts in mini-batches of 24 are 8 updates a step, as in the reference.
-    assert config.update_options("thinker").updates_per_step == 192 // 24
+    assert config.update_options(4096).updates_per_step == 192 // 24
 
 
 def test_preset_of_two_families_gives_the_solver_another_model():

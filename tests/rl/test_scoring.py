@@ -108,3 +108,20 @@ def test_autocast_computes_in_bfloat16_and_keeps_float32_weights(policy, rows) -
     error = (gradient - plain_gradient).norm() / plain_gradient.norm()
     assert 0.0 < error < 0.1
     assert found["mismatch"] > expected["mismatch"]  # the sampler computed in float32
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.7])
+def test_entropy_of_a_policy_is_that_of_its_distributions(temperature):
+    policy = load_policy("tiny")
+    prompts = [Prompt("47+5="), Prompt("2*3=6;6-9=")]
+    said = policy.sample(prompts, sampling=Sampling(max_tokens=5), rng=np.random.default_rng(0))
+    logprobs, entropy = policy.logprobs_and_entropy(said, temperature=temperature)
+    torch.testing.assert_close(logprobs, policy.logprobs(said, temperature=temperature))
+    for row, completion in enumerate(said):
+        read = torch.tensor([[*completion.prompt_ids, *completion.token_ids]])
+        with torch.no_grad():
+            logits = policy.module(read).logits[0] / temperature
+        start, num_tokens = len(completion.prompt_ids), len(completion.token_ids)
+        every = torch.distributions.Categorical(logits=logits[start - 1 : -1]).entropy()
+        torch.testing.assert_close(entropy[row, :num_tokens].detach(), every, atol=1e-5, rtol=0)
+        assert (entropy[row, num_tokens:] == 0.0).all()

@@ -1,0 +1,168 @@
+"""The processes that train one team together, and what they must agree on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    import torch
+
+T = TypeVar("T")
+
+BUCKET_SIZE = 2**24
+"""Most numbers that one exchange of gradients copies: 64 MB in float32."""
+
+
+class Peers(Protocol):
+    """All processes of a run, this one included; each calls the same methods in the same order."""
+
+    @property
+    def rank(self) -> int:
+        """Number of this process, from 0."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """How many processes there are."""
+        ...
+
+    def join(self, values: Sequence[T]) -> list[T]:
+        """Return the values of all processes, in the order of their ranks."""
+        ...
+
+    def add_gradients(self, parameters: Sequence[torch.nn.Parameter]) -> None:
+        """Replace each gradient by its sum over the processes; none anywhere stays none."""
+        ...
+
+    def copy_first(self, parameters: Sequence[torch.nn.Parameter]) -> None:
+        """Give every process the weights of the first one."""
+        ...
+
+
+class Alone:
+    """One process, which has nobody to agree with."""
+
+    rank = 0
+    size = 1
+
+    def join(self, values: Sequence[T]) -> list[T]:
+        """Return the values."""
+        return list(values)
+
+    def add_gradients(self, parameters: Sequence[torch.nn.Parameter]) -> None:
+        """Leave the gradients."""
+
+    def copy_first(self, parameters: Sequence[torch.nn.Parameter]) -> None:
+        """Leave the weights."""
+
+
+ALONE: Peers = Alone()
+
+
+class ProcessGroup:
+    """The processes of an initialised `torch.distributed`; see `connect`."""
+
+    def __init__(self) -> None:
+        import torch.distributed
+
+        self._dist = torch.distributed
+        self.rank = torch.distributed.get_rank()
+        self.size = torch.distributed.get_world_size()
+
+    def join(self, values: Sequence[T]) -> list[T]:
+        """Return the values of all processes, in the order of their ranks."""
+        found: list[list[T]] = [[] for _ in range(self.size)]
+        self._dist.all_gather_object(found, list(values))
+        return [value for own in found for value in own]
+
+    def add_gradients(self, parameters: Sequence[torch.nn.Parameter]) -> None:
+        """Replace each gradient by its sum over the processes; none anywhere stays none.
+
+        Note: One exchange per update, whatever the number of micro-batches, and none per layer:
+            a process without rows takes part, and parameters may be without gradient, as those
+            of the adapters of other roles are.
+        """
+        import torch
+
+        here = [[parameter.grad is not None for parameter in parameters]]
+        is_used = [any(column) for column in zip(*self.join(here), strict=True)]
+        used = [p for p, used in zip(parameters, is_used, strict=True) if used]
+        for parameter in used:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        gradients = [parameter.grad for parameter in used if parameter.grad is not None]
+        for bucket in _buckets(gradients):
+            flat = torch.cat([gradient.flatten() for gradient in bucket])
+            self._dist.all_reduce(flat)
+            parts = torch.split(flat, [gradient.numel() for gradient in bucket])
+            for gradient, part in zip(bucket, parts, strict=True):
+                gradient.copy_(part.view_as(gradient))
+
+    def copy_first(self, parameters: Sequence[torch.nn.Parameter]) -> None:
+        """Give every process the weights of the first one."""
+        for parameter in parameters:
+            self._dist.broadcast(parameter.data, src=0)
+
+
+def connect(num_processes: int) -> Peers:
+    """Join the processes that a launcher has started.
+
+    Args:
+        num_processes: How many the user asked for. With 1, and without a launcher, nothing is
+            joined and no package is needed.
+
+    Raises:
+        ImportError: If the package accelerate is missing.
+        ValueError: If another number was started: `accelerate launch --cpu --num_processes 2`
+            starts one without saying so.
+    """
+    if num_processes < 1:
+        raise ValueError(f"num_processes must be >= 1, got {num_processes}; pass e.g. 2")
+    launched = int(os.environ.get("WORLD_SIZE", "1"))
+    if launched == num_processes == 1:
+        return ALONE
+    _require_size("started by the launcher", launched, num_processes)
+    try:
+        from accelerate.state import PartialState
+    except ImportError as error:
+        raise ImportError(
+            "training in several processes must have the package accelerate installed, got none; "
+            "pip install 'ccpo-env[distributed]'"
+        ) from error
+    state = PartialState()
+    found: int = state.num_processes  # type: ignore[has-type]  # set through a shared dict
+    _require_size("that accelerate has joined", found, num_processes)
+    return ProcessGroup()
+
+
+def disconnect(peers: Peers) -> None:
+    """Leave the other processes, at the end of a run."""
+    if peers.size > 1:
+        import torch.distributed
+
+        torch.distributed.destroy_process_group()
+
+
+def _require_size(what: str, found: int, wanted: int) -> None:
+    if found != wanted:
+        raise ValueError(
+            f"num_processes must be the number of processes {what}, got {wanted} for {found}; "
+            f"start python -m torch.distributed.run --standalone --nproc_per_node {wanted}, or "
+            f"accelerate launch --multi_gpu --num_processes {wanted} (on CPU set "
+            f"ACCELERATE_USE_CPU=true and leave out --cpu, which starts one)"
+        )
+
+
+def _buckets(tensors: Sequence[torch.Tensor]) -> Iterator[list[torch.Tensor]]:
+    """Yield tensors of one type in runs of at most BUCKET_SIZE numbers, or one that has more."""
+    bucket: list[torch.Tensor] = []
+    for tensor in tensors:
+        size = sum(t.numel() for t in bucket) + tensor.numel()
+        if bucket and (size > BUCKET_SIZE or tensor.dtype != bucket[0].dtype):
+            yield bucket
+            bucket = []
+        bucket.append(tensor)
+    if bucket:
+        yield bucket

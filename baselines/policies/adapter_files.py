@@ -1,0 +1,63 @@
+"""Folders of adapters: how they are told from models, and which base they belong to."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from baselines.policies.registry import POLICIES
+
+if TYPE_CHECKING:
+    from peft import LoraConfig
+
+ADAPTER_FILE = "adapter_config.json"
+"""What a folder with an adapter holds, and one with a model does not."""
+WEIGHTS_FILE = "adapter_model.safetensors"
+
+
+def is_adapter(folder: str | Path) -> bool:
+    """Tell whether a folder holds an adapter, not a model."""
+    return (Path(folder) / ADAPTER_FILE).is_file()
+
+
+def full_name(name: str) -> str:
+    """Return a name of a model with its path, if it is one, found from any folder."""
+    is_path = name not in POLICIES and Path(name).exists()
+    return str(Path(name).resolve()) if is_path else name
+
+
+def base_name(folder: str | Path) -> str:
+    """Return what `load_policy` takes to load the base of an adapter."""
+    path = Path(folder) / ADAPTER_FILE
+    name = json.loads(path.read_text(encoding="utf-8")).get("base_model_name_or_path")
+    if not isinstance(name, str):
+        raise ValueError(
+            f"an adapter must name its base model, got {name!r} in {path}; write the name of the "
+            f"model there as base_model_name_or_path"
+        )
+    return name
+
+
+def require_peft() -> None:
+    """Raise ImportError, with what to install, unless there is the package peft."""
+    try:
+        import peft  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            "adapters must have the package peft installed, got none; pip install 'ccpo-env[lora]'"
+        ) from error
+
+
+def check_plain(config: LoraConfig, folder: Path) -> None:
+    """Raise ValueError unless an adapter only adds products of two factors to linear layers."""
+    is_plain = (
+        config.peft_type == "LORA"
+        and config.bias == "none"
+        and not (config.use_dora or config.lora_bias or config.modules_to_save)
+    )
+    if not is_plain:
+        raise ValueError(
+            f"an adapter must be plain LoRA (no bias, no DoRA, no modules_to_save), got "
+            f"{config.peft_type!s} in {folder}; merge it into its base and pass that"
+        )

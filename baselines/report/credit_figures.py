@@ -1,0 +1,187 @@
+"""The figures of credit: how much, whose, how distributed, and what it teaches."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from baselines.credit_record import CreditRecord
+from baselines.metrics import MetricRow
+from baselines.report.costs import MAX_BARS
+from baselines.report.credit_map import credit_by_name
+from baselines.report.drawing import (
+    COLOURS,
+    HATCHES,
+    INK,
+    PAPER,
+    Plot,
+    cycled,
+    finished,
+    left_out,
+    line,
+    of_curves,
+    panels_of,
+    short,
+    span_steps,
+    stack,
+)
+from baselines.report.series import (
+    MAX_POINTS,
+    Series,
+    binned,
+    column,
+    number_text,
+    running_mean,
+)
+from baselines.types import FloatArray
+
+MAX_PANELS, NUM_BINS = 12, 24
+QUARTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+
+def credit(rows: Sequence[MetricRow], updates: FloatArray, agents: Sequence[str]) -> Plot | None:
+    """Draw the mean credit of each agent and how far its rollouts spread."""
+    series = _per_agent(rows, agents, "mean")
+    if not series:
+        return None
+    figure, panels = _agent_panels("credit", updates, series)
+    x = binned(updates, MAX_POINTS)
+    for index, (one, axes) in enumerate(zip(series, panels, strict=True)):
+        mean = running_mean(one.values)
+        std = running_mean(column(rows, f"credit/{one.label}/std"))
+        colour = cycled(COLOURS, index)
+        axes.fill_between(x, mean - std, mean + std, color=colour, alpha=0.18, linewidth=0)
+    meaning = (
+        "Mean over the rollouts, whose reward is -1 or +1; band: ± one standard deviation."
+        f"{left_out(agents, MAX_PANELS)}"
+    )
+    return of_curves("Credit of each agent", meaning, figure, updates, series)
+
+
+def shares(rows: Sequence[MetricRow], updates: FloatArray, agents: Sequence[str]) -> Plot | None:
+    """Draw which part of all credit is an agent's: its root mean square over the sum of all."""
+    moments = [
+        (column(rows, f"credit/{agent}/mean"), column(rows, f"credit/{agent}/std"))
+        for agent in agents
+    ]
+    sizes = np.array([np.hypot(mean, std) for mean, std in moments]).reshape(len(agents), len(rows))
+    total = sizes.sum(axis=0)  # (S,)
+    shares = np.divide(sizes, total, out=np.full_like(sizes, math.nan), where=total > 0)
+    if len(agents) < 2 or not np.isfinite(shares).any():
+        return None
+    series = [Series(agent, share) for agent, share in zip(agents, shares, strict=True)]
+    figure, (axes,) = panels_of(1, height=2.3)
+    x = binned(updates, MAX_BARS)
+    heights = {one.label: binned(one.values, MAX_BARS) for one in series}
+    stack(
+        axes,
+        x,
+        {short(name): height for name, height in heights.items()},
+        math.ceil(len(rows) / MAX_BARS),
+    )
+    axes.set(xlabel="updates so far", ylabel="share of credit", ylim=(0.0, 1.0))
+    span_steps(axes, updates)
+    figure.legend(loc="outside upper left", ncols=3, handlelength=1.6)
+    meaning = (
+        "Size of an agent's credit over that of all agents; size: root mean square over the "
+        "rollouts, of either sign."
+    )
+    return of_curves("Share of credit", meaning, figure, updates, series)
+
+
+def slopes(rows: Sequence[MetricRow], updates: FloatArray, agents: Sequence[str]) -> Plot | None:
+    """Draw how each agent's advantage compares with the one from shared credit."""
+    series = _per_agent(rows, agents, "slope_vs_shared")
+    if not series:
+        return None
+    figure = _compared("slope", updates, series)
+    meaning = (
+        "Slope of the agent's advantage on the advantage of shared credit; dashed: 1, as if "
+        f"the credit were shared.{left_out(agents, MAX_PANELS)}"
+    )
+    return of_curves("Advantage compared with shared credit", meaning, figure, updates, series)
+
+
+def variances(rows: Sequence[MetricRow], updates: FloatArray, agents: Sequence[str]) -> Plot | None:
+    """Draw how much each agent's advantage varies, in units of the one from shared credit."""
+    series = _per_agent(rows, agents, "variance_ratio")
+    if not series:
+        return None
+    figure = _compared("variance ratio", updates, series)
+    meaning = (
+        "Variance of the agent's advantage over that of shared credit's; dashed: 1. Below it, the "
+        f"gradient is less noisy, or smaller.{left_out(agents, MAX_PANELS)}"
+    )
+    return of_curves("Variance compared with shared credit", meaning, figure, updates, series)
+
+
+def distribution(record: CreditRecord | None) -> Plot | None:
+    """Draw how the credit of single rollouts is distributed, of each agent or role."""
+    values = credit_by_name(record)
+    if not values:
+        return None
+    everything = np.concatenate(list(values.values()))
+    edges = np.histogram_bin_edges(everything, NUM_BINS)
+    figure, panels = panels_of(len(values), height=1.65)
+    for index, (axes, (name, own)) in enumerate(zip(panels, values.items(), strict=True)):
+        axes.hist(
+            own,
+            list(edges),
+            weights=np.full(len(own), 1.0 / len(own)),
+            color=cycled(COLOURS, index),
+            hatch=cycled(HATCHES, index),
+            edgecolor=PAPER,
+            linewidth=0,
+        )
+        axes.axvline(0.0, color=INK, linewidth=0.8, linestyle=(0, (2, 2)))
+        axes.set_title(short(name), loc="left")
+    figure.supxlabel("credit of a rollout", fontsize="medium")
+    figure.supylabel("share of rollouts", fontsize="medium")
+    quartiles = {
+        name: np.quantile(own, (0.0, 0.25, 0.5, 0.75, 1.0)) for name, own in values.items()
+    }
+    said = "; ".join(
+        f"{name}: median {number_text(q[2])}, half of the rollouts between {number_text(q[1])} and "
+        f"{number_text(q[3])}, all between {number_text(q[0])} and {number_text(q[4])}"
+        for name, q in quartiles.items()
+    )
+    header = ("", "rollouts", "smallest", "lower quartile", "median", "upper quartile", "largest")
+    cells = [
+        (name, str(len(values[name])), *(number_text(value) for value in q))
+        for name, q in quartiles.items()
+    ]
+    meaning = "Rollouts of the newest groups; dashed: no credit."
+    return finished("Distribution of credit", meaning, figure, said, header, cells)
+
+
+def _per_agent(rows: Sequence[MetricRow], agents: Sequence[str], metric: str) -> list[Series]:
+    series = (Series(agent, column(rows, f"credit/{agent}/{metric}")) for agent in agents)
+    return [one for one in series if np.isfinite(one.values).any()][:MAX_PANELS]
+
+
+def _compared(ylabel: str, updates: FloatArray, series: Sequence[Series]) -> Figure:
+    """Draw a panel per agent, with a line at 1 for shared credit."""
+    figure, panels = _agent_panels(ylabel, updates, series)
+    for axes in panels:
+        axes.axhline(1.0, color=INK, linewidth=0.8, linestyle=(0, (2, 2)))
+    low, high = panels[0].get_ylim()
+    panels[0].set_ylim(min(low, 0.0), max(high, 1.5))  # rounding must not fill the panel
+    return figure
+
+
+def _agent_panels(
+    ylabel: str, updates: FloatArray, series: Sequence[Series]
+) -> tuple[Figure, list[Axes]]:
+    """Draw one curve per panel, so that equal curves do not hide each other."""
+    figure, panels = panels_of(len(series), height=1.65)
+    for index, (one, axes) in enumerate(zip(series, panels, strict=True)):
+        line(axes, updates, one.values, index)
+        span_steps(axes, updates)
+        axes.set_title(short(one.label), loc="left")
+    figure.supxlabel("updates so far", fontsize="medium")
+    figure.supylabel(ylabel, fontsize="medium")
+    return figure, panels

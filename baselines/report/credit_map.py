@@ -1,0 +1,122 @@
+"""Who earned what on which task: the newest groups of a run, one row per task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from baselines.credit_record import CreditedGroup, CreditRecord
+from baselines.report.series import spread
+from baselines.types import FloatArray
+
+MAX_COLUMNS = 6
+"""A larger team is shown role by role."""
+MAX_TASKS = 24
+STRONGEST = 0.45
+"""Opacity of the colour behind the largest mean; text on it keeps a contrast of over 4.5 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """Credit of one agent or role on one task.
+
+    Args:
+        mean: Mean over the rollouts, in units of reward.
+        std: Standard deviation over the rollouts.
+        opacity: Of the colour behind it, from 0 to STRONGEST.
+    """
+
+    mean: float
+    std: float
+    opacity: float
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRow:
+    """One task: how often the team was right on it, and the credit of each column."""
+
+    task_id: str
+    question: str
+    num_right: int
+    num_rollouts: int
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CreditMap:
+    """The table task by agent or role, hardest task first.
+
+    Args:
+        columns: Agents, or roles of a larger team.
+        rows: At most MAX_TASKS tasks, evenly spread from the hardest to the easiest.
+        num_tasks: Tasks they were chosen from.
+        first_step: Step of the oldest group.
+        last_step: Step of the newest one.
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[TaskRow, ...]
+    num_tasks: int
+    first_step: int
+    last_step: int
+
+
+def credit_map(record: CreditRecord | None) -> CreditMap | None:
+    """Return the credit of each agent or role on each task; None if none was kept."""
+    if record is None or not record["groups"]:
+        return None
+    by_task: dict[str, list[CreditedGroup]] = {}
+    for group in record["groups"]:
+        by_task.setdefault(group["task_id"], []).append(group)
+    hardest_first = sorted(by_task.values(), key=lambda own: np.mean(_rewards(own)))
+    shown = [hardest_first[place] for place in spread(len(hardest_first), MAX_TASKS)]
+    columns = _columns(record["agents"])
+    means = [[_credit(own, places).mean() for places in columns.values()] for own in shown]
+    largest = float(np.abs(means).max()) or 1.0
+    steps = [group["step"] for group in record["groups"]]
+    rows = tuple(_row(own, columns.values(), largest) for own in shown)
+    return CreditMap(tuple(columns), rows, len(by_task), min(steps), max(steps))
+
+
+def credit_by_name(record: CreditRecord | None) -> dict[str, FloatArray]:
+    """Return the credit of all rollouts that were kept, by agent, or by role of a larger team."""
+    if record is None or not record["groups"]:
+        return {}
+    columns = _columns(record["agents"])
+    return {name: _credit(record["groups"], places) for name, places in columns.items()}
+
+
+def role_of(agent: str) -> str:
+    """Return the role of an agent, which is named ``<role>_<number>``."""
+    return agent.rpartition("_")[0] or agent
+
+
+def _columns(agents: Sequence[str]) -> dict[str, list[int]]:
+    """Return which columns of the credit each name stands for."""
+    names = agents if len(agents) <= MAX_COLUMNS else [role_of(agent) for agent in agents]
+    columns: dict[str, list[int]] = {}
+    for place, name in enumerate(names):
+        columns.setdefault(name, []).append(place)
+    return columns
+
+
+def _row(groups: Sequence[CreditedGroup], columns: Iterable[list[int]], largest: float) -> TaskRow:
+    rewards = _rewards(groups)
+    credit = [_credit(groups, places) for places in columns]
+    cells = tuple(
+        Cell(own.mean(), own.std(), STRONGEST * abs(own.mean()) / largest) for own in credit
+    )
+    first = groups[0]
+    num_right = int((rewards > 0).sum())
+    return TaskRow(first["task_id"], first["question"], num_right, len(rewards), cells)
+
+
+def _rewards(groups: Sequence[CreditedGroup]) -> FloatArray:
+    return np.concatenate([group["rewards"] for group in groups])
+
+
+def _credit(groups: Sequence[CreditedGroup], places: Sequence[int]) -> FloatArray:
+    """Return the credit of some agents in all rollouts of some groups, one after the other."""
+    return np.concatenate([np.array(group["credit"])[:, places].ravel() for group in groups])

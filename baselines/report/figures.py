@@ -1,0 +1,183 @@
+"""The figures of the run report, from what a run has logged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib import style
+from matplotlib.ticker import EngFormatter
+
+from baselines.credit_record import CreditRecord
+from baselines.metrics import MetricRow
+from baselines.report.costs import times, tokens
+from baselines.report.credit_figures import credit, distribution, shares, slopes, variances
+from baselines.report.drawing import (
+    SETTINGS,
+    Plot,
+    left_out,
+    line,
+    marks,
+    of_curves,
+    panels_of,
+    short,
+    span_steps,
+)
+from baselines.report.series import (
+    Point,
+    Series,
+    column,
+)
+from baselines.types import FloatArray
+
+MAX_LINES = 6
+
+ACCURACY = "Lines: rollouts of training tasks"
+EFFECTS = (
+    "Lines: training rollouts that are right where the team is mostly wrong with an agent removed, "
+    "and wrong where it is mostly right"
+)
+ROLE_QUANTITIES: Mapping[str, str] = {
+    "gradient norm": "update/{}/grad_norm",
+    "KL of the update": "update/{}/approx_kl",
+    "clipped tokens": "update/{}/clip_rate",
+    "sampler mismatch": "update/{}/mismatch",
+    "KL to the start": "update/{}/reference_kl",
+    "entropy": "update/{}/entropy",
+}
+ROLES = (
+    "Norm of the gradient before clipping; KL of the updated from the sampling policy, nats per "
+    "token; rate of tokens whose ratio was clipped; mean difference between the log-probability "
+    "as sampled and as recomputed, nats."
+)
+RATING_QUANTITIES: Mapping[str, str] = {
+    "could be read": "rating/{}/valid_rate",
+    "calibration": "rating/{}/calibration",
+}
+RATINGS = (
+    "Rate of the ratings of an agent that could be read; correlation of the share it was given "
+    "with how much the outcome changes without it."
+)
+
+
+def plots(
+    rows: Sequence[MetricRow],
+    *,
+    held_out: Mapping[str, Sequence[Point]],
+    agents: Sequence[str],
+    roles: Sequence[str],
+    record: CreditRecord | None,
+    solo: str,
+) -> dict[str, Plot]:
+    """Draw what was measured.
+
+    Args:
+        rows: The metrics, one row per step.
+        held_out: Points of the curves "joint", "without", "help" and "hurt".
+        agents: Names of the agents that get credit, in turn order.
+        roles: Names of the policies that were updated.
+        record: Credit of the newest groups; None: it was not kept.
+        solo: What to call the team with an agent removed.
+
+    Returns:
+        Plots by name; one without data is left out.
+    """
+    updates = column(rows, "step") - 1.0  # a step measures before it updates
+
+    def curve(name: str, label: str, metric: str) -> Series:
+        return Series(label, column(rows, metric), held_out.get(name, ()))
+
+    accuracy = [
+        curve("joint", "whole team", "accuracy/joint"),
+        curve("without", solo, "accuracy/solo"),
+    ]
+    effects = [
+        curve("help", "right only as a whole team", "credit/help_rate"),
+        curve("hurt", f"right only {solo}", "credit/hurt_rate"),
+    ]
+    with style.context(SETTINGS, after_reset=True):  # whatever the reader's own settings are
+        drawn = {
+            "accuracy": _rates("Accuracy", ACCURACY, updates, accuracy),
+            "effects": _rates("Help and hurt", EFFECTS, updates, effects),
+            "credit": credit(rows, updates, agents),
+            "share": shares(rows, updates, agents),
+            "distribution": distribution(record),
+            "slope": slopes(rows, updates, agents),
+            "variance": variances(rows, updates, agents),
+            "ratings": _lines("Ratings", RATINGS, rows, updates, RATING_QUANTITIES, agents),
+            "roles": _lines("Updates", ROLES, rows, updates, ROLE_QUANTITIES, roles),
+            "lengths": _lines(
+                "Length of what is said",
+                "Mean tokens of an agent's completions.",
+                rows,
+                updates,
+                {"tokens": "rollout/{}/tokens"},
+                agents,
+            ),
+            "tokens": tokens(rows),
+            "time": times(rows),
+        }
+    return {name: plot for name, plot in drawn.items() if plot is not None}
+
+
+def _rates(title: str, meaning: str, updates: FloatArray, series: Sequence[Series]) -> Plot | None:
+    series = [one for one in series if one.points or np.isfinite(one.values).any()]
+    if not series:
+        return None
+    figure, (axes,) = panels_of(1, height=2.5)
+    points = [point for one in series for point in one.points]
+    ends = [*updates, *(point.updates for point in points)]
+    for index, one in enumerate(series):
+        line(axes, updates, one.values, index, label=one.label)
+    if points:
+        meaning += "; marks: held-out tasks"
+        dodge = 0.007 * max(*ends, 1)  # so that intervals stand side by side
+        for index, one in enumerate(series):
+            marks(axes, one.points, index, shift=dodge * (2 * index - len(series) + 1))
+    with_interval = [point.low is not None for point in points]
+    if any(with_interval):
+        meaning += " with 95 % intervals"
+        meaning += "" if all(with_interval) else ", means over several removals without"
+    axes.set(xlabel="updates so far", ylabel="rate", ylim=(-0.02, None))
+    if axes.get_ylim()[1] > 0.75:
+        axes.set_ylim(top=1.02)
+    span_steps(axes, ends)
+    figure.legend(loc="outside upper left", ncols=2)
+    return of_curves(title, f"{meaning}.", figure, updates, series)
+
+
+def _lines(
+    title: str,
+    meaning: str,
+    rows: Sequence[MetricRow],
+    updates: FloatArray,
+    quantities: Mapping[str, str],
+    names: Sequence[str],
+) -> Plot | None:
+    """Draw a panel per quantity, each on its own scale, with a line per agent or role."""
+    shown = names[:MAX_LINES]
+    curves = {
+        quantity: {name: column(rows, metric.format(name)) for name in shown}
+        for quantity, metric in quantities.items()
+    }
+    curves = {q: own for q, own in curves.items() if np.isfinite(list(own.values())).any()}
+    if not curves:
+        return None
+    figure, panels = panels_of(len(curves), height=1.65, one_scale=False)
+    for axes, (quantity, own) in zip(panels, curves.items(), strict=True):
+        for index, (name, values) in enumerate(own.items()):
+            label = short(name) if axes is panels[0] else None
+            line(axes, updates, values, index, label=label)
+        axes.set_title(quantity, loc="left")
+        axes.yaxis.set_major_formatter(EngFormatter(sep=""))
+        span_steps(axes, updates)
+    figure.supxlabel("updates so far", fontsize="medium")
+    figure.legend(loc="outside upper left", ncols=3, handlelength=2.6)
+    series = [
+        Series(f"{name}, {quantity}", values)
+        for quantity, own in curves.items()
+        for name, values in own.items()
+        if np.isfinite(values).any()
+    ]
+    meaning += left_out(names, MAX_LINES)
+    return of_curves(title, meaning, figure, updates, series)

@@ -1,0 +1,139 @@
+"""Numbers of a run as curves: means over steps, and the same in words and in a table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from baselines.metrics import MetricRow
+from baselines.types import FloatArray
+
+MAX_POINTS, MAX_TABLE_ROWS = 200, 25
+MISSING = "\N{EN DASH}"
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """An accuracy or rate on held-out tasks.
+
+    Args:
+        updates: Updates made before it was measured.
+        rate: In [0, 1].
+        low: Lower end of its interval. None, like high, if it has none.
+        high: Upper end of its interval.
+    """
+
+    updates: int
+    rate: float
+    low: float | None = None
+    high: float | None = None
+
+    def __str__(self) -> str:
+        interval = "" if self.low is None else f" [{self.low:.2f}, {self.high:.2f}]"
+        return f"{self.rate:.3f}{interval}"
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One curve: a value per step, NaN where there is none, and held-out points."""
+
+    label: str
+    values: FloatArray
+    points: Sequence[Point] = ()
+
+
+def column(rows: Sequence[MetricRow], key: str) -> FloatArray:
+    """Return a metric of every row, shape (S,), NaN where it was not measured."""
+    numbers = (row.get(key) for row in rows)
+    values = np.array([math.nan if n is None else n for n in numbers], dtype=np.float64)
+    return np.where(np.isfinite(values), values, math.nan)
+
+
+def binned(values: FloatArray, max_bins: int) -> FloatArray:
+    """Average runs of neighbouring steps until at most max_bins are left; NaN is no value."""
+    stride = math.ceil(len(values) / max_bins) or 1
+    padding = -len(values) % stride
+    runs = np.pad(values, (0, padding), constant_values=math.nan).reshape(-1, stride)
+    measured = np.isfinite(runs).sum(axis=1)
+    sums = np.nansum(runs, axis=1)
+    return np.where(measured > 0, sums / np.maximum(measured, 1), math.nan)
+
+
+def smoothed(values: FloatArray, window: int) -> FloatArray:
+    """Average each value with its neighbours; window is odd, and cut off at both ends."""
+    if window >= len(values) or window == 1:
+        return values
+    ones = np.ones(window)
+    sums = np.convolve(np.nan_to_num(values), ones, mode="same")
+    measured = np.convolve(np.isfinite(values).astype(float), ones, mode="same")
+    return np.where(measured > 0.5, sums / np.maximum(measured, 1.0), math.nan)
+
+
+def amounts(rows: Sequence[MetricRow], key: str) -> FloatArray:
+    """Return a metric of every row, shape (S,), 0 where it was not measured."""
+    return np.nan_to_num(column(rows, key))
+
+
+def running_mean(values: FloatArray) -> FloatArray:
+    """Return what a thick line shows: means over `window_of` steps, at most MAX_POINTS of them."""
+    return binned(smoothed(values, window_of(len(values))), MAX_POINTS)
+
+
+def window_of(num_steps: int) -> int:
+    """Return over how many steps a running mean goes; an odd number."""
+    return 2 * (num_steps // 24) + 1
+
+
+def spread(number: int, limit: int) -> list[int]:
+    """Return at most limit indices below number, evenly spaced, both ends included."""
+    return sorted({round(i) for i in np.linspace(0, number - 1, min(number, limit))})
+
+
+def course(series: Series) -> str:
+    """Say where a curve starts and ends."""
+    known = series.values[np.isfinite(series.values)]
+    said = []
+    if len(known):
+        tenth = math.ceil(len(known) / 10)
+        first, last = number_text(known[:tenth].mean()), number_text(known[-tenth:].mean())
+        said.append(f"{first} in the first and {last} in the last tenth of the steps")
+    said += [
+        f"{point} on held-out tasks after {point.updates} updates"
+        for point in (*series.points[:1], *series.points[1:][-1:])
+    ]
+    return ", ".join(said)
+
+
+def table(x: FloatArray, series: Sequence[Series]) -> list[tuple[str, ...]]:
+    """Return some of the steps and all held-out points as rows of text."""
+    index_of = {int(place): index for index, place in enumerate(x)}
+    places = {int(x[i]) for i in spread(len(x), MAX_TABLE_ROWS)}
+    places |= {point.updates for one in series for point in one.points}
+    table = []
+    for place in sorted(places):
+        cells = [str(place)]
+        for one in series:
+            index = index_of.get(place)
+            cells.append(MISSING if index is None else number_text(one.values[index]))
+            if one.points:
+                found = (str(point) for point in one.points if point.updates == place)
+                cells.append(next(found, MISSING))
+        table.append(tuple(cells))
+    return table
+
+
+def number_text(value: float) -> str:
+    """Return a number with three digits, or a dash if there is none."""
+    if not math.isfinite(value):
+        return MISSING
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def duration(seconds: float) -> str:
+    """Return seconds in the unit that a person would choose."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,181 @@
+"""What a run has measured on held-out tasks, read back from its files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypedDict, TypeVar
+
+from baselines.metrics import MetricRow
+from baselines.report.series import Point
+from baselines.stats import Proportion, proportion
+
+T = TypeVar("T")
+Kind = Literal["joint", "without", "help", "hurt"]
+
+HELD_OUT: Mapping[Kind, tuple[str, str]] = {
+    "joint": ("whole team", "eval/accuracy/joint"),
+    "without": ("without {}", "eval/accuracy/solo"),
+    "help": ("right only with {}", "eval/help_rate"),
+    "hurt": ("right only without {}", "eval/hurt_rate"),
+}
+"""What the page calls a rate on held-out tasks, and its metric between the ends of a run."""
+
+
+class Count(TypedDict):
+    """A count of held-out tasks; 0 of 0 was not measured."""
+
+    successes: int
+    total: int
+
+
+class EvaluationJson(TypedDict):
+    """An evaluation, as `Evaluation.to_json` writes it; the names are of removed agents."""
+
+    num_tasks: int
+    joint: Count
+    without: dict[str, Count]
+    help: dict[str, Count]
+    hurt: dict[str, Count]
+    unmeasured: int
+
+
+class AuditJson(TypedDict):
+    """A CreditAudit; None where there was no signal."""
+
+    slope: float | None
+    correlation: float | None
+    degenerate: bool
+    signal_rate: float
+
+
+class Summary(TypedDict):
+    """The contents of summary.json."""
+
+    status: str
+    steps_done: int
+    initial: EvaluationJson | None
+    final: EvaluationJson | None
+    audit: dict[str, AuditJson]
+    warnings: list[str]
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """A rate on held-out tasks before and after training; None where it was not measured."""
+
+    label: str
+    initial: Proportion | None
+    final: Proportion | None
+
+    @property
+    def verdict(self) -> str:
+        """What the two intervals show."""
+        if self.initial is None or self.final is None:
+            return "not measured"
+        if self.final.is_above(self.initial):
+            return "higher"
+        return "lower" if self.initial.is_above(self.final) else "not shown"
+
+
+def read_json(path: Path, default: T) -> T:
+    """Return what a file holds, or the default if there is none."""
+    if not path.exists():
+        return default
+    value: T = json.loads(path.read_text(encoding="utf-8"))
+    return value
+
+
+def read_summary(path: Path, rows: Sequence[MetricRow]) -> Summary:
+    """Return summary.json; without one, what the metrics say about a run that was cut off."""
+    cut_off: Summary = {
+        "status": "interrupted",
+        "steps_done": int(rows[-1]["step"] or 0) if rows else 0,
+        "initial": None,
+        "final": None,
+        "audit": {},
+        "warnings": [],
+        "versions": {},
+    }
+    return {**cut_off, **read_json(path, cut_off)}
+
+
+def measurements(summary: Summary) -> list[Measurement]:
+    """Return every rate that was measured before or after training."""
+    names = removals(summary)
+    rates = [
+        measurement(summary, kind, name)
+        for kind in HELD_OUT
+        for name in ([""] if kind == "joint" else names)
+    ]
+    return [rate for rate in rates if rate.initial or rate.final]
+
+
+def removals(summary: Summary) -> list[str]:
+    """Return what was removed in the evaluations: an agent, or several joined by a plus."""
+    ends = (summary["initial"], summary["final"])
+    return list(dict.fromkeys(name for end in ends if end for name in end["without"]))
+
+
+def held_out(rows: Sequence[MetricRow], summary: Summary) -> dict[str, list[Point]]:
+    """Return each rate on held-out tasks in the order of the updates made before.
+
+    Args:
+        rows: The metrics; a row was measured before the update of its step.
+        summary: The evaluations before and after training; they also tell how many tasks the
+            rates between them are of.
+
+    Returns:
+        Points by kind. Rates that average several removals have no interval.
+    """
+    ends = ((0, summary["initial"]), (summary["steps_done"], summary["final"]))
+    curves: dict[str, list[Point]] = {}
+    for kind, (_, metric) in HELD_OUT.items():
+        shares = {updates: _shares(end, kind) for updates, end in ends if end}
+        rates = {int(row["step"] or 0) - 1: row.get(metric) for row in rows}
+        rates |= {
+            at: sum(s.rate for s in found) / len(found) for at, found in shares.items() if found
+        }
+        totals = {at: found[0].total for at, found in shares.items() if len(found) == 1}
+        usual = next(iter(totals.values()), None)
+        curves[kind] = [
+            _point(updates, rate, totals.get(updates, usual))
+            for updates, rate in sorted(rates.items())
+            if rate is not None
+        ]
+    return curves
+
+
+def measurement(summary: Summary, kind: Kind, name: str = "") -> Measurement:
+    """Return a rate before and after training, of the whole team or of a removal by its name."""
+    label = HELD_OUT[kind][0].format(names_of(name))
+    initial, final = (_share(summary[end], kind, name) for end in ("initial", "final"))
+    return Measurement(label, initial, final)
+
+
+def _shares(evaluation: EvaluationJson, kind: Kind) -> list[Proportion]:
+    names = [""] if kind == "joint" else list(evaluation["without"])
+    found = (_share(evaluation, kind, name) for name in names)
+    return [share for share in found if share is not None]
+
+
+def _share(evaluation: EvaluationJson | None, kind: Kind, name: str) -> Proportion | None:
+    if evaluation is None:
+        return None
+    count = evaluation["joint"] if kind == "joint" else evaluation[kind].get(name)
+    return proportion(count["successes"], count["total"]) if count and count["total"] else None
+
+
+def _point(updates: int, rate: float, total: int | None) -> Point:
+    if total is None:
+        return Point(updates, rate)
+    share = proportion(round(rate * total), total)
+    return Point(updates, rate, share.low, share.high)
+
+
+def names_of(removed: str) -> str:
+    """Return the removed agents as a sentence names them."""
+    return removed.replace("+", " and ")
