@@ -14,12 +14,13 @@ from ccpo_env.episode import EpisodeState
 from ccpo_env.signal import SignalTask
 from ccpo_env.tasks import load_tasks
 from ccpo_env.types import Message, PromptTemplate, Task, Verdict
-from ccpo_env.verifiers import verify, verify_many
+from ccpo_env.verifiers import MathVerifier, verify, verify_many
 
 __version__ = "0.1.0"
 
 __all__ = [
     "EpisodeState",
+    "MathVerifier",
     "Message",
     "PromptTemplate",
     "SignalTask",

@@ -9,11 +9,11 @@ from ccpo_env.topologies.debate import debate
 from ccpo_env.topologies.think_solve import think_solve
 from ccpo_env.topologies.vote import vote
 from ccpo_env.types import Topology, Verifier
-from ccpo_env.verifiers import exact, verify
+from ccpo_env.verifiers import MathVerifier, exact
 
 VERIFIERS: Mapping[str, Verifier] = {
     "exact": exact,
-    "math": verify,
+    "math": MathVerifier(),
 }
 
 TOPOLOGIES: Mapping[str, Callable[..., Topology]] = {

@@ -22,12 +22,15 @@ class Task:
         question: What the team reads.
         answer: The gold answer, which no agent reads.
         source: Where the task is from: a registered name or a file name.
+        tags: Names and values that group tasks in reports, such as ("level", "5"); no agent reads
+            them. Pairs and not a dict, so that a task can be hashed and never changes.
     """
 
     id: str
     question: str
     answer: str
     source: str = "custom"
+    tags: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

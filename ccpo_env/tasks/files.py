@@ -20,6 +20,11 @@ ID_COLUMNS = ("id", "unique_id")
 QUESTION_COLUMNS = ("question", "problem")
 ANSWER_COLUMNS = ("answer", "final_answer", "solution")
 """Where the question and the gold answer may stand; the first column that a row has counts."""
+TAG_COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "level": ("level", "difficulty"),
+    "subject": ("subject", "type"),
+}
+"""From a tag to where it may stand; a row that has none of these columns lacks the tag."""
 WORKED_MARK = "#### "
 """What precedes the gold answer at the end of a worked solution, as in GSM8K."""
 
@@ -98,7 +103,25 @@ def _as_task(row: object, number: int, path: Path) -> Task:
     if not fields["question"].strip():
         raise _malformed("have a question that is not empty", row, number, path)
     own_id = next((row[c] for c in ID_COLUMNS if row.get(c) not in (None, "")), number - 1)
-    return Task(id=f"{path.stem}/{own_id}", source=path.name, **fields)
+    return Task(id=f"{path.stem}/{own_id}", source=path.name, tags=tags_of(row), **fields)
+
+
+def tags_of(row: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
+    """Return the tags that a row has; what is neither text nor a whole number is no tag.
+
+    MATH writes a level as "Level 5" or as 5: both are "5".
+    """
+    tags = []
+    for name, columns in TAG_COLUMNS.items():
+        value = next((row[c] for c in columns if row.get(c) is not None), None)
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, str | int):
+            continue
+        text = str(value).strip().removeprefix(f"{name.capitalize()} ")
+        if text:
+            tags.append((name, text))
+    return tuple(tags)
 
 
 def gold_answer(text: str, *, is_worked: bool = False) -> str:
@@ -133,6 +156,10 @@ def _jsonl_rows(path: Path) -> Iterator[Row]:
                 raise _malformed("be a JSON object", text, number, path) from None
 
 
+def _tag_columns() -> tuple[str, ...]:
+    return tuple(column for columns in TAG_COLUMNS.values() for column in columns)
+
+
 def _parquet_rows(path: Path) -> Iterator[Row]:
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -141,7 +168,7 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
         with pq.ParquetFile(path) as file:
             known = [
                 c
-                for c in (*QUESTION_COLUMNS, *ANSWER_COLUMNS, *ID_COLUMNS)
+                for c in (*QUESTION_COLUMNS, *ANSWER_COLUMNS, *ID_COLUMNS, *_tag_columns())
                 if c in file.schema_arrow.names
             ]
             rows = file.read(columns=known).to_pylist()

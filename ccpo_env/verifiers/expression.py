@@ -7,6 +7,7 @@ factorials, absolute values and the elementary functions. Any other text is no e
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from fractions import Fraction
 from functools import reduce
 
@@ -14,7 +15,7 @@ from ccpo_env.verifiers.tree import Node, Unreadable, number
 from ccpo_env.verifiers.vocabulary import ACCENTS, CHOICES, FUNCTIONS, GREEK, INVERSES
 
 MAX_DEPTH = 64
-"""Most brackets, powers and arguments inside one another, each counted where it opens."""
+"""Most atoms and arguments inside one another."""
 MAX_FACTORS = 200
 """Most numbers and symbols, and so the deepest tree."""
 MAX_POWER_OF_TEN = 256
@@ -87,11 +88,9 @@ class _Parser:
         return match
 
     def _sum(self) -> Node:
-        self._depth += 1
         tree = self._signed_product()
         while self._peek() in ("+", "-"):
             tree = Node("+", (tree, self._signed_product()))
-        self._depth -= 1
         return tree
 
     def _signed_product(self) -> Node:
@@ -124,9 +123,7 @@ class _Parser:
         return self._power()
 
     def _power(self) -> Node:
-        self._depth += 1
         tree = self._atom()
-        self._depth -= 1
         while self._peek() in ("!", "!!"):
             self._count_factor()
             tree = Node(self._next(), (tree,))
@@ -140,8 +137,20 @@ class _Parser:
             raise Unreadable
         return tree
 
+    def _nested(self, read: Callable[[], Node]) -> Node:
+        """Return what a method reads, unless it is called within itself too often."""
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise Unreadable
+        tree = read()
+        self._depth -= 1
+        return tree
+
     def _argument(self) -> Node:
         """Return what stands in braces or parentheses, or one digit or letter."""
+        return self._nested(self._read_argument)
+
+    def _read_argument(self) -> Node:
         if self._peek() in ("{", "("):
             return self._group()
         if self._peek() == "-":
@@ -169,6 +178,9 @@ class _Parser:
 
     def _atom(self) -> Node:
         self._count_factor()
+        return self._nested(self._read_atom)
+
+    def _read_atom(self) -> Node:
         token = self._peek()
         if token in _CLOSING:
             return self._group()
@@ -185,7 +197,7 @@ class _Parser:
 
     def _count_factor(self) -> None:
         self._num_factors += 1
-        if self._num_factors > MAX_FACTORS or self._depth > MAX_DEPTH:
+        if self._num_factors > MAX_FACTORS:
             raise Unreadable
 
     def _called(self, symbol: Node) -> Node:

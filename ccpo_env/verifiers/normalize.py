@@ -36,6 +36,9 @@ _SYNONYMS = {
     "imath": "mathrm{i}",
     "jmath": "mathrm{j}",
     "varnothing": "emptyset",
+    "varepsilon": "epsilon",
+    "vartheta": "theta",
+    "varphi": "phi",
     "lor": "text{ or }",
     "vee": "text{ or }",
     "land": "text{ and }",
@@ -82,6 +85,7 @@ _STYLES = (
     r"|ensuremath|smash|hfill|hfil|centering|num"
 )
 _CLEANING = [
+    rule("\\\\\\", r"\\\\(?=\\)", r"\\\\ "),  # so that no macro seems to be half of a row break
     rule("boxed", _NOT + r"boxed\s*(?=\{)"),
     rule("\\left \\right", _NOT + r"(?:left|right)\s*\."),
     rule(

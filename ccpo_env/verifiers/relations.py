@@ -82,7 +82,9 @@ def same_congruence(answer: Reading, gold: Reading) -> bool | None:
 
 
 def _is_label(reading: Reading) -> bool:
-    return _LABEL.fullmatch(reading.text) is not None
+    if _LABEL.fullmatch(reading.text):
+        return True
+    return reading.tree is not None and reading.tree.name in ("symbol", "call")  # dy/dx, f(2x)
 
 
 def _same_labelled(relation: Reading, value: Reading, same: Same, *, is_gold: bool) -> bool | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import re
 import sys
 from collections.abc import Iterable, Mapping
@@ -542,3 +543,35 @@ def test_empty_gold_answers_are_logged_by_line_and_measure_nothing(
     env.step(r"\boxed{2}")
     assert env.truncations["solver_0"]
     assert env.unwrapped.verdict.status == "error"
+
+
+@every_ending
+@pytest.mark.parametrize(
+    ("columns", "tags"),
+    [
+        ({}, ()),
+        ({"level": "2", "subject": "Precalculus"}, (("level", "2"), ("subject", "Precalculus"))),
+        ({"level": "Level 5", "type": "Algebra"}, (("level", "5"), ("subject", "Algebra"))),
+        ({"level": 3}, (("level", "3"),)),
+        ({"difficulty": 4.0, "subject": " "}, (("level", "4"),)),
+        ({"level": 2.5, "subject": True}, ()),
+        ({"level": ["2"], "subject": None}, ()),
+    ],
+)
+def test_task_has_the_level_and_the_subject_of_its_row(tmp_path, ending, columns, tags):
+    rows = [{**row, **columns} for row in sums(range(2))]
+    tasks = load_tasks(write(tmp_path / f"tasks{ending}", rows))
+    assert [task.tags for task in tasks] == [tags, tags]
+
+
+def test_task_with_tags_is_hashed_and_pickled() -> None:
+    task = Task("t/0", "1+1", "2", tags=(("level", "1"),))
+    assert {task: 1}[pickle.loads(pickle.dumps(task))] == 1
+    assert task != Task("t/0", "1+1", "2")
+    assert Task("t/0", "1+1", "2").tags == ()
+
+
+def test_tags_stay_unread_by_agents() -> None:
+    env = think_solve_v0(tasks=[Task("t/0", "1+1", "2", tags=(("level", "a secret"),))])
+    env.reset(seed=0)
+    assert "a secret" not in str((env.last()[0], env.last()[4]))

@@ -16,6 +16,7 @@ import pytest
 
 from ccpo_env.verifiers import pool as pool_module
 from ccpo_env.verifiers.pool import WORKER_COMMAND, WorkerPool
+from ccpo_env.verifiers.worker import MAX_MEMORY_BYTES
 
 ROOT = Path(__file__).resolve().parents[2]
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -275,8 +276,8 @@ from concurrent.futures import ThreadPoolExecutor
 from ccpo_env.verifiers import verify
 from ccpo_env.verifiers.pool import POOL
 with ThreadPoolExecutor(8) as threads:
-    answers = ["x + 1", "__import__('os').system('echo printed')"] * 4
-    verdicts = threads.map(lambda answer: verify(f"\\\\boxed{{{answer}}}", "1 + x"), answers)
+    answers = ["\\\\sum_{k=1}^{4} k", "\\\\sum __import__('os').system('echo printed')"] * 4
+    verdicts = threads.map(lambda answer: verify(f"\\\\boxed{{{answer}}}", "10"), answers)
     assert [verdict.reward for verdict in verdicts] == [1.0, -1.0] * 4
 print(*POOL.pids)
 """
@@ -304,7 +305,7 @@ def test_killed_parent_leaves_no_worker() -> None:
 import time
 from ccpo_env.verifiers import verify
 from ccpo_env.verifiers.pool import POOL
-verify(r"\\boxed{x + 1}", "1 + x")
+verify(r"\\boxed{\\sum_{k=1}^{4} k}", "10")
 print(*POOL.pids, flush=True)
 time.sleep(600)
 """
@@ -325,7 +326,7 @@ from ccpo_env.verifiers import verify
 from ccpo_env.verifiers.pool import POOL
 
 def check():
-    assert verify(r"\\boxed{x + 1}", "1 + x").status == "correct"
+    assert verify(r"\\boxed{\\sum_{k=1}^{4} k}", "10").status == "correct"
 
 check()
 threads = [threading.Thread(target=check) for _ in range(8)]  # calls run while we fork
@@ -357,7 +358,7 @@ def test_forked_child_keeps_no_worker_of_its_parent_alive() -> None:
 import os, time
 from ccpo_env.verifiers import verify
 from ccpo_env.verifiers.pool import POOL
-verify(r"\\boxed{x + 1}", "1 + x")
+verify(r"\\boxed{\\sum_{k=1}^{4} k}", "10")
 if child := os.fork():
     print(child, *POOL.pids, flush=True)
 time.sleep(600)
@@ -379,9 +380,76 @@ def test_multiprocessing_pool_can_verify() -> None:
     script = """
 import multiprocessing
 from ccpo_env.verifiers import verify
-verify(r"\\boxed{x + 1}", "1 + x")
+verify(r"\\boxed{\\sum_{k=1}^{4} k}", "10")
 with multiprocessing.get_context("fork").Pool(2) as pool:
-    verdicts = pool.starmap(verify, [(r"\\boxed{x + 1}", "1 + x")] * 4)
+    verdicts = pool.starmap(verify, [(r"\\boxed{\\sum_{k=1}^{4} k}", "10")] * 4)
 assert [verdict.status for verdict in verdicts] == ["correct"] * 4
 """
     assert run_script(script) == []
+
+
+def test_64_threads_lose_no_call_while_workers_are_killed() -> None:
+    script = """
+import os, signal, threading, time
+from concurrent.futures import ThreadPoolExecutor
+from ccpo_env.verifiers.pool import POOL
+
+def call(number):
+    barrier.wait()
+    return POOL.compare(f"x+{number}", f"{number}+x" if number % 2 else "x", timeout_s=60)[0]
+
+def kill_one():
+    while not POOL.pids:
+        time.sleep(0.01)
+    time.sleep(0.2)
+    os.kill(POOL.pids[0], signal.SIGKILL)
+
+barrier = threading.Barrier(64)
+killer = threading.Thread(target=kill_one)
+with ThreadPoolExecutor(64) as threads:
+    calls = [threads.submit(call, number) for number in range(64)]
+    killer.start()
+    outcomes = [call.result() for call in calls]
+killer.join()
+assert outcomes == ["wrong", "correct"] * 32, outcomes
+"""
+    assert run_script(script) == []
+
+
+def test_spawned_processes_can_verify() -> None:
+    script = """
+import multiprocessing
+from ccpo_env.verifiers import MathVerifier
+if __name__ == "__main__":
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        pairs = [("\\\\boxed{\\\\sum_{k=1}^{4} k}", "10"), ("\\\\boxed{11}", "10")]
+        verdicts = pool.starmap(MathVerifier(timeout_s=60), pairs)
+    print(*(verdict.status for verdict in verdicts))
+"""
+    assert run_script(script) == ["correct wrong"]
+
+
+def test_verify_works_within_a_running_event_loop() -> None:
+    script = """
+import asyncio
+from ccpo_env.verifiers import verify
+
+async def main():  # as in a notebook
+    here = verify("\\\\boxed{\\\\sum_{k=1}^{4} k}", "10")
+    there = await asyncio.to_thread(verify, "\\\\boxed{11}", "10")
+    print(here.status, there.status)
+
+asyncio.run(main())
+"""
+    assert run_script(script) == ["correct wrong"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits are read from /proc")
+def test_worker_has_a_memory_limit() -> None:
+    pool = WorkerPool(max_workers=1)
+    assert pool.compare("x+1", "1+x", timeout_s=60)[0] == "correct"
+    (pid,) = pool.pids
+    limits = Path(f"/proc/{pid}/limits").read_text().splitlines()
+    (line,) = (line for line in limits if line.startswith("Max address space"))
+    assert 0 < int(line.split()[3]) <= MAX_MEMORY_BYTES
+    pool.close()
