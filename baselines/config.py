@@ -28,7 +28,7 @@ PRETRAINED_LEARNING_RATE = 1e-6
 GIVEN = ("state", "features", "probabilities")
 """Keywords of allocators that a trainer or a caller gives: no knobs."""
 ADAM_BETA1 = 0.9
-NOT_COMPARED = ("out_dir", "resume", "steps", "tracker")
+NOT_COMPARED = ("push_to_hub", "out_dir", "resume", "steps", "tracker")
 """Fields that a resumed run may change: they do not change the steps already made."""
 
 AT_LEAST_ONE = (
@@ -36,6 +36,11 @@ AT_LEAST_ONE = (
     *("tasks_per_step", "removed_samples", "branch_samples", "steps"),
     *("num_eval_tasks", "checkpoint_every", "micro_batch_tokens"),
 )
+PER_ROLE = (
+    *("role_policies", "role_learning_rates", "role_temperatures", "role_max_tokens"),
+    *("role_stops", "role_micro_batch_tokens"),
+)
+"""Fields that are keyed by role."""
 AT_LEAST_ZERO = ("alternate_period", "warmup_steps", "eval_every", "seed")
 
 
@@ -93,6 +98,9 @@ class TrainConfig(TeamSettings, RoleSettings, MeasurementSettings, UpdateSetting
     """Go on from the newest checkpoint of out_dir."""
     tracker: str = "none"
     """Where metrics go besides metrics.jsonl: a name from TRACKERS."""
+    push_to_hub: str | None = None
+    """Repository of the Hugging Face hub, such as owner/team, that gets the trained models. It is
+    private if it is new."""
 
     def check(self) -> None:
         """Raise ValueError if a name is unknown or a number out of range.
@@ -113,6 +121,17 @@ class TrainConfig(TeamSettings, RoleSettings, MeasurementSettings, UpdateSetting
         require_positive("max_grad_norm", self.max_grad_norm, such_as=1.0)
         require_positive("temperature", self.temperature, such_as=1.0)
         require_positive("learning_rate", self.learning_rate, such_as=EMBEDDED_LEARNING_RATE)
+        if self.weights == "shared" and self.role_policies:
+            raise ValueError(
+                f"role_policies must be empty with weights shared, got {sorted(self.role_policies)}; "
+                f"one policy speaks for all roles, so pass --weights separate"
+            )
+        for role, rate in self.role_learning_rates.items():
+            require_positive(f"role_learning_rates of {role}", rate, such_as=1e-6)
+        for role, size in self.role_micro_batch_tokens.items():
+            require_at_least(f"role_micro_batch_tokens of {role}", size, 1)
+        for role in {*self.role_temperatures, *self.role_max_tokens, *self.role_stops}:
+            require_positive(f"temperature of {role}", self.sampling(role).temperature, such_as=1.0)
         if self.resume and self.out_dir is None:
             raise ValueError(
                 "--resume must come with the folder of the run, got none; pass --out-dir runs/NAME"
@@ -131,6 +150,7 @@ class TrainConfig(TeamSettings, RoleSettings, MeasurementSettings, UpdateSetting
         return Sampling(
             temperature=self.role_temperatures.get(role, self.temperature),
             max_tokens=self.role_max_tokens.get(role, self.max_tokens),
+            stop=self.role_stops.get(role),
         )
 
     def update_options(self, max_tokens: int) -> UpdateOptions:

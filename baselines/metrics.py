@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
+
+from baselines.files import append_line
 
 METRICS_FILE = "metrics.jsonl"
 """In the folder of a run."""
@@ -95,11 +96,12 @@ MetricRow = Mapping[str, float | int | None]
 
 
 def append_row(path: Path, row: MetricRow) -> None:
-    """Append one JSON object to a metrics file and push it to the disk."""
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(row, allow_nan=False) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    """Append one JSON object to a metrics file and push it to the disk.
+
+    Raises:
+        StorageError: If the disk does not take it; the file is then as it was.
+    """
+    append_line(path, json.dumps(row, allow_nan=False))
 
 
 def read_rows(path: Path) -> list[dict[str, float | int | None]]:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from datetime import datetime
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,13 @@ import tyro
 from rich.console import Console
 
 from baselines.config import SETTINGS, TrainConfig, with_settings
-from baselines.errors import exit_on_bad_input
+from baselines.errors import BAD_INPUT, exit_on_bad_input
 from baselines.evaluation import Evaluation
 from baselines.examples import example_episodes
-from baselines.files import CONFIG_FILE, make_folder, write_json
+from baselines.files import CONFIG_FILE, StorageError, make_folder, write_json
 from baselines.interrupt import stop_requests
 from baselines.metrics import METRICS_FILE, read_rows
+from baselines.model_card import HubError, push_to_hub, save_model
 from baselines.presets import preset, read_settings
 from baselines.progress import LiveProgress
 from baselines.report import write_report
@@ -42,7 +44,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         trainer = Trainer(config, choose_run_dir(config))
         make_run_dir(trainer.run_dir, config)
         tracker = TRACKERS[config.tracker](trainer.run_dir)
-    return run(trainer, tracker, console)
+    try:
+        return run(trainer, tracker, console)
+    except (StorageError, HubError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return BAD_INPUT
 
 
 def read_config(arguments: Sequence[str] | None) -> TrainConfig:
@@ -51,6 +57,7 @@ def read_config(arguments: Sequence[str] | None) -> TrainConfig:
     Where no flag says otherwise, a resumed run keeps its settings; a new one takes those of its
     config file, then those of its preset.
     """
+    arguments = resume_if_there_is_a_run(sys.argv[1:] if arguments is None else arguments)
     config = tyro.cli(TrainConfig, args=arguments, prog="ccpo train")
     settings: dict[str, Any] = {}
     if config.preset is not None:
@@ -64,6 +71,20 @@ def read_config(arguments: Sequence[str] | None) -> TrainConfig:
         return config
     default = with_settings(TrainConfig(), settings)
     return tyro.cli(TrainConfig, args=arguments, default=default, prog="ccpo train")
+
+
+def resume_if_there_is_a_run(arguments: Sequence[str]) -> list[str]:
+    """Read ``--resume auto``: ``--resume`` if out_dir holds a run, nothing if it holds none."""
+    words = list(arguments)
+    places = [i for i, pair in enumerate(pairwise(words)) if pair == ("--resume", "auto")]
+    for place in reversed(places):
+        del words[place + 1]
+    if not places:
+        return words
+    out_dir = tyro.cli(TrainConfig, args=words, prog="ccpo train").out_dir
+    if out_dir is None or (out_dir / CONFIG_FILE).exists():
+        return words
+    return [word for word in words if word != "--resume"]
 
 
 def choose_run_dir(config: TrainConfig) -> Path:
@@ -117,6 +138,8 @@ def run(trainer: Trainer, tracker: Tracker, console: Console) -> int:
     if config.resume:
         start = f"after step {trainer.steps_done}" if trainer.steps_done else "from the beginning"
         say(f"resumed {start}")
+    for notice in trainer.notices:
+        say(f"warning: {notice}", style="yellow")
     progress = LiveProgress(console, num_steps=config.steps, num_done=trainer.steps_done)
 
     def announce() -> None:
@@ -136,7 +159,8 @@ def run(trainer: Trainer, tracker: Tracker, console: Console) -> int:
             f"or from the beginning if there is none yet, with --resume --out-dir {run_dir}"
         )
         return INTERRUPTED
-    write_json(run_dir / "summary.json", summary(trainer, final))
+    told = summary(trainer, final)
+    write_json(run_dir / "summary.json", told)
     examples = example_episodes(final, trainer.agents, trainer.credit_of) if final else []
     write_json(run_dir / "examples.json", examples)
     report = write_report(run_dir)
@@ -147,6 +171,12 @@ def run(trainer: Trainer, tracker: Tracker, console: Console) -> int:
         )
     else:
         console.print(evaluation_table(final, title="Held-out tasks after training"))
+        models = save_model(
+            run_dir, trainer.saved_policies(), config=config.to_json(), summary=told
+        )
+        say(f"models {models}")
+        if config.push_to_hub is not None:
+            say(f"pushed to {push_to_hub(models, config.push_to_hub)}")
     say(f"report {report}")
     return 0 if final else INTERRUPTED
 

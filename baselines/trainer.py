@@ -22,7 +22,7 @@ from baselines.checkpoint import (
     record_best,
     save_checkpoint,
 )
-from baselines.config import TrainConfig, check_same_config, require_roles
+from baselines.config import PER_ROLE, TrainConfig, check_same_config, require_roles
 from baselines.credit import GroupOutcomes
 from baselines.credit.removals import each_but_the_last
 from baselines.credit_stage import CreditStage
@@ -294,8 +294,9 @@ class Trainer:
 
     def _load(self, roles: Sequence[Role], checkpoint: Path | None) -> dict[Role, TrainablePolicy]:
         config = self.config
-        require_roles("role_policies", config.role_policies, roles)
-        return load_team(
+        for name in PER_ROLE:
+            require_roles(name, getattr(config, name), roles)
+        team = load_team(
             str(checkpoint or config.policy),
             roles,
             own_copies=config.weights != "shared",
@@ -305,6 +306,12 @@ class Trainer:
             else None,
             bases=self._bases,
         )
+        if config.weights == "shared" and len({id(policy) for policy in team.values()}) > 1:
+            raise ValueError(
+                f"policy must be one model for all roles with weights shared, got one for each in "
+                f"{config.policy}; pass --weights separate"
+            )
+        return team
 
     def _load_references(self) -> dict[Role, TrainablePolicy]:
         """Return what the roles start from, if the loss or the reward measures a distance to it."""

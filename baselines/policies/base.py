@@ -55,10 +55,12 @@ class Sampling:
     Args:
         temperature: Divides the logits; 0 takes the most probable token.
         max_tokens: Longest completion, in tokens; None: the policy's own default.
+        stop: A text at which a completion ends, kept in it; None: only the model ends it.
     """
 
     temperature: float = 1.0
     max_tokens: int | None = None
+    stop: str | None = None
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -69,6 +71,8 @@ class Sampling:
             )
         if self.max_tokens is not None and self.max_tokens < 1:
             raise ValueError(f"max_tokens must be >= 1, got {self.max_tokens}; pass e.g. 256")
+        if self.stop == "":
+            raise ValueError("stop must hold a text, got ''; leave it out to stop nowhere")
 
 
 class Policy(Protocol):

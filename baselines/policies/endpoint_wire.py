@@ -79,6 +79,8 @@ def question(prompt: Prompt, *, sampling: Sampling, config: EndpointConfig, mode
     if config.logprobs != "none":
         # llama.cpp's Python server returns none unless it is asked for at least one alternative.
         body |= {"logprobs": True, "top_logprobs": 1} if is_chat else {"logprobs": 1}
+    if sampling.stop is not None:
+        body["stop"] = sampling.stop
     plain_temperatures = (0.0, 1.0) if config.logprobs == "raw" else ()
     is_processed = config.logprobs == "processed" and sampling.temperature > 0
     return Question(

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from baselines.policies.base import Completion, Prompt, Sampling
 from baselines.policies.options import option_logprobs
-from baselines.policies.sampler import DEFAULT_MAX_ROWS, sample_tokens
+from baselines.policies.sampler import DEFAULT_MAX_ROWS, StopRule, sample_tokens
 from baselines.policies.scoring import completion_logprobs, completion_logprobs_and_entropy
 from baselines.types import FloatArray
 
@@ -64,7 +64,9 @@ class HFPolicy:
         self._max_rows = max_rows
         self._end_ids = _end_ids(model, tokenizer)
         # Absent where positions have no limit, such as in a recurrent model.
-        self._context = model.config.get_text_config().to_dict().get("max_position_embeddings")
+        self._context: int | None = getattr(
+            model.config.get_text_config(), "max_position_embeddings", None
+        )
         config = model.generation_config
         self._max_tokens = DEFAULT_MAX_TOKENS
         if config is not None and config.max_new_tokens is not None:
@@ -132,6 +134,7 @@ class HFPolicy:
             temperature=sampling.temperature,
             generator=torch.Generator().manual_seed(int(rng.integers(2**63))),
             max_rows=self._rows_that_fit(max(map(len, prompt_ids), default=0) + max_tokens),
+            stop=None if sampling.stop is None else StopRule(sampling.stop, self._decode_all),
         )
         texts = {ids: self._decode(ids) for ids in {row.token_ids for row in rows}}
         return [
@@ -198,11 +201,12 @@ class HFPolicy:
 
     def _rows_that_fit(self, num_tokens: int) -> int:
         """Return how many rows of so many tokens MAX_CACHE_BYTES hold, at least one."""
-        config = self._model.config.get_text_config().to_dict()
-        num_heads = config.get("num_attention_heads") or 1  # recurrent models have none
-        head_size = config.get("head_dim") or config["hidden_size"] // num_heads
-        num_shared = config.get("num_key_value_heads") or num_heads
-        numbers_per_token = 2 * config["num_hidden_layers"] * num_shared * head_size
+        # Attributes, since a family may store them under names of its own.
+        config = self._model.config.get_text_config()
+        num_heads = getattr(config, "num_attention_heads", None) or 1  # recurrent models have none
+        head_size = getattr(config, "head_dim", None) or config.hidden_size // num_heads
+        num_shared = getattr(config, "num_key_value_heads", None) or num_heads
+        numbers_per_token = 2 * config.num_hidden_layers * num_shared * head_size
         row_bytes: int = numbers_per_token * self._model.dtype.itemsize * num_tokens
         return max(1, min(self._max_rows, MAX_CACHE_BYTES // row_bytes))
 
@@ -252,6 +256,9 @@ class HFPolicy:
                 stacklevel=4,
             )
         return token_ids[: room - room // 2] + token_ids[-(room // 2) :]
+
+    def _decode_all(self, rows: list[list[int]]) -> list[str]:
+        return [self._decode(tuple(row)) for row in rows]
 
     def _decode(self, token_ids: tuple[int, ...]) -> str:
         text = self._tokenizer.decode(

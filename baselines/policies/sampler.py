@@ -40,6 +40,28 @@ class SampledTokens:
     logprobs: tuple[float, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class StopRule:
+    """A text at which completions end.
+
+    Args:
+        text: The text.
+        decode: From rows of token ids to their texts.
+    """
+
+    text: str
+    decode: Callable[[list[list[int]]], list[str]]
+
+    @property
+    def num_tokens(self) -> int:
+        """How many last tokens can hold the text: no token is shorter than a byte of it."""
+        return len(self.text.encode()) + 1
+
+    def has_ended(self, rows: list[list[int]]) -> Tensor:
+        """Return which rows hold the text, True or False each, shape (B,)."""
+        return torch.tensor([self.text in decoded for decoded in self.decode(rows)])
+
+
 class Decoder(Protocol):
     """Rows that are sampled together: what they have read, and how they go on."""
 
@@ -70,8 +92,9 @@ def sample_tokens(
     temperature: float = 1.0,
     generator: torch.Generator,
     max_rows: int = DEFAULT_MAX_ROWS,
+    stop: StopRule | None = None,
 ) -> list[SampledTokens]:
-    """Sample one completion per prompt, in order, until an end token or max_tokens.
+    """Sample one completion per prompt, in order, until an end token, a stop or max_tokens.
 
     Args:
         model: A causal language model with a key-value cache, in eval mode.
@@ -81,6 +104,7 @@ def sample_tokens(
         temperature: Divides the logits; 0 takes the most probable token.
         generator: On the CPU. Its state alone decides the completions, whatever max_rows is.
         max_rows: Most rows in one batch; bounds the memory and not the result.
+        stop: Tells from the last tokens of rows which of them have ended. None: none has.
 
     Returns:
         One SampledTokens per prompt. At temperature 0 the log-probabilities are those of
@@ -105,7 +129,7 @@ def sample_tokens(
         rows = order[start : start + max_rows]
         with torch.inference_mode():
             decoder = make_decoder([prompts[row] for row in rows], max_tokens)
-            completions = _run(decoder, uniforms[rows].to(model.device), is_end, temperature)
+            completions = _run(decoder, uniforms[rows].to(model.device), is_end, temperature, stop)
         sampled.update(zip(rows, completions, strict=True))
     return [sampled[row] for row in range(len(prompts))]
 
@@ -128,7 +152,11 @@ def scaled_logprobs(logits: Tensor, temperature: float) -> Tensor:
 
 
 def _run(
-    decoder: Decoder, uniforms: Tensor, is_end: Tensor, temperature: float
+    decoder: Decoder,
+    uniforms: Tensor,
+    is_end: Tensor,
+    temperature: float,
+    stop: StopRule | None,
 ) -> list[SampledTokens]:
     """Sample all rows of a decoder to their end, with their uniforms (B, T)."""
     num_rows, max_tokens = uniforms.shape
@@ -138,7 +166,11 @@ def _run(
     for place in range(max_tokens):
         tokens, logprobs = _draw(logits, uniforms[:, place], temperature)
         said.add(tokens, logprobs)
-        ended |= is_end[tokens]
+        is_last = is_end[tokens]
+        if stop is not None:
+            is_last = is_last | stop.has_ended(said.last_tokens(stop.num_tokens)).to(tokens.device)
+        said.end(is_last & ~ended, place + 1)
+        ended |= is_last
         num_ended = int(ended.sum())
         if num_ended == len(ended) or place + 1 == max_tokens:
             break
@@ -148,7 +180,7 @@ def _run(
             said.keep(kept)
             ended, tokens, uniforms = ended[kept], tokens[kept], uniforms[kept]
         logits = decoder.step(tokens)
-    return said.completions(is_end)
+    return said.completions()
 
 
 class _Said:
@@ -157,6 +189,7 @@ class _Said:
     def __init__(self, num_rows: int, max_tokens: int, device: torch.device) -> None:
         self._token_ids = torch.zeros(num_rows, max_tokens, dtype=torch.long, device=device)
         self._logprobs = torch.zeros(num_rows, max_tokens, device=device)
+        self._num_tokens = torch.full((num_rows,), max_tokens, device=device)
         self._alive = torch.arange(num_rows, device=device)  # rows still in the batch
         self._num_written = 0
         self._waiting: list[tuple[Tensor, Tensor]] = []  # written when the batch changes
@@ -170,19 +203,29 @@ class _Said:
         self._write()
         self._alive = self._alive[rows]
 
-    def completions(self, is_end: Tensor) -> list[SampledTokens]:
-        """Return all rows, each up to its first end token."""
+    def end(self, rows: Tensor, num_tokens: int) -> None:
+        """Note that rows of the batch, True where they do, have ended with so many tokens."""
+        self._num_tokens[self._alive[rows]] = num_tokens
+
+    def last_tokens(self, num_tokens: int) -> list[list[int]]:
+        """Return the last tokens of each row of the batch, fewer if it has said fewer."""
         self._write()
-        is_last = is_end[self._token_ids]
-        is_last[:, -1] = True
-        num_tokens = is_last.int().argmax(dim=1) + 1
-        rows = (self._token_ids.tolist(), self._logprobs.tolist(), num_tokens.tolist())
+        places = slice(max(0, self._num_written - num_tokens), self._num_written)
+        tokens: list[list[int]] = self._token_ids[self._alive, places].tolist()
+        return tokens
+
+    def completions(self) -> list[SampledTokens]:
+        """Return all rows, each up to its end."""
+        self._write()
+        rows = (self._token_ids.tolist(), self._logprobs.tolist(), self._num_tokens.tolist())
         return [
             SampledTokens(tuple(token_ids[:length]), tuple(logprobs[:length]))
             for token_ids, logprobs, length in zip(*rows, strict=True)
         ]
 
     def _write(self) -> None:
+        if not self._waiting:
+            return
         places = slice(self._num_written, self._num_written + len(self._waiting))
         for table, columns in zip(
             (self._token_ids, self._logprobs), zip(*self._waiting, strict=True), strict=True

@@ -168,3 +168,28 @@ def test_check_same_config_refuses_fewer_steps_than_were_made():
     config = TrainConfig(steps=2).to_json()
     with pytest.raises(ValueError, match=r"steps must be >= the 3 .*, got 2 .*; raise --steps"):
         check_same_config(config, saved(), Path("runs/x"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"role_learning_rates": {"thinker": 0.0}}, "role_learning_rates of thinker"),
+        ({"role_micro_batch_tokens": {"solver": 0}}, "role_micro_batch_tokens of solver"),
+        ({"role_temperatures": {"solver": 0.0}}, "temperature of solver"),
+        ({"role_max_tokens": {"solver": 0}}, "max_tokens must be >= 1"),
+        ({"role_stops": {"solver": ""}}, "stop must hold a text"),
+        ({"weights": "shared", "role_policies": {"solver": "x"}}, "role_policies must be empty"),
+    ],
+)
+def test_check_refuses_bad_settings_of_single_roles(settings, message):
+    with pytest.raises(ValueError, match=message):
+        replace(TrainConfig(), **settings).check()
+
+
+def test_settings_of_single_roles_come_before_those_of_all():
+    config = TrainConfig(
+        temperature=0.8, max_tokens=50, role_max_tokens={"solver": 9}, role_stops={"solver": "}"}
+    )
+    thinker, solver = config.sampling("thinker"), config.sampling("solver")
+    assert (thinker.temperature, thinker.max_tokens, thinker.stop) == (0.8, 50, None)
+    assert (solver.temperature, solver.max_tokens, solver.stop) == (0.8, 9, "}")

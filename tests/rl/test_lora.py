@@ -11,9 +11,10 @@ from torch import nn
 
 from baselines.collate import TrainingRow
 from baselines.optimizers import OPTIMIZERS
+from baselines.policies.adapter_files import base_name, is_adapter
 from baselines.policies.base import Prompt, Sampling
 from baselines.policies.llama import as_plain_llama
-from baselines.policies.lora import LoraBase, LoraPolicy, LoraSettings, base_name, is_adapter
+from baselines.policies.lora import LoraBase, LoraPolicy, LoraSettings
 from baselines.policies.registry import load_policy
 from baselines.team import load_team
 from baselines.updater import Updater
@@ -98,21 +99,31 @@ def test_logprobs_are_those_of_the_sampling(base, temperature, is_small):
             np.testing.assert_allclose(row[:length], completion.logprobs, rtol=0, atol=1e-4)
 
 
-def test_plain_copy_gives_the_logprobs_and_gradients_of_the_base_with_adapters(base):
+def test_plain_copy_gives_what_the_base_with_adapters_gives_and_the_same_gradients(base):
     policy = policies_of(base)["solver"]
     completions = sampled(policy)
 
     def measured():
         policy.module.zero_grad(set_to_none=True)
-        logprobs = policy.logprobs(completions, temperature=1.0)
-        logprobs.sum().backward()
-        return [logprobs.detach(), *(p.grad.clone() for p in trained(policy).values())]
+        logprobs, entropy = policy.logprobs_and_entropy(completions, temperature=0.8)
+        (logprobs + 0.3 * entropy).sum().backward()
+        gradients = [p.grad.clone() for p in trained(policy).values()]
+        with torch.no_grad():
+            alone = policy.logprobs(completions, temperature=0.8)
+        options, _ = policy.option_logprobs(PROMPTS, ["1", "23"])
+        return [logprobs.detach(), entropy.detach(), alone, torch.tensor(options), *gradients]
 
     fast = measured()
     base._plain = None
     for found, expected in zip(fast, measured(), strict=True):
         scale = float(expected.abs().max())
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5 * max(scale, 1.0))
+
+
+def test_lora_policy_answers_all_that_a_plain_policy_answers(base):
+    public = {name for name in vars(type(load_policy("tiny"))) if not name.startswith("_")}
+    assert public - {"load"} <= set(dir(LoraPolicy))
+    assert policies_of(base)["solver"].max_tokens == load_policy("tiny").max_tokens
 
 
 def test_adapters_of_a_base_speak_for_themselves_in_any_order(base):
@@ -247,6 +258,46 @@ def test_load_team_gives_roles_of_two_families_a_base_each(tmp_path):
         found = again[role].logprobs(completions, temperature=1.0)
         sums = [sum(c.logprobs) for c in completions]
         np.testing.assert_allclose(found.sum(dim=1).tolist(), sums, rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("is_small", [True, False])
+def test_load_team_gives_a_reference_on_the_base_that_is_in_memory(is_small):
+    bases: dict[str, LoraBase] = {}
+    team = load_team("tiny", ROLES, own_copies=True, lora=SETTINGS, bases=bases)
+    (base,) = bases.values()
+    if not is_small:
+        base._plain = None
+    for number, policy in enumerate(team.values()):
+        disturb(policy, seed=number)
+    reference = load_team("tiny", ROLES, own_copies=False, bases=bases)["solver"]
+    assert reference.base is base
+    assert list(bases) == ["tiny"]
+    completions, mine = sampled(team["solver"]), trained(team["solver"])
+    with torch.no_grad():
+        found = reference.logprobs(completions, temperature=1.0)
+        expected = load_policy("tiny").logprobs(completions, temperature=1.0)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
+    assert set(trained(team["solver"])) == set(mine)
+    with torch.no_grad():
+        again = team["solver"].logprobs(completions, temperature=1.0)
+    np.testing.assert_allclose(
+        again.sum(dim=1).tolist(), [sum(c.logprobs) for c in completions], rtol=0, atol=1e-3
+    )
+
+
+def test_load_team_gives_an_adapter_as_reference_beside_the_one_that_is_trained(saved):
+    bases: dict[str, LoraBase] = {}
+    folder, policies = str(saved[0]), saved[1]
+    team = load_team(folder, ROLES, own_copies=True, lora=SETTINGS, bases=bases)
+    for policy in team.values():
+        disturb(policy, seed=9)
+    references = load_team(folder, ROLES, own_copies=False, bases=bases)
+    assert len(bases) == 1
+    for role in ROLES:
+        assert references[role].base is team[role].base
+        found, expected = first_logits(references[role]), first_logits(policies[role])
+        torch.testing.assert_close(found, expected, rtol=0, atol=0)
+        assert not torch.equal(first_logits(team[role]), expected)
 
 
 def test_adapter_finds_a_base_in_a_relative_folder_from_anywhere(tmp_path, monkeypatch):

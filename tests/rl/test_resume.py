@@ -268,9 +268,10 @@ def test_resume_after_sigkill_at_a_random_moment_gives_the_same_run(
     process = start(flags, run)
     if number % 4 == 0:
         part = run / "checkpoints" / "part_000004"
-        stop_when(process, part.exists, signal.SIGKILL)
+        printed = stop_when(process, part.exists, signal.SIGKILL)
     else:
         rows, wait_s = rng.randrange(1, 6), rng.uniform(0.0, 0.2)
-        stop_when(process, lambda: num_rows(run) >= rows, signal.SIGKILL, wait_s=wait_s)
+        printed = stop_when(process, lambda: num_rows(run) >= rows, signal.SIGKILL, wait_s=wait_s)
+    assert process.returncode == -signal.SIGKILL, printed
     resume(flags, run)
     assert_same_run(run, expected)

@@ -4,12 +4,15 @@ import itertools
 from collections import Counter
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
 import torch
 from scipy.stats import chisquare
 from transformers import PreTrainedModel
 
 from baselines.policies import sampler
+from baselines.policies.base import Prompt, Sampling
+from baselines.policies.registry import load_policy
 from baselines.policies.sampler import SampledTokens, _draw, sample_tokens
 from tests.rl.models import CONFIGS, END, LLAMA, NUM_TOKENS, build, plain_logprobs
 
@@ -160,3 +163,27 @@ def test_sample_tokens_of_no_prompts_is_empty(llama):
 def test_sample_tokens_names_what_is_wrong(llama, knobs, message):
     with pytest.raises(ValueError, match=message):
         sample(llama, **{"prompts": [[1]], **knobs})
+
+
+@pytest.mark.parametrize("family", ["fast", "general"])
+def test_a_stop_text_ends_a_completion_and_stays_in_it(family, monkeypatch):
+    if family == "general":
+        monkeypatch.setattr(sampler, "as_plain_llama", lambda _model: None)
+    policy = load_policy("tiny")
+    prompts = [Prompt(f"{n}+5=") for n in range(10, 60)]
+    free = policy.sample(prompts, sampling=Sampling(max_tokens=20), rng=np.random.default_rng(0))
+    stopped = policy.sample(
+        prompts, sampling=Sampling(max_tokens=20, stop="6"), rng=np.random.default_rng(0)
+    )
+    num_cut = 0
+    for whole, cut in zip(free, stopped, strict=True):
+        before, found, _ = whole.text.partition("6")
+        assert cut.text == before + found
+        assert cut.token_ids == whole.token_ids[: len(cut.token_ids)]
+        num_cut += len(cut.token_ids) < len(whole.token_ids)
+    assert 5 < num_cut < 50
+
+
+def test_an_empty_stop_text_is_refused():
+    with pytest.raises(ValueError, match="stop must hold a text"):
+        Sampling(stop="")

@@ -146,3 +146,48 @@ def test_trainer_starts_every_role_from_the_run_it_is_given(config, tmp_path):
     assert torch.equal(
         weights(Trainer(replace(config, policy=str(first.run_dir)), tmp_path)), weights(first)
     )
+
+
+def test_trainer_refuses_settings_of_a_role_that_is_not_in_the_team(config, tmp_path):
+    with pytest.raises(ValueError, match=r"a role of role_max_tokens.*did you mean 'solver'"):
+        Trainer(replace(config, role_max_tokens={"slover": 5}), tmp_path)
+
+
+def test_roles_may_share_one_policy_be_frozen_or_take_turns(config, tmp_path):
+    shared = Trainer(replace(config, weights="shared"), tmp_path / "shared")
+    shared.run_dir.mkdir()
+    run(shared)
+    (row, _) = read_rows(shared.run_dir / "metrics.jsonl")
+    assert row["update/team/grad_norm"] > 0.0
+    assert shared._policies["thinker"] is shared._policies["solver"]
+
+    frozen = Trainer(replace(config, frozen_roles=("solver",)), tmp_path / "frozen")
+    frozen.run_dir.mkdir()
+    before = [p.detach().clone() for p in frozen._policies["solver"].module.parameters()]
+    run(frozen)
+    after = frozen._policies["solver"].module.parameters()
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+
+    turns = Trainer(replace(config, alternate_period=1, start_role="solver"), tmp_path / "turns")
+    turns.run_dir.mkdir()
+    run(turns)
+    first, second = read_rows(turns.run_dir / "metrics.jsonl")
+    assert first["update/thinker/loss"] is None
+    assert first["update/solver/loss"] is not None
+    assert second["update/solver/loss"] is None
+
+
+@pytest.mark.parametrize(
+    "knobs",
+    [{"kl_weight": "0.05"}, {"gamma": "0.9"}, {"reward_kl": "0.05"}, {"entropy_weight": "0.01"}],
+    ids=lambda knobs: next(iter(knobs)),
+)
+def test_terms_of_the_loss_and_the_reward_reach_the_update(knobs, config, tmp_path):
+    own = replace(config, optimizer="reinforce_pp", optimizer_knobs=knobs, learning_rate=1e-3)
+    trainers = [
+        Trainer(c, tmp_path / str(n)) for n, c in enumerate((own, replace(own, optimizer_knobs={})))
+    ]
+    for trainer in trainers:
+        trainer.run_dir.mkdir()
+        run(trainer)
+    assert not torch.equal(weights(trainers[0]), weights(trainers[1]))
