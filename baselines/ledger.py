@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, get_args
 
@@ -46,6 +47,19 @@ class Ledger:
         self.generated[purpose] += tokens_generated
         self.read[purpose] += tokens_read
         self.verified[purpose] += verifier_calls
+
+    @classmethod
+    def total(cls, ledgers: Sequence[Ledger]) -> Ledger:
+        """Return what processes have cost together; they worked at the same time."""
+        return cls(
+            generated=sum((own.generated for own in ledgers), Counter()),
+            read=sum((own.read for own in ledgers), Counter()),
+            verified=sum((own.verified for own in ledgers), Counter()),
+            forward_passes=sum(own.forward_passes for own in ledgers),
+            generate_s=max(own.generate_s for own in ledgers),
+            rate_s=max(own.rate_s for own in ledgers),
+            verify_s=max(own.verify_s for own in ledgers),
+        )
 
     @property
     def tokens_generated(self) -> int:

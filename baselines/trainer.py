@@ -22,13 +22,17 @@ from baselines.checkpoint import (
     record_best,
     save_checkpoint,
 )
-from baselines.config import PER_ROLE, TrainConfig, check_same_config, require_roles
+from baselines.collate import TrainingRow
+from baselines.config import TrainConfig, check_same_config
 from baselines.credit import GroupOutcomes
 from baselines.credit.removals import each_but_the_last
 from baselines.credit_stage import CreditStage
+from baselines.crew import Crew
 from baselines.degeneracy import DegeneracyWatch
+from baselines.distributed.peers import ALONE, Peers, own_share
+from baselines.distributed.servers import RolloutServers
 from baselines.environments import team_env
-from baselines.evaluation import Evaluation, evaluate_team
+from baselines.evaluation import Evaluation, evaluate_team, joined
 from baselines.groups import Group
 from baselines.ledger import Ledger
 from baselines.measure import (
@@ -40,26 +44,19 @@ from baselines.measure import (
 )
 from baselines.metrics import METRICS_FILE, MetricRow, append_row, keep_rows, read_rows
 from baselines.optimizers import OPTIMIZERS
-from baselines.policies.base import TrainablePolicy
-from baselines.policies.lora import LoraBase, LoraSettings
+from baselines.policies.base import Policy, TrainablePolicy
 from baselines.rollout import Player
 from baselines.rows import count_tokens, reference_divergence, shaped_credit, training_rows
 from baselines.schedule import Schedule, trained_roles
 from baselines.steady_tracker import SteadyTracker
-from baselines.team import CHECKPOINTS, TEAM, load_team
+from baselines.team import CHECKPOINTS
 from baselines.trackers import Tracker
 from baselines.types import FloatArray, IntArray
-from baselines.updater import Updater
 from ccpo_env import load_tasks
 from ccpo_env.types import Role, Task
 
 TASK_STREAM, ROLLOUT_STREAM, EVAL_STREAM, EVAL_TASK_STREAM = range(4)
 """Random streams of a run: each step of each has its own generator, so a resumed run needs none."""
-
-UPDATE_METRICS = (
-    *("loss", "grad_norm", "clip_rate", "approx_kl", "learning_rate"),
-    *("mismatch", "mismatch_max", "skipped_updates", "reference_kl", "entropy"),
-)
 
 
 class Trainer:
@@ -68,20 +65,36 @@ class Trainer:
     Args:
         config: What the run is made of.
         run_dir: Folder of the run; it must exist when `run` is called.
+        peers: Processes that train the same team, each on its share of the tasks of a step. The
+            first of them writes.
+        servers: Play the rollouts, in place of the policies in this process.
 
     Raises:
         ValueError: If the checkpoint to resume from is of another config or damaged.
     """
 
-    def __init__(self, config: TrainConfig, run_dir: Path) -> None:
+    def __init__(
+        self,
+        config: TrainConfig,
+        run_dir: Path,
+        *,
+        peers: Peers = ALONE,
+        servers: RolloutServers | None = None,
+    ) -> None:
         config.check()
+        self._peers = peers
+        self._servers = servers
         self.config = config
         self.run_dir = run_dir
         self.steps_done = 0
         self.initial: dict[str, Any] | None = None
         self.warnings: list[str] = []
         self.notices: tuple[str, ...] = ()
-        self._bases: dict[str, LoraBase] = {}
+        if peers.size > 1 and config.removed_cache_decay:
+            raise ValueError(
+                f"removed_cache_decay must be 0 in several processes, which would remember "
+                f"different tasks, got {config.removed_cache_decay}; leave it out"
+            )
         self._tasks = load_tasks(config.tasks, split="train")
         held_out = load_tasks(config.tasks, split="test")
         self._eval_tasks = self._choose(held_out, config.num_eval_tasks, EVAL_TASK_STREAM, 0)
@@ -97,11 +110,22 @@ class Trainer:
         checkpoint = newest_usable_checkpoint(self._checkpoints) if config.resume else None
         if checkpoint:
             check_same_config(config.to_json(), checkpoint.contents["config"], checkpoint.folder)
-        self._policies = self._load(roles, checkpoint.folder if checkpoint else None)
-        self._player = Player(env, self._policies, {role: config.sampling(role) for role in roles})
+        self._crew = Crew(
+            config,
+            self._optimizer,
+            roles=roles,
+            trained=self._schedule.roles,
+            checkpoint=checkpoint.folder if checkpoint else None,
+            failure_dir=run_dir,
+            peers=peers,
+        )
+        speakers: Mapping[Role, Policy] = self._crew.policies
+        if servers:
+            speakers = servers.follow(self._crew.saved_policies(), roles)
+        sampling = {role: config.sampling(role) for role in roles}
+        self._player = Player(env, speakers, sampling)
         self._max_tokens = {
-            agent: config.sampling(role).max_tokens or self._policies[role].max_tokens
-            for agent, role in self._player.role_of.items()
+            agent: self._crew.max_tokens(role) for agent, role in self._player.role_of.items()
         }
         self._credit = CreditStage(config, self._player, self._optimizer)
         self._watch = DegeneracyWatch(
@@ -110,10 +134,6 @@ class Trainer:
             self._optimizer.centres_on_group,
             self.agents[:-1],
         )
-        self._references = self._load_references()
-        self._updaters = {
-            name: self._updater(owned[0]) for name, owned in self._owned_roles().items()
-        }
         if checkpoint:
             self._go_on(checkpoint)
 
@@ -138,13 +158,15 @@ class Trainer:
             The evaluation after the last update; None if the run was stopped before.
         """
         config = self.config
-        keep_rows(self._metrics_path, self.steps_done)
+        if self._is_writer:
+            keep_rows(self._metrics_path, self.steps_done)
         saved_at = self.steps_done
         with closing(SteadyTracker(tracker, on_warning)) as steady:
-            while self.steps_done < config.steps and not should_stop():
+            while self.steps_done < config.steps and not any(self._peers.join([should_stop()])):
                 row = self._step(self.steps_done + 1)
                 self.steps_done += 1
-                append_row(self._metrics_path, row)
+                if self._is_writer:
+                    append_row(self._metrics_path, row)
                 steady.log(row)
                 on_step(row)
                 for warning in self._new_warnings(row):
@@ -161,13 +183,19 @@ class Trainer:
 
     def evaluate(self, step: int) -> Evaluation:
         """Evaluate the policies as they are before the update of a step."""
-        rng = self._generator(EVAL_STREAM, step)
+        rng = self._own_generator(EVAL_STREAM, step)
         removals = each_but_the_last(self.agents)
-        return evaluate_team(self._player, self._eval_tasks, removals=removals, rng=rng)
+        tasks = own_share(self._eval_tasks, self._peers)
+        here = evaluate_team(self._player, tasks, removals=removals, rng=rng)
+        return joined(self._peers.join([here]))
 
     def credit_of(self, outcomes: GroupOutcomes) -> FloatArray | None:
         """Return the credit of a group, shape (G, A); None if more is needed to tell."""
         return self._credit.credit_of(outcomes)
+
+    def saved_policies(self) -> dict[str, TrainablePolicy]:
+        """Return the policies by the name of the folder that each is saved in."""
+        return self._crew.saved_policies()
 
     @property
     def agents(self) -> tuple[str, ...]:
@@ -181,18 +209,26 @@ class Trainer:
         ledger = Ledger()
         active = self._schedule.active(step)
         tasks = self._choose(self._tasks, config.tasks_per_step, TASK_STREAM, step)
-        rng = self._generator(ROLLOUT_STREAM, step)
-        groups = self._credit.play(tasks, active, rng=rng, ledger=ledger)
+        rng = self._own_generator(ROLLOUT_STREAM, step)
+        here = self._credit.play(own_share(tasks, self._peers), active, rng=rng, ledger=ledger)
         played = time.perf_counter()
-        usable = [group for group in groups if self._credit.is_usable(group)]
+        groups, num_here = self._peers.join(here), self._peers.join([len(here)])
+        ledger = Ledger.total(self._peers.join([ledger]))
+        first = sum(num_here[: self._peers.rank])
+        places = [i for i, group in enumerate(groups) if self._credit.is_usable(group)]
+        is_here = [first <= i < first + len(here) for i in places]
+        usable = [groups[i] for i in places]
         outcomes = [self._credit.outcomes(group) for group in usable]
         credit = self._credit.credit(usable)
         shaped = shaped_credit(self._optimizer, credit, usable, self._max_tokens)
         num_tokens = count_tokens(usable, self.agents)
         advantages = self._optimizer.advantage(shaped, num_tokens)
         allocated = time.perf_counter()
-        on_tokens = self._on_tokens(usable, shaped, num_tokens)
-        updates = self._update_roles(active, usable, on_tokens or advantages)
+        paid = self._on_tokens(usable, shaped, num_tokens) or advantages
+        own = [(g, a) for g, a, here in zip(usable, paid, is_here, strict=True) if here]
+        updates = self._crew.update(active, {role: self._rows_of(role, own) for role in active})
+        if self._servers:
+            self._servers.sync()
         self._credit.remember(usable, active)
         ended = time.perf_counter()
         measured = credit_metrics(
@@ -221,26 +257,10 @@ class Trainer:
         self.warnings += new
         return new
 
-    def _update_roles(
-        self, active: Sequence[Role], groups: Sequence[Group], advantages: Sequence[FloatArray]
-    ) -> dict[str, float | None]:
-        metrics: dict[str, float | None] = {}
-        for owner, owned in self._owned_roles().items():
-            update: Mapping[str, float] = {}
-            if set(owned) & set(active):
-                roles = set(owned) & set(active)
-                trained = [a for a, role in self._player.role_of.items() if role in roles]
-                rows = training_rows(groups, advantages, self.agents, trained)
-                update = self._updaters[owner].update(rows)
-            metrics |= {f"update/{owner}/{name}": update.get(name) for name in UPDATE_METRICS}
-        return metrics
-
-    def _owned_roles(self) -> dict[str, tuple[Role, ...]]:
-        """Return the roles that are trained by policy: each its own, or all that of the team."""
-        trained = self._schedule.roles
-        if self.config.weights == "shared":
-            return {TEAM: trained}
-        return {role: (role,) for role in trained}
+    def _rows_of(self, role: Role, paid: Sequence[tuple[Group, FloatArray]]) -> list[TrainingRow]:
+        agents = [agent for agent, own in self._player.role_of.items() if own == role]
+        groups, advantages = [group for group, _ in paid], [advantage for _, advantage in paid]
+        return training_rows(groups, advantages, self.agents, agents)
 
     def _on_tokens(
         self,
@@ -254,10 +274,11 @@ class Trainer:
         kl = None
         if self._optimizer.needs_reward_kl:
             role_of, config = self._player.role_of, self.config
+            references = self._crew.references
             kl = reference_divergence(
                 groups,
                 self.agents,
-                {a: self._references[r] for a, r in role_of.items() if r in self._references},
+                {a: references[r] for a, r in role_of.items() if r in references},
                 temperatures={a: config.sampling(r).temperature for a, r in role_of.items()},
                 micro_batch_tokens=config.micro_batch_tokens,
             )
@@ -275,6 +296,8 @@ class Trainer:
 
     def _keep_if_best(self, evaluation: Evaluation) -> None:
         """Keep a checkpoint of what was evaluated, unless one before answered as many tasks."""
+        if not self._is_writer:
+            return
         best, accuracy = best_checkpoint(self._checkpoints), evaluation.accuracy()
         if not self.steps_done or accuracy is None:
             return
@@ -292,52 +315,14 @@ class Trainer:
     def _generator(self, stream: int, step: int) -> np.random.Generator:
         return np.random.default_rng([self.config.seed, stream, step])
 
-    def _load(self, roles: Sequence[Role], checkpoint: Path | None) -> dict[Role, TrainablePolicy]:
-        config = self.config
-        for name in PER_ROLE:
-            require_roles(name, getattr(config, name), roles)
-        team = load_team(
-            str(checkpoint or config.policy),
-            roles,
-            own_copies=config.weights != "shared",
-            instead=None if checkpoint else config.role_policies,
-            lora=LoraSettings(rank=config.lora_rank, seed=config.seed)
-            if config.weights == "lora"
-            else None,
-            bases=self._bases,
-        )
-        if config.weights == "shared" and len({id(policy) for policy in team.values()}) > 1:
-            raise ValueError(
-                f"policy must be one model for all roles with weights shared, got one for each in "
-                f"{config.policy}; pass --weights separate"
-            )
-        return team
+    def _own_generator(self, stream: int, step: int) -> np.random.Generator:
+        """Return a generator that no other process has; the first has that of one alone."""
+        place = [self._peers.rank] if self._peers.rank else []
+        return np.random.default_rng([self.config.seed, stream, step, *place])
 
-    def _load_references(self) -> dict[Role, TrainablePolicy]:
-        """Return what the roles start from, if the loss or the reward measures a distance to it."""
-        if not (self._optimizer.needs_reference or self._optimizer.needs_reward_kl):
-            return {}
-        roles, instead = self._schedule.roles, self.config.role_policies
-        return load_team(
-            self.config.policy, roles, own_copies=False, instead=instead, bases=self._bases
-        )
-
-    def _updater(self, role: Role) -> Updater:
-        config = self.config
-        return Updater(
-            self._policies[role],
-            self._optimizer,
-            learning_rate=config.role_learning_rates.get(role, config.step_size),
-            warmup_steps=config.warmup_steps,
-            max_grad_norm=config.max_grad_norm,
-            temperature=config.sampling(role).temperature,
-            micro_batch_tokens=config.role_micro_batch_tokens.get(role, config.micro_batch_tokens),
-            options=config.update_options(
-                config.sampling(role).max_tokens or self._policies[role].max_tokens
-            ),
-            reference=self._references.get(role),
-            failure_dir=self.run_dir,
-        )
+    @property
+    def _is_writer(self) -> bool:
+        return self._peers.rank == 0
 
     @property
     def _checkpoints(self) -> Path:
@@ -349,12 +334,12 @@ class Trainer:
 
     def _go_on(self, checkpoint: UsableCheckpoint) -> None:
         contents = checkpoint.contents
-        for role, state in read_updaters(checkpoint.folder).items():
-            self._updaters[role].load_state_dict(state)
+        self._crew.load_state_dict(read_updaters(checkpoint.folder))
         self.steps_done = contents["config"]["steps_done"]
         self.notices = checkpoint.notices
         self._check_metrics()
-        forget_best_after(self._checkpoints, self.steps_done)
+        if self._is_writer:
+            forget_best_after(self._checkpoints, self.steps_done)
         self.initial = contents["state"]["initial"]
         self.warnings = contents["state"]["warnings"]
         self._watch.num_groups, self._watch.is_settled = contents["state"]["watch"]
@@ -369,19 +354,15 @@ class Trainer:
                 f"--out-dir"
             )
 
-    def saved_policies(self) -> dict[str, TrainablePolicy]:
-        """Return the policies by the name of the folder that each is saved in."""
-        if self.config.weights == "shared":
-            return {TEAM: next(iter(self._policies.values()))}
-        return dict(self._policies)
-
     def _save(self) -> int:
+        if not self._is_writer:
+            return self.steps_done
         save_checkpoint(
             self._checkpoints,
             step=self.steps_done,
             config=self.config.to_json(),
             policies=self.saved_policies(),
-            updaters={role: updater.state_dict() for role, updater in self._updaters.items()},
+            updaters=self._crew.state_dict(),
             state={
                 "initial": self.initial,
                 "warnings": self.warnings,

@@ -27,6 +27,8 @@ from baselines.types import FloatArray
 
 REVERSED = "reversed "
 """In front of the name of an allocator whose credit is paid with the other sign."""
+REVERSED_STEPS = 16
+"""Steps in which reversed credit shows what it does."""
 UNLIMITED = 10**12
 """Tokens: the steps end a run."""
 STARTS_BELOW, ENDS_ABOVE = 0.45, 0.90
@@ -134,7 +136,7 @@ def train_cell(cell: Cell, seed: int, steps: int) -> RunResult:
     config = TrainConfig(
         topology=cell.topology,
         num_thinkers=cell.num_thinkers,
-        steps=steps,
+        steps=min(steps, REVERSED_STEPS) if cell.is_reversed else steps,
         eval_every=0,
         checkpoint_every=100_000,
     )

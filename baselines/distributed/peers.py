@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+USE_CPU = "ACCELERATE_USE_CPU"
+"""Environment variable with which accelerate is told to leave the GPUs alone."""
 BUCKET_SIZE = 2**24
 """Most numbers that one exchange of gradients copies: 64 MB in float32."""
 
@@ -106,6 +108,12 @@ class ProcessGroup:
             self._dist.broadcast(parameter.data, src=0)
 
 
+def own_share(values: Sequence[T], peers: Peers) -> list[T]:
+    """Return the part of a list that is this process's: whole values, in the order of ranks."""
+    bounds = [len(values) * rank // peers.size for rank in range(peers.size + 1)]
+    return list(values[bounds[peers.rank] : bounds[peers.rank + 1]])
+
+
 def connect(num_processes: int) -> Peers:
     """Join the processes that a launcher has started.
 
@@ -125,13 +133,16 @@ def connect(num_processes: int) -> Peers:
         return ALONE
     _require_size("started by the launcher", launched, num_processes)
     try:
+        import torch
         from accelerate.state import PartialState
     except ImportError as error:
         raise ImportError(
             "training in several processes must have the package accelerate installed, got none; "
             "pip install 'ccpo-env[distributed]'"
         ) from error
-    state = PartialState()
+    # Without a GPU it must be told, or it joins nobody.
+    wants_cpu = os.environ.get(USE_CPU, "").lower() in ("1", "true", "yes")
+    state = PartialState(cpu=wants_cpu or not torch.cuda.is_available())
     found: int = state.num_processes  # type: ignore[has-type]  # set through a shared dict
     _require_size("that accelerate has joined", found, num_processes)
     return ProcessGroup()
@@ -151,7 +162,7 @@ def _require_size(what: str, found: int, wanted: int) -> None:
             f"num_processes must be the number of processes {what}, got {wanted} for {found}; "
             f"start python -m torch.distributed.run --standalone --nproc_per_node {wanted}, or "
             f"accelerate launch --multi_gpu --num_processes {wanted} (on CPU set "
-            f"ACCELERATE_USE_CPU=true and leave out --cpu, which starts one)"
+            f"{USE_CPU}=true and leave out --cpu, which starts one)"
         )
 
 

@@ -47,7 +47,7 @@ def run(trainer: Trainer, *, should_stop=lambda: False, on_step=lambda _row: Non
 
 
 def weights(trainer: Trainer) -> torch.Tensor:
-    models = [policy.module for policy in trainer._policies.values()]
+    models = [policy.module for policy in trainer.saved_policies().values()]
     return torch.cat([p.detach().flatten().clone() for m in models for p in m.parameters()])
 
 
@@ -159,13 +159,13 @@ def test_roles_may_share_one_policy_be_frozen_or_take_turns(config, tmp_path):
     run(shared)
     (row, _) = read_rows(shared.run_dir / "metrics.jsonl")
     assert row["update/team/grad_norm"] > 0.0
-    assert shared._policies["thinker"] is shared._policies["solver"]
+    assert list(shared.saved_policies()) == ["team"]
 
     frozen = Trainer(replace(config, frozen_roles=("solver",)), tmp_path / "frozen")
     frozen.run_dir.mkdir()
-    before = [p.detach().clone() for p in frozen._policies["solver"].module.parameters()]
+    before = [p.detach().clone() for p in frozen.saved_policies()["solver"].module.parameters()]
     run(frozen)
-    after = frozen._policies["solver"].module.parameters()
+    after = frozen.saved_policies()["solver"].module.parameters()
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
 
     turns = Trainer(replace(config, alternate_period=1, start_role="solver"), tmp_path / "turns")

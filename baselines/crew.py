@@ -1,0 +1,155 @@
+"""The policies of a team: what each role speaks with, what trains it, what it is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from baselines.collate import TrainingRow
+from baselines.config import PER_ROLE, TrainConfig, require_roles
+from baselines.distributed.peers import ALONE, Peers
+from baselines.optimizers import PolicyOptimizer
+from baselines.policies.base import TrainablePolicy
+from baselines.policies.lora import LoraBase, LoraSettings
+from baselines.team import TEAM, load_team
+from baselines.updater import Updater
+from ccpo_env.types import Role
+
+UPDATE_METRICS = (
+    *("loss", "grad_norm", "clip_rate", "approx_kl", "learning_rate"),
+    *("mismatch", "mismatch_max", "skipped_updates", "reference_kl", "entropy"),
+)
+
+
+class Crew:
+    """Holds the policies of all roles, and an updater for each policy that is trained.
+
+    Args:
+        config: Says what the roles start from and how they are updated.
+        optimizer: Supplies the loss.
+        roles: All roles of the team, in speaking order.
+        trained: Those that are trained.
+        checkpoint: A folder to go on from, instead of what the config starts from.
+        failure_dir: Where a batch that gives no finite gradient is saved.
+        peers: Processes that update the same policies, each with its share of the rows.
+
+    Raises:
+        ValueError: If a setting names a role that is not in the team, or one policy is to speak
+            for all and there are several.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        optimizer: PolicyOptimizer,
+        *,
+        roles: Sequence[Role],
+        trained: Sequence[Role],
+        checkpoint: Path | None,
+        failure_dir: Path,
+        peers: Peers = ALONE,
+    ) -> None:
+        for name in PER_ROLE:
+            require_roles(name, getattr(config, name), roles)
+        self._config = config
+        self._optimizer = optimizer
+        self._failure_dir = failure_dir
+        self._peers = peers
+        self._bases: dict[str, LoraBase] = {}
+        self.policies = self._load(roles, checkpoint)
+        self.references = self._load_references(trained)
+        # Roles by the policy that speaks for them: each its own, or all that of the team.
+        self._owned = (
+            {TEAM: tuple(trained)}
+            if config.weights == "shared"
+            else {role: (role,) for role in trained}
+        )
+        self._updaters = {owner: self._updater(owned[0]) for owner, owned in self._owned.items()}
+
+    def max_tokens(self, role: Role) -> int:
+        """Return the longest completion that a role can sample."""
+        return self._config.sampling(role).max_tokens or self.policies[role].max_tokens
+
+    def update(
+        self, active: Collection[Role], rows_of: Mapping[Role, Sequence[TrainingRow]]
+    ) -> dict[str, float | None]:
+        """Update the policies of the active roles.
+
+        Args:
+            active: Roles that are trained in this step.
+            rows_of: Completions and their advantages, of each active role.
+
+        Returns:
+            The update metrics of docs/metrics.md; None for a policy that was not updated.
+        """
+        metrics: dict[str, float | None] = {}
+        for owner, owned in self._owned.items():
+            speaking = [role for role in owned if role in active]
+            update: Mapping[str, float] = {}
+            if speaking:
+                rows = [row for role in speaking for row in rows_of[role]]
+                update = self._updaters[owner].update(rows)
+            metrics |= {f"update/{owner}/{name}": update.get(name) for name in UPDATE_METRICS}
+        return metrics
+
+    def saved_policies(self) -> dict[str, TrainablePolicy]:
+        """Return the policies by the name of the folder that each is saved in."""
+        if self._config.weights == "shared":
+            return {TEAM: next(iter(self.policies.values()))}
+        return dict(self.policies)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what the updaters need to go on, besides the weights."""
+        return {owner: updater.state_dict() for owner, updater in self._updaters.items()}
+
+    def load_state_dict(self, states: Mapping[str, Any]) -> None:
+        """Go on from what `state_dict` returned."""
+        for owner, state in states.items():
+            self._updaters[owner].load_state_dict(state)
+
+    def _load(self, roles: Sequence[Role], checkpoint: Path | None) -> dict[Role, TrainablePolicy]:
+        config = self._config
+        is_lora, is_shared = config.weights == "lora", config.weights == "shared"
+        team = load_team(
+            str(checkpoint or config.policy),
+            roles,
+            own_copies=not is_shared,
+            instead=None if checkpoint else config.role_policies,
+            lora=LoraSettings(rank=config.lora_rank, seed=config.seed) if is_lora else None,
+            bases=self._bases,
+        )
+        if is_shared and len({id(policy) for policy in team.values()}) > 1:
+            raise ValueError(
+                f"policy must be one model for all roles with weights shared, got one for each in "
+                f"{config.policy}; pass --weights separate"
+            )
+        return team
+
+    def _load_references(self, trained: Sequence[Role]) -> dict[Role, TrainablePolicy]:
+        """Return what the roles start from, if the loss or the reward measures a distance to it."""
+        if not (self._optimizer.needs_reference or self._optimizer.needs_reward_kl):
+            return {}
+        return load_team(
+            self._config.policy,
+            trained,
+            own_copies=False,
+            instead=self._config.role_policies,
+            bases=self._bases,
+        )
+
+    def _updater(self, role: Role) -> Updater:
+        config = self._config
+        return Updater(
+            self.policies[role],
+            self._optimizer,
+            learning_rate=config.role_learning_rates.get(role, config.step_size),
+            warmup_steps=config.warmup_steps,
+            max_grad_norm=config.max_grad_norm,
+            temperature=config.sampling(role).temperature,
+            micro_batch_tokens=config.role_micro_batch_tokens.get(role, config.micro_batch_tokens),
+            options=config.update_options(self.max_tokens(role)),
+            reference=self.references.get(role),
+            failure_dir=self._failure_dir,
+            peers=self._peers,
+        )
