@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -74,13 +75,17 @@ class RunResult:
         return cls(**{**values, "key": RunKey(**values["key"]), "curve": curve})
 
 
-def run_once(config: TrainConfig, key: RunKey, token_budget: int) -> RunResult:
+def run_once(
+    config: TrainConfig, key: RunKey, token_budget: int, *, good_enough: float = math.inf
+) -> RunResult:
     """Train one team from scratch until its tokens are spent.
 
     Args:
         config: All that the runs have in common.
         key: What this one has of its own.
         token_budget: It ends after the step in which it has sampled so many tokens.
+        good_enough: It ends as well after a step before which an evaluation was above this; what
+            is reported at the end is another evaluation.
     """
     import torch
 
@@ -104,7 +109,9 @@ def run_once(config: TrainConfig, key: RunKey, token_budget: int) -> RunResult:
         final = trainer.run(
             on_step=on_step,
             on_warning=lambda _warning: None,
-            should_stop=lambda: tokens >= token_budget,
+            should_stop=lambda: (
+                tokens >= token_budget or (bool(curve) and curve[-1][1] > good_enough)
+            ),
             tracker=NoTracker(trainer.run_dir),
         )
         final = final or trainer.evaluate(trainer.steps_done + 1)
