@@ -32,11 +32,25 @@ def _experiment(arguments: Sequence[str]) -> int:
     return main(arguments)
 
 
+def _train_sb3(arguments: Sequence[str]) -> int:
+    from baselines.train_sb3 import main
+
+    return main(arguments)
+
+
+def _compare(arguments: Sequence[str]) -> int:
+    from baselines.compare import main
+
+    return main(arguments)
+
+
 COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {
     "train": _train,
     "evaluate": _evaluate,
+    "compare": _compare,
     "bench": _bench,
     "experiment": _experiment,
+    "train_sb3": _train_sb3,
 }
 """Each imports its script when it is called, so that --help needs no torch."""
 

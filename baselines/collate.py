@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import torch
 
@@ -32,14 +33,10 @@ class TrainingRow:
     reference_logprobs: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
-        per_token = {
-            "advantage": self.advantage if isinstance(self.advantage, tuple) else None,
-            "old_logprobs": self.old_logprobs,
-            "reference_logprobs": self.reference_logprobs,
-        }
         num_tokens = self.num_completion_tokens
-        for name, values in per_token.items():
-            if values is not None and len(values) != num_tokens:
+        for name in ("advantage", "old_logprobs", "reference_logprobs"):
+            values = getattr(self, name)
+            if isinstance(values, tuple) and len(values) != num_tokens:
                 raise ValueError(
                     f"{name} must hold one number per token, got {len(values)} for {num_tokens} "
                     f"tokens; cut it to the completion"
@@ -65,7 +62,9 @@ class TrainingRow:
     @property
     def has_advantage(self) -> bool:
         """Whether a token has an advantage other than 0."""
-        return any(advantage != 0.0 for advantage in self.token_advantages)
+        if isinstance(self.advantage, tuple):
+            return any(advantage != 0.0 for advantage in self.advantage)
+        return self.advantage != 0.0 and self.num_completion_tokens > 0
 
 
 def padded_size(rows: Sequence[TrainingRow]) -> int:
@@ -126,20 +125,25 @@ def token_batch(
         brings you off-policy RL training" (2025), as in TRL and verl.
     """
     counts = [row.num_completion_tokens for row in rows]
+    mask = torch.arange(max(counts)) < torch.tensor(counts)[:, None]
 
-    def padded(values: Sequence[Sequence[float]]) -> torch.Tensor:
-        tensor = torch.zeros(len(rows), max(counts), dtype=dtype)
-        for index, entry in enumerate(values):
-            tensor[index, : counts[index]] = torch.tensor(entry, dtype=dtype)
-        return tensor.to(device)
+    def padded(values: Iterable[Sequence[float]]) -> torch.Tensor:
+        numbers = torch.tensor(list(chain.from_iterable(values)), dtype=dtype)
+        tensor = torch.zeros(mask.shape, dtype=dtype)
+        return tensor.masked_scatter_(mask, numbers).to(device)
 
-    sampled = padded([row.completion.logprobs for row in rows])
-    old = padded([row.old_logprobs or row.completion.logprobs for row in rows])
+    sampled = padded(row.completion.logprobs for row in rows)
+    is_as_sampled = all(row.old_logprobs is None for row in rows)
+    old = (
+        sampled
+        if is_as_sampled
+        else padded(row.old_logprobs or row.completion.logprobs for row in rows)
+    )
     references = [row.reference_logprobs for row in rows if row.reference_logprobs is not None]
     return TokenBatch(
         old_logprobs=old,
-        advantages=padded([row.token_advantages for row in rows]),
-        completion_mask=(torch.arange(max(counts)) < torch.tensor(counts)[:, None]).to(device),
+        advantages=padded(row.token_advantages for row in rows),
+        completion_mask=mask.to(device),
         normalizer=normalizer,
         row_weights=(
             torch.tensor([row_weight(count) for count in counts], dtype=dtype).to(device)

@@ -123,8 +123,8 @@ class TrainConfig(TeamSettings, RoleSettings, MeasurementSettings, UpdateSetting
         require_positive("learning_rate", self.learning_rate, such_as=EMBEDDED_LEARNING_RATE)
         if self.weights == "shared" and self.role_policies:
             raise ValueError(
-                f"role_policies must be empty with weights shared, got {sorted(self.role_policies)}; "
-                f"one policy speaks for all roles, so pass --weights separate"
+                f"role_policies must be empty with weights shared, got "
+                f"{sorted(self.role_policies)}; pass --weights separate"
             )
         for role, rate in self.role_learning_rates.items():
             require_positive(f"role_learning_rates of {role}", rate, such_as=1e-6)

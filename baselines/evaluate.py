@@ -8,24 +8,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import tyro
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress
 
 from baselines.config import require_at_least
 from baselines.credit.removals import each_but_the_last
 from baselines.environments import TeamSettings, team_env
 from baselines.errors import exit_on_bad_input
-from baselines.evaluation import Evaluation, evaluate_team, joined
-from baselines.examples import episode_json
-from baselines.files import CONFIG_FILE, make_folder, write_json, write_text
+from baselines.evaluating import Episode, EvaluationPlan, Summary, play_all, summarize
+from baselines.evaluating.journal import EPISODES_FILE, EpisodeJournal
+from baselines.evaluating.outcomes import outcomes_of
+from baselines.evaluating.output import write_outputs
+from baselines.evaluating.settings import settings_of
+from baselines.evaluating.tables import grids
+from baselines.files import CONFIG_FILE, make_folder
 from baselines.policies.base import Sampling
 from baselines.policies.endpoint_ledger import Billed, EndpointLedger
 from baselines.rollout import Player
-from baselines.table import evaluation_table
+from baselines.settings import Flag
 from baselines.team import load_samplers
-from ccpo_env import load_tasks
+from ccpo_env import load_tasks, verify
 from ccpo_env.options import check_removed
 from ccpo_env.tasks import TASK_SOURCES
 from ccpo_env.types import Task
@@ -33,18 +36,23 @@ from ccpo_env.types import Task
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvalConfig:
-    """Evaluate a team with all agents, and with agents removed."""
+    """Evaluate a team with all agents, with agents removed, and with their messages replaced."""
 
     policy: str
     """A run's folder, or a model for every role: "tiny", "smollm2", a folder, a .gguf file, a name,
     or endpoint:URL[?options][#model] for an OpenAI-compatible server."""
-    tasks: str | None = None
-    """Tasks: a registered name, or a .jsonl or .parquet file. None: those of the run, else
+    tasks: tuple[str, ...] = ()
+    """Benchmarks: registered names, .jsonl or .parquet files. None given: those of the run, else
     "arithmetic"."""
     split: str | None = None
     """"train" or "test". None: "test" of a registered name, all of a file."""
     limit: int | None = None
-    """At most this many tasks. None: all of a file, 500 of a registered name."""
+    """At most this many tasks of each benchmark. None: all of a file, 500 of a registered name."""
+    num_samples: int = 1
+    """Episodes of each task on each path: more than one gives avg@k, pass@k and maj@k."""
+    controls: Flag = False
+    """Also let the others read an empty message of each removed agent, and one that the agent
+    wrote for another task."""
     topology: str | None = None
     """Who speaks when: a name from TEAMS. None: as in the run, else think_solve; likewise below."""
     num_thinkers: int | None = None
@@ -62,12 +70,13 @@ class EvalConfig:
     max_tokens: int | None = None
     """Longest completion of a turn, in tokens. None: the model's own default."""
     tasks_per_batch: int = 32
-    """Tasks that are played at a time; bounds the memory."""
+    """Tasks that are played at a time: bounds the memory, and what is played again after a crash.
+    With a sampled policy another number draws other samples."""
     seed: int = 0
     """Seeds sampling."""
     out_dir: Path | None = None
-    """Folder for evaluation.json and transcripts.jsonl, and for the answers of an endpoint, which
-    a later evaluation into it does not ask for again. None: nothing is written."""
+    """Folder for the tables, the transcripts and what has been played. The same command goes on
+    where it was stopped. None: nothing is written."""
 
     def check(self) -> None:
         """Raise ValueError if a number is out of range."""
@@ -75,6 +84,7 @@ class EvalConfig:
             size = getattr(self, name)
             if size is not None:
                 require_at_least(name, size, 1)
+        require_at_least("num_samples", self.num_samples, 1)
         require_at_least("tasks_per_batch", self.tasks_per_batch, 1)
         require_at_least("seed", self.seed, 0)
 
@@ -93,46 +103,108 @@ def main(arguments: Sequence[str] | None = None) -> int:
         config = tyro.cli(EvalConfig, args=arguments, prog="ccpo evaluate")
         config.check()
         config = with_settings_of_run(config)
-        assert config.tasks is not None
-        is_named = config.tasks in TASK_SOURCES
-        split = config.split or ("test" if is_named else None)
-        limit = NAMED_LIMIT if config.limit is None and is_named else config.limit
-        tasks = load_tasks(config.tasks, split=split, limit=limit)
+        benchmarks = load_benchmarks(config)
         if config.out_dir is not None:
             make_folder(config.out_dir)
         player = make_player(config)
-        removals = each_but_the_last(player.agents)
-        if config.removed:
-            removals = (check_removed(config.removed, player.agents),)
-    console.print(f"{len(tasks)} tasks, {1 + len(removals)} paths", highlight=False)
-    evaluation = evaluate_in_batches(player, tasks, removals, config, console)
-    console.print(evaluation_table(evaluation, title=f"{config.policy} on {config.tasks}"))
+        plan = make_plan(config, benchmarks, player)
+        paths = plan.paths(player)
+        journal = open_journal(config, benchmarks)
+    num_tasks = sum(map(len, benchmarks.values()))
+    samples = f", {config.num_samples} samples each" if config.num_samples > 1 else ""
+    console.print(f"{num_tasks} tasks, {len(paths)} paths{samples}", highlight=False)
+    if journal is not None and len(journal):
+        console.print(
+            f"{len(journal)} of {plan.num_batches} batches were finished before", highlight=False
+        )
+    episodes = play_with_progress(player, plan, journal, console)
+    summaries = summaries_of(episodes, seed=config.seed)
+    for grid in grids(summaries):
+        console.print(grid.for_terminal())
     ledgers = ledgers_of(player)
     for ledger in ledgers:
         console.print(f"endpoint: {ledger.summary()}", highlight=False, soft_wrap=True)
     if config.out_dir is not None:
-        costs = [ledger.to_json() for ledger in ledgers]
-        write_evaluation(config.out_dir, config, evaluation, costs)
-        where = config.out_dir / "transcripts.jsonl"
-        console.print(f"transcripts {where}", highlight=False, markup=False, soft_wrap=True)
+        write_outputs(
+            config.out_dir,
+            {**asdict(config), "out_dir": str(config.out_dir)},
+            episodes,
+            summaries,
+            topology=player.topology,
+            endpoint_costs=[ledger.to_json() for ledger in ledgers],
+        )
+        for name in ("evaluation.html", "transcripts.jsonl"):
+            where = config.out_dir / name
+            console.print(f"wrote {where}", highlight=False, markup=False, soft_wrap=True)
     return 0
 
 
-def evaluate_in_batches(
-    player: Player,
-    tasks: Sequence[Task],
-    removals: Sequence[frozenset[str]],
-    config: EvalConfig,
-    console: Console,
-) -> Evaluation:
-    """Evaluate some tasks at a time, each batch with its own random stream, and show how far."""
-    parts = []
-    starts = range(0, len(tasks), config.tasks_per_batch)
-    for number, start in enumerate(track(starts, "evaluating", console=console)):
-        batch = tasks[start : start + config.tasks_per_batch]
-        rng = np.random.default_rng([config.seed, number])
-        parts.append(evaluate_team(player, batch, removals=removals, rng=rng))
-    return joined(parts)
+def play_with_progress(
+    player: Player, plan: EvaluationPlan, journal: EpisodeJournal | None, console: Console
+) -> list[Episode]:
+    """Play what is not finished yet, and show how far it is."""
+    with Progress(console=console, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("evaluating", total=plan.num_batches)
+        return play_all(player, plan, journal=journal, on_batch=lambda: progress.advance(bar))
+
+
+def summaries_of(episodes: Sequence[Episode], *, seed: int) -> list[Summary]:
+    """Return all quantities of all benchmarks."""
+    benchmarks: dict[str, list[Episode]] = {}
+    for episode in episodes:
+        benchmarks.setdefault(episode.benchmark, []).append(episode)
+    outcomes = {name: outcomes_of(own, verify=verify) for name, own in benchmarks.items()}
+    return summarize(outcomes, seed=seed)
+
+
+def load_benchmarks(config: EvalConfig) -> dict[str, list[Task]]:
+    """Return the tasks of each benchmark; a file is called by its name without the folder.
+
+    Raises:
+        ValueError: If two are called the same, or one cannot be loaded.
+    """
+    benchmarks: dict[str, list[Task]] = {}
+    for place in config.tasks:
+        is_named = place in TASK_SOURCES
+        name = Path(place).name if Path(place).suffix else place
+        if name in benchmarks:
+            raise ValueError(f"tasks must have different names, got {name!r} twice; rename a file")
+        split = config.split or ("test" if is_named else None)
+        limit = NAMED_LIMIT if config.limit is None and is_named else config.limit
+        benchmarks[name] = load_tasks(place, split=split, limit=limit)
+    return benchmarks
+
+
+def make_plan(
+    config: EvalConfig, benchmarks: Mapping[str, Sequence[Task]], player: Player
+) -> EvaluationPlan:
+    """Return what is played."""
+    removals = each_but_the_last(player.agents)
+    if config.removed:
+        removals = (check_removed(config.removed, player.agents),)
+    return EvaluationPlan(
+        benchmarks=benchmarks,
+        removals=removals,
+        num_samples=config.num_samples,
+        controls=config.controls,
+        tasks_per_batch=config.tasks_per_batch,
+        seed=config.seed,
+    )
+
+
+def open_journal(
+    config: EvalConfig, benchmarks: Mapping[str, Sequence[Task]]
+) -> EpisodeJournal | None:
+    """Return what has been played into the output folder; None if there is none."""
+    if config.out_dir is None:
+        return None
+    chosen = {
+        name: value
+        for name, value in asdict(config).items()
+        if name not in ("policy", "tasks", "split", "limit", "out_dir")
+    }
+    settings = settings_of(config.policy, benchmarks, chosen)
+    return EpisodeJournal(config.out_dir / EPISODES_FILE, settings)
 
 
 def with_settings_of_run(config: EvalConfig) -> EvalConfig:
@@ -141,7 +213,7 @@ def with_settings_of_run(config: EvalConfig) -> EvalConfig:
     saved = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     return replace(
         config,
-        tasks=config.tasks or saved.get("tasks", "arithmetic"),
+        tasks=config.tasks or (saved.get("tasks", "arithmetic"),),
         **{
             name: getattr(config, name) or saved.get(name, getattr(TeamSettings, name))
             for name in ("topology", *TEAM_SIZES)
@@ -164,31 +236,6 @@ def ledgers_of(player: Player) -> list[EndpointLedger]:
     """Return what each endpoint has cost; policies in this process keep no ledger."""
     policies = {id(policy): policy for policy in map(player.policy_of, player.agents)}
     return [policy.ledger for policy in policies.values() if isinstance(policy, Billed)]
-
-
-def write_evaluation(
-    out_dir: Path,
-    config: EvalConfig,
-    evaluation: Evaluation,
-    endpoint_costs: Sequence[Mapping[str, float]] = (),
-) -> None:
-    """Write the counts, and every episode as one line of JSON."""
-    settings = {**asdict(config), "out_dir": str(out_dir)}
-    costs = {"endpoints": list(endpoint_costs)} if endpoint_costs else {}
-    counts = {"config": settings, **evaluation.to_json(), **costs}
-    write_json(out_dir / "evaluation.json", counts)
-    episodes = [
-        {
-            "task_id": r.request.task.id,
-            "question": r.request.task.question,
-            **episode_json(r),
-            "detail": r.verdict.detail,
-        }
-        for rollouts in evaluation.rollouts.values()
-        for r in rollouts
-    ]
-    lines = [json.dumps(episode, ensure_ascii=False) + "\n" for episode in episodes]
-    write_text(out_dir / "transcripts.jsonl", "".join(lines))
 
 
 if __name__ == "__main__":

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, get_args
+
+from ccpo_env.types import Verdict, Verifier
 
 Purpose: TypeAlias = Literal["joint", "removed", "branch", "rating"]
 """The whole team, agents removed, fresh continuations of a rollout, agents rating each other."""
@@ -24,7 +27,8 @@ class Ledger:
             completion has tokens.
         generate_s: Seconds spent sampling.
         rate_s: Seconds spent rating.
-        verify_s: Seconds spent in the environment and its verifier.
+        verify_s: Seconds spent in the verifier.
+        environment_s: Seconds spent in the rest of the environment.
     """
 
     generated: Counter[Purpose] = field(default_factory=Counter)
@@ -34,6 +38,7 @@ class Ledger:
     generate_s: float = 0.0
     rate_s: float = 0.0
     verify_s: float = 0.0
+    environment_s: float = 0.0
 
     def count(
         self,
@@ -59,6 +64,7 @@ class Ledger:
             generate_s=max(own.generate_s for own in ledgers),
             rate_s=max(own.rate_s for own in ledgers),
             verify_s=max(own.verify_s for own in ledgers),
+            environment_s=max(own.environment_s for own in ledgers),
         )
 
     @property
@@ -70,3 +76,28 @@ class Ledger:
     def verifier_calls(self) -> int:
         """Answers verified for any purpose."""
         return self.verified.total()
+
+
+class TimedVerifier:
+    """A verifier that knows how long it has worked.
+
+    Args:
+        verifier: What compares the answers.
+    """
+
+    def __init__(self, verifier: Verifier) -> None:
+        self._verifier = verifier
+        self._seconds = 0.0
+
+    def __call__(self, response: str, gold: str) -> Verdict:
+        """Return what the verifier says."""
+        started = time.perf_counter()
+        try:
+            return self._verifier(response, gold)
+        finally:
+            self._seconds += time.perf_counter() - started
+
+    def take_seconds(self) -> float:
+        """Return the seconds since they were last taken."""
+        seconds, self._seconds = self._seconds, 0.0
+        return seconds

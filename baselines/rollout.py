@@ -5,11 +5,11 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from baselines.ledger import Ledger, Purpose
+from baselines.ledger import Ledger, Purpose, TimedVerifier
 from baselines.policies.base import Completion, Policy, Prompt, Sampling
 from ccpo_env.env import TeamAnswerEnv
 from ccpo_env.types import Message, Role, Task, Topology, Verdict
@@ -109,7 +109,9 @@ class Player:
         policies: Mapping[Role, Policy],
         sampling: Mapping[Role, Sampling],
     ) -> None:
-        self._env = env.unwrapped if isinstance(env, TeamEnv) else env
+        own = env.unwrapped if isinstance(env, TeamEnv) else env
+        self._verifier = TimedVerifier(own.verifier)
+        self._env = own.with_verifier(self._verifier)
         self._policies = policies
         self._sampling = sampling
         self._role_of = {turn.speaker: turn.role for turn in self._env.topology.turns}
@@ -156,11 +158,13 @@ class Player:
         """
         ledger = ledger if ledger is not None else Ledger()
         requests = list(requests)
+        starts: dict[RolloutRequest, TeamAnswerEnv] = {}
         rows: list[_Row | None] = [
-            self._start(request) if request.leader is None else None for request in requests
+            self._start(request, starts) if request.leader is None else None for request in requests
         ]
+        following = [place for place, row in enumerate(rows) if row is None]
         while True:
-            self._start_followers(requests, rows)
+            following = self._start_followers(following, requests, rows, starts)
             running = [row for row in rows if row is not None and not row.is_over]
             if not running:
                 break
@@ -169,35 +173,48 @@ class Player:
             turn = [row for row in running if row.env.agent_selection == speaker]
             self._play_turn(speaker, turn, rng, ledger)
         rollouts = [self._finish(row) for row in rows if row is not None]
-        for row, rollout in zip(rows, rollouts, strict=True):
+        for purpose in {request.purpose: None for request in requests}:
+            own = [rollout for rollout in rollouts if rollout.request.purpose == purpose]
+            played = [row for row in rows if row and row.request.purpose == purpose]
             ledger.count(
-                rollout.request.purpose,
-                tokens_generated=rollout.num_tokens,
-                tokens_read=rollout.num_read,
-                verifier_calls=int(row is not None and row.failure is None),
+                purpose,
+                tokens_generated=sum(rollout.num_tokens for rollout in own),
+                tokens_read=sum(rollout.num_read for rollout in own),
+                verifier_calls=sum(row.failure is None for row in played),
             )
         return rollouts
 
-    def _start(self, request: RolloutRequest) -> _Row:
-        # A shallow copy shares what no episode changes; reset makes the rest anew.
-        env = copy.copy(self._env)
-        options = {"task": request.task, "removed": request.removed, "prefix": request.prefix}
-        env.reset(seed=0, options=options)
-        return _Row(request, env)
+    def _start(self, request: RolloutRequest, starts: dict[RolloutRequest, TeamAnswerEnv]) -> _Row:
+        """Begin an episode; those that begin alike are forks of one."""
+        if request not in starts:
+            # A shallow copy shares what no episode changes; reset makes the rest anew.
+            starts[request] = copy.copy(self._env)
+            options = {"task": request.task, "removed": request.removed, "prefix": request.prefix}
+            starts[request].reset(seed=0, options=options)
+        return _Row(request, starts[request].fork())
 
-    def _start_followers(self, requests: Sequence[RolloutRequest], rows: list[_Row | None]) -> None:
-        """Begin the episodes whose leader has said what they take over."""
-        for place, request in enumerate(requests):
-            if rows[place] is not None or request.leader is None:
-                continue
+    def _start_followers(
+        self,
+        following: Sequence[int],
+        requests: Sequence[RolloutRequest],
+        rows: list[_Row | None],
+        starts: dict[RolloutRequest, TeamAnswerEnv],
+    ) -> list[int]:
+        """Begin the episodes whose leader has said what they take over; return the others."""
+        waiting = []
+        for place in following:
+            request = requests[place]
+            assert request.leader is not None, "only followers are left without a row"
             leader = rows[request.leader]
             assert leader is not None, "a leader must not follow another episode"
             is_short = len(leader.env.messages) < request.num_shared
             if is_short and leader.failure is None:
+                waiting.append(place)
                 continue
             said = [message.text for message in leader.env.messages[: request.num_shared]]
-            row = self._start(replace(request, prefix=tuple(said)))
+            row = self._start(RolloutRequest(request.task, request.removed, tuple(said)), starts)
             rows[place] = _Row(request, row.env, failure=leader.failure if is_short else None)
+        return waiting
 
     def _play_turn(
         self, speaker: str, rows: Sequence[_Row], rng: np.random.Generator, ledger: Ledger
@@ -216,9 +233,11 @@ class Player:
                 continue
             row.completions[speaker] = (*row.completions.get(speaker, ()), completion)
             row.env.step(completion.text)
+        verify_s = self._verifier.take_seconds()
         ledger.forward_passes += max(len(completion.token_ids) for completion in completions)
         ledger.generate_s += sampled - started
-        ledger.verify_s += time.perf_counter() - sampled
+        ledger.verify_s += verify_s
+        ledger.environment_s += time.perf_counter() - sampled - verify_s
 
     def _finish(self, row: _Row) -> Rollout:
         verdict = row.env.verdict

@@ -245,6 +245,7 @@ class Trainer:
             "time/generate_s": ledger.generate_s,
             "time/rate_s": ledger.rate_s,
             "time/verify_s": ledger.verify_s,
+            "time/environment_s": ledger.environment_s,
             "time/credit_s": allocated - played,
             "time/update_s": ended - allocated,
             "time/tokens_per_s": ledger.tokens_generated / max(ledger.generate_s, 1e-9),

@@ -1,8 +1,13 @@
-"""Write the parts of the documents that repeat what the code says: metrics and the tree."""
+"""Write the parts of the documents that repeat what stands elsewhere.
+
+These are the metrics, the tree of modules, and the tables of what was measured, which
+`scripts/keep_results.py` put into docs/results/.
+"""
 
 from __future__ import annotations
 
 import ast
+import json
 import re
 from pathlib import Path
 
@@ -11,12 +16,19 @@ from baselines.metrics import METRICS
 ROOT = Path(__file__).parent.parent
 METRICS_PAGE = ROOT / "docs" / "metrics.md"
 README = ROOT / "README.md"
+CREDIT_PAGE = ROOT / "docs" / "credit.md"
+RESULTS_PAGE = ROOT / "docs" / "results.md"
+RESULTS = ROOT / "docs" / "results"
+CREDIT_TABLE = re.compile(
+    r"(<!-- credit bench: .*?-->\n).*?(<!-- end of credit bench -->)", re.DOTALL
+)
+RESULT = re.compile(r"(<!-- result (\w+): .*?-->\n).*?(<!-- end of result -->)", re.DOTALL)
 TREE = re.compile(r"(<!-- tree: .*?-->\n).*?(<!-- end of tree -->)", re.DOTALL)
 OTHER_FOLDERS = {
     "tests/": "Mirrors the packages: env/ and rl/.",
     "notebooks/": "One idea each, on the embedded tasks.",
     "docs/": "What this page links to.",
-    "scripts/": "Writes this tree and docs/metrics.md.",
+    "scripts/": "Write this tree and the tables of the documents.",
 }
 WIDTH = 32
 
@@ -53,6 +65,40 @@ def readme_with_tree(readme: str) -> str:
     return TREE.sub(lambda match: f"{match[1]}```\n{tree()}\n```\n{match[2]}", readme)
 
 
+def credit_page(page: str) -> str:
+    """Return docs/credit.md with what was measured."""
+    return CREDIT_TABLE.sub(lambda match: f"{match[1]}{_credit_table()}\n{match[2]}", page)
+
+
+def results_page(page: str) -> str:
+    """Return docs/results.md with the tables of docs/results/."""
+
+    def table(match: re.Match[str]) -> str:
+        text = (RESULTS / f"{match[2]}.md").read_text(encoding="utf-8")
+        return f"{match[1]}\n{text}\n{match[3]}"
+
+    return RESULT.sub(table, page)
+
+
+def _credit_table() -> str:
+    games = json.loads((RESULTS / "credit.json").read_text(encoding="utf-8"))
+    allocators = list(dict.fromkeys(name for found in games.values() for name in found))
+    lines = [f"| | {' | '.join(games)} |", f"|---|{'---|' * len(games)}"]
+    for allocator in allocators:
+        if allocator == "zero":
+            continue
+        cells = [_credit_cell(found.get(allocator, {})) for found in games.values()]
+        lines.append(f"| {allocator} | {' | '.join(cells)} |")
+    return "\n".join(["", *lines, ""])
+
+
+def _credit_cell(values: dict[str, list[float]]) -> str:
+    if not values:
+        return "not measured"
+    shown = [f"{values[name][0]:+.2f}" for name in ("skill", "spearman", "gain") if name in values]
+    return " / ".join(shown)
+
+
 def _folder(folder: Path, depth: int) -> list[str]:
     modules = [path for path in sorted(folder.glob("*.py")) if path.name != "__init__.py"]
     packages = [path.parent for path in sorted(folder.glob("*/__init__.py"))]
@@ -68,6 +114,10 @@ def _line(name: str, path: Path, depth: int) -> str:
     return f"{'  ' * depth + name:<{WIDTH}}{docstring.splitlines()[0]}"
 
 
+PAGES = {CREDIT_PAGE: credit_page, RESULTS_PAGE: results_page, README: readme_with_tree}
+"""Pages with generated parts, and what writes those."""
+
 if __name__ == "__main__":
     METRICS_PAGE.write_text(metrics_page(), encoding="utf-8")
-    README.write_text(readme_with_tree(README.read_text(encoding="utf-8")), encoding="utf-8")
+    for path, written in PAGES.items():
+        path.write_text(written(path.read_text(encoding="utf-8")), encoding="utf-8")

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -53,8 +53,8 @@ def save_untied(policy: TrainablePolicy, folder: Path) -> None:
 @contextmanager
 def _untied(model: PreTrainedModel) -> Iterator[None]:
     """Give the last layer weights of its own for as long as the block takes."""
-    head = model.get_output_embeddings()  # type: ignore[no-untyped-call]
-    embedding = model.get_input_embeddings()
+    untyped: Any = model
+    head, embedding = untyped.get_output_embeddings(), untyped.get_input_embeddings()
     if head is None or head.weight is not embedding.weight:
         yield
         return

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from baselines.evaluating.significance import holm
 from baselines.experiment.runs import RunResult
 from baselines.types import FloatArray
 
@@ -93,19 +94,6 @@ def interval(values: FloatArray, *, trimmed: bool = False) -> Interval:
         method="percentile",
     ).confidence_interval
     return Interval(estimate, float(found.low), float(found.high))
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Return p-values adjusted for having asked so many questions, in the order given.
-
-    Source: Holm, Scand. J. Statist. 6 (1979) 65-70.
-    """
-    order = np.argsort(p_values)
-    adjusted, largest = np.empty(len(p_values)), 0.0
-    for rank, index in enumerate(order):
-        largest = max(largest, (len(p_values) - rank) * p_values[index])
-        adjusted[index] = min(1.0, largest)
-    return adjusted.tolist()
 
 
 Cells = dict[tuple[str, str], dict[int, RunResult]]

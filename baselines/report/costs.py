@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib.ticker import EngFormatter
+from matplotlib.ticker import FuncFormatter
 
 from baselines.metrics import MetricRow
 from baselines.report.drawing import Plot, finished, panels_of, span_steps, stack
@@ -64,7 +64,7 @@ def _stacked(
     stack(axes, binned(steps, MAX_BARS), heights, width)
     axes.set(xlabel="step", ylabel=ylabel)
     axes.grid(visible=False, axis="x")
-    axes.yaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _amount(value)))
     span_steps(axes, steps)
     figure.legend(loc="outside upper left", ncols=3 if len(sums) > 4 else 2, handlelength=1.6)
     meaning += f" Each bar: the mean of {width} steps." if width > 1 else ""
@@ -79,3 +79,7 @@ def _stacked(
 def _percent(part: float, total: float) -> str:
     share = 100.0 * part / total
     return "<1 %" if 0.0 < share < 0.5 else f"{share:.0f} %"
+
+
+def _amount(value: float) -> str:
+    return f"{value / 1000:g}k" if value >= 1000 else f"{value:g}"

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from baselines.credit_record import CreditRecord
 from baselines.metrics import MetricRow
 from baselines.report.costs import MAX_BARS
-from baselines.report.credit_map import credit_by_name
+from baselines.report.credit_map import columns_of, credit_by_name
 from baselines.report.drawing import (
     COLOURS,
     HATCHES,
@@ -64,25 +64,18 @@ def credit(rows: Sequence[MetricRow], updates: FloatArray, agents: Sequence[str]
 
 def shares(rows: Sequence[MetricRow], updates: FloatArray, agents: Sequence[str]) -> Plot | None:
     """Draw which part of all credit is an agent's: its root mean square over the sum of all."""
-    moments = [
-        (column(rows, f"credit/{agent}/mean"), column(rows, f"credit/{agent}/std"))
-        for agent in agents
-    ]
-    sizes = np.array([np.hypot(mean, std) for mean, std in moments]).reshape(len(agents), len(rows))
-    total = sizes.sum(axis=0)  # (S,)
-    shares = np.divide(sizes, total, out=np.full_like(sizes, math.nan), where=total > 0)
-    if len(agents) < 2 or not np.isfinite(shares).any():
+    sizes: dict[str, FloatArray] = {}
+    for name, places in columns_of(agents).items():
+        own = [_size(rows, agents[place]) for place in places]
+        sizes[name] = np.sum(own, axis=0)
+    total = sum(sizes.values(), start=np.zeros(len(rows)))  # (S,)
+    if len(sizes) < 2 or not (total > 0).any():
         return None
-    series = [Series(agent, share) for agent, share in zip(agents, shares, strict=True)]
+    known = np.where(total > 0, total, math.nan)
+    series = [Series(name, size / known) for name, size in sizes.items()]
     figure, (axes,) = panels_of(1, height=2.3)
-    x = binned(updates, MAX_BARS)
     heights = {one.label: binned(one.values, MAX_BARS) for one in series}
-    stack(
-        axes,
-        x,
-        {short(name): height for name, height in heights.items()},
-        math.ceil(len(rows) / MAX_BARS),
-    )
+    stack(axes, binned(updates, MAX_BARS), heights, math.ceil(len(rows) / MAX_BARS))
     axes.set(xlabel="updates so far", ylabel="share of credit", ylim=(0.0, 1.0))
     span_steps(axes, updates)
     figure.legend(loc="outside upper left", ncols=3, handlelength=1.6)
@@ -91,6 +84,13 @@ def shares(rows: Sequence[MetricRow], updates: FloatArray, agents: Sequence[str]
         "rollouts, of either sign."
     )
     return of_curves("Share of credit", meaning, figure, updates, series)
+
+
+def _size(rows: Sequence[MetricRow], agent: str) -> FloatArray:
+    """Return the root mean square of an agent's credit, shape (S,)."""
+    mean, std = (column(rows, f"credit/{agent}/{moment}") for moment in ("mean", "std"))
+    size: FloatArray = np.hypot(mean, std)
+    return size
 
 
 def slopes(rows: Sequence[MetricRow], updates: FloatArray, agents: Sequence[str]) -> Plot | None:

@@ -72,7 +72,7 @@ def credit_map(record: CreditRecord | None) -> CreditMap | None:
         by_task.setdefault(group["task_id"], []).append(group)
     hardest_first = sorted(by_task.values(), key=lambda own: np.mean(_rewards(own)))
     shown = [hardest_first[place] for place in spread(len(hardest_first), MAX_TASKS)]
-    columns = _columns(record["agents"])
+    columns = columns_of(record["agents"])
     means = [[_credit(own, places).mean() for places in columns.values()] for own in shown]
     largest = float(np.abs(means).max()) or 1.0
     steps = [group["step"] for group in record["groups"]]
@@ -84,22 +84,22 @@ def credit_by_name(record: CreditRecord | None) -> dict[str, FloatArray]:
     """Return the credit of all rollouts that were kept, by agent, or by role of a larger team."""
     if record is None or not record["groups"]:
         return {}
-    columns = _columns(record["agents"])
+    columns = columns_of(record["agents"])
     return {name: _credit(record["groups"], places) for name, places in columns.items()}
 
 
-def role_of(agent: str) -> str:
-    """Return the role of an agent, which is named ``<role>_<number>``."""
-    return agent.rpartition("_")[0] or agent
-
-
-def _columns(agents: Sequence[str]) -> dict[str, list[int]]:
-    """Return which columns of the credit each name stands for."""
+def columns_of(agents: Sequence[str]) -> dict[str, list[int]]:
+    """Return which columns of the credit each agent has, or each role of a larger team."""
     names = agents if len(agents) <= MAX_COLUMNS else [role_of(agent) for agent in agents]
     columns: dict[str, list[int]] = {}
     for place, name in enumerate(names):
         columns.setdefault(name, []).append(place)
     return columns
+
+
+def role_of(agent: str) -> str:
+    """Return the role of an agent, which is named ``<role>_<number>``."""
+    return agent.rpartition("_")[0] or agent
 
 
 def _row(groups: Sequence[CreditedGroup], columns: Iterable[list[int]], largest: float) -> TaskRow:

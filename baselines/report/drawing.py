@@ -40,10 +40,17 @@ THEME = {INK: "var(--ink)", GRID: "var(--line)", PAPER: "var(--paper)"}
 Dashes: TypeAlias = str | tuple[int, tuple[float, ...]]
 # Okabe and Ito's colours that can be seen on white and on black; dashes and marks say the same.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-DASHES: tuple[Dashes, ...] = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)))
+DASHES: tuple[Dashes, ...] = (
+    "-",
+    (0, (4, 1.5)),
+    (0, (1, 1.2)),
+    (0, (6, 1.5, 1, 1.5)),
+    (0, (9, 4)),
+    (0, (6, 1.5, 1, 1.5, 1, 1.5)),
+)
 MARKS = ("o", "s", "^", "D", "v", "P")
-HATCHES = ("", "////", "....", "\\\\\\\\", "xxxx")
-"""Five, so that no two of 30 areas have both the colour and the pattern of another."""
+HATCHES = ("", "////", "----", "\\\\\\\\", "xxxx", "||||")
+"""As many as colours: whoever sees none of those can tell as many lines and areas apart."""
 
 SETTINGS: RcStyleType = {
     "axes.axisbelow": True,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from matplotlib import style
-from matplotlib.ticker import EngFormatter
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter
 
 from baselines.credit_record import CreditRecord
 from baselines.metrics import MetricRow
@@ -27,6 +28,7 @@ from baselines.report.series import (
     Point,
     Series,
     column,
+    number_text,
 )
 from baselines.types import FloatArray
 
@@ -169,7 +171,7 @@ def _lines(
             label = short(name) if axes is panels[0] else None
             line(axes, updates, values, index, label=label)
         axes.set_title(quantity, loc="left")
-        axes.yaxis.set_major_formatter(EngFormatter(sep=""))
+        _begin_at_zero(axes, own.values())
         span_steps(axes, updates)
     figure.supxlabel("updates so far", fontsize="medium")
     figure.legend(loc="outside upper left", ncols=3, handlelength=2.6)
@@ -181,3 +183,11 @@ def _lines(
     ]
     meaning += left_out(names, MAX_LINES)
     return of_curves(title, meaning, figure, updates, series)
+
+
+def _begin_at_zero(axes: Axes, curves: Iterable[FloatArray]) -> None:
+    """Let the axis of amounts and rates begin at 0, so that rounding does not fill a panel."""
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number_text(value)))
+    known = np.concatenate([values[np.isfinite(values)] for values in curves])
+    if known.min() >= 0.0:
+        axes.set_ylim(0.0, 1.08 * known.max() if known.any() else 1.0)

@@ -29,8 +29,8 @@ MAX_MESSAGE_CHARS = 6000
 """Of a message on the page, so that a few examples stay far below a megabyte."""
 TEMPLATE = "report.html.jinja"
 SECTIONS: Mapping[str, tuple[str, ...]] = {
-    "Held-out accuracy": ("accuracy", "effects"),
-    "Credit": ("credit", "share", "distribution", "slope", "variance", "ratings"),
+    "Held-out accuracy": ("accuracy",),
+    "Credit": ("credit", "share", "distribution", "effects", "slope", "variance", "ratings"),
     "Learning of each role": ("roles", "lengths"),
     "Cost": ("tokens", "time"),
 }
@@ -93,7 +93,7 @@ def command(config: Mapping[str, object]) -> str:
     for name, value in config.items():
         flag = name.replace("_", "-")
         if isinstance(value, bool):
-            words.append(f"--{flag}" if value else f"--no-{flag}")
+            words += [f"--{flag}"] if value else []  # a flag is off unless it is given
         elif isinstance(value, dict):
             pairs = [str(part) for pair in value.items() for part in pair]
             words += [f"--{flag}", *pairs] if pairs else []

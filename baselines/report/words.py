@@ -18,6 +18,8 @@ MAX_COMPARED = 3
 """Removals that the summary compares one by one; the table has all of them."""
 MAX_NAMED = 5
 """Agents that a sentence lists by name."""
+NEARLY_SHARED = 0.999
+"""Correlation with the shared advantage from which 0.2 % of the variance is an agent's own."""
 
 
 def sentences(config: Mapping[str, object], summary: Summary) -> list[str]:
@@ -50,6 +52,8 @@ def reading(entry: AuditJson) -> str:
         return "No signal: its advantage was zero in every group."
     if _teaches_nothing_new(entry):
         return "In every group its advantage is the shared one times a factor."
+    if entry["correlation"] is not None and entry["correlation"] > NEARLY_SHARED:
+        return "It ranks the rollouts of a task nearly as the shared reward does."
     return "It ranks the rollouts of a task in its own way."
 
 

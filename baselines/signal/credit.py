@@ -9,13 +9,13 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from baselines.credit import ALLOCATORS, GroupOutcomes, GroupStack, State
+from baselines.signal.exact import Role
 from baselines.signal.game import NOBODY, SignalGame, Tasks, draw
 from baselines.types import FloatArray, IntArray
 from ccpo_env.errors import unknown_name
 
 AGENTS = ("thinker_0", "solver_0")
 Replay: TypeAlias = Literal["same_coin", "fresh", "task"]
-Role: TypeAlias = Literal["thinker", "solver"]
 
 MEANINGFUL = tuple(name for name in ALLOCATORS if name != "self_evaluation")
 """Allocators that can be measured here: agents that send symbols do not rate each other."""
@@ -90,9 +90,17 @@ class Rollouts:
     rewards: FloatArray
 
 
-def rewards_alone(game: SignalGame, rollouts: Rollouts, solver: FloatArray) -> FloatArray:
-    """Return what the solver earns without the thinker, with the same coins, shape (N, G)."""
+def rewards_without(
+    game: SignalGame, rollouts: Rollouts, solver: FloatArray, role: Role
+) -> FloatArray:
+    """Return what the team earns without an agent at the same luck, shape (N, G).
+
+    Without the thinker the solver answers alone, with its coin of the rollout; without the solver
+    the thinker's message is the answer.
+    """
     tasks = rollouts.tasks.repeat(1)
+    if role == "solver":
+        return game.rewards(tasks, game.spelled[rollouts.messages])
     rows = game.solver_rows(tasks, np.array(NOBODY))
     return game.rewards(tasks, draw(solver[rows], rollouts.coins))
 
@@ -104,13 +112,22 @@ class CreditSource:
         game: The game.
         plan: Which credit.
         rng: All luck of replays and continuations comes from it.
+        trained: The agent that learns. What only the other's credit reads costs nothing.
     """
 
-    def __init__(self, game: SignalGame, plan: CreditPlan, rng: np.random.Generator) -> None:
+    def __init__(
+        self,
+        game: SignalGame,
+        plan: CreditPlan,
+        rng: np.random.Generator,
+        *,
+        trained: Role = "thinker",
+    ) -> None:
         self.plan = plan
         self.num_answers_drawn = 0
         self._game = game
         self._rng = rng
+        self._trained = f"{trained}_0"
         self._allocator = ALLOCATORS[plan.allocator]
         new_state = self._allocator.new_state
         self._state: State | None = None if new_state is None else new_state()
@@ -140,8 +157,9 @@ class CreditSource:
         if "branch_rewards" in needs:
             branches["thinker_0"] = self._branches(rollouts, solver)
         features = np.stack([rollouts.messages, rollouts.answers], axis=-1)
-        for rewards in (*removed.values(), *branches.values()):
-            self.num_answers_drawn += rewards.size
+        for agents, rewards in (*removed.items(), *branches.items()):
+            if not self._allocator.own_removals_only or self._trained in agents:
+                self.num_answers_drawn += rewards.size
         return GroupStack(
             agents=AGENTS,
             team_rewards=rollouts.rewards,
@@ -155,10 +173,10 @@ class CreditSource:
     ) -> FloatArray:
         """Return rewards without one agent, shape (N, M) for the task, else (N, G, M)."""
         game, tasks = self._game, rollouts.tasks.repeat(1)
-        if agents == frozenset({"solver_0"}):  # what the thinker said is the answer
-            return game.rewards(tasks, game.spelled[rollouts.messages])[..., None]
+        if agents == frozenset({"solver_0"}):
+            return rewards_without(game, rollouts, solver, "solver")[..., None]
         if self.plan.replay == "same_coin":
-            return rewards_alone(game, rollouts, solver)[..., None]
+            return rewards_without(game, rollouts, solver, "thinker")[..., None]
         num_groups, group_size = rollouts.rewards.shape
         rows = game.solver_rows(tasks, np.array(NOBODY))  # (N, 1)
         if self.plan.replay == "task":

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import numpy as np
 
 from baselines.signal.game import NOBODY, SignalGame, Tasks
 from baselines.types import FloatArray
 from ccpo_env.signal import DIFFICULTIES
+
+Role: TypeAlias = Literal["thinker", "solver"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,30 +20,33 @@ class Worth:
 
     Args:
         team: E[R] of both.
-        alone: E[R] of the solver alone.
-        spelled: E[R] if the thinker's message is the answer.
-        best: E[R] with the thinker that is best for this solver.
+        without_thinker: E[R] of the solver alone.
+        without_solver: E[R] if the thinker's message is the answer.
+        best_thinker: E[R] of this solver with the thinker that is best for it.
+        best_solver: E[R] of this thinker with the solver that is best for it.
     """
 
     team: float
-    alone: float
-    spelled: float
-    best: float
+    without_thinker: float
+    without_solver: float
+    best_thinker: float
+    best_solver: float
 
-    @property
-    def contribution(self) -> float:
-        """What the thinker adds: E[R] - E[R without it]."""
-        return self.team - self.alone
+    def contribution(self, role: Role) -> float:
+        """Return what an agent adds: E[R] - E[R without it]."""
+        return self.team - self._without(role)
 
-    @property
-    def ceiling(self) -> float:
-        """The most that a thinker can add to this solver."""
-        return self.best - self.alone
+    def ceiling(self, role: Role) -> float:
+        """Return the most that any policy in its place would add."""
+        best = self.best_thinker if role == "thinker" else self.best_solver
+        return best - self._without(role)
 
-    @property
-    def share(self) -> float:
-        """What the thinker adds, as a share of the most it can."""
-        return self.contribution / self.ceiling
+    def share(self, role: Role) -> float:
+        """Return what an agent adds, as a share of the most it could."""
+        return self.contribution(role) / self.ceiling(role)
+
+    def _without(self, role: Role) -> float:
+        return self.without_thinker if role == "thinker" else self.without_solver
 
 
 def worth(game: SignalGame, thinker: FloatArray, solver: FloatArray) -> Worth:
@@ -59,9 +65,10 @@ def worth(game: SignalGame, thinker: FloatArray, solver: FloatArray) -> Worth:
     spelled = _spelled_values(game)
     return Worth(
         team=float((thinker * heard).sum(axis=1).mean()),
-        alone=float(alone.mean()),
-        spelled=float((thinker * spelled).sum(axis=1).mean()),
-        best=float(heard.max(axis=1).mean()),
+        without_thinker=float(alone.mean()),
+        without_solver=float((thinker * spelled).sum(axis=1).mean()),
+        best_thinker=float(heard.max(axis=1).mean()),
+        best_solver=float(_answer_values(game, thinker).max(axis=1).sum()),
     )
 
 
@@ -73,6 +80,17 @@ def message_values(game: SignalGame, solver: FloatArray) -> FloatArray:
     rewards = game.rewards(_wider(tasks), np.arange(game.num_answers))
     expected = (solver[rows] * rewards).sum(axis=-1)  # (pairs, difficulties, H + 1)
     values: FloatArray = np.einsum("d,pdm->pm", game.difficulty_rates, expected)
+    return values
+
+
+def _answer_values(game: SignalGame, thinker: FloatArray) -> FloatArray:
+    """Return E[R if x is answered; the solver sees this], shape (rows, answers)."""
+    tasks = _all_tasks(game)
+    rows = game.solver_rows(tasks, np.arange(game.num_messages))  # (pairs, difficulties, H)
+    rewards = game.rewards(_wider(tasks), np.arange(game.num_answers))  # (..., 1, answers)
+    chance = game.difficulty_rates[:, None] * thinker[:, None, :] / len(thinker)
+    values = np.zeros((game.num_rows[1], game.num_answers))
+    np.add.at(values, rows, chance[..., None] * rewards)
     return values
 
 

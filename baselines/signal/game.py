@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from gymnasium import spaces
 
 from baselines.types import FloatArray, IntArray
 from ccpo_env.signal import (
@@ -56,6 +57,8 @@ class SignalGame:
     def __init__(self, mix: Mapping[Difficulty, float] = DEFAULT_MIX) -> None:
         env = SignalEnv(mix=mix)
         thinker_space, solver_space = (env.action_space(agent) for agent in env.possible_agents)
+        assert isinstance(thinker_space, spaces.MultiDiscrete)
+        assert isinstance(solver_space, spaces.Discrete)
         self.num_answers = int(solver_space.n)
         self.symbols = np.array(
             list(itertools.product(*(range(size) for size in thinker_space.nvec)))
@@ -80,7 +83,8 @@ class SignalGame:
     def messages(self, symbols: npt.NDArray[np.integer]) -> IntArray:
         """Return the numbers of messages of these symbols, shape (..., K)."""
         weights = self.alphabet_size ** np.arange(self.num_symbols)[::-1]
-        return (symbols * weights).sum(axis=-1)
+        messages: IntArray = (symbols * weights).sum(axis=-1)
+        return messages
 
     def thinker_rows(self, tasks: Tasks) -> IntArray:
         """Return the row of the thinker's table for each task."""
@@ -94,7 +98,8 @@ class SignalGame:
         seen = np.where(tasks.difficulty == EASY, tasks.second, self.num_answers)
         heard = np.where(messages == NOBODY, self.num_messages, messages)
         pair = tasks.first * (self.num_answers + 1) + seen
-        return pair * (self.num_messages + 1) + heard
+        rows: IntArray = pair * (self.num_messages + 1) + heard
+        return rows
 
     def rewards(self, tasks: Tasks, answers: IntArray) -> FloatArray:
         """Return +1 for a right answer and -1 for a wrong one or none; tasks are broadcast."""
@@ -150,7 +155,10 @@ class SignalGame:
         solver = [
             _observed(env, "solver_0", task, symbols)
             for first in numbers
-            for task in (*(SignalTask(first, n, "easy") for n in numbers), SignalTask(first, 0, "hard"))
+            for task in (
+                *(SignalTask(first, n, "easy") for n in numbers),
+                SignalTask(first, 0, "hard"),
+            )
             for symbols in messages
         ]
         return np.array(thinker), np.array(solver)

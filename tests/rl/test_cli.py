@@ -11,11 +11,9 @@ import pytest
 from safetensors.torch import load_file
 
 from baselines import cli, evaluate, train
-from baselines.evaluate import EvalConfig, write_evaluation
-from baselines.evaluation import Evaluation
 from baselines.metrics import METRICS, read_rows
 from baselines.policies.registry import POLICIES
-from tests.rl.teams import NO_THINKER, PAIR, quietly, rollout, write_rows, write_tasks
+from tests.rl.teams import PAIR, quietly, write_rows, write_tasks
 
 FEW = ("--steps", 3, "--tasks-per-step", 4, "--num-eval-tasks", 8)
 ATTACK = '</script><img src=x onerror="alert(1)">'
@@ -244,17 +242,6 @@ def test_evaluate_writes_nothing_without_a_folder(tasks, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code, _ = quietly(evaluate.main, "--policy", "tiny", "--tasks", tasks, "--limit", 3)
     assert (code, list(tmp_path.iterdir())) == (0, [])
-
-
-def test_evaluate_keeps_what_a_model_wrote_as_data(tmp_path):
-    texts = (f"{ATTACK}\u2028\n\x00", f"\\ud800 \ud800{ATTACK}")
-    joint = [rollout("wrong", texts=texts)]
-    without = [rollout("no_answer", texts=texts, removed=NO_THINKER)]
-    evaluation = Evaluation({frozenset(): joint, NO_THINKER: without})
-    write_evaluation(tmp_path, EvalConfig(policy="tiny"), evaluation)
-    first, second = transcripts_of(tmp_path)
-    assert first["messages"][0] == {"agent": "thinker_0", "text": texts[0]}
-    assert second["messages"][0]["text"] == texts[1].replace("\ud800", "\N{REPLACEMENT CHARACTER}")
 
 
 def refused(main, capsys, *flags) -> str:

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from baselines.experiment import main
-from baselines.experiment.aggregate import aggregate, holm, interval
+from baselines.experiment.aggregate import aggregate, interval
 from baselines.experiment.report import markdown, verdicts
 from baselines.experiment.runs import RunKey, RunResult, read_results
 from tests.rl.teams import quietly, write_tasks
@@ -26,12 +26,6 @@ def test_area_is_the_mean_accuracy_over_the_tokens():
     assert run.area == pytest.approx((100 * 0.3 + 300 * 0.6) / 400)
     assert run.joint == 0.8
     assert run.contribution == pytest.approx(0.5)
-
-
-def test_holm_by_hand():
-    # sorted: .01 * 4, .02 * 3, .03 * 2, .5 * 1; none smaller than the one before
-    assert holm([0.5, 0.01, 0.03, 0.02]) == pytest.approx([0.5, 0.04, 0.06, 0.06])
-    assert holm([0.9, 0.8]) == [1.0, 1.0]
 
 
 def test_interval_of_a_mean_is_students():

@@ -1,9 +1,7 @@
 from __future__ import annotations
 
-import json
 import re
 import shlex
-from html.parser import HTMLParser
 
 import matplotlib as mpl
 import numpy as np
@@ -12,190 +10,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from baselines.metrics import METRICS
-from baselines.report import (
-    HELD_OUT,
-    MAX_MESSAGE_CHARS,
-    command,
-    held_out,
-    measurements,
-    read_summary,
-    reading,
-    sentences,
-    write_report,
-)
-from baselines.report_figures import Point, binned, smoothed
+from baselines.report import write_report
+from baselines.report.page import MAX_MESSAGE_CHARS, command
+from baselines.report.series import Point, binned, smoothed
+from baselines.report.summary import HELD_OUT, held_out, measurements, read_summary
+from baselines.report.words import reading, sentences
 from baselines.stats import proportion
+from tests.rl.report_runs import (
+    CONFIG,
+    count,
+    credit_of,
+    evaluation,
+    example_of,
+    make_run,
+    read_page,
+    summary_of,
+)
 
-VOID = {"br", "hr", "img", "input", "link", "meta"}
-TEAM = ("thinker_0", "solver_0")
 ATTACK = '$1$</pre></text><script>alert("1")</script><img src=x onerror=alert(1)>'
-
-
-class Page(HTMLParser):
-    """What a page is made of; fails on tags that do not nest."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[str] = []
-        self.attributes: list[tuple[str, str, str]] = []
-        self.texts: dict[str, list[str]] = {}
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.attributes += [(tag, name, value or "") for name, value in attrs]
-        self.texts.setdefault(tag, []).append("")
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.handle_starttag(tag, attrs)
-        if tag not in VOID:
-            self.open.pop()
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        for tag in set(self.open):
-            self.texts[tag][-1] += data
-
-    def values(self, name):
-        return [value for _, attribute, value in self.attributes if attribute == name]
-
-
-def count(rate, total=400):
-    return {"successes": round(rate * total), "total": total}
-
-
-def evaluation(joint, without, total=400):
-    return {
-        "num_tasks": total,
-        "joint": count(joint, total),
-        "without": {agent: count(rate, total) for agent, rate in without.items()},
-        "help": {agent: count(max(joint - rate, 0.02), total) for agent, rate in without.items()},
-        "hurt": {agent: count(0.02, total) for agent in without},
-        "unmeasured": 0,
-    }
-
-
-def metric_rows(num_steps, agents, *, eval_every=10):
-    rng = np.random.default_rng([7, num_steps])
-    for step in range(1, num_steps + 1):
-        skill = 1.0 / (1.0 + np.exp(-(step - 0.35 * num_steps) / (0.08 * num_steps + 1)))
-        joint = float(np.clip(0.4 + 0.55 * skill + rng.normal(0, 0.04), 0, 1))
-        solo = float(np.clip(0.31 + rng.normal(0, 0.04), 0, 1)) if agents else None
-        generate, verify, update = rng.uniform([1.9, 0.2, 0.8], [2.4, 0.3, 1.1])
-        row = {"step": step, "accuracy/joint": joint, "accuracy/solo": solo}
-        for agent in agents:
-            row[f"credit/{agent}/mean"] = 2 * joint - 1 + 0.1 * float(rng.normal())
-            row[f"credit/{agent}/std"] = 2 * float(np.sqrt(joint * (1 - joint)))
-            slope = 1.0 if agent.startswith("solver") else 1.07 + 0.02 * float(rng.normal())
-            row[f"credit/{agent}/slope_vs_shared"] = None if step % 9 == 0 else slope
-        row |= {
-            "credit/help_rate": joint * 0.6 if agents else None,
-            "credit/hurt_rate": (1 - joint) * 0.2 if agents else None,
-            "cost/tokens_generated": int(21000 - 5000 * skill + rng.normal(0, 400)),
-            "cost/tokens_removed": int(5200 + rng.normal(0, 100)),
-            "cost/verifier_calls": 384,
-            "time/step_s": float(generate + verify + update + 0.05),
-            "time/generate_s": float(generate),
-            "time/verify_s": float(verify),
-            "time/update_s": float(update),
-        }
-        if eval_every and (step - 1) % eval_every == 0:
-            row |= {
-                "eval/accuracy/joint": round(400 * (0.4 + 0.55 * skill)) / 400,
-                "eval/accuracy/solo": 0.32,
-                "eval/help_rate": round(400 * (0.12 + 0.5 * skill)) / 400,
-                "eval/hurt_rate": 0.02,
-            }
-        yield row
-
-
-CONFIG = {
-    "policy": "tiny",
-    "tasks": "arithmetic",
-    "allocator": "counterfactual",
-    "allocator_knobs": {"weight": "0.2", "mode": "event"},
-    "optimizer": "grpo",
-    "group_size": 8,
-    "tasks_per_step": 32,
-    "steps": 80,
-    "learning_rate": 5e-4,
-    "max_tokens": None,
-    "seed": 0,
-}
-
-
-def summary_of(*, agents=TEAM, initial=(0.40, 0.35), final=(0.95, 0.32), **changes):
-    """Return a summary whose evaluations have a rate of the team and one without any thinker."""
-    ends = {"initial": initial, "final": final}
-    entry = {"slope": 1.07, "correlation": 0.99, "degenerate": True, "signal_rate": 0.6}
-    return {
-        "status": "finished",
-        "steps_done": 80,
-        **{
-            name: end and evaluation(end[0], dict.fromkeys(agents[:-1], end[1]))
-            for name, end in ends.items()
-        },
-        "audit": dict.fromkeys(agents, entry),
-        "warnings": ["credit of thinker_0 is degenerate; try --allocator branch"],
-        "versions": {"python": "3.11.2", "numpy": "2.4.6", "torch": "2.13.0"},
-        **changes,
-    }
-
-
-def example_of(agents=TEAM, text="84*9=756, so 6. 6-1=5. 5*9=45, so 5. 5-2=3."):
-    spoken = [{"agent": agent, "text": text} for agent in agents]
-    whole = {
-        "removed": [],
-        "messages": spoken,
-        "status": "correct",
-        "answer": "3",
-        "reward": 1.0,
-        "credit": {agents[0]: 1.2},
-    }
-    alone = {
-        "removed": list(agents[:-1]),
-        "messages": spoken[-1:],
-        "status": "timeout",
-        "answer": None,
-        "reward": None,
-        "credit": None,
-    }
-    return {
-        "title": "Right together, wrong alone",
-        "task_id": "arithmetic/84*9-1*9-2",
-        "question": "Compute from left to right modulo 10: 84*9-1*9-2",
-        "gold": "3",
-        "episodes": [whole, alone],
-    }
-
-
-def make_run(folder, *, num_steps=80, agents=TEAM, rows=None, **files):
-    """Write the files of a run that looks like one; a file given as None is left out."""
-    contents = {
-        "config": {**CONFIG, "steps": num_steps},
-        "summary": summary_of(agents=agents, steps_done=num_steps),
-        "examples": [example_of(agents)] * 3,
-        **files,
-    }
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, content in contents.items():
-        if content is not None:
-            (folder / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
-    lines = metric_rows(num_steps, agents) if rows is None else rows
-    text = "".join(json.dumps(row, allow_nan=False) + "\n" for row in lines)
-    (folder / "metrics.jsonl").write_text(text, encoding="utf-8")
-    return folder
-
-
-def read_page(run_dir):
-    return Page(write_report(run_dir).read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")
@@ -204,10 +36,26 @@ def page(tmp_path_factory):
 
 
 def test_report_shows_every_part_of_a_run(page):
-    assert page.tags.count("svg") == 6
+    assert page.texts["h3"][:13] == [
+        "Accuracy",
+        "Credit of each agent",
+        "Share of credit",
+        "Distribution of credit",
+        "Help and hurt",
+        "Advantage compared with shared credit",
+        "Variance compared with shared credit",
+        "Ratings",
+        "Does the credit teach what the shared reward does not?",
+        "Credit by task",
+        "Updates",
+        "Length of what is said",
+        "Tokens",
+    ]
+    assert page.tags.count("svg") == 12
     assert page.texts["h2"] == [
         "Held-out accuracy",
         "Credit",
+        "Learning of each role",
         "Cost",
         "Examples",
         "Configuration",
@@ -252,7 +100,8 @@ def test_report_replaces_the_old_page_at_once(tmp_path):
     assert path == write_report(tmp_path) == tmp_path / "report.html"
     names = {file.name for file in tmp_path.iterdir()}
     assert names == {
-        "config.json", "summary.json", "examples.json", "metrics.jsonl", "report.html",
+        "config.json", "summary.json", "examples.json", "credit.json", "metrics.jsonl",
+        "report.html",
     }  # fmt: skip
 
 
@@ -261,6 +110,8 @@ def test_report_shows_markup_in_texts_as_text(tmp_path):
     example = {**example_of(agents, ATTACK), **dict.fromkeys(("title", "question", "gold"), ATTACK)}
     example["episodes"][0]["answer"] = ATTACK
     example["episodes"][1]["status"] = ATTACK
+    record = credit_of(agents, num_tasks=1)
+    record["groups"][0]["question"] = ATTACK
     page = read_page(
         make_run(
             tmp_path,
@@ -269,12 +120,14 @@ def test_report_shows_markup_in_texts_as_text(tmp_path):
             config={**CONFIG, "policy": ATTACK, ATTACK: ATTACK},
             summary=summary_of(agents=agents, warnings=[ATTACK], versions={ATTACK: ATTACK}),
             examples=[example],
+            credit=record,
         )
     )
     assert not {"script", "img"} & set(page.tags)
     assert not any(name.startswith("on") for _, name, _ in page.attributes)
     assert page.texts["pre"][0] == ATTACK
-    assert page.texts["text"].count(ATTACK[:23] + "…") == 2  # a panel each of credit and slope
+    # A panel each of credit, distribution, slope and variance; the legends of ratings and lengths.
+    assert page.texts["text"].count(ATTACK[:23] + "…") == 6
 
 
 def test_report_shows_half_a_character_as_a_replacement(tmp_path):
@@ -402,6 +255,13 @@ def test_reading_tells_signal_from_none():
     assert [text.split()[0] for text in said] == ["No", "In", "It"]
 
 
+def test_reading_tells_a_small_difference_from_none():
+    entry = {"slope": 1.0, "correlation": 0.99999, "degenerate": False, "signal_rate": 1.0}
+    assert "nearly as the shared reward does" in reading(entry)
+    assert "in its own way" in reading({**entry, "correlation": 0.9})
+    assert "in its own way" in reading({**entry, "correlation": -0.99999})
+
+
 def test_measurements_compare_both_ends_of_the_run():
     found = {one.label: one for one in measurements(summary_of())}
     assert [one.verdict for one in found.values()] == ["higher", "not shown", "higher", "not shown"]
@@ -438,7 +298,11 @@ def test_command_is_read_back_as_the_same_config():
     from baselines.config import TrainConfig
 
     config = TrainConfig(
-        tasks="my tasks; rm.jsonl", allocator_knobs={"weight": "0.5", "mode": "margin"}, seed=3
+        tasks="my tasks; rm.jsonl",
+        allocator_knobs={"weight": "0.5", "mode": "margin"},
+        bf16=True,
+        frozen_roles=("thinker",),
+        seed=3,
     ).to_json()
     words = shlex.split(command(config))
     assert words[:3] == ["python", "-m", "baselines.train"]

@@ -1,13 +1,25 @@
 from __future__ import annotations
 
 import math
+from itertools import combinations
 from statistics import NormalDist
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import bootstrap
 
-from baselines.stats import Proportion, proportion
+from baselines.stats import (
+    Estimate,
+    Proportion,
+    bootstrap_bounds,
+    mean_difference,
+    mean_rate,
+    pass_at_k,
+    proportion,
+    rate_bounds,
+)
 
 
 @st.composite
@@ -75,3 +87,190 @@ def test_proportion_reads_as_a_rate_with_an_interval():
 )
 def test_is_above_needs_a_gap_between_the_intervals(low, high, expected):
     assert Proportion(4, 10, 0.3, 0.5).is_above(Proportion(2, 10, low, high)) is expected
+
+
+@st.composite
+def rates(draw: st.DrawFn) -> np.ndarray:
+    """Rates of tasks over k samples each."""
+    num_samples = draw(st.integers(1, 6))
+    right = draw(st.lists(st.integers(0, num_samples), min_size=1, max_size=60))
+    return np.array(right) / num_samples
+
+
+@given(count=counts())
+def test_mean_rate_of_zeros_and_ones_is_wilsons_interval(count):
+    successes, total = count
+    found = mean_rate(np.arange(total) < successes)
+    expected = proportion(successes, total)
+    assert found.num_tasks == total
+    assert (found.value, found.low, found.high) == pytest.approx(
+        (expected.rate, expected.low, expected.high), abs=1e-9
+    )
+
+
+@given(values=rates())
+def test_mean_rate_holds_its_mean_and_is_never_a_point(values):
+    found = mean_rate(values)
+    assert 0.0 <= found.low <= found.value <= found.high <= 1.0
+    assert found.high - found.low > 1.0 / (len(values) + 4)
+
+
+def test_mean_rate_of_several_samples_by_hand():
+    # p = 0.5, mean of (value - p)² = 0.0625, so n_eff = 8 * 0.25 / 0.0625 = 32; Wilson of 16 of 32
+    found = mean_rate(np.array([0.25, 0.75] * 4))
+    expected = proportion(16, 32)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+
+
+def test_mean_rate_does_not_take_samples_of_one_task_for_tasks():
+    # 20 tasks, each always right or always wrong in 50 samples, tell no more than 20 coins.
+    values = np.repeat([0.0, 1.0], 10)
+    assert mean_rate(values).low == pytest.approx(proportion(10, 20).low)
+
+
+NUM_REPEATS = 2_000
+COVERAGE = (0.93, 0.97)
+
+
+def tasks_of(rng, num_tasks, num_samples):
+    """Chances of tasks to be solved, uniform in [0, 1], and how many samples are right."""
+    chances = rng.random((NUM_REPEATS, num_tasks))
+    return chances, rng.binomial(num_samples, chances)
+
+
+def coverage(bounds, truth):
+    low, high = bounds
+    return float(((low <= truth) & (truth <= high)).mean())
+
+
+@pytest.mark.parametrize(
+    ("num_tasks", "num_samples"), [(50, 1), (200, 1), (50, 4), (100, 4), (500, 4), (100, 16)]
+)
+def test_rate_bounds_hold_the_true_mean_in_95_of_100_evaluations(num_tasks, num_samples):
+    rng = np.random.default_rng([num_tasks, num_samples])
+    _, right = tasks_of(rng, num_tasks, num_samples)
+    found = coverage(rate_bounds(right / num_samples), 0.5)
+    assert COVERAGE[0] <= found <= COVERAGE[1]
+
+
+@pytest.mark.parametrize("num_tasks", [50, 200])
+def test_rate_bounds_of_pass_at_k_hold_the_true_mean(num_tasks):
+    rng = np.random.default_rng(num_tasks)
+    _, right = tasks_of(rng, num_tasks, 4)
+    samples = np.full(right.size, 4)
+    values = pass_at_k(samples, right.ravel(), 2).reshape(right.shape)
+    # the mean over a uniform chance p of 1 - (1 - p)² is 2/3
+    assert COVERAGE[0] <= coverage(rate_bounds(values), 2 / 3) <= COVERAGE[1]
+
+
+@pytest.mark.parametrize(
+    ("num_tasks", "num_samples"), [(50, 1), (200, 1), (50, 4), (100, 4), (500, 4)]
+)
+def test_bootstrap_bounds_hold_the_true_difference_in_95_of_100_evaluations(num_tasks, num_samples):
+    rng = np.random.default_rng([num_tasks, num_samples, 1])
+    chances, right = tasks_of(rng, num_tasks, num_samples)
+    other = rng.binomial(num_samples, chances**1.5)  # harder, and alike from task to task
+    differences = (right - other) / num_samples
+    bounds = bootstrap_bounds(differences, rng=rng, num_resamples=1_000)
+    # the mean of p is 1/2 and that of p^1.5 is 2/5
+    assert COVERAGE[0] <= coverage(bounds, 0.1) <= COVERAGE[1]
+
+
+def test_bootstrap_bounds_are_those_of_scipy():
+    rng = np.random.default_rng(0)
+    differences = rng.choice([-1.0, -0.5, 0.0, 0.5, 1.0], size=80)
+    largest = np.abs(differences).max() / math.sqrt(2)
+    drawn_from = (np.append(differences, [largest, -largest]),)
+    theirs = bootstrap(
+        drawn_from, np.mean, n_resamples=40_000, method="percentile", rng=rng, batch=1000
+    ).confidence_interval
+    ours = bootstrap_bounds(differences, rng=rng, num_resamples=40_000)
+    assert ours == pytest.approx((theirs.low, theirs.high), abs=0.004)
+
+
+@given(
+    differences=st.lists(st.integers(-3, 3), min_size=1, max_size=40).map(np.array),
+    seed=st.integers(0, 9),
+)
+def test_mean_difference_holds_its_mean_mirrors_and_is_never_a_point(differences, seed):
+    values = differences / 3
+    found = mean_difference(values, rng=np.random.default_rng(seed))
+    assert -1.0 <= found.low <= found.value <= found.high <= 1.0
+    assert found.low < found.high
+    turned = mean_difference(-values, rng=np.random.default_rng(seed))
+    assert (turned.low, turned.high) == pytest.approx((-found.high, -found.low), abs=0.1)
+
+
+def test_mean_difference_of_equal_tasks_ends_where_a_rare_one_could_hide():
+    # Nothing differs in 20 tasks: differing ones are rarer than the upper end of 0 of 20, 0.161.
+    found = mean_difference(np.zeros(20), rng=np.random.default_rng(0))
+    assert (found.low, found.high) == pytest.approx((-0.1611, 0.1611), abs=1e-4)
+
+
+def test_mean_difference_of_few_tasks_that_all_rose_does_not_end_at_zero():
+    values = np.zeros(40)
+    values[:3] = 0.25
+    found = mean_difference(values, rng=np.random.default_rng(0))
+    assert found.low < 0.0 < found.value
+
+
+def test_mean_difference_pairs_tasks():
+    # The chances of tasks spread far; of each task the other run is right a little more often.
+    rng = np.random.default_rng(0)
+    before = rng.random(200) * 0.9
+    paired = mean_difference(np.full(200, 0.1) + rng.normal(0, 0.01, 200), rng=rng)
+    alone = mean_rate(before)
+    assert paired.high - paired.low < (alone.high - alone.low) / 10
+
+
+@pytest.mark.parametrize("values", [[], [0.5, math.nan], [1.5], [-0.1]])
+def test_mean_rate_refuses_what_is_no_rate(values):
+    with pytest.raises(ValueError, match="values must be rates in"):
+        mean_rate(np.array(values))
+
+
+@pytest.mark.parametrize("values", [[], [0.5, math.nan], [-1.5]])
+def test_mean_difference_refuses_what_is_no_difference(values):
+    with pytest.raises(ValueError, match="differences must lie in"):
+        mean_difference(np.array(values), rng=np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("numbers", [(0.5, 0.6, 0.7), (0.5, 0.4, math.nan), (0.5, -math.inf, 1.0)])
+def test_estimate_does_not_exist_without_an_interval(numbers):
+    with pytest.raises(ValueError, match="an estimate must have an interval that holds it"):
+        Estimate(*numbers, num_tasks=3)
+
+
+def test_estimate_reads_with_its_interval():
+    assert str(Estimate(0.5, 0.25, 0.75, 4)) == "0.500 [0.250, 0.750]"
+
+
+def test_pass_at_k_by_hand():
+    # 5 samples, 2 right: of 10 pairs, 3 have only wrong ones; of 10 triples, 1.
+    five, two = np.array([5]), np.array([2])
+    assert pass_at_k(five, two, 1) == pytest.approx([2 / 5])
+    assert pass_at_k(five, two, 2) == pytest.approx([7 / 10])
+    assert pass_at_k(five, two, 3) == pytest.approx([9 / 10])
+    assert pass_at_k(five, two, 4) == pytest.approx([1.0])
+
+
+@given(data=st.data(), num_samples=st.integers(1, 9))
+def test_pass_at_k_is_the_share_of_subsets_with_a_right_sample(data, num_samples):
+    right = data.draw(st.integers(0, num_samples))
+    k = data.draw(st.integers(1, num_samples))
+    subsets = list(combinations([i < right for i in range(num_samples)], k))
+    expected = sum(map(any, subsets)) / len(subsets)
+    assert pass_at_k(np.array([num_samples]), np.array([right]), k) == pytest.approx([expected])
+
+
+@pytest.mark.parametrize(
+    ("samples", "right", "k", "message"),
+    [
+        (3, 1, 4, r"k must lie in \[1, samples of each task\], got 4 of \[3\]"),
+        (3, 1, 0, "k must lie in"),
+        (3, 4, 1, r"num_correct must lie in \[0, num_samples\], got \[4\] of \[3\]"),
+    ],
+)
+def test_pass_at_k_refuses_counts_that_cannot_be(samples, right, k, message):
+    with pytest.raises(ValueError, match=message):
+        pass_at_k(np.array([samples]), np.array([right]), k)

@@ -1,0 +1,133 @@
+"""Training loops that wait before each step, so that the steps of two loops can take turns."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeAlias
+
+from baselines.config import TrainConfig
+from baselines.metrics import MetricRow
+
+Train: TypeAlias = Callable[[Callable[[], None]], None]
+"""Runs a training loop; it calls what it is given after each step."""
+
+FOREVER = 1_000_000_000
+LEARNING_RATE = 1e-6
+"""So small that completions stay as long as they are, in both loops."""
+TINY_STEP = TrainConfig(
+    learning_rate=LEARNING_RATE,
+    warmup_steps=0,
+    steps=FOREVER,
+    checkpoint_every=FOREVER,
+    eval_every=0,
+    num_eval_tasks=1,
+)
+"""The embedded model, trained on without evaluations and checkpoints."""
+
+
+class _Closed(BaseException):
+    """Ends a loop from within; not an Exception, which a loop may catch."""
+
+
+class Paced:
+    """A training loop in a thread of its own that makes one step when it is asked to.
+
+    Args:
+        train: Runs the loop.
+    """
+
+    def __init__(self, train: Train) -> None:
+        self._may_step = threading.Semaphore(0)
+        self._has_stepped = threading.Semaphore(0)
+        self._is_closed = False
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, args=(train,), daemon=True)
+        self._thread.start()
+
+    def step(self) -> None:
+        """Make one step; the first sets the loop up as well.
+
+        Raises:
+            RuntimeError: If the loop has ended or failed.
+        """
+        self._may_step.release()
+        self._has_stepped.acquire()
+        if self._failure is not None:
+            raise RuntimeError(
+                f"a training loop must go on until it is closed, got {self._failure!r}; see above"
+            ) from self._failure
+
+    def close(self) -> None:
+        """End the loop."""
+        self._is_closed = True
+        self._may_step.release()
+        self._thread.join()
+
+    def _run(self, train: Train) -> None:
+        try:
+            self._wait()
+            train(self._pause)
+            self._failure = EOFError("the loop ended")
+        except _Closed:
+            return
+        except BaseException as error:  # raised again where the step was asked for
+            self._failure = error
+        self._has_stepped.release()
+
+    def _pause(self) -> None:
+        self._has_stepped.release()
+        self._wait()
+
+    def _wait(self) -> None:
+        self._may_step.acquire()
+        if self._is_closed:
+            raise _Closed
+
+
+class OurLoop(Paced):
+    """Our trainer, its files in a folder that is gone afterwards.
+
+    Args:
+        config: What is trained; `TINY_STEP` with changes.
+
+    Attributes:
+        rows: The metrics of each step.
+    """
+
+    def __init__(self, config: TrainConfig) -> None:
+        self.rows: list[MetricRow] = []
+        self._config = config
+        super().__init__(self._train)
+
+    def _train(self, pause: Callable[[], None]) -> None:
+        from baselines.trackers import NoTracker
+        from baselines.trainer import Trainer
+
+        def on_step(row: MetricRow) -> None:
+            self.rows.append(row)
+            pause()
+
+        with tempfile.TemporaryDirectory() as folder:
+            run_dir = Path(folder)
+            trainer = Trainer(replace(self._config, out_dir=run_dir), run_dir)
+            trainer.run(
+                on_step=on_step,
+                on_warning=lambda _warning: None,
+                should_stop=lambda: False,
+                tracker=NoTracker(run_dir),
+            )
+
+
+@contextmanager
+def closed_at_the_end(*loops: Paced) -> Iterator[None]:
+    """End the loops afterwards, whatever happens."""
+    try:
+        yield
+    finally:
+        for loop in loops:
+            loop.close()

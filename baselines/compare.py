@@ -1,0 +1,296 @@
+"""``python -m baselines.compare``: do evaluations of the same tasks differ, or was it chance."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import tyro
+from rich.console import Console
+
+from baselines.errors import exit_on_bad_input
+from baselines.evaluating.output import TRANSCRIPTS_FILE
+from baselines.evaluating.significance import holm, mcnemar, sign_flip_p_value
+from baselines.evaluating.summary import ALL
+from baselines.evaluating.tables import Grid, markdown_page
+from baselines.files import write_json, write_text
+from baselines.stats import Estimate, mean_difference, mean_rate
+from baselines.types import FloatArray
+
+_STREAM = 2
+TaskKey = tuple[str, str]
+"""Name of the benchmark, and id of the task."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompareConfig:
+    """Compare evaluations of the same tasks, each with the first one."""
+
+    folders: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """Output folders of evaluations; the first is the reference."""
+    path: str = "joint"
+    """What is compared: "joint" for whole teams, or another path of transcripts.jsonl, such as
+    "without thinker_0"."""
+    seed: int = 0
+    """Seeds the bootstrap."""
+    out_dir: Path | None = None
+    """Folder for comparison.json and comparison.md. None: nothing is written."""
+
+    def check(self) -> None:
+        """Raise ValueError if there is nothing to compare."""
+        if len(self.folders) < 2:
+            raise ValueError(
+                f"folders must be at least 2, got {len(self.folders)}; pass the --out-dir of the "
+                f"reference and of one or more other evaluations"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one evaluation came to on one task.
+
+    Args:
+        question: What the team read.
+        rewards: Of the samples that were measured, -1 or +1 each; at least one.
+    """
+
+    question: str
+    rewards: tuple[float, ...]
+
+    @property
+    def rate(self) -> float:
+        """Share of right samples."""
+        return sum(reward > 0 for reward in self.rewards) / len(self.rewards)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """One evaluation beside the reference on the tasks that both measured.
+
+    Args:
+        name: Of the evaluation.
+        benchmark: Name, or ALL for all benchmarks together.
+        reference: Accuracy of the reference.
+        other: Accuracy of the evaluation.
+        difference: Other minus reference, paired by task.
+        only_reference: Tasks that only the reference answered correctly; None with several samples.
+        only_other: Tasks that only the other did.
+        test: "McNemar" with one sample per task on both sides, else "sign flip".
+        p_value: Of the test.
+        adjusted: The same by Holm's method over all comparisons.
+    """
+
+    name: str
+    benchmark: str
+    reference: Estimate
+    other: Estimate
+    difference: Estimate
+    only_reference: int | None
+    only_other: int | None
+    test: str
+    p_value: float
+    adjusted: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        estimates = {
+            name: {"value": e.value, "low": e.low, "high": e.high, "num_tasks": e.num_tasks}
+            for name, e in (
+                ("reference", self.reference),
+                ("other", self.other),
+                ("difference", self.difference),
+            )
+        }
+        return {
+            "name": self.name,
+            "benchmark": self.benchmark,
+            **estimates,
+            "only_reference": self.only_reference,
+            "only_other": self.only_other,
+            "test": self.test,
+            "p_value": self.p_value,
+            "p_value_holm": self.adjusted,
+        }
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Read the command line and compare; flags and their help come from CompareConfig."""
+    console = Console()
+    with exit_on_bad_input():
+        config = tyro.cli(CompareConfig, args=arguments, prog="python -m baselines.compare")
+        config.check()
+        evaluations = {str(f): read_outcomes(f, config.path) for f in config.folders}
+        if len(evaluations) < len(config.folders):
+            raise ValueError(f"folders must be different, got {config.folders}; pass each one once")
+        found = compare(evaluations, seed=config.seed)
+    grid = comparison_grid(found, reference=str(config.folders[0]), path=config.path)
+    console.print(grid.for_terminal())
+    if config.out_dir is not None:
+        config.out_dir.mkdir(parents=True, exist_ok=True)
+        content = {
+            "reference": str(config.folders[0]),
+            "path": config.path,
+            "comparisons": [comparison.to_json() for comparison in found],
+        }
+        write_json(config.out_dir / "comparison.json", content)
+        page = markdown_page("Evaluations compared", [grid], [])
+        write_text(config.out_dir / "comparison.md", page)
+    return 0
+
+
+def read_outcomes(folder: Path, path: str) -> dict[TaskKey, Outcome]:
+    """Return what an evaluation came to on each task that it measured.
+
+    Raises:
+        FileNotFoundError: If it has no transcripts.
+        ValueError: If they are not those of an evaluation, or the path was not played.
+    """
+    file = folder / TRANSCRIPTS_FILE
+    if not file.is_file():
+        raise FileNotFoundError(
+            f"a folder must hold {TRANSCRIPTS_FILE} of a finished evaluation, got none in "
+            f"{folder}; run the evaluation to its end"
+        )
+    rewards: dict[TaskKey, list[float]] = {}
+    questions: dict[TaskKey, str] = {}
+    known: set[str] = set()
+    try:
+        for line in file.read_text(encoding="utf-8").split("\n")[:-1]:
+            record = json.loads(line)
+            known.add(record["path"])
+            if record["path"] == path and record["reward"] is not None:
+                key = (record["benchmark"], record["task_id"])
+                questions[key] = record["question"]
+                rewards.setdefault(key, []).append(float(record["reward"]))
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(
+            f"{TRANSCRIPTS_FILE} must be that of an evaluation of this version, got another file "
+            f"in {folder}; run the evaluation again"
+        ) from None
+    if path not in known:
+        raise ValueError(
+            f"path must be one that was played, got {path!r} in {folder}; choose from "
+            f"{sorted(known)}"
+        )
+    return {key: Outcome(questions[key], tuple(own)) for key, own in rewards.items()}
+
+
+def compare(
+    evaluations: Mapping[str, Mapping[TaskKey, Outcome]], *, seed: int = 0
+) -> list[Comparison]:
+    """Return every evaluation beside the first, benchmark by benchmark and on all of them.
+
+    Args:
+        evaluations: From a name to what it came to on each task; at least two.
+        seed: Seeds the bootstrap and the permutations.
+
+    Raises:
+        ValueError: If two evaluations share no task, or a task has another question.
+
+    Note: Holm's method keeps the chance of one false finding over all rows that are returned, but
+        those of all benchmarks together, which repeat the others, have a family of their own.
+    """
+    reference, *others = evaluations
+    found: list[Comparison] = []
+    for name in others:
+        keys = _shared_tasks(reference, name, evaluations)
+        benchmarks = list(dict.fromkeys(benchmark for benchmark, _ in keys))
+        groups = {b: [key for key in keys if key[0] == b] for b in benchmarks}
+        if len(groups) > 1:
+            groups[ALL] = keys
+        for benchmark, own in groups.items():
+            first = [evaluations[reference][key] for key in own]
+            second = [evaluations[name][key] for key in own]
+            found.append(_comparison(name, benchmark, first, second, seed))
+    return _adjusted(found)
+
+
+def _shared_tasks(
+    reference: str, name: str, evaluations: Mapping[str, Mapping[TaskKey, Outcome]]
+) -> list[TaskKey]:
+    first, second = evaluations[reference], evaluations[name]
+    keys = [key for key in first if key in second]
+    if not keys:
+        raise ValueError(
+            f"evaluations must share tasks, got none of {reference} in {name}; evaluate both on "
+            f"the same --tasks"
+        )
+    changed = next((key for key in keys if first[key].question != second[key].question), None)
+    if changed is not None:
+        raise ValueError(
+            f"a task must have one question, got two for {changed[1]!r} in {reference} and {name}; "
+            f"evaluate both on the same file"
+        )
+    return keys
+
+
+def _comparison(
+    name: str, benchmark: str, first: Sequence[Outcome], second: Sequence[Outcome], seed: int
+) -> Comparison:
+    before: FloatArray = np.array([outcome.rate for outcome in first])
+    after: FloatArray = np.array([outcome.rate for outcome in second])
+    rng = np.random.default_rng([seed, _STREAM])
+    difference = mean_difference(after - before, rng=rng)
+    only_reference = only_other = None
+    if all(len(outcome.rewards) == 1 for outcome in (*first, *second)):
+        test = "McNemar"
+        only_reference, only_other = int((before > after).sum()), int((after > before).sum())
+        p_value = mcnemar(only_reference, only_other)
+    else:
+        test = "sign flip"
+        p_value = sign_flip_p_value(after - before, rng=rng)
+    return Comparison(
+        name=name,
+        benchmark=benchmark,
+        reference=mean_rate(before),
+        other=mean_rate(after),
+        difference=difference,
+        only_reference=only_reference,
+        only_other=only_other,
+        test=test,
+        p_value=p_value,
+        adjusted=p_value,
+    )
+
+
+def _adjusted(found: Sequence[Comparison]) -> list[Comparison]:
+    """Return the comparisons with p-values by Holm's method, per family."""
+    by_place: dict[int, float] = {}
+    for is_all in (False, True):
+        places = [i for i, own in enumerate(found) if (own.benchmark == ALL) == is_all]
+        by_place.update(zip(places, holm([found[i].p_value for i in places]), strict=True))
+    return [replace(own, adjusted=by_place[place]) for place, own in enumerate(found)]
+
+
+def comparison_grid(found: Sequence[Comparison], *, reference: str, path: str) -> Grid:
+    """Return the comparisons as a table; each number with its interval."""
+    columns = ("evaluation", "benchmark", "reference", "other", "difference", "p (Holm)", "test")
+    rows = [
+        (
+            own.name,
+            f"{own.benchmark}, {own.difference.num_tasks} tasks",
+            str(own.reference),
+            str(own.other),
+            f"{own.difference.value:+.3f} [{own.difference.low:+.3f}, {own.difference.high:+.3f}]",
+            f"{own.p_value:.3g} ({own.adjusted:.3g})",
+            _test(own),
+        )
+        for own in found
+    ]
+    note = "95 % intervals: Wilson's for accuracies, paired bootstrap over tasks for differences"
+    return Grid(f"Accuracy ({path}), compared with {reference}", columns, tuple(rows), note)
+
+
+def _test(own: Comparison) -> str:
+    if own.only_other is None:
+        return own.test
+    return f"{own.test}, {own.only_other} won : {own.only_reference} lost"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,220 @@
+"""Play an evaluation batch by batch; what is finished is taken from the journal.
+
+A batch is all samples and paths of some tasks. Which tasks they are, and its random stream, follow
+from the settings alone, so it comes out the same whenever it is played. The stream is not one per
+episode: a policy samples a batch with one generator, and rounding makes a row depend on the rows
+beside it, so only a whole batch can be repeated exactly.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from baselines.evaluating.episodes import Episode
+from baselines.evaluating.journal import EpisodeJournal
+from baselines.evaluating.paths import (
+    JOINT,
+    TeamPath,
+    control_paths,
+    first_turn,
+    num_turns,
+    without,
+)
+from baselines.rollout import Player, RolloutRequest
+from ccpo_env.types import Task, Verdict
+
+EpisodeKey = tuple[str, int]
+"""Task id and number of the sample."""
+NO_MESSAGE = "the rollout whose message it takes over has none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationPlan:
+    """What is played.
+
+    Args:
+        benchmarks: From a name to its tasks.
+        removals: Sets of agents to remove.
+        num_samples: Episodes of each task on each path.
+        controls: Whether messages are replaced by empty ones and by those of other tasks.
+        tasks_per_batch: Tasks played at a time.
+        seed: Seeds sampling, and which task a message is taken from.
+    """
+
+    benchmarks: Mapping[str, Sequence[Task]]
+    removals: Sequence[frozenset[str]]
+    num_samples: int = 1
+    controls: bool = False
+    tasks_per_batch: int = 32
+    seed: int = 0
+
+    @property
+    def num_batches(self) -> int:
+        """Batches of all benchmarks."""
+        sizes = [-(-len(tasks) // self.tasks_per_batch) for tasks in self.benchmarks.values()]
+        return sum(sizes) * (2 if self.controls else 1)
+
+    def paths(self, player: Player) -> tuple[TeamPath, ...]:
+        """Return all paths, in the order in which they are reported.
+
+        Raises:
+            ValueError: If controls are wanted and impossible.
+        """
+        if not self.controls:
+            return (JOINT, *without(self.removals))
+        for name, tasks in self.benchmarks.items():
+            if len(tasks) < 2:
+                raise ValueError(
+                    f"controls must take messages from another task, got {len(tasks)} task in "
+                    f"{name}; pass a larger --limit or leave out --controls"
+                )
+        controls = control_paths(player.topology, self.removals)
+        return (JOINT, *without(self.removals), *controls)
+
+
+def play_all(
+    player: Player,
+    plan: EvaluationPlan,
+    *,
+    journal: EpisodeJournal | None = None,
+    on_batch: Callable[[], None] = lambda: None,
+) -> list[Episode]:
+    """Return the episodes of a plan: those of the journal, and the others played now.
+
+    Args:
+        player: Plays them.
+        plan: What is played.
+        journal: What is finished; batches that finish now are appended. None: none is kept.
+        on_batch: Called after each batch.
+
+    Returns:
+        For each benchmark path by path, in the order of the tasks and then of the samples.
+
+    Note: A batch is finished if every turn of it was spoken. One that a server left without a
+        completion is in the result, as not measured, but is played again next time.
+    """
+    paths = plan.paths(player)
+    episodes: list[Episode] = []
+    for name, tasks in plan.benchmarks.items():
+        own = [path for path in paths if not path.is_control]
+        played = _Benchmark(player, plan, name, journal, on_batch)
+        found = played.play(tasks, own, {})
+        controls = [path for path in paths if path.is_control]
+        if controls:
+            said = {(e.task.id, e.sample): e for e in found if e.path == JOINT}
+            found += played.play(tasks, controls, said)
+        order = {path: place for place, path in enumerate(paths)}
+        episodes += sorted(found, key=lambda episode: order[episode.path])  # stable
+    return episodes
+
+
+@dataclass(frozen=True, slots=True)
+class _Benchmark:
+    """Plays the tasks of one benchmark."""
+
+    player: Player
+    plan: EvaluationPlan
+    name: str
+    journal: EpisodeJournal | None
+    on_batch: Callable[[], None]
+
+    def play(
+        self,
+        tasks: Sequence[Task],
+        paths: Sequence[TeamPath],
+        said: Mapping[EpisodeKey, Episode],
+    ) -> list[Episode]:
+        """Play some paths of all tasks; said are the whole team's episodes, for controls."""
+        by_id = {task.id: task for task in tasks}
+        donors = self._donors(tasks)
+        episodes = []
+        size = self.plan.tasks_per_batch
+        for start in range(0, len(tasks), size):
+            batch = tasks[start : start + size]
+            key = self._key(batch, paths)
+            known = None if self.journal is None else self.journal.find(key)
+            if known is None:
+                fresh = list(self._play_batch(batch, paths, said, donors, key))
+                if self.journal is not None and self._is_finished(fresh):
+                    self.journal.append(key, [episode.to_json() for episode in fresh])
+                episodes += fresh
+            else:
+                episodes += [
+                    Episode.from_json(record, benchmark=self.name, tasks=by_id) for record in known
+                ]
+            self.on_batch()
+        return episodes
+
+    def _play_batch(
+        self,
+        batch: Sequence[Task],
+        paths: Sequence[TeamPath],
+        said: Mapping[EpisodeKey, Episode],
+        donors: Mapping[str, str],
+        key: str,
+    ) -> Iterator[Episode]:
+        wanted = [
+            (task, sample, path)
+            for path in paths
+            for task in batch
+            for sample in range(self.plan.num_samples)
+        ]
+        prefixes = [self._prefix(*what, said, donors) for what in wanted]
+        rng = np.random.default_rng(np.frombuffer(bytes.fromhex(key), dtype=np.uint32))
+        requests = [
+            RolloutRequest(task, path.removed, prefix)
+            for (task, _, path), prefix in zip(wanted, prefixes, strict=True)
+            if prefix is not None
+        ]
+        rollouts = iter(self.player.play(requests, rng=rng))
+        for (task, sample, path), prefix in zip(wanted, prefixes, strict=True):
+            if prefix is None:
+                verdict = Verdict("error", detail=NO_MESSAGE)
+                yield Episode(self.name, task, sample, path, (), verdict)
+            else:
+                yield Episode.of(next(rollouts), benchmark=self.name, sample=sample, path=path)
+
+    def _prefix(
+        self,
+        task: Task,
+        sample: int,
+        path: TeamPath,
+        said: Mapping[EpisodeKey, Episode],
+        donors: Mapping[str, str],
+    ) -> tuple[str, ...] | None:
+        """Return the messages an episode begins with; None if a control's were never spoken."""
+        if not path.is_control:
+            return ()
+        place = first_turn(self.player.topology, path.agents[0])
+        own = said[task.id, sample].messages
+        other = said[donors[task.id], sample].messages
+        if len(own) < place or (path.kind == "shuffled" and len(other) <= place):
+            return None
+        text = other[place].text if path.kind == "shuffled" else ""
+        return (*(message.text for message in own[:place]), text)
+
+    def _donors(self, tasks: Sequence[Task]) -> dict[str, str]:
+        """Return, for each task, another one: the next in a random circle."""
+        seed = _digest(["donors", self.plan.seed, self.name, [task.id for task in tasks]])
+        rng = np.random.default_rng(np.frombuffer(bytes.fromhex(seed), dtype=np.uint32))
+        circle = rng.permutation(len(tasks))
+        following = np.roll(circle, -1)
+        pairs = zip(circle.tolist(), following.tolist(), strict=True)
+        return {tasks[one].id: tasks[other].id for one, other in pairs}
+
+    def _key(self, batch: Sequence[Task], paths: Sequence[TeamPath]) -> str:
+        ids, labels = [task.id for task in batch], [path.label for path in paths]
+        return _digest([self.plan.seed, self.plan.num_samples, self.name, ids, labels])
+
+    def _is_finished(self, episodes: Sequence[Episode]) -> bool:
+        topology = self.player.topology
+        return all(len(e.messages) == num_turns(topology, e.path) for e in episodes)
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()

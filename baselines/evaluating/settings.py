@@ -1,0 +1,55 @@
+"""What decides an evaluation, as JSON values: two with equal settings play the same episodes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from baselines.checkpoint import newest_checkpoint
+from baselines.policies.endpoint_spec import ENDPOINT_PREFIX, parse_endpoint
+from baselines.team import CHECKPOINTS
+from ccpo_env.types import Task
+
+
+def settings_of(
+    policy: str, benchmarks: Mapping[str, Sequence[Task]], chosen: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the settings that a journal keeps.
+
+    Args:
+        policy: As on the command line.
+        benchmarks: From a name to its tasks; their texts count, not where they were read from.
+        chosen: All other settings, as JSON values.
+    """
+    texts = {
+        name: _digest([[task.id, task.question, task.answer] for task in tasks])
+        for name, tasks in benchmarks.items()
+    }
+    settings = {"policy": policy_identity(policy), "tasks": texts, **chosen}
+    as_json: dict[str, Any] = json.loads(json.dumps(settings))
+    return as_json
+
+
+def policy_identity(policy: str) -> str:
+    """Return what tells a policy from others with the same name, as far as that is cheap.
+
+    A folder is known by the names and sizes of the files of its newest checkpoint, a server by the
+    model that was asked for and not by its address. Weights are not read.
+    """
+    if policy.startswith(ENDPOINT_PREFIX):
+        config = parse_endpoint(policy)
+        return f"{ENDPOINT_PREFIX}{config.server}/{config.api}#{config.model or 'the only model'}"
+    place = Path(policy)
+    folder = newest_checkpoint(place / CHECKPOINTS) or place
+    files = sorted(f for f in (folder.rglob("*") if folder.is_dir() else [folder]) if f.is_file())
+    if not files:
+        return policy
+    sizes = [[str(file.relative_to(place.parent)), file.stat().st_size] for file in files]
+    return f"{policy} ({folder.name}, {_digest(sizes)[:12]})"
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()

@@ -1,0 +1,274 @@
+"""What an evaluation came to: every quantity as an estimate, per benchmark, level and subject."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from baselines.evaluating.outcomes import Outcomes
+from baselines.evaluating.paths import JOINT, TeamPath
+from baselines.stats import Estimate, mean_difference, mean_rate, pass_at_k
+from baselines.types import FloatArray
+
+Quantity = Literal["accuracy", "pass", "majority", "help", "hurt", "net_gain"]
+ALL = "all benchmarks"
+MAX_TAG_VALUES = 20
+"""Most values of a tag that are reported one by one; a tag with more tells tasks apart."""
+_BOOTSTRAP_STREAM = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One quantity of one path.
+
+    Args:
+        quantity: What is estimated; help, hurt and net_gain compare the whole team with the path.
+        path: The path.
+        k: Samples that it is about: of avg@k, pass@k and maj@k.
+        estimate: With its interval; None if nothing was measured.
+        successes: Samples, or pairs of samples, that count.
+        total: Samples, or pairs, that were measured.
+    """
+
+    quantity: Quantity
+    path: TeamPath
+    k: int
+    estimate: Estimate | None
+    successes: int = 0
+    total: int = 0
+
+    @property
+    def text(self) -> str:
+        """Name it for a person."""
+        who = _TEAM[self.path.kind].format("+".join(self.path.agents))
+        match self.quantity:
+            case "accuracy":
+                return f"accuracy{who}" + (f" (avg@{self.k})" if self.k > 1 else "")
+            case "pass" | "majority":
+                return f"{'pass' if self.quantity == 'pass' else 'maj'}@{self.k}{who}"
+            case "net_gain":
+                return _GAIN[self.path.kind].format("+".join(self.path.agents))
+        verb = "helped" if self.quantity == "help" else "hurt"
+        return f"{'+'.join(self.path.agents)} {verb}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON values; what was not measured is null."""
+        found = self.estimate
+        return {
+            "quantity": self.quantity,
+            "path": self.path.label,
+            "k": self.k,
+            "value": None if found is None else found.value,
+            "low": None if found is None else found.low,
+            "high": None if found is None else found.high,
+            "num_tasks": 0 if found is None else found.num_tasks,
+            "successes": self.successes,
+            "total": self.total,
+        }
+
+
+_TEAM = {
+    "joint": ", whole team",
+    "without": " without {}",
+    "empty": ", {} says nothing",
+    "shuffled": ", {} speaks of another task",
+}
+_GAIN = {
+    "without": "net gain of {}",
+    "empty": "net gain of {} over saying nothing",
+    "shuffled": "net gain of {} over speaking of another task",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """All quantities of a group of tasks.
+
+    Args:
+        benchmark: Its name, or ALL for several together.
+        tag: Name and value that its tasks share, such as ("level", "5"); None: all of them.
+        num_tasks: How many they are.
+        num_samples: Episodes of each on each path.
+        num_unmeasured: Episodes that the verifier could not tell; they count nowhere else.
+        rows: The quantities.
+    """
+
+    benchmark: str
+    tag: tuple[str, str] | None
+    num_tasks: int
+    num_samples: int
+    num_unmeasured: int
+    rows: tuple[Row, ...]
+
+    def find(self, quantity: Quantity, path: TeamPath, k: int | None = None) -> Row | None:
+        """Return a row; k None: of any k. None: there is no such row."""
+        wanted = (row for row in self.rows if (row.quantity, row.path) == (quantity, path))
+        return next((row for row in wanted if k in (None, row.k)), None)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {
+            "benchmark": self.benchmark,
+            "tag": None if self.tag is None else list(self.tag),
+            "num_tasks": self.num_tasks,
+            "num_samples": self.num_samples,
+            "unmeasured": self.num_unmeasured,
+            "rows": [row.to_json() for row in self.rows],
+        }
+
+
+def summarize(outcomes: dict[str, Outcomes], *, seed: int = 0) -> list[Summary]:
+    """Return each benchmark, each level and subject in it, and all benchmarks together.
+
+    Args:
+        outcomes: Of each benchmark.
+        seed: Seeds the bootstrap; the same episodes and seed give the same intervals.
+    """
+    summaries = []
+    for name, own in outcomes.items():
+        summaries.append(summary_of(own, benchmark=name, seed=seed))
+        for tag in tags_of(own):
+            chosen = np.array([tag in task.tags for task in own.tasks])
+            group = own.of(chosen)
+            summaries.append(summary_of(group, benchmark=name, tag=tag, seed=seed))
+    if len(outcomes) > 1:
+        summaries.append(summary_of(joined(list(outcomes.values())), benchmark=ALL, seed=seed))
+    return summaries
+
+
+def joined(parts: Sequence[Outcomes]) -> Outcomes:
+    """Return the outcomes of several benchmarks with the same paths as one."""
+    first = parts[0]
+    return Outcomes(
+        tuple(task for part in parts for task in part.tasks),
+        {p: np.concatenate([part.rewards[p] for part in parts]) for p in first.rewards},
+        {p: np.concatenate([part.majority[p] for part in parts]) for p in first.majority},
+    )
+
+
+def tags_of(outcomes: Outcomes) -> list[tuple[str, str]]:
+    """Return the tags that are reported one by one: by name, numbers before words."""
+    values: dict[str, set[str]] = {}
+    for task in outcomes.tasks:
+        for name, value in task.tags:
+            values.setdefault(name, set()).add(value)
+    return [
+        (name, value)
+        for name, known in values.items()
+        if 1 < len(known) <= MAX_TAG_VALUES
+        for value in sorted(known, key=lambda v: (not v.isdecimal(), len(v) * v.isdecimal(), v))
+    ]
+
+
+def summary_of(
+    outcomes: Outcomes, *, benchmark: str, tag: tuple[str, str] | None = None, seed: int = 0
+) -> Summary:
+    """Return all quantities of a group of tasks."""
+    rng = np.random.default_rng([seed, _BOOTSTRAP_STREAM])
+    rows: list[Row] = []
+    for path in outcomes.paths:
+        rows += _rows_of(outcomes, path)
+        if path != JOINT:
+            rows += _effects(outcomes, path, rng)
+    num_tasks, num_samples = outcomes.rewards[JOINT].shape
+    unmeasured = sum(int(np.isnan(rewards).sum()) for rewards in outcomes.rewards.values())
+    return Summary(
+        benchmark=benchmark,
+        tag=tag,
+        num_tasks=num_tasks,
+        num_samples=num_samples,
+        num_unmeasured=unmeasured,
+        rows=tuple(rows),
+    )
+
+
+def _rows_of(outcomes: Outcomes, path: TeamPath) -> Iterator[Row]:
+    """Yield accuracy and, of several samples, pass@2, 4, 8, ... k and maj@k of a path."""
+    right, measured = outcomes.num_right(path), outcomes.num_measured(path)
+    num_samples = outcomes.rewards[path].shape[1]
+    yield Row(
+        quantity="accuracy",
+        path=path,
+        k=num_samples,
+        estimate=_rate(outcomes.rates(path)),
+        successes=int(right.sum()),
+        total=int(measured.sum()),
+    )
+    if path not in outcomes.majority:
+        return
+    for k in pass_sizes(num_samples):
+        enough = measured >= k
+        chances = pass_at_k(measured[enough], right[enough], k)
+        found = (right[enough] > 0).sum()
+        yield Row(
+            quantity="pass",
+            path=path,
+            k=k,
+            estimate=_rate(chances),
+            successes=int(found),
+            total=int(enough.sum()),
+        )
+    votes = outcomes.majority[path]
+    yield Row(
+        quantity="majority",
+        path=path,
+        k=num_samples,
+        estimate=_rate(votes),
+        successes=int(np.nansum(votes)),
+        total=int((~np.isnan(votes)).sum()),
+    )
+
+
+def pass_sizes(num_samples: int) -> list[int]:
+    """Return the k of pass@k: powers of 2 below num_samples, and num_samples; 1 is avg@k."""
+    powers = [2**i for i in range(1, num_samples.bit_length()) if 2**i < num_samples]
+    return [*powers, num_samples]
+
+
+def _effects(outcomes: Outcomes, path: TeamPath, rng: np.random.Generator) -> Iterator[Row]:
+    """Yield how often the whole team is right where a path is wrong, the reverse, and the gap.
+
+    Each sample of the team is compared with each sample of the path on the same task; they are
+    independent, so which stands first says nothing.
+    """
+    joint, other = outcomes.rates(JOINT), outcomes.rates(path)
+    team_right, team_total = outcomes.num_right(JOINT), outcomes.num_measured(JOINT)
+    right, total = outcomes.num_right(path), outcomes.num_measured(path)
+    helped = int((team_right * (total - right)).sum())
+    hurt = int(((team_total - team_right) * right).sum())
+    pairs = int((team_total * total).sum())
+    k = outcomes.rewards[JOINT].shape[1]
+    if path.kind == "without":
+        for quantity, rates, successes in (
+            ("help", joint * (1.0 - other), helped),
+            ("hurt", (1.0 - joint) * other, hurt),
+        ):
+            yield Row(
+                quantity=quantity,  # type: ignore[arg-type]
+                path=path,
+                k=k,
+                estimate=_rate(rates),
+                successes=successes,
+                total=pairs,
+            )
+    gains = _known(joint - other)
+    yield Row(
+        quantity="net_gain",
+        path=path,
+        k=k,
+        estimate=mean_difference(gains, rng=rng) if len(gains) else None,
+        successes=helped - hurt,
+        total=pairs,
+    )
+
+
+def _rate(values: FloatArray) -> Estimate | None:
+    known = _known(values)
+    return mean_rate(known) if len(known) else None
+
+
+def _known(values: FloatArray) -> FloatArray:
+    return values[~np.isnan(values)]

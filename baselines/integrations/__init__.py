@@ -1,0 +1,1 @@
+"""Our environment and credit inside other people's trainers."""

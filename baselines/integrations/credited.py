@@ -1,0 +1,151 @@
+"""Rollouts of a team as rows with an advantage each: what trainers of other packages learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from baselines.config import TrainConfig
+from baselines.credit_stage import CreditStage
+from baselines.distributed.peers import ALONE, Peers
+from baselines.environments import team_env
+from baselines.groups import Group
+from baselines.ledger import Ledger
+from baselines.optimizers import OPTIMIZERS
+from baselines.policies.base import Completion, Policy
+from baselines.rollout import Player
+from baselines.rows import count_tokens, shaped_credit
+from baselines.types import FloatArray
+from ccpo_env.types import Role, Task
+
+
+@dataclass(frozen=True, slots=True)
+class CreditedRow:
+    """One completion of one agent, with what it is worth.
+
+    Args:
+        agent: Who said it.
+        completion: What was sampled, with token ids.
+        advantage: Of each of its tokens.
+        reward: Team reward of its rollout, -1 or +1.
+    """
+
+    agent: str
+    completion: Completion
+    advantage: float
+    reward: float
+
+
+@dataclass(frozen=True, slots=True)
+class CreditedGroup:
+    """The rollouts of one task.
+
+    Args:
+        task: The task.
+        rows: Every completion of the measured rollouts, rollout by rollout in speaking order; none
+            if too little was measured to tell one rollout from another.
+    """
+
+    task: Task
+    rows: tuple[CreditedRow, ...]
+
+
+class CreditedRollouts:
+    """Plays tasks as our trainer does, up to the advantages.
+
+    Args:
+        config: Team, allocator, optimizer and how much is measured. Of the optimizer only the
+            advantage is used: the loss is that of the other trainer.
+        policy: Speaks for every role.
+        max_tokens: Longest completion where the config does not say.
+        peers: Processes that play other tasks of the same step; advantages that compare tasks,
+            such as whitened ones, and what the allocator remembers are those of all of them.
+
+    Raises:
+        ValueError: If the config is wrong, has roles with weights of their own, or an optimizer
+            whose tokens differ in advantage.
+    """
+
+    def __init__(
+        self, config: TrainConfig, policy: Policy, *, max_tokens: int, peers: Peers = ALONE
+    ) -> None:
+        config.check()
+        self._optimizer = OPTIMIZERS[config.optimizer].read_knobs(config.optimizer_knobs)
+        _check_fit(config, is_per_token=self._optimizer.is_per_token)
+        env = team_env(config, [Task("-", "-", "-")])
+        self._roles: tuple[Role, ...] = env.unwrapped.topology.roles
+        sampling = {role: config.sampling(role) for role in self._roles}
+        self._player = Player(env, dict.fromkeys(self._roles, policy), sampling)
+        self._max_tokens = {
+            agent: sampling[role].max_tokens or max_tokens
+            for agent, role in self._player.role_of.items()
+        }
+        self._credit = CreditStage(config, self._player, self._optimizer)
+        self._peers = peers
+        self.rows_per_group = config.group_size * len(self._player.topology.turns)
+
+    @property
+    def agents(self) -> tuple[str, ...]:
+        """All agents, in speaking order."""
+        return self._player.agents
+
+    def play(self, tasks: Sequence[Task], *, rng: np.random.Generator) -> list[CreditedGroup]:
+        """Play one group per task; all peers call it at the same time, each with its own tasks.
+
+        Args:
+            tasks: Those of this process.
+            rng: All randomness comes from it; peers must not have the same.
+
+        Returns:
+            One group per task, in order, of at most rows_per_group rows.
+        """
+        here = self._credit.play(tasks, self._roles, rng=rng, ledger=Ledger())
+        groups = self._peers.join(here)
+        start = sum(self._peers.join([len(here)])[: self._peers.rank])
+        credited = self._credited(groups)
+        return [
+            CreditedGroup(group.task, self._rows(group, credited.get(start + place)))
+            for place, group in enumerate(here)
+        ]
+
+    def _credited(self, groups: Sequence[Group]) -> Mapping[int, FloatArray]:
+        """Return the advantages of the usable groups, (G, A), by their place."""
+        places = [i for i, group in enumerate(groups) if self._credit.is_usable(group)]
+        usable = [groups[i] for i in places]
+        credit = self._credit.credit(usable)
+        shaped = shaped_credit(self._optimizer, credit, usable, self._max_tokens)
+        advantages = self._optimizer.advantage(shaped, count_tokens(usable, self.agents))
+        self._credit.remember(usable, self._roles)
+        return dict(zip(places, advantages, strict=True))
+
+    def _rows(self, group: Group, advantages: FloatArray | None) -> tuple[CreditedRow, ...]:
+        if advantages is None:
+            return ()
+        return tuple(
+            CreditedRow(agent, completion, float(advantage), rollout.reward)
+            for rollout, own in zip(group.rollouts, advantages, strict=True)
+            for agent, advantage in zip(self.agents, own, strict=True)
+            for completion in rollout.completions[agent]
+            if rollout.reward is not None and completion.token_ids
+        )
+
+
+def _check_fit(config: TrainConfig, *, is_per_token: bool) -> None:
+    if config.weights != "shared" or config.role_policies or config.frozen_roles:
+        raise ValueError(
+            f"weights must be 'shared' where another trainer updates one policy, got "
+            f"{config.weights!r}, role_policies {config.role_policies} and frozen_roles "
+            f"{list(config.frozen_roles)}; pass weights='shared' alone, or train with 'ccpo train'"
+        )
+    if is_per_token:
+        raise ValueError(
+            "an optimizer must give all tokens of a completion one advantage here, got gamma or "
+            "reward_kl; leave these knobs out, or train with 'ccpo train'"
+        )
+    if config.removed_cache_decay and config.removed_samples:
+        raise ValueError(
+            f"removed_cache_decay must be 0 where another trainer decides when the policy changes, "
+            f"got {config.removed_cache_decay}; leave it out"
+        )

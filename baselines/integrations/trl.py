@@ -1,0 +1,198 @@
+"""Train a team inside TRL: its GRPOTrainer, with our rollouts and our advantages.
+
+Both roles are rows of one TRL group, and each row has its own prompt. TRL 1.16 has no public place
+for advantages from outside, but lets a subclass supply them: see `CreditGRPOTrainer`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from baselines.config import TrainConfig
+from baselines.distributed.peers import ALONE, ProcessGroup
+from baselines.integrations.credited import CreditedGroup, CreditedRollouts, CreditedRow
+from baselines.policies.base import Completion, Prompt, Sampling
+from baselines.policies.hf import HFPolicy
+from ccpo_env.types import Task
+
+try:
+    from trl import GRPOConfig, GRPOTrainer
+except ImportError as error:
+    raise ImportError(
+        "the TRL adapter must have the package trl 1.16 installed, got none; "
+        "pip install 'ccpo-env[trl]'"
+    ) from error
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+REWARD = "team_reward"
+"""Name of the team reward in TRL's logs."""
+ROLLOUT_STREAM = 1
+"""Of the random streams of a run, as in our trainer."""
+
+
+class CreditGRPOTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is not annotated
+    """TRL's GRPOTrainer on a team, with advantages from an allocator.
+
+    All roles are one policy. A group of num_generations rows is the rollouts of one task:
+    group_size of them, each with a row per turn. Only the loss is TRL's: args.loss_type,
+    args.importance_sampling_level and args.epsilon say which.
+
+    Args:
+        model: The policy.
+        config: Team, allocator, advantage and how much is measured; see `CreditedRollouts`.
+            Learning rate, steps, seed and loss are those of args.
+        tasks: To train on.
+        args: TRL's own; num_generations must be group_size times the turns of a rollout, and a
+            process must hold whole groups.
+        tokenizer: Of the model.
+        **other: Passed on to GRPOTrainer, such as callbacks and peft_config.
+
+    Raises:
+        ValueError: If config and args do not fit.
+
+    Note: A completion that could not be measured, and what is missing in a group, become rows of
+        one token without advantage; loss types that divide by a number of rows count them.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        *,
+        config: TrainConfig,
+        tasks: Sequence[Task],
+        args: GRPOConfig,
+        tokenizer: PreTrainedTokenizerBase,
+        **other: Any,
+    ) -> None:
+        from datasets import Dataset
+
+        self._tasks: Mapping[str, Task] = {task.id: task for task in tasks}
+        if len(self._tasks) != len(tasks):
+            raise ValueError(
+                f"tasks must have ids that differ, got {len(self._tasks)} ids for {len(tasks)} "
+                f"tasks; number them"
+            )
+        self._rollouts = CreditedRollouts(
+            config,
+            _SamplingPolicy(self),
+            max_tokens=args.max_completion_length,
+            peers=ProcessGroup() if args.world_size > 1 else ALONE,
+        )
+        _check_arguments(args, self._rollouts.rows_per_group, config)
+        self._pending: list[CreditedRow] = []
+        super().__init__(
+            model=model,
+            reward_funcs=team_reward,
+            args=args,
+            train_dataset=Dataset.from_list([{"prompt": task.id} for task in tasks]),
+            processing_class=tokenizer,
+            rollout_func=_play,
+            **other,
+        )
+
+    def play(self, task_ids: Sequence[str]) -> list[CreditedGroup]:
+        """Play a group for each task of this process with the policy as it is now."""
+        step = [self.args.seed, ROLLOUT_STREAM, self.state.global_step, self._step]
+        rng = np.random.default_rng([*step, self.accelerator.process_index])
+        return self._rollouts.play([self._tasks[task_id] for task_id in task_ids], rng=rng)
+
+    def rollout_rows(self, prompts: Sequence[str]) -> list[CreditedRow]:
+        """Return a row for each prompt of a batch, in which every task id stands in a block."""
+        size = self._rollouts.rows_per_group
+        task_ids = list(prompts[::size])
+        if list(prompts) != [task_id for task_id in task_ids for _ in range(size)]:
+            raise ValueError(
+                f"a batch must hold whole groups of {size} rows, got {len(prompts)} rows of "
+                f"{len(set(prompts))} tasks; make per_device_train_batch_size times "
+                f"steps_per_generation a multiple of {size}"
+            )
+        filler = CreditedRow("-", _one_token(self.processing_class), 0.0, float("nan"))
+        self._pending = []
+        for group in self.play(task_ids):
+            self._pending += [*group.rows, *[filler] * (size - len(group.rows))]
+        return self._pending
+
+    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        """Return TRL's batch with our advantages in place of its own."""
+        import torch
+
+        batch: dict[str, Any] = super()._generate_and_score_completions(inputs)
+        own: Tensor = batch["advantages"]
+        ours = [row.advantage for row in self._pending]
+        batch["advantages"] = torch.tensor(ours, dtype=own.dtype, device=own.device)
+        return batch
+
+
+class _SamplingPolicy:
+    """Samples from the model of a trainer, whatever that has wrapped around it."""
+
+    def __init__(self, trainer: CreditGRPOTrainer) -> None:
+        self._trainer = trainer
+
+    def sample(
+        self, prompts: Sequence[Prompt], *, sampling: Sampling, rng: np.random.Generator
+    ) -> list[Completion]:
+        """Return one completion per prompt, at TRL's temperature and length."""
+        trainer = self._trainer
+        model = trainer.accelerator.unwrap_model(trainer.model)
+        was_training = model.training
+        own = Sampling(
+            temperature=trainer.args.temperature,
+            max_tokens=sampling.max_tokens or trainer.args.max_completion_length,
+            stop=sampling.stop,
+        )
+        try:
+            return HFPolicy(model, trainer.processing_class).sample(prompts, sampling=own, rng=rng)
+        finally:
+            model.train(was_training)
+
+
+def team_reward(
+    *,
+    team_reward: Sequence[float],
+    **columns: object,  # noqa: ARG001  TRL passes all that it has
+) -> list[float | None]:
+    """Return the team reward of each row for TRL's logs; None for a row that fills a group."""
+    return [None if np.isnan(reward) else reward for reward in team_reward]
+
+
+def _play(prompts: Sequence[str], trainer: CreditGRPOTrainer) -> dict[str, list[Any]]:
+    """Return rows in the form of TRL's rollout_func."""
+    rows = trainer.rollout_rows(prompts)
+    return {
+        "prompt_ids": [list(row.completion.prompt_ids) for row in rows],
+        "completion_ids": [list(row.completion.token_ids) for row in rows],
+        "logprobs": [list(row.completion.logprobs) for row in rows],
+        REWARD: [row.reward for row in rows],
+    }
+
+
+def _one_token(tokenizer: PreTrainedTokenizerBase) -> Completion:
+    end = tokenizer.eos_token_id
+    return Completion("", (end,), (end,), (0.0,))
+
+
+def _check_arguments(args: GRPOConfig, rows_per_group: int, config: TrainConfig) -> None:
+    if args.num_generations != rows_per_group:
+        turns = rows_per_group // config.group_size
+        raise ValueError(
+            f"num_generations must be group_size times the turns of a rollout, "
+            f"{config.group_size} x {turns}, got {args.num_generations}; pass "
+            f"num_generations={rows_per_group}"
+        )
+    rows = args.per_device_train_batch_size * args.steps_per_generation
+    if rows % rows_per_group:
+        raise ValueError(
+            f"a process must hold whole groups of {rows_per_group} rows, got "
+            f"per_device_train_batch_size x steps_per_generation = {rows}; make it a multiple"
+        )
+    if args.use_vllm:
+        raise ValueError(
+            "use_vllm must be False, got True; this adapter samples from the trained model itself"
+        )

@@ -1,0 +1,224 @@
+"""``python -m baselines.play``: take the place of one agent and play with the rest of the team."""
+
+from __future__ import annotations
+
+import json
+import sys
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+import tyro
+
+from baselines.config import require_at_least
+from baselines.environments import TeamSettings, team_env
+from baselines.errors import exit_on_bad_input
+from baselines.files import CONFIG_FILE
+from baselines.plan import shared_turns
+from baselines.policies.base import Prompt, Sampling
+from baselines.rollout import Player, RolloutRequest
+from baselines.team import load_samplers
+from ccpo_env import load_tasks
+from ccpo_env.env import TeamAnswerEnv
+from ccpo_env.errors import unknown_name
+from ccpo_env.render import transcript
+from ccpo_env.tasks import TASK_SOURCES
+from ccpo_env.types import Task
+
+PLAY_STREAM, WITHOUT_STREAM = range(2)
+"""Random streams of an episode: what the team says with the person, and without."""
+
+INVISIBLE = frozenset({"Cc", "Cf", "Zl", "Zp"})
+TEAM_FIELDS = tuple(field.name for field in fields(TeamSettings))
+EFFECTS = {
+    (1.0, -1.0): "You helped: without you the team was wrong.",
+    (-1.0, 1.0): "You hurt: without you the team was right.",
+    (1.0, 1.0): "The team was right with and without you.",
+    (-1.0, -1.0): "The team was wrong with and without you.",
+}
+"""What the rewards with and without the person tell about one try; another may differ."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlayConfig:
+    """Play one agent of a team yourself; the others are played by a policy."""
+
+    agent: str | None = None
+    """Whom you play, such as solver_0. None: the agent that speaks first."""
+    policy: str = "tiny"
+    """Who plays the others: a run's folder, a model for every role, or an endpoint, as for
+    ccpo evaluate."""
+    tasks: str | None = None
+    """Tasks: a registered name, or a .jsonl or .parquet file. None: those of the run, else
+    "arithmetic"."""
+    num_tasks: int = 1
+    """How many tasks are played, one after the other."""
+    topology: str | None = None
+    """Who speaks when: a name from TEAMS. None: as in the run, else think_solve; likewise below."""
+    num_thinkers: int | None = None
+    """Thinkers that speak before the solver, in think_solve."""
+    num_voters: int | None = None
+    """Voters, in vote."""
+    num_debaters: int | None = None
+    """Debaters, in debate."""
+    num_rounds: int | None = None
+    """Rounds, in debate."""
+    temperature: float = 1.0
+    """Sampling temperature of the others; 0 is greedy."""
+    max_tokens: int | None = None
+    """Longest completion of a turn, in tokens. None: the model's own default."""
+    seed: int = 0
+    """Seeds the choice of tasks and what the others say."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Read the command line and play; flags and their help come from PlayConfig."""
+    with exit_on_bad_input():
+        config = tyro.cli(PlayConfig, args=arguments, prog="ccpo play")
+        require_at_least("num_tasks", config.num_tasks, 1)
+        require_at_least("seed", config.seed, 0)
+        config = of_run(config)
+        assert config.tasks is not None
+        tasks = load_tasks(config.tasks, split="test" if config.tasks in TASK_SOURCES else None)
+        table = Table(config)
+    rng = np.random.default_rng([config.seed])
+    places = rng.choice(len(tasks), size=min(config.num_tasks, len(tasks)), replace=False)
+    try:
+        for place in places:
+            table.play(tasks[place], [config.seed, int(place)], read=sys.stdin, write=sys.stdout)
+    except (EOFError, KeyboardInterrupt) as error:
+        print(f"\nstopped: {error or 'by the keyboard'}")
+    return 0
+
+
+def of_run(config: PlayConfig) -> PlayConfig:
+    """Return the config with the tasks and the team of the run that plays, if it is one."""
+    path = Path(config.policy) / CONFIG_FILE
+    saved = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    team = {
+        name: getattr(config, name) or saved.get(name, getattr(TeamSettings, name))
+        for name in TEAM_FIELDS
+    }
+    return replace(config, tasks=config.tasks or saved.get("tasks", "arithmetic"), **team)
+
+
+class Table:
+    """A person and a team around one table.
+
+    Args:
+        config: Who plays, all settings of the team filled in.
+
+    Raises:
+        ValueError: If the team has no such agent, or its policies cannot be loaded.
+    """
+
+    def __init__(self, config: PlayConfig) -> None:
+        team = TeamSettings(**{name: getattr(config, name) for name in TEAM_FIELDS})
+        self._env: TeamAnswerEnv = team_env(team, [("-", "-")]).unwrapped
+        agents = tuple(self._env.possible_agents)
+        self.person = agents[0] if config.agent is None else config.agent
+        if self.person not in agents:
+            raise unknown_name("agent", self.person, agents)
+        roles = self._env.topology.roles
+        policies = load_samplers(config.policy, roles)
+        self._sampling = Sampling(temperature=config.temperature, max_tokens=config.max_tokens)
+        self._player = Player(self._env, policies, dict.fromkeys(roles, self._sampling))
+
+    def play(self, task: Task, seed: Sequence[int], *, read: TextIO, write: TextIO) -> None:
+        """Play one episode, then tell what the team would have answered without the person.
+
+        Args:
+            task: The task.
+            seed: Seeds what the others say.
+            read: Where the person's messages come from; an empty line or the end ends one.
+            write: Where the prompts, the verdict and the comparison go.
+
+        Raises:
+            EOFError: If the input ends where a message should begin, or an agent does not answer.
+        """
+        env, person = self._env, self.person
+        rng = np.random.default_rng([*seed, PLAY_STREAM])
+        env.reset(seed=0, options={"task": task})
+        while env.verdict is None:
+            speaker = env.agent_selection
+            prompt = env.observe(speaker)["prompt"]
+            if speaker == person:
+                print(
+                    f"--- you are {person}; your prompt:\n{printable(prompt).rstrip()}\n",
+                    file=write,
+                )
+                env.step(read_message(read, write))
+            else:
+                print(f"--- {speaker} speaks", file=write)
+                env.step(self._completion(speaker, prompt, rng))
+        print(f"\n{transcript(task, env.messages, (), env.verdict)}\n", file=write)
+        self._compare(task, np.random.default_rng([*seed, WITHOUT_STREAM]), write)
+
+    def _completion(self, speaker: str, prompt: str, rng: np.random.Generator) -> str:
+        asked = Prompt(prompt, tuple(self._env.infos[speaker]["messages"]))
+        policy = self._player.policy_of(speaker)
+        (completion,) = policy.sample([asked], sampling=self._sampling, rng=rng)
+        if completion.failure is not None:
+            raise EOFError(f"{speaker} has not answered: {completion.failure}")
+        return completion.text
+
+    def _compare(self, task: Task, rng: np.random.Generator, write: TextIO) -> None:
+        """Play again without the person, all that was said before its first turn kept."""
+        env = self._env
+        removed = frozenset({self.person})
+        if len(env.possible_agents) == 1:
+            print("Nobody is left without you.", file=write)
+            return
+        kept = shared_turns(env.topology, removed)
+        said = tuple(message.text for message in env.messages[:kept])
+        together = env.verdict
+        (without,) = self._player.play([RolloutRequest(task, removed, said)], rng=rng)
+        print(f"Without {self.person}:", file=write)
+        print(f"{transcript(task, without.messages, removed, without.verdict)}\n", file=write)
+        assert together is not None
+        print(effect(together.reward, without.reward), file=write)
+
+
+def effect(together: float | None, without: float | None) -> str:
+    """Say what a person changed, from the rewards with and without them."""
+    if together is None or without is None:
+        return "The verifier could not tell, so the two cannot be compared."
+    return EFFECTS[together, without]
+
+
+def printable(text: str) -> str:
+    """Return a prompt that cannot move the cursor of a terminal: other signs than text escaped."""
+    return "".join(
+        char if char in "\n\t" or unicodedata.category(char) not in INVISIBLE else ascii(char)[1:-1]
+        for char in text
+    )
+
+
+def read_message(read: TextIO, write: TextIO) -> str:
+    """Return what a person says: lines up to an empty one or the end of the input.
+
+    Empty lines before the first word are skipped; a line with only a dot says nothing.
+
+    Raises:
+        EOFError: If the input ends before a line with words.
+    """
+    print("(an empty line ends your message; a dot alone says nothing)", file=write, flush=True)
+    lines: list[str] = []
+    for line in read:
+        text = line.rstrip("\r\n")
+        if text.strip() == "." and not lines:
+            return ""
+        if text.strip():
+            lines.append(text)
+        elif lines:
+            break
+    if not lines:
+        raise EOFError("the input ended before a message")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,58 @@
+"""Log where the credit goes while Stable-Baselines3 trains."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from stable_baselines3.common.callbacks import BaseCallback
+
+from baselines.metrics import append_row
+from baselines.signal.ppo import metrics_row, policy_table, team_worth
+from baselines.signal.vec_env import SignalVecEnv
+from baselines.types import FloatArray
+
+QUANTITIES = ("team", "alone", "credit")
+
+
+class CreditCallback(BaseCallback):
+    """Records rewards, credit and the exact contribution once an update.
+
+    They go to the logger of Stable-Baselines3, which writes them where it writes its own, and to
+    a file of one JSON object an update. A solver's replays are answered by its table as of the
+    last update.
+
+    Args:
+        env: What the model learns in.
+        partner: Table of the agent that does not learn.
+        path: The file, or None.
+    """
+
+    def __init__(self, env: SignalVecEnv, partner: FloatArray, path: Path | None) -> None:
+        super().__init__()
+        self.shares: list[float] = []
+        """Contribution over its ceiling before each update."""
+        self._env, self._partner, self._path = env, partner, path
+        self._sampled: dict[str, list[float]] = {name: [] for name in QUANTITIES}
+
+    def _on_rollout_start(self) -> None:
+        if self._env.role == "solver":
+            self._env.own_table = policy_table(self.model.policy, self._env.game, "solver")
+
+    def _on_step(self) -> bool:
+        for name, values in self._sampled.items():
+            values.extend(info[name] for info in self.locals["infos"])
+        return True
+
+    def _on_rollout_end(self) -> None:
+        own = policy_table(self.model.policy, self._env.game, self._env.role)
+        team = team_worth(self._env.game, self._env.role, own, self._partner)
+        sampled = {name: np.array(values) for name, values in self._sampled.items()}
+        row = metrics_row(self.num_timesteps, sampled, team, self._env.role)
+        self.shares.append(row["contribution/share"])
+        for name, value in row.items():
+            self.logger.record(name, value)
+        if self._path is not None:
+            append_row(self._path, row)
+        for values in self._sampled.values():
+            values.clear()

@@ -1,0 +1,157 @@
+"""Run a comparison on the signal game, or what is left of it, and write table and picture."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import tyro
+from rich.console import Console
+from rich.progress import Progress
+
+from baselines.config import require_at_least, require_known
+from baselines.errors import exit_on_bad_input
+from baselines.files import make_folder, write_json, write_text
+from baselines.optimizers import OPTIMIZERS
+from baselines.signal import direct
+from baselines.signal.credit import MEANINGFUL, CreditPlan
+from baselines.signal.game import MIXES
+from baselines.signal.runs import (
+    RUNS_FILE,
+    TUNING_SEEDS,
+    RunOnce,
+    RunResult,
+    keep_settings,
+    mean_shares,
+    tuned,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Methods in settings, over seeds.
+
+    Args:
+        run_once: Makes one run; picklable.
+        cells: Setting and method of each, the reference of a setting first.
+        meanings: Of the settings.
+        reference: Which method each is compared with.
+        learning_rates: To choose from.
+        common: What all runs have in common, for config.json.
+    """
+
+    run_once: RunOnce
+    cells: Sequence[tuple[str, str]]
+    meanings: Mapping[str, str]
+    reference: Callable[[str], str]
+    learning_rates: Sequence[float]
+    common: Mapping[str, object]
+
+    def keep_settings(self, out_dir: Path) -> None:
+        """Write to config.json what a folder's runs have in common, or check what is there."""
+        shared = {"learning_rates": self.learning_rates, "tuning_seeds": TUNING_SEEDS}
+        keep_settings(out_dir, {**shared, **self.common})
+
+    def run(self, out_dir: Path, *, num_seeds: int, num_workers: int, console: Console) -> None:
+        """Make the runs that are missing; write table.md, table.json, tuning.md and shares.png."""
+        from baselines.signal.report import markdown, share_figure, table_rows, tuning_markdown
+
+        started = time.monotonic()
+        results: list[RunResult] = []
+        total = len(self.cells) * (num_seeds + len(self.learning_rates) * len(TUNING_SEEDS))
+        with Progress(console=console) as progress:
+            bar = progress.add_task("runs", total=total)
+            for result in tuned(
+                self.run_once,
+                self.cells,
+                num_seeds,
+                learning_rates=self.learning_rates,
+                path=out_dir / RUNS_FILE,
+                num_workers=num_workers,
+            ):
+                results.append(result)
+                progress.advance(bar)
+        results.sort(key=lambda run: self.cells.index((run.key.setting, run.key.method)))
+        rows = table_rows(results, self.reference)
+        table = markdown(rows, self.meanings)
+        write_text(out_dir / "table.md", table)
+        write_json(out_dir / "table.json", [row.to_json() for row in rows])
+        write_text(out_dir / "tuning.md", tuning_markdown(mean_shares(results), self.meanings))
+        share_figure(rows, self.meanings).savefig(out_dir / "shares.png", dpi=110)
+        console.print(table, markup=False, highlight=False, soft_wrap=True)
+        console.print(
+            f"{len(results)} runs, {sum(run.cpu_s for run in results):.0f} processor seconds; "
+            f"this call took {time.monotonic() - started:.0f} s"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DirectCommandConfig:
+    """Compare allocators and optimizers on the signal game, at equal numbers of answers drawn."""
+
+    allocators: tuple[str, ...] = MEANINGFUL
+    """Allocators to compare; shared credit always takes part."""
+    optimizers: tuple[str, ...] = ("grpo", "reinforce_pp")
+    """Optimizers to combine them with: names from OPTIMIZERS."""
+    mixes: tuple[str, ...] = tuple(MIXES)
+    """How often the thinker matters: default, rare."""
+    num_seeds: int = 10
+    """Reported runs of each combination, with seeds 0, 1, and so on."""
+    num_answers: int = 20_000
+    """Answers that a run may draw; replays and continuations count."""
+    workers: int = os.cpu_count() or 1
+    """Runs at a time, one thread each."""
+    out_dir: Path = Path("runs/signal")
+    """Folder of the results. A call that was interrupted goes on when it is made again."""
+
+    def check(self) -> None:
+        """Raise ValueError if a name is unknown or a number out of range."""
+        for allocator in self.allocators:
+            CreditPlan(allocator=allocator)
+        for optimizer in self.optimizers:
+            require_known("optimizer", optimizer, OPTIMIZERS)
+        for mix in self.mixes:
+            require_known("mix", mix, MIXES)
+        for name in ("num_seeds", "num_answers", "workers"):
+            require_at_least(name, getattr(self, name), 1)
+
+    @property
+    def comparison(self) -> Comparison:
+        """All that is compared."""
+        config = direct.DirectConfig(num_answers_drawn=self.num_answers)
+        allocators = dict.fromkeys(("shared", *self.allocators))
+        return Comparison(
+            run_once=partial(direct.run_once, config=config),
+            cells=[
+                (mix, allocator + direct.SEPARATOR + optimizer)
+                for mix in self.mixes
+                for optimizer in self.optimizers
+                for allocator in allocators
+            ],
+            meanings={mix: f"{mix} mix" for mix in MIXES},
+            reference=lambda method: f"shared{direct.SEPARATOR}{method.split(direct.SEPARATOR)[1]}",
+            learning_rates=direct.LEARNING_RATES,
+            common=asdict(config),
+        )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Read the command line of ``python -m baselines.signal`` and run it."""
+    given = sys.argv[1:] if arguments is None else arguments
+    with exit_on_bad_input():
+        config = tyro.cli(DirectCommandConfig, args=given, prog="python -m baselines.signal")
+        config.check()
+        make_folder(config.out_dir)
+        config.comparison.keep_settings(config.out_dir)
+    config.comparison.run(
+        config.out_dir,
+        num_seeds=config.num_seeds,
+        num_workers=config.workers,
+        console=Console(),
+    )
+    return 0

@@ -1,0 +1,81 @@
+"""The free-riding demonstration: where shared credit lets a thinker coast, and where not."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from baselines.signal.credit import CreditPlan
+from baselines.signal.ppo import PpoConfig, train
+from baselines.signal.runs import RunKey, RunResult
+
+LEARNING_RATES = (1e-3, 3e-3, 1e-2, 3e-2)
+"""Of which each method gets the one that is best for it, in each setting."""
+SHARED, SAME_COIN = "shared R", "R - alone, same coin"
+METHODS: Mapping[str, CreditPlan] = {
+    SHARED: CreditPlan(),
+    SAME_COIN: CreditPlan(allocator="leave_one_out"),
+    "R - alone, fresh coin": CreditPlan(allocator="leave_one_out", replay="fresh"),
+    "R - alone, 8 fresh coins": CreditPlan(
+        allocator="leave_one_out", replay="fresh", num_samples=8
+    ),
+    "R + 0.2 bonus, same coin": CreditPlan(allocator="counterfactual"),
+}
+"""Credit of the thinker: what it adds against the solver alone, measured in three ways; and the
+allocator `counterfactual` as published, which adds a small bonus to the team's reward."""
+PAIR = (SHARED, SAME_COIN)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A game and its rules.
+
+    Args:
+        meaning: In a few words.
+        knobs: Fields of PpoConfig that differ from the default.
+        methods: What is compared in it.
+    """
+
+    meaning: str
+    knobs: Mapping[str, Any] = field(default_factory=dict)
+    methods: tuple[str, ...] = PAIR
+
+
+GROUPS = {"group_size": 8, "group_baseline": True}
+SETTINGS: Mapping[str, Setting] = {
+    "default": Setting("default mix", methods=tuple(METHODS)),
+    "rare": Setting("rare mix", {"mix": "rare"}, tuple(METHODS)),
+    "group": Setting("default mix, group baseline", GROUPS),
+    "group_rare": Setting("rare mix, group baseline", {"mix": "rare", **GROUPS}),
+    "partner": Setting("default mix, learned partner", {"partner": "learned"}),
+    "effort": Setting("default mix, effort 0.03 a symbol", {"effort": 0.03}),
+}
+
+
+def cells(settings: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Return setting and method of everything that is compared in these settings."""
+    return [(name, method) for name in settings for method in SETTINGS[name].methods]
+
+
+def run_once(key: RunKey, *, steps: int) -> RunResult:
+    """Train one thinker and say what it adds.
+
+    Args:
+        key: The run.
+        steps: Episodes.
+    """
+    base = PpoConfig(steps=steps, learning_rate=key.learning_rate, seed=key.seed)
+    config = replace(base, plan=METHODS[key.method], **SETTINGS[key.setting].knobs)
+    started = time.process_time()
+    trained = train(config)
+    return RunResult(
+        key,
+        contribution=trained.worth.contribution("thinker"),
+        ceiling=trained.worth.ceiling("thinker"),
+        team=trained.worth.team,
+        mean_share=trained.mean_share,
+        num_answers_drawn=trained.num_answers_drawn,
+        cpu_s=time.process_time() - started,
+    )

@@ -1,0 +1,182 @@
+"""Any allocator with any optimizer on the signal game: a table for a thinker, no network."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from baselines.optimizers import OPTIMIZERS, PolicyOptimizer
+from baselines.signal.credit import CreditPlan, CreditSource, Rollouts
+from baselines.signal.exact import worth
+from baselines.signal.game import MIXES, SignalGame, draw
+from baselines.signal.runs import RunKey, RunResult
+from baselines.types import FloatArray, IntArray, TokenBatch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+LEARNING_RATES = (0.03, 0.1, 0.3, 1.0)
+"""Of which each method gets the one that is best for it, in each setting."""
+CURVE_EVERY = 5
+SEPARATOR = " x "
+"""Between allocator and optimizer in the name of a method."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectConfig:
+    """What all runs have in common.
+
+    Args:
+        num_answers_drawn: Budget: a run ends with the step that reaches it. Every answer that is
+            checked counts: of rollouts, of replays with an agent removed, of continuations.
+        tasks_per_step: Groups in each update.
+        group_size: Rollouts of each.
+        num_samples: Replays of a task without the thinker, or continuations of each message.
+    """
+
+    num_answers_drawn: int = 20_000
+    tasks_per_step: int = 8
+    group_size: int = 8
+    num_samples: int = 4
+
+
+class SymbolTable:
+    """A thinker with one softmax for each pair of numbers and place in the message.
+
+    Args:
+        game: The game.
+        learning_rate: Of Adam, on the logits, which start at 0.
+    """
+
+    def __init__(self, game: SignalGame, learning_rate: float) -> None:
+        import torch
+
+        self._game = game
+        shape = (game.num_rows[0], game.num_symbols, game.alphabet_size)
+        self.logits = torch.zeros(shape, dtype=torch.float64, requires_grad=True)
+        self._adam = torch.optim.Adam([self.logits], lr=learning_rate)
+
+    def table(self) -> FloatArray:
+        """Return the probability of each message in each row."""
+        probabilities: FloatArray = self.logits.detach().softmax(dim=-1).numpy()
+        places = np.arange(self._game.num_symbols)
+        product: FloatArray = probabilities[:, places, self._game.symbols].prod(axis=-1)
+        return product
+
+    def update(
+        self,
+        rows: IntArray,
+        messages: IntArray,
+        advantages: FloatArray,
+        optimizer: PolicyOptimizer,
+    ) -> None:
+        """Step once on completions of K tokens each, their symbols; all of shape (B,)."""
+        import torch
+
+        symbols = torch.as_tensor(self._game.symbols[messages])  # (B, K)
+        logprobs = self._logprobs(torch.as_tensor(rows), symbols)
+        num_tokens = [self._game.num_symbols] * len(rows)
+        batch = TokenBatch(
+            old_logprobs=logprobs.detach(),
+            advantages=torch.as_tensor(advantages)[:, None].expand_as(logprobs),
+            completion_mask=torch.ones_like(symbols, dtype=torch.bool),
+            normalizer=optimizer.normalizer(num_tokens),
+        )
+        self._adam.zero_grad()
+        optimizer.loss(logprobs, batch).loss.backward()  # type: ignore[no-untyped-call]
+        self._adam.step()
+
+    def _logprobs(self, rows: Tensor, symbols: Tensor) -> Tensor:
+        chosen = self.logits.log_softmax(dim=-1)[rows]  # (B, K, S)
+        return chosen.gather(-1, symbols[..., None])[..., 0]
+
+
+def learn(
+    game: SignalGame,
+    thinker: SymbolTable,
+    source: CreditSource,
+    optimizer: PolicyOptimizer,
+    config: DirectConfig,
+    rng: np.random.Generator,
+) -> list[float]:
+    """Train a thinker for a solver that reads whole messages and else guesses.
+
+    Args:
+        game: The game.
+        thinker: Is updated in place.
+        source: Where credit comes from.
+        optimizer: Advantage and loss.
+        config: Sizes and budget.
+        rng: Luck of tasks and rollouts.
+
+    Returns:
+        The exact contribution over its ceiling, before every CURVE_EVERY-th step.
+    """
+    solver = game.expert_solver()
+    curve = []
+    step = 0
+    while source.num_answers_drawn < config.num_answers_drawn:
+        table = thinker.table()
+        if step % CURVE_EVERY == 0:
+            curve.append(worth(game, table, solver).share("thinker"))
+        step += 1
+        rollouts = play(game, table, solver, config, rng)
+        credit = source.credit(rollouts, solver)[..., :1]  # (N, G, 1): the thinker's
+        num_tokens = [np.full(group.shape, game.num_symbols) for group in credit]
+        advantages = np.stack(optimizer.advantage(list(credit), num_tokens))
+        rows = np.repeat(game.thinker_rows(rollouts.tasks), config.group_size)
+        thinker.update(rows, rollouts.messages.ravel(), advantages.ravel(), optimizer)
+    return curve
+
+
+def run_once(key: RunKey, *, config: DirectConfig) -> RunResult:
+    """Train one thinker and say what it adds.
+
+    Args:
+        key: The run; its setting is a mix, its method "<allocator> x <optimizer>".
+        config: What it has in common with the others.
+
+    Note: The thinker is replayed without once for the task, as where replays are language
+        models', so credit from removals is constant in a group.
+    """
+    import torch
+
+    torch.set_num_threads(1)
+    started = time.process_time()
+    game = SignalGame(MIXES[key.setting])
+    allocator, optimizer = key.method.split(SEPARATOR)
+    plan = CreditPlan(allocator=allocator, replay="task", num_samples=config.num_samples)
+    source = CreditSource(game, plan, np.random.default_rng([key.seed, 1]))
+    thinker = SymbolTable(game, key.learning_rate)
+    rng = np.random.default_rng([key.seed, 0])
+    curve = learn(game, thinker, source, OPTIMIZERS[optimizer], config, rng)
+    team = worth(game, thinker.table(), game.expert_solver())
+    return RunResult(
+        key,
+        contribution=team.contribution("thinker"),
+        ceiling=team.ceiling("thinker"),
+        team=team.team,
+        mean_share=float(np.mean(curve)),
+        num_answers_drawn=source.num_answers_drawn,
+        cpu_s=time.process_time() - started,
+    )
+
+
+def play(
+    game: SignalGame,
+    thinker: FloatArray,
+    solver: FloatArray,
+    config: DirectConfig,
+    rng: np.random.Generator,
+) -> Rollouts:
+    """Return one step's groups, of config's sizes, by two tables."""
+    shape = (config.tasks_per_step, config.group_size)
+    tasks = game.draw_tasks(config.tasks_per_step, rng)
+    each = tasks.repeat(config.group_size)  # (N, G)
+    messages = draw(thinker[game.thinker_rows(each)], rng.random(shape))
+    coins = rng.random(shape)
+    answers = draw(solver[game.solver_rows(each, messages)], coins)
+    return Rollouts(tasks, coins, messages, answers, game.rewards(each, answers))

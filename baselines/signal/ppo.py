@@ -1,0 +1,205 @@
+"""Stable-Baselines3's PPO for one role of the signal game, with its credit on record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from baselines.metrics import METRICS_FILE
+from baselines.signal.credit import CreditPlan
+from baselines.signal.exact import Role, Worth, worth
+from baselines.signal.game import MIXES, SignalGame
+from baselines.types import FloatArray
+
+HIDDEN = (32, 32)
+PARTNER_STEPS = 30_000
+"""Episodes in which a learned partner was trained before it is frozen."""
+PARTNER_SILENCE = 0.5
+"""How often the expert that a solver learns from says nothing, so that it learns to do without."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PpoConfig:
+    """One run of PPO. One-turn episodes: only the number per update matters, not their layout.
+
+    Args:
+        role: Which agent learns.
+        mix: A name of MIXES.
+        plan: The credit.
+        steps: Episodes; rounded up to whole updates.
+        learning_rate: Of Adam.
+        seed: All randomness comes from it.
+        partner: "expert", or "learned": a solver that PPO trained with shared credit against an
+            expert thinker who is silent half of the time.
+        group_size: Episodes that share a task.
+        group_baseline: Whether a group's mean is taken off its credit.
+        effort: Price of each symbol but silence.
+        num_envs: Episodes at a time.
+        update_size: Episodes of an update, rounded up to a multiple of num_envs.
+        num_epochs: Passes over them, in two batches each if their number is even.
+        entropy_weight: Of the entropy bonus.
+    """
+
+    role: Role = "thinker"
+    mix: str = "default"
+    plan: CreditPlan = field(default_factory=CreditPlan)
+    steps: int = 40_000
+    learning_rate: float = 1e-2
+    seed: int = 0
+    partner: str = "expert"
+    group_size: int = 1
+    group_baseline: bool = False
+    effort: float = 0.0
+    num_envs: int = 200
+    update_size: int = 1000
+    num_epochs: int = 8
+    entropy_weight: float = 0.01
+
+    @property
+    def steps_per_env(self) -> int:
+        """Episodes of each environment in an update."""
+        return -(-self.update_size // self.num_envs)
+
+    @property
+    def batch_size(self) -> int:
+        """Episodes of a gradient step."""
+        size = self.steps_per_env * self.num_envs
+        return size if size % 2 else size // 2
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What came out of a run.
+
+    Args:
+        table: Probability of each action in each row, of the agent that learned.
+        worth: Exact, of the final team.
+        mean_share: Mean over the updates of the contribution over its ceiling, each before it.
+        num_answers_drawn: Replays and continuations included.
+    """
+
+    table: FloatArray
+    worth: Worth
+    mean_share: float
+    num_answers_drawn: int
+
+
+def train(config: PpoConfig, *, run_dir: Path | None = None, tensorboard: bool = False) -> Trained:
+    """Train one role of the signal game with PPO.
+
+    Args:
+        config: The run.
+        run_dir: Where metrics.jsonl and, if asked for, tensorboard/ are written. None: nowhere.
+        tensorboard: Whether Stable-Baselines3 logs to TensorBoard, too.
+
+    Raises:
+        ValueError: If a number is out of range.
+        ImportError: If stable_baselines3 is missing.
+    """
+    try:
+        from stable_baselines3 import PPO
+    except ImportError:
+        raise ImportError(
+            "stable_baselines3 must be installed to train with PPO, got no such package; run: "
+            "pip install 'ccpo-env[sb3]'"
+        ) from None
+    import torch
+
+    from baselines.signal.callback import CreditCallback
+    from baselines.signal.vec_env import SignalVecEnv
+
+    torch.set_num_threads(1)
+    game = SignalGame(MIXES[config.mix])
+    partner = _partner(game, config)
+    env = SignalVecEnv(
+        game,
+        role=config.role,
+        partner=partner,
+        plan=config.plan,
+        num_envs=config.num_envs,
+        group_size=config.group_size,
+        group_baseline=config.group_baseline,
+        effort=config.effort,
+        seed=config.seed,
+    )
+    model = PPO(
+        "MlpPolicy",
+        env,
+        learning_rate=config.learning_rate,
+        n_steps=config.steps_per_env,
+        batch_size=config.batch_size,
+        n_epochs=config.num_epochs,
+        ent_coef=config.entropy_weight,
+        policy_kwargs={"net_arch": list(HIDDEN)},
+        tensorboard_log=str(run_dir / "tensorboard") if run_dir and tensorboard else None,
+        seed=config.seed,
+        device="cpu",
+    )
+    log = None if run_dir is None else run_dir / METRICS_FILE
+    callback = CreditCallback(env, partner, log)
+    model.learn(config.steps, callback=callback, log_interval=1, tb_log_name="ppo")
+    table = policy_table(model.policy, game, config.role)
+    return Trained(
+        table,
+        team_worth(game, config.role, table, partner),
+        mean_share=float(np.mean(callback.shares)),
+        num_answers_drawn=env.num_answers_drawn,
+    )
+
+
+def policy_table(policy: Any, game: SignalGame, role: Role) -> FloatArray:
+    """Return the probability of each action in each row, of a Stable-Baselines3 policy."""
+    import torch
+
+    seen = game.thinker_observations if role == "thinker" else game.solver_observations
+    with torch.no_grad():
+        distribution = policy.get_distribution(torch.as_tensor(seen)).distribution
+    parts = distribution if isinstance(distribution, list) else [distribution]
+    symbols: list[FloatArray] = [part.probs.numpy().astype(np.float64) for part in parts]
+    if role == "solver":
+        return symbols[0]
+    table = np.ones((len(seen), game.num_messages))
+    for place, probabilities in enumerate(symbols):
+        table *= probabilities[:, game.symbols[:, place]]
+    return table
+
+
+def team_worth(game: SignalGame, role: Role, own: FloatArray, partner: FloatArray) -> Worth:
+    """Return what a learner's table is worth with its partner's."""
+    return worth(game, own, partner) if role == "thinker" else worth(game, partner, own)
+
+
+def _partner(game: SignalGame, config: PpoConfig) -> FloatArray:
+    if config.role == "solver":
+        return game.expert_thinker(silence=PARTNER_SILENCE)
+    if config.partner == "expert":
+        return game.expert_solver()
+    solver = PpoConfig(role="solver", mix=config.mix, steps=PARTNER_STEPS, seed=config.seed)
+    return train(solver).table
+
+
+def metrics_row(
+    step: int, sampled: Mapping[str, FloatArray], team: Worth, role: Role
+) -> dict[str, float]:
+    """Return what is logged after the episodes of an update were drawn.
+
+    Args:
+        step: Episodes so far.
+        sampled: ``team``, ``alone`` and ``credit`` of the episodes.
+        team: Exact, of the policies that played them.
+        role: Whose contribution it is.
+    """
+    return {
+        "step": step,
+        "reward/team": float(sampled["team"].mean()),
+        "reward/alone": float(sampled["alone"].mean()),
+        "contribution/sampled": float((sampled["team"] - sampled["alone"]).mean()),
+        "contribution/exact": team.contribution(role),
+        "contribution/share": team.share(role),
+        "credit/mean": float(sampled["credit"].mean()),
+        "credit/std": float(sampled["credit"].std()),
+    }

@@ -1,0 +1,145 @@
+"""Updates that one process and several must take alike; run as a module, it is one of several."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from baselines.collate import TrainingRow
+from baselines.distributed.peers import ALONE, Peers, connect, disconnect
+from baselines.optimizers import OPTIMIZERS
+from baselines.policies.base import Prompt, Sampling, TrainablePolicy
+from baselines.policies.lora import LoraBase, LoraSettings
+from baselines.policies.registry import load_policy
+from baselines.update_options import UpdateOptions
+from baselines.updater import Updater
+
+PROMPTS = ["1+1", "a longer prompt 2*3", "7-5", "9+9*3"] * 3
+NUM_STEPS = 2
+ROLES = ("thinker", "solver")
+
+
+def halves(rows: Sequence[TrainingRow], peers: Peers) -> list[TrainingRow]:
+    """The first four rows are those of the first process: shares of different sizes."""
+    return list(rows) if peers.size == 1 else list(rows[:4] if peers.rank == 0 else rows[4:])
+
+
+def all_to_the_first(rows: Sequence[TrainingRow], peers: Peers) -> list[TrainingRow]:
+    return list(rows) if peers.rank == 0 else []
+
+
+@dataclass(frozen=True)
+class Case:
+    """How the rows of two roles become updates."""
+
+    weights: str = "separate"
+    optimizer: str = "grpo"
+    options: dict[str, Any] = field(default_factory=dict)
+    share: Callable[[Sequence[TrainingRow], Peers], list[TrainingRow]] = halves
+    dtype: torch.dtype = torch.float64
+    needs_reference: bool = False
+    weigh_all: bool = True
+    is_poisoned: bool = False
+
+    @property
+    def moves(self) -> bool:
+        """Whether there is anything to learn."""
+        return self.weigh_all and not self.is_poisoned
+
+
+CASES = {
+    "separate": Case(),
+    "lora": Case(weights="lora"),
+    "float32": Case(dtype=torch.float32),
+    "sequence_ratio": Case(optimizer="gspo"),
+    "mean_of_completions": Case(optimizer="rloo"),
+    "minibatches": Case(options={"num_epochs": 2, "num_minibatches": 3, "shuffle_seed": 5}),
+    "recomputed": Case(options={"old_logprobs": "recompute", "tis_cap": 1.5}),
+    "one_process_without_rows": Case(share=all_to_the_first, options={"weight_decay": 0.1}),
+    "nothing_to_learn": Case(weigh_all=False),
+    "reference": Case(needs_reference=True),
+    # The last row, in the second process alone: no process may take the step.
+    "not_finite": Case(is_poisoned=True, options={"on_nonfinite": "skip"}),
+}
+
+
+def policies_of(case: Case) -> dict[str, TrainablePolicy]:
+    if case.weights == "separate":
+        policies: dict[str, TrainablePolicy] = {role: load_policy("tiny") for role in ROLES}
+        for policy in policies.values():
+            policy.module.to(case.dtype)
+        return policies
+    start = load_policy("tiny")
+    start.module.to(case.dtype)
+    base = LoraBase(start, "tiny")
+    added = {role: base.add(role, LoraSettings(rank=2, seed=3)) for role in ROLES}
+    for policy in added.values():
+        policy.module.to(case.dtype)
+    return dict(added)
+
+
+def rows_of(case: Case, seed: int) -> list[TrainingRow]:
+    """Completions of different lengths, in groups of three, from a policy like all of them."""
+    rng = np.random.default_rng(seed)
+    sampled = load_policy("tiny").sample(
+        [Prompt(prompt) for prompt in PROMPTS], sampling=Sampling(max_tokens=9), rng=rng
+    )
+    advantages = rng.normal(size=len(sampled)) if case.weigh_all else np.zeros(len(sampled))
+    rows = [TrainingRow(c, float(a)) for c, a in zip(sampled, advantages, strict=True)]
+    if case.is_poisoned:
+        said = replace(rows[-1].completion, logprobs=(np.nan,) * rows[-1].num_completion_tokens)
+        rows[-1] = replace(rows[-1], completion=said)
+    return rows
+
+
+def run(name: str, peers: Peers = ALONE) -> dict[str, Any]:
+    """Take the steps of a case; return weights and metrics by role."""
+    case = CASES[name]
+    optimizer = OPTIMIZERS[case.optimizer]
+    if case.needs_reference:
+        optimizer = optimizer.with_knobs(kl_weight=0.1)
+    found: dict[str, Any] = {}
+    policies = policies_of(case)
+    references = policies_of(case) if case.needs_reference else {}
+    updaters = {
+        role: Updater(
+            policy,
+            optimizer,
+            learning_rate=1e-4,
+            warmup_steps=0,
+            max_grad_norm=0.5,
+            temperature=1.0,
+            micro_batch_tokens=60,
+            options=UpdateOptions(**case.options),
+            reference=references.get(role),
+            peers=peers,
+        )
+        for role, policy in policies.items()
+    }
+    for step in range(NUM_STEPS):
+        for number, role in enumerate(ROLES):
+            rows = rows_of(case, 10 * step + number)
+            found[f"{role}/metrics"] = updaters[role].update(case.share(rows, peers))
+    for role, policy in policies.items():
+        trained = [p for p in policy.module.parameters() if p.requires_grad]
+        found[f"{role}/weights"] = torch.cat([p.detach().flatten() for p in trained])
+    return found
+
+
+def main() -> None:
+    """Run all cases as one of the processes that a launcher has started."""
+    num_processes, folder = int(sys.argv[1]), Path(sys.argv[2])
+    peers = connect(num_processes)
+    for name in CASES:
+        torch.save(run(name, peers), folder / f"{name}.{peers.rank}.pt")
+    disconnect(peers)
+
+
+if __name__ == "__main__":
+    main()

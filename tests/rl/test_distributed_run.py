@@ -1,0 +1,162 @@
+"""A whole run: two processes train a thinker and a solver, two servers play their rollouts."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from baselines.config import TrainConfig
+from baselines.distributed import train
+from baselines.distributed.peers import ALONE, own_share
+from baselines.distributed.weights import save_untied
+from baselines.ledger import Ledger
+from baselines.policies.registry import load_policy
+from baselines.trainer import Trainer
+from tests.rl.fake_vllm import FakeVLLM
+from tests.rl.launching import launch
+from tests.rl.teams import quietly, write_tasks
+
+ROLES = ("thinker", "solver")
+NUM_STEPS = 2
+
+
+def flags(tasks, out_dir, *, num_steps=NUM_STEPS):
+    sizes = {
+        "steps": num_steps,
+        "tasks-per-step": 5,
+        "group-size": 4,
+        "removed-samples": 2,
+        "num-eval-tasks": 3,
+        "max-tokens": 16,
+        "tasks": tasks,
+        "out-dir": out_dir,
+    }
+    return [text for name, value in sizes.items() for text in (f"--{name}", value)]
+
+
+def metrics_of(out_dir):
+    lines = (out_dir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+@pytest.fixture
+def tasks(tmp_path):
+    return write_tasks(tmp_path / "tasks.jsonl", num_train=20, num_test=6)
+
+
+def test_two_trainers_and_two_servers_train_a_team(tasks, tmp_path):
+    out_dir, folder = tmp_path / "run", tmp_path / "served"
+    for role in ROLES:
+        save_untied(load_policy("tiny"), folder / role)
+    with FakeVLLM(folder / "thinker") as thinker, FakeVLLM(folder / "solver") as solver:
+        options = {"read_timeout_s": 30, "api": "completions"}  # the model has no chat template
+        rollouts = [
+            f"{role}={server.spec(**options)}"
+            for role, server in zip(ROLES, (thinker, solver), strict=True)
+        ]
+        ours = ("--num-processes", 2, "--rollouts", *rollouts, "--rollout-folder", folder)
+        common = (*ours, *flags(tasks, out_dir))
+        done = launch("baselines.distributed.train", *common, num_processes=2)
+        assert done.returncode == 0, done.stderr
+        roles_asked = [len(server.asked) for server in (thinker, solver)]
+        for server in (thinker, solver):
+            assert server.num_reloads == 1 + NUM_STEPS
+            assert server.commands == ["/collective_rpc", "/reset_prefix_cache"] * (1 + NUM_STEPS)
+    assert roles_asked[1] > roles_asked[0] > 0  # the solver also answers alone
+    rows = metrics_of(out_dir)
+    assert [row["step"] for row in rows] == [1, 2]
+    for row in rows:
+        assert row["accuracy/solo"] is not None
+        for role in ROLES:
+            assert row[f"update/{role}/mismatch_max"] < 1e-4
+    assert any(row["update/solver/grad_norm"] > 0 for row in rows)
+    final = out_dir / "checkpoints" / f"step_{NUM_STEPS:06d}"
+    for role in ROLES:
+        trained = load_policy(final / role).module.state_dict()
+        served = load_file(folder / role / "model.safetensors")
+        assert all(torch.equal(trained[name], served[name]) for name in served)
+    assert (out_dir / "report.html").exists()
+    summary = json.loads((out_dir / "summary.json").read_text(encoding="utf-8"))
+    assert summary["status"] == "finished"
+    assert summary["final"]["num_tasks"] == 3
+
+
+def test_two_processes_go_on_with_the_run_of_one(tasks, tmp_path):
+    out_dir = tmp_path / "run"
+    assert quietly(train.main, *flags(tasks, out_dir, num_steps=1))[0] == 0
+    given = ("--num-processes", 2, *flags(tasks, out_dir), "--resume")
+    done = launch("baselines.distributed.train", *given, num_processes=2)
+    assert done.returncode == 0, done.stderr
+    assert "resumed after step 1" in done.stdout
+    rows = metrics_of(out_dir)
+    assert [row["step"] for row in rows] == [1, 2]
+    # Five tasks in groups of four, shared by two processes: each answer is verified once.
+    assert all(row["cost/verifier_calls"] >= 20 for row in rows)
+
+
+def test_one_process_is_the_usual_run(tasks, tmp_path):
+    config = TrainConfig(tasks=str(tasks), steps=1)
+    assert Trainer(config, tmp_path)._peers is ALONE
+    assert quietly(train.main, "--num-processes", 1, *flags(tasks, tmp_path / "a"))[0] == 0
+    from baselines import train as plain
+
+    assert quietly(plain.main, *flags(tasks, tmp_path / "b"))[0] == 0
+    timeless = [
+        [{k: v for k, v in row.items() if not k.startswith("time/")} for row in metrics_of(folder)]
+        for folder in (tmp_path / "a", tmp_path / "b")
+    ]
+    assert timeless[0] == timeless[1]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (("--num-processes", 2), "got 2 for 1; start python -m torch.distributed.run"),
+        (("--rollouts", "endpoint:http://127.0.0.1:1"), "rollout_folder must be given"),
+        (("--rollouts", "vllm", "--rollout-folder", "."), r"must be \[ROLE=\]endpoint:URL"),
+    ],
+)
+def test_command_says_what_is_wrong_in_one_sentence(given, message, capsys):
+    import re
+
+    code, _ = quietly(train.main, *given)
+    error = capsys.readouterr().err
+    assert code == 2
+    assert re.search(message, error)
+    assert error.count("\n") == 1
+
+
+class Rank:
+    """One of several processes that never talks to the others."""
+
+    def __init__(self, rank: int, size: int) -> None:
+        self.rank, self.size = rank, size
+
+
+@pytest.mark.parametrize(("count", "size"), [(5, 2), (1, 3), (0, 2), (8, 4)])
+def test_own_shares_are_a_partition_in_order_of_almost_equal_parts(count, size):
+    parts = [own_share(list(range(count)), Rank(rank, size)) for rank in range(size)]
+    assert [value for part in parts for value in part] == list(range(count))
+    sizes = [len(part) for part in parts]
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_trainer_refuses_a_cache_in_several_processes(tmp_path):
+    config = TrainConfig(removed_cache_decay=0.5)
+    with pytest.raises(ValueError, match="removed_cache_decay must be 0 in several processes"):
+        Trainer(config, tmp_path, peers=Rank(0, 2))
+
+
+def test_ledgers_of_processes_add_up_but_for_their_time():
+    first, second = Ledger(generate_s=1.0), Ledger(generate_s=3.0, forward_passes=2)
+    first.count("joint", tokens_generated=5, verifier_calls=1)
+    second.count("joint", tokens_generated=2)
+    second.count("removed", tokens_generated=4, tokens_read=7, verifier_calls=2)
+    total = Ledger.total([first, second])
+    assert (total.tokens_generated, total.verifier_calls) == (11, 3)
+    assert dict(total.generated) == {"joint": 7, "removed": 4}
+    assert total.read["removed"] == 7
+    assert (total.generate_s, total.forward_passes) == (3.0, 2)

@@ -1,0 +1,147 @@
+"""Two processes that share the rows of an update take the step of one that has them all."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+import torch
+
+from baselines.distributed import peers as peers_module
+from baselines.distributed.peers import ALONE, connect
+from baselines.optimizers import OPTIMIZERS
+from baselines.policies.registry import load_policy
+from baselines.updater import Updater
+from tests.rl.distributed_cases import CASES, ROLES, rows_of, run
+from tests.rl.launching import launch, run_python
+
+
+@pytest.fixture(scope="module")
+def in_two(tmp_path_factory):
+    """What two processes made of every case, by case and rank."""
+    folder = tmp_path_factory.mktemp("two")
+    done = launch("tests.rl.distributed_cases", 2, folder, num_processes=2)
+    assert done.returncode == 0, done.stderr
+    return {name: [torch.load(folder / f"{name}.{rank}.pt") for rank in range(2)] for name in CASES}
+
+
+@pytest.fixture(scope="module")
+def start():
+    """The weights before any step; adapters are compared with nothing."""
+    return torch.cat([p.detach().flatten() for p in load_policy("tiny").module.parameters()])
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_two_processes_take_the_steps_of_one(in_two, name, start):
+    alone, (first, second) = run(name), in_two[name]
+    for role in ROLES:
+        expected, found = alone[f"{role}/weights"], first[f"{role}/weights"]
+        assert (expected.norm() > 0).item()
+        difference = (found - expected).norm() / expected.norm()
+        assert difference < 1e-6
+        if CASES[name].dtype == torch.float64:
+            torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-12)
+        assert torch.equal(found, second[f"{role}/weights"])  # to the last bit
+        if CASES[name].weights == "separate":
+            has_moved = not torch.equal(found.float(), start)
+            assert has_moved == CASES[name].moves
+        metrics = alone[f"{role}/metrics"]
+        assert first[f"{role}/metrics"] == second[f"{role}/metrics"]
+        assert first[f"{role}/metrics"] == pytest.approx(metrics, rel=1e-4, abs=1e-6)
+
+
+def test_two_roles_learn_different_things(in_two):
+    thinker, solver = (in_two["lora"][0][f"{role}/weights"] for role in ROLES)
+    assert not torch.equal(thinker, solver)
+
+
+class Failed:
+    """Another process, whose loss was not finite."""
+
+    rank, size = 0, 2
+
+    def join(self, values):
+        is_outcome = values and isinstance(values[0], tuple)
+        return [*values, *([({}, [], "the loss must be finite, got nan")] if is_outcome else [])]
+
+    def copy_first(self, parameters):
+        pass
+
+    def add_gradients(self, parameters):
+        raise AssertionError("gradients of a failed update must not be added")
+
+
+def test_update_fails_here_when_it_failed_in_another_process():
+    policy = load_policy("tiny")
+    before = [p.detach().clone() for p in policy.module.parameters()]
+    updater = Updater(
+        policy,
+        OPTIMIZERS["grpo"],
+        learning_rate=1e-3,
+        warmup_steps=0,
+        max_grad_norm=1.0,
+        temperature=1.0,
+        micro_batch_tokens=100,
+        peers=Failed(),
+    )
+    with pytest.raises(FloatingPointError, match="must be finite, got nan, in process 1"):
+        updater.update(rows_of(CASES["float32"], 0))
+    after = policy.module.parameters()
+    assert all(torch.equal(a, b) for a, b in zip(after, before, strict=True))
+
+
+def test_connect_alone_needs_no_launcher(monkeypatch):
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    assert connect(1) is ALONE
+    assert ALONE.join([3]) == [3]
+
+
+@pytest.mark.parametrize(("launched", "wanted"), [("1", 2), ("2", 1), ("2", 3)])
+def test_connect_refuses_another_number_of_processes(monkeypatch, launched, wanted):
+    monkeypatch.setenv("WORLD_SIZE", launched)
+    message = f"started by the launcher, got {wanted} for {launched}; start python -m torch"
+    with pytest.raises(ValueError, match=message):
+        connect(wanted)
+
+
+def test_connect_refuses_no_process():
+    with pytest.raises(ValueError, match="num_processes must be >= 1, got 0"):
+        connect(0)
+
+
+def test_connect_refuses_what_accelerate_has_not_joined(monkeypatch):
+    class Unjoined:
+        num_processes = 1
+
+        def __init__(self, **knobs):
+            pass
+
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr("accelerate.state.PartialState", Unjoined)
+    with pytest.raises(ValueError, match="that accelerate has joined, got 2 for 1"):
+        connect(2)
+
+
+def test_connect_says_what_to_install(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setitem(sys.modules, "accelerate.state", None)
+    with pytest.raises(ImportError, match=r"accelerate installed.*ccpo-env\[distributed\]"):
+        connect(2)
+
+
+def test_connect_notices_a_launcher_that_starts_one_process_for_two(tmp_path):
+    # accelerate launch --cpu --num_processes 2 says nothing and starts one.
+    launcher = ("-m", "accelerate.commands.launch", "--cpu", "--num_processes", 2)
+    done = run_python(*launcher, "-m", "tests.rl.distributed_cases", 2, tmp_path)
+    assert done.returncode != 0
+    assert "ValueError: num_processes must be the number of processes" in done.stderr
+    assert "got 2 for 1" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_buckets_hold_one_type_and_no_more_than_they_may(monkeypatch):
+    monkeypatch.setattr(peers_module, "BUCKET_SIZE", 5)
+    sizes = [(2, torch.float32), (3, torch.float32), (1, torch.float32), (9, torch.float64)]
+    sizes += [(1, torch.float64)]
+    buckets = peers_module._buckets([torch.zeros(n, dtype=dtype) for n, dtype in sizes])
+    assert [[t.numel() for t in bucket] for bucket in buckets] == [[2, 3], [1], [9], [1]]

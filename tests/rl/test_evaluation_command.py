@@ -1,0 +1,152 @@
+"""``python -m baselines.evaluate``: files, resuming and what it refuses."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from baselines import evaluate
+from baselines.evaluate import EvalConfig, load_benchmarks, summaries_of
+from baselines.evaluating import JOINT, Episode, TeamPath
+from baselines.evaluating.output import write_outputs
+from baselines.evaluating.settings import policy_identity
+from ccpo_env import think_solve_v0
+from ccpo_env.types import Message, Task, Verdict
+from tests.rl.teams import quietly, write_rows
+
+ATTACK = "</script><img src=x onerror=alert(1)>"
+FILES = {
+    "episodes.jsonl",
+    "evaluation.html",
+    "evaluation.json",
+    "evaluation.md",
+    "transcripts.jsonl",
+}
+
+
+@pytest.fixture
+def tasks(tmp_path):
+    rows = [
+        {"question": f"{n}+{n}", "answer": str(2 * n % 10), "level": str(n % 2)} for n in range(9)
+    ]
+    file = tmp_path / "sums.jsonl"
+    file.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+    return file
+
+
+def run(tasks, out_dir, *flags):
+    given = ("--policy", "tiny", "--tasks", tasks, "--tasks-per-batch", 4, "--out-dir", out_dir)
+    return quietly(evaluate.main, *given, *flags)
+
+
+def results(folder):
+    names = FILES - {"episodes.jsonl"}
+    return {name: (folder / name).read_bytes() for name in names}
+
+
+def test_evaluate_writes_tables_and_transcripts_and_plays_nothing_twice(
+    tasks, tmp_path, monkeypatch
+):
+    out_dir = tmp_path / "out"
+    flags = ("--num-samples", 2, "--controls")
+    code, printed = run(tasks, out_dir, *flags)
+    assert code == 0
+    assert "9 tasks, 4 paths, 2 samples each" in printed
+    assert {path.name for path in out_dir.iterdir()} == FILES
+    lines = (out_dir / "transcripts.jsonl").read_text(encoding="utf-8").split("\n")[:-1]
+    assert len(lines) == 9 * 4 * 2
+    found = json.loads((out_dir / "evaluation.json").read_text(encoding="utf-8"))
+    summaries = [(s["benchmark"], s["tag"]) for s in found["summaries"]]
+    tags = (None, ["level", "0"], ["level", "1"])
+    assert summaries == [("sums.jsonl", tag) for tag in tags]
+    for row in (row for s in found["summaries"] for row in s["rows"]):
+        assert row["low"] <= row["value"] <= row["high"]
+        assert row["low"] < row["high"]
+    first = results(out_dir)
+
+    monkeypatch.setattr("baselines.rollout.Player._play_turn", None)  # nobody may speak
+    code, again = run(tasks, out_dir, *flags)
+    assert code == 0
+    assert "6 of 6 batches were finished before" in again
+    assert results(out_dir) == first
+    assert again.replace("6 of 6 batches were finished before\n", "") == printed
+
+
+def test_evaluate_takes_several_benchmarks(tasks, tmp_path):
+    other = write_rows(tmp_path / "other.jsonl", [("1+1", "2"), ("2+2", "4")])
+    code, printed = quietly(evaluate.main, "--policy", "tiny", "--tasks", tasks, other)
+    assert code == 0
+    for title in ("sums.jsonl: 9 tasks", "other.jsonl: 2 tasks", "all benchmarks: 11 tasks"):
+        assert title in printed
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--seed", 1), "seed must be that of the evaluation that out_dir holds, 0, got 1"),
+        (("--num-samples", 2), "num_samples must be that of"),
+        (("--limit", 3), "tasks must be that of"),
+        (("--temperature", 0.5), "temperature must be that of"),
+        (("--num-thinkers", 2), "num_thinkers must be that of"),
+    ],
+)
+def test_evaluate_refuses_to_go_on_with_other_settings(tasks, tmp_path, capsys, flags, message):
+    out_dir = tmp_path / "out"
+    assert run(tasks, out_dir)[0] == 0
+    before = results(out_dir)
+    assert run(tasks, out_dir, *flags)[0] == 2
+    assert message in capsys.readouterr().err
+    assert results(out_dir) == before
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--num-samples", 0), "num_samples must be >= 1, got 0"),
+        (("--controls", "--limit", 1), "controls must take messages from another task"),
+        (("--controls", "--removed", "solver_0"), "controls must replace the message of an agent"),
+    ],
+)
+def test_evaluate_refuses_samples_and_controls_that_cannot_be(tasks, capsys, flags, message):
+    code, _ = quietly(evaluate.main, "--policy", "tiny", "--tasks", tasks, *flags)
+    assert code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_load_benchmarks_refuses_two_files_of_one_name(tasks, tmp_path):
+    (tmp_path / "again").mkdir()
+    twin = write_rows(tmp_path / "again" / tasks.name, [("1+1", "2")])
+    with pytest.raises(ValueError, match=r"must have different names, got 'sums\.jsonl' twice"):
+        load_benchmarks(EvalConfig(policy="tiny", tasks=(str(tasks), str(twin))))
+
+
+def test_outputs_keep_what_a_model_wrote_as_data(tmp_path):
+    texts = (f"{ATTACK}\u2028\n\x00", f"\\ud800 \ud800{ATTACK}")
+    env = think_solve_v0(tasks=[("1+1", "2")])
+    task = Task("t/0", ATTACK, "2", tags=(("level", ATTACK),))
+    episodes = [
+        Episode("b", task, 0, path, (Message("thinker_0", text),), Verdict("wrong", ATTACK))
+        for path, text in zip((JOINT, TeamPath("without", ("solver_0",))), texts, strict=True)
+    ]
+    config = {"policy": "tiny", "tasks": ["b"]}
+    summaries = summaries_of(episodes, seed=0)
+    write_outputs(tmp_path, config, episodes, summaries, topology=env.unwrapped.topology)
+    lines = (tmp_path / "transcripts.jsonl").read_text(encoding="utf-8").split("\n")[:-1]
+    first, second = map(json.loads, lines)
+    assert first["messages"][0] == {"agent": "thinker_0", "text": texts[0]}
+    assert second["messages"][0]["text"] == texts[1].replace("\ud800", "\N{REPLACEMENT CHARACTER}")
+    assert "<img" not in (tmp_path / "evaluation.html").read_text(encoding="utf-8")
+
+
+def test_policy_identity_tells_checkpoints_apart_and_servers_by_their_model(tmp_path):
+    (tmp_path / "model.bin").write_bytes(b"123")
+    before = policy_identity(str(tmp_path))
+    assert before == policy_identity(str(tmp_path))
+    (tmp_path / "model.bin").write_bytes(b"1234")
+    assert policy_identity(str(tmp_path)) != before
+    assert policy_identity("tiny") == "tiny"
+    here, there = (f"endpoint:http://{h}/v1?retries=3#m" for h in ("127.0.0.1:1", "localhost:2"))
+    assert policy_identity(here) == policy_identity(there)
+    assert policy_identity(here) != policy_identity(here.replace("#m", "#n"))
+    assert policy_identity(here) != policy_identity(here.replace("?", "?api=completions&"))

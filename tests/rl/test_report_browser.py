@@ -1,0 +1,74 @@
+"""The report in a real browser: accessible, and as wide as the screen, by axe in Chromium."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from baselines.report import write_report
+from tests.rl.report_runs import make_run
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
+TEAMS = {
+    "think_solve": ("thinker_0", "solver_0"),
+    "vote": tuple(f"voter_{k}" for k in range(3)),
+    "debate": ("debater_0", "debater_1"),
+    "large": (*(f"thinker_{k}" for k in range(8)), "solver_0"),
+}
+MAX_BYTES = 3_000_000
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if CHROMIUM is None:
+        pytest.skip("needs Chromium: apt-get install chromium")
+    sync_playwright = pytest.importorskip(
+        "playwright.sync_api", reason="needs playwright: pip install 'ccpo-env[browser]'"
+    ).sync_playwright
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+def opened(browser, path, *, width, scheme):
+    page = browser.new_page(
+        viewport={"width": width, "height": 900}, color_scheme=scheme, bypass_csp=True
+    )
+    requested = []
+    page.on("request", lambda request: requested.append(request.url))
+    page.goto(path.as_uri())
+    page.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
+    assert requested == [path.as_uri()]
+    return page
+
+
+def violations(page):
+    axe = pytest.importorskip(
+        "axe_playwright_python.sync_playwright", reason="needs axe: pip install 'ccpo-env[browser]'"
+    ).Axe()
+    found = axe.run(page).response
+    assert found["passes"]
+    return [(rule["id"], rule["nodes"][0]["html"]) for rule in found["violations"]]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("team", TEAMS)
+def test_report_passes_axe_and_fits_the_screen(browser, tmp_path, team):
+    path = write_report(make_run(tmp_path, agents=TEAMS[team], num_steps=30))
+    assert path.stat().st_size < MAX_BYTES
+    for width, scheme in ((1280, "light"), (390, "dark")):
+        page = opened(browser, path, width=width, scheme=scheme)
+        assert violations(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        page.close()
+
+
+@pytest.mark.slow
+def test_violations_sees_a_page_without_names(browser, tmp_path):
+    path = tmp_path / "bad.html"
+    path.write_text("<html><body><img src='data:,'><button></button></body></html>")
+    page = browser.new_page()
+    page.goto(path.as_uri())
+    assert {"image-alt", "button-name", "html-has-lang"} <= {rule for rule, _ in violations(page)}

@@ -1,0 +1,244 @@
+from __future__ import annotations
+
+import json
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from baselines.credit_record import MAX_GROUPS, read_credit, record_credit
+from baselines.groups import Group
+from baselines.report import write_report
+from baselines.report.credit_map import MAX_TASKS, STRONGEST, credit_by_name, credit_map, role_of
+from baselines.report.drawing import COLOURS, DASHES, HATCHES, MARKS
+from baselines.report.figures import MAX_LINES
+from ccpo_env.types import Task
+from tests.rl.report_runs import credit_of, make_run, metric_rows, read_page
+from tests.rl.teams import PAIR, TASK, rollout
+
+VOTERS = tuple(f"voter_{k}" for k in range(7))
+
+
+def group_of(*rewards, task=TASK):
+    statuses = ["correct" if reward > 0 else "wrong" for reward in rewards]
+    return Group(task, tuple(rollout(status, task=task) for status in statuses), {}, {})
+
+
+def written(path, step, num_groups=1):
+    groups = [group_of(1.0, -1.0)] * num_groups
+    record_credit(path, step, groups, [np.full((2, 2), float(step))] * num_groups, PAIR)
+    return path
+
+
+def steps_in(path):
+    return [group["step"] for group in read_credit(path)["groups"]]
+
+
+def one_task(credit, *, agents=PAIR, rewards=(1.0, -1.0), task_id="t/0", step=1):
+    """Return a record of a single group with the credit of each agent in each rollout."""
+    group = {
+        "step": step,
+        "task_id": task_id,
+        "question": "1+1",
+        "rewards": list(rewards),
+        "credit": credit,
+    }
+    return {"agents": list(agents), "groups": [group]}
+
+
+def test_record_credit_keeps_who_earned_what(tmp_path):
+    path = tmp_path / "credit.json"
+    task = Task("t/1", "x" * 500, "2")
+    record_credit(path, 3, [group_of(1.0, -1.0, task=task)], [np.array([[1, 2], [3, 4.5]])], PAIR)
+    record = read_credit(path)
+    assert record["agents"] == list(PAIR)
+    (group,) = record["groups"]
+    assert group == {
+        "step": 3,
+        "task_id": "t/1",
+        "question": "x" * 200,
+        "rewards": [1.0, -1.0],
+        "credit": [[1.0, 2.0], [3.0, 4.5]],
+    }
+
+
+def test_record_credit_replaces_the_steps_that_a_resumed_run_makes_again(tmp_path):
+    path = tmp_path / "credit.json"
+    for step in (1, 2, 3, 4):
+        written(path, step)
+    unbroken = path.read_bytes()
+    for step in (3, 4):
+        written(path, step)
+    assert path.read_bytes() == unbroken
+    assert steps_in(written(path, 2)) == [1, 2]
+
+
+def test_record_credit_drops_the_oldest_groups(tmp_path):
+    path = tmp_path / "credit.json"
+    written(path, 1, num_groups=10)
+    assert steps_in(written(path, 2, num_groups=MAX_GROUPS - 4)) == [1] * 4 + [2] * (MAX_GROUPS - 4)
+
+
+def test_record_credit_of_a_step_without_groups_is_empty(tmp_path):
+    path = tmp_path / "credit.json"
+    record_credit(path, 1, [], [], PAIR)
+    assert credit_map(read_credit(path)) is None
+    assert credit_by_name(read_credit(path)) == {}
+
+
+def test_read_credit_of_a_run_without_it_is_none(tmp_path):
+    assert read_credit(tmp_path / "credit.json") is None
+    assert credit_map(None) is None
+
+
+def test_credit_map_has_the_mean_and_the_spread_of_each_agent():
+    # thinker: 1 and 0, mean 0.5, std 0.5; solver: -1 twice, the largest mean.
+    found = credit_map(one_task([[1.0, -1.0], [0.0, -1.0]]))
+    assert found.columns == PAIR
+    (row,) = found.rows
+    assert (row.num_right, row.num_rollouts) == (1, 2)
+    thinker, solver = row.cells
+    assert (thinker.mean, thinker.std, thinker.opacity) == (0.5, 0.5, STRONGEST / 2)
+    assert (solver.mean, solver.std, solver.opacity) == (-1.0, 0.0, STRONGEST)
+
+
+def test_credit_map_joins_the_groups_of_a_task():
+    first, again = one_task([[1.0, 0.0], [1.0, 0.0]]), one_task([[0.0, 0.0]], rewards=[1.0], step=9)
+    found = credit_map({**first, "groups": [*first["groups"], *again["groups"]]})
+    assert (found.num_tasks, found.first_step, found.last_step) == (1, 1, 9)
+    assert (found.rows[0].num_right, found.rows[0].num_rollouts) == (2, 3)
+    assert found.rows[0].cells[0].mean == pytest.approx(2 / 3)
+
+
+def test_credit_map_without_any_credit_has_no_colour():
+    found = credit_map(one_task([[0.0, 0.0], [0.0, 0.0]]))
+    assert [cell.opacity for cell in found.rows[0].cells] == [0.0, 0.0]
+
+
+def test_credit_map_shows_a_large_team_role_by_role():
+    agents = (*VOTERS, "solver_0")
+    record = one_task([[1.0] * 7 + [0.0], [0.0] * 7 + [1.0]], agents=agents)
+    found = credit_map(record)
+    assert found.columns == ("voter", "solver")
+    assert [cell.mean for cell in found.rows[0].cells] == [0.5, 0.5]
+    assert {name: len(own) for name, own in credit_by_name(record).items()} == {
+        "voter": 14,
+        "solver": 2,
+    }
+
+
+@given(st.integers(1, 80))
+def test_credit_map_goes_from_the_hardest_task_to_the_easiest(num_tasks):
+    record = credit_of(PAIR, num_tasks=num_tasks)
+    found = credit_map(record)
+    shares = [row.num_right / row.num_rollouts for row in found.rows]
+    everything = [np.mean(np.array(group["rewards"]) > 0) for group in record["groups"]]
+    assert shares == sorted(shares)
+    assert len(shares) == min(num_tasks, MAX_TASKS)
+    assert (shares[0], shares[-1]) == (min(everything), max(everything)) or num_tasks == 1
+
+
+def test_role_of_an_agent_is_its_name_without_the_number():
+    assert [role_of(name) for name in ("thinker_0", "deep_thinker_12", "judge")] == [
+        "thinker",
+        "deep_thinker",
+        "judge",
+    ]
+
+
+def test_page_has_the_map_in_numbers_and_the_distribution_in_quartiles(tmp_path):
+    record = one_task([[1.0, -1.0], [0.0, -1.0]])
+    page = read_page(make_run(tmp_path, num_steps=3, credit=record))
+    assert [text.strip() for text in page.texts["td"] if "±" in text] == [
+        "+0.50 ± 0.50",
+        "-1.00 ± 0.00",
+    ]
+    (said,) = [
+        label for label in page.values("aria-label") if label.startswith("Distribution of credit. ")
+    ]
+    # Quartiles of 0 and 1, by linear interpolation: 0.25, 0.5 and 0.75.
+    assert "thinker_0: median 0.5, half of the rollouts between 0.25 and 0.75" in said
+
+
+def test_page_without_a_record_leaves_out_what_it_would_show(tmp_path):
+    page = read_page(make_run(tmp_path, num_steps=3, credit=None))
+    assert not {"Credit by task", "Distribution of credit"} & set(page.texts["h3"])
+
+
+def test_shares_of_credit_are_sizes_over_the_size_of_all(tmp_path):
+    row = {"step": 1}
+    # Root mean squares: hypot(3, 4) = 5 and hypot(0, 15) = 15, so a quarter and three quarters.
+    row |= {"credit/thinker_0/mean": 3.0, "credit/thinker_0/std": 4.0}
+    row |= {"credit/solver_0/mean": 0.0, "credit/solver_0/std": 15.0}
+    page = read_page(make_run(tmp_path, rows=[row], credit=None))
+    (said,) = [v for v in page.values("aria-label") if v.startswith("Share of credit. ")]
+    assert "thinker_0: 0.25 in the first" in said
+    assert "solver_0: 0.75 in the first" in said
+
+
+def test_shares_of_credit_of_a_large_team_are_those_of_its_roles(tmp_path):
+    agents = (*VOTERS, "solver_0")
+    row = {"step": 1}
+    for agent in agents:  # 7 voters of size 1 and a solver of size 7
+        row[f"credit/{agent}/mean"] = 7.0 if agent == "solver_0" else 1.0
+        row[f"credit/{agent}/std"] = 0.0
+    page = read_page(make_run(tmp_path, agents=agents, rows=[row], credit=None))
+    (said,) = [v for v in page.values("aria-label") if v.startswith("Share of credit. ")]
+    assert "voter: 0.5 in the first" in said
+    assert "solver: 0.5 in the first" in said
+
+
+def test_figures_are_told_apart_without_colours(tmp_path):
+    assert len(set(COLOURS)) == len(set(HATCHES)) == len(set(DASHES)) == len(set(MARKS))
+    agents = tuple(f"voter_{k}" for k in range(MAX_LINES))
+    html = write_report(make_run(tmp_path, agents=agents, num_steps=3)).read_text(encoding="utf-8")
+    figures = {one.partition('"')[0].split(".")[0]: one for one in html.split('aria-label="')}
+    lengths = figures["Length of what is said"].partition("</svg>")[0]
+    dashes = re.findall(r"stroke-dasharray: ([^;\"]+)", lengths)
+    assert len(set(dashes)) == MAX_LINES - 1  # one line is solid
+    share = figures["Share of credit"].partition("</svg>")[0]
+    patterns = set(re.findall(r"fill: url\(#([^)]+)\)", share))
+    assert len(patterns) == MAX_LINES - 1  # one area is plain
+
+
+@pytest.mark.parametrize("roles", [["team"], ["debater"], [f"role{k}" for k in range(8)]])
+def test_page_names_the_policies_that_were_updated(tmp_path, roles):
+    rows = list(metric_rows(4, ("debater_0", "debater_1"), roles=roles))
+    page = read_page(make_run(tmp_path, agents=("debater_0", "debater_1"), rows=rows))
+    (said,) = [v for v in page.values("aria-label") if v.startswith("Updates. ")]
+    assert [role for role in roles if f"{role}, gradient norm" in said] == roles[:6]
+    assert "entropy" not in said  # null in every row
+
+
+def test_tokens_are_told_apart_by_purpose(tmp_path):
+    rows = [
+        {
+            "step": 1,
+            "cost/tokens_generated": 100,
+            "cost/tokens_removed": 20,
+            "cost/tokens_branch": 10,
+            "cost/tokens_rating": 0,
+        }
+    ]
+    page = read_page(make_run(tmp_path, rows=rows, credit=None))
+    (said,) = [v for v in page.values("aria-label") if v.startswith("Tokens. ")]
+    assert "whole team 70 % of all" in said
+    assert "with an agent removed 20 % of all" in said
+    assert "continued afresh 10 % of all" in said
+    assert "ratings" not in said
+
+
+def test_time_that_no_part_accounts_for_is_other(tmp_path):
+    row = {"step": 1, "time/step_s": 10.0, "time/generate_s": 4.0, "time/rate_s": 1.0}
+    row |= {"time/verify_s": 1.0, "time/credit_s": 1.0, "time/update_s": 2.0}
+    page = read_page(make_run(tmp_path, rows=[row], credit=None))
+    (said,) = [v for v in page.values("aria-label") if v.startswith("Time. ")]
+    shares = {"generate": 40, "rate": 10, "verify": 10, "credit": 10, "update": 20, "other": 10}
+    assert all(f"{part} {share} % of all" in said for part, share in shares.items())
+
+
+def test_record_is_plain_json(tmp_path):
+    path = written(tmp_path / "credit.json", 1)
+    assert json.loads(path.read_text(encoding="utf-8"))["groups"][0]["credit"] == [[1.0, 1.0]] * 2

@@ -1,0 +1,159 @@
+"""The advantages in the loss of TRL's own trainer, in one process and in two."""
+
+from __future__ import annotations
+
+import importlib.util
+import pickle
+import re
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from baselines.credit import ALLOCATORS
+from baselines.optimizers import OPTIMIZERS
+from tests.rl.launching import ROOT, launch, run_python
+
+needs_trl = pytest.mark.skipif(
+    importlib.util.find_spec("trl") is None,
+    reason="trl is not installed: pip install 'ccpo-env[trl]'",
+)
+NAMES = ("counterfactual", "branch")
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory):
+    """What each process saw, by number of processes and config."""
+
+    def read(folder, name, num_processes):
+        return [
+            pickle.loads((folder / f"{name}.{rank}.pickle").read_bytes())
+            for rank in range(num_processes)
+        ]
+
+    found = {}
+    for num_processes in (1, 2):
+        folder = tmp_path_factory.mktemp(f"trl{num_processes}")
+        if num_processes == 1:
+            done = run_python("-m", "tests.rl.trl_worker", folder)
+        else:
+            done = launch("tests.rl.trl_worker", folder, num_processes=num_processes)
+        assert done.returncode == 0, done.stderr
+        for name in NAMES:
+            found[num_processes, name] = read(folder, name, num_processes)
+    return found
+
+
+def expected_rows(processes, name, step):
+    """Tokens and advantage of every completion of a step, from the groups of all processes."""
+    from tests.rl.trl_worker import CONFIGS
+
+    config, agents = CONFIGS[name], processes[0]["agents"]
+    groups = [group for process in processes for group in process["groups"][step]]
+    credit = ALLOCATORS[config.allocator].many([group.outcomes(agents) for group in groups])
+    counts = [
+        np.array([[len(r.completions[a][0].token_ids) for a in agents] for r in g.rollouts])
+        for g in groups
+    ]
+    advantages = OPTIMIZERS[config.optimizer].advantage(credit, counts)
+    return sorted(
+        (rollout.completions[agent][0].prompt_ids, rollout.completions[agent][0].token_ids, value)
+        for group, own in zip(groups, advantages, strict=True)
+        for rollout, values in zip(group.rollouts, own, strict=True)
+        for agent, value in zip(agents, values, strict=True)
+    )
+
+
+@needs_trl
+@pytest.mark.parametrize("num_processes", [1, 2])
+@pytest.mark.parametrize("name", NAMES)
+def test_advantages_in_the_loss_are_ours(seen, name, num_processes):
+    processes = seen[num_processes, name]
+    num_steps = len(processes[0]["rows"])
+    assert num_steps == 3
+    largest = 0.0
+    for step in range(num_steps):
+        found = sorted(row for process in processes for row in process["rows"][step])
+        expected = expected_rows(processes, name, step)
+        assert [row[:2] for row in found] == [row[:2] for row in expected]
+        advantages = [row[2] for row in expected]
+        np.testing.assert_allclose([r[2] for r in found], advantages, rtol=1e-6, atol=1e-6)
+        largest = max(largest, np.abs(advantages).max())
+    assert largest > 0.5
+
+
+@needs_trl
+@pytest.mark.parametrize("name", NAMES)
+def test_groups_are_whole_and_processes_end_with_the_same_weights(seen, name):
+    first, second = seen[2, name]
+    assert torch.equal(first["weights"], second["weights"])
+    assert first["moved"]
+    for process in (first, second):
+        tasks = [group.task.id for groups in process["groups"] for group in groups]
+        assert len(set(tasks)) == len(tasks)
+    played = [{g.task.id for groups in p["groups"] for g in groups} for p in (first, second)]
+    assert not played[0] & played[1]
+
+
+@needs_trl
+@pytest.mark.parametrize(
+    ("changes", "arguments", "message"),
+    [
+        ({}, {"num_generations": 4}, r"4 x 2, got 4; pass num_generations=8"),
+        ({}, {"per_device_train_batch_size": 4}, "whole groups of 8 rows, got .* = 4"),
+        ({"weights": "separate"}, {}, "weights must be 'shared'.*got 'separate'"),
+        (
+            {"optimizer": "reinforce_pp", "optimizer_knobs": {"gamma": "0.9"}},
+            {},
+            "one advantage here, got gamma",
+        ),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")  # those of TRL
+def test_trainer_refuses_what_does_not_fit(tmp_path, changes, arguments, message):
+    from trl import GRPOConfig
+
+    from baselines.integrations.trl import CreditGRPOTrainer
+    from baselines.policies.registry import load_policy
+    from ccpo_env.types import Task
+    from tests.rl.trl_worker import CONFIGS
+
+    args = GRPOConfig(output_dir=str(tmp_path), use_cpu=True, bf16=False, report_to="none")
+    sizes = {"num_generations": 8, "per_device_train_batch_size": 8, "steps_per_generation": 1}
+    for key, value in {**sizes, **arguments}.items():
+        setattr(args, key, value)
+    policy = load_policy("tiny")
+    with pytest.raises(ValueError, match=message):
+        CreditGRPOTrainer(
+            policy.module,
+            config=replace(CONFIGS["counterfactual"], **changes),
+            tasks=[Task("t/0", "1+1", "2")],
+            args=args,
+            tokenizer=policy.tokenizer,
+        )
+
+
+@needs_trl
+def test_example_in_the_documentation_trains(tmp_path):
+    page = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```py\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    assert 'output_dir="runs/trl"' in code
+    done = run_python("-c", code.replace("runs/trl", str(tmp_path / "trl")))
+    assert done.returncode == 0, done.stderr
+    assert "'train_loss'" in done.stdout
+
+
+def test_adapter_says_what_to_install():
+    code = "import sys; sys.modules['trl'] = None; import baselines.integrations.trl"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    error = done.stderr.strip().splitlines()[-1]
+    assert error == (
+        "ImportError: the TRL adapter must have the package trl 1.16 installed, got none; "
+        "pip install 'ccpo-env[trl]'"
+    )

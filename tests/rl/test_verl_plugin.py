@@ -1,0 +1,286 @@
+"""The advantages in the loss of verl's own trainer path; only its server and queue are stand-ins.
+
+To run it, see docs/scaling.md: verl needs an environment of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import subprocess
+import sys
+import tomllib
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from baselines.policies.base import Prompt, Sampling
+from baselines.policies.registry import load_policy
+from ccpo_env import load_tasks
+from tests.rl.launching import ROOT
+
+needs_verl = pytest.mark.skipif(
+    importlib.util.find_spec("verl") is None,
+    reason="verl is not installed: it needs an environment of its own, see docs/scaling.md",
+)
+pytestmark = pytest.mark.filterwarnings("ignore")  # those of verl
+SETTINGS = {"allocator": "branch", "branch_samples": 2, "group_size": 4, "optimizer": "grpo"}
+LENGTH = 16
+
+
+class Server:
+    """verl's client of its servers, with a model in this process behind it."""
+
+    def __init__(self, policy):
+        self.policy = policy
+        self.rng = np.random.default_rng(0)
+        self.parameters = []
+
+    async def generate(self, request_id, *, prompt_ids, sampling_params):
+        from verl.workers.rollout.replica import TokenOutput
+
+        self.parameters.append(sampling_params)
+        text = self.policy.tokenizer.decode(prompt_ids)
+        sampling = Sampling(max_tokens=sampling_params["max_tokens"])
+        (said,) = self.policy.sample([Prompt(text)], sampling=sampling, rng=self.rng)
+        return TokenOutput(token_ids=list(said.token_ids), log_probs=list(said.logprobs))
+
+
+def config_of(settings):
+    from omegaconf import OmegaConf
+
+    rollout = {"prompt_length": 400, "response_length": LENGTH}
+    contents = {"actor_rollout_ref": {"rollout": rollout}, "data": {}, "ccpo": settings}
+    return OmegaConf.create(contents)
+
+
+def loop_of(config, policy):
+    from verl.experimental.agent_loop.agent_loop import DictConfigWrap
+
+    from baselines.integrations.verl import TeamAgentLoop
+
+    return TeamAgentLoop(
+        trainer_config=DictConfigWrap(config),
+        server_manager=Server(policy),
+        tokenizer=policy.tokenizer,
+        processor=None,
+        dataset_cls=None,
+        data_config=DictConfigWrap(config.data),
+    )
+
+
+def played(settings, monkeypatch, num_tasks=3):
+    """The groups that were played, and what verl would put into its queue, row by row."""
+    import verl.trainer.ppo.v1.agent_loop_tq as adapter
+
+    from baselines.credit_stage import CreditStage
+
+    groups, rows, keys = [], [], []
+    play = CreditStage.play
+
+    def recorded(self, *args, **kwargs):
+        found = play(self, *args, **kwargs)
+        groups.extend(found)
+        return found
+
+    async def put(*, keys: list, fields, **_):
+        names.extend(keys)
+        rows.extend(fields[place] for place in range(len(keys)))
+
+    names = keys
+    monkeypatch.setattr(CreditStage, "play", recorded)
+    monkeypatch.setattr(adapter.tq, "async_kv_batch_put", put)
+    worker_class = adapter.AgentLoopWorkerTQ.__ray_metadata__.modified_class
+    worker = worker_class.__new__(worker_class)
+    worker.__dict__ |= {
+        "reward_loop_worker_handles": None,
+        "processor": None,
+        "distillation_enabled": False,
+        "config": config_of(settings),
+        "_compute_multi_modal_inputs": lambda *_: {},
+        "_compute_teacher_logprobs": _nothing,
+        "_compute_position_ids": lambda ids, *_: torch.arange(ids.shape[1])[None],
+    }
+    policy = load_policy("tiny")
+
+    async def session(number, task):
+        info = {"question": task.question, "answer": task.answer, "index": number}
+        given = {"extra_info": info, "uid": f"u{number}", "session_id": 0, "global_steps": 1}
+        loop = loop_of(config_of(settings), policy)
+        outputs = await loop.run({"temperature": 1.0, "logprobs": True}, **given)
+        await worker._agent_loop_postprocess(outputs, False, **given)
+
+    async def all_of_them():
+        tasks = load_tasks("arithmetic", split="train")[:num_tasks]
+        for number, task in enumerate(tasks):
+            await session(number, task)
+
+    asyncio.run(all_of_them())
+    return groups, rows, keys
+
+
+async def _nothing(*_, **__):
+    return None
+
+
+@pytest.fixture
+def played_rows(monkeypatch):
+    return played(SETTINGS, monkeypatch)
+
+
+def batch_of(rows):
+    from verl import DataProto
+
+    def padded(name):
+        return torch.nn.utils.rnn.pad_sequence([row[name] for row in rows], batch_first=True)
+
+    tensors = {name: padded(name) for name in ("response_mask", "rm_scores", "rollout_log_probs")}
+    data = DataProto.from_dict(tensors)
+    data.batch["token_level_scores"] = data.batch["rm_scores"]
+    data.batch["token_level_rewards"] = data.batch["rm_scores"]
+    return data
+
+
+@needs_verl
+def test_advantages_in_the_loss_are_ours(played_rows):
+    from verl.trainer.ppo.core_algos import get_policy_loss_fn
+    from verl.trainer.ppo.v1.utils import compute_advantage_for_multi_trajectories
+    from verl.workers.config import ActorConfig
+
+    groups, rows, keys = played_rows
+    agents = ("thinker_0", "solver_0")
+    expected = []
+    for group in groups:
+        # branch: the thinker's value is the mean of the continuations of its thought.
+        values = group.branches["thinker_0"].mean(axis=1)
+        credit = np.stack([values - values.mean(), group.rewards - values], axis=1)
+        advantages = credit - credit.mean(axis=0)
+        expected += [
+            (rollout.completions[agent][0].token_ids, advantage)
+            for rollout, own in zip(group.rollouts, advantages, strict=True)
+            for agent, advantage in zip(agents, own, strict=True)
+        ]
+    assert len(rows) == len(expected) == 3 * 4 * 2
+    assert len(set(keys)) == len(rows)
+    data = compute_advantage_for_multi_trajectories(
+        batch_of(rows), batch_keys=keys, adv_estimator="external_credit"
+    )
+    found = data.batch["advantages"]
+    mask = data.batch["response_mask"].bool()
+    for row, (token_ids, advantage), own, is_said in zip(rows, expected, found, mask, strict=True):
+        assert tuple(row["responses"].tolist()) == token_ids
+        np.testing.assert_allclose(own[is_said], advantage, rtol=1e-6, atol=1e-6)
+        assert (own[~is_said] == 0).all()
+    assert max(abs(advantage) for _, advantage in expected) > 0.5
+    logprobs = data.batch["rollout_log_probs"].clone().requires_grad_()
+    actor = ActorConfig(
+        strategy="fsdp", ppo_micro_batch_size_per_gpu=1, clip_ratio=0.2, rollout_n=1
+    )
+    loss, *_ = get_policy_loss_fn("gspo")(
+        old_log_prob=data.batch["rollout_log_probs"],
+        log_prob=logprobs,
+        advantages=found,
+        response_mask=mask.float(),
+        loss_agg_mode="seq-mean-token-mean",
+        config=actor,
+    )
+    loss.backward()
+    # Where nothing has moved, the gradient of a token is minus its advantage over the lengths.
+    lengths = mask.sum(dim=1, keepdim=True)
+    torch.testing.assert_close(
+        logprobs.grad, -found * mask / lengths / len(rows), rtol=1e-4, atol=1e-6
+    )
+
+
+@needs_verl
+def test_group_reward_is_what_verl_logs(played_rows):
+    groups, rows, _ = played_rows
+    per_group = [r["extra_fields"]["reward_extra_info"]["accuracy"] for r in rows[::8]]
+    assert per_group == [float((group.rewards > 0).mean()) for group in groups]
+
+
+@needs_verl
+def test_loop_passes_the_sampling_of_verl_on():
+    policy = load_policy("tiny")
+    loop_config = config_of({**SETTINGS, "max_tokens": 5})
+
+    async def run():
+        loop = loop_of(loop_config, policy)
+        info = {"question": "1+1", "answer": "2"}
+        return loop, await loop.run({"temperature": 0.7, "logprobs": True}, extra_info=info)
+
+    loop, outputs = asyncio.run(run())
+    assert all(len(output.response_ids) <= 5 for output in outputs)
+    assert all(len(o.response_logprobs) == len(o.response_ids) for o in outputs)
+    expected = {"temperature": 0.7, "logprobs": True, "max_tokens": 5}
+    assert all(parameters == expected for parameters in loop.server_manager.parameters)
+
+
+@needs_verl
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"optimizer": "reinforce_pp"}, "sessions do not meet, got 'counterfactual'"),
+        ({"allocator": "history"}, "sessions do not meet, got 'history'"),
+        ({"weights": "separate"}, "weights must be 'shared'"),
+        ({"allocatr": "branch"}, "ccpo must hold settings of ccpo train, got allocatr"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(settings, message):
+    from baselines.integrations.credited import CreditedRollouts
+    from baselines.integrations.verl import team_settings
+
+    with pytest.raises(ValueError, match=message):
+        CreditedRollouts(team_settings(settings), SimpleNamespace(), max_tokens=8)
+
+
+@needs_verl
+def test_row_without_a_task_is_refused():
+    from baselines.integrations.verl import task_of
+
+    with pytest.raises(ValueError, match=r"question and answer, got \['index'\]"):
+        task_of({"index": 3})
+
+
+@needs_verl
+def test_estimator_refuses_a_penalty_on_its_rewards():
+    from baselines.integrations.verl import external_credit
+
+    with pytest.raises(ValueError, match="use_kl_in_reward must be False"):
+        external_credit(torch.ones(1, 2), torch.ones(1, 2), config={"use_kl_in_reward": True})
+
+
+@needs_verl
+def test_verl_finds_the_plugin_by_its_entry_point():
+    code = (
+        "import verl, verl.trainer.ppo.core_algos as algos\n"
+        "from verl.experimental.agent_loop.agent_loop import _agent_loop_registry as loops\n"
+        "print(algos.get_adv_estimator_fn('external_credit').__module__, loops['ccpo_team'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("baselines.integrations.verl ")
+    assert "baselines.integrations.verl.TeamAgentLoop" in done.stdout
+
+
+def test_entry_point_names_the_plugin():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["entry-points"]["verl.plugins"] == {"ccpo": "baselines.integrations.verl"}
+    assert importlib.util.find_spec("baselines.integrations.verl") is not None
+
+
+def test_plugin_says_what_to_install():
+    code = "import sys; sys.modules['verl'] = None; import baselines.integrations.verl"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    error = done.stderr.strip().splitlines()[-1]
+    assert error.startswith(
+        "ImportError: the verl plugin must have the package verl 0.9.1 installed"
+    )
+    assert "pip install --no-deps verl==0.9.1" in error

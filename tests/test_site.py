@@ -1,0 +1,171 @@
+"""The site: it builds without a warning, its links and anchors exist, and it leaves nothing out."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import yaml
+
+from baselines.credit import ALLOCATORS
+from baselines.optimizers import OPTIMIZERS
+from ccpo_env import __version__
+from ccpo_env.registry import TOPOLOGIES
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.glob("**/*.md")])
+FENCE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
+CODE = re.compile(r"`[^`\n]*`")
+LINK = re.compile(r"\[[^\]]*\]\((?!https?://)([^)\s#]*)(?:#([^)\s]+))?\)")
+HEADING = re.compile(r"^#+ +(.+?) *$", re.MULTILINE)
+ARXIV = re.compile(r"arXiv:([\w-]+/\d{7}|\d{4}\.\d{4,5})")
+SITE_PACKAGES = ("mkdocs", "material", "mkdocstrings", "mkdocstrings_handlers")
+
+
+def prose(page: Path) -> str:
+    return FENCE.sub("", page.read_text(encoding="utf-8"))
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub and the site both make them."""
+    titles = (re.sub(r"[`*_]|\]\([^)]*\)|\[", "", title) for title in HEADING.findall(prose(page)))
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_to_files_and_headings(page):
+    for target, anchor in LINK.findall(CODE.sub("", prose(page))):
+        path = (page.parent / target).resolve() if target else page
+        assert path.exists(), f"{page.name} links to {target}"
+        assert path.is_relative_to(ROOT), f"{page.name} links out of the project to {target}"
+        if anchor:
+            assert anchor in anchors(path), f"{page.name} links to {target}#{anchor}"
+
+
+def test_anchors_are_those_of_the_headings(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("# An allocator\n```\n# no heading\n```\n## What it *needs*: `x_y`\n")
+    assert anchors(page) == {"an-allocator", "what-it-needs-xy"}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    any(find_spec(name) is None for name in SITE_PACKAGES),
+    reason="needs mkdocs-material and mkdocstrings: pip install 'ccpo-env[docs]'",
+)
+def test_site_builds_without_a_warning(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)],
+        cwd=ROOT,
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+        capture_output=True,
+        text=True,
+        timeout=170,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "WARNING" not in done.stderr
+    built = {path.parent.name for path in tmp_path.glob("**/index.html")}
+    assert {"contributing", "changelog", "papers", "credit", "think_solve"} <= built
+    page = (tmp_path / "reference" / "credit" / "index.html").read_text(encoding="utf-8")
+    for name in ALLOCATORS:
+        assert f"{name}_credit" in page
+    loaded = re.findall(r'(?:src|href)="(https?://[^"]+)"', (tmp_path / "index.html").read_text())
+    assert not [address for address in loaded if address.endswith((".js", ".css", ".woff2"))]
+
+
+def pages_of(entry) -> list[str]:
+    """Return the pages of an entry of the navigation, which may hold others."""
+    if isinstance(entry, str):
+        return [entry]
+    return [page for part in entry for inner in part.values() for page in pages_of(inner)]
+
+
+def test_site_lists_every_page():
+    config = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
+    listed = pages_of(config["nav"])
+    own = {str(page.relative_to(DOCS)) for page in DOCS.glob("**/*.md")}
+    assert set(listed) == own | {"contributing.md", "changelog.md"}
+    assert len(set(listed)) == len(listed)
+
+
+def rows_of_papers() -> list[str]:
+    text = (DOCS / "papers.md").read_text(encoding="utf-8")
+    return [line for line in text.splitlines() if line.startswith("|")]
+
+
+def papers_in(path: Path) -> set[str]:
+    """Return the arXiv numbers that a file gives as its sources."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+    sources = [
+        text.partition("Source:")[2].partition("\n\n")[0]
+        for text in texts
+        if isinstance(text, str) and "Source:" in text
+    ]
+    return {number for source in sources for number in ARXIV.findall(source)}
+
+
+@pytest.mark.parametrize("name", [*ALLOCATORS, *OPTIMIZERS, *TOPOLOGIES])
+def test_papers_have_a_row_for_every_registered_method(name):
+    (row,) = [row for row in rows_of_papers() if row.startswith(f"| `{name}` |")]
+    assert row.count("](../") >= 1
+
+
+SOURCED = [
+    path
+    for folder in (
+        "baselines/credit",
+        "baselines/optimizers",
+        "baselines/losses",
+        "baselines/games",
+    )
+    for path in sorted((ROOT / folder).glob("*.py"))
+    if papers_in(path)
+]
+
+
+@pytest.mark.parametrize("path", SOURCED, ids=lambda path: path.stem)
+def test_papers_name_what_the_docstrings_name(path):
+    text = (DOCS / "papers.md").read_text(encoding="utf-8")
+    rows = [row for row in rows_of_papers() if f"/{path.parent.name}/{path.name})" in row]
+    named = {number for row in rows for number in ARXIV.findall(row)}
+    if path.name == "base.py":  # what all optimizers share
+        named = set(ARXIV.findall(text))
+    assert papers_in(path) - {"2603.21563"} <= named
+
+
+def test_there_are_sourced_files():
+    assert len(SOURCED) > 10
+
+
+def test_citation_is_of_this_version():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert {"cff-version", "message", "title", "authors"} <= set(citation)
+    assert citation["version"] == __version__
+    assert citation["license"] == "MIT"
+
+
+@pytest.mark.parametrize(
+    ("markdown", "expected"),
+    [
+        ("[a](credit.md)", "[a](../credit.md)"),
+        ("[a](../CONTRIBUTING.md#x)", "[a](../contributing.md#x)"),
+        ("[a](../baselines/credit/branch.py)", "`baselines/credit/branch.py`"),
+        ("[a](https://arxiv.org/x)", "[a](https://arxiv.org/x)"),
+        ("[a](#x)", "[a](#x)"),
+        ("```\n[a](../baselines/x.py)\n```\n", "```\n[a](../baselines/x.py)\n```\n"),
+    ],
+)
+def test_site_hook_keeps_links_within_the_site(markdown, expected):
+    pytest.importorskip("mkdocs", reason="needs mkdocs: pip install 'ccpo-env[docs]'")
+    from scripts.site_hooks import for_site
+
+    assert for_site(markdown, source="docs/page.md", page="sub/page.md") == expected
