@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,15 @@ from ccpo_env.voting import Ballot, count_votes
 DEFAULT_MAX_CHARS = 65_536
 HEADING_CHARS = 64
 """Room for the heading of a question or message in a prompt."""
+CHANGED_IN_PLACE = (
+    *("agents", "rewards", "_cumulative_rewards", "terminations", "truncations"),
+    *("infos", "_messages", "_read"),
+)
+"""What an episode changes in place, here or in PettingZoo; all else is replaced."""
+
+
+_stripped = lru_cache(maxsize=512)(strip_answers)
+"""The rollouts of a group often say the same, one after the other."""
 
 
 class TeamAnswerEnv(TeamPaidEnv[Observation, str]):
@@ -176,6 +186,8 @@ class TeamAnswerEnv(TeamPaidEnv[Observation, str]):
         turn_index = self._turn_index(agent)
         if turn_index is None:
             return {"prompt": ""}
+        if turn_index == self._offered_turn:
+            return {"prompt": plain_text(*self._offered_parts)}
         return {"prompt": plain_text(*self._prompt_parts(turn_index))}
 
     @property
@@ -231,6 +243,29 @@ class TeamAnswerEnv(TeamPaidEnv[Observation, str]):
         self._finish(state.verdict, state.ballot)
         self._let_leave(state.num_left)
 
+    def fork(self) -> TeamAnswerEnv:
+        """Return an environment in the same place of the same episode, which goes on by itself.
+
+        It is what a deepcopy is, at a small part of the cost: what an episode replaces but never
+        changes is shared.
+        """
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        for name in CHANGED_IN_PLACE:
+            setattr(twin, name, self.__dict__[name].copy())
+        return twin
+
+    @property
+    def verifier(self) -> Verifier:
+        """What compares the answers."""
+        return self._verify
+
+    def with_verifier(self, verifier: Verifier) -> TeamAnswerEnv:
+        """Return the same environment with another verifier; reset it before its first episode."""
+        twin = copy.copy(self)
+        twin._verify = verifier
+        return twin
+
     def __deepcopy__(self, memo: dict[int, Any]) -> TeamAnswerEnv:
         """Copy the episode; share what never changes (tasks, topology, verifier)."""
         twin = copy.copy(self)
@@ -251,6 +286,8 @@ class TeamAnswerEnv(TeamPaidEnv[Observation, str]):
         self._turns = tuple(turn for turn in self.topology.turns if turn.speaker not in removed)
         self._messages: list[Message] = []
         self._read: list[Message] = []  # the same as the others read them
+        self._offered_turn = -1
+        self._offered_parts = ("", "")  # what is read in that turn
         infos = {
             turn.speaker: {
                 "role": turn.role,
@@ -289,9 +326,10 @@ class TeamAnswerEnv(TeamPaidEnv[Observation, str]):
     def _say(self, agent: str, text: str, num_cut: int) -> None:
         shown, num_leaks = text, 0
         if self._strip_leaks and not self._is_answer(len(self._messages)):
-            shown, num_leaks = strip_answers(text)
-        self._messages.append(Message(agent, text))
-        self._read.append(Message(agent, shown))
+            shown, num_leaks = _stripped(text)
+        message = Message(agent, text)
+        self._messages.append(message)
+        self._read.append(Message(agent, shown) if num_leaks else message)
         self._tell([agent], messages=[], leak=self.infos[agent]["leak"] + num_leaks)
         if num_cut:
             self._clipped = {**self._clipped, agent: self._clipped.get(agent, 0) + num_cut}
@@ -301,7 +339,8 @@ class TeamAnswerEnv(TeamPaidEnv[Observation, str]):
         turn_index = len(self._messages)
         speaker = self._turns[turn_index].speaker
         self.agent_selection = speaker
-        self._tell([speaker], messages=chat_messages(*self._prompt_parts(turn_index)))
+        self._offered_turn, self._offered_parts = turn_index, self._prompt_parts(turn_index)
+        self._tell([speaker], messages=chat_messages(*self._offered_parts))
 
     def _finish(self, verdict: Verdict, ballot: Ballot | None) -> None:
         self.verdict, self.ballot = verdict, ballot

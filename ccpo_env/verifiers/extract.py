@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 
 # Escaped braces are tokens so that they cannot count as braces; so is a row break before one.
+_BOX = re.compile(r"\\boxed\s*+\{")
 _TOKEN = re.compile(r"\\boxed\s*+\{|\\\\(?!boxed)|\\[{}]|[{}]")
 _PLAIN_BRACE = -1
 # What may stand between boxes that are one list, as in "$\boxed{1}$, $\boxed{2}$".
 _BETWEEN = re.compile(
-    r"\}[\s$]*+(?:,|(?:,\s*+)?(?:and|or)\b)[\s$]*+(?:[A-Za-z]\w?\s*+=[\s$]*+)?\\boxed\s*+\{"
+    r"\}[\s$]*+(?:,|(?:,\s*+)?(?:and|or)\b|,?\s*+\\text\s*+\{\s*+(?:and|or)\s*+\})"
+    r"[\s$]*+(?:[A-Za-z]\w?\s*+=[\s$]*+)?\\boxed\s*+\{"
 )
+# The end of what stands in front of a box that is no later part of a list: "is", ":", ".".
+_NOT_BETWEEN = re.compile(r"[a-ce-qs-zA-Z0-9.:!?*][ \t\n$]{0,99}$")
 MAX_JOINED_BOXES = 32
 """Most boxes that are read as one list."""
 
@@ -31,14 +35,37 @@ def extract_boxed(response: str) -> str | None:
     spoken = response.rpartition("</think>")[2]
     if "<think>" in spoken:
         return None
-    first_box, last_brace = spoken.find("\\boxed"), spoken.rfind("}")
-    if first_box < 0 or last_brace < 0:
+    first_box, last_box = spoken.find("\\boxed"), spoken.rfind("\\boxed")
+    if first_box < 0:
         return None
+    if first_box == last_box or _NOT_BETWEEN.search(
+        spoken[max(first_box, last_box - 100) : last_box]
+    ):
+        last = _content(spoken, last_box)
+        if last is not None:
+            return last
+    return _joined_content(spoken, first_box)
 
+
+def _content(text: str, box: int) -> str | None:
+    """Return what is in the last box, which starts at a place, or None if it is not closed."""
+    opened = _BOX.match(text, box)
+    if opened is None:
+        return None
+    depth = 1
+    for token in _TOKEN.finditer(text, opened.end()):
+        depth += {"{": 1, "}": -1}.get(token[0], 0)
+        if depth == 0:
+            return text[opened.end() : token.start()].strip()
+    return None
+
+
+def _joined_content(text: str, first_box: int) -> str | None:
+    """Return the content of the last closed box, and of those that are one list with it."""
     open_braces: list[int] = []  # where a box's content starts, or _PLAIN_BRACE
     start = end = _PLAIN_BRACE
     joined: list[str] = []  # the boxes in front of the last one that are parts of its list
-    for token in _TOKEN.finditer(spoken, first_box, last_brace + 1):
+    for token in _TOKEN.finditer(text, first_box, text.rfind("}") + 1):
         if token[0].startswith("\\boxed"):
             open_braces.append(token.end())
         elif token[0] == "{":
@@ -46,13 +73,13 @@ def extract_boxed(response: str) -> str | None:
         elif token[0] == "}" and open_braces:
             opened = open_braces.pop()
             if opened > start:
-                gap = _BETWEEN.match(spoken, end) if end >= 0 else None
+                gap = _BETWEEN.match(text, end) if end >= 0 else None
                 is_next = gap is not None and gap.end() == opened
-                joined = [*joined[1 - MAX_JOINED_BOXES :], spoken[start:end]] if is_next else []
+                joined = [*joined[1 - MAX_JOINED_BOXES :], text[start:end]] if is_next else []
                 start, end = opened, token.start()
     if start == _PLAIN_BRACE:
         return None
-    return ", ".join(part.strip() for part in [*joined, spoken[start:end]])
+    return ", ".join(part.strip() for part in [*joined, text[start:end]])
 
 
 def unboxed(gold: str) -> str:

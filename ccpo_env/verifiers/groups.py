@@ -26,8 +26,11 @@ def same_group(answer: Reading, gold: Reading, same: Same) -> bool | None:
         return _same_labelled_group(answer, gold, same)
     if first.is_unordered and second.is_unordered:
         are_words = _are_listed_words(answer) and _are_listed_words(gold)
-        compare = same_in_order if are_words else same_members
-        return compare(answer.items, gold.items, same)
+        if are_words:
+            return same_in_order(answer.items, gold.items, same)
+        if not first.opened and all(map(_is_letter, (*answer.items, *gold.items))):
+            return same_members(_choices(answer), _choices(gold), same)
+        return same_members(answer.items, gold.items, _same_kind_by(same))
     if (equal := _same_labelled_point(answer, gold, same)) is not None:
         return equal
     if not first.is_unordered and not second.is_unordered and min(_sizes(answer, gold)) > 1:
@@ -35,6 +38,25 @@ def same_group(answer: Reading, gold: Reading, same: Same) -> bool | None:
             return False
         return same_in_order(answer.items, gold.items, same)
     return _same_kinds(answer, gold, same)
+
+
+def _is_letter(reading: Reading) -> bool:
+    return len(reading.form) == 1 and reading.form.isalpha()
+
+
+def _choices(reading: Reading) -> list[Reading]:
+    """Return the letters of a bare list as choices, whose case makes no difference."""
+    return [Reading(item.text) for item in reading.items]
+
+
+def _same_kind_by(same: Same) -> Same:
+    """Return a comparison of members: a set is no member that is not one, `{1}` is not 1."""
+
+    def same_kind(answer: Reading, gold: Reading) -> bool | None:
+        are_sets = [reading.parts.opened == "\\{" for reading in (answer, gold)]
+        return same(answer, gold) if are_sets[0] == are_sets[1] else False
+
+    return same_kind
 
 
 def _sizes(*readings: Reading) -> list[int]:
@@ -55,6 +77,10 @@ def _same_labelled_group(answer: Reading, gold: Reading, same: Same) -> bool | N
         return same_in_order(values, gold.sides[1].items, same)
     if values := _values_in_order(gold, answer):
         return same_in_order(answer.sides[1].items, values, same)
+    for group, other in ((answer, gold), (gold, answer)):
+        if "\\pm" in group.text and "\\pm" not in other.text and is_relation(group.items[0]):
+            pair = ((answer,), gold.items) if group is gold else (answer.items, (gold,))
+            return same_members(pair[0], pair[1], same)
     return same_relation(answer, gold, same)
 
 

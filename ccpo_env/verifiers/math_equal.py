@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ccpo_env.types import Verdict
 from ccpo_env.verifiers.bounds import within_bounds
@@ -18,10 +20,18 @@ MAX_TIMEOUT_S = 3600.0
 """Longest time limit of one comparison."""
 MAX_WORKER_S = 1.5
 """Most seconds in a worker: what is not decided by then is not decided in minutes either."""
+MAX_UNFINISHED_S = 0.75
+"""Most seconds for an integral, a sum, a product or a limit where the gold answer has none."""
 MAX_LENGTH_RATIO = 4
 """Most times an answer for a worker may be as long as the gold answer,"""
 MIN_LENGTH_LIMIT = 400
 """beyond this many characters that any may have."""
+DECISION_CACHE_SIZE = 16_384
+"""Pairs of an answer and a gold answer whose comparison is kept: a group often agrees."""
+MAX_KEPT_CHARS = 256
+"""Longest answer and longest gold answer of such a pair."""
+
+_INTEGER = re.compile(r"-?\d{1,256}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,25 +96,41 @@ def verify(response: str, gold: str, *, timeout_s: float = 5.0) -> Verdict:
     answer, target = extraction, unboxed(gold)
     if answer.strip() == target.strip():
         return Verdict("correct", answer)
-    equal = _decide(answer, target)
+    is_kept = max(len(answer), len(target)) <= MAX_KEPT_CHARS
+    equal = (_kept_decision if is_kept else _decide)(answer, target)
     if equal is not None:
         return Verdict("correct" if equal else "wrong", answer)
     if not within_bounds(target):
         detail = f"gold must stay within bounds, got {target[:80]!r}; check the task's answer"
         return Verdict("error", answer, detail)
-    limit_s = min(timeout_s, MAX_WORKER_S)
+    is_evasive = is_unfinished(answer) and not is_unfinished(target)
+    limit_s = min(timeout_s, MAX_UNFINISHED_S if is_evasive else MAX_WORKER_S)
     status, detail = POOL.compare(clean(target), clean(answer), timeout_s=limit_s)
-    if status == "timeout" and is_unfinished(answer) and not is_unfinished(target):
+    if status == "timeout" and is_evasive:
         return Verdict("wrong", answer)
     return Verdict(status, answer, detail)
 
 
 def _decide(answer: str, gold: str) -> bool | None:
     """Return what needs no worker: typed comparison first, then the bounds of an answer."""
+    if _INTEGER.fullmatch(answer) and _INTEGER.fullmatch(gold):
+        return int(answer) == int(gold)
     target, reading = read_gold(gold), read(answer)
     if target is not None and reading is not None:
         equal = same_typed(reading, target)
         if equal is not None:
             return equal
     is_long = len(answer) > MIN_LENGTH_LIMIT + MAX_LENGTH_RATIO * len(gold)
-    return False if is_long or not within_bounds(answer) else None
+    is_cut = _closes_brackets(gold) and not _closes_brackets(answer)
+    return False if is_long or is_cut or not within_bounds(answer) else None
+
+
+def _closes_brackets(text: str) -> bool:
+    """Return whether as many brackets close as open; an interval may mix their kinds."""
+    return sum(map(text.count, "([{")) == sum(map(text.count, ")]}"))
+
+
+@lru_cache(maxsize=DECISION_CACHE_SIZE)
+def _kept_decision(answer: str, gold: str) -> bool | None:
+    """Return `_decide`, which is kept: only "correct" and "wrong" and that a worker is needed."""
+    return _decide(answer, gold)

@@ -31,7 +31,7 @@ def same_matrix(answer: Reading, gold: Reading, same: Same) -> bool | None:
 
 
 def _cells(matrix: Matrix) -> list[Reading]:
-    return [Reading(cell) for row in matrix.rows for cell in row]
+    return [Reading(cell, depth=1) for row in matrix.rows for cell in row]
 
 
 def _scaled(matrix: Matrix, cells: list[Reading]) -> list[Node | None]:

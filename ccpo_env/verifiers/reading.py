@@ -50,7 +50,7 @@ class Reading:
     @cached_property
     def form(self) -> str:
         """The text as it is compared letter by letter."""
-        return written_form(self.text)
+        return written_form(self.text, is_part=self._depth > 0)
 
     @cached_property
     def region(self) -> Region | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ccpo_env.verifiers.evaluate import context
 from ccpo_env.verifiers.expression import parse_expression
-from ccpo_env.verifiers.structure import COMMA, CUP, RELATION, split_signs, split_top
+from ccpo_env.verifiers.structure import COMMA, CUP, RELATION, split_parts, split_signs, split_top
 from ccpo_env.verifiers.tree import Node, Unreadable
 from ccpo_env.verifiers.values import are_close, real_value, same_value
 
@@ -33,7 +33,7 @@ _CONJUNCTIONS = re.compile(
 )
 _INFINITY = re.compile(r"([+-]?)\s*\\infty")
 _VARIABLE = re.compile(r"(?:[A-Za-z]|\\(?!infty)[a-z]+)(?:_\w|_\{\w+\})?(?:\([a-z]\))?")
-_MODULUS = re.compile(r"\|\s*([a-zA-Z])\s*\|")
+_MODULUS = re.compile(r"\|\s*(?P<name>[a-zA-Z])\s*(?P<shift>[+-][^|]+)?\|")
 _TURNED = {"<": ">", ">": "<", "\\leq": "\\geq", "\\geq": "\\leq", "=": "=", "\\neq": "\\neq"}
 
 
@@ -168,7 +168,7 @@ def _interval(opened: str, ends: list[str], closed: str) -> Region:
     has_infinity = any(_INFINITY.fullmatch(end) for end in ends)
     interval = Interval(low, high, has_low=has_low, has_high=has_high)
     if not interval.is_symbolic and not low <= high:
-        return Region((), "", is_definite=not is_pair)
+        raise Unreadable  # a pair, whatever its brackets: no interval ends before it starts
     return Region((_open_at_infinity(interval),), "", is_definite=not is_pair or has_infinity)
 
 
@@ -181,7 +181,10 @@ def _open_at_infinity(interval: Interval) -> Interval:
 
 def _inequality(text: str) -> Region:
     sides, signs = split_signs(text, RELATION)
-    if "\\pm" in text or (len(signs) == 2 and signs[0] != signs[1] and "\\neq" in signs):
+    is_unequal = signs == ["\\neq"]
+    if ("\\pm" in text and not is_unequal) or (
+        len(signs) == 2 and signs[0] != signs[1] and "\\neq" in signs
+    ):
         raise Unreadable
     if len(signs) == 2:
         return _between(sides, signs)
@@ -191,11 +194,12 @@ def _inequality(text: str) -> Region:
     if not _is_variable(name):
         name, sign, bound = bound, _TURNED[sign], name
     if modulus := _MODULUS.fullmatch(name):
-        return _modulus(modulus[1], sign, bound)
+        return _modulus(modulus["name"], modulus["shift"] or "0", sign, bound)
     if _VARIABLE.fullmatch(name) is None or _VARIABLE.fullmatch(bound):
         raise Unreadable
     if sign == "\\neq":
-        region = _all_but(bound)
+        points = [_all_but(point) for point in split_parts(bound).items]
+        region = _meet(points) if len(points) > 1 else points[0]
         return Region(region.intervals, name, is_definite=True)
     return Region((_half_line(sign, bound),), name, is_definite=True)
 
@@ -223,16 +227,17 @@ def _between(sides: list[str], signs: list[str]) -> Region:
     return Region((_open_at_infinity(interval),), sides[1], is_definite=True)
 
 
-def _modulus(name: str, sign: str, bound: str) -> Region:
-    end = _end(bound)
-    if isinstance(end, Node) or not end > 0 or sign == "\\neq":
+def _modulus(name: str, shift: str, sign: str, bound: str) -> Region:
+    """Return where the size of a letter plus a number is below or above a bound."""
+    end, offset = _end(bound), _end(shift)
+    if isinstance(end, Node) or isinstance(offset, Node) or not end > 0 or sign == "\\neq":
         raise Unreadable
-    has_end = sign in ("\\leq", "\\geq")
+    low, high, has_end = -end - offset, end - offset, sign in ("\\leq", "\\geq")
     if sign in ("<", "\\leq"):
-        inside = Interval(-end, end, has_low=has_end, has_high=has_end)
+        inside = Interval(low, high, has_low=has_end, has_high=has_end)
         return Region((inside,), name, is_definite=True)
-    below = Interval(-context().inf, -end, has_low=False, has_high=has_end)
-    above = Interval(end, context().inf, has_low=has_end, has_high=False)
+    below = Interval(-context().inf, low, has_low=False, has_high=has_end)
+    above = Interval(high, context().inf, has_low=has_end, has_high=False)
     return Region((below, above), name, is_definite=True)
 
 
@@ -278,6 +283,8 @@ def _variable(regions: list[Region]) -> str:
 
 def _ordered(intervals: list[Interval]) -> tuple[Interval, ...]:
     """Return disjoint intervals in order: those that touch are one."""
+    if any(interval.is_symbolic for interval in intervals):
+        raise Unreadable
     merged: list[Interval] = []
     for each in sorted(intervals, key=lambda interval: (interval.low, not interval.has_low)):
         last = merged[-1] if merged else None

@@ -18,7 +18,7 @@ _FUNCTION = r"\\(?:sin|cos|tan|cot|sec|csc|det|arg|min|max|gcd)(?![a-z])"
 _SEGMENT = r"\|?[A-Z]{1,4}\|?"
 _LABEL = re.compile(
     rf"(?:\\text\s*\{{[^{{}}=]*\}}\s*:?|[A-Z]+|[A-Za-z]{{3,}}(?: [A-Za-z]+)*"
-    rf"|m?\s*\\(?:angle|triangle)\s*[A-Z]+|[\[|]+[A-Z]+[\]|]+|\|{_NAME}\|"
+    rf"|m?\s*\\(?:angle|triangle)\s*[A-Z]+|[\[|]+[A-Z]+[\]|]+|\|(?:{_ACCENT}|{_NAME})\|"
     rf"|\\frac\s*\{{{_SEGMENT}\}}\s*\{{{_SEGMENT}\}}|[A-Z]{{2,4}}\s*\+\s*[A-Z]{{2,4}}"
     rf"|{_SEGMENT}\s*:\s*{_SEGMENT}|[a-z]:[a-z]"
     rf"|{_FUNCTION}\s*\(?\s*(?:\\angle\s*)?(?:{_NAME}|[A-Z]{{1,3}})\s*\)?"
@@ -32,6 +32,7 @@ _CONGRUENCE = re.compile(
     r"(?:\\[pb]?mod|mod|\\text\s*\{\s*\(?mod\s*\})\s*\{?\s*(?P<modulus>\d{1,40})\s*\}?\s*\)?",
     re.ASCII,
 )
+_DERIVED = re.compile(r"'|\^\s*\{?\s*(?:-1|\\prime)\s*\}?")  # f' and f^{-1} are not f
 _MAX_CHAIN = 3
 _STRICT = {"<": True, "\\leq": False, ">": True, "\\geq": False}
 _TURNED = frozenset({">", "\\geq"})
@@ -118,9 +119,8 @@ def _same_equations(
 ) -> bool | None:
     if len(first) != 2 or len(second) != 2:
         # a = b = c says the same in any order; other chains are left to math-verify
-        if len(first) != len(second) or len(first) > _MAX_CHAIN:
-            return None
-        return all(any(same(x, y) for y in second) for x in first) or None
+        is_short = len(first) == len(second) <= _MAX_CHAIN
+        return _same_chains(first, second, same) if is_short else None
     if first[0].form == second[0].form:
         equal = same(first[1], second[1])
         if equal or (equal is False and _is_solved(first) and _is_solved(second)):
@@ -130,6 +130,22 @@ def _same_equations(
     if not equal and _are_other_names(first, second):
         return same(first[1], second[1])
     return equal
+
+
+def _same_chains(
+    first: tuple[Reading, ...], second: tuple[Reading, ...], same: Same
+) -> bool | None:
+    """Compare two chains of equal sides: if all but one agree, that one decides."""
+    rest, others = list(second), []
+    for side in first:
+        match = next((index for index, other in enumerate(rest) if same(side, other)), None)
+        if match is None:
+            others.append(side)
+        else:
+            del rest[match]
+    if not others:
+        return True
+    return False if len(others) == 1 and same(others[0], rest[0]) is False else None
 
 
 def _trees(
@@ -152,6 +168,10 @@ def _is_solved(sides: tuple[Reading, ...]) -> bool:
 
 def _are_other_names(first: tuple[Reading, ...], second: tuple[Reading, ...]) -> bool:
     """Return whether two equations name a value differently: f(x) and y, Area and A."""
+    names = [sides[0].form for sides in (first, second)]
+    plain = [_DERIVED.sub("", name) for name in names]
+    if names[0] != names[1] and plain[0] == plain[1]:
+        return False
     trees = [sides[0].tree for sides in (first, second)]
     is_worded = any(tree is None or tree.name == "call" for tree in trees)
     return is_worded and _is_label(first[0]) and _is_label(second[0])

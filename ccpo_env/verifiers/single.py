@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from ccpo_env.verifiers.members import all_same
 from ccpo_env.verifiers.normalize import letter_of, same_form, unwrapped
 from ccpo_env.verifiers.quantity import same_number
 from ccpo_env.verifiers.reading import Reading
@@ -33,7 +34,7 @@ def same_single(answer: Reading, gold: Reading) -> bool | None:
         return True
     if not answer.text or not gold.text:
         return False
-    if is_other_choice(answer, gold):
+    if is_other_choice(answer, gold) or ("\\ldots" in answer.text) != ("\\ldots" in gold.text):
         return False
     infinite = _INFINITY.fullmatch(answer.text), _INFINITY.fullmatch(gold.text)
     if infinite[0] or infinite[1]:
@@ -116,12 +117,27 @@ def _same_ratio(answer: Reading, gold: Reading, *, is_time: bool) -> bool | None
     """Compare a:b with c:d, which may be scaled unless they are times of the day."""
     texts = answer.text.replace(" ", ""), gold.text.replace(" ", "")
     are_ratios = [_RATIO.fullmatch(text) is not None for text in texts]
+    if not all(are_ratios) and not is_time and all(":" in text for text in texts):
+        return _same_symbolic_ratio(*([Reading(s).tree for s in t.split(":")] for t in texts))
     if not all(are_ratios):
         return _same_quotient(answer, gold) if any(are_ratios) and not is_time else None
     parts = [[int(part) for part in text.split(":")] for text in texts]
     if is_time or any(_TIME.fullmatch(text) for text in texts) or len(parts[0]) != len(parts[1]):
         return parts[0] == parts[1]
     return all(a * parts[1][0] == b * parts[0][0] for a, b in zip(*parts, strict=True))
+
+
+def _same_symbolic_ratio(first: list[Node | None], second: list[Node | None]) -> bool | None:
+    """Compare ratios with roots or letters: a:b is c:d if a times d is b times c."""
+    if len(first) != len(second):
+        return False
+    a, b = first[0], second[0]
+    if a is None or b is None:
+        return None
+    return all_same(
+        None if x is None or y is None else same_value(Node("*", (x, b)), Node("*", (y, a)))
+        for x, y in zip(first[1:], second[1:], strict=True)
+    )
 
 
 def _same_quotient(answer: Reading, gold: Reading) -> bool | None:

@@ -12,8 +12,10 @@ from ccpo_env.verifiers.tree import Node, Unreadable, free_symbols
 TOLERANCE = Fraction(1, 10**45)
 """Fraction of their size up to which two values must agree."""
 
-# Start, step per symbol, and denominator: large primes, so that no answer is zero there by chance.
-_POINTS = ((1327, 419, 709), (1789, 613, 641), (-1493, -389, 523))
+# Start, base and modulus of the steps from it, and denominator: large primes, so that no answer is
+# zero there by chance. The steps are powers modulo a prime: in even steps, x + z would be 2y. The
+# second point is near 1, where even a high power does not hide what is added to it.
+_POINTS = ((1327, 419, 997, 709), (10039, 67, 211, 10007), (1493, 389, 953, -523))
 
 
 def same_value(first: Node, second: Node) -> bool | None:
@@ -157,10 +159,10 @@ def _points(
     return [
         fixed
         | {
-            name: numbers.mpf(start + step * index) / bottom
+            name: numbers.mpf(start + pow(base_of_steps, index, modulus)) / bottom
             for index, name in enumerate(sorted(names))
         }
-        for start, step, bottom in _POINTS[: len(_POINTS) if names else 1]
+        for start, base_of_steps, modulus, bottom in _POINTS[: len(_POINTS) if names else 1]
     ]
 
 

@@ -18,6 +18,19 @@ RULES = {
     "high powers": ("x^{1000}-1", "-1+x^{1000}", "x^{1000}"),
     "high powers of powers": ("(x^2)^{600}+x", "x^{1200}+x", "x^{1200}-x"),
     "growing sums": ("2^{50n}+1", "1+4^{25n}", "4^{25n}"),
+    "sums of letters": ("z+y+x=0", "x+y+z=0", "x-y+z=0"),
+    "means of letters": ("c+a", "a+c", "2b"),
+    "differences of letters": ("3c-3b+a", "a-3b+3c", "d"),
+    "brackets of pairs": ("(91, 60)", "(91,60)", "(91,60]"),
+    "intervals that end before they start": ("(7,-1]", "(7,-1]", "(5,-1]"),
+    "letters in matrices": (
+        r"\begin{bmatrix} a & b \end{bmatrix}",
+        r"\begin{pmatrix} a & b \end{pmatrix}",
+        r"\begin{pmatrix} a & B \end{pmatrix}",
+    ),
+    "letters in sets": (r"\{b,a\}", r"\{a,b\}", r"\{A,b\}"),
+    "letters for labels": ("b=2, a=-1", "a=-1, b=2", "a=-1, B=2"),
+    "choices in lists": ("d, E", "E, D", "d, F"),
     "chains": ("f(3)=f(2)=0", "f(2)=f(3)=0", "f(2)=f(3)=1"),
     "chains of labels": ("x=y=2", "y=x=2", "x=y=3"),
     "primes": ("f'(x)", "f'(x)", "f(x)"),
@@ -70,6 +83,26 @@ def test_verify_follows_the_rule_and_refuses_its_near_miss(rule: str) -> None:
 def test_verify_sees_every_term_beside_a_high_power(power: int, term: str) -> None:
     assert verify(rf"\boxed{{{term}+x^{{{power}}}}}", f"x^{{{power}}}+{term}").status == "correct"
     assert verify(rf"\boxed{{x^{{{power}}}+{term}}}", f"x^{{{power}}}").status == "wrong"
+
+
+@given(
+    coefficients=st.lists(st.integers(-9, 9), min_size=1, max_size=8),
+    change=st.integers(1, 9),
+    place=st.integers(0, 7),
+)
+def test_verify_never_accepts_another_sum_of_letters(
+    coefficients: list[int], change: int, place: int
+) -> None:
+    def total(factors: list[int]) -> str:
+        return "+".join(
+            f"({factor}){name}" for factor, name in zip(factors, "abcdmnpq", strict=False)
+        )
+
+    changed = [*coefficients]
+    changed[place % len(changed)] += change
+    gold = total(coefficients)
+    assert verify(rf"\boxed{{{total(changed)}}}", gold).status == "wrong"
+    assert verify(rf"\boxed{{0+{gold}}}", gold).status == "correct"
 
 
 @pytest.mark.parametrize("text", [r"\{a,b\}\cup(1,2)", r"x \ne a, b", r"x \ne \pm a", r"|x-a|<3"])

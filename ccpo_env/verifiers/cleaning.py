@@ -1,0 +1,182 @@
+"""The rules that take away what never changes the meaning of LaTeX."""
+
+from __future__ import annotations
+
+import re
+
+from ccpo_env.verifiers.rules import rule
+
+_NOT = r"(?<!\\)\\"  # a backslash that is not the second half of a row break
+_FUNCTIONS = (
+    "arcsin arccos arctan arccot sinh cosh tanh coth sin cos tan cot csc log ln exp cis gcd lcm"
+).replace(" ", "|")
+_SYNONYMS = {
+    "le": "leq",
+    "leqslant": "leq",
+    "leqq": "leq",
+    "ge": "geq",
+    "geqslant": "geq",
+    "geqq": "geq",
+    "ne": "neq",
+    "lbrace": "{",
+    "rbrace": "}",
+    "ast": "cdot",
+    "bullet": "cdot",
+    "dots": "ldots",
+    "cdots": "ldots",
+    "dotsc": "ldots",
+    "textdollar": "$",
+    "textpercent": "%",
+    "percent": "%",
+    "infin": "infty",
+    "imath": "mathrm{i}",
+    "jmath": "mathrm{j}",
+    "varnothing": "emptyset",
+    "varepsilon": "epsilon",
+    "vartheta": "theta",
+    "varphi": "phi",
+    "lor": "text{ or }",
+    "vee": "text{ or }",
+    "land": "text{ and }",
+    "wedge": "text{ and }",
+    "arcsinh": "operatorname{arsinh}",
+    "lg": "log_{10}",
+}
+_PLAIN_SYNONYMS = {
+    "lvert": "|",
+    "rvert": "|",
+    "vert": "|",
+    "mid": "|",
+    "lt": "<",
+    "gt": ">",
+    "lparen": "(",
+    "rparen": ")",
+    "lbrack": "[",
+    "rbrack": "]",
+    "colon": ":",
+    "dollar": "\\$",
+    "pounds": "\u00a3",
+    "textsterling": "\u00a3",
+    "euro": "\u20ac",
+    "texteuro": "\u20ac",
+    "yen": "\u00a5",
+    "textyen": "\u00a5",
+    "degree": "^{\\circ}",
+    "degrees": "^{\\circ}",
+    "textdegree": "^{\\circ}",
+    "prime": "'",
+}
+
+
+def _synonym(macro: re.Match[str]) -> str:
+    name = macro[1]
+    if name in _SYNONYMS:
+        return "\\" + _SYNONYMS[name] + ("" if name.endswith("brace") else " ")
+    return _PLAIN_SYNONYMS.get(name, macro[0])
+
+
+_STYLES = (
+    r"m?left|m?right|middle|[bB]igg?[lrm]?|(?:display|text|script|scriptscript)style|(?:no)?limits"
+    r"|boldsymbol|boldmath|bm|pmb|rm|bf|it|sf|tt|sc|(?:bf|md|rm|sf|tt)(?:series|family)|itshape|em"
+    r"|tiny|(?:script|footnote|normal)size|small|[lL]arge|LARGE|[hH]uge|nonumber|(?:math)?strut"
+    r"|ensuremath|smash|hfill|hfil|centering|num"
+)
+CLEANING = [
+    rule(
+        "\\begin",
+        r"(?s)^\s*\\begin\s*\{(align|gather|equation|split|math)((?:ed|at)?)\*?\}"
+        r"((?:(?!\\begin).)*)\\end\s*\{\1\2\*?\}\s*$",
+        lambda environment: environment[3].replace("&", " "),
+    ),
+    rule("\\\\\\", r"\\\\(?=\\)", r"\\\\ "),  # so that no macro seems to be half of a row break
+    rule("boxed", _NOT + r"boxed\s*(?=\{)"),
+    rule("\\left \\right", _NOT + r"(?:left|right)\s*\."),
+    rule(
+        "color",
+        _NOT
+        + r"(?:text|color)?(?:color|box)\s*(?:\[\w*\])?\s*\{[^{}]*\}(?=\s*[^\s])|"
+        + _NOT
+        + r"color\s*(?:red|blue|green)\b",
+    ),
+    rule("\\", _NOT + rf"(?:{_STYLES})(?![A-Za-z])"),
+    rule(
+        "\\hphantom \\vphantom \\phantom \\tag \\label",
+        _NOT + r"(?:[hv]?phantom|tag\*?|label)\s*\{(?:[^{}]|\{[^{}]*\})*\}",
+    ),
+    rule("\\!", r"(?<=\d)\s*,\s*\\!\s*(?=\d)", ","),
+    rule("{", r"(?<![A-Za-z])\{\s*([,:.])\s*\}", r"\1"),
+    rule("\\hspace \\vspace \\mspace \\kern", _NOT + r"[hvm]space\*?\s*\{[^{}]*\}"),
+    rule("\\cr", _NOT + r"cr(?![A-Za-z])", r"\\\\"),
+    rule("\\\\", r"\\\\\s*\[[^\[\]]*\]", r"\\\\"),
+    rule("\\hline", _NOT + r"hline(?![A-Za-z])"),
+    rule("\\( \\) \\[ \\] \\!", _NOT + r"[()\[\]!]"),
+    rule(
+        "\\, \\; \\: \\  \\quad \\qquad \\enspace \\thinspace ~ \\space",
+        _NOT + r"(?:[,;:>/]|q?quad(?![A-Za-z])|(?:en|thin|thick|med)?space(?![A-Za-z]))|~",
+        " ",
+    ),
+    rule("\\", r"(?<!\\)\\(?=\s|$)", " "),
+    rule("frac", _NOT + r"(?:[dtcsx]|nice|flat)frac(?![A-Za-z])", r"\\frac"),
+    rule("binom", _NOT + r"[dt]binom(?![A-Za-z])", r"\\binom"),
+    rule("choose", r"\{([^{}]*)\\choose(?![A-Za-z])([^{}]*)\}", r"\\binom{\1}{\2}"),
+    rule(
+        "C_ C^",
+        r"(?:\{\s*\})?\s*[_^]\s*(?:\{\s*(\w+)\s*\}|(\w))\s*C\s*_\s*(?:\{\s*(\w+)\s*\}|(\w))",
+        r"\\binom{\1\2}{\3\4}",
+    ),
+    rule(
+        "over",
+        r"\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\\over(?![A-Za-z])"
+        r"([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}",
+        r"\\frac{\1}{\2}",
+    ),
+    rule("over", r"^\s*(-?)\s*(\d+)\s*\\over(?![A-Za-z])\s*(\d+)\s*$", r"\1\\frac{\2}{\3}"),
+    rule("\\", _NOT + r"([A-Za-z]+)(?![A-Za-z])", _synonym),
+    rule(
+        "operatorname mathrm text",
+        _NOT + rf"(?:operatorname\*?|mathrm|text)\s*\{{\s*({_FUNCTIONS})\s*\}}",
+        r"\\\1 ",
+    ),
+    rule("operatorname", _NOT + r"operatorname\*?\s*\{\s*(max|min|sec)\s*\}", r"\\\1 "),
+    rule("\\math", _NOT + r"math(?:rm|it|bf|sf)\s*\{\s*([eijd])\s*\}", r"{\1}"),
+    rule("_", r"(?<![A-Za-z0-9.\\])[({]\s*(-?[0-9A-F]*[0-9][0-9A-F]*)\s*[)}]\s*_", r"\1_"),
+    rule("\\{", r"\\\{\s*\\\}", r"\\emptyset "),
+    rule(
+        "\\R mathbb",
+        r"\\(?:R(?![A-Za-z])|mathbb\s*R(?![A-Za-z])|mathbf\s*\{R\}|Reals)",
+        r"\\mathbb{R}",
+    ),
+    rule("'", r"(?<=\d)'(?=\d{3}(?!\d))"),
+    rule("'", r"\^\s*(?:\{\s*('+)\s*\}|('))", r"\1\2"),
+    rule(
+        "\\text",
+        r"\\text(?:normal|sf|tt|sc|up|md)?\s*(?=\{)",
+        r"\\text",
+    ),
+    rule(
+        "{st {nd {rd {th",
+        r"(?<=\d)\s*\^?\s*\{?\\(?:text|mathrm)\s*\{\s*(?:st|nd|rd|th)\s*\}\}?",
+        r"\\text{th}",
+    ),
+    rule(
+        "and or",
+        _NOT + r"(?:text(?:rm|bf|it)|mathrm|[mh]box)\s*\{(\s*,?\s*(?:and|or)\s*)\}",
+        r"\\text{\1}",
+    ),
+    rule("\\text", r"^\s*\\text\s*\{\s*(?!not\b|no\b)[a-z]+\s*\}\s*(?=\([^()]*,)"),
+    rule("\\text", r"\\text\s*\{\s*\}", " "),
+    rule("\\text", r"\\text\s*\{\s*([:,.%]|\\%)\s*\}", r"\1"),
+    rule("to", r"(?<=\d)\s*(?:\\text\s*\{\s*to\s*\}|\bto\b)\s*(?=\d)", ":"),
+    rule("base", r"(?<=\d)\s*(?:\\text\s*\{\s*\(?base[ -]*(\w*)\)?\s*\}|base)\s*(\d*)", r"_{\1\2}"),
+    rule(
+        "base",
+        r"_\s*\{\s*\\text\s*\{\s*base\s*(?:\}\s*(\d+)\s*|(\d+)\s*\}\s*)\}",
+        r"_{\1\2}",
+    ),
+    rule("a.m p.m", r"\b([ap])\.\s*m\b\.?", r"\1m"),
+    rule("cup cap", r"\\big(cup|cap)(?![A-Za-z])", r"\\\1"),
+    rule("\\\\", r"(?:\\\\\s*)+$"),
+    # Text behind a number is read as its unit, which a second number must not pass for.
+    rule("\\text", _NOT + r"text\s*\{([^{}0-9]*[0-9][^{}]*)\}", r" \1 "),
+]
+"""Rules for `rules.rewrite`, in order: later ones rely on earlier ones."""
