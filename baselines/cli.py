@@ -44,10 +44,17 @@ def _compare(arguments: Sequence[str]) -> int:
     return main(arguments)
 
 
+def _play(arguments: Sequence[str]) -> int:
+    from baselines.play import main
+
+    return main(arguments)
+
+
 COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {
     "train": _train,
     "evaluate": _evaluate,
     "compare": _compare,
+    "play": _play,
     "bench": _bench,
     "experiment": _experiment,
     "train_sb3": _train_sb3,

@@ -93,13 +93,20 @@ class CreditStage:
             return False
         return group.is_complete
 
-    def credit(self, groups: Sequence[Group]) -> list[FloatArray]:
+    def credit(
+        self, groups: Sequence[Group], outcomes: Sequence[GroupOutcomes] | None = None
+    ) -> list[FloatArray]:
         """Return the credit of each agent in each rollout, one (G, A) array per group.
 
-        A group whose removals were left out because they could not change the update is paid
-        shared credit: its advantage is the same.
+        Args:
+            groups: What was played.
+            outcomes: Their outcomes, if the caller has them already.
+
+        Note: A group whose removals were left out because they could not change the update is
+            paid shared credit: its advantage is the same.
         """
-        outcomes = [self.outcomes(group) for group in groups]
+        if outcomes is None:
+            outcomes = [self.outcomes(group) for group in groups]
         asks_removals = "removed_rewards" in self._allocator.needs
         place = [i for i, o in enumerate(outcomes) if not asks_removals or o.removed_rewards]
         measured = self._allocator.many([outcomes[i] for i in place], **self._given_knobs)

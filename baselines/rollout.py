@@ -6,6 +6,7 @@ import copy
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 
@@ -94,6 +95,10 @@ class _Row:
         return self.failure is not None or self.env.verdict is not None
 
 
+_Starts: TypeAlias = dict[tuple[int, frozenset[str], tuple[str, ...]], TeamAnswerEnv]
+"""Episodes that have only begun, by the identity of their task, the removed agents and prefix."""
+
+
 class Player:
     """Plays episodes of one environment with one policy per role.
 
@@ -158,7 +163,7 @@ class Player:
         """
         ledger = ledger if ledger is not None else Ledger()
         requests = list(requests)
-        starts: dict[RolloutRequest, TeamAnswerEnv] = {}
+        starts: _Starts = {}
         rows: list[_Row | None] = [
             self._start(request, starts) if request.leader is None else None for request in requests
         ]
@@ -184,21 +189,23 @@ class Player:
             )
         return rollouts
 
-    def _start(self, request: RolloutRequest, starts: dict[RolloutRequest, TeamAnswerEnv]) -> _Row:
+    def _start(self, request: RolloutRequest, starts: _Starts) -> _Row:
         """Begin an episode; those that begin alike are forks of one."""
-        if request not in starts:
+        begins = (id(request.task), request.removed, request.prefix)
+        env = starts.get(begins)
+        if env is None:
             # A shallow copy shares what no episode changes; reset makes the rest anew.
-            starts[request] = copy.copy(self._env)
+            env = starts[begins] = copy.copy(self._env)
             options = {"task": request.task, "removed": request.removed, "prefix": request.prefix}
-            starts[request].reset(seed=0, options=options)
-        return _Row(request, starts[request].fork())
+            env.reset(seed=0, options=options)
+        return _Row(request, env.fork())
 
     def _start_followers(
         self,
         following: Sequence[int],
         requests: Sequence[RolloutRequest],
         rows: list[_Row | None],
-        starts: dict[RolloutRequest, TeamAnswerEnv],
+        starts: _Starts,
     ) -> list[int]:
         """Begin the episodes whose leader has said what they take over; return the others."""
         waiting = []
@@ -220,6 +227,7 @@ class Player:
         self, speaker: str, rows: Sequence[_Row], rng: np.random.Generator, ledger: Ledger
     ) -> None:
         role = self._role_of[speaker]
+        entered = time.perf_counter()
         prompts = [
             Prompt(row.env.observe(speaker)["prompt"], tuple(row.env.infos[speaker]["messages"]))
             for row in rows
@@ -237,7 +245,7 @@ class Player:
         ledger.forward_passes += max(len(completion.token_ids) for completion in completions)
         ledger.generate_s += sampled - started
         ledger.verify_s += verify_s
-        ledger.environment_s += time.perf_counter() - sampled - verify_s
+        ledger.environment_s += time.perf_counter() - sampled - verify_s + started - entered
 
     def _finish(self, row: _Row) -> Rollout:
         verdict = row.env.verdict

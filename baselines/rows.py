@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import accumulate
 
 import numpy as np
 
@@ -117,24 +118,23 @@ def training_rows(
         agents: All agents, in speaking order.
         trained: Those whose completions are wanted.
     """
+    columns = [(column, agent) for column, agent in enumerate(agents) if agent in trained]
     return [
         row
         for group, own in zip(groups, advantages, strict=True)
-        for index, rollout in enumerate(group.rollouts)
-        for column, agent in enumerate(agents)
-        if agent in trained
-        for row in _rows(rollout.completions[agent], own[index, column])
+        for rollout, paid in zip(group.rollouts, own.tolist(), strict=True)
+        for column, agent in columns
+        for row in _rows(rollout.completions[agent], paid[column])
     ]
 
 
 def _rows(
-    completions: Sequence[Completion], advantage: np.float64 | FloatArray
-) -> Iterator[TrainingRow]:
-    start = 0
-    for completion in completions:
-        end = start + len(completion.token_ids)
-        if np.ndim(advantage) == 0:
-            yield TrainingRow(completion, float(advantage))
-        else:
-            yield TrainingRow(completion, tuple(np.asarray(advantage)[start:end].tolist()))
-        start = end
+    completions: Sequence[Completion], advantage: float | list[float]
+) -> Iterable[TrainingRow]:
+    if isinstance(advantage, float):
+        return [TrainingRow(completion, advantage) for completion in completions]
+    ends = list(accumulate(len(completion.token_ids) for completion in completions))
+    return [
+        TrainingRow(completion, tuple(advantage[start:end]))
+        for completion, start, end in zip(completions, [0, *ends], ends, strict=False)
+    ]

@@ -18,7 +18,7 @@ from baselines.errors import exit_on_bad_input
 from baselines.files import CONFIG_FILE, make_folder, write_json, write_text
 from baselines.metrics import METRICS_FILE
 from baselines.signal.command import Comparison
-from baselines.signal.credit import CreditPlan, Replay
+from baselines.signal.credit import CreditPlan, Replay, expect_groups
 from baselines.signal.demonstration import (
     LEARNING_RATES,
     METHODS,
@@ -29,7 +29,7 @@ from baselines.signal.demonstration import (
 )
 from baselines.signal.exact import Role
 from baselines.signal.game import MIXES
-from baselines.signal.ppo import PpoConfig, Trained, train
+from baselines.signal.ppo import PpoConfig, Trained, expect_sb3, train
 from baselines.signal.spread import spread_table
 
 POLICY_FILE = "policy.json"
@@ -68,7 +68,7 @@ class Sb3Config:
     group_baseline: bool = False
     """Take a group's mean off its credit."""
     effort: float = 0.0
-    """Price of each symbol but silence."""
+    """Price of each symbol but silence, to a thinker."""
     tensorboard: bool = False
     """Log to OUT_DIR/tensorboard, too."""
     demonstration: bool = False
@@ -94,7 +94,9 @@ class Sb3Config:
             raise ValueError(
                 f"learning_rate must be above 0, got {self.learning_rate}; pass e.g. 0.01"
             )
-        self.plan.expect_group_size(self.group_size)
+        if not 0.0 <= self.effort < float("inf"):
+            raise ValueError(f"effort must be >= 0, got {self.effort}; leave it out for none")
+        expect_groups(self.plan, self.num_envs, self.group_size, group_baseline=self.group_baseline)
 
     @property
     def plan(self) -> CreditPlan:
@@ -139,6 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with exit_on_bad_input():
         config = tyro.cli(Sb3Config, args=given, prog="python -m baselines.train_sb3")
         config.check()
+        expect_sb3()
         make_folder(config.out_dir)
         if config.demonstration:
             config.comparison.keep_settings(config.out_dir)
@@ -153,8 +156,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         write_text(config.out_dir / "spread.md", spread_table(METHODS))
         return 0
-    with exit_on_bad_input():
-        trained = train(config.run, run_dir=config.out_dir, tensorboard=config.tensorboard)
+    trained = train(config.run, run_dir=config.out_dir, tensorboard=config.tensorboard)
     _finish(config, trained, console)
     return 0
 

@@ -26,6 +26,7 @@ from baselines.collate import TrainingRow
 from baselines.config import TrainConfig, check_same_config
 from baselines.credit import GroupOutcomes
 from baselines.credit.removals import each_but_the_last
+from baselines.credit_record import CREDIT_FILE, record_credit
 from baselines.credit_stage import CreditStage
 from baselines.crew import Crew
 from baselines.degeneracy import DegeneracyWatch
@@ -34,6 +35,7 @@ from baselines.distributed.servers import RolloutServers
 from baselines.environments import team_env
 from baselines.evaluation import Evaluation, evaluate_team, joined
 from baselines.groups import Group
+from baselines.heap import few_collections
 from baselines.ledger import Ledger
 from baselines.measure import (
     Metrics,
@@ -161,7 +163,7 @@ class Trainer:
         if self._is_writer:
             keep_rows(self._metrics_path, self.steps_done)
         saved_at = self.steps_done
-        with closing(SteadyTracker(tracker, on_warning)) as steady:
+        with closing(SteadyTracker(tracker, on_warning)) as steady, few_collections():
             while self.steps_done < config.steps and not any(self._peers.join([should_stop()])):
                 row = self._step(self.steps_done + 1)
                 self.steps_done += 1
@@ -219,7 +221,7 @@ class Trainer:
         is_here = [first <= i < first + len(here) for i in places]
         usable = [groups[i] for i in places]
         outcomes = [self._credit.outcomes(group) for group in usable]
-        credit = self._credit.credit(usable)
+        credit = self._credit.credit(usable, outcomes)
         shaped = shaped_credit(self._optimizer, credit, usable, self._max_tokens)
         num_tokens = count_tokens(usable, self.agents)
         advantages = self._optimizer.advantage(shaped, num_tokens)
@@ -231,6 +233,8 @@ class Trainer:
             self._servers.sync()
         self._credit.remember(usable, active)
         ended = time.perf_counter()
+        if self._is_writer:
+            record_credit(self.run_dir / CREDIT_FILE, step, usable, credit, self.agents)
         measured = credit_metrics(
             outcomes, credit, advantages, self.agents, self._optimizer, num_tokens
         )

@@ -28,7 +28,7 @@ OTHER_FOLDERS = {
     "tests/": "Mirrors the packages: env/ and rl/.",
     "notebooks/": "One idea each, on the embedded tasks.",
     "docs/": "What this page links to.",
-    "scripts/": "Write this tree and the tables of the documents.",
+    "scripts/": "Write this tree, the tables of the documents and the site.",
 }
 WIDTH = 32
 

@@ -165,7 +165,7 @@ def _train_comlrl(count: TokenCount, pause: Callable[[], None]) -> None:
     ]
 
     def team_reward(
-        _thoughts: list[str], completions: list[str], batch_items: list[dict[str, str]]
+        _thoughts: list[str], completions: list[str], *, batch_items: list[dict[str, str]]
     ) -> list[float]:
         return _rewards(env, completions, [item["answer"] for item in batch_items])
 

@@ -17,6 +17,12 @@ def _environment(arguments: Sequence[str]) -> int:
     return main(arguments)
 
 
+def _growth(arguments: Sequence[str]) -> int:
+    from baselines.bench.growth import main
+
+    return main(arguments)
+
+
 def _learning(arguments: Sequence[str]) -> int:
     from baselines.bench.learning import main
 
@@ -25,6 +31,12 @@ def _learning(arguments: Sequence[str]) -> int:
 
 def _sampler(arguments: Sequence[str]) -> int:
     from baselines.bench.sampler import main
+
+    return main(arguments)
+
+
+def _step(arguments: Sequence[str]) -> int:
+    from baselines.bench.step import main
 
     return main(arguments)
 
@@ -38,8 +50,10 @@ def _verifier(arguments: Sequence[str]) -> int:
 BENCHES: Mapping[str, Callable[[Sequence[str]], int]] = {
     "credit": _credit,
     "environment": _environment,
+    "growth": _growth,
     "learning": _learning,
     "sampler": _sampler,
+    "step": _step,
     "verifier": _verifier,
 }
 """From a name to a function of the flags; each imports its bench when it is called."""

@@ -55,20 +55,30 @@ class CreditPlan:
         if self.num_samples < 1:
             raise ValueError(f"num_samples must be >= 1, got {self.num_samples}; pass e.g. 8")
 
-    def expect_group_size(self, group_size: int) -> None:
-        """Raise ValueError if groups of this size have no credit."""
-        if self.allocator in NEED_GROUPS and group_size < 2:
-            raise ValueError(
-                f"group_size must be >= 2 for {self.allocator!r}, which compares the rollouts of "
-                f"a task, got {group_size}; pass --group-size 8"
-            )
-
     @property
     def all_knobs(self) -> Mapping[str, Any]:
         """The knobs, with the baseline that the replays of counterfactual credit allow."""
         if self.allocator == "counterfactual" and self.replay != "task":
             return {"baseline": "rollout", **self.knobs}
         return self.knobs
+
+
+def expect_groups(
+    plan: CreditPlan, num_envs: int, group_size: int, *, group_baseline: bool
+) -> None:
+    """Raise ValueError unless episodes can be split into such groups and have credit in them."""
+    needs = "a group baseline" if group_baseline else None
+    if plan.allocator in NEED_GROUPS:
+        needs = f"{plan.allocator!r}, which compares the rollouts of a task"
+    if needs is not None and group_size < 2:
+        raise ValueError(
+            f"group_size must be >= 2 for {needs}, got {group_size}; pass --group-size 8"
+        )
+    if group_size < 1 or num_envs % group_size:
+        raise ValueError(
+            f"num_envs must be a multiple of group_size={group_size}, got {num_envs}; pass "
+            f"e.g. {8 * max(group_size, 1)}"
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -88,6 +88,17 @@ class Trained:
     num_answers_drawn: int
 
 
+def expect_sb3() -> None:
+    """Raise ImportError, saying what to install, unless stable_baselines3 is there."""
+    try:
+        import stable_baselines3  # noqa: F401
+    except ImportError:
+        raise ImportError(
+            "stable_baselines3 must be installed to train with PPO, got no such package; run: "
+            "pip install 'ccpo-env[sb3]'"
+        ) from None
+
+
 def train(config: PpoConfig, *, run_dir: Path | None = None, tensorboard: bool = False) -> Trained:
     """Train one role of the signal game with PPO.
 
@@ -100,14 +111,9 @@ def train(config: PpoConfig, *, run_dir: Path | None = None, tensorboard: bool =
         ValueError: If a number is out of range.
         ImportError: If stable_baselines3 is missing.
     """
-    try:
-        from stable_baselines3 import PPO
-    except ImportError:
-        raise ImportError(
-            "stable_baselines3 must be installed to train with PPO, got no such package; run: "
-            "pip install 'ccpo-env[sb3]'"
-        ) from None
+    expect_sb3()
     import torch
+    from stable_baselines3 import PPO
 
     from baselines.signal.callback import CreditCallback
     from baselines.signal.vec_env import SignalVecEnv

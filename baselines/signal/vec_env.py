@@ -11,7 +11,13 @@ from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
 
 from baselines.advantages import group_mean
-from baselines.signal.credit import CreditPlan, CreditSource, Rollouts, rewards_without
+from baselines.signal.credit import (
+    CreditPlan,
+    CreditSource,
+    Rollouts,
+    expect_groups,
+    rewards_without,
+)
 from baselines.signal.exact import Role
 from baselines.signal.game import Observations, SignalGame, draw
 from baselines.types import FloatArray
@@ -63,7 +69,7 @@ class SignalVecEnv(VecEnv):
         self.game, self.role = game, role
         self._partner, self._plan = partner, plan
         self._group_size, self._group_baseline, self._effort = group_size, group_baseline, effort
-        _check_groups(plan, num_envs, group_size, group_baseline)
+        expect_groups(plan, num_envs, group_size, group_baseline=group_baseline)
         self._start(seed)
         self._actions: npt.NDArray[np.integer] | None = None
         self.own_table: FloatArray | None = None
@@ -182,16 +188,3 @@ class SignalVecEnv(VecEnv):
             messages, answers = self._messages, actions.reshape(self.coins.shape).astype(np.int64)
         rewards = self.game.rewards(tasks, answers)
         return Rollouts(self.tasks, self.coins, messages, answers, rewards), solver
-
-
-def _check_groups(plan: CreditPlan, num_envs: int, group_size: int, group_baseline: bool) -> None:
-    plan.expect_group_size(group_size)
-    if group_size < 1 or num_envs % group_size:
-        raise ValueError(
-            f"num_envs must be a multiple of group_size={group_size}, got {num_envs}; pass "
-            f"e.g. {8 * max(group_size, 1)}"
-        )
-    if group_baseline and group_size < 2:
-        raise ValueError(
-            f"group_size must be >= 2 for a group baseline, got {group_size}; pass --group-size 8"
-        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -67,6 +68,7 @@ def test_train_sb3_takes_every_credit_for_both_roles(tmp_path, credit, role):
         (("--learning-rate", 0), "learning_rate must be above 0"),
         (("--group-size", 3, "--num-envs", 8), "num_envs must be a multiple of group_size=3"),
         (("--group-baseline",), "group_size must be >= 2 for a group baseline"),
+        (("--effort", -0.1), "effort must be >= 0"),
         (("--demonstration", "--settings", "rear"), "did you mean 'rare'"),
         (("--credit", "counterfactual", "--credit-knobs", "wait", "1"), "did you mean 'weight'"),
     ],
@@ -77,6 +79,13 @@ def test_train_sb3_refuses_in_one_sentence(tmp_path, capsys, flags, message):
     error = capsys.readouterr().err
     assert error.startswith("error: ")
     assert message in error
+
+
+@pytest.mark.parametrize("flags", [(), ("--demonstration",)])
+def test_train_sb3_says_what_to_install(tmp_path, capsys, monkeypatch, flags):
+    monkeypatch.setitem(sys.modules, "stable_baselines3", None)
+    assert quietly(train_sb3.main, *flags, "--out-dir", tmp_path)[0] == 2
+    assert "pip install 'ccpo-env[sb3]'" in capsys.readouterr().err
 
 
 def test_train_sb3_refuses_a_folder_with_a_run(tmp_path, capsys):
