@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,6 +14,10 @@ A step makes some 100,000 objects that all live until its end, and none of them 
 at them 700 at a time is for nothing.
 """
 
+_lock = threading.Lock()
+_before: list[tuple[int, int, int]] = []
+"""The thresholds before each run that is under way, first those of Python."""
+
 
 @contextmanager
 def few_collections() -> Iterator[None]:
@@ -21,11 +26,15 @@ def few_collections() -> Iterator[None]:
     Note: One look at all modules takes as long as a step of a small model. What exists is left
         alone until the end, so what becomes garbage of it in cycles stays until then.
     """
-    thresholds = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(*THRESHOLDS)
+    with _lock:
+        _before.append(gc.get_threshold())
+        gc.freeze()
+        gc.set_threshold(*THRESHOLDS)
     try:
         yield
     finally:
-        gc.set_threshold(*thresholds)
-        gc.unfreeze()
+        with _lock:
+            last = _before.pop()
+            if not _before:
+                gc.set_threshold(*last)
+                gc.unfreeze()

@@ -67,11 +67,9 @@ def write_section(page: Path, name: str, findings: Sequence[Finding], *, threads
     body = "\n".join([begin, title, *(finding.markdown() for finding in findings), end])
     text = page.read_text(encoding="utf-8") if page.exists() else HEAD
     place = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
-    if place.search(text):
-        text = place.sub(lambda _: body, text)
-    else:
-        text = f"{text.rstrip()}\n\n{body}\n"
-    page.write_text(text, encoding="utf-8")
+    is_there = place.search(text) is not None
+    written = place.sub(lambda _: body, text) if is_there else f"{text.rstrip()}\n\n{body}\n"
+    page.write_text(written, encoding="utf-8")
 
 
 def cpu_model() -> str:

@@ -12,8 +12,8 @@ import tyro
 from rich.console import Console
 
 from baselines.bench.measuring import BenchConfig, Case, measure
-from baselines.bench.page import Finding, write_section
 from baselines.bench.paced import TINY_STEP, OurLoop, closed_at_the_end
+from baselines.bench.page import Finding, write_section
 from baselines.bench.peers import GROUP_SIZE, MAX_NEW_TOKENS, NUM_TASKS, PEERS, Peer, TokenCount
 from baselines.bench.sampler import ratio_interval
 from baselines.config import TrainConfig, require_at_least

@@ -31,8 +31,8 @@ try:
     from verl.trainer.ppo.core_algos import register_adv_est
 except ImportError as error:
     raise ImportError(
-        "the verl plugin must have the package verl 0.9.1 installed, got none; pip install "
-        "--no-deps verl==0.9.1 in an environment of its own, as docs/scaling.md says"
+        f"the verl plugin must have verl 0.9.1 installed with all that it imports, got {error}; "
+        f"pip install --no-deps verl==0.9.1 in an environment of its own, as docs/scaling.md says"
     ) from error
 
 if TYPE_CHECKING:

@@ -51,6 +51,7 @@ SETTINGS: Mapping[str, Setting] = {
     "group_rare": Setting("rare mix, group baseline", {"mix": "rare", **GROUPS}),
     "partner": Setting("default mix, learned partner", {"partner": "learned"}),
     "effort": Setting("default mix, effort 0.03 a symbol", {"effort": 0.03}),
+    "high_effort": Setting("default mix, effort 0.08 a symbol", {"effort": 0.08}),
 }
 
 

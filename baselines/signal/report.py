@@ -154,7 +154,7 @@ def share_figure(rows: Sequence[Row], settings: Mapping[str, str]) -> Figure:
     axes = figure.subplots(
         num_lines, columns, squeeze=False, gridspec_kw={"height_ratios": heights}
     )
-    low = min(0.0, *(share for row in rows for share in row.shares))
+    low = min(0.0, *(min(row.share.low, *row.shares) for row in rows))
     for line, names in zip(axes, lines, strict=True):
         for axis, name in zip(line, names, strict=False):
             _draw(axis, panels[name], settings[name], low)

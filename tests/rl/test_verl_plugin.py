@@ -280,7 +280,5 @@ def test_plugin_says_what_to_install():
     )
     assert done.returncode == 1
     error = done.stderr.strip().splitlines()[-1]
-    assert error.startswith(
-        "ImportError: the verl plugin must have the package verl 0.9.1 installed"
-    )
+    assert error.startswith("ImportError: the verl plugin must have verl 0.9.1 installed")
     assert "pip install --no-deps verl==0.9.1" in error

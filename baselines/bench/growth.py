@@ -1,0 +1,258 @@
+"""How the time of a step grows with its tokens, and whether memory stays as it is."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import tyro
+from rich.console import Console
+
+from baselines.bench.measuring import BenchConfig, Case
+from baselines.bench.paced import TINY_STEP, OurLoop, closed_at_the_end
+from baselines.bench.page import Finding, write_section
+from baselines.bench.step import seconds_of
+from baselines.config import TrainConfig, require_at_least
+from baselines.errors import exit_on_bad_input
+from baselines.policies.registry import load_policy
+from baselines.types import FloatArray
+
+NUM_RESAMPLES = 2000
+BASE = replace(
+    TINY_STEP,
+    allocator="shared",
+    tasks_per_step=8,
+    group_size=8,
+    # Without it, groups that are all paid alike would be left out of the update.
+    optimizer_knobs={"entropy_weight": "0.001"},
+)
+"""What grows; every completion is part of the update."""
+UNENDING_VOCABULARY = 512
+"""Tokens of a model that hardly ever samples the one that ends a completion."""
+UNIFORM = 1000.0
+"""A temperature at which every token is as likely as any other."""
+
+WARM_UP_STEPS = 50
+MEMORY_STEP = replace(TINY_STEP, tasks_per_step=2, group_size=4)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrowthConfig(BenchConfig):
+    """Measure how the time of a step grows with its tokens, and the peak of memory."""
+
+    memory_steps: int = 1000
+    """Steps after which the peak of memory is compared with the one after 50."""
+    page: Path | None = None
+    """Markdown page whose section is written anew, such as docs/benchmarks.md. None: only print."""
+
+    def check(self) -> None:
+        """Raise ValueError if a number is out of range."""
+        # Not super(): slots=True makes another class than the one that it would look for.
+        BenchConfig.check(self)
+        require_at_least("memory_steps", self.memory_steps, WARM_UP_STEPS + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """The time of a step at some sizes of it.
+
+    Args:
+        tokens: Generated and read, of each size, shape (S,).
+        seconds: Of each repeat of each size, shape (S, R).
+    """
+
+    tokens: FloatArray
+    seconds: FloatArray
+
+    @property
+    def exponent(self) -> float:
+        """Slope of the logarithm of the median time on the logarithm of the tokens."""
+        return _slope(self.tokens, self.seconds)
+
+    def interval(self, rng: np.random.Generator) -> tuple[float, float]:
+        """Return the 95 % bootstrap interval of the exponent; a repeat is drawn as a whole."""
+        num_repeats = self.seconds.shape[1]
+        draws = rng.integers(num_repeats, size=(NUM_RESAMPLES, num_repeats))
+        slopes = [_slope(self.tokens, self.seconds[:, draw]) for draw in draws]
+        low, high = np.quantile(slopes, (0.025, 0.975))
+        return float(low), float(high)
+
+
+def _slope(tokens: FloatArray, seconds: FloatArray) -> float:
+    slope, _ = np.polyfit(np.log(tokens), np.log(np.median(seconds, axis=1)), 1)
+    return float(slope)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the bench of growth."""
+    with exit_on_bad_input():
+        config = tyro.cli(
+            GrowthConfig,
+            args=arguments,
+            prog="ccpo bench growth",
+            description=GrowthConfig.__doc__,
+        )
+        config.check()
+    run(config)
+    return 0
+
+
+def run(config: GrowthConfig) -> None:
+    """Print how a step grows, and write it down if there is a page."""
+    import torch
+
+    rng = np.random.default_rng(config.seed)
+    # First: the peak of memory is that of the process.
+    findings = [memory_finding(config.memory_steps), growth_finding(config.repeats, rng)]
+    for finding in findings:
+        Console().print(finding.printed())
+    if config.page is not None:
+        write_section(config.page, "growth", findings, threads=torch.get_num_threads())
+
+
+def growth_finding(repeats: int, rng: np.random.Generator) -> Finding:
+    """Measure every axis."""
+    rows = []
+    for name, make_sizes in AXES.items():
+        with make_sizes() as sizes:
+            growth = measured(list(sizes.values()), repeats, rng)
+        low, high = growth.interval(rng)
+        labels = list(sizes)
+        rows.append(
+            (
+                name,
+                f"{labels[0]} to {labels[-1]}",
+                f"{growth.tokens[0]:,.0f} to {growth.tokens[-1]:,.0f}",
+                f"{np.median(growth.seconds[0]):.3f} to {np.median(growth.seconds[-1]):.3f}",
+                f"{growth.exponent:.2f}",
+                f"{low:.2f} to {high:.2f}",
+            )
+        )
+    return Finding(
+        title="The time of a step over its tokens",
+        meaning=(
+            "Steps of the embedded model with the shared reward, each size about twice the one "
+            "before; all completions are updated on. Tokens are those generated and those read, "
+            "a prompt as often as it was read. The exponent is the slope of the logarithm of the "
+            "median time on that of the tokens: 1 is time in proportion to tokens, less is better."
+        ),
+        columns=("what grows", "from", "tokens of a step", "median s", "exponent", "95 %"),
+        rows=tuple(rows),
+    )
+
+
+def measured(configs: Sequence[TrainConfig], repeats: int, rng: np.random.Generator) -> Growth:
+    """Measure steps of each config, which take turns."""
+    loops = [OurLoop(config) for config in configs]
+
+    def case(place: int) -> Case:
+        def run_step() -> int:
+            loops[place].step()
+            return 1
+
+        return Case(str(place), run_step)
+
+    with closed_at_the_end(*loops):
+        seconds = seconds_of([case(place) for place in range(len(loops))], repeats, rng)
+    tokens = [np.mean([_tokens(row) for row in loop.rows[1:]]) for loop in loops]
+    return Growth(np.array(tokens), np.array(seconds))
+
+
+def _tokens(row: Mapping[str, float | int | None]) -> float:
+    return float(row["cost/tokens_generated"] or 0) + float(row["cost/tokens_read"] or 0)
+
+
+@contextmanager
+def _groups() -> Iterator[dict[str, TrainConfig]]:
+    yield {str(size): replace(BASE, group_size=size) for size in (4, 8, 16, 32, 64)}
+
+
+@contextmanager
+def _tasks() -> Iterator[dict[str, TrainConfig]]:
+    yield {str(count): replace(BASE, tasks_per_step=count) for count in (8, 16, 32, 64, 128)}
+
+
+@contextmanager
+def _thinkers() -> Iterator[dict[str, TrainConfig]]:
+    yield {str(count): replace(BASE, num_thinkers=count) for count in (1, 2, 4, 8)}
+
+
+@contextmanager
+def _prompts() -> Iterator[dict[str, TrainConfig]]:
+    with tempfile.TemporaryDirectory() as folder:
+        sizes = {}
+        for num_terms in (4, 8, 16, 32, 64, 128):
+            path = Path(folder) / f"{num_terms}.jsonl"
+            path.write_text("".join(_long_sums(num_terms)), encoding="utf-8")
+            sizes[f"{num_terms} terms"] = replace(BASE, tasks=str(path), max_tokens=8)
+        yield sizes
+
+
+def _long_sums(num_terms: int) -> Iterator[str]:
+    """Yield tasks, one a line, with sums of so many digits in the form of the embedded tasks."""
+    rng = np.random.default_rng(num_terms)
+    for _ in range(64):
+        digits = rng.integers(10, size=num_terms)
+        question = f"Compute from left to right modulo 10: {'+'.join(map(str, digits))}"
+        task = {"question": question, "answer": str(int(digits.sum()) % 10)}
+        yield f"{json.dumps(task)}\n"
+
+
+@contextmanager
+def _completions() -> Iterator[dict[str, TrainConfig]]:
+    with tempfile.TemporaryDirectory() as folder:
+        policy = load_policy("tiny")
+        policy.module.resize_token_embeddings(UNENDING_VOCABULARY)  # type: ignore[operator]
+        policy.save(Path(folder))
+        base = replace(BASE, policy=folder, temperature=UNIFORM, tasks_per_step=4)
+        lengths = (8, 16, 32, 64, 128, 256)
+        yield {f"{length} tokens": replace(base, max_tokens=length) for length in lengths}
+
+
+Sizes: TypeAlias = Callable[[], AbstractContextManager[dict[str, TrainConfig]]]
+AXES: Mapping[str, Sizes] = {
+    "rollouts of a group": _groups,
+    "tasks of a step": _tasks,
+    "thinkers": _thinkers,
+    "length of prompts": _prompts,
+    "length of completions": _completions,
+}
+"""What is made larger, and from what size to what."""
+
+
+def memory_finding(num_steps: int) -> Finding:
+    """Measure the peak of memory after some and after all steps."""
+    loop = OurLoop(MEMORY_STEP)
+    with closed_at_the_end(loop):
+        for _ in range(WARM_UP_STEPS):
+            loop.step()
+        early = peak_bytes()
+        for _ in range(num_steps - WARM_UP_STEPS):
+            loop.step()
+        late = peak_bytes()
+    return Finding(
+        title="The peak of memory",
+        meaning=(
+            f"Of the whole process, while it trains the embedded team with counterfactual credit, "
+            f"{MEMORY_STEP.tasks_per_step} tasks a step with groups of {MEMORY_STEP.group_size}."
+        ),
+        columns=("after", "MiB", "growth"),
+        rows=(
+            (f"{WARM_UP_STEPS} steps", f"{early / 2**20:,.0f}", ""),
+            (f"{num_steps} steps", f"{late / 2**20:,.0f}", f"{late / early - 1.0:.1%}"),
+        ),
+    )
+
+
+def peak_bytes() -> int:
+    """Return the most memory that this process has had."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
