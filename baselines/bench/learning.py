@@ -92,10 +92,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for cell, result in _run(config, list(found)):
         found[cell].append(result)
         console.print(f"{cell.label}, seed {result.key.seed}: {result.joint:.3f}", highlight=False)
-    text = markdown(found)
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
-    if config.out_dir is not None:
-        write_text(config.out_dir / "learning.md", text)
+        if config.out_dir is not None:  # as it goes, so that a bench that is stopped has a table
+            write_text(config.out_dir / "learning.md", markdown(found))
+    console.print(markdown(found), markup=False, highlight=False, soft_wrap=True)
     return 0
 
 
@@ -170,6 +169,8 @@ def markdown(found: dict[Cell, list[RunResult]]) -> str:
         "|---|---|---|---|---|",
     ]
     for cell, results in found.items():
+        if not results:
+            continue
         results = sorted(results, key=lambda result: result.key.seed)
         before = np.array([result.curve[0][1] for result in results])
         after = np.array([result.joint for result in results])
