@@ -122,7 +122,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Read the command line and compare; flags and their help come from CompareConfig."""
     console = Console()
     with exit_on_bad_input():
-        config = tyro.cli(CompareConfig, args=arguments, prog="python -m baselines.compare")
+        config = tyro.cli(CompareConfig, args=arguments, prog="ccpo compare")
         config.check()
         evaluations = {str(f): read_outcomes(f, config.path) for f in config.folders}
         if len(evaluations) < len(config.folders):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-ENOUGH_GROUPS = 8
-"""Groups with a signal before anything is said: two or three may look alike by chance."""
+ENOUGH_GROUPS = 4
+"""Groups with a signal before anything is said: one or two may look alike by chance."""
 
 
 @dataclass(slots=True)

@@ -178,14 +178,18 @@ class Player:
             turn = [row for row in running if row.env.agent_selection == speaker]
             self._play_turn(speaker, turn, rng, ledger)
         rollouts = [self._finish(row) for row in rows if row is not None]
-        for purpose in {request.purpose: None for request in requests}:
-            own = [rollout for rollout in rollouts if rollout.request.purpose == purpose]
-            played = [row for row in rows if row and row.request.purpose == purpose]
+        purposes = [request.purpose for request in requests]
+        for purpose in dict.fromkeys(purposes):
+            own = [
+                (row, rollout)
+                for played_for, row, rollout in zip(purposes, rows, rollouts, strict=True)
+                if played_for == purpose
+            ]
             ledger.count(
                 purpose,
-                tokens_generated=sum(rollout.num_tokens for rollout in own),
-                tokens_read=sum(rollout.num_read for rollout in own),
-                verifier_calls=sum(row.failure is None for row in played),
+                tokens_generated=sum(rollout.num_tokens for _, rollout in own),
+                tokens_read=sum(rollout.num_read for _, rollout in own),
+                verifier_calls=sum(row is not None and row.failure is None for row, _ in own),
             )
         return rollouts
 

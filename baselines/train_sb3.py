@@ -139,7 +139,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     console = Console()
     with exit_on_bad_input():
-        config = tyro.cli(Sb3Config, args=given, prog="python -m baselines.train_sb3")
+        config = tyro.cli(Sb3Config, args=given, prog="ccpo train_sb3")
         config.check()
         expect_sb3()
         make_folder(config.out_dir)

@@ -103,6 +103,7 @@ class TeamAnswerEnv(TeamPaidEnv[Observation, str]):
         self.tasks = resolve_tasks(tasks)
         self._index_of = {task.id: index for index, task in enumerate(self.tasks)}
         self._verify = resolve_verifier(verifier)
+        self._is_vote = topology.decision == "majority"
         self._prompts = prompts or topology.prompts
         self._strip_leaks = topology.has_secret_answer if strip_leaks is None else strip_leaks
         self._max_chars = max_chars
@@ -306,10 +307,6 @@ class TeamAnswerEnv(TeamPaidEnv[Observation, str]):
 
     def _fit(self, text: str) -> tuple[str, int]:
         return clip_middle(valid_unicode(text), self._max_chars)
-
-    @property
-    def _is_vote(self) -> bool:
-        return self.topology.decision == "majority"
 
     def _count(self, response: str) -> Ballot:
         responses = [*(message.text for message in self._messages), response]

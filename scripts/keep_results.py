@@ -38,13 +38,13 @@ def keep_credit(folder: Path) -> None:
 
 def keep_experiment(folder: Path, name: str) -> None:
     """Keep the table, the settings and the picture of an experiment."""
-    shutil.copy(folder / "table.md", RESULTS / f"{name}.md")
+    shutil.copy(folder / "table.md", RESULTS / f"{name}.txt")
     shutil.copy(folder / "curves.png", RESULTS / f"{name}.png")
 
 
 def keep_learning(folder: Path) -> None:
     """Keep the table of which optimizers lift the team."""
-    shutil.copy(folder / "learning.md", RESULTS / "learning.md")
+    shutil.copy(folder / "learning.md", RESULTS / "learning.txt")
 
 
 KEEP: dict[str, Callable[..., None]] = {

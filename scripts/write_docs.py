@@ -74,7 +74,7 @@ def results_page(page: str) -> str:
     """Return docs/results.md with the tables of docs/results/."""
 
     def table(match: re.Match[str]) -> str:
-        text = (RESULTS / f"{match[2]}.md").read_text(encoding="utf-8")
+        text = (RESULTS / f"{match[2]}.txt").read_text(encoding="utf-8")
         return f"{match[1]}\n{text}\n{match[3]}"
 
     return RESULT.sub(table, page)

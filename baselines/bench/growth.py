@@ -14,7 +14,6 @@ from typing import TypeAlias
 
 import numpy as np
 import tyro
-from rich.console import Console
 
 from baselines.bench.measuring import BenchConfig, Case
 from baselines.bench.paced import TINY_STEP, OurLoop, closed_at_the_end
@@ -113,7 +112,7 @@ def run(config: GrowthConfig) -> None:
     # First: the peak of memory is that of the process.
     findings = [memory_finding(config.memory_steps), growth_finding(config.repeats, rng)]
     for finding in findings:
-        Console().print(finding.printed())
+        finding.show()
     if config.page is not None:
         write_section(config.page, "growth", findings, threads=torch.get_num_threads())
 
@@ -237,6 +236,7 @@ def memory_finding(num_steps: int) -> Finding:
         early = peak_bytes()
         for _ in range(num_steps - WARM_UP_STEPS):
             loop.step()
+            loop.rows.clear()  # ours, not the trainer's
         late = peak_bytes()
     return Finding(
         title="The peak of memory",

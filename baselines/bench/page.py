@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.console import Console
 from rich.table import Table
 
 HEAD = """# Benchmarks
@@ -18,6 +19,7 @@ are compared take turns in one process, in random order; a ratio is one of media
 is the 95 % bootstrap interval over the repeats, each drawn as a whole.
 """
 CPU_INFO = Path("/proc/cpuinfo")
+MIN_WIDTH = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +38,11 @@ class Finding:
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
 
-    def printed(self) -> Table:
-        """Return it for the terminal."""
+    def show(self) -> None:
+        """Print it, no narrower than its numbers need."""
+        Console(width=max(MIN_WIDTH, Console().width)).print(self._table())
+
+    def _table(self) -> Table:
         table = Table(title=self.title, title_justify="left")
         for place, column in enumerate(self.columns):
             table.add_column(column, justify="right" if place else "left")

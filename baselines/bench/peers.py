@@ -114,7 +114,7 @@ def _train_trl(count: TokenCount, pause: Callable[[], None]) -> None:
     def team_reward(completions: list[str], answer: list[str], **_: Any) -> list[float]:
         return _rewards(env, completions, answer)
 
-    class Pausing(TrainerCallback):  # type: ignore[misc]  # transformers is not annotated
+    class Pausing(TrainerCallback):
         def on_step_end(self, *_args: Any, **_kwargs: Any) -> None:
             pause()
 

@@ -9,13 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import tyro
-from rich.console import Console
 
+from baselines.bench import sampler
+from baselines.bench.environment import environment_cases
 from baselines.bench.measuring import BenchConfig, Case, measure
 from baselines.bench.paced import TINY_STEP, OurLoop, closed_at_the_end
 from baselines.bench.page import Finding, write_section
 from baselines.bench.peers import GROUP_SIZE, MAX_NEW_TOKENS, NUM_TASKS, PEERS, Peer, TokenCount
 from baselines.bench.sampler import ratio_interval
+from baselines.bench.verifier import verifier_cases
 from baselines.config import TrainConfig, require_at_least
 from baselines.errors import exit_on_bad_input
 from baselines.metrics import MetricRow
@@ -73,9 +75,10 @@ def run(config: StepConfig) -> None:
         peers_finding(config.repeats, rng),
         credit_finding(config.credit_repeats, rng),
         parts_finding(config.credit_repeats),
+        rates_finding(config.repeats, rng),
     ]
     for finding in findings:
-        Console().print(finding.printed())
+        finding.show()
     if config.page is not None:
         write_section(config.page, "step", findings, threads=torch.get_num_threads())
 
@@ -180,6 +183,39 @@ def parts_finding(repeats: int, config: TrainConfig = MANY_EPISODES) -> Finding:
         ),
         columns=("part", "share"),
         rows=(*cells, ("not generation, update or verification", f"{overhead:.1%}")),
+    )
+
+
+def rates_finding(repeats: int, rng: np.random.Generator) -> Finding:
+    """Measure what a step is made of, each beside its reference."""
+    few, many = max(1, sampler.NUM_PROMPTS // 8), sampler.NUM_PROMPTS
+    benches = {
+        "episodes": environment_cases(),
+        "answers": verifier_cases(),
+        f"tokens, {few} x {sampler.NUM_SAMPLES} rows": sampler.sampler_cases(few),
+        f"tokens, {many} x {sampler.NUM_SAMPLES} rows": sampler.sampler_cases(many),
+    }
+    rows = []
+    for unit, cases in benches.items():
+        (name, reference), *others = measure(cases, repeats, rng).items()
+        for other, rates in others:
+            medians = statistics.median(reference), statistics.median(rates)
+            low, high = ratio_interval(rates, reference, rng)
+            rows.append(
+                (
+                    *(unit, name, f"{medians[0]:,.0f}", other, f"{medians[1]:,.0f}"),
+                    *(f"{medians[1] / medians[0]:.2f}", f"{low:.2f} to {high:.2f}"),
+                )
+            )
+    return Finding(
+        title="Environment, verifier and sampler",
+        meaning=(
+            "What `ccpo bench environment`, `verifier` and `sampler` measure: the environment "
+            "beside the least that PettingZoo asks of one, the verifier beside math-verify, the "
+            "sampler beside `generate` of transformers. Per second; more is better."
+        ),
+        columns=("unit", "reference", "its rate", "ours", "our rate", "ratio", "95 %"),
+        rows=tuple(rows),
     )
 
 

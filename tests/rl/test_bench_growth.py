@@ -89,7 +89,7 @@ def test_growth_bench_runs_and_writes_its_page(tmp_path, monkeypatch):
     monkeypatch.setattr(growth, "AXES", {"rollouts of a group": growth._groups})
     page = tmp_path / "benchmarks.md"
     code, printed = quietly(
-        growth.main, ("--repeats", "1", "--memory-steps", "3", "--page", str(page))
+        growth.main, "--repeats", "1", "--memory-steps", "3", "--page", str(page)
     )
     assert code == 0
     assert "rollouts of a group" in printed
@@ -97,6 +97,6 @@ def test_growth_bench_runs_and_writes_its_page(tmp_path, monkeypatch):
 
 
 def test_growth_bench_refuses_too_few_steps(capsys):
-    code, _ = quietly(growth.main, ("--memory-steps", "50"))
+    code, _ = quietly(growth.main, "--memory-steps", "50")
     assert code == 2
     assert "memory_steps must be >= 51, got 50" in capsys.readouterr().err

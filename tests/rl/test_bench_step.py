@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from baselines.bench import peers, step
+from baselines.bench import environment, peers, sampler, step
 from baselines.bench.paced import TINY_STEP, OurLoop, Paced, closed_at_the_end
 from baselines.bench.page import HEAD, Finding, cpu_model, write_section
 from baselines.bench.peers import PEERS, Peer, TokenCount
@@ -52,10 +52,10 @@ def test_paced_ends_a_loop_that_catches_exceptions():
     assert left == [True]
 
 
-@pytest.mark.parametrize("train", [lambda pause: None, lambda pause: 1 / 0])
+@pytest.mark.parametrize("train", [lambda _pause: None, lambda _pause: 1 / 0])
 def test_paced_says_so_when_its_loop_is_over(train):
     loop = Paced(train)
-    with pytest.raises(RuntimeError, match="must go on until it is closed, got .*Error"):
+    with pytest.raises(RuntimeError, match=r"must go on until it is closed, got .*Error"):
         loop.step()
     loop.close()
 
@@ -72,11 +72,11 @@ def test_our_loop_trains_and_takes_its_files_away():
 class _Generating:
     """A model whose ``generate`` returns what it was made with."""
 
-    class generation_config:  # noqa: N801  as transformers calls the attribute
+    class generation_config:
         eos_token_id = 9
 
     def __init__(self, sequences):
-        self.generate = lambda input_ids: sequences
+        self.generate = lambda **_prompts: sequences
 
 
 def test_token_count_counts_completions_up_to_their_first_end():
@@ -176,16 +176,20 @@ def test_step_bench_runs_and_writes_its_page(tmp_path, monkeypatch):
         config = getattr(step, name)
         monkeypatch.setattr(step, name, replace(config, tasks_per_step=2, group_size=2))
     monkeypatch.setattr(step.parts_finding, "__defaults__", (LITTLE,))
+    monkeypatch.setattr(environment, "NUM_EPISODES", 3)
+    monkeypatch.setattr(sampler, "NUM_PROMPTS", 8)
     page = tmp_path / "benchmarks.md"
     flags = ("--repeats", "1", "--credit-repeats", "1", "--page", str(page))
-    code, printed = quietly(step.main, flags)
+    code, printed = quietly(step.main, *flags)
     assert code == 0
     assert "Where the time of a step goes" in printed
-    assert page.read_text().count("### ") == 3
+    assert page.read_text().count("### ") == 4
+    for name in ("think_solve_v0.raw_env", "math-verify", "ccpo sampler"):
+        assert name in printed
 
 
 def test_step_bench_refuses_no_repeats(capsys):
-    code, _ = quietly(step.main, ("--credit-repeats", "0"))
+    code, _ = quietly(step.main, "--credit-repeats", "0")
     assert code == 2
     assert "credit_repeats must be >= 1, got 0" in capsys.readouterr().err
 

@@ -76,7 +76,7 @@ def test_both_roles_of_two_families_are_updated(trained, other):
     rows = read_rows(trained.run_dir / "metrics.jsonl")
     assert len(rows) == 2
     starts = {"thinker": other, "solver": "tiny"}
-    for role, policy in trained._policies.items():
+    for role, policy in trained.saved_policies().items():
         assert max(row[f"update/{role}/grad_norm"] for row in rows) > 0
         # Of a policy that sampled other tokens than it is scored on, this would be nats.
         assert max(row[f"update/{role}/mismatch_max"] for row in rows) < 1e-4
@@ -89,7 +89,7 @@ def test_saved_team_of_two_families_gives_the_same_logits(trained):
     for own_copies in (False, *([] if lora else [True])):
         team = load_team(str(trained.run_dir), ROLES, own_copies=own_copies)
         for role in ROLES:
-            found, expected = first_logits(team[role]), first_logits(trained._policies[role])
+            found, expected = first_logits(team[role]), first_logits(trained.saved_policies()[role])
             torch.testing.assert_close(found, expected, rtol=0, atol=0)
 
 
@@ -99,8 +99,8 @@ def test_team_of_two_families_resumes_to_the_bit(trained, tmp_path):
     resumed = train(replace(config, resume=True, out_dir=run_dir), run_dir)
     for role in ROLES:
         torch.testing.assert_close(
-            first_logits(resumed._policies[role]),
-            first_logits(trained._policies[role]),
+            first_logits(resumed.saved_policies()[role]),
+            first_logits(trained.saved_policies()[role]),
             rtol=0,
             atol=0,
         )

@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+import gc
+
+from baselines.heap import THRESHOLDS, few_collections
+
+
+def test_few_collections_ends_with_the_last_run_that_is_under_way():
+    before = gc.get_threshold()
+    first, second = few_collections(), few_collections()
+    first.__enter__()
+    second.__enter__()
+    assert gc.get_threshold() == THRESHOLDS
+    assert gc.get_freeze_count() > 0
+    first.__exit__(None, None, None)  # not in the order of a stack: runs may be threads
+    assert gc.get_threshold() == THRESHOLDS
+    second.__exit__(None, None, None)
+    assert (gc.get_threshold(), gc.get_freeze_count()) == (before, 0)
