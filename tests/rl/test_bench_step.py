@@ -194,6 +194,7 @@ def test_step_bench_refuses_no_repeats(capsys):
     assert "credit_repeats must be >= 1, got 0" in capsys.readouterr().err
 
 
+@pytest.mark.filterwarnings("ignore")  # their own, about transformers
 @pytest.mark.parametrize("name", PEERS)
 def test_peer_trains_on_the_same_work_as_ours(name, monkeypatch):
     pytest.importorskip(PEERS[name].package)
