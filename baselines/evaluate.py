@@ -26,8 +26,8 @@ from baselines.files import CONFIG_FILE, make_folder
 from baselines.policies.base import Sampling
 from baselines.policies.endpoint_ledger import Billed, EndpointLedger
 from baselines.rollout import Player
-from baselines.settings import Flag
-from baselines.team import load_samplers
+from baselines.training.settings import Flag
+from baselines.training.team import load_samplers
 from ccpo_env import load_tasks, verify
 from ccpo_env.options import check_removed
 from ccpo_env.tasks import TASK_SOURCES

@@ -17,10 +17,10 @@ from baselines.config import require_at_least
 from baselines.environments import TeamSettings, team_env
 from baselines.errors import exit_on_bad_input
 from baselines.files import CONFIG_FILE
-from baselines.plan import shared_turns
+from baselines.playing.plan import shared_turns
 from baselines.policies.base import Prompt, Sampling
 from baselines.rollout import Player, RolloutRequest
-from baselines.team import load_samplers
+from baselines.training.team import load_samplers
 from ccpo_env import load_tasks
 from ccpo_env.env import TeamAnswerEnv
 from ccpo_env.errors import unknown_name

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from baselines.ledger import Ledger, Purpose, TimedVerifier
+from baselines.playing.ledger import Ledger, Purpose, TimedVerifier
 from baselines.policies.base import Completion, Policy, Prompt, Sampling
 from ccpo_env.env import TeamAnswerEnv
 from ccpo_env.types import Message, Role, Task, Topology, Verdict

@@ -17,18 +17,18 @@ from rich.console import Console
 
 from baselines.config import SETTINGS, TrainConfig, with_settings
 from baselines.errors import BAD_INPUT, exit_on_bad_input
-from baselines.evaluation import Evaluation
-from baselines.examples import example_episodes
 from baselines.files import CONFIG_FILE, StorageError, make_folder, write_json
-from baselines.interrupt import stop_requests
 from baselines.metrics import METRICS_FILE, read_rows
-from baselines.model_card import HubError, push_to_hub, save_model
-from baselines.presets import preset, read_settings
-from baselines.progress import LiveProgress
 from baselines.report import write_report
-from baselines.table import evaluation_table
-from baselines.trackers import TRACKERS, Tracker
 from baselines.trainer import Trainer
+from baselines.training.evaluation import Evaluation
+from baselines.training.examples import example_episodes
+from baselines.training.interrupt import stop_requests
+from baselines.training.model_card import HubError, push_to_hub, save_model
+from baselines.training.presets import preset, read_settings
+from baselines.training.progress import LiveProgress
+from baselines.training.table import evaluation_table
+from baselines.training.trackers import TRACKERS, Tracker
 
 REPORTED_PACKAGES = ("ccpo-env", "torch", "transformers", "pettingzoo", "numpy")
 INTERRUPTED = 130

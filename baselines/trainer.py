@@ -26,33 +26,33 @@ from baselines.collate import TrainingRow
 from baselines.config import TrainConfig, check_same_config
 from baselines.credit import GroupOutcomes
 from baselines.credit.removals import each_but_the_last
-from baselines.credit_record import CREDIT_FILE, record_credit
-from baselines.credit_stage import CreditStage
-from baselines.crew import Crew
-from baselines.degeneracy import DegeneracyWatch
 from baselines.distributed.peers import ALONE, Peers, own_share
 from baselines.distributed.servers import RolloutServers
 from baselines.environments import team_env
-from baselines.evaluation import Evaluation, evaluate_team, joined
-from baselines.groups import Group
-from baselines.heap import few_collections
-from baselines.ledger import Ledger
-from baselines.measure import (
+from baselines.metrics import METRICS_FILE, MetricRow, append_row, keep_rows, read_rows
+from baselines.optimizers import OPTIMIZERS
+from baselines.playing.credit_stage import CreditStage
+from baselines.playing.groups import Group
+from baselines.playing.ledger import Ledger
+from baselines.policies.base import Policy, TrainablePolicy
+from baselines.rollout import Player
+from baselines.training.credit_record import CREDIT_FILE, record_credit
+from baselines.training.crew import Crew
+from baselines.training.degeneracy import DegeneracyWatch
+from baselines.training.evaluation import Evaluation, evaluate_team, joined
+from baselines.training.heap import few_collections
+from baselines.training.measure import (
     Metrics,
     cost_metrics,
     credit_metrics,
     rating_metrics,
     rollout_metrics,
 )
-from baselines.metrics import METRICS_FILE, MetricRow, append_row, keep_rows, read_rows
-from baselines.optimizers import OPTIMIZERS
-from baselines.policies.base import Policy, TrainablePolicy
-from baselines.rollout import Player
-from baselines.rows import count_tokens, reference_divergence, shaped_credit, training_rows
-from baselines.schedule import Schedule, trained_roles
-from baselines.steady_tracker import SteadyTracker
-from baselines.team import CHECKPOINTS
-from baselines.trackers import Tracker
+from baselines.training.rows import count_tokens, reference_divergence, shaped_credit, training_rows
+from baselines.training.schedule import Schedule, trained_roles
+from baselines.training.steady_tracker import SteadyTracker
+from baselines.training.team import CHECKPOINTS
+from baselines.training.trackers import Tracker
 from baselines.types import FloatArray, IntArray
 from ccpo_env import load_tasks
 from ccpo_env.types import Role, Task

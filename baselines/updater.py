@@ -12,13 +12,13 @@ import torch
 
 from baselines.collate import TrainingRow
 from baselines.distributed.peers import ALONE, Peers
-from baselines.failures import NonFiniteBatch, save_rows
-from baselines.gradients import EntropyPolicy, GradientPass, Metrics
 from baselines.optimizers import PolicyOptimizer
 from baselines.policies.base import TrainablePolicy
-from baselines.scoring import enable_checkpointing, score
+from baselines.training.failures import NonFiniteBatch, save_rows
+from baselines.training.gradients import EntropyPolicy, GradientPass, Metrics
+from baselines.training.scoring import enable_checkpointing, score
+from baselines.training.update_options import UpdateOptions
 from baselines.types import FloatArray
-from baselines.update_options import UpdateOptions
 
 SUMMED = ("skipped_updates",)
 """Metrics of an update that add up over the updates of a step; others are averaged."""

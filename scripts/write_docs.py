@@ -1,7 +1,7 @@
 """Write the parts of the documents that repeat what stands elsewhere.
 
-These are the metrics, the tree of modules, and the tables of what was measured, which
-`scripts/keep_results.py` put into docs/results/.
+These are the metrics, the tree of folders and that of modules, and the tables of what was measured,
+which `scripts/keep_results.py` put into docs/results/.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from baselines.metrics import METRICS
 ROOT = Path(__file__).parent.parent
 METRICS_PAGE = ROOT / "docs" / "metrics.md"
 README = ROOT / "README.md"
+MODULES_PAGE = ROOT / "docs" / "modules.md"
 CREDIT_PAGE = ROOT / "docs" / "credit.md"
 RESULTS_PAGE = ROOT / "docs" / "results.md"
 RESULTS = ROOT / "docs" / "results"
@@ -51,18 +52,27 @@ def metrics_page() -> str:
     )
 
 
-def tree() -> str:
-    """Return one line for each module and folder of the project."""
+def tree(*, with_modules: bool) -> str:
+    """Return one line for each folder of the project, and for each module if asked to."""
     lines = []
     for package in ("ccpo_env", "baselines"):
-        lines += _folder(ROOT / package, depth=0)
+        lines += _folder(ROOT / package, 0, with_modules)
     lines += [f"{name:<{WIDTH}}{meaning}" for name, meaning in OTHER_FOLDERS.items()]
     return "\n".join(lines)
 
 
-def readme_with_tree(readme: str) -> str:
-    """Return the README with the tree as it is now."""
-    return TREE.sub(lambda match: f"{match[1]}```\n{tree()}\n```\n{match[2]}", readme)
+def readme(page: str) -> str:
+    """Return the README with the folders as they are now."""
+    return _with_tree(page, tree(with_modules=False))
+
+
+def modules_page(page: str) -> str:
+    """Return docs/modules.md with the modules as they are now."""
+    return _with_tree(page, tree(with_modules=True))
+
+
+def _with_tree(page: str, text: str) -> str:
+    return TREE.sub(lambda match: f"{match[1]}```\n{text}\n```\n{match[2]}", page)
 
 
 def credit_page(page: str) -> str:
@@ -99,13 +109,14 @@ def _credit_cell(values: dict[str, list[float]]) -> str:
     return " / ".join(shown)
 
 
-def _folder(folder: Path, depth: int) -> list[str]:
-    modules = [path for path in sorted(folder.glob("*.py")) if path.name != "__init__.py"]
+def _folder(folder: Path, depth: int, with_modules: bool) -> list[str]:
+    own = sorted(folder.glob("*.py")) if with_modules else []
+    modules = [path for path in own if path.name != "__init__.py"]
     packages = [path.parent for path in sorted(folder.glob("*/__init__.py"))]
     lines = [_line(f"{folder.name}/", folder / "__init__.py", depth)]
     lines += [_line(path.name, path, depth + 1) for path in modules]
     for package in packages:
-        lines += _folder(package, depth + 1)
+        lines += _folder(package, depth + 1, with_modules)
     return lines
 
 
@@ -114,7 +125,12 @@ def _line(name: str, path: Path, depth: int) -> str:
     return f"{'  ' * depth + name:<{WIDTH}}{docstring.splitlines()[0]}"
 
 
-PAGES = {CREDIT_PAGE: credit_page, RESULTS_PAGE: results_page, README: readme_with_tree}
+PAGES = {
+    CREDIT_PAGE: credit_page,
+    RESULTS_PAGE: results_page,
+    README: readme,
+    MODULES_PAGE: modules_page,
+}
 """Pages with generated parts, and what writes those."""
 
 if __name__ == "__main__":

@@ -105,8 +105,8 @@ class OurLoop(Paced):
         super().__init__(self._train)
 
     def _train(self, pause: Callable[[], None]) -> None:
-        from baselines.trackers import NoTracker
         from baselines.trainer import Trainer
+        from baselines.training.trackers import NoTracker
 
         def on_step(row: MetricRow) -> None:
             self.rows.append(row)

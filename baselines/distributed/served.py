@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from baselines.policies.base import Completion, Policy, Prompt, Sampling, TrainablePolicy
-from baselines.scoring import score
+from baselines.training.scoring import score
 
 TOLERANCE = 1e-3
 """Largest mismatch of a float32 server, in nats; measured are 5e-7 to 3e-5."""

@@ -12,11 +12,11 @@ from rich.console import Console
 from baselines.distributed.peers import Peers, connect, disconnect
 from baselines.distributed.servers import RolloutServers, read_servers
 from baselines.errors import exit_on_bad_input
-from baselines.interrupt import stop_requests
-from baselines.team import TEAM
-from baselines.trackers import TRACKERS, Tracker
 from baselines.train import INTERRUPTED, choose_run_dir, make_run_dir, read_config, run
 from baselines.trainer import Trainer
+from baselines.training.interrupt import stop_requests
+from baselines.training.team import TEAM
+from baselines.training.trackers import TRACKERS, Tracker
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

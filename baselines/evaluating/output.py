@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from baselines.evaluating.episodes import Episode
+from baselines.evaluating.page import evaluation_page
 from baselines.evaluating.paths import JOINT
 from baselines.evaluating.summary import Quantity, Summary
 from baselines.evaluating.tables import grids, markdown_page
-from baselines.evaluation_page import evaluation_page
 from baselines.files import write_json, write_text
 from ccpo_env.types import Topology
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from baselines.checkpoint import newest_checkpoint
 from baselines.policies.endpoint_spec import ENDPOINT_PREFIX, parse_endpoint
-from baselines.team import CHECKPOINTS
+from baselines.training.team import CHECKPOINTS
 from ccpo_env.types import Task
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from baselines.config import TrainConfig
-from baselines.evaluation import WHOLE_TEAM, Evaluation
+from baselines.training.evaluation import WHOLE_TEAM, Evaluation
 
 RESULTS_FILE = "runs.jsonl"
 
@@ -89,8 +89,8 @@ def run_once(
     """
     import torch
 
-    from baselines.trackers import NoTracker
     from baselines.trainer import Trainer
+    from baselines.training.trackers import NoTracker
 
     torch.set_num_threads(1)
     own = replace(config, allocator=key.allocator, optimizer=key.optimizer, seed=key.seed)

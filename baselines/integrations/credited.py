@@ -8,15 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from baselines.config import TrainConfig
-from baselines.credit_stage import CreditStage
 from baselines.distributed.peers import ALONE, Peers
 from baselines.environments import team_env
-from baselines.groups import Group
-from baselines.ledger import Ledger
 from baselines.optimizers import OPTIMIZERS
+from baselines.playing.credit_stage import CreditStage
+from baselines.playing.groups import Group
+from baselines.playing.ledger import Ledger
 from baselines.policies.base import Completion, Policy
 from baselines.rollout import Player
-from baselines.rows import count_tokens, shaped_credit
+from baselines.training.rows import count_tokens, shaped_credit
 from baselines.types import FloatArray
 from ccpo_env.types import Role, Task
 

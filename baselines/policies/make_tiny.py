@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from baselines import ratings
+from baselines.playing import ratings
 from baselines.policies.base import Completion
 from baselines.policies.hf import HFPolicy
 from baselines.policies.tiny_chains import FILLER

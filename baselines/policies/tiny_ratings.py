@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from baselines.playing.ratings import RatedRollout, rating_prompt
 from baselines.policies.tiny_chains import (
     Chain,
     Thought,
@@ -15,7 +16,6 @@ from baselines.policies.tiny_chains import (
     draw_thought,
     draw_train_chain,
 )
-from baselines.ratings import RatedRollout, rating_prompt
 from ccpo_env.tasks.arithmetic import MODULUS
 from ccpo_env.types import Message, Task
 

@@ -9,7 +9,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from baselines.credit_record import CreditRecord
 from baselines.metrics import MetricRow
 from baselines.report.costs import MAX_BARS
 from baselines.report.credit_map import columns_of, credit_by_name
@@ -37,6 +36,7 @@ from baselines.report.series import (
     number_text,
     running_mean,
 )
+from baselines.training.credit_record import CreditRecord
 from baselines.types import FloatArray
 
 MAX_PANELS, NUM_BINS = 12, 24

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from baselines.credit_record import CreditedGroup, CreditRecord
 from baselines.report.series import spread
+from baselines.training.credit_record import CreditedGroup, CreditRecord
 from baselines.types import FloatArray
 
 MAX_COLUMNS = 6

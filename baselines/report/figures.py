@@ -9,7 +9,6 @@ from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
-from baselines.credit_record import CreditRecord
 from baselines.metrics import MetricRow
 from baselines.report.costs import times, tokens
 from baselines.report.credit_figures import credit, distribution, shares, slopes, variances
@@ -30,6 +29,7 @@ from baselines.report.series import (
     column,
     number_text,
 )
+from baselines.training.credit_record import CreditRecord
 from baselines.types import FloatArray
 
 MAX_LINES = 6

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
-from baselines.credit_record import CREDIT_FILE, read_credit
 from baselines.files import CONFIG_FILE, write_text
 from baselines.metrics import METRICS_FILE, MetricRow, read_rows
 from baselines.report.credit_map import credit_map
@@ -24,6 +23,7 @@ from baselines.report.summary import (
     removals,
 )
 from baselines.report.words import reading, sentences
+from baselines.training.credit_record import CREDIT_FILE, read_credit
 
 MAX_MESSAGE_CHARS = 6000
 """Of a message on the page, so that a few examples stay far below a megabyte."""

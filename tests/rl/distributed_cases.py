@@ -17,7 +17,7 @@ from baselines.optimizers import OPTIMIZERS
 from baselines.policies.base import Prompt, Sampling, TrainablePolicy
 from baselines.policies.lora import LoraBase, LoraSettings
 from baselines.policies.registry import load_policy
-from baselines.update_options import UpdateOptions
+from baselines.training.update_options import UpdateOptions
 from baselines.updater import Updater
 
 PROMPTS = ["1+1", "a longer prompt 2*3", "7-5", "9+9*3"] * 3

@@ -7,10 +7,10 @@ import pytest
 
 from baselines.config import TrainConfig
 from baselines.credit import ALLOCATORS
-from baselines.credit_stage import CreditStage
 from baselines.environments import team_env
-from baselines.ledger import Ledger
 from baselines.optimizers import OPTIMIZERS
+from baselines.playing.credit_stage import CreditStage
+from baselines.playing.ledger import Ledger
 from baselines.policies.base import Sampling
 from baselines.rollout import Player
 from ccpo_env.types import Task

@@ -12,7 +12,7 @@ from baselines.config import TrainConfig
 from baselines.distributed import train
 from baselines.distributed.peers import ALONE, own_share
 from baselines.distributed.weights import save_untied
-from baselines.ledger import Ledger
+from baselines.playing.ledger import Ledger
 from baselines.policies.registry import load_policy
 from baselines.trainer import Trainer
 from tests.rl.fake_vllm import FakeVLLM

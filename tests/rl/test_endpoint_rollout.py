@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from baselines import evaluate
-from baselines.ledger import Ledger
+from baselines.playing.ledger import Ledger
 from baselines.policies.base import Completion, Sampling
 from baselines.policies.registry import load_sampler
 from baselines.rollout import Player, RolloutRequest

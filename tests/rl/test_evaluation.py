@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from baselines.credit.removals import each_but_the_last
-from baselines.evaluation import Evaluation, evaluate_team
-from baselines.ledger import Ledger
+from baselines.playing.ledger import Ledger
+from baselines.training.evaluation import Evaluation, evaluate_team
 from ccpo_env.types import Task
 from tests.rl.teams import NO_THINKER, RecordingPolicy, player_of
 

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from baselines.evaluating import JOINT, Episode, TeamPath
+from baselines.evaluating.page import evaluation_page, page_data
 from baselines.evaluating.tables import Grid
-from baselines.evaluation_page import evaluation_page, page_data
 from ccpo_env import think_solve_v0
 from ccpo_env.types import Message, Status, Task, Verdict
 

@@ -25,9 +25,9 @@ from baselines.errors import exit_on_bad_input
 from baselines.files import StorageError, append_line, write_text
 from baselines.metrics import read_rows
 from baselines.policies.registry import load_policy
-from baselines.steady_tracker import SteadyTracker
-from baselines.trackers import NoTracker
 from baselines.trainer import Trainer
+from baselines.training.steady_tracker import SteadyTracker
+from baselines.training.trackers import NoTracker
 from tests.rl.teams import write_tasks
 
 FULL = OSError(errno.ENOSPC, "No space left on device")

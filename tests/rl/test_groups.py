@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from baselines.groups import Group, play_groups, rewards
-from baselines.ledger import Ledger
-from baselines.plan import Plan
-from baselines.removed_cache import RemovedCache
+from baselines.playing.groups import Group, play_groups, rewards
+from baselines.playing.ledger import Ledger
+from baselines.playing.plan import Plan
+from baselines.playing.removed_cache import RemovedCache
 from baselines.rollout import Player
 from ccpo_env import vote_v0
 from ccpo_env.types import Task

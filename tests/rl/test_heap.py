@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import gc
 
-from baselines.heap import THRESHOLDS, few_collections
+from baselines.training.heap import THRESHOLDS, few_collections
 
 
 def test_few_collections_ends_with_the_last_run_that_is_under_way():

@@ -10,9 +10,9 @@ import torch
 from baselines.config import TrainConfig
 from baselines.metrics import read_rows
 from baselines.policies.registry import load_policy
-from baselines.team import load_team
-from baselines.trackers import NoTracker
 from baselines.trainer import Trainer
+from baselines.training.team import load_team
+from baselines.training.trackers import NoTracker
 from tests.rl.policies import first_logits, hand_made
 from tests.rl.teams import write_tasks
 

@@ -6,8 +6,8 @@ import pytest
 
 from baselines.config import TrainConfig
 from baselines.credit import ALLOCATORS, Allocator
-from baselines.trackers import NoTracker
 from baselines.trainer import Trainer
+from baselines.training.trackers import NoTracker
 from tests.rl.teams import NO_THINKER
 
 NUM_EVAL_TASKS = 400  # a rate of one half is then known to within 0.05

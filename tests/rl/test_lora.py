@@ -16,7 +16,7 @@ from baselines.policies.base import Prompt, Sampling
 from baselines.policies.llama import as_plain_llama
 from baselines.policies.lora import LoraBase, LoraPolicy, LoraSettings
 from baselines.policies.registry import load_policy
-from baselines.team import load_team
+from baselines.training.team import load_team
 from baselines.updater import Updater
 from tests.rl.policies import PROMPT, first_logits, hand_made
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from baselines.credit import ALLOCATORS, GroupOutcomes
-from baselines.groups import Group
-from baselines.measure import credit_metrics, rating_metrics, rollout_metrics
 from baselines.optimizers import OPTIMIZERS
+from baselines.playing.groups import Group
+from baselines.training.measure import credit_metrics, rating_metrics, rollout_metrics
 from tests.rl.teams import NO_THINKER, PAIR, TASK, rollout
 
 

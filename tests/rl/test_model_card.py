@@ -7,13 +7,13 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-from baselines import model_card
 from baselines.files import StorageError
-from baselines.model_card import HubError, ModelCard, push_to_hub, save_model
 from baselines.policies.lora import LoraBase, LoraSettings
 from baselines.policies.registry import load_policy
 from baselines.stats import proportion
-from baselines.team import TEAM, load_team
+from baselines.training import model_card
+from baselines.training.model_card import HubError, ModelCard, push_to_hub, save_model
+from baselines.training.team import TEAM, load_team
 from tests.rl.policies import first_logits
 
 ROLES = ("thinker", "solver")

@@ -2,7 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-from baselines.plan import branch_turns, branching_agents, played_once, replayed, shared_turns
+from baselines.playing.plan import (
+    branch_turns,
+    branching_agents,
+    played_once,
+    replayed,
+    shared_turns,
+)
 from ccpo_env.topologies.debate import debate
 from ccpo_env.topologies.think_solve import think_solve
 from ccpo_env.topologies.vote import vote

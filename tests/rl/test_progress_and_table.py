@@ -5,9 +5,9 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from baselines.evaluation import Evaluation
-from baselines.progress import LiveProgress, describe
-from baselines.table import evaluation_table
+from baselines.training.evaluation import Evaluation
+from baselines.training.progress import LiveProgress, describe
+from baselines.training.table import evaluation_table
 from tests.rl.teams import NO_THINKER, rollout
 
 ROW = {

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from baselines.ledger import Ledger
-from baselines.ratings import RatedRollout, parse_rating, rate_rollouts, rating_prompt
+from baselines.playing.ledger import Ledger
+from baselines.playing.ratings import RatedRollout, parse_rating, rate_rollouts, rating_prompt
 from ccpo_env.types import Message
 from tests.rl.teams import PAIR, TASK, RecordingPolicy
 

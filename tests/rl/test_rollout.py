@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from baselines.ledger import Ledger
+from baselines.playing.ledger import Ledger
 from baselines.policies.base import Prompt, Sampling
 from baselines.rollout import Player, RolloutRequest
 from ccpo_env import debate_v0, think_solve_v0, vote_v0

@@ -3,12 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from baselines.groups import Group
 from baselines.optimizers import OPTIMIZERS
+from baselines.playing.groups import Group
 from baselines.policies.base import Completion, Prompt, Sampling
 from baselines.policies.registry import load_policy
 from baselines.rollout import Rollout, RolloutRequest
-from baselines.rows import count_tokens, reference_divergence, shaped_credit, training_rows
+from baselines.training.rows import count_tokens, reference_divergence, shaped_credit, training_rows
 from ccpo_env.types import Verdict
 from tests.rl.teams import PAIR, TASK, rollout
 

@@ -11,8 +11,8 @@ from baselines.optimizers import OPTIMIZERS
 from baselines.policies.base import Completion, Prompt, Sampling
 from baselines.policies.hf import HFPolicy
 from baselines.policies.registry import load_policy
-from baselines.scoring import enable_checkpointing, score
-from baselines.update_options import UpdateOptions
+from baselines.training.scoring import enable_checkpointing, score
+from baselines.training.update_options import UpdateOptions
 from baselines.updater import Updater
 from tests.rl.toy_policy import ToyPolicy, toy_rows
 

@@ -7,7 +7,7 @@ import torch
 
 from baselines.checkpoint import CheckpointError, save_checkpoint
 from baselines.policies.registry import load_policy
-from baselines.team import TEAM, load_team
+from baselines.training.team import TEAM, load_team
 
 ROLES = ("thinker", "solver")
 

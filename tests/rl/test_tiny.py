@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from baselines.playing.ratings import TENTHS, RatedRollout, rating_prompt
 from baselines.policies import make_tiny
 from baselines.policies.base import Prompt, Sampling
 from baselines.policies.hf import HFPolicy
 from baselines.policies.make_tiny import CHAIN_AGENTS, TINY_FOLDER, WarmStart, build_tokenizer
 from baselines.policies.tiny_chains import Chain, boxed, draw_thought
 from baselines.policies.tiny_demonstrations import prompt_text, thought_messages
-from baselines.ratings import TENTHS, RatedRollout, rating_prompt
 from ccpo_env import debate_v0, think_solve_v0, vote_v0
 from ccpo_env.tasks.arithmetic import draw_chain
 from ccpo_env.tasks.splits import in_split

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from baselines.trackers import TRACKERS
+from baselines.training.trackers import TRACKERS
 
 ROWS = [
     {"step": 1, "accuracy/joint": 0.25, "accuracy/solo": None},

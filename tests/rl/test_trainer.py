@@ -8,8 +8,8 @@ import torch
 
 from baselines.config import TrainConfig
 from baselines.metrics import read_rows
-from baselines.trackers import NoTracker
 from baselines.trainer import Trainer
+from baselines.training.trackers import NoTracker
 from ccpo_env.registry import VERIFIERS
 from ccpo_env.types import Verdict
 from tests.rl.teams import write_tasks

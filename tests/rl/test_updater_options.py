@@ -13,9 +13,9 @@ import pytest
 import torch
 
 from baselines.collate import TrainingRow
-from baselines.failures import OutOfMemoryInBatch, is_out_of_memory
 from baselines.optimizers import OPTIMIZERS, PolicyOptimizer
-from baselines.update_options import UpdateOptions
+from baselines.training.failures import OutOfMemoryInBatch, is_out_of_memory
+from baselines.training.update_options import UpdateOptions
 from baselines.updater import Updater
 from tests.rl.toy_policy import ToyPolicy, WithoutEntropy, toy_rows
 

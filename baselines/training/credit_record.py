@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from baselines.files import write_text
-from baselines.groups import Group
+from baselines.playing.groups import Group
 from baselines.types import FloatArray
 
 CREDIT_FILE = "credit.json"

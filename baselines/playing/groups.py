@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from baselines.credit import GroupOutcomes
-from baselines.ledger import Ledger
-from baselines.plan import Plan, branch_turns, is_free, played_once, replayed, shared_turns
-from baselines.removed_cache import RemovedCache
+from baselines.playing.ledger import Ledger
+from baselines.playing.plan import Plan, branch_turns, is_free, played_once, replayed, shared_turns
+from baselines.playing.removed_cache import RemovedCache
 from baselines.rollout import Player, Rollout, RolloutRequest
 from baselines.types import BoolArray, FloatArray, IntArray
 from ccpo_env.types import Task, Topology

@@ -5,8 +5,8 @@ from __future__ import annotations
 from rich.markup import escape
 from rich.table import Table
 
-from baselines.evaluation import Evaluation, label
 from baselines.stats import Proportion
+from baselines.training.evaluation import Evaluation, label
 
 
 def evaluation_table(evaluation: Evaluation, *, title: str) -> Table:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from baselines.metrics import MetricRow
-from baselines.trackers import Tracker
+from baselines.training.trackers import Tracker
 
 
 class SteadyTracker:

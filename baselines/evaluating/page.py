@@ -18,8 +18,8 @@ from ccpo_env.text import valid_unicode
 from ccpo_env.types import Task, Topology
 
 FOLDER = Path(__file__).parent
-TEMPLATE = "evaluation_page.html.jinja"
-SCRIPT = "evaluation_page.js"
+TEMPLATE = "page.html.jinja"
+SCRIPT = "page.js"
 _UNSAFE = {"<": "\\u003c", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 """What could end a script, or a line of it, within a text of JSON."""
 

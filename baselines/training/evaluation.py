@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from baselines.ledger import Ledger
+from baselines.playing.ledger import Ledger
 from baselines.rollout import Player, Rollout, RolloutRequest
 from baselines.stats import Proportion, proportion
 from ccpo_env.types import Task

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from baselines.credit import GroupOutcomes
-from baselines.evaluation import WHOLE_TEAM, Evaluation, label
 from baselines.rollout import Rollout
+from baselines.training.evaluation import WHOLE_TEAM, Evaluation, label
 from baselines.types import FloatArray
 
 NUM_EXAMPLES = 3

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 import tyro
 
-from baselines.schedule import Order
-from baselines.update_options import OldLogprobs, OnNonfinite
+from baselines.training.schedule import Order
+from baselines.training.update_options import OldLogprobs, OnNonfinite
 
 Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 """A setting that its flag turns on."""

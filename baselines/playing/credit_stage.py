@@ -11,12 +11,12 @@ import numpy as np
 from baselines.config import TrainConfig, parse_knobs
 from baselines.credit import ALLOCATORS, GroupOutcomes, shared_credit
 from baselines.credit.removals import each_but_the_last
-from baselines.groups import Group, play_groups
-from baselines.ledger import Ledger
 from baselines.optimizers import PolicyOptimizer
-from baselines.plan import Plan, branching_agents, played_once
-from baselines.ratings import RatedRollout, rate_rollouts
-from baselines.removed_cache import RemovedCache
+from baselines.playing.groups import Group, play_groups
+from baselines.playing.ledger import Ledger
+from baselines.playing.plan import Plan, branching_agents, played_once
+from baselines.playing.ratings import RatedRollout, rate_rollouts
+from baselines.playing.removed_cache import RemovedCache
 from baselines.rollout import Player
 from baselines.types import FloatArray
 from ccpo_env.types import Role, Task

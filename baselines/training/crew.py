@@ -12,7 +12,7 @@ from baselines.distributed.peers import ALONE, Peers
 from baselines.optimizers import PolicyOptimizer
 from baselines.policies.base import TrainablePolicy
 from baselines.policies.lora import LoraBase, LoraSettings
-from baselines.team import TEAM, load_team
+from baselines.training.team import TEAM, load_team
 from baselines.updater import Updater
 from ccpo_env.types import Role
 

@@ -23,7 +23,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from baselines.ledger import Ledger
+from baselines.playing.ledger import Ledger
 from baselines.policies.base import Completion, Policy, Prompt, Sampling
 from baselines.types import BoolArray, FloatArray
 from ccpo_env.prompts import chat_messages, plain_text, problem_text

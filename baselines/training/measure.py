@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from baselines.credit import GroupOutcomes, audit_advantages
-from baselines.groups import Group
-from baselines.ledger import Ledger
 from baselines.optimizers import PolicyOptimizer
+from baselines.playing.groups import Group
+from baselines.playing.ledger import Ledger
 from baselines.types import FloatArray, IntArray
 
 Metrics = dict[str, float | None]

@@ -8,10 +8,10 @@ from itertools import accumulate
 import numpy as np
 
 from baselines.collate import TrainingRow
-from baselines.groups import Group
 from baselines.optimizers import PolicyOptimizer
+from baselines.playing.groups import Group
 from baselines.policies.base import Completion, TrainablePolicy
-from baselines.scoring import score
+from baselines.training.scoring import score
 from baselines.types import FloatArray, IntArray
 
 

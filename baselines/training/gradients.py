@@ -9,12 +9,12 @@ import torch
 
 from baselines.collate import TrainingRow, micro_batches, padded_size, token_batch
 from baselines.distributed.peers import ALONE, Peers
-from baselines.failures import NonFiniteBatch, OutOfMemoryInBatch, is_out_of_memory
 from baselines.optimizers import PolicyOptimizer
 from baselines.policies.base import Completion, TrainablePolicy
-from baselines.scoring import bfloat16_products, checkpointed
+from baselines.training.failures import NonFiniteBatch, OutOfMemoryInBatch, is_out_of_memory
+from baselines.training.scoring import bfloat16_products, checkpointed
+from baselines.training.update_options import UpdateOptions
 from baselines.types import FloatArray
-from baselines.update_options import UpdateOptions
 
 Metrics = dict[str, float]
 

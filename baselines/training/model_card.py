@@ -16,7 +16,7 @@ from baselines.policies.adapter_files import base_name, is_adapter
 from baselines.policies.base import TrainablePolicy
 from baselines.policies.registry import POLICIES
 from baselines.stats import proportion
-from baselines.team import TEAM
+from baselines.training.team import TEAM
 
 MODEL_FOLDER = "model"
 """In the folder of a run: the models after its last step."""

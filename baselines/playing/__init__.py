@@ -1,0 +1,1 @@
+"""What is played on each task so that credit can be allocated, and what that has cost."""
