@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from baselines.losses import kl_estimates
+from baselines.advantages import group_mean, group_z_score, leave_one_out
+from baselines.losses import entropy_loss, kl_estimates
 from baselines.optimizers import OPTIMIZERS, PolicyOptimizer
 from baselines.types import TokenBatch
 from tests.rl.oracle_peers import (
@@ -22,6 +23,7 @@ from tests.rl.oracle_peers import (
     Inputs,
     draw_equal_sequences,
     draw_equal_tokens,
+    draw_far,
     draw_on_policy,
     draw_sequences,
     draw_step,
@@ -32,8 +34,18 @@ from tests.rl.oracle_peers import (
     trl_loss,
     trl_rloo_gradient,
     verl_advantages,
+    verl_aggregation,
     verl_kl,
     verl_loss,
+)
+from tests.rl.oracle_trl import (
+    BUFFER,
+    MAX_LENGTH,
+    TRL_EPSILON,
+    draw_groups_of_one_size,
+    draw_lengths,
+    trl_advantages,
+    trl_length_penalty,
 )
 
 
@@ -112,6 +124,42 @@ def our_kl(estimator: Any) -> Callable[[Inputs], Answer]:
     return answer
 
 
+def our_baseline(function: Callable[..., Any], **knobs: Any) -> Callable[[Inputs], Answer]:
+    """Advantages of every completion, agent by agent, as one flat list each."""
+
+    def answer(inputs: Inputs) -> Answer:
+        found = function([np.array(group) for group in inputs["credit"]], **knobs)
+        return {"advantages": np.concatenate(found).T.tolist()}
+
+    return answer
+
+
+def our_length_penalty(inputs: Inputs) -> Answer:
+    """What DAPO leaves of a credit of 0, for each completion."""
+    lengths = np.array(inputs["lengths"])[:, None]
+    method = OPTIMIZERS["dapo"].with_knobs(overlong_rate=BUFFER / MAX_LENGTH)
+    shaped = method.shape(np.zeros(lengths.shape), lengths, MAX_LENGTH)
+    return {"reward": shaped[:, 0].tolist()}
+
+
+def our_aggregation(name: str) -> Callable[[Inputs], Answer]:
+    """Numbers of tokens, here as an entropy term, summed up as an aggregation says."""
+    method = OPTIMIZERS["grpo"].with_knobs(aggregation=name)
+
+    def answer(inputs: Inputs) -> Answer:
+        values = tensor(inputs, "logprobs").requires_grad_()
+        batch = TokenBatch(
+            old_logprobs=torch.zeros_like(values),
+            advantages=torch.zeros_like(values),
+            completion_mask=mask_of(inputs),
+            normalizer=method.normalizer(inputs["lengths"], max_tokens=MAX_TOKENS),
+            row_weights=_row_weights(method, inputs),
+        )
+        return loss_and_gradient(entropy_loss(values, batch).loss, values)
+
+    return answer
+
+
 def _row_weights(method: PolicyOptimizer, inputs: Inputs) -> torch.Tensor:
     weights = [method.row_weight(length) for length in inputs["lengths"]]
     return torch.tensor(weights, dtype=torch.float64)
@@ -173,6 +221,23 @@ def _kl_case(estimator: str) -> Case:
     return Case("verl", function, draw_tokens, our_kl(estimator), verl_kl(estimator))
 
 
+def _trl_advantage_case(
+    trainer: str, function: Callable[..., Any], ours: Inputs | None = None, **theirs: Any
+) -> Case:
+    return Case(
+        "trl",
+        f"trl.{trainer}._generate_and_score_completions",
+        draw_groups_of_one_size,
+        our_baseline(function, **(ours or {})),
+        trl_advantages(trainer, **theirs),
+    )
+
+
+def _aggregation_case(name: str, mode: str) -> Case:
+    function = "verl.trainer.ppo.core_algos.agg_loss"
+    return Case("verl", function, draw_tokens, our_aggregation(name), verl_aggregation(mode))
+
+
 PLAIN_GRPO: Inputs = {"dual_clip": None, "aggregation": "completion_token_mean"}
 CASES: dict[str, Case] = {
     "advantage/grpo": _advantage_case("grpo", "grpo", norm_adv_by_std_in_grpo=False),
@@ -196,15 +261,36 @@ CASES: dict[str, Case] = {
     ),
     "loss/grpo": _verl_loss_case("grpo", "vanilla", "token-mean"),
     "loss/grpo/importance_weights": _verl_loss_case("grpo", "vanilla", "token-mean", weighted=True),
+    "loss/grpo/far": _verl_loss_case("grpo", "vanilla", "token-mean", draw_far),
     "loss/dr_grpo": _verl_loss_case("dr_grpo", "vanilla", "seq-mean-token-sum-norm"),
     "loss/dapo": _verl_loss_case("dapo", "vanilla", "token-mean"),
     "loss/gspo": _verl_loss_case("gspo", "gspo", "seq-mean-token-mean", draw_sequences),
     "loss/rloo": _verl_loss_case("rloo", "gpg", "seq-mean-token-sum"),
     "loss/reinforce_pp": _verl_loss_case("reinforce_pp", "vanilla", "token-mean"),
     "loss/reinforce_pp_baseline": _verl_loss_case("reinforce_pp_baseline", "vanilla", "token-mean"),
+    "aggregation/token_mean": _aggregation_case("token_mean", "token-mean"),
+    "aggregation/completion_token_mean": _aggregation_case(
+        "completion_token_mean", "seq-mean-token-mean"
+    ),
+    "aggregation/completion_token_sum": _aggregation_case(
+        "completion_token_sum", "seq-mean-token-sum"
+    ),
+    "aggregation/constant": _aggregation_case("constant", "seq-mean-token-sum-norm"),
     "kl/k1": _kl_case("k1"),
     "kl/k2": _kl_case("k2"),
     "kl/k3": _kl_case("k3"),
+    "trl/advantage/group_mean": _trl_advantage_case("GRPOTrainer", group_mean),
+    "trl/advantage/group_z_score": _trl_advantage_case(
+        "GRPOTrainer", group_z_score, {"epsilon": TRL_EPSILON}, scale_rewards="group"
+    ),
+    "trl/advantage/leave_one_out": _trl_advantage_case("RLOOTrainer", leave_one_out),
+    "trl/length_penalty": Case(
+        "trl",
+        "trl.rewards.get_soft_overlong_punishment",
+        draw_lengths,
+        our_length_penalty,
+        trl_length_penalty,
+    ),
     "trl/grpo": _trl_case("grpo", "grpo", ours=PLAIN_GRPO),
     "trl/grpo/kl": _trl_case("grpo", "grpo", ours={**PLAIN_GRPO, "kl_weight": 0.04}, beta=0.04),
     "trl/dr_grpo": _trl_case("dr_grpo", "dr_grpo"),

@@ -56,6 +56,11 @@ def draw_tokens(seed: int, *, scale: float = 0.4, per_token: bool = True) -> Inp
     }
 
 
+def draw_far(seed: int) -> Inputs:
+    """A batch so far from its sampler that dual clip matters: one ratio in five is above 3."""
+    return draw_tokens(seed, scale=1.3)
+
+
 def draw_sequences(seed: int) -> Inputs:
     """A batch around GSPO's narrow clip range, with advantages per token."""
     return draw_tokens(seed, scale=1e-3)
@@ -157,6 +162,19 @@ def verl_kl(estimator: str) -> Callable[[Inputs], Answer]:
         reference = tensor(inputs, "reference_logprobs")
         estimates = core_algos.kl_penalty_forward(logprobs, reference, estimator)
         return loss_and_gradient(estimates.sum(), logprobs)
+
+    return answer
+
+
+def verl_aggregation(mode: str) -> Callable[[Inputs], Answer]:
+    """Numbers of tokens summed up by verl, with the sign of an entropy term."""
+
+    def answer(inputs: Inputs) -> Answer:
+        from verl.trainer.ppo import core_algos
+
+        values, mask = tensor(inputs, "logprobs").requires_grad_(), mask_of(inputs).double()
+        loss = core_algos.agg_loss(-values, mask, mode, loss_scale_factor=MAX_TOKENS)
+        return loss_and_gradient(loss, values)
 
     return answer
 

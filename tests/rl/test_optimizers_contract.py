@@ -218,19 +218,22 @@ def test_loss_with_kl_and_entropy_is_the_sum_of_its_terms(name: str) -> None:
 
 @every_optimizer
 def test_loss_gradient_passes_gradcheck(name: str) -> None:
-    batch = token_batch()
-    if (
-        name == "gspo"
-    ):  # its stop-gradient form is not the slope of its value, see test_losses_kinds
-        batch = replace(batch, completion_mask=batch.completion_mask & (torch.arange(5) == 0))
-    logprobs = logprobs_near(batch)
+    """Completions of different lengths; the weights of rows matter for gspo: see below."""
+    knobs = {"clip_low": 0.2, "clip_high": 0.2, "kl_weight": 0.1}
     method = OPTIMIZERS[name].with_knobs(
-        **{
-            k: v
-            for k, v in {"clip_low": 0.2, "clip_high": 0.2}.items()
-            if k in OPTIMIZERS[name].tunable
-        }
+        **{knob: value for knob, value in knobs.items() if knob in OPTIMIZERS[name].tunable}
     )
+    batch = token_batch()
+    lengths = batch.completion_mask.sum(dim=1).tolist()
+    batch = replace(
+        batch,
+        reference_logprobs=batch.old_logprobs - 0.1,
+        # With the mean over each completion the stop-gradient form of gspo is the slope of its
+        # value; with another it is on purpose not.
+        row_weights=torch.tensor([method.row_weight(n) for n in lengths], dtype=torch.float64),
+        normalizer=method.normalizer(lengths, max_tokens=8),
+    )
+    logprobs = logprobs_near(batch)
     assert torch.autograd.gradcheck(lambda x: method.loss(x, batch).loss, (logprobs,))
 
 

@@ -7,12 +7,14 @@ import json
 import math
 from dataclasses import replace
 from itertools import chain
+from typing import get_args
 
 import numpy as np
 import pytest
 import torch
 
 from baselines.collate import TrainingRow
+from baselines.losses import Aggregation
 from baselines.optimizers import OPTIMIZERS, PolicyOptimizer
 from baselines.training.failures import OutOfMemoryInBatch, is_out_of_memory
 from baselines.training.update_options import UpdateOptions
@@ -51,9 +53,12 @@ def with_logprobs(row: TrainingRow, value: float) -> TrainingRow:
 
 
 @every_optimizer
+@pytest.mark.parametrize("aggregation", get_args(Aggregation))
 @pytest.mark.parametrize("budget", [1, 25])
-def test_micro_batches_change_the_gradient_by_less_than_a_millionth(name: str, budget: int) -> None:
-    method = OPTIMIZERS[name].with_knobs(kl_weight=0.1, entropy_weight=0.1)
+def test_micro_batches_change_the_gradient_by_less_than_a_millionth(
+    name: str, budget: int, aggregation: Aggregation
+) -> None:
+    method = OPTIMIZERS[name].with_knobs(kl_weight=0.1, entropy_weight=0.1, aggregation=aggregation)
     whole, split, reference = ToyPolicy(), ToyPolicy(), ToyPolicy(seed=1)
     rows = toy_rows(16, shift=2e-4 if name == "gspo" else 0.3)
     metrics = [
