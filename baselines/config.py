@@ -18,6 +18,7 @@ from baselines.training.settings import Flag, MeasurementSettings, RoleSettings,
 from baselines.training.trackers import TRACKERS
 from baselines.training.update_options import UpdateOptions
 from ccpo_env.errors import unknown_name
+from ccpo_env.registry import VERIFIERS
 from ccpo_env.types import Role
 
 EMBEDDED_LEARNING_RATE = 5e-4
@@ -28,20 +29,24 @@ PRETRAINED_LEARNING_RATE = 1e-6
 GIVEN = ("state", "features", "probabilities")
 """Keywords of allocators that a trainer or a caller gives: no knobs."""
 ADAM_BETA1 = 0.9
-NOT_COMPARED = ("push_to_hub", "out_dir", "resume", "steps", "tracker")
+NOT_COMPARED = (
+    *("push_to_hub", "out_dir", "resume", "steps", "tracker"),
+    *("keep_checkpoints", "completions_every"),
+)
 """Fields that a resumed run may change: they do not change the steps already made."""
 
 AT_LEAST_ONE = (
     *("num_thinkers", "num_voters", "num_debaters", "num_rounds", "lora_rank"),
     *("tasks_per_step", "removed_samples", "branch_samples", "steps"),
     *("num_eval_tasks", "checkpoint_every", "micro_batch_tokens"),
+    "keep_checkpoints",
 )
 PER_ROLE = (
     *("role_policies", "role_learning_rates", "role_temperatures", "role_max_tokens"),
     *("role_stops", "role_micro_batch_tokens"),
 )
 """Fields that are keyed by role."""
-AT_LEAST_ZERO = ("alternate_period", "warmup_steps", "eval_every", "seed")
+AT_LEAST_ZERO = ("alternate_period", "warmup_steps", "eval_every", "completions_every", "seed")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,12 +95,18 @@ class TrainConfig(TeamSettings, RoleSettings, MeasurementSettings, UpdateSetting
     """Held-out tasks of an evaluation."""
     checkpoint_every: int = 10
     """Steps between checkpoints."""
+    keep_checkpoints: int = 2
+    """Newest checkpoints that stay, besides the best: with one, a damaged one has none before."""
+    completions_every: int = 10
+    """Steps between tables of what the agents said and were paid, in completions.jsonl and with
+    the tracker; 0: none."""
     seed: int = 0
     """Seeds tasks and sampling. Same seed and config, same run."""
     out_dir: Path | None = None
     """Folder of the run. None: a new folder under runs/."""
     resume: Flag = False
-    """Go on from the newest checkpoint of out_dir."""
+    """Go on from the newest checkpoint of out_dir; with the word auto behind it only if there is
+    a run, else begin one."""
     tracker: str = "none"
     """Where metrics go besides metrics.jsonl: a name from TRACKERS."""
     push_to_hub: str | None = None
@@ -111,6 +122,7 @@ class TrainConfig(TeamSettings, RoleSettings, MeasurementSettings, UpdateSetting
         require_known("optimizer", self.optimizer, OPTIMIZERS)
         require_known("tracker", self.tracker, TRACKERS)
         require_known("topology", self.topology, TEAMS)
+        require_known("verifier", self.verifier, VERIFIERS)
         least = OPTIMIZERS[self.optimizer].min_group_size
         reason = f"{self.optimizer} compares the rollouts of a group" if least > 1 else ""
         require_at_least("group_size", self.group_size, least, why=reason)

@@ -14,7 +14,7 @@ from ccpo_env.wrapper import TeamEnv
 
 @dataclass(frozen=True, kw_only=True)
 class TeamSettings:
-    """Who is in the team."""
+    """Who is in the team, and what compares its answer with the gold answer."""
 
     topology: str = "think_solve"
     """Who speaks when and reads what: a name from TEAMS."""
@@ -26,13 +26,16 @@ class TeamSettings:
     """Debaters, in debate."""
     num_rounds: int = 2
     """Rounds in which every debater speaks once, in debate."""
+    verifier: str = "math"
+    """What compares the answers, and so the form in which they are asked for: a name from
+    VERIFIERS. "number" reads the last number, for models that write no box."""
 
 
 def team_env(team: TeamSettings, tasks: TaskInput) -> TeamEnv[TeamAnswerEnv]:
     """Return the environment of a team.
 
     Raises:
-        ValueError: If the topology is unknown, or a number too small for it.
+        ValueError: If the topology or the verifier is unknown, or a number too small.
     """
     if team.topology not in TEAMS:
         raise unknown_name("topology", team.topology, TEAMS)
@@ -40,15 +43,15 @@ def team_env(team: TeamSettings, tasks: TaskInput) -> TeamEnv[TeamAnswerEnv]:
 
 
 def _think_solve(team: TeamSettings, tasks: TaskInput) -> TeamEnv[TeamAnswerEnv]:
-    return think_solve_v0(tasks=tasks, num_thinkers=team.num_thinkers)
+    return think_solve_v0(tasks, team.num_thinkers, team.verifier)
 
 
 def _vote(team: TeamSettings, tasks: TaskInput) -> TeamEnv[TeamAnswerEnv]:
-    return vote_v0(tasks=tasks, num_voters=team.num_voters)
+    return vote_v0(tasks, team.num_voters, team.verifier)
 
 
 def _debate(team: TeamSettings, tasks: TaskInput) -> TeamEnv[TeamAnswerEnv]:
-    return debate_v0(tasks=tasks, num_debaters=team.num_debaters, num_rounds=team.num_rounds)
+    return debate_v0(tasks, team.num_debaters, team.num_rounds, team.verifier)
 
 
 TEAMS: Mapping[str, Callable[[TeamSettings, TaskInput], TeamEnv[TeamAnswerEnv]]] = {

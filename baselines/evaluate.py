@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import tyro
@@ -28,10 +28,10 @@ from baselines.policies.endpoint_ledger import Billed, EndpointLedger
 from baselines.rollout import Player
 from baselines.training.settings import Flag
 from baselines.training.team import load_samplers
-from ccpo_env import load_tasks, verify
+from ccpo_env import load_tasks
 from ccpo_env.options import check_removed
 from ccpo_env.tasks import TASK_SOURCES
-from ccpo_env.types import Task
+from ccpo_env.types import Task, Verifier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +63,8 @@ class EvalConfig:
     """Debaters, in debate."""
     num_rounds: int | None = None
     """Rounds, in debate."""
+    verifier: str | None = None
+    """What compares the answers: a name from VERIFIERS. None: as in the run, else "math"."""
     removed: tuple[str, ...] = ()
     """Agents to remove together. None given: each agent but the last, one at a time."""
     temperature: float = 1.0
@@ -89,6 +91,7 @@ class EvalConfig:
         require_at_least("seed", self.seed, 0)
 
 
+TEAM_FIELDS = tuple(field.name for field in fields(TeamSettings))
 TEAM_SIZES = ("num_thinkers", "num_voters", "num_debaters", "num_rounds")
 JOURNAL_FILE = "answers.jsonl"
 """In the output folder: what an endpoint has answered."""
@@ -118,7 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"{len(journal)} of {plan.num_batches} batches were finished before", highlight=False
         )
     episodes = play_with_progress(player, plan, journal, console)
-    summaries = summaries_of(episodes, seed=config.seed)
+    summaries = summaries_of(episodes, verify=player.verifier, seed=config.seed)
     for grid in grids(summaries):
         console.print(grid.for_terminal())
     ledgers = ledgers_of(player)
@@ -148,7 +151,7 @@ def play_with_progress(
         return play_all(player, plan, journal=journal, on_batch=lambda: progress.advance(bar))
 
 
-def summaries_of(episodes: Sequence[Episode], *, seed: int) -> list[Summary]:
+def summaries_of(episodes: Sequence[Episode], *, verify: Verifier, seed: int) -> list[Summary]:
     """Return all quantities of all benchmarks."""
     benchmarks: dict[str, list[Episode]] = {}
     for episode in episodes:
@@ -216,14 +219,14 @@ def with_settings_of_run(config: EvalConfig) -> EvalConfig:
         tasks=config.tasks or (saved.get("tasks", "arithmetic"),),
         **{
             name: getattr(config, name) or saved.get(name, getattr(TeamSettings, name))
-            for name in ("topology", *TEAM_SIZES)
+            for name in TEAM_FIELDS
         },
     )
 
 
 def make_player(config: EvalConfig) -> Player:
     """Load the policies and return what plays them."""
-    team = {name: getattr(config, name) for name in ("topology", *TEAM_SIZES)}
+    team = {name: getattr(config, name) for name in TEAM_FIELDS}
     env = team_env(TeamSettings(**team), [("-", "-")])
     roles = env.unwrapped.topology.roles
     journal = None if config.out_dir is None else config.out_dir / JOURNAL_FILE

@@ -66,6 +66,8 @@ class PlayConfig:
     """Debaters, in debate."""
     num_rounds: int | None = None
     """Rounds, in debate."""
+    verifier: str | None = None
+    """What compares the answers: a name from VERIFIERS. None: as in the run, else "math"."""
     temperature: float = 1.0
     """Sampling temperature of the others; 0 is greedy."""
     max_tokens: int | None = None

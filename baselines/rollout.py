@@ -13,7 +13,7 @@ import numpy as np
 from baselines.playing.ledger import Ledger, Purpose, TimedVerifier
 from baselines.policies.base import Completion, Policy, Prompt, Sampling
 from ccpo_env.env import TeamAnswerEnv
-from ccpo_env.types import Message, Role, Task, Topology, Verdict
+from ccpo_env.types import Message, Role, Task, Topology, Verdict, Verifier
 from ccpo_env.voting import Ballot
 from ccpo_env.wrapper import TeamEnv
 
@@ -135,6 +135,11 @@ class Player:
     def topology(self) -> Topology:
         """Who speaks when and reads what."""
         return self._env.topology
+
+    @property
+    def verifier(self) -> Verifier:
+        """What compares the answers."""
+        return self._verifier
 
     def policy_of(self, agent: str) -> Policy:
         """Return the policy that speaks for an agent."""

@@ -21,8 +21,14 @@ from ccpo_env.options import (
     check_seed,
     find_task,
 )
-from ccpo_env.prompts import chat_messages, plain_text, problem_text, without_answer_request
-from ccpo_env.registry import resolve_verifier
+from ccpo_env.prompts import (
+    chat_messages,
+    plain_text,
+    problem_text,
+    with_answer_form,
+    without_answer_request,
+)
+from ccpo_env.registry import answer_form, resolve_verifier
 from ccpo_env.render import transcript
 from ccpo_env.spaces import TextSpace
 from ccpo_env.tasks import resolve_tasks
@@ -79,7 +85,8 @@ class TeamAnswerEnv(TeamPaidEnv[Observation, str]):
         verifier: A name from VERIFIERS, or a callable ``(response, gold) -> Verdict``.
         render_mode: None, "ansi" (`render` returns the transcript) or "human" (prints it).
         removed: Agents removed in every episode whose options do not say otherwise.
-        prompts: The instructions of the roles; None: those of the topology.
+        prompts: The instructions of the roles; None: those of the topology, which ask for the
+            answer in the form that the verifier reads.
         strip_leaks: Whether answers stated before the last turn are hidden from the others;
             None: what the topology says.
         max_chars: Longest question and message, in characters.
@@ -104,7 +111,7 @@ class TeamAnswerEnv(TeamPaidEnv[Observation, str]):
         self._index_of = {task.id: index for index, task in enumerate(self.tasks)}
         self._verify = resolve_verifier(verifier)
         self._is_vote = topology.decision == "majority"
-        self._prompts = prompts or topology.prompts
+        self._prompts = prompts or with_answer_form(topology.prompts, answer_form(verifier))
         self._strip_leaks = topology.has_secret_answer if strip_leaks is None else strip_leaks
         self._max_chars = max_chars
         self._action_spaces = {agent: TextSpace(max_chars) for agent in self.possible_agents}

@@ -34,7 +34,7 @@ def think_solve_v0(
         tasks: A registered name, a .jsonl or .parquet path, or a sequence of Task or
             (question, answer).
         num_thinkers: K, at least 1.
-        verifier: "math", "exact", or a callable ``(response, gold) -> Verdict``.
+        verifier: "math", "exact", "number", or a callable ``(response, gold) -> Verdict``.
         render_mode: None, "ansi" or "human".
         removed: Agents removed in every episode whose options do not say otherwise.
         prompts: The instructions of the roles; None: those of `ccpo_env.prompts`.
@@ -74,7 +74,7 @@ def vote_v0(
         tasks: A registered name, a .jsonl or .parquet path, or a sequence of Task or
             (question, answer).
         num_voters: N, at least 1.
-        verifier: "math", "exact", or a callable ``(response, gold) -> Verdict``.
+        verifier: "math", "exact", "number", or a callable ``(response, gold) -> Verdict``.
         render_mode: None, "ansi" or "human".
         removed: Agents removed in every episode whose options do not say otherwise.
         prompts: The instructions of the roles; None: those of the topology.
@@ -113,7 +113,7 @@ def debate_v0(
             (question, answer).
         num_debaters: N, at least 1.
         num_rounds: R, at least 1.
-        verifier: "math", "exact", or a callable ``(response, gold) -> Verdict``.
+        verifier: "math", "exact", "number", or a callable ``(response, gold) -> Verdict``.
         render_mode: None, "ansi" or "human".
         removed: Agents removed in every episode whose options do not say otherwise.
         prompts: The instructions of the roles; None: those of the topology.

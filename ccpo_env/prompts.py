@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from ccpo_env.types import Message, PromptTemplate, Role
 
@@ -19,7 +20,9 @@ ROLE_INSTRUCTIONS: Mapping[Role, str] = {
     ),
 }
 HAND_OVER = "Write the key ideas and steps that help the next agent. Do not state the final answer."
-GIVE_ANSWER = r"You speak last: solve the problem and end with the final answer in \boxed{}."
+IN_A_BOX = r"in \boxed{}"
+AS_A_NUMBER = "as a number"
+GIVE_ANSWER = f"You speak last: solve the problem and end with the final answer {IN_A_BOX}."
 
 PROBLEM = "Problem:\n"
 MESSAGE_OF = "\n\nMessage of {agent}:\n"
@@ -35,6 +38,11 @@ _REQUEST = re.compile(
     r"[^.!?\n]{0,200}(?:\\boxed\b|\bboxed(?=\s?\{))(?:\s*\{[^{}]*\})?[^.!?\n]{0,200}[.!?]?",
     re.IGNORECASE,
 )
+
+
+def with_answer_form(prompts: PromptTemplate, form: str) -> PromptTemplate:
+    """Return instructions that ask for the answer in another form than in a box."""
+    return replace(prompts, give_answer=prompts.give_answer.replace(IN_A_BOX, form))
 
 
 def without_answer_request(question: str) -> str:

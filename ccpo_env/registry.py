@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from ccpo_env.errors import unknown_name
+from ccpo_env.prompts import AS_A_NUMBER, IN_A_BOX
 from ccpo_env.topologies.debate import debate
 from ccpo_env.topologies.think_solve import think_solve
 from ccpo_env.topologies.vote import vote
 from ccpo_env.types import Topology, Verifier
-from ccpo_env.verifiers import MathVerifier, exact
+from ccpo_env.verifiers import MathVerifier, exact, number
 
 VERIFIERS: Mapping[str, Verifier] = {
     "exact": exact,
     "math": MathVerifier(),
+    "number": number,
 }
+ANSWER_FORMS: Mapping[str, str] = {"number": AS_A_NUMBER}
+"""How a verifier wants the answer written, where that is not in a box."""
 
 TOPOLOGIES: Mapping[str, Callable[..., Topology]] = {
     "debate": debate,
@@ -30,3 +34,9 @@ def resolve_verifier(verifier: str | Verifier) -> Verifier:
     if verifier not in VERIFIERS:
         raise unknown_name("verifier", verifier, VERIFIERS)
     return VERIFIERS[verifier]
+
+
+def answer_form(verifier: str | Verifier) -> str:
+    """Return how a team is told to write its answer; a verifier of one's own reads a box."""
+    forms = (f for name, f in ANSWER_FORMS.items() if verifier in (name, VERIFIERS[name]))
+    return next(forms, IN_A_BOX)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from ccpo_env.prompts import IN_A_BOX
 from ccpo_env.types import PromptTemplate, Topology, Turn
 
 VOTE = PromptTemplate(
     roles={"voter": "You are one of several solvers; the answer that most of you give counts."},
     hand_over="",
-    give_answer=r"Solve the problem and end with the final answer in \boxed{}.",
+    give_answer=f"Solve the problem and end with the final answer {IN_A_BOX}.",
 )
 """Every voter answers, so none hands over."""
 

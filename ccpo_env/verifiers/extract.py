@@ -32,8 +32,8 @@ def extract_boxed(response: str) -> str | None:
     Note: Of nested boxes the inner one counts. Boxes with only a comma, "and" or "or" between them
         are one list, whose parts are joined by commas. Time is linear in the response's length.
     """
-    spoken = response.rpartition("</think>")[2]
-    if "<think>" in spoken:
+    spoken = spoken_part(response)
+    if spoken is None:
         return None
     first_box, last_box = spoken.find("\\boxed"), spoken.rfind("\\boxed")
     if first_box < 0:
@@ -45,6 +45,12 @@ def extract_boxed(response: str) -> str | None:
         if last is not None:
             return last
     return _joined_content(spoken, first_box)
+
+
+def spoken_part(response: str) -> str | None:
+    """Return what follows the last `</think>`; None if a `<think>` after it was never closed."""
+    spoken = response.rpartition("</think>")[2]
+    return None if "<think>" in spoken else spoken
 
 
 def _content(text: str, box: int) -> str | None:

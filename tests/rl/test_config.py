@@ -12,13 +12,16 @@ import tyro
 
 from baselines.bench import BenchConfig
 from baselines.config import TrainConfig, check_same_config, parse_knobs
+from baselines.environments import TEAMS, team_env
 from baselines.evaluate import EvalConfig
+from ccpo_env.registry import VERIFIERS
 
 NAN, INF = float("nan"), float("inf")
 BAD = [
     ("allocator", "countrfactual", "did you mean 'counterfactual'?"),
     ("optimizer", "zzz", "choose one of them"),
     ("tracker", "tensorbord", "did you mean 'tensorboard'?"),
+    ("verifier", "nubmer", "did you mean 'number'?"),
     ("group_size", 1, "--group-size 2 or more"),
     ("num_thinkers", 0, "--num-thinkers 1 or more"),
     ("tasks_per_step", 0, "--tasks-per-step"),
@@ -193,3 +196,15 @@ def test_settings_of_single_roles_come_before_those_of_all():
     thinker, solver = config.sampling("thinker"), config.sampling("solver")
     assert (thinker.temperature, thinker.max_tokens, thinker.stop) == (0.8, 50, None)
     assert (solver.temperature, solver.max_tokens, solver.stop) == (0.8, 9, "}")
+
+
+@pytest.mark.parametrize("topology", TEAMS)
+def test_every_team_is_judged_by_the_verifier_of_its_config(topology):
+    config = TrainConfig(topology=topology, verifier="number")
+    config.check()
+    env = team_env(config, [("q", "5")]).unwrapped
+    assert env.verifier is VERIFIERS["number"]
+    env.reset(options={"removed": env.possible_agents[1:]})
+    for _ in range(sum(turn.speaker == env.possible_agents[0] for turn in env.topology.turns)):
+        env.step("so it is 5")
+    assert env.verdict.status == "correct"

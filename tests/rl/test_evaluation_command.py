@@ -7,6 +7,7 @@ import json
 import pytest
 
 from baselines import evaluate
+from baselines.config import TrainConfig
 from baselines.evaluate import EvalConfig, load_benchmarks, summaries_of
 from baselines.evaluating import JOINT, Episode, TeamPath
 from baselines.evaluating.output import write_outputs
@@ -101,8 +102,30 @@ def test_evaluate_refuses_to_go_on_with_other_settings(tasks, tmp_path, capsys, 
 
 
 @pytest.mark.parametrize(
+    ("verifier", "statuses"),
+    [("number", {"error"}), ("exact", {"wrong", "no_answer"})],
+)
+def test_evaluate_compares_answers_as_it_is_told(tmp_path, verifier, statuses):
+    words = write_rows(tmp_path / "words.jsonl", [("1+1", "two"), ("2+2", "four")])
+    out_dir = tmp_path / "out"
+    assert run(words, out_dir, "--verifier", verifier, "--num-samples", 2)[0] == 0
+    lines = (out_dir / "transcripts.jsonl").read_text(encoding="utf-8").splitlines()
+    assert {json.loads(line)["status"] for line in lines} <= statuses
+
+
+def test_evaluate_takes_the_verifier_of_the_run_unless_told_otherwise(tmp_path):
+    saved = TrainConfig(verifier="number", num_thinkers=2).to_json()
+    (tmp_path / "config.json").write_text(json.dumps(saved), encoding="utf-8")
+    config = evaluate.with_settings_of_run(EvalConfig(policy=str(tmp_path)))
+    assert (config.verifier, config.num_thinkers) == ("number", 2)
+    told = evaluate.with_settings_of_run(EvalConfig(policy=str(tmp_path), verifier="exact"))
+    assert told.verifier == "exact"
+
+
+@pytest.mark.parametrize(
     ("flags", "message"),
     [
+        (("--verifier", "nubmer"), "did you mean 'number'?"),
         (("--num-samples", 0), "num_samples must be >= 1, got 0"),
         (("--controls", "--limit", 1), "controls must take messages from another task"),
         (("--controls", "--removed", "solver_0"), "controls must replace the message of an agent"),
@@ -130,7 +153,7 @@ def test_outputs_keep_what_a_model_wrote_as_data(tmp_path):
         for path, text in zip((JOINT, TeamPath("without", ("solver_0",))), texts, strict=True)
     ]
     config = {"policy": "tiny", "tasks": ["b"]}
-    summaries = summaries_of(episodes, seed=0)
+    summaries = summaries_of(episodes, verify=env.unwrapped.verifier, seed=0)
     write_outputs(tmp_path, config, episodes, summaries, topology=env.unwrapped.topology)
     lines = (tmp_path / "transcripts.jsonl").read_text(encoding="utf-8").split("\n")[:-1]
     first, second = map(json.loads, lines)
