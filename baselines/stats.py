@@ -16,6 +16,8 @@ import numpy.typing as npt
 from baselines.types import FloatArray
 
 CONFIDENCE = 0.95
+MIN_RUNS = 2
+"""Runs whose spread can be told at all."""
 NUM_RESAMPLES = 9_999
 _CHUNK = 2**22
 """Most numbers that one block of resamples holds; bounds the memory and not the result."""
@@ -129,7 +131,7 @@ def rate_bounds(
     """Return the ends of the interval of the mean of values in [0, 1], one value per task.
 
     (low, high) = Wilson's interval of p = mean of the values, with n replaced by
-    n_eff = n * p (1 - p) / s²,  s² = mean of (value - p)²
+    n_eff = max(n, n * p (1 - p) / s²),  n s² = sum of (value - p)² + largest (value - p)²
 
     Args:
         values: Shape (..., n), n >= 1 independent tasks.
@@ -138,17 +140,20 @@ def rate_bounds(
     Returns:
         Two arrays of shape (...).
 
-    Note: Values that are 0 or 1 give s² = p (1 - p), hence exactly Wilson's interval. Rates over
-        several samples of a task vary less, which n_eff >= n pays for; where all tasks have the
-        same value nothing tells by how much, and n_eff = n.
+    Note: Values that are 0 or 1 give n_eff = n, hence exactly Wilson's interval. Rates over several
+        samples of a task vary less, which a larger n_eff pays for. The largest square counts
+        twice, as if one more such task had not been drawn: where a rate is small, most tasks are 0
+        and the few that are not decide the spread, which is too small whenever they are missing.
+        Where all tasks have the same value nothing tells how they vary, and n_eff = n.
 
     Source: Wilson (1927); effective sample size: Dean and Pagano, J. Survey Stat. Methodol. 3
-        (2015) 484-503, without their replacement of the normal quantile by Student's.
+        (2015) 484-503, with the doubled square in place of Student's quantile.
     """
     rates = values.mean(axis=-1)
-    spread = values.var(axis=-1)
     num_tasks = values.shape[-1]
     variance = rates * (1.0 - rates)
+    squares = (values - rates[..., None]) ** 2
+    spread = squares.mean(axis=-1) + squares.max(axis=-1) / num_tasks
     is_flat = spread <= _TIE * _TIE
     ratio = np.divide(variance, spread, out=np.ones_like(rates), where=~is_flat)
     size = num_tasks * np.maximum(ratio, 1.0)

@@ -31,6 +31,7 @@ from baselines.signal.exact import Role
 from baselines.signal.game import MIXES
 from baselines.signal.ppo import PpoConfig, Trained, expect_sb3, train
 from baselines.signal.spread import spread_table
+from baselines.stats import MIN_RUNS
 
 POLICY_FILE = "policy.json"
 """The final table of the agent that learned, and what it is worth."""
@@ -75,7 +76,7 @@ class Sb3Config:
     """Make the comparison of docs/free_riding.md instead; --steps, --out-dir and what follows here
     are all that counts then."""
     num_seeds: int = 10
-    """Reported runs of each method."""
+    """Reported runs of each method; at least two."""
     settings: tuple[str, ...] = tuple(SETTINGS)
     """Parts of the demonstration."""
     workers: int = os.cpu_count() or 1
@@ -86,7 +87,8 @@ class Sb3Config:
     def check(self) -> None:
         """Raise ValueError if a name is unknown or a number out of range."""
         require_known("mix", self.mix, MIXES)
-        for name in ("steps", "num_envs", "num_samples", "num_seeds", "workers", "group_size"):
+        require_at_least("num_seeds", self.num_seeds, MIN_RUNS)
+        for name in ("steps", "num_envs", "num_samples", "workers", "group_size"):
             require_at_least(name, getattr(self, name), 1)
         for name in self.settings:
             require_known("a setting", name, SETTINGS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,26 +11,34 @@ from scipy import stats
 
 from baselines.evaluating.significance import holm
 from baselines.experiment.runs import RunResult
+from baselines.stats import MIN_RUNS
 from baselines.types import FloatArray
 
-NUM_RESAMPLES = 9_999
 REFERENCE = "shared"
 """The allocator that all others are compared with, at the same optimizer and seeds."""
 QUANTITIES = ("joint", "contribution", "area")
+BOUNDS = {"joint": (0.0, 1.0), "contribution": (-1.0, 1.0), "area": (0.0, 1.0)}
+"""What a quantity, and so its interval, cannot leave."""
 TRIMMED = 0.25
 """Share of runs left out at each end of the interquartile mean."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """An estimate with its 95 % interval; both ends are the estimate if there is one run."""
+    """An estimate with its 95 % interval; both ends are the estimate if all runs came to it."""
 
     estimate: float
     low: float
     high: float
 
+    def text(self, spec: str = ".3f") -> str:
+        """Return estimate and interval, each formatted by spec."""
+        if self.low == self.high:
+            return f"{self.estimate:{spec}} [the same in every run]"
+        return f"{self.estimate:{spec}} [{self.low:{spec}}, {self.high:{spec}}]"
+
     def __str__(self) -> str:
-        return f"{self.estimate:.3f} [{self.low:.3f}, {self.high:.3f}]"
+        return self.text()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +52,7 @@ class Row:
         tokens: Mean tokens sampled in training.
         steps: Mean steps made.
         means: Of each of QUANTITIES over the seeds, with its interval.
-        quartile_mean: Interquartile mean of joint accuracy over the seeds, with its interval.
+        quartile_means: The same of the interquartile mean over the seeds.
         gains: Mean difference to shared credit, seed by seed, of each of QUANTITIES; empty for
             shared credit itself.
         p_values: Of these differences, by Holm's method over all rows of a quantity.
@@ -55,7 +64,7 @@ class Row:
     tokens: float
     steps: float
     means: dict[str, Interval]
-    quartile_mean: Interval
+    quartile_means: dict[str, Interval]
     gains: dict[str, Interval]
     p_values: dict[str, float]
 
@@ -73,27 +82,48 @@ def aggregate(results: Sequence[RunResult]) -> list[Row]:
     ]
 
 
-def interval(values: FloatArray, *, trimmed: bool = False) -> Interval:
+def interval(
+    values: FloatArray,
+    *,
+    trimmed: bool = False,
+    bounds: tuple[float, float] = (-math.inf, math.inf),
+) -> Interval:
     """Return the mean, or interquartile mean, of independent values with its 95 % interval.
 
-    Of a mean it is Student's; of an interquartile mean the percentiles of a bootstrap.
+    (low, high) = mean ± t(n - 1) * s / sqrt(n)
+    (low, high) = trimmed mean ± t(h - 1) * s_w / ((1 - 2 * 0.25) * sqrt(n))
 
-    Source: Agarwal et al., arXiv:2108.13264, for interquartile means over runs.
+    where s_w is the deviation of the values with those left out replaced by the nearest kept one,
+    and h how many are kept.
+
+    Args:
+        values: One per run, shape (n,), n >= 2.
+        trimmed: Whether a quarter of the runs is left out at each end.
+        bounds: What a value cannot leave; the interval is cut off there.
+
+    Raises:
+        ValueError: If there are fewer than two: one run says nothing about the next.
+
+    Note: With five or ten runs the percentiles of a bootstrap, which the source draws from runs of
+        many tasks, hold an interquartile mean 89 and 93 times of 100.
+
+    Source: Agarwal et al., arXiv:2108.13264, for interquartile means over runs; their interval:
+        Tukey and McLaughlin, Sankhya A 25 (1963) 331-352.
     """
+    if len(values) < MIN_RUNS:
+        raise ValueError(
+            f"values must be those of at least {MIN_RUNS} runs, got {len(values)}; pass a larger "
+            f"--num-seeds: one run has no interval"
+        )
     estimate = float(stats.trim_mean(values, TRIMMED) if trimmed else values.mean())
-    if len(values) < 2 or np.ptp(values) == 0.0:
+    if np.ptp(values) == 0.0:
         return Interval(estimate, estimate, estimate)
-    if not trimmed:
-        found = stats.ttest_1samp(values, 0.0).confidence_interval(0.95)
-        return Interval(estimate, float(found.low), float(found.high))
-    found = stats.bootstrap(  # type: ignore[attr-defined]  # exported, not declared
-        (values,),
-        lambda sample, axis: stats.trim_mean(sample, TRIMMED, axis=axis),
-        n_resamples=NUM_RESAMPLES,
-        rng=np.random.default_rng(0),
-        method="percentile",
-    ).confidence_interval
-    return Interval(estimate, float(found.low), float(found.high))
+    if trimmed:
+        ends = stats.mstats.trimmed_mean_ci(values, limits=(TRIMMED, TRIMMED))
+    else:
+        ends = stats.ttest_1samp(values, 0.0).confidence_interval(0.95)
+    low, high = np.clip([float(end) for end in ends], *bounds)
+    return Interval(estimate, float(low), float(high))
 
 
 Cells = dict[tuple[str, str], dict[int, RunResult]]
@@ -114,9 +144,11 @@ def _row(
         num_runs=len(own),
         tokens=float(np.mean([run.tokens for run in own])),
         steps=float(np.mean([run.steps for run in own])),
-        means={name: interval(_values(own, name)) for name in QUANTITIES},
-        quartile_mean=interval(_values(own, "joint"), trimmed=True),
-        gains={name: interval(values) for name, values in gains.items() if len(values)},
+        means={q: interval(_values(own, q), bounds=BOUNDS[q]) for q in QUANTITIES},
+        quartile_means={
+            q: interval(_values(own, q), trimmed=True, bounds=BOUNDS[q]) for q in QUANTITIES
+        },
+        gains={name: interval(values) for name, values in gains.items() if len(values) >= MIN_RUNS},
         p_values={name: value for name, value in p_values.items() if value is not None},
     )
 

@@ -16,10 +16,16 @@ from baselines.config import TrainConfig, require_at_least, require_known
 from baselines.credit import ALLOCATORS
 from baselines.errors import exit_on_bad_input
 from baselines.experiment.aggregate import aggregate
-from baselines.experiment.report import learning_curves, markdown, verdicts
+from baselines.experiment.report import (
+    learning_curves,
+    markdown,
+    quartile_markdown,
+    verdicts,
+)
 from baselines.experiment.runs import RESULTS_FILE, RunKey, RunResult, run_all
 from baselines.files import CONFIG_FILE, make_folder, write_json, write_text
 from baselines.optimizers import OPTIMIZERS
+from baselines.stats import MIN_RUNS
 
 DEFAULT_TRAINING = TrainConfig(
     steps=10_000, eval_every=5, num_eval_tasks=300, checkpoint_every=100_000
@@ -36,7 +42,8 @@ class ExperimentConfig:
     optimizers: tuple[str, ...] = ("grpo", "reinforce_pp")
     """Optimizers to combine them with: names from OPTIMIZERS."""
     num_seeds: int = 10
-    """Runs of each combination, with seeds 0, 1, and so on."""
+    """Runs of each combination, with seeds 0, 1, and so on; at least two, so that there is an
+    interval."""
     token_budget: int = 120_000
     """Tokens that a run may sample in training, whole team, removals and continuations together;
     credit that needs more rollouts makes fewer steps."""
@@ -53,7 +60,8 @@ class ExperimentConfig:
             require_known("allocator", allocator, ALLOCATORS)
         for optimizer in self.optimizers:
             require_known("optimizer", optimizer, OPTIMIZERS)
-        for name in ("num_seeds", "token_budget", "num_workers"):
+        require_at_least("num_seeds", self.num_seeds, MIN_RUNS)
+        for name in ("token_budget", "num_workers"):
             require_at_least(name, getattr(self, name), 1)
         self.train.check()
 
@@ -80,9 +88,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     results.sort(key=lambda result: config.keys.index(result.key))
     rows = aggregate(results)
     write_text(config.out_dir / "table.md", markdown(rows))
+    write_text(config.out_dir / "quartile_means.md", quartile_markdown(rows))
     write_json(config.out_dir / "table.json", [asdict(row) for row in rows])
     (config.out_dir / "curves.png").write_bytes(learning_curves(results))
-    console.print(markdown(rows), markup=False, highlight=False, soft_wrap=True)
+    for table in (markdown(rows), quartile_markdown(rows)):
+        console.print(table, markup=False, highlight=False, soft_wrap=True)
     for sentence in verdicts(rows):
         console.print(sentence, markup=False, highlight=False, soft_wrap=True)
     return 0

@@ -35,6 +35,21 @@ def markdown(rows: Sequence[Row]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def quartile_markdown(rows: Sequence[Row]) -> str:
+    """Return the means over the middle half of the seeds, which no single run decides."""
+    lines = [
+        "| optimizer | allocator | seeds | joint accuracy, interquartile mean | contribution | "
+        "accuracy over training |",
+        "|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {row.optimizer} | {row.allocator} | {row.num_runs} | {row.quartile_means['joint']} | "
+        f"{row.quartile_means['contribution']} | {row.quartile_means['area']} |"
+        for row in rows
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def verdicts(rows: Sequence[Row]) -> list[str]:
     """Return one sentence per method that differs from shared credit beyond chance."""
     found = []

@@ -30,6 +30,7 @@ from baselines.signal.runs import (
     mean_shares,
     tuned,
 )
+from baselines.stats import MIN_RUNS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +102,7 @@ class DirectCommandConfig:
     mixes: tuple[str, ...] = tuple(MIXES)
     """How often the thinker matters: default, rare."""
     num_seeds: int = 10
-    """Reported runs of each combination, with seeds 0, 1, and so on."""
+    """Reported runs of each combination, with seeds 0, 1, and so on; at least two."""
     num_answers: int = 20_000
     """Answers that a run may draw; replays and continuations count."""
     workers: int = os.cpu_count() or 1
@@ -117,7 +118,8 @@ class DirectCommandConfig:
             require_known("optimizer", optimizer, OPTIMIZERS)
         for mix in self.mixes:
             require_known("mix", mix, MIXES)
-        for name in ("num_seeds", "num_answers", "workers"):
+        require_at_least("num_seeds", self.num_seeds, MIN_RUNS)
+        for name in ("num_answers", "workers"):
             require_at_least(name, getattr(self, name), 1)
 
     @property

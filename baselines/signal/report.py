@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from scipy import stats
 from baselines.evaluating.significance import holm
 from baselines.experiment.aggregate import Interval, interval
 from baselines.signal.runs import TUNING_SEEDS, RunResult
+from baselines.stats import MIN_RUNS
 from baselines.types import FloatArray
 
 Cell = tuple[str, str]
@@ -27,6 +29,8 @@ Difference = tuple[Interval | None, float | None]
 
 QUANTITIES = ("share", "mean_share")
 LEVEL = 0.05
+SHARE_BOUNDS = (-math.inf, 1.0)
+"""No thinker adds more than the ceiling; what one may spoil is not bounded by it."""
 REFERENCE_COLOUR, BETTER, WORSE, EQUAL = "#444444", "#0072B2", "#D55E00", "#999999"
 """Okabe and Ito's; the shape of the mark says the same."""
 NUM_COLUMNS = 2
@@ -206,11 +210,11 @@ def _row(cell: Cell, runs: Runs, final: Difference, mean: Difference) -> Row:
         method=cell[1],
         learning_rate=own[0].key.learning_rate,
         num_runs=len(own),
-        share=interval(np.array([run.share for run in own])),
+        share=interval(np.array([run.share for run in own]), bounds=SHARE_BOUNDS),
         shares=tuple(run.share for run in own),
         contribution=interval(np.array([run.contribution for run in own])),
         team=interval(np.array([run.team for run in own])),
-        mean_share=interval(np.array([run.mean_share for run in own])),
+        mean_share=interval(np.array([run.mean_share for run in own]), bounds=SHARE_BOUNDS),
         num_answers_drawn=float(np.mean([run.num_answers_drawn for run in own])),
         gain=final[0],
         p_value=final[1],
@@ -228,7 +232,7 @@ def _compared(
     raw = [float(stats.ttest_1samp(gain, 0.0).pvalue) for gain in tested.values()]
     p_values = dict(zip(tested, holm(raw), strict=True))
     return {
-        cell: (interval(gain) if len(gain) else None, p_values.get(cell))
+        cell: (interval(gain) if len(gain) >= MIN_RUNS else None, p_values.get(cell))
         for cell, gain in gains.items()
     }
 
@@ -260,7 +264,7 @@ def _difference_text(gain: Interval | None, p_value: float | None) -> str:
 
 
 def _text(value: Interval, *, sign: str = "") -> str:
-    return f"{value.estimate:{sign}.2f} [{value.low:{sign}.2f}, {value.high:{sign}.2f}]"
+    return value.text(f"{sign}.2f")
 
 
 def _p_text(p_value: float) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from scipy import stats
 
 from baselines.experiment import main
 from baselines.experiment.aggregate import aggregate, interval
-from baselines.experiment.report import markdown, verdicts
+from baselines.experiment.report import markdown, quartile_markdown, verdicts
 from baselines.experiment.runs import RunKey, RunResult, read_results
 from tests.rl.teams import quietly, write_tasks
 
@@ -42,16 +43,34 @@ def test_interval_of_an_interquartile_mean_leaves_the_ends_out():
     assert found.low < found.estimate < found.high
 
 
+def test_interval_of_an_interquartile_mean_by_hand():
+    # 8 runs, 2 left out at each end and replaced by 0.4 and 0.6 in the deviation; 4 are kept.
+    values = np.array([0.0, 0.1, 0.4, 0.5, 0.5, 0.6, 0.8, 1.0])
+    deviation = np.std([0.4, 0.4, 0.4, 0.5, 0.5, 0.6, 0.6, 0.6], ddof=1)
+    half = stats.t.ppf(0.975, 3) * deviation / (0.5 * np.sqrt(8))
+    found = interval(values, trimmed=True)
+    assert (found.estimate, found.low, found.high) == pytest.approx((0.5, 0.5 - half, 0.5 + half))
+
+
 @pytest.mark.parametrize("trimmed", [True, False])
-def test_interval_of_one_run_is_that_run(trimmed):
-    found = interval(np.array([0.5]), trimmed=trimmed)
-    assert (found.low, found.estimate, found.high) == (0.5, 0.5, 0.5)
+def test_interval_refuses_one_run(trimmed):
+    with pytest.raises(ValueError, match="must be those of at least 2 runs, got 1"):
+        interval(np.array([0.5]), trimmed=trimmed)
 
 
-@pytest.mark.slow
-def test_interval_covers_the_mean_as_often_as_it_says():
-    rng = np.random.default_rng(0)
-    found = [interval(rng.normal(0.5, 0.1, size=10)) for _ in range(2000)]
+def test_interval_stays_within_its_bounds_and_says_when_all_runs_agree():
+    values = np.array([0.9, 1.0, 1.0])
+    assert interval(values).high > 1.0
+    assert interval(values, bounds=(0.0, 1.0)).high == 1.0
+    assert str(interval(np.ones(3))) == "1.000 [the same in every run]"
+
+
+@pytest.mark.parametrize("trimmed", [True, False])
+@pytest.mark.parametrize("num_runs", [5, 10, 20])
+def test_interval_covers_the_mean_as_often_as_it_says(num_runs, trimmed):
+    rng = np.random.default_rng([num_runs, trimmed])
+    draws = rng.normal(0.5, 0.1, size=(2000, num_runs))
+    found = [interval(values, trimmed=trimmed) for values in draws]
     assert 0.93 < np.mean([i.low <= 0.5 <= i.high for i in found]) < 0.97
 
 
@@ -78,10 +97,28 @@ def test_verdicts_claim_nothing_within_chance():
 
 
 def test_markdown_has_a_line_per_method():
-    rows = aggregate([result("shared", 0, 0.5), result("branch", 0, 0.6)])
-    lines = markdown(rows).splitlines()
-    assert len(lines) == 4
-    assert len({line.count("|") for line in lines}) == 1
+    runs = [
+        result(name, seed, 0.5 + 0.1 * seed) for name in ("shared", "branch") for seed in (0, 1)
+    ]
+    for table in (markdown(aggregate(runs)), quartile_markdown(aggregate(runs))):
+        lines = table.splitlines()
+        assert len(lines) == 4
+        assert len({line.count("|") for line in lines}) == 1
+
+
+def test_every_printed_number_stands_beside_its_interval():
+    runs = [
+        result(name, seed, 0.5 + 0.1 * seed) for name in ("shared", "branch") for seed in (0, 1)
+    ]
+    for table, last in (
+        (markdown(aggregate(runs)), -1),
+        (quartile_markdown(aggregate(runs)), None),
+    ):
+        for line in table.splitlines()[2:]:
+            cells = line[2:-2].split(" | ")
+            estimates = [cell for cell in cells[:last] if re.match(r"-?\d\.\d", cell)]
+            assert len(estimates) >= 3
+            assert all(re.search(r" \[.+\]$", cell) for cell in estimates)
 
 
 def test_read_results_leaves_out_a_line_that_was_cut_off(tmp_path):
@@ -98,14 +135,15 @@ def test_read_results_leaves_out_a_line_that_was_cut_off(tmp_path):
 def test_command_trains_writes_and_goes_on_where_it_stopped(tmp_path):
     tasks = write_tasks(tmp_path / "tasks.jsonl")
     flags = (
-        *("--allocators", "shared", "counterfactual", "--optimizers", "grpo", "--num-seeds", 1),
+        *("--allocators", "shared", "counterfactual", "--optimizers", "grpo", "--num-seeds", 2),
         *("--token-budget", 300, "--num-workers", 1, "--out-dir", tmp_path / "x"),
         *("--train.tasks", tasks, "--train.tasks-per-step", 2, "--train.group-size", 4),
         *("--train.num-eval-tasks", 4),
     )
     code, printed = quietly(main, *flags)
     assert code == 0
-    assert "| grpo | counterfactual | 1 |" in printed
+    assert "| grpo | counterfactual | 2 |" in printed
+    assert "interquartile mean" in (tmp_path / "x" / "quartile_means.md").read_text()
     for run in read_results(tmp_path / "x" / "runs.jsonl"):
         assert run.tokens >= 300
         assert run.curve[0][0] == 0
@@ -115,6 +153,13 @@ def test_command_trains_writes_and_goes_on_where_it_stopped(tmp_path):
     code, again = quietly(main, *flags)
     assert (code, again.splitlines()[-3:]) == (0, printed.splitlines()[-3:])
     assert (tmp_path / "x" / "runs.jsonl").read_bytes() == before
+
+
+def test_command_refuses_one_seed(tmp_path, capsys):
+    code, _ = quietly(main, "--num-seeds", 1, "--out-dir", tmp_path / "x")
+    assert code == 2
+    assert "num_seeds must be >= 2, got 1" in capsys.readouterr().err
+    assert not (tmp_path / "x").exists()
 
 
 def test_command_refuses_a_folder_with_runs_of_other_settings(tmp_path, capsys):

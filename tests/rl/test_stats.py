@@ -116,9 +116,10 @@ def test_mean_rate_holds_its_mean_and_is_never_a_point(values):
 
 
 def test_mean_rate_of_several_samples_by_hand():
-    # p = 0.5, mean of (value - p)² = 0.0625, so n_eff = 8 * 0.25 / 0.0625 = 32; Wilson of 16 of 32
-    found = mean_rate(np.array([0.25, 0.75] * 4))
-    expected = proportion(16, 32)
+    # p = 0.5 and two squares of 0.25, one counted twice, so s² = 0.75 / 6 = 0.125 and
+    # n_eff = 6 * 0.25 / 0.125 = 12; Wilson of 6 of 12
+    found = mean_rate(np.array([0.0, 1.0, 0.5, 0.5, 0.5, 0.5]))
+    expected = proportion(6, 12)
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
 
 
@@ -153,6 +154,37 @@ def test_rate_bounds_hold_the_true_mean_in_95_of_100_evaluations(num_tasks, num_
     assert COVERAGE[0] <= found <= COVERAGE[1]
 
 
+@pytest.mark.parametrize(
+    ("num_tasks", "num_samples"), [(50, 1), (50, 4), (200, 4), (100, 16), (500, 4)]
+)
+def test_rate_bounds_of_help_and_hurt_hold_the_true_mean(num_tasks, num_samples):
+    rng = np.random.default_rng([num_tasks, num_samples, 2])
+    chances, right = tasks_of(rng, num_tasks, num_samples)
+    team, alone = right / num_samples, rng.binomial(num_samples, chances**3) / num_samples
+    # the means of p (1 - p³) and of (1 - p) p³ over a uniform chance p are 3/10 and 1/20
+    helped, hurt = rate_bounds(team * (1 - alone)), rate_bounds((1 - team) * alone)
+    assert COVERAGE[0] <= coverage(helped, 3 / 10) <= COVERAGE[1]
+    assert COVERAGE[0] <= coverage(hurt, 1 / 20) <= COVERAGE[1]
+
+
+@pytest.mark.parametrize(("num_tasks", "num_samples"), [(50, 4), (100, 16), (200, 4)])
+def test_rate_bounds_of_a_rare_event_hold_the_true_mean(num_tasks, num_samples):
+    # A strong team, p = 1 - u⁷, that a weak agent alone, q = v³, seldom beats: 1/8 * 1/4.
+    rng = np.random.default_rng([num_tasks, num_samples, 3])
+    uniform, other = rng.random((2, NUM_REPEATS, num_tasks))
+    wrong = 1 - rng.binomial(num_samples, 1 - uniform**7) / num_samples
+    alone = rng.binomial(num_samples, other**3) / num_samples
+    found = coverage(rate_bounds(wrong * alone), 1 / 32)
+    assert COVERAGE[0] <= found <= COVERAGE[1]
+
+
+def test_rate_bounds_of_a_majority_hold_the_true_mean():
+    # Right if at least 3 of 5 samples are: with a uniform chance, half of the time.
+    rng = np.random.default_rng(5)
+    _, right = tasks_of(rng, 100, 5)
+    assert COVERAGE[0] <= coverage(rate_bounds((right >= 3) * 1.0), 0.5) <= COVERAGE[1]
+
+
 @pytest.mark.parametrize("num_tasks", [50, 200])
 def test_rate_bounds_of_pass_at_k_hold_the_true_mean(num_tasks):
     rng = np.random.default_rng(num_tasks)
@@ -174,6 +206,16 @@ def test_bootstrap_bounds_hold_the_true_difference_in_95_of_100_evaluations(num_
     bounds = bootstrap_bounds(differences, rng=rng, num_resamples=1_000)
     # the mean of p is 1/2 and that of p^1.5 is 2/5
     assert COVERAGE[0] <= coverage(bounds, 0.1) <= COVERAGE[1]
+
+
+@pytest.mark.parametrize(("num_tasks", "num_samples"), [(50, 1), (50, 4), (200, 4)])
+def test_bootstrap_bounds_hold_a_large_difference(num_tasks, num_samples):
+    rng = np.random.default_rng([num_tasks, num_samples, 4])
+    uniform, other = rng.random((2, NUM_REPEATS, num_tasks))
+    right = rng.binomial(num_samples, 1 - uniform**7)
+    alone = rng.binomial(num_samples, other**3)
+    bounds = bootstrap_bounds((right - alone) / num_samples, rng=rng, num_resamples=1_000)
+    assert COVERAGE[0] <= coverage(bounds, 7 / 8 - 1 / 4) <= COVERAGE[1]
 
 
 def test_bootstrap_bounds_are_those_of_scipy():

@@ -181,7 +181,7 @@ def test_direct_command_writes_and_goes_on_where_it_stopped(tmp_path, workers):
         (("--allocators", "self_evaluation"), "cannot rate each other"),
         (("--optimizers", "ppo"), "optimizer must be one of"),
         (("--mixes", "rear"), "did you mean 'rare'"),
-        (("--num-seeds", 0), "num_seeds must be"),
+        (("--num-seeds", 1), "num_seeds must be >= 2, got 1"),
     ],
 )
 def test_direct_command_refuses_in_one_sentence(tmp_path, capsys, flags, message):
