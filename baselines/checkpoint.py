@@ -22,8 +22,6 @@ STATE_FILE = "state.json"
 UPDATER_FILE = "updaters.pt"
 BEST_FILE = "best.json"
 """Beside the checkpoints: which of them answered most held-out tasks."""
-NUM_KEPT = 2
-"""Checkpoints that stay, with the best: the newest, and the one before it in case it is damaged."""
 
 
 class CheckpointError(ValueError):
@@ -67,6 +65,7 @@ def save_checkpoint(
     policies: Mapping[Role, TrainablePolicy],
     updaters: Mapping[Role, Mapping[str, Any]],
     state: Mapping[str, Any],
+    num_kept: int = 2,
 ) -> Path:
     """Write a checkpoint next to its place, then move it there in one rename.
 
@@ -77,10 +76,12 @@ def save_checkpoint(
         policies: Each is saved in Hugging Face form in a folder of its role's name.
         updaters: What `Updater.state_dict` returned.
         state: Anything else to go on with, as JSON values.
+        num_kept: Checkpoints that stay, besides the best: the newest ones, so that there is one
+            to go back to if the last is damaged.
 
     Returns:
-        The checkpoint's folder. All but the newest NUM_KEPT and the best are deleted, also those
-        of later steps, which a run that went on from an earlier one has left.
+        The checkpoint's folder. All others are deleted, also those of later steps, which a run
+        that went on from an earlier one has left.
 
     Raises:
         StorageError: If the disk does not take it; the checkpoints before it are untouched.
@@ -99,7 +100,7 @@ def save_checkpoint(
             shutil.rmtree(folder, ignore_errors=True)
             part.rename(folder)
             sync(root)
-            _remove_old(root, step)
+            _remove_old(root, step, num_kept)
     except StorageError:
         shutil.rmtree(part, ignore_errors=True)
         raise
@@ -219,10 +220,10 @@ def _write_state(part: Path, contents: dict[str, Any]) -> None:
     (part / STATE_FILE).write_text(json.dumps(contents, indent=2), encoding="utf-8")
 
 
-def _remove_old(root: Path, step: int) -> None:
+def _remove_old(root: Path, step: int, num_kept: int) -> None:
     best = best_checkpoint(root)
     made = [folder for folder in _checkpoints(root) if _step_of(folder) <= step]
-    kept = {*made[-NUM_KEPT:], *([] if best is None else [best.folder])}
+    kept = {*made[-num_kept:], *([] if best is None else [best.folder])}
     for folder in _checkpoints(root):
         if folder not in kept:
             shutil.rmtree(folder)

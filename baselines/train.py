@@ -28,9 +28,10 @@ from baselines.training.model_card import HubError, push_to_hub, save_model
 from baselines.training.presets import preset, read_settings
 from baselines.training.progress import LiveProgress
 from baselines.training.table import evaluation_table
-from baselines.training.trackers import TRACKERS, Tracker
+from baselines.training.trackers import Tracker, open_tracker
 
 REPORTED_PACKAGES = ("ccpo-env", "torch", "transformers", "pettingzoo", "numpy")
+RESUME = "--resume"
 INTERRUPTED = 130
 """Exit code of a program that Ctrl-C has ended."""
 
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         config.check()
         trainer = Trainer(config, choose_run_dir(config))
         make_run_dir(trainer.run_dir, config)
-        tracker = TRACKERS[config.tracker](trainer.run_dir)
+        tracker = open_tracker(config.tracker, trainer.run_dir)
     try:
         return run(trainer, tracker, console)
     except (StorageError, HubError) as error:
@@ -55,36 +56,36 @@ def read_config(arguments: Sequence[str] | None) -> TrainConfig:
     """Return the command line's config.
 
     Where no flag says otherwise, a resumed run keeps its settings; a new one takes those of its
-    config file, then those of its preset.
+    config file, then those of its preset. ``--resume auto`` is ``--resume`` if there is a run to
+    go on with, and nothing if there is none.
     """
-    arguments = resume_if_there_is_a_run(sys.argv[1:] if arguments is None else arguments)
+    arguments, is_auto = without_auto(sys.argv[1:] if arguments is None else arguments)
     config = tyro.cli(TrainConfig, args=arguments, prog="ccpo train")
     settings: dict[str, Any] = {}
     if config.preset is not None:
         settings |= preset(config.preset)
     if config.config is not None:
         settings |= read_settings(config.config, SETTINGS)
-    saved = None if config.out_dir is None else config.out_dir / CONFIG_FILE
+    out_dir = config.out_dir or with_settings(TrainConfig(), settings).out_dir
+    saved = None if out_dir is None else out_dir / CONFIG_FILE
     if config.resume and saved is not None and saved.exists():
         settings |= json.loads(saved.read_text(encoding="utf-8"))
-    if not settings:
-        return config
+    elif is_auto and saved is not None:
+        arguments = [word for word in arguments if word != RESUME]
     default = with_settings(TrainConfig(), settings)
     return tyro.cli(TrainConfig, args=arguments, default=default, prog="ccpo train")
 
 
-def resume_if_there_is_a_run(arguments: Sequence[str]) -> list[str]:
-    """Read ``--resume auto``: ``--resume`` if out_dir holds a run, nothing if it holds none."""
-    words = list(arguments)
-    places = [i for i, pair in enumerate(pairwise(words)) if pair == ("--resume", "auto")]
-    for place in reversed(places):
-        del words[place + 1]
-    if not places:
-        return words
-    out_dir = tyro.cli(TrainConfig, args=words, prog="ccpo train").out_dir
-    if out_dir is None or (out_dir / CONFIG_FILE).exists():
-        return words
-    return [word for word in words if word != "--resume"]
+def without_auto(arguments: Sequence[str]) -> tuple[list[str], bool]:
+    """Return the arguments with ``--resume auto`` as ``--resume``, and whether it was there.
+
+    Note: A flag of the command line is on or off; that it may have a word behind it is settled
+        before the command line is read.
+    """
+    split = {f"{RESUME}=auto": (RESUME, "auto")}
+    words = [part for word in arguments for part in split.get(word, (word,))]
+    places = {i for i, pair in enumerate(pairwise(words), 1) if pair == (RESUME, "auto")}
+    return [word for i, word in enumerate(words) if i not in places], bool(places)
 
 
 def choose_run_dir(config: TrainConfig) -> Path:

@@ -36,6 +36,12 @@ from baselines.playing.groups import Group
 from baselines.playing.ledger import Ledger
 from baselines.policies.base import Policy, TrainablePolicy
 from baselines.rollout import Player
+from baselines.training.completions import (
+    COMPLETIONS_FILE,
+    CompletionRow,
+    append_completions,
+    completion_rows,
+)
 from baselines.training.credit_record import CREDIT_FILE, record_credit
 from baselines.training.crew import Crew
 from baselines.training.degeneracy import DegeneracyWatch
@@ -92,6 +98,7 @@ class Trainer:
         self.initial: dict[str, Any] | None = None
         self.warnings: list[str] = []
         self.notices: tuple[str, ...] = ()
+        self._said: list[CompletionRow] = []
         if peers.size > 1 and config.removed_cache_decay:
             raise ValueError(
                 f"removed_cache_decay must be 0 in several processes, which would remember "
@@ -162,6 +169,8 @@ class Trainer:
         config = self.config
         if self._is_writer:
             keep_rows(self._metrics_path, self.steps_done)
+            if self._completions_path.exists():
+                keep_rows(self._completions_path, self.steps_done)
         saved_at = self.steps_done
         with closing(SteadyTracker(tracker, on_warning)) as steady, few_collections():
             while self.steps_done < config.steps and not any(self._peers.join([should_stop()])):
@@ -169,7 +178,9 @@ class Trainer:
                 self.steps_done += 1
                 if self._is_writer:
                     append_row(self._metrics_path, row)
+                    append_completions(self._completions_path, self._said)
                 steady.log(row)
+                steady.log_completions(self._said)
                 on_step(row)
                 for warning in self._new_warnings(row):
                     on_warning(warning)
@@ -235,6 +246,9 @@ class Trainer:
         ended = time.perf_counter()
         if self._is_writer:
             record_credit(self.run_dir / CREDIT_FILE, step, usable, credit, self.agents)
+        self._said = []
+        if usable and config.completions_every and (step - 1) % config.completions_every == 0:
+            self._said = completion_rows(step, usable[0], credit[0], advantages[0], self.agents)
         measured = credit_metrics(
             outcomes, credit, advantages, self.agents, self._optimizer, num_tokens
         )
@@ -337,6 +351,10 @@ class Trainer:
     def _metrics_path(self) -> Path:
         return self.run_dir / METRICS_FILE
 
+    @property
+    def _completions_path(self) -> Path:
+        return self.run_dir / COMPLETIONS_FILE
+
     def _go_on(self, checkpoint: UsableCheckpoint) -> None:
         contents = checkpoint.contents
         self._crew.load_state_dict(read_updaters(checkpoint.folder))
@@ -374,5 +392,6 @@ class Trainer:
                 "watch": [self._watch.num_groups, self._watch.is_settled],
                 "credit": self._credit.to_json(),
             },
+            num_kept=self.config.keep_checkpoints,
         )
         return self.steps_done

@@ -16,7 +16,7 @@ from baselines.train import INTERRUPTED, choose_run_dir, make_run_dir, read_conf
 from baselines.trainer import Trainer
 from baselines.training.interrupt import stop_requests
 from baselines.training.team import TEAM
-from baselines.training.trackers import TRACKERS, Tracker
+from baselines.training.trackers import Tracker, open_tracker
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         trainer = Trainer(config, run_dir, peers=peers, servers=servers)
         if peers.rank == 0:
             make_run_dir(run_dir, config)
-        tracker = TRACKERS[config.tracker if peers.rank == 0 else "none"](run_dir)
+        tracker = open_tracker(config.tracker if peers.rank == 0 else "none", run_dir)
     code = run(trainer, tracker, Console()) if peers.rank == 0 else _take_part(trainer, tracker)
     disconnect(peers)
     return code

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from baselines.metrics import MetricRow
+from baselines.training.completions import CompletionRow
 from baselines.training.trackers import Tracker
 
 
@@ -27,6 +28,11 @@ class SteadyTracker:
     def log(self, row: MetricRow) -> None:
         """Record the metrics of one step, if the tracker can."""
         self._attempt(lambda: self._tracker.log(row))
+
+    def log_completions(self, rows: Sequence[CompletionRow]) -> None:
+        """Record what was said in a step, if there is anything and the tracker can."""
+        if rows:
+            self._attempt(lambda: self._tracker.log_completions(rows))
 
     def close(self) -> None:
         """Write what is still in memory, if the tracker can."""

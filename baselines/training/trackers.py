@@ -1,19 +1,36 @@
-"""Where metrics go besides metrics.jsonl."""
+"""Where metrics go besides metrics.jsonl, and completions besides completions.jsonl."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from html import escape
+from importlib import import_module
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
+from baselines.files import CONFIG_FILE, write_text
 from baselines.metrics import MetricRow
+from baselines.training.completions import COLUMNS, CompletionRow
+
+PROJECT = "ccpo"
+"""What runs are filed under by trackers that know projects."""
+COMPLETIONS = "completions"
+"""Name of the table, beside those of the metrics."""
+ID_FILE = "tracker_id.txt"
+"""In the folder of a run: what tells it from other runs of the same name, also when it goes on."""
 
 
 class Tracker(Protocol):
-    """Receives every row of metrics."""
+    """Receives every row of metrics, and tables of completions."""
 
     def log(self, row: MetricRow) -> None:
         """Record the metrics of one step."""
+        ...
+
+    def log_completions(self, rows: Sequence[CompletionRow]) -> None:
+        """Record what was said in the step whose metrics came last."""
         ...
 
     def close(self) -> None:
@@ -30,39 +47,169 @@ class NoTracker:
     def log(self, row: MetricRow) -> None:
         """Do nothing."""
 
+    def log_completions(self, rows: Sequence[CompletionRow]) -> None:
+        """Do nothing."""
+
     def close(self) -> None:
         """Do nothing."""
 
 
 class TensorBoardTracker:
-    """Writes the metrics under the same names to run_dir/tensorboard.
+    """Writes to run_dir/tensorboard.
 
     Raises:
         ImportError: If tensorboard is not installed.
     """
 
     def __init__(self, run_dir: Path) -> None:
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError:
-            raise ImportError(
-                "tracker 'tensorboard' must find the package tensorboard, got none; "
-                "run pip install 'ccpo-env[trackers]'"
-            ) from None
-        self._writer = SummaryWriter(str(run_dir / "tensorboard"))
+        package = _package("torch.utils.tensorboard", "tensorboard", extra="trackers")
+        self._writer = package.SummaryWriter(str(run_dir / "tensorboard"))
 
     def log(self, row: MetricRow) -> None:
         """Record every metric that was measured."""
-        for name, value in row.items():
-            if value is not None:
-                self._writer.add_scalar(name, value, row["step"])
+        for name, value in _measured(row).items():
+            self._writer.add_scalar(name, value, row["step"])
+
+    def log_completions(self, rows: Sequence[CompletionRow]) -> None:
+        """Record a table in Markdown."""
+        self._writer.add_text(COMPLETIONS, markdown_table(rows), rows[0]["step"])
 
     def close(self) -> None:
         """Flush and close the event file."""
         self._writer.close()
 
 
+class WandbTracker:
+    """Sends to Weights & Biases, project ccpo; a run that goes on is the same run there.
+
+    Raises:
+        ImportError: If wandb is not installed.
+
+    Note: What a resumed run makes again is not sent again: wandb leaves out steps it has.
+    """
+
+    def __init__(self, run_dir: Path) -> None:
+        self._wandb = _package("wandb", "wandb")
+        self._run = self._wandb.init(
+            project=PROJECT,
+            name=run_dir.name,
+            id=_run_id(run_dir),
+            resume="allow",
+            dir=str(run_dir),
+            config=_config_of(run_dir),
+        )
+
+    def log(self, row: MetricRow) -> None:
+        """Record every metric that was measured."""
+        self._run.log(_measured(row), step=row["step"])
+
+    def log_completions(self, rows: Sequence[CompletionRow]) -> None:
+        """Record a table."""
+        table = self._wandb.Table(columns=list(COLUMNS), data=_cells(rows))
+        self._run.log({COMPLETIONS: table}, step=rows[0]["step"])
+
+    def close(self) -> None:
+        """Send what is left and end the run."""
+        self._run.finish()
+
+
+class TrackioTracker:
+    """Writes to the local database of trackio, project ccpo, to which a run that goes on adds.
+
+    Raises:
+        ImportError: If trackio is not installed.
+
+    Note: Steps that a resumed run makes again stand there twice, with the same numbers.
+    """
+
+    def __init__(self, run_dir: Path) -> None:
+        self._trackio = _package("trackio", "trackio")
+        self._run = self._trackio.init(
+            project=PROJECT,
+            name=f"{run_dir.name}-{_run_id(run_dir)}",
+            resume="allow",
+            config=_config_of(run_dir),
+        )
+
+    def log(self, row: MetricRow) -> None:
+        """Record every metric that was measured."""
+        values = _measured(row)
+        step = values.pop("step")  # trackio keeps this name for itself
+        self._run.log(values, step=step)
+
+    def log_completions(self, rows: Sequence[CompletionRow]) -> None:
+        """Record a table."""
+        table = self._trackio.Table(columns=list(COLUMNS), data=_cells(rows))
+        self._run.log({COMPLETIONS: table}, step=rows[0]["step"])
+
+    def close(self) -> None:
+        """Write what is left and end the run."""
+        self._run.finish()
+
+
 TRACKERS: Mapping[str, Callable[[Path], Tracker]] = {
     "none": NoTracker,
     "tensorboard": TensorBoardTracker,
+    "wandb": WandbTracker,
+    "trackio": TrackioTracker,
 }
+
+
+def open_tracker(name: str, run_dir: Path) -> Tracker:
+    """Return a tracker that is ready for the first row.
+
+    Raises:
+        ImportError: If its package is missing; the message says which to install.
+        ValueError: If it cannot start, such as without a login. Packages and servers that are not
+            ours say so in any exception.
+    """
+    try:
+        return TRACKERS[name](run_dir)
+    except ImportError:
+        raise
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ValueError(
+            f"tracker {name!r} must start, got {reason}; set it up as its documentation says, or "
+            f"pass another --tracker"
+        ) from error
+
+
+def markdown_table(rows: Sequence[CompletionRow]) -> str:
+    """Return a table whose cells show their text as it is: no markup, one line each."""
+    lines = ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
+    for cells in _cells(rows):
+        texts = (escape(str(cell)).replace("|", "&#124;") for cell in cells)
+        lines.append("| " + " | ".join(" ".join(text.split()) for text in texts) + " |")
+    return "\n".join(lines)
+
+
+def _cells(rows: Sequence[CompletionRow]) -> list[list[object]]:
+    return [list(row.values()) for row in rows]
+
+
+def _measured(row: MetricRow) -> dict[str, float | int]:
+    return {name: value for name, value in row.items() if value is not None}
+
+
+def _package(module: str, name: str, *, extra: str | None = None) -> Any:
+    try:
+        return import_module(module)
+    except ImportError:
+        raise ImportError(
+            f"tracker {name!r} must find the package {name}, got none; "
+            f"run pip install 'ccpo-env[{extra or name}]'"
+        ) from None
+
+
+def _config_of(run_dir: Path) -> dict[str, Any]:
+    config: dict[str, Any] = json.loads((run_dir / CONFIG_FILE).read_text(encoding="utf-8"))
+    return config
+
+
+def _run_id(run_dir: Path) -> str:
+    """Return the id of a run, made once: folders of the same name are different runs."""
+    path = run_dir / ID_FILE
+    if not path.exists():
+        write_text(path, secrets.token_hex(4))
+    return path.read_text(encoding="utf-8").strip()

@@ -32,7 +32,7 @@ class FilePolicy:
         (folder / "notes" / "origin.txt").write_text("made by hand", encoding="utf-8")
 
 
-def save(root, step=3, **state):
+def save(root, step=3, num_kept=2, **state):
     return save_checkpoint(
         root,
         step=step,
@@ -40,6 +40,7 @@ def save(root, step=3, **state):
         policies={"thinker": FilePolicy(), "solver": FilePolicy()},
         updaters={"thinker": {"num_updates": step, "moments": torch.arange(3.0)}},
         state=state,
+        num_kept=num_kept,
     )
 
 
@@ -119,6 +120,16 @@ def test_save_checkpoint_keeps_the_newest_two_and_what_is_not_its_own(tmp_path):
     for step in (9, 10, 11, 100):
         save(tmp_path, step=step)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["step_000011", "step_000100", "step_best"]
+
+
+@pytest.mark.parametrize("num_kept", [1, 3])
+def test_save_checkpoint_keeps_as_many_as_it_is_told_and_the_best(tmp_path, num_kept):
+    for step in range(1, 7):
+        save(tmp_path, step=step, num_kept=num_kept)
+        if step == 2:
+            record_best(tmp_path, step=2, accuracy=proportion(3, 4))
+    kept = [f"step_{step:06d}" for step in (2, *range(7 - num_kept, 7))]
+    assert sorted(path.name for path in tmp_path.glob("step_*")) == kept
 
 
 def test_save_checkpoint_replaces_one_of_the_same_step(tmp_path):

@@ -9,13 +9,15 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from itertools import product
 
 import pytest
 
 from baselines.checkpoint import best_checkpoint, newest_checkpoint
+from baselines.files import write_json
 from baselines.metrics import read_rows
-from baselines.train import main
+from baselines.train import main, read_config
 from baselines.trainer import Trainer
 from tests.rl.teams import quietly, write_tasks
 
@@ -28,7 +30,7 @@ MODES = {
         {"separate": (), "shared": (), "lora": ("--lora-rank", 4)}.items(),
     )
 }
-OFTEN = ("--eval-every", 2, "--checkpoint-every", 2, "--steps", 6)
+OFTEN = ("--eval-every", 2, "--checkpoint-every", 2, "--completions-every", 1, "--steps", 6)
 """Shorter runs, with a checkpoint, an evaluation or both after every other step."""
 NUM_KILLS = 20
 
@@ -37,7 +39,7 @@ NUM_KILLS = 20
 def flags(tmp_path_factory):
     tasks = write_tasks(tmp_path_factory.mktemp("tasks") / "tasks.jsonl")
     sizes = ("--tasks-per-step", 3, "--group-size", 4, "--num-eval-tasks", 6, "--warmup-steps", 8)
-    often = ("--eval-every", 5, "--checkpoint-every", 2)
+    often = ("--eval-every", 5, "--checkpoint-every", 2, "--completions-every", 1)
     return ("--tasks", tasks, "--steps", STEPS, *sizes, *often)
 
 
@@ -86,6 +88,8 @@ def assert_same_run(folder, other):
         rows = read_rows(run / "metrics.jsonl")
         runs.append([{k: v for k, v in r.items() if not k.startswith("time/")} for r in rows])
     assert runs[0] == runs[1]
+    said = [(run / "completions.jsonl").read_bytes() for run in (folder, other)]
+    assert said[0] == said[1] != b""
     for name in ("summary.json", "examples.json", "config.json"):
         texts = [json.loads((run / name).read_text(encoding="utf-8")) for run in (folder, other)]
         assert texts[0] == texts[1], name
@@ -182,6 +186,35 @@ def test_resume_of_a_finished_run_changes_nothing(flags, uninterrupted):
     printed = resume(flags, uninterrupted)
     assert f"resumed after step {STEPS}\n" in printed
     assert (uninterrupted / "metrics.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize("auto", [("--resume", "auto"), ("--resume=auto",)])
+def test_resume_auto_begins_a_run_and_then_goes_on_with_it(flags, uninterrupted, tmp_path, auto):
+    run = tmp_path / "run"
+    few = [3 if flag == STEPS else flag for flag in flags]
+    code, printed = quietly(main, *auto, *few, "--out-dir", run)
+    assert (code, num_rows(run), "resumed" in printed) == (0, 3, False)
+    code, printed = quietly(main, *auto, *flags, "--out-dir", run)
+    assert (code, "resumed after step 3\n" in printed) == (0, True)
+    assert_same_run(run, uninterrupted)
+
+
+def test_resume_auto_finds_the_folder_that_a_config_file_names(tmp_path):
+    path, run = tmp_path / "mine.toml", tmp_path / "run"
+    path.write_text(f'out_dir = "{run}"\nsteps = 5\n', encoding="utf-8")
+    given = ["--config", str(path), "--resume", "auto"]
+    config = read_config(given)
+    assert (config.resume, config.out_dir, config.steps) == (False, run, 5)
+    run.mkdir()
+    write_json(run / "config.json", replace(config, group_size=3).to_json())
+    config = read_config(given)
+    assert (config.resume, config.out_dir, config.group_size) == (True, run, 3)
+    assert read_config([*given, "--group-size", "6"]).group_size == 6
+
+
+def test_resume_auto_needs_a_folder(capsys):
+    assert quietly(main, "--resume", "auto")[0] == 2
+    assert "--resume must come with the folder of the run, got none" in capsys.readouterr().err
 
 
 def test_resume_with_more_steps_goes_on_as_if_they_had_been_asked_for(

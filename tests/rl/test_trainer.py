@@ -19,11 +19,14 @@ class CountingTracker:
     """Remembers what it was told."""
 
     def __init__(self):
-        self.steps = []
+        self.steps, self.said = [], []
         self.is_closed = False
 
     def log(self, row):
         self.steps.append(row["step"])
+
+    def log_completions(self, rows):
+        self.said.append(rows)
 
     def close(self):
         self.is_closed = True
@@ -62,6 +65,15 @@ def test_run_reports_every_step_to_the_tracker_and_closes_it(config, tmp_path):
     assert seen == read_rows(tmp_path / "metrics.jsonl")
     assert tracker.is_closed
     assert final.accuracy().total == 4
+
+
+def test_run_keeps_as_many_checkpoints_as_it_is_told(config, tmp_path):
+    own = replace(config, steps=4, eval_every=0, checkpoint_every=1, keep_checkpoints=3)
+    trainer = Trainer(own, tmp_path)
+    run(trainer)
+    assert [path.name for path in sorted(tmp_path.glob("checkpoints/step_*"))] == [
+        f"step_{step:06d}" for step in (2, 3, 4)
+    ]
 
 
 def test_run_closes_the_tracker_when_a_step_fails(config, tmp_path):
