@@ -6,10 +6,10 @@ STAMP := $(VENV)/.installed
 # Two threads that wait for each other on busy cores are many times slower than one.
 TEST_ENV := OMP_NUM_THREADS=1
 
-.PHONY: help install train test lint typecheck check bench weights clean
+.PHONY: help install train smollm2 test lint typecheck check bench weights clean
 
 help:  ## List the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -22,6 +22,9 @@ install: $(STAMP)  ## Make .venv with all that training, tests and notebooks nee
 
 train: install  ## Train the embedded team; flags: make train ARGS="--seed 1"
 	$(BIN)/python -m baselines.train $(ARGS)
+
+smollm2: install  ## Train SmolLM2-135M-Instruct for ten steps: minutes on two cores, no GPU
+	$(BIN)/python -m baselines.train --preset smollm2 $(ARGS)
 
 test: install  ## Run the tests with coverage
 	$(TEST_ENV) $(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
@@ -37,6 +40,9 @@ check: lint typecheck test  ## Linter, type checker and tests: what CI runs
 
 bench: install  ## Measure speed, or one bench: make bench ARGS=credit
 	$(TEST_ENV) $(BIN)/python -m baselines.bench $(ARGS)
+
+results: install  ## Measure all results of the documents again (hours), or one: make results ARGS=vote
+	$(TEST_ENV) $(BIN)/python scripts/measure_results.py $(ARGS)
 
 weights: install  ## Make the embedded model's weights again
 	$(TEST_ENV) $(BIN)/python -m baselines.policies.make_tiny $(ARGS)

@@ -1,7 +1,7 @@
 """Write the parts of the documents that repeat what stands elsewhere.
 
 These are the metrics, the tree of folders and that of modules, and the tables of what was measured,
-which `scripts/keep_results.py` put into docs/results/.
+which `scripts/measure_results.py` put into docs/results/.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import ast
 import json
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from baselines.metrics import METRICS
@@ -23,6 +25,8 @@ RESULTS = ROOT / "docs" / "results"
 CREDIT_TABLE = re.compile(
     r"(<!-- credit bench: .*?-->\n).*?(<!-- end of credit bench -->)", re.DOTALL
 )
+FREE_RIDING_PAGE = ROOT / "docs" / "free_riding.md"
+SUMMARY = re.compile(r"(<!-- results: .*?-->\n).*?(<!-- end of results -->)", re.DOTALL)
 RESULT = re.compile(r"(<!-- result (\w+): .*?-->\n).*?(<!-- end of result -->)", re.DOTALL)
 TREE = re.compile(r"(<!-- tree: .*?-->\n).*?(<!-- end of tree -->)", re.DOTALL)
 OTHER_FOLDERS = {
@@ -32,6 +36,39 @@ OTHER_FOLDERS = {
     "scripts/": "Write this tree, the tables of the documents and the site.",
 }
 WIDTH = 32
+REFERENCE = "shared"
+"""What the name of shared credit begins with."""
+LEVEL = 0.05
+NUMBER = r"[-+]?\d+\.\d+"
+INTERVAL = re.compile(rf"({NUMBER}) \[({NUMBER}), ({NUMBER})\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Which columns of a table are shown.
+
+    Args:
+        result: Name of the table in docs/results/.
+        team: What was trained, in a few words; {} is the first column.
+        quantity: Head of the column of the quantity.
+        place: Which one, of columns with this head.
+        gain: Place of the column of the difference to shared credit.
+        p_value: Place of that of its p-value; None if it stands with the difference.
+    """
+
+    result: str
+    team: str
+    quantity: str
+    gain: int
+    p_value: int | None = None
+
+
+AREA = "mean accuracy over training"
+SHOWN = (
+    Shown("think_solve", "embedded, Think→Solve, `{}`", AREA, gain=8, p_value=9),
+    Shown("vote", "embedded, vote of five, `{}`", AREA, gain=8, p_value=9),
+    Shown("free_riding", "signal game, PPO, {}", "contribution / ceiling at the end", gain=7),
+)
 
 
 def metrics_page() -> str:
@@ -62,7 +99,8 @@ def tree(*, with_modules: bool) -> str:
 
 
 def readme(page: str) -> str:
-    """Return the README with the folders as they are now."""
+    """Return the README with the folders as they are now, and with what was measured."""
+    page = SUMMARY.sub(lambda match: f"{match[1]}\n{results_table()}\n{match[2]}", page)
     return _with_tree(page, tree(with_modules=False))
 
 
@@ -81,13 +119,71 @@ def credit_page(page: str) -> str:
 
 
 def results_page(page: str) -> str:
-    """Return docs/results.md with the tables of docs/results/."""
+    """Return a page with the tables of docs/results/ that it asks for."""
 
     def table(match: re.Match[str]) -> str:
         text = (RESULTS / f"{match[2]}.txt").read_text(encoding="utf-8")
         return f"{match[1]}\n{text}\n{match[3]}"
 
     return RESULT.sub(table, page)
+
+
+def results_table() -> str:
+    """Return a row per team: shared credit, the best other one, and whether they differ."""
+    lines = [
+        "| team | seeds | shared credit | the best other credit | difference | |",
+        "|---|---|---|---|---|---|",
+    ]
+    for shown in SHOWN:
+        heads, *rows = read_table(RESULTS / f"{shown.result}.txt")
+        teams = dict.fromkeys(row[0] for row in rows)
+        lines += [_row(shown, heads, [row for row in rows if row[0] == team]) for team in teams]
+    return "\n".join(lines) + "\n"
+
+
+def read_table(path: Path) -> list[list[str]]:
+    """Return the cells of a Markdown table, its heads first."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    cells = [[cell.strip() for cell in line[1:-1].split("|")] for line in lines if line]
+    return [cells[0], *cells[2:]]
+
+
+def _row(shown: Shown, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    place = heads.index(shown.quantity)
+    (shared,) = [row for row in rows if row[1].startswith(REFERENCE)]
+    others = [row for row in rows if row is not shared]
+    best = max(others, key=lambda row: float(row[place].split()[0]))
+    gain = best[shown.gain]
+    if shown.p_value is not None:
+        p_value = best[shown.p_value]
+        gain += ", p < 0.001" if p_value == "0.000" else f", p = {p_value}"
+    cells = (
+        shown.team.format(shared[0]),
+        shared[heads.index("seeds")],
+        shared[place],
+        f"{best[1]}: {best[place]}",
+        gain,
+        verdict(gain),
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def verdict(gain: str) -> str:
+    """Say whether a difference, with its interval and p-value, is beyond chance.
+
+    Raises:
+        ValueError: If the text has no interval or no p-value.
+    """
+    interval, p_value = INTERVAL.search(gain), re.search(rf"p (<|=) ({NUMBER})", gain)
+    if interval is None or p_value is None:
+        raise ValueError(
+            f"a difference must read 'X [L, H], p = P', got {gain!r}; measure the result again"
+        )
+    low, high = float(interval[2]), float(interval[3])
+    is_sure = float(p_value[2]) < LEVEL or p_value[1] == "<"
+    if is_sure and low > 0.0:
+        return "better"
+    return "worse" if is_sure and high < 0.0 else "not shown"
 
 
 def _credit_table() -> str:
@@ -128,12 +224,19 @@ def _line(name: str, path: Path, depth: int) -> str:
 PAGES = {
     CREDIT_PAGE: credit_page,
     RESULTS_PAGE: results_page,
+    FREE_RIDING_PAGE: results_page,
     README: readme,
     MODULES_PAGE: modules_page,
 }
 """Pages with generated parts, and what writes those."""
 
-if __name__ == "__main__":
+
+def write() -> None:
+    """Write the generated parts of all pages."""
     METRICS_PAGE.write_text(metrics_page(), encoding="utf-8")
     for path, written in PAGES.items():
         path.write_text(written(path.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -12,6 +13,11 @@ from scripts import write_docs
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 PYTHON_BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
+FOREIGN_BLOCK = re.compile(r"^```py\n(.*?)^```", re.DOTALL | re.MULTILINE)
+PRINTING_BLOCK = re.compile(
+    r"^```python\n((?:(?!^```).)*?)^```\n\nIt prints:?\n\n```\n(.*?)^```", re.DOTALL | re.MULTILINE
+)
+OURS = ("baselines", "ccpo_env")
 CODE_BLOCK = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\((?!https?://)([^)#]+)")
 
@@ -30,6 +36,36 @@ def test_code_block_runs_and_prints_what_its_comment_says(name, code, capsys):
     printed = capsys.readouterr().out
     for promise in re.findall(r"print\(.*\)  # ([-\d. ]+):", code):
         assert promise in printed
+
+
+def printing_blocks() -> list[tuple[str, str, str]]:
+    """Return the blocks after which the page says what they print, and that."""
+    return [
+        (str(page.relative_to(ROOT)), code, printed)
+        for page in PAGES
+        for code, printed in PRINTING_BLOCK.findall(page.read_text(encoding="utf-8"))
+    ]
+
+
+@pytest.mark.parametrize(("name", "code", "printed"), printing_blocks(), ids=lambda v: v[:20])
+def test_code_block_prints_what_the_page_says(name, code, printed, capsys):
+    exec(compile(code, name, "exec"), {})  # our own documents
+    assert capsys.readouterr().out == printed
+
+
+def test_some_page_says_what_its_code_prints():
+    assert printing_blocks()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_code_for_other_packages_imports_what_we_have(page):
+    for code in FOREIGN_BLOCK.findall(page.read_text(encoding="utf-8")):
+        for node in ast.walk(ast.parse(code)):
+            if isinstance(node, ast.ImportFrom) and str(node.module).startswith(OURS):
+                path = ROOT / str(node.module).replace(".", "/")
+                file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+                for alias in node.names:
+                    assert re.search(rf"\b{alias.name}\b", file.read_text(encoding="utf-8"))
 
 
 def test_readme_has_code_blocks():

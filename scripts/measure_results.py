@@ -1,0 +1,132 @@
+"""Measure every result that the documents show, and write it into them: ``make results``.
+
+    python scripts/measure_results.py             # all of them: hours
+    python scripts/measure_results.py vote        # one of them
+    python scripts/measure_results.py --keep vote # from what was measured before
+
+The runs go to runs/results/NAME; a call that was interrupted goes on where it was stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ccpo_env.errors import unknown_name
+
+ROOT = Path(__file__).parent.parent
+RUNS = ROOT / "runs" / "results"
+RESULTS = ROOT / "docs" / "results"
+KEEP_ONLY = "--keep"
+QUANTITIES = ("skill", "spearman", "gain")
+"""Of the credit bench, those that docs/credit.md shows."""
+
+
+def keep_credit(folder: Path, name: str) -> None:
+    """Keep mean and interval of the quantities that docs/credit.md shows."""
+    found = json.loads((folder / "credit.json").read_text(encoding="utf-8"))
+    kept = {
+        game: {
+            allocator: {
+                quantity: [round(value[end], 3) for end in ("mean", "low", "high")]
+                for quantity in QUANTITIES
+                if (value := values.get(quantity)) is not None and value["mean"] is not None
+            }
+            for allocator, values in results["allocators"].items()
+        }
+        for game, results in found["games"].items()
+    }
+    (RESULTS / f"{name}.json").write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+
+
+def keep_experiment(folder: Path, name: str) -> None:
+    """Keep the table and the picture of an experiment."""
+    shutil.copy(folder / "table.md", RESULTS / f"{name}.txt")
+    shutil.copy(folder / "curves.png", RESULTS / f"{name}.png")
+
+
+def keep_signal(folder: Path, name: str) -> None:
+    """Keep the tables and the picture of a comparison on the signal game."""
+    shutil.copy(folder / "table.md", RESULTS / f"{name}.txt")
+    shutil.copy(folder / "shares.png", RESULTS / f"{name}.png")
+    if (folder / "spread.md").exists():
+        shutil.copy(folder / "spread.md", RESULTS / f"{name}_spread.txt")
+
+
+def keep_learning(folder: Path, name: str) -> None:
+    """Keep the table of which optimizers lift the team."""
+    shutil.copy(folder / "learning.md", RESULTS / f"{name}.txt")
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """How one result comes about.
+
+    Args:
+        module: What is run.
+        arguments: Its flags, without the folder of the results.
+        keep: Keeps what it wrote in docs/results/, from its folder and the name of the result.
+    """
+
+    module: str
+    arguments: str
+    keep: Callable[[Path, str], None]
+
+    @property
+    def flags(self) -> list[str]:
+        """The flags one by one."""
+        return shlex.split(self.arguments)
+
+    @property
+    def command(self) -> str:
+        """What a reader types."""
+        return f"python -m {self.module} {self.arguments}"
+
+
+MEASURED = {
+    "think_solve": Measured(
+        "baselines.experiment",
+        "--num-seeds 10 --token-budget 100000 --train.eval-every 3",
+        keep_experiment,
+    ),
+    "vote": Measured(
+        "baselines.experiment",
+        "--allocators shared leave_one_out shapley --num-seeds 5 --token-budget 60000 "
+        "--train.topology vote --train.num-voters 5 --train.group-size 4 "
+        "--train.tasks-per-step 16 --train.eval-every 3",
+        keep_experiment,
+    ),
+    "free_riding": Measured("baselines.train_sb3", "--demonstration --num-seeds 10", keep_signal),
+    "signal": Measured("baselines.signal", "--num-seeds 10", keep_signal),
+    "learning": Measured("baselines.bench", "learning", keep_learning),
+    "credit": Measured("baselines.bench", "credit", keep_credit),
+}
+"""From the name of a result in docs/results/ to how it was measured."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Measure the results that are named, or all; keep them and write the documents."""
+    names = [word for word in arguments if word != KEEP_ONLY] or list(MEASURED)
+    for name in names:
+        if name not in MEASURED:
+            print(f"error: {unknown_name('a result', name, MEASURED)}", file=sys.stderr)
+            return 2
+    for name in names:
+        measured, folder = MEASURED[name], RUNS / name
+        if KEEP_ONLY not in arguments:
+            print(measured.command, flush=True)
+            call = [sys.executable, "-m", measured.module, *measured.flags]
+            subprocess.run([*call, "--out-dir", str(folder)], cwd=ROOT, check=True)
+        measured.keep(folder, name)
+    subprocess.run([sys.executable, str(ROOT / "scripts" / "write_docs.py")], cwd=ROOT, check=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
