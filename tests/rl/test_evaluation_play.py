@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -240,25 +241,33 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from tests.rl.test_evaluation_play import evaluate_many
-evaluate_many(Path(sys.argv[1]))
+evaluate_many(Path(sys.argv[1]), dies_at=int(sys.argv[2]))
 """
 
 
 class LoggingPolicy:
-    """Draws a digit for each prompt, after it has written down which task was asked."""
+    """Draws a digit for each prompt, after it has written down which task was asked.
 
-    def __init__(self, path: Path) -> None:
+    Its process kills itself in the middle of a turn, at its prompt number dies_at; 0 is never.
+    """
+
+    def __init__(self, path: Path, dies_at: int) -> None:
         self._path = path
+        self._num_left = dies_at
 
     def sample(self, prompts, *, sampling, rng):
         with self._path.open("a", encoding="utf-8") as file:
             for prompt in prompts:
                 number = re.search(r"number (\d+)\.", prompt.text)[1]
                 file.write(f"{number}\n")
+                self._num_left -= 1
+                if self._num_left == 0:
+                    file.flush()
+                    os.kill(os.getpid(), signal.SIGKILL)
         return [Completion(str(digit)) for digit in rng.integers(3, size=len(prompts))]
 
 
-def evaluate_many(folder: Path) -> None:
+def evaluate_many(folder: Path, *, dies_at: int) -> None:
     """Evaluate 500 tasks with 4 samples each, and write the tables; print a line per batch."""
     from baselines.evaluating import summarize
     from baselines.evaluating.outcomes import outcomes_of
@@ -266,7 +275,7 @@ def evaluate_many(folder: Path) -> None:
     from tests.rl.teams import judge
 
     tasks = [Task(f"t/{n}", f"number {n}.", str(n % 3)) for n in range(NUM_TASKS)]
-    policy = LoggingPolicy(folder / "asked.txt")
+    policy = LoggingPolicy(folder / "asked.txt", dies_at)
     episodes = play_all(
         player_of(policy, policy),
         EvaluationPlan(
@@ -284,18 +293,17 @@ def evaluate_many(folder: Path) -> None:
     (folder / "table.md").write_text(page, encoding="utf-8")
 
 
-def run_until(folder: Path, num_batches: int | None) -> None:
-    """Evaluate in another process and kill it after some batches; None: let it end."""
-    with subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(folder)], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    ) as process:
+def run_until(folder: Path, *, num_batches: int = 0, dies_at: int = 0) -> None:
+    """Evaluate in another process and kill it after some batches, or at a prompt; 0: let it end."""
+    command = [sys.executable, "-c", PROGRAM, str(folder), str(dies_at)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        if num_batches is not None:
+        if num_batches:
             for _ in range(num_batches):
                 assert process.stdout.readline() == "batch\n"
             process.send_signal(signal.SIGKILL)
         process.stdout.read()
-    assert process.returncode == (0 if num_batches is None else -signal.SIGKILL)
+    assert process.returncode == (-signal.SIGKILL if num_batches or dies_at else 0)
 
 
 def finished(folder: Path) -> set[tuple[str, str]]:
@@ -318,12 +326,25 @@ def test_evaluation_killed_at_any_moment_gives_the_same_table_and_asks_nothing_a
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     whole.mkdir()
     killed.mkdir()
-    run_until(whole, None)
+    run_until(whole)
     assert "500 tasks, 4 samples each" in (whole / "table.md").read_text(encoding="utf-8")
-    # Each number includes the batches that were finished before: 16 of teams, 16 of controls.
-    for num_batches in (2, 9, 21, None):
+    # A batch of teams asks 384 prompts, one of controls 256, and there are 16 of each. At a prompt:
+    # in the first turn of a batch, in a later one, at its last prompt, in a control. After a number
+    # of batches: those that were finished before count.
+    moments = (
+        {"dies_at": 50},
+        {"dies_at": 384},
+        {"num_batches": 9},
+        {"dies_at": 7 * 384 + 200},
+        {"num_batches": 21},
+        {"dies_at": 2 * 256 + 130},
+        {},
+    )
+    num_killed = 0
+    for moment in moments:
         known, num_asked = finished(killed), len(asked(killed))
-        run_until(killed, num_batches)
+        run_until(killed, **moment)
+        num_killed += bool(moment)
         for number, times in Counter(asked(killed)[num_asked:]).items():
             # The thinker, the solver after it and alone; then the solver in two controls.
             left = 0 if (number, "joint") in known else 3 * NUM_SAMPLES
@@ -334,4 +355,4 @@ def test_evaluation_killed_at_any_moment_gives_the_same_table_and_asks_nothing_a
     assert (killed / "table.md").read_bytes() == (whole / "table.md").read_bytes()
     assert (killed / EPISODES_FILE).read_bytes() == (whole / EPISODES_FILE).read_bytes() + TORN
     # A kill loses one batch at most: 32 tasks, each asked for three turns and 4 samples.
-    assert len(asked(killed)) <= len(asked(whole)) + 3 * 32 * 3 * NUM_SAMPLES
+    assert len(asked(killed)) <= len(asked(whole)) + num_killed * 32 * 3 * NUM_SAMPLES
