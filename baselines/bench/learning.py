@@ -1,38 +1,42 @@
 """``python -m baselines.bench learning``: does every optimizer lift the embedded team?
 
-Each optimizer is trained with three kinds of credit over several seeds, for the default number of
-steps or until the team is as good as it can get; teams of other topologies, and credit with its
-sign reversed, are trained beside them.
+Each optimizer is trained with three kinds of credit over several seeds, with the default settings
+and for the default number of steps; teams of other topologies, and credit with its sign reversed,
+are trained beside them. What is reported is an evaluation after the last step, on tasks that are
+not trained on.
 """
 
 from __future__ import annotations
 
+import json
+import math
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tyro
 from rich.console import Console
 
-from baselines.config import TrainConfig, require_at_least
-from baselines.credit import ALLOCATORS, Allocator, GroupOutcomes
+from baselines.config import TrainConfig, require_at_least, require_known
+from baselines.credit import ALLOCATORS, GroupOutcomes
 from baselines.errors import exit_on_bad_input
 from baselines.experiment.runs import RunKey, RunResult, run_once
-from baselines.files import make_folder, write_text
+from baselines.files import append_line, make_folder, write_text
 from baselines.optimizers import OPTIMIZERS
 from baselines.types import FloatArray
 
 REVERSED = "reversed "
 """In front of the name of an allocator whose credit is paid with the other sign."""
 REVERSED_STEPS = 16
-"""Steps in which reversed credit shows what it does."""
-GOOD_ENOUGH = 0.95
-"""Held-out accuracy, measured every ten steps, at which a run need not go on."""
+"""Steps in which reversed credit shows what it does: at most one answer in ten is right then, and a
+group without a right answer teaches nothing."""
+RESULTS_FILE, TABLE_FILE = "learning.jsonl", "learning.md"
 UNLIMITED = 10**12
 """Tokens: the steps end a run."""
 STARTS_BELOW, ENDS_ABOVE = 0.45, 0.90
@@ -69,15 +73,22 @@ class LearningConfig:
     """Optimizers to train with."""
     num_workers: int = os.cpu_count() or 1
     """Runs at a time, one thread each."""
-    steps: int = 80
+    steps: int = TrainConfig.steps
     """Steps of training."""
-    out_dir: Path | None = None
-    """Folder for learning.md. None: nothing is written."""
+    good_enough: float | None = None
+    """Held-out accuracy, measured every ten steps, at which a run ends early: faster, and what is
+    reported at the end is then another evaluation. None: every run makes all its steps."""
+    out_dir: Path = Path("runs/learning")
+    """Folder of the results. A call that was interrupted goes on when it is made again."""
 
     def check(self) -> None:
-        """Raise ValueError if a number is out of range."""
+        """Raise ValueError if a name is unknown or a number out of range."""
         for name in ("num_seeds", "num_workers", "steps"):
             require_at_least(name, getattr(self, name), 1)
+        for allocator in self.allocators:
+            require_known("allocator", allocator, ALLOCATORS)
+        for optimizer in self.optimizers:
+            require_known("optimizer", optimizer, OPTIMIZERS)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -86,14 +97,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with exit_on_bad_input():
         config = tyro.cli(LearningConfig, args=arguments, prog="ccpo bench learning")
         config.check()
-        if config.out_dir is not None:
-            make_folder(config.out_dir)
-    found: dict[Cell, list[RunResult]] = {cell: [] for cell in cells(config)}
-    for cell, result in _run(config, list(found)):
+        make_folder(config.out_dir)
+    wanted = cells(config)
+    found: dict[Cell, list[RunResult]] = {cell: [] for cell in wanted}
+    for cell, result in run_cells(config, wanted):
         found[cell].append(result)
         console.print(f"{cell.label}, seed {result.key.seed}: {result.joint:.3f}", highlight=False)
-        if config.out_dir is not None:  # as it goes, so that a bench that is stopped has a table
-            write_text(config.out_dir / "learning.md", markdown(found))
+        write_text(config.out_dir / TABLE_FILE, markdown(found))
     console.print(markdown(found), markup=False, highlight=False, soft_wrap=True)
     return 0
 
@@ -120,24 +130,25 @@ def cells(config: LearningConfig) -> list[Cell]:
         Cell("debate, shared", "shared", topology="debate"),
     ]
     backwards = [
-        Cell(f"{optimizer}, shared reversed", f"{REVERSED}shared", optimizer)
+        Cell(f"{optimizer}, {allocator} reversed", f"{REVERSED}{allocator}", optimizer)
         for optimizer in config.optimizers
+        for allocator in config.allocators
     ]
     return [*grid, *others, *backwards]
 
 
-def train_cell(cell: Cell, seed: int, steps: int) -> RunResult:
-    """Train one team."""
+def train_cell(cell: Cell, seed: int, steps: int, good_enough: float | None = None) -> RunResult:
+    """Train one team; see `LearningConfig`."""
     config = TrainConfig(
         topology=cell.topology,
         num_thinkers=cell.num_thinkers,
         steps=min(steps, REVERSED_STEPS) if cell.is_reversed else steps,
-        eval_every=10,
         checkpoint_every=100_000,
     )
     key = RunKey(cell.allocator, cell.optimizer, seed)
     with _reversed_credit(cell):
-        return run_once(config, key, UNLIMITED, good_enough=GOOD_ENOUGH)
+        limit = math.inf if good_enough is None else good_enough
+        return run_once(config, key, UNLIMITED, good_enough=limit)
 
 
 @contextmanager
@@ -151,7 +162,7 @@ def _reversed_credit(cell: Cell) -> Iterator[None]:
     def reverse(outcomes: GroupOutcomes, **knobs: object) -> FloatArray:
         return -paid.credit(outcomes, **knobs)
 
-    ALLOCATORS[cell.allocator] = Allocator(reverse, needs=paid.needs, removals=paid.removals)
+    ALLOCATORS[cell.allocator] = replace(paid, credit=reverse)
     try:
         yield
     finally:
@@ -162,7 +173,7 @@ def markdown(found: dict[Cell, list[RunResult]]) -> str:
     """Return a table: accuracy before and after, steps made, and how many runs did as they should.
 
     Rising means at most 0.45 before and at least 0.90 after, 0.70 for a chain of two thinkers;
-    reversed credit must not rise.
+    with reversed credit no evaluation may be above the first.
     """
     lines = [
         "| team | before | after, seed by seed | steps, seed by seed | as it should |",
@@ -175,7 +186,8 @@ def markdown(found: dict[Cell, list[RunResult]]) -> str:
         before = np.array([result.curve[0][1] for result in results])
         after = np.array([result.joint for result in results])
         rises = (before <= STARTS_BELOW) & (after >= cell.ends_above)
-        is_right = (after <= before) if cell.is_reversed else rises
+        highest = np.array([max(joint for _, joint, _ in result.curve) for result in results])
+        is_right = (highest <= before) if cell.is_reversed else rises
         lines.append(
             f"| {cell.label} | {before.min():.2f} to {before.max():.2f} | "
             f"{' '.join(f'{value:.3f}' for value in after)} | "
@@ -185,13 +197,48 @@ def markdown(found: dict[Cell, list[RunResult]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _run(config: LearningConfig, wanted: Sequence[Cell]) -> Iterator[tuple[Cell, RunResult]]:
-    context = get_context("spawn")
+def run_cells(config: LearningConfig, wanted: Sequence[Cell]) -> Iterator[tuple[Cell, RunResult]]:
+    """Yield the results of all runs as they are there, those of an earlier call first.
+
+    Each is appended to learning.jsonl as soon as it is there.
+    """
+    path, named = config.out_dir / RESULTS_FILE, {cell.label: cell for cell in wanted}
+    lines = _known_lines(path, _settings(config))
+    done: set[tuple[str, int]] = set()
+    for line in lines:
+        result = RunResult.from_json(line["result"])
+        if line["team"] in named and result.key.seed < config.num_seeds:
+            done.add((line["team"], result.key.seed))
+            yield named[line["team"]], result
+    missing = [
+        (cell, seed)
+        for seed in range(config.num_seeds)
+        for cell in wanted
+        if (cell.label, seed) not in done
+    ]
+    context = get_context("spawn")  # a forked torch may wait for a thread that is not there
     with ProcessPoolExecutor(config.num_workers, mp_context=context) as pool:
         waiting = {
-            pool.submit(train_cell, cell, seed, config.steps): cell
-            for seed in range(config.num_seeds)
-            for cell in wanted
+            pool.submit(train_cell, cell, seed, config.steps, config.good_enough): cell
+            for cell, seed in missing
         }
-        for done in as_completed(waiting):
-            yield waiting[done], done.result()
+        for future in as_completed(waiting):
+            cell, result = waiting[future], future.result()
+            line = {"team": cell.label, **_settings(config), "result": result.to_json()}
+            append_line(path, json.dumps(line))
+            yield cell, result
+
+
+def _settings(config: LearningConfig) -> dict[str, Any]:
+    """Return what decides a run besides its team and seed."""
+    return {"steps": config.steps, "good_enough": config.good_enough}
+
+
+def _known_lines(path: Path, settings: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the results of these settings; a last line that was cut off is taken out."""
+    if not path.exists():
+        return []
+    whole, end, _ = path.read_text(encoding="utf-8").rpartition("\n")
+    write_text(path, whole + end)
+    lines = [json.loads(line) for line in whole.splitlines()]
+    return [line for line in lines if settings.items() <= line.items()]
