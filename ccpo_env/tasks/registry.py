@@ -8,6 +8,7 @@ from typing import Protocol
 from ccpo_env.tasks.arithmetic import arithmetic
 from ccpo_env.tasks.benchmarks import BENCHMARKS
 from ccpo_env.tasks.linear import linear_equations
+from ccpo_env.tasks.lookup import lookup
 from ccpo_env.types import Task
 
 
@@ -22,5 +23,6 @@ class TaskSource(Protocol):
 TASK_SOURCES: Mapping[str, TaskSource] = {
     "arithmetic": arithmetic,
     "linear_equations": linear_equations,
+    "lookup": lookup,
     **BENCHMARKS,
 }

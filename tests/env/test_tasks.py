@@ -26,7 +26,7 @@ from ccpo_env.tasks.splits import TEST_SHARE, in_split
 QUESTION = re.compile(r"Compute from left to right modulo 10: ([1-9]\d)((?:[+\-*][1-9]){1,4})")
 # Lone surrogates (Cs) stand in it often; st.text would hardly ever draw one.
 any_text = st.lists(st.characters() | st.characters(categories=["Cs"])).map("".join)
-every_source = pytest.mark.parametrize("name", ["arithmetic", "linear_equations"])
+every_source = pytest.mark.parametrize("name", ["arithmetic", "linear_equations", "lookup"])
 NAMES = ", ".join(sorted(TASK_SOURCES))
 every_ending = pytest.mark.parametrize("ending", [".jsonl", ".parquet"])
 
@@ -115,6 +115,30 @@ def test_arithmetic_splits_stay_disjoint_across_seeds() -> None:
     test = questions(arithmetic(split="test", limit=500, seed=1))
     assert train != other
     assert not (train | other) & test
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_lookup_gold_answers_stand_in_the_fact_that_is_asked_for(split: str) -> None:
+    for task in load_tasks("lookup", split=split):
+        facts = re.findall(r"(\w+) has (\d+) (\w+)\.", task.question)
+        asked = re.search(r"How many (\w+) does (\w+) have\?$", task.question)
+        assert asked
+        assert [k for name, k, thing in facts if (thing, name) == asked.groups()] == [task.answer]
+        for column in zip(*facts, strict=True):  # nothing is told twice, so one fact fits
+            assert len(set(column)) == len(facts)
+
+
+def test_lookup_asks_for_any_of_one_or_two_facts() -> None:
+    places = []
+    for task in load_tasks("lookup", limit=2000):
+        told = re.findall(r"(\w+) has", task.question)
+        asked = re.findall(r"does (\w+) have", task.question)
+        places.append((len(told), told.index(asked[0])))
+    # Half have one fact, a quarter have each place of two.
+    expected = {(1, 0): 1000, (2, 0): 500, (2, 1): 500}
+    assert set(places) == set(expected)
+    for place, count in expected.items():
+        assert abs(places.count(place) - count) < 110  # about five standard deviations
 
 
 @pytest.mark.parametrize(

@@ -143,9 +143,7 @@ def test_number_asks_for_a_number_and_not_for_a_box() -> None:
 def test_instructions_of_ones_own_stay_as_they_are() -> None:
     env = think_solve_v0(tasks=[("q", "3")], verifier="number", prompts=THINK_SOLVE)
     env.reset(options={"prefix": ["a thought"]})
-    assert (
-        r"the final answer in \boxed{}." in env.observe("solver_0")["prompt"]
-    )
+    assert r"the final answer in \boxed{}." in env.observe("solver_0")["prompt"]
 
 
 def test_answer_form_follows_from_the_verifier_by_name_and_as_a_function() -> None:
