@@ -18,6 +18,7 @@ from baselines.policies.lora import LoraBase, LoraPolicy, LoraSettings
 from baselines.policies.registry import load_policy
 from baselines.training.team import load_team
 from baselines.updater import Updater
+from ccpo_env import think_solve_v0
 from tests.rl.policies import PROMPT, first_logits, hand_made
 
 ROLES = ("thinker", "solver")
@@ -340,6 +341,63 @@ def test_lora_says_what_to_install_when_peft_is_missing(monkeypatch):
     monkeypatch.setitem(sys.modules, "peft", None)
     with pytest.raises(ImportError, match=r"got none; pip install 'ccpo-env\[lora\]'"):
         load_team("tiny", ROLES, own_copies=True, lora=SETTINGS)
+
+
+def plain_forward(policy, completion, temperature) -> list[float]:
+    """What transformers and peft say of the sampled tokens: one row, no padding, no cache."""
+    ids = torch.tensor([[*completion.prompt_ids, *completion.token_ids]])
+    with torch.no_grad():
+        logits = policy.module(input_ids=ids).logits[0, len(completion.prompt_ids) - 1 : -1]
+    before = (logits / temperature).log_softmax(dim=-1)
+    return before[range(len(completion.token_ids)), list(completion.token_ids)].tolist()
+
+
+def check_against_plain_forward(base, prompts, *, temperature, max_tokens, tolerance) -> None:
+    """Sampler, scoring and plain forward agree on every row, whatever stands beside it."""
+    sampling = Sampling(temperature=temperature, max_tokens=max_tokens)
+    said = {}
+    for policy in policies_of(base).values():
+        completions = policy.sample(prompts, sampling=sampling, rng=np.random.default_rng(0))
+        with torch.no_grad():
+            scored = policy.logprobs(completions, temperature=temperature).tolist()
+        for row, completion in zip(scored, completions, strict=True):
+            expected = plain_forward(policy, completion, temperature)
+            np.testing.assert_allclose(completion.logprobs, expected, rtol=0, atol=tolerance)
+            np.testing.assert_allclose(row[: len(expected)], expected, rtol=0, atol=tolerance)
+        assert len({len(completion.prompt_ids) for completion in completions}) > 1
+        said[policy] = [sum(completion.logprobs) for completion in completions]
+    assert len({tuple(sums) for sums in said.values()}) == len(said)  # each has its own adapter
+
+
+@pytest.mark.parametrize("family", ["gpt_neox", "llama"])
+@pytest.mark.parametrize("temperature", [0.7, 1.0])
+def test_adapters_sample_with_the_logprobs_of_a_plain_forward(family, temperature):
+    base = LoraBase(hand_made(family), family)
+    for number, role in enumerate(ROLES):
+        disturb(base.add(role, SETTINGS), seed=number)
+    prompts = [Prompt(text) for text in ("a", "Problem: 3+4\n" * 3, "Problem: 3+4\n", "7 7")] * 4
+    check_against_plain_forward(
+        base, prompts, temperature=temperature, max_tokens=8, tolerance=1e-4
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("CCPO_SLOW" not in os.environ, reason="large; set CCPO_SLOW to run it")
+def test_smollm2_samples_with_the_logprobs_of_a_plain_forward():
+    base = LoraBase.load("smollm2")
+    for number, role in enumerate(ROLES):
+        policy = base.add(role, SETTINGS)
+        generator = torch.Generator().manual_seed(number)
+        with torch.no_grad():
+            for weight in trained(policy).values():  # as far as a short training moves it
+                weight += 0.01 * torch.randn(weight.shape, generator=generator)
+    env = think_solve_v0(tasks="lookup", verifier="number")
+    prompts = []
+    for task in range(2):
+        env.reset(options={"task": task, "prefix": ["Look at the fact." * (1 + 5 * task)]})
+        messages = tuple(env.infos["solver_0"]["messages"])
+        prompts += [Prompt(env.observe("solver_0")["prompt"], messages)] * 4
+    check_against_plain_forward(base, prompts, temperature=0.7, max_tokens=16, tolerance=1e-3)
 
 
 @pytest.mark.slow
