@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from itertools import count
+from pathlib import Path
 
 import pytest
 import torch
+from transformers import PreTrainedModel
 
 from baselines.config import TrainConfig
 from baselines.metrics import read_rows
@@ -187,6 +190,75 @@ def test_roles_may_share_one_policy_be_frozen_or_take_turns(config, tmp_path):
     assert first["update/thinker/loss"] is None
     assert first["update/solver/loss"] is not None
     assert second["update/solver/loss"] is None
+
+
+TEAMS = {
+    "think_solve": {"num_thinkers": 2},
+    "vote": {"num_voters": 3},
+    "debate": {"num_debaters": 2, "num_rounds": 2},
+}
+ROLES = {"think_solve": ["thinker", "solver"], "vote": ["voter"], "debate": ["debater"]}
+
+
+@pytest.mark.parametrize("weights_of", ["separate", "shared", "lora"])
+@pytest.mark.parametrize("topology", TEAMS)
+def test_every_topology_trains_every_role_whatever_the_weights(
+    config, tmp_path, topology, weights_of
+):
+    own = replace(config, topology=topology, weights=weights_of, steps=1, **TEAMS[topology])
+    trainer = Trainer(own, tmp_path)
+    before = weights(trainer)
+    run(trainer)
+    assert not torch.equal(weights(trainer), before)
+    (row,) = read_rows(tmp_path / "metrics.jsonl")
+    updated = {name.split("/")[1] for name in row if name.startswith("update/")}
+    assert updated == ({"team"} if weights_of == "shared" else set(ROLES[topology]))
+    assert all(row[f"update/{owner}/grad_norm"] > 0.0 for owner in updated)
+
+
+WATCHED = {"open", "os.mkdir", "os.rename", "os.remove", "shutil.copyfile", "tempfile.mkstemp"}
+watchers: list[list[str]] = []
+"""Who wants to know of files; Python has no way to take its hook out again."""
+
+
+def tell_watchers(event, arguments):
+    if watchers and event in WATCHED:
+        for seen in watchers:
+            seen.append(str(arguments[0]))
+
+
+@pytest.mark.parametrize("weights_of", ["separate", "lora"])
+def test_roles_take_turns_without_moving_anything_through_the_disk(
+    config, tmp_path, monkeypatch, weights_of
+):
+    sys.addaudithook(tell_watchers)
+    own = replace(
+        config, weights=weights_of, alternate_period=1, steps=4, eval_every=0, completions_every=0
+    )
+    trainer, seen = Trainer(own, tmp_path), []
+    policies = list(trainer.saved_policies().values())
+
+    def refuse(*_, **__):
+        raise AssertionError("weights must stay in memory")
+
+    for name in ("save_pretrained", "from_pretrained"):
+        monkeypatch.setattr(PreTrainedModel, name, refuse)
+    monkeypatch.setattr(type(policies[0]), "save", refuse)
+
+    def watch(row):
+        watchers.append(seen) if row["step"] == 1 else None
+        if row["step"] == 4:  # three switches later, before the last checkpoint
+            watchers.clear()
+
+    with pytest.raises(AssertionError, match="weights must stay in memory"):
+        run(trainer, on_step=watch)  # the checkpoint at the end, which is no switch
+    rows = read_rows(tmp_path / "metrics.jsonl")
+    turns = [row["update/solver/loss"] is not None for row in rows]
+    assert turns == [False, True, False, True]
+    written = {Path(name).name for name in seen if name.startswith(str(tmp_path))}
+    assert "metrics.jsonl" in written
+    assert {name.removesuffix(".part") for name in written} <= {"metrics.jsonl", "credit.json"}
+    assert not [name for name in seen if name.endswith((".safetensors", ".pt", ".bin", ".gguf"))]
 
 
 @pytest.mark.parametrize(
