@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # Two threads that wait for each other on busy cores are many times slower than one.
 TEST_ENV := OMP_NUM_THREADS=1
+# A process per core, which take tests from each other at the end; more than eight need much memory.
+PARALLEL := -n logical --maxprocesses 8 --dist worksteal
 
 .PHONY: help install train smollm2 test lint typecheck check bench weights clean
 
@@ -26,8 +28,8 @@ train: install  ## Train the embedded team; flags: make train ARGS="--seed 1"
 smollm2: install  ## Train SmolLM2-135M-Instruct for ten steps: minutes on two cores, no GPU
 	$(BIN)/python -m baselines.train --preset smollm2 $(ARGS)
 
-test: install  ## Run the tests with coverage
-	$(TEST_ENV) $(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+test: install  ## Run the tests with coverage, on all cores; in one process: make test ARGS="-n 0"
+	$(TEST_ENV) $(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term $(ARGS)
 
 lint: install
 	$(BIN)/ruff check .

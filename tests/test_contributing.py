@@ -47,7 +47,7 @@ def run(project: Path, *command: str) -> str:
         env={**os.environ, "PYTHONPATH": str(project), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=170,
+        timeout=280,
         check=False,
     )
     assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"

@@ -73,9 +73,9 @@ def test_text_without_a_trigger_is_unchanged(text: str) -> None:
 @pytest.mark.parametrize("unit", ["\\boxed{", "the answer is ", "{", "#", "\n", " ", "$ ", "."])
 def test_a_megabyte_takes_linear_time(unit: str) -> None:
     text = unit * (10**6 // len(unit))
-    start = time.perf_counter()
+    start = time.thread_time()
     strip_answers(f"\\boxed{{1}}{text}")
-    assert time.perf_counter() - start < 3.0
+    assert time.thread_time() - start < 3.0
 
 
 def test_next_agents_never_read_a_stated_answer() -> None:

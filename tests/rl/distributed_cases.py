@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -84,10 +85,16 @@ def policies_of(case: Case) -> dict[str, TrainablePolicy]:
     return dict(added)
 
 
+@cache
+def sampler() -> TrainablePolicy:
+    """The policy that said the rows, which no case trains."""
+    return load_policy("tiny")
+
+
 def rows_of(case: Case, seed: int) -> list[TrainingRow]:
     """Completions of different lengths, in groups of three, from a policy like all of them."""
     rng = np.random.default_rng(seed)
-    sampled = load_policy("tiny").sample(
+    sampled = sampler().sample(
         [Prompt(prompt) for prompt in PROMPTS], sampling=Sampling(max_tokens=9), rng=rng
     )
     advantages = rng.normal(size=len(sampled)) if case.weigh_all else np.zeros(len(sampled))

@@ -112,8 +112,11 @@ class FakeServer:
         return f"http://127.0.0.1:{self._http.server_port}/v1"
 
     def spec(self, **options: object) -> str:
-        """The endpoint as --policy takes it, with waits that suit a test."""
-        quick = {"backoff_s": 0.01, "read_timeout_s": 0.25, **options}
+        """The endpoint as --policy takes it, with waits that suit a test.
+
+        A test of "slow" gives a read_timeout_s below SLOW_S; the others wait for a busy machine.
+        """
+        quick = {"backoff_s": 0.01, "read_timeout_s": 60, **options}
         query = "&".join(f"{name}={value}" for name, value in quick.items())
         return f"endpoint:{self.url}?{query}#{self.models[0]}"
 

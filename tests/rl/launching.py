@@ -12,7 +12,7 @@ TORCHRUN = ("-m", "torch.distributed.run", "--standalone")
 
 
 def launch(
-    module: str, *arguments: object, num_processes: int, timeout_s: float = 150
+    module: str, *arguments: object, num_processes: int, timeout_s: float = 280
 ) -> subprocess.CompletedProcess[str]:
     """Run a module in processes that find each other, on the CPU."""
     return run_python(
@@ -26,7 +26,7 @@ def launch(
 
 
 def run_python(
-    *arguments: object, timeout_s: float = 150, **variables: str
+    *arguments: object, timeout_s: float = 280, **variables: str
 ) -> subprocess.CompletedProcess[str]:
     """Run Python in the folder of the project, with one thread."""
     fixed = {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true", "HF_HUB_OFFLINE": "1"}

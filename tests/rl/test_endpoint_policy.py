@@ -103,7 +103,8 @@ def test_requests_per_minute_spaces_the_requests():
 @pytest.mark.parametrize("fault", [*FAULTS_THAT_PASS, "wrong_shape"])
 def test_a_fault_that_passes_is_tried_again(fault):
     with FakeServer(echo, fault=lambda asked: fault if asked.number < 2 else None) as server:
-        policy = load_endpoint(server.spec(concurrency=1))
+        patience = {"read_timeout_s": 0.25} if fault == "slow" else {}
+        policy = load_endpoint(server.spec(concurrency=1, **patience))
         completions = ask(policy)
     assert heads(completions) == [p.text for p in PROMPTS]
     assert all(c.failure is None for c in completions)
@@ -259,7 +260,7 @@ def test_endpoint_without_its_package_says_what_to_install():
         "load_sampler('endpoint:http://localhost:8000/v1#m')\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=280
     )
     assert done.stderr.splitlines()[-1] == (
         "ImportError: an endpoint must be reached with the package httpx2, got none installed; "
@@ -444,15 +445,15 @@ def test_an_interrupt_ends_the_requests_that_are_under_way():
 
     def wait(asked):
         arrived.set()
-        closing.wait(30)
+        closing.wait(120)
         return echo(asked)
 
     arrived, closing = threading.Event(), threading.Event()
     with FakeServer(wait) as server:
-        command = [sys.executable, "-c", code, server.spec(read_timeout_s=30)]
+        command = [sys.executable, "-c", code, server.spec(read_timeout_s=120)]
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-            assert arrived.wait(30)
+            assert arrived.wait(120)
             process.send_signal(signal.SIGINT)
-            _, errors = process.communicate(timeout=10)
+            _, errors = process.communicate(timeout=60)
         closing.set()
     assert errors.splitlines()[-1] == "KeyboardInterrupt"

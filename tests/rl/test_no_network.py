@@ -62,7 +62,7 @@ def run(environment, *arguments: object) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=170,
+        timeout=280,
     )
 
 

@@ -22,7 +22,7 @@ from baselines.trainer import Trainer
 from tests.rl.teams import quietly, write_tasks
 
 STEPS = 12
-TIMEOUT_S = 120.0
+TIMEOUT_S = 200.0
 MODES = {
     f"{order}-{weights}": ("--alternate-period", period, "--weights", weights, *rank)
     for (order, period), (weights, rank) in product(
