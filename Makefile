@@ -8,7 +8,7 @@ TEST_ENV := OMP_NUM_THREADS=1
 # A process per core, which take tests from each other at the end; more than eight need much memory.
 PARALLEL := -n logical --maxprocesses 8 --dist worksteal
 
-.PHONY: help install train smollm2 test lint typecheck check bench weights clean
+.PHONY: help install train smollm2 test lint typecheck browser check bench results weights clean
 
 help:  ## List the targets
 	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,6 +37,10 @@ lint: install
 
 typecheck: install
 	$(BIN)/mypy
+
+browser: install  ## Install Chromium, as root on Debian, and what drives it; pages are tested in it then
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[browser]'
+	command -v chromium || { apt-get -qq update && apt-get -qq install --yes chromium; }
 
 check: lint typecheck test  ## Linter, type checker and tests: what CI runs
 

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 BLOCK = re.compile(r"^```(console|bash|)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 RECIPES = re.compile(r'^```python title="([^" ]+)"$', re.MULTILINE)
-TARGET = re.compile(r"^([a-z]+):", re.MULTILINE)
+TARGET = re.compile(r"^([a-z0-9]+):", re.MULTILINE)
 NEW_NAMES = {"equal_split": "shared", "group_reinforce": "grpo"}
 """What the recipes of CONTRIBUTING.md register, and what stands for it here."""
 
@@ -128,5 +128,5 @@ def test_files_and_targets_of_commands_exist(page):
     for line in lines_of(page):
         for path in re.findall(r"(?:tests|scripts)/[\w/]+\.py", line):
             assert path in recipes or (ROOT / path).exists(), f"{page.name} names {path}"
-        for target in re.findall(r"^make ([a-z]+)", line):
+        for target in re.findall(r"^make ([a-z0-9]+)", line):
             assert target in targets, f"{page.name} names make {target}"

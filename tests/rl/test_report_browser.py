@@ -1,4 +1,4 @@
-"""The report in a real browser: accessible, and as wide as the screen, by axe in Chromium."""
+"""The pages in a real browser: accessible, and as wide as the screen, by axe in Chromium."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import shutil
 
 import pytest
 
+from baselines import evaluate
 from baselines.report import write_report
 from tests.rl.report_runs import make_run
+from tests.rl.teams import quietly, write_tasks
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
 TEAMS = {
@@ -63,6 +65,33 @@ def test_report_passes_axe_and_fits_the_screen(browser, tmp_path, team):
         assert violations(page) == []
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         page.close()
+
+
+@pytest.fixture(scope="module")
+def transcripts(tmp_path_factory):
+    """Return the page of an evaluation with several samples and controls."""
+    folder = tmp_path_factory.mktemp("evaluation")
+    tasks = write_tasks(folder / "tasks.jsonl")
+    flags = ("--limit", 4, "--num-samples", 2, "--controls", "--max-tokens", 8)
+    given = ("--policy", "tiny", "--tasks", tasks, "--out-dir", folder / "out", *flags)
+    assert quietly(evaluate.main, *given)[0] == 0
+    return folder / "out" / "evaluation.html"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_transcripts_pass_axe_fit_the_screen_and_filter(browser, transcripts, width, scheme):
+    page = opened(browser, transcripts, width=width, scheme=scheme)
+    cards = page.locator("#list > li")
+    assert cards.count() == 4 * 2
+    page.locator("#list pre").first.wait_for()  # texts are drawn after their card is opened
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    for kind in page.locator("input[name=kind]").all():
+        kind.check()
+        promised = kind.locator("xpath=..").locator("[id^=count-]").inner_text()
+        assert promised == f"({cards.count()})"
+    page.close()
 
 
 @pytest.mark.slow
