@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, takewhile
+from operator import eq
 
 import torch
 
@@ -95,6 +96,62 @@ def micro_batches(rows: Sequence[TrainingRow], max_tokens: int) -> Iterator[list
         batch.append(row)
     if batch:
         yield batch
+
+
+def distinct_size(rows: Sequence[TrainingRow]) -> int:
+    """Return the tokens of a micro-batch, a beginning that rows share counted once."""
+    return sum(num_new for _, num_new in _in_order_of_text(rows))
+
+
+def distinct_batches(rows: Sequence[TrainingRow], max_tokens: int) -> Iterator[list[TrainingRow]]:
+    """Yield all rows in batches of at most max_tokens; those that begin alike stand together.
+
+    Args:
+        rows: Any rows.
+        max_tokens: Budget of a batch as `distinct_size` counts it; a row that is longer gets a
+            batch of its own.
+    """
+    batch: list[TrainingRow] = []
+    size = 0
+    for row, num_new in _in_order_of_text(rows):
+        if batch and size + num_new > max_tokens:
+            yield batch
+            batch, size, num_new = [], 0, row.num_tokens
+        batch.append(row)
+        size += num_new
+    if batch:
+        yield batch
+
+
+def _in_order_of_text(rows: Sequence[TrainingRow]) -> Iterator[tuple[TrainingRow, int]]:
+    """Yield rows, and how many tokens each has after what it shares with the one before."""
+    before: tuple[int, ...] = ()
+    for token_ids, row in sorted(
+        (((*row.completion.prompt_ids, *row.completion.token_ids), row) for row in rows),
+        key=lambda pair: pair[0],
+    ):
+        num_shared = len(list(takewhile(bool, map(eq, token_ids, before))))
+        yield row, len(token_ids) - num_shared
+        before = token_ids
+
+
+@dataclass(frozen=True, slots=True)
+class Counting:
+    """How the tokens of a micro-batch are counted.
+
+    Args:
+        batches: Cuts rows into batches of at most so many tokens.
+        size: The tokens of one batch.
+    """
+
+    batches: Callable[[Sequence[TrainingRow], int], Iterator[list[TrainingRow]]]
+    size: Callable[[Sequence[TrainingRow]], int]
+
+
+PADDED = Counting(micro_batches, padded_size)
+"""For a policy that computes a rectangle."""
+DISTINCT = Counting(distinct_batches, distinct_size)
+"""For a policy that computes a beginning that rows share once."""
 
 
 def token_batch(

@@ -34,7 +34,8 @@ class Updater:
         warmup_steps: Updates over which the learning rate rises linearly to that value.
         max_grad_norm: Gradients with a larger Euclidean norm are scaled down to it.
         temperature: At which the completions were sampled.
-        micro_batch_tokens: Padded tokens of one forward and backward pass.
+        micro_batch_tokens: Tokens of one forward and backward pass: padded ones, or where a
+            beginning that rows share is computed once, distinct ones.
         options: All else.
         reference: The frozen policy of the KL term; needed if the optimizer has one.
         parameters: What AdamW trains. None: those of the policy that require a gradient.

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from baselines.policies.token_tree import TokenTree
+from baselines.policies.tree_attention import attend, attention_plan
 
 if TYPE_CHECKING:
-    from transformers import LlamaForCausalLM, PreTrainedModel
+    from transformers import LlamaForCausalLM
 
 
-def as_plain_llama(model: PreTrainedModel) -> LlamaForCausalLM | None:
+def as_plain_llama(model: nn.Module) -> LlamaForCausalLM | None:
     """Return the model if its forward pass is known down to the last module, else None.
 
     Known are the modules of Llama without biases, in single precision on the CPU, in eval mode
@@ -75,49 +75,36 @@ def read_tree(
     Args:
         model: One that `as_plain_llama` knows.
         tree: What is read.
-        wanted: Nodes whose next token is asked for, (N,).
+        wanted: Nodes whose next token is asked for, ascending, none twice, (N,).
 
     Returns:
         Logits (N, V), and per layer the rotated keys and the values of all nodes, each of shape
         (M, heads, head size).
     """
-    from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
-
     inner = model.model
     hidden = inner.embed_tokens(tree.token_ids)  # (M, D)
-    cos, sin = inner.rotary_emb(hidden, tree.places)
+    rotation = inner.rotary_emb(hidden, tree.places)
+    asking, plan = rotation, attention_plan(tree, torch.arange(len(hidden)))
     cache: list[tuple[Tensor, Tensor]] = []
     for layer in inner.layers:
         attention = layer.self_attn
         normed = layer.input_layernorm(hidden)
-        queries, keys, values = (
+        keys, values = (
             project(normed).unflatten(1, (-1, attention.head_dim))
-            for project in (attention.q_proj, attention.k_proj, attention.v_proj)
+            for project in (attention.k_proj, attention.v_proj)
         )
-        queries, keys = apply_rotary_pos_emb(queries, keys, cos, sin)
-        cache.append((keys, values))
-        mixed = torch.cat(
-            [_attend(queries, keys, values, block, attention.scaling) for block in tree.blocks]
-        )
-        source = tree.first_seen
+        cache.append((_rotated(keys, *rotation), values))
         if len(cache) == len(inner.layers):  # the last layer only matters where it is asked for
-            hidden, source = hidden.index_select(0, wanted), source[wanted]
-        hidden = hidden + attention.o_proj(mixed.index_select(0, source))
+            hidden, normed = hidden.index_select(0, wanted), normed.index_select(0, wanted)
+            asking, plan = [part[wanted] for part in rotation], attention_plan(tree, wanted)
+        queries = attention.q_proj(normed).unflatten(1, (-1, attention.head_dim))
+        mixed = attend(_rotated(queries, *asking), *cache[-1], plan, scaling=attention.scaling)
+        hidden = hidden + attention.o_proj(mixed)
         hidden = hidden + layer.mlp(layer.post_attention_layernorm(hidden))
     return model.lm_head(inner.norm(hidden)), cache
 
 
-def _attend(queries: Tensor, keys: Tensor, values: Tensor, block: Tensor, scaling: float) -> Tensor:
-    """Return what each place of a block takes from the places up to it, (B * W, D)."""
-    num_shared = queries.shape[1] // keys.shape[1]  # query heads per key head
-    queries, keys, values = (
-        part.index_select(0, block.flatten()).view(*block.shape, *part.shape[1:]).transpose(1, 2)
-        for part in (queries, keys, values)
-    )  # (B, heads, W, head size)
-    if num_shared > 1:
-        keys, values = (part.repeat_interleave(num_shared, dim=1) for part in (keys, values))
-    # Rows are filled up at their end, so that nothing real can see the filling.
-    mixed = functional.scaled_dot_product_attention(
-        queries, keys, values, is_causal=True, scale=scaling
-    )
-    return mixed.transpose(1, 2).flatten(2).flatten(0, 1)
+def _rotated(heads: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Return heads (N, heads, head size) turned to their places, given as (N, head size)."""
+    first, second = heads.chunk(2, dim=-1)
+    return heads * cos[:, None] + torch.cat([-second, first], dim=-1) * sin[:, None]

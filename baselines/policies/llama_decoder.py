@@ -168,8 +168,9 @@ class LlamaDecoder:
         tree = token_tree(list(index_of))
         last = tree.nodes[torch.arange(len(lengths)), torch.from_numpy(lengths - 1)]
         nodes = tree.nodes.numpy()
-        logits, cache = read_tree(self._weights.model, tree, last)
-        self._logits = logits[torch.from_numpy(prompt_of)]
+        wanted, source = torch.unique(last, return_inverse=True)
+        logits, cache = read_tree(self._weights.model, tree, wanted)
+        self._logits = logits[source[torch.from_numpy(prompt_of)]]
         self._prompts = PromptCache(
             [self._weights.interleaved(_array(keys))[nodes] for keys, _ in cache],
             [_array(values)[nodes] for _, values in cache],

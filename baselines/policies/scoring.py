@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from baselines.policies.llama import as_plain_llama, read_tree
 from baselines.policies.padding import pad_left, positions
@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from transformers import LlamaForCausalLM, PreTrainedModel
 
 TokenIds = Sequence[int]
+
+
+def shares_beginnings(module: nn.Module) -> bool:
+    """Return whether a beginning that rows share is computed once, and filling never."""
+    return as_plain_llama(module) is not None
 
 
 def completion_logprobs(

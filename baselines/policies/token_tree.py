@@ -13,13 +13,12 @@ from torch import Tensor
 
 Indices = npt.NDArray[np.int64]
 
-BLOCK_ROWS = 64
-"""Rows of a block: enough for large products, and so few that a block stays in the cache."""
-
 
 @dataclass(frozen=True, slots=True)
 class TokenTree:
     """Each token of some rows once per distinct text before it.
+
+    Nodes are numbered so that all that begins with a node follows it without a gap.
 
     Shapes: B rows, W places of the longest, M nodes.
 
@@ -27,17 +26,15 @@ class TokenTree:
         token_ids: Token of each node, (M,).
         places: Its place in its rows, counted from 0, (M,).
         nodes: Node of each place of each row, (B, W); past the end of a row it is any node.
-        blocks: The same once more, but rows of similar lengths together, each block only as wide
-            as its longest row.
-        first_seen: An index into the flattened blocks, one after the other, that holds each
-            node, (M,).
+        rows: A row that holds each node, (M,).
+        ends: The last node that begins with each node, (M,).
     """
 
     token_ids: Tensor
     places: Tensor
     nodes: Tensor
-    blocks: tuple[Tensor, ...]
-    first_seen: Tensor
+    rows: Tensor
+    ends: Tensor
 
 
 def token_tree(rows: Sequence[Sequence[int]]) -> TokenTree:
@@ -61,24 +58,20 @@ def token_tree(rows: Sequence[Sequence[int]]) -> TokenTree:
     # The latest new node of a column is the one that the rows below share.
     nodes[order] = np.maximum.accumulate(np.where(is_new, number, 0), axis=0)
     new_rows, places = np.nonzero(is_new)
-    blocks, index = _blocks(nodes, lengths)
     return TokenTree(
         token_ids=torch.from_numpy(table[is_new]),
         places=torch.from_numpy(places),
         nodes=torch.from_numpy(nodes),
-        blocks=blocks,
-        first_seen=torch.from_numpy(index[order[new_rows], places]),
+        rows=torch.from_numpy(order[new_rows]),
+        ends=torch.from_numpy(_last_below(is_shared, number)[is_new]),
     )
 
 
-def _blocks(nodes: Indices, lengths: Indices) -> tuple[tuple[Tensor, ...], Indices]:
-    """Return the blocks, and where each place (B, W) stands in them."""
-    by_length = np.argsort(lengths, kind="stable")
-    blocks, index, num_before = [], np.zeros_like(nodes), 0
-    for start in range(0, len(nodes), BLOCK_ROWS):
-        rows = by_length[start : start + BLOCK_ROWS]
-        block = nodes[rows, : lengths[rows].max()]
-        index[rows, : block.shape[1]] = num_before + np.arange(block.size).reshape(block.shape)
-        num_before += block.size
-        blocks.append(torch.from_numpy(block))
-    return tuple(blocks), index
+def _last_below(is_shared: npt.NDArray[np.bool_], number: Indices) -> Indices:
+    """Return the last node of the rows that go on sharing each place, (B, W)."""
+    num_rows = len(is_shared)
+    breaks = np.where(is_shared, num_rows, np.arange(num_rows)[:, None])
+    next_break = np.full_like(number, num_rows)  # the first row below that does not share
+    next_break[:-1] = np.minimum.accumulate(breaks[::-1], axis=0)[::-1][1:]
+    last: Indices = number[next_break - 1, -1]
+    return last

@@ -21,14 +21,14 @@ class OutOfMemoryInBatch(MemoryError):
 
     Args:
         num_rows: Completions in it.
-        padded_size: Its tokens, padding included.
+        num_tokens: Its tokens, counted as the budget of a micro-batch is.
     """
 
-    def __init__(self, num_rows: int, padded_size: int) -> None:
+    def __init__(self, num_rows: int, num_tokens: int) -> None:
         self.num_rows = num_rows
-        self.padded_size = padded_size
+        self.num_tokens = num_tokens
         super().__init__(
-            f"a micro-batch must fit into memory, got {num_rows} completions of {padded_size} "
+            f"a micro-batch must fit into memory, got {num_rows} completions of {num_tokens} "
             f"tokens that do not; lower --micro-batch-tokens or --max-tokens, or pass "
             f"--gradient-checkpointing"
         )

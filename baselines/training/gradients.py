@@ -7,12 +7,12 @@ from typing import Protocol, runtime_checkable
 
 import torch
 
-from baselines.collate import TrainingRow, micro_batches, padded_size, token_batch
+from baselines.collate import TrainingRow, token_batch
 from baselines.distributed.peers import ALONE, Peers
 from baselines.optimizers import PolicyOptimizer
 from baselines.policies.base import Completion, TrainablePolicy
 from baselines.training.failures import NonFiniteBatch, OutOfMemoryInBatch, is_out_of_memory
-from baselines.training.scoring import bfloat16_products, checkpointed
+from baselines.training.scoring import bfloat16_products, checkpointed, counting_of
 from baselines.training.update_options import UpdateOptions
 from baselines.types import FloatArray
 
@@ -38,8 +38,8 @@ class GradientPass:
         optimizer: Supplies the loss.
         parameters: Those whose gradients are cleared before.
         temperature: At which the completions were sampled.
-        micro_batch_tokens: Padded tokens of one forward and backward pass. It shrinks when a
-            micro-batch does not fit into memory.
+        micro_batch_tokens: Tokens of one forward and backward pass, as `counting_of` counts
+            them. It shrinks when a micro-batch does not fit into memory.
         options: Those of the updater.
         peers: Processes whose rows are part of the same updates.
     """
@@ -106,7 +106,7 @@ class GradientPass:
                 raise
             # Half of what failed, not of the budget, which it may not have filled. It stays: the
             # next update would fail at the same place.
-            self.micro_batch_tokens = error.padded_size // 2
+            self.micro_batch_tokens = error.num_tokens // 2
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         return self._run(rows, counts)
@@ -125,14 +125,17 @@ class GradientPass:
         metrics: Metrics = {"loss": 0.0, "clip_rate": 0.0, "approx_kl": 0.0}
         gaps: list[FloatArray] = []
         self.clear()
-        for batch in micro_batches(rows, self.micro_batch_tokens):
+        counting = counting_of(
+            self._policy, is_changed=self._options.autocast or self._options.gradient_checkpointing
+        )
+        for batch in counting.batches(rows, self.micro_batch_tokens):
             try:
                 loss, averages, gap = self._backward(batch, normalizer)
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
                 self.clear()
-                raise OutOfMemoryInBatch(len(batch), padded_size(batch)) from error
+                raise OutOfMemoryInBatch(len(batch), counting.size(batch)) from error
             gaps.append(gap)
             metrics["loss"] += loss
             for name, value in averages.items():

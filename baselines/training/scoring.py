@@ -9,8 +9,9 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import torch
 
-from baselines.collate import TrainingRow, micro_batches
+from baselines.collate import DISTINCT, PADDED, Counting, TrainingRow
 from baselines.policies.base import Completion, TrainablePolicy
+from baselines.policies.scoring import shares_beginnings
 from baselines.types import FloatArray
 
 
@@ -50,7 +51,7 @@ def score(
         policy: Under which; the reference policy, or the trained one as it is.
         completions: What was sampled.
         temperature: At which it was sampled.
-        micro_batch_tokens: Padded tokens of one forward pass.
+        micro_batch_tokens: Tokens of one forward pass, as `counting_of` counts them.
         autocast: Whether matrix products are computed in bfloat16.
 
     Returns:
@@ -59,15 +60,26 @@ def score(
     rows = [TrainingRow(completion, 0.0) for completion in completions]
     index_of = {id(row): index for index, row in enumerate(rows)}
     scores = [np.empty(0) for _ in rows]
+    filled = [row for row in rows if row.num_completion_tokens]
+    counting = counting_of(policy, is_changed=autocast)
     with torch.no_grad():
-        for batch in micro_batches(
-            [row for row in rows if row.num_completion_tokens], micro_batch_tokens
-        ):
+        for batch in counting.batches(filled, micro_batch_tokens):
             with bfloat16_products(policy.module, enabled=autocast):
                 found = policy.logprobs([r.completion for r in batch], temperature=temperature)
             for row, values in zip(batch, found.double().cpu().numpy(), strict=True):
                 scores[index_of[id(row)]] = values[: row.num_completion_tokens]
     return scores
+
+
+def counting_of(policy: TrainablePolicy, *, is_changed: bool) -> Counting:
+    """Return how the tokens of a policy's micro-batches are counted.
+
+    Args:
+        policy: What computes them.
+        is_changed: Whether its forward pass is run in another way than its own, such as with
+            autocast or checkpointing.
+    """
+    return DISTINCT if not is_changed and shares_beginnings(policy.module) else PADDED
 
 
 @contextmanager

@@ -36,7 +36,7 @@ class RoleSettings:
     role_stops: dict[str, str] = field(default_factory=dict)
     """A text for single roles at which a completion ends, kept in it."""
     role_micro_batch_tokens: dict[str, int] = field(default_factory=dict)
-    """Padded tokens of a micro-batch, for single roles."""
+    """Tokens of a micro-batch, for single roles."""
     alternate_period: int = 0
     """Steps that one role is trained before the next one's turn; 0: all roles in every step."""
     role_order: Order = "turns"

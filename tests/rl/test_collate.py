@@ -2,13 +2,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from baselines.collate import TrainingRow, micro_batches, padded_size, token_batch
+from baselines.collate import (
+    TrainingRow,
+    distinct_batches,
+    distinct_size,
+    micro_batches,
+    padded_size,
+    token_batch,
+)
 from baselines.policies.base import Completion
 
 lengths = st.lists(st.tuples(st.integers(0, 30), st.integers(1, 30)), max_size=40)
@@ -62,6 +70,48 @@ def test_micro_batches_join_rows_as_long_as_they_fit():
     assert sizes == [[4], [4, 4], [2]]
     assert [len(batch) for batch in micro_batches(rows, 24)] == [4]
     assert list(micro_batches([], 24)) == []
+
+
+texts = st.lists(
+    st.tuples(*2 * [st.lists(st.integers(0, 1), min_size=1, max_size=4).map(tuple)]), max_size=12
+)
+
+
+def rows_of(pairs: list[tuple[tuple[int, ...], tuple[int, ...]]]) -> list[TrainingRow]:
+    return [
+        TrainingRow(Completion("", prompt, said, (0.0,) * len(said)), 1.0) for prompt, said in pairs
+    ]
+
+
+def num_beginnings(rows: list[TrainingRow]) -> int:
+    found = [(*r.completion.prompt_ids, *r.completion.token_ids) for r in rows]
+    return len({text[:length] for text in found for length in range(1, len(text) + 1)})
+
+
+@given(pairs=texts)
+def test_distinct_size_is_the_number_of_distinct_beginnings(pairs):
+    assert distinct_size(rows_of(pairs)) == num_beginnings(rows_of(pairs))
+
+
+@given(pairs=texts, budget=st.integers(1, 40))
+def test_distinct_batches_hold_every_row_once_within_the_budget(pairs, budget):
+    rows = rows_of(pairs)
+    batches = list(distinct_batches(rows, budget))
+    assert sorted(id(r) for batch in batches for r in batch) == sorted(map(id, rows))
+    for batch in batches:
+        assert num_beginnings(batch) <= budget or len(batch) == 1
+    for batch, following in pairwise(batches):
+        assert num_beginnings([*batch, following[0]]) > budget
+
+
+def test_distinct_batches_keep_a_group_together():
+    prompts = [(task,) * 10 for task in range(3)]
+    rows = rows_of([(prompt, (7 + said,)) for said in range(4) for prompt in prompts])
+    batches = list(distinct_batches(rows, 14))
+    assert [{r.completion.prompt_ids for r in batch} for batch in batches] == [
+        {prompt} for prompt in prompts
+    ]
+    assert [len(batch) for batch in batches] == [4, 4, 4]
 
 
 def test_token_batch_pads_with_what_the_mask_hides():

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from baselines.collate import TrainingRow
+from baselines.collate import DISTINCT, PADDED, TrainingRow
 from baselines.optimizers import OPTIMIZERS
 from baselines.policies.base import Completion, Prompt, Sampling
 from baselines.policies.hf import HFPolicy
 from baselines.policies.registry import load_policy
-from baselines.training.scoring import enable_checkpointing, score
+from baselines.training.scoring import counting_of, enable_checkpointing, score
 from baselines.training.update_options import UpdateOptions
 from baselines.updater import Updater
 from tests.rl.toy_policy import ToyPolicy, toy_rows
@@ -30,7 +30,9 @@ def rows(policy) -> list[TrainingRow]:
     return [TrainingRow(c, (-1.0) ** i) for i, c in enumerate(completions)]
 
 
-def updated(policy: HFPolicy, rows: list[TrainingRow], **options) -> tuple[dict, torch.Tensor]:
+def updated(
+    policy: HFPolicy, rows: list[TrainingRow], *, micro_batch_tokens: int = 10**6, **options
+) -> tuple[dict, torch.Tensor]:
     updater = Updater(
         policy,
         OPTIMIZERS["grpo"],
@@ -38,7 +40,7 @@ def updated(policy: HFPolicy, rows: list[TrainingRow], **options) -> tuple[dict,
         warmup_steps=0,
         max_grad_norm=1e6,
         temperature=1.0,
-        micro_batch_tokens=10**6,
+        micro_batch_tokens=micro_batch_tokens,
         options=UpdateOptions(**options),
     )
     metrics = updater.update(rows)
@@ -63,6 +65,31 @@ def test_score_of_what_a_policy_sampled_is_what_it_reported(policy, rows) -> Non
     found = score(policy, completions, temperature=1.0, micro_batch_tokens=64)
     for values, completion in zip(found, completions, strict=True):
         np.testing.assert_allclose(values, completion.logprobs, rtol=0, atol=1e-4)
+
+
+def test_a_batch_counts_a_shared_beginning_once_where_it_is_computed_once(policy) -> None:
+    assert counting_of(policy, is_changed=False) is DISTINCT
+    assert counting_of(policy, is_changed=True) is PADDED
+    assert counting_of(ToyPolicy(), is_changed=False) is PADDED
+
+
+@pytest.mark.parametrize(("knobs", "in_one"), [({}, True), ({"autocast": True}, False)])
+def test_an_update_computes_as_many_rows_at_once_as_its_tokens_allow(
+    policy, rows, knobs, in_one, monkeypatch
+) -> None:
+    budget = DISTINCT.size(rows)
+    assert PADDED.size(rows) > budget
+    passes: list[int] = []
+    logprobs = HFPolicy.logprobs
+
+    def counted(self, completions, *, temperature):
+        passes.append(len(completions))
+        return logprobs(self, completions, temperature=temperature)
+
+    monkeypatch.setattr(HFPolicy, "logprobs", counted)
+    updated(policy, rows, micro_batch_tokens=budget, **knobs)
+    assert (len(passes) == 1) == in_one
+    assert sum(passes) == len(rows)
 
 
 def test_gradient_checkpointing_computes_layers_again_and_changes_nothing(policy, rows) -> None:

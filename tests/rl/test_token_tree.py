@@ -1,11 +1,8 @@
 from __future__ import annotations
 
-import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from baselines.policies import token_tree as module
 from baselines.policies.token_tree import token_tree
 
 ROWS = st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=5), min_size=1, max_size=8)
@@ -25,18 +22,17 @@ def test_token_tree_has_one_node_for_each_distinct_beginning(rows):
     assert set(beginning_of) == set(range(len(beginning_of)))
 
 
-@given(rows=ROWS, block_rows=st.integers(1, 4))
-def test_token_tree_blocks_hold_each_row_once_and_every_node(rows, block_rows):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "BLOCK_ROWS", block_rows)
-        tree = token_tree(rows)
-    in_blocks = [nodes for block in tree.blocks for nodes in block.tolist()]
-    by_length = sorted(range(len(rows)), key=lambda row: len(rows[row]))  # stable
-    for row, nodes in zip(by_length, in_blocks, strict=True):
-        assert nodes[: len(rows[row])] == tree.nodes[row, : len(rows[row])].tolist()
-    assert all(len(block) <= block_rows for block in tree.blocks)
-    flat = torch.cat([block.flatten() for block in tree.blocks])
-    assert flat[tree.first_seen].tolist() == list(range(len(tree.token_ids)))
+@given(rows=ROWS)
+def test_token_tree_tells_a_row_and_all_that_begins_with_each_node(rows):
+    tree = token_tree(rows)
+    places, nodes = tree.places.tolist(), tree.nodes.tolist()
+    beginnings = [
+        tuple(rows[row][: place + 1]) for row, place in zip(tree.rows.tolist(), places, strict=True)
+    ]
+    for node, (beginning, end) in enumerate(zip(beginnings, tree.ends.tolist(), strict=True)):
+        assert nodes[tree.rows[node]][places[node]] == node
+        below = [i for i, text in enumerate(beginnings) if text[: len(beginning)] == beginning]
+        assert below == list(range(node, end + 1))
 
 
 def test_token_tree_of_a_hand_made_example():
@@ -47,3 +43,4 @@ def test_token_tree_of_a_hand_made_example():
     assert tree.nodes[0].tolist() == [0, 1, 2]
     assert tree.nodes[1, :2].tolist() == [0, 1]
     assert tree.nodes[2].tolist() == [0, 3, 4]
+    assert tree.ends.tolist() == [4, 2, 2, 4, 4]
