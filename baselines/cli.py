@@ -7,50 +7,53 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ccpo_env.errors import unknown_name
 
+OURS = ("baselines", "ccpo_env")
+Script = Callable[[Sequence[str]], int]
 
-def _train(arguments: Sequence[str]) -> int:
+
+def _train() -> Script:
     from baselines.train import main
 
-    return main(arguments)
+    return main
 
 
-def _evaluate(arguments: Sequence[str]) -> int:
+def _evaluate() -> Script:
     from baselines.evaluate import main
 
-    return main(arguments)
+    return main
 
 
-def _bench(arguments: Sequence[str]) -> int:
+def _bench() -> Script:
     from baselines.bench import main
 
-    return main(arguments)
+    return main
 
 
-def _experiment(arguments: Sequence[str]) -> int:
+def _experiment() -> Script:
     from baselines.experiment import main
 
-    return main(arguments)
+    return main
 
 
-def _train_sb3(arguments: Sequence[str]) -> int:
+def _train_sb3() -> Script:
     from baselines.train_sb3 import main
 
-    return main(arguments)
+    return main
 
 
-def _compare(arguments: Sequence[str]) -> int:
+def _compare() -> Script:
     from baselines.compare import main
 
-    return main(arguments)
+    return main
 
 
-def _play(arguments: Sequence[str]) -> int:
+def _play() -> Script:
     from baselines.play import main
 
-    return main(arguments)
+    return main
 
 
-COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {
+COMMANDS: Mapping[str, Callable[[], Script]] = {
     "train": _train,
     "evaluate": _evaluate,
     "compare": _compare,
@@ -73,7 +76,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given[0] not in COMMANDS:
         print(f"error: {unknown_name('command', given[0], COMMANDS)}", file=sys.stderr)
         return 2
-    return COMMANDS[given[0]](given[1:])
+    try:
+        script = COMMANDS[given[0]]()
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] in OURS:
+            raise
+        print(
+            f"error: ccpo {given[0]} must have the packages of the extra hf installed, got no "
+            f"{error.name!r}; pip install 'ccpo-env[hf]'",
+            file=sys.stderr,
+        )
+        return 2
+    return script(given[1:])
 
 
 if __name__ == "__main__":

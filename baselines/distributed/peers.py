@@ -13,6 +13,12 @@ T = TypeVar("T")
 
 USE_CPU = "ACCELERATE_USE_CPU"
 """Environment variable with which accelerate is told to leave the GPUs alone."""
+SHARDING = {
+    "ACCELERATE_USE_FSDP": "--use_fsdp",
+    "ACCELERATE_USE_DEEPSPEED": "--use_deepspeed",
+    "ACCELERATE_USE_MEGATRON_LM": "--use_megatron_lm",
+}
+"""Environment variables with which accelerate is told to shard, and the flags that set them."""
 BUCKET_SIZE = 2**24
 """Most numbers that one exchange of gradients copies: 64 MB in float32."""
 
@@ -124,10 +130,17 @@ def connect(num_processes: int) -> Peers:
     Raises:
         ImportError: If the package accelerate is missing.
         ValueError: If another number was started: `accelerate launch --cpu --num_processes 2`
-            starts one without saying so.
+            starts one without saying so. Also if the launcher was told to shard the weights: on
+            CPUs accelerate copies them instead, or joins nobody, and says neither.
     """
     if num_processes < 1:
         raise ValueError(f"num_processes must be >= 1, got {num_processes}; pass e.g. 2")
+    for variable, flag in SHARDING.items():
+        if _is_set(variable):
+            raise ValueError(
+                f"every process must hold all weights, got {variable} from the launcher; leave out "
+                f"{flag}, or train sharded weights with TRL or verl"
+            )
     launched = int(os.environ.get("WORLD_SIZE", "1"))
     if launched == num_processes == 1:
         return ALONE
@@ -141,8 +154,7 @@ def connect(num_processes: int) -> Peers:
             "pip install 'ccpo-env[distributed]'"
         ) from error
     # Without a GPU it must be told, or it joins nobody.
-    wants_cpu = os.environ.get(USE_CPU, "").lower() in ("1", "true", "yes")
-    state = PartialState(cpu=wants_cpu or not torch.cuda.is_available())
+    state = PartialState(cpu=_is_set(USE_CPU) or not torch.cuda.is_available())
     found: int = state.num_processes  # type: ignore[has-type]  # set through a shared dict
     _require_size("that accelerate has joined", found, num_processes)
     return ProcessGroup()
@@ -154,6 +166,10 @@ def disconnect(peers: Peers) -> None:
         import torch.distributed
 
         torch.distributed.destroy_process_group()
+
+
+def _is_set(variable: str) -> bool:
+    return os.environ.get(variable, "").lower() in ("1", "true", "yes")
 
 
 def _require_size(what: str, found: int, wanted: int) -> None:

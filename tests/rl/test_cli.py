@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
 import sys
 
 import pytest
@@ -408,3 +409,20 @@ def test_ccpo_takes_its_arguments_from_the_command_line(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["ccpo", "evalute"])
     assert cli.main() == 2
     assert "did you mean 'evaluate'?" in capsys.readouterr().err
+
+
+def test_ccpo_says_which_extra_its_commands_need():
+    code = (
+        "import sys; sys.modules['tyro'] = None\n"  # as if it were not installed
+        "from baselines import cli\n"
+        "print([cli.main([command, '--help']) for command in cli.COMMANDS])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=170
+    )
+    assert done.stdout == f"{[2] * len(cli.COMMANDS)}\n"
+    assert done.stderr.splitlines() == [
+        f"error: ccpo {command} must have the packages of the extra hf installed, got no 'tyro'; "
+        f"pip install 'ccpo-env[hf]'"
+        for command in cli.COMMANDS
+    ]

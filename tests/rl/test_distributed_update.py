@@ -109,6 +109,17 @@ def test_connect_refuses_no_process():
         connect(0)
 
 
+@pytest.mark.parametrize("variable", peers_module.SHARDING)
+@pytest.mark.parametrize("num_processes", [1, 2])
+def test_connect_refuses_a_launcher_that_was_told_to_shard(monkeypatch, variable, num_processes):
+    # With --use_fsdp and no GPU, accelerate copies all weights or starts runs that never meet.
+    monkeypatch.setenv("WORLD_SIZE", str(num_processes))
+    monkeypatch.setenv(variable, "true")
+    message = f"every process must hold all weights, got {variable}.*leave out --use_"
+    with pytest.raises(ValueError, match=message):
+        connect(num_processes)
+
+
 def test_connect_refuses_what_accelerate_has_not_joined(monkeypatch):
     class Unjoined:
         num_processes = 1
