@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +11,9 @@ import numpy as np
 
 from baselines.playing.ledger import Ledger, Purpose, TimedVerifier
 from baselines.policies.base import Completion, Policy, Prompt, Sampling
+from ccpo_env.conversation import Conversation
 from ccpo_env.env import TeamAnswerEnv
+from ccpo_env.prompts import chat_messages, plain_text
 from ccpo_env.types import Message, Role, Task, Topology, Verdict, Verifier
 from ccpo_env.voting import Ballot
 from ccpo_env.wrapper import TeamEnv
@@ -75,28 +76,23 @@ class Rollout:
         """Tokens sampled in this rollout."""
         return sum(len(c.token_ids) for own in self.completions.values() for c in own)
 
-    @property
-    def num_read(self) -> int:
-        """Tokens of the prompts that were read for it."""
-        return sum(len(c.prompt_ids) for own in self.completions.values() for c in own)
-
 
 @dataclass(slots=True)
 class _Row:
     """An episode that is being played."""
 
     request: RolloutRequest
-    env: TeamAnswerEnv
+    conversation: Conversation
     completions: dict[str, tuple[Completion, ...]] = field(default_factory=dict)
     failure: str | None = None
 
     @property
     def is_over(self) -> bool:
-        return self.failure is not None or self.env.verdict is not None
+        return self.failure is not None or self.conversation.verdict is not None
 
 
-_Starts: TypeAlias = dict[tuple[int, frozenset[str], tuple[str, ...]], TeamAnswerEnv]
-"""Episodes that have only begun, by the identity of their task, the removed agents and prefix."""
+_Starts: TypeAlias = dict[tuple[int, frozenset[str], tuple[str, ...]], Conversation]
+"""Where episodes begin, by the identity of their task, the removed agents and the prefix."""
 
 
 class Player:
@@ -175,39 +171,27 @@ class Player:
         following = [place for place, row in enumerate(rows) if row is None]
         while True:
             following = self._start_followers(following, requests, rows, starts)
-            running = [row for row in rows if row is not None and not row.is_over]
-            if not running:
+            turns: dict[str, list[_Row]] = {}
+            for row in rows:
+                if row is not None and not row.is_over:
+                    turns.setdefault(row.conversation.speaker, []).append(row)
+            if not turns:
                 break
-            waiting = {row.env.agent_selection for row in running}
-            speaker = min(waiting, key=self._env.possible_agents.index)
-            turn = [row for row in running if row.env.agent_selection == speaker]
-            self._play_turn(speaker, turn, rng, ledger)
-        rollouts = [self._finish(row) for row in rows if row is not None]
-        purposes = [request.purpose for request in requests]
-        for purpose in dict.fromkeys(purposes):
-            own = [
-                (row, rollout)
-                for played_for, row, rollout in zip(purposes, rows, rollouts, strict=True)
-                if played_for == purpose
-            ]
-            ledger.count(
-                purpose,
-                tokens_generated=sum(rollout.num_tokens for _, rollout in own),
-                tokens_read=sum(rollout.num_read for _, rollout in own),
-                verifier_calls=sum(row is not None and row.failure is None for row, _ in own),
-            )
-        return rollouts
+            speaker = min(turns, key=self._env.possible_agents.index)
+            self._play_turn(speaker, turns[speaker], rng, ledger)
+        played = [row for row in rows if row is not None]
+        _count(played, ledger)
+        return [_rollout(row) for row in played]
 
     def _start(self, request: RolloutRequest, starts: _Starts) -> _Row:
-        """Begin an episode; those that begin alike are forks of one."""
+        """Begin an episode; those that begin alike go on from one conversation."""
         begins = (id(request.task), request.removed, request.prefix)
-        env = starts.get(begins)
-        if env is None:
-            # A shallow copy shares what no episode changes; reset makes the rest anew.
-            env = starts[begins] = copy.copy(self._env)
-            options = {"task": request.task, "removed": request.removed, "prefix": request.prefix}
-            env.reset(seed=0, options=options)
-        return _Row(request, env.fork())
+        conversation = starts.get(begins)
+        if conversation is None:
+            conversation = starts[begins] = self._env.conversation(
+                request.task, removed=request.removed, prefix=request.prefix
+            )
+        return _Row(request, conversation)
 
     def _start_followers(
         self,
@@ -223,13 +207,15 @@ class Player:
             assert request.leader is not None, "only followers are left without a row"
             leader = rows[request.leader]
             assert leader is not None, "a leader must not follow another episode"
-            is_short = len(leader.env.messages) < request.num_shared
+            said = leader.conversation.messages
+            is_short = len(said) < request.num_shared
             if is_short and leader.failure is None:
                 waiting.append(place)
                 continue
-            said = [message.text for message in leader.env.messages[: request.num_shared]]
-            row = self._start(RolloutRequest(request.task, request.removed, tuple(said)), starts)
-            rows[place] = _Row(request, row.env, failure=leader.failure if is_short else None)
+            prefix = tuple([message.text for message in said[: request.num_shared]])
+            row = self._start(RolloutRequest(request.task, request.removed, prefix), starts)
+            failure = leader.failure if is_short else None
+            rows[place] = _Row(request, row.conversation, failure=failure)
         return waiting
 
     def _play_turn(
@@ -237,30 +223,68 @@ class Player:
     ) -> None:
         role = self._role_of[speaker]
         entered = time.perf_counter()
-        prompts = [
-            Prompt(row.env.observe(speaker)["prompt"], tuple(row.env.infos[speaker]["messages"]))
-            for row in rows
-        ]
+        prompt_of = {
+            talk: _prompt(talk) for talk in dict.fromkeys(row.conversation for row in rows)
+        }
+        prompts = [prompt_of[row.conversation] for row in rows]
         started = time.perf_counter()
         completions = self._policies[role].sample(prompts, sampling=self._sampling[role], rng=rng)
         sampled = time.perf_counter()
+        told: dict[tuple[Conversation, str], Conversation] = {}
         for row, completion in zip(rows, completions, strict=True):
             if completion.failure is not None:
                 row.failure = completion.failure
                 continue
             row.completions[speaker] = (*row.completions.get(speaker, ()), completion)
-            row.env.step(completion.text)
+            row.conversation = _after(row.conversation, completion.text, told)
         verify_s = self._verifier.take_seconds()
         ledger.forward_passes += max(len(completion.token_ids) for completion in completions)
         ledger.generate_s += sampled - started
         ledger.verify_s += verify_s
         ledger.environment_s += time.perf_counter() - sampled - verify_s + started - entered
 
-    def _finish(self, row: _Row) -> Rollout:
-        verdict = row.env.verdict
-        if row.failure is not None:
-            verdict = Verdict(
-                "error", detail=f"a turn was left without a completion: {row.failure}"
-            )
-        assert verdict is not None
-        return Rollout(row.request, row.env.messages, row.completions, verdict, row.env.ballot)
+
+def _prompt(conversation: Conversation) -> Prompt:
+    parts = conversation.prompt_parts(len(conversation.messages))
+    return Prompt(plain_text(*parts), tuple(chat_messages(*parts)))
+
+
+def _after(
+    conversation: Conversation, text: str, told: dict[tuple[Conversation, str], Conversation]
+) -> Conversation:
+    """Return what follows if the next speaker says this; those that say the same share it.
+
+    The last message is not shared: the verifier is asked about each, and may be one that does not
+    say the same twice.
+    """
+    if conversation.is_last_turn:
+        return conversation.say(text)
+    following = told.get((conversation, text))
+    if following is None:
+        following = told[conversation, text] = conversation.say(text)
+    return following
+
+
+def _count(rows: Sequence[_Row], ledger: Ledger) -> None:
+    """Add what was sampled, read and verified for each purpose."""
+    rows_of: dict[Purpose, list[_Row]] = {}
+    for row in rows:
+        rows_of.setdefault(row.request.purpose, []).append(row)
+    for purpose, own in rows_of.items():
+        sampled = [c for row in own for turns in row.completions.values() for c in turns]
+        ledger.count(
+            purpose,
+            tokens_generated=sum([len(completion.token_ids) for completion in sampled]),
+            tokens_read=sum([len(completion.prompt_ids) for completion in sampled]),
+            verifier_calls=sum([row.failure is None for row in own]),
+        )
+
+
+def _rollout(row: _Row) -> Rollout:
+    conversation, verdict = row.conversation, row.conversation.verdict
+    if row.failure is not None:
+        verdict = Verdict("error", detail=f"a turn was left without a completion: {row.failure}")
+    assert verdict is not None
+    return Rollout(
+        row.request, conversation.messages, row.completions, verdict, conversation.ballot
+    )

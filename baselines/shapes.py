@@ -30,11 +30,7 @@ def expect_shape(name: str, array: HasShape, shape: tuple[int | str, ...], *, re
         ValueError: If the number of dimensions or a size differs.
     """
     sizes = tuple(array.shape)
-    fits = len(sizes) == len(shape) and all(
-        size >= 1 if isinstance(wanted, str) else size == wanted
-        for size, wanted in zip(sizes, shape, strict=True)
-    )
-    if not fits:
+    if len(sizes) != len(shape) or not all(map(_fits, sizes, shape)):
         raise ValueError(f"{name} must have shape {_text(shape)}, got {_text(sizes)}; {remedy}")
 
 
@@ -42,18 +38,24 @@ def expect_between(
     name: str, array: npt.NDArray[np.float64], low: float, high: float, *, remedy: str
 ) -> None:
     """Raise ValueError unless every number lies in [low, high]; NaN does not."""
-    outside = array[~((array >= low) & (array <= high))]
-    if outside.size:
-        raise ValueError(f"{name} must lie in [{low:g}, {high:g}], got {outside[0]:g}; {remedy}")
+    is_inside = (array >= low) & (array <= high)
+    if not is_inside.all():
+        outside = array[~is_inside][0]
+        raise ValueError(f"{name} must lie in [{low:g}, {high:g}], got {outside:g}; {remedy}")
 
 
 def expect_finite(name: str, array: npt.NDArray[np.float64], *, remedy: str) -> None:
     """Raise ValueError if a number is NaN or infinite."""
-    bad = int((~np.isfinite(array)).sum())
-    if bad:
+    is_finite = np.isfinite(array)
+    if not is_finite.all():
+        bad = array.size - int(is_finite.sum())
         raise ValueError(
             f"{name} must be finite, got {bad} NaN or infinite of {array.size} numbers; {remedy}"
         )
+
+
+def _fits(size: int, wanted: int | str) -> bool:
+    return size >= 1 if isinstance(wanted, str) else size == wanted
 
 
 def _text(shape: tuple[int | str, ...]) -> str:

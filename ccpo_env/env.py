@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
-from functools import lru_cache
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from gymnasium import spaces
 
 from ccpo_env.base import TeamPaidEnv, snapshot_before_reset
+from ccpo_env.conversation import Conversation, Rules
 from ccpo_env.episode import EpisodeState, draw_task_index
 from ccpo_env.errors import unknown_name
-from ccpo_env.leaks import strip_answers
 from ccpo_env.options import (
     check_option_names,
     check_prefix,
@@ -22,17 +22,13 @@ from ccpo_env.options import (
     find_task,
 )
 from ccpo_env.prompts import (
-    chat_messages,
     plain_text,
-    problem_text,
     with_answer_form,
-    without_answer_request,
 )
 from ccpo_env.registry import answer_form, resolve_verifier
 from ccpo_env.render import transcript
 from ccpo_env.spaces import TextSpace
 from ccpo_env.tasks import resolve_tasks
-from ccpo_env.text import clip_middle, valid_unicode
 from ccpo_env.types import (
     Message,
     Observation,
@@ -40,24 +36,18 @@ from ccpo_env.types import (
     Task,
     TaskInput,
     Topology,
-    Turn,
     Verdict,
     Verifier,
 )
-from ccpo_env.voting import Ballot, count_votes
+from ccpo_env.voting import Ballot
 
 DEFAULT_MAX_CHARS = 65_536
 HEADING_CHARS = 64
 """Room for the heading of a question or message in a prompt."""
 CHANGED_IN_PLACE = (
-    *("agents", "rewards", "_cumulative_rewards", "terminations", "truncations"),
-    *("infos", "_messages", "_read"),
+    *("agents", "rewards", "_cumulative_rewards", "terminations", "truncations", "infos"),
 )
 """What an episode changes in place, here or in PettingZoo; all else is replaced."""
-
-
-_stripped = lru_cache(maxsize=512)(strip_answers)
-"""The rollouts of a group often say the same, one after the other."""
 
 
 class TeamAnswerEnv(TeamPaidEnv[Observation, str]):
@@ -109,14 +99,16 @@ class TeamAnswerEnv(TeamPaidEnv[Observation, str]):
         self.topology = topology
         self.tasks = resolve_tasks(tasks)
         self._index_of = {task.id: index for index, task in enumerate(self.tasks)}
-        self._verify = resolve_verifier(verifier)
-        self._is_vote = topology.decision == "majority"
-        self._prompts = prompts or with_answer_form(topology.prompts, answer_form(verifier))
-        self._strip_leaks = topology.has_secret_answer if strip_leaks is None else strip_leaks
-        self._max_chars = max_chars
+        self._rules = Rules(
+            topology,
+            prompts or with_answer_form(topology.prompts, answer_form(verifier)),
+            resolve_verifier(verifier),
+            topology.has_secret_answer if strip_leaks is None else strip_leaks,
+            max_chars,
+        )
         self._action_spaces = {agent: TextSpace(max_chars) for agent in self.possible_agents}
         longest_instruction = max(
-            len(self._prompts.instruction(role, answers=answers))
+            len(self._rules.prompts.instruction(role, answers=answers))
             for role in topology.roles
             for answers in (False, True)
         )
@@ -139,25 +131,43 @@ class TeamAnswerEnv(TeamPaidEnv[Observation, str]):
         """
         options = options or {}
         check_option_names(options)
-        removed = self._default_removed
-        if options.get("removed") is not None:
-            removed = check_removed(options["removed"], self.possible_agents)
+        removed = options.get("removed")
         prefix = () if options.get("prefix") is None else options["prefix"]
-        check_prefix(prefix, sum(turn.speaker not in removed for turn in self.topology.turns))
         pinned = options.get("task")
         task = None if pinned is None else find_task(pinned, self.tasks, self._index_of)
+        stream_seed, stream_index = self._stream_seed, self._stream_index
         if seed is not None:
-            self._stream_seed, self._stream_index = check_seed(seed), 0
-        elif self._stream_seed is None:
-            self._stream_seed = int(np.random.SeedSequence().generate_state(1)[0])
+            stream_seed, stream_index = check_seed(seed), 0
+        elif stream_seed is None:
+            stream_seed = int(np.random.SeedSequence().generate_state(1)[0])
         if task is None:
-            place = draw_task_index(self._stream_seed, self._stream_index, len(self.tasks))
-            task = self.tasks[place]
-            self._stream_index += 1
-        self._begin(task, removed)
+            task = self.tasks[draw_task_index(stream_seed, stream_index, len(self.tasks))]
+            stream_index += 1
+        conversation = self.conversation(
+            task, removed=self._default_removed if removed is None else removed, prefix=prefix
+        )
+        self._stream_seed, self._stream_index = stream_seed, stream_index
+        self._begin(conversation)
+
+    def conversation(
+        self, task: Task, *, removed: Iterable[str] = (), prefix: Sequence[str] = ()
+    ) -> Conversation:
+        """Return an episode apart from the environment's own, without what PettingZoo shows of it.
+
+        Args:
+            task: The task.
+            removed: Agents that do not exist in the episode.
+            prefix: Messages already spoken, in turn order.
+
+        Raises:
+            ValueError: If an agent is unknown, or nobody is left to speak.
+        """
+        removed = check_removed(removed, self.possible_agents)
+        check_prefix(prefix, sum(turn.speaker not in removed for turn in self.topology.turns))
+        conversation = self._rules.begin(task, removed)
         for text in prefix:
-            self._say(self._turns[len(self._messages)].speaker, *self._fit(text))
-        self._offer_turn()
+            conversation = conversation.say(text)
+        return conversation
 
     def step(self, action: str | None) -> None:
         """Let the acting agent speak, or let an agent leave after the end with None."""
@@ -170,16 +180,8 @@ class TeamAnswerEnv(TeamPaidEnv[Observation, str]):
                 f"an action of {agent} must be a str, got {type(action).__name__}; "
                 f"pass the completion as text"
             )
-        text, num_cut = self._fit(action)
-        is_last = len(self._messages) == len(self._turns) - 1
         # Before anything changes: a verifier that raises leaves the episode as it was.
-        ballot = self._count(text) if is_last and self._is_vote else None
-        verdict = self._judge(text, ballot) if is_last else None
-        self._say(agent, text, num_cut)
-        if verdict is None:
-            self._offer_turn()
-        else:
-            self._finish(verdict, ballot)
+        self._show(self._conversation.say(action))
 
     def observe(self, agent: str) -> Observation:
         """Return what an agent reads in its next turn, or read in its last one.
@@ -191,17 +193,17 @@ class TeamAnswerEnv(TeamPaidEnv[Observation, str]):
         """
         if agent not in self.possible_agents:
             raise unknown_name("agent", agent, self.possible_agents)
-        turn_index = self._turn_index(agent)
+        turn_index = self._conversation.turn_of(agent)
         if turn_index is None:
             return {"prompt": ""}
-        if turn_index == self._offered_turn:
-            return {"prompt": plain_text(*self._offered_parts)}
-        return {"prompt": plain_text(*self._prompt_parts(turn_index))}
+        if turn_index == len(self.messages):
+            return {"prompt": plain_text(*self._offered)}
+        return {"prompt": plain_text(*self._conversation.prompt_parts(turn_index))}
 
     @property
     def messages(self) -> tuple[Message, ...]:
         """What has been said in this episode, in turn order, the prefix included."""
-        return tuple(self._messages)
+        return self._conversation.messages
 
     def snapshot(self) -> EpisodeState:
         """Return the exact state of the episode and of the stream of tasks.
@@ -221,7 +223,7 @@ class TeamAnswerEnv(TeamPaidEnv[Observation, str]):
             task=self.task,
             removed=self.removed,
             messages=self.messages,
-            clipped=tuple(self._clipped.items()),
+            clipped=tuple(self._conversation.clipped.items()),
             verdict=self.verdict,
             ballot=self.ballot,
             num_left=self._num_left,
@@ -241,14 +243,9 @@ class TeamAnswerEnv(TeamPaidEnv[Observation, str]):
                 f"{state.topology} with {list(state.agents)}; restore it in such an environment"
             )
         self._stream_seed, self._stream_index = state.stream_seed, state.stream_index
-        self._begin(state.task, state.removed)
-        for message in state.messages:
-            self._say(message.agent, message.text, 0)
-        self._clipped.update(state.clipped)
-        if state.verdict is None:
-            self._offer_turn()
-            return
-        self._finish(state.verdict, state.ballot)
+        beginning = self._rules.begin(state.task, state.removed)
+        told = beginning.replay(state.messages, dict(state.clipped), state.verdict, state.ballot)
+        self._begin(told)
         self._let_leave(state.num_left)
 
     def fork(self) -> TeamAnswerEnv:
@@ -266,102 +263,44 @@ class TeamAnswerEnv(TeamPaidEnv[Observation, str]):
     @property
     def verifier(self) -> Verifier:
         """What compares the answers."""
-        return self._verify
+        return self._rules.verifier
 
     def with_verifier(self, verifier: Verifier) -> TeamAnswerEnv:
         """Return the same environment with another verifier; reset it before its first episode."""
         twin = copy.copy(self)
-        twin._verify = verifier
+        twin._rules = replace(self._rules, verifier=verifier)
         return twin
 
     def __deepcopy__(self, memo: dict[int, Any]) -> TeamAnswerEnv:
         """Copy the episode; share what never changes (tasks, topology, verifier)."""
         twin = copy.copy(self)
         memo[id(self)] = twin
-        for shared in (self.tasks, self._index_of, self.topology, self._verify, self._prompts):
+        for shared in (self.tasks, self._index_of, self.topology, self._rules):
             memo[id(shared)] = shared
+        if self._stream_seed is not None:
+            memo[id(self._conversation)] = self._conversation
         for name, value in vars(self).items():
             setattr(twin, name, copy.deepcopy(value, memo))
         return twin
 
-    def _begin(self, task: Task, removed: frozenset[str]) -> None:
-        question, num_cut = self._fit(task.question)
-        self.task = task
-        self.verdict: Verdict | None = None
-        self.ballot: Ballot | None = None
-        self._question = question
-        self._clipped = {"question": num_cut} if num_cut else {}
-        self._turns = tuple(turn for turn in self.topology.turns if turn.speaker not in removed)
-        self._messages: list[Message] = []
-        self._read: list[Message] = []  # the same as the others read them
-        self._offered_turn = -1
-        self._offered_parts = ("", "")  # what is read in that turn
-        infos = {
-            turn.speaker: {
-                "role": turn.role,
-                "task_id": task.id,
-                "removed": sorted(removed),
-                "messages": [],
-                "clipped_chars": self._clipped,
-                "leak": 0,
-            }
-            for turn in self._turns
-        }
-        self._start(removed, infos)
+    def _begin(self, conversation: Conversation) -> None:
+        """Start the episode that a conversation has begun, or come to the end of."""
+        self.task = conversation.opening.task
+        self._start(conversation.opening.removed, {})
+        self._show(conversation)
+
+    def _show(self, conversation: Conversation) -> None:
+        """Make PettingZoo's attributes those of a conversation."""
+        self._conversation = conversation
+        self.verdict: Verdict | None = conversation.verdict
+        self.ballot: Ballot | None = conversation.ballot
+        if self.verdict is None:
+            self._offered = conversation.prompt_parts(len(conversation.messages))
+            self.infos = conversation.infos(self._offered)
+            self.agent_selection = conversation.speaker
+        else:
+            self.infos = conversation.infos(None)
+            self._pay(self.verdict.reward, verdict=self.verdict, answer=self.verdict.answer)
 
     def _as_text(self) -> str:
-        return transcript(self.task, self._messages, self.removed, self.verdict)
-
-    def _fit(self, text: str) -> tuple[str, int]:
-        return clip_middle(valid_unicode(text), self._max_chars)
-
-    def _count(self, response: str) -> Ballot:
-        responses = [*(message.text for message in self._messages), response]
-        return count_votes(responses, self.task.answer, self._verify)
-
-    def _judge(self, response: str, ballot: Ballot | None) -> Verdict:
-        verdict: object = ballot.verdict() if ballot else self._verify(response, self.task.answer)
-        if not isinstance(verdict, Verdict):
-            raise TypeError(
-                f"a verifier must return a Verdict, got {verdict!r}; return Verdict('correct')"
-            )
-        return verdict
-
-    def _say(self, agent: str, text: str, num_cut: int) -> None:
-        shown, num_leaks = text, 0
-        if self._strip_leaks and not self._is_answer(len(self._messages)):
-            shown, num_leaks = _stripped(text)
-        message = Message(agent, text)
-        self._messages.append(message)
-        self._read.append(Message(agent, shown) if num_leaks else message)
-        self._tell([agent], messages=[], leak=self.infos[agent]["leak"] + num_leaks)
-        if num_cut:
-            self._clipped = {**self._clipped, agent: self._clipped.get(agent, 0) + num_cut}
-            self._tell(self.agents, clipped_chars=self._clipped)
-
-    def _offer_turn(self) -> None:
-        turn_index = len(self._messages)
-        speaker = self._turns[turn_index].speaker
-        self.agent_selection = speaker
-        self._offered_turn, self._offered_parts = turn_index, self._prompt_parts(turn_index)
-        self._tell([speaker], messages=chat_messages(*self._offered_parts))
-
-    def _finish(self, verdict: Verdict, ballot: Ballot | None) -> None:
-        self.verdict, self.ballot = verdict, ballot
-        self._pay(verdict.reward, verdict=verdict, answer=verdict.answer)
-
-    def _prompt_parts(self, turn_index: int) -> tuple[str, str]:
-        turn: Turn = self._turns[turn_index]
-        answers = self._is_answer(turn_index)
-        read = [m for m in self._read[:turn_index] if m.agent in turn.reads]
-        instruction = self._prompts.instruction(turn.role, answers=answers)
-        question = self._question if answers else without_answer_request(self._question)
-        return instruction, problem_text(question, read)
-
-    def _is_answer(self, turn_index: int) -> bool:
-        return self._is_vote or turn_index == len(self._turns) - 1
-
-    def _turn_index(self, agent: str) -> int | None:
-        own = [index for index, turn in enumerate(self._turns) if turn.speaker == agent]
-        upcoming = [index for index in own if index >= len(self._messages)]
-        return upcoming[0] if upcoming else (own[-1] if own else None)
+        return transcript(self.task, self.messages, self.removed, self.verdict)

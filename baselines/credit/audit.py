@@ -127,15 +127,14 @@ def _method(optimizer: str | PolicyOptimizer) -> PolicyOptimizer:
 
 def _compare(shared: list[FloatArray], allocated: list[FloatArray]) -> CreditAudit:
     x, y = np.concatenate(shared), np.concatenate(allocated)
+    sizes = np.array([len(group) for group in shared])
     # Rewards have unit size, so what is below this is rounding even if nothing else is left.
     tolerance = RELATIVE_TOLERANCE * max(1.0, float(np.abs(y).max()))
     return CreditAudit(
         slope=_slope(x, y, tolerance),
         correlation=_correlation(x, y, tolerance),
-        degenerate=all(
-            _is_multiple(*group, tolerance) for group in zip(shared, allocated, strict=True)
-        ),
-        signal_rate=float(np.mean([np.abs(group).max() > tolerance for group in allocated])),
+        degenerate=_are_multiples(x, y, sizes, tolerance),
+        signal_rate=float((_per_group(np.maximum, np.abs(y), sizes) > tolerance).mean()),
         variance_ratio=float(y.var() / x.var()) if x.std() > tolerance else math.nan,
         sign_agreement=_sign_agreement(x, y, tolerance),
     )
@@ -159,7 +158,16 @@ def _correlation(x: FloatArray, y: FloatArray, tolerance: float) -> float:
     return float(np.corrcoef(x, y)[0, 1])
 
 
-def _is_multiple(x: FloatArray, y: FloatArray, tolerance: float) -> bool:
-    """Return whether y is a multiple of x, zero included."""
-    factor = np.nan_to_num(_slope(x, y, tolerance))
-    return bool(np.abs(y - factor * x).max() <= tolerance)
+def _are_multiples(x: FloatArray, y: FloatArray, sizes: IntArray, tolerance: float) -> bool:
+    """Return whether in every group y is a multiple of x, zero included."""
+    squares = _per_group(np.add, x * x, sizes)
+    has_signal = _per_group(np.maximum, np.abs(x), sizes) > tolerance
+    products = _per_group(np.add, x * y, sizes)
+    factors = np.divide(products, squares, out=np.zeros(len(sizes)), where=has_signal)
+    return bool(np.abs(y - factors.repeat(sizes) * x).max() <= tolerance)
+
+
+def _per_group(combine: np.ufunc, values: FloatArray, sizes: IntArray) -> FloatArray:
+    """Return the sum, or the largest, of the values of each group, which stand in a row."""
+    combined: FloatArray = combine.reduceat(values, sizes.cumsum() - sizes)
+    return combined

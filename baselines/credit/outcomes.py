@@ -106,9 +106,9 @@ def _agents(agents: Sequence[str]) -> tuple[str, ...]:
 def _team(rewards: npt.ArrayLike) -> FloatArray:
     team = _floats("team_rewards", rewards)
     expect_shape("team_rewards", team, ("G",), remedy="give one reward per rollout")
-    wrong = team[np.abs(team) != 1.0]
-    if wrong.size:
-        raise ValueError(f"team_rewards must be -1 or +1, got {wrong[0]:g}; {_SCALE}")
+    is_wrong = np.abs(team) != 1.0
+    if is_wrong.any():
+        raise ValueError(f"team_rewards must be -1 or +1, got {team[is_wrong][0]:g}; {_SCALE}")
     return team
 
 

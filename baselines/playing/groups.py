@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -76,7 +76,7 @@ class Group:
 
 def rewards(rollouts: Sequence[Rollout]) -> list[float]:
     """Return the rewards of measured rollouts."""
-    return [rollout.reward for rollout in rollouts if rollout.reward is not None]
+    return [reward for rollout in rollouts if (reward := rollout.reward) is not None]
 
 
 def play_groups(
@@ -111,7 +111,9 @@ def play_groups(
     def play(requests: Iterable[_Request]) -> None:
         _play(player, drafts, list(requests), rng, ledger)
 
-    team = [request for place, draft in enumerate(drafts) for request in draft.team(place)]
+    team: list[_Request] = []
+    for place, draft in enumerate(drafts):
+        team += draft.team(place, first=len(team))
     if not plan.only_mixed:
         play([*team, *_without(drafts, once, plan.num_removed, cache)])
     else:
@@ -127,7 +129,7 @@ class _Request:
     Args:
         group: Place of its group.
         rollout: Which rollout of the team it goes on from; None: from the first turn on.
-        request: The rollout; its leader is a place in the group until all groups are joined.
+        request: The rollout.
         branch: After whose turn it goes on with the whole team; None: it does not.
     """
 
@@ -149,19 +151,26 @@ class _Draft:
         self._replayed: dict[frozenset[str], dict[int, list[Rollout]]] = {}
         self._branches: dict[str, dict[int, list[Rollout]]] = {}
 
-    def team(self, group: int) -> Iterator[_Request]:
-        """Yield the rollouts of the team, first, and those that go on from them."""
-        plan, topology = self._plan, self._topology
-        for _ in range(plan.group_size):
-            yield _Request(group, None, RolloutRequest(self.task))
+    def team(self, group: int, first: int) -> Iterator[_Request]:
+        """Yield the rollouts of the team, first, and those that go on from them.
+
+        Args:
+            group: Place of the group.
+            first: Place, among all requests, of the first one that is yielded.
+        """
+        plan, task = self._plan, self.task
+        yield from [_Request(group, None, RolloutRequest(task))] * plan.group_size
+        turns = {agent: branch_turns(self._topology, agent) for agent in plan.branches}
+        kept = {
+            removed: shared_turns(self._topology, removed)
+            for removed in replayed(self._topology, plan.removals)
+        }
         for k in range(plan.group_size):
-            for agent in plan.branches:
-                kept = branch_turns(topology, agent)
-                request = RolloutRequest(self.task, leader=k, num_shared=kept)
+            for agent, num_shared in turns.items():
+                request = RolloutRequest(task, leader=first + k, num_shared=num_shared)
                 yield from [_Request(group, k, request, agent)] * plan.num_branches
-            for removed in replayed(topology, plan.removals):
-                kept = shared_turns(topology, removed)
-                request = RolloutRequest(self.task, removed, leader=k, num_shared=kept)
+            for removed, num_shared in kept.items():
+                request = RolloutRequest(task, removed, leader=first + k, num_shared=num_shared)
                 yield from [_Request(group, k, request)] * plan.num_branches
 
     def add(self, request: _Request, rollout: Rollout) -> None:
@@ -184,18 +193,16 @@ class _Draft:
     def group(self, once: Sequence[frozenset[str]], cache: RemovedCache | None) -> Group:
         """Return the group; a rollout is dropped if it, or what goes on from it, is unmeasured."""
         on_each = [*self._branches.values(), *self._replayed.values()]
+        paid = [rollout.reward for rollout in self._joint]
         kept = [
             k
-            for k, rollout in enumerate(self._joint)
-            if rollout.reward is not None
-            and all(r.reward is not None for rows in on_each for r in rows[k])
+            for k, reward in enumerate(paid)
+            if reward is not None
+            and all([r.reward is not None for rows in on_each for r in rows[k]])
         ]
-        joint = tuple(self._joint[k] for k in kept)
-        played = [
-            *self._joint,
-            *(r for rows in on_each for own in rows.values() for r in own),
-            *(r for own in self._once.values() for r in own),
-        ]
+        joint = tuple([self._joint[k] for k in kept])
+        others = [r for rows in on_each for own in rows.values() for r in own]
+        others += [r for own in self._once.values() for r in own]
         is_skipped = self._plan.only_mixed and bool(once) and not self.is_mixed
         removed: dict[frozenset[str], FloatArray] = {}
         if not is_skipped:
@@ -208,8 +215,8 @@ class _Draft:
             rollouts=joint,
             removed={key: values for key, values in removed.items() if values.size},
             branches={agent: _rows(rows, kept) for agent, rows in self._branches.items()},
-            num_played=len(played),
-            num_unmeasured=sum(rollout.reward is None for rollout in played),
+            num_played=len(paid) + len(others),
+            num_unmeasured=paid.count(None) + len(others) - len(rewards(others)),
             is_complete=bool(joint)
             and all(removed[key].size for key in self._plan.removals if key in removed),
         )
@@ -257,14 +264,6 @@ def _play(
     ledger: Ledger,
 ) -> None:
     """Play requests of several groups in one lockstep and hand each group its own."""
-    first_of: dict[int, int] = {}
-    for place, request in enumerate(requests):
-        first_of.setdefault(request.group, place)
-    joined = [
-        request.request
-        if request.request.leader is None
-        else replace(request.request, leader=first_of[request.group] + request.request.leader)
-        for request in requests
-    ]
-    for request, rollout in zip(requests, player.play(joined, rng=rng, ledger=ledger), strict=True):
+    asked = [request.request for request in requests]
+    for request, rollout in zip(requests, player.play(asked, rng=rng, ledger=ledger), strict=True):
         drafts[request.group].add(request, rollout)

@@ -18,11 +18,8 @@ from baselines.types import FloatArray, IntArray
 def count_tokens(groups: Sequence[Group], agents: Sequence[str]) -> list[IntArray]:
     """Return the completion tokens of each agent in each rollout, (G, A) per group."""
     return [
-        np.array(
-            [[sum(len(c.token_ids) for c in r.completions[a]) for a in agents] for r in g.rollouts],
-            dtype=np.int64,
-        )
-        for g in groups
+        np.array([[_num_tokens(r.completions[a]) for a in agents] for r in group.rollouts])
+        for group in groups
     ]
 
 
@@ -140,3 +137,7 @@ def _rows(
         TrainingRow(completion, tuple(advantage[start:end]))
         for completion, start, end in zip(completions, [0, *ends], ends, strict=False)
     ]
+
+
+def _num_tokens(completions: Sequence[Completion]) -> int:
+    return sum([len(completion.token_ids) for completion in completions])

@@ -311,7 +311,7 @@ def test_deepcopy_shares_what_never_changes() -> None:
     assert twin.tasks is bare.tasks
     assert twin.topology is bare.topology
     assert twin._index_of is bare._index_of
-    assert twin._messages is not bare._messages
+    assert twin._rules is bare._rules
     assert twin.infos is not bare.infos
 
 

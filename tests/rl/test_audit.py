@@ -255,3 +255,23 @@ def test_audit_refuses_what_it_cannot_compare() -> None:
         audit("shared", batches=[GroupOutcomes(TEAM, [1])])
     with pytest.raises(TypeError, match="wieght"):
         audit("counterfactual", batches=[group], wieght=0.3)
+
+
+def test_audit_tells_groups_of_several_sizes_apart() -> None:
+    # Shared advantages are x; y is 3 x in the first group and 0 in the second: a multiple in each.
+    sizes = (3, 2, 4)
+    groups = [
+        GroupOutcomes(TEAM, [1.0, *[-1.0] * (size - 1)], removed_rewards={"thinker_0": [-1.0]})
+        for size in sizes
+    ]
+    x = OPTIMIZERS["dr_grpo"].advantage([np.tile(g.team_rewards[:, None], 2) for g in groups])
+    factors = (3.0, 0.0, 1.0)
+    found = audit_advantages(
+        [f * own for f, own in zip(factors, x, strict=True)], "dr_grpo", groups
+    )
+    assert found["thinker_0"].degenerate
+    assert found["thinker_0"].signal_rate == pytest.approx(2 / 3)
+    x[1] = np.array([[1.0, 0.0], [1.0, 0.0]])  # of which no factor of the shared one is made
+    found = audit_advantages(x, "dr_grpo", groups)
+    assert not found["thinker_0"].degenerate
+    assert found["solver_0"].degenerate

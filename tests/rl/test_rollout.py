@@ -207,3 +207,22 @@ def test_play_without_requests_plays_nothing(rng):
     policy = RecordingPolicy(["-"])
     assert player_of(policy, policy).play([], rng=rng) == []
     assert policy.calls == []
+
+
+def test_play_reads_once_what_rollouts_have_in_common_and_verifies_each(rng):
+    asked = []
+
+    def count(response, gold):
+        asked.append(response)
+        return judge(response, gold)
+
+    thinker = RecordingPolicy(["the same thought"])
+    solver = RecordingPolicy(["2"])
+    env = think_solve_v0(tasks=[TASK], verifier=count)
+    sampling = {"thinker": Sampling(), "solver": Sampling()}
+    player = Player(env, {"thinker": thinker, "solver": solver}, sampling)
+    rollouts = player.play([RolloutRequest(TASK)] * 3, rng=rng)
+    assert len({id(prompt) for prompt in thinker.calls[0]}) == 1
+    assert len({id(prompt) for prompt in solver.calls[0]}) == 1
+    assert asked == ["2"] * 3
+    assert [r.verdict.status for r in rollouts] == ["correct"] * 3
