@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from baselines.credit import GroupOutcomes
@@ -19,6 +19,8 @@ _KINDS = {
     (-1.0, -1.0): "wrong with and without {removed}",
 }
 """What a pair of rewards, of the whole team and without an agent, tells; most telling first."""
+_KINDS_OF_ONE = {(1.0,): "right", (-1.0,): "wrong"}
+"""The same where nobody can be removed: a team of one."""
 
 
 def example_episodes(
@@ -29,19 +31,22 @@ def example_episodes(
     """Return up to three examples of different kinds, as JSON values.
 
     Args:
-        evaluation: Where the episodes are from; the first removal is shown.
+        evaluation: Where the episodes are from; the first removal is shown, if there is one.
         agents: All agents, in speaking order.
         credit_of: Allocates the credit of the whole team's rollout, or returns None if one
             rollout without the first agent is not all it reads; None: credit is not shown.
     """
-    removed = evaluation.removals[0]
-    pairs = list(zip(evaluation.rollouts[WHOLE_TEAM], evaluation.rollouts[removed], strict=True))
-    first_of = {kind: next((p for p in pairs if _rewards(p) == kind), None) for kind in _KINDS}
-    chosen = [(kind, pair) for kind, pair in first_of.items() if pair is not None]
+    removed = evaluation.removals[:1]
+    kinds: Mapping[tuple[float | None, ...], str] = _KINDS if removed else _KINDS_OF_ONE
+    played = [evaluation.rollouts[path] for path in (WHOLE_TEAM, *removed)]
+    ways = list(zip(*played, strict=True))  # of each task, with all agents first
+    first_of = {kind: next((w for w in ways if _rewards(w) == kind), None) for kind in kinds}
+    name = "".join(map(label, removed))
     return [
-        _example(pair, _KINDS[kind].format(removed=label(removed)), agents, credit_of)
-        for kind, pair in chosen[:NUM_EXAMPLES]
-    ]
+        _example(way, kinds[kind].format(removed=name), agents, credit_of)
+        for kind, way in first_of.items()
+        if way is not None
+    ][:NUM_EXAMPLES]
 
 
 def episode_json(rollout: Rollout, credit: dict[str, float] | None = None) -> dict[str, Any]:
@@ -56,23 +61,22 @@ def episode_json(rollout: Rollout, credit: dict[str, float] | None = None) -> di
     }
 
 
-def _rewards(pair: tuple[Rollout, Rollout]) -> tuple[float | None, float | None]:
-    return pair[0].reward, pair[1].reward
+def _rewards(way: tuple[Rollout, ...]) -> tuple[float | None, ...]:
+    return tuple(rollout.reward for rollout in way)
 
 
 def _example(
-    pair: tuple[Rollout, Rollout],
+    way: tuple[Rollout, ...],
     title: str,
     agents: tuple[str, ...],
     credit_of: Callable[[GroupOutcomes], FloatArray | None] | None,
 ) -> dict[str, Any]:
-    joint, without = pair
+    joint, *others = way
     assert joint.reward is not None
-    assert without.reward is not None
     credit = None
     if credit_of is not None:
-        removed = {without.request.removed: [without.reward]}
-        allocated = credit_of(GroupOutcomes(agents, [joint.reward], removed))
+        removed = {o.request.removed: [o.reward] for o in others if o.reward is not None}
+        allocated = credit_of(GroupOutcomes(agents, [joint.reward], removed or None))
         if allocated is not None:
             credit = dict(zip(agents, allocated[0].tolist(), strict=True))
     return {
@@ -80,5 +84,5 @@ def _example(
         "task_id": joint.request.task.id,
         "question": joint.request.task.question,
         "gold": joint.request.task.answer,
-        "episodes": [episode_json(joint, credit), episode_json(without)],
+        "episodes": [episode_json(joint, credit), *map(episode_json, others)],
     }

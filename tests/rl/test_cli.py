@@ -155,6 +155,19 @@ def test_train_with_shared_credit_removes_nobody(tasks, tmp_path):
         assert row["credit/thinker_0/slope_vs_shared"] in (1.0, None)
 
 
+def test_train_and_evaluate_take_a_team_of_one(tasks, tmp_path):
+    run, alone = tmp_path / "run", ("--topology", "vote", "--num-voters", 1)
+    flags = ("--tasks", tasks, *alone, "--allocator", "shared")
+    code, printed = quietly(train.main, *FEW, *flags, "--out-dir", run)
+    assert code == 0, printed
+    examples = json.loads((run / "examples.json").read_text(encoding="utf-8"))
+    assert {example["title"] for example in examples} <= {"right", "wrong"}
+    assert all(len(example["episodes"]) == 1 for example in examples)
+    assert "voter_0" in (run / "report.html").read_text(encoding="utf-8")
+    code, printed = quietly(evaluate.main, "--policy", run, "--limit", 4)
+    assert (code, "accuracy, whole team" in printed) == (0, True)
+
+
 def test_train_with_two_thinkers_removes_each_of_them(tasks, tmp_path):
     run = tmp_path / "run"
     code, _ = quietly(train.main, *FEW, "--num-thinkers", 2, "--tasks", tasks, "--out-dir", run)

@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from baselines.credit import counterfactual_credit
+from baselines.credit import counterfactual_credit, shared_credit
 from baselines.training.evaluation import Evaluation
 from baselines.training.examples import episode_json, example_episodes
 from ccpo_env.types import Task
@@ -78,6 +78,16 @@ def test_example_shows_the_credit_of_the_whole_team():
 @pytest.mark.parametrize("pair", [("timeout", "correct"), ("correct", "error")])
 def test_examples_leave_out_what_was_not_measured(pair):
     assert example_episodes(evaluation_of(pair), PAIR) == []
+
+
+def test_examples_of_a_team_of_one_are_right_and_wrong():
+    said = [rollout(status, agents=("voter_0",), texts=("2",)) for status in ("wrong", "correct")]
+    examples = example_episodes(Evaluation({frozenset(): said}), ("voter_0",), shared_credit)
+    assert [example["title"] for example in examples] == ["right", "wrong"]
+    assert [[e["credit"] for e in example["episodes"]] for example in examples] == [
+        [{"voter_0": 1.0}],
+        [{"voter_0": -1.0}],
+    ]
 
 
 def test_episode_keeps_hostile_text_as_it_is():
