@@ -46,7 +46,10 @@ PER_ROLE = (
     *("role_stops", "role_micro_batch_tokens"),
 )
 """Fields that are keyed by role."""
-AT_LEAST_ZERO = ("alternate_period", "warmup_steps", "eval_every", "completions_every", "seed")
+AT_LEAST_ZERO = (
+    *("alternate_period", "warmup_steps", "eval_every", "completions_every", "seed"),
+    "resample_rounds",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +59,7 @@ class TrainConfig(TeamSettings, RoleSettings, MeasurementSettings, UpdateSetting
     config: Path | None = None
     """A TOML, YAML or JSON file of settings; flags that are given as well count more."""
     preset: str | None = None
-    """Settings of a script of the paper, such as paper/gspo-qwen2.5-1.5b; config and flags count
+    """Settings to start from, such as paper/gspo-qwen2.5-1.5b or smollm2; config and flags count
     more."""
     policy: str = "tiny"
     """Model that every role starts from: "tiny", "smollm2", a folder, a .gguf file or a name."""

@@ -1,8 +1,9 @@
-"""Settings to start from: the scripts of the paper's reference code, and files of one's own.
+"""Settings to start from: the paper's scripts, a small model on a CPU, and files of one's own.
 
-The reference trains 192 prompts of MATH a step with 16 rollouts each, in 8 updates, one role for
-10 steps and then the other. Its scripts for the second allocator, self_evaluation, differ in
-nothing else: add --allocator self_evaluation. Its PPO script needs a critic and is left out.
+The reference of the presets paper/… trains 192 prompts of MATH a step with 16 rollouts each, in
+8 updates, one role for 10 steps and then the other. Its scripts for the second allocator,
+self_evaluation, differ in nothing else: add --allocator self_evaluation. Its PPO script needs a
+critic and is left out.
 
 Source: repository bhai114/ccpo at commit ea50d3a, the shell scripts of its two current trees.
 """
@@ -44,6 +45,29 @@ _COMMON: Settings = {
 _QWEN, _QWEN3 = "Qwen/Qwen2.5-1.5B-Instruct", "Qwen/Qwen3-4B-Base"
 _OLMO = "allenai/Olmo-3-7B-Instruct"
 
+_SMOLLM2: Settings = {
+    "policy": "smollm2",
+    "weights": "lora",
+    "tasks": "lookup",
+    "verifier": "number",  # it hardly ever writes a box
+    # Whitened over the tasks of a step, a margin is no multiple of the shared reward.
+    "allocator": "counterfactual",
+    "allocator_knobs": {"mode": "margin"},
+    "optimizer": "reinforce_pp",
+    "group_size": 4,
+    "tasks_per_step": 4,
+    "removed_samples": 4,
+    "steps": 10,
+    "learning_rate": 5e-4,
+    "warmup_steps": 1,
+    "temperature": 0.7,
+    "max_tokens": 32,
+    "role_stops": {"thinker": ".", "solver": "."},  # one sentence each
+    "eval_every": 0,
+    "num_eval_tasks": 16,
+    "checkpoint_every": 2,
+}
+
 PRESETS: Mapping[str, Settings] = {
     "paper/grpo-qwen2.5-1.5b": {**_COMMON, "optimizer": "grpo", "policy": _QWEN},
     "paper/gspo-qwen2.5-1.5b": {**_COMMON, "optimizer": "gspo", "policy": _QWEN},
@@ -61,6 +85,7 @@ PRESETS: Mapping[str, Settings] = {
         "policy": _QWEN,
         "role_policies": {"solver": _OLMO},
     },
+    "smollm2": _SMOLLM2,
 }
 """By name; "A-to-B" has a thinker A and a solver B."""
 

@@ -5,19 +5,55 @@ import json
 import pytest
 
 from baselines.config import SETTINGS, TrainConfig, with_settings
-from baselines.train import read_config
+from baselines.environments import team_env
+from baselines.metrics import read_rows
+from baselines.optimizers import OPTIMIZERS
+from baselines.train import main, read_config
 from baselines.training.presets import PRESETS, preset, read_settings
+from ccpo_env import load_tasks
 from tests.rl.teams import quietly
 
 
 @pytest.mark.parametrize("name", sorted(PRESETS))
 def test_every_preset_is_a_config_that_checks(name):
+    with_settings(TrainConfig(), preset(name)).check()
+
+
+@pytest.mark.parametrize("name", sorted(name for name in PRESETS if name.startswith("paper/")))
+def test_presets_of_the_paper_have_its_sizes(name):
     config = with_settings(TrainConfig(), preset(name))
-    config.check()
     assert (config.group_size, config.tasks_per_step, config.alternate_period) == (16, 192, 10)
     assert config.sampling("solver").max_tokens == 6144
     # 192 prompts in mini-batches of 24 are 8 updates a step, as in the reference.
     assert config.update_options(4096).updates_per_step == 192 // 24
+
+
+def test_preset_of_a_small_model_is_credit_for_two_adapters_and_short_turns():
+    config = with_settings(TrainConfig(), preset("smollm2"))
+    assert (config.weights, config.group_size, config.steps) == ("lora", 4, 10)
+    assert config.allocator == "counterfactual"
+    assert not OPTIMIZERS[config.optimizer].centres_on_group  # which would cancel the credit
+    env = team_env(config, load_tasks(config.tasks, limit=1)).unwrapped
+    for role in env.topology.roles:
+        assert config.sampling(role).max_tokens <= 32
+    env.reset(options={"prefix": ["a thought"]})
+    assert "boxed" not in env.observe("solver_0")["prompt"]
+
+
+def test_preset_of_a_small_model_trains_and_reports_reward_audit_and_cost(tmp_path):
+    # The embedded model stands in, and gets the tasks that it can partly solve.
+    fast = ("--policy", "tiny", "--tasks", "arithmetic", "--num-eval-tasks", 4, "--lora-rank", 2)
+    run = ("--preset", "smollm2", *fast, "--out-dir", tmp_path)
+    assert quietly(main, *run, "--steps", 2)[0] == 0
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    for shown in ("Held-out accuracy", "Audit", "tokens sampled", "answers verified"):
+        assert shown in page
+    summary = json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))
+    assert not summary["audit"]["thinker_0"]["degenerate"]
+    code, printed = quietly(main, *run, "--steps", 3, "--resume")
+    assert code == 0
+    assert "resumed after step 2" in printed
+    assert [row["step"] for row in read_rows(tmp_path / "metrics.jsonl")] == [1, 2, 3]
 
 
 def test_preset_of_two_families_gives_the_solver_another_model():
@@ -62,8 +98,6 @@ def test_a_config_file_may_be_yaml_json_or_toml(tmp_path, name, text):
     ],
 )
 def test_a_bad_config_file_is_refused_in_one_sentence(tmp_path, name, text, message, capsys):
-    from baselines.train import main
-
     (tmp_path / name).write_text(text, encoding="utf-8")
     code, _ = quietly(main, "--config", tmp_path / name)
     error = capsys.readouterr().err
