@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from baselines.config import require_at_least
-from baselines.credit.removals import each_but_the_last
+from baselines.credit.removals import each_agent, each_but_the_last
 from baselines.environments import TeamSettings, team_env
 from baselines.errors import exit_on_bad_input
 from baselines.evaluating import Episode, EvaluationPlan, Summary, play_all, summarize
@@ -31,7 +31,7 @@ from baselines.training.team import load_samplers
 from ccpo_env import load_tasks
 from ccpo_env.options import check_removed
 from ccpo_env.tasks import TASK_SOURCES
-from ccpo_env.types import Task, Verifier
+from ccpo_env.types import Task, Topology, Verifier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +66,8 @@ class EvalConfig:
     verifier: str | None = None
     """What compares the answers: a name from VERIFIERS. None: as in the run, else "math"."""
     removed: tuple[str, ...] = ()
-    """Agents to remove together. None given: each agent but the last, one at a time."""
+    """Agents to remove together. None given: each agent on its own, but a solver that is the only
+    one of its role."""
     temperature: float = 1.0
     """Sampling temperature; 0 is greedy."""
     max_tokens: int | None = None
@@ -182,7 +183,7 @@ def make_plan(
     config: EvalConfig, benchmarks: Mapping[str, Sequence[Task]], player: Player
 ) -> EvaluationPlan:
     """Return what is played."""
-    removals = each_but_the_last(player.agents)
+    removals = each_that_can_be_spared(player.topology)
     if config.removed:
         removals = (check_removed(config.removed, player.agents),)
     return EvaluationPlan(
@@ -193,6 +194,18 @@ def make_plan(
         tasks_per_batch=config.tasks_per_batch,
         seed=config.seed,
     )
+
+
+def each_that_can_be_spared(topology: Topology) -> tuple[frozenset[str], ...]:
+    """Remove each agent on its own, but a last speaker whose role nobody else has.
+
+    Without a chain's solver a thinker would have to answer, which it is told not to do; voters and
+    debaters are alike.
+    """
+    roles = {turn.speaker: turn.role for turn in topology.turns}
+    *others, last = topology.agents
+    is_alone = roles[last] not in {roles[agent] for agent in others}
+    return (each_but_the_last if is_alone else each_agent)(topology.agents)
 
 
 def open_journal(

@@ -8,11 +8,16 @@ import pytest
 
 from baselines import evaluate
 from baselines.config import TrainConfig
-from baselines.evaluate import EvalConfig, load_benchmarks, summaries_of
+from baselines.evaluate import (
+    EvalConfig,
+    each_that_can_be_spared,
+    load_benchmarks,
+    summaries_of,
+)
 from baselines.evaluating import JOINT, Episode, TeamPath
 from baselines.evaluating.output import write_outputs
 from baselines.evaluating.settings import policy_identity
-from ccpo_env import think_solve_v0
+from ccpo_env import debate_v0, think_solve_v0, vote_v0
 from ccpo_env.types import Message, Task, Verdict
 from tests.rl.teams import quietly, write_rows
 
@@ -80,6 +85,29 @@ def test_evaluate_takes_several_benchmarks(tasks, tmp_path):
     assert code == 0
     for title in ("sums.jsonl: 9 tasks", "other.jsonl: 2 tasks", "all benchmarks: 11 tasks"):
         assert title in printed
+
+
+@pytest.mark.parametrize(
+    ("env", "removed"),
+    [
+        (think_solve_v0(tasks=[("1", "1")], num_thinkers=2), ["thinker_0", "thinker_1"]),
+        (vote_v0(tasks=[("1", "1")], num_voters=3), ["voter_0", "voter_1", "voter_2"]),
+        (debate_v0(tasks=[("1", "1")], num_debaters=2), ["debater_0", "debater_1"]),
+        (vote_v0(tasks=[("1", "1")], num_voters=1), []),
+    ],
+    ids=["chain", "vote", "debate", "alone"],
+)
+def test_each_agent_is_removed_but_a_chains_solver(env, removed):
+    found = each_that_can_be_spared(env.unwrapped.topology)
+    assert found == tuple(frozenset({agent}) for agent in removed)
+
+
+def test_evaluate_says_what_every_voter_is_worth(tasks, tmp_path):
+    flags = ("--topology", "vote", "--num-voters", 2, "--limit", 4)
+    code, printed = run(tasks, tmp_path / "out", *flags)
+    assert code == 0
+    for voter in ("voter_0", "voter_1"):
+        assert f"net gain of {voter}" in printed
 
 
 @pytest.mark.parametrize(
