@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from baselines.experiment.aggregate import REFERENCE, Row
+from baselines.experiment.aggregate import BOUNDS, REFERENCE, Row, interval
 from baselines.experiment.runs import RunResult
 
 STYLES = ("-", "--", "-.", ":")
@@ -72,7 +72,7 @@ def verdicts(rows: Sequence[Row]) -> list[str]:
 
 
 def learning_curves(results: Sequence[RunResult]) -> bytes:
-    """Return a PNG with accuracy over tokens sampled: means over seeds, 95 % bands."""
+    """Return a PNG with accuracy over tokens sampled: means over seeds, their 95 % intervals."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -95,11 +95,10 @@ def learning_curves(results: Sequence[RunResult]) -> bytes:
             curves = np.stack(
                 [np.interp(tokens, [p[0] for p in r.curve], [p[1] for p in r.curve]) for r in runs]
             )
-            mean = curves.mean(axis=0)
-            half = 1.96 * curves.std(axis=0, ddof=min(1, len(runs) - 1)) / np.sqrt(len(runs))
+            band = [interval(accuracies, bounds=BOUNDS["joint"]) for accuracies in curves.T]
             axis.plot(
                 tokens / 1000,
-                mean,
+                curves.mean(axis=0),
                 STYLES[number % len(STYLES)],
                 color=colors[number],
                 marker=MARKERS[number % len(MARKERS)],
@@ -108,7 +107,11 @@ def learning_curves(results: Sequence[RunResult]) -> bytes:
                 label=allocator,
             )
             axis.fill_between(
-                tokens / 1000, mean - half, mean + half, color=colors[number], alpha=0.15
+                tokens / 1000,
+                [point.low for point in band],
+                [point.high for point in band],
+                color=colors[number],
+                alpha=0.15,
             )
         axis.set_title(optimizer)
         axis.set_xlabel("tokens sampled, thousands")

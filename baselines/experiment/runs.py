@@ -155,12 +155,15 @@ def run_all(
     if not missing:
         return
     context = get_context("spawn")  # a forked torch may wait for a thread that is not there
-    with ProcessPoolExecutor(num_workers, mp_context=context) as pool:
+    pool = ProcessPoolExecutor(num_workers, mp_context=context)
+    try:
         waiting = [pool.submit(run_once, config, key, token_budget) for key in missing]
         for done in as_completed(waiting):
             result = done.result()
             _append(path, result)
             yield result
+    finally:
+        pool.shutdown(cancel_futures=True)  # an interrupted call waits for no further run
 
 
 def read_results(path: Path) -> list[RunResult]:

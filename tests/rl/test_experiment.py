@@ -2,14 +2,22 @@ from __future__ import annotations
 
 import json
 import re
+from concurrent.futures import Future
 
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 from scipy import stats
 
-from baselines.experiment import main
+from baselines.config import TrainConfig
+from baselines.experiment import main, runs
 from baselines.experiment.aggregate import aggregate, interval
-from baselines.experiment.report import markdown, quartile_markdown, verdicts
+from baselines.experiment.report import (
+    learning_curves,
+    markdown,
+    quartile_markdown,
+    verdicts,
+)
 from baselines.experiment.runs import RunKey, RunResult, read_results
 from tests.rl.teams import quietly, write_tasks
 
@@ -130,6 +138,43 @@ def test_read_results_leaves_out_a_line_that_was_cut_off(tmp_path):
     path.write_text(whole[:-20], encoding="utf-8")
     assert read_results(path) == runs[:1]
     assert read_results(tmp_path / "none") == []
+
+
+def test_run_all_waits_for_no_further_run_when_it_is_interrupted(monkeypatch, tmp_path):
+    ended = []
+
+    class Pool:
+        def __init__(self, num_workers, mp_context):
+            self.num_workers = num_workers
+
+        def submit(self, run, config, key, token_budget):
+            future = Future()
+            future.set_result(result(key.allocator, key.seed, 0.5))
+            return future
+
+        def shutdown(self, **knobs):
+            ended.append(knobs)
+
+    monkeypatch.setattr(runs, "ProcessPoolExecutor", Pool)
+    keys = [RunKey("shared", "grpo", seed) for seed in range(3)]
+    going = runs.run_all(TrainConfig(), keys, 300, out_dir=tmp_path, num_workers=1)
+    first = next(going)
+    going.close()  # what an interrupt comes to
+    assert ended == [{"cancel_futures": True}]
+    assert read_results(tmp_path / "runs.jsonl") == [first]
+
+
+def test_learning_curves_are_drawn_with_the_intervals_of_the_table(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(
+        Axes, "fill_between", lambda _axis, _x, low, high, **_knobs: drawn.append((low, high))
+    )
+    seeds = [result("shared", seed, joint) for seed, joint in enumerate((0.5, 0.6, 0.9))]
+    assert learning_curves(seeds).startswith(b"\x89PNG")
+    ((low, high),) = drawn
+    expected = interval(np.array([0.5, 0.6, 0.9]), bounds=(0.0, 1.0))
+    assert (low[-1], high[-1]) == pytest.approx((expected.low, expected.high))
+    assert (low[0], high[0]) == (0.3, 0.3)  # all began alike
 
 
 def test_command_trains_writes_and_goes_on_where_it_stopped(tmp_path):
