@@ -221,14 +221,13 @@ class Trainer:
         started = time.perf_counter()
         ledger = Ledger()
         active = self._schedule.active(step)
-        tasks = self._choose(self._tasks, config.tasks_per_step, TASK_STREAM, step)
-        rng = self._own_generator(ROLLOUT_STREAM, step)
-        here = self._credit.play(own_share(tasks, self._peers), active, rng=rng, ledger=ledger)
+        here = self._play(step, active, ledger)
         played = time.perf_counter()
         groups, num_here = self._peers.join(here), self._peers.join([len(here)])
         ledger = Ledger.total(self._peers.join([ledger]))
         first = sum(num_here[: self._peers.rank])
         places = [i for i, group in enumerate(groups) if self._credit.is_usable(group)]
+        places = places[: config.tasks_per_step]  # further ones may have been played
         is_here = [first <= i < first + len(here) for i in places]
         usable = [groups[i] for i in places]
         outcomes = [self._credit.outcomes(group) for group in usable]
@@ -269,6 +268,20 @@ class Trainer:
             "time/tokens_per_s": ledger.tokens_generated / max(ledger.generate_s, 1e-9),
             **evaluation,
         }
+
+    def _play(self, step: int, active: Sequence[Role], ledger: Ledger) -> list[Group]:
+        """Play a group per task, and further ones while too many were dropped, if asked to."""
+        size, more = self.config.tasks_per_step, self.config.resample_rounds
+        tasks = self._choose(self._tasks, size * (1 + more), TASK_STREAM, step)
+        rng, here = self._own_generator(ROLLOUT_STREAM, step), list[Group]()
+        for start in range(0, len(tasks), size):
+            own = own_share(tasks[start : start + size], self._peers)
+            here += self._credit.play(own, active, rng=rng, ledger=ledger)
+            if start + size < len(tasks):
+                num_usable = sum(map(self._credit.is_usable, here))
+                if sum(self._peers.join([num_usable])) >= size:
+                    break
+        return here
 
     def _new_warnings(self, row: Metrics) -> list[str]:
         warning = self._watch.warning(row)

@@ -36,5 +36,6 @@ than the reward; with branch or rating credit such a group can still teach, so s
 drop_equal_groups to false there.
 
 Source: DAPO, arXiv:2503.14476, eq. (8) to (13); the buffer is 4096 of 20480 tokens there, a fifth.
-Differs from it in dropping groups without sampling others in their place.
+Its dynamic sampling fills the step with other tasks in place of dropped ones: that is a setting of
+the run, resample_rounds, because it decides what a step costs.
 """

@@ -58,6 +58,9 @@ class MeasurementSettings:
     removed_cache_decay: float = 0.0
     """What a rollout without an agent is still worth after an update of the policies that were
     left, in (0, 1]; it is not played again while enough is known. 0: always play again."""
+    resample_rounds: int = 0
+    """How often a step plays as many tasks again, until tasks_per_step groups are left of which
+    none was dropped: with dapo, for equal rewards. 0: a dropped group is not replaced."""
     measure_removed: Flag = False
     """Play without each agent but the last even where the credit or the update needs none of it,
     so that help, hurt and the calibration of ratings are known for every task."""

@@ -143,6 +143,38 @@ def test_run_learns_from_what_was_measured_when_some_was_not(config, tmp_path, m
         assert row["rollout/groups"] == 3
 
 
+@pytest.mark.parametrize(
+    ("size", "rounds", "is_mixed", "num_groups", "num_plays"),
+    [
+        (4, 0, lambda group: group % 4 == 0, 1, 1),
+        (4, 2, lambda group: group % 4 == 0, 3, 3),
+        (4, 9, lambda group: group % 4 == 0, 4, 4),
+        (3, 5, lambda group: group % 3 > 0, 3, 2),  # four are left, of which the first three count
+        (4, 5, lambda group: group >= 0, 4, 1),
+    ],
+    ids=["none", "not enough", "enough", "too many", "at once"],
+)
+def test_step_plays_further_tasks_in_place_of_groups_that_dapo_drops(
+    config, tmp_path, monkeypatch, size, rounds, is_mixed, num_groups, num_plays
+):
+    calls = count()
+
+    def pay(_response, _gold):
+        """Both signs to the two rollouts of a mixed group, else -1 to both."""
+        group, member = divmod(next(calls), 2)
+        return Verdict("correct" if is_mixed(group) and member else "wrong")
+
+    monkeypatch.setitem(VERIFIERS, "math", pay)
+    own = replace(config, steps=1, optimizer="dapo", allocator="shared", num_eval_tasks=6)
+    trainer = Trainer(
+        replace(own, tasks_per_step=size, group_size=2, resample_rounds=rounds), tmp_path
+    )
+    run(trainer)
+    (row,) = read_rows(tmp_path / "metrics.jsonl")
+    assert row["rollout/groups"] == num_groups
+    assert row["cost/verifier_calls"] == num_plays * size * 2
+
+
 def test_seed_decides_the_run(config, tmp_path):
     rows = []
     for name, seed in (("some", 3), ("same", 3), ("other", 4)):
