@@ -4,7 +4,7 @@
     python scripts/measure_results.py vote        # one of them
     python scripts/measure_results.py --keep vote # from what was measured before
 
-The runs go to runs/results/NAME; a call that was interrupted goes on where it was stopped.
+The runs go to runs/results/NAME; experiments and the signal game go on where they were interrupted.
 """
 
 from __future__ import annotations

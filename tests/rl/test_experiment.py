@@ -60,6 +60,16 @@ def test_interval_of_an_interquartile_mean_by_hand():
     assert (found.estimate, found.low, found.high) == pytest.approx((0.5, 0.5 - half, 0.5 + half))
 
 
+@pytest.mark.parametrize("num_runs", [2, 3, 4, 5, 10, 31])
+def test_intervals_are_those_of_scipy(num_runs):
+    values = np.random.default_rng(num_runs).normal(size=num_runs)
+    mean, trimmed = interval(values), interval(values, trimmed=True)
+    expected = stats.ttest_1samp(values, 0.0).confidence_interval(0.95)
+    assert (mean.low, mean.high) == pytest.approx(expected)
+    expected = stats.mstats.trimmed_mean_ci(values, limits=(0.25, 0.25))
+    assert (trimmed.low, trimmed.high) == pytest.approx(tuple(expected))
+
+
 @pytest.mark.parametrize("trimmed", [True, False])
 def test_interval_refuses_one_run(trimmed):
     with pytest.raises(ValueError, match="must be those of at least 2 runs, got 1"):
