@@ -66,8 +66,8 @@ def is_same(some, other) -> bool:
 
 def test_train_writes_the_files_of_a_run(finished):
     folder, _ = finished
-    names = ["checkpoints", "config.json", "credit.json", "examples.json", "metrics.jsonl"]
-    names += ["model", "report.html", "summary.json"]
+    names = ["checkpoints", "completions.jsonl", "config.json", "credit.json", "examples.json"]
+    names += ["metrics.jsonl", "model", "report.html", "summary.json"]
     assert sorted(path.name for path in folder.iterdir()) == names
     kept = sorted(path.name for path in (folder / "checkpoints").iterdir())
     assert kept == ["best.json", "step_000003"]
@@ -284,7 +284,7 @@ def refused(main, capsys, *flags) -> str:
     [
         (("--allocator", "sharde"), "allocator must be one of .* did you mean 'shared'?"),
         (("--optimizer", "sgd"), "optimizer must be one of .*, got 'sgd'"),
-        (("--tracker", "wandb"), "tracker must be one of .*, got 'wandb'"),
+        (("--tracker", "mlflow"), "tracker must be one of .*, got 'mlflow'"),
         (("--tasks", "arithmetik"), "tasks must be one of .* did you mean 'arithmetic'?"),
         (("--tasks", "no/such.jsonl"), "tasks must be an existing file, got 'no/such.jsonl'"),
         (("--group-size", 1), "group_size must be >= 2 .*, got 1"),

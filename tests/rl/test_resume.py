@@ -52,23 +52,29 @@ def uninterrupted(flags, tmp_path_factory):
     return folder
 
 
-def start(flags, folder) -> subprocess.Popen:
-    command = [sys.executable, "-m", "baselines.train", *map(str, flags), "--out-dir", str(folder)]
+def start(flags, folder, module=("baselines.train",)) -> subprocess.Popen:
+    command = [sys.executable, "-m", *module, *map(str, flags), "--out-dir", str(folder)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
 
 
-def stop_when(process, condition, number, *, wait_s=0.0) -> str:
-    """Send a signal when a condition holds, or a little later, and return what was printed."""
+def stop_when(process, condition, number) -> str:
+    """Send a signal when a condition holds, and return what was printed."""
     deadline = time.monotonic() + TIMEOUT_S
     while not condition() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.0005)
-    time.sleep(wait_s)
     process.send_signal(number)
     printed, _ = process.communicate(timeout=TIMEOUT_S)
     return printed
+
+
+def kill(flags, folder, after, wait_s=0.0) -> None:
+    """Train until the process kills itself at a write, or a little later: see killed_run."""
+    process = start(flags, folder, ("tests.rl.killed_run", str(after), str(wait_s)))
+    printed, _ = process.communicate(timeout=TIMEOUT_S)
+    assert process.returncode == -signal.SIGKILL, printed
 
 
 def num_rows(folder) -> int:
@@ -120,10 +126,8 @@ def test_resume_after_sigkill_while_a_checkpoint_is_written_gives_the_same_run(
     flags, uninterrupted, tmp_path
 ):
     run = tmp_path / "run"
-    process = start(flags, run)
-    part = run / "checkpoints" / "part_000004"
-    printed = stop_when(process, part.exists, signal.SIGKILL)
-    assert process.returncode == -signal.SIGKILL, printed
+    kill(flags, run, "checkpoint")
+    assert list((run / "checkpoints").glob("part_*"))
     resume(flags, run)
     assert_same_run(run, uninterrupted)
     assert not list((run / "checkpoints").glob("part_*"))
@@ -296,15 +300,12 @@ def test_resume_after_sigkill_at_a_random_moment_gives_the_same_run(
 ):
     mode = list(MODES)[number % len(MODES)]
     rng, run = random.Random(number), tmp_path / "run"
-    expected, _ = undisturbed(mode)
+    expected, num_writes = undisturbed(mode)
     flags = (*small, *MODES[mode])
-    process = start(flags, run)
-    if number % 4 == 0:
-        part = run / "checkpoints" / "part_000004"
-        printed = stop_when(process, part.exists, signal.SIGKILL)
-    else:
-        rows, wait_s = rng.randrange(1, 6), rng.uniform(0.0, 0.2)
-        printed = stop_when(process, lambda: num_rows(run) >= rows, signal.SIGKILL, wait_s=wait_s)
-    assert process.returncode == -signal.SIGKILL, printed
+    # At a write, most of which are those of checkpoints, or between two. Not at the first, that of
+    # config.json, before which there is no run; and before the last quarter, so that the process
+    # dies before it has finished however long it waits.
+    after = rng.randrange(2, num_writes * 3 // 4)
+    kill(flags, run, after, wait_s=rng.choice([0.0, rng.uniform(0.0, 0.05)]))
     resume(flags, run)
     assert_same_run(run, expected)
