@@ -12,14 +12,14 @@ from baselines.types import FloatArray
 
 NUM_EXAMPLES = 3
 
-_KINDS = {
+_KINDS: Mapping[tuple[float | None, ...], str] = {
     (1.0, -1.0): "{removed} helped",
     (-1.0, 1.0): "{removed} hurt",
     (1.0, 1.0): "right with and without {removed}",
     (-1.0, -1.0): "wrong with and without {removed}",
 }
 """What a pair of rewards, of the whole team and without an agent, tells; most telling first."""
-_KINDS_OF_ONE = {(1.0,): "right", (-1.0,): "wrong"}
+_KINDS_OF_ONE: Mapping[tuple[float | None, ...], str] = {(1.0,): "right", (-1.0,): "wrong"}
 """The same where nobody can be removed: a team of one."""
 
 
@@ -37,7 +37,7 @@ def example_episodes(
             rollout without the first agent is not all it reads; None: credit is not shown.
     """
     removed = evaluation.removals[:1]
-    kinds: Mapping[tuple[float | None, ...], str] = _KINDS if removed else _KINDS_OF_ONE
+    kinds = _KINDS if removed else _KINDS_OF_ONE
     played = [evaluation.rollouts[path] for path in (WHOLE_TEAM, *removed)]
     ways = list(zip(*played, strict=True))  # of each task, with all agents first
     first_of = {kind: next((w for w in ways if _rewards(w) == kind), None) for kind in kinds}

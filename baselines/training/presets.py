@@ -2,8 +2,8 @@
 
 The reference of the presets paper/… trains 192 prompts of MATH a step with 16 rollouts each, in
 8 updates, one role for 10 steps and then the other. Its scripts for the second allocator,
-self_evaluation, differ in nothing else: add --allocator self_evaluation. Its PPO script needs a
-critic and is left out.
+self_evaluation, differ in nothing else: add --allocator self_evaluation. Those of one model, for
+comparison, differ in sizes. Its PPO script needs a critic and is left out.
 
 Source: repository bhai114/ccpo at commit ea50d3a, the shell scripts of its two current trees.
 """
@@ -45,6 +45,15 @@ _COMMON: Settings = {
 _QWEN, _QWEN3 = "Qwen/Qwen2.5-1.5B-Instruct", "Qwen/Qwen3-4B-Base"
 _OLMO = "allenai/Olmo-3-7B-Instruct"
 
+_SINGLE: Settings = {
+    **_COMMON,
+    "topology": "vote",  # of one: a team in which nobody is read
+    "num_voters": 1,
+    "allocator": "shared",
+    "alternate_period": 0,
+    "eval_every": 10,
+}
+
 _SMOLLM2: Settings = {
     "policy": "smollm2",
     "weights": "lora",
@@ -85,9 +94,29 @@ PRESETS: Mapping[str, Settings] = {
         "policy": _QWEN,
         "role_policies": {"solver": _OLMO},
     },
+    "paper/single-gspo-qwen2.5-1.5b": {
+        **_SINGLE,
+        "optimizer": "gspo",
+        "optimizer_knobs": {"std": "true"},
+        "policy": _QWEN,
+        "tasks_per_step": 256,
+        "role_max_tokens": {"voter": 8192},
+        "steps": 290,  # 10 epochs of 29 steps
+    },
+    "paper/single-grpo-qwen3-4b": {
+        **_SINGLE,
+        "optimizer": "grpo",
+        "optimizer_knobs": {"std": "true", "kl_weight": "0.001"},
+        "policy": _QWEN3,
+        "group_size": 4,
+        "tasks_per_step": 64,
+        "num_minibatches": 2,
+        "role_max_tokens": {"voter": 2048},
+        "steps": 585,  # 5 epochs of 117 steps
+    },
     "smollm2": _SMOLLM2,
 }
-"""By name; "A-to-B" has a thinker A and a solver B."""
+"""By name; "A-to-B" has a thinker A and a solver B, "single" is one model on its own."""
 
 
 def preset(name: str) -> Settings:

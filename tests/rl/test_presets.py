@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from baselines.config import SETTINGS, TrainConfig, with_settings
+from baselines.config import PER_ROLE, SETTINGS, TrainConfig, with_settings
 from baselines.environments import team_env
 from baselines.metrics import read_rows
 from baselines.optimizers import OPTIMIZERS
@@ -16,16 +16,32 @@ from tests.rl.teams import quietly
 
 @pytest.mark.parametrize("name", sorted(PRESETS))
 def test_every_preset_is_a_config_that_checks(name):
-    with_settings(TrainConfig(), preset(name)).check()
+    config = with_settings(TrainConfig(), preset(name))
+    config.check()
+    roles = team_env(config, load_tasks("arithmetic", limit=1)).unwrapped.topology.roles
+    assert {role for field in PER_ROLE for role in getattr(config, field)} <= set(roles)
+    OPTIMIZERS[config.optimizer].read_knobs(config.optimizer_knobs)
 
 
-@pytest.mark.parametrize("name", sorted(name for name in PRESETS if name.startswith("paper/")))
+@pytest.mark.parametrize("name", sorted(name for name in PRESETS if name.startswith("paper/g")))
 def test_presets_of_the_paper_have_its_sizes(name):
     config = with_settings(TrainConfig(), preset(name))
     assert (config.group_size, config.tasks_per_step, config.alternate_period) == (16, 192, 10)
     assert config.sampling("solver").max_tokens == 6144
     # 192 prompts in mini-batches of 24 are 8 updates a step, as in the reference.
     assert config.update_options(4096).updates_per_step == 192 // 24
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes", "num_updates"),
+    [("gspo-qwen2.5-1.5b", (16, 256), 256 // 32), ("grpo-qwen3-4b", (4, 64), 64 // 32)],
+)
+def test_presets_of_one_model_have_its_sizes_and_nobody_else(name, sizes, num_updates):
+    config = with_settings(TrainConfig(), preset(f"paper/single-{name}"))
+    assert (config.group_size, config.tasks_per_step) == sizes
+    assert config.update_options(2048).updates_per_step == num_updates
+    assert OPTIMIZERS[config.optimizer].read_knobs(config.optimizer_knobs).knobs.std
+    assert len(team_env(config, load_tasks("arithmetic", limit=1)).possible_agents) == 1
 
 
 def test_preset_of_a_small_model_is_credit_for_two_adapters_and_short_turns():
