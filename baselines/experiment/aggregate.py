@@ -25,7 +25,7 @@ TRIMMED = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """An estimate with its 95 % interval; both ends are the estimate if all runs came to it."""
+    """An estimate with its 95 % interval; both ends are the estimate if the runs do not spread."""
 
     estimate: float
     low: float
@@ -34,7 +34,7 @@ class Interval:
     def text(self, spec: str = ".3f") -> str:
         """Return estimate and interval, each formatted by spec."""
         if self.low == self.high:
-            return f"{self.estimate:{spec}} [the same in every run]"
+            return f"{self.estimate:{spec}} [no spread]"
         return f"{self.estimate:{spec}} [{self.low:{spec}}, {self.high:{spec}}]"
 
     def __str__(self) -> str:

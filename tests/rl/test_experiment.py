@@ -80,7 +80,7 @@ def test_interval_stays_within_its_bounds_and_says_when_all_runs_agree():
     values = np.array([0.9, 1.0, 1.0])
     assert interval(values).high > 1.0
     assert interval(values, bounds=(0.0, 1.0)).high == 1.0
-    assert str(interval(np.ones(3))) == "1.000 [the same in every run]"
+    assert str(interval(np.ones(3))) == "1.000 [no spread]"
 
 
 @pytest.mark.parametrize("trimmed", [True, False])
