@@ -17,6 +17,7 @@ import pytest
 from baselines.checkpoint import best_checkpoint, newest_checkpoint
 from baselines.files import write_json
 from baselines.metrics import read_rows
+from baselines.report import page as report_page
 from baselines.train import main, read_config
 from baselines.trainer import Trainer
 from tests.rl.teams import quietly, write_tasks
@@ -33,6 +34,14 @@ MODES = {
 OFTEN = ("--eval-every", 2, "--checkpoint-every", 2, "--completions-every", 1, "--steps", 6)
 """Shorter runs, with a checkpoint, an evaluation or both after every other step."""
 NUM_KILLS = 20
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _draw_nothing():
+    """Figures take longer than these runs, and no test here looks at one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(report_page, "plots", lambda *_args, **_kwargs: {})
+        yield
 
 
 @pytest.fixture(scope="module")
