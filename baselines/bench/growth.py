@@ -34,8 +34,8 @@ BASE = replace(
     optimizer_knobs={"entropy_weight": "0.001"},
 )
 """What grows; every completion is part of the update."""
-UNENDING_VOCABULARY = 512
-"""Tokens of a model that hardly ever samples the one that ends a completion."""
+UNENDING = "<never>"
+"""A token that ends completions and is not among those that the model can sample."""
 UNIFORM = 1000.0
 """A temperature at which every token is as likely as any other."""
 
@@ -138,10 +138,10 @@ def growth_finding(repeats: int, rng: np.random.Generator) -> Finding:
     return Finding(
         title="The time of a step over its tokens",
         meaning=(
-            "Steps of the embedded model with the shared reward, each size about twice the one "
-            "before; all completions are updated on. Tokens are those generated and those read, "
-            "a prompt as often as it was read. The exponent is the slope of the logarithm of the "
-            "median time on that of the tokens: 1 is time in proportion to tokens, less is better."
+            "Steps of the embedded model with the shared reward at several sizes; all completions "
+            "are updated on. Tokens are those generated and those read, a prompt as often as it "
+            "was read. The exponent is the slope of the logarithm of the median time on that of "
+            "the tokens: 1 is time in proportion to tokens, less is better."
         ),
         columns=("what grows", "from", "tokens of a step", "median s", "exponent", "95 %"),
         rows=tuple(rows),
@@ -176,19 +176,19 @@ def _groups() -> Iterator[dict[str, TrainConfig]]:
 
 @contextmanager
 def _tasks() -> Iterator[dict[str, TrainConfig]]:
-    yield {str(count): replace(BASE, tasks_per_step=count) for count in (8, 16, 32, 64, 128)}
+    yield {str(count): replace(BASE, tasks_per_step=count) for count in (8, 16, 32, 64, 128, 256)}
 
 
 @contextmanager
 def _thinkers() -> Iterator[dict[str, TrainConfig]]:
-    yield {str(count): replace(BASE, num_thinkers=count) for count in (1, 2, 4, 8)}
+    yield {str(count): replace(BASE, num_thinkers=count) for count in (1, 2, 4, 8, 12)}
 
 
 @contextmanager
 def _prompts() -> Iterator[dict[str, TrainConfig]]:
     with tempfile.TemporaryDirectory() as folder:
         sizes = {}
-        for num_terms in (4, 8, 16, 32, 64, 128):
+        for num_terms in (20, 40, 80, 160, 320, 640):
             path = Path(folder) / f"{num_terms}.jsonl"
             path.write_text("".join(_long_sums(num_terms)), encoding="utf-8")
             sizes[f"{num_terms} terms"] = replace(BASE, tasks=str(path), max_tokens=8)
@@ -209,7 +209,8 @@ def _long_sums(num_terms: int) -> Iterator[str]:
 def _completions() -> Iterator[dict[str, TrainConfig]]:
     with tempfile.TemporaryDirectory() as folder:
         policy = load_policy("tiny")
-        policy.module.resize_token_embeddings(UNENDING_VOCABULARY)  # type: ignore[operator]
+        policy.tokenizer.add_special_tokens({"eos_token": UNENDING})
+        policy.module.generation_config.eos_token_id = policy.tokenizer.eos_token_id
         policy.save(Path(folder))
         base = replace(BASE, policy=folder, temperature=UNIFORM, tasks_per_step=4)
         lengths = (8, 16, 32, 64, 128, 256)

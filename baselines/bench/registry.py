@@ -17,6 +17,12 @@ def _environment(arguments: Sequence[str]) -> int:
     return main(arguments)
 
 
+def _exactness(arguments: Sequence[str]) -> int:
+    from baselines.bench.exactness import main
+
+    return main(arguments)
+
+
 def _growth(arguments: Sequence[str]) -> int:
     from baselines.bench.growth import main
 
@@ -50,6 +56,7 @@ def _verifier(arguments: Sequence[str]) -> int:
 BENCHES: Mapping[str, Callable[[Sequence[str]], int]] = {
     "credit": _credit,
     "environment": _environment,
+    "exactness": _exactness,
     "growth": _growth,
     "learning": _learning,
     "sampler": _sampler,

@@ -1,0 +1,153 @@
+"""Log-probabilities of the sampler beside those of the model in single and in double precision."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import tyro
+
+from baselines.bench.measuring import BenchConfig
+from baselines.bench.page import Finding, write_section
+from baselines.bench.sampler import MAX_NEW_TOKENS, NUM_PROMPTS, NUM_SAMPLES, thinker_prompts
+from baselines.config import require_at_least
+from baselines.errors import exit_on_bad_input
+from baselines.policies.base import Completion, Sampling
+from baselines.types import FloatArray
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from baselines.policies.hf import HFPolicy
+
+BOUND = 1e-5
+"""Nats; differences above it are counted."""
+ROWS_AT_ONCE = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExactnessConfig(BenchConfig):
+    """Measure how exact the log-probabilities of sampled tokens are."""
+
+    num_tokens: int = 100_000
+    """Least tokens that are sampled and compared."""
+    page: Path | None = None
+    """Markdown page whose section is written anew, such as docs/benchmarks.md. None: only print."""
+
+    def check(self) -> None:
+        """Raise ValueError if a number is out of range."""
+        # Not super(): slots=True makes another class than the one that it would look for.
+        BenchConfig.check(self)
+        require_at_least("num_tokens", self.num_tokens, 1)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the bench of exactness."""
+    with exit_on_bad_input():
+        config = tyro.cli(
+            ExactnessConfig,
+            args=arguments,
+            prog="ccpo bench exactness",
+            description=ExactnessConfig.__doc__,
+        )
+        config.check()
+    run(config)
+    return 0
+
+
+def run(config: ExactnessConfig) -> None:
+    """Print how exact the sampler is, and write it down if there is a page."""
+    import torch
+
+    finding = exactness_finding(config.num_tokens, np.random.default_rng(config.seed))
+    finding.show()
+    if config.page is not None:
+        write_section(config.page, "exactness", [finding], threads=torch.get_num_threads())
+
+
+def exactness_finding(num_tokens: int, rng: np.random.Generator) -> Finding:
+    """Sample at least so many tokens, and compare what their log-probabilities are said to be."""
+    from baselines.policies.registry import load_policy
+
+    policy = load_policy("tiny")
+    completions = _sampled(policy, num_tokens, rng)
+    exact = plain_logprobs(in_double_precision(policy.module), completions)
+    plain = plain_logprobs(policy.module, completions)
+    ours = np.concatenate([completion.logprobs for completion in completions])
+    pairs = {
+        "sampler beside double": ours - exact,
+        "plain forward pass in single beside double": plain - exact,
+        "sampler beside plain forward pass in single": ours - plain,
+    }
+    return Finding(
+        title="Log-probabilities of sampled tokens",
+        meaning=(
+            f"{len(ours):,} tokens of the embedded model after the prompts of {NUM_PROMPTS} "
+            f"thinkers, {NUM_SAMPLES} completions of at most {MAX_NEW_TOKENS} tokens each, again "
+            f"and again. The plain forward pass is that of transformers, without cache or sharing; "
+            f"in double precision nothing but the table of the rotations is computed in single. "
+            f"Differences in nats."
+        ),
+        columns=("compared", "largest", "root mean square", f"tokens above {BOUND:.0e}"),
+        rows=tuple(
+            (
+                name,
+                f"{np.abs(gap).max():.1e}",
+                f"{np.sqrt(np.square(gap).mean()):.1e}",
+                f"{np.count_nonzero(np.abs(gap) > BOUND)} ({np.mean(np.abs(gap) > BOUND):.3%})",
+            )
+            for name, gap in pairs.items()
+        ),
+    )
+
+
+def in_double_precision(model: PreTrainedModel) -> PreTrainedModel:
+    """Return a copy that computes in float64, its norms included, which Llama's own do not."""
+    from torch import nn
+    from transformers.models.llama.modeling_llama import LlamaRMSNorm
+
+    double = copy.deepcopy(model).double()
+    for parent in list(double.modules()):
+        for name, norm in list(parent.named_children()):
+            if isinstance(norm, LlamaRMSNorm):
+                exact = nn.RMSNorm(len(norm.weight), eps=norm.variance_epsilon)
+                exact.weight = norm.weight
+                setattr(parent, name, exact)
+    return double
+
+
+def plain_logprobs(model: PreTrainedModel, completions: Sequence[Completion]) -> FloatArray:
+    """Return the log-probability of every token, one after the other, as the model computes it.
+
+    Args:
+        model: In single or double precision.
+        completions: With token ids; at temperature 1.
+    """
+    import torch
+
+    found = []
+    for start in range(0, len(completions), ROWS_AT_ONCE):
+        part = completions[start : start + ROWS_AT_ONCE]
+        rows = [[*completion.prompt_ids, *completion.token_ids] for completion in part]
+        width = max(map(len, rows))
+        # Filled up at the end, which no token of a causal model reads.
+        token_ids = torch.tensor([[*row, *[0] * (width - len(row))] for row in rows])
+        with torch.inference_mode():
+            logprobs = model(token_ids, use_cache=False).logits.log_softmax(dim=-1)
+        for row, completion in zip(logprobs, completions[start:], strict=False):
+            places = len(completion.prompt_ids) - 1 + torch.arange(len(completion.token_ids))
+            found.append(row[places, torch.tensor(completion.token_ids)])
+    return torch.cat(found).double().numpy()
+
+
+def _sampled(policy: HFPolicy, num_tokens: int, rng: np.random.Generator) -> list[Completion]:
+    prompts = thinker_prompts(NUM_PROMPTS)
+    sampling = Sampling(max_tokens=MAX_NEW_TOKENS)
+    completions: list[Completion] = []
+    while sum(len(completion.token_ids) for completion in completions) < num_tokens:
+        completions += policy.sample(prompts, sampling=sampling, rng=rng)
+    return completions
