@@ -12,6 +12,7 @@ from baselines.distributed.peers import ALONE, Peers
 from baselines.optimizers import PolicyOptimizer
 from baselines.policies.base import TrainablePolicy
 from baselines.policies.lora import LoraBase, LoraSettings
+from baselines.policies.quantized import check_trainable
 from baselines.training.team import TEAM, load_team
 from baselines.updater import Updater
 from ccpo_env.types import Role
@@ -36,7 +37,7 @@ class Crew:
 
     Raises:
         ValueError: If a setting names a role that is not in the team, or one policy is to speak
-            for all and there are several.
+            for all and there are several, or a quantised model cannot be trained.
     """
 
     def __init__(
@@ -140,6 +141,7 @@ class Crew:
 
     def _updater(self, role: Role) -> Updater:
         config = self._config
+        check_trainable(self.policies[role])
         return Updater(
             self.policies[role],
             self._optimizer,
