@@ -105,10 +105,12 @@ def _agents(agents: Sequence[str]) -> tuple[str, ...]:
 
 def _team(rewards: npt.ArrayLike) -> FloatArray:
     team = _floats("team_rewards", rewards)
+    is_right = np.abs(team) == 1.0
+    if not is_right.all():
+        expect_finite("team_rewards", team, remedy=_DROP)
     expect_shape("team_rewards", team, ("G",), remedy="give one reward per rollout")
-    is_wrong = np.abs(team) != 1.0
-    if is_wrong.any():
-        raise ValueError(f"team_rewards must be -1 or +1, got {team[is_wrong][0]:g}; {_SCALE}")
+    if not is_right.all():
+        raise ValueError(f"team_rewards must be -1 or +1, got {team[~is_right][0]:g}; {_SCALE}")
     return team
 
 
@@ -124,7 +126,7 @@ def _removed(
                 f"got two for {sorted(team)}; join their rewards into one"
             )
         name = f"removed_rewards[{key!r}]"
-        entry = _floats(name, rewards)
+        entry = _floats_in(-1.0, 1.0, name, rewards)
         per_rollout = entry.ndim != 1
         expect_shape(
             name,
@@ -132,7 +134,6 @@ def _removed(
             (num_rollouts, "M") if per_rollout else ("M",),
             remedy="give M rewards for the task, or M for each rollout",
         )
-        expect_between(name, entry, -1.0, 1.0, remedy=_SCALE)
         entries[team] = entry
     return entries or None
 
@@ -162,9 +163,8 @@ def _branches(
         if agent not in agents:
             raise unknown_name("an agent of branch_rewards", agent, agents)
         name = f"branch_rewards[{agent!r}]"
-        entry = _floats(name, rewards)
+        entry = _floats_in(-1.0, 1.0, name, rewards)
         expect_shape(name, entry, (num_rollouts, "M"), remedy="give M rewards for each rollout")
-        expect_between(name, entry, -1.0, 1.0, remedy=_SCALE)
         entries[agent] = entry
     return entries or None
 
@@ -176,10 +176,10 @@ def _ratings(
         return None
     # An unreadable rating is no reason to lose a rollout, so the advice differs from the rest.
     remedy = "give an unreadable rating any share and mark it False in rating_valid"
-    shares = _floats("ratings", ratings, remedy=remedy)
+    outside = "rate in shares, not in percent"
+    shares = _floats_in(0.0, 1.0, "ratings", ratings, remedy=remedy, outside=outside)
     shape = (num_agents, num_agents, num_rollouts)
     expect_shape("ratings", shares, shape, remedy="order them as raters, agents, rollouts")
-    expect_between("ratings", shares, 0.0, 1.0, remedy="rate in shares, not in percent")
     return shares
 
 
@@ -224,13 +224,29 @@ def expect_categories(features: npt.NDArray[Any], shape: tuple[int, ...]) -> Int
     return features.astype(np.int64)
 
 
-def _floats(name: str, values: npt.ArrayLike, *, remedy: str = _DROP) -> FloatArray:
+def _floats_in(
+    low: float,
+    high: float,
+    name: str,
+    values: npt.ArrayLike,
+    *,
+    remedy: str = _DROP,
+    outside: str = _SCALE,
+) -> FloatArray:
+    array = _floats(name, values)
+    # Two comparisons tell that all is well, NaN included; what is not is looked at in detail.
+    if array.size and not (array.min() >= low and array.max() <= high):
+        expect_finite(name, array, remedy=remedy)
+        expect_between(name, array, low, high, remedy=outside)
+    return array
+
+
+def _floats(name: str, values: npt.ArrayLike) -> FloatArray:
     try:
         array = np.array(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"{name} must be an array of numbers, got {values!r}; give every row the same length"
         ) from error
-    expect_finite(name, array, remedy=remedy)
     array.setflags(write=False)
     return array

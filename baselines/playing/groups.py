@@ -107,13 +107,14 @@ def play_groups(
     """
     once = played_once(player.topology, plan.removals)
     drafts = [_Draft(task, plan, player.topology) for task in tasks]
+    continuations = _continuations(plan, player.topology)
 
     def play(requests: Iterable[_Request]) -> None:
         _play(player, drafts, list(requests), rng, ledger)
 
     team: list[_Request] = []
     for place, draft in enumerate(drafts):
-        team += draft.team(place, first=len(team))
+        team += draft.team(place, continuations, first=len(team))
     if not plan.only_mixed:
         play([*team, *_without(drafts, once, plan.num_removed, cache)])
     else:
@@ -139,6 +140,32 @@ class _Request:
     branch: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Continuation:
+    """What is played on from a rollout of the team.
+
+    Args:
+        num_shared: Its first messages that are kept.
+        removed: Who is removed from then on.
+        branch: After whose turn the whole team goes on; None: it does not.
+    """
+
+    num_shared: int
+    removed: frozenset[str] = frozenset()
+    branch: str | None = None
+
+
+def _continuations(plan: Plan, topology: Topology) -> list[_Continuation]:
+    branches = [
+        _Continuation(branch_turns(topology, agent), branch=agent) for agent in plan.branches
+    ]
+    removals = [
+        _Continuation(shared_turns(topology, removed), removed)
+        for removed in replayed(topology, plan.removals)
+    ]
+    return branches + removals
+
+
 class _Draft:
     """Collects the rollouts of one group."""
 
@@ -151,27 +178,23 @@ class _Draft:
         self._replayed: dict[frozenset[str], dict[int, list[Rollout]]] = {}
         self._branches: dict[str, dict[int, list[Rollout]]] = {}
 
-    def team(self, group: int, first: int) -> Iterator[_Request]:
-        """Yield the rollouts of the team, first, and those that go on from them.
+    def team(
+        self, group: int, continuations: Sequence[_Continuation], *, first: int
+    ) -> Iterator[_Request]:
+        """Yield the rollouts of the team, first, and those that go on from each of them.
 
         Args:
             group: Place of the group.
+            continuations: What goes on from each rollout.
             first: Place, among all requests, of the first one that is yielded.
         """
-        plan, task = self._plan, self.task
-        yield from [_Request(group, None, RolloutRequest(task))] * plan.group_size
-        turns = {agent: branch_turns(self._topology, agent) for agent in plan.branches}
-        kept = {
-            removed: shared_turns(self._topology, removed)
-            for removed in replayed(self._topology, plan.removals)
-        }
-        for k in range(plan.group_size):
-            for agent, num_shared in turns.items():
-                request = RolloutRequest(task, leader=first + k, num_shared=num_shared)
-                yield from [_Request(group, k, request, agent)] * plan.num_branches
-            for removed, num_shared in kept.items():
-                request = RolloutRequest(task, removed, leader=first + k, num_shared=num_shared)
-                yield from [_Request(group, k, request)] * plan.num_branches
+        yield from [_Request(group, None, RolloutRequest(self.task))] * self._plan.group_size
+        for k in range(self._plan.group_size if continuations else 0):
+            for own in continuations:
+                request = RolloutRequest(
+                    self.task, own.removed, leader=first + k, num_shared=own.num_shared
+                )
+                yield from [_Request(group, k, request, own.branch)] * self._plan.num_branches
 
     def add(self, request: _Request, rollout: Rollout) -> None:
         """Take a rollout that was played."""
@@ -194,12 +217,11 @@ class _Draft:
         """Return the group; a rollout is dropped if it, or what goes on from it, is unmeasured."""
         on_each = [*self._branches.values(), *self._replayed.values()]
         paid = [rollout.reward for rollout in self._joint]
-        kept = [
-            k
-            for k, reward in enumerate(paid)
-            if reward is not None
-            and all([r.reward is not None for rows in on_each for r in rows[k]])
-        ]
+        kept = [k for k, reward in enumerate(paid) if reward is not None]
+        if on_each:
+            kept = [
+                k for k in kept if all(r.reward is not None for rows in on_each for r in rows[k])
+            ]
         joint = tuple([self._joint[k] for k in kept])
         others = [r for rows in on_each for own in rows.values() for r in own]
         others += [r for own in self._once.values() for r in own]

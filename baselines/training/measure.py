@@ -133,14 +133,19 @@ def _correlation(x: FloatArray, y: FloatArray) -> float | None:
 
 
 def _help_and_hurt(outcomes: Sequence[GroupOutcomes]) -> tuple[float | None, float | None]:
-    helped: list[bool] = []
-    hurt: list[bool] = []
-    for group in outcomes:
-        for removed in (group.removed_rewards or {}).values():
-            baseline = removed.mean()
-            helped += list((group.team_rewards > 0) & (baseline < 0))
-            hurt += list((group.team_rewards < 0) & (baseline > 0))
-    return _mean(helped), _mean(hurt)
+    pairs = [
+        (group.team_rewards, removed.mean())
+        for group in outcomes
+        for removed in (group.removed_rewards or {}).values()
+    ]
+    if not pairs:
+        return None, None
+    team = np.concatenate([rewards for rewards, _ in pairs])
+    sizes = [len(rewards) for rewards, _ in pairs]
+    without = np.repeat([baseline for _, baseline in pairs], sizes)
+    helped = (team > 0.0) & (without < 0.0)
+    hurt = (team < 0.0) & (without > 0.0)
+    return float(helped.mean()), float(hurt.mean())
 
 
 def _mean(values: Sequence[float] | FloatArray) -> float | None:

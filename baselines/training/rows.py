@@ -140,4 +140,6 @@ def _rows(
 
 
 def _num_tokens(completions: Sequence[Completion]) -> int:
-    return sum([len(completion.token_ids) for completion in completions])
+    if len(completions) == 1:  # nearly always
+        return len(completions[0].token_ids)
+    return sum(len(completion.token_ids) for completion in completions)
