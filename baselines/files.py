@@ -83,8 +83,14 @@ def write_json(path: Path, value: object) -> None:
     write_text(path, json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
 
 
-def append_line(path: Path, line: str) -> None:
-    """Append one line and push it to the disk; a line that does not fit is taken back.
+def append_line(path: Path, line: str, *, durable: bool = True) -> None:
+    """Append one line; a line that does not fit is taken back.
+
+    Args:
+        path: The file; it is made if there is none.
+        line: Without the end of the line.
+        durable: Whether to push it to the disk at once, which takes milliseconds. If not, `sync`
+            the file before relying on it.
 
     Raises:
         StorageError: If that cannot be done; the file is as it was, if the disk allows it.
@@ -97,7 +103,8 @@ def append_line(path: Path, line: str) -> None:
             with storing("a line", path):
                 while data:  # a disk that is nearly full takes a part
                     data = data[os.write(handle, data) :]
-                os.fsync(handle)
+                if durable:
+                    os.fsync(handle)
         except StorageError:
             os.ftruncate(handle, size)
             raise

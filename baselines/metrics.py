@@ -77,7 +77,10 @@ METRICS: Mapping[str, str] = {
     "cost/tokens_read_rating": "Tokens: the part of them read to rate.",
     "cost/forward_passes": "Count: calls of a network while sampling and rating, of a batch each.",
     "cost/verifier_calls": "Count: answers verified in this step.",
-    "time/step_s": "Seconds: the whole step, evaluation and checkpoint left out.",
+    "time/step_s": (
+        "Seconds: the whole step with its metrics. Evaluation, checkpoint and the lines written to "
+        "files and trackers are left out."
+    ),
     "time/generate_s": "Seconds: sampling completions.",
     "time/rate_s": "Seconds: agents rating each other.",
     "time/verify_s": "Seconds: verifying answers.",
@@ -96,13 +99,18 @@ MetricRow = Mapping[str, float | int | None]
 """The metrics of one step."""
 
 
-def append_row(path: Path, row: MetricRow) -> None:
-    """Append one JSON object to a metrics file and push it to the disk.
+def append_row(path: Path, row: MetricRow, *, durable: bool = True) -> None:
+    """Append one JSON object to a metrics file.
+
+    Args:
+        path: The file.
+        row: The object.
+        durable: See `append_line`.
 
     Raises:
         StorageError: If the disk does not take it; the file is then as it was.
     """
-    append_line(path, json.dumps(row, allow_nan=False))
+    append_line(path, json.dumps(row, allow_nan=False), durable=durable)
 
 
 def read_rows(path: Path) -> list[dict[str, float | int | None]]:

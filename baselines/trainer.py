@@ -29,6 +29,7 @@ from baselines.credit.removals import each_but_the_last
 from baselines.distributed.peers import ALONE, Peers, own_share
 from baselines.distributed.servers import RolloutServers
 from baselines.environments import team_env
+from baselines.files import storing, sync
 from baselines.metrics import METRICS_FILE, MetricRow, append_row, keep_rows, read_rows
 from baselines.optimizers import OPTIMIZERS
 from baselines.playing.credit_stage import CreditStage
@@ -42,7 +43,7 @@ from baselines.training.completions import (
     append_completions,
     completion_rows,
 )
-from baselines.training.credit_record import CREDIT_FILE, record_credit
+from baselines.training.credit_record import CREDIT_FILE, CreditHistory
 from baselines.training.crew import Crew
 from baselines.training.degeneracy import DegeneracyWatch
 from baselines.training.evaluation import Evaluation, evaluate_team, joined
@@ -145,6 +146,7 @@ class Trainer:
         )
         if checkpoint:
             self._go_on(checkpoint)
+        self._credited = CreditHistory(run_dir / CREDIT_FILE, self.agents, self.steps_done)
 
     def run(
         self,
@@ -177,7 +179,7 @@ class Trainer:
                 row = self._step(self.steps_done + 1)
                 self.steps_done += 1
                 if self._is_writer:
-                    append_row(self._metrics_path, row)
+                    append_row(self._metrics_path, row, durable=False)  # see _save
                     append_completions(self._completions_path, self._said)
                 steady.log(row)
                 steady.log_completions(self._said)
@@ -242,29 +244,30 @@ class Trainer:
         if self._servers:
             self._servers.sync()
         self._credit.remember(usable, active)
-        ended = time.perf_counter()
-        if self._is_writer:
-            record_credit(self.run_dir / CREDIT_FILE, step, usable, credit, self.agents)
+        updated = time.perf_counter()
+        self._credited.add(step, usable, outcomes, credit)
         self._said = []
         if usable and config.completions_every and (step - 1) % config.completions_every == 0:
             self._said = completion_rows(step, usable[0], credit[0], advantages[0], self.agents)
-        measured = credit_metrics(
-            outcomes, credit, advantages, self.agents, self._optimizer, num_tokens
-        )
+        measured = {
+            **rollout_metrics(groups, len(usable), self.agents),
+            **credit_metrics(
+                outcomes, credit, advantages, self.agents, self._optimizer, num_tokens
+            ),
+            **rating_metrics(outcomes, self.agents),
+        }
         return {
             "step": step,
-            **rollout_metrics(groups, len(usable), self.agents),
             **measured,
-            **rating_metrics(outcomes, self.agents),
             **updates,
             **cost_metrics(ledger),
-            "time/step_s": ended - started,
+            "time/step_s": time.perf_counter() - started,
             "time/generate_s": ledger.generate_s,
             "time/rate_s": ledger.rate_s,
             "time/verify_s": ledger.verify_s,
             "time/environment_s": ledger.environment_s,
             "time/credit_s": allocated - played,
-            "time/update_s": ended - allocated,
+            "time/update_s": updated - allocated,
             "time/tokens_per_s": ledger.tokens_generated / max(ledger.generate_s, 1e-9),
             **evaluation,
         }
@@ -393,6 +396,10 @@ class Trainer:
     def _save(self) -> int:
         if not self._is_writer:
             return self.steps_done
+        # What a resumed run reads must be on the disk before the checkpoint is.
+        with storing("the metrics", self._metrics_path):
+            sync(self._metrics_path)
+        self._credited.write()
         save_checkpoint(
             self._checkpoints,
             step=self.steps_done,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -168,18 +169,21 @@ def credit_finding(repeats: int, rng: np.random.Generator) -> Finding:
 
 def parts_finding(repeats: int, config: TrainConfig = MANY_EPISODES) -> Finding:
     """Measure where the time of a step goes."""
-    loop = OurLoop(config)
+    loop, seconds = OurLoop(config), list[float]()
     with closed_at_the_end(loop):
         for _ in range(repeats + 1):
+            started = time.perf_counter()
             loop.step()
-    shares = step_shares(loop.rows[1:])
+            seconds.append(time.perf_counter() - started)
+    shares = step_shares(loop.rows[1:], seconds[1:])
     overhead = 1.0 - sum(shares[part] for part in UNAVOIDABLE)
     cells = [(part, f"{share:.1%}") for part, share in shares.items()]
     return Finding(
         title="Where the time of a step goes",
         meaning=(
             f"{config.tasks_per_step} tasks with groups of {config.group_size}, the defaults else. "
-            f"Parts of the time of {repeats} steps. The last row is all but the first three."
+            f"Parts of the time of {repeats} steps, measured from one to the next, so that metrics "
+            f"and files count as well. The last row is all but the first three."
         ),
         columns=("part", "share"),
         rows=(*cells, ("not generation, update or verification", f"{overhead:.1%}")),
@@ -220,9 +224,14 @@ def rates_finding(repeats: int, rng: np.random.Generator) -> Finding:
     )
 
 
-def step_shares(rows: Sequence[MetricRow]) -> dict[str, float]:
-    """Return the share of each part in the time of steps, and of what is in none of them."""
-    whole = _mean(rows, "time/step_s")
+def step_shares(rows: Sequence[MetricRow], seconds: Sequence[float]) -> dict[str, float]:
+    """Return the share of each part in the time of steps, and of what is in none of them.
+
+    Args:
+        rows: The metrics of each step.
+        seconds: How long each took, with all that is done between two steps.
+    """
+    whole = statistics.mean(seconds)
     shares = {part: _mean(rows, name) / whole for part, name in PARTS.items()}
     return {**shares, "rest": 1.0 - sum(shares.values())}
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
+from baselines.credit import GroupOutcomes
 from baselines.files import write_text
 from baselines.playing.groups import Group
 from baselines.types import FloatArray
+from ccpo_env.types import Task
 
 CREDIT_FILE = "credit.json"
 """In the folder of a run."""
@@ -35,37 +39,70 @@ class CreditRecord(TypedDict):
     groups: list[CreditedGroup]
 
 
-def record_credit(
-    path: Path,
-    step: int,
-    groups: Sequence[Group],
-    credit: Sequence[FloatArray],
-    agents: Sequence[str],
-) -> None:
-    """Add the groups of a step to the file, and drop the oldest ones.
+class CreditHistory:
+    """The credit of the newest groups, held in memory until it is written.
 
     Args:
         path: The file; it is made if there is none.
-        step: Number of the step. What the file holds of it and of later ones is replaced, so
-            that a resumed run writes what a run without a break writes.
-        groups: The groups that were paid.
-        credit: Credit of each group, shape (G, A).
         agents: Names of the A agents.
+        last_step: What the file holds of later steps is left out, so that a resumed run writes
+            what a run without a break writes.
     """
-    before = read_credit(path)
-    kept = [group for group in before["groups"] if group["step"] < step] if before else []
-    added: list[CreditedGroup] = [
-        {
-            "step": step,
-            "task_id": group.task.id,
-            "question": group.task.question[:MAX_QUESTION_CHARS],
-            "rewards": group.rewards.tolist(),
-            "credit": paid.round(6).tolist(),
+
+    def __init__(self, path: Path, agents: Sequence[str], last_step: int) -> None:
+        before = read_credit(path)
+        kept = [group for group in before["groups"] if group["step"] <= last_step] if before else []
+        self._path = path
+        self._agents = list(agents)
+        self._written = kept
+        self._added = deque[_Credited](maxlen=MAX_GROUPS)
+
+    def add(
+        self,
+        step: int,
+        groups: Sequence[Group],
+        outcomes: Sequence[GroupOutcomes],
+        credit: Sequence[FloatArray],
+    ) -> None:
+        """Add the groups of a step, and drop the oldest ones.
+
+        Args:
+            step: Number of the step.
+            groups: The groups that were paid.
+            outcomes: Their outcomes.
+            credit: Credit of each group, shape (G, A).
+        """
+        for group, measured, paid in zip(groups, outcomes, credit, strict=True):
+            self._added.append(_Credited(step, group.task, measured.team_rewards, paid))
+
+    def write(self) -> None:
+        """Write the file.
+
+        Raises:
+            StorageError: If that cannot be done; what was there is untouched.
+        """
+        groups = [*self._written, *(added.as_json() for added in self._added)][-MAX_GROUPS:]
+        record: CreditRecord = {"agents": self._agents, "groups": groups}
+        write_text(self._path, json.dumps(record, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Credited:
+    """What is kept of a group until it is written: not its rollouts, which may be long."""
+
+    step: int
+    task: Task
+    rewards: FloatArray
+    credit: FloatArray
+
+    def as_json(self) -> CreditedGroup:
+        return {
+            "step": self.step,
+            "task_id": self.task.id,
+            "question": self.task.question[:MAX_QUESTION_CHARS],
+            "rewards": self.rewards.tolist(),
+            "credit": self.credit.round(6).tolist(),
         }
-        for group, paid in zip(groups, credit, strict=True)
-    ]
-    record: CreditRecord = {"agents": list(agents), "groups": [*kept, *added][-MAX_GROUPS:]}
-    write_text(path, json.dumps(record, allow_nan=False, ensure_ascii=False) + "\n")
 
 
 def read_credit(path: Path) -> CreditRecord | None:

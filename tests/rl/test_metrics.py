@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -26,6 +27,15 @@ def test_append_row_refuses_what_json_cannot_hold(path):
     with pytest.raises(ValueError, match="JSON compliant"):
         append_row(path, {"step": 4, "accuracy/joint": float("nan")})
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_append_row_pushes_a_row_to_the_disk_if_it_is_to_be_durable(path, monkeypatch, durable):
+    pushed = []
+    monkeypatch.setattr(os, "fsync", pushed.append)
+    append_row(path, {"step": 4}, durable=durable)
+    assert len(pushed) == durable
+    assert read_rows(path)[-1] == {"step": 4}
 
 
 def test_read_rows_returns_what_was_appended(path):

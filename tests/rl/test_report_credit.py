@@ -13,7 +13,7 @@ from baselines.report import write_report
 from baselines.report.credit_map import MAX_TASKS, STRONGEST, credit_by_name, credit_map, role_of
 from baselines.report.drawing import COLOURS, DASHES, HATCHES, MARKS
 from baselines.report.figures import MAX_LINES
-from baselines.training.credit_record import MAX_GROUPS, read_credit, record_credit
+from baselines.training.credit_record import MAX_GROUPS, CreditHistory, read_credit
 from ccpo_env.types import Task
 from tests.rl.report_runs import credit_of, make_run, metric_rows, read_page
 from tests.rl.teams import PAIR, TASK, rollout
@@ -26,9 +26,15 @@ def group_of(*rewards, task=TASK):
     return Group(task, tuple(rollout(status, task=task) for status in statuses), {}, {})
 
 
+def add(history, step, groups, credit):
+    history.add(step, groups, [group.outcomes(PAIR) for group in groups], credit)
+
+
 def written(path, step, num_groups=1):
+    history = CreditHistory(path, PAIR, step - 1)
     groups = [group_of(1.0, -1.0)] * num_groups
-    record_credit(path, step, groups, [np.full((2, 2), float(step))] * num_groups, PAIR)
+    add(history, step, groups, [np.full((2, 2), float(step))] * num_groups)
+    history.write()
     return path
 
 
@@ -48,10 +54,13 @@ def one_task(credit, *, agents=PAIR, rewards=(1.0, -1.0), task_id="t/0", step=1)
     return {"agents": list(agents), "groups": [group]}
 
 
-def test_record_credit_keeps_who_earned_what(tmp_path):
+def test_credit_history_keeps_who_earned_what(tmp_path):
     path = tmp_path / "credit.json"
     task = Task("t/1", "x" * 500, "2")
-    record_credit(path, 3, [group_of(1.0, -1.0, task=task)], [np.array([[1, 2], [3, 4.5]])], PAIR)
+    history = CreditHistory(path, PAIR, 0)
+    add(history, 3, [group_of(1.0, -1.0, task=task)], [np.array([[1, 2], [3, 4.5]])])
+    assert not path.exists()  # until it is written
+    history.write()
     record = read_credit(path)
     assert record["agents"] == list(PAIR)
     (group,) = record["groups"]
@@ -64,7 +73,7 @@ def test_record_credit_keeps_who_earned_what(tmp_path):
     }
 
 
-def test_record_credit_replaces_the_steps_that_a_resumed_run_makes_again(tmp_path):
+def test_credit_history_replaces_the_steps_that_a_resumed_run_makes_again(tmp_path):
     path = tmp_path / "credit.json"
     for step in (1, 2, 3, 4):
         written(path, step)
@@ -75,15 +84,25 @@ def test_record_credit_replaces_the_steps_that_a_resumed_run_makes_again(tmp_pat
     assert steps_in(written(path, 2)) == [1, 2]
 
 
-def test_record_credit_drops_the_oldest_groups(tmp_path):
+def test_credit_history_of_many_steps_is_what_writing_each_of_them_leaves(tmp_path):
+    history = CreditHistory(tmp_path / "once.json", PAIR, 0)
+    for step in (1, 2, 3):
+        groups = [group_of(1.0, -1.0)] * (MAX_GROUPS // 2 - step)
+        add(history, step, groups, [np.full((2, 2), float(step))] * len(groups))
+        written(tmp_path / "each.json", step, num_groups=len(groups))
+    history.write()
+    assert (tmp_path / "once.json").read_bytes() == (tmp_path / "each.json").read_bytes()
+
+
+def test_credit_history_drops_the_oldest_groups(tmp_path):
     path = tmp_path / "credit.json"
     written(path, 1, num_groups=10)
     assert steps_in(written(path, 2, num_groups=MAX_GROUPS - 4)) == [1] * 4 + [2] * (MAX_GROUPS - 4)
 
 
-def test_record_credit_of_a_step_without_groups_is_empty(tmp_path):
+def test_credit_history_of_a_step_without_groups_is_empty(tmp_path):
     path = tmp_path / "credit.json"
-    record_credit(path, 1, [], [], PAIR)
+    written(path, 1, num_groups=0)
     assert credit_map(read_credit(path)) is None
     assert credit_by_name(read_credit(path)) == {}
 
