@@ -71,9 +71,10 @@ def run(config: ExactnessConfig) -> None:
 
 def exactness_finding(num_tokens: int, rng: np.random.Generator) -> Finding:
     """Sample at least so many tokens, and compare what their log-probabilities are said to be."""
-    from baselines.policies.registry import load_policy
+    from baselines.policies.hf import HFPolicy
+    from baselines.policies.registry import POLICIES
 
-    policy = load_policy("tiny")
+    policy = HFPolicy.load(POLICIES["tiny"]())
     completions = _sampled(policy, num_tokens, rng)
     exact = plain_logprobs(in_double_precision(policy.module), completions)
     plain = plain_logprobs(policy.module, completions)

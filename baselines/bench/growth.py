@@ -21,7 +21,8 @@ from baselines.bench.page import Finding, write_section
 from baselines.bench.step import seconds_of
 from baselines.config import TrainConfig, require_at_least
 from baselines.errors import exit_on_bad_input
-from baselines.policies.registry import load_policy
+from baselines.policies.hf import HFPolicy
+from baselines.policies.registry import POLICIES
 from baselines.types import FloatArray
 
 NUM_RESAMPLES = 2000
@@ -208,9 +209,11 @@ def _long_sums(num_terms: int) -> Iterator[str]:
 @contextmanager
 def _completions() -> Iterator[dict[str, TrainConfig]]:
     with tempfile.TemporaryDirectory() as folder:
-        policy = load_policy("tiny")
+        policy = HFPolicy.load(POLICIES["tiny"]())
         policy.tokenizer.add_special_tokens({"eos_token": UNENDING})
-        policy.module.generation_config.eos_token_id = policy.tokenizer.eos_token_id
+        settings = policy.module.generation_config
+        assert settings is not None  # the embedded model has one
+        settings.eos_token_id = policy.tokenizer.eos_token_id
         policy.save(Path(folder))
         base = replace(BASE, policy=folder, temperature=UNIFORM, tasks_per_step=4)
         lengths = (8, 16, 32, 64, 128, 256)

@@ -186,7 +186,7 @@ def _block(tree: TokenTree, nodes: Indices, tiles: Sequence[_Tile]) -> Block:
         beginning = beginnings[tree.rows[node], : places[node]]
         row[: len(beginning)] = beginning
         row[len(beginning) : tile.num_keys] = np.arange(node, last_node + 1)
-        num_common = min(num_common, np.count_nonzero(ends[beginning] >= last_node))
+        num_common = min(num_common, int(np.count_nonzero(ends[beginning] >= last_node)))
     is_filling = keys == len(places)
     read = np.where(is_filling, 0, keys)
     asked = nodes[queries][:, :, None]
