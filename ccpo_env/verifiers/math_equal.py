@@ -20,8 +20,10 @@ MAX_TIMEOUT_S = 3600.0
 """Longest time limit of one comparison."""
 MAX_WORKER_S = 1.5
 """Most seconds in a worker: what is not decided by then is not decided in minutes either."""
-MAX_UNFINISHED_S = 0.75
-"""Most seconds for an integral, a sum, a product or a limit where the gold answer has none."""
+MAX_UNFINISHED_CPU_S = 0.75
+"""Most seconds of computing for an integral, sum, product or limit where the gold has none,"""
+MAX_UNFINISHED_S = 2.0
+"""and most seconds until then, on a machine that is busy with other work."""
 MAX_LENGTH_RATIO = 4
 """Most times an answer for a worker may be as long as the gold answer,"""
 MIN_LENGTH_LIMIT = 400
@@ -75,7 +77,7 @@ def verify(response: str, gold: str, *, timeout_s: float = 5.0) -> Verdict:
             box, is "no_answer".
         gold: The gold answer, boxed or not.
         timeout_s: Seconds one comparison may take in a worker that has started, in (0, 3600];
-            more than MAX_WORKER_S changes nothing.
+            more than MAX_UNFINISHED_S changes nothing.
 
     Returns:
         "correct" or "wrong"; "no_answer" if there is nothing to compare; "timeout" if the
@@ -86,8 +88,9 @@ def verify(response: str, gold: str, *, timeout_s: float = 5.0) -> Verdict:
 
     Note: An answer beyond `within_bounds` or much longer than the gold answer is wrong, not
         unmeasured, unless it is written like the gold answer or decided by value; so is an
-        integral, sum, product or limit that takes too long where the gold has none. Otherwise a
-        model could avoid its -1 with text that is slow to read.
+        integral, sum, product or limit that takes too long to compute where the gold has none.
+        Otherwise a model could avoid its -1 with text that is slow to read. How busy the machine
+        is decides only between a verdict and "timeout".
     """
     check_timeout(timeout_s)
     extraction = extracted(response, gold)
@@ -103,12 +106,15 @@ def verify(response: str, gold: str, *, timeout_s: float = 5.0) -> Verdict:
     if not within_bounds(target):
         detail = f"gold must stay within bounds, got {target[:80]!r}; check the task's answer"
         return Verdict("error", answer, detail)
-    is_evasive = is_unfinished(answer) and not is_unfinished(target)
-    limit_s = min(timeout_s, MAX_UNFINISHED_S if is_evasive else MAX_WORKER_S)
-    status, detail = POOL.compare(clean(target), clean(answer), timeout_s=limit_s)
-    if status == "timeout" and is_evasive:
-        return Verdict("wrong", answer)
-    return Verdict(status, answer, detail)
+    if is_unfinished(answer) and not is_unfinished(target):
+        limits = {
+            "timeout_s": min(timeout_s, MAX_UNFINISHED_S),
+            "cpu_limit_s": min(timeout_s, MAX_UNFINISHED_CPU_S),
+        }
+    else:
+        limits = {"timeout_s": min(timeout_s, MAX_WORKER_S)}
+    status, detail = POOL.compare(clean(target), clean(answer), **limits)
+    return Verdict("wrong" if status == "spent" else status, answer, detail)
 
 
 def _decide(answer: str, gold: str) -> bool | None:

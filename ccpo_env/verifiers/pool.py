@@ -6,6 +6,7 @@ import atexit
 import itertools
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -13,7 +14,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-Outcome = Literal["correct", "wrong", "timeout", "error"]
+Outcome = Literal["correct", "wrong", "spent", "timeout", "error"]
+"""What became of a comparison; "spent": it computed for as long as it was allowed to."""
 
 START_LIMIT_S = 60.0
 """Seconds a worker may take to start: generous, for cold disks and busy machines."""
@@ -34,6 +36,10 @@ WORKER_COMMAND = (
 
 class WorkerDied(Exception):
     """A worker ended before it replied; the message says how."""
+
+
+class CpuTimeSpent(Exception):
+    """A worker computed for as long as a comparison may."""
 
 
 class Worker:
@@ -69,6 +75,7 @@ class Worker:
 
         Raises:
             TimeoutError: If the process was killed for its time.
+            CpuTimeSpent: If it ended itself for the time it had computed.
             WorkerDied: If it ended by itself, or replied with anything but a JSON object.
         """
         is_over = threading.Event()
@@ -87,6 +94,8 @@ class Worker:
         if is_over.is_set():
             raise TimeoutError
         if not reply.endswith(b"\n"):
+            if self._has_spent_its_time():
+                raise CpuTimeSpent
             raise WorkerDied("it ended")
         try:
             message = json.loads(reply)
@@ -111,6 +120,13 @@ class Worker:
         except OSError:  # a broken pipe says the same as an early end
             return b""
         return reply
+
+    def _has_spent_its_time(self) -> bool:
+        """Return whether the process, whose pipe is closed, ended at its limit of computing."""
+        if sys.platform == "win32":
+            return False
+        self._process.kill()  # changes nothing for one that has ended
+        return self._process.wait() == -signal.SIGPROF
 
     def kill(self) -> None:
         """End the process. A thread that waits for its reply is told that it died."""
@@ -171,23 +187,35 @@ class WorkerPool:
         with self._lock:
             return sorted(worker.pid for worker in self._workers)
 
-    def compare(self, gold: str, answer: str, *, timeout_s: float) -> tuple[Outcome, str]:
+    def compare(
+        self, gold: str, answer: str, *, timeout_s: float, cpu_limit_s: float = 0.0
+    ) -> tuple[Outcome, str]:
         """Compare two answers in a worker.
 
         Args:
             gold: LaTeX of the gold answer, without delimiters.
             answer: LaTeX of the model's answer, without delimiters.
             timeout_s: Seconds from the moment a ready worker gets the request.
+            cpu_limit_s: Seconds that the worker may compute, however busy the machine is; 0: no
+                such limit. Windows knows none.
 
         Returns:
             The outcome, and one sentence that explains a "timeout" or an "error".
         """
-        request = {"gold": gold, "answer": answer, "limit_s": timeout_s + ORPHAN_GRACE_S}
+        request = {
+            "gold": gold,
+            "answer": answer,
+            "limit_s": timeout_s + ORPHAN_GRACE_S,
+            "cpu_limit_s": cpu_limit_s,
+        }
         reason = ""
         with self._slots:
             for attempt in range(NUM_ATTEMPTS):
                 try:
                     reply = self._ask(request, timeout_s, is_retry=attempt > 0)
+                except CpuTimeSpent:
+                    self._start_spare()
+                    return "spent", ""
                 except TimeoutError:
                     self._start_spare()
                     return "timeout", (

@@ -1,8 +1,8 @@
 """Compare answers in a process of its own, which may be killed at any time.
 
 Run by path, not with `-m`: it needs math-verify and nothing of this package. One JSON object
-per line comes in, {"id", "gold", "answer", "limit_s"}; one per line goes out, {"id", "status",
-"detail"}. The first line out says whether the worker could start.
+per line comes in, {"id", "gold", "answer", "limit_s", "cpu_limit_s"}; one per line goes out, {"id",
+"status", "detail"}. The first line out says whether the worker could start.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from typing import Any, BinaryIO
 
 NO_LIMIT = 0
-"""For the time limits of math-verify: they are Python signal handlers, which miss loops in C."""
+"""Also for the time limits of math-verify: Python signal handlers, which miss loops in C."""
 MAX_MEMORY_BYTES = 2 * 1024**3
 FLOAT_DECIMALS = 15
 """Two decimals must agree to all the digits a float has: a rounded answer is wrong."""
@@ -89,9 +89,9 @@ def serve(requests: Iterable[bytes], replies: BinaryIO) -> None:
     """Answer requests, one per line, until there are no more."""
     for line in requests:
         request = json.loads(line)
-        _limit_time(request["limit_s"])
+        _limit_time(request["limit_s"], request["cpu_limit_s"])
         status, detail = compare(request["gold"], request["answer"])
-        _limit_time(0.0)
+        _limit_time(NO_LIMIT, NO_LIMIT)
         _send(replies, {"id": request["id"], "status": status, "detail": detail})
 
 
@@ -124,15 +124,18 @@ def _private_pipes() -> tuple[BinaryIO, BinaryIO]:
     return requests, replies
 
 
-def _limit_time(limit_s: float) -> None:
-    """Let the kernel end this process after limit_s seconds; 0 lifts the limit.
+def _limit_time(limit_s: float, cpu_limit_s: float) -> None:
+    """Let the kernel end this process after so many seconds, or so many of computing; 0: never.
 
-    The parent kills earlier. This is for the worker whose parent was killed: without a Python
-    signal handler the alarm also ends a loop in C, and no orphan burns a core.
+    The parent kills at its own limit, which is earlier than limit_s: that is for the worker whose
+    parent was killed. Computing is limited here, since only the kernel counts it. Without a
+    Python signal handler both also end a loop in C, and no orphan burns a core.
     """
     if sys.platform != "win32":
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.setitimer(signal.ITIMER_REAL, limit_s)
+        signal.signal(signal.SIGPROF, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_PROF, cpu_limit_s)
 
 
 def _limit_memory() -> None:

@@ -456,3 +456,14 @@ def test_verify_ignores_spacing_and_sizes(spaces: list[str], sizes: tuple[str, s
 )
 def test_compare_needs_no_process(gold: str, answer: str, status: str) -> None:
     assert compare(gold, answer)[0] == status
+
+
+def test_verify_calls_an_integral_wrong_for_its_computing_and_not_for_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hard = r"\int_0^\infty \frac{\sin(x^{50})e^{-x^3}}{1+x^{77}} dx"
+    monkeypatch.setattr(math_equal_module, "MAX_UNFINISHED_S", 60.0)
+    assert verify(boxed(hard), "1", timeout_s=60).status == "wrong"
+    monkeypatch.setattr(math_equal_module, "MAX_UNFINISHED_CPU_S", 60.0)
+    monkeypatch.setattr(math_equal_module, "MAX_UNFINISHED_S", 0.1)
+    assert verify(boxed(hard), "1", timeout_s=60).status == "timeout"

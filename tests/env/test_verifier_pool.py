@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -55,7 +56,7 @@ for line in sys.stdin:
 # How long a comparison may take is tested elsewhere: here a busy machine must lose no verdict.
 PATIENT = """
 from ccpo_env.verifiers import math_equal
-math_equal.MAX_WORKER_S = math_equal.MAX_UNFINISHED_S = 60.0
+math_equal.MAX_WORKER_S = math_equal.MAX_UNFINISHED_S = math_equal.MAX_UNFINISHED_CPU_S = 60.0
 """
 
 
@@ -118,6 +119,18 @@ def test_pool_kills_a_worker_over_its_time_and_serves_the_next_call(pool: Worker
     assert not is_running(pid)
     (successor,) = pool.pids  # started at once, so that the next call need not wait for it
     assert pool.compare("a", "a", timeout_s=60) == ("correct", str(successor))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit of computing on Windows")
+def test_pool_ends_a_worker_by_what_it_computes_and_not_by_how_long_it_waits() -> None:
+    pool = WorkerPool(max_workers=1)
+    hang, slow = "(a+b+c+d+f+g+h)^{60}", "x+1"
+    assert pool.compare("1", hang, timeout_s=60, cpu_limit_s=0.3) == ("spent", "")
+    for worker_pid in pool.pids:  # a busy machine: the worker stands still for longer than that
+        os.kill(worker_pid, signal.SIGSTOP)
+        threading.Timer(1.0, os.kill, (worker_pid, signal.SIGCONT)).start()
+    assert pool.compare("1+x", slow, timeout_s=60, cpu_limit_s=0.8)[0] == "correct"
+    pool.close()
 
 
 def test_pool_does_not_count_the_start_of_a_worker_as_its_time() -> None:
@@ -257,8 +270,9 @@ def test_worker_ends_itself_when_its_limit_passes_without_a_parent() -> None:
     assert worker.stdout is not None
     with worker:
         assert b"ready" in worker.stdout.readline()
-        hang = b'{"id": 1, "gold": "1", "answer": "(a+b+c+d+f+g+h)^{60}", "limit_s": 0.5}\n'
-        worker.stdin.write(hang)
+        hang = {"id": 1, "gold": "1", "answer": "(a+b+c+d+f+g+h)^{60}"}
+        hang |= {"limit_s": 0.5, "cpu_limit_s": 0.0}
+        worker.stdin.write(json.dumps(hang).encode() + b"\n")
         worker.stdin.flush()
         assert worker.wait(timeout=60) == -signal.SIGALRM
 
