@@ -740,7 +740,7 @@ def test_render_does_nothing_without_a_mode(capsys: pytest.CaptureFixture[str]) 
             "pass render_mode='ansi'",
         ),
         ({"verifier": "maths"}, ValueError, "got 'maths'; did you mean 'math'?"),
-        ({"verifier": None}, ValueError, "verifier must be one of exact, math, got None"),
+        ({"verifier": None}, ValueError, "verifier must be one of exact, math, number, got None"),
         ({"removed": ["solver_1"]}, ValueError, "got 'solver_1'; did you mean 'solver_0'?"),
         ({"removed": "solver_0"}, TypeError, "removed must be a list of agents"),
         ({"removed": None}, TypeError, "removed must be a list of agents, got None"),
