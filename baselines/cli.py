@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
+from baselines.errors import BAD_INPUT, missing_package
 from ccpo_env.errors import unknown_name
 
-OURS = ("baselines", "ccpo_env")
 Script = Callable[[Sequence[str]], int]
 
 
@@ -72,21 +72,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given or given[0] in ("-h", "--help"):
         print(USAGE)
-        return 0 if given else 2
+        return 0 if given else BAD_INPUT
     if given[0] not in COMMANDS:
         print(f"error: {unknown_name('command', given[0], COMMANDS)}", file=sys.stderr)
-        return 2
+        return BAD_INPUT
     try:
         script = COMMANDS[given[0]]()
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] in OURS:
+        told = missing_package(error, f"ccpo {given[0]}")
+        if told is None:
             raise
-        print(
-            f"error: ccpo {given[0]} must have the packages of the extra hf installed, got no "
-            f"{error.name!r}; pip install 'ccpo-env[hf]'",
-            file=sys.stderr,
-        )
-        return 2
+        print(f"error: {told}", file=sys.stderr)
+        return BAD_INPUT
     return script(given[1:])
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import TracebackType
 
 BAD_INPUT = 2
 """Exit code for arguments and files that cannot be used."""
+OURS = ("baselines", "ccpo_env")
 
 
 @contextmanager
@@ -20,5 +22,54 @@ def exit_on_bad_input() -> Iterator[None]:
         yield
     except (ValueError, TypeError, OSError, ImportError) as error:
         # Libraries spread theirs over several lines.
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        told = missing_package(error, "baselines") or " ".join(str(error).split())
+        print(f"error: {told}", file=sys.stderr)
         sys.exit(BAD_INPUT)
+
+
+def missing_package(error: BaseException, program: str) -> str | None:
+    """Return what to install if one of our modules imports a package that is not there.
+
+    Args:
+        error: What was raised.
+        program: What cannot start, for the sentence.
+
+    Returns:
+        One sentence; None for any other error, as that of a package that misses one of its own.
+    """
+    if not isinstance(error, ModuleNotFoundError) or error.name is None:
+        return None
+    if _is_ours(error.name) or not _is_ours(_last_module(error.__traceback__)):
+        return None
+    return (
+        f"{program} must have the packages of the extra hf installed, got no {error.name!r}; "
+        f"pip install 'ccpo-env[hf]'"
+    )
+
+
+def say_what_to_install(
+    kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+) -> None:
+    """Print a missing package as one sentence, and any other error as Python does.
+
+    Takes the place of `sys.excepthook` under ``python -m``, where the imports of a script fail
+    before any line of it could catch that.
+    """
+    told = missing_package(error, "baselines")
+    if told is None:
+        sys.__excepthook__(kind, error, traceback)
+        return
+    print(f"error: {told}", file=sys.stderr)
+    sys.exit(BAD_INPUT)
+
+
+def _is_ours(module: str) -> bool:
+    return module.partition(".")[0] in OURS
+
+
+def _last_module(traceback: TracebackType | None) -> str:
+    """Return the module that raised; a script has its own name in its spec only."""
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    spec = None if traceback is None else traceback.tb_frame.f_globals.get("__spec__")
+    return "" if spec is None else spec.name

@@ -70,27 +70,31 @@ ALONE: Peers = Alone()
 
 
 class ProcessGroup:
-    """The processes of an initialised `torch.distributed`; see `connect`."""
+    """The processes that accelerate has joined, see `connect`; it does all that is sent.
+
+    Not through `Accelerator.prepare`: the hooks of DistributedDataParallel exchange gradients layer
+    by layer and wait for every parameter, and here a process may have no rows and the adapters of
+    other roles no gradient.
+    """
 
     def __init__(self) -> None:
-        import torch.distributed
+        from accelerate import utils
+        from accelerate.state import PartialState
 
-        self._dist = torch.distributed
-        self.rank = torch.distributed.get_rank()
-        self.size = torch.distributed.get_world_size()
+        self._send = utils
+        state = PartialState()
+        self.rank: int = state.process_index
+        self.size: int = state.num_processes  # type: ignore[has-type]  # set through a shared dict
 
     def join(self, values: Sequence[T]) -> list[T]:
         """Return the values of all processes, in the order of their ranks."""
-        found: list[list[T]] = [[] for _ in range(self.size)]
-        self._dist.all_gather_object(found, list(values))
-        return [value for own in found for value in own]
+        joined: list[T] = self._send.gather_object(list(values))
+        return joined
 
     def add_gradients(self, parameters: Sequence[torch.nn.Parameter]) -> None:
         """Replace each gradient by its sum over the processes; none anywhere stays none.
 
-        Note: One exchange per update, whatever the number of micro-batches, and none per layer:
-            a process without rows takes part, and parameters may be without gradient, as those
-            of the adapters of other roles are.
+        Note: One exchange per update, whatever the number of micro-batches.
         """
         import torch
 
@@ -103,15 +107,14 @@ class ProcessGroup:
         gradients = [parameter.grad for parameter in used if parameter.grad is not None]
         for bucket in _buckets(gradients):
             flat = torch.cat([gradient.flatten() for gradient in bucket])
-            self._dist.all_reduce(flat)
-            parts = torch.split(flat, [gradient.numel() for gradient in bucket])
+            summed = self._send.reduce(flat, reduction="sum")
+            parts = torch.split(summed, [gradient.numel() for gradient in bucket])
             for gradient, part in zip(bucket, parts, strict=True):
                 gradient.copy_(part.view_as(gradient))
 
     def copy_first(self, parameters: Sequence[torch.nn.Parameter]) -> None:
         """Give every process the weights of the first one."""
-        for parameter in parameters:
-            self._dist.broadcast(parameter.data, src=0)
+        self._send.broadcast([parameter.data for parameter in parameters], from_process=0)
 
 
 def own_share(values: Sequence[T], peers: Peers) -> list[T]:
@@ -163,9 +166,9 @@ def connect(num_processes: int) -> Peers:
 def disconnect(peers: Peers) -> None:
     """Leave the other processes, at the end of a run."""
     if peers.size > 1:
-        import torch.distributed
+        from accelerate.state import PartialState
 
-        torch.distributed.destroy_process_group()
+        PartialState().destroy_process_group()
 
 
 def _is_set(variable: str) -> bool:
