@@ -78,13 +78,14 @@ class ProcessGroup:
     """
 
     def __init__(self) -> None:
-        from accelerate import utils
         from accelerate.state import PartialState
+        from accelerate.utils import operations
 
-        self._send = utils
+        self._send = operations
         state = PartialState()
-        self.rank: int = state.process_index
-        self.size: int = state.num_processes  # type: ignore[has-type]  # set through a shared dict
+        # Both are set through a shared dict, where no type checker sees them.
+        self.rank: int = state.process_index  # type: ignore[has-type]
+        self.size: int = state.num_processes  # type: ignore[has-type]
 
     def join(self, values: Sequence[T]) -> list[T]:
         """Return the values of all processes, in the order of their ranks."""
@@ -168,7 +169,7 @@ def disconnect(peers: Peers) -> None:
     if peers.size > 1:
         from accelerate.state import PartialState
 
-        PartialState().destroy_process_group()
+        PartialState().destroy_process_group()  # type: ignore[no-untyped-call]
 
 
 def _is_set(variable: str) -> bool:
