@@ -1,0 +1,96 @@
+"""A script whose packages are not installed says what to install, however it is started."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from baselines.errors import exit_on_bad_input, missing_package, say_what_to_install
+
+ROOT = Path(__file__).resolve().parents[2]
+WITHOUT = """
+import os, sys
+from importlib.machinery import PathFinder
+
+class Without(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        if name.partition(".")[0] == os.environ["ABSENT"]:
+            return None  # as if it were not installed
+        return super().find_spec(name, path, target)
+
+sys.meta_path[sys.meta_path.index(PathFinder)] = Without
+"""
+SCRIPTS = (
+    *("train", "evaluate", "compare", "play", "bench", "experiment", "train_sb3", "signal"),
+    "distributed.train",
+)
+NEED_TORCH = ("train", "evaluate", "play", "distributed.train", "distributed.weights")
+"""Those that import torch before they read their flags."""
+CASES = [("tyro", script) for script in SCRIPTS] + [("torch", script) for script in NEED_TORCH]
+
+
+def without(package: str, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run Python as if a package were not installed."""
+    (folder / "sitecustomize.py").write_text(WITHOUT, encoding="utf-8")
+    paths = os.pathsep.join(map(str, (folder, ROOT)))
+    return subprocess.run(
+        [sys.executable, *arguments],
+        env={**os.environ, "PYTHONPATH": paths, "ABSENT": package},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=170,
+    )
+
+
+def sentence(package: str) -> str:
+    return (
+        f"error: baselines must have the packages of the extra hf installed, got no {package!r}; "
+        f"pip install 'ccpo-env[hf]'\n"
+    )
+
+
+@pytest.mark.parametrize(("package", "script"), CASES)
+def test_module_form_says_what_to_install(tmp_path, package, script):
+    done = without(package, tmp_path, "-m", f"baselines.{script}", "--help")
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", sentence(package))
+
+
+def test_a_program_that_imports_baselines_keeps_its_own_tracebacks(tmp_path):
+    code = "import baselines.credit, sys; assert sys.excepthook is sys.__excepthook__; import tyro"
+    done = without("tyro", tmp_path, "-c", code)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Traceback")
+
+
+def raised(module: str, source: str) -> BaseException:
+    """Return what a module of that name raises when it is imported."""
+    spec = type(sys.__spec__)(module, None)
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - whatever it raises is looked at
+        exec(compile(source, module, "exec"), {"__name__": "__main__", "__spec__": spec})
+    return caught.value
+
+
+def test_a_missing_package_of_another_package_is_no_matter_of_ours():
+    assert missing_package(raised("baselines.x", "import not_there"), "p") is not None
+    assert missing_package(raised("tyro.x", "import not_there"), "p") is None
+    assert missing_package(raised("baselines.x", "import baselines.not_there"), "p") is None
+    assert missing_package(raised("baselines.x", "1 / 0"), "p") is None
+    assert missing_package(ModuleNotFoundError("not raised", name="not_there"), "p") is None
+
+
+def test_other_errors_are_printed_as_python_does(capsys):
+    error = raised("baselines.x", "1 / 0")
+    say_what_to_install(type(error), error, error.__traceback__)
+    assert capsys.readouterr().err.endswith("ZeroDivisionError: division by zero\n")
+
+
+def test_a_package_that_is_found_missing_later_is_said_as_well(capsys):
+    with pytest.raises(SystemExit), exit_on_bad_input():
+        raise raised("baselines.x", "import not_there")
+    assert "got no 'not_there'; pip install 'ccpo-env[hf]'" in capsys.readouterr().err
