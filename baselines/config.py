@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -14,7 +14,14 @@ from baselines.credit import ALLOCATORS
 from baselines.environments import TEAMS, TeamSettings
 from baselines.optimizers import OPTIMIZERS
 from baselines.policies.base import Sampling
-from baselines.training.settings import Flag, MeasurementSettings, RoleSettings, UpdateSettings
+from baselines.training.settings import (
+    LearningSettings,
+    MeasurementSettings,
+    RecordSettings,
+    RoleSettings,
+    StartSettings,
+    UpdateSettings,
+)
 from baselines.training.trackers import TRACKERS
 from baselines.training.update_options import UpdateOptions
 from ccpo_env.errors import unknown_name
@@ -53,68 +60,16 @@ AT_LEAST_ZERO = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainConfig(TeamSettings, RoleSettings, MeasurementSettings, UpdateSettings):
+class TrainConfig(
+    RecordSettings,
+    UpdateSettings,
+    MeasurementSettings,
+    RoleSettings,
+    LearningSettings,
+    TeamSettings,
+    StartSettings,  # the fields of the last class are the first ones of --help
+):
     """Train a team of language models with per-agent credit."""
-
-    config: Path | None = None
-    """A TOML, YAML or JSON file of settings; flags that are given as well count more."""
-    preset: str | None = None
-    """Settings to start from, such as paper/gspo-qwen2.5-1.5b or smollm2; config and flags count
-    more."""
-    policy: str = "tiny"
-    """Model that every role starts from: "tiny", "smollm2", a folder, a .gguf file or a name."""
-    tasks: str = "arithmetic"
-    """Tasks to train on: a registered name, or a .jsonl or .parquet file. Its split "train" is
-    trained on, its split "test" is held out."""
-    allocator: str = "counterfactual"
-    """Who earned the team reward: a name from ALLOCATORS."""
-    allocator_knobs: dict[str, str] = field(default_factory=dict)
-    """Knobs of the allocator by name, such as: weight 0.5 mode margin."""
-    optimizer: str = "grpo"
-    """How the policies step: a name from OPTIMIZERS."""
-    optimizer_knobs: dict[str, str] = field(default_factory=dict)
-    """Knobs of the optimizer by name, such as: clip_low 0.1."""
-    group_size: int = 8
-    """Rollouts of the whole team per task, the G of every shape."""
-    tasks_per_step: int = 32
-    """Groups per step."""
-    steps: int = 80
-    """Steps of training; in each, every role whose turn it is is updated once."""
-    learning_rate: float | None = None
-    """Of AdamW, after warm-up. None: 5e-4 for the policy "tiny", 1e-6 for any other."""
-    warmup_steps: int = 5
-    """Updates over which the learning rate rises."""
-    max_grad_norm: float = 1.0
-    """A gradient with a larger Euclidean norm is scaled down to it."""
-    temperature: float = 1.0
-    """Sampling temperature, in training and evaluation."""
-    max_tokens: int | None = None
-    """Longest completion of a turn, in tokens. None: the model's own default."""
-    micro_batch_tokens: int = 16384
-    """Padded tokens of one forward and backward pass; lower it if memory runs out."""
-    eval_every: int = 10
-    """Steps between evaluations on held-out tasks; 0: only before and after training."""
-    num_eval_tasks: int = 400
-    """Held-out tasks of an evaluation."""
-    checkpoint_every: int = 10
-    """Steps between checkpoints."""
-    keep_checkpoints: int = 2
-    """Newest checkpoints that stay, besides the best: with one, a damaged one has none before."""
-    completions_every: int = 10
-    """Steps between tables of what the agents said and were paid, in completions.jsonl and with
-    the tracker; 0: none."""
-    seed: int = 0
-    """Seeds tasks and sampling. Same seed and config, same run."""
-    out_dir: Path | None = None
-    """Folder of the run. None: a new folder under runs/."""
-    resume: Flag = False
-    """Go on from the newest checkpoint of out_dir; with the word auto behind it only if there is
-    a run, else begin one."""
-    tracker: str = "none"
-    """Where metrics go besides metrics.jsonl: a name from TRACKERS."""
-    push_to_hub: str | None = None
-    """Repository of the Hugging Face hub, such as owner/team, that gets the trained models. It is
-    private if it is new."""
 
     def check(self) -> None:
         """Raise ValueError if a name is unknown or a number out of range.

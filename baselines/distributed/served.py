@@ -18,7 +18,7 @@ server has 0.12, and 0.28 with a last layer that was left behind."""
 MOST_AT_START = 0.25
 """Largest mismatch before training, in nats: above it the server has other weights."""
 SCORED_TOKENS = 16384
-"""Padded tokens of one forward pass of the check."""
+"""Tokens of one forward pass of the check."""
 
 
 class StaleServerError(RuntimeError):

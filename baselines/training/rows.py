@@ -71,7 +71,7 @@ def reference_divergence(
         agents: All agents, in speaking order.
         references: From agents to the policies they are compared with; others get 0.
         temperatures: At which each agent sampled.
-        micro_batch_tokens: Padded tokens of one forward pass.
+        micro_batch_tokens: Tokens of one forward pass, as `counting_of` counts them.
     """
     counts = count_tokens(groups, agents)
     divergence = [

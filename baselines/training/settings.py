@@ -1,8 +1,12 @@
-"""Groups of settings that a training run is made of; `baselines.config` joins them."""
+"""Groups of settings that a training run is made of; `baselines.config` joins them.
+
+The first ones are those that a newcomer needs.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
@@ -16,6 +20,51 @@ Weights = Literal["separate", "shared", "lora"]
 
 
 @dataclass(frozen=True, kw_only=True)
+class StartSettings:
+    """What is trained, and on which tasks."""
+
+    policy: str = "tiny"
+    """Model that every role starts from: "tiny", "smollm2", a folder, a .gguf file or a name."""
+    tasks: str = "arithmetic"
+    """Tasks to train on: a registered name, or a .jsonl or .parquet file. Its split "train" is
+    trained on, its split "test" is held out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearningSettings:
+    """Who is paid what, how far the policies step, how long, and where the run is kept."""
+
+    allocator: str = "counterfactual"
+    """Who earned the team reward: a name from ALLOCATORS."""
+    allocator_knobs: dict[str, str] = field(default_factory=dict)
+    """Knobs of the allocator by name, such as: weight 0.5 mode margin."""
+    optimizer: str = "grpo"
+    """How the policies step: a name from OPTIMIZERS."""
+    optimizer_knobs: dict[str, str] = field(default_factory=dict)
+    """Knobs of the optimizer by name, such as: clip_low 0.1."""
+    group_size: int = 8
+    """Rollouts of the whole team per task, the G of every shape."""
+    tasks_per_step: int = 32
+    """Groups per step."""
+    steps: int = 80
+    """Steps of training; in each, every role whose turn it is is updated once."""
+    learning_rate: float | None = None
+    """Of AdamW, after warm-up. None: 5e-4 for the policy "tiny", 1e-6 for any other."""
+    seed: int = 0
+    """Seeds tasks and sampling. Same seed and config, same run."""
+    out_dir: Path | None = None
+    """Folder of the run. None: a new folder under runs/."""
+    resume: Flag = False
+    """Go on from the newest checkpoint of out_dir; with the word auto behind it only if there is
+    a run, else begin one."""
+    preset: str | None = None
+    """Settings to start from, such as paper/gspo-qwen2.5-1.5b or smollm2; config and flags count
+    more."""
+    config: Path | None = None
+    """A TOML, YAML or JSON file of settings; flags that are given as well count more."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class RoleSettings:
     """Which policy each role has, how it samples and when it is trained."""
 
@@ -24,6 +73,10 @@ class RoleSettings:
     "lora": one base model, and a low-rank adapter of its own for each role."""
     lora_rank: int = 16
     """Rank of the adapters, with weights lora."""
+    temperature: float = 1.0
+    """Sampling temperature, in training and evaluation."""
+    max_tokens: int | None = None
+    """Longest completion of a turn, in tokens. None: the model's own default."""
     role_policies: dict[str, str] = field(default_factory=dict)
     """Roles that start from another model than --policy, such as: thinker runs/a solver smollm2.
     Families and tokenizers may differ: roles only exchange text."""
@@ -70,6 +123,13 @@ class MeasurementSettings:
 class UpdateSettings:
     """How a policy is updated, beyond the optimizer."""
 
+    warmup_steps: int = 5
+    """Updates over which the learning rate rises."""
+    max_grad_norm: float = 1.0
+    """A gradient with a larger Euclidean norm is scaled down to it."""
+    micro_batch_tokens: int = 16384
+    """Tokens of one forward and backward pass, padding counted, or with a plain Llama a beginning
+    that completions share counted once; lower it if memory runs out."""
     num_epochs: int = 1
     """How often the completions of a step are gone through."""
     num_minibatches: int = 1
@@ -90,3 +150,25 @@ class UpdateSettings:
     """Decay of AdamW's second moment: 0.99 remembers 100 updates, for short runs."""
     weight_decay: float = 0.0
     """Of AdamW."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordSettings:
+    """What is evaluated, saved and shown during a run."""
+
+    eval_every: int = 10
+    """Steps between evaluations on held-out tasks; 0: only before and after training."""
+    num_eval_tasks: int = 400
+    """Held-out tasks of an evaluation."""
+    checkpoint_every: int = 10
+    """Steps between checkpoints."""
+    keep_checkpoints: int = 2
+    """Newest checkpoints that stay, besides the best: with one, a damaged one has none before."""
+    completions_every: int = 10
+    """Steps between tables of what the agents said and were paid, in completions.jsonl and with
+    the tracker; 0: none."""
+    tracker: str = "none"
+    """Where metrics go besides metrics.jsonl: a name from TRACKERS."""
+    push_to_hub: str | None = None
+    """Repository of the Hugging Face hub, such as owner/team, that gets the trained models. It is
+    private if it is new."""

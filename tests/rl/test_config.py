@@ -140,6 +140,15 @@ def test_every_flag_has_help_text(config, monkeypatch):
         assert re.search(r" [A-Z\"].{10,}\.", help_of[flag]), flag
 
 
+def test_train_help_begins_with_what_a_newcomer_needs():
+    names = [field.name for field in fields(TrainConfig)]
+    asked = ["policy", "tasks", "topology", "allocator", "optimizer", "group_size", "steps"]
+    kept = ["seed", "out_dir", "resume", "preset", "config"]
+    groups = ["weights", "removed_samples", "num_epochs", "tracker"]
+    assert sorted([*asked, *kept, *groups], key=names.index) == [*asked, *kept, *groups]
+    assert {*names[:2], *names[-2:]} == {"policy", "tasks", "tracker", "push_to_hub"}
+
+
 def saved(**changes: object) -> dict[str, object]:
     return {**TrainConfig(steps=5).to_json(), "steps_done": 3, **changes}
 
