@@ -10,10 +10,13 @@ from baselines.collate import TrainingRow
 from baselines.config import PER_ROLE, TrainConfig, require_roles
 from baselines.distributed.peers import ALONE, Peers
 from baselines.optimizers import PolicyOptimizer
+from baselines.playing.groups import Group
 from baselines.policies.base import TrainablePolicy
 from baselines.policies.lora import LoraBase, LoraSettings
 from baselines.policies.quantized import check_trainable
+from baselines.training.rows import reference_divergence
 from baselines.training.team import TEAM, load_team
+from baselines.types import FloatArray, IntArray
 from baselines.updater import Updater
 from ccpo_env.types import Role
 
@@ -93,6 +96,34 @@ class Crew:
                 update = self._updaters[owner].update(rows)
             metrics |= {f"update/{owner}/{name}": update.get(name) for name in UPDATE_METRICS}
         return metrics
+
+    def token_advantages(
+        self,
+        groups: Sequence[Group],
+        credit: Sequence[FloatArray],
+        num_tokens: Sequence[IntArray],
+        role_of: Mapping[str, Role],
+    ) -> list[FloatArray] | None:
+        """Return the advantage of each token, (G, A, T), if the tokens of a completion differ.
+
+        Args:
+            groups: What was played.
+            credit: Of each group, (G, A).
+            num_tokens: Completion tokens of each agent in each rollout, (G, A) per group.
+            role_of: From the agents, in speaking order, to their roles.
+        """
+        if not self._optimizer.is_per_token:
+            return None
+        divergence = None
+        if self._optimizer.needs_reward_kl:
+            divergence = reference_divergence(
+                groups,
+                list(role_of),
+                {a: self.references[r] for a, r in role_of.items() if r in self.references},
+                temperatures={a: self._config.sampling(r).temperature for a, r in role_of.items()},
+                micro_batch_tokens=self._config.micro_batch_tokens,
+            )
+        return self._optimizer.token_advantage(credit, num_tokens, divergence)
 
     def saved_policies(self) -> dict[str, TrainablePolicy]:
         """Return the policies by the name of the folder that each is saved in."""

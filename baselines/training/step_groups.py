@@ -1,0 +1,67 @@
+"""The groups of a step: those that all processes have played, and those that are paid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from baselines.collate import TrainingRow
+from baselines.distributed.peers import Peers
+from baselines.playing.groups import Group
+from baselines.training.rows import training_rows
+from baselines.types import FloatArray
+from ccpo_env.types import Role
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StepGroups:
+    """What a step has played.
+
+    Args:
+        played: Groups of all processes, in the order of their ranks.
+        usable: Those of them that are paid.
+        is_here: Whether this process has played each of those.
+    """
+
+    played: Sequence[Group]
+    usable: Sequence[Group]
+    is_here: Sequence[bool]
+
+    def training_rows(
+        self,
+        advantages: Sequence[FloatArray],
+        active: Collection[Role],
+        role_of: Mapping[str, Role],
+    ) -> dict[Role, list[TrainingRow]]:
+        """Return what this process trains each active role on: its own completions.
+
+        Args:
+            advantages: Of each usable group, (G, A), or (G, A, T) if tokens differ.
+            active: Roles that are trained in this step.
+            role_of: From the agents, in speaking order, to their roles.
+        """
+        places = [place for place, is_here in enumerate(self.is_here) if is_here]
+        groups, paid = [self.usable[p] for p in places], [advantages[p] for p in places]
+        speakers = {role: [a for a, own in role_of.items() if own == role] for role in active}
+        return {role: training_rows(groups, paid, list(role_of), speakers[role]) for role in active}
+
+
+def join_groups(
+    here: Sequence[Group], peers: Peers, *, is_usable: Callable[[Group], bool], most: int
+) -> StepGroups:
+    """Bring the groups of all processes together, which then all pay the same ones.
+
+    Args:
+        here: What this process has played.
+        peers: All processes.
+        is_usable: Whether enough of a group was measured.
+        most: Usable groups that are paid; further ones may have been played.
+    """
+    played, num_here = peers.join(here), peers.join([len(here)])
+    first = sum(num_here[: peers.rank])
+    places = [place for place, group in enumerate(played) if is_usable(group)][:most]
+    return StepGroups(
+        played,
+        [played[place] for place in places],
+        [first <= place < first + len(here) for place in places],
+    )

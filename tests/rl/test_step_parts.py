@@ -1,0 +1,121 @@
+"""What a step is made of beside the learning: chance, the groups of all processes, files."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+
+from baselines.playing.groups import Group
+from baselines.stats import proportion
+from baselines.training.run_files import RunFiles
+from baselines.training.step_groups import StepGroups, join_groups
+from baselines.training.streams import Stream, Streams
+from ccpo_env.types import Task
+from tests.rl.teams import TASK, rollout
+
+TASKS = [Task(str(number), "?", "1") for number in range(20)]
+ROLE_OF = {"thinker_0": "thinker", "solver_0": "solver"}
+
+
+class TwoPeers:
+    """The second of two processes; the first has played what it was made with."""
+
+    rank, size = 1, 2
+
+    def __init__(self, first: list[Group]) -> None:
+        self._first = first
+
+    def join(self, values):
+        counted = values and isinstance(values[0], int)
+        return [*([len(self._first)] if counted else self._first), *values]
+
+
+def group(name: str) -> Group:
+    played = rollout("correct", texts=(f"thought {name}", name))
+    return Group(Task(name, TASK.question, TASK.answer), (played,), {}, {})
+
+
+def joined(most: int) -> StepGroups:
+    """Groups a and b of the first process, c, d and e of the second; b and d are not usable."""
+    first, here = [group("a"), group("b")], [group("c"), group("d"), group("e")]
+    unusable = {"b", "d"}
+    return join_groups(
+        here, TwoPeers(first), is_usable=lambda g: g.task.id not in unusable, most=most
+    )
+
+
+def draws(rng: np.random.Generator) -> list[float]:
+    return rng.random(4).tolist()
+
+
+def test_processes_have_common_streams_and_own_ones():
+    alone, first, second = Streams(3), Streams(3, TwoPeers([])), Streams(4)
+    common = [draws(s.common(Stream.TASKS, 5)) for s in (alone, first)]
+    assert common[0] == common[1] != draws(second.common(Stream.TASKS, 5))
+    own = [draws(s.own(Stream.ROLLOUTS, 5)) for s in (alone, first)]
+    assert own[0] != own[1]
+    assert own[0] == draws(alone.common(Stream.ROLLOUTS, 5))  # the first has that of one alone
+
+
+def test_every_step_of_every_stream_draws_something_else():
+    streams = Streams(0)
+    seen = {tuple(draws(streams.own(stream, step))) for stream in Stream for step in range(3)}
+    assert len(seen) == 3 * len(Stream)
+
+
+def test_a_seed_means_what_it_did():
+    by_hand = np.random.default_rng([7, 0, 2]).choice(20, size=3, replace=False)
+    chosen = Streams(7).choose(TASKS, 3, Stream.TASKS, 2)
+    assert chosen == [TASKS[index] for index in by_hand]
+
+
+def test_chosen_tasks_are_different_and_all_of_few():
+    chosen = Streams(7).choose(TASKS, 50, Stream.TASKS, 2)
+    assert sorted(chosen, key=TASKS.index) == TASKS
+
+
+def test_joined_groups_are_those_of_all_in_order_of_ranks():
+    groups = joined(most=9)
+    assert [g.task.id for g in groups.played] == ["a", "b", "c", "d", "e"]
+    assert [g.task.id for g in groups.usable] == ["a", "c", "e"]
+    assert list(groups.is_here) == [False, True, True]
+
+
+def test_joined_groups_beyond_the_most_are_not_paid():
+    groups = joined(most=2)
+    assert [g.task.id for g in groups.usable] == ["a", "c"]
+    assert len(groups.played) == 5
+
+
+def test_a_process_trains_on_its_own_groups_only():
+    advantages = [np.array([[1.0, 2.0]]), np.array([[3.0, 4.0]]), np.array([[5.0, 6.0]])]
+    rows = joined(most=9).training_rows(advantages, ["solver"], ROLE_OF)
+    assert list(rows) == ["solver"]
+    assert [(r.completion.text, r.advantage) for r in rows["solver"]] == [("c", 4.0), ("e", 6.0)]
+
+
+def test_a_process_that_does_not_write_leaves_the_folder_alone(tmp_path):
+    files = RunFiles(tmp_path, is_writer=False)
+    files.append({"step": 1}, [])
+    files.drop_after(0)
+    files.keep_if_best(1, proportion(1, 1), lambda: (tmp_path / "saved").mkdir())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_best_checkpoint_is_recorded_when_more_was_answered(tmp_path):
+    files, saved = RunFiles(tmp_path, is_writer=True), []
+
+    def save(step: int):
+        def write() -> None:
+            (tmp_path / "checkpoints" / f"step_{step:06d}").mkdir(parents=True)
+            saved.append(step)
+
+        return write
+
+    for step, right in ((0, 9), (1, 5), (2, 5), (3, 4), (4, 6)):
+        files.keep_if_best(step, proportion(right, 10), save(step))
+    files.keep_if_best(5, None, save(5))
+    assert saved == [1, 4]
+    best = json.loads((tmp_path / "checkpoints" / "best.json").read_text(encoding="utf-8"))
+    assert best == {"step": 4, "successes": 6, "total": 10}
