@@ -270,12 +270,16 @@ def check_same_config(config: Mapping[str, Any], saved: Mapping[str, Any], where
         config: What was asked for, as `TrainConfig.to_json`.
         saved: What the checkpoint was made with.
         where: The checkpoint, for the message.
+
+    Note: A setting that the checkpoint does not name is newer than it, and had what is its default
+        now: new settings leave by default what runs did before.
     """
+    before = {**TrainConfig().to_json(), **saved}
     for name, value in json.loads(json.dumps(config)).items():
-        if name not in NOT_COMPARED and saved.get(name) != value:
+        if name not in NOT_COMPARED and before[name] != value:
             raise ValueError(
-                f"{name} must be that of the checkpoint, {saved.get(name)!r}, got {value!r} in "
-                f"{where}; {_ask_for(name, saved.get(name))}, or pass another --out-dir"
+                f"{name} must be that of the checkpoint, {before[name]!r}, got {value!r} in "
+                f"{where}; {_ask_for(name, before[name])}, or pass another --out-dir"
             )
     if config["steps"] < saved["steps_done"]:
         raise ValueError(

@@ -13,7 +13,9 @@ import tyro
 from baselines.bench import BenchConfig
 from baselines.config import TrainConfig, check_same_config, parse_knobs
 from baselines.environments import TEAMS, team_env
-from baselines.evaluate import EvalConfig
+from baselines.evaluate import EvalConfig, with_settings_of_run
+from baselines.play import PlayConfig, of_run
+from baselines.train import read_config
 from ccpo_env.registry import VERIFIERS
 
 NAN, INF = float("nan"), float("inf")
@@ -177,6 +179,25 @@ def test_check_same_config_names_the_field_and_both_values(field, value, before,
 def test_check_same_config_lets_a_resumed_run_change_what_is_still_to_come(changes):
     config = replace(TrainConfig(steps=5), **changes).to_json()
     check_same_config(config, saved(), Path("runs/x"))
+
+
+def test_a_setting_that_is_newer_than_the_checkpoint_had_its_default():
+    older = saved()
+    del older["verifier"]
+    check_same_config(TrainConfig(steps=5).to_json(), older, Path("runs/x"))
+    with pytest.raises(ValueError, match="'math', got 'number' in runs/x; pass --verifier math"):
+        check_same_config(TrainConfig(steps=5, verifier="number").to_json(), older, Path("runs/x"))
+
+
+def test_a_run_that_is_older_than_a_setting_is_resumed_evaluated_and_played_with(tmp_path):
+    older = {**TrainConfig(topology="vote").to_json()}
+    del older["verifier"]
+    (tmp_path / "config.json").write_text(json.dumps(older), encoding="utf-8")
+    resumed = read_config(["--resume", "--out-dir", str(tmp_path)])
+    evaluated = with_settings_of_run(EvalConfig(policy=str(tmp_path)))
+    played = of_run(PlayConfig(policy=str(tmp_path)))
+    for config in (resumed, evaluated, played):
+        assert (config.topology, config.verifier) == ("vote", "math")
 
 
 def test_check_same_config_refuses_fewer_steps_than_were_made():
