@@ -7,7 +7,7 @@ Agents are never mixed: each column is normalised on its own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -53,9 +53,7 @@ def group_mean(credit: Sequence[FloatArray]) -> list[FloatArray]:
     Source: GRPO, arXiv:2402.03300, section 4.1.2, without the division by the standard deviation.
     """
     _expect_groups(credit, min_group_size=2)
-    # Counted from the first rollout: it changes no difference, and equal credit becomes 0.
-    offsets = [group - group[:1] for group in credit]
-    return [offset - offset.mean(axis=0) for offset in offsets]
+    return _by_shape(credit, _centred)
 
 
 def group_z_score(
@@ -78,7 +76,13 @@ def group_z_score(
 
     Source: GRPO, arXiv:2402.03300, section 4.1.2; the unbiased deviation of TRL and verl.
     """
-    return [group / (group.std(axis=0, ddof=1) + epsilon) for group in group_mean(credit)]
+
+    def scaled(groups: FloatArray) -> FloatArray:
+        centred = _centred(groups)
+        return centred / (centred.std(axis=1, ddof=1, keepdims=True) + epsilon)
+
+    _expect_groups(credit, min_group_size=2)
+    return _by_shape(credit, scaled)
 
 
 def group_relative(credit: Sequence[FloatArray], *, std: bool = False) -> list[FloatArray]:
@@ -236,6 +240,27 @@ def on_tokens(advantages: Sequence[FloatArray], num_tokens: Sequence[IntArray]) 
         np.where(_is_token(n, _longest(n)), group[:, :, None], 0.0)
         for group, n in zip(advantages, num_tokens, strict=True)
     ]
+
+
+def _centred(groups: FloatArray) -> FloatArray:
+    """Return what N groups of one shape, (N, G, A), differ from their means."""
+    # Counted from the first rollout: it changes no difference, and equal credit becomes 0.
+    offsets = groups - groups[:, :1]
+    return offsets - offsets.mean(axis=1, keepdims=True)
+
+
+def _by_shape(
+    groups: Sequence[FloatArray], compute: Callable[[FloatArray], FloatArray]
+) -> list[FloatArray]:
+    """Return what a function of (N, G, A) makes of each group; those of one shape go at once."""
+    alike: dict[tuple[int, ...], list[int]] = {}
+    for place, group in enumerate(groups):
+        alike.setdefault(group.shape, []).append(place)
+    computed: dict[int, FloatArray] = {}
+    for shape, places in alike.items():
+        stacked = np.concatenate([groups[place] for place in places]).reshape(-1, *shape)
+        computed.update(zip(places, compute(stacked), strict=True))
+    return [computed[place] for place in range(len(groups))]
 
 
 def _returns(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import TypeAlias
 
 import numpy as np
@@ -86,10 +87,6 @@ class _Row:
     completions: dict[str, tuple[Completion, ...]] = field(default_factory=dict)
     failure: str | None = None
 
-    @property
-    def is_over(self) -> bool:
-        return self.failure is not None or self.conversation.verdict is not None
-
 
 _Starts: TypeAlias = dict[tuple[int, frozenset[str], tuple[str, ...]], Conversation]
 """Where episodes begin, by the identity of their task, the removed agents and the prefix."""
@@ -165,16 +162,21 @@ class Player:
         ledger = ledger if ledger is not None else Ledger()
         requests = list(requests)
         starts: _Starts = {}
-        rows: list[_Row | None] = [
-            self._start(request, starts) if request.leader is None else None for request in requests
-        ]
+        rows: list[_Row | None] = []
+        for request, alike in groupby(requests):  # those of a group stand side by side
+            is_leader = request.leader is None
+            begun = self._start(request, request.prefix, starts) if is_leader else None
+            rows += [None if begun is None else _Row(own, begun) for own in alike]
         following = [place for place, row in enumerate(rows) if row is None]
         while True:
             following = self._start_followers(following, requests, rows, starts)
             turns: dict[str, list[_Row]] = {}
             for row in rows:
-                if row is not None and not row.is_over:
-                    turns.setdefault(row.conversation.speaker, []).append(row)
+                if row is None or row.failure is not None:
+                    continue
+                conversation = row.conversation
+                if conversation.verdict is None:
+                    turns.setdefault(conversation.speaker, []).append(row)
             if not turns:
                 break
             speaker = min(turns, key=self._env.possible_agents.index)
@@ -183,15 +185,17 @@ class Player:
         _count(played, ledger)
         return [_rollout(row) for row in played]
 
-    def _start(self, request: RolloutRequest, starts: _Starts) -> _Row:
+    def _start(
+        self, request: RolloutRequest, prefix: tuple[str, ...], starts: _Starts
+    ) -> Conversation:
         """Begin an episode; those that begin alike go on from one conversation."""
-        begins = (id(request.task), request.removed, request.prefix)
+        begins = (id(request.task), request.removed, prefix)
         conversation = starts.get(begins)
         if conversation is None:
             conversation = starts[begins] = self._env.conversation(
-                request.task, removed=request.removed, prefix=request.prefix
+                request.task, removed=request.removed, prefix=prefix
             )
-        return _Row(request, conversation)
+        return conversation
 
     def _start_followers(
         self,
@@ -213,9 +217,8 @@ class Player:
                 waiting.append(place)
                 continue
             prefix = tuple([message.text for message in said[: request.num_shared]])
-            row = self._start(RolloutRequest(request.task, request.removed, prefix), starts)
             failure = leader.failure if is_short else None
-            rows[place] = _Row(request, row.conversation, failure=failure)
+            rows[place] = _Row(request, self._start(request, prefix, starts), failure=failure)
         return waiting
 
     def _play_turn(
@@ -235,7 +238,8 @@ class Player:
             if completion.failure is not None:
                 row.failure = completion.failure
                 continue
-            row.completions[speaker] = (*row.completions.get(speaker, ()), completion)
+            said = row.completions.get(speaker)
+            row.completions[speaker] = (completion,) if said is None else (*said, completion)
             row.conversation = _after(row.conversation, completion.text, told)
         verify_s = self._verifier.take_seconds()
         ledger.forward_passes += max(len(completion.token_ids) for completion in completions)
@@ -281,7 +285,8 @@ def _count(rows: Sequence[_Row], ledger: Ledger) -> None:
 
 
 def _rollout(row: _Row) -> Rollout:
-    conversation, verdict = row.conversation, row.conversation.verdict
+    conversation = row.conversation
+    verdict = conversation.verdict
     if row.failure is not None:
         verdict = Verdict("error", detail=f"a turn was left without a completion: {row.failure}")
     assert verdict is not None

@@ -50,7 +50,9 @@ class Rules:
         """Return an episode in which nothing has been said."""
         question, num_cut = self.fit(task.question)
         turns = tuple(turn for turn in self.topology.turns if turn.speaker not in removed)
-        opening = Opening(self, task, removed, turns, question, without_answer_request(question))
+        first_answer = 0 if self.is_vote else len(turns) - 1
+        others = without_answer_request(question)
+        opening = Opening(self, task, removed, turns, first_answer, question, others)
         return Conversation(opening, (), (), {"question": num_cut} if num_cut else {}, {})
 
 
@@ -63,6 +65,7 @@ class Opening:
         task: The task.
         removed: Agents that do not exist in this episode.
         turns: The turns that take place.
+        first_answer: The first turn in which what is said is an answer of the team.
         question: What the agents read whose answer counts.
         question_of_others: What the others read: without a request to box the answer.
     """
@@ -71,12 +74,9 @@ class Opening:
     task: Task
     removed: frozenset[str]
     turns: tuple[Turn, ...]
+    first_answer: int
     question: str
     question_of_others: str
-
-    def is_answer(self, turn_index: int) -> bool:
-        """Return whether what is said in a turn is an answer of the team."""
-        return self.rules.is_vote or turn_index == len(self.turns) - 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -142,7 +142,7 @@ class Conversation:
         """Return the instruction and the problem that are read in a turn."""
         opening = self.opening
         turn = opening.turns[turn_index]
-        answers = opening.is_answer(turn_index)
+        answers = turn_index >= opening.first_answer
         read = [m for m in self.read[:turn_index] if m.agent in turn.reads]
         instruction = opening.rules.prompts.instruction(turn.role, answers=answers)
         question = opening.question if answers else opening.question_of_others
@@ -187,14 +187,16 @@ class Conversation:
         agent = opening.turns[place].speaker
         message = shown = Message(agent, said)
         clipped, leaks = self.clipped, self.leaks
-        if opening.rules.strip_leaks and not opening.is_answer(place):
+        if place < opening.first_answer and opening.rules.strip_leaks:
             text, num_leaks = _stripped(said)
             if num_leaks:
                 shown = Message(agent, text)
                 leaks = {**leaks, agent: leaks.get(agent, 0) + num_leaks}
         if num_cut:
             clipped = {**clipped, agent: clipped.get(agent, 0) + num_cut}
-        messages, read = (*self.messages, message), (*self.read, shown)
+        messages = (*self.messages, message)
+        is_all_shown = shown is message and self.read is self.messages
+        read = messages if is_all_shown else (*self.read, shown)
         return Conversation(opening, messages, read, clipped, leaks, verdict, ballot)
 
     def _judge(self, response: str) -> tuple[Verdict, Ballot | None]:

@@ -28,6 +28,8 @@ ANSWER_PHRASES = (
 )
 """What begins, or ends, a statement of the answer; more languages are more lines."""
 
+_WORD_OR_MARK = re.compile(r"[^\W\d_]|\#")
+"""Something of every box and every statement."""
 _STATEMENT = re.compile("|".join(ANSWER_PHRASES), re.IGNORECASE)
 # A clause ends at a line, or at a full stop that is not a decimal point.
 _CLAUSE_END = re.compile(r"[\n;!?。;!?]|\.(?!\d)")
@@ -43,6 +45,8 @@ def strip_answers(text: str) -> tuple[str, int]:
         The text, unchanged if nothing was found, and the number of boxes and clauses removed. An
         unclosed box takes the rest of its paragraph with it. Time is linear in the length.
     """
+    if _WORD_OR_MARK.search(text) is None:  # a bare calculation, say
+        return text, 0
     text, num_boxes = _without_boxes(text)
     text, num_clauses = _without_statements(text)
     return text, num_boxes + num_clauses

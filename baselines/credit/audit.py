@@ -10,7 +10,6 @@ import numpy as np
 
 from baselines.credit.outcomes import GroupOutcomes, IntArray
 from baselines.credit.registry import ALLOCATORS
-from baselines.credit.shared import shared_credit
 from baselines.optimizers import OPTIMIZERS, PolicyOptimizer
 from baselines.types import FloatArray
 from ccpo_env.errors import unknown_name
@@ -107,13 +106,12 @@ def audit_advantages(
         num_tokens: Completion tokens that they were made with, of the same shapes; None if
             they were made without.
     """
-    credit = [shared_credit(group) for group in batches]
-    shared = _method(optimizer).advantage(credit, num_tokens)
+    shared = _method(optimizer).advantage(ALLOCATORS["shared"].many(batches), num_tokens)
+    sizes = np.array([len(group) for group in shared])
+    columns = (np.ascontiguousarray(np.concatenate(own).T) for own in (shared, allocated))
     return {
-        agent: _compare(
-            [group[:, column] for group in shared], [group[:, column] for group in allocated]
-        )
-        for column, agent in enumerate(batches[0].agents)
+        agent: _compare(x, y, sizes)
+        for agent, x, y in zip(batches[0].agents, *columns, strict=True)
     }
 
 
@@ -125,9 +123,7 @@ def _method(optimizer: str | PolicyOptimizer) -> PolicyOptimizer:
     return OPTIMIZERS[optimizer]
 
 
-def _compare(shared: list[FloatArray], allocated: list[FloatArray]) -> CreditAudit:
-    x, y = np.concatenate(shared), np.concatenate(allocated)
-    sizes = np.array([len(group) for group in shared])
+def _compare(x: FloatArray, y: FloatArray, sizes: IntArray) -> CreditAudit:
     # Rewards have unit size, so what is below this is rounding even if nothing else is left.
     tolerance = RELATIVE_TOLERANCE * max(1.0, float(np.abs(y).max()))
     return CreditAudit(

@@ -22,6 +22,7 @@ RemovedRewards: TypeAlias = (
 IntArray: TypeAlias = npt.NDArray[np.int64]
 
 _DROP = "drop the rollouts that were not measured"
+_PAID = frozenset({-1.0, 1.0})
 _SCALE = "count a correct answer as +1 and a wrong one as -1"
 
 
@@ -105,13 +106,14 @@ def _agents(agents: Sequence[str]) -> tuple[str, ...]:
 
 def _team(rewards: npt.ArrayLike) -> FloatArray:
     team = _floats("team_rewards", rewards)
+    # Of few numbers a set is made sooner than an array of comparisons.
+    if team.ndim == 1 and team.size and _PAID.issuperset(team.tolist()):
+        return team
     is_right = np.abs(team) == 1.0
     if not is_right.all():
         expect_finite("team_rewards", team, remedy=_DROP)
     expect_shape("team_rewards", team, ("G",), remedy="give one reward per rollout")
-    if not is_right.all():
-        raise ValueError(f"team_rewards must be -1 or +1, got {team[~is_right][0]:g}; {_SCALE}")
-    return team
+    raise ValueError(f"team_rewards must be -1 or +1, got {team[~is_right][0]:g}; {_SCALE}")
 
 
 def _removed(
@@ -145,8 +147,8 @@ def _removed_key(key: object, agents: tuple[str, ...]) -> frozenset[str]:
             f'write for example frozenset({{"thinker_0"}})'
         )
     removed = frozenset({key}) if isinstance(key, str) else key
-    for agent in sorted(removed - set(agents), key=str):
-        raise unknown_name("a removed agent", agent, agents)
+    if not removed.issubset(agents):
+        raise unknown_name("a removed agent", min(removed.difference(agents), key=str), agents)
     if not 0 < len(removed) < len(agents):
         raise ValueError(
             f"removed_rewards must remove at least one agent and leave one to answer, "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -33,6 +33,9 @@ class Group:
         num_unmeasured: Episodes dropped because the verifier could not tell.
         is_complete: Whether all that was asked for was measured, or left out because it could
             not change the update.
+
+    Attributes:
+        rewards: Team reward of each rollout, shape (G,).
     """
 
     task: Task
@@ -44,11 +47,11 @@ class Group:
     num_played: int = 0
     num_unmeasured: int = 0
     is_complete: bool = True
+    rewards: FloatArray = field(init=False)
 
-    @property
-    def rewards(self) -> FloatArray:
-        """Team reward of each rollout, shape (G,)."""
-        return np.array(rewards(self.rollouts))
+    def __post_init__(self) -> None:
+        """Read the rewards once."""
+        object.__setattr__(self, "rewards", np.array(rewards(self.rollouts)))
 
     def outcomes(self, agents: tuple[str, ...], *, with_features: bool = False) -> GroupOutcomes:
         """Return what was measured on a group with at least one rollout, for an allocator."""
@@ -211,7 +214,7 @@ class _Draft:
     @property
     def is_mixed(self) -> bool:
         """Whether the rollouts of the team were not all paid the same."""
-        return len(set(rewards(self._joint))) > 1
+        return _differ([rollout.reward for rollout in self._joint])
 
     def group(self, once: Sequence[frozenset[str]], cache: RemovedCache | None) -> Group:
         """Return the group; a rollout is dropped if it, or what goes on from it, is unmeasured."""
@@ -223,9 +226,9 @@ class _Draft:
                 k for k in kept if all(r.reward is not None for rows in on_each for r in rows[k])
             ]
         joint = tuple([self._joint[k] for k in kept])
-        others = [r for rows in on_each for own in rows.values() for r in own]
-        others += [r for own in self._once.values() for r in own]
-        is_skipped = self._plan.only_mixed and bool(once) and not self.is_mixed
+        others = [r.reward for rows in on_each for own in rows.values() for r in own]
+        others += [r.reward for own in self._once.values() for r in own]
+        is_skipped = self._plan.only_mixed and bool(once) and not _differ(paid)
         removed: dict[frozenset[str], FloatArray] = {}
         if not is_skipped:
             removed |= {key: self._measured_once(key, cache) for key in once}
@@ -238,7 +241,7 @@ class _Draft:
             removed={key: values for key, values in removed.items() if values.size},
             branches={agent: _rows(rows, kept) for agent, rows in self._branches.items()},
             num_played=len(paid) + len(others),
-            num_unmeasured=paid.count(None) + len(others) - len(rewards(others)),
+            num_unmeasured=paid.count(None) + others.count(None),
             is_complete=bool(joint)
             and all(removed[key].size for key in self._plan.removals if key in removed),
         )
@@ -256,6 +259,10 @@ class _Draft:
         ]
         counted = [rollout.ballot.verdict(left_out).reward for rollout in joint if rollout.ballot]
         return np.array([[reward] for reward in counted if reward is not None])  # (G, 1)
+
+
+def _differ(paid: Sequence[float | None]) -> bool:
+    return len({*paid} - {None}) > 1
 
 
 def _rows(rollouts: Mapping[int, Sequence[Rollout]], kept: Sequence[int]) -> FloatArray:

@@ -65,6 +65,13 @@ def test_no_box_survives(text: str) -> None:
         assert left == text
 
 
+@given(digits=st.text(alphabet="0123456789+-*/=; ", max_size=20), place=st.integers(0, 20))
+@pytest.mark.parametrize("statement", ["\\boxed{5}", "answer: 5", "#### 5", "ответ: 5", "答案是5"])
+def test_a_statement_among_digits_is_found(digits: str, place: int, statement: str) -> None:
+    _, num_leaks = strip_answers(f"{digits[:place]}\n{statement}\n{digits[place:]}")
+    assert num_leaks == 1
+
+
 @given(text=st.text(alphabet="0123456789+-*/=;x ()\n"))
 def test_text_without_a_trigger_is_unchanged(text: str) -> None:
     assert strip_answers(text) == (text, 0)

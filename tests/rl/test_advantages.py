@@ -54,6 +54,16 @@ def test_group_mean_keeps_shapes_differences_and_a_sum_of_zero(step: list[np.nda
 
 
 @pytest.mark.parametrize("centre", BY_GROUP)
+@given(step=st.lists(credit, max_size=6))
+def test_advantage_of_a_group_is_to_the_bit_what_it_is_alone(centre, step) -> None:
+    alone = [centre([group])[0] for group in step]
+    together = centre(step)
+    assert len(together) == len(alone)
+    for own, among_others in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(own, among_others)
+
+
+@pytest.mark.parametrize("centre", BY_GROUP)
 @given(value=st.floats(-2.0, 2.0), size=st.integers(2, 20))
 def test_centring_a_group_gives_exactly_zero_when_all_credit_is_equal(
     centre, value: float, size: int
