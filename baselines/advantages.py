@@ -79,7 +79,8 @@ def group_z_score(
 
     def scaled(groups: FloatArray) -> FloatArray:
         centred = _centred(groups)
-        return centred / (centred.std(axis=1, ddof=1, keepdims=True) + epsilon)
+        scores: FloatArray = centred / (centred.std(axis=1, ddof=1, keepdims=True) + epsilon)
+        return scores
 
     _expect_groups(credit, min_group_size=2)
     return _by_shape(credit, scaled)
@@ -246,7 +247,8 @@ def _centred(groups: FloatArray) -> FloatArray:
     """Return what N groups of one shape, (N, G, A), differ from their means."""
     # Counted from the first rollout: it changes no difference, and equal credit becomes 0.
     offsets = groups - groups[:, :1]
-    return offsets - offsets.mean(axis=1, keepdims=True)
+    centred: FloatArray = offsets - offsets.mean(axis=1, keepdims=True)
+    return centred
 
 
 def _by_shape(

@@ -261,11 +261,11 @@ def _after(
     The last message is not shared: the verifier is asked about each, and may be one that does not
     say the same twice.
     """
-    if conversation.is_last_turn:
-        return conversation.say(text)
     following = told.get((conversation, text))
     if following is None:
-        following = told[conversation, text] = conversation.say(text)
+        following = conversation.say(text)
+        if following.verdict is None:
+            told[conversation, text] = following
     return following
 
 

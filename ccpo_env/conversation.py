@@ -108,18 +108,14 @@ class Conversation:
         """Whose turn it is, while the episode runs."""
         return self.opening.turns[len(self.messages)].speaker
 
-    @property
-    def is_last_turn(self) -> bool:
-        """Whether the episode ends with what is said next."""
-        return len(self.messages) == len(self.opening.turns) - 1
-
     def say(self, text: str) -> Conversation:
         """Return what follows if the agent whose turn it is says this.
 
         Whatever the verifier raises is passed on; it is asked after the last turn only.
         """
-        said, num_cut = self.opening.rules.fit(text)
-        if not self.is_last_turn:
+        opening = self.opening
+        said, num_cut = opening.rules.fit(text)
+        if len(self.messages) < len(opening.turns) - 1:
             return self._after(said, num_cut)
         verdict, ballot = self._judge(said)
         return self._after(said, num_cut, verdict, ballot)

@@ -22,7 +22,7 @@ RemovedRewards: TypeAlias = (
 IntArray: TypeAlias = npt.NDArray[np.int64]
 
 _DROP = "drop the rollouts that were not measured"
-_PAID = frozenset({-1.0, 1.0})
+_REWARDS = frozenset({-1.0, 1.0})
 _SCALE = "count a correct answer as +1 and a wrong one as -1"
 
 
@@ -106,8 +106,7 @@ def _agents(agents: Sequence[str]) -> tuple[str, ...]:
 
 def _team(rewards: npt.ArrayLike) -> FloatArray:
     team = _floats("team_rewards", rewards)
-    # Of few numbers a set is made sooner than an array of comparisons.
-    if team.ndim == 1 and team.size and _PAID.issuperset(team.tolist()):
+    if team.ndim == 1 and team.size and _are_rewards(team):
         return team
     is_right = np.abs(team) == 1.0
     if not is_right.all():
@@ -237,10 +236,16 @@ def _floats_in(
 ) -> FloatArray:
     array = _floats(name, values)
     # Two comparisons tell that all is well, NaN included; what is not is looked at in detail.
-    if array.size and not (array.min() >= low and array.max() <= high):
+    is_well = _are_rewards(array) or (array.min() >= low and array.max() <= high)
+    if not is_well:
         expect_finite(name, array, remedy=remedy)
         expect_between(name, array, low, high, remedy=outside)
     return array
+
+
+def _are_rewards(array: FloatArray) -> bool:
+    """Return whether all numbers are rewards: of few, a set tells it sooner than an array."""
+    return _REWARDS.issuperset(array.ravel().tolist())
 
 
 def _floats(name: str, values: npt.ArrayLike) -> FloatArray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -22,6 +23,7 @@ CONSTANT = 1e-12
 def rollout_metrics(groups: Sequence[Group], num_usable: int, agents: Sequence[str]) -> Metrics:
     """Return accuracy, no-answer and unmeasured rates, and the length of completions."""
     joint = [rollout for group in groups for rollout in group.rollouts]
+    statuses = Counter([rollout.verdict.status for rollout in joint])
     removed = [r.ravel() for group in groups for r in group.removed.values()]
     num_unmeasured = sum(group.num_unmeasured for group in groups)
     lengths = {
@@ -31,9 +33,9 @@ def rollout_metrics(groups: Sequence[Group], num_usable: int, agents: Sequence[s
         for agent in agents
     }
     return {
-        "accuracy/joint": _mean([rollout.verdict.status == "correct" for rollout in joint]),
+        "accuracy/joint": statuses["correct"] / len(joint) if joint else None,
         "accuracy/solo": _mean((np.concatenate(removed) + 1.0) / 2.0 if removed else []),
-        "rollout/no_answer_rate": _mean([r.verdict.status == "no_answer" for r in joint]),
+        "rollout/no_answer_rate": statuses["no_answer"] / len(joint) if joint else None,
         "rollout/unmeasured_rate": num_unmeasured / sum(group.num_played for group in groups),
         "rollout/groups": num_usable,
         "rollout/removed_groups": sum(bool(group.removed) for group in groups),
@@ -134,15 +136,16 @@ def _correlation(x: FloatArray, y: FloatArray) -> float | None:
 
 def _help_and_hurt(outcomes: Sequence[GroupOutcomes]) -> tuple[float | None, float | None]:
     pairs = [
-        (group.team_rewards, removed.mean())
+        (group.team_rewards, removed.ravel())
         for group in outcomes
         for removed in (group.removed_rewards or {}).values()
     ]
     if not pairs:
         return None, None
     team = np.concatenate([rewards for rewards, _ in pairs])
-    sizes = [len(rewards) for rewards, _ in pairs]
-    without = np.repeat([baseline for _, baseline in pairs], sizes)
+    starts = np.cumsum([0, *(len(removed) for _, removed in pairs[:-1])])
+    sums = np.add.reduceat(np.concatenate([removed for _, removed in pairs]), starts)
+    without = np.repeat(sums, [len(rewards) for rewards, _ in pairs])  # of the sign of the mean
     helped = (team > 0.0) & (without < 0.0)
     hurt = (team < 0.0) & (without > 0.0)
     return float(helped.mean()), float(hurt.mean())

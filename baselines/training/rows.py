@@ -17,10 +17,12 @@ from baselines.types import FloatArray, IntArray
 
 def count_tokens(groups: Sequence[Group], agents: Sequence[str]) -> list[IntArray]:
     """Return the completion tokens of each agent in each rollout, (G, A) per group."""
-    return [
-        np.array([[_num_tokens(r.completions[a]) for a in agents] for r in group.rollouts])
-        for group in groups
-    ]
+    counts = np.array(
+        [_num_tokens(r.completions[a]) for group in groups for r in group.rollouts for a in agents],
+        dtype=np.int64,
+    ).reshape(-1, len(agents))
+    ends = list(accumulate(len(group.rollouts) for group in groups))
+    return [counts[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
 
 def shaped_credit(
