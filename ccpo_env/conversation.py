@@ -49,7 +49,9 @@ class Rules:
     def begin(self, task: Task, removed: frozenset[str]) -> Conversation:
         """Return an episode in which nothing has been said."""
         question, num_cut = self.fit(task.question)
-        turns = tuple(turn for turn in self.topology.turns if turn.speaker not in removed)
+        turns = self.topology.turns
+        if removed:
+            turns = tuple(turn for turn in turns if turn.speaker not in removed)
         first_answer = 0 if self.is_vote else len(turns) - 1
         others = without_answer_request(question)
         opening = Opening(self, task, removed, turns, first_answer, question, others)
@@ -146,9 +148,13 @@ class Conversation:
 
     def turn_of(self, agent: str) -> int | None:
         """Return the next turn of an agent, else its last one, else None: it is removed."""
-        own = [i for i, turn in enumerate(self.opening.turns) if turn.speaker == agent]
-        upcoming = [index for index in own if index >= len(self.messages)]
-        return upcoming[0] if upcoming else (own[-1] if own else None)
+        last = None
+        for index, turn in enumerate(self.opening.turns):
+            if turn.speaker == agent:
+                last = index
+                if index >= len(self.messages):
+                    break
+        return last
 
     def infos(self, offered: tuple[str, str] | None) -> dict[str, dict[str, Any]]:
         """Return what PettingZoo's `infos` hold of each agent; new objects on each call.
@@ -156,12 +162,12 @@ class Conversation:
         Args:
             offered: What the agent reads whose turn it is; None: the episode is over.
         """
-        opening = self.opening
+        opening, removed = self.opening, sorted(self.opening.removed)
         infos: dict[str, dict[str, Any]] = {
             turn.speaker: {
                 "role": turn.role,
                 "task_id": opening.task.id,
-                "removed": sorted(opening.removed),
+                "removed": removed.copy(),
                 "messages": [],
                 "clipped_chars": dict(self.clipped),
                 "leak": self.leaks.get(turn.speaker, 0),

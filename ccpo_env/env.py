@@ -162,9 +162,13 @@ class TeamAnswerEnv(TeamPaidEnv[Observation, str]):
         Raises:
             ValueError: If an agent is unknown, or nobody is left to speak.
         """
-        removed = check_removed(removed, self.possible_agents)
-        check_prefix(prefix, sum(turn.speaker not in removed for turn in self.topology.turns))
-        conversation = self._rules.begin(task, removed)
+        if removed is self._default_removed:
+            absent = self._default_removed  # checked when the environment was made
+        else:
+            absent = check_removed(removed, self.possible_agents)
+        conversation = self._rules.begin(task, absent)
+        if prefix != ():
+            check_prefix(prefix, len(conversation.opening.turns))
         for text in prefix:
             conversation = conversation.say(text)
         return conversation
@@ -193,11 +197,11 @@ class TeamAnswerEnv(TeamPaidEnv[Observation, str]):
         """
         if agent not in self.possible_agents:
             raise unknown_name("agent", agent, self.possible_agents)
+        if self.verdict is None and agent == self._conversation.speaker:  # nearly always
+            return {"prompt": plain_text(*self._offered)}
         turn_index = self._conversation.turn_of(agent)
         if turn_index is None:
             return {"prompt": ""}
-        if turn_index == len(self.messages):
-            return {"prompt": plain_text(*self._offered)}
         return {"prompt": plain_text(*self._conversation.prompt_parts(turn_index))}
 
     @property
