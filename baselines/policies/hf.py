@@ -1,15 +1,9 @@
-"""A policy that is a Hugging Face causal language model, or a .gguf file turned into one."""
+"""A policy that is a Hugging Face causal language model."""
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import io
-import os
-import shutil
-import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -18,6 +12,7 @@ import torch
 from torch import Tensor
 
 from baselines.policies.base import Completion, Prompt, Sampling
+from baselines.policies.loading import converted_gguf, load_model, quiet_transformers
 from baselines.policies.options import option_logprobs
 from baselines.policies.sampler import DEFAULT_MAX_ROWS, StopRule, sample_tokens
 from baselines.policies.scoring import completion_logprobs, completion_logprobs_and_entropy
@@ -100,7 +95,7 @@ class HFPolicy:
         source = str(name_or_path)
         if path.suffix == ".gguf":
             source = str(converted_gguf(path))
-        model, tokenizer = _load(source)
+        model, tokenizer = load_model(source)
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         model.to(torch.device(device))  # type: ignore[arg-type]  # annotated as a bound method
         return cls(model, tokenizer, max_rows=max_rows)
@@ -195,7 +190,7 @@ class HFPolicy:
 
     def save(self, folder: Path) -> None:
         """Write weights and tokenizer in Hugging Face form; `load` reads them back."""
-        with _quiet_transformers():
+        with quiet_transformers():
             self._model.save_pretrained(folder)
             self._tokenizer.save_pretrained(folder)
 
@@ -277,120 +272,6 @@ def _token_rows(
             "score what an HFPolicy sampled"
         )
     return [c.prompt_ids for c in completions], [c.token_ids for c in completions]
-
-
-def converted_gguf(path: Path) -> Path:
-    """Return the Hugging Face folder of a .gguf file, which is made the first time.
-
-    Args:
-        path: A .gguf file with weights and tokenizer of an architecture transformers can read.
-
-    Returns:
-        A folder in the cache of the user. Its name holds size and hash of the file, so another
-        file of the same name is converted anew.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ImportError: If the package gguf is missing.
-    """
-    if not path.is_file():
-        raise FileNotFoundError(f"a .gguf policy must be a file, got {str(path)!r}; check the path")
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    folder = _cache_folder() / f"{path.stem}-{path.stat().st_size}-{digest[:16]}"
-    if folder.is_dir():
-        return folder
-    try:
-        import gguf  # noqa: F401  transformers needs it, and says so less clearly
-    except ImportError as error:
-        raise ImportError(
-            f"a .gguf policy must be read with the package gguf, got {str(path)!r} without it; "
-            f"pip install gguf"
-        ) from error
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    # Written aside and renamed: another process never sees half a folder.
-    partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f"{folder.name}."))
-    try:
-        _convert_gguf(path, partial)
-        try:
-            partial.rename(folder)
-        except OSError:
-            if not folder.is_dir():  # else another process was faster
-                raise
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    return folder
-
-
-def _convert_gguf(path: Path, folder: Path) -> None:
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
-    from transformers.modeling_gguf_pytorch_utils import load_gguf_checkpoint
-
-    # from_pretrained(gguf_file=...) would need accelerate, and return a model with a flag that
-    # forbids to train and to save it. Its progress bar ignores all settings, hence the redirect.
-    with _quiet_transformers(), contextlib.redirect_stderr(io.StringIO()):
-        config = AutoConfig.from_pretrained(path.parent, gguf_file=path.name)
-        tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
-        with torch.random.fork_rng(devices=[]):  # random weights first, all of them replaced
-            model = AutoModelForCausalLM.from_config(  # type: ignore[no-untyped-call]
-                config, dtype=torch.float32
-            )
-        checkpoint = load_gguf_checkpoint(  # type: ignore[no-untyped-call]
-            str(path), return_tensors=True, model_to_load=model
-        )
-        loaded = model.load_state_dict(checkpoint["tensors"], strict=False)
-        model.tie_weights()
-        missing = sorted(set(loaded.missing_keys) - set(model.all_tied_weights_keys))
-        if missing:
-            raise ValueError(
-                f"a .gguf policy must hold every weight of {type(model).__name__}, got none for "
-                f"{missing[:3]} in {str(path)!r}; convert it to a Hugging Face folder and pass that"
-            )
-        model.save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
-
-
-def _cache_folder() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "ccpo"
-
-
-def _load(source: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    failure: OSError | None = None
-    with _quiet_transformers():
-        for is_local in (True, False):  # what has been downloaded before needs no network
-            try:
-                tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=is_local)
-                model = AutoModelForCausalLM.from_pretrained(
-                    source, local_files_only=is_local, dtype=torch.float32
-                )
-            except OSError as error:
-                failure = error
-            else:
-                return model, tokenizer
-    raise FileNotFoundError(
-        f"a model must be a Hugging Face folder or a name that the hub or its local cache knows, "
-        f"got {source!r}; check the name and the network, or download the model "
-        f"(hf download {source}) and pass its folder"
-    ) from failure
-
-
-@contextlib.contextmanager
-def _quiet_transformers() -> Iterator[None]:
-    """Keep advice and progress bars of transformers off the terminal; errors still raise."""
-    from transformers.utils import logging
-
-    verbosity, had_bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if had_bars:
-            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def _end_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:

@@ -12,9 +12,10 @@ from scipy.stats import chisquare
 from transformers import LlamaConfig, LlamaForCausalLM
 from transformers.utils import logging
 
-from baselines.policies import hf
+from baselines.policies import hf, loading
 from baselines.policies.base import Completion, Prompt, Sampling
-from baselines.policies.hf import HFPolicy, converted_gguf
+from baselines.policies.hf import HFPolicy
+from baselines.policies.loading import converted_gguf
 from baselines.policies.registry import load_policy
 
 PROMPTS = [Prompt("1+1"), Prompt("a longer prompt: "), Prompt("1+1"), Prompt("?")] * 3
@@ -274,7 +275,7 @@ def test_load_converts_a_gguf_file_once(toy, tmp_path, cache, capfd, monkeypatch
     assert policy.tokenizer.encode("abc") == [4, 3]
     assert capfd.readouterr() == ("", "")
 
-    monkeypatch.setattr(hf, "_convert_gguf", None)  # may not be called again
+    monkeypatch.setattr(loading, "_convert_gguf", None)  # may not be called again
     again = HFPolicy.load(tmp_path / "toy.gguf")
     assert sample(again, [Prompt("ab")], seed=3) == sample(policy, [Prompt("ab")], seed=3)
     assert len(list(cache.iterdir())) == 1
