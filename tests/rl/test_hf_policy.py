@@ -12,7 +12,7 @@ from scipy.stats import chisquare
 from transformers import LlamaConfig, LlamaForCausalLM
 from transformers.utils import logging
 
-from baselines.policies import hf, loading
+from baselines.policies import loading
 from baselines.policies.base import Completion, Prompt, Sampling
 from baselines.policies.hf import HFPolicy
 from baselines.policies.loading import converted_gguf
