@@ -162,13 +162,8 @@ class TeamAnswerEnv(TeamPaidEnv[Observation, str]):
         Raises:
             ValueError: If an agent is unknown, or nobody is left to speak.
         """
-        if removed is self._default_removed:
-            absent = self._default_removed  # checked when the environment was made
-        else:
-            absent = check_removed(removed, self.possible_agents)
-        conversation = self._rules.begin(task, absent)
-        if prefix != ():
-            check_prefix(prefix, len(conversation.opening.turns))
+        conversation = self._rules.begin(task, check_removed(removed, self.possible_agents))
+        check_prefix(prefix, len(conversation.opening.turns))
         for text in prefix:
             conversation = conversation.say(text)
         return conversation

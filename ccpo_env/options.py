@@ -37,6 +37,8 @@ def check_removed(removed: Iterable[str], agents: Sequence[str]) -> frozenset[st
         TypeError: If removed is not a collection of names, such as one text.
         ValueError: If an agent is unknown, or none would be left.
     """
+    if removed == frozenset():  # nearly always
+        return frozenset()
     if isinstance(removed, str):
         raise TypeError(
             f"removed must be a list of agents, got the text {removed!r}; pass [{removed!r}]"
