@@ -78,7 +78,8 @@ def _same_labelled_group(answer: Reading, gold: Reading, same: Same) -> bool | N
     if values := _values_in_order(gold, answer):
         return same_in_order(answer.sides[1].items, values, same)
     for group, other in ((answer, gold), (gold, answer)):
-        if "\\pm" in group.text and "\\pm" not in other.text and is_relation(group.items[0]):
+        is_choice = "\\pm" in group.text and "\\pm" not in other.text and len(group.items) > 1
+        if is_choice and is_relation(group.items[0]):
             pair = ((answer,), gold.items) if group is gold else (answer.items, (gold,))
             return same_members(pair[0], pair[1], same)
     return same_relation(answer, gold, same)
