@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import compress
 from typing import TypeAlias
 
 import numpy as np
 
-from baselines.playing.ledger import Ledger, Purpose, TimedVerifier
+from baselines.playing.ledger import Ledger, Purpose
 from baselines.policies.base import Completion, Policy, Prompt, Sampling
-from ccpo_env.conversation import Conversation
+from ccpo_env.conversation import NO_OUTCOME, Conversation, Outcome
 from ccpo_env.env import TeamAnswerEnv
 from ccpo_env.prompts import chat_messages, plain_text
 from ccpo_env.types import Message, Role, Task, Topology, Verdict, Verifier
@@ -22,15 +22,16 @@ from ccpo_env.wrapper import TeamEnv
 
 @dataclass(frozen=True, slots=True)
 class RolloutRequest:
-    """One episode to play: on which task, without whom, going on from which messages.
+    """What to play: on which task, without whom, going on from which messages, how often.
 
     Args:
         task: The task.
         removed: Agents that do not exist in it.
         prefix: Messages already spoken.
-        leader: Place, among the requests of the same call, of an episode whose first messages
-            are taken over as soon as they are spoken; None: it begins on its own.
+        leader: Place, among the episodes of the same call, of one whose first messages are taken
+            over as soon as they are spoken; None: it begins on its own.
         num_shared: How many messages of the leader it takes over, at least 1 if it has one.
+        num_episodes: How many episodes to play.
     """
 
     task: Task
@@ -38,6 +39,7 @@ class RolloutRequest:
     prefix: tuple[str, ...] = ()
     leader: int | None = None
     num_shared: int = 0
+    num_episodes: int = 1
 
     @property
     def purpose(self) -> Purpose:
@@ -47,9 +49,9 @@ class RolloutRequest:
         return "joint" if self.leader is None else "branch"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Rollout:
-    """One episode of the team on one task.
+    """One episode of the team on one task, which nobody changes.
 
     Args:
         request: What was asked for.
@@ -86,6 +88,7 @@ class _Row:
     conversation: Conversation
     completions: dict[str, tuple[Completion, ...]] = field(default_factory=dict)
     failure: str | None = None
+    is_running: bool = True
 
 
 _Starts: TypeAlias = dict[tuple[int, frozenset[str], tuple[str, ...]], Conversation]
@@ -107,9 +110,7 @@ class Player:
         policies: Mapping[Role, Policy],
         sampling: Mapping[Role, Sampling],
     ) -> None:
-        own = env.unwrapped if isinstance(env, TeamEnv) else env
-        self._verifier = TimedVerifier(own.verifier)
-        self._env = own.with_verifier(self._verifier)
+        self._env = env.unwrapped if isinstance(env, TeamEnv) else env
         self._policies = policies
         self._sampling = sampling
         self._role_of = {turn.speaker: turn.role for turn in self._env.topology.turns}
@@ -132,7 +133,7 @@ class Player:
     @property
     def verifier(self) -> Verifier:
         """What compares the answers."""
-        return self._verifier
+        return self._env.verifier
 
     def policy_of(self, agent: str) -> Policy:
         """Return the policy that speaks for an agent."""
@@ -145,7 +146,7 @@ class Player:
         rng: np.random.Generator,
         ledger: Ledger | None = None,
     ) -> list[Rollout]:
-        """Play one episode per request.
+        """Play what is requested.
 
         Args:
             requests: Episodes with all agents and with agents removed, in any mixture.
@@ -153,37 +154,34 @@ class Player:
             ledger: Cost is added to it.
 
         Returns:
-            One rollout per request, in order.
+            One rollout per episode, in order.
 
         Note: The agent that speaks first among those whose turn it is goes on in all its
             episodes at once, so an episode without a thinker waits for the solver's turn of the
             others and shares its batch, and so does one that takes over the thought of another.
         """
         ledger = ledger if ledger is not None else Ledger()
-        requests = list(requests)
         starts: _Starts = {}
         rows: list[_Row | None] = []
-        for request, alike in groupby(requests):  # those of a group stand side by side
-            is_leader = request.leader is None
-            begun = self._start(request, request.prefix, starts) if is_leader else None
-            rows += [None if begun is None else _Row(own, begun) for own in alike]
-        following = [place for place, row in enumerate(rows) if row is None]
+        following: list[tuple[int, RolloutRequest]] = []  # with their places among the rows
+        for request in requests:
+            if request.leader is None:
+                begun = self._start(request, request.prefix, starts)
+                rows += [_Row(request, begun) for _ in range(request.num_episodes)]
+            else:
+                following += [(len(rows) + k, request) for k in range(request.num_episodes)]
+                rows += [None] * request.num_episodes
         while True:
-            following = self._start_followers(following, requests, rows, starts)
+            following = self._start_followers(following, rows, starts)
             turns: dict[str, list[_Row]] = {}
             for row in rows:
-                if row is None or row.failure is not None:
-                    continue
-                conversation = row.conversation
-                if conversation.verdict is None:
-                    turns.setdefault(conversation.speaker, []).append(row)
+                if row is not None and row.is_running:
+                    turns.setdefault(row.conversation.speaker, []).append(row)
             if not turns:
                 break
             speaker = min(turns, key=self._env.possible_agents.index)
             self._play_turn(speaker, turns[speaker], rng, ledger)
-        played = [row for row in rows if row is not None]
-        _count(played, ledger)
-        return [_rollout(row) for row in played]
+        return [_rollout(row) for row in rows if row is not None]
 
     def _start(
         self, request: RolloutRequest, prefix: tuple[str, ...], starts: _Starts
@@ -199,26 +197,25 @@ class Player:
 
     def _start_followers(
         self,
-        following: Sequence[int],
-        requests: Sequence[RolloutRequest],
+        following: Sequence[tuple[int, RolloutRequest]],
         rows: list[_Row | None],
         starts: _Starts,
-    ) -> list[int]:
+    ) -> list[tuple[int, RolloutRequest]]:
         """Begin the episodes whose leader has said what they take over; return the others."""
         waiting = []
-        for place in following:
-            request = requests[place]
+        for place, request in following:
             assert request.leader is not None, "only followers are left without a row"
             leader = rows[request.leader]
             assert leader is not None, "a leader must not follow another episode"
             said = leader.conversation.messages
             is_short = len(said) < request.num_shared
             if is_short and leader.failure is None:
-                waiting.append(place)
+                waiting.append((place, request))
                 continue
             prefix = tuple([message.text for message in said[: request.num_shared]])
             failure = leader.failure if is_short else None
-            rows[place] = _Row(request, self._start(request, prefix, starts), failure=failure)
+            begun = self._start(request, prefix, starts)
+            rows[place] = _Row(request, begun, failure=failure, is_running=failure is None)
         return waiting
 
     def _play_turn(
@@ -226,26 +223,23 @@ class Player:
     ) -> None:
         role = self._role_of[speaker]
         entered = time.perf_counter()
-        prompt_of = {
-            talk: _prompt(talk) for talk in dict.fromkeys(row.conversation for row in rows)
-        }
-        prompts = [prompt_of[row.conversation] for row in rows]
+        begun = [row.conversation for row in rows]
+        prompt_of = {conversation: _prompt(conversation) for conversation in dict.fromkeys(begun)}
+        prompts = [prompt_of[conversation] for conversation in begun]
         started = time.perf_counter()
         completions = self._policies[role].sample(prompts, sampling=self._sampling[role], rng=rng)
         sampled = time.perf_counter()
-        told: dict[tuple[Conversation, str], Conversation] = {}
-        for row, completion in zip(rows, completions, strict=True):
-            if completion.failure is not None:
-                row.failure = completion.failure
-                continue
-            said = row.completions.get(speaker)
-            row.completions[speaker] = (completion,) if said is None else (*said, completion)
-            row.conversation = _after(row.conversation, completion.text, told)
-        verify_s = self._verifier.take_seconds()
-        ledger.forward_passes += max(len(completion.token_ids) for completion in completions)
+        # Each row is judged, since a verifier need not say the same twice.
+        outcomes = [
+            conversation.judge(completion.text) if completion.failure is None else NO_OUTCOME
+            for conversation, completion in zip(begun, completions, strict=True)
+        ]
+        judged = time.perf_counter()
+        _go_on(speaker, rows, completions, outcomes)
+        _count(rows, completions, ledger)
         ledger.generate_s += sampled - started
-        ledger.verify_s += verify_s
-        ledger.environment_s += time.perf_counter() - sampled - verify_s + started - entered
+        ledger.verify_s += judged - sampled
+        ledger.environment_s += time.perf_counter() - judged + started - entered
 
 
 def _prompt(conversation: Conversation) -> Prompt:
@@ -253,34 +247,43 @@ def _prompt(conversation: Conversation) -> Prompt:
     return Prompt(plain_text(*parts), tuple(chat_messages(*parts)))
 
 
-def _after(
-    conversation: Conversation, text: str, told: dict[tuple[Conversation, str], Conversation]
-) -> Conversation:
-    """Return what follows if the next speaker says this; those that say the same share it.
+def _go_on(
+    speaker: str,
+    rows: Sequence[_Row],
+    completions: Sequence[Completion],
+    outcomes: Sequence[Outcome],
+) -> None:
+    """Let the speaker of all rows say what it has completed."""
+    told: dict[tuple[Conversation, str], Conversation] = {}  # rows that say the same share it
+    for row, completion, outcome in zip(rows, completions, outcomes, strict=True):
+        if completion.failure is not None:
+            row.failure = completion.failure
+            row.is_running = False
+            continue
+        said = row.completions.get(speaker)
+        row.completions[speaker] = (completion,) if said is None else (*said, completion)
+        says = row.conversation, completion.text
+        following = told.get(says)
+        if following is None or (following.verdict, following.ballot) != outcome:
+            following = told[says] = row.conversation.say(completion.text, outcome)
+        row.conversation = following
+        row.is_running = following.verdict is None
 
-    The last message is not shared: the verifier is asked about each, and may be one that does not
-    say the same twice.
-    """
-    following = told.get((conversation, text))
-    if following is None:
-        following = conversation.say(text)
-        if following.verdict is None:
-            told[conversation, text] = following
-    return following
 
-
-def _count(rows: Sequence[_Row], ledger: Ledger) -> None:
-    """Add what was sampled, read and verified for each purpose."""
-    rows_of: dict[Purpose, list[_Row]] = {}
-    for row in rows:
-        rows_of.setdefault(row.request.purpose, []).append(row)
-    for purpose, own in rows_of.items():
-        sampled = [c for row in own for turns in row.completions.values() for c in turns]
+def _count(rows: Sequence[_Row], completions: Sequence[Completion], ledger: Ledger) -> None:
+    """Add what was sampled, read and verified in a turn for each purpose."""
+    purposes = [row.request.purpose for row in rows]
+    lengths = [len(completion.token_ids) for completion in completions]
+    ledger.forward_passes += max(lengths)
+    for purpose in dict.fromkeys(purposes):
+        is_own = [own == purpose for own in purposes]
         ledger.count(
             purpose,
-            tokens_generated=sum([len(completion.token_ids) for completion in sampled]),
-            tokens_read=sum([len(completion.prompt_ids) for completion in sampled]),
-            verifier_calls=sum([row.failure is None for row in own]),
+            tokens_generated=sum(compress(lengths, is_own)),
+            tokens_read=sum([len(c.prompt_ids) for c in compress(completions, is_own)]),
+            verifier_calls=sum(
+                [row.conversation.verdict is not None for row in compress(rows, is_own)]
+            ),
         )
 
 

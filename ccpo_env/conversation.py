@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
 from ccpo_env.leaks import strip_answers
 from ccpo_env.prompts import chat_messages, problem_text, without_answer_request
@@ -13,7 +13,7 @@ from ccpo_env.text import clip_middle, valid_unicode
 from ccpo_env.types import Message, PromptTemplate, Task, Topology, Turn, Verdict, Verifier
 from ccpo_env.voting import Ballot, count_votes
 
-_stripped = lru_cache(maxsize=512)(strip_answers)
+_stripped = lru_cache(maxsize=4096)(strip_answers)
 """The rollouts of a group often say the same, one after the other."""
 
 
@@ -81,11 +81,18 @@ class Opening:
     question_of_others: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+Outcome: TypeAlias = tuple[Verdict | None, Ballot | None]
+"""What the verifier said of the last turn, and what the voters answered after a vote."""
+NO_OUTCOME: Outcome = (None, None)
+"""Of a turn that is not the last."""
+
+
+@dataclass(slots=True, eq=False)
 class Conversation:
     """What has been said in one episode, and what it came to.
 
-    Several episodes may go on from one conversation: each gets a conversation of its own.
+    Several episodes may go on from one conversation: each gets a conversation of its own, and
+    nobody changes one. They are not frozen, since making one would take four times as long.
 
     Args:
         opening: What does not change.
@@ -110,17 +117,36 @@ class Conversation:
         """Whose turn it is, while the episode runs."""
         return self.opening.turns[len(self.messages)].speaker
 
-    def say(self, text: str) -> Conversation:
-        """Return what follows if the agent whose turn it is says this.
+    def judge(self, text: str) -> Outcome:
+        """Return what the episode comes to if the agent whose turn it is says this.
 
         Whatever the verifier raises is passed on; it is asked after the last turn only.
         """
         opening = self.opening
-        said, num_cut = opening.rules.fit(text)
         if len(self.messages) < len(opening.turns) - 1:
-            return self._after(said, num_cut)
-        verdict, ballot = self._judge(said)
-        return self._after(said, num_cut, verdict, ballot)
+            return NO_OUTCOME
+        rules, gold = opening.rules, opening.task.answer
+        response, _ = rules.fit(text)
+        ballot: Ballot | None = None
+        if rules.is_vote:
+            responses = [*(message.text for message in self.messages), response]
+            ballot = count_votes(responses, gold, rules.verifier)
+        verdict: object = ballot.verdict() if ballot else rules.verifier(response, gold)
+        if not isinstance(verdict, Verdict):
+            raise TypeError(
+                f"a verifier must return a Verdict, got {verdict!r}; return Verdict('correct')"
+            )
+        return verdict, ballot
+
+    def say(self, text: str, outcome: Outcome | None = None) -> Conversation:
+        """Return what follows if the agent whose turn it is says this.
+
+        Args:
+            text: What it says.
+            outcome: What `judge` said of it; None: it is asked here.
+        """
+        said, num_cut = self.opening.rules.fit(text)
+        return self._after(said, num_cut, *(outcome or self.judge(said)))
 
     def replay(
         self,
@@ -200,16 +226,3 @@ class Conversation:
         is_all_shown = shown is message and self.read is self.messages
         read = messages if is_all_shown else (*self.read, shown)
         return Conversation(opening, messages, read, clipped, leaks, verdict, ballot)
-
-    def _judge(self, response: str) -> tuple[Verdict, Ballot | None]:
-        rules, gold = self.opening.rules, self.opening.task.answer
-        ballot: Ballot | None = None
-        if rules.is_vote:
-            responses = [*(message.text for message in self.messages), response]
-            ballot = count_votes(responses, gold, rules.verifier)
-        verdict: object = ballot.verdict() if ballot else rules.verifier(response, gold)
-        if not isinstance(verdict, Verdict):
-            raise TypeError(
-                f"a verifier must return a Verdict, got {verdict!r}; return Verdict('correct')"
-            )
-        return verdict, ballot

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -263,12 +262,6 @@ class TeamAnswerEnv(TeamPaidEnv[Observation, str]):
     def verifier(self) -> Verifier:
         """What compares the answers."""
         return self._rules.verifier
-
-    def with_verifier(self, verifier: Verifier) -> TeamAnswerEnv:
-        """Return the same environment with another verifier; reset it before its first episode."""
-        twin = copy.copy(self)
-        twin._rules = replace(self._rules, verifier=verifier)
-        return twin
 
     def __deepcopy__(self, memo: dict[int, Any]) -> TeamAnswerEnv:
         """Copy the episode; share what never changes (tasks, topology, verifier)."""

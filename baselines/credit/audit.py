@@ -126,14 +126,24 @@ def _method(optimizer: str | PolicyOptimizer) -> PolicyOptimizer:
 def _compare(x: FloatArray, y: FloatArray, sizes: IntArray) -> CreditAudit:
     # Rewards have unit size, so what is below this is rounding even if nothing else is left.
     tolerance = RELATIVE_TOLERANCE * max(1.0, float(np.abs(y).max()))
+    centred_x, centred_y = x - x.mean(), y - y.mean()
+    variance_x, variance_y = (float(c @ c) / len(c) for c in (centred_x, centred_y))
+    has_spread_x, has_spread_y = (v > tolerance**2 for v in (variance_x, variance_y))
+    scale = math.sqrt(variance_x * variance_y) * len(x)
     return CreditAudit(
-        slope=_slope(x, y, tolerance),
-        correlation=_correlation(x, y, tolerance),
+        slope=float(x @ y / (x @ x)) if np.abs(x).max() > tolerance else math.nan,
+        correlation=_within_one(float(centred_x @ centred_y) / scale)
+        if has_spread_x and has_spread_y
+        else math.nan,
         degenerate=_are_multiples(x, y, sizes, tolerance),
         signal_rate=float((_per_group(np.maximum, np.abs(y), sizes) > tolerance).mean()),
-        variance_ratio=float(y.var() / x.var()) if x.std() > tolerance else math.nan,
+        variance_ratio=variance_y / variance_x if has_spread_x else math.nan,
         sign_agreement=_sign_agreement(x, y, tolerance),
     )
+
+
+def _within_one(correlation: float) -> float:
+    return max(-1.0, min(1.0, correlation))  # rounding can take it beyond
 
 
 def _sign_agreement(x: FloatArray, y: FloatArray, tolerance: float) -> float:
@@ -142,16 +152,6 @@ def _sign_agreement(x: FloatArray, y: FloatArray, tolerance: float) -> float:
         return math.nan
     agrees = (x * y > 0.0) & (np.abs(y) > tolerance)
     return float(agrees[has_sign].mean())
-
-
-def _slope(x: FloatArray, y: FloatArray, tolerance: float) -> float:
-    return float(x @ y / (x @ x)) if np.abs(x).max() > tolerance else math.nan
-
-
-def _correlation(x: FloatArray, y: FloatArray, tolerance: float) -> float:
-    if min(x.std(), y.std()) <= tolerance:
-        return math.nan
-    return float(np.corrcoef(x, y)[0, 1])
 
 
 def _are_multiples(x: FloatArray, y: FloatArray, sizes: IntArray, tolerance: float) -> bool:

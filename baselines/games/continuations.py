@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 
 import numpy as np
 
@@ -55,7 +56,8 @@ def measure_model(
     Raises:
         RuntimeError: If the verifier could not tell about a rollout.
     """
-    first = _play_groups(player, [[RolloutRequest(task)] * plan.group_size for task in tasks], rng)
+    alone = [[RolloutRequest(task, num_episodes=plan.group_size)] for task in tasks]
+    first = _play_groups(player, alone, rng)
     groups = first + _twins(player, first, rng)
     rewards = np.array([[_reward(rollout) for rollout in group] for group in groups])
     branches = _branch(player, groups, plan.num_samples, num_held_out, rng)
@@ -111,7 +113,8 @@ def _play_groups(
 ) -> list[list[Rollout]]:
     """Play requests in groups of any sizes, all in one lockstep."""
     played = iter(player.play([request for group in requests for request in group], rng=rng))
-    return [[next(played) for _ in group] for group in requests]
+    sizes = [sum(request.num_episodes for request in group) for group in requests]
+    return [list(islice(played, size)) for size in sizes]
 
 
 def _twins(
@@ -121,12 +124,12 @@ def _twins(
     num_agents = len(player.agents)
     requests, kept = [], []
     for index, group in enumerate(groups):
-        fresh = [RolloutRequest(group[0].request.task)] * (len(group) - 1)
+        fresh = RolloutRequest(group[0].request.task, num_episodes=len(group) - 1)
         spoken = index % num_agents + 1
         is_whole = spoken == num_agents
         kept.append([group[0]] if is_whole else [])
         requests.append([] if is_whole else [_after(group[0], spoken)])
-        requests[-1] += fresh
+        requests[-1].append(fresh)
     played = _play_groups(player, requests, rng)
     return [first + again for first, again in zip(kept, played, strict=True)]
 
@@ -141,7 +144,7 @@ def _branch(
     count = num_seen + num_held_out
     turns = range(1, len(player.agents))
     requests = [
-        [_after(rollout, spoken)] * count
+        [_after(rollout, spoken, num_episodes=count)]
         for group in groups
         for rollout in group
         for spoken in turns
@@ -159,7 +162,8 @@ def _removed(
     rewards, prices = {}, {}
     for removed in plan.removals(player.agents):
         requests = [
-            [RolloutRequest(group[0].request.task, removed)] * plan.num_samples for group in groups
+            [RolloutRequest(group[0].request.task, removed, num_episodes=plan.num_samples)]
+            for group in groups
         ]
         played = _play_groups(player, requests, rng)
         rewards[removed] = np.array([[_reward(rollout) for rollout in row] for row in played])
@@ -168,9 +172,9 @@ def _removed(
     return rewards, prices
 
 
-def _after(rollout: Rollout, spoken: int) -> RolloutRequest:
+def _after(rollout: Rollout, spoken: int, num_episodes: int = 1) -> RolloutRequest:
     prefix = tuple(message.text for message in rollout.messages[:spoken])
-    return RolloutRequest(rollout.request.task, prefix=prefix)
+    return RolloutRequest(rollout.request.task, prefix=prefix, num_episodes=num_episodes)
 
 
 def _categories(group: Sequence[Rollout]) -> IntArray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -108,12 +109,13 @@ class CreditStage:
         if outcomes is None:
             outcomes = [self.outcomes(group) for group in groups]
         asks_removals = "removed_rewards" in self._allocator.needs
-        place = [i for i, o in enumerate(outcomes) if not asks_removals or o.removed_rewards]
-        measured = self._allocator.many([outcomes[i] for i in place], **self._given_knobs)
-        credit = [shared_credit(group) for group in outcomes]
-        for i, own in zip(place, measured, strict=True):
-            credit[i] = own
-        return credit
+        is_measured = [not asks_removals or bool(own.removed_rewards) for own in outcomes]
+        measured = list(compress(outcomes, is_measured))
+        allocated = iter(self._allocator.many(measured, **self._given_knobs))
+        return [
+            next(allocated) if is_own else shared_credit(group)
+            for group, is_own in zip(outcomes, is_measured, strict=True)
+        ]
 
     def credit_of(self, outcomes: GroupOutcomes) -> FloatArray | None:
         """Return the credit of each agent in each rollout of one group, shape (G, A).

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 import numpy as np
 
@@ -79,7 +80,8 @@ class Group:
 
 def rewards(rollouts: Sequence[Rollout]) -> list[float]:
     """Return the rewards of measured rollouts."""
-    return [reward for rollout in rollouts if (reward := rollout.reward) is not None]
+    paid = [rollout.verdict.reward for rollout in rollouts]
+    return [reward for reward in paid if reward is not None]
 
 
 def play_groups(
@@ -112,29 +114,32 @@ def play_groups(
     drafts = [_Draft(task, plan, player.topology) for task in tasks]
     continuations = _continuations(plan, player.topology)
 
-    def play(requests: Iterable[_Request]) -> None:
-        _play(player, drafts, list(requests), rng, ledger)
+    def play(requests: Sequence[_Request]) -> None:
+        _play(player, drafts, requests, rng, ledger)
 
-    team: list[_Request] = []
-    for place, draft in enumerate(drafts):
-        team += draft.team(place, continuations, first=len(team))
+    num_each = plan.group_size * (1 + len(continuations) * plan.num_branches)  # episodes
+    team = [
+        request
+        for place, draft in enumerate(drafts)
+        for request in draft.team(place, continuations, first=place * num_each)
+    ]
     if not plan.only_mixed:
-        play([*team, *_without(drafts, once, plan.num_removed, cache)])
+        play(team + _without(drafts, once, plan.num_removed, cache))
     else:
         play(team)
         play(_without([d if d.is_mixed else None for d in drafts], once, plan.num_removed, cache))
     return [draft.group(once, cache) for draft in drafts]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class _Request:
-    """A rollout to play, and where it belongs.
+    """Rollouts to play, and where they belong.
 
     Args:
-        group: Place of its group.
-        rollout: Which rollout of the team it goes on from; None: from the first turn on.
-        request: The rollout.
-        branch: After whose turn it goes on with the whole team; None: it does not.
+        group: Place of their group.
+        rollout: Which rollout of the team they go on from; None: from the first turn on.
+        request: The rollouts.
+        branch: After whose turn they go on with the whole team; None: they do not.
     """
 
     group: int
@@ -177,49 +182,58 @@ class _Draft:
         self._plan = plan
         self._topology = topology
         self._joint: list[Rollout] = []
+        self._paid: list[float | None] = []  # each of those
         self._once: dict[frozenset[str], list[Rollout]] = {}
         self._replayed: dict[frozenset[str], dict[int, list[Rollout]]] = {}
         self._branches: dict[str, dict[int, list[Rollout]]] = {}
 
     def team(
         self, group: int, continuations: Sequence[_Continuation], *, first: int
-    ) -> Iterator[_Request]:
-        """Yield the rollouts of the team, first, and those that go on from each of them.
+    ) -> list[_Request]:
+        """Return the rollouts of the team, first, and those that go on from each of them.
 
         Args:
             group: Place of the group.
             continuations: What goes on from each rollout.
-            first: Place, among all requests, of the first one that is yielded.
+            first: Place of the first rollout of the team among all episodes.
         """
-        yield from [_Request(group, None, RolloutRequest(self.task))] * self._plan.group_size
-        for k in range(self._plan.group_size if continuations else 0):
+        plan = self._plan
+        team = RolloutRequest(self.task, num_episodes=plan.group_size)
+        requests = [_Request(group, None, team)]
+        for k in range(plan.group_size if continuations else 0):
             for own in continuations:
                 request = RolloutRequest(
-                    self.task, own.removed, leader=first + k, num_shared=own.num_shared
+                    self.task,
+                    own.removed,
+                    leader=first + k,
+                    num_shared=own.num_shared,
+                    num_episodes=plan.num_branches,
                 )
-                yield from [_Request(group, k, request, own.branch)] * self._plan.num_branches
+                requests.append(_Request(group, k, request, own.branch))
+        return requests
 
-    def add(self, request: _Request, rollout: Rollout) -> None:
-        """Take a rollout that was played."""
+    def add(self, request: _Request, rollouts: Iterable[Rollout]) -> None:
+        """Take the rollouts that were played for a request."""
         removed, k = request.request.removed, request.rollout
         if request.branch is not None and k is not None:
-            self._branches.setdefault(request.branch, {}).setdefault(k, []).append(rollout)
+            self._branches.setdefault(request.branch, {}).setdefault(k, []).extend(rollouts)
         elif removed and k is not None:
-            self._replayed.setdefault(removed, {}).setdefault(k, []).append(rollout)
+            self._replayed.setdefault(removed, {}).setdefault(k, []).extend(rollouts)
         elif removed:
-            self._once.setdefault(removed, []).append(rollout)
+            self._once.setdefault(removed, []).extend(rollouts)
         else:
-            self._joint.append(rollout)
+            self._joint.extend(rollouts)
+            self._paid = [rollout.reward for rollout in self._joint]
 
     @property
     def is_mixed(self) -> bool:
         """Whether the rollouts of the team were not all paid the same."""
-        return _differ([rollout.reward for rollout in self._joint])
+        return _differ(self._paid)
 
     def group(self, once: Sequence[frozenset[str]], cache: RemovedCache | None) -> Group:
         """Return the group; a rollout is dropped if it, or what goes on from it, is unmeasured."""
         on_each = [*self._branches.values(), *self._replayed.values()]
-        paid = [rollout.reward for rollout in self._joint]
+        paid = self._paid
         kept = [k for k, reward in enumerate(paid) if reward is not None]
         if on_each:
             kept = [
@@ -274,15 +288,18 @@ def _without(
     once: Sequence[frozenset[str]],
     num_removed: int,
     cache: RemovedCache | None,
-) -> Iterator[_Request]:
-    """Yield the rollouts without agents that are still needed, for the drafts that are left."""
+) -> list[_Request]:
+    """Return the rollouts without agents that are still needed, for the drafts that are left."""
+    requests = []
     for place, draft in enumerate(drafts):
         if draft is None:
             continue
         for removed in once:
             known = int(cache.estimate(draft.task, removed).weight) if cache else 0
-            request = _Request(place, None, RolloutRequest(draft.task, removed))
-            yield from [request] * max(0, num_removed - known)
+            num_missing = max(0, num_removed - known)
+            request = RolloutRequest(draft.task, removed, num_episodes=num_missing)
+            requests.append(_Request(place, None, request))
+    return requests
 
 
 def _play(
@@ -293,6 +310,6 @@ def _play(
     ledger: Ledger,
 ) -> None:
     """Play requests of several groups in one lockstep and hand each group its own."""
-    asked = [request.request for request in requests]
-    for request, rollout in zip(requests, player.play(asked, rng=rng, ledger=ledger), strict=True):
-        drafts[request.group].add(request, rollout)
+    played = iter(player.play([own.request for own in requests], rng=rng, ledger=ledger))
+    for own in requests:
+        drafts[own.group].add(own, islice(played, own.request.num_episodes))

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, get_args
-
-from ccpo_env.types import Verdict, Verifier
 
 Purpose: TypeAlias = Literal["joint", "removed", "branch", "rating"]
 """The whole team, agents removed, fresh continuations of a rollout, agents rating each other."""
@@ -27,7 +24,7 @@ class Ledger:
             completion has tokens.
         generate_s: Seconds spent sampling.
         rate_s: Seconds spent rating.
-        verify_s: Seconds spent in the verifier.
+        verify_s: Seconds spent on verdicts: the verifier, and the count of a vote.
         environment_s: Seconds spent in the rest of the environment.
     """
 
@@ -76,28 +73,3 @@ class Ledger:
     def verifier_calls(self) -> int:
         """Answers verified for any purpose."""
         return self.verified.total()
-
-
-class TimedVerifier:
-    """A verifier that knows how long it has worked.
-
-    Args:
-        verifier: What compares the answers.
-    """
-
-    def __init__(self, verifier: Verifier) -> None:
-        self._verifier = verifier
-        self._seconds = 0.0
-
-    def __call__(self, response: str, gold: str) -> Verdict:
-        """Return what the verifier says."""
-        started = time.perf_counter()
-        try:
-            return self._verifier(response, gold)
-        finally:
-            self._seconds += time.perf_counter() - started
-
-    def take_seconds(self) -> float:
-        """Return the seconds since they were last taken."""
-        seconds, self._seconds = self._seconds, 0.0
-        return seconds

@@ -102,17 +102,31 @@ def attend(
         plan: For these queries.
         scaling: Factor of the scores.
     """
-    mixed = [_attend(queries, keys, values, block, scaling) for block in plan.blocks]
+    # One gather for all blocks, so that its gradient is one sum over all nodes.
+    asked = _gathered(queries, [block.queries for block in plan.blocks])
+    read = [block.keys for block in plan.blocks]
+    mixed = [
+        _attend(*parts, scaling)
+        for parts in zip(
+            asked, _gathered(keys, read), _gathered(values, read), plan.blocks, strict=True
+        )
+    ]
     return torch.cat(mixed).index_select(0, plan.source)
 
 
+def _gathered(numbers: Tensor, places: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """Return numbers (M, heads, head size) in several places (N, K): (N, heads, K, head size)."""
+    flat = torch.cat([own.flatten() for own in places])
+    parts = torch.split_with_sizes(numbers.index_select(0, flat), [own.numel() for own in places])
+    return tuple(
+        part.view(*own.shape, *numbers.shape[1:]).transpose(1, 2)
+        for part, own in zip(parts, places, strict=True)
+    )
+
+
 def _attend(queries: Tensor, keys: Tensor, values: Tensor, block: Block, scaling: float) -> Tensor:
-    """Return the same for the queries of a block, (N * Q, heads * head size)."""
+    """Return the same for the gathered queries of a block, (N * Q, heads * head size)."""
     num_shared = queries.shape[1] // keys.shape[1]  # query heads per key head
-    queries, keys, values = (
-        part.index_select(0, nodes.flatten()).view(*nodes.shape, *part.shape[1:]).transpose(1, 2)
-        for part, nodes in ((queries, block.queries), (keys, block.keys), (values, block.keys))
-    )  # (N, heads, Q or K, head size)
     if num_shared > 1:
         keys, values = (part.repeat_interleave(num_shared, dim=1) for part in (keys, values))
     mixed = functional.scaled_dot_product_attention(

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
 from baselines.credit import GroupOutcomes
 from baselines.files import write_text
@@ -72,8 +71,10 @@ class CreditHistory:
             outcomes: Their outcomes.
             credit: Credit of each group, shape (G, A).
         """
-        for group, measured, paid in zip(groups, outcomes, credit, strict=True):
-            self._added.append(_Credited(step, group.task, measured.team_rewards, paid))
+        self._added.extend(
+            _Credited(step, group.task, measured.team_rewards, paid)
+            for group, measured, paid in zip(groups, outcomes, credit, strict=True)
+        )
 
     def write(self) -> None:
         """Write the file.
@@ -86,8 +87,7 @@ class CreditHistory:
         write_text(self._path, json.dumps(record, allow_nan=False, ensure_ascii=False) + "\n")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Credited:
+class _Credited(NamedTuple):
     """What is kept of a group until it is written: not its rollouts, which may be long."""
 
     step: int

@@ -20,17 +20,31 @@ CONSTANT = 1e-12
 """Shares and rewards that spread less than this differ by rounding only."""
 
 
-def rollout_metrics(groups: Sequence[Group], num_usable: int, agents: Sequence[str]) -> Metrics:
-    """Return accuracy, no-answer and unmeasured rates, and the length of completions."""
+def rollout_metrics(
+    groups: Sequence[Group],
+    num_usable: int,
+    agents: Sequence[str],
+    num_tokens: Sequence[IntArray],
+) -> Metrics:
+    """Return accuracy, no-answer and unmeasured rates, and the mean length of completions.
+
+    Args:
+        groups: All that were played.
+        num_usable: How many of them are paid.
+        agents: All A agents, in speaking order.
+        num_tokens: Completion tokens of each agent in each rollout, (G, A) per group.
+    """
     joint = [rollout for group in groups for rollout in group.rollouts]
     statuses = Counter([rollout.verdict.status for rollout in joint])
     removed = [r.ravel() for group in groups for r in group.removed.values()]
     num_unmeasured = sum(group.num_unmeasured for group in groups)
+    totals = np.concatenate(num_tokens).sum(axis=0).tolist()  # (A,)
     lengths = {
-        f"rollout/{agent}/tokens": _mean(
-            [len(c.token_ids) for r in joint for c in r.completions[agent]]
-        )
-        for agent in agents
+        # Each rollout has all turns of each agent.
+        f"rollout/{agent}/tokens": total / (len(joint) * len(joint[0].completions[agent]))
+        if joint
+        else None
+        for agent, total in zip(agents, totals, strict=True)
     }
     return {
         "accuracy/joint": statuses["correct"] / len(joint) if joint else None,

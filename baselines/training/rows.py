@@ -17,10 +17,11 @@ from baselines.types import FloatArray, IntArray
 
 def count_tokens(groups: Sequence[Group], agents: Sequence[str]) -> list[IntArray]:
     """Return the completion tokens of each agent in each rollout, (G, A) per group."""
-    counts = np.array(
-        [_num_tokens(r.completions[a]) for group in groups for r in group.rollouts for a in agents],
-        dtype=np.int64,
-    ).reshape(-1, len(agents))
+    turns = [r.completions[a] for group in groups for r in group.rollouts for a in agents]
+    counts = np.array([len(own[0].token_ids) for own in turns], dtype=np.int64)
+    if any(len(own) > 1 for own in turns):
+        counts += [sum(len(completion.token_ids) for completion in own[1:]) for own in turns]
+    counts = counts.reshape(-1, len(agents))
     ends = list(accumulate(len(group.rollouts) for group in groups))
     return [counts[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
@@ -139,9 +140,3 @@ def _rows(
         TrainingRow(completion, tuple(advantage[start:end]))
         for completion, start, end in zip(completions, [0, *ends], ends, strict=False)
     ]
-
-
-def _num_tokens(completions: Sequence[Completion]) -> int:
-    if len(completions) == 1:  # nearly always
-        return len(completions[0].token_ids)
-    return sum(len(completion.token_ids) for completion in completions)

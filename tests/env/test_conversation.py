@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError
-
 import pytest
 
 from ccpo_env import debate_v0, think_solve_v0, vote_v0
@@ -44,8 +42,6 @@ def test_several_episodes_go_on_from_one_conversation():
     assert thought.messages == (Message("thinker_0", "one and one"),)
     assert thought.verdict is None
     assert right.messages[0] is wrong.messages[0]
-    with pytest.raises(FrozenInstanceError):
-        right.verdict = None
 
 
 def test_verifier_is_asked_about_every_last_message_and_no_other():

@@ -5,7 +5,6 @@ import copy
 import pytest
 
 from ccpo_env import debate_v0, think_solve_v0, vote_v0
-from ccpo_env.types import Verdict
 
 TASKS = [("1 + 1?", "2"), ("2 + 2?", "4")]
 MAKERS = (think_solve_v0.raw_env, vote_v0.raw_env, debate_v0.raw_env)
@@ -49,13 +48,3 @@ def test_observe_shows_the_offered_prompt_after_a_restore():
     assert env.observe("solver_0") != shown
     env.restore(state)
     assert env.observe("solver_0") == shown
-
-
-def test_with_verifier_asks_the_other_verifier_only():
-    env = vote_v0.raw_env(tasks=TASKS, num_voters=1)
-    lenient = env.with_verifier(lambda _response, _gold: Verdict("correct", "2"))
-    for own, reward in ((env, -1.0), (lenient, 1.0)):
-        own.reset(options={"task": 1})
-        own.step(r"\boxed{2}")
-        assert own.rewards == {"voter_0": reward}
-    assert lenient.verifier("", "").status == "correct"
