@@ -2,6 +2,7 @@ r"""A thought loses every stated answer before the next agent reads it."""
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ccpo_env import think_solve_v0
-from ccpo_env.leaks import strip_answers
+from ccpo_env.leaks import ANSWER_PHRASES, STEMS, strip_answers
 
 pieces = st.lists(
     st.sampled_from(["\\boxed", "\\fbox", "\\bo", "xed", "{", "}", "$", "\n", " ", "5", "\0"])
@@ -54,6 +55,13 @@ def test_strip_answers_removes_what_states_one(text: str, left: str, num_leaks: 
 )
 def test_strip_answers_leaves_other_text_unchanged(text: str) -> None:
     assert strip_answers(text) == (text, 0)
+
+
+@pytest.mark.parametrize("phrase", ANSWER_PHRASES)
+@given(data=st.data())
+def test_every_statement_holds_a_stem(phrase: str, data: st.DataObject) -> None:
+    said = data.draw(st.from_regex(re.compile(phrase, re.IGNORECASE)))
+    assert any(stem in said.casefold() for stem in STEMS)
 
 
 @given(text=pieces)
