@@ -22,7 +22,7 @@ METRICS: Mapping[str, str] = {
     "rollout/unmeasured_rate": "Rate: rollouts dropped because the verifier could not tell.",
     "rollout/groups": "Count: groups left for the update after dropping unmeasured rollouts.",
     "rollout/removed_groups": "Count: groups of which something without an agent is known.",
-    "rollout/<agent>/tokens": "Tokens: mean length of the agent's completions.",
+    "rollout/<agent>/tokens": "Tokens: mean length of the agent's completions, the team complete.",
     "credit/help_rate": (
         "Rate: correct rollouts of tasks that the team mostly gets wrong without an agent. Null "
         "if nothing was removed."

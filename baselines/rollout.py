@@ -236,7 +236,7 @@ class Player:
         ]
         judged = time.perf_counter()
         _go_on(speaker, rows, completions, outcomes)
-        _count(rows, completions, ledger)
+        _count(speaker, rows, completions, ledger)
         ledger.generate_s += sampled - started
         ledger.verify_s += judged - sampled
         ledger.environment_s += time.perf_counter() - judged + started - entered
@@ -270,16 +270,22 @@ def _go_on(
         row.is_running = following.verdict is None
 
 
-def _count(rows: Sequence[_Row], completions: Sequence[Completion], ledger: Ledger) -> None:
+def _count(
+    speaker: str, rows: Sequence[_Row], completions: Sequence[Completion], ledger: Ledger
+) -> None:
     """Add what was sampled, read and verified in a turn for each purpose."""
     purposes = [row.request.purpose for row in rows]
     lengths = [len(completion.token_ids) for completion in completions]
     ledger.forward_passes += max(lengths)
     for purpose in dict.fromkeys(purposes):
         is_own = [own == purpose for own in purposes]
+        num_tokens = sum(compress(lengths, is_own))
+        if purpose == "joint":
+            ledger.spoken[speaker] += num_tokens
+            ledger.turns[speaker] += sum([row.failure is None for row in compress(rows, is_own)])
         ledger.count(
             purpose,
-            tokens_generated=sum(compress(lengths, is_own)),
+            tokens_generated=num_tokens,
             tokens_read=sum([len(c.prompt_ids) for c in compress(completions, is_own)]),
             verifier_calls=sum(
                 [row.conversation.verdict is not None for row in compress(rows, is_own)]

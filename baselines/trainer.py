@@ -203,13 +203,12 @@ class Trainer:
         outcomes = [self._credit.outcomes(group) for group in groups.usable]
         credit = self._credit.credit(groups.usable, outcomes)
         shaped = shaped_credit(optimizer, credit, groups.usable, self._max_tokens)
-        num_played = count_tokens(groups.played, agents)
-        num_tokens = [num_played[place] for place in groups.paid]
+        num_tokens = count_tokens(groups.usable, agents) if optimizer.whitens else None
         advantages = optimizer.advantage(shaped, num_tokens)
         times.end("credit")
 
         role_of = self._player.role_of
-        on_tokens = self._crew.token_advantages(groups.usable, shaped, num_tokens, role_of)
+        on_tokens = self._crew.token_advantages(groups.usable, shaped, role_of)
         updates = self._crew.update(
             active, groups.training_rows(on_tokens or advantages, active, role_of)
         )
@@ -224,7 +223,8 @@ class Trainer:
             self._said = completion_rows(step, groups.usable[0], credit[0], advantages[0], agents)
         return {
             "step": step,
-            **measure.rollout_metrics(groups.played, len(groups.usable), agents, num_played),
+            **measure.rollout_metrics(groups.played, len(groups.usable)),
+            **measure.length_metrics(ledger, agents),
             **measure.credit_metrics(outcomes, credit, advantages, agents, optimizer, num_tokens),
             **measure.rating_metrics(outcomes, agents),
             **updates,

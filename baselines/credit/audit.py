@@ -10,6 +10,7 @@ import numpy as np
 
 from baselines.credit.outcomes import GroupOutcomes, IntArray
 from baselines.credit.registry import ALLOCATORS
+from baselines.credit.shared import shared_credit
 from baselines.optimizers import OPTIMIZERS, PolicyOptimizer
 from baselines.types import FloatArray
 from ccpo_env.errors import unknown_name
@@ -106,7 +107,7 @@ def audit_advantages(
         num_tokens: Completion tokens that they were made with, of the same shapes; None if
             they were made without.
     """
-    shared = _method(optimizer).advantage(ALLOCATORS["shared"].many(batches), num_tokens)
+    shared = _method(optimizer).advantage([shared_credit(g) for g in batches], num_tokens)
     sizes = np.array([len(group) for group in shared])
     columns = (np.ascontiguousarray(np.concatenate(own).T) for own in (shared, allocated))
     return {

@@ -14,9 +14,9 @@ from baselines.playing.groups import Group
 from baselines.policies.base import TrainablePolicy
 from baselines.policies.lora import LoraBase, LoraSettings
 from baselines.policies.quantized import check_trainable
-from baselines.training.rows import reference_divergence
+from baselines.training.rows import count_tokens, reference_divergence
 from baselines.training.team import TEAM, load_team
-from baselines.types import FloatArray, IntArray
+from baselines.types import FloatArray
 from baselines.updater import Updater
 from ccpo_env.types import Role
 
@@ -101,7 +101,6 @@ class Crew:
         self,
         groups: Sequence[Group],
         credit: Sequence[FloatArray],
-        num_tokens: Sequence[IntArray],
         role_of: Mapping[str, Role],
     ) -> list[FloatArray] | None:
         """Return the advantage of each token, (G, A, T), if the tokens of a completion differ.
@@ -109,7 +108,6 @@ class Crew:
         Args:
             groups: What was played.
             credit: Of each group, (G, A).
-            num_tokens: Completion tokens of each agent in each rollout, (G, A) per group.
             role_of: From the agents, in speaking order, to their roles.
         """
         if not self._optimizer.is_per_token:
@@ -123,6 +121,7 @@ class Crew:
                 temperatures={a: self._config.sampling(r).temperature for a, r in role_of.items()},
                 micro_batch_tokens=self._config.micro_batch_tokens,
             )
+        num_tokens = count_tokens(groups, list(role_of))
         return self._optimizer.token_advantage(credit, num_tokens, divergence)
 
     def saved_policies(self) -> dict[str, TrainablePolicy]:

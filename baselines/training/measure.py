@@ -20,32 +20,12 @@ CONSTANT = 1e-12
 """Shares and rewards that spread less than this differ by rounding only."""
 
 
-def rollout_metrics(
-    groups: Sequence[Group],
-    num_usable: int,
-    agents: Sequence[str],
-    num_tokens: Sequence[IntArray],
-) -> Metrics:
-    """Return accuracy, no-answer and unmeasured rates, and the mean length of completions.
-
-    Args:
-        groups: All that were played.
-        num_usable: How many of them are paid.
-        agents: All A agents, in speaking order.
-        num_tokens: Completion tokens of each agent in each rollout, (G, A) per group.
-    """
+def rollout_metrics(groups: Sequence[Group], num_usable: int) -> Metrics:
+    """Return accuracy, no-answer and unmeasured rates."""
     joint = [rollout for group in groups for rollout in group.rollouts]
     statuses = Counter([rollout.verdict.status for rollout in joint])
     removed = [r.ravel() for group in groups for r in group.removed.values()]
     num_unmeasured = sum(group.num_unmeasured for group in groups)
-    totals = np.concatenate(num_tokens).sum(axis=0).tolist()  # (A,)
-    lengths = {
-        # Each rollout has all turns of each agent.
-        f"rollout/{agent}/tokens": total / (len(joint) * len(joint[0].completions[agent]))
-        if joint
-        else None
-        for agent, total in zip(agents, totals, strict=True)
-    }
     return {
         "accuracy/joint": statuses["correct"] / len(joint) if joint else None,
         "accuracy/solo": _mean((np.concatenate(removed) + 1.0) / 2.0 if removed else []),
@@ -53,7 +33,16 @@ def rollout_metrics(
         "rollout/unmeasured_rate": num_unmeasured / sum(group.num_played for group in groups),
         "rollout/groups": num_usable,
         "rollout/removed_groups": sum(bool(group.removed) for group in groups),
-        **lengths,
+    }
+
+
+def length_metrics(ledger: Ledger, agents: Sequence[str]) -> Metrics:
+    """Return the mean length of what each agent completed in rollouts of the whole team."""
+    return {
+        f"rollout/{agent}/tokens": ledger.spoken[agent] / ledger.turns[agent]
+        if ledger.turns[agent]
+        else None
+        for agent in agents
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from baselines.collate import TrainingRow
 from baselines.distributed.peers import Peers
@@ -19,21 +19,13 @@ class StepGroups:
 
     Args:
         played: Groups of all processes, in the order of their ranks.
-        paid: The places of those that are paid.
+        usable: Those of them that are paid.
         is_here: Whether this process has played each of those.
-
-    Attributes:
-        usable: The groups that are paid.
     """
 
     played: Sequence[Group]
-    paid: Sequence[int]
+    usable: Sequence[Group]
     is_here: Sequence[bool]
-    usable: Sequence[Group] = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Find the groups that are paid."""
-        object.__setattr__(self, "usable", [self.played[place] for place in self.paid])
 
     def training_rows(
         self,
@@ -70,6 +62,6 @@ def join_groups(
     places = [place for place, group in enumerate(played) if is_usable(group)][:most]
     return StepGroups(
         played,
-        places,
+        [played[place] for place in places],
         [first <= place < first + len(here) for place in places],
     )

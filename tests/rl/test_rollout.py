@@ -7,7 +7,7 @@ from baselines.playing.ledger import Ledger
 from baselines.policies.base import Prompt, Sampling
 from baselines.rollout import Player, RolloutRequest
 from ccpo_env import debate_v0, think_solve_v0, vote_v0
-from ccpo_env.types import Message, Task
+from ccpo_env.types import Message, Task, Verdict
 from tests.rl.teams import NO_THINKER, PAIR, TASK, RecordingPolicy, judge, player_of
 
 NO_SOLVER = frozenset({"solver_0"})
@@ -125,9 +125,38 @@ def test_play_counts_what_it_costs(rng):
     assert ledger.generated == {"joint": 100 + 12, "removed": 2, "branch": 2}
     assert ledger.verified == {"joint": 2, "removed": 1, "branch": 1}
     assert (ledger.tokens_generated, ledger.verifier_calls) == (116, 4)
+    assert ledger.spoken == {"thinker_0": 8, "solver_0": 4}  # in the two whole teams
+    assert ledger.turns == {"thinker_0": 2, "solver_0": 2}
     assert ledger.forward_passes == 4 + 2  # one batch of thoughts, one of answers
     assert ledger.generate_s > 0.0
     assert ledger.verify_s > 0.0
+
+
+def test_play_repeats_what_is_requested_more_than_once():
+    def play(requests):
+        thinker, solver = RecordingPolicy(["a", "b"]), RecordingPolicy(["2", "3", "4"])
+        played = player_of(thinker, solver).play(requests, rng=np.random.default_rng(0))
+        return [(r.request.removed, r.messages) for r in played]
+
+    follower = RolloutRequest(TASK, leader=1, num_shared=1)
+    alone = [RolloutRequest(TASK)] * 3 + [RolloutRequest(TASK, NO_THINKER)] + [follower] * 2
+    together = [
+        RolloutRequest(TASK, num_episodes=3),
+        RolloutRequest(TASK, NO_THINKER),
+        RolloutRequest(TASK, NO_THINKER, num_episodes=0),
+        RolloutRequest(TASK, leader=1, num_shared=1, num_episodes=2),
+    ]
+    assert play(together) == play(alone)
+    assert len(play(together)) == 6
+
+
+def test_play_asks_the_verifier_about_each_episode_even_if_the_same_is_said(rng):
+    verdicts = iter([Verdict("correct"), Verdict("wrong"), Verdict("wrong"), Verdict("correct")])
+    env = think_solve_v0(tasks=[TASK], verifier=lambda _response, _gold: next(verdicts))
+    policies = dict.fromkeys(("thinker", "solver"), RecordingPolicy(["2"]))
+    player = Player(env, policies, dict.fromkeys(policies, Sampling()))
+    rollouts = player.play([RolloutRequest(TASK, num_episodes=4)], rng=rng)
+    assert [r.reward for r in rollouts] == [1.0, -1.0, -1.0, 1.0]
 
 
 def test_play_goes_on_from_a_leader_as_soon_as_it_has_spoken(rng):
