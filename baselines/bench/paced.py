@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -97,10 +98,12 @@ class OurLoop(Paced):
 
     Attributes:
         rows: The metrics of each step.
+        seconds: From the end of the step before to the end of each, without the wait between.
     """
 
     def __init__(self, config: TrainConfig) -> None:
         self.rows: list[MetricRow] = []
+        self.seconds: list[float] = []
         self._config = config
         super().__init__(self._train)
 
@@ -108,9 +111,14 @@ class OurLoop(Paced):
         from baselines.trainer import Trainer
         from baselines.training.trackers import NoTracker
 
+        went_on = time.perf_counter()
+
         def on_step(row: MetricRow) -> None:
+            nonlocal went_on
+            self.seconds.append(time.perf_counter() - went_on)
             self.rows.append(row)
             pause()
+            went_on = time.perf_counter()
 
         with tempfile.TemporaryDirectory() as folder:
             run_dir = Path(folder)

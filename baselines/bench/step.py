@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -169,13 +168,11 @@ def credit_finding(repeats: int, rng: np.random.Generator) -> Finding:
 
 def parts_finding(repeats: int, config: TrainConfig = MANY_EPISODES) -> Finding:
     """Measure where the time of a step goes."""
-    loop, seconds = OurLoop(config), list[float]()
+    loop = OurLoop(config)
     with closed_at_the_end(loop):
         for _ in range(repeats + 1):
-            started = time.perf_counter()
             loop.step()
-            seconds.append(time.perf_counter() - started)
-    shares = step_shares(loop.rows[1:], seconds[1:])
+    shares = step_shares(loop.rows[1:], loop.seconds[1:])
     overhead = 1.0 - sum(shares[part] for part in UNAVOIDABLE)
     cells = [(part, f"{share:.1%}") for part, share in shares.items()]
     return Finding(
