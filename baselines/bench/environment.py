@@ -21,7 +21,8 @@ NUM_EPISODES = 1000
 
 def main(arguments: Sequence[str]) -> int:
     """Run the environment's bench."""
-    run(parse_config("environment", "Measure episodes per second, and their memory.", arguments))
+    description = "Measure episodes per second, and their memory."
+    run(parse_config(BenchConfig, "environment", arguments, description))
     return 0
 
 

@@ -5,17 +5,14 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import tyro
 
-from baselines.bench.measuring import BenchConfig
+from baselines.bench.measuring import PageConfig, parse_config
 from baselines.bench.page import Finding, write_section
 from baselines.bench.sampler import MAX_NEW_TOKENS, NUM_PROMPTS, NUM_SAMPLES, thinker_prompts
 from baselines.config import require_at_least
-from baselines.errors import exit_on_bad_input
 from baselines.policies.base import Completion, Sampling
 from baselines.types import FloatArray
 
@@ -30,32 +27,22 @@ ROWS_AT_ONCE = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ExactnessConfig(BenchConfig):
+class ExactnessConfig(PageConfig):
     """Measure how exact the log-probabilities of sampled tokens are."""
 
     num_tokens: int = 100_000
     """Least tokens that are sampled and compared."""
-    page: Path | None = None
-    """Markdown page whose section is written anew, such as docs/benchmarks.md. None: only print."""
 
     def check(self) -> None:
         """Raise ValueError if a number is out of range."""
         # Not super(): slots=True makes another class than the one that it would look for.
-        BenchConfig.check(self)
+        PageConfig.check(self)
         require_at_least("num_tokens", self.num_tokens, 1)
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the bench of exactness."""
-    with exit_on_bad_input():
-        config = tyro.cli(
-            ExactnessConfig,
-            args=arguments,
-            prog="ccpo bench exactness",
-            description=ExactnessConfig.__doc__,
-        )
-        config.check()
-    run(config)
+    run(parse_config(ExactnessConfig, "exactness", arguments))
     return 0
 
 

@@ -13,14 +13,12 @@ from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
-import tyro
 
-from baselines.bench.measuring import BenchConfig, Case
+from baselines.bench.measuring import Case, PageConfig, parse_config
 from baselines.bench.paced import TINY_STEP, OurLoop, closed_at_the_end
 from baselines.bench.page import Finding, write_section
 from baselines.bench.step import seconds_of
 from baselines.config import TrainConfig, require_at_least
-from baselines.errors import exit_on_bad_input
 from baselines.policies.hf import HFPolicy
 from baselines.policies.registry import POLICIES
 from baselines.types import FloatArray
@@ -45,18 +43,16 @@ MEMORY_STEP = replace(TINY_STEP, tasks_per_step=2, group_size=4)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GrowthConfig(BenchConfig):
+class GrowthConfig(PageConfig):
     """Measure how the time of a step grows with its tokens, and the peak of memory."""
 
     memory_steps: int = 1000
     """Steps after which the peak of memory is compared with the one after 50."""
-    page: Path | None = None
-    """Markdown page whose section is written anew, such as docs/benchmarks.md. None: only print."""
 
     def check(self) -> None:
         """Raise ValueError if a number is out of range."""
         # Not super(): slots=True makes another class than the one that it would look for.
-        BenchConfig.check(self)
+        PageConfig.check(self)
         require_at_least("memory_steps", self.memory_steps, WARM_UP_STEPS + 1)
 
 
@@ -93,15 +89,7 @@ def _slope(tokens: FloatArray, seconds: FloatArray) -> float:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the bench of growth."""
-    with exit_on_bad_input():
-        config = tyro.cli(
-            GrowthConfig,
-            args=arguments,
-            prog="ccpo bench growth",
-            description=GrowthConfig.__doc__,
-        )
-        config.check()
-    run(config)
+    run(parse_config(GrowthConfig, "growth", arguments))
     return 0
 
 

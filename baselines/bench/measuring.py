@@ -6,6 +6,8 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import tyro
@@ -34,6 +36,17 @@ class BenchConfig:
         require_at_least("seed", self.seed, 0)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageConfig(BenchConfig):
+    """The flags of a bench that can write a section of a page."""
+
+    page: Path | None = None
+    """Markdown page whose section is written anew, such as docs/benchmarks.md. None: only print."""
+
+
+Config = TypeVar("Config", bound=BenchConfig)
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """One thing to measure.
@@ -47,11 +60,23 @@ class Case:
     run: Callable[[], int]
 
 
-def parse_config(name: str, description: str, arguments: Sequence[str]) -> BenchConfig:
-    """Return the checked flags of one bench of speed; exit on bad ones."""
+def parse_config(
+    kind: type[Config], name: str, arguments: Sequence[str], description: str | None = None
+) -> Config:
+    """Return the checked flags of one bench; exit on bad ones.
+
+    Args:
+        kind: Of the flags.
+        name: Of the bench.
+        arguments: The command line after it.
+        description: For the help. None: that of the flags.
+    """
     with exit_on_bad_input():
         config = tyro.cli(
-            BenchConfig, args=arguments, prog=f"ccpo bench {name}", description=description
+            kind,
+            args=arguments,
+            prog=f"ccpo bench {name}",
+            description=description or kind.__doc__,
         )
         config.check()
     return config

@@ -23,7 +23,7 @@ NUM_RESAMPLES = 2000
 
 def main(arguments: Sequence[str]) -> int:
     """Run the sampler's bench."""
-    run(parse_config("sampler", "Measure tokens sampled per second.", arguments))
+    run(parse_config(BenchConfig, "sampler", arguments, "Measure tokens sampled per second."))
     return 0
 
 

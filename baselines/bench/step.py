@@ -5,21 +5,18 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
-import tyro
 
 from baselines.bench import sampler
 from baselines.bench.environment import environment_cases
-from baselines.bench.measuring import BenchConfig, Case, measure
+from baselines.bench.measuring import Case, PageConfig, measure, parse_config
 from baselines.bench.paced import TINY_STEP, OurLoop, closed_at_the_end
 from baselines.bench.page import Finding, write_section
 from baselines.bench.peers import GROUP_SIZE, MAX_NEW_TOKENS, NUM_TASKS, PEERS, Peer, TokenCount
 from baselines.bench.sampler import ratio_interval
 from baselines.bench.verifier import verifier_cases
 from baselines.config import TrainConfig, require_at_least
-from baselines.errors import exit_on_bad_input
 from baselines.metrics import MetricRow
 
 WITHOUT_CREDIT = replace(TINY_STEP, allocator="shared", tasks_per_step=32, group_size=8)
@@ -40,29 +37,22 @@ UNAVOIDABLE = ("generation", "forward, backward and update", "verification")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StepConfig(BenchConfig):
+class StepConfig(PageConfig):
     """Measure a step of training beside those of other trainers, and what credit adds to it."""
 
     credit_repeats: int = 40
     """Steps with and without credit, which are short, and steps whose parts are timed."""
-    page: Path | None = None
-    """Markdown page whose section is written anew, such as docs/benchmarks.md. None: only print."""
 
     def check(self) -> None:
         """Raise ValueError if a number is out of range."""
         # Not super(): slots=True makes another class than the one that it would look for.
-        BenchConfig.check(self)
+        PageConfig.check(self)
         require_at_least("credit_repeats", self.credit_repeats, 1)
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the bench of a step."""
-    with exit_on_bad_input():
-        config = tyro.cli(
-            StepConfig, args=arguments, prog="ccpo bench step", description=StepConfig.__doc__
-        )
-        config.check()
-    run(config)
+    run(parse_config(StepConfig, "step", arguments))
     return 0
 
 

@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tyro
 from rich.console import Console
 from rich.table import Table
 
-from baselines.bench.measuring import BenchConfig, Case, print_rates
+from baselines.bench.measuring import BenchConfig, Case, parse_config, print_rates
 from baselines.errors import exit_on_bad_input
 from ccpo_env import verify
 
@@ -77,14 +76,8 @@ class Judgement:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the verifier's bench."""
+    config = parse_config(VerifierBenchConfig, "verifier", arguments)
     with exit_on_bad_input():
-        config = tyro.cli(
-            VerifierBenchConfig,
-            args=arguments,
-            prog="ccpo bench verifier",
-            description="Measure answers verified per second, and which are judged right.",
-        )
-        config.check()
         cases = None if config.cases is None else read_cases(config.cases)
     if cases is None:
         run(config)
