@@ -22,7 +22,7 @@ METRICS: Mapping[str, str] = {
     "rollout/unmeasured_rate": "Rate: rollouts dropped because the verifier could not tell.",
     "rollout/groups": "Count: groups left for the update after dropping unmeasured rollouts.",
     "rollout/removed_groups": "Count: groups of which something without an agent is known.",
-    "rollout/<agent>/tokens": "Tokens: mean length of the agent's completions, the team complete.",
+    "rollout/<agent>/tokens": "Tokens: mean length of the agent's completions.",
     "credit/help_rate": (
         "Rate: correct rollouts of tasks that the team mostly gets wrong without an agent. Null "
         "if nothing was removed."
@@ -83,8 +83,8 @@ METRICS: Mapping[str, str] = {
     ),
     "time/generate_s": "Seconds: sampling completions.",
     "time/rate_s": "Seconds: agents rating each other.",
-    "time/verify_s": "Seconds: verifying answers.",
-    "time/environment_s": "Seconds: prompts and turns of the environment, without verifying.",
+    "time/verify_s": "Seconds: verdicts: the verifier, and the count of a vote.",
+    "time/environment_s": "Seconds: prompts and turns of the environment, without verdicts.",
     "time/credit_s": "Seconds: credit and advantages.",
     "time/update_s": "Seconds: gradients and updates.",
     "time/tokens_per_s": "Tokens per second of sampling.",

@@ -32,6 +32,9 @@ class RolloutRequest:
             over as soon as they are spoken; None: it begins on its own.
         num_shared: How many messages of the leader it takes over, at least 1 if it has one.
         num_episodes: How many episodes to play.
+
+    Raises:
+        ValueError: If num_episodes is negative.
     """
 
     task: Task
@@ -40,6 +43,11 @@ class RolloutRequest:
     leader: int | None = None
     num_shared: int = 0
     num_episodes: int = 1
+
+    def __post_init__(self) -> None:
+        """Check the number of episodes."""
+        if self.num_episodes < 0:
+            raise ValueError(f"num_episodes must be >= 0, got {self.num_episodes}; pass 0 for none")
 
     @property
     def purpose(self) -> Purpose:
@@ -236,7 +244,7 @@ class Player:
         ]
         judged = time.perf_counter()
         _go_on(speaker, rows, completions, outcomes)
-        _count(speaker, rows, completions, ledger)
+        _count(rows, completions, ledger)
         ledger.generate_s += sampled - started
         ledger.verify_s += judged - sampled
         ledger.environment_s += time.perf_counter() - judged + started - entered
@@ -270,22 +278,16 @@ def _go_on(
         row.is_running = following.verdict is None
 
 
-def _count(
-    speaker: str, rows: Sequence[_Row], completions: Sequence[Completion], ledger: Ledger
-) -> None:
+def _count(rows: Sequence[_Row], completions: Sequence[Completion], ledger: Ledger) -> None:
     """Add what was sampled, read and verified in a turn for each purpose."""
     purposes = [row.request.purpose for row in rows]
     lengths = [len(completion.token_ids) for completion in completions]
     ledger.forward_passes += max(lengths)
     for purpose in dict.fromkeys(purposes):
         is_own = [own == purpose for own in purposes]
-        num_tokens = sum(compress(lengths, is_own))
-        if purpose == "joint":
-            ledger.spoken[speaker] += num_tokens
-            ledger.turns[speaker] += sum([row.failure is None for row in compress(rows, is_own)])
         ledger.count(
             purpose,
-            tokens_generated=num_tokens,
+            tokens_generated=sum(compress(lengths, is_own)),
             tokens_read=sum([len(c.prompt_ids) for c in compress(completions, is_own)]),
             verifier_calls=sum(
                 [row.conversation.verdict is not None for row in compress(rows, is_own)]

@@ -223,8 +223,7 @@ class Trainer:
             self._said = completion_rows(step, groups.usable[0], credit[0], advantages[0], agents)
         return {
             "step": step,
-            **measure.rollout_metrics(groups.played, len(groups.usable)),
-            **measure.length_metrics(ledger, agents),
+            **measure.rollout_metrics(groups.played, len(groups.usable), agents),
             **measure.credit_metrics(outcomes, credit, advantages, agents, optimizer, num_tokens),
             **measure.rating_metrics(outcomes, agents),
             **updates,

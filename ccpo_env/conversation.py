@@ -1,4 +1,4 @@
-"""What is said in one episode: an immutable value, and the next one after each message."""
+"""What is said in one episode: a value that nobody changes, and the next after each message."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ccpo_env.text import clip_middle, valid_unicode
 from ccpo_env.types import Message, PromptTemplate, Task, Topology, Turn, Verdict, Verifier
 from ccpo_env.voting import Ballot, count_votes
 
-_stripped = lru_cache(maxsize=4096)(strip_answers)
+_stripped = lru_cache(maxsize=512)(strip_answers)
 """The rollouts of a group often say the same, one after the other."""
 
 

@@ -129,7 +129,7 @@ def _compare(x: FloatArray, y: FloatArray, sizes: IntArray) -> CreditAudit:
     tolerance = RELATIVE_TOLERANCE * max(1.0, float(np.abs(y).max()))
     centred_x, centred_y = x - x.mean(), y - y.mean()
     variance_x, variance_y = (float(c @ c) / len(c) for c in (centred_x, centred_y))
-    has_spread_x, has_spread_y = (v > tolerance**2 for v in (variance_x, variance_y))
+    has_spread_x, has_spread_y = (v > tolerance * tolerance for v in (variance_x, variance_y))
     scale = math.sqrt(variance_x * variance_y) * len(x)
     return CreditAudit(
         slope=float(x @ y / (x @ x)) if np.abs(x).max() > tolerance else math.nan,

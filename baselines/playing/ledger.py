@@ -20,8 +20,6 @@ class Ledger:
         generated: Tokens sampled, by purpose.
         read: Tokens of the prompts that were read, by purpose.
         verified: Answers verified, by purpose.
-        spoken: Tokens sampled in rollouts of the whole team, by agent.
-        turns: Completions sampled in them, by agent.
         forward_passes: Calls of a network while sampling: of a batch, as many as its longest
             completion has tokens.
         generate_s: Seconds spent sampling.
@@ -33,8 +31,6 @@ class Ledger:
     generated: Counter[Purpose] = field(default_factory=Counter)
     read: Counter[Purpose] = field(default_factory=Counter)
     verified: Counter[Purpose] = field(default_factory=Counter)
-    spoken: Counter[str] = field(default_factory=Counter)
-    turns: Counter[str] = field(default_factory=Counter)
     forward_passes: int = 0
     generate_s: float = 0.0
     rate_s: float = 0.0
@@ -61,8 +57,6 @@ class Ledger:
             generated=sum((own.generated for own in ledgers), Counter()),
             read=sum((own.read for own in ledgers), Counter()),
             verified=sum((own.verified for own in ledgers), Counter()),
-            spoken=sum((own.spoken for own in ledgers), Counter()),
-            turns=sum((own.turns for own in ledgers), Counter()),
             forward_passes=sum(own.forward_passes for own in ledgers),
             generate_s=max(own.generate_s for own in ledgers),
             rate_s=max(own.rate_s for own in ledgers),

@@ -6,7 +6,7 @@ similar sizes are computed together.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -25,6 +25,8 @@ MOST_FILLING = 1.4
 """A block may have this many pairs of query and key for each of its tiles'."""
 BLOCK_PAIRS = 1 << 19
 """Most pairs of query and key in a block of more than one tile: they stay in the cache."""
+GATHERED_KEYS = 1 << 14
+"""Most keys that are gathered at once for more than one block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,16 +104,31 @@ def attend(
         plan: For these queries.
         scaling: Factor of the scores.
     """
-    # One gather for all blocks, so that its gradient is one sum over all nodes.
-    asked = _gathered(queries, [block.queries for block in plan.blocks])
-    read = [block.keys for block in plan.blocks]
-    mixed = [
-        _attend(*parts, scaling)
-        for parts in zip(
-            asked, _gathered(keys, read), _gathered(values, read), plan.blocks, strict=True
+    mixed: list[Tensor] = []
+    for blocks in _chunks(plan.blocks):
+        read = [block.keys for block in blocks]
+        parts = zip(
+            _gathered(queries, [block.queries for block in blocks]),
+            _gathered(keys, read),
+            _gathered(values, read),
+            blocks,
+            strict=True,
         )
-    ]
+        mixed += [_attend(*own, scaling) for own in parts]
     return torch.cat(mixed).index_select(0, plan.source)
+
+
+def _chunks(blocks: Sequence[Block]) -> Iterator[list[Block]]:
+    """Yield blocks that are gathered at once: the gradient of that is one sum over all nodes."""
+    chunk: list[Block] = []
+    num_keys = 0
+    for block in blocks:
+        if chunk and num_keys + block.keys.numel() > GATHERED_KEYS:
+            yield chunk
+            chunk, num_keys = [], 0
+        chunk.append(block)
+        num_keys += block.keys.numel()
+    yield chunk
 
 
 def _gathered(numbers: Tensor, places: Sequence[Tensor]) -> tuple[Tensor, ...]:

@@ -20,12 +20,18 @@ CONSTANT = 1e-12
 """Shares and rewards that spread less than this differ by rounding only."""
 
 
-def rollout_metrics(groups: Sequence[Group], num_usable: int) -> Metrics:
-    """Return accuracy, no-answer and unmeasured rates."""
+def rollout_metrics(groups: Sequence[Group], num_usable: int, agents: Sequence[str]) -> Metrics:
+    """Return accuracy, no-answer and unmeasured rates, and the length of completions."""
     joint = [rollout for group in groups for rollout in group.rollouts]
     statuses = Counter([rollout.verdict.status for rollout in joint])
     removed = [r.ravel() for group in groups for r in group.removed.values()]
     num_unmeasured = sum(group.num_unmeasured for group in groups)
+    lengths = {
+        f"rollout/{agent}/tokens": _mean(
+            [len(c.token_ids) for r in joint for c in r.completions[agent]]
+        )
+        for agent in agents
+    }
     return {
         "accuracy/joint": statuses["correct"] / len(joint) if joint else None,
         "accuracy/solo": _mean((np.concatenate(removed) + 1.0) / 2.0 if removed else []),
@@ -33,16 +39,7 @@ def rollout_metrics(groups: Sequence[Group], num_usable: int) -> Metrics:
         "rollout/unmeasured_rate": num_unmeasured / sum(group.num_played for group in groups),
         "rollout/groups": num_usable,
         "rollout/removed_groups": sum(bool(group.removed) for group in groups),
-    }
-
-
-def length_metrics(ledger: Ledger, agents: Sequence[str]) -> Metrics:
-    """Return the mean length of what each agent completed in rollouts of the whole team."""
-    return {
-        f"rollout/{agent}/tokens": ledger.spoken[agent] / ledger.turns[agent]
-        if ledger.turns[agent]
-        else None
-        for agent in agents
+        **lengths,
     }
 
 

@@ -64,6 +64,13 @@ def test_every_statement_holds_a_stem(phrase: str, data: st.DataObject) -> None:
     assert any(stem in said.casefold() for stem in STEMS)
 
 
+def test_no_letter_of_a_stem_ignores_case_in_another_way_than_casefold():
+    everything = "".join(map(chr, range(0x110000)))
+    for letter in sorted(set("".join(STEMS))):
+        alike = re.findall(re.escape(letter), everything, re.IGNORECASE)
+        assert {other.casefold() for other in alike} == {letter}
+
+
 @given(text=pieces)
 def test_no_box_survives(text: str) -> None:
     left, num_leaks = strip_answers(text)

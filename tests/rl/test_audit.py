@@ -229,6 +229,14 @@ def test_audit_compares_variances_and_signs_by_hand() -> None:
     assert seen.variance_ratio == pytest.approx(1.0 / (2 + 8 / 3))
 
 
+@pytest.mark.parametrize(("factor", "sign"), [(0.1, 1.0), (-0.1, -1.0)])
+def test_audit_keeps_correlations_within_one(factor: float, sign: float) -> None:
+    step = [GroupOutcomes(TEAM, [1, *[-1] * 9])]
+    shared = OPTIMIZERS["grpo"].advantage(ALLOCATORS["shared"].many(step))
+    found = audit_advantages([factor * own for own in shared], "grpo", step)
+    assert found["thinker_0"].correlation == sign  # 1.0000000000000007 as computed
+
+
 def test_audit_takes_rounding_errors_for_nothing() -> None:
     step = random_step(7)
     noise = [

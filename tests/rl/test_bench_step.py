@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -64,8 +65,12 @@ def test_our_loop_trains_and_takes_its_files_away():
     loop = OurLoop(LITTLE)
     with closed_at_the_end(loop):
         loop.step()
+        time.sleep(1.0)  # between the steps
+        started = time.perf_counter()
         loop.step()
+        whole = time.perf_counter() - started
     assert [row["step"] for row in loop.rows] == [1, 2]
+    assert 0.0 < loop.seconds[1] <= whole
     assert loop.rows[1]["cost/tokens_generated"] > 0
 
 

@@ -1,20 +1,12 @@
 from __future__ import annotations
 
-from collections import Counter
-
 import numpy as np
 import pytest
 
 from baselines.credit import ALLOCATORS, GroupOutcomes
 from baselines.optimizers import OPTIMIZERS
 from baselines.playing.groups import Group
-from baselines.playing.ledger import Ledger
-from baselines.training.measure import (
-    credit_metrics,
-    length_metrics,
-    rating_metrics,
-    rollout_metrics,
-)
+from baselines.training.measure import credit_metrics, rating_metrics, rollout_metrics
 from tests.rl.teams import NO_THINKER, PAIR, TASK, rollout
 
 
@@ -42,7 +34,7 @@ def test_rollout_metrics_are_rates_over_measured_rollouts():
         group_of([rollout("no_answer"), rollout("correct")], [-1.0], num_unmeasured=3),
         group_of([rollout("correct"), rollout("correct")]),  # nothing removed
     ]
-    metrics = rollout_metrics(groups, 2)
+    metrics = rollout_metrics(groups, 2, PAIR)
     assert metrics["accuracy/joint"] == 4 / 6
     assert metrics["accuracy/solo"] == pytest.approx(1 / 3)
     assert metrics["rollout/no_answer_rate"] == 1 / 6
@@ -51,16 +43,19 @@ def test_rollout_metrics_are_rates_over_measured_rollouts():
     assert metrics["rollout/removed_groups"] == 2
 
 
-def test_length_metrics_are_means_over_completions():
-    ledger = Ledger(spoken=Counter(thinker_0=12), turns=Counter(thinker_0=8))
-    metrics = length_metrics(ledger, PAIR)
-    assert metrics == {"rollout/thinker_0/tokens": 1.5, "rollout/solver_0/tokens": None}
+def test_rollout_metrics_mean_length_leaves_removed_out():
+    texts = [("four", "22"), ("eighteen", "2")]
+    groups = [group_of([rollout("correct", texts=t) for t in texts], [-1.0])]
+    metrics = rollout_metrics(groups, 1, PAIR)
+    assert metrics["rollout/thinker_0/tokens"] == (4 + 8) / 2
+    assert metrics["rollout/solver_0/tokens"] == (2 + 1) / 2
 
 
 def test_rollout_metrics_are_null_when_nothing_was_measured():
-    metrics = rollout_metrics([group_of([], num_unmeasured=5)], 0)
+    metrics = rollout_metrics([group_of([], num_unmeasured=5)], 0, PAIR)
     assert metrics["accuracy/joint"] is None
     assert metrics["accuracy/solo"] is None
+    assert metrics["rollout/thinker_0/tokens"] is None
     assert metrics["rollout/unmeasured_rate"] == 1.0
     assert metrics["rollout/groups"] == 0
 
