@@ -331,12 +331,10 @@ def _token_counts(
 
 
 def _expect_groups(credit: Sequence[FloatArray], *, min_group_size: int) -> None:
-    if all(group.ndim == 2 and group.size and len(group) >= min_group_size for group in credit):
-        return
     for index, group in enumerate(credit):
-        expect_shape(
-            f"credit of group {index}", group, ("G", "A"), remedy="give each agent a column"
-        )
+        if group.ndim != 2 or not group.size:
+            name = f"credit of group {index}"
+            expect_shape(name, group, ("G", "A"), remedy="give each agent a column")
         if len(group) < min_group_size:
             raise ValueError(
                 f"group_size must be >= {min_group_size}, got 1 rollout in group {index}; "

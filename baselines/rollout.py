@@ -96,7 +96,11 @@ class _Row:
     conversation: Conversation
     completions: dict[str, tuple[Completion, ...]] = field(default_factory=dict)
     failure: str | None = None
-    is_running: bool = True
+
+    @property
+    def is_running(self) -> bool:
+        """Whether somebody is still to speak."""
+        return self.failure is None and self.conversation.verdict is None
 
 
 _Starts: TypeAlias = dict[tuple[int, frozenset[str], tuple[str, ...]], Conversation]
@@ -222,8 +226,7 @@ class Player:
                 continue
             prefix = tuple([message.text for message in said[: request.num_shared]])
             failure = leader.failure if is_short else None
-            begun = self._start(request, prefix, starts)
-            rows[place] = _Row(request, begun, failure=failure, is_running=failure is None)
+            rows[place] = _Row(request, self._start(request, prefix, starts), failure=failure)
         return waiting
 
     def _play_turn(
@@ -266,7 +269,6 @@ def _go_on(
     for row, completion, outcome in zip(rows, completions, outcomes, strict=True):
         if completion.failure is not None:
             row.failure = completion.failure
-            row.is_running = False
             continue
         said = row.completions.get(speaker)
         row.completions[speaker] = (completion,) if said is None else (*said, completion)
@@ -275,7 +277,6 @@ def _go_on(
         if following is None or (following.verdict, following.ballot) != outcome:
             following = told[says] = row.conversation.say(completion.text, outcome)
         row.conversation = following
-        row.is_running = following.verdict is None
 
 
 def _count(rows: Sequence[_Row], completions: Sequence[Completion], ledger: Ledger) -> None:

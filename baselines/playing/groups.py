@@ -80,8 +80,7 @@ class Group:
 
 def rewards(rollouts: Sequence[Rollout]) -> list[float]:
     """Return the rewards of measured rollouts."""
-    paid = [rollout.verdict.reward for rollout in rollouts]
-    return [reward for reward in paid if reward is not None]
+    return [reward for rollout in rollouts if (reward := rollout.reward) is not None]
 
 
 def play_groups(
@@ -182,7 +181,6 @@ class _Draft:
         self._plan = plan
         self._topology = topology
         self._joint: list[Rollout] = []
-        self._paid: list[float | None] = []  # each of those
         self._once: dict[frozenset[str], list[Rollout]] = {}
         self._replayed: dict[frozenset[str], dict[int, list[Rollout]]] = {}
         self._branches: dict[str, dict[int, list[Rollout]]] = {}
@@ -223,17 +221,16 @@ class _Draft:
             self._once.setdefault(removed, []).extend(rollouts)
         else:
             self._joint.extend(rollouts)
-            self._paid = [rollout.reward for rollout in self._joint]
 
     @property
     def is_mixed(self) -> bool:
         """Whether the rollouts of the team were not all paid the same."""
-        return _differ(self._paid)
+        return _differ([rollout.reward for rollout in self._joint])
 
     def group(self, once: Sequence[frozenset[str]], cache: RemovedCache | None) -> Group:
         """Return the group; a rollout is dropped if it, or what goes on from it, is unmeasured."""
         on_each = [*self._branches.values(), *self._replayed.values()]
-        paid = self._paid
+        paid = [rollout.reward for rollout in self._joint]
         kept = [k for k, reward in enumerate(paid) if reward is not None]
         if on_each:
             kept = [

@@ -106,15 +106,10 @@ def attend(
     """
     mixed: list[Tensor] = []
     for blocks in _chunks(plan.blocks):
-        read = [block.keys for block in blocks]
-        parts = zip(
-            _gathered(queries, [block.queries for block in blocks]),
-            _gathered(keys, read),
-            _gathered(values, read),
-            blocks,
-            strict=True,
-        )
-        mixed += [_attend(*own, scaling) for own in parts]
+        asked = _gathered([block.queries for block in blocks], queries)
+        read = _gathered([block.keys for block in blocks], keys, values)
+        for (own,), (own_keys, own_values), block in zip(asked, read, blocks, strict=True):
+            mixed.append(_attend(own, own_keys, own_values, block, scaling))
     return torch.cat(mixed).index_select(0, plan.source)
 
 
@@ -131,14 +126,16 @@ def _chunks(blocks: Sequence[Block]) -> Iterator[list[Block]]:
     yield chunk
 
 
-def _gathered(numbers: Tensor, places: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    """Return numbers (M, heads, head size) in several places (N, K): (N, heads, K, head size)."""
+def _gathered(places: Sequence[Tensor], *numbers: Tensor) -> Iterator[list[Tensor]]:
+    """Yield, for each table of places (N, K), the numbers (M, heads, head size) that stand there.
+
+    Each as (N, heads, K, head size).
+    """
     flat = torch.cat([own.flatten() for own in places])
-    parts = torch.split_with_sizes(numbers.index_select(0, flat), [own.numel() for own in places])
-    return tuple(
-        part.view(*own.shape, *numbers.shape[1:]).transpose(1, 2)
-        for part, own in zip(parts, places, strict=True)
-    )
+    sizes = [own.numel() for own in places]
+    columns = [torch.split_with_sizes(part.index_select(0, flat), sizes) for part in numbers]
+    for own, *parts in zip(places, *columns, strict=True):
+        yield [part.view(*own.shape, *part.shape[1:]).transpose(1, 2) for part in parts]
 
 
 def _attend(queries: Tensor, keys: Tensor, values: Tensor, block: Block, scaling: float) -> Tensor:

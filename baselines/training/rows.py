@@ -18,9 +18,7 @@ from baselines.types import FloatArray, IntArray
 def count_tokens(groups: Sequence[Group], agents: Sequence[str]) -> list[IntArray]:
     """Return the completion tokens of each agent in each rollout, (G, A) per group."""
     turns = [r.completions[a] for group in groups for r in group.rollouts for a in agents]
-    counts = np.array([len(own[0].token_ids) for own in turns], dtype=np.int64)
-    if any(len(own) > 1 for own in turns):
-        counts += [sum(len(completion.token_ids) for completion in own[1:]) for own in turns]
+    counts = np.array([sum([len(c.token_ids) for c in own]) for own in turns], dtype=np.int64)
     counts = counts.reshape(-1, len(agents))
     ends = list(accumulate(len(group.rollouts) for group in groups))
     return [counts[start:end] for start, end in zip([0, *ends], ends, strict=False)]
