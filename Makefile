@@ -51,7 +51,7 @@ results: install  ## Measure all results of the documents again (hours), or one:
 	$(TEST_ENV) $(BIN)/python scripts/measure_results.py $(ARGS)
 
 weights: install  ## Make the embedded model's weights again
-	$(TEST_ENV) $(BIN)/python -m baselines.policies.make_tiny $(ARGS)
+	$(TEST_ENV) $(BIN)/python -m scripts.tiny.make $(ARGS)
 
 clean:  ## Remove .venv and caches; runs/ stays
 	rm -rf $(VENV) .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

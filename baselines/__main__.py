@@ -5,20 +5,20 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from baselines.errors import BAD_INPUT, missing_package
+from baselines.common.errors import BAD_INPUT, missing_package
 from ccpo_env.errors import unknown_name
 
 Script = Callable[[Sequence[str]], int]
 
 
 def _train() -> Script:
-    from baselines.train import main
+    from baselines.train.command import main
 
     return main
 
 
 def _evaluate() -> Script:
-    from baselines.evaluate import main
+    from baselines.evaluate.command import main
 
     return main
 
@@ -36,19 +36,19 @@ def _experiment() -> Script:
 
 
 def _train_sb3() -> Script:
-    from baselines.train_sb3 import main
+    from baselines.train_sb3.command import main
 
     return main
 
 
 def _compare() -> Script:
-    from baselines.compare import main
+    from baselines.compare.command import main
 
     return main
 
 
 def _play() -> Script:
-    from baselines.play import main
+    from baselines.evaluate.human_play import main
 
     return main
 

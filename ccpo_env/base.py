@@ -16,7 +16,7 @@ ActT = TypeVar("ActT")
 RENDER_MODES = ("ansi", "human")
 
 
-class TeamPaidEnv(AECEnv[str, ObsT, ActT]):
+class SharedRewardEnv(AECEnv[str, ObsT, ActT]):
     """An environment that pays every agent the same, once, at the end.
 
     Args:

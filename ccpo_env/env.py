@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from ccpo_env.base import TeamPaidEnv, snapshot_before_reset
+from ccpo_env.base import SharedRewardEnv, snapshot_before_reset
 from ccpo_env.conversation import Conversation, Rules
 from ccpo_env.episode import EpisodeState, draw_task_index
 from ccpo_env.errors import unknown_name
@@ -24,7 +24,6 @@ from ccpo_env.prompts import (
     plain_text,
     with_answer_form,
 )
-from ccpo_env.registry import answer_form, resolve_verifier
 from ccpo_env.render import transcript
 from ccpo_env.spaces import TextSpace
 from ccpo_env.tasks import resolve_tasks
@@ -38,6 +37,7 @@ from ccpo_env.types import (
     Verdict,
     Verifier,
 )
+from ccpo_env.verifiers.registry import answer_form, resolve_verifier
 from ccpo_env.voting import Ballot
 
 DEFAULT_MAX_CHARS = 65_536
@@ -49,7 +49,7 @@ CHANGED_IN_PLACE = (
 """What an episode changes in place, here or in PettingZoo; all else is replaced."""
 
 
-class TeamAnswerEnv(TeamPaidEnv[Observation, str]):
+class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
     r"""A team answers one question, its agents speaking in the order of a topology.
 
     Observation: ``{"prompt": str}``, all that the acting agent may read, as plain text. The same

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Generic, ParamSpec, TypeVar
 
-from ccpo_env.base import TeamPaidEnv
-from ccpo_env.wrapper import TeamEnv
+from ccpo_env.base import SharedRewardEnv
+from ccpo_env.wrapper import SnapshotWrapper
 
 P = ParamSpec("P")
-EnvT = TypeVar("EnvT", bound=TeamPaidEnv[Any, Any])
+EnvT = TypeVar("EnvT", bound=SharedRewardEnv[Any, Any])
 
 
 class EnvFactory(Generic[P, EnvT]):
@@ -28,9 +28,9 @@ class EnvFactory(Generic[P, EnvT]):
         self.__wrapped__ = make
         make.__qualname__ = f"{make.__qualname__}.raw_env"  # where pickle finds it again
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> TeamEnv[EnvT]:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> SnapshotWrapper[EnvT]:
         """Return the environment behind PettingZoo's order checks."""
-        return TeamEnv(self.raw_env(*args, **kwargs))
+        return SnapshotWrapper(self.raw_env(*args, **kwargs))
 
     @property
     def env(self) -> EnvFactory[P, EnvT]:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from ccpo_env.base import TeamPaidEnv, snapshot_before_reset
+from ccpo_env.base import SharedRewardEnv, snapshot_before_reset
 from ccpo_env.errors import unknown_name
 from ccpo_env.options import check_option_names, check_removed, check_seed
 
@@ -69,7 +69,7 @@ class SignalState:
     stream: bytes
 
 
-class SignalEnv(TeamPaidEnv[SignalObservation, SignalAction]):
+class SignalEnv(SharedRewardEnv[SignalObservation, SignalAction]):
     """A thinker sends symbols, a solver picks an answer.
 
     Observation: float32 in {0, 1}, shape (2 N + 1 + K S,): one-hot first number, one-hot second
@@ -96,7 +96,7 @@ class SignalEnv(TeamPaidEnv[SignalObservation, SignalAction]):
         ValueError: If a number breaks these rules.
     """
 
-    metadata: dict[str, Any] = {**TeamPaidEnv.metadata, "name": "signal_v0"}  # noqa: RUF012
+    metadata: dict[str, Any] = {**SharedRewardEnv.metadata, "name": "signal_v0"}  # noqa: RUF012
 
     def __init__(
         self,

@@ -8,7 +8,7 @@ from typing import Any
 
 import gymnasium
 
-from ccpo_env.base import RENDER_MODES, TeamPaidEnv
+from ccpo_env.base import RENDER_MODES, SharedRewardEnv
 from ccpo_env.environments import think_solve_v0
 from ccpo_env.errors import unknown_name
 from ccpo_env.signal import SignalEnv
@@ -38,7 +38,7 @@ class AgentView(gymnasium.Env[Any, Any]):
     metadata: dict[str, Any] = {"render_modes": list(RENDER_MODES), "render_fps": 1}  # noqa: RUF012
 
     def __init__(
-        self, env: TeamPaidEnv[Any, Any], *, role: str, partners: Mapping[str, Partner]
+        self, env: SharedRewardEnv[Any, Any], *, role: str, partners: Mapping[str, Partner]
     ) -> None:
         for agent in (role, *partners):
             if agent not in env.possible_agents:

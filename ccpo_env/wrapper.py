@@ -6,12 +6,12 @@ from typing import Any, Generic, TypeVar
 
 from pettingzoo.utils.wrappers import OrderEnforcingWrapper
 
-from ccpo_env.base import TeamPaidEnv
+from ccpo_env.base import SharedRewardEnv
 
-EnvT = TypeVar("EnvT", bound=TeamPaidEnv[Any, Any])
+EnvT = TypeVar("EnvT", bound=SharedRewardEnv[Any, Any])
 
 
-class TeamEnv(OrderEnforcingWrapper[str, Any, Any], Generic[EnvT]):
+class SnapshotWrapper(OrderEnforcingWrapper[str, Any, Any], Generic[EnvT]):
     """A team environment that refuses to be stepped, read or rendered before its first reset."""
 
     env: EnvT

@@ -103,7 +103,7 @@ MEASURED = {
         keep_experiment,
     ),
     "free_riding": Measured("baselines.train_sb3", "--demonstration --num-seeds 10", keep_signal),
-    "signal": Measured("baselines.signal", "--num-seeds 10", keep_signal),
+    "signal": Measured("baselines.train_sb3.comparison", "--num-seeds 10", keep_signal),
     "learning": Measured("baselines.bench", "learning", keep_learning),
     "credit": Measured("baselines.bench", "credit", keep_credit),
 }

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from baselines.metrics import METRICS
+from baselines.common.metrics import METRICS
 
 ROOT = Path(__file__).parent.parent
 METRICS_PAGE = ROOT / "docs" / "metrics.md"
@@ -211,8 +211,9 @@ def _folder(folder: Path, depth: int, with_modules: bool) -> list[str]:
     packages = [path.parent for path in sorted(folder.glob("*/__init__.py"))]
     lines = [_line(f"{folder.name}/", folder / "__init__.py", depth)]
     lines += [_line(path.name, path, depth + 1) for path in modules]
-    for package in packages:
-        lines += _folder(package, depth + 1, with_modules)
+    if with_modules or depth == 0:
+        for package in packages:
+            lines += _folder(package, depth + 1, with_modules)
     return lines
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import tyro
 
-from baselines import cli
+from baselines import __main__ as cli
 from scripts.measure_results import MEASURED
 
 ROOT = Path(__file__).parent.parent
@@ -40,7 +40,7 @@ def own_command(line: str) -> tuple[str, list[str]] | None:
     except ValueError:  # no command but a formula or a sentence
         return None
     if words and words[0] == "ccpo":
-        return "baselines.cli", words[1:]
+        return "baselines.__main__", words[1:]
     modules = [
         place for place, word in enumerate(words) if word == "-m" and "python" in words[: place + 1]
     ]
@@ -111,13 +111,15 @@ def test_command_of_the_documents_has_flags_that_exist(monkeypatch, module, argu
 @pytest.mark.usefixtures("parse_only")
 def test_a_flag_that_does_not_exist_is_seen(monkeypatch, flags, capsys):
     with pytest.raises(SystemExit):
-        call(monkeypatch, "baselines.cli", ["train", *flags])
+        call(monkeypatch, "baselines.__main__", ["train", *flags])
     assert flags[0] in capsys.readouterr().err
 
 
 def test_the_pages_have_commands_of_every_script():
     scripts = {module.rpartition(".")[2] for _, (module, _) in COMMANDS}
-    subcommands = {arguments[0] for _, (module, arguments) in COMMANDS if module.endswith(".cli")}
+    subcommands = {
+        arguments[0] for _, (module, arguments) in COMMANDS if module.endswith(".__main__")
+    }
     assert set(cli.COMMANDS) <= scripts | subcommands
 
 

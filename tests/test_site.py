@@ -16,7 +16,7 @@ import yaml
 from baselines.credit import ALLOCATORS
 from baselines.optimizers import OPTIMIZERS
 from ccpo_env import __version__
-from ccpo_env.registry import TOPOLOGIES
+from ccpo_env.topologies.registry import TOPOLOGIES
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -134,8 +134,8 @@ SOURCED = [
     for folder in (
         "baselines/credit",
         "baselines/optimizers",
-        "baselines/losses",
-        "baselines/games",
+        "baselines/optimizers/losses",
+        "baselines/bench/credit/games",
     )
     for path in sorted((ROOT / folder).glob("*.py"))
     if papers_in(path)

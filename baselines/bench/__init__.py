@@ -1,4 +1,4 @@
-"""``python -m baselines.bench``: how fast, and how true, each part is beside a reference."""
+"""``python -m baselines.bench``: speed of each part beside a reference."""
 
 from baselines.bench.command import main
 from baselines.bench.measuring import BenchConfig

@@ -9,7 +9,7 @@ import tyro
 
 from baselines.bench.measuring import BenchConfig
 from baselines.bench.registry import BENCHES
-from baselines.errors import BAD_INPUT, exit_on_bad_input
+from baselines.common.errors import BAD_INPUT, exit_on_bad_input
 from ccpo_env.errors import unknown_name
 
 

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from baselines.bench.benchmarks_page import Finding, write_section
 from baselines.bench.measuring import PageConfig, parse_config
-from baselines.bench.page import Finding, write_section
 from baselines.bench.sampler import MAX_NEW_TOKENS, NUM_PROMPTS, NUM_SAMPLES, thinker_prompts
-from baselines.config import require_at_least
+from baselines.common.checks import require_at_least
+from baselines.common.types import FloatArray
 from baselines.policies.base import Completion, Sampling
-from baselines.types import FloatArray
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from baselines.policies.hf import HFPolicy
+    from baselines.policies.local.hf import HFPolicy
 
 BOUND = 1e-5
 """Nats; differences above it are counted."""
@@ -58,7 +58,7 @@ def run(config: ExactnessConfig) -> None:
 
 def exactness_finding(num_tokens: int, rng: np.random.Generator) -> Finding:
     """Sample at least so many tokens, and compare what their log-probabilities are said to be."""
-    from baselines.policies.hf import HFPolicy
+    from baselines.policies.local.hf import HFPolicy
     from baselines.policies.registry import POLICIES
 
     policy = HFPolicy.load(POLICIES["tiny"]())

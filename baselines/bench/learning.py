@@ -23,13 +23,14 @@ import numpy as np
 import tyro
 from rich.console import Console
 
-from baselines.config import TrainConfig, require_at_least, require_known
+from baselines.common.checks import require_at_least, require_known
+from baselines.common.errors import exit_on_bad_input
+from baselines.common.files import append_line, make_folder, write_text
+from baselines.common.types import FloatArray
 from baselines.credit import ALLOCATORS, GroupOutcomes
-from baselines.errors import exit_on_bad_input
 from baselines.experiment.runs import RunKey, RunResult, run_once
-from baselines.files import append_line, make_folder, write_text
 from baselines.optimizers import OPTIMIZERS
-from baselines.types import FloatArray
+from baselines.train.config import TrainConfig
 
 REVERSED = "reversed "
 """In front of the name of an allocator whose credit is paid with the other sign."""

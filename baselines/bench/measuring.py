@@ -14,8 +14,8 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from baselines.config import require_at_least
-from baselines.errors import exit_on_bad_input
+from baselines.common.checks import require_at_least
+from baselines.common.errors import exit_on_bad_input
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from baselines.bench.paced import LEARNING_RATE, TINY_STEP, Paced
-from baselines.config import TrainConfig
-from baselines.environments import team_env
+from baselines.bench.stepwise import LEARNING_RATE, TINY_STEP, Paced
 from baselines.policies.base import TrainablePolicy
 from baselines.policies.registry import load_policy
+from baselines.rollouts.environments import team_env
+from baselines.train.config import TrainConfig
 from ccpo_env import load_tasks
 from ccpo_env.env import TeamAnswerEnv
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 
 def _credit(arguments: Sequence[str]) -> int:
-    from baselines.bench.credit import main
+    from baselines.bench.credit.command import main
 
     return main(arguments)
 
@@ -23,8 +23,8 @@ def _exactness(arguments: Sequence[str]) -> int:
     return main(arguments)
 
 
-def _growth(arguments: Sequence[str]) -> int:
-    from baselines.bench.growth import main
+def _scaling(arguments: Sequence[str]) -> int:
+    from baselines.bench.scaling import main
 
     return main(arguments)
 
@@ -57,7 +57,7 @@ BENCHES: Mapping[str, Callable[[Sequence[str]], int]] = {
     "credit": _credit,
     "environment": _environment,
     "exactness": _exactness,
-    "growth": _growth,
+    "scaling": _scaling,
     "learning": _learning,
     "sampler": _sampler,
     "step": _step,

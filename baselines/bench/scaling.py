@@ -14,14 +14,15 @@ from typing import TypeAlias
 
 import numpy as np
 
+from baselines.bench.benchmarks_page import Finding, write_section
 from baselines.bench.measuring import Case, PageConfig, parse_config
-from baselines.bench.paced import TINY_STEP, OurLoop, closed_at_the_end
-from baselines.bench.page import Finding, write_section
 from baselines.bench.step import seconds_of
-from baselines.config import TrainConfig, require_at_least
-from baselines.policies.hf import HFPolicy
+from baselines.bench.stepwise import TINY_STEP, OurLoop, closed_at_the_end
+from baselines.common.checks import require_at_least
+from baselines.common.types import FloatArray
+from baselines.policies.local.hf import HFPolicy
 from baselines.policies.registry import POLICIES
-from baselines.types import FloatArray
+from baselines.train.config import TrainConfig
 
 NUM_RESAMPLES = 2000
 BASE = replace(
@@ -43,7 +44,7 @@ MEMORY_STEP = replace(TINY_STEP, tasks_per_step=2, group_size=4)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GrowthConfig(PageConfig):
+class ScalingConfig(PageConfig):
     """Measure how the time of a step grows with its tokens, and the peak of memory."""
 
     memory_steps: int = 1000
@@ -88,12 +89,12 @@ def _slope(tokens: FloatArray, seconds: FloatArray) -> float:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the bench of growth."""
-    run(parse_config(GrowthConfig, "growth", arguments))
+    """Measure how the time of a step scales."""
+    run(parse_config(ScalingConfig, "scaling", arguments))
     return 0
 
 
-def run(config: GrowthConfig) -> None:
+def run(config: ScalingConfig) -> None:
     """Print how a step grows, and write it down if there is a page."""
     import torch
 
@@ -103,7 +104,7 @@ def run(config: GrowthConfig) -> None:
     for finding in findings:
         finding.show()
     if config.page is not None:
-        write_section(config.page, "growth", findings, threads=torch.get_num_threads())
+        write_section(config.page, "scaling", findings, threads=torch.get_num_threads())
 
 
 def growth_finding(repeats: int, rng: np.random.Generator) -> Finding:

@@ -9,15 +9,23 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from baselines.bench import sampler
+from baselines.bench.benchmarks_page import Finding, write_section
 from baselines.bench.environment import environment_cases
 from baselines.bench.measuring import Case, PageConfig, measure, parse_config
-from baselines.bench.paced import TINY_STEP, OurLoop, closed_at_the_end
-from baselines.bench.page import Finding, write_section
-from baselines.bench.peers import GROUP_SIZE, MAX_NEW_TOKENS, NUM_TASKS, PEERS, Peer, TokenCount
+from baselines.bench.other_trainers import (
+    GROUP_SIZE,
+    MAX_NEW_TOKENS,
+    NUM_TASKS,
+    PEERS,
+    Peer,
+    TokenCount,
+)
 from baselines.bench.sampler import ratio_interval
+from baselines.bench.stepwise import TINY_STEP, OurLoop, closed_at_the_end
 from baselines.bench.verifier import verifier_cases
-from baselines.config import TrainConfig, require_at_least
-from baselines.metrics import MetricRow
+from baselines.common.checks import require_at_least
+from baselines.common.metrics import MetricRow
+from baselines.train.config import TrainConfig
 
 WITHOUT_CREDIT = replace(TINY_STEP, allocator="shared", tasks_per_step=32, group_size=8)
 WITH_CREDIT = replace(WITHOUT_CREDIT, allocator="counterfactual")

@@ -11,8 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
-from baselines.config import TrainConfig
-from baselines.metrics import MetricRow
+from baselines.common.metrics import MetricRow
+from baselines.train.config import TrainConfig
 
 Train: TypeAlias = Callable[[Callable[[], None]], None]
 """Runs a training loop; it calls what it is given after each step."""
@@ -108,8 +108,8 @@ class OurLoop(Paced):
         super().__init__(self._train)
 
     def _train(self, pause: Callable[[], None]) -> None:
-        from baselines.trainer import Trainer
-        from baselines.training.trackers import NoTracker
+        from baselines.train.logging.trackers import NoTracker
+        from baselines.train.trainer import Trainer
 
         went_on = time.perf_counter()
 

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from baselines.bench.measuring import BenchConfig, Case, parse_config, print_rates
-from baselines.errors import exit_on_bad_input
+from baselines.common.errors import exit_on_bad_input
 from ccpo_env import verify
 
 SLOW_S = 2.5

@@ -1,11 +1,15 @@
-"""Checks of arrays, made once where an array enters the package."""
+"""Checks of arrays and settings, made once where they enter the package."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+
+from ccpo_env.errors import unknown_name
+from ccpo_env.types import Role
 
 
 class HasShape(Protocol):
@@ -51,6 +55,38 @@ def expect_finite(name: str, array: npt.NDArray[np.float64], *, remedy: str) -> 
         bad = array.size - int(is_finite.sum())
         raise ValueError(
             f"{name} must be finite, got {bad} NaN or infinite of {array.size} numbers; {remedy}"
+        )
+
+
+def require_known(field_name: str, name: str, table: Mapping[str, object]) -> None:
+    """Raise ValueError, with the nearest valid name, unless name is in table."""
+    if name not in table:
+        raise unknown_name(field_name, name, table)
+
+
+def require_roles(field_name: str, given: Iterable[str], roles: Sequence[Role]) -> None:
+    """Raise ValueError, with the nearest valid name, unless all names are roles of the team."""
+    for name in given:
+        if name not in roles:
+            raise unknown_name(f"a role of {field_name}", name, roles)
+
+
+def require_at_least(name: str, value: int, least: int, *, why: str = "") -> None:
+    """Raise ValueError unless an integer field is large enough."""
+    if value < least:
+        flag = f"--{name.replace('_', '-')}"
+        reason = f" because {why}" if why else ""
+        raise ValueError(
+            f"{name} must be >= {least}{reason}, got {value}; pass {flag} {least} or more"
+        )
+
+
+def require_positive(name: str, value: float | None, *, such_as: float) -> None:
+    """Raise ValueError unless a number is finite and above 0; None passes."""
+    if value is not None and not 0.0 < value < float("inf"):
+        flag = f"--{name.replace('_', '-')}"
+        raise ValueError(
+            f"{name} must be a number above 0, got {value}; pass e.g. {flag} {such_as}"
         )
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from baselines.files import append_line
+from baselines.common.files import append_line
 
 METRICS_FILE = "metrics.jsonl"
 """In the folder of a run."""

@@ -23,7 +23,7 @@ BUCKET_SIZE = 2**24
 """Most numbers that one exchange of gradients copies: 64 MB in float32."""
 
 
-class Peers(Protocol):
+class ProcessGroup(Protocol):
     """All processes of a run, this one included; each calls the same methods in the same order."""
 
     @property
@@ -32,44 +32,44 @@ class Peers(Protocol):
         ...
 
     @property
-    def size(self) -> int:
+    def world_size(self) -> int:
         """How many processes there are."""
         ...
 
-    def join(self, values: Sequence[T]) -> list[T]:
+    def all_gather(self, values: Sequence[T]) -> list[T]:
         """Return the values of all processes, in the order of their ranks."""
         ...
 
-    def add_gradients(self, parameters: Sequence[torch.nn.Parameter]) -> None:
+    def all_reduce_gradients(self, parameters: Sequence[torch.nn.Parameter]) -> None:
         """Replace each gradient by its sum over the processes; none anywhere stays none."""
         ...
 
-    def copy_first(self, parameters: Sequence[torch.nn.Parameter]) -> None:
+    def broadcast_parameters(self, parameters: Sequence[torch.nn.Parameter]) -> None:
         """Give every process the weights of the first one."""
         ...
 
 
-class Alone:
+class SingleProcess:
     """One process, which has nobody to agree with."""
 
     rank = 0
-    size = 1
+    world_size = 1
 
-    def join(self, values: Sequence[T]) -> list[T]:
+    def all_gather(self, values: Sequence[T]) -> list[T]:
         """Return the values."""
         return list(values)
 
-    def add_gradients(self, parameters: Sequence[torch.nn.Parameter]) -> None:
+    def all_reduce_gradients(self, parameters: Sequence[torch.nn.Parameter]) -> None:
         """Leave the gradients."""
 
-    def copy_first(self, parameters: Sequence[torch.nn.Parameter]) -> None:
+    def broadcast_parameters(self, parameters: Sequence[torch.nn.Parameter]) -> None:
         """Leave the weights."""
 
 
-ALONE: Peers = Alone()
+SINGLE_PROCESS: ProcessGroup = SingleProcess()
 
 
-class ProcessGroup:
+class AccelerateGroup:
     """The processes that accelerate has joined, see `connect`; it does all that is sent.
 
     Not through `Accelerator.prepare`: the hooks of DistributedDataParallel exchange gradients layer
@@ -85,14 +85,14 @@ class ProcessGroup:
         state = PartialState()
         # Both are set through a shared dict, where no type checker sees them.
         self.rank: int = state.process_index  # type: ignore[has-type]
-        self.size: int = state.num_processes  # type: ignore[has-type]
+        self.world_size: int = state.num_processes  # type: ignore[has-type]
 
-    def join(self, values: Sequence[T]) -> list[T]:
+    def all_gather(self, values: Sequence[T]) -> list[T]:
         """Return the values of all processes, in the order of their ranks."""
         joined: list[T] = self._send.gather_object(list(values))
         return joined
 
-    def add_gradients(self, parameters: Sequence[torch.nn.Parameter]) -> None:
+    def all_reduce_gradients(self, parameters: Sequence[torch.nn.Parameter]) -> None:
         """Replace each gradient by its sum over the processes; none anywhere stays none.
 
         Note: One exchange per update, whatever the number of micro-batches.
@@ -100,7 +100,7 @@ class ProcessGroup:
         import torch
 
         here = [[parameter.grad is not None for parameter in parameters]]
-        is_used = [any(column) for column in zip(*self.join(here), strict=True)]
+        is_used = [any(column) for column in zip(*self.all_gather(here), strict=True)]
         used = [p for p, used in zip(parameters, is_used, strict=True) if used]
         for parameter in used:
             if parameter.grad is None:
@@ -113,18 +113,20 @@ class ProcessGroup:
             for gradient, part in zip(bucket, parts, strict=True):
                 gradient.copy_(part.view_as(gradient))
 
-    def copy_first(self, parameters: Sequence[torch.nn.Parameter]) -> None:
+    def broadcast_parameters(self, parameters: Sequence[torch.nn.Parameter]) -> None:
         """Give every process the weights of the first one."""
         self._send.broadcast([parameter.data for parameter in parameters], from_process=0)
 
 
-def own_share(values: Sequence[T], peers: Peers) -> list[T]:
+def own_share(values: Sequence[T], processes: ProcessGroup) -> list[T]:
     """Return the part of a list that is this process's: whole values, in the order of ranks."""
-    bounds = [len(values) * rank // peers.size for rank in range(peers.size + 1)]
-    return list(values[bounds[peers.rank] : bounds[peers.rank + 1]])
+    bounds = [
+        len(values) * rank // processes.world_size for rank in range(processes.world_size + 1)
+    ]
+    return list(values[bounds[processes.rank] : bounds[processes.rank + 1]])
 
 
-def connect(num_processes: int) -> Peers:
+def connect(num_processes: int) -> ProcessGroup:
     """Join the processes that a launcher has started.
 
     Args:
@@ -147,7 +149,7 @@ def connect(num_processes: int) -> Peers:
             )
     launched = int(os.environ.get("WORLD_SIZE", "1"))
     if launched == num_processes == 1:
-        return ALONE
+        return SINGLE_PROCESS
     _require_size("started by the launcher", launched, num_processes)
     try:
         import torch
@@ -161,12 +163,12 @@ def connect(num_processes: int) -> Peers:
     state = PartialState(cpu=_is_set(USE_CPU) or not torch.cuda.is_available())
     found: int = state.num_processes  # type: ignore[has-type]  # set through a shared dict
     _require_size("that accelerate has joined", found, num_processes)
-    return ProcessGroup()
+    return AccelerateGroup()
 
 
-def disconnect(peers: Peers) -> None:
+def disconnect(processes: ProcessGroup) -> None:
     """Leave the other processes, at the end of a run."""
-    if peers.size > 1:
+    if processes.world_size > 1:
         from accelerate.state import PartialState
 
         PartialState().destroy_process_group()  # type: ignore[no-untyped-call]

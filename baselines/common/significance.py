@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from baselines.stats import NUM_RESAMPLES
-from baselines.types import FloatArray
+from baselines.common.stats import NUM_RESAMPLES
+from baselines.common.types import FloatArray
 
 _CHUNK = 2**22
 """Most numbers that one block of signs holds; bounds the memory and not the result."""

@@ -13,7 +13,7 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
-from baselines.types import FloatArray
+from baselines.common.types import FloatArray
 
 CONFIDENCE = 0.95
 MIN_RUNS = 2

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from baselines.shapes import expect_shape
+from baselines.common.checks import expect_shape
 
 if TYPE_CHECKING:
     from torch import Tensor

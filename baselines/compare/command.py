@@ -13,14 +13,14 @@ import numpy as np
 import tyro
 from rich.console import Console
 
-from baselines.errors import exit_on_bad_input
-from baselines.evaluating.output import TRANSCRIPTS_FILE
-from baselines.evaluating.significance import holm, mcnemar, sign_flip_p_value
-from baselines.evaluating.summary import ALL
-from baselines.evaluating.tables import Grid, markdown_page
-from baselines.files import write_json, write_text
-from baselines.stats import Estimate, mean_difference, mean_rate
-from baselines.types import FloatArray
+from baselines.common.errors import exit_on_bad_input
+from baselines.common.files import write_json, write_text
+from baselines.common.significance import holm, mcnemar, sign_flip_p_value
+from baselines.common.stats import Estimate, mean_difference, mean_rate
+from baselines.common.types import FloatArray
+from baselines.evaluate.output import TRANSCRIPTS_FILE
+from baselines.evaluate.summary import ALL
+from baselines.evaluate.tables import Grid, markdown_page
 
 _STREAM = 2
 TaskKey = tuple[str, str]

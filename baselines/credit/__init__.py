@@ -5,20 +5,19 @@ from baselines.credit.branch import branch_credit
 from baselines.credit.counterfactual import counterfactual_credit
 from baselines.credit.history import HistoryState, history_credit
 from baselines.credit.leave_one_out import leave_one_out_credit
-from baselines.credit.outcomes import GroupOutcomes
+from baselines.credit.outcomes import GroupBatch, GroupOutcomes
 from baselines.credit.registry import ALLOCATORS, Allocator, State
 from baselines.credit.regression import additive_effects, regression_credit
 from baselines.credit.self_evaluation import self_evaluation_credit
 from baselines.credit.shapley import shapley_credit, shapley_with_error
 from baselines.credit.shared import shared_credit
-from baselines.credit.stack import GroupStack
 
 __all__ = [
     "ALLOCATORS",
     "Allocator",
     "CreditAudit",
+    "GroupBatch",
     "GroupOutcomes",
-    "GroupStack",
     "HistoryState",
     "State",
     "additive_effects",

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from baselines.credit.outcomes import GroupOutcomes, IntArray
+from baselines.common.types import FloatArray, IntArray
+from baselines.credit.outcomes import GroupOutcomes
 from baselines.credit.registry import ALLOCATORS
 from baselines.credit.shared import shared_credit
 from baselines.optimizers import OPTIMIZERS, PolicyOptimizer
-from baselines.types import FloatArray
 from ccpo_env.errors import unknown_name
 
 RELATIVE_TOLERANCE = 1e-9  # far above float64 rounding, far below any bonus worth paying

@@ -6,10 +6,9 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
+from baselines.common.types import FloatArray
 from baselines.credit.knobs import expect_choice
-from baselines.credit.measured import mean_branch_rewards
-from baselines.credit.stack import Outcomes
-from baselines.types import FloatArray
+from baselines.credit.outcomes import Outcomes, mean_branch_rewards
 
 Baseline: TypeAlias = Literal["group", "others"]
 
@@ -22,7 +21,7 @@ def branch_credit(outcomes: Outcomes, *, baseline: Baseline = "group") -> FloatA
     credit[g, a] = V[g, a] - V[g, a - 1]      for later agents
 
     Args:
-        outcomes: One task's group of G rollouts by A agents, or a stack of groups. Reads
+        outcomes: One task's group of G rollouts by A agents, or a batch of groups. Reads
             team_rewards R, shape (..., G), and the branch_rewards, shape (..., G, M), of every
             agent but the last: fresh continuations with the messages up to its own kept.
         baseline: Whom the first message is compared with: "group", all messages of the group

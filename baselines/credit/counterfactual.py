@@ -7,11 +7,10 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
+from baselines.common.types import FloatArray
 from baselines.credit.knobs import expect_choice, expect_weight
-from baselines.credit.measured import mean_rewards_without
+from baselines.credit.outcomes import Outcomes, mean_rewards_without
 from baselines.credit.shared import shared_credit
-from baselines.credit.stack import Outcomes
-from baselines.types import FloatArray
 
 Mode: TypeAlias = Literal["event", "margin"]
 Baseline: TypeAlias = Literal["group", "rollout"]
@@ -33,7 +32,7 @@ def counterfactual_credit(
     baseline "rollout":  b[g, a] = mean of row g of S_a
 
     Args:
-        outcomes: One task's group of G rollouts by A agents, or a stack of groups. Reads
+        outcomes: One task's group of G rollouts by A agents, or a batch of groups. Reads
             team_rewards R, shape (..., G), and S_a, the removed_rewards of agent a alone, shape
             (..., M) or (..., G, M). An agent that was never removed, such as the last speaker,
             gets no bonus.

@@ -9,12 +9,10 @@ from typing import Any, Literal, Self, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from baselines.common.types import FloatArray
 from baselines.credit.knobs import expect_choice, expect_weight
-from baselines.credit.measured import mean_rewards_without
-from baselines.credit.outcomes import GroupOutcomes
+from baselines.credit.outcomes import GroupOutcomes, Outcomes, group_by_shape, mean_rewards_without
 from baselines.credit.removals import each_but_the_last
-from baselines.credit.stack import Outcomes, stacks_of
-from baselines.types import FloatArray
 
 WarmUp: TypeAlias = Literal["neutral", "raw"]
 Pairing: TypeAlias = Literal["rollout", "task"]
@@ -95,8 +93,8 @@ class HistoryState:
         Raises:
             ValueError: If a removal was not measured.
         """
-        stacks = stacks_of(groups, frozenset({"removed_rewards"}))
-        scores = [_scores(stack, self.pairing) for _, stack in stacks]
+        batches = group_by_shape(groups, frozenset({"removed_rewards"}))
+        scores = [_scores(batch, self.pairing) for _, batch in batches]
         if not scores:
             return self
         joint, without, solo = ([part[i] for part in scores] for i in range(3))
@@ -147,7 +145,7 @@ def history_credit(
     gate = sigmoid(gate_steepness * mean / (standard deviation + 1e-6) of J - S)
 
     Args:
-        outcomes: One task's group of G rollouts by A agents, or a stack of groups. Reads
+        outcomes: One task's group of G rollouts by A agents, or a batch of groups. Reads
             team_rewards, shape (..., G), and the removed_rewards of each agent but the last,
             alone: of an entry of shape (..., G, M) the mean of each row; for one of shape
             (..., M) see the pairing of the state.

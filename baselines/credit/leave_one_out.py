@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from baselines.credit.measured import mean_rewards_without
-from baselines.credit.stack import Outcomes
-from baselines.types import FloatArray
+from baselines.common.types import FloatArray
+from baselines.credit.outcomes import Outcomes, mean_rewards_without
 
 
 def leave_one_out_credit(outcomes: Outcomes) -> FloatArray:
@@ -15,7 +14,7 @@ def leave_one_out_credit(outcomes: Outcomes) -> FloatArray:
     credit[g, a] = R[g] - mean of S_a      over row g if S_a was measured on each rollout
 
     Args:
-        outcomes: One task's group of G rollouts by A agents, or a stack of groups. Reads
+        outcomes: One task's group of G rollouts by A agents, or a batch of groups. Reads
             team_rewards R, shape (..., G), and S_a, the removed_rewards of agent a alone, shape
             (..., M) or (..., G, M), of every agent.
 

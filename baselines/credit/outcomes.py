@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Literal, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from baselines.shapes import expect_between, expect_finite, expect_shape
-from baselines.types import BoolArray, FloatArray
+from baselines.common.types import BoolArray, FloatArray, IntArray
+from baselines.credit.outcome_checks import (
+    RemovedRewards,
+    check_agents,
+    check_branch_rewards,
+    check_features,
+    check_rating_valid,
+    check_ratings,
+    check_removed_rewards,
+    check_team_rewards,
+)
 from ccpo_env.errors import unknown_name
 
-RemovedRewards: TypeAlias = (
-    Mapping[str, npt.ArrayLike]
-    | Mapping[frozenset[str], npt.ArrayLike]
-    | Mapping[str | frozenset[str], npt.ArrayLike]
-)
+Key = TypeVar("Key", str, frozenset[str])
 
-IntArray: TypeAlias = npt.NDArray[np.int64]
+Measurement: TypeAlias = Literal["removed_rewards", "branch_rewards", "ratings", "features"]
+"""A field of GroupOutcomes that costs extra rollouts, turns or work to fill."""
 
-_DROP = "drop the rollouts that were not measured"
-_REWARDS = frozenset({-1.0, 1.0})
-_SCALE = "count a correct answer as +1 and a wrong one as -1"
+EMPTY_TEAM_REWARD = -1.0
+"""Nobody answers, and no answer is a wrong one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, init=False)
@@ -71,16 +76,16 @@ class GroupOutcomes:
         rating_valid: npt.ArrayLike | None = None,
         features: npt.ArrayLike | None = None,
     ) -> None:
-        names = _agents(agents)
-        team = _team(team_rewards)
+        names = check_agents(agents)
+        team = check_team_rewards(team_rewards)
         fields = {
             "agents": names,
             "team_rewards": team,
-            "removed_rewards": _removed(removed_rewards, names, len(team)),
-            "branch_rewards": _branches(branch_rewards, names, len(team)),
-            "ratings": _ratings(ratings, len(names), len(team)),
-            "rating_valid": _rating_valid(rating_valid, ratings, len(names), len(team)),
-            "features": _features(features, len(names), len(team)),
+            "removed_rewards": check_removed_rewards(removed_rewards, names, len(team)),
+            "branch_rewards": check_branch_rewards(branch_rewards, names, len(team)),
+            "ratings": check_ratings(ratings, len(names), len(team)),
+            "rating_valid": check_rating_valid(rating_valid, ratings, len(names), len(team)),
+            "features": check_features(features, len(names), len(team)),
         }
         for field, value in fields.items():
             object.__setattr__(self, field, value)  # the class is frozen from here on
@@ -94,166 +99,170 @@ class GroupOutcomes:
         )
 
 
-def _agents(agents: Sequence[str]) -> tuple[str, ...]:
-    names = () if isinstance(agents, str) else tuple(agents)
-    if not names or len(set(names)) < len(names):
-        raise ValueError(
-            f"agents must be one or more different names, got {agents!r}; "
-            f'write for example ("thinker_0", "solver_0")'
-        )
-    return names
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class GroupBatch:
+    """N groups of one team and shape: the fields of GroupOutcomes, each array with N in front.
+
+    What the allocator does not need is None. Nothing is checked again: GroupOutcomes did.
+    """
+
+    agents: tuple[str, ...]
+    team_rewards: FloatArray
+    removed_rewards: Mapping[frozenset[str], FloatArray] | None = None
+    branch_rewards: Mapping[str, FloatArray] | None = None
+    ratings: FloatArray | None = None
+    rating_valid: BoolArray | None = None
+    features: IntArray | None = None
 
 
-def _team(rewards: npt.ArrayLike) -> FloatArray:
-    team = _floats("team_rewards", rewards)
-    if team.ndim == 1 and team.size and _are_rewards(team):
-        return team
-    is_right = np.abs(team) == 1.0
-    if not is_right.all():
-        expect_finite("team_rewards", team, remedy=_DROP)
-    expect_shape("team_rewards", team, ("G",), remedy="give one reward per rollout")
-    raise ValueError(f"team_rewards must be -1 or +1, got {team[~is_right][0]:g}; {_SCALE}")
+Outcomes: TypeAlias = GroupOutcomes | GroupBatch
+"""What a credit function reads. Arrays of a batch have one more dimension in front, `...`."""
 
 
-def _removed(
-    removed: RemovedRewards | None, agents: tuple[str, ...], num_rollouts: int
-) -> dict[frozenset[str], FloatArray] | None:
-    entries: dict[frozenset[str], FloatArray] = {}
-    for key, rewards in (removed or {}).items():
-        team = _removed_key(key, agents)
-        if team in entries:
-            raise ValueError(
-                f"removed_rewards must have one entry per set of agents, "
-                f"got two for {sorted(team)}; join their rewards into one"
-            )
-        name = f"removed_rewards[{key!r}]"
-        entry = _floats_in(-1.0, 1.0, name, rewards)
-        per_rollout = entry.ndim != 1
-        expect_shape(
-            name,
-            entry,
-            (num_rollouts, "M") if per_rollout else ("M",),
-            remedy="give M rewards for the task, or M for each rollout",
-        )
-        entries[team] = entry
-    return entries or None
+def group_by_shape(
+    groups: Sequence[GroupOutcomes], needs: frozenset[Measurement]
+) -> Iterator[tuple[list[int], GroupBatch]]:
+    """Yield batches of groups that have the same team, shapes and measurements.
+
+    Args:
+        groups: Any groups.
+        needs: The measurements to batch; the others are left out.
+
+    Yields:
+        Where in `groups` the batched groups stand, and the batch.
+    """
+    alike: dict[Hashable, list[int]] = {}
+    for index, group in enumerate(groups):
+        alike.setdefault(_shape(group, needs), []).append(index)
+    for where in alike.values():
+        yield where, _batched([groups[index] for index in where], needs)
 
 
-def _removed_key(key: object, agents: tuple[str, ...]) -> frozenset[str]:
-    if not isinstance(key, str | frozenset):
-        raise TypeError(
-            f"removed_rewards keys must be an agent or a frozenset of agents, got {key!r}; "
-            f'write for example frozenset({{"thinker_0"}})'
-        )
-    removed = frozenset({key}) if isinstance(key, str) else key
-    if not removed.issubset(agents):
-        raise unknown_name("a removed agent", min(removed.difference(agents), key=str), agents)
-    if not 0 < len(removed) < len(agents):
-        raise ValueError(
-            f"removed_rewards must remove at least one agent and leave one to answer, "
-            f"got {sorted(removed)} of {list(agents)}; leave this entry out"
-        )
-    return removed
-
-
-def _branches(
-    branches: Mapping[str, npt.ArrayLike] | None, agents: tuple[str, ...], num_rollouts: int
-) -> dict[str, FloatArray] | None:
-    entries: dict[str, FloatArray] = {}
-    for agent, rewards in (branches or {}).items():
-        if agent not in agents:
-            raise unknown_name("an agent of branch_rewards", agent, agents)
-        name = f"branch_rewards[{agent!r}]"
-        entry = _floats_in(-1.0, 1.0, name, rewards)
-        expect_shape(name, entry, (num_rollouts, "M"), remedy="give M rewards for each rollout")
-        entries[agent] = entry
-    return entries or None
-
-
-def _ratings(
-    ratings: npt.ArrayLike | None, num_agents: int, num_rollouts: int
-) -> FloatArray | None:
-    if ratings is None:
-        return None
-    # An unreadable rating is no reason to lose a rollout, so the advice differs from the rest.
-    remedy = "give an unreadable rating any share and mark it False in rating_valid"
-    outside = "rate in shares, not in percent"
-    shares = _floats_in(0.0, 1.0, "ratings", ratings, remedy=remedy, outside=outside)
-    shape = (num_agents, num_agents, num_rollouts)
-    expect_shape("ratings", shares, shape, remedy="order them as raters, agents, rollouts")
-    return shares
-
-
-def _rating_valid(
-    valid: npt.ArrayLike | None,
-    ratings: npt.ArrayLike | None,
-    num_agents: int,
-    num_rollouts: int,
-) -> BoolArray | None:
-    if valid is None:
-        return None
-    if ratings is None:
-        raise ValueError("rating_valid must come with ratings, got ratings=None; pass both")
-    flags = np.array(valid)
-    expect_shape(
-        "rating_valid", flags, (num_agents, num_rollouts), remedy="order it as raters, rollouts"
+def _shape(group: GroupOutcomes, needs: frozenset[Measurement]) -> Hashable:
+    """Return what two groups must have in common to be batched."""
+    return (
+        group.agents,
+        group.team_rewards.shape,
+        _entry_shapes(group.removed_rewards) if "removed_rewards" in needs else None,
+        _entry_shapes(group.branch_rewards) if "branch_rewards" in needs else None,
+        (group.ratings is None, group.rating_valid is None) if "ratings" in needs else None,
+        group.features is None if "features" in needs else None,
     )
-    if flags.dtype != np.bool_:
-        raise ValueError(f"rating_valid must be bool, got {flags.dtype}; pass True or False")
-    flags.setflags(write=False)
-    return flags
 
 
-def _features(
-    features: npt.ArrayLike | None, num_agents: int, num_rollouts: int
-) -> IntArray | None:
-    if features is None:
+def _entry_shapes(entries: Mapping[Key, FloatArray] | None) -> Hashable:
+    return entries and frozenset((key, entry.shape) for key, entry in entries.items())
+
+
+def _batched(groups: list[GroupOutcomes], needs: frozenset[Measurement]) -> GroupBatch:
+    removed = [group.removed_rewards for group in groups if group.removed_rewards is not None]
+    branches = [group.branch_rewards for group in groups if group.branch_rewards is not None]
+    ratings = [group.ratings for group in groups if group.ratings is not None]
+    valid = [group.rating_valid for group in groups if group.rating_valid is not None]
+    features = [group.features for group in groups if group.features is not None]
+    has_ratings = bool(ratings) and "ratings" in needs
+    return GroupBatch(
+        agents=groups[0].agents,
+        team_rewards=np.stack([group.team_rewards for group in groups]),
+        removed_rewards=_batched_entries(removed) if "removed_rewards" in needs else None,
+        branch_rewards=_batched_entries(branches) if "branch_rewards" in needs else None,
+        ratings=np.stack(ratings) if has_ratings else None,
+        rating_valid=np.stack(valid) if has_ratings and valid else None,
+        features=np.stack(features) if features and "features" in needs else None,
+    )
+
+
+def _batched_entries(entries: list[Mapping[Key, FloatArray]]) -> dict[Key, FloatArray] | None:
+    if not entries:
         return None
-    categories = expect_categories(np.array(features), (num_rollouts, num_agents))
-    categories.setflags(write=False)
-    return categories
+    return {key: np.stack([entry[key] for entry in entries]) for key in entries[0]}
 
 
-def expect_categories(features: npt.NDArray[Any], shape: tuple[int, ...]) -> IntArray:
-    """Return features as integers, unless their shape or a number is wrong: ValueError."""
-    remedy = "give each agent of each rollout one category"
-    expect_shape("features", features, shape, remedy=remedy)
-    if features.dtype.kind not in "iu":
-        raise ValueError(f"features must be integers, got {features.dtype}; number them from 0")
-    if features.min() < 0:
-        raise ValueError(f"features must be >= 0, got {features.min()}; number them from 0")
-    return features.astype(np.int64)
-
-
-def _floats_in(
-    low: float,
-    high: float,
-    name: str,
-    values: npt.ArrayLike,
-    *,
-    remedy: str = _DROP,
-    outside: str = _SCALE,
+def mean_rewards_without(
+    outcomes: Outcomes, removals: Sequence[frozenset[str]], *, per_rollout: bool = True
 ) -> FloatArray:
-    array = _floats(name, values)
-    # Two comparisons tell that all is well, NaN included; what is not is looked at in detail.
-    is_well = _are_rewards(array) or (array.min() >= low and array.max() <= high)
-    if not is_well:
-        expect_finite(name, array, remedy=remedy)
-        expect_between(name, array, low, high, remedy=outside)
-    return array
+    """Return the mean reward of the team without each of these sets of agents.
+
+    Args:
+        outcomes: A group of G rollouts, or a batch of groups.
+        removals: K sets of agents. Without nobody the reward is that of the rollout; without
+            everybody it is EMPTY_TEAM_REWARD.
+        per_rollout: Whether an entry measured on each rollout is averaged over its row, rather
+            than over the group. An entry measured for the task has one mean for all rollouts.
+
+    Returns:
+        Means, shape (..., K, G), or (..., K, 1) if not per_rollout.
+
+    Raises:
+        ValueError: If a removal was not measured.
+    """
+    team = outcomes.team_rewards
+    means = np.empty((*team.shape[:-1], len(removals), team.shape[-1] if per_rollout else 1))
+    of_task: dict[int, FloatArray] = {}
+    of_rollouts: dict[int, FloatArray] = {}
+    for index, removed in enumerate(removals):
+        if not removed:
+            means[..., index, :] = team
+        elif len(removed) == len(outcomes.agents):
+            means[..., index, :] = EMPTY_TEAM_REWARD
+        else:
+            entry = _removed_entry(outcomes, removed)
+            if entry.ndim == team.ndim:
+                of_task[index] = entry
+            elif per_rollout:
+                of_rollouts[index] = entry
+            else:
+                of_task[index] = entry.reshape(*team.shape[:-1], -1)  # (..., G * M)
+    if of_task:
+        means[..., list(of_task), :] = _row_means(list(of_task.values()))[..., None]
+    if of_rollouts:
+        rows = _row_means(list(of_rollouts.values()))  # (..., G, k)
+        means[..., list(of_rollouts), :] = np.swapaxes(rows, -1, -2)
+    return means
 
 
-def _are_rewards(array: FloatArray) -> bool:
-    """Return whether all numbers are rewards: of few, a set tells it sooner than an array."""
-    return _REWARDS.issuperset(array.ravel().tolist())
+def _row_means(entries: list[FloatArray]) -> FloatArray:
+    """Return the mean over the last axis of k arrays, side by side, shape (..., k)."""
+    sizes = np.array([entry.shape[-1] for entry in entries])
+    sums = np.add.reduceat(np.concatenate(entries, axis=-1), sizes.cumsum() - sizes, axis=-1)
+    means: FloatArray = sums / sizes
+    return means
 
 
-def _floats(name: str, values: npt.ArrayLike) -> FloatArray:
-    try:
-        array = np.array(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+def _removed_entry(outcomes: Outcomes, removed: frozenset[str]) -> FloatArray:
+    entries = outcomes.removed_rewards or {}
+    if removed not in entries:
+        names = ", ".join(repr(agent) for agent in outcomes.agents if agent in removed)
         raise ValueError(
-            f"{name} must be an array of numbers, got {values!r}; give every row the same length"
-        ) from error
-    array.setflags(write=False)
-    return array
+            f"removed_rewards must hold the rewards of the team without {names}, got "
+            f"{len(entries)} entries without it; replay the task with this removed, or use the "
+            f"allocator 'shared'"
+        )
+    return entries[removed]
+
+
+def mean_branch_rewards(outcomes: Outcomes, agents: Sequence[str]) -> FloatArray:
+    """Return the mean reward of the continuations after each of these agents' turns.
+
+    Returns:
+        Means V, shape (..., K, G).
+
+    Raises:
+        ValueError: If an agent's continuations were not measured.
+    """
+    team = outcomes.team_rewards
+    entries = [_branch_entry(outcomes, agent) for agent in agents]
+    if not entries:
+        return np.empty((*team.shape[:-1], 0, team.shape[-1]))
+    return np.swapaxes(_row_means(entries), -1, -2)
+
+
+def _branch_entry(outcomes: Outcomes, agent: str) -> FloatArray:
+    entries = outcomes.branch_rewards or {}
+    if agent not in entries:
+        raise ValueError(
+            f"branch_rewards must hold the rewards of continuations after each agent but the "
+            f"last, got none after {agent!r}; sample answers with its message and those before "
+            f"it kept, or use the allocator 'shared'"
+        )
+    return entries[agent]

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
+from baselines.common.types import FloatArray
 from baselines.credit.branch import branch_credit
 from baselines.credit.counterfactual import counterfactual_credit
 from baselines.credit.history import HistoryState, history_credit
 from baselines.credit.leave_one_out import leave_one_out_credit
-from baselines.credit.outcomes import GroupOutcomes
+from baselines.credit.outcomes import GroupOutcomes, Measurement, group_by_shape
 from baselines.credit.regression import regression_credit
 from baselines.credit.removals import (
     Removals,
@@ -22,8 +23,6 @@ from baselines.credit.removals import (
 from baselines.credit.self_evaluation import self_evaluation_credit
 from baselines.credit.shapley import shapley_credit
 from baselines.credit.shared import shared_credit
-from baselines.credit.stack import Measurement, stacks_of
-from baselines.types import FloatArray
 
 
 class State(Protocol):
@@ -48,7 +47,7 @@ class Allocator:
     """A credit function that says what it needs. Call it like the function.
 
     Args:
-        credit: (GroupOutcomes or GroupStack, *, knobs) -> credit, shape (..., G, A).
+        credit: (GroupOutcomes or GroupBatch, *, knobs) -> credit, shape (..., G, A).
         needs: What must be measured besides the team reward.
         removals: Which sets of agents must be removed, given all agents in speaking order.
         new_state: Makes the state of a new run, to be passed as the knob `state` and replaced by
@@ -70,11 +69,11 @@ class Allocator:
     def many(self, groups: Sequence[GroupOutcomes], **knobs: object) -> list[FloatArray]:
         """Return the credit of each group, as calls one by one would, but computed together.
 
-        Groups of one team and shape are stacked and computed at once; the order is kept.
+        Groups of one team and shape are batched and computed at once; the order is kept.
         """
         credit: list[FloatArray | None] = [None] * len(groups)
-        for where, stack in stacks_of(groups, self.needs):
-            for index, group_credit in zip(where, self.credit(stack, **knobs), strict=True):
+        for where, batch in group_by_shape(groups, self.needs):
+            for index, group_credit in zip(where, self.credit(batch, **knobs), strict=True):
                 credit[index] = group_credit
         return [group_credit for group_credit in credit if group_credit is not None]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from baselines.credit.outcomes import IntArray, expect_categories
-from baselines.credit.stack import Outcomes
-from baselines.shapes import expect_between, expect_shape
-from baselines.types import BoolArray, FloatArray
+from baselines.common.checks import expect_between, expect_shape
+from baselines.common.types import BoolArray, FloatArray, IntArray
+from baselines.credit.outcome_checks import expect_categories
+from baselines.credit.outcomes import Outcomes
 
 RIDGES_PER_AGENT = np.array([np.inf, 16.0, 4.0, 1.0, 1 / 4, 1 / 16])
 """Ridges to choose from, in units of the number of agents; inf predicts the mean for all."""
@@ -33,7 +33,7 @@ def regression_credit(
     c, phi       = argmin sum of rest^2 + ridge * sum of phi^2      over all rollouts but g
 
     Args:
-        outcomes: One task's group of G rollouts by A agents, or a stack of groups. Reads
+        outcomes: One task's group of G rollouts by A agents, or a batch of groups. Reads
             team_rewards R, shape (..., G), and features x.
         features: Category of what each agent said, shape (..., G, A), integers >= 0, in place of
             those of the group.

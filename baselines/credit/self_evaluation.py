@@ -6,9 +6,9 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
+from baselines.common.types import BoolArray, FloatArray
 from baselines.credit.knobs import expect_choice, expect_share, expect_weight
-from baselines.credit.stack import Outcomes
-from baselines.types import BoolArray, FloatArray
+from baselines.credit.outcomes import Outcomes
 
 Center: TypeAlias = Literal["group", "outcome", "none"]
 
@@ -30,7 +30,7 @@ def self_evaluation_credit(
                    R[g] - blame_weight * bonus[j, g]       if R[g] = -1: a share is blame
 
     Args:
-        outcomes: One task's group of G rollouts by A agents, or a stack of groups. Reads
+        outcomes: One task's group of G rollouts by A agents, or a batch of groups. Reads
             team_rewards R, shape (..., G), ratings T, shape (..., A, A, G), and rating_valid,
             shape (..., A, G); None means that every rating is valid.
         self_weight: How much an agent's word counts in its own share, in [0, 1].

@@ -9,10 +9,9 @@ from typing import TypeAlias
 
 import numpy as np
 
-from baselines.credit.measured import mean_rewards_without
+from baselines.common.types import FloatArray
+from baselines.credit.outcomes import Outcomes, mean_rewards_without
 from baselines.credit.removals import EXACT_AGENTS, sampled_orders
-from baselines.credit.stack import Outcomes
-from baselines.types import FloatArray
 
 Teams: TypeAlias = tuple[frozenset[int], ...]
 
@@ -24,7 +23,7 @@ def shapley_credit(outcomes: Outcomes) -> FloatArray:
     credit[g, a] = sum over T without a of |T|! (A - |T| - 1)! / A! * (v(T and a) - v(T))
 
     Args:
-        outcomes: One task's group of G rollouts by A agents, or a stack of groups. Reads
+        outcomes: One task's group of G rollouts by A agents, or a batch of groups. Reads
             team_rewards R, shape (..., G), and the removed_rewards, shape (..., M) or
             (..., G, M), of the sets that `removals.every_subset` lists.
 

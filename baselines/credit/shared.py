@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from baselines.credit.stack import Outcomes
-from baselines.types import FloatArray
+from baselines.common.types import FloatArray
+from baselines.credit.outcomes import Outcomes
 
 
 def shared_credit(outcomes: Outcomes) -> FloatArray:
@@ -14,7 +14,7 @@ def shared_credit(outcomes: Outcomes) -> FloatArray:
     credit[g, a] = R[g]
 
     Args:
-        outcomes: One task's group of G rollouts by A agents, or a stack of groups; reads
+        outcomes: One task's group of G rollouts by A agents, or a batch of groups; reads
             team_rewards R, shape (..., G).
 
     Returns:

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from baselines.evaluating.episodes import Episode
-from baselines.evaluating.journal import EpisodeJournal
-from baselines.evaluating.paths import (
+from baselines.evaluate.episode_journal import EpisodeJournal
+from baselines.evaluate.episodes import Episode
+from baselines.evaluate.paths import (
     JOINT,
     TeamPath,
     control_paths,
@@ -25,7 +25,7 @@ from baselines.evaluating.paths import (
     num_turns,
     without,
 )
-from baselines.rollout import Player, RolloutRequest
+from baselines.rollouts.runner import RolloutRequest, RolloutRunner
 from ccpo_env.types import Task, Verdict
 
 EpisodeKey = tuple[str, int]
@@ -59,7 +59,7 @@ class EvaluationPlan:
         sizes = [-(-len(tasks) // self.tasks_per_batch) for tasks in self.benchmarks.values()]
         return sum(sizes) * (2 if self.controls else 1)
 
-    def paths(self, player: Player) -> tuple[TeamPath, ...]:
+    def paths(self, runner: RolloutRunner) -> tuple[TeamPath, ...]:
         """Return all paths, in the order in which they are reported.
 
         Raises:
@@ -73,12 +73,12 @@ class EvaluationPlan:
                     f"controls must take messages from another task, got {len(tasks)} task in "
                     f"{name}; pass a larger --limit or leave out --controls"
                 )
-        controls = control_paths(player.topology, self.removals)
+        controls = control_paths(runner.topology, self.removals)
         return (JOINT, *without(self.removals), *controls)
 
 
 def play_all(
-    player: Player,
+    runner: RolloutRunner,
     plan: EvaluationPlan,
     *,
     journal: EpisodeJournal | None = None,
@@ -87,7 +87,7 @@ def play_all(
     """Return the episodes of a plan: those of the journal, and the others played now.
 
     Args:
-        player: Plays them.
+        runner: Plays them.
         plan: What is played.
         journal: What is finished; batches that finish now are appended. None: none is kept.
         on_batch: Called after each batch.
@@ -98,11 +98,11 @@ def play_all(
     Note: A batch is finished if every turn of it was spoken. One that a server left without a
         completion is in the result, as not measured, but is played again next time.
     """
-    paths = plan.paths(player)
+    paths = plan.paths(runner)
     episodes: list[Episode] = []
     for name, tasks in plan.benchmarks.items():
         own = [path for path in paths if not path.is_control]
-        played = _Benchmark(player, plan, name, journal, on_batch)
+        played = _Benchmark(runner, plan, name, journal, on_batch)
         found = played.play(tasks, own, {})
         controls = [path for path in paths if path.is_control]
         if controls:
@@ -117,7 +117,7 @@ def play_all(
 class _Benchmark:
     """Plays the tasks of one benchmark."""
 
-    player: Player
+    runner: RolloutRunner
     plan: EvaluationPlan
     name: str
     journal: EpisodeJournal | None
@@ -171,7 +171,7 @@ class _Benchmark:
             for (task, _, path), prefix in zip(wanted, prefixes, strict=True)
             if prefix is not None
         ]
-        rollouts = iter(self.player.play(requests, rng=rng))
+        rollouts = iter(self.runner.play(requests, rng=rng))
         for (task, sample, path), prefix in zip(wanted, prefixes, strict=True):
             if prefix is None:
                 verdict = Verdict("error", detail=NO_MESSAGE)
@@ -190,7 +190,7 @@ class _Benchmark:
         """Return the messages an episode begins with; None if a control's were never spoken."""
         if not path.is_control:
             return ()
-        place = first_turn(self.player.topology, path.agents[0])
+        place = first_turn(self.runner.topology, path.agents[0])
         own = said[task.id, sample].messages
         other = said[donors[task.id], sample].messages
         if len(own) < place or (path.kind == "shuffled" and len(other) <= place):
@@ -212,7 +212,7 @@ class _Benchmark:
         return _digest([self.plan.seed, self.plan.num_samples, self.name, ids, labels])
 
     def _is_finished(self, episodes: Sequence[Episode]) -> bool:
-        topology = self.player.topology
+        topology = self.runner.topology
         return all(len(e.messages) == num_turns(topology, e.path) for e in episodes)
 
 

@@ -12,22 +12,24 @@ import tyro
 from rich.console import Console
 from rich.progress import Progress
 
-from baselines.config import require_at_least
+from baselines.common.checks import require_at_least
+from baselines.common.command_line import Flag
+from baselines.common.errors import exit_on_bad_input
+from baselines.common.files import CONFIG_FILE, make_folder
 from baselines.credit.removals import each_agent, each_but_the_last
-from baselines.environments import TeamSettings, team_env
-from baselines.errors import exit_on_bad_input
-from baselines.evaluating import Episode, EvaluationPlan, Summary, play_all, summarize
-from baselines.evaluating.journal import EPISODES_FILE, EpisodeJournal
-from baselines.evaluating.outcomes import outcomes_of
-from baselines.evaluating.output import write_outputs
-from baselines.evaluating.settings import settings_of
-from baselines.evaluating.tables import grids
-from baselines.files import CONFIG_FILE, make_folder
+from baselines.evaluate.batches import EvaluationPlan, play_all
+from baselines.evaluate.correctness import outcomes_of
+from baselines.evaluate.episode_journal import EPISODES_FILE, EpisodeJournal
+from baselines.evaluate.episodes import Episode
+from baselines.evaluate.identity import settings_of
+from baselines.evaluate.output import write_outputs
+from baselines.evaluate.summary import Summary, summarize
+from baselines.evaluate.tables import grids
 from baselines.policies.base import Sampling
-from baselines.policies.endpoint_ledger import Billed, EndpointLedger
-from baselines.rollout import Player
-from baselines.training.settings import Flag
-from baselines.training.team import load_samplers
+from baselines.policies.endpoint.usage import Billed, EndpointUsage
+from baselines.policies.team import load_samplers
+from baselines.rollouts.environments import TeamSettings, team_env
+from baselines.rollouts.runner import RolloutRunner
 from ccpo_env import load_tasks
 from ccpo_env.options import check_removed
 from ccpo_env.tasks import TASK_SOURCES
@@ -110,9 +112,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         benchmarks = load_benchmarks(config)
         if config.out_dir is not None:
             make_folder(config.out_dir)
-        player = make_player(config)
-        plan = make_plan(config, benchmarks, player)
-        paths = plan.paths(player)
+        runner = make_player(config)
+        plan = make_plan(config, benchmarks, runner)
+        paths = plan.paths(runner)
         journal = open_journal(config, benchmarks)
     num_tasks = sum(map(len, benchmarks.values()))
     samples = f", {config.num_samples} samples each" if config.num_samples > 1 else ""
@@ -121,21 +123,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.print(
             f"{len(journal)} of {plan.num_batches} batches were finished before", highlight=False
         )
-    episodes = play_with_progress(player, plan, journal, console)
-    summaries = summaries_of(episodes, verify=player.verifier, seed=config.seed)
+    episodes = play_with_progress(runner, plan, journal, console)
+    summaries = summaries_of(episodes, verify=runner.verifier, seed=config.seed)
     for grid in grids(summaries):
         console.print(grid.for_terminal())
-    ledgers = ledgers_of(player)
-    for ledger in ledgers:
-        console.print(f"endpoint: {ledger.summary()}", highlight=False, soft_wrap=True)
+    usages = endpoint_usages(runner)
+    for usage in usages:
+        console.print(f"endpoint: {usage.summary()}", highlight=False, soft_wrap=True)
     if config.out_dir is not None:
         write_outputs(
             config.out_dir,
             {**asdict(config), "out_dir": str(config.out_dir)},
             episodes,
             summaries,
-            topology=player.topology,
-            endpoint_costs=[ledger.to_json() for ledger in ledgers],
+            topology=runner.topology,
+            endpoint_costs=[usage.to_json() for usage in usages],
         )
         for name in ("evaluation.html", "transcripts.jsonl"):
             where = config.out_dir / name
@@ -144,12 +146,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def play_with_progress(
-    player: Player, plan: EvaluationPlan, journal: EpisodeJournal | None, console: Console
+    runner: RolloutRunner, plan: EvaluationPlan, journal: EpisodeJournal | None, console: Console
 ) -> list[Episode]:
     """Play what is not finished yet, and show how far it is."""
     with Progress(console=console, disable=not console.is_terminal) as progress:
         bar = progress.add_task("evaluating", total=plan.num_batches)
-        return play_all(player, plan, journal=journal, on_batch=lambda: progress.advance(bar))
+        return play_all(runner, plan, journal=journal, on_batch=lambda: progress.advance(bar))
 
 
 def summaries_of(episodes: Sequence[Episode], *, verify: Verifier, seed: int) -> list[Summary]:
@@ -180,12 +182,12 @@ def load_benchmarks(config: EvalConfig) -> dict[str, list[Task]]:
 
 
 def make_plan(
-    config: EvalConfig, benchmarks: Mapping[str, Sequence[Task]], player: Player
+    config: EvalConfig, benchmarks: Mapping[str, Sequence[Task]], runner: RolloutRunner
 ) -> EvaluationPlan:
     """Return what is played."""
-    removals = each_that_can_be_spared(player.topology)
+    removals = each_that_can_be_spared(runner.topology)
     if config.removed:
-        removals = (check_removed(config.removed, player.agents),)
+        removals = (check_removed(config.removed, runner.agents),)
     return EvaluationPlan(
         benchmarks=benchmarks,
         removals=removals,
@@ -237,7 +239,7 @@ def with_settings_of_run(config: EvalConfig) -> EvalConfig:
     )
 
 
-def make_player(config: EvalConfig) -> Player:
+def make_player(config: EvalConfig) -> RolloutRunner:
     """Load the policies and return what plays them."""
     team = {name: getattr(config, name) for name in TEAM_FIELDS}
     env = team_env(TeamSettings(**team), [("-", "-")])
@@ -245,13 +247,13 @@ def make_player(config: EvalConfig) -> Player:
     journal = None if config.out_dir is None else config.out_dir / JOURNAL_FILE
     policies = load_samplers(config.policy, roles, journal=journal)
     sampling = Sampling(temperature=config.temperature, max_tokens=config.max_tokens)
-    return Player(env, policies, dict.fromkeys(roles, sampling))
+    return RolloutRunner(env, policies, dict.fromkeys(roles, sampling))
 
 
-def ledgers_of(player: Player) -> list[EndpointLedger]:
-    """Return what each endpoint has cost; policies in this process keep no ledger."""
-    policies = {id(policy): policy for policy in map(player.policy_of, player.agents)}
-    return [policy.ledger for policy in policies.values() if isinstance(policy, Billed)]
+def endpoint_usages(runner: RolloutRunner) -> list[EndpointUsage]:
+    """Return what each endpoint has cost; policies in this process keep no usage."""
+    policies = {id(policy): policy for policy in map(runner.policy_of, runner.agents)}
+    return [policy.usage for policy in policies.values() if isinstance(policy, Billed)]
 
 
 if __name__ == "__main__":

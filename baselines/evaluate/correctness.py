@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from baselines.evaluating.episodes import Episode
-from baselines.evaluating.paths import TeamPath
-from baselines.types import BoolArray, FloatArray
+from baselines.common.types import BoolArray, FloatArray
+from baselines.evaluate.episodes import Episode
+from baselines.evaluate.paths import TeamPath
 from ccpo_env.types import Task, Verdict, Verifier
 from ccpo_env.voting import count_votes
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from baselines.files import append_line, storing
+from baselines.common.files import append_line, storing
 
 JOURNAL = "episodes of an evaluation"
 VERSION = 1

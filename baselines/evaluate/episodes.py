@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from baselines.evaluating.paths import TeamPath, path_of
-from baselines.rollout import Rollout
+from baselines.evaluate.paths import TeamPath, path_of
+from baselines.rollouts.runner import Rollout
 from ccpo_env.types import Message, Task, Verdict
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from baselines.common.types import FloatArray
 from baselines.credit import GroupOutcomes
-from baselines.rollout import Rollout
-from baselines.training.evaluation import WHOLE_TEAM, Evaluation, label
-from baselines.types import FloatArray
+from baselines.evaluate.team_evaluation import WHOLE_TEAM, Evaluation, label
+from baselines.rollouts.runner import Rollout
 
 NUM_EXAMPLES = 3
 

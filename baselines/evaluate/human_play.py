@@ -13,14 +13,14 @@ from typing import TextIO
 import numpy as np
 import tyro
 
-from baselines.config import require_at_least
-from baselines.environments import TeamSettings, team_env
-from baselines.errors import exit_on_bad_input
-from baselines.files import CONFIG_FILE
-from baselines.playing.plan import shared_turns
+from baselines.common.checks import require_at_least
+from baselines.common.errors import exit_on_bad_input
+from baselines.common.files import CONFIG_FILE
 from baselines.policies.base import Prompt, Sampling
-from baselines.rollout import Player, RolloutRequest
-from baselines.training.team import load_samplers
+from baselines.policies.team import load_samplers
+from baselines.rollouts.environments import TeamSettings, team_env
+from baselines.rollouts.plan import shared_turns
+from baselines.rollouts.runner import RolloutRequest, RolloutRunner
 from ccpo_env import load_tasks
 from ccpo_env.env import TeamAnswerEnv
 from ccpo_env.errors import unknown_name
@@ -127,7 +127,7 @@ class Table:
         roles = self._env.topology.roles
         policies = load_samplers(config.policy, roles)
         self._sampling = Sampling(temperature=config.temperature, max_tokens=config.max_tokens)
-        self._player = Player(self._env, policies, dict.fromkeys(roles, self._sampling))
+        self._runner = RolloutRunner(self._env, policies, dict.fromkeys(roles, self._sampling))
 
     def play(self, task: Task, seed: Sequence[int], *, read: TextIO, write: TextIO) -> None:
         """Play one episode, then tell what the team would have answered without the person.
@@ -161,7 +161,7 @@ class Table:
 
     def _completion(self, speaker: str, prompt: str, rng: np.random.Generator) -> str:
         asked = Prompt(prompt, tuple(self._env.infos[speaker]["messages"]))
-        policy = self._player.policy_of(speaker)
+        policy = self._runner.policy_of(speaker)
         (completion,) = policy.sample([asked], sampling=self._sampling, rng=rng)
         if completion.failure is not None:
             raise EOFError(f"{speaker} has not answered: {completion.failure}")
@@ -177,7 +177,7 @@ class Table:
         kept = shared_turns(env.topology, removed)
         said = tuple(message.text for message in env.messages[:kept])
         together = env.verdict
-        (without,) = self._player.play([RolloutRequest(task, removed, said)], rng=rng)
+        (without,) = self._runner.play([RolloutRequest(task, removed, said)], rng=rng)
         print(f"Without {self.person}:", file=write)
         print(f"{transcript(task, without.messages, removed, without.verdict)}\n", file=write)
         assert together is not None

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from baselines.checkpoint import newest_checkpoint
-from baselines.policies.endpoint_spec import ENDPOINT_PREFIX, parse_endpoint
-from baselines.training.team import CHECKPOINTS
+from baselines.policies.checkpoints import newest_checkpoint
+from baselines.policies.endpoint.address import ENDPOINT_PREFIX, parse_endpoint
+from baselines.policies.team import CHECKPOINTS
 from ccpo_env.types import Task
 
 

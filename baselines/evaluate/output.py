@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from baselines.evaluating.episodes import Episode
-from baselines.evaluating.page import evaluation_page
-from baselines.evaluating.paths import JOINT
-from baselines.evaluating.summary import Quantity, Summary
-from baselines.evaluating.tables import grids, markdown_page
-from baselines.files import write_json, write_text
+from baselines.common.files import write_json, write_text
+from baselines.evaluate.episodes import Episode
+from baselines.evaluate.paths import JOINT
+from baselines.evaluate.summary import Quantity, Summary
+from baselines.evaluate.tables import grids, markdown_page
+from baselines.evaluate.transcripts_page import evaluation_page
 from ccpo_env.types import Topology
 
 EVALUATION_FILE = "evaluation.json"

@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from baselines.evaluating.outcomes import Outcomes
-from baselines.evaluating.paths import JOINT, TeamPath
-from baselines.stats import Estimate, mean_difference, mean_rate, pass_at_k
-from baselines.types import FloatArray
+from baselines.common.stats import Estimate, mean_difference, mean_rate, pass_at_k
+from baselines.common.types import FloatArray
+from baselines.evaluate.correctness import Outcomes
+from baselines.evaluate.paths import JOINT, TeamPath
 
 Quantity = Literal["accuracy", "pass", "majority", "help", "hurt", "net_gain"]
 ALL = "all benchmarks"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from rich.markup import escape
 from rich.table import Table
 
-from baselines.stats import Proportion
-from baselines.training.evaluation import Evaluation, label
+from baselines.common.stats import Proportion
+from baselines.evaluate.team_evaluation import Evaluation, label
 
 
 def evaluation_table(evaluation: Evaluation, *, title: str) -> Table:

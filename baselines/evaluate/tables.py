@@ -9,8 +9,8 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from baselines.evaluating.summary import Row, Summary
-from baselines.stats import Estimate
+from baselines.common.stats import Estimate
+from baselines.evaluate.summary import Row, Summary
 
 NOT_MEASURED = "not measured"
 RATE_COLUMNS = ("quantity", "mean", "95 % interval", "count")

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from baselines.playing.ledger import Ledger
-from baselines.rollout import Player, Rollout, RolloutRequest
-from baselines.stats import Proportion, proportion
+from baselines.common.stats import Proportion, proportion
+from baselines.rollouts.costs import CostTracker
+from baselines.rollouts.runner import Rollout, RolloutRequest, RolloutRunner
 from ccpo_env.types import Task
 
 WHOLE_TEAM: frozenset[str] = frozenset()
@@ -83,17 +83,17 @@ class Evaluation:
 
 
 def evaluate_team(
-    player: Player,
+    runner: RolloutRunner,
     tasks: Sequence[Task],
     *,
     removals: Sequence[frozenset[str]],
     rng: np.random.Generator,
-    ledger: Ledger | None = None,
+    costs: CostTracker | None = None,
 ) -> Evaluation:
     """Play each task once with the whole team and once per removal, in one lockstep."""
     paths = (WHOLE_TEAM, *removals)
     requests = [RolloutRequest(task, removed) for removed in paths for task in tasks]
-    rollouts = player.play(requests, rng=rng, ledger=ledger)
+    rollouts = runner.play(requests, rng=rng, costs=costs)
     size = len(tasks)
     return Evaluation({path: rollouts[i * size : (i + 1) * size] for i, path in enumerate(paths)})
 

@@ -11,15 +11,15 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from baselines.evaluating.episodes import Episode
-from baselines.evaluating.paths import first_turn
-from baselines.evaluating.tables import Grid
+from baselines.evaluate.episodes import Episode
+from baselines.evaluate.paths import first_turn
+from baselines.evaluate.tables import Grid
 from ccpo_env.text import valid_unicode
 from ccpo_env.types import Task, Topology
 
 FOLDER = Path(__file__).parent
-TEMPLATE = "page.html.jinja"
-SCRIPT = "page.js"
+TEMPLATE = "transcripts.html.jinja"
+SCRIPT = "transcripts.js"
 _UNSAFE = {"<": "\\u003c", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 """What could end a script, or a line of it, within a text of JSON."""
 

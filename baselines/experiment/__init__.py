@@ -1,4 +1,4 @@
-"""Compare allocators and optimizers on the embedded team: many runs, equal cost, intervals."""
+"""``python -m baselines.experiment``: many training runs at equal cost, with intervals."""
 
 from baselines.experiment.command import ExperimentConfig, main
 

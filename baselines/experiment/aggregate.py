@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from baselines.evaluating.significance import holm
+from baselines.common.significance import holm
+from baselines.common.stats import MIN_RUNS
+from baselines.common.types import FloatArray
 from baselines.experiment.runs import RunResult
-from baselines.stats import MIN_RUNS
-from baselines.types import FloatArray
 
 REFERENCE = "shared"
 """The allocator that all others are compared with, at the same optimizer and seeds."""

@@ -12,20 +12,21 @@ import tyro
 from rich.console import Console
 from rich.progress import Progress
 
-from baselines.config import TrainConfig, require_at_least, require_known
+from baselines.common.checks import require_at_least, require_known
+from baselines.common.errors import exit_on_bad_input
+from baselines.common.files import CONFIG_FILE, make_folder, write_json, write_text
+from baselines.common.stats import MIN_RUNS
 from baselines.credit import ALLOCATORS
-from baselines.errors import exit_on_bad_input
 from baselines.experiment.aggregate import aggregate
-from baselines.experiment.report import (
+from baselines.experiment.results import (
     learning_curves,
     markdown,
     quartile_markdown,
     verdicts,
 )
 from baselines.experiment.runs import RESULTS_FILE, RunKey, RunResult, run_all
-from baselines.files import CONFIG_FILE, make_folder, write_json, write_text
 from baselines.optimizers import OPTIMIZERS
-from baselines.stats import MIN_RUNS
+from baselines.train.config import TrainConfig
 
 DEFAULT_TRAINING = TrainConfig(
     steps=10_000, eval_every=5, num_eval_tasks=300, checkpoint_every=100_000

@@ -13,8 +13,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from baselines.config import TrainConfig
-from baselines.training.evaluation import WHOLE_TEAM, Evaluation
+from baselines.evaluate.team_evaluation import WHOLE_TEAM, Evaluation
+from baselines.train.config import TrainConfig
 
 RESULTS_FILE = "runs.jsonl"
 
@@ -89,8 +89,8 @@ def run_once(
     """
     import torch
 
-    from baselines.trainer import Trainer
-    from baselines.training.trackers import NoTracker
+    from baselines.train.logging.trackers import NoTracker
+    from baselines.train.trainer import Trainer
 
     torch.set_num_threads(1)
     own = replace(config, allocator=key.allocator, optimizer=key.optimizer, seed=key.seed)

@@ -1,1 +1,1 @@
-"""Our environment and credit inside other people's trainers."""
+"""The environment and its credit inside other trainers: TRL and verl."""

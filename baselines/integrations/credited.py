@@ -7,17 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from baselines.config import TrainConfig
-from baselines.distributed.peers import ALONE, Peers
-from baselines.environments import team_env
+from baselines.common.processes import SINGLE_PROCESS, ProcessGroup
+from baselines.common.types import FloatArray
 from baselines.optimizers import OPTIMIZERS
-from baselines.playing.credit_stage import CreditStage
-from baselines.playing.groups import Group
-from baselines.playing.ledger import Ledger
 from baselines.policies.base import Completion, Policy
-from baselines.rollout import Player
-from baselines.training.rows import count_tokens, shaped_credit
-from baselines.types import FloatArray
+from baselines.rollouts.costs import CostTracker
+from baselines.rollouts.environments import team_env
+from baselines.rollouts.groups import Group
+from baselines.rollouts.runner import RolloutRunner
+from baselines.train.config import TrainConfig
+from baselines.train.credit_stage import CreditStage
+from baselines.train.samples import count_tokens, shaped_credit
 from ccpo_env.types import Role, Task
 
 
@@ -60,7 +60,7 @@ class CreditedRollouts:
             advantage is used: the loss is that of the other trainer.
         policy: Speaks for every role.
         max_tokens: Longest completion where the config does not say.
-        peers: Processes that play other tasks of the same step; advantages that compare tasks,
+        processes: Processes that play other tasks of the same step; advantages that compare tasks,
             such as whitened ones, and what the allocator remembers are those of all of them.
 
     Raises:
@@ -69,7 +69,12 @@ class CreditedRollouts:
     """
 
     def __init__(
-        self, config: TrainConfig, policy: Policy, *, max_tokens: int, peers: Peers = ALONE
+        self,
+        config: TrainConfig,
+        policy: Policy,
+        *,
+        max_tokens: int,
+        processes: ProcessGroup = SINGLE_PROCESS,
     ) -> None:
         config.check()
         self._optimizer = OPTIMIZERS[config.optimizer].read_knobs(config.optimizer_knobs)
@@ -77,33 +82,33 @@ class CreditedRollouts:
         env = team_env(config, [Task("-", "-", "-")])
         self._roles: tuple[Role, ...] = env.unwrapped.topology.roles
         sampling = {role: config.sampling(role) for role in self._roles}
-        self._player = Player(env, dict.fromkeys(self._roles, policy), sampling)
+        self._runner = RolloutRunner(env, dict.fromkeys(self._roles, policy), sampling)
         self._max_tokens = {
             agent: sampling[role].max_tokens or max_tokens
-            for agent, role in self._player.role_of.items()
+            for agent, role in self._runner.role_of.items()
         }
-        self._credit = CreditStage(config, self._player, self._optimizer)
-        self._peers = peers
-        self.rows_per_group = config.group_size * len(self._player.topology.turns)
+        self._credit = CreditStage(config, self._runner, self._optimizer)
+        self._processes = processes
+        self.rows_per_group = config.group_size * len(self._runner.topology.turns)
 
     @property
     def agents(self) -> tuple[str, ...]:
         """All agents, in speaking order."""
-        return self._player.agents
+        return self._runner.agents
 
     def play(self, tasks: Sequence[Task], *, rng: np.random.Generator) -> list[CreditedGroup]:
-        """Play one group per task; all peers call it at the same time, each with its own tasks.
+        """Play one group per task; all processes call it at the same time, each with its own tasks.
 
         Args:
             tasks: Those of this process.
-            rng: All randomness comes from it; peers must not have the same.
+            rng: All randomness comes from it; processes must not have the same.
 
         Returns:
             One group per task, in order, of at most rows_per_group rows.
         """
-        here = self._credit.play(tasks, self._roles, rng=rng, ledger=Ledger())
-        groups = self._peers.join(here)
-        start = sum(self._peers.join([len(here)])[: self._peers.rank])
+        here = self._credit.play(tasks, self._roles, rng=rng, costs=CostTracker())
+        groups = self._processes.all_gather(here)
+        start = sum(self._processes.all_gather([len(here)])[: self._processes.rank])
         credited = self._credited(groups)
         return [
             CreditedGroup(group.task, self._rows(group, credited.get(start + place)))

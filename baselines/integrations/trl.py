@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from baselines.config import TrainConfig
-from baselines.distributed.peers import ALONE, ProcessGroup
+from baselines.common.processes import SINGLE_PROCESS, AccelerateGroup
 from baselines.integrations.credited import CreditedGroup, CreditedRollouts, CreditedRow
 from baselines.policies.base import Completion, Prompt, Sampling
-from baselines.policies.hf import HFPolicy
+from baselines.policies.local.hf import HFPolicy
+from baselines.train.config import TrainConfig
 from ccpo_env.types import Task
 
 try:
@@ -82,7 +82,7 @@ class CreditGRPOTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is not annota
             config,
             _SamplingPolicy(self),
             max_tokens=args.max_completion_length,
-            peers=ProcessGroup() if args.world_size > 1 else ALONE,
+            processes=AccelerateGroup() if args.world_size > 1 else SINGLE_PROCESS,
         )
         _check_arguments(args, self._rollouts.rows_per_group, config)
         self._pending: list[CreditedRow] = []

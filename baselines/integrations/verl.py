@@ -14,11 +14,11 @@ from uuid import uuid4
 
 import numpy as np
 
-from baselines.config import TrainConfig, with_settings
 from baselines.credit import ALLOCATORS
 from baselines.integrations.credited import CreditedRollouts, CreditedRow
 from baselines.optimizers import OPTIMIZERS
 from baselines.policies.base import Completion, Prompt, Sampling
+from baselines.train.config import TrainConfig, with_settings
 from ccpo_env.types import Task
 
 try:

@@ -5,7 +5,7 @@ from baselines.optimizers.dapo import DAPO
 from baselines.optimizers.dr_grpo import DR_GRPO
 from baselines.optimizers.grpo import GRPO
 from baselines.optimizers.gspo import GSPO
-from baselines.optimizers.knobs import Knobs
+from baselines.optimizers.hyperparameters import Knobs
 from baselines.optimizers.reinforce_pp import REINFORCE_PP
 from baselines.optimizers.reinforce_pp_baseline import REINFORCE_PP_BASELINE
 from baselines.optimizers.rloo import RLOO

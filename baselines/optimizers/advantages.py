@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from baselines.shapes import expect_shape
-from baselines.types import FloatArray
+from baselines.common.checks import expect_shape
+from baselines.common.types import FloatArray
 
 IntArray = npt.NDArray[np.integer]
 

@@ -8,10 +8,16 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from baselines import losses
-from baselines.advantages import IntArray, on_tokens, token_returns, whiten, whiten_tokens
-from baselines.optimizers.knobs import Knob, Knobs, read_knob
-from baselines.types import FloatArray, LossOutput, TokenBatch
+from baselines.common.types import FloatArray, LossOutput, TokenBatch
+from baselines.optimizers import losses
+from baselines.optimizers.advantages import (
+    IntArray,
+    on_tokens,
+    token_returns,
+    whiten,
+    whiten_tokens,
+)
+from baselines.optimizers.hyperparameters import Knob, Knobs, read_knob
 from ccpo_env.errors import unknown_name
 
 if TYPE_CHECKING:
@@ -224,11 +230,11 @@ class PolicyOptimizer:
         return output
 
     def row_weight(self, num_tokens: int) -> float:
-        """Return the weight of a completion's token losses; see `baselines.losses.row_weight`."""
+        """Return the weight of a completion's token losses; see `losses.row_weight`."""
         return losses.row_weight(self.knobs.aggregation, num_tokens)
 
     def normalizer(self, num_tokens: Sequence[int], *, max_tokens: int | None = None) -> float:
-        """Return what the loss is divided by; see `baselines.losses.normalizer`."""
+        """Return what the loss is divided by; see `losses.normalizer`."""
         return losses.normalizer(self.knobs.aggregation, num_tokens, max_tokens=max_tokens)
 
     def _expect_known(self, names: Iterable[str]) -> None:

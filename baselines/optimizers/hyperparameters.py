@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import TypeAlias, get_args
 
-from baselines.losses import Aggregation, KLEstimator
+from baselines.optimizers.losses import Aggregation, KLEstimator
 from ccpo_env.errors import unknown_name
 
 Knob: TypeAlias = float | bool | str | None
@@ -21,11 +21,11 @@ class Knobs:
         clip_low: How far below 1 a ratio may fall, in [0, 1].
         clip_high: How far above 1 it may rise, >= 0.
         dual_clip: Largest ratio a negative advantage is multiplied with, >= 1. None: no bound.
-        aggregation: How the losses of tokens become one; see `baselines.losses.normalizer`.
+        aggregation: How the losses of tokens become one; see `losses.normalizer`.
         gamma: Discount per token, in [0, 1].
         reward_kl: Reward that one nat of log policy - log reference costs on each token, >= 0.
         kl_weight: Weight of the KL to the reference policy in the loss, >= 0.
-        kl_estimator: "k1", "k2" or "k3"; see `baselines.losses.kl_estimates`.
+        kl_estimator: "k1", "k2" or "k3"; see `baselines.optimizers.losses.kl_estimates`.
         entropy_weight: Weight of the entropy that is subtracted from the loss, >= 0.
         drop_equal_groups: Drop groups whose team rewards are all equal.
         overlong_weight: Credit that a completion of the greatest length loses, >= 0.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from baselines.advantages import no_baseline
-from baselines.losses import clipped_policy_loss
+from baselines.optimizers.advantages import no_baseline
 from baselines.optimizers.base import PolicyOptimizer
-from baselines.optimizers.knobs import Knobs
+from baselines.optimizers.hyperparameters import Knobs
+from baselines.optimizers.losses import clipped_policy_loss
 
 REINFORCE_PP = PolicyOptimizer(
     name="reinforce_pp",

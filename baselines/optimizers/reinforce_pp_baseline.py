@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from baselines.advantages import group_mean
-from baselines.losses import clipped_policy_loss
+from baselines.optimizers.advantages import group_mean
 from baselines.optimizers.base import PolicyOptimizer
-from baselines.optimizers.knobs import Knobs
+from baselines.optimizers.hyperparameters import Knobs
+from baselines.optimizers.losses import clipped_policy_loss
 
 REINFORCE_PP_BASELINE = PolicyOptimizer(
     name="reinforce_pp_baseline",

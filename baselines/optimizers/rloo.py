@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from baselines.advantages import leave_one_out
-from baselines.losses import policy_gradient_loss
+from baselines.optimizers.advantages import leave_one_out
 from baselines.optimizers.base import PolicyOptimizer
-from baselines.optimizers.knobs import Knobs
+from baselines.optimizers.hyperparameters import Knobs
+from baselines.optimizers.losses import policy_gradient_loss
 
 RLOO = PolicyOptimizer(
     name="rloo",

@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 
-from baselines.files import StorageError, storing, sync, write_json
+from baselines.common.files import StorageError, storing, sync, write_json
+from baselines.common.stats import Proportion, proportion
 from baselines.policies.base import TrainablePolicy
-from baselines.stats import Proportion, proportion
 from ccpo_env.types import Role
 
 STATE_FILE = "state.json"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from baselines.policies.endpoint_spec import is_endpoint
+from baselines.policies.endpoint.address import is_endpoint
 
 if TYPE_CHECKING:
     from baselines.policies.base import Policy, TrainablePolicy
@@ -29,7 +29,7 @@ def load_sampler(spec: str | Path, *, journal: Path | None = None) -> Policy:
     """
     if not is_endpoint(spec):
         return load_policy(spec)
-    from baselines.policies.endpoint import load_endpoint
+    from baselines.policies.endpoint.policy import load_endpoint
 
     return load_endpoint(str(spec), journal=journal)
 
@@ -51,7 +51,7 @@ def load_policy(spec: str | Path) -> TrainablePolicy:
             "a policy to train must have its weights here, got an endpoint; pass a model to train, "
             "and the endpoint to 'ccpo evaluate'"
         )
-    from baselines.policies.hf import HFPolicy
+    from baselines.policies.local.hf import HFPolicy
 
     if name in POLICIES:
         return HFPolicy.load(POLICIES[name]())
@@ -71,7 +71,7 @@ def load_policy(spec: str | Path) -> TrainablePolicy:
 
 
 def _tiny() -> Path:
-    return Path(__file__).parent / "tiny_weights"
+    return Path(__file__).parent / "local" / "tiny_weights"
 
 
 def _smollm2() -> Path:

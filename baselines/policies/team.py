@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from baselines.checkpoint import STATE_FILE, newest_checkpoint, read_checkpoint
-from baselines.metrics import METRICS_FILE
-from baselines.policies.adapter_files import ADAPTER_FILE, base_name, full_name, is_adapter
+from baselines.common.metrics import METRICS_FILE
 from baselines.policies.base import Policy, TrainablePolicy
-from baselines.policies.endpoint_spec import is_endpoint
-from baselines.policies.lora import LoraBase, LoraPolicy, LoraSettings
+from baselines.policies.checkpoints import STATE_FILE, newest_checkpoint, read_checkpoint
+from baselines.policies.endpoint.address import is_endpoint
+from baselines.policies.local.adapter_files import ADAPTER_FILE, base_name, full_name, is_adapter
+from baselines.policies.local.lora import LoraBase, LoraPolicy, LoraSettings
 from baselines.policies.registry import load_policy, load_sampler
 from ccpo_env.types import Role
 

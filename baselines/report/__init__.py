@@ -1,5 +1,5 @@
-"""The report of a run: one page that says what was learned, and how sure that is."""
+"""The HTML report of a run."""
 
-from baselines.report.page import write_report
+from baselines.report.run_page import write_report
 
 __all__ = ["write_report"]

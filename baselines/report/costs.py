@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.ticker import FuncFormatter
 
-from baselines.metrics import MetricRow
-from baselines.report.drawing import Plot, finished, panels_of, span_steps, stack
+from baselines.common.metrics import MetricRow
+from baselines.common.types import FloatArray
 from baselines.report.series import Series, amounts, binned, column, course, duration, table
-from baselines.types import FloatArray
+from baselines.report.svg import Plot, finished, panels_of, span_steps, stack
 
 MAX_BARS = 40
 TIMED = ("generate", "rate", "verify", "credit", "update")

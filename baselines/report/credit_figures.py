@@ -9,10 +9,20 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from baselines.metrics import MetricRow
+from baselines.common.credit_file import CreditRecord
+from baselines.common.metrics import MetricRow
+from baselines.common.types import FloatArray
 from baselines.report.costs import MAX_BARS
 from baselines.report.credit_map import columns_of, credit_by_name
-from baselines.report.drawing import (
+from baselines.report.series import (
+    MAX_POINTS,
+    Series,
+    binned,
+    column,
+    number_text,
+    running_mean,
+)
+from baselines.report.svg import (
     COLOURS,
     HATCHES,
     INK,
@@ -28,16 +38,6 @@ from baselines.report.drawing import (
     span_steps,
     stack,
 )
-from baselines.report.series import (
-    MAX_POINTS,
-    Series,
-    binned,
-    column,
-    number_text,
-    running_mean,
-)
-from baselines.training.credit_record import CreditRecord
-from baselines.types import FloatArray
 
 MAX_PANELS, NUM_BINS = 12, 24
 QUARTILES = (0.0, 0.25, 0.5, 0.75, 1.0)

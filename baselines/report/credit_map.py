@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from baselines.common.credit_file import CreditedGroup, CreditRecord
+from baselines.common.types import FloatArray
 from baselines.report.series import spread
-from baselines.training.credit_record import CreditedGroup, CreditRecord
-from baselines.types import FloatArray
 
 MAX_COLUMNS = 6
 """A larger team is shown role by role."""

@@ -9,10 +9,18 @@ from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
-from baselines.metrics import MetricRow
+from baselines.common.credit_file import CreditRecord
+from baselines.common.metrics import MetricRow
+from baselines.common.types import FloatArray
 from baselines.report.costs import times, tokens
 from baselines.report.credit_figures import credit, distribution, shares, slopes, variances
-from baselines.report.drawing import (
+from baselines.report.series import (
+    Point,
+    Series,
+    column,
+    number_text,
+)
+from baselines.report.svg import (
     SETTINGS,
     Plot,
     left_out,
@@ -23,14 +31,6 @@ from baselines.report.drawing import (
     short,
     span_steps,
 )
-from baselines.report.series import (
-    Point,
-    Series,
-    column,
-    number_text,
-)
-from baselines.training.credit_record import CreditRecord
-from baselines.types import FloatArray
 
 MAX_LINES = 6
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypedDict, TypeVar
 
-from baselines.metrics import MetricRow
+from baselines.common.metrics import MetricRow
+from baselines.common.stats import Proportion, proportion
 from baselines.report.series import Point
-from baselines.stats import Proportion, proportion
 
 T = TypeVar("T")
 Kind = Literal["joint", "without", "help", "hurt"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from baselines.report.summary import (
+from baselines.common.stats import Proportion
+from baselines.report.held_out import (
     AuditJson,
     Measurement,
     Summary,
@@ -12,7 +13,6 @@ from baselines.report.summary import (
     names_of,
     removals,
 )
-from baselines.stats import Proportion
 
 MAX_COMPARED = 3
 """Removals that the summary compares one by one; the table has all of them."""

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
-from baselines.files import CONFIG_FILE, write_text
-from baselines.metrics import METRICS_FILE, MetricRow, read_rows
+from baselines.common.credit_file import CREDIT_FILE, read_credit
+from baselines.common.files import CONFIG_FILE, write_text
+from baselines.common.metrics import METRICS_FILE, MetricRow, read_rows
 from baselines.report.credit_map import credit_map
-from baselines.report.drawing import Plot, short
 from baselines.report.figures import plots
-from baselines.report.summary import (
+from baselines.report.held_out import (
     held_out,
     measurements,
     names_of,
@@ -22,8 +22,8 @@ from baselines.report.summary import (
     read_summary,
     removals,
 )
-from baselines.report.words import reading, sentences
-from baselines.training.credit_record import CREDIT_FILE, read_credit
+from baselines.report.narrative import reading, sentences
+from baselines.report.svg import Plot, short
 
 MAX_MESSAGE_CHARS = 6000
 """Of a message on the page, so that a few examples stay far below a megabyte."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from baselines.metrics import MetricRow
-from baselines.types import FloatArray
+from baselines.common.metrics import MetricRow
+from baselines.common.types import FloatArray
 
 MAX_POINTS, MAX_TABLE_ROWS = 200, 25
 MISSING = "\N{EN DASH}"

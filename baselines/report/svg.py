@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from matplotlib.typing import RcStyleType
 
+from baselines.common.types import FloatArray
 from baselines.report.series import (
     MAX_POINTS,
     Point,
@@ -27,7 +28,6 @@ from baselines.report.series import (
     table,
     window_of,
 )
-from baselines.types import FloatArray
 
 WIDTH = 4.5  # inches; a phone shows a point as about a pixel, a desk half as large again
 MAX_MARKS, MAX_LABEL_CHARS = 21, 32

@@ -1,1 +1,1 @@
-"""What is played on each task so that credit can be allocated, and what that has cost."""
+"""Rollouts: batched play of a team, with agents removed, continuations, ratings and costs."""

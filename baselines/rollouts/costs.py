@@ -13,7 +13,7 @@ PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
 
 
 @dataclass(slots=True)
-class Ledger:
+class CostTracker:
     """What rollouts have cost.
 
     Args:
@@ -51,17 +51,17 @@ class Ledger:
         self.verified[purpose] += verifier_calls
 
     @classmethod
-    def total(cls, ledgers: Sequence[Ledger]) -> Ledger:
+    def total(cls, costs: Sequence[CostTracker]) -> CostTracker:
         """Return what processes have cost together; they worked at the same time."""
         return cls(
-            generated=sum((own.generated for own in ledgers), Counter()),
-            read=sum((own.read for own in ledgers), Counter()),
-            verified=sum((own.verified for own in ledgers), Counter()),
-            forward_passes=sum(own.forward_passes for own in ledgers),
-            generate_s=max(own.generate_s for own in ledgers),
-            rate_s=max(own.rate_s for own in ledgers),
-            verify_s=max(own.verify_s for own in ledgers),
-            environment_s=max(own.environment_s for own in ledgers),
+            generated=sum((own.generated for own in costs), Counter()),
+            read=sum((own.read for own in costs), Counter()),
+            verified=sum((own.verified for own in costs), Counter()),
+            forward_passes=sum(own.forward_passes for own in costs),
+            generate_s=max(own.generate_s for own in costs),
+            rate_s=max(own.rate_s for own in costs),
+            verify_s=max(own.verify_s for own in costs),
+            environment_s=max(own.environment_s for own in costs),
         )
 
     @property

@@ -9,7 +9,7 @@ from ccpo_env import debate_v0, think_solve_v0, vote_v0
 from ccpo_env.env import TeamAnswerEnv
 from ccpo_env.errors import unknown_name
 from ccpo_env.types import TaskInput
-from ccpo_env.wrapper import TeamEnv
+from ccpo_env.wrapper import SnapshotWrapper
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ class TeamSettings:
     VERIFIERS. "number" reads the last number, for models that write no box."""
 
 
-def team_env(team: TeamSettings, tasks: TaskInput) -> TeamEnv[TeamAnswerEnv]:
+def team_env(team: TeamSettings, tasks: TaskInput) -> SnapshotWrapper[TeamAnswerEnv]:
     """Return the environment of a team.
 
     Raises:
@@ -42,19 +42,19 @@ def team_env(team: TeamSettings, tasks: TaskInput) -> TeamEnv[TeamAnswerEnv]:
     return TEAMS[team.topology](team, tasks)
 
 
-def _think_solve(team: TeamSettings, tasks: TaskInput) -> TeamEnv[TeamAnswerEnv]:
+def _think_solve(team: TeamSettings, tasks: TaskInput) -> SnapshotWrapper[TeamAnswerEnv]:
     return think_solve_v0(tasks, team.num_thinkers, team.verifier)
 
 
-def _vote(team: TeamSettings, tasks: TaskInput) -> TeamEnv[TeamAnswerEnv]:
+def _vote(team: TeamSettings, tasks: TaskInput) -> SnapshotWrapper[TeamAnswerEnv]:
     return vote_v0(tasks, team.num_voters, team.verifier)
 
 
-def _debate(team: TeamSettings, tasks: TaskInput) -> TeamEnv[TeamAnswerEnv]:
+def _debate(team: TeamSettings, tasks: TaskInput) -> SnapshotWrapper[TeamAnswerEnv]:
     return debate_v0(tasks, team.num_debaters, team.num_rounds, team.verifier)
 
 
-TEAMS: Mapping[str, Callable[[TeamSettings, TaskInput], TeamEnv[TeamAnswerEnv]]] = {
+TEAMS: Mapping[str, Callable[[TeamSettings, TaskInput], SnapshotWrapper[TeamAnswerEnv]]] = {
     "think_solve": _think_solve,
     "vote": _vote,
     "debate": _debate,

@@ -8,12 +8,19 @@ from itertools import islice
 
 import numpy as np
 
+from baselines.common.types import BoolArray, FloatArray, IntArray
 from baselines.credit import GroupOutcomes
-from baselines.playing.ledger import Ledger
-from baselines.playing.plan import Plan, branch_turns, is_free, played_once, replayed, shared_turns
-from baselines.playing.removed_cache import RemovedCache
-from baselines.rollout import Player, Rollout, RolloutRequest
-from baselines.types import BoolArray, FloatArray, IntArray
+from baselines.rollouts.costs import CostTracker
+from baselines.rollouts.plan import (
+    Plan,
+    branch_turns,
+    per_rollout_removals,
+    per_task_removals,
+    removals_are_recounts,
+    shared_turns,
+)
+from baselines.rollouts.removed_cache import RemovedCache
+from baselines.rollouts.runner import Rollout, RolloutRequest, RolloutRunner
 from ccpo_env.types import Task, Topology
 
 
@@ -84,37 +91,37 @@ def rewards(rollouts: Sequence[Rollout]) -> list[float]:
 
 
 def play_groups(
-    player: Player,
+    runner: RolloutRunner,
     tasks: Sequence[Task],
     plan: Plan,
     *,
     rng: np.random.Generator,
-    ledger: Ledger,
+    costs: CostTracker,
     cache: RemovedCache | None = None,
 ) -> list[Group]:
     """Play every task with the whole team, and all that credit is measured against.
 
     Rollouts of the team, their continuations and the rollouts without an agent share one
-    lockstep; with plan.only_mixed, those that are measured once for a task follow in a second
-    one, for the tasks where they can change the update.
+    lockstep; with plan.skip_uniform_groups, those that are measured once for a task follow in
+    a second one, for the tasks where they can change the update.
 
     Args:
-        player: Plays the episodes.
+        runner: Plays the episodes.
         tasks: One group each.
         plan: What is played on each.
         rng: All randomness comes from it.
-        ledger: Cost is added to it.
+        costs: Cost is added to it.
         cache: What earlier steps measured without agents; None: measure anew.
 
     Returns:
         One group per task, in order, without ratings.
     """
-    once = played_once(player.topology, plan.removals)
-    drafts = [_Draft(task, plan, player.topology) for task in tasks]
-    continuations = _continuations(plan, player.topology)
+    once = per_task_removals(runner.topology, plan.removals)
+    drafts = [_Draft(task, plan, runner.topology) for task in tasks]
+    continuations = _continuations(plan, runner.topology)
 
     def play(requests: Sequence[_Request]) -> None:
-        _play(player, drafts, requests, rng, ledger)
+        _play(runner, drafts, requests, rng, costs)
 
     num_each = plan.group_size * (1 + len(continuations) * plan.num_branches)  # episodes
     team = [
@@ -122,7 +129,7 @@ def play_groups(
         for place, draft in enumerate(drafts)
         for request in draft.team(place, continuations, first=place * num_each)
     ]
-    if not plan.only_mixed:
+    if not plan.skip_uniform_groups:
         play(team + _without(drafts, once, plan.num_removed, cache))
     else:
         play(team)
@@ -168,7 +175,7 @@ def _continuations(plan: Plan, topology: Topology) -> list[_Continuation]:
     ]
     removals = [
         _Continuation(shared_turns(topology, removed), removed)
-        for removed in replayed(topology, plan.removals)
+        for removed in per_rollout_removals(topology, plan.removals)
     ]
     return branches + removals
 
@@ -239,12 +246,12 @@ class _Draft:
         joint = tuple([self._joint[k] for k in kept])
         others = [r.reward for rows in on_each for own in rows.values() for r in own]
         others += [r.reward for own in self._once.values() for r in own]
-        is_skipped = self._plan.only_mixed and bool(once) and not _differ(paid)
+        is_skipped = self._plan.skip_uniform_groups and bool(once) and not _differ(paid)
         removed: dict[frozenset[str], FloatArray] = {}
         if not is_skipped:
             removed |= {key: self._measured_once(key, cache) for key in once}
         removed |= {key: _rows(rows, kept) for key, rows in self._replayed.items()}
-        if is_free(self._topology):
+        if removals_are_recounts(self._topology):
             removed |= {key: self._recounted(key, joint) for key in self._plan.removals}
         return Group(
             task=self.task,
@@ -300,13 +307,13 @@ def _without(
 
 
 def _play(
-    player: Player,
+    runner: RolloutRunner,
     drafts: Sequence[_Draft],
     requests: Sequence[_Request],
     rng: np.random.Generator,
-    ledger: Ledger,
+    costs: CostTracker,
 ) -> None:
     """Play requests of several groups in one lockstep and hand each group its own."""
-    played = iter(player.play([own.request for own in requests], rng=rng, ledger=ledger))
+    played = iter(runner.play([own.request for own in requests], rng=rng, costs=costs))
     for own in requests:
         drafts[own.group].add(own, islice(played, own.request.num_episodes))

@@ -20,8 +20,8 @@ class Plan:
         num_branches: Continuations per rollout, M; also the rollouts without a later agent that
             keep what was said before it.
         rate: Whether the agents rate each other.
-        only_mixed: Whether a removal that is measured once for the task is left out where all
-            rollouts of the whole team were paid the same.
+        skip_uniform_groups: Whether a removal that is measured once for the task is left out
+            where all rollouts of the whole team were paid the same.
     """
 
     group_size: int
@@ -30,7 +30,7 @@ class Plan:
     branches: tuple[str, ...] = ()
     num_branches: int = 4
     rate: bool = False
-    only_mixed: bool = False
+    skip_uniform_groups: bool = False
 
 
 def shared_turns(topology: Topology, removed: frozenset[str]) -> int:
@@ -62,20 +62,24 @@ def branching_agents(topology: Topology) -> tuple[str, ...]:
     return tuple(order[:-1])
 
 
-def is_free(topology: Topology) -> bool:
+def removals_are_recounts(topology: Topology) -> bool:
     """Return whether a rollout tells what would have been without an agent: votes do."""
     return topology.decision == "majority"
 
 
-def played_once(topology: Topology, removals: Sequence[frozenset[str]]) -> list[frozenset[str]]:
+def per_task_removals(
+    topology: Topology, removals: Sequence[frozenset[str]]
+) -> list[frozenset[str]]:
     """Return the removals that are measured once for the task, from the first turn on."""
-    if is_free(topology):
+    if removals_are_recounts(topology):
         return []
     return [removed for removed in removals if shared_turns(topology, removed) == 0]
 
 
-def replayed(topology: Topology, removals: Sequence[frozenset[str]]) -> list[frozenset[str]]:
+def per_rollout_removals(
+    topology: Topology, removals: Sequence[frozenset[str]]
+) -> list[frozenset[str]]:
     """Return the removals that are measured on each rollout, what was said before kept."""
-    if is_free(topology):
+    if removals_are_recounts(topology):
         return []
     return [removed for removed in removals if shared_turns(topology, removed) > 0]

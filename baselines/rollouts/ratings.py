@@ -23,9 +23,9 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from baselines.playing.ledger import Ledger
+from baselines.common.types import BoolArray, FloatArray
 from baselines.policies.base import Completion, Policy, Prompt, Sampling
-from baselines.types import BoolArray, FloatArray
+from baselines.rollouts.costs import CostTracker
 from ccpo_env.prompts import chat_messages, plain_text, problem_text
 from ccpo_env.types import Message, Task
 
@@ -91,7 +91,7 @@ def rate_rollouts(
     raters: Sequence[tuple[str, Policy]],
     *,
     rng: np.random.Generator,
-    ledger: Ledger,
+    costs: CostTracker,
 ) -> list[Ratings]:
     """Let every agent rate every agent in every rollout.
 
@@ -99,7 +99,7 @@ def rate_rollouts(
         rollouts: Finished rollouts of the whole team.
         raters: Each agent and its policy, in speaking order, at least two.
         rng: Chooses which agent of two is asked about, and samples written ratings.
-        ledger: Cost is added to it.
+        costs: Cost is added to it.
 
     Returns:
         One Ratings per rollout, in order.
@@ -113,7 +113,7 @@ def rate_rollouts(
         asked = _asked(len(rollouts), num_agents, rng)  # (rollouts, questions)
         pairs = [(row, agent) for row in range(len(rollouts)) for agent in asked[row]]
         questions = [(rollouts[row], rater, agents[agent]) for row, agent in pairs]
-        tenths = _ask(policy, questions, rng=rng, ledger=ledger)  # NaN is unreadable
+        tenths = _ask(policy, questions, rng=rng, costs=costs)  # NaN is unreadable
         for (row, agent), value in zip(pairs, tenths, strict=True):
             if np.isnan(value):
                 valid[row, column] = False
@@ -122,7 +122,7 @@ def rate_rollouts(
             if num_agents == 2:
                 shares[row, column, 1 - agent] = 1.0 - value / 10.0
         shares[~valid[:, column], column] = 0.5
-    ledger.rate_s += time.perf_counter() - started
+    costs.rate_s += time.perf_counter() - started
     return [Ratings(shares[row], valid[row]) for row in range(len(rollouts))]
 
 
@@ -182,25 +182,25 @@ def _ask(
     questions: Sequence[tuple[RatedRollout, str, str]],
     *,
     rng: np.random.Generator,
-    ledger: Ledger,
+    costs: CostTracker,
 ) -> FloatArray:
     """Return a number of tenths for each question, NaN where it could not be read."""
     if isinstance(policy, OptionScorer):
         prompts = [rating_prompt(*question, as_json=False) for question in questions]
         logprobs, tokens_read = policy.option_logprobs(prompts, TENTHS)
-        ledger.count("rating", tokens_read=tokens_read)
-        ledger.forward_passes += 1
+        costs.count("rating", tokens_read=tokens_read)
+        costs.forward_passes += 1
         weights = np.exp(logprobs - logprobs.max(axis=1, keepdims=True))  # (questions, 9)
         return np.asarray(weights @ np.arange(1.0, 10.0) / weights.sum(axis=1))
     prompts = [rating_prompt(*question, as_json=True) for question in questions]
     sampling = Sampling(max_tokens=MAX_RATING_TOKENS)
     written: list[Completion] = policy.sample(prompts, sampling=sampling, rng=rng)
-    ledger.count(
+    costs.count(
         "rating",
         tokens_generated=sum(len(c.token_ids) for c in written),
         tokens_read=sum(len(c.prompt_ids) for c in written),
     )
-    ledger.forward_passes += max((len(c.token_ids) for c in written), default=0)
+    costs.forward_passes += max((len(c.token_ids) for c in written), default=0)
     tenths = [
         parse_rating(completion.text, outcome=rollout.outcome)
         for completion, (rollout, _, _) in zip(written, questions, strict=True)

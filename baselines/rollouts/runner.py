@@ -10,14 +10,14 @@ from typing import TypeAlias
 
 import numpy as np
 
-from baselines.playing.ledger import Ledger, Purpose
 from baselines.policies.base import Completion, Policy, Prompt, Sampling
+from baselines.rollouts.costs import CostTracker, Purpose
 from ccpo_env.conversation import NO_OUTCOME, Conversation, Outcome
 from ccpo_env.env import TeamAnswerEnv
 from ccpo_env.prompts import chat_messages, plain_text
 from ccpo_env.types import Message, Role, Task, Topology, Verdict, Verifier
 from ccpo_env.voting import Ballot
-from ccpo_env.wrapper import TeamEnv
+from ccpo_env.wrapper import SnapshotWrapper
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ _Starts: TypeAlias = dict[tuple[int, frozenset[str], tuple[str, ...]], Conversat
 """Where episodes begin, by the identity of their task, the removed agents and the prefix."""
 
 
-class Player:
+class RolloutRunner:
     """Plays episodes of one environment with one policy per role.
 
     Args:
@@ -118,11 +118,11 @@ class Player:
 
     def __init__(
         self,
-        env: TeamEnv[TeamAnswerEnv] | TeamAnswerEnv,
+        env: SnapshotWrapper[TeamAnswerEnv] | TeamAnswerEnv,
         policies: Mapping[Role, Policy],
         sampling: Mapping[Role, Sampling],
     ) -> None:
-        self._env = env.unwrapped if isinstance(env, TeamEnv) else env
+        self._env = env.unwrapped if isinstance(env, SnapshotWrapper) else env
         self._policies = policies
         self._sampling = sampling
         self._role_of = {turn.speaker: turn.role for turn in self._env.topology.turns}
@@ -156,14 +156,14 @@ class Player:
         requests: Iterable[RolloutRequest],
         *,
         rng: np.random.Generator,
-        ledger: Ledger | None = None,
+        costs: CostTracker | None = None,
     ) -> list[Rollout]:
         """Play what is requested.
 
         Args:
             requests: Episodes with all agents and with agents removed, in any mixture.
             rng: All randomness comes from it.
-            ledger: Cost is added to it.
+            costs: Cost is added to it.
 
         Returns:
             One rollout per episode, in order.
@@ -172,7 +172,7 @@ class Player:
             episodes at once, so an episode without a thinker waits for the solver's turn of the
             others and shares its batch, and so does one that takes over the thought of another.
         """
-        ledger = ledger if ledger is not None else Ledger()
+        costs = costs if costs is not None else CostTracker()
         starts: _Starts = {}
         rows: list[_Row | None] = []
         following: list[tuple[int, RolloutRequest]] = []  # with their places among the rows
@@ -192,7 +192,7 @@ class Player:
             if not turns:
                 break
             speaker = min(turns, key=self._env.possible_agents.index)
-            self._play_turn(speaker, turns[speaker], rng, ledger)
+            self._play_turn(speaker, turns[speaker], rng, costs)
         return [_rollout(row) for row in rows if row is not None]
 
     def _start(
@@ -230,7 +230,7 @@ class Player:
         return waiting
 
     def _play_turn(
-        self, speaker: str, rows: Sequence[_Row], rng: np.random.Generator, ledger: Ledger
+        self, speaker: str, rows: Sequence[_Row], rng: np.random.Generator, costs: CostTracker
     ) -> None:
         role = self._role_of[speaker]
         entered = time.perf_counter()
@@ -247,10 +247,10 @@ class Player:
         ]
         judged = time.perf_counter()
         _go_on(speaker, rows, completions, outcomes)
-        _count(rows, completions, ledger)
-        ledger.generate_s += sampled - started
-        ledger.verify_s += judged - sampled
-        ledger.environment_s += time.perf_counter() - judged + started - entered
+        _count(rows, completions, costs)
+        costs.generate_s += sampled - started
+        costs.verify_s += judged - sampled
+        costs.environment_s += time.perf_counter() - judged + started - entered
 
 
 def _prompt(conversation: Conversation) -> Prompt:
@@ -279,14 +279,14 @@ def _go_on(
         row.conversation = following
 
 
-def _count(rows: Sequence[_Row], completions: Sequence[Completion], ledger: Ledger) -> None:
+def _count(rows: Sequence[_Row], completions: Sequence[Completion], costs: CostTracker) -> None:
     """Add what was sampled, read and verified in a turn for each purpose."""
     purposes = [row.request.purpose for row in rows]
     lengths = [len(completion.token_ids) for completion in completions]
-    ledger.forward_passes += max(lengths)
+    costs.forward_passes += max(lengths)
     for purpose in dict.fromkeys(purposes):
         is_own = [own == purpose for own in purposes]
-        ledger.count(
+        costs.count(
             purpose,
             tokens_generated=sum(compress(lengths, is_own)),
             tokens_read=sum([len(c.prompt_ids) for c in compress(completions, is_own)]),

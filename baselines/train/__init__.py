@@ -1,1 +1,1 @@
-"""The parts of a training run: what `baselines.trainer` joins and `baselines.train` shows."""
+"""``python -m baselines.train``: the trainer, its command line, and the files of a run."""

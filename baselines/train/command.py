@@ -15,20 +15,20 @@ from typing import Any
 import tyro
 from rich.console import Console
 
-from baselines.config import SETTINGS, TrainConfig, with_settings
-from baselines.errors import BAD_INPUT, exit_on_bad_input
-from baselines.files import CONFIG_FILE, StorageError, make_folder, write_json
-from baselines.metrics import METRICS_FILE, read_rows
+from baselines.common.errors import BAD_INPUT, exit_on_bad_input
+from baselines.common.files import CONFIG_FILE, StorageError, make_folder, write_json
+from baselines.common.metrics import METRICS_FILE, read_rows
+from baselines.evaluate.examples import example_episodes
+from baselines.evaluate.table import evaluation_table
+from baselines.evaluate.team_evaluation import Evaluation
 from baselines.report import write_report
-from baselines.trainer import Trainer
-from baselines.training.evaluation import Evaluation
-from baselines.training.examples import example_episodes
-from baselines.training.interrupt import stop_requests
-from baselines.training.model_card import HubError, push_to_hub, save_model
-from baselines.training.presets import preset, read_settings
-from baselines.training.progress import LiveProgress
-from baselines.training.table import evaluation_table
-from baselines.training.trackers import Tracker, open_tracker
+from baselines.train.config import SETTINGS, TrainConfig, with_settings
+from baselines.train.interrupt import stop_requests
+from baselines.train.logging.progress import LiveProgress
+from baselines.train.logging.trackers import Tracker, open_tracker
+from baselines.train.model_card import HubError, push_to_hub, save_model
+from baselines.train.presets import preset, read_settings
+from baselines.train.trainer import Trainer
 
 REPORTED_PACKAGES = ("ccpo-env", "torch", "transformers", "pettingzoo", "numpy")
 RESUME = "--resume"

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from baselines.common.checks import (
+    require_at_least,
+    require_known,
+    require_positive,
+)
 from baselines.credit import ALLOCATORS
-from baselines.environments import TEAMS, TeamSettings
 from baselines.optimizers import OPTIMIZERS
 from baselines.policies.base import Sampling
-from baselines.training.settings import (
+from baselines.rollouts.environments import TEAMS, TeamSettings
+from baselines.train.logging.trackers import TRACKERS
+from baselines.train.settings import (
     LearningSettings,
     MeasurementSettings,
     RecordSettings,
@@ -22,11 +28,9 @@ from baselines.training.settings import (
     StartSettings,
     UpdateSettings,
 )
-from baselines.training.trackers import TRACKERS
-from baselines.training.update_options import UpdateOptions
-from ccpo_env.errors import unknown_name
-from ccpo_env.registry import VERIFIERS
+from baselines.train.update.options import UpdateOptions
 from ccpo_env.types import Role
+from ccpo_env.verifiers.registry import VERIFIERS
 
 EMBEDDED_LEARNING_RATE = 5e-4
 """Measured best for the embedded tiny team; see docs/tiny.md."""
@@ -195,38 +199,6 @@ def _checked(name: str, value: Any, kind: Any) -> Any:
             f"{name} must be of type {wanted}, got {value!r}; write it as its flag takes it"
         )
     return value
-
-
-def require_known(field_name: str, name: str, table: Mapping[str, object]) -> None:
-    """Raise ValueError, with the nearest valid name, unless name is in table."""
-    if name not in table:
-        raise unknown_name(field_name, name, table)
-
-
-def require_roles(field_name: str, given: Iterable[str], roles: Sequence[Role]) -> None:
-    """Raise ValueError, with the nearest valid name, unless all names are roles of the team."""
-    for name in given:
-        if name not in roles:
-            raise unknown_name(f"a role of {field_name}", name, roles)
-
-
-def require_at_least(name: str, value: int, least: int, *, why: str = "") -> None:
-    """Raise ValueError unless an integer field is large enough."""
-    if value < least:
-        flag = f"--{name.replace('_', '-')}"
-        reason = f" because {why}" if why else ""
-        raise ValueError(
-            f"{name} must be >= {least}{reason}, got {value}; pass {flag} {least} or more"
-        )
-
-
-def require_positive(name: str, value: float | None, *, such_as: float) -> None:
-    """Raise ValueError unless a number is finite and above 0; None passes."""
-    if value is not None and not 0.0 < value < float("inf"):
-        flag = f"--{name.replace('_', '-')}"
-        raise ValueError(
-            f"{name} must be a number above 0, got {value}; pass e.g. {flag} {such_as}"
-        )
 
 
 def parse_knobs(allocator: str, knobs: Mapping[str, str]) -> dict[str, float | str]:

@@ -9,17 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from baselines.config import TrainConfig, parse_knobs
+from baselines.common.types import FloatArray
 from baselines.credit import ALLOCATORS, GroupOutcomes, shared_credit
 from baselines.credit.removals import each_but_the_last
 from baselines.optimizers import PolicyOptimizer
-from baselines.playing.groups import Group, play_groups
-from baselines.playing.ledger import Ledger
-from baselines.playing.plan import Plan, branching_agents, played_once
-from baselines.playing.ratings import RatedRollout, rate_rollouts
-from baselines.playing.removed_cache import RemovedCache
-from baselines.rollout import Player
-from baselines.types import FloatArray
+from baselines.rollouts.costs import CostTracker
+from baselines.rollouts.groups import Group, play_groups
+from baselines.rollouts.plan import Plan, branching_agents, per_task_removals
+from baselines.rollouts.ratings import RatedRollout, rate_rollouts
+from baselines.rollouts.removed_cache import RemovedCache
+from baselines.rollouts.runner import RolloutRunner
+from baselines.train.config import TrainConfig, parse_knobs
 from ccpo_env.types import Role, Task
 
 
@@ -28,16 +28,18 @@ class CreditStage:
 
     Args:
         config: Names the allocator and its knobs, and how much is measured.
-        player: Plays the episodes.
+        runner: Plays the episodes.
         optimizer: Says how many rollouts a group needs and what its advantage cancels.
 
     Raises:
         ValueError: If the allocator refuses its knobs or the team.
     """
 
-    def __init__(self, config: TrainConfig, player: Player, optimizer: PolicyOptimizer) -> None:
+    def __init__(
+        self, config: TrainConfig, runner: RolloutRunner, optimizer: PolicyOptimizer
+    ) -> None:
         self._config = config
-        self._player = player
+        self._runner = runner
         self._optimizer = optimizer
         self._allocator = ALLOCATORS[config.allocator]
         self._knobs = parse_knobs(config.allocator, config.allocator_knobs)
@@ -45,7 +47,7 @@ class CreditStage:
         self._cache: RemovedCache | None = None
         if config.removed_cache_decay:
             roles_left = {
-                removed: [player.role_of[a] for a in player.agents if a not in removed]
+                removed: [runner.role_of[a] for a in runner.agents if a not in removed]
                 for removed in self._all_removals()
             }
             self._cache = RemovedCache(config.removed_cache_decay, roles_left)
@@ -57,24 +59,24 @@ class CreditStage:
         active: Collection[Role],
         *,
         rng: np.random.Generator,
-        ledger: Ledger,
+        costs: CostTracker,
     ) -> list[Group]:
         """Play one group per task, with what the credit of the active roles needs."""
         plan = self.plan(active)
-        groups = play_groups(self._player, tasks, plan, rng=rng, ledger=ledger, cache=self._cache)
-        return self._rated(groups, rng, ledger) if plan.rate else groups
+        groups = play_groups(self._runner, tasks, plan, rng=rng, costs=costs, cache=self._cache)
+        return self._rated(groups, rng, costs) if plan.rate else groups
 
     def plan(self, active: Collection[Role]) -> Plan:
         """Return what is played on each task in a step that trains some roles."""
-        config, needs, player = self._config, self._allocator.needs, self._player
-        wanted = self._allocator.removals(player.agents) if "removed_rewards" in needs else ()
+        config, needs, runner = self._config, self._allocator.needs, self._runner
+        wanted = self._allocator.removals(runner.agents) if "removed_rewards" in needs else ()
         if self._allocator.own_removals_only:
             # What the credit of an agent does not read is not played when only others learn.
             wanted = tuple(
-                removed for removed in wanted if {player.role_of[a] for a in removed} & {*active}
+                removed for removed in wanted if {runner.role_of[a] for a in removed} & {*active}
             )
-        extra = each_but_the_last(player.agents) if config.measure_removed else ()
-        branches = branching_agents(player.topology) if "branch_rewards" in needs else ()
+        extra = each_but_the_last(runner.agents) if config.measure_removed else ()
+        branches = branching_agents(runner.topology) if "branch_rewards" in needs else ()
         return Plan(
             group_size=config.group_size,
             removals=tuple(dict.fromkeys([*wanted, *extra])),
@@ -82,7 +84,7 @@ class CreditStage:
             branches=branches,
             num_branches=config.branch_samples,
             rate="ratings" in needs,
-            only_mixed=self._is_cancelled_in_equal_groups and not config.measure_removed,
+            skip_uniform_groups=self._is_cancelled_in_equal_groups and not config.measure_removed,
         )
 
     def is_usable(self, group: Group) -> bool:
@@ -132,7 +134,7 @@ class CreditStage:
     def outcomes(self, group: Group) -> GroupOutcomes:
         """Return what was measured on a group, for an allocator."""
         with_features = "features" in self._allocator.needs
-        return group.outcomes(self._player.agents, with_features=with_features)
+        return group.outcomes(self._runner.agents, with_features=with_features)
 
     def remember(self, groups: Sequence[Group], updated: Collection[Role]) -> None:
         """Go on to the next step: the groups have been paid, some policies have been updated."""
@@ -165,16 +167,16 @@ class CreditStage:
         return self._knobs if self._state is None else {**self._knobs, "state": self._state}
 
     def _rated(
-        self, groups: Sequence[Group], rng: np.random.Generator, ledger: Ledger
+        self, groups: Sequence[Group], rng: np.random.Generator, costs: CostTracker
     ) -> list[Group]:
         """Return the groups with the ratings of all agents, asked in one pass per rater."""
-        raters = [(agent, self._player.policy_of(agent)) for agent in self._player.agents]
+        raters = [(agent, self._runner.policy_of(agent)) for agent in self._runner.agents]
         read = [
             RatedRollout(group.task, rollout.messages, rollout.reward == 1.0)
             for group in groups
             for rollout in group.rollouts
         ]
-        ratings = iter(rate_rollouts(read, raters, rng=rng, ledger=ledger))
+        ratings = iter(rate_rollouts(read, raters, rng=rng, costs=costs))
         rated = []
         for group in groups:
             own = [next(ratings) for _ in group.rollouts]
@@ -195,8 +197,8 @@ class CreditStage:
         for the task, if the advantage subtracts the mean over the task, and if no state learns
         from the group.
         """
-        removals = self._allocator.removals(self._player.agents)
-        is_task_level = len(played_once(self._player.topology, removals)) == len(removals) > 0
+        removals = self._allocator.removals(self._runner.agents)
+        is_task_level = len(per_task_removals(self._runner.topology, removals)) == len(removals) > 0
         return (
             self._optimizer.centres_on_group
             and self._allocator.needs == {"removed_rewards"}
@@ -205,13 +207,13 @@ class CreditStage:
         )
 
     def _all_removals(self) -> set[frozenset[str]]:
-        agents = self._player.agents
+        agents = self._runner.agents
         return {*self._allocator.removals(agents), *each_but_the_last(agents)}
 
     def _try_credit(self) -> None:
         """Raise what the allocator says of its knobs now, not after the first rollouts."""
-        agents, topology = self._player.agents, self._player.topology
-        plan = self.plan(set(self._player.role_of.values()))
+        agents, topology = self._runner.agents, self._runner.topology
+        plan = self.plan(set(self._runner.role_of.values()))
         num_agents = len(agents)
         trial = GroupOutcomes(
             agents,

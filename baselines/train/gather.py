@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from baselines.collate import TrainingRow
-from baselines.distributed.peers import Peers
-from baselines.playing.groups import Group
-from baselines.training.rows import training_rows
-from baselines.types import FloatArray
+from baselines.common.processes import ProcessGroup
+from baselines.common.types import FloatArray
+from baselines.rollouts.groups import Group
+from baselines.train.samples import training_samples
+from baselines.train.update.batching import TrainingSample
 from ccpo_env.types import Role
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class StepGroups:
+class GatheredGroups:
     """What a step has played.
 
     Args:
@@ -27,12 +27,12 @@ class StepGroups:
     usable: Sequence[Group]
     is_here: Sequence[bool]
 
-    def training_rows(
+    def training_samples(
         self,
         advantages: Sequence[FloatArray],
         active: Collection[Role],
         role_of: Mapping[str, Role],
-    ) -> dict[Role, list[TrainingRow]]:
+    ) -> dict[Role, list[TrainingSample]]:
         """Return what this process trains each active role on: its own completions.
 
         Args:
@@ -43,24 +43,26 @@ class StepGroups:
         places = [place for place, is_here in enumerate(self.is_here) if is_here]
         groups, paid = [self.usable[p] for p in places], [advantages[p] for p in places]
         speakers = {role: [a for a, own in role_of.items() if own == role] for role in active}
-        return {role: training_rows(groups, paid, list(role_of), speakers[role]) for role in active}
+        return {
+            role: training_samples(groups, paid, list(role_of), speakers[role]) for role in active
+        }
 
 
-def join_groups(
-    here: Sequence[Group], peers: Peers, *, is_usable: Callable[[Group], bool], most: int
-) -> StepGroups:
+def gather_groups(
+    here: Sequence[Group], processes: ProcessGroup, *, is_usable: Callable[[Group], bool], most: int
+) -> GatheredGroups:
     """Bring the groups of all processes together, which then all pay the same ones.
 
     Args:
         here: What this process has played.
-        peers: All processes.
+        processes: All processes.
         is_usable: Whether enough of a group was measured.
         most: Usable groups that are paid; further ones may have been played.
     """
-    played, num_here = peers.join(here), peers.join([len(here)])
-    first = sum(num_here[: peers.rank])
+    played, num_here = processes.all_gather(here), processes.all_gather([len(here)])
+    first = sum(num_here[: processes.rank])
     places = [place for place, group in enumerate(played) if is_usable(group)][:most]
-    return StepGroups(
+    return GatheredGroups(
         played,
         [played[place] for place in places],
         [first <= place < first + len(here) for place in places],

@@ -20,7 +20,7 @@ _before: list[tuple[int, int, int]] = []
 
 
 @contextmanager
-def few_collections() -> Iterator[None]:
+def infrequent_collections() -> Iterator[None]:
     """Let the collector look seldom, and never at what exists already, such as torch.
 
     Note: One look at all modules takes as long as a step of a small model. What exists is left

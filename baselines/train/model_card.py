@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from baselines.files import StorageError, storing, write_text
-from baselines.policies.adapter_files import base_name, is_adapter
+from baselines.common.files import StorageError, storing, write_text
+from baselines.common.stats import proportion
 from baselines.policies.base import TrainablePolicy
+from baselines.policies.local.adapter_files import base_name, is_adapter
 from baselines.policies.registry import POLICIES
-from baselines.stats import proportion
-from baselines.training.team import TEAM
+from baselines.policies.team import TEAM
 
 MODEL_FOLDER = "model"
 """In the folder of a run: the models after its last step."""

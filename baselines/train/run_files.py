@@ -6,7 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from baselines.checkpoint import (
+from baselines.common.files import storing, sync
+from baselines.common.metrics import METRICS_FILE, MetricRow, append_row, keep_rows, read_rows
+from baselines.common.stats import Proportion
+from baselines.policies.checkpoints import (
     CheckpointError,
     UsableCheckpoint,
     best_checkpoint,
@@ -17,14 +20,11 @@ from baselines.checkpoint import (
     record_best,
     save_checkpoint,
 )
-from baselines.config import TrainConfig
-from baselines.files import storing, sync
-from baselines.metrics import METRICS_FILE, MetricRow, append_row, keep_rows, read_rows
-from baselines.stats import Proportion
-from baselines.training.completions import COMPLETIONS_FILE, CompletionRow, append_completions
-from baselines.training.credit_record import CreditHistory
-from baselines.training.crew import Crew
-from baselines.training.team import CHECKPOINTS
+from baselines.policies.team import CHECKPOINTS
+from baselines.train.config import TrainConfig
+from baselines.train.logging.completions import COMPLETIONS_FILE, CompletionRow, append_completions
+from baselines.train.logging.credit_record import CreditHistory
+from baselines.train.team_policies import TeamPolicies
 
 
 class RunFiles:
@@ -82,7 +82,7 @@ class RunFiles:
         self,
         step: int,
         config: TrainConfig,
-        crew: Crew,
+        crew: TeamPolicies,
         credited: CreditHistory,
         state: Mapping[str, Any],
     ) -> None:

@@ -1,4 +1,4 @@
-"""From the credit of a step to the rows that a policy is trained on."""
+"""From the credit of a step to the samples that a policy is trained on."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from itertools import accumulate
 
 import numpy as np
 
-from baselines.collate import TrainingRow
+from baselines.common.types import FloatArray, IntArray
 from baselines.optimizers import PolicyOptimizer
-from baselines.playing.groups import Group
 from baselines.policies.base import Completion, TrainablePolicy
-from baselines.training.scoring import score
-from baselines.types import FloatArray, IntArray
+from baselines.rollouts.groups import Group
+from baselines.train.update.batching import TrainingSample
+from baselines.train.update.forward import score
 
 
 def count_tokens(groups: Sequence[Group], agents: Sequence[str]) -> list[IntArray]:
@@ -103,38 +103,38 @@ def reference_divergence(
     return divergence
 
 
-def training_rows(
+def training_samples(
     groups: Sequence[Group],
     advantages: Sequence[FloatArray],
     agents: Sequence[str],
     trained: Collection[str],
-) -> list[TrainingRow]:
-    """Return a row for each completion of some agents.
+) -> list[TrainingSample]:
+    """Return a sample for each completion of some agents.
 
     Args:
         groups: What was played.
         advantages: Of each group, (G, A), or (G, A, T) if tokens differ; the tokens of an agent
-            that spoke more than once stand in a row.
+            that spoke more than once stand in a sample.
         agents: All agents, in speaking order.
         trained: Those whose completions are wanted.
     """
     columns = [(column, agent) for column, agent in enumerate(agents) if agent in trained]
     return [
-        row
+        sample
         for group, own in zip(groups, advantages, strict=True)
         for rollout, paid in zip(group.rollouts, own.tolist(), strict=True)
         for column, agent in columns
-        for row in _rows(rollout.completions[agent], paid[column])
+        for sample in _rows(rollout.completions[agent], paid[column])
     ]
 
 
 def _rows(
     completions: Sequence[Completion], advantage: float | list[float]
-) -> Iterable[TrainingRow]:
+) -> Iterable[TrainingSample]:
     if isinstance(advantage, float):
-        return [TrainingRow(completion, advantage) for completion in completions]
+        return [TrainingSample(completion, advantage) for completion in completions]
     ends = list(accumulate(len(completion.token_ids) for completion in completions))
     return [
-        TrainingRow(completion, tuple(advantage[start:end]))
+        TrainingSample(completion, tuple(advantage[start:end]))
         for completion, start, end in zip(completions, [0, *ends], ends, strict=False)
     ]

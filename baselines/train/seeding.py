@@ -8,7 +8,7 @@ from enum import IntEnum
 
 import numpy as np
 
-from baselines.distributed.peers import ALONE, Peers
+from baselines.common.processes import SINGLE_PROCESS, ProcessGroup
 from ccpo_env.types import Task
 
 
@@ -29,11 +29,11 @@ class Streams:
 
     Args:
         seed: Of the run.
-        peers: Processes that train the same team.
+        processes: Processes that train the same team.
     """
 
     seed: int
-    peers: Peers = ALONE
+    processes: ProcessGroup = SINGLE_PROCESS
 
     def common(self, stream: Stream, step: int) -> np.random.Generator:
         """Return the generator that all processes have alike."""
@@ -41,7 +41,7 @@ class Streams:
 
     def own(self, stream: Stream, step: int) -> np.random.Generator:
         """Return a generator that no other process has; the first has that of one alone."""
-        place = [self.peers.rank] if self.peers.rank else []
+        place = [self.processes.rank] if self.processes.rank else []
         return np.random.default_rng([self.seed, stream, step, *place])
 
     def choose(self, tasks: Sequence[Task], count: int, stream: Stream, step: int) -> list[Task]:

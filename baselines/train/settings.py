@@ -1,4 +1,4 @@
-"""Groups of settings that a training run is made of; `baselines.config` joins them.
+"""Groups of settings that a training run is made of; `baselines.train.config` joins them.
 
 The first ones are those that a newcomer needs.
 """
@@ -7,15 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-import tyro
+from baselines.common.command_line import Flag
+from baselines.train.schedule import Order
+from baselines.train.update.options import OldLogprobs, OnNonfinite
 
-from baselines.training.schedule import Order
-from baselines.training.update_options import OldLogprobs, OnNonfinite
-
-Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
-"""A setting that its flag turns on."""
 Weights = Literal["separate", "shared", "lora"]
 
 

@@ -6,18 +6,19 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from baselines.collate import TrainingRow
-from baselines.config import PER_ROLE, TrainConfig, require_roles
-from baselines.distributed.peers import ALONE, Peers
+from baselines.common.checks import require_roles
+from baselines.common.processes import SINGLE_PROCESS, ProcessGroup
+from baselines.common.types import FloatArray
 from baselines.optimizers import PolicyOptimizer
-from baselines.playing.groups import Group
 from baselines.policies.base import TrainablePolicy
-from baselines.policies.lora import LoraBase, LoraSettings
-from baselines.policies.quantized import check_trainable
-from baselines.training.rows import count_tokens, reference_divergence
-from baselines.training.team import TEAM, load_team
-from baselines.types import FloatArray
-from baselines.updater import Updater
+from baselines.policies.local.lora import LoraBase, LoraSettings
+from baselines.policies.local.quantized import check_trainable
+from baselines.policies.team import TEAM, load_team
+from baselines.rollouts.groups import Group
+from baselines.train.config import PER_ROLE, TrainConfig
+from baselines.train.samples import count_tokens, reference_divergence
+from baselines.train.update.batching import TrainingSample
+from baselines.train.update.updater import Updater
 from ccpo_env.types import Role
 
 UPDATE_METRICS = (
@@ -26,7 +27,7 @@ UPDATE_METRICS = (
 )
 
 
-class Crew:
+class TeamPolicies:
     """Holds the policies of all roles, and an updater for each policy that is trained.
 
     Args:
@@ -36,7 +37,7 @@ class Crew:
         trained: Those that are trained.
         checkpoint: A folder to go on from, instead of what the config starts from.
         failure_dir: Where a batch that gives no finite gradient is saved.
-        peers: Processes that update the same policies, each with its share of the rows.
+        processes: Processes that update the same policies, each with its share of the samples.
 
     Raises:
         ValueError: If a setting names a role that is not in the team, or one policy is to speak
@@ -52,14 +53,14 @@ class Crew:
         trained: Sequence[Role],
         checkpoint: Path | None,
         failure_dir: Path,
-        peers: Peers = ALONE,
+        processes: ProcessGroup = SINGLE_PROCESS,
     ) -> None:
         for name in PER_ROLE:
             require_roles(name, getattr(config, name), roles)
         self._config = config
         self._optimizer = optimizer
         self._failure_dir = failure_dir
-        self._peers = peers
+        self._processes = processes
         self._bases: dict[str, LoraBase] = {}
         self.policies = self._load(roles, checkpoint)
         self.references = self._load_references(trained)
@@ -76,7 +77,7 @@ class Crew:
         return self._config.sampling(role).max_tokens or self.policies[role].max_tokens
 
     def update(
-        self, active: Collection[Role], rows_of: Mapping[Role, Sequence[TrainingRow]]
+        self, active: Collection[Role], rows_of: Mapping[Role, Sequence[TrainingSample]]
     ) -> dict[str, float | None]:
         """Update the policies of the active roles.
 
@@ -92,8 +93,8 @@ class Crew:
             speaking = [role for role in owned if role in active]
             update: Mapping[str, float] = {}
             if speaking:
-                rows = [row for role in speaking for row in rows_of[role]]
-                update = self._updaters[owner].update(rows)
+                samples = [sample for role in speaking for sample in rows_of[role]]
+                update = self._updaters[owner].update(samples)
             metrics |= {f"update/{owner}/{name}": update.get(name) for name in UPDATE_METRICS}
         return metrics
 
@@ -183,5 +184,5 @@ class Crew:
             options=config.update_options(self.max_tokens(role)),
             reference=self.references.get(role),
             failure_dir=self._failure_dir,
-            peers=self._peers,
+            processes=self._processes,
         )

@@ -7,36 +7,37 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from baselines.checkpoint import UsableCheckpoint, read_updaters
-from baselines.config import TrainConfig, check_same_config
+from baselines.common.credit_file import CREDIT_FILE
+from baselines.common.metrics import MetricRow
+from baselines.common.processes import SINGLE_PROCESS, ProcessGroup, own_share
+from baselines.common.types import FloatArray
 from baselines.credit import GroupOutcomes
 from baselines.credit.removals import each_but_the_last
-from baselines.distributed.peers import ALONE, Peers, own_share
-from baselines.distributed.servers import RolloutServers
-from baselines.environments import team_env
-from baselines.metrics import MetricRow
+from baselines.evaluate.team_evaluation import Evaluation, evaluate_team, joined
 from baselines.optimizers import OPTIMIZERS
-from baselines.playing.credit_stage import CreditStage
-from baselines.playing.groups import Group
-from baselines.playing.ledger import Ledger
 from baselines.policies.base import Policy, TrainablePolicy
-from baselines.rollout import Player
-from baselines.training import measure
-from baselines.training.completions import CompletionRow, completion_rows
-from baselines.training.credit_record import CREDIT_FILE, CreditHistory
-from baselines.training.crew import Crew
-from baselines.training.degeneracy import DegeneracyWatch
-from baselines.training.evaluation import Evaluation, evaluate_team, joined
-from baselines.training.heap import few_collections
-from baselines.training.rows import count_tokens, shaped_credit
-from baselines.training.run_files import RunFiles
-from baselines.training.schedule import Schedule, trained_roles
-from baselines.training.steady_tracker import SteadyTracker
-from baselines.training.step_groups import join_groups
-from baselines.training.step_times import StepTimes
-from baselines.training.streams import Stream, Streams
-from baselines.training.trackers import Tracker
-from baselines.types import FloatArray
+from baselines.policies.checkpoints import UsableCheckpoint, read_updaters
+from baselines.rollouts.costs import CostTracker
+from baselines.rollouts.environments import team_env
+from baselines.rollouts.groups import Group
+from baselines.rollouts.runner import RolloutRunner
+from baselines.train.config import TrainConfig, check_same_config
+from baselines.train.credit_stage import CreditStage
+from baselines.train.engines.rollout_servers import RolloutServers
+from baselines.train.gather import gather_groups
+from baselines.train.gc_tuning import infrequent_collections
+from baselines.train.logging import step_metrics
+from baselines.train.logging.completions import CompletionRow, completion_rows
+from baselines.train.logging.credit_record import CreditHistory
+from baselines.train.logging.degeneracy_warning import DegeneracyWatch
+from baselines.train.logging.safe_tracker import SafeTracker
+from baselines.train.logging.step_times import StepTimes
+from baselines.train.logging.trackers import Tracker
+from baselines.train.run_files import RunFiles
+from baselines.train.samples import count_tokens, shaped_credit
+from baselines.train.schedule import Schedule, trained_roles
+from baselines.train.seeding import Stream, Streams
+from baselines.train.team_policies import TeamPolicies
 from ccpo_env import load_tasks
 from ccpo_env.types import Role
 
@@ -47,7 +48,7 @@ class Trainer:
     Args:
         config: What the run is made of.
         run_dir: Folder of the run; it must exist when `run` is called.
-        peers: Processes that train the same team, each on its share of the tasks of a step. The
+        processes: Processes that train the same team, each on its share of the tasks of a step. The
             first of them writes.
         servers: Play the rollouts, in place of the policies in this process.
 
@@ -60,14 +61,14 @@ class Trainer:
         config: TrainConfig,
         run_dir: Path,
         *,
-        peers: Peers = ALONE,
+        processes: ProcessGroup = SINGLE_PROCESS,
         servers: RolloutServers | None = None,
     ) -> None:
         config.check()
-        self._peers = peers
+        self._processes = processes
         self._servers = servers
-        self._streams = Streams(config.seed, peers)
-        self._files = RunFiles(run_dir, is_writer=peers.rank == 0)
+        self._streams = Streams(config.seed, processes)
+        self._files = RunFiles(run_dir, is_writer=processes.rank == 0)
         self.config = config
         self.run_dir = run_dir
         self.steps_done = 0
@@ -75,7 +76,7 @@ class Trainer:
         self.warnings: list[str] = []
         self.notices: tuple[str, ...] = ()
         self._said: list[CompletionRow] = []
-        if peers.size > 1 and config.removed_cache_decay:
+        if processes.world_size > 1 and config.removed_cache_decay:
             raise ValueError(
                 f"removed_cache_decay must be 0 in several processes, which would remember "
                 f"different tasks, got {config.removed_cache_decay}; leave it out"
@@ -97,24 +98,24 @@ class Trainer:
         checkpoint = self._files.newest_checkpoint() if config.resume else None
         if checkpoint:
             check_same_config(config.to_json(), checkpoint.contents["config"], checkpoint.folder)
-        self._crew = Crew(
+        self._crew = TeamPolicies(
             config,
             self._optimizer,
             roles=roles,
             trained=self._schedule.roles,
             checkpoint=checkpoint.folder if checkpoint else None,
             failure_dir=run_dir,
-            peers=peers,
+            processes=processes,
         )
         speakers: Mapping[Role, Policy] = self._crew.policies
         if servers:
             speakers = servers.follow(self._crew.saved_policies(), roles)
         sampling = {role: config.sampling(role) for role in roles}
-        self._player = Player(env, speakers, sampling)
+        self._runner = RolloutRunner(env, speakers, sampling)
         self._max_tokens = {
-            agent: self._crew.max_tokens(role) for agent, role in self._player.role_of.items()
+            agent: self._crew.max_tokens(role) for agent, role in self._runner.role_of.items()
         }
-        self._credit = CreditStage(config, self._player, self._optimizer)
+        self._credit = CreditStage(config, self._runner, self._optimizer)
         self._watch = DegeneracyWatch(
             config.allocator,
             config.optimizer,
@@ -148,8 +149,10 @@ class Trainer:
         config = self.config
         self._files.drop_after(self.steps_done)
         saved_at = self.steps_done
-        with closing(SteadyTracker(tracker, on_warning)) as steady, few_collections():
-            while self.steps_done < config.steps and not any(self._peers.join([should_stop()])):
+        with closing(SafeTracker(tracker, on_warning)) as steady, infrequent_collections():
+            while self.steps_done < config.steps and not any(
+                self._processes.all_gather([should_stop()])
+            ):
                 row = self._step(self.steps_done + 1)
                 self.steps_done += 1
                 self._files.append(row, self._said)
@@ -172,9 +175,9 @@ class Trainer:
         """Evaluate the policies as they are before the update of a step."""
         rng = self._streams.own(Stream.EVALUATION, step)
         removals = each_but_the_last(self.agents)
-        tasks = own_share(self._eval_tasks, self._peers)
-        here = evaluate_team(self._player, tasks, removals=removals, rng=rng)
-        return joined(self._peers.join([here]))
+        tasks = own_share(self._eval_tasks, self._processes)
+        here = evaluate_team(self._runner, tasks, removals=removals, rng=rng)
+        return joined(self._processes.all_gather([here]))
 
     def credit_of(self, outcomes: GroupOutcomes) -> FloatArray | None:
         """Return the credit of a group, shape (G, A); None if more is needed to tell."""
@@ -187,19 +190,19 @@ class Trainer:
     @property
     def agents(self) -> tuple[str, ...]:
         """All agents, in speaking order."""
-        return self._player.agents
+        return self._runner.agents
 
-    def _step(self, step: int) -> measure.Metrics:
+    def _step(self, step: int) -> step_metrics.Metrics:
         evaluation = self._evaluate_before(step)
         active, agents, optimizer = self._schedule.active(step), self.agents, self._optimizer
-        times, ledger = StepTimes(), Ledger()
+        times, costs = StepTimes(), CostTracker()
 
-        here = self._play(step, active, ledger)
+        here = self._play(step, active, costs)
         times.end("play")
 
         most = self.config.tasks_per_step
-        groups = join_groups(here, self._peers, is_usable=self._credit.is_usable, most=most)
-        ledger = Ledger.total(self._peers.join([ledger]))
+        groups = gather_groups(here, self._processes, is_usable=self._credit.is_usable, most=most)
+        costs = CostTracker.total(self._processes.all_gather([costs]))
         outcomes = [self._credit.outcomes(group) for group in groups.usable]
         credit = self._credit.credit(groups.usable, outcomes)
         shaped = shaped_credit(optimizer, credit, groups.usable, self._max_tokens)
@@ -207,10 +210,10 @@ class Trainer:
         advantages = optimizer.advantage(shaped, num_tokens)
         times.end("credit")
 
-        role_of = self._player.role_of
+        role_of = self._runner.role_of
         on_tokens = self._crew.token_advantages(groups.usable, shaped, role_of)
         updates = self._crew.update(
-            active, groups.training_rows(on_tokens or advantages, active, role_of)
+            active, groups.training_samples(on_tokens or advantages, active, role_of)
         )
         if self._servers:
             self._servers.sync()
@@ -223,26 +226,28 @@ class Trainer:
             self._said = completion_rows(step, groups.usable[0], credit[0], advantages[0], agents)
         return {
             "step": step,
-            **measure.rollout_metrics(groups.played, len(groups.usable), agents),
-            **measure.credit_metrics(outcomes, credit, advantages, agents, optimizer, num_tokens),
-            **measure.rating_metrics(outcomes, agents),
+            **step_metrics.rollout_metrics(groups.played, len(groups.usable), agents),
+            **step_metrics.credit_metrics(
+                outcomes, credit, advantages, agents, optimizer, num_tokens
+            ),
+            **step_metrics.rating_metrics(outcomes, agents),
             **updates,
-            **measure.cost_metrics(ledger),
-            **times.metrics(ledger),
+            **step_metrics.cost_metrics(costs),
+            **times.metrics(costs),
             **evaluation,
         }
 
-    def _play(self, step: int, active: Sequence[Role], ledger: Ledger) -> list[Group]:
+    def _play(self, step: int, active: Sequence[Role], costs: CostTracker) -> list[Group]:
         """Play a group per task, and further ones while too many were dropped, if asked to."""
         size, more = self.config.tasks_per_step, self.config.resample_rounds
         tasks = self._streams.choose(self._tasks, size * (1 + more), Stream.TASKS, step)
         rng, here = self._streams.own(Stream.ROLLOUTS, step), list[Group]()
         for start in range(0, len(tasks), size):
-            own = own_share(tasks[start : start + size], self._peers)
-            here += self._credit.play(own, active, rng=rng, ledger=ledger)
+            own = own_share(tasks[start : start + size], self._processes)
+            here += self._credit.play(own, active, rng=rng, costs=costs)
             if start + size < len(tasks):
                 num_usable = sum(map(self._credit.is_usable, here))
-                if sum(self._peers.join([num_usable])) >= size:
+                if sum(self._processes.all_gather([num_usable])) >= size:
                     break
         return here
 
@@ -250,7 +255,7 @@ class Trainer:
         every = self.config.completions_every
         return every > 0 and (step - 1) % every == 0
 
-    def _new_warnings(self, row: measure.Metrics) -> list[str]:
+    def _new_warnings(self, row: step_metrics.Metrics) -> list[str]:
         warning = self._watch.warning(row)
         new = [] if warning is None else [warning]
         self.warnings += new

@@ -1,1 +1,1 @@
-"""The signal game in arrays: many episodes at once, exact values, and who learns it how fast."""
+"""``python -m baselines.train_sb3``: PPO from Stable-Baselines3 on the signal game."""

@@ -1,8 +1,8 @@
-"""Run ``python -m baselines.signal``."""
+"""Run ``python -m baselines.train_sb3``."""
 
 import sys
 
-from baselines.signal.command import main
+from baselines.train_sb3.command import main
 
 if __name__ == "__main__":  # not in the processes that it starts
     sys.exit(main())

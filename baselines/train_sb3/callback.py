@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 
-from baselines.metrics import append_row
-from baselines.signal.ppo import metrics_row, policy_table, team_worth
-from baselines.signal.vec_env import SignalVecEnv
-from baselines.types import FloatArray
+from baselines.common.metrics import append_row
+from baselines.common.types import FloatArray
+from baselines.train_sb3.exact import Role, Worth
+from baselines.train_sb3.policy_tables import policy_table, team_worth
+from baselines.train_sb3.vec_env import SignalVecEnv
 
 QUANTITIES = ("team", "alone", "credit")
 
@@ -56,3 +58,26 @@ class CreditCallback(BaseCallback):
             append_row(self._path, row)
         for values in self._sampled.values():
             values.clear()
+
+
+def metrics_row(
+    step: int, sampled: Mapping[str, FloatArray], team: Worth, role: Role
+) -> dict[str, float]:
+    """Return what is logged after the episodes of an update were drawn.
+
+    Args:
+        step: Episodes so far.
+        sampled: ``team``, ``alone`` and ``credit`` of the episodes.
+        team: Exact, of the policies that played them.
+        role: Whose contribution it is.
+    """
+    return {
+        "step": step,
+        "reward/team": float(sampled["team"].mean()),
+        "reward/alone": float(sampled["alone"].mean()),
+        "contribution/sampled": float((sampled["team"] - sampled["alone"]).mean()),
+        "contribution/exact": team.contribution(role),
+        "contribution/share": team.share(role),
+        "credit/mean": float(sampled["credit"].mean()),
+        "credit/std": float(sampled["credit"].std()),
+    }

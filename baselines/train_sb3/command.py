@@ -13,13 +13,14 @@ from typing import Literal
 import tyro
 from rich.console import Console
 
-from baselines.config import parse_knobs, require_at_least, require_known
-from baselines.errors import exit_on_bad_input
-from baselines.files import CONFIG_FILE, make_folder, write_json, write_text
-from baselines.metrics import METRICS_FILE
-from baselines.signal.command import Comparison
-from baselines.signal.credit import CreditPlan, Replay, expect_groups
-from baselines.signal.demonstration import (
+from baselines.common.checks import require_at_least, require_known
+from baselines.common.errors import exit_on_bad_input
+from baselines.common.files import CONFIG_FILE, make_folder, write_json, write_text
+from baselines.common.metrics import METRICS_FILE
+from baselines.common.stats import MIN_RUNS
+from baselines.train.config import parse_knobs
+from baselines.train_sb3.comparison import Comparison
+from baselines.train_sb3.demonstration import (
     LEARNING_RATES,
     METHODS,
     SETTINGS,
@@ -27,11 +28,11 @@ from baselines.signal.demonstration import (
     cells,
     run_once,
 )
-from baselines.signal.exact import Role
-from baselines.signal.game import MIXES
-from baselines.signal.ppo import PpoConfig, Trained, expect_sb3, train
-from baselines.signal.spread import spread_table
-from baselines.stats import MIN_RUNS
+from baselines.train_sb3.exact import Role
+from baselines.train_sb3.game import MIXES
+from baselines.train_sb3.measured_credit import CreditPlan, Replay, expect_groups
+from baselines.train_sb3.ppo import PpoConfig, Trained, expect_sb3, train
+from baselines.train_sb3.signal_to_noise import spread_table
 
 POLICY_FILE = "policy.json"
 """The final table of the agent that learned, and what it is worth."""

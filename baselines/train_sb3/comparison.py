@@ -1,4 +1,4 @@
-"""Run a comparison on the signal game, or what is left of it, and write table and picture."""
+"""``python -m baselines.train_sb3.comparison``: allocators by optimizers on the signal game."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ import tyro
 from rich.console import Console
 from rich.progress import Progress
 
-from baselines.config import require_at_least, require_known
-from baselines.errors import exit_on_bad_input
-from baselines.files import make_folder, write_json, write_text
+from baselines.common.checks import require_at_least, require_known
+from baselines.common.errors import exit_on_bad_input
+from baselines.common.files import make_folder, write_json, write_text
+from baselines.common.stats import MIN_RUNS
 from baselines.optimizers import OPTIMIZERS
-from baselines.signal import direct
-from baselines.signal.credit import MEANINGFUL, CreditPlan
-from baselines.signal.game import MIXES
-from baselines.signal.runs import (
+from baselines.train_sb3 import tabular
+from baselines.train_sb3.game import MIXES
+from baselines.train_sb3.measured_credit import MEANINGFUL, CreditPlan
+from baselines.train_sb3.runs import (
     RUNS_FILE,
     TUNING_SEEDS,
     RunOnce,
@@ -30,7 +31,8 @@ from baselines.signal.runs import (
     mean_shares,
     tuned,
 )
-from baselines.stats import MIN_RUNS
+
+PROGRAM = "python -m baselines.train_sb3.comparison"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +62,7 @@ class Comparison:
 
     def run(self, out_dir: Path, *, num_seeds: int, num_workers: int, console: Console) -> None:
         """Make the runs that are missing; write table.md, table.json, tuning.md and shares.png."""
-        from baselines.signal.report import markdown, share_figure, table_rows, tuning_markdown
+        from baselines.train_sb3.results import markdown, share_figure, table_rows, tuning_markdown
 
         started = time.monotonic()
         results: list[RunResult] = []
@@ -125,28 +127,30 @@ class DirectCommandConfig:
     @property
     def comparison(self) -> Comparison:
         """All that is compared."""
-        config = direct.DirectConfig(num_answers_drawn=self.num_answers)
+        config = tabular.DirectConfig(num_answers_drawn=self.num_answers)
         allocators = dict.fromkeys(("shared", *self.allocators))
         return Comparison(
-            run_once=partial(direct.run_once, config=config),
+            run_once=partial(tabular.run_once, config=config),
             cells=[
-                (mix, allocator + direct.SEPARATOR + optimizer)
+                (mix, allocator + tabular.SEPARATOR + optimizer)
                 for mix in self.mixes
                 for optimizer in self.optimizers
                 for allocator in allocators
             ],
             meanings={mix: f"{mix} mix" for mix in MIXES},
-            reference=lambda method: f"shared{direct.SEPARATOR}{method.split(direct.SEPARATOR)[1]}",
-            learning_rates=direct.LEARNING_RATES,
+            reference=lambda method: (
+                f"shared{tabular.SEPARATOR}{method.split(tabular.SEPARATOR)[1]}"
+            ),
+            learning_rates=tabular.LEARNING_RATES,
             common=asdict(config),
         )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Read the command line of ``python -m baselines.signal`` and run it."""
+    """Read the command line and run what is left of the comparison."""
     given = sys.argv[1:] if arguments is None else arguments
     with exit_on_bad_input():
-        config = tyro.cli(DirectCommandConfig, args=given, prog="python -m baselines.signal")
+        config = tyro.cli(DirectCommandConfig, args=given, prog=PROGRAM)
         config.check()
         make_folder(config.out_dir)
         config.comparison.keep_settings(config.out_dir)
@@ -157,3 +161,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console=Console(),
     )
     return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from baselines.signal.credit import CreditPlan
-from baselines.signal.ppo import PpoConfig, train
-from baselines.signal.runs import RunKey, RunResult
+from baselines.train_sb3.measured_credit import CreditPlan
+from baselines.train_sb3.ppo import PpoConfig, train
+from baselines.train_sb3.runs import RunKey, RunResult
 
 LEARNING_RATES = (1e-3, 3e-3, 1e-2, 3e-2)
 """Of which each method gets the one that is best for it, in each setting."""

@@ -7,8 +7,8 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from baselines.signal.game import NOBODY, SignalGame, Tasks
-from baselines.types import FloatArray
+from baselines.common.types import FloatArray
+from baselines.train_sb3.game import NOBODY, SignalGame, Tasks
 from ccpo_env.signal import DIFFICULTIES
 
 Role: TypeAlias = Literal["thinker", "solver"]

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from baselines.types import FloatArray, IntArray
+from baselines.common.types import FloatArray, IntArray
 from ccpo_env.signal import (
     DEFAULT_MIX,
     DIFFICULTIES,

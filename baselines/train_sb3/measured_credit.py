@@ -8,10 +8,10 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from baselines.credit import ALLOCATORS, GroupOutcomes, GroupStack, State
-from baselines.signal.exact import Role
-from baselines.signal.game import NOBODY, SignalGame, Tasks, draw
-from baselines.types import FloatArray, IntArray
+from baselines.common.types import FloatArray, IntArray
+from baselines.credit import ALLOCATORS, GroupBatch, GroupOutcomes, State
+from baselines.train_sb3.exact import Role
+from baselines.train_sb3.game import NOBODY, SignalGame, Tasks, draw
 from ccpo_env.errors import unknown_name
 
 AGENTS = ("thinker_0", "solver_0")
@@ -149,15 +149,15 @@ class CreditSource:
             rollouts: One step's groups.
             solver: Table of the solver that answered; it also answers in replays.
         """
-        stack = self.measured(rollouts, solver)
+        batch = self.measured(rollouts, solver)
         knobs = dict(self.plan.all_knobs)
         if self._state is not None:
-            credit = self._allocator.credit(stack, state=self._state, **knobs)
-            self._state = self._state.updated(unstacked(stack))
+            credit = self._allocator.credit(batch, state=self._state, **knobs)
+            self._state = self._state.updated(unbatched(batch))
             return credit
-        return self._allocator.credit(stack, **knobs)
+        return self._allocator.credit(batch, **knobs)
 
-    def measured(self, rollouts: Rollouts, solver: FloatArray) -> GroupStack:
+    def measured(self, rollouts: Rollouts, solver: FloatArray) -> GroupBatch:
         """Return the groups with all that the allocator needs; counts each answer that it took."""
         self.num_answers_drawn += rollouts.rewards.size
         needs = self._allocator.needs
@@ -170,7 +170,7 @@ class CreditSource:
         for agents, rewards in (*removed.items(), *branches.items()):
             if not self._allocator.own_removals_only or self._trained in agents:
                 self.num_answers_drawn += rewards.size
-        return GroupStack(
+        return GroupBatch(
             agents=AGENTS,
             team_rewards=rollouts.rewards,
             removed_rewards=removed or None,
@@ -203,16 +203,16 @@ class CreditSource:
         return self._game.rewards(tasks.repeat(1), draw(solver[rows], coins))
 
 
-def unstacked(stack: GroupStack) -> list[GroupOutcomes]:
-    """Return the groups of a stack one by one, checked."""
-    removed, branches = stack.removed_rewards or {}, stack.branch_rewards or {}
+def unbatched(batch: GroupBatch) -> list[GroupOutcomes]:
+    """Return the groups of a batch one by one, checked."""
+    removed, branches = batch.removed_rewards or {}, batch.branch_rewards or {}
     return [
         GroupOutcomes(
-            stack.agents,
+            batch.agents,
             team,
             {agents: rewards[index] for agents, rewards in removed.items()},
             {agent: rewards[index] for agent, rewards in branches.items()},
-            features=None if stack.features is None else stack.features[index],
+            features=None if batch.features is None else batch.features[index],
         )
-        for index, team in enumerate(stack.team_rewards)
+        for index, team in enumerate(batch.team_rewards)
     ]

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from baselines.metrics import METRICS_FILE
-from baselines.signal.credit import CreditPlan
-from baselines.signal.exact import Role, Worth, worth
-from baselines.signal.game import MIXES, SignalGame
-from baselines.types import FloatArray
+from baselines.common.metrics import METRICS_FILE
+from baselines.common.types import FloatArray
+from baselines.train_sb3.exact import Role, Worth
+from baselines.train_sb3.game import MIXES, SignalGame
+from baselines.train_sb3.measured_credit import CreditPlan
+from baselines.train_sb3.policy_tables import policy_table, team_worth
 
 HIDDEN = (32, 32)
 PARTNER_STEPS = 30_000
@@ -115,8 +114,8 @@ def train(config: PpoConfig, *, run_dir: Path | None = None, tensorboard: bool =
     import torch
     from stable_baselines3 import PPO
 
-    from baselines.signal.callback import CreditCallback
-    from baselines.signal.vec_env import SignalVecEnv
+    from baselines.train_sb3.callback import CreditCallback
+    from baselines.train_sb3.vec_env import SignalVecEnv
 
     torch.set_num_threads(1)
     game = SignalGame(MIXES[config.mix])
@@ -157,28 +156,6 @@ def train(config: PpoConfig, *, run_dir: Path | None = None, tensorboard: bool =
     )
 
 
-def policy_table(policy: Any, game: SignalGame, role: Role) -> FloatArray:
-    """Return the probability of each action in each row, of a Stable-Baselines3 policy."""
-    import torch
-
-    seen = game.thinker_observations if role == "thinker" else game.solver_observations
-    with torch.no_grad():
-        distribution = policy.get_distribution(torch.as_tensor(seen)).distribution
-    parts = distribution if isinstance(distribution, list) else [distribution]
-    symbols: list[FloatArray] = [part.probs.numpy().astype(np.float64) for part in parts]
-    if role == "solver":
-        return symbols[0]
-    table = np.ones((len(seen), game.num_messages))
-    for place, probabilities in enumerate(symbols):
-        table *= probabilities[:, game.symbols[:, place]]
-    return table
-
-
-def team_worth(game: SignalGame, role: Role, own: FloatArray, partner: FloatArray) -> Worth:
-    """Return what a learner's table is worth with its partner's."""
-    return worth(game, own, partner) if role == "thinker" else worth(game, partner, own)
-
-
 def _partner(game: SignalGame, config: PpoConfig) -> FloatArray:
     if config.role == "solver":
         return game.expert_thinker(silence=PARTNER_SILENCE)
@@ -186,26 +163,3 @@ def _partner(game: SignalGame, config: PpoConfig) -> FloatArray:
         return game.expert_solver()
     solver = PpoConfig(role="solver", mix=config.mix, steps=PARTNER_STEPS, seed=config.seed)
     return train(solver).table
-
-
-def metrics_row(
-    step: int, sampled: Mapping[str, FloatArray], team: Worth, role: Role
-) -> dict[str, float]:
-    """Return what is logged after the episodes of an update were drawn.
-
-    Args:
-        step: Episodes so far.
-        sampled: ``team``, ``alone`` and ``credit`` of the episodes.
-        team: Exact, of the policies that played them.
-        role: Whose contribution it is.
-    """
-    return {
-        "step": step,
-        "reward/team": float(sampled["team"].mean()),
-        "reward/alone": float(sampled["alone"].mean()),
-        "contribution/sampled": float((sampled["team"] - sampled["alone"]).mean()),
-        "contribution/exact": team.contribution(role),
-        "contribution/share": team.share(role),
-        "credit/mean": float(sampled["credit"].mean()),
-        "credit/std": float(sampled["credit"].std()),
-    }

@@ -12,11 +12,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy import stats
 
-from baselines.evaluating.significance import holm
+from baselines.common.significance import holm
+from baselines.common.stats import MIN_RUNS
+from baselines.common.types import FloatArray
 from baselines.experiment.aggregate import Interval, interval
-from baselines.signal.runs import TUNING_SEEDS, RunResult
-from baselines.stats import MIN_RUNS
-from baselines.types import FloatArray
+from baselines.train_sb3.runs import TUNING_SEEDS, RunResult
 
 Cell = tuple[str, str]
 Reference = Callable[[str], str]

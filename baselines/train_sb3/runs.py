@@ -10,7 +10,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from baselines.files import CONFIG_FILE, append_line, write_json, write_text
+from baselines.common.files import CONFIG_FILE, append_line, write_json, write_text
 
 RUNS_FILE = "runs.jsonl"
 TUNING_SEEDS = (100, 101)

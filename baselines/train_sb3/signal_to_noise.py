@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from baselines.signal.credit import CreditPlan, CreditSource
-from baselines.signal.direct import DirectConfig, play
-from baselines.signal.game import MIXES, SignalGame
+from baselines.train_sb3.game import MIXES, SignalGame
+from baselines.train_sb3.measured_credit import CreditPlan, CreditSource
+from baselines.train_sb3.tabular import DirectConfig, play
 
 NUM_EPISODES = 400_000
 GROUP_SIZE = 8

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from baselines.common.types import FloatArray, IntArray, TokenBatch
 from baselines.optimizers import OPTIMIZERS, PolicyOptimizer
-from baselines.signal.credit import CreditPlan, CreditSource, Rollouts
-from baselines.signal.exact import worth
-from baselines.signal.game import MIXES, SignalGame, draw
-from baselines.signal.runs import RunKey, RunResult
-from baselines.types import FloatArray, IntArray, TokenBatch
+from baselines.train_sb3.exact import worth
+from baselines.train_sb3.game import MIXES, SignalGame, draw
+from baselines.train_sb3.measured_credit import CreditPlan, CreditSource, Rollouts
+from baselines.train_sb3.runs import RunKey, RunResult
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -10,17 +10,17 @@ from gymnasium import spaces
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
 
-from baselines.advantages import group_mean
-from baselines.signal.credit import (
+from baselines.common.types import FloatArray
+from baselines.optimizers.advantages import group_mean
+from baselines.train_sb3.exact import Role
+from baselines.train_sb3.game import Observations, SignalGame, draw
+from baselines.train_sb3.measured_credit import (
     CreditPlan,
     CreditSource,
     Rollouts,
     expect_groups,
     rewards_without,
 )
-from baselines.signal.exact import Role
-from baselines.signal.game import Observations, SignalGame, draw
-from baselines.types import FloatArray
 from ccpo_env.signal import SILENCE
 
 COLUMN = {"thinker": 0, "solver": 1}

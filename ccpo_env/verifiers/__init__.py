@@ -2,8 +2,8 @@
 
 from ccpo_env.verifiers.exact import exact
 from ccpo_env.verifiers.extract import extract_boxed
-from ccpo_env.verifiers.many import verify_many
-from ccpo_env.verifiers.math_equal import MathVerifier, verify
+from ccpo_env.verifiers.math.verifier import MathVerifier, verify
 from ccpo_env.verifiers.number import number
+from ccpo_env.verifiers.worker.many import verify_many
 
 __all__ = ["MathVerifier", "exact", "extract_boxed", "number", "verify", "verify_many"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ccpo_env.types import Verdict
 from ccpo_env.verifiers.extract import extract_boxed, unboxed
-from ccpo_env.verifiers.normalize import same_text
+from ccpo_env.verifiers.math.normalize import same_text
 
 
 def exact(response: str, gold: str) -> Verdict:

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from ccpo_env.types import Verdict
 from ccpo_env.verifiers.extract import spoken_part, unboxed
-from ccpo_env.verifiers.quantity import parse_number
+from ccpo_env.verifiers.math.quantity import parse_number
 
 # A sign belongs to the number that it touches, unless something to subtract from stands before
 # it. Digits behind a letter are part of a name: thinker_0, x2.

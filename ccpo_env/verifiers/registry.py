@@ -1,16 +1,15 @@
-"""Verifiers and topologies by name: one line each. Task sources: `ccpo_env.tasks.registry`."""
+"""Verifiers by name: one line each."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from ccpo_env.errors import unknown_name
 from ccpo_env.prompts import AS_A_NUMBER, IN_A_BOX
-from ccpo_env.topologies.debate import debate
-from ccpo_env.topologies.think_solve import think_solve
-from ccpo_env.topologies.vote import vote
-from ccpo_env.types import Topology, Verifier
-from ccpo_env.verifiers import MathVerifier, exact, number
+from ccpo_env.types import Verifier
+from ccpo_env.verifiers.exact import exact
+from ccpo_env.verifiers.math.verifier import MathVerifier
+from ccpo_env.verifiers.number import number
 
 VERIFIERS: Mapping[str, Verifier] = {
     "exact": exact,
@@ -19,12 +18,6 @@ VERIFIERS: Mapping[str, Verifier] = {
 }
 ANSWER_FORMS: Mapping[str, str] = {"number": AS_A_NUMBER}
 """How a verifier wants the answer written, where that is not in a box."""
-
-TOPOLOGIES: Mapping[str, Callable[..., Topology]] = {
-    "debate": debate,
-    "think_solve": think_solve,
-    "vote": vote,
-}
 
 
 def resolve_verifier(verifier: str | Verifier) -> Verifier:

@@ -10,7 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from baselines.policies.tiny_chains import (
+from ccpo_env.prompts import THINK_SOLVE, plain_text, problem_text
+from ccpo_env.topologies.debate import DEBATE
+from ccpo_env.topologies.vote import VOTE
+from ccpo_env.types import Message, PromptTemplate, Role
+from scripts.tiny.chains import (
     Chain,
     Thought,
     as_messages,
@@ -20,11 +24,7 @@ from baselines.policies.tiny_chains import (
     draw_thought,
     draw_train_chain,
 )
-from baselines.policies.tiny_ratings import draw_rating
-from ccpo_env.prompts import THINK_SOLVE, plain_text, problem_text
-from ccpo_env.topologies.debate import DEBATE
-from ccpo_env.topologies.vote import VOTE
-from ccpo_env.types import Message, PromptTemplate, Role
+from scripts.tiny.ratings import draw_rating
 
 TEMPLATES: Mapping[Role, PromptTemplate] = {
     role: template for template in (THINK_SOLVE, VOTE, DEBATE) for role in template.roles

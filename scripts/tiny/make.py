@@ -1,6 +1,6 @@
 r"""Make `tiny`, the language model that ships with the baselines: tokenizer and warm start.
 
-`python -m baselines.policies.make_tiny --out some/folder` writes a Hugging Face folder. The same
+`python -m scripts.tiny.make --out some/folder` writes a Hugging Face folder. The same
 seed gives the same bytes on the same machine and versions. docs/tiny.md says what came out.
 
 The tokenizer has one token per printable ASCII character and one per fixed piece of a prompt, so
@@ -24,24 +24,25 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from baselines.playing import ratings
 from baselines.policies.base import Completion
-from baselines.policies.hf import HFPolicy
-from baselines.policies.tiny_chains import FILLER
-from baselines.policies.tiny_demonstrations import (
+from baselines.policies.local.hf import HFPolicy
+from baselines.policies.registry import POLICIES
+from baselines.rollouts import ratings
+from ccpo_env import prompts
+from ccpo_env.tasks.arithmetic import QUESTION
+from scripts.tiny.chains import FILLER
+from scripts.tiny.demonstrations import (
     HABITS,
     LESSON,
     TEMPLATES,
     Demonstration,
     draw_demonstration,
 )
-from ccpo_env import prompts
-from ccpo_env.tasks.arithmetic import QUESTION
 
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-TINY_FOLDER = Path(__file__).parent / "tiny_weights"
+TINY_FOLDER = POLICIES["tiny"]()
 UNKNOWN, PADDING, END = "<unk>", "<pad>", "<end>"
 NAMED = 4
 """Agents of a role whose message heading is one token; later ones are spelled out."""

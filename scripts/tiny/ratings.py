@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from baselines.playing.ratings import RatedRollout, rating_prompt
-from baselines.policies.tiny_chains import (
+from baselines.rollouts.ratings import RatedRollout, rating_prompt
+from ccpo_env.tasks.arithmetic import MODULUS
+from ccpo_env.types import Message, Task
+from scripts.tiny.chains import (
     Chain,
     Thought,
     as_messages,
@@ -16,8 +18,6 @@ from baselines.policies.tiny_chains import (
     draw_thought,
     draw_train_chain,
 )
-from ccpo_env.tasks.arithmetic import MODULUS
-from ccpo_env.types import Message, Task
 
 RATED_THINKERS: Mapping[str, float] = {"1": 0.75, "2": 0.25}
 """How many thinkers a rated chain has."""

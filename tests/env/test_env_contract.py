@@ -18,9 +18,9 @@ from pettingzoo.utils.conversions import turn_based_aec_to_parallel
 from pettingzoo.utils.wrappers import AssertOutOfBoundsWrapper
 
 from ccpo_env import environments
-from ccpo_env.base import TeamPaidEnv
+from ccpo_env.base import SharedRewardEnv
 from ccpo_env.factory import EnvFactory
-from ccpo_env.wrapper import TeamEnv
+from ccpo_env.wrapper import SnapshotWrapper
 
 TASKS = [("1+1", "2"), ("2+3", "5"), ("4+4", "8")]
 FACTORIES = {
@@ -55,14 +55,14 @@ class Case(NamedTuple):
     factory: EnvFactory[..., Any]
     arguments: dict[str, Any]
 
-    def wrapped(self, **arguments: Any) -> TeamEnv[Any]:
+    def wrapped(self, **arguments: Any) -> SnapshotWrapper[Any]:
         return self.factory(**self.arguments, **arguments)
 
-    def raw(self, **arguments: Any) -> TeamPaidEnv[Any, Any]:
+    def raw(self, **arguments: Any) -> SharedRewardEnv[Any, Any]:
         return self.factory.raw_env(**self.arguments, **arguments)
 
-    def strict(self, **arguments: Any) -> TeamEnv[Any]:
-        return TeamEnv(AssertOutOfBoundsWrapper(self.raw(**arguments)))
+    def strict(self, **arguments: Any) -> SnapshotWrapper[Any]:
+        return SnapshotWrapper(AssertOutOfBoundsWrapper(self.raw(**arguments)))
 
 
 def cases() -> Iterator[Any]:

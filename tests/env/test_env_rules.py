@@ -19,7 +19,7 @@ from ccpo_env import Message, Task, Verdict, episode, think_solve_v0
 from ccpo_env.env import TeamAnswerEnv
 from ccpo_env.episode import CHUNK_SIZE, draw_task_index
 from ccpo_env.prompts import THINK_SOLVE
-from ccpo_env.wrapper import TeamEnv
+from ccpo_env.wrapper import SnapshotWrapper
 
 TASKS = tuple(Task(f"sum/{n}", f"What is {n}+{n}?", str(2 * n)) for n in range(1, 9))
 RIGHT, WRONG = r"\boxed{2}", r"\boxed{3}"  # for TASKS[0]
@@ -29,7 +29,7 @@ any_text = st.lists(st.characters() | st.characters(categories=["Cs"]), max_size
 SUBSETS = [subset for size in range(len(AGENTS)) for subset in itertools.combinations(AGENTS, size)]
 
 
-def make(num_thinkers: int = 1, **arguments: Any) -> TeamEnv:
+def make(num_thinkers: int = 1, **arguments: Any) -> SnapshotWrapper:
     return think_solve_v0(
         **{"tasks": TASKS, "verifier": "exact", **arguments}, num_thinkers=num_thinkers
     )
@@ -37,19 +37,19 @@ def make(num_thinkers: int = 1, **arguments: Any) -> TeamEnv:
 
 def started(
     num_thinkers: int = 1, *, options: dict[str, Any] | None = None, **made: Any
-) -> TeamEnv:
+) -> SnapshotWrapper:
     env = make(num_thinkers, **made)
     env.reset(seed=0, options={"task": 0, **(options or {})})
     return env
 
 
-def say(env: TeamEnv, *texts: str | None) -> TeamEnv:
+def say(env: SnapshotWrapper, *texts: str | None) -> SnapshotWrapper:
     for text in texts:
         env.step(text)
     return env
 
 
-def drawn_tasks(env: TeamEnv, num_resets: int) -> list[str]:
+def drawn_tasks(env: SnapshotWrapper, num_resets: int) -> list[str]:
     ids = []
     for _ in range(num_resets):
         env.reset()
@@ -659,7 +659,7 @@ def test_agent_iter_refuses_to_go_on_without_a_step() -> None:
 
 @pytest.mark.parametrize("unwrapped", [False, True])
 def test_snapshot_before_the_first_reset_is_refused(unwrapped: bool) -> None:
-    env: TeamEnv | TeamAnswerEnv = make().unwrapped if unwrapped else make()
+    env: SnapshotWrapper | TeamAnswerEnv = make().unwrapped if unwrapped else make()
     with pytest.raises(RuntimeError, match=re.escape("snapshot() must follow reset(), got no")):
         env.snapshot()
 

@@ -17,7 +17,7 @@ from ccpo_env import environments, think_solve_v0
 from ccpo_env.env import TeamAnswerEnv
 from ccpo_env.factory import EnvFactory
 from ccpo_env.signal import SignalEnv
-from ccpo_env.wrapper import TeamEnv
+from ccpo_env.wrapper import SnapshotWrapper
 
 FACTORIES = {
     name: value for name, value in vars(environments).items() if isinstance(value, EnvFactory)
@@ -31,7 +31,7 @@ ON_TASKS = {name: {} if name == "signal_v0" else {"tasks": TASKS} for name in FA
 def test_factory_makes_wrapped_and_bare_environments(name: str) -> None:
     factory = FACTORIES[name]
     bare = SignalEnv if name == "signal_v0" else TeamAnswerEnv
-    assert type(factory(**ON_TASKS[name])) is type(factory.env(**ON_TASKS[name])) is TeamEnv
+    assert type(factory(**ON_TASKS[name])) is type(factory.env(**ON_TASKS[name])) is SnapshotWrapper
     assert type(factory.raw_env(**ON_TASKS[name])) is bare
     assert type(factory(**ON_TASKS[name]).unwrapped) is bare
 
@@ -93,10 +93,10 @@ def test_factory_refuses_an_unknown_argument(wrong: dict[str, Any]) -> None:
 )
 def test_pettingzoo_makes_the_environment_by_its_id(env_id: str) -> None:
     env = pettingzoo.make("aec", env_id, tasks=TASKS, num_thinkers=2, verifier="exact")
-    assert type(env) is TeamEnv
+    assert type(env) is SnapshotWrapper
     env.reset(seed=1)
     assert env.agents == ["thinker_0", "thinker_1", "solver_0"]
-    assert type(pickle.loads(pickle.dumps(env))) is TeamEnv
+    assert type(pickle.loads(pickle.dumps(env))) is SnapshotWrapper
 
 
 @every_factory

@@ -18,7 +18,7 @@ from ccpo_env.prompts import (
     problem_text,
     without_answer_request,
 )
-from ccpo_env.registry import TOPOLOGIES
+from ccpo_env.topologies.registry import TOPOLOGIES
 
 messages = st.lists(st.builds(Message, st.sampled_from(["thinker_0", "thinker_1"]), st.text()))
 

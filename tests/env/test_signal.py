@@ -11,12 +11,12 @@ import pytest
 
 from ccpo_env import SignalTask, signal_v0
 from ccpo_env.signal import DEFAULT_MIX, RARE_MIX, SignalEnv
-from ccpo_env.wrapper import TeamEnv
+from ccpo_env.wrapper import SnapshotWrapper
 
 HARD = SignalTask(1, 3, "hard")
 
 
-def started(task: SignalTask = HARD, **options: Any) -> TeamEnv[SignalEnv]:
+def started(task: SignalTask = HARD, **options: Any) -> SnapshotWrapper[SignalEnv]:
     env = signal_v0()
     env.reset(seed=0, options={"task": task, **options})
     return env

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from ccpo_env import EpisodeState, Task, Verdict, think_solve_v0
 from ccpo_env.env import TeamAnswerEnv
-from ccpo_env.wrapper import TeamEnv
+from ccpo_env.wrapper import SnapshotWrapper
 
 TASKS = tuple(Task(f"sum/{n}", f"What is {n}+{n}?", str(2 * n)) for n in range(1, 9))
 MAX_CHARS = 60
 MAX_TURNS = 4
-AnyEnv = TeamEnv | TeamAnswerEnv
+AnyEnv = SnapshotWrapper | TeamAnswerEnv
 FEWER = settings(max_examples=40)  # an example plays ten episodes
 
 
@@ -30,7 +30,7 @@ def judge(response: str, gold: str) -> Verdict:
     return Verdict("correct" if "!" in response else "wrong", f"{response} for {gold}")
 
 
-def make(num_thinkers: int = 1, **arguments: Any) -> TeamEnv:
+def make(num_thinkers: int = 1, **arguments: Any) -> SnapshotWrapper:
     given_ = {"tasks": TASKS, "verifier": judge, "max_chars": MAX_CHARS, **arguments}
     return think_solve_v0(num_thinkers=num_thinkers, **given_)
 
@@ -104,7 +104,7 @@ class Plan:
     actions: list[str]
     num_steps: int
 
-    def start(self) -> TeamEnv:
+    def start(self) -> SnapshotWrapper:
         env = make(self.num_thinkers, render_mode="ansi")
         env.reset(seed=self.seed)
         env.reset(options=self.options)
@@ -125,7 +125,7 @@ def plans(draw: st.DrawFn) -> Plan:
     return Plan(num_thinkers, draw(st.integers(0, 9)), options, draw(messages), num_steps)
 
 
-def in_the_same_env(env: TeamEnv) -> AnyEnv:
+def in_the_same_env(env: SnapshotWrapper) -> AnyEnv:
     state = env.snapshot()
     env.reset(seed=77, options={"task": 1, "prefix": []})
     while env.agents:
@@ -134,19 +134,19 @@ def in_the_same_env(env: TeamEnv) -> AnyEnv:
     return env
 
 
-def in_a_fresh_env(env: TeamEnv) -> AnyEnv:
+def in_a_fresh_env(env: SnapshotWrapper) -> AnyEnv:
     fresh = make(len(env.possible_agents) - 1, render_mode="ansi")
     fresh.restore(env.snapshot())
     return fresh
 
 
-def in_a_fresh_bare_env(env: TeamEnv) -> AnyEnv:
+def in_a_fresh_bare_env(env: SnapshotWrapper) -> AnyEnv:
     fresh = make(len(env.possible_agents) - 1, render_mode="ansi").unwrapped
     fresh.restore(env.snapshot())
     return fresh
 
 
-def in_an_env_with_other_defaults(env: TeamEnv) -> AnyEnv:
+def in_an_env_with_other_defaults(env: SnapshotWrapper) -> AnyEnv:
     removed = env.possible_agents[-1:]
     fresh = make(len(env.possible_agents) - 1, render_mode="ansi", removed=removed)
     fresh.reset(seed=1)
@@ -154,7 +154,7 @@ def in_an_env_with_other_defaults(env: TeamEnv) -> AnyEnv:
     return fresh
 
 
-def by_pickled_snapshot(env: TeamEnv) -> AnyEnv:
+def by_pickled_snapshot(env: SnapshotWrapper) -> AnyEnv:
     state = env.snapshot()
     kept = pickle.loads(pickle.dumps(state))
     assert (kept, hash(kept)) == (state, hash(state))
@@ -163,17 +163,17 @@ def by_pickled_snapshot(env: TeamEnv) -> AnyEnv:
     return env
 
 
-def by_pickle(env: TeamEnv) -> AnyEnv:
+def by_pickle(env: SnapshotWrapper) -> AnyEnv:
     return pickle.loads(pickle.dumps(env))
 
 
-def by_deepcopy(env: TeamEnv) -> AnyEnv:
+def by_deepcopy(env: SnapshotWrapper) -> AnyEnv:
     twin = copy.deepcopy(env)
     env.reset(seed=77)
     return twin
 
 
-def by_deepcopy_of_the_bare_env(env: TeamEnv) -> AnyEnv:
+def by_deepcopy_of_the_bare_env(env: SnapshotWrapper) -> AnyEnv:
     twin = copy.deepcopy(env.unwrapped)
     env.reset(seed=77)
     return twin
@@ -194,7 +194,9 @@ WAYS_BACK = [
 @pytest.mark.parametrize("take_up", WAYS_BACK)
 @FEWER
 @given(plan=plans())
-def test_episode_goes_on_as_it_did(take_up: Callable[[TeamEnv], AnyEnv], plan: Plan) -> None:
+def test_episode_goes_on_as_it_did(
+    take_up: Callable[[SnapshotWrapper], AnyEnv], plan: Plan
+) -> None:
     undisturbed, disturbed = plan.start(), plan.start()
     play(undisturbed, plan.actions, plan.num_steps)
     play(disturbed, plan.actions, plan.num_steps)

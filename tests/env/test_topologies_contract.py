@@ -10,7 +10,7 @@ import pytest
 
 from ccpo_env import Verdict
 from ccpo_env.env import TeamAnswerEnv
-from ccpo_env.registry import TOPOLOGIES
+from ccpo_env.topologies.registry import TOPOLOGIES
 from ccpo_env.topologies.think_solve import think_solve
 from ccpo_env.types import Topology
 

@@ -13,14 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ccpo_env.registry import resolve_verifier
 from ccpo_env.types import Verdict, Verifier
 from ccpo_env.verifiers import MathVerifier, exact, verify
-from ccpo_env.verifiers import math_equal as math_equal_module
-from ccpo_env.verifiers.bounds import within_bounds
-from ccpo_env.verifiers.quantity import parse_number
-from ccpo_env.verifiers.reading import GOLD_CACHE_SIZE, read_gold
-from ccpo_env.verifiers.worker import compare
+from ccpo_env.verifiers.math import verifier as math_verifier
+from ccpo_env.verifiers.math.bounds import within_bounds
+from ccpo_env.verifiers.math.quantity import parse_number
+from ccpo_env.verifiers.math.reading import GOLD_CACHE_SIZE, read_gold
+from ccpo_env.verifiers.registry import resolve_verifier
+from ccpo_env.verifiers.worker.process import compare
 
 VERIFIERS = [exact, verify, MathVerifier(timeout_s=3.0)]
 THROUGH_A_WORKER = settings(max_examples=20)
@@ -92,11 +92,11 @@ def test_math_verifier_passes_its_time_limit_on(monkeypatch: pytest.MonkeyPatch)
         limits.append(timeout_s)
         return "timeout", "too late"
 
-    monkeypatch.setattr(math_equal_module.POOL, "compare", compare_never)
+    monkeypatch.setattr(math_verifier.POOL, "compare", compare_never)
     answer, gold = r"\boxed{\lfloor x \rceil}", r"\lceil x \rfloor"
     assert MathVerifier(timeout_s=0.25)(answer, gold).status == "timeout"
     assert resolve_verifier("math")(answer, gold).reward is None
-    assert limits == [0.25, math_equal_module.MAX_WORKER_S]
+    assert limits == [0.25, math_verifier.MAX_WORKER_S]
 
 
 def test_read_gold_parses_a_gold_answer_once_and_keeps_few() -> None:
@@ -308,7 +308,7 @@ def test_verify_calls_an_answer_beyond_bounds_wrong_without_reading_it(
     answer: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert not within_bounds(answer)
-    monkeypatch.setattr(math_equal_module.POOL, "compare", None)  # a worker would take a minute
+    monkeypatch.setattr(math_verifier.POOL, "compare", None)  # a worker would take a minute
     start = time.thread_time()
     verdict = verify(boxed(answer), "1", timeout_s=60)
     assert time.thread_time() - start < 10  # milliseconds
@@ -462,8 +462,8 @@ def test_verify_calls_an_integral_wrong_for_its_computing_and_not_for_waiting(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     hard = r"\int_0^\infty \frac{\sin(x^{50})e^{-x^3}}{1+x^{77}} dx"
-    monkeypatch.setattr(math_equal_module, "MAX_UNFINISHED_S", 60.0)
+    monkeypatch.setattr(math_verifier, "MAX_UNFINISHED_S", 60.0)
     assert verify(boxed(hard), "1", timeout_s=60).status == "wrong"
-    monkeypatch.setattr(math_equal_module, "MAX_UNFINISHED_CPU_S", 60.0)
-    monkeypatch.setattr(math_equal_module, "MAX_UNFINISHED_S", 0.1)
+    monkeypatch.setattr(math_verifier, "MAX_UNFINISHED_CPU_S", 60.0)
+    monkeypatch.setattr(math_verifier, "MAX_UNFINISHED_S", 0.1)
     assert verify(boxed(hard), "1", timeout_s=60).status == "timeout"

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from ccpo_env import think_solve_v0, vote_v0
 from ccpo_env.prompts import THINK_SOLVE
-from ccpo_env.registry import ANSWER_FORMS, VERIFIERS, answer_form
 from ccpo_env.verifiers import exact, number
+from ccpo_env.verifiers.registry import ANSWER_FORMS, VERIFIERS, answer_form
 
 SAME = [
     ("10 + 5 = 15.", "15"),

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from ccpo_env.verifiers import pool as pool_module
-from ccpo_env.verifiers.pool import WORKER_COMMAND, WorkerPool
-from ccpo_env.verifiers.worker import MAX_MEMORY_BYTES
+from ccpo_env.verifiers.worker import pool as pool_module
+from ccpo_env.verifiers.worker.pool import WORKER_COMMAND, WorkerPool
+from ccpo_env.verifiers.worker.process import MAX_MEMORY_BYTES
 
 ROOT = Path(__file__).resolve().parents[2]
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -55,8 +55,8 @@ for line in sys.stdin:
 
 # How long a comparison may take is tested elsewhere: here a busy machine must lose no verdict.
 PATIENT = """
-from ccpo_env.verifiers import math_equal
-math_equal.MAX_WORKER_S = math_equal.MAX_UNFINISHED_S = math_equal.MAX_UNFINISHED_CPU_S = 60.0
+from ccpo_env.verifiers.math import verifier
+verifier.MAX_WORKER_S = verifier.MAX_UNFINISHED_S = verifier.MAX_UNFINISHED_CPU_S = 60.0
 """
 
 
@@ -295,7 +295,7 @@ def test_interpreter_exit_leaves_no_worker() -> None:
     script = """
 from concurrent.futures import ThreadPoolExecutor
 from ccpo_env.verifiers import verify
-from ccpo_env.verifiers.pool import POOL
+from ccpo_env.verifiers.worker.pool import POOL
 with ThreadPoolExecutor(8) as threads:
     answers = ["\\\\sum_{k=1}^{4} k", "\\\\sum __import__('os').system('echo printed')"] * 4
     verdicts = threads.map(lambda answer: verify(f"\\\\boxed{{{answer}}}", "10"), answers)
@@ -310,7 +310,7 @@ print(*POOL.pids)
 def test_interpreter_exit_ends_a_call_that_still_runs() -> None:
     script = """
 import threading, time
-from ccpo_env.verifiers.pool import POOL
+from ccpo_env.verifiers.worker.pool import POOL
 POOL.compare("x+1", "1+x", timeout_s=60)
 hang = dict(gold="1", answer="(a+b+c+d+f+g+h)^{60}", timeout_s=600)
 threading.Thread(target=POOL.compare, kwargs=hang, daemon=True).start()
@@ -325,7 +325,7 @@ def test_killed_parent_leaves_no_worker() -> None:
     script = """
 import time
 from ccpo_env.verifiers import verify
-from ccpo_env.verifiers.pool import POOL
+from ccpo_env.verifiers.worker.pool import POOL
 verify(r"\\boxed{\\sum_{k=1}^{4} k}", "10")
 print(*POOL.pids, flush=True)
 time.sleep(600)
@@ -344,7 +344,7 @@ def test_forked_child_starts_its_own_workers() -> None:
     script = """
 import os, threading, time
 from ccpo_env.verifiers import verify
-from ccpo_env.verifiers.pool import POOL
+from ccpo_env.verifiers.worker.pool import POOL
 
 def check():
     assert verify(r"\\boxed{\\sum_{k=1}^{4} k}", "10").status == "correct"
@@ -378,7 +378,7 @@ def test_forked_child_keeps_no_worker_of_its_parent_alive() -> None:
     script = """
 import os, time
 from ccpo_env.verifiers import verify
-from ccpo_env.verifiers.pool import POOL
+from ccpo_env.verifiers.worker.pool import POOL
 verify(r"\\boxed{\\sum_{k=1}^{4} k}", "10")
 if child := os.fork():
     print(child, *POOL.pids, flush=True)
@@ -413,7 +413,7 @@ def test_64_threads_lose_no_call_while_workers_are_killed() -> None:
     script = """
 import os, signal, threading, time
 from concurrent.futures import ThreadPoolExecutor
-from ccpo_env.verifiers.pool import POOL
+from ccpo_env.verifiers.worker.pool import POOL
 
 def call(number):
     barrier.wait()

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccpo_env.verifiers import extract_boxed, math_equal, verify
-from ccpo_env.verifiers.pool import POOL
-from ccpo_env.verifiers.regions import read_region
+from ccpo_env.verifiers import extract_boxed, verify
+from ccpo_env.verifiers.math import verifier as math_verifier
+from ccpo_env.verifiers.math.regions import read_region
+from ccpo_env.verifiers.worker.pool import POOL
 
 # rule: an answer and a gold answer that are equal, and an answer that is not
 RULES = {
@@ -167,14 +168,14 @@ def test_extract_boxed_joins_only_what_stands_together(response: str, answer: st
 def decisions(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     """Return the pairs that were compared in this process, while an empty cache fills."""
     compared: list[tuple[str, str]] = []
-    decide = math_equal._decide
+    decide = math_verifier._decide
 
     def noted(answer: str, gold: str) -> bool | None:
         compared.append((answer, gold))
         return decide(answer, gold)
 
-    math_equal._kept_decision.cache_clear()
-    monkeypatch.setattr(math_equal, "_decide", noted)
+    math_verifier._kept_decision.cache_clear()
+    monkeypatch.setattr(math_verifier, "_decide", noted)
     return compared
 
 
@@ -186,11 +187,11 @@ def test_verify_compares_a_repeated_answer_once(decisions: list[tuple[str, str]]
 
 
 def test_verify_keeps_no_long_answers(decisions: list[tuple[str, str]]) -> None:
-    answer = "1+" * math_equal.MAX_KEPT_CHARS + "1"
+    answer = "1+" * math_verifier.MAX_KEPT_CHARS + "1"
     for _ in range(2):
         assert verify(f"\\boxed{{{answer}}}", "5").status == "wrong"
     assert len(decisions) == 2
-    assert math_equal._kept_decision.cache_info().currsize == 0
+    assert math_verifier._kept_decision.cache_info().currsize == 0
 
 
 @pytest.mark.parametrize("status", ["timeout", "error"])
@@ -209,11 +210,11 @@ def test_verify_keeps_no_failure_of_a_worker(
 
 
 def test_verify_keeps_decisions_for_many_threads() -> None:
-    math_equal._kept_decision.cache_clear()
+    math_verifier._kept_decision.cache_clear()
     pairs = [(f"{top}/{bottom}", top == 2 * bottom) for top in range(12) for bottom in range(1, 5)]
     with ThreadPoolExecutor(8) as threads:
         verdicts = list(threads.map(lambda pair: verify(f"\\boxed{{{pair[0]}}}", "2"), pairs * 20))
     assert [verdict.status == "correct" for verdict in verdicts] == [
         is_two for _, is_two in pairs * 20
     ]
-    assert math_equal._kept_decision.cache_info().currsize <= len(pairs)
+    assert math_verifier._kept_decision.cache_info().currsize <= len(pairs)

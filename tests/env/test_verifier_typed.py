@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccpo_env.verifiers import extract_boxed, math_equal, verify
-from ccpo_env.verifiers.expression import parse_expression
-from ccpo_env.verifiers.notation import to_latex
-from ccpo_env.verifiers.reading import Reading
-from ccpo_env.verifiers.regions import read_region
-from ccpo_env.verifiers.typed import same_typed
-from ccpo_env.verifiers.units import NO_UNIT, split_unit
+from ccpo_env.verifiers import extract_boxed, verify
+from ccpo_env.verifiers.math import verifier as math_verifier
+from ccpo_env.verifiers.math.expression import parse_expression
+from ccpo_env.verifiers.math.notation import to_latex
+from ccpo_env.verifiers.math.reading import Reading
+from ccpo_env.verifiers.math.regions import read_region
+from ccpo_env.verifiers.math.typed import same_typed
+from ccpo_env.verifiers.math.units import NO_UNIT, split_unit
 
 MATRIX = r"\begin{{pmatrix}} a & b \\ c & {} \end{{pmatrix}}"
 # rule: an answer and a gold answer that are equal, and an answer that is not
@@ -290,18 +291,18 @@ def test_parse_expression_reads_nothing_doubtful_or_deep(text: str) -> None:
 def test_verify_calls_a_slow_answer_wrong_at_once(
     answer: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    limits, compare = [], math_equal.POOL.compare
+    limits, compare = [], math_verifier.POOL.compare
 
     def compare_and_tell(gold: str, answer: str, **own_limits: float) -> tuple[str, str]:
         limits.append(own_limits.get("cpu_limit_s", own_limits["timeout_s"]))
         return compare(gold, answer, **own_limits)
 
-    monkeypatch.setattr(math_equal.POOL, "compare", compare_and_tell)
-    monkeypatch.setattr(math_equal, "MAX_UNFINISHED_S", 60.0)  # for a busy machine
+    monkeypatch.setattr(math_verifier.POOL, "compare", compare_and_tell)
+    monkeypatch.setattr(math_verifier, "MAX_UNFINISHED_S", 60.0)  # for a busy machine
     start = time.thread_time()
     assert verify(f"\\boxed{{{answer}}}", r"\sqrt{2}", timeout_s=60).status == "wrong"
     assert time.thread_time() - start < 2.5  # of this process; a worker is killed at its limit
-    assert sum(limits) <= math_equal.MAX_WORKER_S
+    assert sum(limits) <= math_verifier.MAX_WORKER_S
 
 
 def test_same_typed_leaves_what_it_cannot_read() -> None:

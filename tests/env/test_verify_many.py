@@ -7,7 +7,7 @@ import time
 import pytest
 
 from ccpo_env import verify, verify_many
-from ccpo_env.verifiers import math_equal
+from ccpo_env.verifiers.math import verifier as math_verifier
 
 PAIRS = [
     (r"\boxed{42}", "42"),
@@ -35,7 +35,7 @@ def test_verify_many_keeps_the_order_when_early_answers_are_slow(monkeypatch):
         time.sleep(0.3 if "0" in answer else 0.0)
         return ("timeout" if "0" in answer else "wrong"), f"{timeout_s}"
 
-    monkeypatch.setattr(math_equal.POOL, "compare", compare_slowly)
+    monkeypatch.setattr(math_verifier.POOL, "compare", compare_slowly)
     answers = [rf"\lfloor {number} \rceil" for number in range(6)]
     responses = [rf"\boxed{{{answer}}}" for answer in answers]
     verdicts = verify_many(responses, [r"\lceil x \rfloor"] * 6, timeout_s=1.0)

@@ -12,37 +12,43 @@ from typing import Any
 import numpy as np
 import torch
 
-from baselines.collate import TrainingRow
-from baselines.distributed.peers import ALONE, Peers, connect, disconnect
+from baselines.common.processes import SINGLE_PROCESS, ProcessGroup, connect, disconnect
 from baselines.optimizers import OPTIMIZERS
 from baselines.policies.base import Prompt, Sampling, TrainablePolicy
-from baselines.policies.lora import LoraBase, LoraSettings
+from baselines.policies.local.lora import LoraBase, LoraSettings
 from baselines.policies.registry import load_policy
-from baselines.training.update_options import UpdateOptions
-from baselines.updater import Updater
+from baselines.train.update.batching import TrainingSample
+from baselines.train.update.options import UpdateOptions
+from baselines.train.update.updater import Updater
 
 PROMPTS = ["1+1", "a longer prompt 2*3", "7-5", "9+9*3"] * 3
 NUM_STEPS = 2
 ROLES = ("thinker", "solver")
 
 
-def halves(rows: Sequence[TrainingRow], peers: Peers) -> list[TrainingRow]:
-    """The first four rows are those of the first process: shares of different sizes."""
-    return list(rows) if peers.size == 1 else list(rows[:4] if peers.rank == 0 else rows[4:])
+def halves(samples: Sequence[TrainingSample], processes: ProcessGroup) -> list[TrainingSample]:
+    """The first four samples are those of the first process: shares of different sizes."""
+    return (
+        list(samples)
+        if processes.world_size == 1
+        else list(samples[:4] if processes.rank == 0 else samples[4:])
+    )
 
 
-def all_to_the_first(rows: Sequence[TrainingRow], peers: Peers) -> list[TrainingRow]:
-    return list(rows) if peers.rank == 0 else []
+def all_to_the_first(
+    samples: Sequence[TrainingSample], processes: ProcessGroup
+) -> list[TrainingSample]:
+    return list(samples) if processes.rank == 0 else []
 
 
 @dataclass(frozen=True)
 class Case:
-    """How the rows of two roles become updates."""
+    """How the samples of two roles become updates."""
 
     weights: str = "separate"
     optimizer: str = "grpo"
     options: dict[str, Any] = field(default_factory=dict)
-    share: Callable[[Sequence[TrainingRow], Peers], list[TrainingRow]] = halves
+    share: Callable[[Sequence[TrainingSample], ProcessGroup], list[TrainingSample]] = halves
     dtype: torch.dtype = torch.float64
     needs_reference: bool = False
     weigh_all: bool = True
@@ -65,7 +71,7 @@ CASES = {
     "one_process_without_rows": Case(share=all_to_the_first, options={"weight_decay": 0.1}),
     "nothing_to_learn": Case(weigh_all=False),
     "reference": Case(needs_reference=True),
-    # The last row, in the second process alone: no process may take the step.
+    # The last sample, in the second process alone: no process may take the step.
     "not_finite": Case(is_poisoned=True, options={"on_nonfinite": "skip"}),
 }
 
@@ -87,25 +93,27 @@ def policies_of(case: Case) -> dict[str, TrainablePolicy]:
 
 @cache
 def sampler() -> TrainablePolicy:
-    """The policy that said the rows, which no case trains."""
+    """The policy that said the samples, which no case trains."""
     return load_policy("tiny")
 
 
-def rows_of(case: Case, seed: int) -> list[TrainingRow]:
+def rows_of(case: Case, seed: int) -> list[TrainingSample]:
     """Completions of different lengths, in groups of three, from a policy like all of them."""
     rng = np.random.default_rng(seed)
     sampled = sampler().sample(
         [Prompt(prompt) for prompt in PROMPTS], sampling=Sampling(max_tokens=9), rng=rng
     )
     advantages = rng.normal(size=len(sampled)) if case.weigh_all else np.zeros(len(sampled))
-    rows = [TrainingRow(c, float(a)) for c, a in zip(sampled, advantages, strict=True)]
+    samples = [TrainingSample(c, float(a)) for c, a in zip(sampled, advantages, strict=True)]
     if case.is_poisoned:
-        said = replace(rows[-1].completion, logprobs=(np.nan,) * rows[-1].num_completion_tokens)
-        rows[-1] = replace(rows[-1], completion=said)
-    return rows
+        said = replace(
+            samples[-1].completion, logprobs=(np.nan,) * samples[-1].num_completion_tokens
+        )
+        samples[-1] = replace(samples[-1], completion=said)
+    return samples
 
 
-def run(name: str, peers: Peers = ALONE) -> dict[str, Any]:
+def run(name: str, processes: ProcessGroup = SINGLE_PROCESS) -> dict[str, Any]:
     """Take the steps of a case; return weights and metrics by role."""
     case = CASES[name]
     optimizer = OPTIMIZERS[case.optimizer]
@@ -125,14 +133,14 @@ def run(name: str, peers: Peers = ALONE) -> dict[str, Any]:
             micro_batch_tokens=60,
             options=UpdateOptions(**case.options),
             reference=references.get(role),
-            peers=peers,
+            processes=processes,
         )
         for role, policy in policies.items()
     }
     for step in range(NUM_STEPS):
         for number, role in enumerate(ROLES):
-            rows = rows_of(case, 10 * step + number)
-            found[f"{role}/metrics"] = updaters[role].update(case.share(rows, peers))
+            samples = rows_of(case, 10 * step + number)
+            found[f"{role}/metrics"] = updaters[role].update(case.share(samples, processes))
     for role, policy in policies.items():
         trained = [p for p in policy.module.parameters() if p.requires_grad]
         found[f"{role}/weights"] = torch.cat([p.detach().flatten() for p in trained])
@@ -142,10 +150,10 @@ def run(name: str, peers: Peers = ALONE) -> dict[str, Any]:
 def main() -> None:
     """Run all cases as one of the processes that a launcher has started."""
     num_processes, folder = int(sys.argv[1]), Path(sys.argv[2])
-    peers = connect(num_processes)
+    processes = connect(num_processes)
     for name in CASES:
-        torch.save(run(name, peers), folder / f"{name}.{peers.rank}.pt")
-    disconnect(peers)
+        torch.save(run(name, processes), folder / f"{name}.{processes.rank}.pt")
+    disconnect(processes)
 
 
 if __name__ == "__main__":

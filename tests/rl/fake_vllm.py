@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from baselines.policies.base import Completion
-from baselines.policies.hf import HFPolicy
+from baselines.policies.local.hf import HFPolicy
 from baselines.policies.registry import load_policy
 from tests.rl.fake_server import Asked, FakeServer, _Handler, served
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 
-from baselines.train import main
+from baselines.train.command import main
 
 
 def die() -> None:

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from baselines.advantages import group_mean, group_z_score, leave_one_out
-from baselines.losses import entropy_loss, kl_estimates
+from baselines.common.types import TokenBatch
 from baselines.optimizers import OPTIMIZERS, PolicyOptimizer
-from baselines.types import TokenBatch
+from baselines.optimizers.advantages import group_mean, group_z_score, leave_one_out
+from baselines.optimizers.losses import entropy_loss, kl_estimates
 from tests.rl.oracle_peers import (
     MAX_TOKENS,
     Answer,

@@ -14,7 +14,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from baselines.policies.hf import HFPolicy
+from baselines.policies.local.hf import HFPolicy
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 
-from baselines.metrics import METRICS_FILE
+from baselines.common.metrics import METRICS_FILE
 from baselines.report import write_report
 
 VOID = {"br", "hr", "img", "input", "link", "meta"}

@@ -11,7 +11,7 @@ import numpy as np
 
 from baselines.policies.base import Completion, Policy, Prompt, Sampling
 from baselines.policies.scripted import ScriptedPolicy
-from baselines.rollout import Player, Rollout, RolloutRequest
+from baselines.rollouts.runner import Rollout, RolloutRequest, RolloutRunner
 from ccpo_env import load_tasks, think_solve_v0
 from ccpo_env.types import Message, Role, Status, Task, TaskInput, Verdict
 
@@ -44,13 +44,13 @@ def judge(response: str, gold: str) -> Verdict:
     return Verdict("correct" if response == gold else "wrong", response)
 
 
-def player_of(
+def runner_of(
     thinker: Policy, solver: Policy, *, num_thinkers: int = 1, tasks: TaskInput = (TASK,)
-) -> Player:
+) -> RolloutRunner:
     """A player of a scripted team whose answers `judge` verifies."""
     env = think_solve_v0(tasks=tasks, num_thinkers=num_thinkers, verifier=judge)
     policies: dict[Role, Policy] = {"thinker": thinker, "solver": solver}
-    return Player(env, policies, dict.fromkeys(policies, Sampling()))
+    return RolloutRunner(env, policies, dict.fromkeys(policies, Sampling()))
 
 
 def rollout(

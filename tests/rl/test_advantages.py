@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from baselines.advantages import (
+from baselines.optimizers.advantages import (
     group_mean,
     group_relative,
     group_z_score,

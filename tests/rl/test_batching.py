@@ -9,28 +9,28 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from baselines.collate import (
-    TrainingRow,
+from baselines.policies.base import Completion
+from baselines.train.update.batching import (
+    TrainingSample,
     distinct_batches,
     distinct_size,
     micro_batches,
     padded_size,
     token_batch,
 )
-from baselines.policies.base import Completion
 
 lengths = st.lists(st.tuples(st.integers(0, 30), st.integers(1, 30)), max_size=40)
 CPU = torch.device("cpu")
 
 
-def row(prompt: int, completion: int, advantage: float = 1.0) -> TrainingRow:
+def sample(prompt: int, completion: int, advantage: float = 1.0) -> TrainingSample:
     logprobs = tuple(-0.5 * (place + 1) for place in range(completion))
-    return TrainingRow(
+    return TrainingSample(
         Completion("", tuple(range(prompt)), tuple(range(completion)), logprobs), advantage
     )
 
 
-def padded_tokens(batch: list[TrainingRow]) -> int:
+def padded_tokens(batch: list[TrainingSample]) -> int:
     """What a policy computes: prompts end, and completions begin, in the same column."""
     prompts = torch.nn.utils.rnn.pad_sequence(
         [torch.zeros(len(r.completion.prompt_ids)) for r in batch]
@@ -43,32 +43,32 @@ def padded_tokens(batch: list[TrainingRow]) -> int:
 
 @given(sizes=lengths, budget=st.integers(1, 200))
 def test_micro_batches_stay_within_the_budget_unless_one_row_is_longer(sizes, budget):
-    rows = [row(*size) for size in sizes]
-    for batch in micro_batches(rows, budget):
+    samples = [sample(*size) for size in sizes]
+    for batch in micro_batches(samples, budget):
         assert padded_tokens(batch) <= budget or len(batch) == 1
 
 
 @given(sizes=lengths, budget=st.integers(1, 200))
 def test_micro_batches_hold_every_row_once(sizes, budget):
-    rows = [row(*size) for size in sizes]
-    batched = [r for batch in micro_batches(rows, budget) for r in batch]
-    assert sorted(map(id, batched)) == sorted(map(id, rows))
+    samples = [sample(*size) for size in sizes]
+    batched = [r for batch in micro_batches(samples, budget) for r in batch]
+    assert sorted(map(id, batched)) == sorted(map(id, samples))
 
 
 @given(sizes=lengths, budget=st.integers(1, 200))
 def test_micro_batches_begin_with_the_longest_row(sizes, budget):
     found = [
-        r.num_tokens for batch in micro_batches([row(*s) for s in sizes], budget) for r in batch
+        r.num_tokens for batch in micro_batches([sample(*s) for s in sizes], budget) for r in batch
     ]
     assert found == sorted(found, reverse=True)
 
 
 def test_micro_batches_join_rows_as_long_as_they_fit():
-    rows = [row(3, 1), row(1, 3), row(2, 2), row(1, 1)]
+    samples = [sample(3, 1), sample(1, 3), sample(2, 2), sample(1, 1)]
     # (3, 1) and (1, 3) would be padded to 3 + 3 columns, 12 tokens; the next two to 2 + 3.
-    sizes = [[r.num_tokens for r in batch] for batch in micro_batches(rows, 11)]
+    sizes = [[r.num_tokens for r in batch] for batch in micro_batches(samples, 11)]
     assert sizes == [[4], [4, 4], [2]]
-    assert [len(batch) for batch in micro_batches(rows, 24)] == [4]
+    assert [len(batch) for batch in micro_batches(samples, 24)] == [4]
     assert list(micro_batches([], 24)) == []
 
 
@@ -77,14 +77,15 @@ texts = st.lists(
 )
 
 
-def rows_of(pairs: list[tuple[tuple[int, ...], tuple[int, ...]]]) -> list[TrainingRow]:
+def rows_of(pairs: list[tuple[tuple[int, ...], tuple[int, ...]]]) -> list[TrainingSample]:
     return [
-        TrainingRow(Completion("", prompt, said, (0.0,) * len(said)), 1.0) for prompt, said in pairs
+        TrainingSample(Completion("", prompt, said, (0.0,) * len(said)), 1.0)
+        for prompt, said in pairs
     ]
 
 
-def num_beginnings(rows: list[TrainingRow]) -> int:
-    found = [(*r.completion.prompt_ids, *r.completion.token_ids) for r in rows]
+def num_beginnings(samples: list[TrainingSample]) -> int:
+    found = [(*r.completion.prompt_ids, *r.completion.token_ids) for r in samples]
     return len({text[:length] for text in found for length in range(1, len(text) + 1)})
 
 
@@ -95,9 +96,9 @@ def test_distinct_size_is_the_number_of_distinct_beginnings(pairs):
 
 @given(pairs=texts, budget=st.integers(1, 40))
 def test_distinct_batches_hold_every_row_once_within_the_budget(pairs, budget):
-    rows = rows_of(pairs)
-    batches = list(distinct_batches(rows, budget))
-    assert sorted(id(r) for batch in batches for r in batch) == sorted(map(id, rows))
+    samples = rows_of(pairs)
+    batches = list(distinct_batches(samples, budget))
+    assert sorted(id(r) for batch in batches for r in batch) == sorted(map(id, samples))
     for batch in batches:
         assert num_beginnings(batch) <= budget or len(batch) == 1
     for batch, following in pairwise(batches):
@@ -106,8 +107,8 @@ def test_distinct_batches_hold_every_row_once_within_the_budget(pairs, budget):
 
 def test_distinct_batches_keep_a_group_together():
     prompts = [(task,) * 10 for task in range(3)]
-    rows = rows_of([(prompt, (7 + said,)) for said in range(4) for prompt in prompts])
-    batches = list(distinct_batches(rows, 14))
+    samples = rows_of([(prompt, (7 + said,)) for said in range(4) for prompt in prompts])
+    batches = list(distinct_batches(samples, 14))
     assert [{r.completion.prompt_ids for r in batch} for batch in batches] == [
         {prompt} for prompt in prompts
     ]
@@ -115,7 +116,7 @@ def test_distinct_batches_keep_a_group_together():
 
 
 def test_token_batch_pads_with_what_the_mask_hides():
-    batch = token_batch([row(5, 3, -0.25), row(2, 1, 2.0)], normalizer=7, device=CPU)
+    batch = token_batch([sample(5, 3, -0.25), sample(2, 1, 2.0)], normalizer=7, device=CPU)
     assert batch.completion_mask.tolist() == [[True, True, True], [True, False, False]]
     assert batch.old_logprobs[0].tolist() == [-0.5, -1.0, -1.5]
     assert batch.old_logprobs[1, 0].item() == -0.5
@@ -127,9 +128,9 @@ def test_token_batch_pads_with_what_the_mask_hides():
 
 
 def test_token_batch_takes_an_advantage_per_token_and_weights_of_rows():
-    rows = [replace(row(5, 3), advantage=(1.0, 0.0, -1.0)), row(2, 1, 2.0)]
+    samples = [replace(sample(5, 3), advantage=(1.0, 0.0, -1.0)), sample(2, 1, 2.0)]
     batch = token_batch(
-        rows, normalizer=2, device=CPU, dtype=torch.float64, row_weight=lambda count: 1 / count
+        samples, normalizer=2, device=CPU, dtype=torch.float64, row_weight=lambda count: 1 / count
     )
     assert batch.advantages.tolist() == [[1.0, 0.0, -1.0], [2.0, 0.0, 0.0]]
     assert batch.row_weights.tolist() == [1 / 3, 1.0]
@@ -137,7 +138,7 @@ def test_token_batch_takes_an_advantage_per_token_and_weights_of_rows():
 
 
 def test_token_batch_takes_the_ratio_to_what_was_scored_and_weighs_by_it():
-    scored = replace(row(1, 2), old_logprobs=(-0.25, -3.0), reference_logprobs=(-1.5, -2.5))
+    scored = replace(sample(1, 2), old_logprobs=(-0.25, -3.0), reference_logprobs=(-1.5, -2.5))
     batch = token_batch([scored], normalizer=2, device=CPU, tis_cap=1.25)
     assert batch.old_logprobs.tolist() == [[-0.25, -3.0]]
     assert batch.reference_logprobs.tolist() == [[-1.5, -2.5]]
@@ -148,7 +149,7 @@ def test_token_batch_takes_the_ratio_to_what_was_scored_and_weighs_by_it():
 @pytest.mark.parametrize("field", ["advantage", "old_logprobs", "reference_logprobs"])
 def test_training_row_refuses_another_number_of_numbers_than_tokens(field):
     with pytest.raises(ValueError, match=rf"{field} must hold one number per token, got 2 for 3 "):
-        replace(row(1, 3), **{field: (0.0, 0.0)})
+        replace(sample(1, 3), **{field: (0.0, 0.0)})
 
 
 @pytest.mark.parametrize(
@@ -156,10 +157,10 @@ def test_training_row_refuses_another_number_of_numbers_than_tokens(field):
     [(0.0, False), ((0.0, 0.0), False), (-0.5, True), ((0.0, 0.5), True), (math.nan, True)],
 )
 def test_training_row_tells_whether_it_has_an_advantage(advantage, expected):
-    assert replace(row(1, 2), advantage=advantage).has_advantage is expected
+    assert replace(sample(1, 2), advantage=advantage).has_advantage is expected
 
 
 @given(sizes=lengths.filter(len))
 def test_padded_size_counts_what_a_policy_computes(sizes):
-    rows = [row(*size) for size in sizes]
-    assert padded_size(rows) == padded_tokens(rows)
+    samples = [sample(*size) for size in sizes]
+    assert padded_size(samples) == padded_tokens(samples)

@@ -5,18 +5,18 @@ import math
 import numpy as np
 import pytest
 
-from baselines.bench import credit_scores as scores
-from baselines.bench.credit_report import COLUMNS
-from baselines.bench.credit_runs import COSAC, ZERO, reliability, seed_scores
+from baselines.bench.credit import scores
+from baselines.bench.credit.games import turn_game
+from baselines.bench.credit.games.bandit import make_bandit
+from baselines.bench.credit.games.chain import make_chain
+from baselines.bench.credit.games.cosac import cosac_advantages
+from baselines.bench.credit.games.measured import Measured, Plan, measure_game
+from baselines.bench.credit.games.registry import every_removal
+from baselines.bench.credit.games.vote import make_vote
+from baselines.bench.credit.results import COLUMNS
+from baselines.bench.credit.runs import COSAC, ZERO, reliability, seed_scores
 from baselines.credit import ALLOCATORS, GroupOutcomes
-from baselines.credit.stack import GroupStack
-from baselines.games import tabular
-from baselines.games.bandit import make_bandit
-from baselines.games.chain import make_chain
-from baselines.games.cosac import cosac_advantages
-from baselines.games.measured import Measured, Plan, measure_game
-from baselines.games.registry import every_removal
-from baselines.games.vote import make_vote
+from baselines.credit.outcomes import GroupBatch
 
 SMALL = Plan(num_pairs=4, removals=every_removal, group_size=4, num_samples=2, num_set_samples=2)
 
@@ -44,15 +44,15 @@ def slope_of(estimate, truth):
 def test_branch_credit_is_unbiased_for_every_agent(num_thinkers):
     rng = np.random.default_rng(0)
     game = make_chain(num_thinkers, rng)
-    choices = tabular.play(game, 20_000, 8, rng)
+    choices = turn_game.play(game, 20_000, 8, rng)
     branches = {
-        agent: tabular.branch_rewards(game, choices, turn, 2, rng)
+        agent: turn_game.branch_rewards(game, choices, turn, 2, rng)
         for turn, agent in enumerate(game.agents[:-1])
     }
-    stack = GroupStack(
+    batch = GroupBatch(
         agents=game.agents, team_rewards=game.reward(choices), branch_rewards=branches
     )
-    made, truth = ALLOCATORS["branch"].credit(stack), game.advantages(choices)
+    made, truth = ALLOCATORS["branch"].credit(batch), game.advantages(choices)
     for agent in range(num_thinkers + 1):
         column = slice(agent, agent + 1)
         _, low, high = slope_of(made[..., column], truth[..., column])
@@ -65,11 +65,11 @@ def test_regression_has_skill_where_the_published_estimator_has_none():
     for seed in range(30):
         rng = np.random.default_rng([7, seed])
         game = make_bandit(16, rng)
-        choices = tabular.play(game, 8, 16, rng)
+        choices = turn_game.play(game, 8, 16, rng)
         truth, rewards = game.advantages(choices), game.reward(choices)
-        stack = GroupStack(agents=game.agents, team_rewards=rewards, features=choices)
+        batch = GroupBatch(agents=game.agents, team_rewards=rewards, features=choices)
         estimates = {
-            "regression": ALLOCATORS["regression"].credit(stack),
+            "regression": ALLOCATORS["regression"].credit(batch),
             COSAC: cosac_advantages(game, choices, rewards, rng=rng),
         }
         for name, estimate in estimates.items():
@@ -109,7 +109,7 @@ def test_seed_scores_has_a_row_for_every_allocator_and_reference(parts):
 
 def test_shared_credit_is_the_reward_in_every_part(parts):
     made = seed_scores(parts)["shared"]
-    rewards = np.concatenate([np.repeat(p.stack.team_rewards[..., None], 2, -1) for p in parts])
+    rewards = np.concatenate([np.repeat(p.batch.team_rewards[..., None], 2, -1) for p in parts])
     truth = np.concatenate([part.truth for part in parts], axis=1)
     expected = scores.accuracy_scores(rewards, truth)
     assert {name: made[name] for name in expected} == pytest.approx(expected)
@@ -143,7 +143,7 @@ def test_gain_compares_with_shared_credit_of_the_same_tokens(parts):
     made = seed_scores(parts)
     # A group with shared credit costs 8, with branches 16, with COSAC's suffixes 104.
     shared = [
-        part.gradients(scores.centred(np.repeat(part.stack.team_rewards[..., None], 2, axis=-1)))
+        part.gradients(scores.centred(np.repeat(part.batch.team_rewards[..., None], 2, axis=-1)))
         for part in parts
     ]
     for name, count in {"shared": 1, "regression": 1, "branch": 2}.items():
@@ -160,8 +160,8 @@ def test_gain_compares_with_shared_credit_of_the_same_tokens(parts):
 def test_gain_of_an_agent_is_of_its_own_logits(parts):
     gains = []
     for part in parts:
-        credit = ALLOCATORS["branch"].credit(part.stack)
-        shared = scores.centred(np.repeat(part.stack.team_rewards[..., None], 2, axis=-1))
+        credit = ALLOCATORS["branch"].credit(part.batch)
+        shared = scores.centred(np.repeat(part.batch.team_rewards[..., None], 2, axis=-1))
         only = np.array([1.0, 0.0])  # the solver is not trained
         first_row = np.arange(len(part.exact_gradient)) < 4  # the thinker's four messages
         exact_part = np.where(first_row, part.exact_gradient, 0.0)
@@ -187,8 +187,8 @@ def test_memory_grows_in_steps_that_mix_the_tasks(parts):
 
 
 def outcomes_of(part, group):
-    removed = {key: entry[group] for key, entry in part.stack.removed_rewards.items()}
-    return GroupOutcomes(part.stack.agents, part.stack.team_rewards[group], removed)
+    removed = {key: entry[group] for key, entry in part.batch.removed_rewards.items()}
+    return GroupOutcomes(part.batch.agents, part.batch.team_rewards[group], removed)
 
 
 def test_reliability_is_one_for_exact_truth_and_falls_with_noise(parts):
@@ -196,6 +196,6 @@ def test_reliability_is_one_for_exact_truth_and_falls_with_noise(parts):
     truth = normal(2000, 8, 1)
     noisy = truth + normal(2, 2000, 8, 1, seed=1)
     part = parts[0]
-    sampled = Measured(stack=part.stack, truth=noisy, prices=part.prices, tasks=part.tasks)
+    sampled = Measured(batch=part.batch, truth=noisy, prices=part.prices, tasks=part.tasks)
     # Signal 1 and noise 1 in each half: r = 1/2, both halves 2/3.
     assert reliability([sampled]) == pytest.approx(2 / 3, abs=0.02)

@@ -9,11 +9,11 @@ import pytest
 from rich.console import Console
 
 from baselines import bench
-from baselines.bench.credit import MIN_WIDTH, CreditConfig, play_seed, run
-from baselines.bench.credit_figure import PANELS, credit_figure
-from baselines.bench.credit_report import COLUMNS, GameResult, credit_table
+from baselines.bench.credit.command import MIN_WIDTH, CreditConfig, play_seed, run
+from baselines.bench.credit.figure import PANELS, credit_figure
+from baselines.bench.credit.games.registry import GAMES
+from baselines.bench.credit.results import COLUMNS, GameResult, credit_table
 from baselines.credit import ALLOCATORS
-from baselines.games.registry import GAMES
 from tests.rl.teams import quietly
 
 QUICK = ("--games", "think_solve", "bandit_4", "--seeds", "2", "--groups", "16")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from baselines.bench import credit_scores as scores
+from baselines.bench.credit import scores
 
 
 def exact(truth):

@@ -6,10 +6,10 @@ import pytest
 
 from baselines.bench import learning
 from baselines.bench.learning import Cell, LearningConfig, cells, main, markdown, train_cell
-from baselines.config import TrainConfig
 from baselines.credit import ALLOCATORS
 from baselines.experiment.runs import RunKey, RunResult
 from baselines.optimizers import OPTIMIZERS
+from baselines.train.config import TrainConfig
 from tests.rl.teams import quietly
 
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from baselines.bench import growth
-from baselines.bench.growth import AXES, BASE, Growth, measured, peak_bytes
-from baselines.bench.paced import OurLoop, closed_at_the_end
+from baselines.bench import scaling
+from baselines.bench.scaling import AXES, BASE, Growth, measured, peak_bytes
+from baselines.bench.stepwise import OurLoop, closed_at_the_end
 from ccpo_env import verify
 from tests.rl.teams import quietly
 
@@ -60,7 +60,7 @@ def test_axis_grows_one_thing(name):
 
 
 def test_long_sums_are_tasks_with_right_answers():
-    tasks = [json.loads(line) for line in growth._long_sums(7)]
+    tasks = [json.loads(line) for line in scaling._long_sums(7)]
     assert len({task["question"] for task in tasks}) == len(tasks) == 64
     total = eval(tasks[0]["question"].split(": ")[1])  # ours, from the line above
     assert verify(rf"\boxed{{{total % 10}}}", tasks[0]["answer"]).reward == 1.0
@@ -85,12 +85,12 @@ def test_peak_never_falls():
 
 
 def test_growth_bench_runs_and_writes_its_page(tmp_path, monkeypatch):
-    monkeypatch.setattr(growth, "WARM_UP_STEPS", 1)
-    monkeypatch.setattr(growth, "BASE", LITTLE)
-    monkeypatch.setattr(growth, "AXES", {"rollouts of a group": growth._groups})
+    monkeypatch.setattr(scaling, "WARM_UP_STEPS", 1)
+    monkeypatch.setattr(scaling, "BASE", LITTLE)
+    monkeypatch.setattr(scaling, "AXES", {"rollouts of a group": scaling._groups})
     page = tmp_path / "benchmarks.md"
     code, printed = quietly(
-        growth.main, "--repeats", "1", "--memory-steps", "3", "--page", str(page)
+        scaling.main, "--repeats", "1", "--memory-steps", "3", "--page", str(page)
     )
     assert code == 0
     assert "rollouts of a group" in printed
@@ -98,6 +98,6 @@ def test_growth_bench_runs_and_writes_its_page(tmp_path, monkeypatch):
 
 
 def test_growth_bench_refuses_too_few_steps(capsys):
-    code, _ = quietly(growth.main, "--memory-steps", "50")
+    code, _ = quietly(scaling.main, "--memory-steps", "50")
     assert code == 2
     assert "memory_steps must be >= 51, got 50" in capsys.readouterr().err

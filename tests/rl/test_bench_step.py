@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from baselines.bench import environment, peers, sampler, step
-from baselines.bench.paced import TINY_STEP, OurLoop, Paced, closed_at_the_end
-from baselines.bench.page import HEAD, Finding, cpu_model, write_section
-from baselines.bench.peers import PEERS, Peer, TokenCount
+from baselines.bench import environment, other_trainers, sampler, step
+from baselines.bench.benchmarks_page import HEAD, Finding, cpu_model, write_section
+from baselines.bench.other_trainers import PEERS, Peer, TokenCount
+from baselines.bench.stepwise import TINY_STEP, OurLoop, Paced, closed_at_the_end
 from tests.rl.teams import quietly
 
 LITTLE = replace(TINY_STEP, tasks_per_step=2, group_size=2, max_tokens=4)
@@ -98,7 +98,11 @@ def test_teams_ask_for_the_same_work_as_their_peers():
     assert [peer.ours.allocator for peer in PEERS.values()] == ["shared"] * 2
     for peer in PEERS.values():
         work = (peer.ours.tasks_per_step, peer.ours.group_size, peer.ours.max_tokens)
-        assert work == (peers.NUM_TASKS, peers.GROUP_SIZE, peers.MAX_NEW_TOKENS)
+        assert work == (
+            other_trainers.NUM_TASKS,
+            other_trainers.GROUP_SIZE,
+            other_trainers.MAX_NEW_TOKENS,
+        )
 
 
 def _peer(train, package="json") -> Peer:
@@ -165,7 +169,7 @@ def test_write_section_replaces_its_own_section_only(tmp_path):
         for title in ("One", "Two", "Six")
     )
     write_section(page, "step", [first], threads=1)
-    write_section(page, "growth", [second], threads=1)
+    write_section(page, "scaling", [second], threads=1)
     before = page.read_text()
     assert before.startswith(HEAD)
     assert f"on: {cpu_model()}, " in before
@@ -203,9 +207,9 @@ def test_step_bench_refuses_no_repeats(capsys):
 @pytest.mark.parametrize("name", PEERS)
 def test_peer_trains_on_the_same_work_as_ours(name, monkeypatch):
     pytest.importorskip(PEERS[name].package)
-    monkeypatch.setattr(peers, "NUM_TASKS", 2)
-    monkeypatch.setattr(peers, "GROUP_SIZE", 2)
-    monkeypatch.setattr(peers, "MAX_NEW_TOKENS", 4)
+    monkeypatch.setattr(other_trainers, "NUM_TASKS", 2)
+    monkeypatch.setattr(other_trainers, "GROUP_SIZE", 2)
+    monkeypatch.setattr(other_trainers, "MAX_NEW_TOKENS", 4)
     count = TokenCount()
     loop = PEERS[name].paced(count)
     num_agents = 2 if name == "comlrl" else 1

@@ -6,8 +6,9 @@ import shutil
 import pytest
 import torch
 
-from baselines import checkpoint
-from baselines.checkpoint import (
+from baselines.common.stats import proportion
+from baselines.policies import checkpoints
+from baselines.policies.checkpoints import (
     CheckpointError,
     best_checkpoint,
     forget_best_after,
@@ -18,7 +19,6 @@ from baselines.checkpoint import (
     record_best,
     save_checkpoint,
 )
-from baselines.stats import proportion
 
 FILES = ("state.json", "updaters.pt", "thinker/model.safetensors", "solver/notes/origin.txt")
 
@@ -145,7 +145,7 @@ def test_save_checkpoint_leaves_nothing_to_be_taken_when_it_is_cut_off(tmp_path,
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoint, "sync", pull_the_plug)
+        patch.setattr(checkpoints, "sync", pull_the_plug)
         with pytest.raises(KeyboardInterrupt):
             save(tmp_path, step=2)
     assert (tmp_path / "part_000002").is_dir()  # all its files were there already

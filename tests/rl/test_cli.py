@@ -11,9 +11,11 @@ import sys
 import pytest
 from safetensors.torch import load_file
 
-from baselines import cli, evaluate, train
-from baselines.metrics import METRICS, read_rows
+from baselines import __main__ as cli
+from baselines.common.metrics import METRICS, read_rows
+from baselines.evaluate import command as evaluate
 from baselines.policies.registry import POLICIES
+from baselines.train import command as train
 from tests.rl.teams import PAIR, quietly, write_rows, write_tasks
 
 FEW = ("--steps", 3, "--tasks-per-step", 4, "--num-eval-tasks", 8)
@@ -427,7 +429,7 @@ def test_ccpo_takes_its_arguments_from_the_command_line(monkeypatch, capsys):
 def test_ccpo_says_which_extra_its_commands_need():
     code = (
         "import sys; sys.modules['tyro'] = None\n"  # as if it were not installed
-        "from baselines import cli\n"
+        "from baselines import __main__ as cli\n"
         "print([cli.main([command, '--help']) for command in cli.COMMANDS])"
     )
     done = subprocess.run(

@@ -7,10 +7,10 @@ import json
 import numpy as np
 import pytest
 
-from baselines import compare as script
-from baselines.compare import Outcome, compare, read_outcomes
-from baselines.evaluating.significance import holm, mcnemar
-from baselines.evaluating.summary import ALL
+from baselines.common.significance import holm, mcnemar
+from baselines.compare import command as script
+from baselines.compare.command import Outcome, compare, read_outcomes
+from baselines.evaluate.summary import ALL
 from tests.rl.teams import quietly
 
 

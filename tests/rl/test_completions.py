@@ -6,16 +6,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from baselines.config import TrainConfig
-from baselines.metrics import read_rows
-from baselines.playing.groups import Group
-from baselines.trainer import Trainer
-from baselines.training.completions import (
+from baselines.common.metrics import read_rows
+from baselines.rollouts.groups import Group
+from baselines.train.config import TrainConfig
+from baselines.train.logging.completions import (
     COLUMNS,
     COMPLETIONS_FILE,
     append_completions,
     completion_rows,
 )
+from baselines.train.trainer import Trainer
 from tests.rl.teams import PAIR, TASK, rollout, write_tasks
 from tests.rl.test_trainer import CountingTracker, run
 

@@ -11,12 +11,12 @@ import pytest
 import tyro
 
 from baselines.bench import BenchConfig
-from baselines.config import TrainConfig, check_same_config, parse_knobs
-from baselines.environments import TEAMS, team_env
-from baselines.evaluate import EvalConfig, with_settings_of_run
-from baselines.play import PlayConfig, of_run
-from baselines.train import read_config
-from ccpo_env.registry import VERIFIERS
+from baselines.evaluate.command import EvalConfig, with_settings_of_run
+from baselines.evaluate.human_play import PlayConfig, of_run
+from baselines.rollouts.environments import TEAMS, team_env
+from baselines.train.command import read_config
+from baselines.train.config import TrainConfig, check_same_config, parse_knobs
+from ccpo_env.verifiers.registry import VERIFIERS
 
 NAN, INF = float("nan"), float("inf")
 BAD = [

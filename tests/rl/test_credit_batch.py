@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from baselines.credit import ALLOCATORS, GroupOutcomes
-from baselines.credit.stack import stacks_of
+from baselines.credit.outcomes import group_by_shape
 from tests.rl.strategies import measured_group, measured_groups
 
 ALL = frozenset({"removed_rewards", "branch_rewards", "ratings", "features"})
@@ -16,30 +16,30 @@ PAIR = ("thinker_0", "solver_0")
 def test_stacks_hold_every_group_once_in_its_place() -> None:
     step = measured_groups()[:200]
     seen: list[int] = []
-    for where, stack in stacks_of(step, ALL):
+    for where, batch in group_by_shape(step, ALL):
         seen += where
         for row, index in enumerate(where):
             group = step[index]
-            assert stack.agents == group.agents
-            np.testing.assert_array_equal(stack.team_rewards[row], group.team_rewards)
-            assert stack.removed_rewards.keys() == group.removed_rewards.keys()
+            assert batch.agents == group.agents
+            np.testing.assert_array_equal(batch.team_rewards[row], group.team_rewards)
+            assert batch.removed_rewards.keys() == group.removed_rewards.keys()
             for removed, entry in group.removed_rewards.items():
-                np.testing.assert_array_equal(stack.removed_rewards[removed][row], entry)
+                np.testing.assert_array_equal(batch.removed_rewards[removed][row], entry)
             for agent, entry in group.branch_rewards.items():
-                np.testing.assert_array_equal(stack.branch_rewards[agent][row], entry)
-            np.testing.assert_array_equal(stack.ratings[row], group.ratings)
-            np.testing.assert_array_equal(stack.rating_valid[row], group.rating_valid)
-            np.testing.assert_array_equal(stack.features[row], group.features)
+                np.testing.assert_array_equal(batch.branch_rewards[agent][row], entry)
+            np.testing.assert_array_equal(batch.ratings[row], group.ratings)
+            np.testing.assert_array_equal(batch.rating_valid[row], group.rating_valid)
+            np.testing.assert_array_equal(batch.features[row], group.features)
     assert sorted(seen) == list(range(200))
 
 
 def test_stacks_hold_only_what_is_needed() -> None:
     group = measured_group(np.random.default_rng(0))
-    ((where, stack),) = stacks_of([group, group], frozenset({"features"}))
+    ((where, batch),) = group_by_shape([group, group], frozenset({"features"}))
     assert where == [0, 1]
-    assert stack.features.shape == (2, *group.features.shape)
-    assert stack.removed_rewards is stack.branch_rewards is None
-    assert stack.ratings is stack.rating_valid is None
+    assert batch.features.shape == (2, *group.features.shape)
+    assert batch.removed_rewards is batch.branch_rewards is None
+    assert batch.ratings is batch.rating_valid is None
 
 
 def test_stacks_do_not_mix_teams_shapes_or_measurements() -> None:
@@ -57,14 +57,14 @@ def test_stacks_do_not_mix_teams_shapes_or_measurements() -> None:
         replace(group, removed_rewards={"thinker_0": np.ones((len(group.team_rewards), 1))}),
         other_names,
     ]
-    assert [where for where, _ in stacks_of(unlike, ALL)] == [[i] for i in range(len(unlike))]
+    assert [where for where, _ in group_by_shape(unlike, ALL)] == [[i] for i in range(len(unlike))]
 
 
 def test_stacks_join_groups_whose_entries_were_listed_in_another_order() -> None:
     entries = {"thinker_0": [1.0], "solver_0": [-1.0]}
     first = GroupOutcomes(PAIR, [1, -1], entries)
     second = GroupOutcomes(PAIR, [-1, -1], dict(reversed(entries.items())))
-    assert len(list(stacks_of([first, second], ALL))) == 1
+    assert len(list(group_by_shape([first, second], ALL))) == 1
     credit = ALLOCATORS["leave_one_out"].many([first, second])
     np.testing.assert_array_equal(credit, [[[0, 2], [-2, 0]], [[-2, 0], [-2, 0]]])
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from baselines.credit import ALLOCATORS, GroupOutcomes, GroupStack, branch_credit
+from baselines.credit import ALLOCATORS, GroupBatch, GroupOutcomes, branch_credit
 from tests.rl.strategies import groups, measured_groups
 
 PAIR = ("thinker_0", "solver_0")
@@ -100,17 +100,17 @@ def test_branch_credit_is_unbiased_for_the_marginal_values() -> None:
         chance = (1.0 + worth.reshape(*worth.shape, *[1] * (len(shape) - 2))) / 2.0
         return np.where(rng.random(shape) < chance, 1.0, -1.0)
 
-    stack = GroupStack(
+    batch = GroupBatch(
         agents=PAIR,
         team_rewards=answers(worth.shape),
         branch_rewards={"thinker_0": answers((*worth.shape, num_branches))},
     )
-    group, others = branch_credit(stack), branch_credit(stack, baseline="others")
+    group, others = branch_credit(batch), branch_credit(batch, baseline="others")
     centred = worth - worth.mean(axis=1, keepdims=True)
     for truth, credit in (
         (centred, group[..., 0]),  # against the thoughts of its group
         (worth, others[..., 0]),  # against the policy: E[q] is 0
-        (stack.team_rewards - worth, group[..., 1]),  # what the answer added to the thought
+        (batch.team_rewards - worth, group[..., 1]),  # what the answer added to the thought
     ):
         slope, error = slope_and_error(truth, credit)
         assert error < 0.01

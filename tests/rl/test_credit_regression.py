@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from baselines.credit import (
     ALLOCATORS,
+    GroupBatch,
     GroupOutcomes,
-    GroupStack,
     additive_effects,
     regression_credit,
 )
@@ -136,8 +136,8 @@ def test_regression_credit_is_never_more_than_the_range_of_the_reward() -> None:
     certain = np.eye(2)[rng.integers(2, size=features.shape)]
     effects = additive_effects(rewards, features, certain)
     agents = tuple("abcd")
-    stack = GroupStack(agents=agents, team_rewards=rewards, features=features)
-    credit = regression_credit(stack, probabilities=certain)
+    batch = GroupBatch(agents=agents, team_rewards=rewards, features=features)
+    credit = regression_credit(batch, probabilities=certain)
     assert np.abs(effects).max() > 2.0
     np.testing.assert_array_equal(credit, np.clip(effects, -2.0, 2.0))
 

@@ -5,14 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from baselines.config import TrainConfig
 from baselines.credit import ALLOCATORS
-from baselines.environments import team_env
 from baselines.optimizers import OPTIMIZERS
-from baselines.playing.credit_stage import CreditStage
-from baselines.playing.ledger import Ledger
 from baselines.policies.base import Sampling
-from baselines.rollout import Player
+from baselines.rollouts.costs import CostTracker
+from baselines.rollouts.environments import team_env
+from baselines.rollouts.runner import RolloutRunner
+from baselines.train.config import TrainConfig
+from baselines.train.credit_stage import CreditStage
 from ccpo_env.types import Task
 from tests.rl.teams import NO_THINKER, RecordingPolicy
 
@@ -20,11 +20,11 @@ TASKS = [Task(f"t/{n}", f"{n}+1", str(n + 1)) for n in range(8)]
 SMALL = TrainConfig(group_size=4, removed_samples=2, branch_samples=2)
 
 
-def player_of(config: TrainConfig, policy=None) -> Player:
+def runner_of(config: TrainConfig, policy=None) -> RolloutRunner:
     env = team_env(config, TASKS)
     policy = policy or RecordingPolicy(GuessingScript())
     roles = env.unwrapped.topology.roles
-    return Player(env, dict.fromkeys(roles, policy), dict.fromkeys(roles, Sampling()))
+    return RolloutRunner(env, dict.fromkeys(roles, policy), dict.fromkeys(roles, Sampling()))
 
 
 class GuessingScript:
@@ -42,12 +42,12 @@ class GuessingScript:
 
 
 def stage_of(config: TrainConfig, policy=None) -> CreditStage:
-    return CreditStage(config, player_of(config, policy), OPTIMIZERS[config.optimizer])
+    return CreditStage(config, runner_of(config, policy), OPTIMIZERS[config.optimizer])
 
 
-def play(stage: CreditStage, active=("thinker", "solver"), ledger=None):
+def play(stage: CreditStage, active=("thinker", "solver"), costs=None):
     rng = np.random.default_rng(1)
-    return stage.play(TASKS, active, rng=rng, ledger=ledger or Ledger())
+    return stage.play(TASKS, active, rng=rng, costs=costs or CostTracker())
 
 
 @pytest.mark.parametrize("optimizer", ["grpo", "reinforce_pp"])
@@ -60,11 +60,11 @@ def test_every_allocator_is_given_what_it_needs_in_every_topology(allocator, top
             stage_of(config)
         return
     stage = stage_of(config)
-    roles = set(player_of(config).role_of.values())
+    roles = set(runner_of(config).role_of.values())
     groups = [group for group in play(stage, roles) if stage.is_usable(group)]
     assert groups
     for credit in stage.credit(groups):
-        assert credit.shape == (4, len(player_of(config).agents))
+        assert credit.shape == (4, len(runner_of(config).agents))
         assert np.isfinite(credit).all()
     stage.remember(groups, roles)
     stage.load_json(stage.to_json())
@@ -86,9 +86,9 @@ def test_removals_are_not_played_while_only_an_agent_is_trained_that_does_not_re
     stage = stage_of(SMALL)  # counterfactual: the solver is paid the team reward
     assert stage.plan({"thinker"}).removals == (NO_THINKER,)
     assert stage.plan({"solver"}).removals == ()
-    ledger = Ledger()
-    groups = play(stage, ("solver",), ledger)
-    assert ledger.verified["removed"] == 0
+    costs = CostTracker()
+    groups = play(stage, ("solver",), costs)
+    assert costs.verified["removed"] == 0
     for group, credit in zip(groups, stage.credit(groups), strict=True):
         assert credit.tolist() == [[reward, reward] for reward in group.rewards]
 
@@ -111,7 +111,7 @@ def test_removals_are_left_out_only_where_no_advantage_could_change(
     allocator, optimizer, is_left_out
 ):
     stage = stage_of(replace(SMALL, allocator=allocator, optimizer=optimizer))
-    assert stage.plan({"thinker"}).only_mixed == is_left_out
+    assert stage.plan({"thinker"}).skip_uniform_groups == is_left_out
 
 
 def test_leaving_removals_out_changes_no_advantage():
@@ -129,12 +129,12 @@ def test_leaving_removals_out_changes_no_advantage():
 
 
 def test_measure_removed_plays_without_agents_for_every_group():
-    ledger = Ledger()
+    costs = CostTracker()
     stage = stage_of(replace(SMALL, allocator="self_evaluation", measure_removed=True))
-    groups = play(stage, ledger=ledger)
+    groups = play(stage, costs=costs)
     assert all(NO_THINKER in group.removed for group in groups)
-    assert ledger.verified["removed"] == 2 * len(TASKS)
-    assert ledger.generated["rating"] > 0
+    assert costs.verified["removed"] == 2 * len(TASKS)
+    assert costs.generated["rating"] > 0
 
 
 def test_dapo_drops_groups_that_were_always_paid_the_same():
@@ -177,6 +177,6 @@ def test_cache_of_removals_survives_a_checkpoint():
     stage, resumed = stage_of(config), stage_of(config)
     play(stage)
     resumed.load_json(stage.to_json())
-    ledger = Ledger()
-    play(resumed, ledger=ledger)
-    assert ledger.verified["removed"] == 0
+    costs = CostTracker()
+    play(resumed, costs=costs)
+    assert costs.verified["removed"] == 0

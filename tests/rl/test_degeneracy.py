@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from baselines.training.degeneracy import DegeneracyWatch
+from baselines.train.logging.degeneracy_warning import DegeneracyWatch
 
 
 def metrics(*, degenerate: float = 1.0, rate: float | None = 0.5, groups: int = 32):

@@ -8,13 +8,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from baselines.config import TrainConfig
-from baselines.distributed import train
-from baselines.distributed.peers import ALONE, own_share
-from baselines.distributed.weights import save_untied
-from baselines.playing.ledger import Ledger
+from baselines.common.processes import SINGLE_PROCESS, own_share
 from baselines.policies.registry import load_policy
-from baselines.trainer import Trainer
+from baselines.rollouts.costs import CostTracker
+from baselines.train.config import TrainConfig
+from baselines.train.engines import command
+from baselines.train.engines.server_weights import save_untied
+from baselines.train.trainer import Trainer
 from tests.rl.fake_vllm import FakeVLLM
 from tests.rl.launching import launch
 from tests.rl.teams import quietly, write_tasks
@@ -59,7 +59,7 @@ def test_two_trainers_and_two_servers_train_a_team(tasks, tmp_path):
         ]
         ours = ("--num-processes", 2, "--rollouts", *rollouts, "--rollout-folder", folder)
         common = (*ours, *flags(tasks, out_dir))
-        done = launch("baselines.distributed.train", *common, num_processes=2)
+        done = launch("baselines.train.engines", *common, num_processes=2)
         assert done.returncode == 0, done.stderr
         roles_asked = [len(server.asked) for server in (thinker, solver)]
         for server in (thinker, solver):
@@ -86,9 +86,9 @@ def test_two_trainers_and_two_servers_train_a_team(tasks, tmp_path):
 
 def test_two_processes_go_on_with_the_run_of_one(tasks, tmp_path):
     out_dir = tmp_path / "run"
-    assert quietly(train.main, *flags(tasks, out_dir, num_steps=1))[0] == 0
+    assert quietly(command.main, *flags(tasks, out_dir, num_steps=1))[0] == 0
     given = ("--num-processes", 2, *flags(tasks, out_dir), "--resume")
-    done = launch("baselines.distributed.train", *given, num_processes=2)
+    done = launch("baselines.train.engines", *given, num_processes=2)
     assert done.returncode == 0, done.stderr
     assert "resumed after step 1" in done.stdout
     rows = metrics_of(out_dir)
@@ -99,9 +99,9 @@ def test_two_processes_go_on_with_the_run_of_one(tasks, tmp_path):
 
 def test_one_process_is_the_usual_run(tasks, tmp_path):
     config = TrainConfig(tasks=str(tasks), steps=1)
-    assert Trainer(config, tmp_path)._peers is ALONE
-    assert quietly(train.main, "--num-processes", 1, *flags(tasks, tmp_path / "a"))[0] == 0
-    from baselines import train as plain
+    assert Trainer(config, tmp_path)._processes is SINGLE_PROCESS
+    assert quietly(command.main, "--num-processes", 1, *flags(tasks, tmp_path / "a"))[0] == 0
+    from baselines.train import command as plain
 
     assert quietly(plain.main, *flags(tasks, tmp_path / "b"))[0] == 0
     timeless = [
@@ -122,7 +122,7 @@ def test_one_process_is_the_usual_run(tasks, tmp_path):
 def test_command_says_what_is_wrong_in_one_sentence(given, message, capsys):
     import re
 
-    code, _ = quietly(train.main, *given)
+    code, _ = quietly(command.main, *given)
     error = capsys.readouterr().err
     assert code == 2
     assert re.search(message, error)
@@ -133,7 +133,7 @@ class Rank:
     """One of several processes that never talks to the others."""
 
     def __init__(self, rank: int, size: int) -> None:
-        self.rank, self.size = rank, size
+        self.rank, self.world_size = rank, size
 
 
 @pytest.mark.parametrize(("count", "size"), [(5, 2), (1, 3), (0, 2), (8, 4)])
@@ -147,15 +147,15 @@ def test_own_shares_are_a_partition_in_order_of_almost_equal_parts(count, size):
 def test_trainer_refuses_a_cache_in_several_processes(tmp_path):
     config = TrainConfig(removed_cache_decay=0.5)
     with pytest.raises(ValueError, match="removed_cache_decay must be 0 in several processes"):
-        Trainer(config, tmp_path, peers=Rank(0, 2))
+        Trainer(config, tmp_path, processes=Rank(0, 2))
 
 
 def test_ledgers_of_processes_add_up_but_for_their_time():
-    first, second = Ledger(generate_s=1.0), Ledger(generate_s=3.0, forward_passes=2)
+    first, second = CostTracker(generate_s=1.0), CostTracker(generate_s=3.0, forward_passes=2)
     first.count("joint", tokens_generated=5, verifier_calls=1)
     second.count("joint", tokens_generated=2)
     second.count("removed", tokens_generated=4, tokens_read=7, verifier_calls=2)
-    total = Ledger.total([first, second])
+    total = CostTracker.total([first, second])
     assert (total.tokens_generated, total.verifier_calls) == (11, 3)
     assert dict(total.generated) == {"joint": 7, "removed": 4}
     assert total.read["removed"] == 7

@@ -10,15 +10,20 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from baselines.distributed import servers as servers_module
-from baselines.distributed import weights
-from baselines.distributed.served import MOST_AT_START, ServedPolicy, StaleServerError, SyncGuard
-from baselines.distributed.servers import RolloutServer, RolloutServers, read_servers
-from baselines.distributed.weights import save_untied
 from baselines.policies.base import Completion, Prompt, Sampling
-from baselines.policies.hf import HFPolicy
-from baselines.policies.lora import LoraBase, LoraSettings
+from baselines.policies.local.hf import HFPolicy
+from baselines.policies.local.lora import LoraBase, LoraSettings
 from baselines.policies.registry import load_policy
+from baselines.train.engines import rollout_servers as servers_module
+from baselines.train.engines import server_weights
+from baselines.train.engines.rollout_servers import RolloutServer, RolloutServers, read_servers
+from baselines.train.engines.served_policy import (
+    MOST_AT_START,
+    ServedPolicy,
+    StaleServerError,
+    SyncGuard,
+)
+from baselines.train.engines.server_weights import save_untied
 from tests.rl.fake_vllm import FakeVLLM, make_tied
 
 PROMPTS = [Prompt("1+1"), Prompt("1+1"), Prompt("2*3")]
@@ -81,7 +86,7 @@ def test_guard_catches_the_tied_last_layer_that_a_reload_leaves(tmp_path, monkey
     policy = make_tied(load_policy("tiny"))
     folder = tmp_path / "served"
     policy.save(folder)
-    monkeypatch.setattr(weights, "save_untied", lambda policy, folder: policy.save(folder))
+    monkeypatch.setattr(server_weights, "save_untied", lambda policy, folder: policy.save(folder))
     with FakeVLLM(folder) as server:
         servers, speaker = following(server, policy)
         ask(speaker)
@@ -211,14 +216,14 @@ def test_save_untied_refuses_an_adapter(tmp_path):
 
 
 def test_weights_command_writes_a_folder_to_serve(tmp_path, capsys):
-    assert weights.main(["--policy", "tiny", "--out", str(tmp_path / "served")]) == 0
+    assert server_weights.main(["--policy", "tiny", "--out", str(tmp_path / "served")]) == 0
     assert capsys.readouterr().out == f"{tmp_path / 'served'}\n"
     assert "lm_head.weight" in load_file(tmp_path / "served" / "model.safetensors")
 
 
 def test_weights_command_says_what_is_wrong(tmp_path, capsys):
     with pytest.raises(SystemExit) as error:
-        weights.main(["--policy", "tinyy", "--out", str(tmp_path / "served")])
+        server_weights.main(["--policy", "tinyy", "--out", str(tmp_path / "served")])
     assert error.value.code == 2
     assert "did you mean 'tiny'?" in capsys.readouterr().err
 
@@ -244,8 +249,8 @@ def test_follow_refuses_servers_of_other_roles(tmp_path):
 
 
 def test_follow_says_what_to_install(tmp_path, monkeypatch):
-    for name in ("endpoint", "endpoint_client"):
-        monkeypatch.delitem(sys.modules, f"baselines.policies.{name}", raising=False)
+    for name in ("policy", "client"):
+        monkeypatch.delitem(sys.modules, f"baselines.policies.endpoint.{name}", raising=False)
     monkeypatch.setitem(sys.modules, "httpx2", None)
     servers = RolloutServers({"team": RolloutServer("endpoint:http://127.0.0.1:1", tmp_path)})
     with pytest.raises(ImportError, match=r"pip install 'ccpo-env\[endpoint\]'"):

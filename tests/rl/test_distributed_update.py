@@ -1,4 +1,4 @@
-"""Two processes that share the rows of an update take the step of one that has them all."""
+"""Two processes that share the samples of an update take the step of one that has them all."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import sys
 import pytest
 import torch
 
-from baselines.distributed import peers as peers_module
-from baselines.distributed.peers import ALONE, connect
+from baselines.common import processes as processes_module
+from baselines.common.processes import SINGLE_PROCESS, connect
 from baselines.optimizers import OPTIMIZERS
 from baselines.policies.registry import load_policy
-from baselines.updater import Updater
+from baselines.train.update.updater import Updater
 from tests.rl.distributed_cases import CASES, ROLES, rows_of, run
 from tests.rl.launching import launch, run_python
 
@@ -60,14 +60,14 @@ class Failed:
 
     rank, size = 0, 2
 
-    def join(self, values):
+    def all_gather(self, values):
         is_outcome = values and isinstance(values[0], tuple)
         return [*values, *([({}, [], "the loss must be finite, got nan")] if is_outcome else [])]
 
-    def copy_first(self, parameters):
+    def broadcast_parameters(self, parameters):
         pass
 
-    def add_gradients(self, parameters):
+    def all_reduce_gradients(self, parameters):
         raise AssertionError("gradients of a failed update must not be added")
 
 
@@ -82,7 +82,7 @@ def test_update_fails_here_when_it_failed_in_another_process():
         max_grad_norm=1.0,
         temperature=1.0,
         micro_batch_tokens=100,
-        peers=Failed(),
+        processes=Failed(),
     )
     with pytest.raises(FloatingPointError, match="must be finite, got nan, in process 1"):
         updater.update(rows_of(CASES["float32"], 0))
@@ -92,8 +92,8 @@ def test_update_fails_here_when_it_failed_in_another_process():
 
 def test_connect_alone_needs_no_launcher(monkeypatch):
     monkeypatch.delenv("WORLD_SIZE", raising=False)
-    assert connect(1) is ALONE
-    assert ALONE.join([3]) == [3]
+    assert connect(1) is SINGLE_PROCESS
+    assert SINGLE_PROCESS.all_gather([3]) == [3]
 
 
 @pytest.mark.parametrize(("launched", "wanted"), [("1", 2), ("2", 1), ("2", 3)])
@@ -109,7 +109,7 @@ def test_connect_refuses_no_process():
         connect(0)
 
 
-@pytest.mark.parametrize("variable", peers_module.SHARDING)
+@pytest.mark.parametrize("variable", processes_module.SHARDING)
 @pytest.mark.parametrize("num_processes", [1, 2])
 def test_connect_refuses_a_launcher_that_was_told_to_shard(monkeypatch, variable, num_processes):
     # With --use_fsdp and no GPU, accelerate copies all weights or starts runs that never meet.
@@ -151,8 +151,8 @@ def test_connect_notices_a_launcher_that_starts_one_process_for_two(tmp_path):
 
 
 def test_buckets_hold_one_type_and_no_more_than_they_may(monkeypatch):
-    monkeypatch.setattr(peers_module, "BUCKET_SIZE", 5)
+    monkeypatch.setattr(processes_module, "BUCKET_SIZE", 5)
     sizes = [(2, torch.float32), (3, torch.float32), (1, torch.float32), (9, torch.float64)]
     sizes += [(1, torch.float64)]
-    buckets = peers_module._buckets([torch.zeros(n, dtype=dtype) for n, dtype in sizes])
+    buckets = processes_module._buckets([torch.zeros(n, dtype=dtype) for n, dtype in sizes])
     assert [[t.numel() for t in bucket] for bucket in buckets] == [[2, 3], [1], [9], [1]]

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from baselines.policies.base import Completion
-from baselines.policies.endpoint_journal import HEADER, Journal, SampleKey
-from baselines.policies.endpoint_ledger import EndpointLedger
-from baselines.policies.endpoint_wire import Answer, Usage
+from baselines.policies.endpoint.answer_journal import HEADER, Journal, SampleKey
+from baselines.policies.endpoint.usage import EndpointUsage
+from baselines.policies.endpoint.wire import Answer, Usage
 
 FIRST = Answer(
     (Completion("one\nline", (1, 2), (3,), (-0.5,)), Completion("\ud800 ok", (1, 2), (4, 5), ())),
@@ -98,15 +98,15 @@ def test_journal_holds_one_json_object_a_line_after_its_header(path):
 
 
 def test_ledger_prices_this_run_and_those_before():
-    ledger = EndpointLedger(prompt_price=1.0, completion_price=10.0)
-    ledger.add_earlier(Usage(1_000_000, 0))
-    ledger.add_answer(Answer(FIRST.completions, Usage(500_000, 100_000)))
-    ledger.add_request(is_retry=False)
-    ledger.add_request(is_retry=True)
-    assert (ledger.cost, ledger.total_cost) == (1.5, 2.5)  # 0.5 * 1 + 0.1 * 10, and 1 * 1
-    assert (ledger.num_requests, ledger.num_retries, ledger.num_answered) == (2, 1, 2)
-    assert ledger.to_json()["total_cost"] == 2.5
-    assert ledger.summary() == (
+    usage = EndpointUsage(prompt_price=1.0, completion_price=10.0)
+    usage.add_earlier(Usage(1_000_000, 0))
+    usage.add_answer(Answer(FIRST.completions, Usage(500_000, 100_000)))
+    usage.add_request(is_retry=False)
+    usage.add_request(is_retry=True)
+    assert (usage.cost, usage.total_cost) == (1.5, 2.5)  # 0.5 * 1 + 0.1 * 10, and 1 * 1
+    assert (usage.num_requests, usage.num_retries, usage.num_answered) == (2, 1, 2)
+    assert usage.to_json()["total_cost"] == 2.5
+    assert usage.summary() == (
         "2 requests (1 of them retries); 2 answers, 0 from the journal, 0 failed; "
         "500000 prompt and 100000 completion tokens; $1.5000, with earlier runs $2.5000"
     )

@@ -18,11 +18,11 @@ from email.utils import format_datetime
 import numpy as np
 import pytest
 
-from baselines.policies import endpoint_client
 from baselines.policies.base import Completion, Prompt, Sampling
-from baselines.policies.endpoint import EndpointPolicy, load_endpoint
-from baselines.policies.endpoint_client import retry_after_s
-from baselines.policies.endpoint_spec import EndpointConfig, parse_endpoint
+from baselines.policies.endpoint import client as client_module
+from baselines.policies.endpoint.address import EndpointConfig, parse_endpoint
+from baselines.policies.endpoint.client import retry_after_s
+from baselines.policies.endpoint.policy import EndpointPolicy, load_endpoint
 from baselines.policies.registry import load_policy, load_sampler
 from tests.rl.fake_server import FAULTS_THAT_PASS, Asked, FakeServer
 
@@ -109,7 +109,7 @@ def test_a_fault_that_passes_is_tried_again(fault):
     assert heads(completions) == [p.text for p in PROMPTS]
     assert all(c.failure is None for c in completions)
     assert server.faults == [fault] * 2
-    assert (policy.ledger.num_requests, policy.ledger.num_retries) == (len(PROMPTS) + 2, 2)
+    assert (policy.usage.num_requests, policy.usage.num_retries) == (len(PROMPTS) + 2, 2)
     bodies = [asked.body for asked in server.asked[:3]]
     assert bodies[0] == bodies[1] == bodies[2]  # the same question with the same seed
 
@@ -127,7 +127,7 @@ def test_a_refusal_is_final_and_fails_no_other_prompt(fault):
     assert completions[2].failure.endswith("(1 try)")
     assert (completions[2].text, completions[2].token_ids) == ("", ())
     assert len(server.asked) == len(PROMPTS)
-    assert policy.ledger.num_failed == 1
+    assert policy.usage.num_failed == 1
 
 
 @pytest.mark.parametrize("fault", [*FAULTS_THAT_PASS, "wrong_shape"])
@@ -190,7 +190,7 @@ def test_retry_after_s_reads_seconds_and_dates(header, expected):
 
 
 def test_a_body_without_end_is_not_read(monkeypatch):
-    monkeypatch.setattr(endpoint_client, "MAX_BODY_BYTES", 1000)
+    monkeypatch.setattr(client_module, "MAX_BODY_BYTES", 1000)
     with FakeServer(lambda asked: [Completion(asked.prompt.text * 200)]) as server:
         completions = ask_in_vain(load_endpoint(server.spec()), PROMPTS[:1])
     assert completions[0].failure == "an answer over 1000 bytes (1 try)"
@@ -277,8 +277,8 @@ def test_journal_answers_without_the_server(tmp_path):
         resumed = load_endpoint(spec)
         assert ask(resumed, PROMPTS * 2) == first
         assert len(server.asked) == num_asked
-        assert (resumed.ledger.num_reused, resumed.ledger.num_requests) == (len(first), 0)
-        assert resumed.ledger.earlier_completion_tokens == 3 * len(first)
+        assert (resumed.usage.num_reused, resumed.usage.num_requests) == (len(first), 0)
+        assert resumed.usage.earlier_completion_tokens == 3 * len(first)
         for other in ({"seed": 1}, {"temperature": 0.5}, {"max_tokens": 4}):
             assert ask(resumed, PROMPTS[:1], **other) != first[:1]
     assert len(server.asked) == num_asked + 3
@@ -334,10 +334,10 @@ def test_ledger_counts_what_the_server_counts():
     with FakeServer(echo) as server:
         policy = load_endpoint(server.spec(prompt_price=1000, completion_price=10_000))
         ask(policy, PROMPTS * 2)
-    ledger = policy.ledger
-    assert (ledger.prompt_tokens, ledger.completion_tokens) == (2 * 6, 3 * 12)
-    assert ledger.cost == pytest.approx((12 * 1000 + 36 * 10_000) / 1e6)
-    assert (ledger.num_answered, ledger.num_failed) == (12, 0)
+    usage = policy.usage
+    assert (usage.prompt_tokens, usage.completion_tokens) == (2 * 6, 3 * 12)
+    assert usage.cost == pytest.approx((12 * 1000 + 36 * 10_000) / 1e6)
+    assert (usage.num_answered, usage.num_failed) == (12, 0)
 
 
 def leaks(*outputs: object) -> bool:
@@ -365,7 +365,7 @@ def test_the_key_is_sent_and_never_shown(fault, tmp_path, monkeypatch, caplog, c
     assert server.asked[0].headers["Authorization"] == f"Bearer {SECRET}"
     assert "refused Bearer [key]" in completions[0].failure
     assert completions[1].text == "the key is Bearer [key]"
-    assert not leaks(completions, spec, repr(policy), vars(policy), policy.ledger)
+    assert not leaks(completions, spec, repr(policy), vars(policy), policy.usage)
     assert not leaks(*(w.message for w in caught), caplog.text, *capfd.readouterr())
     assert not leaks(journal.read_text(encoding="utf-8"), parse_endpoint(spec))
     assert not leaks(pickle.dumps(policy), copy.deepcopy(policy).__dict__)
@@ -374,12 +374,12 @@ def test_the_key_is_sent_and_never_shown(fault, tmp_path, monkeypatch, caplog, c
 def test_a_key_that_a_server_wrote_with_escapes_is_not_shown(monkeypatch):
     monkeypatch.setenv("LAB_KEY", SECRET)
     hidden = "".join(f"\\u{ord(c):04x}" for c in SECRET)
-    client = endpoint_client.EndpointClient(
+    client = client_module.EndpointClient(
         EndpointConfig(url="http://127.0.0.1:1/v1"),
         key=SECRET,
-        pacer=endpoint_client.Pacer(),
+        pacer=client_module.RateLimiter(),
         rng=np.random.default_rng(0),
-        ledger=None,
+        usage=None,
     )
     assert json.loads(f'"{hidden}"') == SECRET
     for text in (f'{{"error": "{hidden}"}}', SECRET.replace("/", "\\/").join('""'), SECRET * 50):
@@ -430,8 +430,8 @@ def test_a_thousand_requests_with_faults_are_answered_or_reported():
             assert completion.text.startswith(f"{prompt.text}|")
     seen = Counter(server.faults)
     assert all(seen[kind] > 30 for kind in kinds)
-    assert policy.ledger.num_retries == policy.ledger.num_requests - 1000 > 250
-    assert (policy.ledger.num_answered, policy.ledger.num_failed) == (900, 100)
+    assert policy.usage.num_retries == policy.usage.num_requests - 1000 > 250
+    assert (policy.usage.num_answered, policy.usage.num_failed) == (900, 100)
 
 
 def test_an_interrupt_ends_the_requests_that_are_under_way():

@@ -9,15 +9,15 @@ import re
 import numpy as np
 import pytest
 
-from baselines import evaluate
-from baselines.playing.ledger import Ledger
+from baselines.evaluate import command as evaluate
 from baselines.policies.base import Completion, Sampling
 from baselines.policies.registry import load_sampler
-from baselines.rollout import Player, RolloutRequest
+from baselines.rollouts.costs import CostTracker
+from baselines.rollouts.runner import RolloutRequest, RolloutRunner
 from ccpo_env import think_solve_v0
 from ccpo_env.types import Task
 from tests.rl.fake_server import Asked, FakeServer
-from tests.rl.teams import NO_THINKER, TASK, judge, player_of, quietly, write_rows
+from tests.rl.teams import NO_THINKER, TASK, judge, quietly, runner_of, write_rows
 
 SECRET = "sk-Zx81-very-secret"
 TASKS = [Task(f"t/{number}", f"{number}+{number}", str(2 * number)) for number in range(500)]
@@ -47,21 +47,21 @@ class Failing:
 
 
 def test_play_ends_an_episode_where_a_completion_failed_and_no_other():
-    player = player_of(Failing("a thought", "1+1"), Failing("2"))
+    runner = runner_of(Failing("a thought", "1+1"), Failing("2"))
     other = Task("t/1", "3+4", "2")
     requests = [RolloutRequest(TASK), RolloutRequest(other), RolloutRequest(TASK, NO_THINKER)]
-    ledger = Ledger()
-    lost, played, alone = player.play(requests, rng=np.random.default_rng(0), ledger=ledger)
+    costs = CostTracker()
+    lost, played, alone = runner.play(requests, rng=np.random.default_rng(0), costs=costs)
     assert (lost.verdict.status, lost.reward) == ("error", None)
     assert lost.verdict.detail == "a turn was left without a completion: no answer"
     assert (lost.messages, lost.completions, lost.num_tokens) == ((), {}, 0)
     assert played.reward == alone.reward == 1.0
-    assert ledger.verifier_calls == 2
+    assert costs.verifier_calls == 2
 
 
 def test_play_keeps_what_was_said_before_a_completion_failed():
-    player = player_of(Failing("a thought"), Failing("2", "a thought"))
-    (lost,) = player.play([RolloutRequest(TASK)], rng=np.random.default_rng(0))
+    runner = runner_of(Failing("a thought"), Failing("2", "a thought"))
+    (lost,) = runner.play([RolloutRequest(TASK)], rng=np.random.default_rng(0))
     assert lost.reward is None
     assert [m.text for m in lost.messages] == ["a thought"]
     assert list(lost.completions) == ["thinker_0"]
@@ -76,9 +76,9 @@ def test_play_loses_a_follower_only_if_what_it_takes_over_is_lost(word):
             said = super().sample(prompts[:1], sampling=sampling, rng=rng)
             return [*said, *[Completion(self.reply)] * (len(prompts) - 1)]
 
-    player = player_of(Failing("a thought", word), Once("2", word))
+    runner = runner_of(Failing("a thought", word), Once("2", word))
     requests = [RolloutRequest(TASK), RolloutRequest(TASK, leader=0, num_shared=1)]
-    leader, follower = player.play(requests, rng=np.random.default_rng(0))
+    leader, follower = runner.play(requests, rng=np.random.default_rng(0))
     assert leader.reward is None
     assert follower.reward == (None if word == "1+1" else 1.0)
 
@@ -97,7 +97,7 @@ def test_a_thousand_episodes_through_faults_finish_or_are_not_measured():
     with FakeServer(calculate, fault=fault) as server:
         policy = load_sampler(server.spec(retries=8, concurrency=64, read_timeout_s=0.5))
         env = think_solve_v0(tasks=TASKS, verifier=judge_boxed)
-        player = Player(
+        runner = RolloutRunner(
             env,
             dict.fromkeys(("thinker", "solver"), policy),
             dict.fromkeys(("thinker", "solver"), Sampling()),
@@ -105,7 +105,7 @@ def test_a_thousand_episodes_through_faults_finish_or_are_not_measured():
         requests = [
             RolloutRequest(task, removed) for task in TASKS for removed in (frozenset(), NO_THINKER)
         ]
-        rollouts = player.play(requests, rng=np.random.default_rng(0))
+        rollouts = runner.play(requests, rng=np.random.default_rng(0))
     assert len(rollouts) == 1000
     for rollout in rollouts:
         is_lost = rollout.request.task.question.endswith("7")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from baselines.policies.base import Completion, Policy, Prompt, Sampling
-from baselines.policies.hf import HFPolicy
+from baselines.policies.local.hf import HFPolicy
 from baselines.policies.registry import load_sampler
 
 SPEC = os.environ.get("CCPO_TEST_ENDPOINT")

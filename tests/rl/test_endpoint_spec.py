@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from baselines.policies.endpoint_spec import (
+from baselines.policies.endpoint.address import (
     SERVERS,
     EndpointConfig,
     is_endpoint,

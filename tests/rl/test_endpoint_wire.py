@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from baselines.policies.base import Completion, Prompt, Sampling
-from baselines.policies.endpoint_spec import EndpointConfig
-from baselines.policies.endpoint_wire import (
+from baselines.policies.endpoint.address import EndpointConfig
+from baselines.policies.endpoint.wire import (
     BadAnswerError,
     Usage,
     model_names,

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from baselines.credit.removals import each_but_the_last
-from baselines.playing.ledger import Ledger
-from baselines.training.evaluation import Evaluation, evaluate_team
+from baselines.evaluate.team_evaluation import Evaluation, evaluate_team
+from baselines.rollouts.costs import CostTracker
 from ccpo_env.types import Task
-from tests.rl.teams import NO_THINKER, RecordingPolicy, player_of
+from tests.rl.teams import NO_THINKER, RecordingPolicy, runner_of
 
 WHOLE = frozenset()
 TASKS = [Task(f"t/{number}", f"number {number}", str(number)) for number in range(6)]
@@ -30,9 +30,9 @@ def solver(prompt: str) -> str:
 
 
 def evaluation_of(solver=solver, *, removals=(NO_THINKER,), **knobs) -> Evaluation:
-    player = player_of(RecordingPolicy(thinker), RecordingPolicy(solver))
+    runner = runner_of(RecordingPolicy(thinker), RecordingPolicy(solver))
     rng = np.random.default_rng(0)
-    return evaluate_team(player, TASKS, removals=list(removals), rng=rng, **knobs)
+    return evaluate_team(runner, TASKS, removals=list(removals), rng=rng, **knobs)
 
 
 def counted(share) -> tuple[int, int]:
@@ -100,13 +100,13 @@ def test_evaluation_without_removals_measures_the_whole_team_only():
 
 
 def test_evaluate_team_plays_all_paths_in_one_lockstep_in_the_order_of_the_tasks():
-    ledger = Ledger()
+    costs = CostTracker()
     policy = RecordingPolicy(solver)
-    player = player_of(RecordingPolicy(thinker), policy)
+    runner = runner_of(RecordingPolicy(thinker), policy)
     rng = np.random.default_rng(0)
-    found = evaluate_team(player, TASKS, removals=[NO_THINKER], rng=rng, ledger=ledger)
+    found = evaluate_team(runner, TASKS, removals=[NO_THINKER], rng=rng, costs=costs)
     assert len(policy.calls) == 1
-    assert ledger.verifier_calls == 12
+    assert costs.verifier_calls == 12
     for path in (WHOLE, NO_THINKER):
         assert [r.request.task for r in found.rollouts[path]] == TASKS
         assert {r.request.removed for r in found.rollouts[path]} == {path}

@@ -6,17 +6,18 @@ import json
 
 import pytest
 
-from baselines import evaluate
-from baselines.config import TrainConfig
-from baselines.evaluate import (
+from baselines.evaluate import command as evaluate
+from baselines.evaluate.command import (
     EvalConfig,
     each_that_can_be_spared,
     load_benchmarks,
     summaries_of,
 )
-from baselines.evaluating import JOINT, Episode, TeamPath
-from baselines.evaluating.output import write_outputs
-from baselines.evaluating.settings import policy_identity
+from baselines.evaluate.episodes import Episode
+from baselines.evaluate.identity import policy_identity
+from baselines.evaluate.output import write_outputs
+from baselines.evaluate.paths import JOINT, TeamPath
+from baselines.train.config import TrainConfig
 from ccpo_env import debate_v0, think_solve_v0, vote_v0
 from ccpo_env.types import Message, Task, Verdict
 from tests.rl.teams import quietly, write_rows
@@ -71,7 +72,9 @@ def test_evaluate_writes_tables_and_transcripts_and_plays_nothing_twice(
         assert row["low"] < row["high"]
     first = results(out_dir)
 
-    monkeypatch.setattr("baselines.rollout.Player._play_turn", None)  # nobody may speak
+    monkeypatch.setattr(
+        "baselines.rollouts.runner.RolloutRunner._play_turn", None
+    )  # nobody may speak
     code, again = run(tasks, out_dir, *flags)
     assert code == 0
     assert "6 of 6 batches were finished before" in again

@@ -14,13 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from baselines.evaluating import JOINT, Episode, TeamPath
-from baselines.evaluating.page import evaluation_page, page_data
-from baselines.evaluating.tables import Grid
+from baselines.evaluate.episodes import Episode
+from baselines.evaluate.paths import JOINT, TeamPath
+from baselines.evaluate.tables import Grid
+from baselines.evaluate.transcripts_page import evaluation_page, page_data
 from ccpo_env import think_solve_v0
 from ccpo_env.types import Message, Status, Task, Verdict
 
-ALONE = TeamPath("without", ("thinker_0",))
+SINGLE_PROCESS = TeamPath("without", ("thinker_0",))
 SHUFFLED = TeamPath("shuffled", ("thinker_0",))
 TOPOLOGY = think_solve_v0(tasks=[("1", "1")]).unwrapped.topology
 ATTACK = '</script><script>document.title="owned"</script><img src=x onerror=alert(1)><!--<script>'
@@ -45,7 +46,7 @@ def pairs(*statuses: tuple[Status, Status], text="hm", **tags: str) -> list[Epis
     ]
     return [
         episode(task, own[place], path, text=f"{path.label} {i} {text}")
-        for place, path in enumerate((JOINT, ALONE))
+        for place, path in enumerate((JOINT, SINGLE_PROCESS))
         for i, (task, own) in enumerate(zip(tasks, statuses, strict=True))
     ]
 
@@ -124,7 +125,7 @@ def test_page_labels_every_control():
 
 def test_page_data_puts_the_paths_of_a_sample_side_by_side():
     task = Task("t/0", "q", "1", tags=(("level", "5"),))
-    paths = (JOINT, ALONE, SHUFFLED)
+    paths = (JOINT, SINGLE_PROCESS, SHUFFLED)
     episodes = [
         episode(task, "wrong", path, sample=sample, benchmark=name)
         for name in ("b", "c")

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from baselines.evaluating import JOINT, EvaluationPlan, TeamPath, play_all
-from baselines.evaluating.journal import EPISODES_FILE, EpisodeJournal
-from baselines.evaluating.paths import control_paths, path_of, without
-from baselines.files import StorageError
+from baselines.common.files import StorageError
+from baselines.evaluate.batches import EvaluationPlan, play_all
+from baselines.evaluate.episode_journal import EPISODES_FILE, EpisodeJournal
+from baselines.evaluate.paths import JOINT, TeamPath, control_paths, path_of, without
 from baselines.policies.base import Completion
 from ccpo_env import debate_v0
 from ccpo_env.types import Task
-from tests.rl.teams import NO_THINKER, RecordingPolicy, player_of
+from tests.rl.teams import NO_THINKER, RecordingPolicy, runner_of
 
 ROOT = Path(__file__).resolve().parents[2]
 TASKS = [Task(f"t/{number}", f"number {number}.", str(number)) for number in range(7)]
@@ -40,7 +40,7 @@ class DrawingPolicy:
 
 def team(*, num_thinkers=1):
     thinker, solver = DrawingPolicy(), DrawingPolicy()
-    return player_of(thinker, solver, num_thinkers=num_thinkers), thinker, solver
+    return runner_of(thinker, solver, num_thinkers=num_thinkers), thinker, solver
 
 
 def plan(**knobs) -> EvaluationPlan:
@@ -87,8 +87,8 @@ def test_controls_replace_a_message_by_an_empty_one_and_by_one_of_another_task()
     num_samples = 3
     thinker = RecordingPolicy([f"thought {number}" for number in range(7 * num_samples)])
     solver = RecordingPolicy(["2"])
-    player = player_of(thinker, solver)
-    found = play_all(player, plan(controls=True, num_samples=num_samples, tasks_per_batch=2))
+    runner = runner_of(thinker, solver)
+    found = play_all(runner, plan(controls=True, num_samples=num_samples, tasks_per_batch=2))
     assert sum(map(len, thinker.calls)) == 7 * num_samples  # nobody thinks in a control
     thoughts = {(e.task.id, e.sample): e.messages[0].text for e in found if e.path == JOINT}
     empty = [e for e in found if e.path == TeamPath("empty", ("thinker_0",))]
@@ -105,9 +105,9 @@ def test_controls_replace_a_message_by_an_empty_one_and_by_one_of_another_task()
 
 
 def test_controls_of_a_later_agent_keep_what_was_said_before_it():
-    player, *_ = team(num_thinkers=2)
+    runner, *_ = team(num_thinkers=2)
     removals = (frozenset({"thinker_0"}), frozenset({"thinker_1"}))
-    found = play_all(player, plan(controls=True, removals=removals))
+    found = play_all(runner, plan(controls=True, removals=removals))
     joint = {e.task.id: e for e in found if e.path == JOINT}
     for episode in (e for e in found if e.path.agents == ("thinker_1",) and e.path.is_control):
         assert episode.messages[0] == joint[episode.task.id].messages[0]
@@ -141,8 +141,8 @@ def test_play_all_asks_nothing_that_the_journal_knows(tmp_path):
     settings = plan(controls=True, num_samples=2)
     fresh = play_all(team()[0], settings)
     first = play_all(team()[0], settings, journal=journal_in(tmp_path))
-    player, thinker, solver = team()
-    second = play_all(player, settings, journal=journal_in(tmp_path))
+    runner, thinker, solver = team()
+    second = play_all(runner, settings, journal=journal_in(tmp_path))
     assert fresh == first == second
     assert thinker.read == solver.read == []
 
@@ -157,14 +157,14 @@ def test_play_all_plays_again_what_a_server_left_unanswered(tmp_path):
             ]
 
     settings = plan(controls=True)
-    broken = play_all(player_of(Failing(), DrawingPolicy()), settings, journal=journal_in(tmp_path))
+    broken = play_all(runner_of(Failing(), DrawingPolicy()), settings, journal=journal_in(tmp_path))
     lost = [e for e in broken if e.reward is None]
     # its own joint episode and control, and both controls of no other but the shuffled neighbour's
     assert {e.verdict.status for e in lost} == {"error"}
     assert [e.path.kind for e in lost if e.task.id == "t/4"] == ["joint"]
     assert [e.path.kind for e in lost if e.task.id != "t/4"] == ["shuffled"]
-    player, thinker, _ = team()
-    whole = play_all(player, settings, journal=journal_in(tmp_path))
+    runner, thinker, _ = team()
+    whole = play_all(runner, settings, journal=journal_in(tmp_path))
     assert whole == play_all(team()[0], settings)
     assert len(thinker.read) == 3  # the batch of number 4, and no other
 
@@ -191,8 +191,8 @@ def test_journal_with_a_damaged_line_plays_that_batch_again(tmp_path):
     (tmp_path / EPISODES_FILE).write_bytes(b"".join(lines))
     journal = journal_in(tmp_path)
     assert len(journal) == 2
-    player, thinker, _ = team()
-    assert play_all(player, settings, journal=journal) == expected
+    runner, thinker, _ = team()
+    assert play_all(runner, settings, journal=journal) == expected
     assert len(thinker.read) == 3
 
 
@@ -200,8 +200,8 @@ def test_journal_keeps_any_text(tmp_path):
     texts = ["\u2028 \x00 \x85 </script>", "é" * 3000, '"\\n"']
     said = RecordingPolicy(texts)
     settings = plan(benchmarks={"some": TASKS[:3]})
-    first = play_all(player_of(said, said), settings, journal=journal_in(tmp_path))
-    second = play_all(player_of(said, said), settings, journal=journal_in(tmp_path))
+    first = play_all(runner_of(said, said), settings, journal=journal_in(tmp_path))
+    second = play_all(runner_of(said, said), settings, journal=journal_in(tmp_path))
     assert first == second
     assert first[0].messages[0].text == texts[0]
 
@@ -269,15 +269,15 @@ class LoggingPolicy:
 
 def evaluate_many(folder: Path, *, dies_at: int) -> None:
     """Evaluate 500 tasks with 4 samples each, and write the tables; print a line per batch."""
-    from baselines.evaluating import summarize
-    from baselines.evaluating.outcomes import outcomes_of
-    from baselines.evaluating.tables import grids, markdown_page
+    from baselines.evaluate.correctness import outcomes_of
+    from baselines.evaluate.summary import summarize
+    from baselines.evaluate.tables import grids, markdown_page
     from tests.rl.teams import judge
 
     tasks = [Task(f"t/{n}", f"number {n}.", str(n % 3)) for n in range(NUM_TASKS)]
     policy = LoggingPolicy(folder / "asked.txt", dies_at)
     episodes = play_all(
-        player_of(policy, policy),
+        runner_of(policy, policy),
         EvaluationPlan(
             benchmarks={"many": tasks},
             removals=(NO_THINKER,),

@@ -8,15 +8,23 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from baselines.evaluating import JOINT, Episode, TeamPath, summarize
-from baselines.evaluating.outcomes import Outcomes, majority_is_right, outcomes_of
-from baselines.evaluating.summary import ALL, MAX_TAG_VALUES, pass_sizes, summary_of, tags_of
-from baselines.evaluating.tables import Grid, grids, markdown_page
-from baselines.stats import pass_at_k, proportion
+from baselines.common.stats import pass_at_k, proportion
+from baselines.evaluate.correctness import Outcomes, majority_is_right, outcomes_of
+from baselines.evaluate.episodes import Episode
+from baselines.evaluate.paths import JOINT, TeamPath
+from baselines.evaluate.summary import (
+    ALL,
+    MAX_TAG_VALUES,
+    pass_sizes,
+    summarize,
+    summary_of,
+    tags_of,
+)
+from baselines.evaluate.tables import Grid, grids, markdown_page
 from ccpo_env.types import Message, Task, Verdict
 from ccpo_env.verifiers import verify
 
-ALONE = TeamPath("without", ("thinker_0",))
+SINGLE_PROCESS = TeamPath("without", ("thinker_0",))
 EMPTY = TeamPath("empty", ("thinker_0",))
 SIGNS = {"+": 1.0, "-": -1.0, "?": np.nan}
 
@@ -30,7 +38,7 @@ def tasks_of(number: int, **tags: list[str]) -> tuple[Task, ...]:
 
 def outcomes(tasks=None, majority=None, **paths: str) -> Outcomes:
     """Outcomes from words: joint="+- ??" are two tasks with two samples each."""
-    by_path = {"joint": JOINT, "alone": ALONE, "empty": EMPTY}
+    by_path = {"joint": JOINT, "alone": SINGLE_PROCESS, "empty": EMPTY}
     rewards = {
         by_path[name]: np.array([[SIGNS[sign] for sign in word] for word in words.split()])
         for name, words in paths.items()
@@ -51,10 +59,10 @@ def test_summary_with_one_sample_by_hand():
     assert (joint.successes, joint.total, joint.estimate.num_tasks) == (4, 6, 6)
     assert joint.estimate.low == pytest.approx(proportion(4, 6).low)
     for quantity, successes in (("help", 2), ("hurt", 1)):
-        row = found(own, quantity, ALONE)
+        row = found(own, quantity, SINGLE_PROCESS)
         assert (row.successes, row.total) == (successes, 5)
         assert row.estimate.high == pytest.approx(proportion(successes, 5).high)
-    gain = found(own, "net_gain", ALONE)
+    gain = found(own, "net_gain", SINGLE_PROCESS)
     assert gain.estimate.value == pytest.approx(1 / 5)
     assert gain.estimate.low < 0 < gain.estimate.high
     assert summary_of(own, benchmark="b").num_unmeasured == 2
@@ -66,12 +74,12 @@ def test_summary_with_several_samples_by_hand():
     assert joint.estimate.value == pytest.approx((2 / 4 + 4 / 4 + 0) / 3)
     assert (joint.successes, joint.total) == (6, 11)
     # task by task: share right together times share wrong alone
-    helped = found(own, "help", ALONE)
+    helped = found(own, "help", SINGLE_PROCESS)
     assert helped.estimate.value == pytest.approx((1 / 2 * 3 / 4 + 1 + 0) / 3)
     assert (helped.successes, helped.total) == (2 * 3 + 4 * 4, 4 * 4 + 4 * 4 + 3 * 4)
-    hurt = found(own, "hurt", ALONE)
+    hurt = found(own, "hurt", SINGLE_PROCESS)
     assert hurt.estimate.value == pytest.approx((1 / 2 * 1 / 4) / 3)
-    gain = found(own, "net_gain", ALONE)
+    gain = found(own, "net_gain", SINGLE_PROCESS)
     assert gain.estimate.value == pytest.approx(helped.estimate.value - hurt.estimate.value)
 
 
@@ -89,8 +97,8 @@ def test_summary_of_several_samples_leaves_short_tasks_out_of_pass_at_k():
 def test_summary_says_nothing_about_what_was_not_measured():
     own = outcomes(joint="? ?", alone="+ -")
     assert found(own, "accuracy").estimate is None
-    assert found(own, "help", ALONE).estimate is None
-    assert found(own, "net_gain", ALONE).estimate is None
+    assert found(own, "help", SINGLE_PROCESS).estimate is None
+    assert found(own, "net_gain", SINGLE_PROCESS).estimate is None
     (grid,) = grids([summary_of(own, benchmark="b")])
     assert grid.rows[0] == ("accuracy, whole team", "not measured", "", "0 of 0")
 
@@ -160,7 +168,7 @@ def test_majority_counts_equal_answers_together(answers, right):
 
 
 def test_outcomes_of_keeps_the_order_of_tasks_and_samples():
-    statuses = {JOINT: ["correct", "wrong", "timeout", "no_answer"], ALONE: ["wrong"] * 4}
+    statuses = {JOINT: ["correct", "wrong", "timeout", "no_answer"], SINGLE_PROCESS: ["wrong"] * 4}
     episodes = [
         episode("1" if status == "correct" else "2", status, task=i // 2, sample=i % 2, path=path)
         for path, own in statuses.items()
@@ -169,8 +177,8 @@ def test_outcomes_of_keeps_the_order_of_tasks_and_samples():
     own = outcomes_of(episodes, verify=verify)
     np.testing.assert_equal(own.rewards[JOINT], [[1, -1], [np.nan, -1]])
     np.testing.assert_equal(own.rates(JOINT), [0.5, 0.0])
-    np.testing.assert_equal(own.majority[ALONE], [0.0, 0.0])
-    assert own.paths == (JOINT, ALONE)
+    np.testing.assert_equal(own.majority[SINGLE_PROCESS], [0.0, 0.0])
+    assert own.paths == (JOINT, SINGLE_PROCESS)
     assert [task.id for task in own.tasks] == ["t/0", "t/1"]
 
 

@@ -5,8 +5,8 @@ from itertools import product
 import pytest
 
 from baselines.credit import counterfactual_credit, shared_credit
-from baselines.training.evaluation import Evaluation
-from baselines.training.examples import episode_json, example_episodes
+from baselines.evaluate.examples import episode_json, example_episodes
+from baselines.evaluate.team_evaluation import Evaluation
 from ccpo_env.types import Task
 from tests.rl.teams import NO_THINKER, PAIR, rollout
 

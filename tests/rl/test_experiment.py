@@ -9,16 +9,16 @@ import pytest
 from matplotlib.axes import Axes
 from scipy import stats
 
-from baselines.config import TrainConfig
 from baselines.experiment import main, runs
 from baselines.experiment.aggregate import aggregate, interval
-from baselines.experiment.report import (
+from baselines.experiment.results import (
     learning_curves,
     markdown,
     quartile_markdown,
     verdicts,
 )
 from baselines.experiment.runs import RunKey, RunResult, read_results
+from baselines.train.config import TrainConfig
 from tests.rl.teams import quietly, write_tasks
 
 

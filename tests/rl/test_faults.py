@@ -12,22 +12,23 @@ import pytest
 import torch
 from safetensors import SafetensorError
 
-from baselines import checkpoint, files
-from baselines.checkpoint import (
+from baselines.common import files
+from baselines.common.errors import exit_on_bad_input
+from baselines.common.files import StorageError, append_line, write_text
+from baselines.common.metrics import read_rows
+from baselines.policies import checkpoints
+from baselines.policies.checkpoints import (
     best_checkpoint,
     newest_checkpoint,
     read_checkpoint,
     save_checkpoint,
     write_states,
 )
-from baselines.config import TrainConfig
-from baselines.errors import exit_on_bad_input
-from baselines.files import StorageError, append_line, write_text
-from baselines.metrics import read_rows
 from baselines.policies.registry import load_policy
-from baselines.trainer import Trainer
-from baselines.training.steady_tracker import SteadyTracker
-from baselines.training.trackers import NoTracker
+from baselines.train.config import TrainConfig
+from baselines.train.logging.safe_tracker import SafeTracker
+from baselines.train.logging.trackers import NoTracker
+from baselines.train.trainer import Trainer
 from tests.rl.teams import write_tasks
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
@@ -72,8 +73,8 @@ def break_disk(patch, where):
     target, name = {
         "sync": (os, "fsync"),
         "torch": (torch, "save"),
-        "rename": (checkpoint.Path, "rename"),
-        "state": (checkpoint.Path, "write_text"),
+        "rename": (checkpoints.Path, "rename"),
+        "state": (checkpoints.Path, "write_text"),
     }[where]
     patch.setattr(target, name, fails_with(FULL))
 
@@ -195,7 +196,7 @@ class DownTracker:
 
 def test_steady_tracker_passes_rows_on_and_says_the_first_failure():
     down, said = DownTracker(steps=(2, 3)), []
-    steady = SteadyTracker(down, said.append)
+    steady = SafeTracker(down, said.append)
     for step in (1, 2, 3, 4):
         steady.log({"step": step})
     steady.close()
@@ -208,7 +209,7 @@ def test_steady_tracker_lets_an_interruption_through():
     tracker = DownTracker(steps=())
     tracker.log = fails_with(KeyboardInterrupt)
     with pytest.raises(KeyboardInterrupt):
-        SteadyTracker(tracker, list().append).log({"step": 1})
+        SafeTracker(tracker, list().append).log({"step": 1})
 
 
 @pytest.fixture(scope="module")

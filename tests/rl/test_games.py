@@ -8,12 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from baselines.bench.credit.games import enumeration, turn_game
+from baselines.bench.credit.games.bandit import make_bandit
+from baselines.bench.credit.games.chain import make_chain
+from baselines.bench.credit.games.turn_game import FREE, IDLE
+from baselines.bench.credit.games.vote import Vote, make_vote
 from baselines.credit import ALLOCATORS, GroupOutcomes
-from baselines.games import enumeration, tabular
-from baselines.games.bandit import make_bandit
-from baselines.games.chain import make_chain
-from baselines.games.tabular import FREE, IDLE
-from baselines.games.vote import Vote, make_vote
 from ccpo_env.voting import Ballot
 
 EXACT = {"rtol": 0, "atol": 1e-12}
@@ -33,7 +33,7 @@ def game(request):
 
 
 def sampled(game, num_groups=200, group_size=8, seed=0):
-    return tabular.play(game, num_groups, group_size, np.random.default_rng(seed))
+    return turn_game.play(game, num_groups, group_size, np.random.default_rng(seed))
 
 
 def is_near(samples, expected, *, errors=5.0):
@@ -123,14 +123,14 @@ def test_complete_changes_only_what_is_free(game):
     choices = sampled(game, 50)
     open_end = choices.copy()
     open_end[:, ::2, -1] = FREE
-    completed = tabular.complete(game, open_end, np.random.default_rng(1))
+    completed = turn_game.complete(game, open_end, np.random.default_rng(1))
     np.testing.assert_array_equal(completed[open_end != FREE], choices[open_end != FREE])
     assert (completed >= 0).all()
 
 
 def test_gradients_of_true_advantages_are_unbiased(game):
     choices = sampled(game, 4000, 4)
-    estimates = tabular.gradients(game, choices, game.advantages(choices))
+    estimates = turn_game.gradients(game, choices, game.advantages(choices))
     assert estimates.shape == (4000, *game.policy.shape)
     # Some rows are visited too seldom to know their own error, so look along directions.
     directions = np.random.default_rng(1).normal(size=(8, game.policy.size))
@@ -140,7 +140,7 @@ def test_gradients_of_true_advantages_are_unbiased(game):
 
 def test_twin_keeps_what_one_agent_knew_and_draws_the_rest(game):
     choices = sampled(game, 400)
-    again = tabular.twin(game, choices, np.random.default_rng(1))
+    again = turn_game.twin(game, choices, np.random.default_rng(1))
     for group in range(len(choices)):
         known = game.known(choices[group, 0], group % choices.shape[-1])
         assert (again[group, 0] == known)[known != FREE].all()
@@ -153,9 +153,9 @@ def test_branch_rewards_estimate_the_value_after_a_turn(game):
     one = sampled(game, 1, 1)[0, 0]
     for turn in range(len(game.agents) - 1):
         many = np.broadcast_to(one, (1, 2000, len(one)))
-        rewards = tabular.branch_rewards(game, many, turn, 3, np.random.default_rng(turn))
+        rewards = turn_game.branch_rewards(game, many, turn, 3, np.random.default_rng(turn))
         assert rewards.shape == (1, 2000, 3)
-        exact = enumeration.expected_reward(game, tabular.keep_before(one, turn + 1))
+        exact = enumeration.expected_reward(game, turn_game.keep_before(one, turn + 1))
         assert is_near(rewards.reshape(-1), exact)
 
 
@@ -163,13 +163,15 @@ def test_removed_rewards_estimate_the_value_of_the_others(game):
     one = sampled(game, 1, 1, seed=5)[0, 0]
     many = np.broadcast_to(one, (1, 2000, len(one)))
     for removed in subsets(len(game.agents)):
-        rewards = tabular.removed_rewards(game, many, removed, 3, np.random.default_rng(0))
+        rewards = turn_game.removed_rewards(game, many, removed, 3, np.random.default_rng(0))
         exact = enumeration.coalition_value(game, one, removed)
         if rewards.ndim == 2:  # one task's samples, whatever was said
             assert 0 in removed or "thinker_0" in game.agents
             rewards = np.stack(
                 [
-                    tabular.removed_rewards(game, many[:, :1], removed, 3, np.random.default_rng(s))
+                    turn_game.removed_rewards(
+                        game, many[:, :1], removed, 3, np.random.default_rng(s)
+                    )
                     for s in range(400)
                 ]
             )
@@ -183,7 +185,7 @@ def test_removal_of_the_solver_makes_the_last_thinker_answer():
     np.testing.assert_array_equal(left[..., 0], choices[..., 0])
     assert (left[..., 1] == FREE).all()
     assert (left[..., 2] == IDLE).all()
-    row = game.rows(1, left[..., :1], tabular.is_last(left, 1))
+    row = game.rows(1, left[..., :1], turn_game.is_last(left, 1))
     np.testing.assert_array_equal(row, 2 + 5 + choices[..., 0])  # after 2 rows of thinker_0
 
 
@@ -191,7 +193,7 @@ def test_owners_are_the_agents_who_choose_from_the_rows(game):
     choices = sampled(game, 50)
     assert game.owners.shape == (len(game.policy),)
     for turn in range(len(game.agents)):
-        rows = game.rows(turn, choices[..., :turn], tabular.is_last(choices, turn))
+        rows = game.rows(turn, choices[..., :turn], turn_game.is_last(choices, turn))
         assert (game.owners[rows] == turn).all()
     assert (np.diff(game.owners) >= 0).all()
 
@@ -219,7 +221,7 @@ def test_vote_agrees_with_the_vote_of_the_environment(seed):
 def test_removal_of_a_voter_costs_no_sample():
     game = make_vote(3, np.random.default_rng(0))
     choices = sampled(game, 5)
-    rewards = tabular.removed_rewards(game, choices, frozenset({1}), 4, np.random.default_rng(0))
+    rewards = turn_game.removed_rewards(game, choices, frozenset({1}), 4, np.random.default_rng(0))
     others = np.where(np.arange(3) == 1, IDLE, choices)
     np.testing.assert_array_equal(rewards, game.reward(others)[..., None])
 
@@ -263,7 +265,7 @@ def test_oracle_ratings_without_noise_share_out_merit_and_blame():
     rng = np.random.default_rng(0)
     advantages = rng.normal(size=(6, 5, 3))
     rewards = rng.choice([-1.0, 1.0], size=(6, 5))
-    ratings, valid = tabular.oracle_ratings(
+    ratings, valid = turn_game.oracle_ratings(
         advantages, rewards, noise=0.0, invalid_rate=0.0, rng=rng
     )
     assert ratings.shape == (6, 3, 3, 5)
@@ -275,7 +277,7 @@ def test_oracle_ratings_without_noise_share_out_merit_and_blame():
 
 def test_oracle_ratings_err_as_much_as_told():
     rng = np.random.default_rng(0)
-    ratings, valid = tabular.oracle_ratings(
+    ratings, valid = turn_game.oracle_ratings(
         np.zeros((200, 10, 2)), np.ones((200, 10)), noise=0.1, invalid_rate=0.2, rng=rng
     )
     assert ratings.min() >= 0.0

@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from baselines.games.continuations import measure_model, tiny_player
-from baselines.games.measured import Cost, Plan
+from baselines.bench.credit.games.continuations import measure_model, tiny_player
+from baselines.bench.credit.games.measured import Cost, Plan
 from baselines.policies.base import Completion
 from ccpo_env.types import Task
-from tests.rl.teams import player_of
+from tests.rl.teams import runner_of
 
 TASKS = tuple(Task(f"t/{number}", f"{number} or 2?", "2") for number in range(20))
 PLAN = Plan(
@@ -44,17 +44,17 @@ def team():
 
 
 @pytest.fixture
-def player(team):
-    return player_of(*team, tasks=TASKS)
+def runner(team):
+    return runner_of(*team, tasks=TASKS)
 
 
-def measured(player, num_held_out=32, tasks=TASKS):
-    return measure_model(player, tasks, PLAN, np.random.default_rng(0), num_held_out=num_held_out)
+def measured(runner, num_held_out=32, tasks=TASKS):
+    return measure_model(runner, tasks, PLAN, np.random.default_rng(0), num_held_out=num_held_out)
 
 
-def test_truth_is_the_value_of_a_thought_up_to_the_task(player):
-    made = measured(player, num_held_out=200, tasks=TASKS[:6])
-    thoughts = made.stack.features[..., 0]
+def test_truth_is_the_value_of_a_thought_up_to_the_task(runner):
+    made = measured(runner, num_held_out=200, tasks=TASKS[:6])
+    thoughts = made.batch.features[..., 0]
     value = made.truth[..., 0]  # (2, N, G)
     for half in value:
         for group, kinds in zip(half, thoughts, strict=True):
@@ -65,17 +65,17 @@ def test_truth_is_the_value_of_a_thought_up_to_the_task(player):
     assert 1.2 < spread < 1.8
 
 
-def test_truth_of_the_last_agent_is_what_the_thought_leaves(player):
-    made = measured(player)
+def test_truth_of_the_last_agent_is_what_the_thought_leaves(runner):
+    made = measured(runner)
     total = made.truth.sum(axis=-1)  # V + (R - V)
-    np.testing.assert_allclose(total, np.stack([made.stack.team_rewards] * 2), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(total, np.stack([made.batch.team_rewards] * 2), rtol=0, atol=1e-12)
 
 
-def test_halves_of_the_truth_and_branches_are_different_samples(player, team):
-    made = measured(player, num_held_out=8)
+def test_halves_of_the_truth_and_branches_are_different_samples(runner, team):
+    made = measured(runner, num_held_out=8)
     assert not np.array_equal(*made.truth[..., 0])
     num_groups, num_rollouts, num_samples = 2 * len(TASKS), PLAN.group_size, PLAN.num_samples
-    assert made.stack.branch_rewards["thinker_0"].shape == (num_groups, num_rollouts, num_samples)
+    assert made.batch.branch_rewards["thinker_0"].shape == (num_groups, num_rollouts, num_samples)
     # Every answer is a sample of its own: one per rollout, but for the 10 that are kept whole,
     # one per continuation, seen or held out, and one per removal of the thinker.
     rollouts = num_groups * num_rollouts - len(TASKS) // 2
@@ -83,22 +83,22 @@ def test_halves_of_the_truth_and_branches_are_different_samples(player, team):
     assert team[1].num_said == rollouts + continuations + num_groups * num_samples
 
 
-def test_first_rollout_of_a_twin_keeps_what_the_agent_knew(player):
-    made = measured(player)
+def test_first_rollout_of_a_twin_keeps_what_the_agent_knew(runner):
+    made = measured(runner)
     thought = 2 * made.truth[..., 0].mean(axis=0)[:, 0] > 0.0  # of the first rollout: is it useful
     first, again = np.split(thought, 2)
     np.testing.assert_array_equal(first, again)
-    rewards = made.stack.team_rewards[:, 0]
+    rewards = made.batch.team_rewards[:, 0]
     solver_kept = made.kept == 1
     one, two = np.split(rewards, 2)
     np.testing.assert_array_equal(one[solver_kept], two[solver_kept])
     assert (one[~solver_kept] != two[~solver_kept]).any()
 
 
-def test_features_number_the_texts_of_each_agent(player):
-    made = measured(player)
-    assert made.stack.features.shape == (2 * len(TASKS), PLAN.group_size, 2)
-    answers, rewards = made.stack.features[..., 1], made.stack.team_rewards
+def test_features_number_the_texts_of_each_agent(runner):
+    made = measured(runner)
+    assert made.batch.features.shape == (2 * len(TASKS), PLAN.group_size, 2)
+    answers, rewards = made.batch.features[..., 1], made.batch.team_rewards
     for group in range(len(rewards)):
         # Answers are "2" and "3": numbered in order, so the smaller number is the right answer.
         is_right = rewards[group] > 0
@@ -106,8 +106,8 @@ def test_features_number_the_texts_of_each_agent(player):
             np.testing.assert_array_equal(answers[group] == 0, is_right)
 
 
-def test_cost_counts_the_tokens_that_were_sampled(player):
-    prices = measured(player).prices
+def test_cost_counts_the_tokens_that_were_sampled(runner):
+    prices = measured(runner).prices
     # A token per character: an answer has 1, a thought 7 or 8.
     assert prices.removed[frozenset({"thinker_0"})] == Cost(3.0, 3)
     assert prices.branches["thinker_0"] == Cost(12.0, 12)
@@ -116,14 +116,14 @@ def test_cost_counts_the_tokens_that_were_sampled(player):
 
 
 def test_rollouts_that_cannot_be_measured_are_an_error(team):
-    silent = player_of(team[0], CoinPolicy("?", "?", lambda _prompt: 0.5), tasks=TASKS)
+    silent = runner_of(team[0], CoinPolicy("?", "?", lambda _prompt: 0.5), tasks=TASKS)
     with pytest.raises(RuntimeError, match="must be measured, got 'timeout'; use a verifier"):
         measured(silent)
 
 
 def test_embedded_model_is_measured():
-    player, tasks = tiny_player()
-    made = measured(player, num_held_out=4, tasks=tasks[:2])
-    assert set(np.unique(made.stack.team_rewards)) <= {-1.0, 1.0}
+    runner, tasks = tiny_player()
+    made = measured(runner, num_held_out=4, tasks=tasks[:2])
+    assert set(np.unique(made.batch.team_rewards)) <= {-1.0, 1.0}
     assert made.truth.shape == (2, 4, 4, 2)
     assert made.prices.team.tokens > 8.0

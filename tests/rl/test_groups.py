@@ -3,30 +3,30 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from baselines.playing.groups import Group, play_groups, rewards
-from baselines.playing.ledger import Ledger
-from baselines.playing.plan import Plan
-from baselines.playing.removed_cache import RemovedCache
-from baselines.rollout import Player
+from baselines.rollouts.costs import CostTracker
+from baselines.rollouts.groups import Group, play_groups, rewards
+from baselines.rollouts.plan import Plan
+from baselines.rollouts.removed_cache import RemovedCache
+from baselines.rollouts.runner import RolloutRunner
 from ccpo_env import vote_v0
 from ccpo_env.types import Task
-from tests.rl.teams import NO_THINKER, PAIR, RecordingPolicy, judge, player_of
+from tests.rl.teams import NO_THINKER, PAIR, RecordingPolicy, judge, runner_of
 
 TASKS = [Task("t/0", "1+1", "2"), Task("t/1", "1+2", "3")]
 TRIO = ("thinker_0", "thinker_1", "solver_0")
 
 
 def groups_of(
-    answers: list[str], plan: Plan, *, num_thinkers=1, tasks=TASKS, cache=None, ledger=None
+    answers: list[str], plan: Plan, *, num_thinkers=1, tasks=TASKS, cache=None, costs=None
 ) -> list[Group]:
     """Play tasks; the solver gives these answers, in the order in which it is asked."""
     thinker = RecordingPolicy([f"thought {n}" for n in range(40)])
     return play_groups(
-        player_of(thinker, RecordingPolicy(answers), num_thinkers=num_thinkers),
+        runner_of(thinker, RecordingPolicy(answers), num_thinkers=num_thinkers),
         tasks,
         plan,
         rng=np.random.default_rng(0),
-        ledger=ledger or Ledger(),
+        costs=costs or CostTracker(),
         cache=cache,
     )
 
@@ -69,13 +69,13 @@ def test_play_groups_removes_nobody_when_credit_does_not_need_it():
 
 
 def test_removals_are_left_out_where_the_team_was_always_paid_the_same():
-    plan = Plan(group_size=2, removals=(NO_THINKER,), num_removed=2, only_mixed=True)
-    ledger = Ledger()
-    same, mixed = groups_of(["2", "2", "3", "9", "3", "9"], plan, ledger=ledger)
+    plan = Plan(group_size=2, removals=(NO_THINKER,), num_removed=2, skip_uniform_groups=True)
+    costs = CostTracker()
+    same, mixed = groups_of(["2", "2", "3", "9", "3", "9"], plan, costs=costs)
     assert same.removed == {}
     assert same.is_complete
     assert mixed.removed[NO_THINKER].tolist() == [1.0, -1.0]
-    assert ledger.verified == {"joint": 4, "removed": 2}
+    assert costs.verified == {"joint": 4, "removed": 2}
 
 
 def test_branches_are_fresh_answers_to_the_same_thought():
@@ -110,18 +110,18 @@ def test_a_later_agent_is_removed_on_each_rollout():
 def test_voters_are_left_out_of_the_count_for_free():
     voters = ("voter_0", "voter_1", "voter_2")
     policy = RecordingPolicy(["2", "2", "5", "7", "2", "5"])
-    player = Player(vote_v0(tasks=TASKS, verifier=judge), {"voter": policy}, {"voter": None})
-    ledger = Ledger()
+    runner = RolloutRunner(vote_v0(tasks=TASKS, verifier=judge), {"voter": policy}, {"voter": None})
+    costs = CostTracker()
     removals = (frozenset({"voter_0"}), frozenset({"voter_0", "voter_1"}))
     plan = Plan(group_size=2, removals=removals)
     rng = np.random.default_rng(0)
-    (group,) = play_groups(player, TASKS[:1], plan, rng=rng, ledger=ledger)
+    (group,) = play_groups(runner, TASKS[:1], plan, rng=rng, costs=costs)
     # Each voter speaks in both rollouts before the next one: 2, 5, 2 and 2, 7, 5.
     assert group.rewards.tolist() == [1.0, 1.0]  # of three different ones, the first wins
     # Left are 5, 2 and 7, 5; then 2 and 5.
     assert group.removed[removals[0]].tolist() == [[-1.0], [-1.0]]
     assert group.removed[removals[1]].tolist() == [[1.0], [-1.0]]
-    assert ledger.verified == {"joint": 2}
+    assert costs.verified == {"joint": 2}
     assert group.outcomes(voters).without("voter_0").shape == (2, 1)
 
 
@@ -129,15 +129,15 @@ def test_what_a_cache_knows_is_not_played_again():
     cache = RemovedCache(0.5, {NO_THINKER: ["solver"]})
     plan = Plan(group_size=2, removals=(NO_THINKER,), num_removed=4)
     task = TASKS[:1]
-    ledger = Ledger()
-    (group,) = groups_of(["2"] * 6, plan, tasks=task, cache=cache, ledger=ledger)
-    assert ledger.verified["removed"] == 4
+    costs = CostTracker()
+    (group,) = groups_of(["2"] * 6, plan, tasks=task, cache=cache, costs=costs)
+    assert costs.verified["removed"] == 4
     assert group.removed[NO_THINKER].tolist() == [pytest.approx((4 - 0) / (4 + 1))]
-    again = Ledger()
-    groups_of(["2"] * 2, plan, tasks=task, cache=cache, ledger=again)
+    again = CostTracker()
+    groups_of(["2"] * 2, plan, tasks=task, cache=cache, costs=again)
     assert again.verified["removed"] == 0
     cache.policy_updated("solver")  # 4 rollouts are now worth 2
-    groups_of(["2"] * 4, plan, tasks=task, cache=cache, ledger=again)
+    groups_of(["2"] * 4, plan, tasks=task, cache=cache, costs=again)
     assert again.verified["removed"] == 2
 
 

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import gc
 
-from baselines.training.heap import THRESHOLDS, few_collections
+from baselines.train.gc_tuning import THRESHOLDS, infrequent_collections
 
 
 def test_few_collections_ends_with_the_last_run_that_is_under_way():
     before = gc.get_threshold()
-    first, second = few_collections(), few_collections()
+    first, second = infrequent_collections(), infrequent_collections()
     first.__enter__()
     second.__enter__()
     assert gc.get_threshold() == THRESHOLDS

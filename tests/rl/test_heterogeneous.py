@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from baselines.config import TrainConfig
-from baselines.metrics import read_rows
+from baselines.common.metrics import read_rows
 from baselines.policies.registry import load_policy
-from baselines.trainer import Trainer
-from baselines.training.team import load_team
-from baselines.training.trackers import NoTracker
+from baselines.policies.team import load_team
+from baselines.train.config import TrainConfig
+from baselines.train.logging.trackers import NoTracker
+from baselines.train.trainer import Trainer
 from tests.rl.policies import first_logits, hand_made
 from tests.rl.teams import write_tasks
 

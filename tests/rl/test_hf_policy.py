@@ -12,10 +12,10 @@ from scipy.stats import chisquare
 from transformers import LlamaConfig, LlamaForCausalLM
 from transformers.utils import logging
 
-from baselines.policies import loading
 from baselines.policies.base import Completion, Prompt, Sampling
-from baselines.policies.hf import HFPolicy
-from baselines.policies.loading import converted_gguf
+from baselines.policies.local import loading
+from baselines.policies.local.hf import HFPolicy
+from baselines.policies.local.loading import converted_gguf
 from baselines.policies.registry import load_policy
 
 PROMPTS = [Prompt("1+1"), Prompt("a longer prompt: "), Prompt("1+1"), Prompt("?")] * 3

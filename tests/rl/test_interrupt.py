@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 
-from baselines.training.interrupt import stop_requests
+from baselines.train.interrupt import stop_requests
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 

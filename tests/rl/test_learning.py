@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from baselines.config import TrainConfig
 from baselines.credit import ALLOCATORS, Allocator
-from baselines.trainer import Trainer
-from baselines.training.trackers import NoTracker
+from baselines.train.config import TrainConfig
+from baselines.train.logging.trackers import NoTracker
+from baselines.train.trainer import Trainer
 from tests.rl.teams import NO_THINKER
 
 NUM_EVAL_TASKS = 400  # a rate of one half is then known to within 0.05

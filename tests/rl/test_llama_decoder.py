@@ -9,11 +9,11 @@ import torch
 from torch import nn
 from transformers import LlamaConfig, PreTrainedModel
 
-from baselines.policies import sampler
-from baselines.policies.cache_decoder import CacheDecoder
-from baselines.policies.llama import as_plain_llama
-from baselines.policies.llama_decoder import LlamaDecoder
-from baselines.policies.sampler import decoders_of, sample_tokens
+from baselines.policies.local import sampler
+from baselines.policies.local.cache_decoder import CacheDecoder
+from baselines.policies.local.llama import as_plain_llama
+from baselines.policies.local.llama_decoder import LlamaDecoder
+from baselines.policies.local.sampler import decoders_of, sample_tokens
 from tests.rl.models import END, GPT2, GROUPED, LLAMA, WINDOWED, build, llama_config, plain_logprobs
 
 PROMPTS = [[1, 2, 3], [4], [1, 2, 3], [5, 5, 1, 6, 2, 3, 1], [4], [2, 6]] * 3

@@ -9,15 +9,15 @@ import pytest
 import torch
 from torch import nn
 
-from baselines.collate import TrainingRow
 from baselines.optimizers import OPTIMIZERS
-from baselines.policies.adapter_files import base_name, is_adapter
 from baselines.policies.base import Prompt, Sampling
-from baselines.policies.llama import as_plain_llama
-from baselines.policies.lora import LoraBase, LoraPolicy, LoraSettings
+from baselines.policies.local.adapter_files import base_name, is_adapter
+from baselines.policies.local.llama import as_plain_llama
+from baselines.policies.local.lora import LoraBase, LoraPolicy, LoraSettings
 from baselines.policies.registry import load_policy
-from baselines.training.team import load_team
-from baselines.updater import Updater
+from baselines.policies.team import load_team
+from baselines.train.update.batching import TrainingSample
+from baselines.train.update.updater import Updater
 from ccpo_env import think_solve_v0
 from tests.rl.policies import PROMPT, first_logits, hand_made
 
@@ -160,7 +160,7 @@ def test_update_of_a_role_moves_its_adapter_and_nothing_else(base):
         module = policies[role].module
         before = {name: p.detach().clone() for name, p in module.named_parameters()}
         completions = sampled(policies[role])
-        rows = [TrainingRow(c, (-1.0) ** i) for i, c in enumerate(completions)]
+        rows = [TrainingSample(c, (-1.0) ** i) for i, c in enumerate(completions)]
         assert updaters[role].update(rows)["grad_norm"] > 0
         moved = {n for n, p in module.named_parameters() if not torch.equal(p, before[n])}
         assert moved == set(trained(policies[role]))

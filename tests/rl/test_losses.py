@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import torch
 
-from baselines.losses import clipped_policy_loss
-from baselines.types import TokenBatch
+from baselines.common.types import TokenBatch
+from baselines.optimizers.losses import clipped_policy_loss
 
 
 def tokens(

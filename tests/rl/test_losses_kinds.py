@@ -10,7 +10,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from baselines.losses import (
+from baselines.common.types import TokenBatch
+from baselines.optimizers.losses import (
     clipped_policy_loss,
     entropy_loss,
     kl_estimates,
@@ -20,7 +21,6 @@ from baselines.losses import (
     row_weight,
     sequence_clipped_loss,
 )
-from baselines.types import TokenBatch
 
 POLICY_LOSSES = [clipped_policy_loss, sequence_clipped_loss, policy_gradient_loss]
 KL = ["k1", "k2", "k3"]

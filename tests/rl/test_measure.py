@@ -5,8 +5,8 @@ import pytest
 
 from baselines.credit import ALLOCATORS, GroupOutcomes
 from baselines.optimizers import OPTIMIZERS
-from baselines.playing.groups import Group
-from baselines.training.measure import credit_metrics, rating_metrics, rollout_metrics
+from baselines.rollouts.groups import Group
+from baselines.train.logging.step_metrics import credit_metrics, rating_metrics, rollout_metrics
 from tests.rl.teams import NO_THINKER, PAIR, TASK, rollout
 
 

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from baselines.metrics import METRICS, append_row, keep_rows, read_rows
+from baselines.common.metrics import METRICS, append_row, keep_rows, read_rows
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from baselines.errors import exit_on_bad_input, missing_package, say_what_to_install
+from baselines.common.errors import exit_on_bad_input, missing_package, say_what_to_install
 
 ROOT = Path(__file__).resolve().parents[2]
 WITHOUT = """
@@ -26,10 +26,10 @@ class Without(PathFinder):
 sys.meta_path[sys.meta_path.index(PathFinder)] = Without
 """
 SCRIPTS = (
-    *("train", "evaluate", "compare", "play", "bench", "experiment", "train_sb3", "signal"),
-    "distributed.train",
+    *("train", "evaluate", "compare", "play", "bench", "experiment", "train_sb3"),
+    *("train.engines", "train_sb3.comparison"),
 )
-NEED_TORCH = ("train", "evaluate", "play", "distributed.train", "distributed.weights")
+NEED_TORCH = ("train", "evaluate", "play", "train.engines", "train.engines.server_weights")
 """Those that import torch before they read their flags."""
 CASES = [("tyro", script) for script in SCRIPTS] + [("torch", script) for script in NEED_TORCH]
 

@@ -7,13 +7,13 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-from baselines.files import StorageError
-from baselines.policies.lora import LoraBase, LoraSettings
+from baselines.common.files import StorageError
+from baselines.common.stats import proportion
+from baselines.policies.local.lora import LoraBase, LoraSettings
 from baselines.policies.registry import load_policy
-from baselines.stats import proportion
-from baselines.training import model_card
-from baselines.training.model_card import HubError, ModelCard, push_to_hub, save_model
-from baselines.training.team import TEAM, load_team
+from baselines.policies.team import TEAM, load_team
+from baselines.train import model_card
+from baselines.train.model_card import HubError, ModelCard, push_to_hub, save_model
 from tests.rl.policies import first_logits
 
 ROLES = ("thinker", "solver")

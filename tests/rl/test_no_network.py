@@ -96,7 +96,7 @@ def test_import_of_every_module_touches_no_network(environment):
 
 @pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["evaluate", "--help"]])
 def test_help_touches_no_network(environment, arguments):
-    done = run(environment, "-m", "baselines.cli", *arguments)
+    done = run(environment, "-m", "baselines.__main__", *arguments)
     assert done.returncode == 0, done.stderr
     assert "usage" in done.stdout.lower()
 

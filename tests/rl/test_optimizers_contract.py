@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from baselines.common.types import TokenBatch
 from baselines.optimizers import OPTIMIZERS
-from baselines.types import TokenBatch
 
 every_optimizer = pytest.mark.parametrize("name", OPTIMIZERS)
 steps = st.lists(

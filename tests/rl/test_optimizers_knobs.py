@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from baselines.advantages import whiten_tokens
 from baselines.optimizers import OPTIMIZERS
+from baselines.optimizers.advantages import whiten_tokens
 
 every_optimizer = pytest.mark.parametrize("name", OPTIMIZERS)
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from baselines.policies.base import Prompt
-from baselines.policies.options import option_logprobs
+from baselines.policies.local.option_scores import option_logprobs
 from baselines.policies.registry import load_policy
 
 PROMPTS = [Prompt("47+5="), Prompt("the answer is "), Prompt("2*3=6;6-9=")]

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from baselines.playing.plan import (
+from baselines.rollouts.plan import (
     branch_turns,
     branching_agents,
-    played_once,
-    replayed,
+    per_rollout_removals,
+    per_task_removals,
     shared_turns,
 )
 from ccpo_env.topologies.debate import debate
@@ -38,13 +38,13 @@ def test_shared_turns_of_a_debate_end_where_the_agent_first_speaks():
 
 def test_removals_of_a_chain_are_played_once_or_on_each_rollout():
     each = [frozenset({agent}) for agent in CHAIN.agents]
-    assert played_once(CHAIN, each) == [frozenset({"thinker_0"})]
-    assert replayed(CHAIN, each) == [frozenset({"thinker_1"}), frozenset({"solver_0"})]
+    assert per_task_removals(CHAIN, each) == [frozenset({"thinker_0"})]
+    assert per_rollout_removals(CHAIN, each) == [frozenset({"thinker_1"}), frozenset({"solver_0"})]
 
 
 def test_removals_of_a_vote_are_not_played_at_all():
     each = [frozenset({f"voter_{n}"}) for n in range(3)]
-    assert played_once(vote(3), each) == replayed(vote(3), each) == []
+    assert per_task_removals(vote(3), each) == per_rollout_removals(vote(3), each) == []
 
 
 @pytest.mark.parametrize(

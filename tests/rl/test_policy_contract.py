@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from baselines.policies.base import Completion, Policy, Prompt, Sampling
-from baselines.policies.hf import HFPolicy
+from baselines.policies.local.hf import HFPolicy
 from baselines.policies.registry import load_policy, load_sampler
 from baselines.policies.scripted import ScriptedPolicy
 from tests.rl.fake_server import FakeServer, served

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from baselines.policies.base import Prompt, Sampling
-from baselines.policies.hf import HFPolicy
+from baselines.policies.local.hf import HFPolicy
 from baselines.policies.registry import POLICIES, load_policy
 
 

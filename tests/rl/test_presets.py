@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from baselines.config import PER_ROLE, SETTINGS, TrainConfig, with_settings
-from baselines.environments import team_env
-from baselines.metrics import read_rows
+from baselines.common.metrics import read_rows
 from baselines.optimizers import OPTIMIZERS
-from baselines.train import main, read_config
-from baselines.training.presets import PRESETS, preset, read_settings
+from baselines.rollouts.environments import team_env
+from baselines.train.command import main, read_config
+from baselines.train.config import PER_ROLE, SETTINGS, TrainConfig, with_settings
+from baselines.train.presets import PRESETS, preset, read_settings
 from ccpo_env import load_tasks
 from tests.rl.teams import quietly
 

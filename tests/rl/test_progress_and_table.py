@@ -5,9 +5,9 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from baselines.training.evaluation import Evaluation
-from baselines.training.progress import LiveProgress, describe
-from baselines.training.table import evaluation_table
+from baselines.evaluate.table import evaluation_table
+from baselines.evaluate.team_evaluation import Evaluation
+from baselines.train.logging.progress import LiveProgress, describe
 from tests.rl.teams import NO_THINKER, rollout
 
 ROW = {
@@ -71,7 +71,7 @@ def test_table_shows_rate_interval_and_count(evaluation):
         for line in table_text(evaluation).splitlines()
         if line.startswith("│")
     ]
-    # Wilson intervals of 2 of 3, 0 of 4 and 0 of 3, by the formula of baselines.stats
+    # Wilson intervals of 2 of 3, 0 of 4 and 0 of 3, by the formula of baselines.common.stats
     assert rows == [
         ["accuracy, whole team", "0.667", "[0.208, 0.939]", "2 of 3"],
         ["accuracy without thinker_0", "0.000", "[0.000, 0.490]", "0 of 4"],

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from baselines.policies.prompt_cache import PromptCache
+from baselines.policies.local.prompt_cache import PromptCache
 
 NUM_HEADS, NUM_SHARED, HEAD_SIZE, NUM_LAYERS = 2, 3, 4, 2
 

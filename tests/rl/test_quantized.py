@@ -8,9 +8,9 @@ import torch
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
 from baselines.policies.base import Prompt, Sampling
-from baselines.policies.hf import HFPolicy
-from baselines.policies.lora import LoraBase, LoraSettings
-from baselines.policies.quantized import check_trainable
+from baselines.policies.local.hf import HFPolicy
+from baselines.policies.local.lora import LoraBase, LoraSettings
+from baselines.policies.local.quantized import check_trainable
 from tests.rl.policies import hand_made
 from tests.rl.toy_policy import ToyPolicy
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from baselines.playing.ledger import Ledger
-from baselines.playing.ratings import RatedRollout, parse_rating, rate_rollouts, rating_prompt
+from baselines.rollouts.costs import CostTracker
+from baselines.rollouts.ratings import RatedRollout, parse_rating, rate_rollouts, rating_prompt
 from ccpo_env.types import Message
 from tests.rl.teams import PAIR, TASK, RecordingPolicy
 
@@ -30,10 +30,10 @@ class Scorer:
         return scores - 7.0, 5 * len(prompts)
 
 
-def rate(rollouts, policies, *, seed=0, ledger=None, agents=PAIR):
+def rate(rollouts, policies, *, seed=0, costs=None, agents=PAIR):
     raters = list(zip(agents, policies, strict=True))
     rng = np.random.default_rng(seed)
-    return rate_rollouts(rollouts, raters, rng=rng, ledger=ledger or Ledger())
+    return rate_rollouts(rollouts, raters, rng=rng, costs=costs or CostTracker())
 
 
 def test_scored_rating_is_the_mean_of_the_nine_shares():
@@ -125,9 +125,9 @@ def test_parse_rating_refuses_anything_else(text):
 
 
 def test_rating_costs_are_counted_for_scored_and_for_written_ratings():
-    scored, written = Ledger(), Ledger()
-    rate([RIGHT] * 3, [Scorer(lambda _: "1")] * 2, ledger=scored)
+    scored, written = CostTracker(), CostTracker()
+    rate([RIGHT] * 3, [Scorer(lambda _: "1")] * 2, costs=scored)
     assert (scored.read["rating"], scored.generated["rating"]) == (30, 0)
-    rate([RIGHT] * 3, [RecordingPolicy(["12345"])] * 2, ledger=written)
+    rate([RIGHT] * 3, [RecordingPolicy(["12345"])] * 2, costs=written)
     assert written.generated["rating"] == 30
     assert written.rate_s > 0.0

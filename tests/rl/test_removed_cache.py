@@ -5,7 +5,7 @@ import json
 import pytest
 from scipy import stats
 
-from baselines.playing.removed_cache import RemovedCache
+from baselines.rollouts.removed_cache import RemovedCache
 from ccpo_env.types import Task
 from tests.rl.teams import NO_THINKER, TASK
 

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from baselines.metrics import METRICS
+from baselines.common.metrics import METRICS
+from baselines.common.stats import proportion
 from baselines.report import write_report
-from baselines.report.page import MAX_MESSAGE_CHARS, command
+from baselines.report.held_out import HELD_OUT, held_out, measurements, read_summary
+from baselines.report.narrative import reading, sentences
+from baselines.report.run_page import MAX_MESSAGE_CHARS, command
 from baselines.report.series import Point, binned, smoothed
-from baselines.report.summary import HELD_OUT, held_out, measurements, read_summary
-from baselines.report.words import reading, sentences
-from baselines.stats import proportion
 from tests.rl.report_runs import (
     CONFIG,
     count,
@@ -297,7 +297,7 @@ def test_held_out_rates_are_logged_metrics():
 
 def test_command_is_read_back_as_the_same_config():
     tyro = pytest.importorskip("tyro")
-    from baselines.config import TrainConfig
+    from baselines.train.config import TrainConfig
 
     config = TrainConfig(
         tasks="my tasks; rm.jsonl",

@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from baselines.playing.groups import Group
+from baselines.common.credit_file import read_credit
 from baselines.report import write_report
 from baselines.report.credit_map import MAX_TASKS, STRONGEST, credit_by_name, credit_map, role_of
-from baselines.report.drawing import COLOURS, DASHES, HATCHES, MARKS
 from baselines.report.figures import MAX_LINES
-from baselines.training.credit_record import MAX_GROUPS, CreditHistory, read_credit
+from baselines.report.svg import COLOURS, DASHES, HATCHES, MARKS
+from baselines.rollouts.groups import Group
+from baselines.train.logging.credit_record import MAX_GROUPS, CreditHistory
 from ccpo_env.types import Task
 from tests.rl.report_runs import credit_of, make_run, metric_rows, read_page
 from tests.rl.teams import PAIR, TASK, rollout

@@ -14,12 +14,12 @@ from itertools import product
 
 import pytest
 
-from baselines.checkpoint import best_checkpoint, newest_checkpoint
-from baselines.files import write_json
-from baselines.metrics import read_rows
-from baselines.report import page as report_page
-from baselines.train import main, read_config
-from baselines.trainer import Trainer
+from baselines.common.files import write_json
+from baselines.common.metrics import read_rows
+from baselines.policies.checkpoints import best_checkpoint, newest_checkpoint
+from baselines.report import run_page as report_page
+from baselines.train.command import main, read_config
+from baselines.train.trainer import Trainer
 from tests.rl.teams import quietly, write_tasks
 
 STEPS = 12

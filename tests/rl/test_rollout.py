@@ -5,12 +5,12 @@ import time
 import numpy as np
 import pytest
 
-from baselines.playing.ledger import Ledger
 from baselines.policies.base import Prompt, Sampling
-from baselines.rollout import Player, RolloutRequest
+from baselines.rollouts.costs import CostTracker
+from baselines.rollouts.runner import RolloutRequest, RolloutRunner
 from ccpo_env import debate_v0, think_solve_v0, vote_v0
 from ccpo_env.types import Message, Task, Verdict
-from tests.rl.teams import NO_THINKER, PAIR, TASK, RecordingPolicy, judge, player_of
+from tests.rl.teams import NO_THINKER, PAIR, TASK, RecordingPolicy, judge, runner_of
 
 NO_SOLVER = frozenset({"solver_0"})
 OTHER = Task("t/1", "3+4", "7")
@@ -47,7 +47,7 @@ def prompts_of_env(request: RolloutRequest, actions: dict[str, str]) -> dict[str
 
 def test_play_returns_one_rollout_per_request_in_order(rng):
     policy = RecordingPolicy(lambda prompt: "2" if "1+1" in prompt else "7")
-    rollouts = player_of(policy, policy).play(MIXTURE, rng=rng)
+    rollouts = runner_of(policy, policy).play(MIXTURE, rng=rng)
     assert [r.request for r in rollouts] == list(MIXTURE)
     spoke = [[message.agent for message in r.messages] for r in rollouts]
     assert spoke == [["solver_0"], [*PAIR], ["thinker_0"], [*PAIR], ["solver_0"]]
@@ -57,7 +57,7 @@ def test_play_returns_one_rollout_per_request_in_order(rng):
 
 def test_play_completes_each_speaker_of_all_episodes_in_one_call(rng):
     thinker, solver = RecordingPolicy(["a thought"]), RecordingPolicy(["2"])
-    player_of(thinker, solver).play(MIXTURE, rng=rng)
+    runner_of(thinker, solver).play(MIXTURE, rng=rng)
     assert [len(call) for call in thinker.calls] == [3]  # those whose thinker is not removed
     assert [len(call) for call in solver.calls] == [4]  # with a thought and without, together
 
@@ -66,7 +66,7 @@ def test_play_completes_each_thinker_of_a_chain_in_one_call(rng):
     thinker, solver = RecordingPolicy(["a thought"]), RecordingPolicy(["2"])
     removals = ({"thinker_0"}, {"thinker_1"}, {"thinker_0", "thinker_1"}, set())
     requests = [RolloutRequest(TASK, frozenset(removed)) for removed in removals]
-    player_of(thinker, solver, num_thinkers=2).play(requests, rng=rng)
+    runner_of(thinker, solver, num_thinkers=2).play(requests, rng=rng)
     assert [len(call) for call in thinker.calls] == [2, 2]
     assert [len(call) for call in solver.calls] == [4]
 
@@ -74,7 +74,7 @@ def test_play_completes_each_thinker_of_a_chain_in_one_call(rng):
 def test_play_prompts_with_what_the_environment_shows(rng):
     actions = {"thinker_0": "a thought", "solver_0": "2"}
     thinker, solver = RecordingPolicy([actions["thinker_0"]]), RecordingPolicy(["2"])
-    player_of(thinker, solver, tasks=[TASK, OTHER]).play(MIXTURE, rng=rng)
+    runner_of(thinker, solver, tasks=[TASK, OTHER]).play(MIXTURE, rng=rng)
     by_hand = [prompts_of_env(request, actions) for request in MIXTURE]
     expected = [p["thinker_0"] for p in by_hand if "thinker_0" in p]
     assert thinker.calls == [expected]
@@ -84,7 +84,7 @@ def test_play_prompts_with_what_the_environment_shows(rng):
 def test_play_hides_the_thought_of_a_removed_thinker_from_the_solver(rng):
     solver = RecordingPolicy(["2"])
     requests = [RolloutRequest(TASK), RolloutRequest(TASK, NO_THINKER)]
-    player_of(RecordingPolicy(["a thought"]), solver).play(requests, rng=rng)
+    runner_of(RecordingPolicy(["a thought"]), solver).play(requests, rng=rng)
     ((with_thought, without),) = solver.calls
     assert "a thought" in with_thought.text
     assert "a thought" not in without.text
@@ -94,8 +94,8 @@ def test_play_hides_the_thought_of_a_removed_thinker_from_the_solver(rng):
 def test_an_agent_with_several_turns_has_a_completion_for_each(rng):
     debater = RecordingPolicy(["2", "3", "2", "2"])
     env = debate_v0(tasks=[TASK], verifier=judge)
-    player = Player(env, {"debater": debater}, {"debater": Sampling()})
-    (rollout,) = player.play([RolloutRequest(TASK)], rng=rng)
+    runner = RolloutRunner(env, {"debater": debater}, {"debater": Sampling()})
+    (rollout,) = runner.play([RolloutRequest(TASK)], rng=rng)
     said = {agent: [c.text for c in own] for agent, own in rollout.completions.items()}
     assert said == {"debater_0": ["2", "2"], "debater_1": ["3", "2"]}
     assert len(debater.calls) == 4
@@ -104,7 +104,7 @@ def test_an_agent_with_several_turns_has_a_completion_for_each(rng):
 def test_play_goes_on_from_a_prefix_without_sampling_it(rng):
     thinker, solver = RecordingPolicy(["never"]), RecordingPolicy(["2"])
     request = RolloutRequest(TASK, prefix=("said before",))
-    (replayed,) = player_of(thinker, solver).play([request], rng=rng)
+    (replayed,) = runner_of(thinker, solver).play([request], rng=rng)
     assert thinker.calls == []
     assert "said before" in solver.calls[0][0].text
     assert replayed.messages == (Message("thinker_0", "said before"), Message("solver_0", "2"))
@@ -113,22 +113,22 @@ def test_play_goes_on_from_a_prefix_without_sampling_it(rng):
 
 def test_play_counts_what_it_costs(rng):
     thinker, solver = RecordingPolicy(["four"]), RecordingPolicy(["22"])
-    ledger = Ledger()
-    ledger.count("joint", tokens_generated=100)
+    costs = CostTracker()
+    costs.count("joint", tokens_generated=100)
     requests = [
         RolloutRequest(TASK),
         RolloutRequest(TASK),
         RolloutRequest(TASK, NO_THINKER),
         RolloutRequest(TASK, leader=0, num_shared=1),
     ]
-    rollouts = player_of(thinker, solver).play(requests, rng=rng, ledger=ledger)
+    rollouts = runner_of(thinker, solver).play(requests, rng=rng, costs=costs)
     # two whole teams of 4 + 2 tokens, a solver alone and one after a thought of 2; one answer each
     assert [r.num_tokens for r in rollouts] == [6, 6, 2, 2]
-    assert ledger.generated == {"joint": 100 + 12, "removed": 2, "branch": 2}
-    assert ledger.verified == {"joint": 2, "removed": 1, "branch": 1}
-    assert (ledger.tokens_generated, ledger.verifier_calls) == (116, 4)
-    assert ledger.forward_passes == 4 + 2  # one batch of thoughts, one of answers
-    assert ledger.generate_s > 0.0
+    assert costs.generated == {"joint": 100 + 12, "removed": 2, "branch": 2}
+    assert costs.verified == {"joint": 2, "removed": 1, "branch": 1}
+    assert (costs.tokens_generated, costs.verifier_calls) == (116, 4)
+    assert costs.forward_passes == 4 + 2  # one batch of thoughts, one of answers
+    assert costs.generate_s > 0.0
 
 
 def test_play_tells_the_time_of_the_verifier_from_that_of_the_environment(rng):
@@ -138,10 +138,10 @@ def test_play_tells_the_time_of_the_verifier_from_that_of_the_environment(rng):
 
     env = think_solve_v0(tasks=[TASK], verifier=sleep)
     policies = dict.fromkeys(("thinker", "solver"), RecordingPolicy(["2"]))
-    ledger = Ledger()
-    player = Player(env, policies, dict.fromkeys(policies, Sampling()))
-    player.play([RolloutRequest(TASK)], rng=rng, ledger=ledger)
-    assert ledger.verify_s >= 0.1 > ledger.environment_s
+    costs = CostTracker()
+    runner = RolloutRunner(env, policies, dict.fromkeys(policies, Sampling()))
+    runner.play([RolloutRequest(TASK)], rng=rng, costs=costs)
+    assert costs.verify_s >= 0.1 > costs.environment_s
 
 
 def test_number_of_episodes_must_not_be_negative():
@@ -152,7 +152,7 @@ def test_number_of_episodes_must_not_be_negative():
 def test_play_repeats_what_is_requested_more_than_once():
     def play(requests):
         thinker, solver = RecordingPolicy(["a", "b"]), RecordingPolicy(["2", "3", "4"])
-        played = player_of(thinker, solver).play(requests, rng=np.random.default_rng(0))
+        played = runner_of(thinker, solver).play(requests, rng=np.random.default_rng(0))
         return [(r.request.removed, r.messages) for r in played]
 
     follower = RolloutRequest(TASK, leader=1, num_shared=1)
@@ -171,8 +171,8 @@ def test_play_asks_the_verifier_about_each_episode_even_if_the_same_is_said(rng)
     verdicts = iter([Verdict("correct"), Verdict("wrong"), Verdict("wrong"), Verdict("correct")])
     env = think_solve_v0(tasks=[TASK], verifier=lambda _response, _gold: next(verdicts))
     policies = dict.fromkeys(("thinker", "solver"), RecordingPolicy(["2"]))
-    player = Player(env, policies, dict.fromkeys(policies, Sampling()))
-    rollouts = player.play([RolloutRequest(TASK, num_episodes=4)], rng=rng)
+    runner = RolloutRunner(env, policies, dict.fromkeys(policies, Sampling()))
+    rollouts = runner.play([RolloutRequest(TASK, num_episodes=4)], rng=rng)
     assert [r.reward for r in rollouts] == [1.0, -1.0, -1.0, 1.0]
 
 
@@ -184,7 +184,7 @@ def test_play_goes_on_from_a_leader_as_soon_as_it_has_spoken(rng):
         RolloutRequest(TASK, leader=1, num_shared=1),
         RolloutRequest(TASK, leader=0, num_shared=1),
     ]
-    rollouts = player_of(thinker, solver).play(requests, rng=rng)
+    rollouts = runner_of(thinker, solver).play(requests, rng=rng)
     assert [len(call) for call in thinker.calls] == [2]
     assert [len(call) for call in solver.calls] == [4]  # all answers in one batch
     assert [[m.text for m in r.messages] for r in rollouts] == [
@@ -203,7 +203,7 @@ def test_play_keeps_what_was_said_before_a_later_agent_that_is_removed(rng):
         RolloutRequest(TASK),
         RolloutRequest(TASK, frozenset({"thinker_1"}), leader=0, num_shared=1),
     ]
-    whole, without = player_of(thinker, solver, num_thinkers=2).play(requests, rng=rng)
+    whole, without = runner_of(thinker, solver, num_thinkers=2).play(requests, rng=rng)
     assert [m.text for m in whole.messages] == ["first", "second", "2"]
     assert [(m.agent, m.text) for m in without.messages] == [
         ("thinker_0", "first"),
@@ -213,8 +213,8 @@ def test_play_keeps_what_was_said_before_a_later_agent_that_is_removed(rng):
 
 def test_a_vote_can_be_counted_without_each_voter(rng):
     env = vote_v0(tasks=[TASK], verifier=judge)
-    player = Player(env, {"voter": RecordingPolicy(["2", "2", "5"])}, {"voter": Sampling()})
-    (rollout,) = player.play([RolloutRequest(TASK)], rng=rng)
+    runner = RolloutRunner(env, {"voter": RecordingPolicy(["2", "2", "5"])}, {"voter": Sampling()})
+    (rollout,) = runner.play([RolloutRequest(TASK)], rng=rng)
     assert rollout.reward == 1.0
     without = [rollout.ballot.verdict([voter]).reward for voter in range(3)]
     # Without the first: 2 and 5, the earlier one wins; without the third: 2 and 2.
@@ -224,8 +224,8 @@ def test_a_vote_can_be_counted_without_each_voter(rng):
 
 def test_play_keeps_a_rollout_that_was_not_measured(rng):
     solver = RecordingPolicy(["?", "2", "3", ""])
-    player = player_of(RecordingPolicy(["a thought"]), solver)
-    rollouts = player.play([RolloutRequest(TASK)] * 4, rng=rng)
+    runner = runner_of(RecordingPolicy(["a thought"]), solver)
+    rollouts = runner.play([RolloutRequest(TASK)] * 4, rng=rng)
     assert [r.reward for r in rollouts] == [None, 1.0, -1.0, -1.0]
     assert [r.verdict.status for r in rollouts] == ["timeout", "correct", "wrong", "no_answer"]
 
@@ -236,22 +236,22 @@ def test_play_leaves_the_episode_of_its_environment_alone(rng):
     env.step("a thought")
     before = env.snapshot()
     policy = RecordingPolicy(["2"])
-    player = Player(
+    runner = RolloutRunner(
         env, {"thinker": policy, "solver": policy}, dict.fromkeys(["thinker", "solver"], Sampling())
     )
-    player.play([RolloutRequest(OTHER)], rng=rng)
+    runner.play([RolloutRequest(OTHER)], rng=rng)
     assert env.snapshot() == before
 
 
 def test_player_names_agents_and_roles_in_speaking_order():
-    player = player_of(RecordingPolicy(["-"]), RecordingPolicy(["-"]), num_thinkers=2)
-    assert player.agents == ("thinker_0", "thinker_1", "solver_0")
-    assert [player.role_of[agent] for agent in player.agents] == ["thinker", "thinker", "solver"]
+    runner = runner_of(RecordingPolicy(["-"]), RecordingPolicy(["-"]), num_thinkers=2)
+    assert runner.agents == ("thinker_0", "thinker_1", "solver_0")
+    assert [runner.role_of[agent] for agent in runner.agents] == ["thinker", "thinker", "solver"]
 
 
 def test_play_without_requests_plays_nothing(rng):
     policy = RecordingPolicy(["-"])
-    assert player_of(policy, policy).play([], rng=rng) == []
+    assert runner_of(policy, policy).play([], rng=rng) == []
     assert policy.calls == []
 
 
@@ -266,8 +266,8 @@ def test_play_reads_once_what_rollouts_have_in_common_and_verifies_each(rng):
     solver = RecordingPolicy(["2"])
     env = think_solve_v0(tasks=[TASK], verifier=count)
     sampling = {"thinker": Sampling(), "solver": Sampling()}
-    player = Player(env, {"thinker": thinker, "solver": solver}, sampling)
-    rollouts = player.play([RolloutRequest(TASK)] * 3, rng=rng)
+    runner = RolloutRunner(env, {"thinker": thinker, "solver": solver}, sampling)
+    rollouts = runner.play([RolloutRequest(TASK)] * 3, rng=rng)
     assert len({id(prompt) for prompt in thinker.calls[0]}) == 1
     assert len({id(prompt) for prompt in solver.calls[0]}) == 1
     assert asked == ["2"] * 3

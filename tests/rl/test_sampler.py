@@ -10,10 +10,10 @@ import torch
 from scipy.stats import chisquare
 from transformers import PreTrainedModel
 
-from baselines.policies import sampler
 from baselines.policies.base import Prompt, Sampling
+from baselines.policies.local import sampler
+from baselines.policies.local.sampler import SampledTokens, _draw, sample_tokens
 from baselines.policies.registry import load_policy
-from baselines.policies.sampler import SampledTokens, _draw, sample_tokens
 from tests.rl.models import CONFIGS, END, LLAMA, NUM_TOKENS, build, plain_logprobs
 
 

@@ -4,11 +4,16 @@ import numpy as np
 import pytest
 
 from baselines.optimizers import OPTIMIZERS
-from baselines.playing.groups import Group
 from baselines.policies.base import Completion, Prompt, Sampling
 from baselines.policies.registry import load_policy
-from baselines.rollout import Rollout, RolloutRequest
-from baselines.training.rows import count_tokens, reference_divergence, shaped_credit, training_rows
+from baselines.rollouts.groups import Group
+from baselines.rollouts.runner import Rollout, RolloutRequest
+from baselines.train.samples import (
+    count_tokens,
+    reference_divergence,
+    shaped_credit,
+    training_samples,
+)
 from ccpo_env.types import Verdict
 from tests.rl.teams import PAIR, TASK, rollout
 
@@ -29,18 +34,21 @@ def test_count_tokens_adds_the_turns_of_an_agent():
     assert [count.tolist() for count in counts] == [[[4, 2], [8, 1]], [[4, 4]]]
 
 
-def test_training_rows_are_the_completions_of_the_trained_agents_with_their_advantage():
+def test_training_samples_are_the_completions_of_the_trained_agents_with_their_advantage():
     advantages = [np.array([[0.5, -1.0], [0.25, 2.0]])]
-    rows = training_rows([GROUP], advantages, PAIR, {"solver_0"})
-    assert [(row.completion.text, row.advantage) for row in rows] == [("22", -1.0), ("2", 2.0)]
-    assert len(training_rows([GROUP], advantages, PAIR, set(PAIR))) == 4
+    samples = training_samples([GROUP], advantages, PAIR, {"solver_0"})
+    assert [(sample.completion.text, sample.advantage) for sample in samples] == [
+        ("22", -1.0),
+        ("2", 2.0),
+    ]
+    assert len(training_samples([GROUP], advantages, PAIR, set(PAIR))) == 4
 
 
-def test_training_rows_cut_advantages_per_token_to_the_turns():
+def test_training_samples_cut_advantages_per_token_to_the_turns():
     group = Group(TASK, (twice("a", "bcd"),), {}, {})
     per_token = np.arange(8.0).reshape(1, 2, 4)
-    rows = training_rows([group], [per_token], PAIR, {"solver_0"})
-    assert [row.advantage for row in rows] == [(4.0,), (5.0, 6.0, 7.0)]
+    samples = training_samples([group], [per_token], PAIR, {"solver_0"})
+    assert [sample.advantage for sample in samples] == [(4.0,), (5.0, 6.0, 7.0)]
 
 
 def test_shaped_credit_takes_off_what_an_agent_wrote_too_long():
@@ -78,5 +86,5 @@ def test_reference_divergence_is_zero_against_the_sampler_and_positive_on_averag
             assert np.abs(pooled).max() == pytest.approx(mean, abs=1e-4)
         assert all((group[:, 0] == 0.0).all() for group in found)  # no reference for the thinker
         for group, part in zip(found, (said[:20], said[20:]), strict=True):
-            num_tokens = 2 * len(part[0].token_ids)  # two turns stand in a row
+            num_tokens = 2 * len(part[0].token_ids)  # two turns stand in a sample
             assert (group[0, 1, num_tokens:] == 0.0).all()

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from baselines.training.schedule import Schedule, trained_roles
+from baselines.train.schedule import Schedule, trained_roles
 
 ROLES = ("thinker", "solver")
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import bootstrap
 
-from baselines.stats import (
+from baselines.common.stats import (
     Estimate,
     Proportion,
     bootstrap_bounds,

@@ -6,11 +6,11 @@ import json
 
 import numpy as np
 
-from baselines.playing.groups import Group
-from baselines.stats import proportion
-from baselines.training.run_files import RunFiles
-from baselines.training.step_groups import StepGroups, join_groups
-from baselines.training.streams import Stream, Streams
+from baselines.common.stats import proportion
+from baselines.rollouts.groups import Group
+from baselines.train.gather import GatheredGroups, gather_groups
+from baselines.train.run_files import RunFiles
+from baselines.train.seeding import Stream, Streams
 from ccpo_env.types import Task
 from tests.rl.teams import TASK, rollout
 
@@ -18,15 +18,15 @@ TASKS = [Task(str(number), "?", "1") for number in range(20)]
 ROLE_OF = {"thinker_0": "thinker", "solver_0": "solver"}
 
 
-class TwoPeers:
+class TwoProcesses:
     """The second of two processes; the first has played what it was made with."""
 
-    rank, size = 1, 2
+    rank, world_size = 1, 2
 
     def __init__(self, first: list[Group]) -> None:
         self._first = first
 
-    def join(self, values):
+    def all_gather(self, values):
         counted = values and isinstance(values[0], int)
         return [*([len(self._first)] if counted else self._first), *values]
 
@@ -36,12 +36,12 @@ def group(name: str) -> Group:
     return Group(Task(name, TASK.question, TASK.answer), (played,), {}, {})
 
 
-def joined(most: int) -> StepGroups:
+def joined(most: int) -> GatheredGroups:
     """Groups a and b of the first process, c, d and e of the second; b and d are not usable."""
     first, here = [group("a"), group("b")], [group("c"), group("d"), group("e")]
     unusable = {"b", "d"}
-    return join_groups(
-        here, TwoPeers(first), is_usable=lambda g: g.task.id not in unusable, most=most
+    return gather_groups(
+        here, TwoProcesses(first), is_usable=lambda g: g.task.id not in unusable, most=most
     )
 
 
@@ -50,7 +50,7 @@ def draws(rng: np.random.Generator) -> list[float]:
 
 
 def test_processes_have_common_streams_and_own_ones():
-    alone, first, second = Streams(3), Streams(3, TwoPeers([])), Streams(4)
+    alone, first, second = Streams(3), Streams(3, TwoProcesses([])), Streams(4)
     common = [draws(s.common(Stream.TASKS, 5)) for s in (alone, first)]
     assert common[0] == common[1] != draws(second.common(Stream.TASKS, 5))
     own = [draws(s.own(Stream.ROLLOUTS, 5)) for s in (alone, first)]
@@ -90,7 +90,7 @@ def test_joined_groups_beyond_the_most_are_not_paid():
 
 def test_a_process_trains_on_its_own_groups_only():
     advantages = [np.array([[1.0, 2.0]]), np.array([[3.0, 4.0]]), np.array([[5.0, 6.0]])]
-    rows = joined(most=9).training_rows(advantages, ["solver"], ROLE_OF)
+    rows = joined(most=9).training_samples(advantages, ["solver"], ROLE_OF)
     assert list(rows) == ["solver"]
     assert [(r.completion.text, r.advantage) for r in rows["solver"]] == [("c", 4.0), ("e", 6.0)]
 

@@ -5,9 +5,9 @@ import shutil
 import pytest
 import torch
 
-from baselines.checkpoint import CheckpointError, save_checkpoint
+from baselines.policies.checkpoints import CheckpointError, save_checkpoint
 from baselines.policies.registry import load_policy
-from baselines.training.team import TEAM, load_team
+from baselines.policies.team import TEAM, load_team
 
 ROLES = ("thinker", "solver")
 

@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from baselines.playing.ratings import TENTHS, RatedRollout, rating_prompt
-from baselines.policies import make_tiny
 from baselines.policies.base import Prompt, Sampling
-from baselines.policies.hf import HFPolicy
-from baselines.policies.make_tiny import CHAIN_AGENTS, TINY_FOLDER, WarmStart, build_tokenizer
-from baselines.policies.tiny_chains import Chain, boxed, draw_thought
-from baselines.policies.tiny_demonstrations import prompt_text, thought_messages
+from baselines.policies.local.hf import HFPolicy
+from baselines.rollouts.ratings import TENTHS, RatedRollout, rating_prompt
 from ccpo_env import debate_v0, think_solve_v0, vote_v0
 from ccpo_env.tasks.arithmetic import draw_chain
 from ccpo_env.tasks.splits import in_split
 from ccpo_env.types import Message, Task
+from scripts.tiny import make
+from scripts.tiny.chains import Chain, boxed, draw_thought
+from scripts.tiny.demonstrations import prompt_text, thought_messages
+from scripts.tiny.make import CHAIN_AGENTS, TINY_FOLDER, WarmStart, build_tokenizer
 
 FEW = WarmStart(num_steps=3, batch_size=40)
 
@@ -30,7 +30,7 @@ def policy() -> HFPolicy:
 
 
 def test_shipped_tokenizer_is_the_one_the_script_builds_today(tmp_path):
-    # It fails when a prompt has changed: then run `python -m baselines.policies.make_tiny`.
+    # It fails when a prompt has changed: then run `python -m scripts.tiny.make`.
     build_tokenizer().save_pretrained(tmp_path)
     for name in ("tokenizer.json", "tokenizer_config.json"):
         shipped, built = ((folder / name).read_text() for folder in (TINY_FOLDER, tmp_path))
@@ -102,7 +102,7 @@ def test_tokenizer_reads_other_characters_as_unknown(policy):
 
 def test_make_tiny_writes_the_same_bytes_twice(tmp_path):
     lines: list[str] = []
-    digests = [make_tiny.make_tiny(tmp_path / n, FEW, report=lines.append) for n in ("a", "b")]
+    digests = [make.make_tiny(tmp_path / n, FEW, report=lines.append) for n in ("a", "b")]
     first, second = (sorted((tmp_path / name).iterdir()) for name in ("a", "b"))
     assert [path.name for path in first] == [path.name for path in second]
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
@@ -113,7 +113,7 @@ def test_make_tiny_writes_the_same_bytes_twice(tmp_path):
 
 def test_make_tiny_seed_gives_other_weights(tmp_path):
     digests = {
-        make_tiny.make_tiny(tmp_path / str(seed), WarmStart(num_steps=1, seed=seed), report=print)
+        make.make_tiny(tmp_path / str(seed), WarmStart(num_steps=1, seed=seed), report=print)
         for seed in (0, 1)
     }
     assert len(digests) == 2
@@ -121,7 +121,7 @@ def test_make_tiny_seed_gives_other_weights(tmp_path):
 
 def test_make_tiny_folder_loads(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["make_tiny", "--out", str(tmp_path), "--num-steps", "1"])
-    make_tiny.main()
+    make.main()
     assert str(tmp_path) in capsys.readouterr().out
     assert HFPolicy.load(tmp_path).module.config.vocab_size == len(build_tokenizer())
 

@@ -8,7 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from baselines.policies.tiny_chains import (
+from ccpo_env import debate_v0, think_solve_v0, verify, vote_v0
+from ccpo_env.tasks.splits import in_split
+from ccpo_env.types import Message
+from scripts.tiny.chains import (
     FILLER,
     Chain,
     Thought,
@@ -17,7 +20,7 @@ from baselines.policies.tiny_chains import (
     draw_statement,
     draw_thought,
 )
-from baselines.policies.tiny_demonstrations import (
+from scripts.tiny.demonstrations import (
     HABITS,
     LESSON,
     Mix,
@@ -26,15 +29,12 @@ from baselines.policies.tiny_demonstrations import (
     prompt_text,
     thought_messages,
 )
-from baselines.policies.tiny_ratings import (
+from scripts.tiny.ratings import (
     RATED_STYLES,
     deserved_tenths,
     draw_rating,
     draw_rollout,
 )
-from ccpo_env import debate_v0, think_solve_v0, verify, vote_v0
-from ccpo_env.tasks.splits import in_split
-from ccpo_env.types import Message
 
 CHAIN = Chain(47, (("+", 5), ("*", 3), ("-", 9)))  # 47, 2, 6, 7 modulo 10
 SHORT = Chain(47, (("+", 5),))

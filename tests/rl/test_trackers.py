@@ -5,10 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from baselines.config import TrainConfig
-from baselines.files import write_json
-from baselines.training.completions import COLUMNS
-from baselines.training.trackers import TRACKERS, markdown_table, open_tracker
+from baselines.common.files import write_json
+from baselines.train.config import TrainConfig
+from baselines.train.logging.completions import COLUMNS
+from baselines.train.logging.trackers import TRACKERS, markdown_table, open_tracker
 
 ROWS = [
     {"step": 1, "accuracy/joint": 0.25, "accuracy/solo": None},

@@ -8,12 +8,12 @@ import sys
 import numpy as np
 import pytest
 
-from baselines import train_sb3
-from baselines.metrics import read_rows
-from baselines.signal.credit import CreditPlan
-from baselines.signal.demonstration import METHODS, SAME_COIN, SETTINGS, SHARED
-from baselines.signal.ppo import PpoConfig, train
-from baselines.signal.runs import RUNS_FILE, TUNING_SEEDS, read_results
+from baselines.common.metrics import read_rows
+from baselines.train_sb3 import command as train_sb3
+from baselines.train_sb3.demonstration import METHODS, SAME_COIN, SETTINGS, SHARED
+from baselines.train_sb3.measured_credit import CreditPlan
+from baselines.train_sb3.ppo import PpoConfig, train
+from baselines.train_sb3.runs import RUNS_FILE, TUNING_SEEDS, read_results
 from tests.rl.teams import quietly
 
 LOGGED = {

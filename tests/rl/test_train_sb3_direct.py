@@ -9,14 +9,14 @@ import pytest
 from numpy.testing import assert_allclose
 
 from baselines.optimizers import OPTIMIZERS
-from baselines.signal import command, runs, vec_env
-from baselines.signal.credit import MEANINGFUL, CreditPlan, CreditSource
-from baselines.signal.direct import DirectConfig, SymbolTable, learn, run_once
-from baselines.signal.exact import worth
-from baselines.signal.game import SignalGame
-from baselines.signal.ppo import PpoConfig, train
-from baselines.signal.report import markdown, share_figure, table_rows
-from baselines.signal.runs import RunKey, RunResult, best_rates, mean_shares
+from baselines.train_sb3 import comparison, runs, vec_env
+from baselines.train_sb3.exact import worth
+from baselines.train_sb3.game import SignalGame
+from baselines.train_sb3.measured_credit import MEANINGFUL, CreditPlan, CreditSource
+from baselines.train_sb3.ppo import PpoConfig, train
+from baselines.train_sb3.results import markdown, share_figure, table_rows
+from baselines.train_sb3.runs import RunKey, RunResult, best_rates, mean_shares
+from baselines.train_sb3.tabular import DirectConfig, SymbolTable, learn, run_once
 from tests.rl.teams import quietly
 
 
@@ -164,14 +164,14 @@ def test_figure_shows_every_seed_and_every_verdict():
 def test_direct_command_writes_and_goes_on_where_it_stopped(tmp_path, workers):
     flags = ("--allocators", "branch", "--optimizers", "grpo", "--mixes", "rare")
     rest = ("--num-seeds", 2, "--num-answers", 400, "--workers", workers, "--out-dir", tmp_path)
-    code, printed = quietly(command.main, *flags, *rest)
+    code, printed = quietly(comparison.main, *flags, *rest)
     assert code == 0
     assert "| rare mix | branch x grpo |" in printed
     table = json.loads((tmp_path / "table.json").read_text(encoding="utf-8"))
     assert [row["method"] for row in table] == ["shared x grpo", "branch x grpo"]
     assert (tmp_path / "tuning.md").read_text(encoding="utf-8").count("**") == 4
     whole = (tmp_path / "runs.jsonl").read_bytes()
-    assert quietly(command.main, *flags, *rest)[0] == 0
+    assert quietly(comparison.main, *flags, *rest)[0] == 0
     assert (tmp_path / "runs.jsonl").read_bytes() == whole
 
 
@@ -185,5 +185,5 @@ def test_direct_command_writes_and_goes_on_where_it_stopped(tmp_path, workers):
     ],
 )
 def test_direct_command_refuses_in_one_sentence(tmp_path, capsys, flags, message):
-    assert quietly(command.main, *flags, "--out-dir", tmp_path)[0] == 2
+    assert quietly(comparison.main, *flags, "--out-dir", tmp_path)[0] == 2
     assert message in capsys.readouterr().err

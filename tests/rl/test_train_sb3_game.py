@@ -8,18 +8,18 @@ from numpy.testing import assert_allclose, assert_array_equal
 from stable_baselines3.common.vec_env import VecMonitor
 
 from baselines.credit import ALLOCATORS
-from baselines.signal.credit import (
+from baselines.train_sb3.exact import message_values, worth
+from baselines.train_sb3.game import MIXES, NOBODY, SignalGame, Tasks, draw
+from baselines.train_sb3.measured_credit import (
     MEANINGFUL,
     CreditPlan,
     CreditSource,
     Rollouts,
     rewards_without,
-    unstacked,
+    unbatched,
 )
-from baselines.signal.exact import message_values, worth
-from baselines.signal.game import MIXES, NOBODY, SignalGame, Tasks, draw
-from baselines.signal.spread import spread
-from baselines.signal.vec_env import SignalVecEnv
+from baselines.train_sb3.signal_to_noise import spread
+from baselines.train_sb3.vec_env import SignalVecEnv
 from ccpo_env.signal import DIFFICULTIES, SignalEnv, SignalTask
 
 SHARED = CreditPlan()
@@ -211,7 +211,7 @@ def test_credit_equals_the_allocator_on_checked_groups(allocator, replay):
     plan = CreditPlan(allocator=allocator, replay=replay, num_samples=2)
     credit = CreditSource(game, plan, np.random.default_rng(7)).credit(rollouts, solver)
     again = CreditSource(game, plan, np.random.default_rng(7))
-    groups = unstacked(again.measured(rollouts, solver))
+    groups = unbatched(again.measured(rollouts, solver))
     expected = [ALLOCATORS[allocator](group, **plan.all_knobs) for group in groups]
     assert_allclose(credit, np.stack(expected), atol=1e-12)
 

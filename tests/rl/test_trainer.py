@@ -9,12 +9,12 @@ import pytest
 import torch
 from transformers import PreTrainedModel
 
-from baselines.config import TrainConfig
-from baselines.metrics import read_rows
-from baselines.trainer import Trainer
-from baselines.training.trackers import NoTracker
-from ccpo_env.registry import VERIFIERS
+from baselines.common.metrics import read_rows
+from baselines.train.config import TrainConfig
+from baselines.train.logging.trackers import NoTracker
+from baselines.train.trainer import Trainer
 from ccpo_env.types import Verdict
+from ccpo_env.verifiers.registry import VERIFIERS
 from tests.rl.teams import write_tasks
 
 

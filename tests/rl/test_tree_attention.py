@@ -7,9 +7,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from baselines.policies import tree_attention as module
-from baselines.policies.token_tree import TokenTree, token_tree
-from baselines.policies.tree_attention import attend, attention_plan
+from baselines.policies.local import tree_attention as module
+from baselines.policies.local.token_tree import TokenTree, token_tree
+from baselines.policies.local.tree_attention import attend, attention_plan
 
 ROWS = st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=7), min_size=1, max_size=8)
 HEAD_SIZE, SCALING = 4, 0.5

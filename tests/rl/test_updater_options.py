@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 import torch
 
-from baselines.collate import TrainingRow
-from baselines.losses import Aggregation
 from baselines.optimizers import OPTIMIZERS, PolicyOptimizer
-from baselines.training.failures import OutOfMemoryInBatch, is_out_of_memory
-from baselines.training.update_options import UpdateOptions
-from baselines.updater import Updater
+from baselines.optimizers.losses import Aggregation
+from baselines.train.update.batching import TrainingSample
+from baselines.train.update.failures import OutOfMemoryInBatch, is_out_of_memory
+from baselines.train.update.options import UpdateOptions
+from baselines.train.update.updater import Updater
 from tests.rl.toy_policy import ToyPolicy, WithoutEntropy, toy_rows
 
 every_optimizer = pytest.mark.parametrize("name", OPTIMIZERS)
@@ -46,10 +46,10 @@ def gradient(policy) -> torch.Tensor:
     return torch.cat([p.grad.flatten().clone() for p in policy.module.parameters()])
 
 
-def with_logprobs(row: TrainingRow, value: float) -> TrainingRow:
-    """The same row from a sampler that reports this for every token."""
-    logprobs = (value,) * row.num_completion_tokens
-    return replace(row, completion=replace(row.completion, logprobs=logprobs))
+def with_logprobs(sample: TrainingSample, value: float) -> TrainingSample:
+    """The same sample from a sampler that reports this for every token."""
+    logprobs = (value,) * sample.num_completion_tokens
+    return replace(sample, completion=replace(sample.completion, logprobs=logprobs))
 
 
 @every_optimizer
@@ -60,10 +60,10 @@ def test_micro_batches_change_the_gradient_by_less_than_a_millionth(
 ) -> None:
     method = OPTIMIZERS[name].with_knobs(kl_weight=0.1, entropy_weight=0.1, aggregation=aggregation)
     whole, split, reference = ToyPolicy(), ToyPolicy(), ToyPolicy(seed=1)
-    rows = toy_rows(16, shift=2e-4 if name == "gspo" else 0.3)
+    samples = toy_rows(16, shift=2e-4 if name == "gspo" else 0.3)
     metrics = [
-        updater_of(whole, method, reference=reference).update(rows),
-        updater_of(split, method, reference=reference, micro_batch_tokens=budget).update(rows),
+        updater_of(whole, method, reference=reference).update(samples),
+        updater_of(split, method, reference=reference, micro_batch_tokens=budget).update(samples),
     ]
     assert split.num_forwards > whole.num_forwards == 1
     assert gradient(whole).norm() > 1e-2
@@ -73,13 +73,16 @@ def test_micro_batches_change_the_gradient_by_less_than_a_millionth(
 
 @every_optimizer
 def test_update_has_the_gradient_of_the_aggregated_loss(name: str) -> None:
-    """Recomputed row by row: no padding, no masks, no weights of rows."""
+    """Recomputed sample by sample: no padding, no masks, no weights of samples."""
     method = OPTIMIZERS[name]
-    policy, rows = ToyPolicy(), toy_rows(6, shift=0.0)
-    metrics = updater_of(policy, method).update(rows)
-    counts = [len(row.completion.token_ids) for row in rows]
+    policy, samples = ToyPolicy(), toy_rows(6, shift=0.0)
+    metrics = updater_of(policy, method).update(samples)
+    counts = [len(sample.completion.token_ids) for sample in samples]
     twin = ToyPolicy()
-    sums = [row.advantage * twin.logprobs([row.completion], temperature=1.0).sum() for row in rows]
+    sums = [
+        sample.advantage * twin.logprobs([sample.completion], temperature=1.0).sum()
+        for sample in samples
+    ]
     total = {
         "token_mean": sum(sums) / sum(counts),
         "completion_token_mean": sum(s / n for s, n in zip(sums, counts, strict=True)) / 6,
@@ -94,20 +97,20 @@ def test_update_has_the_gradient_of_the_aggregated_loss(name: str) -> None:
 
 def test_update_weighs_each_token_by_its_own_advantage() -> None:
     policy, twin = ToyPolicy(), ToyPolicy()
-    row = toy_rows(1, seed=3, shift=0.0)[0]
-    count = len(row.completion.token_ids)
+    sample = toy_rows(1, seed=3, shift=0.0)[0]
+    count = len(sample.completion.token_ids)
     advantages = tuple(float(t) - 1.5 for t in range(count))
-    updater_of(policy).update([replace(row, advantage=advantages)])
-    logprobs = twin.logprobs([row.completion], temperature=1.0)[0]
+    updater_of(policy).update([replace(sample, advantage=advantages)])
+    logprobs = twin.logprobs([sample.completion], temperature=1.0)[0]
     (-(torch.tensor(advantages) * logprobs).mean()).backward()
     torch.testing.assert_close(gradient(policy), gradient(twin), rtol=1e-9, atol=1e-12)
 
 
 def test_update_goes_through_the_rows_in_epochs_and_minibatches() -> None:
-    policy, rows = ToyPolicy(), toy_rows(10)
+    policy, samples = ToyPolicy(), toy_rows(10)
     options = UpdateOptions(num_epochs=2, num_minibatches=3)
     updater = updater_of(policy, options=options, warmup_steps=5, learning_rate=6e-3)
-    metrics = updater.update(rows)
+    metrics = updater.update(samples)
     assert policy.num_forwards == options.updates_per_step == 6
     assert updater.state_dict()["num_updates"] == 6
     assert metrics["learning_rate"] == pytest.approx(6e-3)  # the sixth and last of the warm-up
@@ -116,7 +119,7 @@ def test_update_goes_through_the_rows_in_epochs_and_minibatches() -> None:
 def test_minibatches_hold_every_row_once_per_epoch_and_are_dealt_anew() -> None:
     sizes: list[int] = []
     seen: list[list[float]] = []
-    policy, rows = ToyPolicy(on_forward=sizes.append), toy_rows(10)
+    policy, samples = ToyPolicy(on_forward=sizes.append), toy_rows(10)
     logprobs = policy.logprobs
 
     def record(completions, *, temperature):
@@ -124,19 +127,19 @@ def test_minibatches_hold_every_row_once_per_epoch_and_are_dealt_anew() -> None:
         return logprobs(completions, temperature=temperature)
 
     policy.logprobs = record
-    updater_of(policy, options=UpdateOptions(num_epochs=2, num_minibatches=3)).update(rows)
+    updater_of(policy, options=UpdateOptions(num_epochs=2, num_minibatches=3)).update(samples)
     assert sizes == [4, 3, 3, 4, 3, 3]
-    everything = sorted(row.completion.logprobs[0] for row in rows)
+    everything = sorted(sample.completion.logprobs[0] for sample in samples)
     first, second = [*chain(*seen[:3])], [*chain(*seen[3:])]
     assert sorted(first) == sorted(second) == everything
     assert [set(part) for part in seen[:3]] != [set(part) for part in seen[3:]]
 
 
 def test_a_second_epoch_takes_the_ratio_to_the_policy_before_the_step() -> None:
-    rows = toy_rows(8, shift=0.0)
-    once = updater_of(ToyPolicy(), learning_rate=0.3).update(rows)
+    samples = toy_rows(8, shift=0.0)
+    once = updater_of(ToyPolicy(), learning_rate=0.3).update(samples)
     options = UpdateOptions(num_epochs=2)
-    twice = updater_of(ToyPolicy(), learning_rate=0.3, options=options).update(rows)
+    twice = updater_of(ToyPolicy(), learning_rate=0.3, options=options).update(samples)
     assert once["approx_kl"] == pytest.approx(0.0, abs=1e-12)
     assert twice["approx_kl"] > 1e-3
     assert twice["mismatch"] == pytest.approx(0.0, abs=1e-9)  # measured before the policy moved
@@ -151,8 +154,8 @@ def test_state_resumes_minibatches_to_the_bit() -> None:
     twin.module.load_state_dict(policy.module.state_dict())
     twin_updater = updater_of(twin, options=options)
     twin_updater.load_state_dict(copy.deepcopy(updater.state_dict()))
-    rows = toy_rows(9, seed=2)
-    assert twin_updater.update(rows) == updater.update(rows)
+    samples = toy_rows(9, seed=2)
+    assert twin_updater.update(samples) == updater.update(samples)
     assert torch.equal(weights(twin), weights(policy))
 
 
@@ -172,61 +175,63 @@ def test_state_of_another_form_is_refused(change, message: str) -> None:
 
 
 def test_mismatch_is_the_distance_to_the_sampler() -> None:
-    policy, rows = ToyPolicy(), toy_rows(5, shift=0.4)
+    policy, samples = ToyPolicy(), toy_rows(5, shift=0.4)
     gaps = np.concatenate(
         [
             policy.logprobs([r.completion], temperature=1.0)[0].detach().numpy()
             - r.completion.logprobs
-            for r in rows
+            for r in samples
         ]
     )
     for mode in ("sampler", "recompute"):
-        metrics = updater_of(ToyPolicy(), options=UpdateOptions(old_logprobs=mode)).update(rows)
+        metrics = updater_of(ToyPolicy(), options=UpdateOptions(old_logprobs=mode)).update(samples)
         assert metrics["mismatch"] == pytest.approx(np.abs(gaps).mean(), rel=1e-9)
         assert metrics["mismatch_max"] == pytest.approx(np.abs(gaps).max(), rel=1e-9)
 
 
 def test_recompute_takes_the_ratio_to_the_policy_itself() -> None:
-    rows, options = toy_rows(8, shift=0.5), UpdateOptions(old_logprobs="recompute")
-    assert updater_of(ToyPolicy()).update(rows)["clip_rate"] > 0.0
-    metrics = updater_of(ToyPolicy(), options=options).update(rows)
+    samples, options = toy_rows(8, shift=0.5), UpdateOptions(old_logprobs="recompute")
+    assert updater_of(ToyPolicy()).update(samples)["clip_rate"] > 0.0
+    metrics = updater_of(ToyPolicy(), options=options).update(samples)
     assert metrics["clip_rate"] == 0.0
     assert metrics["approx_kl"] == pytest.approx(0.0, abs=1e-12)
     on_policy = ToyPolicy()
     updater_of(on_policy).update(toy_rows(8, shift=0.0))
     recomputed = ToyPolicy()
     updater_of(recomputed, options=options).update(
-        [with_logprobs(row, 0.0) for row in toy_rows(8, shift=0.0)]
+        [with_logprobs(sample, 0.0) for sample in toy_rows(8, shift=0.0)]
     )
     torch.testing.assert_close(gradient(recomputed), gradient(on_policy), rtol=1e-9, atol=1e-12)
 
 
 def test_truncated_importance_weights_correct_the_gradient() -> None:
-    row = toy_rows(1, seed=3, shift=0.6)[0]
+    sample = toy_rows(1, seed=3, shift=0.6)[0]
     policy, twin = ToyPolicy(), ToyPolicy()
     options = UpdateOptions(old_logprobs="recompute", tis_cap=1.2)
-    updater_of(policy, options=options).update([row])
-    logprobs = twin.logprobs([row.completion], temperature=1.0)[0]
-    ratios = (logprobs.detach() - torch.tensor(row.completion.logprobs, dtype=torch.float64)).exp()
+    updater_of(policy, options=options).update([sample])
+    logprobs = twin.logprobs([sample.completion], temperature=1.0)[0]
+    ratios = (
+        logprobs.detach() - torch.tensor(sample.completion.logprobs, dtype=torch.float64)
+    ).exp()
     assert (ratios > 1.2).any()
     assert (ratios < 1.2).any()
-    (-row.advantage * (ratios.clamp(max=1.2) * logprobs).mean()).backward()
+    (-sample.advantage * (ratios.clamp(max=1.2) * logprobs).mean()).backward()
     torch.testing.assert_close(gradient(policy), gradient(twin), rtol=1e-7, atol=1e-9)
 
 
 def test_kl_and_entropy_terms_train_rows_without_advantage() -> None:
-    rows = [replace(row, advantage=0.0) for row in toy_rows(6)]
+    samples = [replace(sample, advantage=0.0) for sample in toy_rows(6)]
     policy, reference = ToyPolicy(), ToyPolicy(seed=1)
     before, frozen = weights(policy), weights(reference)
     method = OPTIMIZERS["grpo"].with_knobs(kl_weight=1.0)
-    metrics = updater_of(policy, method, reference=reference).update(rows)
+    metrics = updater_of(policy, method, reference=reference).update(samples)
     assert not torch.equal(weights(policy), before)
     assert torch.equal(weights(reference), frozen)
-    moved = updater_of(policy, method, reference=reference).update(rows)
+    moved = updater_of(policy, method, reference=reference).update(samples)
     assert 0.0 < moved["reference_kl"] < metrics["reference_kl"]
     policy = ToyPolicy()
     updater = updater_of(policy, OPTIMIZERS["grpo"].with_knobs(entropy_weight=1.0))
-    first, second = updater.update(rows), updater.update(rows)
+    first, second = updater.update(samples), updater.update(samples)
     assert 0.0 < first["entropy"] < second["entropy"] < math.log(7)
 
 
@@ -266,17 +271,17 @@ def out_of_memory_above(limit: int, message: str = "CUDA out of memory. Tried to
 
 
 def test_a_batch_that_is_too_large_is_halved_and_the_update_is_the_same() -> None:
-    rows = [row for row in toy_rows(40) if row.num_tokens == 6][:4]
-    assert len(rows) == 4
+    samples = [sample for sample in toy_rows(40) if sample.num_tokens == 6][:4]
+    assert len(samples) == 4
     expected = ToyPolicy()
-    metrics = updater_of(expected).update(rows)
+    metrics = updater_of(expected).update(samples)
     policy = out_of_memory_above(2)
     updater = updater_of(policy)
-    found = updater.update(rows)
+    found = updater.update(samples)
     assert found == pytest.approx(metrics, rel=1e-6)
     torch.testing.assert_close(gradient(policy), gradient(expected), rtol=1e-9, atol=1e-12)
     assert policy.num_forwards == 3  # all four, in vain, then two and two
-    updater.update(rows)
+    updater.update(samples)
     assert policy.num_forwards == 5  # it has learned
 
 
@@ -311,7 +316,7 @@ def test_one_row_that_is_too_large_is_not_tried_twice() -> None:
     policy = out_of_memory_above(0)
     with pytest.raises(OutOfMemoryInBatch) as caught:
         updater_of(policy).update(toy_rows(1))
-    assert (caught.value.num_rows, policy.num_forwards) == (1, 1)
+    assert (caught.value.num_samples, policy.num_forwards) == (1, 1)
 
 
 def test_other_errors_of_a_forward_pass_are_not_taken_for_memory() -> None:
@@ -331,19 +336,19 @@ def test_is_out_of_memory_knows_what_torch_says_without_memory() -> None:
 
 
 def test_a_batch_without_a_finite_loss_is_saved(tmp_path) -> None:
-    policy, rows = ToyPolicy(), toy_rows(3)
+    policy, samples = ToyPolicy(), toy_rows(3)
     before = weights(policy)
     updater = updater_of(policy, failure_dir=tmp_path / "failures")
     with pytest.raises(FloatingPointError, match=r"finite, got nan.*the batch is in .*_update_1"):
-        updater.update([*rows, with_logprobs(rows[0], math.nan)])
+        updater.update([*samples, with_logprobs(samples[0], math.nan)])
     assert torch.equal(weights(policy), before)
     saved = json.loads((tmp_path / "failures" / "nonfinite_update_1.json").read_text())
     assert len(saved) == 4
     bad = [entry for entry in saved if math.isnan(entry["sampled_logprobs"][0])]
-    assert [entry["token_ids"] for entry in bad] == [list(rows[0].completion.token_ids)]
-    expected = policy.logprobs([rows[0].completion], temperature=1.0)[0].tolist()
+    assert [entry["token_ids"] for entry in bad] == [list(samples[0].completion.token_ids)]
+    expected = policy.logprobs([samples[0].completion], temperature=1.0)[0].tolist()
     assert bad[0]["logprobs"] == pytest.approx(expected)
-    assert bad[0]["advantages"] == [rows[0].advantage] * len(expected)
+    assert bad[0]["advantages"] == [samples[0].advantage] * len(expected)
 
 
 def test_a_batch_without_a_finite_gradient_is_saved(tmp_path) -> None:
@@ -358,21 +363,21 @@ def test_a_batch_that_cannot_be_saved_is_still_the_error(tmp_path) -> None:
     (tmp_path / "file").write_text("")
     updater = updater_of(ToyPolicy(), failure_dir=tmp_path / "file" / "folder")
     with pytest.raises(FloatingPointError, match=r"loss must be finite.*could not be saved: "):
-        updater.update([with_logprobs(row, math.nan) for row in toy_rows(2)])
+        updater.update([with_logprobs(sample, math.nan) for sample in toy_rows(2)])
 
 
 def test_skip_leaves_the_policy_alone_counts_and_goes_on(tmp_path) -> None:
-    policy, twin, rows = ToyPolicy(), ToyPolicy(), toy_rows(4)
+    policy, twin, samples = ToyPolicy(), ToyPolicy(), toy_rows(4)
     options = UpdateOptions(on_nonfinite="skip")
     updater = updater_of(policy, options=options, failure_dir=tmp_path, warmup_steps=3)
     before = weights(policy)
-    metrics = updater.update([*rows, with_logprobs(rows[0], math.nan)])
+    metrics = updater.update([*samples, with_logprobs(samples[0], math.nan)])
     assert metrics["skipped_updates"] == 1.0
     assert torch.equal(weights(policy), before)
     assert (tmp_path / "nonfinite_update_1.json").exists()
-    metrics = updater.update(rows)
+    metrics = updater.update(samples)
     assert metrics["skipped_updates"] == 0.0
-    updater_of(twin, warmup_steps=3).update(rows)
+    updater_of(twin, warmup_steps=3).update(samples)
     assert torch.equal(weights(policy), weights(twin))
 
 

@@ -75,7 +75,7 @@ def played(settings, monkeypatch, num_tasks=3):
     """The groups that were played, and what verl would put into its queue, row by row."""
     import verl.trainer.ppo.v1.agent_loop_tq as adapter
 
-    from baselines.playing.credit_stage import CreditStage
+    from baselines.train.credit_stage import CreditStage
 
     groups, rows, keys = [], [], []
     play = CreditStage.play

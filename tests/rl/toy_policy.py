@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from baselines.collate import TrainingRow
 from baselines.policies.base import Completion
+from baselines.train.update.batching import TrainingSample
 
 NUM_TOKENS = 7
 
@@ -62,7 +62,7 @@ class WithoutEntropy:
         self.logprobs = self._policy.logprobs
 
 
-def toy_rows(count: int, *, seed: int = 0, shift: float = 0.3) -> list[TrainingRow]:
+def toy_rows(count: int, *, seed: int = 0, shift: float = 0.3) -> list[TrainingSample]:
     """Completions of 1 to 6 tokens, with advantages, from a policy about shift nats away."""
     rng = np.random.default_rng(seed)
     policy = ToyPolicy()
@@ -72,5 +72,5 @@ def toy_rows(count: int, *, seed: int = 0, shift: float = 0.3) -> list[TrainingR
         said = tuple(rng.integers(0, NUM_TOKENS, rng.integers(1, 7)).tolist())
         found = policy.logprobs([Completion("", prompt, said)], temperature=1.0)[0].tolist()
         logprobs = tuple((np.array(found) + shift * rng.normal(size=len(said))).tolist())
-        rows.append(TrainingRow(Completion("", prompt, said, logprobs), float(rng.normal())))
+        rows.append(TrainingSample(Completion("", prompt, said, logprobs), float(rng.normal())))
     return rows

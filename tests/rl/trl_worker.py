@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from transformers import set_seed
 
-from baselines.config import TrainConfig
 from baselines.integrations.trl import CreditGRPOTrainer
 from baselines.policies.registry import load_policy
+from baselines.train.config import TrainConfig
 from ccpo_env import load_tasks
 
 CONFIGS = {

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from baselines.bench.credit_scores import QUANTITIES, Interval, Scores, interval
-from baselines.files import write_json, write_text
-
-if TYPE_CHECKING:
-    from baselines.bench.credit import CreditConfig
+from baselines.bench.credit.config import CreditConfig
+from baselines.bench.credit.game_result import GameResult
+from baselines.bench.credit.scores import QUANTITIES, Interval
+from baselines.common.files import write_json, write_text
 
 MISSING = "\N{EN DASH}"
 COLUMNS: Mapping[str, str] = {
@@ -37,55 +36,6 @@ AGENT_TABLES: Mapping[str, str] = {
     "gain": "Gain for each agent, if it alone is trained",
 }
 """Quantities that are shown for each agent, with the headings of their tables."""
-MAX_AGENTS = 6
-"""More agents are not shown one by one, only some of them."""
-
-
-@dataclass(frozen=True, slots=True)
-class GameResult:
-    """What every seed of a game gave.
-
-    Args:
-        game: Name from GAMES.
-        meaning: What the game is.
-        scores: Per seed: from an allocator to its scores.
-        reliability: Per seed: how reliable the truth is, 1 if exact.
-    """
-
-    game: str
-    meaning: str
-    scores: Sequence[Mapping[str, Scores]]
-    reliability: Sequence[float]
-
-    @property
-    def allocators(self) -> list[str]:
-        """Names of the rows."""
-        return list(self.scores[0])
-
-    def interval(self, allocator: str, quantity: str) -> Interval:
-        """Return the mean over seeds of a quantity, with its interval."""
-        return interval([seed[allocator][quantity] for seed in self.scores])
-
-    @property
-    def agents(self) -> list[str]:
-        """Agents to show one by one: all, or of many the first, the middle and the last."""
-        scores = self.scores[0][self.allocators[0]]
-        agents = [name.removeprefix("skill/") for name in scores if name.startswith("skill/")]
-        if len(agents) <= MAX_AGENTS:
-            return agents
-        return [agents[0], agents[len(agents) // 2], agents[-1]]
-
-    @property
-    def note(self) -> str:
-        """What the reader must know about the truth and the budget."""
-        reliable = interval(self.reliability).mean
-        truth = (
-            "the truth is exact"
-            if reliable == 1.0
-            else f"reliability of the sampled truth {reliable:.3f}"
-        )
-        budget = self.interval(self.allocators[0], "budget").mean
-        return f"{len(self.scores)} seeds; {truth}; budget of an update: {budget:,.0f} tokens"
 
 
 def credit_table(result: GameResult) -> Table:
@@ -104,7 +54,7 @@ def credit_table(result: GameResult) -> Table:
 
 def write_results(results: Sequence[GameResult], config: CreditConfig, folder: Path) -> None:
     """Write credit.json, credit.md and credit.png."""
-    from baselines.bench.credit_figure import credit_figure
+    from baselines.bench.credit.figure import credit_figure
 
     write_json(folder / "credit.json", as_json(results, config))
     write_text(folder / "credit.md", as_markdown(results))

@@ -8,18 +8,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from baselines.bench.credit_scores import (
+from baselines.bench.credit.games.measured import Cost, Measured
+from baselines.bench.credit.scores import (
     Scores,
     accuracy_scores,
     centred,
     cosine,
     split_scores,
 )
+from baselines.common.types import FloatArray
 from baselines.credit import ALLOCATORS, GroupOutcomes
+from baselines.credit.outcomes import GroupBatch
 from baselines.credit.registry import Allocator
-from baselines.credit.stack import GroupStack
-from baselines.games.measured import Cost, Measured
-from baselines.types import FloatArray
 
 STEP_GROUPS = 8
 """Groups of one step, for allocators that remember earlier ones."""
@@ -64,7 +64,7 @@ def seed_scores(parts: Sequence[Measured]) -> dict[str, Scores]:
         scores[name] = {
             **accuracy_scores(joined, truth),
             **split_scores(_pairs_first(estimate.advantages), paired, kept),
-            **_agent_skills(joined, truth, parts[0].stack.agents),
+            **_agent_skills(joined, truth, parts[0].batch.agents),
             **_cosines(parts, estimate, estimates["shared"], budget),
             "tokens": estimate.cost.tokens,
             "verifier_calls": estimate.cost.verifier_calls,
@@ -92,7 +92,7 @@ def _estimates(parts: Sequence[Measured]) -> dict[str, Estimate]:
     zeros = [np.zeros(part.truth.shape[1:]) for part in parts]
     estimates = {ZERO: Estimate(zeros, team)}
     for name, allocator in ALLOCATORS.items():
-        if _suffices(allocator, parts[0].stack):
+        if _suffices(allocator, parts[0].batch):
             cost = team + _mean_cost([_extra_cost(allocator, part) for part in parts])
             estimates[name] = Estimate(_advantages(allocator, parts), cost)
     cosac = [part.cosac for part in parts if part.cosac is not None]
@@ -101,14 +101,14 @@ def _estimates(parts: Sequence[Measured]) -> dict[str, Estimate]:
     return estimates
 
 
-def _suffices(allocator: Allocator, stack: GroupStack) -> bool:
-    return all(getattr(stack, need) is not None for need in allocator.needs)
+def _suffices(allocator: Allocator, batch: GroupBatch) -> bool:
+    return all(getattr(batch, need) is not None for need in allocator.needs)
 
 
 def _advantages(allocator: Allocator, parts: Sequence[Measured]) -> list[FloatArray]:
     """Return credit minus its group's mean."""
     if allocator.new_state is None:
-        return [centred(allocator.credit(part.stack)) for part in parts]
+        return [centred(allocator.credit(part.batch)) for part in parts]
     return _remembering(allocator, parts)
 
 
@@ -125,23 +125,23 @@ def _remembering(allocator: Allocator, parts: Sequence[Measured]) -> list[FloatA
     credit = [np.empty(part.truth.shape[1:]) for part in parts]
     for start in range(0, len(order), STEP_GROUPS):
         where = order[start : start + STEP_GROUPS]
-        groups = [_outcomes(parts[part].stack, group) for part, group in where]
+        groups = [_outcomes(parts[part].batch, group) for part, group in where]
         for (part, group), made in zip(where, allocator.many(groups, state=state), strict=True):
             credit[part][group] = made
         state = state.updated(groups)
     return [centred(made) for made in credit]
 
 
-def _outcomes(stack: GroupStack, group: int) -> GroupOutcomes:
-    removed = {key: entry[group] for key, entry in (stack.removed_rewards or {}).items()}
-    return GroupOutcomes(stack.agents, stack.team_rewards[group], removed or None)
+def _outcomes(batch: GroupBatch, group: int) -> GroupOutcomes:
+    removed = {key: entry[group] for key, entry in (batch.removed_rewards or {}).items()}
+    return GroupOutcomes(batch.agents, batch.team_rewards[group], removed or None)
 
 
 def _extra_cost(allocator: Allocator, part: Measured) -> Cost:
     """Return what an allocator costs beyond the group's own rollouts."""
     prices, cost = part.prices, Cost()
     if "removed_rewards" in allocator.needs:
-        for removed in allocator.removals(part.stack.agents):
+        for removed in allocator.removals(part.batch.agents):
             cost += prices.removed[removed]
     if "branch_rewards" in allocator.needs:
         for price in prices.branches.values():
@@ -189,7 +189,7 @@ def _cosines(
         found["cosine_shared"].append(cosine(beside, exact, alike))
         if affordable:
             found["cosine_at_budget"].append(cosine(made, exact, affordable))
-        for place, agent in enumerate(part.stack.agents):
+        for place, agent in enumerate(part.batch.agents):
             its = part.owners == place
             gain = cosine(made[:, its], exact[its], 1) - cosine(beside[:, its], exact[its], alike)
             found.setdefault(f"gain/{agent}", []).append(gain)

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from baselines.games.tabular import IntArray
-from baselines.types import FloatArray
+from baselines.common.types import FloatArray, IntArray
 
 Scores = dict[str, float]
 

@@ -4,11 +4,16 @@ They call methods of the tensors they are given and import torch for type checki
 optimizers, and with them the audit of credit, can be imported without it.
 """
 
-from baselines.losses.masked import Aggregation, normalizer, reduce_loss, row_weight
-from baselines.losses.ppo_clip import clipped_policy_loss
-from baselines.losses.regularizers import KLEstimator, entropy_loss, kl_estimates, kl_loss
-from baselines.losses.reinforce import policy_gradient_loss
-from baselines.losses.sequence_clip import sequence_clipped_loss
+from baselines.optimizers.losses.masked import Aggregation, normalizer, reduce_loss, row_weight
+from baselines.optimizers.losses.ppo_clip import clipped_policy_loss
+from baselines.optimizers.losses.regularizers import (
+    KLEstimator,
+    entropy_loss,
+    kl_estimates,
+    kl_loss,
+)
+from baselines.optimizers.losses.reinforce import policy_gradient_loss
+from baselines.optimizers.losses.sequence_clip import sequence_clipped_loss
 
 __all__ = [
     "Aggregation",

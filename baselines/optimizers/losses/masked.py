@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from baselines.shapes import expect_shape
-from baselines.types import LossOutput, TokenBatch
+from baselines.common.checks import expect_shape
+from baselines.common.types import LossOutput, TokenBatch
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from baselines.losses.masked import MAX_LOG_RATIO, reduce_loss
-from baselines.types import LossOutput, TokenBatch
+from baselines.common.types import LossOutput, TokenBatch
+from baselines.optimizers.losses.masked import MAX_LOG_RATIO, reduce_loss
 
 if TYPE_CHECKING:
     from torch import Tensor

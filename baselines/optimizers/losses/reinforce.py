@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from baselines.losses.masked import (
+from baselines.common.types import LossOutput, TokenBatch
+from baselines.optimizers.losses.masked import (
     log_ratios,
     masked_advantages,
     policy_output,
     reduce_policy_loss,
 )
-from baselines.types import LossOutput, TokenBatch
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from baselines.policies.base import Completion
-from baselines.policies.endpoint_wire import Answer, Usage
+from baselines.policies.endpoint.wire import Answer, Usage
 
 HEADER = '{"journal": "answers of an endpoint", "version": 1}\n'
 

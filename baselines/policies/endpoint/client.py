@@ -13,9 +13,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from baselines.policies.endpoint_ledger import EndpointLedger
-from baselines.policies.endpoint_spec import EndpointConfig, read_key
-from baselines.policies.endpoint_wire import BadAnswerError, JsonObject
+from baselines.policies.endpoint.address import EndpointConfig, read_key
+from baselines.policies.endpoint.usage import EndpointUsage
+from baselines.policies.endpoint.wire import BadAnswerError, JsonObject
 from ccpo_env.text import valid_unicode
 
 try:
@@ -65,7 +65,7 @@ class _AttemptError(Exception):
 
 
 @dataclass(slots=True)
-class Pacer:
+class RateLimiter:
     """Says when the next request may be sent.
 
     Args:
@@ -95,7 +95,7 @@ class EndpointClient:
         key: Sent as a bearer token; None: none is sent.
         pacer: Shared by all requests to the server.
         rng: Jitter of the waits; has no influence on what is asked.
-        ledger: Requests are counted in it.
+        usage: Requests are counted in it.
     """
 
     def __init__(
@@ -103,15 +103,15 @@ class EndpointClient:
         config: EndpointConfig,
         *,
         key: str | None,
-        pacer: Pacer,
+        pacer: RateLimiter,
         rng: np.random.Generator,
-        ledger: EndpointLedger,
+        usage: EndpointUsage,
     ) -> None:
         self._config = config
         self._key = key
         self._pacer = pacer
         self._rng = rng
-        self._ledger = ledger
+        self._usage = usage
         self._http = httpx2.AsyncClient(
             headers={
                 # An answer that is not packed cannot unpack to more than MAX_BODY_BYTES.
@@ -156,7 +156,7 @@ class EndpointClient:
         num_tries = self._config.retries + 1
         for number in range(num_tries):
             await self._pacer.wait()
-            self._ledger.add_request(is_retry=number > 0)
+            self._usage.add_request(is_retry=number > 0)
             try:
                 return await self._attempt(method, path, body, read)
             except _AttemptError as error:
@@ -226,9 +226,9 @@ def talk(
     config: EndpointConfig,
     jobs: Sequence[Callable[[EndpointClient], Awaitable[T]]],
     *,
-    pacer: Pacer,
+    pacer: RateLimiter,
     rng: np.random.Generator,
-    ledger: EndpointLedger,
+    usage: EndpointUsage,
 ) -> list[T]:
     """Return the results of all jobs, at most config.concurrency of them under way at a time.
 
@@ -240,13 +240,13 @@ def talk(
         jobs: Each is given the client.
         pacer: As for EndpointClient.
         rng: As for EndpointClient.
-        ledger: As for EndpointClient.
+        usage: As for EndpointClient.
     """
     results: dict[int, T] = {}
 
     async def run() -> None:
         key = read_key(config)
-        client = EndpointClient(config, key=key, pacer=pacer, rng=rng, ledger=ledger)
+        client = EndpointClient(config, key=key, pacer=pacer, rng=rng, usage=usage)
         slots = anyio.Semaphore(config.concurrency)
 
         async def run_job(place: int) -> None:

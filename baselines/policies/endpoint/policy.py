@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from baselines.policies.base import Completion, Prompt, Sampling
-from baselines.policies.endpoint_client import EndpointClient, EndpointError, Pacer, talk
-from baselines.policies.endpoint_journal import Journal, SampleKey
-from baselines.policies.endpoint_ledger import EndpointLedger
-from baselines.policies.endpoint_spec import EndpointConfig, parse_endpoint, read_key
-from baselines.policies.endpoint_wire import (
+from baselines.policies.endpoint.address import EndpointConfig, parse_endpoint, read_key
+from baselines.policies.endpoint.answer_journal import Journal, SampleKey
+from baselines.policies.endpoint.client import EndpointClient, EndpointError, RateLimiter, talk
+from baselines.policies.endpoint.usage import EndpointUsage
+from baselines.policies.endpoint.wire import (
     Answer,
     JsonObject,
     Question,
@@ -86,12 +86,12 @@ class EndpointPolicy:
         read_key(config)
         self._config = config
         self._model = model
-        self._pacer = Pacer(config.requests_per_minute)
+        self._pacer = RateLimiter(config.requests_per_minute)
         self._journal = None if config.journal is None else Journal(config.journal)
         self._has_warned = False
-        self._ledger = EndpointLedger(config.prompt_price, config.completion_price)
+        self._usage = EndpointUsage(config.prompt_price, config.completion_price)
         if self._journal is not None:
-            self._ledger.add_earlier(self._journal.usage)
+            self._usage.add_earlier(self._journal.usage)
 
     @classmethod
     def connect(cls, config: EndpointConfig) -> EndpointPolicy:
@@ -120,9 +120,9 @@ class EndpointPolicy:
         return f"EndpointPolicy({self._model!r} at {self._config.url})"
 
     @property
-    def ledger(self) -> EndpointLedger:
+    def usage(self) -> EndpointUsage:
         """What the requests have cost so far."""
-        return self._ledger
+        return self._usage
 
     def sample(
         self, prompts: Sequence[Prompt], *, sampling: Sampling, rng: np.random.Generator
@@ -131,13 +131,13 @@ class EndpointPolicy:
         stream = int(rng.integers(2**63))
         rows: dict[int, Completion] = {}
         asks = list(self._open_asks(prompts, sampling, stream, rows))
-        self._ledger.num_reused += len(rows)
+        self._usage.num_reused += len(rows)
         answers = talk(
             self._config,
             [partial(self._answer, ask) for ask in asks],
             pacer=self._pacer,
             rng=np.random.default_rng(stream),
-            ledger=self._ledger,
+            usage=self._usage,
         )
         for ask, answer in zip(asks, answers, strict=True):
             rows.update(zip(ask.rows, answer, strict=True))
@@ -195,9 +195,9 @@ class EndpointPolicy:
             try:
                 answer = await client.send("POST", ask.question.path, ask.body(), read)
             except EndpointError as error:
-                self._ledger.num_failed += len(ask.rows)
+                self._usage.num_failed += len(ask.rows)
                 return completions + [Completion("", failure=str(error))] * len(ask.rows)
-            self._ledger.add_answer(answer)
+            self._usage.add_answer(answer)
             if self._journal is not None:
                 self._journal.append(ask.first, answer)
             completions += answer.completions
@@ -229,7 +229,7 @@ def _served_models(config: EndpointConfig) -> list[str]:
     brief = replace(config, retries=min(config.retries, LIST_RETRIES))
     try:
         (names,) = talk(
-            brief, [ask], pacer=Pacer(), rng=np.random.default_rng(0), ledger=EndpointLedger()
+            brief, [ask], pacer=RateLimiter(), rng=np.random.default_rng(0), usage=EndpointUsage()
         )
     except EndpointError as error:
         raise ValueError(

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Protocol, runtime_checkable
 
-from baselines.policies.endpoint_wire import Answer, Usage
+from baselines.policies.endpoint.wire import Answer, Usage
 
 PRICED_TOKENS = 1_000_000
 """Prices are for so many tokens."""
 
 
 @dataclass(slots=True)
-class EndpointLedger:
+class EndpointUsage:
     """Requests, answers and tokens of one endpoint.
 
     Args:
@@ -94,9 +94,9 @@ class EndpointLedger:
 
 @runtime_checkable
 class Billed(Protocol):
-    """A policy that keeps a ledger, because somebody else computes its completions."""
+    """A policy that keeps a usage, because somebody else computes its completions."""
 
     @property
-    def ledger(self) -> EndpointLedger:
+    def usage(self) -> EndpointUsage:
         """What its completions have cost so far."""
         ...

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from baselines.policies.base import Completion, Prompt, Sampling
-from baselines.policies.endpoint_spec import EndpointConfig
+from baselines.policies.endpoint.address import EndpointConfig
 
 DEFAULT_MAX_TOKENS = 256
 """Longest completion when the caller does not say one; servers' own defaults differ widely."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from baselines.policies.padding import pad_left, positions
+from baselines.policies.local.padding import pad_left, positions
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

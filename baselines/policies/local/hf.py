@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from baselines.common.types import FloatArray
 from baselines.policies.base import Completion, Prompt, Sampling
-from baselines.policies.loading import converted_gguf, load_model, quiet_transformers
-from baselines.policies.options import option_logprobs
-from baselines.policies.sampler import DEFAULT_MAX_ROWS, StopRule, sample_tokens
-from baselines.policies.scoring import completion_logprobs, completion_logprobs_and_entropy
-from baselines.types import FloatArray
+from baselines.policies.local.loading import converted_gguf, load_model, quiet_transformers
+from baselines.policies.local.option_scores import option_logprobs
+from baselines.policies.local.sampler import DEFAULT_MAX_ROWS, StopRule, sample_tokens
+from baselines.policies.local.scoring import completion_logprobs, completion_logprobs_and_entropy
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from baselines.policies.token_tree import TokenTree
-from baselines.policies.tree_attention import attend, attention_plan
+from baselines.policies.local.token_tree import TokenTree
+from baselines.policies.local.tree_attention import attend, attention_plan
 
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM

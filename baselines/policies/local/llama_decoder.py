@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from baselines.policies.llama import read_tree
-from baselines.policies.prompt_cache import Floats, PromptCache
-from baselines.policies.token_tree import token_tree
+from baselines.policies.local.llama import read_tree
+from baselines.policies.local.prompt_cache import Floats, PromptCache
+from baselines.policies.local.token_tree import token_tree
 
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM

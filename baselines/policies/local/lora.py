@@ -13,13 +13,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from baselines.policies.adapter_files import WEIGHTS_FILE, check_plain, full_name, require_peft
+from baselines.common.types import FloatArray
 from baselines.policies.base import Completion, Prompt, Sampling
-from baselines.policies.hf import HFPolicy
-from baselines.policies.llama import as_plain_llama
-from baselines.policies.llama_decoder import MAX_PARAMETERS
+from baselines.policies.local.adapter_files import (
+    WEIGHTS_FILE,
+    check_plain,
+    full_name,
+    require_peft,
+)
+from baselines.policies.local.hf import HFPolicy
+from baselines.policies.local.llama import as_plain_llama
+from baselines.policies.local.llama_decoder import MAX_PARAMETERS
 from baselines.policies.registry import load_policy
-from baselines.types import FloatArray
 
 if TYPE_CHECKING:
     from peft import LoraConfig, PeftModel

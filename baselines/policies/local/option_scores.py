@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from baselines.policies.padding import pad_left, positions
-from baselines.policies.sampler import scaled_logprobs
-from baselines.policies.scoring import TokenIds, completion_logprobs
-from baselines.types import FloatArray
+from baselines.common.types import FloatArray
+from baselines.policies.local.padding import pad_left, positions
+from baselines.policies.local.sampler import scaled_logprobs
+from baselines.policies.local.scoring import TokenIds, completion_logprobs
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

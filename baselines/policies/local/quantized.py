@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from baselines.policies.base import TrainablePolicy
-from baselines.policies.lora import LoraPolicy
+from baselines.policies.local.lora import LoraPolicy
 
 
 def check_trainable(policy: TrainablePolicy) -> None:

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Protocol
 import torch
 from torch import Tensor
 
-from baselines.policies.cache_decoder import CacheDecoder
-from baselines.policies.llama import as_plain_llama
-from baselines.policies.llama_decoder import MAX_PARAMETERS, LlamaDecoder, LlamaWeights
+from baselines.policies.local.cache_decoder import CacheDecoder
+from baselines.policies.local.llama import as_plain_llama
+from baselines.policies.local.llama_decoder import MAX_PARAMETERS, LlamaDecoder, LlamaWeights
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from baselines.policies.llama import as_plain_llama, read_tree
-from baselines.policies.padding import pad_left, positions
-from baselines.policies.sampler import scaled_logprobs
-from baselines.policies.token_tree import token_tree
+from baselines.policies.local.llama import as_plain_llama, read_tree
+from baselines.policies.local.padding import pad_left, positions
+from baselines.policies.local.sampler import scaled_logprobs
+from baselines.policies.local.token_tree import token_tree
 
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM, PreTrainedModel

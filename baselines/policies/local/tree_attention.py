@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from baselines.policies.token_tree import Indices, TokenTree
+from baselines.policies.local.token_tree import Indices, TokenTree
 
 TILE_QUERIES = 128
 """Most queries of a tile: enough for large products, and few beside the keys of a long row."""

@@ -1,1 +1,1 @@
-"""Training in several processes, with rollouts from servers."""
+"""Training in several processes, with rollouts from inference servers."""

@@ -1,4 +1,4 @@
-"""``python -m baselines.distributed.train``: `ccpo train` in several processes and with servers."""
+"""``python -m baselines.train.engines``: `ccpo train` in several processes and with servers."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from pathlib import Path
 
 from rich.console import Console
 
-from baselines.distributed.peers import Peers, connect, disconnect
-from baselines.distributed.servers import RolloutServers, read_servers
-from baselines.errors import exit_on_bad_input
-from baselines.train import INTERRUPTED, choose_run_dir, make_run_dir, read_config, run
-from baselines.trainer import Trainer
-from baselines.training.interrupt import stop_requests
-from baselines.training.team import TEAM
-from baselines.training.trackers import Tracker, open_tracker
+from baselines.common.errors import exit_on_bad_input
+from baselines.common.processes import ProcessGroup, connect, disconnect
+from baselines.policies.team import TEAM
+from baselines.train.command import INTERRUPTED, choose_run_dir, make_run_dir, read_config, run
+from baselines.train.engines.rollout_servers import RolloutServers, read_servers
+from baselines.train.interrupt import stop_requests
+from baselines.train.logging.trackers import Tracker, open_tracker
+from baselines.train.trainer import Trainer
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train in this process as one of those that a launcher has started."""
     given, rest = _parser().parse_known_args(arguments)
     with exit_on_bad_input():
-        peers = connect(given.num_processes)
-        servers = _servers(given.rollouts, given.rollout_folder, peers)
+        processes = connect(given.num_processes)
+        servers = _servers(given.rollouts, given.rollout_folder, processes)
         config = read_config(rest)
         config.check()
         # The first process names the folder: a new one has the time in its name.
-        (run_dir,) = peers.join([choose_run_dir(config)] if peers.rank == 0 else [])
-        trainer = Trainer(config, run_dir, peers=peers, servers=servers)
-        if peers.rank == 0:
+        (run_dir,) = processes.all_gather([choose_run_dir(config)] if processes.rank == 0 else [])
+        trainer = Trainer(config, run_dir, processes=processes, servers=servers)
+        if processes.rank == 0:
             make_run_dir(run_dir, config)
-        tracker = open_tracker(config.tracker if peers.rank == 0 else "none", run_dir)
-    code = run(trainer, tracker, Console()) if peers.rank == 0 else _take_part(trainer, tracker)
-    disconnect(peers)
+        tracker = open_tracker(config.tracker if processes.rank == 0 else "none", run_dir)
+    code = run(trainer, tracker, Console()) if processes.rank == 0 else _take_part(trainer, tracker)
+    disconnect(processes)
     return code
 
 
@@ -51,20 +51,22 @@ def _take_part(trainer: Trainer, tracker: Tracker) -> int:
     return 0 if final else INTERRUPTED
 
 
-def _servers(texts: Sequence[str], folder: Path | None, peers: Peers) -> RolloutServers | None:
+def _servers(
+    texts: Sequence[str], folder: Path | None, processes: ProcessGroup
+) -> RolloutServers | None:
     if not texts:
         return None
     if folder is None:
         raise ValueError(
             "rollout_folder must be given with rollouts, got none; pass the folder that the server "
-            "was started from, written by python -m baselines.distributed.weights"
+            "was started from, written by python -m baselines.train.engines.server_weights"
         )
-    return RolloutServers(read_servers(texts, folder, TEAM), peers=peers)
+    return RolloutServers(read_servers(texts, folder, TEAM), processes=processes)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m baselines.distributed.train",
+        prog="python -m baselines.train.engines",
         description="Train in several processes and with rollout servers; see docs/scaling.md.",
         epilog="All other flags are those of ccpo train.",
         allow_abbrev=False,

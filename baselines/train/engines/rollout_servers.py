@@ -10,14 +10,14 @@ from urllib.parse import urlsplit, urlunsplit
 
 import numpy as np
 
-from baselines.distributed.peers import ALONE, Peers
+from baselines.common.processes import SINGLE_PROCESS, ProcessGroup
 from baselines.policies.base import Policy, TrainablePolicy
-from baselines.policies.endpoint_spec import EndpointConfig, parse_endpoint
+from baselines.policies.endpoint.address import EndpointConfig, parse_endpoint
 from ccpo_env.types import Role
 
 if TYPE_CHECKING:
-    from baselines.distributed.served import ServedPolicy
-    from baselines.policies.endpoint_client import EndpointClient
+    from baselines.policies.endpoint.client import EndpointClient
+    from baselines.train.engines.served_policy import ServedPolicy
 
 RELOAD = {"method": "reload_weights"}
 """What tells every worker of a vLLM server to read its weights again."""
@@ -41,14 +41,16 @@ class RolloutServers:
 
     Args:
         servers: By role, or by "team" where one policy speaks for all.
-        peers: Processes of the run. Each asks for its own rollouts; the first one hands the
+        processes: Processes of the run. Each asks for its own rollouts; the first one hands the
             weights over.
     """
 
-    def __init__(self, servers: Mapping[str, RolloutServer], *, peers: Peers = ALONE) -> None:
+    def __init__(
+        self, servers: Mapping[str, RolloutServer], *, processes: ProcessGroup = SINGLE_PROCESS
+    ) -> None:
         self._configs = {name: parse_endpoint(server.spec) for name, server in servers.items()}
         self._folders = {name: server.folder for name, server in servers.items()}
-        self._peers = peers
+        self._processes = processes
         self._trained: dict[str, TrainablePolicy] = {}
         self._served: dict[str, ServedPolicy] = {}
         self._version = -1
@@ -62,8 +64,8 @@ class RolloutServers:
             ImportError: If the packages that reach a server are missing.
             ValueError: If a policy has no server or the other way round, or one cannot be reached.
         """
-        from baselines.distributed.served import ServedPolicy
-        from baselines.policies.endpoint import EndpointPolicy
+        from baselines.policies.endpoint.policy import EndpointPolicy
+        from baselines.train.engines.served_policy import ServedPolicy
 
         if set(policies) != set(self._configs):
             raise ValueError(
@@ -85,13 +87,13 @@ class RolloutServers:
         Raises:
             EndpointError: If a server does not load them.
         """
-        from baselines.distributed.weights import save_untied
+        from baselines.train.engines.server_weights import save_untied
 
-        if self._peers.rank == 0:
+        if self._processes.rank == 0:
             for name, policy in self._trained.items():
                 save_untied(policy, self._folders[name])
                 reload_weights(self._configs[name])
-        self._peers.join([self._version])  # returns when all have come here
+        self._processes.all_gather([self._version])  # returns when all have come here
         self._version += 1
         for served in self._served.values():
             served.synced(self._version)
@@ -105,15 +107,15 @@ def reload_weights(config: EndpointConfig) -> None:
     Raises:
         EndpointError: If it cannot.
     """
-    from baselines.policies.endpoint_client import Pacer, talk
-    from baselines.policies.endpoint_ledger import EndpointLedger
+    from baselines.policies.endpoint.client import RateLimiter, talk
+    from baselines.policies.endpoint.usage import EndpointUsage
 
     async def reload(client: EndpointClient) -> None:
         await client.send("POST", "/collective_rpc", RELOAD, bytes)
         await client.send("POST", "/reset_prefix_cache", {}, bytes)
 
     rng = np.random.default_rng(0)
-    talk(_control(config), [reload], pacer=Pacer(), rng=rng, ledger=EndpointLedger())
+    talk(_control(config), [reload], pacer=RateLimiter(), rng=rng, usage=EndpointUsage())
 
 
 def _control(config: EndpointConfig) -> EndpointConfig:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from baselines.policies.base import Completion, Policy, Prompt, Sampling, TrainablePolicy
-from baselines.training.scoring import score
+from baselines.train.update.forward import score
 
 TOLERANCE = 1e-3
 """Largest mismatch of a float32 server, in nats; measured are 5e-7 to 3e-5."""
@@ -51,8 +51,8 @@ class SyncGuard:
             raise StaleServerError(
                 f"a rollout server must sample from the trained weights, got log-probabilities "
                 f"{mismatch:.2g} nats apart (limit {limit:.2g}) after sync {version}; start it "
-                f"from the folder that python -m baselines.distributed.weights writes, with the "
-                f"model of the training"
+                f"from the folder that python -m baselines.train.engines.server_weights writes, "
+                f"with the model of the training"
             )
         if self.at_start is None:
             self.at_start = mismatch

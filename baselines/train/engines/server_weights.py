@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from baselines.errors import exit_on_bad_input
-from baselines.policies.hf import HFPolicy
+from baselines.common.errors import exit_on_bad_input
+from baselines.policies.local.hf import HFPolicy
 from baselines.policies.registry import load_policy
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def _untied(model: PreTrainedModel) -> Iterator[None]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the folder that a rollout server is started from."""
     parser = argparse.ArgumentParser(
-        prog="python -m baselines.distributed.weights", description=main.__doc__
+        prog="python -m baselines.train.engines.server_weights", description=main.__doc__
     )
     parser.add_argument("--policy", required=True, help="what training starts from")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
-from baselines.files import append_line
+from baselines.common.files import append_line
 
 if TYPE_CHECKING:
-    from baselines.playing.groups import Group
-    from baselines.types import FloatArray
+    from baselines.common.types import FloatArray
+    from baselines.rollouts.groups import Group
 
 COMPLETIONS_FILE = "completions.jsonl"
 """In the folder of a run."""

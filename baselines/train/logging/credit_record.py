@@ -6,36 +6,18 @@ import json
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, TypedDict
+from typing import NamedTuple
 
+from baselines.common.credit_file import CreditedGroup, CreditRecord, read_credit
+from baselines.common.files import write_text
+from baselines.common.types import FloatArray
 from baselines.credit import GroupOutcomes
-from baselines.files import write_text
-from baselines.playing.groups import Group
-from baselines.types import FloatArray
+from baselines.rollouts.groups import Group
 from ccpo_env.types import Task
 
-CREDIT_FILE = "credit.json"
-"""In the folder of a run."""
 MAX_GROUPS = 96
 """Groups that are kept; the oldest go first."""
 MAX_QUESTION_CHARS = 200
-
-
-class CreditedGroup(TypedDict):
-    """One task's group: the rewards of its rollouts (G,), and the credit of each agent (G, A)."""
-
-    step: int
-    task_id: str
-    question: str
-    rewards: list[float]
-    credit: list[list[float]]
-
-
-class CreditRecord(TypedDict):
-    """The contents of credit.json; the agents name the columns of every group's credit."""
-
-    agents: list[str]
-    groups: list[CreditedGroup]
 
 
 class CreditHistory:
@@ -103,11 +85,3 @@ class _Credited(NamedTuple):
             "rewards": self.rewards.tolist(),
             "credit": self.credit.round(6).tolist(),
         }
-
-
-def read_credit(path: Path) -> CreditRecord | None:
-    """Return what the file holds; None if there is none."""
-    if not path.exists():
-        return None
-    record: CreditRecord = json.loads(path.read_text(encoding="utf-8"))
-    return record

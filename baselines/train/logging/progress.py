@@ -7,7 +7,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from baselines.metrics import MetricRow
+from baselines.common.metrics import MetricRow
 
 _SHOWN = {
     "joint": "accuracy/joint",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from baselines.metrics import MetricRow
-from baselines.training.completions import CompletionRow
-from baselines.training.trackers import Tracker
+from baselines.common.metrics import MetricRow
+from baselines.train.logging.completions import CompletionRow
+from baselines.train.logging.trackers import Tracker
 
 
-class SteadyTracker:
+class SafeTracker:
     """Passes every row on; the first failure is said, no failure ends the run.
 
     A tracker talks to servers and packages that are not ours, so any exception of it is a failure

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from baselines.common.types import FloatArray, IntArray
 from baselines.credit import GroupOutcomes, audit_advantages
 from baselines.optimizers import PolicyOptimizer
-from baselines.playing.groups import Group
-from baselines.playing.ledger import Ledger
-from baselines.types import FloatArray, IntArray
+from baselines.rollouts.costs import CostTracker
+from baselines.rollouts.groups import Group
 
 Metrics = dict[str, float | None]
 
@@ -43,17 +43,17 @@ def rollout_metrics(groups: Sequence[Group], num_usable: int, agents: Sequence[s
     }
 
 
-def cost_metrics(ledger: Ledger) -> Metrics:
+def cost_metrics(costs: CostTracker) -> Metrics:
     """Return what a step has cost, by purpose."""
     return {
-        "cost/tokens_generated": ledger.tokens_generated,
-        "cost/tokens_removed": ledger.generated["removed"],
-        "cost/tokens_branch": ledger.generated["branch"],
-        "cost/tokens_rating": ledger.generated["rating"],
-        "cost/tokens_read": ledger.read.total(),
-        "cost/tokens_read_rating": ledger.read["rating"],
-        "cost/forward_passes": ledger.forward_passes,
-        "cost/verifier_calls": ledger.verifier_calls,
+        "cost/tokens_generated": costs.tokens_generated,
+        "cost/tokens_removed": costs.generated["removed"],
+        "cost/tokens_branch": costs.generated["branch"],
+        "cost/tokens_rating": costs.generated["rating"],
+        "cost/tokens_read": costs.read.total(),
+        "cost/tokens_read_rating": costs.read["rating"],
+        "cost/forward_passes": costs.forward_passes,
+        "cost/verifier_calls": costs.verifier_calls,
     }
 
 

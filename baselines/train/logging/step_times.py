@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from baselines.playing.ledger import Ledger
-from baselines.training.measure import Metrics
+from baselines.rollouts.costs import CostTracker
+from baselines.train.logging.step_metrics import Metrics
 
 SHORTEST = 1e-9
 """Least time that tokens are divided by, seconds."""
@@ -24,15 +24,15 @@ class StepTimes:
         self._seconds[part] = now - self._last
         self._last = now
 
-    def metrics(self, ledger: Ledger) -> Metrics:
+    def metrics(self, costs: CostTracker) -> Metrics:
         """Return the times of a step that ends now: credit and update have ended before."""
         return {
             "time/step_s": time.perf_counter() - self._started,
-            "time/generate_s": ledger.generate_s,
-            "time/rate_s": ledger.rate_s,
-            "time/verify_s": ledger.verify_s,
-            "time/environment_s": ledger.environment_s,
+            "time/generate_s": costs.generate_s,
+            "time/rate_s": costs.rate_s,
+            "time/verify_s": costs.verify_s,
+            "time/environment_s": costs.environment_s,
             "time/credit_s": self._seconds["credit"],
             "time/update_s": self._seconds["update"],
-            "time/tokens_per_s": ledger.tokens_generated / max(ledger.generate_s, SHORTEST),
+            "time/tokens_per_s": costs.tokens_generated / max(costs.generate_s, SHORTEST),
         }

@@ -10,9 +10,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
-from baselines.files import CONFIG_FILE, write_text
-from baselines.metrics import MetricRow
-from baselines.training.completions import COLUMNS, CompletionRow
+from baselines.common.files import CONFIG_FILE, write_text
+from baselines.common.metrics import MetricRow
+from baselines.train.logging.completions import COLUMNS, CompletionRow
 
 PROJECT = "ccpo"
 """What runs are filed under by trackers that know projects."""

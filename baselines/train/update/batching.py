@@ -9,12 +9,12 @@ from operator import eq
 
 import torch
 
+from baselines.common.types import TokenBatch
 from baselines.policies.base import Completion
-from baselines.types import TokenBatch
 
 
 @dataclass(frozen=True, slots=True)
-class TrainingRow:
+class TrainingSample:
     """One completion and how much better than expected it was.
 
     Args:
@@ -68,70 +68,77 @@ class TrainingRow:
         return self.advantage != 0.0 and self.num_completion_tokens > 0
 
 
-def padded_size(rows: Sequence[TrainingRow]) -> int:
+def padded_size(samples: Sequence[TrainingSample]) -> int:
     """Return the tokens of a micro-batch once padded, prompts and completions apart."""
-    prompt = max(len(row.completion.prompt_ids) for row in rows)
-    completion = max(len(row.completion.token_ids) for row in rows)
-    return (prompt + completion) * len(rows)
+    prompt = max(len(sample.completion.prompt_ids) for sample in samples)
+    completion = max(len(sample.completion.token_ids) for sample in samples)
+    return (prompt + completion) * len(samples)
 
 
-def micro_batches(rows: Sequence[TrainingRow], max_tokens: int) -> Iterator[list[TrainingRow]]:
-    """Yield all rows in batches of at most max_tokens once padded, the longest first.
+def micro_batches(
+    samples: Sequence[TrainingSample], max_tokens: int
+) -> Iterator[list[TrainingSample]]:
+    """Yield all samples in batches of at most max_tokens once padded, the longest first.
 
     Args:
-        rows: Any rows.
-        max_tokens: Budget of a padded batch; a row that is longer gets a batch of its own.
+        samples: Any samples.
+        max_tokens: Budget of a padded batch; a sample that is longer gets a batch of its own.
 
     Note: The longest come first, so a budget that does not fit the memory fails at once.
     """
-    batch: list[TrainingRow] = []
+    batch: list[TrainingSample] = []
     prompt, completion = 0, 0  # the longest of the batch: padded apart, each to its own width
-    for row in sorted(rows, key=lambda row: -row.num_tokens):
-        prompt = max(prompt, len(row.completion.prompt_ids))
-        completion = max(completion, len(row.completion.token_ids))
+    for sample in sorted(samples, key=lambda sample: -sample.num_tokens):
+        prompt = max(prompt, len(sample.completion.prompt_ids))
+        completion = max(completion, len(sample.completion.token_ids))
         if batch and (prompt + completion) * (len(batch) + 1) > max_tokens:
             yield batch
             batch = []
-            prompt, completion = len(row.completion.prompt_ids), len(row.completion.token_ids)
-        batch.append(row)
+            prompt, completion = len(sample.completion.prompt_ids), len(sample.completion.token_ids)
+        batch.append(sample)
     if batch:
         yield batch
 
 
-def distinct_size(rows: Sequence[TrainingRow]) -> int:
-    """Return the tokens of a micro-batch, a beginning that rows share counted once."""
-    return sum(num_new for _, num_new in _in_order_of_text(rows))
+def distinct_size(samples: Sequence[TrainingSample]) -> int:
+    """Return the tokens of a micro-batch, a beginning that samples share counted once."""
+    return sum(num_new for _, num_new in _in_order_of_text(samples))
 
 
-def distinct_batches(rows: Sequence[TrainingRow], max_tokens: int) -> Iterator[list[TrainingRow]]:
-    """Yield all rows in batches of at most max_tokens; those that begin alike stand together.
+def distinct_batches(
+    samples: Sequence[TrainingSample], max_tokens: int
+) -> Iterator[list[TrainingSample]]:
+    """Yield all samples in batches of at most max_tokens; those that begin alike stand together.
 
     Args:
-        rows: Any rows.
-        max_tokens: Budget of a batch as `distinct_size` counts it; a row that is longer gets a
+        samples: Any samples.
+        max_tokens: Budget of a batch as `distinct_size` counts it; a sample that is longer gets a
             batch of its own.
     """
-    batch: list[TrainingRow] = []
+    batch: list[TrainingSample] = []
     size = 0
-    for row, num_new in _in_order_of_text(rows):
+    for sample, num_new in _in_order_of_text(samples):
         if batch and size + num_new > max_tokens:
             yield batch
-            batch, size, num_new = [], 0, row.num_tokens
-        batch.append(row)
+            batch, size, num_new = [], 0, sample.num_tokens
+        batch.append(sample)
         size += num_new
     if batch:
         yield batch
 
 
-def _in_order_of_text(rows: Sequence[TrainingRow]) -> Iterator[tuple[TrainingRow, int]]:
-    """Yield rows, and how many tokens each has after what it shares with the one before."""
+def _in_order_of_text(samples: Sequence[TrainingSample]) -> Iterator[tuple[TrainingSample, int]]:
+    """Yield samples, and how many tokens each has after what it shares with the one before."""
     before: tuple[int, ...] = ()
-    for token_ids, row in sorted(
-        (((*row.completion.prompt_ids, *row.completion.token_ids), row) for row in rows),
+    for token_ids, sample in sorted(
+        (
+            ((*sample.completion.prompt_ids, *sample.completion.token_ids), sample)
+            for sample in samples
+        ),
         key=lambda pair: pair[0],
     ):
         num_shared = len(list(takewhile(bool, map(eq, token_ids, before))))
-        yield row, len(token_ids) - num_shared
+        yield sample, len(token_ids) - num_shared
         before = token_ids
 
 
@@ -140,22 +147,22 @@ class Counting:
     """How the tokens of a micro-batch are counted.
 
     Args:
-        batches: Cuts rows into batches of at most so many tokens.
+        batches: Cuts samples into batches of at most so many tokens.
         size: The tokens of one batch.
     """
 
-    batches: Callable[[Sequence[TrainingRow], int], Iterator[list[TrainingRow]]]
-    size: Callable[[Sequence[TrainingRow]], int]
+    batches: Callable[[Sequence[TrainingSample], int], Iterator[list[TrainingSample]]]
+    size: Callable[[Sequence[TrainingSample]], int]
 
 
 PADDED = Counting(micro_batches, padded_size)
 """For a policy that computes a rectangle."""
 DISTINCT = Counting(distinct_batches, distinct_size)
-"""For a policy that computes a beginning that rows share once."""
+"""For a policy that computes a beginning that samples share once."""
 
 
 def token_batch(
-    rows: Sequence[TrainingRow],
+    samples: Sequence[TrainingSample],
     *,
     normalizer: float,
     device: torch.device,
@@ -168,7 +175,7 @@ def token_batch(
     importance_weights[b, t] = min(exp(old_logprobs - sampled logprobs), tis_cap)
 
     Args:
-        rows: B rows, none of them without tokens.
+        samples: B samples, none of them without tokens.
         normalizer: A count of the whole update, such as its completion tokens.
         device: Where the tensors go.
         dtype: Of the tensors that hold numbers.
@@ -181,7 +188,7 @@ def token_batch(
     Source: truncated importance sampling: Yao et al., "Your efficient RL framework secretly
         brings you off-policy RL training" (2025), as in TRL and verl.
     """
-    counts = [row.num_completion_tokens for row in rows]
+    counts = [sample.num_completion_tokens for sample in samples]
     mask = torch.arange(max(counts)) < torch.tensor(counts)[:, None]
 
     def padded(values: Iterable[Sequence[float]]) -> torch.Tensor:
@@ -189,17 +196,19 @@ def token_batch(
         tensor = torch.zeros(mask.shape, dtype=dtype)
         return tensor.masked_scatter_(mask, numbers).to(device)
 
-    sampled = padded(row.completion.logprobs for row in rows)
-    is_as_sampled = all(row.old_logprobs is None for row in rows)
+    sampled = padded(sample.completion.logprobs for sample in samples)
+    is_as_sampled = all(sample.old_logprobs is None for sample in samples)
     old = (
         sampled
         if is_as_sampled
-        else padded(row.old_logprobs or row.completion.logprobs for row in rows)
+        else padded(sample.old_logprobs or sample.completion.logprobs for sample in samples)
     )
-    references = [row.reference_logprobs for row in rows if row.reference_logprobs is not None]
+    references = [
+        sample.reference_logprobs for sample in samples if sample.reference_logprobs is not None
+    ]
     return TokenBatch(
         old_logprobs=old,
-        advantages=padded(row.token_advantages for row in rows),
+        advantages=padded(sample.token_advantages for sample in samples),
         completion_mask=mask.to(device),
         normalizer=normalizer,
         row_weights=(
@@ -208,5 +217,5 @@ def token_batch(
             else None
         ),
         importance_weights=None if tis_cap is None else (old - sampled).exp().clamp(max=tis_cap),
-        reference_logprobs=padded(references) if len(references) == len(rows) else None,
+        reference_logprobs=padded(references) if len(references) == len(samples) else None,
     )

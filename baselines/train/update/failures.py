@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from baselines.collate import TrainingRow
+from baselines.train.update.batching import TrainingSample
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,15 +20,15 @@ class OutOfMemoryInBatch(MemoryError):
     """A micro-batch that does not fit into memory.
 
     Args:
-        num_rows: Completions in it.
+        num_samples: Completions in it.
         num_tokens: Its tokens, counted as the budget of a micro-batch is.
     """
 
-    def __init__(self, num_rows: int, num_tokens: int) -> None:
-        self.num_rows = num_rows
+    def __init__(self, num_samples: int, num_tokens: int) -> None:
+        self.num_samples = num_samples
         self.num_tokens = num_tokens
         super().__init__(
-            f"a micro-batch must fit into memory, got {num_rows} completions of {num_tokens} "
+            f"a micro-batch must fit into memory, got {num_samples} completions of {num_tokens} "
             f"tokens that do not; lower --micro-batch-tokens or --max-tokens, or pass "
             f"--gradient-checkpointing"
         )
@@ -39,14 +39,14 @@ class NonFiniteBatch(FloatingPointError):
 
     Args:
         message: What is wrong.
-        rows: The batch.
+        samples: The batch.
         logprobs: What the trained policy gave, shape (B, T). None: not known.
     """
 
     def __init__(
-        self, message: str, rows: Sequence[TrainingRow], logprobs: Tensor | None = None
+        self, message: str, samples: Sequence[TrainingSample], logprobs: Tensor | None = None
     ) -> None:
-        self.rows = rows
+        self.samples = samples
         self.logprobs = logprobs
         super().__init__(message)
 
@@ -57,30 +57,30 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or CPU_ALLOCATOR in text or "out of memory" in text
 
 
-def save_rows(path: Path, rows: Sequence[TrainingRow], logprobs: Tensor | None = None) -> str:
-    """Write the rows of a failed batch as JSON, and return what to tell the user.
+def save_rows(path: Path, samples: Sequence[TrainingSample], logprobs: Tensor | None = None) -> str:
+    """Write the samples of a failed batch as JSON, and return what to tell the user.
 
     Args:
         path: The file; its folder is made.
-        rows: The batch.
+        samples: The batch.
         logprobs: What the trained policy gave, shape (B, T). None: not known.
 
     Note: NaN and infinity are written by these names, which Python reads back. A file that cannot
         be written is part of the answer, not an error of its own.
     """
-    trained = [None] * len(rows) if logprobs is None else logprobs.detach().tolist()
+    trained = [None] * len(samples) if logprobs is None else logprobs.detach().tolist()
     contents = [
         {
-            "text": row.completion.text,
-            "prompt_ids": row.completion.prompt_ids,
-            "token_ids": row.completion.token_ids,
-            "sampled_logprobs": row.completion.logprobs,
-            "old_logprobs": row.old_logprobs,
-            "reference_logprobs": row.reference_logprobs,
-            "logprobs": values[: row.num_completion_tokens] if values else None,
-            "advantages": row.token_advantages,
+            "text": sample.completion.text,
+            "prompt_ids": sample.completion.prompt_ids,
+            "token_ids": sample.completion.token_ids,
+            "sampled_logprobs": sample.completion.logprobs,
+            "old_logprobs": sample.old_logprobs,
+            "reference_logprobs": sample.reference_logprobs,
+            "logprobs": values[: sample.num_completion_tokens] if values else None,
+            "advantages": sample.token_advantages,
         }
-        for row, values in zip(rows, trained, strict=True)
+        for sample, values in zip(samples, trained, strict=True)
     ]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -9,10 +9,10 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import torch
 
-from baselines.collate import DISTINCT, PADDED, Counting, TrainingRow
+from baselines.common.types import FloatArray
 from baselines.policies.base import Completion, TrainablePolicy
-from baselines.policies.scoring import shares_beginnings
-from baselines.types import FloatArray
+from baselines.policies.local.scoring import shares_beginnings
+from baselines.train.update.batching import DISTINCT, PADDED, Counting, TrainingSample
 
 
 @runtime_checkable
@@ -57,17 +57,17 @@ def score(
     Returns:
         One array per completion, of its number of tokens, nats; empty for an empty one.
     """
-    rows = [TrainingRow(completion, 0.0) for completion in completions]
-    index_of = {id(row): index for index, row in enumerate(rows)}
-    scores = [np.empty(0) for _ in rows]
-    filled = [row for row in rows if row.num_completion_tokens]
+    samples = [TrainingSample(completion, 0.0) for completion in completions]
+    index_of = {id(sample): index for index, sample in enumerate(samples)}
+    scores = [np.empty(0) for _ in samples]
+    filled = [sample for sample in samples if sample.num_completion_tokens]
     counting = counting_of(policy, is_changed=autocast)
     with torch.no_grad():
         for batch in counting.batches(filled, micro_batch_tokens):
             with bfloat16_products(policy.module, enabled=autocast):
                 found = policy.logprobs([r.completion for r in batch], temperature=temperature)
-            for row, values in zip(batch, found.double().cpu().numpy(), strict=True):
-                scores[index_of[id(row)]] = values[: row.num_completion_tokens]
+            for sample, values in zip(batch, found.double().cpu().numpy(), strict=True):
+                scores[index_of[id(sample)]] = values[: sample.num_completion_tokens]
     return scores
 
 

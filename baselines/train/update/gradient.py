@@ -7,14 +7,14 @@ from typing import Protocol, runtime_checkable
 
 import torch
 
-from baselines.collate import TrainingRow, token_batch
-from baselines.distributed.peers import ALONE, Peers
+from baselines.common.processes import SINGLE_PROCESS, ProcessGroup
+from baselines.common.types import FloatArray
 from baselines.optimizers import PolicyOptimizer
 from baselines.policies.base import Completion, TrainablePolicy
-from baselines.training.failures import NonFiniteBatch, OutOfMemoryInBatch, is_out_of_memory
-from baselines.training.scoring import bfloat16_products, checkpointed, counting_of
-from baselines.training.update_options import UpdateOptions
-from baselines.types import FloatArray
+from baselines.train.update.batching import TrainingSample, token_batch
+from baselines.train.update.failures import NonFiniteBatch, OutOfMemoryInBatch, is_out_of_memory
+from baselines.train.update.forward import bfloat16_products, checkpointed, counting_of
+from baselines.train.update.options import UpdateOptions
 
 Metrics = dict[str, float]
 
@@ -41,7 +41,7 @@ class GradientPass:
         micro_batch_tokens: Tokens of one forward and backward pass, as `counting_of` counts
             them. It shrinks when a micro-batch does not fit into memory.
         options: Those of the updater.
-        peers: Processes whose rows are part of the same updates.
+        processes: Processes whose samples are part of the same updates.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class GradientPass:
         temperature: float,
         micro_batch_tokens: int,
         options: UpdateOptions,
-        peers: Peers = ALONE,
+        processes: ProcessGroup = SINGLE_PROCESS,
     ) -> None:
         self.micro_batch_tokens = micro_batch_tokens
         self._policy = policy
@@ -61,13 +61,13 @@ class GradientPass:
         self._parameters = parameters
         self._temperature = temperature
         self._options = options
-        self._peers = peers
+        self._processes = processes
 
-    def run(self, rows: Sequence[TrainingRow]) -> tuple[Metrics, list[FloatArray]]:
+    def run(self, samples: Sequence[TrainingSample]) -> tuple[Metrics, list[FloatArray]]:
         """Compute the gradient of the loss of one update.
 
         Args:
-            rows: All completions of the update that are here, those without advantage included.
+            samples: All completions of the update that are here, those without advantage included.
 
         Returns:
             loss and the metrics of the loss, averaged over the tokens of the update; and per
@@ -78,38 +78,38 @@ class GradientPass:
             NonFiniteBatch: If the loss is not finite, in any process.
             OutOfMemoryInBatch: If a micro-batch does not fit into memory, nor its halves.
         """
-        counts = self._peers.join([row.num_completion_tokens for row in rows])
+        counts = self._processes.all_gather([sample.num_completion_tokens for sample in samples])
         metrics, gaps, failure = dict[str, float](), list[FloatArray](), None
         try:
-            metrics, gaps = self._run_in_memory(rows, counts)
+            metrics, gaps = self._run_in_memory(samples, counts)
         except NonFiniteBatch as error:
             failure = error
-        found = self._peers.join([(metrics, gaps, failure and str(failure))])
+        found = self._processes.all_gather([(metrics, gaps, failure and str(failure))])
         if failure is not None:
             raise failure
         for rank, (_, _, message) in enumerate(found):
             if message is not None:
-                raise NonFiniteBatch(f"{message}, in process {rank}", rows)
-        self._peers.add_gradients(self._parameters)
+                raise NonFiniteBatch(f"{message}, in process {rank}", samples)
+        self._processes.all_reduce_gradients(self._parameters)
         names = {name: None for own, _, _ in found for name in own}
         summed = {name: sum(own.get(name, 0.0) for own, _, _ in found) for name in names}
         return summed, [gap for _, own, _ in found for gap in own]
 
     def _run_in_memory(
-        self, rows: Sequence[TrainingRow], counts: Sequence[int]
+        self, samples: Sequence[TrainingSample], counts: Sequence[int]
     ) -> tuple[Metrics, list[FloatArray]]:
         """Run, and once more with smaller micro-batches if one did not fit."""
         try:
-            return self._run(rows, counts)
+            return self._run(samples, counts)
         except OutOfMemoryInBatch as error:
-            if error.num_rows == 1:
+            if error.num_samples == 1:
                 raise
             # Half of what failed, not of the budget, which it may not have filled. It stays: the
             # next update would fail at the same place.
             self.micro_batch_tokens = error.num_tokens // 2
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        return self._run(rows, counts)
+        return self._run(samples, counts)
 
     def clear(self) -> None:
         """Forget the gradient."""
@@ -117,18 +117,18 @@ class GradientPass:
             parameter.grad = None
 
     def _run(
-        self, rows: Sequence[TrainingRow], counts: Sequence[int]
+        self, samples: Sequence[TrainingSample], counts: Sequence[int]
     ) -> tuple[Metrics, list[FloatArray]]:
         normalizer = self._optimizer.normalizer(counts, max_tokens=self._options.max_tokens)
         if self._optimizer.skips_zero_advantage:
-            rows = [row for row in rows if row.has_advantage]
+            samples = [sample for sample in samples if sample.has_advantage]
         metrics: Metrics = {"loss": 0.0, "clip_rate": 0.0, "approx_kl": 0.0}
         gaps: list[FloatArray] = []
         self.clear()
         counting = counting_of(
             self._policy, is_changed=self._options.autocast or self._options.gradient_checkpointing
         )
-        for batch in counting.batches(rows, self.micro_batch_tokens):
+        for batch in counting.batches(samples, self.micro_batch_tokens):
             try:
                 loss, averages, gap = self._backward(batch, normalizer)
             except (RuntimeError, MemoryError) as error:
@@ -143,11 +143,11 @@ class GradientPass:
         return metrics, gaps
 
     def _backward(
-        self, rows: Sequence[TrainingRow], normalizer: float
+        self, samples: Sequence[TrainingSample], normalizer: float
     ) -> tuple[float, Metrics, FloatArray]:
         parameter = self._parameters[0]
         batch = token_batch(
-            rows,
+            samples,
             normalizer=normalizer,
             device=parameter.device,
             dtype=torch.promote_types(parameter.dtype, torch.float32),
@@ -155,17 +155,19 @@ class GradientPass:
             tis_cap=self._options.tis_cap,
         )
         with checkpointed(self._policy.module, enabled=self._options.gradient_checkpointing):
-            logprobs, entropy = self._forward(rows)
+            logprobs, entropy = self._forward(samples)
             try:
                 output = self._optimizer.loss(logprobs, batch, entropy=entropy)
             except FloatingPointError as error:
-                raise NonFiniteBatch(str(error), rows, logprobs) from error
+                raise NonFiniteBatch(str(error), samples, logprobs) from error
             output.loss.backward()  # type: ignore[no-untyped-call]
         gap = (logprobs.detach() - batch.old_logprobs)[batch.completion_mask].abs()
         return output.loss.item(), output.metrics, gap.double().cpu().numpy()
 
-    def _forward(self, rows: Sequence[TrainingRow]) -> tuple[torch.Tensor, torch.Tensor | None]:
-        completions = [row.completion for row in rows]
+    def _forward(
+        self, samples: Sequence[TrainingSample]
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        completions = [sample.completion for sample in samples]
         with bfloat16_products(self._policy.module, enabled=self._options.autocast):
             if self._optimizer.needs_entropy and isinstance(self._policy, EntropyPolicy):
                 return self._policy.logprobs_and_entropy(completions, temperature=self._temperature)

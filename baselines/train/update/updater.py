@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from baselines.collate import TrainingRow
-from baselines.distributed.peers import ALONE, Peers
+from baselines.common.processes import SINGLE_PROCESS, ProcessGroup
+from baselines.common.types import FloatArray
 from baselines.optimizers import PolicyOptimizer
 from baselines.policies.base import TrainablePolicy
-from baselines.training.failures import NonFiniteBatch, save_rows
-from baselines.training.gradients import EntropyPolicy, GradientPass, Metrics
-from baselines.training.scoring import enable_checkpointing, score
-from baselines.training.update_options import UpdateOptions
-from baselines.types import FloatArray
+from baselines.train.update.batching import TrainingSample
+from baselines.train.update.failures import NonFiniteBatch, save_rows
+from baselines.train.update.forward import enable_checkpointing, score
+from baselines.train.update.gradient import EntropyPolicy, GradientPass, Metrics
+from baselines.train.update.options import UpdateOptions
 
 SUMMED = ("skipped_updates",)
 """Metrics of an update that add up over the updates of a step; others are averaged."""
@@ -35,13 +35,13 @@ class Updater:
         max_grad_norm: Gradients with a larger Euclidean norm are scaled down to it.
         temperature: At which the completions were sampled.
         micro_batch_tokens: Tokens of one forward and backward pass: padded ones, or where a
-            beginning that rows share is computed once, distinct ones.
+            beginning that samples share is computed once, distinct ones.
         options: All else.
         reference: The frozen policy of the KL term; needed if the optimizer has one.
         parameters: What AdamW trains. None: those of the policy that require a gradient.
         failure_dir: Where a batch without a finite loss or gradient is saved. None: nowhere.
-        peers: Processes with a copy of the policy each, which take every step together, each with
-            rows of its own: the step is that of one process with all rows, in rank order.
+        processes: Processes with a copy of the policy each, which take every step together, each
+            with samples of its own; the step is that of one process with all of them.
 
     Raises:
         ValueError: If the optimizer needs a reference or entropies that are not there, the
@@ -62,7 +62,7 @@ class Updater:
         reference: TrainablePolicy | None = None,
         parameters: Iterable[torch.nn.Parameter] | None = None,
         failure_dir: Path | None = None,
-        peers: Peers = ALONE,
+        processes: ProcessGroup = SINGLE_PROCESS,
     ) -> None:
         self._policy = policy
         self._optimizer = optimizer
@@ -73,7 +73,7 @@ class Updater:
         self._options = options or UpdateOptions()
         self._reference = reference
         self._failure_dir = failure_dir
-        self._peers = peers
+        self._processes = processes
         self._num_updates = 0
         chosen = parameters or (p for p in policy.module.parameters() if p.requires_grad)
         self._parameters = list(chosen)
@@ -84,10 +84,10 @@ class Updater:
             temperature=temperature,
             micro_batch_tokens=micro_batch_tokens,
             options=self._options,
-            peers=peers,
+            processes=processes,
         )
         self._check()
-        peers.copy_first(self._parameters)
+        processes.broadcast_parameters(self._parameters)
         if self._options.gradient_checkpointing:
             enable_checkpointing(policy.module)
         self._torch_optimizer = torch.optim.AdamW(
@@ -97,11 +97,11 @@ class Updater:
             weight_decay=self._options.weight_decay,
         )
 
-    def update(self, rows: Sequence[TrainingRow]) -> Metrics:
+    def update(self, samples: Sequence[TrainingSample]) -> Metrics:
         """Take one step, of one or several updates, on the completions of one role.
 
         Args:
-            rows: The completions with their advantages, from the policy as it is now; of several
+            samples: The completions with their advantages, from the policy as it is now; of several
                 processes, those of this one.
 
         Returns:
@@ -116,12 +116,12 @@ class Updater:
                 it was before that update.
             MemoryError: If a micro-batch does not fit into memory, nor its halves; likewise.
 
-        Note: A row without advantage has no gradient and is not computed, unless the loss has a
+        Note: A sample without advantage has no gradient and is not computed, unless the loss has a
             KL or entropy term, but it counts in the mean. Without any advantage there is no step.
         """
-        rows, gaps = self._scored([row for row in rows if row.completion.token_ids])
+        samples, gaps = self._scored([sample for sample in samples if sample.completion.token_ids])
         results: list[Metrics] = []
-        for part in self._parts(rows):
+        for part in self._parts(samples):
             result, differences = self._take_update(part)
             if not results and self._options.old_logprobs == "sampler":
                 gaps = differences  # later updates differ because the policy has moved
@@ -184,57 +184,65 @@ class Updater:
                 f"policy in float32, or leave the flag out"
             )
 
-    def _scored(self, rows: Sequence[TrainingRow]) -> tuple[list[TrainingRow], list[FloatArray]]:
+    def _scored(
+        self, samples: Sequence[TrainingSample]
+    ) -> tuple[list[TrainingSample], list[FloatArray]]:
         """Add what the loss needs from before the step, and compare it with the sampler."""
-        rows, gaps = list(rows), list[FloatArray]()
+        samples, gaps = list(samples), list[FloatArray]()
         if self._options.old_logprobs == "recompute":
-            scores = self._score(self._policy, rows)
-            gaps = self._peers.join(
-                [np.abs(s - r.completion.logprobs) for s, r in zip(scores, rows, strict=True)]
+            scores = self._score(self._policy, samples)
+            gaps = self._processes.all_gather(
+                [np.abs(s - r.completion.logprobs) for s, r in zip(scores, samples, strict=True)]
             )
-            rows = [
-                replace(row, old_logprobs=tuple(values.tolist()))
-                for row, values in zip(rows, scores, strict=True)
+            samples = [
+                replace(sample, old_logprobs=tuple(values.tolist()))
+                for sample, values in zip(samples, scores, strict=True)
             ]
         if self._optimizer.needs_reference and self._reference is not None:
-            rows = [
-                replace(row, reference_logprobs=tuple(values.tolist()))
-                for row, values in zip(rows, self._score(self._reference, rows), strict=True)
+            samples = [
+                replace(sample, reference_logprobs=tuple(values.tolist()))
+                for sample, values in zip(
+                    samples, self._score(self._reference, samples), strict=True
+                )
             ]
-        return rows, gaps
+        return samples, gaps
 
-    def _score(self, policy: TrainablePolicy, rows: Sequence[TrainingRow]) -> list[FloatArray]:
+    def _score(
+        self, policy: TrainablePolicy, samples: Sequence[TrainingSample]
+    ) -> list[FloatArray]:
         return score(
             policy,
-            [row.completion for row in rows],
+            [sample.completion for sample in samples],
             temperature=self._temperature,
             micro_batch_tokens=self._gradient.micro_batch_tokens,
             autocast=self._options.autocast,
         )
 
-    def _parts(self, rows: list[TrainingRow]) -> Iterator[list[TrainingRow]]:
-        """Yield the rows of each update of this step, at least one update."""
+    def _parts(self, samples: list[TrainingSample]) -> Iterator[list[TrainingSample]]:
+        """Yield the samples of each update of this step, at least one update."""
         if self._options.num_minibatches == 1:
-            yield from [rows] * self._options.num_epochs
+            yield from [samples] * self._options.num_epochs
             return
-        sizes = self._peers.join([len(rows)])
-        start = sum(sizes[: self._peers.rank])  # of the rows here, among those of all processes
+        sizes = self._processes.all_gather([len(samples)])
+        start = sum(
+            sizes[: self._processes.rank]
+        )  # of the samples here, among those of all processes
         for _ in range(self._options.num_epochs):
             # From counters, not from a generator's state: a resumed run deals the same.
             rng = np.random.default_rng([self._options.shuffle_seed, self._num_updates])
             dealt = np.array_split(rng.permutation(sum(sizes)), self._options.num_minibatches)
             parts = [
-                [rows[index - start] for index in part if 0 <= index - start < len(rows)]
+                [samples[index - start] for index in part if 0 <= index - start < len(samples)]
                 for part in dealt
                 if len(part)
             ]
             yield from parts or [[]]
 
-    def _take_update(self, rows: Sequence[TrainingRow]) -> tuple[Metrics, list[FloatArray]]:
+    def _take_update(self, samples: Sequence[TrainingSample]) -> tuple[Metrics, list[FloatArray]]:
         learning_rate = self._set_learning_rate()
         try:
-            metrics, gaps = self._gradient.run(rows)
-            metrics["grad_norm"] = self._clip_gradient(rows)
+            metrics, gaps = self._gradient.run(samples)
+            metrics["grad_norm"] = self._clip_gradient(samples)
         except NonFiniteBatch as error:
             self._gradient.clear()
             message = self._report(error)
@@ -252,11 +260,11 @@ class Updater:
             group["lr"] = self._learning_rate * progress
         return self._learning_rate * progress
 
-    def _clip_gradient(self, rows: Sequence[TrainingRow]) -> float:
+    def _clip_gradient(self, samples: Sequence[TrainingSample]) -> float:
         norm = torch.nn.utils.clip_grad_norm_(self._parameters, self._max_grad_norm)
         if not norm.isfinite():
             message = f"the gradient must be finite, got norm {norm.item()}; lower --learning-rate"
-            raise NonFiniteBatch(message, rows)
+            raise NonFiniteBatch(message, samples)
         return norm.item()
 
     def _report(self, error: NonFiniteBatch) -> str:
@@ -264,7 +272,7 @@ class Updater:
         if self._failure_dir is None:
             return str(error)
         path = self._failure_dir / f"nonfinite_update_{self._num_updates + 1}.json"
-        return f"{error}; {save_rows(path, error.rows, error.logprobs)}"
+        return f"{error}; {save_rows(path, error.samples, error.logprobs)}"
 
 
 def _combined(results: Sequence[Metrics]) -> Metrics:

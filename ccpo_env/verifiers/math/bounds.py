@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import re
 
-from ccpo_env.verifiers.normalize import MAX_CHARS, clean
-from ccpo_env.verifiers.quantity import has_long_number
+from ccpo_env.verifiers.math.normalize import MAX_CHARS, clean
+from ccpo_env.verifiers.math.quantity import has_long_number
 
 MAX_NESTING = 64
 """Deepest nesting of braces and parentheses."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ccpo_env.verifiers.rules import rule
+from ccpo_env.verifiers.math.rules import rule
 
 _NOT = r"(?<!\\)\\"  # a backslash that is not the second half of a row break
 _FUNCTIONS = (

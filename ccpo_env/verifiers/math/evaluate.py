@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
 
-from ccpo_env.verifiers.tree import Node, Unreadable
+from ccpo_env.verifiers.math.tree import Node, Unreadable
 
 DIGITS = 60
 """Digits to which a value is computed."""

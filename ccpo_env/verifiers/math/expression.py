@@ -11,8 +11,8 @@ from collections.abc import Callable
 from fractions import Fraction
 from functools import reduce
 
-from ccpo_env.verifiers.tree import Node, Unreadable, number
-from ccpo_env.verifiers.vocabulary import ACCENTS, CHOICES, FUNCTIONS, GREEK, INVERSES
+from ccpo_env.verifiers.math.tree import Node, Unreadable, number
+from ccpo_env.verifiers.math.vocabulary import ACCENTS, CHOICES, FUNCTIONS, GREEK, INVERSES
 
 MAX_DEPTH = 64
 """Most atoms and arguments inside one another."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ccpo_env.verifiers.members import Same, same_in_order, same_members
-from ccpo_env.verifiers.reading import Reading
-from ccpo_env.verifiers.relations import is_relation, same_relation
+from ccpo_env.verifiers.math.members import Same, same_in_order, same_members
+from ccpo_env.verifiers.math.reading import Reading
+from ccpo_env.verifiers.math.relations import is_relation, same_relation
 
 MAX_NAME_CHARS = 3
 """Longest name of a coordinate: x, x_1."""

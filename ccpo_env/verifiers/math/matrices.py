@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from ccpo_env.verifiers.members import Same, all_same, same_in_order
-from ccpo_env.verifiers.reading import Reading
-from ccpo_env.verifiers.relations import is_relation, same_relation
-from ccpo_env.verifiers.single import same_single
-from ccpo_env.verifiers.structure import MAX_PARTS, Matrix
-from ccpo_env.verifiers.tree import Node
-from ccpo_env.verifiers.values import same_value
+from ccpo_env.verifiers.math.members import Same, all_same, same_in_order
+from ccpo_env.verifiers.math.reading import Reading
+from ccpo_env.verifiers.math.relations import is_relation, same_relation
+from ccpo_env.verifiers.math.single import same_single
+from ccpo_env.verifiers.math.structure import MAX_PARTS, Matrix
+from ccpo_env.verifiers.math.tree import Node
+from ccpo_env.verifiers.math.values import same_value
 
 
 def same_matrix(answer: Reading, gold: Reading, same: Same) -> bool | None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from ccpo_env.verifiers.reading import Reading
-from ccpo_env.verifiers.structure import MAX_PARTS
+from ccpo_env.verifiers.math.reading import Reading
+from ccpo_env.verifiers.math.structure import MAX_PARTS
 
 Same = Callable[[Reading, Reading], "bool | None"]
 """Compares an answer with a gold answer: True, False, or None for undecided."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from ccpo_env.verifiers.cleaning import CLEANING
-from ccpo_env.verifiers.notation import to_latex
-from ccpo_env.verifiers.rules import rewrite
+from ccpo_env.verifiers.math.cleaning import CLEANING
+from ccpo_env.verifiers.math.notation import to_latex
+from ccpo_env.verifiers.math.rules import rewrite
 
 MAX_CHARS = 4096
 """Longest answer that is read as anything but characters."""

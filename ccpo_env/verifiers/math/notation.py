@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from ccpo_env.verifiers.rules import rewrite, rule
+from ccpo_env.verifiers.math.rules import rewrite, rule
 
 _SIGNS = {
     "-": "\u2212\u2010\u2011\u2013\u2014\uff0d\ufe63",

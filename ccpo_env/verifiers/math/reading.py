@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from functools import cached_property, lru_cache
 
-from ccpo_env.verifiers.expression import parse_expression
-from ccpo_env.verifiers.normalize import MAX_CHARS, clean, unwrapped, written_form
-from ccpo_env.verifiers.quantity import Quantity, has_long_number, parse_number
-from ccpo_env.verifiers.regions import Region, read_region
-from ccpo_env.verifiers.structure import (
+from ccpo_env.verifiers.math.expression import parse_expression
+from ccpo_env.verifiers.math.normalize import MAX_CHARS, clean, unwrapped, written_form
+from ccpo_env.verifiers.math.quantity import Quantity, has_long_number, parse_number
+from ccpo_env.verifiers.math.regions import Region, read_region
+from ccpo_env.verifiers.math.structure import (
     EQUALS,
     RELATION,
     Matrix,
@@ -20,8 +20,8 @@ from ccpo_env.verifiers.structure import (
     split_signs,
     split_top,
 )
-from ccpo_env.verifiers.tree import Node
-from ccpo_env.verifiers.units import Unit, split_unit
+from ccpo_env.verifiers.math.tree import Node
+from ccpo_env.verifiers.math.units import Unit, split_unit
 
 GOLD_CACHE_SIZE = 4096
 """Gold answers whose readings are kept."""

@@ -7,11 +7,18 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
-from ccpo_env.verifiers.evaluate import context
-from ccpo_env.verifiers.expression import parse_expression
-from ccpo_env.verifiers.structure import COMMA, CUP, RELATION, split_parts, split_signs, split_top
-from ccpo_env.verifiers.tree import Node, Unreadable
-from ccpo_env.verifiers.values import are_close, real_value, same_value
+from ccpo_env.verifiers.math.evaluate import context
+from ccpo_env.verifiers.math.expression import parse_expression
+from ccpo_env.verifiers.math.structure import (
+    COMMA,
+    CUP,
+    RELATION,
+    split_parts,
+    split_signs,
+    split_top,
+)
+from ccpo_env.verifiers.math.tree import Node, Unreadable
+from ccpo_env.verifiers.math.values import are_close, real_value, same_value
 
 _REALS = re.compile(
     r"\\mathbb\s*\{R\}|(?:\\text\s*\{)?\s*all real(?: number| value)?s?(?: of [a-z])?\s*\}?",

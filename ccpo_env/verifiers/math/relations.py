@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-from ccpo_env.verifiers.members import Same, all_same
-from ccpo_env.verifiers.reading import Reading
-from ccpo_env.verifiers.structure import MAX_PARTS
-from ccpo_env.verifiers.tree import Node, free_symbols
-from ccpo_env.verifiers.values import same_equation, same_inequality
+from ccpo_env.verifiers.math.members import Same, all_same
+from ccpo_env.verifiers.math.reading import Reading
+from ccpo_env.verifiers.math.structure import MAX_PARTS
+from ccpo_env.verifiers.math.tree import Node, free_symbols
+from ccpo_env.verifiers.math.values import same_equation, same_inequality
 
 _NAME = r"(?:[A-Za-z]|\\[a-zA-Z]+)(?:_\s*(?:\w|\{[^{}]*\}))?'*"
 _ACCENT = (

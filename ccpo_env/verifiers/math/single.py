@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
-from ccpo_env.verifiers.members import all_same
-from ccpo_env.verifiers.normalize import letter_of, same_form, unwrapped
-from ccpo_env.verifiers.quantity import same_number
-from ccpo_env.verifiers.reading import Reading
-from ccpo_env.verifiers.tree import Node, number
-from ccpo_env.verifiers.values import has_value, same_value
-from ccpo_env.verifiers.vocabulary import GREEK, OPERATORS
+from ccpo_env.verifiers.math.members import all_same
+from ccpo_env.verifiers.math.normalize import letter_of, same_form, unwrapped
+from ccpo_env.verifiers.math.quantity import same_number
+from ccpo_env.verifiers.math.reading import Reading
+from ccpo_env.verifiers.math.tree import Node, number
+from ccpo_env.verifiers.math.values import has_value, same_value
+from ccpo_env.verifiers.math.vocabulary import GREEK, OPERATORS
 
 _INFINITY = re.compile(r"([+-]?)\s*\\infty|\\text\s*\{\s*\\infty\s*\}")
 _QUALIFIED = re.compile(

@@ -6,7 +6,7 @@ import itertools
 import re
 from dataclasses import dataclass
 
-from ccpo_env.verifiers.normalize import unwrapped
+from ccpo_env.verifiers.math.normalize import unwrapped
 
 MAX_PARTS = 64
 """Most parts of a list and entries of a matrix that are compared here."""

@@ -7,13 +7,13 @@ gold answer has not, for one.
 
 from __future__ import annotations
 
-from ccpo_env.verifiers.groups import is_group, same_group
-from ccpo_env.verifiers.matrices import same_matrix
-from ccpo_env.verifiers.normalize import same_form
-from ccpo_env.verifiers.reading import Reading
-from ccpo_env.verifiers.regions import same_region
-from ccpo_env.verifiers.relations import is_relation, same_congruence, same_relation
-from ccpo_env.verifiers.single import same_single
+from ccpo_env.verifiers.math.groups import is_group, same_group
+from ccpo_env.verifiers.math.matrices import same_matrix
+from ccpo_env.verifiers.math.normalize import same_form
+from ccpo_env.verifiers.math.reading import Reading
+from ccpo_env.verifiers.math.regions import same_region
+from ccpo_env.verifiers.math.relations import is_relation, same_congruence, same_relation
+from ccpo_env.verifiers.math.single import same_single
 
 
 def same_typed(answer: Reading, gold: Reading) -> bool | None:

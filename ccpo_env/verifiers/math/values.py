@@ -6,8 +6,8 @@ from collections.abc import Mapping, Set
 from fractions import Fraction
 from typing import Any
 
-from ccpo_env.verifiers.evaluate import LOG_BASE, constants, context, evaluate, exact_value
-from ccpo_env.verifiers.tree import Node, Unreadable, free_symbols
+from ccpo_env.verifiers.math.evaluate import LOG_BASE, constants, context, evaluate, exact_value
+from ccpo_env.verifiers.math.tree import Node, Unreadable, free_symbols
 
 TOLERANCE = Fraction(1, 10**45)
 """Fraction of their size up to which two values must agree."""

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from ccpo_env.types import Verdict
-from ccpo_env.verifiers.bounds import within_bounds
 from ccpo_env.verifiers.exact import extracted
 from ccpo_env.verifiers.extract import unboxed
-from ccpo_env.verifiers.normalize import clean
-from ccpo_env.verifiers.pool import POOL
-from ccpo_env.verifiers.reading import read, read_gold
-from ccpo_env.verifiers.relations import is_unfinished
-from ccpo_env.verifiers.typed import same_typed
+from ccpo_env.verifiers.math.bounds import within_bounds
+from ccpo_env.verifiers.math.normalize import clean
+from ccpo_env.verifiers.math.reading import read, read_gold
+from ccpo_env.verifiers.math.relations import is_unfinished
+from ccpo_env.verifiers.math.typed import same_typed
+from ccpo_env.verifiers.worker.pool import POOL
 
 MAX_TIMEOUT_S = 3600.0
 """Longest time limit of one comparison."""

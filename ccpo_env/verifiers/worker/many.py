@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from ccpo_env.types import Verdict
-from ccpo_env.verifiers.math_equal import check_timeout, verify
+from ccpo_env.verifiers.math.verifier import check_timeout, verify
 
 THREADS_PER_CPU = 2
 """More than workers, so that answers which need none go on while others wait for theirs."""

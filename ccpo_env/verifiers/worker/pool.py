@@ -30,7 +30,7 @@ NUM_ATTEMPTS = 2
 WORKER_COMMAND = (
     sys.executable,
     *("-P", "-W", "ignore"),
-    str(Path(__file__).with_name("worker.py")),
+    str(Path(__file__).with_name("process.py")),
 )
 
 

@@ -1,1 +1,1 @@
-"""Games whose true credit is known: small ones exactly, the embedded model's by held-out play."""
+"""Games with known credit: enumerated exactly, or estimated from held-out continuations."""

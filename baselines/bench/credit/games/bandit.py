@@ -7,8 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
-from baselines.games.tabular import IntArray, keep_before, keep_before_removed
-from baselines.types import BoolArray, FloatArray
+from baselines.bench.credit.games.turn_game import keep_before, keep_before_removed
+from baselines.common.types import BoolArray, FloatArray, IntArray
 
 GRID = 0.25
 """Parts of the score are multiples of this, so that a sum of them has few values."""

@@ -9,11 +9,10 @@ from itertools import islice
 
 import numpy as np
 
-from baselines.credit.stack import GroupStack
-from baselines.games.measured import Cost, Measured, Plan, Prices
-from baselines.games.tabular import IntArray
-from baselines.rollout import Player, Rollout, RolloutRequest
-from baselines.types import FloatArray
+from baselines.bench.credit.games.measured import Cost, Measured, Plan, Prices
+from baselines.common.types import FloatArray, IntArray
+from baselines.credit.outcomes import GroupBatch
+from baselines.rollouts.runner import Rollout, RolloutRequest, RolloutRunner
 from ccpo_env import think_solve_v0
 from ccpo_env.types import Role, Task
 
@@ -31,7 +30,7 @@ class _Branches:
 
 
 def measure_model(
-    player: Player,
+    runner: RolloutRunner,
     tasks: Sequence[Task],
     plan: Plan,
     rng: np.random.Generator,
@@ -47,7 +46,7 @@ def measure_model(
     task itself is left out: it is the same for a whole group.
 
     Args:
-        player: Plays the frozen team, thinkers and a solver.
+        runner: Plays the frozen team, thinkers and a solver.
         tasks: One pair of groups each, N / 2 of them; num_pairs of the plan is not used.
         plan: How much is measured. Nobody rates here.
         rng: All randomness comes from it.
@@ -57,22 +56,22 @@ def measure_model(
         RuntimeError: If the verifier could not tell about a rollout.
     """
     alone = [[RolloutRequest(task, num_episodes=plan.group_size)] for task in tasks]
-    first = _play_groups(player, alone, rng)
-    groups = first + _twins(player, first, rng)
+    first = _play_groups(runner, alone, rng)
+    groups = first + _twins(runner, first, rng)
     rewards = np.array([[_reward(rollout) for rollout in group] for group in groups])
-    branches = _branch(player, groups, plan.num_samples, num_held_out, rng)
-    removed, removed_prices = _removed(player, groups, plan, rng)
+    branches = _branch(runner, groups, plan.num_samples, num_held_out, rng)
+    removed, removed_prices = _removed(runner, groups, plan, rng)
     halves = np.stack(np.split(branches.held_out, 2, axis=-1)).mean(axis=-1)  # (2, N, G, A - 1)
     last = np.broadcast_to(rewards[..., None], (*halves.shape[:-1], 1))
     after = np.concatenate([halves, last], axis=-1)  # (2, N, G, A)
     num_groups, num_branches = len(groups), plan.group_size * plan.num_samples
     return Measured(
-        stack=GroupStack(
-            agents=player.agents,
+        batch=GroupBatch(
+            agents=runner.agents,
             team_rewards=rewards,
             removed_rewards=removed,
             branch_rewards={
-                agent: branches.seen[:, :, turn] for turn, agent in enumerate(player.agents[:-1])
+                agent: branches.seen[:, :, turn] for turn, agent in enumerate(runner.agents[:-1])
             },
             features=np.array([_categories(group) for group in groups]),
         ),
@@ -83,7 +82,7 @@ def measure_model(
             removed=removed_prices,
             branches={
                 agent: Cost(float(tokens) / num_groups, num_branches)
-                for agent, tokens in zip(player.agents, branches.tokens, strict=False)
+                for agent, tokens in zip(runner.agents, branches.tokens, strict=False)
             },
         ),
         tasks=np.tile(np.arange(len(tasks)), 2),
@@ -91,7 +90,7 @@ def measure_model(
 
 
 @lru_cache(maxsize=1)
-def tiny_player() -> tuple[Player, tuple[Task, ...]]:
+def tiny_player() -> tuple[RolloutRunner, tuple[Task, ...]]:
     """Return a player of the embedded model and the tasks that it has not seen, once."""
     from baselines.policies.base import Sampling
     from baselines.policies.registry import load_policy
@@ -102,26 +101,26 @@ def tiny_player() -> tuple[Player, tuple[Task, ...]]:
     # Answers are one digit in a box: no worker process is needed to compare them.
     env = think_solve_v0(tasks="arithmetic", verifier="exact")
     tasks = tuple(load_tasks("arithmetic", split="test"))
-    return Player(env, policies, dict.fromkeys(_ROLES, Sampling())), tasks
+    return RolloutRunner(env, policies, dict.fromkeys(_ROLES, Sampling())), tasks
 
 
 _ROLES: tuple[Role, ...] = ("thinker", "solver")
 
 
 def _play_groups(
-    player: Player, requests: Sequence[Sequence[RolloutRequest]], rng: np.random.Generator
+    runner: RolloutRunner, requests: Sequence[Sequence[RolloutRequest]], rng: np.random.Generator
 ) -> list[list[Rollout]]:
     """Play requests in groups of any sizes, all in one lockstep."""
-    played = iter(player.play([request for group in requests for request in group], rng=rng))
+    played = iter(runner.play([request for group in requests for request in group], rng=rng))
     sizes = [sum(request.num_episodes for request in group) for group in requests]
     return [list(islice(played, size)) for size in sizes]
 
 
 def _twins(
-    player: Player, groups: Sequence[list[Rollout]], rng: np.random.Generator
+    runner: RolloutRunner, groups: Sequence[list[Rollout]], rng: np.random.Generator
 ) -> list[list[Rollout]]:
     """Play each group again; its first rollout keeps all up to the turn of agent i modulo A."""
-    num_agents = len(player.agents)
+    num_agents = len(runner.agents)
     requests, kept = [], []
     for index, group in enumerate(groups):
         fresh = RolloutRequest(group[0].request.task, num_episodes=len(group) - 1)
@@ -130,26 +129,26 @@ def _twins(
         kept.append([group[0]] if is_whole else [])
         requests.append([] if is_whole else [_after(group[0], spoken)])
         requests[-1].append(fresh)
-    played = _play_groups(player, requests, rng)
+    played = _play_groups(runner, requests, rng)
     return [first + again for first, again in zip(kept, played, strict=True)]
 
 
 def _branch(
-    player: Player,
+    runner: RolloutRunner,
     groups: Sequence[list[Rollout]],
     num_seen: int,
     num_held_out: int,
     rng: np.random.Generator,
 ) -> _Branches:
     count = num_seen + num_held_out
-    turns = range(1, len(player.agents))
+    turns = range(1, len(runner.agents))
     requests = [
         [_after(rollout, spoken, num_episodes=count)]
         for group in groups
         for rollout in group
         for spoken in turns
     ]
-    played = _play_groups(player, requests, rng)
+    played = _play_groups(runner, requests, rng)
     shape = (len(groups), len(groups[0]), len(turns), count)
     rewards = np.array([[_reward(r) for r in row] for row in played]).reshape(shape)
     tokens = np.array([_tokens(row[:num_seen]) for row in played]).reshape(-1, len(turns))
@@ -157,15 +156,15 @@ def _branch(
 
 
 def _removed(
-    player: Player, groups: Sequence[list[Rollout]], plan: Plan, rng: np.random.Generator
+    runner: RolloutRunner, groups: Sequence[list[Rollout]], plan: Plan, rng: np.random.Generator
 ) -> tuple[dict[frozenset[str], FloatArray], dict[frozenset[str], Cost]]:
     rewards, prices = {}, {}
-    for removed in plan.removals(player.agents):
+    for removed in plan.removals(runner.agents):
         requests = [
             [RolloutRequest(group[0].request.task, removed, num_episodes=plan.num_samples)]
             for group in groups
         ]
-        played = _play_groups(player, requests, rng)
+        played = _play_groups(runner, requests, rng)
         rewards[removed] = np.array([[_reward(rollout) for rollout in row] for row in played])
         num_tokens = _tokens(rollout for row in played for rollout in row)
         prices[removed] = Cost(num_tokens / len(groups), plan.num_samples)

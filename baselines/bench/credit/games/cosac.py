@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from baselines.games.tabular import FREE, IntArray, TabularGame, complete
-from baselines.types import FloatArray
+from baselines.bench.credit.games.turn_game import FREE, TabularGame, complete
+from baselines.common.types import FloatArray, IntArray
 
 NUM_SUFFIXES = 8
 

@@ -7,8 +7,8 @@ import math
 
 import numpy as np
 
-from baselines.games.tabular import FREE, IntArray, TabularGame, is_last
-from baselines.types import FloatArray
+from baselines.bench.credit.games.turn_game import FREE, TabularGame, is_last
+from baselines.common.types import FloatArray, IntArray
 
 EMPTY_TEAM = -1.0
 """Reward of nobody: no answer is wrong."""

@@ -7,11 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from baselines.credit.stack import GroupStack
-from baselines.games.cosac import NUM_SUFFIXES, cosac_advantages
-from baselines.games.tabular import (
+from baselines.bench.credit.games.cosac import NUM_SUFFIXES, cosac_advantages
+from baselines.bench.credit.games.turn_game import (
     FREE,
-    IntArray,
     TabularGame,
     branch_rewards,
     gradients,
@@ -20,7 +18,8 @@ from baselines.games.tabular import (
     removed_rewards,
     twin,
 )
-from baselines.types import FloatArray
+from baselines.common.types import FloatArray, IntArray
+from baselines.credit.outcomes import GroupBatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +63,9 @@ class Measured:
     """N groups on one task, or of one model, in pairs: group i is played again as group i + N/2.
 
     Args:
-        stack: All that allocators may read.
+        batch: All that allocators may read.
         truth: True advantages, shape (2, N, G, A): two estimates with errors that are
-            independent of each other and of the stack; equal to each other where truth is exact.
+            independent of each other and of the batch; equal to each other where truth is exact.
         prices: What it cost.
         cosac: Advantages of COSAC's estimator, shape (N, G, A), or None.
         exact_gradient: Of the expected reward in all logits, shape (P,), or None.
@@ -77,7 +76,7 @@ class Measured:
     Note: The first rollout of a pair keeps what agent i modulo A had read and said.
     """
 
-    stack: GroupStack
+    batch: GroupBatch
     truth: FloatArray
     prices: Prices
     tasks: IntArray
@@ -89,7 +88,7 @@ class Measured:
     @property
     def kept(self) -> IntArray:
         """Of which agent each pair kept the turn, shape (N / 2,)."""
-        return np.arange(len(self.tasks) // 2) % len(self.stack.agents)
+        return np.arange(len(self.tasks) // 2) % len(self.batch.agents)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +126,7 @@ def measure_game(game: TabularGame, plan: Plan, task: int, rng: np.random.Genera
         agent: branch_rewards(game, choices, turn, plan.num_samples, rng)
         for turn, agent in enumerate(game.agents[:-1])
     }
-    stack = GroupStack(
+    batch = GroupBatch(
         agents=game.agents,
         team_rewards=rewards,
         removed_rewards=_without(game, choices, plan, rng),
@@ -137,9 +136,9 @@ def measure_game(game: TabularGame, plan: Plan, task: int, rng: np.random.Genera
         features=choices,
     )
     return Measured(
-        stack=stack,
+        batch=batch,
         truth=np.stack([advantages, advantages]),
-        prices=_prices(game, choices, stack),
+        prices=_prices(game, choices, batch),
         tasks=np.full(len(choices), task),
         cosac=cosac_advantages(game, choices, rewards, rng=rng),
         exact_gradient=game.gradient().reshape(-1),
@@ -158,18 +157,18 @@ def _without(
     return entries
 
 
-def _prices(game: TabularGame, choices: IntArray, stack: GroupStack) -> Prices:
+def _prices(game: TabularGame, choices: IntArray, batch: GroupBatch) -> Prices:
     """Count the choices that had to be made, per group."""
     num_groups, group_size, num_agents = choices.shape
     removed = {}
-    for key, entry in (stack.removed_rewards or {}).items():
+    for key, entry in (batch.removed_rewards or {}).items():
         left = game.without(choices[0, 0], _turns(game, key))
         num_episodes = entry.size / num_groups
         num_free = int((left == FREE).sum())
         removed[key] = _episodes(num_episodes, num_free)
     branches = {
         agent: _episodes(entry.size / num_groups, num_agents - 1 - turn)
-        for turn, (agent, entry) in enumerate((stack.branch_rewards or {}).items())
+        for turn, (agent, entry) in enumerate((batch.branch_rewards or {}).items())
     }
     # Suffixes of each rollout, of all lengths from the whole team to the last agent.
     num_simulated = NUM_SUFFIXES * group_size * num_agents * (num_agents + 1) / 2

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from baselines.bench.credit.games.bandit import make_bandit
+from baselines.bench.credit.games.chain import make_chain
+from baselines.bench.credit.games.measured import Measured, Plan, measure_game
+from baselines.bench.credit.games.turn_game import TabularGame
+from baselines.bench.credit.games.vote import make_vote
 from baselines.credit import ALLOCATORS
 from baselines.credit.removals import EXACT_AGENTS
-from baselines.games.bandit import make_bandit
-from baselines.games.chain import make_chain
-from baselines.games.measured import Measured, Plan, measure_game
-from baselines.games.tabular import TabularGame
-from baselines.games.vote import make_vote
 
 TASKS_PER_SEED = 8
 """Tasks of a seed in games of tables with more than one."""
@@ -69,13 +69,13 @@ def vote(num_voters: int) -> Callable[[World, np.random.Generator], list[Measure
 
 def tiny(world: World, rng: np.random.Generator) -> list[Measured]:
     """Measure the embedded model, frozen, on held-out tasks of arithmetic."""
-    from baselines.games.continuations import measure_model, tiny_player
+    from baselines.bench.credit.games.continuations import measure_model, tiny_player
 
-    player, tasks = tiny_player()
+    runner, tasks = tiny_player()
     is_many = world.num_pairs > len(tasks)
     indices = rng.choice(len(tasks), size=world.num_pairs, replace=is_many)
     chosen = [tasks[index] for index in indices]
-    return [measure_model(player, chosen, replace(world.plan, group_size=8), rng)]
+    return [measure_model(runner, chosen, replace(world.plan, group_size=8), rng)]
 
 
 def _tasks(

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
-from baselines.types import BoolArray, FloatArray
-
-IntArray: TypeAlias = npt.NDArray[np.int64]
+from baselines.common.types import BoolArray, FloatArray, IntArray
 
 IDLE = -1
 """Choice of an agent that was removed; as an index it picks a table's last row, kept for it."""

@@ -7,9 +7,9 @@ from functools import cached_property
 
 import numpy as np
 
-from baselines.games.enumeration import enumerated_gradient, marginal_values
-from baselines.games.tabular import FREE, IDLE, IntArray
-from baselines.types import BoolArray, FloatArray
+from baselines.bench.credit.games.enumeration import enumerated_gradient, marginal_values
+from baselines.bench.credit.games.turn_game import FREE, IDLE
+from baselines.common.types import BoolArray, FloatArray, IntArray
 
 CORRECT = 0
 """The answer that is right."""

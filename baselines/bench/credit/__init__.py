@@ -1,0 +1,1 @@
+"""``python -m baselines.bench credit``: allocators on games with known credit."""

@@ -1,0 +1,1 @@
+"""What every room uses: errors, files, types, checks, statistics, metrics, processes."""

@@ -1,0 +1,35 @@
+"""credit.json: the credit of the newest groups of a run, as it stands in the file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TypedDict
+
+CREDIT_FILE = "credit.json"
+"""In the folder of a run."""
+
+
+class CreditedGroup(TypedDict):
+    """One task's group: the rewards of its rollouts (G,), and the credit of each agent (G, A)."""
+
+    step: int
+    task_id: str
+    question: str
+    rewards: list[float]
+    credit: list[list[float]]
+
+
+class CreditRecord(TypedDict):
+    """The contents of credit.json; the agents name the columns of every group's credit."""
+
+    agents: list[str]
+    groups: list[CreditedGroup]
+
+
+def read_credit(path: Path) -> CreditRecord | None:
+    """Return what the file holds; None if there is none."""
+    if not path.exists():
+        return None
+    record: CreditRecord = json.loads(path.read_text(encoding="utf-8"))
+    return record

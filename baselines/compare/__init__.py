@@ -1,0 +1,1 @@
+"""``python -m baselines.compare``: test whether evaluations of the same tasks differ."""

@@ -1,0 +1,1 @@
+"""Policies in this process: transformers models, LoRA adapters and the embedded decoder."""

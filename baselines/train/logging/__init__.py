@@ -1,0 +1,1 @@
+"""What a training run logs: metrics, completions, credit, trackers, progress and warnings."""

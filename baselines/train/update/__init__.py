@@ -1,0 +1,1 @@
+"""One policy update: batches, forward pass, gradient accumulation and the optimizer step."""

@@ -1,0 +1,33 @@
+"""A Stable-Baselines3 policy as a table of probabilities, and what it is worth exactly."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from baselines.common.types import FloatArray
+from baselines.train_sb3.exact import Role, Worth, worth
+from baselines.train_sb3.game import SignalGame
+
+
+def policy_table(policy: Any, game: SignalGame, role: Role) -> FloatArray:
+    """Return the probability of each action in each row, of a Stable-Baselines3 policy."""
+    import torch
+
+    seen = game.thinker_observations if role == "thinker" else game.solver_observations
+    with torch.no_grad():
+        distribution = policy.get_distribution(torch.as_tensor(seen)).distribution
+    parts = distribution if isinstance(distribution, list) else [distribution]
+    symbols: list[FloatArray] = [part.probs.numpy().astype(np.float64) for part in parts]
+    if role == "solver":
+        return symbols[0]
+    table = np.ones((len(seen), game.num_messages))
+    for place, probabilities in enumerate(symbols):
+        table *= probabilities[:, game.symbols[:, place]]
+    return table
+
+
+def team_worth(game: SignalGame, role: Role, own: FloatArray, partner: FloatArray) -> Worth:
+    """Return what a learner's table is worth with its partner's."""
+    return worth(game, own, partner) if role == "thinker" else worth(game, partner, own)

@@ -1,0 +1,1 @@
+"""The ``math`` verifier: reads answers as mathematics and compares them."""

@@ -1,0 +1,1 @@
+"""Worker processes in which answers are compared under a time limit."""
