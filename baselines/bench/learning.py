@@ -15,17 +15,19 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from importlib import import_module
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
-import tyro
 from rich.console import Console
 
 from baselines.common.checks import require_at_least, require_known
+from baselines.common.command_line import parse
 from baselines.common.errors import exit_on_bad_input
 from baselines.common.files import append_line, make_folder, write_text
+from baselines.common.flags import Choices
 from baselines.common.types import FloatArray
 from baselines.credit import ALLOCATORS, GroupOutcomes
 from baselines.experiment.runs import RunKey, RunResult, run_once
@@ -68,9 +70,13 @@ class LearningConfig:
 
     num_seeds: int = 5
     """Runs of each combination."""
-    allocators: tuple[str, ...] = ("shared", "counterfactual", "branch")
+    allocators: Annotated[tuple[str, ...], Choices(ALLOCATORS)] = (
+        "shared",
+        "counterfactual",
+        "branch",
+    )
     """Allocators that every optimizer is trained with."""
-    optimizers: tuple[str, ...] = tuple(OPTIMIZERS)
+    optimizers: Annotated[tuple[str, ...], Choices(OPTIMIZERS)] = tuple(OPTIMIZERS)
     """Optimizers to train with."""
     num_workers: int = os.cpu_count() or 1
     """Runs at a time, one thread each."""
@@ -95,9 +101,9 @@ class LearningConfig:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train all combinations and print where each started and ended, seed by seed."""
     console = Console()
+    config = parse(LearningConfig, arguments, "ccpo bench learning")
     with exit_on_bad_input():
-        config = tyro.cli(LearningConfig, args=arguments, prog="ccpo bench learning")
-        config.check()
+        import_module("baselines.train.trainer")  # a missing package is reported once, and now
         make_folder(config.out_dir)
     wanted = cells(config)
     found: dict[Cell, list[RunResult]] = {cell: [] for cell in wanted}

@@ -7,15 +7,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
-import tyro
 from rich.console import Console
 from rich.table import Table
 
 from baselines.common.checks import require_at_least
-from baselines.common.errors import exit_on_bad_input
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,16 +21,26 @@ class BenchConfig:
 
     repeats: int = 9
     """Measurements of each case; medians are shown."""
-    live_episodes: int = 100_000
-    """Episodes that the environment's bench keeps in memory at once."""
     seed: int = 0
     """Seeds the order."""
 
     def check(self) -> None:
         """Raise ValueError if a number is out of range."""
         require_at_least("repeats", self.repeats, 1)
-        require_at_least("live_episodes", self.live_episodes, 1)
         require_at_least("seed", self.seed, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvironmentBenchConfig(BenchConfig):
+    """The flags of a bench that measures the environment."""
+
+    live_episodes: int = 100_000
+    """Episodes that the environment's bench keeps in memory at once."""
+
+    def check(self) -> None:
+        """Raise ValueError if a number is out of range."""
+        super(EnvironmentBenchConfig, self).check()  # slots make another class than super() knows
+        require_at_least("live_episodes", self.live_episodes, 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +49,6 @@ class PageConfig(BenchConfig):
 
     page: Path | None = None
     """Markdown page whose section is written anew, such as docs/benchmarks.md. None: only print."""
-
-
-Config = TypeVar("Config", bound=BenchConfig)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,28 +62,6 @@ class Case:
 
     name: str
     run: Callable[[], int]
-
-
-def parse_config(
-    kind: type[Config], name: str, arguments: Sequence[str], description: str | None = None
-) -> Config:
-    """Return the checked flags of one bench; exit on bad ones.
-
-    Args:
-        kind: Of the flags.
-        name: Of the bench.
-        arguments: The command line after it.
-        description: For the help. None: that of the flags.
-    """
-    with exit_on_bad_input():
-        config = tyro.cli(
-            kind,
-            args=arguments,
-            prog=f"ccpo bench {name}",
-            description=description or kind.__doc__,
-        )
-        config.check()
-    return config
 
 
 def print_rates(title: str, cases: Sequence[Case], config: BenchConfig) -> None:

@@ -9,7 +9,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from baselines.bench.measuring import BenchConfig, Case, measure, parse_config
+from baselines.bench.measuring import BenchConfig, Case, measure
+from baselines.common.command_line import parse
 from baselines.policies.base import Prompt, Sampling
 from ccpo_env import load_tasks, think_solve_v0
 
@@ -23,7 +24,14 @@ NUM_RESAMPLES = 2000
 
 def main(arguments: Sequence[str]) -> int:
     """Run the sampler's bench."""
-    run(parse_config(BenchConfig, "sampler", arguments, "Measure tokens sampled per second."))
+    run(
+        parse(
+            BenchConfig,
+            arguments,
+            "ccpo bench sampler",
+            description="Measure tokens sampled per second.",
+        )
+    )
     return 0
 
 

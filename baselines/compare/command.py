@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import tyro
 from rich.console import Console
 
+from baselines.common.command_line import parse
 from baselines.common.errors import exit_on_bad_input
 from baselines.common.files import write_json, write_text
+from baselines.common.flags import Positional
 from baselines.common.significance import holm, mcnemar, sign_flip_p_value
 from baselines.common.stats import Estimate, mean_difference, mean_rate
 from baselines.common.types import FloatArray
@@ -31,7 +32,7 @@ TaskKey = tuple[str, str]
 class CompareConfig:
     """Compare evaluations of the same tasks, each with the first one."""
 
-    folders: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    folders: Annotated[tuple[Path, ...], Positional()]
     """Output folders of evaluations; the first is the reference."""
     path: str = "joint"
     """What is compared: "joint" for whole teams, or another path of transcripts.jsonl, such as
@@ -121,9 +122,8 @@ class Comparison:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Read the command line and compare; flags and their help come from CompareConfig."""
     console = Console()
+    config = parse(CompareConfig, arguments, "ccpo compare")
     with exit_on_bad_input():
-        config = tyro.cli(CompareConfig, args=arguments, prog="ccpo compare")
-        config.check()
         evaluations = {str(f): read_outcomes(f, config.path) for f in config.folders}
         if len(evaluations) < len(config.folders):
             raise ValueError(f"folders must be different, got {config.folders}; pass each one once")

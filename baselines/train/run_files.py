@@ -10,6 +10,7 @@ from baselines.common.files import storing, sync
 from baselines.common.metrics import METRICS_FILE, MetricRow, append_row, keep_rows, read_rows
 from baselines.common.stats import Proportion
 from baselines.policies.checkpoints import (
+    CHECKPOINTS,
     CheckpointError,
     UsableCheckpoint,
     best_checkpoint,
@@ -20,7 +21,6 @@ from baselines.policies.checkpoints import (
     record_best,
     save_checkpoint,
 )
-from baselines.policies.team import CHECKPOINTS
 from baselines.train.config import TrainConfig
 from baselines.train.logging.completions import COMPLETIONS_FILE, CompletionRow, append_completions
 from baselines.train.logging.credit_record import CreditHistory

@@ -9,7 +9,6 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 
 import numpy as np
-import tyro
 from rich.console import Console
 
 from baselines.bench.credit.config import CreditConfig
@@ -19,6 +18,7 @@ from baselines.bench.credit.games.registry import GAMES, World, every_removal
 from baselines.bench.credit.results import credit_table, write_results
 from baselines.bench.credit.runs import reliability, seed_scores
 from baselines.bench.credit.scores import Scores
+from baselines.common.command_line import parse
 from baselines.common.errors import exit_on_bad_input
 from baselines.common.files import make_folder
 
@@ -28,9 +28,8 @@ MIN_WIDTH = 145
 
 def main(arguments: Sequence[str]) -> int:
     """Run the credit bench: print a table per game, and write the results if asked to."""
+    config = parse(CreditConfig, arguments, "ccpo bench credit")
     with exit_on_bad_input():
-        config = tyro.cli(CreditConfig, args=arguments, prog="ccpo bench credit")
-        config.check()
         if config.out_dir is not None:
             make_folder(config.out_dir)
     console = Console()
