@@ -10,11 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from baselines.common.command_line import parse
 from baselines.common.errors import exit_on_bad_input
-from baselines.policies.local.hf import HFPolicy
 from baselines.policies.registry import load_policy
 
 if TYPE_CHECKING:
@@ -38,6 +35,8 @@ def save_untied(policy: TrainablePolicy, folder: Path) -> None:
     Raises:
         ValueError: If the policy is an adapter.
     """
+    from baselines.policies.local.hf import HFPolicy
+
     if not isinstance(policy, HFPolicy):
         raise ValueError(
             f"a policy must have weights of its own to be served, got {type(policy).__name__}; "
@@ -54,6 +53,8 @@ def save_untied(policy: TrainablePolicy, folder: Path) -> None:
 @contextmanager
 def _untied(model: PreTrainedModel) -> Iterator[None]:
     """Give the last layer weights of its own for as long as the block takes."""
+    import torch
+
     untyped: Any = model
     head, embedding = untyped.get_output_embeddings(), untyped.get_input_embeddings()
     if head is None or head.weight is not embedding.weight:
