@@ -14,6 +14,19 @@ import pytest
 from baselines.__main__ import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[2]
+WORKING = """
+import sys, time
+from baselines.common.workers import worker_pool
+
+def work(seconds):
+    print("working", flush=True)
+    time.sleep(seconds)
+
+if __name__ == "__main__":
+    with worker_pool(2) as pool:
+        print("started", flush=True)
+        list(pool.map(work, [60.0, 60.0]))
+"""
 HEAVY = {"torch", "transformers", "matplotlib", "scipy"}
 
 
@@ -93,3 +106,23 @@ def test_ctrl_c_during_imports_ends_without_a_traceback(tmp_path, at, words):
     )
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
     assert signal.SIGINT == 2
+
+
+@pytest.mark.parametrize("at", ["started", "working"])
+def test_ctrl_c_ends_workers_at_once_and_without_a_traceback(tmp_path, at):
+    (tmp_path / "script.py").write_text(WORKING, encoding="utf-8")
+    program = subprocess.Popen(
+        [sys.executable, tmp_path / "script.py"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert program.stdout is not None
+    while program.stdout.readline() != f"{at}\n":
+        assert program.poll() is None
+    os.killpg(program.pid, signal.SIGINT)  # as a terminal does, to the workers as well
+    _, errors = program.communicate(timeout=50)
+    assert errors.count("Traceback") == 1  # of the program itself, which is none of ours
+    assert "KeyboardInterrupt" in errors

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 
 import numpy as np
@@ -21,6 +19,7 @@ from baselines.bench.credit.scores import Scores
 from baselines.common.command_line import parse
 from baselines.common.errors import exit_on_bad_input
 from baselines.common.files import make_folder
+from baselines.common.workers import worker_pool
 
 MIN_WIDTH = 145
 """Columns that a table needs; narrower, its numbers would be cut in two."""
@@ -91,11 +90,5 @@ def _mapper(num_workers: int) -> Iterator[Callable[[Sequence[Unit]], Iterator[Pl
     if num_workers == 1:
         yield lambda units: map(play_seed, units)
         return
-    context = multiprocessing.get_context("spawn")  # threads of torch do not survive a fork
-    with ProcessPoolExecutor(num_workers, context, initializer=_one_thread) as pool:
+    with worker_pool(num_workers) as pool:
         yield lambda units: pool.map(play_seed, units)
-
-
-def _one_thread() -> None:
-    # Read when torch is first imported: processes that share cores must not start more.
-    os.environ["OMP_NUM_THREADS"] = "1"
