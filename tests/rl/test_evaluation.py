@@ -68,7 +68,7 @@ def test_evaluation_with_one_sample_has_wilson_intervals():
     found = evaluation_of()
     wilson = proportion(3, 5)
     for estimate in (found.accuracy(), found.overall.find("help", ALONE).estimate):
-        assert estimate.value == wilson.rate
+        assert estimate.value == wilson.value
         assert (estimate.low, estimate.high) == pytest.approx((wilson.low, wilson.high))
     assert found.accuracy(ALONE).value == 1 / 5
 

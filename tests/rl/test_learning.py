@@ -37,7 +37,7 @@ def test_team_learns_the_default_task_in_a_few_steps(tmp_path):
     assert after >= 0.6
     assert after >= before + 0.15
     helped, hurt = (final.overall.find(q, final.removals[0]) for q in ("help", "hurt"))
-    assert helped.estimate.low > hurt.estimate.high
+    assert helped.estimate.is_above(hurt.estimate)
 
 
 # A slice of what `python -m baselines.bench learning` trains in full.
