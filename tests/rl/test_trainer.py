@@ -67,7 +67,7 @@ def test_run_reports_every_step_to_the_tracker_and_closes_it(config, tmp_path):
     assert tracker.steps == [row["step"] for row in seen] == [1, 2]
     assert seen == read_rows(tmp_path / "metrics.jsonl")
     assert tracker.is_closed
-    assert final.accuracy().total == 4
+    assert final.accuracy().num_units == 4
 
 
 def test_run_keeps_as_many_checkpoints_as_it_is_told(config, tmp_path):
