@@ -29,10 +29,10 @@ def solver(prompt: str) -> str:
     return "3" if number == 3 else "9"
 
 
-def evaluation_of(solver=solver, *, removals=(NO_THINKER,), **knobs) -> Evaluation:
+def evaluation_of(solver=solver, *, removals=(NO_THINKER,), **arguments) -> Evaluation:
     runner = runner_of(RecordingPolicy(thinker), RecordingPolicy(solver))
     rng = np.random.default_rng(0)
-    return evaluate_team(runner, TASKS, removals=list(removals), rng=rng, **knobs)
+    return evaluate_team(runner, TASKS, removals=list(removals), rng=rng, **arguments)
 
 
 def counted(share) -> tuple[int, int]:

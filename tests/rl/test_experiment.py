@@ -162,8 +162,8 @@ def test_run_all_waits_for_no_further_run_when_it_is_interrupted(monkeypatch, tm
             future.set_result(result(key.allocator, key.seed, 0.5))
             return future
 
-        def shutdown(self, **knobs):
-            ended.append(knobs)
+        def shutdown(self, **arguments):
+            ended.append(arguments)
 
     monkeypatch.setattr(runs, "ProcessPoolExecutor", Pool)
     keys = [RunKey("shared", "grpo", seed) for seed in range(3)]
@@ -177,7 +177,7 @@ def test_run_all_waits_for_no_further_run_when_it_is_interrupted(monkeypatch, tm
 def test_learning_curves_are_drawn_with_the_intervals_of_the_table(monkeypatch):
     drawn = []
     monkeypatch.setattr(
-        Axes, "fill_between", lambda _axis, _x, low, high, **_knobs: drawn.append((low, high))
+        Axes, "fill_between", lambda _axis, _x, low, high, **_arguments: drawn.append((low, high))
     )
     seeds = [result("shared", seed, joint) for seed, joint in enumerate((0.5, 0.6, 0.9))]
     assert learning_curves(seeds).startswith(b"\x89PNG")
