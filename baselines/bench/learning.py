@@ -200,8 +200,8 @@ def _reversed_credit(cell: Cell) -> Iterator[None]:
         return
     paid = ALLOCATORS[cell.allocator.removeprefix(REVERSED)]
 
-    def reverse(outcomes: GroupOutcomes, **knobs: object) -> FloatArray:
-        return -paid.credit(outcomes, **knobs)
+    def reverse(outcomes: GroupOutcomes, **arguments: object) -> FloatArray:
+        return -paid.credit(outcomes, **arguments)
 
     ALLOCATORS[cell.allocator] = replace(paid, credit=reverse)
     try:

@@ -31,7 +31,7 @@ BASE = replace(
     tasks_per_step=8,
     group_size=8,
     # Without it, groups that are all paid alike would be left out of the update.
-    optimizer_knobs={"entropy_weight": "0.001"},
+    optimizer_args={"entropy_weight": "0.001"},
 )
 """What grows; every completion is part of the update."""
 UNENDING = "<never>"

@@ -23,7 +23,12 @@ from baselines.evaluate.evaluation import Evaluation
 from baselines.evaluate.examples import example_episodes
 from baselines.evaluate.tables import grids
 from baselines.report import write_report
-from baselines.train.config import SETTINGS, TrainConfig, with_settings
+from baselines.train.config import (
+    SETTINGS,
+    TrainConfig,
+    expect_known_settings,
+    with_settings,
+)
 from baselines.train.interrupt import stop_requests
 from baselines.train.logging.progress import LiveProgress
 from baselines.train.logging.trackers import Tracker, open_tracker
@@ -70,7 +75,9 @@ def read_config(arguments: Sequence[str] | None) -> TrainConfig:
     out_dir = config.out_dir or with_settings(TrainConfig(), settings).out_dir
     saved = None if out_dir is None else out_dir / CONFIG_FILE
     if config.resume and saved is not None and saved.exists():
-        settings |= json.loads(saved.read_text(encoding="utf-8"))
+        of_run = json.loads(saved.read_text(encoding="utf-8"))
+        expect_known_settings(of_run, saved.parent)
+        settings |= of_run
     elif is_auto and saved is not None:
         arguments = [word for word in arguments if word != RESUME]
     default = with_settings(TrainConfig(), settings)

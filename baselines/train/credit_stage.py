@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from baselines.common.types import FloatArray
-from baselines.credit import ALLOCATORS, GroupOutcomes, shared_credit
+from baselines.credit import ALLOCATORS, GroupOutcomes, read_allocator_args, shared_credit
 from baselines.credit.removals import each_but_the_last
 from baselines.optimizers import PolicyOptimizer
 from baselines.rollouts.costs import CostTracker
@@ -19,7 +19,7 @@ from baselines.rollouts.plan import Plan, branching_agents, per_task_removals
 from baselines.rollouts.ratings import RatedRollout, rate_rollouts
 from baselines.rollouts.removed_cache import RemovedCache
 from baselines.rollouts.runner import RolloutRunner
-from baselines.train.config import TrainConfig, parse_knobs
+from baselines.train.config import TrainConfig
 from ccpo_env.types import Role, Task
 
 
@@ -27,12 +27,12 @@ class CreditStage:
     """Plays groups and allocates their credit; holds what an allocator and the cache remember.
 
     Args:
-        config: Names the allocator and its knobs, and how much is measured.
+        config: Names the allocator and its hyperparameters, and how much is measured.
         runner: Plays the episodes.
         optimizer: Says how many rollouts a group needs and what its advantage cancels.
 
     Raises:
-        ValueError: If the allocator refuses its knobs or the team.
+        ValueError: If the allocator refuses its hyperparameters or the team.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class CreditStage:
         self._runner = runner
         self._optimizer = optimizer
         self._allocator = ALLOCATORS[config.allocator]
-        self._knobs = parse_knobs(config.allocator, config.allocator_knobs)
+        self._hyperparameters = read_allocator_args(config.allocator, config.allocator_args)
         self._state = self._allocator.new_state() if self._allocator.new_state else None
         self._cache: RemovedCache | None = None
         if config.removed_cache_decay:
@@ -113,7 +113,7 @@ class CreditStage:
         asks_removals = "removed_rewards" in self._allocator.needs
         is_measured = [not asks_removals or bool(own.removed_rewards) for own in outcomes]
         measured = list(compress(outcomes, is_measured))
-        allocated = iter(self._allocator.many(measured, **self._given_knobs))
+        allocated = iter(self._allocator.many(measured, **self._arguments))
         return [
             next(allocated) if is_own else shared_credit(group)
             for group, is_own in zip(outcomes, is_measured, strict=True)
@@ -129,7 +129,7 @@ class CreditStage:
         is_known = set(wanted) <= set(outcomes.removed_rewards or {})
         if self._state is not None or needs - {"removed_rewards"} or not is_known:
             return None
-        return self._allocator(outcomes, **self._knobs)
+        return self._allocator(outcomes, **self._hyperparameters)
 
     def outcomes(self, group: Group) -> GroupOutcomes:
         """Return what was measured on a group, for an allocator."""
@@ -163,8 +163,9 @@ class CreditStage:
         return bool(self._allocator.needs & {"branch_rewards", "ratings"})
 
     @property
-    def _given_knobs(self) -> dict[str, Any]:
-        return self._knobs if self._state is None else {**self._knobs, "state": self._state}
+    def _arguments(self) -> dict[str, Any]:
+        state = {} if self._state is None else {"state": self._state}
+        return {**self._hyperparameters, **state}
 
     def _rated(
         self, groups: Sequence[Group], rng: np.random.Generator, costs: CostTracker
@@ -211,7 +212,7 @@ class CreditStage:
         return {*self._allocator.removals(agents), *each_but_the_last(agents)}
 
     def _try_credit(self) -> None:
-        """Raise what the allocator says of its knobs now, not after the first rollouts."""
+        """Raise the allocator's errors now, not after the first rollouts."""
         agents, topology = self._runner.agents, self._runner.topology
         plan = self.plan(set(self._runner.role_of.values()))
         num_agents = len(agents)
@@ -229,4 +230,4 @@ class CreditStage:
                 f"{topology.name!r}, in which nobody speaks after having read another; pass e.g. "
                 f"--allocator leave_one_out"
             )
-        self._allocator.many([trial], **self._given_knobs)
+        self._allocator.many([trial], **self._arguments)

@@ -89,7 +89,7 @@ class Trainer:
         self._eval_tasks = self._streams.choose(
             held_out, config.num_eval_tasks, Stream.EVAL_TASKS, 0
         )
-        self._optimizer = OPTIMIZERS[config.optimizer].read_knobs(config.optimizer_knobs)
+        self._optimizer = OPTIMIZERS[config.optimizer].read_hyperparameters(config.optimizer_args)
         env = team_env(config, self._tasks[:1])
         roles = env.unwrapped.topology.roles
         self._schedule = Schedule(

@@ -44,9 +44,9 @@ def team(*, num_thinkers=1):
     return runner_of(thinker, solver, num_thinkers=num_thinkers), thinker, solver
 
 
-def plan(**knobs) -> EvaluationPlan:
+def plan(**arguments) -> EvaluationPlan:
     given = {"benchmarks": {"some": TASKS}, "removals": (NO_THINKER,), "tasks_per_batch": 3}
-    return EvaluationPlan(**{**given, **knobs})
+    return EvaluationPlan(**{**given, **arguments})
 
 
 def journal_in(folder: Path, **settings) -> EpisodeJournal:
@@ -163,8 +163,8 @@ def test_play_all_asks_nothing_that_the_journal_knows(tmp_path):
 
 def test_play_all_plays_again_what_a_server_left_unanswered(tmp_path):
     class Failing(DrawingPolicy):
-        def sample(self, prompts, **knobs):
-            said = super().sample(prompts, **knobs)
+        def sample(self, prompts, **arguments):
+            said = super().sample(prompts, **arguments)
             return [
                 Completion("", failure="no answer") if "number 4." in prompt.text else completion
                 for prompt, completion in zip(prompts, said, strict=True)

@@ -77,7 +77,7 @@ def test_teams_of_other_topologies_learn(settings, tmp_path):
 def test_team_does_not_learn_when_credit_is_reversed(optimizer, tmp_path, monkeypatch):
     paid = ALLOCATORS["counterfactual"]
     reverse = Allocator(
-        lambda outcomes, **knobs: -paid.credit(outcomes, **knobs),
+        lambda outcomes, **arguments: -paid.credit(outcomes, **arguments),
         needs=paid.needs,
         removals=paid.removals,
     )

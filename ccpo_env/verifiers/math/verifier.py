@@ -40,7 +40,7 @@ _INTEGER = re.compile(r"-?\d{1,256}", re.ASCII)
 class MathVerifier:
     """The verifier "math" as an object, with its own time limit.
 
-    It has no state but its knobs, so that environments may copy, pickle and share it.
+    It has no state but its settings, so that environments may copy, pickle and share it.
 
     Args:
         timeout_s: Seconds one comparison may take in a worker; see `verify`.
