@@ -242,7 +242,7 @@ class RolloutRunner:
         sampled = time.perf_counter()
         # Each row is judged, since a verifier need not say the same twice.
         outcomes = [
-            conversation.judge(completion.text) if completion.failure is None else NO_OUTCOME
+            conversation.verify(completion.text) if completion.failure is None else NO_OUTCOME
             for conversation, completion in zip(begun, completions, strict=True)
         ]
         judged = time.perf_counter()
@@ -275,7 +275,7 @@ def _go_on(
         says = row.conversation, completion.text
         following = told.get(says)
         if following is None or (following.verdict, following.ballot) != outcome:
-            following = told[says] = row.conversation.say(completion.text, outcome)
+            following = told[says] = row.conversation.add_message(completion.text, outcome)
         row.conversation = following
 
 

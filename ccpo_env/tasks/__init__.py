@@ -24,7 +24,7 @@ def load_tasks(
         name_or_path: A name from TASK_SOURCES, ``reasoning_gym/<name>``, or a file with the
             columns ``question`` (or ``problem``), ``answer`` (or ``final_answer``, or a
             ``solution`` with a box), and ``id`` or ``unique_id`` if it has one.
-        split: "train" or "test": two disjoint sets, told apart by a hash of the question text, so
+        split: "train" or "test": two disjoint sets, chosen by a hash of the question text, so that
             they stay disjoint across files and sizes. None: all rows of a file, "train" of a
             procedural source.
         limit: At most this many tasks, the first ones. None: all, or the default of the source.

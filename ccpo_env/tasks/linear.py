@@ -20,7 +20,7 @@ def linear_equations(
     Args:
         split: "train" (also for None) or "test"; no question is in both, whatever the seed.
         limit: Number of tasks; None: the default of the split.
-        seed: Another seed gives another selection.
+        seed: Determines the selection of questions.
 
     Returns:
         Tasks whose gold answer is one whole number.

@@ -26,17 +26,17 @@ def test_conversation_says_what_the_environment_shows(make, is_first_removed):
         assert conversation.infos((instruction, problem)) == env.infos
         text = SAID[place % len(SAID)]
         env.step(text)
-        conversation = conversation.say(text)
+        conversation = conversation.add_message(text)
         assert conversation.messages == env.messages
     assert (conversation.verdict, conversation.ballot) == (env.verdict, env.ballot)
     assert len(conversation.messages) == len(conversation.opening.turns)
 
 
-def test_several_episodes_go_on_from_one_conversation():
+def test_several_episodes_continue_from_one_conversation():
     env = think_solve_v0.raw_env(tasks=[TASK], verifier="exact")
     start = env.conversation(TASK)
-    thought = start.say("one and one")
-    right, wrong = thought.say(r"\boxed{2}"), thought.say(r"\boxed{3}")
+    thought = start.add_message("one and one")
+    right, wrong = thought.add_message(r"\boxed{2}"), thought.add_message(r"\boxed{3}")
     assert (right.verdict.status, wrong.verdict.status) == ("correct", "wrong")
     assert start.messages == ()
     assert thought.messages == (Message("thinker_0", "one and one"),)
@@ -54,15 +54,15 @@ def test_verifier_is_asked_about_every_last_message_and_no_other():
     env = think_solve_v0.raw_env(tasks=[TASK], verifier=verify, num_thinkers=2)
     thoughts = env.conversation(TASK, prefix=["a", "b"])
     assert asked == []
-    thoughts.say("c")
-    thoughts.say("c")
+    thoughts.add_message("c")
+    thoughts.add_message("c")
     assert asked == [("c", "2")] * 2
 
 
 def test_replayed_conversation_is_the_one_that_was_saved_without_asking_again():
     env = think_solve_v0.raw_env(tasks=[TASK], max_chars=70)
     begun = env.conversation(TASK)
-    over = begun.say(SAID[0]).say(SAID[1])
+    over = begun.add_message(SAID[0]).add_message(SAID[1])
     again = begun.replay(over.messages, over.clipped, Verdict("correct", "2"), None)
     assert again.verdict == Verdict("correct", "2")
     for name in ("messages", "read", "clipped", "leaks"):
