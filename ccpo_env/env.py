@@ -9,22 +9,22 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from ccpo_env.base import SharedRewardEnv, snapshot_before_reset
 from ccpo_env.conversation import Conversation, Rules
 from ccpo_env.episode import EpisodeState, draw_task_index
 from ccpo_env.errors import unknown_name
-from ccpo_env.options import (
+from ccpo_env.prompts import (
+    plain_text,
+    with_answer_form,
+)
+from ccpo_env.render import transcript
+from ccpo_env.reset_options import (
     check_option_names,
     check_prefix,
     check_removed,
     check_seed,
     find_task,
 )
-from ccpo_env.prompts import (
-    plain_text,
-    with_answer_form,
-)
-from ccpo_env.render import transcript
+from ccpo_env.shared_reward import SharedRewardEnv, snapshot_before_reset
 from ccpo_env.spaces import TextSpace
 from ccpo_env.tasks import resolve_tasks
 from ccpo_env.types import (

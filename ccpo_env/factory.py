@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Generic, ParamSpec, TypeVar
 
-from ccpo_env.base import SharedRewardEnv
+from ccpo_env.shared_reward import SharedRewardEnv
 from ccpo_env.wrapper import SnapshotWrapper
 
 P = ParamSpec("P")

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from ccpo_env.base import SharedRewardEnv, snapshot_before_reset
 from ccpo_env.errors import unknown_name
-from ccpo_env.options import check_option_names, check_removed, check_seed
+from ccpo_env.reset_options import check_option_names, check_removed, check_seed
+from ccpo_env.shared_reward import SharedRewardEnv, snapshot_before_reset
 
 Difficulty = Literal["easy", "hard", "hopeless"]
 DIFFICULTIES: tuple[Difficulty, ...] = get_args(Difficulty)

@@ -8,9 +8,9 @@ from typing import Any
 
 import gymnasium
 
-from ccpo_env.base import RENDER_MODES, SharedRewardEnv
 from ccpo_env.environments import think_solve_v0
 from ccpo_env.errors import unknown_name
+from ccpo_env.shared_reward import RENDER_MODES, SharedRewardEnv
 from ccpo_env.signal import SignalEnv
 
 Partner = Callable[[Any], Any]

@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar
 
 from pettingzoo.utils.wrappers import OrderEnforcingWrapper
 
-from ccpo_env.base import SharedRewardEnv
+from ccpo_env.shared_reward import SharedRewardEnv
 
 EnvT = TypeVar("EnvT", bound=SharedRewardEnv[Any, Any])
 

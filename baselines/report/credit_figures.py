@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from baselines.common.credit_file import CreditRecord
 from baselines.common.metrics import MetricRow
 from baselines.common.types import FloatArray
-from baselines.report.costs import MAX_BARS
+from baselines.report.cost_bars import MAX_BARS
 from baselines.report.credit_map import columns_of, credit_by_name
 from baselines.report.series import (
     MAX_POINTS,

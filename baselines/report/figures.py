@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter
 from baselines.common.credit_file import CreditRecord
 from baselines.common.metrics import MetricRow
 from baselines.common.types import FloatArray
-from baselines.report.costs import times, tokens
+from baselines.report.cost_bars import times, tokens
 from baselines.report.credit_figures import credit, distribution, shares, slopes, variances
 from baselines.report.series import (
     Point,

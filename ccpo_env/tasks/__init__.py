@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ccpo_env.errors import unknown_name
-from ccpo_env.tasks.files import READERS, read_tasks
 from ccpo_env.tasks.reasoning_gym import PREFIX, reasoning_gym
 from ccpo_env.tasks.registry import TASK_SOURCES
 from ccpo_env.tasks.splits import check_split
+from ccpo_env.tasks.task_files import READERS, read_tasks
 from ccpo_env.types import Task, TaskInput
 
 __all__ = ["TASK_SOURCES", "load_tasks", "resolve_tasks"]

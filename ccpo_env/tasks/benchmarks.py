@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ccpo_env.tasks.files import READERS, Row, read_tasks, tasks_from_rows
+from ccpo_env.tasks.task_files import READERS, Row, read_tasks, tasks_from_rows
 from ccpo_env.types import Task
 
 DATA_DIR_VARIABLE = "CCPO_DATA_DIR"

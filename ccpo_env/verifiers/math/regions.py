@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
-from ccpo_env.verifiers.math.evaluate import context
 from ccpo_env.verifiers.math.expression import parse_expression
+from ccpo_env.verifiers.math.numeric import context
 from ccpo_env.verifiers.math.structure import (
     COMMA,
     CUP,

@@ -7,7 +7,7 @@ gold answer has not, for one.
 
 from __future__ import annotations
 
-from ccpo_env.verifiers.math.groups import is_group, same_group
+from ccpo_env.verifiers.math.containers import is_container, same_container
 from ccpo_env.verifiers.math.matrices import same_matrix
 from ccpo_env.verifiers.math.normalize import same_form
 from ccpo_env.verifiers.math.reading import Reading
@@ -28,8 +28,8 @@ def same_typed(answer: Reading, gold: Reading) -> bool | None:
         return same_matrix(answer, gold, same_typed)
     if (equal := _same_region(answer, gold)) is not None:
         return equal
-    if is_group(answer) or is_group(gold):
-        return same_group(answer, gold, same_typed)
+    if is_container(answer) or is_container(gold):
+        return same_container(answer, gold, same_typed)
     if is_relation(answer) or is_relation(gold):
         return same_relation(answer, gold, same_typed)
     return same_single(answer, gold)
@@ -43,4 +43,4 @@ def _same_region(answer: Reading, gold: Reading) -> bool | None:
     region, other = (first, gold) if first else (second, answer)
     if region is None or not region.is_definite or is_relation(other):
         return None
-    return False if other.is_value or other.is_words or is_group(other) else None
+    return False if other.is_value or other.is_words or is_container(other) else None

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Set
 from fractions import Fraction
 from typing import Any
 
-from ccpo_env.verifiers.math.evaluate import LOG_BASE, constants, context, evaluate, exact_value
+from ccpo_env.verifiers.math.numeric import LOG_BASE, constants, context, evaluate, exact_value
 from ccpo_env.verifiers.math.tree import Node, Unreadable, free_symbols
 
 TOLERANCE = Fraction(1, 10**45)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from gymnasium import spaces
 from pettingzoo import AECEnv
 
-from ccpo_env.options import check_removed
+from ccpo_env.reset_options import check_removed
 
 ObsT = TypeVar("ObsT")
 ActT = TypeVar("ActT")
