@@ -1,8 +1,8 @@
-r"""Compare two answers by what they are: a set, a matrix, a list, an equation, one value.
+r"""Compare two answers by type: a set, a matrix, a list, an equation, one value.
 
-Every comparison returns True, False, or None when it cannot tell; None leaves the answers to
-math-verify. The answer comes first, the gold answer second: an answer may have a label that a
-gold answer has not, for one.
+Every comparison returns True, False, or None if it is undecided; None leaves the answers to
+math-verify. The answer comes first, the gold answer second: the comparison is not symmetric, since
+only the answer may have a label, for example.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def same_typed(answer: Reading, gold: Reading) -> bool | None:
 
 
 def _same_region(answer: Reading, gold: Reading) -> bool | None:
-    """Compare two sets of numbers, or one with what is none; pairs are left alone."""
+    """Compare two sets of numbers, or a set with another kind; possible pairs are undecided."""
     first, second = answer.region, gold.region
     if first and second:
         return same_region(first, second) if first.is_definite or second.is_definite else None
