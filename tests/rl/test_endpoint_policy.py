@@ -377,7 +377,7 @@ def test_a_key_that_a_server_wrote_with_escapes_is_not_shown(monkeypatch):
     client = client_module.EndpointClient(
         EndpointConfig(url="http://127.0.0.1:1/v1"),
         key=SECRET,
-        pacer=client_module.RateLimiter(),
+        rate_limiter=client_module.RateLimiter(),
         rng=np.random.default_rng(0),
         usage=None,
     )

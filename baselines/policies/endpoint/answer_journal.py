@@ -1,4 +1,4 @@
-"""Finished answers of an endpoint on disk, so that none is asked for again."""
+"""A file of finished answers of an endpoint, so that none is requested twice."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class SampleKey:
     """One sample of one question.
 
     Args:
-        question: Hash of everything that decides what is sampled.
-        index: Number of the sample among those of the question.
+        question: Hash of all parameters of the request that affect the sample.
+        index: Index of the sample among those of the question.
     """
 
     question: str
@@ -29,16 +29,16 @@ class SampleKey:
 
 
 class Journal:
-    """An append-only file of answers, one JSON object a line.
+    """An append-only file of answers, one JSON object per line.
 
-    Each line is on the disk before `append` returns. A line that a crash has torn is skipped when
-    the file is read, and its answers are asked for again.
+    Each line is flushed to disk before `append` returns. A line that was torn by a crash is skipped
+    when the file is read, and its answers are requested again.
 
     Args:
-        path: The file; made with its folder unless it is there.
+        path: The file; created with its folder if it does not exist.
 
     Raises:
-        ValueError: If the file is something else, or cannot be written.
+        ValueError: If it is a different kind of file, or cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -69,23 +69,23 @@ class Journal:
             self._write("\n")
 
     def __len__(self) -> int:
-        """Return how many samples are known."""
+        """Return the number of stored samples."""
         return len(self._completions)
 
     @property
     def usage(self) -> Usage:
-        """Tokens of all answers in the file."""
+        """Token counts of all answers in the file."""
         return Usage(self._prompt_tokens, self._completion_tokens)
 
     def find(self, key: SampleKey) -> Completion | None:
-        """Return a finished sample, None if there is none yet."""
+        """Return a stored sample, or None."""
         return self._completions.get(key)
 
     def append(self, first: SampleKey, answer: Answer) -> None:
-        """Keep the samples of an answer, numbered from first on.
+        """Store the samples of an answer, with indices from first.
 
         Raises:
-            OSError: If the disk does not take them.
+            OSError: If they cannot be written.
         """
         record = {
             "question": first.question,

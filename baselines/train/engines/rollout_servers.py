@@ -115,7 +115,7 @@ def reload_weights(config: EndpointConfig) -> None:
         await client.send("POST", "/reset_prefix_cache", {}, bytes)
 
     rng = np.random.default_rng(0)
-    talk(_control(config), [reload], pacer=RateLimiter(), rng=rng, usage=EndpointUsage())
+    talk(_control(config), [reload], rate_limiter=RateLimiter(), rng=rng, usage=EndpointUsage())
 
 
 def _control(config: EndpointConfig) -> EndpointConfig:
