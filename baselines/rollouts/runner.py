@@ -22,7 +22,7 @@ from ccpo_env.wrapper import SnapshotWrapper
 
 @dataclass(frozen=True, slots=True)
 class RolloutRequest:
-    """What to play: on which task, without whom, going on from which messages, how often.
+    """What to play: on which task, without whom, resuming from which messages, how often.
 
     Args:
         task: The task.

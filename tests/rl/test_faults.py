@@ -301,7 +301,7 @@ def test_resume_goes_on_from_the_checkpoint_before_a_damaged_one(config, tmp_pat
     trainer = resumed(config, run_dir)
     assert trainer.steps_done == 3
     (notice,) = trainer.notices
-    assert notice.endswith("step_000004; going on from step_000003")
+    assert notice.endswith("step_000004; resuming from step_000003")
     train(trainer)
     assert metrics_of(run_dir) == whole
     assert resumed(config, run_dir).notices == ()
