@@ -14,7 +14,7 @@ from ccpo_env.types import Message, PromptTemplate, Task, Topology, Turn, Verdic
 from ccpo_env.voting import Ballot, count_votes
 
 _stripped = lru_cache(maxsize=512)(strip_answers)
-"""The rollouts of a group often say the same, one after the other."""
+"""Cached, because the messages of a group's rollouts are often equal."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

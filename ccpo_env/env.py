@@ -242,8 +242,10 @@ class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
             )
         self._stream_seed, self._stream_index = state.stream_seed, state.stream_index
         beginning = self._rules.begin(state.task, state.removed)
-        told = beginning.replay(state.messages, dict(state.clipped), state.verdict, state.ballot)
-        self._begin(told)
+        conversation = beginning.replay(
+            state.messages, dict(state.clipped), state.verdict, state.ballot
+        )
+        self._begin(conversation)
         self._let_leave(state.num_left)
 
     def fork(self) -> TeamAnswerEnv:

@@ -51,7 +51,7 @@ def transcript(
 
 def _spoken(message: Message) -> list[str]:
     if not message.text.strip():
-        return [f"{message.agent}: says nothing"]
+        return [f"{message.agent}: (empty message)"]
     lines = _wrapped(message.text, first=INDENT, later=INDENT)
     return [f"{message.agent}:", *lines]
 

@@ -81,7 +81,7 @@ class PromptTemplate:
     Args:
         roles: Description of each role, addressed to the agent.
         hand_over: Instruction for an agent whose message is read by later agents.
-        give_answer: Instruction for an agent whose answer counts, whatever its role.
+        give_answer: Instruction for an agent whose answer counts, regardless of its role.
     """
 
     roles: Mapping[Role, str]
@@ -92,7 +92,7 @@ class PromptTemplate:
         """Return the instruction for an agent of a role that hands over or answers.
 
         Raises:
-            ValueError: If the template does not know the role.
+            ValueError: If the template has no such role.
         """
         if role not in self.roles:
             raise ValueError(

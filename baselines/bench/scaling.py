@@ -235,7 +235,8 @@ def memory_finding(num_steps: int) -> Finding:
         title="Peak memory",
         meaning=(
             f"Of the whole process during training of the embedded team with counterfactual "
-            f"credit, {MEMORY_STEP.tasks_per_step} tasks per step with groups of {MEMORY_STEP.group_size}."
+            f"credit, {MEMORY_STEP.tasks_per_step} tasks per step with groups of "
+            f"{MEMORY_STEP.group_size}."
         ),
         columns=("after", "MiB", "growth"),
         rows=(

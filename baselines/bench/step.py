@@ -147,7 +147,8 @@ def credit_finding(repeats: int, rng: np.random.Generator) -> Finding:
         meaning=(
             "Both with the defaults of training: 32 tasks, groups of 8, and with credit 4 rollouts "
             "without the thinker for each task on which they can change the update. The last "
-            "column is the time ratio over the token ratio: 1 means that credit costs only its tokens."
+            "column is the time ratio over the token ratio: 1 means that credit costs only its "
+            "tokens."
         ),
         columns=("step", "median s", "time ratio", "95 %", "token ratio", "time over tokens"),
         rows=(
@@ -177,8 +178,8 @@ def parts_finding(repeats: int, config: TrainConfig = MANY_EPISODES) -> Finding:
         title="Where the time of a step goes",
         meaning=(
             f"{config.tasks_per_step} tasks with groups of {config.group_size}, otherwise "
-            f"defaults. Shares of the time of {repeats} steps, measured from step to step, so that metrics "
-            f"and files are included. The last row is everything but the first three."
+            f"defaults. Shares of the time of {repeats} steps, measured from step to step, so that "
+            f"metrics and files are included. The last row is everything but the first three."
         ),
         columns=("part", "share"),
         rows=(*cells, ("not generation, update or verification", f"{overhead:.1%}")),

@@ -242,8 +242,8 @@ def _step_of(folder: Path) -> int:
 def _damaged(name: str, folder: Path) -> CheckpointError:
     return CheckpointError(
         f"a checkpoint must be as it was written, got a truncated, changed or missing {name} in "
-        f"{folder}; delete that folder to go on from the checkpoint before it, or if there is none "
-        f"start anew with another --out-dir"
+        f"{folder}; delete that folder to resume from the previous checkpoint, or without one "
+        f"start a new run with another --out-dir"
     )
 
 

@@ -113,7 +113,7 @@ def _adapters(
 
 
 def _free_name(role: Role, base: LoraBase) -> str:
-    """Return a name for an adapter beside those that the base has."""
+    """Return a name for an adapter that the base does not use yet."""
     return role if role not in base.adapters else f"{role}_at_start"
 
 

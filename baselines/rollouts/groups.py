@@ -77,11 +77,11 @@ class Group:
         """Return an index per distinct message, equal for equal texts, shape (G, A)."""
         categories = np.empty((len(self.rollouts), len(agents)), dtype=np.int64)
         for column, agent in enumerate(agents):
-            said = [
+            texts = [
                 "\0".join(m.text.strip() for m in rollout.messages if m.agent == agent)
                 for rollout in self.rollouts
             ]
-            categories[:, column] = np.unique(said, return_inverse=True)[1]
+            categories[:, column] = np.unique(texts, return_inverse=True)[1]
         return categories
 
 

@@ -110,10 +110,10 @@ class ModelCard:
     def _audit(self) -> str:
         rows = []
         for agent, audit in self.summary["audit"].items():
-            told = "is a multiple of" if audit["degenerate"] else "differs from"
-            rows.append((agent, f"{told} that of shared credit", _number(audit["slope"])))
+            relation = "is a multiple of" if audit["degenerate"] else "differs from"
+            rows.append((agent, f"{relation} that of shared credit", _number(audit["slope"])))
         heads = ("agent", "its advantage in the last step with a signal", "slope")
-        return _table("Does credit tell agents apart?", heads, rows) if rows else ""
+        return _table("Does the credit differ from shared credit?", heads, rows) if rows else ""
 
     def _use(self) -> str:
         folder = f"{MODEL_FOLDER}/{self.folders[-1]}"

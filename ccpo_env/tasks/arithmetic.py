@@ -35,7 +35,7 @@ def arithmetic(*, split: str | None = None, limit: int | None = None, seed: int 
     """Generate distinct tasks; the same arguments give the same tasks.
 
     Args:
-        split: "train" (also for None) or "test"; no question is in both, whatever the seed.
+        split: "train" (also for None) or "test"; no question is in both, for any seed.
         limit: Number of tasks; None: the default of the split.
         seed: Determines the selection of questions.
 

@@ -28,7 +28,7 @@ def lookup(*, split: str | None = None, limit: int | None = None, seed: int = 0)
     """Generate distinct tasks of one or two facts; the same arguments give the same tasks.
 
     Args:
-        split: "train" (also for None) or "test"; no question is in both, whatever the seed.
+        split: "train" (also for None) or "test"; no question is in both, for any seed.
         limit: Number of tasks; None: the default of the split.
         seed: Determines the selection of questions.
 
@@ -46,9 +46,9 @@ def _draw(rng: np.random.Generator) -> tuple[str, str, str]:
     names = rng.choice(NAMES, size=num_facts, replace=False).tolist()
     things = rng.choice(THINGS, size=num_facts, replace=False).tolist()
     numbers = rng.choice(np.arange(*NUMBERS), size=num_facts, replace=False).tolist()
-    asked = int(rng.integers(num_facts))
+    chosen = int(rng.integers(num_facts))
     facts = [f"{n} has {k} {t}." for n, k, t in zip(names, numbers, things, strict=True)]
-    question = f"How many {things[asked]} does {names[asked]} have?"
+    question = f"How many {things[chosen]} does {names[chosen]} have?"
     pairs = zip(names, things, numbers, strict=True)
     name = ",".join(f"{n}-{k}-{t}" for n, t, k in pairs)
-    return f"{name}?{names[asked]}", " ".join([*facts, question]), str(numbers[asked])
+    return f"{name}?{names[chosen]}", " ".join([*facts, question]), str(numbers[chosen])

@@ -47,11 +47,11 @@ def draw_rating(rng: np.random.Generator, *, is_noisy: bool) -> tuple[str, str]:
     rollout = draw_rollout(chain, thoughts, rng)
     agents = [message.agent for message in rollout.messages]
     rater = agents[int(rng.integers(len(agents)))]
-    asked = int(rng.integers(len(agents)))
+    rated = int(rng.integers(len(agents)))
     styles = [thought.style for thought in thoughts]
-    tenths = deserved_tenths(styles, is_correct=rollout.is_correct)[asked]
+    tenths = deserved_tenths(styles, is_correct=rollout.is_correct)[rated]
     tenths += int(draw(NOISE, rng)) if is_noisy else 0
-    prompt = rating_prompt(rollout, rater, agents[asked], as_json=False)
+    prompt = rating_prompt(rollout, rater, agents[rated], as_json=False)
     return prompt.text, str(min(max(round(tenths), LEAST), MOST))
 
 

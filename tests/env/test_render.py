@@ -50,7 +50,7 @@ def test_transcript_ends_with_one_line_for_the_verdict(verdict: Verdict, line: s
 
 
 def test_transcript_says_who_said_nothing() -> None:
-    assert said(" \n").endswith("\n\nthinker_0: says nothing")
+    assert said(" \n").endswith("\n\nthinker_0: (empty message)")
 
 
 @pytest.mark.parametrize("text", ["[bold]x[/bold]", "[/]", "[link=https://a.b]c[/link]", ":smile:"])

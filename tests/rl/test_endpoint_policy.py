@@ -173,7 +173,7 @@ def test_retry_after_holds_back_every_request():
 def test_retry_after_that_is_too_long_is_a_failure():
     with FakeServer(echo, fault="429", retry_after_s=3600) as server:
         completions = ask_in_vain(load_endpoint(server.spec()), PROMPTS[:1])
-    assert completions[0].failure.startswith("asked to wait 3600 s, HTTP 429: ")
+    assert completions[0].failure.startswith("requested a delay of 3600 s, HTTP 429: ")
     assert len(server.asked) == 1
 
 

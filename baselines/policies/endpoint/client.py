@@ -199,7 +199,7 @@ class EndpointClient:
         reason = f"HTTP {status}: {self._shown(detail.decode(errors='replace'))}"
         wait_s = retry_after_s(response.headers.get("Retry-After"), now_s=time.time())
         if wait_s > MAX_RETRY_AFTER_S:
-            reason = f"asked to wait {wait_s:.0f} s, {reason}"
+            reason = f"requested a delay of {wait_s:.0f} s, {reason}"
         is_retried = status in RETRIED_STATUSES or status >= 500
         return _AttemptError(
             reason,

@@ -163,10 +163,10 @@ class EndpointPolicy:
         questions: dict[str, Question] = {}
         rows_of: defaultdict[str, list[int]] = defaultdict(list)
         for row, prompt in enumerate(prompts):
-            asked = question(prompt, sampling=sampling, config=self._config, model=self._model)
-            content = json.dumps([stream, asked.path, asked.body], sort_keys=True)
+            request = question(prompt, sampling=sampling, config=self._config, model=self._model)
+            content = json.dumps([stream, request.path, request.body], sort_keys=True)
             digest = hashlib.sha256(content.encode()).hexdigest()
-            questions[digest] = asked
+            questions[digest] = request
             rows_of[digest].append(row)
         # vLLM rejects n > 1 with greedy decoding.
         size = self._config.samples_per_request if sampling.temperature > 0 else 1

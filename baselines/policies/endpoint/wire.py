@@ -92,13 +92,13 @@ def question(prompt: Prompt, *, sampling: Sampling, config: EndpointConfig, mode
 
 
 def read_answer(
-    body: bytes, asked: Question, *, num_samples: int, redact: Callable[[str], str]
+    body: bytes, request: Question, *, num_samples: int, redact: Callable[[str], str]
 ) -> Answer:
     """Parse and check the completions of a response.
 
     Args:
         body: Body of the response.
-        asked: The request.
+        request: The request.
         num_samples: Number of requested completions; a server may return fewer.
         redact: Removes the key from a text.
 
@@ -114,7 +114,7 @@ def read_answer(
     if len(set(indices)) != len(rows):
         raise BadAnswerError(f"indices of choices must differ, got {indices}")
     in_order = [row for _, row in sorted(zip(indices, rows, strict=True), key=lambda p: p[0])]
-    completions = tuple(_completion(row, answer, asked, redact) for row in in_order)
+    completions = tuple(_completion(row, answer, request, redact) for row in in_order)
     return Answer(completions, _usage(answer.get("usage"), completions))
 
 
@@ -132,9 +132,9 @@ def model_names(body: bytes) -> list[str]:
 
 
 def _completion(
-    choice: JsonObject, answer: JsonObject, asked: Question, redact: Callable[[str], str]
+    choice: JsonObject, answer: JsonObject, request: Question, redact: Callable[[str], str]
 ) -> Completion:
-    is_chat = "messages" in asked.body
+    is_chat = "messages" in request.body
     if choice.get("finish_reason") not in FINISHED:
         raise BadAnswerError(f"finish_reason must be one of {', '.join(FINISHED)}, got another")
     message = _object(choice.get("message"), "message") if is_chat else choice
@@ -144,12 +144,12 @@ def _completion(
     if not isinstance(text, str):
         raise BadAnswerError(f"the text of a completion must be a str, got {type(text).__name__}")
     token_ids = _token_ids(choice.get("token_ids"))
-    if len(token_ids) > asked.max_tokens:
-        raise BadAnswerError(f"{asked.max_tokens} tokens were allowed, got {len(token_ids)}")
+    if len(token_ids) > request.max_tokens:
+        raise BadAnswerError(f"{request.max_tokens} tokens were allowed, got {len(token_ids)}")
     # A chat response has the prompt's ids once; a text response has them in every choice.
     prompt_ids = _token_ids((answer if is_chat else choice).get("prompt_token_ids"))
     logprobs = _logprobs(choice.get("logprobs"), is_chat=is_chat)
-    if not token_ids or not asked.keeps_logprobs:
+    if not token_ids or not request.keeps_logprobs:
         logprobs = ()
     if logprobs and len(logprobs) != len(token_ids):
         raise BadAnswerError(

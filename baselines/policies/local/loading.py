@@ -95,7 +95,7 @@ def _cache_folder() -> Path:
 
 
 def load_model(source: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Return a model in float32, or quantised as its config says, and its tokenizer.
+    """Return a model in float32, or quantised as in its config, and its tokenizer.
 
     Args:
         source: A Hugging Face folder, or a hub name; a copy in the local cache takes precedence.

@@ -106,9 +106,9 @@ def attend(
     """
     mixed: list[Tensor] = []
     for blocks in _chunks(plan.blocks):
-        asked = _gathered([block.queries for block in blocks], queries)
+        queried = _gathered([block.queries for block in blocks], queries)
         read = _gathered([block.keys for block in blocks], keys, values)
-        for (own,), (own_keys, own_values), block in zip(asked, read, blocks, strict=True):
+        for (own,), (own_keys, own_values), block in zip(queried, read, blocks, strict=True):
             mixed.append(_attend(own, own_keys, own_values, block, scaling))
     return torch.cat(mixed).index_select(0, plan.source)
 
@@ -217,9 +217,9 @@ def _block(tree: TokenTree, nodes: Indices, tiles: Sequence[_Tile]) -> Block:
         num_common = min(num_common, int(np.count_nonzero(ends[beginning] >= last_node)))
     is_filling = keys == len(places)
     read = np.where(is_filling, 0, keys)
-    asked = nodes[queries][:, :, None]
-    is_hidden = keys[:, None, num_common:] > asked
-    is_hidden |= ends[read][:, None, num_common:] < asked
+    queried = nodes[queries][:, :, None]
+    is_hidden = keys[:, None, num_common:] > queried
+    is_hidden |= ends[read][:, None, num_common:] < queried
     bias = torch.zeros(len(tiles), 1, num_queries, keys.shape[1])
     bias[:, 0, :, num_common:].masked_fill_(torch.from_numpy(is_hidden), -torch.inf)
     return Block(torch.from_numpy(queries), torch.from_numpy(read), bias)

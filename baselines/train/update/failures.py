@@ -68,7 +68,7 @@ def save_samples(
         logprobs: Log-probabilities under the trained policy, shape (B, T). None: not known.
 
     Note: NaN and infinity are written by name, which Python can read. If the file cannot be
-        written, the returned sentence says so; no error is raised.
+        written, the returned sentence reports that; no error is raised.
     """
     trained = [None] * len(samples) if logprobs is None else logprobs.detach().tolist()
     contents = [

@@ -45,7 +45,7 @@ class Updater:
 
     Raises:
         ValueError: If the optimizer needs a reference or entropies that are not available, the
-            aggregation needs max_tokens, or autocast is asked for weights that are not float32.
+            aggregation needs max_tokens, or autocast is enabled for weights that are not float32.
     """
 
     def __init__(

@@ -15,7 +15,7 @@ class Quantity:
     """An exact number and the base of its digits.
 
     Args:
-        value: The number, with digits read as decimal whatever the base.
+        value: The number, with digits read as decimal for any base.
         base: The base as written after the number, or "".
     """
 
