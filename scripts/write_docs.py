@@ -169,7 +169,7 @@ def _row(shown: Shown, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> s
 
 
 def verdict(gain: str) -> str:
-    """Say whether a difference, with its interval and p-value, is beyond chance.
+    """Return whether a difference, with its interval and p-value, is significant.
 
     Raises:
         ValueError: If the text has no interval or no p-value.
@@ -183,7 +183,7 @@ def verdict(gain: str) -> str:
     is_sure = float(p_value[2]) < LEVEL or p_value[1] == "<"
     if is_sure and low > 0.0:
         return "better"
-    return "worse" if is_sure and high < 0.0 else "not shown"
+    return "worse" if is_sure and high < 0.0 else "inconclusive"
 
 
 def _credit_table() -> str:

@@ -124,7 +124,7 @@ class RunFiles:
         if not self._is_writer or not step or accuracy is None:
             return
         best = best_checkpoint(self._checkpoints)
-        if best is not None and accuracy.rate <= best.accuracy.rate:
+        if best is not None and accuracy.value <= best.accuracy.value:
             return
         newest = newest_checkpoint(self._checkpoints)
         if newest is None or newest.name != checkpoint_name(step):
