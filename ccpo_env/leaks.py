@@ -104,15 +104,11 @@ def _without_statements(text: str) -> tuple[str, int]:
     for statement in _STATEMENT.finditer(text):
         if statement.start() < end:
             continue
-        start = _clause_start(text, statement.start(), end)
+        breaks = _CLAUSE_END.finditer(text, end, statement.start())
+        start = max((found.end() for found in breaks), default=end)
         stop = _CLAUSE_END.search(text, statement.end())
         kept.append(text[end:start])
         end = len(text) if stop is None else stop.end() - (stop[0] == "\n")
         num_clauses += 1
     kept.append(text[end:])
     return "".join(kept), num_clauses
-
-
-def _clause_start(text: str, position: int, least: int) -> int:
-    """Return the start of the clause that contains a position, at least `least`."""
-    return max((m.end() for m in _CLAUSE_END.finditer(text, least, position)), default=least)

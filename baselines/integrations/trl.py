@@ -112,7 +112,8 @@ class CreditGRPOTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is not annota
                 f"{len(set(prompts))} tasks; make per_device_train_batch_size times "
                 f"steps_per_generation a multiple of {size}"
             )
-        filler = CreditedRow("-", _one_token(self.processing_class), 0.0, float("nan"))
+        end = self.processing_class.eos_token_id
+        filler = CreditedRow("-", Completion("", (end,), (end,), (0.0,)), 0.0, float("nan"))
         self._pending = []
         for group in self.play(task_ids):
             self._pending += [*group.rows, *[filler] * (size - len(group.rows))]
@@ -171,11 +172,6 @@ def _play(prompts: Sequence[str], trainer: CreditGRPOTrainer) -> dict[str, list[
         "logprobs": [list(row.completion.logprobs) for row in rows],
         REWARD: [row.reward for row in rows],
     }
-
-
-def _one_token(tokenizer: PreTrainedTokenizerBase) -> Completion:
-    end = tokenizer.eos_token_id
-    return Completion("", (end,), (end,), (0.0,))
 
 
 def _check_arguments(args: GRPOConfig, rows_per_group: int, config: TrainConfig) -> None:

@@ -104,17 +104,12 @@ def _adapters(
         if name not in bases:
             bases[name] = LoraBase.load(name)
         if is_adapter(source):
-            adapter = _free_name(role, bases[name])
+            adapter = role if role not in bases[name].adapters else f"{role}_at_start"
             policies[role] = bases[name].add_saved(adapter, Path(source), settings=lora)
         else:
             assert lora is not None
             policies[role] = bases[name].add(role, lora)
     return policies
-
-
-def _free_name(role: Role, base: LoraBase) -> str:
-    """Return a name for an adapter that the base does not use yet."""
-    return role if role not in base.adapters else f"{role}_at_start"
 
 
 def _own_copy(source: str) -> TrainablePolicy:

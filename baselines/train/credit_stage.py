@@ -46,9 +46,10 @@ class CreditStage:
         self._state = self._allocator.new_state() if self._allocator.new_state else None
         self._cache: RemovedCache | None = None
         if config.removed_cache_decay:
+            agents = runner.agents
             roles_left = {
-                removed: [runner.role_of[a] for a in runner.agents if a not in removed]
-                for removed in self._all_removals()
+                removed: [runner.role_of[agent] for agent in agents if agent not in removed]
+                for removed in {*self._allocator.removals(agents), *each_but_the_last(agents)}
             }
             self._cache = RemovedCache(config.removed_cache_decay, roles_left)
         self._try_credit()
@@ -84,7 +85,7 @@ class CreditStage:
             branches=branches,
             num_branches=config.branch_samples,
             rate="ratings" in needs,
-            skip_uniform_groups=self._is_cancelled_in_equal_groups and not config.measure_removed,
+            skip_uniform_groups=self._is_cancelled_in_uniform_groups and not config.measure_removed,
         )
 
     def is_usable(self, group: Group) -> bool:
@@ -92,7 +93,8 @@ class CreditStage:
         if len(group.rollouts) < self._optimizer.min_group_size:
             return False
         # Credit that differs between rollouts of equal reward is a signal even in uniform groups.
-        if not self._tells_equal_rollouts_apart and not self._optimizer.keeps(group.rewards):
+        is_per_rollout = bool(self._allocator.needs & {"branch_rewards", "ratings"})
+        if not is_per_rollout and not self._optimizer.keeps(group.rewards):
             return False
         return group.is_complete
 
@@ -159,10 +161,6 @@ class CreditStage:
             self._cache.load_json(state["cache"])
 
     @property
-    def _tells_equal_rollouts_apart(self) -> bool:
-        return bool(self._allocator.needs & {"branch_rewards", "ratings"})
-
-    @property
     def _given_knobs(self) -> dict[str, Any]:
         return self._knobs if self._state is None else {**self._knobs, "state": self._state}
 
@@ -190,7 +188,7 @@ class CreditStage:
         return rated
 
     @property
-    def _is_cancelled_in_equal_groups(self) -> bool:
+    def _is_cancelled_in_uniform_groups(self) -> bool:
         """Whether a removal cannot change the advantages of a group with uniform team rewards.
 
         True if credit depends on a rollout only through its reward, plus a constant per task, if
@@ -204,10 +202,6 @@ class CreditStage:
             and self._state is None
             and is_task_level
         )
-
-    def _all_removals(self) -> set[frozenset[str]]:
-        agents = self._runner.agents
-        return {*self._allocator.removals(agents), *each_but_the_last(agents)}
 
     def _try_credit(self) -> None:
         """Validate the allocator's hyperparameters before the first rollouts."""

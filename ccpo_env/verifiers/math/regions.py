@@ -119,7 +119,8 @@ def _same_end(a: Any, b: Any) -> bool | None:
 def _region(text: str) -> Region:
     text = text.strip()
     if _REALS.fullmatch(text):
-        return Region((_everything(),), "", is_definite=True)
+        reals = Interval(-context().inf, context().inf, has_low=False, has_high=False)
+        return Region((reals,), "", is_definite=True)
     if member := _MEMBER.match(text):
         region = _region(text[member.end() :])
         return Region(region.intervals, member["name"], is_definite=True)
@@ -259,10 +260,6 @@ def _end(text: str) -> Any:
         return real_value(tree)
     except Unreadable:
         return tree
-
-
-def _everything() -> Interval:
-    return Interval(-context().inf, context().inf, has_low=False, has_high=False)
 
 
 def _all_but(point: str) -> Region:
