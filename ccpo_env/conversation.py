@@ -182,11 +182,11 @@ class Conversation:
                     break
         return last
 
-    def infos(self, offered: tuple[str, str] | None) -> dict[str, dict[str, Any]]:
+    def infos(self, prompt_parts: tuple[str, str] | None) -> dict[str, dict[str, Any]]:
         """Return PettingZoo's `infos` of each agent; new objects on each call.
 
         Args:
-            offered: Instruction and problem for the current speaker; None at the end.
+            prompt_parts: Instruction and problem for the current speaker; None at the end.
         """
         opening, removed = self.opening, sorted(self.opening.removed)
         infos: dict[str, dict[str, Any]] = {
@@ -200,8 +200,8 @@ class Conversation:
             }
             for turn in opening.turns
         }
-        if offered is not None:
-            infos[self.speaker]["messages"] = chat_messages(*offered)
+        if prompt_parts is not None:
+            infos[self.speaker]["messages"] = chat_messages(*prompt_parts)
         return infos
 
     def _after(

@@ -192,7 +192,7 @@ class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
         if agent not in self.possible_agents:
             raise unknown_name("agent", agent, self.possible_agents)
         if self.verdict is None and agent == self._conversation.speaker:  # nearly always
-            return {"prompt": plain_text(*self._offered)}
+            return {"prompt": plain_text(*self._prompt_parts)}
         turn_index = self._conversation.turn_of(agent)
         if turn_index is None:
             return {"prompt": ""}
@@ -246,7 +246,7 @@ class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
             state.messages, dict(state.clipped), state.verdict, state.ballot
         )
         self._begin(conversation)
-        self._let_leave(state.num_left)
+        self._take_dead_steps(state.num_left)
 
     def fork(self) -> TeamAnswerEnv:
         """Return an independent copy of the environment at the same point of the same episode.
@@ -288,12 +288,12 @@ class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
         self.verdict: Verdict | None = conversation.verdict
         self.ballot: Ballot | None = conversation.ballot
         if self.verdict is None:
-            self._offered = conversation.prompt_parts(len(conversation.messages))
-            self.infos = conversation.infos(self._offered)
+            self._prompt_parts = conversation.prompt_parts(len(conversation.messages))
+            self.infos = conversation.infos(self._prompt_parts)
             self.agent_selection = conversation.speaker
         else:
             self.infos = conversation.infos(None)
-            self._pay(self.verdict.reward, verdict=self.verdict, answer=self.verdict.answer)
+            self._end_episode(self.verdict.reward, verdict=self.verdict, answer=self.verdict.answer)
 
     def _as_text(self) -> str:
         return transcript(self.task, self.messages, self.removed, self.verdict)

@@ -26,7 +26,7 @@ ANSWER_PHRASES = (
     r"(?:最终)?答案\s*(?:是|为|為|[::=])",
     r"(?:答え|解答)\s*(?:は|[::=])",
 )
-"""What begins, or ends, a statement of the answer; more languages are more lines."""
+"""Patterns at the start or end of a statement of the answer; one line per language."""
 STEMS = (
     *("answer", "result", "solut", "####", "respuesta", "réponse", "antwort"),
     *("ответ", "答案", "答え", "解答"),

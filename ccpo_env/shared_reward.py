@@ -1,4 +1,4 @@
-"""Base class of the team environments: one shared reward, paid once at the end."""
+"""Base class of the team environments: one shared reward at the end."""
 
 from __future__ import annotations
 
@@ -91,14 +91,14 @@ class SharedRewardEnv(AECEnv[str, ObsT, ActT]):
         # PettingZoo leaves it set when an episode is abandoned between two dead steps.
         self._skip_agent_selection = None  # type: ignore[assignment]
 
-    def _pay(self, reward: float | None, **news: Any) -> None:
+    def _end_episode(self, reward: float | None, **info: Any) -> None:
         """End the episode: terminated with a reward, truncated without one."""
         for agent in self.agents:
             self.rewards[agent] = self._cumulative_rewards[agent] = reward or 0.0
             self.terminations[agent] = reward is not None
             self.truncations[agent] = reward is None
             # A new dict, so that the one that last() has returned does not change.
-            self.infos[agent] = {**self.infos[agent], **news}
+            self.infos[agent] = {**self.infos[agent], **info}
         self.agent_selection = self.agents[0]
 
     @property
@@ -106,7 +106,7 @@ class SharedRewardEnv(AECEnv[str, ObsT, ActT]):
         """Number of agents that have taken their final step since the end of the episode."""
         return len(self.possible_agents) - len(self.removed) - len(self.agents)
 
-    def _let_leave(self, num_agents: int) -> None:
+    def _take_dead_steps(self, num_agents: int) -> None:
         for _ in range(num_agents):
             self._was_dead_step(None)  # type: ignore[arg-type]
 

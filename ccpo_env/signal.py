@@ -208,7 +208,7 @@ class SignalEnv(SharedRewardEnv[SignalObservation, SignalAction]):
         self.symbols = state.symbols
         if state.is_over:
             self._finish(state.answer)
-            self._let_leave(state.num_left)
+            self._take_dead_steps(state.num_left)
         elif state.symbols is not None:
             self.agent_selection = "solver_0"
 
@@ -276,7 +276,7 @@ class SignalEnv(SharedRewardEnv[SignalObservation, SignalAction]):
         self._is_over = True
         gold = (self.task.first + self.task.second) % self._num_answers
         is_correct = answer == gold and self.task.difficulty != "hopeless"
-        self._pay(1.0 if is_correct else -1.0, difficulty=self.task.difficulty)
+        self._end_episode(1.0 if is_correct else -1.0, difficulty=self.task.difficulty)
 
 
 def _check_sizes(num_answers: int, num_symbols: int, alphabet_size: int) -> None:

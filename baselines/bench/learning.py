@@ -157,12 +157,12 @@ def _reversed_credit(cell: Cell) -> Iterator[None]:
     if not cell.is_reversed:
         yield
         return
-    paid = ALLOCATORS[cell.allocator.removeprefix(REVERSED)]
+    original = ALLOCATORS[cell.allocator.removeprefix(REVERSED)]
 
     def reverse(outcomes: GroupOutcomes, **knobs: object) -> FloatArray:
-        return -paid.credit(outcomes, **knobs)
+        return -original.credit(outcomes, **knobs)
 
-    ALLOCATORS[cell.allocator] = replace(paid, credit=reverse)
+    ALLOCATORS[cell.allocator] = replace(original, credit=reverse)
     try:
         yield
     finally:

@@ -12,7 +12,7 @@ from baselines.common.types import FloatArray
 from baselines.report.series import spread
 
 MAX_COLUMNS = 6
-"""Most agents with a column each; larger teams are shown by role."""
+"""Largest number of agents with a column each; larger teams are shown by role."""
 MAX_TASKS = 24
 STRONGEST = 0.45
 """Opacity of the background of the largest mean; the text contrast stays above 4.5 to 1."""

@@ -237,8 +237,8 @@ class _Draft:
     def group(self, once: Sequence[frozenset[str]], cache: RemovedCache | None) -> Group:
         """Return the group, without rollouts that are unmeasured or have such continuations."""
         on_each = [*self._branches.values(), *self._replayed.values()]
-        paid = [rollout.reward for rollout in self._joint]
-        kept = [k for k, reward in enumerate(paid) if reward is not None]
+        team_rewards = [rollout.reward for rollout in self._joint]
+        kept = [k for k, reward in enumerate(team_rewards) if reward is not None]
         if on_each:
             kept = [
                 k for k in kept if all(r.reward is not None for rows in on_each for r in rows[k])
@@ -246,7 +246,7 @@ class _Draft:
         joint = tuple([self._joint[k] for k in kept])
         others = [r.reward for rows in on_each for own in rows.values() for r in own]
         others += [r.reward for own in self._once.values() for r in own]
-        is_skipped = self._plan.skip_uniform_groups and bool(once) and not _differ(paid)
+        is_skipped = self._plan.skip_uniform_groups and bool(once) and not _differ(team_rewards)
         removed: dict[frozenset[str], FloatArray] = {}
         if not is_skipped:
             removed |= {key: self._measured_once(key, cache) for key in once}
@@ -258,8 +258,8 @@ class _Draft:
             rollouts=joint,
             removed={key: values for key, values in removed.items() if values.size},
             branches={agent: _rows(rows, kept) for agent, rows in self._branches.items()},
-            num_played=len(paid) + len(others),
-            num_unmeasured=paid.count(None) + others.count(None),
+            num_played=len(team_rewards) + len(others),
+            num_unmeasured=team_rewards.count(None) + others.count(None),
             is_complete=bool(joint)
             and all(removed[key].size for key in self._plan.removals if key in removed),
         )
@@ -279,8 +279,8 @@ class _Draft:
         return np.array([[reward] for reward in counted if reward is not None])  # (G, 1)
 
 
-def _differ(paid: Sequence[float | None]) -> bool:
-    return len({*paid} - {None}) > 1
+def _differ(team_rewards: Sequence[float | None]) -> bool:
+    return len({*team_rewards} - {None}) > 1
 
 
 def _rows(rollouts: Mapping[int, Sequence[Rollout]], kept: Sequence[int]) -> FloatArray:

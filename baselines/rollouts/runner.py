@@ -178,8 +178,8 @@ class RolloutRunner:
         following: list[tuple[int, RolloutRequest]] = []  # with their indices in episodes
         for request in requests:
             if request.leader is None:
-                begun = self._start(request, request.prefix, starts)
-                episodes += [_Episode(request, begun) for _ in range(request.num_episodes)]
+                conversation = self._start(request, request.prefix, starts)
+                episodes += [_Episode(request, conversation) for _ in range(request.num_episodes)]
             else:
                 following += [(len(episodes) + k, request) for k in range(request.num_episodes)]
                 episodes += [None] * request.num_episodes
@@ -240,16 +240,18 @@ class RolloutRunner:
     ) -> None:
         role = self._role_of[speaker]
         entered = time.perf_counter()
-        begun = [episode.conversation for episode in episodes]
-        prompt_of = {conversation: _prompt(conversation) for conversation in dict.fromkeys(begun)}
-        prompts = [prompt_of[conversation] for conversation in begun]
+        conversations = [episode.conversation for episode in episodes]
+        prompt_of = {
+            conversation: _prompt(conversation) for conversation in dict.fromkeys(conversations)
+        }
+        prompts = [prompt_of[conversation] for conversation in conversations]
         started = time.perf_counter()
         completions = self._policies[role].sample(prompts, sampling=self._sampling[role], rng=rng)
         sampled = time.perf_counter()
         # Each episode is verified, because a verifier need not be deterministic.
         outcomes = [
             conversation.verify(completion.text) if completion.failure is None else NO_OUTCOME
-            for conversation, completion in zip(begun, completions, strict=True)
+            for conversation, completion in zip(conversations, completions, strict=True)
         ]
         verified = time.perf_counter()
         _advance(speaker, episodes, completions, outcomes)

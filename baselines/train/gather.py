@@ -41,10 +41,12 @@ class GatheredGroups:
             role_of: Maps the agents, in speaking order, to their roles.
         """
         places = [place for place, is_here in enumerate(self.is_here) if is_here]
-        groups, paid = [self.usable[p] for p in places], [advantages[p] for p in places]
+        groups = [self.usable[place] for place in places]
+        own_advantages = [advantages[place] for place in places]
         speakers = {role: [a for a, own in role_of.items() if own == role] for role in active}
         return {
-            role: training_samples(groups, paid, list(role_of), speakers[role]) for role in active
+            role: training_samples(groups, own_advantages, list(role_of), speakers[role])
+            for role in active
         }
 
 

@@ -122,9 +122,9 @@ def training_samples(
     return [
         sample
         for group, own in zip(groups, advantages, strict=True)
-        for rollout, paid in zip(group.rollouts, own.tolist(), strict=True)
+        for rollout, values in zip(group.rollouts, own.tolist(), strict=True)
         for column, agent in columns
-        for sample in _samples_of(rollout.completions[agent], paid[column])
+        for sample in _samples_of(rollout.completions[agent], values[column])
     ]
 
 

@@ -16,7 +16,7 @@ _BETWEEN = re.compile(
 # Text that may precede the first box of a list but not a later one: "is", ":", ".".
 _NOT_BETWEEN = re.compile(r"[a-ce-qs-zA-Z0-9.:!?*][ \t\n$]{0,99}$")
 MAX_JOINED_BOXES = 32
-"""Most boxes that are read as one list."""
+"""Largest number of boxes that are read as one list."""
 
 
 def extract_boxed(response: str) -> str | None:
@@ -32,25 +32,25 @@ def extract_boxed(response: str) -> str | None:
     Note: Of nested boxes the innermost counts. Boxes separated only by a comma, "and" or "or"
         form one list and are joined by commas. Time is linear in the response's length.
     """
-    spoken = spoken_part(response)
-    if spoken is None:
+    visible = without_thinking(response)
+    if visible is None:
         return None
-    first_box, last_box = spoken.find("\\boxed"), spoken.rfind("\\boxed")
+    first_box, last_box = visible.find("\\boxed"), visible.rfind("\\boxed")
     if first_box < 0:
         return None
     if first_box == last_box or _NOT_BETWEEN.search(
-        spoken[max(first_box, last_box - 100) : last_box]
+        visible[max(first_box, last_box - 100) : last_box]
     ):
-        last = _content(spoken, last_box)
+        last = _content(visible, last_box)
         if last is not None:
             return last
-    return _joined_content(spoken, first_box)
+    return _joined_content(visible, first_box)
 
 
-def spoken_part(response: str) -> str | None:
+def without_thinking(response: str) -> str | None:
     """Return what follows the last `</think>`; None if a `<think>` after it was never closed."""
-    spoken = response.rpartition("</think>")[2]
-    return None if "<think>" in spoken else spoken
+    visible = response.rpartition("</think>")[2]
+    return None if "<think>" in visible else visible
 
 
 def _content(text: str, box: int) -> str | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from ccpo_env.types import Verdict
-from ccpo_env.verifiers.extract import spoken_part, unboxed
+from ccpo_env.verifiers.extract import unboxed, without_thinking
 from ccpo_env.verifiers.math.quantity import parse_number
 
 # A sign belongs to the adjacent number, unless it follows a term to subtract from. Digits after
@@ -84,11 +84,11 @@ def _bad_gold(got: str) -> Verdict:
 
 
 def _last_number(response: str) -> _Number | None:
-    spoken = spoken_part(response)
-    if spoken is None:
+    visible = without_thinking(response)
+    if visible is None:
         return None
     last: re.Match[str] | None = None
-    for match in _NUMBER.finditer(spoken.translate(_MINUS)):
+    for match in _NUMBER.finditer(visible.translate(_MINUS)):
         last = match
     return None if last is None else _read(last)
 

@@ -18,15 +18,15 @@ from torch.nn import functional
 from baselines.policies.local.token_tree import Indices, TokenTree
 
 TILE_QUERIES = 128
-"""Most queries of a tile: enough for large products, and few compared to a long row."""
+"""Largest number of queries of a tile: enough for large products, few next to a long row."""
 COST_OF_A_KEY = 32
 """Cost of gathering a key, in query-key products."""
 MOST_FILLING = 1.4
-"""Most query-key pairs of a block, as a multiple of those of its tiles."""
+"""Largest number of query-key pairs of a block, as a multiple of those of its tiles."""
 BLOCK_PAIRS = 1 << 19
-"""Most query-key pairs in a block of several tiles, so that they fit into the CPU cache."""
+"""Largest number of query-key pairs in a block of several tiles, which fit the CPU cache."""
 GATHERED_KEYS = 1 << 14
-"""Most keys gathered at once for several blocks."""
+"""Largest number of keys gathered at once for several blocks."""
 
 
 @dataclass(frozen=True, slots=True)

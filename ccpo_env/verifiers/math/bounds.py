@@ -15,7 +15,7 @@ MAX_TOWER = 2
 MAX_GROWTH_DIGITS = 4
 """Longest number in an exponent or under a factorial."""
 MAX_TERMS = 20_000
-"""Most terms of an expanded power of a sum."""
+"""Largest number of terms of an expanded power of a sum."""
 
 _LONG = rf"\d{{{MAX_GROWTH_DIGITS + 1}}}"
 _FAST_GROWTH = re.compile(rf"(?:\^|\*\*)[{{(+-]*{_LONG}|{_LONG}[)}}]*!|\^\w+\^", re.ASCII)

@@ -17,7 +17,7 @@ from ccpo_env.verifiers.math.vocabulary import ACCENTS, CHOICES, FUNCTIONS, GREE
 MAX_DEPTH = 64
 """Deepest nesting of atoms and arguments."""
 MAX_FACTORS = 200
-"""Most numbers and symbols, and so the deepest tree."""
+"""Largest number of numbers and symbols, which also bounds the depth of the tree."""
 MAX_POWER_OF_TEN = 256
 """Largest exponent of a number in scientific notation."""
 

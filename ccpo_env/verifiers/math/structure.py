@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ccpo_env.verifiers.math.normalize import unwrapped
 
 MAX_PARTS = 64
-"""Most parts of a list, or entries of a matrix, that are compared."""
+"""Largest number of parts of a list, or entries of a matrix, that are compared."""
 _MAX_SIGNS = 3
 
 _OPEN = frozenset({"(", "[", "{", "\\{", "\\langle"})

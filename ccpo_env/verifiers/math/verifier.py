@@ -19,9 +19,9 @@ from ccpo_env.verifiers.worker.pool import POOL
 MAX_TIMEOUT_S = 3600.0
 """Longest time limit of one comparison, in seconds."""
 MAX_WORKER_S = 1.5
-"""Most seconds in a worker; comparisons still undecided then rarely finish within minutes."""
+"""Upper bound of the time limit, in seconds: later, few comparisons finish within minutes."""
 MAX_UNFINISHED_CPU_S = 0.75
-"""Most CPU seconds for an integral, sum, product or limit if the gold answer has none,"""
+"""CPU seconds for an integral, sum, product or limit if the gold answer has none,"""
 MAX_UNFINISHED_S = 2.0
 """and most wall-clock seconds for it, on a busy machine."""
 MAX_LENGTH_RATIO = 4
