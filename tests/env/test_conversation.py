@@ -12,7 +12,7 @@ SAID = (r"Thought: \boxed{7}", "x" * 90, r"the answer is \boxed{2}")
 
 @pytest.mark.parametrize("make", MAKERS)
 @pytest.mark.parametrize("is_first_removed", [False, True])
-def test_conversation_says_what_the_environment_shows(make, is_first_removed):
+def test_conversation_shows_what_the_environment_shows(make, is_first_removed):
     env = make(tasks=[TASK], max_chars=70)
     removed = env.possible_agents[:1] if is_first_removed else []
     env.reset(seed=0, options={"removed": removed})
@@ -21,8 +21,8 @@ def test_conversation_says_what_the_environment_shows(make, is_first_removed):
         place = len(conversation.messages)
         assert conversation.speaker == env.agent_selection
         instruction, problem = conversation.prompt_parts(place)
-        offered = env.infos[env.agent_selection]["messages"]
-        assert [message["content"] for message in offered] == [instruction, problem]
+        messages = env.infos[env.agent_selection]["messages"]
+        assert [message["content"] for message in messages] == [instruction, problem]
         assert conversation.infos((instruction, problem)) == env.infos
         text = SAID[place % len(SAID)]
         env.step(text)
@@ -44,7 +44,7 @@ def test_several_episodes_continue_from_one_conversation():
     assert right.messages[0] is wrong.messages[0]
 
 
-def test_verifier_is_asked_about_every_last_message_and_no_other():
+def test_verifier_is_called_for_every_last_message_and_no_other():
     asked = []
 
     def verify(response: str, gold: str) -> Verdict:
@@ -59,7 +59,7 @@ def test_verifier_is_asked_about_every_last_message_and_no_other():
     assert asked == [("c", "2")] * 2
 
 
-def test_replayed_conversation_is_the_one_that_was_saved_without_asking_again():
+def test_replayed_conversation_is_the_one_that_was_saved_without_calling_the_verifier():
     env = think_solve_v0.raw_env(tasks=[TASK], max_chars=70)
     begun = env.conversation(TASK)
     over = begun.add_message(SAID[0]).add_message(SAID[1])

@@ -49,7 +49,7 @@ def test_transcript_ends_with_one_line_for_the_verdict(verdict: Verdict, line: s
     assert said("a", verdict=verdict).splitlines()[-1] == line
 
 
-def test_transcript_says_who_said_nothing() -> None:
+def test_transcript_marks_empty_messages() -> None:
     assert said(" \n").endswith("\n\nthinker_0: (empty message)")
 
 

@@ -17,7 +17,7 @@ from tests.rl.teams import quietly
 LITTLE = replace(TINY_STEP, tasks_per_step=2, group_size=2, max_tokens=4)
 
 
-def test_stepwise_loop_makes_one_step_each_time_it_is_asked():
+def test_stepwise_loop_makes_one_step_per_call():
     made = []
 
     def train(pause):
@@ -54,7 +54,7 @@ def test_stepwise_loop_ends_a_loop_that_catches_exceptions():
 
 
 @pytest.mark.parametrize("train", [lambda _pause: None, lambda _pause: 1 / 0])
-def test_stepwise_loop_says_so_when_its_loop_is_over(train):
+def test_stepwise_loop_raises_when_its_loop_is_over(train):
     loop = StepwiseLoop(train)
     with pytest.raises(RuntimeError, match=r"must run until it is closed, got .*Error"):
         loop.step()
