@@ -194,15 +194,15 @@ class DownTracker:
         raise RuntimeError("no session")
 
 
-def test_steady_tracker_passes_rows_on_and_says_the_first_failure():
+def test_safe_tracker_forwards_rows_and_reports_the_first_failure():
     down, said = DownTracker(steps=(2, 3)), []
-    steady = SafeTracker(down, said.append)
+    tracker = SafeTracker(down, said.append)
     for step in (1, 2, 3, 4):
-        steady.log({"step": step})
-    steady.close()
+        tracker.log({"step": step})
+    tracker.close()
     assert down.steps == [1, 4]
     (warning,) = said
-    assert "got ConnectionError: the server is down; training goes on" in warning
+    assert "got ConnectionError: the server is down; training continues" in warning
 
 
 def test_steady_tracker_lets_an_interruption_through():

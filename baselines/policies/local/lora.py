@@ -131,7 +131,7 @@ class LoraBase:
     def activate(self, adapter: str | None) -> HFPolicy:
         """Return the base with this adapter active; only its weights require a gradient.
 
-        None returns the base unchanged, with any active adapter.
+        None returns the base with the adapter that is active already.
         """
         assert self._peft is not None
         if adapter is not None and adapter != self._active:
