@@ -17,13 +17,13 @@ from baselines.common.stats import (
     differences_to_reference,
     mean_over_seeds,
 )
-from baselines.train_sb3.runs import TUNING_SEEDS, RunResult
+from baselines.train_sb3.runs import TUNING_SEEDS, SignalRunResult
 
 Cell = tuple[str, str]
 Reference = Callable[[str], str]
 """From a method to the one that it is compared with; a reference to itself."""
 
-Runs = Mapping[int, RunResult]
+Runs = Mapping[int, SignalRunResult]
 """From a seed to its run."""
 
 QUANTITIES = ("share", "mean_share")
@@ -83,14 +83,14 @@ class Row:
         return {**asdict(self), "verdict": self.verdict, "mean_verdict": self.mean_verdict}
 
 
-def table_rows(results: Sequence[RunResult], reference: Reference) -> list[Row]:
+def table_rows(results: Sequence[SignalRunResult], reference: Reference) -> list[Row]:
     """Return a row per setting and method, in the order in which they first appear.
 
     Args:
         results: Of all runs; those that chose learning rates are left out.
         reference: Which method each is compared with.
     """
-    cells: dict[Cell, dict[int, RunResult]] = {}
+    cells: dict[Cell, dict[int, SignalRunResult]] = {}
     for result in results:
         if result.key.seed not in TUNING_SEEDS:
             cell = (result.key.setting, result.key.method)

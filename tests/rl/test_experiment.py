@@ -2,14 +2,13 @@ from __future__ import annotations
 
 import json
 import re
-from concurrent.futures import Future
 
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
 
 from baselines.common.stats import mean_over_seeds
-from baselines.experiment import main, runs
+from baselines.experiment import main
 from baselines.experiment.aggregate import aggregate
 from baselines.experiment.results import (
     learning_curves,
@@ -17,8 +16,8 @@ from baselines.experiment.results import (
     quartile_markdown,
     verdicts,
 )
-from baselines.experiment.runs import RunKey, RunResult, read_results
-from baselines.train.config import TrainConfig
+from baselines.experiment.runs import RunKey, RunResult
+from baselines.experiment.sweep import read_results
 from tests.rl.teams import quietly, write_tasks
 
 
@@ -84,39 +83,9 @@ def test_every_printed_number_stands_beside_its_interval():
             assert all(re.search(r" \[.+\]$", cell) for cell in estimates)
 
 
-def test_read_results_leaves_out_a_line_that_was_cut_off(tmp_path):
-    path = tmp_path / "runs.jsonl"
-    runs = [result("shared", 0, 0.5), result("branch", 0, 0.6)]
-    whole = "".join(json.dumps(run.to_json()) + "\n" for run in runs)
-    path.write_text(whole, encoding="utf-8")
-    assert read_results(path) == runs
-    path.write_text(whole[:-20], encoding="utf-8")
-    assert read_results(path) == runs[:1]
-    assert read_results(tmp_path / "none") == []
-
-
-def test_run_all_waits_for_no_further_run_when_it_is_interrupted(monkeypatch, tmp_path):
-    ended = []
-
-    class Pool:
-        def __init__(self, num_workers, mp_context):
-            self.num_workers = num_workers
-
-        def submit(self, run, config, key, token_budget):
-            future = Future()
-            future.set_result(result(key.allocator, key.seed, 0.5))
-            return future
-
-        def shutdown(self, **knobs):
-            ended.append(knobs)
-
-    monkeypatch.setattr(runs, "ProcessPoolExecutor", Pool)
-    keys = [RunKey("shared", "grpo", seed) for seed in range(3)]
-    going = runs.run_all(TrainConfig(), keys, 300, out_dir=tmp_path, num_workers=1)
-    first = next(going)
-    going.close()  # what an interrupt comes to
-    assert ended == [{"cancel_futures": True}]
-    assert read_results(tmp_path / "runs.jsonl") == [first]
+def test_result_written_as_json_is_read_back():
+    run = result("branch", 3, 0.6)
+    assert RunResult.from_json(json.loads(json.dumps(run.to_json()))) == run
 
 
 def test_learning_curves_are_drawn_with_the_intervals_of_the_table(monkeypatch):
@@ -144,7 +113,7 @@ def test_command_trains_writes_and_goes_on_where_it_stopped(tmp_path):
     assert code == 0
     assert "| grpo | counterfactual | 2 |" in printed
     assert "interquartile mean" in (tmp_path / "x" / "quartile_means.md").read_text()
-    for run in read_results(tmp_path / "x" / "runs.jsonl"):
+    for run in read_results(tmp_path / "x" / "runs.jsonl", RunResult):
         assert run.tokens >= 300
         assert run.curve[0][0] == 0
         assert run.curve[-1][0] == run.tokens
