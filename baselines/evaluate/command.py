@@ -30,7 +30,7 @@ from baselines.policies.team import load_samplers
 from baselines.rollouts.environments import TeamSettings, team_env
 from baselines.rollouts.runner import RolloutRunner
 from ccpo_env import load_tasks
-from ccpo_env.options import check_removed
+from ccpo_env.reset_options import check_removed
 from ccpo_env.tasks import TASK_SOURCES
 from ccpo_env.types import Task
 

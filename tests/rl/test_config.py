@@ -226,7 +226,7 @@ def test_check_same_config_refuses_fewer_steps_than_were_made():
         ({"role_micro_batch_tokens": {"solver": 0}}, "role_micro_batch_tokens of solver"),
         ({"role_temperatures": {"solver": 0.0}}, "temperature of solver"),
         ({"role_max_tokens": {"solver": 0}}, "max_tokens must be >= 1"),
-        ({"role_stops": {"solver": ""}}, "stop must hold a text"),
+        ({"role_stops": {"solver": ""}}, "stop must not be empty"),
         ({"weights": "shared", "role_policies": {"solver": "x"}}, "role_policies must be empty"),
     ],
 )

@@ -171,18 +171,18 @@ class DownTracker:
         raise RuntimeError("no session")
 
 
-def test_steady_tracker_passes_rows_on_and_says_the_first_failure():
+def test_safe_tracker_forwards_rows_and_reports_the_first_failure():
     down, said = DownTracker(steps=(2, 3)), []
-    steady = SafeTracker(down, said.append)
+    tracker = SafeTracker(down, said.append)
     for step in (1, 2, 3, 4):
-        steady.log({"step": step})
-    steady.close()
+        tracker.log({"step": step})
+    tracker.close()
     assert down.steps == [1, 4]
     (warning,) = said
-    assert "got ConnectionError: the server is down; training goes on" in warning
+    assert "got ConnectionError: the server is down; training continues" in warning
 
 
-def test_steady_tracker_lets_an_interruption_through():
+def test_safe_tracker_lets_an_interruption_through():
     tracker = DownTracker(steps=())
     tracker.log = fails_with(KeyboardInterrupt)
     with pytest.raises(KeyboardInterrupt):
@@ -278,7 +278,7 @@ def test_resume_goes_on_from_the_checkpoint_before_a_damaged_one(config, tmp_pat
     trainer = resumed(config, run_dir)
     assert trainer.steps_done == 3
     (notice,) = trainer.notices
-    assert notice.endswith("step_000004; going on from step_000003")
+    assert notice.endswith("step_000004; resuming from step_000003")
     train(trainer)
     assert metrics_of(run_dir) == whole
     assert resumed(config, run_dir).notices == ()

@@ -123,7 +123,7 @@ def test_card_of_an_unfinished_audit_has_no_empty_tables():
     summary = {**SUMMARY, "initial": None, "final": None, "audit": {}}
     text = card(summary=summary).render()
     assert "Accuracy" not in text
-    assert "Does credit" not in text
+    assert "Does the credit" not in text
 
 
 def code_of(text) -> str:

@@ -47,10 +47,10 @@ def test_report_shows_every_part_of_a_run(page):
         "Advantage compared with shared credit",
         "Variance compared with shared credit",
         "Ratings",
-        "Does the credit teach what the shared reward does not?",
+        "Does the credit differ from the shared reward?",
         "Credit by task",
         "Updates",
-        "Length of what is said",
+        "Completion length",
         "Tokens",
     ]
     assert page.tags.count("svg") == 12
@@ -62,7 +62,7 @@ def test_report_shows_every_part_of_a_run(page):
         "Examples",
         "Configuration",
         "Versions",
-        "The same run again",
+        "Reproduce this run",
     ]
     assert page.texts["p"][1].startswith("Held-out accuracy rose from 0.400 [0.35, 0.45] to 0.950")
     assert "credit of thinker_0 is degenerate" in page.texts["ul"][0]

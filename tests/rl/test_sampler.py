@@ -185,5 +185,5 @@ def test_a_stop_text_ends_a_completion_and_stays_in_it(family, monkeypatch):
 
 
 def test_an_empty_stop_text_is_refused():
-    with pytest.raises(ValueError, match="stop must hold a text"):
+    with pytest.raises(ValueError, match="stop must not be empty"):
         Sampling(stop="")
