@@ -1,4 +1,4 @@
-"""How speed is measured: cases interleaved in random order, medians beside a reference."""
+"""Measurement of speed: cases interleaved in random order, medians against a reference."""
 
 from __future__ import annotations
 
@@ -17,47 +17,47 @@ from baselines.common.checks import require_at_least
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchConfig:
-    """Measure our parts beside a reference, interleaved in random order, in one process."""
+    """Measure our parts against a reference, interleaved in random order, in one process."""
 
     repeats: int = 9
-    """Measurements of each case; medians are shown."""
+    """Number of measurements of each case; medians are shown."""
     seed: int = 0
     """Seeds the order."""
 
     def check(self) -> None:
-        """Raise ValueError if a number is out of range."""
+        """Raise ValueError if a value is out of range."""
         require_at_least("repeats", self.repeats, 1)
         require_at_least("seed", self.seed, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentBenchConfig(BenchConfig):
-    """The flags of a bench that measures the environment."""
+    """Flags of a bench that measures the environment."""
 
     live_episodes: int = 100_000
-    """Episodes that the environment's bench keeps in memory at once."""
+    """Number of live episodes in the bench of the environment."""
 
     def check(self) -> None:
-        """Raise ValueError if a number is out of range."""
+        """Raise ValueError if a value is out of range."""
         super(EnvironmentBenchConfig, self).check()  # slots make another class than super() knows
         require_at_least("live_episodes", self.live_episodes, 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageConfig(BenchConfig):
-    """The flags of a bench that can write a section of a page."""
+    """Flags of a bench that can write a section of a page."""
 
     page: Path | None = None
-    """Markdown page whose section is written anew, such as docs/benchmarks.md. None: only print."""
+    """Markdown page whose section is replaced, such as docs/benchmarks.md. None: only print."""
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One thing to measure.
+    """A case to measure.
 
     Args:
-        name: Shown in the table.
-        run: Does the work and returns the number of units.
+        name: Name in the table.
+        run: Does the work and returns the number of units done.
     """
 
     name: str
@@ -77,8 +77,8 @@ def measure(
 
     Args:
         cases: The reference first.
-        repeats: Measurements of each case, after one that is thrown away.
-        rng: Chooses the order of the cases in each repeat.
+        repeats: Measurements of each case, after one warm-up that is discarded.
+        rng: Draws the order of the cases in each repeat.
     """
     for case in cases:
         case.run()

@@ -6,13 +6,18 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from baselines.common.command_line import Given, parse
 from baselines.common.errors import exit_on_bad_input
 from baselines.common.files import CONFIG_FILE
-from baselines.train.config import FIRST_FLAGS, SETTINGS, TrainConfig, with_settings
+from baselines.train.config import (
+    FIRST_FLAGS,
+    SETTINGS,
+    TrainConfig,
+    expect_known_settings,
+    with_settings,
+)
 from baselines.train.presets import preset, read_settings
 from baselines.train.unread import expect_read, what_reads
 
@@ -48,7 +53,9 @@ def settle(given: Given) -> TrainConfig:
     if resume == "auto" and saved is not None:
         resume = "yes" if saved.exists() else "no"
     if resume == "yes" and saved is not None and saved.exists():
-        start = with_settings(start, _read_saved(saved))
+        of_run: dict[str, Any] = json.loads(saved.read_text(encoding="utf-8"))
+        expect_known_settings(of_run, saved.parent)
+        start = with_settings(start, of_run)
     config = replace(start, **{**given, "resume": resume})
     config.check()
     harmless = expect_read(config, given)
@@ -59,18 +66,6 @@ def settle(given: Given) -> TrainConfig:
     _expect_layer_read(with_settings(TrainConfig(), chosen), written, config)
     unset = {name for name in {**chosen, **written} if what_reads(config, name) is not None}
     return replace(config, **{name: getattr(TrainConfig(), name) for name in unset - {*given}})
-
-
-def _read_saved(path: Path) -> dict[str, Any]:
-    """Return the settings that config.json of a run holds."""
-    saved: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    for name in saved:
-        if name not in SETTINGS:
-            raise ValueError(
-                f"{CONFIG_FILE} must hold settings of this version, got {name!r} in {path}; "
-                f"resume the run with the version that began it, or pass another --out-dir"
-            )
-    return saved
 
 
 def _expect_layer_read(

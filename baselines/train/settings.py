@@ -39,12 +39,14 @@ class LearningSettings:
 
     allocator: Annotated[str, Choices(ALLOCATORS)] = "counterfactual"
     """Credit-assignment method: how the team reward becomes credit for each agent."""
-    allocator_knobs: dict[str, str] = field(default_factory=dict)
-    """Knobs of the allocator by name, such as: weight 0.5 mode margin."""
+    allocator_args: dict[str, str] = field(default_factory=dict)
+    """Hyperparameters of the allocator by name, such as: weight 0.5 mode margin. docs/credit.md
+    lists those of each, with range and default."""
     optimizer: Annotated[str, Choices(OPTIMIZERS)] = "grpo"
     """Policy-gradient method: how credit becomes advantages, and their loss."""
-    optimizer_knobs: dict[str, str] = field(default_factory=dict)
-    """Knobs of the optimizer by name, such as: clip_low 0.1."""
+    optimizer_args: dict[str, str] = field(default_factory=dict)
+    """Hyperparameters of the optimizer by name, such as: clip_low 0.1. docs/optimizers.md lists
+    those of each, with range and default."""
     group_size: int = 8
     """Rollouts of the whole team per task."""
     tasks_per_step: int = 32

@@ -15,9 +15,9 @@ from baselines.common.errors import BAD_INPUT, INTERRUPTED, exit_on_bad_input
 from baselines.common.files import CONFIG_FILE, StorageError, make_folder, write_json
 from baselines.common.jsonl import read_rows
 from baselines.common.metrics import METRICS_FILE
+from baselines.evaluate.evaluation import Evaluation
 from baselines.evaluate.examples import example_episodes
-from baselines.evaluate.table import evaluation_table
-from baselines.evaluate.team_evaluation import Evaluation
+from baselines.evaluate.tables import grids
 from baselines.report import write_report
 from baselines.train.config import TrainConfig
 from baselines.train.interrupt import stop_requests
@@ -133,7 +133,9 @@ def run(trainer: Trainer, tracker: Tracker, console: Console) -> int:
             f"--out-dir {run_dir}"
         )
     else:
-        console.print(evaluation_table(final, title="Held-out tasks after training"))
+        say("Held-out tasks after training:")
+        for grid in grids(final.summaries):
+            console.print(grid.for_terminal())
         models = save_model(
             run_dir, trainer.saved_policies(), config=config.to_json(), summary=told
         )

@@ -19,7 +19,7 @@ from baselines.common.files import CONFIG_FILE, make_folder, write_json, write_t
 from baselines.common.flags import Choices, build
 from baselines.common.metrics import METRICS_FILE
 from baselines.common.stats import MIN_RUNS
-from baselines.train.config import parse_knobs
+from baselines.credit import read_allocator_args
 from baselines.train_sb3.comparison import Comparison
 from baselines.train_sb3.demonstration import (
     LEARNING_RATES,
@@ -85,8 +85,8 @@ class CreditSettings:
 
     credit: Annotated[str, Choices(MEANINGFUL)] = "shared"
     """Credit-assignment method."""
-    credit_knobs: dict[str, str] = field(default_factory=dict)
-    """Knobs of the credit by name, such as: weight 0.5 mode margin."""
+    credit_args: dict[str, str] = field(default_factory=dict)
+    """Hyperparameters of the credit by name, such as: weight 0.5 mode margin."""
     replay: Replay = "same_coin"
     """Randomness of the rollout without the thinker. same_coin: that of the rollout. fresh: new for
     each rollout. task: new for each task."""
@@ -125,7 +125,7 @@ class Sb3Config(DemonstrationSettings, LearnerSettings, CreditSettings):
     def plan(self) -> CreditPlan:
         """The credit of a single run."""
         plan = CreditPlan(allocator=self.credit, replay=self.replay, num_samples=self.num_samples)
-        return replace(plan, knobs=parse_knobs(self.credit, self.credit_knobs))
+        return replace(plan, hyperparameters=read_allocator_args(self.credit, self.credit_args))
 
     @property
     def run(self) -> PpoConfig:

@@ -22,8 +22,8 @@ def example_of(flag) -> list[str]:
     words = {
         "role_policies": ["solver", "smollm2"],
         "role_stops": ["solver", "."],
-        "allocator_knobs": ["weight", "0.5"],
-        "optimizer_knobs": ["clip_low", "0.1"],
+        "allocator_args": ["weight", "0.5"],
+        "optimizer_args": ["clip_low", "0.1"],
         "frozen_roles": ["thinker"],
         "start_role": ["solver"],
         "tasks": ["lookup"],
