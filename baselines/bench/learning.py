@@ -199,8 +199,8 @@ def _reversed_credit(cell: Cell) -> Iterator[None]:
         return
     original = ALLOCATORS[cell.allocator.removeprefix(REVERSED)]
 
-    def reverse(outcomes: GroupOutcomes, **knobs: object) -> FloatArray:
-        return -original.credit(outcomes, **knobs)
+    def reverse(outcomes: GroupOutcomes, **arguments: object) -> FloatArray:
+        return -original.credit(outcomes, **arguments)
 
     ALLOCATORS[cell.allocator] = replace(original, credit=reverse)
     try:

@@ -31,7 +31,7 @@ BASE = replace(
     tasks_per_step=8,
     group_size=8,
     # Without it, groups with uniform rewards would be excluded from the update.
-    optimizer_knobs={"entropy_weight": "0.001"},
+    optimizer_args={"entropy_weight": "0.001"},
 )
 """The smallest step; every completion is part of the update."""
 UNENDING = "<never>"

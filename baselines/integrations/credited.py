@@ -77,7 +77,7 @@ class CreditedRollouts:
         processes: ProcessGroup = SINGLE_PROCESS,
     ) -> None:
         config.check()
-        self._optimizer = OPTIMIZERS[config.optimizer].read_knobs(config.optimizer_knobs)
+        self._optimizer = OPTIMIZERS[config.optimizer].read_hyperparameters(config.optimizer_args)
         _check_fit(config, is_per_token=self._optimizer.is_per_token)
         env = team_env(config, [Task("-", "-", "-")])
         self._roles: tuple[Role, ...] = env.unwrapped.topology.roles
@@ -147,7 +147,7 @@ def _check_fit(config: TrainConfig, *, is_per_token: bool) -> None:
     if is_per_token:
         raise ValueError(
             "an optimizer must give all tokens of a completion one advantage here, got gamma or "
-            "reward_kl; leave these knobs out, or train with 'ccpo train'"
+            "reward_kl; leave these out, or train with 'ccpo train'"
         )
     if config.removed_cache_decay and config.removed_samples:
         raise ValueError(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from baselines.common.types import FloatArray
-from baselines.credit import ALLOCATORS, GroupOutcomes, shared_credit
+from baselines.credit import ALLOCATORS, GroupOutcomes, read_allocator_args, shared_credit
 from baselines.credit.removals import each_but_the_last
 from baselines.optimizers import PolicyOptimizer
 from baselines.rollouts.costs import CostTracker
@@ -19,7 +19,7 @@ from baselines.rollouts.plan import Plan, branching_agents, per_task_removals
 from baselines.rollouts.ratings import RatedRollout, rate_rollouts
 from baselines.rollouts.removed_cache import RemovedCache
 from baselines.rollouts.runner import RolloutRunner
-from baselines.train.config import TrainConfig, parse_knobs
+from baselines.train.config import TrainConfig
 from ccpo_env.types import Role, Task
 
 
@@ -42,7 +42,7 @@ class CreditStage:
         self._runner = runner
         self._optimizer = optimizer
         self._allocator = ALLOCATORS[config.allocator]
-        self._knobs = parse_knobs(config.allocator, config.allocator_knobs)
+        self._hyperparameters = read_allocator_args(config.allocator, config.allocator_args)
         self._state = self._allocator.new_state() if self._allocator.new_state else None
         self._cache: RemovedCache | None = None
         if config.removed_cache_decay:
@@ -115,7 +115,7 @@ class CreditStage:
         asks_removals = "removed_rewards" in self._allocator.needs
         is_measured = [not asks_removals or bool(own.removed_rewards) for own in outcomes]
         measured = list(compress(outcomes, is_measured))
-        allocated = iter(self._allocator.many(measured, **self._given_knobs))
+        allocated = iter(self._allocator.many(measured, **self._arguments))
         return [
             next(allocated) if is_own else shared_credit(group)
             for group, is_own in zip(outcomes, is_measured, strict=True)
@@ -131,7 +131,7 @@ class CreditStage:
         is_known = set(wanted) <= set(outcomes.removed_rewards or {})
         if self._state is not None or needs - {"removed_rewards"} or not is_known:
             return None
-        return self._allocator(outcomes, **self._knobs)
+        return self._allocator(outcomes, **self._hyperparameters)
 
     def outcomes(self, group: Group) -> GroupOutcomes:
         """Return the input of an allocator for a group."""
@@ -161,8 +161,9 @@ class CreditStage:
             self._cache.load_json(state["cache"])
 
     @property
-    def _given_knobs(self) -> dict[str, Any]:
-        return self._knobs if self._state is None else {**self._knobs, "state": self._state}
+    def _arguments(self) -> dict[str, Any]:
+        state = {} if self._state is None else {"state": self._state}
+        return {**self._hyperparameters, **state}
 
     def _rated(
         self, groups: Sequence[Group], rng: np.random.Generator, costs: CostTracker
@@ -222,4 +223,4 @@ class CreditStage:
                 f"{topology.name!r}, in which no agent speaks after reading another; pass e.g. "
                 f"--allocator leave_one_out"
             )
-        self._allocator.many([trial], **self._given_knobs)
+        self._allocator.many([trial], **self._arguments)

@@ -81,8 +81,8 @@ class ModelCard:
     def _settings(self) -> str:
         config = self.config
         rows = {
-            "credit": _with_knobs(config["allocator"], config["allocator_knobs"]),
-            "optimizer": _with_knobs(config["optimizer"], config["optimizer_knobs"]),
+            "credit": _with_args(config["allocator"], config["allocator_args"]),
+            "optimizer": _with_args(config["optimizer"], config["optimizer_args"]),
             "started from": _plain_name(config["policy"]),
             **{f"{r} started from": _plain_name(p) for r, p in config["role_policies"].items()},
             "weights": config["weights"],
@@ -251,8 +251,8 @@ def _plain_name(name: str) -> str:
     return name if name in POLICIES or _is_of_the_hub(name) else Path(name).name
 
 
-def _with_knobs(name: str, knobs: Mapping[str, str]) -> str:
-    return " ".join([name, *(f"{knob}={value}" for knob, value in sorted(knobs.items()))])
+def _with_args(name: str, args: Mapping[str, str]) -> str:
+    return " ".join([name, *(f"{key}={value}" for key, value in sorted(args.items()))])
 
 
 def _rate(counts: Mapping[str, int]) -> tuple[str, str, str]:

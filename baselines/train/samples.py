@@ -38,7 +38,7 @@ def shaped_credit(
         groups: The groups, for the length of each agent's longest completion.
         max_tokens: Maps each agent, in speaking order, to its length limit.
     """
-    if optimizer.knobs.overlong_weight == 0.0:
+    if optimizer.hyperparameters.overlong_weight == 0.0:
         return list(credit)
     agents = list(max_tokens)
     shaped = []

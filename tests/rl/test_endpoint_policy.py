@@ -39,13 +39,13 @@ def echo(asked: Asked) -> list[Completion]:
     ]
 
 
-def ask(policy, prompts=PROMPTS, *, seed=0, **knobs) -> list[Completion]:
-    return policy.sample(prompts, sampling=Sampling(**knobs), rng=np.random.default_rng(seed))
+def ask(policy, prompts=PROMPTS, *, seed=0, **settings) -> list[Completion]:
+    return policy.sample(prompts, sampling=Sampling(**settings), rng=np.random.default_rng(seed))
 
 
-def ask_in_vain(policy, prompts=PROMPTS, **knobs) -> list[Completion]:
+def ask_in_vain(policy, prompts=PROMPTS, **settings) -> list[Completion]:
     with pytest.warns(UserWarning, match="their episodes measure nothing"):
-        return ask(policy, prompts, **knobs)
+        return ask(policy, prompts, **settings)
 
 
 def heads(completions) -> list[str]:

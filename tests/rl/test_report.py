@@ -155,7 +155,7 @@ PARTIAL = {
     "no removals": {"agents": ("solver_0",)},
     "many agents": {"agents": (*(f"thinker_{k}" for k in range(13)), "solver_0")},
     "only null": {"rows": [dict.fromkeys(METRICS) | {"step": step} for step in (1, 2, 3)]},
-    "no knobs": {"config": {}},
+    "no settings": {"config": {}},
 }
 
 
@@ -305,7 +305,7 @@ def test_command_is_read_back_as_the_same_config():
 
     config = TrainConfig(
         tasks="my tasks; rm.jsonl",
-        allocator_knobs={"weight": "0.5", "mode": "margin"},
+        allocator_args={"weight": "0.5", "mode": "margin"},
         bf16=True,
         frozen_roles=("thinker",),
         seed=3,

@@ -173,7 +173,7 @@ class Updater:
         if self._optimizer.needs_entropy and not isinstance(self._policy, EntropyPolicy):
             raise ValueError(
                 f"entropy_weight must be 0 for a policy without entropies, got "
-                f"{type(self._policy).__name__}; leave the knob out"
+                f"{type(self._policy).__name__}; leave it out"
             )
         self._optimizer.normalizer([1], max_tokens=self._options.max_tokens)
         found = {parameter.dtype for parameter in self._parameters}
