@@ -51,7 +51,10 @@ def test_train_sb3_trains_logs_and_keeps_the_policy(tmp_path):
 @pytest.mark.parametrize("role", ["thinker", "solver"])
 @pytest.mark.parametrize("credit", ["counterfactual", "shapley", "branch", "history", "regression"])
 def test_train_sb3_takes_every_credit_for_both_roles(tmp_path, credit, role):
-    flags = ("--credit", credit, "--role", role, "--replay", "fresh", "--num-samples", 2)
+    plan = CreditPlan(allocator=credit, replay="fresh")
+    more = {"replay": ("--replay", "fresh"), "num_samples": ("--num-samples", 2)}
+    read = [word for name, words in more.items() if plan.reads(name, role) for word in words]
+    flags = ("--credit", credit, "--role", role, *read)
     small = ("--num-envs", 16, "--group-size", 4, "--steps", 1, "--out-dir", tmp_path)
     code, printed = quietly(train_sb3.main, *flags, *small)
     assert code == 0
