@@ -405,6 +405,7 @@ def test_no_key_is_sent_when_there_is_none(monkeypatch):
     assert "Authorization" not in server.asked[0].headers
 
 
+@pytest.mark.no_cover
 def test_a_thousand_requests_with_faults_are_answered_or_reported():
     """Some prompts are lost for good; of the others every fourth request goes wrong."""
     rng = np.random.default_rng(0)

@@ -98,6 +98,7 @@ def test_sample_max_tokens_defaults_to_the_generation_config(policy, limit, long
     assert max(len(row.token_ids) for row in rows) == longest
 
 
+@pytest.mark.no_cover
 @pytest.mark.slow
 def test_sample_100000_tokens_fit_the_distribution_of_plain_forwards(shipped):
     # Given the tokens before it, P(smaller id) + v P(id) of a sampled id is uniform if v is.
@@ -298,6 +299,7 @@ def test_converted_gguf_refuses_a_file_with_missing_weights(toy, tmp_path, cache
     assert list(cache.iterdir()) == []  # no half-made folder is left
 
 
+@pytest.mark.no_cover
 @pytest.mark.slow
 @pytest.mark.usefixtures("cache")
 def test_load_smollm2_answers_in_english():

@@ -27,6 +27,7 @@ from tests.rl.report_runs import (
     summary_of,
 )
 
+pytestmark = pytest.mark.figures
 NO_FIGURES = {"rows": [], "credit": None}
 """Of a run that a test reads the words of: drawing takes a second."""
 ATTACK = '$1$</pre></text><script>alert("1")</script><img src=x onerror=alert(1)>'
