@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+from functools import cache as cache_calls
 from pathlib import Path
 
 import gguf
@@ -302,7 +303,9 @@ def test_converted_gguf_refuses_a_file_with_missing_weights(toy, tmp_path, cache
 @pytest.mark.no_cover
 @pytest.mark.slow
 @pytest.mark.usefixtures("cache")
-def test_load_smollm2_answers_in_english():
+def test_load_smollm2_answers_in_english(monkeypatch):
+    for name in ("GGUFReader", "get_tensor_name_map"):  # transformers makes the same ones many times
+        monkeypatch.setattr(gguf, name, cache_calls(getattr(gguf, name)))
     policy = load_policy("smollm2")
     assert isinstance(policy, HFPolicy)
     question = Prompt("", ({"role": "user", "content": "What is the capital of France?"},))
