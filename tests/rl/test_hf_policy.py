@@ -304,7 +304,10 @@ def test_converted_gguf_refuses_a_file_with_missing_weights(toy, tmp_path, cache
 @pytest.mark.slow
 @pytest.mark.usefixtures("cache")
 def test_load_smollm2_answers_in_english(monkeypatch):
-    for name in ("GGUFReader", "get_tensor_name_map"):  # transformers makes the same ones many times
+    for name in (
+        "GGUFReader",
+        "get_tensor_name_map",
+    ):  # transformers makes the same ones many times
         monkeypatch.setattr(gguf, name, cache_calls(getattr(gguf, name)))
     policy = load_policy("smollm2")
     assert isinstance(policy, HFPolicy)
