@@ -1,7 +1,7 @@
 """Write the parts of the documents that repeat what stands elsewhere.
 
-These are the metrics, the tree of folders and that of modules, and the tables of what was measured,
-which `scripts/measure_results.py` put into docs/results/.
+These are the metrics, the hyperparameters, the tree of folders and that of modules, and the tables
+of what was measured, which `scripts/measure_results.py` put into docs/results/.
 """
 
 from __future__ import annotations
@@ -13,17 +13,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from baselines.common.hyperparameters import Hyperparameter
 from baselines.common.metrics import METRICS
+from baselines.credit import ALLOCATORS
+from baselines.optimizers import OPTIMIZERS
 
 ROOT = Path(__file__).parent.parent
 METRICS_PAGE = ROOT / "docs" / "metrics.md"
 README = ROOT / "README.md"
 MODULES_PAGE = ROOT / "docs" / "modules.md"
 CREDIT_PAGE = ROOT / "docs" / "credit.md"
+OPTIMIZERS_PAGE = ROOT / "docs" / "optimizers.md"
 RESULTS_PAGE = ROOT / "docs" / "results.md"
 RESULTS = ROOT / "docs" / "results"
 CREDIT_TABLE = re.compile(
     r"(<!-- credit bench: .*?-->\n).*?(<!-- end of credit bench -->)", re.DOTALL
+)
+HYPERPARAMETERS = re.compile(
+    r"(<!-- hyperparameters: .*?-->\n).*?(<!-- end of hyperparameters -->)", re.DOTALL
 )
 FREE_RIDING_PAGE = ROOT / "docs" / "free_riding.md"
 SUMMARY = re.compile(r"(<!-- results: .*?-->\n).*?(<!-- end of results -->)", re.DOTALL)
@@ -114,8 +121,53 @@ def _with_tree(page: str, text: str) -> str:
 
 
 def credit_page(page: str) -> str:
-    """Return docs/credit.md with what was measured."""
+    """Return docs/credit.md with the hyperparameters and with what was measured."""
+    page = HYPERPARAMETERS.sub(lambda match: f"{match[1]}\n{allocator_table()}\n\n{match[2]}", page)
     return CREDIT_TABLE.sub(lambda match: f"{match[1]}{_credit_table()}\n{match[2]}", page)
+
+
+def optimizers_page(page: str) -> str:
+    """Return docs/optimizers.md with the hyperparameters."""
+    return HYPERPARAMETERS.sub(lambda match: f"{match[1]}\n{optimizer_table()}\n\n{match[2]}", page)
+
+
+def allocator_table() -> str:
+    """Return a row for each hyperparameter of each allocator."""
+    lines = [
+        "| allocator | hyperparameter | values | default | meaning |",
+        "|---|---|---|---|---|",
+    ]
+    for name, allocator in ALLOCATORS.items():
+        for one in allocator.tunable.values():
+            default = f"`{one.default_text}`"
+            lines.append(
+                f"| `{name}` | `{one.name}` | {_in_words(one)} | {default} | {one.meaning} |"
+            )
+    return "\n".join(lines)
+
+
+def optimizer_table() -> str:
+    """Return a row for each hyperparameter, with the default of each optimizer that has it."""
+    lines = ["| hyperparameter | values | default | meaning |", "|---|---|---|---|"]
+    declared = {one.name: one for method in OPTIMIZERS.values() for one in method.tunable.values()}
+    for name, one in declared.items():
+        lines.append(f"| `{name}` | {_in_words(one)} | {_defaults(name)} | {one.meaning} |")
+    return "\n".join(lines)
+
+
+def _defaults(name: str) -> str:
+    """Return the defaults of a hyperparameter, each with the optimizers that have it."""
+    owners: dict[str, list[str]] = {}
+    for method in OPTIMIZERS.values():
+        if name in method.tunable:
+            owners.setdefault(method.tunable[name].default_text, []).append(method.name)
+    if len(owners) == 1 and len(*owners.values()) == len(OPTIMIZERS):
+        return f"`{next(iter(owners))}`"
+    return "; ".join(f"`{default}`: {', '.join(names)}" for default, names in owners.items())
+
+
+def _in_words(one: Hyperparameter) -> str:
+    return ", ".join(f"`{choice}`" for choice in one.choices) or one.values
 
 
 def results_page(page: str) -> str:
@@ -169,7 +221,7 @@ def _row(shown: Shown, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> s
 
 
 def verdict(gain: str) -> str:
-    """Say whether a difference, with its interval and p-value, is beyond chance.
+    """Return whether a difference, with its interval and p-value, is significant.
 
     Raises:
         ValueError: If the text has no interval or no p-value.
@@ -183,7 +235,7 @@ def verdict(gain: str) -> str:
     is_sure = float(p_value[2]) < LEVEL or p_value[1] == "<"
     if is_sure and low > 0.0:
         return "better"
-    return "worse" if is_sure and high < 0.0 else "not shown"
+    return "worse" if is_sure and high < 0.0 else "inconclusive"
 
 
 def _credit_table() -> str:
@@ -224,6 +276,7 @@ def _line(name: str, path: Path, depth: int) -> str:
 
 PAGES = {
     CREDIT_PAGE: credit_page,
+    OPTIMIZERS_PAGE: optimizers_page,
     RESULTS_PAGE: results_page,
     FREE_RIDING_PAGE: results_page,
     README: readme,

@@ -1,21 +1,18 @@
-"""``python -m baselines.bench learning``: does every optimizer lift the embedded team?
+"""``python -m baselines.bench learning``: does every optimizer train the embedded team?
 
 Each optimizer is trained with three kinds of credit over several seeds, with the default settings
 and for the default number of steps; teams of other topologies, and credit with its sign reversed,
-are trained beside them. What is reported is an evaluation after the last step, on tasks that are
-not trained on.
+are trained as well. The result is an evaluation after the last step, on held-out tasks.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,29 +22,30 @@ from rich.console import Console
 
 from baselines.common.checks import require_at_least, require_known
 from baselines.common.errors import exit_on_bad_input
-from baselines.common.files import append_line, make_folder, write_text
+from baselines.common.files import make_folder, write_text
 from baselines.common.types import FloatArray
 from baselines.credit import ALLOCATORS, GroupOutcomes
 from baselines.experiment.runs import RunKey, RunResult, run_once
+from baselines.experiment.sweep import run_sweep
 from baselines.optimizers import OPTIMIZERS
 from baselines.train.config import TrainConfig
 
 REVERSED = "reversed "
-"""In front of the name of an allocator whose credit is paid with the other sign."""
+"""Prefix of the name of an allocator whose credit is negated."""
 REVERSED_STEPS = 16
-"""Steps in which reversed credit shows what it does: at most one answer in ten is right then, and a
-group without a right answer teaches nothing."""
+"""Number of steps with reversed credit: then at most one answer in ten is correct, and groups
+without a correct answer have no gradient."""
 RESULTS_FILE, TABLE_FILE = "learning.jsonl", "learning.md"
 UNLIMITED = 10**12
-"""Tokens: the steps end a run."""
+"""Unlimited tokens: the number of steps ends a run."""
 STARTS_BELOW, ENDS_ABOVE = 0.45, 0.90
 CHAIN_ENDS_ABOVE = 0.70
-"""Two thinkers have more to agree on; the default steps are those of one."""
+"""Two thinkers need more steps than the default for one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What is trained with some seeds: settings that differ from the default ones."""
+    """A combination to train with several seeds: settings that differ from the defaults."""
 
     label: str
     allocator: str
@@ -58,8 +56,49 @@ class Cell:
 
     @property
     def is_reversed(self) -> bool:
-        """Whether the team is paid for failing."""
+        """Whether the credit is negated."""
         return self.allocator.startswith(REVERSED)
+
+
+@dataclass(frozen=True, slots=True)
+class LearningKey:
+    """What distinguishes the runs of a folder, settings included; see `LearningConfig`.
+
+    Args:
+        team: The label of a cell.
+        seed: The seed of the run.
+        steps: Training steps.
+        good_enough: Accuracy of early stopping, or None.
+    """
+
+    team: str
+    seed: int
+    steps: int
+    good_enough: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class LearningResult:
+    """The result of one run of a cell."""
+
+    key: LearningKey
+    result: RunResult
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as JSON values; the seed is that of the inner result."""
+        return {
+            "team": self.key.team,
+            "steps": self.key.steps,
+            "good_enough": self.key.good_enough,
+            "result": self.result.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> LearningResult:
+        """Return the result that `to_json` converted."""
+        result = RunResult.from_json(values["result"])
+        key = LearningKey(values["team"], result.key.seed, values["steps"], values["good_enough"])
+        return cls(key, result)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,23 +106,23 @@ class LearningConfig:
     """Train the embedded team with every optimizer and several allocators."""
 
     num_seeds: int = 5
-    """Runs of each combination."""
+    """Number of runs of each combination."""
     allocators: tuple[str, ...] = ("shared", "counterfactual", "branch")
-    """Allocators that every optimizer is trained with."""
+    """Allocators to combine with every optimizer."""
     optimizers: tuple[str, ...] = tuple(OPTIMIZERS)
     """Optimizers to train with."""
     num_workers: int = os.cpu_count() or 1
-    """Runs at a time, one thread each."""
+    """Number of parallel runs, one thread each."""
     steps: int = TrainConfig.steps
     """Steps of training."""
     good_enough: float | None = None
-    """Held-out accuracy, measured every ten steps, at which a run ends early: faster, and what is
-    reported at the end is then another evaluation. None: every run makes all its steps."""
+    """Held-out accuracy, measured every ten steps, at which a run stops early; the
+    reported accuracy is then from a separate evaluation. None: every run makes all its steps."""
     out_dir: Path = Path("runs/learning")
-    """Folder of the results. A call that was interrupted goes on when it is made again."""
+    """Folder of the results. An interrupted call resumes when it is repeated."""
 
     def check(self) -> None:
-        """Raise ValueError if a name is unknown or a number out of range."""
+        """Raise ValueError if a name is unknown or a value out of range."""
         for name in ("num_seeds", "num_workers", "steps"):
             require_at_least(name, getattr(self, name), 1)
         for allocator in self.allocators:
@@ -93,7 +132,7 @@ class LearningConfig:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Train all combinations and print where each started and ended, seed by seed."""
+    """Train all combinations and print the accuracy before and after, by seed."""
     console = Console()
     with exit_on_bad_input():
         config = tyro.cli(LearningConfig, args=arguments, prog="ccpo bench learning")
@@ -154,16 +193,16 @@ def train_cell(cell: Cell, seed: int, steps: int, good_enough: float | None = No
 
 @contextmanager
 def _reversed_credit(cell: Cell) -> Iterator[None]:
-    """Offer the credit that a cell asks for, if it is reversed, and take it away again."""
+    """Register the reversed allocator of a cell, if it has one, inside the block."""
     if not cell.is_reversed:
         yield
         return
-    paid = ALLOCATORS[cell.allocator.removeprefix(REVERSED)]
+    original = ALLOCATORS[cell.allocator.removeprefix(REVERSED)]
 
-    def reverse(outcomes: GroupOutcomes, **knobs: object) -> FloatArray:
-        return -paid.credit(outcomes, **knobs)
+    def reverse(outcomes: GroupOutcomes, **arguments: object) -> FloatArray:
+        return -original.credit(outcomes, **arguments)
 
-    ALLOCATORS[cell.allocator] = replace(paid, credit=reverse)
+    ALLOCATORS[cell.allocator] = replace(original, credit=reverse)
     try:
         yield
     finally:
@@ -171,10 +210,10 @@ def _reversed_credit(cell: Cell) -> Iterator[None]:
 
 
 def markdown(found: dict[Cell, list[RunResult]]) -> str:
-    """Return a table: accuracy before and after, steps made, and how many runs did as they should.
+    """Return a table of accuracy before and after, steps, and the number of runs as expected.
 
-    Rising means at most 0.45 before and at least 0.90 after, 0.70 for a chain of two thinkers;
-    with reversed credit no evaluation may be above the first.
+    A rise means at most 0.45 before and at least 0.90 after, 0.70 for a chain of two thinkers;
+    with reversed credit no evaluation may exceed the first.
     """
     lines = [
         "| team | before | after, seed by seed | steps, seed by seed | as it should |",
@@ -199,47 +238,23 @@ def markdown(found: dict[Cell, list[RunResult]]) -> str:
 
 
 def run_cells(config: LearningConfig, wanted: Sequence[Cell]) -> Iterator[tuple[Cell, RunResult]]:
-    """Yield the results of all runs as they are there, those of an earlier call first.
-
-    Each is appended to learning.jsonl as soon as it is there.
-    """
-    path, named = config.out_dir / RESULTS_FILE, {cell.label: cell for cell in wanted}
-    lines = _known_lines(path, _settings(config))
-    done: set[tuple[str, int]] = set()
-    for line in lines:
-        result = RunResult.from_json(line["result"])
-        if line["team"] in named and result.key.seed < config.num_seeds:
-            done.add((line["team"], result.key.seed))
-            yield named[line["team"]], result
-    missing = [
-        (cell, seed)
+    """Yield the results of all runs: those of an earlier call first, then new ones."""
+    teams = {cell.label: cell for cell in wanted}
+    keys = [
+        LearningKey(team, seed, config.steps, config.good_enough)
         for seed in range(config.num_seeds)
-        for cell in wanted
-        if (cell.label, seed) not in done
+        for team in teams
     ]
-    context = get_context("spawn")  # a forked torch may wait for a thread that is not there
-    with ProcessPoolExecutor(config.num_workers, mp_context=context) as pool:
-        waiting = {
-            pool.submit(train_cell, cell, seed, config.steps, config.good_enough): cell
-            for cell, seed in missing
-        }
-        for future in as_completed(waiting):
-            cell, result = waiting[future], future.result()
-            line = {"team": cell.label, **_settings(config), "result": result.to_json()}
-            append_line(path, json.dumps(line))
-            yield cell, result
+    for found in run_sweep(
+        partial(_train_team, teams),
+        keys,
+        LearningResult,
+        path=config.out_dir / RESULTS_FILE,
+        num_workers=config.num_workers,
+    ):
+        yield teams[found.key.team], found.result
 
 
-def _settings(config: LearningConfig) -> dict[str, Any]:
-    """Return what decides a run besides its team and seed."""
-    return {"steps": config.steps, "good_enough": config.good_enough}
-
-
-def _known_lines(path: Path, settings: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the results of these settings; a last line that was cut off is taken out."""
-    if not path.exists():
-        return []
-    whole, end, _ = path.read_text(encoding="utf-8").rpartition("\n")
-    write_text(path, whole + end)
-    lines = [json.loads(line) for line in whole.splitlines()]
-    return [line for line in lines if settings.items() <= line.items()]
+def _train_team(teams: Mapping[str, Cell], key: LearningKey) -> LearningResult:
+    result = train_cell(teams[key.team], key.seed, key.steps, key.good_enough)
+    return LearningResult(key, result)

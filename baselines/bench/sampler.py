@@ -1,4 +1,4 @@
-"""The sampler beside ``generate`` of transformers: tokens of the embedded model per second."""
+"""Speed of the sampler against ``generate`` of transformers, in tokens per second."""
 
 from __future__ import annotations
 
@@ -10,25 +10,26 @@ from rich.console import Console
 from rich.table import Table
 
 from baselines.bench.measuring import BenchConfig, Case, measure, parse_config
+from baselines.common.stats import Estimate, bootstrap_statistic
+from baselines.common.types import IntArray
 from baselines.policies.base import Prompt, Sampling
 from ccpo_env import load_tasks, think_solve_v0
 
 NUM_PROMPTS = 64
-"""Prompts of the larger batch; the smaller one has an eighth of them."""
+"""Number of prompts of the larger batch; the smaller one has an eighth."""
 NUM_SAMPLES = 8
-"""Completions of each prompt, as the rollouts of a group ask for them."""
+"""Completions per prompt, as in a group of rollouts."""
 MAX_NEW_TOKENS = 24
-NUM_RESAMPLES = 2000
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the sampler's bench."""
+    """Run the bench of the sampler."""
     run(parse_config(BenchConfig, "sampler", arguments, "Measure tokens sampled per second."))
     return 0
 
 
 def run(config: BenchConfig) -> None:
-    """Print the speed of the sampler with few and with many prompts."""
+    """Print the speed of the sampler with few and many prompts."""
     rng = np.random.default_rng(config.seed)
     table = Table(title="Embedded model, tokens per second", title_justify="left")
     for column in ("batch", "transformers generate", "ccpo sampler", "ratio", "95 % interval"):
@@ -37,24 +38,24 @@ def run(config: BenchConfig) -> None:
         rates = measure(sampler_cases(num_prompts), config.repeats, rng)
         reference, ours = rates.values()
         medians = [statistics.median(values) for values in (reference, ours)]
-        low, high = ratio_interval(ours, reference, rng)
+        ratio = median_ratio(ours, reference, rng)
         table.add_row(
             f"{num_prompts} x {NUM_SAMPLES}",
             *(f"{median:,.0f}" for median in medians),
-            f"{medians[1] / medians[0]:.2f}",
-            f"{low:.2f} to {high:.2f}",
+            f"{ratio.value:.2f}",
+            f"{ratio.low:.2f} to {ratio.high:.2f}",
         )
     Console().print(table)
 
 
 def sampler_cases(num_prompts: int | None = None) -> list[Case]:
-    """The embedded model on the prompts of thinkers: ``generate`` of transformers, and ours.
+    """Return the cases: ``generate`` of transformers, and our sampler, on thinkers' prompts.
 
     Args:
-        num_prompts: Each is completed NUM_SAMPLES times; None: NUM_PROMPTS.
+        num_prompts: Number of prompts, each completed NUM_SAMPLES times; None: NUM_PROMPTS.
 
-    Note: A unit is a token up to the end of its completion; what ``generate`` fills up behind it
-        is not counted. Ours reads text and returns text, ``generate`` is handed token ids.
+    Note: A unit is a token up to the end of its completion; the padding of ``generate`` is not
+        counted. Ours includes tokenization and decoding, ``generate`` gets token ids.
     """
     import torch
 
@@ -85,7 +86,7 @@ def sampler_cases(num_prompts: int | None = None) -> list[Case]:
 
 
 def thinker_prompts(num_prompts: int) -> list[Prompt]:
-    """Return what the first thinker reads in so many tasks, each NUM_SAMPLES times."""
+    """Return the first thinker's prompts of a number of tasks, each NUM_SAMPLES times."""
     env = think_solve_v0.raw_env(tasks=load_tasks("arithmetic", limit=num_prompts))
     prompts: list[Prompt] = []
     for index in range(num_prompts):
@@ -94,18 +95,20 @@ def thinker_prompts(num_prompts: int) -> list[Prompt]:
     return prompts
 
 
-def ratio_interval(
+def median_ratio(
     rates: Sequence[float], reference: Sequence[float], rng: np.random.Generator
-) -> tuple[float, float]:
-    """Return the 95 % bootstrap interval of the ratio of two medians.
+) -> Estimate:
+    """Return the ratio of two medians with its 95 % bootstrap interval.
 
     Args:
-        rates: One per repeat.
-        reference: Those of the reference in the same repeats; a repeat is drawn as a whole, so
-            that a slow moment of the machine slows both.
-        rng: Draws the repeats.
+        rates: Rates, one per repeat.
+        reference: Rates of the reference in the same repeats; repeats are resampled in pairs,
+            because slow moments of the machine affect both.
+        rng: Resamples the repeats.
     """
-    draws = rng.integers(len(rates), size=(NUM_RESAMPLES, len(rates)))
-    ratios = np.median(np.asarray(rates)[draws], 1) / np.median(np.asarray(reference)[draws], 1)
-    low, high = np.quantile(ratios, (0.025, 0.975))
-    return float(low), float(high)
+    ours, theirs = np.asarray(rates), np.asarray(reference)
+
+    def ratio(drawn: IntArray) -> float:
+        return float(np.median(ours[drawn]) / np.median(theirs[drawn]))
+
+    return bootstrap_statistic(ratio, len(ours), rng=rng)

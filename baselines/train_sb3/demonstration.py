@@ -9,7 +9,7 @@ from typing import Any
 
 from baselines.train_sb3.measured_credit import CreditPlan
 from baselines.train_sb3.ppo import PpoConfig, train
-from baselines.train_sb3.runs import RunKey, RunResult
+from baselines.train_sb3.runs import SignalRunKey, SignalRunResult
 
 LEARNING_RATES = (1e-3, 3e-3, 1e-2, 3e-2)
 """Of which each method gets the one that is best for it, in each setting."""
@@ -34,12 +34,12 @@ class Setting:
 
     Args:
         meaning: In a few words.
-        knobs: Fields of PpoConfig that differ from the default.
+        overrides: Fields of PpoConfig that differ from the default.
         methods: What is compared in it.
     """
 
     meaning: str
-    knobs: Mapping[str, Any] = field(default_factory=dict)
+    overrides: Mapping[str, Any] = field(default_factory=dict)
     methods: tuple[str, ...] = PAIR
 
 
@@ -60,7 +60,7 @@ def cells(settings: tuple[str, ...]) -> list[tuple[str, str]]:
     return [(name, method) for name in settings for method in SETTINGS[name].methods]
 
 
-def run_once(key: RunKey, *, steps: int) -> RunResult:
+def run_once(key: SignalRunKey, *, steps: int) -> SignalRunResult:
     """Train one thinker and say what it adds.
 
     Args:
@@ -68,10 +68,10 @@ def run_once(key: RunKey, *, steps: int) -> RunResult:
         steps: Episodes.
     """
     base = PpoConfig(steps=steps, learning_rate=key.learning_rate, seed=key.seed)
-    config = replace(base, plan=METHODS[key.method], **SETTINGS[key.setting].knobs)
+    config = replace(base, plan=METHODS[key.method], **SETTINGS[key.setting].overrides)
     started = time.process_time()
     trained = train(config)
-    return RunResult(
+    return SignalRunResult(
         key,
         contribution=trained.worth.contribution("thinker"),
         ceiling=trained.worth.ceiling("thinker"),

@@ -12,7 +12,8 @@ import pytest
 from safetensors.torch import load_file
 
 from baselines import __main__ as cli
-from baselines.common.metrics import METRICS, read_rows
+from baselines.common.jsonl import read_rows
+from baselines.common.metrics import METRICS
 from baselines.evaluate import command as evaluate
 from baselines.policies.registry import POLICIES
 from baselines.train import command as train
@@ -291,8 +292,8 @@ def refused(main, capsys, *flags) -> str:
         (("--tasks", "no/such.jsonl"), "tasks must be an existing file, got 'no/such.jsonl'"),
         (("--group-size", 1), "group_size must be >= 2 .*, got 1"),
         (("--max-tokens", 0), "max_tokens must be >= 1, got 0"),
-        (("--allocator-knobs", "weight", -1), "weight must be >= 0, got -1.0"),
-        (("--allocator-knobs", "baseline", "rollout"), "for baseline 'rollout', got"),
+        (("--allocator-args", "weight", -1), "weight must be >= 0, got -1.0"),
+        (("--allocator-args", "baseline", "rollout"), "for baseline 'rollout', got"),
     ],
 )
 def test_train_refuses_bad_flags_before_it_makes_a_folder(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import pickle
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,10 +13,10 @@ import pytest
 import torch
 from safetensors import SafetensorError
 
-from baselines.common import files
 from baselines.common.errors import exit_on_bad_input
-from baselines.common.files import StorageError, append_line, write_text
-from baselines.common.metrics import read_rows
+from baselines.common.files import StorageError, write_text
+from baselines.common.jsonl import read_rows
+from baselines.evaluate.evaluation import Evaluation
 from baselines.policies import checkpoints
 from baselines.policies.checkpoints import (
     best_checkpoint,
@@ -29,6 +30,8 @@ from baselines.train.config import TrainConfig
 from baselines.train.logging.safe_tracker import SafeTracker
 from baselines.train.logging.trackers import NoTracker
 from baselines.train.trainer import Trainer
+from ccpo_env.types import Verdict
+from ccpo_env.verifiers import verify
 from tests.rl.teams import write_tasks
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
@@ -87,8 +90,8 @@ def test_full_disk_leaves_the_checkpoint_before_and_no_part(tmp_path, monkeypatc
         with pytest.raises(StorageError) as error:
             save(tmp_path, 2)
     assert str(error.value) == (
-        f"a checkpoint must be written, got 'No space left on device' in {tmp_path}; make room or "
-        f"give write access, then go on with --resume: what was saved before is untouched"
+        f"a checkpoint must be written, got 'No space left on device' in {tmp_path}; free disk "
+        f"space or grant write access, then resume with --resume: files saved earlier are intact"
     )
     assert [path.name for path in tmp_path.iterdir()] == ["step_000001"]
     assert read_checkpoint(good)["config"]["steps_done"] == 1
@@ -150,32 +153,6 @@ def test_write_text_leaves_the_old_file_when_the_disk_is_full(tmp_path, monkeypa
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_append_line_takes_back_a_line_that_does_not_fit(tmp_path, monkeypatch):
-    path = tmp_path / "metrics.jsonl"
-    append_line(path, '{"step": 1}')
-    write = os.write
-    with monkeypatch.context() as patch:
-
-        def write_a_part(handle, data):
-            if len(data) > 4:
-                return write(handle, data[:4])
-            raise FULL
-
-        patch.setattr(files.os, "write", write_a_part)
-        with pytest.raises(StorageError, match="a line must be written"):
-            append_line(path, '{"step": 2}')
-    assert path.read_text(encoding="utf-8") == '{"step": 1}\n'
-    append_line(path, '{"step": 2}')
-    assert read_rows(path) == [{"step": 1}, {"step": 2}]
-
-
-def test_append_line_writes_on_when_the_system_takes_a_part(tmp_path, monkeypatch):
-    write = os.write
-    monkeypatch.setattr(files.os, "write", lambda handle, data: write(handle, data[:3]))
-    append_line(tmp_path / "rows", "a line of more than three bytes")
-    assert (tmp_path / "rows").read_text(encoding="utf-8") == "a line of more than three bytes\n"
-
-
 class DownTracker:
     """Cannot be reached for some rows, nor closed."""
 
@@ -194,18 +171,18 @@ class DownTracker:
         raise RuntimeError("no session")
 
 
-def test_steady_tracker_passes_rows_on_and_says_the_first_failure():
+def test_safe_tracker_forwards_rows_and_reports_the_first_failure():
     down, said = DownTracker(steps=(2, 3)), []
-    steady = SafeTracker(down, said.append)
+    tracker = SafeTracker(down, said.append)
     for step in (1, 2, 3, 4):
-        steady.log({"step": step})
-    steady.close()
+        tracker.log({"step": step})
+    tracker.close()
     assert down.steps == [1, 4]
     (warning,) = said
-    assert "got ConnectionError: the server is down; training goes on" in warning
+    assert "got ConnectionError: the server is down; training continues" in warning
 
 
-def test_steady_tracker_lets_an_interruption_through():
+def test_safe_tracker_lets_an_interruption_through():
     tracker = DownTracker(steps=())
     tracker.log = fails_with(KeyboardInterrupt)
     with pytest.raises(KeyboardInterrupt):
@@ -301,10 +278,36 @@ def test_resume_goes_on_from_the_checkpoint_before_a_damaged_one(config, tmp_pat
     trainer = resumed(config, run_dir)
     assert trainer.steps_done == 3
     (notice,) = trainer.notices
-    assert notice.endswith("step_000004; going on from step_000003")
+    assert notice.endswith("step_000004; resuming from step_000003")
     train(trainer)
     assert metrics_of(run_dir) == whole
     assert resumed(config, run_dir).notices == ()
+
+
+@pytest.mark.parametrize("file", ["metrics.jsonl", "completions.jsonl"])
+def test_resume_on_a_full_disk_is_one_storage_error_and_resumes_later(
+    config, untroubled, tmp_path, monkeypatch, file
+):
+    run_dir = tmp_path / "run"
+    train(Trainer(replace(config, steps=2), run_dir))
+    with (run_dir / file).open("a", encoding="utf-8") as torn:
+        torn.write('{"step": 3, "accur')
+    before = (run_dir / file).read_bytes()
+    write = Path.write_text
+
+    def write_unless_full(path, *args, **kwargs):
+        if path.name.startswith(file.removesuffix(".jsonl")):
+            raise FULL
+        return write(path, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", write_unless_full)
+        with pytest.raises(StorageError, match=rf"No space left .*{re.escape(file)}; free disk"):
+            train(resumed(config, run_dir))
+    assert (run_dir / file).read_bytes() == before
+    assert not list(run_dir.glob("*.part"))
+    train(resumed(config, run_dir))
+    assert metrics_of(run_dir) == untroubled
 
 
 def test_resume_repairs_metrics_with_a_torn_last_line(config, untroubled, tmp_path):
@@ -322,19 +325,14 @@ def test_run_keeps_the_checkpoint_that_answered_most_held_out_tasks(config, tmp_
     evaluate = Trainer.evaluate
 
     def evaluated(trainer, step):
-        evaluation = evaluate(trainer, step)
+        found = evaluate(trainer, step).episodes
         right = next(successes)
-        rewards = [1.0] * right + [-1.0] * (4 - right)
-        known = {1.0: "correct", -1.0: "wrong"}
-        return type(evaluation)(
-            {
-                removed: [
-                    replace(r, verdict=replace(r.verdict, status=known[reward], answer="1"))
-                    for r, reward in zip(rollouts, rewards, strict=True)
-                ]
-                for removed, rollouts in evaluation.rollouts.items()
-            }
-        )
+        statuses = (["correct"] * right + ["wrong"] * (4 - right)) * 2  # joint, without the thinker
+        episodes = [
+            replace(episode, verdict=Verdict(status, "1"))
+            for episode, status in zip(found, statuses, strict=True)
+        ]
+        return Evaluation.of(episodes, verify=verify)
 
     monkeypatch.setattr(Trainer, "evaluate", evaluated)
     trainer = Trainer(replace(config, eval_every=1, checkpoint_every=100), tmp_path / "run")

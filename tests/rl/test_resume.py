@@ -13,7 +13,7 @@ from itertools import product
 import pytest
 
 from baselines.common.files import write_json
-from baselines.common.metrics import read_rows
+from baselines.common.jsonl import read_rows
 from baselines.policies.checkpoints import best_checkpoint, newest_checkpoint
 from baselines.train.command import main, read_config
 from baselines.train.trainer import Trainer
