@@ -13,7 +13,6 @@ from baselines.train.presets import PRESETS, preset, read_settings
 from ccpo_env import load_tasks
 from tests.rl.teams import quietly
 
-
 pytestmark = pytest.mark.figures  # their sections of a page
 
 
