@@ -48,7 +48,8 @@ class WarmProcess:
         self._streams = tempfile.TemporaryDirectory(prefix="warm_")
         folder = Path(self._streams.name)
         self.args = (module, *map(str, arguments))
-        (folder / "0").write_text(stdin, encoding="utf-8")
+        for number, text in enumerate((stdin, "", "")):
+            (folder / str(number)).write_text(text, encoding="utf-8")
         environment = {**os.environ, "OMP_NUM_THREADS": "1", **(variables or {})}
         self._process = warm_context().Process(
             target=_run, args=(self.args, folder, cwd, environment)
@@ -69,13 +70,14 @@ class WarmProcess:
     def wait(self, timeout: float) -> subprocess.CompletedProcess[str]:
         """Return the code and what was printed; a program that takes longer is killed."""
         self._process.join(timeout)
-        if self.returncode is None:
+        is_late = self.returncode is None
+        if is_late:
             self._process.kill()
             self._process.join()
-            raise subprocess.TimeoutExpired(self.args, timeout)
-        folder = Path(self._streams.name)
-        printed, errors = ((folder / n).read_text(encoding="utf-8") for n in "12")
-        self._streams.cleanup()
+        with self._streams as folder:
+            if is_late:
+                raise subprocess.TimeoutExpired(self.args, timeout)
+            printed, errors = (Path(folder, n).read_text(encoding="utf-8") for n in "12")
         return subprocess.CompletedProcess(self.args, self.returncode, printed, errors)
 
 
@@ -128,7 +130,7 @@ def _run(arguments: tuple[str, ...], folder: Path, cwd: Path, environment: dict[
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(cwd)
-    for number, mode in enumerate((os.O_RDONLY, *[os.O_WRONLY | os.O_CREAT] * 2)):
+    for number, mode in enumerate((os.O_RDONLY, os.O_WRONLY, os.O_WRONLY)):
         handle = os.open(folder / str(number), mode)
         os.dup2(handle, number)
         os.close(handle)
