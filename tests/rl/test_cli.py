@@ -340,7 +340,7 @@ def test_scripts_refuse_a_folder_that_cannot_be_written(capsys, tmp_path, tasks,
     for out_dir in (file, file / "run"):
         flags = ("--tasks", tasks, "--policy", "tiny", "--out-dir", out_dir)
         message = refused(main, capsys, *flags)
-        assert message.startswith("error: out_dir must be a folder")
+        assert message.startswith("error: out_dir must be a writable folder")
         assert str(out_dir) in message
         assert message.endswith("pass another --out-dir\n")
     assert file.read_bytes() == b""
