@@ -4,7 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # Two threads that wait for each other on busy cores are many times slower than one.
-TEST_ENV := OMP_NUM_THREADS=1
+# Interpreters that tests start read what the first of them compiled.
+TEST_ENV := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=
 # A process per core, which take tests from each other at the end; more than eight need much memory.
 PARALLEL := -n logical --maxprocesses 8 --dist worksteal
 

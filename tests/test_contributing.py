@@ -41,10 +41,11 @@ def follow(project: Path, title: str, block: str) -> None:
 
 
 def run(project: Path, *command: str) -> str:
+    without_coverage = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE")}
     done = subprocess.run(
         command,
         cwd=project,
-        env={**os.environ, "PYTHONPATH": str(project), "OMP_NUM_THREADS": "1"},
+        env={**without_coverage, "PYTHONPATH": str(project), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         timeout=280,

@@ -104,6 +104,7 @@ def test_train_sb3_is_the_same_twice():
     assert np.array_equal(train(config).table, train(config).table)
 
 
+@pytest.mark.usefixtures("warm_pools")
 def test_demonstration_runs_writes_and_goes_on_where_it_stopped(tmp_path):
     flags = ("--demonstration", "--num-seeds", 2, "--settings", "group", "--steps", 1000)
     rest = ("--workers", 1, "--out-dir", tmp_path)
