@@ -1,7 +1,7 @@
-"""Write the parts of the documents that repeat what stands elsewhere.
+"""Write the generated parts of the documents.
 
-These are the metrics, the tree of folders and that of modules, and the tables of what was measured,
-which `scripts/measure_results.py` put into docs/results/.
+These are the table of metrics, the trees of folders and modules, the picture of the rooms, and the
+tables of results, which `scripts/measure_results.py` put into docs/results/.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import runpy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,10 +31,10 @@ SUMMARY = re.compile(r"(<!-- results: .*?-->\n).*?(<!-- end of results -->)", re
 RESULT = re.compile(r"(<!-- result (\w+): .*?-->\n).*?(<!-- end of result -->)", re.DOTALL)
 TREE = re.compile(r"(<!-- tree: .*?-->\n).*?(<!-- end of tree -->)", re.DOTALL)
 OTHER_FOLDERS = {
-    "tests/": "Mirrors the packages: env/ and rl/.",
-    "notebooks/": "One idea each, on the embedded tasks.",
-    "docs/": "What this page links to.",
-    "scripts/": "Write this tree, the tables of the documents and the site.",
+    "tests/": "Tests: env/ for ccpo_env, rl/ for baselines.",
+    "notebooks/": "Tutorial notebooks, one topic each.",
+    "docs/": "The documentation.",
+    "scripts/": "Generate this tree, the tables of the docs, the figures and the site.",
 }
 WIDTH = 32
 REFERENCE = "shared"
@@ -131,7 +132,7 @@ def results_page(page: str) -> str:
 def results_table() -> str:
     """Return a row per team: shared credit, the best other one, and whether they differ."""
     lines = [
-        "| team | seeds | shared credit | the best other credit | difference | |",
+        "| team | seeds | shared credit | best other credit | difference | result |",
         "|---|---|---|---|---|---|",
     ]
     for shown in SHOWN:
@@ -183,7 +184,7 @@ def verdict(gain: str) -> str:
     is_sure = float(p_value[2]) < LEVEL or p_value[1] == "<"
     if is_sure and low > 0.0:
         return "better"
-    return "worse" if is_sure and high < 0.0 else "not shown"
+    return "worse" if is_sure and high < 0.0 else "inconclusive"
 
 
 def _credit_table() -> str:
@@ -235,6 +236,7 @@ PAGES = {
 def write() -> None:
     """Write the generated parts of all pages."""
     METRICS_PAGE.write_text(metrics_page(), encoding="utf-8")
+    runpy.run_path(str(ROOT / "scripts" / "draw_architecture.py"), run_name="__main__")
     for path, written in PAGES.items():
         path.write_text(written(path.read_text(encoding="utf-8")), encoding="utf-8")
 

@@ -34,7 +34,7 @@ def test_results_table_shows_the_best_other_credit_of_each_team(monkeypatch, tmp
         f"| team `grpo` | 3 | {shared} | shapley: 0.470 [0.400, 0.500] | "
         "-0.030 [-0.060, -0.010], p < 0.001 | worse |",
         f"| team `gspo` | 3 | {shared} | branch: 0.600 [0.500, 0.700] | "
-        "0.100 [-0.010, 0.210], p = 0.060 | not shown |",
+        "0.100 [-0.010, 0.210], p = 0.060 | inconclusive |",
     ]
 
 
@@ -43,8 +43,8 @@ def test_results_table_shows_the_best_other_credit_of_each_team(monkeypatch, tmp
     [
         ("+0.04 [+0.03, +0.05], p < 0.001", "better"),
         ("-0.33 [-0.51, -0.14], p = 0.016", "worse"),
-        ("+0.04 [-0.01, +0.09], p = 0.016", "not shown"),  # the interval holds 0
-        ("+0.04 [+0.01, +0.09], p = 0.050", "not shown"),
+        ("+0.04 [-0.01, +0.09], p = 0.016", "inconclusive"),  # the interval holds 0
+        ("+0.04 [+0.01, +0.09], p = 0.050", "inconclusive"),
     ],
 )
 def test_verdict_asks_for_interval_and_p_value(gain, expected):
