@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from ccpo_env import debate_v0, think_solve_v0, vote_v0
 from ccpo_env.env import TeamAnswerEnv
 from ccpo_env.errors import unknown_name
-from ccpo_env.types import TaskInput
+from ccpo_env.topologies.registry import TOPOLOGIES
+from ccpo_env.types import TaskInput, Topology
 from ccpo_env.wrapper import SnapshotWrapper
 
 
@@ -29,6 +30,9 @@ class TeamSettings:
     verifier: str = "math"
     """What compares the answers, and so the form in which they are asked for: a name from
     VERIFIERS. "number" reads the last number, for models that write no box."""
+
+
+MakeTeam = Callable[[TeamSettings, TaskInput], SnapshotWrapper[TeamAnswerEnv]]
 
 
 def team_env(team: TeamSettings, tasks: TaskInput) -> SnapshotWrapper[TeamAnswerEnv]:
@@ -54,9 +58,17 @@ def _debate(team: TeamSettings, tasks: TaskInput) -> SnapshotWrapper[TeamAnswerE
     return debate_v0(tasks, team.num_debaters, team.num_rounds, team.verifier)
 
 
-TEAMS: Mapping[str, Callable[[TeamSettings, TaskInput], SnapshotWrapper[TeamAnswerEnv]]] = {
+def _of_default_size(make: Callable[..., Topology]) -> MakeTeam:
+    def make_team(team: TeamSettings, tasks: TaskInput) -> SnapshotWrapper[TeamAnswerEnv]:
+        return SnapshotWrapper(TeamAnswerEnv(make(), tasks=tasks, verifier=team.verifier))
+
+    return make_team
+
+
+TEAMS: Mapping[str, MakeTeam] = {
+    **{name: _of_default_size(make) for name, make in TOPOLOGIES.items()},
     "think_solve": _think_solve,
     "vote": _vote,
     "debate": _debate,
 }
-"""Every topology that trains, by name."""
+"""Every topology that trains: all that are registered, some in a size that is a setting."""
