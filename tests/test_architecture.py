@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -11,6 +12,7 @@ from scripts import draw_architecture, trace_step
 from scripts.draw_architecture import PLACES, layers, reduced, room_of
 from tests.test_import_rules import FLOOR
 
+ROOT = Path(__file__).parents[1]
 MOST_ROOMS, MOST_SWITCHES = 9, 300
 
 
@@ -80,7 +82,7 @@ def test_picture_refuses_a_room_without_a_place(monkeypatch):
     ],
 )
 def test_trace_knows_the_room_of_a_file(file, room):
-    assert trace_step.room_of(str(Path(__file__).parents[1] / file)) == room
+    assert trace_step.room_of(str(ROOT / file)) == room
 
 
 def test_one_training_step_stays_in_few_rooms():
@@ -90,3 +92,7 @@ def test_one_training_step_stays_in_few_rooms():
     assert trace.by_rooms().total() == trace.by_functions().total() == trace.num_switches
     assert f"{trace.num_switches} room switches" in trace_step.report(trace, 0)
     assert {"train", "rollouts", "credit", "optimizers", "ccpo_env"} <= set(trace.rooms)
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\d+\. \[.*?\]\(\.\./(.*?)\)", page, re.MULTILINE)
+    assert len(listed) == len(set(listed)) >= 20
+    assert {str(ROOT / file) for file in listed} <= trace.files.keys(), "the page lists idle files"

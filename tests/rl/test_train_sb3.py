@@ -10,7 +10,7 @@ import pytest
 
 from baselines.common.metrics import read_rows
 from baselines.train_sb3 import command as train_sb3
-from baselines.train_sb3.demonstration import METHODS, SAME_COIN, SETTINGS, SHARED
+from baselines.train_sb3.demonstration import METHODS, COMMON_RANDOM, SETTINGS, SHARED
 from baselines.train_sb3.measured_credit import CreditPlan
 from baselines.train_sb3.ppo import PpoConfig, train
 from baselines.train_sb3.runs import RUNS_FILE, TUNING_SEEDS, read_results
@@ -35,7 +35,7 @@ def test_train_sb3_trains_logs_and_keeps_the_policy(tmp_path):
         assert set(row) == LOGGED
         contribution = row["reward/team"] - row["reward/alone"]
         assert row["contribution/sampled"] == pytest.approx(contribution)
-        assert row["credit/mean"] == pytest.approx(contribution)  # R - R alone, same coin
+        assert row["credit/mean"] == pytest.approx(contribution)  # common random numbers
     events = EventAccumulator(str(tmp_path / "tensorboard" / "ppo_1"))
     events.Reload()
     assert [e.value for e in events.Scalars("credit/std")] == pytest.approx(
@@ -105,11 +105,11 @@ def test_demonstration_runs_writes_and_goes_on_where_it_stopped(tmp_path):
     rest = ("--workers", 1, "--out-dir", tmp_path)
     code, printed = quietly(train_sb3.main, *flags, *rest)
     assert code == 0
-    assert "| default mix, group baseline | shared R |" in printed
+    assert "| default mix, group baseline | shared reward |" in printed
     runs = tmp_path / RUNS_FILE
     results = read_results(runs)
     reported = [run.key for run in results if run.key.seed not in TUNING_SEEDS]
-    assert {key.method for key in reported} == {SHARED, SAME_COIN}
+    assert {key.method for key in reported} == {SHARED, COMMON_RANDOM}
     assert len(reported) == 4
     assert len({(key.method, key.learning_rate) for key in reported}) == 2  # one rate for each
     assert (tmp_path / "shares.png").read_bytes().startswith(b"\x89PNG")
