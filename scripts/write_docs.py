@@ -79,8 +79,11 @@ def metrics_page() -> str:
         [
             "# Metrics",
             "",
-            "One JSON object a step in `metrics.jsonl`; trackers get the same names. A metric that",
-            "was not measured in a step is null. `eval/` metrics stand in steps that evaluate.",
+            "All metrics that training logs, with their meaning and unit. `metrics.jsonl` in the",
+            "folder of a run has one JSON object per step; trackers (`--tracker`) log the same",
+            "names. A metric that was not measured in a step is null. `eval/` metrics are logged",
+            "in steps that evaluate (`--eval-every`). [How to read a run](howto/read_a_run.md)",
+            "lists what to look at first.",
             "",
             "| name | meaning |",
             "|---|---|",

@@ -10,7 +10,7 @@ import pytest
 
 from baselines.common.metrics import read_rows
 from baselines.train_sb3 import command as train_sb3
-from baselines.train_sb3.demonstration import METHODS, COMMON_RANDOM, SETTINGS, SHARED
+from baselines.train_sb3.demonstration import COMMON_RANDOM, METHODS, SETTINGS, SHARED
 from baselines.train_sb3.measured_credit import CreditPlan
 from baselines.train_sb3.ppo import PpoConfig, train
 from baselines.train_sb3.runs import RUNS_FILE, TUNING_SEEDS, read_results
