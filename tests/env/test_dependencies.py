@@ -53,7 +53,12 @@ def test_optional_packages_have_an_extra() -> None:
 
 def test_environment_and_verifier_load_no_optional_package() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", USE], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", USE],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
     )
     loaded = {name.partition(".")[0] for name in done.stdout.split()}
     assert not loaded & {*EXTRAS, "torch", "transformers", "matplotlib", "scipy", "pandas", "tyro"}
