@@ -34,9 +34,9 @@ def keep_credit(folder: Path, name: str) -> None:
     kept = {
         game: {
             allocator: {
-                quantity: [round(value[end], 3) for end in ("mean", "low", "high")]
+                quantity: [round(value[end], 3) for end in ("value", "low", "high")]
                 for quantity in QUANTITIES
-                if (value := values.get(quantity)) is not None and value["mean"] is not None
+                if (value := values.get(quantity)) is not None and value["value"] is not None
             }
             for allocator, values in results["allocators"].items()
         }

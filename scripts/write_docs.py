@@ -173,7 +173,7 @@ def _row(shown: Shown, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> s
 
 
 def verdict(gain: str) -> str:
-    """Say whether a difference, with its interval and p-value, is beyond chance.
+    """Return whether a difference, with its interval and p-value, is significant.
 
     Raises:
         ValueError: If the text has no interval or no p-value.

@@ -8,14 +8,12 @@ not trained on.
 
 from __future__ import annotations
 
-import json
 import math
 import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +23,11 @@ from rich.console import Console
 
 from baselines.common.checks import require_at_least, require_known
 from baselines.common.errors import exit_on_bad_input
-from baselines.common.files import append_line, make_folder, write_text
+from baselines.common.files import make_folder, write_text
 from baselines.common.types import FloatArray
 from baselines.credit import ALLOCATORS, GroupOutcomes
 from baselines.experiment.runs import RunKey, RunResult, run_once
+from baselines.experiment.sweep import run_sweep
 from baselines.optimizers import OPTIMIZERS
 from baselines.train.config import TrainConfig
 
@@ -60,6 +59,47 @@ class Cell:
     def is_reversed(self) -> bool:
         """Whether the team is paid for failing."""
         return self.allocator.startswith(REVERSED)
+
+
+@dataclass(frozen=True, slots=True)
+class LearningKey:
+    """What distinguishes the runs of a folder, settings included; see `LearningConfig`.
+
+    Args:
+        team: The label of a cell.
+        seed: The seed of the run.
+        steps: Training steps.
+        good_enough: Accuracy of early stopping, or None.
+    """
+
+    team: str
+    seed: int
+    steps: int
+    good_enough: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class LearningResult:
+    """The result of one run of a cell."""
+
+    key: LearningKey
+    result: RunResult
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as JSON values; the seed is that of the inner result."""
+        return {
+            "team": self.key.team,
+            "steps": self.key.steps,
+            "good_enough": self.key.good_enough,
+            "result": self.result.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> LearningResult:
+        """Return the result that `to_json` converted."""
+        result = RunResult.from_json(values["result"])
+        key = LearningKey(values["team"], result.key.seed, values["steps"], values["good_enough"])
+        return cls(key, result)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,47 +239,23 @@ def markdown(found: dict[Cell, list[RunResult]]) -> str:
 
 
 def run_cells(config: LearningConfig, wanted: Sequence[Cell]) -> Iterator[tuple[Cell, RunResult]]:
-    """Yield the results of all runs as they are there, those of an earlier call first.
-
-    Each is appended to learning.jsonl as soon as it is there.
-    """
-    path, named = config.out_dir / RESULTS_FILE, {cell.label: cell for cell in wanted}
-    lines = _known_lines(path, _settings(config))
-    done: set[tuple[str, int]] = set()
-    for line in lines:
-        result = RunResult.from_json(line["result"])
-        if line["team"] in named and result.key.seed < config.num_seeds:
-            done.add((line["team"], result.key.seed))
-            yield named[line["team"]], result
-    missing = [
-        (cell, seed)
+    """Yield the results of all runs: those of an earlier call first, then new ones."""
+    teams = {cell.label: cell for cell in wanted}
+    keys = [
+        LearningKey(team, seed, config.steps, config.good_enough)
         for seed in range(config.num_seeds)
-        for cell in wanted
-        if (cell.label, seed) not in done
+        for team in teams
     ]
-    context = get_context("spawn")  # a forked torch may wait for a thread that is not there
-    with ProcessPoolExecutor(config.num_workers, mp_context=context) as pool:
-        waiting = {
-            pool.submit(train_cell, cell, seed, config.steps, config.good_enough): cell
-            for cell, seed in missing
-        }
-        for future in as_completed(waiting):
-            cell, result = waiting[future], future.result()
-            line = {"team": cell.label, **_settings(config), "result": result.to_json()}
-            append_line(path, json.dumps(line))
-            yield cell, result
+    for found in run_sweep(
+        partial(_train_team, teams),
+        keys,
+        LearningResult,
+        path=config.out_dir / RESULTS_FILE,
+        num_workers=config.num_workers,
+    ):
+        yield teams[found.key.team], found.result
 
 
-def _settings(config: LearningConfig) -> dict[str, Any]:
-    """Return what decides a run besides its team and seed."""
-    return {"steps": config.steps, "good_enough": config.good_enough}
-
-
-def _known_lines(path: Path, settings: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the results of these settings; a last line that was cut off is taken out."""
-    if not path.exists():
-        return []
-    whole, end, _ = path.read_text(encoding="utf-8").rpartition("\n")
-    write_text(path, whole + end)
-    lines = [json.loads(line) for line in whole.splitlines()]
-    return [line for line in lines if settings.items() <= line.items()]
+def _train_team(teams: Mapping[str, Cell], key: LearningKey) -> LearningResult:
+    result = train_cell(teams[key.team], key.seed, key.steps, key.good_enough)
+    return LearningResult(key, result)

@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from baselines.bench.measuring import BenchConfig, Case, measure, parse_config
+from baselines.common.stats import Estimate, bootstrap_statistic
+from baselines.common.types import IntArray
 from baselines.policies.base import Prompt, Sampling
 from ccpo_env import load_tasks, think_solve_v0
 
@@ -18,7 +20,6 @@ NUM_PROMPTS = 64
 NUM_SAMPLES = 8
 """Completions of each prompt, as the rollouts of a group ask for them."""
 MAX_NEW_TOKENS = 24
-NUM_RESAMPLES = 2000
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -37,12 +38,12 @@ def run(config: BenchConfig) -> None:
         rates = measure(sampler_cases(num_prompts), config.repeats, rng)
         reference, ours = rates.values()
         medians = [statistics.median(values) for values in (reference, ours)]
-        low, high = ratio_interval(ours, reference, rng)
+        ratio = median_ratio(ours, reference, rng)
         table.add_row(
             f"{num_prompts} x {NUM_SAMPLES}",
             *(f"{median:,.0f}" for median in medians),
-            f"{medians[1] / medians[0]:.2f}",
-            f"{low:.2f} to {high:.2f}",
+            f"{ratio.value:.2f}",
+            f"{ratio.low:.2f} to {ratio.high:.2f}",
         )
     Console().print(table)
 
@@ -94,10 +95,10 @@ def thinker_prompts(num_prompts: int) -> list[Prompt]:
     return prompts
 
 
-def ratio_interval(
+def median_ratio(
     rates: Sequence[float], reference: Sequence[float], rng: np.random.Generator
-) -> tuple[float, float]:
-    """Return the 95 % bootstrap interval of the ratio of two medians.
+) -> Estimate:
+    """Return the ratio of two medians with its 95 % bootstrap interval.
 
     Args:
         rates: One per repeat.
@@ -105,7 +106,9 @@ def ratio_interval(
             that a slow moment of the machine slows both.
         rng: Draws the repeats.
     """
-    draws = rng.integers(len(rates), size=(NUM_RESAMPLES, len(rates)))
-    ratios = np.median(np.asarray(rates)[draws], 1) / np.median(np.asarray(reference)[draws], 1)
-    low, high = np.quantile(ratios, (0.025, 0.975))
-    return float(low), float(high)
+    ours, theirs = np.asarray(rates), np.asarray(reference)
+
+    def ratio(drawn: IntArray) -> float:
+        return float(np.median(ours[drawn]) / np.median(theirs[drawn]))
+
+    return bootstrap_statistic(ratio, len(ours), rng=rng)

@@ -19,12 +19,12 @@ from baselines.bench.measuring import Case, PageConfig, parse_config
 from baselines.bench.step import seconds_of
 from baselines.bench.stepwise import TINY_STEP, OurLoop, closed_at_the_end
 from baselines.common.checks import require_at_least
-from baselines.common.types import FloatArray
+from baselines.common.stats import Estimate, bootstrap_statistic
+from baselines.common.types import FloatArray, IntArray
 from baselines.policies.local.hf import HFPolicy
 from baselines.policies.registry import POLICIES
 from baselines.train.config import TrainConfig
 
-NUM_RESAMPLES = 2000
 BASE = replace(
     TINY_STEP,
     allocator="shared",
@@ -69,18 +69,17 @@ class Growth:
     tokens: FloatArray
     seconds: FloatArray
 
-    @property
-    def exponent(self) -> float:
-        """Slope of the logarithm of the median time on the logarithm of the tokens."""
-        return _slope(self.tokens, self.seconds)
+    def exponent(self, rng: np.random.Generator) -> Estimate:
+        """Return the slope of the log median time on the log tokens, with its 95 % interval.
 
-    def interval(self, rng: np.random.Generator) -> tuple[float, float]:
-        """Return the 95 % bootstrap interval of the exponent; a repeat is drawn as a whole."""
-        num_repeats = self.seconds.shape[1]
-        draws = rng.integers(num_repeats, size=(NUM_RESAMPLES, num_repeats))
-        slopes = [_slope(self.tokens, self.seconds[:, draw]) for draw in draws]
-        low, high = np.quantile(slopes, (0.025, 0.975))
-        return float(low), float(high)
+        Args:
+            rng: Draws the repeats, each with all of its sizes.
+        """
+
+        def slope(drawn: IntArray) -> float:
+            return _slope(self.tokens, self.seconds[:, drawn])
+
+        return bootstrap_statistic(slope, self.seconds.shape[1], rng=rng)
 
 
 def _slope(tokens: FloatArray, seconds: FloatArray) -> float:
@@ -113,7 +112,7 @@ def growth_finding(repeats: int, rng: np.random.Generator) -> Finding:
     for name, make_sizes in AXES.items():
         with make_sizes() as sizes:
             growth = measured(list(sizes.values()), repeats, rng)
-        low, high = growth.interval(rng)
+        exponent = growth.exponent(rng)
         labels = list(sizes)
         rows.append(
             (
@@ -121,8 +120,8 @@ def growth_finding(repeats: int, rng: np.random.Generator) -> Finding:
                 f"{labels[0]} to {labels[-1]}",
                 f"{growth.tokens[0]:,.0f} to {growth.tokens[-1]:,.0f}",
                 f"{np.median(growth.seconds[0]):.3f} to {np.median(growth.seconds[-1]):.3f}",
-                f"{growth.exponent:.2f}",
-                f"{low:.2f} to {high:.2f}",
+                f"{exponent.value:.2f}",
+                f"{exponent.low:.2f} to {exponent.high:.2f}",
             )
         )
     return Finding(

@@ -20,7 +20,7 @@ from baselines.bench.other_trainers import (
     Peer,
     TokenCount,
 )
-from baselines.bench.sampler import ratio_interval
+from baselines.bench.sampler import median_ratio
 from baselines.bench.stepwise import TINY_STEP, OurLoop, closed_at_the_end
 from baselines.bench.verifier import verifier_cases
 from baselines.common.checks import require_at_least
@@ -117,16 +117,15 @@ def _beside(peer: Peer, repeats: int, rng: np.random.Generator) -> tuple[str, ..
     with closed_at_the_end(theirs, ours):
         cases = [Case("theirs", their_step), Case("ours", lambda: _step(ours))]
         their_s, our_s = seconds_of(cases, repeats, rng)
-    low, high = ratio_interval(our_s, their_s, rng)
-    ratio = statistics.median(our_s) / statistics.median(their_s)
+    ratio = median_ratio(our_s, their_s, rng)
     return (
         peer.name,
         f"{statistics.median(their_s):.2f}",
         f"{statistics.mean(num_tokens[1:]):,.0f}",
         f"{statistics.median(our_s):.2f}",
         f"{_mean(ours.rows[1:], 'cost/tokens_generated'):,.0f}",
-        f"{ratio:.2f}",
-        f"{low:.2f} to {high:.2f}",
+        f"{ratio.value:.2f}",
+        f"{ratio.low:.2f} to {ratio.high:.2f}",
         f"{peer.bar:.2f}",
     )
 
@@ -140,8 +139,8 @@ def credit_finding(repeats: int, rng: np.random.Generator) -> Finding:
     tokens = _mean(having.rows[1:], "cost/tokens_generated") / _mean(
         without.rows[1:], "cost/tokens_generated"
     )
-    ratio = statistics.median(credit_s) / statistics.median(shared_s)
-    low, high = ratio_interval(credit_s, shared_s, rng)
+    ratio = median_ratio(credit_s, shared_s, rng)
+    per_token = [end / tokens for end in (ratio.value, ratio.low, ratio.high)]
     return Finding(
         title="A step with counterfactual credit beside one with the shared reward",
         meaning=(
@@ -155,10 +154,10 @@ def credit_finding(repeats: int, rng: np.random.Generator) -> Finding:
             (
                 "counterfactual credit",
                 f"{statistics.median(credit_s):.3f}",
-                f"{ratio:.2f}",
-                f"{low:.2f} to {high:.2f}",
+                f"{ratio.value:.2f}",
+                f"{ratio.low:.2f} to {ratio.high:.2f}",
                 f"{tokens:.2f}",
-                f"{ratio / tokens:.2f} ({low / tokens:.2f} to {high / tokens:.2f})",
+                "{:.2f} ({:.2f} to {:.2f})".format(*per_token),
             ),
         ),
     )
@@ -199,11 +198,11 @@ def rates_finding(repeats: int, rng: np.random.Generator) -> Finding:
         (name, reference), *others = measure(cases, repeats, rng).items()
         for other, rates in others:
             medians = statistics.median(reference), statistics.median(rates)
-            low, high = ratio_interval(rates, reference, rng)
+            ratio = median_ratio(rates, reference, rng)
             rows.append(
                 (
                     *(unit, name, f"{medians[0]:,.0f}", other, f"{medians[1]:,.0f}"),
-                    *(f"{medians[1] / medians[0]:.2f}", f"{low:.2f} to {high:.2f}"),
+                    *(f"{ratio.value:.2f}", f"{ratio.low:.2f} to {ratio.high:.2f}"),
                 )
             )
     return Finding(

@@ -1,4 +1,4 @@
-"""credit.json: the credit of the newest groups of a run, as it stands in the file."""
+"""Read credit.json: the credit of the newest groups of a run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class CreditRecord(TypedDict):
 
 
 def read_credit(path: Path) -> CreditRecord | None:
-    """Return what the file holds; None if there is none."""
+    """Return the contents of the file; None if there is no file."""
     if not path.exists():
         return None
     record: CreditRecord = json.loads(path.read_text(encoding="utf-8"))

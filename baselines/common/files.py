@@ -1,4 +1,4 @@
-"""Files of a run, written whole or not at all."""
+"""Atomic writes of a run's files, and one error for a disk that cannot be written."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ CONFIG_FILE = "config.json"
 
 
 class StorageError(OSError):
-    """What a run wanted to write could not be written; the message says why and what to do."""
+    """A file of a run cannot be written; the message gives the reason and what to do."""
 
 
 @contextmanager
 def storing(what: str, path: Path, *, also: tuple[type[Exception], ...] = ()) -> Iterator[None]:
-    """Say in one sentence what could not be written where.
+    """Turn errors of the file system into one sentence.
 
     Args:
         what: A noun for the message.
-        path: Where it belongs.
-        also: Errors besides OSError that libraries raise for a failure of the disk.
+        path: The file or folder that is written.
+        also: Errors besides OSError that libraries raise when the disk fails.
 
     Raises:
         StorageError: In place of an OSError of the block, such as that of a full disk.
@@ -39,16 +39,16 @@ def storing(what: str, path: Path, *, also: tuple[type[Exception], ...] = ()) ->
     except failures as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise StorageError(
-            f"{what} must be written, got {reason!r} in {path}; make room or give write access, "
-            f"then go on with --resume: what was saved before is untouched"
+            f"{what} must be written, got {reason!r} in {path}; free disk space or grant write "
+            f"access, then resume with --resume: files saved earlier are intact"
         ) from error
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder for the results, with its parents, unless it is there.
+    """Create a folder for the results, with its parents, unless it exists.
 
     Raises:
-        ValueError: If that cannot be done, or nothing can be written into it.
+        ValueError: If it cannot be created, or no file can be written in it.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -56,16 +56,16 @@ def make_folder(path: Path) -> None:
             pass
     except OSError as error:
         raise ValueError(
-            f"out_dir must be a folder that can be written, got {path} ({error.strerror}); "
+            f"out_dir must be a writable folder, got {path} ({error.strerror}); "
             f"pass another --out-dir"
         ) from None
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file next to its place, then move it there; lone surrogates become U+FFFD.
+    """Write a text file atomically; lone surrogates become U+FFFD.
 
     Raises:
-        StorageError: If that cannot be done; what was there is untouched.
+        StorageError: If it cannot be written; a file that existed is unchanged.
     """
     part = path.with_name(f"{path.name}.part")
     try:
@@ -79,41 +79,12 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write a value as JSON; NaN is an error."""
+    """Write a value as JSON, atomically; NaN and infinity are a ValueError."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
 
 
-def append_line(path: Path, line: str, *, durable: bool = True) -> None:
-    """Append one line; a line that does not fit is taken back.
-
-    Args:
-        path: The file; it is made if there is none.
-        line: Without the end of the line.
-        durable: Whether to push it to the disk at once, which takes milliseconds. If not, `sync`
-            the file before relying on it.
-
-    Raises:
-        StorageError: If that cannot be done; the file is as it was, if the disk allows it.
-    """
-    data = f"{line}\n".encode()
-    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
-    try:
-        size = os.fstat(handle).st_size
-        try:
-            with storing("a line", path):
-                while data:  # a disk that is nearly full takes a part
-                    data = data[os.write(handle, data) :]
-                if durable:
-                    os.fsync(handle)
-        except StorageError:
-            os.ftruncate(handle, size)
-            raise
-    finally:
-        os.close(handle)
-
-
 def sync(path: Path) -> None:
-    """Push a file or folder to the disk."""
+    """Flush a file or folder to the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

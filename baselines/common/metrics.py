@@ -1,15 +1,11 @@
-"""Every logged number: its name, its unit and its meaning; and the file they are written to."""
+"""Every metric: its name, its unit and its meaning; and the name of the file of metrics."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from pathlib import Path
-
-from baselines.common.files import append_line
 
 METRICS_FILE = "metrics.jsonl"
-"""In the folder of a run."""
+"""In the folder of a run: one JSON object per step."""
 
 METRICS: Mapping[str, str] = {
     "step": "Number of the step, from 1.",
@@ -97,33 +93,3 @@ METRICS: Mapping[str, str] = {
 
 MetricRow = Mapping[str, float | int | None]
 """The metrics of one step."""
-
-
-def append_row(path: Path, row: MetricRow, *, durable: bool = True) -> None:
-    """Append one JSON object to a metrics file.
-
-    Args:
-        path: The file.
-        row: The object.
-        durable: See `append_line`.
-
-    Raises:
-        StorageError: If the disk does not take it; the file is then as it was.
-    """
-    append_line(path, json.dumps(row, allow_nan=False), durable=durable)
-
-
-def read_rows(path: Path) -> list[dict[str, float | int | None]]:
-    """Return the rows of a metrics file; a last line that was cut off is left out."""
-    if not path.exists():
-        return []
-    lines = path.read_text(encoding="utf-8").split("\n")
-    return [json.loads(line) for line in lines[:-1]]
-
-
-def keep_rows(path: Path, last_step: int) -> None:
-    """Drop the rows after a step, so that a resumed run writes them again."""
-    kept = [row for row in read_rows(path) if (row["step"] or 0) <= last_step]
-    replacement = path.with_suffix(".part")
-    replacement.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
-    replacement.replace(path)

@@ -1,4 +1,4 @@
-"""``python -m baselines.compare``: do evaluations of the same tasks differ, or was it chance."""
+"""``python -m baselines.compare``: paired comparison of evaluations of the same tasks."""
 
 from __future__ import annotations
 
@@ -15,8 +15,14 @@ from rich.console import Console
 
 from baselines.common.errors import exit_on_bad_input
 from baselines.common.files import write_json, write_text
-from baselines.common.significance import holm, mcnemar, sign_flip_p_value
-from baselines.common.stats import Estimate, mean_difference, mean_rate
+from baselines.common.stats import (
+    Estimate,
+    holm,
+    mcnemar,
+    mean_difference,
+    mean_rate,
+    sign_flip_p_value,
+)
 from baselines.common.types import FloatArray
 from baselines.evaluate.output import TRANSCRIPTS_FILE
 from baselines.evaluate.summary import ALL
@@ -29,17 +35,17 @@ TaskKey = tuple[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompareConfig:
-    """Compare evaluations of the same tasks, each with the first one."""
+    """Compare evaluations of the same tasks with a reference: differences and p-values."""
 
     folders: Annotated[tuple[Path, ...], tyro.conf.Positional]
-    """Output folders of evaluations; the first is the reference."""
+    """Output folders of the evaluations; the first is the reference."""
     path: str = "joint"
-    """What is compared: "joint" for whole teams, or another path of transcripts.jsonl, such as
+    """Path to compare: "joint" for whole teams, or another path of transcripts.jsonl, such as
     "without thinker_0"."""
     seed: int = 0
-    """Seeds the bootstrap."""
+    """Seed of the bootstrap and of the sign-flip test."""
     out_dir: Path | None = None
-    """Folder for comparison.json and comparison.md. None: nothing is written."""
+    """Folder for comparison.json and comparison.md. None: print only."""
 
     def check(self) -> None:
         """Raise ValueError if there is nothing to compare."""
@@ -52,11 +58,11 @@ class CompareConfig:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one evaluation came to on one task.
+    """The results of one evaluation on one task.
 
     Args:
         question: What the team read.
-        rewards: Of the samples that were measured, -1 or +1 each; at least one.
+        rewards: Team reward of each measured sample, -1 or +1; at least one.
     """
 
     question: str
@@ -64,13 +70,13 @@ class Outcome:
 
     @property
     def rate(self) -> float:
-        """Share of right samples."""
+        """Share of correct samples."""
         return sum(reward > 0 for reward in self.rewards) / len(self.rewards)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """One evaluation beside the reference on the tasks that both measured.
+    """One evaluation compared with the reference on the tasks that both measured.
 
     Args:
         name: Of the evaluation.
@@ -98,18 +104,12 @@ class Comparison:
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON values."""
-        estimates = {
-            name: {"value": e.value, "low": e.low, "high": e.high, "num_tasks": e.num_tasks}
-            for name, e in (
-                ("reference", self.reference),
-                ("other", self.other),
-                ("difference", self.difference),
-            )
-        }
         return {
             "name": self.name,
             "benchmark": self.benchmark,
-            **estimates,
+            "reference": self.reference.to_json(),
+            "other": self.other.to_json(),
+            "difference": self.difference.to_json(),
             "only_reference": self.only_reference,
             "only_other": self.only_other,
             "test": self.test,
@@ -119,7 +119,7 @@ class Comparison:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Read the command line and compare; flags and their help come from CompareConfig."""
+    """Parse the command line and compare; CompareConfig declares the flags."""
     console = Console()
     with exit_on_bad_input():
         config = tyro.cli(CompareConfig, args=arguments, prog="ccpo compare")
@@ -144,7 +144,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def read_outcomes(folder: Path, path: str) -> dict[TaskKey, Outcome]:
-    """Return what an evaluation came to on each task that it measured.
+    """Return the outcome of each task that an evaluation measured.
 
     Raises:
         FileNotFoundError: If it has no transcripts.
@@ -183,17 +183,17 @@ def read_outcomes(folder: Path, path: str) -> dict[TaskKey, Outcome]:
 def compare(
     evaluations: Mapping[str, Mapping[TaskKey, Outcome]], *, seed: int = 0
 ) -> list[Comparison]:
-    """Return every evaluation beside the first, benchmark by benchmark and on all of them.
+    """Return each evaluation compared with the first, per benchmark and over all benchmarks.
 
     Args:
-        evaluations: From a name to what it came to on each task; at least two.
-        seed: Seeds the bootstrap and the permutations.
+        evaluations: From a name to the outcome of each task; at least two.
+        seed: Of the bootstrap and the permutations.
 
     Raises:
         ValueError: If two evaluations share no task, or a task has another question.
 
-    Note: Holm's method keeps the chance of one false finding over all rows that are returned, but
-        those of all benchmarks together, which repeat the others, have a family of their own.
+    Note: Holm's method controls the family-wise error rate over all returned rows; rows over all
+        benchmarks repeat the others and form a family of their own.
     """
     reference, *others = evaluations
     found: list[Comparison] = []
@@ -268,15 +268,15 @@ def _adjusted(found: Sequence[Comparison]) -> list[Comparison]:
 
 
 def comparison_grid(found: Sequence[Comparison], *, reference: str, path: str) -> Grid:
-    """Return the comparisons as a table; each number with its interval."""
+    """Return the comparisons as a table with 95 % intervals."""
     columns = ("evaluation", "benchmark", "reference", "other", "difference", "p (Holm)", "test")
     rows = [
         (
             own.name,
-            f"{own.benchmark}, {own.difference.num_tasks} tasks",
+            f"{own.benchmark}, {own.difference.num_units} tasks",
             str(own.reference),
             str(own.other),
-            f"{own.difference.value:+.3f} [{own.difference.low:+.3f}, {own.difference.high:+.3f}]",
+            own.difference.text("+.3f"),
             f"{own.p_value:.3g} ({own.adjusted:.3g})",
             _test(own),
         )

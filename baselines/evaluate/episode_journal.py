@@ -1,4 +1,4 @@
-"""Finished batches of episodes on disk, so that none is played again."""
+"""Cache finished batches of episodes on disk, so that a resumed evaluation skips them."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from baselines.common.files import append_line, storing
+from baselines.common.jsonl import append_line, read_lines, truncate_torn_line
 
 JOURNAL = "episodes of an evaluation"
 VERSION = 1
 EPISODES_FILE = "episodes.jsonl"
-"""In the output folder: what has been played."""
+"""In the output folder: the finished episodes."""
 
 Record = dict[str, Any]
 
 
 class EpisodeJournal:
-    """An append-only file: the settings, then one line per finished batch of episodes.
+    """An append-only JSONL file: the settings, then one line per finished batch of episodes.
 
-    A batch is one line, pushed to the disk before `append` returns: it is there as a whole or not
-    at all. A line that a crash has torn is cut off when the file is read.
+    A batch is one line, flushed to the disk before `append` returns: it is stored completely or
+    not at all. A torn last line is removed when the file is read, a corrupt line is ignored.
 
     Args:
-        path: The file; made unless it is there.
-        settings: All that decides what is played, as JSON values.
+        path: The file; it is created if it does not exist.
+        settings: All settings that the episodes depend on, as JSON values.
 
     Raises:
-        ValueError: If the file is something else, or was written with other settings.
+        ValueError: If the file is not a journal, or was written with other settings.
         StorageError: If it cannot be written.
     """
 
@@ -36,34 +36,30 @@ class EpisodeJournal:
         self._path = path
         self._batches: dict[str, list[Record]] = {}
         header = json.dumps({"journal": JOURNAL, "version": VERSION, "settings": settings})
-        content = path.read_bytes() if path.exists() else b""
-        whole = content[: content.rfind(b"\n") + 1]
-        if not whole and not header.encode().startswith(content[: len(header)]):
+        lines, torn = read_lines(path)
+        if not lines and not header.encode().startswith(torn[: len(header)]):
             self._refuse_file()
-        if len(whole) < len(content):
-            with storing("a journal", path), path.open("r+b") as file:
-                file.truncate(len(whole))
-        if not whole:
+        truncate_torn_line(path)
+        if not lines:
             append_line(path, header)
             return
-        first, *lines = whole.splitlines()
-        self._check_header(first, json.loads(header))
-        for line in lines:
+        self._check_header(lines[0], json.loads(header))
+        for line in lines[1:]:
             self._read(line)
 
     def __len__(self) -> int:
-        """Return how many batches are finished."""
+        """Return the number of finished batches."""
         return len(self._batches)
 
     def find(self, batch: str) -> list[Record] | None:
-        """Return the episodes of a finished batch; None if it is not finished."""
+        """Return the episodes of a batch; None if it is not finished."""
         return self._batches.get(batch)
 
     def append(self, batch: str, episodes: Sequence[Record]) -> None:
-        """Keep a finished batch.
+        """Append a finished batch.
 
         Raises:
-            StorageError: If the disk does not take it.
+            StorageError: If it cannot be written; the file is unchanged, if the disk allows it.
         """
         append_line(self._path, json.dumps({"batch": batch, "episodes": list(episodes)}))
         self._batches[batch] = list(episodes)
@@ -73,7 +69,7 @@ class EpisodeJournal:
             record = json.loads(line)
             self._batches[record["batch"]] = list(record["episodes"])
         except (ValueError, TypeError, KeyError, RecursionError):
-            return  # damaged: it is played again
+            return  # corrupt: the batch is played again
 
     def _check_header(self, line: bytes, expected: Mapping[str, Any]) -> None:
         try:
@@ -88,12 +84,12 @@ class EpisodeJournal:
             if before.get(name) != value:
                 raise ValueError(
                     f"{name} must be that of the evaluation that out_dir holds, "
-                    f"{before.get(name)!r}, got {value!r} in {self._path}; go on with the same "
+                    f"{before.get(name)!r}, got {value!r} in {self._path}; resume with the same "
                     f"settings or pass another --out-dir"
                 )
 
     def _refuse_file(self) -> None:
         raise ValueError(
             f"{EPISODES_FILE} must be a file that an evaluation of this version has written, got "
-            f"{self._path}; pass another --out-dir"
+            f"another file in {self._path}; pass another --out-dir"
         )

@@ -64,7 +64,7 @@ class Row:
             "value": None if found is None else found.value,
             "low": None if found is None else found.low,
             "high": None if found is None else found.high,
-            "num_tasks": 0 if found is None else found.num_tasks,
+            "num_tasks": 0 if found is None else found.num_units,
             "successes": self.successes,
             "total": self.total,
         }

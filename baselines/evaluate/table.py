@@ -34,7 +34,7 @@ def _add(table: Table, name: str, share: Proportion | None) -> None:
     # rich reads square brackets as markup
     table.add_row(
         name,
-        f"{share.rate:.3f}",
+        f"{share.value:.3f}",
         interval.replace("[", r"\["),
-        f"{share.successes} of {share.total}",
+        f"{share.successes} of {share.num_units}",
     )

@@ -65,7 +65,7 @@ class Evaluation:
         """Return the eval metrics of docs/metrics.md, removals averaged."""
 
         def mean(shares: Sequence[Proportion | None]) -> float | None:
-            rates = [share.rate for share in shares if share is not None]
+            rates = [share.value for share in shares if share is not None]
             return float(np.mean(rates)) if rates else None
 
         return {
@@ -113,4 +113,4 @@ def counts(share: Proportion | None) -> dict[str, int]:
     """Return a proportion as JSON values; nothing measured is 0 of 0."""
     if share is None:
         return {"successes": 0, "total": 0}
-    return {"successes": share.successes, "total": share.total}
+    return {"successes": share.successes, "total": share.num_units}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 
 import tyro
@@ -14,7 +14,7 @@ from rich.progress import Progress
 
 from baselines.common.checks import require_at_least, require_known
 from baselines.common.errors import exit_on_bad_input
-from baselines.common.files import CONFIG_FILE, make_folder, write_json, write_text
+from baselines.common.files import make_folder, write_json, write_text
 from baselines.common.stats import MIN_RUNS
 from baselines.credit import ALLOCATORS
 from baselines.experiment.aggregate import aggregate
@@ -24,7 +24,8 @@ from baselines.experiment.results import (
     quartile_markdown,
     verdicts,
 )
-from baselines.experiment.runs import RESULTS_FILE, RunKey, RunResult, run_all
+from baselines.experiment.runs import RunKey, RunResult, run_once
+from baselines.experiment.sweep import RUNS_FILE, keep_settings, run_sweep
 from baselines.optimizers import OPTIMIZERS
 from baselines.train.config import TrainConfig
 
@@ -84,7 +85,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         config = tyro.cli(ExperimentConfig, args=arguments, prog="ccpo experiment")
         config.check()
         make_folder(config.out_dir)
-        keep_settings(config)
+        keep_settings(
+            config.out_dir,
+            {"token_budget": config.token_budget, "train": config.train.to_json()},
+        )
     results = _run(config, console)
     results.sort(key=lambda result: config.keys.index(result.key))
     rows = aggregate(results)
@@ -99,32 +103,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def keep_settings(config: ExperimentConfig) -> None:
-    """Write what the runs have in common, or check that it is what was written before.
-
-    Raises:
-        ValueError: If the folder holds runs of another experiment.
-    """
-    path = config.out_dir / CONFIG_FILE
-    common = {"token_budget": config.token_budget, "train": config.train.to_json()}
-    has_runs = (config.out_dir / RESULTS_FILE).exists()
-    if has_runs and path.exists() and json.loads(path.read_text(encoding="utf-8")) != common:
-        raise ValueError(
-            f"out_dir must hold runs with these settings, got others in {path}; pass another "
-            f"--out-dir"
-        )
-    write_json(path, common)
-
-
 def _run(config: ExperimentConfig, console: Console) -> list[RunResult]:
     results = []
     with Progress(console=console) as progress:
         bar = progress.add_task("runs", total=len(config.keys))
-        for result in run_all(
-            config.train,
+        for result in run_sweep(
+            partial(run_once, config.train, token_budget=config.token_budget),
             config.keys,
-            config.token_budget,
-            out_dir=config.out_dir,
+            RunResult,
+            path=config.out_dir / RUNS_FILE,
             num_workers=config.num_workers,
         ):
             results.append(result)

@@ -1,4 +1,4 @@
-"""The results of an experiment as a table and as a picture."""
+"""Tables, conclusions and learning curves of an experiment."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from baselines.experiment.aggregate import BOUNDS, REFERENCE, Row, interval
+from baselines.common.stats import mean_over_seeds
+from baselines.experiment.aggregate import BOUNDS, REFERENCE, Row
 from baselines.experiment.runs import RunResult
 
 STYLES = ("-", "--", "-.", ":")
@@ -16,7 +17,7 @@ NUM_POINTS = 50
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    """Return the table, one line per method, as Markdown."""
+    """Return a Markdown table with a row per method."""
     lines = [
         "| optimizer | allocator | seeds | steps | tokens | joint accuracy | contribution | "
         "mean accuracy over training | its gain over shared | p |",
@@ -24,9 +25,9 @@ def markdown(rows: Sequence[Row]) -> str:
     ]
     for row in rows:
         gain, p_value = "", ""
-        if row.gains:
-            gain = str(row.gains["area"])
-            p_value = f"{row.p_values['area']:.3f}" if "area" in row.p_values else ""
+        if "area" in row.gains:
+            gain, found = str(row.gains["area"]), row.gains["area"].p_value
+            p_value = "" if found is None else f"{found:.3f}"
         lines.append(
             f"| {row.optimizer} | {row.allocator} | {row.num_runs} | {row.steps:.0f} | "
             f"{row.tokens / 1000:.0f}k | {row.means['joint']} | {row.means['contribution']} | "
@@ -36,7 +37,7 @@ def markdown(rows: Sequence[Row]) -> str:
 
 
 def quartile_markdown(rows: Sequence[Row]) -> str:
-    """Return the means over the middle half of the seeds, which no single run decides."""
+    """Return a Markdown table of interquartile means, which are robust to outlying seeds."""
     lines = [
         "| optimizer | allocator | seeds | joint accuracy, interquartile mean | contribution | "
         "accuracy over training |",
@@ -51,7 +52,7 @@ def quartile_markdown(rows: Sequence[Row]) -> str:
 
 
 def verdicts(rows: Sequence[Row]) -> list[str]:
-    """Return one sentence per method that differs from shared credit beyond chance."""
+    """Return one sentence per significant difference to shared credit."""
     found = []
     for row in rows:
         for name, words in (
@@ -60,19 +61,16 @@ def verdicts(rows: Sequence[Row]) -> list[str]:
             ("area", "mean accuracy over training"),
         ):
             gain = row.gains.get(name)
-            p_value = row.p_values.get(name, 1.0)
-            if gain is None or p_value >= 0.05 or gain.low <= 0.0 <= gain.high:
-                continue
-            side = "above" if gain.estimate > 0.0 else "below"
-            found.append(
-                f"{row.allocator} with {row.optimizer}: {words} {side} {REFERENCE} by {gain} "
-                f"(Holm p = {p_value:.3f})"
-            )
-    return found or ["no method differs from shared credit beyond chance"]
+            if gain is not None and gain.conclusion != "inconclusive":
+                found.append(
+                    f"{row.allocator} with {row.optimizer}: {words} {gain.conclusion} {REFERENCE} "
+                    f"by {gain} (Holm p = {gain.p_value:.3f})"
+                )
+    return found or ["no method differs significantly from shared credit"]
 
 
 def learning_curves(results: Sequence[RunResult]) -> bytes:
-    """Return a PNG with accuracy over tokens sampled: means over seeds, their 95 % intervals."""
+    """Return a PNG of accuracy over tokens sampled: means over seeds with 95 % intervals."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -95,7 +93,7 @@ def learning_curves(results: Sequence[RunResult]) -> bytes:
             curves = np.stack(
                 [np.interp(tokens, [p[0] for p in r.curve], [p[1] for p in r.curve]) for r in runs]
             )
-            band = [interval(accuracies, bounds=BOUNDS["joint"]) for accuracies in curves.T]
+            band = [mean_over_seeds(values, bounds=BOUNDS["joint"]) for values in curves.T]
             axis.plot(
                 tokens / 1000,
                 curves.mean(axis=0),

@@ -1,27 +1,21 @@
-"""One run of an experiment: train until the tokens are spent, evaluate, and say what came out."""
+"""One run of an experiment: train until the token budget is spent, then evaluate."""
 
 from __future__ import annotations
 
-import json
 import math
-import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from baselines.evaluate.team_evaluation import WHOLE_TEAM, Evaluation
 from baselines.train.config import TrainConfig
 
-RESULTS_FILE = "runs.jsonl"
-
 
 @dataclass(frozen=True, slots=True)
 class RunKey:
-    """What tells the runs of an experiment apart."""
+    """What distinguishes the runs of an experiment."""
 
     allocator: str
     optimizer: str
@@ -30,15 +24,15 @@ class RunKey:
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """What came out of a run.
+    """The result of a run.
 
     Args:
-        key: Which run.
-        steps: Steps made.
-        tokens: Tokens sampled in training, whatever for.
+        key: The run.
+        steps: Training steps.
+        tokens: Tokens sampled in training, for all purposes.
         verifier_calls: Answers verified in training.
-        curve: (tokens sampled before, accuracy of the whole team, and without an agent) of each
-            evaluation on held-out tasks, the first before training and the last at its end.
+        curve: One (tokens sampled so far, accuracy of the whole team, accuracy with an agent
+            removed) per evaluation on held-out tasks, the first before and the last after training.
     """
 
     key: RunKey
@@ -54,23 +48,23 @@ class RunResult:
 
     @property
     def contribution(self) -> float:
-        """What the agents add that are removed: joint accuracy minus accuracy without them."""
+        """Joint accuracy minus accuracy with an agent removed, at the end."""
         return self.curve[-1][1] - self.curve[-1][2]
 
     @property
     def area(self) -> float:
-        """Mean accuracy of the whole team over the tokens of training: faster is more."""
+        """Mean accuracy of the whole team over the tokens of training: higher is faster."""
         pairs = zip(self.curve[:-1], self.curve[1:], strict=True)
         total = sum((b[0] - a[0]) * (a[1] + b[1]) / 2.0 for a, b in pairs)
         return total / (self.curve[-1][0] - self.curve[0][0])
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as JSON values."""
+        """Return the result as JSON values."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> RunResult:
-        """Return the result that `to_json` made values of."""
+        """Return the result that `to_json` converted."""
         curve = tuple((int(t), float(joint), float(solo)) for t, joint, solo in values["curve"])
         return cls(**{**values, "key": RunKey(**values["key"]), "curve": curve})
 
@@ -78,14 +72,14 @@ class RunResult:
 def run_once(
     config: TrainConfig, key: RunKey, token_budget: int, *, good_enough: float = math.inf
 ) -> RunResult:
-    """Train one team from scratch until its tokens are spent.
+    """Train one team from scratch until its token budget is spent.
 
     Args:
-        config: All that the runs have in common.
-        key: What this one has of its own.
-        token_budget: It ends after the step in which it has sampled so many tokens.
-        good_enough: It ends as well after a step before which an evaluation was above this; what
-            is reported at the end is another evaluation.
+        config: The settings that all runs share.
+        key: The settings of this run.
+        token_budget: The run ends after the step in which it has sampled this many tokens.
+        good_enough: Early stopping: the run also ends after a step whose evaluation is above this
+            accuracy. The reported accuracy is that of a further evaluation at the end.
     """
     import torch
 
@@ -127,58 +121,3 @@ def _point(tokens: int, evaluation: Evaluation) -> tuple[int, float, float]:
             f"{len(evaluation.rollouts[WHOLE_TEAM])}; choose tasks that the verifier can tell"
         )
     return tokens, joint, solo
-
-
-def run_all(
-    config: TrainConfig,
-    keys: Sequence[RunKey],
-    token_budget: int,
-    *,
-    out_dir: Path,
-    num_workers: int,
-) -> Iterator[RunResult]:
-    """Yield the results of all runs as they are there, those of an earlier call first.
-
-    Each is appended to runs.jsonl as soon as it is there, so a call that was interrupted goes on.
-
-    Args:
-        config: All that the runs have in common.
-        keys: The runs.
-        token_budget: Tokens that each may sample.
-        out_dir: Where runs.jsonl is.
-        num_workers: Runs at a time, each in a process and on a thread of its own.
-    """
-    path = out_dir / RESULTS_FILE
-    known = {result.key: result for result in read_results(path)}
-    yield from (known[key] for key in keys if key in known)
-    missing = [key for key in keys if key not in known]
-    if not missing:
-        return
-    context = get_context("spawn")  # a forked torch may wait for a thread that is not there
-    pool = ProcessPoolExecutor(num_workers, mp_context=context)
-    try:
-        waiting = [pool.submit(run_once, config, key, token_budget) for key in missing]
-        for done in as_completed(waiting):
-            result = done.result()
-            _append(path, result)
-            yield result
-    finally:
-        pool.shutdown(cancel_futures=True)  # an interrupted call waits for no further run
-
-
-def read_results(path: Path) -> list[RunResult]:
-    """Return the results in a file; a last line that was cut off is left out and run again."""
-    if not path.exists():
-        return []
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    return [RunResult.from_json(json.loads(line)) for line in lines if line.endswith("\n")]
-
-
-def _append(path: Path, result: RunResult) -> None:
-    whole = path.read_text(encoding="utf-8") if path.exists() else ""
-    kept = whole[: whole.rfind("\n") + 1]  # without what an interrupted call cut off
-    with path.open("w" if kept != whole else "a", encoding="utf-8") as file:
-        file.write(kept if kept != whole else "")
-        file.write(json.dumps(result.to_json()) + "\n")
-        file.flush()
-        os.fsync(file.fileno())

@@ -150,7 +150,7 @@ def record_best(root: Path, *, step: int, accuracy: Proportion) -> None:
     Raises:
         StorageError: If that cannot be written; the best is then the one it was.
     """
-    counts = {"successes": accuracy.successes, "total": accuracy.total}
+    counts = {"successes": accuracy.successes, "total": accuracy.num_units}
     write_json(root / BEST_FILE, {"step": step, **counts})
 
 

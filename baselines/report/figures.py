@@ -136,7 +136,7 @@ def _rates(title: str, meaning: str, updates: FloatArray, series: Sequence[Serie
         dodge = 0.007 * max(*ends, 1)  # so that intervals stand side by side
         for index, one in enumerate(series):
             marks(axes, one.points, index, shift=dodge * (2 * index - len(series) + 1))
-    with_interval = [point.low is not None for point in points]
+    with_interval = [point.estimate is not None for point in points]
     if any(with_interval):
         meaning += " with 95 % intervals"
         meaning += "" if all(with_interval) else ", means over several removals without"

@@ -1,4 +1,4 @@
-"""What a run has measured on held-out tasks, read back from its files."""
+"""Held-out evaluations of a run, read from its files."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ HELD_OUT: Mapping[Kind, tuple[str, str]] = {
     "help": ("right only with {}", "eval/help_rate"),
     "hurt": ("right only without {}", "eval/hurt_rate"),
 }
-"""What the page calls a rate on held-out tasks, and its metric between the ends of a run."""
+"""Label of each held-out rate on the page, and its metric during training."""
 
 
 class Count(TypedDict):
-    """A count of held-out tasks; 0 of 0 was not measured."""
+    """Successes among held-out tasks; 0 of 0 if not measured."""
 
     successes: int
     total: int
@@ -73,16 +73,16 @@ class Measurement:
 
     @property
     def verdict(self) -> str:
-        """What the two intervals show."""
+        """Whether the two intervals are disjoint, and in which direction."""
         if self.initial is None or self.final is None:
             return "not measured"
         if self.final.is_above(self.initial):
             return "higher"
-        return "lower" if self.initial.is_above(self.final) else "not shown"
+        return "lower" if self.final.is_below(self.initial) else "inconclusive"
 
 
 def read_json(path: Path, default: T) -> T:
-    """Return what a file holds, or the default if there is none."""
+    """Return the contents of a JSON file, or the default if it does not exist."""
     if not path.exists():
         return default
     value: T = json.loads(path.read_text(encoding="utf-8"))
@@ -90,8 +90,8 @@ def read_json(path: Path, default: T) -> T:
 
 
 def read_summary(path: Path, rows: Sequence[MetricRow]) -> Summary:
-    """Return summary.json; without one, what the metrics say about a run that was cut off."""
-    cut_off: Summary = {
+    """Return summary.json; of a run interrupted before writing it, what its metrics hold."""
+    interrupted: Summary = {
         "status": "interrupted",
         "steps_done": int(rows[-1]["step"] or 0) if rows else 0,
         "initial": None,
@@ -100,11 +100,11 @@ def read_summary(path: Path, rows: Sequence[MetricRow]) -> Summary:
         "warnings": [],
         "versions": {},
     }
-    return {**cut_off, **read_json(path, cut_off)}
+    return {**interrupted, **read_json(path, interrupted)}
 
 
 def measurements(summary: Summary) -> list[Measurement]:
-    """Return every rate that was measured before or after training."""
+    """Return every rate measured before or after training."""
     names = removals(summary)
     rates = [
         measurement(summary, kind, name)
@@ -115,21 +115,21 @@ def measurements(summary: Summary) -> list[Measurement]:
 
 
 def removals(summary: Summary) -> list[str]:
-    """Return what was removed in the evaluations: an agent, or several joined by a plus."""
+    """Return the removals that were evaluated: an agent, or several joined by a plus."""
     ends = (summary["initial"], summary["final"])
     return list(dict.fromkeys(name for end in ends if end for name in end["without"]))
 
 
 def held_out(rows: Sequence[MetricRow], summary: Summary) -> dict[str, list[Point]]:
-    """Return each rate on held-out tasks in the order of the updates made before.
+    """Return each rate on held-out tasks over the training steps.
 
     Args:
         rows: The metrics; a row was measured before the update of its step.
-        summary: The evaluations before and after training; they also tell how many tasks the
-            rates between them are of.
+        summary: The evaluations before and after training, which also hold the number of tasks
+            that the rates during training were measured on.
 
     Returns:
-        Points by kind. Rates that average several removals have no interval.
+        Points by kind. Averages over several removals have no interval.
     """
     ends = ((0, summary["initial"]), (summary["steps_done"], summary["final"]))
     curves: dict[str, list[Point]] = {}
@@ -137,9 +137,9 @@ def held_out(rows: Sequence[MetricRow], summary: Summary) -> dict[str, list[Poin
         shares = {updates: _shares(end, kind) for updates, end in ends if end}
         rates = {int(row["step"] or 0) - 1: row.get(metric) for row in rows}
         rates |= {
-            at: sum(s.rate for s in found) / len(found) for at, found in shares.items() if found
+            at: sum(s.value for s in found) / len(found) for at, found in shares.items() if found
         }
-        totals = {at: found[0].total for at, found in shares.items() if len(found) == 1}
+        totals = {at: found[0].num_units for at, found in shares.items() if len(found) == 1}
         usual = next(iter(totals.values()), None)
         curves[kind] = [
             _point(updates, rate, totals.get(updates, usual))
@@ -150,7 +150,7 @@ def held_out(rows: Sequence[MetricRow], summary: Summary) -> dict[str, list[Poin
 
 
 def measurement(summary: Summary, kind: Kind, name: str = "") -> Measurement:
-    """Return a rate before and after training, of the whole team or of a removal by its name."""
+    """Return a rate before and after training, of the whole team or of a named removal."""
     label = HELD_OUT[kind][0].format(names_of(name))
     initial, final = (_share(summary[end], kind, name) for end in ("initial", "final"))
     return Measurement(label, initial, final)
@@ -172,8 +172,7 @@ def _share(evaluation: EvaluationJson | None, kind: Kind, name: str) -> Proporti
 def _point(updates: int, rate: float, total: int | None) -> Point:
     if total is None:
         return Point(updates, rate)
-    share = proportion(round(rate * total), total)
-    return Point(updates, rate, share.low, share.high)
+    return Point(updates, rate, proportion(round(rate * total), total))
 
 
 def names_of(removed: str) -> str:

@@ -1,4 +1,4 @@
-"""What a run shows, in plain words that claim no more than its intervals do."""
+"""The conclusions of a run in sentences, as far as its intervals support them."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from baselines.report.held_out import (
 )
 
 MAX_COMPARED = 3
-"""Removals that the summary compares one by one; the table has all of them."""
+"""Removals that get a sentence of their own; the table lists all of them."""
 MAX_NAMED = 5
-"""Agents that a sentence lists by name."""
+"""Most agents that a sentence lists by name."""
 NEARLY_SHARED = 0.999
-"""Correlation with the shared advantage from which 0.2 % of the variance is an agent's own."""
+"""Correlation with the shared advantage above which less than 0.2 % of the variance differs."""
 
 
 def sentences(config: Mapping[str, object], summary: Summary) -> list[str]:
-    """Say in plain words what the run shows, and call no difference one that is not shown.
+    """Return the conclusions of a run; overlapping intervals are inconclusive.
 
-    Two rates differ if their intervals do not touch. That asks for more than a test of the
-    difference would, all the more as both rates are of the same tasks.
+    Two rates differ if their intervals are disjoint. This is more conservative than a test of the
+    difference, and more so as both rates are measured on the same tasks.
     """
     steps = _plural(summary["steps_done"], "step")
     team = measurement(summary, "joint")
@@ -34,12 +34,12 @@ def sentences(config: Mapping[str, object], summary: Summary) -> list[str]:
     last = summary["final"] or summary["initial"]
     if last and last["unmeasured"]:
         answers = _plural(last["unmeasured"], "held-out answer")
-        said.append(f"{answers} could not be verified and count nowhere.")
-    same = [name for name, entry in summary["audit"].items() if _teaches_nothing_new(entry)]
+        said.append(f"{answers} could not be verified and are excluded.")
+    same = [name for name, entry in summary["audit"].items() if _is_degenerate(entry)]
     if same and config.get("allocator") != "shared":
         said.append(
-            f"Within a task, the credit of {_listed(same)} ranks the rollouts just as the shared "
-            f"reward does."
+            f"Degenerate credit: within a task, the advantage of {_listed(same)} is the shared one "
+            f"times a factor."
         )
     if summary["status"] != "finished":
         said.append(f"The run was interrupted after {steps}.")
@@ -47,36 +47,40 @@ def sentences(config: Mapping[str, object], summary: Summary) -> list[str]:
 
 
 def reading(entry: AuditJson) -> str:
-    """Say in plain words what the audit of an agent's credit means."""
+    """Return the meaning of the audit of an agent's credit in one sentence."""
     if not entry["signal_rate"]:
         return "No signal: its advantage was zero in every group."
-    if _teaches_nothing_new(entry):
-        return "In every group its advantage is the shared one times a factor."
-    if entry["correlation"] is not None and entry["correlation"] > NEARLY_SHARED:
-        return "It ranks the rollouts of a task nearly as the shared reward does."
-    return "It ranks the rollouts of a task in its own way."
+    if _is_degenerate(entry):
+        return "Degenerate: in every group its advantage is the shared one times a factor."
+    if entry["correlation"] is None:
+        return "Not degenerate: it does not always rank rollouts as the team reward does."
+    if entry["correlation"] > NEARLY_SHARED:
+        return (
+            f"Nearly degenerate: correlation {entry['correlation']:.5f} with the shared advantage."
+        )
+    return f"Not degenerate: correlation {entry['correlation']:.2f} with the shared advantage."
 
 
 def _change(team: Measurement, steps: str) -> str:
     before, after = team.initial, team.final
     if before is None and after is None:
-        return "Nothing was measured on held-out tasks."
+        return "There was no evaluation on held-out tasks."
     if before is None or after is None:
         when = f"after {steps}" if before is None else "before training"
         return f"Held-out accuracy {when} is {after or before}."
-    if team.verdict == "not shown":
+    if team.verdict == "inconclusive":
         return (
             f"Held-out accuracy went from {before} to {after} in {steps}; the intervals overlap, "
-            f"so this run does not settle whether it changed."
+            f"so the change is inconclusive."
         )
     verb = "rose" if team.verdict == "higher" else "fell"
     return f"Held-out accuracy {verb} from {before} to {after} in {steps}."
 
 
 def _effects(team: Measurement, summary: Summary) -> list[str]:
-    """Compare the whole team with the team without an agent, in the newest evaluation."""
+    """Compare the whole team with the team without an agent, in the latest evaluation."""
     said: list[str] = []
-    found: dict[str, list[str]] = {"helps": [], "hurts": [], "": []}
+    found: dict[str, list[str]] = {"help": [], "hurt": [], "": []}
     for removed in removals(summary):
         without = measurement(summary, "without", removed)
         ends = ((team.final, without.final), (team.initial, without.initial))
@@ -87,7 +91,7 @@ def _effects(team: Measurement, summary: Summary) -> list[str]:
             said.append(_effect_sentence(name, effect, both[1], without))
     if len(said) <= MAX_COMPARED:
         return said
-    words = {"helps": "lowers it", "hurts": "raises it", "": "shows no effect"}
+    words = {"help": "lowers it", "hurt": "raises it", "": "has an inconclusive effect"}
     return [
         f"Removing {_listed(names, 'or')} {words[effect]}."
         for effect, names in found.items()
@@ -97,24 +101,24 @@ def _effects(team: Measurement, summary: Summary) -> list[str]:
 
 def _effect(team: Proportion, without: Proportion) -> str:
     if team.is_above(without):
-        return "helps"
-    return "hurts" if without.is_above(team) else ""
+        return "help"
+    return "hurt" if team.is_below(without) else ""
 
 
 def _effect_sentence(name: str, effect: str, rate: Proportion, without: Measurement) -> str:
     said = f"Without {name} it is {rate}"
     if not effect:
-        return f"{said}; the intervals overlap, so this run does not settle its effect."
-    said += f": what {name} says {effect}."
-    if effect == "helps" and without.verdict == "lower":
+        return f"{said}; the intervals overlap, so its effect is inconclusive."
+    said += f": the messages of {name} {effect}."
+    if effect == "help" and without.verdict == "lower":
         said += (
-            f" Without {name} it was {without.initial} before training, so part of this gap is a "
-            f"skill that was lost."
+            f" Without {name} it was {without.initial} before training, so part of this gap "
+            f"is a loss of accuracy without {name}."
         )
     return said
 
 
-def _teaches_nothing_new(entry: AuditJson) -> bool:
+def _is_degenerate(entry: AuditJson) -> bool:
     return entry["degenerate"] and entry["signal_rate"] > 0
 
 

@@ -11,7 +11,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from baselines.common.credit_file import CREDIT_FILE, read_credit
 from baselines.common.files import CONFIG_FILE, write_text
-from baselines.common.metrics import METRICS_FILE, MetricRow, read_rows
+from baselines.common.jsonl import read_rows
+from baselines.common.metrics import METRICS_FILE, MetricRow
 from baselines.report.credit_map import credit_map
 from baselines.report.figures import plots
 from baselines.report.held_out import (

@@ -1,4 +1,4 @@
-"""Numbers of a run as curves: means over steps, and the same in words and in a table."""
+"""Metrics of a run as curves, with a summary in words and a table."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from baselines.common.metrics import MetricRow
+from baselines.common.stats import Estimate
 from baselines.common.types import FloatArray
 
 MAX_POINTS, MAX_TABLE_ROWS = 200, 25
@@ -20,25 +21,22 @@ class Point:
     """An accuracy or rate on held-out tasks.
 
     Args:
-        updates: Updates made before it was measured.
+        updates: Training steps before it was measured.
         rate: In [0, 1].
-        low: Lower end of its interval. None, like high, if it has none.
-        high: Upper end of its interval.
+        estimate: The rate with its interval. None for an average of several rates.
     """
 
     updates: int
     rate: float
-    low: float | None = None
-    high: float | None = None
+    estimate: Estimate | None = None
 
     def __str__(self) -> str:
-        interval = "" if self.low is None else f" [{self.low:.2f}, {self.high:.2f}]"
-        return f"{self.rate:.3f}{interval}"
+        return f"{self.rate:.3f}" if self.estimate is None else str(self.estimate)
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One curve: a value per step, NaN where there is none, and held-out points."""
+    """One curve: a value per step, NaN where it was not measured, and held-out points."""
 
     label: str
     values: FloatArray
@@ -53,7 +51,7 @@ def column(rows: Sequence[MetricRow], key: str) -> FloatArray:
 
 
 def binned(values: FloatArray, max_bins: int) -> FloatArray:
-    """Average runs of neighbouring steps until at most max_bins are left; NaN is no value."""
+    """Average consecutive steps into at most max_bins bins, ignoring NaN."""
     stride = math.ceil(len(values) / max_bins) or 1
     padding = -len(values) % stride
     runs = np.pad(values, (0, padding), constant_values=math.nan).reshape(-1, stride)
@@ -63,7 +61,7 @@ def binned(values: FloatArray, max_bins: int) -> FloatArray:
 
 
 def smoothed(values: FloatArray, window: int) -> FloatArray:
-    """Average each value with its neighbours; window is odd, and cut off at both ends."""
+    """Return the centred moving average over an odd window, truncated at both ends."""
     if window >= len(values) or window == 1:
         return values
     ones = np.ones(window)
@@ -78,12 +76,12 @@ def amounts(rows: Sequence[MetricRow], key: str) -> FloatArray:
 
 
 def running_mean(values: FloatArray) -> FloatArray:
-    """Return what a thick line shows: means over `window_of` steps, at most MAX_POINTS of them."""
+    """Return the moving average over `window_of` steps, binned to at most MAX_POINTS."""
     return binned(smoothed(values, window_of(len(values))), MAX_POINTS)
 
 
 def window_of(num_steps: int) -> int:
-    """Return over how many steps a running mean goes; an odd number."""
+    """Return the odd window of the moving average, in steps."""
     return 2 * (num_steps // 24) + 1
 
 
@@ -93,7 +91,7 @@ def spread(number: int, limit: int) -> list[int]:
 
 
 def course(series: Series) -> str:
-    """Say where a curve starts and ends."""
+    """Describe where a curve starts and ends."""
     known = series.values[np.isfinite(series.values)]
     said = []
     if len(known):
@@ -108,7 +106,7 @@ def course(series: Series) -> str:
 
 
 def table(x: FloatArray, series: Sequence[Series]) -> list[tuple[str, ...]]:
-    """Return some of the steps and all held-out points as rows of text."""
+    """Return a selection of steps and all held-out points as rows of text."""
     index_of = {int(place): index for index, place in enumerate(x)}
     places = {int(x[i]) for i in spread(len(x), MAX_TABLE_ROWS)}
     places |= {point.updates for one in series for point in one.points}
@@ -126,14 +124,14 @@ def table(x: FloatArray, series: Sequence[Series]) -> list[tuple[str, ...]]:
 
 
 def number_text(value: float) -> str:
-    """Return a number with three digits, or a dash if there is none."""
+    """Return a number with three digits, or a dash for NaN."""
     if not math.isfinite(value):
         return MISSING
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def duration(seconds: float) -> str:
-    """Return seconds in the unit that a person would choose."""
+    """Return a duration in seconds, minutes or hours, whichever reads best."""
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -154,8 +154,8 @@ def line(
 def marks(axes: Axes, points: Sequence[Point], index: int, *, shift: float) -> None:
     """Draw points on held-out tasks with their intervals."""
     shown = [points[i] for i in spread(len(points), MAX_MARKS)]
-    lows = [0.0 if p.low is None else p.rate - p.low for p in shown]
-    highs = [0.0 if p.high is None else p.high - p.rate for p in shown]
+    lows = [0.0 if p.estimate is None else p.rate - p.estimate.low for p in shown]
+    highs = [0.0 if p.estimate is None else p.estimate.high - p.rate for p in shown]
     axes.errorbar(
         [point.updates + shift for point in shown],
         [point.rate for point in shown],

@@ -15,7 +15,7 @@ PRIOR = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class BetaPosterior:
     """The Beta posterior of how often a task is answered correctly without some agents.
 
     Args:
@@ -64,23 +64,23 @@ class RemovedCache:
         self._decay = decay
         self._roles_left = {removed: sorted(set(roles)) for removed, roles in roles_left.items()}
         self._versions: dict[Role, int] = {}
-        self._estimates: dict[tuple[str, frozenset[str]], Estimate] = {}
+        self._estimates: dict[tuple[str, frozenset[str]], BetaPosterior] = {}
 
-    def estimate(self, task: Task, removed: frozenset[str]) -> Estimate:
+    def estimate(self, task: Task, removed: frozenset[str]) -> BetaPosterior:
         """Return what is known by now; an estimate of weight 0 if nothing is."""
         known = self._estimates.get((task.id, removed))
         if known is None:
-            return Estimate(versions=self._now(removed))
+            return BetaPosterior(versions=self._now(removed))
         now = self._now(removed)
         age = sum(number - known.versions.get(role, 0) for role, number in now.items())
         kept = self._decay**age
-        return Estimate(known.right * kept, known.wrong * kept, now)
+        return BetaPosterior(known.right * kept, known.wrong * kept, now)
 
-    def add(self, task: Task, removed: frozenset[str], rewards: Sequence[float]) -> Estimate:
+    def add(self, task: Task, removed: frozenset[str], rewards: Sequence[float]) -> BetaPosterior:
         """Add fresh team rewards, -1 or +1 each, and return what is known with them."""
         known = self.estimate(task, removed)
         num_right = sum(reward > 0 for reward in rewards)
-        estimate = Estimate(
+        estimate = BetaPosterior(
             known.right + num_right, known.wrong + len(rewards) - num_right, known.versions
         )
         self._estimates[task.id, removed] = estimate
@@ -104,7 +104,7 @@ class RemovedCache:
         """Go on from a state that `to_json` returned."""
         self._versions = dict(state["versions"])
         self._estimates = {
-            (task, frozenset(removed)): Estimate(right, wrong, versions)
+            (task, frozenset(removed)): BetaPosterior(right, wrong, versions)
             for task, removed, right, wrong, versions in state["estimates"]
         }
 

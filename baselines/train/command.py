@@ -17,7 +17,8 @@ from rich.console import Console
 
 from baselines.common.errors import BAD_INPUT, exit_on_bad_input
 from baselines.common.files import CONFIG_FILE, StorageError, make_folder, write_json
-from baselines.common.metrics import METRICS_FILE, read_rows
+from baselines.common.jsonl import read_rows
+from baselines.common.metrics import METRICS_FILE
 from baselines.evaluate.examples import example_episodes
 from baselines.evaluate.table import evaluation_table
 from baselines.evaluate.team_evaluation import Evaluation

@@ -260,7 +260,7 @@ def _rate(counts: Mapping[str, int]) -> tuple[str, str, str]:
         return "not measured", "", "0"
     share = proportion(counts["successes"], counts["total"])
     interval = f"[{share.low:.3f}, {share.high:.3f}]"
-    return f"{share.rate:.3f}", interval, str(share.total)
+    return f"{share.value:.3f}", interval, str(share.num_units)
 
 
 def _number(value: float | None) -> str:

@@ -1,4 +1,4 @@
-"""The files that a run writes as it trains, and goes on from when it is resumed."""
+"""Write the files of a run during training, and restore them when it is resumed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from baselines.common.files import storing, sync
-from baselines.common.metrics import METRICS_FILE, MetricRow, append_row, keep_rows, read_rows
+from baselines.common.jsonl import append_row, append_rows, keep_rows, read_rows
+from baselines.common.metrics import METRICS_FILE, MetricRow
 from baselines.common.stats import Proportion
 from baselines.policies.checkpoints import (
     CheckpointError,
@@ -22,7 +23,7 @@ from baselines.policies.checkpoints import (
 )
 from baselines.policies.team import CHECKPOINTS
 from baselines.train.config import TrainConfig
-from baselines.train.logging.completions import COMPLETIONS_FILE, CompletionRow, append_completions
+from baselines.train.logging.completions import COMPLETIONS_FILE, CompletionRow
 from baselines.train.logging.credit_record import CreditHistory
 from baselines.train.team_policies import TeamPolicies
 
@@ -31,9 +32,9 @@ class RunFiles:
     """Metrics, completions and checkpoints in the folder of a run.
 
     Args:
-        folder: Of the run.
-        is_writer: Whether this process writes; of several that train together, one does, and what
-            is said below to be written is written there only.
+        folder: The folder of the run.
+        is_writer: Whether this process writes. In distributed training one process does; on the
+            others the methods that write do nothing.
     """
 
     def __init__(self, folder: Path, *, is_writer: bool) -> None:
@@ -43,15 +44,18 @@ class RunFiles:
         self._completions = folder / COMPLETIONS_FILE
 
     def newest_checkpoint(self) -> UsableCheckpoint | None:
-        """Return the newest checkpoint that is not damaged, or None if there is no checkpoint.
+        """Return the newest checkpoint that is not corrupt; None if there is no checkpoint.
 
         Raises:
-            CheckpointError: If all are damaged.
+            CheckpointError: If all are corrupt.
         """
         return newest_usable_checkpoint(self._checkpoints)
 
-    def go_on_after(self, step: int) -> None:
-        """Check the metrics of a run that goes on, and forget a best checkpoint of a later step.
+    def prepare_resume(self, step: int) -> None:
+        """Check the metrics of a resumed run, and discard a best checkpoint of a later step.
+
+        Args:
+            step: Steps made at the checkpoint that the run resumes from.
 
         Raises:
             CheckpointError: If the metrics of a step are missing.
@@ -59,30 +63,39 @@ class RunFiles:
         steps = [row["step"] for row in read_rows(self._metrics)][:step]
         if steps != list(range(1, step + 1)):
             raise CheckpointError(
-                f"{self._metrics} must hold the steps 1 to {step} of the run that goes on, got "
-                f"{len(steps)} of them; restore the file or start anew with another --out-dir"
+                f"{self._metrics} must hold the steps 1 to {step} of the resumed run, got "
+                f"{len(steps)} of them; restore the file or start a new run with another --out-dir"
             )
         if self._is_writer:
             forget_best_after(self._checkpoints, step)
 
     def drop_after(self, step: int) -> None:
-        """Drop the rows of later steps, which the run makes again."""
-        if self._is_writer:
-            keep_rows(self._metrics, step)
-            if self._completions.exists():
-                keep_rows(self._completions, step)
+        """Remove the rows of later steps, which the resumed run writes again.
 
-    def append(self, row: MetricRow, said: Sequence[CompletionRow]) -> None:
-        """Write the metrics of a step and what was said in it; `save` pushes them to the disk."""
+        Raises:
+            StorageError: If a file cannot be written; it is then unchanged.
+        """
+        if not self._is_writer:
+            return
+        keep_rows(self._metrics, lambda row: row["step"] <= step)
+        if self._completions.exists():
+            keep_rows(self._completions, lambda row: row["step"] <= step)
+
+    def append(self, row: MetricRow, completions: Sequence[CompletionRow]) -> None:
+        """Append the metrics and the completions of a step; `save` flushes the metrics to disk.
+
+        Raises:
+            StorageError: If they cannot be written.
+        """
         if self._is_writer:
             append_row(self._metrics, row, durable=False)
-            append_completions(self._completions, said)
+            append_rows(self._completions, completions)
 
     def save(
         self,
         step: int,
         config: TrainConfig,
-        crew: TeamPolicies,
+        policies: TeamPolicies,
         credited: CreditHistory,
         state: Mapping[str, Any],
     ) -> None:
@@ -90,14 +103,17 @@ class RunFiles:
 
         Args:
             step: Steps made.
-            config: Of the run.
-            crew: Its policies and updaters.
+            config: The config of the run.
+            policies: Its policies and updaters.
             credited: The credit of the newest groups.
-            state: Anything else to go on with, as JSON values.
+            state: What else a resumed run needs, as JSON values.
+
+        Raises:
+            StorageError: If it cannot be written; earlier checkpoints are intact.
         """
         if not self._is_writer:
             return
-        # What a resumed run reads must be on the disk before the checkpoint is.
+        # A resumed run reads the metrics up to its checkpoint: they must be on the disk first.
         with storing("the metrics", self._metrics):
             sync(self._metrics)
         credited.write()
@@ -105,8 +121,8 @@ class RunFiles:
             self._checkpoints,
             step=step,
             config=config.to_json(),
-            policies=crew.saved_policies(),
-            updaters=crew.state_dict(),
+            policies=policies.saved_policies(),
+            updaters=policies.state_dict(),
             state=state,
             num_kept=config.keep_checkpoints,
         )
@@ -114,17 +130,17 @@ class RunFiles:
     def keep_if_best(
         self, step: int, accuracy: Proportion | None, save: Callable[[], object]
     ) -> None:
-        """Keep a checkpoint of what was evaluated, unless one before answered as many tasks.
+        """Keep the evaluated policies as the best checkpoint if they beat the previous best.
 
         Args:
-            step: Steps made before the evaluation; without any there is nothing to keep.
-            accuracy: Of the whole team; None if nothing was measured.
-            save: Writes the checkpoint of this step, if there is none yet.
+            step: Steps made before the evaluation; 0 does nothing.
+            accuracy: Accuracy of the whole team; None if nothing was measured.
+            save: Writes the checkpoint of this step; called only if it does not exist yet.
         """
         if not self._is_writer or not step or accuracy is None:
             return
         best = best_checkpoint(self._checkpoints)
-        if best is not None and accuracy.rate <= best.accuracy.rate:
+        if best is not None and accuracy.value <= best.accuracy.value:
             return
         newest = newest_checkpoint(self._checkpoints)
         if newest is None or newest.name != checkpoint_name(step):

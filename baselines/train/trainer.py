@@ -279,7 +279,7 @@ class Trainer:
         self._crew.load_state_dict(read_updaters(checkpoint.folder))
         self.steps_done = contents["config"]["steps_done"]
         self.notices = checkpoint.notices
-        self._files.go_on_after(self.steps_done)
+        self._files.prepare_resume(self.steps_done)
         self.initial = contents["state"]["initial"]
         self.warnings = contents["state"]["warnings"]
         self._watch.num_groups, self._watch.is_settled = contents["state"]["watch"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 
-from baselines.common.metrics import append_row
+from baselines.common.jsonl import append_row
 from baselines.common.types import FloatArray
 from baselines.train_sb3.exact import Role, Worth
 from baselines.train_sb3.policy_tables import policy_table, team_worth

@@ -18,16 +18,15 @@ from baselines.common.checks import require_at_least, require_known
 from baselines.common.errors import exit_on_bad_input
 from baselines.common.files import make_folder, write_json, write_text
 from baselines.common.stats import MIN_RUNS
+from baselines.experiment.sweep import RUNS_FILE, keep_settings
 from baselines.optimizers import OPTIMIZERS
 from baselines.train_sb3 import tabular
 from baselines.train_sb3.game import MIXES
 from baselines.train_sb3.measured_credit import MEANINGFUL, CreditPlan
 from baselines.train_sb3.runs import (
-    RUNS_FILE,
     TUNING_SEEDS,
     RunOnce,
-    RunResult,
-    keep_settings,
+    SignalRunResult,
     mean_shares,
     tuned,
 )
@@ -65,7 +64,7 @@ class Comparison:
         from baselines.train_sb3.results import markdown, share_figure, table_rows, tuning_markdown
 
         started = time.monotonic()
-        results: list[RunResult] = []
+        results: list[SignalRunResult] = []
         total = len(self.cells) * (num_seeds + len(self.learning_rates) * len(TUNING_SEEDS))
         with Progress(console=console) as progress:
             bar = progress.add_task("runs", total=total)

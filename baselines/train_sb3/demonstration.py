@@ -9,7 +9,7 @@ from typing import Any
 
 from baselines.train_sb3.measured_credit import CreditPlan
 from baselines.train_sb3.ppo import PpoConfig, train
-from baselines.train_sb3.runs import RunKey, RunResult
+from baselines.train_sb3.runs import SignalRunKey, SignalRunResult
 
 LEARNING_RATES = (1e-3, 3e-3, 1e-2, 3e-2)
 """Of which each method gets the one that is best for it, in each setting."""
@@ -61,7 +61,7 @@ def cells(settings: tuple[str, ...]) -> list[tuple[str, str]]:
     return [(name, method) for name in settings for method in SETTINGS[name].methods]
 
 
-def run_once(key: RunKey, *, steps: int) -> RunResult:
+def run_once(key: SignalRunKey, *, steps: int) -> SignalRunResult:
     """Train one thinker and say what it adds.
 
     Args:
@@ -72,7 +72,7 @@ def run_once(key: RunKey, *, steps: int) -> RunResult:
     config = replace(base, plan=METHODS[key.method], **SETTINGS[key.setting].knobs)
     started = time.process_time()
     trained = train(config)
-    return RunResult(
+    return SignalRunResult(
         key,
         contribution=trained.worth.contribution("thinker"),
         ceiling=trained.worth.ceiling("thinker"),

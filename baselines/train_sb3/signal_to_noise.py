@@ -1,4 +1,4 @@
-"""How loudly a credit speaks: what a right message earns more than others, and the noise of it."""
+"""Signal-to-noise ratio of a credit: the gap between correct and other messages, and its noise."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ BASELINES = (False, True)
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Credit of a thinker that says anything, each message as often as any other.
+    """Credit of a thinker with a uniform policy over messages.
 
     Args:
-        gap: Mean credit of the message that names the second number, less that of the others.
+        gap: Mean credit of the message that names the second number minus that of the others.
         deviation: Standard deviation of the credit of an episode.
     """
 
@@ -30,20 +30,20 @@ class Spread:
 
     @property
     def ratio(self) -> float:
-        """Signal to noise; with twice of it, a quarter of the episodes tell as much."""
+        """Signal-to-noise ratio; twice the ratio needs a quarter of the episodes."""
         return self.gap / self.deviation
 
 
 def spread(
     game: SignalGame, plan: CreditPlan, rng: np.random.Generator, *, group_baseline: bool = False
 ) -> Spread:
-    """Measure one credit at the start of learning.
+    """Return the signal and noise of one credit at the start of training.
 
     Args:
-        game: The game.
-        plan: The credit.
-        rng: All randomness comes from it.
-        group_baseline: Whether the mean over GROUP_SIZE messages to the same task is taken off.
+        game: Game to play.
+        plan: Credit to measure.
+        rng: Source of all randomness.
+        group_baseline: Whether to subtract the mean over GROUP_SIZE messages to the same task.
     """
     config = DirectConfig(tasks_per_step=NUM_EPISODES // GROUP_SIZE, group_size=GROUP_SIZE)
     solver = game.expert_solver()
@@ -59,7 +59,7 @@ def spread(
 
 
 def spread_table(methods: Mapping[str, CreditPlan]) -> str:
-    """Return a Markdown table of each credit, with and without a group baseline, in each mix."""
+    """Return a Markdown table of all credits, with and without a group baseline, per mix."""
     lines = [
         "| mix | credit | group baseline | gap | deviation | gap / deviation |",
         "|---|---|---|---|---|---|",

@@ -13,7 +13,7 @@ from baselines.optimizers import OPTIMIZERS, PolicyOptimizer
 from baselines.train_sb3.exact import worth
 from baselines.train_sb3.game import MIXES, SignalGame, draw
 from baselines.train_sb3.measured_credit import CreditPlan, CreditSource, Rollouts
-from baselines.train_sb3.runs import RunKey, RunResult
+from baselines.train_sb3.runs import SignalRunKey, SignalRunResult
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -132,7 +132,7 @@ def learn(
     return curve
 
 
-def run_once(key: RunKey, *, config: DirectConfig) -> RunResult:
+def run_once(key: SignalRunKey, *, config: DirectConfig) -> SignalRunResult:
     """Train one thinker and say what it adds.
 
     Args:
@@ -154,7 +154,7 @@ def run_once(key: RunKey, *, config: DirectConfig) -> RunResult:
     rng = np.random.default_rng([key.seed, 0])
     curve = learn(game, thinker, source, OPTIMIZERS[optimizer], config, rng)
     team = worth(game, thinker.table(), game.expert_solver())
-    return RunResult(
+    return SignalRunResult(
         key,
         contribution=team.contribution("thinker"),
         ceiling=team.ceiling("thinker"),

@@ -7,12 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from rich.console import Console
+from scipy import stats
 
 from baselines import bench
 from baselines.bench.credit.command import MIN_WIDTH, CreditConfig, play_seed, run
 from baselines.bench.credit.figure import PANELS, credit_figure
 from baselines.bench.credit.games.registry import GAMES
-from baselines.bench.credit.results import COLUMNS, GameResult, credit_table
+from baselines.bench.credit.results import COLUMNS, GameResult, as_json, credit_table
 from baselines.credit import ALLOCATORS
 from tests.rl.teams import quietly
 
@@ -25,7 +26,7 @@ def test_bench_writes_tables_numbers_and_a_picture(tmp_path):
     assert all(f"\n {name} " in printed or f"\n{name} " in printed for name in ALLOCATORS)
     saved = json.loads((tmp_path / "credit.json").read_text(encoding="utf-8"))
     row = saved["games"]["think_solve"]["allocators"]["branch"]
-    assert row["skill"]["mean"] == pytest.approx(np.mean(row["skill"]["per_seed"]))
+    assert row["skill"]["value"] == pytest.approx(np.mean(row["skill"]["per_seed"]))
     assert len(row["skill"]["per_seed"]) == 2
     page = (tmp_path / "credit.md").read_text(encoding="utf-8")
     assert page.count("| branch |") == 6
@@ -93,6 +94,33 @@ def test_table_says_what_was_not_measured():
     assert cells["rank corr."] == "\N{EN DASH}"
     assert cells["skill"] == "0.25 ±0.00"
     assert "the truth is exact; budget of an update: 1 tokens" in str(table.caption)
+
+
+def test_means_over_seeds_leave_out_the_seeds_that_measured_nothing():
+    values = [1.0, 2.0, 4.0, math.nan]
+    per_seed = [{"shared": {"skill": value, "slope": math.nan}} for value in values]
+    per_seed[0]["shared"]["slope"] = 3.0
+    made = GameResult(game="tiny", meaning="a test", scores=per_seed, reliability=[1.0] * 4)
+    found = made.estimate("shared", "skill")
+    expected = stats.ttest_1samp(values[:3], 0.0).confidence_interval(0.95)
+    assert (found.value, found.low, found.high) == pytest.approx((7 / 3, *expected))
+    assert found.num_units == 3
+    assert made.estimate("shared", "slope") is None  # one seed has no interval
+    assert made.mean("shared", "slope") == 3.0
+    assert math.isnan(result_of(skill=math.nan).mean("shared", "skill"))
+
+
+def test_json_has_null_for_what_was_not_measured():
+    made = as_json([result_of(spearman=math.nan)], CreditConfig())
+    row = made["games"]["think_solve"]["allocators"]["shared"]
+    assert row["spearman"] == {"value": None, "low": None, "high": None, "per_seed": [None] * 2}
+    assert row["skill"] | {"per_seed": None} == {
+        "value": 0.25,
+        "low": 0.25,
+        "high": 0.25,
+        "num_units": 2,
+        "per_seed": None,
+    }
 
 
 def test_figure_has_a_panel_per_quantity_and_an_arrow_for_what_is_outside():

@@ -77,15 +77,6 @@ def test_split_scores_read_the_agent_that_was_kept():
     assert wrong["bias2"] > 0.1
 
 
-def test_interval_is_students():
-    values = [1.0, 2.0, 4.0, math.nan]
-    expected = stats.ttest_1samp(values[:3], 0.0).confidence_interval(0.95)
-    made = scores.interval(values)
-    assert (made.mean, made.low, made.high) == pytest.approx((7 / 3, expected.low, expected.high))
-    assert math.isnan(scores.interval([3.0]).low)
-    assert math.isnan(scores.interval([math.nan]).mean)
-
-
 def test_cosine_by_hand():
     # Updates of two: (1, 0) and (0, 0). The fifth gradient fills no update.
     estimates = np.array([[1.0, 1.0], [1.0, -1.0], [2.0, 2.0], [-2.0, -2.0], [9.0, 9.0]])

@@ -86,12 +86,11 @@ def test_command_writes_the_table_and_goes_on_where_it_stopped(tmp_path, monkeyp
     path.write_text(one + two[:50], encoding="utf-8")
     asked = []
 
-    class Pool(learning.ProcessPoolExecutor):
-        def submit(self, function, cell, *rest):
-            asked.append(cell.label)
-            return super().submit(function, cell, *rest)
+    def train_and_count(cell, *settings):
+        asked.append(cell.label)
+        return train_cell(cell, *settings)
 
-    monkeypatch.setattr(learning, "ProcessPoolExecutor", Pool)
+    monkeypatch.setattr(learning, "train_cell", train_and_count)
     assert quietly(main, *flags)[0] == 0
     assert asked == [json.loads(two)["team"]]
     assert (tmp_path / "learning.md").read_text(encoding="utf-8") == table

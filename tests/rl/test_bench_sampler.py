@@ -4,24 +4,25 @@ import numpy as np
 import pytest
 
 from baselines.bench import sampler
-from baselines.bench.sampler import ratio_interval, sampler_cases, thinker_prompts
+from baselines.bench.sampler import median_ratio, sampler_cases, thinker_prompts
 
 
-def test_ratio_interval_of_a_constant_ratio_is_a_point():
+def test_median_ratio_of_a_constant_ratio_is_a_point():
     # The machine slows both alike: repeats are drawn in pairs, so the ratio stays 3.
     reference = [10.0, 40.0, 20.0, 80.0, 30.0]
     rates = [3.0 * rate for rate in reference]
-    interval = ratio_interval(rates, reference, np.random.default_rng(0))
-    assert interval == pytest.approx((3.0, 3.0))
+    found = median_ratio(rates, reference, np.random.default_rng(0))
+    assert (found.value, found.low, found.high) == pytest.approx((3.0, 3.0, 3.0))
 
 
-def test_ratio_interval_holds_the_true_ratio_of_noisy_rates():
+def test_median_ratio_holds_the_true_ratio_of_noisy_rates():
     rng = np.random.default_rng(0)
     reference = rng.normal(100.0, 5.0, size=200)
     rates = rng.normal(250.0, 10.0, size=200)
-    low, high = ratio_interval(rates.tolist(), reference.tolist(), rng)
-    assert low < 2.5 < high
-    assert high - low < 0.1
+    found = median_ratio(rates.tolist(), reference.tolist(), rng)
+    assert found.value == np.median(rates) / np.median(reference)
+    assert found.low < 2.5 < found.high
+    assert found.high - found.low < 0.1
 
 
 def test_thinker_prompts_come_in_groups_of_samples():

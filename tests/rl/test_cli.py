@@ -12,7 +12,8 @@ import pytest
 from safetensors.torch import load_file
 
 from baselines import __main__ as cli
-from baselines.common.metrics import METRICS, read_rows
+from baselines.common.jsonl import read_rows
+from baselines.common.metrics import METRICS
 from baselines.evaluate import command as evaluate
 from baselines.policies.registry import POLICIES
 from baselines.train import command as train

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from baselines.common.significance import holm, mcnemar
+from baselines.common.stats import holm, mcnemar
 from baselines.compare import command as script
 from baselines.compare.command import Outcome, compare, read_outcomes
 from baselines.evaluate.summary import ALL
@@ -61,7 +61,7 @@ def test_compare_uses_only_tasks_that_both_measured():
     first, second = coins(5, 1, 10)
     del first["b", "t/0"], second["b", "t/15"]
     (found,) = compare({"a": first, "b": second})
-    assert found.difference.num_tasks == 14
+    assert found.difference.num_units == 14
     assert (found.only_reference, found.only_other) == (1, 4)
 
 

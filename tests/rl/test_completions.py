@@ -6,13 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from baselines.common.metrics import read_rows
+from baselines.common.jsonl import append_rows, read_rows
 from baselines.rollouts.groups import Group
 from baselines.train.config import TrainConfig
 from baselines.train.logging.completions import (
     COLUMNS,
     COMPLETIONS_FILE,
-    append_completions,
     completion_rows,
 )
 from baselines.train.trainer import Trainer
@@ -51,13 +50,13 @@ def test_completion_rows_by_hand():
     assert all(tuple(row) == COLUMNS for row in rows)
 
 
-def test_append_completions_writes_a_line_per_row_and_text_as_data(tmp_path):
+def test_completions_are_written_one_row_a_line_and_text_as_data(tmp_path):
     path = tmp_path / "completions.jsonl"
     group = Group(TASK, (rollout("correct", texts=('a\n"b" \u2028', "2")),), {}, {})
     rows = completion_rows(1, group, np.ones((1, 2)), np.zeros((1, 2)), PAIR)
     for _ in range(2):
-        append_completions(path, rows)
-    append_completions(path, [])
+        append_rows(path, rows)
+    append_rows(path, [])
     lines = path.read_text(encoding="utf-8").split("\n")
     assert [json.loads(line) for line in lines[:-1]] == [*rows, *rows]
 

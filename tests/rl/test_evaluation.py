@@ -36,7 +36,7 @@ def evaluation_of(solver=solver, *, removals=(NO_THINKER,), **knobs) -> Evaluati
 
 
 def counted(share) -> tuple[int, int]:
-    return share.successes, share.total
+    return share.successes, share.num_units
 
 
 def test_evaluation_by_hand():

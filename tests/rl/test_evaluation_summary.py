@@ -56,7 +56,7 @@ def test_summary_with_one_sample_by_hand():
     # both right, helped, helped, hurt, both wrong, not measured twice
     own = outcomes(joint="+ + + - - ? +", alone="+ - - + - + ?")
     joint = found(own, "accuracy")
-    assert (joint.successes, joint.total, joint.estimate.num_tasks) == (4, 6, 6)
+    assert (joint.successes, joint.total, joint.estimate.num_units) == (4, 6, 6)
     assert joint.estimate.low == pytest.approx(proportion(4, 6).low)
     for quantity, successes in (("help", 2), ("hurt", 1)):
         row = found(own, quantity, SINGLE_PROCESS)
@@ -89,7 +89,7 @@ def test_summary_of_several_samples_leaves_short_tasks_out_of_pass_at_k():
     expected = pass_at_k(np.array([4, 2, 3]), np.array([1, 0, 3]), 2)
     assert both.estimate.value == pytest.approx(expected.mean())
     four = found(own, "pass", k=4)
-    assert (four.estimate.value, four.estimate.num_tasks) == (1.0, 1)
+    assert (four.estimate.value, four.estimate.num_units) == (1.0, 1)
     votes = found(own, "majority")
     assert (votes.estimate.value, votes.successes, votes.total) == (0.5, 1, 2)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import pickle
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,10 +13,9 @@ import pytest
 import torch
 from safetensors import SafetensorError
 
-from baselines.common import files
 from baselines.common.errors import exit_on_bad_input
-from baselines.common.files import StorageError, append_line, write_text
-from baselines.common.metrics import read_rows
+from baselines.common.files import StorageError, write_text
+from baselines.common.jsonl import read_rows
 from baselines.policies import checkpoints
 from baselines.policies.checkpoints import (
     best_checkpoint,
@@ -87,8 +87,8 @@ def test_full_disk_leaves_the_checkpoint_before_and_no_part(tmp_path, monkeypatc
         with pytest.raises(StorageError) as error:
             save(tmp_path, 2)
     assert str(error.value) == (
-        f"a checkpoint must be written, got 'No space left on device' in {tmp_path}; make room or "
-        f"give write access, then go on with --resume: what was saved before is untouched"
+        f"a checkpoint must be written, got 'No space left on device' in {tmp_path}; free disk "
+        f"space or grant write access, then resume with --resume: files saved earlier are intact"
     )
     assert [path.name for path in tmp_path.iterdir()] == ["step_000001"]
     assert read_checkpoint(good)["config"]["steps_done"] == 1
@@ -148,32 +148,6 @@ def test_write_text_leaves_the_old_file_when_the_disk_is_full(tmp_path, monkeypa
             write_text(path, "new")
     assert path.read_text(encoding="utf-8") == "old"
     assert list(tmp_path.iterdir()) == [path]
-
-
-def test_append_line_takes_back_a_line_that_does_not_fit(tmp_path, monkeypatch):
-    path = tmp_path / "metrics.jsonl"
-    append_line(path, '{"step": 1}')
-    write = os.write
-    with monkeypatch.context() as patch:
-
-        def write_a_part(handle, data):
-            if len(data) > 4:
-                return write(handle, data[:4])
-            raise FULL
-
-        patch.setattr(files.os, "write", write_a_part)
-        with pytest.raises(StorageError, match="a line must be written"):
-            append_line(path, '{"step": 2}')
-    assert path.read_text(encoding="utf-8") == '{"step": 1}\n'
-    append_line(path, '{"step": 2}')
-    assert read_rows(path) == [{"step": 1}, {"step": 2}]
-
-
-def test_append_line_writes_on_when_the_system_takes_a_part(tmp_path, monkeypatch):
-    write = os.write
-    monkeypatch.setattr(files.os, "write", lambda handle, data: write(handle, data[:3]))
-    append_line(tmp_path / "rows", "a line of more than three bytes")
-    assert (tmp_path / "rows").read_text(encoding="utf-8") == "a line of more than three bytes\n"
 
 
 class DownTracker:
@@ -305,6 +279,32 @@ def test_resume_goes_on_from_the_checkpoint_before_a_damaged_one(config, tmp_pat
     train(trainer)
     assert metrics_of(run_dir) == whole
     assert resumed(config, run_dir).notices == ()
+
+
+@pytest.mark.parametrize("file", ["metrics.jsonl", "completions.jsonl"])
+def test_resume_on_a_full_disk_is_one_storage_error_and_resumes_later(
+    config, untroubled, tmp_path, monkeypatch, file
+):
+    run_dir = tmp_path / "run"
+    train(Trainer(replace(config, steps=2), run_dir))
+    with (run_dir / file).open("a", encoding="utf-8") as torn:
+        torn.write('{"step": 3, "accur')
+    before = (run_dir / file).read_bytes()
+    write = Path.write_text
+
+    def write_unless_full(path, *args, **kwargs):
+        if path.name.startswith(file.removesuffix(".jsonl")):
+            raise FULL
+        return write(path, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", write_unless_full)
+        with pytest.raises(StorageError, match=rf"No space left .*{re.escape(file)}; free disk"):
+            train(resumed(config, run_dir))
+    assert (run_dir / file).read_bytes() == before
+    assert not list(run_dir.glob("*.part"))
+    train(resumed(config, run_dir))
+    assert metrics_of(run_dir) == untroubled
 
 
 def test_resume_repairs_metrics_with_a_torn_last_line(config, untroubled, tmp_path):

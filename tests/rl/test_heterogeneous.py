@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from baselines.common.metrics import read_rows
+from baselines.common.jsonl import read_rows
 from baselines.policies.registry import load_policy
 from baselines.policies.team import load_team
 from baselines.train.config import TrainConfig

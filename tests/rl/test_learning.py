@@ -29,7 +29,7 @@ def train(run_dir, *, steps: int, tasks_per_step: int = 16, **settings):
         should_stop=lambda: False,
         tracker=NoTracker(run_dir),
     )
-    return trainer.initial["joint"]["successes"] / NUM_EVAL_TASKS, final.accuracy().rate, final
+    return trainer.initial["joint"]["successes"] / NUM_EVAL_TASKS, final.accuracy().value, final
 
 
 def test_team_learns_the_default_task_in_a_few_steps(tmp_path):

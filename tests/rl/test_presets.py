@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from baselines.common.metrics import read_rows
+from baselines.common.jsonl import read_rows
 from baselines.optimizers import OPTIMIZERS
 from baselines.rollouts.environments import team_env
 from baselines.train.command import main, read_config

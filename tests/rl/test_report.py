@@ -185,25 +185,29 @@ def test_report_needs_a_config(tmp_path):
 @pytest.mark.parametrize(
     ("initial", "final", "expected"),
     [
-        ((0.40, 0.35), (0.95, 0.32), ["rose from 0.400", "0.320 [0.28, 0.37]: what thinker_0 say"]),
-        ((0.80, 0.35), (0.40, 0.35), ["fell from 0.800", "the intervals overlap, so this run"]),
+        ((0.40, 0.35), (0.95, 0.32), ["rose from 0.400", "0.320 [0.28, 0.37]: the messages of th"]),
+        (
+            (0.80, 0.35),
+            (0.40, 0.35),
+            ["fell from 0.800", "the intervals overlap, so its effect is inconclusive"],
+        ),
         (
             (0.40, 0.35),
             (0.45, 0.60),
-            ["does not settle whether it changed", "what thinker_0 says hurts."],
+            ["so the change is inconclusive", "the messages of thinker_0 hurt."],
         ),
         (
             (0.40, 0.35),
             None,
-            ["before training is 0.400", "does not settle its effect"],
+            ["before training is 0.400", "so its effect is inconclusive"],
         ),
-        (None, (0.95, 0.32), ["after 80 steps is 0.950", "what thinker_0 says helps."]),
+        (None, (0.95, 0.32), ["after 80 steps is 0.950", "the messages of thinker_0 help."]),
         (
             (0.70, 0.60),
             (0.90, 0.40),
-            ["rose", "helps. Without thinker_0 it was 0.600 [0.55, 0.65]"],
+            ["rose", "help. Without thinker_0 it was 0.600 [0.55, 0.65]"],
         ),
-        (None, None, ["Nothing was measured on held-out tasks."]),
+        (None, None, ["There was no evaluation on held-out tasks."]),
     ],
 )
 def test_sentences_claim_only_what_the_intervals_show(initial, final, expected):
@@ -229,11 +233,11 @@ def test_sentences_group_the_agents_of_a_large_team():
     assert said[1:] == ["Removing any of 9 agents lowers it."]
     said = sentences(CONFIG, summary_of(agents=(*team[:4], "solver_0"), final=(0.4, 0.4), audit={}))
     names = "thinker_0, thinker_1, thinker_2 or thinker_3"
-    assert said[1:] == [f"Removing {names} shows no effect."]
+    assert said[1:] == [f"Removing {names} has an inconclusive effect."]
 
 
 def test_sentences_report_degenerate_credit_unless_it_is_meant():
-    said = "Within a task, the credit of thinker_0 and solver_0 ranks the rollouts just as"
+    said = "within a task, the advantage of thinker_0 and solver_0 is the shared one times"
     assert said in sentences(CONFIG, summary_of())[-1]
     assert said not in sentences({**CONFIG, "allocator": "shared"}, summary_of())[-1]
 
@@ -242,7 +246,7 @@ def test_sentences_report_what_is_missing():
     summary = summary_of(status="interrupted", steps_done=1, audit={})
     summary["final"]["unmeasured"] = 2
     assert sentences(CONFIG, summary)[-2:] == [
-        "2 held-out answers could not be verified and count nowhere.",
+        "2 held-out answers could not be verified and are excluded.",
         "The run was interrupted after 1 step.",
     ]
 
@@ -254,19 +258,19 @@ def test_reading_tells_signal_from_none():
         reading({**entry, "signal_rate": 0.5}),
         reading({**entry, "signal_rate": 0.5, "degenerate": False}),
     ]
-    assert [text.split()[0] for text in said] == ["No", "In", "It"]
+    assert [text.split()[0] for text in said] == ["No", "Degenerate:", "Not"]
 
 
 def test_reading_tells_a_small_difference_from_none():
     entry = {"slope": 1.0, "correlation": 0.99999, "degenerate": False, "signal_rate": 1.0}
-    assert "nearly as the shared reward does" in reading(entry)
-    assert "in its own way" in reading({**entry, "correlation": 0.9})
-    assert "in its own way" in reading({**entry, "correlation": -0.99999})
+    assert "Nearly degenerate: correlation 0.99999 with" in reading(entry)
+    assert "Not degenerate: correlation 0.90 with" in reading({**entry, "correlation": 0.9})
+    assert "Not degenerate: correlation -1.00" in reading({**entry, "correlation": -0.99999})
 
 
 def test_measurements_compare_both_ends_of_the_run():
     found = {one.label: one for one in measurements(summary_of())}
-    assert [one.verdict for one in found.values()] == ["higher", "not shown", "higher", "not shown"]
+    assert [one.verdict for one in found.values()] == ["higher", "inconclusive"] * 2
     assert found["without thinker_0"].final == proportion(128, 400)
     assert list(found) == [
         "whole team",
@@ -282,7 +286,7 @@ def test_held_out_points_stand_after_the_updates_made_before_them():
     middle, end = proportion(200, 400), proportion(380, 400)
     curve = held_out(rows, summary_of(steps_done=3))["joint"]
     assert [(point.updates, point.rate) for point in curve] == [(0, 0.4), (2, 0.5), (3, 0.95)]
-    assert curve[1:] == [Point(2, 0.5, middle.low, middle.high), Point(3, 0.95, end.low, end.high)]
+    assert curve[1:] == [Point(2, 0.5, middle), Point(3, 0.95, end)]
 
 
 def test_held_out_points_of_several_removals_have_no_interval():

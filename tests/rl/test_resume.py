@@ -15,7 +15,7 @@ from itertools import product
 import pytest
 
 from baselines.common.files import write_json
-from baselines.common.metrics import read_rows
+from baselines.common.jsonl import read_rows
 from baselines.policies.checkpoints import best_checkpoint, newest_checkpoint
 from baselines.report import run_page as report_page
 from baselines.train.command import main, read_config

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from itertools import combinations
 from statistics import NormalDist
 
@@ -8,12 +10,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import bootstrap
+from scipy import stats
 
 from baselines.common.stats import (
+    Difference,
     Estimate,
-    Proportion,
     bootstrap_bounds,
+    bootstrap_statistic,
+    mcnemar,
     mean_difference,
     mean_rate,
     pass_at_k,
@@ -45,15 +49,23 @@ def test_proportion_ends_where_the_score_test_starts_to_reject(count, confidence
     found = proportion(successes, total, confidence)
     z = NormalDist().inv_cdf((1 + confidence) / 2)
     for end in (found.low, found.high):
-        deviation = abs(found.rate - end)
+        deviation = abs(found.value - end)
         if 0.0 < end < 1.0:
             assert deviation == pytest.approx(z * math.sqrt(end * (1 - end) / total), abs=1e-7)
+
+
+@given(count=counts(), confidence=st.floats(0.5, 0.999))
+def test_proportion_is_wilsons_interval_of_scipy(count, confidence):
+    found = proportion(*count, confidence)
+    expected = stats.binomtest(*count).proportion_ci(confidence, method="wilson")
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
+    assert (found.num_units, found.successes) == (count[1], count[0])
 
 
 @given(count=counts())
 def test_proportion_holds_its_rate_and_stays_within_zero_and_one(count):
     found = proportion(*count)
-    assert 0.0 <= found.low <= found.rate <= found.high <= 1.0
+    assert 0.0 <= found.low <= found.value <= found.high <= 1.0
     assert found.low < found.high
 
 
@@ -86,7 +98,15 @@ def test_proportion_reads_as_a_rate_with_an_interval():
     ("low", "high", "expected"), [(0.1, 0.2, True), (0.1, 0.3, False), (0.25, 0.5, False)]
 )
 def test_is_above_needs_a_gap_between_the_intervals(low, high, expected):
-    assert Proportion(4, 10, 0.3, 0.5).is_above(Proportion(2, 10, low, high)) is expected
+    one, two = Estimate(0.4, 0.3, 0.5, 10), Estimate((low + high) / 2, low, high, 10)
+    assert one.is_above(two) is expected
+    assert two.is_below(one) is expected
+
+
+def test_is_above_and_below_compare_the_interval_with_a_number():
+    found = Estimate(0.2, 0.1, 0.3, 10)
+    assert [found.is_above(x) for x in (0.0, 0.1, 0.2, 0.4)] == [True, False, False, False]
+    assert [found.is_below(x) for x in (0.0, 0.2, 0.3, 0.4)] == [False, False, False, True]
 
 
 @st.composite
@@ -102,9 +122,9 @@ def test_mean_rate_of_zeros_and_ones_is_wilsons_interval(count):
     successes, total = count
     found = mean_rate(np.arange(total) < successes)
     expected = proportion(successes, total)
-    assert found.num_tasks == total
+    assert found.num_units == total
     assert (found.value, found.low, found.high) == pytest.approx(
-        (expected.rate, expected.low, expected.high), abs=1e-9
+        (expected.value, expected.low, expected.high), abs=1e-9
     )
 
 
@@ -223,7 +243,7 @@ def test_bootstrap_bounds_are_those_of_scipy():
     differences = rng.choice([-1.0, -0.5, 0.0, 0.5, 1.0], size=80)
     largest = np.abs(differences).max() / math.sqrt(2)
     drawn_from = (np.append(differences, [largest, -largest]),)
-    theirs = bootstrap(
+    theirs = stats.bootstrap(
         drawn_from, np.mean, n_resamples=40_000, method="percentile", rng=rng, batch=1000
     ).confidence_interval
     ours = bootstrap_bounds(differences, rng=rng, num_resamples=40_000)
@@ -240,7 +260,9 @@ def test_mean_difference_holds_its_mean_mirrors_and_is_never_a_point(differences
     assert -1.0 <= found.low <= found.value <= found.high <= 1.0
     assert found.low < found.high
     turned = mean_difference(-values, rng=np.random.default_rng(seed))
-    assert (turned.low, turned.high) == pytest.approx((-found.high, -found.low), abs=0.1)
+    step = 2.0 / (len(values) + 2)  # of a resampled mean when one task takes another's place
+    expected = pytest.approx((-found.high, -found.low), abs=max(0.1, step))
+    assert (turned.low, turned.high) == expected
 
 
 def test_mean_difference_of_equal_tasks_ends_where_a_rare_one_could_hide():
@@ -265,6 +287,35 @@ def test_mean_difference_pairs_tasks():
     assert paired.high - paired.low < (alone.high - alone.low) / 10
 
 
+def test_bootstrap_statistic_is_that_of_scipy():
+    rng = np.random.default_rng(0)
+    ours, theirs = rng.lognormal(size=(2, 40))
+    found = bootstrap_statistic(
+        lambda drawn: float(ours[drawn].mean() / theirs[drawn].mean()),
+        40,
+        rng=rng,
+        num_resamples=20_000,
+    )
+    expected = stats.bootstrap(
+        (ours, theirs),
+        lambda x, y, axis: x.mean(axis) / y.mean(axis),
+        paired=True,
+        vectorized=True,
+        n_resamples=20_000,
+        method="percentile",
+        rng=rng,
+        batch=1000,
+    ).confidence_interval
+    assert found.value == pytest.approx(ours.mean() / theirs.mean())
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), rel=0.03)
+    assert found.num_units == 40
+
+
+def test_bootstrap_statistic_of_one_unit_has_no_spread():
+    found = bootstrap_statistic(lambda drawn: float(drawn.sum()), 1, rng=np.random.default_rng(0))
+    assert (found.value, found.low, found.high) == (0.0, 0.0, 0.0)
+
+
 @pytest.mark.parametrize("values", [[], [0.5, math.nan], [1.5], [-0.1]])
 def test_mean_rate_refuses_what_is_no_rate(values):
     with pytest.raises(ValueError, match="values must be rates in"):
@@ -279,12 +330,29 @@ def test_mean_difference_refuses_what_is_no_difference(values):
 
 @pytest.mark.parametrize("numbers", [(0.5, 0.6, 0.7), (0.5, 0.4, math.nan), (0.5, -math.inf, 1.0)])
 def test_estimate_does_not_exist_without_an_interval(numbers):
-    with pytest.raises(ValueError, match="an estimate must have an interval that holds it"):
-        Estimate(*numbers, num_tasks=3)
+    with pytest.raises(
+        ValueError, match="an estimate must have a finite interval that contains it"
+    ):
+        Estimate(*numbers, num_units=3)
+
+
+def test_estimate_needs_a_unit():
+    with pytest.raises(ValueError, match="of 0 units"):
+        Estimate(0.5, 0.4, 0.6, 0)
 
 
 def test_estimate_reads_with_its_interval():
-    assert str(Estimate(0.5, 0.25, 0.75, 4)) == "0.500 [0.250, 0.750]"
+    found = Estimate(0.5, 0.25, 0.75, 4)
+    assert str(found) == "0.500 [0.250, 0.750]"
+    assert found.text("+.1f", ".2f") == "+0.5 [0.25, 0.75]"
+    assert str(Estimate(1.0, 1.0, 1.0, 3)) == "1.000 [no spread]"
+
+
+def test_estimates_are_json_values():
+    found = Estimate(0.5, 0.25, 0.75, 4).to_json()
+    assert found == {"value": 0.5, "low": 0.25, "high": 0.75, "num_units": 4}
+    assert proportion(3, 4).to_json().items() >= {"num_units": 4, "successes": 3}.items()
+    assert Difference(0.1, 0.0, 0.2, 5, None).to_json()["p_value"] is None
 
 
 def test_pass_at_k_by_hand():
@@ -316,3 +384,16 @@ def test_pass_at_k_is_the_share_of_subsets_with_a_right_sample(data, num_samples
 def test_pass_at_k_refuses_counts_that_cannot_be(samples, right, k, message):
     with pytest.raises(ValueError, match=message):
         pass_at_k(np.array([samples]), np.array([right]), k)
+
+
+def test_importing_stats_does_not_import_scipy():
+    code = (
+        "import sys, baselines.common.stats as s; s.proportion(1, 2); print('scipy' in sys.modules)"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "False\n"
+
+
+def test_missing_scipy_is_reported_in_one_sentence(monkeypatch):
+    monkeypatch.setitem(sys.modules, "scipy.stats", None)
+    with pytest.raises(ImportError, match=r"scipy must be installed .* 'ccpo-env\[hf\]'"):
+        mcnemar(1, 2)

@@ -8,12 +8,13 @@ import sys
 import numpy as np
 import pytest
 
-from baselines.common.metrics import read_rows
+from baselines.common.jsonl import read_rows
+from baselines.experiment.sweep import RUNS_FILE, read_results
 from baselines.train_sb3 import command as train_sb3
 from baselines.train_sb3.demonstration import COMMON_RANDOM, METHODS, SETTINGS, SHARED
 from baselines.train_sb3.measured_credit import CreditPlan
 from baselines.train_sb3.ppo import PpoConfig, train
-from baselines.train_sb3.runs import RUNS_FILE, TUNING_SEEDS, read_results
+from baselines.train_sb3.runs import TUNING_SEEDS, SignalRunResult
 from tests.rl.teams import quietly
 
 LOGGED = {
@@ -107,7 +108,7 @@ def test_demonstration_runs_writes_and_goes_on_where_it_stopped(tmp_path):
     assert code == 0
     assert "| default mix, group baseline | shared reward |" in printed
     runs = tmp_path / RUNS_FILE
-    results = read_results(runs)
+    results = read_results(runs, SignalRunResult)
     reported = [run.key for run in results if run.key.seed not in TUNING_SEEDS]
     assert {key.method for key in reported} == {SHARED, COMMON_RANDOM}
     assert len(reported) == 4
@@ -118,7 +119,7 @@ def test_demonstration_runs_writes_and_goes_on_where_it_stopped(tmp_path):
     lines = whole.splitlines(keepends=True)
     runs.write_bytes(b"".join(lines[:-1]) + lines[-1][:30])  # the last line was being written
     quietly(train_sb3.main, *flags, *rest)
-    again = read_results(runs)
+    again = read_results(runs, SignalRunResult)
     assert runs.read_bytes().splitlines(keepends=True)[:-1] == lines[:-1]  # none was made twice
     assert [run.contribution for run in again] == [run.contribution for run in results]
     assert (tmp_path / "table.md").read_bytes() == table

@@ -15,7 +15,7 @@ from baselines.train_sb3.game import SignalGame
 from baselines.train_sb3.measured_credit import MEANINGFUL, CreditPlan, CreditSource
 from baselines.train_sb3.ppo import PpoConfig, train
 from baselines.train_sb3.results import markdown, share_figure, table_rows
-from baselines.train_sb3.runs import RunKey, RunResult, best_rates, mean_shares
+from baselines.train_sb3.runs import SignalRunKey, SignalRunResult, best_rates, mean_shares
 from baselines.train_sb3.tabular import DirectConfig, SymbolTable, learn, run_once
 from tests.rl.teams import quietly
 
@@ -58,7 +58,7 @@ def test_ppo_learns_from_credit_and_not_from_credit_reversed(monkeypatch):
 @pytest.mark.parametrize("allocator", MEANINGFUL)
 def test_run_once_spends_the_same_budget_with_every_credit(allocator, optimizer):
     config = DirectConfig(num_answers_drawn=2000, tasks_per_step=4)
-    key = RunKey("rare", f"{allocator} x {optimizer}", 0.1, 0)
+    key = SignalRunKey("rare", f"{allocator} x {optimizer}", 0.1, 0)
     result = run_once(key, config=config)
     assert 2000 <= result.num_answers_drawn < 2000 + 4 * (8 + 8 * 4)  # no more than one step over
     assert result.contribution <= result.ceiling == pytest.approx(0.075)
@@ -97,8 +97,8 @@ def test_update_climbs_the_policy_gradient(optimizer):
 
 
 def result(method, seed, share, *, setting="rare", rate=0.1):
-    return RunResult(
-        RunKey(setting, method, rate, seed),
+    return SignalRunResult(
+        SignalRunKey(setting, method, rate, seed),
         contribution=share * 0.5,
         ceiling=0.5,
         team=share,
@@ -132,14 +132,14 @@ def test_rows_compare_seed_by_seed_within_a_setting():
     assert verdicts == {
         ("rare", "shared"): "reference",
         ("rare", "better"): "above",
-        ("rare", "noise"): "open",
+        ("rare", "noise"): "inconclusive",
         ("rare", "worse"): "below",
         ("default", "shared"): "reference",
     }
     better = rows[1]
-    assert better.gain.estimate == pytest.approx(0.0515)
-    assert better.mean_gain.estimate == pytest.approx(0.0515 / 2)
-    assert rows[0].share.estimate == pytest.approx(np.mean(bases))
+    assert better.gain.value == pytest.approx(0.0515)
+    assert better.mean_gain.value == pytest.approx(0.0515 / 2)
+    assert rows[0].share.value == pytest.approx(np.mean(bases))
     table = markdown(rows, {"rare": "rare mix", "default": "default mix"})
     assert len({line.count("|") for line in table.splitlines()}) == 1
 

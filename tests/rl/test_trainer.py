@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import PreTrainedModel
 
-from baselines.common.metrics import read_rows
+from baselines.common.jsonl import read_rows
 from baselines.train.config import TrainConfig
 from baselines.train.logging.trackers import NoTracker
 from baselines.train.trainer import Trainer

@@ -1,8 +1,7 @@
-"""The picture of the credit bench: a row per game, a panel per quantity, a mark per allocator."""
+"""Figure of the credit bench: a row per game, a panel per quantity, a marker per allocator."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
@@ -16,7 +15,7 @@ PANELS: Mapping[str, tuple[str, float, float]] = {
     "spearman": ("rank correlation with the truth", -0.1, 1.0),
     "cosine": ("cosine to the exact gradient, per row at equal tokens", -0.1, 1.0),
 }
-"""From a quantity to its heading and the range that is shown."""
+"""From a quantity to its heading and the limits of its axis."""
 REFERENCES = (ZERO, "shared", COSAC)
 ALLOCATOR_COLOUR, REFERENCE_COLOUR = "#0072B2", "#444444"  # Okabe and Ito's blue; shape says it too
 WIDTH, ROW_HEIGHT, MARGIN_HEIGHT = 12.5, 0.235, 0.9  # inches; height per allocator, and per game
@@ -61,25 +60,25 @@ def _draw(axes: Axes, result: GameResult, quantity: str) -> None:
 
 
 def _mark(axes: Axes, place: int, result: GameResult, allocator: str, quantity: str) -> None:
-    value = result.interval(allocator, quantity)
+    found = result.estimate(allocator, quantity)
     _, low, high = PANELS[quantity]
     is_reference = allocator in REFERENCES
     colour = REFERENCE_COLOUR if is_reference else ALLOCATOR_COLOUR
-    if math.isnan(value.mean):
+    if found is None:
         why = "constant: no ranks" if quantity == "spearman" else "no exact gradient"
         _write(axes, why, max(low, 0.0), place, REFERENCE_COLOUR)
         return
     if quantity == "cosine":
-        _mark_shared(axes, place, value.mean, result.interval(allocator, "cosine_shared").mean)
-    if value.mean < low:
+        _mark_shared(axes, place, found.value, result.mean(allocator, "cosine_shared"))
+    if found.value < low:
         edge = low + 0.02 * (high - low)
         axes.plot(edge, place, marker="<", color=colour)
-        _write(axes, f"{value.mean:.1f}", edge, place, colour)
+        _write(axes, f"{found.value:.1f}", edge, place, colour)
         return
-    error = 0.0 if math.isnan(value.low) else value.mean - value.low
+    error = found.value - found.low
     face = "white" if is_reference else colour
     axes.errorbar(
-        value.mean, place, xerr=error, fmt="o", color=colour, mfc=face, ms=5.5, capsize=2.5
+        found.value, place, xerr=error, fmt="o", color=colour, mfc=face, ms=5.5, capsize=2.5
     )
 
 

@@ -1,25 +1,30 @@
-"""What all seeds of one game gave."""
+"""The scores of one game over all seeds."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from baselines.bench.credit.scores import Interval, Scores, interval
+import numpy as np
+
+from baselines.bench.credit.scores import Scores
+from baselines.common.stats import MIN_RUNS, Estimate, mean_over_seeds
+from baselines.common.types import FloatArray
 
 MAX_AGENTS = 6
-"""More agents are not shown one by one, only some of them."""
+"""Of games with more agents, only some are listed one by one."""
 
 
 @dataclass(frozen=True, slots=True)
 class GameResult:
-    """What every seed of a game gave.
+    """The scores of a game, one set per seed.
 
     Args:
         game: Name from GAMES.
-        meaning: What the game is.
-        scores: Per seed: from an allocator to its scores.
-        reliability: Per seed: how reliable the truth is, 1 if exact.
+        meaning: Description of the game.
+        scores: Per seed, from an allocator to its scores.
+        reliability: Of the true advantages, per seed; 1 if they are exact.
     """
 
     game: str
@@ -32,13 +37,23 @@ class GameResult:
         """Names of the rows."""
         return list(self.scores[0])
 
-    def interval(self, allocator: str, quantity: str) -> Interval:
-        """Return the mean over seeds of a quantity, with its interval."""
-        return interval([seed[allocator][quantity] for seed in self.scores])
+    def estimate(self, allocator: str, quantity: str) -> Estimate | None:
+        """Return the mean over seeds of a quantity; None if fewer than two seeds measured it."""
+        known = self._known(allocator, quantity)
+        return mean_over_seeds(known) if len(known) >= MIN_RUNS else None
+
+    def mean(self, allocator: str, quantity: str) -> float:
+        """Return the mean over seeds of a quantity; NaN if no seed measured it."""
+        known = self._known(allocator, quantity)
+        return float(known.mean()) if len(known) else math.nan
+
+    def _known(self, allocator: str, quantity: str) -> FloatArray:
+        values: FloatArray = np.array([seed[allocator][quantity] for seed in self.scores])
+        return values[~np.isnan(values)]
 
     @property
     def agents(self) -> list[str]:
-        """Agents to show one by one: all, or of many the first, the middle and the last."""
+        """Agents to list one by one: all, or of many the first, the middle and the last."""
         scores = self.scores[0][self.allocators[0]]
         agents = [name.removeprefix("skill/") for name in scores if name.startswith("skill/")]
         if len(agents) <= MAX_AGENTS:
@@ -47,12 +62,12 @@ class GameResult:
 
     @property
     def note(self) -> str:
-        """What the reader must know about the truth and the budget."""
-        reliable = interval(self.reliability).mean
+        """How exact the true advantages are, and the token budget of an update."""
+        reliable = float(np.mean(self.reliability))
         truth = (
             "the truth is exact"
             if reliable == 1.0
             else f"reliability of the sampled truth {reliable:.3f}"
         )
-        budget = self.interval(self.allocators[0], "budget").mean
+        budget = self.mean(self.allocators[0], "budget")
         return f"{len(self.scores)} seeds; {truth}; budget of an update: {budget:,.0f} tokens"

@@ -1,4 +1,4 @@
-"""The credit bench's results: a table for the terminal, JSON, Markdown and a picture."""
+"""Results of the credit bench: terminal table, JSON, Markdown and figure."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from rich.table import Table
 
 from baselines.bench.credit.config import CreditConfig
 from baselines.bench.credit.game_result import GameResult
-from baselines.bench.credit.scores import QUANTITIES, Interval
+from baselines.bench.credit.scores import QUANTITIES
 from baselines.common.files import write_json, write_text
+from baselines.common.stats import Estimate
 
 MISSING = "\N{EN DASH}"
 COLUMNS: Mapping[str, str] = {
@@ -28,14 +29,14 @@ COLUMNS: Mapping[str, str] = {
     "gain": "gain",
     "cosine_at_budget": "at budget",
 }
-"""Quantities of a table with their headings; all are means over seeds with 95 % intervals."""
+"""Columns of a table: means over seeds with 95 % intervals."""
 COSTS: Mapping[str, str] = {"tokens": "tokens", "verifier_calls": "calls"}
-"""Costs of a group, with their headings."""
+"""Cost columns: means per group."""
 AGENT_TABLES: Mapping[str, str] = {
     "skill": "Skill for each agent",
     "gain": "Gain for each agent, if it alone is trained",
 }
-"""Quantities that are shown for each agent, with the headings of their tables."""
+"""Quantities listed per agent, with the headings of their tables."""
 
 
 def credit_table(result: GameResult) -> Table:
@@ -62,7 +63,7 @@ def write_results(results: Sequence[GameResult], config: CreditConfig, folder: P
 
 
 def as_json(results: Sequence[GameResult], config: CreditConfig) -> dict[str, Any]:
-    """Return everything that was measured, NaN as None."""
+    """Return all measurements; what was not measured is None."""
     return {
         "config": {**asdict(config), "out_dir": None},
         "quantities": dict(QUANTITIES),
@@ -98,7 +99,7 @@ def _body(result: GameResult) -> list[list[str]]:
 
 def _agent_body(result: GameResult, quantity: str) -> list[list[str]]:
     return [
-        [name, *(_cell(result.interval(name, f"{quantity}/{agent}")) for agent in result.agents)]
+        [name, *(_cell(result.estimate(name, f"{quantity}/{agent}")) for agent in result.agents)]
         for name in result.allocators
     ]
 
@@ -119,17 +120,15 @@ def _headings() -> list[str]:
 
 
 def _cells(result: GameResult, allocator: str) -> list[str]:
-    scores = [_cell(result.interval(allocator, quantity)) for quantity in COLUMNS]
-    costs = [f"{result.interval(allocator, cost).mean:,.0f}" for cost in COSTS]
+    scores = [_cell(result.estimate(allocator, quantity)) for quantity in COLUMNS]
+    costs = [f"{result.mean(allocator, cost):,.0f}" for cost in COSTS]
     return [*scores, *costs]
 
 
-def _cell(value: Interval) -> str:
-    if math.isnan(value.mean):
+def _cell(found: Estimate | None) -> str:
+    if found is None:
         return MISSING
-    if math.isnan(value.low):
-        return f"{value.mean:.2f}"
-    return f"{value.mean:.2f} ±{(value.high - value.low) / 2.0:.2f}"
+    return f"{found.value:.2f} ±{(found.high - found.low) / 2.0:.2f}"
 
 
 def _rows(headings: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
@@ -138,9 +137,9 @@ def _rows(headings: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _summary(result: GameResult, allocator: str, quantity: str) -> dict[str, Any]:
-    value = result.interval(allocator, quantity)
-    summary: dict[str, Any] = {name: _known(number) for name, number in asdict(value).items()}
-    if "/" not in quantity:  # of one agent: many, and all in the mean already
+    found = result.estimate(allocator, quantity)
+    summary = dict.fromkeys(("value", "low", "high")) if found is None else found.to_json()
+    if "/" not in quantity:  # those of single agents are many, and the mean contains them
         summary["per_seed"] = [_known(seed[allocator][quantity]) for seed in result.scores]
     return summary
 

@@ -29,8 +29,8 @@ ZERO, COSAC = "zero", "cosac (paper)"
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
-    """What one allocator made of a seed's groups.
+class CostedAdvantages:
+    """The advantages that one allocator estimates in a seed's groups, with their cost.
 
     Args:
         advantages: Per part of the seed, shape (N, G, A).
@@ -87,17 +87,18 @@ def reliability(parts: Sequence[Measured]) -> float:
     return 2.0 * correlation / (1.0 + correlation)
 
 
-def _estimates(parts: Sequence[Measured]) -> dict[str, Estimate]:
+def _estimates(parts: Sequence[Measured]) -> dict[str, CostedAdvantages]:
     team = _mean_cost([part.prices.team for part in parts])
     zeros = [np.zeros(part.truth.shape[1:]) for part in parts]
-    estimates = {ZERO: Estimate(zeros, team)}
+    estimates = {ZERO: CostedAdvantages(zeros, team)}
     for name, allocator in ALLOCATORS.items():
         if _suffices(allocator, parts[0].batch):
             cost = team + _mean_cost([_extra_cost(allocator, part) for part in parts])
-            estimates[name] = Estimate(_advantages(allocator, parts), cost)
+            estimates[name] = CostedAdvantages(_advantages(allocator, parts), cost)
     cosac = [part.cosac for part in parts if part.cosac is not None]
     if cosac:
-        estimates[COSAC] = Estimate(cosac, team + _mean_cost([p.prices.suffixes for p in parts]))
+        cost = team + _mean_cost([part.prices.suffixes for part in parts])
+        estimates[COSAC] = CostedAdvantages(cosac, cost)
     return estimates
 
 
@@ -175,7 +176,10 @@ def _agent_skills(estimate: FloatArray, truth: FloatArray, agents: Sequence[str]
 
 
 def _cosines(
-    parts: Sequence[Measured], estimate: Estimate, shared: Estimate, budget: float
+    parts: Sequence[Measured],
+    estimate: CostedAdvantages,
+    shared: CostedAdvantages,
+    budget: float,
 ) -> Scores:
     """Return cosines to the exact gradient, means over parts; NaN where it is unknown."""
     affordable = int(budget // estimate.cost.tokens)

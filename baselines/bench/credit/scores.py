@@ -1,10 +1,9 @@
-"""How far credit is from the truth: pure functions of advantages, one seed at a time."""
+"""Scores of estimated against true advantages: pure functions, one seed at a time."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -13,9 +12,9 @@ from baselines.common.types import FloatArray, IntArray
 Scores = dict[str, float]
 
 QUANTITIES: Mapping[str, str] = {
-    "skill": "1 - MSE / MSE of predicting zero; 1 is perfect, below 0 is worse than nothing",
+    "skill": "1 - MSE / MSE of predicting zero; 1 is perfect, below 0 is worse than zero",
     "bias2": "squared bias, in units of the MSE of predicting zero",
-    "variance": "variance given what the agent read and said, in the same units",
+    "variance": "variance given the agent's prompt and completion, in the same units",
     "slope": "least-squares slope of the estimate on the truth; 1 is calibrated",
     "spearman": "rank correlation with the truth",
     "sign": "share of advantages with the true sign; an estimate of 0 counts one half",
@@ -24,46 +23,7 @@ QUANTITIES: Mapping[str, str] = {
     "gain": "cosine minus that of shared credit with the same tokens, within each seed",
     "cosine_at_budget": "cosine of the mean gradient of as many groups as one budget affords",
 }
-"""What is scored, with its meaning."""
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A mean over seeds with its 95 % interval.
-
-    Args:
-        mean: Mean over the seeds in which it was measured; NaN if in none.
-        low: Lower end; NaN with fewer than two seeds.
-        high: Upper end.
-    """
-
-    mean: float
-    low: float
-    high: float
-
-    def is_above(self, value: float) -> bool:
-        """Return whether the whole interval lies above a value."""
-        return self.low > value
-
-
-def interval(values: Sequence[float]) -> Interval:
-    """Return the mean of independent values and Student's 95 % interval of it.
-
-    mean +- t * s / sqrt(n)      s: standard deviation, t: 0.975 quantile at n - 1 degrees
-
-    Args:
-        values: One per seed; NaN is not measured and left out.
-    """
-    from scipy.stats import t  # type: ignore[attr-defined]  # exported, not declared
-
-    known = np.array([value for value in values if not math.isnan(value)])
-    if len(known) == 0:
-        return Interval(math.nan, math.nan, math.nan)
-    mean = float(known.mean())
-    if len(known) == 1:
-        return Interval(mean, math.nan, math.nan)
-    half = float(t.ppf(0.975, len(known) - 1) * known.std(ddof=1) / math.sqrt(len(known)))
-    return Interval(mean, mean - half, mean + half)
+"""Scores by name, with their meaning."""
 
 
 def centred(values: FloatArray) -> FloatArray:

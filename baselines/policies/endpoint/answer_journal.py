@@ -1,18 +1,19 @@
-"""Finished answers of an endpoint on disk, so that none is asked for again."""
+"""Cache the answers of an endpoint on disk, so that no request is sent twice."""
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from baselines.common.jsonl import append_line, append_row, read_lines, truncate_torn_line
 from baselines.policies.base import Completion
 from baselines.policies.endpoint.wire import Answer, Usage
 
 HEADER = '{"journal": "answers of an endpoint", "version": 1}\n'
+"""The first line, with its ending."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +21,8 @@ class SampleKey:
     """One sample of one question.
 
     Args:
-        question: Hash of everything that decides what is sampled.
-        index: Number of the sample among those of the question.
+        question: Hash of everything that the samples depend on.
+        index: Index of the sample among those of the question.
     """
 
     question: str
@@ -29,16 +30,17 @@ class SampleKey:
 
 
 class Journal:
-    """An append-only file of answers, one JSON object a line.
+    """An append-only JSONL file of answers.
 
-    Each line is on the disk before `append` returns. A line that a crash has torn is skipped when
-    the file is read, and its answers are asked for again.
+    Each line is flushed to the disk before `append` returns. A corrupt or torn line is ignored
+    when the file is read, and its answers are requested again.
 
     Args:
-        path: The file; made with its folder unless it is there.
+        path: The file; it is created with its folder if it does not exist.
 
     Raises:
-        ValueError: If the file is something else, or cannot be written.
+        ValueError: If the file is not a journal, or cannot be opened for writing.
+        StorageError: If its first line cannot be written, or a torn line not be ended.
     """
 
     def __init__(self, path: Path) -> None:
@@ -49,27 +51,29 @@ class Journal:
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("ab"):
                 pass
-            content = path.read_bytes()
+            lines, torn = read_lines(path)
         except OSError as error:
             raise ValueError(
                 f"journal must be a file that can be written, got {path} ({error.strerror}); "
                 f"pass another path"
             ) from None
-        if HEADER.encode().startswith(content):  # new, or torn in its first line
-            path.write_text(HEADER, encoding="utf-8")
+        header = HEADER.removesuffix("\n")
+        if not lines and header.encode().startswith(torn):  # new, or torn in its first line
+            truncate_torn_line(path)
+            append_line(path, header)
             return
-        if not content.startswith(HEADER.encode()):
+        if not lines or lines[0] != header.encode():
             raise ValueError(
                 f"journal must be a file that an endpoint has written, got {path}; "
                 f"pass the path of a new file"
             )
-        for line in content.splitlines()[1:]:
+        for line in [*lines[1:], torn]:  # that may lack no more than its ending
             self._read(line)
-        if not content.endswith(b"\n"):
-            self._write("\n")
+        if torn:
+            append_line(path, "")
 
     def __len__(self) -> int:
-        """Return how many samples are known."""
+        """Return the number of samples in the journal."""
         return len(self._completions)
 
     @property
@@ -78,14 +82,14 @@ class Journal:
         return Usage(self._prompt_tokens, self._completion_tokens)
 
     def find(self, key: SampleKey) -> Completion | None:
-        """Return a finished sample, None if there is none yet."""
+        """Return a finished sample; None if there is none yet."""
         return self._completions.get(key)
 
     def append(self, first: SampleKey, answer: Answer) -> None:
-        """Keep the samples of an answer, numbered from first on.
+        """Append the samples of an answer, with indices that start at that of `first`.
 
         Raises:
-            OSError: If the disk does not take them.
+            StorageError: If they cannot be written; the file is unchanged, if the disk allows it.
         """
         record = {
             "question": first.question,
@@ -94,14 +98,8 @@ class Journal:
             "choices": [[c.text, c.token_ids, c.logprobs] for c in answer.completions],
             "usage": [answer.usage.prompt_tokens, answer.usage.completion_tokens],
         }
-        self._write(json.dumps(record, allow_nan=False) + "\n")
+        append_row(self._path, record)
         self._keep(first, answer.completions, answer.usage)
-
-    def _write(self, text: str) -> None:
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
 
     def _read(self, line: bytes) -> None:
         try:
@@ -114,7 +112,7 @@ class Journal:
             first = SampleKey(str(record["question"]), int(record["first"]))
             prompt_tokens, completion_tokens = map(int, record["usage"])
         except (ValueError, TypeError, KeyError, RecursionError):
-            return  # torn
+            return  # corrupt or torn
         self._keep(first, completions, Usage(prompt_tokens, completion_tokens))
 
     def _keep(self, first: SampleKey, completions: Sequence[Completion], usage: Usage) -> None:

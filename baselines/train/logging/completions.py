@@ -1,21 +1,17 @@
-"""A table of what the agents said in a step and what they were paid, to be read during a run."""
+"""completions.jsonl: a sample of completions with their reward, credit and advantage."""
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
-
-from baselines.common.files import append_line
 
 if TYPE_CHECKING:
     from baselines.common.types import FloatArray
     from baselines.rollouts.groups import Group
 
 COMPLETIONS_FILE = "completions.jsonl"
-"""In the folder of a run."""
+"""In the folder of a run: one JSON object per message."""
 
 
 class CompletionRow(TypedDict):
@@ -41,13 +37,13 @@ COLUMNS = tuple(CompletionRow.__annotations__)
 def completion_rows(
     step: int, group: Group, credit: FloatArray, advantages: FloatArray, agents: Sequence[str]
 ) -> list[CompletionRow]:
-    """Return a row for each message of a group, in the order in which they were said.
+    """Return one row per message of a group, in the order of the episode.
 
     Args:
         step: Number of the step.
-        group: One task's rollouts, G of them.
-        credit: Of each agent in each rollout, shape (G, A).
-        advantages: Of the same shape.
+        group: The G rollouts of one task.
+        credit: Credit of each agent in each rollout, shape (G, A).
+        advantages: Advantages of the same shape.
         agents: Names of the A agents.
     """
     rows: list[CompletionRow] = []
@@ -74,13 +70,3 @@ def completion_rows(
                 }
             )
     return rows
-
-
-def append_completions(path: Path, rows: Sequence[CompletionRow]) -> None:
-    """Append one JSON object per row, all of them in one write.
-
-    Raises:
-        StorageError: If the disk does not take them; the file is then as it was.
-    """
-    if rows:
-        append_line(path, "\n".join(json.dumps(row, allow_nan=False) for row in rows))

@@ -1,4 +1,4 @@
-"""The credit of the newest groups of a run, kept so that a person can see who earned what."""
+"""Record the credit of the newest groups of a run in credit.json."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from baselines.rollouts.groups import Group
 from ccpo_env.types import Task
 
 MAX_GROUPS = 96
-"""Groups that are kept; the oldest go first."""
+"""Number of groups kept; the oldest are dropped first."""
 MAX_QUESTION_CHARS = 200
 
 
 class CreditHistory:
-    """The credit of the newest groups, held in memory until it is written.
+    """The credit of the newest groups, buffered in memory until `write`.
 
     Args:
-        path: The file; it is made if there is none.
+        path: The file; it is created if it does not exist.
         agents: Names of the A agents.
-        last_step: What the file holds of later steps is left out, so that a resumed run writes
-            what a run without a break writes.
+        last_step: Groups of later steps in the file are dropped, so that a resumed run writes
+            the same file as an uninterrupted one.
     """
 
     def __init__(self, path: Path, agents: Sequence[str], last_step: int) -> None:
@@ -45,12 +45,12 @@ class CreditHistory:
         outcomes: Sequence[GroupOutcomes],
         credit: Sequence[FloatArray],
     ) -> None:
-        """Add the groups of a step, and drop the oldest ones.
+        """Add the groups of a step, and drop the oldest groups beyond MAX_GROUPS.
 
         Args:
             step: Number of the step.
-            groups: The groups that were paid.
-            outcomes: Their outcomes.
+            groups: The groups that received credit.
+            outcomes: Outcomes of each group.
             credit: Credit of each group, shape (G, A).
         """
         self._added.extend(
@@ -59,10 +59,10 @@ class CreditHistory:
         )
 
     def write(self) -> None:
-        """Write the file.
+        """Write the file atomically.
 
         Raises:
-            StorageError: If that cannot be done; what was there is untouched.
+            StorageError: If it cannot be written; a file that existed is unchanged.
         """
         groups = [*self._written, *(added.as_json() for added in self._added)][-MAX_GROUPS:]
         record: CreditRecord = {"agents": self._agents, "groups": groups}
@@ -70,7 +70,7 @@ class CreditHistory:
 
 
 class _Credited(NamedTuple):
-    """What is kept of a group until it is written: not its rollouts, which may be long."""
+    """The part of a group that is written; its rollouts, which may be long, are not kept."""
 
     step: int
     task: Task

@@ -1,4 +1,4 @@
-"""Do two runs differ, or was it chance: tests on paired tasks, and many of them at once."""
+"""Significance tests of paired tasks and paired seeds, and Holm's correction for many tests."""
 
 from __future__ import annotations
 
@@ -6,13 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from baselines.common.stats import NUM_RESAMPLES
+from baselines.common.stats.bootstrap import CHUNK, NUM_RESAMPLES
+from baselines.common.stats.intervals import TIE
+from baselines.common.stats.scipy_stats import scipy_stats
 from baselines.common.types import FloatArray
-
-_CHUNK = 2**22
-"""Most numbers that one block of signs holds; bounds the memory and not the result."""
-_TIE = 1e-9
-"""Sums of the same numbers in another order differ by less than this."""
 
 
 def mcnemar(first_only: int, second_only: int) -> float:
@@ -23,8 +20,8 @@ def mcnemar(first_only: int, second_only: int) -> float:
         second_only: Tasks that only the second did.
 
     Returns:
-        How probable it is, if each of these tasks was a fair coin, that they are split at least
-        so unevenly; 1 if there are none.
+        The probability of a split at least this uneven if each of these tasks were a fair coin
+        flip; 1 if there are none.
 
     Raises:
         ValueError: If a count is negative.
@@ -35,10 +32,8 @@ def mcnemar(first_only: int, second_only: int) -> float:
         raise ValueError(
             f"counts must be >= 0, got {first_only} and {second_only}; count each task once"
         )
-    from scipy.stats import binomtest  # type: ignore[attr-defined]  # exported, not declared
-
     total = first_only + second_only
-    return float(binomtest(first_only, total, 0.5).pvalue) if total else 1.0
+    return float(scipy_stats().binomtest(first_only, total, 0.5).pvalue) if total else 1.0
 
 
 def sign_flip_p_value(
@@ -48,30 +43,30 @@ def sign_flip_p_value(
 
     p = (1 + resamples with |mean| >= |observed mean|) / (1 + num_resamples)
 
-    Swapping the two runs on a task changes the sign of its difference; if they do not differ,
-    every choice of signs is as probable as the observed one.
+    Swapping the two runs on a task changes the sign of its difference; under the null hypothesis
+    all choices of signs are equally probable.
 
     Args:
         differences: Of each task, shape (n,).
         rng: Draws the signs.
-        num_resamples: How often they are drawn.
+        num_resamples: Number of random sign vectors.
 
     Note: With one sample per task it is McNemar's test by simulation.
 
     Source: Phipson and Smyth, arXiv:1603.05766, for the 1 that is added.
     """
     observed = abs(differences.sum())
-    rows = max(1, _CHUNK // max(1, len(differences)))
+    rows = max(1, CHUNK // max(1, len(differences)))
     num_extreme = 0
     for start in range(0, num_resamples, rows):
         size = min(rows, num_resamples - start)
         signs = rng.integers(2, size=(size, len(differences))) * 2 - 1
-        num_extreme += int((np.abs(signs @ differences) >= observed - _TIE).sum())
+        num_extreme += int((np.abs(signs @ differences) >= observed - TIE).sum())
     return (1 + num_extreme) / (1 + num_resamples)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Return p-values adjusted for how many there are: the chance of one false finding is kept.
+    """Return p-values adjusted by Holm's method, which controls the family-wise error rate.
 
     adjusted of the i-th smallest = max over j <= i of min(1, (m - j + 1) * p_j), m of them
 

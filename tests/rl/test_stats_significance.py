@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import permutation_test
 
-from baselines.common.significance import holm, mcnemar, sign_flip_p_value
+from baselines.common.stats import holm, mcnemar, sign_flip_p_value
 
 
 # statsmodels 0.15.0, statsmodels.stats.contingency_tables.mcnemar(..., exact=True).pvalue

@@ -1,0 +1,43 @@
+"""Statistics: estimates with 95 % confidence intervals, significance tests and pass@k.
+
+Tasks and seeds are independent; the samples of one task are not. Functions therefore take one
+value per task, or one per seed.
+"""
+
+from baselines.common.stats.bootstrap import (
+    bootstrap_bounds,
+    bootstrap_statistic,
+    mean_difference,
+)
+from baselines.common.stats.estimate import Estimate, Proportion
+from baselines.common.stats.intervals import (
+    MIN_RUNS,
+    interquartile_mean,
+    mean_over_seeds,
+    mean_rate,
+    proportion,
+    rate_bounds,
+)
+from baselines.common.stats.pass_at_k import pass_at_k
+from baselines.common.stats.seeds import Difference, differences_to_reference
+from baselines.common.stats.significance import holm, mcnemar, sign_flip_p_value
+
+__all__ = [
+    "MIN_RUNS",
+    "Difference",
+    "Estimate",
+    "Proportion",
+    "bootstrap_bounds",
+    "bootstrap_statistic",
+    "differences_to_reference",
+    "holm",
+    "interquartile_mean",
+    "mcnemar",
+    "mean_difference",
+    "mean_over_seeds",
+    "mean_rate",
+    "pass_at_k",
+    "proportion",
+    "rate_bounds",
+    "sign_flip_p_value",
+]

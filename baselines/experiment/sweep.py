@@ -1,0 +1,118 @@
+"""Sweeps: many runs in parallel, each appended to a JSONL file when it is done, none made twice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Generator, Hashable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from contextlib import closing
+from itertools import islice
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, Protocol, Self, TypeVar
+
+from baselines.common.files import CONFIG_FILE, write_json
+from baselines.common.jsonl import append_row, read_rows, truncate_torn_line
+
+RUNS_FILE = "runs.jsonl"
+"""In the folder of a sweep: one JSON object per finished run."""
+
+
+class SweepResult(Protocol):
+    """The result of one run, which names its run and can be written as JSON."""
+
+    @property
+    def key(self) -> Hashable:
+        """What distinguishes the run from the others of the sweep."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as JSON values."""
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Return the result that `to_json` converted."""
+
+
+Key = TypeVar("Key", bound=Hashable)
+Result = TypeVar("Result", bound=SweepResult)
+
+
+def keep_settings(out_dir: Path, settings: Mapping[str, object]) -> None:
+    """Write the settings that all runs of a folder share to config.json, or compare them.
+
+    Args:
+        out_dir: The folder of the sweep.
+        settings: JSON values; sequences may be tuples.
+
+    Raises:
+        ValueError: If the folder holds runs with other settings.
+        StorageError: If the file cannot be written.
+    """
+    path = out_dir / CONFIG_FILE
+    shared = json.loads(json.dumps(settings))
+    has_runs = (out_dir / RUNS_FILE).exists()
+    if has_runs and path.exists() and json.loads(path.read_text(encoding="utf-8")) != shared:
+        raise ValueError(
+            f"out_dir must hold runs with these settings, got others in {path}; pass another "
+            f"--out-dir"
+        )
+    write_json(path, shared)
+
+
+def run_sweep(
+    run_once: Callable[[Key], Result],
+    keys: Sequence[Key],
+    result_type: type[Result],
+    *,
+    path: Path,
+    num_workers: int,
+) -> Iterator[Result]:
+    """Yield the results of all runs: those in the file first, then new ones as they finish.
+
+    Each new result is appended to the file before it is yielded, so that an interrupted sweep is
+    resumed by the same call.
+
+    Args:
+        run_once: Makes one run; with more than one worker it must be picklable.
+        keys: The runs.
+        result_type: The type of the results, which reads them from the file.
+        path: The file; it is created by the first result.
+        num_workers: Runs at a time, each in a process of its own; 1 runs them in this process.
+
+    Raises:
+        StorageError: If a result cannot be written.
+    """
+    truncate_torn_line(path)
+    known = {result.key: result for result in read_results(path, result_type)}
+    yield from (known[key] for key in keys if key in known)
+    missing = [key for key in keys if key not in known]
+    with closing(_results(run_once, missing, num_workers)) as results:
+        for result in results:
+            append_row(path, result.to_json())
+            yield result
+
+
+def read_results(path: Path, result_type: type[Result]) -> list[Result]:
+    """Return the results in a file, none if there is no file; a torn last line is left out."""
+    return [result_type.from_json(row) for row in read_rows(path)]
+
+
+def _results(
+    run_once: Callable[[Key], Result], keys: Sequence[Key], num_workers: int
+) -> Generator[Result, None, None]:
+    if num_workers == 1 or not keys:
+        yield from map(run_once, keys)
+        return
+    context = get_context("spawn")  # a forked torch may wait for a thread that does not exist
+    pool = ProcessPoolExecutor(num_workers, mp_context=context)
+    waiting = iter(keys)
+    try:
+        # A worker makes the runs that it was given even after Ctrl-C: none is given in advance.
+        going = {pool.submit(run_once, key) for key in islice(waiting, num_workers)}
+        while going:
+            done, going = wait(going, return_when=FIRST_COMPLETED)
+            going |= {pool.submit(run_once, key) for key in islice(waiting, len(done))}
+            for future in done:
+                yield future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -1,0 +1,168 @@
+"""Many runs: in parallel, each written when it is done, none made twice, one set of settings."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+import pytest
+
+from baselines.common.files import StorageError
+from baselines.common.jsonl import read_rows
+from baselines.experiment import sweep
+from baselines.experiment.sweep import RUNS_FILE, keep_settings, read_results, run_sweep
+
+
+@dataclass(frozen=True)
+class Squared:
+    """The square of a number, and the process that computed it."""
+
+    key: int
+    square: int
+    process: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Squared:
+        return cls(**values)
+
+
+def square(key: int) -> Squared:
+    return Squared(key, key * key, os.getpid())
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / RUNS_FILE
+
+
+def swept(path, keys, *, run_once=square, num_workers=1):
+    return run_sweep(run_once, keys, Squared, path=path, num_workers=num_workers)
+
+
+def squares(path, keys, **settings):
+    return {run.key: run.square for run in swept(path, keys, **settings)}
+
+
+@pytest.mark.parametrize("num_workers", [1, 2])
+def test_run_sweep_makes_each_run_once_and_writes_it(path, num_workers):
+    assert squares(path, [3, 1, 2], num_workers=num_workers) == {3: 9, 1: 1, 2: 4}
+    found = read_results(path, Squared)
+    assert sorted(run.key for run in found) == [1, 2, 3]
+    assert all((run.process == os.getpid()) == (num_workers == 1) for run in found)
+    assert squares(path, [3, 1, 2, 4])[4] == 16
+    assert read_results(path, Squared)[:3] == found
+    assert [run.key for run in read_results(path, Squared)[3:]] == [4]
+
+
+def test_run_sweep_yields_finished_runs_first_and_leaves_runs_of_other_keys(path):
+    assert squares(path, [2, 1]) == {2: 4, 1: 1}
+    assert [run.key for run in swept(path, [5, 1])] == [1, 5]
+    assert [run.key for run in read_results(path, Squared)] == [2, 1, 5]
+
+
+@pytest.mark.parametrize("num_bytes", [1, 12])
+def test_run_sweep_makes_the_run_of_a_torn_last_line_again(path, num_bytes):
+    assert squares(path, [1, 2]) == {1: 1, 2: 4}
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-num_bytes])
+    assert [run.key for run in read_results(path, Squared)] == [1]
+    made = []
+
+    def count(key):
+        made.append(key)
+        return square(key)
+
+    assert squares(path, [1, 2], run_once=count) == {1: 1, 2: 4}
+    assert made == [2]
+    assert path.read_bytes() == whole
+
+
+def fail_at(failing: int, key: int) -> Squared:
+    if key == failing:
+        raise RuntimeError(f"no square of {key}")
+    return square(key)
+
+
+def test_run_that_fails_ends_the_sweep_and_finished_runs_are_not_made_again(path):
+    with pytest.raises(RuntimeError, match="no square of 3"):
+        squares(path, [1, 2, 3, 4], run_once=partial(fail_at, 3))
+    assert [row["key"] for row in read_rows(path)] == [1, 2]
+    assert squares(path, [1, 2, 4], run_once=partial(fail_at, 2)) == {1: 1, 2: 4, 4: 16}
+
+
+def test_interrupted_sweep_in_this_process_starts_no_further_run(path):
+    made = []
+
+    def count(key):
+        made.append(key)
+        return square(key)
+
+    going = swept(path, [1, 2, 3], run_once=count)
+    first = next(going)
+    going.close()  # as a KeyboardInterrupt does
+    assert made == [1]
+    assert read_results(path, Squared) == [first]
+
+
+def test_interrupted_sweep_in_processes_starts_no_further_run(path, monkeypatch):
+    submitted, ended = [], []
+
+    class Pool:
+        """Finishes the first run; the others are still going."""
+
+        def __init__(self, num_workers, mp_context):
+            assert (num_workers, mp_context.get_start_method()) == (2, "spawn")
+
+        def submit(self, run_once, key):
+            submitted.append(key)
+            future = Future()
+            if key == 1:
+                future.set_result(run_once(key))
+            return future
+
+        def shutdown(self, **settings):
+            ended.append(settings)
+
+    monkeypatch.setattr(sweep, "ProcessPoolExecutor", Pool)
+    going = swept(path, [1, 2, 3, 4, 5, 6], num_workers=2)
+    first = next(going)
+    assert submitted == [1, 2, 3]  # two at a time, and none in advance
+    going.close()  # as a KeyboardInterrupt does
+    assert submitted == [1, 2, 3]
+    assert ended == [{"cancel_futures": True}]
+    assert read_results(path, Squared) == [first]
+
+
+def test_run_sweep_on_a_full_disk_is_a_storage_error_and_keeps_what_was_written(path, monkeypatch):
+    going = swept(path, [1, 2])
+    first = next(going)
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        with pytest.raises(StorageError, match=r"No space left .*runs\.jsonl"):
+            next(going)
+    assert read_results(path, Squared) == [first]
+    assert squares(path, [1, 2]) == {1: 1, 2: 4}
+
+
+def test_keep_settings_writes_them_and_refuses_others_once_there_are_runs(tmp_path):
+    keep_settings(tmp_path, {"steps": 3, "rates": (0.1, 0.2)})
+    file = tmp_path / "config.json"
+    assert json.loads(file.read_text(encoding="utf-8")) == {"steps": 3, "rates": [0.1, 0.2]}
+    keep_settings(tmp_path, {"steps": 4})  # there are no runs yet
+    (tmp_path / RUNS_FILE).write_text("", encoding="utf-8")
+    keep_settings(tmp_path, {"steps": 4})
+    with pytest.raises(ValueError, match="out_dir must hold runs with these settings, got others"):
+        keep_settings(tmp_path, {"steps": 5})
+    assert json.loads(file.read_text(encoding="utf-8")) == {"steps": 4}
