@@ -1,4 +1,4 @@
-"""A team of language models answers a question; any agent can be removed, any moment replayed."""
+"""Multi-agent environments in which a team of language models answers a question."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""What is said in one episode: a value that nobody changes, and the next after each message."""
+"""The conversation of one episode as an immutable value; each message makes a new one."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from ccpo_env.types import Message, PromptTemplate, Task, Topology, Turn, Verdic
 from ccpo_env.voting import Ballot, count_votes
 
 _stripped = lru_cache(maxsize=512)(strip_answers)
-"""The rollouts of a group often say the same, one after the other."""
+"""Cached, because the messages of a group's rollouts are often equal."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rules:
-    """What holds in all episodes of an environment.
+    """Settings shared by all episodes of an environment.
 
     Args:
-        topology: Who speaks when and reads what.
+        topology: Who speaks when and who reads what.
         prompts: The instructions of the roles.
         verifier: Compares a response with a gold answer.
         strip_leaks: Whether answers stated before the last turn are hidden from the others.
@@ -37,17 +37,17 @@ class Rules:
 
     @property
     def is_vote(self) -> bool:
-        """Whether every turn is an answer."""
+        """Whether the answer is a majority vote, so that every turn is an answer."""
         return self.topology.decision == "majority"
 
     def fit(self, text: str) -> tuple[str, int]:
-        """Return a text fit to be read, and how many characters it lost."""
+        """Return valid text of at most max_chars, and the number of characters cut."""
         if len(text) <= self.max_chars and text.isascii():
             return text, 0
         return clip_middle(valid_unicode(text), self.max_chars)
 
     def begin(self, task: Task, removed: frozenset[str]) -> Conversation:
-        """Return an episode in which nothing has been said."""
+        """Return a new conversation without messages."""
         question, num_cut = self.fit(task.question)
         turns = self.topology.turns
         if removed:
@@ -60,16 +60,16 @@ class Rules:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Opening:
-    """What stays as it is from the first turn of an episode to its end.
+    """The constants of an episode, from its first turn to its end.
 
     Args:
-        rules: What holds in all episodes.
+        rules: Settings shared by all episodes.
         task: The task.
         removed: Agents that do not exist in this episode.
         turns: The turns that take place.
-        first_answer: The first turn in which what is said is an answer of the team.
-        question: What the agents read whose answer counts.
-        question_of_others: What the others read: without a request to box the answer.
+        first_answer: Index of the first turn whose message is an answer of the team.
+        question: The question as read by the agents whose answer counts.
+        question_of_others: The question as read by the others: no request to box the answer.
     """
 
     rules: Rules
@@ -82,26 +82,26 @@ class Opening:
 
 
 Outcome: TypeAlias = tuple[Verdict | None, Ballot | None]
-"""What the verifier said of the last turn, and what the voters answered after a vote."""
+"""The verdict on the last turn, and the ballot if it was a vote."""
 NO_OUTCOME: Outcome = (None, None)
-"""Of a turn that is not the last."""
+"""The outcome of every turn but the last."""
 
 
 @dataclass(slots=True, eq=False)
 class Conversation:
-    """What has been said in one episode, and what it came to.
+    """The messages of one episode so far, and its outcome.
 
-    Several episodes may go on from one conversation: each gets a conversation of its own, and
-    nobody changes one. They are not frozen, since making one would take four times as long.
+    Several episodes may continue from one conversation: each continuation is a new object, and
+    no method modifies one. Not a frozen dataclass, because creating one takes four times as long.
 
     Args:
-        opening: What does not change.
-        messages: What was said, in turn order.
-        read: The same as the others read it.
-        clipped: How many characters the question or the messages of an agent lost.
-        leaks: How many stated answers were hidden of what an agent said.
-        verdict: What the verifier said, or None while the episode runs.
-        ballot: What the voters answered, after a vote; else None.
+        opening: The constants of the episode.
+        messages: All messages so far, in turn order.
+        read: The same messages as the other agents read them, without leaked answers.
+        clipped: Number of characters cut, by "question" or agent.
+        leaks: Number of stated answers hidden from the others, by agent.
+        verdict: The verdict of the verifier, or None while the episode runs.
+        ballot: The answers of the voters after a vote, else None.
     """
 
     opening: Opening
@@ -114,13 +114,13 @@ class Conversation:
 
     @property
     def speaker(self) -> str:
-        """Whose turn it is, while the episode runs."""
+        """The agent whose turn it is, while the episode runs."""
         return self.opening.turns[len(self.messages)].speaker
 
-    def judge(self, text: str) -> Outcome:
-        """Return what the episode comes to if the agent whose turn it is says this.
+    def verify(self, text: str) -> Outcome:
+        """Return the outcome of the episode if the current speaker's message is this text.
 
-        Whatever the verifier raises is passed on; it is asked after the last turn only.
+        The verifier is called after the last turn only; its exceptions propagate.
         """
         opening = self.opening
         if len(self.messages) < len(opening.turns) - 1:
@@ -138,15 +138,15 @@ class Conversation:
             )
         return verdict, ballot
 
-    def say(self, text: str, outcome: Outcome | None = None) -> Conversation:
-        """Return what follows if the agent whose turn it is says this.
+    def add_message(self, text: str, outcome: Outcome | None = None) -> Conversation:
+        """Return the conversation after a message of the current speaker.
 
         Args:
-            text: What it says.
-            outcome: What `judge` said of it; None: it is asked here.
+            text: The message.
+            outcome: The result of `verify` for this text; None calls it here.
         """
-        said, num_cut = self.opening.rules.fit(text)
-        return self._after(said, num_cut, *(outcome or self.judge(said)))
+        fitted, num_cut = self.opening.rules.fit(text)
+        return self._after(fitted, num_cut, *(outcome or self.verify(fitted)))
 
     def replay(
         self,
@@ -155,15 +155,15 @@ class Conversation:
         verdict: Verdict | None,
         ballot: Ballot | None,
     ) -> Conversation:
-        """Return an episode that has only begun as it once was, without asking the verifier."""
-        told = self
+        """Return a recorded continuation of this conversation, without calling the verifier."""
+        replayed = self
         for message in messages:
-            told = told._after(message.text)
+            replayed = replayed._after(message.text)
         lost = {**self.clipped, **clipped}
-        return replace(told, clipped=lost, verdict=verdict, ballot=ballot)
+        return replace(replayed, clipped=lost, verdict=verdict, ballot=ballot)
 
     def prompt_parts(self, turn_index: int) -> tuple[str, str]:
-        """Return the instruction and the problem that are read in a turn."""
+        """Return the instruction and the problem text of a turn's prompt."""
         opening = self.opening
         turn = opening.turns[turn_index]
         answers = turn_index >= opening.first_answer
@@ -173,7 +173,7 @@ class Conversation:
         return instruction, problem_text(question, read)
 
     def turn_of(self, agent: str) -> int | None:
-        """Return the next turn of an agent, else its last one, else None: it is removed."""
+        """Return the index of an agent's next turn, else of its last; None for a removed agent."""
         last = None
         for index, turn in enumerate(self.opening.turns):
             if turn.speaker == agent:
@@ -182,11 +182,11 @@ class Conversation:
                     break
         return last
 
-    def infos(self, offered: tuple[str, str] | None) -> dict[str, dict[str, Any]]:
-        """Return what PettingZoo's `infos` hold of each agent; new objects on each call.
+    def infos(self, prompt_parts: tuple[str, str] | None) -> dict[str, dict[str, Any]]:
+        """Return PettingZoo's `infos` of each agent; new objects on each call.
 
         Args:
-            offered: What the agent reads whose turn it is; None: the episode is over.
+            prompt_parts: Instruction and problem for the current speaker; None at the end.
         """
         opening, removed = self.opening, sorted(self.opening.removed)
         infos: dict[str, dict[str, Any]] = {
@@ -200,25 +200,25 @@ class Conversation:
             }
             for turn in opening.turns
         }
-        if offered is not None:
-            infos[self.speaker]["messages"] = chat_messages(*offered)
+        if prompt_parts is not None:
+            infos[self.speaker]["messages"] = chat_messages(*prompt_parts)
         return infos
 
     def _after(
         self,
-        said: str,
+        text: str,
         num_cut: int = 0,
         verdict: Verdict | None = None,
         ballot: Ballot | None = None,
     ) -> Conversation:
         opening, place = self.opening, len(self.messages)
         agent = opening.turns[place].speaker
-        message = shown = Message(agent, said)
+        message = shown = Message(agent, text)
         clipped, leaks = self.clipped, self.leaks
         if place < opening.first_answer and opening.rules.strip_leaks:
-            text, num_leaks = _stripped(said)
+            stripped, num_leaks = _stripped(text)
             if num_leaks:
-                shown = Message(agent, text)
+                shown = Message(agent, stripped)
                 leaks = {**leaks, agent: leaks.get(agent, 0) + num_leaks}
         if num_cut:
             clipped = {**clipped, agent: clipped.get(agent, 0) + num_cut}

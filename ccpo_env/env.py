@@ -1,4 +1,4 @@
-"""The environment: a team answers one question, its agents speaking one after the other."""
+"""The text environment: the agents of a team speak in turn and answer one question."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from ccpo_env.base import SharedRewardEnv, snapshot_before_reset
 from ccpo_env.conversation import Conversation, Rules
 from ccpo_env.episode import EpisodeState, draw_task_index
 from ccpo_env.errors import unknown_name
-from ccpo_env.options import (
+from ccpo_env.prompts import (
+    plain_text,
+    with_answer_form,
+)
+from ccpo_env.render import transcript
+from ccpo_env.reset_options import (
     check_option_names,
     check_prefix,
     check_removed,
     check_seed,
     find_task,
 )
-from ccpo_env.prompts import (
-    plain_text,
-    with_answer_form,
-)
-from ccpo_env.render import transcript
+from ccpo_env.shared_reward import SharedRewardEnv, snapshot_before_reset
 from ccpo_env.spaces import TextSpace
 from ccpo_env.tasks import resolve_tasks
 from ccpo_env.types import (
@@ -42,42 +42,42 @@ from ccpo_env.voting import Ballot
 
 DEFAULT_MAX_CHARS = 65_536
 HEADING_CHARS = 64
-"""Room for the heading of a question or message in a prompt."""
+"""Characters allowed for the heading of a question or message in a prompt."""
 CHANGED_IN_PLACE = (
     *("agents", "rewards", "_cumulative_rewards", "terminations", "truncations", "infos"),
 )
-"""What an episode changes in place, here or in PettingZoo; all else is replaced."""
+"""Attributes that an episode modifies in place; all others are replaced, so fork shares them."""
 
 
 class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
-    r"""A team answers one question, its agents speaking in the order of a topology.
+    r"""A team answers one question; its agents speak in the order of a topology.
 
-    Observation: ``{"prompt": str}``, all that the acting agent may read, as plain text. The same
-        as chat messages stands in ``infos[agent]["messages"]`` while the agent is to act.
+    Observation: ``{"prompt": str}``, all that the acting agent may read, as plain text.
+        ``infos[agent]["messages"]`` holds it as chat messages while it is the agent's turn.
     Action: str, the agent's completion. Any text is legal; lone surrogates are replaced, and the
         middle of a text longer than max_chars is cut, which ``infos`` reports in
-        ``clipped_chars``, a mapping from "question" or an agent to a number of characters. What
-        the others read of it lacks every stated answer if strip_leaks is on, and ``leak`` in the
-        speaker's info counts what was taken out.
+        ``clipped_chars``, a mapping from "question" or an agent to a number of characters. With
+        strip_leaks, stated answers are removed before the others read it, and ``leak`` in the
+        speaker's info counts the removals.
     Reward: the verifier's, +1 or -1, to every agent, once, after the last turn.
     Termination: after the last turn.
-    Truncation: after the last turn if the verifier could not tell; the episode then measures
-        nothing and must be dropped.
+    Truncation: after the last turn if the verifier could not decide; the episode has no
+        measured reward and must be dropped.
     Options: ``task`` an index, id or Task; ``removed`` agents that do not exist in this episode
-        (the last one left answers); ``prefix`` messages already spoken, in turn order. A reset
+        (the last one left answers); ``prefix`` messages of the first turns, in turn order. A reset
         without ``task`` draws the next task of the seeded stream; a reset with it draws nothing.
     Versions: v0.
 
     Args:
-        topology: Who speaks when and reads what.
+        topology: Who speaks when and who reads what.
         tasks: A registered name, a .jsonl or .parquet path, or tasks.
         verifier: A name from VERIFIERS, or a callable ``(response, gold) -> Verdict``.
         render_mode: None, "ansi" (`render` returns the transcript) or "human" (prints it).
-        removed: Agents removed in every episode whose options do not say otherwise.
+        removed: Agents removed in every episode, unless the options of reset say otherwise.
         prompts: The instructions of the roles; None: those of the topology, which ask for the
             answer in the form that the verifier reads.
         strip_leaks: Whether answers stated before the last turn are hidden from the others;
-            None: what the topology says.
+            None: the topology's default.
         max_chars: Longest question and message, in characters.
     """
 
@@ -124,8 +124,8 @@ class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
         """Start an episode; see the class for the options.
 
         Args:
-            seed: Starts the stream of tasks anew; None goes on with it. The first reset without
-                a seed starts it from the entropy of the system.
+            seed: Restarts the stream of tasks; None continues it. A first reset without a seed
+                takes one from the entropy of the operating system.
             options: ``task``, ``removed`` and ``prefix``, in any combination.
         """
         options = options or {}
@@ -151,24 +151,24 @@ class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
     def conversation(
         self, task: Task, *, removed: Iterable[str] = (), prefix: Sequence[str] = ()
     ) -> Conversation:
-        """Return an episode apart from the environment's own, without what PettingZoo shows of it.
+        """Return a new conversation that is independent of the environment's own episode.
 
         Args:
             task: The task.
             removed: Agents that do not exist in the episode.
-            prefix: Messages already spoken, in turn order.
+            prefix: Messages of the first turns, in turn order.
 
         Raises:
-            ValueError: If an agent is unknown, or nobody is left to speak.
+            ValueError: If an agent is unknown, or no agent is left to answer.
         """
         conversation = self._rules.begin(task, check_removed(removed, self.possible_agents))
         check_prefix(prefix, len(conversation.opening.turns))
         for text in prefix:
-            conversation = conversation.say(text)
+            conversation = conversation.add_message(text)
         return conversation
 
     def step(self, action: str | None) -> None:
-        """Let the acting agent speak, or let an agent leave after the end with None."""
+        """Take the acting agent's turn; after the end, pass None for each agent."""
         agent = self.agent_selection
         if self.verdict is not None:
             self._was_dead_step(action)  # type: ignore[arg-type]
@@ -179,10 +179,10 @@ class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
                 f"pass the completion as text"
             )
         # Before anything changes: a verifier that raises leaves the episode as it was.
-        self._show(self._conversation.say(action))
+        self._show(self._conversation.add_message(action))
 
     def observe(self, agent: str) -> Observation:
-        """Return what an agent reads in its next turn, or read in its last one.
+        """Return an agent's observation in its next turn, or in its last one if none is left.
 
         A removed agent reads an empty prompt.
 
@@ -192,7 +192,7 @@ class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
         if agent not in self.possible_agents:
             raise unknown_name("agent", agent, self.possible_agents)
         if self.verdict is None and agent == self._conversation.speaker:  # nearly always
-            return {"prompt": plain_text(*self._offered)}
+            return {"prompt": plain_text(*self._prompt_parts)}
         turn_index = self._conversation.turn_of(agent)
         if turn_index is None:
             return {"prompt": ""}
@@ -200,7 +200,7 @@ class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
 
     @property
     def messages(self) -> tuple[Message, ...]:
-        """What has been said in this episode, in turn order, the prefix included."""
+        """All messages of this episode in turn order, the prefix included."""
         return self._conversation.messages
 
     def snapshot(self) -> EpisodeState:
@@ -230,7 +230,7 @@ class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
         )
 
     def restore(self, state: EpisodeState) -> None:
-        """Return to a snapshot: all that follows is as it was from there.
+        """Return to a snapshot: the same actions then lead to the same episode.
 
         Raises:
             ValueError: If the snapshot is of another topology.
@@ -242,15 +242,16 @@ class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
             )
         self._stream_seed, self._stream_index = state.stream_seed, state.stream_index
         beginning = self._rules.begin(state.task, state.removed)
-        told = beginning.replay(state.messages, dict(state.clipped), state.verdict, state.ballot)
-        self._begin(told)
-        self._let_leave(state.num_left)
+        conversation = beginning.replay(
+            state.messages, dict(state.clipped), state.verdict, state.ballot
+        )
+        self._begin(conversation)
+        self._take_dead_steps(state.num_left)
 
     def fork(self) -> TeamAnswerEnv:
-        """Return an environment in the same place of the same episode, which goes on by itself.
+        """Return an independent copy of the environment at the same point of the same episode.
 
-        It is what a deepcopy is, at a small part of the cost: what an episode replaces but never
-        changes is shared.
+        Equivalent to a deepcopy at a fraction of the cost: immutable parts are shared.
         """
         twin = object.__new__(type(self))
         twin.__dict__.update(self.__dict__)
@@ -260,11 +261,11 @@ class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
 
     @property
     def verifier(self) -> Verifier:
-        """What compares the answers."""
+        """The verifier that compares answers."""
         return self._rules.verifier
 
     def __deepcopy__(self, memo: dict[int, Any]) -> TeamAnswerEnv:
-        """Copy the episode; share what never changes (tasks, topology, verifier)."""
+        """Copy the episode; share the immutable parts (tasks, topology, verifier)."""
         twin = copy.copy(self)
         memo[id(self)] = twin
         for shared in (self.tasks, self._index_of, self.topology, self._rules):
@@ -276,23 +277,23 @@ class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
         return twin
 
     def _begin(self, conversation: Conversation) -> None:
-        """Start the episode that a conversation has begun, or come to the end of."""
+        """Start an episode from a conversation, which may have ended already."""
         self.task = conversation.opening.task
         self._start(conversation.opening.removed, {})
         self._show(conversation)
 
     def _show(self, conversation: Conversation) -> None:
-        """Make PettingZoo's attributes those of a conversation."""
+        """Set PettingZoo's attributes from a conversation."""
         self._conversation = conversation
         self.verdict: Verdict | None = conversation.verdict
         self.ballot: Ballot | None = conversation.ballot
         if self.verdict is None:
-            self._offered = conversation.prompt_parts(len(conversation.messages))
-            self.infos = conversation.infos(self._offered)
+            self._prompt_parts = conversation.prompt_parts(len(conversation.messages))
+            self.infos = conversation.infos(self._prompt_parts)
             self.agent_selection = conversation.speaker
         else:
             self.infos = conversation.infos(None)
-            self._pay(self.verdict.reward, verdict=self.verdict, answer=self.verdict.answer)
+            self._end_episode(self.verdict.reward, verdict=self.verdict, answer=self.verdict.answer)
 
     def _as_text(self) -> str:
         return transcript(self.task, self.messages, self.removed, self.verdict)

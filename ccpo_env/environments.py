@@ -1,4 +1,4 @@
-"""The environments by name and version."""
+"""Environment constructors by name and version."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def think_solve_v0(
 ) -> TeamAnswerEnv:
     """Make a chain of K thinkers and one solver: thinker_0 … thinker_{K-1}, solver_0.
 
-    Each agent reads the problem and what was said before it; the solver's answer pays the team.
+    Each agent reads the problem and all earlier messages; the solver's answer decides the reward.
     See `TeamAnswerEnv` for observation, action, reward and options.
 
     Args:
@@ -36,7 +36,7 @@ def think_solve_v0(
         num_thinkers: K, at least 1.
         verifier: "math", "exact", "number", or a callable ``(response, gold) -> Verdict``.
         render_mode: None, "ansi" or "human".
-        removed: Agents removed in every episode whose options do not say otherwise.
+        removed: Agents removed in every episode, unless the options of reset say otherwise.
         prompts: The instructions of the roles; None: those of `ccpo_env.prompts`.
         strip_leaks: Whether answers that a thinker states are hidden from those after it.
         max_chars: Longest question and message, in characters.
@@ -66,9 +66,9 @@ def vote_v0(
 ) -> TeamAnswerEnv:
     """Make a vote of N independent solvers: voter_0 … voter_{N-1}.
 
-    Nobody reads anybody; the answer that most voters gave pays the team. Answers are equal if the
-    verifier says so, of equally many votes the answer given first wins, and voters without an
-    answer abstain; see `ccpo_env.voting`. See `TeamAnswerEnv` for the rest.
+    No voter reads another; the answer with the most votes decides the reward. Answers are equal if
+    the verifier accepts them as equal, a tie is won by the answer given first, and voters without
+    an answer abstain; see `ccpo_env.voting`. See `TeamAnswerEnv` for the rest.
 
     Args:
         tasks: A registered name, a .jsonl or .parquet path, or a sequence of Task or
@@ -76,7 +76,7 @@ def vote_v0(
         num_voters: N, at least 1.
         verifier: "math", "exact", "number", or a callable ``(response, gold) -> Verdict``.
         render_mode: None, "ansi" or "human".
-        removed: Agents removed in every episode whose options do not say otherwise.
+        removed: Agents removed in every episode, unless the options of reset say otherwise.
         prompts: The instructions of the roles; None: those of the topology.
         max_chars: Longest question and message, in characters.
     """
@@ -103,10 +103,10 @@ def debate_v0(
     prompts: PromptTemplate | None = None,
     max_chars: int = DEFAULT_MAX_CHARS,
 ) -> TeamAnswerEnv:
-    """Make a debate of N debaters in R rounds: debater_0 … debater_{N-1}, over and over.
+    """Make a debate of N debaters in R rounds: debater_0 … debater_{N-1}, in turn.
 
-    Each reads all that was said; the last speaker's answer pays the team. See `TeamAnswerEnv`
-    for the rest.
+    Each reads all earlier messages; the last speaker's answer decides the reward. See
+    `TeamAnswerEnv` for the rest.
 
     Args:
         tasks: A registered name, a .jsonl or .parquet path, or a sequence of Task or
@@ -115,7 +115,7 @@ def debate_v0(
         num_rounds: R, at least 1.
         verifier: "math", "exact", "number", or a callable ``(response, gold) -> Verdict``.
         render_mode: None, "ansi" or "human".
-        removed: Agents removed in every episode whose options do not say otherwise.
+        removed: Agents removed in every episode, unless the options of reset say otherwise.
         prompts: The instructions of the roles; None: those of the topology.
         max_chars: Longest question and message, in characters.
     """
@@ -147,10 +147,10 @@ def signal_v0(
     Args:
         num_answers: N, at least 2.
         num_symbols: K, at least 1.
-        alphabet_size: Symbols to choose from, silence included.
+        alphabet_size: Number of symbols, silence included.
         mix: Probability of easy, hard and hopeless episodes.
         render_mode: None, "ansi" or "human".
-        removed: Agents removed in every episode whose options do not say otherwise.
+        removed: Agents removed in every episode, unless the options of reset say otherwise.
     """
     return SignalEnv(
         num_answers=num_answers,

@@ -11,23 +11,23 @@ from ccpo_env.types import Message, Task, Verdict
 from ccpo_env.voting import Ballot
 
 CHUNK_SIZE = 1024
-"""Task numbers drawn at a time: a generator costs more than the numbers it draws."""
+"""Task indices drawn at a time: creating a generator costs more than the draws."""
 
 
 @dataclass(frozen=True, slots=True)
 class EpisodeState:
-    """All that an episode and its environment's random stream consist of.
+    """The complete state of an episode and of its environment's random stream.
 
     Args:
         topology: Name of the topology it belongs to.
         agents: All agents of that topology, in speaking order.
         task: The task.
         removed: Agents that do not exist in this episode.
-        messages: What was said, in turn order; a prefix comes first.
-        clipped: How many characters the question or a message lost to ``max_chars``.
-        verdict: What the verifier said, or None while the episode runs.
-        ballot: What the voters answered, after a vote; else None.
-        num_left: Agents that have left since, having read their reward.
+        messages: All messages so far in turn order, the prefix included.
+        clipped: Number of characters cut to fit ``max_chars``, by "question" or agent.
+        verdict: The verdict of the verifier, or None while the episode runs.
+        ballot: The answers of the voters after a vote, else None.
+        num_left: Number of agents that have taken their final step since the end.
         stream_seed: Seed of the environment's stream of tasks.
         stream_index: How many tasks have been drawn from it.
     """
@@ -52,11 +52,11 @@ def _chunk(stream_seed: int, number: int, num_tasks: int) -> tuple[int, ...]:
 
 
 def draw_task_index(stream_seed: int, stream_index: int, num_tasks: int) -> int:
-    """Return the task number of one place in a stream, without drawing those before it.
+    """Return the task index at one position of a stream, without drawing the earlier ones.
 
     Args:
         stream_seed: Seed of the stream, at least 0.
-        stream_index: Place in the stream, from 0.
-        num_tasks: The number drawn is below this.
+        stream_index: Position in the stream, counted from 0.
+        num_tasks: Exclusive upper bound of the index.
     """
     return _chunk(stream_seed, stream_index // CHUNK_SIZE, num_tasks)[stream_index % CHUNK_SIZE]

@@ -1,4 +1,4 @@
-"""Error messages: what must hold, what was given, and what to do about it."""
+"""Error types and messages: the rule, the value that broke it, and how to fix it."""
 
 from __future__ import annotations
 

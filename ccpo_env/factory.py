@@ -1,11 +1,11 @@
-"""Environment constructors that are called plainly and still carry PettingZoo's attributes."""
+"""Environment constructors that are plain callables with PettingZoo's attributes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, Generic, ParamSpec, TypeVar
 
-from ccpo_env.base import SharedRewardEnv
+from ccpo_env.shared_reward import SharedRewardEnv
 from ccpo_env.wrapper import SnapshotWrapper
 
 P = ParamSpec("P")
@@ -26,7 +26,7 @@ class EnvFactory(Generic[P, EnvT]):
         self.__module__ = make.__module__
         self.__doc__ = make.__doc__
         self.__wrapped__ = make
-        make.__qualname__ = f"{make.__qualname__}.raw_env"  # where pickle finds it again
+        make.__qualname__ = f"{make.__qualname__}.raw_env"  # pickle finds it by this name
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> SnapshotWrapper[EnvT]:
         """Return the environment behind PettingZoo's order checks."""

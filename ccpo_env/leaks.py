@@ -1,8 +1,8 @@
-r"""Take the answer out of a thought before the next agent reads it.
+r"""Remove stated answers from a message before the next agent reads it.
 
-A thinker that states the answer leaves the next agent nothing to do, and credit for its thought
-measures nothing. Every `\boxed{...}` goes, with the dollar signs around it, and so does every
-clause that says what the answer is.
+A thinker that states the answer leaves nothing to the next agent, and credit for its message is
+meaningless. Every `\boxed{...}` goes, with the dollar signs around it, and so does every
+clause that states the answer.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ANSWER_PHRASES = (
     r"(?:最终)?答案\s*(?:是|为|為|[::=])",
     r"(?:答え|解答)\s*(?:は|[::=])",
 )
-"""What begins, or ends, a statement of the answer; more languages are more lines."""
+"""Patterns at the start or end of a statement of the answer; one line per language."""
 STEMS = (
     *("answer", "result", "solut", "####", "respuesta", "réponse", "antwort"),
     *("ответ", "答案", "答え", "解答"),
@@ -44,7 +44,7 @@ _CLAUSE_END = re.compile(r"[\n;!?。;!?]|\.(?!\d)")
 
 
 def strip_answers(text: str) -> tuple[str, int]:
-    r"""Return a thought without its answer, and how many statements of it were removed.
+    r"""Return a text without stated answers, and the number of statements removed.
 
     Args:
         text: What an agent wrote.
@@ -53,7 +53,7 @@ def strip_answers(text: str) -> tuple[str, int]:
         The text, unchanged if nothing was found, and the number of boxes and clauses removed. An
         unclosed box takes the rest of its paragraph with it. Time is linear in the length.
     """
-    if _WORD_OR_MARK.search(text) is None:  # a bare calculation, say
+    if _WORD_OR_MARK.search(text) is None:  # such as a bare calculation
         return text, 0
     text, num_boxes = _without_boxes(text)
     text, num_clauses = _without_statements(text)
@@ -66,7 +66,7 @@ def _without_boxes(text: str) -> tuple[str, int]:
     kept: list[str] = []
     end = num_boxes = 0
     for box in _BOX.finditer(text):
-        if box.start() < end:  # inside a box that is gone
+        if box.start() < end:  # inside a removed box
             continue
         kept.append(text[end : box.start()])
         end = _box_end(text, box.end())
@@ -79,7 +79,7 @@ def _without_boxes(text: str) -> tuple[str, int]:
 
 
 def _box_end(text: str, start: int) -> int:
-    """Return where the box ends whose command ends at start."""
+    """Return the end of the box whose command ends at start."""
     if text[start : start + 1] != "{":
         return _BARE.match(text, start).end()  # type: ignore[union-attr]  # \boxed 12
     depth = 0
@@ -104,15 +104,11 @@ def _without_statements(text: str) -> tuple[str, int]:
     for statement in _STATEMENT.finditer(text):
         if statement.start() < end:
             continue
-        start = _clause_start(text, statement.start(), end)
+        breaks = _CLAUSE_END.finditer(text, end, statement.start())
+        start = max((found.end() for found in breaks), default=end)
         stop = _CLAUSE_END.search(text, statement.end())
         kept.append(text[end:start])
         end = len(text) if stop is None else stop.end() - (stop[0] == "\n")
         num_clauses += 1
     kept.append(text[end:])
     return "".join(kept), num_clauses
-
-
-def _clause_start(text: str, position: int, least: int) -> int:
-    """Return where the clause begins that a statement stands in, not before least."""
-    return max((m.end() for m in _CLAUSE_END.finditer(text, least, position)), default=least)

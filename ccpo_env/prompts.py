@@ -1,4 +1,4 @@
-r"""What an agent reads, as chat messages and as plain text; pure functions.
+r"""Prompts as chat messages and as plain text; pure functions.
 
 A prompt is an instruction for the role, the problem, and one block per message that the agent
 reads. A prompt with an agent removed lacks that agent's block and is otherwise the same text.
@@ -41,15 +41,15 @@ _REQUEST = re.compile(
 
 
 def with_answer_form(prompts: PromptTemplate, form: str) -> PromptTemplate:
-    """Return instructions that ask for the answer in another form than in a box."""
+    """Return a template that asks for the answer in the given form instead of a box."""
     return replace(prompts, give_answer=prompts.give_answer.replace(IN_A_BOX, form))
 
 
 def without_answer_request(question: str) -> str:
     r"""Return a question without a request to put the answer in a box.
 
-    Data sets append such requests; an agent that is to hand over would be told two things. What
-    is left is the question as it was if nothing else stands in it.
+    Data sets append such requests, which would contradict the instruction of an agent that must
+    not answer. A question that consists of nothing else is returned unchanged.
     """
     if "boxed" not in question:
         return question

@@ -1,4 +1,4 @@
-"""An episode as text that a person can read."""
+"""Render an episode as a readable transcript."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ccpo_env.text import valid_unicode
 from ccpo_env.types import Message, Task, Verdict
 
 WIDTH = 88
-"""Columns of a transcript; a Chinese character or an emoji takes two."""
+"""Width of a transcript in columns; a Chinese character or an emoji takes two."""
 INDENT = "  "
-"""Before every line of a message, so that no message can pass for a heading or a verdict."""
+"""Prefix of every message line, so that no message can look like a heading or a verdict."""
 VERDICT_INDENT = "   "
-"""Before every line of a verdict but the first."""
+"""Prefix of every line of a verdict but the first."""
 
 _JOINERS = "\u200c\u200d"  # emoji and several scripts are written with them
 _INVISIBLE = frozenset({"Cc", "Cf", "Zl", "Zp"})
@@ -27,17 +27,17 @@ _DELETE, _DELETE_PICTURE = 0x7F, 0x2421
 def transcript(
     task: Task, messages: Sequence[Message], removed: Iterable[str], verdict: Verdict | None
 ) -> str:
-    """Return the question, who said what, and the verdict if there is one.
+    """Return the question, the messages with their speakers, and the verdict if there is one.
 
     Args:
         task: Its id, question and gold answer are shown.
-        messages: What was said, in turn order.
+        messages: All messages, in turn order.
         removed: Agents that do not exist in this episode.
-        verdict: What the verifier said, or None while the episode runs.
+        verdict: The verdict of the verifier, or None while the episode runs.
 
     Returns:
         Plain text, the same on every terminal, with lines of at most WIDTH columns. Control
-        characters are shown as signs such as ␛, and other invisible ones as escapes.
+        characters are shown as symbols such as ␛, and other invisible ones as escapes.
     """
     paragraphs = [[*_wrapped(f"Task {_one_line(task.id)}"), *_wrapped(task.question)]]
     absent = sorted(removed)
@@ -51,7 +51,7 @@ def transcript(
 
 def _spoken(message: Message) -> list[str]:
     if not message.text.strip():
-        return [f"{message.agent}: says nothing"]
+        return [f"{message.agent}: (empty message)"]
     lines = _wrapped(message.text, first=INDENT, later=INDENT)
     return [f"{message.agent}:", *lines]
 
@@ -65,7 +65,7 @@ def _verdict_line(task: Task, verdict: Verdict) -> str:
 
 
 def _wrapped(text: str, *, first: str = "", later: str = "") -> list[str]:
-    """Return lines that fit, each behind its indent; text is never read as markup."""
+    """Return wrapped and indented lines; the text is never parsed as markup."""
     width = WIDTH - max(len(first), len(later))
     visible = Text("".join(_visible(valid_unicode(text).replace("\r\n", "\n"))))
     return [
@@ -75,7 +75,7 @@ def _wrapped(text: str, *, first: str = "", later: str = "") -> list[str]:
 
 
 def _visible(text: str) -> Iterator[str]:
-    """Yield characters, with signs for those that would move the cursor or hide text."""
+    """Yield characters, with symbols for those that would move the cursor or hide text."""
     for char in text:
         if char in "\n\t" or char in _JOINERS or unicodedata.category(char) not in _INVISIBLE:
             yield char
@@ -88,5 +88,5 @@ def _visible(text: str) -> Iterator[str]:
 
 
 def _one_line(text: str) -> str:
-    """Return a text whose line ends and tabs are signs as well."""
+    """Return a text on one line: line ends and tabs are shown as symbols as well."""
     return text.translate({ord(char): _CONTROL_PICTURES + ord(char) for char in "\n\t\r"})

@@ -1,4 +1,4 @@
-"""Think→Solve in symbols instead of text: small enough for any reinforcement learner."""
+"""Think→Solve with symbols instead of text: small enough for any reinforcement learner."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from ccpo_env.base import SharedRewardEnv, snapshot_before_reset
 from ccpo_env.errors import unknown_name
-from ccpo_env.options import check_option_names, check_removed, check_seed
+from ccpo_env.reset_options import check_option_names, check_removed, check_seed
+from ccpo_env.shared_reward import SharedRewardEnv, snapshot_before_reset
 
 Difficulty = Literal["easy", "hard", "hopeless"]
 DIFFICULTIES: tuple[Difficulty, ...] = get_args(Difficulty)
@@ -23,22 +23,22 @@ SignalAction = int | npt.NDArray[np.int64]
 
 DEFAULT_MIX: Mapping[Difficulty, float] = {"easy": 0.60, "hard": 0.15, "hopeless": 0.25}
 RARE_MIX: Mapping[Difficulty, float] = {"easy": 0.80, "hard": 0.05, "hopeless": 0.15}
-"""A mix in which the thinker seldom matters, so that shared credit is mostly noise to it."""
+"""A mix in which the thinker seldom matters, so that its shared credit is mostly noise."""
 
 AGENTS = ("thinker_0", "solver_0")
 SILENCE = 0
-"""The symbol that says nothing."""
+"""The symbol that carries no information."""
 
 
 @dataclass(frozen=True, slots=True)
 class SignalTask:
-    """What is the sum of two numbers, modulo the number of answers?
+    """A task: the sum of two numbers, modulo the number of answers.
 
     Args:
-        first: The number that both agents see.
-        second: The number that the solver sees in easy episodes only.
+        first: The number that both agents observe.
+        second: The number that the solver observes in easy episodes only.
         difficulty: "easy"; "hard", where the solver needs the signal; "hopeless", where every
-            answer is wrong. No agent sees it.
+            answer is wrong. No agent observes it.
     """
 
     first: int
@@ -48,15 +48,15 @@ class SignalTask:
 
 @dataclass(frozen=True, slots=True)
 class SignalState:
-    """All that an episode and its environment's random stream consist of.
+    """The complete state of an episode and of its environment's random stream.
 
     Args:
         task: The task.
         removed: Agents that do not exist in this episode.
-        symbols: What the thinker sent, or None.
+        symbols: The symbols that the thinker sent, or None.
         is_over: Whether the team has answered.
         answer: The answer, or None if there is none.
-        num_left: Agents that have left since, having read their reward.
+        num_left: Number of agents that have taken their final step since the end.
         stream: The generator of tasks.
     """
 
@@ -87,9 +87,9 @@ class SignalEnv(SharedRewardEnv[SignalObservation, SignalAction]):
         num_answers: N, at least 2; numbers are 0 … N - 1.
         num_symbols: K, at least 1.
         alphabet_size: S, silence included, at least 2. (S - 1) ** K must reach N, so that the
-            thinker can name every number.
+            thinker can encode every number.
         mix: Probability of each difficulty; they sum to 1.
-        removed: Agents removed in every episode whose options do not say otherwise.
+        removed: Agents removed in every episode, unless the options of reset say otherwise.
         render_mode: None, "ansi" or "human".
 
     Raises:
@@ -146,7 +146,7 @@ class SignalEnv(SharedRewardEnv[SignalObservation, SignalAction]):
         self._begin(self._draw_task() if task is None else self._check_task(task), removed)
 
     def step(self, action: SignalAction | None) -> None:
-        """Let the thinker send, or the last agent left answer; None after the end."""
+        """Send the thinker's symbols or give the team's answer; None after the end."""
         agent = self.agent_selection
         if self._is_over:
             self._was_dead_step(action)  # type: ignore[arg-type]
@@ -168,7 +168,7 @@ class SignalEnv(SharedRewardEnv[SignalObservation, SignalAction]):
             self._finish(int(np.asarray(action)))
 
     def observe(self, agent: str) -> SignalObservation:
-        """Return what an agent sees at this moment; a removed agent sees zeros."""
+        """Return an agent's current observation; zeros for a removed agent."""
         observation = np.zeros(self._size, np.float32)
         if agent in self.removed:
             return observation
@@ -203,12 +203,12 @@ class SignalEnv(SharedRewardEnv[SignalObservation, SignalAction]):
 
     def restore(self, state: SignalState) -> None:
         """Return to a snapshot of an environment with the same settings."""
-        self._rng = pickle.loads(state.stream)  # our own bytes
+        self._rng = pickle.loads(state.stream)  # bytes that snapshot() wrote
         self._begin(self._check_task(state.task), state.removed)
         self.symbols = state.symbols
         if state.is_over:
             self._finish(state.answer)
-            self._let_leave(state.num_left)
+            self._take_dead_steps(state.num_left)
         elif state.symbols is not None:
             self.agent_selection = "solver_0"
 
@@ -228,7 +228,7 @@ class SignalEnv(SharedRewardEnv[SignalObservation, SignalAction]):
         )
 
     def expert_symbols(self, observation: SignalObservation) -> npt.NDArray[np.int64]:
-        """Return symbols that name the second number: a thinker who says all it knows."""
+        """Return the symbols that encode the second number: an optimal thinker."""
         number = int(observation[self._num_answers : 2 * self._num_answers].argmax())
         digits = []
         for _ in range(self._num_symbols):
@@ -237,7 +237,7 @@ class SignalEnv(SharedRewardEnv[SignalObservation, SignalAction]):
         return np.array(digits[::-1], np.int64)
 
     def expert_answer(self, observation: SignalObservation) -> int:
-        """Return the answer of a solver who reads such symbols, and guesses 0 for silence."""
+        """Return the answer of a solver that decodes such symbols and guesses 0 for silence."""
         size, width = self._num_answers, self._alphabet_size
         first = int(observation[:size].argmax())
         if not observation[2 * size]:
@@ -263,7 +263,7 @@ class SignalEnv(SharedRewardEnv[SignalObservation, SignalAction]):
         return task
 
     def _spelled(self, symbols: Sequence[int]) -> int | None:
-        """Return the number that symbols name, their digits to the base S - 1."""
+        """Return the number that symbols encode as digits to the base S - 1."""
         if SILENCE in symbols:
             return None
         number = 0
@@ -276,7 +276,7 @@ class SignalEnv(SharedRewardEnv[SignalObservation, SignalAction]):
         self._is_over = True
         gold = (self.task.first + self.task.second) % self._num_answers
         is_correct = answer == gold and self.task.difficulty != "hopeless"
-        self._pay(1.0 if is_correct else -1.0, difficulty=self.task.difficulty)
+        self._end_episode(1.0 if is_correct else -1.0, difficulty=self.task.difficulty)
 
 
 def _check_sizes(num_answers: int, num_symbols: int, alphabet_size: int) -> None:

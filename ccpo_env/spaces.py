@@ -1,4 +1,4 @@
-"""A space of text of any script, where ``gymnasium.spaces.Text`` wants a fixed alphabet."""
+"""A space of Unicode text; ``gymnasium.spaces.Text`` requires a fixed alphabet."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium import Space
 
 MAX_SAMPLE_CHARS = 64
-"""Longest text that `TextSpace.sample` returns; random text is for tests, not for reading."""
+"""Longest text that `TextSpace.sample` returns; random text is for tests only."""
 
 _SAMPLE_ALPHABET = np.array(list(string.digits + string.ascii_letters + string.punctuation + " "))
 

@@ -1,4 +1,4 @@
-"""Text from a model made fit to be read by others: valid Unicode of bounded length."""
+"""Sanitize model output: valid Unicode of bounded length."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ def valid_unicode(text: str) -> str:
 
 
 def clip_middle(text: str, max_chars: int) -> tuple[str, int]:
-    """Cut the middle out of a text that is too long, and say so where it was cut.
+    """Cut the middle out of a text that is too long, and mark the cut.
 
     Args:
         text: Any text.
         max_chars: Longest result, in characters.
 
     Returns:
-        The text, and how many of its characters are gone (0 when it was short enough). A tail of
+        The text, and the number of characters cut (0 if it was short enough). A tail of
         half the room is kept because conclusions stand at the end.
     """
     if len(text) <= max_chars:
         return text, 0
     room = max_chars - len(CUT_MARK.format(num_cut=len(text)))
-    if room < 2:  # no place for a mark
+    if room < 2:  # too short for a mark
         return text[:max_chars], len(text) - max_chars
     head, tail = room - room // 2, room // 2
     num_cut = len(text) - room

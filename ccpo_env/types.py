@@ -1,4 +1,4 @@
-"""Values that cross the borders of the environment: frozen, without logic."""
+"""Immutable data types of the environment's public interface."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Literal, TypedDict
 
 Role = str
-"""What an agent is in a topology, such as "thinker"; its name is the role and a number."""
+"""Role of an agent, such as "thinker"; the agent's name is the role and a number."""
 Decision = Literal["last", "majority"]
-"""Whose answer is the team's: the last speaker's, or the one that most voters gave."""
+"""How the team's answer is chosen: the last speaker's, or the majority of the voters."""
 Status = Literal["correct", "wrong", "no_answer", "timeout", "error"]
 
 
@@ -19,11 +19,11 @@ class Task:
 
     Args:
         id: Unique within its source and stable between loads.
-        question: What the team reads.
+        question: The question as the team reads it.
         answer: The gold answer, which no agent reads.
-        source: Where the task is from: a registered name or a file name.
+        source: Origin of the task: a registered name or a file name.
         tags: Names and values that group tasks in reports, such as ("level", "5"); no agent reads
-            them. Pairs and not a dict, so that a task can be hashed and never changes.
+            them. Pairs instead of a dict, so that a task is hashable and immutable.
     """
 
     id: str
@@ -35,7 +35,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What one agent said in one turn."""
+    """The message of one agent in one turn."""
 
     agent: str
     text: str
@@ -43,11 +43,11 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a verifier says about one response.
+    """The result of verifying one response.
 
     Args:
-        status: "correct" and "wrong" are measured; "no_answer" is the model's fault and counts
-            as wrong; "timeout" and "error" are not measured.
+        status: "correct" and "wrong" are measured; "no_answer" means that the response holds no
+            answer and counts as wrong; "timeout" and "error" are not measured.
         answer: The extracted answer, or None when there is none.
         detail: Why the status is "timeout" or "error", in one sentence; empty otherwise.
     """
@@ -69,19 +69,19 @@ Verifier = Callable[[str, str], Verdict]
 
 
 class Observation(TypedDict):
-    """What the acting agent may read, as plain text."""
+    """The acting agent's observation, as plain text."""
 
     prompt: str
 
 
 @dataclass(frozen=True, slots=True)
 class PromptTemplate:
-    """The instructions of a team, as data.
+    """The instructions for the roles of a team.
 
     Args:
-        roles: What each role is told about itself.
-        hand_over: What an agent is told when others speak after it.
-        give_answer: What an agent is told whose answer counts, whatever its role.
+        roles: Description of each role, addressed to the agent.
+        hand_over: Instruction for an agent whose message is read by later agents.
+        give_answer: Instruction for an agent whose answer counts, regardless of its role.
     """
 
     roles: Mapping[Role, str]
@@ -89,10 +89,10 @@ class PromptTemplate:
     give_answer: str
 
     def instruction(self, role: Role, *, answers: bool) -> str:
-        """Return the instruction of an agent that hands over or answers.
+        """Return the instruction for an agent of a role that hands over or answers.
 
         Raises:
-            ValueError: If the template does not know the role.
+            ValueError: If the template has no such role.
         """
         if role not in self.roles:
             raise ValueError(
@@ -119,9 +119,9 @@ class Topology:
         name: Registered name.
         turns: In speaking order; an agent may have several. The turns of a removed agent do not
             take place.
-        prompts: What the agents are told unless a user says otherwise.
-        decision: "last": the last speaker that is left answers for the team. "majority": every
-            turn is an answer and `ccpo_env.voting` counts them.
+        prompts: Default instructions for the agents.
+        decision: "last": the last agent that is not removed answers for the team. "majority": every
+            turn is an answer and `ccpo_env.voting` counts the votes.
         has_secret_answer: Whether an answer that is stated before the last turn is a leak.
     """
 

@@ -1,4 +1,4 @@
-"""One agent's view of a team as a Gymnasium environment; its teammates are functions."""
+"""A team as a single-agent Gymnasium environment; the teammates are functions."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any
 
 import gymnasium
 
-from ccpo_env.base import RENDER_MODES, SharedRewardEnv
 from ccpo_env.environments import think_solve_v0
 from ccpo_env.errors import unknown_name
+from ccpo_env.shared_reward import RENDER_MODES, SharedRewardEnv
 from ccpo_env.signal import SignalEnv
 
 Partner = Callable[[Any], Any]
-"""From a teammate's observation to its action."""
+"""Maps a teammate's observation to its action."""
 
 
 class AgentView(gymnasium.Env[Any, Any]):
-    """An episode as one agent sees it: teammates act in between.
+    """Single-agent view of an episode: teammates act between the agent's turns.
 
     Observation, Action: the agent's own.
     Reward: the team's.
@@ -27,12 +27,12 @@ class AgentView(gymnasium.Env[Any, Any]):
     Versions: v0.
 
     Args:
-        env: A team; it is reset and stepped by this view alone.
-        role: The agent whose view it is, such as "solver_0".
+        env: The team environment; only this view may reset and step it.
+        role: The agent to control, such as "solver_0".
         partners: A function for each teammate that is not removed.
 
     Raises:
-        ValueError: If the role or a partner is no agent of the team.
+        ValueError: If the role or a partner is not an agent of the team.
     """
 
     metadata: dict[str, Any] = {"render_modes": list(RENDER_MODES), "render_fps": 1}  # noqa: RUF012
@@ -82,7 +82,7 @@ class AgentView(gymnasium.Env[Any, Any]):
         )
 
     def render(self) -> Any:
-        """Return what the team's environment renders."""
+        """Render the team environment."""
         return self._env.render()
 
     def _play_partners(self) -> None:
@@ -110,13 +110,13 @@ def think_solve_view(
     """Make ``gymnasium.make("ccpo_env/ThinkSolve-v0", role=..., partners=...)``.
 
     Args:
-        role: The agent whose view it is.
-        partners: Functions from a teammate's observation to its text. None: they say nothing.
+        role: The agent to control.
+        partners: Functions from a teammate's observation to its text. None: empty messages.
         render_mode: None, "ansi" or "human".
         **settings: Arguments of `think_solve_v0`.
     """
     env = think_solve_v0.raw_env(render_mode=render_mode, **settings)
-    silent = {agent: _say_nothing for agent in env.possible_agents if agent != role}
+    silent = {agent: _empty_message for agent in env.possible_agents if agent != role}
     return AgentView(env, role=role, partners=silent if partners is None else partners)
 
 
@@ -131,7 +131,7 @@ def signal_view(
     Args:
         role: "thinker_0" or "solver_0".
         partners: A function from the teammate's observation to its action. None: a thinker that
-            names the second number, or a solver that reads it.
+            encodes the second number, or a solver that decodes it.
         render_mode: None, "ansi" or "human".
         **settings: Arguments of `SignalEnv`.
     """
@@ -141,5 +141,5 @@ def signal_view(
     return AgentView(env, role=role, partners=chosen if partners is None else partners)
 
 
-def _say_nothing(_observation: Any) -> str:
+def _empty_message(_observation: Any) -> str:
     return ""

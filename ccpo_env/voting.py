@@ -1,4 +1,4 @@
-"""A majority of independent answers, counted so that any voter can be left out for free."""
+"""Majority votes of independent answers, recounted at no cost without any of the voters."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from dataclasses import dataclass
 from ccpo_env.types import Verdict, Verifier
 
 ABSTAINED = -1
-"""Cluster of a voter without an answer."""
+"""Cluster number of a voter without an answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ballot:
-    """What each voter answered, with equal answers in one cluster.
+    """The answers of all voters; equal answers form one cluster.
 
     Args:
         clusters: Cluster of each voter's answer, numbered as they first appear; ABSTAINED
             without an answer.
         answers: The first answer of each cluster.
         correct: The cluster that equals the gold answer, or None.
-        unmeasured: The verdict that says why nothing can be said, or None.
+        unmeasured: The verdict of the comparison that failed, if one did, else None.
     """
 
     clusters: tuple[int, ...]
@@ -30,12 +30,12 @@ class Ballot:
     unmeasured: Verdict | None = None
 
     def verdict(self, left_out: Collection[int] = ()) -> Verdict:
-        """Return the verdict on the answer that most voters gave.
+        """Return the verdict on the majority answer.
 
         Args:
-            left_out: Positions of voters who do not count.
+            left_out: Indices of voters whose votes are not counted.
 
-        Note: Of clusters with equally many votes, the one that was voted for first wins. Voters
+        Note: A tie is won by the cluster whose first vote came first. Voters
             without an answer abstain; if all do, there is no answer. If one answer could not be
             compared, the vote is not measured.
         """
@@ -48,7 +48,7 @@ class Ballot:
         ]
         if not votes:
             return Verdict("no_answer")
-        winner, _ = Counter(votes).most_common(1)[0]  # the first of equals comes first
+        winner, _ = Counter(votes).most_common(1)[0]  # max returns the first of a tie
         return Verdict("correct" if winner == self.correct else "wrong", self.answers[winner])
 
 

@@ -1,7 +1,7 @@
 """Write the generated parts of the documents.
 
-These are the table of metrics, the trees of folders and modules, the picture of the rooms, and the
-tables of results, which `scripts/measure_results.py` put into docs/results/.
+These are the tables of metrics and hyperparameters, the trees of folders and modules, the picture
+of the rooms, and the tables of results, which `scripts/measure_results.py` put into docs/results/.
 """
 
 from __future__ import annotations
@@ -14,17 +14,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from baselines.common.hyperparameters import Hyperparameter
 from baselines.common.metrics import METRICS
+from baselines.credit import ALLOCATORS
+from baselines.optimizers import OPTIMIZERS
 
 ROOT = Path(__file__).parent.parent
 METRICS_PAGE = ROOT / "docs" / "metrics.md"
 README = ROOT / "README.md"
 MODULES_PAGE = ROOT / "docs" / "modules.md"
 CREDIT_PAGE = ROOT / "docs" / "credit.md"
+OPTIMIZERS_PAGE = ROOT / "docs" / "optimizers.md"
 RESULTS_PAGE = ROOT / "docs" / "results.md"
 RESULTS = ROOT / "docs" / "results"
 CREDIT_TABLE = re.compile(
     r"(<!-- credit bench: .*?-->\n).*?(<!-- end of credit bench -->)", re.DOTALL
+)
+HYPERPARAMETERS = re.compile(
+    r"(<!-- hyperparameters: .*?-->\n).*?(<!-- end of hyperparameters -->)", re.DOTALL
 )
 FREE_RIDING_PAGE = ROOT / "docs" / "free_riding.md"
 SUMMARY = re.compile(r"(<!-- results: .*?-->\n).*?(<!-- end of results -->)", re.DOTALL)
@@ -118,8 +125,53 @@ def _with_tree(page: str, text: str) -> str:
 
 
 def credit_page(page: str) -> str:
-    """Return docs/credit.md with what was measured."""
+    """Return docs/credit.md with the hyperparameters and with what was measured."""
+    page = HYPERPARAMETERS.sub(lambda match: f"{match[1]}\n{allocator_table()}\n\n{match[2]}", page)
     return CREDIT_TABLE.sub(lambda match: f"{match[1]}{_credit_table()}\n{match[2]}", page)
+
+
+def optimizers_page(page: str) -> str:
+    """Return docs/optimizers.md with the hyperparameters."""
+    return HYPERPARAMETERS.sub(lambda match: f"{match[1]}\n{optimizer_table()}\n\n{match[2]}", page)
+
+
+def allocator_table() -> str:
+    """Return a row for each hyperparameter of each allocator."""
+    lines = [
+        "| allocator | hyperparameter | values | default | meaning |",
+        "|---|---|---|---|---|",
+    ]
+    for name, allocator in ALLOCATORS.items():
+        for one in allocator.tunable.values():
+            default = f"`{one.default_text}`"
+            lines.append(
+                f"| `{name}` | `{one.name}` | {_in_words(one)} | {default} | {one.meaning} |"
+            )
+    return "\n".join(lines)
+
+
+def optimizer_table() -> str:
+    """Return a row for each hyperparameter, with the default of each optimizer that has it."""
+    lines = ["| hyperparameter | values | default | meaning |", "|---|---|---|---|"]
+    declared = {one.name: one for method in OPTIMIZERS.values() for one in method.tunable.values()}
+    for name, one in declared.items():
+        lines.append(f"| `{name}` | {_in_words(one)} | {_defaults(name)} | {one.meaning} |")
+    return "\n".join(lines)
+
+
+def _defaults(name: str) -> str:
+    """Return the defaults of a hyperparameter, each with the optimizers that have it."""
+    owners: dict[str, list[str]] = {}
+    for method in OPTIMIZERS.values():
+        if name in method.tunable:
+            owners.setdefault(method.tunable[name].default_text, []).append(method.name)
+    if len(owners) == 1 and len(*owners.values()) == len(OPTIMIZERS):
+        return f"`{next(iter(owners))}`"
+    return "; ".join(f"`{default}`: {', '.join(names)}" for default, names in owners.items())
+
+
+def _in_words(one: Hyperparameter) -> str:
+    return ", ".join(f"`{choice}`" for choice in one.choices) or one.values
 
 
 def results_page(page: str) -> str:
@@ -228,6 +280,7 @@ def _line(name: str, path: Path, depth: int) -> str:
 
 PAGES = {
     CREDIT_PAGE: credit_page,
+    OPTIMIZERS_PAGE: optimizers_page,
     RESULTS_PAGE: results_page,
     FREE_RIDING_PAGE: results_page,
     README: readme,

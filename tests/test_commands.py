@@ -74,14 +74,14 @@ def parse_only(monkeypatch):
     """Make every command stop after its flags are read and checked."""
     read_tyro, read_argparse = tyro.cli, argparse.ArgumentParser.parse_args
 
-    def cli_of(*given, **knobs):
-        config = read_tyro(*given, **knobs)
+    def cli_of(*given, **arguments):
+        config = read_tyro(*given, **arguments)
         if hasattr(config, "check"):
             config.check()
         raise ParsedError
 
-    def arguments_of(*given, **knobs):
-        read_argparse(*given, **knobs)
+    def arguments_of(*given, **arguments):
+        read_argparse(*given, **arguments)
         raise ParsedError
 
     monkeypatch.setattr(tyro, "cli", cli_of)

@@ -93,7 +93,7 @@ def test_recipes_pass_their_own_tests_and_the_contracts(project):
 @pytest.mark.parametrize(
     "flags",
     [
-        "--allocator equal_split --optimizer group_reinforce",
+        "--allocator equal_split --allocator-args split_rate 0.5 --optimizer group_reinforce",
         "--topology review --allocator counterfactual",
         "--tasks products",
     ],

@@ -62,7 +62,7 @@ def calls(monkeypatch, tmp_path):
     """Run nothing, write what a run writes, and return the commands."""
     found = []
 
-    def run(command, **_knobs):
+    def run(command, **_arguments):
         found.append(command)
         if "--out-dir" in command:
             folder = tmp_path / "runs" / "vote"

@@ -1,4 +1,4 @@
-"""``python -m baselines.bench``: speed of each part beside a reference."""
+"""``python -m baselines.bench``: speed of each part compared with a reference."""
 
 from baselines.bench.command import main
 from baselines.bench.measuring import BenchConfig

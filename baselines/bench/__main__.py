@@ -4,5 +4,5 @@ import sys
 
 from baselines.bench.command import main
 
-if __name__ == "__main__":  # not in the processes that it starts
+if __name__ == "__main__":  # not in child processes
     sys.exit(main())

@@ -1,4 +1,4 @@
-"""The command line of the benches: one by its name, or those of speed without one."""
+"""The command line of the benches: one by name, or without a name all speed benches."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ccpo_env.errors import unknown_name
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the bench that the first argument names, or all that measure speed."""
+    """Run the bench named by the first argument, or all speed benches."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given and not given[0].startswith("-"):
         if given[0] not in BENCHES:
@@ -31,13 +31,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run_speed(config: BenchConfig) -> None:
     from baselines.bench import environment, sampler, verifier
 
-    environment.run(config)  # first: what it measures of memory is the growth of the peak
+    environment.run(config)  # first: its memory is measured as growth of the peak
     verifier.run(config)
     sampler.run(config)
 
 
 def _description() -> str:
     return (
-        f"Measure the speed of environment, verifier and sampler beside a reference each. "
+        f"Measure the speed of environment, verifier and sampler, each against a reference. "
         f"One bench: ccpo bench {{{','.join(BENCHES)}}} [flags]; each takes --help."
     )

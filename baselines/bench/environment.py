@@ -1,4 +1,4 @@
-"""The environment beside the least that PettingZoo asks: episodes per second, and memory."""
+"""Speed of the environment against a minimal PettingZoo environment, and memory."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ NUM_EPISODES = 1000
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the environment's bench."""
+    """Run the bench of the environment."""
     description = "Measure episodes per second, and their memory."
     run(parse_config(BenchConfig, "environment", arguments, description))
     return 0
 
 
 def run(config: BenchConfig) -> None:
-    """Print the memory of a live episode and the speed of whole ones."""
+    """Print the memory of a live episode and the number of episodes per second."""
     Console().print(
         f"Memory: {kib_per_live_episode(config.live_episodes):.1f} KiB per live episode, "
         f"{config.live_episodes:,} of them",
@@ -37,9 +37,9 @@ def run(config: BenchConfig) -> None:
 
 
 class _BareEnv(AECEnv[str, str, str]):
-    """The least that PettingZoo asks of two agents who speak once each: the reference."""
+    """Reference: a minimal PettingZoo environment of two agents with one turn each."""
 
-    metadata: dict[str, Any] = {"name": "bare_v0"}  # noqa: RUF012  PettingZoo's form
+    metadata: dict[str, Any] = {"name": "bare_v0"}  # noqa: RUF012  PettingZoo's convention
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -77,7 +77,7 @@ class _BareEnv(AECEnv[str, str, str]):
 
 
 def environment_cases() -> list[Case]:
-    """Episodes with dead steps: a bare AECEnv, ours without and with the order checks."""
+    """Return the cases, whole episodes: a bare AECEnv, ours without and with order checks."""
 
     def correct(_response: str, _gold: str) -> Verdict:
         return Verdict("correct")
@@ -91,7 +91,7 @@ def environment_cases() -> list[Case]:
 
 
 def kib_per_live_episode(num_episodes: int) -> float:
-    """Return the memory, in KiB, of one of many copies of an environment in mid-episode."""
+    """Return the memory of a copy of an environment in mid-episode, in KiB, over many copies."""
     env = think_solve_v0.raw_env(verifier="exact")
     env.reset(seed=0)
     env.step("Work from left to right, one operation at a time.")

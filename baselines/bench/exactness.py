@@ -1,4 +1,4 @@
-"""Log-probabilities of the sampler beside those of the model in single and in double precision."""
+"""Accuracy of the sampler's log-probabilities against single and double precision."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from baselines.policies.local.hf import HFPolicy
 
 BOUND = 1e-5
-"""Nats; differences above it are counted."""
+"""Bound in nats; larger differences are counted."""
 ROWS_AT_ONCE = 256
 
 
@@ -31,23 +31,23 @@ class ExactnessConfig(PageConfig):
     """Measure how exact the log-probabilities of sampled tokens are."""
 
     num_tokens: int = 100_000
-    """Least tokens that are sampled and compared."""
+    """Minimum number of tokens to sample and compare."""
 
     def check(self) -> None:
-        """Raise ValueError if a number is out of range."""
-        # Not super(): slots=True makes another class than the one that it would look for.
+        """Raise ValueError if a value is out of range."""
+        # Not super(): slots=True creates a new class, which super() does not find.
         PageConfig.check(self)
         require_at_least("num_tokens", self.num_tokens, 1)
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the bench of exactness."""
+    """Run the exactness bench."""
     run(parse_config(ExactnessConfig, "exactness", arguments))
     return 0
 
 
 def run(config: ExactnessConfig) -> None:
-    """Print how exact the sampler is, and write it down if there is a page."""
+    """Print the accuracy of the sampler, and write it to the page if there is one."""
     import torch
 
     finding = exactness_finding(config.num_tokens, np.random.default_rng(config.seed))
@@ -57,7 +57,7 @@ def run(config: ExactnessConfig) -> None:
 
 
 def exactness_finding(num_tokens: int, rng: np.random.Generator) -> Finding:
-    """Sample at least so many tokens, and compare what their log-probabilities are said to be."""
+    """Sample at least num_tokens tokens and compare their log-probabilities."""
     from baselines.policies.local.hf import HFPolicy
     from baselines.policies.registry import POLICIES
 
@@ -67,17 +67,17 @@ def exactness_finding(num_tokens: int, rng: np.random.Generator) -> Finding:
     plain = plain_logprobs(policy.module, completions)
     ours = np.concatenate([completion.logprobs for completion in completions])
     pairs = {
-        "sampler beside double": ours - exact,
-        "plain forward pass in single beside double": plain - exact,
-        "sampler beside plain forward pass in single": ours - plain,
+        "sampler against double": ours - exact,
+        "plain forward pass in single against double": plain - exact,
+        "sampler against plain forward pass in single": ours - plain,
     }
     return Finding(
         title="Log-probabilities of sampled tokens",
         meaning=(
             f"{len(ours):,} tokens of the embedded model after the prompts of {NUM_PROMPTS} "
-            f"thinkers, {NUM_SAMPLES} completions of at most {MAX_NEW_TOKENS} tokens each, again "
-            f"and again. The plain forward pass is that of transformers, without cache or sharing; "
-            f"in double precision nothing but the table of the rotations is computed in single. "
+            f"thinkers, {NUM_SAMPLES} completions of at most {MAX_NEW_TOKENS} tokens each, "
+            f"repeated. The plain forward pass is that of transformers, without cache or sharing; "
+            f"in double precision only the table of the rotations is computed in single. "
             f"Differences in nats."
         ),
         columns=("compared", "largest", "root mean square", f"tokens above {BOUND:.0e}"),
@@ -94,7 +94,7 @@ def exactness_finding(num_tokens: int, rng: np.random.Generator) -> Finding:
 
 
 def in_double_precision(model: PreTrainedModel) -> PreTrainedModel:
-    """Return a copy that computes in float64, its norms included, which Llama's own do not."""
+    """Return a copy that computes in float64, including the norms, unlike Llama's own."""
     from torch import nn
     from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
@@ -109,11 +109,11 @@ def in_double_precision(model: PreTrainedModel) -> PreTrainedModel:
 
 
 def plain_logprobs(model: PreTrainedModel, completions: Sequence[Completion]) -> FloatArray:
-    """Return the log-probability of every token, one after the other, as the model computes it.
+    """Return the log-probability of every token, flattened, from plain forward passes.
 
     Args:
-        model: In single or double precision.
-        completions: With token ids; at temperature 1.
+        model: The model, in single or double precision.
+        completions: Completions with token ids, sampled at temperature 1.
     """
     import torch
 
@@ -122,7 +122,7 @@ def plain_logprobs(model: PreTrainedModel, completions: Sequence[Completion]) ->
         part = completions[start : start + ROWS_AT_ONCE]
         rows = [[*completion.prompt_ids, *completion.token_ids] for completion in part]
         width = max(map(len, rows))
-        # Filled up at the end, which no token of a causal model reads.
+        # Padded on the right, which a causal model ignores.
         token_ids = torch.tensor([[*row, *[0] * (width - len(row))] for row in rows])
         with torch.inference_mode():
             logprobs = model(token_ids, use_cache=False).logits.log_softmax(dim=-1)

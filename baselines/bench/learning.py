@@ -1,9 +1,8 @@
-"""``python -m baselines.bench learning``: does every optimizer lift the embedded team?
+"""``python -m baselines.bench learning``: does every optimizer train the embedded team?
 
 Each optimizer is trained with three kinds of credit over several seeds, with the default settings
 and for the default number of steps; teams of other topologies, and credit with its sign reversed,
-are trained beside them. What is reported is an evaluation after the last step, on tasks that are
-not trained on.
+are trained as well. The result is an evaluation after the last step, on held-out tasks.
 """
 
 from __future__ import annotations
@@ -32,21 +31,21 @@ from baselines.optimizers import OPTIMIZERS
 from baselines.train.config import TrainConfig
 
 REVERSED = "reversed "
-"""In front of the name of an allocator whose credit is paid with the other sign."""
+"""Prefix of the name of an allocator whose credit is negated."""
 REVERSED_STEPS = 16
-"""Steps in which reversed credit shows what it does: at most one answer in ten is right then, and a
-group without a right answer teaches nothing."""
+"""Number of steps with reversed credit: then at most one answer in ten is correct, and groups
+without a correct answer have no gradient."""
 RESULTS_FILE, TABLE_FILE = "learning.jsonl", "learning.md"
 UNLIMITED = 10**12
-"""Tokens: the steps end a run."""
+"""Unlimited tokens: the number of steps ends a run."""
 STARTS_BELOW, ENDS_ABOVE = 0.45, 0.90
 CHAIN_ENDS_ABOVE = 0.70
-"""Two thinkers have more to agree on; the default steps are those of one."""
+"""Two thinkers need more steps than the default for one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What is trained with some seeds: settings that differ from the default ones."""
+    """A combination to train with several seeds: settings that differ from the defaults."""
 
     label: str
     allocator: str
@@ -57,7 +56,7 @@ class Cell:
 
     @property
     def is_reversed(self) -> bool:
-        """Whether the team is paid for failing."""
+        """Whether the credit is negated."""
         return self.allocator.startswith(REVERSED)
 
 
@@ -107,23 +106,23 @@ class LearningConfig:
     """Train the embedded team with every optimizer and several allocators."""
 
     num_seeds: int = 5
-    """Runs of each combination."""
+    """Number of runs of each combination."""
     allocators: tuple[str, ...] = ("shared", "counterfactual", "branch")
-    """Allocators that every optimizer is trained with."""
+    """Allocators to combine with every optimizer."""
     optimizers: tuple[str, ...] = tuple(OPTIMIZERS)
     """Optimizers to train with."""
     num_workers: int = os.cpu_count() or 1
-    """Runs at a time, one thread each."""
+    """Number of parallel runs, one thread each."""
     steps: int = TrainConfig.steps
     """Steps of training."""
     good_enough: float | None = None
-    """Held-out accuracy, measured every ten steps, at which a run ends early: faster, and what is
-    reported at the end is then another evaluation. None: every run makes all its steps."""
+    """Held-out accuracy, measured every ten steps, at which a run stops early; the
+    reported accuracy is then from a separate evaluation. None: every run makes all its steps."""
     out_dir: Path = Path("runs/learning")
-    """Folder of the results. A call that was interrupted goes on when it is made again."""
+    """Folder of the results. An interrupted call resumes when it is repeated."""
 
     def check(self) -> None:
-        """Raise ValueError if a name is unknown or a number out of range."""
+        """Raise ValueError if a name is unknown or a value out of range."""
         for name in ("num_seeds", "num_workers", "steps"):
             require_at_least(name, getattr(self, name), 1)
         for allocator in self.allocators:
@@ -133,7 +132,7 @@ class LearningConfig:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Train all combinations and print where each started and ended, seed by seed."""
+    """Train all combinations and print the accuracy before and after, by seed."""
     console = Console()
     with exit_on_bad_input():
         config = tyro.cli(LearningConfig, args=arguments, prog="ccpo bench learning")
@@ -194,16 +193,16 @@ def train_cell(cell: Cell, seed: int, steps: int, good_enough: float | None = No
 
 @contextmanager
 def _reversed_credit(cell: Cell) -> Iterator[None]:
-    """Offer the credit that a cell asks for, if it is reversed, and take it away again."""
+    """Register the reversed allocator of a cell, if it has one, inside the block."""
     if not cell.is_reversed:
         yield
         return
-    paid = ALLOCATORS[cell.allocator.removeprefix(REVERSED)]
+    original = ALLOCATORS[cell.allocator.removeprefix(REVERSED)]
 
-    def reverse(outcomes: GroupOutcomes, **knobs: object) -> FloatArray:
-        return -paid.credit(outcomes, **knobs)
+    def reverse(outcomes: GroupOutcomes, **arguments: object) -> FloatArray:
+        return -original.credit(outcomes, **arguments)
 
-    ALLOCATORS[cell.allocator] = replace(paid, credit=reverse)
+    ALLOCATORS[cell.allocator] = replace(original, credit=reverse)
     try:
         yield
     finally:
@@ -211,10 +210,10 @@ def _reversed_credit(cell: Cell) -> Iterator[None]:
 
 
 def markdown(found: dict[Cell, list[RunResult]]) -> str:
-    """Return a table: accuracy before and after, steps made, and how many runs did as they should.
+    """Return a table of accuracy before and after, steps, and the number of runs as expected.
 
-    Rising means at most 0.45 before and at least 0.90 after, 0.70 for a chain of two thinkers;
-    with reversed credit no evaluation may be above the first.
+    A rise means at most 0.45 before and at least 0.90 after, 0.70 for a chain of two thinkers;
+    with reversed credit no evaluation may exceed the first.
     """
     lines = [
         "| team | before | after, seed by seed | steps, seed by seed | as it should |",

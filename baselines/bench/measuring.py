@@ -1,4 +1,4 @@
-"""How speed is measured: cases interleaved in random order, medians beside a reference."""
+"""Measurement of speed: cases interleaved in random order, medians against a reference."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from baselines.common.errors import exit_on_bad_input
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchConfig:
-    """Measure our parts beside a reference, interleaved in random order, in one process."""
+    """Measure our parts against a reference, interleaved in random order, in one process."""
 
     repeats: int = 9
-    """Measurements of each case; medians are shown."""
+    """Number of measurements of each case; medians are shown."""
     live_episodes: int = 100_000
-    """Episodes that the environment's bench keeps in memory at once."""
+    """Number of live episodes in the bench of the environment."""
     seed: int = 0
     """Seeds the order."""
 
     def check(self) -> None:
-        """Raise ValueError if a number is out of range."""
+        """Raise ValueError if a value is out of range."""
         require_at_least("repeats", self.repeats, 1)
         require_at_least("live_episodes", self.live_episodes, 1)
         require_at_least("seed", self.seed, 0)
@@ -38,10 +38,10 @@ class BenchConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageConfig(BenchConfig):
-    """The flags of a bench that can write a section of a page."""
+    """Flags of a bench that can write a section of a page."""
 
     page: Path | None = None
-    """Markdown page whose section is written anew, such as docs/benchmarks.md. None: only print."""
+    """Markdown page whose section is replaced, such as docs/benchmarks.md. None: only print."""
 
 
 Config = TypeVar("Config", bound=BenchConfig)
@@ -49,11 +49,11 @@ Config = TypeVar("Config", bound=BenchConfig)
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One thing to measure.
+    """A case to measure.
 
     Args:
-        name: Shown in the table.
-        run: Does the work and returns the number of units.
+        name: Name in the table.
+        run: Does the work and returns the number of units done.
     """
 
     name: str
@@ -63,13 +63,13 @@ class Case:
 def parse_config(
     kind: type[Config], name: str, arguments: Sequence[str], description: str | None = None
 ) -> Config:
-    """Return the checked flags of one bench; exit on bad ones.
+    """Parse and check the flags of a bench; exit if one is invalid.
 
     Args:
-        kind: Of the flags.
-        name: Of the bench.
-        arguments: The command line after it.
-        description: For the help. None: that of the flags.
+        kind: Class of the flags.
+        name: Name of the bench.
+        arguments: Command-line arguments after the name.
+        description: Description for the help. None: that of the class.
     """
     with exit_on_bad_input():
         config = tyro.cli(
@@ -95,8 +95,8 @@ def measure(
 
     Args:
         cases: The reference first.
-        repeats: Measurements of each case, after one that is thrown away.
-        rng: Chooses the order of the cases in each repeat.
+        repeats: Measurements of each case, after one warm-up that is discarded.
+        rng: Draws the order of the cases in each repeat.
     """
     for case in cases:
         case.run()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from baselines.bench.stepwise import LEARNING_RATE, TINY_STEP, Paced
+from baselines.bench.stepwise import LEARNING_RATE, TINY_STEP, StepwiseLoop
 from baselines.policies.base import TrainablePolicy
 from baselines.policies.registry import load_policy
 from baselines.rollouts.environments import team_env
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 NUM_TASKS, GROUP_SIZE, MAX_NEW_TOKENS = 32, 8, 24
-"""Of one step, in both trainers."""
+"""Size of one step, in all trainers."""
 TEAM_OF_ONE = replace(
     TINY_STEP,
     topology="vote",
@@ -33,19 +33,19 @@ TEAM_OF_ONE = replace(
     group_size=GROUP_SIZE,
     max_tokens=MAX_NEW_TOKENS,
 )
-"""One agent and one policy: what GRPOTrainer trains."""
+"""One agent and one policy, as in GRPOTrainer."""
 TEAM_OF_TWO = replace(TEAM_OF_ONE, topology="think_solve", num_thinkers=1)
-"""Two agents with a policy each: what MAGRPOTrainer trains, whose agents speak at once."""
+"""Two agents with a policy each, as in MAGRPOTrainer, whose agents speak simultaneously."""
 
 
 class TokenCount:
-    """Counts what ``generate`` of transformers samples, each completion up to its end."""
+    """Counts the tokens that ``generate`` of transformers samples, without padding."""
 
     def __init__(self) -> None:
         self._num_tokens = 0
 
     def watch(self, module: Any) -> None:
-        """Count what this model generates from now on."""
+        """Count the tokens that this model generates from now on."""
         generate = module.generate
         ends = module.generation_config.eos_token_id
 
@@ -58,13 +58,13 @@ class TokenCount:
         module.generate = counted
 
     def take(self) -> int:
-        """Return the tokens since they were last taken."""
+        """Return the number of tokens since the last call."""
         num_tokens, self._num_tokens = self._num_tokens, 0
         return num_tokens
 
 
 def _num_useful(completions: Tensor, ends: int | Sequence[int]) -> int:
-    """Return the tokens of completions (B, T) up to the first end token, which counts."""
+    """Return the number of tokens of completions (B, T) up to and including the end token."""
     import torch
 
     is_end = torch.isin(completions, torch.tensor(ends))
@@ -73,16 +73,16 @@ def _num_useful(completions: Tensor, ends: int | Sequence[int]) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Peer:
-    """A trainer that ours is compared with.
+class OtherTrainer:
+    """A trainer to compare ours with.
 
     Args:
-        name: Shown in the table.
-        package: What it is part of, as it is imported.
-        install: What pip is asked for.
-        ours: The same work for our trainer.
-        train: Runs its loop and counts its tokens; it pauses after each step.
-        bar: Most that our step may take, as a part of its step.
+        name: Name in the table.
+        package: Name of its package for import.
+        install: Requirement for pip.
+        ours: Config of our trainer for the same work.
+        train: Runs its training loop, counts its tokens and pauses after each step.
+        bar: Upper bound of our step's time relative to its step's.
     """
 
     name: str
@@ -94,12 +94,12 @@ class Peer:
 
     @property
     def is_installed(self) -> bool:
-        """Whether its package can be found."""
+        """Whether its package is installed."""
         return importlib.util.find_spec(self.package) is not None
 
-    def paced(self, count: TokenCount) -> Paced:
-        """Return its loop."""
-        return Paced(lambda pause: self.train(count, pause))
+    def stepwise(self, count: TokenCount) -> StepwiseLoop:
+        """Return its training loop, which makes single steps."""
+        return StepwiseLoop(lambda pause: self.train(count, pause))
 
 
 def _train_trl(count: TokenCount, pause: Callable[[], None]) -> None:
@@ -195,7 +195,7 @@ def _train_comlrl(count: TokenCount, pause: Callable[[], None]) -> None:
     trainer.verbose = False
     rng = np.random.default_rng(0)
     while True:
-        # One pass over so many tasks fills each agent's buffer once: one update of each.
+        # One pass over this number of tasks fills each agent's buffer once: one update each.
         chosen = rng.choice(len(rows), NUM_TASKS, replace=False)
         trainer.train_dataset = [rows[index] for index in chosen]
         trainer.train()
@@ -203,7 +203,7 @@ def _train_comlrl(count: TokenCount, pause: Callable[[], None]) -> None:
 
 
 def _prompts(env: TeamAnswerEnv, agent: str) -> Iterator[str]:
-    """Yield what an agent reads of each task before anyone has spoken."""
+    """Yield an agent's prompt of each task before the first message."""
     for index in range(len(env.tasks)):
         env.reset(options={"task": index})
         yield env.observe(agent)["prompt"]
@@ -222,10 +222,10 @@ def _tokenizer(policy: TrainablePolicy) -> Any:
     return tokenizer
 
 
-PEERS: Mapping[str, Peer] = {
-    "trl": Peer("TRL GRPOTrainer", "trl", "trl==1.16.0", TEAM_OF_ONE, _train_trl, bar=0.5),
-    "comlrl": Peer(
+OTHER_TRAINERS: Mapping[str, OtherTrainer] = {
+    "trl": OtherTrainer("TRL GRPOTrainer", "trl", "trl==1.16.0", TEAM_OF_ONE, _train_trl, bar=0.5),
+    "comlrl": OtherTrainer(
         "CoMLRL MAGRPOTrainer", "comlrl", "comlrl==1.4.3", TEAM_OF_TWO, _train_comlrl, bar=0.35
     ),
 }
-"""Every trainer that ours is compared with."""
+"""All trainers that ours is compared with."""

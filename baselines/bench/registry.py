@@ -1,4 +1,4 @@
-"""Every bench by name; one line each is what another costs."""
+"""Benches by name: one line each."""
 
 from __future__ import annotations
 
@@ -63,4 +63,4 @@ BENCHES: Mapping[str, Callable[[Sequence[str]], int]] = {
     "step": _step,
     "verifier": _verifier,
 }
-"""From a name to a function of the flags; each imports its bench when it is called."""
+"""Functions of the command-line arguments by name; each imports its bench when called."""

@@ -1,4 +1,4 @@
-"""The sampler beside ``generate`` of transformers: tokens of the embedded model per second."""
+"""Speed of the sampler against ``generate`` of transformers, in tokens per second."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from baselines.policies.base import Prompt, Sampling
 from ccpo_env import load_tasks, think_solve_v0
 
 NUM_PROMPTS = 64
-"""Prompts of the larger batch; the smaller one has an eighth of them."""
+"""Number of prompts of the larger batch; the smaller one has an eighth."""
 NUM_SAMPLES = 8
-"""Completions of each prompt, as the rollouts of a group ask for them."""
+"""Completions per prompt, as in a group of rollouts."""
 MAX_NEW_TOKENS = 24
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the sampler's bench."""
+    """Run the bench of the sampler."""
     run(parse_config(BenchConfig, "sampler", arguments, "Measure tokens sampled per second."))
     return 0
 
 
 def run(config: BenchConfig) -> None:
-    """Print the speed of the sampler with few and with many prompts."""
+    """Print the speed of the sampler with few and many prompts."""
     rng = np.random.default_rng(config.seed)
     table = Table(title="Embedded model, tokens per second", title_justify="left")
     for column in ("batch", "transformers generate", "ccpo sampler", "ratio", "95 % interval"):
@@ -49,13 +49,13 @@ def run(config: BenchConfig) -> None:
 
 
 def sampler_cases(num_prompts: int | None = None) -> list[Case]:
-    """The embedded model on the prompts of thinkers: ``generate`` of transformers, and ours.
+    """Return the cases: ``generate`` of transformers, and our sampler, on thinkers' prompts.
 
     Args:
-        num_prompts: Each is completed NUM_SAMPLES times; None: NUM_PROMPTS.
+        num_prompts: Number of prompts, each completed NUM_SAMPLES times; None: NUM_PROMPTS.
 
-    Note: A unit is a token up to the end of its completion; what ``generate`` fills up behind it
-        is not counted. Ours reads text and returns text, ``generate`` is handed token ids.
+    Note: A unit is a token up to the end of its completion; the padding of ``generate`` is not
+        counted. Ours includes tokenization and decoding, ``generate`` gets token ids.
     """
     import torch
 
@@ -86,7 +86,7 @@ def sampler_cases(num_prompts: int | None = None) -> list[Case]:
 
 
 def thinker_prompts(num_prompts: int) -> list[Prompt]:
-    """Return what the first thinker reads in so many tasks, each NUM_SAMPLES times."""
+    """Return the first thinker's prompts of a number of tasks, each NUM_SAMPLES times."""
     env = think_solve_v0.raw_env(tasks=load_tasks("arithmetic", limit=num_prompts))
     prompts: list[Prompt] = []
     for index in range(num_prompts):
@@ -101,10 +101,10 @@ def median_ratio(
     """Return the ratio of two medians with its 95 % bootstrap interval.
 
     Args:
-        rates: One per repeat.
-        reference: Those of the reference in the same repeats; a repeat is drawn as a whole, so
-            that a slow moment of the machine slows both.
-        rng: Draws the repeats.
+        rates: Rates, one per repeat.
+        reference: Rates of the reference in the same repeats; repeats are resampled in pairs,
+            because slow moments of the machine affect both.
+        rng: Resamples the repeats.
     """
     ours, theirs = np.asarray(rates), np.asarray(reference)
 

@@ -1,4 +1,4 @@
-"""How the time of a step grows with its tokens, and whether memory stays as it is."""
+"""Scaling of the time of a training step with its tokens, and growth of memory."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ BASE = replace(
     allocator="shared",
     tasks_per_step=8,
     group_size=8,
-    # Without it, groups that are all paid alike would be left out of the update.
-    optimizer_knobs={"entropy_weight": "0.001"},
+    # Without it, groups with uniform rewards would be excluded from the update.
+    optimizer_args={"entropy_weight": "0.001"},
 )
-"""What grows; every completion is part of the update."""
+"""The smallest step; every completion is part of the update."""
 UNENDING = "<never>"
-"""A token that ends completions and is not among those that the model can sample."""
+"""An end token that the model cannot sample."""
 UNIFORM = 1000.0
-"""A temperature at which every token is as likely as any other."""
+"""A temperature at which all tokens are equally likely."""
 
 WARM_UP_STEPS = 50
 MEMORY_STEP = replace(TINY_STEP, tasks_per_step=2, group_size=4)
@@ -45,25 +45,25 @@ MEMORY_STEP = replace(TINY_STEP, tasks_per_step=2, group_size=4)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScalingConfig(PageConfig):
-    """Measure how the time of a step grows with its tokens, and the peak of memory."""
+    """Measure how the time of a step scales with its tokens, and the peak memory."""
 
     memory_steps: int = 1000
-    """Steps after which the peak of memory is compared with the one after 50."""
+    """Number of steps after which the peak memory is compared with that after 50."""
 
     def check(self) -> None:
-        """Raise ValueError if a number is out of range."""
-        # Not super(): slots=True makes another class than the one that it would look for.
+        """Raise ValueError if a value is out of range."""
+        # Not super(): slots=True creates a new class, which super() does not find.
         PageConfig.check(self)
         require_at_least("memory_steps", self.memory_steps, WARM_UP_STEPS + 1)
 
 
 @dataclass(frozen=True, slots=True)
-class Growth:
-    """The time of a step at some sizes of it.
+class Scaling:
+    """The time of a step at several sizes.
 
     Args:
-        tokens: Generated and read, of each size, shape (S,).
-        seconds: Of each repeat of each size, shape (S, R).
+        tokens: Generated and prompt tokens of each size, shape (S,).
+        seconds: Time of each repeat of each size, shape (S, R).
     """
 
     tokens: FloatArray
@@ -73,7 +73,7 @@ class Growth:
         """Return the slope of the log median time on the log tokens, with its 95 % interval.
 
         Args:
-            rng: Draws the repeats, each with all of its sizes.
+            rng: Resamples the repeats, each with all sizes.
         """
 
         def slope(drawn: IntArray) -> float:
@@ -94,51 +94,51 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def run(config: ScalingConfig) -> None:
-    """Print how a step grows, and write it down if there is a page."""
+    """Print the scaling of a step, and write it to the page if there is one."""
     import torch
 
     rng = np.random.default_rng(config.seed)
-    # First: the peak of memory is that of the process.
-    findings = [memory_finding(config.memory_steps), growth_finding(config.repeats, rng)]
+    # First: the peak memory is that of the process.
+    findings = [memory_finding(config.memory_steps), scaling_finding(config.repeats, rng)]
     for finding in findings:
         finding.show()
     if config.page is not None:
         write_section(config.page, "scaling", findings, threads=torch.get_num_threads())
 
 
-def growth_finding(repeats: int, rng: np.random.Generator) -> Finding:
-    """Measure every axis."""
+def scaling_finding(repeats: int, rng: np.random.Generator) -> Finding:
+    """Measure the scaling along every axis."""
     rows = []
     for name, make_sizes in AXES.items():
         with make_sizes() as sizes:
-            growth = measured(list(sizes.values()), repeats, rng)
-        exponent = growth.exponent(rng)
+            scaling = measured(list(sizes.values()), repeats, rng)
+        exponent = scaling.exponent(rng)
         labels = list(sizes)
         rows.append(
             (
                 name,
                 f"{labels[0]} to {labels[-1]}",
-                f"{growth.tokens[0]:,.0f} to {growth.tokens[-1]:,.0f}",
-                f"{np.median(growth.seconds[0]):.3f} to {np.median(growth.seconds[-1]):.3f}",
+                f"{scaling.tokens[0]:,.0f} to {scaling.tokens[-1]:,.0f}",
+                f"{np.median(scaling.seconds[0]):.3f} to {np.median(scaling.seconds[-1]):.3f}",
                 f"{exponent.value:.2f}",
                 f"{exponent.low:.2f} to {exponent.high:.2f}",
             )
         )
     return Finding(
-        title="The time of a step over its tokens",
+        title="The time of a step by its tokens",
         meaning=(
             "Steps of the embedded model with the shared reward at several sizes; all completions "
-            "are updated on. Tokens are those generated and those read, a prompt as often as it "
-            "was read. The exponent is the slope of the logarithm of the median time on that of "
-            "the tokens: 1 is time in proportion to tokens, less is better."
+            "are part of the update. Tokens are generated and prompt tokens; a prompt counts for "
+            "each completion. The exponent is the slope of log median time on log tokens: 1 is "
+            "time proportional to tokens, less is better."
         ),
         columns=("what grows", "from", "tokens of a step", "median s", "exponent", "95 %"),
         rows=tuple(rows),
     )
 
 
-def measured(configs: Sequence[TrainConfig], repeats: int, rng: np.random.Generator) -> Growth:
-    """Measure steps of each config, which take turns."""
+def measured(configs: Sequence[TrainConfig], repeats: int, rng: np.random.Generator) -> Scaling:
+    """Measure steps of each config, interleaved."""
     loops = [OurLoop(config) for config in configs]
 
     def case(place: int) -> Case:
@@ -151,7 +151,7 @@ def measured(configs: Sequence[TrainConfig], repeats: int, rng: np.random.Genera
     with closed_at_the_end(*loops):
         seconds = seconds_of([case(place) for place in range(len(loops))], repeats, rng)
     tokens = [np.mean([_tokens(row) for row in loop.rows[1:]]) for loop in loops]
-    return Growth(np.array(tokens), np.array(seconds))
+    return Scaling(np.array(tokens), np.array(seconds))
 
 
 def _tokens(row: Mapping[str, float | int | None]) -> float:
@@ -185,7 +185,7 @@ def _prompts() -> Iterator[dict[str, TrainConfig]]:
 
 
 def _long_sums(num_terms: int) -> Iterator[str]:
-    """Yield tasks, one a line, with sums of so many digits in the form of the embedded tasks."""
+    """Yield a file of tasks with sums of a number of digits, in the form of the embedded tasks."""
     rng = np.random.default_rng(num_terms)
     for _ in range(64):
         digits = rng.integers(10, size=num_terms)
@@ -216,11 +216,11 @@ AXES: Mapping[str, Sizes] = {
     "length of prompts": _prompts,
     "length of completions": _completions,
 }
-"""What is made larger, and from what size to what."""
+"""Quantities to scale, with their sizes."""
 
 
 def memory_finding(num_steps: int) -> Finding:
-    """Measure the peak of memory after some and after all steps."""
+    """Measure the peak memory after some and after all steps."""
     loop = OurLoop(MEMORY_STEP)
     with closed_at_the_end(loop):
         for _ in range(WARM_UP_STEPS):
@@ -231,10 +231,11 @@ def memory_finding(num_steps: int) -> Finding:
             loop.rows.clear()  # ours, not the trainer's
         late = peak_bytes()
     return Finding(
-        title="The peak of memory",
+        title="Peak memory",
         meaning=(
-            f"Of the whole process, while it trains the embedded team with counterfactual credit, "
-            f"{MEMORY_STEP.tasks_per_step} tasks a step with groups of {MEMORY_STEP.group_size}."
+            f"Of the whole process during training of the embedded team with counterfactual "
+            f"credit, {MEMORY_STEP.tasks_per_step} tasks per step with groups of "
+            f"{MEMORY_STEP.group_size}."
         ),
         columns=("after", "MiB", "growth"),
         rows=(
@@ -245,6 +246,6 @@ def memory_finding(num_steps: int) -> Finding:
 
 
 def peak_bytes() -> int:
-    """Return the most memory that this process has had."""
+    """Return the peak memory of this process, in bytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024

@@ -1,4 +1,4 @@
-"""A step of training beside TRL's and CoMLRL's, and what credit adds to it."""
+"""A training step compared with those of TRL and CoMLRL, and the cost of credit."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from baselines.bench.other_trainers import (
     GROUP_SIZE,
     MAX_NEW_TOKENS,
     NUM_TASKS,
-    PEERS,
-    Peer,
+    OTHER_TRAINERS,
+    OtherTrainer,
     TokenCount,
 )
 from baselines.bench.sampler import median_ratio
@@ -40,37 +40,37 @@ PARTS: Mapping[str, str] = {
     "environment": "time/environment_s",
     "credit and advantages": "time/credit_s",
 }
-"""Where the time of a step goes, as the metrics name it."""
+"""Parts of a step, with the names of their metrics."""
 UNAVOIDABLE = ("generation", "forward, backward and update", "verification")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepConfig(PageConfig):
-    """Measure a step of training beside those of other trainers, and what credit adds to it."""
+    """Compare a training step with those of other trainers, and measure the cost of credit."""
 
     credit_repeats: int = 40
     """Steps with and without credit, which are short, and steps whose parts are timed."""
 
     def check(self) -> None:
-        """Raise ValueError if a number is out of range."""
-        # Not super(): slots=True makes another class than the one that it would look for.
+        """Raise ValueError if a value is out of range."""
+        # Not super(): slots=True creates a new class, which super() does not find.
         PageConfig.check(self)
         require_at_least("credit_repeats", self.credit_repeats, 1)
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the bench of a step."""
+    """Run the bench of a training step."""
     run(parse_config(StepConfig, "step", arguments))
     return 0
 
 
 def run(config: StepConfig) -> None:
-    """Print what a step costs, and write it down if there is a page."""
+    """Print the cost of a step, and write it to the page if there is one."""
     import torch
 
     rng = np.random.default_rng(config.seed)
     findings = [
-        peers_finding(config.repeats, rng),
+        trainers_finding(config.repeats, rng),
         credit_finding(config.credit_repeats, rng),
         parts_finding(config.credit_repeats),
         rates_finding(config.repeats, rng),
@@ -81,23 +81,23 @@ def run(config: StepConfig) -> None:
         write_section(config.page, "step", findings, threads=torch.get_num_threads())
 
 
-def peers_finding(repeats: int, rng: np.random.Generator) -> Finding:
-    """Measure each peer that is installed beside ours."""
+def trainers_finding(repeats: int, rng: np.random.Generator) -> Finding:
+    """Compare each installed trainer with ours."""
     rows = [
-        _beside(peer, repeats, rng)
-        if peer.is_installed
-        else (peer.name, f"pip install {peer.install}", *["-"] * 6)
-        for peer in PEERS.values()
+        _compared(trainer, repeats, rng)
+        if trainer.is_installed
+        else (trainer.name, f"pip install {trainer.install}", *["-"] * 6)
+        for trainer in OTHER_TRAINERS.values()
     ]
     return Finding(
-        title="A step beside other trainers",
+        title="A step compared with other trainers",
         meaning=(
-            f"The embedded model, {NUM_TASKS} arithmetic tasks a step, {GROUP_SIZE} completions of "
-            f"each agent for each task, at most {MAX_NEW_TOKENS} new tokens, one update of every "
-            f"policy, learning rates so small that nobody's completions change. GRPOTrainer is "
+            f"The embedded model, {NUM_TASKS} arithmetic tasks per step, {GROUP_SIZE} completions "
+            f"of each agent for each task, at most {MAX_NEW_TOKENS} new tokens, one update of "
+            f"every policy, learning rates so small that completions do not change. GRPOTrainer is "
             f"compared with a team of one on the same prompts, MAGRPOTrainer with a thinker and a "
-            f"solver that have a policy each; its agents speak at once, so that its solver reads "
-            f"the question alone, and ours reads the thought as well. Rewards are those of our "
+            f"solver with separate policies; its agents speak simultaneously, so its solver reads "
+            f"only the question, while ours also reads the thought. Rewards are those of our "
             f"verifier. Tokens are those sampled up to the end of each completion."
         ),
         columns=("trainer", "its s", "its tokens", "our s", "our tokens", "ratio", "95 %", "bar"),
@@ -105,9 +105,9 @@ def peers_finding(repeats: int, rng: np.random.Generator) -> Finding:
     )
 
 
-def _beside(peer: Peer, repeats: int, rng: np.random.Generator) -> tuple[str, ...]:
+def _compared(trainer: OtherTrainer, repeats: int, rng: np.random.Generator) -> tuple[str, ...]:
     count, num_tokens = TokenCount(), list[int]()
-    theirs, ours = peer.paced(count), OurLoop(peer.ours)
+    theirs, ours = trainer.stepwise(count), OurLoop(trainer.ours)
 
     def their_step() -> int:
         theirs.step()
@@ -119,19 +119,19 @@ def _beside(peer: Peer, repeats: int, rng: np.random.Generator) -> tuple[str, ..
         their_s, our_s = seconds_of(cases, repeats, rng)
     ratio = median_ratio(our_s, their_s, rng)
     return (
-        peer.name,
+        trainer.name,
         f"{statistics.median(their_s):.2f}",
         f"{statistics.mean(num_tokens[1:]):,.0f}",
         f"{statistics.median(our_s):.2f}",
         f"{_mean(ours.rows[1:], 'cost/tokens_generated'):,.0f}",
         f"{ratio.value:.2f}",
         f"{ratio.low:.2f} to {ratio.high:.2f}",
-        f"{peer.bar:.2f}",
+        f"{trainer.bar:.2f}",
     )
 
 
 def credit_finding(repeats: int, rng: np.random.Generator) -> Finding:
-    """Measure steps with counterfactual credit beside steps with the shared reward."""
+    """Compare steps with counterfactual credit to steps with the shared reward."""
     without, having = OurLoop(WITHOUT_CREDIT), OurLoop(WITH_CREDIT)
     with closed_at_the_end(without, having):
         cases = [Case("without", lambda: _step(without)), Case("with", lambda: _step(having))]
@@ -142,11 +142,12 @@ def credit_finding(repeats: int, rng: np.random.Generator) -> Finding:
     ratio = median_ratio(credit_s, shared_s, rng)
     per_token = [end / tokens for end in (ratio.value, ratio.low, ratio.high)]
     return Finding(
-        title="A step with counterfactual credit beside one with the shared reward",
+        title="A step with counterfactual credit compared with one with the shared reward",
         meaning=(
-            "The defaults of training in both: 32 tasks, groups of 8, and with credit 4 rollouts "
-            "without the thinker for each task on which they can change the update. The last ratio "
-            "is that of the times over that of the tokens: 1 is credit at the price of its tokens."
+            "Both with the defaults of training: 32 tasks, groups of 8, and with credit 4 rollouts "
+            "without the thinker for each task on which they can change the update. The last "
+            "column is the time ratio over the token ratio: 1 means that credit costs only its "
+            "tokens."
         ),
         columns=("step", "median s", "time ratio", "95 %", "token ratio", "time over tokens"),
         rows=(
@@ -164,7 +165,7 @@ def credit_finding(repeats: int, rng: np.random.Generator) -> Finding:
 
 
 def parts_finding(repeats: int, config: TrainConfig = MANY_EPISODES) -> Finding:
-    """Measure where the time of a step goes."""
+    """Measure the parts of the time of a step."""
     loop = OurLoop(config)
     with closed_at_the_end(loop):
         for _ in range(repeats + 1):
@@ -175,9 +176,9 @@ def parts_finding(repeats: int, config: TrainConfig = MANY_EPISODES) -> Finding:
     return Finding(
         title="Where the time of a step goes",
         meaning=(
-            f"{config.tasks_per_step} tasks with groups of {config.group_size}, the defaults else. "
-            f"Parts of the time of {repeats} steps, measured from one to the next, so that metrics "
-            f"and files count as well. The last row is all but the first three."
+            f"{config.tasks_per_step} tasks with groups of {config.group_size}, otherwise "
+            f"defaults. Shares of the time of {repeats} steps, measured from step to step, so that "
+            f"metrics and files are included. The last row is everything but the first three."
         ),
         columns=("part", "share"),
         rows=(*cells, ("not generation, update or verification", f"{overhead:.1%}")),
@@ -185,7 +186,7 @@ def parts_finding(repeats: int, config: TrainConfig = MANY_EPISODES) -> Finding:
 
 
 def rates_finding(repeats: int, rng: np.random.Generator) -> Finding:
-    """Measure what a step is made of, each beside its reference."""
+    """Measure environment, verifier and sampler, each against its reference."""
     few, many = max(1, sampler.NUM_PROMPTS // 8), sampler.NUM_PROMPTS
     benches = {
         "episodes": environment_cases(),
@@ -209,9 +210,9 @@ def rates_finding(repeats: int, rng: np.random.Generator) -> Finding:
         title="Environment, verifier and sampler",
         meaning=(
             "What `ccpo bench environment`, `verifier` and `sampler` measure: the environment "
-            "beside the least that PettingZoo asks of one; the verifier beside math-verify, on "
-            "the same ten answers again and again, which ours remembers; the sampler beside "
-            "`generate` of transformers. Per second; more is better."
+            "against a minimal PettingZoo environment; the verifier against math-verify, on the "
+            "same ten answers repeatedly, which ours caches; the sampler against `generate` of "
+            "transformers. Per second; higher is better."
         ),
         columns=("unit", "reference", "its rate", "ours", "our rate", "ratio", "95 %"),
         rows=tuple(rows),
@@ -219,11 +220,11 @@ def rates_finding(repeats: int, rng: np.random.Generator) -> Finding:
 
 
 def step_shares(rows: Sequence[MetricRow], seconds: Sequence[float]) -> dict[str, float]:
-    """Return the share of each part in the time of steps, and of what is in none of them.
+    """Return the share of each part in the time of steps, and of the rest.
 
     Args:
         rows: The metrics of each step.
-        seconds: How long each took, with all that is done between two steps.
+        seconds: Duration of each step, from the end of the one before.
     """
     whole = statistics.mean(seconds)
     shares = {part: _mean(rows, name) / whole for part, name in PARTS.items()}
@@ -231,7 +232,7 @@ def step_shares(rows: Sequence[MetricRow], seconds: Sequence[float]) -> dict[str
 
 
 def seconds_of(cases: Sequence[Case], repeats: int, rng: np.random.Generator) -> list[list[float]]:
-    """Return the seconds of each repeat of cases that count one unit each."""
+    """Return the seconds of each repeat, for cases of one unit each."""
     rates = measure(cases, repeats, rng)
     return [[1.0 / rate for rate in own] for own in rates.values()]
 

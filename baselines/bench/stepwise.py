@@ -1,4 +1,4 @@
-"""Training loops that wait before each step, so that the steps of two loops can take turns."""
+"""Training loops that make single steps on request, so that two loops can be interleaved."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from baselines.common.metrics import MetricRow
 from baselines.train.config import TrainConfig
 
 Train: TypeAlias = Callable[[Callable[[], None]], None]
-"""Runs a training loop; it calls what it is given after each step."""
+"""Runs a training loop; calls its argument after each step."""
 
 FOREVER = 1_000_000_000
 LEARNING_RATE = 1e-6
-"""So small that completions stay as long as they are, in both loops."""
+"""So small that completion lengths do not change, in both loops."""
 TINY_STEP = TrainConfig(
     learning_rate=LEARNING_RATE,
     warmup_steps=0,
@@ -28,15 +28,15 @@ TINY_STEP = TrainConfig(
     eval_every=0,
     num_eval_tasks=1,
 )
-"""The embedded model, trained on without evaluations and checkpoints."""
+"""The embedded model, trained without evaluations and checkpoints."""
 
 
 class _Closed(BaseException):
-    """Ends a loop from within; not an Exception, which a loop may catch."""
+    """Ends a loop from inside; not an Exception, which a loop may catch."""
 
 
-class Paced:
-    """A training loop in a thread of its own that makes one step when it is asked to.
+class StepwiseLoop:
+    """A training loop in a separate thread that makes one step per call.
 
     Args:
         train: Runs the loop.
@@ -51,7 +51,7 @@ class Paced:
         self._thread.start()
 
     def step(self) -> None:
-        """Make one step; the first sets the loop up as well.
+        """Make one step; the first call includes the setup.
 
         Raises:
             RuntimeError: If the loop has ended or failed.
@@ -60,7 +60,7 @@ class Paced:
         self._has_stepped.acquire()
         if self._failure is not None:
             raise RuntimeError(
-                f"a training loop must go on until it is closed, got {self._failure!r}; see above"
+                f"a training loop must run until it is closed, got {self._failure!r}; see above"
             ) from self._failure
 
     def close(self) -> None:
@@ -76,7 +76,7 @@ class Paced:
             self._failure = EOFError("the loop ended")
         except _Closed:
             return
-        except BaseException as error:  # raised again where the step was asked for
+        except BaseException as error:  # raised again by step()
             self._failure = error
         self._has_stepped.release()
 
@@ -90,15 +90,15 @@ class Paced:
             raise _Closed
 
 
-class OurLoop(Paced):
-    """Our trainer, its files in a folder that is gone afterwards.
+class OurLoop(StepwiseLoop):
+    """Our trainer, with its files in a temporary folder.
 
     Args:
-        config: What is trained; `TINY_STEP` with changes.
+        config: Config of the training, based on `TINY_STEP`.
 
     Attributes:
         rows: The metrics of each step.
-        seconds: From the end of the step before to the end of each, without the wait between.
+        seconds: Duration of each step, from the end of the one before, without waiting.
     """
 
     def __init__(self, config: TrainConfig) -> None:
@@ -111,14 +111,14 @@ class OurLoop(Paced):
         from baselines.train.logging.trackers import NoTracker
         from baselines.train.trainer import Trainer
 
-        went_on = time.perf_counter()
+        resumed = time.perf_counter()
 
         def on_step(row: MetricRow) -> None:
-            nonlocal went_on
-            self.seconds.append(time.perf_counter() - went_on)
+            nonlocal resumed
+            self.seconds.append(time.perf_counter() - resumed)
             self.rows.append(row)
             pause()
-            went_on = time.perf_counter()
+            resumed = time.perf_counter()
 
         with tempfile.TemporaryDirectory() as folder:
             run_dir = Path(folder)
@@ -132,8 +132,8 @@ class OurLoop(Paced):
 
 
 @contextmanager
-def closed_at_the_end(*loops: Paced) -> Iterator[None]:
-    """End the loops afterwards, whatever happens."""
+def closed_at_the_end(*loops: StepwiseLoop) -> Iterator[None]:
+    """Close the loops at the end of the block, also after errors."""
     try:
         yield
     finally:

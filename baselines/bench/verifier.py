@@ -1,4 +1,4 @@
-"""The verifier beside math-verify in the same process: answers per second, and which are right."""
+"""Speed and accuracy of the verifier against math-verify in the same process."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ HANG_S = 10.0
 """and after which it counts as a hang instead."""
 TABLE_WIDTH = 120
 HOSTILE = "host"
-"""How the categories of hostile inputs begin; medians are over the others."""
+"""Prefix of the categories of hostile inputs, which medians exclude."""
 
-Judge = Callable[[Any, Any], bool]
-"""Says whether a response has the gold answer."""
+Accepts = Callable[[Any, Any], bool]
+"""Returns whether a response has the gold answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifierBenchConfig(BenchConfig):
-    """Measure answers verified per second; with --cases, also which are judged right."""
+    """Measure answers verified per second; with --cases, also the accuracy of the verdicts."""
 
     cases: Path | None = None
     """Labelled cases, one JSON object per line: response, gold, expected, category."""
@@ -42,13 +42,13 @@ class VerifierBenchConfig(BenchConfig):
 
 @dataclass(frozen=True, slots=True)
 class LabelledCase:
-    """One response with what a verifier must say of it.
+    """A response with the expected verdict.
 
     Args:
-        response: What a model wrote; hostile cases hold anything.
+        response: Response of a model; arbitrary in hostile cases.
         gold: The gold answer.
         expected: Whether the response is correct.
-        category: The kind of case.
+        category: Category of the case.
     """
 
     response: Any
@@ -58,14 +58,14 @@ class LabelledCase:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
-    """What a verifier said of one case.
+class CaseResult:
+    """The result of a verifier on one case.
 
     Args:
         case: The case.
-        is_right: Whether it said what was expected; an exception is wrong.
-        is_accepted: Whether it called the response correct.
-        seconds: How long it took.
+        is_right: Whether the verdict is as expected; False after an exception.
+        is_accepted: Whether it accepted the response.
+        seconds: Duration of the call.
     """
 
     case: LabelledCase
@@ -75,7 +75,7 @@ class Judgement:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the verifier's bench."""
+    """Run the bench of the verifier."""
     config = parse_config(VerifierBenchConfig, "verifier", arguments)
     with exit_on_bad_input():
         cases = None if config.cases is None else read_cases(config.cases)
@@ -92,21 +92,21 @@ def run(config: BenchConfig) -> None:
 
 
 def verifier_cases() -> list[Case]:
-    """Right and wrong answers of each kind: math-verify called in this process, and ours."""
+    """Return the cases: math-verify in this process, and ours, on right and wrong answers."""
     pairs = [
         (rf"So it is \boxed{{{answer}}}.", gold)
         for gold in ("42", r"\frac{3}{4}", "0.125", r"2\sqrt{3}", "(1, 2)")
         for answer in (gold, "17")
     ]
 
-    def judging(judge: Judge) -> Callable[[], int]:
-        return lambda: len([judge(response, gold) for response, gold in pairs])
+    def repeated(accepts: Accepts) -> Callable[[], int]:
+        return lambda: len([accepts(response, gold) for response, gold in pairs])
 
-    return [Case(name, judging(judge)) for name, judge in judges().items()]
+    return [Case(name, repeated(accepts)) for name, accepts in compared_verifiers().items()]
 
 
-def judges() -> dict[str, Judge]:
-    """Return what is compared, the reference first."""
+def compared_verifiers() -> dict[str, Accepts]:
+    """Return the verifiers to compare, the reference first."""
     from math_verify import parse
     from math_verify import verify as math_verify
 
@@ -125,7 +125,7 @@ def read_cases(path: Path) -> list[LabelledCase]:
     A field may be run-length coded: `response_expand` holds [[text, count], ...] in its place.
 
     Raises:
-        ValueError: If the file holds none, or a line is no case.
+        ValueError: If the file holds no case, or a line is invalid.
     """
     cases = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
@@ -151,30 +151,30 @@ def _expanded(row: dict[str, Any], field: str) -> Any:
 
 
 def score(cases: Sequence[LabelledCase]) -> None:
-    """Judge the same cases with each verifier, one after the other, and print their table."""
+    """Run all cases with each verifier in turn, and print a table."""
     results = {}
     logging.disable()  # math-verify logs the text of each case that takes too long
     try:
-        for name, judge in judges().items():
-            judge(r"\boxed{x + 1}", "1 + x")  # what is loaded and started once
-            results[name] = [judged(case, judge) for case in cases]
+        for name, accepts in compared_verifiers().items():
+            accepts(r"\boxed{x + 1}", "1 + x")  # warm-up
+            results[name] = [run_case(case, accepts) for case in cases]
     finally:
         logging.disable(logging.NOTSET)
     Console(width=TABLE_WIDTH).print(score_table(results))
 
 
-def judged(case: LabelledCase, judge: Judge) -> Judgement:
-    """Return what a verifier says of a case, and how long it took."""
+def run_case(case: LabelledCase, accepts: Accepts) -> CaseResult:
+    """Return the result of a verifier on a case, with its duration."""
     started = time.perf_counter()
     try:
-        accepted: bool | None = judge(case.response, case.gold)
-    except Exception:  # whatever a verifier raises is a result of this bench
+        accepted: bool | None = accepts(case.response, case.gold)
+    except Exception:  # an exception is a result of this bench
         accepted = None
     seconds = time.perf_counter() - started
-    return Judgement(case, accepted == case.expected, accepted is True, seconds)
+    return CaseResult(case, accepted == case.expected, accepted is True, seconds)
 
 
-def score_table(results: dict[str, list[Judgement]]) -> Table:
+def score_table(results: dict[str, list[CaseResult]]) -> Table:
     """Return one row per verifier; the last column is its speed relative to the first one's."""
     num_cases = len(next(iter(results.values())))
     table = Table(title=f"Verifiers on {num_cases:,} labelled cases", title_justify="left")
@@ -192,40 +192,40 @@ def score_table(results: dict[str, list[Judgement]]) -> Table:
     ):
         table.add_column(column, justify="left" if column == "verifier" else "right")
     reference = _per_second(next(iter(results.values())))
-    for name, judgements in results.items():
-        per_second = _per_second(judgements)
+    for name, own in results.items():
+        per_second = _per_second(own)
         ratio = f"{per_second / reference:,.1f}"
-        table.add_row(name, *_figures(judgements), f"{per_second:,.1f}", ratio)
+        table.add_row(name, *_figures(own), f"{per_second:,.1f}", ratio)
     return table
 
 
-def _figures(judgements: Sequence[Judgement]) -> list[str]:
-    calm = [j.seconds * 1000 for j in judgements if not j.case.category.startswith(HOSTILE)]
-    times = calm or [j.seconds * 1000 for j in judgements]
-    num_hangs = sum(j.seconds > HANG_S for j in judgements)
-    num_slow = sum(SLOW_S < j.seconds <= HANG_S for j in judgements)
+def _figures(results: Sequence[CaseResult]) -> list[str]:
+    calm = [r.seconds * 1000 for r in results if not r.case.category.startswith(HOSTILE)]
+    times = calm or [r.seconds * 1000 for r in results]
+    num_hangs = sum(r.seconds > HANG_S for r in results)
+    num_slow = sum(SLOW_S < r.seconds <= HANG_S for r in results)
     return [
-        f"{_accuracy(judgements):.3f}",
-        f"{macro_accuracy(judgements):.3f}",
-        f"{sum(not j.is_right and j.is_accepted for j in judgements)}",
-        f"{sum(not j.is_right and not j.is_accepted for j in judgements)}",
+        f"{_accuracy(results):.3f}",
+        f"{macro_accuracy(results):.3f}",
+        f"{sum(not r.is_right and r.is_accepted for r in results)}",
+        f"{sum(not r.is_right and not r.is_accepted for r in results)}",
         f"{num_hangs} / {num_slow}",
         f"{statistics.median(times):.2f}",
         f"{np.quantile(times, 0.99):.1f}",
     ]
 
 
-def macro_accuracy(judgements: Iterable[Judgement]) -> float:
+def macro_accuracy(results: Iterable[CaseResult]) -> float:
     """Return the mean over categories of the accuracy in each."""
-    categories: dict[str, list[Judgement]] = defaultdict(list)
-    for judgement in judgements:
-        categories[judgement.case.category].append(judgement)
+    categories: dict[str, list[CaseResult]] = defaultdict(list)
+    for result in results:
+        categories[result.case.category].append(result)
     return statistics.fmean(map(_accuracy, categories.values()))
 
 
-def _accuracy(judgements: Sequence[Judgement]) -> float:
-    return statistics.fmean(judgement.is_right for judgement in judgements)
+def _accuracy(results: Sequence[CaseResult]) -> float:
+    return statistics.fmean(result.is_right for result in results)
 
 
-def _per_second(judgements: Sequence[Judgement]) -> float:
-    return len(judgements) / sum(judgement.seconds for judgement in judgements)
+def _per_second(results: Sequence[CaseResult]) -> float:
+    return len(results) / sum(result.seconds for result in results)

@@ -85,9 +85,18 @@ METRICS: Mapping[str, str] = {
     "time/update_s": "Seconds: gradients and updates.",
     "time/tokens_per_s": "Tokens per second of sampling.",
     "eval/accuracy/joint": "Rate: held-out tasks answered correctly, before the update.",
-    "eval/accuracy/solo": "Rate: the same with an agent removed.",
-    "eval/help_rate": "Rate: held-out tasks right with the whole team and wrong without.",
-    "eval/hurt_rate": "Rate: held-out tasks wrong with the whole team and right without.",
+    "eval/accuracy/solo": (
+        "Rate: the same with one agent removed, averaged over the agents. The solver of a chain is "
+        "never removed."
+    ),
+    "eval/help_rate": (
+        "Rate: held-out tasks correct with the whole team and wrong without an agent, averaged "
+        "over the same agents."
+    ),
+    "eval/hurt_rate": (
+        "Rate: held-out tasks wrong with the whole team and correct without an agent, averaged "
+        "over the same agents."
+    ),
 }
 """Meaning of each metric. ``<agent>`` and ``<role>`` stand for each of them."""
 

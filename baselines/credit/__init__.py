@@ -1,4 +1,4 @@
-"""Who earned the team reward: from what was measured on a group to each agent's credit."""
+"""Credit assignment: each agent's credit from the measured outcomes of a group of rollouts."""
 
 from baselines.credit.audit import CreditAudit, audit, audit_advantages
 from baselines.credit.branch import branch_credit
@@ -6,7 +6,7 @@ from baselines.credit.counterfactual import counterfactual_credit
 from baselines.credit.history import HistoryState, history_credit
 from baselines.credit.leave_one_out import leave_one_out_credit
 from baselines.credit.outcomes import GroupBatch, GroupOutcomes
-from baselines.credit.registry import ALLOCATORS, Allocator, State
+from baselines.credit.registry import ALLOCATORS, Allocator, State, read_allocator_args
 from baselines.credit.regression import additive_effects, regression_credit
 from baselines.credit.self_evaluation import self_evaluation_credit
 from baselines.credit.shapley import shapley_credit, shapley_with_error
@@ -27,6 +27,7 @@ __all__ = [
     "counterfactual_credit",
     "history_credit",
     "leave_one_out_credit",
+    "read_allocator_args",
     "regression_credit",
     "self_evaluation_credit",
     "shapley_credit",

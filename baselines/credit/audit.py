@@ -1,4 +1,4 @@
-"""Audit: does an allocator teach anything that the shared reward does not?"""
+"""Audit of an allocator: whether its credit leads to other updates than shared credit does."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RELATIVE_TOLERANCE = 1e-9  # far above float64 rounding, far below any bonus wor
 
 @dataclass(frozen=True, slots=True)
 class CreditAudit:
-    """How one agent's advantage compares with the one it would get from shared credit.
+    """How one agent's advantage compares with its advantage under shared credit.
 
     Args:
         slope: Least-squares slope, through the origin, of its advantage on the shared one, over
@@ -48,7 +48,7 @@ def audit(
     *,
     optimizer: str | PolicyOptimizer = "grpo",
     batches: Sequence[GroupOutcomes],
-    **knobs: object,
+    **arguments: object,
 ) -> dict[str, CreditAudit]:
     """Compare an allocator with shared credit, after the optimizer's own normalisation.
 
@@ -62,9 +62,10 @@ def audit(
 
     Args:
         allocator: Name from ALLOCATORS.
-        optimizer: Name from OPTIMIZERS, or one with other knobs; only its advantage is used.
+        optimizer: Name from OPTIMIZERS, or one with other hyperparameters; only its advantage is
+            used.
         batches: Groups of one step, at least one, all with the same agents.
-        **knobs: Passed on to the allocator, such as weight=0.5, or state=... for history.
+        **arguments: Passed on to the allocator, such as weight=0.5, or state=... for history.
 
     Returns:
         One CreditAudit per agent.
@@ -87,7 +88,7 @@ def audit(
             f"batches must hold groups of one team, got {len(teams)} teams in {len(batches)} "
             f"groups; audit each team's groups on their own"
         )
-    credit = ALLOCATORS[allocator].many(batches, **knobs)
+    credit = ALLOCATORS[allocator].many(batches, **arguments)
     return audit_advantages(method.advantage(credit), method, batches)
 
 
@@ -98,11 +99,12 @@ def audit_advantages(
     *,
     num_tokens: Sequence[IntArray] | None = None,
 ) -> dict[str, CreditAudit]:
-    """Return what `audit` does, from advantages that have been computed already.
+    """Return what `audit` returns, from advantages that have already been computed.
 
     Args:
         allocated: Advantages of the allocator's credit, one array of shape (G, A) per group.
-        optimizer: Name from OPTIMIZERS, or one with other knobs: the one that made them.
+        optimizer: Name from OPTIMIZERS, or one with other hyperparameters: the one that made
+            them.
         batches: The groups they belong to, at least one, all with the same agents.
         num_tokens: Completion tokens that they were made with, of the same shapes; None if
             they were made without.
@@ -165,6 +167,6 @@ def _are_multiples(x: FloatArray, y: FloatArray, sizes: IntArray, tolerance: flo
 
 
 def _per_group(combine: np.ufunc, values: FloatArray, sizes: IntArray) -> FloatArray:
-    """Return the sum, or the largest, of the values of each group, which stand in a row."""
+    """Return the sum, or the maximum, of each group's values, which are consecutive."""
     combined: FloatArray = combine.reduceat(values, sizes.cumsum() - sizes)
     return combined

@@ -1,4 +1,4 @@
-"""Branch credit: how each message moved the reward that the team could expect."""
+"""Branch credit: the change in the expected team reward that each message makes."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
+from baselines.common.hyperparameters import checked
 from baselines.common.types import FloatArray
-from baselines.credit.knobs import expect_choice
 from baselines.credit.outcomes import Outcomes, mean_branch_rewards
 
 Baseline: TypeAlias = Literal["group", "others"]
 
 
+@checked
 def branch_credit(outcomes: Outcomes, *, baseline: Baseline = "group") -> FloatArray:
-    """Pay each agent the change in expected reward from just before its turn to just after it.
+    """Credit each agent with the change in expected reward over its turn.
 
     V[g, a]      = row mean of branch_rewards of agent a; R[g] for the last speaker
     credit[g, 0] = V[g, 0] - mean over the group of V[., 0]
@@ -24,8 +25,8 @@ def branch_credit(outcomes: Outcomes, *, baseline: Baseline = "group") -> FloatA
         outcomes: One task's group of G rollouts by A agents, or a batch of groups. Reads
             team_rewards R, shape (..., G), and the branch_rewards, shape (..., G, M), of every
             agent but the last: fresh continuations with the messages up to its own kept.
-        baseline: Whom the first message is compared with: "group", all messages of the group
-            with its own, or "others", without it. "others" is "group" times G / (G - 1).
+        baseline: Rollouts that the first message is compared with. "group": all of the group;
+            "others": all but its own, which is "group" times G / (G - 1).
 
     Returns:
         Credit, shape (..., G, A), in [-2, 2]. A row sums to R minus the baseline.
@@ -43,7 +44,6 @@ def branch_credit(outcomes: Outcomes, *, baseline: Baseline = "group") -> FloatA
         LLM Agent Teams"; "others" is its leave-one-out baseline. Differs from it in judging each
         later agent against the continuations of the message before it.
     """
-    expect_choice("baseline", baseline, Baseline)
     team = outcomes.team_rewards[..., None, :]  # (..., 1, G)
     num_rollouts = team.shape[-1]
     if baseline == "others" and num_rollouts < 2:

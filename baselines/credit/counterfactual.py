@@ -1,14 +1,14 @@
-"""Counterfactual credit: the team reward, plus what the team would lose without the agent."""
+"""Counterfactual credit: the team reward, plus a bonus for agents that change the outcome."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import numpy as np
 
+from baselines.common.hyperparameters import Range, checked
 from baselines.common.types import FloatArray
-from baselines.credit.knobs import expect_choice, expect_weight
 from baselines.credit.outcomes import Outcomes, mean_rewards_without
 from baselines.credit.shared import shared_credit
 
@@ -16,14 +16,15 @@ Mode: TypeAlias = Literal["event", "margin"]
 Baseline: TypeAlias = Literal["group", "rollout"]
 
 
+@checked
 def counterfactual_credit(
     outcomes: Outcomes,
     *,
-    weight: float = 0.2,
+    weight: Annotated[float, Range(0.0)] = 0.2,
     mode: Mode = "event",
     baseline: Baseline = "group",
 ) -> FloatArray:
-    """Pay each agent the team reward, plus a bonus for turning the outcome of its team.
+    """Credit each agent with the team reward, plus a bonus for changing the team's outcome.
 
     credit[g, a] = R[g] + weight * bonus[g, a]
     mode "event":        bonus = 1 if R > 0 > b (it helped), -1 if R < 0 < b (it hurt), else 0
@@ -36,11 +37,12 @@ def counterfactual_credit(
             team_rewards R, shape (..., G), and S_a, the removed_rewards of agent a alone, shape
             (..., M) or (..., G, M). An agent that was never removed, such as the last speaker,
             gets no bonus.
-        weight: Size of the bonus in units of reward, >= 0. 0 means shared credit; below 1 the
-            credit keeps the sign of the reward.
+        weight: Size of the bonus in units of reward. 0 means shared credit; below 1 the credit
+            keeps the sign of the reward.
         mode: What the bonus measures. "event" ignores how large b is, and a b of exactly 0 (as
             many right as wrong) earns nothing.
-        baseline: What a rollout is compared with: its group, or itself replayed.
+        baseline: Replays that a rollout is compared with. "group": all of the group; "rollout": its
+            own.
 
     Returns:
         Credit, shape (..., G, A), in [-1 - weight, 1 + weight].
@@ -55,9 +57,6 @@ def counterfactual_credit(
 
     Source: CCPO, arXiv:2603.21563; mode "event" with baseline "group" is its default.
     """
-    expect_weight("weight", weight)
-    expect_choice("mode", mode, Mode)
-    expect_choice("baseline", baseline, Baseline)
     alone = {agent: frozenset({agent}) for agent in outcomes.agents}
     removed = [agent for agent in outcomes.agents if alone[agent] in _entries(outcomes)]
     if not removed:

@@ -1,16 +1,16 @@
-"""History credit: what a removal costs, measured against what it used to cost."""
+"""History credit: the effect of a removal, standardised by running statistics of past steps."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, Self, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from baselines.common.hyperparameters import Range, check_fields, checked
 from baselines.common.types import FloatArray
-from baselines.credit.knobs import expect_choice, expect_weight
 from baselines.credit.outcomes import GroupOutcomes, Outcomes, group_by_shape, mean_rewards_without
 from baselines.credit.removals import each_but_the_last
 
@@ -50,7 +50,7 @@ class Moments:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryState:
-    """What `history_credit` remembers, in scores of 0 (wrong) and 1 (right). Immutable.
+    """Running statistics of `history_credit`, of scores 0 (wrong) and 1 (right). Immutable.
 
     mean     <- decay * mean + (1 - decay) * m
     variance <- decay * variance + (1 - decay) * s2 + decay * (1 - decay) * (m - mean)^2
@@ -60,7 +60,7 @@ class HistoryState:
     weight decay, and the step. The reference leaves it out, and so takes for certain what drifts.
 
     Args:
-        decay: Weight of the past in each update, in [0, 1).
+        decay: Weight of the past in each update.
         drift: Whether to add the last term.
         pairing: What S a rollout has if a removal was measured once for the task, with M rewards:
             "rollout", as in the reference, the k-th rollout has the k-th of them, and those
@@ -71,18 +71,16 @@ class HistoryState:
         solo: Moments of the mean of S over the removed agents.
     """
 
-    decay: float = 0.99
+    decay: Annotated[float, Range(0.0, 1.0, open_high=True)] = 0.99
     drift: bool = True
     pairing: Pairing = "rollout"
-    num_seen: int = 0
+    num_seen: Annotated[int, Range(0)] = 0
     gain: Moments = Moments()
     joint: Moments = Moments()
     solo: Moments = Moments()
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.decay < 1.0:
-            raise ValueError(f"decay must lie in [0, 1), got {self.decay}; pass e.g. 0.99")
-        expect_choice("pairing", self.pairing, Pairing)
+        check_fields(self)
 
     def updated(self, groups: Sequence[GroupOutcomes]) -> Self:
         """Return the state after a step. Allocate the step's credit with the old one.
@@ -127,16 +125,17 @@ class HistoryState:
         return cls(**{**saved, **moments})
 
 
+@checked
 def history_credit(
     outcomes: Outcomes,
     *,
     state: HistoryState | None = None,
-    steepness: float = 1.0,
-    gate_steepness: float = 1.0,
-    min_samples: float = 10,
+    steepness: Annotated[float, Range(0.0)] = 1.0,
+    gate_steepness: Annotated[float, Range(0.0)] = 1.0,
+    min_samples: Annotated[int, Range(0)] = 10,
     warm_up: WarmUp = "neutral",
 ) -> FloatArray:
-    """Pay an agent for being needed more than usual, the last for its answer and its own skill.
+    """Credit agents with standardised gains, the last speaker with standardised scores.
 
     J[g] = 1 if right, 0 if wrong; S[a, g]: the same without agent a; S[g]: its mean over a
     z(X) = (X - mean of X) / (standard deviation of X + 1e-6), both from the state
@@ -150,19 +149,21 @@ def history_credit(
             alone: of an entry of shape (..., G, M) the mean of each row; for one of shape
             (..., M) see the pairing of the state.
         state: What earlier steps measured; None is a new one.
-        steepness: How soon a gain counts as full, >= 0.
-        gate_steepness: How soon the last speaker is paid for J alone, >= 0; 0 is half and half.
-        min_samples: Rollouts that the state must have seen to be used.
-        warm_up: Until then, "neutral": mean 0 and standard deviation 1 for every quantity, so
-            that credit has one formula and one scale from the first step on; or "raw", as in the
-            reference: J - S, and J for the last speaker.
+        steepness: Slope of the tanh that turns a standardised gain into credit.
+        gate_steepness: Slope of the gate, which pays the last speaker for J rather than S. 0 pays
+            it half for each.
+        min_samples: Rollouts that the state must have seen to be used. 0 uses any state.
+        warm_up: Credit until then. "neutral": the formula with mean 0 and standard deviation 1
+            for every quantity, so that credit has one scale from the first step on; "raw", as in
+            the reference: J - S, and J for the last speaker.
 
     Returns:
         Credit, shape (..., G, A): in standard deviations, not in units of reward. In [-1, 1] but
         for the last speaker.
 
     Raises:
-        ValueError: If there is one agent only, a removal is missing or a knob is out of range.
+        ValueError: If there is one agent only, a removal is missing or a hyperparameter is
+            out of range.
 
     Note: One history serves all removed agents, so that they stay comparable. Pairing a rollout
         with a replay that has nothing to do with it tells rollouts of equal reward apart by
@@ -173,10 +174,6 @@ def history_credit(
     Source: version 1 of CCPO, arXiv:2603.21563, for two agents; differs from it in the spread
         between steps, in the warm-up and in the teams of more than two.
     """
-    expect_weight("steepness", steepness, remedy="pass e.g. 1")
-    expect_weight("gate_steepness", gate_steepness, remedy="use 0 for half and half")
-    expect_weight("min_samples", min_samples, remedy="use 0 to trust any state")
-    expect_choice("warm_up", warm_up, WarmUp)
     state = state or HistoryState()
     joint, without, solo = _scores(outcomes, state.pairing)
     gain = joint - without  # (..., A - 1, G)

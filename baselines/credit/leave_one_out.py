@@ -1,4 +1,4 @@
-"""Leave-one-out credit: what the team loses without the agent."""
+"""Leave-one-out credit: the difference reward, team reward minus the reward without the agent."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from baselines.credit.outcomes import Outcomes, mean_rewards_without
 
 
 def leave_one_out_credit(outcomes: Outcomes) -> FloatArray:
-    """Pay each agent its marginal contribution to the whole team.
+    """Credit each agent with its marginal contribution to the whole team.
 
     credit[g, a] = R[g] - mean of S_a      over row g if S_a was measured on each rollout
 

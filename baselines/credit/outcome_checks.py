@@ -1,4 +1,4 @@
-"""Checks of what was measured on a group, made once when `GroupOutcomes` is made."""
+"""Validation of the fields of `GroupOutcomes`, once at construction."""
 
 from __future__ import annotations
 

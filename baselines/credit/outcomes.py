@@ -1,4 +1,4 @@
-"""What was measured on one task's group of rollouts: all that an allocator may read."""
+"""Measured outcomes of one task's group of rollouts: all that an allocator may read."""
 
 from __future__ import annotations
 

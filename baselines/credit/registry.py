@@ -1,4 +1,4 @@
-"""Every allocator by name, with the measurements it needs."""
+"""Registry of allocators, with the measurements that each needs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
+from baselines.common.hyperparameters import (
+    Hyperparameter,
+    Value,
+    declared,
+    read_hyperparameters,
+)
 from baselines.common.types import FloatArray
 from baselines.credit.branch import branch_credit
 from baselines.credit.counterfactual import counterfactual_credit
@@ -26,7 +32,7 @@ from baselines.credit.shared import shared_credit
 
 
 class State(Protocol):
-    """What an allocator remembers from step to step. Immutable."""
+    """State that an allocator carries from step to step. Immutable."""
 
     def updated(self, groups: Sequence[GroupOutcomes]) -> Self:
         """Return the state after a step that measured these groups."""
@@ -44,14 +50,14 @@ class State(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Allocator:
-    """A credit function that says what it needs. Call it like the function.
+    """A credit function and the measurements that it needs. Call it like the function.
 
     Args:
-        credit: (GroupOutcomes or GroupBatch, *, knobs) -> credit, shape (..., G, A).
+        credit: (GroupOutcomes or GroupBatch, *, hyperparameters) -> credit, shape (..., G, A).
         needs: What must be measured besides the team reward.
         removals: Which sets of agents must be removed, given all agents in speaking order.
-        new_state: Makes the state of a new run, to be passed as the knob `state` and replaced by
-            `state.updated(groups)` after each step; None if credit depends on no other step.
+        new_state: Makes the state of a new run, to be passed as the keyword `state` and replaced
+            by `state.updated(groups)` after each step; None if credit depends on no other step.
         own_removals_only: Whether the credit of an agent reads no removals but those it is part
             of, so that they need not be measured while it is not trained.
     """
@@ -62,18 +68,23 @@ class Allocator:
     new_state: Callable[[], State] | None = None
     own_removals_only: bool = False
 
-    def __call__(self, outcomes: GroupOutcomes, **knobs: object) -> FloatArray:
-        """Return the credit of each agent in each rollout, shape (G, A)."""
-        return self.credit(outcomes, **knobs)
+    @property
+    def tunable(self) -> Mapping[str, Hyperparameter]:
+        """Hyperparameters of this allocator by name."""
+        return declared(self.credit)
 
-    def many(self, groups: Sequence[GroupOutcomes], **knobs: object) -> list[FloatArray]:
-        """Return the credit of each group, as calls one by one would, but computed together.
+    def __call__(self, outcomes: GroupOutcomes, **arguments: object) -> FloatArray:
+        """Return the credit of each agent in each rollout, shape (G, A)."""
+        return self.credit(outcomes, **arguments)
+
+    def many(self, groups: Sequence[GroupOutcomes], **arguments: object) -> list[FloatArray]:
+        """Return the credit of each group, the same as single calls do, but computed together.
 
         Groups of one team and shape are batched and computed at once; the order is kept.
         """
         credit: list[FloatArray | None] = [None] * len(groups)
         for where, batch in group_by_shape(groups, self.needs):
-            for index, group_credit in zip(where, self.credit(batch, **knobs), strict=True):
+            for index, group_credit in zip(where, self.credit(batch, **arguments), strict=True):
                 credit[index] = group_credit
         return [group_credit for group_credit in credit if group_credit is not None]
 
@@ -105,3 +116,12 @@ ALLOCATORS: dict[str, Allocator] = {
     ),
     "regression": Allocator(regression_credit, needs=frozenset({"features"})),
 }
+
+
+def read_allocator_args(allocator: str, texts: Mapping[str, str]) -> dict[str, Value]:
+    """Return hyperparameters of an allocator that were given as text, such as on a command line.
+
+    Raises:
+        ValueError: If the allocator has no hyperparameter of that name, or a value is not valid.
+    """
+    return read_hyperparameters(f"allocator {allocator!r}", ALLOCATORS[allocator].tunable, texts)

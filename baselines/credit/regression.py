@@ -26,7 +26,7 @@ def regression_credit(
     features: npt.ArrayLike | None = None,
     probabilities: npt.ArrayLike | None = None,
 ) -> FloatArray:
-    """Pay each agent what its category of message adds, by a model of the other rollouts.
+    """Credit each agent with the effect of its category of message, by a cross-fitted model.
 
     R[g]         = c + sum over a of phi_a(x[g, a]) + rest      for each a, phi_a sums to 0
     credit[g, a] = phi_a(x[g, a]) - sum over x' of p[g, a, x'] * phi_a(x')

@@ -1,4 +1,4 @@
-"""Which teams must be replayed: the sets of agents that an allocator wants removed."""
+"""The sets of agents that an allocator needs removed, each replayed without them."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ NUM_ORDERS = 16
 
 
 def nobody(agents: tuple[str, ...]) -> tuple[frozenset[str], ...]:
-    """Remove nobody: credit is measured in another way."""
+    """No removals."""
     del agents
     return ()
 
 
 def each_but_the_last(agents: tuple[str, ...]) -> tuple[frozenset[str], ...]:
-    """Remove each agent on its own, but the one that answers."""
+    """Each agent alone, except the one that answers."""
     return each_agent(agents)[:-1]
 
 
 def each_agent(agents: tuple[str, ...]) -> tuple[frozenset[str], ...]:
-    """Remove each agent on its own; nobody if there is only one."""
+    """Each agent alone; none if there is only one."""
     return tuple(frozenset({agent}) for agent in agents) if len(agents) > 1 else ()
 
 
 @lru_cache(maxsize=64)
 def every_subset(agents: tuple[str, ...]) -> tuple[frozenset[str], ...]:
-    """Remove every set that leaves somebody to answer, or a sample of these.
+    """Every proper subset of the agents, or a sample of these.
 
     Up to EXACT_AGENTS agents: all 2 ** A - 2 sets. Beyond: what is missing from the team while it
     grows in each of the orders of `sampled_orders`, at most NUM_ORDERS * (A - 1) sets.

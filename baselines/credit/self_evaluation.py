@@ -1,27 +1,28 @@
-"""Self-evaluation credit: the agents rate each other, the verifier stays in charge."""
+"""Self-evaluation credit: the team reward, adjusted by the agents' ratings of each other."""
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import numpy as np
 
+from baselines.common.hyperparameters import Range, checked
 from baselines.common.types import BoolArray, FloatArray
-from baselines.credit.knobs import expect_choice, expect_share, expect_weight
 from baselines.credit.outcomes import Outcomes
 
 Center: TypeAlias = Literal["group", "outcome", "none"]
 
 
+@checked
 def self_evaluation_credit(
     outcomes: Outcomes,
     *,
-    self_weight: float = 0.3,
-    credit_weight: float = 0.2,
-    blame_weight: float = 0.2,
+    self_weight: Annotated[float, Range(0.0, 1.0)] = 0.3,
+    credit_weight: Annotated[float, Range(0.0)] = 0.2,
+    blame_weight: Annotated[float, Range(0.0)] = 0.2,
     center: Center = "group",
 ) -> FloatArray:
-    """Pay each agent the team reward, plus what the raters think its share of it was.
+    """Credit each agent with the team reward, plus a bonus for its rated share of it.
 
     s[j, g]      = self_weight * T[j, j, g] + (1 - self_weight) * mean over i != j of T[i, j, g]
     w[j, g]      = s[j, g] / sum over j of s[j, g]
@@ -33,11 +34,12 @@ def self_evaluation_credit(
         outcomes: One task's group of G rollouts by A agents, or a batch of groups. Reads
             team_rewards R, shape (..., G), ratings T, shape (..., A, A, G), and rating_valid,
             shape (..., A, G); None means that every rating is valid.
-        self_weight: How much an agent's word counts in its own share, in [0, 1].
-        credit_weight: Size of the bonus when the team is right, >= 0.
-        blame_weight: Size of the bonus when the team is wrong, >= 0.
-        center: What a share is compared with: the mean of the "group", the mean of its rollouts
-            of the same "outcome", so that credit is not compared with blame, or 1 / A ("none").
+        self_weight: Weight of an agent's rating of itself in its own share.
+        credit_weight: Size of the bonus when the team is right.
+        blame_weight: Size of the bonus when the team is wrong.
+        center: Rollouts whose mean share is subtracted. "group": all of the group; "outcome": those
+            of the same reward, so that credit is not compared with blame; "none": 1 / A is
+            subtracted instead.
 
     Returns:
         Credit, shape (..., G, A). A row sums to A * R: what one gains, the others lose.
@@ -55,10 +57,6 @@ def self_evaluation_credit(
     Source: SEPO in CCPO, arXiv:2603.21563; differs from it in paying nothing for an unreadable
         rating, instead of taking it as equal shares, and in the teams of more than two.
     """
-    expect_share("self_weight", self_weight, such_as=0.3)
-    expect_weight("credit_weight", credit_weight)
-    expect_weight("blame_weight", blame_weight)
-    expect_choice("center", center, Center)
     if outcomes.ratings is None:
         raise ValueError(
             "ratings must hold every agent's rating of every agent, got none; have the agents "

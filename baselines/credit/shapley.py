@@ -1,4 +1,4 @@
-"""Shapley credit: the agent's gain, averaged over all orders in which the team may form."""
+"""Shapley credit: marginal contributions, averaged over all orders of joining the team."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Teams: TypeAlias = tuple[frozenset[int], ...]
 
 
 def shapley_credit(outcomes: Outcomes) -> FloatArray:
-    """Pay each agent what it adds to the agents before it, on average over all orders.
+    """Credit each agent with its marginal contribution, averaged over all orders of joining.
 
     v(T)         = reward of team T: R[g] for everybody, -1 for nobody, else a mean of replays
     credit[g, a] = sum over T without a of |T|! (A - |T| - 1)! / A! * (v(T and a) - v(T))

@@ -1,4 +1,4 @@
-"""Shared credit: everyone is paid what the team is paid."""
+"""Shared credit: every agent receives the team reward."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from baselines.credit.outcomes import Outcomes
 
 
 def shared_credit(outcomes: Outcomes) -> FloatArray:
-    """Pay every agent the team reward.
+    """Credit every agent with the team reward.
 
     credit[g, a] = R[g]
 

@@ -1,1 +1,1 @@
-"""``python -m baselines.evaluate``: evaluation with paired removals, intervals and transcripts."""
+"""``python -m baselines.evaluate``, and the evaluator that training uses as well."""

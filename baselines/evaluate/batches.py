@@ -1,9 +1,9 @@
-"""Play an evaluation batch by batch; what is finished is taken from the journal.
+"""What an evaluation plays, and the loop that plays it batch by batch.
 
-A batch is all samples and paths of some tasks. Which tasks they are, and its random stream, follow
-from the settings alone, so it comes out the same whenever it is played. The stream is not one per
-episode: a policy samples a batch with one generator, and rounding makes a row depend on the rows
-beside it, so only a whole batch can be repeated exactly.
+A batch is all samples and paths of some tasks, in one lockstep. Its tasks and its random stream
+follow from the plan alone, so it can be repeated exactly. The stream is per batch and not per
+episode: a policy samples a batch with one generator, and rounding makes each row depend on the
+other rows of the batch.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ from baselines.rollouts.runner import RolloutRequest, RolloutRunner
 from ccpo_env.types import Task, Verdict
 
 EpisodeKey = tuple[str, int]
-"""Task id and number of the sample."""
-NO_MESSAGE = "the rollout whose message it takes over has none"
+"""Task id and index of the sample."""
+NO_MESSAGE = "the episode whose message the control uses has none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationPlan:
-    """What is played.
+    """Which episodes an evaluation plays.
 
     Args:
-        benchmarks: From a name to its tasks.
+        benchmarks: From the name of a benchmark to its tasks.
         removals: Sets of agents to remove.
         num_samples: Episodes of each task on each path.
-        controls: Whether messages are replaced by empty ones and by those of other tasks.
-        tasks_per_batch: Tasks played at a time.
-        seed: Seeds sampling, and which task a message is taken from.
+        controls: Whether messages are also replaced by empty ones and by those of other tasks.
+        tasks_per_batch: Tasks in a batch.
+        seed: Seeds sampling and the choice of the other task of a control.
     """
 
     benchmarks: Mapping[str, Sequence[Task]]
@@ -55,7 +55,7 @@ class EvaluationPlan:
 
     @property
     def num_batches(self) -> int:
-        """Batches of all benchmarks."""
+        """Number of batches of all benchmarks."""
         sizes = [-(-len(tasks) // self.tasks_per_batch) for tasks in self.benchmarks.values()]
         return sum(sizes) * (2 if self.controls else 1)
 
@@ -63,7 +63,7 @@ class EvaluationPlan:
         """Return all paths, in the order in which they are reported.
 
         Raises:
-            ValueError: If controls are wanted and impossible.
+            ValueError: If there are too few tasks, or no agent, for controls.
         """
         if not self.controls:
             return (JOINT, *without(self.removals))
@@ -81,28 +81,32 @@ def play_all(
     runner: RolloutRunner,
     plan: EvaluationPlan,
     *,
+    rng: np.random.Generator | None = None,
     journal: EpisodeJournal | None = None,
     on_batch: Callable[[], None] = lambda: None,
 ) -> list[Episode]:
-    """Return the episodes of a plan: those of the journal, and the others played now.
+    """Return the episodes of a plan, played now or read from the journal.
 
     Args:
-        runner: Plays them.
-        plan: What is played.
-        journal: What is finished; batches that finish now are appended. None: none is kept.
+        runner: Plays the episodes.
+        plan: Which episodes.
+        rng: Samples all batches. None: each batch has a random stream of its own, which follows
+            from the plan; a journal needs that, or a resumed evaluation would differ.
+        journal: Holds the finished batches; batches that finish now are appended. None: no batch
+            is stored.
         on_batch: Called after each batch.
 
     Returns:
         For each benchmark path by path, in the order of the tasks and then of the samples.
 
-    Note: A batch is finished if every turn of it was spoken. One that a server left without a
-        completion is in the result, as not measured, but is played again next time.
+    Note: A batch is finished if every turn has a completion. Otherwise, because a server failed,
+        its episodes are returned as not measured, and a resumed evaluation plays it again.
     """
     paths = plan.paths(runner)
     episodes: list[Episode] = []
     for name, tasks in plan.benchmarks.items():
         own = [path for path in paths if not path.is_control]
-        played = _Benchmark(runner, plan, name, journal, on_batch)
+        played = _Benchmark(runner, plan, name, rng, journal, on_batch)
         found = played.play(tasks, own, {})
         controls = [path for path in paths if path.is_control]
         if controls:
@@ -120,6 +124,7 @@ class _Benchmark:
     runner: RolloutRunner
     plan: EvaluationPlan
     name: str
+    rng: np.random.Generator | None
     journal: EpisodeJournal | None
     on_batch: Callable[[], None]
 
@@ -129,7 +134,7 @@ class _Benchmark:
         paths: Sequence[TeamPath],
         said: Mapping[EpisodeKey, Episode],
     ) -> list[Episode]:
-        """Play some paths of all tasks; said are the whole team's episodes, for controls."""
+        """Play some paths of all tasks; said are the joint episodes, which controls quote."""
         by_id = {task.id: task for task in tasks}
         donors = self._donors(tasks)
         episodes = []
@@ -165,7 +170,7 @@ class _Benchmark:
             for sample in range(self.plan.num_samples)
         ]
         prefixes = [self._prefix(*what, said, donors) for what in wanted]
-        rng = np.random.default_rng(np.frombuffer(bytes.fromhex(key), dtype=np.uint32))
+        rng = _generator(key) if self.rng is None else self.rng
         requests = [
             RolloutRequest(task, path.removed, prefix)
             for (task, _, path), prefix in zip(wanted, prefixes, strict=True)
@@ -187,7 +192,7 @@ class _Benchmark:
         said: Mapping[EpisodeKey, Episode],
         donors: Mapping[str, str],
     ) -> tuple[str, ...] | None:
-        """Return the messages an episode begins with; None if a control's were never spoken."""
+        """Return the messages an episode begins with; None if a control's message is missing."""
         if not path.is_control:
             return ()
         place = first_turn(self.runner.topology, path.agents[0])
@@ -199,10 +204,9 @@ class _Benchmark:
         return (*(message.text for message in own[:place]), text)
 
     def _donors(self, tasks: Sequence[Task]) -> dict[str, str]:
-        """Return, for each task, another one: the next in a random circle."""
+        """Return the id of another task for each task: the next one in a random cycle."""
         seed = _digest(["donors", self.plan.seed, self.name, [task.id for task in tasks]])
-        rng = np.random.default_rng(np.frombuffer(bytes.fromhex(seed), dtype=np.uint32))
-        circle = rng.permutation(len(tasks))
+        circle = _generator(seed).permutation(len(tasks))
         following = np.roll(circle, -1)
         pairs = zip(circle.tolist(), following.tolist(), strict=True)
         return {tasks[one].id: tasks[other].id for one, other in pairs}
@@ -214,6 +218,10 @@ class _Benchmark:
     def _is_finished(self, episodes: Sequence[Episode]) -> bool:
         topology = self.runner.topology
         return all(len(e.messages) == num_turns(topology, e.path) for e in episodes)
+
+
+def _generator(digest: str) -> np.random.Generator:
+    return np.random.default_rng(np.frombuffer(bytes.fromhex(digest), dtype=np.uint32))
 
 
 def _digest(value: object) -> str:

@@ -1,4 +1,4 @@
-"""``python -m baselines.evaluate``: how well a team answers, and what each agent is worth."""
+"""``python -m baselines.evaluate``: accuracy of a team and the effect of each agent."""
 
 from __future__ import annotations
 
@@ -16,14 +16,13 @@ from baselines.common.checks import require_at_least
 from baselines.common.command_line import Flag
 from baselines.common.errors import exit_on_bad_input
 from baselines.common.files import CONFIG_FILE, make_folder
-from baselines.credit.removals import each_agent, each_but_the_last
 from baselines.evaluate.batches import EvaluationPlan, play_all
-from baselines.evaluate.correctness import outcomes_of
 from baselines.evaluate.episode_journal import EPISODES_FILE, EpisodeJournal
-from baselines.evaluate.episodes import Episode
+from baselines.evaluate.episodes import Episode, benchmark_name
+from baselines.evaluate.evaluation import Evaluation
 from baselines.evaluate.identity import settings_of
 from baselines.evaluate.output import write_outputs
-from baselines.evaluate.summary import Summary, summarize
+from baselines.evaluate.paths import each_that_can_be_spared
 from baselines.evaluate.tables import grids
 from baselines.policies.base import Sampling
 from baselines.policies.endpoint.usage import Billed, EndpointUsage
@@ -31,9 +30,9 @@ from baselines.policies.team import load_samplers
 from baselines.rollouts.environments import TeamSettings, team_env
 from baselines.rollouts.runner import RolloutRunner
 from ccpo_env import load_tasks
-from ccpo_env.options import check_removed
+from ccpo_env.reset_options import check_removed
 from ccpo_env.tasks import TASK_SOURCES
-from ccpo_env.types import Task, Topology, Verifier
+from ccpo_env.types import Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,9 +96,9 @@ class EvalConfig:
 TEAM_FIELDS = tuple(field.name for field in fields(TeamSettings))
 TEAM_SIZES = ("num_thinkers", "num_voters", "num_debaters", "num_rounds")
 JOURNAL_FILE = "answers.jsonl"
-"""In the output folder: what an endpoint has answered."""
+"""In the output folder: the answers of an endpoint."""
 NAMED_LIMIT = 500
-"""Tasks of a registered source that are evaluated unless told otherwise."""
+"""Default limit for the tasks of a registered source."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -112,7 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         benchmarks = load_benchmarks(config)
         if config.out_dir is not None:
             make_folder(config.out_dir)
-        runner = make_player(config)
+        runner = make_runner(config)
         plan = make_plan(config, benchmarks, runner)
         paths = plan.paths(runner)
         journal = open_journal(config, benchmarks)
@@ -124,8 +123,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"{len(journal)} of {plan.num_batches} batches were finished before", highlight=False
         )
     episodes = play_with_progress(runner, plan, journal, console)
-    summaries = summaries_of(episodes, verify=runner.verifier, seed=config.seed)
-    for grid in grids(summaries):
+    evaluation = Evaluation.of(episodes, verify=runner.verifier, seed=config.seed)
+    for grid in grids(evaluation.summaries):
         console.print(grid.for_terminal())
     usages = endpoint_usages(runner)
     for usage in usages:
@@ -134,8 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         write_outputs(
             config.out_dir,
             {**asdict(config), "out_dir": str(config.out_dir)},
-            episodes,
-            summaries,
+            evaluation,
             topology=runner.topology,
             endpoint_costs=[usage.to_json() for usage in usages],
         )
@@ -148,31 +146,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def play_with_progress(
     runner: RolloutRunner, plan: EvaluationPlan, journal: EpisodeJournal | None, console: Console
 ) -> list[Episode]:
-    """Play what is not finished yet, and show how far it is."""
+    """Play the plan and show a progress bar."""
     with Progress(console=console, disable=not console.is_terminal) as progress:
         bar = progress.add_task("evaluating", total=plan.num_batches)
         return play_all(runner, plan, journal=journal, on_batch=lambda: progress.advance(bar))
 
 
-def summaries_of(episodes: Sequence[Episode], *, verify: Verifier, seed: int) -> list[Summary]:
-    """Return all quantities of all benchmarks."""
-    benchmarks: dict[str, list[Episode]] = {}
-    for episode in episodes:
-        benchmarks.setdefault(episode.benchmark, []).append(episode)
-    outcomes = {name: outcomes_of(own, verify=verify) for name, own in benchmarks.items()}
-    return summarize(outcomes, seed=seed)
-
-
 def load_benchmarks(config: EvalConfig) -> dict[str, list[Task]]:
-    """Return the tasks of each benchmark; a file is called by its name without the folder.
+    """Return the tasks of each benchmark.
 
     Raises:
-        ValueError: If two are called the same, or one cannot be loaded.
+        ValueError: If two have the same name, or one cannot be loaded.
     """
     benchmarks: dict[str, list[Task]] = {}
     for place in config.tasks:
         is_named = place in TASK_SOURCES
-        name = Path(place).name if Path(place).suffix else place
+        name = benchmark_name(place)
         if name in benchmarks:
             raise ValueError(f"tasks must have different names, got {name!r} twice; rename a file")
         split = config.split or ("test" if is_named else None)
@@ -184,7 +173,7 @@ def load_benchmarks(config: EvalConfig) -> dict[str, list[Task]]:
 def make_plan(
     config: EvalConfig, benchmarks: Mapping[str, Sequence[Task]], runner: RolloutRunner
 ) -> EvaluationPlan:
-    """Return what is played."""
+    """Return the plan of a config."""
     removals = each_that_can_be_spared(runner.topology)
     if config.removed:
         removals = (check_removed(config.removed, runner.agents),)
@@ -198,22 +187,10 @@ def make_plan(
     )
 
 
-def each_that_can_be_spared(topology: Topology) -> tuple[frozenset[str], ...]:
-    """Remove each agent on its own, but a last speaker whose role nobody else has.
-
-    Without a chain's solver a thinker would have to answer, which it is told not to do; voters and
-    debaters are alike.
-    """
-    roles = {turn.speaker: turn.role for turn in topology.turns}
-    *others, last = topology.agents
-    is_alone = roles[last] not in {roles[agent] for agent in others}
-    return (each_but_the_last if is_alone else each_agent)(topology.agents)
-
-
 def open_journal(
     config: EvalConfig, benchmarks: Mapping[str, Sequence[Task]]
 ) -> EpisodeJournal | None:
-    """Return what has been played into the output folder; None if there is none."""
+    """Return the journal in the output folder; None if there is no output folder."""
     if config.out_dir is None:
         return None
     chosen = {
@@ -226,7 +203,7 @@ def open_journal(
 
 
 def with_settings_of_run(config: EvalConfig) -> EvalConfig:
-    """Return the config with the tasks and the team of the run that it evaluates, if it is one."""
+    """Return the config with the tasks and the team of the run, if the policy is one."""
     path = Path(config.policy) / CONFIG_FILE
     saved = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     return replace(
@@ -239,8 +216,8 @@ def with_settings_of_run(config: EvalConfig) -> EvalConfig:
     )
 
 
-def make_player(config: EvalConfig) -> RolloutRunner:
-    """Load the policies and return what plays them."""
+def make_runner(config: EvalConfig) -> RolloutRunner:
+    """Load the policies and return the runner that plays them."""
     team = {name: getattr(config, name) for name in TEAM_FIELDS}
     env = team_env(TeamSettings(**team), [("-", "-")])
     roles = env.unwrapped.topology.roles
@@ -251,7 +228,7 @@ def make_player(config: EvalConfig) -> RolloutRunner:
 
 
 def endpoint_usages(runner: RolloutRunner) -> list[EndpointUsage]:
-    """Return what each endpoint has cost; policies in this process keep no usage."""
+    """Return the usage of each endpoint; policies in this process have none."""
     policies = {id(policy): policy for policy in map(runner.policy_of, runner.agents)}
     return [policy.usage for policy in policies.values() if isinstance(policy, Billed)]
 

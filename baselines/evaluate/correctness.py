@@ -1,4 +1,4 @@
-"""Episodes as arrays: right, wrong or not measured, per path, task and sample."""
+"""Episodes as arrays: correct, wrong or not measured, per path, task and sample."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import numpy.typing as npt
 
 from baselines.common.types import BoolArray, FloatArray
 from baselines.evaluate.episodes import Episode
-from baselines.evaluate.paths import TeamPath
+from baselines.evaluate.paths import JOINT, TeamPath
 from ccpo_env.types import Task, Verdict, Verifier
 from ccpo_env.voting import count_votes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Outcomes:
-    """What the episodes of some tasks came to.
+class Correctness:
+    """Which samples of some tasks are correct, on every path.
 
     Args:
         tasks: The N tasks.
-        rewards: Of each path, shape (N, k): -1 or +1, NaN where it was not measured.
-        majority: Of each path whose votes were counted, shape (N,): 1 if the answer that most of
-            the k samples gave is right, 0 if not, NaN where it was not measured.
+        rewards: Team rewards of each path, shape (N, k): -1 or +1, NaN where not measured.
+        majority: For each path with a majority vote, shape (N,): 1 if the most frequent answer of
+            the k samples is correct, 0 if not, NaN where not measured.
     """
 
     tasks: tuple[Task, ...]
@@ -36,37 +36,62 @@ class Outcomes:
         return tuple(self.rewards)
 
     def num_right(self, path: TeamPath) -> npt.NDArray[np.int64]:
-        """Return the right samples of each task, shape (N,)."""
+        """Return the number of correct samples of each task, shape (N,)."""
         right: npt.NDArray[np.int64] = (self.rewards[path] > 0).sum(axis=1)
         return right
 
     def num_measured(self, path: TeamPath) -> npt.NDArray[np.int64]:
-        """Return the samples of each task that were measured, shape (N,)."""
+        """Return the number of measured samples of each task, shape (N,)."""
         measured: npt.NDArray[np.int64] = (~np.isnan(self.rewards[path])).sum(axis=1)
         return measured
 
     def rates(self, path: TeamPath) -> FloatArray:
-        """Return the share of right samples of each task, shape (N,); NaN if none is measured."""
+        """Return the share of correct samples of each task, shape (N,); NaN if none is measured."""
         measured = self.num_measured(path)
         rates: FloatArray = np.full(len(measured), np.nan)
         np.divide(self.num_right(path), measured, out=rates, where=measured > 0)
         return rates
 
-    def of(self, chosen: BoolArray) -> Outcomes:
-        """Return the outcomes of some of the tasks, chosen by a mask of shape (N,)."""
-        return Outcomes(
+    def helped(self, path: TeamPath) -> FloatArray:
+        """Return how often the whole team is correct and the path is wrong, shape (N,).
+
+        Each sample of the team is paired with each sample of the path on the same task; they are
+        independent, so the number of a sample carries no information. NaN where one side is not
+        measured.
+        """
+        helped: FloatArray = self.rates(JOINT) * (1.0 - self.rates(path))
+        return helped
+
+    def hurt(self, path: TeamPath) -> FloatArray:
+        """Return how often the whole team is wrong and the path is correct, as `helped`."""
+        hurt: FloatArray = (1.0 - self.rates(JOINT)) * self.rates(path)
+        return hurt
+
+    def of(self, chosen: BoolArray) -> Correctness:
+        """Return the same of some of the tasks, chosen by a mask of shape (N,)."""
+        return Correctness(
             tuple(task for task, is_in in zip(self.tasks, chosen, strict=True) if is_in),
             {path: rewards[chosen] for path, rewards in self.rewards.items()},
             {path: right[chosen] for path, right in self.majority.items()},
         )
 
 
-def outcomes_of(episodes: Sequence[Episode], *, verify: Verifier) -> Outcomes:
-    """Return the outcomes of episodes, each task with the same samples on every path.
+def joined(parts: Sequence[Correctness]) -> Correctness:
+    """Return several benchmarks with the same paths as one."""
+    first = parts[0]
+    return Correctness(
+        tuple(task for part in parts for task in part.tasks),
+        {p: np.concatenate([part.rewards[p] for part in parts]) for p in first.rewards},
+        {p: np.concatenate([part.majority[p] for part in parts]) for p in first.majority},
+    )
+
+
+def correctness_of(episodes: Sequence[Episode], *, verify: Verifier) -> Correctness:
+    """Return which episodes are correct, each task with the same samples on every path.
 
     Args:
-        episodes: Of one benchmark, path by path, in the order of the tasks and of the samples.
-        verify: Says which answers are equal, for the majority of several samples.
+        episodes: Of one benchmark; those of each path in the order of the tasks and of the samples.
+        verify: Decides which answers are equal, for the majority of several samples.
     """
     tasks = tuple(dict.fromkeys(episode.task for episode in episodes))
     by_path: dict[TeamPath, list[Episode]] = {}
@@ -84,19 +109,19 @@ def outcomes_of(episodes: Sequence[Episode], *, verify: Verifier) -> Outcomes:
         if num_samples > 1 and not path.is_control:
             groups = [own[i : i + num_samples] for i in range(0, len(own), num_samples)]
             majority[path] = np.array([majority_is_right(group, verify) for group in groups])
-    return Outcomes(tasks, rewards, majority)
+    return Correctness(tasks, rewards, majority)
 
 
 def majority_is_right(samples: Sequence[Episode], verify: Verifier) -> float:
-    r"""Return whether the answer that most samples of a task gave is right: 1, 0 or NaN.
+    r"""Return whether the most frequent answer of a task's samples is correct: 1, 0 or NaN.
 
     Args:
         samples: Episodes of one task on one path.
         verify: Compares ``\boxed{answer}`` with an answer.
 
-    Note: Equal answers are one cluster, as in `ccpo_env.voting`; of clusters with equally many
-        votes, the one that came first wins. Samples without an answer abstain, and a task with a
-        sample that was not measured is not measured.
+    Note: Equal answers form one cluster, as in `ccpo_env.voting`; a tie goes to the cluster that
+        came first. Samples without an answer abstain, and a task with an unmeasured sample is not
+        measured.
     """
     answers = [_boxed(episode.verdict) for episode in samples]
     known = dict(zip(answers, (episode.verdict for episode in samples), strict=True))

@@ -1,9 +1,10 @@
-"""One finished episode of an evaluation, as it stands in a file."""
+"""One episode of an evaluation, and its form in files."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from baselines.evaluate.paths import TeamPath, path_of
@@ -13,15 +14,15 @@ from ccpo_env.types import Message, Task, Verdict
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """What was said on a task, and what the verifier said about it.
+    """The messages of a team on a task, and the verdict on its answer.
 
     Args:
-        benchmark: Where the task is from, as on the command line.
+        benchmark: Name of the benchmark; see `benchmark_name`.
         task: The task.
-        sample: Number of the sample, from 0, among those of the task and the path.
-        path: Which team played.
-        messages: In turn order; those that a control gave come first.
-        verdict: Of the team's answer.
+        sample: Index of the sample among those of the task and the path.
+        path: The path on which it was played.
+        messages: In turn order; those that a control quotes come first.
+        verdict: Of the verifier on the team's answer.
     """
 
     benchmark: str
@@ -33,7 +34,7 @@ class Episode:
 
     @classmethod
     def of(cls, rollout: Rollout, *, benchmark: str, sample: int, path: TeamPath) -> Episode:
-        """Return what is kept of a rollout."""
+        """Return the episode of a rollout."""
         task = rollout.request.task
         return cls(benchmark, task, sample, path, rollout.messages, rollout.verdict)
 
@@ -43,7 +44,7 @@ class Episode:
         return self.verdict.reward
 
     def to_json(self) -> dict[str, Any]:
-        """Return what the journal keeps; the task stands in the task file."""
+        """Return the journal's record, which names the task by its id."""
         return {
             "task_id": self.task.id,
             "sample": self.sample,
@@ -56,7 +57,7 @@ class Episode:
     def from_json(
         cls, record: Mapping[str, Any], *, benchmark: str, tasks: Mapping[str, Task]
     ) -> Episode:
-        """Return the episode that `to_json` wrote; tasks are those of its benchmark, by id."""
+        """Return the episode of a record of `to_json`; tasks are those of the benchmark, by id."""
         return cls(
             benchmark,
             tasks[record["task_id"]],
@@ -67,7 +68,7 @@ class Episode:
         )
 
     def transcript(self) -> dict[str, Any]:
-        """Return the line of transcripts.jsonl, which needs no other file to be read."""
+        """Return the row of transcripts.jsonl, which can be read without any other file."""
         return {
             "benchmark": self.benchmark,
             "task_id": self.task.id,
@@ -83,3 +84,8 @@ class Episode:
             "reward": self.reward,
             "detail": self.verdict.detail,
         }
+
+
+def benchmark_name(tasks: str) -> str:
+    """Return the name of a source of tasks: a registered name, or a file without its folder."""
+    return Path(tasks).name if Path(tasks).suffix else tasks

@@ -1,4 +1,4 @@
-"""A few episodes that a person can read: the same task with and without an agent."""
+"""Example transcripts for the report: the same task with and without an agent."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Any
 
 from baselines.common.types import FloatArray
 from baselines.credit import GroupOutcomes
-from baselines.evaluate.team_evaluation import WHOLE_TEAM, Evaluation, label
-from baselines.rollouts.runner import Rollout
+from baselines.evaluate.episodes import Episode
+from baselines.evaluate.evaluation import Evaluation
+from baselines.evaluate.paths import JOINT
 
 NUM_EXAMPLES = 3
 
@@ -18,9 +19,9 @@ _KINDS: Mapping[tuple[float | None, ...], str] = {
     (1.0, 1.0): "right with and without {removed}",
     (-1.0, -1.0): "wrong with and without {removed}",
 }
-"""What a pair of rewards, of the whole team and without an agent, tells; most telling first."""
+"""Title by the rewards of the whole team and without an agent, most informative first."""
 _KINDS_OF_ONE: Mapping[tuple[float | None, ...], str] = {(1.0,): "right", (-1.0,): "wrong"}
-"""The same where nobody can be removed: a team of one."""
+"""The same for an evaluation without removals."""
 
 
 def example_episodes(
@@ -31,58 +32,58 @@ def example_episodes(
     """Return up to three examples of different kinds, as JSON values.
 
     Args:
-        evaluation: Where the episodes are from; the first removal is shown, if there is one.
+        evaluation: Its first removal is shown, if it has one.
         agents: All agents, in speaking order.
-        credit_of: Allocates the credit of the whole team's rollout, or returns None if one
-            rollout without the first agent is not all it reads; None: credit is not shown.
+        credit_of: Allocates the credit of the joint episode, or returns None if it needs more than
+            one episode without the first agent. None: credit is not shown.
     """
     removed = evaluation.removals[:1]
     kinds = _KINDS if removed else _KINDS_OF_ONE
-    played = [evaluation.rollouts[path] for path in (WHOLE_TEAM, *removed)]
-    ways = list(zip(*played, strict=True))  # of each task, with all agents first
-    first_of = {kind: next((w for w in ways if _rewards(w) == kind), None) for kind in kinds}
-    name = "".join(map(label, removed))
+    played = [[e for e in evaluation.episodes if e.path == path] for path in (JOINT, *removed)]
+    matched = list(zip(*played, strict=True))  # of the same task and sample, the joint one first
+    first_of = {kind: next((m for m in matched if _rewards(m) == kind), None) for kind in kinds}
+    name = "+".join(agent for path in removed for agent in path.agents)
     return [
-        _example(way, kinds[kind].format(removed=name), agents, credit_of)
-        for kind, way in first_of.items()
-        if way is not None
+        _example(episodes, kinds[kind].format(removed=name), agents, credit_of)
+        for kind, episodes in first_of.items()
+        if episodes is not None
     ][:NUM_EXAMPLES]
 
 
-def episode_json(rollout: Rollout, credit: dict[str, float] | None = None) -> dict[str, Any]:
+def episode_json(episode: Episode, credit: dict[str, float] | None = None) -> dict[str, Any]:
     """Return one episode as JSON values."""
     return {
-        "removed": sorted(rollout.request.removed),
-        "messages": [{"agent": m.agent, "text": m.text} for m in rollout.messages],
-        "status": rollout.verdict.status,
-        "answer": rollout.verdict.answer,
-        "reward": rollout.reward,
+        "removed": sorted(episode.path.removed),
+        "messages": [{"agent": m.agent, "text": m.text} for m in episode.messages],
+        "status": episode.verdict.status,
+        "answer": episode.verdict.answer,
+        "reward": episode.reward,
         "credit": credit,
     }
 
 
-def _rewards(way: tuple[Rollout, ...]) -> tuple[float | None, ...]:
-    return tuple(rollout.reward for rollout in way)
+def _rewards(episodes: tuple[Episode, ...]) -> tuple[float | None, ...]:
+    return tuple(episode.reward for episode in episodes)
 
 
 def _example(
-    way: tuple[Rollout, ...],
+    episodes: tuple[Episode, ...],
     title: str,
     agents: tuple[str, ...],
     credit_of: Callable[[GroupOutcomes], FloatArray | None] | None,
 ) -> dict[str, Any]:
-    joint, *others = way
+    joint, *others = episodes
     assert joint.reward is not None
     credit = None
     if credit_of is not None:
-        removed = {o.request.removed: [o.reward] for o in others if o.reward is not None}
+        removed = {o.path.removed: [o.reward] for o in others if o.reward is not None}
         allocated = credit_of(GroupOutcomes(agents, [joint.reward], removed or None))
         if allocated is not None:
             credit = dict(zip(agents, allocated[0].tolist(), strict=True))
     return {
         "title": title,
-        "task_id": joint.request.task.id,
-        "question": joint.request.task.question,
-        "gold": joint.request.task.answer,
+        "task_id": joint.task.id,
+        "question": joint.task.question,
+        "gold": joint.task.answer,
         "episodes": [episode_json(joint, credit), *map(episode_json, others)],
     }

@@ -29,7 +29,7 @@ from ccpo_env.tasks import TASK_SOURCES
 from ccpo_env.types import Task
 
 PLAY_STREAM, WITHOUT_STREAM = range(2)
-"""Random streams of an episode: what the team says with the person, and without."""
+"""Random streams of an episode: the team with the person, and without."""
 
 INVISIBLE = frozenset({"Cc", "Cf", "Zl", "Zp"})
 TEAM_FIELDS = tuple(field.name for field in fields(TeamSettings))
@@ -39,7 +39,7 @@ EFFECTS = {
     (1.0, 1.0): "The team was right with and without you.",
     (-1.0, -1.0): "The team was wrong with and without you.",
 }
-"""What the rewards with and without the person tell about one try; another may differ."""
+"""Message by the rewards with and without the person, for one sample of each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,19 +85,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         config = of_run(config)
         assert config.tasks is not None
         tasks = load_tasks(config.tasks, split="test" if config.tasks in TASK_SOURCES else None)
-        table = Table(config)
+        session = PlaySession(config)
     rng = np.random.default_rng([config.seed])
     places = rng.choice(len(tasks), size=min(config.num_tasks, len(tasks)), replace=False)
     try:
         for place in places:
-            table.play(tasks[place], [config.seed, int(place)], read=sys.stdin, write=sys.stdout)
+            session.play(tasks[place], [config.seed, int(place)], read=sys.stdin, write=sys.stdout)
     except (EOFError, KeyboardInterrupt) as error:
         print(f"\nstopped: {error or 'by the keyboard'}")
     return 0
 
 
 def of_run(config: PlayConfig) -> PlayConfig:
-    """Return the config with the tasks and the team of the run that plays, if it is one."""
+    """Return the config with the tasks and the team of the run, if the policy is one."""
     path = Path(config.policy) / CONFIG_FILE
     saved = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     team = {
@@ -107,11 +107,11 @@ def of_run(config: PlayConfig) -> PlayConfig:
     return replace(config, tasks=config.tasks or saved.get("tasks", "arithmetic"), **team)
 
 
-class Table:
-    """A person and a team around one table.
+class PlaySession:
+    """A team in which a person plays one agent.
 
     Args:
-        config: Who plays, all settings of the team filled in.
+        config: All settings of the team filled in.
 
     Raises:
         ValueError: If the team has no such agent, or its policies cannot be loaded.
@@ -130,16 +130,16 @@ class Table:
         self._runner = RolloutRunner(self._env, policies, dict.fromkeys(roles, self._sampling))
 
     def play(self, task: Task, seed: Sequence[int], *, read: TextIO, write: TextIO) -> None:
-        """Play one episode, then tell what the team would have answered without the person.
+        """Play one episode, then one without the person, and print the difference.
 
         Args:
             task: The task.
-            seed: Seeds what the others say.
-            read: Where the person's messages come from; an empty line or the end ends one.
-            write: Where the prompts, the verdict and the comparison go.
+            seed: Seeds the sampling of the other agents.
+            read: Input of the person; an empty line or the end of the input ends a message.
+            write: Output for prompts, verdict and comparison.
 
         Raises:
-            EOFError: If the input ends where a message should begin, or an agent does not answer.
+            EOFError: If the input ends before a message, or a policy returns no completion.
         """
         env, person = self._env, self.person
         rng = np.random.default_rng([*seed, PLAY_STREAM])
@@ -164,15 +164,15 @@ class Table:
         policy = self._runner.policy_of(speaker)
         (completion,) = policy.sample([asked], sampling=self._sampling, rng=rng)
         if completion.failure is not None:
-            raise EOFError(f"{speaker} has not answered: {completion.failure}")
+            raise EOFError(f"{speaker} returned no completion: {completion.failure}")
         return completion.text
 
     def _compare(self, task: Task, rng: np.random.Generator, write: TextIO) -> None:
-        """Play again without the person, all that was said before its first turn kept."""
+        """Play again without the person, with the same messages before its first turn."""
         env = self._env
         removed = frozenset({self.person})
         if len(env.possible_agents) == 1:
-            print("Nobody is left without you.", file=write)
+            print("The team has no other agent, so there is no comparison without you.", file=write)
             return
         kept = shared_turns(env.topology, removed)
         said = tuple(message.text for message in env.messages[:kept])
@@ -185,14 +185,14 @@ class Table:
 
 
 def effect(together: float | None, without: float | None) -> str:
-    """Say what a person changed, from the rewards with and without them."""
+    """Return a sentence on the rewards with and without the person."""
     if together is None or without is None:
-        return "The verifier could not tell, so the two cannot be compared."
+        return "One of the answers could not be verified, so there is no comparison."
     return EFFECTS[together, without]
 
 
 def printable(text: str) -> str:
-    """Return a prompt that cannot move the cursor of a terminal: other signs than text escaped."""
+    """Return a prompt with its control characters escaped, safe to print on a terminal."""
     return "".join(
         char if char in "\n\t" or unicodedata.category(char) not in INVISIBLE else ascii(char)[1:-1]
         for char in text
@@ -200,14 +200,18 @@ def printable(text: str) -> str:
 
 
 def read_message(read: TextIO, write: TextIO) -> str:
-    """Return what a person says: lines up to an empty one or the end of the input.
+    """Read a message: lines up to an empty one or the end of the input.
 
-    Empty lines before the first word are skipped; a line with only a dot says nothing.
+    Leading empty lines are skipped; a single dot is the empty message.
 
     Raises:
         EOFError: If the input ends before a line with words.
     """
-    print("(an empty line ends your message; a dot alone says nothing)", file=write, flush=True)
+    print(
+        "(end your message with an empty line; a single dot sends an empty message)",
+        file=write,
+        flush=True,
+    )
     lines: list[str] = []
     for line in read:
         text = line.rstrip("\r\n")

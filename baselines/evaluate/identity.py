@@ -1,4 +1,4 @@
-"""What decides an evaluation, as JSON values: two with equal settings play the same episodes."""
+"""The settings that identify an evaluation: with equal ones, the same episodes are played."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from ccpo_env.types import Task
 def settings_of(
     policy: str, benchmarks: Mapping[str, Sequence[Task]], chosen: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the settings that a journal keeps.
+    """Return the settings that a journal stores.
 
     Args:
         policy: As on the command line.
-        benchmarks: From a name to its tasks; their texts count, not where they were read from.
+        benchmarks: From a name to its tasks, identified by their texts and not by their file.
         chosen: All other settings, as JSON values.
     """
     texts = {
@@ -34,10 +34,10 @@ def settings_of(
 
 
 def policy_identity(policy: str) -> str:
-    """Return what tells a policy from others with the same name, as far as that is cheap.
+    """Return an identifier of a policy that is cheap to compute.
 
-    A folder is known by the names and sizes of the files of its newest checkpoint, a server by the
-    model that was asked for and not by its address. Weights are not read.
+    A folder is identified by the names and sizes of the files of its newest checkpoint, a server by
+    the requested model and not by its address. Weights are not read.
     """
     if policy.startswith(ENDPOINT_PREFIX):
         config = parse_endpoint(policy)

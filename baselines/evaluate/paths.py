@@ -1,4 +1,4 @@
-"""Which teams are played on each task: the whole one, parts of it, and controls."""
+"""The paths of an evaluation: the whole team, the team with agents removed, and controls."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from baselines.credit.removals import each_agent, each_but_the_last
 from ccpo_env.types import Topology
 
 Kind = Literal["joint", "without", "empty", "shuffled"]
@@ -18,8 +19,8 @@ class TeamPath:
     """One way in which a task is played.
 
     Args:
-        kind: What is changed.
-        agents: Whom it is changed for, sorted; none for the whole team, one for a control.
+        kind: How it differs from the whole team.
+        agents: The agents concerned, sorted; none for the whole team, one for a control.
     """
 
     kind: Kind
@@ -27,17 +28,17 @@ class TeamPath:
 
     @property
     def label(self) -> str:
-        """Its name in files: "joint", "without thinker_0", "empty thinker_0" and so on."""
+        """Its name in files, such as "joint", "without thinker_0" or "empty thinker_0"."""
         return " ".join((self.kind, "+".join(self.agents))).strip()
 
     @property
     def removed(self) -> frozenset[str]:
-        """Agents that do not exist in its episodes."""
+        """The agents that its episodes do not have."""
         return frozenset(self.agents) if self.kind == "without" else frozenset()
 
     @property
     def is_control(self) -> bool:
-        """Whether a message is given instead of an agent's own."""
+        """Whether an agent's message is replaced."""
         return self.kind in ("empty", "shuffled")
 
 
@@ -55,13 +56,25 @@ def without(removals: Sequence[frozenset[str]]) -> tuple[TeamPath, ...]:
     return tuple(TeamPath("without", tuple(sorted(removed))) for removed in removals)
 
 
+def each_that_can_be_spared(topology: Topology) -> tuple[frozenset[str], ...]:
+    """Return the removals of an evaluation: each agent on its own, if the others can answer.
+
+    The last speaker stays if no other agent has its role: without the solver of a chain a thinker
+    would have to answer, which its prompt forbids. Voters and debaters can replace each other.
+    """
+    roles = {turn.speaker: turn.role for turn in topology.turns}
+    *others, last = topology.agents
+    is_alone = roles[last] not in {roles[agent] for agent in others}
+    return (each_but_the_last if is_alone else each_agent)(topology.agents)
+
+
 def control_paths(topology: Topology, removals: Sequence[frozenset[str]]) -> tuple[TeamPath, ...]:
-    """Return both controls of every agent that is removed on its own.
+    """Return both controls for every agent that is removed on its own.
 
     Raises:
         ValueError: If there is no such agent before the last turn.
 
-    Note: Controls of the last speaker do not exist, for nobody would be left to answer.
+    Note: The last speaker has no controls: its message is the answer.
     """
     alone = [next(iter(removed)) for removed in removals if len(removed) == 1]
     agents = [agent for agent in alone if agent != topology.turns[-1].speaker]
@@ -75,10 +88,10 @@ def control_paths(topology: Topology, removals: Sequence[frozenset[str]]) -> tup
 
 
 def first_turn(topology: Topology, agent: str) -> int:
-    """Return the place of an agent's first turn while nobody is removed."""
+    """Return the index of an agent's first turn in the whole team."""
     return next(i for i, turn in enumerate(topology.turns) if turn.speaker == agent)
 
 
 def num_turns(topology: Topology, path: TeamPath) -> int:
-    """Return how many messages a whole episode of a path has."""
+    """Return the number of messages in a complete episode of a path."""
     return sum(turn.speaker not in path.removed for turn in topology.turns)

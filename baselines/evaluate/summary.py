@@ -1,8 +1,8 @@
-"""What an evaluation came to: every quantity as an estimate, per benchmark, level and subject."""
+"""Statistics of an evaluation: every quantity with its interval, per benchmark and tag."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,13 +10,13 @@ import numpy as np
 
 from baselines.common.stats import Estimate, mean_difference, mean_rate, pass_at_k
 from baselines.common.types import FloatArray
-from baselines.evaluate.correctness import Outcomes
+from baselines.evaluate.correctness import Correctness, joined
 from baselines.evaluate.paths import JOINT, TeamPath
 
 Quantity = Literal["accuracy", "pass", "majority", "help", "hurt", "net_gain"]
 ALL = "all benchmarks"
 MAX_TAG_VALUES = 20
-"""Most values of a tag that are reported one by one; a tag with more tells tasks apart."""
+"""Largest number of values of a tag that are reported one by one; with more it is like an id."""
 _BOOTSTRAP_STREAM = 1
 
 
@@ -27,9 +27,9 @@ class Row:
     Args:
         quantity: What is estimated; help, hurt and net_gain compare the whole team with the path.
         path: The path.
-        k: Samples that it is about: of avg@k, pass@k and maj@k.
-        estimate: With its interval; None if nothing was measured.
-        successes: Samples, or pairs of samples, that count.
+        k: The k of avg@k, pass@k and maj@k.
+        estimate: Mean and interval; None if nothing was measured.
+        successes: Samples, or pairs of samples, that succeeded.
         total: Samples, or pairs, that were measured.
     """
 
@@ -42,7 +42,7 @@ class Row:
 
     @property
     def text(self) -> str:
-        """Name it for a person."""
+        """Its name in tables."""
         who = _TEAM[self.path.kind].format("+".join(self.path.agents))
         match self.quantity:
             case "accuracy":
@@ -55,7 +55,7 @@ class Row:
         return f"{'+'.join(self.path.agents)} {verb}"
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as JSON values; what was not measured is null."""
+        """Return JSON values; null where nothing was measured."""
         found = self.estimate
         return {
             "quantity": self.quantity,
@@ -73,13 +73,13 @@ class Row:
 _TEAM = {
     "joint": ", whole team",
     "without": " without {}",
-    "empty": ", {} says nothing",
-    "shuffled": ", {} speaks of another task",
+    "empty": ", empty message of {}",
+    "shuffled": ", message of {} from another task",
 }
 _GAIN = {
     "without": "net gain of {}",
-    "empty": "net gain of {} over saying nothing",
-    "shuffled": "net gain of {} over speaking of another task",
+    "empty": "net gain of {} over an empty message",
+    "shuffled": "net gain of {} over a message from another task",
 }
 
 
@@ -90,9 +90,9 @@ class Summary:
     Args:
         benchmark: Its name, or ALL for several together.
         tag: Name and value that its tasks share, such as ("level", "5"); None: all of them.
-        num_tasks: How many they are.
-        num_samples: Episodes of each on each path.
-        num_unmeasured: Episodes that the verifier could not tell; they count nowhere else.
+        num_tasks: Number of tasks.
+        num_samples: Episodes of each task on each path.
+        num_unmeasured: Episodes without a verdict; they count nowhere else.
         rows: The quantities.
     """
 
@@ -104,12 +104,12 @@ class Summary:
     rows: tuple[Row, ...]
 
     def find(self, quantity: Quantity, path: TeamPath, k: int | None = None) -> Row | None:
-        """Return a row; k None: of any k. None: there is no such row."""
+        """Return a row, of any k if k is None; None if there is no such row."""
         wanted = (row for row in self.rows if (row.quantity, row.path) == (quantity, path))
         return next((row for row in wanted if k in (None, row.k)), None)
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as JSON values."""
+        """Return JSON values."""
         return {
             "benchmark": self.benchmark,
             "tag": None if self.tag is None else list(self.tag),
@@ -120,39 +120,29 @@ class Summary:
         }
 
 
-def summarize(outcomes: dict[str, Outcomes], *, seed: int = 0) -> list[Summary]:
-    """Return each benchmark, each level and subject in it, and all benchmarks together.
+def summarize(benchmarks: Mapping[str, Correctness], *, seed: int = 0) -> list[Summary]:
+    """Return each benchmark, each value of its tags, and all benchmarks together.
 
     Args:
-        outcomes: Of each benchmark.
+        benchmarks: From the name of a benchmark to its results.
         seed: Seeds the bootstrap; the same episodes and seed give the same intervals.
     """
     summaries = []
-    for name, own in outcomes.items():
+    for name, own in benchmarks.items():
         summaries.append(summary_of(own, benchmark=name, seed=seed))
         for tag in tags_of(own):
             chosen = np.array([tag in task.tags for task in own.tasks])
             group = own.of(chosen)
             summaries.append(summary_of(group, benchmark=name, tag=tag, seed=seed))
-    if len(outcomes) > 1:
-        summaries.append(summary_of(joined(list(outcomes.values())), benchmark=ALL, seed=seed))
+    if len(benchmarks) > 1:
+        summaries.append(summary_of(joined(list(benchmarks.values())), benchmark=ALL, seed=seed))
     return summaries
 
 
-def joined(parts: Sequence[Outcomes]) -> Outcomes:
-    """Return the outcomes of several benchmarks with the same paths as one."""
-    first = parts[0]
-    return Outcomes(
-        tuple(task for part in parts for task in part.tasks),
-        {p: np.concatenate([part.rewards[p] for part in parts]) for p in first.rewards},
-        {p: np.concatenate([part.majority[p] for part in parts]) for p in first.majority},
-    )
-
-
-def tags_of(outcomes: Outcomes) -> list[tuple[str, str]]:
+def tags_of(correctness: Correctness) -> list[tuple[str, str]]:
     """Return the tags that are reported one by one: by name, numbers before words."""
     values: dict[str, set[str]] = {}
-    for task in outcomes.tasks:
+    for task in correctness.tasks:
         for name, value in task.tags:
             values.setdefault(name, set()).add(value)
     return [
@@ -164,17 +154,17 @@ def tags_of(outcomes: Outcomes) -> list[tuple[str, str]]:
 
 
 def summary_of(
-    outcomes: Outcomes, *, benchmark: str, tag: tuple[str, str] | None = None, seed: int = 0
+    correctness: Correctness, *, benchmark: str, tag: tuple[str, str] | None = None, seed: int = 0
 ) -> Summary:
     """Return all quantities of a group of tasks."""
     rng = np.random.default_rng([seed, _BOOTSTRAP_STREAM])
     rows: list[Row] = []
-    for path in outcomes.paths:
-        rows += _rows_of(outcomes, path)
+    for path in correctness.paths:
+        rows += _rows_of(correctness, path)
         if path != JOINT:
-            rows += _effects(outcomes, path, rng)
-    num_tasks, num_samples = outcomes.rewards[JOINT].shape
-    unmeasured = sum(int(np.isnan(rewards).sum()) for rewards in outcomes.rewards.values())
+            rows += _effects(correctness, path, rng)
+    num_tasks, num_samples = correctness.rewards[JOINT].shape
+    unmeasured = sum(int(np.isnan(rewards).sum()) for rewards in correctness.rewards.values())
     return Summary(
         benchmark=benchmark,
         tag=tag,
@@ -185,19 +175,19 @@ def summary_of(
     )
 
 
-def _rows_of(outcomes: Outcomes, path: TeamPath) -> Iterator[Row]:
+def _rows_of(correctness: Correctness, path: TeamPath) -> Iterator[Row]:
     """Yield accuracy and, of several samples, pass@2, 4, 8, ... k and maj@k of a path."""
-    right, measured = outcomes.num_right(path), outcomes.num_measured(path)
-    num_samples = outcomes.rewards[path].shape[1]
+    right, measured = correctness.num_right(path), correctness.num_measured(path)
+    num_samples = correctness.rewards[path].shape[1]
     yield Row(
         quantity="accuracy",
         path=path,
         k=num_samples,
-        estimate=_rate(outcomes.rates(path)),
+        estimate=rate_of(correctness.rates(path)),
         successes=int(right.sum()),
         total=int(measured.sum()),
     )
-    if path not in outcomes.majority:
+    if path not in correctness.majority:
         return
     for k in pass_sizes(num_samples):
         enough = measured >= k
@@ -207,16 +197,16 @@ def _rows_of(outcomes: Outcomes, path: TeamPath) -> Iterator[Row]:
             quantity="pass",
             path=path,
             k=k,
-            estimate=_rate(chances),
+            estimate=rate_of(chances),
             successes=int(found),
             total=int(enough.sum()),
         )
-    votes = outcomes.majority[path]
+    votes = correctness.majority[path]
     yield Row(
         quantity="majority",
         path=path,
         k=num_samples,
-        estimate=_rate(votes),
+        estimate=rate_of(votes),
         successes=int(np.nansum(votes)),
         total=int((~np.isnan(votes)).sum()),
     )
@@ -228,33 +218,28 @@ def pass_sizes(num_samples: int) -> list[int]:
     return [*powers, num_samples]
 
 
-def _effects(outcomes: Outcomes, path: TeamPath, rng: np.random.Generator) -> Iterator[Row]:
-    """Yield how often the whole team is right where a path is wrong, the reverse, and the gap.
-
-    Each sample of the team is compared with each sample of the path on the same task; they are
-    independent, so which stands first says nothing.
-    """
-    joint, other = outcomes.rates(JOINT), outcomes.rates(path)
-    team_right, team_total = outcomes.num_right(JOINT), outcomes.num_measured(JOINT)
-    right, total = outcomes.num_right(path), outcomes.num_measured(path)
+def _effects(correctness: Correctness, path: TeamPath, rng: np.random.Generator) -> Iterator[Row]:
+    """Yield help, hurt and net gain of the whole team compared with a path."""
+    team_right, team_total = correctness.num_right(JOINT), correctness.num_measured(JOINT)
+    right, total = correctness.num_right(path), correctness.num_measured(path)
     helped = int((team_right * (total - right)).sum())
     hurt = int(((team_total - team_right) * right).sum())
     pairs = int((team_total * total).sum())
-    k = outcomes.rewards[JOINT].shape[1]
+    k = correctness.rewards[JOINT].shape[1]
     if path.kind == "without":
         for quantity, rates, successes in (
-            ("help", joint * (1.0 - other), helped),
-            ("hurt", (1.0 - joint) * other, hurt),
+            ("help", correctness.helped(path), helped),
+            ("hurt", correctness.hurt(path), hurt),
         ):
             yield Row(
                 quantity=quantity,  # type: ignore[arg-type]
                 path=path,
                 k=k,
-                estimate=_rate(rates),
+                estimate=rate_of(rates),
                 successes=successes,
                 total=pairs,
             )
-    gains = _known(joint - other)
+    gains = known(correctness.rates(JOINT) - correctness.rates(path))
     yield Row(
         quantity="net_gain",
         path=path,
@@ -265,10 +250,12 @@ def _effects(outcomes: Outcomes, path: TeamPath, rng: np.random.Generator) -> It
     )
 
 
-def _rate(values: FloatArray) -> Estimate | None:
-    known = _known(values)
-    return mean_rate(known) if len(known) else None
+def rate_of(values: FloatArray) -> Estimate | None:
+    """Return the mean of one rate per task with its interval; None if none was measured."""
+    measured = known(values)
+    return mean_rate(measured) if len(measured) else None
 
 
-def _known(values: FloatArray) -> FloatArray:
+def known(values: FloatArray) -> FloatArray:
+    """Return the values that were measured."""
     return values[~np.isnan(values)]

@@ -1,4 +1,4 @@
-"""An evaluation as tables, for the terminal and as Markdown; each number with its interval."""
+"""Tables of an evaluation, for the terminal and as Markdown; each number with its interval."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ RATE_COLUMNS = ("quantity", "mean", "95 % interval", "count")
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """A table as text.
+    """The text of a table.
 
     Args:
-        title: What stands over it.
-        columns: Heads of the columns; the first names the rows.
-        rows: Cells, as many in each row as there are columns.
-        note: What stands under it; empty for nothing.
+        title: Above the table.
+        columns: Column headers; the first column names the rows.
+        rows: Cells, one per column.
+        note: Below the table; empty for none.
     """
 
     title: str
@@ -33,7 +33,7 @@ class Grid:
     note: str = ""
 
     def for_terminal(self) -> Table:
-        """Return it as rich draws it; its texts are text and not markup."""
+        """Return a table of rich, whose markup is escaped in every text."""
         table = Table(title=escape(self.title), title_justify="left", box=box.ROUNDED)
         for place, name in enumerate(self.columns):
             table.add_column(escape(name), justify="left" if place == 0 else "right")
@@ -43,7 +43,7 @@ class Grid:
         return table
 
     def as_markdown(self) -> str:
-        """Return it as a section with a pipe table."""
+        """Return a section with a pipe table."""
         lines = [
             f"## {_plain(self.title)}",
             "",
@@ -67,7 +67,7 @@ def grids(summaries: Sequence[Summary]) -> list[Grid]:
 
 
 def markdown_page(title: str, tables: Sequence[Grid], notes: Sequence[str]) -> str:
-    """Return a page with all tables."""
+    """Return a page with a title, notes and all tables."""
     head = [f"# {_plain(title)}", "", *notes, ""]
     return "\n".join([*head, *(table.as_markdown() for table in tables)])
 
@@ -78,7 +78,7 @@ def _whole(summary: Summary) -> Grid:
         f"{summary.benchmark}: {summary.num_tasks} tasks{samples}",
         RATE_COLUMNS,
         tuple(_cells(row) for row in summary.rows),
-        f"{summary.num_unmeasured} rollouts not measured",
+        f"{summary.num_unmeasured} episodes not measured",
     )
 
 
@@ -92,7 +92,7 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 
 def _by_tag(benchmark: str, name: str, summaries: Sequence[Summary]) -> Grid:
-    """Return one row per value: accuracy of the team, then what each removal makes of it."""
+    """Return one row per value of a tag: accuracy of the team, then the effect of each removal."""
     chosen = [
         row
         for row in summaries[0].rows
@@ -117,6 +117,6 @@ def _pipes(cells: Sequence[str]) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return text that Markdown reads as text, on one line."""
+    """Return text on one line, escaped for Markdown."""
     line = " ".join(text.split())
     return "".join(f"\\{c}" if c in "\\`*_{}[]<>#|!~" else c for c in line)

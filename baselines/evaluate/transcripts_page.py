@@ -1,4 +1,4 @@
-"""One page on which a person reads every transcript of an evaluation; it loads nothing."""
+"""The HTML page with every transcript of an evaluation; it loads no other file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FOLDER = Path(__file__).parent
 TEMPLATE = "transcripts.html.jinja"
 SCRIPT = "transcripts.js"
 _UNSAFE = {"<": "\\u003c", "\u2028": "\\u2028", "\u2029": "\\u2029"}
-"""What could end a script, or a line of it, within a text of JSON."""
+"""Characters of a JSON text that could end a script or a line of it."""
 
 
 def evaluation_page(
@@ -38,12 +38,12 @@ def evaluation_page(
         title: What was evaluated.
         episodes: At least one; for each benchmark path by path, the whole team first.
         topology: Of the team.
-        grids: Tables that stand above.
-        notes: Sentences that stand below the title.
+        grids: Tables above the transcripts.
+        notes: Sentences below the title.
 
     Returns:
-        HTML. What a model wrote stands in it only as text of JSON, which a script of the page
-        shows as text; a policy of the page lets no other script run.
+        HTML. The text of a model appears in it only inside JSON, which a script of the page shows
+        as text; the content security policy of the page blocks every other script.
     """
     environment = Environment(
         loader=FileSystemLoader(FOLDER),
@@ -67,7 +67,7 @@ def evaluation_page(
 
 
 def page_data(episodes: Sequence[Episode], topology: Topology) -> dict[str, Any]:
-    """Return what the script reads: tasks, paths, and one entry per task and sample.
+    """Return the data of the script: tasks, paths, and one entry per task and sample.
 
     Each entry has the episodes of all paths, in the order of the paths.
     """

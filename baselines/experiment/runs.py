@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from baselines.evaluate.team_evaluation import WHOLE_TEAM, Evaluation
+from baselines.evaluate.evaluation import Evaluation
 from baselines.train.config import TrainConfig
 
 
@@ -117,7 +117,7 @@ def _point(tokens: int, evaluation: Evaluation) -> tuple[int, float, float]:
     joint, solo = metrics["eval/accuracy/joint"], metrics["eval/accuracy/solo"]
     if joint is None or solo is None:
         raise ValueError(
-            f"held-out tasks must be measured, got {evaluation.num_unmeasured} unmeasured of "
-            f"{len(evaluation.rollouts[WHOLE_TEAM])}; choose tasks that the verifier can tell"
+            f"held-out episodes must be verified, got {evaluation.num_unmeasured} unmeasured of "
+            f"{len(evaluation.episodes)}; choose tasks and a verifier that fit"
         )
     return tokens, joint, solo

@@ -1,1 +1,1 @@
-"""The environment and its credit inside other trainers: TRL and verl."""
+"""Credit assignment inside other trainers: TRL and verl."""

@@ -1,4 +1,4 @@
-"""Rollouts of a team as rows with an advantage each: what trainers of other packages learn from."""
+"""Rollouts of a team as completions with advantages, for trainers of other packages."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from ccpo_env.types import Role, Task
 
 @dataclass(frozen=True, slots=True)
 class CreditedRow:
-    """One completion of one agent, with what it is worth.
+    """One completion of one agent, with its advantage.
 
     Args:
-        agent: Who said it.
-        completion: What was sampled, with token ids.
-        advantage: Of each of its tokens.
+        agent: Agent that the completion is from.
+        completion: The sampled completion, with token ids.
+        advantage: Advantage of each of its tokens.
         reward: Team reward of its rollout, -1 or +1.
     """
 
@@ -44,8 +44,8 @@ class CreditedGroup:
 
     Args:
         task: The task.
-        rows: Every completion of the measured rollouts, rollout by rollout in speaking order; none
-            if too little was measured to tell one rollout from another.
+        rows: All completions of the measured rollouts, rollout by rollout in speaking order;
+            empty if too few rollouts were measured for an advantage.
     """
 
     task: Task
@@ -53,19 +53,19 @@ class CreditedGroup:
 
 
 class CreditedRollouts:
-    """Plays tasks as our trainer does, up to the advantages.
+    """Plays tasks and computes advantages in the same way as our trainer.
 
     Args:
-        config: Team, allocator, optimizer and how much is measured. Of the optimizer only the
-            advantage is used: the loss is that of the other trainer.
-        policy: Speaks for every role.
-        max_tokens: Longest completion where the config does not say.
+        config: Team, allocator, optimizer and rollout settings. Only the advantage of the
+            optimizer is used: the loss is that of the other trainer.
+        policy: The policy of every role.
+        max_tokens: Length limit of completions, unless the config sets one.
         processes: Processes that play other tasks of the same step; advantages that compare tasks,
-            such as whitened ones, and what the allocator remembers are those of all of them.
+            such as whitened ones, and the state of the allocator cover all of them.
 
     Raises:
-        ValueError: If the config is wrong, has roles with weights of their own, or an optimizer
-            whose tokens differ in advantage.
+        ValueError: If the config is invalid, has separate weights per role, or an optimizer with
+            advantages per token.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class CreditedRollouts:
         processes: ProcessGroup = SINGLE_PROCESS,
     ) -> None:
         config.check()
-        self._optimizer = OPTIMIZERS[config.optimizer].read_knobs(config.optimizer_knobs)
+        self._optimizer = OPTIMIZERS[config.optimizer].read_hyperparameters(config.optimizer_args)
         _check_fit(config, is_per_token=self._optimizer.is_per_token)
         env = team_env(config, [Task("-", "-", "-")])
         self._roles: tuple[Role, ...] = env.unwrapped.topology.roles
@@ -97,11 +97,11 @@ class CreditedRollouts:
         return self._runner.agents
 
     def play(self, tasks: Sequence[Task], *, rng: np.random.Generator) -> list[CreditedGroup]:
-        """Play one group per task; all processes call it at the same time, each with its own tasks.
+        """Play one group per task; a collective call, in which each process has its own tasks.
 
         Args:
-            tasks: Those of this process.
-            rng: All randomness comes from it; processes must not have the same.
+            tasks: Tasks of this process.
+            rng: The only source of randomness; must differ between processes.
 
         Returns:
             One group per task, in order, of at most rows_per_group rows.
@@ -116,7 +116,7 @@ class CreditedRollouts:
         ]
 
     def _credited(self, groups: Sequence[Group]) -> Mapping[int, FloatArray]:
-        """Return the advantages of the usable groups, (G, A), by their place."""
+        """Return the advantages of the usable groups, (G, A), by their index."""
         places = [i for i, group in enumerate(groups) if self._credit.is_usable(group)]
         usable = [groups[i] for i in places]
         credit = self._credit.credit(usable)
@@ -147,7 +147,7 @@ def _check_fit(config: TrainConfig, *, is_per_token: bool) -> None:
     if is_per_token:
         raise ValueError(
             "an optimizer must give all tokens of a completion one advantage here, got gamma or "
-            "reward_kl; leave these knobs out, or train with 'ccpo train'"
+            "reward_kl; leave these out, or train with 'ccpo train'"
         )
     if config.removed_cache_decay and config.removed_samples:
         raise ValueError(

@@ -1,7 +1,7 @@
-"""Train a team inside TRL: its GRPOTrainer, with our rollouts and our advantages.
+"""Train a team with TRL: its GRPOTrainer, with our rollouts and advantages.
 
-Both roles are rows of one TRL group, and each row has its own prompt. TRL 1.16 has no public place
-for advantages from outside, but lets a subclass supply them: see `CreditGRPOTrainer`.
+The completions of all roles are rows of one TRL group, each with its own prompt. TRL 1.16 has no
+public API for external advantages, but a subclass can supply them: see `CreditGRPOTrainer`.
 """
 
 from __future__ import annotations
@@ -33,31 +33,31 @@ if TYPE_CHECKING:
 REWARD = "team_reward"
 """Name of the team reward in TRL's logs."""
 ROLLOUT_STREAM = 1
-"""Of the random streams of a run, as in our trainer."""
+"""Index of the random stream, as in our trainer."""
 
 
 class CreditGRPOTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is not annotated
     """TRL's GRPOTrainer on a team, with advantages from an allocator.
 
-    All roles are one policy. A group of num_generations rows is the rollouts of one task:
-    group_size of them, each with a row per turn. Only the loss is TRL's: args.loss_type,
-    args.importance_sampling_level and args.epsilon say which.
+    All roles share one policy. A group of num_generations rows holds the group_size rollouts of
+    one task, with one row per turn. Only the loss is TRL's, as selected by args.loss_type,
+    args.importance_sampling_level and args.epsilon.
 
     Args:
         model: The policy.
-        config: Team, allocator, advantage and how much is measured; see `CreditedRollouts`.
-            Learning rate, steps, seed and loss are those of args.
-        tasks: To train on.
-        args: TRL's own; num_generations must be group_size times the turns of a rollout, and a
-            process must hold whole groups.
-        tokenizer: Of the model.
-        **other: Passed on to GRPOTrainer, such as callbacks and peft_config.
+        config: Team, allocator, advantage and rollout settings; see `CreditedRollouts`. Learning
+            rate, steps, seed and loss are those of args.
+        tasks: Tasks to train on.
+        args: TRL's arguments; num_generations must be group_size times the turns of a rollout,
+            and a process must hold whole groups.
+        tokenizer: Tokenizer of the model.
+        **other: Passed to GRPOTrainer, such as callbacks and peft_config.
 
     Raises:
         ValueError: If config and args do not fit.
 
-    Note: A completion that could not be measured, and what is missing in a group, become rows of
-        one token without advantage; loss types that divide by a number of rows count them.
+    Note: Unmeasured completions and missing rows of a group are padded with rows of one token
+        without advantage; loss types that divide by a number of rows count them.
     """
 
     def __init__(
@@ -97,13 +97,13 @@ class CreditGRPOTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is not annota
         )
 
     def play(self, task_ids: Sequence[str]) -> list[CreditedGroup]:
-        """Play a group for each task of this process with the policy as it is now."""
+        """Play a group for each task of this process with the current policy."""
         step = [self.args.seed, ROLLOUT_STREAM, self.state.global_step, self._step]
         rng = np.random.default_rng([*step, self.accelerator.process_index])
         return self._rollouts.play([self._tasks[task_id] for task_id in task_ids], rng=rng)
 
     def rollout_rows(self, prompts: Sequence[str]) -> list[CreditedRow]:
-        """Return a row for each prompt of a batch, in which every task id stands in a block."""
+        """Return a row for each prompt of a batch, in which equal task ids are contiguous."""
         size = self._rollouts.rows_per_group
         task_ids = list(prompts[::size])
         if list(prompts) != [task_id for task_id in task_ids for _ in range(size)]:
@@ -112,7 +112,8 @@ class CreditGRPOTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is not annota
                 f"{len(set(prompts))} tasks; make per_device_train_batch_size times "
                 f"steps_per_generation a multiple of {size}"
             )
-        filler = CreditedRow("-", _one_token(self.processing_class), 0.0, float("nan"))
+        end = self.processing_class.eos_token_id
+        filler = CreditedRow("-", Completion("", (end,), (end,), (0.0,)), 0.0, float("nan"))
         self._pending = []
         for group in self.play(task_ids):
             self._pending += [*group.rows, *[filler] * (size - len(group.rows))]
@@ -130,7 +131,7 @@ class CreditGRPOTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is not annota
 
 
 class _SamplingPolicy:
-    """Samples from the model of a trainer, whatever that has wrapped around it."""
+    """Samples from the model of a trainer, without the trainer's wrappers."""
 
     def __init__(self, trainer: CreditGRPOTrainer) -> None:
         self._trainer = trainer
@@ -156,14 +157,14 @@ class _SamplingPolicy:
 def team_reward(
     *,
     team_reward: Sequence[float],
-    **columns: object,  # noqa: ARG001  TRL passes all that it has
+    **columns: object,  # noqa: ARG001  TRL passes all columns
 ) -> list[float | None]:
-    """Return the team reward of each row for TRL's logs; None for a row that fills a group."""
+    """Return the team reward of each row for TRL's logs; None for padding rows."""
     return [None if np.isnan(reward) else reward for reward in team_reward]
 
 
 def _play(prompts: Sequence[str], trainer: CreditGRPOTrainer) -> dict[str, list[Any]]:
-    """Return rows in the form of TRL's rollout_func."""
+    """Return rows in the format of TRL's rollout_func."""
     rows = trainer.rollout_rows(prompts)
     return {
         "prompt_ids": [list(row.completion.prompt_ids) for row in rows],
@@ -171,11 +172,6 @@ def _play(prompts: Sequence[str], trainer: CreditGRPOTrainer) -> dict[str, list[
         "logprobs": [list(row.completion.logprobs) for row in rows],
         REWARD: [row.reward for row in rows],
     }
-
-
-def _one_token(tokenizer: PreTrainedTokenizerBase) -> Completion:
-    end = tokenizer.eos_token_id
-    return Completion("", (end,), (end,), (0.0,))
 
 
 def _check_arguments(args: GRPOConfig, rows_per_group: int, config: TrainConfig) -> None:

@@ -1,8 +1,8 @@
-"""Train a team inside verl: an agent loop that plays a whole group, and advantages passed through.
+"""Train a team with verl: an agent loop that plays whole groups and passes on advantages.
 
 verl finds this module by the entry point group ``verl.plugins`` and imports it in every worker. It
-copies the reward of the last output of a session to all of its outputs, so a session is the whole
-group of one task here, and the advantage of each output travels in its rm_scores.
+copies the reward of the last output of a session to all of its outputs, so each session plays the
+whole group of a task, and the advantage of each output is passed in its rm_scores.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ try:
 except ImportError as error:
     raise ImportError(
         f"the verl plugin must have verl 0.9.1 installed with all that it imports, got {error}; "
-        f"pip install --no-deps verl==0.9.1 in an environment of its own, as docs/scaling.md says"
+        f"pip install --no-deps verl==0.9.1 in a separate environment, see docs/scaling.md"
     ) from error
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ AGENT_LOOP = "ccpo_team"
 ESTIMATOR = "external_credit"
 """Name of the advantage estimator: algorithm.adv_estimator."""
 SETTINGS_KEY = "ccpo"
-"""Where the settings of the team are in verl's config: ``+ccpo.allocator=branch``."""
+"""Key of the team's settings in verl's config: ``+ccpo.allocator=branch``."""
 
 
 @register_adv_est(ESTIMATOR)  # type: ignore[untyped-decorator]  # verl is not annotated
@@ -51,9 +51,9 @@ def external_credit(
     token_level_rewards: torch.Tensor,
     response_mask: torch.Tensor,
     config: Any = None,
-    **given: object,  # noqa: ARG001  verl passes all that it has
+    **given: object,  # noqa: ARG001  verl passes all arguments
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the advantages that the agent loop has put into the rewards.
+    """Return the advantages that the agent loop has stored in the rewards.
 
     advantage[b, t] = mask[b, t] * sum over t of token_level_rewards[b, t]
 
@@ -67,7 +67,7 @@ def external_credit(
         Advantages and returns, which are the same, shape (B, T).
 
     Raises:
-        ValueError: If verl takes a KL penalty off the rewards, which are advantages here.
+        ValueError: If verl subtracts a KL penalty from the rewards, which are advantages here.
     """
     if config is not None and config.get("use_kl_in_reward", False):
         raise ValueError(
@@ -79,12 +79,12 @@ def external_credit(
 
 
 class CreditedOutput(AgentLoopOutput):  # type: ignore[misc]  # verl is not annotated
-    """One completion with an advantage of its own."""
+    """One completion with its own advantage."""
 
     advantage: float
 
     def as_dict(self) -> dict[str, Any]:
-        """Return verl's fields, with the advantage where it keeps rewards."""
+        """Return verl's fields, with the advantage in place of the reward."""
         import torch
 
         fields: dict[str, Any] = super().as_dict()
@@ -103,7 +103,7 @@ class TeamAgentLoop(AgentLoopBase):  # type: ignore[misc]
     """
 
     async def run(self, sampling_params: dict[str, Any], **row: Any) -> list[CreditedOutput]:
-        """Return the outputs of a group, none if too little of it was measured."""
+        """Return the outputs of a group, empty if too few rollouts were measured."""
         loop = asyncio.get_running_loop()
         policy = _ServerPolicy(self, sampling_params, loop)
         rollouts = CreditedRollouts(
@@ -118,7 +118,7 @@ class TeamAgentLoop(AgentLoopBase):  # type: ignore[misc]
         return [_output(row, accuracy) for row in group.rows]
 
     def encode(self, prompt: Prompt) -> list[int]:
-        """Return the tokens of a prompt, no more than verl allows."""
+        """Return the token ids of a prompt, cut to verl's limit."""
         if prompt.messages and self.tokenizer.chat_template:
             ids = self.tokenizer.apply_chat_template(
                 list(prompt.messages),
@@ -133,7 +133,7 @@ class TeamAgentLoop(AgentLoopBase):  # type: ignore[misc]
 
 
 class _ServerPolicy:
-    """Samples through verl's servers, from a thread beside its event loop."""
+    """Samples from verl's servers, from a thread other than the event loop's."""
 
     def __init__(
         self,
@@ -177,7 +177,7 @@ def team_settings(settings: Mapping[str, Any]) -> TrainConfig:
     """Return the settings of a team from verl's config.
 
     Raises:
-        ValueError: If one is wrong, or its credit needs the groups of other sessions.
+        ValueError: If a setting is invalid, or the credit needs groups of other sessions.
     """
     given = {str(name): value for name, value in settings.items()}
     unknown = set(given) - set(TrainConfig.__dataclass_fields__)
@@ -201,30 +201,30 @@ def task_of(extra_info: Mapping[str, Any]) -> Task:
     """Return the task of a row.
 
     Raises:
-        ValueError: If the row holds none.
+        ValueError: If the row has none.
     """
     missing = {"question", "answer"} - set(extra_info)
     if missing:
         raise ValueError(
             f"extra_info must hold question and answer, got {sorted(extra_info)}; write the data "
-            f"as docs/scaling.md says"
+            f"see docs/scaling.md"
         )
     index = str(extra_info.get("index", "-"))
     return Task(index, str(extra_info["question"]), str(extra_info["answer"]))
 
 
 def _output(row: CreditedRow, accuracy: float) -> CreditedOutput:
-    said = row.completion
+    completion = row.completion
     return CreditedOutput(
-        prompt_ids=list(said.prompt_ids),
-        response_ids=list(said.token_ids),
-        response_mask=[1] * len(said.token_ids),
-        response_logprobs=list(said.logprobs) or None,
-        reward_score=row.reward,  # else verl asks its reward workers
+        prompt_ids=list(completion.prompt_ids),
+        response_ids=list(completion.token_ids),
+        response_mask=[1] * len(completion.token_ids),
+        response_logprobs=list(completion.logprobs) or None,
+        reward_score=row.reward,  # otherwise verl calls its reward workers
         advantage=row.advantage,
         num_turns=2,
         metrics=AgentLoopMetrics(),
-        # Of the group, since verl copies it from the last output to all of them.
+        # Of the whole group, because verl copies it from the last output to all.
         extra_fields={
             "reward_extra_info": {"accuracy": accuracy},
             "turn_scores": [],

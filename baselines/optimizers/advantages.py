@@ -1,4 +1,4 @@
-"""Relative to what: from the credit of a whole step to its advantages.
+"""Advantage estimators: from the credit of a whole step to its advantages.
 
 Each function takes the step as a list of (G, A) credit arrays, one per group, because some
 normalise across groups. Groups may differ in size: unmeasured rollouts have been dropped.

@@ -1,13 +1,24 @@
-"""What a policy-gradient method is made of."""
+"""Policy-gradient methods: an advantage estimator, a loss and their hyperparameters."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import numpy as np
 
+from baselines.common.hyperparameters import (
+    Hyperparameter,
+    Range,
+    Value,
+    check_fields,
+    check_values,
+    declared,
+    read_hyperparameters,
+)
 from baselines.common.types import FloatArray, LossOutput, TokenBatch
 from baselines.optimizers import losses
 from baselines.optimizers.advantages import (
@@ -17,34 +28,74 @@ from baselines.optimizers.advantages import (
     whiten,
     whiten_tokens,
 )
-from baselines.optimizers.hyperparameters import Knob, Knobs, read_knob
-from ccpo_env.errors import unknown_name
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 AdvantageFunction: TypeAlias = Callable[..., list[FloatArray]]
-"""(credit of a whole step, *, knobs) -> advantages: one (G, A) array per group in and out."""
+"""(credit of a step, *, hyperparameters) -> advantages: one (G, A) array per group in and out."""
 
 PolicyLoss: TypeAlias = Callable[..., LossOutput]
-"""(logprobs, TokenBatch, *, knobs) -> LossOutput, without importing torch when it is defined."""
+"""(logprobs, TokenBatch, *, hyperparameters) -> LossOutput; imports torch for types only."""
 
 COMMON = ("aggregation", "kl_weight", "kl_estimator", "entropy_weight")
-"""Knobs that every method has."""
+"""Hyperparameters that every method has."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hyperparameters:
+    """Hyperparameters of all methods; each method has those that its `tunable` lists.
+
+    Args:
+        std: Divide a group's centred credit by its standard deviation.
+        clip_low: How far below 1 a probability ratio may fall.
+        clip_high: How far above 1 a probability ratio may rise.
+        dual_clip: Largest ratio that a negative advantage is multiplied with. None: no bound.
+        aggregation: How the losses of tokens become one number. See `losses.normalizer`.
+        gamma: Discount per token.
+        reward_kl: KL penalty in the reward, per nat of log policy - log reference on each token.
+        kl_weight: Weight of the KL to the reference policy in the loss.
+        kl_estimator: Estimator of that KL. See `baselines.optimizers.losses.kl_estimates`.
+        entropy_weight: Weight of the entropy bonus in the loss.
+        drop_equal_groups: Drop groups whose team rewards are all equal.
+        overlong_weight: Credit that a completion of the greatest length loses.
+        overlong_rate: Share of the greatest length, at its end, over which that loss grows from 0.
+
+    Raises:
+        ValueError: If a value is out of range.
+    """
+
+    std: bool = False
+    clip_low: Annotated[float, Range(0.0, 1.0)] = 0.2
+    clip_high: Annotated[float, Range(0.0)] = 0.2
+    dual_clip: Annotated[float | None, Range(1.0)] = None
+    aggregation: losses.Aggregation = "token_mean"
+    gamma: Annotated[float, Range(0.0, 1.0)] = 1.0
+    reward_kl: Annotated[float, Range(0.0)] = 0.0
+    kl_weight: Annotated[float, Range(0.0)] = 0.0
+    kl_estimator: losses.KLEstimator = "k3"
+    entropy_weight: Annotated[float, Range(0.0)] = 0.0
+    drop_equal_groups: bool = False
+    overlong_weight: Annotated[float, Range(0.0)] = 0.0
+    overlong_rate: Annotated[float, Range(0.0, 1.0, open_low=True)] = 0.2
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        check_fields(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyOptimizer:
-    """A policy-gradient method: relative to what, and how far to step.
+    """A policy-gradient method: an advantage estimator and a loss.
 
     Args:
         name: Its key in OPTIMIZERS.
-        baseline: Turns credit into advantages before whitening; numpy.
-        policy_loss: Turns log-probabilities and advantages into a loss; torch.
-        knobs: The published defaults, or what `with_knobs` made of them.
-        baseline_knobs: Names of the knobs that baseline takes.
-        loss_knobs: Names of the knobs that policy_loss takes.
-        other_knobs: Names of further knobs of this method, beside those and COMMON.
+        baseline: Turns credit into advantages before whitening; numpy. Its keyword-only parameters
+            that are fields of Hyperparameters are hyperparameters of this method.
+        policy_loss: Turns log-probabilities and advantages into a loss; torch. The same holds for
+            its parameters.
+        hyperparameters: The published defaults, or the values set by `with_hyperparameters`.
+        other_hyperparameters: Names of those that neither function takes, besides COMMON.
         whitens: Whether advantages are whitened per agent over the tokens of the whole step.
         min_group_size: Fewest measured rollouts of a group that has an advantage.
         centres_on_group: Whether a constant added to the credit of a group changes nothing.
@@ -53,35 +104,40 @@ class PolicyOptimizer:
     name: str
     baseline: AdvantageFunction
     policy_loss: PolicyLoss
-    knobs: Knobs = field(default_factory=Knobs)
-    baseline_knobs: tuple[str, ...] = ()
-    loss_knobs: tuple[str, ...] = ()
-    other_knobs: tuple[str, ...] = ()
+    hyperparameters: Hyperparameters = field(default_factory=Hyperparameters)
+    other_hyperparameters: tuple[str, ...] = ()
     whitens: bool = False
     min_group_size: int = 2
     centres_on_group: bool = True
 
     @property
-    def tunable(self) -> tuple[str, ...]:
-        """Names of the knobs that this method has."""
-        return (*self.baseline_knobs, *self.loss_knobs, *self.other_knobs, *COMMON)
+    def tunable(self) -> Mapping[str, Hyperparameter]:
+        """Hyperparameters of this method by name; their defaults are its current values."""
+        taken = (*_taken_by(self.baseline), *_taken_by(self.policy_loss))
+        known = declared(Hyperparameters)
+        return {
+            name: replace(known[name], default=getattr(self.hyperparameters, name))
+            for name in (*taken, *self.other_hyperparameters, *COMMON)
+        }
 
-    def with_knobs(self, **knobs: Knob) -> PolicyOptimizer:
-        """Return this method with other knobs.
+    def with_hyperparameters(self, **values: Value) -> PolicyOptimizer:
+        """Return this method with other hyperparameters.
 
         Args:
-            **knobs: New values; those left out stay.
+            **values: New values; those left out stay.
 
         Raises:
-            ValueError: If the method has no knob of that name, or a value is out of range.
+            ValueError: If the method has no hyperparameter of that name, or a value is out of
+                range.
         """
-        self._expect_known(knobs)
-        return replace(self, knobs=replace(self.knobs, **dict[str, Any](knobs)))
+        check_values(f"optimizer {self.name!r}", self.tunable, values)
+        changed = replace(self.hyperparameters, **dict[str, Any](values))
+        return replace(self, hyperparameters=changed)
 
-    def read_knobs(self, texts: Mapping[str, str]) -> PolicyOptimizer:
-        """Return this method with knobs that were given as text, such as on a command line."""
-        self._expect_known(texts)
-        return self.with_knobs(**{name: read_knob(name, text) for name, text in texts.items()})
+    def read_hyperparameters(self, texts: Mapping[str, str]) -> PolicyOptimizer:
+        """Return this method with hyperparameters given as text, such as on a command line."""
+        values = read_hyperparameters(f"optimizer {self.name!r}", self.tunable, texts)
+        return self.with_hyperparameters(**values)
 
     def advantage(
         self, credit: Sequence[FloatArray], num_tokens: Sequence[IntArray] | None = None
@@ -101,28 +157,28 @@ class PolicyOptimizer:
 
         Note: It leaves discount and KL penalty out; with them see `token_advantage`.
         """
-        advantages = self.baseline(credit, **self._named(self.baseline_knobs))
+        advantages = self.baseline(credit, **self._arguments(self.baseline))
         return whiten(advantages, num_tokens) if self.whitens else advantages
 
     @property
     def is_per_token(self) -> bool:
         """Whether the tokens of one completion differ in advantage."""
-        return self.knobs.gamma != 1.0 or self.needs_reward_kl
+        return self.hyperparameters.gamma != 1.0 or self.needs_reward_kl
 
     @property
     def needs_reward_kl(self) -> bool:
         """Whether `token_advantage` needs kl."""
-        return self.knobs.reward_kl > 0.0
+        return self.hyperparameters.reward_kl > 0.0
 
     @property
     def needs_reference(self) -> bool:
         """Whether the loss needs the log-probabilities of a reference policy."""
-        return self.knobs.kl_weight > 0.0
+        return self.hyperparameters.kl_weight > 0.0
 
     @property
     def needs_entropy(self) -> bool:
         """Whether the loss needs the entropy of the policy at each token."""
-        return self.knobs.entropy_weight > 0.0
+        return self.hyperparameters.entropy_weight > 0.0
 
     @property
     def skips_zero_advantage(self) -> bool:
@@ -161,11 +217,11 @@ class PolicyOptimizer:
                 "reference policy, or set reward_kl to 0"
             )
         returns = token_returns(
-            self.baseline(credit, **self._named(self.baseline_knobs)),
+            self.baseline(credit, **self._arguments(self.baseline)),
             num_tokens,
             kl,
-            gamma=self.knobs.gamma,
-            kl_weight=self.knobs.reward_kl,
+            gamma=self.hyperparameters.gamma,
+            kl_weight=self.hyperparameters.reward_kl,
         )
         return whiten_tokens(returns, num_tokens) if self.whitens else returns
 
@@ -174,7 +230,7 @@ class PolicyOptimizer:
 
         All are, unless drop_equal_groups is set: then those whose rewards are not all equal.
         """
-        return not self.knobs.drop_equal_groups or bool(np.ptp(team_rewards) > 0.0)
+        return not self.hyperparameters.drop_equal_groups or bool(np.ptp(team_rewards) > 0.0)
 
     def shape(self, credit: FloatArray, num_tokens: IntArray, max_tokens: int | None) -> FloatArray:
         """Return the credit of a group with the penalty for long completions taken off.
@@ -190,11 +246,11 @@ class PolicyOptimizer:
 
         Source: DAPO, arXiv:2503.14476, eq. (13).
         """
-        if self.knobs.overlong_weight == 0.0 or max_tokens is None:
+        if self.hyperparameters.overlong_weight == 0.0 or max_tokens is None:
             return credit
-        buffer = self.knobs.overlong_rate * max_tokens
+        buffer = self.hyperparameters.overlong_rate * max_tokens
         excess = np.clip((num_tokens - (max_tokens - buffer)) / buffer, 0.0, 1.0)
-        shaped: FloatArray = credit - self.knobs.overlong_weight * excess
+        shaped: FloatArray = credit - self.hyperparameters.overlong_weight * excess
         return shaped
 
     def loss(
@@ -208,7 +264,7 @@ class PolicyOptimizer:
             logprobs: Log-probability of each token under the policy in training, shape (B, T),
                 nats, with gradient.
             batch: The tokens; with reference_logprobs if needs_reference. Its normalizer and
-                row_weights are those of the knob aggregation.
+                row_weights are those of the hyperparameter aggregation.
             entropy: Of the policy at each token, shape (B, T), nats, with gradient; needed if
                 needs_entropy.
 
@@ -220,27 +276,31 @@ class PolicyOptimizer:
             ValueError: If the shapes disagree, or something needed is missing.
             FloatingPointError: If the loss is NaN or infinite.
         """
-        output = self.policy_loss(logprobs, batch, **self._named(self.loss_knobs))
+        output = self.policy_loss(logprobs, batch, **self._arguments(self.policy_loss))
         if self.needs_reference:
-            kl = losses.kl_loss(logprobs, batch, estimator=self.knobs.kl_estimator)
-            output = output.plus(kl, weight=self.knobs.kl_weight)
+            kl = losses.kl_loss(logprobs, batch, estimator=self.hyperparameters.kl_estimator)
+            output = output.plus(kl, weight=self.hyperparameters.kl_weight)
         if self.needs_entropy:
             bonus = losses.entropy_loss(entropy, batch)
-            output = output.plus(bonus, weight=self.knobs.entropy_weight)
+            output = output.plus(bonus, weight=self.hyperparameters.entropy_weight)
         return output
 
     def row_weight(self, num_tokens: int) -> float:
         """Return the weight of a completion's token losses; see `losses.row_weight`."""
-        return losses.row_weight(self.knobs.aggregation, num_tokens)
+        return losses.row_weight(self.hyperparameters.aggregation, num_tokens)
 
     def normalizer(self, num_tokens: Sequence[int], *, max_tokens: int | None = None) -> float:
         """Return what the loss is divided by; see `losses.normalizer`."""
-        return losses.normalizer(self.knobs.aggregation, num_tokens, max_tokens=max_tokens)
+        return losses.normalizer(
+            self.hyperparameters.aggregation, num_tokens, max_tokens=max_tokens
+        )
 
-    def _expect_known(self, names: Iterable[str]) -> None:
-        for name in names:
-            if name not in self.tunable:
-                raise unknown_name(f"a knob of {self.name!r}", name, self.tunable)
+    def _arguments(self, function: Callable[..., object]) -> dict[str, Any]:
+        return {name: getattr(self.hyperparameters, name) for name in _taken_by(function)}
 
-    def _named(self, names: tuple[str, ...]) -> dict[str, Any]:
-        return {name: getattr(self.knobs, name) for name in names}
+
+@cache
+def _taken_by(function: Callable[..., object]) -> tuple[str, ...]:
+    """Return the names of the hyperparameters that are parameters of a function."""
+    known = declared(Hyperparameters)
+    return tuple(name for name in inspect.signature(function).parameters if name in known)

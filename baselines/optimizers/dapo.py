@@ -1,17 +1,16 @@
-"""DAPO: GRPO with a wider upper clip, token means, and groups that teach something."""
+"""DAPO: GRPO with a higher upper clip, token-level means and uniform groups dropped."""
 
 from __future__ import annotations
 
 from baselines.optimizers.advantages import group_relative
-from baselines.optimizers.base import PolicyOptimizer
-from baselines.optimizers.hyperparameters import Knobs
+from baselines.optimizers.base import Hyperparameters, PolicyOptimizer
 from baselines.optimizers.losses import clipped_policy_loss
 
 DAPO = PolicyOptimizer(
     name="dapo",
     baseline=group_relative,
     policy_loss=clipped_policy_loss,
-    knobs=Knobs(
+    hyperparameters=Hyperparameters(
         std=True,
         clip_low=0.2,
         clip_high=0.28,
@@ -21,9 +20,7 @@ DAPO = PolicyOptimizer(
         overlong_weight=1.0,
         overlong_rate=0.2,
     ),
-    baseline_knobs=("std",),
-    loss_knobs=("clip_low", "clip_high", "dual_clip"),
-    other_knobs=("drop_equal_groups", "overlong_weight", "overlong_rate"),
+    other_hyperparameters=("drop_equal_groups", "overlong_weight", "overlong_rate"),
 )
 """Decoupled clip and dynamic sampling policy optimization.
 

@@ -1,18 +1,18 @@
-"""Dr. GRPO: GRPO without the divisions that favour short right and long wrong answers."""
+"""Dr. GRPO: GRPO without its normalisation by length and standard deviation."""
 
 from __future__ import annotations
 
 from baselines.optimizers.advantages import group_mean
-from baselines.optimizers.base import PolicyOptimizer
-from baselines.optimizers.hyperparameters import Knobs
+from baselines.optimizers.base import Hyperparameters, PolicyOptimizer
 from baselines.optimizers.losses import clipped_policy_loss
 
 DR_GRPO = PolicyOptimizer(
     name="dr_grpo",
     baseline=group_mean,
     policy_loss=clipped_policy_loss,
-    knobs=Knobs(clip_low=0.2, clip_high=0.2, dual_clip=None, aggregation="constant"),
-    loss_knobs=("clip_low", "clip_high", "dual_clip"),
+    hyperparameters=Hyperparameters(
+        clip_low=0.2, clip_high=0.2, dual_clip=None, aggregation="constant"
+    ),
 )
 """GRPO done right.
 

@@ -1,19 +1,18 @@
-"""GRPO: compare the rollouts of one task with each other, then step as PPO does."""
+"""GRPO: group-relative advantages with PPO's clipped surrogate."""
 
 from __future__ import annotations
 
 from baselines.optimizers.advantages import group_relative
-from baselines.optimizers.base import PolicyOptimizer
-from baselines.optimizers.hyperparameters import Knobs
+from baselines.optimizers.base import Hyperparameters, PolicyOptimizer
 from baselines.optimizers.losses import clipped_policy_loss
 
 GRPO = PolicyOptimizer(
     name="grpo",
     baseline=group_relative,
     policy_loss=clipped_policy_loss,
-    knobs=Knobs(std=False, clip_low=0.2, clip_high=0.2, dual_clip=3.0, aggregation="token_mean"),
-    baseline_knobs=("std",),
-    loss_knobs=("clip_low", "clip_high", "dual_clip"),
+    hyperparameters=Hyperparameters(
+        std=False, clip_low=0.2, clip_high=0.2, dual_clip=3.0, aggregation="token_mean"
+    ),
 )
 """Group Relative Policy Optimization.
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from baselines.optimizers.advantages import group_relative
-from baselines.optimizers.base import PolicyOptimizer
-from baselines.optimizers.hyperparameters import Knobs
+from baselines.optimizers.base import Hyperparameters, PolicyOptimizer
 from baselines.optimizers.losses import sequence_clipped_loss
 
 GSPO = PolicyOptimizer(
     name="gspo",
     baseline=group_relative,
     policy_loss=sequence_clipped_loss,
-    knobs=Knobs(std=False, clip_low=3e-4, clip_high=4e-4, aggregation="completion_token_mean"),
-    baseline_knobs=("std",),
-    loss_knobs=("clip_low", "clip_high"),
+    hyperparameters=Hyperparameters(
+        std=False, clip_low=3e-4, clip_high=4e-4, aggregation="completion_token_mean"
+    ),
 )
 """Group Sequence Policy Optimization.
 

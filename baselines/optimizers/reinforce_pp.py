@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from baselines.optimizers.advantages import no_baseline
-from baselines.optimizers.base import PolicyOptimizer
-from baselines.optimizers.hyperparameters import Knobs
+from baselines.optimizers.base import Hyperparameters, PolicyOptimizer
 from baselines.optimizers.losses import clipped_policy_loss
 
 REINFORCE_PP = PolicyOptimizer(
     name="reinforce_pp",
     baseline=no_baseline,
     policy_loss=clipped_policy_loss,
-    knobs=Knobs(clip_low=0.2, clip_high=0.2, dual_clip=None, aggregation="token_mean", gamma=1.0),
-    loss_knobs=("clip_low", "clip_high", "dual_clip"),
-    other_knobs=("gamma", "reward_kl"),
+    hyperparameters=Hyperparameters(
+        clip_low=0.2, clip_high=0.2, dual_clip=None, aggregation="token_mean", gamma=1.0
+    ),
+    other_hyperparameters=("gamma", "reward_kl"),
     whitens=True,
     min_group_size=1,
     centres_on_group=False,

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from baselines.optimizers.advantages import group_mean
-from baselines.optimizers.base import PolicyOptimizer
-from baselines.optimizers.hyperparameters import Knobs
+from baselines.optimizers.base import Hyperparameters, PolicyOptimizer
 from baselines.optimizers.losses import clipped_policy_loss
 
 REINFORCE_PP_BASELINE = PolicyOptimizer(
     name="reinforce_pp_baseline",
     baseline=group_mean,
     policy_loss=clipped_policy_loss,
-    knobs=Knobs(
+    hyperparameters=Hyperparameters(
         clip_low=0.2, clip_high=0.2, dual_clip=None, aggregation="token_mean", kl_estimator="k2"
     ),
-    loss_knobs=("clip_low", "clip_high", "dual_clip"),
     whitens=True,
 )
 """REINFORCE++ with the group mean as its baseline.

@@ -1,17 +1,16 @@
-"""RLOO: the plain policy gradient with the other rollouts as the baseline."""
+"""RLOO: the plain policy gradient with a leave-one-out baseline."""
 
 from __future__ import annotations
 
 from baselines.optimizers.advantages import leave_one_out
-from baselines.optimizers.base import PolicyOptimizer
-from baselines.optimizers.hyperparameters import Knobs
+from baselines.optimizers.base import Hyperparameters, PolicyOptimizer
 from baselines.optimizers.losses import policy_gradient_loss
 
 RLOO = PolicyOptimizer(
     name="rloo",
     baseline=leave_one_out,
     policy_loss=policy_gradient_loss,
-    knobs=Knobs(aggregation="completion_token_sum"),
+    hyperparameters=Hyperparameters(aggregation="completion_token_sum"),
 )
 """REINFORCE leave-one-out.
 

@@ -1,1 +1,1 @@
-"""Policies: what completes the prompts of the agents."""
+"""Policies: language models that complete the prompts of the agents."""

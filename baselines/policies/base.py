@@ -1,4 +1,4 @@
-"""What the rollout asks of a policy, and what the updater asks of one that can learn."""
+"""Interfaces of policies, for rollouts and for training, and the values they exchange."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What an agent reads, in the two forms that policies take.
+    """The prompt of an agent, in the two forms that policies accept.
 
     Args:
         text: Plain text, for a model without a chat template.
-        messages: The same as chat messages.
+        messages: The same prompt as chat messages.
     """
 
     text: str
@@ -29,7 +29,7 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What a policy wrote in one turn.
+    """The completion of one prompt.
 
     Args:
         text: The decoded completion, without special tokens.
@@ -37,8 +37,8 @@ class Completion:
         token_ids: Token ids of the completion, the end token included if it was sampled.
         logprobs: log-probability of each token of token_ids, in nats, under the policy that
             sampled it at the temperature it used.
-        failure: Why there is no completion, in one sentence: nothing was sampled, and the episode
-            measures nothing. None: there is one, as always from a policy in this process.
+        failure: Why there is no completion, in one sentence; the episode then has no measured
+            reward. None for a completion, as always from a policy in this process.
     """
 
     text: str
@@ -50,12 +50,12 @@ class Completion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
-    """How completions are sampled.
+    """Sampling parameters.
 
     Args:
         temperature: Divides the logits; 0 takes the most probable token.
         max_tokens: Longest completion, in tokens; None: the policy's own default.
-        stop: A text at which a completion ends, kept in it; None: only the model ends it.
+        stop: A text that ends a completion and is kept in it; None: only the model ends it.
     """
 
     temperature: float = 1.0
@@ -72,7 +72,7 @@ class Sampling:
         if self.max_tokens is not None and self.max_tokens < 1:
             raise ValueError(f"max_tokens must be >= 1, got {self.max_tokens}; pass e.g. 256")
         if self.stop == "":
-            raise ValueError("stop must hold a text, got ''; leave it out to stop nowhere")
+            raise ValueError("stop must not be empty, got ''; leave it out for no stop text")
 
 
 class Policy(Protocol):
@@ -81,12 +81,12 @@ class Policy(Protocol):
     def sample(
         self, prompts: Sequence[Prompt], *, sampling: Sampling, rng: np.random.Generator
     ) -> list[Completion]:
-        """Return one completion per prompt, in order; the same rng state, the same result."""
+        """Return one completion per prompt, in order; deterministic given the state of rng."""
         ...
 
 
 class TrainablePolicy(Policy, Protocol):
-    """A policy with weights: what the updater and the checkpoint need."""
+    """A policy with weights, as the updater and the checkpoints need it."""
 
     @property
     def module(self) -> torch.nn.Module:
@@ -95,17 +95,17 @@ class TrainablePolicy(Policy, Protocol):
 
     @property
     def max_tokens(self) -> int:
-        """Longest completion, in tokens, if the sampling does not say."""
+        """Default length limit of a completion, in tokens."""
         ...
 
     def logprobs(self, completions: Sequence[Completion], *, temperature: float) -> torch.Tensor:
         """Return log-probabilities of the sampled tokens, with gradient.
 
         Returns:
-            Shape (B, T), nats, T the longest completion; places after the end of a row are 0.
+            Shape (B, T), nats, T the longest completion; positions after the end of a row are 0.
         """
         ...
 
     def save(self, folder: Path) -> None:
-        """Write weights and tokenizer in Hugging Face form."""
+        """Write weights and tokenizer in Hugging Face format."""
         ...

@@ -1,4 +1,4 @@
-"""Checkpoints: written whole or not at all, checked before they are trusted."""
+"""Checkpoints: written atomically, and verified by checksum when they are read."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from ccpo_env.types import Role
 STATE_FILE = "state.json"
 UPDATER_FILE = "updaters.pt"
 BEST_FILE = "best.json"
-"""Beside the checkpoints: which of them answered most held-out tasks."""
+"""File next to the checkpoints that names the one with the highest held-out accuracy."""
 
 
 class CheckpointError(ValueError):
-    """A checkpoint that cannot be used; the message says why and what to do."""
+    """A checkpoint cannot be used; the message gives the reason and a remedy."""
 
 
 @dataclass(frozen=True, slots=True)
 class UsableCheckpoint:
-    """The newest checkpoint that is as it was written.
+    """The newest checkpoint that passes its checksums.
 
     Args:
-        folder: Where it is.
-        contents: As `read_checkpoint` returns them.
-        notices: What is wrong with each newer one, in one sentence, and that this is used.
+        folder: Folder of the checkpoint.
+        contents: The result of `read_checkpoint`.
+        notices: One sentence per newer, corrupt checkpoint, with the reason.
     """
 
     folder: Path
@@ -53,7 +53,7 @@ class BestCheckpoint:
 
 
 def checkpoint_name(step: int) -> str:
-    """Return the name of the folder of the checkpoint after so many steps."""
+    """Return the folder name of the checkpoint after a training step."""
     return f"step_{step:06d}"
 
 
@@ -67,24 +67,24 @@ def save_checkpoint(
     state: Mapping[str, Any],
     num_kept: int = 2,
 ) -> Path:
-    """Write a checkpoint next to its place, then move it there in one rename.
+    """Write a checkpoint to a temporary folder, then rename it into place.
 
     Args:
         root: Folder of the run's checkpoints.
-        step: Steps made.
-        config: As `TrainConfig.to_json`.
-        policies: Each is saved in Hugging Face form in a folder of its role's name.
-        updaters: What `Updater.state_dict` returned.
-        state: Anything else to go on with, as JSON values.
-        num_kept: Checkpoints that stay, besides the best: the newest ones, so that there is one
-            to go back to if the last is damaged.
+        step: Number of completed training steps.
+        config: The result of `TrainConfig.to_json`.
+        policies: By role; each is saved in Hugging Face format in a folder named after the role.
+        updaters: By role, the result of `Updater.state_dict`.
+        state: All other state needed to resume, as JSON values.
+        num_kept: Number of newest checkpoints to keep besides the best, so that there is one
+            to fall back to if the last is corrupt.
 
     Returns:
-        The checkpoint's folder. All others are deleted, also those of later steps, which a run
-        that went on from an earlier one has left.
+        The checkpoint's folder. All others are deleted, including those of later steps, which
+        remain if the run was resumed from an earlier checkpoint.
 
     Raises:
-        StorageError: If the disk does not take it; the checkpoints before it are untouched.
+        StorageError: If it cannot be written; earlier checkpoints are untouched.
     """
     folder = root / checkpoint_name(step)
     part = root / f"part_{step:06d}"
@@ -113,10 +113,10 @@ def newest_checkpoint(root: Path) -> Path | None:
 
 
 def newest_usable_checkpoint(root: Path) -> UsableCheckpoint | None:
-    """Return the newest checkpoint that is not damaged, or None if there is no checkpoint.
+    """Return the newest checkpoint that is not corrupt, or None if there is no checkpoint.
 
     Raises:
-        CheckpointError: If all are damaged; it is that of the newest.
+        CheckpointError: If all are corrupt; the error is that of the newest.
     """
     damaged: list[CheckpointError] = []
     for folder in reversed(_checkpoints(root)):
@@ -125,8 +125,8 @@ def newest_usable_checkpoint(root: Path) -> UsableCheckpoint | None:
         except CheckpointError as error:
             damaged.append(error)
             continue
-        said = [str(error).partition(";")[0] for error in damaged]
-        notices = tuple(f"{text}; going on from {folder.name}" for text in said)
+        reasons = [str(error).partition(";")[0] for error in damaged]
+        notices = tuple(f"{reason}; resuming from {folder.name}" for reason in reasons)
         return UsableCheckpoint(folder, contents, notices)
     if damaged:
         raise damaged[0]
@@ -134,7 +134,7 @@ def newest_usable_checkpoint(root: Path) -> UsableCheckpoint | None:
 
 
 def best_checkpoint(root: Path) -> BestCheckpoint | None:
-    """Return the best checkpoint, or None if none was recorded or it is not there any more."""
+    """Return the best checkpoint, or None if none was recorded or it no longer exists."""
     try:
         found = json.loads((root / BEST_FILE).read_text(encoding="utf-8"))
         step, accuracy = int(found["step"]), proportion(found["successes"], found["total"])
@@ -145,17 +145,17 @@ def best_checkpoint(root: Path) -> BestCheckpoint | None:
 
 
 def record_best(root: Path, *, step: int, accuracy: Proportion) -> None:
-    """Make the checkpoint of a step the best, which later checkpoints do not delete.
+    """Record the checkpoint of a step as the best, which exempts it from deletion.
 
     Raises:
-        StorageError: If that cannot be written; the best is then the one it was.
+        StorageError: If the record cannot be written; the previous record then remains.
     """
     counts = {"successes": accuracy.successes, "total": accuracy.num_units}
     write_json(root / BEST_FILE, {"step": step, **counts})
 
 
 def forget_best_after(root: Path, step: int) -> None:
-    """Drop the record of a best checkpoint that a run which goes on after a step makes again."""
+    """Remove the record of a best checkpoint later than the step from which a run resumes."""
     best = best_checkpoint(root)
     if best is None or best.step > step:
         (root / BEST_FILE).unlink(missing_ok=True)
@@ -165,7 +165,7 @@ def read_checkpoint(folder: Path) -> dict[str, Any]:
     """Return the contents of state.json after checking every file against its checksum.
 
     Raises:
-        CheckpointError: If a file is missing, truncated or changed.
+        CheckpointError: If a file is missing, truncated or modified.
     """
     try:
         contents: dict[str, Any] = json.loads((folder / STATE_FILE).read_text(encoding="utf-8"))
@@ -182,7 +182,7 @@ def read_checkpoint(folder: Path) -> dict[str, Any]:
 
 
 def read_updaters(folder: Path) -> dict[Role, dict[str, Any]]:
-    """Return the updaters' states of a checkpoint that has been checked."""
+    """Return the updaters' states of a verified checkpoint."""
     states: dict[Role, dict[str, Any]] = torch.load(folder / UPDATER_FILE, weights_only=True)
     return states
 
@@ -198,16 +198,16 @@ def _write_policies(
 
 
 def write_states(path: Path, states: Mapping[Role, Mapping[str, Any]]) -> None:
-    """Write what `read_updaters` reads.
+    """Write the states of updaters in the format of `read_updaters`.
 
     Raises:
-        OSError: If the disk does not take it.
+        OSError: If the file cannot be written.
     """
     try:
         with path.open("wb") as file:
             torch.save(dict(states), file)
     except RuntimeError as error:
-        # Of a full disk torch says that a position was unexpected, and why only in the context.
+        # For a full disk torch reports an unexpected position; the reason is in the context.
         if isinstance(error.__context__, OSError):
             raise error.__context__ from error
         raise
@@ -230,7 +230,7 @@ def _remove_old(root: Path, step: int, num_kept: int) -> None:
 
 
 def _checkpoints(root: Path) -> list[Path]:
-    """Return the checkpoints by step, also past 999999; a copy under another name is left alone."""
+    """Return the checkpoints by step, also above 999999; other names are ignored."""
     folders = [path for path in root.glob("step_*") if path.name[len("step_") :].isdecimal()]
     return sorted(folders, key=_step_of)
 
@@ -242,8 +242,8 @@ def _step_of(folder: Path) -> int:
 def _damaged(name: str, folder: Path) -> CheckpointError:
     return CheckpointError(
         f"a checkpoint must be as it was written, got a truncated, changed or missing {name} in "
-        f"{folder}; delete that folder to go on from the checkpoint before it, or if there is none "
-        f"start anew with another --out-dir"
+        f"{folder}; delete that folder to resume from the previous checkpoint, or without one "
+        f"start a new run with another --out-dir"
     )
 
 

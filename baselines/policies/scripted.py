@@ -1,4 +1,4 @@
-"""A policy that says what it is told to: for tests, examples and people."""
+"""A policy with given replies: for tests, examples and human players."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from baselines.policies.base import Completion, Prompt, Sampling
 
 
 class ScriptedPolicy:
-    """Answers every prompt with a function of the prompt, or with texts in turn.
+    """Replies to prompts with a function of the prompt, or with a list of texts in turn.
 
     Args:
-        replies: A callable from the prompt's text to the reply, or texts that are given in
-            order, over and over.
+        replies: A callable from the prompt's text to the reply, or texts that are used in
+            order, repeatedly.
 
     Raises:
         ValueError: If replies is an empty sequence.
@@ -29,7 +29,7 @@ class ScriptedPolicy:
     def sample(
         self, prompts: Sequence[Prompt], *, sampling: Sampling, rng: np.random.Generator
     ) -> list[Completion]:
-        """Return one scripted reply per prompt; sampling and rng have no influence."""
+        """Return one scripted reply per prompt; sampling and rng have no effect."""
         return [Completion(self._reply(prompt.text)) for prompt in prompts]
 
     def _reply(self, text: str) -> str:

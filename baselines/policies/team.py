@@ -1,4 +1,4 @@
-"""Load the policies of a team: one model for every role, or the roles of an earlier run."""
+"""Load the policies of a team: one model for every role, or the policies of an earlier run."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from baselines.policies.registry import load_policy, load_sampler
 from ccpo_env.types import Role
 
 CHECKPOINTS = "checkpoints"
-"""Folder of a run in which its checkpoints are."""
+"""Subfolder of a run that holds its checkpoints."""
 
 
 TEAM = "team"
-"""Folder of a checkpoint, and name in metrics, of a policy that speaks for all roles."""
+"""Folder in a checkpoint, and name in metrics, of a policy shared by all roles."""
 
 CONFIGS = ("config.json", ADAPTER_FILE)
-"""Files that tell the folder of one model or adapter from one with a folder for each role."""
+"""Files of a model or an adapter, absent from a folder with one subfolder per role."""
 
 
 def load_samplers(
     spec: str, roles: Sequence[Role], *, journal: Path | None = None
 ) -> dict[Role, Policy]:
-    """Return a policy per role that is asked and not trained; equal ones are one object.
+    """Return a policy per role for sampling only; equal policies are one object.
 
     Args:
-        spec: An endpoint, as `load_sampler` takes it, or anything that `load_team` takes.
+        spec: An endpoint, as for `load_sampler`, or anything that `load_team` accepts.
         roles: The roles of the team.
         journal: As for `load_sampler`.
 
     Raises:
-        CheckpointError: If the checkpoint is damaged.
-        ValueError: If `load_team` refuses the spec, or the endpoint does not answer.
+        CheckpointError: If the checkpoint is corrupt.
+        ValueError: If `load_team` rejects the spec, or the endpoint does not respond.
     """
     if is_endpoint(spec):
         return dict.fromkeys(roles, load_sampler(spec, journal=journal))
@@ -58,21 +58,21 @@ def load_team(
     Args:
         spec: A run's folder (its newest checkpoint is taken), a checkpoint's folder, a folder with
             one for each role such as a run's ``model``, the folder of an adapter, or anything that
-            `load_policy` takes, from which every role starts.
+            `load_policy` accepts, as the initial policy of every role.
         roles: The roles of the team.
-        own_copies: Whether each role gets weights of its own even if they start out equal;
+        own_copies: Whether each role gets its own weights even if they are initially equal;
             adapters are then merged into them.
-        instead: Roles that start from something else, likewise.
-        lora: Each role gets an adapter of its own, a new one of these settings or the one that it
-            starts from; roles with the same base share it. own_copies is not read then.
-        bases: Base models of adapters that are in memory, by name: what is one of them, or an
-            adapter of one, is not loaded again. Those that are loaded are added.
+        instead: Specs of roles with a different initial policy.
+        lora: Each role gets its own adapter, a new one with these settings or its initial one;
+            roles with the same base share the base. own_copies is then ignored.
+        bases: Base models of adapters in memory, by name; they are not loaded again. Newly
+            loaded base models are added to it.
 
     Raises:
-        CheckpointError: If the checkpoint is damaged.
-        ImportError: If a package is missing; the message says which to install.
+        CheckpointError: If the checkpoint is corrupt.
+        ImportError: If a package is missing; the message names it.
         ValueError: If the run has no checkpoint yet, the checkpoint lacks a role, or an adapter
-            has another rank than the settings say.
+            has a different rank than the settings.
     """
     specs = {role: (instead or {}).get(role, spec) for role in roles}
     teams = {source: _team_folder(source) for source in set(specs.values())}
@@ -97,14 +97,14 @@ def load_team(
 def _adapters(
     sources: Mapping[Role, str], lora: LoraSettings | None, bases: dict[str, LoraBase]
 ) -> dict[Role, TrainablePolicy]:
-    """Return an adapter per role: that of a folder, or a new one of what else a source names."""
+    """Return an adapter per role: the saved one of a folder, or a new one of a base model."""
     policies: dict[Role, TrainablePolicy] = {}
     for role, source in sources.items():
         name = full_name(base_name(source) if is_adapter(source) else source)
         if name not in bases:
             bases[name] = LoraBase.load(name)
         if is_adapter(source):
-            adapter = _free_name(role, bases[name])
+            adapter = role if role not in bases[name].adapters else f"{role}_at_start"
             policies[role] = bases[name].add_saved(adapter, Path(source), settings=lora)
         else:
             assert lora is not None
@@ -112,13 +112,8 @@ def _adapters(
     return policies
 
 
-def _free_name(role: Role, base: LoraBase) -> str:
-    """Return a name for an adapter beside those that the base has."""
-    return role if role not in base.adapters else f"{role}_at_start"
-
-
 def _own_copy(source: str) -> TrainablePolicy:
-    """Return a policy with weights of its own, into which an adapter is merged."""
+    """Return a policy with independent weights, with its adapter merged."""
     if not is_adapter(source):
         return load_policy(source)
     base = LoraBase.load(base_name(source))
@@ -127,16 +122,16 @@ def _own_copy(source: str) -> TrainablePolicy:
 
 
 def _team_folder(spec: str) -> Path | None:
-    """Return the folder with one for each role that a spec names; None if it names none.
+    """Return the folder of a spec that has one subfolder per role; None if it has none.
 
-    A checkpoint is read, so that it is known to be whole and undamaged.
+    A checkpoint is read, which verifies its checksums.
     """
     run = Path(spec)
     folder = newest_checkpoint(run / CHECKPOINTS) or run
     if folder == run and (run / METRICS_FILE).exists():
         raise ValueError(
-            f"policy must hold a checkpoint if it is a run, got none in {run}; let the run go on "
-            f"with --resume until it has saved one"
+            f"policy must hold a checkpoint if it is a run, got none in {run}; resume it with "
+            f"--resume until it has saved one"
         )
     if (folder / STATE_FILE).exists():
         read_checkpoint(folder)
@@ -146,7 +141,7 @@ def _team_folder(spec: str) -> Path | None:
 
 
 def _folder_of(role: Role, team: Path | None) -> str | None:
-    """Return where a team's folder keeps a role, which may be one folder for all."""
+    """Return the subfolder of a role, which may be shared by all roles."""
     if team is None:
         return None
     folder = next((f for f in (team / role, team / TEAM) if f.is_dir()), None)

@@ -1,4 +1,4 @@
-"""The figures of credit: how much, whose, how distributed, and what it teaches."""
+"""Figures of credit: mean, share, distribution, and comparison with shared credit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from baselines.common.credit_file import CreditRecord
 from baselines.common.metrics import MetricRow
 from baselines.common.types import FloatArray
-from baselines.report.costs import MAX_BARS
+from baselines.report.cost_bars import MAX_BARS
 from baselines.report.credit_map import columns_of, credit_by_name
 from baselines.report.series import (
     MAX_POINTS,
@@ -44,7 +44,7 @@ QUARTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
 def credit(rows: Sequence[MetricRow], updates: FloatArray, agents: Sequence[str]) -> Plot | None:
-    """Draw the mean credit of each agent and how far its rollouts spread."""
+    """Draw the mean and the standard deviation of each agent's credit."""
     series = _per_agent(rows, agents, "mean")
     if not series:
         return None
@@ -63,7 +63,7 @@ def credit(rows: Sequence[MetricRow], updates: FloatArray, agents: Sequence[str]
 
 
 def shares(rows: Sequence[MetricRow], updates: FloatArray, agents: Sequence[str]) -> Plot | None:
-    """Draw which part of all credit is an agent's: its root mean square over the sum of all."""
+    """Draw each agent's share of credit: its root mean square over the sum of all."""
     sizes: dict[str, FloatArray] = {}
     for name, places in columns_of(agents).items():
         own = [_size(rows, agents[place]) for place in places]
@@ -94,7 +94,7 @@ def _size(rows: Sequence[MetricRow], agent: str) -> FloatArray:
 
 
 def slopes(rows: Sequence[MetricRow], updates: FloatArray, agents: Sequence[str]) -> Plot | None:
-    """Draw how each agent's advantage compares with the one from shared credit."""
+    """Draw the slope of each agent's advantage on the advantage from shared credit."""
     series = _per_agent(rows, agents, "slope_vs_shared")
     if not series:
         return None
@@ -107,7 +107,7 @@ def slopes(rows: Sequence[MetricRow], updates: FloatArray, agents: Sequence[str]
 
 
 def variances(rows: Sequence[MetricRow], updates: FloatArray, agents: Sequence[str]) -> Plot | None:
-    """Draw how much each agent's advantage varies, in units of the one from shared credit."""
+    """Draw the variance of each agent's advantage, relative to that from shared credit."""
     series = _per_agent(rows, agents, "variance_ratio")
     if not series:
         return None
@@ -120,7 +120,7 @@ def variances(rows: Sequence[MetricRow], updates: FloatArray, agents: Sequence[s
 
 
 def distribution(record: CreditRecord | None) -> Plot | None:
-    """Draw how the credit of single rollouts is distributed, of each agent or role."""
+    """Draw the distribution of the credit of single rollouts, by agent or role."""
     values = credit_by_name(record)
     if not values:
         return None
@@ -144,7 +144,7 @@ def distribution(record: CreditRecord | None) -> Plot | None:
     quartiles = {
         name: np.quantile(own, (0.0, 0.25, 0.5, 0.75, 1.0)) for name, own in values.items()
     }
-    said = "; ".join(
+    description = "; ".join(
         f"{name}: median {number_text(q[2])}, half of the rollouts between {number_text(q[1])} and "
         f"{number_text(q[3])}, all between {number_text(q[0])} and {number_text(q[4])}"
         for name, q in quartiles.items()
@@ -155,7 +155,7 @@ def distribution(record: CreditRecord | None) -> Plot | None:
         for name, q in quartiles.items()
     ]
     meaning = "Rollouts of the newest groups; dashed: no credit."
-    return finished("Distribution of credit", meaning, figure, said, header, cells)
+    return finished("Distribution of credit", meaning, figure, description, header, cells)
 
 
 def _per_agent(rows: Sequence[MetricRow], agents: Sequence[str], metric: str) -> list[Series]:
@@ -169,14 +169,14 @@ def _compared(ylabel: str, updates: FloatArray, series: Sequence[Series]) -> Fig
     for axes in panels:
         axes.axhline(1.0, color=INK, linewidth=0.8, linestyle=(0, (2, 2)))
     low, high = panels[0].get_ylim()
-    panels[0].set_ylim(min(low, 0.0), max(high, 1.5))  # rounding must not fill the panel
+    panels[0].set_ylim(min(low, 0.0), max(high, 1.5))  # rounding errors must not fill the panel
     return figure
 
 
 def _agent_panels(
     ylabel: str, updates: FloatArray, series: Sequence[Series]
 ) -> tuple[Figure, list[Axes]]:
-    """Draw one curve per panel, so that equal curves do not hide each other."""
+    """Draw one curve per panel, so that equal curves do not overlap."""
     figure, panels = panels_of(len(series), height=1.65)
     for index, (one, axes) in enumerate(zip(series, panels, strict=True)):
         line(axes, updates, one.values, index)

@@ -1,4 +1,4 @@
-"""Who earned what on which task: the newest groups of a run, one row per task."""
+"""Credit by task and agent in the newest groups of a run."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from baselines.common.types import FloatArray
 from baselines.report.series import spread
 
 MAX_COLUMNS = 6
-"""A larger team is shown role by role."""
+"""Largest number of agents with a column each; larger teams are shown by role."""
 MAX_TASKS = 24
 STRONGEST = 0.45
-"""Opacity of the colour behind the largest mean; text on it keeps a contrast of over 4.5 to 1."""
+"""Opacity of the background of the largest mean; the text contrast stays above 4.5 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Cell:
     Args:
         mean: Mean over the rollouts, in units of reward.
         std: Standard deviation over the rollouts.
-        opacity: Of the colour behind it, from 0 to STRONGEST.
+        opacity: Opacity of the background colour, from 0 to STRONGEST.
     """
 
     mean: float
@@ -35,7 +35,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class TaskRow:
-    """One task: how often the team was right on it, and the credit of each column."""
+    """One task: the number of correct rollouts, and the credit of each column."""
 
     task_id: str
     question: str
@@ -46,12 +46,12 @@ class TaskRow:
 
 @dataclass(frozen=True, slots=True)
 class CreditMap:
-    """The table task by agent or role, hardest task first.
+    """Table of credit by task and by agent or role, hardest task first.
 
     Args:
         columns: Agents, or roles of a larger team.
         rows: At most MAX_TASKS tasks, evenly spread from the hardest to the easiest.
-        num_tasks: Tasks they were chosen from.
+        num_tasks: Number of tasks they were chosen from.
         first_step: Step of the oldest group.
         last_step: Step of the newest one.
     """
@@ -64,7 +64,7 @@ class CreditMap:
 
 
 def credit_map(record: CreditRecord | None) -> CreditMap | None:
-    """Return the credit of each agent or role on each task; None if none was kept."""
+    """Return the credit of each agent or role on each task; None if none was recorded."""
     if record is None or not record["groups"]:
         return None
     by_task: dict[str, list[CreditedGroup]] = {}
@@ -81,7 +81,7 @@ def credit_map(record: CreditRecord | None) -> CreditMap | None:
 
 
 def credit_by_name(record: CreditRecord | None) -> dict[str, FloatArray]:
-    """Return the credit of all rollouts that were kept, by agent, or by role of a larger team."""
+    """Return the credit of all recorded rollouts, by agent, or by role in a larger team."""
     if record is None or not record["groups"]:
         return {}
     columns = columns_of(record["agents"])
@@ -89,7 +89,7 @@ def credit_by_name(record: CreditRecord | None) -> dict[str, FloatArray]:
 
 
 def columns_of(agents: Sequence[str]) -> dict[str, list[int]]:
-    """Return which columns of the credit each agent has, or each role of a larger team."""
+    """Return the columns of credit of each agent, or of each role in a larger team."""
     names = agents if len(agents) <= MAX_COLUMNS else [role_of(agent) for agent in agents]
     columns: dict[str, list[int]] = {}
     for place, name in enumerate(names):
@@ -118,5 +118,5 @@ def _rewards(groups: Sequence[CreditedGroup]) -> FloatArray:
 
 
 def _credit(groups: Sequence[CreditedGroup], places: Sequence[int]) -> FloatArray:
-    """Return the credit of some agents in all rollouts of some groups, one after the other."""
+    """Return the credit of some agents in all rollouts of some groups, flattened."""
     return np.concatenate([np.array(group["credit"])[:, places].ravel() for group in groups])

@@ -1,4 +1,4 @@
-"""The figures of the run report, from what a run has logged."""
+"""The figures of the run report, from the logged metrics."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter
 from baselines.common.credit_file import CreditRecord
 from baselines.common.metrics import MetricRow
 from baselines.common.types import FloatArray
-from baselines.report.costs import times, tokens
+from baselines.report.cost_bars import times, tokens
 from baselines.report.credit_figures import credit, distribution, shares, slopes, variances
 from baselines.report.series import (
     Point,
@@ -43,7 +43,7 @@ ROLE_QUANTITIES: Mapping[str, str] = {
     "gradient norm": "update/{}/grad_norm",
     "KL of the update": "update/{}/approx_kl",
     "clipped tokens": "update/{}/clip_rate",
-    "sampler mismatch": "update/{}/mismatch",
+    "log-probability gap": "update/{}/mismatch",
     "KL to the start": "update/{}/reference_kl",
     "entropy": "update/{}/entropy",
 }
@@ -53,12 +53,12 @@ ROLES = (
     "as sampled and as recomputed, nats."
 )
 RATING_QUANTITIES: Mapping[str, str] = {
-    "could be read": "rating/{}/valid_rate",
+    "valid": "rating/{}/valid_rate",
     "calibration": "rating/{}/calibration",
 }
 RATINGS = (
-    "Rate of the ratings of an agent that could be read; correlation of the share it was given "
-    "with how much the outcome changes without it."
+    "Rate of valid ratings of an agent; correlation of the share it was given with how much the "
+    "outcome changes without it."
 )
 
 
@@ -69,35 +69,35 @@ def plots(
     agents: Sequence[str],
     roles: Sequence[str],
     record: CreditRecord | None,
-    solo: str,
+    without_agent: str,
 ) -> dict[str, Plot]:
-    """Draw what was measured.
+    """Draw all figures with data.
 
     Args:
         rows: The metrics, one row per step.
         held_out: Points of the curves "joint", "without", "help" and "hurt".
         agents: Names of the agents that get credit, in turn order.
         roles: Names of the policies that were updated.
-        record: Credit of the newest groups; None: it was not kept.
-        solo: What to call the team with an agent removed.
+        record: Credit of the newest groups; None if it was not recorded.
+        without_agent: Label of the team with an agent removed, such as "without thinker_0".
 
     Returns:
-        Plots by name; one without data is left out.
+        Plots by name; those without data are omitted.
     """
-    updates = column(rows, "step") - 1.0  # a step measures before it updates
+    updates = column(rows, "step") - 1.0  # a step measures before its update
 
     def curve(name: str, label: str, metric: str) -> Series:
         return Series(label, column(rows, metric), held_out.get(name, ()))
 
     accuracy = [
         curve("joint", "whole team", "accuracy/joint"),
-        curve("without", solo, "accuracy/solo"),
+        curve("without", without_agent, "accuracy/solo"),
     ]
     effects = [
-        curve("help", "right only as a whole team", "credit/help_rate"),
-        curve("hurt", f"right only {solo}", "credit/hurt_rate"),
+        curve("help", "correct only as a whole team", "credit/help_rate"),
+        curve("hurt", f"correct only {without_agent}", "credit/hurt_rate"),
     ]
-    with style.context(SETTINGS, after_reset=True):  # whatever the reader's own settings are
+    with style.context(SETTINGS, after_reset=True):  # independent of the user's matplotlib settings
         drawn = {
             "accuracy": _rates("Accuracy", ACCURACY, updates, accuracy),
             "effects": _rates("Help and hurt", EFFECTS, updates, effects),
@@ -109,7 +109,7 @@ def plots(
             "ratings": _lines("Ratings", RATINGS, rows, updates, RATING_QUANTITIES, agents),
             "roles": _lines("Updates", ROLES, rows, updates, ROLE_QUANTITIES, roles),
             "lengths": _lines(
-                "Length of what is said",
+                "Completion length",
                 "Mean tokens of an agent's completions.",
                 rows,
                 updates,
@@ -133,7 +133,7 @@ def _rates(title: str, meaning: str, updates: FloatArray, series: Sequence[Serie
         line(axes, updates, one.values, index, label=one.label)
     if points:
         meaning += "; marks: held-out tasks"
-        dodge = 0.007 * max(*ends, 1)  # so that intervals stand side by side
+        dodge = 0.007 * max(*ends, 1)  # so that intervals do not overlap
         for index, one in enumerate(series):
             marks(axes, one.points, index, shift=dodge * (2 * index - len(series) + 1))
     with_interval = [point.estimate is not None for point in points]
@@ -156,7 +156,7 @@ def _lines(
     quantities: Mapping[str, str],
     names: Sequence[str],
 ) -> Plot | None:
-    """Draw a panel per quantity, each on its own scale, with a line per agent or role."""
+    """Draw a panel per quantity, each with its own scale and one line per agent or role."""
     shown = names[:MAX_LINES]
     curves = {
         quantity: {name: column(rows, metric.format(name)) for name in shown}
@@ -186,7 +186,7 @@ def _lines(
 
 
 def _begin_at_zero(axes: Axes, curves: Iterable[FloatArray]) -> None:
-    """Let the axis of amounts and rates begin at 0, so that rounding does not fill a panel."""
+    """Start the axis of amounts and rates at 0, so that rounding errors do not fill a panel."""
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number_text(value)))
     known = np.concatenate([values[np.isfinite(values)] for values in curves])
     if known.min() >= 0.0:

@@ -32,7 +32,7 @@ class Count(TypedDict):
 
 
 class EvaluationJson(TypedDict):
-    """An evaluation, as `Evaluation.to_json` writes it; the names are of removed agents."""
+    """The counts in an evaluation of summary.json, by the name of the removed agents."""
 
     num_tasks: int
     joint: Count

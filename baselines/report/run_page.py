@@ -1,4 +1,4 @@
-"""The page of a run: its files in, one self-contained HTML file out."""
+"""The report of a run: one self-contained HTML file made from the run's files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from baselines.report.narrative import reading, sentences
 from baselines.report.svg import Plot, short
 
 MAX_MESSAGE_CHARS = 6000
-"""Of a message on the page, so that a few examples stay far below a megabyte."""
+"""Longest message on the page, which keeps a few examples far below a megabyte."""
 TEMPLATE = "report.html.jinja"
 SECTIONS: Mapping[str, tuple[str, ...]] = {
     "Held-out accuracy": ("accuracy",),
@@ -35,18 +35,18 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
     "Learning of each role": ("roles", "lengths"),
     "Cost": ("tokens", "time"),
 }
-"""Which figures stand in which section, in order; one that was not drawn is left out."""
+"""Figures of each section, in order; those that were not drawn are omitted."""
 
 
 def write_report(run_dir: Path) -> Path:
-    """Write report.html from the files of a run.
+    """Write the report.html of a run.
 
     Args:
-        run_dir: Holds config.json, and metrics.jsonl, summary.json, examples.json and credit.json
-            as far as the run came.
+        run_dir: Holds config.json, and those of metrics.jsonl, summary.json, examples.json and
+            credit.json that the run has written.
 
     Returns:
-        The page. It loads nothing, and the same files give the same bytes.
+        Path of the page, which loads no resources. The same files give the same bytes.
 
     Raises:
         FileNotFoundError: If there is no config.json.
@@ -60,14 +60,16 @@ def write_report(run_dir: Path) -> Path:
     summary = read_summary(run_dir / "summary.json", rows)
     record = read_credit(run_dir / CREDIT_FILE)
     removed = removals(summary)
-    solo = f"without {names_of(removed[0])}" if len(removed) == 1 else "with an agent removed"
+    without_agent = (
+        f"without {names_of(removed[0])}" if len(removed) == 1 else "with an agent removed"
+    )
     drawn = plots(
         rows,
         held_out=held_out(rows, summary),
         agents=_named_in(rows, r"credit/(.+)/mean"),
         roles=_named_in(rows, r"update/(.+)/loss"),
         record=record,
-        solo=solo,
+        without_agent=without_agent,
     )
     page = _template().render(
         config=config,
@@ -89,12 +91,12 @@ def write_report(run_dir: Path) -> Path:
 
 
 def command(config: Mapping[str, object]) -> str:
-    """Return the command line that makes the same run again."""
+    """Return the command line that reproduces the run."""
     words = ["python", "-m", "baselines.train"]
     for name, value in config.items():
         flag = name.replace("_", "-")
         if isinstance(value, bool):
-            words += [f"--{flag}"] if value else []  # a flag is off unless it is given
+            words += [f"--{flag}"] if value else []  # flags are off by default
         elif isinstance(value, dict):
             pairs = [str(part) for pair in value.items() for part in pair]
             words += [f"--{flag}", *pairs] if pairs else []
@@ -108,7 +110,7 @@ def command(config: Mapping[str, object]) -> str:
 def _template() -> Template:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,  # what a model wrote is data, never markup
+        autoescape=True,  # model output is data, never markup
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -124,7 +126,7 @@ def _sections(drawn: Mapping[str, Plot]) -> dict[str, list[Plot]]:
 
 
 def _named_in(rows: Sequence[MetricRow], pattern: str) -> list[str]:
-    """Return what a pattern finds in the names of the metrics, in their order."""
+    """Return the matches of a pattern in the names of the metrics, in order."""
     found = (re.fullmatch(pattern, key) for row in rows for key in row)
     return list(dict.fromkeys(match[1] for match in found if match))
 

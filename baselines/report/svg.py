@@ -1,4 +1,4 @@
-"""Drawing for the run report: inline SVG that needs no colours to be read."""
+"""Drawing for the run report: inline SVG, readable without colours."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ from baselines.report.series import (
     window_of,
 )
 
-WIDTH = 4.5  # inches; a phone shows a point as about a pixel, a desk half as large again
+WIDTH = 4.5  # inches; a phone shows a point as about one pixel, a desktop screen as 1.5
 MAX_MARKS, MAX_LABEL_CHARS = 21, 32
 T = TypeVar("T")
 
 INK, GRID, PAPER = "#010203", "#010204", "#010205"
 THEME = {INK: "var(--ink)", GRID: "var(--line)", PAPER: "var(--paper)"}
-"""Stand-ins for colours that the page chooses, light or dark."""
+"""Placeholders for colours of the page's light or dark theme."""
 
 Dashes: TypeAlias = str | tuple[int, tuple[float, ...]]
-# Okabe and Ito's colours that can be seen on white and on black; dashes and marks say the same.
+# Okabe and Ito's colours that are visible on white and black; dashes and marks are redundant.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 DASHES: tuple[Dashes, ...] = (
     "-",
@@ -50,7 +50,7 @@ DASHES: tuple[Dashes, ...] = (
 )
 MARKS = ("o", "s", "^", "D", "v", "P")
 HATCHES = ("", "////", "----", "\\\\\\\\", "xxxx", "||||")
-"""As many as colours: whoever sees none of those can tell as many lines and areas apart."""
+"""One per colour, so that lines and areas are distinguishable without colours."""
 
 SETTINGS: RcStyleType = {
     "axes.axisbelow": True,
@@ -70,10 +70,10 @@ SETTINGS: RcStyleType = {
     "legend.columnspacing": 1.4,
     "legend.fontsize": 8.5,
     "legend.frameon": False,
-    "svg.fonttype": "none",  # text stays text: small, and in the page's font
-    "svg.hashsalt": "report",  # the same run, the same bytes
+    "svg.fonttype": "none",  # keep text as text: smaller, and in the page's font
+    "svg.hashsalt": "report",  # deterministic output
     "text.color": INK,
-    "text.parse_math": False,  # a name with dollars in it is a name
+    "text.parse_math": False,  # dollar signs are not math
     "xtick.color": INK,
     "xtick.labelsize": 8.5,
     "ytick.color": INK,
@@ -89,7 +89,7 @@ _DECIMALS = re.compile(r"(\.\d\d)\d+")
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """A figure, as the page shows it."""
+    """A figure of the page."""
 
     title: str
     caption: str
@@ -101,31 +101,31 @@ class Plot:
 def of_curves(
     title: str, meaning: str, figure: Figure, updates: FloatArray, series: Sequence[Series]
 ) -> Plot:
-    """Return a figure of lines with its caption, its text alternative and its table."""
+    """Return a line plot with its caption, its alternative text and its table."""
     window, stride = window_of(len(updates)), math.ceil(len(updates) / MAX_POINTS)
     if window > 1:
         thin = "each step" if stride == 1 else f"means of {stride} steps"
         meaning += f" Thin: {thin}; thick: running mean over {window} steps."
     names = [[one.label, f"{one.label}, held out"][: 1 + bool(one.points)] for one in series]
     header = ("updates", *(name for pair in names for name in pair))
-    said = "; ".join(f"{one.label}: {course(one)}" for one in series)
-    return finished(title, meaning, figure, said, header, table(updates, series))
+    description = "; ".join(f"{one.label}: {course(one)}" for one in series)
+    return finished(title, meaning, figure, description, header, table(updates, series))
 
 
 def finished(
     title: str,
     meaning: str,
     figure: Figure,
-    said: str,
+    description: str,
     header: tuple[str, ...],
     rows: list[tuple[str, ...]],
 ) -> Plot:
-    """Return a figure with its caption, what it says in words, and its numbers as a table."""
-    return Plot(title, meaning, _svg(figure, title, said), header, rows)
+    """Return a figure with its caption, its description in words, and its data as a table."""
+    return Plot(title, meaning, _svg(figure, title, description), header, rows)
 
 
 def panels_of(number: int, *, height: float, one_scale: bool = True) -> tuple[Figure, list[Axes]]:
-    """Return a figure with so many axes, two abreast, by default all on one scale."""
+    """Return a figure with a number of axes in two columns, by default with one scale."""
     columns = min(2, number)
     lines = math.ceil(number / columns)
     figure = Figure(figsize=(WIDTH, max(height * lines, 2.0)), layout="constrained")
@@ -133,26 +133,26 @@ def panels_of(number: int, *, height: float, one_scale: bool = True) -> tuple[Fi
     for unused in grid.flat[number:]:
         unused.remove()
     for axes in grid.flat[max(number - columns, 0) : number]:
-        axes.tick_params(labelbottom=True)  # also above a place that stays empty
+        axes.tick_params(labelbottom=True)  # also above an empty cell
     return figure, list(grid.flat[:number])
 
 
 def line(
     axes: Axes, x: FloatArray, values: FloatArray, index: int, *, label: str | None = None
 ) -> None:
-    """Draw every step as a thin line and their running mean as a thick one."""
+    """Draw single steps as a thin line and their running mean as a thick one."""
     x, mean = binned(x, MAX_POINTS), running_mean(values)
     colour, dashes = cycled(COLOURS, index), cycled(DASHES, index)
     if window_of(len(values)) > 1:
         axes.plot(x, binned(values, MAX_POINTS), color=colour, linewidth=0.7, alpha=0.5)
     axes.plot(x, mean, color=colour, linewidth=1.8, linestyle=dashes, label=label)
     known = np.pad(np.isfinite(mean), 1)
-    alone = known[1:-1] & ~known[:-2] & ~known[2:]  # a line needs two
+    alone = known[1:-1] & ~known[:-2] & ~known[2:]  # a line needs two points
     axes.plot(x[alone], mean[alone], ".", color=colour, markersize=4)
 
 
 def marks(axes: Axes, points: Sequence[Point], index: int, *, shift: float) -> None:
-    """Draw points on held-out tasks with their intervals."""
+    """Draw measurements on held-out tasks with their intervals."""
     shown = [points[i] for i in spread(len(points), MAX_MARKS)]
     lows = [0.0 if p.estimate is None else p.rate - p.estimate.low for p in shown]
     highs = [0.0 if p.estimate is None else p.estimate.high - p.rate for p in shown]
@@ -171,7 +171,7 @@ def marks(axes: Axes, points: Sequence[Point], index: int, *, shift: float) -> N
 
 
 def stack(axes: Axes, x: FloatArray, parts: Mapping[str, FloatArray], width: float) -> None:
-    """Draw bars on top of each other; colour and pattern both tell the parts apart."""
+    """Draw stacked bars, whose parts differ in colour and pattern."""
     bottom = np.zeros_like(x)
     for index, (label, height) in enumerate(parts.items()):
         axes.bar(
@@ -189,7 +189,7 @@ def stack(axes: Axes, x: FloatArray, parts: Mapping[str, FloatArray], width: flo
 
 
 def span_steps(axes: Axes, steps: Iterable[float]) -> None:
-    """Let the axis begin and end with the steps, and mark whole ones."""
+    """Limit the axis to the range of steps, with integer ticks."""
     low, high = min(steps), max(steps)
     margin = max(0.03 * (high - low), 0.6)
     axes.set_xlim(low - margin, high + margin)
@@ -197,31 +197,33 @@ def span_steps(axes: Axes, steps: Iterable[float]) -> None:
 
 
 def cycled(cycle: Sequence[T], index: int) -> T:
-    """Return the entry at an index of a sequence that begins again after its end."""
+    """Return the entry at an index of a sequence that repeats."""
     return cycle[index % len(cycle)]
 
 
 def short(name: str, length: int = 24) -> str:
-    """Return a name that fits above a panel."""
+    """Return a name shortened to fit above a panel."""
     return name if len(name) <= length else f"{name[: length - 1]}…"
 
 
 def left_out(names: Sequence[str], limit: int) -> str:
-    """Say how many of the names a figure shows, unless it shows all."""
+    """Return a note on how many of the names a figure shows, empty if it shows all."""
     return f" The first {limit} of {len(names)}." if len(names) > limit else ""
 
 
-def _svg(figure: Figure, title: str, said: str) -> Markup:
-    """Return the figure as an element of the page, with a text for those who do not see it."""
+def _svg(figure: Figure, title: str, description: str) -> Markup:
+    """Return the figure as an SVG element with alternative text."""
     file = io.StringIO()
     figure.savefig(file, format="svg", metadata=NO_METADATA)
     opening, _, body = file.getvalue().partition("<svg")[2].partition(">")
     body = _DROPPED.sub("", body)
-    place = re.sub(r"\W+", "-", title.lower())  # a page has every id once
+    place = re.sub(r"\W+", "-", title.lower())  # ids must be unique within a page
     body = _REFERENCE.sub(lambda found: f"{found[1]}{place}-", body)
     body = _PATH.sub(lambda path: _DECIMALS.sub(r"\1", path[0]), body)
     for stand_in, colour in THEME.items():
         body = body.replace(stand_in, colour)
     (view,) = re.findall(r'viewBox="([^"]*)"', opening)
-    start = Markup('<svg viewBox="{}" role="img" aria-label="{}">').format(view, f"{title}. {said}")
+    start = Markup('<svg viewBox="{}" role="img" aria-label="{}">').format(
+        view, f"{title}. {description}"
+    )
     return start + Markup(body)

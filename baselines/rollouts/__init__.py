@@ -1,1 +1,1 @@
-"""Rollouts: batched play of a team, with agents removed, continuations, ratings and costs."""
+"""Rollouts: batched episodes of a team, with removals, continuations, ratings and costs."""

@@ -1,4 +1,4 @@
-"""What rollouts have cost, by what they were played for."""
+"""Cost of rollouts, by purpose."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, get_args
 
 Purpose: TypeAlias = Literal["joint", "removed", "branch", "rating"]
-"""The whole team, agents removed, fresh continuations of a rollout, agents rating each other."""
+"""Purposes: rollouts of the whole team, with agents removed, continuations, and ratings."""
 PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
 
 
 @dataclass(slots=True)
 class CostTracker:
-    """What rollouts have cost.
+    """Counts the cost of rollouts.
 
     Args:
         generated: Tokens sampled, by purpose.
-        read: Tokens of the prompts that were read, by purpose.
+        read: Prompt tokens, by purpose.
         verified: Answers verified, by purpose.
-        forward_passes: Calls of a network while sampling: of a batch, as many as its longest
-            completion has tokens.
+        forward_passes: Calls of a network while sampling; per batch, the number of tokens of its
+            longest completion.
         generate_s: Seconds spent sampling.
         rate_s: Seconds spent rating.
-        verify_s: Seconds spent on verdicts: the verifier, and the count of a vote.
+        verify_s: Seconds spent on verdicts: the verifier, and counting votes.
         environment_s: Seconds spent in the rest of the environment.
     """
 
@@ -52,7 +52,7 @@ class CostTracker:
 
     @classmethod
     def total(cls, costs: Sequence[CostTracker]) -> CostTracker:
-        """Return what processes have cost together; they worked at the same time."""
+        """Return the total cost of processes that worked at the same time."""
         return cls(
             generated=sum((own.generated for own in costs), Counter()),
             read=sum((own.read for own in costs), Counter()),

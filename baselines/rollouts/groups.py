@@ -1,4 +1,4 @@
-"""One task's group of rollouts, with all that was measured to allocate its credit."""
+"""The group of rollouts of a task, with all measurements that credit assignment needs."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ from ccpo_env.types import Task, Topology
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Group:
-    """What was played on one task.
+    """The rollouts and measurements of one task.
 
     Args:
         task: The task.
         rollouts: The measured rollouts of the whole team, G of them.
-        removed: From a set of removed agents to the rewards without them: shape (M,) measured
-            once for the task, or (G, M) measured on each rollout. A set that could not be
+        removed: Maps a set of removed agents to the rewards without them: shape (M,) measured
+            once for the task, or (G, M) measured per rollout. A set that could not be
             measured has no entry.
-        branches: From an agent to the rewards of fresh continuations after its turn, (G, M).
-        ratings: Shares that raters gave, shape (A raters, A agents, G); None: nobody was asked.
-        rating_valid: Whether they could be read, shape (A raters, G).
-        num_played: Episodes played.
-        num_unmeasured: Episodes dropped because the verifier could not tell.
-        is_complete: Whether all that was asked for was measured, or left out because it could
-            not change the update.
+        branches: Maps an agent to the rewards of continuations resampled after its turn, (G, M).
+        ratings: Shares given by the raters, shape (A raters, A agents, G); None: no ratings.
+        rating_valid: Whether they could be parsed, shape (A raters, G).
+        num_played: Number of episodes played.
+        num_unmeasured: Number of episodes dropped because the verifier could not decide.
+        is_complete: Whether everything in the plan was measured, or omitted because it could not
+            change the update.
 
     Attributes:
         rewards: Team reward of each rollout, shape (G,).
@@ -58,11 +58,11 @@ class Group:
     rewards: FloatArray = field(init=False)
 
     def __post_init__(self) -> None:
-        """Read the rewards once."""
+        """Compute the rewards once."""
         object.__setattr__(self, "rewards", np.array(rewards(self.rollouts)))
 
     def outcomes(self, agents: tuple[str, ...], *, with_features: bool = False) -> GroupOutcomes:
-        """Return what was measured on a group with at least one rollout, for an allocator."""
+        """Return the input of an allocator, for a group with at least one rollout."""
         return GroupOutcomes(
             agents,
             self.rewards,
@@ -74,14 +74,14 @@ class Group:
         )
 
     def message_categories(self, agents: tuple[str, ...]) -> IntArray:
-        """Return which agents said the same: numbers of distinct texts, shape (G, A)."""
+        """Return an index per distinct message, equal for equal texts, shape (G, A)."""
         categories = np.empty((len(self.rollouts), len(agents)), dtype=np.int64)
         for column, agent in enumerate(agents):
-            said = [
+            texts = [
                 "\0".join(m.text.strip() for m in rollout.messages if m.agent == agent)
                 for rollout in self.rollouts
             ]
-            categories[:, column] = np.unique(said, return_inverse=True)[1]
+            categories[:, column] = np.unique(texts, return_inverse=True)[1]
         return categories
 
 
@@ -99,19 +99,19 @@ def play_groups(
     costs: CostTracker,
     cache: RemovedCache | None = None,
 ) -> list[Group]:
-    """Play every task with the whole team, and all that credit is measured against.
+    """Play every task with the whole team, and the removals and continuations of the plan.
 
-    Rollouts of the team, their continuations and the rollouts without an agent share one
-    lockstep; with plan.skip_uniform_groups, those that are measured once for a task follow in
-    a second one, for the tasks where they can change the update.
+    Rollouts of the team, their continuations and the rollouts without an agent are batched
+    together; with plan.skip_uniform_groups, per-task removals follow in a second batch, for the
+    tasks where they can change the update.
 
     Args:
         runner: Plays the episodes.
-        tasks: One group each.
-        plan: What is played on each.
-        rng: All randomness comes from it.
-        costs: Cost is added to it.
-        cache: What earlier steps measured without agents; None: measure anew.
+        tasks: Tasks to play, one group each.
+        plan: What is played on each task.
+        rng: The only source of randomness.
+        costs: Accumulates the cost.
+        cache: Removals measured in earlier steps; None: no cache.
 
     Returns:
         One group per task, in order, without ratings.
@@ -139,13 +139,13 @@ def play_groups(
 
 @dataclass(slots=True, eq=False)
 class _Request:
-    """Rollouts to play, and where they belong.
+    """Rollouts to play, and the group that they belong to.
 
     Args:
-        group: Place of their group.
-        rollout: Which rollout of the team they go on from; None: from the first turn on.
+        group: Index of their group.
+        rollout: Index of the team rollout that they continue; None: from the first turn.
         request: The rollouts.
-        branch: After whose turn they go on with the whole team; None: they do not.
+        branch: The agent after whose turn the whole team continues; None for a removal.
     """
 
     group: int
@@ -156,12 +156,12 @@ class _Request:
 
 @dataclass(frozen=True, slots=True)
 class _Continuation:
-    """What is played on from a rollout of the team.
+    """How a rollout of the team is continued.
 
     Args:
-        num_shared: Its first messages that are kept.
-        removed: Who is removed from then on.
-        branch: After whose turn the whole team goes on; None: it does not.
+        num_shared: Number of first messages that are kept.
+        removed: Agents removed from there on.
+        branch: The agent after whose turn the whole team continues; None for a removal.
     """
 
     num_shared: int
@@ -195,12 +195,12 @@ class _Draft:
     def team(
         self, group: int, continuations: Sequence[_Continuation], *, first: int
     ) -> list[_Request]:
-        """Return the rollouts of the team, first, and those that go on from each of them.
+        """Return the requests for the rollouts of the team, then for their continuations.
 
         Args:
-            group: Place of the group.
-            continuations: What goes on from each rollout.
-            first: Place of the first rollout of the team among all episodes.
+            group: Index of the group.
+            continuations: Continuations of each rollout.
+            first: Index of the first rollout of the team among all episodes.
         """
         plan = self._plan
         team = RolloutRequest(self.task, num_episodes=plan.group_size)
@@ -218,7 +218,7 @@ class _Draft:
         return requests
 
     def add(self, request: _Request, rollouts: Iterable[Rollout]) -> None:
-        """Take the rollouts that were played for a request."""
+        """Add the rollouts that were played for a request."""
         removed, k = request.request.removed, request.rollout
         if request.branch is not None and k is not None:
             self._branches.setdefault(request.branch, {}).setdefault(k, []).extend(rollouts)
@@ -231,14 +231,14 @@ class _Draft:
 
     @property
     def is_mixed(self) -> bool:
-        """Whether the rollouts of the team were not all paid the same."""
+        """Whether the rollouts of the team have different rewards."""
         return _differ([rollout.reward for rollout in self._joint])
 
     def group(self, once: Sequence[frozenset[str]], cache: RemovedCache | None) -> Group:
-        """Return the group; a rollout is dropped if it, or what goes on from it, is unmeasured."""
+        """Return the group, without rollouts that are unmeasured or have such continuations."""
         on_each = [*self._branches.values(), *self._replayed.values()]
-        paid = [rollout.reward for rollout in self._joint]
-        kept = [k for k, reward in enumerate(paid) if reward is not None]
+        team_rewards = [rollout.reward for rollout in self._joint]
+        kept = [k for k, reward in enumerate(team_rewards) if reward is not None]
         if on_each:
             kept = [
                 k for k in kept if all(r.reward is not None for rows in on_each for r in rows[k])
@@ -246,7 +246,7 @@ class _Draft:
         joint = tuple([self._joint[k] for k in kept])
         others = [r.reward for rows in on_each for own in rows.values() for r in own]
         others += [r.reward for own in self._once.values() for r in own]
-        is_skipped = self._plan.skip_uniform_groups and bool(once) and not _differ(paid)
+        is_skipped = self._plan.skip_uniform_groups and bool(once) and not _differ(team_rewards)
         removed: dict[frozenset[str], FloatArray] = {}
         if not is_skipped:
             removed |= {key: self._measured_once(key, cache) for key in once}
@@ -258,8 +258,8 @@ class _Draft:
             rollouts=joint,
             removed={key: values for key, values in removed.items() if values.size},
             branches={agent: _rows(rows, kept) for agent, rows in self._branches.items()},
-            num_played=len(paid) + len(others),
-            num_unmeasured=paid.count(None) + others.count(None),
+            num_played=len(team_rewards) + len(others),
+            num_unmeasured=team_rewards.count(None) + others.count(None),
             is_complete=bool(joint)
             and all(removed[key].size for key in self._plan.removals if key in removed),
         )
@@ -279,8 +279,8 @@ class _Draft:
         return np.array([[reward] for reward in counted if reward is not None])  # (G, 1)
 
 
-def _differ(paid: Sequence[float | None]) -> bool:
-    return len({*paid} - {None}) > 1
+def _differ(team_rewards: Sequence[float | None]) -> bool:
+    return len({*team_rewards} - {None}) > 1
 
 
 def _rows(rollouts: Mapping[int, Sequence[Rollout]], kept: Sequence[int]) -> FloatArray:
@@ -293,7 +293,7 @@ def _without(
     num_removed: int,
     cache: RemovedCache | None,
 ) -> list[_Request]:
-    """Return the rollouts without agents that are still needed, for the drafts that are left."""
+    """Return the requests without agents that are still needed, for the remaining drafts."""
     requests = []
     for place, draft in enumerate(drafts):
         if draft is None:
@@ -313,7 +313,7 @@ def _play(
     rng: np.random.Generator,
     costs: CostTracker,
 ) -> None:
-    """Play requests of several groups in one lockstep and hand each group its own."""
+    """Play the requests of several groups in one batch and add the rollouts to the groups."""
     played = iter(runner.play([own.request for own in requests], rng=rng, costs=costs))
     for own in requests:
         drafts[own.group].add(own, islice(played, own.request.num_episodes))

@@ -1,4 +1,4 @@
-"""What is played on a task besides the rollouts of the whole team, as credit asks for it."""
+"""The rollouts per task that credit assignment needs, besides those of the whole team."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ class Plan:
 
     Args:
         group_size: Rollouts of the whole team, G.
-        removals: Sets of agents to play without; empty when credit needs none.
-        num_removed: Rollouts per task for a removal that is measured once for the task, M.
-        branches: Agents after whose last turn every rollout is continued afresh.
-        num_branches: Continuations per rollout, M; also the rollouts without a later agent that
-            keep what was said before it.
+        removals: Sets of agents to remove; empty if credit needs none.
+        num_removed: Rollouts per task for a per-task removal, M.
+        branches: Agents after whose last turn every rollout is continued with new samples.
+        num_branches: Continuations per rollout, M; also of per-rollout removals, which keep the
+            messages before the removed agent.
         rate: Whether the agents rate each other.
-        skip_uniform_groups: Whether a removal that is measured once for the task is left out
-            where all rollouts of the whole team were paid the same.
+        skip_uniform_groups: Whether per-task removals are omitted for groups whose team rollouts
+            all have the same reward.
     """
 
     group_size: int
@@ -34,10 +34,10 @@ class Plan:
 
 
 def shared_turns(topology: Topology, removed: frozenset[str]) -> int:
-    """Return how many first messages of a rollout stay as they are without some agents.
+    """Return how many first messages of a rollout are unaffected by a removal.
 
-    All up to the first turn of a removed agent. If the last speaker is removed, another agent
-    answers in its place and is asked for an answer, so its own last turn is not kept either.
+    All before the first turn of a removed agent. If the last speaker is removed, another agent
+    answers in its place with a different prompt, so its own last turn is not kept either.
     """
     turns = topology.turns
     kept = next(place for place, turn in enumerate(turns) if turn.speaker in removed)
@@ -46,15 +46,15 @@ def shared_turns(topology: Topology, removed: frozenset[str]) -> int:
 
 
 def branch_turns(topology: Topology, agent: str) -> int:
-    """Return how many messages of a rollout a branch after an agent's last turn keeps."""
+    """Return how many messages are kept by a branch after an agent's last turn."""
     own = [place for place, turn in enumerate(topology.turns) if turn.speaker == agent]
     return own[-1] + 1
 
 
 def branching_agents(topology: Topology) -> tuple[str, ...]:
-    """Return the agents after whose last turn somebody else speaks, in the order of those turns.
+    """Return the agents whose last turn is followed by another agent, in turn order.
 
-    Nobody reads anybody in a vote, so what comes after a voter's turn says nothing about it.
+    Empty for a vote: voters do not read each other, so later turns do not depend on a voter's.
     """
     if topology.decision == "majority":
         return ()
@@ -63,14 +63,14 @@ def branching_agents(topology: Topology) -> tuple[str, ...]:
 
 
 def removals_are_recounts(topology: Topology) -> bool:
-    """Return whether a rollout tells what would have been without an agent: votes do."""
+    """Return whether removals need no new rollouts: a vote is recounted without the agent."""
     return topology.decision == "majority"
 
 
 def per_task_removals(
     topology: Topology, removals: Sequence[frozenset[str]]
 ) -> list[frozenset[str]]:
-    """Return the removals that are measured once for the task, from the first turn on."""
+    """Return the removals that are measured once per task, from the first turn."""
     if removals_are_recounts(topology):
         return []
     return [removed for removed in removals if shared_turns(topology, removed) == 0]
@@ -79,7 +79,7 @@ def per_task_removals(
 def per_rollout_removals(
     topology: Topology, removals: Sequence[frozenset[str]]
 ) -> list[frozenset[str]]:
-    """Return the removals that are measured on each rollout, what was said before kept."""
+    """Return the removals that are measured per rollout, which keep its earlier messages."""
     if removals_are_recounts(topology):
         return []
     return [removed for removed in removals if shared_turns(topology, removed) > 0]

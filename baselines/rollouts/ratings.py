@@ -1,16 +1,16 @@
-"""The rating pass: every agent says how much of the outcome each agent answers for.
+"""The rating pass: every agent rates how much each agent contributed to the outcome.
 
 A rater reads the problem, all messages and whether the verifier found the answer correct, and
 gives one agent a number of tenths, 1 to 9: of the credit if it was correct, of the blame if not.
-In a team of two it is asked about one of them, drawn at random, and the other one gets the rest;
-so neither name profits from its place in the question. In a larger team it is asked about each.
+In a team of two, the question is about one of them, drawn at random, and the other one gets the
+rest, which avoids position bias. In a larger team there is one question per agent.
 
-A local model is not asked to write: the nine numbers are scored by their log-probability in one
-forward pass, and the rating is their mean. Any other policy writes JSON, which is read strictly.
+With a local model, the nine numbers are scored by their log-probability in one forward pass, and
+the rating is their expected value. Any other policy writes JSON, which is parsed strictly.
 
 Source: arXiv:2603.21563, self-evaluation; differs from its reference code, which samples the
 rating, takes the first pair of numbers it finds in the text (an echoed list of options included),
-and replaces an unreadable one by a half.
+and replaces an invalid one by a half.
 """
 
 from __future__ import annotations
@@ -41,26 +41,26 @@ AS_JSON = (
 )
 TENTHS = tuple("123456789")
 MAX_RATING_TOKENS = 64
-"""Longest written rating; the JSON object takes about fifteen tokens."""
+"""Length limit of a written rating; the JSON object takes about fifteen tokens."""
 
 
 @runtime_checkable
 class OptionScorer(Protocol):
-    """A policy that can tell how probable each of some continuations is."""
+    """A policy that can score given continuations."""
 
     def option_logprobs(
         self, prompts: Sequence[Prompt], options: Sequence[str]
     ) -> tuple[FloatArray, int]:
         """Return log-probabilities, shape (number of prompts, number of options), in nats.
 
-        Also returns the number of tokens read.
+        Also returns the number of prompt tokens.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class RatedRollout:
-    """What a rater reads of one rollout."""
+    """The part of a rollout that a rater reads."""
 
     task: Task
     messages: tuple[Message, ...]
@@ -68,18 +68,18 @@ class RatedRollout:
 
     @property
     def outcome(self) -> str:
-        """The word for it in prompts and ratings."""
+        """The outcome as named in prompts and ratings."""
         return "correct" if self.is_correct else "wrong"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ratings:
-    """How the agents rated each other in one rollout.
+    """The ratings of the agents for one rollout.
 
     Args:
         shares: Share of credit or blame, in [0, 1], shape (A raters, A agents); a half where
             the rating is not valid.
-        valid: Whether all that a rater wrote could be read, shape (A raters,).
+        valid: Whether all ratings of a rater could be parsed, shape (A raters,).
     """
 
     shares: FloatArray
@@ -93,13 +93,13 @@ def rate_rollouts(
     rng: np.random.Generator,
     costs: CostTracker,
 ) -> list[Ratings]:
-    """Let every agent rate every agent in every rollout.
+    """Let every agent rate all agents in every rollout.
 
     Args:
         rollouts: Finished rollouts of the whole team.
-        raters: Each agent and its policy, in speaking order, at least two.
-        rng: Chooses which agent of two is asked about, and samples written ratings.
-        costs: Cost is added to it.
+        raters: All agents and their policies, in speaking order, at least two.
+        rng: Draws the rated agent of two, and samples written ratings.
+        costs: Accumulates the cost.
 
     Returns:
         One Ratings per rollout, in order.
@@ -110,10 +110,10 @@ def rate_rollouts(
     shares = np.full((len(rollouts), num_agents, num_agents), 0.5)
     valid = np.ones((len(rollouts), num_agents), dtype=np.bool_)
     for column, (rater, policy) in enumerate(raters):
-        asked = _asked(len(rollouts), num_agents, rng)  # (rollouts, questions)
-        pairs = [(row, agent) for row in range(len(rollouts)) for agent in asked[row]]
+        rated = _rated_agents(len(rollouts), num_agents, rng)  # (rollouts, questions)
+        pairs = [(row, agent) for row in range(len(rollouts)) for agent in rated[row]]
         questions = [(rollouts[row], rater, agents[agent]) for row, agent in pairs]
-        tenths = _ask(policy, questions, rng=rng, costs=costs)  # NaN is unreadable
+        tenths = _sample_ratings(policy, questions, rng=rng, costs=costs)  # NaN is invalid
         for (row, agent), value in zip(pairs, tenths, strict=True):
             if np.isnan(value):
                 valid[row, column] = False
@@ -127,7 +127,7 @@ def rate_rollouts(
 
 
 def rating_prompt(rollout: RatedRollout, rater: str, agent: str, *, as_json: bool) -> Prompt:
-    """Return the question to a rater about one agent."""
+    """Return the prompt for a rater to rate one agent."""
     question = (CREDIT if rollout.is_correct else BLAME).format(agent=agent)
     text = (
         problem_text(rollout.task.question, rollout.messages)
@@ -140,12 +140,12 @@ def rating_prompt(rollout: RatedRollout, rater: str, agent: str, *, as_json: boo
 
 
 def parse_rating(text: str, *, outcome: str) -> int | None:
-    """Return the tenths of a written rating, or None unless it is exactly what was asked for.
+    """Return the tenths of a written rating, or None unless it has exactly the required format.
 
     Args:
-        text: All that the rater wrote.
-        outcome: "correct" or "wrong", which the rating must repeat: a rater that got it wrong
-            has rated another case.
+        text: The completion of the rater.
+        outcome: "correct" or "wrong", which the rating must repeat, to detect a rater that
+            misread the outcome.
 
     Note: The whole text must be one JSON object with the two keys, so a repeated prompt, a list
         of options or a number in a sentence is not a rating.
@@ -164,27 +164,27 @@ def parse_rating(text: str, *, outcome: str) -> int | None:
 
 def _without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
     if len(dict(pairs)) < len(pairs):
-        raise ValueError("a key stands twice")
+        raise ValueError("a key occurs twice")
     return dict(pairs)
 
 
-def _asked(
+def _rated_agents(
     num_rollouts: int, num_agents: int, rng: np.random.Generator
 ) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
-    """Return which agents a rater is asked about, shape (rollouts, questions)."""
+    """Return the indices of the agents that a rater rates, shape (rollouts, questions)."""
     if num_agents == 2:
         return rng.integers(2, size=(num_rollouts, 1))
     return np.tile(np.arange(num_agents), (num_rollouts, 1))
 
 
-def _ask(
+def _sample_ratings(
     policy: Policy,
     questions: Sequence[tuple[RatedRollout, str, str]],
     *,
     rng: np.random.Generator,
     costs: CostTracker,
 ) -> FloatArray:
-    """Return a number of tenths for each question, NaN where it could not be read."""
+    """Return the rating in tenths for each question, NaN if it is invalid."""
     if isinstance(policy, OptionScorer):
         prompts = [rating_prompt(*question, as_json=False) for question in questions]
         logprobs, tokens_read = policy.option_logprobs(prompts, TENTHS)

@@ -1,4 +1,4 @@
-"""What earlier steps measured on a task with agents removed, worth less the older it is."""
+"""A cache of rewards with agents removed from earlier steps, weighted by their age."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import numpy as np
 from ccpo_env.types import Role, Task
 
 PRIOR = 0.5
-"""Pseudo-counts of right and of wrong answers before anything was measured: Jeffreys' prior."""
+"""Pseudo-counts of correct and of wrong answers: Jeffreys' prior."""
 
 
 @dataclass(frozen=True, slots=True)
 class BetaPosterior:
-    """The Beta posterior of how often a task is answered correctly without some agents.
+    """Beta posterior of the accuracy on a task without some agents.
 
     Args:
-        right: Correct answers, weighted.
-        wrong: Wrong answers, weighted.
-        versions: Updates, at that time, of the policies of the agents that were left.
+        right: Weighted number of correct answers.
+        wrong: Weighted number of wrong answers.
+        versions: Number of updates of the remaining agents' policies when it was measured.
     """
 
     right: float = 0.0
@@ -30,7 +30,7 @@ class BetaPosterior:
 
     @property
     def weight(self) -> float:
-        """How many fresh rollouts it is worth."""
+        """Equivalent number of new rollouts."""
         return self.right + self.wrong
 
     @property
@@ -47,13 +47,13 @@ class BetaPosterior:
 
 
 class RemovedCache:
-    """Keeps what was measured per task and set of removed agents.
+    """Caches measured rewards per task and set of removed agents.
 
-    weight of an answer = decay ** (updates since then of the policies that were left)
+    weight of an answer = decay ** (updates of the remaining agents' policies since then)
 
     Args:
-        decay: In (0, 1]: 1 never forgets, which is right for policies that are not trained.
-        roles_left: From a set of removed agents to the roles of the agents that are left.
+        decay: In (0, 1]; 1 keeps all answers at full weight, which suits frozen policies.
+        roles_left: Maps a set of removed agents to the roles of the remaining agents.
     """
 
     def __init__(self, decay: float, roles_left: Mapping[frozenset[str], Iterable[Role]]) -> None:
@@ -67,7 +67,7 @@ class RemovedCache:
         self._estimates: dict[tuple[str, frozenset[str]], BetaPosterior] = {}
 
     def estimate(self, task: Task, removed: frozenset[str]) -> BetaPosterior:
-        """Return what is known by now; an estimate of weight 0 if nothing is."""
+        """Return the current estimate, of weight 0 if nothing was measured."""
         known = self._estimates.get((task.id, removed))
         if known is None:
             return BetaPosterior(versions=self._now(removed))
@@ -77,7 +77,7 @@ class RemovedCache:
         return BetaPosterior(known.right * kept, known.wrong * kept, now)
 
     def add(self, task: Task, removed: frozenset[str], rewards: Sequence[float]) -> BetaPosterior:
-        """Add fresh team rewards, -1 or +1 each, and return what is known with them."""
+        """Add new team rewards, -1 or +1 each, and return the updated estimate."""
         known = self.estimate(task, removed)
         num_right = sum(reward > 0 for reward in rewards)
         estimate = BetaPosterior(
@@ -87,7 +87,7 @@ class RemovedCache:
         return estimate
 
     def policy_updated(self, role: Role) -> None:
-        """Note that the policy of a role has changed."""
+        """Record an update of the policy of a role."""
         self._versions[role] = self._versions.get(role, 0) + 1
 
     def to_json(self) -> dict[str, Any]:
@@ -101,7 +101,7 @@ class RemovedCache:
         }
 
     def load_json(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state that `to_json` returned."""
+        """Restore a state from `to_json`."""
         self._versions = dict(state["versions"])
         self._estimates = {
             (task, frozenset(removed)): BetaPosterior(right, wrong, versions)

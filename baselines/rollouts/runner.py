@@ -1,4 +1,4 @@
-"""Play many episodes in lockstep: one batched sample per turn, whoever is removed."""
+"""Play many episodes in parallel, with one batch per turn across all removals."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from ccpo_env.wrapper import SnapshotWrapper
 
 @dataclass(frozen=True, slots=True)
 class RolloutRequest:
-    """What to play: on which task, without whom, going on from which messages, how often.
+    """A request to play episodes of a task.
 
     Args:
         task: The task.
-        removed: Agents that do not exist in it.
-        prefix: Messages already spoken.
-        leader: Place, among the episodes of the same call, of one whose first messages are taken
-            over as soon as they are spoken; None: it begins on its own.
-        num_shared: How many messages of the leader it takes over, at least 1 if it has one.
-        num_episodes: How many episodes to play.
+        removed: Agents that do not exist in these episodes.
+        prefix: Messages of the first turns.
+        leader: Index, among the episodes of the same call, of one whose first messages become
+            the prefix; None: the episodes do not follow another one.
+        num_shared: Number of messages taken from the leader, at least 1 if there is one.
+        num_episodes: Number of episodes to play.
 
     Raises:
         ValueError: If num_episodes is negative.
@@ -51,7 +51,7 @@ class RolloutRequest:
 
     @property
     def purpose(self) -> Purpose:
-        """What it is played for."""
+        """Purpose of the episodes, for the accounting of costs."""
         if self.removed:
             return "removed"
         return "joint" if self.leader is None else "branch"
@@ -59,16 +59,16 @@ class RolloutRequest:
 
 @dataclass(slots=True, eq=False)
 class Rollout:
-    """One episode of the team on one task, which nobody changes.
+    """One finished episode of the team on one task; immutable.
 
     Args:
-        request: What was asked for.
-        messages: What was said, the prefix included.
-        completions: What each agent sampled, one per turn it had; agents that only spoke in the
-            prefix are left out.
-        verdict: What the verifier said; "error" if a policy left a turn without a completion, and
-            the episode ended there.
-        ballot: What the voters answered, if the majority decides; else None.
+        request: The request.
+        messages: All messages, the prefix included.
+        completions: Sampled completions of each agent, one per turn; agents that only spoke in
+            the prefix have no entry.
+        verdict: The verdict of the verifier; "error" if a policy returned no completion, which
+            ends the episode.
+        ballot: The answers of the voters, if the majority decides; else None.
     """
 
     request: RolloutRequest
@@ -89,8 +89,8 @@ class Rollout:
 
 
 @dataclass(slots=True)
-class _Row:
-    """An episode that is being played."""
+class _Episode:
+    """An episode in progress."""
 
     request: RolloutRequest
     conversation: Conversation
@@ -99,21 +99,21 @@ class _Row:
 
     @property
     def is_running(self) -> bool:
-        """Whether somebody is still to speak."""
+        """Whether there are turns left."""
         return self.failure is None and self.conversation.verdict is None
 
 
 _Starts: TypeAlias = dict[tuple[int, frozenset[str], tuple[str, ...]], Conversation]
-"""Where episodes begin, by the identity of their task, the removed agents and the prefix."""
+"""Initial conversations, by the identity of the task, the removed agents and the prefix."""
 
 
 class RolloutRunner:
     """Plays episodes of one environment with one policy per role.
 
     Args:
-        env: The environment; its own episode is not touched.
+        env: The environment; its own episode is not affected.
         policies: One policy per role; several roles may share one.
-        sampling: How each role samples.
+        sampling: Sampling parameters of each role.
     """
 
     def __init__(
@@ -139,16 +139,16 @@ class RolloutRunner:
 
     @property
     def topology(self) -> Topology:
-        """Who speaks when and reads what."""
+        """Topology of the environment."""
         return self._env.topology
 
     @property
     def verifier(self) -> Verifier:
-        """What compares the answers."""
+        """Verifier of the environment."""
         return self._env.verifier
 
     def policy_of(self, agent: str) -> Policy:
-        """Return the policy that speaks for an agent."""
+        """Return the policy of an agent."""
         return self._policies[self._role_of[agent]]
 
     def play(
@@ -158,51 +158,51 @@ class RolloutRunner:
         rng: np.random.Generator,
         costs: CostTracker | None = None,
     ) -> list[Rollout]:
-        """Play what is requested.
+        """Play the requested episodes.
 
         Args:
             requests: Episodes with all agents and with agents removed, in any mixture.
-            rng: All randomness comes from it.
-            costs: Cost is added to it.
+            rng: The only source of randomness.
+            costs: Accumulates the cost.
 
         Returns:
             One rollout per episode, in order.
 
-        Note: The agent that speaks first among those whose turn it is goes on in all its
-            episodes at once, so an episode without a thinker waits for the solver's turn of the
-            others and shares its batch, and so does one that takes over the thought of another.
+        Note: Of all agents whose turn it is, the first in speaking order acts in all its episodes
+            at once. So an episode without a thinker waits until the others reach the solver's
+            turn and shares their batch, and so does one that follows another episode.
         """
         costs = costs if costs is not None else CostTracker()
         starts: _Starts = {}
-        rows: list[_Row | None] = []
-        following: list[tuple[int, RolloutRequest]] = []  # with their places among the rows
+        episodes: list[_Episode | None] = []
+        following: list[tuple[int, RolloutRequest]] = []  # with their indices in episodes
         for request in requests:
             if request.leader is None:
-                begun = self._start(request, request.prefix, starts)
-                rows += [_Row(request, begun) for _ in range(request.num_episodes)]
+                conversation = self._start(request, request.prefix, starts)
+                episodes += [_Episode(request, conversation) for _ in range(request.num_episodes)]
             else:
-                following += [(len(rows) + k, request) for k in range(request.num_episodes)]
-                rows += [None] * request.num_episodes
+                following += [(len(episodes) + k, request) for k in range(request.num_episodes)]
+                episodes += [None] * request.num_episodes
         while True:
-            following = self._start_followers(following, rows, starts)
-            turns: dict[str, list[_Row]] = {}
-            for row in rows:
-                if row is not None and row.is_running:
-                    turns.setdefault(row.conversation.speaker, []).append(row)
+            following = self._start_followers(following, episodes, starts)
+            turns: dict[str, list[_Episode]] = {}
+            for episode in episodes:
+                if episode is not None and episode.is_running:
+                    turns.setdefault(episode.conversation.speaker, []).append(episode)
             if not turns:
                 break
             speaker = min(turns, key=self._env.possible_agents.index)
             self._play_turn(speaker, turns[speaker], rng, costs)
-        return [_rollout(row) for row in rows if row is not None]
+        return [_rollout(episode) for episode in episodes if episode is not None]
 
     def _start(
         self, request: RolloutRequest, prefix: tuple[str, ...], starts: _Starts
     ) -> Conversation:
-        """Begin an episode; those that begin alike go on from one conversation."""
-        begins = (id(request.task), request.removed, prefix)
-        conversation = starts.get(begins)
+        """Return the initial conversation, shared by episodes with equal starts."""
+        key = (id(request.task), request.removed, prefix)
+        conversation = starts.get(key)
         if conversation is None:
-            conversation = starts[begins] = self._env.conversation(
+            conversation = starts[key] = self._env.conversation(
                 request.task, removed=request.removed, prefix=prefix
             )
         return conversation
@@ -210,47 +210,55 @@ class RolloutRunner:
     def _start_followers(
         self,
         following: Sequence[tuple[int, RolloutRequest]],
-        rows: list[_Row | None],
+        episodes: list[_Episode | None],
         starts: _Starts,
     ) -> list[tuple[int, RolloutRequest]]:
-        """Begin the episodes whose leader has said what they take over; return the others."""
+        """Start the episodes whose leader has completed the shared turns; return the others."""
         waiting = []
         for place, request in following:
-            assert request.leader is not None, "only followers are left without a row"
-            leader = rows[request.leader]
+            assert request.leader is not None, "only followers are started later"
+            leader = episodes[request.leader]
             assert leader is not None, "a leader must not follow another episode"
-            said = leader.conversation.messages
-            is_short = len(said) < request.num_shared
+            messages = leader.conversation.messages
+            is_short = len(messages) < request.num_shared
             if is_short and leader.failure is None:
                 waiting.append((place, request))
                 continue
-            prefix = tuple([message.text for message in said[: request.num_shared]])
+            prefix = tuple([message.text for message in messages[: request.num_shared]])
             failure = leader.failure if is_short else None
-            rows[place] = _Row(request, self._start(request, prefix, starts), failure=failure)
+            episodes[place] = _Episode(
+                request, self._start(request, prefix, starts), failure=failure
+            )
         return waiting
 
     def _play_turn(
-        self, speaker: str, rows: Sequence[_Row], rng: np.random.Generator, costs: CostTracker
+        self,
+        speaker: str,
+        episodes: Sequence[_Episode],
+        rng: np.random.Generator,
+        costs: CostTracker,
     ) -> None:
         role = self._role_of[speaker]
         entered = time.perf_counter()
-        begun = [row.conversation for row in rows]
-        prompt_of = {conversation: _prompt(conversation) for conversation in dict.fromkeys(begun)}
-        prompts = [prompt_of[conversation] for conversation in begun]
+        conversations = [episode.conversation for episode in episodes]
+        prompt_of = {
+            conversation: _prompt(conversation) for conversation in dict.fromkeys(conversations)
+        }
+        prompts = [prompt_of[conversation] for conversation in conversations]
         started = time.perf_counter()
         completions = self._policies[role].sample(prompts, sampling=self._sampling[role], rng=rng)
         sampled = time.perf_counter()
-        # Each row is judged, since a verifier need not say the same twice.
+        # Each episode is verified, because a verifier need not be deterministic.
         outcomes = [
-            conversation.judge(completion.text) if completion.failure is None else NO_OUTCOME
-            for conversation, completion in zip(begun, completions, strict=True)
+            conversation.verify(completion.text) if completion.failure is None else NO_OUTCOME
+            for conversation, completion in zip(conversations, completions, strict=True)
         ]
-        judged = time.perf_counter()
-        _go_on(speaker, rows, completions, outcomes)
-        _count(rows, completions, costs)
+        verified = time.perf_counter()
+        _advance(speaker, episodes, completions, outcomes)
+        _count(episodes, completions, costs)
         costs.generate_s += sampled - started
-        costs.verify_s += judged - sampled
-        costs.environment_s += time.perf_counter() - judged + started - entered
+        costs.verify_s += verified - sampled
+        costs.environment_s += time.perf_counter() - verified + started - entered
 
 
 def _prompt(conversation: Conversation) -> Prompt:
@@ -258,30 +266,33 @@ def _prompt(conversation: Conversation) -> Prompt:
     return Prompt(plain_text(*parts), tuple(chat_messages(*parts)))
 
 
-def _go_on(
+def _advance(
     speaker: str,
-    rows: Sequence[_Row],
+    episodes: Sequence[_Episode],
     completions: Sequence[Completion],
     outcomes: Sequence[Outcome],
 ) -> None:
-    """Let the speaker of all rows say what it has completed."""
-    told: dict[tuple[Conversation, str], Conversation] = {}  # rows that say the same share it
-    for row, completion, outcome in zip(rows, completions, outcomes, strict=True):
+    """Add the completions of one speaker to its episodes; a failure ends an episode."""
+    continued: dict[tuple[Conversation, str], Conversation] = {}  # shared by equal messages
+    for episode, completion, outcome in zip(episodes, completions, outcomes, strict=True):
         if completion.failure is not None:
-            row.failure = completion.failure
+            episode.failure = completion.failure
             continue
-        said = row.completions.get(speaker)
-        row.completions[speaker] = (completion,) if said is None else (*said, completion)
-        says = row.conversation, completion.text
-        following = told.get(says)
+        earlier = episode.completions.get(speaker, ())
+        episode.completions[speaker] = (*earlier, completion)
+        key = episode.conversation, completion.text
+        following = continued.get(key)
         if following is None or (following.verdict, following.ballot) != outcome:
-            following = told[says] = row.conversation.say(completion.text, outcome)
-        row.conversation = following
+            following = episode.conversation.add_message(completion.text, outcome)
+            continued[key] = following
+        episode.conversation = following
 
 
-def _count(rows: Sequence[_Row], completions: Sequence[Completion], costs: CostTracker) -> None:
-    """Add what was sampled, read and verified in a turn for each purpose."""
-    purposes = [row.request.purpose for row in rows]
+def _count(
+    episodes: Sequence[_Episode], completions: Sequence[Completion], costs: CostTracker
+) -> None:
+    """Add the cost of a turn, by purpose."""
+    purposes = [episode.request.purpose for episode in episodes]
     lengths = [len(completion.token_ids) for completion in completions]
     costs.forward_passes += max(lengths)
     for purpose in dict.fromkeys(purposes):
@@ -291,17 +302,19 @@ def _count(rows: Sequence[_Row], completions: Sequence[Completion], costs: CostT
             tokens_generated=sum(compress(lengths, is_own)),
             tokens_read=sum([len(c.prompt_ids) for c in compress(completions, is_own)]),
             verifier_calls=sum(
-                [row.conversation.verdict is not None for row in compress(rows, is_own)]
+                [episode.conversation.verdict is not None for episode in compress(episodes, is_own)]
             ),
         )
 
 
-def _rollout(row: _Row) -> Rollout:
-    conversation = row.conversation
+def _rollout(episode: _Episode) -> Rollout:
+    conversation = episode.conversation
     verdict = conversation.verdict
-    if row.failure is not None:
-        verdict = Verdict("error", detail=f"a turn was left without a completion: {row.failure}")
+    if episode.failure is not None:
+        verdict = Verdict(
+            "error", detail=f"a turn was left without a completion: {episode.failure}"
+        )
     assert verdict is not None
     return Rollout(
-        row.request, conversation.messages, row.completions, verdict, conversation.ballot
+        episode.request, conversation.messages, episode.completions, verdict, conversation.ballot
     )

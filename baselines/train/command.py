@@ -19,11 +19,16 @@ from baselines.common.errors import BAD_INPUT, exit_on_bad_input
 from baselines.common.files import CONFIG_FILE, StorageError, make_folder, write_json
 from baselines.common.jsonl import read_rows
 from baselines.common.metrics import METRICS_FILE
+from baselines.evaluate.evaluation import Evaluation
 from baselines.evaluate.examples import example_episodes
-from baselines.evaluate.table import evaluation_table
-from baselines.evaluate.team_evaluation import Evaluation
+from baselines.evaluate.tables import grids
 from baselines.report import write_report
-from baselines.train.config import SETTINGS, TrainConfig, with_settings
+from baselines.train.config import (
+    SETTINGS,
+    TrainConfig,
+    expect_known_settings,
+    with_settings,
+)
 from baselines.train.interrupt import stop_requests
 from baselines.train.logging.progress import LiveProgress
 from baselines.train.logging.trackers import Tracker, open_tracker
@@ -70,7 +75,9 @@ def read_config(arguments: Sequence[str] | None) -> TrainConfig:
     out_dir = config.out_dir or with_settings(TrainConfig(), settings).out_dir
     saved = None if out_dir is None else out_dir / CONFIG_FILE
     if config.resume and saved is not None and saved.exists():
-        settings |= json.loads(saved.read_text(encoding="utf-8"))
+        of_run = json.loads(saved.read_text(encoding="utf-8"))
+        expect_known_settings(of_run, saved.parent)
+        settings |= of_run
     elif is_auto and saved is not None:
         arguments = [word for word in arguments if word != RESUME]
     default = with_settings(TrainConfig(), settings)
@@ -172,7 +179,9 @@ def run(trainer: Trainer, tracker: Tracker, console: Console) -> int:
             f"--out-dir {run_dir}"
         )
     else:
-        console.print(evaluation_table(final, title="Held-out tasks after training"))
+        say("Held-out tasks after training:")
+        for grid in grids(final.summaries):
+            console.print(grid.for_terminal())
         models = save_model(
             run_dir, trainer.saved_policies(), config=config.to_json(), summary=told
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
@@ -15,7 +14,7 @@ from baselines.common.checks import (
     require_known,
     require_positive,
 )
-from baselines.credit import ALLOCATORS
+from baselines.credit import ALLOCATORS, read_allocator_args
 from baselines.optimizers import OPTIMIZERS
 from baselines.policies.base import Sampling
 from baselines.rollouts.environments import TEAMS, TeamSettings
@@ -37,8 +36,6 @@ EMBEDDED_LEARNING_RATE = 5e-4
 PRETRAINED_LEARNING_RATE = 1e-6
 """Of the reference scripts of arXiv:2603.21563, for models of 1.5 to 8 billion parameters."""
 
-GIVEN = ("state", "features", "probabilities")
-"""Keywords of allocators that a trainer or a caller gives: no knobs."""
 ADAM_BETA1 = 0.9
 NOT_COMPARED = (
     *("push_to_hub", "out_dir", "resume", "steps", "tracker"),
@@ -110,7 +107,8 @@ class TrainConfig(
             raise ValueError(
                 "--resume must come with the folder of the run, got none; pass --out-dir runs/NAME"
             )
-        parse_knobs(self.allocator, self.allocator_knobs)
+        read_allocator_args(self.allocator, self.allocator_args)
+        OPTIMIZERS[self.optimizer].read_hyperparameters(self.optimizer_args)
 
     @property
     def step_size(self) -> float:
@@ -164,15 +162,15 @@ SETTINGS = frozenset(field.name for field in fields(TrainConfig)) - {"config", "
 
 
 def with_settings(config: TrainConfig, settings: Mapping[str, Any]) -> TrainConfig:
-    """Return a config with settings as a file holds them: knobs may be numbers there.
+    """Return a config with settings as a file holds them: hyperparameters may be numbers there.
 
     Raises:
         ValueError: If a value is of another type than its flag.
     """
     values = dict(settings)
-    for name in ("allocator_knobs", "optimizer_knobs"):
+    for name in ("allocator_args", "optimizer_args"):
         if isinstance(values.get(name), dict):
-            values[name] = {str(knob): str(value) for knob, value in values[name].items()}
+            values[name] = {str(key): str(value) for key, value in values[name].items()}
     if isinstance(values.get("out_dir"), str):
         values["out_dir"] = Path(values["out_dir"])
     types = get_type_hints(TrainConfig, include_extras=False)
@@ -201,38 +199,19 @@ def _checked(name: str, value: Any, kind: Any) -> Any:
     return value
 
 
-def parse_knobs(allocator: str, knobs: Mapping[str, str]) -> dict[str, float | str]:
-    """Return an allocator's knobs with numbers as numbers.
+def expect_known_settings(saved: Mapping[str, Any], where: Path) -> None:
+    """Raise ValueError if a run was saved with a setting that this version does not have.
 
-    What an allocator is given by the trainer, its state and its features, is not a knob.
-
-    Raises:
-        ValueError: If the allocator has no knob of that name, or a number is not one.
+    Args:
+        saved: Its config, as `TrainConfig.to_json`.
+        where: Its folder, for the message.
     """
-    parameters = inspect.signature(ALLOCATORS[allocator].credit).parameters.values()
-    defaults = {
-        p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in GIVEN
-    }
-    parsed: dict[str, float | str] = {}
-    for name, text in knobs.items():
-        if not defaults:
-            raise ValueError(
-                f"allocator_knobs must be empty for {allocator!r}, got {name!r}; leave it out"
-            )
-        require_known(f"a knob of {allocator!r}", name, defaults)
-        is_text = isinstance(defaults[name], str)
-        is_count = isinstance(defaults[name], int) and not isinstance(defaults[name], bool)
-        number = float if not is_count else int
-        parsed[name] = text if is_text else _number(name, text, number)
-    return parsed
-
-
-def _number(name: str, text: str, number: type[int] | type[float]) -> float:
-    try:
-        return number(text)
-    except ValueError:
-        kind, such_as = ("a whole number", "2") if number is int else ("a number", "0.2")
-        raise ValueError(f"knob {name} must be {kind}, got {text!r}; pass e.g. {such_as}") from None
+    unknown = sorted(set(saved) - SETTINGS)
+    if unknown:
+        raise ValueError(
+            f"the config of a run must be that of this version, got the unknown setting "
+            f"{unknown[0]!r} in {where}; begin a new run with another --out-dir"
+        )
 
 
 def check_same_config(config: Mapping[str, Any], saved: Mapping[str, Any], where: Path) -> None:
@@ -246,6 +225,7 @@ def check_same_config(config: Mapping[str, Any], saved: Mapping[str, Any], where
     Note: A setting that the checkpoint does not name is newer than it, and had what is its default
         now: new settings leave by default what runs did before.
     """
+    expect_known_settings({name: saved[name] for name in saved if name != "steps_done"}, where)
     before = {**TrainConfig().to_json(), **saved}
     for name, value in json.loads(json.dumps(config)).items():
         if name not in NOT_COMPARED and before[name] != value:

@@ -1,4 +1,4 @@
-"""From tasks to credit: measure what an allocator asks for, no more, and let it allocate."""
+"""From tasks to credit: play the rollouts that an allocator needs, and allocate credit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from baselines.common.types import FloatArray
-from baselines.credit import ALLOCATORS, GroupOutcomes, shared_credit
+from baselines.credit import ALLOCATORS, GroupOutcomes, read_allocator_args, shared_credit
 from baselines.credit.removals import each_but_the_last
 from baselines.optimizers import PolicyOptimizer
 from baselines.rollouts.costs import CostTracker
@@ -19,20 +19,20 @@ from baselines.rollouts.plan import Plan, branching_agents, per_task_removals
 from baselines.rollouts.ratings import RatedRollout, rate_rollouts
 from baselines.rollouts.removed_cache import RemovedCache
 from baselines.rollouts.runner import RolloutRunner
-from baselines.train.config import TrainConfig, parse_knobs
+from baselines.train.config import TrainConfig
 from ccpo_env.types import Role, Task
 
 
 class CreditStage:
-    """Plays groups and allocates their credit; holds what an allocator and the cache remember.
+    """Plays groups and allocates their credit; holds the state of the allocator and the cache.
 
     Args:
-        config: Names the allocator and its knobs, and how much is measured.
-        runner: Plays the episodes.
-        optimizer: Says how many rollouts a group needs and what its advantage cancels.
+        config: Allocator with its hyperparameters, and rollout settings.
+        runner: Runner of the episodes.
+        optimizer: Determines how many rollouts a group needs and what its advantage cancels.
 
     Raises:
-        ValueError: If the allocator refuses its knobs or the team.
+        ValueError: If the allocator rejects its hyperparameters or the team.
     """
 
     def __init__(
@@ -42,13 +42,14 @@ class CreditStage:
         self._runner = runner
         self._optimizer = optimizer
         self._allocator = ALLOCATORS[config.allocator]
-        self._knobs = parse_knobs(config.allocator, config.allocator_knobs)
+        self._hyperparameters = read_allocator_args(config.allocator, config.allocator_args)
         self._state = self._allocator.new_state() if self._allocator.new_state else None
         self._cache: RemovedCache | None = None
         if config.removed_cache_decay:
+            agents = runner.agents
             roles_left = {
-                removed: [runner.role_of[a] for a in runner.agents if a not in removed]
-                for removed in self._all_removals()
+                removed: [runner.role_of[agent] for agent in agents if agent not in removed]
+                for removed in {*self._allocator.removals(agents), *each_but_the_last(agents)}
             }
             self._cache = RemovedCache(config.removed_cache_decay, roles_left)
         self._try_credit()
@@ -61,17 +62,17 @@ class CreditStage:
         rng: np.random.Generator,
         costs: CostTracker,
     ) -> list[Group]:
-        """Play one group per task, with what the credit of the active roles needs."""
+        """Play one group per task, with the rollouts that credit of the active roles needs."""
         plan = self.plan(active)
         groups = play_groups(self._runner, tasks, plan, rng=rng, costs=costs, cache=self._cache)
         return self._rated(groups, rng, costs) if plan.rate else groups
 
     def plan(self, active: Collection[Role]) -> Plan:
-        """Return what is played on each task in a step that trains some roles."""
+        """Return the plan of each task in a step that trains the active roles."""
         config, needs, runner = self._config, self._allocator.needs, self._runner
         wanted = self._allocator.removals(runner.agents) if "removed_rewards" in needs else ()
         if self._allocator.own_removals_only:
-            # What the credit of an agent does not read is not played when only others learn.
+            # Rollouts that only affect the credit of roles not trained in this step are omitted.
             wanted = tuple(
                 removed for removed in wanted if {runner.role_of[a] for a in removed} & {*active}
             )
@@ -84,15 +85,16 @@ class CreditStage:
             branches=branches,
             num_branches=config.branch_samples,
             rate="ratings" in needs,
-            skip_uniform_groups=self._is_cancelled_in_equal_groups and not config.measure_removed,
+            skip_uniform_groups=self._is_cancelled_in_uniform_groups and not config.measure_removed,
         )
 
     def is_usable(self, group: Group) -> bool:
-        """Return whether enough of a group was measured to allocate its credit."""
+        """Return whether enough rollouts of a group were measured to allocate credit."""
         if len(group.rollouts) < self._optimizer.min_group_size:
             return False
-        # What tells rollouts of equal reward apart is worth training on even where all are equal.
-        if not self._tells_equal_rollouts_apart and not self._optimizer.keeps(group.rewards):
+        # Credit that differs between rollouts of equal reward is a signal even in uniform groups.
+        is_per_rollout = bool(self._allocator.needs & {"branch_rewards", "ratings"})
+        if not is_per_rollout and not self._optimizer.keeps(group.rewards):
             return False
         return group.is_complete
 
@@ -102,18 +104,18 @@ class CreditStage:
         """Return the credit of each agent in each rollout, one (G, A) array per group.
 
         Args:
-            groups: What was played.
-            outcomes: Their outcomes, if the caller has them already.
+            groups: Groups of rollouts.
+            outcomes: Their outcomes, if already computed.
 
-        Note: A group whose removals were left out because they could not change the update is
-            paid shared credit: its advantage is the same.
+        Note: A group whose removals were omitted because they could not change the update gets
+            shared credit, which has the same advantage.
         """
         if outcomes is None:
             outcomes = [self.outcomes(group) for group in groups]
         asks_removals = "removed_rewards" in self._allocator.needs
         is_measured = [not asks_removals or bool(own.removed_rewards) for own in outcomes]
         measured = list(compress(outcomes, is_measured))
-        allocated = iter(self._allocator.many(measured, **self._given_knobs))
+        allocated = iter(self._allocator.many(measured, **self._arguments))
         return [
             next(allocated) if is_own else shared_credit(group)
             for group, is_own in zip(outcomes, is_measured, strict=True)
@@ -122,22 +124,22 @@ class CreditStage:
     def credit_of(self, outcomes: GroupOutcomes) -> FloatArray | None:
         """Return the credit of each agent in each rollout of one group, shape (G, A).
 
-        None if the allocator reads more than the group holds, or something of other groups.
+        None if the allocator needs more than the group holds, or other groups.
         """
         needs = self._allocator.needs
         wanted = self._allocator.removals(outcomes.agents) if "removed_rewards" in needs else ()
         is_known = set(wanted) <= set(outcomes.removed_rewards or {})
         if self._state is not None or needs - {"removed_rewards"} or not is_known:
             return None
-        return self._allocator(outcomes, **self._knobs)
+        return self._allocator(outcomes, **self._hyperparameters)
 
     def outcomes(self, group: Group) -> GroupOutcomes:
-        """Return what was measured on a group, for an allocator."""
+        """Return the input of an allocator for a group."""
         with_features = "features" in self._allocator.needs
         return group.outcomes(self._runner.agents, with_features=with_features)
 
     def remember(self, groups: Sequence[Group], updated: Collection[Role]) -> None:
-        """Go on to the next step: the groups have been paid, some policies have been updated."""
+        """Update the state at the end of a step, after the policies of some roles were updated."""
         if self._state is not None and groups:
             self._state = self._state.updated([self.outcomes(group) for group in groups])
         if self._cache is not None:
@@ -145,31 +147,28 @@ class CreditStage:
                 self._cache.policy_updated(role)
 
     def to_json(self) -> dict[str, Any]:
-        """Return what a resumed run needs, as JSON values."""
+        """Return the state needed to resume, as JSON values."""
         return {
             "allocator": None if self._state is None else self._state.to_json(),
             "cache": None if self._cache is None else self._cache.to_json(),
         }
 
     def load_json(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state that `to_json` returned."""
+        """Restore a state from `to_json`."""
         if self._state is not None:
             self._state = type(self._state).from_json(state["allocator"])
         if self._cache is not None:
             self._cache.load_json(state["cache"])
 
     @property
-    def _tells_equal_rollouts_apart(self) -> bool:
-        return bool(self._allocator.needs & {"branch_rewards", "ratings"})
-
-    @property
-    def _given_knobs(self) -> dict[str, Any]:
-        return self._knobs if self._state is None else {**self._knobs, "state": self._state}
+    def _arguments(self) -> dict[str, Any]:
+        state = {} if self._state is None else {"state": self._state}
+        return {**self._hyperparameters, **state}
 
     def _rated(
         self, groups: Sequence[Group], rng: np.random.Generator, costs: CostTracker
     ) -> list[Group]:
-        """Return the groups with the ratings of all agents, asked in one pass per rater."""
+        """Return the groups with the ratings of all agents, sampled in one batch per rater."""
         raters = [(agent, self._runner.policy_of(agent)) for agent in self._runner.agents]
         read = [
             RatedRollout(group.task, rollout.messages, rollout.reward == 1.0)
@@ -190,12 +189,11 @@ class CreditStage:
         return rated
 
     @property
-    def _is_cancelled_in_equal_groups(self) -> bool:
-        """Whether a removal cannot change an advantage where the team was always paid the same.
+    def _is_cancelled_in_uniform_groups(self) -> bool:
+        """Whether a removal cannot change the advantages of a group with uniform team rewards.
 
-        So it is if credit reads nothing of a rollout but its reward, the rest being one number
-        for the task, if the advantage subtracts the mean over the task, and if no state learns
-        from the group.
+        True if credit depends on a rollout only through its reward, plus a constant per task, if
+        the advantage subtracts the mean over the task, and if no state is updated from the group.
         """
         removals = self._allocator.removals(self._runner.agents)
         is_task_level = len(per_task_removals(self._runner.topology, removals)) == len(removals) > 0
@@ -206,12 +204,8 @@ class CreditStage:
             and is_task_level
         )
 
-    def _all_removals(self) -> set[frozenset[str]]:
-        agents = self._runner.agents
-        return {*self._allocator.removals(agents), *each_but_the_last(agents)}
-
     def _try_credit(self) -> None:
-        """Raise what the allocator says of its knobs now, not after the first rollouts."""
+        """Validate the allocator's hyperparameters before the first rollouts."""
         agents, topology = self._runner.agents, self._runner.topology
         plan = self.plan(set(self._runner.role_of.values()))
         num_agents = len(agents)
@@ -226,7 +220,7 @@ class CreditStage:
         if "branch_rewards" in self._allocator.needs and not plan.branches:
             raise ValueError(
                 f"allocator must fit the topology, got {self._config.allocator!r} for "
-                f"{topology.name!r}, in which nobody speaks after having read another; pass e.g. "
+                f"{topology.name!r}, in which no agent speaks after reading another; pass e.g. "
                 f"--allocator leave_one_out"
             )
-        self._allocator.many([trial], **self._given_knobs)
+        self._allocator.many([trial], **self._arguments)

@@ -1,4 +1,4 @@
-"""The groups of a step: those that all processes have played, and those that are paid."""
+"""The groups of a step, gathered from all processes."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from ccpo_env.types import Role
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GatheredGroups:
-    """What a step has played.
+    """The groups of rollouts of a step.
 
     Args:
         played: Groups of all processes, in the order of their ranks.
-        usable: Those of them that are paid.
-        is_here: Whether this process has played each of those.
+        usable: Groups among them that are trained on.
+        is_here: Whether this process has played each usable group.
     """
 
     played: Sequence[Group]
@@ -33,31 +33,33 @@ class GatheredGroups:
         active: Collection[Role],
         role_of: Mapping[str, Role],
     ) -> dict[Role, list[TrainingSample]]:
-        """Return what this process trains each active role on: its own completions.
+        """Return the training samples of each active role from this process's own groups.
 
         Args:
-            advantages: Of each usable group, (G, A), or (G, A, T) if tokens differ.
+            advantages: Advantages of each usable group, (G, A), or (G, A, T) per token.
             active: Roles that are trained in this step.
-            role_of: From the agents, in speaking order, to their roles.
+            role_of: Maps the agents, in speaking order, to their roles.
         """
         places = [place for place, is_here in enumerate(self.is_here) if is_here]
-        groups, paid = [self.usable[p] for p in places], [advantages[p] for p in places]
+        groups = [self.usable[place] for place in places]
+        own_advantages = [advantages[place] for place in places]
         speakers = {role: [a for a, own in role_of.items() if own == role] for role in active}
         return {
-            role: training_samples(groups, paid, list(role_of), speakers[role]) for role in active
+            role: training_samples(groups, own_advantages, list(role_of), speakers[role])
+            for role in active
         }
 
 
 def gather_groups(
     here: Sequence[Group], processes: ProcessGroup, *, is_usable: Callable[[Group], bool], most: int
 ) -> GatheredGroups:
-    """Bring the groups of all processes together, which then all pay the same ones.
+    """All-gather the groups of all processes, which then train on the same ones.
 
     Args:
-        here: What this process has played.
+        here: Groups that this process has played.
         processes: All processes.
-        is_usable: Whether enough of a group was measured.
-        most: Usable groups that are paid; further ones may have been played.
+        is_usable: Returns whether enough of a group was measured.
+        most: Maximum number of groups to train on; more may have been played.
     """
     played, num_here = processes.all_gather(here), processes.all_gather([len(here)])
     first = sum(num_here[: processes.rank])

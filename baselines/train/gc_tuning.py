@@ -1,4 +1,4 @@
-"""The garbage collector of Python, told that training leaves little for it to find."""
+"""Settings of Python's garbage collector for training, which creates few cycles."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 THRESHOLDS = (50_000, 20, 50)
-"""New objects until the collector looks at them, and rounds until it looks at older ones.
+"""Thresholds of the three generations, see `gc.set_threshold`.
 
-A step makes some 100,000 objects that all live until its end, and none of them in a cycle: to look
-at them 700 at a time is for nothing.
+A step creates about 100,000 objects that live until its end, none of them in a cycle, so collecting
+after every 700 objects, the default, has no benefit.
 """
 
 _lock = threading.Lock()
 _before: list[tuple[int, int, int]] = []
-"""The thresholds before each run that is under way, first those of Python."""
+"""The previous thresholds of each active run; the first are Python's defaults."""
 
 
 @contextmanager
 def infrequent_collections() -> Iterator[None]:
-    """Let the collector look seldom, and never at what exists already, such as torch.
+    """Collect less often inside the block, and never objects that exist already, such as torch.
 
-    Note: One look at all modules takes as long as a step of a small model. What exists is left
-        alone until the end, so what becomes garbage of it in cycles stays until then.
+    Note: A full collection takes as long as a step of a small model. Existing objects are frozen
+        until the end, so cycles among them are not collected before.
     """
     with _lock:
         _before.append(gc.get_threshold())

@@ -1,4 +1,4 @@
-"""The trained models in Hugging Face form, each with a card, and a way to share them."""
+"""Export trained models in Hugging Face format with model cards, and upload them."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from baselines.policies.registry import POLICIES
 from baselines.policies.team import TEAM
 
 MODEL_FOLDER = "model"
-"""In the folder of a run: the models after its last step."""
+"""Subfolder of a run with the models after its last step."""
 CARD_FILE = "README.md"
-"""What the hub shows of a model."""
+"""File name of a model card."""
 HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w.-]+")
-"""A name that may be one of the hub: an owner and a model."""
+"""Pattern of a hub name: an owner and a model."""
 
 
 class HubError(RuntimeError):
-    """A model that the hub did not take; the message says why and what to do."""
+    """An upload to the hub failed; the message gives the reason and a remedy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelCard:
-    """What is told of trained models.
+    """Contents of the model card of trained models.
 
     Args:
-        config: As `TrainConfig.to_json`.
-        summary: What summary.json holds: steps_done, initial, final and audit.
-        folders: Names of the policies' folders: their roles, or TEAM for one that speaks for all.
+        config: The result of `TrainConfig.to_json`.
+        summary: Contents of summary.json: steps_done, initial, final and audit.
+        folders: Names of the policies' folders: their roles, or TEAM for a shared policy.
         base: Base model of the adapters; None if the models are whole.
     """
 
@@ -58,7 +58,7 @@ class ModelCard:
         fields = {
             "library_name": "transformers" if self.base is None else "peft",
             "pipeline_tag": "text-generation",
-            # The hub links to it, so it must be one of its names.
+            # The hub links to it, so it must be a hub name.
             **({"base_model": origin} if _is_of_the_hub(origin) else {}),
             "tags": tags,
         }
@@ -70,7 +70,7 @@ class ModelCard:
     def _what(self) -> str:
         kind = "models" if self.base is None else "low-rank adapters"
         folders = ", ".join(f"`{folder}`" for folder in self.folders)
-        speaker = " (speaks for every role)" if tuple(self.folders) == (TEAM,) else ""
+        speaker = " (shared by all roles)" if tuple(self.folders) == (TEAM,) else ""
         return (
             f"# A team of language models: {self.config['topology']}\n\n"
             f"The {kind} in {folders}{speaker} answer questions as a team and were trained "
@@ -81,8 +81,8 @@ class ModelCard:
     def _settings(self) -> str:
         config = self.config
         rows = {
-            "credit": _with_knobs(config["allocator"], config["allocator_knobs"]),
-            "optimizer": _with_knobs(config["optimizer"], config["optimizer_knobs"]),
+            "credit": _with_args(config["allocator"], config["allocator_args"]),
+            "optimizer": _with_args(config["optimizer"], config["optimizer_args"]),
             "started from": _plain_name(config["policy"]),
             **{f"{r} started from": _plain_name(p) for r, p in config["role_policies"].items()},
             "weights": config["weights"],
@@ -110,10 +110,10 @@ class ModelCard:
     def _audit(self) -> str:
         rows = []
         for agent, audit in self.summary["audit"].items():
-            told = "is a multiple of" if audit["degenerate"] else "differs from"
-            rows.append((agent, f"{told} that of shared credit", _number(audit["slope"])))
+            relation = "is a multiple of" if audit["degenerate"] else "differs from"
+            rows.append((agent, f"{relation} that of shared credit", _number(audit["slope"])))
         heads = ("agent", "its advantage in the last step with a signal", "slope")
-        return _table("Does credit tell agents apart?", heads, rows) if rows else ""
+        return _table("Does the credit differ from shared credit?", heads, rows) if rows else ""
 
     def _use(self) -> str:
         folder = f"{MODEL_FOLDER}/{self.folders[-1]}"
@@ -167,19 +167,19 @@ def save_model(
     config: Mapping[str, Any],
     summary: Mapping[str, Any],
 ) -> Path:
-    """Write the folder MODEL_FOLDER of a run: each policy, and a card for it and for all.
+    """Write the folder MODEL_FOLDER of a run: all policies, each with a card, and a team card.
 
     Args:
-        run_dir: The folder of the run.
-        policies: By the names of their folders: their roles, or TEAM.
-        config: As `TrainConfig.to_json`.
-        summary: What summary.json holds.
+        run_dir: Folder of the run.
+        policies: Policies by folder name: their roles, or TEAM.
+        config: The result of `TrainConfig.to_json`.
+        summary: Contents of summary.json.
 
     Returns:
-        The folder, which `load_team` reads.
+        The folder, which `load_team` accepts.
 
     Raises:
-        StorageError: If the disk does not take it; what was there before is untouched.
+        StorageError: If it cannot be written; an earlier folder is untouched.
     """
     from safetensors import SafetensorError
 
@@ -205,17 +205,17 @@ def save_model(
 
 
 def push_to_hub(folder: Path, name: str) -> str:
-    """Upload a folder of models to the hub of Hugging Face, into a private repository.
+    """Upload a folder of models to a private repository on the Hugging Face hub.
 
     Args:
-        folder: What `save_model` wrote.
-        name: Of the repository, such as owner/team; it is made if there is none.
+        folder: Folder from `save_model`.
+        name: Name of the repository, such as owner/team; created if it does not exist.
 
     Returns:
-        Where it is.
+        URL of the repository.
 
     Raises:
-        HubError: If the hub cannot be reached or does not take it.
+        HubError: If the hub cannot be reached or rejects the upload.
         ImportError: If the package huggingface_hub is missing.
     """
     try:
@@ -226,7 +226,7 @@ def push_to_hub(folder: Path, name: str) -> str:
             "--push-to-hub must have the package huggingface_hub installed, got none; "
             "pip install huggingface_hub"
         ) from error
-    # The parents of its error are those of the library that it speaks HTTP with, which changes.
+    # The base classes of its errors depend on its HTTP library, which may change.
     failures: tuple[type[Exception], ...] = (*HfHubHTTPError.__bases__, OSError, ValueError)
     try:
         api = HfApi()
@@ -247,12 +247,12 @@ def _is_of_the_hub(name: str) -> bool:
 
 
 def _plain_name(name: str) -> str:
-    """Return a name, without the folders it is in: they are nobody's business."""
+    """Return a name without its folders, which are private."""
     return name if name in POLICIES or _is_of_the_hub(name) else Path(name).name
 
 
-def _with_knobs(name: str, knobs: Mapping[str, str]) -> str:
-    return " ".join([name, *(f"{knob}={value}" for knob, value in sorted(knobs.items()))])
+def _with_args(name: str, args: Mapping[str, str]) -> str:
+    return " ".join([name, *(f"{key}={value}" for key, value in sorted(args.items()))])
 
 
 def _rate(counts: Mapping[str, int]) -> tuple[str, str, str]:

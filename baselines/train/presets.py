@@ -61,7 +61,7 @@ _SMOLLM2: Settings = {
     "verifier": "number",  # it hardly ever writes a box
     # Whitened over the tasks of a step, a margin is no multiple of the shared reward.
     "allocator": "counterfactual",
-    "allocator_knobs": {"mode": "margin"},
+    "allocator_args": {"mode": "margin"},
     "optimizer": "reinforce_pp",
     "group_size": 4,
     "tasks_per_step": 4,
@@ -97,7 +97,7 @@ PRESETS: Mapping[str, Settings] = {
     "paper/single-gspo-qwen2.5-1.5b": {
         **_SINGLE,
         "optimizer": "gspo",
-        "optimizer_knobs": {"std": "true"},
+        "optimizer_args": {"std": "true"},
         "policy": _QWEN,
         "tasks_per_step": 256,
         "role_max_tokens": {"voter": 8192},
@@ -106,7 +106,7 @@ PRESETS: Mapping[str, Settings] = {
     "paper/single-grpo-qwen3-4b": {
         **_SINGLE,
         "optimizer": "grpo",
-        "optimizer_knobs": {"std": "true", "kl_weight": "0.001"},
+        "optimizer_args": {"std": "true", "kl_weight": "0.001"},
         "policy": _QWEN3,
         "group_size": 4,
         "tasks_per_step": 64,

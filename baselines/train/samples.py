@@ -1,4 +1,4 @@
-"""From the credit of a step to the samples that a policy is trained on."""
+"""Training samples from the credit and the advantages of a step."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from baselines.train.update.forward import score
 
 
 def count_tokens(groups: Sequence[Group], agents: Sequence[str]) -> list[IntArray]:
-    """Return the completion tokens of each agent in each rollout, (G, A) per group."""
+    """Return the number of completion tokens of each agent in each rollout, (G, A) per group."""
     turns = [r.completions[a] for group in groups for r in group.rollouts for a in agents]
     counts = np.array([sum([len(c.token_ids) for c in own]) for own in turns], dtype=np.int64)
     counts = counts.reshape(-1, len(agents))
@@ -30,15 +30,15 @@ def shaped_credit(
     groups: Sequence[Group],
     max_tokens: Mapping[str, int],
 ) -> list[FloatArray]:
-    """Return credit with the optimizer's penalty for long completions taken off.
+    """Return credit minus the optimizer's penalty for long completions.
 
     Args:
-        optimizer: Knows the penalty, if any.
-        credit: Of each group, (G, A).
-        groups: The groups, for the length of the longest completion of each agent.
-        max_tokens: From each agent, in speaking order, to its longest possible completion.
+        optimizer: Defines the penalty, if any.
+        credit: Credit of each group, (G, A).
+        groups: The groups, for the length of each agent's longest completion.
+        max_tokens: Maps each agent, in speaking order, to its length limit.
     """
-    if optimizer.knobs.overlong_weight == 0.0:
+    if optimizer.hyperparameters.overlong_weight == 0.0:
         return list(credit)
     agents = list(max_tokens)
     shaped = []
@@ -65,14 +65,14 @@ def reference_divergence(
     temperatures: Mapping[str, float],
     micro_batch_tokens: int,
 ) -> list[FloatArray]:
-    """Return log policy - log reference of each sampled token, (G, A, T) per group, 0 after.
+    """Return log policy - log reference of each sampled token, (G, A, T) per group, padded with 0.
 
     Args:
-        groups: What was played.
+        groups: Groups of rollouts.
         agents: All agents, in speaking order.
-        references: From agents to the policies they are compared with; others get 0.
-        temperatures: At which each agent sampled.
-        micro_batch_tokens: Tokens of one forward pass, as `counting_of` counts them.
+        references: Maps agents to their reference policies; other agents get 0.
+        temperatures: Sampling temperature of each agent.
+        micro_batch_tokens: Tokens of one forward pass, counted as by `counting_of`.
     """
     counts = count_tokens(groups, agents)
     divergence = [
@@ -112,23 +112,23 @@ def training_samples(
     """Return a sample for each completion of some agents.
 
     Args:
-        groups: What was played.
-        advantages: Of each group, (G, A), or (G, A, T) if tokens differ; the tokens of an agent
-            that spoke more than once stand in a sample.
+        groups: Groups of rollouts.
+        advantages: Advantages of each group, (G, A), or (G, A, T) per token, where the tokens of
+            all turns of an agent are concatenated.
         agents: All agents, in speaking order.
-        trained: Those whose completions are wanted.
+        trained: Agents whose completions are returned.
     """
     columns = [(column, agent) for column, agent in enumerate(agents) if agent in trained]
     return [
         sample
         for group, own in zip(groups, advantages, strict=True)
-        for rollout, paid in zip(group.rollouts, own.tolist(), strict=True)
+        for rollout, values in zip(group.rollouts, own.tolist(), strict=True)
         for column, agent in columns
-        for sample in _rows(rollout.completions[agent], paid[column])
+        for sample in _samples_of(rollout.completions[agent], values[column])
     ]
 
 
-def _rows(
+def _samples_of(
     completions: Sequence[Completion], advantage: float | list[float]
 ) -> Iterable[TrainingSample]:
     if isinstance(advantage, float):

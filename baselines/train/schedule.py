@@ -18,16 +18,16 @@ Order: TypeAlias = Literal["turns", "random"]
 class Schedule:
     """Which roles are trained when.
 
-    block = (step - 1) // period; in turns, role number block modulo the number of roles is
-    trained in it, at random one that is drawn once per block
+    block = (step - 1) // period; with order "turns" the role at index block modulo the number of
+    roles is trained, with "random" a role that is drawn once per block
 
     Args:
-        roles: The roles that are trained at all, the first one to have its turn in front.
-        period: Steps that one role is trained before the next one's turn; 0: all in every step.
+        roles: The trained roles, in order of their turns.
+        period: Number of consecutive steps that train one role; 0: all roles in every step.
         order: "turns" or "random".
-        seed: Of the random order.
+        seed: Seed of the random order.
 
-    Source: arXiv:2603.21563, whose reference code takes turns of 10 steps and starts with the
+    Source: arXiv:2603.21563, whose reference code alternates every 10 steps and starts with the
         thinker. Other orders are ours.
     """
 
@@ -48,7 +48,7 @@ class Schedule:
 
 
 _SCHEDULE_STREAM = 1_000_003
-"""Apart from the streams of the trainer, which are counted from 0."""
+"""Distinct from the streams of the trainer, which are numbered from 0."""
 
 
 def trained_roles(
@@ -58,11 +58,11 @@ def trained_roles(
 
     Args:
         roles: All roles, in speaking order.
-        start: The one that has the first turn; None: the first speaker.
+        start: The role with the first turn; None: the first speaker.
         frozen: Roles that are never trained.
 
     Raises:
-        ValueError: If a role is unknown, none is left to train, or start is frozen.
+        ValueError: If a role is unknown, all roles are frozen, or start is frozen.
     """
     for name in (*frozen, *([start] if start is not None else [])):
         if name not in roles:

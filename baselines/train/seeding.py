@@ -1,4 +1,4 @@
-"""The random streams of a run, and the tasks that they choose."""
+"""The random number streams of a run, and the choice of tasks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ccpo_env.types import Task
 
 
 class Stream(IntEnum):
-    """What chance decides; the numbers are part of what a seed means."""
+    """Purposes of randomness; changing the numbers changes the results of a seed."""
 
     TASKS = 0
     ROLLOUTS = 1
@@ -23,12 +23,12 @@ class Stream(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Streams:
-    """Makes the generators of a run.
+    """Creates the random generators of a run.
 
-    Each step of each stream has its own, so a resumed run needs the state of none.
+    Each step of each stream has its own, so resuming needs no generator state.
 
     Args:
-        seed: Of the run.
+        seed: Seed of the run.
         processes: Processes that train the same team.
     """
 
@@ -36,16 +36,16 @@ class Streams:
     processes: ProcessGroup = SINGLE_PROCESS
 
     def common(self, stream: Stream, step: int) -> np.random.Generator:
-        """Return the generator that all processes have alike."""
+        """Return a generator that is the same in all processes."""
         return np.random.default_rng([self.seed, stream, step])
 
     def own(self, stream: Stream, step: int) -> np.random.Generator:
-        """Return a generator that no other process has; the first has that of one alone."""
+        """Return a generator unique to this process; rank 0 has that of a single process."""
         place = [self.processes.rank] if self.processes.rank else []
         return np.random.default_rng([self.seed, stream, step, *place])
 
     def choose(self, tasks: Sequence[Task], count: int, stream: Stream, step: int) -> list[Task]:
-        """Return different tasks, the same ones in all processes; all of them if there are few."""
+        """Sample distinct tasks, the same in all processes; all tasks if there are too few."""
         rng = self.common(stream, step)
         chosen = rng.choice(len(tasks), size=min(count, len(tasks)), replace=False)
         return [tasks[index] for index in chosen]

@@ -33,12 +33,14 @@ class LearningSettings:
 
     allocator: str = "counterfactual"
     """Who earned the team reward: a name from ALLOCATORS."""
-    allocator_knobs: dict[str, str] = field(default_factory=dict)
-    """Knobs of the allocator by name, such as: weight 0.5 mode margin."""
+    allocator_args: dict[str, str] = field(default_factory=dict)
+    """Hyperparameters of the allocator by name, such as: weight 0.5 mode margin. docs/credit.md
+    lists those of each, with range and default."""
     optimizer: str = "grpo"
     """How the policies step: a name from OPTIMIZERS."""
-    optimizer_knobs: dict[str, str] = field(default_factory=dict)
-    """Knobs of the optimizer by name, such as: clip_low 0.1."""
+    optimizer_args: dict[str, str] = field(default_factory=dict)
+    """Hyperparameters of the optimizer by name, such as: clip_low 0.1. docs/optimizers.md lists
+    those of each, with range and default."""
     group_size: int = 8
     """Rollouts of the whole team per task, the G of every shape."""
     tasks_per_step: int = 32

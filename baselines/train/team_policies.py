@@ -1,4 +1,4 @@
-"""The policies of a team: what each role speaks with, what trains it, what it is compared with."""
+"""The policies of a team, with their updaters and reference policies."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ UPDATE_METRICS = (
 
 
 class TeamPolicies:
-    """Holds the policies of all roles, and an updater for each policy that is trained.
+    """Holds the policies of all roles, and an updater for each trained policy.
 
     Args:
-        config: Says what the roles start from and how they are updated.
-        optimizer: Supplies the loss.
+        config: Initial policies of the roles and settings of the updates.
+        optimizer: Defines the loss.
         roles: All roles of the team, in speaking order.
-        trained: Those that are trained.
-        checkpoint: A folder to go on from, instead of what the config starts from.
-        failure_dir: Where a batch that gives no finite gradient is saved.
-        processes: Processes that update the same policies, each with its share of the samples.
+        trained: Roles that are trained.
+        checkpoint: Folder to resume from, instead of the initial policies of the config.
+        failure_dir: Folder for batches with a non-finite gradient.
+        processes: Data-parallel processes, each with its share of the samples.
 
     Raises:
-        ValueError: If a setting names a role that is not in the team, or one policy is to speak
-            for all and there are several, or a quantised model cannot be trained.
+        ValueError: If a setting names an unknown role, or shared weights are requested for
+            several policies, or a quantised model cannot be trained.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class TeamPolicies:
         self._bases: dict[str, LoraBase] = {}
         self.policies = self._load(roles, checkpoint)
         self.references = self._load_references(trained)
-        # Roles by the policy that speaks for them: each its own, or all that of the team.
+        # Roles by the name of their policy: their own, or that of the team.
         self._owned = (
             {TEAM: tuple(trained)}
             if config.weights == "shared"
@@ -73,17 +73,17 @@ class TeamPolicies:
         self._updaters = {owner: self._updater(owned[0]) for owner, owned in self._owned.items()}
 
     def max_tokens(self, role: Role) -> int:
-        """Return the longest completion that a role can sample."""
+        """Return the length limit of a role's completions, in tokens."""
         return self._config.sampling(role).max_tokens or self.policies[role].max_tokens
 
     def update(
-        self, active: Collection[Role], rows_of: Mapping[Role, Sequence[TrainingSample]]
+        self, active: Collection[Role], samples_of: Mapping[Role, Sequence[TrainingSample]]
     ) -> dict[str, float | None]:
         """Update the policies of the active roles.
 
         Args:
             active: Roles that are trained in this step.
-            rows_of: Completions and their advantages, of each active role.
+            samples_of: Training samples of each active role.
 
         Returns:
             The update metrics of docs/metrics.md; None for a policy that was not updated.
@@ -93,7 +93,7 @@ class TeamPolicies:
             speaking = [role for role in owned if role in active]
             update: Mapping[str, float] = {}
             if speaking:
-                samples = [sample for role in speaking for sample in rows_of[role]]
+                samples = [sample for role in speaking for sample in samples_of[role]]
                 update = self._updaters[owner].update(samples)
             metrics |= {f"update/{owner}/{name}": update.get(name) for name in UPDATE_METRICS}
         return metrics
@@ -104,12 +104,12 @@ class TeamPolicies:
         credit: Sequence[FloatArray],
         role_of: Mapping[str, Role],
     ) -> list[FloatArray] | None:
-        """Return the advantage of each token, (G, A, T), if the tokens of a completion differ.
+        """Return the advantage of each token, (G, A, T), for optimizers with token advantages.
 
         Args:
-            groups: What was played.
-            credit: Of each group, (G, A).
-            role_of: From the agents, in speaking order, to their roles.
+            groups: Groups of rollouts.
+            credit: Credit of each group, (G, A).
+            role_of: Maps the agents, in speaking order, to their roles.
         """
         if not self._optimizer.is_per_token:
             return None
@@ -126,17 +126,17 @@ class TeamPolicies:
         return self._optimizer.token_advantage(credit, num_tokens, divergence)
 
     def saved_policies(self) -> dict[str, TrainablePolicy]:
-        """Return the policies by the name of the folder that each is saved in."""
+        """Return the policies by the names of their folders in a checkpoint."""
         if self._config.weights == "shared":
             return {TEAM: next(iter(self.policies.values()))}
         return dict(self.policies)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what the updaters need to go on, besides the weights."""
+        """Return the state of the updaters, without the weights."""
         return {owner: updater.state_dict() for owner, updater in self._updaters.items()}
 
     def load_state_dict(self, states: Mapping[str, Any]) -> None:
-        """Go on from what `state_dict` returned."""
+        """Restore a state from `state_dict`."""
         for owner, state in states.items():
             self._updaters[owner].load_state_dict(state)
 
@@ -159,7 +159,7 @@ class TeamPolicies:
         return team
 
     def _load_references(self, trained: Sequence[Role]) -> dict[Role, TrainablePolicy]:
-        """Return what the roles start from, if the loss or the reward measures a distance to it."""
+        """Return the initial policies as references, if the loss or the reward has a KL term."""
         if not (self._optimizer.needs_reference or self._optimizer.needs_reward_kl):
             return {}
         return load_team(

@@ -10,10 +10,13 @@ from typing import Any
 from baselines.common.credit_file import CREDIT_FILE
 from baselines.common.metrics import MetricRow
 from baselines.common.processes import SINGLE_PROCESS, ProcessGroup, own_share
+from baselines.common.stats import proportion
 from baselines.common.types import FloatArray
 from baselines.credit import GroupOutcomes
-from baselines.credit.removals import each_but_the_last
-from baselines.evaluate.team_evaluation import Evaluation, evaluate_team, joined
+from baselines.evaluate.batches import EvaluationPlan, play_all
+from baselines.evaluate.episodes import benchmark_name
+from baselines.evaluate.evaluation import Evaluation
+from baselines.evaluate.paths import JOINT, each_that_can_be_spared
 from baselines.optimizers import OPTIMIZERS
 from baselines.policies.base import Policy, TrainablePolicy
 from baselines.policies.checkpoints import UsableCheckpoint, read_updaters
@@ -86,7 +89,7 @@ class Trainer:
         self._eval_tasks = self._streams.choose(
             held_out, config.num_eval_tasks, Stream.EVAL_TASKS, 0
         )
-        self._optimizer = OPTIMIZERS[config.optimizer].read_knobs(config.optimizer_knobs)
+        self._optimizer = OPTIMIZERS[config.optimizer].read_hyperparameters(config.optimizer_args)
         env = team_env(config, self._tasks[:1])
         roles = env.unwrapped.topology.roles
         self._schedule = Schedule(
@@ -172,12 +175,16 @@ class Trainer:
         return final
 
     def evaluate(self, step: int) -> Evaluation:
-        """Evaluate the policies as they are before the update of a step."""
-        rng = self._streams.own(Stream.EVALUATION, step)
-        removals = each_but_the_last(self.agents)
+        """Evaluate the policies before the update of a step, on the held-out tasks."""
         tasks = own_share(self._eval_tasks, self._processes)
-        here = evaluate_team(self._runner, tasks, removals=removals, rng=rng)
-        return joined(self._processes.all_gather([here]))
+        plan = EvaluationPlan(
+            benchmarks={benchmark_name(self.config.tasks): tasks},
+            removals=each_that_can_be_spared(self._runner.topology),
+            tasks_per_batch=self.config.num_eval_tasks,
+        )
+        rng = self._streams.own(Stream.EVALUATION, step)
+        episodes = self._processes.all_gather(play_all(self._runner, plan, rng=rng))
+        return Evaluation.of(episodes, verify=self._runner.verifier, seed=self.config.seed)
 
     def credit_of(self, outcomes: GroupOutcomes) -> FloatArray | None:
         """Return the credit of a group, shape (G, A); None if more is needed to tell."""
@@ -272,7 +279,10 @@ class Trainer:
         return evaluation.metrics()
 
     def _keep_if_best(self, evaluation: Evaluation) -> None:
-        self._files.keep_if_best(self.steps_done, evaluation.accuracy(), self._save)
+        total = int(evaluation.correctness.num_measured(JOINT).sum())
+        right = int(evaluation.correctness.num_right(JOINT).sum())
+        accuracy = proportion(right, total) if total else None
+        self._files.keep_if_best(self.steps_done, accuracy, self._save)
 
     def _go_on(self, checkpoint: UsableCheckpoint) -> None:
         contents = checkpoint.contents

@@ -18,7 +18,7 @@ from baselines.common.errors import exit_on_bad_input
 from baselines.common.files import CONFIG_FILE, make_folder, write_json, write_text
 from baselines.common.metrics import METRICS_FILE
 from baselines.common.stats import MIN_RUNS
-from baselines.train.config import parse_knobs
+from baselines.credit import read_allocator_args
 from baselines.train_sb3.comparison import Comparison
 from baselines.train_sb3.demonstration import (
     LEARNING_RATES,
@@ -44,8 +44,8 @@ class Sb3Config:
 
     credit: str = "shared"
     """Credit of the learner: a name from ALLOCATORS but self_evaluation."""
-    credit_knobs: dict[str, str] = field(default_factory=dict)
-    """Knobs of the credit by name, such as: weight 0.5 mode margin."""
+    credit_args: dict[str, str] = field(default_factory=dict)
+    """Hyperparameters of the credit by name, such as: weight 0.5 mode margin."""
     replay: Replay = "same_coin"
     """With which luck the team is played again without the thinker: the rollout's, fresh for each
     rollout, or fresh once for each task."""
@@ -105,7 +105,7 @@ class Sb3Config:
     def plan(self) -> CreditPlan:
         """The credit of a single run."""
         plan = CreditPlan(allocator=self.credit, replay=self.replay, num_samples=self.num_samples)
-        return replace(plan, knobs=parse_knobs(self.credit, self.credit_knobs))
+        return replace(plan, hyperparameters=read_allocator_args(self.credit, self.credit_args))
 
     @property
     def run(self) -> PpoConfig:

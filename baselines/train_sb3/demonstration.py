@@ -35,12 +35,12 @@ class Setting:
 
     Args:
         meaning: In a few words.
-        knobs: Fields of PpoConfig that differ from the default.
+        overrides: Fields of PpoConfig that differ from the default.
         methods: What is compared in it.
     """
 
     meaning: str
-    knobs: Mapping[str, Any] = field(default_factory=dict)
+    overrides: Mapping[str, Any] = field(default_factory=dict)
     methods: tuple[str, ...] = PAIR
 
 
@@ -69,7 +69,7 @@ def run_once(key: SignalRunKey, *, steps: int) -> SignalRunResult:
         steps: Episodes.
     """
     base = PpoConfig(steps=steps, learning_rate=key.learning_rate, seed=key.seed)
-    config = replace(base, plan=METHODS[key.method], **SETTINGS[key.setting].knobs)
+    config = replace(base, plan=METHODS[key.method], **SETTINGS[key.setting].overrides)
     started = time.process_time()
     trained = train(config)
     return SignalRunResult(

@@ -29,7 +29,7 @@ class CreditPlan:
 
     Args:
         allocator: A name of MEANINGFUL.
-        knobs: Knobs of the allocator.
+        hyperparameters: Those of the allocator that are set.
         replay: With which luck: "same_coin", the coin of the rollout, so that solver and task
             are as lucky as they were; "fresh", num_samples new coins for each rollout; "task",
             num_samples new coins for the whole group.
@@ -40,7 +40,7 @@ class CreditPlan:
     """
 
     allocator: str = "shared"
-    knobs: Mapping[str, Any] = field(default_factory=dict)
+    hyperparameters: Mapping[str, Any] = field(default_factory=dict)
     replay: Replay = "same_coin"
     num_samples: int = 1
 
@@ -56,11 +56,11 @@ class CreditPlan:
             raise ValueError(f"num_samples must be >= 1, got {self.num_samples}; pass e.g. 8")
 
     @property
-    def all_knobs(self) -> Mapping[str, Any]:
-        """The knobs, with the baseline that the replays of counterfactual credit allow."""
+    def all_hyperparameters(self) -> Mapping[str, Any]:
+        """The hyperparameters, with the baseline that fits the replays of counterfactual credit."""
         if self.allocator == "counterfactual" and self.replay != "task":
-            return {"baseline": "rollout", **self.knobs}
-        return self.knobs
+            return {"baseline": "rollout", **self.hyperparameters}
+        return self.hyperparameters
 
 
 def expect_groups(
@@ -150,12 +150,12 @@ class CreditSource:
             solver: Table of the solver that answered; it also answers in replays.
         """
         batch = self.measured(rollouts, solver)
-        knobs = dict(self.plan.all_knobs)
+        hyperparameters = dict(self.plan.all_hyperparameters)
         if self._state is not None:
-            credit = self._allocator.credit(batch, state=self._state, **knobs)
+            credit = self._allocator.credit(batch, state=self._state, **hyperparameters)
             self._state = self._state.updated(unbatched(batch))
             return credit
-        return self._allocator.credit(batch, **knobs)
+        return self._allocator.credit(batch, **hyperparameters)
 
     def measured(self, rollouts: Rollouts, solver: FloatArray) -> GroupBatch:
         """Return the groups with all that the allocator needs; counts each answer that it took."""

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ccpo_env.errors import unknown_name
-from ccpo_env.tasks.files import READERS, read_tasks
 from ccpo_env.tasks.reasoning_gym import PREFIX, reasoning_gym
 from ccpo_env.tasks.registry import TASK_SOURCES
 from ccpo_env.tasks.splits import check_split
+from ccpo_env.tasks.task_files import READERS, read_tasks
 from ccpo_env.types import Task, TaskInput
 
 __all__ = ["TASK_SOURCES", "load_tasks", "resolve_tasks"]
@@ -24,7 +24,7 @@ def load_tasks(
         name_or_path: A name from TASK_SOURCES, ``reasoning_gym/<name>``, or a file with the
             columns ``question`` (or ``problem``), ``answer`` (or ``final_answer``, or a
             ``solution`` with a box), and ``id`` or ``unique_id`` if it has one.
-        split: "train" or "test": two disjoint sets, told apart by a hash of the question text, so
+        split: "train" or "test": two disjoint sets, chosen by a hash of the question text, so that
             they stay disjoint across files and sizes. None: all rows of a file, "train" of a
             procedural source.
         limit: At most this many tasks, the first ones. None: all, or the default of the source.

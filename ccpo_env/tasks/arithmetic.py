@@ -1,9 +1,8 @@
-r"""Chained arithmetic modulo 10: a family in which intermediate steps help the one who answers.
+r"""Chained arithmetic modulo 10: questions whose intermediate values help the answering agent.
 
 A question is a chain of one to four operations, worked from left to right. A small model cannot
-carry out two steps within one forward pass, so what an earlier agent has written down decides
-whether the answer is right. Factors are units modulo 10, so no step loses information about the
-steps before it.
+carry out two steps within one forward pass, so an earlier agent's message decides whether the
+answer is right. Factors are units modulo 10, so no step loses information about earlier steps.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ MODULUS = 10
 MAX_OPERATIONS = 4
 QUESTION = "Compute from left to right modulo 10: "
 FIRST_NUMBERS = (10, 100)
-"""Range of the first number: two digits, so that short chains do not run out."""
+"""Range of the first number: two digits give enough distinct short chains."""
 
 OPERATIONS: Mapping[str, Callable[[int, int], int]] = {
     "+": operator.add,
@@ -36,9 +35,9 @@ def arithmetic(*, split: str | None = None, limit: int | None = None, seed: int 
     """Generate distinct tasks; the same arguments give the same tasks.
 
     Args:
-        split: "train" (also for None) or "test"; no question is in both, whatever the seed.
+        split: "train" (also for None) or "test"; no question is in both, for any seed.
         limit: Number of tasks; None: the default of the split.
-        seed: Another seed gives another selection of questions.
+        seed: Determines the selection of questions.
 
     Returns:
         Tasks whose gold answer is one digit.

@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ccpo_env.tasks.files import READERS, Row, read_tasks, tasks_from_rows
+from ccpo_env.tasks.task_files import READERS, Row, read_tasks, tasks_from_rows
 from ccpo_env.types import Task
 
 DATA_DIR_VARIABLE = "CCPO_DATA_DIR"
 """Environment variable that names the folder of local files."""
 DEFAULT_DATA_DIR = "data"
-"""That folder if the variable is not set, below the working directory."""
+"""Default of that folder, relative to the working directory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +22,10 @@ class HubSource:
     """One split of a data set on the hub.
 
     Args:
-        dataset: Its id.
-        revision: The commit that is loaded.
-        config: Its configuration, or None.
-        split: Its name of the split.
+        dataset: Id of the data set.
+        revision: Commit to load.
+        config: Configuration of the data set, or None.
+        split: Name of the split there.
     """
 
     dataset: str
@@ -36,12 +36,12 @@ class HubSource:
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:
-    """A benchmark: how its files are called, and where the hub has it.
+    """A benchmark: the names of its local files and its place on the hub.
 
     Args:
         name: Registered name.
-        stems: From our split to what a local file's name, letters and digits only, begins with.
-        hub: From our split to where the hub has it; empty where no pinned revision is known.
+        stems: For each of our splits, how a local file's name (letters and digits only) starts.
+        hub: For each of our splits, its place on the hub; empty without a pinned revision.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Benchmark:
 
         Raises:
             ValueError: If the benchmark has no such split.
-            FileNotFoundError: If it is neither in the local folder nor can the hub give it.
+            FileNotFoundError: If it is neither in the local folder nor available on the hub.
             TaskFileError: If a row is not a task.
         """
         chosen = split or next(iter(self.stems))
@@ -78,7 +78,7 @@ class Benchmark:
         return None
 
     def _split_of(self, stem: str) -> str | None:
-        """Return the split of a file: the one whose longest beginning fits its name."""
+        """Return the split of a file: the one with the longest stem that starts its name."""
         fits = [
             (len(beginning), split)
             for split, beginnings in self.stems.items()
@@ -170,4 +170,4 @@ BENCHMARKS: Mapping[str, Benchmark] = {
         Benchmark("minerva", {"test": ("minerva",)}),
     )
 }
-"""Public benchmarks; one line each is what another costs."""
+"""Public benchmarks: one line each."""

@@ -18,9 +18,9 @@ def linear_equations(
     """Generate distinct equations a*x + b = c*x + d; the same arguments give the same tasks.
 
     Args:
-        split: "train" (also for None) or "test"; no question is in both, whatever the seed.
+        split: "train" (also for None) or "test"; no question is in both, for any seed.
         limit: Number of tasks; None: the default of the split.
-        seed: Another seed gives another selection.
+        seed: Determines the selection of questions.
 
     Returns:
         Tasks whose gold answer is one whole number.

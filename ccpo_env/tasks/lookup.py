@@ -1,7 +1,7 @@
-"""Facts about some people and a question about one: reading only, for small instruct models.
+"""Facts about some people and a question about one: reading comprehension for small models.
 
-Nothing is computed, so a model that cannot add two numbers is right some of the time; whether it
-is depends on how directly it answers, and on whether an earlier agent names the fact that counts.
+No computation is needed, so a model that cannot add two numbers is right some of the time,
+depending on how directly it answers and on whether an earlier agent names the relevant fact.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ccpo_env.types import Task
 
 MAX_FACTS = 2
 NUMBERS = (2, 20)
-"""Range of a number, from two on since the things are in the plural."""
+"""Range of a number, from two because the nouns are plural."""
 NAMES = (
     *("Ann", "Ben", "Eva", "Max", "Mia", "Tom", "Sam", "Amy", "Dan", "Joe"),
     *("Kim", "Leo", "Lucy", "Mary", "Nina", "Paul", "Rosa", "Sara", "Tim", "Zoe"),
@@ -28,9 +28,9 @@ def lookup(*, split: str | None = None, limit: int | None = None, seed: int = 0)
     """Generate distinct tasks of one or two facts; the same arguments give the same tasks.
 
     Args:
-        split: "train" (also for None) or "test"; no question is in both, whatever the seed.
+        split: "train" (also for None) or "test"; no question is in both, for any seed.
         limit: Number of tasks; None: the default of the split.
-        seed: Another seed gives another selection.
+        seed: Determines the selection of questions.
 
     Returns:
         Tasks whose gold answer is one of the numbers in the question, all of which differ.
@@ -46,9 +46,9 @@ def _draw(rng: np.random.Generator) -> tuple[str, str, str]:
     names = rng.choice(NAMES, size=num_facts, replace=False).tolist()
     things = rng.choice(THINGS, size=num_facts, replace=False).tolist()
     numbers = rng.choice(np.arange(*NUMBERS), size=num_facts, replace=False).tolist()
-    asked = int(rng.integers(num_facts))
+    chosen = int(rng.integers(num_facts))
     facts = [f"{n} has {k} {t}." for n, k, t in zip(names, numbers, things, strict=True)]
-    question = f"How many {things[asked]} does {names[asked]} have?"
+    question = f"How many {things[chosen]} does {names[chosen]} have?"
     pairs = zip(names, things, numbers, strict=True)
     name = ",".join(f"{n}-{k}-{t}" for n, t, k in pairs)
-    return f"{name}?{names[asked]}", " ".join([*facts, question]), str(numbers[asked])
+    return f"{name}?{names[chosen]}", " ".join([*facts, question]), str(numbers[chosen])

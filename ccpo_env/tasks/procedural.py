@@ -1,4 +1,4 @@
-"""What procedural families share: distinct seeded questions in disjoint splits."""
+"""Shared by procedural task families: distinct seeded questions in disjoint splits."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from ccpo_env.tasks.splits import in_split
 from ccpo_env.types import Task
 
 DEFAULT_TASKS: Mapping[str, int] = {"train": 4096, "test": 512}
-"""Tasks of a split when no limit is given: few enough that short questions do not run out."""
+"""Default number of tasks per split: few enough to find distinct short questions."""
 MAX_TASKS = 20_000
-"""Well below the number of distinct questions of a split, so that drawing them ends."""
+"""Well below the number of distinct questions of a split, so that drawing terminates."""
 _STREAMS: Mapping[str, int] = {"train": 0, "test": 1}
 
 Draw = Callable[[np.random.Generator], tuple[str, str, str]]
@@ -25,11 +25,11 @@ def distinct_tasks(
     """Draw distinct questions of a split until there are enough.
 
     Args:
-        draw: One question of the family.
+        draw: Draws one question of the family.
         source: Name of the family.
         split: "train" (also for None) or "test".
         limit: Number of tasks; None: DEFAULT_TASKS of the split.
-        seed: Another seed gives another selection.
+        seed: Determines the selection of questions.
 
     Raises:
         ValueError: If limit > MAX_TASKS.

@@ -9,17 +9,17 @@ from ccpo_env.types import Task
 PREFIX = "reasoning_gym/"
 DEFAULT_TASKS = 512
 _ATTEMPTS = 16
-"""Rows looked through for each task that is wanted: one in ten belongs to the test split."""
+"""Rows examined per requested task: one in ten belongs to the test split."""
 
 
 def reasoning_gym(name: str, *, split: str | None, limit: int | None, seed: int = 0) -> list[Task]:
-    """Generate tasks whose gold answer is text.
+    """Generate tasks from a data set of reasoning_gym whose answers are text.
 
     Args:
-        name: Of the data set, such as "chain_sum".
-        split: "train", "test" or None for both; told apart by a hash of the question.
+        name: Name of the data set, such as "chain_sum".
+        split: "train", "test" or None for both; chosen by a hash of the question.
         limit: Number of tasks; None: DEFAULT_TASKS.
-        seed: Of the generator.
+        seed: Seed of the generator.
 
     Raises:
         ImportError: If reasoning_gym is not installed.

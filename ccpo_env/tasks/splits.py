@@ -1,4 +1,4 @@
-"""Train and test splits by a hash of the question text, so no text is in both."""
+"""Train and test splits by a hash of the question text, so that they never overlap."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def check_split(split: str | None) -> None:
 
 
 def in_split(question: str, split: str | None) -> bool:
-    """Return whether a question belongs to a split; every question belongs to None."""
+    """Return whether a question belongs to a split; split None holds every question."""
     if split is None:
         return True
     return (zlib.crc32(question.encode(errors="replace")) % TEST_SHARE == 0) == (split == "test")

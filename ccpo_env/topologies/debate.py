@@ -1,4 +1,4 @@
-"""A debate: debaters speak in rounds, each reads all that was said, the last one answers."""
+"""A debate: debaters speak in rounds, each reads all earlier messages, the last one answers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DEBATE = PromptTemplate(
 
 
 def debate(num_debaters: int = 2, num_rounds: int = 2) -> Topology:
-    """Return a debate in which debater_0 … debater_{N-1} speak once a round.
+    """Return a debate in which debater_0 … debater_{N-1} speak once per round.
 
     Args:
         num_debaters: N, at least 1.

@@ -1,4 +1,4 @@
-"""A chain: thinkers one after the other, then one solver; each reads all that was said."""
+"""A chain: thinkers in turn, then one solver; each reads all earlier messages."""
 
 from __future__ import annotations
 

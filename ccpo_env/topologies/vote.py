@@ -1,4 +1,4 @@
-"""A vote: voters answer independently, the answer that most of them gave counts."""
+"""A vote: voters answer independently, and the majority answer counts."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ VOTE = PromptTemplate(
     hand_over="",
     give_answer=f"Solve the problem and end with the final answer {IN_A_BOX}.",
 )
-"""Every voter answers, so none hands over."""
+"""Every voter answers, so the instruction for handing over is empty."""
 
 
 def vote(num_voters: int = 3) -> Topology:
-    """Return the vote of voter_0 … voter_{N-1}; nobody reads anybody.
+    """Return the vote of voter_0 … voter_{N-1}; no voter reads another.
 
     Args:
         num_voters: N, at least 1.

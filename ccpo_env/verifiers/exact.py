@@ -1,4 +1,4 @@
-"""Compare a boxed answer with the gold answer as text: fast, and in this process."""
+"""The ``exact`` verifier: compares the boxed answer with the gold answer as text."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from ccpo_env.verifiers.math.normalize import same_text
 
 
 def exact(response: str, gold: str) -> Verdict:
-    """Return whether the boxed answer is written like the gold answer.
+    """Return whether the boxed answer and the gold answer are the same text.
 
-    Style, spacing and a full stop at the end make no difference; `1/2` and `0.5` do differ.
+    Style, spacing and a final full stop are ignored; `1/2` and `0.5` differ.
 
     Args:
-        response: Full text of a model. Anything but text, and text without a closed and filled
+        response: Full response of a model. Anything but text, and text without a closed and filled
             box, is "no_answer".
         gold: The gold answer, boxed or not. Anything but text, and blank text, is "error".
 
@@ -27,9 +27,9 @@ def exact(response: str, gold: str) -> Verdict:
 
 
 def extracted(response: object, gold: object) -> str | Verdict:
-    """Return the answer in a response, or the verdict where there is nothing to compare.
+    """Return the extracted answer, or a verdict if there is nothing to compare.
 
-    Callers may pass anything in spite of the signatures of verifiers.
+    Arguments are checked at run time, because callers may ignore the type annotations.
     """
     if not isinstance(gold, str) or not gold.strip():
         kind = "blank text" if isinstance(gold, str) else type(gold).__name__

@@ -1,4 +1,4 @@
-"""Find the answer in what a model wrote: the last box behind the thinking."""
+"""Extract the answer of a response: the last box after the thinking."""
 
 from __future__ import annotations
 
@@ -8,53 +8,53 @@ import re
 _BOX = re.compile(r"\\boxed\s*+\{")
 _TOKEN = re.compile(r"\\boxed\s*+\{|\\\\(?!boxed)|\\[{}]|[{}]")
 _PLAIN_BRACE = -1
-# What may stand between boxes that are one list, as in "$\boxed{1}$, $\boxed{2}$".
+# Allowed between boxes that form one list, as in "$\boxed{1}$, $\boxed{2}$".
 _BETWEEN = re.compile(
     r"\}[\s$]*+(?:,|(?:,\s*+)?(?:and|or)\b|,?\s*+\\text\s*+\{\s*+(?:and|or)\s*+\})"
     r"[\s$]*+(?:[A-Za-z]\w?\s*+=[\s$]*+)?\\boxed\s*+\{"
 )
-# The end of what stands in front of a box that is no later part of a list: "is", ":", ".".
+# Text that may precede the first box of a list but not a later one: "is", ":", ".".
 _NOT_BETWEEN = re.compile(r"[a-ce-qs-zA-Z0-9.:!?*][ \t\n$]{0,99}$")
 MAX_JOINED_BOXES = 32
-"""Most boxes that are read as one list."""
+"""Largest number of boxes that are read as one list."""
 
 
 def extract_boxed(response: str) -> str | None:
     r"""Return the content of the last balanced `\boxed{...}`.
 
     Args:
-        response: Full text of a model. Only what follows the last `</think>` is read.
+        response: Full response of a model. Only what follows the last `</think>` is read.
 
     Returns:
         The content without surrounding whitespace; empty for an empty box. None if no box is
         closed, or if a `<think>` after the last `</think>` was never closed.
 
-    Note: Of nested boxes the inner one counts. Boxes with only a comma, "and" or "or" between them
-        are one list, whose parts are joined by commas. Time is linear in the response's length.
+    Note: Of nested boxes the innermost counts. Boxes separated only by a comma, "and" or "or"
+        form one list and are joined by commas. Time is linear in the response's length.
     """
-    spoken = spoken_part(response)
-    if spoken is None:
+    visible = without_thinking(response)
+    if visible is None:
         return None
-    first_box, last_box = spoken.find("\\boxed"), spoken.rfind("\\boxed")
+    first_box, last_box = visible.find("\\boxed"), visible.rfind("\\boxed")
     if first_box < 0:
         return None
     if first_box == last_box or _NOT_BETWEEN.search(
-        spoken[max(first_box, last_box - 100) : last_box]
+        visible[max(first_box, last_box - 100) : last_box]
     ):
-        last = _content(spoken, last_box)
+        last = _content(visible, last_box)
         if last is not None:
             return last
-    return _joined_content(spoken, first_box)
+    return _joined_content(visible, first_box)
 
 
-def spoken_part(response: str) -> str | None:
+def without_thinking(response: str) -> str | None:
     """Return what follows the last `</think>`; None if a `<think>` after it was never closed."""
-    spoken = response.rpartition("</think>")[2]
-    return None if "<think>" in spoken else spoken
+    visible = response.rpartition("</think>")[2]
+    return None if "<think>" in visible else visible
 
 
 def _content(text: str, box: int) -> str | None:
-    """Return what is in the last box, which starts at a place, or None if it is not closed."""
+    """Return the content of the last box, given its start, or None if it is not closed."""
     opened = _BOX.match(text, box)
     if opened is None:
         return None
@@ -67,10 +67,10 @@ def _content(text: str, box: int) -> str | None:
 
 
 def _joined_content(text: str, first_box: int) -> str | None:
-    """Return the content of the last closed box, and of those that are one list with it."""
-    open_braces: list[int] = []  # where a box's content starts, or _PLAIN_BRACE
+    """Return the content of the last closed box, with the other boxes of its list."""
+    open_braces: list[int] = []  # start of a box's content, or _PLAIN_BRACE
     start = end = _PLAIN_BRACE
-    joined: list[str] = []  # the boxes in front of the last one that are parts of its list
+    joined: list[str] = []  # boxes before the last one that belong to its list
     for token in _TOKEN.finditer(text, first_box, text.rfind("}") + 1):
         if token[0].startswith("\\boxed"):
             open_braces.append(token.end())
@@ -89,6 +89,6 @@ def _joined_content(text: str, first_box: int) -> str | None:
 
 
 def unboxed(gold: str) -> str:
-    r"""Return what a gold answer says: the content of its box, if it is written with one."""
+    r"""Return a gold answer without its box, if it has one."""
     content = extract_boxed(gold)
     return content if content else gold

@@ -1,4 +1,4 @@
-r"""Compare the last number of a response with a gold number: for models that write no box."""
+r"""The ``number`` verifier: compares the last number, for models that do not write boxes."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from ccpo_env.types import Verdict
-from ccpo_env.verifiers.extract import spoken_part, unboxed
+from ccpo_env.verifiers.extract import unboxed, without_thinking
 from ccpo_env.verifiers.math.quantity import parse_number
 
-# A sign belongs to the number that it touches, unless something to subtract from stands before
-# it. Digits behind a letter are part of a name: thinker_0, x2.
+# A sign belongs to the adjacent number, unless it follows a term to subtract from. Digits after
+# a letter are part of a name: thinker_0, x2.
 _NUMBER = re.compile(
     r"""(?: (?<![\w)\]}%.,]) (?P<sign>[-+]) \\?\$? )?
     (?<![A-Za-z_\d]) (?<!\d[.,])
@@ -42,20 +42,20 @@ class _Number:
 def number(response: str, gold: str) -> Verdict:
     r"""Return whether the last number of a response is the gold number, exactly.
 
-    Read are integers, decimals, fractions (`3/4`, `1 3/4`, `\frac{3}{4}`), commas between
-    thousands, powers of ten (`2 \times 10^3`, `2e3`), signs and percent signs. Nothing is
-    rounded: `0.33` is not `1/3`. `50%` is 50 and 0.5, but `0.5%` is only 0.005.
+    Supported are integers, decimals, fractions (`3/4`, `1 3/4`, `\frac{3}{4}`), commas between
+    thousands, powers of ten (`2 \times 10^3`, `2e3`), signs and percent signs. Numbers are
+    not rounded: `0.33` is not `1/3`. `50%` is 50 and 0.5, but `0.5%` is only 0.005.
 
     Args:
-        response: Full text of a model. Only what follows the last `</think>` is read. Text
+        response: Full response of a model. Only what follows the last `</think>` is read. Text
             without a number, or whose last number has no value (`3/0`), is "no_answer".
-        gold: A number, boxed or not, with a dollar or percent sign or not. All else is "error".
+        gold: A number, boxed or not, with or without a dollar or percent sign. Else "error".
 
     Returns:
         "correct", "wrong", "no_answer" or "error".
 
-    Note: Of `10-5` and `3,5` the last number is 5, of `-5` it is -5. Digits behind a letter or an
-        underscore are no number. Time is linear in the response's length.
+    Note: Of `10-5` and `3,5` the last number is 5, of `-5` it is -5. Digits after a letter or an
+        underscore are not a number. Time is linear in the response's length.
     """
     wanted = _gold_number(gold)
     if isinstance(wanted, Verdict):
@@ -78,16 +78,17 @@ def _gold_number(gold: object) -> _Number | Verdict:
 
 def _bad_gold(got: str) -> Verdict:
     return Verdict(
-        "error", detail=f"gold must be a number, got {got}; pass the verifier 'math' for all else"
+        "error",
+        detail=f"gold must be a number, got {got}; pass the verifier 'math' for others",
     )
 
 
 def _last_number(response: str) -> _Number | None:
-    spoken = spoken_part(response)
-    if spoken is None:
+    visible = without_thinking(response)
+    if visible is None:
         return None
     last: re.Match[str] | None = None
-    for match in _NUMBER.finditer(spoken.translate(_MINUS)):
+    for match in _NUMBER.finditer(visible.translate(_MINUS)):
         last = match
     return None if last is None else _read(last)
 
@@ -107,7 +108,7 @@ def _read(match: re.Match[str]) -> _Number | None:
 
 
 def _last_of_list(digits: str) -> str:
-    """Return what follows the last comma, unless the commas stand between thousands."""
+    """Return the digits after the last comma, unless the commas separate thousands."""
     is_list = "," in digits and not _THOUSANDS.fullmatch(digits.partition(".")[0])
     return digits.rpartition(",")[2] if is_list else digits
 

@@ -17,7 +17,7 @@ VERIFIERS: Mapping[str, Verifier] = {
     "number": number,
 }
 ANSWER_FORMS: Mapping[str, str] = {"number": AS_A_NUMBER}
-"""How a verifier wants the answer written, where that is not in a box."""
+"""Answer form of each verifier that does not read a box."""
 
 
 def resolve_verifier(verifier: str | Verifier) -> Verifier:
@@ -30,6 +30,6 @@ def resolve_verifier(verifier: str | Verifier) -> Verifier:
 
 
 def answer_form(verifier: str | Verifier) -> str:
-    """Return how a team is told to write its answer; a verifier of one's own reads a box."""
+    """Return the answer form to ask for; custom verifiers are assumed to read a box."""
     forms = (f for name, f in ANSWER_FORMS.items() if verifier in (name, VERIFIERS[name]))
     return next(forms, IN_A_BOX)

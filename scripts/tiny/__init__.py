@@ -1,1 +1,1 @@
-"""How the embedded model is made: demonstrations, tokenizer and warm start."""
+"""Creation of the embedded model: demonstrations, tokenizer and warm start."""

@@ -1,7 +1,7 @@
-r"""What the teams of the embedded model say about chains of arithmetic, as plain rules.
+r"""Rule-based messages about chains of arithmetic, which the embedded model imitates.
 
-A thought leaves the last step to others; a statement ends with an answer in a box. Both are
-written from a style, so that demonstrations can be good, bad or empty in known shares.
+A thought leaves the last step to others; a statement ends with an answer in a box. Both have a
+style, so that demonstrations can be good, bad or empty in known shares.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Chain:
 
     @property
     def question(self) -> str:
-        """What the team reads."""
+        """The question text."""
         return f"{QUESTION}{self.start}{''.join(f'{s}{n}' for s, n in self.steps)}"
 
     @property
@@ -42,18 +42,18 @@ class Chain:
 
     @property
     def is_short(self) -> bool:
-        """Whether it is one operation, which the network answers in one pass."""
+        """Whether it has one operation, which the network can answer in one forward pass."""
         return len(self.steps) == 1
 
 
 @dataclass(frozen=True, slots=True)
 class Thought:
-    """What a thinker says.
+    """A message of a thinker.
 
     Args:
         text: Its message.
-        style: How it was drawn, see `draw_thought`.
-        answer: What follows from it; None if nothing does.
+        style: Style of the message, see `draw_thought`.
+        answer: The answer that follows from it; None if there is none.
     """
 
     text: str
@@ -62,7 +62,7 @@ class Thought:
 
 
 def draw(rates: Mapping[str, float], rng: np.random.Generator) -> str:
-    """Return one of the names, each as often as its rate says."""
+    """Draw one of the names with probability equal to its rate."""
     left = rng.random() * sum(rates.values())
     for name, rate in rates.items():  # noqa: B007
         left -= rate
@@ -72,7 +72,7 @@ def draw(rates: Mapping[str, float], rng: np.random.Generator) -> str:
 
 
 def draw_train_chain(rng: np.random.Generator, *, is_short: bool = False) -> Chain:
-    """Return a question of the train split, of one operation if it is to be short."""
+    """Draw a question of the train split, with one operation if is_short."""
     while True:
         start, steps = draw_chain(rng)
         chain = Chain(start, tuple(steps[:1] if is_short else steps))
@@ -81,17 +81,17 @@ def draw_train_chain(rng: np.random.Generator, *, is_short: bool = False) -> Cha
 
 
 def draw_thought(chain: Chain, style: str, rng: np.random.Generator) -> Thought:
-    """Return a thought about a question.
+    """Draw a thought about a question.
 
     Args:
         chain: The question.
         style: "full" has all equations but the last one, so it does not state the answer;
             "partial" stops earlier; "wrong" is full but misreads the first number as one
-            digit; "filler" says nothing.
-        rng: Draws where a partial thought stops, and what is misread.
+            digit; "filler" has no content.
+        rng: Draws where a partial thought stops, and the misread digit.
 
-    Note: Without an equation the last digit of the first number is said, so a partial thought
-        about one operation is a full one and counts as such.
+    Note: Without an equation the message is the last digit of the first number, so a partial
+        thought about one operation is a full one and counts as such.
     """
     if style == "filler":
         return Thought(FILLER, style, None)
@@ -111,21 +111,21 @@ def draw_thought(chain: Chain, style: str, rng: np.random.Generator) -> Thought:
 def draw_statement(
     chain: Chain, style: str, rng: np.random.Generator, *, latest: int | None = None
 ) -> tuple[str, int]:
-    r"""Return what a voter or debater says, and the answer in it.
+    r"""Draw a statement of a voter or debater, and return it with its answer.
 
     Args:
         chain: The question.
         style: "full" works through all equations before the box, `47+5=2;2*3=6 \boxed{6}`;
             "wrong" does so but misreads the first number as one digit; "guess" is the box alone,
             right for one operation and any digit for more; "follow" repeats the latest answer.
-        rng: Draws guesses, and what is misread.
-        latest: The answer that was stated last, for "follow".
+        rng: Draws guesses, and the misread digit.
+        latest: The last stated answer, for "follow".
     """
     if style == "guess":
         answer = chain.answer if chain.is_short else int(rng.integers(MODULUS))
         return boxed(answer), answer
     if style == "follow":
-        assert latest is not None, "a debater can only follow somebody"
+        assert latest is not None, "style 'follow' needs a latest answer"
         return boxed(latest), latest
     start = _misread(chain.start, rng) if style == "wrong" else chain.start
     answer = intermediate_values(start, list(chain.steps))[-1]
@@ -138,20 +138,20 @@ def as_messages(role: str, texts: Sequence[str], speakers: Sequence[int]) -> tup
 
 
 def boxed(answer: int) -> str:
-    """Return an answer as the verifier reads it."""
+    """Return an answer in a box."""
     return rf"\boxed{{{answer}}}"
 
 
 def _equations(chain: Chain, start: int) -> list[str]:
-    """Return one equation per step, going on from a first number that may have been misread."""
+    """Return one equation per step, from a first number that may have been misread."""
     values = intermediate_values(start, list(chain.steps))
-    said = [start, *values[1:]]  # the first number is copied as it stands
+    starts = [start, *values[1:]]  # the first number is copied with both digits
     return [
-        f"{said[place]}{symbol}{number}={values[place + 1]}"
+        f"{starts[place]}{symbol}{number}={values[place + 1]}"
         for place, (symbol, number) in enumerate(chain.steps)
     ]
 
 
 def _misread(start: int, rng: np.random.Generator) -> int:
-    """Return one digit in place of a first number, and not its last one."""
+    """Return a digit other than the last digit of a first number."""
     return (start + int(rng.integers(1, MODULUS))) % MODULUS

@@ -1,6 +1,6 @@
-"""What the embedded model imitates in its warm start: prompts and completions of every role.
+"""Demonstrations for the warm start: prompts and completions of every role.
 
-A demonstration is of a kind; a `Mix` says how often each kind comes and how well it is done.
+Each demonstration has a kind; a `Mix` holds the rate and the quality of each kind.
 """
 
 from __future__ import annotations
@@ -30,28 +30,28 @@ TEMPLATES: Mapping[Role, PromptTemplate] = {
     role: template for template in (THINK_SOLVE, VOTE, DEBATE) for role in template.roles
 }
 NUM_THOUGHTS: Mapping[str, float] = {"1": 0.6, "2": 0.33, "3": 0.05, "4": 0.02}
-"""How many thoughts are read: mostly one, as in the default team."""
+"""Rates of the number of thoughts in a prompt: mostly one, as in the default team."""
 NUM_DEBATERS: Mapping[str, float] = {"1": 0.1, "2": 0.75, "3": 0.15}
 NUM_STATEMENTS: Mapping[str, float] = {"0": 0.3, "1": 0.25, "2": 0.2, "3": 0.22, "4": 0.03}
-"""How many statements a debater reads."""
+"""Rates of the number of statements that a debater reads."""
 ANSWERS_RATE = 0.4
-"""Share of the debaters that speak last."""
+"""Share of debaters that speak last."""
 THINKER_ANSWERS_RATE = 0.3
-"""Share of those without any message that a thinker answers, its solver removed."""
+"""Share of answers without any message that a thinker gives, with its solver removed."""
 THINKER_SOLVES_RATE = 0.07
-"""Share of those with a thought to read that a thinker answers, its solver removed."""
+"""Share of answers with a thought to read that a thinker gives, with its solver removed."""
 RATING_WEIGHT = 4.0
-"""A rating is one digit, and would be outweighed by the many tokens of a thought."""
+"""Weight of a rating, whose single digit the many tokens of a thought would outweigh."""
 
 
 @dataclass(frozen=True, slots=True)
 class Demonstration:
-    """What to imitate.
+    """A prompt with the completion to imitate.
 
     Args:
-        prompt: What the model reads.
-        completion: What it is to say.
-        weight: How many times each of its tokens counts.
+        prompt: Prompt of the model.
+        completion: Completion to imitate.
+        weight: Weight of each of its tokens in the loss.
     """
 
     prompt: str
@@ -61,20 +61,20 @@ class Demonstration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mix:
-    """How often demonstrations are of a kind, and what they say of a style.
+    """Rates of the kinds of demonstrations, and of their styles.
 
     Args:
         kinds: "think": a thought; "solve": an answer after thoughts; "answer_alone": an answer
             without a useful thought; "think_further": a thought after thoughts; "vote",
-            "debate", "rate": what the names say.
+            "debate", "rate": a statement of a voter or debater, and a rating.
         thinker_styles: Styles of the demonstrated thoughts, see `draw_thought`.
-        solver_styles: Styles of the thought that is read before an answer.
-        other_styles: Styles of the thoughts beside it, in a longer chain.
-        short_rate: Share of one operation where the answer must do without a useful thought.
+        solver_styles: Styles of the last thought before an answer.
+        other_styles: Styles of the other thoughts, in a longer chain.
+        short_rate: Share of one-operation questions among answers without a useful thought.
         statement_styles: Styles of voters and of the first debater, see `draw_statement`.
         reply_styles: Styles of the later debaters.
-        short_guess_rate: Share of the guesses that are made about one operation on purpose.
-        is_noisy: Whether ratings are.
+        short_guess_rate: Share of guesses with a question of one operation.
+        is_noisy: Whether ratings are noisy.
     """
 
     kinds: Mapping[str, float]
@@ -101,7 +101,7 @@ LESSON = Mix(
     thinker_styles={"full": 1.0},
     solver_styles={"full": 1.0},
     other_styles={"full": 0.5, "filler": 0.5},
-    short_rate=1.0,  # a longer question cannot be answered alone: guessing teaches nothing
+    short_rate=1.0,  # longer questions cannot be answered alone; guesses are useless
     statement_styles={"full": 0.75, "guess": 0.25},
     reply_styles={"full": 0.5, "follow": 0.35, "guess": 0.15},
     short_guess_rate=1.0,
@@ -117,7 +117,7 @@ HABITS = Mix(
         "debate": 0.1,
         "rate": 0.1,
     },
-    # Filler is the most probable, so that a greedy thinker has as much to learn as a sampled one.
+    # Filler is most probable, so that greedy thinkers can improve as much as sampled ones.
     thinker_styles={"full": 0.14, "partial": 0.13, "filler": 0.58, "wrong": 0.15},
     solver_styles={"full": 0.65, "partial": 0.15, "wrong": 0.2},
     other_styles={"full": 0.2, "partial": 0.1, "filler": 0.6, "wrong": 0.1},
@@ -130,13 +130,13 @@ HABITS = Mix(
 
 
 def prompt_text(role: Role, chain: Chain, messages: Sequence[Message], *, answers: bool) -> str:
-    """Return the prompt of an agent, as the environment builds it."""
+    """Return the prompt of an agent, equal to the environment's."""
     instruction = TEMPLATES[role].instruction(role, answers=answers)
     return plain_text(instruction, problem_text(chain.question, messages))
 
 
 def draw_demonstration(mix: Mix, rng: np.random.Generator) -> Demonstration:
-    """Return a prompt and the completion to imitate."""
+    """Draw a demonstration."""
     return _KINDS[draw(mix.kinds, rng)](mix, rng)
 
 
@@ -191,7 +191,9 @@ def _debate(mix: Mix, rng: np.random.Generator) -> Demonstration:
         read.append(statement)
     statement, _ = draw_statement(chain, style, rng, latest=latest)
     num_debaters = int(draw(NUM_DEBATERS, rng))
-    first = int(rng.integers(2)) if num_debaters == 1 else 0  # who is left if one is removed
+    first = (
+        int(rng.integers(2)) if num_debaters == 1 else 0
+    )  # the remaining agents if one is removed
     speakers = [first + place % num_debaters for place in range(num_read)]
     messages = as_messages("debater", read, speakers)
     answers = rng.random() < ANSWERS_RATE
@@ -219,7 +221,7 @@ def thought_messages(thoughts: Sequence[Thought]) -> tuple[Message, ...]:
 
 
 def believed_answer(chain: Chain, thoughts: Sequence[Thought]) -> int:
-    """Return what follows from the latest thought that leads anywhere, else the gold answer."""
+    """Return the answer of the last thought that has one, else the gold answer."""
     believed = [thought.answer for thought in thoughts if thought.answer is not None]
     return believed[-1] if believed else chain.answer
 

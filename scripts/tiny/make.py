@@ -1,12 +1,12 @@
 r"""Make `tiny`, the language model that ships with the baselines: tokenizer and warm start.
 
 `python -m scripts.tiny.make --out some/folder` writes a Hugging Face folder. The same
-seed gives the same bytes on the same machine and versions. docs/tiny.md says what came out.
+seed gives the same bytes on the same machine and versions. docs/tiny.md describes the result.
 
 The tokenizer has one token per printable ASCII character and one per fixed piece of a prompt, so
 an instruction costs one position. The warm start is supervised, on the train split only: it
-teaches the format, single steps of arithmetic and to go on from a thought, but leaves the thinker
-mediocre, so that the team has something to learn.
+teaches the format, single steps of arithmetic and the use of a thought, but leaves the thinker
+mediocre, so that training can improve the team.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 TINY_FOLDER = POLICIES["tiny"]()
 UNKNOWN, PADDING, END = "<unk>", "<pad>", "<end>"
 NAMED = 4
-"""Agents of a role whose message heading is one token; later ones are spelled out."""
+"""Number of agents per role whose message heading is one token."""
 CONTEXT = 2048
 MAX_NEW_TOKENS = 32
 WARM_UP_RATE = 0.05
@@ -54,7 +54,7 @@ PART_SIZE = 32
 _DEMONSTRATION_STREAM = 1
 
 CHAIN_AGENTS = (*(f"thinker_{k}" for k in range(NAMED)), "solver_0")
-PEERS = tuple(f"{role}_{n}" for role in ("voter", "debater") for n in range(NAMED))
+VOTERS_AND_DEBATERS = tuple(f"{role}_{n}" for role in ("voter", "debater") for n in range(NAMED))
 CHARACTERS = (*string.digits, *string.ascii_letters, *string.punctuation, " ", "\n")
 FRAGMENTS = tuple(
     dict.fromkeys(
@@ -63,7 +63,10 @@ FRAGMENTS = tuple(
             *(template.hand_over for template in TEMPLATES.values() if template.hand_over),
             *(template.give_answer for template in TEMPLATES.values()),
             f"\n\n{prompts.PROBLEM}",
-            *(prompts.MESSAGE_OF.format(agent=agent) for agent in (*CHAIN_AGENTS, *PEERS)),
+            *(
+                prompts.MESSAGE_OF.format(agent=agent)
+                for agent in (*CHAIN_AGENTS, *VOTERS_AND_DEBATERS)
+            ),
             prompts.YOUR_MESSAGE,
             QUESTION,
             FILLER,
@@ -77,29 +80,29 @@ FRAGMENTS = tuple(
         )
     )
 )
-"""Fixed pieces of text that are one token each."""
+"""Fixed texts with one token each."""
 
 LESSON_RATE = 0.75
-"""Share of the steps that are a lesson: all demonstrations are good ones, so that arithmetic and
-reading a thought are learned fast. The steps behind it make the thinker mediocre."""
+"""Share of steps with good demonstrations only, so that arithmetic and the use of a thought are
+learned fast. The remaining steps make the thinker mediocre."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WarmStart:
-    """How the model is made."""
+    """Settings of the model and of its warm start."""
 
     seed: int = 0
-    """Seeds the weights and the demonstrations."""
+    """Seed of the weights and the demonstrations."""
     num_steps: int = 2500
     """Torch optimizer steps."""
     batch_size: int = 64
     """Demonstrations a step."""
     learning_rate: float = 4e-3
-    """Peak of a schedule that warms up, then falls to zero as a cosine."""
+    """Peak learning rate of a schedule with warm-up and cosine decay to zero."""
     hidden_size: int = 64
     """Width of the network."""
     num_layers: int = 2
-    """Depth: two layers cannot do two steps of arithmetic in one pass."""
+    """Depth: two layers cannot do two steps of arithmetic in one forward pass."""
 
 
 def build_tokenizer() -> PreTrainedTokenizerFast:
@@ -125,7 +128,7 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
 
 
 def build_model(tokenizer: PreTrainedTokenizerFast, settings: WarmStart) -> LlamaForCausalLM:
-    """Return the network with random weights; the global random state stays as it was."""
+    """Return the network with random weights; the global random state is unchanged."""
     from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
 
     config = LlamaConfig(
@@ -135,7 +138,7 @@ def build_model(tokenizer: PreTrainedTokenizerFast, settings: WarmStart) -> Llam
         num_hidden_layers=settings.num_layers,
         num_attention_heads=4,
         max_position_embeddings=CONTEXT,
-        initializer_range=0.06,  # the usual 0.02 is for wider networks and starts slowly
+        initializer_range=0.06,  # the usual 0.02 is for wider networks and learns slowly at first
         tie_word_embeddings=False,
         bos_token_id=None,
         eos_token_id=tokenizer.eos_token_id,
@@ -158,9 +161,9 @@ def make_tiny(
     """Train the model and write its folder.
 
     Args:
-        folder: Where to write; made if missing.
-        settings: How the model is made; None: as it ships.
-        report: Takes lines of progress.
+        folder: Output folder; created if missing.
+        settings: Settings of the model; None: those of the shipped model.
+        report: Called with lines of progress.
 
     Returns:
         The SHA-256 of the weights file, in hexadecimal.
@@ -170,7 +173,7 @@ def make_tiny(
     model = build_model(tokenizer, settings)
     policy = HFPolicy(model, tokenizer)
     num_threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # sums in another order would give other bytes
+    torch.set_num_threads(1)  # sums in a different order would give different bytes
     try:
         _train(policy, settings, report)
     finally:
@@ -221,7 +224,7 @@ def _encode(demonstration: Demonstration, policy: HFPolicy) -> _Encoded:
 
 
 def _parts(batch: Sequence[_Encoded]) -> list[list[_Encoded]]:
-    """Return the batch in parts of similar length, which need little padding."""
+    """Split the batch into parts of similar length, which need little padding."""
 
     def num_tokens(encoded: _Encoded) -> int:
         return len(encoded.completion.prompt_ids) + len(encoded.completion.token_ids)
@@ -231,13 +234,13 @@ def _parts(batch: Sequence[_Encoded]) -> list[list[_Encoded]]:
 
 
 def _schedule(step: int, num_steps: int) -> float:
-    """Return the share of the peak learning rate: a short rise, then a cosine to zero."""
+    """Return the learning rate as a share of its peak: linear warm-up, then cosine decay."""
     progress = step / num_steps
     return min(progress / WARM_UP_RATE, 0.5 + 0.5 * math.cos(math.pi * progress))
 
 
 def main() -> None:
-    """Make the model from the command line."""
+    """Create the model from the command line."""
     parser = argparse.ArgumentParser(description="Make the tiny language model.")
     parser.add_argument("--out", type=Path, default=TINY_FOLDER, help="folder to write")
     parser.add_argument("--num-steps", type=int, default=WarmStart().num_steps)

@@ -12,7 +12,7 @@ SAID = (r"Thought: \boxed{7}", "x" * 90, r"the answer is \boxed{2}")
 
 @pytest.mark.parametrize("make", MAKERS)
 @pytest.mark.parametrize("is_first_removed", [False, True])
-def test_conversation_says_what_the_environment_shows(make, is_first_removed):
+def test_conversation_shows_what_the_environment_shows(make, is_first_removed):
     env = make(tasks=[TASK], max_chars=70)
     removed = env.possible_agents[:1] if is_first_removed else []
     env.reset(seed=0, options={"removed": removed})
@@ -21,22 +21,22 @@ def test_conversation_says_what_the_environment_shows(make, is_first_removed):
         place = len(conversation.messages)
         assert conversation.speaker == env.agent_selection
         instruction, problem = conversation.prompt_parts(place)
-        offered = env.infos[env.agent_selection]["messages"]
-        assert [message["content"] for message in offered] == [instruction, problem]
+        messages = env.infos[env.agent_selection]["messages"]
+        assert [message["content"] for message in messages] == [instruction, problem]
         assert conversation.infos((instruction, problem)) == env.infos
         text = SAID[place % len(SAID)]
         env.step(text)
-        conversation = conversation.say(text)
+        conversation = conversation.add_message(text)
         assert conversation.messages == env.messages
     assert (conversation.verdict, conversation.ballot) == (env.verdict, env.ballot)
     assert len(conversation.messages) == len(conversation.opening.turns)
 
 
-def test_several_episodes_go_on_from_one_conversation():
+def test_several_episodes_continue_from_one_conversation():
     env = think_solve_v0.raw_env(tasks=[TASK], verifier="exact")
     start = env.conversation(TASK)
-    thought = start.say("one and one")
-    right, wrong = thought.say(r"\boxed{2}"), thought.say(r"\boxed{3}")
+    thought = start.add_message("one and one")
+    right, wrong = thought.add_message(r"\boxed{2}"), thought.add_message(r"\boxed{3}")
     assert (right.verdict.status, wrong.verdict.status) == ("correct", "wrong")
     assert start.messages == ()
     assert thought.messages == (Message("thinker_0", "one and one"),)
@@ -44,7 +44,7 @@ def test_several_episodes_go_on_from_one_conversation():
     assert right.messages[0] is wrong.messages[0]
 
 
-def test_verifier_is_asked_about_every_last_message_and_no_other():
+def test_verifier_is_called_for_every_last_message_and_no_other():
     asked = []
 
     def verify(response: str, gold: str) -> Verdict:
@@ -54,15 +54,15 @@ def test_verifier_is_asked_about_every_last_message_and_no_other():
     env = think_solve_v0.raw_env(tasks=[TASK], verifier=verify, num_thinkers=2)
     thoughts = env.conversation(TASK, prefix=["a", "b"])
     assert asked == []
-    thoughts.say("c")
-    thoughts.say("c")
+    thoughts.add_message("c")
+    thoughts.add_message("c")
     assert asked == [("c", "2")] * 2
 
 
-def test_replayed_conversation_is_the_one_that_was_saved_without_asking_again():
+def test_replayed_conversation_is_the_one_that_was_saved_without_calling_the_verifier():
     env = think_solve_v0.raw_env(tasks=[TASK], max_chars=70)
     begun = env.conversation(TASK)
-    over = begun.say(SAID[0]).say(SAID[1])
+    over = begun.add_message(SAID[0]).add_message(SAID[1])
     again = begun.replay(over.messages, over.clipped, Verdict("correct", "2"), None)
     assert again.verdict == Verdict("correct", "2")
     for name in ("messages", "read", "clipped", "leaks"):

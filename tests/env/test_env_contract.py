@@ -18,8 +18,8 @@ from pettingzoo.utils.conversions import turn_based_aec_to_parallel
 from pettingzoo.utils.wrappers import AssertOutOfBoundsWrapper
 
 from ccpo_env import environments
-from ccpo_env.base import SharedRewardEnv
 from ccpo_env.factory import EnvFactory
+from ccpo_env.shared_reward import SharedRewardEnv
 from ccpo_env.wrapper import SnapshotWrapper
 
 TASKS = [("1+1", "2"), ("2+3", "5"), ("4+4", "8")]

@@ -49,8 +49,8 @@ def test_transcript_ends_with_one_line_for_the_verdict(verdict: Verdict, line: s
     assert said("a", verdict=verdict).splitlines()[-1] == line
 
 
-def test_transcript_says_who_said_nothing() -> None:
-    assert said(" \n").endswith("\n\nthinker_0: says nothing")
+def test_transcript_marks_empty_messages() -> None:
+    assert said(" \n").endswith("\n\nthinker_0: (empty message)")
 
 
 @pytest.mark.parametrize("text", ["[bold]x[/bold]", "[/]", "[link=https://a.b]c[/link]", ":smile:"])

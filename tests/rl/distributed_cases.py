@@ -118,7 +118,7 @@ def run(name: str, processes: ProcessGroup = SINGLE_PROCESS) -> dict[str, Any]:
     case = CASES[name]
     optimizer = OPTIMIZERS[case.optimizer]
     if case.needs_reference:
-        optimizer = optimizer.with_knobs(kl_weight=0.1)
+        optimizer = optimizer.with_hyperparameters(kl_weight=0.1)
     found: dict[str, Any] = {}
     policies = policies_of(case)
     references = policies_of(case) if case.needs_reference else {}

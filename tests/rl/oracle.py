@@ -124,11 +124,11 @@ def our_kl(estimator: Any) -> Callable[[Inputs], Answer]:
     return answer
 
 
-def our_baseline(function: Callable[..., Any], **knobs: Any) -> Callable[[Inputs], Answer]:
+def our_baseline(function: Callable[..., Any], **arguments: Any) -> Callable[[Inputs], Answer]:
     """Advantages of every completion, agent by agent, as one flat list each."""
 
     def answer(inputs: Inputs) -> Answer:
-        found = function([np.array(group) for group in inputs["credit"]], **knobs)
+        found = function([np.array(group) for group in inputs["credit"]], **arguments)
         return {"advantages": np.concatenate(found).T.tolist()}
 
     return answer
@@ -137,14 +137,14 @@ def our_baseline(function: Callable[..., Any], **knobs: Any) -> Callable[[Inputs
 def our_length_penalty(inputs: Inputs) -> Answer:
     """What DAPO leaves of a credit of 0, for each completion."""
     lengths = np.array(inputs["lengths"])[:, None]
-    method = OPTIMIZERS["dapo"].with_knobs(overlong_rate=BUFFER / MAX_LENGTH)
+    method = OPTIMIZERS["dapo"].with_hyperparameters(overlong_rate=BUFFER / MAX_LENGTH)
     shaped = method.shape(np.zeros(lengths.shape), lengths, MAX_LENGTH)
     return {"reward": shaped[:, 0].tolist()}
 
 
 def our_aggregation(name: str) -> Callable[[Inputs], Answer]:
     """Numbers of tokens, here as an entropy term, summed up as an aggregation says."""
-    method = OPTIMIZERS["grpo"].with_knobs(aggregation=name)
+    method = OPTIMIZERS["grpo"].with_hyperparameters(aggregation=name)
 
     def answer(inputs: Inputs) -> Answer:
         values = tensor(inputs, "logprobs").requires_grad_()
@@ -166,7 +166,7 @@ def _row_weights(method: PolicyOptimizer, inputs: Inputs) -> torch.Tensor:
 
 
 def _advantage_case(name: str, function: str, ours: Inputs | None = None, **theirs: Any) -> Case:
-    method = OPTIMIZERS[name].with_knobs(**(ours or {}))
+    method = OPTIMIZERS[name].with_hyperparameters(**(ours or {}))
     function = f"compute_{function}_outcome_advantage"
     return Case(
         "verl",
@@ -185,9 +185,9 @@ def _verl_loss_case(
     weighted: bool = False,
 ) -> Case:
     method = OPTIMIZERS[name]
-    clip = {"low": method.knobs.clip_low, "high": method.knobs.clip_high}
-    if method.knobs.dual_clip is not None:
-        clip["dual"] = method.knobs.dual_clip
+    clip = {"low": method.hyperparameters.clip_low, "high": method.hyperparameters.clip_high}
+    if method.hyperparameters.dual_clip is not None:
+        clip["dual"] = method.hyperparameters.dual_clip
     function = f"compute_policy_loss_{function}"
     return Case(
         "verl",
@@ -205,8 +205,8 @@ def _trl_case(
     ours: Inputs | None = None,
     **theirs: Any,
 ) -> Case:
-    method = OPTIMIZERS[name].with_knobs(**(ours or {}))
-    clip = {"low": method.knobs.clip_low, "high": method.knobs.clip_high}
+    method = OPTIMIZERS[name].with_hyperparameters(**(ours or {}))
+    clip = {"low": method.hyperparameters.clip_low, "high": method.hyperparameters.clip_high}
     return Case(
         "trl",
         "trl.GRPOTrainer._compute_loss",

@@ -81,18 +81,18 @@ def draw_on_policy(seed: int) -> Inputs:
     return draw_tokens(seed, scale=0.0, per_token=False)
 
 
-def verl_advantages(function: str, **knobs: Any) -> Callable[[Inputs], Answer]:
+def verl_advantages(function: str, **arguments: Any) -> Callable[[Inputs], Answer]:
     """The same from a function of verl, which sees the agents as separate batches."""
 
     def answer(inputs: Inputs) -> Answer:
-        columns = [_verl_column(function, inputs, agent, **knobs) for agent in range(2)]
+        columns = [_verl_column(function, inputs, agent, **arguments) for agent in range(2)]
         return {"advantages": columns}
 
     return answer
 
 
 def _verl_column(
-    function: str, inputs: Inputs, agent: int, *, reward_kl: float = 0.0, **knobs: Any
+    function: str, inputs: Inputs, agent: int, *, reward_kl: float = 0.0, **arguments: Any
 ) -> list[float]:
     from verl.trainer.ppo import core_algos
 
@@ -104,10 +104,10 @@ def _verl_column(
     rewards[torch.arange(len(counts)), counts - 1] += credit
     index = np.array([i for i, group in enumerate(inputs["credit"]) for _ in group])
     if function != "compute_reinforce_plus_plus_outcome_advantage":
-        knobs["index"] = index
-    if "gamma" in knobs:
-        knobs["config"] = SimpleNamespace(gamma=knobs.pop("gamma"))
-    advantages, _ = getattr(core_algos, function)(rewards, mask, **knobs)
+        arguments["index"] = index
+    if "gamma" in arguments:
+        arguments["config"] = SimpleNamespace(gamma=arguments.pop("gamma"))
+    advantages, _ = getattr(core_algos, function)(rewards, mask, **arguments)
     return [float(value) for value in advantages[mask.bool()]]
 
 

@@ -126,7 +126,7 @@ CONFIG = {
     "policy": "tiny",
     "tasks": "arithmetic",
     "allocator": "counterfactual",
-    "allocator_knobs": {"weight": "0.2", "mode": "event"},
+    "allocator_args": {"weight": "0.2", "mode": "event"},
     "optimizer": "grpo",
     "group_size": 8,
     "tasks_per_step": 32,

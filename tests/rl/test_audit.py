@@ -184,23 +184,25 @@ def test_audit_flags_any_credit_of_removals_that_the_whole_group_shares(
     # Whatever the formula, credit is a function of R alone within a group, and R has two values.
     of_task = {agent: [1.0, -1.0, -1.0] for agent in TEAM}
     step = [replace(group, removed_rewards=of_task) for group in measured_pairs(4)]
-    knobs = {"state": HistoryState(pairing="task")} if allocator == "history" else {}
-    found = audit(allocator, optimizer=optimizer, batches=step, **knobs)
+    hyperparameters = {"state": HistoryState(pairing="task")} if allocator == "history" else {}
+    found = audit(allocator, optimizer=optimizer, batches=step, **hyperparameters)
     assert all(seen.degenerate for seen in found.values())
     found = audit(allocator, optimizer=optimizer, batches=measured_pairs(4))
     assert not found["thinker_0"].degenerate
 
 
-def test_audit_passes_knobs_and_state_on() -> None:
+def test_audit_passes_hyperparameters_and_state_on() -> None:
     step = measured_pairs(5)
     state = HistoryState().updated(step)
     assert audit("history", batches=step, state=state) != audit("history", batches=step)
 
 
-def test_audit_takes_an_optimizer_with_other_knobs() -> None:
+def test_audit_takes_an_optimizer_with_other_hyperparameters() -> None:
     # Divided by the deviation of the group, even the factor 1.1 is gone.
     found = audit(
-        "counterfactual", optimizer=OPTIMIZERS["grpo"].with_knobs(std=True), batches=random_step(0)
+        "counterfactual",
+        optimizer=OPTIMIZERS["grpo"].with_hyperparameters(std=True),
+        batches=random_step(0),
     )
     assert found["thinker_0"].degenerate
     assert found["thinker_0"].slope == pytest.approx(1.0, abs=1e-5)

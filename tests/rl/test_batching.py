@@ -156,7 +156,7 @@ def test_training_row_refuses_another_number_of_numbers_than_tokens(field):
     ("advantage", "expected"),
     [(0.0, False), ((0.0, 0.0), False), (-0.5, True), ((0.0, 0.5), True), (math.nan, True)],
 )
-def test_training_row_tells_whether_it_has_an_advantage(advantage, expected):
+def test_training_sample_knows_whether_it_has_an_advantage(advantage, expected):
     assert replace(sample(1, 2), advantage=advantage).has_advantage is expected
 
 

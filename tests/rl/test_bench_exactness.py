@@ -74,7 +74,7 @@ def test_exactness_bench_runs_and_writes_its_page(tmp_path):
     code, printed = quietly(exactness.main, "--num-tokens", "50", "--page", str(page))
     assert code == 0
     assert "Log-probabilities of sampled tokens" in printed
-    assert page.read_text().count("| sampler beside") == 2
+    assert page.read_text().count("| sampler against") == 2
 
 
 def test_exactness_bench_refuses_no_tokens(capsys):

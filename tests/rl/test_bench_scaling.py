@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from baselines.bench import scaling
-from baselines.bench.scaling import AXES, BASE, Growth, measured, peak_bytes
+from baselines.bench.scaling import AXES, BASE, Scaling, measured, peak_bytes
 from baselines.bench.stepwise import OurLoop, closed_at_the_end
 from ccpo_env import verify
 from tests.rl.teams import quietly
@@ -19,7 +19,7 @@ LITTLE = replace(BASE, tasks_per_step=1, group_size=2, max_tokens=4)
 def test_exponent_is_that_of_a_power_law(exponent):
     tokens = np.array([100.0, 200.0, 400.0, 1600.0])
     seconds = np.repeat(3.0 * tokens[:, None] ** exponent, 5, axis=1)
-    found = Growth(tokens, seconds).exponent(np.random.default_rng(0))
+    found = Scaling(tokens, seconds).exponent(np.random.default_rng(0))
     assert (found.value, found.low, found.high) == pytest.approx((exponent,) * 3)
 
 
@@ -28,7 +28,7 @@ def test_interval_holds_the_exponent_of_noisy_times_and_ignores_slow_moments():
     tokens = np.array([100.0, 200.0, 400.0, 800.0, 1600.0])
     seconds = tokens[:, None] ** 0.9 * rng.lognormal(0.0, 0.05, size=(5, 40))
     seconds *= rng.lognormal(0.0, 1.0, size=40)  # of the machine: all sizes of a repeat alike
-    found = Growth(tokens, seconds).exponent(rng)
+    found = Scaling(tokens, seconds).exponent(rng)
     assert found.low < 0.9 < found.high
     assert found.high - found.low < 0.2
 
@@ -83,7 +83,7 @@ def test_peak_never_falls():
     assert peak_bytes() >= with_block
 
 
-def test_growth_bench_runs_and_writes_its_page(tmp_path, monkeypatch):
+def test_scaling_bench_runs_and_writes_its_page(tmp_path, monkeypatch):
     monkeypatch.setattr(scaling, "WARM_UP_STEPS", 1)
     monkeypatch.setattr(scaling, "BASE", LITTLE)
     monkeypatch.setattr(scaling, "AXES", {"rollouts of a group": scaling._groups})
@@ -96,7 +96,7 @@ def test_growth_bench_runs_and_writes_its_page(tmp_path, monkeypatch):
     assert "| 3 steps |" in page.read_text()
 
 
-def test_growth_bench_refuses_too_few_steps(capsys):
+def test_scaling_bench_refuses_too_few_steps(capsys):
     code, _ = quietly(scaling.main, "--memory-steps", "50")
     assert code == 2
     assert "memory_steps must be >= 51, got 50" in capsys.readouterr().err

@@ -10,14 +10,14 @@ import torch
 
 from baselines.bench import environment, other_trainers, sampler, step
 from baselines.bench.benchmarks_page import HEAD, Finding, cpu_model, write_section
-from baselines.bench.other_trainers import PEERS, Peer, TokenCount
-from baselines.bench.stepwise import TINY_STEP, OurLoop, Paced, closed_at_the_end
+from baselines.bench.other_trainers import OTHER_TRAINERS, OtherTrainer, TokenCount
+from baselines.bench.stepwise import TINY_STEP, OurLoop, StepwiseLoop, closed_at_the_end
 from tests.rl.teams import quietly
 
 LITTLE = replace(TINY_STEP, tasks_per_step=2, group_size=2, max_tokens=4)
 
 
-def test_paced_makes_one_step_each_time_it_is_asked():
+def test_stepwise_loop_makes_one_step_per_call():
     made = []
 
     def train(pause):
@@ -25,7 +25,7 @@ def test_paced_makes_one_step_each_time_it_is_asked():
             made.append(number)
             pause()
 
-    loop = Paced(train)
+    loop = StepwiseLoop(train)
     assert made == []
     for number in range(3):
         loop.step()
@@ -34,7 +34,7 @@ def test_paced_makes_one_step_each_time_it_is_asked():
     assert made == [0, 1, 2]
 
 
-def test_paced_ends_a_loop_that_catches_exceptions():
+def test_stepwise_loop_ends_a_loop_that_catches_exceptions():
     left = []
 
     def train(pause):
@@ -47,16 +47,16 @@ def test_paced_ends_a_loop_that_catches_exceptions():
         finally:
             left.append(True)
 
-    loop = Paced(train)
+    loop = StepwiseLoop(train)
     loop.step()
     loop.close()
     assert left == [True]
 
 
 @pytest.mark.parametrize("train", [lambda _pause: None, lambda _pause: 1 / 0])
-def test_paced_says_so_when_its_loop_is_over(train):
-    loop = Paced(train)
-    with pytest.raises(RuntimeError, match=r"must go on until it is closed, got .*Error"):
+def test_stepwise_loop_raises_when_its_loop_is_over(train):
+    loop = StepwiseLoop(train)
+    with pytest.raises(RuntimeError, match=r"must run until it is closed, got .*Error"):
         loop.step()
     loop.close()
 
@@ -94,10 +94,10 @@ def test_token_count_counts_completions_up_to_their_first_end():
     assert count.take() == 0
 
 
-def test_teams_ask_for_the_same_work_as_their_peers():
-    assert [peer.ours.allocator for peer in PEERS.values()] == ["shared"] * 2
-    for peer in PEERS.values():
-        work = (peer.ours.tasks_per_step, peer.ours.group_size, peer.ours.max_tokens)
+def test_teams_ask_for_the_same_work_as_other_trainers():
+    assert [trainer.ours.allocator for trainer in OTHER_TRAINERS.values()] == ["shared"] * 2
+    for trainer in OTHER_TRAINERS.values():
+        work = (trainer.ours.tasks_per_step, trainer.ours.group_size, trainer.ours.max_tokens)
         assert work == (
             other_trainers.NUM_TASKS,
             other_trainers.GROUP_SIZE,
@@ -105,11 +105,11 @@ def test_teams_ask_for_the_same_work_as_their_peers():
         )
 
 
-def _peer(train, package="json") -> Peer:
-    return Peer("A peer", package, "a-peer==1", LITTLE, train, bar=0.5)
+def _other_trainer(train, package="json") -> OtherTrainer:
+    return OtherTrainer("Another trainer", package, "another-trainer==1", LITTLE, train, bar=0.5)
 
 
-def test_peers_finding_compares_tokens_and_times(monkeypatch):
+def test_trainers_finding_compares_tokens_and_times(monkeypatch):
     model = _Generating(torch.full((3, 7), 1))
 
     def train(count, pause):
@@ -118,19 +118,21 @@ def test_peers_finding_compares_tokens_and_times(monkeypatch):
             model.generate(input_ids=torch.ones(3, 2))
             pause()
 
-    monkeypatch.setattr(step, "PEERS", {"a": _peer(train)})
-    finding = step.peers_finding(3, np.random.default_rng(0))
+    monkeypatch.setattr(step, "OTHER_TRAINERS", {"a": _other_trainer(train)})
+    finding = step.trainers_finding(3, np.random.default_rng(0))
     row = dict(zip(finding.columns, finding.rows[0], strict=True))
-    assert (row["trainer"], row["its tokens"], row["bar"]) == ("A peer", "15", "0.50")
+    assert (row["trainer"], row["its tokens"], row["bar"]) == ("Another trainer", "15", "0.50")
     assert 4 * 2 <= float(row["our tokens"]) <= 50  # two agents, four rollouts, four tokens at most
     low, high = map(float, row["95 %"].split(" to "))
     assert low <= float(row["ratio"]) <= high
 
 
-def test_peers_finding_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(step, "PEERS", {"a": _peer(None, package="no_such_package")})
-    finding = step.peers_finding(3, np.random.default_rng(0))
-    assert finding.rows[0][:2] == ("A peer", "pip install a-peer==1")
+def test_trainers_finding_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(
+        step, "OTHER_TRAINERS", {"a": _other_trainer(None, package="no_such_package")}
+    )
+    finding = step.trainers_finding(3, np.random.default_rng(0))
+    assert finding.rows[0][:2] == ("Another trainer", "pip install another-trainer==1")
     assert len(finding.rows[0]) == len(finding.columns)
 
 
@@ -180,7 +182,7 @@ def test_write_section_replaces_its_own_section_only(tmp_path):
 
 
 def test_step_bench_runs_and_writes_its_page(tmp_path, monkeypatch):
-    monkeypatch.setattr(step, "PEERS", {})
+    monkeypatch.setattr(step, "OTHER_TRAINERS", {})
     for name in ("WITHOUT_CREDIT", "WITH_CREDIT"):
         config = getattr(step, name)
         monkeypatch.setattr(step, name, replace(config, tasks_per_step=2, group_size=2))
@@ -204,17 +206,17 @@ def test_step_bench_refuses_no_repeats(capsys):
 
 
 @pytest.mark.filterwarnings("ignore")  # their own, about transformers
-@pytest.mark.parametrize("name", PEERS)
-def test_peer_trains_on_the_same_work_as_ours(name, monkeypatch):
-    pytest.importorskip(PEERS[name].package)
+@pytest.mark.parametrize("name", OTHER_TRAINERS)
+def test_other_trainer_trains_on_the_same_work_as_ours(name, monkeypatch):
+    pytest.importorskip(OTHER_TRAINERS[name].package)
     monkeypatch.setattr(other_trainers, "NUM_TASKS", 2)
     monkeypatch.setattr(other_trainers, "GROUP_SIZE", 2)
     monkeypatch.setattr(other_trainers, "MAX_NEW_TOKENS", 4)
     count = TokenCount()
-    loop = PEERS[name].paced(count)
+    loop = OTHER_TRAINERS[name].stepwise(count)
     num_agents = 2 if name == "comlrl" else 1
     with closed_at_the_end(loop):
         for _ in range(2):
             loop.step()
             assert 4 * num_agents <= count.take() <= 16 * num_agents
-    assert PEERS[name].package in sys.modules
+    assert OTHER_TRAINERS[name].package in sys.modules

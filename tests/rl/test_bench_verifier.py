@@ -7,7 +7,7 @@ import json
 import pytest
 
 from baselines.bench import verifier
-from baselines.bench.verifier import Judgement, LabelledCase
+from baselines.bench.verifier import CaseResult, LabelledCase
 from tests.rl.teams import quietly
 
 RIGHT = LabelledCase(r"\boxed{1}", "1", expected=True, category="rw_number")
@@ -44,25 +44,25 @@ def test_read_cases_wants_at_least_one(tmp_path):
         verifier.read_cases(write(tmp_path / "cases.jsonl"))
 
 
-def test_judged_counts_an_exception_as_wrong():
+def test_run_case_counts_an_exception_as_wrong():
     def raises(_response, _gold):
         raise RuntimeError
 
     for case in (RIGHT, WRONG):
-        judgement = verifier.judged(case, raises)
-        assert (judgement.is_right, judgement.is_accepted) == (False, False)
-    assert verifier.judged(WRONG, lambda _response, _gold: True).is_accepted
+        result = verifier.run_case(case, raises)
+        assert (result.is_right, result.is_accepted) == (False, False)
+    assert verifier.run_case(WRONG, lambda _response, _gold: True).is_accepted
 
 
 def test_score_table_counts_by_hand():
     ours = [
-        Judgement(RIGHT, is_right=True, is_accepted=True, seconds=0.002),
-        Judgement(RIGHT, is_right=False, is_accepted=False, seconds=0.004),
-        Judgement(WRONG, is_right=False, is_accepted=True, seconds=0.006),
-        Judgement(HOSTILE, is_right=True, is_accepted=False, seconds=11.0),
-        Judgement(HOSTILE, is_right=True, is_accepted=False, seconds=3.0),
+        CaseResult(RIGHT, is_right=True, is_accepted=True, seconds=0.002),
+        CaseResult(RIGHT, is_right=False, is_accepted=False, seconds=0.004),
+        CaseResult(WRONG, is_right=False, is_accepted=True, seconds=0.006),
+        CaseResult(HOSTILE, is_right=True, is_accepted=False, seconds=11.0),
+        CaseResult(HOSTILE, is_right=True, is_accepted=False, seconds=3.0),
     ]
-    theirs = [Judgement(j.case, is_right=True, is_accepted=False, seconds=28.024) for j in ours]
+    theirs = [CaseResult(j.case, is_right=True, is_accepted=False, seconds=28.024) for j in ours]
     cells = columns(verifier.score_table({"theirs": theirs, "ours": ours}))
     assert cells["accuracy"] == ["1.000", "0.600"]
     assert cells["macro"] == ["1.000", "0.500"]  # mean of 1/2, 0 and 1

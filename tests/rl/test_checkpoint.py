@@ -184,7 +184,7 @@ def test_newest_usable_checkpoint_takes_the_one_before_a_damaged_one(tmp_path, d
     assert found.contents == read_checkpoint(good)
     (notice,) = found.notices
     assert "solver/model.safetensors in" in notice
-    assert notice.endswith("step_000002; going on from step_000001")
+    assert notice.endswith("step_000002; resuming from step_000001")
     assert "\n" not in notice
 
 

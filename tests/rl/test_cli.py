@@ -292,8 +292,8 @@ def refused(main, capsys, *flags) -> str:
         (("--tasks", "no/such.jsonl"), "tasks must be an existing file, got 'no/such.jsonl'"),
         (("--group-size", 1), "group_size must be >= 2 .*, got 1"),
         (("--max-tokens", 0), "max_tokens must be >= 1, got 0"),
-        (("--allocator-knobs", "weight", -1), "weight must be >= 0, got -1.0"),
-        (("--allocator-knobs", "baseline", "rollout"), "for baseline 'rollout', got"),
+        (("--allocator-args", "weight", -1), "weight must be >= 0, got -1.0"),
+        (("--allocator-args", "baseline", "rollout"), "for baseline 'rollout', got"),
     ],
 )
 def test_train_refuses_bad_flags_before_it_makes_a_folder(
@@ -340,7 +340,7 @@ def test_scripts_refuse_a_folder_that_cannot_be_written(capsys, tmp_path, tasks,
     for out_dir in (file, file / "run"):
         flags = ("--tasks", tasks, "--policy", "tiny", "--out-dir", out_dir)
         message = refused(main, capsys, *flags)
-        assert message.startswith("error: out_dir must be a folder")
+        assert message.startswith("error: out_dir must be a writable folder")
         assert str(out_dir) in message
         assert message.endswith("pass another --out-dir\n")
     assert file.read_bytes() == b""

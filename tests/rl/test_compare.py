@@ -18,11 +18,11 @@ def outcomes(*rewards: tuple[float, ...], benchmark: str = "b") -> dict:
     return {(benchmark, f"t/{i}"): Outcome(f"q{i}", own) for i, own in enumerate(rewards)}
 
 
-def coins(won: int, lost: int, same: int, **knobs) -> tuple[dict, dict]:
+def coins(won: int, lost: int, same: int, **arguments) -> tuple[dict, dict]:
     """Two evaluations with one sample per task; the second won and lost so many tasks."""
     first = [(-1.0,)] * won + [(1.0,)] * lost + [(1.0,)] * same
     second = [(1.0,)] * won + [(-1.0,)] * lost + [(1.0,)] * same
-    return outcomes(*first, **knobs), outcomes(*second, **knobs)
+    return outcomes(*first, **arguments), outcomes(*second, **arguments)
 
 
 def test_compare_by_hand():

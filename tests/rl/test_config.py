@@ -15,7 +15,7 @@ from baselines.evaluate.command import EvalConfig, with_settings_of_run
 from baselines.evaluate.human_play import PlayConfig, of_run
 from baselines.rollouts.environments import TEAMS, _of_default_size, team_env
 from baselines.train.command import read_config
-from baselines.train.config import TrainConfig, check_same_config, parse_knobs
+from baselines.train.config import TrainConfig, check_same_config
 from ccpo_env.topologies.registry import TOPOLOGIES
 from ccpo_env.verifiers.registry import VERIFIERS
 
@@ -70,7 +70,7 @@ def test_check_refuses_a_bad_value_in_one_sentence(name, value, remedy):
         ("group_size", 2),
         ("learning_rate", None),
         ("max_tokens", None),
-        ("allocator_knobs", {"weight": "0"}),
+        ("allocator_args", {"weight": "0"}),
     ],
 )
 def test_check_accepts_the_ends_of_the_ranges(name, value):
@@ -91,27 +91,26 @@ def test_check_of_the_other_scripts_refuses_bad_values(config, name):
         config.check()
 
 
-def test_parse_knobs_tells_numbers_from_names():
-    knobs = parse_knobs("counterfactual", {"weight": "0.5", "mode": "margin"})
-    assert knobs == {"weight": 0.5, "mode": "margin"}
-
-
 @pytest.mark.parametrize(
-    ("allocator", "knobs", "message"),
+    ("settings", "message"),
     [
-        ("counterfactual", {"wieght": "1"}, "a knob of 'counterfactual' .* 'weight'"),
-        ("counterfactual", {"weight": "much"}, "weight must be a number, got 'much'"),
-        ("shared", {"weight": "1"}, "must be empty for 'shared', got 'weight'"),
+        (
+            {"allocator_args": {"wieght": "1"}},
+            "unknown hyperparameter 'wieght' of allocator 'count",
+        ),
+        ({"allocator_args": {"weight": "much"}}, "weight must be a number, got 'much'"),
+        ({"optimizer_args": {"clip_hihg": "1"}}, "unknown hyperparameter 'clip_hihg' of optimizer"),
+        ({"optimizer_args": {"clip_low": "2"}}, "clip_low must lie in .0, 1., got 2.0"),
     ],
 )
-def test_parse_knobs_refuses_what_the_allocator_does_not_have(allocator, knobs, message):
+def test_check_refuses_bad_hyperparameters(settings, message):
     with pytest.raises(ValueError, match=message):
-        TrainConfig(allocator=allocator, allocator_knobs=knobs).check()
+        TrainConfig(**settings).check()
 
 
-def test_knobs_are_read_from_the_command_line():
-    config = tyro.cli(TrainConfig, args=["--allocator-knobs", "weight", "0.5", "mode", "margin"])
-    assert config.allocator_knobs == {"weight": "0.5", "mode": "margin"}
+def test_hyperparameters_are_read_from_the_command_line():
+    config = tyro.cli(TrainConfig, args=["--allocator-args", "weight", "0.5", "mode", "margin"])
+    assert config.allocator_args == {"weight": "0.5", "mode": "margin"}
 
 
 def test_learning_rate_defaults_to_what_suits_the_policy():
@@ -121,7 +120,7 @@ def test_learning_rate_defaults_to_what_suits_the_policy():
 
 
 def test_to_json_survives_a_file_and_says_what_was_used():
-    values = TrainConfig(out_dir=Path("runs/x"), allocator_knobs={"weight": "1"}).to_json()
+    values = TrainConfig(out_dir=Path("runs/x"), allocator_args={"weight": "1"}).to_json()
     assert json.loads(json.dumps(values)) == values
     assert values["learning_rate"] == 5e-4
     left_out = {field.name for field in fields(TrainConfig)} - set(values)
@@ -163,8 +162,8 @@ def saved(**changes: object) -> dict[str, object]:
         ("group_size", 4, 8, "pass --group-size 8"),
         ("learning_rate", 0.5, 0.0005, "pass --learning-rate 0.0005"),
         ("max_tokens", 5, None, "leave out --max-tokens"),
-        ("allocator_knobs", {"weight": "1"}, {}, "leave out --allocator-knobs"),
-        ("allocator_knobs", {}, {"weight": "1"}, "pass --allocator-knobs weight 1"),
+        ("allocator_args", {"weight": "1"}, {}, "leave out --allocator-args"),
+        ("allocator_args", {}, {"weight": "1"}, "pass --allocator-args weight 1"),
     ],
 )
 def test_check_same_config_names_the_field_and_both_values(field, value, before, remedy):
@@ -201,6 +200,20 @@ def test_a_run_that_is_older_than_a_setting_is_resumed_evaluated_and_played_with
         assert (config.topology, config.verifier) == ("vote", "math")
 
 
+OLDER = {"allocator_knobs": {}, "optimizer_knobs": {}, "seed": 0}
+"""Settings of a run that was made before hyperparameters had their present names."""
+
+
+def test_a_run_of_an_older_form_is_refused_in_one_sentence(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps(OLDER), encoding="utf-8")
+    sentence = "got the unknown setting 'allocator_knobs' in .*; begin a new run with another"
+    with pytest.raises(ValueError, match=sentence) as error:
+        read_config(["--resume", "--out-dir", str(tmp_path)])
+    assert str(tmp_path) in str(error.value)
+    with pytest.raises(ValueError, match=sentence):
+        check_same_config(TrainConfig().to_json(), saved(**OLDER), tmp_path)
+
+
 def test_check_same_config_refuses_fewer_steps_than_were_made():
     config = TrainConfig(steps=2).to_json()
     with pytest.raises(ValueError, match=r"steps must be >= the 3 .*, got 2 .*; raise --steps"):
@@ -214,7 +227,7 @@ def test_check_same_config_refuses_fewer_steps_than_were_made():
         ({"role_micro_batch_tokens": {"solver": 0}}, "role_micro_batch_tokens of solver"),
         ({"role_temperatures": {"solver": 0.0}}, "temperature of solver"),
         ({"role_max_tokens": {"solver": 0}}, "max_tokens must be >= 1"),
-        ({"role_stops": {"solver": ""}}, "stop must hold a text"),
+        ({"role_stops": {"solver": ""}}, "stop must not be empty"),
         ({"weights": "shared", "role_policies": {"solver": "x"}}, "role_policies must be empty"),
     ],
 )

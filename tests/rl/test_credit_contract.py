@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from baselines.credit import ALLOCATORS, GroupOutcomes, HistoryState
+from baselines.credit import ALLOCATORS, GroupOutcomes, HistoryState, read_allocator_args
 from tests.rl.strategies import (
     groups,
     measured_group,
@@ -34,14 +34,13 @@ WITHOUT = {  # how to leave a measurement out
     "features": {"features": None},
 }
 
+INPUTS = {"state", "features", "probabilities"}
+"""Keyword-only parameters that are no hyperparameters: a trainer or a caller computes them."""
+
 every_allocator = pytest.mark.parametrize("name", ALLOCATORS)
 weighted_allocator = pytest.mark.parametrize(
     "name",
-    [
-        name
-        for name, allocator in ALLOCATORS.items()
-        if "weight" in inspect.signature(allocator.credit).parameters
-    ],
+    [name for name, allocator in ALLOCATORS.items() if "weight" in allocator.tunable],
 )
 
 
@@ -67,10 +66,10 @@ def test_credit_follows_the_rollouts_when_they_are_reordered(
     name: str, group: GroupOutcomes, data: st.DataObject
 ) -> None:
     # By default history pairs rollouts with replays in order, as its reference does.
-    knobs = {"state": HistoryState(pairing="task")} if name == "history" else {}
+    hyperparameters = {"state": HistoryState(pairing="task")} if name == "history" else {}
     order = data.draw(st.permutations(range(len(group.team_rewards))))
-    reordered = ALLOCATORS[name](reorder_rollouts(group, order), **knobs)
-    expected = ALLOCATORS[name](group, **knobs)[order]
+    reordered = ALLOCATORS[name](reorder_rollouts(group, order), **hyperparameters)
+    expected = ALLOCATORS[name](group, **hyperparameters)[order]
     np.testing.assert_allclose(reordered, expected, rtol=0, atol=1e-12)
 
 
@@ -179,5 +178,26 @@ def test_credit_is_shared_when_the_weight_is_zero(name: str, group: GroupOutcome
 @pytest.mark.parametrize("weight", [-0.1, float("nan"), float("inf")])
 def test_credit_refuses_a_weight_that_is_no_size(name: str, weight: float) -> None:
     group = GroupOutcomes(("thinker_0", "solver_0"), [1.0, -1.0], {"thinker_0": [1.0]})
-    with pytest.raises(ValueError, match=r"weight must be >= 0, got .*; use 0 for shared credit"):
+    with pytest.raises(
+        ValueError, match=r"^weight must be >= 0.*, got .*; leave it out for the default, 0.2$"
+    ):
         ALLOCATORS[name](group, weight=weight)
+
+
+@every_allocator
+def test_keywords_are_declared_hyperparameters_or_inputs(name: str) -> None:
+    parameters = inspect.signature(ALLOCATORS[name].credit).parameters.values()
+    keywords = {p.name for p in parameters if p.kind is p.KEYWORD_ONLY}
+    assert keywords - set(ALLOCATORS[name].tunable) <= INPUTS
+
+
+@every_allocator
+def test_hyperparameters_have_a_meaning_a_valid_default_and_a_check(name: str) -> None:
+    group = measured_group(np.random.default_rng(0))
+    for one in ALLOCATORS[name].tunable.values():
+        assert one.meaning, f"{one.name} needs an entry under Args of the docstring"
+        assert one.read(one.default_text) == one.default
+        with pytest.raises(ValueError, match=f"{one.name} "):
+            ALLOCATORS[name](group, **{one.name: object()})  # if not: decorate with @checked
+        with pytest.raises(ValueError, match="unknown hyperparameter"):
+            read_allocator_args(name, {f"{one.name}_": "1"})

@@ -78,8 +78,8 @@ def slow_credit(group: GroupOutcomes, weight: float, mode: str, baseline: str) -
 @pytest.mark.parametrize(
     ("seed", "mode", "baseline"),
     [
-        (seed, *knobs)
-        for seed, knobs in enumerate(product(("event", "margin"), ("group", "rollout")))
+        (seed, *hyperparameters)
+        for seed, hyperparameters in enumerate(product(("event", "margin"), ("group", "rollout")))
     ],
 )
 def test_counterfactual_credit_equals_a_loop_over_2500_groups(
@@ -160,11 +160,11 @@ def test_counterfactual_credit_refuses_one_number_per_task_for_each_rollout() ->
 
 
 @pytest.mark.parametrize(
-    ("knobs", "nearest"),
+    ("hyperparameters", "nearest"),
     [({"mode": "events"}, "event"), ({"baseline": "groups"}, "group")],
 )
 def test_counterfactual_credit_offers_the_nearest_choice(
-    knobs: dict[str, str], nearest: str
+    hyperparameters: dict[str, str], nearest: str
 ) -> None:
     with pytest.raises(ValueError, match=f"did you mean '{nearest}'"):
-        counterfactual_credit(pair([1]), **knobs)
+        counterfactual_credit(pair([1]), **hyperparameters)

@@ -224,22 +224,33 @@ def test_history_credit_of_removed_agents_stays_within_one(
 
 
 @pytest.mark.parametrize(
-    ("knobs", "message"),
+    ("hyperparameters", "message"),
     [
-        ({"steepness": -1.0}, r"^steepness must be >= 0, got -1.0; pass e.g. 1$"),
-        ({"gate_steepness": math.nan}, r"^gate_steepness must be >= 0, got nan; use 0 for half"),
-        ({"min_samples": -1}, r"^min_samples must be >= 0, got -1; use 0 to trust any state$"),
+        (
+            {"steepness": -1.0},
+            r"^steepness must be >= 0, got -1.0; leave it out for the default, 1.0$",
+        ),
+        ({"gate_steepness": math.nan}, r"^gate_steepness must be >= 0, got nan; leave it out"),
+        (
+            {"min_samples": -1},
+            r"^min_samples must be >= 0, got -1; leave it out for the default, 10$",
+        ),
         ({"warm_up": "raws"}, "did you mean 'raw'"),
     ],
 )
-def test_history_credit_refuses_bad_knobs(knobs: dict[str, object], message: str) -> None:
+def test_history_credit_refuses_bad_hyperparameters(
+    hyperparameters: dict[str, object], message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
-        history_credit(paired(*NEXT), **knobs)
+        history_credit(paired(*NEXT), **hyperparameters)
 
 
 @pytest.mark.parametrize("decay", [1.0, -0.1, math.nan])
 def test_history_state_refuses_a_bad_decay(decay: float) -> None:
-    with pytest.raises(ValueError, match=r"^decay must lie in \[0, 1\), got .*; pass e.g. 0.99$"):
+    with pytest.raises(
+        ValueError,
+        match=r"^decay must lie in \[0, 1\), got .*; leave it out for the default, 0.99$",
+    ):
         HistoryState(decay=decay)
 
 

@@ -186,7 +186,7 @@ def test_additive_effects_have_skill_for_sixteen_agents_and_sixteen_rollouts() -
 
 
 @pytest.mark.parametrize(
-    ("knobs", "message"),
+    ("arguments", "message"),
     [
         ({}, r"^features must hold a category of each message, got none; give GroupOutcomes"),
         ({"features": [[0]]}, r"^features must have shape \(2, 1\), got \(1, 1\); give each"),
@@ -211,10 +211,10 @@ def test_additive_effects_have_skill_for_sixteen_agents_and_sixteen_rollouts() -
     ],
 )
 def test_regression_credit_refuses_what_it_cannot_read(
-    knobs: dict[str, object], message: str
+    arguments: dict[str, object], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        regression_credit(GroupOutcomes(("solver_0",), [1, -1]), **knobs)
+        regression_credit(GroupOutcomes(("solver_0",), [1, -1]), **arguments)
 
 
 def test_regression_credit_refuses_a_group_of_one() -> None:

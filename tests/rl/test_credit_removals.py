@@ -32,6 +32,17 @@ def test_removals_of_a_team_of_three() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("agents", "removals"),
+    [
+        (("thinker_0", "solver_0"), [{"thinker_0"}]),
+        (("thinker_0", "thinker_1", "solver_0"), [{"thinker_0"}, {"thinker_1"}]),
+    ],
+)
+def test_each_but_the_last_keeps_the_agent_that_answers(agents, removals) -> None:
+    assert list(each_but_the_last(agents)) == removals
+
+
 @pytest.mark.parametrize("removals", [nobody, each_but_the_last, each_agent, every_subset])
 def test_removals_leave_somebody_to_answer(removals) -> None:
     assert removals(("solver_0",)) == ()

@@ -131,13 +131,13 @@ def rated_pairs(draw: st.DrawFn) -> GroupOutcomes:
 def test_self_evaluation_credit_leaves_the_verifier_in_charge(
     group: GroupOutcomes, weight: float, self_weight: float
 ) -> None:
-    knobs = {"credit_weight": weight, "blame_weight": weight, "self_weight": self_weight}
+    hyperparameters = {"credit_weight": weight, "blame_weight": weight, "self_weight": self_weight}
     for center in ("group", "outcome"):
-        credit = self_evaluation_credit(group, center=center, **knobs)
+        credit = self_evaluation_credit(group, center=center, **hyperparameters)
         bound = weight * 0.8 * (1.0 - 1.0 / len(group.team_rewards))
         assert np.abs(credit - group.team_rewards[:, None]).max() <= bound + 1e-12
         assert (credit * group.team_rewards[:, None] > 0.0).all()
-    credit = self_evaluation_credit(group, center="none", **knobs)
+    credit = self_evaluation_credit(group, center="none", **hyperparameters)
     assert np.abs(credit - group.team_rewards[:, None]).max() <= weight * 0.4 + 1e-12
 
 
@@ -174,15 +174,23 @@ def test_self_evaluation_credit_counts_every_rating_when_none_is_marked(
 
 
 @pytest.mark.parametrize(
-    ("knobs", "message"),
+    ("hyperparameters", "message"),
     [
-        ({"self_weight": 1.1}, r"^self_weight must lie in \[0, 1\], got 1.1; pass e.g. 0.3$"),
+        (
+            {"self_weight": 1.1},
+            r"^self_weight must lie in \[0, 1\], got 1.1; leave it out for the default, 0.3$",
+        ),
         ({"self_weight": float("nan")}, r"^self_weight must lie in"),
-        ({"credit_weight": -0.1}, r"^credit_weight must be >= 0, got -0.1; use 0"),
-        ({"blame_weight": float("inf")}, r"^blame_weight must be >= 0, got inf; use 0"),
+        ({"credit_weight": -0.1}, r"^credit_weight must be >= 0, got -0.1; leave it out"),
+        (
+            {"blame_weight": float("inf")},
+            r"^blame_weight must be >= 0 and finite, got inf; leave it out",
+        ),
         ({"center": "groups"}, "did you mean 'group'"),
     ],
 )
-def test_self_evaluation_credit_refuses_bad_knobs(knobs: dict[str, object], message: str) -> None:
+def test_self_evaluation_credit_refuses_bad_hyperparameters(
+    hyperparameters: dict[str, object], message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
-        self_evaluation_credit(pair(BY_THINKER, BY_SOLVER, TEAM), **knobs)
+        self_evaluation_credit(pair(BY_THINKER, BY_SOLVER, TEAM), **hyperparameters)

@@ -167,9 +167,9 @@ def test_history_pays_with_the_state_before_the_step():
         np.testing.assert_array_equal(a, b)
 
 
-def test_a_bad_knob_is_refused_before_anything_is_played():
+def test_a_bad_hyperparameter_is_refused_before_anything_is_played():
     with pytest.raises(ValueError, match="weight"):
-        stage_of(replace(SMALL, allocator_knobs={"weight": "-1"}))
+        stage_of(replace(SMALL, allocator_args={"weight": "-1"}))
 
 
 def test_cache_of_removals_survives_a_checkpoint():

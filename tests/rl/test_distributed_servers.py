@@ -60,9 +60,9 @@ def test_server_samples_from_the_weights_after_each_sync(tmp_path, is_tied):
         for version in range(3):
             assert speaker.version == version
             completions = ask(speaker, version)
-            assert speaker.mismatch(completions, 1.0) < 1e-5
+            assert speaker.logprob_gap(completions, 1.0) < 1e-5
             move(policy)
-            assert speaker.mismatch(completions, 1.0) > 1e-2
+            assert speaker.logprob_gap(completions, 1.0) > 1e-2
             servers.sync()
         assert server.num_reloads == 4
         assert server.commands == ["/collective_rpc", "/reset_prefix_cache"] * 4
@@ -114,7 +114,7 @@ def test_guard_compares_a_bfloat16_server_with_its_own_start(tmp_path):
         ask(speaker)
         assert speaker._guard.at_start > 1e-3
         servers.sync()
-        ask(speaker)  # the same weights and seeds: the same mismatch
+        ask(speaker)  # the same weights and seeds: the same log-probabilities
         server.is_stale = True
         move(policy)
         servers.sync()
@@ -123,7 +123,7 @@ def test_guard_compares_a_bfloat16_server_with_its_own_start(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("at_start", "mismatch", "passes"),
+    ("at_start", "logprob_gap", "passes"),
     [
         (5e-7, 9e-4, True),
         (5e-7, 2e-3, False),
@@ -135,14 +135,14 @@ def test_guard_compares_a_bfloat16_server_with_its_own_start(tmp_path):
         (0.12, float("nan"), False),
     ],
 )
-def test_guard_limit(at_start, mismatch, passes):
+def test_guard_limit(at_start, logprob_gap, passes):
     guard = SyncGuard(at_start)
     if passes:
-        guard.check(mismatch, version=1)
-        assert guard.at_start == (mismatch if at_start is None else at_start)
+        guard.check(logprob_gap, version=1)
+        assert guard.at_start == (logprob_gap if at_start is None else at_start)
     else:
         with pytest.raises(StaleServerError):
-            guard.check(mismatch, version=1)
+            guard.check(logprob_gap, version=1)
 
 
 class Answering:

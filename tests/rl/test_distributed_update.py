@@ -124,7 +124,7 @@ def test_connect_refuses_what_accelerate_has_not_joined(monkeypatch):
     class Unjoined:
         num_processes = 1
 
-        def __init__(self, **knobs):
+        def __init__(self, **arguments):
             pass
 
     monkeypatch.setenv("WORLD_SIZE", "2")

@@ -39,13 +39,13 @@ def echo(asked: Asked) -> list[Completion]:
     ]
 
 
-def ask(policy, prompts=PROMPTS, *, seed=0, **knobs) -> list[Completion]:
-    return policy.sample(prompts, sampling=Sampling(**knobs), rng=np.random.default_rng(seed))
+def ask(policy, prompts=PROMPTS, *, seed=0, **settings) -> list[Completion]:
+    return policy.sample(prompts, sampling=Sampling(**settings), rng=np.random.default_rng(seed))
 
 
-def ask_in_vain(policy, prompts=PROMPTS, **knobs) -> list[Completion]:
+def ask_in_vain(policy, prompts=PROMPTS, **settings) -> list[Completion]:
     with pytest.warns(UserWarning, match="their episodes measure nothing"):
-        return ask(policy, prompts, **knobs)
+        return ask(policy, prompts, **settings)
 
 
 def heads(completions) -> list[str]:
@@ -173,7 +173,7 @@ def test_retry_after_holds_back_every_request():
 def test_retry_after_that_is_too_long_is_a_failure():
     with FakeServer(echo, fault="429", retry_after_s=3600) as server:
         completions = ask_in_vain(load_endpoint(server.spec()), PROMPTS[:1])
-    assert completions[0].failure.startswith("asked to wait 3600 s, HTTP 429: ")
+    assert completions[0].failure.startswith("requested a delay of 3600 s, HTTP 429: ")
     assert len(server.asked) == 1
 
 
@@ -377,7 +377,7 @@ def test_a_key_that_a_server_wrote_with_escapes_is_not_shown(monkeypatch):
     client = client_module.EndpointClient(
         EndpointConfig(url="http://127.0.0.1:1/v1"),
         key=SECRET,
-        pacer=client_module.RateLimiter(),
+        rate_limiter=client_module.RateLimiter(),
         rng=np.random.default_rng(0),
         usage=None,
     )

@@ -34,8 +34,8 @@ def policy() -> Policy:
     return load_sampler(str(SPEC))
 
 
-def sample(policy: Policy, prompts=PROMPTS, *, seed=0, **knobs) -> list[Completion]:
-    sampling = Sampling(**{"max_tokens": 16, **knobs})
+def sample(policy: Policy, prompts=PROMPTS, *, seed=0, **settings) -> list[Completion]:
+    sampling = Sampling(**{"max_tokens": 16, **settings})
     return policy.sample(prompts, sampling=sampling, rng=np.random.default_rng(seed))
 
 

@@ -7,16 +7,12 @@ import json
 import pytest
 
 from baselines.evaluate import command as evaluate
-from baselines.evaluate.command import (
-    EvalConfig,
-    each_that_can_be_spared,
-    load_benchmarks,
-    summaries_of,
-)
-from baselines.evaluate.episodes import Episode
+from baselines.evaluate.command import EvalConfig, load_benchmarks
+from baselines.evaluate.episodes import Episode, benchmark_name
+from baselines.evaluate.evaluation import Evaluation
 from baselines.evaluate.identity import policy_identity
 from baselines.evaluate.output import write_outputs
-from baselines.evaluate.paths import JOINT, TeamPath
+from baselines.evaluate.paths import JOINT, TeamPath, each_that_can_be_spared
 from baselines.train.config import TrainConfig
 from ccpo_env import debate_v0, think_solve_v0, vote_v0
 from ccpo_env.types import Message, Task, Verdict
@@ -168,6 +164,13 @@ def test_evaluate_refuses_samples_and_controls_that_cannot_be(tasks, capsys, fla
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("tasks", "name"), [("arithmetic", "arithmetic"), ("some/folder/sums.jsonl", "sums.jsonl")]
+)
+def test_benchmark_is_named_by_its_source(tasks, name):
+    assert benchmark_name(tasks) == name
+
+
 def test_load_benchmarks_refuses_two_files_of_one_name(tasks, tmp_path):
     (tmp_path / "again").mkdir()
     twin = write_rows(tmp_path / "again" / tasks.name, [("1+1", "2")])
@@ -184,8 +187,8 @@ def test_outputs_keep_what_a_model_wrote_as_data(tmp_path):
         for path, text in zip((JOINT, TeamPath("without", ("solver_0",))), texts, strict=True)
     ]
     config = {"policy": "tiny", "tasks": ["b"]}
-    summaries = summaries_of(episodes, verify=env.unwrapped.verifier, seed=0)
-    write_outputs(tmp_path, config, episodes, summaries, topology=env.unwrapped.topology)
+    evaluation = Evaluation.of(episodes, verify=env.unwrapped.verifier)
+    write_outputs(tmp_path, config, evaluation, topology=env.unwrapped.topology)
     lines = (tmp_path / "transcripts.jsonl").read_text(encoding="utf-8").split("\n")[:-1]
     first, second = map(json.loads, lines)
     assert first["messages"][0] == {"agent": "thinker_0", "text": texts[0]}

@@ -61,8 +61,8 @@ EVERY_KIND = [
 ]
 
 
-def page_of(episodes, **knobs) -> str:
-    return evaluation_page("tiny on b", episodes, topology=TOPOLOGY, **knobs)
+def page_of(episodes, **arguments) -> str:
+    return evaluation_page("tiny on b", episodes, topology=TOPOLOGY, **arguments)
 
 
 class Reader(HTMLParser):

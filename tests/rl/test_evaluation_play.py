@@ -11,6 +11,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from baselines.common.files import StorageError
@@ -43,9 +44,9 @@ def team(*, num_thinkers=1):
     return runner_of(thinker, solver, num_thinkers=num_thinkers), thinker, solver
 
 
-def plan(**knobs) -> EvaluationPlan:
+def plan(**arguments) -> EvaluationPlan:
     given = {"benchmarks": {"some": TASKS}, "removals": (NO_THINKER,), "tasks_per_batch": 3}
-    return EvaluationPlan(**{**given, **knobs})
+    return EvaluationPlan(**{**given, **arguments})
 
 
 def journal_in(folder: Path, **settings) -> EpisodeJournal:
@@ -81,6 +82,19 @@ def test_play_all_draws_anew_for_another_seed_batch_and_sample():
     texts = {tuple(m.text for m in e.messages) for e in found}
     assert len(texts) > 20
     assert [e.messages for e in found] != [e.messages for e in again]
+
+
+def test_play_all_samples_every_batch_with_the_generator_that_it_is_given():
+    def drawn(seed):
+        return play_all(team()[0], plan(), rng=np.random.default_rng(seed))
+
+    assert drawn(1) == drawn(1)
+    assert [e.messages for e in drawn(1)] != [e.messages for e in drawn(2)]
+    runner, *_ = team()
+    found = play_all(runner, plan(tasks_per_batch=len(TASKS)), rng=np.random.default_rng(0))
+    rng = np.random.default_rng(0)  # one lockstep: the thinkers of all tasks, then all solvers
+    assert [e.messages[0].text for e in found[:7]] == [str(n) for n in rng.integers(7, size=7)]
+    assert [e.messages[-1].text for e in found] == [str(n) for n in rng.integers(7, size=14)]
 
 
 def test_controls_replace_a_message_by_an_empty_one_and_by_one_of_another_task():
@@ -149,8 +163,8 @@ def test_play_all_asks_nothing_that_the_journal_knows(tmp_path):
 
 def test_play_all_plays_again_what_a_server_left_unanswered(tmp_path):
     class Failing(DrawingPolicy):
-        def sample(self, prompts, **knobs):
-            said = super().sample(prompts, **knobs)
+        def sample(self, prompts, **arguments):
+            said = super().sample(prompts, **arguments)
             return [
                 Completion("", failure="no answer") if "number 4." in prompt.text else completion
                 for prompt, completion in zip(prompts, said, strict=True)
@@ -269,8 +283,7 @@ class LoggingPolicy:
 
 def evaluate_many(folder: Path, *, dies_at: int) -> None:
     """Evaluate 500 tasks with 4 samples each, and write the tables; print a line per batch."""
-    from baselines.evaluate.correctness import outcomes_of
-    from baselines.evaluate.summary import summarize
+    from baselines.evaluate.evaluation import Evaluation
     from baselines.evaluate.tables import grids, markdown_page
     from tests.rl.teams import judge
 
@@ -288,8 +301,8 @@ def evaluate_many(folder: Path, *, dies_at: int) -> None:
         journal=journal_in(folder),
         on_batch=lambda: print("batch", flush=True),
     )
-    outcomes = outcomes_of(episodes, verify=lambda response, gold: judge(response[7:-1], gold))
-    page = markdown_page("many", grids(summarize({"many": outcomes})), [])
+    found = Evaluation.of(episodes, verify=lambda response, gold: judge(response[7:-1], gold))
+    page = markdown_page("many", grids(found.summaries), [])
     (folder / "table.md").write_text(page, encoding="utf-8")
 
 

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from baselines.common.stats import pass_at_k, proportion
-from baselines.evaluate.correctness import Outcomes, majority_is_right, outcomes_of
+from baselines.evaluate.correctness import Correctness, correctness_of, majority_is_right
 from baselines.evaluate.episodes import Episode
 from baselines.evaluate.paths import JOINT, TeamPath
 from baselines.evaluate.summary import (
@@ -24,7 +24,7 @@ from baselines.evaluate.tables import Grid, grids, markdown_page
 from ccpo_env.types import Message, Task, Verdict
 from ccpo_env.verifiers import verify
 
-SINGLE_PROCESS = TeamPath("without", ("thinker_0",))
+ALONE = TeamPath("without", ("thinker_0",))
 EMPTY = TeamPath("empty", ("thinker_0",))
 SIGNS = {"+": 1.0, "-": -1.0, "?": np.nan}
 
@@ -36,17 +36,17 @@ def tasks_of(number: int, **tags: list[str]) -> tuple[Task, ...]:
     )
 
 
-def outcomes(tasks=None, majority=None, **paths: str) -> Outcomes:
-    """Outcomes from words: joint="+- ??" are two tasks with two samples each."""
-    by_path = {"joint": JOINT, "alone": SINGLE_PROCESS, "empty": EMPTY}
+def correctness(tasks=None, majority=None, **paths: str) -> Correctness:
+    """Results from words: joint="+- ??" are two tasks with two samples each."""
+    by_path = {"joint": JOINT, "alone": ALONE, "empty": EMPTY}
     rewards = {
         by_path[name]: np.array([[SIGNS[sign] for sign in word] for word in words.split()])
         for name, words in paths.items()
     }
-    return Outcomes(tasks or tasks_of(len(rewards[JOINT])), rewards, majority or {})
+    return Correctness(tasks or tasks_of(len(rewards[JOINT])), rewards, majority or {})
 
 
-def found(own: Outcomes, quantity: str, path: TeamPath = JOINT, k: int | None = None):
+def found(own: Correctness, quantity: str, path: TeamPath = JOINT, k: int | None = None):
     row = summary_of(own, benchmark="b").find(quantity, path, k)
     assert row is not None
     return row
@@ -54,37 +54,37 @@ def found(own: Outcomes, quantity: str, path: TeamPath = JOINT, k: int | None = 
 
 def test_summary_with_one_sample_by_hand():
     # both right, helped, helped, hurt, both wrong, not measured twice
-    own = outcomes(joint="+ + + - - ? +", alone="+ - - + - + ?")
+    own = correctness(joint="+ + + - - ? +", alone="+ - - + - + ?")
     joint = found(own, "accuracy")
     assert (joint.successes, joint.total, joint.estimate.num_units) == (4, 6, 6)
     assert joint.estimate.low == pytest.approx(proportion(4, 6).low)
     for quantity, successes in (("help", 2), ("hurt", 1)):
-        row = found(own, quantity, SINGLE_PROCESS)
+        row = found(own, quantity, ALONE)
         assert (row.successes, row.total) == (successes, 5)
         assert row.estimate.high == pytest.approx(proportion(successes, 5).high)
-    gain = found(own, "net_gain", SINGLE_PROCESS)
+    gain = found(own, "net_gain", ALONE)
     assert gain.estimate.value == pytest.approx(1 / 5)
     assert gain.estimate.low < 0 < gain.estimate.high
     assert summary_of(own, benchmark="b").num_unmeasured == 2
 
 
 def test_summary_with_several_samples_by_hand():
-    own = outcomes(joint="++-- ++++ ---?", alone="+--- ---- ----")
+    own = correctness(joint="++-- ++++ ---?", alone="+--- ---- ----")
     joint = found(own, "accuracy")
     assert joint.estimate.value == pytest.approx((2 / 4 + 4 / 4 + 0) / 3)
     assert (joint.successes, joint.total) == (6, 11)
     # task by task: share right together times share wrong alone
-    helped = found(own, "help", SINGLE_PROCESS)
+    helped = found(own, "help", ALONE)
     assert helped.estimate.value == pytest.approx((1 / 2 * 3 / 4 + 1 + 0) / 3)
     assert (helped.successes, helped.total) == (2 * 3 + 4 * 4, 4 * 4 + 4 * 4 + 3 * 4)
-    hurt = found(own, "hurt", SINGLE_PROCESS)
+    hurt = found(own, "hurt", ALONE)
     assert hurt.estimate.value == pytest.approx((1 / 2 * 1 / 4) / 3)
-    gain = found(own, "net_gain", SINGLE_PROCESS)
+    gain = found(own, "net_gain", ALONE)
     assert gain.estimate.value == pytest.approx(helped.estimate.value - hurt.estimate.value)
 
 
 def test_summary_of_several_samples_leaves_short_tasks_out_of_pass_at_k():
-    own = outcomes(joint="+--- --?? +++?", majority={JOINT: np.array([0.0, np.nan, 1.0])})
+    own = correctness(joint="+--- --?? +++?", majority={JOINT: np.array([0.0, np.nan, 1.0])})
     both = found(own, "pass", k=2)
     expected = pass_at_k(np.array([4, 2, 3]), np.array([1, 0, 3]), 2)
     assert both.estimate.value == pytest.approx(expected.mean())
@@ -95,24 +95,24 @@ def test_summary_of_several_samples_leaves_short_tasks_out_of_pass_at_k():
 
 
 def test_summary_says_nothing_about_what_was_not_measured():
-    own = outcomes(joint="? ?", alone="+ -")
+    own = correctness(joint="? ?", alone="+ -")
     assert found(own, "accuracy").estimate is None
-    assert found(own, "help", SINGLE_PROCESS).estimate is None
-    assert found(own, "net_gain", SINGLE_PROCESS).estimate is None
+    assert found(own, "help", ALONE).estimate is None
+    assert found(own, "net_gain", ALONE).estimate is None
     (grid,) = grids([summary_of(own, benchmark="b")])
     assert grid.rows[0] == ("accuracy, whole team", "not measured", "", "0 of 0")
 
 
 def test_summary_compares_controls_by_their_gain_alone():
-    own = outcomes(joint="+ +", empty="- +")
+    own = correctness(joint="+ +", empty="- +")
     rows = [r.quantity for r in summary_of(own, benchmark="b").rows if r.path == EMPTY]
     assert rows == ["accuracy", "net_gain"]
 
 
 def test_summarize_reports_levels_subjects_and_all_benchmarks():
     tasks = tasks_of(4, level=["10", "2", "2", "x"], subject=["a", "b", "a", "a"])
-    first = outcomes(tasks, joint="+ - + -", alone="- - - -")
-    second = outcomes(joint="+ +", alone="+ -")
+    first = correctness(tasks, joint="+ - + -", alone="- - - -")
+    second = correctness(joint="+ +", alone="+ -")
     summaries = summarize({"one": first, "two": second})
     assert [(s.benchmark, s.tag, s.num_tasks) for s in summaries] == [
         ("one", None, 4),
@@ -133,7 +133,7 @@ def test_summarize_reports_levels_subjects_and_all_benchmarks():
 def test_tags_with_one_value_or_too_many_tell_nothing():
     number = MAX_TAG_VALUES + 1
     names = [str(i) for i in range(number)]
-    own = outcomes(
+    own = correctness(
         tasks_of(number, level=["1"] * number, subject=names), joint=" ".join("+" * number)
     )
     assert tags_of(own) == []
@@ -167,25 +167,27 @@ def test_majority_counts_equal_answers_together(answers, right):
     np.testing.assert_equal(majority_is_right(samples, verify), right)
 
 
-def test_outcomes_of_keeps_the_order_of_tasks_and_samples():
-    statuses = {JOINT: ["correct", "wrong", "timeout", "no_answer"], SINGLE_PROCESS: ["wrong"] * 4}
+def test_correctness_of_keeps_the_order_of_tasks_and_samples():
+    statuses = {JOINT: ["correct", "wrong", "timeout", "no_answer"], ALONE: ["wrong"] * 4}
     episodes = [
         episode("1" if status == "correct" else "2", status, task=i // 2, sample=i % 2, path=path)
         for path, own in statuses.items()
         for i, status in enumerate(own)
     ]
-    own = outcomes_of(episodes, verify=verify)
+    own = correctness_of(episodes, verify=verify)
     np.testing.assert_equal(own.rewards[JOINT], [[1, -1], [np.nan, -1]])
     np.testing.assert_equal(own.rates(JOINT), [0.5, 0.0])
-    np.testing.assert_equal(own.majority[SINGLE_PROCESS], [0.0, 0.0])
-    assert own.paths == (JOINT, SINGLE_PROCESS)
+    np.testing.assert_equal(own.majority[ALONE], [0.0, 0.0])
+    assert own.paths == (JOINT, ALONE)
     assert [task.id for task in own.tasks] == ["t/0", "t/1"]
 
 
 def test_every_printed_number_stands_beside_its_interval():
     tasks = tasks_of(4, level=["1", "1", "2", "2"])
     majority = {JOINT: np.array([1.0, 0.0, 1.0, 1.0])}
-    own = outcomes(tasks, majority, joint="++ -- +- ++", alone="-- -- +- --", empty="-- ++ -- --")
+    own = correctness(
+        tasks, majority, joint="++ -- +- ++", alone="-- -- +- --", empty="-- ++ -- --"
+    )
     whole, by_level = grids(summarize({"b": own}))
     assert whole.columns == ("quantity", "mean", "95 % interval", "count")
     for _, mean, interval, count in whole.rows:

@@ -5,11 +5,15 @@ from itertools import product
 import pytest
 
 from baselines.credit import counterfactual_credit, shared_credit
+from baselines.evaluate.episodes import Episode
+from baselines.evaluate.evaluation import Evaluation
 from baselines.evaluate.examples import episode_json, example_episodes
-from baselines.evaluate.team_evaluation import Evaluation
+from baselines.evaluate.paths import JOINT, TeamPath
+from baselines.rollouts.runner import Rollout
 from ccpo_env.types import Task
-from tests.rl.teams import NO_THINKER, PAIR, rollout
+from tests.rl.teams import NO_THINKER, PAIR, judge, rollout
 
+ALONE = TeamPath("without", ("thinker_0",))
 TITLES = {
     ("correct", "wrong"): "thinker_0 helped",
     ("wrong", "correct"): "thinker_0 hurt",
@@ -26,7 +30,12 @@ def evaluation_of(*pairs: tuple[str, str]) -> Evaluation:
         rollout(pair[1], task=task, removed=NO_THINKER, texts=("", "3"))
         for task, pair in zip(tasks, pairs, strict=True)
     ]
-    return Evaluation({frozenset(): joint, NO_THINKER: without})
+    episodes = [episode_of(r) for r in joint] + [episode_of(r, ALONE) for r in without]
+    return Evaluation.of(episodes, verify=judge)
+
+
+def episode_of(played: Rollout, path: TeamPath = JOINT) -> Episode:
+    return Episode.of(played, benchmark="b", sample=0, path=path)
 
 
 @pytest.mark.parametrize("pair", list(product(("correct", "wrong", "no_answer"), repeat=2)))
@@ -81,8 +90,12 @@ def test_examples_leave_out_what_was_not_measured(pair):
 
 
 def test_examples_of_a_team_of_one_are_right_and_wrong():
-    said = [rollout(status, agents=("voter_0",), texts=("2",)) for status in ("wrong", "correct")]
-    examples = example_episodes(Evaluation({frozenset(): said}), ("voter_0",), shared_credit)
+    said = [
+        rollout(status, agents=("voter_0",), texts=("2",), task=Task(status, "1+1", "2"))
+        for status in ("wrong", "correct")
+    ]
+    evaluation = Evaluation.of([episode_of(played) for played in said], verify=judge)
+    examples = example_episodes(evaluation, ("voter_0",), shared_credit)
     assert [example["title"] for example in examples] == ["right", "wrong"]
     assert [[e["credit"] for e in example["episodes"]] for example in examples] == [
         [{"voter_0": 1.0}],
@@ -92,5 +105,5 @@ def test_examples_of_a_team_of_one_are_right_and_wrong():
 
 def test_episode_keeps_hostile_text_as_it_is():
     attack = '</script><img onerror="x">\u2028 \\ud800'
-    episode = episode_json(rollout("wrong", texts=(attack, attack)))
+    episode = episode_json(episode_of(rollout("wrong", texts=(attack, attack))))
     assert [m["text"] for m in episode["messages"]] == [attack, attack]

@@ -91,7 +91,7 @@ def test_result_written_as_json_is_read_back():
 def test_learning_curves_are_drawn_with_the_intervals_of_the_table(monkeypatch):
     drawn = []
     monkeypatch.setattr(
-        Axes, "fill_between", lambda _axis, _x, low, high, **_knobs: drawn.append((low, high))
+        Axes, "fill_between", lambda _axis, _x, low, high, **_arguments: drawn.append((low, high))
     )
     seeds = [result("shared", seed, joint) for seed, joint in enumerate((0.5, 0.6, 0.9))]
     assert learning_curves(seeds).startswith(b"\x89PNG")

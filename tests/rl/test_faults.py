@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from baselines.common.errors import exit_on_bad_input
 from baselines.common.files import StorageError, write_text
 from baselines.common.jsonl import read_rows
+from baselines.evaluate.evaluation import Evaluation
 from baselines.policies import checkpoints
 from baselines.policies.checkpoints import (
     best_checkpoint,
@@ -29,6 +30,8 @@ from baselines.train.config import TrainConfig
 from baselines.train.logging.safe_tracker import SafeTracker
 from baselines.train.logging.trackers import NoTracker
 from baselines.train.trainer import Trainer
+from ccpo_env.types import Verdict
+from ccpo_env.verifiers import verify
 from tests.rl.teams import write_tasks
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
@@ -168,18 +171,18 @@ class DownTracker:
         raise RuntimeError("no session")
 
 
-def test_steady_tracker_passes_rows_on_and_says_the_first_failure():
+def test_safe_tracker_forwards_rows_and_reports_the_first_failure():
     down, said = DownTracker(steps=(2, 3)), []
-    steady = SafeTracker(down, said.append)
+    tracker = SafeTracker(down, said.append)
     for step in (1, 2, 3, 4):
-        steady.log({"step": step})
-    steady.close()
+        tracker.log({"step": step})
+    tracker.close()
     assert down.steps == [1, 4]
     (warning,) = said
-    assert "got ConnectionError: the server is down; training goes on" in warning
+    assert "got ConnectionError: the server is down; training continues" in warning
 
 
-def test_steady_tracker_lets_an_interruption_through():
+def test_safe_tracker_lets_an_interruption_through():
     tracker = DownTracker(steps=())
     tracker.log = fails_with(KeyboardInterrupt)
     with pytest.raises(KeyboardInterrupt):
@@ -275,7 +278,7 @@ def test_resume_goes_on_from_the_checkpoint_before_a_damaged_one(config, tmp_pat
     trainer = resumed(config, run_dir)
     assert trainer.steps_done == 3
     (notice,) = trainer.notices
-    assert notice.endswith("step_000004; going on from step_000003")
+    assert notice.endswith("step_000004; resuming from step_000003")
     train(trainer)
     assert metrics_of(run_dir) == whole
     assert resumed(config, run_dir).notices == ()
@@ -322,19 +325,14 @@ def test_run_keeps_the_checkpoint_that_answered_most_held_out_tasks(config, tmp_
     evaluate = Trainer.evaluate
 
     def evaluated(trainer, step):
-        evaluation = evaluate(trainer, step)
+        found = evaluate(trainer, step).episodes
         right = next(successes)
-        rewards = [1.0] * right + [-1.0] * (4 - right)
-        known = {1.0: "correct", -1.0: "wrong"}
-        return type(evaluation)(
-            {
-                removed: [
-                    replace(r, verdict=replace(r.verdict, status=known[reward], answer="1"))
-                    for r, reward in zip(rollouts, rewards, strict=True)
-                ]
-                for removed, rollouts in evaluation.rollouts.items()
-            }
-        )
+        statuses = (["correct"] * right + ["wrong"] * (4 - right)) * 2  # joint, without the thinker
+        episodes = [
+            replace(episode, verdict=Verdict(status, "1"))
+            for episode, status in zip(found, statuses, strict=True)
+        ]
+        return Evaluation.of(episodes, verify=verify)
 
     monkeypatch.setattr(Trainer, "evaluate", evaluated)
     trainer = Trainer(replace(config, eval_every=1, checkpoint_every=100), tmp_path / "run")

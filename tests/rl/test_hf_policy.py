@@ -37,8 +37,8 @@ def policy(shipped) -> HFPolicy:
     return copy.deepcopy(shipped)
 
 
-def sample(policy: HFPolicy, prompts=PROMPTS, *, seed=0, **knobs) -> list[Completion]:
-    return policy.sample(prompts, sampling=Sampling(**knobs), rng=np.random.default_rng(seed))
+def sample(policy: HFPolicy, prompts=PROMPTS, *, seed=0, **settings) -> list[Completion]:
+    return policy.sample(prompts, sampling=Sampling(**settings), rng=np.random.default_rng(seed))
 
 
 def plain_logprobs(policy: HFPolicy, completion: Completion, temperature: float) -> torch.Tensor:

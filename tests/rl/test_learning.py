@@ -8,7 +8,6 @@ from baselines.credit import ALLOCATORS, Allocator
 from baselines.train.config import TrainConfig
 from baselines.train.logging.trackers import NoTracker
 from baselines.train.trainer import Trainer
-from tests.rl.teams import NO_THINKER
 
 NUM_EVAL_TASKS = 400  # a rate of one half is then known to within 0.05
 
@@ -37,7 +36,8 @@ def test_team_learns_the_default_task_in_a_few_steps(tmp_path):
     assert before <= 0.45
     assert after >= 0.6
     assert after >= before + 0.15
-    assert final.help(NO_THINKER).is_above(final.hurt(NO_THINKER))
+    helped, hurt = (final.overall.find(q, final.removals[0]) for q in ("help", "hurt"))
+    assert helped.estimate.is_above(hurt.estimate)
 
 
 # A slice of what `python -m baselines.bench learning` trains in full.
@@ -77,7 +77,7 @@ def test_teams_of_other_topologies_learn(settings, tmp_path):
 def test_team_does_not_learn_when_credit_is_reversed(optimizer, tmp_path, monkeypatch):
     paid = ALLOCATORS["counterfactual"]
     reverse = Allocator(
-        lambda outcomes, **knobs: -paid.credit(outcomes, **knobs),
+        lambda outcomes, **arguments: -paid.credit(outcomes, **arguments),
         needs=paid.needs,
         removals=paid.removals,
     )

@@ -147,7 +147,7 @@ def test_update_of_a_role_moves_its_adapter_and_nothing_else(base):
     updaters = {
         role: Updater(
             policy,
-            OPTIMIZERS["grpo"].read_knobs({}),
+            OPTIMIZERS["grpo"].read_hyperparameters({}),
             learning_rate=1e-2,
             warmup_steps=0,
             max_grad_norm=1.0,

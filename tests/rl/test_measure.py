@@ -18,8 +18,8 @@ def group_of(joint, without=(), *, num_unmeasured=0) -> Group:
     )
 
 
-def measured(outcomes, allocator="counterfactual", optimizer="grpo", **knobs):
-    credit = [ALLOCATORS[allocator](group, **knobs) for group in outcomes]
+def measured(outcomes, allocator="counterfactual", optimizer="grpo", **arguments):
+    credit = [ALLOCATORS[allocator](group, **arguments) for group in outcomes]
     advantages = OPTIMIZERS[optimizer].advantage(credit)
     return credit_metrics(outcomes, credit, advantages, PAIR, OPTIMIZERS[optimizer])
 

@@ -21,9 +21,9 @@ CONFIG = {
     "policy": "tiny",
     "topology": "think_solve",
     "allocator": "branch",
-    "allocator_knobs": {},
+    "allocator_args": {},
     "optimizer": "dapo",
-    "optimizer_knobs": {"clip_low": "0.1"},
+    "optimizer_args": {"clip_low": "0.1"},
     "role_policies": {},
     "weights": "separate",
     "lora_rank": 4,
@@ -113,7 +113,7 @@ def test_header_is_yaml_that_the_hub_knows(policy, base, expected):
 
 def test_card_survives_names_that_mean_something_in_yaml_and_markdown():
     odd = "a: [b] | c\n---\nd"
-    text = card(config={"allocator": odd, "allocator_knobs": {"weight": "1|2"}}).render()
+    text = card(config={"allocator": odd, "allocator_args": {"weight": "1|2"}}).render()
     assert header(text)["tags"][3] == odd
     (row,) = [line for line in text.splitlines() if line.startswith("| credit")]
     assert row == "| credit | a: [b] \\| c --- d weight=1\\|2 |"
@@ -123,7 +123,7 @@ def test_card_of_an_unfinished_audit_has_no_empty_tables():
     summary = {**SUMMARY, "initial": None, "final": None, "audit": {}}
     text = card(summary=summary).render()
     assert "Accuracy" not in text
-    assert "Does credit" not in text
+    assert "Does the credit" not in text
 
 
 def code_of(text) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import replace
 
 import numpy as np
@@ -203,7 +204,7 @@ def test_loss_with_kl_and_entropy_is_the_sum_of_its_terms(name: str) -> None:
     batch = replace(batch, reference_logprobs=reference)
     entropy = torch.rand(logprobs.shape, dtype=torch.float64, requires_grad=True)
     plain = OPTIMIZERS[name]
-    method = plain.with_knobs(kl_weight=0.5, kl_estimator="k1", entropy_weight=0.25)
+    method = plain.with_hyperparameters(kl_weight=0.5, kl_estimator="k1", entropy_weight=0.25)
     output = method.loss(logprobs, batch, entropy=entropy)
     tokens = batch.completion_mask
     kl = (logprobs - reference)[tokens].sum() / batch.normalizer
@@ -219,9 +220,13 @@ def test_loss_with_kl_and_entropy_is_the_sum_of_its_terms(name: str) -> None:
 @every_optimizer
 def test_loss_gradient_passes_gradcheck(name: str) -> None:
     """Completions of different lengths; the weights of rows matter for gspo: see below."""
-    knobs = {"clip_low": 0.2, "clip_high": 0.2, "kl_weight": 0.1}
-    method = OPTIMIZERS[name].with_knobs(
-        **{knob: value for knob, value in knobs.items() if knob in OPTIMIZERS[name].tunable}
+    hyperparameters = {"clip_low": 0.2, "clip_high": 0.2, "kl_weight": 0.1}
+    method = OPTIMIZERS[name].with_hyperparameters(
+        **{
+            hyperparameter: value
+            for hyperparameter, value in hyperparameters.items()
+            if hyperparameter in OPTIMIZERS[name].tunable
+        }
     )
     batch = token_batch()
     lengths = batch.completion_mask.sum(dim=1).tolist()
@@ -242,3 +247,22 @@ def test_loss_refuses_to_return_nan(name: str) -> None:
     batch = token_batch()
     with pytest.raises(FloatingPointError, match="finite"):
         OPTIMIZERS[name].loss(batch.old_logprobs * float("nan"), batch)
+
+
+@every_optimizer
+def test_hyperparameters_have_a_meaning_a_valid_default_and_a_check(name: str) -> None:
+    for one in OPTIMIZERS[name].tunable.values():
+        assert one.meaning, f"{one.name} needs an entry under Args of the docstring"
+        assert one.read(one.default_text) == one.default
+        assert one.default == getattr(OPTIMIZERS[name].hyperparameters, one.name)
+        with pytest.raises(ValueError, match=f"{one.name} "):
+            OPTIMIZERS[name].with_hyperparameters(**{one.name: object()})
+
+
+@every_optimizer
+def test_parameters_of_advantage_and_loss_are_hyperparameters_of_the_method(name: str) -> None:
+    method = OPTIMIZERS[name]
+    for function in (method.baseline, method.policy_loss):
+        parameters = inspect.signature(function).parameters.values()
+        keywords = {p.name for p in parameters if p.kind is p.KEYWORD_ONLY}
+        assert keywords <= set(method.tunable)

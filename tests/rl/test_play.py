@@ -11,7 +11,7 @@ import pytest
 from baselines.evaluate import human_play
 from baselines.evaluate.human_play import (
     PlayConfig,
-    Table,
+    PlaySession,
     effect,
     main,
     of_run,
@@ -41,8 +41,8 @@ def team_that_says(monkeypatch):
 
 def played(said, **settings):
     write = io.StringIO()
-    table = Table(of_run(PlayConfig(**settings)))
-    table.play(TASK, [0], read=io.StringIO(said), write=write)
+    session = PlaySession(of_run(PlayConfig(**settings)))
+    session.play(TASK, [0], read=io.StringIO(said), write=write)
     return write.getvalue()
 
 
@@ -105,7 +105,7 @@ def test_play_stops_if_an_agent_does_not_answer(monkeypatch):
             return [Completion("", (), (), failure="no connection")]
 
     monkeypatch.setattr(human_play, LOAD, lambda _, roles: dict.fromkeys(roles, Silent()))
-    with pytest.raises(EOFError, match="solver_0 has not answered: no connection"):
+    with pytest.raises(EOFError, match="solver_0 returned no completion: no connection"):
         played("hint\n\n")
 
 
@@ -145,7 +145,7 @@ def test_effect_compares_the_two_episodes(together, without, word):
 
 @pytest.mark.parametrize("rewards", [(None, 1.0), (1.0, None), (None, None)])
 def test_effect_of_an_unmeasured_episode_is_not_claimed(rewards):
-    assert "could not tell" in effect(*rewards)
+    assert "could not be verified" in effect(*rewards)
 
 
 def test_printable_text_cannot_move_the_cursor():

@@ -65,8 +65,8 @@ def scorer(request, tiny, with_chat) -> HFPolicy:
     return with_chat if request.node.callspec.params["policy"] == "chat" else tiny
 
 
-def sample(policy: Policy, prompts=PROMPTS, *, seed=0, **knobs) -> list[Completion]:
-    return policy.sample(prompts, sampling=Sampling(**knobs), rng=np.random.default_rng(seed))
+def sample(policy: Policy, prompts=PROMPTS, *, seed=0, **settings) -> list[Completion]:
+    return policy.sample(prompts, sampling=Sampling(**settings), rng=np.random.default_rng(seed))
 
 
 every_policy = pytest.mark.parametrize("policy", ["scripted", *SAMPLERS], indirect=True)

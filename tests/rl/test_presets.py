@@ -20,7 +20,7 @@ def test_every_preset_is_a_config_that_checks(name):
     config.check()
     roles = team_env(config, load_tasks("arithmetic", limit=1)).unwrapped.topology.roles
     assert {role for field in PER_ROLE for role in getattr(config, field)} <= set(roles)
-    OPTIMIZERS[config.optimizer].read_knobs(config.optimizer_knobs)
+    OPTIMIZERS[config.optimizer].read_hyperparameters(config.optimizer_args)
 
 
 @pytest.mark.parametrize("name", sorted(name for name in PRESETS if name.startswith("paper/g")))
@@ -40,7 +40,9 @@ def test_presets_of_one_model_have_its_sizes_and_nobody_else(name, sizes, num_up
     config = with_settings(TrainConfig(), preset(f"paper/single-{name}"))
     assert (config.group_size, config.tasks_per_step) == sizes
     assert config.update_options(2048).updates_per_step == num_updates
-    assert OPTIMIZERS[config.optimizer].read_knobs(config.optimizer_knobs).knobs.std
+    assert (
+        OPTIMIZERS[config.optimizer].read_hyperparameters(config.optimizer_args).hyperparameters.std
+    )
     assert len(team_env(config, load_tasks("arithmetic", limit=1)).possible_agents) == 1
 
 
@@ -80,10 +82,10 @@ def test_preset_of_two_families_gives_the_solver_another_model():
 
 def test_flags_count_more_than_the_file_and_the_file_more_than_the_preset(tmp_path):
     path = tmp_path / "mine.toml"
-    path.write_text("group-size = 4\nsteps = 7\n[allocator_knobs]\nweight = 0.5\n", "utf-8")
+    path.write_text("group-size = 4\nsteps = 7\n[allocator_args]\nweight = 0.5\n", "utf-8")
     config = read_config(["--preset", "paper/gspo-qwen3-4b", "--config", str(path), "--steps", "9"])
     assert (config.policy, config.group_size, config.steps) == ("Qwen/Qwen3-4B-Base", 4, 9)
-    assert config.allocator_knobs == {"weight": "0.5"}
+    assert config.allocator_args == {"weight": "0.5"}
 
 
 @pytest.mark.parametrize(

@@ -47,10 +47,10 @@ def test_report_shows_every_part_of_a_run(page):
         "Advantage compared with shared credit",
         "Variance compared with shared credit",
         "Ratings",
-        "Does the credit teach what the shared reward does not?",
+        "Does the credit differ from the shared reward?",
         "Credit by task",
         "Updates",
-        "Length of what is said",
+        "Completion length",
         "Tokens",
     ]
     assert page.tags.count("svg") == 12
@@ -62,7 +62,7 @@ def test_report_shows_every_part_of_a_run(page):
         "Examples",
         "Configuration",
         "Versions",
-        "The same run again",
+        "Reproduce this run",
     ]
     assert page.texts["p"][1].startswith("Held-out accuracy rose from 0.400 [0.35, 0.45] to 0.950")
     assert "credit of thinker_0 is degenerate" in page.texts["ul"][0]
@@ -155,7 +155,7 @@ PARTIAL = {
     "no removals": {"agents": ("solver_0",)},
     "many agents": {"agents": (*(f"thinker_{k}" for k in range(13)), "solver_0")},
     "only null": {"rows": [dict.fromkeys(METRICS) | {"step": step} for step in (1, 2, 3)]},
-    "no knobs": {"config": {}},
+    "no settings": {"config": {}},
 }
 
 
@@ -305,7 +305,7 @@ def test_command_is_read_back_as_the_same_config():
 
     config = TrainConfig(
         tasks="my tasks; rm.jsonl",
-        allocator_knobs={"weight": "0.5", "mode": "margin"},
+        allocator_args={"weight": "0.5", "mode": "margin"},
         bf16=True,
         frozen_roles=("thinker",),
         seed=3,

@@ -215,7 +215,7 @@ def test_figures_are_told_apart_without_colours(tmp_path):
     agents = tuple(f"voter_{k}" for k in range(MAX_LINES))
     html = write_report(make_run(tmp_path, agents=agents, num_steps=3)).read_text(encoding="utf-8")
     figures = {one.partition('"')[0].split(".")[0]: one for one in html.split('aria-label="')}
-    lengths = figures["Length of what is said"].partition("</svg>")[0]
+    lengths = figures["Completion length"].partition("</svg>")[0]
     dashes = re.findall(r"stroke-dasharray: ([^;\"]+)", lengths)
     assert len(set(dashes)) == MAX_LINES - 1  # one line is solid
     share = figures["Share of credit"].partition("</svg>")[0]
@@ -246,7 +246,7 @@ def test_tokens_are_told_apart_by_purpose(tmp_path):
     (said,) = [v for v in page.values("aria-label") if v.startswith("Tokens. ")]
     assert "whole team 70 % of all" in said
     assert "with an agent removed 20 % of all" in said
-    assert "continued afresh 10 % of all" in said
+    assert "continuations 10 % of all" in said
     assert "ratings" not in said
 
 

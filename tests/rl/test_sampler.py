@@ -25,9 +25,9 @@ def llama(request, monkeypatch) -> PreTrainedModel:
 
 
 def sample(
-    model: PreTrainedModel, prompts: Sequence[Sequence[int]], **knobs
+    model: PreTrainedModel, prompts: Sequence[Sequence[int]], **settings
 ) -> list[SampledTokens]:
-    settings = {"max_tokens": 8, "end_ids": (END,), "temperature": 1.0, **knobs}
+    settings = {"max_tokens": 8, "end_ids": (END,), "temperature": 1.0, **settings}
     generator = torch.Generator().manual_seed(settings.pop("seed", 0))
     return sample_tokens(model, prompts, generator=generator, **settings)
 
@@ -153,16 +153,16 @@ def test_sample_tokens_of_no_prompts_is_empty(llama):
 
 
 @pytest.mark.parametrize(
-    ("knobs", "message"),
+    ("settings", "message"),
     [
         ({"max_tokens": 0}, "max_tokens must be >= 1, got 0"),
         ({"max_rows": 0}, "max_rows must be >= 1, got 0"),
         ({"prompts": [[1], []]}, "a prompt must hold at least one token"),
     ],
 )
-def test_sample_tokens_names_what_is_wrong(llama, knobs, message):
+def test_sample_tokens_names_what_is_wrong(llama, settings, message):
     with pytest.raises(ValueError, match=message):
-        sample(llama, **{"prompts": [[1]], **knobs})
+        sample(llama, **{"prompts": [[1]], **settings})
 
 
 @pytest.mark.parametrize("family", ["fast", "general"])
@@ -185,5 +185,5 @@ def test_a_stop_text_ends_a_completion_and_stays_in_it(family, monkeypatch):
 
 
 def test_an_empty_stop_text_is_refused():
-    with pytest.raises(ValueError, match="stop must hold a text"):
+    with pytest.raises(ValueError, match="stop must not be empty"):
         Sampling(stop="")

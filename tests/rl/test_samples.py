@@ -52,7 +52,7 @@ def test_training_samples_cut_advantages_per_token_to_the_turns():
 
 
 def test_shaped_credit_takes_off_what_an_agent_wrote_too_long():
-    dapo = OPTIMIZERS["dapo"].with_knobs(overlong_weight=1.0, overlong_rate=0.5)
+    dapo = OPTIMIZERS["dapo"].with_hyperparameters(overlong_weight=1.0, overlong_rate=0.5)
     limits = {"thinker_0": 8, "solver_0": 99}
     (shaped,) = shaped_credit(dapo, [np.ones((2, 2))], [GROUP], limits)
     # The thinker may write 8 tokens, of which the last 4 cost: 4 tokens nothing, 8 tokens 1.

@@ -73,9 +73,9 @@ def test_a_batch_counts_a_shared_beginning_once_where_it_is_computed_once(policy
     assert counting_of(ToyPolicy(), is_changed=False) is PADDED
 
 
-@pytest.mark.parametrize(("knobs", "in_one"), [({}, True), ({"autocast": True}, False)])
+@pytest.mark.parametrize(("settings", "in_one"), [({}, True), ({"autocast": True}, False)])
 def test_an_update_computes_as_many_rows_at_once_as_its_tokens_allow(
-    policy, samples, knobs, in_one, monkeypatch
+    policy, samples, settings, in_one, monkeypatch
 ) -> None:
     budget = DISTINCT.size(samples)
     assert PADDED.size(samples) > budget
@@ -87,7 +87,7 @@ def test_an_update_computes_as_many_rows_at_once_as_its_tokens_allow(
         return logprobs(self, completions, temperature=temperature)
 
     monkeypatch.setattr(HFPolicy, "logprobs", counted)
-    updated(policy, samples, micro_batch_tokens=budget, **knobs)
+    updated(policy, samples, micro_batch_tokens=budget, **settings)
     assert (len(passes) == 1) == in_one
     assert sum(passes) == len(samples)
 

@@ -40,12 +40,12 @@ def test_replies_may_not_be_empty():
 
 
 @pytest.mark.parametrize(
-    ("knobs", "message"),
+    ("settings", "message"),
     [
         ({"temperature": -0.5}, "temperature must be a number >= 0, got -0.5"),
         ({"max_tokens": 0}, "max_tokens must be >= 1, got 0"),
     ],
 )
-def test_sampling_names_what_is_out_of_range(knobs, message):
+def test_sampling_names_what_is_out_of_range(settings, message):
     with pytest.raises(ValueError, match=message):
-        Sampling(**knobs)
+        Sampling(**settings)

@@ -71,7 +71,7 @@ def test_train_sb3_takes_every_credit_for_both_roles(tmp_path, credit, role):
         (("--group-baseline",), "group_size must be >= 2 for a group baseline"),
         (("--effort", -0.1), "effort must be >= 0"),
         (("--demonstration", "--settings", "rear"), "did you mean 'rare'"),
-        (("--credit", "counterfactual", "--credit-knobs", "wait", "1"), "did you mean 'weight'"),
+        (("--credit", "counterfactual", "--credit-args", "wait", "1"), "did you mean 'weight'"),
     ],
 )
 def test_train_sb3_refuses_in_one_sentence(tmp_path, capsys, flags, message):

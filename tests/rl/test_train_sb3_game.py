@@ -212,7 +212,7 @@ def test_credit_equals_the_allocator_on_checked_groups(allocator, replay):
     credit = CreditSource(game, plan, np.random.default_rng(7)).credit(rollouts, solver)
     again = CreditSource(game, plan, np.random.default_rng(7))
     groups = unbatched(again.measured(rollouts, solver))
-    expected = [ALLOCATORS[allocator](group, **plan.all_knobs) for group in groups]
+    expected = [ALLOCATORS[allocator](group, **plan.all_hyperparameters) for group in groups]
     assert_allclose(credit, np.stack(expected), atol=1e-12)
 
 

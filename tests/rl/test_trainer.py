@@ -67,7 +67,7 @@ def test_run_reports_every_step_to_the_tracker_and_closes_it(config, tmp_path):
     assert tracker.steps == [row["step"] for row in seen] == [1, 2]
     assert seen == read_rows(tmp_path / "metrics.jsonl")
     assert tracker.is_closed
-    assert final.accuracy().total == 4
+    assert final.accuracy().num_units == 4
 
 
 def test_run_keeps_as_many_checkpoints_as_it_is_told(config, tmp_path):
@@ -294,14 +294,16 @@ def test_roles_take_turns_without_moving_anything_through_the_disk(
 
 
 @pytest.mark.parametrize(
-    "knobs",
+    "hyperparameters",
     [{"kl_weight": "0.05"}, {"gamma": "0.9"}, {"reward_kl": "0.05"}, {"entropy_weight": "0.01"}],
-    ids=lambda knobs: next(iter(knobs)),
+    ids=lambda hyperparameters: next(iter(hyperparameters)),
 )
-def test_terms_of_the_loss_and_the_reward_reach_the_update(knobs, config, tmp_path):
-    own = replace(config, optimizer="reinforce_pp", optimizer_knobs=knobs, learning_rate=1e-3)
+def test_terms_of_the_loss_and_the_reward_reach_the_update(hyperparameters, config, tmp_path):
+    own = replace(
+        config, optimizer="reinforce_pp", optimizer_args=hyperparameters, learning_rate=1e-3
+    )
     trainers = [
-        Trainer(c, tmp_path / str(n)) for n, c in enumerate((own, replace(own, optimizer_knobs={})))
+        Trainer(c, tmp_path / str(n)) for n, c in enumerate((own, replace(own, optimizer_args={})))
     ]
     for trainer in trainers:
         trainer.run_dir.mkdir()

@@ -106,7 +106,7 @@ def test_groups_are_whole_and_processes_end_with_the_same_weights(seen, name):
         ({}, {"per_device_train_batch_size": 4}, "whole groups of 8 rows, got .* = 4"),
         ({"weights": "separate"}, {}, "weights must be 'shared'.*got 'separate'"),
         (
-            {"optimizer": "reinforce_pp", "optimizer_knobs": {"gamma": "0.9"}},
+            {"optimizer": "reinforce_pp", "optimizer_args": {"gamma": "0.9"}},
             {},
             "one advantage here, got gamma",
         ),

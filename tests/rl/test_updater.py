@@ -34,14 +34,14 @@ def samples(policy) -> list[TrainingSample]:
 
 
 def updater_of(policy: HFPolicy, **changes: float) -> Updater:
-    knobs = {
+    hyperparameters = {
         "learning_rate": 1e-3,
         "warmup_steps": 0,
         "max_grad_norm": 1e6,
         "temperature": TEMPERATURE,
         "micro_batch_tokens": 100,
     }
-    return Updater(policy, OPTIMIZERS["grpo"], **{**knobs, **changes})
+    return Updater(policy, OPTIMIZERS["grpo"], **{**hyperparameters, **changes})
 
 
 def weights(policy: HFPolicy) -> torch.Tensor:

@@ -27,7 +27,7 @@ every_optimizer = pytest.mark.parametrize("name", OPTIMIZERS)
 def updater_of(
     policy, optimizer: PolicyOptimizer = OPTIMIZERS["grpo"], options=None, **changes
 ) -> Updater:
-    knobs = {
+    hyperparameters = {
         "learning_rate": 1e-2,
         "warmup_steps": 0,
         "max_grad_norm": 1e6,
@@ -35,7 +35,7 @@ def updater_of(
         "micro_batch_tokens": 10**6,
     }
     options = options or UpdateOptions(max_tokens=8)
-    return Updater(policy, optimizer, options=options, **{**knobs, **changes})
+    return Updater(policy, optimizer, options=options, **{**hyperparameters, **changes})
 
 
 def weights(policy) -> torch.Tensor:
@@ -58,7 +58,9 @@ def with_logprobs(sample: TrainingSample, value: float) -> TrainingSample:
 def test_micro_batches_change_the_gradient_by_less_than_a_millionth(
     name: str, budget: int, aggregation: Aggregation
 ) -> None:
-    method = OPTIMIZERS[name].with_knobs(kl_weight=0.1, entropy_weight=0.1, aggregation=aggregation)
+    method = OPTIMIZERS[name].with_hyperparameters(
+        kl_weight=0.1, entropy_weight=0.1, aggregation=aggregation
+    )
     whole, split, reference = ToyPolicy(), ToyPolicy(), ToyPolicy(seed=1)
     samples = toy_rows(16, shift=2e-4 if name == "gspo" else 0.3)
     metrics = [
@@ -88,7 +90,7 @@ def test_update_has_the_gradient_of_the_aggregated_loss(name: str) -> None:
         "completion_token_mean": sum(s / n for s, n in zip(sums, counts, strict=True)) / 6,
         "completion_token_sum": sum(sums) / 6,
         "constant": sum(sums) / (6 * 8),
-    }[method.knobs.aggregation]
+    }[method.hyperparameters.aggregation]
     found = torch.autograd.grad(-total, list(twin.module.parameters()))
     expected = torch.cat([part.flatten() for part in found])
     assert (gradient(policy) - expected).norm() < 1e-6 * expected.norm()
@@ -223,29 +225,31 @@ def test_kl_and_entropy_terms_train_rows_without_advantage() -> None:
     samples = [replace(sample, advantage=0.0) for sample in toy_rows(6)]
     policy, reference = ToyPolicy(), ToyPolicy(seed=1)
     before, frozen = weights(policy), weights(reference)
-    method = OPTIMIZERS["grpo"].with_knobs(kl_weight=1.0)
+    method = OPTIMIZERS["grpo"].with_hyperparameters(kl_weight=1.0)
     metrics = updater_of(policy, method, reference=reference).update(samples)
     assert not torch.equal(weights(policy), before)
     assert torch.equal(weights(reference), frozen)
     moved = updater_of(policy, method, reference=reference).update(samples)
     assert 0.0 < moved["reference_kl"] < metrics["reference_kl"]
     policy = ToyPolicy()
-    updater = updater_of(policy, OPTIMIZERS["grpo"].with_knobs(entropy_weight=1.0))
+    updater = updater_of(policy, OPTIMIZERS["grpo"].with_hyperparameters(entropy_weight=1.0))
     first, second = updater.update(samples), updater.update(samples)
     assert 0.0 < first["entropy"] < second["entropy"] < math.log(7)
 
 
 @pytest.mark.parametrize(
-    ("policy", "knobs", "message"),
+    ("policy", "hyperparameters", "message"),
     [
         (ToyPolicy, {"kl_weight": 0.1}, r"a reference policy must be given if kl_weight is above"),
         (WithoutEntropy, {"entropy_weight": 0.1}, r"entropy_weight must be 0 for .* WithoutEntr"),
         (ToyPolicy, {"aggregation": "constant"}, r"max_tokens must be a number for aggregation"),
     ],
 )
-def test_updater_refuses_terms_it_cannot_compute(policy, knobs, message: str) -> None:
+def test_updater_refuses_terms_it_cannot_compute(policy, hyperparameters, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        updater_of(policy(), OPTIMIZERS["grpo"].with_knobs(**knobs), UpdateOptions())
+        updater_of(
+            policy(), OPTIMIZERS["grpo"].with_hyperparameters(**hyperparameters), UpdateOptions()
+        )
 
 
 def test_updater_refuses_autocast_of_weights_that_are_not_float32() -> None:

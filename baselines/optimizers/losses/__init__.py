@@ -1,4 +1,4 @@
-"""How far to step: policy losses, pure functions of tensors.
+"""Policy-gradient losses: pure functions of tensors.
 
 They call methods of the tensors they are given and import torch for type checking only, so the
 optimizers, and with them the audit of credit, can be imported without it.

@@ -1,4 +1,4 @@
-"""What all policy losses share: ratios, masked sums, and the check that a loss is a number."""
+"""Common parts of the policy losses: ratios, masked sums and the check for finite values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Terms beside the policy loss: KL to a reference policy, and entropy."""
+"""Additional terms of the loss: KL to a reference policy, and entropy."""
 
 from __future__ import annotations
 

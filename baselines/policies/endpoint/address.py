@@ -1,4 +1,4 @@
-"""How to reach an OpenAI-compatible server, read from one line of text."""
+"""Configuration of an OpenAI-compatible server, parsed from an endpoint spec."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from ccpo_env.errors import unknown_name
 
 ENDPOINT_PREFIX = "endpoint:"
-"""What the spec of an endpoint begins with."""
+"""Prefix of the spec of an endpoint."""
 DEFAULT_KEY_ENV = "OPENAI_API_KEY"
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerKind:
-    """What a kind of server takes beside the fields that all of them share.
+    """Request parameters that are specific to one kind of server.
 
     Args:
-        fields: Fields of every request. They turn off the truncation and the penalties that the
-            server would else take from the model's generation config or from its own defaults:
-            completions are sampled from the model's own distribution.
-        max_samples: Most samples asked for in one request.
-        max_tokens_field: Name of the longest completion in a chat request.
+        fields: Fields of every request. They disable the truncation and the penalties that the
+            server would otherwise take from the model's generation config or its own defaults,
+            so that completions are sampled from the model's distribution.
+        max_samples: Maximum number of samples per request.
+        max_tokens_field: Name of the length limit in a chat request.
     """
 
     fields: Mapping[str, object]
@@ -41,13 +41,13 @@ SERVERS: Mapping[str, ServerKind] = {
         fields={"top_k": -1, **_UNTRUNCATED, "return_token_ids": True}, max_samples=16
     ),
     "sglang": ServerKind(fields={"top_k": -1, **_UNTRUNCATED}, max_samples=16),
-    # With a seed its n samples may be n copies. Its top_k has no -1.
+    # With a seed, n samples may be n copies. top_k does not accept -1.
     "llama.cpp": ServerKind(
         fields={"top_k": 0, "min_p": 0.0, "repeat_penalty": 1.0}, max_samples=1
     ),
     "openai": ServerKind(fields={}, max_samples=8, max_tokens_field="max_completion_tokens"),
 }
-"""Kinds of servers by name. "openai" gets no field that OpenAI's own reference does not list."""
+"""Kinds of servers by name. "openai" gets only the fields of OpenAI's API reference."""
 
 _CHOICES = {
     "server": tuple(SERVERS),
@@ -58,29 +58,30 @@ _CHOICES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointConfig:
-    """An OpenAI-compatible server and how it is used; holds no key.
+    """Address and settings of an OpenAI-compatible server; holds no key.
 
     Args:
         url: Base of the API, such as ``http://localhost:8000/v1``.
-        model: Name of the served model; None: the only one that the server lists.
+        model: Name of the served model; None: the only model of the server.
         server: Kind of server, a name from SERVERS.
-        api: "chat" sends prompts that have messages as chat, for the server's chat template;
+        api: "chat" sends chat messages, which the server formats with its chat template;
             "completions" sends plain text.
         logprobs: Which log-probabilities the server returns. "raw": before the temperature, as
-            vLLM does by default; they are kept at temperature 0 and 1 and left out at others.
+            vLLM does by default; kept at temperature 0 and 1, discarded at others.
             "processed": of the distribution sampled from (vLLM's
-            ``--logprobs-mode processed_logprobs``); left out at temperature 0. "none": not asked.
-        concurrency: Most requests under way at a time.
-        max_samples: Most samples of one prompt in a request; None: what the kind of server takes.
-        requests_per_minute: Most requests sent in a minute; None: no limit.
-        retries: How often a request that failed is sent again.
-        backoff_s: Wait before the first retry, in seconds; it doubles with each, up to 30.
-        connect_timeout_s: Longest wait for a connection, in seconds.
-        read_timeout_s: Longest silence of the server, in seconds; it is silent while it writes.
-        total_timeout_s: Longest time for one request, its answer included, in seconds.
+            ``--logprobs-mode processed_logprobs``); discarded at temperature 0. "none":
+            not requested.
+        concurrency: Maximum number of concurrent requests.
+        max_samples: Most samples of a prompt per request; None: the server's maximum.
+        requests_per_minute: Rate limit; None: no limit.
+        retries: Number of retries of a failed request.
+        backoff_s: Delay before the first retry, in seconds; doubles with each retry, up to 30.
+        connect_timeout_s: Time limit for connecting, in seconds.
+        read_timeout_s: Time limit between bytes, in seconds; includes the generation.
+        total_timeout_s: Time limit of a request and its response, in seconds.
         prompt_price: Price of a million prompt tokens, in dollars.
         completion_price: Price of a million completion tokens, in dollars.
-        journal: File of finished answers, which are not asked for again; None: none is kept.
+        journal: File of finished answers, which are not requested again; None: no file.
         key_env: Environment variable that holds the key. None: OPENAI_API_KEY if it is set, and
             only over https or to this machine.
     """
@@ -127,12 +128,12 @@ class EndpointConfig:
 
     @property
     def kind(self) -> ServerKind:
-        """What this kind of server takes."""
+        """Request parameters of this kind of server."""
         return SERVERS[self.server]
 
     @property
     def samples_per_request(self) -> int:
-        """Most samples of one prompt in a request."""
+        """Maximum number of samples of one prompt per request."""
         return self.max_samples or self.kind.max_samples
 
     @property
@@ -147,11 +148,11 @@ def is_endpoint(spec: object) -> bool:
 
 
 def parse_endpoint(spec: str) -> EndpointConfig:
-    """Read ``endpoint:URL[?option=value&...][#model]``.
+    """Parse ``endpoint:URL[?option=value&...][#model]``.
 
     Args:
-        spec: The URL of the API (without a path, ``/v1`` is added), fields of EndpointConfig as
-            its query, the model as its fragment, such as
+        spec: The URL of the API (without a path, ``/v1`` is added), fields of EndpointConfig in
+            the query, the model as fragment, such as
             ``endpoint:http://localhost:8000/v1?api=completions#Qwen/Qwen2.5-1.5B-Instruct``.
 
     Raises:
@@ -184,15 +185,15 @@ _READERS: Mapping[str, Callable[[str], object]] = {
     **dict.fromkeys(("prompt_price", "completion_price"), float),
     "journal": Path,
 }
-"""Options of a spec, each with what reads its value."""
+"""Options of a spec, each with the parser of its value."""
 
 
 def read_key(config: EndpointConfig) -> str | None:
-    """Return the key of an endpoint from the environment, None if it needs none.
+    """Return the API key of an endpoint from the environment, None if it needs none.
 
     Raises:
-        ValueError: If the named variable is not set, or no header can hold its value. The value
-            is not part of the message.
+        ValueError: If the named variable is not set, or its value is not valid in a header. The
+            value is not part of the message.
     """
     name = config.key_env or DEFAULT_KEY_ENV
     if config.key_env is None and not (config.is_local or config.url.startswith("https:")):

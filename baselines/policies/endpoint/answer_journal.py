@@ -78,7 +78,7 @@ class Journal:
 
     @property
     def usage(self) -> Usage:
-        """Tokens of all answers in the file."""
+        """Token counts of all answers in the file."""
         return Usage(self._prompt_tokens, self._completion_tokens)
 
     def find(self, key: SampleKey) -> Completion | None:

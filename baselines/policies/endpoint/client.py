@@ -1,4 +1,4 @@
-"""Requests to an OpenAI-compatible server: paced, timed, sent again, and free of the key."""
+"""Requests to an OpenAI-compatible server: rate limits, timeouts, retries, redacted keys."""
 
 from __future__ import annotations
 
@@ -31,31 +31,31 @@ except ImportError as error:
 T = TypeVar("T")
 
 MAX_BODY_BYTES = 64 * 2**20
-"""Largest answer that is read; 16 samples of 4,096 tokens with log-probabilities have 13 MB."""
+"""Largest accepted response; 16 samples of 4,096 tokens with log-probabilities take 13 MB."""
 MAX_ERROR_BYTES = 64 * 2**10
 MAX_DETAIL_CHARS = 200
-"""Most of a server's own words that an error repeats."""
+"""Longest excerpt of a server's message in an error, in characters."""
 MAX_BACKOFF_S = 30.0
 MAX_RETRY_AFTER_S = 120.0
-"""Longest wait that a server may ask for; a longer one is as good as no answer."""
+"""Longest accepted Retry-After, in seconds; a longer one counts as a failure."""
 RETRIED_STATUSES = frozenset({408, 425, 429})
-"""Besides all from 500 on."""
+"""Status codes to retry, besides all from 500."""
 HIDDEN_KEY = "[key]"
 MIN_SECRET_CHARS = 8
-"""A shorter key, such as the EMPTY that local servers are given, is no secret but a word."""
+"""Shorter keys, such as EMPTY for local servers, are words and not secrets."""
 
 
 class EndpointError(Exception):
-    """A server gave no answer, for the reason that the message says; never holds the key."""
+    """A request failed; the message gives the reason and never contains the key."""
 
 
 class _AttemptError(Exception):
     """One attempt failed.
 
     Args:
-        reason: Why.
-        is_final: Whether another attempt must end the same way.
-        retry_after_s: How long the server asks to wait, in seconds.
+        reason: Reason of the failure.
+        is_final: Whether a retry would fail in the same way.
+        retry_after_s: Delay requested by the server, in seconds.
     """
 
     def __init__(self, reason: str, *, is_final: bool, retry_after_s: float = 0.0) -> None:
@@ -66,36 +66,36 @@ class _AttemptError(Exception):
 
 @dataclass(slots=True)
 class RateLimiter:
-    """Says when the next request may be sent.
+    """Limits the rate at which requests are sent.
 
     Args:
-        requests_per_minute: Most requests in a minute, evenly spaced; None: no limit.
+        requests_per_minute: Maximum rate, evenly spaced; None: no limit.
     """
 
     requests_per_minute: float | None = None
     _next_s: float = 0.0
 
     async def wait(self) -> None:
-        """Return when it is the caller's turn."""
+        """Wait until the next request may be sent."""
         while (left_s := self._next_s - time.monotonic()) > 0:
             await anyio.sleep(left_s)
         if self.requests_per_minute is not None:
             self._next_s = time.monotonic() + 60.0 / self.requests_per_minute
 
     def pause(self, seconds: float) -> None:
-        """Let no request go out for so long, because the server asks for it."""
+        """Delay all requests by a time that the server requested, in seconds."""
         self._next_s = max(self._next_s, time.monotonic() + seconds)
 
 
 class EndpointClient:
-    """Sends requests until they are answered or given up.
+    """Sends requests, with retries, until they succeed or finally fail.
 
     Args:
-        config: The server and how often and how long to try.
-        key: Sent as a bearer token; None: none is sent.
-        pacer: Shared by all requests to the server.
-        rng: Jitter of the waits; has no influence on what is asked.
-        usage: Requests are counted in it.
+        config: The server, with its limits of retries and time.
+        key: API key, sent as a bearer token; None: none is sent.
+        rate_limiter: Shared by all requests to the server.
+        rng: Source of the jitter of delays; does not affect the requests.
+        usage: Counts the requests.
     """
 
     def __init__(
@@ -103,25 +103,25 @@ class EndpointClient:
         config: EndpointConfig,
         *,
         key: str | None,
-        pacer: RateLimiter,
+        rate_limiter: RateLimiter,
         rng: np.random.Generator,
         usage: EndpointUsage,
     ) -> None:
         self._config = config
         self._key = key
-        self._pacer = pacer
+        self._rate_limiter = rate_limiter
         self._rng = rng
         self._usage = usage
         self._http = httpx2.AsyncClient(
             headers={
-                # An answer that is not packed cannot unpack to more than MAX_BODY_BYTES.
+                # An uncompressed response cannot expand beyond MAX_BODY_BYTES.
                 "Accept-Encoding": "identity",
                 "Content-Type": "application/json",
                 **({} if key is None else {"Authorization": f"Bearer {key}"}),
             },
             timeout=httpx2.Timeout(config.read_timeout_s, connect=config.connect_timeout_s),
             limits=httpx2.Limits(max_connections=config.concurrency),
-            trust_env=not config.is_local,  # no proxy stands before this machine
+            trust_env=not config.is_local,  # no proxy for local servers
         )
 
     async def __aenter__(self) -> EndpointClient:
@@ -134,7 +134,7 @@ class EndpointClient:
         await self._http.aclose()
 
     def redact(self, text: str) -> str:
-        """Return what a model wrote without the key, if that is long enough to be a secret."""
+        """Remove the key from a model's text, if the key is long enough to be a secret."""
         if self._key is None or len(self._key) < MIN_SECRET_CHARS:
             return text
         return text.replace(self._key, HIDDEN_KEY)
@@ -142,20 +142,21 @@ class EndpointClient:
     async def send(
         self, method: str, path: str, body: JsonObject | None, read: Callable[[bytes], T]
     ) -> T:
-        """Return what read makes of the answer; send again what may be answered later.
+        """Send a request, with retries, and return the parsed response.
 
         Args:
             method: "GET" or "POST".
-            path: Below the base of the API.
-            body: Sent as JSON.
-            read: Raises BadAnswerError if the answer is broken, which counts as a failure.
+            path: Path relative to the base of the API.
+            body: Request body, sent as JSON.
+            read: Parses the response; raises BadAnswerError if it is invalid, which counts as a
+                failed attempt.
 
         Raises:
-            EndpointError: If there is no answer after all retries, or there will be none.
+            EndpointError: If all attempts failed, or a retry cannot succeed.
         """
         num_tries = self._config.retries + 1
         for number in range(num_tries):
-            await self._pacer.wait()
+            await self._rate_limiter.wait()
             self._usage.add_request(is_retry=number > 0)
             try:
                 return await self._attempt(method, path, body, read)
@@ -164,7 +165,7 @@ class EndpointClient:
             if failure.is_final or number + 1 == num_tries:
                 break
             if failure.retry_after_s:
-                self._pacer.pause(failure.retry_after_s)
+                self._rate_limiter.pause(failure.retry_after_s)
             await anyio.sleep(self._backoff(number))
         tries = "1 try" if number == 0 else f"{number + 1} tries"
         raise EndpointError(f"{failure} ({tries})")
@@ -173,7 +174,7 @@ class EndpointClient:
         self, method: str, path: str, body: JsonObject | None, read: Callable[[bytes], T]
     ) -> T:
         content = None
-        if body is not None:  # lone surrogates become U+FFFD: they have no place in UTF-8
+        if body is not None:  # lone surrogates become U+FFFD: UTF-8 cannot encode them
             content = valid_unicode(json.dumps(body, ensure_ascii=False)).encode()
         try:
             with anyio.fail_after(self._config.total_timeout_s):
@@ -192,13 +193,13 @@ class EndpointClient:
         raise _AttemptError(reason, is_final=False)
 
     async def _refusal(self, response: httpx2.Response) -> _AttemptError:
-        """Return what a status other than 200 means."""
+        """Return the error for a status other than 200."""
         status = response.status_code
         detail = await _content(response, MAX_ERROR_BYTES) or b""
         reason = f"HTTP {status}: {self._shown(detail.decode(errors='replace'))}"
         wait_s = retry_after_s(response.headers.get("Retry-After"), now_s=time.time())
         if wait_s > MAX_RETRY_AFTER_S:
-            reason = f"asked to wait {wait_s:.0f} s, {reason}"
+            reason = f"requested a delay of {wait_s:.0f} s, {reason}"
         is_retried = status in RETRIED_STATUSES or status >= 500
         return _AttemptError(
             reason,
@@ -207,7 +208,7 @@ class EndpointClient:
         )
 
     def _shown(self, text: str) -> str:
-        """Return the beginning of a server's words in one line, without the key."""
+        """Return the start of a server's message on one line, without the key."""
         with contextlib.suppress(ValueError, RecursionError):
             text = json.dumps(json.loads(text), ensure_ascii=False)  # no \u002d hides a key
         if self._key is not None:
@@ -217,7 +218,7 @@ class EndpointClient:
         return " ".join(words)[:MAX_DETAIL_CHARS]
 
     def _backoff(self, number: int) -> float:
-        """Return how long to wait before retry number: doubling, half of it by chance."""
+        """Return the delay before a retry: exponential backoff with jitter."""
         longest = min(MAX_BACKOFF_S, self._config.backoff_s * 2.0**number)
         return longest * float(self._rng.uniform(0.5, 1.0))
 
@@ -226,19 +227,19 @@ def talk(
     config: EndpointConfig,
     jobs: Sequence[Callable[[EndpointClient], Awaitable[T]]],
     *,
-    pacer: RateLimiter,
+    rate_limiter: RateLimiter,
     rng: np.random.Generator,
     usage: EndpointUsage,
 ) -> list[T]:
-    """Return the results of all jobs, at most config.concurrency of them under way at a time.
+    """Run all jobs, at most config.concurrency of them at a time, and return their results.
 
-    It blocks, and may be called where an event loop runs, such as in a notebook. A job that
-    raises ends the others.
+    Blocks; can be called while an event loop is running, such as in a notebook. A job that
+    raises cancels the others.
 
     Args:
         config: The server; its key is read from the environment.
-        jobs: Each is given the client.
-        pacer: As for EndpointClient.
+        jobs: Coroutine functions, called with the client.
+        rate_limiter: As for EndpointClient.
         rng: As for EndpointClient.
         usage: As for EndpointClient.
     """
@@ -246,7 +247,7 @@ def talk(
 
     async def run() -> None:
         key = read_key(config)
-        client = EndpointClient(config, key=key, pacer=pacer, rng=rng, usage=usage)
+        client = EndpointClient(config, key=key, rate_limiter=rate_limiter, rng=rng, usage=usage)
         slots = anyio.Semaphore(config.concurrency)
 
         async def run_job(place: int) -> None:
@@ -259,7 +260,7 @@ def talk(
 
     if jobs:
         try:
-            with start_blocking_portal() as portal:  # leaving it by Ctrl-C ends the jobs
+            with start_blocking_portal() as portal:  # Ctrl-C cancels the jobs
                 portal.call(run)
         except ExceptionGroup as group:
             raise group.exceptions[0] from None
@@ -267,7 +268,7 @@ def talk(
 
 
 def retry_after_s(header: str | None, *, now_s: float) -> float:
-    """Return the seconds that a Retry-After header asks for, 0 if it says nothing.
+    """Return the delay of a Retry-After header in seconds, 0 without a valid one.
 
     Args:
         header: A number of seconds, or an HTTP date.
@@ -286,7 +287,7 @@ def retry_after_s(header: str | None, *, now_s: float) -> float:
 
 
 async def _content(response: httpx2.Response, max_bytes: int) -> bytes | None:
-    """Return the body as it was sent, None if it is longer than max_bytes."""
+    """Return the raw body, or None if it is longer than max_bytes."""
     content = bytearray()
     async for chunk in response.aiter_raw():
         content += chunk

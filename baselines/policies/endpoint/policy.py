@@ -1,4 +1,4 @@
-"""A policy that is a model behind an OpenAI-compatible server: vLLM, SGLang, llama.cpp, OpenAI."""
+"""A policy served by an OpenAI-compatible server: vLLM, SGLang, llama.cpp, OpenAI."""
 
 from __future__ import annotations
 
@@ -29,64 +29,64 @@ from baselines.policies.endpoint.wire import (
 )
 
 LIST_RETRIES = 2
-"""Most retries of the first request, which a person waits for."""
+"""Retries of the first request: few, because the user is waiting."""
 MAX_NAMES, MAX_NAME_CHARS = 10, 100
-"""Of the models that a server lists, how much an error repeats."""
+"""Number of a server's models that an error lists."""
 SEED_BYTES = 4
 SEED_BITS = 31
-"""Every server takes a seed below 2^31; vLLM adds the number of the sample to it."""
+"""All servers accept seeds below 2^31; vLLM adds the index of the sample."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Ask:
-    """Samples of one question that are not finished yet.
+class _Pending:
+    """Outstanding samples of one question.
 
     Args:
-        question: What is asked.
-        first: The first of them.
-        rows: Places of the samples in the list of prompts.
+        question: The request without number of samples and seed.
+        first: Index of the first outstanding sample.
+        rows: Indices of the samples in the list of prompts.
     """
 
     question: Question
     first: SampleKey
     rows: tuple[int, ...]
 
-    def without(self, num_samples: int) -> _Ask:
-        """Return what is left when the first samples are there."""
+    def without(self, num_samples: int) -> _Pending:
+        """Return the remaining samples after the first ones have been answered."""
         first = replace(self.first, index=self.first.index + num_samples)
-        return _Ask(self.question, first, self.rows[num_samples:])
+        return _Pending(self.question, first, self.rows[num_samples:])
 
     def body(self) -> JsonObject:
-        """Return what is sent: the seed depends on nothing but the question and the sample."""
+        """Return the request body; the seed depends only on the question and the sample."""
         digest = hashlib.sha256(f"{self.first.question}:{self.first.index}".encode()).digest()
         seed = int.from_bytes(digest[:SEED_BYTES], "big") % 2**SEED_BITS
         return {**self.question.body, "n": len(self.rows), "seed": seed}
 
 
 class EndpointPolicy:
-    """Completes prompts with requests to a server; has no weights here.
+    """Completes prompts with requests to a server; has no local weights.
 
-    Equal prompts of a call become one request with several samples. What the server cannot give
-    after all retries comes back as a completion with a `failure`, and the others are kept.
+    Equal prompts of a call become one request with several samples. A request that fails after
+    all retries yields completions with a `failure`; the others are unaffected.
 
     Args:
-        config: The server and how it is used. The key is read from the environment for each call
-            and kept nowhere.
+        config: The server and its settings. The key is read from the environment for each call
+            and not stored.
         model: Name of the served model.
 
     Raises:
         ValueError: If the key is missing or the journal cannot be used.
 
-    Note: The same rng state asks with the same seeds; whether that gives the same completions is
-        up to the server. The journal knows a model by its name: give a model with other weights
-        another name or another journal.
+    Note: The same rng state sends the same seeds; whether the completions are the same depends
+        on the server. The journal identifies a model by its name: use another name or journal
+        for other weights.
     """
 
     def __init__(self, config: EndpointConfig, *, model: str) -> None:
         read_key(config)
         self._config = config
         self._model = model
-        self._pacer = RateLimiter(config.requests_per_minute)
+        self._rate_limiter = RateLimiter(config.requests_per_minute)
         self._journal = None if config.journal is None else Journal(config.journal)
         self._has_warned = False
         self._usage = EndpointUsage(config.prompt_price, config.completion_price)
@@ -95,11 +95,11 @@ class EndpointPolicy:
 
     @classmethod
     def connect(cls, config: EndpointConfig) -> EndpointPolicy:
-        """Ask a server for its models and return the policy of one.
+        """Look up the models of a server and return the policy of one of them.
 
         Raises:
-            ValueError: If the server gives no list, does not serve the model of the config, or
-                that has no model and the server has several.
+            ValueError: If the server returns no list, does not serve the config's model, or the
+                config names no model and the server has several.
         """
         names = _served_models(config)
         if config.model in names:
@@ -116,31 +116,31 @@ class EndpointPolicy:
         )
 
     def __repr__(self) -> str:
-        """Name the model and the server."""
+        """Return the model and the server."""
         return f"EndpointPolicy({self._model!r} at {self._config.url})"
 
     @property
     def usage(self) -> EndpointUsage:
-        """What the requests have cost so far."""
+        """Cost of all requests so far."""
         return self._usage
 
     def sample(
         self, prompts: Sequence[Prompt], *, sampling: Sampling, rng: np.random.Generator
     ) -> list[Completion]:
-        """Return one completion per prompt, in order; one with a failure where there is none."""
+        """Return one completion per prompt, in order; failed requests yield one with `failure`."""
         stream = int(rng.integers(2**63))
         rows: dict[int, Completion] = {}
-        asks = list(self._open_asks(prompts, sampling, stream, rows))
+        pending = list(self._pending_samples(prompts, sampling, stream, rows))
         self._usage.num_reused += len(rows)
         answers = talk(
             self._config,
-            [partial(self._answer, ask) for ask in asks],
-            pacer=self._pacer,
+            [partial(self._answer, samples) for samples in pending],
+            rate_limiter=self._rate_limiter,
             rng=np.random.default_rng(stream),
             usage=self._usage,
         )
-        for ask, answer in zip(asks, answers, strict=True):
-            rows.update(zip(ask.rows, answer, strict=True))
+        for samples, answer in zip(pending, answers, strict=True):
+            rows.update(zip(samples.rows, answer, strict=True))
         failures = [c.failure for c in rows.values() if c.failure is not None]
         if failures and not self._has_warned:
             self._has_warned = True
@@ -152,23 +152,23 @@ class EndpointPolicy:
             )
         return [rows[row] for row in range(len(prompts))]
 
-    def _open_asks(
+    def _pending_samples(
         self,
         prompts: Sequence[Prompt],
         sampling: Sampling,
         stream: int,
         rows: dict[int, Completion],
-    ) -> Iterator[_Ask]:
-        """Yield what must be asked; samples that the journal knows are put into rows."""
+    ) -> Iterator[_Pending]:
+        """Yield the samples to request; samples in the journal are put into rows."""
         questions: dict[str, Question] = {}
         rows_of: defaultdict[str, list[int]] = defaultdict(list)
         for row, prompt in enumerate(prompts):
-            asked = question(prompt, sampling=sampling, config=self._config, model=self._model)
-            content = json.dumps([stream, asked.path, asked.body], sort_keys=True)
+            request = question(prompt, sampling=sampling, config=self._config, model=self._model)
+            content = json.dumps([stream, request.path, request.body], sort_keys=True)
             digest = hashlib.sha256(content.encode()).hexdigest()
-            questions[digest] = asked
+            questions[digest] = request
             rows_of[digest].append(row)
-        # vLLM refuses several samples where nothing is drawn.
+        # vLLM rejects n > 1 with greedy decoding.
         size = self._config.samples_per_request if sampling.temperature > 0 else 1
         for digest, own in rows_of.items():
             missing = []
@@ -182,26 +182,29 @@ class EndpointPolicy:
                     rows[row] = known
             for indices in _consecutive(missing, size):
                 first = SampleKey(digest, indices[0])
-                yield _Ask(questions[digest], first, tuple(own[index] for index in indices))
+                yield _Pending(questions[digest], first, tuple(own[index] for index in indices))
 
-    async def _answer(self, ask: _Ask, client: EndpointClient) -> list[Completion]:
-        """Return the samples of an ask; the server may need several requests for them."""
+    async def _answer(self, pending: _Pending, client: EndpointClient) -> list[Completion]:
+        """Return the outstanding samples, which may take several requests."""
 
         def read(body: bytes) -> Answer:
-            return read_answer(body, ask.question, num_samples=len(ask.rows), redact=client.redact)
+            num_samples = len(pending.rows)
+            return read_answer(
+                body, pending.question, num_samples=num_samples, redact=client.redact
+            )
 
         completions: list[Completion] = []
-        while ask.rows:
+        while pending.rows:
             try:
-                answer = await client.send("POST", ask.question.path, ask.body(), read)
+                answer = await client.send("POST", pending.question.path, pending.body(), read)
             except EndpointError as error:
-                self._usage.num_failed += len(ask.rows)
-                return completions + [Completion("", failure=str(error))] * len(ask.rows)
+                self._usage.num_failed += len(pending.rows)
+                return completions + [Completion("", failure=str(error))] * len(pending.rows)
             self._usage.add_answer(answer)
             if self._journal is not None:
-                self._journal.append(ask.first, answer)
+                self._journal.append(pending.first, answer)
             completions += answer.completions
-            ask = ask.without(len(answer.completions))
+            pending = pending.without(len(answer.completions))
         return completions
 
 
@@ -209,27 +212,31 @@ def load_endpoint(spec: str, *, journal: Path | None = None) -> EndpointPolicy:
     """Return the policy of ``endpoint:URL[?option=value&...][#model]``.
 
     Args:
-        spec: As `parse_endpoint` takes it.
-        journal: File of finished answers if the spec names none; None: none is kept.
+        spec: See `parse_endpoint`.
+        journal: File of finished answers if the spec names none; None: no file.
 
     Raises:
-        ValueError: If the spec is not legal, or the server does not answer or serve the model.
+        ValueError: If the spec is invalid, or the server does not respond or serve the model.
     """
     config = parse_endpoint(spec)
     return EndpointPolicy.connect(replace(config, journal=config.journal or journal))
 
 
 def _served_models(config: EndpointConfig) -> list[str]:
-    """Return the names of the models that a server lists."""
+    """Return the names of a server's models."""
 
-    async def ask(client: EndpointClient) -> list[str]:
+    async def list_models(client: EndpointClient) -> list[str]:
         names = await client.send("GET", "/models", None, model_names)
         return [client.redact(name) for name in names]
 
     brief = replace(config, retries=min(config.retries, LIST_RETRIES))
     try:
         (names,) = talk(
-            brief, [ask], pacer=RateLimiter(), rng=np.random.default_rng(0), usage=EndpointUsage()
+            brief,
+            [list_models],
+            rate_limiter=RateLimiter(),
+            rng=np.random.default_rng(0),
+            usage=EndpointUsage(),
         )
     except EndpointError as error:
         raise ValueError(
@@ -240,7 +247,7 @@ def _served_models(config: EndpointConfig) -> list[str]:
 
 
 def _consecutive(indices: Sequence[int], longest: int) -> Iterator[list[int]]:
-    """Yield runs of numbers that follow each other, none longer than longest."""
+    """Split indices into consecutive runs of at most longest."""
     run: list[int] = []
     for index in indices:
         if run and (index != run[-1] + 1 or len(run) == longest):

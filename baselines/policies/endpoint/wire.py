@@ -1,4 +1,4 @@
-"""What is sent to an OpenAI-compatible server, and what is read from its answers."""
+"""Encoding of requests to an OpenAI-compatible server, and parsing of its responses."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from baselines.policies.base import Completion, Prompt, Sampling
 from baselines.policies.endpoint.address import EndpointConfig
 
 DEFAULT_MAX_TOKENS = 256
-"""Longest completion when the caller does not say one; servers' own defaults differ widely."""
+"""Default length limit of a completion; the defaults of servers differ widely."""
 MAX_LOGPROB = 1e-3
-"""Largest log-probability that rounding explains; in nats."""
+"""Largest positive log-probability that rounding explains, in nats."""
 MAX_NUMBER = 2**53
-"""Token ids and counts are below it; a larger one is a broken answer."""
+"""Exclusive upper bound of token ids and counts; a larger one is invalid."""
 FINISHED = ("stop", "length")
-"""Reasons why the model itself ended a completion. Others, such as "abort" and "content_filter",
-are not its doing, and such an answer measures nothing."""
+"""Reasons why the model itself ended a completion. With others, such as "abort" and
+"content_filter", the response is not the model's and has no measured reward."""
 
 JsonObject = Mapping[str, Any]
 _MISSING = object()
 
 
 class BadAnswerError(ValueError):
-    """A body that is not what the API promises: cut off, not JSON, or of another shape."""
+    """A body that violates the API: truncated, not JSON, or of another structure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +34,10 @@ class Question:
     """A request without its number of samples and its seed.
 
     Args:
-        path: Below the base of the API.
-        body: What is sent, but for n and seed.
+        path: Path relative to the base of the API.
+        body: Request body without n and seed.
         max_tokens: Longest completion, in tokens.
-        keeps_logprobs: Whether the log-probabilities are those that a Completion promises.
+        keeps_logprobs: Whether the returned log-probabilities are valid for a Completion.
     """
 
     path: str
@@ -48,7 +48,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of an answer, as the server counts them, else as many as it returned."""
+    """Token counts of a response, as reported by the server, else as returned."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -56,14 +56,14 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The samples of one prompt, at least one, and what they cost."""
+    """The samples of one prompt, at least one, and their token counts."""
 
     completions: tuple[Completion, ...]
     usage: Usage
 
 
 def question(prompt: Prompt, *, sampling: Sampling, config: EndpointConfig, model: str) -> Question:
-    """Return what asks a server to complete a prompt."""
+    """Return the request to complete a prompt."""
     is_chat = config.api == "chat" and bool(prompt.messages)
     max_tokens = sampling.max_tokens or DEFAULT_MAX_TOKENS
     body: dict[str, object] = {
@@ -77,7 +77,7 @@ def question(prompt: Prompt, *, sampling: Sampling, config: EndpointConfig, mode
     else:
         body |= {"prompt": prompt.text, "max_tokens": max_tokens}
     if config.logprobs != "none":
-        # llama.cpp's Python server returns none unless it is asked for at least one alternative.
+        # llama.cpp's Python server returns none unless top_logprobs is at least 1.
         body |= {"logprobs": True, "top_logprobs": 1} if is_chat else {"logprobs": 1}
     if sampling.stop is not None:
         body["stop"] = sampling.stop
@@ -92,18 +92,18 @@ def question(prompt: Prompt, *, sampling: Sampling, config: EndpointConfig, mode
 
 
 def read_answer(
-    body: bytes, asked: Question, *, num_samples: int, redact: Callable[[str], str]
+    body: bytes, request: Question, *, num_samples: int, redact: Callable[[str], str]
 ) -> Answer:
-    """Return the completions of an answer, checked.
+    """Parse and check the completions of a response.
 
     Args:
-        body: What the server sent.
-        asked: What was asked for.
-        num_samples: Most completions that may come; a server may return fewer.
-        redact: Takes the key out of a text.
+        body: Body of the response.
+        request: The request.
+        num_samples: Number of requested completions; a server may return fewer.
+        redact: Removes the key from a text.
 
     Raises:
-        BadAnswerError: If the body is not a whole and consistent answer.
+        BadAnswerError: If the body is incomplete or inconsistent.
     """
     answer = _object(_parse(body), "the answer")
     choices = _list(answer.get("choices"), "choices")
@@ -114,12 +114,12 @@ def read_answer(
     if len(set(indices)) != len(rows):
         raise BadAnswerError(f"indices of choices must differ, got {indices}")
     in_order = [row for _, row in sorted(zip(indices, rows, strict=True), key=lambda p: p[0])]
-    completions = tuple(_completion(row, answer, asked, redact) for row in in_order)
+    completions = tuple(_completion(row, answer, request, redact) for row in in_order)
     return Answer(completions, _usage(answer.get("usage"), completions))
 
 
 def model_names(body: bytes) -> list[str]:
-    """Return the models that a server lists.
+    """Parse the list of a server's models.
 
     Raises:
         BadAnswerError: If the body is not such a list.
@@ -132,24 +132,24 @@ def model_names(body: bytes) -> list[str]:
 
 
 def _completion(
-    choice: JsonObject, answer: JsonObject, asked: Question, redact: Callable[[str], str]
+    choice: JsonObject, answer: JsonObject, request: Question, redact: Callable[[str], str]
 ) -> Completion:
-    is_chat = "messages" in asked.body
+    is_chat = "messages" in request.body
     if choice.get("finish_reason") not in FINISHED:
         raise BadAnswerError(f"finish_reason must be one of {', '.join(FINISHED)}, got another")
-    said = _object(choice.get("message"), "message") if is_chat else choice
-    text = said.get("content" if is_chat else "text", _MISSING)
-    if text is None and is_chat:  # all tokens went into what the server strips: the reasoning
+    message = _object(choice.get("message"), "message") if is_chat else choice
+    text = message.get("content" if is_chat else "text", _MISSING)
+    if text is None and is_chat:  # all tokens were reasoning, which the server strips
         text = ""
     if not isinstance(text, str):
         raise BadAnswerError(f"the text of a completion must be a str, got {type(text).__name__}")
     token_ids = _token_ids(choice.get("token_ids"))
-    if len(token_ids) > asked.max_tokens:
-        raise BadAnswerError(f"{asked.max_tokens} tokens were allowed, got {len(token_ids)}")
-    # A chat answer has the prompt's ids once; another one has them in every choice.
+    if len(token_ids) > request.max_tokens:
+        raise BadAnswerError(f"{request.max_tokens} tokens were allowed, got {len(token_ids)}")
+    # A chat response has the prompt's ids once; a text response has them in every choice.
     prompt_ids = _token_ids((answer if is_chat else choice).get("prompt_token_ids"))
     logprobs = _logprobs(choice.get("logprobs"), is_chat=is_chat)
-    if not token_ids or not asked.keeps_logprobs:
+    if not token_ids or not request.keeps_logprobs:
         logprobs = ()
     if logprobs and len(logprobs) != len(token_ids):
         raise BadAnswerError(
@@ -196,7 +196,7 @@ def _parse(body: bytes) -> object:
     try:
         return json.loads(body, parse_constant=refuse)
     except (ValueError, RecursionError):
-        raise BadAnswerError(f"the answer must be JSON, got {len(body)} bytes of else") from None
+        raise BadAnswerError(f"the answer must be JSON, got {len(body)} other bytes") from None
 
 
 def _object(value: object, what: str) -> JsonObject:

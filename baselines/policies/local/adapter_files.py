@@ -1,4 +1,4 @@
-"""Folders of adapters: how they are told from models, and which base they belong to."""
+"""Adapter folders: how to distinguish them from models, and their base models."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ if TYPE_CHECKING:
     from peft import LoraConfig
 
 ADAPTER_FILE = "adapter_config.json"
-"""What a folder with an adapter holds, and one with a model does not."""
+"""File that identifies the folder of an adapter."""
 WEIGHTS_FILE = "adapter_model.safetensors"
 
 
 def is_adapter(folder: str | Path) -> bool:
-    """Tell whether a folder holds an adapter, not a model."""
+    """Return whether a folder holds an adapter instead of a model."""
     return (Path(folder) / ADAPTER_FILE).is_file()
 
 
 def full_name(name: str) -> str:
-    """Return a name of a model with its path, if it is one, found from any folder."""
+    """Return the absolute path of a local model folder; other names are unchanged."""
     is_path = name not in POLICIES and Path(name).exists()
     return str(Path(name).resolve()) if is_path else name
 
 
 def base_name(folder: str | Path) -> str:
-    """Return what `load_policy` takes to load the base of an adapter."""
+    """Return the spec with which `load_policy` loads the base of an adapter."""
     path = Path(folder) / ADAPTER_FILE
     name = json.loads(path.read_text(encoding="utf-8")).get("base_model_name_or_path")
     if not isinstance(name, str):
@@ -40,7 +40,7 @@ def base_name(folder: str | Path) -> str:
 
 
 def require_peft() -> None:
-    """Raise ImportError, with what to install, unless there is the package peft."""
+    """Raise ImportError, with the install command, unless the package peft is installed."""
     try:
         import peft  # noqa: F401
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""The decoder for every architecture: the model's own forward pass with a key-value cache."""
+"""Decoder for any architecture: the model's own forward pass with a key-value cache."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 class CacheDecoder:
-    """Rows that are sampled together: their cache, and where they stand.
+    """Decodes a batch of rows with the model's key-value cache.
 
-    Each distinct prompt is read once, then its keys and values are copied to its rows.
+    Each distinct prompt is processed once, then its keys and values are copied to its rows.
 
     Args:
         model: A causal language model with a key-value cache, in eval mode.
@@ -41,11 +41,11 @@ class CacheDecoder:
 
     @property
     def logits(self) -> Tensor:
-        """What may follow the prompts, (B, V)."""
+        """Logits of the first token after the prompts, (B, V)."""
         return self._logits
 
     def step(self, token_ids: Tensor) -> Tensor:
-        """Read one more token of each row and return what may follow, (B, V)."""
+        """Process one token per row and return the logits of the next, (B, V)."""
         is_read = torch.ones_like(self._is_token[:, :1])
         self._is_token = torch.cat([self._is_token, is_read], dim=1)
         logits = self._forward(token_ids[:, None], self._next_position[:, None])
@@ -53,7 +53,7 @@ class CacheDecoder:
         return logits
 
     def keep(self, rows: Tensor) -> None:
-        """Forget all rows but these, in this order."""
+        """Keep only these rows, in this order."""
         self._cache.batch_select_indices(rows)
         self._is_token = self._is_token[rows]
         self._next_position = self._next_position[rows]

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 MAX_CACHE_BYTES = 4 * 2**30
-"""Most memory that the keys and values of one batch may take; more rows are sampled in turns."""
+"""Largest key-value cache of a batch, in bytes; more rows are sampled in several batches."""
 DEFAULT_MAX_TOKENS = 256
-"""Longest completion when neither the caller nor the model's generation config says one.
+"""Default length limit if the model's generation config has none.
 
-In a short context it is half of that instead.
+At most half of the context.
 """
 
 
@@ -34,16 +34,16 @@ class HFPolicy:
     """Completes prompts with a causal language model, and can be trained.
 
     A prompt is read as chat messages if the tokenizer has a chat template, else as plain text. A
-    prompt that leaves no room for max_tokens in the model's context loses its middle: the role
-    and the question stand at its head, the latest message and the cue to speak at its end. The
-    first time, a warning says so.
+    prompt that leaves no room for max_tokens in the model's context loses its middle, because its
+    start holds the role and the question, and its end the latest message and the cue to speak. The
+    first cut emits a warning.
 
     Args:
         model: The network. It stays in eval mode, also in training: dropout would make the
             log-probabilities of an update differ from those of the sampling.
-        tokenizer: Its tokenizer. Completions keep the sampled token ids; a text is never
-            encoded a second time to be trained on.
-        max_rows: Most rows sampled in one batch; bounds the memory and not the result.
+        tokenizer: Its tokenizer. Completions keep the sampled token ids; texts are
+            never tokenized again for training.
+        max_rows: Most rows sampled in one batch; affects the memory, not the result.
     """
 
     def __init__(
@@ -81,15 +81,15 @@ class HFPolicy:
         """Load a model in float32, ready to be trained.
 
         Args:
-            name_or_path: A Hugging Face folder, the name of a model on the hub, of which a
-                copy in the local cache comes first, or a .gguf file, which is converted once
-                and kept in the cache of the user: ``$XDG_CACHE_HOME/ccpo``, else
+            name_or_path: A Hugging Face folder, the name of a model on the hub (a copy in the local
+                cache takes precedence), or a .gguf file, which is converted once and stored
+                in the cache of the user: ``$XDG_CACHE_HOME/ccpo``, else
                 ``~/.cache/ccpo``.
-            device: Where to put the model; None: "cuda" if there is one, else "cpu".
+            device: Device of the model; None: "cuda" if available, else "cpu".
             max_rows: Most rows sampled in one batch.
 
         Raises:
-            FileNotFoundError: If it is neither a folder nor a file, nor can the hub give it.
+            FileNotFoundError: If it is neither a folder nor a file nor available on the hub.
         """
         path = Path(name_or_path)
         source = str(name_or_path)
@@ -107,7 +107,7 @@ class HFPolicy:
 
     @property
     def max_tokens(self) -> int:
-        """Longest completion, in tokens, if the sampling does not say."""
+        """Default length limit of a completion, in tokens."""
         return self._max_tokens
 
     @property
@@ -118,7 +118,7 @@ class HFPolicy:
     def sample(
         self, prompts: Sequence[Prompt], *, sampling: Sampling, rng: np.random.Generator
     ) -> list[Completion]:
-        """Return one completion per prompt, in order; the same rng state, the same result."""
+        """Return one completion per prompt, in order; deterministic given the state of rng."""
         max_tokens = sampling.max_tokens or self._max_tokens
         prompt_ids = self._encode(prompts, max_tokens)
         rows = sample_tokens(
@@ -141,11 +141,11 @@ class HFPolicy:
         """Return log-probabilities of the sampled tokens, with gradient.
 
         Args:
-            completions: What this kind of policy sampled, with token ids.
-            temperature: The one they were sampled at; 0 counts as 1, as in sampling.
+            completions: Completions sampled by an HFPolicy, with token ids.
+            temperature: Temperature at which they were sampled; 0 counts as 1, as in sampling.
 
         Returns:
-            Shape (B, T), nats, float32, T the longest completion; places after the end of a row
+            Shape (B, T), nats, float32, T the longest completion; positions after the end of a row
             are 0.
 
         Raises:
@@ -157,10 +157,10 @@ class HFPolicy:
     def logprobs_and_entropy(
         self, completions: Sequence[Completion], *, temperature: float
     ) -> tuple[Tensor, Tensor]:
-        """Return what `logprobs` does, and the entropy of the policy before each of the tokens.
+        """Return `logprobs` and the entropy of the policy at each of the tokens.
 
         Returns:
-            Two tensors of shape (B, T), nats, float32; places after the end of a row are 0.
+            Two tensors of shape (B, T), nats, float32; positions after the end of a row are 0.
 
         Raises:
             ValueError: If there are no completions, or one has no token ids.
@@ -173,14 +173,14 @@ class HFPolicy:
     def option_logprobs(
         self, prompts: Sequence[Prompt], options: Sequence[str]
     ) -> tuple[FloatArray, int]:
-        """Return log-probabilities of each option after each prompt, and the tokens read.
+        """Return log-probabilities of each option after each prompt, and the prompt tokens.
 
         Args:
             prompts: N prompts.
             options: K texts, none empty.
 
         Returns:
-            Shape (N, K), nats, at temperature 1; and how many tokens the prompts had.
+            Shape (N, K), nats, at temperature 1; and the number of prompt tokens.
         """
         texts = [self._tokenizer.encode(option, add_special_tokens=False) for option in options]
         prompt_ids = self._encode(prompts, max(map(len, texts)))
@@ -189,14 +189,14 @@ class HFPolicy:
         return table, sum(map(len, prompt_ids))
 
     def save(self, folder: Path) -> None:
-        """Write weights and tokenizer in Hugging Face form; `load` reads them back."""
+        """Write weights and tokenizer in Hugging Face format, for `load`."""
         with quiet_transformers():
             self._model.save_pretrained(folder)
             self._tokenizer.save_pretrained(folder)
 
     def _rows_that_fit(self, num_tokens: int) -> int:
-        """Return how many rows of so many tokens MAX_CACHE_BYTES hold, at least one."""
-        # Attributes, since a family may store them under names of its own.
+        """Return how many rows of a length fit into MAX_CACHE_BYTES, at least one."""
+        # Attributes, because model families may store them under other names.
         config = self._model.config.get_text_config()
         num_heads = getattr(config, "num_attention_heads", None) or 1  # recurrent models have none
         head_size = getattr(config, "head_dim", None) or config.hidden_size // num_heads
@@ -206,7 +206,7 @@ class HFPolicy:
         return max(1, min(self._max_rows, MAX_CACHE_BYTES // row_bytes))
 
     def _encode(self, prompts: Sequence[Prompt], max_tokens: int) -> list[tuple[int, ...]]:
-        """Return token ids of each prompt, cut where max_tokens need the room."""
+        """Return token ids of each prompt, cut to leave room for max_tokens."""
         keys = [_key(prompt) for prompt in prompts]
         distinct = dict(zip(keys, prompts, strict=True))
         encoded = dict(zip(distinct, self._tokenize(list(distinct.values())), strict=True))
@@ -217,7 +217,7 @@ class HFPolicy:
         return [encoded[key] for key in keys]
 
     def _tokenize(self, prompts: Sequence[Prompt]) -> list[tuple[int, ...]]:
-        """Return token ids of whole prompts; a batch costs a third of single calls."""
+        """Return token ids of uncut prompts; a batch costs a third of single calls."""
         is_chat = [bool(prompt.messages and self._tokenizer.chat_template) for prompt in prompts]
         chats = [list(p.messages) for p, chats in zip(prompts, is_chat, strict=True) if chats]
         texts = [p.text for p, chats in zip(prompts, is_chat, strict=True) if not chats]
@@ -269,7 +269,7 @@ def _token_rows(
     if not completions or not all(c.prompt_ids and c.token_ids for c in completions):
         raise ValueError(
             "completions must hold token ids, got at least one without; "
-            "score what an HFPolicy sampled"
+            "score completions of an HFPolicy"
         )
     return [c.prompt_ids for c in completions], [c.token_ids for c in completions]
 
@@ -282,5 +282,5 @@ def _end_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> froz
 
 
 def _key(prompt: Prompt) -> tuple[str, ...]:
-    """Return what tells prompts apart; Prompt itself holds dicts, which cannot be keys."""
+    """Return a hashable key of a prompt; Prompt holds dicts, which are not hashable."""
     return prompt.text, *(text for message in prompt.messages for text in message.values())

@@ -1,4 +1,4 @@
-"""Read a tree of token ids with a Llama: every shared beginning is computed once, with gradient."""
+"""Forward pass of a Llama over a tree of token ids: shared prefixes are computed once."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 def as_plain_llama(model: nn.Module) -> LlamaForCausalLM | None:
-    """Return the model if its forward pass is known down to the last module, else None.
+    """Return the model if this module reproduces its forward pass exactly, else None.
 
-    Known are the modules of Llama without biases, in single precision on the CPU, in eval mode
-    and with unscaled rotary positions. Anything else, such as an adapter, a hook, a quantised
-    layer or autocast, must be computed by the model itself.
+    Supported are the modules of Llama without biases, in single precision on the CPU, in eval mode
+    and with unscaled rotary positions. Models with anything else, such as an adapter, a hook, a
+    quantised layer or autocast, must run their own forward pass.
     """
     from transformers import LlamaForCausalLM
 
@@ -70,12 +70,12 @@ def _plain_types() -> frozenset[type]:
 def read_tree(
     model: LlamaForCausalLM, tree: TokenTree, wanted: Tensor
 ) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
-    """Compute what may follow some nodes of a tree.
+    """Compute the next-token logits at some nodes of a tree.
 
     Args:
-        model: One that `as_plain_llama` knows.
-        tree: What is read.
-        wanted: Nodes whose next token is asked for, ascending, none twice, (N,).
+        model: A model that `as_plain_llama` accepts.
+        tree: Tree of token ids.
+        wanted: Nodes whose logits are returned, strictly ascending, (N,).
 
     Returns:
         Logits (N, V), and per layer the rotated keys and the values of all nodes, each of shape
@@ -94,7 +94,7 @@ def read_tree(
             for project in (attention.k_proj, attention.v_proj)
         )
         cache.append((_rotated(keys, *rotation), values))
-        if len(cache) == len(inner.layers):  # the last layer only matters where it is asked for
+        if len(cache) == len(inner.layers):  # the last layer is needed at the wanted nodes only
             hidden, normed = hidden.index_select(0, wanted), normed.index_select(0, wanted)
             asking, plan = [part[wanted] for part in rotation], attention_plan(tree, wanted)
         queries = attention.q_proj(normed).unflatten(1, (-1, attention.head_dim))
@@ -105,6 +105,6 @@ def read_tree(
 
 
 def _rotated(heads: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Return heads (N, heads, head size) turned to their places, given as (N, head size)."""
+    """Return heads (N, heads, head size) rotated by their positions, given as (N, head size)."""
     first, second = heads.chunk(2, dim=-1)
     return heads * cos[:, None] + torch.cat([-second, first], dim=-1) * sin[:, None]

@@ -1,8 +1,8 @@
-"""The forward pass of a small Llama, one token of all rows at a time, in NumPy.
+"""Decoder for small Llama models in NumPy, one token of all rows at a time.
 
-In a network of a few 100,000 parameters the arithmetic of a token takes less time than the
-bookkeeping of the modules around it. Here a layer is some 20 operations on arrays. The keys and
-values of a prompt exist once, whatever the number of rows that begin with it.
+In a network of a few 100,000 parameters, the arithmetic of a token takes less time than the
+overhead of the PyTorch modules. Here a layer is about 20 array operations. The keys and values of
+a prompt are stored once, regardless of the number of rows that share it.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ if TYPE_CHECKING:
 Rotations = npt.NDArray[np.complex64]
 
 MAX_PARAMETERS = 10_000_000
-"""Above it arithmetic prevails, and a copy of the weights in each call would be a burden."""
+"""Larger models are dominated by arithmetic, and copying their weights is expensive."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Layer:
-    """Weights of one layer, transposed, the gain of the norm before them multiplied in.
+    """Transposed weights of one layer, with the gain of the preceding norm multiplied in.
 
     Args:
-        attention_in: To queries, keys and values, in this order.
-        attention_out: From the mixed values.
-        gate_and_up: To the two halves of the gated layer.
-        down: From it.
+        attention_in: Projection to queries, keys and values, in this order.
+        attention_out: Output projection of the attention.
+        gate_and_up: Projection to the two halves of the gated MLP.
+        down: Output projection of the gated MLP.
     """
 
     attention_in: Floats
@@ -49,20 +49,20 @@ class _Layer:
 
 
 class LlamaWeights:
-    """The weights of a Llama as they are now, laid out for few and large products.
+    """A copy of the current weights of a Llama, laid out for few and large products.
 
     The two halves of a rotated head are interleaved, so that a rotation is one product of complex
-    numbers. The scaling of the scores is part of the weights of the queries.
+    numbers. The scaling of the attention scores is part of the query weights.
 
     Args:
-        model: One that `as_plain_llama` knows.
+        model: A model that `as_plain_llama` accepts.
     """
 
     def __init__(self, model: LlamaForCausalLM) -> None:
         inner, config = model.model, model.config
         self.model = model
         self.head_size: int = inner.layers[0].self_attn.head_dim
-        # The configuration fills in what was not given.
+        # The configuration fills in the defaults.
         self.num_key_heads = cast("int", config.num_key_value_heads)
         self.num_heads: int = config.num_attention_heads
         self.epsilon: float = config.rms_norm_eps
@@ -71,12 +71,12 @@ class LlamaWeights:
         self.head = _fused([_array(model.lm_head.weight)], inner.norm)
 
     def interleaved(self, heads: Floats) -> Floats:
-        """Return heads (..., head size) with their first half in the even places."""
+        """Return heads (..., head size) with their first half at the even positions."""
         halves = heads.reshape(*heads.shape[:-1], 2, self.head_size // 2)
         return halves.swapaxes(-1, -2).reshape(heads.shape)
 
     def rotations(self, num_places: int) -> Rotations:
-        """Return the factor of each pair of numbers of a head in each place."""
+        """Return the complex factor of each pair of a head's numbers at each position."""
         cos, sin = self.model.model.rotary_emb(self.model.lm_head.weight, torch.arange(num_places))
         half = self.head_size // 2
         return _array(cos[:, :half]) + 1j * _array(sin[:, :half])
@@ -102,12 +102,12 @@ class LlamaWeights:
 
 
 class LlamaDecoder:
-    """Rows that are sampled together: what they have read, and how they go on.
+    """Decodes a batch of rows, with the keys and values of the tokens so far.
 
     Args:
-        weights: Of the model.
+        weights: Weights of the model.
         prompts: Token ids of each row, at least one.
-        max_tokens: Most tokens that a row reads after its prompt.
+        max_tokens: Maximum number of tokens of a row after its prompt.
     """
 
     def __init__(
@@ -126,11 +126,11 @@ class LlamaDecoder:
 
     @property
     def logits(self) -> Tensor:
-        """What may follow the prompts, (B, V)."""
+        """Logits of the first token after the prompts, (B, V)."""
         return self._logits
 
     def step(self, token_ids: Tensor) -> Tensor:
-        """Read one more token of each row and return what may follow, (B, V)."""
+        """Process one token per row and return the logits of the next, (B, V)."""
         weights = self._weights
         hidden = weights.embedding[token_ids.numpy()]  # (B, D)
         rotations = self._rotations[self._places][:, None]
@@ -147,7 +147,7 @@ class LlamaDecoder:
         return torch.from_numpy(_normed(hidden, weights.epsilon) @ weights.head)
 
     def keep(self, rows: Tensor) -> None:
-        """Forget all rows but these, which stay in order."""
+        """Keep only these rows, in order."""
         kept, num_read = rows.numpy(), self._num_read
         for caches in (self._keys, self._values):
             for index, cache in enumerate(caches):
@@ -159,7 +159,7 @@ class LlamaDecoder:
     def _read(
         self, prompts: Sequence[Sequence[int]]
     ) -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], ...]:
-        """Read the distinct prompts; return their lengths, and which of them each row has."""
+        """Process the distinct prompts; return their lengths, and the prompt of each row."""
         index_of = {
             prompt: index for index, prompt in enumerate(dict.fromkeys(map(tuple, prompts)))
         }
@@ -180,7 +180,7 @@ class LlamaDecoder:
         return lengths, prompt_of
 
     def _attend(self, index: int, projected: Floats, rotations: Rotations) -> Floats:
-        """Return what each row takes from all it has read, (B, D)."""
+        """Return the attention output of each row, (B, D)."""
         weights, num_read = self._weights, self._num_read + 1
         num_rows, size = len(projected), weights.head_size
         num_rotated = weights.num_heads + weights.num_key_heads

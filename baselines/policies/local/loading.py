@@ -1,4 +1,4 @@
-"""Load models and tokenizers of transformers; .gguf files are turned into folders first."""
+"""Load models and tokenizers with transformers; .gguf files are converted to folders first."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 
 def converted_gguf(path: Path) -> Path:
-    """Return the Hugging Face folder of a .gguf file, which is made the first time.
+    """Return the Hugging Face folder of a .gguf file, which is converted on first use.
 
     Args:
         path: A .gguf file with weights and tokenizer of an architecture transformers can read.
 
     Returns:
-        A folder in the cache of the user. Its name holds size and hash of the file, so another
-        file of the same name is converted anew.
+        A folder in the cache of the user. Its name contains size and hash of the file, so a
+        different file of the same name is converted again.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -40,21 +40,21 @@ def converted_gguf(path: Path) -> Path:
     if folder.is_dir():
         return folder
     try:
-        import gguf  # noqa: F401  transformers needs it, and says so less clearly
+        import gguf  # noqa: F401  transformers needs it; its own error is less clear
     except ImportError as error:
         raise ImportError(
             f"a .gguf policy must be read with the package gguf, got {str(path)!r} without it; "
             f"pip install gguf"
         ) from error
     folder.parent.mkdir(parents=True, exist_ok=True)
-    # Written aside and renamed: another process never sees half a folder.
+    # Written to a temporary folder and renamed, so that no process sees an incomplete one.
     partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f"{folder.name}."))
     try:
         _convert_gguf(path, partial)
         try:
             partial.rename(folder)
         except OSError:
-            if not folder.is_dir():  # else another process was faster
+            if not folder.is_dir():  # else another process has created it
                 raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -66,11 +66,11 @@ def _convert_gguf(path: Path, folder: Path) -> None:
     from transformers.modeling_gguf_pytorch_utils import load_gguf_checkpoint
 
     # from_pretrained(gguf_file=...) would need accelerate, and return a model with a flag that
-    # forbids to train and to save it. Its progress bar ignores all settings, hence the redirect.
+    # forbids training and saving it. Its progress bar ignores all settings, hence the redirect.
     with quiet_transformers(), contextlib.redirect_stderr(io.StringIO()):
         config = AutoConfig.from_pretrained(path.parent, gguf_file=path.name)
         tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
-        with torch.random.fork_rng(devices=[]):  # random weights first, all of them replaced
+        with torch.random.fork_rng(devices=[]):  # random weights, all of which are replaced
             model = AutoModelForCausalLM.from_config(  # type: ignore[no-untyped-call]
                 config, dtype=torch.float32
             )
@@ -95,19 +95,19 @@ def _cache_folder() -> Path:
 
 
 def load_model(source: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Return a model in float32, or quantised as its config says, and its tokenizer.
+    """Return a model in float32, or quantised as in its config, and its tokenizer.
 
     Args:
-        source: A Hugging Face folder, or a name; a copy in the local cache comes first.
+        source: A Hugging Face folder, or a hub name; a copy in the local cache takes precedence.
 
     Raises:
-        FileNotFoundError: If neither the folder, the cache nor the hub has it.
+        FileNotFoundError: If it is neither a folder nor in the cache nor on the hub.
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     failure: OSError | None = None
     with quiet_transformers():
-        for is_local in (True, False):  # what has been downloaded before needs no network
+        for is_local in (True, False):  # a cached model needs no network access
             try:
                 tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=is_local)
                 model = AutoModelForCausalLM.from_pretrained(
@@ -126,7 +126,7 @@ def load_model(source: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
 
 @contextlib.contextmanager
 def quiet_transformers() -> Iterator[None]:
-    """Keep advice and progress bars of transformers off the terminal; errors still raise."""
+    """Disable the log messages and progress bars of transformers; errors are still raised."""
     from transformers.utils import logging
 
     verbosity, had_bars = logging.get_verbosity(), logging.is_progress_bar_enabled()

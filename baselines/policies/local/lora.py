@@ -1,4 +1,4 @@
-"""Policies that are low-rank adapters of one base model: one set of weights for a whole team."""
+"""Policies that are LoRA adapters of one base model, which the whole team shares."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 ALPHA_PER_RANK = 2
-"""Scale of the product of the two factors, lora_alpha / rank, whatever the rank is."""
+"""Scale of an adapter, lora_alpha / rank, for every rank."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoraSettings:
-    """What a new adapter is made of.
+    """Settings of a new adapter.
 
     Args:
-        rank: Inner size of the two factors that are added to every linear layer but the last.
+        rank: Rank of the update of every linear layer but the last.
         seed: Seeds the first factor; the second is zero, so a new adapter changes nothing.
     """
 
@@ -50,11 +50,11 @@ class LoraSettings:
 
 
 class LoraBase:
-    """A base model in memory, which no update changes, with the adapters that share it.
+    """A frozen base model in memory, with the adapters that share it.
 
     Args:
-        policy: The base model. It is changed in place: its linear layers take adapters.
-        name: What `load_policy` took to load it; adapters are saved with this name.
+        policy: The base model. Modified in place: adapters are added to its linear layers.
+        name: The spec from which `load_policy` loaded it; saved with each adapter.
 
     Raises:
         ImportError: If the package peft is missing.
@@ -78,17 +78,17 @@ class LoraBase:
 
     @property
     def adapters(self) -> tuple[str, ...]:
-        """Names of the adapters, in the order in which they were added."""
+        """Names of the adapters, in order of addition."""
         return () if self._peft is None else tuple(self._peft.peft_config)
 
     def add(self, adapter: str, settings: LoraSettings) -> LoraPolicy:
-        """Add an adapter that changes nothing yet, and return its policy."""
+        """Add a new adapter, initially without effect, and return its policy."""
         from peft import LoraConfig
 
         config = LoraConfig(
             r=settings.rank,
             lora_alpha=ALPHA_PER_RANK * settings.rank,
-            lora_dropout=0.0,  # log-probabilities of an update must be those of the sampling
+            lora_dropout=0.0,  # an update must compute the same log-probabilities as sampling
             target_modules="all-linear",
             task_type="CAUSAL_LM",
         )
@@ -97,15 +97,15 @@ class LoraBase:
     def add_saved(
         self, adapter: str, folder: Path, *, settings: LoraSettings | None = None
     ) -> LoraPolicy:
-        """Add an adapter that `LoraPolicy.save` or peft has written, and return its policy.
+        """Add an adapter saved by `LoraPolicy.save` or peft, and return its policy.
 
         Args:
-            adapter: Its name here, which need not be the one it had.
-            folder: Where it is.
+            adapter: Its new name.
+            folder: Folder of the adapter.
             settings: If given, the adapter must have this rank.
 
         Raises:
-            ValueError: If it is not plain LoRA, has another rank, or does not fit the base.
+            ValueError: If it is not plain LoRA, has a different rank, or does not fit the base.
         """
         from peft import PeftConfig, set_peft_model_state_dict
         from safetensors.torch import load_file
@@ -129,9 +129,9 @@ class LoraBase:
         return policy
 
     def activate(self, adapter: str | None) -> HFPolicy:
-        """Return the base as this adapter changes it; only its weights require a gradient.
+        """Return the base with this adapter active; only its weights require a gradient.
 
-        Without an adapter it is returned as it is, with one active.
+        None returns the base with the adapter that is active already.
         """
         assert self._peft is not None
         if adapter is not None and adapter != self._active:
@@ -140,7 +140,7 @@ class LoraBase:
         return self._policy
 
     def call(self, adapter: str | None, use: Callable[[HFPolicy], Result]) -> Result:
-        """Return what a function makes of the base with this adapter, or with none."""
+        """Call a function with the base with this adapter, or without any."""
         policy = self.activate(adapter)
         if self._plain is not None:
             weights = {} if adapter is None else _merged_weights(policy.module, adapter)
@@ -153,17 +153,17 @@ class LoraBase:
             return use(policy)
 
     def state(self, adapter: str) -> dict[str, Tensor]:
-        """Return the weights of an adapter by the names that peft gives them in a file."""
+        """Return the weights of an adapter, by their names in peft's file format."""
         from peft import get_peft_model_state_dict
 
-        # Told to look for itself, peft would ask the hub whether the vocabulary has grown.
+        # By default, peft would query the hub to check whether the vocabulary has grown.
         state: dict[str, Tensor] = get_peft_model_state_dict(
             self._peft, adapter_name=adapter, save_embedding_layers=False
         )
         return state
 
     def save(self, adapter: str, folder: Path) -> None:
-        """Write an adapter in the form of peft, with the name of its base."""
+        """Write an adapter in peft's format, with the name of its base."""
         from safetensors.torch import save_file
 
         assert self._peft is not None
@@ -173,7 +173,7 @@ class LoraBase:
         self._peft.peft_config[adapter].save_pretrained(str(folder))
 
     def merged(self, adapter: str) -> HFPolicy:
-        """Return a plain model with this adapter in its weights; the base is used up."""
+        """Merge this adapter into a plain model and return it; the base is consumed."""
         self.activate(adapter)
         assert self._peft is not None
         model = self._peft.merge_and_unload()
@@ -185,7 +185,7 @@ class LoraBase:
         config.base_model_name_or_path = self._name
         config.inference_mode = False
         with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-            # It asks transformers by an old name, and says how GPT-2 stores its weights.
+            # peft uses a deprecated name of transformers, and warns about the layout of GPT-2.
             warnings.filterwarnings("ignore", ".*is_gradient_checkpointing", FutureWarning)
             warnings.filterwarnings("ignore", "fan_in_fan_out", UserWarning)
             torch.manual_seed(seed)
@@ -203,12 +203,11 @@ class LoraBase:
 class LoraPolicy:
     """Completes prompts with an adapter of a base model, and can be trained.
 
-    Several of them share a base: each call makes its own adapter the active one, which moves
-    nothing.
+    Several policies share a base: each call activates its own adapter, which copies no weights.
 
     Args:
         base: The base model, with the adapter added.
-        adapter: Its name. None: the base without any, as a reference that is not trained.
+        adapter: Name of the adapter. None: the base alone, as a frozen reference.
     """
 
     def __init__(self, base: LoraBase, adapter: str | None) -> None:
@@ -222,7 +221,7 @@ class LoraPolicy:
 
     @property
     def base(self) -> LoraBase:
-        """The base model that it changes."""
+        """The base model of the adapter."""
         return self._base
 
     @property
@@ -232,13 +231,13 @@ class LoraPolicy:
 
     @property
     def max_tokens(self) -> int:
-        """Longest completion, in tokens, if the sampling does not say."""
+        """Default length limit of a completion, in tokens."""
         return self._base.activate(self._adapter).max_tokens
 
     def sample(
         self, prompts: Sequence[Prompt], *, sampling: Sampling, rng: np.random.Generator
     ) -> list[Completion]:
-        """Return one completion per prompt, in order; the same rng state, the same result."""
+        """Return one completion per prompt, in order; deterministic given the state of rng."""
         with torch.no_grad():
             return self._base.call(
                 self._adapter, lambda policy: policy.sample(prompts, sampling=sampling, rng=rng)
@@ -269,16 +268,16 @@ class LoraPolicy:
             )
 
     def save(self, folder: Path) -> None:
-        """Write the adapter alone, in the form of peft, with the name of its base."""
-        assert self._adapter is not None, "a reference is not saved"
+        """Write only the adapter in peft's format, with the name of its base."""
+        assert self._adapter is not None, "a reference policy must not be saved"
         self._base.save(self._adapter, folder)
 
 
 class _PlainCopy(torch.nn.Module):
-    """A copy of a small base without adapters, which other weights stand in for in a call.
+    """A copy of a small base with plain layers, called with merged weights.
 
-    Plain layers are computed several times faster than those that take adapters. A copy of a
-    large model would cost more memory than it saves time.
+    Plain layers are several times faster than layers with adapters. A copy of a large model would
+    cost more memory than it saves time.
     """
 
     def __init__(self, policy: HFPolicy) -> None:
@@ -287,7 +286,7 @@ class _PlainCopy(torch.nn.Module):
         self.policy = HFPolicy(self.model, policy.tokenizer)
 
     def forward(self, use: Callable[[HFPolicy], Result]) -> Result:
-        """Return what a function makes of the copy."""
+        """Call a function with the copy."""
         return use(self.policy)
 
 
@@ -299,14 +298,14 @@ def _plain_copy(policy: HFPolicy) -> _PlainCopy | None:
 
 
 def _only_linear(model: PreTrainedModel) -> bool:
-    """Tell whether adapters change linear layers alone, whose weights can be told."""
+    """Return whether adapters are on linear layers only, so that they can be merged."""
     from peft.tuners.lora import Linear, LoraLayer
 
     return all(isinstance(m, Linear) for m in model.modules() if isinstance(m, LoraLayer))
 
 
 def _merged_weights(model: PreTrainedModel, adapter: str) -> dict[str, Tensor]:
-    """Return the base weights plus what an adapter adds, by their names in a plain copy."""
+    """Return the merged weights of an adapter, by their names in a plain copy."""
     from peft.tuners.lora import Linear
 
     weights = {}

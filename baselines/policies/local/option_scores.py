@@ -1,4 +1,4 @@
-"""How probable each of a few continuations is: a choice read from a model without sampling."""
+"""Log-probabilities of given continuations: a model's choice without sampling."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def option_logprobs(
         model: A causal language model.
         prompts: N rows of token ids, none empty.
         options: K continuations, none empty. If each is one token, one forward pass per batch
-            of prompts tells all of them.
+            of prompts scores all of them.
         max_rows: Most rows of one forward pass.
 
     Returns:
-        Shape (N, K), nats, at temperature 1. They need not sum to 1: a model may prefer to
-        say something else.
+        Shape (N, K), nats, at temperature 1. Probabilities need not sum to 1: the model may
+        prefer other text.
     """
     parts = [prompts[start : start + max_rows] for start in range(0, len(prompts), max_rows)]
     if all(len(option) == 1 for option in options):

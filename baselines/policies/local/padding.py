@@ -1,4 +1,4 @@
-"""Token ids of rows as a rectangle that is filled up on the left."""
+"""Left padding of token ids."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def pad_left(rows: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return token ids and where they are real, both of shape (B, longest row)."""
+    """Return padded token ids and their mask, True at tokens, both of shape (B, longest row)."""
     width = max(len(row) for row in rows)
     padded = [[0] * (width - len(row)) + list(row) for row in rows]
     lengths = torch.tensor([len(row) for row in rows], device=device)
@@ -18,5 +18,5 @@ def pad_left(rows: Sequence[Sequence[int]], device: torch.device) -> tuple[Tenso
 
 
 def positions(is_token: Tensor) -> Tensor:
-    """Return the position of each real token in its row, counted from 0; padding has 0."""
+    """Return the position of each token in its row, counted from 0; padding has 0."""
     return (is_token.long().cumsum(dim=1) - 1).clamp(min=0)

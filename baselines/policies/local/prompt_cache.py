@@ -1,4 +1,4 @@
-"""Keys and values of prompts, which all rows that begin with the same prompt read together."""
+"""Key-value cache of prompts, shared by all rows with the same prompt."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ Indices = npt.NDArray[np.int64]
 
 
 class PromptCache:
-    """The attention of many rows to few prompts, as one product per prompt.
+    """Attention of many rows to few prompts, as one matrix product per prompt.
 
-    Shapes: B rows, N distinct prompts, P places of the longest, H key heads, S query heads per
+    Shapes: B rows, N distinct prompts, P tokens of the longest, H key heads, S query heads per
     key head, D head size.
 
     Args:
-        keys: Of each layer, (N, P, H, D); places after the end of a prompt are not read.
-        values: Of each layer, the same shape.
-        lengths: Tokens of each prompt, (N,).
-        prompt_of: The prompt of each row, (B,).
+        keys: Keys of each layer, (N, P, H, D); positions after a prompt are ignored.
+        values: Values of each layer, of the same shape.
+        lengths: Number of tokens of each prompt, (N,).
+        prompt_of: Index of each row's prompt, (B,).
     """
 
     def __init__(
@@ -42,11 +42,11 @@ class PromptCache:
 
     @property
     def width(self) -> int:
-        """Places of the longest prompt."""
+        """Number of tokens of the longest prompt."""
         return self._width
 
     def keep(self, rows: Indices) -> None:
-        """Forget all rows but these, and the prompts that no row has any more."""
+        """Keep only these rows, and the prompts that they use."""
         self._prompt_of = self._prompt_of[rows]
         self._arrange()
 
@@ -57,11 +57,11 @@ class PromptCache:
         return self._by_row(scores, queries.shape[2])
 
     def mixed(self, layer: int, shares: Floats) -> Floats:
-        """Return the values in these shares (B, H, S, P), (B, H, S, D)."""
+        """Return values (B, H, S, D) weighted by attention weights (B, H, S, P)."""
         return self._by_row(self._by_prompt(shares) @ self._values[layer], shares.shape[2])
 
     def _arrange(self) -> None:
-        """Give each row a slot; all prompts have as many as the one with the most rows."""
+        """Assign each row a slot; every prompt has as many slots as the one with the most rows."""
         used, prompt_of, num_rows = np.unique(
             self._prompt_of, return_inverse=True, return_counts=True
         )
@@ -75,7 +75,7 @@ class PromptCache:
         rank = np.arange(len(prompt_of)) - np.repeat(np.cumsum(num_rows) - num_rows, num_rows)
         self._slot_of = np.empty_like(prompt_of)
         self._slot_of[by_prompt] = prompt_of[by_prompt] * self._num_slots + rank
-        # A slot without a row repeats the first row; nobody reads what it gives.
+        # An empty slot repeats the first row; its result is not used.
         self._row_of = np.zeros(len(used) * self._num_slots, dtype=np.int64)
         self._row_of[self._slot_of] = np.arange(len(prompt_of))
         self._is_in_order = np.array_equal(self._row_of, np.arange(len(prompt_of)))

@@ -1,4 +1,4 @@
-"""What can be trained of a model whose weights are stored in few bits: adapters, on a GPU."""
+"""Training of quantised models: only adapters, and only on a GPU."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from baselines.policies.local.lora import LoraPolicy
 
 
 def check_trainable(policy: TrainablePolicy) -> None:
-    """Raise ValueError if the policy is of a quantised model and cannot be trained.
+    """Raise ValueError if the policy's model is quantised and cannot be trained.
 
     Note: On a CPU bitsandbytes 0.50 has no backward pass for the kernels that models in eval mode
-        use, and ours always are: the gradients of all adapters but the last are zero, and only
-        a warning of torch tells.
+        use, and ours always are: the gradients of all adapters but the last are zero, and torch
+        only warns.
     """
     from transformers import PreTrainedModel
 
     model = policy.module
-    # The attribute is absent where nothing is quantised.
+    # Models that are not quantised lack the attribute.
     if not isinstance(model, PreTrainedModel) or not getattr(model, "is_quantized", False):
         return
     if not isinstance(policy, LoraPolicy):

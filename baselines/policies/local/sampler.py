@@ -1,9 +1,8 @@
-"""Sample completions of token ids from a causal language model, many rows at once.
+"""Batched sampling from a causal language model, on token ids.
 
-Every distinct prompt is read once and shared by the rows that begin with it; rows that have ended
-leave the batch. All randomness is drawn before the first token, one uniform number per row and
-place, so what a row says depends neither on the other rows nor on how they are batched, up to
-rounding of the logits.
+Each distinct prompt is processed once and shared by its rows; finished rows leave the batch. All
+random numbers are drawn before the first token, one uniform number per row and position, so a
+completion depends neither on the other rows nor on the batching, up to rounding of the logits.
 """
 
 from __future__ import annotations
@@ -24,15 +23,15 @@ if TYPE_CHECKING:
 
 DEFAULT_MAX_ROWS = 512
 COMPACT_RATE = 0.15
-"""Share of ended rows at which moving the others together is cheaper than keeping them."""
+"""Share of finished rows above which compacting the batch is cheaper than computing them."""
 
 
 @dataclass(frozen=True, slots=True)
 class SampledTokens:
-    """The tokens of one row.
+    """The sampled tokens of one row.
 
     Args:
-        token_ids: What was sampled, the end token included if there is one; at least one token.
+        token_ids: Sampled tokens, including the end token if there is one; at least one token.
         logprobs: log-probability of each token, in nats.
     """
 
@@ -42,11 +41,11 @@ class SampledTokens:
 
 @dataclass(frozen=True, slots=True)
 class StopRule:
-    """A text at which completions end.
+    """A text that ends completions.
 
     Args:
         text: The text.
-        decode: From rows of token ids to their texts.
+        decode: Decodes rows of token ids to texts.
     """
 
     text: str
@@ -54,33 +53,33 @@ class StopRule:
 
     @property
     def num_tokens(self) -> int:
-        """How many last tokens can hold the text: no token is shorter than a byte of it."""
+        """Number of last tokens that can hold the text: each token has at least one byte."""
         return len(self.text.encode()) + 1
 
     def has_ended(self, rows: list[list[int]]) -> Tensor:
-        """Return which rows hold the text, True or False each, shape (B,)."""
+        """Return which rows contain the text, bool, shape (B,)."""
         return torch.tensor([self.text in decoded for decoded in self.decode(rows)])
 
 
 class Decoder(Protocol):
-    """Rows that are sampled together: what they have read, and how they go on."""
+    """Decodes a batch of rows, one token per row at a time."""
 
     @property
     def logits(self) -> Tensor:
-        """What may follow the prompts, (B, V)."""
+        """Logits of the first token after the prompts, (B, V)."""
         ...
 
     def step(self, token_ids: Tensor) -> Tensor:
-        """Read one more token of each row and return what may follow, (B, V)."""
+        """Process one token per row and return the logits of the next, (B, V)."""
         ...
 
     def keep(self, rows: Tensor) -> None:
-        """Forget all rows but these, which stay in order."""
+        """Keep only these rows, in order."""
         ...
 
 
 MakeDecoder = Callable[[Sequence[Sequence[int]], int], Decoder]
-"""From the prompts of a batch and the longest completion."""
+"""Makes a decoder from the prompts of a batch and the length limit of completions."""
 
 
 def sample_tokens(
@@ -98,17 +97,17 @@ def sample_tokens(
 
     Args:
         model: A causal language model with a key-value cache, in eval mode.
-        prompts: Token ids, each with at least one; equal prompts are read only once.
-        max_tokens: Longest completion, at least 1.
-        end_ids: Tokens that end a completion. Empty: all have max_tokens.
+        prompts: Token ids, at least one per prompt; equal prompts are processed once.
+        max_tokens: Length limit of a completion, at least 1.
+        end_ids: Tokens that end a completion. Empty: all completions have max_tokens.
         temperature: Divides the logits; 0 takes the most probable token.
-        generator: On the CPU. Its state alone decides the completions, whatever max_rows is.
-        max_rows: Most rows in one batch; bounds the memory and not the result.
-        stop: Tells from the last tokens of rows which of them have ended. None: none has.
+        generator: CPU generator. Its state determines the completions for any max_rows.
+        max_rows: Most rows in one batch; affects the memory, not the result.
+        stop: Stop text, tested on the last tokens of each row. None: no stop text.
 
     Returns:
         One SampledTokens per prompt. At temperature 0 the log-probabilities are those of
-        temperature 1, since a certain token says nothing.
+        temperature 1, because those of greedy decoding are all 0.
 
     Raises:
         ValueError: If a prompt is empty, or max_tokens or max_rows is below 1.
@@ -119,7 +118,7 @@ def sample_tokens(
     if not all(prompts):
         raise ValueError("a prompt must hold at least one token, got none; begin it with any text")
     uniforms = torch.rand(len(prompts), max_tokens, generator=generator, dtype=torch.float64)
-    # Similar lengths need little padding, and equal prompts stand together.
+    # Similar lengths need little padding, and equal prompts are adjacent.
     order = sorted(range(len(prompts)), key=lambda row: (len(prompts[row]), *prompts[row]))
     num_ids = max(model.config.get_text_config().vocab_size, max(end_ids, default=0) + 1)
     is_end = torch.tensor([i in end_ids for i in range(num_ids)], device=model.device)
@@ -135,7 +134,7 @@ def sample_tokens(
 
 
 def decoders_of(model: PreTrainedModel) -> MakeDecoder:
-    """Return what makes decoders for the weights as they are now: the fastest that are exact."""
+    """Return a factory of the fastest exact decoders for the model's current weights."""
     llama = as_plain_llama(model)
     if llama is None or llama.num_parameters() > MAX_PARAMETERS:
         return lambda prompts, _: CacheDecoder(model, prompts)
@@ -158,18 +157,20 @@ def _run(
     temperature: float,
     stop: StopRule | None,
 ) -> list[SampledTokens]:
-    """Sample all rows of a decoder to their end, with their uniforms (B, T)."""
+    """Sample all rows of a decoder to the end, with uniform numbers of shape (B, T)."""
     num_rows, max_tokens = uniforms.shape
-    said = _Said(num_rows, max_tokens, uniforms.device)
+    sampled = _SampledRows(num_rows, max_tokens, uniforms.device)
     ended = torch.zeros(num_rows, dtype=torch.bool, device=uniforms.device)
     logits = decoder.logits
     for place in range(max_tokens):
         tokens, logprobs = _draw(logits, uniforms[:, place], temperature)
-        said.add(tokens, logprobs)
+        sampled.add(tokens, logprobs)
         is_last = is_end[tokens]
         if stop is not None:
-            is_last = is_last | stop.has_ended(said.last_tokens(stop.num_tokens)).to(tokens.device)
-        said.end(is_last & ~ended, place + 1)
+            is_last = is_last | stop.has_ended(sampled.last_tokens(stop.num_tokens)).to(
+                tokens.device
+            )
+        sampled.end(is_last & ~ended, place + 1)
         ended |= is_last
         num_ended = int(ended.sum())
         if num_ended == len(ended) or place + 1 == max_tokens:
@@ -177,14 +178,14 @@ def _run(
         if num_ended >= COMPACT_RATE * len(ended):
             kept = (~ended).nonzero()[:, 0]
             decoder.keep(kept)
-            said.keep(kept)
+            sampled.keep(kept)
             ended, tokens, uniforms = ended[kept], tokens[kept], uniforms[kept]
         logits = decoder.step(tokens)
-    return said.completions()
+    return sampled.completions()
 
 
-class _Said:
-    """What the rows have said, also those that have left the batch."""
+class _SampledRows:
+    """The tokens of all rows, including those that have left the batch."""
 
     def __init__(self, num_rows: int, max_tokens: int, device: torch.device) -> None:
         self._token_ids = torch.zeros(num_rows, max_tokens, dtype=torch.long, device=device)
@@ -192,30 +193,30 @@ class _Said:
         self._num_tokens = torch.full((num_rows,), max_tokens, device=device)
         self._alive = torch.arange(num_rows, device=device)  # rows still in the batch
         self._num_written = 0
-        self._waiting: list[tuple[Tensor, Tensor]] = []  # written when the batch changes
+        self._waiting: list[tuple[Tensor, Tensor]] = []  # not yet in the tables
 
     def add(self, tokens: Tensor, logprobs: Tensor) -> None:
         """Append a token of each row of the batch."""
         self._waiting.append((tokens, logprobs))
 
     def keep(self, rows: Tensor) -> None:
-        """Leave these rows in the batch."""
+        """Keep only these rows in the batch."""
         self._write()
         self._alive = self._alive[rows]
 
     def end(self, rows: Tensor, num_tokens: int) -> None:
-        """Note that rows of the batch, True where they do, have ended with so many tokens."""
+        """Record the length of finished rows of the batch, given as a mask."""
         self._num_tokens[self._alive[rows]] = num_tokens
 
     def last_tokens(self, num_tokens: int) -> list[list[int]]:
-        """Return the last tokens of each row of the batch, fewer if it has said fewer."""
+        """Return the last tokens of each row of the batch, or all if there are fewer."""
         self._write()
         places = slice(max(0, self._num_written - num_tokens), self._num_written)
         tokens: list[list[int]] = self._token_ids[self._alive, places].tolist()
         return tokens
 
     def completions(self) -> list[SampledTokens]:
-        """Return all rows, each up to its end."""
+        """Return all rows, each cut at its end."""
         self._write()
         rows = (self._token_ids.tolist(), self._logprobs.tolist(), self._num_tokens.tolist())
         return [
@@ -236,7 +237,7 @@ class _Said:
 
 
 def _draw(logits: Tensor, uniforms: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
-    """Return one token per row and its log-probability: the inverse of the distribution at u."""
+    """Return one token per row and its log-probability, by inverse transform sampling."""
     logprobs = scaled_logprobs(logits, temperature)  # (B, V)
     if temperature == 0:
         tokens = logprobs.argmax(dim=-1, keepdim=True)

@@ -1,4 +1,4 @@
-"""Log-probabilities of sampled tokens, with gradient: what an update of a policy starts from."""
+"""Log-probabilities of sampled tokens, with gradient, for policy updates."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TokenIds = Sequence[int]
 
 
 def shares_beginnings(module: nn.Module) -> bool:
-    """Return whether a beginning that rows share is computed once, and filling never."""
+    """Return whether shared prefixes are computed once, without any padding."""
     return as_plain_llama(module) is not None
 
 
@@ -36,14 +36,14 @@ def completion_logprobs(
     Args:
         model: A causal language model.
         prompts: B rows of token ids, none empty.
-        completions: What followed them, none empty.
+        completions: Token ids of the completions, none empty.
         temperature: Divides the logits; 0 counts as 1, as in sampling.
 
     Returns:
-        Shape (B, T), nats, float32, T the longest completion; places after the end of a row
+        Shape (B, T), nats, float32, T the longest completion; positions after the end of a row
         are 0.
 
-    Note: With a plain Llama, a beginning that rows share is computed once and filling never.
+    Note: With a plain Llama, shared prefixes are computed once, without any padding.
     """
     logits, is_token = _logits(model, prompts, completions)
     return _on_rows(_sampled(scaled_logprobs(logits, temperature), completions), is_token)
@@ -56,10 +56,10 @@ def completion_logprobs_and_entropy(
     *,
     temperature: float,
 ) -> tuple[Tensor, Tensor]:
-    """Return what `completion_logprobs` does, and the entropy of the policy at the same places.
+    """Return `completion_logprobs` and the entropy of the policy at the same positions.
 
     Returns:
-        Two tensors of shape (B, T), nats, with gradient; places after the end of a row are 0.
+        Two tensors of shape (B, T), nats, with gradient; positions after the end of a row are 0.
     """
     logits, is_token = _logits(model, prompts, completions)
     logprobs = scaled_logprobs(logits, temperature)  # (N, V)
@@ -70,7 +70,7 @@ def completion_logprobs_and_entropy(
 def _logits(
     model: PreTrainedModel, prompts: Sequence[TokenIds], completions: Sequence[TokenIds]
 ) -> tuple[Tensor, Tensor]:
-    """Return the logits before each of the N tokens, (N, V), and where those stand, (B, T)."""
+    """Return the logits of the N completion tokens, (N, V), and their mask, (B, T)."""
     lengths = torch.tensor([len(row) for row in completions], device=model.device)
     is_token = torch.arange(int(lengths.max()), device=model.device) < lengths[:, None]
     llama = as_plain_llama(model)
@@ -85,7 +85,7 @@ def _sampled(logprobs: Tensor, completions: Sequence[TokenIds]) -> Tensor:
 
 
 def _on_rows(values: Tensor, is_token: Tensor) -> Tensor:
-    """Return N values as rows, (B, T), 0 where no token stands."""
+    """Return N values as rows, (B, T), 0 at padding."""
     return torch.zeros_like(is_token, dtype=torch.float32).masked_scatter(is_token, values)
 
 
@@ -95,8 +95,8 @@ def _tree_logits(
     completions: Sequence[TokenIds],
     is_token: Tensor,
 ) -> Tensor:
-    """Return the logits before each token of the completions, row by row, (N, V)."""
-    # Nothing follows the last token, so it is not read.
+    """Return the logits of the completion tokens from a token tree, row by row, (N, V)."""
+    # The last token predicts nothing, so it is not an input.
     tree = token_tree(
         [
             (*prompt, *completion[:-1])
@@ -117,9 +117,9 @@ def _padded_logits(
     completions: Sequence[TokenIds],
     is_token: Tensor,
 ) -> Tensor:
-    """Return the same from one rectangle of all rows."""
+    """Return the same from one padded batch of all rows."""
     width = is_token.shape[1]
-    # Completions begin in the same column, so that logits are needed for its right side only.
+    # Completions start in the same column, so that logits are needed for the right part only.
     prompt_ids, in_prompt = pad_left(prompts, model.device)
     filled = [[*row, *[0] * (width - len(row))] for row in completions]
     is_read = torch.cat([in_prompt, is_token], dim=1)

@@ -1,7 +1,7 @@
-"""Attention of the nodes of a token tree, each computed once, whatever rows go through it.
+"""Attention over the nodes of a token tree, computed once per node.
 
-Neighbouring nodes begin alike, so a few of them, a tile, read nearly the same keys. Tiles of
-similar sizes are computed together.
+Adjacent nodes share most of their prefix, so a few of them, a tile, attend to nearly the same keys.
+Tiles of similar sizes are computed together.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from torch.nn import functional
 from baselines.policies.local.token_tree import Indices, TokenTree
 
 TILE_QUERIES = 128
-"""Most queries of a tile: enough for large products, and few beside the keys of a long row."""
+"""Largest number of queries of a tile: enough for large products, few next to a long row."""
 COST_OF_A_KEY = 32
-"""Queries that read a key in the time that it takes to gather it."""
+"""Cost of gathering a key, in query-key products."""
 MOST_FILLING = 1.4
-"""A block may have this many pairs of query and key for each of its tiles'."""
+"""Largest number of query-key pairs of a block, as a multiple of those of its tiles."""
 BLOCK_PAIRS = 1 << 19
-"""Most pairs of query and key in a block of more than one tile: they stay in the cache."""
+"""Largest number of query-key pairs in a block of several tiles, which fit the CPU cache."""
 GATHERED_KEYS = 1 << 14
-"""Most keys that are gathered at once for more than one block."""
+"""Largest number of keys gathered at once for several blocks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +36,9 @@ class Block:
     Shapes: N tiles, Q queries of the largest, K keys of the longest.
 
     Args:
-        queries: Places in the list of queries, (N, Q); a smaller tile repeats its last one.
-        keys: Nodes, (N, K); after the end of a tile it is any node.
-        bias: 0 where a query reads a key, else -inf, (N, 1, Q, K).
+        queries: Indices of queries, (N, Q); a smaller tile repeats its last one.
+        keys: Nodes, (N, K); arbitrary after the end of a tile.
+        bias: 0 where a query attends to a key, else -inf, (N, 1, Q, K).
     """
 
     queries: Tensor
@@ -48,11 +48,11 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class AttentionPlan:
-    """Which queries read which keys.
+    """Assignment of queries and keys to blocks.
 
     Args:
-        blocks: They hold every query.
-        source: Where each query stands in the flattened blocks, one after the other, (N,).
+        blocks: Blocks that together hold every query.
+        source: Index of each query in the concatenated, flattened blocks, (N,).
     """
 
     blocks: tuple[Block, ...]
@@ -61,7 +61,7 @@ class AttentionPlan:
 
 @dataclass(frozen=True, slots=True)
 class _Tile:
-    """Queries from first to before stop, and how many keys they read."""
+    """Queries from first to before stop, and the number of their keys."""
 
     first: int
     stop: int
@@ -73,11 +73,11 @@ class _Tile:
 
 
 def attention_plan(tree: TokenTree, queries: Tensor) -> AttentionPlan:
-    """Plan the attention of some nodes of a tree to all that they begin with.
+    """Plan the attention of some nodes of a tree to their ancestors.
 
     Args:
-        tree: What is read.
-        queries: Nodes, at least one, ascending, none twice, (N,).
+        tree: Tree of token ids.
+        queries: Nodes, at least one, strictly ascending, (N,).
     """
     nodes = queries.numpy()
     tiles = _tiles(tree, nodes)
@@ -95,26 +95,26 @@ def attention_plan(tree: TokenTree, queries: Tensor) -> AttentionPlan:
 def attend(
     queries: Tensor, keys: Tensor, values: Tensor, plan: AttentionPlan, *, scaling: float
 ) -> Tensor:
-    """Return what each query takes from the values that it reads, (N, heads * head size).
+    """Return the attention output of each query, (N, heads * head size).
 
     Args:
         queries: (N, heads, head size), N as in the plan.
-        keys: Of all nodes, (M, key heads, head size).
-        values: The same shape.
-        plan: For these queries.
-        scaling: Factor of the scores.
+        keys: Keys of all nodes, (M, key heads, head size).
+        values: Values of all nodes, of the same shape.
+        plan: Plan for these queries.
+        scaling: Factor of the attention scores.
     """
     mixed: list[Tensor] = []
     for blocks in _chunks(plan.blocks):
-        asked = _gathered([block.queries for block in blocks], queries)
+        queried = _gathered([block.queries for block in blocks], queries)
         read = _gathered([block.keys for block in blocks], keys, values)
-        for (own,), (own_keys, own_values), block in zip(asked, read, blocks, strict=True):
+        for (own,), (own_keys, own_values), block in zip(queried, read, blocks, strict=True):
             mixed.append(_attend(own, own_keys, own_values, block, scaling))
     return torch.cat(mixed).index_select(0, plan.source)
 
 
 def _chunks(blocks: Sequence[Block]) -> Iterator[list[Block]]:
-    """Yield blocks that are gathered at once: the gradient of that is one sum over all nodes."""
+    """Yield blocks to gather at once, whose gradient is then a single scatter-add."""
     chunk: list[Block] = []
     num_keys = 0
     for block in blocks:
@@ -127,9 +127,9 @@ def _chunks(blocks: Sequence[Block]) -> Iterator[list[Block]]:
 
 
 def _gathered(places: Sequence[Tensor], *numbers: Tensor) -> Iterator[list[Tensor]]:
-    """Yield, for each table of places (N, K), the numbers (M, heads, head size) that stand there.
+    """Yield, for each index table (N, K), the gathered keys or values (M, heads, head size).
 
-    Each as (N, heads, K, head size).
+    Each of shape (N, heads, K, head size).
     """
     flat = torch.cat([own.flatten() for own in places])
     sizes = [own.numel() for own in places]
@@ -139,7 +139,7 @@ def _gathered(places: Sequence[Tensor], *numbers: Tensor) -> Iterator[list[Tenso
 
 
 def _attend(queries: Tensor, keys: Tensor, values: Tensor, block: Block, scaling: float) -> Tensor:
-    """Return the same for the gathered queries of a block, (N * Q, heads * head size)."""
+    """Return the attention output of a block's queries, (N * Q, heads * head size)."""
     num_shared = queries.shape[1] // keys.shape[1]  # query heads per key head
     if num_shared > 1:
         keys, values = (part.repeat_interleave(num_shared, dim=1) for part in (keys, values))
@@ -150,7 +150,7 @@ def _attend(queries: Tensor, keys: Tensor, values: Tensor, block: Block, scaling
 
 
 def _tiles(tree: TokenTree, queries: Indices) -> list[_Tile]:
-    """Cut the queries into tiles; one grows while that saves more keys than it adds pairs."""
+    """Split the queries into tiles; a tile grows while that saves more than it costs."""
     rows = tree.rows.numpy()[queries]
     is_start = np.flatnonzero(rows[1:] != rows[:-1]) + 1
     pieces = [
@@ -159,13 +159,13 @@ def _tiles(tree: TokenTree, queries: Indices) -> list[_Tile]:
         for start in range(first, stop, TILE_QUERIES)
     ]
     last_nodes = queries[[stop - 1 for _, stop in pieces]]
-    num_read = (tree.places.numpy()[last_nodes] + 1).tolist()  # keys of each piece alone
+    num_read = (tree.places.numpy()[last_nodes] + 1).tolist()  # keys of each tile alone
     tiles: list[_Tile] = []
     before = 0
     for (first, stop), node, num_alone in zip(pieces, last_nodes.tolist(), num_read, strict=True):
         if tiles:
             tile = tiles[-1]
-            # All nodes between begin with what the first query begins with, or follow it.
+            # All nodes in between are descendants of the first query's prefix, or follow it.
             joined = _Tile(tile.first, stop, tile.num_keys + node - before)
             num_saved = tile.num_keys + num_alone - joined.num_keys
             apart = tile.num_queries * tile.num_keys + (stop - first) * num_alone
@@ -180,7 +180,7 @@ def _tiles(tree: TokenTree, queries: Indices) -> list[_Tile]:
 
 
 def _alike(tiles: Sequence[_Tile]) -> list[list[_Tile]]:
-    """Put tiles of similar sizes together."""
+    """Group tiles of similar sizes."""
     parts: list[list[_Tile]] = []
     num_real = 0
     for tile in sorted(tiles, key=lambda tile: (tile.num_keys, tile.num_queries)):
@@ -195,7 +195,7 @@ def _alike(tiles: Sequence[_Tile]) -> list[list[_Tile]]:
 
 
 def _num_pairs(tiles: Sequence[_Tile]) -> int:
-    """Return the pairs of query and key of a block of these tiles."""
+    """Return the number of query-key pairs of a block of these tiles."""
     num_queries = max(tile.num_queries for tile in tiles)
     return len(tiles) * num_queries * max(tile.num_keys for tile in tiles)
 
@@ -206,9 +206,9 @@ def _block(tree: TokenTree, nodes: Indices, tiles: Sequence[_Tile]) -> Block:
     first = np.array([tile.first for tile in tiles])
     queries = np.minimum(first[:, None] + np.arange(num_queries), last[:, None])
     beginnings, places, ends = (part.numpy() for part in (tree.nodes, tree.places, tree.ends))
-    # No node has the number of the filling, so no query reads it.
+    # The fill value is no node, so no query attends to it.
     keys = np.full((len(tiles), max(tile.num_keys for tile in tiles)), len(places))
-    num_common = keys.shape[1]  # all queries read so many first keys of their tile
+    num_common = keys.shape[1]  # number of first keys of a tile that all its queries attend to
     for row, tile in zip(keys, tiles, strict=True):
         node, last_node = nodes[tile.first], nodes[tile.stop - 1]
         beginning = beginnings[tree.rows[node], : places[node]]
@@ -217,9 +217,9 @@ def _block(tree: TokenTree, nodes: Indices, tiles: Sequence[_Tile]) -> Block:
         num_common = min(num_common, int(np.count_nonzero(ends[beginning] >= last_node)))
     is_filling = keys == len(places)
     read = np.where(is_filling, 0, keys)
-    asked = nodes[queries][:, :, None]
-    is_hidden = keys[:, None, num_common:] > asked
-    is_hidden |= ends[read][:, None, num_common:] < asked
+    queried = nodes[queries][:, :, None]
+    is_hidden = keys[:, None, num_common:] > queried
+    is_hidden |= ends[read][:, None, num_common:] < queried
     bias = torch.zeros(len(tiles), 1, num_queries, keys.shape[1])
     bias[:, 0, :, num_common:].masked_fill_(torch.from_numpy(is_hidden), -torch.inf)
     return Block(torch.from_numpy(queries), torch.from_numpy(read), bias)

@@ -1,4 +1,4 @@
-"""Rollout servers that follow the policies of a run: vLLM, weights handed over in files."""
+"""vLLM rollout servers whose weights are synchronized with a run through files."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from baselines.train.engines.served_policy import ServedPolicy
 
 RELOAD = {"method": "reload_weights"}
-"""What tells every worker of a vLLM server to read its weights again."""
+"""Request that makes every worker of a vLLM server reload its weights."""
 
 
 @dataclass(frozen=True, slots=True)
 class RolloutServer:
-    """One server.
+    """One rollout server.
 
     Args:
-        spec: As `parse_endpoint` takes it.
-        folder: Where it was started from, by the name that it has on this machine.
+        spec: Endpoint spec, see `parse_endpoint`.
+        folder: Path on this machine of the model folder that the server was started from.
     """
 
     spec: str
@@ -37,12 +37,12 @@ class RolloutServer:
 
 
 class RolloutServers:
-    """The servers of a run, one per set of weights that is trained.
+    """The rollout servers of a run, one per trained policy.
 
     Args:
-        servers: By role, or by "team" where one policy speaks for all.
-        processes: Processes of the run. Each asks for its own rollouts; the first one hands the
-            weights over.
+        servers: By role, or under "team" for a policy shared by all roles.
+        processes: Processes of the run. Each requests its own rollouts; rank 0 transfers the
+            weights.
     """
 
     def __init__(
@@ -58,11 +58,11 @@ class RolloutServers:
     def follow(
         self, policies: Mapping[str, TrainablePolicy], roles: Sequence[Role]
     ) -> dict[Role, Policy]:
-        """Hand the weights over for the first time, and return who speaks for each role.
+        """Connect, transfer the initial weights, and return the served policy of each role.
 
         Raises:
-            ImportError: If the packages that reach a server are missing.
-            ValueError: If a policy has no server or the other way round, or one cannot be reached.
+            ImportError: If the packages for endpoints are missing.
+            ValueError: If policies and servers do not match, or a server cannot be reached.
         """
         from baselines.policies.endpoint.policy import EndpointPolicy
         from baselines.train.engines.served_policy import ServedPolicy
@@ -82,7 +82,7 @@ class RolloutServers:
         return {role: self._served.get(role, only) for role in roles}
 
     def sync(self) -> None:
-        """Hand over the weights as they are now, and let nobody ask before they are there.
+        """Transfer the current weights; returns in all processes when they are loaded.
 
         Raises:
             EndpointError: If a server does not load them.
@@ -93,19 +93,19 @@ class RolloutServers:
             for name, policy in self._trained.items():
                 save_untied(policy, self._folders[name])
                 reload_weights(self._configs[name])
-        self._processes.all_gather([self._version])  # returns when all have come here
+        self._processes.all_gather([self._version])  # a barrier
         self._version += 1
         for served in self._served.values():
             served.synced(self._version)
 
 
 def reload_weights(config: EndpointConfig) -> None:
-    """Make a vLLM server read its folder again and forget what it computed with the old weights.
+    """Make a vLLM server reload its folder and reset its prefix cache.
 
-    It must run with VLLM_SERVER_DEV_MODE=1, which is for private networks.
+    The server must run with VLLM_SERVER_DEV_MODE=1, which is for private networks.
 
     Raises:
-        EndpointError: If it cannot.
+        EndpointError: If a request fails.
     """
     from baselines.policies.endpoint.client import RateLimiter, talk
     from baselines.policies.endpoint.usage import EndpointUsage
@@ -115,23 +115,22 @@ def reload_weights(config: EndpointConfig) -> None:
         await client.send("POST", "/reset_prefix_cache", {}, bytes)
 
     rng = np.random.default_rng(0)
-    talk(_control(config), [reload], pacer=RateLimiter(), rng=rng, usage=EndpointUsage())
+    talk(_control(config), [reload], rate_limiter=RateLimiter(), rng=rng, usage=EndpointUsage())
 
 
 def _control(config: EndpointConfig) -> EndpointConfig:
-    """Return where vLLM takes commands: at the root of the server, not below /v1."""
+    """Return the config for vLLM's control requests: at the server's root, not below /v1."""
     scheme, host, *_ = urlsplit(config.url)
     return replace(config, url=urlunsplit((scheme, host, "", "", "")))
 
 
 def read_servers(texts: Sequence[str], folder: Path, owner: str) -> dict[str, RolloutServer]:
-    """Read ``[role=]endpoint:URL...`` texts.
+    """Parse ``[role=]endpoint:URL...`` texts.
 
     Args:
         texts: One per server; a single one without a role is that of owner.
-        folder: Where the server of owner was started from; that of a role in its subfolder of that
-            name.
-        owner: "team", or what the policies of the run are called.
+        folder: Folder that the server of owner was started from; subfolders of it for roles.
+        owner: Name of the policy of a server without a role, such as "team".
 
     Raises:
         ValueError: If a text names no server, or a role twice.

@@ -1,4 +1,4 @@
-"""A policy in training whose rollouts come from a server, and the check that both are the same."""
+"""A trained policy that samples on a server, with a check that both have equal weights."""
 
 from __future__ import annotations
 
@@ -11,61 +11,61 @@ from baselines.policies.base import Completion, Policy, Prompt, Sampling, Traina
 from baselines.train.update.forward import score
 
 TOLERANCE = 1e-3
-"""Largest mismatch of a float32 server, in nats; measured are 5e-7 to 3e-5."""
+"""Largest log-probability gap of a float32 server, in nats; measured: 5e-7 to 3e-5."""
 GROWTH = 1.5
-"""Largest mismatch of any other server, as a multiple of the one before training: a bfloat16
-server has 0.12, and 0.28 with a last layer that was left behind."""
+"""Largest gap of any other server, as a multiple of the gap before training: a bfloat16
+server has 0.12, and 0.28 if its last layer is outdated."""
 MOST_AT_START = 0.25
-"""Largest mismatch before training, in nats: above it the server has other weights."""
+"""Largest gap before training, in nats: above it the server has other weights."""
 SCORED_TOKENS = 16384
 """Tokens of one forward pass of the check."""
 
 
 class StaleServerError(RuntimeError):
-    """A server does not sample from the weights that it was told to load."""
+    """A server does not sample from the weights that were transferred to it."""
 
 
 @dataclass(slots=True)
 class SyncGuard:
-    """Says whether a server samples from the policy in training.
+    """Checks that a server samples from the trained policy.
 
-    mismatch = largest |log-probability of the server - of the trainer| over the tokens of a batch
-    limit    = max(TOLERANCE, GROWTH * mismatch at version 0)
+    gap   = largest |log-probability of the server - of the trainer| over the tokens of a batch
+    limit = max(TOLERANCE, GROWTH * gap at version 0)
 
     Args:
-        at_start: Mismatch at version 0; None: not measured yet.
+        at_start: Gap at version 0; None: not measured yet.
     """
 
     at_start: float | None = None
 
-    def check(self, mismatch: float, *, version: int) -> None:
-        """Remember the first mismatch, and compare every later one with it.
+    def check(self, logprob_gap: float, *, version: int) -> None:
+        """Store the first gap, and compare all later ones with it.
 
         Raises:
-            StaleServerError: If it is too large, or no number.
+            StaleServerError: If the gap is too large or NaN.
         """
         limit = MOST_AT_START
         if self.at_start is not None:
             limit = max(TOLERANCE, GROWTH * self.at_start)
-        if not mismatch <= limit:
+        if not logprob_gap <= limit:
             raise StaleServerError(
                 f"a rollout server must sample from the trained weights, got log-probabilities "
-                f"{mismatch:.2g} nats apart (limit {limit:.2g}) after sync {version}; start it "
+                f"{logprob_gap:.2g} nats apart (limit {limit:.2g}) after sync {version}; start it "
                 f"from the folder that python -m baselines.train.engines.server_weights writes, "
                 f"with the model of the training"
             )
         if self.at_start is None:
-            self.at_start = mismatch
+            self.at_start = logprob_gap
 
 
 class ServedPolicy:
-    """Samples from a server that follows a policy in training.
+    """Samples a trained policy on a server.
 
     Args:
         endpoint: The server; it returns token ids and log-probabilities.
-        trained: The policy in training.
+        trained: The trained policy.
 
-    Note: The first batch after every sync is scored with the trained policy too.
+    Note: The first batch after every sync is also scored with the trained policy.
     """
 
     def __init__(self, endpoint: Policy, trained: TrainablePolicy) -> None:
@@ -76,17 +76,17 @@ class ServedPolicy:
         self.version = 0
 
     def synced(self, version: int) -> None:
-        """Take note that the server has been told to load the weights as they are now."""
+        """Record that the current weights were transferred to the server."""
         self.version = version
         self._is_checked = False
 
     def sample(
         self, prompts: Sequence[Prompt], *, sampling: Sampling, rng: np.random.Generator
     ) -> list[Completion]:
-        """Return one completion per prompt; one with a failure where the server gave none.
+        """Return one completion per prompt; failed requests yield one with `failure`.
 
         Raises:
-            StaleServerError: If the server samples from other weights than those in training.
+            StaleServerError: If the server does not sample from the trained weights.
             ValueError: If it returns no token ids or log-probabilities.
         """
         own = replace(sampling, max_tokens=sampling.max_tokens or self._trained.max_tokens)
@@ -100,12 +100,12 @@ class ServedPolicy:
                 f"--logprobs-mode processed_logprobs and the option logprobs=processed"
             )
         if answered and not self._is_checked:
-            self._guard.check(self.mismatch(answered, own.temperature), version=self.version)
+            self._guard.check(self.logprob_gap(answered, own.temperature), version=self.version)
             self._is_checked = True
         return completions
 
-    def mismatch(self, completions: Sequence[Completion], temperature: float) -> float:
-        """Return the largest difference to the log-probabilities of the policy in training."""
+    def logprob_gap(self, completions: Sequence[Completion], temperature: float) -> float:
+        """Return the largest difference to the log-probabilities of the trained policy, in nats."""
         scored = score(
             self._trained,
             completions,

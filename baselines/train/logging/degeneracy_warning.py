@@ -1,4 +1,4 @@
-"""Tell a user, once, that the credit in training is only a rescaled shared reward."""
+"""Warn once if the credit in training is only a rescaled shared reward."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 ENOUGH_GROUPS = 4
-"""Groups with a signal before anything is said: one or two may look alike by chance."""
+"""Groups with a signal before a warning: one or two may agree by chance."""
 
 
 @dataclass(slots=True)
 class DegeneracyWatch:
-    """Collects the audits of a run's steps until they settle whether its credit says anything.
+    """Monitors the audits of a run's steps until they show whether its credit is degenerate.
 
     Args:
-        allocator: Its name.
-        optimizer: Its name.
+        allocator: Name of the allocator.
+        optimizer: Name of the optimizer.
         centres_on_group: Whether the optimizer's advantage subtracts the mean over the task.
         agents: Agents whose credit could differ from the team reward: all but the last speaker.
-        num_groups: Groups with a signal seen so far, in all of which credit was degenerate.
-        is_settled: Whether nothing more will be said.
+        num_groups: Number of groups with a signal so far, all with degenerate credit.
+        is_settled: Whether the result is known, so that there will be no further warning.
     """
 
     allocator: str
@@ -30,7 +30,7 @@ class DegeneracyWatch:
     is_settled: bool = False
 
     def warning(self, metrics: Mapping[str, float | None]) -> str | None:
-        """Take in the metrics of a step; return what to tell the user, at most once in a run."""
+        """Process the metrics of a step; return a warning for the user, at most once per run."""
         if self.is_settled or self.allocator == "shared":
             return None
         with_signal = [a for a in self.agents if metrics[f"credit/{a}/signal_rate"]]

@@ -1,4 +1,4 @@
-"""A live line for a run: how far it is, when it ends, and how well the team does."""
+"""Live progress of a run: completed steps, remaining time and accuracy."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _SHOWN = {
     "hurt": "credit/hurt_rate",
 }
 LINE_EVERY = 10
-"""Steps between two lines where there is no terminal to draw a bar in."""
+"""Steps between two lines of output without a terminal."""
 
 
 class LiveProgress:
-    """Shows each step as it ends; use it as a context manager.
+    """Shows each completed step; a context manager.
 
     Args:
-        console: Where to draw.
-        num_steps: Steps of the run.
-        num_done: Steps made before, by the run that is resumed.
+        console: Console to draw on.
+        num_steps: Total number of steps of the run.
+        num_done: Number of steps completed before resuming.
     """
 
     def __init__(self, console: Console, *, num_steps: int, num_done: int) -> None:
@@ -55,7 +55,7 @@ class LiveProgress:
         self._bar.stop()
 
     def show(self, row: MetricRow) -> None:
-        """Show the metrics of a step that has ended."""
+        """Show the metrics of a completed step."""
         numbers = describe(row)
         self._bar.update(self._task, advance=1, numbers=numbers)
         step = int(row["step"] or 0)
@@ -64,7 +64,7 @@ class LiveProgress:
 
 
 def describe(row: MetricRow) -> str:
-    """Return the numbers that tell at a glance how the team does."""
+    """Return the most important metrics of a step as text."""
     parts = []
     for name, metric in _SHOWN.items():
         value = row.get(metric)

@@ -1,4 +1,4 @@
-"""A tracker that may fail without ending the run."""
+"""A tracker whose failures do not end the run."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from baselines.train.logging.trackers import Tracker
 
 
 class SafeTracker:
-    """Passes every row on; the first failure is said, no failure ends the run.
+    """Forwards every row; the first failure is reported, and no failure ends the run.
 
-    A tracker talks to servers and packages that are not ours, so any exception of it is a failure
-    of it. Later rows are passed on as well: a server may come back.
+    A tracker uses external servers and packages, so any exception counts as a failure. Later rows
+    are still forwarded, because a server may recover.
 
     Args:
-        tracker: Where rows go.
-        on_warning: Told of the first failure in one sentence.
+        tracker: The tracker to forward to.
+        on_warning: Called with one sentence about the first failure.
     """
 
     def __init__(self, tracker: Tracker, on_warning: Callable[[str], None]) -> None:
@@ -30,12 +30,12 @@ class SafeTracker:
         self._attempt(lambda: self._tracker.log(row))
 
     def log_completions(self, rows: Sequence[CompletionRow]) -> None:
-        """Record what was said in a step, if there is anything and the tracker can."""
+        """Record the completions of a step, if there are any and the tracker can."""
         if rows:
             self._attempt(lambda: self._tracker.log_completions(rows))
 
     def close(self) -> None:
-        """Write what is still in memory, if the tracker can."""
+        """Flush and close, if the tracker can."""
         self._attempt(self._tracker.close)
 
     def _attempt(self, action: Callable[[], None]) -> None:
@@ -46,6 +46,6 @@ class SafeTracker:
                 self._has_failed = True
                 reason = " ".join(f"{type(error).__name__}: {error}".split())
                 self._on_warning(
-                    f"the tracker must take every row, got {reason}; training goes on and "
+                    f"the tracker must take every row, got {reason}; training continues and "
                     f"metrics.jsonl has all rows (further failures are not reported)"
                 )

@@ -1,4 +1,4 @@
-"""The metrics of one step, from its groups, its outcomes and its credit."""
+"""Metrics of a training step, from its groups, outcomes and credit."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from baselines.rollouts.groups import Group
 Metrics = dict[str, float | None]
 
 CONSTANT = 1e-12
-"""Shares and rewards that spread less than this differ by rounding only."""
+"""Standard deviation below which shares and rewards differ by rounding only."""
 
 
 def rollout_metrics(groups: Sequence[Group], num_usable: int, agents: Sequence[str]) -> Metrics:
-    """Return accuracy, no-answer and unmeasured rates, and the length of completions."""
+    """Return accuracy, no-answer and unmeasured rates, and completion lengths."""
     joint = [rollout for group in groups for rollout in group.rollouts]
     statuses = Counter([rollout.verdict.status for rollout in joint])
     removed = [r.ravel() for group in groups for r in group.removed.values()]
@@ -44,7 +44,7 @@ def rollout_metrics(groups: Sequence[Group], num_usable: int, agents: Sequence[s
 
 
 def cost_metrics(costs: CostTracker) -> Metrics:
-    """Return what a step has cost, by purpose."""
+    """Return the cost of a step, by purpose."""
     return {
         "cost/tokens_generated": costs.tokens_generated,
         "cost/tokens_removed": costs.generated["removed"],
@@ -65,7 +65,7 @@ def credit_metrics(
     optimizer: PolicyOptimizer,
     num_tokens: Sequence[IntArray] | None = None,
 ) -> Metrics:
-    """Return help and hurt rates, and each agent's credit and audit; None is not measured.
+    """Return help and hurt rates, and each agent's credit and audit; None if not measured.
 
     help = team right, and the mean reward without an agent below 0; hurt = the reverse
     """
@@ -91,13 +91,13 @@ def credit_metrics(
 
 
 def rating_metrics(outcomes: Sequence[GroupOutcomes], agents: Sequence[str]) -> Metrics:
-    """Return how many ratings could be read, and whether they agree with measured differences.
+    """Return the rate of valid ratings, and their correlation with measured differences.
 
     calibration = correlation of the mean share that valid raters gave an agent with
                   abs(R - b) / 2, b the mean reward without it
 
-    A rater that sees what helped gives more of the credit to an agent without which the team
-    fails, and more of the blame to one without which it succeeds.
+    An accurate rater gives more of the credit to an agent without which the team fails, and more
+    of the blame to one without which it succeeds.
     """
     metrics: Metrics = {}
     for column, agent in enumerate(agents):

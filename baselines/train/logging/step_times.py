@@ -1,4 +1,4 @@
-"""How long the parts of a step take."""
+"""Timing of the parts of a training step."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from baselines.rollouts.costs import CostTracker
 from baselines.train.logging.step_metrics import Metrics
 
 SHORTEST = 1e-9
-"""Least time that tokens are divided by, seconds."""
+"""Smallest time for token rates, in seconds."""
 
 
 class StepTimes:
-    """Reads the clock at the end of each part of a step; the step begins when it is made."""
+    """Measures the duration of each part of a step, which starts at construction."""
 
     def __init__(self) -> None:
         self._started = self._last = time.perf_counter()
         self._seconds: dict[str, float] = {}
 
     def end(self, part: str) -> None:
-        """Say that a part has ended and the next one begins."""
+        """Record the end of a part and the start of the next one."""
         now = time.perf_counter()
         self._seconds[part] = now - self._last
         self._last = now
 
     def metrics(self, costs: CostTracker) -> Metrics:
-        """Return the times of a step that ends now: credit and update have ended before."""
+        """Return the times of a step that ends now, after its credit and update parts."""
         return {
             "time/step_s": time.perf_counter() - self._started,
             "time/generate_s": costs.generate_s,

@@ -1,4 +1,4 @@
-"""Where metrics go besides metrics.jsonl, and completions besides completions.jsonl."""
+"""Experiment trackers, in addition to metrics.jsonl and completions.jsonl."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from baselines.common.metrics import MetricRow
 from baselines.train.logging.completions import COLUMNS, CompletionRow
 
 PROJECT = "ccpo"
-"""What runs are filed under by trackers that know projects."""
+"""Project name, for trackers with projects."""
 COMPLETIONS = "completions"
-"""Name of the table, beside those of the metrics."""
+"""Name of the table of completions."""
 ID_FILE = "tracker_id.txt"
-"""In the folder of a run: what tells it from other runs of the same name, also when it goes on."""
+"""File in a run's folder with an id that distinguishes runs of one name, also when resumed."""
 
 
 class Tracker(Protocol):
@@ -30,11 +30,11 @@ class Tracker(Protocol):
         ...
 
     def log_completions(self, rows: Sequence[CompletionRow]) -> None:
-        """Record what was said in the step whose metrics came last."""
+        """Record completions of the step that was logged last."""
         ...
 
     def close(self) -> None:
-        """Write what is still in memory."""
+        """Flush and close."""
         ...
 
 
@@ -42,7 +42,7 @@ class NoTracker:
     """Records nothing: metrics.jsonl is written in any case."""
 
     def __init__(self, run_dir: Path) -> None:
-        """Take the folder of the run, like every tracker."""
+        """Accept the folder of the run, like every tracker."""
 
     def log(self, row: MetricRow) -> None:
         """Do nothing."""
@@ -66,7 +66,7 @@ class TensorBoardTracker:
         self._writer = package.SummaryWriter(str(run_dir / "tensorboard"))
 
     def log(self, row: MetricRow) -> None:
-        """Record every metric that was measured."""
+        """Record all measured metrics."""
         for name, value in _measured(row).items():
             self._writer.add_scalar(name, value, row["step"])
 
@@ -80,12 +80,12 @@ class TensorBoardTracker:
 
 
 class WandbTracker:
-    """Sends to Weights & Biases, project ccpo; a run that goes on is the same run there.
+    """Sends to Weights & Biases, project ccpo; a resumed run continues the same run there.
 
     Raises:
         ImportError: If wandb is not installed.
 
-    Note: What a resumed run makes again is not sent again: wandb leaves out steps it has.
+    Note: Steps that a resumed run repeats are not sent again: wandb ignores earlier steps.
     """
 
     def __init__(self, run_dir: Path) -> None:
@@ -100,7 +100,7 @@ class WandbTracker:
         )
 
     def log(self, row: MetricRow) -> None:
-        """Record every metric that was measured."""
+        """Record all measured metrics."""
         self._run.log(_measured(row), step=row["step"])
 
     def log_completions(self, rows: Sequence[CompletionRow]) -> None:
@@ -109,17 +109,17 @@ class WandbTracker:
         self._run.log({COMPLETIONS: table}, step=rows[0]["step"])
 
     def close(self) -> None:
-        """Send what is left and end the run."""
+        """Send remaining data and end the run."""
         self._run.finish()
 
 
 class TrackioTracker:
-    """Writes to the local database of trackio, project ccpo, to which a run that goes on adds.
+    """Writes to the local database of trackio, project ccpo; a resumed run is appended to.
 
     Raises:
         ImportError: If trackio is not installed.
 
-    Note: Steps that a resumed run makes again stand there twice, with the same numbers.
+    Note: Steps that a resumed run repeats are stored twice, with the same values.
     """
 
     def __init__(self, run_dir: Path) -> None:
@@ -132,9 +132,9 @@ class TrackioTracker:
         )
 
     def log(self, row: MetricRow) -> None:
-        """Record every metric that was measured."""
+        """Record all measured metrics."""
         values = _measured(row)
-        step = values.pop("step")  # trackio keeps this name for itself
+        step = values.pop("step")  # trackio reserves this name
         self._run.log(values, step=step)
 
     def log_completions(self, rows: Sequence[CompletionRow]) -> None:
@@ -143,7 +143,7 @@ class TrackioTracker:
         self._run.log({COMPLETIONS: table}, step=rows[0]["step"])
 
     def close(self) -> None:
-        """Write what is left and end the run."""
+        """Write remaining data and end the run."""
         self._run.finish()
 
 
@@ -156,12 +156,12 @@ TRACKERS: Mapping[str, Callable[[Path], Tracker]] = {
 
 
 def open_tracker(name: str, run_dir: Path) -> Tracker:
-    """Return a tracker that is ready for the first row.
+    """Open the tracker of a run.
 
     Raises:
-        ImportError: If its package is missing; the message says which to install.
-        ValueError: If it cannot start, such as without a login. Packages and servers that are not
-            ours say so in any exception.
+        ImportError: If its package is missing; the message names it.
+        ValueError: If it cannot start, such as without a login. Any exception of the tracker's
+            package counts.
     """
     try:
         return TRACKERS[name](run_dir)
@@ -176,7 +176,7 @@ def open_tracker(name: str, run_dir: Path) -> Tracker:
 
 
 def markdown_table(rows: Sequence[CompletionRow]) -> str:
-    """Return a table whose cells show their text as it is: no markup, one line each."""
+    """Return a Markdown table whose cells show their text literally, on one line each."""
     lines = ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
     for cells in _cells(rows):
         texts = (escape(str(cell)).replace("|", "&#124;") for cell in cells)
@@ -208,7 +208,7 @@ def _config_of(run_dir: Path) -> dict[str, Any]:
 
 
 def _run_id(run_dir: Path) -> str:
-    """Return the id of a run, made once: folders of the same name are different runs."""
+    """Return the id of a run, created once, because folders of one name are different runs."""
     path = run_dir / ID_FILE
     if not path.exists():
         write_text(path, secrets.token_hex(4))

@@ -1,4 +1,4 @@
-"""Completions and their advantages, cut into micro-batches and padded to rectangles."""
+"""Training samples, split into micro-batches and padded."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from baselines.policies.base import Completion
 
 @dataclass(frozen=True, slots=True)
 class TrainingSample:
-    """One completion and how much better than expected it was.
+    """One completion with its advantage.
 
     Args:
-        completion: What was sampled.
+        completion: The sampled completion.
         advantage: One number for the whole completion, or one per token.
-        old_logprobs: Log-probability of each token under the policy that the ratio is taken to,
-            nats. None: those that the completion was sampled with.
-        reference_logprobs: The same under the reference policy. None: not scored.
+        old_logprobs: Log-probability of each token under the old policy of the importance ratio,
+            nats. None: those reported by the sampler.
+        reference_logprobs: Log-probabilities under the reference policy. None: not computed.
 
     Raises:
-        ValueError: If something given per token has another length than the completion.
+        ValueError: If a value per token has a different length than the completion.
     """
 
     completion: Completion
@@ -62,14 +62,14 @@ class TrainingSample:
 
     @property
     def has_advantage(self) -> bool:
-        """Whether a token has an advantage other than 0."""
+        """Whether any token has a nonzero advantage."""
         if isinstance(self.advantage, tuple):
             return any(advantage != 0.0 for advantage in self.advantage)
         return self.advantage != 0.0 and self.num_completion_tokens > 0
 
 
 def padded_size(samples: Sequence[TrainingSample]) -> int:
-    """Return the tokens of a micro-batch once padded, prompts and completions apart."""
+    """Return the padded tokens of a micro-batch; prompts and completions are padded separately."""
     prompt = max(len(sample.completion.prompt_ids) for sample in samples)
     completion = max(len(sample.completion.token_ids) for sample in samples)
     return (prompt + completion) * len(samples)
@@ -78,16 +78,16 @@ def padded_size(samples: Sequence[TrainingSample]) -> int:
 def micro_batches(
     samples: Sequence[TrainingSample], max_tokens: int
 ) -> Iterator[list[TrainingSample]]:
-    """Yield all samples in batches of at most max_tokens once padded, the longest first.
+    """Yield all samples in batches of at most max_tokens padded tokens, the longest first.
 
     Args:
         samples: Any samples.
-        max_tokens: Budget of a padded batch; a sample that is longer gets a batch of its own.
+        max_tokens: Budget of a padded batch; a longer sample gets its own batch.
 
-    Note: The longest come first, so a budget that does not fit the memory fails at once.
+    Note: The longest come first, so a budget that exceeds the memory fails immediately.
     """
     batch: list[TrainingSample] = []
-    prompt, completion = 0, 0  # the longest of the batch: padded apart, each to its own width
+    prompt, completion = 0, 0  # longest prompt and longest completion, which are padded separately
     for sample in sorted(samples, key=lambda sample: -sample.num_tokens):
         prompt = max(prompt, len(sample.completion.prompt_ids))
         completion = max(completion, len(sample.completion.token_ids))
@@ -101,19 +101,19 @@ def micro_batches(
 
 
 def distinct_size(samples: Sequence[TrainingSample]) -> int:
-    """Return the tokens of a micro-batch, a beginning that samples share counted once."""
+    """Return the tokens of a micro-batch, with shared prefixes counted once."""
     return sum(num_new for _, num_new in _in_order_of_text(samples))
 
 
 def distinct_batches(
     samples: Sequence[TrainingSample], max_tokens: int
 ) -> Iterator[list[TrainingSample]]:
-    """Yield all samples in batches of at most max_tokens; those that begin alike stand together.
+    """Yield all samples in batches of at most max_tokens; shared prefixes are kept together.
 
     Args:
         samples: Any samples.
-        max_tokens: Budget of a batch as `distinct_size` counts it; a sample that is longer gets a
-            batch of its own.
+        max_tokens: Budget of a batch as counted by `distinct_size`; a longer sample gets its own
+            batch.
     """
     batch: list[TrainingSample] = []
     size = 0
@@ -128,7 +128,7 @@ def distinct_batches(
 
 
 def _in_order_of_text(samples: Sequence[TrainingSample]) -> Iterator[tuple[TrainingSample, int]]:
-    """Yield samples, and how many tokens each has after what it shares with the one before."""
+    """Yield samples in order of their tokens, with the number of tokens after the shared prefix."""
     before: tuple[int, ...] = ()
     for token_ids, sample in sorted(
         (
@@ -144,11 +144,11 @@ def _in_order_of_text(samples: Sequence[TrainingSample]) -> Iterator[tuple[Train
 
 @dataclass(frozen=True, slots=True)
 class Counting:
-    """How the tokens of a micro-batch are counted.
+    """A way to count the tokens of a micro-batch.
 
     Args:
-        batches: Cuts samples into batches of at most so many tokens.
-        size: The tokens of one batch.
+        batches: Splits samples into batches of at most a number of tokens.
+        size: Counts the tokens of one batch.
     """
 
     batches: Callable[[Sequence[TrainingSample], int], Iterator[list[TrainingSample]]]
@@ -156,9 +156,9 @@ class Counting:
 
 
 PADDED = Counting(micro_batches, padded_size)
-"""For a policy that computes a rectangle."""
+"""For a policy that computes padded batches."""
 DISTINCT = Counting(distinct_batches, distinct_size)
-"""For a policy that computes a beginning that samples share once."""
+"""For a policy that computes shared prefixes once."""
 
 
 def token_batch(
@@ -176,10 +176,10 @@ def token_batch(
 
     Args:
         samples: B samples, none of them without tokens.
-        normalizer: A count of the whole update, such as its completion tokens.
-        device: Where the tensors go.
-        dtype: Of the tensors that hold numbers.
-        row_weight: Weight of a completion, from its number of tokens. None: 1.
+        normalizer: A count over the whole update, such as its completion tokens.
+        device: Device of the tensors.
+        dtype: Data type of the floating-point tensors.
+        row_weight: Weight of a completion as a function of its number of tokens. None: 1.
         tis_cap: Largest importance weight of truncated importance sampling. None: no weights.
 
     Returns:

@@ -1,4 +1,4 @@
-"""What an updater does about a batch that cannot be computed."""
+"""Errors and dumps for non-finite or out-of-memory batches."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 CPU_ALLOCATOR = "DefaultCPUAllocator"
-"""Torch has an exception of its own for accelerators; on a CPU it names this in the message."""
+"""Torch has an exception class for accelerators; on a CPU only the message contains this."""
 
 
 class OutOfMemoryInBatch(MemoryError):
-    """A micro-batch that does not fit into memory.
+    """A micro-batch does not fit into memory.
 
     Args:
         num_samples: Completions in it.
-        num_tokens: Its tokens, counted as the budget of a micro-batch is.
+        num_tokens: Its tokens, counted as in the budget of a micro-batch.
     """
 
     def __init__(self, num_samples: int, num_tokens: int) -> None:
@@ -35,12 +35,12 @@ class OutOfMemoryInBatch(MemoryError):
 
 
 class NonFiniteBatch(FloatingPointError):
-    """A batch whose loss or gradient is NaN or infinite.
+    """The loss or gradient of a batch is NaN or infinite.
 
     Args:
-        message: What is wrong.
+        message: Description of the failure.
         samples: The batch.
-        logprobs: What the trained policy gave, shape (B, T). None: not known.
+        logprobs: Log-probabilities under the trained policy, shape (B, T). None: not known.
     """
 
     def __init__(
@@ -52,21 +52,23 @@ class NonFiniteBatch(FloatingPointError):
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether an error of torch or Python says that memory ran out."""
+    """Return whether an error of torch or Python is an out-of-memory error."""
     text = str(error)
     return isinstance(error, MemoryError) or CPU_ALLOCATOR in text or "out of memory" in text
 
 
-def save_rows(path: Path, samples: Sequence[TrainingSample], logprobs: Tensor | None = None) -> str:
-    """Write the samples of a failed batch as JSON, and return what to tell the user.
+def save_samples(
+    path: Path, samples: Sequence[TrainingSample], logprobs: Tensor | None = None
+) -> str:
+    """Write the samples of a failed batch as JSON, and return a sentence for the user.
 
     Args:
-        path: The file; its folder is made.
+        path: The file; its folder is created.
         samples: The batch.
-        logprobs: What the trained policy gave, shape (B, T). None: not known.
+        logprobs: Log-probabilities under the trained policy, shape (B, T). None: not known.
 
-    Note: NaN and infinity are written by these names, which Python reads back. A file that cannot
-        be written is part of the answer, not an error of its own.
+    Note: NaN and infinity are written by name, which Python can read. If the file cannot be
+        written, the returned sentence reports that; no error is raised.
     """
     trained = [None] * len(samples) if logprobs is None else logprobs.detach().tolist()
     contents = [

@@ -1,4 +1,4 @@
-"""Log-probabilities of completions without gradient, and how a forward pass is run."""
+"""Log-probabilities without gradient, and settings of forward passes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from baselines.train.update.batching import DISTINCT, PADDED, Counting, Training
 
 @runtime_checkable
 class Checkpointing(Protocol):
-    """A network that can compute its activations again instead of keeping them."""
+    """A network with activation checkpointing."""
 
     def activation_checkpointing_enable(
         self, activation_checkpointing_kwargs: dict[str, Any] | None = None
@@ -28,7 +28,7 @@ class Checkpointing(Protocol):
 
 @runtime_checkable
 class OldCheckpointing(Protocol):
-    """The same by the name that it has in older versions of transformers 5."""
+    """The same interface with the name of older versions of transformers 5."""
 
     def gradient_checkpointing_enable(
         self, gradient_checkpointing_kwargs: dict[str, Any] | None = None
@@ -48,10 +48,10 @@ def score(
     """Return the log-probability of each token of each completion, in order.
 
     Args:
-        policy: Under which; the reference policy, or the trained one as it is.
-        completions: What was sampled.
-        temperature: At which it was sampled.
-        micro_batch_tokens: Tokens of one forward pass, as `counting_of` counts them.
+        policy: The reference policy, or the trained policy before its update.
+        completions: Sampled completions.
+        temperature: Temperature at which they were sampled.
+        micro_batch_tokens: Tokens of one forward pass, counted as by `counting_of`.
         autocast: Whether matrix products are computed in bfloat16.
 
     Returns:
@@ -72,33 +72,32 @@ def score(
 
 
 def counting_of(policy: TrainablePolicy, *, is_changed: bool) -> Counting:
-    """Return how the tokens of a policy's micro-batches are counted.
+    """Return the way to count the tokens of a policy's micro-batches.
 
     Args:
-        policy: What computes them.
-        is_changed: Whether its forward pass is run in another way than its own, such as with
-            autocast or checkpointing.
+        policy: The policy that computes them.
+        is_changed: Whether its forward pass is modified, such as by autocast or checkpointing.
     """
     return DISTINCT if not is_changed and shares_beginnings(policy.module) else PADDED
 
 
 @contextmanager
 def bfloat16_products(module: torch.nn.Module, *, enabled: bool) -> Iterator[None]:
-    """Compute matrix products in bfloat16 inside the block; weights stay as they are."""
+    """Compute matrix products in bfloat16 inside the block; the weights are unchanged."""
     device = next(module.parameters()).device.type
     with torch.autocast(device, dtype=torch.bfloat16, enabled=enabled):
         yield
 
 
 def enable_checkpointing(module: torch.nn.Module) -> None:
-    """Turn gradient checkpointing on.
+    """Enable gradient checkpointing.
 
     Raises:
-        ValueError: If the network has none.
+        ValueError: If the network does not support it.
     """
-    # The other variant gives no gradient to layers whose input needs none.
+    # The reentrant variant computes no gradient for layers whose input needs none.
     kwargs = {"use_reentrant": False}
-    for part in module.modules():  # an adapter wraps the network that can
+    for part in module.modules():  # an adapter wraps the network that supports it
         if isinstance(part, Checkpointing):
             return part.activation_checkpointing_enable(kwargs)
         if isinstance(part, OldCheckpointing):
@@ -111,10 +110,10 @@ def enable_checkpointing(module: torch.nn.Module) -> None:
 
 @contextmanager
 def checkpointed(module: torch.nn.Module, *, enabled: bool) -> Iterator[None]:
-    """Make the layers that `enable_checkpointing` prepared recompute, dropout staying off.
+    """Activate gradient checkpointing inside the block, with dropout disabled.
 
-    Only the layers themselves enter training mode, which is what they look at; dropout is in the
-    modules within.
+    Only the layers themselves enter training mode, which activates checkpointing; their submodules,
+    which include dropout, stay in eval mode.
     """
     layers = [m for m in module.modules() if enabled and "gradient_checkpointing" in vars(m)]
     was_training = [layer.training for layer in layers]

@@ -21,27 +21,27 @@ Metrics = dict[str, float]
 
 @runtime_checkable
 class EntropyPolicy(Protocol):
-    """A policy that can also tell the entropy of its next-token distributions."""
+    """A policy that can also compute the entropy of its next-token distributions."""
 
     def logprobs_and_entropy(
         self, completions: Sequence[Completion], *, temperature: float
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return what `logprobs` returns, and the entropy at the same places, (B, T), nats."""
+        """Return `logprobs` and the entropy at the same positions, (B, T), nats."""
         ...
 
 
 class GradientPass:
-    """Leaves the gradient of an update in the parameters of a policy.
+    """Computes the gradient of an update into the parameters of a policy.
 
     Args:
-        policy: What is trained.
-        optimizer: Supplies the loss.
-        parameters: Those whose gradients are cleared before.
-        temperature: At which the completions were sampled.
-        micro_batch_tokens: Tokens of one forward and backward pass, as `counting_of` counts
-            them. It shrinks when a micro-batch does not fit into memory.
-        options: Those of the updater.
-        processes: Processes whose samples are part of the same updates.
+        policy: The policy to train.
+        optimizer: Defines the loss.
+        parameters: Parameters whose gradients are cleared before.
+        temperature: Temperature at which the completions were sampled.
+        micro_batch_tokens: Tokens of one forward and backward pass, counted as by
+            `counting_of`. Reduced when a micro-batch does not fit into memory.
+        options: Options of the updater.
+        processes: Processes that contribute samples to the same updates.
     """
 
     def __init__(
@@ -67,12 +67,12 @@ class GradientPass:
         """Compute the gradient of the loss of one update.
 
         Args:
-            samples: All completions of the update that are here, those without advantage included.
+            samples: All samples of the update in this process, including those without advantage.
 
         Returns:
             loss and the metrics of the loss, averaged over the tokens of the update; and per
-            micro-batch the absolute differences between log-probabilities and old ones, nats.
-            Both, like the gradient, are those of all processes.
+            micro-batch the absolute differences between new and old log-probabilities, nats.
+            All, like the gradient, are over all processes.
 
         Raises:
             NonFiniteBatch: If the loss is not finite, in any process.
@@ -98,21 +98,21 @@ class GradientPass:
     def _run_in_memory(
         self, samples: Sequence[TrainingSample], counts: Sequence[int]
     ) -> tuple[Metrics, list[FloatArray]]:
-        """Run, and once more with smaller micro-batches if one did not fit."""
+        """Run, and retry with smaller micro-batches if one does not fit into memory."""
         try:
             return self._run(samples, counts)
         except OutOfMemoryInBatch as error:
             if error.num_samples == 1:
                 raise
-            # Half of what failed, not of the budget, which it may not have filled. It stays: the
-            # next update would fail at the same place.
+            # Half of the failed batch, not of the budget, which it may not have filled. It is
+            # kept, because the next update would fail in the same way.
             self.micro_batch_tokens = error.num_tokens // 2
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         return self._run(samples, counts)
 
     def clear(self) -> None:
-        """Forget the gradient."""
+        """Clear the gradient."""
         for parameter in self._parameters:
             parameter.grad = None
 

@@ -1,4 +1,4 @@
-"""How an updater steps, beyond what every run decides."""
+"""Options of an updater with defaults that suit most runs."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ OldLogprobs: TypeAlias = Literal["sampler", "recompute"]
 OnNonfinite: TypeAlias = Literal["raise", "skip"]
 
 ADAM_BETAS = (0.9, 0.99)
-"""Second moments of 100 updates: runs here are short; 0.999 would remember the first of them."""
+"""Second moments over 100 updates: runs are short, and 0.999 would span all of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateOptions:
-    """Options of an updater; the defaults take one plain step per call.
+    """Options of an updater; by default each call takes one step.
 
     Args:
-        num_epochs: How often the completions of a step are gone through.
-        num_minibatches: Into how many updates each of those is cut.
-        old_logprobs: What the ratio of the loss is taken to: the log-probabilities that the
-            "sampler" reported, or those of the trained policy before the step ("recompute").
+        num_epochs: Number of passes over the samples of a training step.
+        num_minibatches: Number of updates per pass.
+        old_logprobs: Denominator of the importance ratio: the log-probabilities reported by the
+            "sampler", or those of the trained policy before the step ("recompute").
         tis_cap: With "recompute": largest weight of truncated importance sampling, which corrects
             the loss of each token for a sampler that differs from the trained policy. None: no
             correction.
         autocast: Compute matrix products in bfloat16; weights, gradients and loss stay float32.
         gradient_checkpointing: Compute activations again in the backward pass: less memory, about
             a third more time.
-        on_nonfinite: What a loss or gradient that is not finite does: "raise" an error, or "skip"
-            the update and count it. The batch is saved either way.
-        max_tokens: Longest completion that may be sampled; needed by aggregation "constant".
-        adam_betas: Decay of AdamW's two moments.
-        weight_decay: Of AdamW.
-        shuffle_seed: Seeds how completions are dealt to minibatches.
+        on_nonfinite: Response to a non-finite loss or gradient: "raise" an error, or "skip" the
+            update and count it. The batch is saved in both cases.
+        max_tokens: Length limit of completions; required by aggregation "constant".
+        adam_betas: Decay rates of AdamW's two moments.
+        weight_decay: Weight decay of AdamW.
+        shuffle_seed: Seed of the assignment of samples to minibatches.
 
     Raises:
         ValueError: If a value is out of range, or tis_cap is set without "recompute".
@@ -75,5 +75,5 @@ class UpdateOptions:
 
     @property
     def updates_per_step(self) -> int:
-        """How many updates one call takes at most."""
+        """Maximum number of updates per call."""
         return self.num_epochs * self.num_minibatches

@@ -15,37 +15,37 @@ from baselines.common.types import FloatArray
 from baselines.optimizers import PolicyOptimizer
 from baselines.policies.base import TrainablePolicy
 from baselines.train.update.batching import TrainingSample
-from baselines.train.update.failures import NonFiniteBatch, save_rows
+from baselines.train.update.failures import NonFiniteBatch, save_samples
 from baselines.train.update.forward import enable_checkpointing, score
 from baselines.train.update.gradient import EntropyPolicy, GradientPass, Metrics
 from baselines.train.update.options import UpdateOptions
 
 SUMMED = ("skipped_updates",)
-"""Metrics of an update that add up over the updates of a step; others are averaged."""
+"""Metrics that are summed over the updates of a step; others are averaged."""
 
 
 class Updater:
     """Holds the torch optimizer of one policy and takes its steps.
 
     Args:
-        policy: What is trained.
-        optimizer: Supplies the loss.
-        learning_rate: Of AdamW, after warm-up.
+        policy: The policy to train.
+        optimizer: Defines the loss.
+        learning_rate: Learning rate of AdamW, after warm-up.
         warmup_steps: Updates over which the learning rate rises linearly to that value.
         max_grad_norm: Gradients with a larger Euclidean norm are scaled down to it.
-        temperature: At which the completions were sampled.
-        micro_batch_tokens: Tokens of one forward and backward pass: padded ones, or where a
-            beginning that samples share is computed once, distinct ones.
-        options: All else.
+        temperature: Temperature at which the completions were sampled.
+        micro_batch_tokens: Tokens of one forward and backward pass: padded tokens, or distinct
+            ones if shared prefixes are computed once.
+        options: All other options.
         reference: The frozen policy of the KL term; needed if the optimizer has one.
-        parameters: What AdamW trains. None: those of the policy that require a gradient.
-        failure_dir: Where a batch without a finite loss or gradient is saved. None: nowhere.
-        processes: Processes with a copy of the policy each, which take every step together, each
-            with samples of its own; the step is that of one process with all of them.
+        parameters: Parameters to train. None: those of the policy that require a gradient.
+        failure_dir: Folder for batches with a non-finite loss or gradient. None: not saved.
+        processes: Data-parallel processes, each with a copy of the policy and its own samples;
+            the step equals that of one process with all samples.
 
     Raises:
-        ValueError: If the optimizer needs a reference or entropies that are not there, the
-            aggregation needs max_tokens, or autocast is asked for weights that are not float32.
+        ValueError: If the optimizer needs a reference or entropies that are not available, the
+            aggregation needs max_tokens, or autocast is enabled for weights that are not float32.
     """
 
     def __init__(
@@ -98,11 +98,10 @@ class Updater:
         )
 
     def update(self, samples: Sequence[TrainingSample]) -> Metrics:
-        """Take one step, of one or several updates, on the completions of one role.
+        """Take one step, of one or several updates, on the samples of one role.
 
         Args:
-            samples: The completions with their advantages, from the policy as it is now; of several
-                processes, those of this one.
+            samples: Samples from the current policy; with several processes, those of this one.
 
         Returns:
             loss, grad_norm, clip_rate, approx_kl, averaged over the updates of the step;
@@ -112,26 +111,26 @@ class Updater:
             has these terms.
 
         Raises:
-            FloatingPointError: If the loss or the gradient is not finite; the policy is then as
-                it was before that update.
-            MemoryError: If a micro-batch does not fit into memory, nor its halves; likewise.
+            FloatingPointError: If the loss or the gradient is not finite; that update is then not
+                applied.
+            MemoryError: If neither a micro-batch nor its halves fit into memory; likewise.
 
-        Note: A sample without advantage has no gradient and is not computed, unless the loss has a
-            KL or entropy term, but it counts in the mean. Without any advantage there is no step.
+        Note: Samples without advantage have no gradient and are not computed, unless the loss has a
+            KL or entropy term, but count in the mean. Without any advantage there is no step.
         """
         samples, gaps = self._scored([sample for sample in samples if sample.completion.token_ids])
         results: list[Metrics] = []
         for part in self._parts(samples):
             result, differences = self._take_update(part)
             if not results and self._options.old_logprobs == "sampler":
-                gaps = differences  # later updates differ because the policy has moved
+                gaps = differences  # in later updates the policy has changed
             results.append(result)
         gap = np.concatenate(gaps) if gaps else np.zeros(1)
-        mismatch = {"mismatch": float(gap.mean()), "mismatch_max": float(gap.max())}
-        return {**_combined(results), **mismatch}
+        logprob_gap = {"mismatch": float(gap.mean()), "mismatch_max": float(gap.max())}
+        return {**_combined(results), **logprob_gap}
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all that a resumed run needs besides the weights.
+        """Return the state needed to resume, besides the weights.
 
         Note: The tensors are those in use: write or copy them before the next update.
         """
@@ -143,10 +142,10 @@ class Updater:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a state that `state_dict` returned.
+        """Restore a state from `state_dict`.
 
         Raises:
-            ValueError: If it is of another form, or of a policy with other parameters.
+            ValueError: If it has another format, or is of a policy with other parameters.
         """
         own = self.state_dict()
         if set(state) != set(own):
@@ -174,7 +173,7 @@ class Updater:
         if self._optimizer.needs_entropy and not isinstance(self._policy, EntropyPolicy):
             raise ValueError(
                 f"entropy_weight must be 0 for a policy without entropies, got "
-                f"{type(self._policy).__name__}; leave the knob out"
+                f"{type(self._policy).__name__}; leave it out"
             )
         self._optimizer.normalizer([1], max_tokens=self._options.max_tokens)
         found = {parameter.dtype for parameter in self._parameters}
@@ -187,7 +186,7 @@ class Updater:
     def _scored(
         self, samples: Sequence[TrainingSample]
     ) -> tuple[list[TrainingSample], list[FloatArray]]:
-        """Add what the loss needs from before the step, and compare it with the sampler."""
+        """Compute log-probabilities before the step, and their gap to those of the sampler."""
         samples, gaps = list(samples), list[FloatArray]()
         if self._options.old_logprobs == "recompute":
             scores = self._score(self._policy, samples)
@@ -219,16 +218,16 @@ class Updater:
         )
 
     def _parts(self, samples: list[TrainingSample]) -> Iterator[list[TrainingSample]]:
-        """Yield the samples of each update of this step, at least one update."""
+        """Yield the samples of each update of this step; at least one update."""
         if self._options.num_minibatches == 1:
             yield from [samples] * self._options.num_epochs
             return
         sizes = self._processes.all_gather([len(samples)])
         start = sum(
             sizes[: self._processes.rank]
-        )  # of the samples here, among those of all processes
+        )  # indices of the local samples, among those of all processes
         for _ in range(self._options.num_epochs):
-            # From counters, not from a generator's state: a resumed run deals the same.
+            # From counters, not from a generator's state, so that a resumed run shuffles equally.
             rng = np.random.default_rng([self._options.shuffle_seed, self._num_updates])
             dealt = np.array_split(rng.permutation(sum(sizes)), self._options.num_minibatches)
             parts = [
@@ -268,15 +267,15 @@ class Updater:
         return norm.item()
 
     def _report(self, error: NonFiniteBatch) -> str:
-        """Save the batch beside the run, and return what to tell the user."""
+        """Save the batch in the run's folder, and return a message for the user."""
         if self._failure_dir is None:
             return str(error)
         path = self._failure_dir / f"nonfinite_update_{self._num_updates + 1}.json"
-        return f"{error}; {save_rows(path, error.samples, error.logprobs)}"
+        return f"{error}; {save_samples(path, error.samples, error.logprobs)}"
 
 
 def _combined(results: Sequence[Metrics]) -> Metrics:
-    """Return the metrics of a step from those of its updates."""
+    """Combine the metrics of the updates of a step."""
     combined: Metrics = {"loss": 0.0, "grad_norm": 0.0, "clip_rate": 0.0, "approx_kl": 0.0}
     for name in {name: None for result in results for name in result}:
         values = [result[name] for result in results if name in result]

@@ -1,1 +1,1 @@
-"""The ``math`` verifier: reads answers as mathematics and compares them."""
+"""The ``math`` verifier: parses answers as mathematics and compares them."""

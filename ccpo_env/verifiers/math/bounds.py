@@ -1,4 +1,4 @@
-"""Say whether a text is small enough, and grows slowly enough, to be given to a parser."""
+"""Bounds on the size and the growth of a text that is passed to a parser."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from ccpo_env.verifiers.math.quantity import has_long_number
 MAX_NESTING = 64
 """Deepest nesting of braces and parentheses."""
 MAX_TOWER = 2
-"""Most exponents inside one another."""
+"""Deepest nesting of exponents."""
 MAX_GROWTH_DIGITS = 4
 """Longest number in an exponent or under a factorial."""
 MAX_TERMS = 20_000
-"""Most terms that a power of a sum may have when it is multiplied out."""
+"""Largest number of terms of an expanded power of a sum."""
 
 _LONG = rf"\d{{{MAX_GROWTH_DIGITS + 1}}}"
 _FAST_GROWTH = re.compile(rf"(?:\^|\*\*)[{{(+-]*{_LONG}|{_LONG}[)}}]*!|\^\w+\^", re.ASCII)
@@ -26,10 +26,10 @@ _SYMBOL = re.compile(r"\\?[A-Za-z]+")
 
 
 def within_bounds(text: str) -> bool:
-    """Return whether a text is small enough, and grows slowly enough, to be parsed.
+    """Return whether a text can be parsed and evaluated at bounded cost.
 
     Takes time linear in the length of the text. The limits are the constants of this module
-    and of `normalize`; growth that they do not see is left to the time limit.
+    and of `normalize`; growth that they do not detect is stopped by the time limit.
     """
     if len(text) > MAX_CHARS or has_long_number(text):
         return False
@@ -44,13 +44,13 @@ def within_bounds(text: str) -> bool:
 
 
 def _is_arithmetic(compact: str) -> bool:
-    """Return whether a text has numbers only, so that nothing stops its evaluation."""
+    """Return whether a text has numbers only, so that it would be evaluated fully."""
     return _SYMBOL.search(compact) is None
 
 
 def _nests_within_bounds(compact: str) -> bool:
-    opened: list[int | None] = []  # where an exponent in brackets starts; None for others
-    tower = 0  # exponents that are open
+    opened: list[int | None] = []  # start of an exponent in brackets; None for other brackets
+    tower = 0  # open exponents
     for index, char in enumerate(compact):
         if char in "{(":
             is_exponent = compact[index - 1 : index] == "^"

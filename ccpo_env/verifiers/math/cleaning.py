@@ -1,4 +1,4 @@
-"""The rules that take away what never changes the meaning of LaTeX."""
+"""Rewriting rules that remove LaTeX without mathematical meaning."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ CLEANING = [
         r"((?:(?!\\begin).)*)\\end\s*\{\1\2\*?\}\s*$",
         lambda environment: environment[3].replace("&", " "),
     ),
-    rule("\\\\\\", r"\\\\(?=\\)", r"\\\\ "),  # so that no macro seems to be half of a row break
+    rule("\\\\\\", r"\\\\(?=\\)", r"\\\\ "),  # so that no macro looks like half of a row break
     rule("boxed", _NOT + r"boxed\s*(?=\{)"),
     rule("\\left \\right", _NOT + r"(?:left|right)\s*\."),
     rule(
@@ -176,7 +176,7 @@ CLEANING = [
     rule("a.m p.m", r"\b([ap])\.\s*m\b\.?", r"\1m"),
     rule("cup cap", r"\\big(cup|cap)(?![A-Za-z])", r"\\\1"),
     rule("\\\\", r"(?:\\\\\s*)+$"),
-    # Text behind a number is read as its unit, which a second number must not pass for.
+    # Text after a number is read as its unit; a second number must not be mistaken for one.
     rule("\\text", _NOT + r"text\s*\{([^{}0-9]*[0-9][^{}]*)\}", r" \1 "),
 ]
-"""Rules for `rules.rewrite`, in order: later ones rely on earlier ones."""
+"""Rules for `rules.rewrite`, in order: later rules rely on earlier ones."""

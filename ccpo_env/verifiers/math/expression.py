@@ -1,7 +1,7 @@
-r"""Read LaTeX of arithmetic as a tree, and nothing else: no names are looked up, no code is run.
+r"""Parse LaTeX arithmetic into a tree; no names are looked up and no code is run.
 
 The grammar is a whitelist: numbers, symbols, `+ - * /`, powers, roots, fractions, binomials,
-factorials, absolute values and the elementary functions. Any other text is no expression.
+factorials, absolute values and the elementary functions. Any other text is not an expression.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from ccpo_env.verifiers.math.tree import Node, Unreadable, number
 from ccpo_env.verifiers.math.vocabulary import ACCENTS, CHOICES, FUNCTIONS, GREEK, INVERSES
 
 MAX_DEPTH = 64
-"""Most atoms and arguments inside one another."""
+"""Deepest nesting of atoms and arguments."""
 MAX_FACTORS = 200
-"""Most numbers and symbols, and so the deepest tree."""
+"""Largest number of numbers and symbols, which also bounds the depth of the tree."""
 MAX_POWER_OF_TEN = 256
 """Largest exponent of a number in scientific notation."""
 
@@ -47,7 +47,7 @@ _CHOOSE = re.compile(r"\s*_\s*\{?\s*(\d+)\s*\}?\s*\^\s*(?:\{\s*(\d+)\s*\}|(\d))"
 
 
 def parse_expression(latex: str) -> Node | None:
-    """Return the tree of a cleaned LaTeX text, or None if it is anything but an expression."""
+    """Return the tree of a cleaned LaTeX text, or None if it is not an expression."""
     try:
         return _Parser(latex).parse()
     except Unreadable:
@@ -110,7 +110,7 @@ class _Parser:
             elif self._stops(token):
                 return tree
             elif _NUMERAL.match(token) and not _follows_a_symbol(tree):
-                raise Unreadable  # "2 3" is a slip, or more than one number
+                raise Unreadable  # "2 3" is a typing error, or more than one number
             else:
                 tree = _juxtaposed(tree, self._power(), token)
 
@@ -138,7 +138,7 @@ class _Parser:
         return tree
 
     def _nested(self, read: Callable[[], Node]) -> Node:
-        """Return what a method reads, unless it is called within itself too often."""
+        """Return what a method parses, unless the recursion is too deep."""
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise Unreadable
@@ -147,7 +147,7 @@ class _Parser:
         return tree
 
     def _argument(self) -> Node:
-        """Return what stands in braces or parentheses, or one digit or letter."""
+        """Parse the content of braces or parentheses, or one digit or letter."""
         return self._nested(self._read_argument)
 
     def _read_argument(self) -> Node:
@@ -201,7 +201,7 @@ class _Parser:
             raise Unreadable
 
     def _called(self, symbol: Node) -> Node:
-        """Return the call of a function that nobody knows, f(x) or I(0), or the symbol itself."""
+        """Return the call of an unknown function, f(x) or I(0), or the symbol itself."""
         name = symbol.symbol
         is_call = self._peek() == "(" and (
             name[0] in "fgh" or _ZERO_ARGUMENT.match(self._text, self._at) is not None
@@ -246,7 +246,7 @@ class _Parser:
         raise Unreadable
 
     def _choice(self, name: str) -> Node:
-        r"""Return the largest, smallest or common one of numbers: `\\max(1, 2)`."""
+        r"""Return a maximum, minimum or common divisor or multiple of numbers: `\\max(1, 2)`."""
         opened = self._next()
         if opened == "\\" and self._peek() == "{":
             opened = self._next()
@@ -284,14 +284,14 @@ class _Parser:
         return tree if power is None else Node("^", (tree, power))
 
     def _operand(self) -> Node:
-        """Return a group, or the product up to the next sign, operator or function."""
+        """Parse a group, or the product up to the next sign, operator or function."""
         if self._peek() in ("(", "{"):
             return self._group()
         tree = self._signed_power()
         while True:
             token = self._peek()
             if token in _OVER:
-                raise Unreadable  # sin x/2 is half the sine to some
+                raise Unreadable  # some authors read sin x/2 as half the sine
             if self._stops(token) or token[1:] in FUNCTIONS or token in ("(", "["):
                 return tree
             tree = Node("*", (tree, self._power()))
@@ -311,16 +311,16 @@ def _follows_a_symbol(tree: Node) -> bool:
 
 
 def _juxtaposed(left: Node, right: Node, token: str) -> Node:
-    r"""Return the product of neighbours, or the sum that a mixed number is."""
+    r"""Return the product of two neighbours, or their sum if they form a mixed number."""
     is_mixed = left.name == "number" and token == r"\frac" and _is_proper(right)
     return Node("+" if is_mixed else "*", (left, right))
 
 
 def _is_proper(tree: Node) -> bool:
-    """Return whether a fraction is the second part of a mixed number."""
+    """Return whether a fraction can be the second part of a mixed number."""
     if tree.name != "/" or any(arg.name != "number" for arg in tree.args):
         return False
     top, bottom = (arg.value for arg in tree.args)
     if not 0 < top < bottom:
-        raise Unreadable  # "2\\frac{3}{2}" is a product or a slip
+        raise Unreadable  # "2\\frac{3}{2}" is a product or a typing error
     return True

@@ -1,4 +1,4 @@
-"""Compare matrices entry by entry, whatever their brackets."""
+"""Compare matrices entry by entry, regardless of their brackets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ccpo_env.verifiers.math.values import same_value
 
 
 def same_matrix(answer: Reading, gold: Reading, same: Same) -> bool | None:
-    """Compare two matrices, or one with what is none; a column may be written as a tuple."""
+    """Compare two matrices, or a matrix with another kind; a column may be a tuple."""
     if is_relation(answer) or is_relation(gold):
         return same_relation(answer, gold, same)
     first, second = answer.matrix, gold.matrix
@@ -35,7 +35,7 @@ def _cells(matrix: Matrix) -> list[Reading]:
 
 
 def _scaled(matrix: Matrix, cells: list[Reading]) -> list[Node | None]:
-    """Return the trees of all cells, multiplied by the factor in front of the matrix."""
+    """Return the trees of all cells, multiplied by the factor before the matrix."""
     scalar = matrix.scalar + "1" if matrix.scalar in ("", "-") else matrix.scalar
     factor = Reading(scalar.removesuffix("\\cdot").removesuffix("\\times").strip()).tree
     if factor is None:
@@ -44,7 +44,7 @@ def _scaled(matrix: Matrix, cells: list[Reading]) -> list[Node | None]:
 
 
 def _same_vector(answer: Reading, gold: Reading) -> bool | None:
-    """Compare a column with a tuple; other matrices equal nothing that is no matrix."""
+    """Compare a column with a tuple; other matrices equal only matrices."""
     matrix, other = (answer.matrix, gold) if answer.matrix else (gold.matrix, answer)
     if matrix is None or "\\begin" in other.text:
         return None

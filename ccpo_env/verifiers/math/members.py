@@ -20,7 +20,7 @@ def all_same(verdicts: Iterable[bool | None]) -> bool | None:
 
 
 def same_in_order(answers: Sequence[Reading], golds: Sequence[Reading], same: Same) -> bool | None:
-    """Return whether two sequences hold the same things in the same places."""
+    """Return whether two sequences have equal items in the same order."""
     if len(answers) != len(golds):
         return False
     if len(answers) > MAX_PARTS:
@@ -29,7 +29,7 @@ def same_in_order(answers: Sequence[Reading], golds: Sequence[Reading], same: Sa
 
 
 def same_members(answers: Sequence[Reading], golds: Sequence[Reading], same: Same) -> bool | None:
-    """Return whether each thing of either list is in the other one, in any order."""
+    """Return whether each item of either list is in the other one, in any order."""
     if max(len(answers), len(golds)) > MAX_PARTS:
         return False if len(answers) != len(golds) else None
     table: list[list[bool | None]] = []
@@ -47,7 +47,7 @@ def same_members(answers: Sequence[Reading], golds: Sequence[Reading], same: Sam
 
 
 def _is_one_to_one(table: Sequence[Sequence[bool | None]]) -> bool:
-    """Return whether every row can be given a column of its own where it is True."""
+    """Return whether the rows can be matched one-to-one to columns that are True."""
     rest = list(range(len(table)))
     for row in table:
         column = next((index for index in rest if row[index]), None)

@@ -1,4 +1,4 @@
-"""Bring two answers to one form: what never changes the meaning of LaTeX is taken away."""
+"""Normalize answers: remove LaTeX without mathematical meaning."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ccpo_env.verifiers.math.notation import to_latex
 from ccpo_env.verifiers.math.rules import rewrite
 
 MAX_CHARS = 4096
-"""Longest answer that is read as anything but characters."""
+"""Longest answer that is parsed, in characters; longer ones are compared as text."""
 
 _SPACE = re.compile(r"\s+")
 _DELIMITER = re.compile(r"(?<!\\)\$")
@@ -23,10 +23,10 @@ _OUTER_MACRO = re.compile(
 
 
 def clean(text: str) -> str:
-    r"""Return LaTeX without what never changes its meaning.
+    r"""Return LaTeX without the parts that have no mathematical meaning.
 
-    That is delimiters, `\left` and `\right`, sizes, colours, kinds of space, `\dfrac` for `\frac`,
-    words in front of the answer, and one full stop at the end. Unicode signs and plain notation
+    These are delimiters, `\left` and `\right`, sizes, colours, kinds of space, `\dfrac` for
+    `\frac`, words before the answer, and one final full stop. Unicode signs and plain notation
     become macros.
     """
     text = to_latex(text)
@@ -42,14 +42,14 @@ def clean(text: str) -> str:
 
 
 def _without_rounding(text: str) -> str:
-    r"""Return the exact value in front of `\approx`; a label in front of it is one all the same."""
+    r"""Return the exact value before `\approx`, without the rounded one; a label is kept."""
     exact, _, rounded = text.partition("\\approx")
     is_value = re.search(r"\d|\\pi|\\sqrt", exact) is not None
     return exact.strip() if is_value else f"{exact}={rounded}"
 
 
 def _inner_group(text: str) -> str | None:
-    """Return what is inside a group that is the whole text, unless a macro makes it words."""
+    """Return the content of a group that spans the whole text, unless a macro makes it words."""
     opened = _OUTER_MACRO.match(text)
     if opened is None or not text.endswith("}"):
         return None
@@ -67,7 +67,7 @@ _BRACE = re.compile(r"\\[{}]|[{}]")
 
 
 def _without_delimiters(text: str) -> str:
-    """Take away dollar signs; a lone one in front of a number is money."""
+    """Remove dollar signs; a single one before a number is a currency sign."""
     if len(_DELIMITER.findall(text)) == 1:
         text = re.sub(r"^(\s*-?\s*)\$(?=\s*[\d.])", r"\1\\$", text)
     return _DELIMITER.sub("", text)
@@ -94,22 +94,22 @@ _CHOICE = re.compile(r"[A-Ja-j]")
 
 
 def unwrapped(text: str) -> str:
-    r"""Return a cleaned text without `\text{...}` and its kind around words."""
+    r"""Return a cleaned text without `\text{...}` and similar macros around words."""
     while "\\" in text and _WRAPPER.search(text):
         text = _WRAPPER.sub(r"\1", text)
     return text
 
 
 def written_form(cleaned: str, *, is_part: bool = False) -> str:
-    """Return the form in which two cleaned answers that are written the same way agree.
+    """Return the normal form of a cleaned answer: equal for answers written the same way.
 
     Args:
         cleaned: A cleaned text.
-        is_part: Whether it is a part of an answer, where one letter is a symbol and no choice.
+        is_part: Whether it is a part of an answer, where one letter is a symbol, not a choice.
     """
     text = unwrapped(cleaned).replace("\\%", "%")
     if quoted := _QUOTED.fullmatch(text):
-        text = quoted[1]  # a sign at the end only is a prime
+        text = quoted[1]  # only a final apostrophe is a prime
     text = text.rstrip('"`').removesuffix(".")
     text = _IDLE_SPACE.sub("", _LONE_TOKEN.sub(r"\1", text))
     bracketed = _BRACKETED_LETTER.fullmatch(text)
@@ -119,7 +119,7 @@ def written_form(cleaned: str, *, is_part: bool = False) -> str:
 
 
 def letter_of(cleaned: str) -> str | None:
-    """Return the letter of a choice that is written with its content, in lower case."""
+    """Return the letter of a choice that is given with its content, in lower case."""
     choice = _LETTERED.fullmatch(unwrapped(cleaned).strip())
     return next(filter(None, choice.groups())).casefold() if choice else None
 

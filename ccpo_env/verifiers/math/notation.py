@@ -1,4 +1,4 @@
-r"""Write plain text and Unicode mathematics as LaTeX: `x**2`, `sqrt(2)`, `√2`, `4*pi`, `½`."""
+r"""Convert plain-text and Unicode mathematics to LaTeX: `x**2`, `sqrt(2)`, `√2`, `4*pi`, `½`."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def _repeating_fraction(decimal: re.Match[str]) -> str:
 
 
 def _dotted(decimal: re.Match[str]) -> str:
-    """Return a decimal whose first and last repeated digits have a dot, with a line over them."""
+    """Return a decimal with dots over its repeated digits in overline notation."""
     first, between, last = decimal[2], decimal[3] or "", decimal[4] or ""
     return f"{decimal[1]}\\overline{{{first}{between}{last}}}"
 
@@ -127,9 +127,9 @@ _PLAIN = [
 
 
 def to_latex(text: str) -> str:
-    """Return a text with plain and Unicode notation written as LaTeX.
+    """Return a text with plain-text and Unicode notation converted to LaTeX.
 
-    Names count only where no letter or backslash stands beside them, so words stay as they are.
+    Names are converted only without an adjacent letter or backslash, so words are unchanged.
     """
     if not text.isascii():
         text = _from_unicode(text)

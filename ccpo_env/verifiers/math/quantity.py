@@ -1,4 +1,4 @@
-"""Read plain numbers exactly: integers, decimals, fractions, mixed numbers, powers of ten."""
+"""Parse plain numbers exactly: integers, decimals, fractions, mixed numbers, powers of ten."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 MAX_DIGITS = 256
-"""Longest run of digits, and largest power of ten, that is read as a number."""
+"""Longest run of digits, and largest power of ten, that is parsed as a number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,8 +15,8 @@ class Quantity:
     """An exact number and the base of its digits.
 
     Args:
-        value: The number, with digits read as decimal whatever the base.
-        base: The base that was written behind it, or "".
+        value: The number, with digits read as decimal for any base.
+        base: The base as written after the number, or "".
     """
 
     value: Fraction
@@ -65,7 +65,7 @@ def has_long_number(text: str) -> bool:
 
 
 def spelled_number(words: str) -> int | None:
-    """Return the number from 0 to 99 that words spell."""
+    """Return the number from 0 to 99 that is spelled out in words."""
     parts = words.replace("-", " ").split()
     values = [_WORDS.get(part, -1) for part in parts]
     if len(values) == 1 and values[0] >= 0:
@@ -75,7 +75,7 @@ def spelled_number(words: str) -> int | None:
 
 
 def parse_number(text: str) -> Quantity | None:
-    """Return the exact number that a cleaned text is, or None if it is anything else."""
+    """Return the exact value of a cleaned text that is a number, else None."""
     if has_long_number(text):
         return None
     match = _NUMBER.fullmatch(text)
@@ -96,7 +96,7 @@ def _based_number(text: str) -> Quantity | None:
     if match is None:
         return None
     digits = match["digits"].replace(" ", "")
-    # Digits count as they are written, so those with letters get values that no others have.
+    # Digits are compared as written, so letters get values that no other digit has.
     value = int(digits) if digits.isdigit() else int(digits, 16) + Fraction(1, 2)
     return Quantity(Fraction(-value if match["sign"] == "-" else value), match["base"])
 
@@ -108,7 +108,7 @@ def _number_in_words(text: str) -> Quantity | None:
 
 
 def _unsigned_value(parts: dict[str, str]) -> Fraction | None:
-    """Return the value of a matched number, or None where it has none."""
+    """Return the value of a matched number, or None if it has none."""
     if parts["decimal"]:
         power = int(parts["power"] or parts["power_digit"] or parts["exponent"] or 0)
         if abs(power) > MAX_DIGITS:
@@ -119,11 +119,11 @@ def _unsigned_value(parts: dict[str, str]) -> Fraction | None:
     bottom = int((parts["bottom"] or parts["bottom_digit"] or parts["under"]).replace(",", ""))
     whole = parts["whole"] or parts["units"]
     if bottom == 0 or (whole and not 0 < top < bottom):
-        return None  # "2\\frac{3}{2}" is a product or a slip, not a mixed number
+        return None  # "2\\frac{3}{2}" is a product or a typing error, not a mixed number
     return int(whole or 0) + Fraction(top, bottom)
 
 
 def same_number(first: Quantity, second: Quantity) -> bool:
-    """Return whether two numbers are equal, exactly; one of them may leave out its base."""
+    """Return whether two numbers are equal, exactly; one of them may omit its base."""
     bases_agree = not first.base or not second.base or first.base == second.base
     return bases_agree and first.value == second.value

@@ -1,4 +1,4 @@
-"""One answer, read as far as a comparison asks, and each part of it once."""
+"""An answer, parsed lazily and at most once in each form that a comparison needs."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ from ccpo_env.verifiers.math.tree import Node
 from ccpo_env.verifiers.math.units import Unit, split_unit
 
 GOLD_CACHE_SIZE = 4096
-"""Gold answers whose readings are kept."""
+"""Number of cached readings of gold answers."""
 MAX_NESTED = 8
-"""Most brackets inside one another that are taken for tuples, sets and lists."""
+"""Deepest nesting of brackets that are parsed as tuples, sets and lists."""
 
 _RATIO = re.compile(r"\d+(?:\s*:\s*\d+)+", re.ASCII)
 _REGION_SIGN = re.compile(r"[<>\[\]]|\\(?:leq|geq|neq|in|cup|infty|mathbb|setminus)(?![a-z])|real")
 
 
 class Reading:
-    """A cleaned answer with what it may be: text, number, measure, list, set, matrix, relation.
+    """A cleaned answer and its interpretations: number, measure, list, set, matrix, relation, ….
 
-    What it is not is None. Each property is computed when it is first asked for, and kept, so a
-    reading may be compared with many answers and by many threads.
+    An interpretation that does not apply is None. Each property is computed on first access and
+    cached, so a reading can be compared with many answers and from many threads.
 
     Args:
         text: A cleaned answer; see `normalize.clean`.
-        depth: Brackets that were taken away around it.
+        depth: Number of enclosing brackets already removed.
     """
 
     def __init__(self, text: str, depth: int = 0) -> None:
@@ -49,12 +49,12 @@ class Reading:
 
     @cached_property
     def form(self) -> str:
-        """The text as it is compared letter by letter."""
+        """The normal form, compared character by character."""
         return written_form(self.text, is_part=self._depth > 0)
 
     @cached_property
     def region(self) -> Region | None:
-        """The set of real numbers that an interval or an inequality is."""
+        """The set of real numbers described by an interval or an inequality."""
         is_pair = self.text.startswith("(") and "," in self.text
         return read_region(self.text) if is_pair or _REGION_SIGN.search(self.text) else None
 
@@ -72,12 +72,12 @@ class Reading:
 
     @cached_property
     def items(self) -> tuple[Reading, ...]:
-        """The parts of a tuple, a set or a list, read."""
+        """The readings of the parts of a tuple, a set or a list."""
         return tuple(self._inner(item) for item in self.parts.items)
 
     @cached_property
     def sides(self) -> tuple[Reading, ...]:
-        """What stands between equals signs; only the reading itself where there is none."""
+        """The readings between equals signs; only the reading itself if there is none."""
         if "=" not in self.text:
             return (self,)
         sides = split_top(self.text, EQUALS)
@@ -115,7 +115,7 @@ class Reading:
 
     @cached_property
     def is_words(self) -> bool:
-        """Whether it is words and no mathematics."""
+        """Whether it is words instead of mathematics."""
         return self.number is None and is_sentence(self.text)
 
     @cached_property
@@ -133,7 +133,7 @@ class Reading:
 
 
 def read(text: str) -> Reading | None:
-    """Return the reading of an answer, or None if it is too long to be read."""
+    """Return the reading of an answer, or None if it is too long to be parsed."""
     if len(text) > MAX_CHARS or has_long_number(text):
         return None
     return Reading(clean(text))
@@ -141,5 +141,5 @@ def read(text: str) -> Reading | None:
 
 @lru_cache(maxsize=GOLD_CACHE_SIZE)
 def read_gold(text: str) -> Reading | None:
-    """Return the reading of a gold answer, which is kept: a group of rollouts shares it."""
+    """Return the cached reading of a gold answer, which a group of rollouts shares."""
     return read(text)

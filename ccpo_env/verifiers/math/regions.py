@@ -1,4 +1,4 @@
-r"""Read intervals, their unions and inequalities in one letter as sets of real numbers."""
+r"""Parse intervals, unions and inequalities in one variable as sets of real numbers."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
-from ccpo_env.verifiers.math.evaluate import context
 from ccpo_env.verifiers.math.expression import parse_expression
+from ccpo_env.verifiers.math.numeric import context
 from ccpo_env.verifiers.math.structure import (
     COMMA,
     CUP,
@@ -62,7 +62,7 @@ class Interval:
 
     @property
     def is_symbolic(self) -> bool:
-        """Whether an end has symbols, so that it cannot be put in order."""
+        """Whether an end has symbols, so that it cannot be ordered."""
         return isinstance(self.low, Node) or isinstance(self.high, Node)
 
 
@@ -72,8 +72,8 @@ class Region:
 
     Args:
         intervals: Disjoint and in order, unless an end has symbols.
-        variable: The letter that is bounded; empty where none was written.
-        is_definite: False for `(1, 2)`, which may be a pair.
+        variable: The bounded variable; empty if none was written.
+        is_definite: False for `(1, 2)`, which could also be a pair.
     """
 
     intervals: tuple[Interval, ...]
@@ -82,7 +82,7 @@ class Region:
 
 
 def read_region(text: str) -> Region | None:
-    """Return the set that a cleaned text describes, or None if it describes anything else."""
+    """Return the set that a cleaned text describes, or None if it describes none."""
     try:
         return _region(text)
     except (Unreadable, RecursionError):
@@ -119,7 +119,8 @@ def _same_end(a: Any, b: Any) -> bool | None:
 def _region(text: str) -> Region:
     text = text.strip()
     if _REALS.fullmatch(text):
-        return Region((_everything(),), "", is_definite=True)
+        reals = Interval(-context().inf, context().inf, has_low=False, has_high=False)
+        return Region((reals,), "", is_definite=True)
     if member := _MEMBER.match(text):
         region = _region(text[member.end() :])
         return Region(region.intervals, member["name"], is_definite=True)
@@ -156,7 +157,7 @@ def _points_or_region(text: str) -> Region:
 
 
 def _shared_sign(parts: list[str]) -> list[Region]:
-    r"""Return the regions of a list; in `x \neq 1, 2` the sign holds for all parts."""
+    r"""Return the regions of a list; in `x \neq 1, 2` the sign applies to all parts."""
     sides, signs = split_signs(parts[0], RELATION)
     if signs == ["\\neq"] and not any(split_signs(part, RELATION)[1] for part in parts[1:]):
         parts = [parts[0], *(f"{sides[0]} \\neq {part}" for part in parts[1:])]
@@ -164,7 +165,7 @@ def _shared_sign(parts: list[str]) -> list[Region]:
     if not all(region.is_definite for region in regions):
         raise Unreadable  # a list of pairs
     if len({region.variable for region in regions if region.variable}) > 1:
-        raise Unreadable  # bounds of several letters
+        raise Unreadable  # bounds of several variables
     return regions
 
 
@@ -175,7 +176,7 @@ def _interval(opened: str, ends: list[str], closed: str) -> Region:
     has_infinity = any(_INFINITY.fullmatch(end) for end in ends)
     interval = Interval(low, high, has_low=has_low, has_high=has_high)
     if not interval.is_symbolic and not low <= high:
-        raise Unreadable  # a pair, whatever its brackets: no interval ends before it starts
+        raise Unreadable  # a pair: an interval cannot end before it starts
     return Region((_open_at_infinity(interval),), "", is_definite=not is_pair or has_infinity)
 
 
@@ -235,7 +236,7 @@ def _between(sides: list[str], signs: list[str]) -> Region:
 
 
 def _modulus(name: str, shift: str, sign: str, bound: str) -> Region:
-    """Return where the size of a letter plus a number is below or above a bound."""
+    """Return the set where |variable + shift| is below or above a bound."""
     end, offset = _end(bound), _end(shift)
     if isinstance(end, Node) or isinstance(offset, Node) or not end > 0 or sign == "\\neq":
         raise Unreadable
@@ -259,10 +260,6 @@ def _end(text: str) -> Any:
         return real_value(tree)
     except Unreadable:
         return tree
-
-
-def _everything() -> Interval:
-    return Interval(-context().inf, context().inf, has_low=False, has_high=False)
 
 
 def _all_but(point: str) -> Region:
@@ -289,7 +286,7 @@ def _variable(regions: list[Region]) -> str:
 
 
 def _ordered(intervals: list[Interval]) -> tuple[Interval, ...]:
-    """Return disjoint intervals in order: those that touch are one."""
+    """Return disjoint intervals in order; touching ones are merged."""
     if any(interval.is_symbolic for interval in intervals):
         raise Unreadable
     merged: list[Interval] = []

@@ -1,4 +1,4 @@
-"""Compare equations and inequalities, and values that stand behind a label."""
+"""Compare equations, inequalities and labelled values."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ _CONGRUENCE = re.compile(
     r"(?:\\[pb]?mod|mod|\\text\s*\{\s*\(?mod\s*\})\s*\{?\s*(?P<modulus>\d{1,40})\s*\}?\s*\)?",
     re.ASCII,
 )
-_DERIVED = re.compile(r"'|\^\s*\{?\s*(?:-1|\\prime)\s*\}?")  # f' and f^{-1} are not f
+_DERIVED = re.compile(r"'|\^\s*\{?\s*(?:-1|\\prime)\s*\}?")  # f' and f^{-1} differ from f
 _MAX_CHAIN = 3
 _STRICT = {"<": True, "\\leq": False, ">": True, "\\geq": False}
 _TURNED = frozenset({">", "\\geq"})
 
 
 def is_unfinished(text: str) -> bool:
-    """Return whether a text asks for an integral, a sum, a product or a limit."""
+    """Return whether a text holds an unevaluated integral, sum, product or limit."""
     return "\\" in text and _UNFINISHED.search(text) is not None
 
 
@@ -70,7 +70,7 @@ def same_relation(answer: Reading, gold: Reading, same: Same) -> bool | None:
 
 
 def same_congruence(answer: Reading, gold: Reading) -> bool | None:
-    """Compare what two numbers leave over: `n ≡ 13 (mod 9)` and `n ≡ 4 (mod 9)`."""
+    """Compare congruences: `n ≡ 13 (mod 9)` and `n ≡ 4 (mod 9)`."""
     first, second = (_CONGRUENCE.fullmatch(reading.text) for reading in (answer, gold))
     if second is None or (first is None and "\\equiv" in answer.text):
         return None
@@ -89,7 +89,7 @@ def _is_label(reading: Reading) -> bool:
 
 
 def _same_labelled(relation: Reading, value: Reading, same: Same, *, is_gold: bool) -> bool | None:
-    """Compare a value with an equation that gives it a name, or with a chain of equal values."""
+    """Compare a value with an equation that names it, or with a chain of equal values."""
 
     def agrees(side: Reading) -> bool | None:
         return same(value, side) if is_gold else same(side, value)
@@ -118,7 +118,7 @@ def _same_equations(
     first: tuple[Reading, ...], second: tuple[Reading, ...], same: Same
 ) -> bool | None:
     if len(first) != 2 or len(second) != 2:
-        # a = b = c says the same in any order; other chains are left to math-verify
+        # a = b = c is independent of the order; other chains are left to math-verify
         is_short = len(first) == len(second) <= _MAX_CHAIN
         return _same_chains(first, second, same) if is_short else None
     if first[0].form == second[0].form:
@@ -135,7 +135,7 @@ def _same_equations(
 def _same_chains(
     first: tuple[Reading, ...], second: tuple[Reading, ...], same: Same
 ) -> bool | None:
-    """Compare two chains of equal sides: if all but one agree, that one decides."""
+    """Compare two chains of equal sides: if all but one side agree, that side decides."""
     rest, others = list(second), []
     for side in first:
         match = next((index for index, other in enumerate(rest) if same(side, other)), None)
@@ -151,7 +151,7 @@ def _same_chains(
 def _trees(
     first: tuple[Reading, ...], second: tuple[Reading, ...]
 ) -> tuple[tuple[Node, Node], tuple[Node, Node]] | None:
-    """Return the trees of the sides of two equations, or None if one cannot be read."""
+    """Return the trees of the sides of two equations, or None if one cannot be parsed."""
     a, b, c, d = (side.tree for side in (*first, *second))
     if a is None or b is None or c is None or d is None:
         return None
@@ -159,7 +159,7 @@ def _trees(
 
 
 def _is_solved(sides: tuple[Reading, ...]) -> bool:
-    """Return whether an equation gives one symbol by an expression of others."""
+    """Return whether an equation is solved for one symbol."""
     name, value = sides[0].tree, sides[1].tree
     if name is None or value is None or name.name != "symbol":
         return False
@@ -178,7 +178,7 @@ def _are_other_names(first: tuple[Reading, ...], second: tuple[Reading, ...]) ->
 
 
 def _same_inequalities(answer: Reading, gold: Reading) -> bool | None:
-    """Compare two relations of which one is no equation."""
+    """Compare two relations of which at least one is an inequality."""
     (first, signs), (second, gold_signs) = answer.relation, gold.relation
     if len(signs) != 1 or len(gold_signs) != 1:
         return None

@@ -1,4 +1,4 @@
-"""Rewriting rules that are tried only where their text occurs: most answers need none."""
+"""Rewriting rules that are tried only if a trigger text occurs: most answers need none."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Replace what a pattern matches, in texts that hold one of some short strings.
+    """Replace the matches of a pattern in texts that contain one of the needles.
 
     Args:
-        needles: Strings of which the pattern needs one; looking for them is what costs.
-        pattern: What is replaced, all at once.
-        replacement: As `re.sub` takes it.
+        needles: Strings of which every match contains one; searching for them is cheap.
+        pattern: Pattern whose matches are replaced.
+        replacement: Replacement, as for `re.sub`.
     """
 
     needles: tuple[str, ...]
@@ -25,12 +25,12 @@ class Rule:
 def rule(
     needles: str, pattern: str, replacement: str | Callable[[re.Match[str]], str] = ""
 ) -> Rule:
-    """Return a rule; its needles are written with spaces between them."""
+    """Return a rule; its needles are given as one string, separated by spaces."""
     return Rule(tuple(needles.split()), re.compile(pattern, re.ASCII), replacement)
 
 
 def rewrite(text: str, rules: Iterable[Rule]) -> str:
-    """Return a text after all rules, in order."""
+    """Apply all rules to a text, in order."""
     for each in rules:
         if any(needle in text for needle in each.needles):
             text = each.pattern.sub(each.replacement, text)

@@ -54,7 +54,7 @@ def same_single(answer: Reading, gold: Reading) -> bool | None:
 
 
 def is_other_choice(answer: Reading, gold: Reading) -> bool:
-    """Return whether one is the letter of a choice, and the other a choice of another letter."""
+    """Return whether the answers are choices with different letters."""
     for first, second in ((answer, gold), (gold, answer)):
         letter = letter_of(second.text)
         if len(first.form) == 1 and first.form.isalpha() and letter:
@@ -80,15 +80,15 @@ def _same_value(answer: Reading, gold: Reading) -> bool | None:
 
 
 def _is_malformed(text: str) -> bool:
-    r"""Return whether a text that is no expression has no macro but those of expressions.
+    r"""Return whether a text that failed to parse has no macros but symbols and operators.
 
-    Functions are left to math-verify: what `\sin x/2` means, the grammar does not decide.
+    Functions are left to math-verify: the grammar does not decide the meaning of `\sin x/2`.
     """
     return all(name in GREEK or name in OPERATORS for name in _MACRO.findall(text))
 
 
 def _same_words(answer: Reading, gold: Reading) -> bool | None:
-    """Compare words with words, and with what is no words."""
+    """Compare words with words, and with other kinds of answers."""
     forms = [unwrapped(r.text).casefold().strip() for r in (answer, gold)]
     names = [_WORDS.get(form, form) for form in forms]
     if names[0] == names[1]:
@@ -114,7 +114,7 @@ def _same_infinity(
 
 
 def _same_ratio(answer: Reading, gold: Reading, *, is_time: bool) -> bool | None:
-    """Compare a:b with c:d, which may be scaled unless they are times of the day."""
+    """Compare a:b with c:d up to a common factor, unless they are times of day."""
     texts = answer.text.replace(" ", ""), gold.text.replace(" ", "")
     are_ratios = [_RATIO.fullmatch(text) is not None for text in texts]
     if not all(are_ratios) and not is_time and all(":" in text for text in texts):
@@ -128,7 +128,7 @@ def _same_ratio(answer: Reading, gold: Reading, *, is_time: bool) -> bool | None
 
 
 def _same_symbolic_ratio(first: list[Node | None], second: list[Node | None]) -> bool | None:
-    """Compare ratios with roots or letters: a:b is c:d if a times d is b times c."""
+    """Compare ratios with roots or symbols: a:b equals c:d if a·d equals b·c."""
     if len(first) != len(second):
         return False
     a, b = first[0], second[0]
@@ -152,8 +152,8 @@ def _same_quotient(answer: Reading, gold: Reading) -> bool | None:
 def _same_percent(marked: Reading, bare: Reading) -> bool | None:
     """Return whether a percentage is a number.
 
-    50 % equals both 50 and 0.5, but without a percent sign a factor of 100 is a difference. Below
-    1 % the sign is never left out: 0.5 % is not 0.5.
+    50 % equals both 50 and 0.5, but without a percent sign a factor of 100 matters. Below 1 % the
+    sign cannot be omitted: 0.5 % is not 0.5.
     """
     trees = _tree(marked), _tree(bare)
     if trees[0] is None or trees[1] is None:
@@ -166,6 +166,6 @@ def _same_percent(marked: Reading, bare: Reading) -> bool | None:
 
 
 def _tree(reading: Reading) -> Node | None:
-    """Return the tree of an expression or of a number that only `parse_number` reads."""
+    """Return the tree of an expression, or of a number that only `parse_number` accepts."""
     plain = reading.number
     return number(plain.value) if plain is not None and not plain.base else reading.tree

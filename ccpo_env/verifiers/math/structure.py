@@ -1,4 +1,4 @@
-r"""Take the text of an answer apart: lists, tuples, sets, matrices, sides of a relation."""
+r"""Split the text of an answer: lists, tuples, sets, matrices, sides of a relation."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ccpo_env.verifiers.math.normalize import unwrapped
 
 MAX_PARTS = 64
-"""Most parts of a list and entries of a matrix that are compared here."""
+"""Largest number of parts of a list, or entries of a matrix, that are compared."""
 _MAX_SIGNS = 3
 
 _OPEN = frozenset({"(", "[", "{", "\\{", "\\langle"})
@@ -38,7 +38,7 @@ _DIGIT_GROUPS = re.compile(r"(?<![\d.])\d{1,3}(?:,\d{3})+(?!\d)", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    r"""What stands between commas, and the brackets around it.
+    r"""The texts between commas, and the brackets around them.
 
     Args:
         opened: "(", "[", `\{` or "" for a bare list.
@@ -57,7 +57,7 @@ class Parts:
 
 
 def split_top(text: str, separators: re.Pattern[str]) -> list[str]:
-    r"""Return the parts between separators outside all brackets; `[0, 1)` is a bracket."""
+    r"""Return the parts between separators outside brackets, of any kind: `[0, 1)` is one."""
     return split_signs(text, separators)[0]
 
 
@@ -78,7 +78,7 @@ def split_signs(text: str, separators: re.Pattern[str]) -> tuple[list[str], list
 
 
 def split_parts(text: str) -> Parts:
-    """Return the parts of a tuple, set or list; of anything else, the text as its only part."""
+    """Return the parts of a tuple, set or list; any other text is its own only part."""
     if "\\in" in text:
         text = _MEMBER_OF_SET.sub("", text)
     if "\\cup" in text and "\\{" in text:
@@ -107,7 +107,7 @@ def _is_balanced(text: str) -> bool:
 
 
 def _items(text: str) -> tuple[str, ...]:
-    r"""Return the parts of a list; `1 \pm x` is two of them."""
+    r"""Return the parts of a list; `1 \pm x` counts as two."""
     if "\\text" in text:
         text = _LISTED_WORDS.sub(r"\1", text)
     if "and" in text or "or" in text or "\\&" in text:
@@ -132,7 +132,7 @@ def _signed(item: str) -> list[str]:
 
 
 def _with_signs(item: str, choice: tuple[str, ...]) -> str:
-    r"""Return an item with its signs chosen; `\mp` is the opposite of what was chosen."""
+    r"""Return an item with its signs chosen; `\mp` takes the opposite sign."""
     signs = iter(choice)
 
     def chosen(sign: re.Match[str]) -> str:
@@ -148,8 +148,8 @@ class Matrix:
 
     Args:
         rows: The texts of the cells, row by row.
-        scalar: The text of the factor in front; empty for none.
-        is_determinant: Whether it stands between bars.
+        scalar: The text of the factor before it; empty for none.
+        is_determinant: Whether it is enclosed in bars.
     """
 
     rows: tuple[tuple[str, ...], ...]
@@ -158,7 +158,7 @@ class Matrix:
 
 
 def read_matrix(text: str) -> Matrix | None:
-    """Return the matrix that a whole text is, with a factor in front of it or without."""
+    """Return the matrix that a text consists of, with or without a factor, else None."""
     if "\\begin" not in text:
         return None
     match = _MATRIX.fullmatch(text)
@@ -176,7 +176,7 @@ _LONG_WORD = re.compile(r"[A-Za-z]{3}")
 
 
 def is_sentence(text: str) -> bool:
-    r"""Return whether a text is words: in `\text`, or with one of three letters."""
+    r"""Return whether a text is words: in `\text`, or with a word of three letters."""
     plain = unwrapped(text)
     if _SENTENCE.fullmatch(plain) is None:
         return False

@@ -1,4 +1,4 @@
-"""The tree of an expression: what the parser makes, and what is compared."""
+"""The syntax tree of an expression, made by the parser and compared by value."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ CONSTANTS = frozenset({r"\pi", "e", "i"})
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One operation on its arguments, one symbol, or one number.
+    """A node: an operation on its arguments, a symbol, or a number.
 
     Args:
         name: "+", "*", "/", "^", "root", "neg", "!", "binom", "abs", "deg", "call", "number",
@@ -32,7 +32,7 @@ class Node:
         return own.union(*(arg.symbols() for arg in self.args))
 
     def has(self, name: str) -> bool:
-        """Return whether a node of this name is in the tree."""
+        """Return whether the tree has a node of this name."""
         return self.name == name or any(arg.has(name) for arg in self.args)
 
 
@@ -46,5 +46,5 @@ def number(value: int | Fraction) -> Node:
 
 
 def free_symbols(*trees: Node) -> frozenset[str]:
-    """Return the names of all symbols but the constants."""
+    """Return the names of all symbols except the constants."""
     return frozenset().union(*(tree.symbols() for tree in trees)) - CONSTANTS

@@ -1,13 +1,13 @@
-r"""Compare two answers by what they are: a set, a matrix, a list, an equation, one value.
+r"""Compare two answers by type: a set, a matrix, a list, an equation, one value.
 
-Every comparison returns True, False, or None when it cannot tell; None leaves the answers to
-math-verify. The answer comes first, the gold answer second: an answer may have a label that a
-gold answer has not, for one.
+Every comparison returns True, False, or None if it is undecided; None leaves the answers to
+math-verify. The answer comes first, the gold answer second: the comparison is not symmetric, since
+only the answer may have a label, for example.
 """
 
 from __future__ import annotations
 
-from ccpo_env.verifiers.math.groups import is_group, same_group
+from ccpo_env.verifiers.math.containers import is_container, same_container
 from ccpo_env.verifiers.math.matrices import same_matrix
 from ccpo_env.verifiers.math.normalize import same_form
 from ccpo_env.verifiers.math.reading import Reading
@@ -28,19 +28,19 @@ def same_typed(answer: Reading, gold: Reading) -> bool | None:
         return same_matrix(answer, gold, same_typed)
     if (equal := _same_region(answer, gold)) is not None:
         return equal
-    if is_group(answer) or is_group(gold):
-        return same_group(answer, gold, same_typed)
+    if is_container(answer) or is_container(gold):
+        return same_container(answer, gold, same_typed)
     if is_relation(answer) or is_relation(gold):
         return same_relation(answer, gold, same_typed)
     return same_single(answer, gold)
 
 
 def _same_region(answer: Reading, gold: Reading) -> bool | None:
-    """Compare two sets of numbers, or one with what is none; pairs are left alone."""
+    """Compare two sets of numbers, or a set with another kind; possible pairs are undecided."""
     first, second = answer.region, gold.region
     if first and second:
         return same_region(first, second) if first.is_definite or second.is_definite else None
     region, other = (first, gold) if first else (second, answer)
     if region is None or not region.is_definite or is_relation(other):
         return None
-    return False if other.is_value or other.is_words or is_group(other) else None
+    return False if other.is_value or other.is_words or is_container(other) else None

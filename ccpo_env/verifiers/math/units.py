@@ -1,7 +1,7 @@
-r"""Split an answer into what it measures and its unit.
+r"""Split an answer into its value and its unit.
 
-`8\text{ cm}^2` is 8 with cm to the 2; `\$5` is 5 with dollars. A unit may be left out on one side;
-two units must agree. Nothing is converted.
+`8\text{ cm}^2` is 8 with cm to the 2; `\$5` is 5 with dollars. One of two answers may omit
+its unit; two units must agree. Units are not converted.
 """
 
 from __future__ import annotations
@@ -126,13 +126,13 @@ _WORD = re.compile(
     r"\^\s*\{?\s*(-?\d)\s*\}?|[A-Za-z']+|[/$%\u20ac\u00a3\u00a5\u00a2\u20b9\u2030-]|\\\w+"
 )
 _ARGUMENT = re.compile(r"\\(?:arc)?(?:sin|cos|tan|cot|sec|csc|cis)(?![A-Za-z])")
-_TAIL = 160  # characters that may hold a unit
+_TAIL = 160  # longest text of a unit, in characters
 _MAX_PIECES = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """What stands behind a number.
+    """The unit after a number.
 
     Args:
         powers: Known units and their powers, without those that cancel.
@@ -143,10 +143,10 @@ class Unit:
     words: frozenset[str] = frozenset()
 
     def agrees_with(self, other: Unit) -> bool:
-        """Return whether both may stand behind the same answer; no unit agrees with all.
+        """Return whether two units are compatible; no unit is compatible with all.
 
-        Note: Known units must be the same. Of the other words one answer may have more:
-            integers and distinct integers, cm and cm long.
+        Note: Known units must be equal. Other words may be a subset: integers and distinct
+            integers, cm and cm long.
         """
         if not self or not other:
             return True
@@ -169,8 +169,8 @@ NO_UNIT = Unit()
 def split_unit(text: str) -> tuple[str, Unit]:
     """Return a cleaned answer without its unit, and the unit.
 
-    Note: What stands in front of a unit must end in a digit, a letter or a bracket and hold a
-        digit, pi or a root; otherwise the text is not a measure, and is returned as it is. A
+    Note: The text before a unit must end in a digit, a letter or a bracket and contain a digit,
+        pi or a root; otherwise the text is not a measure and is returned unchanged. A
         degree sign within the argument of a function belongs to it.
     """
     value, money = _without_prefix(text.strip())
@@ -194,7 +194,7 @@ _OPERATORS = ("^", "_", "=", "+", "-", "/", "\\", ",", "<", ">", "\\cdot", "\\ti
 
 
 def _without_prefix(text: str) -> tuple[str, str]:
-    """Return a text without the money sign in front of it, and the sign."""
+    """Return a text without its leading currency sign, and the sign."""
     prefix = _PREFIX.match(text)
     if prefix is None:
         return text, ""
@@ -217,7 +217,7 @@ def _piece(match: re.Match[str]) -> str:
 
 
 def _unit(text: str) -> Unit | None:
-    """Return what a text says as a unit, or None if it says anything else."""
+    """Return the unit that a text denotes, or None if it denotes none."""
     text = text.replace(".", "").replace("per cent", "%").replace("\\%", "%").replace("\\$", "$")
     text = re.sub(r"(\w)-(?=\w)", r"\1 ", text)
     if re.search(
@@ -233,7 +233,7 @@ def _unit(text: str) -> Unit | None:
 
 
 def _product(names: list[tuple[str, str | None]], *, is_inch: bool) -> Unit:
-    """Return the unit that names, with their powers behind them, are together."""
+    """Return the product of the named units, each followed by its power."""
     powers: Counter[str] = Counter()
     words: set[str] = set()
     sign, next_power, last = 1, 1, ""

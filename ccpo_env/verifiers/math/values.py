@@ -1,4 +1,4 @@
-"""Compare expressions by value: exactly if they are rational, else to 45 digits at some points."""
+"""Compare expressions by value: exactly if rational, else to 45 digits at several points."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Mapping, Set
 from fractions import Fraction
 from typing import Any
 
-from ccpo_env.verifiers.math.evaluate import LOG_BASE, constants, context, evaluate, exact_value
+from ccpo_env.verifiers.math.numeric import LOG_BASE, constants, context, evaluate, exact_value
 from ccpo_env.verifiers.math.tree import Node, Unreadable, free_symbols
 
 TOLERANCE = Fraction(1, 10**45)
-"""Fraction of their size up to which two values must agree."""
+"""Relative tolerance of the comparison of two values."""
 
 # Start, base and modulus of the steps from it, and denominator: large primes, so that no answer is
 # zero there by chance. The steps are powers modulo a prime: in even steps, x + z would be 2y. The
@@ -19,11 +19,11 @@ _POINTS = ((1327, 419, 997, 709), (10039, 67, 211, 10007), (1493, 389, 953, -523
 
 
 def same_value(first: Node, second: Node) -> bool | None:
-    """Return whether two expressions are equal, or None if that was not decided.
+    """Return whether two expressions are equal, or None if undecided.
 
-    Symbols are taken for real numbers and get the same values on both sides. A difference at
-    one of the positive points decides; one at a negative point only may be a choice of branch.
-    A logarithm without a base may be natural or to 10.
+    Symbols stand for real numbers with the same values on both sides. A difference at a positive
+    point is decisive; a difference at negative points only may be a choice of branch. A logarithm
+    without a base may be natural or decimal.
     """
     names = free_symbols(first, second)
     if not names:
@@ -55,10 +55,10 @@ def _same_at(points: list[dict[str, Any]], first: Node, second: Node) -> bool | 
 
 
 def same_equation(first: tuple[Node, Node], second: tuple[Node, Node]) -> bool | None:
-    """Return whether one equation is a multiple of the other, or None if that decides nothing.
+    """Return whether one equation is a multiple of the other, or None if undecided.
 
-    It decides for polynomials in several symbols, up to repeated factors, and for equations in
-    different symbols.
+    Decides polynomials in several symbols, up to repeated factors, and equations in different
+    symbols.
     """
     if free_symbols(*first) != free_symbols(*second):
         return False
@@ -86,7 +86,7 @@ def same_inequality(first: tuple[Node, Node], second: tuple[Node, Node]) -> bool
 
 
 def _ratios(first: tuple[Node, Node], second: tuple[Node, Node]) -> list[Any] | None:
-    """Return the ratio of both differences at each point; None where one is zero or has none."""
+    """Return the ratio of both differences at each point; None where it is undefined."""
     ratios = []
     try:
         for point in _points(free_symbols(*first, *second)):
@@ -114,7 +114,7 @@ def _is_polynomial(tree: Node) -> bool:
 
 
 def real_value(tree: Node) -> Any:
-    """Return the value of a real number, to be compared with others by `order`.
+    """Return the value of a real number, for comparisons by `order`.
 
     Raises:
         Unreadable: If it has symbols, has no value, or is not real.
@@ -135,7 +135,7 @@ def real_value(tree: Node) -> Any:
 
 
 def has_value(tree: Node) -> bool:
-    """Return whether an expression has a value: 0/0 has none, and what grows too fast is none."""
+    """Return whether an expression has a value: 0/0 and values beyond the bounds have none."""
     try:
         evaluate(tree, _points(free_symbols(tree))[0])
     except (Unreadable, ArithmeticError, ValueError):

@@ -1,4 +1,4 @@
-"""Decide whether a boxed answer and the gold answer are the same mathematics."""
+"""Decide whether a boxed answer and the gold answer are mathematically equal."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from ccpo_env.verifiers.math.typed import same_typed
 from ccpo_env.verifiers.worker.pool import POOL
 
 MAX_TIMEOUT_S = 3600.0
-"""Longest time limit of one comparison."""
+"""Longest time limit of one comparison, in seconds."""
 MAX_WORKER_S = 1.5
-"""Most seconds in a worker: what is not decided by then is not decided in minutes either."""
+"""Upper bound of the time limit, in seconds: later, few comparisons finish within minutes."""
 MAX_UNFINISHED_CPU_S = 0.75
-"""Most seconds of computing for an integral, sum, product or limit where the gold has none,"""
+"""CPU seconds for an integral, sum, product or limit if the gold answer has none,"""
 MAX_UNFINISHED_S = 2.0
-"""and most seconds until then, on a machine that is busy with other work."""
+"""and most wall-clock seconds for it, on a busy machine."""
 MAX_LENGTH_RATIO = 4
-"""Most times an answer for a worker may be as long as the gold answer,"""
+"""Longest answer passed to a worker, as a multiple of the length of the gold answer,"""
 MIN_LENGTH_LIMIT = 400
-"""beyond this many characters that any may have."""
+"""plus this many characters."""
 DECISION_CACHE_SIZE = 16_384
-"""Pairs of an answer and a gold answer whose comparison is kept: a group often agrees."""
+"""Cached comparisons: the answers of a group are often equal."""
 MAX_KEPT_CHARS = 256
-"""Longest answer and longest gold answer of such a pair."""
+"""Longest answer and longest gold answer in the cache, in characters."""
 
 _INTEGER = re.compile(r"-?\d{1,256}", re.ASCII)
 
@@ -40,10 +40,10 @@ _INTEGER = re.compile(r"-?\d{1,256}", re.ASCII)
 class MathVerifier:
     """The verifier "math" as an object, with its own time limit.
 
-    It has no state but its knobs, so that environments may copy, pickle and share it.
+    It has no state but its settings, so environments can copy, pickle and share it.
 
     Args:
-        timeout_s: Seconds one comparison may take in a worker; see `verify`.
+        timeout_s: Time limit of one comparison in a worker, in seconds; see `verify`.
     """
 
     timeout_s: float = 5.0
@@ -67,21 +67,21 @@ def check_timeout(timeout_s: float) -> None:
 def verify(response: str, gold: str, *, timeout_s: float = 5.0) -> Verdict:
     """Return whether the boxed answer equals the gold answer as mathematics.
 
-    Text, numbers, expressions, lists, intervals and matrices are compared here, by what they
-    are: a decimal equals a fraction only if nothing was rounded, a factor of 100 needs a percent
-    sign, and two units must agree. All else goes to math-verify in a worker process, which is
-    killed when its time is over.
+    Text, numbers, expressions, lists, intervals and matrices are compared in this process, by
+    type: a decimal equals a fraction only if it is exact, a factor of 100 requires a percent sign,
+    and two units must agree. All other comparisons run math-verify in a worker process, which is
+    killed at the time limit.
 
     Args:
-        response: Full text of a model. Anything but text, and text without a closed and filled
+        response: Full response of a model. Anything but text, and text without a closed and filled
             box, is "no_answer".
         gold: The gold answer, boxed or not.
-        timeout_s: Seconds one comparison may take in a worker that has started, in (0, 3600];
+        timeout_s: Time limit of one comparison in a started worker, in seconds, in (0, 3600];
             more than MAX_UNFINISHED_S changes nothing.
 
     Returns:
         "correct" or "wrong"; "no_answer" if there is nothing to compare; "timeout" if the
-        comparison was killed; "error" if the gold answer cannot be read or no worker can run.
+        comparison was killed; "error" if the gold answer cannot be parsed or no worker can run.
 
     Raises:
         ValueError: If timeout_s is out of range.
@@ -89,8 +89,8 @@ def verify(response: str, gold: str, *, timeout_s: float = 5.0) -> Verdict:
     Note: An answer beyond `within_bounds` or much longer than the gold answer is wrong, not
         unmeasured, unless it is written like the gold answer or decided by value; so is an
         integral, sum, product or limit that takes too long to compute where the gold has none.
-        Otherwise a model could avoid its -1 with text that is slow to read. How busy the machine
-        is decides only between a verdict and "timeout".
+        Otherwise a model could avoid its -1 with text that is slow to parse. The load of the
+        machine can only turn a verdict into "timeout".
     """
     check_timeout(timeout_s)
     extraction = extracted(response, gold)
@@ -118,7 +118,7 @@ def verify(response: str, gold: str, *, timeout_s: float = 5.0) -> Verdict:
 
 
 def _decide(answer: str, gold: str) -> bool | None:
-    """Return what needs no worker: typed comparison first, then the bounds of an answer."""
+    """Return the verdict if it needs no worker: typed comparison first, then the bounds."""
     if _INTEGER.fullmatch(answer) and _INTEGER.fullmatch(gold):
         return int(answer) == int(gold)
     target, reading = read_gold(gold), read(answer)
@@ -132,11 +132,11 @@ def _decide(answer: str, gold: str) -> bool | None:
 
 
 def _closes_brackets(text: str) -> bool:
-    """Return whether as many brackets close as open; an interval may mix their kinds."""
+    """Return whether the brackets are balanced; an interval may mix their kinds."""
     return sum(map(text.count, "([{")) == sum(map(text.count, ")]}"))
 
 
 @lru_cache(maxsize=DECISION_CACHE_SIZE)
 def _kept_decision(answer: str, gold: str) -> bool | None:
-    """Return `_decide`, which is kept: only "correct" and "wrong" and that a worker is needed."""
+    """Return the cached result of `_decide`: only "correct", "wrong" or the need for a worker."""
     return _decide(answer, gold)

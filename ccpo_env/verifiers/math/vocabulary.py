@@ -1,4 +1,4 @@
-"""The names that the grammar of expressions knows; any other name is no expression."""
+"""The names in the grammar of expressions; no other name is accepted."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ FUNCTIONS = frozenset(
 )
 """Functions of one argument."""
 INVERSES = {"sin": "arcsin", "cos": "arccos", "tan": "arctan", "cot": "arccot"}
-r"""What `\sin^{-1}` and its kind are."""
+r"""Inverse functions, written as `\sin^{-1}`."""
 CHOICES = frozenset({"max", "min", "gcd", "lcm"})
 """Functions of a list of numbers."""
 GREEK = frozenset(
@@ -20,9 +20,9 @@ GREEK = frozenset(
 OPERATORS = frozenset(
     {"frac", "binom", "sqrt", "cdot", "times", "div", "pm", "mp", "circ", "infty"}
 )
-"""Macros that stand between or around symbols."""
+"""Macros between or around symbols."""
 ACCENTS = frozenset(
     "dot ddot hat bar vec tilde overline overrightarrow widehat mathbf mathcal mathbb mathsf "  # noqa: SIM905
     "mathrm text mathit".split()
 )
-"""Macros that make another symbol of a symbol."""
+"""Macros that turn a symbol into another symbol."""

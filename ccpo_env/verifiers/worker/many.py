@@ -1,4 +1,4 @@
-"""Compare many answers at once: the workers of all cores are kept busy."""
+"""Verify many responses in parallel, on the workers of all cores."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ccpo_env.types import Verdict
 from ccpo_env.verifiers.math.verifier import check_timeout, verify
 
 THREADS_PER_CPU = 2
-"""More than workers, so that answers which need none go on while others wait for theirs."""
+"""More threads than workers, so that answers without need of a worker do not wait."""
 
 
 def verify_many(
@@ -20,9 +20,9 @@ def verify_many(
     """Return the verdict on each response; see `verify`.
 
     Args:
-        responses: Full texts of a model.
+        responses: Full responses of a model.
         golds: One gold answer per response.
-        timeout_s: Seconds that one comparison may take in a worker.
+        timeout_s: Time limit of one comparison in a worker, in seconds.
 
     Returns:
         One verdict per response, in order.
@@ -30,9 +30,9 @@ def verify_many(
     Raises:
         ValueError: If there are not as many golds as responses, or timeout_s is out of range.
 
-    Note: Threads wait for the workers; what is decided without a worker is decided here, one
-        after the other. A pair that cannot be compared has its own "no_answer", "timeout" or
-        "error" and changes nothing for the others.
+    Note: Threads wait for the workers; comparisons that need no worker run in this process, one
+        after the other. A pair that cannot be compared gets its own "no_answer", "timeout" or
+        "error" and does not affect the others.
     """
     check_timeout(timeout_s)
     if len(responses) != len(golds):

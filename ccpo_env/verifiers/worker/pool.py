@@ -1,4 +1,4 @@
-"""Worker processes that compare answers and may be killed without losing another call."""
+"""A pool of worker processes, each of which can be killed without affecting other calls."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 Outcome = Literal["correct", "wrong", "spent", "timeout", "error"]
-"""What became of a comparison; "spent": it computed for as long as it was allowed to."""
+"""Result of a comparison; "spent": it reached its limit of CPU time."""
 
 START_LIMIT_S = 60.0
-"""Seconds a worker may take to start: generous, for cold disks and busy machines."""
+"""Time limit for the start of a worker, in seconds: generous, for cold disks."""
 ORPHAN_GRACE_S = 2.0
-"""Seconds past the time limit after which a worker without a parent ends itself."""
+"""Seconds past the time limit after which an orphaned worker ends itself."""
 MAX_CALLS = 1000
 """Calls after which a worker is replaced, so that caches cannot fill its memory limit."""
 NUM_ATTEMPTS = 2
-"""Workers that may die over one call: the first may have been killed for another reason."""
+"""Attempts per call: the first worker may have died for an unrelated reason."""
 
 # By path, because -m would import all of this package; -P keeps this folder off sys.path.
 WORKER_COMMAND = (
@@ -35,11 +35,11 @@ WORKER_COMMAND = (
 
 
 class WorkerDied(Exception):
-    """A worker ended before it replied; the message says how."""
+    """A worker ended before it replied; the message holds the reason."""
 
 
 class CpuTimeSpent(Exception):
-    """A worker computed for as long as a comparison may."""
+    """A worker reached its limit of CPU time."""
 
 
 class Worker:
@@ -48,7 +48,7 @@ class Worker:
     def __init__(self, command: Sequence[str]) -> None:
         self._process = subprocess.Popen(
             command,
-            bufsize=0,  # no lock that a fork could copy in its held state
+            bufsize=0,  # without a lock, which a fork could copy while it is held
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -58,7 +58,7 @@ class Worker:
         assert self._process.stdout is not None
         self._pipes = (self._process.stdin, self._process.stdout)
         self.pid = self._process.pid
-        self.is_ready = False  # until it has said so
+        self.is_ready = False  # until it reports that it is ready
         self.num_calls = 0
 
     @property
@@ -74,8 +74,8 @@ class Worker:
             limit_s: Seconds after which the process is killed.
 
         Raises:
-            TimeoutError: If the process was killed for its time.
-            CpuTimeSpent: If it ended itself for the time it had computed.
+            TimeoutError: If the process was killed at the time limit.
+            CpuTimeSpent: If it ended at its limit of CPU time.
             WorkerDied: If it ended by itself, or replied with anything but a JSON object.
         """
         is_over = threading.Event()
@@ -117,48 +117,48 @@ class Worker:
                 if not chunk:
                     break
                 reply += chunk
-        except OSError:  # a broken pipe says the same as an early end
+        except OSError:  # a broken pipe means the same as an early end
             return b""
         return reply
 
     def _has_spent_its_time(self) -> bool:
-        """Return whether the process, whose pipe is closed, ended at its limit of computing."""
+        """Return whether the process, whose pipe is closed, ended at its limit of CPU time."""
         if sys.platform == "win32":
             return False
-        self._process.kill()  # changes nothing for one that has ended
+        self._process.kill()  # no effect on an ended process
         return self._process.wait() == -signal.SIGPROF
 
     def kill(self) -> None:
-        """End the process. A thread that waits for its reply is told that it died."""
+        """Kill the process. A thread that waits for its reply gets WorkerDied."""
         self._process.kill()
         self._process.wait()
 
     def close(self) -> None:
-        """End the process and free the pipes, which no other thread may be using."""
+        """Kill the process and close the pipes, which no other thread may be using."""
         self.kill()
         self.close_pipes()
 
     def close_pipes(self) -> None:
-        """Free this process's ends of the pipes."""
+        """Close this process's ends of the pipes."""
         for pipe in self._pipes:
             pipe.close()
 
     def disown(self) -> None:
         """Give up a worker that belongs to the parent of this forked process."""
-        self._process.returncode = 0  # neither wait for it nor warn that it runs
+        self._process.returncode = 0  # neither wait for it nor warn that it is running
         self.close_pipes()
 
 
 class WorkerPool:
-    """Starts workers when they are needed, keeps them, and replaces those that end.
+    """Starts workers on demand, reuses them, and replaces those that end.
 
-    Safe to call from any number of threads; more calls than workers wait for their turn, and
-    the waiting does not count against their time. A forked child starts with no workers.
+    Thread-safe; calls beyond the number of workers wait, and waiting does not count against
+    their time limit. A forked child starts without workers.
 
     Args:
         command: Program and arguments of one worker.
         max_workers: Most processes at a time. None for one per CPU.
-        start_limit_s: Seconds a worker may take until it says that it is ready.
+        start_limit_s: Time limit until a worker reports that it is ready, in seconds.
     """
 
     def __init__(
@@ -196,8 +196,8 @@ class WorkerPool:
             gold: LaTeX of the gold answer, without delimiters.
             answer: LaTeX of the model's answer, without delimiters.
             timeout_s: Seconds from the moment a ready worker gets the request.
-            cpu_limit_s: Seconds that the worker may compute, however busy the machine is; 0: no
-                such limit. Windows knows none.
+            cpu_limit_s: Limit of CPU time in seconds, independent of the load of the machine; 0:
+                none. Not supported on Windows.
 
         Returns:
             The outcome, and one sentence that explains a "timeout" or an "error".
@@ -212,7 +212,7 @@ class WorkerPool:
         with self._slots:
             for attempt in range(NUM_ATTEMPTS):
                 try:
-                    reply = self._ask(request, timeout_s, is_retry=attempt > 0)
+                    reply = self._request(request, timeout_s, is_retry=attempt > 0)
                 except CpuTimeSpent:
                     self._start_spare()
                     return "spent", ""
@@ -228,10 +228,10 @@ class WorkerPool:
                     return reply["status"], reply["detail"]
         return "error", f"worker must reply, got none from {NUM_ATTEMPTS} in a row: {reason}"
 
-    def _ask(
+    def _request(
         self, request: Mapping[str, object], timeout_s: float, *, is_retry: bool
     ) -> dict[str, Any]:
-        """Return the reply of one worker, which is kept only if it is in order."""
+        """Return the reply of one worker, which is reused only if the reply is valid."""
         worker = self._take(is_retry=is_retry)
         has_replied = False
         try:
@@ -247,7 +247,7 @@ class WorkerPool:
             self._give_back(worker, is_usable=has_replied and worker.num_calls < MAX_CALLS)
 
     def _take(self, *, is_retry: bool) -> Worker:
-        """Return a worker that is ready; for a retry, one that nobody has used."""
+        """Return a ready worker; for a retry, a new one."""
         with self._lock:
             if self._is_closed:
                 raise WorkerDied("the pool is closed")
@@ -277,10 +277,10 @@ class WorkerPool:
                 try:
                     self._idle.append(self._start())
                 except OSError:
-                    return  # the next call tries again, and says why it cannot
+                    return  # the next call tries again and reports the reason
 
     def _greet(self, worker: Worker) -> None:
-        """Wait until a new worker says that it is ready."""
+        """Wait until a new worker reports that it is ready."""
         try:
             hello = worker.exchange(b"", limit_s=self._start_limit_s)
             if hello.get("status") != "ready":
@@ -313,7 +313,7 @@ class WorkerPool:
             worker.kill()
 
     def disown_workers(self) -> None:
-        """Start anew in a forked child: its parent keeps the workers."""
+        """Start without workers in a forked child: they belong to its parent."""
         for worker in self._workers:
             worker.disown()
         self._forget_workers()
@@ -324,7 +324,7 @@ POOL = WorkerPool()
 
 atexit.register(POOL.close)
 if sys.platform != "win32":
-    # Held while forking, the lock makes sure that the child knows of every pipe it inherits:
+    # Holding the lock during a fork ensures that the child knows every pipe it inherits:
     # one left open would keep a worker alive after its parent.
     os.register_at_fork(
         before=lambda: POOL._lock.acquire(),

@@ -1,8 +1,8 @@
-"""Compare answers in a process of its own, which may be killed at any time.
+"""Compare answers in a separate process, which may be killed at any time.
 
 Run by path, not with `-m`: it needs math-verify and nothing of this package. One JSON object
 per line comes in, {"id", "gold", "answer", "limit_s", "cpu_limit_s"}; one per line goes out, {"id",
-"status", "detail"}. The first line out says whether the worker could start.
+"status", "detail"}. The first line out reports whether the worker could start.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ FLOAT_DECIMALS = 15
 """Two decimals must agree to all the digits a float has: a rounded answer is wrong."""
 
 VALUE_DIGITS = 30
-"""Digits to which two real numbers are evaluated before they count as equal,"""
+"""Precision in digits at which two real numbers are compared,"""
 VALUE_TOLERANCE = 1e-12
-"""and the fraction of their size up to which they must agree."""
+"""and the relative tolerance."""
 
 
 def compare(gold: str, answer: str) -> tuple[str, str]:
-    """Return the status of an answer, and why when the status is "error".
+    """Return the status of an answer, and the reason if it is "error".
 
     Args:
         gold: LaTeX of the gold answer, without delimiters.
-        answer: LaTeX of the model's answer. One that cannot be read is wrong.
+        answer: LaTeX of the model's answer. One that cannot be parsed is wrong.
 
     Returns:
         A status, "correct", "wrong" or "error", and a detail.
@@ -55,14 +55,14 @@ def compare(gold: str, answer: str) -> tuple[str, str]:
 
 
 def _read(text: str) -> list[Any]:
-    """Return the readings of a text: a sympy object if it has one, and the text itself."""
+    """Parse a text: return a sympy object if there is one, and the text itself."""
     from math_verify import LatexExtractionConfig, parse
 
     # Only the LaTeX grammar: the one for plain expressions evaluates text with parse_expr.
     readings: list[Any] = parse(
         f"\\boxed{{{text}}}",
         [LatexExtractionConfig(boxed_match_priority=0)],
-        extraction_mode="first_match",  # the whole box or nothing, never a part of it
+        extraction_mode="first_match",  # the whole box, never a part of it
         parsing_timeout=NO_LIMIT,
     )
     return readings
@@ -71,7 +71,7 @@ def _read(text: str) -> list[Any]:
 def _differ_in_value(first: object, second: object) -> bool:
     """Return whether two real numbers differ by more than a fraction of their size.
 
-    math-verify compares numbers up to a decimal place, which takes all tiny ones for equal.
+    math-verify compares numbers to a fixed decimal place, so all tiny numbers look equal.
     """
     from sympy import Expr
 
@@ -97,7 +97,7 @@ def serve(requests: Iterable[bytes], replies: BinaryIO) -> None:
 
 def main() -> None:
     """Answer the requests of the parent process until it closes the pipe."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     requests, replies = _private_pipes()
     logging.disable()
     try:
@@ -116,7 +116,7 @@ def _send(replies: BinaryIO, reply: dict[str, object]) -> None:
 
 
 def _private_pipes() -> tuple[BinaryIO, BinaryIO]:
-    """Take over stdin and stdout, so that nothing a library reads or prints is a message."""
+    """Take over stdin and stdout, so that output of libraries cannot look like a message."""
     requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     with open(os.devnull, "rb") as nothing:
         os.dup2(nothing.fileno(), 0)
@@ -125,11 +125,11 @@ def _private_pipes() -> tuple[BinaryIO, BinaryIO]:
 
 
 def _limit_time(limit_s: float, cpu_limit_s: float) -> None:
-    """Let the kernel end this process after so many seconds, or so many of computing; 0: never.
+    """Set limits of wall-clock and CPU time after which the kernel ends this process; 0: none.
 
-    The parent kills at its own limit, which is earlier than limit_s: that is for the worker whose
-    parent was killed. Computing is limited here, since only the kernel counts it. Without a
-    Python signal handler both also end a loop in C, and no orphan burns a core.
+    The parent kills the worker before limit_s, which is for orphans whose parent was killed. CPU
+    time is limited here because only the kernel measures it. Both limits also end a loop in C,
+    because no Python signal handler is involved.
     """
     if sys.platform != "win32":
         signal.signal(signal.SIGALRM, signal.SIG_DFL)

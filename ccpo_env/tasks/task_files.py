@@ -6,6 +6,7 @@ import json
 import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 
 from ccpo_env.errors import TaskFileError
@@ -16,20 +17,20 @@ from ccpo_env.verifiers.extract import extract_boxed
 LOGGER = logging.getLogger(__name__)
 
 ID_COLUMNS = ("id", "unique_id")
-"""Where a row may carry its own id; else its number is its id."""
+"""Columns that may hold the id of a row; without one, its number is its id."""
 QUESTION_COLUMNS = ("question", "problem")
 ANSWER_COLUMNS = ("answer", "final_answer", "solution")
-"""Where the question and the gold answer may stand; the first column that a row has counts."""
+"""Columns that may hold the question and the gold answer; the first one present counts."""
 TAG_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "level": ("level", "difficulty"),
     "subject": ("subject", "type"),
 }
-"""From a tag to where it may stand; a row that has none of these columns lacks the tag."""
+"""Columns that may hold each tag; a row without any of them lacks the tag."""
 WORKED_MARK = "#### "
-"""What precedes the gold answer at the end of a worked solution, as in GSM8K."""
+"""Mark before the gold answer at the end of a worked solution, as in GSM8K."""
 
 Row = tuple[int, object]
-"""Line or row number in the file, counted from 1, and what stands there."""
+"""Line or row number in the file, counted from 1, and its content."""
 
 
 def read_tasks(path: Path, *, split: str | None, limit: int | None) -> list[Task]:
@@ -113,7 +114,7 @@ def _as_task(row: object, number: int, path: Path) -> Task:
 
 
 def tags_of(row: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
-    """Return the tags that a row has; what is neither text nor a whole number is no tag.
+    """Return the tags of a row; a value that is neither text nor a whole number is ignored.
 
     MATH writes a level as "Level 5" or as 5: both are "5".
     """
@@ -131,11 +132,11 @@ def tags_of(row: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
 
 
 def gold_answer(text: str, *, is_worked: bool = False) -> str:
-    """Return the answer that a worked solution ends with; other text is the answer itself.
+    """Return the final answer of a worked solution; other text is the answer itself.
 
     Args:
-        text: The column's content; what follows the last WORKED_MARK is the answer.
-        is_worked: Whether the text is a solution, whose last box holds the answer.
+        text: The column's content; the answer follows the last WORKED_MARK.
+        is_worked: Whether the text is a solution whose last box holds the answer.
     """
     if WORKED_MARK in text:
         return text.rpartition(WORKED_MARK)[2].strip().replace(",", "")
@@ -162,10 +163,6 @@ def _jsonl_rows(path: Path) -> Iterator[Row]:
                 raise _malformed("be a JSON object", text, number, path) from None
 
 
-def _tag_columns() -> tuple[str, ...]:
-    return tuple(column for columns in TAG_COLUMNS.values() for column in columns)
-
-
 def _parquet_rows(path: Path) -> Iterator[Row]:
     try:
         import pyarrow as pa
@@ -177,11 +174,9 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
         ) from None
     try:
         with pq.ParquetFile(path) as file:
-            known = [
-                c
-                for c in (*QUESTION_COLUMNS, *ANSWER_COLUMNS, *ID_COLUMNS, *_tag_columns())
-                if c in file.schema_arrow.names
-            ]
+            tags = chain.from_iterable(TAG_COLUMNS.values())
+            columns = (*QUESTION_COLUMNS, *ANSWER_COLUMNS, *ID_COLUMNS, *tags)
+            known = [column for column in columns if column in file.schema_arrow.names]
             rows = file.read(columns=known).to_pylist()
     except (pa.lib.ArrowException, OSError, UnicodeDecodeError) as error:
         if path.stat().st_size == 0:
@@ -198,4 +193,4 @@ READERS: Mapping[str, Callable[[Path], Iterator[Row]]] = {
     ".jsonl": _jsonl_rows,
     ".parquet": _parquet_rows,
 }
-"""File endings that hold tasks."""
+"""Reader of each supported file ending."""

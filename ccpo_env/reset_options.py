@@ -1,4 +1,4 @@
-"""The options of ``reset``: which task, which agents are removed, what has been said already."""
+"""Checks of the options of ``reset``: the task, the removed agents and the prefix."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ccpo_env.types import Task
 OPTION_NAMES = ("task", "removed", "prefix")
 
 _NEAR_MISS = 0.6
-"""Similarity from which a foreign option is taken for a misspelt one."""
+"""Similarity above which an unknown option counts as a misspelling."""
 
 
 def check_option_names(options: Mapping[str, Any]) -> None:
@@ -61,7 +61,7 @@ def check_removed(removed: Iterable[str], agents: Sequence[str]) -> frozenset[st
 
 
 def find_task(task: object, tasks: Sequence[Task], index_of: Mapping[str, int]) -> Task:
-    """Return the task that the option names: a Task itself, an id, or an index.
+    """Return the task given by the option: a Task itself, an id, or an index.
 
     Raises:
         ValueError: If there is no task of that id or index.

@@ -1,4 +1,4 @@
-"""The figures of what a run costs: tokens by purpose, and where the time of a step goes."""
+"""Figures of the cost of a run: tokens by purpose, and the time of a step by part."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ TIMED = ("generate", "rate", "verify", "credit", "update")
 
 
 def tokens(rows: Sequence[MetricRow]) -> Plot | None:
-    """Draw what a step samples, by what it is sampled for."""
+    """Draw the sampled tokens per step, by purpose."""
     parts = {
         "with an agent removed": amounts(rows, "cost/tokens_removed"),
-        "continued afresh": amounts(rows, "cost/tokens_branch"),
+        "continuations": amounts(rows, "cost/tokens_branch"),
         "ratings": amounts(rows, "cost/tokens_rating"),
     }
     total = amounts(rows, "cost/tokens_generated")
@@ -30,19 +30,19 @@ def tokens(rows: Sequence[MetricRow]) -> Plot | None:
         amounts(rows, f"cost/{name}").sum()
         for name in ("tokens_read", "tokens_read_rating", "forward_passes", "verifier_calls")
     )
-    said = [f"{total.sum():,.0f} tokens sampled", f"{answers:,.0f} answers verified"]
-    said += [f"{read:,.0f} tokens of prompts read"] if read else []
-    said += [f"{for_ratings:,.0f} of them to rate"] if for_ratings else []
-    said += [f"{passes:,.0f} calls of a network"] if passes else []
-    return _stacked("Tokens", f"In all {', '.join(said)}.", "tokens per step", rows, parts)
+    totals = [f"{total.sum():,.0f} tokens sampled", f"{answers:,.0f} answers verified"]
+    totals += [f"{read:,.0f} prompt tokens"] if read else []
+    totals += [f"{for_ratings:,.0f} of them for ratings"] if for_ratings else []
+    totals += [f"{passes:,.0f} forward passes"] if passes else []
+    return _stacked("Tokens", f"Total: {', '.join(totals)}.", "tokens per step", rows, parts)
 
 
 def times(rows: Sequence[MetricRow]) -> Plot | None:
-    """Draw where the time of a step goes."""
+    """Draw the time per step, by part."""
     seconds = amounts(rows, "time/step_s")
     parts = {part: amounts(rows, f"time/{part}_s") for part in TIMED}
     parts["other"] = np.maximum(seconds - sum(parts.values()), 0.0)
-    meaning = f"In all {duration(float(seconds.sum()))}, evaluations and checkpoints left out."
+    meaning = f"Total: {duration(float(seconds.sum()))}, without evaluations and checkpoints."
     return _stacked("Time", meaning, "seconds per step", rows, parts)
 
 
@@ -53,7 +53,7 @@ def _stacked(
     rows: Sequence[MetricRow],
     parts: Mapping[str, FloatArray],
 ) -> Plot | None:
-    """Stack the parts of a total that are not 0, and give the share of each in the legend."""
+    """Draw the nonzero parts of a total as stacked bars, with their shares in the legend."""
     sums = {name: float(values.sum()) for name, values in parts.items() if values.any()}
     if not sums:
         return None
@@ -69,10 +69,10 @@ def _stacked(
     figure.legend(loc="outside upper left", ncols=3 if len(sums) > 4 else 2, handlelength=1.6)
     meaning += f" Each bar: the mean of {width} steps." if width > 1 else ""
     series = [Series(name, parts[name]) for name in sums]
-    said = "; ".join(f"{shares[one.label]} of all, {course(one)}" for one in series)
+    description = "; ".join(f"{shares[one.label]} of all, {course(one)}" for one in series)
     all_steps = ("all", *(f"{own:,.0f}" if own >= 100 else f"{own:.3g}" for own in sums.values()))
     return finished(
-        title, meaning, figure, said, ("step", *sums), [*table(steps, series), all_steps]
+        title, meaning, figure, description, ("step", *sums), [*table(steps, series), all_steps]
     )
 
 

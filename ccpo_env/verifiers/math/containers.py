@@ -1,4 +1,4 @@
-"""Compare lists, sets and tuples, with one another and with one thing."""
+"""Compare lists, sets and tuples with each other and with single values."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from ccpo_env.verifiers.math.reading import Reading
 from ccpo_env.verifiers.math.relations import is_relation, same_relation
 
 MAX_NAME_CHARS = 3
-"""Longest name of a coordinate: x, x_1."""
+"""Longest name of a coordinate, in characters: x, x_1."""
 
 
-def is_group(reading: Reading) -> bool:
+def is_container(reading: Reading) -> bool:
     """Return whether a reading is a list, a set or a tuple."""
     return len(reading.parts.items) > 1 or reading.parts.opened == "\\{"
 
 
-def same_group(answer: Reading, gold: Reading, same: Same) -> bool | None:
-    """Compare two groups, or one with one thing.
+def same_container(answer: Reading, gold: Reading, same: Same) -> bool | None:
+    """Compare two containers, or a container with a single value.
 
-    Note: Lists and sets have no order, but a list of words has. A tuple and a bare list agree
-        if they have the same parts in the same order; `[1, 2]` and `1, 2` do not.
+    Note: Lists and sets are unordered, but a list of words is ordered. A tuple and a bare list
+        agree if they have the same parts in the same order; `[1, 2]` and `1, 2` do not.
     """
     first, second = answer.parts, gold.parts
     if _is_equation(answer) or _is_equation(gold):
-        return _same_labelled_group(answer, gold, same)
+        return _same_labelled_container(answer, gold, same)
     if first.is_unordered and second.is_unordered:
         are_words = _are_listed_words(answer) and _are_listed_words(gold)
         if are_words:
@@ -45,12 +45,12 @@ def _is_letter(reading: Reading) -> bool:
 
 
 def _choices(reading: Reading) -> list[Reading]:
-    """Return the letters of a bare list as choices, whose case makes no difference."""
+    """Return the letters of a bare list as choices, which ignore case."""
     return [Reading(item.text) for item in reading.items]
 
 
 def _same_kind_by(same: Same) -> Same:
-    """Return a comparison of members: a set is no member that is not one, `{1}` is not 1."""
+    """Return a comparison of members in which a set never equals another kind: `{1}` is not 1."""
 
     def same_kind(answer: Reading, gold: Reading) -> bool | None:
         are_sets = [reading.parts.opened == "\\{" for reading in (answer, gold)]
@@ -71,23 +71,25 @@ def _are_listed_words(reading: Reading) -> bool:
     return all(item.is_words and len(item.text) > 1 for item in reading.items)
 
 
-def _same_labelled_group(answer: Reading, gold: Reading, same: Same) -> bool | None:
-    """Compare a group with what has a label: `S = {1, 2}`, or `(x, y) = (1, 2)` and `x=1, y=2`."""
+def _same_labelled_container(answer: Reading, gold: Reading, same: Same) -> bool | None:
+    """Compare a container with a labelled one: `S = {1, 2}`; `(x, y) = (1, 2)` and `x=1, y=2`."""
     if values := _values_in_order(answer, gold):
         return same_in_order(values, gold.sides[1].items, same)
     if values := _values_in_order(gold, answer):
         return same_in_order(answer.sides[1].items, values, same)
-    for group, other in ((answer, gold), (gold, answer)):
-        is_choice = "\\pm" in group.text and "\\pm" not in other.text and len(group.items) > 1
-        if is_choice and is_relation(group.items[0]):
-            pair = ((answer,), gold.items) if group is gold else (answer.items, (gold,))
+    for container, other in ((answer, gold), (gold, answer)):
+        is_choice = (
+            "\\pm" in container.text and "\\pm" not in other.text and len(container.items) > 1
+        )
+        if is_choice and is_relation(container.items[0]):
+            pair = ((answer,), gold.items) if container is gold else (answer.items, (gold,))
             return same_members(pair[0], pair[1], same)
     return same_relation(answer, gold, same)
 
 
-def _values_in_order(group: Reading, point: Reading) -> list[Reading]:
+def _values_in_order(container: Reading, point: Reading) -> list[Reading]:
     """Return the values of `y=2, x=1` in the order of `(x, y) = ...`; empty for anything else."""
-    values = _labelled_values(group)
+    values = _labelled_values(container)
     if len(point.sides) != 2 or point.sides[1].parts.opened != "(":
         return []
     names = [name.text for name in point.sides[0].items]
@@ -95,7 +97,7 @@ def _values_in_order(group: Reading, point: Reading) -> list[Reading]:
 
 
 def _same_labelled_point(answer: Reading, gold: Reading, same: Same) -> bool | None:
-    """Compare `x=1, y=2` with `(1, 2)`; None if that is not what they are."""
+    """Compare `x=1, y=2` with `(1, 2)`; None for any other pair."""
     if gold.parts.opened == "(" and (values := _labelled_values(answer)):
         return same_in_order(list(values.values()), gold.items, same)
     if answer.parts.opened == "(" and (values := _labelled_values(gold)):
@@ -113,25 +115,25 @@ def _labelled_values(reading: Reading) -> dict[str, Reading]:
 
 
 def _same_kinds(answer: Reading, gold: Reading, same: Same) -> bool | None:
-    """Compare a tuple with a list, or a group with one thing."""
-    for group, other in ((answer, gold), (gold, answer)):
-        if group.parts.is_unordered and len(group.items) > 1:
-            if group.items[0].text.startswith(("(", "[")) or is_relation(group.items[0]):
-                pair = ((answer,), gold.items) if group is gold else (answer.items, (gold,))
+    """Compare a tuple with a list, or a container with a single value."""
+    for container, other in ((answer, gold), (gold, answer)):
+        if container.parts.is_unordered and len(container.items) > 1:
+            if container.items[0].text.startswith(("(", "[")) or is_relation(container.items[0]):
+                pair = ((answer,), gold.items) if container is gold else (answer.items, (gold,))
                 return same_members(pair[0], pair[1], same)
-            if group.parts.opened or other.parts.opened != "(" or len(other.items) < 2:
+            if container.parts.opened or other.parts.opened != "(" or len(other.items) < 2:
                 return False
             return same_in_order(answer.items, gold.items, same)
-    single, group = (answer, gold) if len(answer.items) == 1 else (gold, answer)
-    if group.parts.opened in ("(", "[") and _names_a_point(single, group, same):
+    single, container = (answer, gold) if len(answer.items) == 1 else (gold, answer)
+    if container.parts.opened in ("(", "[") and _names_a_point(single, container, same):
         return True
     is_other = single.is_value or single.is_words or single.text == "\\emptyset"
     return False if is_other else None
 
 
-def _names_a_point(single: Reading, group: Reading, same: Same) -> bool:
+def _names_a_point(single: Reading, container: Reading, same: Same) -> bool:
     """Return whether P(1,2) names the point (1,2)."""
     name, _, rest = single.text.partition("(")
     if len(name.strip()) != 1 or not name.strip().isupper():
         return False
-    return same(Reading("(" + rest), group) is True
+    return same(Reading("(" + rest), container) is True

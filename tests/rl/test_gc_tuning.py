@@ -5,7 +5,7 @@ import gc
 from baselines.train.gc_tuning import THRESHOLDS, infrequent_collections
 
 
-def test_few_collections_ends_with_the_last_run_that_is_under_way():
+def test_infrequent_collections_ends_with_the_last_active_run():
     before = gc.get_threshold()
     first, second = infrequent_collections(), infrequent_collections()
     first.__enter__()

@@ -1,4 +1,4 @@
-"""The value of an expression: exactly if it is rational, else to 60 digits."""
+"""Evaluate expressions: exactly if they are rational, else to 60 digits."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import Any
 from ccpo_env.verifiers.math.tree import Node, Unreadable
 
 DIGITS = 60
-"""Digits to which a value is computed."""
+"""Precision of computed values, in digits."""
 MAX_BITS = 10**9
 """Largest magnitude of a value, as a power of two."""
 MAX_EXACT_POWER = 2500
 """Largest exponent, and largest factorial, that is computed exactly."""
 LOG_BASE = "log"
-"""The key of a point that says what a logarithm without a base is to."""
+"""Key of a point that holds the base of logarithms written without one."""
 
 _INVERSES = {"arcsin": "asin", "arccos": "acos", "arctan": "atan", "arccot": "acot"}
 _ON_WHOLES: Mapping[str, Callable[..., int]] = {
@@ -37,14 +37,14 @@ def context() -> Any:
         try:
             from mpmath import MPContext  # type: ignore[attr-defined]
         except ImportError as error:
-            raise Unreadable from error  # math-verify brings it; without it nothing is decided
+            raise Unreadable from error  # without math-verify's mpmath all is undecided
         _local.context = MPContext()  # type: ignore[no-untyped-call]
         _local.context.dps = DIGITS
     return _local.context
 
 
 def constants() -> dict[str, Any]:
-    """Return the values of the symbols that have one."""
+    """Return the values of the constants by symbol."""
     numbers = context()
     return {r"\pi": +numbers.pi, "e": +numbers.e, "i": numbers.j, LOG_BASE: +numbers.e}
 
@@ -90,10 +90,10 @@ def _whole(value: Fraction) -> int:
 
 
 def evaluate(tree: Node, point: Mapping[str, Any]) -> Any:
-    """Return the value of a tree where each symbol has the value of the point.
+    """Return the value of a tree at a point, which maps each symbol to a value.
 
     Raises:
-        Unreadable: If there is none, or it would grow beyond bounds.
+        Unreadable: If it has no value, or its value exceeds the bounds.
         ArithmeticError, ValueError: From mpmath, where a function has no value.
     """
     if tree.name == "number":
@@ -124,7 +124,7 @@ def _pair(name: str, a: Any, b: Any) -> Any:
 
 
 def _odd_degree(exponent: Node) -> int:
-    """Return the denominator of an exponent, if it is odd: x^{1/3} is real where x is negative."""
+    """Return the denominator of an exponent if it is odd: x^{1/3} is real for negative x."""
     try:
         denominator = exact_value(exponent).denominator
     except Unreadable:
@@ -147,7 +147,7 @@ def _root(value: Any, degree: Any) -> Any:
 def _power(base: Any, exponent: Any) -> Any:
     numbers = context()
     if abs(base) < numbers.mpf(10) ** (5 - DIGITS):
-        raise Unreadable  # zero, or what rounding left of it
+        raise Unreadable  # zero up to rounding
     if abs(numbers.ln(abs(base))) * abs(exponent) > MAX_BITS or abs(exponent) > MAX_BITS:
         raise Unreadable
     if numbers.isint(exponent) and not isinstance(exponent, numbers.mpc):
@@ -183,7 +183,7 @@ def _require_small(*values: Any) -> None:
 
 
 def _unknown(name: str, value: Any) -> Any:
-    """Return the value of a function that nobody knows: a different smooth one for each name."""
+    """Return the value of an unknown function: a different smooth function for each name."""
     numbers = context()
     if abs(value) > MAX_BITS:
         raise Unreadable

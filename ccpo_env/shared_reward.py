@@ -1,4 +1,4 @@
-"""What every team environment does alike: start an episode, pay the team, let agents leave."""
+"""Base class of the team environments: one shared reward at the end."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from gymnasium import spaces
 from pettingzoo import AECEnv
 
-from ccpo_env.options import check_removed
+from ccpo_env.reset_options import check_removed
 
 ObsT = TypeVar("ObsT")
 ActT = TypeVar("ActT")
@@ -17,11 +17,11 @@ RENDER_MODES = ("ansi", "human")
 
 
 class SharedRewardEnv(AECEnv[str, ObsT, ActT]):
-    """An environment that pays every agent the same, once, at the end.
+    """Base class of environments that give every agent the same reward, once, at the end.
 
     Args:
         agents: All agents, in the order in which they first act.
-        removed: Agents removed in every episode whose options do not say otherwise.
+        removed: Agents removed in every episode, unless the options of reset say otherwise.
         render_mode: None, "ansi" (`render` returns the episode as text) or "human" (prints it).
     """
 
@@ -68,18 +68,18 @@ class SharedRewardEnv(AECEnv[str, ObsT, ActT]):
         return None
 
     def snapshot(self) -> Any:
-        """Return the exact state of the episode; each environment says of what kind."""
-        raise AssertionError("an environment says how it is saved")
+        """Return the exact state of the episode; its type depends on the environment."""
+        raise AssertionError("subclasses must implement snapshot()")
 
     def restore(self, state: Any) -> None:
         """Return to a snapshot."""
-        raise AssertionError("an environment says how it is restored")
+        raise AssertionError("subclasses must implement restore()")
 
     def _as_text(self) -> str:
-        raise AssertionError("an environment says how it is rendered")
+        raise AssertionError("subclasses must implement _as_text()")
 
     def _start(self, removed: frozenset[str], infos: dict[str, dict[str, Any]]) -> None:
-        """Begin an episode without some agents."""
+        """Reset PettingZoo's attributes for an episode without the removed agents."""
         self.removed = removed
         self.agents = [agent for agent in self.possible_agents if agent not in removed]
         self.rewards = dict.fromkeys(self.agents, 0.0)
@@ -91,31 +91,28 @@ class SharedRewardEnv(AECEnv[str, ObsT, ActT]):
         # PettingZoo leaves it set when an episode is abandoned between two dead steps.
         self._skip_agent_selection = None  # type: ignore[assignment]
 
-    def _pay(self, reward: float | None, **news: Any) -> None:
+    def _end_episode(self, reward: float | None, **info: Any) -> None:
         """End the episode: terminated with a reward, truncated without one."""
         for agent in self.agents:
             self.rewards[agent] = self._cumulative_rewards[agent] = reward or 0.0
             self.terminations[agent] = reward is not None
             self.truncations[agent] = reward is None
-        self._tell(self.agents, **news)
+            # A new dict, so that the one that last() has returned does not change.
+            self.infos[agent] = {**self.infos[agent], **info}
         self.agent_selection = self.agents[0]
-
-    def _tell(self, agents: Iterable[str], **news: Any) -> None:
-        for agent in agents:  # a new dict each: what last() handed out stays as it was
-            self.infos[agent] = {**self.infos[agent], **news}
 
     @property
     def _num_left(self) -> int:
-        """How many agents have left since the end, having read their reward."""
+        """Number of agents that have taken their final step since the end of the episode."""
         return len(self.possible_agents) - len(self.removed) - len(self.agents)
 
-    def _let_leave(self, num_agents: int) -> None:
+    def _take_dead_steps(self, num_agents: int) -> None:
         for _ in range(num_agents):
             self._was_dead_step(None)  # type: ignore[arg-type]
 
 
 def snapshot_before_reset() -> RuntimeError:
-    """Return the error of a snapshot without an episode."""
+    """Return the error for a snapshot before the first reset."""
     return RuntimeError(
         "snapshot() must follow reset(), got no episode yet; call env.reset() first"
     )

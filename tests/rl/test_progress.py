@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from io import StringIO
+
+from rich.console import Console
+
+from baselines.train.logging.progress import LiveProgress, describe
+
+ROW = {
+    "step": 1,
+    "accuracy/joint": 0.456,
+    "accuracy/solo": None,
+    "credit/help_rate": 0.25,
+    "credit/hurt_rate": 0.0,
+    "time/tokens_per_s": 12345.6,
+}
+NUMBERS = "joint 0.46  solo -  help 0.25  hurt 0.00  12,346 tokens/s"
+
+
+def shown(steps, *, is_terminal=False, num_steps=25, num_done=0) -> str:
+    file = StringIO()
+    console = Console(file=file, width=120, force_terminal=is_terminal, color_system=None)
+    with LiveProgress(console, num_steps=num_steps, num_done=num_done) as progress:
+        for step in steps:
+            progress.show({**ROW, "step": step})
+    return file.getvalue()
+
+
+def test_describe_tells_unmeasured_from_zero():
+    assert describe(ROW) == NUMBERS
+    assert describe({}) == "joint -  solo -  help -  hurt -  0 tokens/s"
+
+
+def test_progress_prints_the_first_and_every_tenth_step_where_there_is_no_terminal():
+    lines = shown(range(1, 26)).splitlines()
+    assert lines == [f"step {step}/25  {NUMBERS}" for step in (1, 10, 20)]
+
+
+def test_progress_of_a_resumed_run_goes_on_counting():
+    assert shown([12, 20], num_done=11).splitlines() == [f"step 20/25  {NUMBERS}"]
+    assert " 13/25 " in shown([12, 13], is_terminal=True, num_done=11)
+
+
+def test_progress_draws_one_bar_on_a_terminal():
+    text = shown(range(1, 26), is_terminal=True)
+    assert " 25/25 " in text
+    assert NUMBERS in text
+    assert "step 10/25" not in text
