@@ -147,7 +147,7 @@ def test_papers_name_what_the_docstrings_name(path):
     text = (DOCS / "papers.md").read_text(encoding="utf-8")
     rows = [row for row in rows_of_papers() if f"/{path.parent.name}/{path.name})" in row]
     named = {number for row in rows for number in ARXIV.findall(row)}
-    if path.name == "base.py":  # what all optimizers share
+    if path.name == "optimizer.py":  # what all optimizers share
         named = set(ARXIV.findall(text))
     assert papers_in(path) - {"2603.21563"} <= named
 

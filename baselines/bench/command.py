@@ -25,11 +25,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run_speed(config: EnvironmentBenchConfig) -> None:
-    from baselines.bench import environment, sampler, verifier
+    from baselines.bench import environment_speed, sampler_speed, verifier_speed
 
-    environment.run(config)  # first: its memory is measured as growth of the peak
-    verifier.run(config)
-    sampler.run(config)
+    environment_speed.run(config)  # first: its memory is measured as growth of the peak
+    verifier_speed.run(config)
+    sampler_speed.run(config)
 
 
 def _description() -> str:

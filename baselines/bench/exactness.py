@@ -11,7 +11,7 @@ import numpy as np
 
 from baselines.bench.benchmarks_page import Finding, write_section
 from baselines.bench.measuring import PageConfig
-from baselines.bench.sampler import MAX_NEW_TOKENS, NUM_PROMPTS, NUM_SAMPLES, thinker_prompts
+from baselines.bench.sampler_speed import MAX_NEW_TOKENS, NUM_PROMPTS, NUM_SAMPLES, thinker_prompts
 from baselines.common.checks import require_at_least
 from baselines.common.command_line import parse
 from baselines.common.types import FloatArray

@@ -13,7 +13,7 @@ import numpy as np
 from baselines.bench.stepwise import LEARNING_RATE, TINY_STEP, StepwiseLoop
 from baselines.policies.base import TrainablePolicy
 from baselines.policies.registry import load_policy
-from baselines.rollouts.environments import team_env
+from baselines.rollouts.team_env import team_env
 from baselines.train.config import TrainConfig
 from ccpo_env import load_tasks
 from ccpo_env.env import TeamAnswerEnv

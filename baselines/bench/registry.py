@@ -12,7 +12,7 @@ def _credit(arguments: Sequence[str]) -> int:
 
 
 def _environment(arguments: Sequence[str]) -> int:
-    from baselines.bench.environment import main
+    from baselines.bench.environment_speed import main
 
     return main(arguments)
 
@@ -36,7 +36,7 @@ def _learning(arguments: Sequence[str]) -> int:
 
 
 def _sampler(arguments: Sequence[str]) -> int:
-    from baselines.bench.sampler import main
+    from baselines.bench.sampler_speed import main
 
     return main(arguments)
 
@@ -48,7 +48,7 @@ def _step(arguments: Sequence[str]) -> int:
 
 
 def _verifier(arguments: Sequence[str]) -> int:
-    from baselines.bench.verifier import main
+    from baselines.bench.verifier_speed import main
 
     return main(arguments)
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from baselines.bench import sampler
+from baselines.bench import sampler_speed
 from baselines.bench.benchmarks_page import Finding, write_section
-from baselines.bench.environment import environment_cases
+from baselines.bench.environment_speed import environment_cases
 from baselines.bench.measuring import Case, PageConfig, measure
 from baselines.bench.other_trainers import (
     GROUP_SIZE,
@@ -20,9 +20,9 @@ from baselines.bench.other_trainers import (
     OtherTrainer,
     TokenCount,
 )
-from baselines.bench.sampler import median_ratio
+from baselines.bench.sampler_speed import median_ratio
 from baselines.bench.stepwise import TINY_STEP, OurLoop, closed_at_the_end
-from baselines.bench.verifier import verifier_cases
+from baselines.bench.verifier_speed import verifier_cases
 from baselines.common.checks import require_at_least
 from baselines.common.command_line import parse
 from baselines.common.metrics import MetricRow
@@ -188,12 +188,12 @@ def parts_finding(repeats: int, config: TrainConfig = MANY_EPISODES) -> Finding:
 
 def rates_finding(repeats: int, rng: np.random.Generator) -> Finding:
     """Measure environment, verifier and sampler, each against its reference."""
-    few, many = max(1, sampler.NUM_PROMPTS // 8), sampler.NUM_PROMPTS
+    few, many = max(1, sampler_speed.NUM_PROMPTS // 8), sampler_speed.NUM_PROMPTS
     benches = {
         "episodes": environment_cases(),
         "answers": verifier_cases(),
-        f"tokens, {few} x {sampler.NUM_SAMPLES} rows": sampler.sampler_cases(few),
-        f"tokens, {many} x {sampler.NUM_SAMPLES} rows": sampler.sampler_cases(many),
+        f"tokens, {few} x {sampler_speed.NUM_SAMPLES} rows": sampler_speed.sampler_cases(few),
+        f"tokens, {many} x {sampler_speed.NUM_SAMPLES} rows": sampler_speed.sampler_cases(many),
     }
     rows = []
     for unit, cases in benches.items():

@@ -27,8 +27,8 @@ from baselines.evaluate.paths import each_that_can_be_spared
 from baselines.evaluate.tables import grids
 from baselines.policies.base import Sampling
 from baselines.policies.endpoint.usage import Billed, EndpointUsage
-from baselines.rollouts.environments import TeamOverrides, team_env
 from baselines.rollouts.runner import RolloutRunner
+from baselines.rollouts.team_env import TeamOverrides, team_env
 from ccpo_env import load_tasks
 from ccpo_env.reset_options import check_removed
 from ccpo_env.tasks import TASK_SOURCES

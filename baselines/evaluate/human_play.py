@@ -18,9 +18,9 @@ from baselines.common.errors import exit_on_bad_input
 from baselines.common.files import CONFIG_FILE
 from baselines.common.flags import Choices
 from baselines.policies.base import Prompt, Sampling
-from baselines.rollouts.environments import TeamOverrides, team_env
 from baselines.rollouts.plan import shared_turns
 from baselines.rollouts.runner import RolloutRequest, RolloutRunner
+from baselines.rollouts.team_env import TeamOverrides, team_env
 from ccpo_env import load_tasks
 from ccpo_env.env import TeamAnswerEnv
 from ccpo_env.errors import unknown_name

@@ -12,9 +12,9 @@ from baselines.common.types import FloatArray
 from baselines.optimizers import OPTIMIZERS
 from baselines.policies.base import Completion, Policy
 from baselines.rollouts.costs import CostTracker
-from baselines.rollouts.environments import team_env
 from baselines.rollouts.groups import Group
 from baselines.rollouts.runner import RolloutRunner
+from baselines.rollouts.team_env import team_env
 from baselines.train.config import TrainConfig
 from baselines.train.credit_stage import CreditStage
 from baselines.train.samples import count_tokens, shaped_credit

@@ -1,10 +1,10 @@
 """Policy-gradient methods by name, each an advantage estimator and a loss. Needs no torch."""
 
-from baselines.optimizers.base import Hyperparameters, PolicyOptimizer
 from baselines.optimizers.dapo import DAPO
 from baselines.optimizers.dr_grpo import DR_GRPO
 from baselines.optimizers.grpo import GRPO
 from baselines.optimizers.gspo import GSPO
+from baselines.optimizers.optimizer import Hyperparameters, PolicyOptimizer
 from baselines.optimizers.reinforce_pp import REINFORCE_PP
 from baselines.optimizers.reinforce_pp_baseline import REINFORCE_PP_BASELINE
 from baselines.optimizers.rloo import RLOO

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from baselines.optimizers.advantages import group_relative
-from baselines.optimizers.base import Hyperparameters, PolicyOptimizer
 from baselines.optimizers.losses import clipped_policy_loss
+from baselines.optimizers.optimizer import Hyperparameters, PolicyOptimizer
 
 GRPO = PolicyOptimizer(
     name="grpo",

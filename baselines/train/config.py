@@ -17,7 +17,7 @@ from baselines.common.checks import (
 from baselines.credit import ALLOCATORS, read_allocator_args
 from baselines.optimizers import OPTIMIZERS
 from baselines.policies.base import Sampling
-from baselines.rollouts.environments import TEAMS, TeamSettings
+from baselines.rollouts.team_env import TEAMS, TeamSettings
 from baselines.train.logging.trackers import TRACKERS
 from baselines.train.settings import (
     LearningSettings,

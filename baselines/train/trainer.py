@@ -21,9 +21,9 @@ from baselines.optimizers import OPTIMIZERS
 from baselines.policies.base import Policy, TrainablePolicy
 from baselines.policies.checkpoints import UsableCheckpoint, read_updaters
 from baselines.rollouts.costs import CostTracker
-from baselines.rollouts.environments import team_env
 from baselines.rollouts.groups import Group
 from baselines.rollouts.runner import RolloutRunner
+from baselines.rollouts.team_env import team_env
 from baselines.train.config import TrainConfig, check_same_config
 from baselines.train.credit_stage import CreditStage
 from baselines.train.engines.rollout_servers import RolloutServers

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from baselines.common.checks import unread
 from baselines.credit import ALLOCATORS
 from baselines.credit.removals import each_but_the_last
-from baselines.rollouts.environments import team_env, unread_size
 from baselines.rollouts.plan import branching_agents, per_rollout_removals, per_task_removals
+from baselines.rollouts.team_env import team_env, unread_size
 from baselines.train.config import TrainConfig
 from ccpo_env.types import Topology
 

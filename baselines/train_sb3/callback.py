@@ -10,7 +10,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from baselines.common.jsonl import append_row
 from baselines.common.types import FloatArray
-from baselines.train_sb3.exact import Role, Worth
+from baselines.train_sb3.exact_values import Role, Worth
 from baselines.train_sb3.policy_tables import policy_table, team_worth
 from baselines.train_sb3.vec_env import SignalVecEnv
 

@@ -29,7 +29,7 @@ from baselines.train_sb3.demonstration import (
     cells,
     run_once,
 )
-from baselines.train_sb3.exact import Role
+from baselines.train_sb3.exact_values import Role
 from baselines.train_sb3.game import MIXES
 from baselines.train_sb3.measured_credit import MEANINGFUL, CreditPlan, Replay, expect_groups
 from baselines.train_sb3.ppo import PpoConfig, Trained, expect_sb3, train

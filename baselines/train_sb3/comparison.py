@@ -25,7 +25,7 @@ from baselines.optimizers import OPTIMIZERS
 from baselines.train_sb3 import tabular
 from baselines.train_sb3.game import MIXES
 from baselines.train_sb3.measured_credit import MEANINGFUL, CreditPlan
-from baselines.train_sb3.runs import (
+from baselines.train_sb3.signal_runs import (
     TUNING_SEEDS,
     RunOnce,
     SignalRunResult,
@@ -63,7 +63,12 @@ class Comparison:
 
     def run(self, out_dir: Path, *, num_seeds: int, num_workers: int, console: Console) -> None:
         """Make the runs that are missing; write table.md, table.json, tuning.md and shares.png."""
-        from baselines.train_sb3.results import markdown, share_figure, table_rows, tuning_markdown
+        from baselines.train_sb3.signal_results import (
+            markdown,
+            share_figure,
+            table_rows,
+            tuning_markdown,
+        )
 
         started = time.monotonic()
         results: list[SignalRunResult] = []

@@ -9,7 +9,7 @@ from typing import Any
 
 from baselines.train_sb3.measured_credit import CreditPlan
 from baselines.train_sb3.ppo import PpoConfig, train
-from baselines.train_sb3.runs import SignalRunKey, SignalRunResult
+from baselines.train_sb3.signal_runs import SignalRunKey, SignalRunResult
 
 LEARNING_RATES = (1e-3, 3e-3, 1e-2, 3e-2)
 """Of which each method gets the one that is best for it, in each setting."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from baselines.common.types import FloatArray, IntArray
 from baselines.credit import ALLOCATORS, GroupBatch, GroupOutcomes, State
-from baselines.train_sb3.exact import Role
+from baselines.train_sb3.exact_values import Role
 from baselines.train_sb3.game import NOBODY, SignalGame, Tasks, draw
 from ccpo_env.errors import unknown_name
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from baselines.common.types import FloatArray
-from baselines.train_sb3.exact import Role, Worth, worth
+from baselines.train_sb3.exact_values import Role, Worth, worth
 from baselines.train_sb3.game import SignalGame
 
 

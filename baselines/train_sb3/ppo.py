@@ -9,7 +9,7 @@ import numpy as np
 
 from baselines.common.metrics import METRICS_FILE
 from baselines.common.types import FloatArray
-from baselines.train_sb3.exact import Role, Worth
+from baselines.train_sb3.exact_values import Role, Worth
 from baselines.train_sb3.game import MIXES, SignalGame
 from baselines.train_sb3.measured_credit import CreditPlan
 from baselines.train_sb3.policy_tables import policy_table, team_worth

@@ -10,10 +10,10 @@ import numpy as np
 
 from baselines.common.types import FloatArray, IntArray, TokenBatch
 from baselines.optimizers import OPTIMIZERS, PolicyOptimizer
-from baselines.train_sb3.exact import worth
+from baselines.train_sb3.exact_values import worth
 from baselines.train_sb3.game import MIXES, SignalGame, draw
 from baselines.train_sb3.measured_credit import CreditPlan, CreditSource, Rollouts
-from baselines.train_sb3.runs import SignalRunKey, SignalRunResult
+from baselines.train_sb3.signal_runs import SignalRunKey, SignalRunResult
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -12,7 +12,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvS
 
 from baselines.common.types import FloatArray
 from baselines.optimizers.advantages import group_mean
-from baselines.train_sb3.exact import Role
+from baselines.train_sb3.exact_values import Role
 from baselines.train_sb3.game import Observations, SignalGame, draw
 from baselines.train_sb3.measured_credit import (
     CreditPlan,

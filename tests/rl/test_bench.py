@@ -5,22 +5,22 @@ import pytest
 from rich.console import Console
 
 from baselines import bench
-from baselines.bench import environment, measuring, sampler, verifier
+from baselines.bench import environment_speed, measuring, sampler_speed, verifier_speed
 from baselines.bench.measuring import Case
 from tests.rl.teams import quietly
 
 MAKERS = (
-    environment.environment_cases,
-    verifier.verifier_cases,
-    sampler.sampler_cases,
+    environment_speed.environment_cases,
+    verifier_speed.verifier_cases,
+    sampler_speed.sampler_cases,
 )
 
 
 @pytest.fixture(autouse=True)
 def _little_work(monkeypatch):
-    monkeypatch.setattr(environment, "NUM_EPISODES", 3)
-    monkeypatch.setattr(sampler, "NUM_PROMPTS", 4)
-    monkeypatch.setattr(sampler, "MAX_NEW_TOKENS", 5)
+    monkeypatch.setattr(environment_speed, "NUM_EPISODES", 3)
+    monkeypatch.setattr(sampler_speed, "NUM_PROMPTS", 4)
+    monkeypatch.setattr(sampler_speed, "MAX_NEW_TOKENS", 5)
 
 
 @pytest.mark.parametrize("make_cases", MAKERS)
@@ -29,7 +29,7 @@ def test_cases_count_their_work_alike(make_cases):
     units = [case.run() for case in cases]
     assert len({case.name for case in cases}) == len(cases) >= 2
     assert min(units) > 0
-    if make_cases is not sampler.sampler_cases:  # completions differ in length
+    if make_cases is not sampler_speed.sampler_cases:  # completions differ in length
         assert len(set(units)) == 1
 
 

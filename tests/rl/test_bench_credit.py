@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from baselines.bench.credit import scores
+from baselines.bench.credit.credit_tables import COLUMNS
 from baselines.bench.credit.games import turn_game
 from baselines.bench.credit.games.bandit import make_bandit
 from baselines.bench.credit.games.chain import make_chain
 from baselines.bench.credit.games.cosac import cosac_advantages
 from baselines.bench.credit.games.measured import Measured, Plan, measure_game
 from baselines.bench.credit.games.registry import every_removal
-from baselines.bench.credit.games.vote import make_vote
-from baselines.bench.credit.results import COLUMNS
-from baselines.bench.credit.runs import COSAC, ZERO, reliability, seed_scores
+from baselines.bench.credit.games.vote_game import make_vote
+from baselines.bench.credit.seed_scores import COSAC, ZERO, reliability, seed_scores
 from baselines.common.stats import mean_over_seeds
 from baselines.credit import ALLOCATORS, GroupOutcomes
 from baselines.credit.outcomes import GroupBatch

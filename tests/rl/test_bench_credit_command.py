@@ -11,9 +11,9 @@ from scipy import stats
 
 from baselines import bench
 from baselines.bench.credit.command import MIN_WIDTH, CreditConfig, play_seed, run
+from baselines.bench.credit.credit_tables import COLUMNS, GameResult, as_json, credit_table
 from baselines.bench.credit.figure import PANELS, credit_figure
 from baselines.bench.credit.games.registry import GAMES
-from baselines.bench.credit.results import COLUMNS, GameResult, as_json, credit_table
 from baselines.credit import ALLOCATORS
 from tests.rl.teams import quietly
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from baselines.bench import sampler
-from baselines.bench.sampler import median_ratio, sampler_cases, thinker_prompts
+from baselines.bench import sampler_speed
+from baselines.bench.sampler_speed import median_ratio, sampler_cases, thinker_prompts
 
 
 def test_median_ratio_of_a_constant_ratio_is_a_point():
@@ -27,12 +27,12 @@ def test_median_ratio_holds_the_true_ratio_of_noisy_rates():
 
 def test_thinker_prompts_come_in_groups_of_samples():
     prompts = thinker_prompts(3)
-    assert len(prompts) == 3 * sampler.NUM_SAMPLES
+    assert len(prompts) == 3 * sampler_speed.NUM_SAMPLES
     assert len({prompt.text for prompt in prompts}) == 3
-    assert prompts[0] == prompts[sampler.NUM_SAMPLES - 1]
+    assert prompts[0] == prompts[sampler_speed.NUM_SAMPLES - 1]
     assert "thinker" in prompts[0].text
 
 
 def test_sampler_cases_count_tokens_up_to_the_end_of_completions(monkeypatch):
-    monkeypatch.setattr(sampler, "MAX_NEW_TOKENS", 1)
-    assert [case.run() for case in sampler_cases(2)] == [2 * sampler.NUM_SAMPLES] * 2
+    monkeypatch.setattr(sampler_speed, "MAX_NEW_TOKENS", 1)
+    assert [case.run() for case in sampler_cases(2)] == [2 * sampler_speed.NUM_SAMPLES] * 2

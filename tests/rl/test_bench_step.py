@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from baselines.bench import environment, other_trainers, sampler, step
+from baselines.bench import environment_speed, other_trainers, sampler_speed, step
 from baselines.bench.benchmarks_page import HEAD, Finding, cpu_model, write_section
 from baselines.bench.other_trainers import OTHER_TRAINERS, OtherTrainer, TokenCount
 from baselines.bench.stepwise import TINY_STEP, OurLoop, StepwiseLoop, closed_at_the_end
@@ -187,8 +187,8 @@ def test_step_bench_runs_and_writes_its_page(tmp_path, monkeypatch):
         config = getattr(step, name)
         monkeypatch.setattr(step, name, replace(config, tasks_per_step=2, group_size=2))
     monkeypatch.setattr(step.parts_finding, "__defaults__", (LITTLE,))
-    monkeypatch.setattr(environment, "NUM_EPISODES", 3)
-    monkeypatch.setattr(sampler, "NUM_PROMPTS", 8)
+    monkeypatch.setattr(environment_speed, "NUM_EPISODES", 3)
+    monkeypatch.setattr(sampler_speed, "NUM_PROMPTS", 8)
     page = tmp_path / "benchmarks.md"
     flags = ("--repeats", "1", "--credit-repeats", "1", "--page", str(page))
     code, printed = quietly(step.main, *flags)

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from baselines.bench import verifier
-from baselines.bench.verifier import CaseResult, LabelledCase
+from baselines.bench import verifier_speed
+from baselines.bench.verifier_speed import CaseResult, LabelledCase
 from tests.rl.teams import quietly
 
 RIGHT = LabelledCase(r"\boxed{1}", "1", expected=True, category="rw_number")
@@ -27,7 +27,7 @@ def columns(table):
 def test_read_cases_expands_run_lengths(tmp_path):
     row = {"gold": "1", "expected": False, "category": "host_size"}
     coded = {**row, "response": None, "response_expand": [["ab", 2], ["c", 3]]}
-    cases = verifier.read_cases(write(tmp_path / "cases.jsonl", coded))
+    cases = verifier_speed.read_cases(write(tmp_path / "cases.jsonl", coded))
     assert cases == [LabelledCase("ababccc", "1", expected=False, category="host_size")]
 
 
@@ -36,12 +36,12 @@ def test_read_cases_names_a_bad_line(tmp_path, line):
     path = tmp_path / "cases.jsonl"
     path.write_text(line + "\n")
     with pytest.raises(ValueError, match=r"a case must be an object .* line 1; correct the line"):
-        verifier.read_cases(path)
+        verifier_speed.read_cases(path)
 
 
 def test_read_cases_wants_at_least_one(tmp_path):
     with pytest.raises(ValueError, match="cases must be at least one"):
-        verifier.read_cases(write(tmp_path / "cases.jsonl"))
+        verifier_speed.read_cases(write(tmp_path / "cases.jsonl"))
 
 
 def test_run_case_counts_an_exception_as_wrong():
@@ -49,9 +49,9 @@ def test_run_case_counts_an_exception_as_wrong():
         raise RuntimeError
 
     for case in (RIGHT, WRONG):
-        result = verifier.run_case(case, raises)
+        result = verifier_speed.run_case(case, raises)
         assert (result.is_right, result.is_accepted) == (False, False)
-    assert verifier.run_case(WRONG, lambda _response, _gold: True).is_accepted
+    assert verifier_speed.run_case(WRONG, lambda _response, _gold: True).is_accepted
 
 
 def test_score_table_counts_by_hand():
@@ -63,7 +63,7 @@ def test_score_table_counts_by_hand():
         CaseResult(HOSTILE, is_right=True, is_accepted=False, seconds=3.0),
     ]
     theirs = [CaseResult(j.case, is_right=True, is_accepted=False, seconds=28.024) for j in ours]
-    cells = columns(verifier.score_table({"theirs": theirs, "ours": ours}))
+    cells = columns(verifier_speed.score_table({"theirs": theirs, "ours": ours}))
     assert cells["accuracy"] == ["1.000", "0.600"]
     assert cells["macro"] == ["1.000", "0.500"]  # mean of 1/2, 0 and 1
     assert (cells["false +"][1], cells["false -"][1]) == ("1", "1")
@@ -79,7 +79,7 @@ def test_bench_scores_a_file_with_both_verifiers(tmp_path):
         for c in (RIGHT, WRONG, HOSTILE)
     ]
     path = write(tmp_path / "cases.jsonl", *rows)
-    code, printed = quietly(verifier.main, "--cases", str(path))
+    code, printed = quietly(verifier_speed.main, "--cases", str(path))
     assert code == 0
     assert "Verifiers on 3 labelled cases" in printed
     (row,) = (line for line in printed.splitlines() if "ccpo_env.verify" in line)

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import pytest
 
-from baselines.bench.credit.config import CreditConfig
+from baselines.bench.credit.credit_config import CreditConfig
 from baselines.bench.learning import LearningConfig
 from baselines.bench.measuring import BenchConfig
 from baselines.common.command_line import parse, read_words

@@ -10,7 +10,7 @@ import pytest
 from baselines.bench import BenchConfig
 from baselines.evaluate.command import EvalConfig, with_settings_of_run
 from baselines.evaluate.human_play import PlayConfig, of_run
-from baselines.rollouts.environments import TEAMS, _of_default_size, team_env
+from baselines.rollouts.team_env import TEAMS, _of_default_size, team_env
 from baselines.train.command import read_config
 from baselines.train.config import TrainConfig, check_same_config
 from ccpo_env.topologies.registry import TOPOLOGIES

@@ -9,8 +9,8 @@ from baselines.credit import ALLOCATORS
 from baselines.optimizers import OPTIMIZERS
 from baselines.policies.base import Sampling
 from baselines.rollouts.costs import CostTracker
-from baselines.rollouts.environments import team_env
 from baselines.rollouts.runner import RolloutRunner
+from baselines.rollouts.team_env import team_env
 from baselines.train.config import TrainConfig
 from baselines.train.credit_stage import CreditStage
 from ccpo_env.types import Task

@@ -12,7 +12,7 @@ from baselines.bench.credit.games import enumeration, turn_game
 from baselines.bench.credit.games.bandit import make_bandit
 from baselines.bench.credit.games.chain import make_chain
 from baselines.bench.credit.games.turn_game import FREE, IDLE
-from baselines.bench.credit.games.vote import Vote, make_vote
+from baselines.bench.credit.games.vote_game import Vote, make_vote
 from baselines.credit import ALLOCATORS, GroupOutcomes
 from ccpo_env.voting import Ballot
 

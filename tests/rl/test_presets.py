@@ -6,7 +6,7 @@ import pytest
 
 from baselines.common.jsonl import read_rows
 from baselines.optimizers import OPTIMIZERS
-from baselines.rollouts.environments import team_env
+from baselines.rollouts.team_env import team_env
 from baselines.train.command import main, read_config
 from baselines.train.config import PER_ROLE, SETTINGS, TrainConfig, with_settings
 from baselines.train.presets import PRESETS, preset, read_settings

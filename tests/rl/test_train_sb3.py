@@ -14,7 +14,7 @@ from baselines.train_sb3 import command as train_sb3
 from baselines.train_sb3.demonstration import COMMON_RANDOM, METHODS, SETTINGS, SHARED
 from baselines.train_sb3.measured_credit import CreditPlan
 from baselines.train_sb3.ppo import PpoConfig, train
-from baselines.train_sb3.runs import TUNING_SEEDS, SignalRunResult
+from baselines.train_sb3.signal_runs import TUNING_SEEDS, SignalRunResult
 from tests.rl.teams import quietly
 
 LOGGED = {

@@ -9,13 +9,13 @@ import pytest
 from numpy.testing import assert_allclose
 
 from baselines.optimizers import OPTIMIZERS
-from baselines.train_sb3 import comparison, runs, vec_env
-from baselines.train_sb3.exact import worth
+from baselines.train_sb3 import comparison, signal_runs, vec_env
+from baselines.train_sb3.exact_values import worth
 from baselines.train_sb3.game import SignalGame
 from baselines.train_sb3.measured_credit import MEANINGFUL, CreditPlan, CreditSource
 from baselines.train_sb3.ppo import PpoConfig, train
-from baselines.train_sb3.results import markdown, share_figure, table_rows
-from baselines.train_sb3.runs import SignalRunKey, SignalRunResult, best_rates, mean_shares
+from baselines.train_sb3.signal_results import markdown, share_figure, table_rows
+from baselines.train_sb3.signal_runs import SignalRunKey, SignalRunResult, best_rates, mean_shares
 from baselines.train_sb3.tabular import DirectConfig, SymbolTable, learn, run_once
 from tests.rl.teams import quietly
 
@@ -109,7 +109,7 @@ def result(method, seed, share, *, setting="rare", rate=0.1):
 
 
 def test_best_rates_are_those_of_the_largest_mean_over_tuning_seeds():
-    seeds = runs.TUNING_SEEDS
+    seeds = signal_runs.TUNING_SEEDS
     found = [
         result("a", seed, share, rate=0.1) for seed, share in zip(seeds, (0.8, 0), strict=True)
     ]
@@ -126,7 +126,7 @@ def test_rows_compare_seed_by_seed_within_a_setting():
     found += [result("noise", seed, bases[(seed + 1) % 4]) for seed in range(4)]
     found += [result("worse", seed, base - 0.3 + 0.01 * seed) for seed, base in enumerate(bases)]
     found += [result("shared", seed, 0.0, setting="default") for seed in range(4)]
-    found += [result("shared", runs.TUNING_SEEDS[0], 99.0)]
+    found += [result("shared", signal_runs.TUNING_SEEDS[0], 99.0)]
     rows = table_rows(found, lambda _method: "shared")
     verdicts = {(row.setting, row.method): row.verdict for row in rows}
     assert verdicts == {

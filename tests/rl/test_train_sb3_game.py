@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from stable_baselines3.common.vec_env import VecMonitor
 
 from baselines.credit import ALLOCATORS
-from baselines.train_sb3.exact import message_values, worth
+from baselines.train_sb3.exact_values import message_values, worth
 from baselines.train_sb3.game import MIXES, NOBODY, SignalGame, Tasks, draw
 from baselines.train_sb3.measured_credit import (
     MEANINGFUL,

@@ -9,13 +9,13 @@ from contextlib import contextmanager
 import numpy as np
 from rich.console import Console
 
-from baselines.bench.credit.config import CreditConfig
+from baselines.bench.credit.credit_config import CreditConfig
+from baselines.bench.credit.credit_tables import credit_table, write_results
 from baselines.bench.credit.game_result import GameResult
 from baselines.bench.credit.games.measured import Plan
 from baselines.bench.credit.games.registry import GAMES, World, every_removal
-from baselines.bench.credit.results import credit_table, write_results
-from baselines.bench.credit.runs import reliability, seed_scores
 from baselines.bench.credit.scores import Scores
+from baselines.bench.credit.seed_scores import reliability, seed_scores
 from baselines.common.command_line import parse
 from baselines.common.errors import exit_on_bad_input
 from baselines.common.files import make_folder

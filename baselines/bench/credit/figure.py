@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from baselines.bench.credit.game_result import GameResult
-from baselines.bench.credit.runs import COSAC, ZERO
+from baselines.bench.credit.seed_scores import COSAC, ZERO
 
 PANELS: Mapping[str, tuple[str, float, float]] = {
     "skill": ("skill (0: predicting nothing, 1: perfect)", -1.5, 1.0),

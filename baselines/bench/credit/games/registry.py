@@ -11,7 +11,7 @@ from baselines.bench.credit.games.bandit import make_bandit
 from baselines.bench.credit.games.chain import make_chain
 from baselines.bench.credit.games.measured import Measured, Plan, measure_game
 from baselines.bench.credit.games.turn_game import TabularGame
-from baselines.bench.credit.games.vote import make_vote
+from baselines.bench.credit.games.vote_game import make_vote
 from baselines.credit import ALLOCATORS
 from baselines.credit.removals import EXACT_AGENTS
 

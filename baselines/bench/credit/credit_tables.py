@@ -11,7 +11,7 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from baselines.bench.credit.config import CreditConfig
+from baselines.bench.credit.credit_config import CreditConfig
 from baselines.bench.credit.game_result import GameResult
 from baselines.bench.credit.scores import QUANTITIES
 from baselines.common.files import write_json, write_text

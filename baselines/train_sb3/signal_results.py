@@ -17,7 +17,7 @@ from baselines.common.stats import (
     differences_to_reference,
     mean_over_seeds,
 )
-from baselines.train_sb3.runs import TUNING_SEEDS, SignalRunResult
+from baselines.train_sb3.signal_runs import TUNING_SEEDS, SignalRunResult
 
 Cell = tuple[str, str]
 Reference = Callable[[str], str]
