@@ -1,22 +1,68 @@
-"""Settings of the whole test run: one thread, and hypothesis without a time limit."""
+"""Settings of all tests: one thread, hypothesis without a time limit, figures on request."""
 
 from __future__ import annotations
 
+import gc
+import multiprocessing.context
 import os
+import signal
 import sys
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read by torch when a test imports it
 
+# A shell that starts tests in the background has their processes ignore Ctrl-C.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 # A loaded machine is slow, which says nothing about the code under test.
 settings.register_profile("local", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("local"), derandomize=True, database=None)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+gc.disable()  # what is imported and collected stays
+
+
+def pytest_collection_finish() -> None:
+    """Collect garbage from here on, and do not look at all that is there already each time."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _one_torch_thread() -> None:
     if "torch" in sys.modules:  # do not make a run without torch pay for it
         sys.modules["torch"].set_num_threads(1)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _draw_on_request(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Leave the figures out of the pages of runs, unless a module is marked with `figures`.
+
+    They take longer than a short run.
+    """
+    page = sys.modules.get("baselines.report.run_page")
+    if page is None or request.node.get_closest_marker("figures"):
+        yield
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(page, "plots", lambda *_args, **_kwargs: {})
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_process_is_left() -> Iterator[None]:
+    yield
+    if "tests.rl.warm" in sys.modules:
+        sys.modules["tests.rl.warm"].stop()
+
+
+@pytest.fixture
+def warm_pools(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have pools fork from a warm process what they would spawn: they differ in the start alone."""
+    from tests.rl.warm import warm_context
+
+    monkeypatch.setitem(multiprocessing.context._concrete_contexts, "spawn", warm_context())

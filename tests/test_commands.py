@@ -21,7 +21,10 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 BLOCK = re.compile(r"^```(console|bash|)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 RECIPES = re.compile(r'^```python title="([^" ]+)"$', re.MULTILINE)
 TARGET = re.compile(r"^([a-z0-9]+):", re.MULTILINE)
-NEW_NAMES = {"equal_split": "shared", "group_reinforce": "grpo"}
+NEW_NAMES = {
+    **{"equal_split": "shared", "group_reinforce": "grpo"},
+    **{"review": "think_solve", "products": "arithmetic"},
+}
 """What the recipes of CONTRIBUTING.md register, and what stands for it here."""
 
 

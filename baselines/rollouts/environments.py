@@ -11,7 +11,8 @@ from baselines.common.flags import Choices
 from ccpo_env import debate_v0, think_solve_v0, vote_v0
 from ccpo_env.env import TeamAnswerEnv
 from ccpo_env.errors import unknown_name
-from ccpo_env.types import TaskInput
+from ccpo_env.topologies.registry import TOPOLOGIES
+from ccpo_env.types import TaskInput, Topology
 from ccpo_env.verifiers.registry import VERIFIERS
 from ccpo_env.wrapper import SnapshotWrapper
 
@@ -102,6 +103,9 @@ def unread_size(team: TeamSettings, name: str) -> str | None:
     return None if topology == team.topology else f"--topology {topology}"
 
 
+MakeTeam = Callable[[TeamSettings, TaskInput], SnapshotWrapper[TeamAnswerEnv]]
+
+
 def team_env(team: TeamSettings, tasks: TaskInput) -> SnapshotWrapper[TeamAnswerEnv]:
     """Return the environment of a team.
 
@@ -125,9 +129,17 @@ def _debate(team: TeamSettings, tasks: TaskInput) -> SnapshotWrapper[TeamAnswerE
     return debate_v0(tasks, team.num_debaters, team.num_rounds, team.verifier)
 
 
-TEAMS: Mapping[str, Callable[[TeamSettings, TaskInput], SnapshotWrapper[TeamAnswerEnv]]] = {
+def _of_default_size(make: Callable[..., Topology]) -> MakeTeam:
+    def make_team(team: TeamSettings, tasks: TaskInput) -> SnapshotWrapper[TeamAnswerEnv]:
+        return SnapshotWrapper(TeamAnswerEnv(make(), tasks=tasks, verifier=team.verifier))
+
+    return make_team
+
+
+TEAMS: Mapping[str, MakeTeam] = {
+    **{name: _of_default_size(make) for name, make in TOPOLOGIES.items()},
     "think_solve": _think_solve,
     "vote": _vote,
     "debate": _debate,
 }
-"""Every topology that trains, by name."""
+"""Every topology that trains: all that are registered, some in a size that is a setting."""

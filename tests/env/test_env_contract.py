@@ -22,6 +22,7 @@ from ccpo_env.factory import EnvFactory
 from ccpo_env.shared_reward import SharedRewardEnv
 from ccpo_env.wrapper import SnapshotWrapper
 
+pytestmark = pytest.mark.no_cover  # thousands of steps, through what the other files test
 TASKS = [("1+1", "2"), ("2+3", "5"), ("4+4", "8")]
 FACTORIES = {
     name: value for name, value in vars(environments).items() if isinstance(value, EnvFactory)

@@ -191,6 +191,7 @@ WAYS_BACK = [
 ]
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("take_up", WAYS_BACK)
 @FEWER
 @given(plan=plans())

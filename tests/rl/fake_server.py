@@ -22,8 +22,10 @@ Fault = Literal[
 FAULTS_THAT_PASS: tuple[Fault, ...] = ("429", "500", "reset", "truncated", "slow", "not_json")
 """After these a client tries again."""
 CUT_SHORT = ("truncated", "slow")
-SLOW_S = 1.0
+SLOW_S = 3.0
 """Longer than the tests' clients wait for a byte."""
+PATIENCE_S = 1.0
+"""What a client waits that meets "slow": long enough for every other answer on busy cores."""
 
 
 @dataclass(frozen=True)

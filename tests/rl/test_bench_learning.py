@@ -70,6 +70,7 @@ def test_team_that_is_paid_for_failing_is_trained(monkeypatch):
 FEW = ("--allocators", "shared", "--optimizers", "grpo", "--num-seeds", 1, "--num-workers", 1)
 
 
+@pytest.mark.usefixtures("warm_pools")
 def test_command_writes_the_table_and_goes_on_where_it_stopped(tmp_path, monkeypatch):
     flags = (*FEW, "--steps", 1, "--out-dir", tmp_path)
     monkeypatch.setattr(learning, "cells", lambda _: [Cell("one", "shared"), Cell("two", "shared")])

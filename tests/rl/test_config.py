@@ -10,9 +10,10 @@ import pytest
 from baselines.bench import BenchConfig
 from baselines.evaluate.command import EvalConfig, with_settings_of_run
 from baselines.evaluate.human_play import PlayConfig, of_run
-from baselines.rollouts.environments import TEAMS, team_env
+from baselines.rollouts.environments import TEAMS, _of_default_size, team_env
 from baselines.train.command import read_config
 from baselines.train.config import TrainConfig, check_same_config
+from ccpo_env.topologies.registry import TOPOLOGIES
 from ccpo_env.verifiers.registry import VERIFIERS
 
 NAN, INF = float("nan"), float("inf")
@@ -231,3 +232,17 @@ def test_every_team_is_judged_by_the_verifier_of_its_config(topology):
     for _ in range(sum(turn.speaker == env.possible_agents[0] for turn in env.topology.turns)):
         env.step("so it is 5")
     assert env.verdict.status == "correct"
+
+
+def test_every_registered_topology_makes_a_team():
+    assert set(TOPOLOGIES) <= set(TEAMS)
+
+
+@pytest.mark.parametrize("topology", TOPOLOGIES)
+def test_team_of_a_topology_is_that_topology(topology):
+    config = TrainConfig(topology=topology)
+    env = team_env(config, [("q", "5")]).unwrapped
+    assert env.topology.name == topology
+    made = _of_default_size(TOPOLOGIES[topology])(config, [("q", "5")]).unwrapped
+    assert (made.topology.name, made.verifier) == (topology, VERIFIERS["math"])
+    assert made.possible_agents[0] == env.possible_agents[0]

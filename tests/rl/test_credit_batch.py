@@ -13,6 +13,7 @@ ALL = frozenset({"removed_rewards", "branch_rewards", "ratings", "features"})
 PAIR = ("thinker_0", "solver_0")
 
 
+@pytest.mark.no_cover
 def test_stacks_hold_every_group_once_in_its_place() -> None:
     step = measured_groups()[:200]
     seen: list[int] = []

@@ -59,6 +59,7 @@ def slow_credit(group: GroupOutcomes) -> list[list[float]]:
     return rows
 
 
+@pytest.mark.no_cover
 def test_branch_credit_equals_a_loop_over_10000_groups() -> None:
     step = measured_groups()
     for group, credit in zip(step, ALLOCATORS["branch"].many(step), strict=True):

@@ -21,6 +21,8 @@ from tests.rl.strategies import (
     reorder_rollouts,
 )
 
+pytestmark = pytest.mark.no_cover  # thousands of groups, through what its own file tests
+
 # Put an allocator here, with its reason, if its formula reads the speaking order.
 READS_SPEAKING_ORDER = {
     "branch": "an agent is compared with the one that spoke before it",

@@ -204,6 +204,7 @@ def slow_credit(group: GroupOutcomes, state: HistoryState) -> list[list[float]]:
     return rows
 
 
+@pytest.mark.no_cover
 def test_history_credit_equals_a_loop_over_10000_groups() -> None:
     step = measured_groups()
     state = HistoryState().updated(step[:50])

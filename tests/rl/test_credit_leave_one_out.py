@@ -25,6 +25,7 @@ def test_leave_one_out_credit_of_one_agent_is_compared_with_nobody() -> None:
     np.testing.assert_array_equal(credit, [[2], [0]])
 
 
+@pytest.mark.no_cover
 def test_leave_one_out_credit_equals_a_loop_over_10000_groups() -> None:
     step = measured_groups()
     for group, credit in zip(step, ALLOCATORS["leave_one_out"].many(step), strict=True):

@@ -85,6 +85,7 @@ def refitted(rewards: np.ndarray, features: np.ndarray, chances: np.ndarray | No
     return taken - (effects * chances).sum(axis=-1)
 
 
+@pytest.mark.no_cover
 def test_regression_credit_equals_refitted_models_of_10000_groups() -> None:
     step = measured_groups()
     for group, credit in zip(step, ALLOCATORS["regression"].many(step), strict=True):

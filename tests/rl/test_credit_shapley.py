@@ -87,6 +87,7 @@ def slow_credit(group: GroupOutcomes) -> np.ndarray:
     return credit
 
 
+@pytest.mark.no_cover
 def test_shapley_credit_equals_a_loop_over_10000_groups() -> None:
     step = measured_groups()
     for group, credit in zip(step, ALLOCATORS["shapley"].many(step), strict=True):

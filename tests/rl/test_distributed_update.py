@@ -13,15 +13,16 @@ from baselines.optimizers import OPTIMIZERS
 from baselines.policies.registry import load_policy
 from baselines.train.update.updater import Updater
 from tests.rl.distributed_cases import CASES, ROLES, rows_of, run
-from tests.rl.launching import launch, run_python
+from tests.rl.launching import run_python
+from tests.rl.warm import launch_warm
 
 
 @pytest.fixture(scope="module")
 def in_two(tmp_path_factory):
     """What two processes made of every case, by case and rank."""
     folder = tmp_path_factory.mktemp("two")
-    done = launch("tests.rl.distributed_cases", 2, folder, num_processes=2)
-    assert done.returncode == 0, done.stderr
+    for done in launch_warm("tests.rl.distributed_cases", 2, folder, num_processes=2):
+        assert done.returncode == 0, done.stderr
     return {name: [torch.load(folder / f"{name}.{rank}.pt") for rank in range(2)] for name in CASES}
 
 

@@ -24,7 +24,7 @@ from baselines.policies.endpoint.address import EndpointConfig, parse_endpoint
 from baselines.policies.endpoint.client import retry_after_s
 from baselines.policies.endpoint.policy import EndpointPolicy, load_endpoint
 from baselines.policies.registry import load_policy, load_sampler
-from tests.rl.fake_server import FAULTS_THAT_PASS, Asked, FakeServer
+from tests.rl.fake_server import FAULTS_THAT_PASS, PATIENCE_S, Asked, FakeServer
 
 SECRET = "sk-Zx81/very+secret"
 PROMPTS = [Prompt(f"question {number}") for number in range(6)]
@@ -103,7 +103,7 @@ def test_requests_per_minute_spaces_the_requests():
 @pytest.mark.parametrize("fault", [*FAULTS_THAT_PASS, "wrong_shape"])
 def test_a_fault_that_passes_is_tried_again(fault):
     with FakeServer(echo, fault=lambda asked: fault if asked.number < 2 else None) as server:
-        patience = {"read_timeout_s": 0.25} if fault == "slow" else {}
+        patience = {"read_timeout_s": PATIENCE_S} if fault == "slow" else {}
         policy = load_endpoint(server.spec(concurrency=1, **patience))
         completions = ask(policy)
     assert heads(completions) == [p.text for p in PROMPTS]
@@ -136,7 +136,8 @@ def test_a_fault_that_stays_is_a_failure_of_that_prompt_alone(fault):
         return fault if asked.prompt == PROMPTS[0] else None
 
     with FakeServer(echo, fault=stay) as server:
-        completions = ask_in_vain(load_endpoint(server.spec(retries=2, read_timeout_s=0.1)))
+        patience = {"read_timeout_s": PATIENCE_S} if fault == "slow" else {}
+        completions = ask_in_vain(load_endpoint(server.spec(retries=2, **patience)))
     assert [c.failure is None for c in completions] == [False, *[True] * 5]
     assert completions[0].failure.endswith("(3 tries)")
     assert "\n" not in completions[0].failure
@@ -157,17 +158,22 @@ def test_a_request_has_a_total_time():
     assert completions[0].failure == "no answer in 0.1 s (1 try)"
 
 
-def test_retry_after_holds_back_every_request():
-    arrived = []
+def test_retry_after_holds_back_every_request(monkeypatch):
+    arrived, slept, sleep = [], [], client_module.anyio.sleep
 
     def fault(asked):
         arrived.append(time.monotonic())
         return "429" if asked.number == 0 else None
 
+    async def sleep_and_tell(seconds):
+        slept.append(seconds)
+        await sleep(seconds)
+
+    monkeypatch.setattr(client_module.anyio, "sleep", sleep_and_tell)
     with FakeServer(echo, fault=fault, retry_after_s=0.3) as server:
         ask(load_endpoint(server.spec(concurrency=1, backoff_s=0)))
     assert arrived[1] - arrived[0] >= 0.3
-    assert arrived[-1] - arrived[1] < 0.3
+    assert sum(slept) <= 0.31  # once for all of them, however long a busy machine takes
 
 
 def test_retry_after_that_is_too_long_is_a_failure():
@@ -405,6 +411,7 @@ def test_no_key_is_sent_when_there_is_none(monkeypatch):
     assert "Authorization" not in server.asked[0].headers
 
 
+@pytest.mark.no_cover
 def test_a_thousand_requests_with_faults_are_answered_or_reported():
     """Some prompts are lost for good; of the others every fourth request goes wrong."""
     rng = np.random.default_rng(0)

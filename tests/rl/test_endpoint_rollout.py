@@ -83,6 +83,7 @@ def test_play_loses_a_follower_only_if_what_it_takes_over_is_lost(word):
     assert follower.reward == (None if word == "1+1" else 1.0)
 
 
+@pytest.mark.no_cover
 @pytest.mark.filterwarnings("ignore:the endpoint .* unanswered")
 def test_a_thousand_episodes_through_faults_finish_or_are_not_measured():
     rng = np.random.default_rng(0)

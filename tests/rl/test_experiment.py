@@ -101,6 +101,7 @@ def test_learning_curves_are_drawn_with_the_intervals_of_the_table(monkeypatch):
     assert (low[0], high[0]) == (0.3, 0.3)  # all began alike
 
 
+@pytest.mark.usefixtures("warm_pools")
 def test_command_trains_writes_and_goes_on_where_it_stopped(tmp_path):
     tasks = write_tasks(tmp_path / "tasks.jsonl")
     flags = (

@@ -9,6 +9,7 @@ from baselines.train.config import TrainConfig
 from baselines.train.logging.trackers import NoTracker
 from baselines.train.trainer import Trainer
 
+pytestmark = pytest.mark.no_cover  # whole trainings, of code that other tests run as well
 NUM_EVAL_TASKS = 400  # a rate of one half is then known to within 0.05
 
 

@@ -7,30 +7,18 @@ up, connects or sends over the internet protocols; pipes and sockets between pro
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.rl import offline
+from tests.rl.offline import BLOCKED
+from tests.rl.warm import WarmProcess
+
 ROOT = Path(__file__).resolve().parents[2]
-BLOCKED = 97
-"""Exit code of a process that touched the network."""
-BLOCKER = f"""
-import os, sys
-
-def block(event, arguments):
-    if event == "socket.getaddrinfo" or event.startswith("socket.gethost"):
-        found = arguments[0]
-    elif event in ("socket.connect", "socket.sendto") and isinstance(arguments[1], tuple):
-        found = arguments[1]
-    else:
-        return
-    os.write(2, f"network: {{event}} {{found}}\\n".encode())
-    os._exit({BLOCKED})
-
-sys.addaudithook(block)
-"""
 IMPORT_ALL = """
 import importlib, pkgutil, ccpo_env, baselines
 names = [m.name for package in (ccpo_env, baselines)
@@ -49,7 +37,7 @@ print(len(names))
 def environment(tmp_path_factory) -> dict[str, str]:
     """Variables of a process that may not touch the network."""
     folder = tmp_path_factory.mktemp("blocker")
-    (folder / "sitecustomize.py").write_text(BLOCKER, encoding="utf-8")
+    shutil.copy(offline.__file__, folder / "sitecustomize.py")
     paths = [str(folder), str(ROOT), os.environ.get("PYTHONPATH", "")]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
@@ -103,7 +91,14 @@ def test_help_touches_no_network(environment, arguments):
 
 def test_default_run_and_its_evaluation_touch_no_network(environment, tmp_path):
     few = ("--steps", 1, "--tasks-per-step", 2, "--num-eval-tasks", 2)
-    done = run(environment, "-m", "baselines.train", *few, "--out-dir", tmp_path / "run")
-    assert done.returncode == 0, done.stderr
-    done = run(environment, "-m", "baselines.evaluate", "--policy", tmp_path / "run", "--limit", 2)
-    assert done.returncode == 0, done.stderr
+    train = ("baselines.train", *few, "--out-dir", tmp_path / "run")
+    evaluate = ("baselines.evaluate", "--policy", tmp_path / "run", "--limit", 2)
+    for command in (train, evaluate):
+        done = WarmProcess("tests.rl.offline", *command, variables=environment).wait(280)
+        assert done.returncode == 0, done.stderr
+
+
+def test_a_warm_process_is_ended_as_well(environment):
+    command = ("tests.rl.offline", "http.server", "--bind", "localhost", "0")
+    done = WarmProcess(*command, variables=environment).wait(280)
+    assert done.returncode == BLOCKED, done.stderr

@@ -54,6 +54,7 @@ def test_optimizer_is_registered_under_its_name(name: str) -> None:
     assert OPTIMIZERS[name].name == name
 
 
+@pytest.mark.no_cover
 @every_optimizer
 @given(step=steps)
 def test_advantage_keeps_shapes_and_is_finite(name: str, step: list[np.ndarray]) -> None:
@@ -63,6 +64,7 @@ def test_advantage_keeps_shapes_and_is_finite(name: str, step: list[np.ndarray])
     assert all(np.isfinite(group).all() for group in advantages)
 
 
+@pytest.mark.no_cover
 @every_optimizer
 @given(step=steps)
 def test_advantage_prefers_the_rollout_with_more_credit(name: str, step: list[np.ndarray]) -> None:
@@ -71,6 +73,7 @@ def test_advantage_prefers_the_rollout_with_more_credit(name: str, step: list[np
         assert (np.subtract.outer(advantage[:, 0], advantage[:, 0])[rises] > 0).all()
 
 
+@pytest.mark.no_cover
 @every_optimizer
 @given(step=steps, data=st.data())
 def test_advantage_follows_the_rollouts_and_groups_when_they_are_reordered(
@@ -113,6 +116,7 @@ def test_advantage_of_equal_credit_is_zero(name: str, value: float, size: int) -
         np.testing.assert_allclose(method.advantage([mixed, equal])[1], 0.0, rtol=0, atol=1e-12)
 
 
+@pytest.mark.no_cover
 @every_optimizer
 @given(step=steps, seed=st.integers(0, 2**32 - 1))
 def test_advantage_has_mean_0_and_variance_1_over_tokens_if_it_whitens(
@@ -130,6 +134,7 @@ def test_advantage_has_mean_0_and_variance_1_over_tokens_if_it_whitens(
             np.testing.assert_array_equal(weighted, plain)
 
 
+@pytest.mark.no_cover
 @every_optimizer
 @given(step=steps, seed=st.integers(0, 2**32 - 1))
 def test_token_advantage_spreads_the_advantage_of_the_completion(

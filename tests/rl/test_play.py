@@ -2,9 +2,6 @@ from __future__ import annotations
 
 import io
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
@@ -20,8 +17,8 @@ from baselines.evaluate.human_play import (
 from baselines.policies.base import Completion
 from baselines.policies.scripted import ScriptedPolicy
 from ccpo_env.types import Task
+from tests.rl.warm import run_warm
 
-ROOT = Path(__file__).resolve().parents[2]
 TASK = Task("t/0", "What is 1+1?", "2")
 
 LOAD = "baselines.policies.team.load_samplers"
@@ -176,19 +173,9 @@ def test_play_explains_what_it_cannot_play(arguments, said, capsys):
 
 
 def test_play_reads_a_pipe_and_repeats_itself():
-    command = [sys.executable, "-m", "baselines.play", "--num-tasks", "3", "--seed", "1"]
-    runs = [
-        subprocess.run(
-            command,
-            input="think of the last digit\n\n.\n",
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=True,
-        ).stdout
-        for _ in range(2)
-    ]
+    flags = ("--num-tasks", 3, "--seed", 1)
+    typed = "think of the last digit\n\n.\n"
+    runs = [run_warm("baselines.play", *flags, stdin=typed).stdout for _ in range(2)]
     assert runs[0] == runs[1]
     assert runs[0].count("--- you are thinker_0") == 3
     assert runs[0].count("\nWithout thinker_0:\n") == 2

@@ -13,6 +13,8 @@ from baselines.train.presets import PRESETS, preset, read_settings
 from ccpo_env import load_tasks
 from tests.rl.teams import quietly
 
+pytestmark = pytest.mark.figures  # their sections of a page
+
 
 @pytest.mark.parametrize("name", sorted(PRESETS))
 def test_every_preset_is_a_config_that_checks(name):

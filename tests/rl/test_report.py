@@ -27,6 +27,7 @@ from tests.rl.report_runs import (
     summary_of,
 )
 
+pytestmark = pytest.mark.figures
 NO_FIGURES = {"rows": [], "credit": None}
 """Of a run that a test reads the words of: drawing takes a second."""
 ATTACK = '$1$</pre></text><script>alert("1")</script><img src=x onerror=alert(1)>'
@@ -90,6 +91,7 @@ def test_report_has_references_only_to_what_the_page_defines(page):
     assert used <= set(page.values("id"))
 
 
+@pytest.mark.no_cover
 def test_report_gives_the_same_bytes_whatever_the_users_plot_settings(tmp_path):
     first = write_report(make_run(tmp_path / "a", num_steps=12)).read_bytes()
     with mpl.rc_context({"font.size": 20, "axes.titlepad": 30, "svg.fonttype": "path"}):
@@ -169,6 +171,7 @@ def test_report_takes_a_run_as_far_as_it_came(tmp_path, case):
     assert not re.search(r"\b(nan|inf|none|null|undefined)\b", shown, re.IGNORECASE)
 
 
+@pytest.mark.no_cover
 def test_report_of_a_thousand_steps_weighs_less_than_a_megabyte(tmp_path):
     example = example_of(text="\u2713" * 2 * MAX_MESSAGE_CHARS)
     run_dir = make_run(tmp_path, num_steps=1000, examples=[example] * 3)

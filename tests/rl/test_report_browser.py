@@ -11,6 +11,7 @@ from baselines.report import write_report
 from tests.rl.report_runs import make_run
 from tests.rl.teams import quietly, write_tasks
 
+pytestmark = pytest.mark.figures
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
 TEAMS = {
     "think_solve": ("thinker_0", "solver_0"),

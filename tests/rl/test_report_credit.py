@@ -19,6 +19,7 @@ from ccpo_env.types import Task
 from tests.rl.report_runs import credit_of, make_run, metric_rows, read_page
 from tests.rl.teams import PAIR, TASK, rollout
 
+pytestmark = pytest.mark.figures
 VOTERS = tuple(f"voter_{k}" for k in range(7))
 
 

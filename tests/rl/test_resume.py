@@ -6,8 +6,6 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from itertools import product
@@ -17,10 +15,10 @@ import pytest
 from baselines.common.files import write_json
 from baselines.common.jsonl import read_rows
 from baselines.policies.checkpoints import best_checkpoint, newest_checkpoint
-from baselines.report import run_page as report_page
 from baselines.train.command import main, read_config
 from baselines.train.trainer import Trainer
 from tests.rl.teams import quietly, write_tasks
+from tests.rl.warm import WarmProcess
 
 STEPS = 12
 TIMEOUT_S = 200.0
@@ -34,14 +32,6 @@ MODES = {
 OFTEN = ("--eval-every", 2, "--checkpoint-every", 2, "--completions-every", 1, "--steps", 6)
 """Shorter runs, with a checkpoint, an evaluation or both after every other step."""
 NUM_KILLS = 20
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _draw_nothing():
-    """Figures take longer than these runs, and no test here looks at one."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(report_page, "plots", lambda *_args, **_kwargs: {})
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -61,12 +51,8 @@ def uninterrupted(flags, tmp_path_factory):
     return folder
 
 
-def start(flags, folder, module=("baselines.train",)) -> subprocess.Popen:
-    command = [sys.executable, "-m", *module, *map(str, flags), "--out-dir", str(folder)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+def start(flags, folder, module=("baselines.train",)) -> WarmProcess:
+    return WarmProcess(*module, *flags, "--out-dir", folder)
 
 
 def stop_when(process, condition, number) -> str:
@@ -75,14 +61,18 @@ def stop_when(process, condition, number) -> str:
     while not condition() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.0005)
     process.send_signal(number)
-    printed, _ = process.communicate(timeout=TIMEOUT_S)
-    return printed
+    return printed_by(process)
+
+
+def printed_by(process) -> str:
+    done = process.wait(TIMEOUT_S)
+    return done.stdout + done.stderr
 
 
 def kill(flags, folder, after, wait_s=0.0) -> None:
     """Train until the process kills itself at a write, or a little later: see killed_run."""
     process = start(flags, folder, ("tests.rl.killed_run", str(after), str(wait_s)))
-    printed, _ = process.communicate(timeout=TIMEOUT_S)
+    printed = printed_by(process)
     assert process.returncode == -signal.SIGKILL, printed
 
 

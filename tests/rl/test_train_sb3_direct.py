@@ -160,6 +160,7 @@ def test_figure_shows_every_seed_and_every_verdict():
     assert not panels[""].axison
 
 
+@pytest.mark.usefixtures("warm_pools")
 @pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_direct_command_writes_and_goes_on_where_it_stopped(tmp_path, workers):
     flags = ("--allocators", "branch", "--optimizers", "grpo", "--mixes", "rare")
