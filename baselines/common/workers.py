@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from itertools import islice
 from multiprocessing import get_context, resource_tracker
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def worker_pool(num_workers: int) -> ProcessPoolExecutor:
@@ -22,10 +29,36 @@ def worker_pool(num_workers: int) -> ProcessPoolExecutor:
     resource_tracker.ensure_running()  # its start would unblock the signal
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        pool.submit(int)  # starts the processes
+        for _ in range(num_workers):
+            pool.submit(int)  # starts a process, as none has begun to wait for work
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return pool
+
+
+def map_in_order(
+    pool: ProcessPoolExecutor,
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    *,
+    num_workers: int,
+) -> Iterator[Result]:
+    """Yield the results of a function in the order of its items.
+
+    Args:
+        pool: Calls the function.
+        function: Picklable.
+        items: Arguments, picklable.
+        num_workers: Processes of the pool; one item more than that is under way.
+
+    Note: ``pool.map`` hands over all items at once, and cancels them when it is interrupted, while
+        the pool, whose workers have ended, reports them as failed: a traceback of Python 3.11.
+    """
+    rest = iter(items)
+    going = deque(pool.submit(function, item) for item in islice(rest, num_workers + 1))
+    while going:
+        yield going.popleft().result()
+        going.extend(pool.submit(function, item) for item in islice(rest, 1))
 
 
 def _begin() -> None:

@@ -103,7 +103,7 @@ def _results(
     if num_workers == 1 or not keys:
         yield from map(run_once, keys)
         return
-    pool = worker_pool(num_workers)
+    pool = worker_pool(min(num_workers, len(keys)))
     waiting = iter(keys)
     try:
         # A worker makes the runs that it was given after an error: none is given in advance.

@@ -59,7 +59,7 @@ def choose_run_dir(config: TrainConfig) -> Path:
     run_dir = config.out_dir or Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}-seed{config.seed}"
     if run_dir.exists() and not run_dir.is_dir():
         raise ValueError(
-            f"out_dir must be a folder, got the file {run_dir}; pass another --out-dir"
+            f"out_dir must be a writable folder, got the file {run_dir}; pass another --out-dir"
         )
     has_run = (run_dir / CONFIG_FILE).exists()
     if config.resume == "yes" and not has_run:

@@ -16,7 +16,7 @@ from baselines.__main__ import COMMANDS
 ROOT = Path(__file__).resolve().parents[2]
 WORKING = """
 import sys, time
-from baselines.common.workers import worker_pool
+from baselines.common.workers import map_in_order, worker_pool
 
 def work(seconds):
     print("working", flush=True)
@@ -25,7 +25,7 @@ def work(seconds):
 if __name__ == "__main__":
     with worker_pool(2) as pool:
         print("started", flush=True)
-        list(pool.map(work, [60.0, 60.0]))
+        list(map_in_order(pool, work, [60.0] * 5, num_workers=2))
 """
 HEAVY = {"torch", "transformers", "matplotlib", "scipy"}
 

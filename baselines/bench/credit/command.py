@@ -19,7 +19,7 @@ from baselines.bench.credit.seed_scores import reliability, seed_scores
 from baselines.common.command_line import parse
 from baselines.common.errors import exit_on_bad_input
 from baselines.common.files import make_folder
-from baselines.common.workers import worker_pool
+from baselines.common.workers import map_in_order, worker_pool
 
 MIN_WIDTH = 145
 """Columns that a table needs; narrower, its numbers would be cut in two."""
@@ -91,4 +91,4 @@ def _mapper(num_workers: int) -> Iterator[Callable[[Sequence[Unit]], Iterator[Pl
         yield lambda units: map(play_seed, units)
         return
     with worker_pool(num_workers) as pool:
-        yield lambda units: pool.map(play_seed, units)
+        yield lambda units: map_in_order(pool, play_seed, units, num_workers=num_workers)
