@@ -9,7 +9,12 @@ TEST_ENV := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=
 # A process per core, which take tests from each other at the end; more than eight need much memory.
 PARALLEL := -n logical --maxprocesses 8 --dist worksteal
 
-.PHONY: help install train smollm2 test lint typecheck browser check bench results weights clean
+CORE_VENV := .venv-core
+CORE_PACKAGES := hypothesis psutil pytest pytest-timeout pytest-xdist
+CORE_TESTS := tests/env tests/test_import_rules.py tests/rl/test_audit.py tests/rl/test_group_outcomes.py \
+	$(filter-out tests/rl/test_credit_stage.py,$(wildcard tests/rl/test_credit_*.py))
+
+.PHONY: help install train smollm2 test core lint typecheck browser check bench results weights clean
 
 help:  ## List the targets
 	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -31,6 +36,11 @@ smollm2: install  ## Train SmolLM2-135M-Instruct for ten steps: minutes on two c
 
 test: install  ## Run the tests with coverage, on all cores; in one process: make test ARGS="-n 0"
 	$(TEST_ENV) $(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term $(ARGS)
+
+core:  ## Test what needs neither torch nor an extra, in .venv-core: make core PYTHON=python3.13
+	$(PYTHON) -m venv $(CORE_VENV)
+	$(CORE_VENV)/bin/python -m pip install --quiet -c constraints.txt -e . $(CORE_PACKAGES)
+	$(TEST_ENV) $(CORE_VENV)/bin/python -m pytest $(PARALLEL) $(CORE_TESTS) $(ARGS)
 
 lint: install
 	$(BIN)/ruff check .
@@ -55,4 +65,4 @@ weights: install  ## Make the embedded model's weights again
 	$(TEST_ENV) $(BIN)/python -m scripts.tiny.make $(ARGS)
 
 clean:  ## Remove .venv and caches; runs/ stays
-	rm -rf $(VENV) .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) $(CORE_VENV) .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

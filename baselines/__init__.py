@@ -2,7 +2,7 @@
 
 import sys
 
-from baselines.common.errors import say_what_to_install
+from baselines.common.errors import is_command, report_and_exit
 
-if sys.argv[:1] == ["-m"]:  # so while Python looks for the module of python -m baselines.<script>
-    sys.excepthook = say_what_to_install
+if is_command(sys.argv):
+    sys.excepthook = report_and_exit

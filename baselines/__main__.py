@@ -1,90 +1,67 @@
-"""``ccpo``: the scripts under one command."""
+"""``ccpo``: every command under one name."""
 
 from __future__ import annotations
 
+import difflib
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from importlib.metadata import version
 
-from baselines.common.errors import BAD_INPUT, missing_package
-from ccpo_env.errors import unknown_name
+from baselines.common.errors import BAD_INPUT
 
-Script = Callable[[Sequence[str]], int]
-
-
-def _train() -> Script:
-    from baselines.train.command import main
-
-    return main
-
-
-def _evaluate() -> Script:
-    from baselines.evaluate.command import main
-
-    return main
-
-
-def _bench() -> Script:
-    from baselines.bench import main
-
-    return main
-
-
-def _experiment() -> Script:
-    from baselines.experiment import main
-
-    return main
-
-
-def _train_sb3() -> Script:
-    from baselines.train_sb3.command import main
-
-    return main
-
-
-def _compare() -> Script:
-    from baselines.compare.command import main
-
-    return main
-
-
-def _play() -> Script:
-    from baselines.evaluate.human_play import main
-
-    return main
-
-
-COMMANDS: Mapping[str, Callable[[], Script]] = {
-    "train": _train,
-    "evaluate": _evaluate,
-    "compare": _compare,
-    "play": _play,
-    "bench": _bench,
-    "experiment": _experiment,
-    "train_sb3": _train_sb3,
+COMMANDS: Mapping[str, tuple[str, str]] = {
+    "train": ("baselines.train.command", "Train a team with per-agent credit."),
+    "evaluate": ("baselines.evaluate.command", "Evaluate a team, and what each agent adds to it."),
+    "compare": ("baselines.compare.command", "Test whether evaluations of the same tasks differ."),
+    "play": ("baselines.evaluate.human_play", "Play one agent of a team yourself."),
+    "bench": ("baselines.bench.command", "Measure speed, and the accuracy of credit."),
+    "experiment": (
+        "baselines.experiment.command",
+        "Compare allocators and optimizers over seeds, at equal cost.",
+    ),
+    "train_sb3": (
+        "baselines.train_sb3.command",
+        "Train one role of the signal game with Stable-Baselines3.",
+    ),
 }
-"""Each imports its script when it is called, so that --help needs no torch."""
+"""By name: the module whose main runs it, and one line of help. --help imports none of them."""
 
-USAGE = f"usage: ccpo {{{','.join(COMMANDS)}}} [flags]; each takes --help"
+
+def usage() -> str:
+    """Return what --help prints."""
+    width = max(map(len, COMMANDS)) + 2
+    lines = [f"  {name.ljust(width)}{text}" for name, (_, text) in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: ccpo COMMAND [flags]",
+            "",
+            "commands:",
+            *lines,
+            "",
+            "ccpo COMMAND --help shows the flags of a command; ccpo --version shows the version.",
+        ]
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one of the scripts: ``ccpo train --help``."""
+    """Run one of the commands: ``ccpo train --help``."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given or given[0] in ("-h", "--help"):
-        print(USAGE)
+        print(usage())
         return 0 if given else BAD_INPUT
+    if given[0] == "--version":
+        print(f"ccpo {version('ccpo-env')}")
+        return 0
     if given[0] not in COMMANDS:
-        print(f"error: {unknown_name('command', given[0], COMMANDS)}", file=sys.stderr)
+        close = difflib.get_close_matches(given[0], COMMANDS, n=1)
+        remedy = f"did you mean {close[0]!r}?" if close else "see ccpo --help"
+        names = ", ".join(COMMANDS)
+        print(f"error: command must be one of {names}, got {given[0]!r}; {remedy}", file=sys.stderr)
         return BAD_INPUT
-    try:
-        script = COMMANDS[given[0]]()
-    except ModuleNotFoundError as error:
-        told = missing_package(error, f"ccpo {given[0]}")
-        if told is None:
-            raise
-        print(f"error: {told}", file=sys.stderr)
-        return BAD_INPUT
-    return script(given[1:])
+    module, _ = COMMANDS[given[0]]
+    code: int = import_module(module).main(given[1:])
+    return code
 
 
 if __name__ == "__main__":

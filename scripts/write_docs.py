@@ -1,7 +1,7 @@
-"""Write the parts of the documents that repeat what stands elsewhere.
+"""Write the generated parts of the documents.
 
-These are the metrics, the hyperparameters, the tree of folders and that of modules, and the tables
-of what was measured, which `scripts/measure_results.py` put into docs/results/.
+These are the tables of metrics and hyperparameters, the trees of folders and modules, the picture
+of the rooms, and the tables of results, which `scripts/measure_results.py` put into docs/results/.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import runpy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,10 +38,10 @@ SUMMARY = re.compile(r"(<!-- results: .*?-->\n).*?(<!-- end of results -->)", re
 RESULT = re.compile(r"(<!-- result (\w+): .*?-->\n).*?(<!-- end of result -->)", re.DOTALL)
 TREE = re.compile(r"(<!-- tree: .*?-->\n).*?(<!-- end of tree -->)", re.DOTALL)
 OTHER_FOLDERS = {
-    "tests/": "Mirrors the packages: env/ and rl/.",
-    "notebooks/": "One idea each, on the embedded tasks.",
-    "docs/": "What this page links to.",
-    "scripts/": "Write this tree, the tables of the documents and the site.",
+    "tests/": "Tests: env/ for ccpo_env, rl/ for baselines.",
+    "notebooks/": "Tutorial notebooks, one topic each.",
+    "docs/": "The documentation.",
+    "scripts/": "Generate this tree, the tables of the docs, the figures and the site.",
 }
 WIDTH = 32
 REFERENCE = "shared"
@@ -85,8 +86,11 @@ def metrics_page() -> str:
         [
             "# Metrics",
             "",
-            "One JSON object a step in `metrics.jsonl`; trackers get the same names. A metric that",
-            "was not measured in a step is null. `eval/` metrics stand in steps that evaluate.",
+            "All metrics that training logs, with their meaning and unit. `metrics.jsonl` in the",
+            "folder of a run has one JSON object per step; trackers (`--tracker`) log the same",
+            "names. A metric that was not measured in a step is null. `eval/` metrics are logged",
+            "in steps that evaluate (`--eval-every`). [How to read a run](howto/read_a_run.md)",
+            "lists what to look at first.",
             "",
             "| name | meaning |",
             "|---|---|",
@@ -183,7 +187,7 @@ def results_page(page: str) -> str:
 def results_table() -> str:
     """Return a row per team: shared credit, the best other one, and whether they differ."""
     lines = [
-        "| team | seeds | shared credit | the best other credit | difference | |",
+        "| team | seeds | shared credit | best other credit | difference | result |",
         "|---|---|---|---|---|---|",
     ]
     for shown in SHOWN:
@@ -288,6 +292,7 @@ PAGES = {
 def write() -> None:
     """Write the generated parts of all pages."""
     METRICS_PAGE.write_text(metrics_page(), encoding="utf-8")
+    runpy.run_path(str(ROOT / "scripts" / "draw_architecture.py"), run_name="__main__")
     for path, written in PAGES.items():
         path.write_text(written(path.read_text(encoding="utf-8")), encoding="utf-8")
 

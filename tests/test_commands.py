@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-import tyro
 
 from baselines import __main__ as cli
+from baselines.common import command_line
 from scripts.measure_results import MEASURED
 
 ROOT = Path(__file__).parent.parent
@@ -21,7 +21,10 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 BLOCK = re.compile(r"^```(console|bash|)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 RECIPES = re.compile(r'^```python title="([^" ]+)"$', re.MULTILINE)
 TARGET = re.compile(r"^([a-z0-9]+):", re.MULTILINE)
-NEW_NAMES = {"equal_split": "shared", "group_reinforce": "grpo"}
+NEW_NAMES = {
+    **{"equal_split": "shared", "group_reinforce": "grpo"},
+    **{"review": "think_solve", "products": "arithmetic"},
+}
 """What the recipes of CONTRIBUTING.md register, and what stands for it here."""
 
 
@@ -69,19 +72,17 @@ class ParsedError(Exception):
 @pytest.fixture
 def parse_only(monkeypatch):
     """Make every command stop after its flags are read and checked."""
-    read_tyro, read_argparse = tyro.cli, argparse.ArgumentParser.parse_args
+    read, read_argparse = command_line.checked, argparse.ArgumentParser.parse_args
 
-    def cli_of(*given, **arguments):
-        config = read_tyro(*given, **arguments)
-        if hasattr(config, "check"):
-            config.check()
+    def checked(config):
+        read(config)
         raise ParsedError
 
-    def arguments_of(*given, **arguments):
-        read_argparse(*given, **arguments)
+    def arguments_of(*given, **settings):
+        read_argparse(*given, **settings)
         raise ParsedError
 
-    monkeypatch.setattr(tyro, "cli", cli_of)
+    monkeypatch.setattr(command_line, "checked", checked)
     monkeypatch.setattr(argparse.ArgumentParser, "parse_args", arguments_of)
 
 

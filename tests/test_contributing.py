@@ -91,10 +91,17 @@ def test_recipes_pass_their_own_tests_and_the_contracts(project):
 
 
 @pytest.mark.slow
-def test_recipes_train(project, tmp_path):
-    names = "--allocator equal_split --allocator-args split_rate 0.5 --optimizer group_reinforce"
-    flags = f"{names} --steps 1 --tasks-per-step 2"
-    more = f"--num-eval-tasks 4 --group-size 2 --out-dir {tmp_path / 'run'}"
+@pytest.mark.parametrize(
+    "flags",
+    [
+        "--allocator equal_split --allocator-args split_rate 0.5 --optimizer group_reinforce",
+        "--topology review --allocator counterfactual",
+        "--tasks products",
+    ],
+)
+def test_recipes_train(project, tmp_path, flags):
+    more = "--steps 1 --tasks-per-step 2 --num-eval-tasks 4 --group-size 2"
+    more = f"{more} --max-tokens 8 --out-dir {tmp_path / 'run'}"
     run(project, sys.executable, "-m", "baselines.train", *flags.split(), *more.split())
     assert (tmp_path / "run" / "report.html").exists()
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-import tyro
-
-from baselines.bench.measuring import BenchConfig
+from baselines.bench.measuring import EnvironmentBenchConfig
 from baselines.bench.registry import BENCHES
-from baselines.common.errors import BAD_INPUT, exit_on_bad_input
+from baselines.common.command_line import parse
+from baselines.common.errors import BAD_INPUT
 from ccpo_env.errors import unknown_name
 
 
@@ -21,14 +20,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"error: {unknown_name('bench', given[0], BENCHES)}", file=sys.stderr)
             return BAD_INPUT
         return BENCHES[given[0]](given[1:])
-    with exit_on_bad_input():
-        config = tyro.cli(BenchConfig, args=given, prog="ccpo bench", description=_description())
-        config.check()
-    _run_speed(config)
+    _run_speed(parse(EnvironmentBenchConfig, given, "ccpo bench", description=_description()))
     return 0
 
 
-def _run_speed(config: BenchConfig) -> None:
+def _run_speed(config: EnvironmentBenchConfig) -> None:
     from baselines.bench import environment, sampler, verifier
 
     environment.run(config)  # first: its memory is measured as growth of the peak

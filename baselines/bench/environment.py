@@ -12,7 +12,8 @@ from gymnasium import spaces
 from pettingzoo import AECEnv
 from rich.console import Console
 
-from baselines.bench.measuring import BenchConfig, Case, parse_config, print_rates
+from baselines.bench.measuring import Case, EnvironmentBenchConfig, print_rates
+from baselines.common.command_line import parse
 from ccpo_env import think_solve_v0
 from ccpo_env.types import Verdict
 
@@ -22,11 +23,11 @@ NUM_EPISODES = 1000
 def main(arguments: Sequence[str]) -> int:
     """Run the bench of the environment."""
     description = "Measure episodes per second, and their memory."
-    run(parse_config(BenchConfig, "environment", arguments, description))
+    run(parse(EnvironmentBenchConfig, arguments, "ccpo bench environment", description=description))
     return 0
 
 
-def run(config: BenchConfig) -> None:
+def run(config: EnvironmentBenchConfig) -> None:
     """Print the memory of a live episode and the number of episodes per second."""
     Console().print(
         f"Memory: {kib_per_live_episode(config.live_episodes):.1f} KiB per live episode, "

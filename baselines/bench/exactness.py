@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from baselines.bench.benchmarks_page import Finding, write_section
-from baselines.bench.measuring import PageConfig, parse_config
+from baselines.bench.measuring import PageConfig
 from baselines.bench.sampler import MAX_NEW_TOKENS, NUM_PROMPTS, NUM_SAMPLES, thinker_prompts
 from baselines.common.checks import require_at_least
+from baselines.common.command_line import parse
 from baselines.common.types import FloatArray
 from baselines.policies.base import Completion, Sampling
 
@@ -42,7 +43,7 @@ class ExactnessConfig(PageConfig):
 
 def main(arguments: Sequence[str]) -> int:
     """Run the exactness bench."""
-    run(parse_config(ExactnessConfig, "exactness", arguments))
+    run(parse(ExactnessConfig, arguments, "ccpo bench exactness"))
     return 0
 
 

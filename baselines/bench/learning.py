@@ -13,16 +13,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
-import tyro
 from rich.console import Console
 
 from baselines.common.checks import require_at_least, require_known
+from baselines.common.command_line import parse
 from baselines.common.errors import exit_on_bad_input
 from baselines.common.files import make_folder, write_text
+from baselines.common.flags import Choices
 from baselines.common.types import FloatArray
 from baselines.credit import ALLOCATORS, GroupOutcomes
 from baselines.experiment.runs import RunKey, RunResult, run_once
@@ -107,9 +109,13 @@ class LearningConfig:
 
     num_seeds: int = 5
     """Number of runs of each combination."""
-    allocators: tuple[str, ...] = ("shared", "counterfactual", "branch")
+    allocators: Annotated[tuple[str, ...], Choices(ALLOCATORS)] = (
+        "shared",
+        "counterfactual",
+        "branch",
+    )
     """Allocators to combine with every optimizer."""
-    optimizers: tuple[str, ...] = tuple(OPTIMIZERS)
+    optimizers: Annotated[tuple[str, ...], Choices(OPTIMIZERS)] = tuple(OPTIMIZERS)
     """Optimizers to train with."""
     num_workers: int = os.cpu_count() or 1
     """Number of parallel runs, one thread each."""
@@ -134,9 +140,9 @@ class LearningConfig:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train all combinations and print the accuracy before and after, by seed."""
     console = Console()
+    config = parse(LearningConfig, arguments, "ccpo bench learning")
     with exit_on_bad_input():
-        config = tyro.cli(LearningConfig, args=arguments, prog="ccpo bench learning")
-        config.check()
+        import_module("baselines.train.trainer")  # a missing package is reported once, and now
         make_folder(config.out_dir)
     wanted = cells(config)
     found: dict[Cell, list[RunResult]] = {cell: [] for cell in wanted}

@@ -7,15 +7,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
-import tyro
 from rich.console import Console
 from rich.table import Table
 
 from baselines.common.checks import require_at_least
-from baselines.common.errors import exit_on_bad_input
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,16 +21,26 @@ class BenchConfig:
 
     repeats: int = 9
     """Number of measurements of each case; medians are shown."""
-    live_episodes: int = 100_000
-    """Number of live episodes in the bench of the environment."""
     seed: int = 0
     """Seeds the order."""
 
     def check(self) -> None:
         """Raise ValueError if a value is out of range."""
         require_at_least("repeats", self.repeats, 1)
-        require_at_least("live_episodes", self.live_episodes, 1)
         require_at_least("seed", self.seed, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvironmentBenchConfig(BenchConfig):
+    """Flags of a bench that measures the environment."""
+
+    live_episodes: int = 100_000
+    """Number of live episodes in the bench of the environment."""
+
+    def check(self) -> None:
+        """Raise ValueError if a value is out of range."""
+        super(EnvironmentBenchConfig, self).check()  # slots make another class than super() knows
+        require_at_least("live_episodes", self.live_episodes, 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +49,6 @@ class PageConfig(BenchConfig):
 
     page: Path | None = None
     """Markdown page whose section is replaced, such as docs/benchmarks.md. None: only print."""
-
-
-Config = TypeVar("Config", bound=BenchConfig)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,28 +62,6 @@ class Case:
 
     name: str
     run: Callable[[], int]
-
-
-def parse_config(
-    kind: type[Config], name: str, arguments: Sequence[str], description: str | None = None
-) -> Config:
-    """Parse and check the flags of a bench; exit if one is invalid.
-
-    Args:
-        kind: Class of the flags.
-        name: Name of the bench.
-        arguments: Command-line arguments after the name.
-        description: Description for the help. None: that of the class.
-    """
-    with exit_on_bad_input():
-        config = tyro.cli(
-            kind,
-            args=arguments,
-            prog=f"ccpo bench {name}",
-            description=description or kind.__doc__,
-        )
-        config.check()
-    return config
 
 
 def print_rates(title: str, cases: Sequence[Case], config: BenchConfig) -> None:

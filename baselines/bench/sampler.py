@@ -9,7 +9,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from baselines.bench.measuring import BenchConfig, Case, measure, parse_config
+from baselines.bench.measuring import BenchConfig, Case, measure
+from baselines.common.command_line import parse
 from baselines.common.stats import Estimate, bootstrap_statistic
 from baselines.common.types import IntArray
 from baselines.policies.base import Prompt, Sampling
@@ -24,7 +25,8 @@ MAX_NEW_TOKENS = 24
 
 def main(arguments: Sequence[str]) -> int:
     """Run the bench of the sampler."""
-    run(parse_config(BenchConfig, "sampler", arguments, "Measure tokens sampled per second."))
+    description = "Measure tokens sampled per second."
+    run(parse(BenchConfig, arguments, "ccpo bench sampler", description=description))
     return 0
 
 

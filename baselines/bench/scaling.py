@@ -15,10 +15,11 @@ from typing import TypeAlias
 import numpy as np
 
 from baselines.bench.benchmarks_page import Finding, write_section
-from baselines.bench.measuring import Case, PageConfig, parse_config
+from baselines.bench.measuring import Case, PageConfig
 from baselines.bench.step import seconds_of
 from baselines.bench.stepwise import TINY_STEP, OurLoop, closed_at_the_end
 from baselines.common.checks import require_at_least
+from baselines.common.command_line import parse
 from baselines.common.stats import Estimate, bootstrap_statistic
 from baselines.common.types import FloatArray, IntArray
 from baselines.policies.local.hf import HFPolicy
@@ -89,7 +90,7 @@ def _slope(tokens: FloatArray, seconds: FloatArray) -> float:
 
 def main(arguments: Sequence[str]) -> int:
     """Measure how the time of a step scales."""
-    run(parse_config(ScalingConfig, "scaling", arguments))
+    run(parse(ScalingConfig, arguments, "ccpo bench scaling"))
     return 0
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from baselines.bench import sampler
 from baselines.bench.benchmarks_page import Finding, write_section
 from baselines.bench.environment import environment_cases
-from baselines.bench.measuring import Case, PageConfig, measure, parse_config
+from baselines.bench.measuring import Case, PageConfig, measure
 from baselines.bench.other_trainers import (
     GROUP_SIZE,
     MAX_NEW_TOKENS,
@@ -24,6 +24,7 @@ from baselines.bench.sampler import median_ratio
 from baselines.bench.stepwise import TINY_STEP, OurLoop, closed_at_the_end
 from baselines.bench.verifier import verifier_cases
 from baselines.common.checks import require_at_least
+from baselines.common.command_line import parse
 from baselines.common.metrics import MetricRow
 from baselines.train.config import TrainConfig
 
@@ -60,7 +61,7 @@ class StepConfig(PageConfig):
 
 def main(arguments: Sequence[str]) -> int:
     """Run the bench of a training step."""
-    run(parse_config(StepConfig, "step", arguments))
+    run(parse(StepConfig, arguments, "ccpo bench step"))
     return 0
 
 

@@ -16,7 +16,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from baselines.bench.measuring import BenchConfig, Case, parse_config, print_rates
+from baselines.bench.measuring import BenchConfig, Case, print_rates
+from baselines.common.command_line import parse
 from baselines.common.errors import exit_on_bad_input
 from ccpo_env import verify
 
@@ -76,7 +77,7 @@ class CaseResult:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the bench of the verifier."""
-    config = parse_config(VerifierBenchConfig, "verifier", arguments)
+    config = parse(VerifierBenchConfig, arguments, "ccpo bench verifier")
     with exit_on_bad_input():
         cases = None if config.cases is None else read_cases(config.cases)
     if cases is None:

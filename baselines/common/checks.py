@@ -90,6 +90,19 @@ def require_positive(name: str, value: float | None, *, such_as: float) -> None:
         )
 
 
+def unread(name: str, value: object, needed: str) -> str:
+    """Return the sentence on a setting that cannot matter.
+
+    Args:
+        name: Of the field.
+        value: What was given.
+        needed: What would make it matter, such as "--topology vote".
+    """
+    flag = f"--{name.replace('_', '-')}"
+    rule = "must be left out where nothing reads it"
+    return f"{name} {rule}, got {value}; drop {flag}, or pass {needed}"
+
+
 def _fits(size: int, wanted: int | str) -> bool:
     return size >= 1 if isinstance(wanted, str) else size == wanted
 

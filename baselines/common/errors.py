@@ -1,14 +1,17 @@
-"""The border between a program and the person at its command line."""
+"""Turns errors of the input, missing packages and Ctrl-C into one line and an exit code."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
 
 BAD_INPUT = 2
 """Exit code for arguments and files that cannot be used."""
+INTERRUPTED = 130
+"""Exit code of a program that Ctrl-C has ended."""
 OURS = ("baselines", "ccpo_env")
 
 
@@ -47,14 +50,27 @@ def missing_package(error: BaseException, program: str) -> str | None:
     )
 
 
-def say_what_to_install(
+def is_command(argv: Sequence[str]) -> bool:
+    """Return whether Python is about to run a command of ours, or any other with ``python -m``.
+
+    Args:
+        argv: `sys.argv` while the package is imported: "-m" stands in place of the name of the
+            module until Python has found it.
+    """
+    return argv[:1] == ["-m"] or (bool(argv) and Path(argv[0]).stem == "ccpo")
+
+
+def report_and_exit(
     kind: type[BaseException], error: BaseException, traceback: TracebackType | None
 ) -> None:
-    """Print a missing package as one sentence, and any other error as Python does.
+    """Print a missing package or Ctrl-C as one line, and any other error as Python does.
 
-    Takes the place of `sys.excepthook` under ``python -m``, where the imports of a script fail
+    Takes the place of `sys.excepthook` in a command, whose imports may fail or be interrupted
     before any line of it could catch that.
     """
+    if issubclass(kind, KeyboardInterrupt):
+        print("interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)
     told = missing_package(error, "baselines")
     if told is None:
         sys.__excepthook__(kind, error, traceback)

@@ -15,9 +15,9 @@ METRICS: Mapping[str, str] = {
         "alone). Null if none was played: credit needs none, or it could change no update."
     ),
     "rollout/no_answer_rate": "Rate: rollouts of the whole team that ended without an answer.",
-    "rollout/unmeasured_rate": "Rate: rollouts dropped because the verifier could not tell.",
-    "rollout/groups": "Count: groups left for the update after dropping unmeasured rollouts.",
-    "rollout/removed_groups": "Count: groups of which something without an agent is known.",
+    "rollout/unmeasured_rate": "Rate: rollouts dropped because they could not be verified.",
+    "rollout/groups": "Count: groups used by the update, without unmeasured rollouts.",
+    "rollout/removed_groups": "Count: groups with at least one measured removal.",
     "rollout/<agent>/tokens": "Tokens: mean length of the agent's completions.",
     "credit/help_rate": (
         "Rate: correct rollouts of tasks that the team mostly gets wrong without an agent. Null "
@@ -38,49 +38,49 @@ METRICS: Mapping[str, str] = {
         "Variance of the agent's advantage over that of shared credit's. Null without signal."
     ),
     "credit/<agent>/sign_agreement": (
-        "Rate: rollouts, of those with a shared advantage, whose advantage has the same sign."
+        "Rate: rollouts whose advantage has the sign of the shared one, where that is not 0."
     ),
     "credit/<agent>/degenerate": (
-        "1 if in every group the agent's advantage is only a multiple of the shared one, else 0."
+        "1 if in every group the agent's advantage is a multiple of the shared one, else 0."
     ),
     "credit/<agent>/signal_rate": "Rate: groups in which the agent's advantage is not all zero.",
-    "rating/<agent>/valid_rate": "Rate: ratings of the agent that could be read. Null: none asked.",
+    "rating/<agent>/valid_rate": "Rate: parseable ratings of the agent. Null without ratings.",
     "rating/<agent>/calibration": (
-        "Correlation of the share that the agent was given with how much the outcome changes "
-        "without it. Null unless both were measured."
+        "Correlation of the agent's rated share with the change of the outcome without it. Null "
+        "unless both were measured."
     ),
     "update/<role>/loss": (
-        "Nats: policy loss; `team` in place of a role if one policy speaks for all. Null if "
-        "nothing was updated, likewise below."
+        "Nats: policy loss; `team` in place of a role if all roles share one policy. Null without "
+        "an update, likewise below."
     ),
     "update/<role>/grad_norm": "Euclidean norm of the gradient before clipping.",
     "update/<role>/clip_rate": "Rate: completion tokens whose ratio was clipped.",
     "update/<role>/approx_kl": "Nats per token: KL of the updated from the sampling policy.",
     "update/<role>/learning_rate": "Learning rate of the last update of the step.",
     "update/<role>/mismatch": (
-        "Nats: mean absolute difference between the log-probability of a token as it was sampled "
-        "and under the policy before the step."
+        "Nats: log-probability gap of sampler and trainer: mean absolute difference per token, "
+        "before the update."
     ),
     "update/<role>/mismatch_max": "Nats: the largest such difference.",
-    "update/<role>/skipped_updates": "Count: updates left out because they were not finite.",
-    "update/<role>/reference_kl": "Nats per token: KL to the policy that the run started from.",
+    "update/<role>/skipped_updates": "Count: updates skipped because they were not finite.",
+    "update/<role>/reference_kl": "Nats per token: KL to the initial policy of the run.",
     "update/<role>/entropy": "Nats per token: entropy of the policy. Null unless in the loss.",
-    "cost/tokens_generated": "Tokens: sampled in this step, for all purposes together.",
+    "cost/tokens_generated": "Tokens: sampled in this step, for all purposes.",
     "cost/tokens_removed": "Tokens: the part of them sampled with an agent removed.",
-    "cost/tokens_branch": "Tokens: the part sampled to continue a rollout afresh.",
-    "cost/tokens_rating": "Tokens: the part sampled to write ratings; scored ones need none.",
+    "cost/tokens_branch": "Tokens: the part sampled for continuations of rollouts.",
+    "cost/tokens_rating": "Tokens: the part sampled for ratings; none if ratings are scored.",
     "cost/tokens_read": "Tokens: of all prompts, each counted as often as it was read.",
-    "cost/tokens_read_rating": "Tokens: the part of them read to rate.",
-    "cost/forward_passes": "Count: calls of a network while sampling and rating, of a batch each.",
+    "cost/tokens_read_rating": "Tokens: the part of them read for ratings.",
+    "cost/forward_passes": "Count: forward passes of a batch while sampling and rating.",
     "cost/verifier_calls": "Count: answers verified in this step.",
     "time/step_s": (
-        "Seconds: the whole step with its metrics. Evaluation, checkpoint and the lines written to "
-        "files and trackers are left out."
+        "Seconds: the whole step with its metrics, without evaluation, checkpoints and writing to "
+        "files and trackers."
     ),
     "time/generate_s": "Seconds: sampling completions.",
     "time/rate_s": "Seconds: agents rating each other.",
-    "time/verify_s": "Seconds: verdicts: the verifier, and the count of a vote.",
-    "time/environment_s": "Seconds: prompts and turns of the environment, without verdicts.",
+    "time/verify_s": "Seconds: verification, including the counting of votes.",
+    "time/environment_s": "Seconds: prompts and turns of the environment, without verification.",
     "time/credit_s": "Seconds: credit and advantages.",
     "time/update_s": "Seconds: gradients and updates.",
     "time/tokens_per_s": "Tokens per second of sampling.",

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import tyro
 from rich.console import Console
 
+from baselines.common.command_line import parse
 from baselines.common.errors import exit_on_bad_input
 from baselines.common.files import write_json, write_text
+from baselines.common.flags import Positional
 from baselines.common.stats import (
     Estimate,
     holm,
@@ -37,7 +38,7 @@ TaskKey = tuple[str, str]
 class CompareConfig:
     """Compare evaluations of the same tasks with a reference: differences and p-values."""
 
-    folders: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    folders: Annotated[tuple[Path, ...], Positional()]
     """Output folders of the evaluations; the first is the reference."""
     path: str = "joint"
     """Path to compare: "joint" for whole teams, or another path of transcripts.jsonl, such as
@@ -121,9 +122,8 @@ class Comparison:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse the command line and compare; CompareConfig declares the flags."""
     console = Console()
+    config = parse(CompareConfig, arguments, "ccpo compare")
     with exit_on_bad_input():
-        config = tyro.cli(CompareConfig, args=arguments, prog="ccpo compare")
-        config.check()
         evaluations = {str(f): read_outcomes(f, config.path) for f in config.folders}
         if len(evaluations) < len(config.folders):
             raise ValueError(f"folders must be different, got {config.folders}; pass each one once")

@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Annotated, Literal
 
-import tyro
 from rich.console import Console
 from rich.progress import Progress
 
 from baselines.common.checks import require_at_least
-from baselines.common.command_line import Flag
+from baselines.common.command_line import parse
 from baselines.common.errors import exit_on_bad_input
 from baselines.common.files import CONFIG_FILE, make_folder
+from baselines.common.flags import Choices
 from baselines.evaluate.batches import EvaluationPlan, play_all
 from baselines.evaluate.episode_journal import EPISODES_FILE, EpisodeJournal
 from baselines.evaluate.episodes import Episode, benchmark_name
@@ -26,8 +27,7 @@ from baselines.evaluate.paths import each_that_can_be_spared
 from baselines.evaluate.tables import grids
 from baselines.policies.base import Sampling
 from baselines.policies.endpoint.usage import Billed, EndpointUsage
-from baselines.policies.team import load_samplers
-from baselines.rollouts.environments import TeamSettings, team_env
+from baselines.rollouts.environments import TeamOverrides, team_env
 from baselines.rollouts.runner import RolloutRunner
 from ccpo_env import load_tasks
 from ccpo_env.reset_options import check_removed
@@ -35,66 +35,61 @@ from ccpo_env.tasks import TASK_SOURCES
 from ccpo_env.types import Task
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EvalConfig:
-    """Evaluate a team with all agents, with agents removed, and with their messages replaced."""
+@dataclass(frozen=True, kw_only=True)
+class EpisodeSettings:
+    """Sampling and output."""
 
-    policy: str
-    """A run's folder, or a model for every role: "tiny", "smollm2", a folder, a .gguf file, a name,
-    or endpoint:URL[?options][#model] for an OpenAI-compatible server."""
-    tasks: tuple[str, ...] = ()
-    """Benchmarks: registered names, .jsonl or .parquet files. None given: those of the run, else
-    "arithmetic"."""
-    split: str | None = None
-    """"train" or "test". None: "test" of a registered name, all of a file."""
-    limit: int | None = None
-    """At most this many tasks of each benchmark. None: all of a file, 500 of a registered name."""
     num_samples: int = 1
-    """Episodes of each task on each path: more than one gives avg@k, pass@k and maj@k."""
-    controls: Flag = False
-    """Also let the others read an empty message of each removed agent, and one that the agent
-    wrote for another task."""
-    topology: str | None = None
-    """Who speaks when: a name from TEAMS. None: as in the run, else think_solve; likewise below."""
-    num_thinkers: int | None = None
-    """Thinkers that speak before the solver, in think_solve."""
-    num_voters: int | None = None
-    """Voters, in vote."""
-    num_debaters: int | None = None
-    """Debaters, in debate."""
-    num_rounds: int | None = None
-    """Rounds, in debate."""
-    verifier: str | None = None
-    """What compares the answers: a name from VERIFIERS. None: as in the run, else "math"."""
+    """Episodes per task with the whole team, and with agents removed; more than one gives avg@k,
+    pass@k and maj@k."""
+    controls: bool = False
+    """Evaluate two controls as well: the message of a removed agent replaced by an empty one, and
+    by one that the agent wrote for another task."""
     removed: tuple[str, ...] = ()
-    """Agents to remove together. None given: each agent on its own, but a solver that is the only
-    one of its role."""
+    """Agents to remove together. None given: each agent on its own, except a solver that is the
+    only one of its role."""
     temperature: float = 1.0
     """Sampling temperature; 0 is greedy."""
     max_tokens: int | None = None
     """Longest completion of a turn, in tokens. None: the model's own default."""
     tasks_per_batch: int = 32
-    """Tasks that are played at a time: bounds the memory, and what is played again after a crash.
-    With a sampled policy another number draws other samples."""
+    """Tasks that are evaluated together: bounds memory, and what is lost in a crash. With a
+    sampled policy another number draws other samples."""
     seed: int = 0
     """Seeds sampling."""
     out_dir: Path | None = None
-    """Folder for the tables, the transcripts and what has been played. The same command goes on
-    where it was stopped. None: nothing is written."""
+    """Folder for tables, transcripts and finished batches. The same command continues an
+    evaluation that was stopped. None: nothing is written."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubjectSettings:
+    """Policy and tasks."""
+
+    policy: str
+    """Folder of a run, or a model for every role: "tiny", "smollm2", a folder, a .gguf file, a
+    name on the Hugging Face hub, or endpoint:URL[?options][#model] for an OpenAI-compatible
+    server."""
+    tasks: Annotated[tuple[str, ...], Choices((*TASK_SOURCES, "a .jsonl or .parquet file"))] = ()
+    """Benchmarks. None given: the tasks of the run, else arithmetic."""
+    split: Literal["train", "test"] | None = None
+    """Split of the tasks. None: test of a registered name, all of a file."""
+    limit: int | None = None
+    """Largest number of tasks of each benchmark. None: all of a file, 500 of a registered name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvalConfig(EpisodeSettings, TeamOverrides, SubjectSettings):
+    """Evaluate a team with all agents, with agents removed, and with their messages replaced."""
 
     def check(self) -> None:
         """Raise ValueError if a number is out of range."""
-        for name in TEAM_SIZES:
-            size = getattr(self, name)
-            if size is not None:
-                require_at_least(name, size, 1)
+        super().check()
         require_at_least("num_samples", self.num_samples, 1)
         require_at_least("tasks_per_batch", self.tasks_per_batch, 1)
         require_at_least("seed", self.seed, 0)
 
 
-TEAM_FIELDS = tuple(field.name for field in fields(TeamSettings))
-TEAM_SIZES = ("num_thinkers", "num_voters", "num_debaters", "num_rounds")
 JOURNAL_FILE = "answers.jsonl"
 """In the output folder: the answers of an endpoint."""
 NAMED_LIMIT = 500
@@ -104,9 +99,8 @@ NAMED_LIMIT = 500
 def main(arguments: Sequence[str] | None = None) -> int:
     """Read the command line and evaluate; flags and their help come from EvalConfig."""
     console = Console()
+    config = parse(EvalConfig, arguments, "ccpo evaluate")
     with exit_on_bad_input():
-        config = tyro.cli(EvalConfig, args=arguments, prog="ccpo evaluate")
-        config.check()
         config = with_settings_of_run(config)
         benchmarks = load_benchmarks(config)
         if config.out_dir is not None:
@@ -206,20 +200,15 @@ def with_settings_of_run(config: EvalConfig) -> EvalConfig:
     """Return the config with the tasks and the team of the run, if the policy is one."""
     path = Path(config.policy) / CONFIG_FILE
     saved = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return replace(
-        config,
-        tasks=config.tasks or (saved.get("tasks", "arithmetic"),),
-        **{
-            name: getattr(config, name) or saved.get(name, getattr(TeamSettings, name))
-            for name in TEAM_FIELDS
-        },
-    )
+    tasks = config.tasks or (saved.get("tasks", "arithmetic"),)
+    return replace(config.of_run(saved), tasks=tasks)
 
 
 def make_runner(config: EvalConfig) -> RolloutRunner:
     """Load the policies and return the runner that plays them."""
-    team = {name: getattr(config, name) for name in TEAM_FIELDS}
-    env = team_env(TeamSettings(**team), [("-", "-")])
+    from baselines.policies.team import load_samplers  # loads torch
+
+    env = team_env(config.team, [("-", "-")])
     roles = env.unwrapped.topology.roles
     journal = None if config.out_dir is None else config.out_dir / JOURNAL_FILE
     policies = load_samplers(config.policy, roles, journal=journal)

@@ -6,19 +6,19 @@ import json
 import sys
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TextIO
+from typing import Annotated, TextIO
 
 import numpy as np
-import tyro
 
 from baselines.common.checks import require_at_least
+from baselines.common.command_line import parse
 from baselines.common.errors import exit_on_bad_input
 from baselines.common.files import CONFIG_FILE
+from baselines.common.flags import Choices
 from baselines.policies.base import Prompt, Sampling
-from baselines.policies.team import load_samplers
-from baselines.rollouts.environments import TeamSettings, team_env
+from baselines.rollouts.environments import TeamOverrides, team_env
 from baselines.rollouts.plan import shared_turns
 from baselines.rollouts.runner import RolloutRequest, RolloutRunner
 from ccpo_env import load_tasks
@@ -32,7 +32,6 @@ PLAY_STREAM, WITHOUT_STREAM = range(2)
 """Random streams of an episode: the team with the person, and without."""
 
 INVISIBLE = frozenset({"Cc", "Cf", "Zl", "Zp"})
-TEAM_FIELDS = tuple(field.name for field in fields(TeamSettings))
 EFFECTS = {
     (1.0, -1.0): "You helped: without you the team was wrong.",
     (-1.0, 1.0): "You hurt: without you the team was right.",
@@ -42,46 +41,47 @@ EFFECTS = {
 """Message by the rewards with and without the person, for one sample of each."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlayConfig:
-    """Play one agent of a team yourself; the others are played by a policy."""
+@dataclass(frozen=True, kw_only=True)
+class EpisodeSettings:
+    """Sampling of the other agents."""
 
-    agent: str | None = None
-    """Whom you play, such as solver_0. None: the agent that speaks first."""
-    policy: str = "tiny"
-    """Who plays the others: a run's folder, a model for every role, or an endpoint, as for
-    ccpo evaluate."""
-    tasks: str | None = None
-    """Tasks: a registered name, or a .jsonl or .parquet file. None: those of the run, else
-    "arithmetic"."""
-    num_tasks: int = 1
-    """How many tasks are played, one after the other."""
-    topology: str | None = None
-    """Who speaks when: a name from TEAMS. None: as in the run, else think_solve; likewise below."""
-    num_thinkers: int | None = None
-    """Thinkers that speak before the solver, in think_solve."""
-    num_voters: int | None = None
-    """Voters, in vote."""
-    num_debaters: int | None = None
-    """Debaters, in debate."""
-    num_rounds: int | None = None
-    """Rounds, in debate."""
-    verifier: str | None = None
-    """What compares the answers: a name from VERIFIERS. None: as in the run, else "math"."""
     temperature: float = 1.0
-    """Sampling temperature of the others; 0 is greedy."""
+    """Sampling temperature; 0 is greedy."""
     max_tokens: int | None = None
     """Longest completion of a turn, in tokens. None: the model's own default."""
     seed: int = 0
-    """Seeds the choice of tasks and what the others say."""
+    """Seeds the choice of tasks and the sampling."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeatSettings:
+    """Agent, policy and tasks."""
+
+    agent: str | None = None
+    """Agent that you play, such as solver_0. None: the agent that speaks first."""
+    policy: str = "tiny"
+    """Policy of the other agents: a run's folder, a model or an endpoint, as for ccpo evaluate."""
+    tasks: Annotated[str | None, Choices((*TASK_SOURCES, "a .jsonl or .parquet file"))] = None
+    """Tasks to play. None: those of the run, else arithmetic."""
+    num_tasks: int = 1
+    """Number of tasks, played one after the other."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlayConfig(EpisodeSettings, TeamOverrides, SeatSettings):
+    """Play one agent of a team yourself; a policy plays the others."""
+
+    def check(self) -> None:
+        """Raise ValueError if a number is out of range."""
+        super().check()
+        require_at_least("num_tasks", self.num_tasks, 1)
+        require_at_least("seed", self.seed, 0)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Read the command line and play; flags and their help come from PlayConfig."""
+    config = parse(PlayConfig, arguments, "ccpo play")
     with exit_on_bad_input():
-        config = tyro.cli(PlayConfig, args=arguments, prog="ccpo play")
-        require_at_least("num_tasks", config.num_tasks, 1)
-        require_at_least("seed", config.seed, 0)
         config = of_run(config)
         assert config.tasks is not None
         tasks = load_tasks(config.tasks, split="test" if config.tasks in TASK_SOURCES else None)
@@ -100,11 +100,8 @@ def of_run(config: PlayConfig) -> PlayConfig:
     """Return the config with the tasks and the team of the run, if the policy is one."""
     path = Path(config.policy) / CONFIG_FILE
     saved = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    team = {
-        name: getattr(config, name) or saved.get(name, getattr(TeamSettings, name))
-        for name in TEAM_FIELDS
-    }
-    return replace(config, tasks=config.tasks or saved.get("tasks", "arithmetic"), **team)
+    tasks = config.tasks or saved.get("tasks", "arithmetic")
+    return replace(config.of_run(saved), tasks=tasks)
 
 
 class PlaySession:
@@ -118,8 +115,9 @@ class PlaySession:
     """
 
     def __init__(self, config: PlayConfig) -> None:
-        team = TeamSettings(**{name: getattr(config, name) for name in TEAM_FIELDS})
-        self._env: TeamAnswerEnv = team_env(team, [("-", "-")]).unwrapped
+        from baselines.policies.team import load_samplers  # loads torch
+
+        self._env: TeamAnswerEnv = team_env(config.team, [("-", "-")]).unwrapped
         agents = tuple(self._env.possible_agents)
         self.person = agents[0] if config.agent is None else config.agent
         if self.person not in agents:

@@ -8,9 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from baselines.policies.checkpoints import newest_checkpoint
+from baselines.policies.checkpoints import CHECKPOINTS, newest_checkpoint
 from baselines.policies.endpoint.address import ENDPOINT_PREFIX, parse_endpoint
-from baselines.policies.team import CHECKPOINTS
 from ccpo_env.types import Task
 
 

@@ -4,55 +4,72 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
+from importlib import import_module
 from pathlib import Path
+from typing import Annotated
 
-import tyro
 from rich.console import Console
 from rich.progress import Progress
 
-from baselines.common.checks import require_at_least, require_known
+from baselines.common.checks import require_at_least, require_known, unread
+from baselines.common.command_line import Given, parse
 from baselines.common.errors import exit_on_bad_input
-from baselines.common.files import make_folder, write_json, write_text
+from baselines.common.files import make_folder
+from baselines.common.flags import Choices, build
 from baselines.common.stats import MIN_RUNS
 from baselines.credit import ALLOCATORS
-from baselines.experiment.aggregate import aggregate
-from baselines.experiment.results import (
-    learning_curves,
-    markdown,
-    quartile_markdown,
-    verdicts,
-)
 from baselines.experiment.runs import RunKey, RunResult, run_once
 from baselines.experiment.sweep import RUNS_FILE, keep_settings, run_sweep
 from baselines.optimizers import OPTIMIZERS
 from baselines.train.config import TrainConfig
+from baselines.train.unread import what_reads
 
 DEFAULT_TRAINING = TrainConfig(
     steps=10_000, eval_every=5, num_eval_tasks=300, checkpoint_every=100_000
 )
 """How the embedded team is trained in every run, unless flags say otherwise: the tokens end it."""
+TRAIN = "train."
+SET_PER_RUN = {
+    "allocator": "pass --allocators",
+    "optimizer": "pass --optimizers",
+    "seed": "pass --num-seeds",
+    "out_dir": "pass --out-dir",
+    "resume": "the same command continues an experiment",
+    "preset": "pass its settings as --train flags",
+    "config": "pass its settings as --train flags",
+    "tracker": "runs of an experiment are not tracked",
+    "push_to_hub": "runs of an experiment are not kept",
+    "keep_checkpoints": "runs of an experiment are not kept",
+    "completions_every": "runs of an experiment are not kept",
+}
+"""Settings of training that no run of an experiment takes from the flags, and what to do."""
+FIRST_FLAGS = (
+    *("allocators", "optimizers", "num_seeds", "token_budget", "num_workers", "out_dir"),
+    *("train.policy", "train.tasks", "train.topology", "train.group_size"),
+    *("train.tasks_per_step", "train.learning_rate", "train.weights"),
+)
+"""What --help shows; --help-all shows the rest."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExperimentConfig:
     """Train with every allocator and optimizer over several seeds, at equal cost."""
 
-    allocators: tuple[str, ...] = tuple(ALLOCATORS)
-    """Allocators to compare: names from ALLOCATORS."""
-    optimizers: tuple[str, ...] = ("grpo", "reinforce_pp")
-    """Optimizers to combine them with: names from OPTIMIZERS."""
+    allocators: Annotated[tuple[str, ...], Choices(ALLOCATORS)] = tuple(ALLOCATORS)
+    """Allocators to compare."""
+    optimizers: Annotated[tuple[str, ...], Choices(OPTIMIZERS)] = ("grpo", "reinforce_pp")
+    """Optimizers to combine them with."""
     num_seeds: int = 10
-    """Runs of each combination, with seeds 0, 1, and so on; at least two, so that there is an
-    interval."""
+    """Runs of each combination, with seeds 0, 1, and so on; at least two, for an interval."""
     token_budget: int = 120_000
-    """Tokens that a run may sample in training, whole team, removals and continuations together;
-    credit that needs more rollouts makes fewer steps."""
+    """Tokens that a run may sample in training: whole team, removals and continuations together.
+    Credit that needs more rollouts makes fewer steps."""
     num_workers: int = os.cpu_count() or 1
-    """Runs at a time, one thread each."""
+    """Parallel runs, one thread each."""
     out_dir: Path = Path("runs/experiment")
-    """Folder of the results. A call that was interrupted goes on when it is made again."""
+    """Folder of the results. The same command continues an experiment that was interrupted."""
     train: TrainConfig = field(default_factory=lambda: DEFAULT_TRAINING)
     """What all runs have in common: flags of training, such as --train.tasks-per-step 16."""
 
@@ -81,9 +98,11 @@ class ExperimentConfig:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the experiment, or what is left of it, and write table and picture."""
     console = Console()
+    config = parse(ExperimentConfig, arguments, "ccpo experiment", first=FIRST_FLAGS, settle=settle)
     with exit_on_bad_input():
-        config = tyro.cli(ExperimentConfig, args=arguments, prog="ccpo experiment")
-        config.check()
+        import_module("baselines.train.trainer")  # a missing package is reported once, and now
+        from baselines.experiment.outputs import write_outputs  # loads scipy and matplotlib
+
         make_folder(config.out_dir)
         keep_settings(
             config.out_dir,
@@ -91,16 +110,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     results = _run(config, console)
     results.sort(key=lambda result: config.keys.index(result.key))
-    rows = aggregate(results)
-    write_text(config.out_dir / "table.md", markdown(rows))
-    write_text(config.out_dir / "quartile_means.md", quartile_markdown(rows))
-    write_json(config.out_dir / "table.json", [asdict(row) for row in rows])
-    (config.out_dir / "curves.png").write_bytes(learning_curves(results))
-    for table in (markdown(rows), quartile_markdown(rows)):
-        console.print(table, markup=False, highlight=False, soft_wrap=True)
-    for sentence in verdicts(rows):
-        console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+    write_outputs(config.out_dir, results, console)
     return 0
+
+
+def settle(given: Given) -> ExperimentConfig:
+    """Return the settings from those that the command line holds.
+
+    Raises:
+        ValueError: If a value cannot be used, or a flag cannot matter in any of the runs.
+    """
+    config = build(ExperimentConfig, given)
+    config.check()
+    names = [key.removeprefix(TRAIN) for key in given if key.startswith(TRAIN)]
+    for name in names:
+        if name in SET_PER_RUN:
+            flag = f"--train.{name.replace('_', '-')}"
+            raise ValueError(
+                f"{flag} must be left out, got {getattr(config.train, name)}; {SET_PER_RUN[name]}"
+            )
+        runs = [replace(config.train, allocator=own) for own in config.allocators]
+        needed = [what_reads(run, name) for run in runs]
+        if runs and None not in needed:
+            raise ValueError(unread(f"train.{name}", getattr(config.train, name), needed[0] or ""))
+    return config
 
 
 def _run(config: ExperimentConfig, console: Console) -> list[RunResult]:

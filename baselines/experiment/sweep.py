@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Generator, Hashable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, wait
 from contextlib import closing
 from itertools import islice
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar
 
 from baselines.common.files import CONFIG_FILE, write_json
 from baselines.common.jsonl import append_row, read_rows, truncate_torn_line
+from baselines.common.workers import worker_pool
 
 RUNS_FILE = "runs.jsonl"
 """In the folder of a sweep: one JSON object per finished run."""
@@ -103,11 +103,10 @@ def _results(
     if num_workers == 1 or not keys:
         yield from map(run_once, keys)
         return
-    context = get_context("spawn")  # a forked torch may wait for a thread that does not exist
-    pool = ProcessPoolExecutor(num_workers, mp_context=context)
+    pool = worker_pool(num_workers)
     waiting = iter(keys)
     try:
-        # A worker makes the runs that it was given even after Ctrl-C: none is given in advance.
+        # A worker makes the runs that it was given after an error: none is given in advance.
         going = {pool.submit(run_once, key) for key in islice(waiting, num_workers)}
         while going:
             done, going = wait(going, return_when=FIRST_COMPLETED)

@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors import SafetensorError
-
 from baselines.common.files import StorageError, storing, sync, write_json
 from baselines.common.stats import Proportion, proportion
 from baselines.policies.base import TrainablePolicy
 from ccpo_env.types import Role
 
+CHECKPOINTS = "checkpoints"
+"""Folder of a run in which its checkpoints are."""
 STATE_FILE = "state.json"
 UPDATER_FILE = "updaters.pt"
 BEST_FILE = "best.json"
@@ -86,6 +85,8 @@ def save_checkpoint(
     Raises:
         StorageError: If it cannot be written; earlier checkpoints are untouched.
     """
+    from safetensors import SafetensorError
+
     folder = root / checkpoint_name(step)
     part = root / f"part_{step:06d}"
     try:
@@ -183,6 +184,8 @@ def read_checkpoint(folder: Path) -> dict[str, Any]:
 
 def read_updaters(folder: Path) -> dict[Role, dict[str, Any]]:
     """Return the updaters' states of a verified checkpoint."""
+    import torch
+
     states: dict[Role, dict[str, Any]] = torch.load(folder / UPDATER_FILE, weights_only=True)
     return states
 
@@ -203,6 +206,8 @@ def write_states(path: Path, states: Mapping[Role, Mapping[str, Any]]) -> None:
     Raises:
         OSError: If the file cannot be written.
     """
+    import torch
+
     try:
         with path.open("wb") as file:
             torch.save(dict(states), file)

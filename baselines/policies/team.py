@@ -7,16 +7,17 @@ from pathlib import Path
 
 from baselines.common.metrics import METRICS_FILE
 from baselines.policies.base import Policy, TrainablePolicy
-from baselines.policies.checkpoints import STATE_FILE, newest_checkpoint, read_checkpoint
+from baselines.policies.checkpoints import (
+    CHECKPOINTS,
+    STATE_FILE,
+    newest_checkpoint,
+    read_checkpoint,
+)
 from baselines.policies.endpoint.address import is_endpoint
 from baselines.policies.local.adapter_files import ADAPTER_FILE, base_name, full_name, is_adapter
 from baselines.policies.local.lora import LoraBase, LoraPolicy, LoraSettings
 from baselines.policies.registry import load_policy, load_sampler
 from ccpo_env.types import Role
-
-CHECKPOINTS = "checkpoints"
-"""Subfolder of a run that holds its checkpoints."""
-
 
 TEAM = "team"
 """Folder in a checkpoint, and name in metrics, of a policy shared by all roles."""

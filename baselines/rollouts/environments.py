@@ -3,32 +3,107 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Annotated, Any, Self
 
+from baselines.common.checks import require_at_least, require_known, unread
+from baselines.common.flags import Choices
 from ccpo_env import debate_v0, think_solve_v0, vote_v0
 from ccpo_env.env import TeamAnswerEnv
 from ccpo_env.errors import unknown_name
-from ccpo_env.types import TaskInput
+from ccpo_env.topologies.registry import TOPOLOGIES
+from ccpo_env.types import TaskInput, Topology
+from ccpo_env.verifiers.registry import VERIFIERS
 from ccpo_env.wrapper import SnapshotWrapper
 
 
 @dataclass(frozen=True, kw_only=True)
 class TeamSettings:
-    """Who is in the team, and what compares its answer with the gold answer."""
+    """Team and verifier."""
 
-    topology: str = "think_solve"
-    """Who speaks when and reads what: a name from TEAMS."""
+    topology: Annotated[str, Choices(TEAMS)] = "think_solve"
+    """Who speaks when, and who reads whom."""
     num_thinkers: int = 1
-    """Thinkers that speak before the solver, in think_solve."""
+    """Thinkers that speak before the solver, with --topology think_solve."""
     num_voters: int = 3
-    """Voters, in vote."""
+    """Voters, with --topology vote."""
     num_debaters: int = 2
-    """Debaters, in debate."""
+    """Debaters, with --topology debate."""
     num_rounds: int = 2
-    """Rounds in which every debater speaks once, in debate."""
-    verifier: str = "math"
-    """What compares the answers, and so the form in which they are asked for: a name from
-    VERIFIERS. "number" reads the last number, for models that write no box."""
+    """Rounds in which every debater speaks once, with --topology debate."""
+    verifier: Annotated[str, Choices(VERIFIERS)] = "math"
+    """What compares answers with the gold answer, and so the form in which prompts ask for them.
+    number reads the last number, for models that write no box."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TeamOverrides:
+    """Team and verifier, if not those of the run."""
+
+    topology: Annotated[str | None, Choices(TEAMS)] = None
+    """Who speaks when, and who reads whom. None: as in the run, else think_solve."""
+    num_thinkers: int | None = None
+    """Thinkers that speak before the solver, with topology think_solve. None: as in the run, else
+    1."""
+    num_voters: int | None = None
+    """Voters, with topology vote. None: as in the run, else 3."""
+    num_debaters: int | None = None
+    """Debaters, with topology debate. None: as in the run, else 2."""
+    num_rounds: int | None = None
+    """Rounds, with topology debate. None: as in the run, else 2."""
+    verifier: Annotated[str | None, Choices(VERIFIERS)] = None
+    """What compares answers with the gold answer. None: as in the run, else math."""
+
+    def check(self) -> None:
+        """Raise ValueError if a number is out of range."""
+        for name in TEAM_SIZES:
+            size = getattr(self, name)
+            if size is not None:
+                require_at_least(name, size, 1)
+
+    def of_run(self, saved: Mapping[str, Any]) -> Self:
+        """Return the settings with the team of a run where there is no other, and its defaults.
+
+        Args:
+            saved: What config.json of the run holds; nothing if there is no run.
+
+        Raises:
+            ValueError: If a name is unknown, or the topology does not read a size that was given.
+        """
+        names = [field.name for field in fields(TeamSettings)]
+        given = [name for name in names if getattr(self, name) is not None]
+        known = {name: saved[name] for name in names if name in saved}
+        team = TeamSettings(**{**known, **{name: getattr(self, name) for name in given}})
+        require_known("topology", team.topology, TEAMS)
+        require_known("verifier", team.verifier, VERIFIERS)
+        for name in given:
+            needed = unread_size(team, name)
+            if needed is not None:
+                raise ValueError(unread(name, getattr(team, name), needed))
+        return replace(self, **asdict(team))
+
+    @property
+    def team(self) -> TeamSettings:
+        """The team, once `of_run` has filled in what was left out."""
+        return TeamSettings(**{f.name: getattr(self, f.name) for f in fields(TeamSettings)})
+
+
+TEAM_SIZES: Mapping[str, str] = {
+    "num_thinkers": "think_solve",
+    "num_voters": "vote",
+    "num_debaters": "debate",
+    "num_rounds": "debate",
+}
+"""Sizes of a team, and the topology that reads each."""
+
+
+def unread_size(team: TeamSettings, name: str) -> str | None:
+    """Return what a setting of the team needs and does not have; None if it is read."""
+    topology = TEAM_SIZES.get(name, team.topology)
+    return None if topology == team.topology else f"--topology {topology}"
+
+
+MakeTeam = Callable[[TeamSettings, TaskInput], SnapshotWrapper[TeamAnswerEnv]]
 
 
 def team_env(team: TeamSettings, tasks: TaskInput) -> SnapshotWrapper[TeamAnswerEnv]:
@@ -54,9 +129,17 @@ def _debate(team: TeamSettings, tasks: TaskInput) -> SnapshotWrapper[TeamAnswerE
     return debate_v0(tasks, team.num_debaters, team.num_rounds, team.verifier)
 
 
-TEAMS: Mapping[str, Callable[[TeamSettings, TaskInput], SnapshotWrapper[TeamAnswerEnv]]] = {
+def _of_default_size(make: Callable[..., Topology]) -> MakeTeam:
+    def make_team(team: TeamSettings, tasks: TaskInput) -> SnapshotWrapper[TeamAnswerEnv]:
+        return SnapshotWrapper(TeamAnswerEnv(make(), tasks=tasks, verifier=team.verifier))
+
+    return make_team
+
+
+TEAMS: Mapping[str, MakeTeam] = {
+    **{name: _of_default_size(make) for name, make in TOPOLOGIES.items()},
     "think_solve": _think_solve,
     "vote": _vote,
     "debate": _debate,
 }
-"""Every topology that trains, by name."""
+"""Every topology that trains: all that are registered, some in a size that is a setting."""

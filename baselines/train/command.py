@@ -3,226 +3,84 @@
 from __future__ import annotations
 
 import json
-import platform
 import sys
-from collections.abc import Sequence
-from datetime import datetime
-from importlib.metadata import version
-from itertools import pairwise
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-import tyro
-from rich.console import Console
-
-from baselines.common.errors import BAD_INPUT, exit_on_bad_input
-from baselines.common.files import CONFIG_FILE, StorageError, make_folder, write_json
-from baselines.common.jsonl import read_rows
-from baselines.common.metrics import METRICS_FILE
-from baselines.evaluate.evaluation import Evaluation
-from baselines.evaluate.examples import example_episodes
-from baselines.evaluate.tables import grids
-from baselines.report import write_report
+from baselines.common.command_line import Given, parse
+from baselines.common.errors import exit_on_bad_input
+from baselines.common.files import CONFIG_FILE
 from baselines.train.config import (
+    FIRST_FLAGS,
     SETTINGS,
     TrainConfig,
     expect_known_settings,
     with_settings,
 )
-from baselines.train.interrupt import stop_requests
-from baselines.train.logging.progress import LiveProgress
-from baselines.train.logging.trackers import Tracker, open_tracker
-from baselines.train.model_card import HubError, push_to_hub, save_model
 from baselines.train.presets import preset, read_settings
-from baselines.train.trainer import Trainer
-
-REPORTED_PACKAGES = ("ccpo-env", "torch", "transformers", "pettingzoo", "numpy")
-RESUME = "--resume"
-INTERRUPTED = 130
-"""Exit code of a program that Ctrl-C has ended."""
+from baselines.train.unread import expect_read, what_reads
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Read the command line and train; every flag and its help come from TrainConfig."""
-    console = Console()
+    config = read_config(arguments)
     with exit_on_bad_input():
-        config = read_config(arguments)
-        config.check()
-        trainer = Trainer(config, choose_run_dir(config))
-        make_run_dir(trainer.run_dir, config)
-        tracker = open_tracker(config.tracker, trainer.run_dir)
-    try:
-        return run(trainer, tracker, console)
-    except (StorageError, HubError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return BAD_INPUT
+        from baselines.train.training_run import train  # loads torch
+    return train(config)
 
 
 def read_config(arguments: Sequence[str] | None) -> TrainConfig:
-    """Return the command line's config.
+    """Return the checked settings of a run; exit if they cannot be used."""
+    return parse(TrainConfig, arguments, "ccpo train", first=FIRST_FLAGS, settle=settle)
+
+
+def settle(given: Given) -> TrainConfig:
+    """Return the settings of a run, from those that its command line holds.
 
     Where no flag says otherwise, a resumed run keeps its settings; a new one takes those of its
-    config file, then those of its preset. ``--resume auto`` is ``--resume`` if there is a run to
-    go on with, and nothing if there is none.
+    config file, then those of its preset. What flags leave unread of those has its default.
+
+    Raises:
+        ValueError: If a file or a preset cannot be read, or a setting would not be.
     """
-    arguments, is_auto = without_auto(sys.argv[1:] if arguments is None else arguments)
-    config = tyro.cli(TrainConfig, args=arguments, prog="ccpo train")
-    settings: dict[str, Any] = {}
-    if config.preset is not None:
-        settings |= preset(config.preset)
-    if config.config is not None:
-        settings |= read_settings(config.config, SETTINGS)
-    out_dir = config.out_dir or with_settings(TrainConfig(), settings).out_dir
+    chosen = preset(given["preset"]) if given.get("preset") else {}
+    written = read_settings(given["config"], SETTINGS) if given.get("config") else {}
+    start = with_settings(TrainConfig(), {**chosen, **written})
+    out_dir = given.get("out_dir", start.out_dir)
     saved = None if out_dir is None else out_dir / CONFIG_FILE
-    if config.resume and saved is not None and saved.exists():
-        of_run = json.loads(saved.read_text(encoding="utf-8"))
+    resume = given.get("resume", "no")
+    if resume == "auto" and saved is not None:
+        resume = "yes" if saved.exists() else "no"
+    if resume == "yes" and saved is not None and saved.exists():
+        of_run: dict[str, Any] = json.loads(saved.read_text(encoding="utf-8"))
         expect_known_settings(of_run, saved.parent)
-        settings |= of_run
-    elif is_auto and saved is not None:
-        arguments = [word for word in arguments if word != RESUME]
-    default = with_settings(TrainConfig(), settings)
-    return tyro.cli(TrainConfig, args=arguments, default=default, prog="ccpo train")
+        start = with_settings(start, of_run)
+    config = replace(start, **{**given, "resume": resume})
+    config.check()
+    harmless = expect_read(config, given)
+    if harmless:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in harmless)
+        print(f"warning: nothing reads {names} in this run", file=sys.stderr)
+    _expect_layer_read(TrainConfig(), chosen, config)
+    _expect_layer_read(with_settings(TrainConfig(), chosen), written, config)
+    unset = {name for name in {**chosen, **written} if what_reads(config, name) is not None}
+    return replace(config, **{name: getattr(TrainConfig(), name) for name in unset - {*given}})
 
 
-def without_auto(arguments: Sequence[str]) -> tuple[list[str], bool]:
-    """Return the arguments with ``--resume auto`` as ``--resume``, and whether it was there.
+def _expect_layer_read(
+    below: TrainConfig, settings: Mapping[str, Any], config: TrainConfig
+) -> None:
+    """Check what a preset or file sets, read by its own settings or by those of the whole run.
 
-    Note: A flag of the command line is on or off; that it may have a word behind it is settled
-        before the command line is read.
+    A flag may leave a setting of a preset unread, or read what its file alone would not.
     """
-    split = {f"{RESUME}=auto": (RESUME, "auto")}
-    words = [part for word in arguments for part in split.get(word, (word,))]
-    places = {i for i, pair in enumerate(pairwise(words), 1) if pair == (RESUME, "auto")}
-    return [word for i, word in enumerate(words) if i not in places], bool(places)
-
-
-def choose_run_dir(config: TrainConfig) -> Path:
-    """Return the folder of the run, which need not exist yet.
-
-    Raises:
-        ValueError: If it holds a run and this one does not resume it, or the other way round.
-    """
-    run_dir = config.out_dir or Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}-seed{config.seed}"
-    if run_dir.exists() and not run_dir.is_dir():
-        raise ValueError(
-            f"out_dir must be a folder, got the file {run_dir}; pass another --out-dir"
-        )
-    has_run = (run_dir / CONFIG_FILE).exists()
-    if config.resume and not has_run:
-        raise ValueError(
-            f"--resume must find a run to go on with, got none in {run_dir}; check --out-dir or "
-            f"leave out --resume"
-        )
-    if has_run and not config.resume:
-        raise ValueError(
-            f"out_dir must not hold a run already, got {run_dir}; pass --resume to go on with it, "
-            f"or another --out-dir"
-        )
-    return run_dir
-
-
-def make_run_dir(run_dir: Path, config: TrainConfig) -> None:
-    """Make the folder of the run and write config.json.
-
-    Raises:
-        ValueError: If that cannot be done.
-    """
-    make_folder(run_dir)
-    write_json(run_dir / CONFIG_FILE, config.to_json())
-
-
-def run(trainer: Trainer, tracker: Tracker, console: Console) -> int:
-    """Train to the end or to the first Ctrl-C, and write summary, examples and report.
-
-    Returns:
-        Exit code: 0, or 130 if the run was interrupted.
-    """
-    config, run_dir = trainer.config, trainer.run_dir
-
-    def say(text: str, style: str | None = None) -> None:
-        # Paths may hold square brackets, which are markup, and must stay in one piece.
-        console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
-
-    say(f"run {run_dir}")
-    if config.resume:
-        start = f"after step {trainer.steps_done}" if trainer.steps_done else "from the beginning"
-        say(f"resumed {start}")
-    for notice in trainer.notices:
-        say(f"warning: {notice}", style="yellow")
-    progress = LiveProgress(console, num_steps=config.steps, num_done=trainer.steps_done)
-
-    def announce() -> None:
-        say("stopping after this step; press Ctrl-C again to stop at once")
-
-    def warn(warning: str) -> None:
-        say(f"warning: {warning}", style="yellow")
-
+    own = with_settings(below, settings)
     try:
-        with stop_requests(announce) as should_stop, progress:
-            final = trainer.run(
-                on_step=progress.show, on_warning=warn, should_stop=should_stop, tracker=tracker
-            )
-    except KeyboardInterrupt:
-        say(
-            f"stopped at once after step {trainer.steps_done}; go on from the newest checkpoint, "
-            f"or from the beginning if there is none yet, with --resume --out-dir {run_dir}"
-        )
-        return INTERRUPTED
-    told = summary(trainer, final)
-    write_json(run_dir / "summary.json", told)
-    examples = example_episodes(final, trainer.agents, trainer.credit_of) if final else []
-    write_json(run_dir / "examples.json", examples)
-    report = write_report(run_dir)
-    if final is None:
-        say(
-            f"interrupted after step {trainer.steps_done} of {config.steps}; go on with --resume "
-            f"--out-dir {run_dir}"
-        )
-    else:
-        say("Held-out tasks after training:")
-        for grid in grids(final.summaries):
-            console.print(grid.for_terminal())
-        models = save_model(
-            run_dir, trainer.saved_policies(), config=config.to_json(), summary=told
-        )
-        say(f"models {models}")
-        if config.push_to_hub is not None:
-            say(f"pushed to {push_to_hub(models, config.push_to_hub)}")
-    say(f"report {report}")
-    return 0 if final else INTERRUPTED
-
-
-def summary(trainer: Trainer, final: Evaluation | None) -> dict[str, Any]:
-    """Return what summary.json holds."""
-    return {
-        "status": "finished" if final else "interrupted",
-        "steps_done": trainer.steps_done,
-        "initial": trainer.initial,
-        "final": final.to_json() if final else None,
-        "audit": last_audit(trainer),
-        "warnings": trainer.warnings,
-        "versions": {
-            "python": platform.python_version(),
-            **{name: version(name) for name in REPORTED_PACKAGES},
-        },
-    }
-
-
-def last_audit(trainer: Trainer) -> dict[str, dict[str, float | bool | None]]:
-    """Return each agent's audit in the last step that had one; see `baselines.credit.audit`."""
-    rows = read_rows(trainer.run_dir / METRICS_FILE)
-    audits = {}
-    for agent in trainer.agents:
-        prefix = f"credit/{agent}"
-        row = next((r for r in reversed(rows) if r[f"{prefix}/signal_rate"]), None)
-        if row is not None:
-            audits[agent] = {
-                "slope": row[f"{prefix}/slope_vs_shared"],
-                "correlation": row[f"{prefix}/correlation_vs_shared"],
-                "degenerate": bool(row[f"{prefix}/degenerate"]),
-                "signal_rate": row[f"{prefix}/signal_rate"],
-            }
-    return audits
+        own.check()
+        expect_read(own, settings)
+    except ValueError:
+        expect_read(config, settings)
 
 
 if __name__ == "__main__":

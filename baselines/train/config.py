@@ -1,4 +1,4 @@
-"""What a run is made of: the dataclass is the command line, its help and config.json."""
+"""Settings of a training run: the dataclass is the command line, its help and config.json."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from baselines.train.settings import (
     MeasurementSettings,
     RecordSettings,
     RoleSettings,
+    RunSettings,
     StartSettings,
     UpdateSettings,
 )
@@ -66,9 +67,10 @@ class TrainConfig(
     UpdateSettings,
     MeasurementSettings,
     RoleSettings,
+    RunSettings,
     LearningSettings,
     TeamSettings,
-    StartSettings,  # the fields of the last class are the first ones of --help
+    StartSettings,  # the help begins with the fields of the last class
 ):
     """Train a team of language models with per-agent credit."""
 
@@ -103,7 +105,7 @@ class TrainConfig(
             require_at_least(f"role_micro_batch_tokens of {role}", size, 1)
         for role in {*self.role_temperatures, *self.role_max_tokens, *self.role_stops}:
             require_positive(f"temperature of {role}", self.sampling(role).temperature, such_as=1.0)
-        if self.resume and self.out_dir is None:
+        if self.resume != "no" and self.out_dir is None:
             raise ValueError(
                 "--resume must come with the folder of the run, got none; pass --out-dir runs/NAME"
             )
@@ -157,6 +159,11 @@ class TrainConfig(
         return values
 
 
+FIRST_FLAGS = (
+    *("policy", "tasks", "topology", "allocator", "optimizer", "group_size", "steps"),
+    *("learning_rate", "seed", "out_dir", "resume", "preset", "config", "weights", "tracker"),
+)
+"""What ``ccpo train --help`` shows; ``--help-all`` shows the rest."""
 SETTINGS = frozenset(field.name for field in fields(TrainConfig)) - {"config", "preset", "resume"}
 """What a config file may set."""
 

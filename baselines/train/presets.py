@@ -25,7 +25,6 @@ _COMMON: Settings = {
     "allocator": "counterfactual",
     "group_size": 16,
     "tasks_per_step": 192,
-    "removed_samples": 16,
     "num_minibatches": 8,
     "steps": 390,  # the nominal 500 are never reached: its data ends after 10 epochs of 39 steps
     "alternate_period": 10,
@@ -45,6 +44,7 @@ _COMMON: Settings = {
 _QWEN, _QWEN3 = "Qwen/Qwen2.5-1.5B-Instruct", "Qwen/Qwen3-4B-Base"
 _OLMO = "allenai/Olmo-3-7B-Instruct"
 
+_TEAM: Settings = {**_COMMON, "removed_samples": 16}
 _SINGLE: Settings = {
     **_COMMON,
     "topology": "vote",  # of one: a team in which nobody is read
@@ -78,18 +78,18 @@ _SMOLLM2: Settings = {
 }
 
 PRESETS: Mapping[str, Settings] = {
-    "paper/grpo-qwen2.5-1.5b": {**_COMMON, "optimizer": "grpo", "policy": _QWEN},
-    "paper/gspo-qwen2.5-1.5b": {**_COMMON, "optimizer": "gspo", "policy": _QWEN},
-    "paper/gspo-qwen3-4b": {**_COMMON, "optimizer": "gspo", "policy": _QWEN3},
-    "paper/gspo-olmo3-7b": {**_COMMON, "optimizer": "gspo", "policy": _OLMO},
+    "paper/grpo-qwen2.5-1.5b": {**_TEAM, "optimizer": "grpo", "policy": _QWEN},
+    "paper/gspo-qwen2.5-1.5b": {**_TEAM, "optimizer": "gspo", "policy": _QWEN},
+    "paper/gspo-qwen3-4b": {**_TEAM, "optimizer": "gspo", "policy": _QWEN3},
+    "paper/gspo-olmo3-7b": {**_TEAM, "optimizer": "gspo", "policy": _OLMO},
     "paper/gspo-olmo3-7b-to-qwen2.5-1.5b": {
-        **_COMMON,
+        **_TEAM,
         "optimizer": "gspo",
         "policy": _OLMO,
         "role_policies": {"solver": _QWEN},
     },
     "paper/gspo-qwen2.5-1.5b-to-olmo3-7b": {
-        **_COMMON,
+        **_TEAM,
         "optimizer": "gspo",
         "policy": _QWEN,
         "role_policies": {"solver": _OLMO},

@@ -11,6 +11,7 @@ from baselines.common.jsonl import append_row, append_rows, keep_rows, read_rows
 from baselines.common.metrics import METRICS_FILE, MetricRow
 from baselines.common.stats import Proportion
 from baselines.policies.checkpoints import (
+    CHECKPOINTS,
     CheckpointError,
     UsableCheckpoint,
     best_checkpoint,
@@ -21,7 +22,6 @@ from baselines.policies.checkpoints import (
     record_best,
     save_checkpoint,
 )
-from baselines.policies.team import CHECKPOINTS
 from baselines.train.config import TrainConfig
 from baselines.train.logging.completions import COMPLETIONS_FILE, CompletionRow
 from baselines.train.logging.credit_record import CreditHistory

@@ -98,7 +98,7 @@ class Trainer:
             order=config.role_order,
             seed=config.seed,
         )
-        checkpoint = self._files.newest_checkpoint() if config.resume else None
+        checkpoint = self._files.newest_checkpoint() if config.resume == "yes" else None
         if checkpoint:
             check_same_config(config.to_json(), checkpoint.contents["config"], checkpoint.folder)
         self._crew = TeamPolicies(

@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-import tyro
 from rich.console import Console
 
-from baselines.common.checks import require_at_least, require_known
+from baselines.common.checks import require_at_least, require_known, unread
+from baselines.common.command_line import Given, parse
 from baselines.common.errors import exit_on_bad_input
 from baselines.common.files import CONFIG_FILE, make_folder, write_json, write_text
+from baselines.common.flags import Choices, build
 from baselines.common.metrics import METRICS_FILE
 from baselines.common.stats import MIN_RUNS
 from baselines.credit import read_allocator_args
@@ -30,7 +31,7 @@ from baselines.train_sb3.demonstration import (
 )
 from baselines.train_sb3.exact import Role
 from baselines.train_sb3.game import MIXES
-from baselines.train_sb3.measured_credit import CreditPlan, Replay, expect_groups
+from baselines.train_sb3.measured_credit import MEANINGFUL, CreditPlan, Replay, expect_groups
 from baselines.train_sb3.ppo import PpoConfig, Trained, expect_sb3, train
 from baselines.train_sb3.signal_to_noise import spread_table
 
@@ -39,51 +40,70 @@ POLICY_FILE = "policy.json"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sb3Config:
-    """Train one role of the signal game with Stable-Baselines3's PPO, or show free riding."""
+class DemonstrationSettings:
+    """Demonstration of free riding."""
 
-    credit: str = "shared"
-    """Credit of the learner: a name from ALLOCATORS but self_evaluation."""
+    demonstration: bool = False
+    """Run the comparison of docs/free_riding.md instead of one training run. It reads --steps,
+    --out-dir and the flags of this section."""
+    num_seeds: int = 10
+    """Reported runs of each method; at least two."""
+    settings: Annotated[tuple[str, ...], Choices(SETTINGS)] = tuple(SETTINGS)
+    """Parts of the demonstration."""
+    workers: int = os.cpu_count() or 1
+    """Parallel runs, one thread each."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearnerSettings:
+    """Agent and game."""
+
+    role: Role = "thinker"
+    """Agent that learns; the other is an expert."""
+    partner: Literal["expert", "learned"] = "expert"
+    """Solver of a thinker that learns: one that reads whole messages only, or one that PPO
+    trained."""
+    mix: Annotated[str, Choices(MIXES)] = "default"
+    """How often the thinker matters."""
+    learning_rate: float = 1e-2
+    """Learning rate of Adam."""
+    seed: int = 0
+    """Seeds everything."""
+    num_envs: int = 200
+    """Parallel environments."""
+    group_size: int = 1
+    """Episodes that share a task; --num-envs is a multiple of it."""
+    effort: float = 0.0
+    """Cost of each symbol but silence, to a thinker."""
+    tensorboard: bool = False
+    """Log to tensorboard/ in the folder of the results as well."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CreditSettings:
+    """Credit of the agent that learns."""
+
+    credit: Annotated[str, Choices(MEANINGFUL)] = "shared"
+    """Credit-assignment method."""
     credit_args: dict[str, str] = field(default_factory=dict)
     """Hyperparameters of the credit by name, such as: weight 0.5 mode margin."""
     replay: Replay = "same_coin"
-    """With which luck the team is played again without the thinker: the rollout's, fresh for each
-    rollout, or fresh once for each task."""
+    """Randomness of the rollout without the thinker. same_coin: that of the rollout. fresh: new for
+    each rollout. task: new for each task."""
     num_samples: int = 1
-    """Replays, or continuations after each message; the same coin has one."""
-    role: Role = "thinker"
-    """Which agent learns; the other is an expert."""
-    partner: Literal["expert", "learned"] = "expert"
-    """A thinker's solver: one that reads whole messages only, or one that PPO trained."""
-    mix: str = "default"
-    """How often the thinker matters: default or rare."""
+    """Rollouts without the thinker, or continuations after each message; one with same_coin."""
+    group_baseline: bool = False
+    """Subtract the mean of a group from its credit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sb3Config(DemonstrationSettings, LearnerSettings, CreditSettings):
+    """Train one role of the signal game with Stable-Baselines3's PPO, or show free riding."""
+
     steps: int = 40_000
     """Episodes of training, rounded up to whole updates."""
-    learning_rate: float = 1e-2
-    """Of Adam."""
-    seed: int = 0
-    """All randomness comes from it."""
-    num_envs: int = 200
-    """Episodes at a time."""
-    group_size: int = 1
-    """Episodes that share a task; num_envs is a multiple of it."""
-    group_baseline: bool = False
-    """Take a group's mean off its credit."""
-    effort: float = 0.0
-    """Price of each symbol but silence, to a thinker."""
-    tensorboard: bool = False
-    """Log to OUT_DIR/tensorboard, too."""
-    demonstration: bool = False
-    """Make the comparison of docs/free_riding.md instead; --steps, --out-dir and what follows here
-    are all that counts then."""
-    num_seeds: int = 10
-    """Reported runs of each method; at least two."""
-    settings: tuple[str, ...] = tuple(SETTINGS)
-    """Parts of the demonstration."""
-    workers: int = os.cpu_count() or 1
-    """Runs at a time, one thread each."""
     out_dir: Path = Path("runs/train_sb3")
-    """Folder of the results. An interrupted demonstration goes on when it is called again."""
+    """Folder of the results. The same command continues a demonstration that was interrupted."""
 
     def check(self) -> None:
         """Raise ValueError if a name is unknown or a number out of range."""
@@ -139,11 +159,9 @@ class Sb3Config:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Read the command line, then train one agent or make the demonstration."""
-    given = sys.argv[1:] if arguments is None else arguments
+    config = parse(Sb3Config, arguments, "ccpo train_sb3", settle=settle)
     console = Console()
     with exit_on_bad_input():
-        config = tyro.cli(Sb3Config, args=given, prog="ccpo train_sb3")
-        config.check()
         expect_sb3()
         make_folder(config.out_dir)
         if config.demonstration:
@@ -162,6 +180,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     trained = train(config.run, run_dir=config.out_dir, tensorboard=config.tensorboard)
     _finish(config, trained, console)
     return 0
+
+
+def settle(given: Given) -> Sb3Config:
+    """Return the settings from those that the command line holds.
+
+    Raises:
+        ValueError: If a value cannot be used, or a flag cannot matter.
+    """
+    config = build(Sb3Config, given)
+    config.check()
+    for name in given:
+        needed = what_reads(config, name)
+        if needed is not None:
+            raise ValueError(unread(name, getattr(config, name), needed))
+    return config
+
+
+def what_reads(config: Sb3Config, name: str) -> str | None:
+    """Return what a setting needs to matter, if it does not; None if it is read."""
+    own = {field.name for field in fields(DemonstrationSettings)}
+    if name not in {*own, "steps", "out_dir"} and config.demonstration:
+        return "--no-demonstration"
+    if name in own and not config.demonstration:
+        return "--demonstration"
+    if name in ("partner", "effort") and config.role != "thinker":
+        return "--role thinker"
+    if name in ("replay", "num_samples") and not config.plan.reads(name, config.role):
+        return "e.g. --credit leave_one_out --replay fresh"
+    return None
 
 
 def _start(config: Sb3Config) -> None:

@@ -9,14 +9,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Annotated
 
-import tyro
 from rich.console import Console
 from rich.progress import Progress
 
 from baselines.common.checks import require_at_least, require_known
+from baselines.common.command_line import parse
 from baselines.common.errors import exit_on_bad_input
 from baselines.common.files import make_folder, write_json, write_text
+from baselines.common.flags import Choices
 from baselines.common.stats import MIN_RUNS
 from baselines.experiment.sweep import RUNS_FILE, keep_settings
 from baselines.optimizers import OPTIMIZERS
@@ -96,12 +98,12 @@ class Comparison:
 class DirectCommandConfig:
     """Compare allocators and optimizers on the signal game, at equal numbers of answers drawn."""
 
-    allocators: tuple[str, ...] = MEANINGFUL
+    allocators: Annotated[tuple[str, ...], Choices(MEANINGFUL)] = MEANINGFUL
     """Allocators to compare; shared credit always takes part."""
-    optimizers: tuple[str, ...] = ("grpo", "reinforce_pp")
-    """Optimizers to combine them with: names from OPTIMIZERS."""
-    mixes: tuple[str, ...] = tuple(MIXES)
-    """How often the thinker matters: default, rare."""
+    optimizers: Annotated[tuple[str, ...], Choices(OPTIMIZERS)] = ("grpo", "reinforce_pp")
+    """Optimizers to combine them with."""
+    mixes: Annotated[tuple[str, ...], Choices(MIXES)] = tuple(MIXES)
+    """How often the thinker matters."""
     num_seeds: int = 10
     """Reported runs of each combination, with seeds 0, 1, and so on; at least two."""
     num_answers: int = 20_000
@@ -147,10 +149,8 @@ class DirectCommandConfig:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Read the command line and run what is left of the comparison."""
-    given = sys.argv[1:] if arguments is None else arguments
+    config = parse(DirectCommandConfig, arguments, PROGRAM)
     with exit_on_bad_input():
-        config = tyro.cli(DirectCommandConfig, args=given, prog=PROGRAM)
-        config.check()
         make_folder(config.out_dir)
         config.comparison.keep_settings(config.out_dir)
     config.comparison.run(

@@ -1,4 +1,4 @@
-"""The free-riding demonstration: where shared credit lets a thinker coast, and where not."""
+"""The free-riding experiment: when a thinker with shared reward fails to learn to help."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ from baselines.train_sb3.runs import SignalRunKey, SignalRunResult
 
 LEARNING_RATES = (1e-3, 3e-3, 1e-2, 3e-2)
 """Of which each method gets the one that is best for it, in each setting."""
-SHARED, SAME_COIN = "shared R", "R - alone, same coin"
+SHARED = "shared reward"
+COMMON_RANDOM = "difference reward, common random numbers"
 METHODS: Mapping[str, CreditPlan] = {
     SHARED: CreditPlan(),
-    SAME_COIN: CreditPlan(allocator="leave_one_out"),
-    "R - alone, fresh coin": CreditPlan(allocator="leave_one_out", replay="fresh"),
-    "R - alone, 8 fresh coins": CreditPlan(
+    COMMON_RANDOM: CreditPlan(allocator="leave_one_out"),
+    "difference reward, independent sample": CreditPlan(allocator="leave_one_out", replay="fresh"),
+    "difference reward, 8 independent samples": CreditPlan(
         allocator="leave_one_out", replay="fresh", num_samples=8
     ),
-    "R + 0.2 bonus, same coin": CreditPlan(allocator="counterfactual"),
+    "R + 0.2 bonus, common random numbers": CreditPlan(allocator="counterfactual"),
 }
-"""Credit of the thinker: what it adds against the solver alone, measured in three ways; and the
-allocator `counterfactual` as published, which adds a small bonus to the team's reward."""
-PAIR = (SHARED, SAME_COIN)
+"""Credit of the thinker: its difference reward, estimated in three ways, and the allocator
+`counterfactual` as published, which adds a small bonus to the team reward."""
+PAIR = (SHARED, COMMON_RANDOM)
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,21 @@ class CreditPlan:
         if self.num_samples < 1:
             raise ValueError(f"num_samples must be >= 1, got {self.num_samples}; pass e.g. 8")
 
+    def reads(self, name: str, trained: Role) -> bool:
+        """Return whether the credit of the agent that is trained reads a setting of the plan.
+
+        Args:
+            name: "replay" or "num_samples".
+            trained: The agent.
+        """
+        allocator = ALLOCATORS[self.allocator]
+        thinker, own = frozenset({"thinker_0"}), frozenset({f"{trained}_0"})
+        replays = thinker in allocator.removals(AGENTS) and "removed_rewards" in allocator.needs
+        replays = replays and (thinker == own or not allocator.own_removals_only)
+        if name == "replay":
+            return replays
+        return "branch_rewards" in allocator.needs or (replays and self.replay != "same_coin")
+
     @property
     def all_hyperparameters(self) -> Mapping[str, Any]:
         """The hyperparameters, with the baseline that fits the replays of counterfactual credit."""

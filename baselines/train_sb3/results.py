@@ -159,7 +159,7 @@ def share_figure(rows: Sequence[Row], settings: Mapping[str, str]) -> Figure:
             axis.set_axis_off()
     figure.supxlabel(
         "The thinker's contribution over its ceiling: each seed, mean and 95 % interval.\n"
-        "Hollow: shared R.  Up: significantly above it.  Down: below it.  Grey disc: inconclusive.",
+        "Hollow: shared reward.  Up: significantly above it.  Down: below it.  Grey: inconclusive.",
         fontsize="medium",
     )
     return figure

@@ -35,6 +35,7 @@ def load_tasks(
     Raises:
         ValueError: If the name, the split or the limit is not valid.
         FileNotFoundError: If the file does not exist.
+        ImportError: If a .parquet file is read without pyarrow, or a source without its package.
         TaskFileError: If the file is empty or a line of it is not a task.
     """
     check_split(split)

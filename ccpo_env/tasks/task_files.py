@@ -34,7 +34,13 @@ Row = tuple[int, object]
 
 
 def read_tasks(path: Path, *, split: str | None, limit: int | None) -> list[Task]:
-    """Return the tasks of one file; see `load_tasks`."""
+    """Return the tasks of one file; see `load_tasks`.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ImportError: If it is a .parquet file and pyarrow is not installed.
+        TaskFileError: If a row is not a task.
+    """
     if not path.is_file():
         raise FileNotFoundError(
             f"tasks must be an existing file, got {str(path)!r}; check the path"
@@ -158,9 +164,14 @@ def _jsonl_rows(path: Path) -> Iterator[Row]:
 
 
 def _parquet_rows(path: Path) -> Iterator[Row]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError:
+        raise ImportError(
+            f"tasks in a .parquet file must be read with the package pyarrow, got none for {path}; "
+            f"run pip install 'ccpo-env[parquet]', or convert the file to .jsonl"
+        ) from None
     try:
         with pq.ParquetFile(path) as file:
             tags = chain.from_iterable(TAG_COLUMNS.values())

@@ -11,8 +11,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,12 +26,16 @@ QUESTION = re.compile(r"Compute from left to right modulo 10: ([1-9]\d)((?:[+\-*
 any_text = st.lists(st.characters() | st.characters(categories=["Cs"])).map("".join)
 every_source = pytest.mark.parametrize("name", ["arithmetic", "linear_equations", "lookup"])
 NAMES = ", ".join(sorted(TASK_SOURCES))
+NEEDS_PYARROW = "needs pyarrow: pip install 'ccpo-env[parquet]'"
 every_ending = pytest.mark.parametrize("ending", [".jsonl", ".parquet"])
 
 
 def write(path: Path, rows: Iterable[Mapping[str, Any]]) -> Path:
     rows = list(rows)
     if path.suffix == ".parquet":
+        pa = pytest.importorskip("pyarrow", reason=NEEDS_PYARROW)
+        import pyarrow.parquet as pq
+
         pq.write_table(pa.Table.from_pylist(rows), path)
     else:
         path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
@@ -337,70 +339,6 @@ def test_a_long_line_is_shown_shortened(tmp_path: Path) -> None:
     with pytest.raises(TaskFileError) as caught:
         load_tasks(path)
     assert len(str(caught.value)) < 200 + len(str(path))
-
-
-@pytest.mark.parametrize(
-    ("columns", "message"),
-    [
-        ({"question": ["q"]}, "line 1 must have a text or number as 'answer', got"),
-        ({"other": [1, 2]}, "line 1 must have a text or number as 'question', got"),
-        (
-            {"question": ["q", "r"], "answer": ["a", None]},
-            "line 2 must have a text or number as 'answer', got {'question': 'r', 'answer': None}",
-        ),
-        (
-            {"question": ["q", "r"], "answer": [1.0, float("nan")]},
-            "line 2 must have a finite number",
-        ),
-        ({"question": ["q"], "answer": [b"a"]}, "line 1 must have a text or number as 'answer'"),
-        ({"question": ["q"], "answer": [["a"]]}, "line 1 must have a text or number as 'answer'"),
-        (
-            {"question": ["q", "r"], "answer": ["a", "b"], "id": [5, 5]},
-            "task ids must be unique, got 'tasks/5' twice in {path}, the second time in line 2",
-        ),
-        (
-            {"question": pa.array([], pa.string()), "answer": pa.array([], pa.string())},
-            "a task file must hold at least one task, got an empty file in {path}",
-        ),
-        (
-            {"question": pa.array([b"\xff"]).view(pa.string()), "answer": ["a"]},
-            "a .parquet file must be readable as Parquet, got \"'utf-8' codec",
-        ),
-    ],
-    ids=range(9),
-)
-def test_broken_parquet_file_is_named_with_its_line(
-    columns: dict[str, Any], message: str, tmp_path: Path
-) -> None:
-    path = tmp_path / "tasks.parquet"
-    pq.write_table(pa.table(columns), path)
-    with pytest.raises(TaskFileError, match=re.escape(message.replace("{path}", str(path)))):
-        load_tasks(path)
-
-
-@pytest.mark.parametrize("damage", ["cut short", "without its middle", "another format"])
-def test_damaged_parquet_file_is_named(damage: str, tmp_path: Path) -> None:
-    path = write(tmp_path / "tasks.parquet", sums(range(2000)))
-    content = path.read_bytes()
-    third = len(content) // 3
-    damaged = {
-        "cut short": content[: 2 * third],
-        "without its middle": content[:third] + bytes(third) + content[2 * third :],
-        "another format": b'{"question": "q", "answer": "a"}\n',
-    }
-    path.write_bytes(damaged[damage])
-    with pytest.raises(
-        TaskFileError, match=r"a \.parquet file must be readable as Parquet, got "
-    ) as caught:
-        load_tasks(path)
-    assert str(path) in str(caught.value)
-
-
-def test_parquet_file_of_no_bytes_is_an_empty_file(tmp_path: Path) -> None:
-    path = tmp_path / "tasks.parquet"
-    path.touch()
-    with pytest.raises(TaskFileError, match="must hold at least one task, got an empty file in"):
-        load_tasks(path)
 
 
 @every_ending

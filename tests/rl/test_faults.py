@@ -214,7 +214,7 @@ def train(trainer, *, said=None, tracker=None):
 
 
 def resumed(config, run_dir):
-    return Trainer(replace(config, resume=True, out_dir=run_dir), run_dir)
+    return Trainer(replace(config, resume="yes", out_dir=run_dir), run_dir)
 
 
 def metrics_of(run_dir):

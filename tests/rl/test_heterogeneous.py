@@ -96,7 +96,7 @@ def test_saved_team_of_two_families_gives_the_same_logits(trained):
 def test_team_of_two_families_resumes_to_the_bit(trained, tmp_path):
     config, run_dir = trained.config, tmp_path / "run"
     train(replace(config, steps=1), run_dir)
-    resumed = train(replace(config, resume=True, out_dir=run_dir), run_dir)
+    resumed = train(replace(config, resume="yes", out_dir=run_dir), run_dir)
     for role in ROLES:
         torch.testing.assert_close(
             first_logits(resumed.saved_policies()[role]),

@@ -5,7 +5,6 @@ import json
 
 import pytest
 
-from baselines.evaluate import human_play
 from baselines.evaluate.human_play import (
     PlayConfig,
     PlaySession,
@@ -22,7 +21,7 @@ from tests.rl.warm import run_warm
 
 TASK = Task("t/0", "What is 1+1?", "2")
 
-LOAD = "load_samplers"
+LOAD = "baselines.policies.team.load_samplers"
 
 
 @pytest.fixture
@@ -31,7 +30,7 @@ def team_that_says(monkeypatch):
 
     def let(reply):
         policy = ScriptedPolicy(reply)
-        monkeypatch.setattr(human_play, LOAD, lambda _, roles: dict.fromkeys(roles, policy))
+        monkeypatch.setattr(LOAD, lambda _, roles: dict.fromkeys(roles, policy))
 
     return let
 
@@ -101,7 +100,7 @@ def test_play_stops_if_an_agent_does_not_answer(monkeypatch):
         def sample(self, prompts, *, sampling, rng):
             return [Completion("", (), (), failure="no connection")]
 
-    monkeypatch.setattr(human_play, LOAD, lambda _, roles: dict.fromkeys(roles, Silent()))
+    monkeypatch.setattr(LOAD, lambda _, roles: dict.fromkeys(roles, Silent()))
     with pytest.raises(EOFError, match="solver_0 returned no completion: no connection"):
         played("hint\n\n")
 

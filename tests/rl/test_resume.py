@@ -207,11 +207,11 @@ def test_resume_auto_finds_the_folder_that_a_config_file_names(tmp_path):
     path.write_text(f'out_dir = "{run}"\nsteps = 5\n', encoding="utf-8")
     given = ["--config", str(path), "--resume", "auto"]
     config = read_config(given)
-    assert (config.resume, config.out_dir, config.steps) == (False, run, 5)
+    assert (config.resume, config.out_dir, config.steps) == ("no", run, 5)
     run.mkdir()
     write_json(run / "config.json", replace(config, group_size=3).to_json())
     config = read_config(given)
-    assert (config.resume, config.out_dir, config.group_size) == (True, run, 3)
+    assert (config.resume, config.out_dir, config.group_size) == ("yes", run, 3)
     assert read_config([*given, "--group-size", "6"]).group_size == 6
 
 

@@ -11,7 +11,7 @@ import pytest
 from baselines.common.jsonl import read_rows
 from baselines.experiment.sweep import RUNS_FILE, read_results
 from baselines.train_sb3 import command as train_sb3
-from baselines.train_sb3.demonstration import METHODS, SAME_COIN, SETTINGS, SHARED
+from baselines.train_sb3.demonstration import COMMON_RANDOM, METHODS, SETTINGS, SHARED
 from baselines.train_sb3.measured_credit import CreditPlan
 from baselines.train_sb3.ppo import PpoConfig, train
 from baselines.train_sb3.runs import TUNING_SEEDS, SignalRunResult
@@ -36,7 +36,7 @@ def test_train_sb3_trains_logs_and_keeps_the_policy(tmp_path):
         assert set(row) == LOGGED
         contribution = row["reward/team"] - row["reward/alone"]
         assert row["contribution/sampled"] == pytest.approx(contribution)
-        assert row["credit/mean"] == pytest.approx(contribution)  # R - R alone, same coin
+        assert row["credit/mean"] == pytest.approx(contribution)  # common random numbers
     events = EventAccumulator(str(tmp_path / "tensorboard" / "ppo_1"))
     events.Reload()
     assert [e.value for e in events.Scalars("credit/std")] == pytest.approx(
@@ -51,7 +51,10 @@ def test_train_sb3_trains_logs_and_keeps_the_policy(tmp_path):
 @pytest.mark.parametrize("role", ["thinker", "solver"])
 @pytest.mark.parametrize("credit", ["counterfactual", "shapley", "branch", "history", "regression"])
 def test_train_sb3_takes_every_credit_for_both_roles(tmp_path, credit, role):
-    flags = ("--credit", credit, "--role", role, "--replay", "fresh", "--num-samples", 2)
+    plan = CreditPlan(allocator=credit, replay="fresh")
+    more = {"replay": ("--replay", "fresh"), "num_samples": ("--num-samples", 2)}
+    read = [word for name, words in more.items() if plan.reads(name, role) for word in words]
+    flags = ("--credit", credit, "--role", role, *read)
     small = ("--num-envs", 16, "--group-size", 4, "--steps", 1, "--out-dir", tmp_path)
     code, printed = quietly(train_sb3.main, *flags, *small)
     assert code == 0
@@ -107,11 +110,11 @@ def test_demonstration_runs_writes_and_goes_on_where_it_stopped(tmp_path):
     rest = ("--workers", 1, "--out-dir", tmp_path)
     code, printed = quietly(train_sb3.main, *flags, *rest)
     assert code == 0
-    assert "| default mix, group baseline | shared R |" in printed
+    assert "| default mix, group baseline | shared reward |" in printed
     runs = tmp_path / RUNS_FILE
     results = read_results(runs, SignalRunResult)
     reported = [run.key for run in results if run.key.seed not in TUNING_SEEDS]
-    assert {key.method for key in reported} == {SHARED, SAME_COIN}
+    assert {key.method for key in reported} == {SHARED, COMMON_RANDOM}
     assert len(reported) == 4
     assert len({(key.method, key.learning_rate) for key in reported}) == 2  # one rate for each
     assert (tmp_path / "shares.png").read_bytes().startswith(b"\x89PNG")

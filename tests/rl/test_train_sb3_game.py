@@ -300,7 +300,7 @@ def test_spread_of_a_thinker_that_says_anything_by_hand():
     grouped = spread(game, SHARED, np.random.default_rng(0), group_baseline=True)
     assert grouped.gap == pytest.approx(gap * 7 / 8, abs=0.005)
     same = spread(game, CreditPlan(allocator="leave_one_out"), np.random.default_rng(0))
-    # R - alone is 2 if only the message helps and -2 if it misleads a guess that was right
+    # The difference is 2 if only the message helps and -2 if it misleads a correct guess
     changes = 0.15 * (1 / 9 * 3 / 4 + 3 / 9 / 4)
     mean = 0.15 * 2 * (1 / 9 * 3 / 4 - 3 / 9 / 4)
     assert same.deviation == pytest.approx(np.sqrt(4 * changes - mean**2), abs=0.003)

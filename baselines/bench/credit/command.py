@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 
 import numpy as np
-import tyro
 from rich.console import Console
 
 from baselines.bench.credit.config import CreditConfig
@@ -19,8 +16,10 @@ from baselines.bench.credit.games.registry import GAMES, World, every_removal
 from baselines.bench.credit.results import credit_table, write_results
 from baselines.bench.credit.runs import reliability, seed_scores
 from baselines.bench.credit.scores import Scores
+from baselines.common.command_line import parse
 from baselines.common.errors import exit_on_bad_input
 from baselines.common.files import make_folder
+from baselines.common.workers import worker_pool
 
 MIN_WIDTH = 145
 """Columns that a table needs; narrower, its numbers would be cut in two."""
@@ -28,9 +27,8 @@ MIN_WIDTH = 145
 
 def main(arguments: Sequence[str]) -> int:
     """Run the credit bench: print a table per game, and write the results if asked to."""
+    config = parse(CreditConfig, arguments, "ccpo bench credit")
     with exit_on_bad_input():
-        config = tyro.cli(CreditConfig, args=arguments, prog="ccpo bench credit")
-        config.check()
         if config.out_dir is not None:
             make_folder(config.out_dir)
     console = Console()
@@ -92,11 +90,5 @@ def _mapper(num_workers: int) -> Iterator[Callable[[Sequence[Unit]], Iterator[Pl
     if num_workers == 1:
         yield lambda units: map(play_seed, units)
         return
-    context = multiprocessing.get_context("spawn")  # threads of torch do not survive a fork
-    with ProcessPoolExecutor(num_workers, context, initializer=_one_thread) as pool:
+    with worker_pool(num_workers) as pool:
         yield lambda units: pool.map(play_seed, units)
-
-
-def _one_thread() -> None:
-    # Read when torch is first imported: processes that share cores must not start more.
-    os.environ["OMP_NUM_THREADS"] = "1"

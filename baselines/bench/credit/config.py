@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from baselines.bench.credit.games.registry import GAMES
 from baselines.common.checks import require_at_least, require_known, require_positive
-from baselines.common.command_line import Flag
+from baselines.common.flags import Choices
 
 QUICK_SEEDS, QUICK_PART = 3, 8
 """--quick takes this many seeds, and one group in this many."""
@@ -17,8 +18,8 @@ QUICK_SEEDS, QUICK_PART = 3, 8
 class CreditConfig:
     """Compare every allocator with the true advantage, at what it costs."""
 
-    games: tuple[str, ...] = tuple(GAMES)
-    """Games to play, by name."""
+    games: Annotated[tuple[str, ...], Choices(GAMES)] = tuple(GAMES)
+    """Games to play."""
     seeds: int = 30
     """Independent repetitions; each draws its own tasks. Intervals are over them."""
     groups: int | None = None
@@ -37,7 +38,7 @@ class CreditConfig:
     """Processes. None: one per core."""
     seed: int = 0
     """Seeds tasks and sampling."""
-    quick: Flag = False
+    quick: bool = False
     """Three seeds and an eighth of the groups: shows that it runs, settles nothing."""
     out_dir: Path | None = None
     """Folder for credit.json, credit.md and credit.png. None: only print."""

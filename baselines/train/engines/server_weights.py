@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
+from baselines.common.command_line import parse
 from baselines.common.errors import exit_on_bad_input
-from baselines.policies.local.hf import HFPolicy
 from baselines.policies.registry import load_policy
 
 if TYPE_CHECKING:
@@ -37,6 +35,8 @@ def save_untied(policy: TrainablePolicy, folder: Path) -> None:
     Raises:
         ValueError: If the policy is an adapter.
     """
+    from baselines.policies.local.hf import HFPolicy
+
     if not isinstance(policy, HFPolicy):
         raise ValueError(
             f"a policy must have weights of its own to be served, got {type(policy).__name__}; "
@@ -53,6 +53,8 @@ def save_untied(policy: TrainablePolicy, folder: Path) -> None:
 @contextmanager
 def _untied(model: PreTrainedModel) -> Iterator[None]:
     """Give the last layer weights of its own for as long as the block takes."""
+    import torch
+
     untyped: Any = model
     head, embedding = untyped.get_output_embeddings(), untyped.get_input_embeddings()
     if head is None or head.weight is not embedding.weight:
@@ -70,17 +72,25 @@ def _untied(model: PreTrainedModel) -> Iterator[None]:
         model.all_tied_weights_keys = keys
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightsConfig:
+    """Write the folder that a rollout server is started from."""
+
+    policy: str
+    """What training starts from."""
+    out: Path
+    """Folder to write."""
+
+    def check(self) -> None:
+        """Accept everything: loading and writing say what cannot be used."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the folder that a rollout server is started from."""
-    parser = argparse.ArgumentParser(
-        prog="python -m baselines.train.engines.server_weights", description=main.__doc__
-    )
-    parser.add_argument("--policy", required=True, help="what training starts from")
-    parser.add_argument("--out", type=Path, required=True, help="folder to write")
-    given = parser.parse_args(arguments)
+    config = parse(WeightsConfig, arguments, "python -m baselines.train.engines.server_weights")
     with exit_on_bad_input():
-        save_untied(load_policy(given.policy), given.out)
-    print(given.out)
+        save_untied(load_policy(config.policy), config.out)
+    print(config.out)
     return 0
 
 

@@ -1,0 +1,48 @@
+"""Settings of a run in several processes and with rollout servers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from baselines.common.checks import require_at_least, unread
+from baselines.train.config import TrainConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessSettings:
+    """Processes and rollout servers."""
+
+    num_processes: int = 1
+    """Number of processes that the launcher starts; another number is an error."""
+    rollouts: tuple[str, ...] = ()
+    """Servers that sample the rollouts, such as endpoint:http://127.0.0.1:8130/v1#policy; one as
+    ROLE=endpoint:... for each role, or one without a role with --weights shared."""
+    rollout_folder: Path | None = None
+    """Folder that the server was started from; those of roles are in it, by their names."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnginesConfig(TrainConfig, ProcessSettings):
+    """Train in several processes and with rollout servers; see docs/scaling.md.
+
+    All flags of ccpo train are flags of this command as well.
+    """
+
+    def check(self) -> None:
+        """Raise ValueError if a value cannot be used."""
+        super().check()
+        require_at_least("num_processes", self.num_processes, 1)
+        if self.rollouts and self.rollout_folder is None:
+            raise ValueError(
+                "rollout_folder must be given with rollouts, got none; pass the folder that the "
+                "server was started from, written by python -m baselines.train.engines."
+                "server_weights"
+            )
+        if self.rollout_folder is not None and not self.rollouts:
+            raise ValueError(unread("rollout_folder", self.rollout_folder, "--rollouts"))
+
+    @property
+    def training(self) -> TrainConfig:
+        """What all processes train."""
+        return TrainConfig(**{f.name: getattr(self, f.name) for f in fields(TrainConfig)})

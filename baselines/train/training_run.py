@@ -1,0 +1,179 @@
+"""One training run from its folder to its report."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from baselines.common.errors import BAD_INPUT, INTERRUPTED, exit_on_bad_input
+from baselines.common.files import CONFIG_FILE, StorageError, make_folder, write_json
+from baselines.common.jsonl import read_rows
+from baselines.common.metrics import METRICS_FILE
+from baselines.evaluate.evaluation import Evaluation
+from baselines.evaluate.examples import example_episodes
+from baselines.evaluate.tables import grids
+from baselines.report import write_report
+from baselines.train.config import TrainConfig
+from baselines.train.interrupt import stop_requests
+from baselines.train.logging.progress import LiveProgress
+from baselines.train.logging.trackers import Tracker, open_tracker
+from baselines.train.model_card import HubError, push_to_hub, save_model
+from baselines.train.trainer import Trainer
+
+REPORTED_PACKAGES = ("ccpo-env", "torch", "transformers", "pettingzoo", "numpy")
+
+
+def train(config: TrainConfig) -> int:
+    """Train a team.
+
+    Args:
+        config: Its settings, checked.
+
+    Returns:
+        Exit code: 0, 2 if something cannot be used, or 130 if the run was interrupted.
+    """
+    console = Console()
+    with exit_on_bad_input():
+        trainer = Trainer(config, choose_run_dir(config))
+        make_run_dir(trainer.run_dir, config)
+        tracker = open_tracker(config.tracker, trainer.run_dir)
+    try:
+        return run(trainer, tracker, console)
+    except (StorageError, HubError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return BAD_INPUT
+
+
+def choose_run_dir(config: TrainConfig) -> Path:
+    """Return the folder of the run, which need not exist yet.
+
+    Raises:
+        ValueError: If it holds a run and this one does not resume it, or the other way round.
+    """
+    run_dir = config.out_dir or Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}-seed{config.seed}"
+    if run_dir.exists() and not run_dir.is_dir():
+        raise ValueError(
+            f"out_dir must be a folder, got the file {run_dir}; pass another --out-dir"
+        )
+    has_run = (run_dir / CONFIG_FILE).exists()
+    if config.resume == "yes" and not has_run:
+        raise ValueError(
+            f"--resume must find a run to go on with, got none in {run_dir}; check --out-dir or "
+            f"leave out --resume"
+        )
+    if has_run and config.resume == "no":
+        raise ValueError(
+            f"out_dir must not hold a run already, got {run_dir}; pass --resume to go on with it, "
+            f"or another --out-dir"
+        )
+    return run_dir
+
+
+def make_run_dir(run_dir: Path, config: TrainConfig) -> None:
+    """Make the folder of the run and write config.json.
+
+    Raises:
+        ValueError: If that cannot be done.
+    """
+    make_folder(run_dir)
+    write_json(run_dir / CONFIG_FILE, config.to_json())
+
+
+def run(trainer: Trainer, tracker: Tracker, console: Console) -> int:
+    """Train to the end or to the first Ctrl-C, and write summary, examples and report.
+
+    Returns:
+        Exit code: 0, or 130 if the run was interrupted.
+    """
+    config, run_dir = trainer.config, trainer.run_dir
+
+    def say(text: str, style: str | None = None) -> None:
+        # Paths may hold square brackets, which are markup, and must stay in one piece.
+        console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
+
+    say(f"run {run_dir}")
+    if config.resume == "yes":
+        start = f"after step {trainer.steps_done}" if trainer.steps_done else "from the beginning"
+        say(f"resumed {start}")
+    for notice in trainer.notices:
+        say(f"warning: {notice}", style="yellow")
+    progress = LiveProgress(console, num_steps=config.steps, num_done=trainer.steps_done)
+
+    def announce() -> None:
+        say("stopping after this step; press Ctrl-C again to stop at once")
+
+    def warn(warning: str) -> None:
+        say(f"warning: {warning}", style="yellow")
+
+    try:
+        with stop_requests(announce) as should_stop, progress:
+            final = trainer.run(
+                on_step=progress.show, on_warning=warn, should_stop=should_stop, tracker=tracker
+            )
+    except KeyboardInterrupt:
+        say(
+            f"stopped at once after step {trainer.steps_done}; go on from the newest checkpoint, "
+            f"or from the beginning if there is none yet, with --resume --out-dir {run_dir}"
+        )
+        return INTERRUPTED
+    told = summary(trainer, final)
+    write_json(run_dir / "summary.json", told)
+    examples = example_episodes(final, trainer.agents, trainer.credit_of) if final else []
+    write_json(run_dir / "examples.json", examples)
+    report = write_report(run_dir)
+    if final is None:
+        say(
+            f"interrupted after step {trainer.steps_done} of {config.steps}; go on with --resume "
+            f"--out-dir {run_dir}"
+        )
+    else:
+        say("Held-out tasks after training:")
+        for grid in grids(final.summaries):
+            console.print(grid.for_terminal())
+        models = save_model(
+            run_dir, trainer.saved_policies(), config=config.to_json(), summary=told
+        )
+        say(f"models {models}")
+        if config.push_to_hub is not None:
+            say(f"pushed to {push_to_hub(models, config.push_to_hub)}")
+    say(f"report {report}")
+    return 0 if final else INTERRUPTED
+
+
+def summary(trainer: Trainer, final: Evaluation | None) -> dict[str, Any]:
+    """Return what summary.json holds."""
+    return {
+        "status": "finished" if final else "interrupted",
+        "steps_done": trainer.steps_done,
+        "initial": trainer.initial,
+        "final": final.to_json() if final else None,
+        "audit": last_audit(trainer),
+        "warnings": trainer.warnings,
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in REPORTED_PACKAGES},
+        },
+    }
+
+
+def last_audit(trainer: Trainer) -> dict[str, dict[str, float | bool | None]]:
+    """Return each agent's audit in the last step that had one; see `baselines.credit.audit`."""
+    rows = read_rows(trainer.run_dir / METRICS_FILE)
+    audits = {}
+    for agent in trainer.agents:
+        prefix = f"credit/{agent}"
+        row = next((r for r in reversed(rows) if r[f"{prefix}/signal_rate"]), None)
+        if row is not None:
+            audits[agent] = {
+                "slope": row[f"{prefix}/slope_vs_shared"],
+                "correlation": row[f"{prefix}/correlation_vs_shared"],
+                "degenerate": bool(row[f"{prefix}/degenerate"]),
+                "signal_rate": row[f"{prefix}/signal_rate"],
+            }
+    return audits

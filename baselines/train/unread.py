@@ -1,0 +1,83 @@
+"""Settings that cannot matter: a flag that nothing would read is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from baselines.common.checks import unread
+from baselines.credit import ALLOCATORS
+from baselines.credit.removals import each_but_the_last
+from baselines.rollouts.environments import team_env, unread_size
+from baselines.rollouts.plan import branching_agents, per_rollout_removals, per_task_removals
+from baselines.train.config import TrainConfig
+from ccpo_env.types import Topology
+
+
+def expect_read(config: TrainConfig, names: Iterable[str]) -> list[str]:
+    """Check that settings can change the run.
+
+    Args:
+        config: The run, whose own check has passed.
+        names: Of the settings that were asked for.
+
+    Returns:
+        Those that nothing reads but that have their default, as in the command line of a report,
+        which names all settings.
+
+    Raises:
+        ValueError: If the other settings leave one of them unread, and it has another value.
+    """
+    harmless = []
+    for name in names:
+        needed, value = what_reads(config, name), getattr(config, name)
+        if needed is None:
+            continue
+        if value != getattr(TrainConfig(), name):
+            raise ValueError(unread(name, value, needed))
+        harmless.append(name)
+    return harmless
+
+
+def what_reads(config: TrainConfig, name: str) -> str | None:
+    """Return what a setting needs to matter, if it does not; None if it is read."""
+    if name in NEEDED:
+        is_read, needed = NEEDED[name]
+        return None if is_read(config) else needed
+    return unread_size(config, name)
+
+
+def _topology(config: TrainConfig) -> Topology:
+    return team_env(config, [("-", "-")]).unwrapped.topology
+
+
+def _removals(config: TrainConfig, topology: Topology) -> list[frozenset[str]]:
+    allocator = ALLOCATORS[config.allocator]
+    is_read = "removed_rewards" in allocator.needs
+    wanted = allocator.removals(topology.agents) if is_read else ()
+    extra = each_but_the_last(topology.agents) if config.measure_removed else ()
+    return [*wanted, *extra]
+
+
+def _removes_per_task(config: TrainConfig) -> bool:
+    topology = _topology(config)
+    return bool(per_task_removals(topology, _removals(config, topology)))
+
+
+def _continues_rollouts(config: TrainConfig) -> bool:
+    topology = _topology(config)
+    has_branches = "branch_rewards" in ALLOCATORS[config.allocator].needs
+    branches = branching_agents(topology) if has_branches else ()
+    return bool(branches or per_rollout_removals(topology, _removals(config, topology)))
+
+
+REMOVALS = "e.g. --allocator counterfactual"
+NEEDED: Mapping[str, tuple[Callable[[TrainConfig], bool], str]] = {
+    "lora_rank": (lambda config: config.weights == "lora", "--weights lora"),
+    "role_order": (lambda config: config.alternate_period > 0, "--alternate-period 1"),
+    "start_role": (lambda config: config.alternate_period > 0, "--alternate-period 1"),
+    "tis_cap": (lambda config: config.old_logprobs == "recompute", "--old-logprobs recompute"),
+    "removed_samples": (_removes_per_task, REMOVALS),
+    "removed_cache_decay": (_removes_per_task, REMOVALS),
+    "branch_samples": (_continues_rollouts, "e.g. --allocator branch"),
+}
+"""By setting: whether it is read, and what would make it so."""
