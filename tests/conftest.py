@@ -26,6 +26,23 @@ settings.load_profile("ci" if os.environ.get("CI") else "local")
 gc.disable()  # what is imported and collected stays
 
 
+def pytest_collection(session: pytest.Session) -> None:
+    """Leave one measurement of coverage in a process of pytest-xdist.
+
+    It starts by itself there, and pytest-cov starts others: where that pauses for a test
+    (no_cover), the first would go on.
+    """
+    plugin = session.config.pluginmanager.getplugin("_cov")
+    if "PYTEST_XDIST_WORKER" not in os.environ or getattr(plugin, "cov_controller", None) is None:
+        return
+    from coverage import Coverage
+
+    plugin.cov_controller.pause()
+    while (other := Coverage.current()) is not None:
+        other.stop()
+    plugin.cov_controller.resume()
+
+
 def pytest_collection_finish() -> None:
     """Collect garbage from here on, and do not look at all that is there already each time."""
     gc.freeze()
