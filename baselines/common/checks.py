@@ -68,7 +68,7 @@ def require_roles(field_name: str, given: Iterable[str], roles: Sequence[Role]) 
     """Raise ValueError, with the nearest valid name, unless all names are roles of the team."""
     for name in given:
         if name not in roles:
-            raise unknown_name(f"a role of {field_name}", name, roles)
+            raise unknown_name("role", name, roles, of=field_name)
 
 
 def require_at_least(name: str, value: int, least: int, *, why: str = "") -> None:

@@ -10,7 +10,6 @@ The fields of a keyword-only dataclass declare hyperparameters in the same way.
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import math
 import re
@@ -231,15 +230,10 @@ def check_values(
 
 
 def _expect_available(owner: str, available: Iterable[str], names: Iterable[str]) -> None:
-    known = sorted(available)
+    known = tuple(available)
     for name in names:
         if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            remedy = f"; did you mean {close[0]!r}?" if close else ""
-            raise ValueError(
-                f"unknown hyperparameter {name!r} of {owner}; available: "
-                f"{', '.join(known) or 'none'}{remedy}"
-            )
+            raise unknown_name("hyperparameter", name, known, of=owner)
 
 
 def _form(hint: Any) -> dict[str, Any] | None:

@@ -79,7 +79,8 @@ def _removed_key(key: object, agents: tuple[str, ...]) -> frozenset[str]:
         )
     removed = frozenset({key}) if isinstance(key, str) else key
     if not removed.issubset(agents):
-        raise unknown_name("a removed agent", min(removed.difference(agents), key=str), agents)
+        unknown = min(removed.difference(agents), key=str)
+        raise unknown_name("agent", unknown, agents, of="removed_rewards")
     if not 0 < len(removed) < len(agents):
         raise ValueError(
             f"removed_rewards must remove at least one agent and leave one to answer, "
@@ -95,7 +96,7 @@ def check_branch_rewards(
     entries: dict[str, FloatArray] = {}
     for agent, rewards in (branches or {}).items():
         if agent not in agents:
-            raise unknown_name("an agent of branch_rewards", agent, agents)
+            raise unknown_name("agent", agent, agents, of="branch_rewards")
         name = f"branch_rewards[{agent!r}]"
         entry = _floats_in(-1.0, 1.0, name, rewards)
         expect_shape(name, entry, (num_rollouts, "M"), remedy="give M rewards for each rollout")

@@ -150,7 +150,7 @@ def read_settings(path: Path, known: frozenset[str]) -> Settings:
     named = {str(name).replace("-", "_"): value for name, value in settings.items()}
     for name in named:
         if name not in known:
-            raise ValueError(f"{unknown_name('a setting', name, sorted(known))} (in {path})")
+            raise unknown_name("setting", name, known, of=str(path))
     return named
 
 

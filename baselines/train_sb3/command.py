@@ -112,7 +112,7 @@ class Sb3Config(DemonstrationSettings, LearnerSettings, CreditSettings):
         for name in ("steps", "num_envs", "num_samples", "workers", "group_size"):
             require_at_least(name, getattr(self, name), 1)
         for name in self.settings:
-            require_known("a setting", name, SETTINGS)
+            require_known("setting", name, SETTINGS)
         if not 0.0 < self.learning_rate < float("inf"):
             raise ValueError(
                 f"learning_rate must be above 0, got {self.learning_rate}; pass e.g. 0.01"

@@ -68,7 +68,7 @@ def test_train_sb3_takes_every_credit_for_both_roles(tmp_path, credit, role):
         (("--credit", "self_evaluation"), "cannot rate each other"),
         (("--credit", "shard"), "did you mean 'shared'"),
         (("--credit", "branch"), "pass --group-size 8"),
-        (("--mix", "easy"), "mix must be one of"),
+        (("--mix", "easy"), "unknown mix 'easy'; available: "),
         (("--learning-rate", 0), "learning_rate must be above 0"),
         (("--group-size", 3, "--num-envs", 8), "num_envs must be a multiple of group_size=3"),
         (("--group-baseline",), "group_size must be >= 2 for a group baseline"),
