@@ -110,7 +110,7 @@ def check_ratings(
     """Return ratings of shape (A, A, G)."""
     if ratings is None:
         return None
-    # An unreadable rating is no reason to lose a rollout, so the advice differs from the rest.
+    # An unreadable rating is no reason to drop a rollout, so this remedy differs.
     remedy = "give an unreadable rating any share and mark it False in rating_valid"
     outside = "rate in shares, not in percent"
     shares = _floats_in(0.0, 1.0, "ratings", ratings, remedy=remedy, outside=outside)
@@ -152,7 +152,7 @@ def check_features(
 
 
 def expect_categories(features: npt.NDArray[Any], shape: tuple[int, ...]) -> IntArray:
-    """Return features as integers, unless their shape or a number is wrong: ValueError."""
+    """Return features as integers; raise ValueError if their shape or a value is invalid."""
     remedy = "give each agent of each rollout one category"
     expect_shape("features", features, shape, remedy=remedy)
     if features.dtype.kind not in "iu":
@@ -172,16 +172,16 @@ def _floats_in(
     outside: str = _SCALE,
 ) -> FloatArray:
     array = _floats(name, values)
-    # Two comparisons tell that all is well, NaN included; what is not is looked at in detail.
-    is_well = _are_rewards(array) or (array.min() >= low and array.max() <= high)
-    if not is_well:
+    # Two comparisons detect any invalid value, NaN included; the slower checks find which.
+    is_valid = _are_rewards(array) or (array.min() >= low and array.max() <= high)
+    if not is_valid:
         expect_finite(name, array, remedy=remedy)
         expect_between(name, array, low, high, remedy=outside)
     return array
 
 
 def _are_rewards(array: FloatArray) -> bool:
-    """Return whether all numbers are rewards: of few, a set tells it sooner than an array."""
+    """Return whether all numbers are -1 or +1; for small arrays a set is faster than numpy."""
     return _REWARDS.issuperset(array.ravel().tolist())
 
 
