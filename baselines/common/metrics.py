@@ -74,8 +74,8 @@ METRICS: Mapping[str, str] = {
     "cost/forward_passes": "Count: forward passes of a batch while sampling and rating.",
     "cost/verifier_calls": "Count: answers verified in this step.",
     "time/step_s": (
-        "Seconds: the whole step, metrics included, evaluation, checkpoints and writing to "
-        "files and trackers excluded."
+        "Seconds: the whole step with its metrics, without evaluation, checkpoints and writing to "
+        "files and trackers."
     ),
     "time/generate_s": "Seconds: sampling completions.",
     "time/rate_s": "Seconds: agents' ratings of each other.",

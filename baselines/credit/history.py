@@ -153,10 +153,10 @@ def history_credit(
         steepness: Slope of the tanh that turns a standardised gain into credit.
         gate_steepness: Slope of the gate, which weights J against S in the credit of the last
             speaker. 0 weights both equally.
-        min_samples: Rollouts before the state is used. 0: always used.
-        warm_up: Credit before that. "neutral": the formula with mean 0 and standard deviation 1
-            for every quantity, so that credit has the same scale from the first step on; "raw",
-            as in the reference: J - S, and J for the last speaker.
+        min_samples: Rollouts after which the state is used. 0: always used.
+        warm_up: Credit while the state is not used. "neutral": the formula with mean 0 and standard
+            deviation 1 for every quantity, so that credit has the same scale from the first step
+            on; "raw", as in the reference: J - S, and J for the last speaker.
 
     Returns:
         Credit, shape (..., G, A): in standard deviations, not in units of reward. In [-1, 1]
