@@ -99,7 +99,7 @@ def unread(name: str, value: object, needed: str) -> str:
         needed: What would give it an effect, such as "--topology vote".
     """
     flag = f"--{name.replace('_', '-')}"
-    rule = "must be left out where nothing reads it"
+    rule = "must be left out where it has no effect"
     return f"{name} {rule}, got {value}; drop {flag}, or pass {needed}"
 
 

@@ -181,7 +181,7 @@ OLDER = {"allocator_knobs": {}, "optimizer_knobs": {}, "seed": 0}
 
 def test_a_run_of_an_older_form_is_refused_in_one_sentence(tmp_path, capsys):
     (tmp_path / "config.json").write_text(json.dumps(OLDER), encoding="utf-8")
-    sentence = "got the unknown setting 'allocator_knobs' in .*; begin a new run with another"
+    sentence = "got the unknown setting 'allocator_knobs' in .*; start a new run with another"
     with pytest.raises(SystemExit):
         read_config(["--resume", "--out-dir", str(tmp_path)])
     error = capsys.readouterr().err

@@ -232,17 +232,17 @@ def test_sentences_call_no_change_a_change_when_intervals_overlap(before, after)
 
 def test_sentences_group_the_agents_of_a_large_team():
     team = tuple(f"thinker_{k}" for k in range(9))
-    said = sentences(CONFIG, summary_of(agents=(*team, "solver_0"), audit={}))
-    assert said[1:] == ["Removing any of 9 agents lowers it."]
-    said = sentences(CONFIG, summary_of(agents=(*team[:4], "solver_0"), final=(0.4, 0.4), audit={}))
+    found = sentences(CONFIG, summary_of(agents=(*team, "solver_0"), audit={}))
+    assert found[1:] == ["Removing any of 9 agents lowers it."]
+    found = sentences(CONFIG, summary_of(agents=(*team[:4], "solver_0"), final=(0.4, 0.4), audit={}))
     names = "thinker_0, thinker_1, thinker_2 or thinker_3"
-    assert said[1:] == [f"Removing {names} has an inconclusive effect."]
+    assert found[1:] == [f"Removing {names} has an inconclusive effect."]
 
 
 def test_sentences_report_degenerate_credit_unless_it_is_meant():
-    said = "within a task, the advantage of thinker_0 and solver_0 is the shared one times"
-    assert said in sentences(CONFIG, summary_of())[-1]
-    assert said not in sentences({**CONFIG, "allocator": "shared"}, summary_of())[-1]
+    found = "within a task, the advantage of thinker_0 and solver_0 is a multiple of the shared one"
+    assert found in sentences(CONFIG, summary_of())[-1]
+    assert found not in sentences({**CONFIG, "allocator": "shared"}, summary_of())[-1]
 
 
 def test_sentences_report_what_is_missing():
