@@ -130,7 +130,7 @@ def test_a_flag_may_leave_a_setting_of_its_preset_unread():
     ("main", "flags", "message"),
     [
         (experiment, ("--train.seed", 3), "--train.seed must be left out, got 3; pass --num-seeds"),
-        (experiment, ("--train.num-voters", 5), "train.num_voters must be left out where nothing"),
+        (experiment, ("--train.num-voters", 5), "train.num_voters must be left out where it has"),
         (experiment, ("--train.allocator", "shared"), "pass --allocators"),
         (
             experiment,

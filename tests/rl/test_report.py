@@ -234,7 +234,8 @@ def test_sentences_group_the_agents_of_a_large_team():
     team = tuple(f"thinker_{k}" for k in range(9))
     found = sentences(CONFIG, summary_of(agents=(*team, "solver_0"), audit={}))
     assert found[1:] == ["Removing any of 9 agents lowers it."]
-    found = sentences(CONFIG, summary_of(agents=(*team[:4], "solver_0"), final=(0.4, 0.4), audit={}))
+    large = summary_of(agents=(*team[:4], "solver_0"), final=(0.4, 0.4), audit={})
+    found = sentences(CONFIG, large)
     names = "thinker_0, thinker_1, thinker_2 or thinker_3"
     assert found[1:] == [f"Removing {names} has an inconclusive effect."]
 

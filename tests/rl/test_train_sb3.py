@@ -96,7 +96,7 @@ def test_train_sb3_refuses_a_folder_with_a_run(tmp_path, capsys):
     flags = ("--steps", 1000, "--out-dir", tmp_path)
     assert quietly(train_sb3.main, *flags)[0] == 0
     assert quietly(train_sb3.main, *flags)[0] == 2
-    assert "must not hold a run yet" in capsys.readouterr().err
+    assert "must not hold a run already" in capsys.readouterr().err
 
 
 def test_train_sb3_is_the_same_twice():
