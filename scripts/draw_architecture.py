@@ -9,6 +9,7 @@ import ast
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeGuard
 
 ROOT = Path(__file__).parent.parent
 PICTURE = ROOT / "docs" / "architecture.svg"
@@ -71,6 +72,16 @@ def room_of(module: str) -> str:
     return room if (ROOT / "baselines" / room / "__init__.py").exists() and room else DOOR
 
 
+def is_module(value: object) -> TypeGuard[str]:
+    """Return whether a constant is the dotted name of a module of ours."""
+    return (
+        isinstance(value, str)
+        and value.startswith("baselines.")
+        and value.replace(".", "").replace("_", "").isalnum()
+        and (ROOT / value.replace(".", "/")).with_suffix(".py").exists()
+    )
+
+
 def sources() -> dict[str, list[Path]]:
     """Return the modules of each room."""
     found: dict[str, list[Path]] = {}
@@ -83,7 +94,10 @@ def sources() -> dict[str, list[Path]]:
 
 
 def imported_rooms(path: Path) -> Iterator[str]:
-    """Yield the room of each import of a module, wherever in it that is."""
+    """Yield the room of each import of a module, wherever in it that is.
+
+    A text that is the name of a module, as in the table of commands, is an import at run time.
+    """
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         names: list[str] = []
         if isinstance(node, ast.Import):
@@ -92,6 +106,8 @@ def imported_rooms(path: Path) -> Iterator[str]:
             names = [f"baselines.{alias.name}" for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             names = [node.module or ""]
+        elif isinstance(node, ast.Constant) and is_module(node.value):
+            names = [node.value]
         yield from (room_of(name) for name in names if name.split(".")[0] in PACKAGES)
 
 

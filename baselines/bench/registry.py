@@ -11,6 +11,12 @@ def _credit(arguments: Sequence[str]) -> int:
     return main(arguments)
 
 
+def _decoder(arguments: Sequence[str]) -> int:
+    from baselines.bench.decoder import main
+
+    return main(arguments)
+
+
 def _environment(arguments: Sequence[str]) -> int:
     from baselines.bench.environment_speed import main
 
@@ -55,6 +61,7 @@ def _verifier(arguments: Sequence[str]) -> int:
 
 BENCHES: Mapping[str, Callable[[Sequence[str]], int]] = {
     "credit": _credit,
+    "decoder": _decoder,
     "environment": _environment,
     "exactness": _exactness,
     "scaling": _scaling,

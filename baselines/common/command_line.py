@@ -1,17 +1,24 @@
-"""Read a command line into a dataclass: one function for every command."""
+"""Read a command line into a dataclass with argparse: one function for every command."""
 
 from __future__ import annotations
 
+import argparse
 import difflib
 import inspect
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import MISSING
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from baselines.common.errors import exit_on_bad_input
 from baselines.common.flags import Flag, build, flags_of
-from baselines.common.help_page import HELP, HELP_ALL, help_page
+
+INDENT, MAX_WIDTH = 26, 100
+"""Column where the texts of the help begin, and its widest line."""
+HELP_ALL = "--help-all"
 
 
 class Checked(Protocol):
@@ -51,13 +58,10 @@ def parse(
             defaults.
     """
     words = sys.argv[1:] if arguments is None else arguments
-    flags = flags_of(kind)
-    if {"-h", HELP, HELP_ALL} & {*words}:
-        text = description or inspect.cleandoc(kind.__doc__ or "")
-        print(help_page(prog, text, flags, first=first, is_all=HELP_ALL in words))
-        sys.exit(0)
+    text = description or inspect.cleandoc(kind.__doc__ or "")
     with exit_on_bad_input():
-        return checked((settle or partial(build, kind))(read_words(words, flags, prog)))
+        given = read_words(words, flags_of(kind), prog, description=text, first=first)
+        return checked((settle or partial(build, kind))(given))
 
 
 def checked(config: Config) -> Config:
@@ -70,8 +74,15 @@ def checked(config: Config) -> Config:
     return config
 
 
-def read_words(words: Sequence[str], flags: Sequence[Flag], prog: str) -> dict[str, Any]:
-    """Return the values of the flags that a command line holds, by key.
+def read_words(
+    words: Sequence[str],
+    flags: Sequence[Flag],
+    prog: str,
+    *,
+    description: str = "",
+    first: Collection[str] = (),
+) -> dict[str, Any]:
+    """Return the values of the flags that a command line holds, by key; print the help if asked.
 
     A word that begins with two hyphens is a flag; a value that does so follows an equals sign, as
     in --policy=--name. Of a flag that is given twice, the last one counts.
@@ -79,65 +90,90 @@ def read_words(words: Sequence[str], flags: Sequence[Flag], prog: str) -> dict[s
     Raises:
         ValueError: If a flag is unknown, or has words that it cannot read.
     """
-    given: dict[str, Any] = {}
-    loose: list[str] = []
-    place = 0
-    while place < len(words):
-        word = words[place]
-        place += 1
-        if not word.startswith("--"):
-            loose.append(word)
-            continue
-        name, has_value, value = word.partition("=")
-        flag, is_on = _find(name, flags, prog)
-        if flag.is_switch:
-            _expect_alone(flag, value, has_value)
-            given[flag.key] = is_on
-        elif has_value:
-            given[flag.key] = flag.read([value])
-        else:
-            taken = _taken(flag, words[place:])
-            given[flag.key] = flag.read(taken)
-            place += len(taken)
-    return given | _positional(loose, flags, prog)
-
-
-def _taken(flag: Flag, following: Sequence[str]) -> list[str]:
-    """Return the words that belong to a flag, of those that follow it."""
-    end = next((i for i, w in enumerate(following) if w.startswith("--")), len(following))
-    if flag.is_list:
-        return list(following[:end])
-    if flag.alone is not None and following[:1] and following[0] not in flag.choices:
-        return []
-    return list(following[: min(end, 1)])
-
-
-def _find(name: str, flags: Sequence[Flag], prog: str) -> tuple[Flag, bool]:
-    """Return the flag of a name, and whether it is turned on."""
-    name = name.replace("_", "-")
-    on = {flag.name: flag for flag in flags if not flag.is_positional}
-    off = {f"--no-{flag.name[2:]}": flag for flag in flags if flag.is_switch}
-    if name not in on and name not in off:
-        close = difflib.get_close_matches(name, [*on, *off], n=1)
-        remedy = f"did you mean {close[0]}?" if close else f"see {prog} {HELP_ALL}"
-        raise ValueError(f"a flag of {prog} must be one that it has, got {name}; {remedy}")
-    return (on[name], True) if name in on else (off[name], False)
-
-
-def _expect_alone(flag: Flag, value: str, has_value: str) -> None:
-    if has_value:
-        raise ValueError(
-            f"{flag.name} must stand alone, got {value!r}; pass {flag.name} or --no-{flag.name[2:]}"
-        )
-
-
-def _positional(loose: Sequence[str], flags: Sequence[Flag], prog: str) -> dict[str, Any]:
-    if not loose:
-        return {}
-    place = next((flag for flag in flags if flag.is_positional), None)
-    if place is None:
+    width = min(shutil.get_terminal_size().columns, MAX_WIDTH)
+    parser = _Parser(
+        prog=prog,
+        usage=" ".join([prog, *(f"{f.metavar} ..." for f in flags if f.is_positional), "[flags]"]),
+        description=description,
+        formatter_class=partial(_Formatter, max_help_position=INDENT, width=width),
+        argument_default=argparse.SUPPRESS,
+        add_help=False,
+        allow_abbrev=False,
+        exit_on_error=False,
+    )
+    _add_flags(parser, flags, {*first} if HELP_ALL not in words else set())
+    _add_help(parser, len(flags), has_short=bool(first))
+    try:
+        given, loose = parser.parse_known_intermixed_args(words)
+    except argparse.ArgumentError as error:
+        flag = next(flag for flag in flags if flag.name == error.argument_name)
+        raise ValueError(f"{flag.name} must have a value, got none; {flag.example}") from None
+    if loose:
         raise ValueError(
             f"a word of {prog} must follow the flag that it belongs to, got {loose[0]!r}; see "
-            f"{prog} {HELP}"
+            f"{prog} --help"
         )
-    return {place.key: place.read(loose)}
+    return {flag.key: flag.read(vars(given)[flag.key]) for flag in flags if flag.key in given}
+
+
+class _Parser(argparse.ArgumentParser):
+    """Takes words with two hyphens for flags, spelled with hyphens or underscores."""
+
+    def _parse_optional(self, arg_string: str) -> Any:
+        """Find the flag of a word, or None for a value.
+
+        Own code, for argparse takes -1e-5 for a flag, and unknown flags with a space for values.
+        """
+        if not arg_string.startswith("--"):
+            return super()._parse_optional(arg_string) if arg_string == "-h" else None
+        name, equals, value = arg_string.partition("=")
+        name = name.replace("_", "-")
+        known = self._option_string_actions
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            remedy = f"did you mean {close[0]}?" if close else f"see {self.prog} {HELP_ALL}"
+            raise ValueError(f"a flag of {self.prog} must be one that it has, got {name}; {remedy}")
+        if equals and known[name].nargs == 0:
+            remedy = f"pass {' or '.join(known[name].option_strings)}"
+            raise ValueError(f"{name} must stand alone, got {value!r}; {remedy}")
+        return super()._parse_optional(name + equals + value)
+
+
+class _Formatter(argparse.HelpFormatter):
+    """Breaks no name at its hyphens."""
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return textwrap.wrap(text, width, break_on_hyphens=False)
+
+
+def _add_flags(parser: _Parser, flags: Sequence[Flag], first: Collection[str]) -> None:
+    """Add each flag to its section; the help shows the first ones, or all if there are none."""
+    groups = {f.section: parser.add_argument_group(f.section) for f in flags}
+    for flag in flags:
+        is_shown = not first or flag.key in first
+        settings: dict[str, Any] = {"help": _help(flag) if is_shown else argparse.SUPPRESS}
+        if flag.is_switch:
+            settings |= {"action": argparse.BooleanOptionalAction}
+        else:
+            nargs = "*" if flag.holder else "?" if flag.alone else None
+            settings |= {"nargs": nargs, "const": flag.alone, "metavar": flag.metavar}
+        groups[flag.section].add_argument(flag.key if flag.is_positional else flag.name, **settings)
+
+
+def _add_help(parser: _Parser, num_flags: int, *, has_short: bool) -> None:
+    short, full = "Show this help.", argparse.SUPPRESS
+    if has_short:
+        short, full = "Show the flags that most runs need.", f"Show all {num_flags} flags."
+    group = parser.add_argument_group("help")
+    group.add_argument("-h", "--help", action="help", help=short)
+    group.add_argument(HELP_ALL, action="help", help=full)
+
+
+def _help(flag: Flag) -> str:
+    notes = [f"choices: {', '.join(flag.choices)}"] if flag.choices else []
+    if flag.default is MISSING:
+        notes.append("required")
+    elif flag.default is not False and flag.default not in (None, (), {}):
+        default = flag.default if isinstance(flag.default, tuple) else [flag.default]
+        notes.append(f"default: {' '.join(map(str, default))}")
+    return (flag.text + (f" ({'; '.join(notes)})" if notes else "")).replace("%", "%%")

@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import ast
 import inspect
-import sys
-from collections.abc import Iterable, Mapping, Sequence
+import textwrap
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
-from types import NoneType, UnionType
+from types import UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from ccpo_env.errors import unknown_name
 
-OWN_SECTION = "flags"
-"""Title of the fields that the class of a command declares itself."""
 NUMBERS: Mapping[type, tuple[str, str]] = {int: ("a whole number", "1"), float: ("a number", "0.1")}
 """What a flag of each type takes, and an example."""
 
@@ -38,7 +36,7 @@ class Choices:
 class Alone:
     """Annotates a field whose flag may be given without a word; what it then means."""
 
-    value: str
+    value: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +51,26 @@ class Flag:
     Args:
         key: Name of the field; of a field of a nested dataclass, both names with a dot.
         section: Title of its part of the help.
-        kind: Type of the value, without None.
+        kind: Type of one value, without None.
+        holder: Tuple or dict if it takes any number of words, else None.
         is_optional: Whether the value may be None.
         default: The default, or MISSING if the flag must be given.
         text: What the help says.
-        notes: What the annotation adds: Choices, Alone, Positional.
+        choices: The names that it takes, or () for anything.
+        alone: What it means without a word; None if it must have one.
+        is_positional: Whether its words stand without a flag.
     """
 
     key: str
     section: str
     kind: Any
+    holder: type | None
     is_optional: bool
     default: Any
     text: str
-    notes: tuple[object, ...]
+    choices: tuple[str, ...]
+    alone: str | None
+    is_positional: bool
 
     @property
     def name(self) -> str:
@@ -79,92 +83,53 @@ class Flag:
         return self.kind is bool
 
     @property
-    def is_list(self) -> bool:
-        """Whether it takes any number of words."""
-        return get_origin(self.kind) in (tuple, dict)
-
-    @property
-    def is_positional(self) -> bool:
-        """Whether its words stand without a flag."""
-        return any(isinstance(note, Positional) for note in self.notes)
-
-    @property
-    def alone(self) -> str | None:
-        """What it means without a word; None if it must have one."""
-        return next((note.value for note in self.notes if isinstance(note, Alone)), None)
-
-    @property
-    def choices(self) -> tuple[str, ...]:
-        """The names that it takes, or () for anything."""
-        if get_origin(self.kind) is Literal:
-            return get_args(self.kind)
-        return next((tuple(n.names) for n in self.notes if isinstance(n, Choices)), ())
-
-    @property
     def metavar(self) -> str:
         """What stands for its words in the help."""
-        if self.is_switch:
-            return ""
-        if get_origin(self.kind) is dict:
-            return "NAME VALUE ..."
-        element = get_args(self.kind)[0] if self.is_list else self.kind
-        word = {int: "INT", float: "FLOAT", Path: "PATH"}.get(element, "TEXT")
-        word = "NAME" if self.choices else word
-        word = f"[{word}]" if self.alone is not None else word
-        return f"{word} ..." if self.is_list else word
+        if self.is_positional:
+            return self.key.upper()
+        if self.holder is dict:
+            return "NAME VALUE"
+        word = {int: "INT", float: "FLOAT", Path: "PATH"}.get(self.kind, "TEXT")
+        return "NAME" if self.choices else word
 
-    def read(self, words: Sequence[str]) -> Any:
-        """Return the value that words on the command line stand for.
+    @property
+    def example(self) -> str:
+        """What an error says to do."""
+        if self.choices:
+            return f"choose one of {', '.join(self.choices)}"
+        word = NUMBERS[self.kind][1] if self.kind in NUMBERS else self.metavar.split()[-1]
+        if self.holder is dict:
+            return f"pass {self.name} NAME {word}"
+        is_shown = isinstance(self.default, int | float)
+        return f"pass e.g. {self.name} {self.default if is_shown else word}"
+
+    def read(self, words: Any) -> Any:
+        """Return the value of a switch, of a word or of a list of words.
 
         Raises:
-            ValueError: If they are not of the flag's type, or there are too few of them.
+            ValueError: If they are not of the flag's type, or a name has no value.
         """
-        origin = get_origin(self.kind)
-        if origin is tuple:
-            return tuple(self._value(get_args(self.kind)[0], word) for word in words)
-        if origin is dict:
-            return self._pairs(words)
-        if not words and self.alone is not None:
-            return self.alone
-        if not words:
-            raise ValueError(f"{self.name} must have a value, got none; {self._example()}")
-        if self.is_optional and words[0] == "None":
-            return None
-        return self._value(self.kind, words[0])
-
-    def _pairs(self, words: Sequence[str]) -> dict[str, Any]:
+        if self.holder is tuple:
+            return tuple(map(self._value, words))
+        if self.holder is None:
+            return None if self.is_optional and words == "None" else self._value(words)
         if len(words) % 2:
             raise ValueError(
                 f"{self.name} must have a value after each name, got {' '.join(words)!r}; "
-                f"{self._example()}"
+                f"{self.example}"
             )
-        kind = get_args(self.kind)[1]
-        pairs = zip(words[::2], words[1::2], strict=True)
-        return {name: self._value(kind, word) for name, word in pairs}
+        return dict(zip(words[::2], map(self._value, words[1::2]), strict=True))
 
-    def _value(self, kind: Any, word: str) -> Any:
-        if get_origin(kind) is Literal:
-            if word not in get_args(kind):
-                raise unknown_name(self.name, word, get_args(kind))
+    def _value(self, word: Any) -> Any:
+        if get_origin(self.kind) is Literal:
+            if word not in self.choices:
+                raise unknown_name(self.name, word, self.choices)
             return word
         try:
-            return kind(word)
+            return self.kind(word)
         except ValueError:
-            what, _ = NUMBERS[kind]
-            raise ValueError(
-                f"{self.name} must be {what}, got {word!r}; {self._example()}"
-            ) from None
-
-    def _example(self) -> str:
-        if get_origin(self.kind) is dict:
-            number = NUMBERS.get(get_args(self.kind)[1], ("", "VALUE"))[1]
-            return f"pass {self.name} NAME {number}"
-        if self.choices:
-            return f"choose one of {', '.join(self.choices)}"
-        element = get_args(self.kind)[0] if self.is_list else self.kind
-        word = NUMBERS[element][1] if element in NUMBERS else self.metavar
-        is_shown = isinstance(self.default, int | float)
-        return f"pass e.g. {self.name} {self.default if is_shown else word}"
+            what = NUMBERS[self.kind][0]
+            raise ValueError(f"{self.name} must be {what}, got {word!r}; {self.example}") from None
 
 
 def flags_of(kind: type[Any]) -> list[Flag]:
@@ -196,48 +161,41 @@ def build(kind: type[Config], given: Mapping[str, Any]) -> Config:
 
 def _flags(kind: type[Any], *, prefix: str, defaults: object) -> list[Flag]:
     hints = get_type_hints(kind, include_extras=True)
-    texts: dict[str, str] = {}
-    for base in filter(is_dataclass, reversed(kind.__mro__)):
-        texts |= _docstrings(base)
     found = []
     for field in fields(kind):
-        owner = _owner(kind, field.name)
+        owner = next(c for c in kind.__mro__ if field.name in inspect.get_annotations(c))
         default = _default(field) if defaults is None else getattr(defaults, field.name)
-        own, *notes = _annotation(hints[field.name])
-        if isinstance(own, type) and is_dataclass(own):
-            found += _flags(own, prefix=f"{prefix}{field.name}.", defaults=default)
+        hint, *annotated = _parts(hints[field.name], Annotated)
+        if isinstance(hint, type) and is_dataclass(hint):
+            found += _flags(hint, prefix=f"{prefix}{field.name}.", defaults=default)
             continue
-        plain, is_optional = _without_none(own)
+        plain, *none = _parts(hint, Union, UnionType)
+        holder = get_origin(plain) if get_origin(plain) in (tuple, dict) else None
+        notes = {type(note): note for note in annotated}
+        literals = Choices(get_args(plain) if get_origin(plain) is Literal else ())
         flag = Flag(
             key=prefix + field.name,
-            section=prefix.replace(".", ": ") + (OWN_SECTION if owner is kind else _title(owner)),
-            kind=plain,
-            is_optional=is_optional,
+            section=prefix.replace(".", ": ") + ("flags" if owner is kind else _title(owner)),
+            kind=get_args(plain)[holder is dict] if holder else plain,
+            holder=holder,
+            is_optional=bool(none),
             default=default,
-            text=texts.get(field.name, ""),
-            notes=tuple(notes),
+            text=_docstrings(owner)[field.name],
+            choices=tuple(notes.get(Choices, literals).names),
+            alone=notes.get(Alone, Alone(None)).value,
+            is_positional=Positional in notes,
         )
         found.append(flag)
     return found
 
 
-def _annotation(hint: Any) -> tuple[Any, ...]:
-    return get_args(hint) if get_origin(hint) is Annotated else (hint,)
-
-
-def _without_none(kind: Any) -> tuple[Any, bool]:
-    if get_origin(kind) not in (Union, UnionType):
-        return kind, False
-    (plain,) = (part for part in get_args(kind) if part is not NoneType)
-    return plain, True
+def _parts(hint: Any, *origins: Any) -> tuple[Any, ...]:
+    """Return what an annotation of one of the origins is made of; else the annotation."""
+    return get_args(hint) if get_origin(hint) in origins else (hint,)
 
 
 def _default(field: Any) -> Any:
     return field.default if field.default_factory is MISSING else field.default_factory()
-
-
-def _owner(kind: type[Any], name: str) -> type[Any]:
-    return next(base for base in kind.__mro__ if name in inspect.get_annotations(base))
 
 
 def _title(kind: type[Any]) -> str:
@@ -245,18 +203,12 @@ def _title(kind: type[Any]) -> str:
     return text[:1].lower() + text[1:]
 
 
+@cache
 def _docstrings(kind: type[Any]) -> Mapping[str, str]:
     """Return the text below each field of a class, in one line."""
-    texts = {}
-    for node, below in pairwise(_classes(kind.__module__)[kind.__name__].body):
-        if isinstance(node, ast.AnnAssign) and isinstance(below, ast.Expr):
-            text = ast.literal_eval(below.value)
-            texts[ast.unparse(node.target)] = " ".join(text.split())
-    return texts
-
-
-@cache
-def _classes(module: str) -> Mapping[str, ast.ClassDef]:
-    """Return the classes of a module by name, parsed."""
-    tree = ast.parse(inspect.getsource(sys.modules[module]))
-    return {node.name: node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+    (tree,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
+    return {
+        ast.unparse(node.target): " ".join(ast.literal_eval(below.value).split())
+        for node, below in pairwise(ast.iter_child_nodes(tree))
+        if isinstance(node, ast.AnnAssign) and isinstance(below, ast.Expr)
+    }

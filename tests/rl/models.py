@@ -18,9 +18,9 @@ NUM_TOKENS = 7
 END = 0
 
 
-def llama_config(**sizes) -> LlamaConfig:
+def llama_config(**settings) -> LlamaConfig:
     sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2}
-    return LlamaConfig(**{"vocab_size": NUM_TOKENS, "num_attention_heads": 2, **sizes, **sizes})
+    return LlamaConfig(**{"vocab_size": NUM_TOKENS, "num_attention_heads": 2, **sizes, **settings})
 
 
 LLAMA = llama_config()

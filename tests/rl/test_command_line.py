@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
@@ -55,7 +56,7 @@ class Toy(Inner):
     count: int | None = None
     """A count. None: no count."""
     on: bool = False
-    """A switch."""
+    """A switch: 100%."""
     some: dict[str, float] = field(default_factory=dict)
     """Numbers by name."""
     many: tuple[int, ...] = (1, 2)
@@ -87,12 +88,18 @@ def given(*words: str) -> dict[str, object]:
         (["--rate", "1e-5"], {"rate": 1e-5}),
         (["--rate", "-1e-5"], {"rate": -1e-5}),
         (["--rate=2"], {"rate": 2.0}),
+        (["--rate=-1e-5"], {"rate": -1e-5}),
         (["--count", "3"], {"count": 3}),
         (["--count", "None"], {"count": None}),
         (["--on"], {"on": True}),
         (["--no-on"], {"on": False}),
+        (["--no_on"], {"on": False}),
+        (["a", "--on", "b"], {"on": True, "places": (Path("a"), Path("b"))}),
+        (["a", "-hidden", "-1e-5"], {"places": (Path("a"), Path("-hidden"), Path("-1e-5"))}),
         (["--some", "x", "-1", "y", "2"], {"some": {"x": -1.0, "y": 2.0}}),
+        (["--some", "x", "-1e-5", "a b", "inf"], {"some": {"x": -1e-5, "a b": math.inf}}),
         (["--some"], {"some": {}}),
+        (["--many", "-3", "4"], {"many": (-3, 4)}),
         (["--many", "3", "4", "--on"], {"many": (3, 4), "on": True}),
         (["--mode"], {"mode": "yes"}),
         (["--mode", "auto"], {"mode": "auto"}),
@@ -101,6 +108,10 @@ def given(*words: str) -> dict[str, object]:
         (["--part.rate", "1"], {"part.rate": 1.0}),
         (["--name", "x", "--name", "y"], {"name": "y"}),
         (["--name=--x"], {"name": "--x"}),
+        (["--name=--a_b=c d"], {"name": "--a_b=c d"}),
+        (["--name", "-a_b=c d"], {"name": "-a_b=c d"}),
+        (["--name", "c d\n"], {"name": "c d\n"}),
+        (["--name", ""], {"name": ""}),
         (["--name="], {"name": ""}),
     ],
 )
@@ -127,6 +138,10 @@ def test_underscores_of_a_field_are_accepted():
             "a flag of toy must be one that it has, got --nmae; did you mean --name?",
         ),
         (["--zzz"], "got --zzz; see toy --help-all"),
+        (["--nam", "x"], "got --nam; did you mean --name?"),
+        (["--name", "x", "--nmae=c d"], "got --nmae; did you mean --name?"),
+        (["--many", "--c d"], "got --c d; see toy --help-all"),
+        (["--name", "x", "--no-name"], "got --no-name; did you mean --name?"),
         (["--count", "many"], "--count must be a whole number, got 'many'; pass e.g. --count 1"),
         (["--rate", "x"], "--rate must be a number, got 'x'; pass e.g. --rate 0.5"),
         (["--part.rate", "x"], "--part.rate must be a number, got 'x'; pass e.g. --part.rate 0.25"),
@@ -137,6 +152,7 @@ def test_underscores_of_a_field_are_accepted():
         (["--some", "x", "y"], "--some must be a number, got 'y'; pass --some NAME 0.1"),
         (["--many", "x"], "--many must be a whole number, got 'x'"),
         (["--on=yes"], "--on must stand alone, got 'yes'; pass --on or --no-on"),
+        (["--help=me"], "--help must stand alone, got 'me'; pass -h or --help"),
         (["a", "--count", "-1"], "count must be >= 0, got -1; pass --count 0"),
         ([], "places must be given, got nothing; Places"),
     ],
@@ -169,17 +185,20 @@ def test_help_shows_sections_choices_and_defaults(monkeypatch):
         "  --rate FLOAT            A rate. (default: 0.5)",
         "",
         "flags:",
-        "  places PATH ...         Places. More of them. (required)",
+        "  PLACES                  Places. More of them. (required)",
         "  --name NAME             A name, in two lines. (choices: one, other; default: one)",
         "  --kind NAME             A kind. (choices: a, b; default: a)",
         "  --count INT             A count. None: no count.",
-        "  --on                    A switch.",
-        "  --some NAME VALUE ...   Numbers by name.",
-        "  --many INT ...          Numbers. (default: 1 2)",
+        "  --on, --no-on           A switch: 100%.",
+        "  --some [NAME VALUE ...]",
+        "                          Numbers by name.",
+        "  --many [INT ...]        Numbers. (default: 1 2)",
         "  --mode [NAME]           A mode. (choices: no, yes, auto; default: no)",
         "",
         "part: flags:",
         "  --part.rate FLOAT       A rate. (default: 0.25)",
+        "",
+        "help:",
         "  -h, --help              Show this help.",
     ]
 
