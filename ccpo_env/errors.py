@@ -10,9 +10,18 @@ class TaskFileError(ValueError):
     """A task file that cannot be read as tasks; the message names the file and the line."""
 
 
-def unknown_name(thing: str, name: object, known: Iterable[str]) -> ValueError:
-    """Return a ValueError that offers the nearest known name, or lists all of them."""
+def unknown_name(thing: str, name: object, known: Iterable[str], *, of: str = "") -> ValueError:
+    """Return a ValueError for an unknown name, with the available names and the nearest one.
+
+    Args:
+        thing: What is named, such as "optimizer".
+        name: The unknown name.
+        known: The available names.
+        of: Where it was given, or what it belongs to, such as "branch_rewards"; empty: nothing.
+    """
     names = sorted(known)
     close = difflib.get_close_matches(str(name), names, n=1)
-    remedy = f"did you mean {close[0]!r}?" if close else "choose one of them"
-    return ValueError(f"{thing} must be one of {', '.join(names)}, got {name!r}; {remedy}")
+    owner = f" of {of}" if of else ""
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    available = ", ".join(names) or "none"
+    return ValueError(f"unknown {thing} {name!r}{owner}; available: {available}{hint}")

@@ -115,7 +115,7 @@ def main(arguments: Sequence[str]) -> int:
     names = [word for word in arguments if word != KEEP_ONLY] or list(MEASURED)
     for name in names:
         if name not in MEASURED:
-            print(f"error: {unknown_name('a result', name, MEASURED)}", file=sys.stderr)
+            print(f"error: {unknown_name('result', name, MEASURED)}", file=sys.stderr)
             return 2
     for name in names:
         measured, folder = MEASURED[name], RUNS / name

@@ -1,1 +1,1 @@
-"""What every room uses: errors, files, types, checks, statistics, metrics, processes."""
+"""Shared code: errors, files, types, checks, statistics, metrics and process groups."""

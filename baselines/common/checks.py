@@ -1,4 +1,4 @@
-"""Checks of arrays and settings, made once where they enter the package."""
+"""Validation of arrays and settings, once, where they enter the package."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def expect_shape(name: str, array: HasShape, shape: tuple[int | str, ...], *, re
     """Raise unless array has this shape.
 
     Args:
-        name: What the error calls the array.
+        name: Name of the array in the error message.
         array: The array to check.
-        shape: A required size, or a letter for any size of at least 1, per dimension.
-        remedy: What the caller can do about it; the end of the error's sentence.
+        shape: Per dimension, a required size, or a letter for any size of at least 1.
+        remedy: What the caller can do about it; ends the error message.
 
     Raises:
         ValueError: If the number of dimensions or a size differs.
@@ -68,7 +68,7 @@ def require_roles(field_name: str, given: Iterable[str], roles: Sequence[Role]) 
     """Raise ValueError, with the nearest valid name, unless all names are roles of the team."""
     for name in given:
         if name not in roles:
-            raise unknown_name(f"a role of {field_name}", name, roles)
+            raise unknown_name("role", name, roles, of=field_name)
 
 
 def require_at_least(name: str, value: int, least: int, *, why: str = "") -> None:
@@ -91,15 +91,15 @@ def require_positive(name: str, value: float | None, *, such_as: float) -> None:
 
 
 def unread(name: str, value: object, needed: str) -> str:
-    """Return the sentence on a setting that cannot matter.
+    """Return the error message for a setting that has no effect.
 
     Args:
-        name: Of the field.
-        value: What was given.
-        needed: What would make it matter, such as "--topology vote".
+        name: Name of the field.
+        value: Its value.
+        needed: What would give it an effect, such as "--topology vote".
     """
     flag = f"--{name.replace('_', '-')}"
-    rule = "must be left out where nothing reads it"
+    rule = "must be left out where it has no effect"
     return f"{name} {rule}, got {value}; drop {flag}, or pass {needed}"
 
 

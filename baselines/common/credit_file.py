@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypedDict
 
 CREDIT_FILE = "credit.json"
-"""In the folder of a run."""
+"""File name, in the folder of a run."""
 
 
 class CreditedGroup(TypedDict):
@@ -21,7 +21,7 @@ class CreditedGroup(TypedDict):
 
 
 class CreditRecord(TypedDict):
-    """The contents of credit.json; the agents name the columns of every group's credit."""
+    """The contents of credit.json; agents are the columns of every group's credit."""
 
     agents: list[str]
     groups: list[CreditedGroup]

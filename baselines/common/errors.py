@@ -17,28 +17,28 @@ OURS = ("baselines", "ccpo_env")
 
 @contextmanager
 def exit_on_bad_input() -> Iterator[None]:
-    """Print an error of the input as one sentence and exit, instead of a traceback.
+    """Print an input error as one line and exit, instead of a traceback.
 
-    Wraps reading arguments, files and checkpoints, and nothing else: an error after that is ours.
+    Use it only around code that reads arguments, files and checkpoints: a later error is a bug.
     """
     try:
         yield
     except (ValueError, TypeError, OSError, ImportError) as error:
-        # Libraries spread theirs over several lines.
-        told = missing_package(error, "baselines") or " ".join(str(error).split())
-        print(f"error: {told}", file=sys.stderr)
+        # Messages of libraries may span several lines.
+        message = missing_package(error, "baselines") or " ".join(str(error).split())
+        print(f"error: {message}", file=sys.stderr)
         sys.exit(BAD_INPUT)
 
 
 def missing_package(error: BaseException, program: str) -> str | None:
-    """Return what to install if one of our modules imports a package that is not there.
+    """Return a message with the command to install a package that one of our modules needs.
 
     Args:
-        error: What was raised.
-        program: What cannot start, for the sentence.
+        error: The exception.
+        program: Name of the program that cannot start.
 
     Returns:
-        One sentence; None for any other error, as that of a package that misses one of its own.
+        One sentence; None for other errors, including a missing dependency of another package.
     """
     if not isinstance(error, ModuleNotFoundError) or error.name is None:
         return None
@@ -51,11 +51,11 @@ def missing_package(error: BaseException, program: str) -> str | None:
 
 
 def is_command(argv: Sequence[str]) -> bool:
-    """Return whether Python is about to run a command of ours, or any other with ``python -m``.
+    """Return whether Python is starting ``ccpo`` or any module with ``python -m``.
 
     Args:
-        argv: `sys.argv` while the package is imported: "-m" stands in place of the name of the
-            module until Python has found it.
+        argv: `sys.argv` while the package is imported; its first entry is "-m" until Python has
+            located the module.
     """
     return argv[:1] == ["-m"] or (bool(argv) and Path(argv[0]).stem == "ccpo")
 
@@ -63,19 +63,19 @@ def is_command(argv: Sequence[str]) -> bool:
 def report_and_exit(
     kind: type[BaseException], error: BaseException, traceback: TracebackType | None
 ) -> None:
-    """Print a missing package or Ctrl-C as one line, and any other error as Python does.
+    """Print a missing package or Ctrl-C as one line, and other errors as a traceback.
 
-    Takes the place of `sys.excepthook` in a command, whose imports may fail or be interrupted
-    before any line of it could catch that.
+    Replaces `sys.excepthook` in a command, whose imports may fail or be interrupted before any
+    of its own code could catch the exception.
     """
     if issubclass(kind, KeyboardInterrupt):
         print("interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)
-    told = missing_package(error, "baselines")
-    if told is None:
+    message = missing_package(error, "baselines")
+    if message is None:
         sys.__excepthook__(kind, error, traceback)
         return
-    print(f"error: {told}", file=sys.stderr)
+    print(f"error: {message}", file=sys.stderr)
     sys.exit(BAD_INPUT)
 
 
@@ -84,7 +84,7 @@ def _is_ours(module: str) -> bool:
 
 
 def _last_module(traceback: TracebackType | None) -> str:
-    """Return the module that raised; a script has its own name in its spec only."""
+    """Return the name of the module that raised; that of a script is only in its spec."""
     while traceback is not None and traceback.tb_next is not None:
         traceback = traceback.tb_next
     spec = None if traceback is None else traceback.tb_frame.f_globals.get("__spec__")

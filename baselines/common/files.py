@@ -1,4 +1,4 @@
-"""Atomic writes of a run's files, and one error for a disk that cannot be written."""
+"""Atomic file writes, and one error type for files that cannot be written."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tempfile import TemporaryFile
 from ccpo_env.text import valid_unicode
 
 CONFIG_FILE = "config.json"
-"""In the folder of a run."""
+"""File name, in the folder of a run."""
 
 
 class StorageError(OSError):
@@ -21,15 +21,15 @@ class StorageError(OSError):
 
 @contextmanager
 def storing(what: str, path: Path, *, also: tuple[type[Exception], ...] = ()) -> Iterator[None]:
-    """Turn errors of the file system into one sentence.
+    """Turn file-system errors into a StorageError with a one-sentence message.
 
     Args:
-        what: A noun for the message.
+        what: What is written, as a noun for the message.
         path: The file or folder that is written.
         also: Errors besides OSError that libraries raise when the disk fails.
 
     Raises:
-        StorageError: In place of an OSError of the block, such as that of a full disk.
+        StorageError: In place of an OSError raised in the block, such as for a full disk.
     """
     failures: tuple[type[Exception], ...] = (OSError, *also)
     try:
@@ -45,7 +45,7 @@ def storing(what: str, path: Path, *, also: tuple[type[Exception], ...] = ()) ->
 
 
 def make_folder(path: Path) -> None:
-    """Create a folder for the results, with its parents, unless it exists.
+    """Create a folder for results, and its parents, unless it exists.
 
     Raises:
         ValueError: If it cannot be created, or no file can be written in it.

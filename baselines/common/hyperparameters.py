@@ -1,16 +1,15 @@
-"""Hyperparameters: declared once, by a keyword-only parameter; read from text and checked from it.
+"""Hyperparameters, declared by keyword-only parameters, from which they are parsed and checked.
 
     def my_credit(outcomes, *, weight: Annotated[float, Range(0.0)] = 0.2) -> FloatArray:
 
-declares the hyperparameter `weight`, a number >= 0 with the default 0.2; the entry in the docstring
-says what it means. Numbers, switches (bool), texts and choices (Literal) are hyperparameters, each
-of them also "or None"; a keyword-only parameter of another type, such as an array, is an input.
-The fields of a keyword-only dataclass declare hyperparameters in the same way.
+declares the hyperparameter `weight`, a number >= 0 with the default 0.2, described by its entry in
+the docstring. A hyperparameter is a number, a bool, a string or a choice (Literal), each also "or
+None"; a keyword-only parameter of another type, such as an array, is an input. The fields of a
+keyword-only dataclass declare hyperparameters in the same way.
 """
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import math
 import re
@@ -35,7 +34,7 @@ from typing import (
 from ccpo_env.errors import unknown_name
 
 Value: TypeAlias = float | bool | str | None
-"""What a hyperparameter can be set to."""
+"""Value of a hyperparameter."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -46,7 +45,7 @@ KINDS: Mapping[type, tuple[str, type]] = {
     float: ("a number", Real),
     str: ("a text", str),
 }
-"""By declared type: its description, and what its values are instances of."""
+"""Declared types, each with its description and the abstract type of its values."""
 SWITCHES = {"true": True, "false": False}
 ARGUMENTS = re.compile(r"^Args:\n((?: .*\n|\n)*)", re.MULTILINE)
 ARGUMENT = re.compile(r"^ {4}(\w+): ", re.MULTILINE)
@@ -55,7 +54,7 @@ END_OF_SENTENCE = re.compile(r"\.(?=\s|$)")
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """The range of a number, to be given in its annotation. No range includes inf or NaN.
+    """The range of a number, for its annotation. No range includes inf or NaN.
 
     Args:
         low: Smallest value.
@@ -88,14 +87,14 @@ class Range:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hyperparameter:
-    """One hyperparameter, as it was declared.
+    """A declared hyperparameter.
 
     Args:
         name: Name of the parameter.
         default: Its default.
         kind: float, int, bool or str.
-        range: Of a number.
-        choices: Allowed values of a text; empty: any.
+        range: Allowed range of a number.
+        choices: Allowed strings; empty: any.
         optional: Whether None is allowed.
         meaning: First sentence of its entry in the docstring, without the full stop.
     """
@@ -110,24 +109,24 @@ class Hyperparameter:
 
     @property
     def values(self) -> str:
-        """What it can be set to, in words."""
+        """Its allowed values, in words."""
         words = ", ".join(self.choices) or KINDS[self.kind][0]
         bounds = f" {self.range}" if self.range != Range() else ""
         return f"{words}{bounds}{' or none' if self.optional else ''}"
 
     @property
     def default_text(self) -> str:
-        """The default as `read` reads it."""
+        """The default as text that `read` parses."""
         return self.default if isinstance(self.default, str) else str(self.default).lower()
 
     def read(self, text: str) -> Value:
-        """Return the value that a text stands for, such as one from the command line.
+        """Parse a value from text, such as a command-line argument.
 
         Args:
             text: A number, "true" or "false", a choice, or "none" if None is allowed.
 
         Raises:
-            ValueError: If the text is no valid value.
+            ValueError: If the text is not a valid value.
         """
         value = self._parsed(text)
         self.check(value)
@@ -149,7 +148,7 @@ class Hyperparameter:
             raise self._error(f"{verb} {self.range}{finite}", value)
 
     def _parsed(self, text: str) -> Value:
-        """Return the value of a text, or the text itself if it has none."""
+        """Return the parsed value, or the text itself if it cannot be parsed."""
         if self.optional and text.lower() == "none":
             return None
         if self.kind is bool:
@@ -184,7 +183,7 @@ def declared(source: Callable[..., object]) -> Mapping[str, Hyperparameter]:
 
 
 def checked(function: Callable[P, T]) -> Callable[P, T]:
-    """Make a function check the hyperparameters that it declares and is called with."""
+    """Decorate a function so that calls check the hyperparameters it declares."""
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -198,7 +197,7 @@ def checked(function: Callable[P, T]) -> Callable[P, T]:
 
 
 def check_fields(instance: object) -> None:
-    """Raise ValueError unless the fields of a dataclass are as it declares them."""
+    """Raise ValueError unless the fields of a dataclass have valid values."""
     source: Callable[..., object] = type(instance)
     for name, hyperparameter in declared(source).items():
         hyperparameter.check(getattr(instance, name))
@@ -207,15 +206,15 @@ def check_fields(instance: object) -> None:
 def read_hyperparameters(
     owner: str, available: Mapping[str, Hyperparameter], texts: Mapping[str, str]
 ) -> dict[str, Value]:
-    """Return the values of hyperparameters that were given as text, such as on a command line.
+    """Parse hyperparameters from text, such as command-line arguments.
 
     Args:
-        owner: Whose they are, for the message, such as "allocator 'counterfactual'".
-        available: Those that it has.
+        owner: What they belong to, for the message, such as "allocator 'counterfactual'".
+        available: Hyperparameters of the owner, by name.
         texts: Text by name.
 
     Raises:
-        ValueError: If a name is unknown or a text is no valid value.
+        ValueError: If a name is unknown or a text is not a valid value.
     """
     _expect_available(owner, available, texts)
     return {name: available[name].read(text) for name, text in texts.items()}
@@ -231,19 +230,14 @@ def check_values(
 
 
 def _expect_available(owner: str, available: Iterable[str], names: Iterable[str]) -> None:
-    known = sorted(available)
+    known = tuple(available)
     for name in names:
         if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            remedy = f"; did you mean {close[0]!r}?" if close else ""
-            raise ValueError(
-                f"unknown hyperparameter {name!r} of {owner}; available: "
-                f"{', '.join(known) or 'none'}{remedy}"
-            )
+            raise unknown_name("hyperparameter", name, known, of=owner)
 
 
 def _form(hint: Any) -> dict[str, Any] | None:
-    """Return type, range and choices of an annotation; None if it is not a hyperparameter's."""
+    """Return type, range and choices from an annotation; None if it declares no hyperparameter."""
     form: dict[str, Any] = {}
     if get_origin(hint) is Annotated:
         hint, *extras = get_args(hint)

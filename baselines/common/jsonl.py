@@ -1,7 +1,7 @@
 """Append-only JSONL files: one JSON object per line, safe to resume after a crash.
 
-A process that dies while it writes leaves a torn last line, one without its line ending. Readers
-leave it out; a writer calls `truncate_torn_line` or `keep_rows` before it appends.
+A process that is killed while writing leaves a torn last line, without its line ending. Readers
+skip it; a writer calls `truncate_torn_line` or `keep_rows` before it appends.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def append_line(path: Path, line: str, *, durable: bool = True) -> None:
 
     Args:
         path: The file; it is created if it does not exist.
-        line: Without the line ending.
+        line: The text, without the line ending.
         durable: Whether to flush it to the disk at once, which takes milliseconds. If not, call
             `baselines.common.files.sync` before relying on it.
 
@@ -43,7 +43,7 @@ def append_line(path: Path, line: str, *, durable: bool = True) -> None:
 
 
 def append_rows(path: Path, rows: Sequence[Row], *, durable: bool = True) -> None:
-    """Append one JSON object per row, all of them in one write; without rows, do nothing.
+    """Append one JSON object per row, all in one write; do nothing without rows.
 
     Args:
         path: The file; it is created if it does not exist.
@@ -64,11 +64,11 @@ def append_row(path: Path, row: Row, *, durable: bool = True) -> None:
 
 
 def read_lines(path: Path) -> tuple[list[bytes], bytes]:
-    """Return the complete lines of a file, and what a crash left of the line after them.
+    """Return the complete lines of a file, and the torn last line if there is one.
 
     Returns:
-        The lines without their endings, none if there is no file; and the torn line, empty if the
-        last line is complete.
+        The lines without their endings, none if there is no file; and the torn line, empty if
+        there is none.
     """
     *lines, torn = path.read_bytes().split(b"\n") if path.exists() else [b""]
     return lines, torn
@@ -110,7 +110,7 @@ def keep_rows(path: Path, keep: Callable[[dict[str, Any]], bool]) -> None:
 
 
 def _write(handle: int, data: bytes, *, durable: bool) -> None:
-    while data:  # a disk that is nearly full takes a part
+    while data:  # a nearly full disk may write only a part
         data = data[os.write(handle, data) :]
     if durable:
         os.fsync(handle)

@@ -1,18 +1,18 @@
-"""Every metric: its name, its unit and its meaning; and the name of the file of metrics."""
+"""Names, units and descriptions of all metrics, and the name of the metrics file."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 METRICS_FILE = "metrics.jsonl"
-"""In the folder of a run: one JSON object per step."""
+"""File name, in the folder of a run; one JSON object per step."""
 
 METRICS: Mapping[str, str] = {
     "step": "Number of the step, from 1.",
     "accuracy/joint": "Rate: rollouts of the whole team answered correctly, before the update.",
     "accuracy/solo": (
         "Rate: rollouts with an agent removed answered correctly (one thinker: the solver "
-        "alone). Null if none was played: credit needs none, or it could change no update."
+        "alone). Null if none was sampled: the credit needs none, or none could change the update."
     ),
     "rollout/no_answer_rate": "Rate: rollouts of the whole team that ended without an answer.",
     "rollout/unmeasured_rate": "Rate: rollouts dropped because they could not be verified.",
@@ -66,11 +66,11 @@ METRICS: Mapping[str, str] = {
     "update/<role>/reference_kl": "Nats per token: KL to the initial policy of the run.",
     "update/<role>/entropy": "Nats per token: entropy of the policy. Null unless in the loss.",
     "cost/tokens_generated": "Tokens: sampled in this step, for all purposes.",
-    "cost/tokens_removed": "Tokens: the part of them sampled with an agent removed.",
-    "cost/tokens_branch": "Tokens: the part sampled for continuations of rollouts.",
-    "cost/tokens_rating": "Tokens: the part sampled for ratings; none if ratings are scored.",
-    "cost/tokens_read": "Tokens: of all prompts, each counted as often as it was read.",
-    "cost/tokens_read_rating": "Tokens: the part of them read for ratings.",
+    "cost/tokens_removed": "Tokens: sampled with an agent removed.",
+    "cost/tokens_branch": "Tokens: sampled for continuations of rollouts.",
+    "cost/tokens_rating": "Tokens: sampled for ratings; 0 if ratings are scored instead.",
+    "cost/tokens_read": "Tokens: prompt tokens, counted once per forward pass over the prompt.",
+    "cost/tokens_read_rating": "Tokens: prompt tokens of ratings.",
     "cost/forward_passes": "Count: forward passes of a batch while sampling and rating.",
     "cost/verifier_calls": "Count: answers verified in this step.",
     "time/step_s": (
@@ -78,9 +78,9 @@ METRICS: Mapping[str, str] = {
         "files and trackers."
     ),
     "time/generate_s": "Seconds: sampling completions.",
-    "time/rate_s": "Seconds: agents rating each other.",
-    "time/verify_s": "Seconds: verification, including the counting of votes.",
-    "time/environment_s": "Seconds: prompts and turns of the environment, without verification.",
+    "time/rate_s": "Seconds: agents' ratings of each other.",
+    "time/verify_s": "Seconds: verification of answers, vote counting included.",
+    "time/environment_s": "Seconds: steps of the environment, without verification.",
     "time/credit_s": "Seconds: credit and advantages.",
     "time/update_s": "Seconds: gradients and updates.",
     "time/tokens_per_s": "Tokens per second of sampling.",
@@ -98,7 +98,7 @@ METRICS: Mapping[str, str] = {
         "over the same agents."
     ),
 }
-"""Meaning of each metric. ``<agent>`` and ``<role>`` stand for each of them."""
+"""Description of each metric; ``<agent>`` and ``<role>`` are placeholders."""
 
 MetricRow = Mapping[str, float | int | None]
 """The metrics of one step."""

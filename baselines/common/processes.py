@@ -1,4 +1,4 @@
-"""The processes that train one team together, and what they must agree on."""
+"""Process groups for data-parallel training: all-gather, all-reduce and broadcast."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 USE_CPU = "ACCELERATE_USE_CPU"
-"""Environment variable with which accelerate is told to leave the GPUs alone."""
+"""Environment variable that makes accelerate use the CPU."""
 SHARDING = {
     "ACCELERATE_USE_FSDP": "--use_fsdp",
     "ACCELERATE_USE_DEEPSPEED": "--use_deepspeed",
     "ACCELERATE_USE_MEGATRON_LM": "--use_megatron_lm",
 }
-"""Environment variables with which accelerate is told to shard, and the flags that set them."""
+"""Environment variables that make accelerate shard the weights, and the flags that set them."""
 BUCKET_SIZE = 2**24
-"""Most numbers that one exchange of gradients copies: 64 MB in float32."""
+"""Maximum number of elements per all-reduce of gradients: 64 MB in float32."""
 
 
 class ProcessGroup(Protocol):
-    """All processes of a run, this one included; each calls the same methods in the same order."""
+    """The processes of a run; each must call the same methods in the same order."""
 
     @property
     def rank(self) -> int:
-        """Number of this process, from 0."""
+        """Rank of this process, from 0."""
         ...
 
     @property
     def world_size(self) -> int:
-        """How many processes there are."""
+        """Number of processes."""
         ...
 
     def all_gather(self, values: Sequence[T]) -> list[T]:
@@ -41,40 +41,40 @@ class ProcessGroup(Protocol):
         ...
 
     def all_reduce_gradients(self, parameters: Sequence[torch.nn.Parameter]) -> None:
-        """Replace each gradient by its sum over the processes; none anywhere stays none."""
+        """Sum each gradient over the processes; it stays None if it is None in all of them."""
         ...
 
     def broadcast_parameters(self, parameters: Sequence[torch.nn.Parameter]) -> None:
-        """Give every process the weights of the first one."""
+        """Copy the weights of rank 0 to every process."""
         ...
 
 
 class SingleProcess:
-    """One process, which has nobody to agree with."""
+    """A group of one process, in which every operation is local."""
 
     rank = 0
     world_size = 1
 
     def all_gather(self, values: Sequence[T]) -> list[T]:
-        """Return the values."""
+        """Return the values unchanged."""
         return list(values)
 
     def all_reduce_gradients(self, parameters: Sequence[torch.nn.Parameter]) -> None:
-        """Leave the gradients."""
+        """Leave the gradients unchanged."""
 
     def broadcast_parameters(self, parameters: Sequence[torch.nn.Parameter]) -> None:
-        """Leave the weights."""
+        """Leave the weights unchanged."""
 
 
 SINGLE_PROCESS: ProcessGroup = SingleProcess()
 
 
 class AccelerateGroup:
-    """The processes that accelerate has joined, see `connect`; it does all that is sent.
+    """A process group that communicates through accelerate; see `connect`.
 
-    Not through `Accelerator.prepare`: the hooks of DistributedDataParallel exchange gradients layer
-    by layer and wait for every parameter, and here a process may have no rows and the adapters of
-    other roles no gradient.
+    It does not use `Accelerator.prepare`: the hooks of DistributedDataParallel reduce gradients
+    layer by layer and wait for every parameter, while here a process may have no samples, and the
+    adapters of other roles no gradient.
     """
 
     def __init__(self) -> None:
@@ -93,9 +93,9 @@ class AccelerateGroup:
         return joined
 
     def all_reduce_gradients(self, parameters: Sequence[torch.nn.Parameter]) -> None:
-        """Replace each gradient by its sum over the processes; none anywhere stays none.
+        """Sum each gradient over the processes; it stays None if it is None in all of them.
 
-        Note: One exchange per update, whatever the number of micro-batches.
+        Note: Called once per update, whatever the number of micro-batches.
         """
         import torch
 
@@ -114,12 +114,12 @@ class AccelerateGroup:
                 gradient.copy_(part.view_as(gradient))
 
     def broadcast_parameters(self, parameters: Sequence[torch.nn.Parameter]) -> None:
-        """Give every process the weights of the first one."""
+        """Copy the weights of rank 0 to every process."""
         self._send.broadcast([parameter.data for parameter in parameters], from_process=0)
 
 
 def own_share(values: Sequence[T], processes: ProcessGroup) -> list[T]:
-    """Return the part of a list that is this process's: whole values, in the order of ranks."""
+    """Return this process's contiguous share of a list, in the order of ranks."""
     bounds = [
         len(values) * rank // processes.world_size for rank in range(processes.world_size + 1)
     ]
@@ -127,17 +127,17 @@ def own_share(values: Sequence[T], processes: ProcessGroup) -> list[T]:
 
 
 def connect(num_processes: int) -> ProcessGroup:
-    """Join the processes that a launcher has started.
+    """Join the process group that a launcher has started.
 
     Args:
-        num_processes: How many the user asked for. With 1, and without a launcher, nothing is
-            joined and no package is needed.
+        num_processes: Expected world size. With 1, and without a launcher, the result is
+            SINGLE_PROCESS and no package is needed.
 
     Raises:
         ImportError: If the package accelerate is missing.
-        ValueError: If another number was started: `accelerate launch --cpu --num_processes 2`
-            starts one without saying so. Also if the launcher was told to shard the weights: on
-            CPUs accelerate copies them instead, or joins nobody, and says neither.
+        ValueError: If the launcher started another number of processes (`accelerate launch --cpu
+            --num_processes 2` silently starts one), or was configured to shard the weights (on
+            CPUs accelerate silently replicates them instead, or does not connect the processes).
     """
     if num_processes < 1:
         raise ValueError(f"num_processes must be >= 1, got {num_processes}; pass e.g. 2")
@@ -159,7 +159,7 @@ def connect(num_processes: int) -> ProcessGroup:
             "training in several processes must have the package accelerate installed, got none; "
             "pip install 'ccpo-env[distributed]'"
         ) from error
-    # Without a GPU it must be told, or it joins nobody.
+    # Without a GPU, accelerate connects the processes only if cpu is set.
     state = PartialState(cpu=_is_set(USE_CPU) or not torch.cuda.is_available())
     found: int = state.num_processes  # type: ignore[has-type]  # set through a shared dict
     _require_size("that accelerate has joined", found, num_processes)
@@ -167,7 +167,7 @@ def connect(num_processes: int) -> ProcessGroup:
 
 
 def disconnect(processes: ProcessGroup) -> None:
-    """Leave the other processes, at the end of a run."""
+    """Leave the process group at the end of a run."""
     if processes.world_size > 1:
         from accelerate.state import PartialState
 
@@ -189,7 +189,7 @@ def _require_size(what: str, found: int, wanted: int) -> None:
 
 
 def _buckets(tensors: Sequence[torch.Tensor]) -> Iterator[list[torch.Tensor]]:
-    """Yield tensors of one type in runs of at most BUCKET_SIZE numbers, or one that has more."""
+    """Yield buckets of one dtype with at most BUCKET_SIZE elements; a larger tensor is its own."""
     bucket: list[torch.Tensor] = []
     for tensor in tensors:
         size = sum(t.numel() for t in bucket) + tensor.numel()

@@ -1,4 +1,4 @@
-"""Values that cross the borders of the baselines. Importing this module does not load torch."""
+"""Array aliases, and the inputs and outputs of policy losses. Importing it does not load torch."""
 
 from __future__ import annotations
 
@@ -21,25 +21,24 @@ IntArray: TypeAlias = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class TokenBatch:
-    """One micro-batch of completions, as a policy loss reads it.
+    """A micro-batch of completions, the input of a policy loss.
 
-    Tensors of shape (B, T) may hold anything, NaN included, where completion_mask is False.
+    Where completion_mask is False, tensors of shape (B, T) may hold any value, NaN included.
 
     Args:
-        old_logprobs: Log-probability of each token under the policy that the ratio is taken to:
-            the one that sampled it or, if recomputed, the trained one before the update; shape
-            (B, T), nats.
-        advantages: Advantage of each token, shape (B, T); one number for a whole completion
-            stands on each of its tokens.
+        old_logprobs: Log-probability of each token under the old policy, the denominator of the
+            ratio: the sampling policy or, if recomputed, the trained policy before the update;
+            shape (B, T), nats.
+        advantages: Advantage of each token, shape (B, T); the advantage of a whole completion is
+            repeated on each of its tokens.
         completion_mask: True where the policy chose the token, shape (B, T), bool.
-        normalizer: What the loss is divided by: a count of the whole update, such as its
-            completion tokens, not of this micro-batch, so that the losses of the micro-batches
-            add up.
-        row_weights: What the tokens of each completion are multiplied with, shape (B,). None: 1.
-        importance_weights: What the policy loss of each token is multiplied with because another
-            policy sampled it, shape (B, T), without gradient. None: 1.
+        normalizer: Divisor of the loss: a count over the whole update, such as its completion
+            tokens, not over this micro-batch, so that the losses of the micro-batches add up.
+        row_weights: Factor on the token losses of each completion, shape (B,). None: 1.
+        importance_weights: Factor on the policy loss of each token that corrects for another
+            sampling policy, shape (B, T), without gradient. None: 1.
         reference_logprobs: Log-probability of each token under the reference policy, shape
-            (B, T), nats. None: there is none, so no KL term either.
+            (B, T), nats. None: there is no KL term.
 
     Raises:
         ValueError: If the shapes disagree, or normalizer is not a positive number.
@@ -74,7 +73,7 @@ class TokenBatch:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LossOutput:
-    """What a policy loss returns.
+    """The output of a policy loss.
 
     Args:
         loss: Scalar to minimise; the losses of an update's micro-batches add up.

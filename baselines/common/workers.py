@@ -19,10 +19,10 @@ def worker_pool(num_workers: int) -> ProcessPoolExecutor:
     """Return a pool whose processes have one thread each and have been started.
 
     Args:
-        num_workers: Processes.
+        num_workers: Number of processes.
 
-    Note: A process that is starting raises KeyboardInterrupt in the middle of an import. The
-        signal is blocked until then, and what has come meanwhile ends the process.
+    Note: A starting process would raise KeyboardInterrupt in the middle of an import. SIGINT is
+        therefore blocked until its imports are done; a pending one then ends the process.
     """
     context = get_context("spawn")  # a forked torch may wait for a thread that does not exist
     pool = ProcessPoolExecutor(num_workers, mp_context=context, initializer=_begin)
@@ -30,7 +30,7 @@ def worker_pool(num_workers: int) -> ProcessPoolExecutor:
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         for _ in range(num_workers):
-            pool.submit(int)  # starts a process, as none has begun to wait for work
+            pool.submit(int)  # starts a process, because no process is idle yet
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return pool
@@ -49,20 +49,20 @@ def map_in_order(
         pool: Calls the function.
         function: Picklable.
         items: Arguments, picklable.
-        num_workers: Processes of the pool; one item more than that is under way.
+        num_workers: Number of processes of the pool; one item more than that is submitted.
 
-    Note: ``pool.map`` hands over all items at once, and cancels them when it is interrupted, while
-        the pool, whose workers have ended, reports them as failed: a traceback of Python 3.11.
+    Note: ``pool.map`` submits all items at once, and cancels them on an interrupt while the pool,
+        whose workers have ended, marks them as failed: Python 3.11 then prints a traceback.
     """
     rest = iter(items)
-    going = deque(pool.submit(function, item) for item in islice(rest, num_workers + 1))
-    while going:
-        yield going.popleft().result()
-        going.extend(pool.submit(function, item) for item in islice(rest, 1))
+    pending = deque(pool.submit(function, item) for item in islice(rest, num_workers + 1))
+    while pending:
+        yield pending.popleft().result()
+        pending.extend(pool.submit(function, item) for item in islice(rest, 1))
 
 
 def _begin() -> None:
-    # Read when torch is first imported: processes that share cores must not start more.
+    # Read when torch is first imported: processes that share cores must use one thread each.
     os.environ["OMP_NUM_THREADS"] = "1"
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})

@@ -1,1 +1,1 @@
-"""``python -m baselines.compare``: test whether evaluations of the same tasks differ."""
+"""``python -m baselines.compare``: significance tests between evaluations of the same tasks."""

@@ -41,10 +41,10 @@ class CompareConfig:
     folders: Annotated[tuple[Path, ...], Positional()]
     """Output folders of the evaluations; the first is the reference."""
     path: str = "joint"
-    """Path to compare: "joint" for whole teams, or another path of transcripts.jsonl, such as
+    """Path to compare: "joint" for the whole team, or another path in transcripts.jsonl, such as
     "without thinker_0"."""
     seed: int = 0
-    """Seed of the bootstrap and of the sign-flip test."""
+    """Random seed of the bootstrap and of the sign-flip test."""
     out_dir: Path | None = None
     """Folder for comparison.json and comparison.md. None: print only."""
 
@@ -62,7 +62,7 @@ class Outcome:
     """The results of one evaluation on one task.
 
     Args:
-        question: What the team read.
+        question: The question of the task.
         rewards: Team reward of each measured sample, -1 or +1; at least one.
     """
 
@@ -71,25 +71,25 @@ class Outcome:
 
     @property
     def rate(self) -> float:
-        """Share of correct samples."""
+        """Fraction of correct samples."""
         return sum(reward > 0 for reward in self.rewards) / len(self.rewards)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """One evaluation compared with the reference on the tasks that both measured.
+    """Comparison of an evaluation with the reference, on the tasks that both measured.
 
     Args:
-        name: Of the evaluation.
+        name: Name of the evaluation.
         benchmark: Name, or ALL for all benchmarks together.
         reference: Accuracy of the reference.
         other: Accuracy of the evaluation.
         difference: Other minus reference, paired by task.
         only_reference: Tasks that only the reference answered correctly; None with several samples.
-        only_other: Tasks that only the other did.
+        only_other: Tasks that only the other evaluation answered correctly.
         test: "McNemar" with one sample per task on both sides, else "sign flip".
-        p_value: Of the test.
-        adjusted: The same by Holm's method over all comparisons.
+        p_value: p-value of the test.
+        adjusted: p-value adjusted by Holm's method over all comparisons.
     """
 
     name: str
@@ -104,7 +104,7 @@ class Comparison:
     adjusted: float
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as JSON values."""
+        """Return the comparison as JSON values."""
         return {
             "name": self.name,
             "benchmark": self.benchmark,
@@ -148,7 +148,7 @@ def read_outcomes(folder: Path, path: str) -> dict[TaskKey, Outcome]:
 
     Raises:
         FileNotFoundError: If it has no transcripts.
-        ValueError: If they are not those of an evaluation, or the path was not played.
+        ValueError: If they are not from an evaluation, or the path was not played.
     """
     file = folder / TRANSCRIPTS_FILE
     if not file.is_file():
@@ -174,7 +174,7 @@ def read_outcomes(folder: Path, path: str) -> dict[TaskKey, Outcome]:
         ) from None
     if path not in known:
         raise ValueError(
-            f"path must be one that was played, got {path!r} in {folder}; choose from "
+            f"path must be a path of the evaluation, got {path!r} in {folder}; choose from "
             f"{sorted(known)}"
         )
     return {key: Outcome(questions[key], tuple(own)) for key, own in rewards.items()}
@@ -186,11 +186,11 @@ def compare(
     """Return each evaluation compared with the first, per benchmark and over all benchmarks.
 
     Args:
-        evaluations: From a name to the outcome of each task; at least two.
-        seed: Of the bootstrap and the permutations.
+        evaluations: Maps a name to the outcome of each task; at least two.
+        seed: Seed of the bootstrap and of the sign-flip test.
 
     Raises:
-        ValueError: If two evaluations share no task, or a task has another question.
+        ValueError: If two evaluations share no task, or the questions of a task differ.
 
     Note: Holm's method controls the family-wise error rate over all returned rows; rows over all
         benchmarks repeat the others and form a family of their own.
@@ -259,7 +259,7 @@ def _comparison(
 
 
 def _adjusted(found: Sequence[Comparison]) -> list[Comparison]:
-    """Return the comparisons with p-values by Holm's method, per family."""
+    """Return the comparisons with p-values adjusted by Holm's method, per family."""
     by_place: dict[int, float] = {}
     for is_all in (False, True):
         places = [i for i, own in enumerate(found) if (own.benchmark == ALL) == is_all]

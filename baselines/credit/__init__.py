@@ -1,4 +1,4 @@
-"""Credit assignment: each agent's credit from the measured outcomes of a group of rollouts."""
+"""Credit assignment: the credit of each agent from the outcomes of a group of rollouts."""
 
 from baselines.credit.audit import CreditAudit, audit, audit_advantages
 from baselines.credit.branch import branch_credit

@@ -1,4 +1,4 @@
-"""Audit of an allocator: whether its credit leads to other updates than shared credit does."""
+"""Credit audit: does an allocator lead to other updates than shared credit?"""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from baselines.credit.shared import shared_credit
 from baselines.optimizers import OPTIMIZERS, PolicyOptimizer
 from ccpo_env.errors import unknown_name
 
-RELATIVE_TOLERANCE = 1e-9  # far above float64 rounding, far below any bonus worth paying
+RELATIVE_TOLERANCE = 1e-9  # far above float64 rounding, far below any useful bonus
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +27,12 @@ class CreditAudit:
             all rollouts. NaN if the shared advantage is zero everywhere.
         correlation: Pearson correlation of the two over all rollouts. NaN if either is constant.
         degenerate: True if in every group its advantage is the shared one times a factor of that
-            group, which may be 0. It then ranks no rollout of a task differently.
-        signal_rate: Share of groups, in [0, 1], in which its advantage is not zero throughout.
+            group, which may be 0. It then ranks the rollouts of each task as shared credit does.
+        signal_rate: Fraction of groups, in [0, 1], in which its advantage is not all zero.
         variance_ratio: Variance of its advantage over that of the shared one, over all rollouts.
             NaN if the shared advantage does not vary.
-        sign_agreement: Share of the rollouts with a shared advantage, in [0, 1], whose advantage
-            has the same sign; one without a sign does not agree. NaN if there are none.
+        sign_agreement: Fraction, in [0, 1], of the rollouts with a non-zero shared advantage whose
+            own advantage has the same sign; 0 does not agree. NaN if there are none.
     """
 
     slope: float
@@ -54,30 +54,31 @@ def audit(
 
     slope = sum(x * y) / sum(x * x)      x: advantage from shared credit, y: from the allocator
 
-    Credit that looks new can cancel in the advantage. If a bonus compares R with a number b that
-    the whole group shares, R is -1 or +1 and so the credit of a group has two values: it is
-    affine in R, c * R + d. Subtracting the group mean removes d and leaves c * (R - mean R).
-    Counterfactual credit with baseline "group" is of this kind, with c between 1 and
-    1 + weight / 2: a first speaker's removal says nothing about what it said.
+    Credit that differs from the reward can be cancelled by the advantage. If a bonus compares R
+    with a baseline b that is the same for the whole group, the credit of a group has only two
+    values, because R is -1 or +1: it is affine in R, c * R + d. Subtracting the group mean removes
+    d and leaves c * (R - mean R). Counterfactual credit with baseline "group" is of this kind, with
+    c between 1 and 1 + weight / 2: removing the first speaker measures nothing about the message it
+    sent.
 
     Args:
         allocator: Name from ALLOCATORS.
         optimizer: Name from OPTIMIZERS, or one with other hyperparameters; only its advantage is
             used.
         batches: Groups of one step, at least one, all with the same agents.
-        **arguments: Passed on to the allocator, such as weight=0.5, or state=... for history.
+        **arguments: Passed to the allocator, such as weight=0.5, or state=... for history.
 
     Returns:
         One CreditAudit per agent.
 
     Raises:
-        ValueError: If a name is unknown, batches is empty or mixes teams; and whatever the
-            allocator and the advantage refuse, such as a group of one rollout.
+        ValueError: If a name is unknown, batches is empty or mixes teams, or the allocator or the
+            advantage raises it, such as for a group of one rollout.
 
-    Note: Of two rollouts the shared advantage is zero or already ranks them, so groups of two
-        can only be told apart where their rewards are equal. Not degenerate means that the update
-        differs, not that it is better: an advantage whitened over the step keeps d, which is a
-        constant per task, and pure noise is not degenerate either.
+    Note: In a group of two rollouts with different rewards, the shared advantage already ranks
+        them, so only groups of two with equal rewards can show a difference. Not degenerate means
+        that the update differs, not that it is better: an advantage whitened over the step keeps d,
+        which is a constant per task, and pure noise is not degenerate either.
     """
     if allocator not in ALLOCATORS:
         raise unknown_name("allocator", allocator, ALLOCATORS)
@@ -103,11 +104,11 @@ def audit_advantages(
 
     Args:
         allocated: Advantages of the allocator's credit, one array of shape (G, A) per group.
-        optimizer: Name from OPTIMIZERS, or one with other hyperparameters: the one that made
-            them.
+        optimizer: Name from OPTIMIZERS, or one with other hyperparameters: the one that computed
+            the advantages.
         batches: The groups they belong to, at least one, all with the same agents.
-        num_tokens: Completion tokens that they were made with, of the same shapes; None if
-            they were made without.
+        num_tokens: Completion tokens that they were computed with, of the same shapes; None if
+            they were computed without.
     """
     shared = _method(optimizer).advantage([shared_credit(g) for g in batches], num_tokens)
     sizes = np.array([len(group) for group in shared])
@@ -127,7 +128,7 @@ def _method(optimizer: str | PolicyOptimizer) -> PolicyOptimizer:
 
 
 def _compare(x: FloatArray, y: FloatArray, sizes: IntArray) -> CreditAudit:
-    # Rewards have unit size, so what is below this is rounding even if nothing else is left.
+    # Rewards have magnitude 1, so anything below this is rounding.
     tolerance = RELATIVE_TOLERANCE * max(1.0, float(np.abs(y).max()))
     centred_x, centred_y = x - x.mean(), y - y.mean()
     variance_x, variance_y = (float(c @ c) / len(c) for c in (centred_x, centred_y))
@@ -146,7 +147,7 @@ def _compare(x: FloatArray, y: FloatArray, sizes: IntArray) -> CreditAudit:
 
 
 def _within_one(correlation: float) -> float:
-    return max(-1.0, min(1.0, correlation))  # rounding can take it beyond
+    return max(-1.0, min(1.0, correlation))  # rounding can exceed 1
 
 
 def _sign_agreement(x: FloatArray, y: FloatArray, tolerance: float) -> float:

@@ -26,7 +26,7 @@ def branch_credit(outcomes: Outcomes, *, baseline: Baseline = "group") -> FloatA
             team_rewards R, shape (..., G), and the branch_rewards, shape (..., G, M), of every
             agent but the last: fresh continuations with the messages up to its own kept.
         baseline: Rollouts that the first message is compared with. "group": all of the group;
-            "others": all but its own, which is "group" times G / (G - 1).
+            "others": all others, which is "group" times G / (G - 1).
 
     Returns:
         Credit, shape (..., G, A), in [-2, 2]. A row sums to R minus the baseline.
@@ -36,13 +36,13 @@ def branch_credit(outcomes: Outcomes, *, baseline: Baseline = "group") -> FloatA
             "others" in a group of one rollout.
 
     Note: Given the messages, V is an unbiased estimate of the expected reward after them, and
-        R - V of what the last message adds, because the rollout is not one of its own branches.
-        The credit of the first speaker differs between rollouts that ended alike, which no
-        removal of it can do: it survives a group-centred advantage.
+        R - V of the contribution of the last message, because the rollout is not one of its own
+        branches. The credit of the first speaker differs between rollouts of equal reward, which
+        is impossible with removals: it is not cancelled by a group-centred advantage.
 
     Source: fixed-context replays as in C3, "The Trace Is the State: Exact Credit Assignment for
-        LLM Agent Teams"; "others" is its leave-one-out baseline. Differs from it in judging each
-        later agent against the continuations of the message before it.
+        LLM Agent Teams"; "others" is its leave-one-out baseline. Differs from it in comparing each
+        later agent with the continuations of the message before it.
     """
     team = outcomes.team_rewards[..., None, :]  # (..., 1, G)
     num_rollouts = team.shape[-1]

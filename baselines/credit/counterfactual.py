@@ -39,8 +39,8 @@ def counterfactual_credit(
             gets no bonus.
         weight: Size of the bonus in units of reward. 0 means shared credit; below 1 the credit
             keeps the sign of the reward.
-        mode: What the bonus measures. "event" ignores how large b is, and a b of exactly 0 (as
-            many right as wrong) earns nothing.
+        mode: What the bonus measures. "event" ignores the magnitude of b; if b is exactly 0 (as
+            many correct as wrong), there is no bonus.
         baseline: Replays that a rollout is compared with. "group": all of the group; "rollout": its
             own.
 
@@ -51,8 +51,8 @@ def counterfactual_credit(
         ValueError: If weight is negative, mode or baseline is unknown, no agent was removed
             alone, or baseline is "rollout" and an entry is not measured on each rollout.
 
-    Note: With baseline "group" b is one number per group, and an advantage that subtracts the
-        group mean removes it again: what is left is the shared advantage times 1 + weight / 2
+    Note: With baseline "group" b is constant in a group, so an advantage that subtracts the
+        group mean cancels it: the result is the shared advantage times 1 + weight / 2
         (or times 1, for mode "event" with b = 0). See baselines.credit.audit.
 
     Source: CCPO, arXiv:2603.21563; mode "event" with baseline "group" is its default.
@@ -92,7 +92,7 @@ def _expect_rollouts(outcomes: Outcomes, removed: Sequence[str]) -> None:
 
 
 def _bonus(team: FloatArray, without: FloatArray, mode: Mode) -> FloatArray:
-    """Return what each removed agent added to each rollout, in [-1, 1]."""
+    """Return the bonus of each removed agent in each rollout, in [-1, 1]."""
     if mode == "margin":
         return (team - without) / 2.0
     helped = (team > 0.0) & (without < 0.0)

@@ -17,20 +17,20 @@ from baselines.credit.removals import each_but_the_last
 WarmUp: TypeAlias = Literal["neutral", "raw"]
 Pairing: TypeAlias = Literal["rollout", "task"]
 
-MIN_VARIANCE = 1e-6  # of a quantity that never varied yet: the reference then divides by 1
+MIN_VARIANCE = 1e-6  # below it a quantity has not varied: the reference then divides by 1
 EPSILON = 1e-6  # added to every standard deviation, as in the reference
 MAX_LOGIT = 20.0  # a sigmoid is 1 to 2e-9 there
 
 
 @dataclass(frozen=True, slots=True)
 class Moments:
-    """Running mean and variance of one quantity. By default those that change nothing."""
+    """Running mean and variance of one quantity; the default standardises to the identity."""
 
     mean: float = 0.0
     variance: float = 1.0
 
     def standardise(self, values: FloatArray) -> FloatArray:
-        """Return the values less the mean, in standard deviations."""
+        """Return the values minus the mean, in standard deviations."""
         scaled: FloatArray = (values - self.mean) / (self.deviation + EPSILON)
         return scaled
 
@@ -56,16 +56,17 @@ class HistoryState:
     variance <- decay * variance + (1 - decay) * s2 + decay * (1 - decay) * (m - mean)^2
 
     m and s2 are mean and variance of a step's values; the first step sets them. The last term is
-    the spread between the steps: the law of total variance for a mixture of the past, with
-    weight decay, and the step. The reference leaves it out, and so takes for certain what drifts.
+    the variance between steps, by the law of total variance for a mixture of the past, with
+    weight decay, and the step. The reference omits it, and so underestimates the variance of a
+    mean that drifts.
 
     Args:
         decay: Weight of the past in each update.
         drift: Whether to add the last term.
-        pairing: What S a rollout has if a removal was measured once for the task, with M rewards:
-            "rollout", as in the reference, the k-th rollout has the k-th of them, and those
-            beyond M their mean; "task": all have their mean.
-        num_seen: Rollouts seen.
+        pairing: S of a rollout if a removal was measured for the task, with M rewards. "rollout",
+            as in the reference: the k-th rollout has the k-th of them, and rollouts beyond M
+            their mean. "task": all rollouts have their mean.
+        num_seen: Number of rollouts so far.
         gain: Moments of J - S, over rollouts and removed agents.
         joint: Moments of J, the score of the rollout.
         solo: Moments of the mean of S over the removed agents.
@@ -83,7 +84,7 @@ class HistoryState:
         check_fields(self)
 
     def updated(self, groups: Sequence[GroupOutcomes]) -> Self:
-        """Return the state after a step. Allocate the step's credit with the old one.
+        """Return the state after a step, whose credit is computed with the state before it.
 
         Args:
             groups: All groups of the step, each with every agent but the last removed.
@@ -97,7 +98,7 @@ class HistoryState:
             return self
         joint, without, solo = ([part[i] for part in scores] for i in range(3))
         gain = [j - s for j, s in zip(joint, without, strict=True)]
-        decay = self.decay if self.num_seen else 0.0  # there is no past to mix with
+        decay = self.decay if self.num_seen else 0.0  # the first step has no past
 
         def mixed(past: Moments, parts: list[FloatArray]) -> Moments:
             values = np.concatenate([part.ravel() for part in parts])
@@ -120,7 +121,7 @@ class HistoryState:
 
     @classmethod
     def from_json(cls, saved: Mapping[str, Any]) -> Self:
-        """Return the state that `to_json` was called on."""
+        """Return the state from the values of `to_json`."""
         moments = {name: Moments(**saved[name]) for name in ("gain", "joint", "solo")}
         return cls(**{**saved, **moments})
 
@@ -148,31 +149,31 @@ def history_credit(
             team_rewards, shape (..., G), and the removed_rewards of each agent but the last,
             alone: of an entry of shape (..., G, M) the mean of each row; for one of shape
             (..., M) see the pairing of the state.
-        state: What earlier steps measured; None is a new one.
+        state: Statistics of earlier steps; None: a new state.
         steepness: Slope of the tanh that turns a standardised gain into credit.
-        gate_steepness: Slope of the gate, which pays the last speaker for J rather than S. 0 pays
-            it half for each.
-        min_samples: Rollouts that the state must have seen to be used. 0 uses any state.
-        warm_up: Credit until then. "neutral": the formula with mean 0 and standard deviation 1
-            for every quantity, so that credit has one scale from the first step on; "raw", as in
-            the reference: J - S, and J for the last speaker.
+        gate_steepness: Slope of the gate, which weights J against S in the credit of the last
+            speaker. 0 weights both equally.
+        min_samples: Rollouts after which the state is used. 0: always used.
+        warm_up: Credit while the state is not used. "neutral": the formula with mean 0 and standard
+            deviation 1 for every quantity, so that credit has the same scale from the first step
+            on; "raw", as in the reference: J - S, and J for the last speaker.
 
     Returns:
-        Credit, shape (..., G, A): in standard deviations, not in units of reward. In [-1, 1] but
-        for the last speaker.
+        Credit, shape (..., G, A): in standard deviations, not in units of reward. In [-1, 1]
+        except for the last speaker.
 
     Raises:
         ValueError: If there is one agent only, a removal is missing or a hyperparameter is
             out of range.
 
-    Note: One history serves all removed agents, so that they stay comparable. Pairing a rollout
-        with a replay that has nothing to do with it tells rollouts of equal reward apart by
-        chance: in expectation the credit of a group is affine in R, and pairing "task" makes it
-        so exactly, which leaves a group-centred advantage a weight per task; see
+    Note: All removed agents share one history, so that their credit is comparable. Pairing a
+        rollout with an unrelated replay makes the credit of rollouts of equal reward differ by
+        chance: in expectation the credit of a group is affine in R, and with pairing "task" it
+        is exactly so, which a group-centred advantage reduces to a weight per task; see
         docs/degeneracy.md.
 
-    Source: version 1 of CCPO, arXiv:2603.21563, for two agents; differs from it in the spread
-        between steps, in the warm-up and in the teams of more than two.
+    Source: version 1 of CCPO, arXiv:2603.21563, for two agents; differs from it in the variance
+        between steps, in the warm-up and in teams of more than two.
     """
     state = state or HistoryState()
     joint, without, solo = _scores(outcomes, state.pairing)
@@ -208,7 +209,7 @@ def _scores(outcomes: Outcomes, pairing: Pairing) -> tuple[FloatArray, FloatArra
 
 
 def _pair(means: FloatArray, outcomes: Outcomes, removals: Sequence[frozenset[str]]) -> None:
-    """Put the rewards that were measured once for the task in place of their mean, in order."""
+    """Replace the mean of a removal measured for the task by its rewards, in order."""
     for index, removed in enumerate(removals):
         entry = (outcomes.removed_rewards or {})[removed]
         if entry.ndim == outcomes.team_rewards.ndim:

@@ -9,7 +9,7 @@ from baselines.credit.outcomes import Outcomes, mean_rewards_without
 
 
 def leave_one_out_credit(outcomes: Outcomes) -> FloatArray:
-    """Credit each agent with its marginal contribution to the whole team.
+    """Credit each agent with its difference reward: its marginal contribution to the whole team.
 
     credit[g, a] = R[g] - mean of S_a      over row g if S_a was measured on each rollout
 
@@ -24,10 +24,10 @@ def leave_one_out_credit(outcomes: Outcomes) -> FloatArray:
     Raises:
         ValueError: If an agent was never removed alone.
 
-    Note: An agent that can be replaced by another earns nothing, and so does the other: the rows
-        need not sum to anything. `shapley_credit` shares such a gain out. A removal measured for
-        the task is one number per group, which a group-centred advantage cancels; see
-        docs/degeneracy.md. A team of one is compared with nobody, whose reward is -1.
+    Note: If two agents can replace each other, both get 0: a row has no fixed sum.
+        `shapley_credit` divides such a gain between them. A removal measured for the task is
+        constant in a group, so a group-centred advantage cancels it; see docs/degeneracy.md. A
+        team of one is compared with the empty team, whose reward is -1.
 
     Source: difference rewards, Wolpert and Tumer, arXiv:cs/9908014.
     """

@@ -79,7 +79,8 @@ def _removed_key(key: object, agents: tuple[str, ...]) -> frozenset[str]:
         )
     removed = frozenset({key}) if isinstance(key, str) else key
     if not removed.issubset(agents):
-        raise unknown_name("a removed agent", min(removed.difference(agents), key=str), agents)
+        unknown = min(removed.difference(agents), key=str)
+        raise unknown_name("agent", unknown, agents, of="removed_rewards")
     if not 0 < len(removed) < len(agents):
         raise ValueError(
             f"removed_rewards must remove at least one agent and leave one to answer, "
@@ -95,7 +96,7 @@ def check_branch_rewards(
     entries: dict[str, FloatArray] = {}
     for agent, rewards in (branches or {}).items():
         if agent not in agents:
-            raise unknown_name("an agent of branch_rewards", agent, agents)
+            raise unknown_name("agent", agent, agents, of="branch_rewards")
         name = f"branch_rewards[{agent!r}]"
         entry = _floats_in(-1.0, 1.0, name, rewards)
         expect_shape(name, entry, (num_rollouts, "M"), remedy="give M rewards for each rollout")
@@ -109,7 +110,7 @@ def check_ratings(
     """Return ratings of shape (A, A, G)."""
     if ratings is None:
         return None
-    # An unreadable rating is no reason to lose a rollout, so the advice differs from the rest.
+    # An unreadable rating is no reason to drop a rollout, so this remedy differs.
     remedy = "give an unreadable rating any share and mark it False in rating_valid"
     outside = "rate in shares, not in percent"
     shares = _floats_in(0.0, 1.0, "ratings", ratings, remedy=remedy, outside=outside)
@@ -151,7 +152,7 @@ def check_features(
 
 
 def expect_categories(features: npt.NDArray[Any], shape: tuple[int, ...]) -> IntArray:
-    """Return features as integers, unless their shape or a number is wrong: ValueError."""
+    """Return features as integers; raise ValueError if their shape or a value is invalid."""
     remedy = "give each agent of each rollout one category"
     expect_shape("features", features, shape, remedy=remedy)
     if features.dtype.kind not in "iu":
@@ -171,16 +172,16 @@ def _floats_in(
     outside: str = _SCALE,
 ) -> FloatArray:
     array = _floats(name, values)
-    # Two comparisons tell that all is well, NaN included; what is not is looked at in detail.
-    is_well = _are_rewards(array) or (array.min() >= low and array.max() <= high)
-    if not is_well:
+    # Two comparisons detect any invalid value, NaN included; the slower checks find which.
+    is_valid = _are_rewards(array) or (array.min() >= low and array.max() <= high)
+    if not is_valid:
         expect_finite(name, array, remedy=remedy)
         expect_between(name, array, low, high, remedy=outside)
     return array
 
 
 def _are_rewards(array: FloatArray) -> bool:
-    """Return whether all numbers are rewards: of few, a set tells it sooner than an array."""
+    """Return whether all numbers are -1 or +1; for small arrays a set is faster than numpy."""
     return _REWARDS.issuperset(array.ravel().tolist())
 
 

@@ -1,4 +1,4 @@
-"""Measured outcomes of one task's group of rollouts: all that an allocator may read."""
+"""Measured outcomes of a group of rollouts of one task, the input of every allocator."""
 
 from __future__ import annotations
 
@@ -25,32 +25,33 @@ from ccpo_env.errors import unknown_name
 Key = TypeVar("Key", str, frozenset[str])
 
 Measurement: TypeAlias = Literal["removed_rewards", "branch_rewards", "ratings", "features"]
-"""A field of GroupOutcomes that costs extra rollouts, turns or work to fill."""
+"""A field of GroupOutcomes that needs extra rollouts, turns or computation."""
 
 EMPTY_TEAM_REWARD = -1.0
-"""Nobody answers, and no answer is a wrong one."""
+"""Reward of a team without agents: no answer is wrong."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, init=False)
 class GroupOutcomes:
-    """One task's group of G rollouts by A agents, checked, in read-only float64 arrays.
+    """A group of G rollouts of one task by A agents, validated, in read-only float64 arrays.
 
-    Anything but the team reward may be None: not measured. An allocator that needs it says so.
+    Every field but the team reward may be None: not measured. `Allocator.needs` lists the fields
+    that an allocator reads.
 
     Args:
         agents: Names of the A agents in speaking order; columns of credit keep this order.
         team_rewards: Reward of each rollout, shape (G,), -1 or +1.
-        removed_rewards: From a removed agent, or a frozenset of removed agents, to rewards of
-            the team without them, in [-1, 1] so that a mean is allowed. Shape (M,) when measured
+        removed_rewards: Maps a removed agent, or a frozenset of removed agents, to rewards of
+            the team without them, in [-1, 1], because means are allowed. Shape (M,) when measured
             M times for the task, (G, M) when measured M times on each rollout. Stored with
             frozensets as keys; an empty mapping is stored as None.
-        branch_rewards: From an agent to the team rewards of M fresh continuations from just
-            after its turn, its own rollout excluded, shape (G, M), in [-1, 1].
-        ratings: Share of the outcome that rater i gives to agent j in rollout g, at [i, j, g],
+        branch_rewards: Maps an agent to the team rewards of M fresh continuations after its turn,
+            its own rollout excluded, shape (G, M), in [-1, 1].
+        ratings: Share of the outcome that rater i assigns to agent j in rollout g, at [i, j, g],
             shape (A, A, G), in [0, 1].
         rating_valid: Whether rater i gave a readable rating of rollout g, shape (A, G), bool.
-        features: Category of what agent a said in rollout g, such as its action or a cluster of
-            its message, shape (G, A), integers >= 0; categories of two agents are not compared.
+        features: Category of the message of agent a in rollout g, such as its action or a cluster,
+            shape (G, A), integers >= 0; categories of different agents are not compared.
 
     Raises:
         ValueError: If a name, a shape or a number breaks the rules above, or is NaN.
@@ -65,7 +66,7 @@ class GroupOutcomes:
     rating_valid: BoolArray | None
     features: IntArray | None
 
-    # Written out because it takes more than the fields hold: lists, and bare agents as keys.
+    # Written out because it accepts more types than the fields: lists, and agents as keys.
     def __init__(
         self,
         agents: Sequence[str],
@@ -101,9 +102,9 @@ class GroupOutcomes:
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class GroupBatch:
-    """N groups of one team and shape: the fields of GroupOutcomes, each array with N in front.
+    """N groups of one team and shape: the fields of GroupOutcomes, with N as first dimension.
 
-    What the allocator does not need is None. Nothing is checked again: GroupOutcomes did.
+    Fields that the allocator does not need are None. The arrays were validated by GroupOutcomes.
     """
 
     agents: tuple[str, ...]
@@ -116,7 +117,7 @@ class GroupBatch:
 
 
 Outcomes: TypeAlias = GroupOutcomes | GroupBatch
-"""What a credit function reads. Arrays of a batch have one more dimension in front, `...`."""
+"""Input of a credit function. Arrays of a batch have an additional first dimension, `...`."""
 
 
 def group_by_shape(
@@ -126,10 +127,10 @@ def group_by_shape(
 
     Args:
         groups: Any groups.
-        needs: The measurements to batch; the others are left out.
+        needs: The measurements to batch; others are omitted.
 
     Yields:
-        Where in `groups` the batched groups stand, and the batch.
+        The indices of the batched groups in `groups`, and the batch.
     """
     alike: dict[Hashable, list[int]] = {}
     for index, group in enumerate(groups):
@@ -139,7 +140,7 @@ def group_by_shape(
 
 
 def _shape(group: GroupOutcomes, needs: frozenset[Measurement]) -> Hashable:
-    """Return what two groups must have in common to be batched."""
+    """Return a key that is equal for groups that can be batched."""
     return (
         group.agents,
         group.team_rewards.shape,
@@ -185,8 +186,8 @@ def mean_rewards_without(
 
     Args:
         outcomes: A group of G rollouts, or a batch of groups.
-        removals: K sets of agents. Without nobody the reward is that of the rollout; without
-            everybody it is EMPTY_TEAM_REWARD.
+        removals: K sets of agents. With none removed, the reward is that of the rollout; with all
+            removed, EMPTY_TEAM_REWARD.
         per_rollout: Whether an entry measured on each rollout is averaged over its row, rather
             than over the group. An entry measured for the task has one mean for all rollouts.
 
@@ -222,7 +223,7 @@ def mean_rewards_without(
 
 
 def _row_means(entries: list[FloatArray]) -> FloatArray:
-    """Return the mean over the last axis of k arrays, side by side, shape (..., k)."""
+    """Return the means over the last axis of k arrays, stacked, shape (..., k)."""
     sizes = np.array([entry.shape[-1] for entry in entries])
     sums = np.add.reduceat(np.concatenate(entries, axis=-1), sizes.cumsum() - sizes, axis=-1)
     means: FloatArray = sums / sizes

@@ -24,7 +24,7 @@ from baselines.credit.removals import (
     each_agent,
     each_but_the_last,
     every_subset,
-    nobody,
+    no_removals,
 )
 from baselines.credit.self_evaluation import self_evaluation_credit
 from baselines.credit.shapley import shapley_credit
@@ -32,19 +32,19 @@ from baselines.credit.shared import shared_credit
 
 
 class State(Protocol):
-    """State that an allocator carries from step to step. Immutable."""
+    """Immutable state that an allocator carries from step to step."""
 
     def updated(self, groups: Sequence[GroupOutcomes]) -> Self:
-        """Return the state after a step that measured these groups."""
+        """Return the state after a step with these groups."""
         ...
 
     def to_json(self) -> dict[str, object]:
-        """Return it as JSON values."""
+        """Return the state as JSON values."""
         ...
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """Return the state that `to_json` made values of."""
+        """Return the state from the values of `to_json`."""
         ...
 
 
@@ -55,16 +55,16 @@ class Allocator:
     Args:
         credit: (GroupOutcomes or GroupBatch, *, hyperparameters) -> credit, shape (..., G, A).
         needs: What must be measured besides the team reward.
-        removals: Which sets of agents must be removed, given all agents in speaking order.
-        new_state: Makes the state of a new run, to be passed as the keyword `state` and replaced
-            by `state.updated(groups)` after each step; None if credit depends on no other step.
-        own_removals_only: Whether the credit of an agent reads no removals but those it is part
-            of, so that they need not be measured while it is not trained.
+        removals: Returns the sets of agents to remove, given all agents in speaking order.
+        new_state: Creates the state of a new run, which is passed as the keyword `state` and
+            replaced by `state.updated(groups)` after each step; None if it has no state.
+        own_removals_only: Whether the credit of an agent reads only removals that include it, so
+            that they need not be measured while it is not trained.
     """
 
     credit: Callable[..., FloatArray]
     needs: frozenset[Measurement] = frozenset()
-    removals: Removals = nobody
+    removals: Removals = no_removals
     new_state: Callable[[], State] | None = None
     own_removals_only: bool = False
 
@@ -78,9 +78,9 @@ class Allocator:
         return self.credit(outcomes, **arguments)
 
     def many(self, groups: Sequence[GroupOutcomes], **arguments: object) -> list[FloatArray]:
-        """Return the credit of each group, the same as single calls do, but computed together.
+        """Return the credit of each group, as individual calls would, but batched.
 
-        Groups of one team and shape are batched and computed at once; the order is kept.
+        Groups of one team and shape are computed together; the order is kept.
         """
         credit: list[FloatArray | None] = [None] * len(groups)
         for where, batch in group_by_shape(groups, self.needs):
@@ -119,7 +119,7 @@ ALLOCATORS: dict[str, Allocator] = {
 
 
 def read_allocator_args(allocator: str, texts: Mapping[str, str]) -> dict[str, Value]:
-    """Return hyperparameters of an allocator that were given as text, such as on a command line.
+    """Parse the hyperparameters of an allocator from text, such as command-line arguments.
 
     Raises:
         ValueError: If the allocator has no hyperparameter of that name, or a value is not valid.

@@ -11,13 +11,13 @@ from baselines.credit.outcome_checks import expect_categories
 from baselines.credit.outcomes import Outcomes
 
 RIDGES_PER_AGENT = np.array([np.inf, 16.0, 4.0, 1.0, 1 / 4, 1 / 16])
-"""Ridges to choose from, in units of the number of agents; inf predicts the mean for all."""
+"""Candidate ridge penalties, in units of the number of agents; inf predicts the mean."""
 
-REWARD_RANGE = 2.0  # from -1 to +1: nobody can have moved the expected reward by more
+REWARD_RANGE = 2.0  # from -1 to +1: the largest possible effect on the expected reward
 
-SUM_TOLERANCE = 1e-4  # of probabilities that were computed in float32
+SUM_TOLERANCE = 1e-4  # for probabilities computed in float32
 
-TIE = 1e-9  # relative; far above rounding, so that reordered rollouts choose the same ridge
+TIE = 1e-9  # relative; far above rounding, so that reordered rollouts select the same ridge
 
 
 def regression_credit(
@@ -35,15 +35,14 @@ def regression_credit(
     Args:
         outcomes: One task's group of G rollouts by A agents, or a batch of groups. Reads
             team_rewards R, shape (..., G), and features x.
-        features: Category of what each agent said, shape (..., G, A), integers >= 0, in place of
-            those of the group.
-        probabilities: p, the chance that the agent had of each of C categories when it spoke,
-            shape (..., G, A, C). None takes the frequencies in the group.
+        features: Category of each agent's message, shape (..., G, A), integers >= 0. None: the
+            features of the group.
+        probabilities: p, the probability of each of C categories when the agent spoke, shape
+            (..., G, A, C). None: the frequencies in the group.
 
     Returns:
-        Credit, shape (..., G, A), in units of reward, clipped to [-2, 2]. Like branch credit it
-        is what a message adds to the expected reward, so it is centred already: no group mean is
-        left in it.
+        Credit, shape (..., G, A), in units of reward, clipped to [-2, 2]. Like branch credit, it
+        is the change in expected reward by a message, so it is already centred.
 
     Raises:
         ValueError: If there are no features, their shape or the probabilities are wrong, or the
@@ -51,11 +50,12 @@ def regression_credit(
 
     Note: Coding: phi is penalised as the C effects that sum to zero, so no category is the
         reference, and effects of the model are unique however many agents there are; the
-        intercept c is not penalised. Cross-fitting: rollout g is paid by the model without it,
-        so its own luck is not in its credit. Ridge: the one of RIDGES_PER_AGENT * A whose models
-        predict the left-out rollouts best; inf pays 0 where no model beats the mean. It is one
-        ridge per group, chosen with all rollouts. Left out of the paper: its indirect term, an
-        agent's influence on what later agents say, which needs fictitious continuations.
+        intercept c is not penalised. Cross-fitting: the credit of rollout g is from the model
+        fitted without it, so its own noise is not in its credit. Ridge: the penalty of
+        RIDGES_PER_AGENT * A with the smallest leave-one-out error; inf gives credit 0 where no
+        model beats the mean. One ridge per group is selected, with all rollouts. Not implemented:
+        the indirect term of the paper, the influence on the messages of later agents, which
+        needs fictitious continuations.
 
     Source: COSAC, arXiv:2604.17693, its direct term; differs from it in the coding, which there
         leaves the design short of full rank, in the cross-fitting and in the choice of ridge.
@@ -97,7 +97,7 @@ def _chances(probabilities: npt.ArrayLike, categories: IntArray) -> FloatArray:
 def additive_effects(
     rewards: FloatArray, features: IntArray, probabilities: FloatArray | None = None
 ) -> FloatArray:
-    """Return what `regression_credit` does, for rewards of any size and so without clipping.
+    """Return `regression_credit` for rewards of any scale, without clipping.
 
     Args:
         rewards: Rewards, shape (..., G) with G >= 2.
@@ -109,7 +109,7 @@ def additive_effects(
     """
     if rewards.shape[-1] < 2:
         raise ValueError(
-            "group_size must be >= 2 for regression credit, got 1; nothing is left to learn from"
+            "group_size must be >= 2 for regression credit, got 1; pass a larger --group-size"
         )
     # Ridge on one-hot blocks in its dual form: the kernel counts the agents that agree, and the
     # effects phi = one-hot' dual sum to zero because the duals do, thanks to the intercept.
@@ -117,14 +117,14 @@ def additive_effects(
     num_agents = features.shape[-1]
     kernel = np.add.reduce(same, axis=-1, dtype=np.float64) / num_agents
     duals = _left_out_duals(rewards, kernel) / num_agents  # (..., G, G): without g, of j
-    paid: FloatArray = np.einsum("...gj,...gja->...ga", duals, same.astype(np.float64))
-    return paid - _expected(duals, same, features, probabilities)
+    effects: FloatArray = np.einsum("...gj,...gja->...ga", duals, same.astype(np.float64))
+    return effects - _expected(duals, same, features, probabilities)
 
 
 def _expected(
     duals: FloatArray, same: BoolArray, features: IntArray, probabilities: FloatArray | None
 ) -> FloatArray:
-    """Return the mean effect of what the agent might have said, shape (..., G, A)."""
+    """Return the expected effect over the agent's possible messages, shape (..., G, A)."""
     if probabilities is None:
         frequency: FloatArray = same.mean(axis=-2)  # of x[j, a] in the group
         return duals @ frequency
@@ -158,7 +158,7 @@ def _left_out_duals(rewards: FloatArray, kernel: FloatArray) -> FloatArray:
     sizes = np.maximum(sizes, 0.0)[..., None]  # (..., G, 1), without rounding errors below 0
     offsets = (centring @ rewards[..., None])[..., 0]
     precision = _best_precision(sizes, vectors, transposed @ offsets[..., None])  # (..., 1, 1)
-    # Q is multiplied by its ridge, so that an infinite one needs no special case.
+    # Q is scaled by the ridge, so that an infinite ridge needs no special case.
     kept = 1.0 / (1.0 + sizes * precision)
     q = vectors @ (kept * transposed) - 1.0 / num_rollouts
     dual = q @ offsets[..., None]  # (..., G, 1)

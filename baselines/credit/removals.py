@@ -1,4 +1,4 @@
-"""The sets of agents that an allocator needs removed, each replayed without them."""
+"""The sets of agents that are removed for an allocator, each measured by replays without them."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import TypeAlias
 import numpy as np
 
 Removals: TypeAlias = Callable[[tuple[str, ...]], tuple[frozenset[str], ...]]
-"""From all agents in speaking order to the sets that must be removed; empty if none."""
+"""Maps all agents, in speaking order, to the sets to remove; empty if none."""
 
 EXACT_AGENTS = 6
-"""Up to this many agents every subset is replayed, at most 62; beyond, sampled orders."""
+"""Maximum number of agents for which all subsets (62) are replayed; else orders are sampled."""
 
 NUM_ORDERS = 16
-"""Sampled orders beyond that: 8 pairs of an order and its reverse."""
+"""Number of sampled orders: 8 pairs of an order and its reverse."""
 
 
-def nobody(agents: tuple[str, ...]) -> tuple[frozenset[str], ...]:
+def no_removals(agents: tuple[str, ...]) -> tuple[frozenset[str], ...]:
     """No removals."""
     del agents
     return ()
@@ -39,8 +39,8 @@ def each_agent(agents: tuple[str, ...]) -> tuple[frozenset[str], ...]:
 def every_subset(agents: tuple[str, ...]) -> tuple[frozenset[str], ...]:
     """Every proper subset of the agents, or a sample of these.
 
-    Up to EXACT_AGENTS agents: all 2 ** A - 2 sets. Beyond: what is missing from the team while it
-    grows in each of the orders of `sampled_orders`, at most NUM_ORDERS * (A - 1) sets.
+    Up to EXACT_AGENTS agents: all 2 ** A - 2 sets. Beyond: the agents still missing at each stage
+    of each order of `sampled_orders`, at most NUM_ORDERS * (A - 1) sets.
     """
     if len(agents) > EXACT_AGENTS:
         grown = (order[:size] for order in sampled_orders(len(agents)) for size in _sizes(agents))
@@ -51,10 +51,10 @@ def every_subset(agents: tuple[str, ...]) -> tuple[frozenset[str], ...]:
 
 @lru_cache(maxsize=64)
 def sampled_orders(num_agents: int) -> tuple[tuple[int, ...], ...]:
-    """Return NUM_ORDERS orders in which a team may grow, the same ones in every process.
+    """Return NUM_ORDERS orders of joining the team, the same ones in every process.
 
-    Each order is followed by its reverse: an agent that comes early in one comes late in the
-    other, which cancels much of the chance in a mean over both.
+    Each order is followed by its reverse (antithetic sampling), which reduces the variance of a
+    mean over both.
     """
     rng = np.random.default_rng([num_agents])
     drawn = [tuple(rng.permutation(num_agents).tolist()) for _ in range(NUM_ORDERS // 2)]

@@ -42,20 +42,20 @@ def self_evaluation_credit(
             subtracted instead.
 
     Returns:
-        Credit, shape (..., G, A). A row sums to A * R: what one gains, the others lose.
+        Credit, shape (..., G, A). A row sums to A * R: the bonuses of a rollout are zero-sum.
 
     Raises:
         ValueError: If there are no ratings, a weight is negative, self_weight is outside [0, 1]
             or center is unknown.
 
-    Note: A rollout counts only if every rater's rating of it is valid and the shares are not all
-        0. Any other gets R, and is in no mean. With shares from 0.1 to 0.9 and two agents,
+    Note: A rollout is used only if every rater's rating of it is valid and the shares are not all
+        0. Any other gets R, and is excluded from means. With shares from 0.1 to 0.9 and two agents,
         |credit - R| <= weight * 0.8 * (1 - 1/G) in a group: a correct rollout stays above a
-        wrong one. Where all rollouts end alike the ratings are the only signal, so a division by
-        the group's standard deviation would blow them up to the size of a reward.
+        wrong one. Where all rewards of a group are equal, the ratings are the only signal, and
+        division by the group's standard deviation would scale them up to the size of a reward.
 
-    Source: SEPO in CCPO, arXiv:2603.21563; differs from it in paying nothing for an unreadable
-        rating, instead of taking it as equal shares, and in the teams of more than two.
+    Source: SEPO in CCPO, arXiv:2603.21563; differs from it in giving no bonus for an unreadable
+        rating, instead of treating it as equal shares, and in teams of more than two.
     """
     if outcomes.ratings is None:
         raise ValueError(

@@ -19,7 +19,7 @@ Teams: TypeAlias = tuple[frozenset[int], ...]
 def shapley_credit(outcomes: Outcomes) -> FloatArray:
     """Credit each agent with its marginal contribution, averaged over all orders of joining.
 
-    v(T)         = reward of team T: R[g] for everybody, -1 for nobody, else a mean of replays
+    v(T)         = reward of team T: R[g] for all agents, -1 for none, else a mean of replays
     credit[g, a] = sum over T without a of |T|! (A - |T| - 1)! / A! * (v(T and a) - v(T))
 
     Args:
@@ -28,15 +28,15 @@ def shapley_credit(outcomes: Outcomes) -> FloatArray:
             (..., G, M), of the sets that `removals.every_subset` lists.
 
     Returns:
-        Credit, shape (..., G, A), in [-2, 2]. A row sums to R + 1, the team's whole gain.
+        Credit, shape (..., G, A), in [-2, 2]. A row sums to R + 1, the gain over the empty team.
 
     Raises:
         ValueError: If a set of agents that is needed was not removed.
 
-    Note: Up to 6 agents it is exact in v. Beyond, the mean is over 16 sampled orders, the same in
-        every call, and still sums to R + 1; `shapley_with_error` says how far off it may be.
-        Removals measured for the task are one number each per group: what is left after a
-        group-centred advantage is R / A for every agent.
+    Note: Up to 6 agents it is exact in v. Beyond, it is the mean over 16 sampled orders, the same
+        in every call, and still sums to R + 1; `shapley_with_error` returns its standard error.
+        Removals measured for the task are constant in a group: a group-centred advantage cancels
+        them, and leaves R / A for every agent.
 
     Source: Shapley, "A value for n-person games", 1953. Sampling: Castro, Gomez and Tejada,
         "Polynomial calculation of the Shapley value", 2009, with each order also reversed.
@@ -46,13 +46,13 @@ def shapley_credit(outcomes: Outcomes) -> FloatArray:
 
 
 def shapley_with_error(outcomes: Outcomes) -> tuple[FloatArray, FloatArray]:
-    """Return `shapley_credit` and the standard error that sampling orders adds to it.
+    """Return `shapley_credit` and its standard error from the sampling of orders.
 
     standard error = standard deviation over pairs of orders / sqrt(number of pairs)
 
     Returns:
         Credit and standard error, both of shape (..., G, A). The error is 0 up to 6 agents. It
-        does not hold the noise of the rewards themselves.
+        does not include the noise of the rewards.
 
     Raises:
         ValueError: If a set of agents that is needed was not removed.
@@ -98,7 +98,7 @@ def _exact_weights(num_agents: int) -> tuple[Teams, FloatArray]:
     weights = np.empty((1, num_agents, len(teams)))
     for column, team in enumerate(teams):
         for agent in range(num_agents):
-            joined = len(team) - (agent in team)  # who was there when it joined
+            joined = len(team) - (agent in team)  # agents that joined before it
             weight = 1.0 / (num_agents * comb(num_agents - 1, joined))
             weights[0, agent, column] = weight if agent in team else -weight
     return tuple(teams), weights

@@ -20,7 +20,7 @@ def shared_credit(outcomes: Outcomes) -> FloatArray:
     Returns:
         Credit, shape (..., G, A), -1 or +1.
 
-    Note: The reference that every other allocator is compared with. It cannot tell a helpful
-        agent from one that its team carries.
+    Note: The reference that all other allocators are compared with. It does not distinguish a
+        helpful agent from a free rider.
     """
     return np.repeat(outcomes.team_rewards[..., None], len(outcomes.agents), axis=-1)  # (..., G, A)

@@ -1,1 +1,1 @@
-"""``python -m baselines.evaluate``, and the evaluator that training uses as well."""
+"""``python -m baselines.evaluate``, and the evaluator, which training also uses."""

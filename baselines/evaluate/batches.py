@@ -1,9 +1,9 @@
-"""What an evaluation plays, and the loop that plays it batch by batch.
+"""The plan of an evaluation, and the loop that plays it batch by batch.
 
-A batch is all samples and paths of some tasks, in one lockstep. Its tasks and its random stream
-follow from the plan alone, so it can be repeated exactly. The stream is per batch and not per
-episode: a policy samples a batch with one generator, and rounding makes each row depend on the
-other rows of the batch.
+A batch consists of all samples and paths of some tasks, played in lockstep. Its tasks and its
+random generator depend only on the plan, so it is reproducible. The generator is per batch, not
+per episode: a policy samples a batch with one generator, and rounding makes each row depend on
+the other rows of the batch.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from baselines.rollouts.runner import RolloutRequest, RolloutRunner
 from ccpo_env.types import Task, Verdict
 
 EpisodeKey = tuple[str, int]
-"""Task id and index of the sample."""
-NO_MESSAGE = "the episode whose message the control uses has none"
+"""Task id and sample index."""
+NO_MESSAGE = "the episode that the control takes a message from has none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,12 +38,12 @@ class EvaluationPlan:
     """Which episodes an evaluation plays.
 
     Args:
-        benchmarks: From the name of a benchmark to its tasks.
+        benchmarks: Maps the name of a benchmark to its tasks.
         removals: Sets of agents to remove.
         num_samples: Episodes of each task on each path.
         controls: Whether messages are also replaced by empty ones and by those of other tasks.
         tasks_per_batch: Tasks in a batch.
-        seed: Seeds sampling and the choice of the other task of a control.
+        seed: Seed of sampling and of the choice of the other task in a control.
     """
 
     benchmarks: Mapping[str, Sequence[Task]]
@@ -63,7 +63,7 @@ class EvaluationPlan:
         """Return all paths, in the order in which they are reported.
 
         Raises:
-            ValueError: If there are too few tasks, or no agent, for controls.
+            ValueError: If controls have too few tasks, or no agent.
         """
         if not self.controls:
             return (JOINT, *without(self.removals))
@@ -90,17 +90,16 @@ def play_all(
     Args:
         runner: Plays the episodes.
         plan: Which episodes.
-        rng: Samples all batches. None: each batch has a random stream of its own, which follows
-            from the plan; a journal needs that, or a resumed evaluation would differ.
-        journal: Holds the finished batches; batches that finish now are appended. None: no batch
-            is stored.
+        rng: Random generator for all batches. None: each batch has its own, derived from the plan,
+            which a journal requires so that a resumed evaluation gives the same result.
+        journal: Finished batches; newly finished batches are appended. None: no batch is stored.
         on_batch: Called after each batch.
 
     Returns:
-        For each benchmark path by path, in the order of the tasks and then of the samples.
+        The episodes, ordered by benchmark, path, task and sample.
 
-    Note: A batch is finished if every turn has a completion. Otherwise, because a server failed,
-        its episodes are returned as not measured, and a resumed evaluation plays it again.
+    Note: A batch is finished if every turn has a completion. If not, because a server failed, its
+        episodes are returned as not measured, and a resumed evaluation plays the batch again.
     """
     paths = plan.paths(runner)
     episodes: list[Episode] = []
@@ -110,8 +109,8 @@ def play_all(
         found = played.play(tasks, own, {})
         controls = [path for path in paths if path.is_control]
         if controls:
-            said = {(e.task.id, e.sample): e for e in found if e.path == JOINT}
-            found += played.play(tasks, controls, said)
+            joint = {(e.task.id, e.sample): e for e in found if e.path == JOINT}
+            found += played.play(tasks, controls, joint)
         order = {path: place for place, path in enumerate(paths)}
         episodes += sorted(found, key=lambda episode: order[episode.path])  # stable
     return episodes
@@ -132,9 +131,9 @@ class _Benchmark:
         self,
         tasks: Sequence[Task],
         paths: Sequence[TeamPath],
-        said: Mapping[EpisodeKey, Episode],
+        joint: Mapping[EpisodeKey, Episode],
     ) -> list[Episode]:
-        """Play some paths of all tasks; said are the joint episodes, which controls quote."""
+        """Play some paths of all tasks; controls take messages from the joint episodes."""
         by_id = {task.id: task for task in tasks}
         donors = self._donors(tasks)
         episodes = []
@@ -144,7 +143,7 @@ class _Benchmark:
             key = self._key(batch, paths)
             known = None if self.journal is None else self.journal.find(key)
             if known is None:
-                fresh = list(self._play_batch(batch, paths, said, donors, key))
+                fresh = list(self._play_batch(batch, paths, joint, donors, key))
                 if self.journal is not None and self._is_finished(fresh):
                     self.journal.append(key, [episode.to_json() for episode in fresh])
                 episodes += fresh
@@ -159,7 +158,7 @@ class _Benchmark:
         self,
         batch: Sequence[Task],
         paths: Sequence[TeamPath],
-        said: Mapping[EpisodeKey, Episode],
+        joint: Mapping[EpisodeKey, Episode],
         donors: Mapping[str, str],
         key: str,
     ) -> Iterator[Episode]:
@@ -169,7 +168,7 @@ class _Benchmark:
             for task in batch
             for sample in range(self.plan.num_samples)
         ]
-        prefixes = [self._prefix(*what, said, donors) for what in wanted]
+        prefixes = [self._prefix(*what, joint, donors) for what in wanted]
         rng = _generator(key) if self.rng is None else self.rng
         requests = [
             RolloutRequest(task, path.removed, prefix)
@@ -189,15 +188,15 @@ class _Benchmark:
         task: Task,
         sample: int,
         path: TeamPath,
-        said: Mapping[EpisodeKey, Episode],
+        joint: Mapping[EpisodeKey, Episode],
         donors: Mapping[str, str],
     ) -> tuple[str, ...] | None:
-        """Return the messages an episode begins with; None if a control's message is missing."""
+        """Return the messages an episode starts with; None if a control's message is missing."""
         if not path.is_control:
             return ()
         place = first_turn(self.runner.topology, path.agents[0])
-        own = said[task.id, sample].messages
-        other = said[donors[task.id], sample].messages
+        own = joint[task.id, sample].messages
+        other = joint[donors[task.id], sample].messages
         if len(own) < place or (path.kind == "shuffled" and len(other) <= place):
             return None
         text = other[place].text if path.kind == "shuffled" else ""

@@ -40,26 +40,26 @@ class EpisodeSettings:
     """Sampling and output."""
 
     num_samples: int = 1
-    """Episodes per task with the whole team, and with agents removed; more than one gives avg@k,
-    pass@k and maj@k."""
+    """Episodes per task with the whole team, and with agents removed; with more than one,
+    avg@k, pass@k and maj@k are reported."""
     controls: bool = False
-    """Evaluate two controls as well: the message of a removed agent replaced by an empty one, and
-    by one that the agent wrote for another task."""
+    """Also evaluate two controls, in which the message of a removed agent is replaced by an empty
+    one, or by its message for another task."""
     removed: tuple[str, ...] = ()
-    """Agents to remove together. None given: each agent on its own, except a solver that is the
-    only one of its role."""
+    """Agents to remove together. None given: each agent separately, except a solver that is the
+    only agent of its role."""
     temperature: float = 1.0
     """Sampling temperature; 0 is greedy."""
     max_tokens: int | None = None
-    """Longest completion of a turn, in tokens. None: the model's own default."""
+    """Maximum completion length per turn, in tokens. None: the model's default."""
     tasks_per_batch: int = 32
-    """Tasks that are evaluated together: bounds memory, and what is lost in a crash. With a
-    sampled policy another number draws other samples."""
+    """Tasks evaluated in one batch; limits memory, and the work lost in a crash. The samples
+    depend on it."""
     seed: int = 0
-    """Seeds sampling."""
+    """Random seed of sampling."""
     out_dir: Path | None = None
-    """Folder for tables, transcripts and finished batches. The same command continues an
-    evaluation that was stopped. None: nothing is written."""
+    """Folder for tables, transcripts and finished batches; rerun the same command to resume an
+    interrupted evaluation. None: nothing is written."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,20 +67,20 @@ class SubjectSettings:
     """Policy and tasks."""
 
     policy: str
-    """Folder of a run, or a model for every role: "tiny", "smollm2", a folder, a .gguf file, a
-    name on the Hugging Face hub, or endpoint:URL[?options][#model] for an OpenAI-compatible
+    """Folder of a training run, or a model for all roles: "tiny", "smollm2", a folder, a .gguf
+    file, a name on the Hugging Face hub, or endpoint:URL[?options][#model] for an OpenAI-compatible
     server."""
     tasks: Annotated[tuple[str, ...], Choices((*TASK_SOURCES, "a .jsonl or .parquet file"))] = ()
-    """Benchmarks. None given: the tasks of the run, else arithmetic."""
+    """Benchmarks. None given: the tasks of the run, or arithmetic."""
     split: Literal["train", "test"] | None = None
-    """Split of the tasks. None: test of a registered name, all of a file."""
+    """Split of the tasks. None: test for a registered name, everything for a file."""
     limit: int | None = None
-    """Largest number of tasks of each benchmark. None: all of a file, 500 of a registered name."""
+    """Maximum number of tasks per benchmark. None: 500 for a registered name, all for a file."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvalConfig(EpisodeSettings, TeamOverrides, SubjectSettings):
-    """Evaluate a team with all agents, with agents removed, and with their messages replaced."""
+    """Evaluate a team with all agents, with agents removed, and with messages replaced."""
 
     def check(self) -> None:
         """Raise ValueError if a number is out of range."""
@@ -91,7 +91,7 @@ class EvalConfig(EpisodeSettings, TeamOverrides, SubjectSettings):
 
 
 JOURNAL_FILE = "answers.jsonl"
-"""In the output folder: the answers of an endpoint."""
+"""File name, in the output folder, of the responses of an endpoint."""
 NAMED_LIMIT = 500
 """Default limit for the tasks of a registered source."""
 
@@ -114,7 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console.print(f"{num_tasks} tasks, {len(paths)} paths{samples}", highlight=False)
     if journal is not None and len(journal):
         console.print(
-            f"{len(journal)} of {plan.num_batches} batches were finished before", highlight=False
+            f"{len(journal)} of {plan.num_batches} batches are already finished", highlight=False
         )
     episodes = play_with_progress(runner, plan, journal, console)
     evaluation = Evaluation.of(episodes, verify=runner.verifier, seed=config.seed)
@@ -150,7 +150,7 @@ def load_benchmarks(config: EvalConfig) -> dict[str, list[Task]]:
     """Return the tasks of each benchmark.
 
     Raises:
-        ValueError: If two have the same name, or one cannot be loaded.
+        ValueError: If two benchmarks have the same name, or one cannot be loaded.
     """
     benchmarks: dict[str, list[Task]] = {}
     for place in config.tasks:
@@ -167,7 +167,7 @@ def load_benchmarks(config: EvalConfig) -> dict[str, list[Task]]:
 def make_plan(
     config: EvalConfig, benchmarks: Mapping[str, Sequence[Task]], runner: RolloutRunner
 ) -> EvaluationPlan:
-    """Return the plan of a config."""
+    """Return the evaluation plan of a config."""
     removals = each_that_can_be_spared(runner.topology)
     if config.removed:
         removals = (check_removed(config.removed, runner.agents),)
@@ -197,7 +197,7 @@ def open_journal(
 
 
 def with_settings_of_run(config: EvalConfig) -> EvalConfig:
-    """Return the config with the tasks and the team of the run, if the policy is one."""
+    """Return the config, with the tasks and the team of the run if the policy is a run."""
     path = Path(config.policy) / CONFIG_FILE
     saved = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     tasks = config.tasks or (saved.get("tasks", "arithmetic"),)
@@ -205,7 +205,7 @@ def with_settings_of_run(config: EvalConfig) -> EvalConfig:
 
 
 def make_runner(config: EvalConfig) -> RolloutRunner:
-    """Load the policies and return the runner that plays them."""
+    """Load the policies and return a runner for them."""
     from baselines.policies.team import load_samplers  # loads torch
 
     env = team_env(config.team, [("-", "-")])
@@ -217,7 +217,7 @@ def make_runner(config: EvalConfig) -> RolloutRunner:
 
 
 def endpoint_usages(runner: RolloutRunner) -> list[EndpointUsage]:
-    """Return the usage of each endpoint; policies in this process have none."""
+    """Return the usage of each endpoint policy."""
     policies = {id(policy): policy for policy in map(runner.policy_of, runner.agents)}
     return [policy.usage for policy in policies.values() if isinstance(policy, Billed)]
 

@@ -1,4 +1,4 @@
-"""Episodes as arrays: correct, wrong or not measured, per path, task and sample."""
+"""Correctness of episodes as arrays over tasks and samples, for each path."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from ccpo_env.voting import count_votes
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Correctness:
-    """Which samples of some tasks are correct, on every path.
+    """Correctness of the samples of some tasks on each path.
 
     Args:
         tasks: The N tasks.
-        rewards: Team rewards of each path, shape (N, k): -1 or +1, NaN where not measured.
+        rewards: Team rewards on each path, shape (N, k): -1 or +1, NaN where not measured.
         majority: For each path with a majority vote, shape (N,): 1 if the most frequent answer of
             the k samples is correct, 0 if not, NaN where not measured.
     """
@@ -46,7 +46,7 @@ class Correctness:
         return measured
 
     def rates(self, path: TeamPath) -> FloatArray:
-        """Return the share of correct samples of each task, shape (N,); NaN if none is measured."""
+        """Return the rate of correct samples of each task, shape (N,); NaN if none is measured."""
         measured = self.num_measured(path)
         rates: FloatArray = np.full(len(measured), np.nan)
         np.divide(self.num_right(path), measured, out=rates, where=measured > 0)
@@ -55,20 +55,19 @@ class Correctness:
     def helped(self, path: TeamPath) -> FloatArray:
         """Return how often the whole team is correct and the path is wrong, shape (N,).
 
-        Each sample of the team is paired with each sample of the path on the same task; they are
-        independent, so the number of a sample carries no information. NaN where one side is not
-        measured.
+        Each sample of the team is paired with each sample of the path on the same task, because
+        samples are independent. NaN where one side is not measured.
         """
         helped: FloatArray = self.rates(JOINT) * (1.0 - self.rates(path))
         return helped
 
     def hurt(self, path: TeamPath) -> FloatArray:
-        """Return how often the whole team is wrong and the path is correct, as `helped`."""
+        """Return how often the whole team is wrong and the path is correct; see `helped`."""
         hurt: FloatArray = (1.0 - self.rates(JOINT)) * self.rates(path)
         return hurt
 
     def of(self, chosen: BoolArray) -> Correctness:
-        """Return the same of some of the tasks, chosen by a mask of shape (N,)."""
+        """Return the subset of tasks selected by a mask of shape (N,)."""
         return Correctness(
             tuple(task for task, is_in in zip(self.tasks, chosen, strict=True) if is_in),
             {path: rewards[chosen] for path, rewards in self.rewards.items()},
@@ -77,7 +76,7 @@ class Correctness:
 
 
 def joined(parts: Sequence[Correctness]) -> Correctness:
-    """Return several benchmarks with the same paths as one."""
+    """Concatenate benchmarks with the same paths."""
     first = parts[0]
     return Correctness(
         tuple(task for part in parts for task in part.tasks),
@@ -87,11 +86,11 @@ def joined(parts: Sequence[Correctness]) -> Correctness:
 
 
 def correctness_of(episodes: Sequence[Episode], *, verify: Verifier) -> Correctness:
-    """Return which episodes are correct, each task with the same samples on every path.
+    """Return the correctness of episodes with the same samples of each task on every path.
 
     Args:
-        episodes: Of one benchmark; those of each path in the order of the tasks and of the samples.
-        verify: Decides which answers are equal, for the majority of several samples.
+        episodes: Episodes of one benchmark; those of each path ordered by task and sample.
+        verify: Compares answers for the majority vote over several samples.
     """
     tasks = tuple(dict.fromkeys(episode.task for episode in episodes))
     by_path: dict[TeamPath, list[Episode]] = {}
@@ -119,9 +118,8 @@ def majority_is_right(samples: Sequence[Episode], verify: Verifier) -> float:
         samples: Episodes of one task on one path.
         verify: Compares ``\boxed{answer}`` with an answer.
 
-    Note: Equal answers form one cluster, as in `ccpo_env.voting`; a tie goes to the cluster that
-        came first. Samples without an answer abstain, and a task with an unmeasured sample is not
-        measured.
+    Note: Equal answers form a cluster, as in `ccpo_env.voting`; the first cluster wins a tie.
+        Samples without an answer abstain, and a task with an unmeasured sample is not measured.
     """
     answers = [_boxed(episode.verdict) for episode in samples]
     known = dict(zip(answers, (episode.verdict for episode in samples), strict=True))

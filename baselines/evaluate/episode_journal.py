@@ -12,7 +12,7 @@ from baselines.common.jsonl import append_line, read_lines, truncate_torn_line
 JOURNAL = "episodes of an evaluation"
 VERSION = 1
 EPISODES_FILE = "episodes.jsonl"
-"""In the output folder: the finished episodes."""
+"""File name, in the output folder, of the finished episodes."""
 
 Record = dict[str, Any]
 
@@ -20,8 +20,8 @@ Record = dict[str, Any]
 class EpisodeJournal:
     """An append-only JSONL file: the settings, then one line per finished batch of episodes.
 
-    A batch is one line, flushed to the disk before `append` returns: it is stored completely or
-    not at all. A torn last line is removed when the file is read, a corrupt line is ignored.
+    A batch is one line, flushed to the disk before `append` returns, so it is stored completely or
+    not at all. Reading removes a torn last line and ignores corrupt lines.
 
     Args:
         path: The file; it is created if it does not exist.

@@ -1,4 +1,4 @@
-"""One episode of an evaluation, and its form in files."""
+"""An episode of an evaluation, and its serialization."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Episode:
         task: The task.
         sample: Index of the sample among those of the task and the path.
         path: The path on which it was played.
-        messages: In turn order; those that a control quotes come first.
-        verdict: Of the verifier on the team's answer.
+        messages: Messages in turn order, including those given at the start of a control.
+        verdict: Verdict on the team's answer.
     """
 
     benchmark: str
@@ -44,7 +44,7 @@ class Episode:
         return self.verdict.reward
 
     def to_json(self) -> dict[str, Any]:
-        """Return the journal's record, which names the task by its id."""
+        """Return the record for the journal, with the task given by its id."""
         return {
             "task_id": self.task.id,
             "sample": self.sample,
@@ -57,7 +57,7 @@ class Episode:
     def from_json(
         cls, record: Mapping[str, Any], *, benchmark: str, tasks: Mapping[str, Task]
     ) -> Episode:
-        """Return the episode of a record of `to_json`; tasks are those of the benchmark, by id."""
+        """Return the episode from `to_json`; tasks maps ids to the tasks of the benchmark."""
         return cls(
             benchmark,
             tasks[record["task_id"]],
@@ -68,7 +68,7 @@ class Episode:
         )
 
     def transcript(self) -> dict[str, Any]:
-        """Return the row of transcripts.jsonl, which can be read without any other file."""
+        """Return the row of transcripts.jsonl, which is self-contained."""
         return {
             "benchmark": self.benchmark,
             "task_id": self.task.id,
@@ -87,5 +87,5 @@ class Episode:
 
 
 def benchmark_name(tasks: str) -> str:
-    """Return the name of a source of tasks: a registered name, or a file without its folder."""
+    """Return the name of a task source: a registered name, or a file name without its folder."""
     return Path(tasks).name if Path(tasks).suffix else tasks

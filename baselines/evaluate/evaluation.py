@@ -20,14 +20,14 @@ from ccpo_env.types import Verifier
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """Episodes of one or more benchmarks, and every quantity that is reported of them.
+    """Episodes of one or more benchmarks, and their reported statistics.
 
     Args:
-        episodes: Those of each benchmark and path in the order of the tasks and of the samples.
-        benchmarks: From the name of a benchmark to its results.
-        seed: Seeds the bootstrap.
+        episodes: Episodes of each benchmark and path, ordered by task and sample.
+        benchmarks: Maps the name of a benchmark to its results.
+        seed: Seed of the bootstrap.
 
-    Note: `summaries` and `to_json` draw bootstrap samples, once; the other values cost little.
+    Note: `summaries` and `to_json` compute bootstrap intervals, once; other values are cheap.
     """
 
     episodes: Sequence[Episode]
@@ -36,13 +36,12 @@ class Evaluation:
 
     @classmethod
     def of(cls, episodes: Sequence[Episode], *, verify: Verifier, seed: int = 0) -> Evaluation:
-        """Return the evaluation that episodes make up.
+        """Return the evaluation of some episodes.
 
         Args:
-            episodes: At least one; those of each benchmark and path in the order of the tasks and
-                of the samples.
-            verify: Decides which answers are equal, for the majority of several samples.
-            seed: Seeds the bootstrap.
+            episodes: At least one; those of each benchmark and path ordered by task and sample.
+            verify: Compares answers for the majority vote over several samples.
+            seed: Seed of the bootstrap.
         """
         by_name: dict[str, list[Episode]] = {}
         for episode in episodes:
@@ -57,7 +56,7 @@ class Evaluation:
 
     @cached_property
     def summaries(self) -> list[Summary]:
-        """Every quantity with its interval; see `summarize`."""
+        """All quantities with their intervals; see `summarize`."""
         return summarize(self.benchmarks, seed=self.seed)
 
     @property
@@ -77,11 +76,11 @@ class Evaluation:
 
     @property
     def num_unmeasured(self) -> int:
-        """Episodes without a verdict; they count nowhere else."""
+        """Number of episodes without a verdict; they are excluded from all other values."""
         return sum(episode.reward is None for episode in self.episodes)
 
     def accuracy(self, path: TeamPath = JOINT) -> Estimate | None:
-        """Return the share of correct answers on a path; None if nothing was measured."""
+        """Return the accuracy on a path; None if nothing was measured."""
         return rate_of(self.correctness.rates(path))
 
     def metrics(self) -> dict[str, float | None]:
@@ -95,7 +94,7 @@ class Evaluation:
         }
 
     def to_json(self) -> dict[str, Any]:
-        """Return the counts over all tasks, and every summary with its intervals."""
+        """Return the counts over all tasks, and all summaries with intervals."""
 
         def count(quantity: Quantity, path: TeamPath) -> dict[str, int]:
             row = self.overall.find(quantity, path)

@@ -1,4 +1,4 @@
-"""Example transcripts for the report: the same task with and without an agent."""
+"""Example transcripts for the report: a task with and without an agent."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _KINDS: Mapping[tuple[float | None, ...], str] = {
     (1.0, 1.0): "right with and without {removed}",
     (-1.0, -1.0): "wrong with and without {removed}",
 }
-"""Title by the rewards of the whole team and without an agent, most informative first."""
+"""Title for each pair of rewards with and without an agent, most informative first."""
 _KINDS_OF_ONE: Mapping[tuple[float | None, ...], str] = {(1.0,): "right", (-1.0,): "wrong"}
-"""The same for an evaluation without removals."""
+"""Titles for an evaluation without removals."""
 
 
 def example_episodes(
@@ -32,15 +32,15 @@ def example_episodes(
     """Return up to three examples of different kinds, as JSON values.
 
     Args:
-        evaluation: Its first removal is shown, if it has one.
+        evaluation: The evaluation; its first removal is shown, if it has one.
         agents: All agents, in speaking order.
-        credit_of: Allocates the credit of the joint episode, or returns None if it needs more than
-            one episode without the first agent. None: credit is not shown.
+        credit_of: Returns the credit of the joint episode, or None if one episode without the agent
+            is not enough for it. None: credit is not shown.
     """
     removed = evaluation.removals[:1]
     kinds = _KINDS if removed else _KINDS_OF_ONE
     played = [[e for e in evaluation.episodes if e.path == path] for path in (JOINT, *removed)]
-    matched = list(zip(*played, strict=True))  # of the same task and sample, the joint one first
+    matched = list(zip(*played, strict=True))  # same task and sample, joint episode first
     first_of = {kind: next((m for m in matched if _rewards(m) == kind), None) for kind in kinds}
     name = "+".join(agent for path in removed for agent in path.agents)
     return [

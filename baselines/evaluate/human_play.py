@@ -29,7 +29,7 @@ from ccpo_env.tasks import TASK_SOURCES
 from ccpo_env.types import Task
 
 PLAY_STREAM, WITHOUT_STREAM = range(2)
-"""Random streams of an episode: the team with the person, and without."""
+"""Random streams of an episode: with the person, and without."""
 
 INVISIBLE = frozenset({"Cc", "Cf", "Zl", "Zp"})
 EFFECTS = {
@@ -38,7 +38,7 @@ EFFECTS = {
     (1.0, 1.0): "The team was right with and without you.",
     (-1.0, -1.0): "The team was wrong with and without you.",
 }
-"""Message by the rewards with and without the person, for one sample of each."""
+"""Message for each pair of rewards with and without the person."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,9 +48,9 @@ class EpisodeSettings:
     temperature: float = 1.0
     """Sampling temperature; 0 is greedy."""
     max_tokens: int | None = None
-    """Longest completion of a turn, in tokens. None: the model's own default."""
+    """Maximum completion length per turn, in tokens. None: the model's default."""
     seed: int = 0
-    """Seeds the choice of tasks and the sampling."""
+    """Random seed of the choice of tasks and of sampling."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,11 +58,11 @@ class SeatSettings:
     """Agent, policy and tasks."""
 
     agent: str | None = None
-    """Agent that you play, such as solver_0. None: the agent that speaks first."""
+    """Agent that you play, such as solver_0. None: the first speaker."""
     policy: str = "tiny"
-    """Policy of the other agents: a run's folder, a model or an endpoint, as for ccpo evaluate."""
+    """Policy of the other agents: folder of a run, model or endpoint, as in ccpo evaluate."""
     tasks: Annotated[str | None, Choices((*TASK_SOURCES, "a .jsonl or .parquet file"))] = None
-    """Tasks to play. None: those of the run, else arithmetic."""
+    """Tasks to play. None: the tasks of the run, or arithmetic."""
     num_tasks: int = 1
     """Number of tasks, played one after the other."""
 
@@ -97,7 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def of_run(config: PlayConfig) -> PlayConfig:
-    """Return the config with the tasks and the team of the run, if the policy is one."""
+    """Return the config, with the tasks and the team of the run if the policy is a run."""
     path = Path(config.policy) / CONFIG_FILE
     saved = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     tasks = config.tasks or saved.get("tasks", "arithmetic")
@@ -108,7 +108,7 @@ class PlaySession:
     """A team in which a person plays one agent.
 
     Args:
-        config: All settings of the team filled in.
+        config: The config, with all team settings filled in.
 
     Raises:
         ValueError: If the team has no such agent, or its policies cannot be loaded.
@@ -128,11 +128,11 @@ class PlaySession:
         self._runner = RolloutRunner(self._env, policies, dict.fromkeys(roles, self._sampling))
 
     def play(self, task: Task, seed: Sequence[int], *, read: TextIO, write: TextIO) -> None:
-        """Play one episode, then one without the person, and print the difference.
+        """Play one episode, then one without the person, and print a comparison.
 
         Args:
             task: The task.
-            seed: Seeds the sampling of the other agents.
+            seed: Seed of the sampling of the other agents.
             read: Input of the person; an empty line or the end of the input ends a message.
             write: Output for prompts, verdict and comparison.
 
@@ -158,24 +158,24 @@ class PlaySession:
         self._compare(task, np.random.default_rng([*seed, WITHOUT_STREAM]), write)
 
     def _completion(self, speaker: str, prompt: str, rng: np.random.Generator) -> str:
-        asked = Prompt(prompt, tuple(self._env.infos[speaker]["messages"]))
+        request = Prompt(prompt, tuple(self._env.infos[speaker]["messages"]))
         policy = self._runner.policy_of(speaker)
-        (completion,) = policy.sample([asked], sampling=self._sampling, rng=rng)
+        (completion,) = policy.sample([request], sampling=self._sampling, rng=rng)
         if completion.failure is not None:
             raise EOFError(f"{speaker} returned no completion: {completion.failure}")
         return completion.text
 
     def _compare(self, task: Task, rng: np.random.Generator, write: TextIO) -> None:
-        """Play again without the person, with the same messages before its first turn."""
+        """Replay without the person, with the same messages before its first turn."""
         env = self._env
         removed = frozenset({self.person})
         if len(env.possible_agents) == 1:
             print("The team has no other agent, so there is no comparison without you.", file=write)
             return
         kept = shared_turns(env.topology, removed)
-        said = tuple(message.text for message in env.messages[:kept])
+        prefix = tuple(message.text for message in env.messages[:kept])
         together = env.verdict
-        (without,) = self._runner.play([RolloutRequest(task, removed, said)], rng=rng)
+        (without,) = self._runner.play([RolloutRequest(task, removed, prefix)], rng=rng)
         print(f"Without {self.person}:", file=write)
         print(f"{transcript(task, without.messages, removed, without.verdict)}\n", file=write)
         assert together is not None

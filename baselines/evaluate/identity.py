@@ -1,4 +1,4 @@
-"""The settings that identify an evaluation: with equal ones, the same episodes are played."""
+"""The settings that identify an evaluation; with equal settings, the same episodes are played."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def settings_of(
     """Return the settings that a journal stores.
 
     Args:
-        policy: As on the command line.
-        benchmarks: From a name to its tasks, identified by their texts and not by their file.
+        policy: Value of --policy.
+        benchmarks: Maps a name to its tasks, which are identified by their texts, not their file.
         chosen: All other settings, as JSON values.
     """
     texts = {
@@ -36,7 +36,7 @@ def policy_identity(policy: str) -> str:
     """Return an identifier of a policy that is cheap to compute.
 
     A folder is identified by the names and sizes of the files of its newest checkpoint, a server by
-    the requested model and not by its address. Weights are not read.
+    the requested model, not by its address. Weights are not read.
     """
     if policy.startswith(ENDPOINT_PREFIX):
         config = parse_endpoint(policy)

@@ -1,4 +1,4 @@
-"""Writes the files of a finished evaluation."""
+"""Write the files of a finished evaluation."""
 
 from __future__ import annotations
 

@@ -10,13 +10,13 @@ from baselines.credit.removals import each_agent, each_but_the_last
 from ccpo_env.types import Topology
 
 Kind = Literal["joint", "without", "empty", "shuffled"]
-"""The whole team; without some agents; an agent's message replaced by an empty one, or by the one
-that it wrote for another task."""
+"""The whole team; some agents removed; an agent's message replaced by an empty one, or by its
+message for another task."""
 
 
 @dataclass(frozen=True, slots=True)
 class TeamPath:
-    """One way in which a task is played.
+    """One way to play a task.
 
     Args:
         kind: How it differs from the whole team.
@@ -28,12 +28,12 @@ class TeamPath:
 
     @property
     def label(self) -> str:
-        """Its name in files, such as "joint", "without thinker_0" or "empty thinker_0"."""
+        """Name in files, such as "joint", "without thinker_0" or "empty thinker_0"."""
         return " ".join((self.kind, "+".join(self.agents))).strip()
 
     @property
     def removed(self) -> frozenset[str]:
-        """The agents that its episodes do not have."""
+        """The removed agents."""
         return frozenset(self.agents) if self.kind == "without" else frozenset()
 
     @property
@@ -52,15 +52,16 @@ def path_of(label: str) -> TeamPath:
 
 
 def without(removals: Sequence[frozenset[str]]) -> tuple[TeamPath, ...]:
-    """Return one path per set of agents to remove."""
+    """Return the path of each set of agents to remove."""
     return tuple(TeamPath("without", tuple(sorted(removed))) for removed in removals)
 
 
 def each_that_can_be_spared(topology: Topology) -> tuple[frozenset[str], ...]:
-    """Return the removals of an evaluation: each agent on its own, if the others can answer.
+    """Return the default removals: each agent separately, if the others can answer.
 
-    The last speaker stays if no other agent has its role: without the solver of a chain a thinker
-    would have to answer, which its prompt forbids. Voters and debaters can replace each other.
+    The last speaker is not removed if it is the only agent of its role: without the solver of a
+    chain a thinker would have to answer, which its prompt forbids. Voters and debaters can replace
+    each other.
     """
     roles = {turn.speaker: turn.role for turn in topology.turns}
     *others, last = topology.agents
@@ -69,7 +70,7 @@ def each_that_can_be_spared(topology: Topology) -> tuple[frozenset[str], ...]:
 
 
 def control_paths(topology: Topology, removals: Sequence[frozenset[str]]) -> tuple[TeamPath, ...]:
-    """Return both controls for every agent that is removed on its own.
+    """Return both controls for every agent that is removed separately.
 
     Raises:
         ValueError: If there is no such agent before the last turn.

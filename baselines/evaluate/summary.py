@@ -16,18 +16,19 @@ from baselines.evaluate.paths import JOINT, TeamPath
 Quantity = Literal["accuracy", "pass", "majority", "help", "hurt", "net_gain"]
 ALL = "all benchmarks"
 MAX_TAG_VALUES = 20
-"""Largest number of values of a tag that are reported one by one; with more it is like an id."""
+"""Maximum number of values of a reported tag; with more, a tag is treated as an id."""
 _BOOTSTRAP_STREAM = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One quantity of one path.
+    """One quantity on one path.
 
     Args:
-        quantity: What is estimated; help, hurt and net_gain compare the whole team with the path.
+        quantity: Name of the quantity; help, hurt and net_gain compare the whole team with the
+            path.
         path: The path.
-        k: The k of avg@k, pass@k and maj@k.
+        k: The k in avg@k, pass@k and maj@k.
         estimate: Mean and interval; None if nothing was measured.
         successes: Samples, or pairs of samples, that succeeded.
         total: Samples, or pairs, that were measured.
@@ -42,7 +43,7 @@ class Row:
 
     @property
     def text(self) -> str:
-        """Its name in tables."""
+        """Label in tables."""
         who = _TEAM[self.path.kind].format("+".join(self.path.agents))
         match self.quantity:
             case "accuracy":
@@ -88,11 +89,12 @@ class Summary:
     """All quantities of a group of tasks.
 
     Args:
-        benchmark: Its name, or ALL for several together.
-        tag: Name and value that its tasks share, such as ("level", "5"); None: all of them.
+        benchmark: Name, or ALL for all benchmarks together.
+        tag: Tag of the tasks, such as ("level", "5"); None: all tasks.
         num_tasks: Number of tasks.
-        num_samples: Episodes of each task on each path.
-        num_unmeasured: Episodes without a verdict; they count nowhere else.
+        num_samples: Episodes per task and path.
+        num_unmeasured: Number of episodes without a verdict; they are excluded from all other
+            values.
         rows: The quantities.
     """
 
@@ -104,7 +106,7 @@ class Summary:
     rows: tuple[Row, ...]
 
     def find(self, quantity: Quantity, path: TeamPath, k: int | None = None) -> Row | None:
-        """Return a row, of any k if k is None; None if there is no such row."""
+        """Return the row of a quantity, with any k if k is None; None if there is no such row."""
         wanted = (row for row in self.rows if (row.quantity, row.path) == (quantity, path))
         return next((row for row in wanted if k in (None, row.k)), None)
 
@@ -121,11 +123,11 @@ class Summary:
 
 
 def summarize(benchmarks: Mapping[str, Correctness], *, seed: int = 0) -> list[Summary]:
-    """Return each benchmark, each value of its tags, and all benchmarks together.
+    """Return summaries of each benchmark, of each value of its tags, and of all benchmarks.
 
     Args:
-        benchmarks: From the name of a benchmark to its results.
-        seed: Seeds the bootstrap; the same episodes and seed give the same intervals.
+        benchmarks: Maps the name of a benchmark to its results.
+        seed: Seed of the bootstrap; the same episodes and seed give the same intervals.
     """
     summaries = []
     for name, own in benchmarks.items():
@@ -140,7 +142,7 @@ def summarize(benchmarks: Mapping[str, Correctness], *, seed: int = 0) -> list[S
 
 
 def tags_of(correctness: Correctness) -> list[tuple[str, str]]:
-    """Return the tags that are reported one by one: by name, numbers before words."""
+    """Return the reported tags, sorted by name, with numbers before words."""
     values: dict[str, set[str]] = {}
     for task in correctness.tasks:
         for name, value in task.tags:
@@ -156,7 +158,7 @@ def tags_of(correctness: Correctness) -> list[tuple[str, str]]:
 def summary_of(
     correctness: Correctness, *, benchmark: str, tag: tuple[str, str] | None = None, seed: int = 0
 ) -> Summary:
-    """Return all quantities of a group of tasks."""
+    """Return the summary of a group of tasks."""
     rng = np.random.default_rng([seed, _BOOTSTRAP_STREAM])
     rows: list[Row] = []
     for path in correctness.paths:
@@ -176,7 +178,7 @@ def summary_of(
 
 
 def _rows_of(correctness: Correctness, path: TeamPath) -> Iterator[Row]:
-    """Yield accuracy and, of several samples, pass@2, 4, 8, ... k and maj@k of a path."""
+    """Yield accuracy and, with several samples, pass@2, 4, 8, ... k and maj@k of a path."""
     right, measured = correctness.num_right(path), correctness.num_measured(path)
     num_samples = correctness.rewards[path].shape[1]
     yield Row(
@@ -251,7 +253,7 @@ def _effects(correctness: Correctness, path: TeamPath, rng: np.random.Generator)
 
 
 def rate_of(values: FloatArray) -> Estimate | None:
-    """Return the mean of one rate per task with its interval; None if none was measured."""
+    """Return the mean of rates per task with its interval; None if none was measured."""
     measured = known(values)
     return mean_rate(measured) if len(measured) else None
 

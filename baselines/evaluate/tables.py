@@ -1,4 +1,4 @@
-"""Tables of an evaluation, for the terminal and as Markdown; each number with its interval."""
+"""Tables of an evaluation, with confidence intervals, for the terminal and as Markdown."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ RATE_COLUMNS = ("quantity", "mean", "95 % interval", "count")
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """The text of a table.
+    """A table of text.
 
     Args:
-        title: Above the table.
+        title: Title above the table.
         columns: Column headers; the first column names the rows.
         rows: Cells, one per column.
-        note: Below the table; empty for none.
+        note: Note below the table; may be empty.
     """
 
     title: str
@@ -33,7 +33,7 @@ class Grid:
     note: str = ""
 
     def for_terminal(self) -> Table:
-        """Return a table of rich, whose markup is escaped in every text."""
+        """Return a rich table, with markup in texts escaped."""
         table = Table(title=escape(self.title), title_justify="left", box=box.ROUNDED)
         for place, name in enumerate(self.columns):
             table.add_column(escape(name), justify="left" if place == 0 else "right")
@@ -43,7 +43,7 @@ class Grid:
         return table
 
     def as_markdown(self) -> str:
-        """Return a section with a pipe table."""
+        """Return a Markdown section with a table."""
         lines = [
             f"## {_plain(self.title)}",
             "",
@@ -57,7 +57,7 @@ class Grid:
 
 
 def grids(summaries: Sequence[Summary]) -> list[Grid]:
-    """Return a table per benchmark, and one per tag with a row for each of its values."""
+    """Return one table per benchmark, and one per tag with a row for each value."""
     tables = [_whole(summary) for summary in summaries if summary.tag is None]
     names = dict.fromkeys((s.benchmark, s.tag[0]) for s in summaries if s.tag is not None)
     for benchmark, name in names:
@@ -92,7 +92,7 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 
 def _by_tag(benchmark: str, name: str, summaries: Sequence[Summary]) -> Grid:
-    """Return one row per value of a tag: accuracy of the team, then the effect of each removal."""
+    """Return a table with one row per value of a tag: team accuracy, and effect of each removal."""
     chosen = [
         row
         for row in summaries[0].rows

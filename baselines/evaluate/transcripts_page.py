@@ -1,4 +1,4 @@
-"""The HTML page with every transcript of an evaluation; it loads no other file."""
+"""A self-contained HTML page with all transcripts of an evaluation."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FOLDER = Path(__file__).parent
 TEMPLATE = "transcripts.html.jinja"
 SCRIPT = "transcripts.js"
 _UNSAFE = {"<": "\\u003c", "\u2028": "\\u2028", "\u2029": "\\u2029"}
-"""Characters of a JSON text that could end a script or a line of it."""
+"""Characters in JSON that could end a script or a line in it."""
 
 
 def evaluation_page(
@@ -32,18 +32,18 @@ def evaluation_page(
     grids: Sequence[Grid] = (),
     notes: Sequence[str] = (),
 ) -> str:
-    """Return the page: the tables, and all transcripts with filters and a search.
+    """Return the page: tables, and all transcripts with filters and search.
 
     Args:
-        title: What was evaluated.
-        episodes: At least one; for each benchmark path by path, the whole team first.
-        topology: Of the team.
+        title: Title of the page.
+        episodes: At least one; for each benchmark ordered by path, the whole team first.
+        topology: Topology of the team.
         grids: Tables above the transcripts.
         notes: Sentences below the title.
 
     Returns:
-        HTML. The text of a model appears in it only inside JSON, which a script of the page shows
-        as text; the content security policy of the page blocks every other script.
+        HTML. Text from models appears only inside JSON, which the script of the page displays as
+        text; its content security policy blocks every other script.
     """
     environment = Environment(
         loader=FileSystemLoader(FOLDER),
@@ -67,7 +67,7 @@ def evaluation_page(
 
 
 def page_data(episodes: Sequence[Episode], topology: Topology) -> dict[str, Any]:
-    """Return the data of the script: tasks, paths, and one entry per task and sample.
+    """Return the data for the script: tasks, paths, and one entry per task and sample.
 
     Each entry has the episodes of all paths, in the order of the paths.
     """

@@ -1,4 +1,4 @@
-"""``python -m baselines.experiment``: many training runs at equal cost, with intervals."""
+"""``python -m baselines.experiment``: training runs at equal cost, with confidence intervals."""
 
 from baselines.experiment.command import ExperimentConfig, main
 

@@ -1,4 +1,4 @@
-"""Aggregates runs over seeds: what each method reaches, and its difference to shared credit."""
+"""Aggregate runs over seeds: results of each method, and its difference to shared credit."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from baselines.common.types import FloatArray
 from baselines.experiment.runs import RunResult
 
 REFERENCE = "shared"
-"""The allocator that all others are compared with, at the same optimizer and seeds."""
+"""The allocator that all others are compared with, for the same optimizer and seeds."""
 QUANTITIES = ("joint", "contribution", "area")
 BOUNDS = {"joint": (0.0, 1.0), "contribution": (-1.0, 1.0), "area": (0.0, 1.0)}
 """Range of each quantity, to which its interval is clipped."""
@@ -32,13 +32,13 @@ class Row:
     """The results of one allocator and optimizer over its seeds.
 
     Args:
-        allocator: Its name.
-        optimizer: Its name.
+        allocator: Name of the allocator.
+        optimizer: Name of the optimizer.
         num_runs: Number of seeds.
-        tokens: Mean tokens sampled in training.
-        steps: Mean training steps.
-        means: Mean over the seeds of each of QUANTITIES.
-        quartile_means: Interquartile mean over the seeds of each of QUANTITIES.
+        tokens: Mean number of tokens sampled in training.
+        steps: Mean number of training steps.
+        means: Mean over seeds of each of QUANTITIES.
+        quartile_means: Interquartile mean over seeds of each of QUANTITIES.
         gains: Difference to shared credit, paired by seed, of each of QUANTITIES, with p-values by
             Holm's method over all rows of a quantity; empty for shared credit itself.
     """

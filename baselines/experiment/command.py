@@ -29,14 +29,14 @@ from baselines.train.unread import what_reads
 DEFAULT_TRAINING = TrainConfig(
     steps=10_000, eval_every=5, num_eval_tasks=300, checkpoint_every=100_000
 )
-"""How the embedded team is trained in every run, unless flags say otherwise: the tokens end it."""
+"""Default training settings of all runs; the token budget ends a run."""
 TRAIN = "train."
 SET_PER_RUN = {
     "allocator": "pass --allocators",
     "optimizer": "pass --optimizers",
     "seed": "pass --num-seeds",
     "out_dir": "pass --out-dir",
-    "resume": "the same command continues an experiment",
+    "resume": "rerun the same command to resume an experiment",
     "preset": "pass its settings as --train flags",
     "config": "pass its settings as --train flags",
     "tracker": "runs of an experiment are not tracked",
@@ -44,13 +44,13 @@ SET_PER_RUN = {
     "keep_checkpoints": "runs of an experiment are not kept",
     "completions_every": "runs of an experiment are not kept",
 }
-"""Settings of training that no run of an experiment takes from the flags, and what to do."""
+"""Training settings that cannot be passed as flags, and what to do instead."""
 FIRST_FLAGS = (
     *("allocators", "optimizers", "num_seeds", "token_budget", "num_workers", "out_dir"),
     *("train.policy", "train.tasks", "train.topology", "train.group_size"),
     *("train.tasks_per_step", "train.learning_rate", "train.weights"),
 )
-"""What --help shows; --help-all shows the rest."""
+"""Flags in --help; --help-all shows all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,16 +62,16 @@ class ExperimentConfig:
     optimizers: Annotated[tuple[str, ...], Choices(OPTIMIZERS)] = ("grpo", "reinforce_pp")
     """Optimizers to combine them with."""
     num_seeds: int = 10
-    """Runs of each combination, with seeds 0, 1, and so on; at least two, for an interval."""
+    """Runs of each combination, with seeds 0, 1, …; at least two, for an interval."""
     token_budget: int = 120_000
-    """Tokens that a run may sample in training: whole team, removals and continuations together.
-    Credit that needs more rollouts makes fewer steps."""
+    """Tokens that a run may sample in training, including removals and continuations. Methods that
+    need more rollouts therefore train for fewer steps."""
     num_workers: int = os.cpu_count() or 1
     """Parallel runs, one thread each."""
     out_dir: Path = Path("runs/experiment")
-    """Folder of the results. The same command continues an experiment that was interrupted."""
+    """Folder of the results; rerun the same command to resume an interrupted experiment."""
     train: TrainConfig = field(default_factory=lambda: DEFAULT_TRAINING)
-    """What all runs have in common: flags of training, such as --train.tasks-per-step 16."""
+    """Training settings of all runs, such as --train.tasks-per-step 16."""
 
     def check(self) -> None:
         """Raise ValueError if a name is unknown or a number out of range."""
@@ -86,7 +86,7 @@ class ExperimentConfig:
 
     @property
     def keys(self) -> list[RunKey]:
-        """All runs, seed by seed, so that an unfinished experiment has all methods."""
+        """All runs, ordered by seed, so that an unfinished experiment includes all methods."""
         return [
             RunKey(allocator, optimizer, seed)
             for seed in range(self.num_seeds)
@@ -96,11 +96,11 @@ class ExperimentConfig:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the experiment, or what is left of it, and write table and picture."""
+    """Run the experiment, or resume it, and write tables and figures."""
     console = Console()
     config = parse(ExperimentConfig, arguments, "ccpo experiment", first=FIRST_FLAGS, settle=settle)
     with exit_on_bad_input():
-        import_module("baselines.train.trainer")  # a missing package is reported once, and now
+        import_module("baselines.train.trainer")  # report a missing package once, before the runs
         from baselines.experiment.outputs import write_outputs  # loads scipy and matplotlib
 
         make_folder(config.out_dir)
@@ -115,10 +115,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def settle(given: Given) -> ExperimentConfig:
-    """Return the settings from those that the command line holds.
+    """Return the config from the parsed command line.
 
     Raises:
-        ValueError: If a value cannot be used, or a flag cannot matter in any of the runs.
+        ValueError: If a value is invalid, or a flag has no effect in any of the runs.
     """
     config = build(ExperimentConfig, given)
     config.check()

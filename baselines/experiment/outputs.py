@@ -1,4 +1,4 @@
-"""The files of an experiment: tables, curves, and one sentence for each comparison."""
+"""The output files of an experiment: tables, learning curves and a summary of comparisons."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from baselines.experiment.runs import RunResult
 
 
 def write_outputs(out_dir: Path, results: Sequence[RunResult], console: Console) -> None:
-    """Write the results of all runs, and print their tables and comparisons.
+    """Write the results of all runs, and print tables and comparisons.
 
     Args:
         out_dir: Folder of the experiment.
-        results: Of all runs.
-        console: Where to print.
+        results: Results of all runs.
+        console: Console to print on.
     """
     rows = aggregate(results)
     write_text(out_dir / "table.md", markdown(rows))

@@ -17,7 +17,7 @@ NUM_POINTS = 50
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    """Return a Markdown table with a row per method."""
+    """Return a Markdown table with one row per method."""
     lines = [
         "| optimizer | allocator | seeds | steps | tokens | joint accuracy | contribution | "
         "mean accuracy over training | its gain over shared | p |",

@@ -15,7 +15,7 @@ from baselines.train.config import TrainConfig
 
 @dataclass(frozen=True, slots=True)
 class RunKey:
-    """What distinguishes the runs of an experiment."""
+    """Key of a run in an experiment."""
 
     allocator: str
     optimizer: str
@@ -27,10 +27,10 @@ class RunResult:
     """The result of a run.
 
     Args:
-        key: The run.
+        key: Key of the run.
         steps: Training steps.
-        tokens: Tokens sampled in training, for all purposes.
-        verifier_calls: Answers verified in training.
+        tokens: Number of tokens sampled in training, for all purposes.
+        verifier_calls: Number of answers verified in training.
         curve: One (tokens sampled so far, accuracy of the whole team, accuracy with an agent
             removed) per evaluation on held-out tasks, the first before and the last after training.
     """
@@ -43,17 +43,17 @@ class RunResult:
 
     @property
     def joint(self) -> float:
-        """Accuracy of the whole team at the end, on held-out tasks."""
+        """Final accuracy of the whole team on held-out tasks."""
         return self.curve[-1][1]
 
     @property
     def contribution(self) -> float:
-        """Joint accuracy minus accuracy with an agent removed, at the end."""
+        """Final joint accuracy minus final accuracy with an agent removed."""
         return self.curve[-1][1] - self.curve[-1][2]
 
     @property
     def area(self) -> float:
-        """Mean accuracy of the whole team over the tokens of training: higher is faster."""
+        """Mean accuracy of the whole team over training tokens: higher means faster learning."""
         pairs = zip(self.curve[:-1], self.curve[1:], strict=True)
         total = sum((b[0] - a[0]) * (a[1] + b[1]) / 2.0 for a, b in pairs)
         return total / (self.curve[-1][0] - self.curve[0][0])
@@ -64,7 +64,7 @@ class RunResult:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> RunResult:
-        """Return the result that `to_json` converted."""
+        """Return the result from the values of `to_json`."""
         curve = tuple((int(t), float(joint), float(solo)) for t, joint, solo in values["curve"])
         return cls(**{**values, "key": RunKey(**values["key"]), "curve": curve})
 
@@ -75,8 +75,8 @@ def run_once(
     """Train one team from scratch until its token budget is spent.
 
     Args:
-        config: The settings that all runs share.
-        key: The settings of this run.
+        config: Settings of all runs.
+        key: Settings of this run.
         token_budget: The run ends after the step in which it has sampled this many tokens.
         good_enough: Early stopping: the run also ends after a step whose evaluation is above this
             accuracy. The reported accuracy is that of a further evaluation at the end.

@@ -1,4 +1,4 @@
-"""Sweeps: many runs in parallel, each appended to a JSONL file when it is done, none made twice."""
+"""Sweeps: parallel runs whose results are appended to a JSONL file, so that a sweep can resume."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from baselines.common.jsonl import append_row, read_rows, truncate_torn_line
 from baselines.common.workers import worker_pool
 
 RUNS_FILE = "runs.jsonl"
-"""In the folder of a sweep: one JSON object per finished run."""
+"""File name, in the folder of a sweep; one JSON object per finished run."""
 
 
 class SweepResult(Protocol):
-    """The result of one run, which names its run and can be written as JSON."""
+    """The result of a run, with the key of the run; serializable as JSON."""
 
     @property
     def key(self) -> Hashable:
-        """What distinguishes the run from the others of the sweep."""
+        """Key of the run, unique in the sweep."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as JSON values."""
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """Return the result that `to_json` converted."""
+        """Return the result from the values of `to_json`."""
 
 
 Key = TypeVar("Key", bound=Hashable)
@@ -38,7 +38,7 @@ Result = TypeVar("Result", bound=SweepResult)
 
 
 def keep_settings(out_dir: Path, settings: Mapping[str, object]) -> None:
-    """Write the settings that all runs of a folder share to config.json, or compare them.
+    """Write the settings of all runs in a folder to config.json, or check that they are equal.
 
     Args:
         out_dir: The folder of the sweep.
@@ -67,17 +67,17 @@ def run_sweep(
     path: Path,
     num_workers: int,
 ) -> Iterator[Result]:
-    """Yield the results of all runs: those in the file first, then new ones as they finish.
+    """Yield the results of all runs: first those in the file, then new ones as they finish.
 
-    Each new result is appended to the file before it is yielded, so that an interrupted sweep is
-    resumed by the same call.
+    Each new result is appended to the file before it is yielded, so that the same call resumes an
+    interrupted sweep.
 
     Args:
-        run_once: Makes one run; with more than one worker it must be picklable.
-        keys: The runs.
-        result_type: The type of the results, which reads them from the file.
-        path: The file; it is created by the first result.
-        num_workers: Runs at a time, each in a process of its own; 1 runs them in this process.
+        run_once: Executes one run; picklable if there are several workers.
+        keys: Keys of the runs.
+        result_type: Type of the results, which parses them from the file.
+        path: The file; it is created with the first result.
+        num_workers: Number of parallel runs, each in its own process; 1: in this process.
 
     Raises:
         StorageError: If a result cannot be written.
@@ -106,7 +106,7 @@ def _results(
     pool = worker_pool(min(num_workers, len(keys)))
     waiting = iter(keys)
     try:
-        # A worker makes the runs that it was given after an error: none is given in advance.
+        # Runs already given to a worker continue after an error, so none is queued in advance.
         going = {pool.submit(run_once, key) for key in islice(waiting, num_workers)}
         while going:
             done, going = wait(going, return_when=FIRST_COMPLETED)

@@ -1,4 +1,4 @@
-"""Policy-gradient methods by name, each an advantage estimator and a loss. Needs no torch."""
+"""Policy-gradient methods: advantage estimators, losses and hyperparameters; imports no torch."""
 
 from baselines.optimizers.dapo import DAPO
 from baselines.optimizers.dr_grpo import DR_GRPO

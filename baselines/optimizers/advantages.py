@@ -1,8 +1,8 @@
-"""Advantage estimators: from the credit of a whole step to its advantages.
+"""Advantage estimators: from the credit of a training step to its advantages.
 
-Each function takes the step as a list of (G, A) credit arrays, one per group, because some
+Each function takes a list of (G, A) credit arrays, one per group of the step, because some
 normalise across groups. Groups may differ in size: unmeasured rollouts have been dropped.
-Agents are never mixed: each column is normalised on its own.
+Each agent (column) is normalised separately.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from baselines.common.types import FloatArray
 IntArray = npt.NDArray[np.integer]
 
 Z_SCORE_EPSILON = 1e-6
-"""verl's; TRL has 1e-4. Far below any difference of credit worth paying."""
+"""As in verl (TRL: 1e-4); far below any relevant difference in credit."""
 
 WHITEN_EPSILON = 1e-8
 """Added to the variance, as verl and OpenRLHF do."""
 
 
 def no_baseline(credit: Sequence[FloatArray]) -> list[FloatArray]:
-    """Return the credit itself: a group of one is fine.
+    """Return the credit unchanged; groups of one rollout are allowed.
 
     Args:
         credit: The groups of one step, each of shape (G, A) with G >= 1.
@@ -48,7 +48,7 @@ def group_mean(credit: Sequence[FloatArray]) -> list[FloatArray]:
     Raises:
         ValueError: If a group has fewer than two rollouts: its mean is the rollout itself.
 
-    Note: Equal credit throughout a group gives exactly 0, not a rounding error.
+    Note: If all credit in a group is equal, the result is exactly 0, without rounding error.
 
     Source: GRPO, arXiv:2402.03300, section 4.1.2, without the division by the standard deviation.
     """
@@ -59,22 +59,22 @@ def group_mean(credit: Sequence[FloatArray]) -> list[FloatArray]:
 def group_z_score(
     credit: Sequence[FloatArray], *, epsilon: float = Z_SCORE_EPSILON
 ) -> list[FloatArray]:
-    """Divide what `group_mean` returns by the standard deviation over the group.
+    """Divide the result of `group_mean` by the standard deviation over the group.
 
     advantage[g, a] = (credit[g, a] - mean[a]) / (std[a] + epsilon)
     std[a]^2        = sum over g of (credit[g, a] - mean[a])^2 / (G - 1)
 
     Args:
         credit: The groups of one step, each of shape (G, A) with G >= 2.
-        epsilon: Keeps the quotient finite where the credit of a group hardly differs.
+        epsilon: Added to the standard deviation.
 
     Raises:
         ValueError: If a group has fewer than two rollouts.
 
-    Note: Equal credit throughout a group gives exactly 0. A credit that differs by a hair is
-        blown up to the size of a reward.
+    Note: If all credit in a group is equal, the result is exactly 0. Tiny differences are scaled
+        up to the size of a reward.
 
-    Source: GRPO, arXiv:2402.03300, section 4.1.2; the unbiased deviation of TRL and verl.
+    Source: GRPO, arXiv:2402.03300, section 4.1.2; the unbiased standard deviation of TRL and verl.
     """
 
     def scaled(groups: FloatArray) -> FloatArray:
@@ -102,7 +102,7 @@ def leave_one_out(credit: Sequence[FloatArray]) -> list[FloatArray]:
     Raises:
         ValueError: If a group has fewer than two rollouts.
 
-    Note: It is `group_mean` times G / (G - 1): the same direction per group, another weight.
+    Note: Equals `group_mean` times G / (G - 1): the same direction per group, a different weight.
 
     Source: RLOO, arXiv:2402.14740, section 3.3; Kool et al. 2019.
     """
@@ -122,9 +122,9 @@ def whiten(
     var[a]          = sum of n * (x - mean[a])^2 / (N - 1)
 
     Args:
-        values: One number per completion, the groups of one step, each of shape (G, A).
-        num_tokens: Completion tokens behind each number, of the same shapes, >= 0. None: each
-            completion counts once.
+        values: One value per completion, the groups of one step, each of shape (G, A).
+        num_tokens: Number of completion tokens of each value, of the same shapes, >= 0. None:
+            each completion has weight 1.
         epsilon: Added to the variance.
 
     Returns:
@@ -133,8 +133,8 @@ def whiten(
     Raises:
         ValueError: If the shapes disagree or a count is negative.
 
-    Note: Equal values, or a single token, give exactly 0. A completion without tokens has no
-        weight, though it gets a number.
+    Note: Equal values, or a single token, give exactly 0. A completion without tokens has weight
+        0, but gets a value.
 
     Source: REINFORCE++, arXiv:2501.03262, section 3.2; the unbiased variance of verl.
     """
@@ -158,26 +158,26 @@ def token_returns(
     gamma: float = 1.0,
     kl_weight: float = 0.0,
 ) -> list[FloatArray]:
-    """Return the discounted reward from each token on, a KL penalty on every token included.
+    """Return the discounted return from each token on, with a KL penalty on every token.
 
     reward[g, a, t] = credit[g, a] * (t is the last token) - kl_weight * kl[g, a, t]
     return[g, a, t] = reward[g, a, t] + gamma * return[g, a, t + 1]
 
     Args:
         credit: The groups of one step, each of shape (G, A).
-        num_tokens: Completion tokens of each agent, of the same shapes, >= 0; the tokens of an
-            agent that spoke more than once stand in a row.
-        kl: log policy - log reference of each token, each of shape (G, A, T), nats; anything
-            beyond num_tokens. None: no penalty.
+        num_tokens: Completion tokens of each agent, of the same shapes, >= 0; the tokens of all
+            turns of an agent are concatenated.
+        kl: log policy - log reference of each token, each of shape (G, A, T), nats; values
+            beyond num_tokens are ignored. None: no penalty.
         gamma: Discount per token, in [0, 1].
-        kl_weight: Reward that one nat costs, >= 0.
+        kl_weight: Penalty per nat, in units of reward, >= 0.
 
     Returns:
-        Returns, each of shape (G, A, T) with T the most tokens of its group (or the T of kl), 0
+        Returns, each of shape (G, A, T), where T is the longest in the group (or the T of kl), 0
         beyond num_tokens.
 
     Raises:
-        ValueError: If the shapes disagree, or kl is shorter than num_tokens says.
+        ValueError: If the shapes disagree, or kl has fewer tokens than num_tokens.
 
     Source: REINFORCE++, arXiv:2501.03262, eq. (4) and (5).
     """
@@ -201,10 +201,10 @@ def whiten_tokens(
     *,
     epsilon: float = WHITEN_EPSILON,
 ) -> list[FloatArray]:
-    """Do what `whiten` does where each token has a number of its own.
+    """Apply `whiten` to values per token.
 
     Args:
-        values: Each of shape (G, A, T); what stands beyond num_tokens does not count.
+        values: Each of shape (G, A, T); values beyond num_tokens are ignored.
         num_tokens: Each of shape (G, A).
         epsilon: Added to the variance.
 
@@ -228,14 +228,14 @@ def whiten_tokens(
 
 
 def on_tokens(advantages: Sequence[FloatArray], num_tokens: Sequence[IntArray]) -> list[FloatArray]:
-    """Put each completion's number on all its tokens.
+    """Repeat the value of each completion on all its tokens.
 
     Args:
         advantages: Each of shape (G, A).
         num_tokens: Each of shape (G, A).
 
     Returns:
-        Each of shape (G, A, T), T the most tokens of its group, 0 beyond num_tokens.
+        Each of shape (G, A, T), where T is the longest in the group, 0 beyond num_tokens.
     """
     return [
         np.where(_is_token(n, _longest(n)), group[:, :, None], 0.0)
@@ -244,8 +244,8 @@ def on_tokens(advantages: Sequence[FloatArray], num_tokens: Sequence[IntArray]) 
 
 
 def _centred(groups: FloatArray) -> FloatArray:
-    """Return what N groups of one shape, (N, G, A), differ from their means."""
-    # Counted from the first rollout: it changes no difference, and equal credit becomes 0.
+    """Return N groups of one shape, (N, G, A), minus their means."""
+    # Shifting by the first rollout changes no difference, and makes equal credit exactly 0.
     offsets = groups - groups[:, :1]
     centred: FloatArray = offsets - offsets.mean(axis=1, keepdims=True)
     return centred
@@ -254,7 +254,7 @@ def _centred(groups: FloatArray) -> FloatArray:
 def _by_shape(
     groups: Sequence[FloatArray], compute: Callable[[FloatArray], FloatArray]
 ) -> list[FloatArray]:
-    """Return what a function of (N, G, A) makes of each group; those of one shape go at once."""
+    """Apply a function of (N, G, A) to all groups, those of one shape at once."""
     alike: dict[tuple[int, ...], list[int]] = {}
     for place, group in enumerate(groups):
         alike.setdefault(group.shape, []).append(place)
@@ -269,17 +269,17 @@ def _returns(
     credit: FloatArray, num_tokens: IntArray, kl: FloatArray, *, gamma: float, kl_weight: float
 ) -> FloatArray:
     longest = _longest(num_tokens)
-    expect_shape("kl", kl, (*credit.shape, "T"), remedy="give each token of each agent one number")
+    expect_shape("kl", kl, (*credit.shape, "T"), remedy="give one value per token and agent")
     if kl.shape[2] < longest:
         raise ValueError(
-            f"kl must reach to the last of {longest} tokens, got {kl.shape[2]}; score every token"
+            f"kl must cover all {longest} tokens, got {kl.shape[2]}; score every token"
         )
     is_token = _is_token(num_tokens, kl.shape[2])  # (G, A, T)
     rewards = -kl_weight * np.where(is_token, kl, 0.0)
     rewards += credit[:, :, None] * (np.arange(kl.shape[2]) == num_tokens[:, :, None] - 1)
     returns = np.zeros_like(rewards)
     running = np.zeros(credit.shape)
-    for t in reversed(range(kl.shape[2])):  # the longest completion, not the number of tokens
+    for t in reversed(range(kl.shape[2])):  # loops over the longest completion, not all tokens
         running = rewards[:, :, t] + gamma * running
         returns[:, :, t] = running
     return returns
@@ -289,7 +289,7 @@ def _whiten(values: FloatArray, weights: FloatArray, epsilon: float) -> FloatArr
     total = weights.sum()
     if total <= 1:
         return np.zeros_like(values)
-    # Counted from one of them: it changes no difference, and equal values become 0.
+    # Shifting by one of them changes no difference, and makes equal values exactly 0.
     offsets = values - values[np.argmax(weights > 0)]
     centred = offsets - (weights @ offsets) / total
     variance = (weights @ centred**2) / (total - 1)

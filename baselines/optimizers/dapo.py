@@ -1,4 +1,4 @@
-"""DAPO: GRPO with a higher upper clip, token-level means and uniform groups dropped."""
+"""DAPO: GRPO with a higher upper clip bound, token-level mean and no uniform groups."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ credit    = credit - overlong penalty, which grows to 1 over the last fifth of m
 advantage = (credit - group mean) / (group std + 1e-6)
 loss      = clipped surrogate with clip_high > clip_low, averaged over the tokens of the update
 
-Groups whose team rewards are all equal are dropped. That is right as long as credit says no more
-than the reward; with branch or rating credit such a group can still teach, so set
-drop_equal_groups to false there.
+Groups whose team rewards are all equal are dropped. This loses nothing if credit depends on the
+reward only; with branch or rating credit such a group can still have a signal, so set
+drop_equal_groups to false.
 
 Source: DAPO, arXiv:2503.14476, eq. (8) to (13); the buffer is 4096 of 20480 tokens there, a fifth.
-Its dynamic sampling fills the step with other tasks in place of dropped ones: that is a setting of
-the run, resample_rounds, because it decides what a step costs.
+Its dynamic sampling replaces dropped tasks by others; here that is resample_rounds, a setting of
+the run, because it determines the cost of a step.
 """

@@ -19,9 +19,9 @@ DR_GRPO = PolicyOptimizer(
 advantage = credit - group mean
 loss      = clipped surrogate, summed over the tokens, divided by completions * max_tokens
 
-A token weighs the same in a short and in a long completion, and the divisor does not depend on
-what was sampled.
+A token has the same weight in short and long completions, and the divisor does not depend on the
+sampled completions.
 
-Source: Dr. GRPO, arXiv:2503.20783, section 3.2; the constant is the longest completion that may be
-sampled, as in TRL's loss_type "dr_grpo".
+Source: Dr. GRPO, arXiv:2503.20783, section 3.2; the constant is the maximum completion
+length, as in TRL's loss_type "dr_grpo".
 """

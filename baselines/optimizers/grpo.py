@@ -19,9 +19,9 @@ GRPO = PolicyOptimizer(
 advantage = credit - group mean; divided by the group's standard deviation if std is set
 loss      = clipped surrogate, averaged over the completion tokens of the whole update
 
-The advantage is not divided by the group's standard deviation. That division weighs a task by how
-rarely its rollouts differ (Dr. GRPO, arXiv:2503.20783), and in a group whose rewards are all equal
-it would blow a small bonus up to the size of a reward.
+The advantage is not divided by the group's standard deviation. That division gives more weight to
+tasks whose rollouts rarely differ (Dr. GRPO, arXiv:2503.20783), and in a group whose rewards are
+all equal it would scale a small bonus up to the size of a reward.
 
 Source: GRPO, arXiv:2402.03300, eq. (3); differs from it in that, in averaging over the tokens of
 the whole update rather than first over each completion (aggregation "completion_token_mean"), in

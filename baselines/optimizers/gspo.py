@@ -20,8 +20,8 @@ advantage = credit - group mean; divided by the group's standard deviation if st
 loss      = clipped surrogate with the ratio of the completion, averaged over its tokens and then
             over completions
 
-The clip range belongs to learning rates around 1e-6. At larger ones a second update of the same
-rollouts is mostly clipped: widen it (clip_low, clip_high) or take one update per step.
+The clip range suits learning rates around 1e-6. At larger ones, a second update on the same
+rollouts is mostly clipped: widen the range (clip_low, clip_high) or use one update per step.
 
 Source: GSPO, arXiv:2507.18071, eq. (5) and section 5.1; differs from it in not dividing by the
 standard deviation, as the scripts of CCPO, arXiv:2603.21563, do not.

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 AdvantageFunction: TypeAlias = Callable[..., list[FloatArray]]
-"""(credit of a step, *, hyperparameters) -> advantages: one (G, A) array per group in and out."""
+"""(credit of a step, *, hyperparameters) -> advantages; both are lists of (G, A) arrays."""
 
 PolicyLoss: TypeAlias = Callable[..., LossOutput]
 """(logprobs, TokenBatch, *, hyperparameters) -> LossOutput; imports torch for types only."""
@@ -44,22 +44,22 @@ COMMON = ("aggregation", "kl_weight", "kl_estimator", "entropy_weight")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hyperparameters:
-    """Hyperparameters of all methods; each method has those that its `tunable` lists.
+    """Hyperparameters of all methods; `PolicyOptimizer.tunable` lists those of a method.
 
     Args:
-        std: Divide a group's centred credit by its standard deviation.
+        std: Divide the centred credit of a group by its standard deviation.
         clip_low: How far below 1 a probability ratio may fall.
         clip_high: How far above 1 a probability ratio may rise.
-        dual_clip: Largest ratio that a negative advantage is multiplied with. None: no bound.
-        aggregation: How the losses of tokens become one number. See `losses.normalizer`.
+        dual_clip: Upper bound of the ratio for negative advantages. None: no bound.
+        aggregation: How token losses are averaged. See `losses.normalizer`.
         gamma: Discount per token.
         reward_kl: KL penalty in the reward, per nat of log policy - log reference on each token.
         kl_weight: Weight of the KL to the reference policy in the loss.
         kl_estimator: Estimator of that KL. See `baselines.optimizers.losses.kl_estimates`.
         entropy_weight: Weight of the entropy bonus in the loss.
         drop_equal_groups: Drop groups whose team rewards are all equal.
-        overlong_weight: Credit that a completion of the greatest length loses.
-        overlong_rate: Share of the greatest length, at its end, over which that loss grows from 0.
+        overlong_weight: Penalty in the credit of a completion of maximum length.
+        overlong_rate: Final fraction of the maximum length over which that penalty grows from 0.
 
     Raises:
         ValueError: If a value is out of range.
@@ -89,16 +89,17 @@ class PolicyOptimizer:
     """A policy-gradient method: an advantage estimator and a loss.
 
     Args:
-        name: Its key in OPTIMIZERS.
+        name: Key in OPTIMIZERS.
         baseline: Turns credit into advantages before whitening; numpy. Its keyword-only parameters
             that are fields of Hyperparameters are hyperparameters of this method.
-        policy_loss: Turns log-probabilities and advantages into a loss; torch. The same holds for
-            its parameters.
+        policy_loss: Turns log-probabilities and advantages into a loss; torch. Its parameters
+            declare hyperparameters in the same way.
         hyperparameters: The published defaults, or the values set by `with_hyperparameters`.
-        other_hyperparameters: Names of those that neither function takes, besides COMMON.
+        other_hyperparameters: Names of hyperparameters that neither function takes, besides COMMON.
         whitens: Whether advantages are whitened per agent over the tokens of the whole step.
-        min_group_size: Fewest measured rollouts of a group that has an advantage.
-        centres_on_group: Whether a constant added to the credit of a group changes nothing.
+        min_group_size: Minimum number of measured rollouts in a group.
+        centres_on_group: Whether the advantage is invariant to a constant added to the credit of
+            a group.
     """
 
     name: str
@@ -124,7 +125,7 @@ class PolicyOptimizer:
         """Return this method with other hyperparameters.
 
         Args:
-            **values: New values; those left out stay.
+            **values: New values; others are unchanged.
 
         Raises:
             ValueError: If the method has no hyperparameter of that name, or a value is out of
@@ -135,7 +136,7 @@ class PolicyOptimizer:
         return replace(self, hyperparameters=changed)
 
     def read_hyperparameters(self, texts: Mapping[str, str]) -> PolicyOptimizer:
-        """Return this method with hyperparameters given as text, such as on a command line."""
+        """Return this method with hyperparameters parsed from text, such as the command line."""
         values = read_hyperparameters(f"optimizer {self.name!r}", self.tunable, texts)
         return self.with_hyperparameters(**values)
 
@@ -155,7 +156,7 @@ class PolicyOptimizer:
         Raises:
             ValueError: If a group is too small or the shapes disagree.
 
-        Note: It leaves discount and KL penalty out; with them see `token_advantage`.
+        Note: Without discount and KL penalty; for these see `token_advantage`.
         """
         advantages = self.baseline(credit, **self._arguments(self.baseline))
         return whiten(advantages, num_tokens) if self.whitens else advantages
@@ -182,7 +183,7 @@ class PolicyOptimizer:
 
     @property
     def skips_zero_advantage(self) -> bool:
-        """Whether a completion without advantage has no gradient, so it need not be computed."""
+        """Whether completions with zero advantage have no gradient and can be skipped."""
         return not (self.needs_reference or self.needs_entropy)
 
     def token_advantage(
@@ -196,18 +197,18 @@ class PolicyOptimizer:
         Args:
             credit: The groups of one step, each of shape (G, A).
             num_tokens: Completion tokens of each agent in each rollout, of the same shapes; the
-                tokens of an agent that spoke more than once stand in a row.
-            kl: log policy - log reference of each token, each of shape (G, A, T). Needed if
+                tokens of all turns of an agent are concatenated.
+            kl: log policy - log reference of each token, each of shape (G, A, T). Required if
                 needs_reward_kl.
 
         Returns:
-            Each of shape (G, A, T), 0 beyond num_tokens. Unless is_per_token, what `advantage`
-            returns on every token of the completion.
+            Each of shape (G, A, T), 0 beyond num_tokens. Unless is_per_token, the result of
+            `advantage` repeated on every token of the completion.
 
         Raises:
             ValueError: If kl is missing or the shapes disagree.
 
-        Note: The penalty on a token is charged to it and to the tokens before it.
+        Note: The penalty on a token affects its return and those of the tokens before it.
         """
         if not self.is_per_token:
             return on_tokens(self.advantage(credit, num_tokens), num_tokens)
@@ -226,14 +227,14 @@ class PolicyOptimizer:
         return whiten_tokens(returns, num_tokens) if self.whitens else returns
 
     def keeps(self, team_rewards: FloatArray) -> bool:
-        """Return whether a group of these team rewards, shape (G,), is trained on.
+        """Return whether a group with these team rewards, shape (G,), is trained on.
 
-        All are, unless drop_equal_groups is set: then those whose rewards are not all equal.
+        True, unless drop_equal_groups is set and all rewards are equal.
         """
         return not self.hyperparameters.drop_equal_groups or bool(np.ptp(team_rewards) > 0.0)
 
     def shape(self, credit: FloatArray, num_tokens: IntArray, max_tokens: int | None) -> FloatArray:
-        """Return the credit of a group with the penalty for long completions taken off.
+        """Return the credit of a group minus the penalty for overlong completions.
 
         penalty = overlong_weight * clamp((n - (max_tokens - b)) / b, 0, 1),
         b = overlong_rate * max_tokens
@@ -241,8 +242,7 @@ class PolicyOptimizer:
         Args:
             credit: Shape (G, A).
             num_tokens: Tokens n of each agent's longest completion, shape (G, A).
-            max_tokens: Longest completion that could have been sampled. None: nothing is too
-                long, so nothing is taken off.
+            max_tokens: Maximum completion length. None: no penalty.
 
         Source: DAPO, arXiv:2503.14476, eq. (13).
         """
@@ -265,15 +265,15 @@ class PolicyOptimizer:
                 nats, with gradient.
             batch: The tokens; with reference_logprobs if needs_reference. Its normalizer and
                 row_weights are those of the hyperparameter aggregation.
-            entropy: Of the policy at each token, shape (B, T), nats, with gradient; needed if
-                needs_entropy.
+            entropy: Entropy of the policy at each token, shape (B, T), nats, with gradient;
+                required if needs_entropy.
 
         Returns:
-            The loss and the metrics clip_rate and approx_kl; with the terms also reference_kl
-            and entropy, in nats per token.
+            The loss and the metrics clip_rate and approx_kl; reference_kl and entropy, in nats
+            per token, if the loss has these terms.
 
         Raises:
-            ValueError: If the shapes disagree, or something needed is missing.
+            ValueError: If the shapes disagree, or a required input is missing.
             FloatingPointError: If the loss is NaN or infinite.
         """
         output = self.policy_loss(logprobs, batch, **self._arguments(self.policy_loss))
@@ -290,7 +290,7 @@ class PolicyOptimizer:
         return losses.row_weight(self.hyperparameters.aggregation, num_tokens)
 
     def normalizer(self, num_tokens: Sequence[int], *, max_tokens: int | None = None) -> float:
-        """Return what the loss is divided by; see `losses.normalizer`."""
+        """Return the divisor of the loss; see `losses.normalizer`."""
         return losses.normalizer(
             self.hyperparameters.aggregation, num_tokens, max_tokens=max_tokens
         )

@@ -24,8 +24,8 @@ return    = discounted credit from a token on, minus reward_kl times log(policy 
 advantage = (return - mean) / sqrt(variance + 1e-8), over the tokens of an agent in the whole step
 loss      = clipped surrogate, averaged over the tokens of the update
 
-No group is compared with itself, so a group may have one rollout, and credit that a group shares
-shows: a task that the team solves gets positive advantages throughout.
+There is no group baseline, so a group may have one rollout, and credit that is constant in a group
+is not cancelled: a task that the team always solves has positive advantages only.
 
 Source: REINFORCE++, arXiv:2501.03262, eq. (4) to (8); differs from it in having no KL penalty
 unless reward_kl is set.

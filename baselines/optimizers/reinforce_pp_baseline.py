@@ -21,7 +21,7 @@ advantage = (x - mean) / sqrt(variance + 1e-8), over the tokens of an agent in t
 x         = credit - group mean
 loss      = clipped surrogate, averaged over the tokens of the update
 
-All groups share one standard deviation, so a group whose credit hardly differs is not blown up.
+All groups share one standard deviation, so a group with nearly equal credit is not scaled up.
 
 Source: REINFORCE++, arXiv:2501.03262, section 3.3; differs from it in having no KL term unless
 kl_weight is set, then with its estimator k2.

@@ -43,13 +43,13 @@ MAX_PANELS, NUM_BINS = 12, 24
 QUARTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
-def credit(rows: Sequence[MetricRow], updates: FloatArray, agents: Sequence[str]) -> Plot | None:
+def credit(rows: Sequence[MetricRow], steps: FloatArray, agents: Sequence[str]) -> Plot | None:
     """Draw the mean and the standard deviation of each agent's credit."""
     series = _per_agent(rows, agents, "mean")
     if not series:
         return None
-    figure, panels = _agent_panels("credit", updates, series)
-    x = binned(updates, MAX_POINTS)
+    figure, panels = _agent_panels("credit", steps, series)
+    x = binned(steps, MAX_POINTS)
     for index, (one, axes) in enumerate(zip(series, panels, strict=True)):
         mean = running_mean(one.values)
         std = running_mean(column(rows, f"credit/{one.label}/std"))
@@ -59,10 +59,10 @@ def credit(rows: Sequence[MetricRow], updates: FloatArray, agents: Sequence[str]
         "Mean over the rollouts, whose reward is -1 or +1; band: ± one standard deviation."
         f"{left_out(agents, MAX_PANELS)}"
     )
-    return of_curves("Credit of each agent", meaning, figure, updates, series)
+    return of_curves("Credit of each agent", meaning, figure, steps, series)
 
 
-def shares(rows: Sequence[MetricRow], updates: FloatArray, agents: Sequence[str]) -> Plot | None:
+def shares(rows: Sequence[MetricRow], steps: FloatArray, agents: Sequence[str]) -> Plot | None:
     """Draw each agent's share of credit: its root mean square over the sum of all."""
     sizes: dict[str, FloatArray] = {}
     for name, places in columns_of(agents).items():
@@ -75,15 +75,15 @@ def shares(rows: Sequence[MetricRow], updates: FloatArray, agents: Sequence[str]
     series = [Series(name, size / known) for name, size in sizes.items()]
     figure, (axes,) = panels_of(1, height=2.3)
     heights = {one.label: binned(one.values, MAX_BARS) for one in series}
-    stack(axes, binned(updates, MAX_BARS), heights, math.ceil(len(rows) / MAX_BARS))
-    axes.set(xlabel="updates so far", ylabel="share of credit", ylim=(0.0, 1.0))
-    span_steps(axes, updates)
+    stack(axes, binned(steps, MAX_BARS), heights, math.ceil(len(rows) / MAX_BARS))
+    axes.set(xlabel="training step", ylabel="share of credit", ylim=(0.0, 1.0))
+    span_steps(axes, steps)
     figure.legend(loc="outside upper left", ncols=3, handlelength=1.6)
     meaning = (
         "Size of an agent's credit over that of all agents; size: root mean square over the "
         "rollouts, of either sign."
     )
-    return of_curves("Share of credit", meaning, figure, updates, series)
+    return of_curves("Share of credit", meaning, figure, steps, series)
 
 
 def _size(rows: Sequence[MetricRow], agent: str) -> FloatArray:
@@ -93,30 +93,30 @@ def _size(rows: Sequence[MetricRow], agent: str) -> FloatArray:
     return size
 
 
-def slopes(rows: Sequence[MetricRow], updates: FloatArray, agents: Sequence[str]) -> Plot | None:
+def slopes(rows: Sequence[MetricRow], steps: FloatArray, agents: Sequence[str]) -> Plot | None:
     """Draw the slope of each agent's advantage on the advantage from shared credit."""
     series = _per_agent(rows, agents, "slope_vs_shared")
     if not series:
         return None
-    figure = _compared("slope", updates, series)
+    figure = _compared("slope", steps, series)
     meaning = (
         "Slope of the agent's advantage on the advantage of shared credit; dashed: 1, as if "
         f"the credit were shared.{left_out(agents, MAX_PANELS)}"
     )
-    return of_curves("Advantage compared with shared credit", meaning, figure, updates, series)
+    return of_curves("Advantage compared with shared credit", meaning, figure, steps, series)
 
 
-def variances(rows: Sequence[MetricRow], updates: FloatArray, agents: Sequence[str]) -> Plot | None:
+def variances(rows: Sequence[MetricRow], steps: FloatArray, agents: Sequence[str]) -> Plot | None:
     """Draw the variance of each agent's advantage, relative to that from shared credit."""
     series = _per_agent(rows, agents, "variance_ratio")
     if not series:
         return None
-    figure = _compared("variance ratio", updates, series)
+    figure = _compared("variance ratio", steps, series)
     meaning = (
         "Variance of the agent's advantage over that of shared credit's; dashed: 1. Below it, the "
         f"gradient is less noisy, or smaller.{left_out(agents, MAX_PANELS)}"
     )
-    return of_curves("Variance compared with shared credit", meaning, figure, updates, series)
+    return of_curves("Variance compared with shared credit", meaning, figure, steps, series)
 
 
 def distribution(record: CreditRecord | None) -> Plot | None:
@@ -163,9 +163,9 @@ def _per_agent(rows: Sequence[MetricRow], agents: Sequence[str], metric: str) ->
     return [one for one in series if np.isfinite(one.values).any()][:MAX_PANELS]
 
 
-def _compared(ylabel: str, updates: FloatArray, series: Sequence[Series]) -> Figure:
+def _compared(ylabel: str, steps: FloatArray, series: Sequence[Series]) -> Figure:
     """Draw a panel per agent, with a line at 1 for shared credit."""
-    figure, panels = _agent_panels(ylabel, updates, series)
+    figure, panels = _agent_panels(ylabel, steps, series)
     for axes in panels:
         axes.axhline(1.0, color=INK, linewidth=0.8, linestyle=(0, (2, 2)))
     low, high = panels[0].get_ylim()
@@ -174,14 +174,14 @@ def _compared(ylabel: str, updates: FloatArray, series: Sequence[Series]) -> Fig
 
 
 def _agent_panels(
-    ylabel: str, updates: FloatArray, series: Sequence[Series]
+    ylabel: str, steps: FloatArray, series: Sequence[Series]
 ) -> tuple[Figure, list[Axes]]:
     """Draw one curve per panel, so that equal curves do not overlap."""
     figure, panels = panels_of(len(series), height=1.65)
     for index, (one, axes) in enumerate(zip(series, panels, strict=True)):
-        line(axes, updates, one.values, index)
-        span_steps(axes, updates)
+        line(axes, steps, one.values, index)
+        span_steps(axes, steps)
         axes.set_title(short(one.label), loc="left")
-    figure.supxlabel("updates so far", fontsize="medium")
+    figure.supxlabel("training step", fontsize="medium")
     figure.supylabel(ylabel, fontsize="medium")
     return figure, panels

@@ -84,7 +84,7 @@ def plots(
     Returns:
         Plots by name; those without data are omitted.
     """
-    updates = column(rows, "step") - 1.0  # a step measures before its update
+    steps = column(rows, "step") - 1.0  # a step measures before its update
 
     def curve(name: str, label: str, metric: str) -> Series:
         return Series(label, column(rows, metric), held_out.get(name, ()))
@@ -99,20 +99,20 @@ def plots(
     ]
     with style.context(SETTINGS, after_reset=True):  # independent of the user's matplotlib settings
         drawn = {
-            "accuracy": _rates("Accuracy", ACCURACY, updates, accuracy),
-            "effects": _rates("Help and hurt", EFFECTS, updates, effects),
-            "credit": credit(rows, updates, agents),
-            "share": shares(rows, updates, agents),
+            "accuracy": _rates("Accuracy", ACCURACY, steps, accuracy),
+            "effects": _rates("Help and hurt", EFFECTS, steps, effects),
+            "credit": credit(rows, steps, agents),
+            "share": shares(rows, steps, agents),
             "distribution": distribution(record),
-            "slope": slopes(rows, updates, agents),
-            "variance": variances(rows, updates, agents),
-            "ratings": _lines("Ratings", RATINGS, rows, updates, RATING_QUANTITIES, agents),
-            "roles": _lines("Updates", ROLES, rows, updates, ROLE_QUANTITIES, roles),
+            "slope": slopes(rows, steps, agents),
+            "variance": variances(rows, steps, agents),
+            "ratings": _lines("Ratings", RATINGS, rows, steps, RATING_QUANTITIES, agents),
+            "roles": _lines("Updates", ROLES, rows, steps, ROLE_QUANTITIES, roles),
             "lengths": _lines(
                 "Completion length",
                 "Mean tokens of an agent's completions.",
                 rows,
-                updates,
+                steps,
                 {"tokens": "rollout/{}/tokens"},
                 agents,
             ),
@@ -122,15 +122,15 @@ def plots(
     return {name: plot for name, plot in drawn.items() if plot is not None}
 
 
-def _rates(title: str, meaning: str, updates: FloatArray, series: Sequence[Series]) -> Plot | None:
+def _rates(title: str, meaning: str, steps: FloatArray, series: Sequence[Series]) -> Plot | None:
     series = [one for one in series if one.points or np.isfinite(one.values).any()]
     if not series:
         return None
     figure, (axes,) = panels_of(1, height=2.5)
     points = [point for one in series for point in one.points]
-    ends = [*updates, *(point.updates for point in points)]
+    ends = [*steps, *(point.steps for point in points)]
     for index, one in enumerate(series):
-        line(axes, updates, one.values, index, label=one.label)
+        line(axes, steps, one.values, index, label=one.label)
     if points:
         meaning += "; marks: held-out tasks"
         dodge = 0.007 * max(*ends, 1)  # so that intervals do not overlap
@@ -140,19 +140,19 @@ def _rates(title: str, meaning: str, updates: FloatArray, series: Sequence[Serie
     if any(with_interval):
         meaning += " with 95 % intervals"
         meaning += "" if all(with_interval) else ", means over several removals without"
-    axes.set(xlabel="updates so far", ylabel="rate", ylim=(-0.02, None))
+    axes.set(xlabel="training step", ylabel="rate", ylim=(-0.02, None))
     if axes.get_ylim()[1] > 0.75:
         axes.set_ylim(top=1.02)
     span_steps(axes, ends)
     figure.legend(loc="outside upper left", ncols=2)
-    return of_curves(title, f"{meaning}.", figure, updates, series)
+    return of_curves(title, f"{meaning}.", figure, steps, series)
 
 
 def _lines(
     title: str,
     meaning: str,
     rows: Sequence[MetricRow],
-    updates: FloatArray,
+    steps: FloatArray,
     quantities: Mapping[str, str],
     names: Sequence[str],
 ) -> Plot | None:
@@ -169,11 +169,11 @@ def _lines(
     for axes, (quantity, own) in zip(panels, curves.items(), strict=True):
         for index, (name, values) in enumerate(own.items()):
             label = short(name) if axes is panels[0] else None
-            line(axes, updates, values, index, label=label)
+            line(axes, steps, values, index, label=label)
         axes.set_title(quantity, loc="left")
         _begin_at_zero(axes, own.values())
-        span_steps(axes, updates)
-    figure.supxlabel("updates so far", fontsize="medium")
+        span_steps(axes, steps)
+    figure.supxlabel("training step", fontsize="medium")
     figure.legend(loc="outside upper left", ncols=3, handlelength=2.6)
     series = [
         Series(f"{name}, {quantity}", values)
@@ -182,7 +182,7 @@ def _lines(
         if np.isfinite(values).any()
     ]
     meaning += left_out(names, MAX_LINES)
-    return of_curves(title, meaning, figure, updates, series)
+    return of_curves(title, meaning, figure, steps, series)
 
 
 def _begin_at_zero(axes: Axes, curves: Iterable[FloatArray]) -> None:

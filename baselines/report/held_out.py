@@ -32,7 +32,7 @@ class Count(TypedDict):
 
 
 class EvaluationJson(TypedDict):
-    """The counts in an evaluation of summary.json, by the name of the removed agents."""
+    """Counts of an evaluation in summary.json; those of removals by the names of the agents."""
 
     num_tasks: int
     joint: Count
@@ -51,7 +51,7 @@ class AuditJson(TypedDict):
     signal_rate: float
 
 
-class Summary(TypedDict):
+class RunSummary(TypedDict):
     """The contents of summary.json."""
 
     status: str
@@ -89,9 +89,9 @@ def read_json(path: Path, default: T) -> T:
     return value
 
 
-def read_summary(path: Path, rows: Sequence[MetricRow]) -> Summary:
-    """Return summary.json; of a run interrupted before writing it, what its metrics hold."""
-    interrupted: Summary = {
+def read_summary(path: Path, rows: Sequence[MetricRow]) -> RunSummary:
+    """Read summary.json, or recover it from the metrics if the run was interrupted before."""
+    interrupted: RunSummary = {
         "status": "interrupted",
         "steps_done": int(rows[-1]["step"] or 0) if rows else 0,
         "initial": None,
@@ -103,8 +103,8 @@ def read_summary(path: Path, rows: Sequence[MetricRow]) -> Summary:
     return {**interrupted, **read_json(path, interrupted)}
 
 
-def measurements(summary: Summary) -> list[Measurement]:
-    """Return every rate measured before or after training."""
+def measurements(summary: RunSummary) -> list[Measurement]:
+    """Return all rates measured before or after training."""
     names = removals(summary)
     rates = [
         measurement(summary, kind, name)
@@ -114,19 +114,19 @@ def measurements(summary: Summary) -> list[Measurement]:
     return [rate for rate in rates if rate.initial or rate.final]
 
 
-def removals(summary: Summary) -> list[str]:
+def removals(summary: RunSummary) -> list[str]:
     """Return the removals that were evaluated: an agent, or several joined by a plus."""
     ends = (summary["initial"], summary["final"])
     return list(dict.fromkeys(name for end in ends if end for name in end["without"]))
 
 
-def held_out(rows: Sequence[MetricRow], summary: Summary) -> dict[str, list[Point]]:
-    """Return each rate on held-out tasks over the training steps.
+def held_out(rows: Sequence[MetricRow], summary: RunSummary) -> dict[str, list[Point]]:
+    """Return the held-out rates over the training steps.
 
     Args:
-        rows: The metrics; a row was measured before the update of its step.
-        summary: The evaluations before and after training, which also hold the number of tasks
-            that the rates during training were measured on.
+        rows: The metrics; the evaluation in a row precedes the update of its step.
+        summary: The evaluations before and after training, with the number of tasks that the
+            rates during training were measured on.
 
     Returns:
         Points by kind. Averages over several removals have no interval.
@@ -134,7 +134,7 @@ def held_out(rows: Sequence[MetricRow], summary: Summary) -> dict[str, list[Poin
     ends = ((0, summary["initial"]), (summary["steps_done"], summary["final"]))
     curves: dict[str, list[Point]] = {}
     for kind, (_, metric) in HELD_OUT.items():
-        shares = {updates: _shares(end, kind) for updates, end in ends if end}
+        shares = {steps: _shares(end, kind) for steps, end in ends if end}
         rates = {int(row["step"] or 0) - 1: row.get(metric) for row in rows}
         rates |= {
             at: sum(s.value for s in found) / len(found) for at, found in shares.items() if found
@@ -142,14 +142,14 @@ def held_out(rows: Sequence[MetricRow], summary: Summary) -> dict[str, list[Poin
         totals = {at: found[0].num_units for at, found in shares.items() if len(found) == 1}
         usual = next(iter(totals.values()), None)
         curves[kind] = [
-            _point(updates, rate, totals.get(updates, usual))
-            for updates, rate in sorted(rates.items())
+            _point(steps, rate, totals.get(steps, usual))
+            for steps, rate in sorted(rates.items())
             if rate is not None
         ]
     return curves
 
 
-def measurement(summary: Summary, kind: Kind, name: str = "") -> Measurement:
+def measurement(summary: RunSummary, kind: Kind, name: str = "") -> Measurement:
     """Return a rate before and after training, of the whole team or of a named removal."""
     label = HELD_OUT[kind][0].format(names_of(name))
     initial, final = (_share(summary[end], kind, name) for end in ("initial", "final"))
@@ -169,10 +169,10 @@ def _share(evaluation: EvaluationJson | None, kind: Kind, name: str) -> Proporti
     return proportion(count["successes"], count["total"]) if count and count["total"] else None
 
 
-def _point(updates: int, rate: float, total: int | None) -> Point:
+def _point(steps: int, rate: float, total: int | None) -> Point:
     if total is None:
-        return Point(updates, rate)
-    return Point(updates, rate, proportion(round(rate * total), total))
+        return Point(steps, rate)
+    return Point(steps, rate, proportion(round(rate * total), total))
 
 
 def names_of(removed: str) -> str:

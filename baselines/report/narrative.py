@@ -1,4 +1,4 @@
-"""The conclusions of a run in sentences, as far as its intervals support them."""
+"""The conclusions of a run in sentences, as far as the confidence intervals support them."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from baselines.common.stats import Proportion
 from baselines.report.held_out import (
     AuditJson,
     Measurement,
-    Summary,
+    RunSummary,
     measurement,
     names_of,
     removals,
 )
 
 MAX_COMPARED = 3
-"""Removals that get a sentence of their own; the table lists all of them."""
+"""Maximum number of removals with one sentence each; the table lists all of them."""
 MAX_NAMED = 5
-"""Most agents that a sentence lists by name."""
+"""Maximum number of agents that a sentence lists by name."""
 NEARLY_SHARED = 0.999
 """Correlation with the shared advantage above which less than 0.2 % of the variance differs."""
 
 
-def sentences(config: Mapping[str, object], summary: Summary) -> list[str]:
+def sentences(config: Mapping[str, object], summary: RunSummary) -> list[str]:
     """Return the conclusions of a run; overlapping intervals are inconclusive.
 
     Two rates differ if their intervals are disjoint. This is more conservative than a test of the
@@ -30,28 +30,28 @@ def sentences(config: Mapping[str, object], summary: Summary) -> list[str]:
     """
     steps = _plural(summary["steps_done"], "step")
     team = measurement(summary, "joint")
-    said = [_change(team, steps), *_effects(team, summary)]
+    conclusions = [_change(team, steps), *_effects(team, summary)]
     last = summary["final"] or summary["initial"]
     if last and last["unmeasured"]:
         answers = _plural(last["unmeasured"], "held-out answer")
-        said.append(f"{answers} could not be verified and are excluded.")
+        conclusions.append(f"{answers} could not be verified and are excluded.")
     same = [name for name, entry in summary["audit"].items() if _is_degenerate(entry)]
     if same and config.get("allocator") != "shared":
-        said.append(
-            f"Degenerate credit: within a task, the advantage of {_listed(same)} is the shared one "
-            f"times a factor."
+        conclusions.append(
+            f"Degenerate credit: within a task, the advantage of {_listed(same)} is a multiple of "
+            f"the shared one."
         )
     if summary["status"] != "finished":
-        said.append(f"The run was interrupted after {steps}.")
-    return said
+        conclusions.append(f"The run was interrupted after {steps}.")
+    return conclusions
 
 
 def reading(entry: AuditJson) -> str:
-    """Return the meaning of the audit of an agent's credit in one sentence."""
+    """Return the interpretation of an agent's credit audit, in one sentence."""
     if not entry["signal_rate"]:
         return "No signal: its advantage was zero in every group."
     if _is_degenerate(entry):
-        return "Degenerate: in every group its advantage is the shared one times a factor."
+        return "Degenerate: in every group its advantage is a multiple of the shared one."
     if entry["correlation"] is None:
         return "Not degenerate: it does not always rank rollouts as the team reward does."
     if entry["correlation"] > NEARLY_SHARED:
@@ -77,9 +77,9 @@ def _change(team: Measurement, steps: str) -> str:
     return f"Held-out accuracy {verb} from {before} to {after} in {steps}."
 
 
-def _effects(team: Measurement, summary: Summary) -> list[str]:
+def _effects(team: Measurement, summary: RunSummary) -> list[str]:
     """Compare the whole team with the team without an agent, in the latest evaluation."""
-    said: list[str] = []
+    sentences: list[str] = []
     found: dict[str, list[str]] = {"help": [], "hurt": [], "": []}
     for removed in removals(summary):
         without = measurement(summary, "without", removed)
@@ -88,9 +88,9 @@ def _effects(team: Measurement, summary: Summary) -> list[str]:
         if both is not None:
             name, effect = names_of(removed), _effect(*both)
             found[effect].append(name)
-            said.append(_effect_sentence(name, effect, both[1], without))
-    if len(said) <= MAX_COMPARED:
-        return said
+            sentences.append(_effect_sentence(name, effect, both[1], without))
+    if len(sentences) <= MAX_COMPARED:
+        return sentences
     words = {"help": "lowers it", "hurt": "raises it", "": "has an inconclusive effect"}
     return [
         f"Removing {_listed(names, 'or')} {words[effect]}."
@@ -106,16 +106,16 @@ def _effect(team: Proportion, without: Proportion) -> str:
 
 
 def _effect_sentence(name: str, effect: str, rate: Proportion, without: Measurement) -> str:
-    said = f"Without {name} it is {rate}"
+    sentence = f"Without {name} it is {rate}"
     if not effect:
-        return f"{said}; the intervals overlap, so its effect is inconclusive."
-    said += f": the messages of {name} {effect}."
+        return f"{sentence}; the intervals overlap, so its effect is inconclusive."
+    sentence += f": the messages of {name} {effect}."
     if effect == "help" and without.verdict == "lower":
-        said += (
+        sentence += (
             f" Without {name} it was {without.initial} before training, so part of this gap "
             f"is a loss of accuracy without {name}."
         )
-    return said
+    return sentence
 
 
 def _is_degenerate(entry: AuditJson) -> bool:

@@ -21,12 +21,12 @@ class Point:
     """An accuracy or rate on held-out tasks.
 
     Args:
-        updates: Training steps before it was measured.
+        steps: Number of training steps before it was measured.
         rate: In [0, 1].
         estimate: The rate with its interval. None for an average of several rates.
     """
 
-    updates: int
+    steps: int
     rate: float
     estimate: Estimate | None = None
 
@@ -36,7 +36,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One curve: a value per step, NaN where it was not measured, and held-out points."""
+    """A curve: one value per step, NaN where not measured, and held-out points."""
 
     label: str
     values: FloatArray
@@ -93,23 +93,23 @@ def spread(number: int, limit: int) -> list[int]:
 def course(series: Series) -> str:
     """Describe where a curve starts and ends."""
     known = series.values[np.isfinite(series.values)]
-    said = []
+    parts = []
     if len(known):
         tenth = math.ceil(len(known) / 10)
         first, last = number_text(known[:tenth].mean()), number_text(known[-tenth:].mean())
-        said.append(f"{first} in the first and {last} in the last tenth of the steps")
-    said += [
-        f"{point} on held-out tasks after {point.updates} updates"
+        parts.append(f"{first} in the first and {last} in the last tenth of the steps")
+    parts += [
+        f"{point} on held-out tasks after {point.steps} steps"
         for point in (*series.points[:1], *series.points[1:][-1:])
     ]
-    return ", ".join(said)
+    return ", ".join(parts)
 
 
 def table(x: FloatArray, series: Sequence[Series]) -> list[tuple[str, ...]]:
     """Return a selection of steps and all held-out points as rows of text."""
     index_of = {int(place): index for index, place in enumerate(x)}
     places = {int(x[i]) for i in spread(len(x), MAX_TABLE_ROWS)}
-    places |= {point.updates for one in series for point in one.points}
+    places |= {point.steps for one in series for point in one.points}
     table = []
     for place in sorted(places):
         cells = [str(place)]
@@ -117,7 +117,7 @@ def table(x: FloatArray, series: Sequence[Series]) -> list[tuple[str, ...]]:
             index = index_of.get(place)
             cells.append(MISSING if index is None else number_text(one.values[index]))
             if one.points:
-                found = (str(point) for point in one.points if point.updates == place)
+                found = (str(point) for point in one.points if point.steps == place)
                 cells.append(next(found, MISSING))
         table.append(tuple(cells))
     return table

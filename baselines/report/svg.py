@@ -99,17 +99,17 @@ class Plot:
 
 
 def of_curves(
-    title: str, meaning: str, figure: Figure, updates: FloatArray, series: Sequence[Series]
+    title: str, meaning: str, figure: Figure, steps: FloatArray, series: Sequence[Series]
 ) -> Plot:
     """Return a line plot with its caption, its alternative text and its table."""
-    window, stride = window_of(len(updates)), math.ceil(len(updates) / MAX_POINTS)
+    window, stride = window_of(len(steps)), math.ceil(len(steps) / MAX_POINTS)
     if window > 1:
         thin = "each step" if stride == 1 else f"means of {stride} steps"
         meaning += f" Thin: {thin}; thick: running mean over {window} steps."
     names = [[one.label, f"{one.label}, held out"][: 1 + bool(one.points)] for one in series]
-    header = ("updates", *(name for pair in names for name in pair))
+    header = ("step", *(name for pair in names for name in pair))
     description = "; ".join(f"{one.label}: {course(one)}" for one in series)
-    return finished(title, meaning, figure, description, header, table(updates, series))
+    return finished(title, meaning, figure, description, header, table(steps, series))
 
 
 def finished(
@@ -157,7 +157,7 @@ def marks(axes: Axes, points: Sequence[Point], index: int, *, shift: float) -> N
     lows = [0.0 if p.estimate is None else p.rate - p.estimate.low for p in shown]
     highs = [0.0 if p.estimate is None else p.estimate.high - p.rate for p in shown]
     axes.errorbar(
-        [point.updates + shift for point in shown],
+        [point.steps + shift for point in shown],
         [point.rate for point in shown],
         yerr=[lows, highs],
         color=cycled(COLOURS, index),

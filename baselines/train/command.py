@@ -23,7 +23,7 @@ from baselines.train.unread import expect_read, what_reads
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Read the command line and train; every flag and its help come from TrainConfig."""
+    """Read the command line and train; flags and their help come from TrainConfig."""
     config = read_config(arguments)
     with exit_on_bad_input():
         from baselines.train.training_run import train  # loads torch
@@ -31,18 +31,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def read_config(arguments: Sequence[str] | None) -> TrainConfig:
-    """Return the checked settings of a run; exit if they cannot be used."""
+    """Return the validated config of a run; exit if it is invalid."""
     return parse(TrainConfig, arguments, "ccpo train", first=FIRST_FLAGS, settle=settle)
 
 
 def settle(given: Given) -> TrainConfig:
-    """Return the settings of a run, from those that its command line holds.
+    """Return the config of a run from the parsed command line.
 
-    Where no flag says otherwise, a resumed run keeps its settings; a new one takes those of its
-    config file, then those of its preset. What flags leave unread of those has its default.
+    Flags override the settings of a resumed run or, in a new run, those of the config file, which
+    override those of the preset. Settings of a file or preset that have no effect because of the
+    flags are reset to their defaults.
 
     Raises:
-        ValueError: If a file or a preset cannot be read, or a setting would not be.
+        ValueError: If a file or a preset cannot be read, or a setting has no effect.
     """
     chosen = preset(given["preset"]) if given.get("preset") else {}
     written = read_settings(given["config"], SETTINGS) if given.get("config") else {}
@@ -61,7 +62,7 @@ def settle(given: Given) -> TrainConfig:
     harmless = expect_read(config, given)
     if harmless:
         names = ", ".join(f"--{name.replace('_', '-')}" for name in harmless)
-        print(f"warning: nothing reads {names} in this run", file=sys.stderr)
+        print(f"warning: no effect in this run: {names}", file=sys.stderr)
     _expect_layer_read(TrainConfig(), chosen, config)
     _expect_layer_read(with_settings(TrainConfig(), chosen), written, config)
     unset = {name for name in {**chosen, **written} if what_reads(config, name) is not None}
@@ -71,9 +72,9 @@ def settle(given: Given) -> TrainConfig:
 def _expect_layer_read(
     below: TrainConfig, settings: Mapping[str, Any], config: TrainConfig
 ) -> None:
-    """Check what a preset or file sets, read by its own settings or by those of the whole run.
+    """Check that each setting of a preset or file has an effect, alone or in the complete config.
 
-    A flag may leave a setting of a preset unread, or read what its file alone would not.
+    A flag may disable a setting of a preset, or enable one that has no effect in its file alone.
     """
     own = with_settings(below, settings)
     try:

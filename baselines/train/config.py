@@ -1,4 +1,4 @@
-"""Settings of a training run: the dataclass is the command line, its help and config.json."""
+"""Settings of a training run; the dataclass defines the flags, their help and config.json."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ from ccpo_env.types import Role
 from ccpo_env.verifiers.registry import VERIFIERS
 
 EMBEDDED_LEARNING_RATE = 5e-4
-"""Measured best for the embedded tiny team; see docs/tiny.md."""
+"""Best in measurements with the embedded tiny team; see docs/tiny.md."""
 PRETRAINED_LEARNING_RATE = 1e-6
-"""Of the reference scripts of arXiv:2603.21563, for models of 1.5 to 8 billion parameters."""
+"""From the reference scripts of arXiv:2603.21563, for models of 1.5 to 8 billion parameters."""
 
 ADAM_BETA1 = 0.9
 NOT_COMPARED = (
     *("push_to_hub", "out_dir", "resume", "steps", "tracker"),
     *("keep_checkpoints", "completions_every"),
 )
-"""Fields that a resumed run may change: they do not change the steps already made."""
+"""Fields that a resumed run may change: they do not affect completed steps."""
 
 AT_LEAST_ONE = (
     *("num_thinkers", "num_voters", "num_debaters", "num_rounds", "lora_rank"),
@@ -77,7 +77,7 @@ class TrainConfig(
     def check(self) -> None:
         """Raise ValueError if a name is unknown or a number out of range.
 
-        Not part of construction, so that a command line gets the plain sentence.
+        Separate from construction, so that the command line can print a one-line error.
         """
         require_known("allocator", self.allocator, ALLOCATORS)
         require_known("optimizer", self.optimizer, OPTIMIZERS)
@@ -114,13 +114,13 @@ class TrainConfig(
 
     @property
     def step_size(self) -> float:
-        """The learning rate, its default filled in."""
+        """The learning rate, with its default filled in."""
         if self.learning_rate is not None:
             return self.learning_rate
         return EMBEDDED_LEARNING_RATE if self.policy == "tiny" else PRETRAINED_LEARNING_RATE
 
     def sampling(self, role: Role) -> Sampling:
-        """Return how a role samples."""
+        """Return the sampling parameters of a role."""
         return Sampling(
             temperature=self.role_temperatures.get(role, self.temperature),
             max_tokens=self.role_max_tokens.get(role, self.max_tokens),
@@ -128,10 +128,10 @@ class TrainConfig(
         )
 
     def update_options(self, max_tokens: int) -> UpdateOptions:
-        """Return how an updater steps.
+        """Return the options of an updater.
 
         Args:
-            max_tokens: Longest completion that the role can sample.
+            max_tokens: Maximum completion length of the role.
 
         Raises:
             ValueError: If a value is out of range.
@@ -151,9 +151,9 @@ class TrainConfig(
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return the config as config.json holds it, defaults filled in."""
+        """Return the config as JSON values, with defaults filled in."""
         values = asdict(replace(self, learning_rate=self.step_size))
-        values["frozen_roles"] = list(self.frozen_roles)  # as JSON reads it back
+        values["frozen_roles"] = list(self.frozen_roles)  # JSON has no tuples
         for name in ("config", "preset", "resume", "out_dir"):
             del values[name]
         return values
@@ -163,16 +163,16 @@ FIRST_FLAGS = (
     *("policy", "tasks", "topology", "allocator", "optimizer", "group_size", "steps"),
     *("learning_rate", "seed", "out_dir", "resume", "preset", "config", "weights", "tracker"),
 )
-"""What ``ccpo train --help`` shows; ``--help-all`` shows the rest."""
+"""Flags in ``ccpo train --help``; ``--help-all`` shows all."""
 SETTINGS = frozenset(field.name for field in fields(TrainConfig)) - {"config", "preset", "resume"}
-"""What a config file may set."""
+"""Settings allowed in a config file."""
 
 
 def with_settings(config: TrainConfig, settings: Mapping[str, Any]) -> TrainConfig:
-    """Return a config with settings as a file holds them: hyperparameters may be numbers there.
+    """Return a config updated from the settings in a file, where hyperparameters may be numbers.
 
     Raises:
-        ValueError: If a value is of another type than its flag.
+        ValueError: If a value has the wrong type.
     """
     values = dict(settings)
     for name in ("allocator_args", "optimizer_args"):
@@ -187,7 +187,7 @@ def with_settings(config: TrainConfig, settings: Mapping[str, Any]) -> TrainConf
 
 
 def _checked(name: str, value: Any, kind: Any) -> Any:
-    """Return a value of a file as its field holds it, or say what it should have been."""
+    """Return a value from a file in the type of its field; raise ValueError otherwise."""
     allowed = get_args(kind) if get_origin(kind) is UnionType else (kind,)
     origins = {get_origin(one) or one for one in allowed}
     if get_origin(kind) is Literal:
@@ -207,30 +207,30 @@ def _checked(name: str, value: Any, kind: Any) -> Any:
 
 
 def expect_known_settings(saved: Mapping[str, Any], where: Path) -> None:
-    """Raise ValueError if a run was saved with a setting that this version does not have.
+    """Raise ValueError if a run was saved with a setting unknown to this version.
 
     Args:
-        saved: Its config, as `TrainConfig.to_json`.
-        where: Its folder, for the message.
+        saved: Config of the run, from `TrainConfig.to_json`.
+        where: Folder of the run, for the message.
     """
     unknown = sorted(set(saved) - SETTINGS)
     if unknown:
         raise ValueError(
             f"the config of a run must be that of this version, got the unknown setting "
-            f"{unknown[0]!r} in {where}; begin a new run with another --out-dir"
+            f"{unknown[0]!r} in {where}; start a new run with another --out-dir"
         )
 
 
 def check_same_config(config: Mapping[str, Any], saved: Mapping[str, Any], where: Path) -> None:
-    """Raise ValueError unless a run may go on from a checkpoint of the saved config.
+    """Raise ValueError unless a config can resume from a checkpoint with the saved config.
 
     Args:
-        config: What was asked for, as `TrainConfig.to_json`.
-        saved: What the checkpoint was made with.
+        config: Requested config, from `TrainConfig.to_json`.
+        saved: Config of the checkpoint.
         where: The checkpoint, for the message.
 
-    Note: A setting that the checkpoint does not name is newer than it, and had what is its default
-        now: new settings leave by default what runs did before.
+    Note: A setting missing in the checkpoint was added later; its value in the checkpoint is taken
+        as the current default, because defaults of new settings keep the previous behaviour.
     """
     expect_known_settings({name: saved[name] for name in saved if name != "steps_done"}, where)
     before = {**TrainConfig().to_json(), **saved}
@@ -238,17 +238,17 @@ def check_same_config(config: Mapping[str, Any], saved: Mapping[str, Any], where
         if name not in NOT_COMPARED and before[name] != value:
             raise ValueError(
                 f"{name} must be that of the checkpoint, {before[name]!r}, got {value!r} in "
-                f"{where}; {_ask_for(name, before[name])}, or pass another --out-dir"
+                f"{where}; {_how_to_set(name, before[name])}, or pass another --out-dir"
             )
     if config["steps"] < saved["steps_done"]:
         raise ValueError(
-            f"steps must be >= the {saved['steps_done']} steps already made, got "
+            f"steps must be >= the {saved['steps_done']} steps already completed, got "
             f"{config['steps']} in {where}; raise --steps"
         )
 
 
-def _ask_for(name: str, value: object) -> str:
-    """Return how to give a field a value on the command line."""
+def _how_to_set(name: str, value: object) -> str:
+    """Return the instruction to set a field to a value on the command line."""
     flag = f"--{name.replace('_', '-')}"
     if value in (None, {}):
         return f"leave out {flag}"

@@ -18,9 +18,9 @@ def stop_requests(on_request: Callable[[], None]) -> Iterator[Callable[[], bool]
         on_request: Called once, when the first signal arrives.
 
     Yields:
-        A function that says whether a stop was requested.
+        A function that returns whether a stop was requested.
 
-    Note: Only the main thread of a program receives signals; elsewhere none is caught.
+    Note: Only the main thread receives signals; in other threads, this has no effect.
     """
     requested = False
 

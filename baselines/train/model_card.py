@@ -74,8 +74,8 @@ class ModelCard:
         return (
             f"# A team of language models: {self.config['topology']}\n\n"
             f"The {kind} in {folders}{speaker} answer questions as a team and were trained "
-            f"together by reinforcement learning. What each agent had earned of the reward of the "
-            f"team is called credit below."
+            f"together by reinforcement learning. Credit is the part of the team reward that is "
+            f"assigned to an agent."
         )
 
     def _settings(self) -> str:

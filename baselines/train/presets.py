@@ -1,9 +1,9 @@
-"""Settings to start from: the paper's scripts, a small model on a CPU, and files of one's own.
+"""Presets from the scripts of the paper and for a small model on a CPU, and config files.
 
-The reference of the presets paper/… trains 192 prompts of MATH a step with 16 rollouts each, in
-8 updates, one role for 10 steps and then the other. Its scripts for the second allocator,
-self_evaluation, differ in nothing else: add --allocator self_evaluation. Those of one model, for
-comparison, differ in sizes. Its PPO script needs a critic and is left out.
+The reference of the presets paper/… trains on 192 prompts of MATH per step with 16 rollouts each,
+in 8 updates, alternating roles every 10 steps. Its scripts for the second allocator differ only in
+the allocator: add --allocator self_evaluation. Its single-model baselines differ in sizes. Its PPO
+script needs a critic and is not included.
 
 Source: repository bhai114/ccpo at commit ea50d3a, the shell scripts of its two current trees.
 """
@@ -26,7 +26,7 @@ _COMMON: Settings = {
     "group_size": 16,
     "tasks_per_step": 192,
     "num_minibatches": 8,
-    "steps": 390,  # the nominal 500 are never reached: its data ends after 10 epochs of 39 steps
+    "steps": 390,  # nominally 500, but the data ends after 10 epochs of 39 steps
     "alternate_period": 10,
     "learning_rate": 1e-6,
     "warmup_steps": 0,
@@ -47,7 +47,7 @@ _OLMO = "allenai/Olmo-3-7B-Instruct"
 _TEAM: Settings = {**_COMMON, "removed_samples": 16}
 _SINGLE: Settings = {
     **_COMMON,
-    "topology": "vote",  # of one: a team in which nobody is read
+    "topology": "vote",  # of one: a single agent
     "num_voters": 1,
     "allocator": "shared",
     "alternate_period": 0,
@@ -58,8 +58,8 @@ _SMOLLM2: Settings = {
     "policy": "smollm2",
     "weights": "lora",
     "tasks": "lookup",
-    "verifier": "number",  # it hardly ever writes a box
-    # Whitened over the tasks of a step, a margin is no multiple of the shared reward.
+    "verifier": "number",  # the model rarely writes \boxed{}
+    # Whitened over the tasks of a step, margin credit is no multiple of the shared reward.
     "allocator": "counterfactual",
     "allocator_args": {"mode": "margin"},
     "optimizer": "reinforce_pp",
@@ -116,14 +116,14 @@ PRESETS: Mapping[str, Settings] = {
     },
     "smollm2": _SMOLLM2,
 }
-"""By name; "A-to-B" has a thinker A and a solver B, "single" is one model on its own."""
+"""Presets by name; "A-to-B" has a thinker A and a solver B, "single" is a single model."""
 
 
 def preset(name: str) -> Settings:
     """Return the settings of a preset.
 
     Raises:
-        ValueError: If there is none of that name.
+        ValueError: If the name is unknown.
     """
     if name not in PRESETS:
         raise unknown_name("preset", name, PRESETS)
@@ -134,12 +134,12 @@ def read_settings(path: Path, known: frozenset[str]) -> Settings:
     """Return the settings in a TOML, YAML or JSON file.
 
     Args:
-        path: Its ending says which; names are those of the flags, with - or _.
-        known: The names that there are.
+        path: File, whose extension gives the format; names are those of the flags, with - or _.
+        known: Names of all settings.
 
     Raises:
-        ValueError: If the file cannot be read as what its name says, is no table of settings, or
-            has an unknown name.
+        ValueError: If the file cannot be parsed, is not a table of settings, or has an unknown
+            name.
     """
     settings = _parse(path)
     if not isinstance(settings, dict):
@@ -150,7 +150,7 @@ def read_settings(path: Path, known: frozenset[str]) -> Settings:
     named = {str(name).replace("-", "_"): value for name, value in settings.items()}
     for name in named:
         if name not in known:
-            raise ValueError(f"{unknown_name('a setting', name, sorted(known))} (in {path})")
+            raise unknown_name("setting", name, known, of=str(path))
     return named
 
 

@@ -33,8 +33,8 @@ class RunFiles:
 
     Args:
         folder: The folder of the run.
-        is_writer: Whether this process writes. In distributed training one process does; on the
-            others the methods that write do nothing.
+        is_writer: Whether this process writes. In distributed training only rank 0 does; in the
+            other processes the methods that write do nothing.
     """
 
     def __init__(self, folder: Path, *, is_writer: bool) -> None:
@@ -44,7 +44,7 @@ class RunFiles:
         self._completions = folder / COMPLETIONS_FILE
 
     def newest_checkpoint(self) -> UsableCheckpoint | None:
-        """Return the newest checkpoint that is not corrupt; None if there is no checkpoint.
+        """Return the newest valid checkpoint; None if there is no checkpoint.
 
         Raises:
             CheckpointError: If all are corrupt.
@@ -55,7 +55,7 @@ class RunFiles:
         """Check the metrics of a resumed run, and discard a best checkpoint of a later step.
 
         Args:
-            step: Steps made at the checkpoint that the run resumes from.
+            step: Number of steps at the checkpoint that the run resumes from.
 
         Raises:
             CheckpointError: If the metrics of a step are missing.
@@ -70,7 +70,7 @@ class RunFiles:
             forget_best_after(self._checkpoints, step)
 
     def drop_after(self, step: int) -> None:
-        """Remove the rows of later steps, which the resumed run writes again.
+        """Remove the rows of later steps, which the resumed run repeats.
 
         Raises:
             StorageError: If a file cannot be written; it is then unchanged.
@@ -102,18 +102,18 @@ class RunFiles:
         """Write a checkpoint.
 
         Args:
-            step: Steps made.
-            config: The config of the run.
-            policies: Its policies and updaters.
-            credited: The credit of the newest groups.
-            state: What else a resumed run needs, as JSON values.
+            step: Number of completed steps.
+            config: Config of the run.
+            policies: Policies and updaters.
+            credited: Credit of the newest groups.
+            state: Further state for resuming, as JSON values.
 
         Raises:
             StorageError: If it cannot be written; earlier checkpoints are intact.
         """
         if not self._is_writer:
             return
-        # A resumed run reads the metrics up to its checkpoint: they must be on the disk first.
+        # Resuming needs the metrics up to the checkpoint, so they are flushed first.
         with storing("the metrics", self._metrics):
             sync(self._metrics)
         credited.write()
@@ -133,7 +133,7 @@ class RunFiles:
         """Keep the evaluated policies as the best checkpoint if they beat the previous best.
 
         Args:
-            step: Steps made before the evaluation; 0 does nothing.
+            step: Number of steps before the evaluation; 0: do nothing.
             accuracy: Accuracy of the whole team; None if nothing was measured.
             save: Writes the checkpoint of this step; called only if it does not exist yet.
         """

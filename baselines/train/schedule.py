@@ -1,4 +1,4 @@
-"""Which roles are trained in a step."""
+"""Schedule of the roles that are trained in each step."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ Order: TypeAlias = Literal["turns", "random"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """Which roles are trained when.
+    """Selects the roles that are trained in each step.
 
-    block = (step - 1) // period; with order "turns" the role at index block modulo the number of
-    roles is trained, with "random" a role that is drawn once per block
+    block = (step - 1) // period; with order "turns", the role at index block modulo the number of
+    roles is trained; with "random", a role drawn once per block
 
     Args:
         roles: The trained roles, in order of their turns.

@@ -1,4 +1,4 @@
-"""The random number streams of a run, and the choice of tasks."""
+"""The random streams of a run, and the sampling of tasks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ccpo_env.types import Task
 
 
 class Stream(IntEnum):
-    """Purposes of randomness; changing the numbers changes the results of a seed."""
+    """Random streams by purpose; changing the numbers changes the results of a seed."""
 
     TASKS = 0
     ROLLOUTS = 1
@@ -25,11 +25,11 @@ class Stream(IntEnum):
 class Streams:
     """Creates the random generators of a run.
 
-    Each step of each stream has its own, so resuming needs no generator state.
+    Each step of each stream has its own generator, so resuming needs no generator state.
 
     Args:
         seed: Seed of the run.
-        processes: Processes that train the same team.
+        processes: Process group of the run.
     """
 
     seed: int

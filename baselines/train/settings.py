@@ -1,6 +1,6 @@
-"""Groups of settings that a training run is made of; `baselines.train.config` joins them.
+"""Settings of a training run in groups, which `baselines.train.config` combines.
 
-The first line of each class is the title of its flags in the help.
+The first line of each class is the title of its group of flags in the help.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ class StartSettings:
     """Model and tasks."""
 
     policy: str = "tiny"
-    """Model that every role starts from: "tiny", "smollm2", a folder, a .gguf file or a name on
-    the Hugging Face hub."""
+    """Initial model of all roles: "tiny", "smollm2", a folder, a .gguf file or a name on the
+    Hugging Face hub."""
     tasks: Annotated[str, Choices((*TASK_SOURCES, "a .jsonl or .parquet file"))] = "arithmetic"
-    """Tasks to train on. Training uses the split "train", evaluation the split "test"."""
+    """Training and evaluation tasks, from the splits "train" and "test"."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,21 +40,21 @@ class LearningSettings:
     allocator: Annotated[str, Choices(ALLOCATORS)] = "counterfactual"
     """Credit-assignment method: how the team reward becomes credit for each agent."""
     allocator_args: dict[str, str] = field(default_factory=dict)
-    """Hyperparameters of the allocator by name, such as: weight 0.5 mode margin. docs/credit.md
-    lists those of each, with range and default."""
+    """Hyperparameters of the allocator, such as: weight 0.5 mode margin. docs/credit.md lists
+    them for each allocator."""
     optimizer: Annotated[str, Choices(OPTIMIZERS)] = "grpo"
-    """Policy-gradient method: how credit becomes advantages, and their loss."""
+    """Policy-gradient method: advantage estimator and loss."""
     optimizer_args: dict[str, str] = field(default_factory=dict)
-    """Hyperparameters of the optimizer by name, such as: clip_low 0.1. docs/optimizers.md lists
-    those of each, with range and default."""
+    """Hyperparameters of the optimizer, such as: clip_low 0.1. docs/optimizers.md lists them for
+    each optimizer."""
     group_size: int = 8
-    """Rollouts of the whole team per task."""
+    """Rollouts per task (group)."""
     tasks_per_step: int = 32
-    """Tasks per training step; each has one group of rollouts."""
+    """Tasks per training step, each with one group of rollouts."""
     steps: int = 80
-    """Training steps; in each, every active role is updated once."""
+    """Number of training steps; each active role is updated once per step."""
     learning_rate: float | None = None
-    """Learning rate of AdamW after warm-up. None: 5e-4 for the policy "tiny", 1e-6 for others."""
+    """Learning rate of AdamW after warm-up. None: 5e-4 for the policy "tiny", else 1e-6."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +62,7 @@ class RunSettings:
     """Seed, folder and settings of the run."""
 
     seed: int = 0
-    """Seeds tasks and sampling. Same seed and config, same run."""
+    """Random seed; runs with the same seed and config are identical."""
     out_dir: Path | None = None
     """Folder of the run. None: a new folder under runs/."""
     resume: Annotated[Resume, Alone("yes")] = "no"
@@ -79,55 +79,55 @@ class RoleSettings:
     """Roles: weights, sampling and turns."""
 
     weights: Weights = "separate"
-    """separate: each role has weights of its own. shared: one policy for all roles. lora: one base
-    model, and a low-rank adapter for each role."""
+    """separate: each role has its own weights. shared: one policy for all roles. lora: one base
+    model with a low-rank adapter per role."""
     lora_rank: int = 16
-    """Rank of the adapters, with --weights lora."""
+    """Rank of the LoRA adapters, with --weights lora."""
     temperature: float = 1.0
     """Sampling temperature, in training and evaluation."""
     max_tokens: int | None = None
-    """Longest completion of a turn, in tokens. None: the model's own default."""
+    """Maximum completion length per turn, in tokens. None: the model's default."""
     role_policies: dict[str, str] = field(default_factory=dict)
-    """Roles that start from another model than --policy, such as: thinker runs/a solver smollm2.
-    Model families and tokenizers may differ: roles only exchange text."""
+    """Initial models of single roles, in place of --policy, such as: thinker runs/a solver smollm2.
+    Model families and tokenizers may differ, because roles exchange text only."""
     role_learning_rates: dict[str, float] = field(default_factory=dict)
     """Learning rates of single roles, such as: thinker 1e-5."""
     role_temperatures: dict[str, float] = field(default_factory=dict)
     """Sampling temperatures of single roles, such as: solver 0.7."""
     role_max_tokens: dict[str, int] = field(default_factory=dict)
-    """Longest completions of single roles in tokens, such as: thinker 256."""
+    """Maximum completion lengths of single roles in tokens, such as: thinker 256."""
     role_stops: dict[str, str] = field(default_factory=dict)
-    """Stop strings of single roles, such as: solver "\\n"; a completion keeps its stop string."""
+    """Stop strings of single roles, such as: solver "\\n"; included in the completion."""
     role_micro_batch_tokens: dict[str, int] = field(default_factory=dict)
-    """Tokens of a micro-batch of single roles, such as: thinker 8192."""
+    """Micro-batch sizes in tokens of single roles, such as: thinker 8192."""
     alternate_period: int = 0
-    """Steps that one role is trained before the next role's turn. 0: all roles in every step."""
+    """Train one role at a time, and alternate every so many steps. 0: all roles in every step."""
     role_order: Order = "turns"
-    """With --alternate-period: take turns, or draw the role at random."""
+    """With --alternate-period: order of the roles, in turns or drawn at random."""
     start_role: str | None = None
-    """With --alternate-period: role that has the first turn. None: the first speaker."""
+    """With --alternate-period: role that is trained first. None: the first speaker."""
     frozen_roles: tuple[str, ...] = ()
     """Roles that are never trained."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MeasurementSettings:
-    """Measurement: rollouts with an agent removed, and continuations."""
+    """Rollouts with an agent removed, and continuations."""
 
     removed_samples: int = 4
-    """Rollouts per task with an agent removed, if credit compares with the team without it."""
+    """Rollouts per task and removed agent, for credit that compares with the team without it."""
     branch_samples: int = 4
-    """Continuations per rollout: after an agent's turn, or without a later agent, if credit needs
-    them."""
+    """Continuations per rollout, after an agent's turn or without a later agent, for credit that
+    needs them."""
     removed_cache_decay: float = 0.0
-    """Weight, in (0, 1], that a rollout with an agent removed keeps after each update of the other
-    policies; it is sampled again when too little weight is left. 0: always sample again."""
+    """Cache rollouts with an agent removed: factor in (0, 1] on their weight after each update of
+    the other policies; they are resampled when the weight is too small. 0: no cache."""
     resample_rounds: int = 0
-    """How often a step samples more tasks to replace groups that were dropped: with dapo, those of
-    equal rewards. 0: a dropped group is not replaced."""
+    """Maximum number of times that a step samples more tasks to replace dropped groups, such as
+    those of equal rewards with dapo. 0: no replacement."""
     measure_removed: bool = False
-    """Remove each agent but the last on every task, even where neither credit nor the update needs
-    it, so that help rate, hurt rate and the calibration of ratings are known everywhere."""
+    """Measure removals of each agent but the last on all tasks, even if credit does not need them,
+    for the help rate, the hurt rate and the calibration of ratings."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,32 +135,31 @@ class UpdateSettings:
     """Policy update."""
 
     warmup_steps: int = 5
-    """Updates over which the learning rate rises to its value."""
+    """Number of updates with linear warm-up of the learning rate."""
     max_grad_norm: float = 1.0
-    """Largest norm of a gradient; larger ones are scaled down to it."""
+    """Maximum gradient norm, for clipping."""
     micro_batch_tokens: int = 16384
-    """Tokens of one forward and backward pass, padding included; with a plain Llama a prefix that
-    completions share counts once. Lower it if memory runs out."""
+    """Tokens per forward and backward pass, including padding; with a plain Llama, a prefix shared
+    by completions counts once. Decrease it if memory runs out."""
     num_epochs: int = 1
-    """Passes over the completions of a step."""
+    """Number of passes over the completions of a step."""
     num_minibatches: int = 1
-    """Updates per pass; lower the learning rate with more than one."""
+    """Number of updates per pass; decrease the learning rate if above one."""
     old_logprobs: OldLogprobs = "sampler"
-    """Denominator of the probability ratio. sampler: log-probabilities that the sampler reported.
-    recompute: those of the policy before the step, computed again."""
+    """Log-probabilities in the denominator of the importance ratio. sampler: as reported by the
+    sampler. recompute: recomputed with the policy before the step."""
     tis_cap: float | None = None
-    """With --old-logprobs recompute: cap of the weights of truncated importance sampling. None: no
-    correction."""
+    """With --old-logprobs recompute: upper bound of the weights in truncated importance sampling.
+    None: no correction."""
     bf16: bool = False
     """Compute matrix products in bfloat16; weights, gradients and loss stay float32."""
     gradient_checkpointing: bool = False
-    """Recompute activations in the backward pass: less memory, more time."""
+    """Recompute activations in the backward pass, which saves memory and takes time."""
     on_nonfinite: OnNonfinite = "raise"
-    """What follows a loss or gradient that is not finite: an error, or a skipped update. The
-    batch is saved in the folder of the run either way."""
+    """On a non-finite loss or gradient, raise an error or skip the update. In both cases, the batch
+    is saved in the folder of the run."""
     adam_beta2: float = 0.99
-    """Decay of the second moment of AdamW; 0.99 averages over 100 updates, which suits short
-    runs."""
+    """beta2 of AdamW; 0.99 averages over about 100 updates, which suits short runs."""
     weight_decay: float = 0.0
     """Weight decay of AdamW."""
 
@@ -172,16 +171,17 @@ class RecordSettings:
     eval_every: int = 10
     """Steps between evaluations on held-out tasks. 0: only before and after training."""
     num_eval_tasks: int = 400
-    """Held-out tasks of an evaluation."""
+    """Number of held-out tasks per evaluation."""
     checkpoint_every: int = 10
     """Steps between checkpoints."""
     keep_checkpoints: int = 2
-    """Newest checkpoints to keep, besides the best. With 1, nothing replaces a corrupt one."""
+    """Number of newest checkpoints to keep, in addition to the best. With 1, there is no fallback
+    if it is corrupt."""
     completions_every: int = 10
-    """Steps between tables of completions with their credit, in completions.jsonl and in the
-    tracker. 0: none."""
+    """Steps between logs of completions with their credit, in completions.jsonl and the tracker.
+    0: none."""
     tracker: Annotated[str, Choices(TRACKERS)] = "none"
-    """Experiment tracker that gets the metrics, besides metrics.jsonl."""
+    """Experiment tracker that logs the metrics, in addition to metrics.jsonl."""
     push_to_hub: str | None = None
-    """Repository on the Hugging Face hub, such as owner/team, to upload the trained models to. A
-    new one is private."""
+    """Upload the trained models to this repository on the Hugging Face hub, such as owner/team. A
+    new repository is private."""

@@ -1,4 +1,4 @@
-"""The training loop: play, allocate credit, turn it into advantages, update role by role."""
+"""The training loop: play rollouts, allocate credit, compute advantages and update the policies."""
 
 from __future__ import annotations
 
@@ -46,17 +46,17 @@ from ccpo_env.types import Role
 
 
 class Trainer:
-    """Trains one policy per role and keeps the run's folder.
+    """Trains the policies of a team, and writes metrics and checkpoints to the folder of the run.
 
     Args:
-        config: What the run is made of.
+        config: Settings of the run.
         run_dir: Folder of the run; it must exist when `run` is called.
-        processes: Processes that train the same team, each on its share of the tasks of a step. The
-            first of them writes.
-        servers: Play the rollouts, in place of the policies in this process.
+        processes: Process group of the run; each process plays its share of the tasks of a step,
+            and rank 0 writes the files.
+        servers: Servers that sample the rollouts, in place of the policies in this process.
 
     Raises:
-        ValueError: If the checkpoint to resume from is of another config or damaged.
+        ValueError: If the checkpoint to resume from has a different config or is corrupt.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Trainer:
         self._said: list[CompletionRow] = []
         if processes.world_size > 1 and config.removed_cache_decay:
             raise ValueError(
-                f"removed_cache_decay must be 0 in several processes, which would remember "
+                f"removed_cache_decay must be 0 with several processes, whose caches would hold "
                 f"different tasks, got {config.removed_cache_decay}; leave it out"
             )
         self._tasks = load_tasks(config.tasks, split="train")
@@ -126,7 +126,7 @@ class Trainer:
             self.agents[:-1],
         )
         if checkpoint:
-            self._go_on(checkpoint)
+            self._resume(checkpoint)
         self._credited = CreditHistory(run_dir / CREDIT_FILE, self.agents, self.steps_done)
 
     def run(
@@ -137,13 +137,13 @@ class Trainer:
         should_stop: Callable[[], bool],
         tracker: Tracker,
     ) -> Evaluation | None:
-        """Train until the last step, or until asked to stop, with a checkpoint at the end.
+        """Train until the last step or until a stop is requested, and save a checkpoint at the end.
 
         Args:
             on_step: Called with the metrics of each step.
-            on_warning: Called once each, when credit turns out to be only a rescaled shared
-                reward, and when the tracker fails, which does not end the run.
-            should_stop: Asked after each step.
+            on_warning: Called once if credit turns out to be only a rescaled shared reward, and
+                once if the tracker fails, which does not end the run.
+            should_stop: Called after each step; True ends the run.
             tracker: Receives the metrics of each step, and is closed at the end.
 
         Returns:
@@ -187,11 +187,11 @@ class Trainer:
         return Evaluation.of(episodes, verify=self._runner.verifier, seed=self.config.seed)
 
     def credit_of(self, outcomes: GroupOutcomes) -> FloatArray | None:
-        """Return the credit of a group, shape (G, A); None if more is needed to tell."""
+        """Return the credit of a group, shape (G, A); None if it needs more than one group."""
         return self._credit.credit_of(outcomes)
 
     def saved_policies(self) -> dict[str, TrainablePolicy]:
-        """Return the policies by the name of the folder that each is saved in."""
+        """Return the policies by the names of their folders in a checkpoint."""
         return self._crew.saved_policies()
 
     @property
@@ -245,7 +245,7 @@ class Trainer:
         }
 
     def _play(self, step: int, active: Sequence[Role], costs: CostTracker) -> list[Group]:
-        """Play a group per task, and further ones while too many were dropped, if asked to."""
+        """Play one group per task, and more to replace dropped groups; see `resample_rounds`."""
         size, more = self.config.tasks_per_step, self.config.resample_rounds
         tasks = self._streams.choose(self._tasks, size * (1 + more), Stream.TASKS, step)
         rng, here = self._streams.own(Stream.ROLLOUTS, step), list[Group]()
@@ -284,7 +284,7 @@ class Trainer:
         accuracy = proportion(right, total) if total else None
         self._files.keep_if_best(self.steps_done, accuracy, self._save)
 
-    def _go_on(self, checkpoint: UsableCheckpoint) -> None:
+    def _resume(self, checkpoint: UsableCheckpoint) -> None:
         contents = checkpoint.contents
         self._crew.load_state_dict(read_updaters(checkpoint.folder))
         self.steps_done = contents["config"]["steps_done"]

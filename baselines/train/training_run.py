@@ -1,4 +1,4 @@
-"""One training run from its folder to its report."""
+"""A training run, from the creation of its folder to its report."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def train(config: TrainConfig) -> int:
     """Train a team.
 
     Args:
-        config: Its settings, checked.
+        config: Validated settings of the run.
 
     Returns:
-        Exit code: 0, 2 if something cannot be used, or 130 if the run was interrupted.
+        Exit code: 0, 2 for invalid input, or 130 if the run was interrupted.
     """
     console = Console()
     with exit_on_bad_input():
@@ -54,7 +54,7 @@ def choose_run_dir(config: TrainConfig) -> Path:
     """Return the folder of the run, which need not exist yet.
 
     Raises:
-        ValueError: If it holds a run and this one does not resume it, or the other way round.
+        ValueError: If it contains a run and this run does not resume it, or vice versa.
     """
     run_dir = config.out_dir or Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}-seed{config.seed}"
     if run_dir.exists() and not run_dir.is_dir():
@@ -64,29 +64,29 @@ def choose_run_dir(config: TrainConfig) -> Path:
     has_run = (run_dir / CONFIG_FILE).exists()
     if config.resume == "yes" and not has_run:
         raise ValueError(
-            f"--resume must find a run to go on with, got none in {run_dir}; check --out-dir or "
+            f"--resume must find a run to resume, got none in {run_dir}; check --out-dir or "
             f"leave out --resume"
         )
     if has_run and config.resume == "no":
         raise ValueError(
-            f"out_dir must not hold a run already, got {run_dir}; pass --resume to go on with it, "
+            f"out_dir must not hold a run already, got {run_dir}; pass --resume to resume it, "
             f"or another --out-dir"
         )
     return run_dir
 
 
 def make_run_dir(run_dir: Path, config: TrainConfig) -> None:
-    """Make the folder of the run and write config.json.
+    """Create the folder of the run and write config.json.
 
     Raises:
-        ValueError: If that cannot be done.
+        ValueError: If the folder or the file cannot be written.
     """
     make_folder(run_dir)
     write_json(run_dir / CONFIG_FILE, config.to_json())
 
 
 def run(trainer: Trainer, tracker: Tracker, console: Console) -> int:
-    """Train to the end or to the first Ctrl-C, and write summary, examples and report.
+    """Train to the end or until Ctrl-C, and write summary, examples and report.
 
     Returns:
         Exit code: 0, or 130 if the run was interrupted.
@@ -94,7 +94,7 @@ def run(trainer: Trainer, tracker: Tracker, console: Console) -> int:
     config, run_dir = trainer.config, trainer.run_dir
 
     def say(text: str, style: str | None = None) -> None:
-        # Paths may hold square brackets, which are markup, and must stay in one piece.
+        # Paths may contain square brackets, which are markup, and must not be wrapped.
         console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
 
     say(f"run {run_dir}")
@@ -106,7 +106,7 @@ def run(trainer: Trainer, tracker: Tracker, console: Console) -> int:
     progress = LiveProgress(console, num_steps=config.steps, num_done=trainer.steps_done)
 
     def announce() -> None:
-        say("stopping after this step; press Ctrl-C again to stop at once")
+        say("stopping after this step; press Ctrl-C again to stop immediately")
 
     def warn(warning: str) -> None:
         say(f"warning: {warning}", style="yellow")
@@ -118,18 +118,18 @@ def run(trainer: Trainer, tracker: Tracker, console: Console) -> int:
             )
     except KeyboardInterrupt:
         say(
-            f"stopped at once after step {trainer.steps_done}; go on from the newest checkpoint, "
-            f"or from the beginning if there is none yet, with --resume --out-dir {run_dir}"
+            f"stopped after step {trainer.steps_done}; resume from the newest checkpoint, "
+            f"or from the beginning if there is none, with --resume --out-dir {run_dir}"
         )
         return INTERRUPTED
-    told = summary(trainer, final)
-    write_json(run_dir / "summary.json", told)
+    results = summary(trainer, final)
+    write_json(run_dir / "summary.json", results)
     examples = example_episodes(final, trainer.agents, trainer.credit_of) if final else []
     write_json(run_dir / "examples.json", examples)
     report = write_report(run_dir)
     if final is None:
         say(
-            f"interrupted after step {trainer.steps_done} of {config.steps}; go on with --resume "
+            f"interrupted after step {trainer.steps_done} of {config.steps}; resume with --resume "
             f"--out-dir {run_dir}"
         )
     else:
@@ -137,7 +137,7 @@ def run(trainer: Trainer, tracker: Tracker, console: Console) -> int:
         for grid in grids(final.summaries):
             console.print(grid.for_terminal())
         models = save_model(
-            run_dir, trainer.saved_policies(), config=config.to_json(), summary=told
+            run_dir, trainer.saved_policies(), config=config.to_json(), summary=results
         )
         say(f"models {models}")
         if config.push_to_hub is not None:
@@ -147,7 +147,7 @@ def run(trainer: Trainer, tracker: Tracker, console: Console) -> int:
 
 
 def summary(trainer: Trainer, final: Evaluation | None) -> dict[str, Any]:
-    """Return what summary.json holds."""
+    """Return the contents of summary.json."""
     return {
         "status": "finished" if final else "interrupted",
         "steps_done": trainer.steps_done,
@@ -163,7 +163,7 @@ def summary(trainer: Trainer, final: Evaluation | None) -> dict[str, Any]:
 
 
 def last_audit(trainer: Trainer) -> dict[str, dict[str, float | bool | None]]:
-    """Return each agent's audit in the last step that had one; see `baselines.credit.audit`."""
+    """Return the credit audit of each agent, from its last step with a signal; see `audit`."""
     rows = read_rows(trainer.run_dir / METRICS_FILE)
     audits = {}
     for agent in trainer.agents:

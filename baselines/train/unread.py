@@ -1,4 +1,4 @@
-"""Settings that cannot matter: a flag that nothing would read is refused."""
+"""Reject settings that have no effect with the other settings of a run."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from ccpo_env.types import Topology
 
 
 def expect_read(config: TrainConfig, names: Iterable[str]) -> list[str]:
-    """Check that settings can change the run.
+    """Check that settings have an effect in a run.
 
     Args:
-        config: The run, whose own check has passed.
-        names: Of the settings that were asked for.
+        config: Validated settings of the run.
+        names: Names of the settings that were given.
 
     Returns:
-        Those that nothing reads but that have their default, as in the command line of a report,
-        which names all settings.
+        Names without effect whose values are the defaults, as in the command line of a report,
+        which lists all settings.
 
     Raises:
-        ValueError: If the other settings leave one of them unread, and it has another value.
+        ValueError: If a setting with another value has no effect.
     """
     harmless = []
     for name in names:
@@ -39,7 +39,7 @@ def expect_read(config: TrainConfig, names: Iterable[str]) -> list[str]:
 
 
 def what_reads(config: TrainConfig, name: str) -> str | None:
-    """Return what a setting needs to matter, if it does not; None if it is read."""
+    """Return what would give a setting an effect; None if it has one."""
     if name in NEEDED:
         is_read, needed = NEEDED[name]
         return None if is_read(config) else needed
@@ -80,4 +80,4 @@ NEEDED: Mapping[str, tuple[Callable[[TrainConfig], bool], str]] = {
     "removed_cache_decay": (_removes_per_task, REMOVALS),
     "branch_samples": (_continues_rollouts, "e.g. --allocator branch"),
 }
-"""By setting: whether it is read, and what would make it so."""
+"""Conditions under which settings have an effect, with flags that meet them."""

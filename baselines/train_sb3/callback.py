@@ -1,4 +1,4 @@
-"""Log where the credit goes while Stable-Baselines3 trains."""
+"""A Stable-Baselines3 callback that logs credit and contributions."""
 
 from __future__ import annotations
 
@@ -18,16 +18,15 @@ QUANTITIES = ("team", "alone", "credit")
 
 
 class CreditCallback(BaseCallback):
-    """Records rewards, credit and the exact contribution once an update.
+    """Records rewards, credit and the exact contribution once per update.
 
-    They go to the logger of Stable-Baselines3, which writes them where it writes its own, and to
-    a file of one JSON object an update. A solver's replays are answered by its table as of the
-    last update.
+    They are written to the logger of Stable-Baselines3, and to a file with one JSON object per
+    update. Replays of a solver use its table as of the last update.
 
     Args:
-        env: What the model learns in.
-        partner: Table of the agent that does not learn.
-        path: The file, or None.
+        env: Training environment.
+        partner: Table of the other agent.
+        path: The file; None: no file.
     """
 
     def __init__(self, env: SignalVecEnv, partner: FloatArray, path: Path | None) -> None:
@@ -63,13 +62,13 @@ class CreditCallback(BaseCallback):
 def metrics_row(
     step: int, sampled: Mapping[str, FloatArray], team: Worth, role: Role
 ) -> dict[str, float]:
-    """Return what is logged after the episodes of an update were drawn.
+    """Return the metrics of an update.
 
     Args:
-        step: Episodes so far.
+        step: Number of episodes so far.
         sampled: ``team``, ``alone`` and ``credit`` of the episodes.
-        team: Exact, of the policies that played them.
-        role: Whose contribution it is.
+        team: Exact values of the policies that played them.
+        role: Role whose contribution is logged.
     """
     return {
         "step": step,

@@ -1,4 +1,4 @@
-"""``python -m baselines.train_sb3``: PPO on the signal game with any credit; free riding shown."""
+"""``python -m baselines.train_sb3``: PPO on the signal game with any credit."""
 
 from __future__ import annotations
 
@@ -36,20 +36,20 @@ from baselines.train_sb3.ppo import PpoConfig, Trained, expect_sb3, train
 from baselines.train_sb3.signal_to_noise import spread_table
 
 POLICY_FILE = "policy.json"
-"""The final table of the agent that learned, and what it is worth."""
+"""File name of the final table of the trained agent, and its exact values."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DemonstrationSettings:
-    """Demonstration of free riding."""
+    """Free-riding experiment."""
 
     demonstration: bool = False
-    """Run the comparison of docs/free_riding.md instead of one training run. It reads --steps,
+    """Run the experiment of docs/free_riding.md instead of a single training run. Uses --steps,
     --out-dir and the flags of this section."""
     num_seeds: int = 10
-    """Reported runs of each method; at least two."""
+    """Runs of each method; at least two."""
     settings: Annotated[tuple[str, ...], Choices(SETTINGS)] = tuple(SETTINGS)
-    """Parts of the demonstration."""
+    """Settings of the experiment."""
     workers: int = os.cpu_count() or 1
     """Parallel runs, one thread each."""
 
@@ -59,51 +59,52 @@ class LearnerSettings:
     """Agent and game."""
 
     role: Role = "thinker"
-    """Agent that learns; the other is an expert."""
+    """Agent to train; the other one is an expert."""
     partner: Literal["expert", "learned"] = "expert"
-    """Solver of a thinker that learns: one that reads whole messages only, or one that PPO
-    trained."""
+    """Solver when training a thinker: an expert, which uses complete messages only, or one trained
+    with PPO."""
     mix: Annotated[str, Choices(MIXES)] = "default"
-    """How often the thinker matters."""
+    """Distribution of task difficulties: how often the thinker's message matters."""
     learning_rate: float = 1e-2
     """Learning rate of Adam."""
     seed: int = 0
-    """Seeds everything."""
+    """Random seed."""
     num_envs: int = 200
     """Parallel environments."""
     group_size: int = 1
-    """Episodes that share a task; --num-envs is a multiple of it."""
+    """Episodes per task; must divide --num-envs."""
     effort: float = 0.0
-    """Cost of each symbol but silence, to a thinker."""
+    """Cost per non-silent symbol for a thinker."""
     tensorboard: bool = False
-    """Log to tensorboard/ in the folder of the results as well."""
+    """Also log to TensorBoard, in tensorboard/ below --out-dir."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CreditSettings:
-    """Credit of the agent that learns."""
+    """Credit of the trained agent."""
 
     credit: Annotated[str, Choices(MEANINGFUL)] = "shared"
     """Credit-assignment method."""
     credit_args: dict[str, str] = field(default_factory=dict)
-    """Hyperparameters of the credit by name, such as: weight 0.5 mode margin."""
+    """Hyperparameters of the credit-assignment method, such as: weight 0.5 mode margin."""
     replay: Replay = "same_coin"
-    """Randomness of the rollout without the thinker. same_coin: that of the rollout. fresh: new for
-    each rollout. task: new for each task."""
+    """Random numbers of the rollout without the thinker. same_coin: common random numbers. fresh:
+    independent for each rollout. task: independent for each task."""
     num_samples: int = 1
-    """Rollouts without the thinker, or continuations after each message; one with same_coin."""
+    """Number of rollouts without the thinker, or of continuations after each message; 1 with
+    same_coin."""
     group_baseline: bool = False
-    """Subtract the mean of a group from its credit."""
+    """Subtract the group mean from the credit."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sb3Config(DemonstrationSettings, LearnerSettings, CreditSettings):
-    """Train one role of the signal game with Stable-Baselines3's PPO, or show free riding."""
+    """Train one role of the signal game with PPO, or run the free-riding experiment."""
 
     steps: int = 40_000
-    """Episodes of training, rounded up to whole updates."""
+    """Training episodes, rounded up to whole updates."""
     out_dir: Path = Path("runs/train_sb3")
-    """Folder of the results. The same command continues a demonstration that was interrupted."""
+    """Folder of the results; rerun the same command to resume an interrupted experiment."""
 
     def check(self) -> None:
         """Raise ValueError if a name is unknown or a number out of range."""
@@ -112,24 +113,24 @@ class Sb3Config(DemonstrationSettings, LearnerSettings, CreditSettings):
         for name in ("steps", "num_envs", "num_samples", "workers", "group_size"):
             require_at_least(name, getattr(self, name), 1)
         for name in self.settings:
-            require_known("a setting", name, SETTINGS)
+            require_known("setting", name, SETTINGS)
         if not 0.0 < self.learning_rate < float("inf"):
             raise ValueError(
                 f"learning_rate must be above 0, got {self.learning_rate}; pass e.g. 0.01"
             )
         if not 0.0 <= self.effort < float("inf"):
-            raise ValueError(f"effort must be >= 0, got {self.effort}; leave it out for none")
+            raise ValueError(f"effort must be >= 0, got {self.effort}; leave out --effort")
         expect_groups(self.plan, self.num_envs, self.group_size, group_baseline=self.group_baseline)
 
     @property
     def plan(self) -> CreditPlan:
-        """The credit of a single run."""
+        """Credit of a single run."""
         plan = CreditPlan(allocator=self.credit, replay=self.replay, num_samples=self.num_samples)
         return replace(plan, hyperparameters=read_allocator_args(self.credit, self.credit_args))
 
     @property
     def run(self) -> PpoConfig:
-        """A single run."""
+        """Config of a single run."""
         return PpoConfig(
             role=self.role,
             mix=self.mix,
@@ -146,7 +147,7 @@ class Sb3Config(DemonstrationSettings, LearnerSettings, CreditSettings):
 
     @property
     def comparison(self) -> Comparison:
-        """All that the demonstration compares."""
+        """The free-riding experiment."""
         return Comparison(
             run_once=partial(run_once, steps=self.steps),
             cells=cells(self.settings),
@@ -158,7 +159,7 @@ class Sb3Config(DemonstrationSettings, LearnerSettings, CreditSettings):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Read the command line, then train one agent or make the demonstration."""
+    """Read the command line, and train one agent or run the free-riding experiment."""
     config = parse(Sb3Config, arguments, "ccpo train_sb3", settle=settle)
     console = Console()
     with exit_on_bad_input():
@@ -183,10 +184,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def settle(given: Given) -> Sb3Config:
-    """Return the settings from those that the command line holds.
+    """Return the config from the parsed command line.
 
     Raises:
-        ValueError: If a value cannot be used, or a flag cannot matter.
+        ValueError: If a value is invalid, or a flag has no effect.
     """
     config = build(Sb3Config, given)
     config.check()
@@ -198,7 +199,7 @@ def settle(given: Given) -> Sb3Config:
 
 
 def what_reads(config: Sb3Config, name: str) -> str | None:
-    """Return what a setting needs to matter, if it does not; None if it is read."""
+    """Return what would give a setting an effect; None if it has one."""
     own = {field.name for field in fields(DemonstrationSettings)}
     if name not in {*own, "steps", "out_dir"} and config.demonstration:
         return "--no-demonstration"
@@ -212,14 +213,14 @@ def what_reads(config: Sb3Config, name: str) -> str | None:
 
 
 def _start(config: Sb3Config) -> None:
-    """Write what a single run is made of.
+    """Write the config of a single run.
 
     Raises:
-        ValueError: If its folder holds a run already.
+        ValueError: If the folder already contains a run.
     """
     if (config.out_dir / METRICS_FILE).exists():
         raise ValueError(
-            f"out_dir must not hold a run yet, got {config.out_dir}; pass another --out-dir"
+            f"out_dir must not hold a run already, got {config.out_dir}; pass another --out-dir"
         )
     write_json(config.out_dir / CONFIG_FILE, asdict(config.run))
 

@@ -38,15 +38,15 @@ PROGRAM = "python -m baselines.train_sb3.comparison"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """Methods in settings, over seeds.
+    """A comparison of methods in several settings, over seeds.
 
     Args:
-        run_once: Makes one run; picklable.
-        cells: Setting and method of each, the reference of a setting first.
-        meanings: Of the settings.
-        reference: Which method each is compared with.
-        learning_rates: To choose from.
-        common: What all runs have in common, for config.json.
+        run_once: Executes one run; picklable.
+        cells: Pairs of a setting and a method, the reference of a setting first.
+        meanings: Descriptions of the settings.
+        reference: Maps a method to its reference.
+        learning_rates: Candidate learning rates.
+        common: Settings of all runs, for config.json.
     """
 
     run_once: RunOnce
@@ -57,12 +57,12 @@ class Comparison:
     common: Mapping[str, object]
 
     def keep_settings(self, out_dir: Path) -> None:
-        """Write to config.json what a folder's runs have in common, or check what is there."""
+        """Write the settings of all runs to config.json, or check that they are equal."""
         shared = {"learning_rates": self.learning_rates, "tuning_seeds": TUNING_SEEDS}
         keep_settings(out_dir, {**shared, **self.common})
 
     def run(self, out_dir: Path, *, num_seeds: int, num_workers: int, console: Console) -> None:
-        """Make the runs that are missing; write table.md, table.json, tuning.md and shares.png."""
+        """Execute missing runs, and write table.md, table.json, tuning.md and shares.png."""
         from baselines.train_sb3.signal_results import (
             markdown,
             share_figure,
@@ -94,29 +94,29 @@ class Comparison:
         share_figure(rows, self.meanings).savefig(out_dir / "shares.png", dpi=110)
         console.print(table, markup=False, highlight=False, soft_wrap=True)
         console.print(
-            f"{len(results)} runs, {sum(run.cpu_s for run in results):.0f} processor seconds; "
+            f"{len(results)} runs, {sum(run.cpu_s for run in results):.0f} CPU seconds; "
             f"this call took {time.monotonic() - started:.0f} s"
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class DirectCommandConfig:
-    """Compare allocators and optimizers on the signal game, at equal numbers of answers drawn."""
+    """Compare allocators and optimizers on the signal game, at equal numbers of sampled answers."""
 
     allocators: Annotated[tuple[str, ...], Choices(MEANINGFUL)] = MEANINGFUL
-    """Allocators to compare; shared credit always takes part."""
+    """Allocators to compare, in addition to shared credit."""
     optimizers: Annotated[tuple[str, ...], Choices(OPTIMIZERS)] = ("grpo", "reinforce_pp")
     """Optimizers to combine them with."""
     mixes: Annotated[tuple[str, ...], Choices(MIXES)] = tuple(MIXES)
-    """How often the thinker matters."""
+    """Distributions of task difficulties: how often the thinker's message matters."""
     num_seeds: int = 10
-    """Reported runs of each combination, with seeds 0, 1, and so on; at least two."""
+    """Runs of each combination, with seeds 0, 1, and so on; at least two."""
     num_answers: int = 20_000
-    """Answers that a run may draw; replays and continuations count."""
+    """Answers that a run may sample, including replays and continuations."""
     workers: int = os.cpu_count() or 1
-    """Runs at a time, one thread each."""
+    """Parallel runs, one thread each."""
     out_dir: Path = Path("runs/signal")
-    """Folder of the results. A call that was interrupted goes on when it is made again."""
+    """Folder of the results; rerun the same command to resume an interrupted comparison."""
 
     def check(self) -> None:
         """Raise ValueError if a name is unknown or a number out of range."""
@@ -132,7 +132,7 @@ class DirectCommandConfig:
 
     @property
     def comparison(self) -> Comparison:
-        """All that is compared."""
+        """The comparison."""
         config = tabular.DirectConfig(num_answers_drawn=self.num_answers)
         allocators = dict.fromkeys(("shared", *self.allocators))
         return Comparison(
@@ -153,7 +153,7 @@ class DirectCommandConfig:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Read the command line and run what is left of the comparison."""
+    """Read the command line, and run or resume the comparison."""
     config = parse(DirectCommandConfig, arguments, PROGRAM)
     with exit_on_bad_input():
         make_folder(config.out_dir)

@@ -1,4 +1,4 @@
-"""The free-riding experiment: when a thinker with shared reward fails to learn to help."""
+"""The free-riding experiment: when does a thinker with shared reward fail to learn to help?"""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from baselines.train_sb3.ppo import PpoConfig, train
 from baselines.train_sb3.signal_runs import SignalRunKey, SignalRunResult
 
 LEARNING_RATES = (1e-3, 3e-3, 1e-2, 3e-2)
-"""Of which each method gets the one that is best for it, in each setting."""
+"""Candidates; the best one is selected for each method and setting."""
 SHARED = "shared reward"
 COMMON_RANDOM = "difference reward, common random numbers"
 METHODS: Mapping[str, CreditPlan] = {
@@ -24,19 +24,19 @@ METHODS: Mapping[str, CreditPlan] = {
     ),
     "R + 0.2 bonus, common random numbers": CreditPlan(allocator="counterfactual"),
 }
-"""Credit of the thinker: its difference reward, estimated in three ways, and the allocator
+"""Credit of the thinker: its difference reward, with three estimators, and the allocator
 `counterfactual` as published, which adds a small bonus to the team reward."""
 PAIR = (SHARED, COMMON_RANDOM)
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A game and its rules.
+    """A setting of the experiment.
 
     Args:
-        meaning: In a few words.
+        meaning: Short description.
         overrides: Fields of PpoConfig that differ from the default.
-        methods: What is compared in it.
+        methods: Names of the compared methods.
     """
 
     meaning: str
@@ -57,16 +57,16 @@ SETTINGS: Mapping[str, Setting] = {
 
 
 def cells(settings: tuple[str, ...]) -> list[tuple[str, str]]:
-    """Return setting and method of everything that is compared in these settings."""
+    """Return the pairs of setting and method that are compared in these settings."""
     return [(name, method) for name in settings for method in SETTINGS[name].methods]
 
 
 def run_once(key: SignalRunKey, *, steps: int) -> SignalRunResult:
-    """Train one thinker and say what it adds.
+    """Train one thinker and return its contribution.
 
     Args:
-        key: The run.
-        steps: Episodes.
+        key: Key of the run.
+        steps: Number of episodes.
     """
     base = PpoConfig(steps=steps, learning_rate=key.learning_rate, seed=key.seed)
     config = replace(base, plan=METHODS[key.method], **SETTINGS[key.setting].overrides)

@@ -1,4 +1,4 @@
-"""What agents of the signal game are worth, by going through everything that can happen."""
+"""Exact values of policies in the signal game, by enumeration."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from baselines.common.types import FloatArray
-from baselines.train_sb3.game import NOBODY, SignalGame, Tasks
+from baselines.train_sb3.game import MISSING, SignalGame, Tasks
 from ccpo_env.signal import DIFFICULTIES
 
 Role: TypeAlias = Literal["thinker", "solver"]
@@ -16,14 +16,14 @@ Role: TypeAlias = Literal["thinker", "solver"]
 
 @dataclass(frozen=True, slots=True)
 class Worth:
-    """Expected rewards of a team of two policies, both stochastic.
+    """Expected rewards of a team of two stochastic policies.
 
     Args:
-        team: E[R] of both.
+        team: E[R] of the team.
         without_thinker: E[R] of the solver alone.
         without_solver: E[R] if the thinker's message is the answer.
-        best_thinker: E[R] of this solver with the thinker that is best for it.
-        best_solver: E[R] of this thinker with the solver that is best for it.
+        best_thinker: E[R] of this solver with its best-response thinker.
+        best_solver: E[R] of this thinker with its best-response solver.
     """
 
     team: float
@@ -33,16 +33,16 @@ class Worth:
     best_solver: float
 
     def contribution(self, role: Role) -> float:
-        """Return what an agent adds: E[R] - E[R without it]."""
+        """Return the contribution of an agent: E[R] - E[R without it]."""
         return self.team - self._without(role)
 
     def ceiling(self, role: Role) -> float:
-        """Return the most that any policy in its place would add."""
+        """Return the contribution of the best policy in its place."""
         best = self.best_thinker if role == "thinker" else self.best_solver
         return best - self._without(role)
 
     def share(self, role: Role) -> float:
-        """Return what an agent adds, as a share of the most it could."""
+        """Return the contribution of an agent over its ceiling."""
         return self.contribution(role) / self.ceiling(role)
 
     def _without(self, role: Role) -> float:
@@ -50,15 +50,15 @@ class Worth:
 
 
 def worth(game: SignalGame, thinker: FloatArray, solver: FloatArray) -> Worth:
-    """Return what two tables are worth together and without each other.
+    """Return the expected rewards of two tables, together and without each other.
 
     E[R] = mean over the pairs of numbers of
            sum over difficulty d, message m, answer x of p(d) thinker[m] solver[x] R(d, x)
 
     Args:
         game: The game.
-        thinker: Probability of each message, one row for each pair of numbers.
-        solver: Probability of each answer, one row for each thing that it can see.
+        thinker: Probability of each message, one row per pair of numbers.
+        solver: Probability of each answer, one row per observation.
     """
     values = message_values(game, solver)  # (pairs, H + 1)
     heard, alone = values[:, :-1], values[:, -1]
@@ -73,9 +73,9 @@ def worth(game: SignalGame, thinker: FloatArray, solver: FloatArray) -> Worth:
 
 
 def message_values(game: SignalGame, solver: FloatArray) -> FloatArray:
-    """Return E[R | numbers, message], shape (pairs, H + 1); the last message is none at all."""
+    """Return E[R | numbers, message], shape (pairs, H + 1), without a message last."""
     tasks = _all_tasks(game)
-    messages = np.append(np.arange(game.num_messages), NOBODY)
+    messages = np.append(np.arange(game.num_messages), MISSING)
     rows = game.solver_rows(tasks, messages)  # (pairs, 1, H + 1) by difficulty
     rewards = game.rewards(_wider(tasks), np.arange(game.num_answers))
     expected = (solver[rows] * rewards).sum(axis=-1)  # (pairs, difficulties, H + 1)
@@ -84,7 +84,7 @@ def message_values(game: SignalGame, solver: FloatArray) -> FloatArray:
 
 
 def _answer_values(game: SignalGame, thinker: FloatArray) -> FloatArray:
-    """Return E[R if x is answered; the solver sees this], shape (rows, answers)."""
+    """Return E[R | answer, observation of the solver], shape (rows, answers)."""
     tasks = _all_tasks(game)
     rows = game.solver_rows(tasks, np.arange(game.num_messages))  # (pairs, difficulties, H)
     rewards = game.rewards(_wider(tasks), np.arange(game.num_answers))  # (..., 1, answers)

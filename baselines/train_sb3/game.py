@@ -1,4 +1,4 @@
-"""`ccpo_env.signal_v0` with its default sizes as tables: drawn by the thousand, solved exactly."""
+"""`ccpo_env.signal_v0` with its default sizes as arrays: vectorized sampling and exact values."""
 
 from __future__ import annotations
 
@@ -23,32 +23,32 @@ from ccpo_env.signal import (
 
 MIXES: Mapping[str, Mapping[Difficulty, float]] = {"default": DEFAULT_MIX, "rare": RARE_MIX}
 EASY, HOPELESS = DIFFICULTIES.index("easy"), DIFFICULTIES.index("hopeless")
-NOBODY = -1
-"""Message of a thinker that was removed, and answer that is no number."""
+MISSING = -1
+"""Message of a removed thinker, and answer that is not a number."""
 
 Observations = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tasks:
-    """Tasks of one shape: the fields of SignalTask, difficulties as places in DIFFICULTIES."""
+    """Arrays of the fields of SignalTask, with difficulties as indices into DIFFICULTIES."""
 
     first: IntArray
     second: IntArray
     difficulty: IntArray
 
     def repeat(self, times: int) -> Tasks:
-        """Return each task so many times in a row along a new last axis."""
+        """Repeat each task along a new last axis."""
         fields = (self.first, self.second, self.difficulty)
         return Tasks(*(np.repeat(field[..., None], times, axis=-1) for field in fields))
 
 
 class SignalGame:
-    """Two agents with a table of probabilities each.
+    """The game of two agents, each with a table of probabilities.
 
-    A message is a number: its symbols are the digits to the base of the alphabet, so 0 is all
-    silence. A row of the thinker's table is a pair of numbers, of the solver's what it sees: the
-    first number, the second or that it is hidden, the message or that there is none.
+    A message is an integer whose digits in the base of the alphabet are its symbols; 0 is all
+    silence. Rows of the thinker's table are pairs of numbers, rows of the solver's table are its
+    observations: the first number, the second number or hidden, the message or none.
 
     Args:
         mix: Probability of each difficulty.
@@ -71,64 +71,64 @@ class SignalGame:
 
     @property
     def num_rows(self) -> tuple[int, int]:
-        """Rows of the thinker's table and of the solver's."""
+        """Number of rows in the tables of thinker and solver."""
         return len(self.thinker_observations), len(self.solver_observations)
 
     def draw_tasks(self, num_tasks: int, rng: np.random.Generator) -> Tasks:
-        """Return tasks as the environment draws them, shape (N,)."""
+        """Sample tasks from the distribution of the environment, shape (N,)."""
         first, second = rng.integers(self.num_answers, size=(2, num_tasks))
         difficulty = rng.choice(len(DIFFICULTIES), size=num_tasks, p=self.difficulty_rates)
         return Tasks(first, second, difficulty)
 
     def messages(self, symbols: npt.NDArray[np.integer]) -> IntArray:
-        """Return the numbers of messages of these symbols, shape (..., K)."""
+        """Return messages as integers, from symbols of shape (..., K)."""
         weights = self.alphabet_size ** np.arange(self.num_symbols)[::-1]
         messages: IntArray = (symbols * weights).sum(axis=-1)
         return messages
 
     def thinker_rows(self, tasks: Tasks) -> IntArray:
-        """Return the row of the thinker's table for each task."""
+        """Return the row in the thinker's table for each task."""
         return tasks.first * self.num_answers + tasks.second
 
     def solver_rows(self, tasks: Tasks, messages: IntArray) -> IntArray:
-        """Return the row of the solver's table for each task and message, NOBODY if there is none.
+        """Return the row in the solver's table for each task and message, which may be MISSING.
 
-        The tasks' shape is broadcast against that of the messages.
+        The shapes of tasks and messages are broadcast.
         """
         seen = np.where(tasks.difficulty == EASY, tasks.second, self.num_answers)
-        heard = np.where(messages == NOBODY, self.num_messages, messages)
+        heard = np.where(messages == MISSING, self.num_messages, messages)
         pair = tasks.first * (self.num_answers + 1) + seen
         rows: IntArray = pair * (self.num_messages + 1) + heard
         return rows
 
     def rewards(self, tasks: Tasks, answers: IntArray) -> FloatArray:
-        """Return +1 for a right answer and -1 for a wrong one or none; tasks are broadcast."""
+        """Return +1 for a correct answer, else -1; tasks are broadcast."""
         gold = (tasks.first + tasks.second) % self.num_answers
         is_right = (answers == gold) & (tasks.difficulty != HOPELESS)
         return np.where(is_right, 1.0, -1.0)
 
     def expert_solver(self, *, guesses: bool = True) -> FloatArray:
-        """Return the table of a solver who reads a whole message.
+        """Return the table of a solver that uses complete messages.
 
         Args:
-            guesses: What it does if the second number is hidden and a symbol is missing: answer
-                at random, or as `SignalEnv.expert_answer` does, as if that number were 0.
+            guesses: If the second number is hidden and a symbol is missing, answer at random;
+                else as `SignalEnv.expert_answer`, with that number taken as 0.
         """
         first, seen, heard = np.unravel_index(
             np.arange(self.num_rows[1]),
             (self.num_answers, self.num_answers + 1, self.num_messages + 1),
         )
-        said = np.append(self.spelled, NOBODY)[heard]
-        second = np.where(seen < self.num_answers, seen, said)
+        named = np.append(self.spelled, MISSING)[heard]
+        second = np.where(seen < self.num_answers, seen, named)
         known = (first + np.maximum(second, 0)) % self.num_answers
         table = np.eye(self.num_answers)[known]
         if guesses:
-            table[second == NOBODY] = 1.0 / self.num_answers
+            table[second == MISSING] = 1.0 / self.num_answers
         return table
 
     def expert_thinker(self, *, silence: float = 0.0) -> FloatArray:
-        """Return the table of a thinker who names the second number, or says nothing at a rate."""
-        message_of = {int(said): m for m, said in enumerate(self.spelled) if said != NOBODY}
+        """Return the table of a thinker that sends the second number, or is silent at a rate."""
+        message_of = {int(named): m for m, named in enumerate(self.spelled) if named != MISSING}
         second = np.arange(self.num_rows[0]) % self.num_answers
         table = np.zeros((self.num_rows[0], self.num_messages))
         table[np.arange(len(table)), [message_of[number] for number in second.tolist()]] = 1.0
@@ -137,15 +137,15 @@ class SignalGame:
         return table
 
     def _spelled(self) -> IntArray:
-        """Return the number that each message names, NOBODY if a symbol is missing, shape (H,)."""
+        """Return the number spelled by each message, MISSING if incomplete, shape (H,)."""
         base = self.alphabet_size - 1
         places = base ** np.arange(self.num_symbols)[::-1]
         numbers = ((self.symbols - 1) * places).sum(axis=1)
         is_whole = (self.symbols != SILENCE).all(axis=1)
-        return np.where(is_whole, numbers, NOBODY).astype(np.int64)
+        return np.where(is_whole, numbers, MISSING).astype(np.int64)
 
     def _observations(self, env: SignalEnv) -> tuple[Observations, Observations]:
-        """Ask the environment what each row looks like."""
+        """Return the observation of each row, from the environment."""
         numbers = range(self.num_answers)
         thinker = [
             _observed(env, "thinker_0", SignalTask(first, second, "hard"), None)
@@ -165,13 +165,13 @@ class SignalGame:
 
 
 def draw(probabilities: FloatArray, coins: FloatArray) -> IntArray:
-    """Return the choice that each coin, uniform in [0, 1), picks from its row of probabilities.
+    """Sample from categorical distributions by inverse transform.
 
     Args:
         probabilities: Shape (..., C).
-        coins: Any shape that the rest of the probabilities' can be broadcast to.
+        coins: Uniform random numbers in [0, 1), whose shape is broadcast with (...).
     """
-    thresholds = probabilities.cumsum(axis=-1)[..., :-1]  # the last choice takes what is left
+    thresholds = probabilities.cumsum(axis=-1)[..., :-1]  # the last choice takes the rest
     above: IntArray = (coins[..., None] >= thresholds).sum(axis=-1)
     return above
 

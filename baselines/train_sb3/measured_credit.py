@@ -1,4 +1,4 @@
-"""Credit in the signal game: what an allocator asks for, measured on many groups at once."""
+"""Credit in the signal game: the measurements that an allocator needs, for many groups at once."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ import numpy as np
 from baselines.common.types import FloatArray, IntArray
 from baselines.credit import ALLOCATORS, GroupBatch, GroupOutcomes, State
 from baselines.train_sb3.exact_values import Role
-from baselines.train_sb3.game import NOBODY, SignalGame, Tasks, draw
+from baselines.train_sb3.game import MISSING, SignalGame, Tasks, draw
 from ccpo_env.errors import unknown_name
 
 AGENTS = ("thinker_0", "solver_0")
 Replay: TypeAlias = Literal["same_coin", "fresh", "task"]
 
 MEANINGFUL = tuple(name for name in ALLOCATORS if name != "self_evaluation")
-"""Allocators that can be measured here: agents that send symbols do not rate each other."""
+"""Allocators available in the signal game, whose agents cannot rate each other."""
 NEED_GROUPS = frozenset({"branch", "regression"})
-"""Allocators that compare the rollouts of a group: a group of one has no credit."""
+"""Allocators that compare the rollouts of a group, and so need at least two."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreditPlan:
-    """Which credit, and how the team without the thinker is played again.
+    """Credit-assignment method, and how the team without the thinker is replayed.
 
     Args:
-        allocator: A name of MEANINGFUL.
-        hyperparameters: Those of the allocator that are set.
-        replay: With which luck: "same_coin", the coin of the rollout, so that solver and task
-            are as lucky as they were; "fresh", num_samples new coins for each rollout; "task",
-            num_samples new coins for the whole group.
-        num_samples: Replays, and continuations after a message; 1 with the same coin.
+        allocator: Name from MEANINGFUL.
+        hyperparameters: Hyperparameters of the allocator that are set.
+        replay: Random numbers of replays: "same_coin", those of the rollout (common random
+            numbers); "fresh", num_samples independent ones per rollout; "task", num_samples
+            independent ones per group.
+        num_samples: Number of replays, and of continuations after a message; 1 for "same_coin".
 
     Raises:
         ValueError: If the allocator cannot be measured here or a number is out of range.
@@ -56,11 +56,11 @@ class CreditPlan:
             raise ValueError(f"num_samples must be >= 1, got {self.num_samples}; pass e.g. 8")
 
     def reads(self, name: str, trained: Role) -> bool:
-        """Return whether the credit of the agent that is trained reads a setting of the plan.
+        """Return whether a setting affects the credit of the trained agent.
 
         Args:
             name: "replay" or "num_samples".
-            trained: The agent.
+            trained: Role of the trained agent.
         """
         allocator = ALLOCATORS[self.allocator]
         thinker, own = frozenset({"thinker_0"}), frozenset({f"{trained}_0"})
@@ -72,7 +72,7 @@ class CreditPlan:
 
     @property
     def all_hyperparameters(self) -> Mapping[str, Any]:
-        """The hyperparameters, with the baseline that fits the replays of counterfactual credit."""
+        """The hyperparameters; counterfactual credit gets the baseline that fits its replays."""
         if self.allocator == "counterfactual" and self.replay != "task":
             return {"baseline": "rollout", **self.hyperparameters}
         return self.hyperparameters
@@ -81,7 +81,7 @@ class CreditPlan:
 def expect_groups(
     plan: CreditPlan, num_envs: int, group_size: int, *, group_baseline: bool
 ) -> None:
-    """Raise ValueError unless episodes can be split into such groups and have credit in them."""
+    """Raise ValueError unless episodes can be split into groups that the credit supports."""
     needs = "a group baseline" if group_baseline else None
     if plan.allocator in NEED_GROUPS:
         needs = f"{plan.allocator!r}, which compares the rollouts of a task"
@@ -101,11 +101,11 @@ class Rollouts:
     """N groups of G rollouts of the whole team.
 
     Args:
-        tasks: One for each group, shape (N,).
-        coins: The solver's luck, uniform in [0, 1), shape (N, G).
-        messages: What the thinker said, shape (N, G).
-        answers: What the solver answered, shape (N, G).
-        rewards: -1 or +1, shape (N, G).
+        tasks: Task of each group, shape (N,).
+        coins: The solver's random numbers, uniform in [0, 1), shape (N, G).
+        messages: Messages of the thinker, shape (N, G).
+        answers: Answers of the solver, shape (N, G).
+        rewards: Team rewards, -1 or +1, shape (N, G).
     """
 
     tasks: Tasks
@@ -118,26 +118,26 @@ class Rollouts:
 def rewards_without(
     game: SignalGame, rollouts: Rollouts, solver: FloatArray, role: Role
 ) -> FloatArray:
-    """Return what the team earns without an agent at the same luck, shape (N, G).
+    """Return team rewards without an agent, with common random numbers, shape (N, G).
 
-    Without the thinker the solver answers alone, with its coin of the rollout; without the solver
-    the thinker's message is the answer.
+    Without the thinker, the solver answers alone, with its random number of the rollout; without
+    the solver, the thinker's message is the answer.
     """
     tasks = rollouts.tasks.repeat(1)
     if role == "solver":
         return game.rewards(tasks, game.spelled[rollouts.messages])
-    rows = game.solver_rows(tasks, np.array(NOBODY))
+    rows = game.solver_rows(tasks, np.array(MISSING))
     return game.rewards(tasks, draw(solver[rows], rollouts.coins))
 
 
 class CreditSource:
-    """Measures what an allocator needs, and asks it for credit. Counts what that costs.
+    """Measures what an allocator needs, computes credit, and counts the sampled answers.
 
     Args:
         game: The game.
-        plan: Which credit.
-        rng: All luck of replays and continuations comes from it.
-        trained: The agent that learns. What only the other's credit reads costs nothing.
+        plan: The credit.
+        rng: Random generator for replays and continuations.
+        trained: Role of the trained agent. Measurements for the other agent are not counted.
     """
 
     def __init__(
@@ -161,8 +161,8 @@ class CreditSource:
         """Return the credit of each agent, shape (N, G, 2).
 
         Args:
-            rollouts: One step's groups.
-            solver: Table of the solver that answered; it also answers in replays.
+            rollouts: Groups of one step.
+            solver: Table of the solver, also for replays.
         """
         batch = self.measured(rollouts, solver)
         hyperparameters = dict(self.plan.all_hyperparameters)
@@ -173,7 +173,7 @@ class CreditSource:
         return self._allocator.credit(batch, **hyperparameters)
 
     def measured(self, rollouts: Rollouts, solver: FloatArray) -> GroupBatch:
-        """Return the groups with all that the allocator needs; counts each answer that it took."""
+        """Return the groups with the measurements of the allocator; count sampled answers."""
         self.num_answers_drawn += rollouts.rewards.size
         needs = self._allocator.needs
         removals = self._allocator.removals(AGENTS)
@@ -196,14 +196,14 @@ class CreditSource:
     def _removed(
         self, rollouts: Rollouts, solver: FloatArray, agents: frozenset[str]
     ) -> FloatArray:
-        """Return rewards without one agent, shape (N, M) for the task, else (N, G, M)."""
+        """Return rewards without one agent: (N, M) if per task, else (N, G, M)."""
         game, tasks = self._game, rollouts.tasks.repeat(1)
         if agents == frozenset({"solver_0"}):
             return rewards_without(game, rollouts, solver, "solver")[..., None]
         if self.plan.replay == "same_coin":
             return rewards_without(game, rollouts, solver, "thinker")[..., None]
         num_groups, group_size = rollouts.rewards.shape
-        rows = game.solver_rows(tasks, np.array(NOBODY))  # (N, 1)
+        rows = game.solver_rows(tasks, np.array(MISSING))  # (N, 1)
         if self.plan.replay == "task":
             coins = self._rng.random((num_groups, self.plan.num_samples))
             return game.rewards(tasks, draw(solver[rows], coins))
@@ -219,7 +219,7 @@ class CreditSource:
 
 
 def unbatched(batch: GroupBatch) -> list[GroupOutcomes]:
-    """Return the groups of a batch one by one, checked."""
+    """Return the groups of a batch, validated."""
     removed, branches = batch.removed_rewards or {}, batch.branch_rewards or {}
     return [
         GroupOutcomes(

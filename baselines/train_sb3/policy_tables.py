@@ -1,4 +1,4 @@
-"""A Stable-Baselines3 policy as a table of probabilities, and what it is worth exactly."""
+"""Stable-Baselines3 policies as tables of probabilities, and their exact values."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from baselines.train_sb3.game import SignalGame
 
 
 def policy_table(policy: Any, game: SignalGame, role: Role) -> FloatArray:
-    """Return the probability of each action in each row, of a Stable-Baselines3 policy."""
+    """Return the action probabilities of a Stable-Baselines3 policy in each row."""
     import torch
 
     seen = game.thinker_observations if role == "thinker" else game.solver_observations
@@ -29,5 +29,5 @@ def policy_table(policy: Any, game: SignalGame, role: Role) -> FloatArray:
 
 
 def team_worth(game: SignalGame, role: Role, own: FloatArray, partner: FloatArray) -> Worth:
-    """Return what a learner's table is worth with its partner's."""
+    """Return the exact values of a team of a learner's table and its partner's."""
     return worth(game, own, partner) if role == "thinker" else worth(game, partner, own)

@@ -1,4 +1,4 @@
-"""Stable-Baselines3's PPO for one role of the signal game, with its credit on record."""
+"""PPO from Stable-Baselines3 for one role of the signal game, with logged credit."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ from baselines.train_sb3.policy_tables import policy_table, team_worth
 
 HIDDEN = (32, 32)
 PARTNER_STEPS = 30_000
-"""Episodes in which a learned partner was trained before it is frozen."""
+"""Training episodes of a learned partner, before it is frozen."""
 PARTNER_SILENCE = 0.5
-"""How often the expert that a solver learns from says nothing, so that it learns to do without."""
+"""Silence rate of the expert thinker of a learned solver, so that it learns to answer alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PpoConfig:
-    """One run of PPO. One-turn episodes: only the number per update matters, not their layout.
+    """Config of a PPO run. Episodes have one turn.
 
     Args:
-        role: Which agent learns.
-        mix: A name of MIXES.
+        role: Role of the trained agent.
+        mix: Name from MIXES.
         plan: The credit.
-        steps: Episodes; rounded up to whole updates.
-        learning_rate: Of Adam.
-        seed: All randomness comes from it.
-        partner: "expert", or "learned": a solver that PPO trained with shared credit against an
-            expert thinker who is silent half of the time.
-        group_size: Episodes that share a task.
-        group_baseline: Whether a group's mean is taken off its credit.
-        effort: Price of each symbol but silence.
-        num_envs: Episodes at a time.
-        update_size: Episodes of an update, rounded up to a multiple of num_envs.
-        num_epochs: Passes over them, in two batches each if their number is even.
-        entropy_weight: Of the entropy bonus.
+        steps: Number of episodes; rounded up to whole updates.
+        learning_rate: Learning rate of Adam.
+        seed: Random seed.
+        partner: "expert", or "learned": a solver trained by PPO with shared credit and an expert
+            thinker that is silent half of the time.
+        group_size: Episodes per task.
+        group_baseline: Whether to subtract the group mean from the credit.
+        effort: Cost per non-silent symbol.
+        num_envs: Parallel episodes.
+        update_size: Episodes per update, rounded up to a multiple of num_envs.
+        num_epochs: Passes over them, each in two batches if their number is even.
+        entropy_weight: Weight of the entropy bonus.
     """
 
     role: Role = "thinker"
@@ -60,25 +60,25 @@ class PpoConfig:
 
     @property
     def steps_per_env(self) -> int:
-        """Episodes of each environment in an update."""
+        """Episodes of each environment per update."""
         return -(-self.update_size // self.num_envs)
 
     @property
     def batch_size(self) -> int:
-        """Episodes of a gradient step."""
+        """Episodes per gradient step."""
         size = self.steps_per_env * self.num_envs
         return size if size % 2 else size // 2
 
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What came out of a run.
+    """Result of a run.
 
     Args:
-        table: Probability of each action in each row, of the agent that learned.
-        worth: Exact, of the final team.
-        mean_share: Mean over the updates of the contribution over its ceiling, each before it.
-        num_answers_drawn: Replays and continuations included.
+        table: Action probabilities of the trained agent in each row.
+        worth: Exact values of the final team.
+        mean_share: Mean of contribution / ceiling, measured before each update.
+        num_answers_drawn: Number of sampled answers, including replays and continuations.
     """
 
     table: FloatArray
@@ -88,7 +88,7 @@ class Trained:
 
 
 def expect_sb3() -> None:
-    """Raise ImportError, saying what to install, unless stable_baselines3 is there."""
+    """Raise ImportError, with what to install, unless stable_baselines3 is installed."""
     try:
         import stable_baselines3  # noqa: F401
     except ImportError:
@@ -102,9 +102,9 @@ def train(config: PpoConfig, *, run_dir: Path | None = None, tensorboard: bool =
     """Train one role of the signal game with PPO.
 
     Args:
-        config: The run.
-        run_dir: Where metrics.jsonl and, if asked for, tensorboard/ are written. None: nowhere.
-        tensorboard: Whether Stable-Baselines3 logs to TensorBoard, too.
+        config: Config of the run.
+        run_dir: Folder for metrics.jsonl and tensorboard/. None: nothing is written.
+        tensorboard: Whether Stable-Baselines3 also logs to TensorBoard.
 
     Raises:
         ValueError: If a number is out of range.

@@ -1,4 +1,4 @@
-"""Tables and figure of runs over seeds, each method compared with its reference."""
+"""Tables and figure of runs over seeds; each method is compared with its reference."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from baselines.train_sb3.signal_runs import TUNING_SEEDS, SignalRunResult
 
 Cell = tuple[str, str]
 Reference = Callable[[str], str]
-"""From a method to the one that it is compared with; a reference to itself."""
+"""Maps a method to its reference; a reference to itself."""
 
 Runs = Mapping[int, SignalRunResult]
-"""From a seed to its run."""
+"""Runs by seed."""
 
 QUANTITIES = ("share", "mean_share")
 SHARE_BOUNDS = (-math.inf, 1.0)
-"""A thinker adds at most the ceiling, and may lower the reward by more than that."""
+"""A contribution is at most the ceiling, and may be arbitrarily negative."""
 REFERENCE_COLOUR, BETTER, WORSE, EQUAL = "#444444", "#0072B2", "#D55E00", "#999999"
-"""Okabe and Ito's; the shape of the mark says the same."""
+"""From Okabe and Ito's palette; marker shapes carry the same information."""
 NUM_COLUMNS = 2
 PANEL_WIDTH, ROW_HEIGHT, HEAD_HEIGHT = 6.4, 0.3, 1.1  # inches
 
@@ -40,16 +40,16 @@ class Row:
     """The results of one method in one setting over its reported seeds.
 
     Args:
-        setting: Its name.
-        method: Its name.
-        learning_rate: The one that tuning chose.
-        num_runs: Seeds.
-        share: Mean of the contribution over its ceiling, with its 95 % interval.
-        shares: Of each seed.
+        setting: Name of the setting.
+        method: Name of the method.
+        learning_rate: Learning rate selected in tuning.
+        num_runs: Number of seeds.
+        share: Mean of contribution / ceiling, with its 95 % interval.
+        shares: Share of each seed.
         contribution: Mean contribution, in units of reward.
         team: Mean expected reward of the team.
-        num_answers_drawn: Mean of the answers drawn in training.
-        mean_share: Mean over training and seeds of the contribution over its ceiling.
+        num_answers_drawn: Mean number of answers sampled in training.
+        mean_share: Mean over training and seeds of contribution / ceiling.
         gain: Mean difference of the share to the reference, paired by seed, with its p-value by
             Holm's method over all rows; None for a reference.
         mean_gain: The same for mean_share.
@@ -79,16 +79,16 @@ class Row:
         return _verdict(self.mean_gain)
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as JSON values, with its verdicts."""
+        """Return the row as JSON values, with the verdicts."""
         return {**asdict(self), "verdict": self.verdict, "mean_verdict": self.mean_verdict}
 
 
 def table_rows(results: Sequence[SignalRunResult], reference: Reference) -> list[Row]:
-    """Return a row per setting and method, in the order in which they first appear.
+    """Return one row per setting and method, in order of first appearance.
 
     Args:
-        results: Of all runs; those that chose learning rates are left out.
-        reference: Which method each is compared with.
+        results: Results of all runs; tuning runs are ignored.
+        reference: Maps a method to its reference.
     """
     cells: dict[Cell, dict[int, SignalRunResult]] = {}
     for result in results:
@@ -104,7 +104,7 @@ def markdown(rows: Sequence[Row], settings: Mapping[str, str]) -> str:
 
     Args:
         rows: The rows.
-        settings: Meaning of each setting.
+        settings: Description of each setting.
     """
     lines = [
         "| setting | credit | learning rate | seeds | answers drawn | team reward | "
@@ -125,7 +125,7 @@ def markdown(rows: Sequence[Row], settings: Mapping[str, str]) -> str:
 def tuning_markdown(
     shares: Mapping[Cell, Mapping[float, float]], settings: Mapping[str, str]
 ) -> str:
-    """Return the mean shares of tuning as a Markdown table, the chosen learning rate in bold."""
+    """Return the mean shares in tuning as a Markdown table, the selected learning rate in bold."""
     rates = sorted({rate for cell in shares.values() for rate in cell})
     lines = [
         "| setting | credit | " + " | ".join(f"{rate:g}" for rate in rates) + " |",
@@ -139,7 +139,7 @@ def tuning_markdown(
 
 
 def share_figure(rows: Sequence[Row], settings: Mapping[str, str]) -> Figure:
-    """Return a panel per setting: each seed, the mean and its interval for each method."""
+    """Return a figure with one panel per setting: seeds, mean and interval of each method."""
     panels: dict[str, list[Row]] = {}
     for row in rows:
         panels.setdefault(row.setting, []).append(row)

@@ -1,4 +1,4 @@
-"""The runs on the signal game: tuning of the learning rate, then the reported runs."""
+"""Runs on the signal game: tuning of the learning rate, then the reported runs."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 from baselines.experiment.sweep import run_sweep
 
 TUNING_SEEDS = (100, 101)
-"""Seeds used only to choose learning rates; no reported run has one of them."""
+"""Seeds of the tuning runs, disjoint from those of the reported runs."""
 
 
 @dataclass(frozen=True, slots=True)
 class SignalRunKey:
-    """What distinguishes the runs: the game and its rules, the method, and two numbers."""
+    """Key of a run: setting, method, learning rate and seed."""
 
     setting: str
     method: str
@@ -28,13 +28,13 @@ class SignalRunResult:
     """The result of a run.
 
     Args:
-        key: The run.
-        contribution: What the final thinker adds to the expected reward, exact.
-        ceiling: The largest contribution that any thinker has with this solver.
+        key: Key of the run.
+        contribution: Exact contribution of the final thinker to the expected reward.
+        ceiling: Largest contribution of any thinker with this solver.
         team: Expected reward of the final team.
-        mean_share: Mean over training of contribution / ceiling: higher is faster.
-        num_answers_drawn: Answers sampled in training, replays and continuations included.
-        cpu_s: CPU seconds.
+        mean_share: Mean over training of contribution / ceiling; higher means faster learning.
+        num_answers_drawn: Answers sampled in training, including replays and continuations.
+        cpu_s: CPU time in seconds.
     """
 
     key: SignalRunKey
@@ -47,7 +47,7 @@ class SignalRunResult:
 
     @property
     def share(self) -> float:
-        """The contribution of the thinker as a fraction of its ceiling."""
+        """Contribution of the thinker as a fraction of its ceiling."""
         return self.contribution / self.ceiling
 
     def to_json(self) -> dict[str, Any]:
@@ -56,7 +56,7 @@ class SignalRunResult:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> SignalRunResult:
-        """Return the result that `to_json` converted."""
+        """Return the result from the values of `to_json`."""
         return cls(**{**values, "key": SignalRunKey(**values["key"])})
 
 
@@ -75,12 +75,12 @@ def tuned(
     """Yield the tuning runs, then the runs of each cell at its best learning rate in tuning.
 
     Args:
-        run_once: Makes one run.
+        run_once: Executes one run.
         cells: Pairs of a setting and a method.
         num_seeds: Reported runs of each cell, with seeds 0, 1, and so on.
-        learning_rates: The learning rates to choose from.
+        learning_rates: Candidate learning rates.
         path: The file of results; see `run_sweep`.
-        num_workers: Runs at a time.
+        num_workers: Number of parallel runs.
     """
     tuning = []
     grid = [
@@ -111,5 +111,5 @@ def mean_shares(results: Sequence[SignalRunResult]) -> dict[tuple[str, str], dic
 
 
 def best_rates(results: Sequence[SignalRunResult]) -> dict[tuple[str, str], float]:
-    """Return the learning rate with the largest mean share in tuning, the smaller of equal ones."""
+    """Return the learning rate with the largest mean share in tuning; the smaller in a tie."""
     return {cell: max(rates, key=rates.__getitem__) for cell, rates in mean_shares(results).items()}

@@ -1,4 +1,4 @@
-"""Any allocator with any optimizer on the signal game: a table for a thinker, no network."""
+"""Allocators with optimizers on the signal game, for a tabular thinker."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 LEARNING_RATES = (0.03, 0.1, 0.3, 1.0)
-"""Of which each method gets the one that is best for it, in each setting."""
+"""Candidates; the best one is selected for each method and setting."""
 CURVE_EVERY = 5
 SEPARATOR = " x "
-"""Between allocator and optimizer in the name of a method."""
+"""Separator of allocator and optimizer in the name of a method."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DirectConfig:
-    """What all runs have in common.
+    """Settings of all runs.
 
     Args:
-        num_answers_drawn: Budget: a run ends with the step that reaches it. Every answer that is
-            checked counts: of rollouts, of replays with an agent removed, of continuations.
-        tasks_per_step: Groups in each update.
-        group_size: Rollouts of each.
-        num_samples: Replays of a task without the thinker, or continuations of each message.
+        num_answers_drawn: Budget of sampled answers, including replays and continuations; a run
+            ends with the step that reaches it.
+        tasks_per_step: Groups per update.
+        group_size: Rollouts per group.
+        num_samples: Replays per task without the thinker, or continuations per message.
     """
 
     num_answers_drawn: int = 20_000
@@ -44,11 +44,11 @@ class DirectConfig:
 
 
 class SymbolTable:
-    """A thinker with one softmax for each pair of numbers and place in the message.
+    """A tabular thinker with one softmax per pair of numbers and position in the message.
 
     Args:
         game: The game.
-        learning_rate: Of Adam, on the logits, which start at 0.
+        learning_rate: Learning rate of Adam on the logits, which are initialized to 0.
     """
 
     def __init__(self, game: SignalGame, learning_rate: float) -> None:
@@ -73,7 +73,7 @@ class SymbolTable:
         advantages: FloatArray,
         optimizer: PolicyOptimizer,
     ) -> None:
-        """Step once on completions of K tokens each, their symbols; all of shape (B,)."""
+        """Update once on completions of K tokens (symbols); all arguments have shape (B,)."""
         import torch
 
         symbols = torch.as_tensor(self._game.symbols[messages])  # (B, K)
@@ -102,18 +102,18 @@ def learn(
     config: DirectConfig,
     rng: np.random.Generator,
 ) -> list[float]:
-    """Train a thinker for a solver that reads whole messages and else guesses.
+    """Train a thinker with a solver that uses complete messages and otherwise guesses.
 
     Args:
         game: The game.
-        thinker: Is updated in place.
-        source: Where credit comes from.
-        optimizer: Advantage and loss.
+        thinker: The thinker, updated in place.
+        source: Source of credit.
+        optimizer: Advantage estimator and loss.
         config: Sizes and budget.
-        rng: Luck of tasks and rollouts.
+        rng: Random generator of tasks and rollouts.
 
     Returns:
-        The exact contribution over its ceiling, before every CURVE_EVERY-th step.
+        Exact contribution / ceiling before every CURVE_EVERY-th step.
     """
     solver = game.expert_solver()
     curve = []
@@ -133,14 +133,14 @@ def learn(
 
 
 def run_once(key: SignalRunKey, *, config: DirectConfig) -> SignalRunResult:
-    """Train one thinker and say what it adds.
+    """Train one thinker and return its contribution.
 
     Args:
-        key: The run; its setting is a mix, its method "<allocator> x <optimizer>".
-        config: What it has in common with the others.
+        key: Key of the run; its setting is a mix, its method "<allocator> x <optimizer>".
+        config: Settings of all runs.
 
-    Note: The thinker is replayed without once for the task, as where replays are language
-        models', so credit from removals is constant in a group.
+    Note: Removals are measured per task, as with language models, so credit from removals is
+        constant in a group.
     """
     import torch
 
@@ -172,7 +172,7 @@ def play(
     config: DirectConfig,
     rng: np.random.Generator,
 ) -> Rollouts:
-    """Return one step's groups, of config's sizes, by two tables."""
+    """Sample the groups of one step from two tables."""
     shape = (config.tasks_per_step, config.group_size)
     tasks = game.draw_tasks(config.tasks_per_step, rng)
     each = tasks.repeat(config.group_size)  # (N, G)

@@ -1,4 +1,4 @@
-"""The signal game as one Stable-Baselines3 VecEnv: every episode of a step in one array."""
+"""The signal game as a Stable-Baselines3 VecEnv, vectorized over episodes."""
 
 from __future__ import annotations
 
@@ -24,32 +24,32 @@ from baselines.train_sb3.measured_credit import (
 from ccpo_env.signal import SILENCE
 
 COLUMN = {"thinker": 0, "solver": 1}
-"""Of a role in credit."""
+"""Column of a role in the credit array."""
 
 
 class SignalVecEnv(VecEnv):
-    """One agent's view of many episodes of the signal game; the other agent is a table.
+    """Parallel episodes of the signal game for one agent; the other agent is a table.
 
     Observation, Action: those of the agent in `ccpo_env/Signal-v0`.
-    Reward: the agent's credit, less its mean over the group if group_baseline is set, less the
-        effort. With shared credit and neither of them, the team's reward.
+    Reward: the agent's credit, minus its group mean if group_baseline is set, minus the effort.
+        With shared credit and neither of them, the team reward.
     Termination: after every step.
-    Info: ``team`` and ``alone``, the rewards with and without the learner at the same luck,
+    Info: ``team`` and ``alone``, the rewards with and without the agent (common random numbers),
         ``credit``, all before baseline and effort, and ``terminal_observation``.
 
     Args:
         game: The game.
-        role: Whose view it is.
+        role: Role of the agent.
         partner: Table of the other agent.
         plan: The credit.
-        num_envs: Episodes in each step.
-        group_size: Episodes that share a task, in a row; num_envs is a multiple of it.
-        group_baseline: Whether a group's mean is taken off its credit.
-        effort: Price of each symbol but silence, to a thinker.
-        seed: All luck but the learner's comes from it, or from a later `seed()`.
+        num_envs: Parallel episodes.
+        group_size: Consecutive episodes that share a task; must divide num_envs.
+        group_baseline: Whether to subtract the group mean from the credit.
+        effort: Cost per non-silent symbol of a thinker.
+        seed: Seed of all randomness except the agent's, until a later `seed()`.
 
     Raises:
-        ValueError: If the numbers disagree with each other or with the credit.
+        ValueError: If num_envs, group_size and the credit are incompatible.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class SignalVecEnv(VecEnv):
         self._start(seed)
         self._actions: npt.NDArray[np.integer] | None = None
         self.own_table: FloatArray | None = None
-        """Table of the learner; needed where a solver in training is to answer a replay."""
+        """Table of the agent; required if a trained solver answers in replays."""
         action_space: spaces.Space[Any] = spaces.Discrete(game.num_answers)
         if role == "thinker":
             action_space = spaces.MultiDiscrete([game.alphabet_size] * game.num_symbols)
@@ -82,11 +82,11 @@ class SignalVecEnv(VecEnv):
 
     @property
     def num_answers_drawn(self) -> int:
-        """Answers drawn so far, replays and continuations included."""
+        """Number of sampled answers so far, including replays and continuations."""
         return self._source.num_answers_drawn
 
     def reset(self) -> Observations:
-        """Return the observations of new episodes; after `seed()`, the same ones each time."""
+        """Start new episodes and return their observations, which `seed()` determines."""
         if self._seeds[0] is not None:
             self._start(self._seeds[0])
         self._reset_seeds()
@@ -94,22 +94,22 @@ class SignalVecEnv(VecEnv):
         return self._begin()
 
     def step_async(self, actions: npt.NDArray[np.integer]) -> None:
-        """Take the actions of all episodes, shape (num_envs,) or (num_envs, K)."""
+        """Store the actions of all episodes, shape (num_envs,) or (num_envs, K)."""
         self._actions = np.asarray(actions)
 
     def step_wait(self) -> VecEnvStepReturn:
-        """Finish all episodes, pay for them and begin the next ones."""
+        """Finish all episodes, compute rewards and start the next ones."""
         assert self._actions is not None, "step_async comes first"
         rollouts, solver = self._finish(self._actions)
         team = rollouts.rewards
         alone = rewards_without(self.game, rollouts, solver, self.role)
         credit = self._source.credit(rollouts, solver)[..., COLUMN[self.role]]  # (N, G)
-        paid = credit
+        rewards = credit
         if self._group_baseline:
-            paid = np.stack([row[:, 0] for row in group_mean(list(credit[..., None]))])
+            rewards = np.stack([row[:, 0] for row in group_mean(list(credit[..., None]))])
         if self.role == "thinker" and self._effort:
             num_spoken = (self.game.symbols[rollouts.messages] != SILENCE).sum(axis=-1)
-            paid = paid - self._effort * num_spoken
+            rewards = rewards - self._effort * num_spoken
         infos = [
             {"team": t, "alone": a, "credit": c, "terminal_observation": seen}
             for t, a, c, seen in zip(
@@ -121,20 +121,20 @@ class SignalVecEnv(VecEnv):
             )
         ]
         dones = np.ones(self.num_envs, dtype=bool)
-        return self._begin(), paid.ravel().astype(np.float32), dones, infos
+        return self._begin(), rewards.ravel().astype(np.float32), dones, infos
 
     def close(self) -> None:
-        """Do nothing: there is nothing to close."""
+        """Do nothing; there are no resources to release."""
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
-        """Return an attribute of this object once for each episode asked for."""
+        """Return an attribute of this object, once per requested episode."""
         return [getattr(self, attr_name) for _ in self._get_indices(indices)]
 
     def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
-        """Set an attribute of this object: of all episodes at once.
+        """Set an attribute of this object, for all episodes.
 
         Raises:
-            ValueError: If only some of them are named.
+            ValueError: If indices are given.
         """
         if len(list(self._get_indices(indices))) < self.num_envs:
             raise ValueError(
@@ -146,14 +146,14 @@ class SignalVecEnv(VecEnv):
     def env_method(
         self, method_name: str, *args: Any, indices: VecEnvIndices = None, **kwargs: Any
     ) -> list[Any]:
-        """Raise NotImplementedError: there is no environment per episode to call."""
+        """Raise NotImplementedError, because episodes have no separate environments."""
         raise NotImplementedError(
             f"a SignalVecEnv has no environment per episode, got a call of {method_name!r}; use "
             f"gymnasium.make('ccpo_env/Signal-v0')"
         )
 
     def env_is_wrapped(self, wrapper_class: type, indices: VecEnvIndices = None) -> list[bool]:
-        """Return False for each episode asked for."""
+        """Return False for each requested episode."""
         return [False for _ in self._get_indices(indices)]
 
     def _start(self, seed: int) -> None:
@@ -177,7 +177,7 @@ class SignalVecEnv(VecEnv):
         return self._observations
 
     def _finish(self, actions: npt.NDArray[np.integer]) -> tuple[Rollouts, FloatArray]:
-        """Return the rollouts, and the table of the solver that answers their replays."""
+        """Return the rollouts, and the table of the solver for their replays."""
         tasks = self.tasks.repeat(self._group_size)
         if self.role == "thinker":
             solver = self._partner

@@ -34,7 +34,7 @@ def reasoning_gym(name: str, *, split: str | None, limit: int | None, seed: int 
             f"install 'ccpo-env[reasoning_gym]'"
         ) from None
     if name not in DATASETS:
-        raise unknown_name("a reasoning_gym data set", name, DATASETS)
+        raise unknown_name("reasoning_gym dataset", name, DATASETS)
     num_tasks = DEFAULT_TASKS if limit is None else limit
     tasks: dict[str, Task] = {}
     for index, row in enumerate(gym.create_dataset(name, size=num_tasks * _ATTEMPTS, seed=seed)):

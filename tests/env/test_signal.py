@@ -94,7 +94,10 @@ def test_same_seed_gives_the_same_tasks_and_a_pinned_task_draws_nothing() -> Non
         ({"num_answers": 5}, "(alphabet_size - 1) ** num_symbols must be >= num_answers=5, got 4"),
         ({"mix": {"easy": 0.5}}, "mix must sum to 1 without negative shares"),
         ({"mix": {"easy": 2.0, "hard": -1.0}}, "mix must sum to 1 without negative shares"),
-        ({"mix": {"eazy": 1.0}}, "got 'eazy'; did you mean 'easy'?"),
+        (
+            {"mix": {"eazy": 1.0}},
+            "unknown difficulty 'eazy'; available: easy, hard, hopeless; did you mean 'easy'?",
+        ),
         ({"removed": ["solver_1"]}, "got 'solver_1'; did you mean 'solver_0'?"),
     ],
 )
@@ -110,7 +113,7 @@ def test_reset_explains_a_wrong_task(task: Any) -> None:
 
 
 def test_wrong_difficulty_action_and_early_snapshot_are_explained() -> None:
-    with pytest.raises(ValueError, match="got 'odd'"):
+    with pytest.raises(ValueError, match="unknown difficulty 'odd'"):
         started(SignalTask(0, 0, "odd"))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="an action of thinker_0 must be in MultiDiscrete"):
         started().step(7)

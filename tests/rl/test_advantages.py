@@ -199,7 +199,7 @@ def test_token_returns_refuse_kl_that_does_not_fit() -> None:
     step, counts = [np.zeros((2, 1))], [np.array([[3], [1]])]
     with pytest.raises(ValueError, match=r"kl must hold one array per group, got 0 for 1 groups"):
         token_returns(step, counts, [])
-    with pytest.raises(ValueError, match=r"kl must reach to the last of 3 tokens, got 2; score"):
+    with pytest.raises(ValueError, match=r"kl must cover all 3 tokens, got 2; score"):
         token_returns(step, counts, [np.zeros((2, 1, 2))])
     with pytest.raises(ValueError, match=r"kl must have shape \(2, 1, T\), got \(2, 2, 3\)"):
         token_returns(step, counts, [np.zeros((2, 2, 3))])

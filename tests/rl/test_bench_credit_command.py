@@ -66,7 +66,7 @@ def test_quick_plays_less():
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (("--games", "bandit_5"), "got 'bandit_5'; did you mean 'bandit_4'?"),
+        (("--games", "bandit_5"), "did you mean 'bandit_4'?"),
         (("--seeds", "1"), "seeds must be >= 2 because an interval needs two, got 1"),
         (("--groups", "1"), "groups must be >= 2 because groups are played in pairs, got 1"),
         (("--samples", "0"), "samples must be >= 1, got 0"),

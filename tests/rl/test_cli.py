@@ -285,10 +285,13 @@ def refused(main, capsys, *flags) -> str:
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (("--allocator", "sharde"), "allocator must be one of .* did you mean 'shared'?"),
-        (("--optimizer", "sgd"), "optimizer must be one of .*, got 'sgd'"),
-        (("--tracker", "mlflow"), "tracker must be one of .*, got 'mlflow'"),
-        (("--tasks", "arithmetik"), "tasks must be one of .* did you mean 'arithmetic'?"),
+        (
+            ("--allocator", "sharde"),
+            "unknown allocator 'sharde'; .*; did you mean 'shared'?",
+        ),
+        (("--optimizer", "sgd"), "unknown optimizer 'sgd'; available: dapo, "),
+        (("--tracker", "mlflow"), "unknown tracker 'mlflow'; available: "),
+        (("--tasks", "arithmetik"), "unknown tasks 'arithmetik'; .*; did you mean 'arithmetic'?"),
         (("--tasks", "no/such.jsonl"), "tasks must be an existing file, got 'no/such.jsonl'"),
         (("--group-size", 1), "group_size must be >= 2 .*, got 1"),
         (("--max-tokens", 0), "max_tokens must be >= 1, got 0"),
@@ -383,7 +386,7 @@ def test_train_says_what_to_install_for_a_tracker(capsys, tmp_path, tasks, monke
         (("--removed", "thinker_7"), "got 'thinker_7'; did you mean 'thinker_0'?"),
         (("--removed", *PAIR), "removed must leave at least one agent to answer"),
         (("--limit", 0), "limit must be >= 1, got 0"),
-        (("--split", "dev"), "--split must be one of test, train, got 'dev'"),
+        (("--split", "dev"), "unknown --split 'dev'; available: test, train"),
         (("--num-thinkers", 0), "num_thinkers must be >= 1, got 0"),
         (("--temperature", -1), "temperature must be a number >= 0, got -1.0"),
     ],

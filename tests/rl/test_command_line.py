@@ -147,7 +147,7 @@ def test_underscores_of_a_field_are_accepted():
         (["--part.rate", "x"], "--part.rate must be a number, got 'x'; pass e.g. --part.rate 0.25"),
         (["--count"], "--count must have a value, got none; pass e.g. --count 1"),
         (["--name", "--on"], "--name must have a value, got none; choose one of one, other"),
-        (["--kind", "c"], "--kind must be one of a, b, got 'c'; choose one of them"),
+        (["--kind", "c"], "unknown --kind 'c'; available: a, b"),
         (["--some", "x"], "--some must have a value after each name, got 'x'"),
         (["--some", "x", "y"], "--some must be a number, got 'y'; pass --some NAME 0.1"),
         (["--many", "x"], "--many must be a whole number, got 'x'"),

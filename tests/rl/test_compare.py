@@ -136,7 +136,7 @@ def test_command_prints_and_writes_the_comparison(tmp_path):
         (("a", "a"), (), "folders must be different"),
         (("a", "none"), (), "a folder must hold transcripts.jsonl of a finished evaluation"),
         (("a", "old"), (), "must be that of an evaluation of this version, got another file"),
-        (("a", "b"), ("--path", "alone"), "path must be one that was played, got 'alone'"),
+        (("a", "b"), ("--path", "alone"), "path must be a path of the evaluation, got 'alone'"),
     ],
 )
 def test_command_refuses_what_it_cannot_compare(tmp_path, capsys, names, flags, message):

@@ -219,5 +219,5 @@ def test_regression_credit_refuses_what_it_cannot_read(
 
 
 def test_regression_credit_refuses_a_group_of_one() -> None:
-    with pytest.raises(ValueError, match=r"^group_size must be >= 2 .* got 1; nothing is left"):
+    with pytest.raises(ValueError, match=r"^group_size must be >= 2 .* got 1; pass a larger"):
         regression_credit(one_agent([0], [1]))

@@ -6,7 +6,7 @@ from baselines.credit.removals import (
     each_agent,
     each_but_the_last,
     every_subset,
-    nobody,
+    no_removals,
     sampled_orders,
 )
 
@@ -19,7 +19,7 @@ def names(count: int) -> tuple[str, ...]:
 
 def test_removals_of_a_team_of_three() -> None:
     first, second, last = (frozenset({agent}) for agent in TRIO)
-    assert nobody(TRIO) == ()
+    assert no_removals(TRIO) == ()
     assert each_but_the_last(TRIO) == (first, second)
     assert each_agent(TRIO) == (first, second, last)
     assert set(every_subset(TRIO)) == {
@@ -43,7 +43,7 @@ def test_each_but_the_last_keeps_the_agent_that_answers(agents, removals) -> Non
     assert list(each_but_the_last(agents)) == removals
 
 
-@pytest.mark.parametrize("removals", [nobody, each_but_the_last, each_agent, every_subset])
+@pytest.mark.parametrize("removals", [no_removals, each_but_the_last, each_agent, every_subset])
 def test_removals_leave_somebody_to_answer(removals) -> None:
     assert removals(("solver_0",)) == ()
     for count in range(2, 10):

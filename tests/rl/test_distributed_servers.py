@@ -211,7 +211,7 @@ def test_save_untied_writes_the_last_layer_and_leaves_the_policy_as_it_was(tmp_p
 
 def test_save_untied_refuses_an_adapter(tmp_path):
     adapter = LoraBase.load("tiny").add("thinker", LoraSettings(rank=2))
-    with pytest.raises(ValueError, match="weights of its own to be served, got LoraPolicy"):
+    with pytest.raises(ValueError, match="its own weights to be served, got LoraPolicy"):
         save_untied(adapter, tmp_path / "served")
 
 

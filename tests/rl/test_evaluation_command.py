@@ -73,9 +73,9 @@ def test_evaluate_writes_tables_and_transcripts_and_plays_nothing_twice(
     )  # nobody may speak
     code, again = run(tasks, out_dir, *flags)
     assert code == 0
-    assert "6 of 6 batches were finished before" in again
+    assert "6 of 6 batches are already finished" in again
     assert results(out_dir) == first
-    assert again.replace("6 of 6 batches were finished before\n", "") == printed
+    assert again.replace("6 of 6 batches are already finished\n", "") == printed
 
 
 def test_evaluate_takes_several_benchmarks(tasks, tmp_path):

@@ -343,7 +343,7 @@ def test_evaluation_killed_at_any_moment_gives_the_same_table_and_asks_nothing_a
     assert "500 tasks, 4 samples each" in (whole / "table.md").read_text(encoding="utf-8")
     # A batch of teams asks 384 prompts, one of controls 256, and there are 16 of each. At a prompt:
     # in the first turn of a batch, in a later one, at its last prompt, in a control. After a number
-    # of batches: those that were finished before count.
+    # of batches, including those already finished.
     moments = (
         {"dies_at": 50},
         {"dies_at": 384},

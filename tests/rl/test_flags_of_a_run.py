@@ -1,4 +1,4 @@
-"""Flags of a run: each resumes with the same command, and one that nothing reads is refused."""
+"""Flags of a run: each resumes with the same command, and one without effect is refused."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_a_flag_that_nothing_reads_is_refused(key, capsys, tmp_path):
         with pytest.raises(SystemExit):
             read_config(given_words)
         error = capsys.readouterr().err
-        assert f"error: {key} must be left out where nothing reads it, got" in error
+        assert f"error: {key} must be left out where it has no effect, got" in error
         assert f"drop {flag.name}, or pass " in error
     assert getattr(read_config([*NEEDED[key], *words]), key) != flag.default
     assert getattr(read_config([*NEEDED[key], *given_words]), key) != flag.default
@@ -117,7 +117,7 @@ def test_samples_of_removals_and_branches_are_read_where_they_are_played(flags, 
 
 def test_a_default_that_nothing_reads_is_a_warning(capsys):
     assert read_config(["--num-voters", "3", "--lora-rank", "16"]) == TrainConfig()
-    warning = "warning: nothing reads --num-voters, --lora-rank in this run\n"
+    warning = "warning: no effect in this run: --num-voters, --lora-rank\n"
     assert capsys.readouterr().err == warning
 
 
@@ -130,12 +130,12 @@ def test_a_flag_may_leave_a_setting_of_its_preset_unread():
     ("main", "flags", "message"),
     [
         (experiment, ("--train.seed", 3), "--train.seed must be left out, got 3; pass --num-seeds"),
-        (experiment, ("--train.num-voters", 5), "train.num_voters must be left out where nothing"),
+        (experiment, ("--train.num-voters", 5), "train.num_voters must be left out where it has"),
         (experiment, ("--train.allocator", "shared"), "pass --allocators"),
         (
             experiment,
             ("--allocators", "shared", "branch", "--train.removed-samples", 3),
-            "train.removed_samples must be left out where nothing reads it, got 3",
+            "train.removed_samples must be left out where it has no effect, got 3",
         ),
         (train_sb3, ("--num-seeds", 3), "or pass --demonstration"),
         (train_sb3, ("--demonstration", "--mix", "rare"), "or pass --no-demonstration"),
@@ -150,7 +150,7 @@ def test_other_commands_refuse_what_nothing_reads(main, flags, message, capsys, 
 
 
 def test_a_team_of_an_evaluation_refuses_what_its_topology_does_not_read():
-    with pytest.raises(ValueError, match="num_voters must be left out where nothing reads it"):
+    with pytest.raises(ValueError, match="num_voters must be left out where it has no effect"):
         EvalConfig(policy="tiny", num_voters=2).of_run({})
     config = EvalConfig(policy="tiny", num_voters=2).of_run({"topology": "vote"})
     assert (config.topology, config.num_voters, config.verifier) == ("vote", 2, "math")

@@ -126,12 +126,12 @@ def test_read_hyperparameters_reads_text(
         (
             "grpo",
             {"kl_estimator": "k4"},
-            r"^kl_estimator must be one of k1, k2, k3, got 'k4'",
+            r"^unknown kl_estimator 'k4'; available: k1, k2, k3",
         ),
         (
             "grpo",
             {"aggregation": "mean"},
-            r"^aggregation must be one of completion_token_mean",
+            r"^unknown aggregation '.*'; available: completion_token_mean",
         ),
         (
             "dapo",

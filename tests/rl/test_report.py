@@ -82,7 +82,7 @@ def test_report_has_each_figure_in_words_and_in_numbers(page):
     labels = [value for tag, name, value in page.attributes if (tag, name) == ("svg", "aria-label")]
     assert len(labels) == page.values("role").count("img") == page.texts["summary"].count("Numbers")
     assert labels[0].startswith("Accuracy. whole team: ")
-    assert "0.950 [0.92, 0.97] on held-out tasks after 80 updates" in labels[0]
+    assert "0.950 [0.92, 0.97] on held-out tasks after 80 steps" in labels[0]
 
 
 def test_report_has_references_only_to_what_the_page_defines(page):
@@ -232,17 +232,18 @@ def test_sentences_call_no_change_a_change_when_intervals_overlap(before, after)
 
 def test_sentences_group_the_agents_of_a_large_team():
     team = tuple(f"thinker_{k}" for k in range(9))
-    said = sentences(CONFIG, summary_of(agents=(*team, "solver_0"), audit={}))
-    assert said[1:] == ["Removing any of 9 agents lowers it."]
-    said = sentences(CONFIG, summary_of(agents=(*team[:4], "solver_0"), final=(0.4, 0.4), audit={}))
+    found = sentences(CONFIG, summary_of(agents=(*team, "solver_0"), audit={}))
+    assert found[1:] == ["Removing any of 9 agents lowers it."]
+    large = summary_of(agents=(*team[:4], "solver_0"), final=(0.4, 0.4), audit={})
+    found = sentences(CONFIG, large)
     names = "thinker_0, thinker_1, thinker_2 or thinker_3"
-    assert said[1:] == [f"Removing {names} has an inconclusive effect."]
+    assert found[1:] == [f"Removing {names} has an inconclusive effect."]
 
 
 def test_sentences_report_degenerate_credit_unless_it_is_meant():
-    said = "within a task, the advantage of thinker_0 and solver_0 is the shared one times"
-    assert said in sentences(CONFIG, summary_of())[-1]
-    assert said not in sentences({**CONFIG, "allocator": "shared"}, summary_of())[-1]
+    found = "within a task, the advantage of thinker_0 and solver_0 is a multiple of the shared one"
+    assert found in sentences(CONFIG, summary_of())[-1]
+    assert found not in sentences({**CONFIG, "allocator": "shared"}, summary_of())[-1]
 
 
 def test_sentences_report_what_is_missing():
@@ -283,12 +284,12 @@ def test_measurements_compare_both_ends_of_the_run():
     ]
 
 
-def test_held_out_points_stand_after_the_updates_made_before_them():
+def test_held_out_points_stand_after_the_steps_made_before_them():
     rows = [{"step": 1, "eval/accuracy/joint": 0.9}, {"step": 2}, {"step": 3}]
     rows[2]["eval/accuracy/joint"] = 0.5
     middle, end = proportion(200, 400), proportion(380, 400)
     curve = held_out(rows, summary_of(steps_done=3))["joint"]
-    assert [(point.updates, point.rate) for point in curve] == [(0, 0.4), (2, 0.5), (3, 0.95)]
+    assert [(point.steps, point.rate) for point in curve] == [(0, 0.4), (2, 0.5), (3, 0.95)]
     assert curve[1:] == [Point(2, 0.5, middle), Point(3, 0.95, end)]
 
 

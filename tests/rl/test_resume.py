@@ -150,8 +150,8 @@ def test_sigint_ends_the_run_after_a_step_and_resume_goes_on(flags, uninterrupte
     assert process.returncode == 130, printed
     done = num_rows(run)
     assert 3 <= done < STEPS
-    assert "stopping after this step; press Ctrl-C again to stop at once" in printed
-    how = f"interrupted after step {done} of {STEPS}; go on with --resume --out-dir {run}\n"
+    assert "stopping after this step; press Ctrl-C again to stop immediately" in printed
+    how = f"interrupted after step {done} of {STEPS}; resume with --resume --out-dir {run}\n"
     assert how in printed
     assert "Traceback" not in printed
     assert newest_checkpoint(run / "checkpoints").name == f"step_{done:06d}"
@@ -178,7 +178,7 @@ def test_second_sigint_ends_the_run_at_once_and_resume_goes_on(
         patch.setattr(Trainer, "_step", interrupted)
         code, printed = quietly(main, *flags, "--out-dir", run)
     assert code == 130
-    assert "stopped at once after step 5; go on from the newest checkpoint, " in printed
+    assert "stopped after step 5; resume from the newest checkpoint, " in printed
     assert printed.endswith(f"--resume --out-dir {run}\n")
     assert "resumed after step 4\n" in resume(flags, run)
     assert_same_run(run, uninterrupted)

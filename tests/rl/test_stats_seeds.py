@@ -56,7 +56,7 @@ def test_intervals_over_seeds_are_those_of_scipy(num_runs):
 @BOTH
 @pytest.mark.parametrize("num_runs", [0, 1])
 def test_intervals_over_seeds_refuse_fewer_than_two_runs(mean, num_runs):
-    with pytest.raises(ValueError, match=f"must be those of at least 2 runs, got {num_runs}"):
+    with pytest.raises(ValueError, match=f"must come from at least 2 runs, got {num_runs}"):
         mean(np.full(num_runs, 0.5))
 
 

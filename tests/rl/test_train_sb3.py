@@ -68,7 +68,7 @@ def test_train_sb3_takes_every_credit_for_both_roles(tmp_path, credit, role):
         (("--credit", "self_evaluation"), "cannot rate each other"),
         (("--credit", "shard"), "did you mean 'shared'"),
         (("--credit", "branch"), "pass --group-size 8"),
-        (("--mix", "easy"), "mix must be one of"),
+        (("--mix", "easy"), "unknown mix 'easy'; available: "),
         (("--learning-rate", 0), "learning_rate must be above 0"),
         (("--group-size", 3, "--num-envs", 8), "num_envs must be a multiple of group_size=3"),
         (("--group-baseline",), "group_size must be >= 2 for a group baseline"),
@@ -96,7 +96,7 @@ def test_train_sb3_refuses_a_folder_with_a_run(tmp_path, capsys):
     flags = ("--steps", 1000, "--out-dir", tmp_path)
     assert quietly(train_sb3.main, *flags)[0] == 0
     assert quietly(train_sb3.main, *flags)[0] == 2
-    assert "must not hold a run yet" in capsys.readouterr().err
+    assert "must not hold a run already" in capsys.readouterr().err
 
 
 def test_train_sb3_is_the_same_twice():

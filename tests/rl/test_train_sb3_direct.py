@@ -180,7 +180,7 @@ def test_direct_command_writes_and_goes_on_where_it_stopped(tmp_path, workers):
     ("flags", "message"),
     [
         (("--allocators", "self_evaluation"), "cannot rate each other"),
-        (("--optimizers", "ppo"), "optimizer must be one of"),
+        (("--optimizers", "ppo"), "unknown optimizer 'ppo'; available: "),
         (("--mixes", "rear"), "did you mean 'rare'"),
         (("--num-seeds", 1), "num_seeds must be >= 2, got 1"),
     ],

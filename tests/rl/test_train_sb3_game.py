@@ -9,7 +9,7 @@ from stable_baselines3.common.vec_env import VecMonitor
 
 from baselines.credit import ALLOCATORS
 from baselines.train_sb3.exact_values import message_values, worth
-from baselines.train_sb3.game import MIXES, NOBODY, SignalGame, Tasks, draw
+from baselines.train_sb3.game import MISSING, MIXES, SignalGame, Tasks, draw
 from baselines.train_sb3.measured_credit import (
     MEANINGFUL,
     CreditPlan,
@@ -150,7 +150,7 @@ def test_exact_contribution_equals_the_mean_of_many_rollouts(mix):
     coins = rng.random(200_000)
     answers = draw(solver[game.solver_rows(tasks, messages)], coins)
     team = game.rewards(tasks, answers)
-    alone = game.rewards(tasks, draw(solver[game.solver_rows(tasks, np.array(NOBODY))], coins))
+    alone = game.rewards(tasks, draw(solver[game.solver_rows(tasks, np.array(MISSING))], coins))
     spelled = game.rewards(tasks, game.spelled[messages])
     for role, gain in (("thinker", team - alone), ("solver", team - spelled)):
         error = gain.std() / np.sqrt(len(gain))
@@ -226,7 +226,7 @@ def test_same_coin_gives_no_credit_to_what_changes_nothing():
     assert_array_equal(credit, rollouts.rewards - alone)
     is_hard = rollouts.tasks.difficulty == DIFFICULTIES.index("hard")
     assert not credit[~is_hard].any()
-    silent = game.spelled[rollouts.messages] == NOBODY
+    silent = game.spelled[rollouts.messages] == MISSING
     assert not credit[silent].any()  # the solver guesses as it would alone
     assert credit[is_hard].any()
 

@@ -196,7 +196,9 @@ def test_trainer_starts_every_role_from_the_run_it_is_given(config, tmp_path):
 
 
 def test_trainer_refuses_settings_of_a_role_that_is_not_in_the_team(config, tmp_path):
-    with pytest.raises(ValueError, match=r"a role of role_max_tokens.*did you mean 'solver'"):
+    with pytest.raises(
+        ValueError, match=r"unknown role '.*' of role_max_tokens; .*did you mean 'solver'"
+    ):
         Trainer(replace(config, role_max_tokens={"slover": 5}), tmp_path)
 
 

@@ -390,8 +390,8 @@ def test_skip_leaves_the_policy_alone_counts_and_goes_on(tmp_path) -> None:
     [
         ({"num_epochs": 0}, r"num_epochs must be >= 1, got 0; pass --num-epochs 1"),
         ({"num_minibatches": 0}, r"num_minibatches must be >= 1, got 0"),
-        ({"old_logprobs": "old"}, r"old_logprobs must be one of sampler, recompute, got 'old'"),
-        ({"on_nonfinite": "stop"}, r"on_nonfinite must be one of raise, skip, got 'stop'"),
+        ({"old_logprobs": "old"}, r"unknown old_logprobs 'old'; available: recompute, sampler$"),
+        ({"on_nonfinite": "stop"}, r"unknown on_nonfinite 'stop'; available: raise, skip$"),
         ({"tis_cap": 0.0, "old_logprobs": "recompute"}, r"tis_cap must be above 0, got 0.0"),
         ({"tis_cap": 2.0}, r"old_logprobs must be 'recompute' with tis_cap 2.0, got 'sampler'"),
     ],

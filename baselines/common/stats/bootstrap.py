@@ -13,7 +13,7 @@ from baselines.common.types import FloatArray, IntArray
 
 NUM_RESAMPLES = 9_999
 CHUNK = 2**22
-"""Most numbers that one block of resamples holds; bounds the memory and not the result."""
+"""Maximum number of elements in a block of resamples; bounds memory, not the result."""
 
 
 def mean_difference(
@@ -22,7 +22,7 @@ def mean_difference(
     """Return the mean of paired differences, one per task, with its bootstrap interval.
 
     Raises:
-        ValueError: If there is no difference, or one lies outside of [-1, 1].
+        ValueError: If there is no difference, or one lies outside [-1, 1].
     """
     if not len(differences) or not (np.abs(differences) <= 1.0).all():
         raise ValueError(
@@ -47,8 +47,9 @@ def bootstrap_bounds(
     +-max |difference| / sqrt(2), whose squares add up to one task.
 
     Args:
-        differences: Of each task, in [-1, 1], shape (..., n); rows share the drawn tasks.
-        rng: Draws the tasks.
+        differences: Difference of each task, in [-1, 1], shape (..., n); rows share the resampled
+            tasks.
+        rng: Random generator for the resamples.
         num_resamples: Number of bootstrap resamples.
         confidence: Coverage of the interval, in (0, 1).
 
@@ -88,12 +89,12 @@ def bootstrap_statistic(
     num_resamples: int = 2_000,
     confidence: float = CONFIDENCE,
 ) -> Estimate:
-    """Return any statistic of some units with its bootstrap percentile interval.
+    """Return any statistic over units with its bootstrap percentile interval.
 
     Args:
-        statistic: From the indices of the drawn units, shape (num_units,), to its value.
-        num_units: Units that there are, such as the repeats of a measurement.
-        rng: Draws the units.
+        statistic: Maps the indices of resampled units, shape (num_units,), to its value.
+        num_units: Number of units, such as the repeats of a measurement.
+        rng: Random generator for the resamples.
         num_resamples: Number of bootstrap resamples.
         confidence: Coverage of the interval, in (0, 1).
 

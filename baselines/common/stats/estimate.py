@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 CONFIDENCE = 0.95
-"""Confidence level of every interval that is shown."""
+"""Confidence level of all reported intervals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Estimate:
     Raises:
         ValueError: If the interval does not contain the value, or a number is not finite.
 
-    Note: There is no estimate without an interval; None stands for what was not measured.
+    Note: An estimate always has an interval; None represents a quantity that was not measured.
     """
 
     value: float

@@ -14,9 +14,9 @@ from baselines.common.types import FloatArray
 MIN_RUNS = 2
 """Fewest runs for an interval over seeds: a single run has no spread."""
 TIE = 1e-9
-"""Sums of the same numbers in another order differ by less than this."""
+"""Tolerance for ties: sums of the same numbers in another order differ by less."""
 _TRIMMED = 0.25
-"""Share of runs that the interquartile mean leaves out at each end."""
+"""Fraction of runs that the interquartile mean trims at each end."""
 
 
 def proportion(successes: int, total: int, confidence: float = CONFIDENCE) -> Proportion:
@@ -57,7 +57,7 @@ def mean_rate(values: FloatArray, *, confidence: float = CONFIDENCE) -> Estimate
     """Return the mean of values in [0, 1], one per task, with the interval of `rate_bounds`.
 
     Raises:
-        ValueError: If there is no value, or one lies outside of [0, 1].
+        ValueError: If there is no value, or one lies outside [0, 1].
     """
     if not len(values) or not ((values >= 0.0) & (values <= 1.0)).all():
         raise ValueError(
@@ -87,7 +87,7 @@ def rate_bounds(
         samples of a task vary less, which a larger n_eff accounts for. The largest square counts
         twice, as if one more such task had not been drawn: where a rate is small, most tasks are 0
         and the few that are not decide the spread, which is too small whenever they are missing.
-        Where all tasks have the same value nothing tells how they vary, and n_eff = n.
+        Where all tasks have the same value, their variance cannot be estimated, and n_eff = n.
 
     Source: Wilson (1927); effective sample size: Dean and Pagano, J. Survey Stat. Methodol. 3
         (2015) 484-503, with the doubled square in place of Student's quantile.
@@ -104,7 +104,7 @@ def rate_bounds(
 def _wilson(
     rates: FloatArray, sizes: FloatArray, confidence: float
 ) -> tuple[FloatArray, FloatArray]:
-    """Return the ends of Wilson's interval of rates over so many trials each."""
+    """Return the ends of Wilson's interval for rates over the given numbers of trials."""
     z = NormalDist().inv_cdf((1.0 + confidence) / 2.0)
     center = (rates + z * z / (2.0 * sizes)) / (1.0 + z * z / sizes)
     variance = rates * (1.0 - rates) / sizes + z * z / (4.0 * sizes * sizes)
@@ -142,7 +142,7 @@ def interquartile_mean(
     and h is the number of kept values.
 
     Args:
-        values: One per independent run, shape (n,), n >= 2; a quarter is left out at each end.
+        values: One per independent run, shape (n,), n >= 2; a quarter is trimmed at each end.
         bounds: Range of a value; the interval is clipped to it.
 
     Raises:
@@ -158,11 +158,11 @@ def interquartile_mean(
 
 
 def _students(values: FloatArray, trimmed: float, bounds: tuple[float, float]) -> Estimate:
-    """Return a mean, trimmed at each end by a share of the values, with its interval."""
+    """Return a mean, trimmed by a fraction of the values at each end, with its interval."""
     num_runs = len(values)
     if num_runs < MIN_RUNS:
         raise ValueError(
-            f"values must be those of at least {MIN_RUNS} runs, got {num_runs}; pass a larger "
+            f"values must come from at least {MIN_RUNS} runs, got {num_runs}; pass a larger "
             f"--num-seeds: one run has no interval"
         )
     cut = int(trimmed * num_runs)

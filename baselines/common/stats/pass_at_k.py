@@ -19,7 +19,7 @@ def pass_at_k(
 
     Args:
         num_samples: Samples n of each task, each at least k.
-        num_correct: How many of them are correct, c.
+        num_correct: Number c of correct samples of each task.
         k: Samples that a user would draw, at least 1.
 
     Returns:

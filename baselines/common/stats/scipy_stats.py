@@ -1,4 +1,4 @@
-"""Imports scipy.stats when it is needed: commands start faster without it."""
+"""Import scipy.stats lazily, so that commands start faster."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Many runs compared with a reference, seed by seed: differences, intervals and p-values."""
+"""Differences of runs to a reference, paired by seed: means, intervals and p-values."""
 
 from __future__ import annotations
 
@@ -28,8 +28,9 @@ class Difference(Estimate):
         value: Mean of method minus reference.
         low: Lower end of the interval, at most value.
         high: Upper end of the interval, at least value.
-        num_units: Seeds that both have.
-        p_value: Of the paired t-test, by Holm's method. None where the differences do not vary.
+        num_units: Number of seeds in common.
+        p_value: p-value of the paired t-test, adjusted by Holm's method. None where the
+            differences do not vary.
     """
 
     p_value: float | None
@@ -47,11 +48,11 @@ class Difference(Estimate):
 def differences_to_reference(
     values: Mapping[Cell, Mapping[int, float]], reference: Callable[[Cell], Cell]
 ) -> dict[Cell, Difference]:
-    """Return the mean difference of each cell to its reference, over the seeds that both have.
+    """Return the mean difference of each cell to its reference, over their seeds in common.
 
     Args:
-        values: From a cell, such as a method in a setting, to the value of each seed.
-        reference: From a cell to the one that it is compared with; a reference to itself.
+        values: Maps a cell, such as a method in a setting, to the value of each seed.
+        reference: Maps a cell to its reference; a reference to itself.
 
     Returns:
         A difference per cell, without references and cells with fewer than two seeds in common.

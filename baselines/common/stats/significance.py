@@ -17,7 +17,7 @@ def mcnemar(first_only: int, second_only: int) -> float:
 
     Args:
         first_only: Tasks that only the first of two runs answered correctly.
-        second_only: Tasks that only the second did.
+        second_only: Tasks that only the second answered correctly.
 
     Returns:
         The probability of a split at least this uneven if each of these tasks were a fair coin
@@ -47,8 +47,8 @@ def sign_flip_p_value(
     all choices of signs are equally probable.
 
     Args:
-        differences: Of each task, shape (n,).
-        rng: Draws the signs.
+        differences: Difference of each task, shape (n,).
+        rng: Random generator for the signs.
         num_resamples: Number of random sign vectors.
 
     Note: With one sample per task it is McNemar's test by simulation.

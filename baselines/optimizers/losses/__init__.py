@@ -1,7 +1,7 @@
 """Policy-gradient losses: pure functions of tensors.
 
-They call methods of the tensors they are given and import torch for type checking only, so the
-optimizers, and with them the audit of credit, can be imported without it.
+They import torch for type checking only, so that the optimizers, and the credit audit that uses
+them, can be imported without it.
 """
 
 from baselines.optimizers.losses.masked import Aggregation, normalizer, reduce_loss, row_weight

@@ -16,11 +16,11 @@ MAX_LOG_RATIO = 20.0  # exp(20) is 5e8: far outside any clip range, still finite
 Aggregation: TypeAlias = Literal[
     "token_mean", "completion_token_mean", "completion_token_sum", "constant"
 ]
-"""How the losses of tokens become one: see `row_weight` and `normalizer`."""
+"""How token losses are averaged; see `row_weight` and `normalizer`."""
 
 
 def row_weight(aggregation: Aggregation, num_tokens: int) -> float:
-    """Return what the token losses of one completion are multiplied with before they are summed.
+    """Return the factor on the token losses of one completion before they are summed.
 
     1 / num_tokens for "completion_token_mean", else 1.
     """
@@ -30,7 +30,7 @@ def row_weight(aggregation: Aggregation, num_tokens: int) -> float:
 def normalizer(
     aggregation: Aggregation, num_tokens: Sequence[int], *, max_tokens: int | None = None
 ) -> float:
-    """Return what the sum over an update is divided by, at least 1.
+    """Return the divisor of the sum over an update, at least 1.
 
     token_mean             the completion tokens of the update: DAPO, verl "token-mean"
     completion_token_mean  its completions: the mean over completions of their token means; GRPO,
@@ -41,11 +41,11 @@ def normalizer(
 
     Args:
         aggregation: One of these names.
-        num_tokens: Tokens of each completion of the update; those without do not count.
-        max_tokens: Longest completion that could have been sampled; needed by "constant" only.
+        num_tokens: Number of tokens of each completion of the update; empty ones are not counted.
+        max_tokens: Maximum completion length; required by "constant" only.
 
     Raises:
-        ValueError: If max_tokens is needed and missing.
+        ValueError: If max_tokens is required and missing.
     """
     if aggregation == "token_mean":
         return float(max(1, sum(num_tokens)))
@@ -88,7 +88,7 @@ def reduce_policy_loss(token_losses: Tensor, batch: TokenBatch) -> Tensor:
 
 
 def reduce_loss(token_losses: Tensor, batch: TokenBatch) -> Tensor:
-    """Return the weighted sum over completion tokens, divided once.
+    """Return the weighted sum over completion tokens, divided by the normalizer.
 
     loss = sum over b of w[b] * (sum over completion tokens t of token_losses[b, t]) / normalizer
 
@@ -113,10 +113,10 @@ def policy_output(
     """Return a policy loss with its metrics.
 
     Args:
-        loss: The scalar.
-        batch: What it was computed on.
-        log_ratio: What `log_ratios` returns.
-        clipped: True where a clip gives a token no gradient, shape (B, T). None: nowhere.
+        loss: The scalar loss.
+        batch: The micro-batch.
+        log_ratio: Result of `log_ratios`.
+        clipped: True where clipping removes the gradient of a token, shape (B, T). None: nowhere.
     """
     num_tokens = batch.completion_mask.sum().clamp(min=1)
     log_ratio = log_ratio.detach()

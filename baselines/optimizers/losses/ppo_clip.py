@@ -24,7 +24,7 @@ def clipped_policy_loss(
     clip_high: float = 0.2,
     dual_clip: float | None = 3.0,
 ) -> LossOutput:
-    """Return the clipped surrogate loss, summed over tokens and divided once.
+    """Return the clipped surrogate loss with one importance ratio per token.
 
     r[b, t]   = exp(clamp(logprobs - old_logprobs, -20, 20))
     J[b, t]   = min(r * A, clamp(r, 1 - clip_low, 1 + clip_high) * A)    A: advantages[b, t]
@@ -34,15 +34,15 @@ def clipped_policy_loss(
     Args:
         logprobs: Log-probability of each token under the policy in training, shape (B, T),
             nats, with gradient. May be NaN where completion_mask is False.
-        batch: The tokens; w is 1 unless it has row_weights or importance_weights.
-        clip_low: How far below 1 a ratio may fall before its gradient stops, in [0, 1].
-        clip_high: How far above 1 it may rise before its gradient stops, >= 0.
-        dual_clip: Largest ratio that a negative advantage is multiplied with, > 1 + clip_high
-            in sensible use. None: no bound.
+        batch: The micro-batch; w is 1 unless it has row_weights or importance_weights.
+        clip_low: How far below 1 a ratio may fall before it is clipped, in [0, 1].
+        clip_high: How far above 1 a ratio may rise before it is clipped, >= 0.
+        dual_clip: Upper bound of the ratio for negative advantages; should exceed 1 + clip_high.
+            None: no bound.
 
     Returns:
-        The loss, and two metrics: clip_rate, the share of completion tokens that a clip gives no
-        gradient, and approx_kl >= 0, an estimate of KL(old policy || policy) in nats.
+        The loss, and two metrics: clip_rate, the fraction of completion tokens whose gradient
+        is removed by clipping, and approx_kl >= 0, an estimate of KL(old policy || policy) in nats.
 
     Raises:
         ValueError: If the shapes disagree.

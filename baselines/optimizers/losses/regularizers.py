@@ -24,9 +24,9 @@ def kl_estimates(logprobs: Tensor, reference_logprobs: Tensor, *, estimator: KLE
     Args:
         logprobs: Log-probability of each sampled token under the policy, nats.
         reference_logprobs: The same under the reference policy.
-        estimator: Which of the three.
+        estimator: Name of the estimator.
 
-    Note: As a loss k1 has an expected gradient of 0: use it as a penalty in the reward.
+    Note: The expected gradient of k1 as a loss is 0: use it as a penalty in the reward.
 
     Source: Schulman, "Approximating KL divergence" (2020); k3 in GRPO, arXiv:2402.03300, eq. (4).
     """
@@ -43,8 +43,8 @@ def kl_loss(logprobs: Tensor, batch: TokenBatch, *, estimator: KLEstimator = "k3
 
     Args:
         logprobs: Shape (B, T), nats, with gradient.
-        batch: The tokens, with reference_logprobs.
-        estimator: One of those of `kl_estimates`.
+        batch: The micro-batch, with reference_logprobs.
+        estimator: See `kl_estimates`.
 
     Returns:
         The loss, and the metric reference_kl: the mean of the estimates over completion tokens.
@@ -74,9 +74,9 @@ def entropy_loss(entropy: Tensor | None, batch: TokenBatch) -> LossOutput:
     """Return minus the entropy of the policy, reduced like the policy loss.
 
     Args:
-        entropy: Of the policy's distribution over the next token, at each completion token,
-            shape (B, T), nats, with gradient.
-        batch: The tokens.
+        entropy: Entropy of the policy's next-token distribution at each completion token, shape
+            (B, T), nats, with gradient.
+        batch: The micro-batch.
 
     Returns:
         The loss, and the metric entropy: the mean over completion tokens.

@@ -1,4 +1,4 @@
-"""The plain policy gradient."""
+"""The REINFORCE policy gradient, without ratio or clipping."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 def policy_gradient_loss(logprobs: Tensor, batch: TokenBatch) -> LossOutput:
-    """Return minus the advantage-weighted log-probability, without ratio or clip.
+    """Return minus the advantage-weighted log-probability, without ratio or clipping.
 
     loss = -sum of w * A * logprobs over completion tokens / normalizer    A: advantages[b, t]
 
     Args:
         logprobs: Log-probability of each token under the policy in training, shape (B, T),
             nats, with gradient. May be NaN where completion_mask is False.
-        batch: The tokens; w is 1 unless it has row_weights or importance_weights.
+        batch: The micro-batch; w is 1 unless it has row_weights or importance_weights.
 
     Returns:
         The loss, and the metrics of `clipped_policy_loss`; nothing is clipped.
@@ -33,8 +33,8 @@ def policy_gradient_loss(logprobs: Tensor, batch: TokenBatch) -> LossOutput:
         ValueError: If the shapes disagree.
         FloatingPointError: If the loss is NaN or infinite.
 
-    Note: It is unbiased only on the policy that sampled. From the second update of a step on it
-        is not: take one update per step.
+    Note: It is unbiased only on-policy, so not from the second update of a step on: use one
+        update per step.
 
     Source: Williams 1992; for language models RLOO, arXiv:2402.14740, eq. (6).
     """

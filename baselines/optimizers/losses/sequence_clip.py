@@ -25,23 +25,23 @@ def sequence_clipped_loss(
     clip_low: float = 3e-4,
     clip_high: float = 4e-4,
 ) -> LossOutput:
-    """Return the surrogate loss whose ratio is that of the whole completion.
+    """Return the clipped surrogate loss with one importance ratio per completion.
 
     l[b]     = mean over completion tokens of (logprobs - old_logprobs)
     s[b, t]  = exp(min(sg(l[b]) + logprobs - sg(logprobs), 10))    sg: without gradient
     J[b, t]  = min(s * A, clamp(s, 1 - clip_low, 1 + clip_high) * A)    A: advantages[b, t]
     loss     = -sum of w * J over completion tokens / normalizer
 
-    The value of s is that of the completion on each of its tokens, and its gradient that of the
-    token, so that tokens may have advantages of their own (GSPO-token). With equal advantages in
-    a completion and weights of one over its length this is GSPO, gradient included.
+    On each token, s has the value of the completion's ratio and the gradient of the token's
+    log-probability, so that advantages may differ between tokens (GSPO-token). With equal
+    advantages in a completion and row weights of 1 / length this is GSPO, gradient included.
 
     Args:
         logprobs: Log-probability of each token under the policy in training, shape (B, T),
             nats, with gradient. May be NaN where completion_mask is False.
-        batch: The tokens; w is 1 unless it has row_weights or importance_weights.
-        clip_low: How far below 1 a ratio may fall before its gradient stops, in [0, 1].
-        clip_high: How far above 1 it may rise before its gradient stops, >= 0.
+        batch: The micro-batch; w is 1 unless it has row_weights or importance_weights.
+        clip_low: How far below 1 a ratio may fall before it is clipped, in [0, 1].
+        clip_high: How far above 1 a ratio may rise before it is clipped, >= 0.
 
     Returns:
         The loss, and the metrics of `clipped_policy_loss`.
@@ -50,7 +50,7 @@ def sequence_clipped_loss(
         ValueError: If the shapes disagree.
         FloatingPointError: If the loss is NaN or infinite.
 
-    Note: A mean of log-ratios is close to 0, hence the narrow published range; it belongs to
+    Note: A mean of log-ratios is close to 0, hence the narrow published range, which suits
         learning rates around 1e-6.
 
     Source: GSPO, arXiv:2507.18071, eq. (5), (7) and (14); clip range: section 5.1.

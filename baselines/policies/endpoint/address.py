@@ -164,7 +164,7 @@ def parse_endpoint(spec: str) -> EndpointConfig:
     options: dict[str, object] = {}
     for name, text in parse_qsl(query, keep_blank_values=True):
         if name not in _READERS:
-            raise unknown_name("an endpoint's option", name, _READERS)
+            raise unknown_name("option", name, _READERS, of="the endpoint")
         try:
             options[name] = _READERS[name](text)
         except ValueError:

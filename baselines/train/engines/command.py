@@ -16,11 +16,11 @@ PROGRAM = "python -m baselines.train.engines"
 
 
 FIRST = (*(field.name for field in fields(ProcessSettings)), *FIRST_FLAGS)
-"""What --help shows; --help-all shows the rest."""
+"""Flags in --help; --help-all shows all."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Train in this process as one of those that a launcher has started."""
+    """Train in this process, one of those that a launcher has started."""
     config = parse(EnginesConfig, arguments, PROGRAM, first=FIRST, settle=settle)
     with exit_on_bad_input():
         from baselines.train.engines.member import train  # loads torch
@@ -28,10 +28,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def settle(given: Given) -> EnginesConfig:
-    """Return the settings from those that the command line holds; see `baselines.train.command`.
+    """Return the config from the parsed command line; see `baselines.train.command.settle`.
 
     Raises:
-        ValueError: If a value cannot be used.
+        ValueError: If a value is invalid.
     """
     own = {f.name for f in fields(ProcessSettings)}
     training = settle_training({key: value for key, value in given.items() if key not in own})

@@ -14,23 +14,23 @@ class ProcessSettings:
     """Processes and rollout servers."""
 
     num_processes: int = 1
-    """Number of processes that the launcher starts; another number is an error."""
+    """World size; it must equal the number of processes that the launcher starts."""
     rollouts: tuple[str, ...] = ()
-    """Servers that sample the rollouts, such as endpoint:http://127.0.0.1:8130/v1#policy; one as
-    ROLE=endpoint:... for each role, or one without a role with --weights shared."""
+    """Servers that sample the rollouts, such as endpoint:http://127.0.0.1:8130/v1#policy: one
+    ROLE=endpoint:... per role, or one without a role with --weights shared."""
     rollout_folder: Path | None = None
-    """Folder that the server was started from; those of roles are in it, by their names."""
+    """Folder that the server was started from; with several servers, one subfolder per role."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EnginesConfig(TrainConfig, ProcessSettings):
     """Train in several processes and with rollout servers; see docs/scaling.md.
 
-    All flags of ccpo train are flags of this command as well.
+    Accepts all flags of ccpo train.
     """
 
     def check(self) -> None:
-        """Raise ValueError if a value cannot be used."""
+        """Raise ValueError if a value is invalid."""
         super().check()
         require_at_least("num_processes", self.num_processes, 1)
         if self.rollouts and self.rollout_folder is None:
@@ -44,5 +44,5 @@ class EnginesConfig(TrainConfig, ProcessSettings):
 
     @property
     def training(self) -> TrainConfig:
-        """What all processes train."""
+        """The training config of all processes."""
         return TrainConfig(**{f.name: getattr(self, f.name) for f in fields(TrainConfig)})

@@ -1,4 +1,4 @@
-"""One of several processes that train the same team."""
+"""Training in one process of a process group."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from baselines.train.training_run import choose_run_dir, make_run_dir, run
 
 
 def train(config: EnginesConfig) -> int:
-    """Train in this process as one of those that a launcher has started.
+    """Train in this process, one of those that a launcher has started.
 
     Args:
-        config: The settings, checked.
+        config: Validated settings.
 
     Returns:
-        Exit code: 0, 2 if something cannot be used, or 130 if the run was interrupted.
+        Exit code: 0, 2 for invalid input, or 130 if the run was interrupted.
     """
     training = config.training
     with exit_on_bad_input():
         processes = connect(config.num_processes)
         servers = _servers(config, processes)
-        # The first process names the folder: a new one has the time in its name.
+        # Rank 0 chooses the folder, whose default name contains the time.
         (run_dir,) = processes.all_gather([choose_run_dir(training)] if processes.rank == 0 else [])
         trainer = Trainer(training, run_dir, processes=processes, servers=servers)
         if processes.rank == 0:
@@ -40,7 +40,7 @@ def train(config: EnginesConfig) -> int:
 
 
 def _take_part(trainer: Trainer, tracker: Tracker) -> int:
-    """Train with the process that writes, and print nothing."""
+    """Train without printing; rank 0 prints and writes files."""
 
     def ignore(_: object = None) -> None:
         pass

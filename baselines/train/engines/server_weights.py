@@ -1,4 +1,4 @@
-"""Weights of a policy in the form that a rollout server reads again and again."""
+"""Write the weights of a policy in a form that a rollout server can reload."""
 
 from __future__ import annotations
 
@@ -21,16 +21,15 @@ if TYPE_CHECKING:
 
 
 def save_untied(policy: TrainablePolicy, folder: Path) -> None:
-    """Write a model whose last layer stands in the file, also if it is tied to the embedding.
+    """Write a model with its last layer as a separate tensor, even if it is tied to the embedding.
 
-    A server that was started from such a folder reads every tensor again when it reloads. vLLM
-    0.32 on CPU leaves the last layer of a tied model as it was: after a sync its log-probabilities
-    were up to 0.08 nats off, and no error said so.
+    A server that was started from such a folder reloads every tensor. With a tied model, vLLM 0.32
+    on CPU does not reload the last layer: after a sync, its log-probabilities were up to 0.08 nats
+    off, without an error.
 
     Args:
-        policy: A policy with weights of its own.
-        folder: Made if missing; files in it are replaced one by one, each in one move, and others
-            are left alone.
+        policy: A policy with its own weights.
+        folder: Created if missing; each file is replaced atomically, other files are unchanged.
 
     Raises:
         ValueError: If the policy is an adapter.
@@ -39,7 +38,7 @@ def save_untied(policy: TrainablePolicy, folder: Path) -> None:
 
     if not isinstance(policy, HFPolicy):
         raise ValueError(
-            f"a policy must have weights of its own to be served, got {type(policy).__name__}; "
+            f"a policy must have its own weights to be served, got {type(policy).__name__}; "
             f"pass --weights separate or shared"
         )
     folder.mkdir(parents=True, exist_ok=True)
@@ -52,7 +51,7 @@ def save_untied(policy: TrainablePolicy, folder: Path) -> None:
 
 @contextmanager
 def _untied(model: PreTrainedModel) -> Iterator[None]:
-    """Give the last layer weights of its own for as long as the block takes."""
+    """Untie the last layer from the embedding inside the block."""
     import torch
 
     untyped: Any = model
@@ -74,19 +73,19 @@ def _untied(model: PreTrainedModel) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeightsConfig:
-    """Write the folder that a rollout server is started from."""
+    """Write the model folder to start a rollout server from."""
 
     policy: str
-    """What training starts from."""
+    """Initial policy of the training."""
     out: Path
     """Folder to write."""
 
     def check(self) -> None:
-        """Accept everything: loading and writing say what cannot be used."""
+        """Accept everything; loading and writing report invalid values."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the folder that a rollout server is started from."""
+    """Write the model folder to start a rollout server from."""
     config = parse(WeightsConfig, arguments, "python -m baselines.train.engines.server_weights")
     with exit_on_bad_input():
         save_untied(load_policy(config.policy), config.out)

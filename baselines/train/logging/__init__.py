@@ -1,1 +1,1 @@
-"""What a training run logs: metrics, completions, credit, trackers, progress and warnings."""
+"""Logging of a training run: metrics, completions, credit, trackers, progress and warnings."""

@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from baselines.rollouts.groups import Group
 
 COMPLETIONS_FILE = "completions.jsonl"
-"""In the folder of a run: one JSON object per message."""
+"""File name, in the folder of a run; one JSON object per message."""
 
 
 class CompletionRow(TypedDict):
-    """One message of one rollout; rollouts of a task are numbered from 0."""
+    """A message of a rollout; rollouts of a task are numbered from 0."""
 
     step: int
     task_id: str
@@ -43,7 +43,7 @@ def completion_rows(
         step: Number of the step.
         group: The G rollouts of one task.
         credit: Credit of each agent in each rollout, shape (G, A).
-        advantages: Advantages of the same shape.
+        advantages: Advantages, of the same shape.
         agents: Names of the A agents.
     """
     rows: list[CompletionRow] = []

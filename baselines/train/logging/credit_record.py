@@ -54,8 +54,8 @@ class CreditHistory:
             credit: Credit of each group, shape (G, A).
         """
         self._added.extend(
-            _Credited(step, group.task, measured.team_rewards, paid)
-            for group, measured, paid in zip(groups, outcomes, credit, strict=True)
+            _Credited(step, group.task, measured.team_rewards, own)
+            for group, measured, own in zip(groups, outcomes, credit, strict=True)
         )
 
     def write(self) -> None:

@@ -96,8 +96,8 @@ def rating_metrics(outcomes: Sequence[GroupOutcomes], agents: Sequence[str]) -> 
     calibration = correlation of the mean share that valid raters gave an agent with
                   abs(R - b) / 2, b the mean reward without it
 
-    An accurate rater gives more of the credit to an agent without which the team fails, and more
-    of the blame to one without which it succeeds.
+    An accurate rater gives a larger share of the credit to an agent without which the team fails,
+    and a larger share of the blame to one without which it succeeds.
     """
     metrics: Metrics = {}
     for column, agent in enumerate(agents):

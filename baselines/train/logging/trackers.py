@@ -170,7 +170,7 @@ def open_tracker(name: str, run_dir: Path) -> Tracker:
     except Exception as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise ValueError(
-            f"tracker {name!r} must start, got {reason}; set it up as its documentation says, or "
+            f"tracker {name!r} must start, got {reason}; set it up as documented by it, or "
             f"pass another --tracker"
         ) from error
 

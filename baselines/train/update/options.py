@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
+from ccpo_env.errors import unknown_name
+
 OldLogprobs: TypeAlias = Literal["sampler", "recompute"]
 OnNonfinite: TypeAlias = Literal["raise", "skip"]
 
@@ -61,10 +63,7 @@ class UpdateOptions:
         choices = {"old_logprobs": get_args(OldLogprobs), "on_nonfinite": get_args(OnNonfinite)}
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
-                raise ValueError(
-                    f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}; "
-                    f"choose one of them"
-                )
+                raise unknown_name(name, getattr(self, name), allowed)
         if self.tis_cap is not None and self.tis_cap <= 0.0:
             raise ValueError(f"tis_cap must be above 0, got {self.tis_cap}; pass e.g. 2.0")
         if self.tis_cap is not None and self.old_logprobs != "recompute":
