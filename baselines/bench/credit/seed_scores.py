@@ -188,14 +188,20 @@ def _cosines(
     for part, own, other in zip(parts, estimate.advantages, shared.advantages, strict=True):
         if part.gradients is None or part.exact_gradient is None or part.owners is None:
             continue
-        made, beside, exact = part.gradients(own), part.gradients(other), part.exact_gradient
+        made, shared_gradient, exact = (
+            part.gradients(own),
+            part.gradients(other),
+            part.exact_gradient,
+        )
         found["cosine"].append(cosine(made, exact, 1))
-        found["cosine_shared"].append(cosine(beside, exact, alike))
+        found["cosine_shared"].append(cosine(shared_gradient, exact, alike))
         if affordable:
             found["cosine_at_budget"].append(cosine(made, exact, affordable))
         for place, agent in enumerate(part.batch.agents):
             its = part.owners == place
-            gain = cosine(made[:, its], exact[its], 1) - cosine(beside[:, its], exact[its], alike)
+            gain = cosine(made[:, its], exact[its], 1) - cosine(
+                shared_gradient[:, its], exact[its], alike
+            )
             found.setdefault(f"gain/{agent}", []).append(gain)
     scores = {name: _mean(values) for name, values in found.items()}
     return {**scores, "gain": scores["cosine"] - scores["cosine_shared"]}

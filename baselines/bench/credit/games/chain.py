@@ -26,7 +26,7 @@ class Chain:
         num_agents: Thinkers and the solver, A.
         policy: Probability of each message or answer, shape (rows, C); see `rows`.
 
-    Note: The true advantage of an agent is E[R | what was said up to its turn] minus the same
+    Note: The true advantage of an agent is E[R | messages up to its turn] minus the same
         before its turn; the solver's is R - E[R | the thoughts].
     """
 
@@ -46,13 +46,13 @@ class Chain:
         return np.repeat(turns, 2 * (self.policy.shape[1] + 1) ** turns)
 
     def rows(self, turn: int, before: IntArray, is_last: BoolArray) -> IntArray:
-        """Return the row of what was said, as a number with one digit per agent before."""
+        """Return the row of the earlier choices, a number with one digit per earlier agent."""
         base = self.policy.shape[1] + 1
-        said = np.zeros(before.shape[:-1], dtype=np.int64)
+        digits = np.zeros(before.shape[:-1], dtype=np.int64)
         for earlier in range(turn):
-            said = said * base + before[..., earlier] % base  # IDLE is the last digit
+            digits = digits * base + before[..., earlier] % base  # IDLE is the last digit
         first = sum(2 * base**earlier for earlier in range(turn))
-        rows: IntArray = first + np.where(is_last, base**turn, 0) + said
+        rows: IntArray = first + np.where(is_last, base**turn, 0) + digits
         return rows
 
     def reward(self, choices: IntArray) -> FloatArray:

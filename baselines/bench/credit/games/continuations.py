@@ -48,7 +48,7 @@ def measure_model(
     Args:
         runner: Plays the frozen team, thinkers and a solver.
         tasks: One pair of groups each, N / 2 of them; num_pairs of the plan is not used.
-        plan: How much is measured. Nobody rates here.
+        plan: How much is measured. Ratings are not measured here.
         rng: All randomness comes from it.
         num_held_out: Continuations held out of each message, an even number.
 

@@ -11,7 +11,7 @@ from baselines.bench.credit.games.turn_game import FREE, TabularGame, is_last
 from baselines.common.types import FloatArray, IntArray
 
 EMPTY_TEAM = -1.0
-"""Reward of nobody: no answer is wrong."""
+"""Reward of the empty team: no answer counts as wrong."""
 
 
 def outcomes(game: TabularGame) -> tuple[IntArray, FloatArray]:
@@ -58,7 +58,7 @@ def shapley_values(game: TabularGame, choices: IntArray) -> FloatArray:
 
     phi_a = mean over all orders of joining of v(those before a, and a) - v(those before a)
 
-    Note: The values sum to R - v(nobody) = R + 1.
+    Note: The values sum to R - v(empty team) = R + 1.
     """
     num_agents = len(choices)
     everyone = frozenset(range(num_agents))
@@ -104,7 +104,7 @@ def prefix_values(game: TabularGame) -> list[FloatArray]:
 
 
 def marginal_values(game: TabularGame) -> FloatArray:
-    """Return E[R | a's choice is c], shape (A, C), of agents who read nobody."""
+    """Return E[R | a's choice is c], shape (A, C), of agents that read no other."""
     num_agents, num_choices = len(game.agents), game.policy.shape[1]
     choices, probability = outcomes(game)
     weights = probability * game.reward(choices)

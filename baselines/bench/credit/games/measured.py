@@ -73,7 +73,7 @@ class Measured:
         owners: Position of the agent that each logit belongs to, shape (P,), or None.
         tasks: Index of the task of each group, shape (N,).
 
-    Note: The first rollout of a pair keeps what agent i modulo A had read and said.
+    Note: The first rollout of a pair keeps the prompt and message of agent i modulo A.
     """
 
     batch: GroupBatch

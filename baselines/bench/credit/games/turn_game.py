@@ -50,7 +50,7 @@ class TabularGame(Protocol):
         ...
 
     def advantages(self, choices: IntArray) -> FloatArray:
-        """Return the true advantage of each agent, shape (..., A); nobody is removed.
+        """Return the true advantage of each agent, shape (..., A), with no agent removed.
 
         A = E[R | what the agent read, what it chose] - E[R | what it read]
         """

@@ -1,4 +1,4 @@
-"""A vote as a table: agents who read nobody, and the answer that most of them give."""
+"""A vote as a table: agents that read no other, and the answer of the majority."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Vote:
         return enumerated_gradient(self)
 
     def known(self, choices: IntArray, turn: int) -> IntArray:
-        """Return the voter's own vote; it reads nobody."""
+        """Return the voter's own vote; it reads no other."""
         own = np.full_like(choices, FREE)
         own[..., turn] = choices[..., turn]
         return own
