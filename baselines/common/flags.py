@@ -118,7 +118,11 @@ class Flag:
                 f"{self.name} must have a value after each name, got {' '.join(words)!r}; "
                 f"{self.example}"
             )
-        return dict(zip(words[::2], map(self._value, words[1::2]), strict=True))
+        names = words[::2]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"{twice} of {self.name} must be given once; drop one of its values")
+        return dict(zip(names, map(self._value, words[1::2]), strict=True))
 
     def _value(self, word: Any) -> Any:
         if get_origin(self.kind) is Literal:
@@ -154,8 +158,10 @@ def build(kind: type[Config], given: Mapping[str, Any]) -> Config:
             own[field.name] = replace(_default(field), **nested)
     for flag in flags_of(kind):
         if flag.default is MISSING and flag.key not in own:
-            name = flag.key if flag.is_positional else flag.name
-            raise ValueError(f"{name} must be given, got nothing; {flag.text.partition('.')[0]}")
+            name, remedy = (
+                (flag.key, flag.text) if flag.is_positional else (flag.name, flag.example)
+            )
+            raise ValueError(f"{name} must be given, got nothing; {remedy}")
     return kind(**own)
 
 

@@ -59,10 +59,9 @@ def settle(given: Given) -> TrainConfig:
         start = with_settings(start, of_run)
     config = replace(start, **{**given, "resume": resume})
     config.check()
-    harmless = expect_read(config, given)
-    if harmless:
-        names = ", ".join(f"--{name.replace('_', '-')}" for name in harmless)
-        print(f"warning: no effect in this run: {names}", file=sys.stderr)
+    for name, needed in expect_read(config, given).items():
+        flag = f"--{name.replace('_', '-')}"
+        print(f"warning: {flag} has no effect in this run; pass {needed}", file=sys.stderr)
     _expect_layer_read(TrainConfig(), chosen, config)
     _expect_layer_read(with_settings(TrainConfig(), chosen), written, config)
     unset = {name for name in {**chosen, **written} if what_reads(config, name) is not None}

@@ -163,8 +163,12 @@ def _parse(path: Path) -> object:
             return json.loads(text)
         if path.suffix in (".yaml", ".yml"):
             return _parse_yaml(text)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"config must be a readable file, got {path}: {error}") from None
+    except OSError as error:
+        raise ValueError(
+            f"config must be a readable file, got {path} ({error.strerror}); check --config"
+        ) from None
+    except ValueError as error:
+        raise ValueError(f"config must be valid {path.suffix[1:]}, got {path}: {error}") from None
     raise ValueError(f"config must end in .toml, .yaml or .json, got {path}; rename the file")
 
 

@@ -13,7 +13,7 @@ from baselines.train.config import TrainConfig
 from ccpo_env.types import Topology
 
 
-def expect_read(config: TrainConfig, names: Iterable[str]) -> list[str]:
+def expect_read(config: TrainConfig, names: Iterable[str]) -> dict[str, str]:
     """Check that settings have an effect in a run.
 
     Args:
@@ -22,19 +22,19 @@ def expect_read(config: TrainConfig, names: Iterable[str]) -> list[str]:
 
     Returns:
         Names without effect whose values are the defaults, as in the command line of a report,
-        which lists all settings.
+        which lists all settings; and for each what would give it an effect.
 
     Raises:
         ValueError: If a setting with another value has no effect.
     """
-    harmless = []
+    harmless = {}
     for name in names:
         needed, value = what_reads(config, name), getattr(config, name)
         if needed is None:
             continue
         if value != getattr(TrainConfig(), name):
             raise ValueError(unread(name, value, needed))
-        harmless.append(name)
+        harmless[name] = needed
     return harmless
 
 

@@ -149,6 +149,7 @@ def test_underscores_of_a_field_are_accepted():
         (["--name", "--on"], "--name must have a value, got none; choose one of one, other"),
         (["--kind", "c"], "unknown --kind 'c'; available: a, b"),
         (["--some", "x"], "--some must have a value after each name, got 'x'"),
+        (["--some", "x", "1", "x", "2"], "x of --some must be given once; drop one of its values"),
         (["--some", "x", "y"], "--some must be a number, got 'y'; pass --some NAME 0.1"),
         (["--many", "x"], "--many must be a whole number, got 'x'"),
         (["--on=yes"], "--on must stand alone, got 'yes'; pass --on or --no-on"),

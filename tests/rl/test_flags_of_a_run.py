@@ -117,7 +117,10 @@ def test_samples_of_removals_and_branches_are_read_where_they_are_played(flags, 
 
 def test_a_default_that_nothing_reads_is_a_warning(capsys):
     assert read_config(["--num-voters", "3", "--lora-rank", "16"]) == TrainConfig()
-    warning = "warning: no effect in this run: --num-voters, --lora-rank\n"
+    warning = (
+        "warning: --num-voters has no effect in this run; pass --topology vote\n"
+        "warning: --lora-rank has no effect in this run; pass --weights lora\n"
+    )
     assert capsys.readouterr().err == warning
 
 

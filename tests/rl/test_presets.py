@@ -108,9 +108,9 @@ def test_a_config_file_may_be_yaml_json_or_toml(tmp_path, name, text):
     ("name", "text", "message"),
     [
         ("a.toml", "gruop_size = 4", "did you mean 'group_size'"),
-        ("a.toml", "group_size = ", "must be a readable file"),
+        ("a.toml", "group_size = ", "must be valid toml"),
         ("a.json", "[1, 2]", "must be a table of settings, got list"),
-        ("a.yaml", "a: [1", "must be a readable file"),
+        ("a.yaml", "a: [1", "must be valid yaml"),
         ("a.ini", "x", "must end in .toml, .yaml or .json"),
         ("a.toml", 'group_size = "four"', "group_size must be of type int, got 'four'"),
         ("a.toml", 'weights = "some"', "weights must be of type"),

@@ -31,9 +31,9 @@ def test_describe_tells_unmeasured_from_zero():
     assert describe({}) == "joint -  solo -  help -  hurt -  0 tokens/s"
 
 
-def test_progress_prints_the_first_and_every_tenth_step_where_there_is_no_terminal():
+def test_progress_prints_the_first_the_last_and_every_tenth_step_where_there_is_no_terminal():
     lines = shown(range(1, 26)).splitlines()
-    assert lines == [f"step {step}/25  {NUMBERS}" for step in (1, 10, 20)]
+    assert lines == [f"step {step}/25  {NUMBERS}" for step in (1, 10, 20, 25)]
 
 
 def test_progress_of_a_resumed_run_goes_on_counting():

@@ -59,7 +59,9 @@ class LiveProgress:
         numbers = describe(row)
         self._bar.update(self._task, advance=1, numbers=numbers)
         step = int(row["step"] or 0)
-        if not self._console.is_terminal and (step % LINE_EVERY == 0 or step == 1):
+        if not self._console.is_terminal and (
+            step % LINE_EVERY == 0 or step in (1, self._num_steps)
+        ):
             self._console.print(f"step {step}/{self._num_steps}  {numbers}", highlight=False)
 
 
