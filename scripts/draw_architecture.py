@@ -1,4 +1,4 @@
-"""Draw the rooms of the project from their imports: docs/architecture.svg.
+"""Draw the packages of the project and their imports: docs/architecture.svg.
 
 python scripts/draw_architecture.py
 """
@@ -15,16 +15,16 @@ ROOT = Path(__file__).parent.parent
 PICTURE = ROOT / "docs" / "architecture.svg"
 PACKAGES = ("ccpo_env", "baselines")
 ENVIRONMENT, DOOR = "ccpo_env", "ccpo"
-"""The package below all rooms, and the modules above them, which are no rooms."""
+"""The package below all rooms, and the modules above them, which are not rooms."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a room is drawn, and what for.
+    """Position and description of a room in the figure.
 
     Args:
-        column: Its column, from the left; None: all of them.
-        purpose: What it does, in at most 32 characters.
+        column: Column, from the left; None: all columns.
+        purpose: Description in at most 32 characters.
     """
 
     column: int | None
@@ -48,12 +48,12 @@ PLACES: Mapping[str, Place] = {
     "train_sb3": Place(2, "SB3 on the signal game"),
     DOOR: Place(None, "the command line: baselines/__main__.py and modules of a few lines"),
 }
-"""Every room. Its layer follows from the imports."""
+"""All rooms; their layers follow from the imports."""
 
 COLUMN, LAYER, BOX, HEIGHT, MARGIN = 244, 84, 226, 50, 10
-"""Distances of columns and layers, size of a box, and margin of the picture, in pixels."""
+"""Distances of columns and layers, size of a box, and margin of the figure, in pixels."""
 SHIFT = 60
-"""How far from the centre of a box a slanted arrow starts and ends."""
+"""Distance from the centre of a box at which a slanted arrow starts and ends."""
 WIDTH = 2 * MARGIN + 3 * COLUMN + BOX
 STYLE = """
 text{fill:#1f2328;font-size:12px}.n{font-weight:600;font-size:14px}.s{fill:#59636e;font-size:11px}
@@ -64,7 +64,7 @@ text{fill:#1f2328;font-size:12px}.n{font-weight:600;font-size:14px}.s{fill:#5963
 
 
 def room_of(module: str) -> str:
-    """Return the room of a module or of a name in one, or what stands above or below them."""
+    """Return the room of a module or of a name in it; ENVIRONMENT or DOOR if it is in no room."""
     package, _, rest = module.partition(".")
     if package == ENVIRONMENT:
         return ENVIRONMENT
@@ -94,7 +94,7 @@ def sources() -> dict[str, list[Path]]:
 
 
 def imported_rooms(path: Path) -> Iterator[str]:
-    """Yield the room of each import of a module, wherever in it that is.
+    """Yield the room of each import of a module, including imports inside functions.
 
     A text that is the name of a module, as in the table of commands, is an import at run time.
     """
@@ -120,10 +120,10 @@ def import_graph(modules: Mapping[str, Collection[Path]]) -> dict[str, set[str]]
 
 
 def layers(graph: Mapping[str, set[str]]) -> dict[str, int]:
-    """Return the layer of each room: one above the highest that it imports, from 0.
+    """Return the layer of each room, from 0: one above the highest layer that it imports.
 
     Raises:
-        ValueError: If rooms import each other.
+        ValueError: If imports are circular.
     """
     found: dict[str, int] = {}
     while len(found) < len(graph):
@@ -138,7 +138,7 @@ def layers(graph: Mapping[str, set[str]]) -> dict[str, int]:
 
 
 def reduced(graph: Mapping[str, set[str]]) -> dict[str, set[str]]:
-    """Return the graph without the imports that a longer path implies (transitive reduction)."""
+    """Return the transitive reduction of the graph."""
 
     def below(room: str) -> set[str]:
         return set().union(*({other} | below(other) for other in graph[room]))
@@ -150,10 +150,10 @@ def reduced(graph: Mapping[str, set[str]]) -> dict[str, set[str]]:
 
 
 def picture() -> str:
-    """Return the picture as SVG.
+    """Return the figure as SVG.
 
     Raises:
-        ValueError: If a room has no place in it.
+        ValueError: If a room has no place in the figure.
     """
     modules = sources()
     if modules.keys() != PLACES.keys():
@@ -197,7 +197,7 @@ def _description(graph: Mapping[str, set[str]], height_of: Mapping[str, int]) ->
 
 
 def _column(room: str, other: str) -> float:
-    """Return the column in which a room's end of an arrow is; a room that fills all has no own."""
+    """Return the column of a room's end of an arrow, if it is in all columns that of the other."""
     columns = [PLACES[name].column for name in (room, other)]
     return next((column for column in columns if column is not None), 1.5)
 

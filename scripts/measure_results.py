@@ -1,10 +1,10 @@
-"""Measure every result that the documents show, and write it into them: ``make results``.
+"""Measure all results in the documentation, and update it: ``make results``.
 
-    python scripts/measure_results.py             # all of them: hours
-    python scripts/measure_results.py vote        # one of them
-    python scripts/measure_results.py --keep vote # from what was measured before
+    python scripts/measure_results.py             # all results; takes hours
+    python scripts/measure_results.py vote        # a single result
+    python scripts/measure_results.py --keep vote # from an earlier measurement
 
-The runs go to runs/results/NAME; experiments and the signal game go on where they were interrupted.
+Runs are written to runs/results/NAME; interrupted experiments and comparisons are resumed.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ RUNS = ROOT / "runs" / "results"
 RESULTS = ROOT / "docs" / "results"
 KEEP_ONLY = "--keep"
 QUANTITIES = ("skill", "spearman", "gain")
-"""Of the credit bench, those that docs/credit.md shows."""
+"""Quantities of the credit bench in docs/credit.md."""
 
 
 def keep_credit(folder: Path, name: str) -> None:
-    """Keep mean and interval of the quantities that docs/credit.md shows."""
+    """Store mean and interval of the quantities in docs/credit.md."""
     found = json.loads((folder / "credit.json").read_text(encoding="utf-8"))
     kept = {
         game: {
@@ -46,13 +46,13 @@ def keep_credit(folder: Path, name: str) -> None:
 
 
 def keep_experiment(folder: Path, name: str) -> None:
-    """Keep the table and the picture of an experiment."""
+    """Store the table and the figure of an experiment."""
     shutil.copy(folder / "table.md", RESULTS / f"{name}.txt")
     shutil.copy(folder / "curves.png", RESULTS / f"{name}.png")
 
 
 def keep_signal(folder: Path, name: str) -> None:
-    """Keep the tables and the picture of a comparison on the signal game."""
+    """Store the tables and the figure of a comparison on the signal game."""
     shutil.copy(folder / "table.md", RESULTS / f"{name}.txt")
     shutil.copy(folder / "shares.png", RESULTS / f"{name}.png")
     if (folder / "spread.md").exists():
@@ -60,18 +60,18 @@ def keep_signal(folder: Path, name: str) -> None:
 
 
 def keep_learning(folder: Path, name: str) -> None:
-    """Keep the table of which optimizers lift the team."""
+    """Store the table of the learning bench."""
     shutil.copy(folder / "learning.md", RESULTS / f"{name}.txt")
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """How one result comes about.
+    """How a result is measured.
 
     Args:
-        module: What is run.
-        arguments: Its flags, without the folder of the results.
-        keep: Keeps what it wrote in docs/results/, from its folder and the name of the result.
+        module: Module to run.
+        arguments: Its flags, without the output folder.
+        keep: Copies the result to docs/results/, given the output folder and the name.
     """
 
     module: str
@@ -80,12 +80,12 @@ class Measured:
 
     @property
     def flags(self) -> list[str]:
-        """The flags one by one."""
+        """The flags as a list."""
         return shlex.split(self.arguments)
 
     @property
     def command(self) -> str:
-        """What a reader types."""
+        """The command to reproduce the result."""
         return f"python -m {self.module} {self.arguments}"
 
 
@@ -107,11 +107,11 @@ MEASURED = {
     "learning": Measured("baselines.bench", "learning", keep_learning),
     "credit": Measured("baselines.bench", "credit", keep_credit),
 }
-"""From the name of a result in docs/results/ to how it was measured."""
+"""Measurements by the name of the result in docs/results/."""
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Measure the results that are named, or all; keep them and write the documents."""
+    """Measure the named results, or all, and update the documentation."""
     names = [word for word in arguments if word != KEEP_ONLY] or list(MEASURED)
     for name in names:
         if name not in MEASURED:

@@ -1,6 +1,6 @@
-"""Write what TRL and verl answer to a few random batches, for tests where they are not installed.
+"""Record the outputs of TRL and verl for random batches, for tests where they are not installed.
 
-Run it in an environment that has both (see docs/optimizers.md); it rewrites tests/rl/vectors/.
+Run it in an environment with both packages (see docs/optimizers.md); it writes tests/rl/vectors/.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ SEEDS = range(2)
 
 
 def answered(case: Case, seed: int) -> dict[str, object]:
-    """Return one batch with the package's answer."""
+    """Return one batch with the output of the package."""
     inputs = case.draw(seed)
     return {"seed": seed, "inputs": inputs, "answer": case.theirs(inputs)}
 
 
 def recorded(package: str) -> dict[str, object]:
-    """Return the answers of one package, with where they come from."""
+    """Return the outputs of a package, with their provenance."""
     return {
         "package": package,
         "version": importlib.metadata.version(package),

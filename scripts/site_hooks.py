@@ -1,4 +1,4 @@
-"""What the site needs beyond docs/: pages from the root, and names of files that are no pages."""
+"""MkDocs hooks: pages from the root of the repository, and links that work within the site."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 ROOT_PAGES = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
-"""Files of the root that are pages of the site."""
+"""Files in the root that are pages of the site."""
 PAGES = {**ROOT_PAGES, "README.md": "index.md"}
 LINK = re.compile(r"\[([^\]]*)\]\((?!https?://|#)([^)#\s]+)(#[^)\s]*)?\)")
 FENCE = re.compile(r"(^```.*?^```$)", re.DOTALL | re.MULTILINE)
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages of the root."""
+    """Add the pages from the root."""
     root = posixpath.dirname(config.config_file_path)
     for name, page in ROOT_PAGES.items():
         with open(posixpath.join(root, name), encoding="utf-8") as file:
@@ -27,7 +27,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Any, **_: object) -> str:
-    """Turn the links of a page into links within the site."""
+    """Convert the links of a page to links within the site."""
     source = page.file.src_uri
     if source in ROOT_PAGES.values():
         return markdown
@@ -35,12 +35,12 @@ def on_page_markdown(markdown: str, page: Any, **_: object) -> str:
 
 
 def for_site(markdown: str, *, source: str, page: str) -> str:
-    """Return a text whose links lead to pages of the site, or name files outside it.
+    """Return text with links to pages of the site, and other files as code.
 
     Args:
-        markdown: The text; code in fences is left as it is.
-        source: Its file, from the root of the project.
-        page: Its page, from docs/.
+        markdown: The text; fenced code is unchanged.
+        source: Path of its file, from the root of the project.
+        page: Path of its page, from docs/.
     """
     parts = FENCE.split(markdown)
     parts[::2] = [
@@ -58,5 +58,5 @@ def _link(link: re.Match[str], folder: str, page: str) -> str:
     elif path in PAGES:
         inside = PAGES[path]
     else:
-        return f"`{path}`"  # a source file, which is no page of the site
+        return f"`{path}`"  # a source file, not a page of the site
     return f"[{label}]({posixpath.relpath(inside, posixpath.dirname(page) or '.')}{anchor})"

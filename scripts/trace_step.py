@@ -1,7 +1,7 @@
-"""Trace one default training step: the rooms and files it runs, and the calls between rooms.
+"""Trace one default training step: rooms and files that run, and calls between rooms.
 
 A room is a top-level folder of `baselines`, or `ccpo_env` as one. A room switch is a call from a
-function in one room to a function in another; frames of other packages between the two are ignored.
+function in one room to a function in another; frames of other packages in between are ignored.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from baselines.train.trainer import Trainer
 PACKAGES = {
     str(Path(package.__file__ or "").parent): package.__name__ for package in (ccpo_env, baselines)
 }
-"""From the folder of a package to its name."""
+"""Names of the packages by folder."""
 TASKS, GROUP_SIZE = 2, 4
 TRACED_STEP = 2
-"""The first step also evaluates, and imports what is imported lazily."""
+"""The first step also evaluates, and runs lazy imports."""
 
 
 @dataclass(slots=True)
 class StepTrace:
-    """What was called during a step.
+    """Calls during a step.
 
     Args:
-        files: From a file to the number of calls of its functions.
-        switches: From caller and callee to the number of calls from one to the other, for those in
-            different rooms. The caller is the nearest function of ours on the stack.
+        files: Number of function calls by file.
+        switches: Number of calls by caller and callee in different rooms. The caller is the
+            nearest function of the project on the stack.
     """
 
     files: Counter[str] = field(default_factory=Counter)
@@ -46,16 +46,16 @@ class StepTrace:
 
     @property
     def rooms(self) -> list[str]:
-        """The rooms in which anything ran."""
+        """The rooms with at least one call."""
         return sorted({room for file in self.files if (room := room_of(file))})
 
     @property
     def num_switches(self) -> int:
-        """Calls from a function in one room to a function in another."""
+        """Number of calls between rooms."""
         return self.switches.total()
 
     def __call__(self, frame: FrameType, event: str, _: object) -> None:
-        """Count a call; what `sys.setprofile` asks for."""
+        """Count a call; a profile function for `sys.setprofile`."""
         if event != "call" or (room := room_of(frame.f_code.co_filename)) is None:
             return
         self.files[frame.f_code.co_filename] += 1
@@ -71,7 +71,7 @@ class StepTrace:
         return counts
 
     def by_functions(self) -> Counter[str]:
-        """Return the same, keyed by the two functions."""
+        """Return the number of calls between rooms, keyed by the two functions."""
         return Counter(
             {f"{_name(a)} → {_name(b)}": number for (a, b), number in self.switches.items()}
         )
@@ -131,9 +131,9 @@ def report(trace: StepTrace, num_pairs: int) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Trace a step and print what was found."""
+    """Trace a step and print the report."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--pairs", type=int, default=0, help="print so many pairs of functions")
+    parser.add_argument("--pairs", type=int, default=0, help="number of pairs to print")
     print(report(trace_step(), parser.parse_args(arguments).pairs))
 
 

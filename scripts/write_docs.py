@@ -1,7 +1,7 @@
-"""Write the generated parts of the documents.
+"""Write the generated parts of the documentation.
 
-These are the tables of metrics and hyperparameters, the trees of folders and modules, the picture
-of the rooms, and the tables of results, which `scripts/measure_results.py` put into docs/results/.
+These are the tables of metrics and hyperparameters, the trees of folders and modules, the figure of
+the architecture, and the tables of results from docs/results/ (see `scripts/measure_results.py`).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ OTHER_FOLDERS = {
 }
 WIDTH = 32
 REFERENCE = "shared"
-"""What the name of shared credit begins with."""
+"""Prefix of the names of shared credit."""
 LEVEL = 0.05
 NUMBER = r"[-+]?\d+\.\d+"
 INTERVAL = re.compile(rf"({NUMBER}) \[({NUMBER}), ({NUMBER})\]")
@@ -53,15 +53,15 @@ INTERVAL = re.compile(rf"({NUMBER}) \[({NUMBER}), ({NUMBER})\]")
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """Which columns of a table are shown.
+    """Columns of a table that are shown.
 
     Args:
         result: Name of the table in docs/results/.
-        team: What was trained, in a few words; {} is the first column.
-        quantity: Head of the column of the quantity.
-        place: Which one, of columns with this head.
-        gain: Place of the column of the difference to shared credit.
-        p_value: Place of that of its p-value; None if it stands with the difference.
+        team: Short description of the team; {} is replaced by the first column.
+        quantity: Heading of the column of the quantity.
+        place: Index among the columns with this heading.
+        gain: Index of the column with the difference to shared credit.
+        p_value: Index of the column with its p-value; None if it is part of the difference.
     """
 
     result: str
@@ -101,7 +101,7 @@ def metrics_page() -> str:
 
 
 def tree(*, with_modules: bool) -> str:
-    """Return one line for each folder of the project, and for each module if asked to."""
+    """Return one line per folder of the project and, with with_modules, per module."""
     lines = []
     for package in ("ccpo_env", "baselines"):
         lines += _folder(ROOT / package, 0, with_modules)
@@ -110,13 +110,13 @@ def tree(*, with_modules: bool) -> str:
 
 
 def readme(page: str) -> str:
-    """Return the README with the folders as they are now, and with what was measured."""
+    """Return the README with the current folders and results."""
     page = SUMMARY.sub(lambda match: f"{match[1]}\n{results_table()}\n{match[2]}", page)
     return _with_tree(page, tree(with_modules=False))
 
 
 def modules_page(page: str) -> str:
-    """Return docs/modules.md with the modules as they are now."""
+    """Return docs/modules.md with the current modules."""
     return _with_tree(page, tree(with_modules=True))
 
 
@@ -125,7 +125,7 @@ def _with_tree(page: str, text: str) -> str:
 
 
 def credit_page(page: str) -> str:
-    """Return docs/credit.md with the hyperparameters and with what was measured."""
+    """Return docs/credit.md with the hyperparameters and results."""
     page = HYPERPARAMETERS.sub(lambda match: f"{match[1]}\n{allocator_table()}\n\n{match[2]}", page)
     return CREDIT_TABLE.sub(lambda match: f"{match[1]}{_credit_table()}\n{match[2]}", page)
 
@@ -136,7 +136,7 @@ def optimizers_page(page: str) -> str:
 
 
 def allocator_table() -> str:
-    """Return a row for each hyperparameter of each allocator."""
+    """Return a table with one row per hyperparameter of each allocator."""
     lines = [
         "| allocator | hyperparameter | values | default | meaning |",
         "|---|---|---|---|---|",
@@ -151,7 +151,7 @@ def allocator_table() -> str:
 
 
 def optimizer_table() -> str:
-    """Return a row for each hyperparameter, with the default of each optimizer that has it."""
+    """Return a table with one row per hyperparameter, and its default in each optimizer."""
     lines = ["| hyperparameter | values | default | meaning |", "|---|---|---|---|"]
     declared = {one.name: one for method in OPTIMIZERS.values() for one in method.tunable.values()}
     for name, one in declared.items():
@@ -160,7 +160,7 @@ def optimizer_table() -> str:
 
 
 def _defaults(name: str) -> str:
-    """Return the defaults of a hyperparameter, each with the optimizers that have it."""
+    """Return the defaults of a hyperparameter, each with its optimizers."""
     owners: dict[str, list[str]] = {}
     for method in OPTIMIZERS.values():
         if name in method.tunable:
@@ -175,7 +175,7 @@ def _in_words(one: Hyperparameter) -> str:
 
 
 def results_page(page: str) -> str:
-    """Return a page with the tables of docs/results/ that it asks for."""
+    """Return a page with its tables from docs/results/ filled in."""
 
     def table(match: re.Match[str]) -> str:
         text = (RESULTS / f"{match[2]}.txt").read_text(encoding="utf-8")
@@ -185,7 +185,7 @@ def results_page(page: str) -> str:
 
 
 def results_table() -> str:
-    """Return a row per team: shared credit, the best other one, and whether they differ."""
+    """Return a table with one row per team: shared credit, best other credit, difference."""
     lines = [
         "| team | seeds | shared credit | best other credit | difference | result |",
         "|---|---|---|---|---|---|",
@@ -198,7 +198,7 @@ def results_table() -> str:
 
 
 def read_table(path: Path) -> list[list[str]]:
-    """Return the cells of a Markdown table, its heads first."""
+    """Return the cells of a Markdown table, headings first."""
     lines = path.read_text(encoding="utf-8").splitlines()
     cells = [[cell.strip() for cell in line[1:-1].split("|")] for line in lines if line]
     return [cells[0], *cells[2:]]
@@ -286,7 +286,7 @@ PAGES = {
     README: readme,
     MODULES_PAGE: modules_page,
 }
-"""Pages with generated parts, and what writes those."""
+"""Pages with generated parts, and the functions that write them."""
 
 
 def write() -> None:

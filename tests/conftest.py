@@ -14,23 +14,23 @@ from hypothesis import HealthCheck, settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read by torch when a test imports it
 
-# A shell that starts tests in the background has their processes ignore Ctrl-C.
+# Shells make background processes ignore Ctrl-C.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# A loaded machine is slow, which says nothing about the code under test.
+# Time limits would fail on a loaded machine.
 settings.register_profile("local", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("local"), derandomize=True, database=None)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
 
-gc.disable()  # what is imported and collected stays
+gc.disable()  # imported and collected objects live until the end
 
 
 def pytest_collection(session: pytest.Session) -> None:
-    """Leave one measurement of coverage in a process of pytest-xdist.
+    """Keep a single coverage measurement in a process of pytest-xdist.
 
-    It starts by itself there, and pytest-cov starts others: where that pauses for a test
-    (no_cover), the first would go on.
+    Coverage starts automatically there, and pytest-cov starts it again: when a test pauses the
+    second (no_cover), the first would continue.
     """
     plugin = session.config.pluginmanager.getplugin("_cov")
     if "PYTEST_XDIST_WORKER" not in os.environ or getattr(plugin, "cov_controller", None) is None:
@@ -44,23 +44,20 @@ def pytest_collection(session: pytest.Session) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Collect garbage from here on, and do not look at all that is there already each time."""
+    """Freeze existing objects, and collect garbage from here on."""
     gc.freeze()
     gc.enable()
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _one_torch_thread() -> None:
-    if "torch" in sys.modules:  # do not make a run without torch pay for it
+    if "torch" in sys.modules:  # do not import torch in runs without it
         sys.modules["torch"].set_num_threads(1)
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _draw_on_request(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Leave the figures out of the pages of runs, unless a module is marked with `figures`.
-
-    They take longer than a short run.
-    """
+    """Omit figures from reports, unless a module is marked with `figures`: they take seconds."""
     page = sys.modules.get("baselines.report.run_page")
     if page is None or request.node.get_closest_marker("figures"):
         yield
@@ -79,7 +76,7 @@ def _no_process_is_left() -> Iterator[None]:
 
 @pytest.fixture
 def warm_pools(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have pools fork from a warm process what they would spawn: they differ in the start alone."""
+    """Make pools fork workers from a warm process instead of spawning them."""
     from tests.rl.warm import warm_context
 
     monkeypatch.setitem(multiprocessing.context._concrete_contexts, "spawn", warm_context())

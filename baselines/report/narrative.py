@@ -79,7 +79,7 @@ def _change(team: Measurement, steps: str) -> str:
 
 def _effects(team: Measurement, summary: RunSummary) -> list[str]:
     """Compare the whole team with the team without an agent, in the latest evaluation."""
-    sentences: list[str] = []
+    texts: list[str] = []
     found: dict[str, list[str]] = {"help": [], "hurt": [], "": []}
     for removed in removals(summary):
         without = measurement(summary, "without", removed)
@@ -88,9 +88,9 @@ def _effects(team: Measurement, summary: RunSummary) -> list[str]:
         if both is not None:
             name, effect = names_of(removed), _effect(*both)
             found[effect].append(name)
-            sentences.append(_effect_sentence(name, effect, both[1], without))
-    if len(sentences) <= MAX_COMPARED:
-        return sentences
+            texts.append(_effect_sentence(name, effect, both[1], without))
+    if len(texts) <= MAX_COMPARED:
+        return texts
     words = {"help": "lowers it", "hurt": "raises it", "": "has an inconclusive effect"}
     return [
         f"Removing {_listed(names, 'or')} {words[effect]}."

@@ -1,4 +1,4 @@
-"""Updates that one process and several must take alike; run as a module, it is one of several."""
+"""Updates that must be equal with one and with several processes; as a module, one of several."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ROLES = ("thinker", "solver")
 
 
 def halves(samples: Sequence[TrainingSample], processes: ProcessGroup) -> list[TrainingSample]:
-    """The first four samples are those of the first process: shares of different sizes."""
+    """Give the first four samples to rank 0: shares of different sizes."""
     return (
         list(samples)
         if processes.world_size == 1
@@ -43,7 +43,7 @@ def all_to_the_first(
 
 @dataclass(frozen=True)
 class Case:
-    """How the samples of two roles become updates."""
+    """A case: samples of two roles, and options of their updates."""
 
     weights: str = "separate"
     optimizer: str = "grpo"
@@ -56,7 +56,7 @@ class Case:
 
     @property
     def moves(self) -> bool:
-        """Whether there is anything to learn."""
+        """Whether any update changes the weights."""
         return self.weigh_all and not self.is_poisoned
 
 
@@ -71,7 +71,7 @@ CASES = {
     "one_process_without_rows": Case(share=all_to_the_first, options={"weight_decay": 0.1}),
     "nothing_to_learn": Case(weigh_all=False),
     "reference": Case(needs_reference=True),
-    # The last sample, in the second process alone: no process may take the step.
+    # The last sample, on rank 1 only: no process may update.
     "not_finite": Case(is_poisoned=True, options={"on_nonfinite": "skip"}),
 }
 
@@ -93,12 +93,12 @@ def policies_of(case: Case) -> dict[str, TrainablePolicy]:
 
 @cache
 def sampler() -> TrainablePolicy:
-    """The policy that said the samples, which no case trains."""
+    """The policy that sampled the completions; it is not trained."""
     return load_policy("tiny")
 
 
 def rows_of(case: Case, seed: int) -> list[TrainingSample]:
-    """Completions of different lengths, in groups of three, from a policy like all of them."""
+    """Completions of different lengths, in groups of three."""
     rng = np.random.default_rng(seed)
     sampled = sampler().sample(
         [Prompt(prompt) for prompt in PROMPTS], sampling=Sampling(max_tokens=9), rng=rng
@@ -114,7 +114,7 @@ def rows_of(case: Case, seed: int) -> list[TrainingSample]:
 
 
 def run(name: str, processes: ProcessGroup = SINGLE_PROCESS) -> dict[str, Any]:
-    """Take the steps of a case; return weights and metrics by role."""
+    """Run the updates of a case; return weights and metrics by role."""
     case = CASES[name]
     optimizer = OPTIMIZERS[case.optimizer]
     if case.needs_reference:
@@ -148,7 +148,7 @@ def run(name: str, processes: ProcessGroup = SINGLE_PROCESS) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Run all cases as one of the processes that a launcher has started."""
+    """Run all cases in one of the processes started by a launcher."""
     num_processes, folder = int(sys.argv[1]), Path(sys.argv[2])
     processes = connect(num_processes)
     for name in CASES:

@@ -1,4 +1,4 @@
-"""A server on this machine with vLLM's wire contract, and with the faults of real ones."""
+"""A local server with vLLM's wire format, and with the faults of real servers."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ Fault = Literal[
     "429", "500", "401", "400", "302", "reset", "truncated", "slow", "not_json", "wrong_shape"
 ]
 FAULTS_THAT_PASS: tuple[Fault, ...] = ("429", "500", "reset", "truncated", "slow", "not_json")
-"""After these a client tries again."""
+"""Faults after which a client retries."""
 CUT_SHORT = ("truncated", "slow")
 SLOW_S = 3.0
-"""Longer than the tests' clients wait for a byte."""
+"""Longer than the read timeout of the tests' clients."""
 PATIENCE_S = 1.0
-"""What a client waits that meets "slow": long enough for every other answer on busy cores."""
+"""Read timeout of a client in tests of "slow": long enough for other answers on busy cores."""
 
 
 @dataclass(frozen=True)
-class Asked:
-    """One request as the server read it."""
+class Request:
+    """A request received by the server."""
 
     number: int
     path: str
@@ -42,20 +42,20 @@ class Asked:
         return Prompt(self.body.get("prompt", ""), tuple(self.body.get("messages", ())))
 
 
-Answerer = Callable[[Asked], Sequence[Completion]]
+Answerer = Callable[[Request], Sequence[Completion]]
 
 
 def served(policy: Policy) -> Answerer:
     """Answer with a policy; sample i has the seed of the request plus i, as in vLLM."""
     lock = threading.Lock()
 
-    def answer(asked: Asked) -> list[Completion]:
-        body = asked.body
+    def answer(request: Request) -> list[Completion]:
+        body = request.body
         sampling = Sampling(temperature=body["temperature"], max_tokens=body["max_tokens"])
         with lock:
             return [
                 policy.sample(
-                    [asked.prompt],
+                    [request.prompt],
                     sampling=sampling,
                     rng=np.random.default_rng(body["seed"] + number),
                 )[0]
@@ -66,21 +66,21 @@ def served(policy: Policy) -> Answerer:
 
 
 class FakeServer:
-    """Serves one model on a port of this machine, for as long as a with block.
+    """Serves one model on a local port inside a with block.
 
     Args:
         answer: Returns the samples of a request.
-        fault: What goes wrong with every request, or with each as a function says; None: nothing.
-        models: What it lists.
-        has_token_ids: Whether it knows return_token_ids, as vLLM does.
-        retry_after_s: What it asks for with a 429.
+        fault: Fault of every request, or a function that returns it; None: no fault.
+        models: Names of the listed models.
+        has_token_ids: Whether it supports return_token_ids, as vLLM does.
+        retry_after_s: Retry-After header of a 429.
     """
 
     def __init__(
         self,
         answer: Answerer,
         *,
-        fault: Fault | Callable[[Asked], Fault | None] | None = None,
+        fault: Fault | Callable[[Request], Fault | None] | None = None,
         models: Sequence[str] = ("policy",),
         has_token_ids: bool = True,
         retry_after_s: object = 0.02,
@@ -90,7 +90,7 @@ class FakeServer:
         self.models = models
         self.has_token_ids = has_token_ids
         self.retry_after_s = retry_after_s
-        self.asked: list[Asked] = []
+        self.requests: list[Request] = []
         self.faults: list[Fault] = []
         self.most_at_once = 0
         self._at_once = 0
@@ -114,26 +114,26 @@ class FakeServer:
         return f"http://127.0.0.1:{self._http.server_port}/v1"
 
     def spec(self, **options: object) -> str:
-        """The endpoint as --policy takes it, with waits that suit a test.
+        """The endpoint for --policy, with short timeouts.
 
-        A test of "slow" gives a read_timeout_s below SLOW_S; the others wait for a busy machine.
+        Tests of "slow" set read_timeout_s below SLOW_S; others allow for a busy machine.
         """
         quick = {"backoff_s": 0.01, "read_timeout_s": 60, **options}
         query = "&".join(f"{name}={value}" for name, value in quick.items())
         return f"endpoint:{self.url}?{query}#{self.models[0]}"
 
-    def enter(self, path: str, body: dict[str, Any], headers: dict[str, str]) -> Asked:
+    def enter(self, path: str, body: dict[str, Any], headers: dict[str, str]) -> Request:
         with self._lock:
-            asked = Asked(len(self.asked), path, body, headers)
-            self.asked.append(asked)
+            request = Request(len(self.requests), path, body, headers)
+            self.requests.append(request)
             self._at_once += 1
             self.most_at_once = max(self.most_at_once, self._at_once)
-            return asked
+            return request
 
-    def fault_of(self, asked: Asked) -> Fault | None:
+    def fault_of(self, request: Request) -> Fault | None:
         with self._lock:
-            fault = self.fault(asked) if callable(self.fault) else self.fault
-            if asked.body["temperature"] == 0 and asked.body["n"] > 1:
+            fault = self.fault(request) if callable(self.fault) else self.fault
+            if request.body["temperature"] == 0 and request.body["n"] > 1:
                 fault = "400"  # vLLM: n must be 1 when using greedy sampling
             if fault is not None:
                 self.faults.append(fault)
@@ -160,7 +160,7 @@ class _Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = 5
-    wbufsize = -1  # head and body of an answer leave in one packet
+    wbufsize = -1  # send head and body of a response in one packet
     server: _Server
 
     def log_message(self, *args: object) -> None:
@@ -173,16 +173,16 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         owner = self.server.owner
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        asked = owner.enter(self.path, body, dict(self.headers))
-        fault = owner.fault_of(asked)
+        request = owner.enter(self.path, body, dict(self.headers))
+        fault = owner.fault_of(request)
         try:
             with suppress(ConnectionError):  # the client has given up
                 if fault is None:
-                    self._reply(200, answer_json(owner, asked))
+                    self._reply(200, answer_json(owner, request))
                 elif fault.isdigit():
-                    self._refuse(fault, asked)
+                    self._refuse(fault, request)
                 else:
-                    self._break(fault, json.dumps(answer_json(owner, asked)).encode())
+                    self._break(fault, json.dumps(answer_json(owner, request)).encode())
         finally:
             owner.leave()
 
@@ -204,9 +204,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name.replace("_", "-"), value)
         self.end_headers()
 
-    def _refuse(self, fault: Fault, asked: Asked) -> None:
-        # Such as a gateway that repeats the headers it did not like.
-        echo = {"error": {"message": f"refused {asked.headers.get('Authorization')}"}}
+    def _refuse(self, fault: Fault, request: Request) -> None:
+        # As gateways do that echo a rejected header.
+        echo = {"error": {"message": f"refused {request.headers.get('Authorization')}"}}
         headers = {
             "429": {"Retry_After": str(self.server.owner.retry_after_s)},
             "302": {"Location": "/v1/elsewhere"},
@@ -232,25 +232,27 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.owner.wait_slowly()
 
 
-def answer_json(server: FakeServer, asked: Asked) -> dict[str, Any]:
+def answer_json(server: FakeServer, request: Request) -> dict[str, Any]:
     """An answer in vLLM's form, for chat or for plain text."""
-    completions = server.answer(asked)
-    is_chat = asked.path.endswith("/chat/completions")
-    with_ids = server.has_token_ids and bool(asked.body.get("return_token_ids"))
-    choices = [_choice(c, number, is_chat, with_ids, asked) for number, c in enumerate(completions)]
+    completions = server.answer(request)
+    is_chat = request.path.endswith("/chat/completions")
+    with_ids = server.has_token_ids and bool(request.body.get("return_token_ids"))
+    choices = [
+        _choice(c, number, is_chat, with_ids, request) for number, c in enumerate(completions)
+    ]
     num_tokens = sum(len(c.token_ids) for c in completions)
     num_read = len(completions[0].prompt_ids)
     usage = {"prompt_tokens": num_read, "completion_tokens": num_tokens}
-    answer: dict[str, Any] = {"choices": choices, "usage": usage, "model": asked.body["model"]}
+    answer: dict[str, Any] = {"choices": choices, "usage": usage, "model": request.body["model"]}
     if with_ids and is_chat:
         answer["prompt_token_ids"] = list(completions[0].prompt_ids)
     return answer
 
 
 def _choice(
-    completion: Completion, number: int, is_chat: bool, with_ids: bool, asked: Asked
+    completion: Completion, number: int, is_chat: bool, with_ids: bool, request: Request
 ) -> dict[str, Any]:
-    is_full = len(completion.token_ids) == asked.body.get("max_tokens")
+    is_full = len(completion.token_ids) == request.body.get("max_tokens")
     choice: dict[str, Any] = {
         "index": number,
         "finish_reason": "length" if is_full else "stop",
@@ -260,7 +262,7 @@ def _choice(
         choice["message"] = {"role": "assistant", "content": completion.text}
     else:
         choice["text"] = completion.text
-    if asked.body.get("logprobs"):
+    if request.body.get("logprobs"):
         tokens = [f"token {token}" for token in completion.token_ids]
         pairs = list(zip(tokens, completion.logprobs, strict=False))
         choice["logprobs"] = (

@@ -1,4 +1,4 @@
-"""A server of a folder with vLLM's wire contract, which reads its weights again when told to."""
+"""A local server of a model folder with vLLM's wire format and its weight reloading."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ import torch
 from baselines.policies.base import Completion
 from baselines.policies.local.hf import HFPolicy
 from baselines.policies.registry import load_policy
-from tests.rl.fake_server import Asked, FakeServer, _Handler, served
+from tests.rl.fake_server import FakeServer, Request, _Handler, served
 
 
 class FakeVLLM(FakeServer):
-    """Serves a folder, for as long as a with block.
+    """Serves a folder inside a with block.
 
-    folder: read at the start, and again after /collective_rpc reload_weights.
-    is_stale: whether a reload leaves every weight as it was, as if it had not come.
-    dtype: of the weights it computes with.
+    Args:
+        folder: Model folder; read at the start, and after /collective_rpc reload_weights.
+        is_stale: Whether reload requests are ignored.
+        dtype: Data type of the weights.
 
-    As vLLM 0.32 on CPU, it leaves a last layer that is tied in the folder it started from.
+    Note: As vLLM 0.32 on CPU, it does not reload a tied last layer.
     """
 
     def __init__(
@@ -58,12 +59,12 @@ class FakeVLLM(FakeServer):
         policy.module.to(self.dtype)
         return policy
 
-    def _sample(self, asked: Asked) -> Sequence[Completion]:
-        return served(self._policy)(asked)
+    def _sample(self, request: Request) -> Sequence[Completion]:
+        return served(self._policy)(request)
 
 
 class _ControlHandler(_Handler):
-    """Takes commands beside requests."""
+    """Handles control requests as well."""
 
     def do_POST(self) -> None:
         owner = self.server.owner
@@ -76,7 +77,7 @@ class _ControlHandler(_Handler):
 
 
 def make_tied(policy: HFPolicy) -> HFPolicy:
-    """The same network, whose last layer is its embedding."""
+    """The same network with its last layer tied to the embedding."""
     policy.module.config.tie_word_embeddings = True
     policy.module.tie_weights()
     return policy

@@ -1,4 +1,4 @@
-"""Cooperative games with known values, to test credit against: v of every team, by bitmask."""
+"""Cooperative games with known values, as test cases of credit: v of every team, by bitmask."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from baselines.credit import GroupOutcomes
 
 
 def random_games(rng: np.random.Generator, num_agents: int, *, num_games: int) -> np.ndarray:
-    """Values v[game, team], team a bitmask: -1 for nobody, -1 or +1 for everybody."""
+    """Values v[game, team], team a bitmask: -1 for the empty team, -1 or +1 for the whole team."""
     games = rng.uniform(-1.0, 1.0, (num_games, 2**num_agents))
     games[:, 0] = -1.0
     games[:, -1] = rng.choice([-1.0, 1.0], num_games)
@@ -35,7 +35,7 @@ def enumerated_leave_one_out(games: np.ndarray, num_agents: int) -> np.ndarray:
 
 
 def enumerated_shapley(games: np.ndarray, num_agents: int) -> np.ndarray:
-    """The definition: the mean gain over every order in which the team may form."""
+    """By definition: the mean marginal contribution over all orders of joining."""
     credit = np.zeros((len(games), num_agents))
     for order in permutations(range(num_agents)):
         team = 0
@@ -46,7 +46,7 @@ def enumerated_shapley(games: np.ndarray, num_agents: int) -> np.ndarray:
 
 
 def dividend_shapley(games: np.ndarray, num_agents: int) -> np.ndarray:
-    """The same by Harsanyi dividends, which every member of a team shares equally."""
+    """By Harsanyi dividends, which the members of a team share equally."""
     dividends = games.copy()
     for agent in range(num_agents):
         for team in range(2**num_agents):

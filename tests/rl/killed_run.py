@@ -1,8 +1,8 @@
-"""Train in a process that kills itself with SIGKILL, at a moment that its first arguments choose.
+"""Train in a process that kills itself with SIGKILL at a moment given by its first arguments.
 
-``python -m tests.rl.killed_run AFTER WAIT_S FLAG...`` trains with the flags and dies WAIT_S seconds
-after a file was pushed to the disk for the AFTER-th time; with ``checkpoint`` in place of a number,
-at the first push while the second checkpoint is being written.
+``python -m tests.rl.killed_run AFTER WAIT_S FLAG...`` trains with the flags and is killed
+WAIT_S seconds after the AFTER-th fsync; with ``checkpoint`` in place of a number, at the first
+fsync while the second checkpoint is written.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from baselines.train.command import main
 
 
 def die() -> None:
-    """End this process as a machine that fails would."""
+    """Kill this process without cleanup."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 def train(after: str, wait_s: float, flags: Sequence[str]) -> int:
-    """Train with the flags, and die on the way."""
+    """Train with the flags, and be killed on the way."""
     fsync, pushes = os.fsync, count(1)
     checkpoints = Path(flags[flags.index("--out-dir") + 1]) / "checkpoints"
 

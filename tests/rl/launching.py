@@ -1,4 +1,4 @@
-"""Start processes as the documentation says."""
+"""Start processes as documented."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TORCHRUN = ("-m", "torch.distributed.run", "--standalone")
 def launch(
     module: str, *arguments: object, num_processes: int, timeout_s: float = 280
 ) -> subprocess.CompletedProcess[str]:
-    """Run a module in processes that find each other, on the CPU."""
+    """Run a module in a process group on the CPU."""
     return run_python(
         *TORCHRUN,
         f"--nproc_per_node={num_processes}",

@@ -1,4 +1,4 @@
-"""Small random networks of several architectures, and their plain forward pass."""
+"""Small random networks of several architectures, and a reference forward pass."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ CONFIGS = {"llama": LLAMA, "grouped": GROUPED, "gpt2": GPT2, "windowed": WINDOWE
 
 
 def build(config: PreTrainedConfig) -> PreTrainedModel:
-    """A random network whose next tokens are far from equally likely."""
+    """A random network with non-uniform next-token distributions."""
     with torch.random.fork_rng():
         torch.manual_seed(3)
         model = AutoModelForCausalLM.from_config(config).eval()
@@ -56,7 +56,7 @@ def build(config: PreTrainedConfig) -> PreTrainedModel:
 def plain_logprobs(
     model: PreTrainedModel, prompt: Sequence[int], completion: Sequence[int], temperature: float
 ) -> torch.Tensor:
-    """One row, no padding, no cache."""
+    """Log-probabilities of one row, without padding or cache."""
     logits = model(torch.tensor([[*prompt, *completion]])).logits[0]
     before = (logits[len(prompt) - 1 : -1] / temperature).log_softmax(-1)
     return before[range(len(completion)), list(completion)]

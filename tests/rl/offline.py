@@ -1,4 +1,4 @@
-"""Ends a process that touches the network: a sitecustomize, or before the name of a module to run.
+"""Terminate a process that uses the network, as sitecustomize or in front of a module to run.
 
 ``python -m tests.rl.offline baselines.train --steps 1`` trains.
 """
@@ -8,7 +8,7 @@ import runpy
 import sys
 
 BLOCKED = 97
-"""Exit code of a process that touched the network."""
+"""Exit code of a process that used the network."""
 
 
 def block(event: str, arguments: tuple[object, ...]) -> None:

@@ -1,7 +1,7 @@
-"""Our methods, each paired with the function of TRL or verl that must give the same.
+"""Our methods, each with the function of TRL or verl that must give equal results.
 
-`tests/rl/test_oracle.py` runs the packages where they are installed, and reads the answers that
-`scripts/record_oracle_vectors.py` wrote where they are not.
+`tests/rl/test_oracle.py` runs the packages if they are installed, and otherwise reads the results
+recorded by `scripts/record_oracle_vectors.py`.
 """
 
 from __future__ import annotations
@@ -51,10 +51,14 @@ from tests.rl.oracle_trl import (
 
 @dataclass(frozen=True)
 class Case:
-    """One method against one function.
+    """A comparison of a method with a reference function.
 
-    package: on the package index; function: its full name there; draw: inputs from a seed;
-    ours and theirs: answers, nested lists of numbers by name.
+    Args:
+        package: Name on the package index.
+        function: Full name of the reference function.
+        draw: Returns inputs from a seed.
+        ours: Returns our results, nested lists of numbers by name.
+        theirs: Returns the reference results.
     """
 
     package: str
@@ -107,7 +111,7 @@ def our_loss(method: PolicyOptimizer, *, weighted: bool = False) -> Callable[[In
 
 
 def our_gradient(method: PolicyOptimizer) -> Callable[[Inputs], Answer]:
-    """What `our_loss` answers but for the value of the loss."""
+    """The gradient of `our_loss`."""
     return lambda inputs: {"gradient": our_loss(method)(inputs)["gradient"]}
 
 
@@ -135,7 +139,7 @@ def our_baseline(function: Callable[..., Any], **arguments: Any) -> Callable[[In
 
 
 def our_length_penalty(inputs: Inputs) -> Answer:
-    """What DAPO leaves of a credit of 0, for each completion."""
+    """DAPO's shaped credit of each completion, from a credit of 0."""
     lengths = np.array(inputs["lengths"])[:, None]
     method = OPTIMIZERS["dapo"].with_hyperparameters(overlong_rate=BUFFER / MAX_LENGTH)
     shaped = method.shape(np.zeros(lengths.shape), lengths, MAX_LENGTH)
@@ -143,7 +147,7 @@ def our_length_penalty(inputs: Inputs) -> Answer:
 
 
 def our_aggregation(name: str) -> Callable[[Inputs], Answer]:
-    """Numbers of tokens, here as an entropy term, summed up as an aggregation says."""
+    """Token values, as an entropy term, reduced by an aggregation."""
     method = OPTIMIZERS["grpo"].with_hyperparameters(aggregation=name)
 
     def answer(inputs: Inputs) -> Answer:

@@ -1,7 +1,7 @@
-"""Random inputs, and what TRL and verl answer to them.
+"""Random inputs, and reference results of TRL and verl.
 
-Inputs are drawn from a seed and rounded, so that they can be written to a file and read back
-exactly. The packages are imported inside the functions that need them.
+Inputs are sampled from a seed and rounded, so that they can be stored in a file exactly. The
+packages are imported inside the functions that need them.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import torch
 
-MAX_TOKENS = 11  # longest completion that may be sampled; the batches are narrower
-NO_DUAL_CLIP = 1e12  # verl always has one: this one is never reached
+MAX_TOKENS = 11  # maximum completion length; batches are narrower
+NO_DUAL_CLIP = 1e12  # verl requires a bound; this one is never reached
 Inputs = dict[str, Any]
 Answer = dict[str, Any]
 
@@ -57,7 +57,7 @@ def draw_tokens(seed: int, *, scale: float = 0.4, per_token: bool = True) -> Inp
 
 
 def draw_far(seed: int) -> Inputs:
-    """A batch so far from its sampler that dual clip matters: one ratio in five is above 3."""
+    """A batch so far off-policy that dual clip matters: one ratio in five is above 3."""
     return draw_tokens(seed, scale=1.3)
 
 
@@ -77,12 +77,12 @@ def draw_equal_sequences(seed: int) -> Inputs:
 
 
 def draw_on_policy(seed: int) -> Inputs:
-    """A batch on the policy that sampled it, with one advantage per completion."""
+    """An on-policy batch with one advantage per completion."""
     return draw_tokens(seed, scale=0.0, per_token=False)
 
 
 def verl_advantages(function: str, **arguments: Any) -> Callable[[Inputs], Answer]:
-    """The same from a function of verl, which sees the agents as separate batches."""
+    """Advantages from a function of verl, with agents as separate batches."""
 
     def answer(inputs: Inputs) -> Answer:
         columns = [_verl_column(function, inputs, agent, **arguments) for agent in range(2)]
@@ -120,7 +120,7 @@ def verl_loss(
     dual: float = NO_DUAL_CLIP,
     weighted: bool = False,
 ) -> Callable[[Inputs], Answer]:
-    """The same from one of verl's policy losses."""
+    """Loss and gradient from one of verl's policy losses."""
 
     def answer(inputs: Inputs) -> Answer:
         from verl.trainer.ppo import core_algos
@@ -153,7 +153,7 @@ def verl_loss(
 
 
 def verl_kl(estimator: str) -> Callable[[Inputs], Answer]:
-    """The same from verl."""
+    """KL estimates and gradient from verl."""
 
     def answer(inputs: Inputs) -> Answer:
         from verl.trainer.ppo import core_algos
@@ -167,7 +167,7 @@ def verl_kl(estimator: str) -> Callable[[Inputs], Answer]:
 
 
 def verl_aggregation(mode: str) -> Callable[[Inputs], Answer]:
-    """Numbers of tokens summed up by verl, with the sign of an entropy term."""
+    """Token values reduced by verl, with the sign of an entropy term."""
 
     def answer(inputs: Inputs) -> Answer:
         from verl.trainer.ppo import core_algos
@@ -180,7 +180,7 @@ def verl_aggregation(mode: str) -> Callable[[Inputs], Answer]:
 
 
 def trl_loss(loss_type: str, *, low: float, high: float, **fields: Any) -> Callable[..., Answer]:
-    """The same from the body of TRL's GRPOTrainer, run on a stand-in for the trainer."""
+    """Loss and gradient from TRL's GRPOTrainer, run on a stand-in for the trainer."""
 
     def answer(inputs: Inputs) -> Answer:
         from trl import GRPOTrainer
@@ -210,7 +210,7 @@ def trl_loss(loss_type: str, *, low: float, high: float, **fields: Any) -> Calla
 
 
 def trl_rloo_gradient(inputs: Inputs) -> Answer:
-    """The same from TRL's RLOOTrainer: where nothing is clipped its ratio has our gradient."""
+    """Gradient from TRL's RLOOTrainer; without clipping, its ratio has the same gradient."""
     from trl import RLOOTrainer
 
     mask, logprobs = mask_of(inputs), tensor(inputs, "logprobs").requires_grad_()
@@ -232,7 +232,7 @@ def trl_rloo_gradient(inputs: Inputs) -> Answer:
 
 
 class _TrlTrainer:
-    """The attributes of a GRPOTrainer that its loss reads, for one process and one batch."""
+    """The attributes of GRPOTrainer that its loss reads, for one process and one batch."""
 
     top_entropy_quantile = 1.0
     off_policy_mask_threshold = None

@@ -1,7 +1,7 @@
-"""Advantages and length penalties from TRL, to which ours are compared.
+"""Reference advantages and length penalties from TRL.
 
-TRL computes advantages inside the method that also samples and scores, so the method itself is run
-on a stand-in for the trainer whose samples and rewards are given. The package is imported inside
+TRL computes advantages in the method that also samples and scores, so the method is run on a
+stand-in for the trainer with given samples and rewards. The package is imported inside
 the functions that need it.
 """
 
@@ -18,13 +18,13 @@ import torch
 from tests.rl.oracle_peers import Answer, Inputs
 
 MAX_LENGTH, BUFFER = 20, 4
-"""Of the length penalty: completions may have more tokens than the first, to see its end."""
+"""Parameters of the length penalty; completions may be longer than the maximum."""
 TRL_EPSILON = 1e-4
-"""What TRL adds to the standard deviation of a group; verl, and we unless told, add 1e-6."""
+"""Added to the group standard deviation by TRL; verl and our default add 1e-6."""
 
 
 def draw_groups_of_one_size(seed: int) -> Inputs:
-    """Credit of 1 to 4 groups of as many rollouts each, by 2 agents."""
+    """Credit of 1 to 4 groups of equal size, for 2 agents."""
     rng = np.random.default_rng([seed, 2])
     shape = (int(rng.integers(1, 5)), int(rng.integers(2, 6)), 2)
     values = [-1.2, -1.0, 1.0, 1.2] if seed % 2 else np.linspace(-1.0, 1.0, 9)
@@ -32,13 +32,13 @@ def draw_groups_of_one_size(seed: int) -> Inputs:
 
 
 def draw_lengths(seed: int) -> Inputs:
-    """Tokens of some completions around the longest that may be sampled."""
+    """Completion lengths around the maximum."""
     rng = np.random.default_rng([seed, 3])
     return {"lengths": rng.integers(1, MAX_LENGTH + 4, 12).tolist()}
 
 
 def trl_advantages(trainer: str, **fields: Any) -> Callable[[Inputs], Answer]:
-    """The advantages of TRL's trainer of a name, which sees the agents as separate batches."""
+    """Advantages from a trainer of TRL, with agents as separate batches."""
 
     def answer(inputs: Inputs) -> Answer:
         columns = np.array(inputs["credit"]).transpose(2, 0, 1)  # (A, groups, G)
@@ -48,7 +48,7 @@ def trl_advantages(trainer: str, **fields: Any) -> Callable[[Inputs], Answer]:
 
 
 def trl_length_penalty(inputs: Inputs) -> Answer:
-    """What TRL takes off for length, as a reward."""
+    """TRL's length penalty, as a reward."""
     from trl.rewards import get_soft_overlong_punishment
 
     penalty = get_soft_overlong_punishment(MAX_LENGTH, BUFFER)
@@ -59,7 +59,7 @@ def _trl_column(trainer: str, credit: np.ndarray, fields: dict[str, Any]) -> lis
     import trl
     from accelerate import PartialState
 
-    PartialState(cpu=True)  # TRL gathers what it logs through it
+    PartialState(cpu=True)  # TRL gathers its logs through it
     stand_in = _SamplingTrainer(credit, is_rloo=trainer == "RLOOTrainer")
     for name, value in fields.items():
         setattr(stand_in, name, value)

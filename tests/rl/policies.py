@@ -1,4 +1,4 @@
-"""Small models of several families, made on the spot, and what they say of a prompt."""
+"""Small random models of several families, and their next-token logits."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def hand_made(family: Literal["gpt_neox", "llama"], *, seed: int = 0) -> HFPolic
 
 
 def first_logits(policy: Any, text: str = PROMPT) -> torch.Tensor:
-    """What may follow a text, as the network itself says it, (V,)."""
+    """Next-token logits of a text from the network, shape (V,)."""
     ids = torch.tensor([policy.tokenizer.encode(text)])
     with torch.no_grad():
         logits: torch.Tensor = policy.module(input_ids=ids).logits[0, -1]

@@ -1,4 +1,4 @@
-"""Folders of runs that were never made, and the parts of a page."""
+"""Synthetic run folders, and a parser of report pages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TEAM = ("thinker_0", "solver_0")
 
 
 class Page(HTMLParser):
-    """What a page is made of; fails on tags that do not nest."""
+    """Parser of a page; fails on tags that are not nested."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -138,7 +138,7 @@ CONFIG = {
 
 
 def summary_of(*, agents=TEAM, initial=(0.40, 0.35), final=(0.95, 0.32), **changes):
-    """Return a summary whose evaluations have a rate of the team and one without any thinker."""
+    """Return a summary with given accuracies of the team and without a thinker."""
     ends = {"initial": initial, "final": final}
     entry = {"slope": 1.07, "correlation": 0.99, "degenerate": True, "signal_rate": 0.6}
     return {
@@ -183,7 +183,7 @@ def example_of(agents=TEAM, text="84*9=756, so 6. 6-1=5. 5*9=45, so 5. 5-2=3."):
 
 
 def credit_of(agents, *, num_tasks=40, group_size=8, step=80):
-    """Return a record of groups in which the k-th task is right in k of so many rollouts."""
+    """Return a record of groups in which the k-th task is correct in k rollouts."""
     rng = np.random.default_rng([5, num_tasks])
     groups = []
     for k in range(num_tasks):
@@ -202,7 +202,7 @@ def credit_of(agents, *, num_tasks=40, group_size=8, step=80):
 
 
 def make_run(folder, *, num_steps=80, agents=TEAM, rows=None, **files):
-    """Write the files of a run that looks like one; a file given as None is left out."""
+    """Write the files of a synthetic run; a file given as None is omitted."""
     contents = {
         "config": {**CONFIG, "steps": num_steps},
         "summary": summary_of(agents=agents, steps_done=num_steps),

@@ -1,4 +1,4 @@
-"""Groups for property tests, and the ways to reorder and rename one."""
+"""Hypothesis strategies for groups, and functions to reorder and rename them."""
 
 from __future__ import annotations
 
@@ -16,22 +16,24 @@ from baselines.credit import GroupOutcomes
 
 NAMES = ("thinker_0", "thinker_1", "solver_0")
 MOST_BYTES = 240
-"""Of a group of three agents, five rollouts and three replays."""
+"""Size of a group of three agents, five rollouts and three replays."""
 TEAM_REWARDS = (-1.0, 1.0)
 # Sums of these are exact in any order, so a mean is zero or not whatever the order.
 MEAN_REWARDS = (-1.0, -0.5, -0.25, 0.0, 0.25, 0.5, 1.0)
 SHARES = (0.0, 0.125, 0.25, 0.5, 0.75, 1.0)
 ONE_VALUE = 1 / 8
-"""How many arrays hold one value: where nothing varies, formulas divide by zero."""
+"""Fraction of constant arrays, for which formulas may divide by zero."""
 
 
 @st.composite
 def groups(draw: st.DrawFn, *, per_rollout: bool | None = None) -> GroupOutcomes:
-    """A group with everything measured, so that every allocator can read it.
+    """Groups with all measurements, so that every allocator can be used.
 
-    per_rollout: whether removals are (G, M) rather than (M,); None draws it per entry.
+    Args:
+        draw: Draws from a strategy.
+        per_rollout: Whether removals have shape (G, M) instead of (M,); None: drawn per entry.
 
-    Note: All arrays are cut from one draw, which is many times faster than a draw for each.
+    Note: All arrays are slices of one draw, which is many times faster than one draw each.
     """
     agents = NAMES[-draw(st.integers(2, 3)) :]
     num_rollouts, num_replays = draw(st.integers(2, 5)), draw(st.integers(1, 3))
@@ -61,7 +63,7 @@ def groups(draw: st.DrawFn, *, per_rollout: bool | None = None) -> GroupOutcomes
 
 
 def subsets(agents: Sequence[str]) -> list[frozenset[str]]:
-    """Every set of agents that is not empty and leaves somebody."""
+    """All non-empty proper subsets of the agents."""
     sizes = range(1, len(agents))
     return [frozenset(removed) for size in sizes for removed in combinations(agents, size)]
 
@@ -98,7 +100,7 @@ def reorder_agents(group: GroupOutcomes, order: Sequence[int]) -> GroupOutcomes:
 
 
 def rename_agents(group: GroupOutcomes, names: dict[str, str]) -> GroupOutcomes:
-    """The same group with its agents called something else."""
+    """The same group with its agents renamed."""
     return GroupOutcomes(
         tuple(names[agent] for agent in group.agents),
         group.team_rewards,
@@ -116,7 +118,7 @@ def rename_agents(group: GroupOutcomes, names: dict[str, str]) -> GroupOutcomes:
 def random_group(
     rng: np.random.Generator, *, num_agents: int = 2, per_rollout: bool = False
 ) -> GroupOutcomes:
-    """A group of coin flips in which all agents but the last were removed, one by one."""
+    """A group of random rewards, with removals of each agent but the last."""
     agents = (*(f"thinker_{i}" for i in range(num_agents - 1)), "solver_0")
     num_rollouts, num_replays = rng.integers(2, 9), rng.integers(1, 5)
     shape = (num_rollouts, num_replays) if per_rollout else num_replays
@@ -128,7 +130,7 @@ def random_group(
 
 
 def measured_group(rng: np.random.Generator, *, num_agents: int | None = None) -> GroupOutcomes:
-    """A group of any size with everything measured, by coin flips and dice."""
+    """A random group of random size with all measurements."""
     num_agents = num_agents or int(rng.integers(2, 5))
     agents = (*(f"thinker_{i}" for i in range(num_agents - 1)), "solver_0")
     num_rollouts, num_replays = rng.integers(2, 9), rng.integers(1, 5)
@@ -150,5 +152,5 @@ def measured_group(rng: np.random.Generator, *, num_agents: int | None = None) -
 
 @lru_cache(maxsize=1)
 def measured_groups() -> tuple[GroupOutcomes, ...]:
-    """10,000 of them, made once."""
+    """10,000 random groups, cached."""
     return tuple(measured_group(np.random.default_rng([7, index])) for index in range(10_000))

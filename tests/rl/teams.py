@@ -1,4 +1,4 @@
-"""Teams that say what a test tells them, and rollouts made by hand."""
+"""Scripted teams and handmade rollouts for tests."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NO_THINKER = frozenset({"thinker_0"})
 
 
 class RecordingPolicy:
-    """Says what a script says, one token per character, and remembers every call."""
+    """Returns scripted completions, one token per character, and records all calls."""
 
     def __init__(self, replies: Callable[[str], str] | Sequence[str]) -> None:
         self.calls: list[list[Prompt]] = []
@@ -36,7 +36,7 @@ class RecordingPolicy:
 
 
 def judge(response: str, gold: str) -> Verdict:
-    """A verifier: the gold answer is right, "?" cannot be told, "" is no answer."""
+    """A verifier: the gold answer is correct, "?" is not measured, "" is no answer."""
     if response == "?":
         return Verdict("timeout", detail="it took too long")
     if response == "":
@@ -47,7 +47,7 @@ def judge(response: str, gold: str) -> Verdict:
 def runner_of(
     thinker: Policy, solver: Policy, *, num_thinkers: int = 1, tasks: TaskInput = (TASK,)
 ) -> RolloutRunner:
-    """A player of a scripted team whose answers `judge` verifies."""
+    """A runner of a scripted team with `judge` as verifier."""
     env = think_solve_v0(tasks=tasks, num_thinkers=num_thinkers, verifier=judge)
     policies: dict[Role, Policy] = {"thinker": thinker, "solver": solver}
     return RolloutRunner(env, policies, dict.fromkeys(policies, Sampling()))
@@ -61,7 +61,7 @@ def rollout(
     agents: Sequence[str] = PAIR,
     task: Task = TASK,
 ) -> Rollout:
-    """A rollout that was never played: one token per character, as the texts say."""
+    """A handmade rollout with the given texts, one token per character."""
     said = [(a, text) for a, text in zip(agents, texts, strict=True) if a not in removed]
     completions = {a: (Completion(text, (), tuple(range(len(text)))),) for a, text in said}
     messages = tuple(Message(agent, text) for agent, text in said)
@@ -70,7 +70,7 @@ def rollout(
 
 
 def write_tasks(path: Path, *, num_train: int = 40, num_test: int = 12) -> Path:
-    """Write a file of arithmetic tasks, which load faster than the source they are from."""
+    """Write a file of arithmetic tasks, which loads faster than their source."""
     splits = {"train": num_train, "test": num_test}
     tasks = [t for s, count in splits.items() for t in load_tasks("arithmetic", split=s)[:count]]
     return write_rows(path, [(task.question, task.answer) for task in tasks])

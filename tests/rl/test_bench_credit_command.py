@@ -38,7 +38,7 @@ def test_quick_plays_every_game():
     code, printed = quietly(bench.main, "credit", "--quick", "--workers", 1)
     assert code == 0
     assert all(f"{name}: {game.meaning}" in printed for name, game in GAMES.items())
-    assert printed.count("3 seeds; the truth is exact") == len(GAMES) - 1
+    assert printed.count("3 seeds; true advantages are exact") == len(GAMES) - 1
 
 
 def test_processes_change_nothing():
@@ -93,7 +93,7 @@ def test_table_says_what_was_not_measured():
     cells = {str(column.header): next(iter(column.cells)) for column in table.columns}
     assert cells["rank corr."] == "\N{EN DASH}"
     assert cells["skill"] == "0.25 ±0.00"
-    assert "the truth is exact; budget of an update: 1 tokens" in str(table.caption)
+    assert "true advantages are exact; budget of an update: 1 tokens" in str(table.caption)
 
 
 def test_means_over_seeds_leave_out_the_seeds_that_measured_nothing():

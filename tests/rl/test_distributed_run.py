@@ -62,7 +62,7 @@ def test_two_trainers_and_two_servers_train_a_team(tasks, tmp_path):
         common = (*ours, *flags(tasks, out_dir))
         done = launch("baselines.train.engines", *common, num_processes=2)
         assert done.returncode == 0, done.stderr
-        roles_asked = [len(server.asked) for server in (thinker, solver)]
+        roles_asked = [len(server.requests) for server in (thinker, solver)]
         for server in (thinker, solver):
             assert server.num_reloads == 1 + NUM_STEPS
             assert server.commands == ["/collective_rpc", "/reset_prefix_cache"] * (1 + NUM_STEPS)

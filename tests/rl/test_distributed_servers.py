@@ -150,10 +150,10 @@ class Answering:
 
     def __init__(self, *completions: Completion) -> None:
         self.completions = list(completions)
-        self.asked: list[Sampling] = []
+        self.requests: list[Sampling] = []
 
     def sample(self, prompts, *, sampling, rng):
-        self.asked.append(sampling)
+        self.requests.append(sampling)
         return self.completions
 
 
@@ -177,7 +177,7 @@ def test_served_policy_passes_failures_on_and_asks_for_the_length_of_the_policy(
     speaker = ServedPolicy(server, policy)
     found = speaker.sample(PROMPTS[:1], sampling=Sampling(), rng=np.random.default_rng(0))
     assert found == [failed]
-    assert server.asked[0].max_tokens == policy.max_tokens
+    assert server.requests[0].max_tokens == policy.max_tokens
 
 
 def test_save_untied_writes_the_last_layer_and_leaves_the_policy_as_it_was(tmp_path):

@@ -24,17 +24,17 @@ from baselines.policies.endpoint.address import EndpointConfig, parse_endpoint
 from baselines.policies.endpoint.client import retry_after_s
 from baselines.policies.endpoint.policy import EndpointPolicy, load_endpoint
 from baselines.policies.registry import load_policy, load_sampler
-from tests.rl.fake_server import FAULTS_THAT_PASS, PATIENCE_S, Asked, FakeServer
+from tests.rl.fake_server import FAULTS_THAT_PASS, PATIENCE_S, FakeServer, Request
 
 SECRET = "sk-Zx81/very+secret"
 PROMPTS = [Prompt(f"question {number}") for number in range(6)]
 
 
-def echo(asked: Asked) -> list[Completion]:
+def echo(request: Request) -> list[Completion]:
     """One sample of each index says the prompt, the seed and its number."""
-    body = asked.body
+    body = request.body
     return [
-        Completion(f"{asked.prompt.text}|{body['seed']}|{number}", (1, 2), (3, 4, 5), (-0.5,) * 3)
+        Completion(f"{request.prompt.text}|{body['seed']}|{number}", (1, 2), (3, 4, 5), (-0.5,) * 3)
         for number in range(body["n"])
     ]
 
@@ -56,21 +56,21 @@ def test_equal_prompts_become_one_request_of_several_samples():
     with FakeServer(echo) as server:
         completions = ask(load_endpoint(server.spec()), [*PROMPTS, *PROMPTS[:2], PROMPTS[0]])
     assert heads(completions) == [p.text for p in [*PROMPTS, *PROMPTS[:2], PROMPTS[0]]]
-    assert sorted(asked.body["n"] for asked in server.asked) == [1, 1, 1, 1, 2, 3]
-    assert len({asked.body["seed"] for asked in server.asked}) == len(PROMPTS)
+    assert sorted(request.body["n"] for request in server.requests) == [1, 1, 1, 1, 2, 3]
+    assert len({request.body["seed"] for request in server.requests}) == len(PROMPTS)
 
 
 def test_many_samples_are_split_over_requests_with_seeds_of_their_own():
     with FakeServer(echo) as server:
         completions = ask(load_endpoint(server.spec(max_samples=4)), PROMPTS[:1] * 10)
-    assert sorted(asked.body["n"] for asked in server.asked) == [2, 4, 4]
+    assert sorted(request.body["n"] for request in server.requests) == [2, 4, 4]
     assert len({c.text for c in completions}) == 10
 
 
 def test_a_server_that_ignores_n_is_asked_for_the_rest_with_another_seed():
-    with FakeServer(lambda asked: echo(asked)[:1]) as server:
+    with FakeServer(lambda request: echo(request)[:1]) as server:
         completions = ask(load_endpoint(server.spec()), PROMPTS[:1] * 4)
-    assert [asked.body["n"] for asked in server.asked] == [4, 3, 2, 1]
+    assert [request.body["n"] for request in server.requests] == [4, 3, 2, 1]
     assert len({c.text for c in completions}) == 4
 
 
@@ -82,9 +82,9 @@ def test_the_seed_of_a_prompt_does_not_depend_on_the_other_prompts():
 
 
 def test_requests_under_way_are_bounded():
-    def slowly(asked):
+    def slowly(request):
         time.sleep(0.02)
-        return echo(asked)
+        return echo(request)
 
     prompts = [Prompt(str(number)) for number in range(24)]
     with FakeServer(slowly) as server:
@@ -102,7 +102,7 @@ def test_requests_per_minute_spaces_the_requests():
 
 @pytest.mark.parametrize("fault", [*FAULTS_THAT_PASS, "wrong_shape"])
 def test_a_fault_that_passes_is_tried_again(fault):
-    with FakeServer(echo, fault=lambda asked: fault if asked.number < 2 else None) as server:
+    with FakeServer(echo, fault=lambda request: fault if request.number < 2 else None) as server:
         patience = {"read_timeout_s": PATIENCE_S} if fault == "slow" else {}
         policy = load_endpoint(server.spec(concurrency=1, **patience))
         completions = ask(policy)
@@ -110,14 +110,14 @@ def test_a_fault_that_passes_is_tried_again(fault):
     assert all(c.failure is None for c in completions)
     assert server.faults == [fault] * 2
     assert (policy.usage.num_requests, policy.usage.num_retries) == (len(PROMPTS) + 2, 2)
-    bodies = [asked.body for asked in server.asked[:3]]
+    bodies = [request.body for request in server.requests[:3]]
     assert bodies[0] == bodies[1] == bodies[2]  # the same question with the same seed
 
 
 @pytest.mark.parametrize("fault", ["400", "401", "302"])
 def test_a_refusal_is_final_and_fails_no_other_prompt(fault):
-    def refuse(asked):
-        return fault if asked.prompt == PROMPTS[2] else None
+    def refuse(request):
+        return fault if request.prompt == PROMPTS[2] else None
 
     with FakeServer(echo, fault=refuse) as server:
         policy = load_endpoint(server.spec())
@@ -126,14 +126,14 @@ def test_a_refusal_is_final_and_fails_no_other_prompt(fault):
     assert completions[2].failure.startswith(f"HTTP {fault}: ")
     assert completions[2].failure.endswith("(1 try)")
     assert (completions[2].text, completions[2].token_ids) == ("", ())
-    assert len(server.asked) == len(PROMPTS)
+    assert len(server.requests) == len(PROMPTS)
     assert policy.usage.num_failed == 1
 
 
 @pytest.mark.parametrize("fault", [*FAULTS_THAT_PASS, "wrong_shape"])
 def test_a_fault_that_stays_is_a_failure_of_that_prompt_alone(fault):
-    def stay(asked):
-        return fault if asked.prompt == PROMPTS[0] else None
+    def stay(request):
+        return fault if request.prompt == PROMPTS[0] else None
 
     with FakeServer(echo, fault=stay) as server:
         patience = {"read_timeout_s": PATIENCE_S} if fault == "slow" else {}
@@ -161,9 +161,9 @@ def test_a_request_has_a_total_time():
 def test_retry_after_holds_back_every_request(monkeypatch):
     arrived, slept, sleep = [], [], client_module.anyio.sleep
 
-    def fault(asked):
+    def fault(request):
         arrived.append(time.monotonic())
-        return "429" if asked.number == 0 else None
+        return "429" if request.number == 0 else None
 
     async def sleep_and_tell(seconds):
         slept.append(seconds)
@@ -180,7 +180,7 @@ def test_retry_after_that_is_too_long_is_a_failure():
     with FakeServer(echo, fault="429", retry_after_s=3600) as server:
         completions = ask_in_vain(load_endpoint(server.spec()), PROMPTS[:1])
     assert completions[0].failure.startswith("requested a delay of 3600 s, HTTP 429: ")
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_retry_after_s_reads_seconds_and_dates(header, expected):
 
 def test_a_body_without_end_is_not_read(monkeypatch):
     monkeypatch.setattr(client_module, "MAX_BODY_BYTES", 1000)
-    with FakeServer(lambda asked: [Completion(asked.prompt.text * 200)]) as server:
+    with FakeServer(lambda request: [Completion(request.prompt.text * 200)]) as server:
         completions = ask_in_vain(load_endpoint(server.spec()), PROMPTS[:1])
     assert completions[0].failure == "an answer over 1000 bytes (1 try)"
 
@@ -206,7 +206,7 @@ def test_lone_surrogates_do_not_stop_a_request():
     with FakeServer(echo) as server:
         (completion,) = ask(load_endpoint(server.spec()), [Prompt("a\ud800b")])
     assert completion.failure is None
-    assert server.asked[0].body["prompt"] == "a\ufffdb"
+    assert server.requests[0].body["prompt"] == "a\ufffdb"
 
 
 def test_a_server_that_is_gone_is_a_failure_and_not_an_error():
@@ -231,7 +231,7 @@ def test_load_endpoint_takes_the_only_model_of_a_server():
         assert isinstance(policy, EndpointPolicy)
         assert repr(policy) == f"EndpointPolicy('lab/model' at {server.url})"
         ask(policy, PROMPTS[:1])
-    assert server.asked[0].body["model"] == "lab/model"
+    assert server.requests[0].body["model"] == "lab/model"
 
 
 @pytest.mark.parametrize(
@@ -279,52 +279,57 @@ def test_journal_answers_without_the_server(tmp_path):
     with FakeServer(echo) as server:
         spec = server.spec(journal=journal)
         first = ask(load_endpoint(spec), PROMPTS * 2)
-        num_asked = len(server.asked)
+        num_asked = len(server.requests)
         resumed = load_endpoint(spec)
         assert ask(resumed, PROMPTS * 2) == first
-        assert len(server.asked) == num_asked
+        assert len(server.requests) == num_asked
         assert (resumed.usage.num_reused, resumed.usage.num_requests) == (len(first), 0)
         assert resumed.usage.earlier_completion_tokens == 3 * len(first)
         for other in ({"seed": 1}, {"temperature": 0.5}, {"max_tokens": 4}):
             assert ask(resumed, PROMPTS[:1], **other) != first[:1]
-    assert len(server.asked) == num_asked + 3
+    assert len(server.requests) == num_asked + 3
 
 
 def test_journal_asks_again_for_nothing_but_what_failed(tmp_path):
     prompts = [*PROMPTS, *PROMPTS[:3]]
     lost = PROMPTS[1]
 
-    def fault(asked):
-        return "400" if asked.prompt == lost else None
+    def fault(request):
+        return "400" if request.prompt == lost else None
 
     with FakeServer(echo, fault=fault) as server:
         spec = server.spec(journal=tmp_path / "answers.jsonl")
         first = ask_in_vain(load_endpoint(spec), prompts)
-        del server.asked[:]
+        del server.requests[:]
         server.fault = None
         second = ask(load_endpoint(spec), prompts)
-    assert [asked.prompt for asked in server.asked] == [lost]
+    assert [request.prompt for request in server.requests] == [lost]
     assert [a == b for a, b in zip(first, second, strict=True)] == [p != lost for p in prompts]
     assert all(c.failure is None for c in second)
 
 
 def test_journal_keeps_the_samples_that_came_before_a_failure(tmp_path):
     with FakeServer(
-        lambda asked: echo(asked)[:1], fault=lambda asked: "400" if asked.number == 2 else None
+        lambda request: echo(request)[:1],
+        fault=lambda request: "400" if request.number == 2 else None,
     ) as server:
         spec = server.spec(journal=tmp_path / "answers.jsonl")
         first = ask_in_vain(load_endpoint(spec), PROMPTS[:1] * 4)
         second = ask(load_endpoint(spec), PROMPTS[:1] * 4)
     assert [c.failure is None for c in first] == [True, True, False, False]
     assert second[:2] == first[:2]
-    assert [asked.body["n"] for asked in server.asked] == [4, 3, 2, 2, 1]
+    assert [request.body["n"] for request in server.requests] == [4, 3, 2, 2, 1]
 
 
 def test_journal_fills_gaps_between_samples(tmp_path):
     """Of four samples, asked for one by one, the second and the fourth are lost at first."""
     prompts = PROMPTS[:1] * 4
     lost = (1, 3)
-    with FakeServer(echo, fault=lambda asked: "400" if asked.number in lost else None) as server:
+
+    def fault(request):
+        return "400" if request.number in lost else None
+
+    with FakeServer(echo, fault=fault) as server:
         journal = tmp_path / "answers.jsonl"
         one_by_one = server.spec(max_samples=1, concurrency=1, journal=journal)
         first = ask_in_vain(load_endpoint(one_by_one), prompts)
@@ -333,7 +338,7 @@ def test_journal_fills_gaps_between_samples(tmp_path):
     assert [c.failure is None for c in first] == [True, False, True, False]
     assert [a == b for a, b in zip(first, second, strict=True)] == [True, False, True, False]
     assert third == second
-    assert [asked.body["n"] for asked in server.asked[4:]] == [1, 1]
+    assert [request.body["n"] for request in server.requests[4:]] == [1, 1]
 
 
 def test_ledger_counts_what_the_server_counts():
@@ -357,18 +362,18 @@ def test_the_key_is_sent_and_never_shown(fault, tmp_path, monkeypatch, caplog, c
     caplog.set_level(logging.DEBUG)
     journal = tmp_path / "answers.jsonl"
 
-    def say_it(asked):
-        return [Completion(f"the key is {asked.headers['Authorization']}", (), (1,), (-1.0,))]
+    def say_it(request):
+        return [Completion(f"the key is {request.headers['Authorization']}", (), (1,), (-1.0,))]
 
-    def fault_of(asked):
-        return fault if asked.prompt == PROMPTS[0] else None
+    def fault_of(request):
+        return fault if request.prompt == PROMPTS[0] else None
 
     with FakeServer(say_it, fault=fault_of) as server:
         spec = server.spec(key_env="LAB_KEY", journal=journal, retries=1)
         policy = load_endpoint(spec)
         with pytest.warns(UserWarning, match="unanswered") as caught:
             completions = ask(policy, PROMPTS[:2])
-    assert server.asked[0].headers["Authorization"] == f"Bearer {SECRET}"
+    assert server.requests[0].headers["Authorization"] == f"Bearer {SECRET}"
     assert "refused Bearer [key]" in completions[0].failure
     assert completions[1].text == "the key is Bearer [key]"
     assert not leaks(completions, spec, repr(policy), vars(policy), policy.usage)
@@ -408,7 +413,7 @@ def test_no_key_is_sent_when_there_is_none(monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     with FakeServer(echo) as server:
         ask(load_endpoint(server.spec()), PROMPTS[:1])
-    assert "Authorization" not in server.asked[0].headers
+    assert "Authorization" not in server.requests[0].headers
 
 
 @pytest.mark.no_cover
@@ -417,8 +422,8 @@ def test_a_thousand_requests_with_faults_are_answered_or_reported():
     rng = np.random.default_rng(0)
     kinds = ("429", "500", "reset", "truncated", "slow")
 
-    def fault(asked):
-        if asked.prompt.text.endswith("7"):
+    def fault(request):
+        if request.prompt.text.endswith("7"):
             return "500"
         return kinds[rng.integers(len(kinds))] if rng.random() < 0.25 else None
 
@@ -450,10 +455,10 @@ def test_an_interrupt_ends_the_requests_that_are_under_way():
         "ask(policy)\n"
     )
 
-    def wait(asked):
+    def wait(request):
         arrived.set()
         closing.wait(120)
-        return echo(asked)
+        return echo(request)
 
     arrived, closing = threading.Event(), threading.Event()
     with FakeServer(wait) as server:

@@ -16,7 +16,7 @@ from baselines.rollouts.costs import CostTracker
 from baselines.rollouts.runner import RolloutRequest, RolloutRunner
 from ccpo_env import think_solve_v0
 from ccpo_env.types import Task
-from tests.rl.fake_server import Asked, FakeServer
+from tests.rl.fake_server import FakeServer, Request
 from tests.rl.teams import NO_THINKER, TASK, judge, quietly, runner_of, write_rows
 
 SECRET = "sk-Zx81-very-secret"
@@ -24,11 +24,11 @@ TASKS = [Task(f"t/{number}", f"{number}+{number}", str(2 * number)) for number i
 QUESTION = re.compile(r"(\d+)\+\1")
 
 
-def calculate(asked: Asked) -> list[Completion]:
+def calculate(request: Request) -> list[Completion]:
     """The right answer of a + a, to whoever asks."""
-    (number,) = QUESTION.search(asked.prompt.text + str(asked.prompt.messages)).groups()
-    text = rf"\boxed{{{2 * int(number)}}}" if "boxed" in str(asked.body) else str(2 * int(number))
-    return [Completion(text, (1,), (2, 3), (-0.5, -0.5))] * asked.body["n"]
+    (number,) = QUESTION.search(request.prompt.text + str(request.prompt.messages)).groups()
+    text = rf"\boxed{{{2 * int(number)}}}" if "boxed" in str(request.body) else str(2 * int(number))
+    return [Completion(text, (1,), (2, 3), (-0.5, -0.5))] * request.body["n"]
 
 
 class Failing:
@@ -89,8 +89,8 @@ def test_a_thousand_episodes_through_faults_finish_or_are_not_measured():
     rng = np.random.default_rng(0)
     kinds = ("429", "500", "reset", "truncated", "slow")
 
-    def fault(asked):
-        (number,) = QUESTION.search(str(asked.body)).groups()
+    def fault(request):
+        (number,) = QUESTION.search(str(request.body)).groups()
         if number.endswith("7"):
             return "500"
         return kinds[rng.integers(len(kinds))] if rng.random() < 0.2 else None
@@ -145,13 +145,13 @@ def test_evaluate_through_an_endpoint_resumes_and_shows_no_key(
     caplog.set_level(logging.DEBUG)
     out_dir = tmp_path / "out"
     with FakeServer(calculate) as server:
-        server.fault = lambda asked: "401" if "7+7" in str(asked.body) else None
+        server.fault = lambda request: "401" if "7+7" in str(request.body) else None
         spec = server.spec(key_env="LAB_KEY", completion_price=1000)
         code, printed = run(spec, tasks, out_dir)
         assert code == 0
         first = json.loads((out_dir / "evaluation.json").read_text(encoding="utf-8"))
         first_transcripts = (out_dir / "transcripts.jsonl").read_text(encoding="utf-8")
-        num_asked = len(server.asked)
+        num_asked = len(server.requests)
         server.fault = None
         code, printed_again = run(spec, tasks, out_dir)
         second = json.loads((out_dir / "evaluation.json").read_text(encoding="utf-8"))
@@ -159,8 +159,8 @@ def test_evaluate_through_an_endpoint_resumes_and_shows_no_key(
     assert (first["unmeasured"], second["unmeasured"]) == (2, 0)
     assert second["joint"] == {"successes": 12, "total": 12}
     # The thinker, the solver with its thought and the solver alone, of the task that was lost.
-    assert len(server.asked) - num_asked == 3
-    assert all("7+7" in str(asked.body) for asked in server.asked[num_asked:])
+    assert len(server.requests) - num_asked == 3
+    assert all("7+7" in str(request.body) for request in server.requests[num_asked:])
     assert "2 failed" in printed
     assert "3 requests (0 of them retries)" in printed_again
     assert second["endpoints"][0]["total_cost"] == pytest.approx(36 * 2 * 1000 / 1e6)

@@ -1,4 +1,4 @@
-"""A policy in float64 that is quick and exact enough to compare gradients to the last digits."""
+"""A fast float64 policy for exact comparisons of gradients."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NUM_TOKENS = 7
 
 
 class ToyPolicy:
-    """Logits of the next token from the one before it; every forward pass calls on_forward."""
+    """A bigram policy; every forward pass calls on_forward."""
 
     def __init__(self, seed: int = 0, on_forward: Callable[[int], None] | None = None) -> None:
         self.module = torch.nn.Linear(NUM_TOKENS, NUM_TOKENS, dtype=torch.float64)
@@ -54,7 +54,7 @@ class ToyPolicy:
 
 
 class WithoutEntropy:
-    """The same policy, for those who ask for no more than `TrainablePolicy`."""
+    """The same policy with the interface of `TrainablePolicy` only."""
 
     def __init__(self) -> None:
         self._policy = ToyPolicy()

@@ -1,4 +1,4 @@
-"""Trains a team with TRL's own trainer and writes what reached its loss; one of the processes."""
+"""Train a team with TRL's trainer in one of several processes; record the inputs of its loss."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ NUM_STEPS = 3
 
 
 class RecordingTrainer(CreditGRPOTrainer):
-    """Remembers the groups that were played and the rows of each loss."""
+    """Records the played groups and the rows of each loss."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -1,6 +1,6 @@
-"""Programs in processes forked from one that has imported what each would import for seconds.
+"""Run programs in forks of a process that has already done their slow imports.
 
-What happens before a program's first line is not tested this way: see `launching` for that.
+The startup of a program is not tested this way; use `launching` for that.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from tests.rl.launching import ROOT
 
 PRELOADED = "tests.rl.warm_imports"
 COVERAGE = "COVERAGE_PROCESS_CONFIG"
-"""Variable with which coverage measures the processes that are started."""
+"""Environment variable that makes coverage measure subprocesses."""
 
 
 class WarmProcess:
-    """``python -m module`` under way, as subprocess.Popen would have it.
+    """A running ``python -m module``, with the interface of subprocess.Popen.
 
     Args:
-        module: What is run as the main module.
-        arguments: Its command line.
-        stdin: What it reads.
-        cwd: Where it runs.
-        variables: Added to its environment.
+        module: Main module.
+        arguments: Command-line arguments.
+        stdin: Standard input.
+        cwd: Working directory.
+        variables: Additional environment variables.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class WarmProcess:
             os.kill(self._process.pid, number)
 
     def wait(self, timeout: float) -> subprocess.CompletedProcess[str]:
-        """Return the code and what was printed; a program that takes longer is killed."""
+        """Return exit code and output; kill the program after the timeout."""
         self._process.join(timeout)
         is_late = self.returncode is None
         if is_late:
@@ -84,14 +84,14 @@ class WarmProcess:
 def run_warm(
     module: str, *arguments: object, timeout_s: float = 280, stdin: str = ""
 ) -> subprocess.CompletedProcess[str]:
-    """Run a module as ``python -m`` does; return its code and what it printed."""
+    """Run a module like ``python -m``; return its exit code and output."""
     return WarmProcess(module, *arguments, stdin=stdin).wait(timeout_s)
 
 
 def launch_warm(
     module: str, *arguments: object, num_processes: int, timeout_s: float = 280
 ) -> list[subprocess.CompletedProcess[str]]:
-    """Run a module in processes that find each other; return what became of each, by rank."""
+    """Run a module in a process group; return the results by rank."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -108,13 +108,13 @@ def launch_warm(
 
 
 def stop() -> None:
-    """End the forking process and wait for it, so that its seconds are counted with the tests'."""
+    """Stop the fork server and wait for it, so that its CPU time counts with the tests'."""
     forkserver._forkserver._stop()  # type: ignore[attr-defined]
 
 
 @cache
 def warm_context() -> ForkServerContext:
-    """Return what starts processes, after the first of them was started without coverage."""
+    """Return the fork server context, started without coverage."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([PRELOADED])
     hidden = {name: os.environ.pop(name) for name in (COVERAGE,) if name in os.environ}
@@ -126,7 +126,7 @@ def warm_context() -> ForkServerContext:
 
 
 def _run(arguments: tuple[str, ...], folder: Path, cwd: Path, environment: dict[str, str]) -> None:
-    """Be a program, in a process that was just forked."""
+    """Run a program in a forked process."""
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(cwd)
@@ -143,4 +143,4 @@ def _run(arguments: tuple[str, ...], folder: Path, cwd: Path, environment: dict[
     try:
         runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
     finally:
-        atexit._run_exitfuncs()  # a process of multiprocessing does not
+        atexit._run_exitfuncs()  # multiprocessing skips it

@@ -1,4 +1,4 @@
-"""What `warm` imports before it forks: torch, transformers and tyro with it."""
+"""Imports of `warm` before it forks, torch and transformers included."""
 
 import baselines.evaluate.command
 import baselines.report.run_page
@@ -7,4 +7,4 @@ import baselines.train.engines.command
 import baselines.train.trainer  # noqa: F401
 from baselines.policies.registry import load_policy
 
-load_policy("tiny")  # imports the rest of transformers that a run needs
+load_policy("tiny")  # imports the other modules of transformers that a run needs

@@ -1,4 +1,4 @@
-"""``ccpo bench credit``: every allocator against games whose true credit is known."""
+"""``ccpo bench credit``: accuracy of all allocators on games with known credit."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from baselines.common.files import make_folder
 from baselines.common.workers import map_in_order, worker_pool
 
 MIN_WIDTH = 145
-"""Columns that a table needs; narrower, its numbers would be cut in two."""
+"""Minimum width of a table in columns, so that its numbers are not wrapped."""
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the credit bench: print a table per game, and write the results if asked to."""
+    """Run the credit bench: print a table per game, and write the results to --out-dir."""
     config = parse(CreditConfig, arguments, "ccpo bench credit")
     with exit_on_bad_input():
         if config.out_dir is not None:
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def run(config: CreditConfig) -> Iterator[GameResult]:
-    """Yield the result of each game, seeds played in parallel."""
+    """Yield the result of each game; seeds are played in parallel."""
     units = [(config, game, seed) for game in config.games for seed in range(config.num_seeds)]
     with _mapper(min(config.workers or os.cpu_count() or 1, len(units))) as mapped:
         played = mapped(units)
@@ -63,7 +63,7 @@ Played = tuple[dict[str, Scores], float]
 
 
 def play_seed(unit: Unit) -> Played:
-    """Return the scores of every allocator in one seed of a game, and its reliability."""
+    """Return the scores of all allocators in one seed of a game, and the reliability."""
     config, game, seed = unit
     rng = np.random.default_rng([config.seed, list(GAMES).index(game), seed])
     plan = Plan(
@@ -86,7 +86,7 @@ def play_seed(unit: Unit) -> Played:
 
 @contextmanager
 def _mapper(num_workers: int) -> Iterator[Callable[[Sequence[Unit]], Iterator[Played]]]:
-    """Give a function that plays units in order, in this process if one is enough."""
+    """Yield a function that plays units in order, in this process if there is one worker."""
     if num_workers == 1:
         yield lambda units: map(play_seed, units)
         return

@@ -34,13 +34,13 @@ COSTS: Mapping[str, str] = {"tokens": "tokens", "verifier_calls": "calls"}
 """Cost columns: means per group."""
 AGENT_TABLES: Mapping[str, str] = {
     "skill": "Skill for each agent",
-    "gain": "Gain for each agent, if it alone is trained",
+    "gain": "Gain for each agent, if only it is trained",
 }
 """Quantities listed per agent, with the headings of their tables."""
 
 
 def credit_table(result: GameResult) -> Table:
-    """Return one game's table: means over seeds, ± half of their 95 % intervals."""
+    """Return the table of a game: means over seeds, ± half the width of the 95 % intervals."""
     table = Table(
         title=f"{result.game}: {result.meaning}", title_justify="left", box=SIMPLE_HEAD, padding=0
     )
@@ -63,7 +63,7 @@ def write_results(results: Sequence[GameResult], config: CreditConfig, folder: P
 
 
 def as_json(results: Sequence[GameResult], config: CreditConfig) -> dict[str, Any]:
-    """Return all measurements; what was not measured is None."""
+    """Return all measurements; None where not measured."""
     return {
         "config": {**asdict(config), "out_dir": None},
         "quantities": dict(QUANTITIES),
@@ -82,7 +82,7 @@ def as_json(results: Sequence[GameResult], config: CreditConfig) -> dict[str, An
 
 def as_markdown(results: Sequence[GameResult]) -> str:
     """Return the tables of all games, and the skill for each agent."""
-    lines = ["# Credit against the truth", "", *_legend()]
+    lines = ["# Credit compared with the true advantages", "", *_legend()]
     for result in results:
         lines += ["", f"## {result.game}", "", f"{result.meaning}; {result.note}.", ""]
         lines += _rows(["allocator", *_headings()], _body(result))
@@ -106,9 +106,9 @@ def _agent_body(result: GameResult, quantity: str) -> list[list[str]]:
 
 def _legend() -> list[str]:
     return [
-        "Advantages, that is credit minus its group's mean, are compared with true advantages",
-        "centred alike: credit is only defined up to a constant of the task. Means over seeds,",
-        "± half of the 95 % interval.",
+        "Advantages (credit minus its group mean) are compared with true advantages centred in the",
+        "same way, because credit is only defined up to a constant per task. Means over seeds,",
+        "± half the width of the 95 % interval.",
         "",
         *(f"- **{heading}**: {QUANTITIES[name]}" for name, heading in COLUMNS.items()),
         "- **tokens**, **calls**: tokens sampled and answers verified per group",
@@ -139,7 +139,7 @@ def _rows(headings: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
 def _summary(result: GameResult, allocator: str, quantity: str) -> dict[str, Any]:
     found = result.estimate(allocator, quantity)
     summary = dict.fromkeys(("value", "low", "high")) if found is None else found.to_json()
-    if "/" not in quantity:  # those of single agents are many, and the mean contains them
+    if "/" not in quantity:  # the mean includes those of single agents
         summary["per_seed"] = [_known(seed[allocator][quantity]) for seed in result.scores]
     return summary
 

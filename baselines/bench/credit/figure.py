@@ -1,4 +1,4 @@
-"""Figure of the credit bench: a row per game, a panel per quantity, a marker per allocator."""
+"""Figure of the credit bench: one row per game, a panel per quantity, a marker per allocator."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ PANELS: Mapping[str, tuple[str, float, float]] = {
     "spearman": ("rank correlation with the truth", -0.1, 1.0),
     "cosine": ("cosine to the exact gradient, per row at equal tokens", -0.1, 1.0),
 }
-"""From a quantity to its heading and the limits of its axis."""
+"""Heading and axis limits of each quantity."""
 REFERENCES = (ZERO, "shared", COSAC)
-ALLOCATOR_COLOUR, REFERENCE_COLOUR = "#0072B2", "#444444"  # Okabe and Ito's blue; shape says it too
+ALLOCATOR_COLOUR, REFERENCE_COLOUR = "#0072B2", "#444444"  # Okabe and Ito's blue; shapes differ too
 WIDTH, ROW_HEIGHT, MARGIN_HEIGHT = 12.5, 0.235, 0.9  # inches; height per allocator, and per game
 
 
 def credit_figure(results: Sequence[GameResult]) -> Figure:
     """Return the figure: means with 95 % intervals, references hollow.
 
-    Note: A mean left of its panel is drawn as an arrow at the edge, with its number.
+    Note: A mean below the axis limit is drawn as an arrow at the edge, with its value.
     """
     heights = [len(result.allocators) * ROW_HEIGHT + MARGIN_HEIGHT for result in results]
     figure = Figure(figsize=(WIDTH, sum(heights) + 0.6), layout="constrained")
@@ -39,7 +39,7 @@ def credit_figure(results: Sequence[GameResult]) -> Figure:
     figure.supxlabel(
         "Mean over seeds with 95 % interval. Filled: allocators. Hollow: references. "
         "Arrow: outside of the panel.\n"
-        "Diamond: shared credit with as many groups as the tokens of the row afford.",
+        "Diamond: shared credit with as many groups as the same tokens allow.",
         fontsize="medium",
     )
     return figure

@@ -13,18 +13,18 @@ from baselines.common.stats import MIN_RUNS, Estimate, mean_over_seeds
 from baselines.common.types import FloatArray
 
 MAX_AGENTS = 6
-"""Of games with more agents, only some are listed one by one."""
+"""Maximum number of agents listed individually."""
 
 
 @dataclass(frozen=True, slots=True)
 class GameResult:
-    """The scores of a game, one set per seed.
+    """The scores of a game per seed.
 
     Args:
         game: Name from GAMES.
         meaning: Description of the game.
-        scores: Per seed, from an allocator to its scores.
-        reliability: Of the true advantages, per seed; 1 if they are exact.
+        scores: Scores by allocator, per seed.
+        reliability: Reliability of the true advantages per seed; 1 if they are exact.
     """
 
     game: str
@@ -34,7 +34,7 @@ class GameResult:
 
     @property
     def allocators(self) -> list[str]:
-        """Names of the rows."""
+        """Names of the allocators, in row order."""
         return list(self.scores[0])
 
     def estimate(self, allocator: str, quantity: str) -> Estimate | None:
@@ -53,7 +53,7 @@ class GameResult:
 
     @property
     def agents(self) -> list[str]:
-        """Agents to list one by one: all, or of many the first, the middle and the last."""
+        """Agents listed individually: all, or the first, the middle and the last of many."""
         scores = self.scores[0][self.allocators[0]]
         agents = [name.removeprefix("skill/") for name in scores if name.startswith("skill/")]
         if len(agents) <= MAX_AGENTS:
@@ -62,12 +62,12 @@ class GameResult:
 
     @property
     def note(self) -> str:
-        """How exact the true advantages are, and the token budget of an update."""
+        """Accuracy of the true advantages, and token budget of an update."""
         reliable = float(np.mean(self.reliability))
         truth = (
-            "the truth is exact"
+            "true advantages are exact"
             if reliable == 1.0
-            else f"reliability of the sampled truth {reliable:.3f}"
+            else f"reliability of the sampled true advantages {reliable:.3f}"
         )
         budget = self.mean(self.allocators[0], "budget")
         return f"{len(self.scores)} seeds; {truth}; budget of an update: {budget:,.0f} tokens"

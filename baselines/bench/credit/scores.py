@@ -1,4 +1,4 @@
-"""Scores of estimated against true advantages: pure functions, one seed at a time."""
+"""Scores of estimated advantages against true ones, for one seed."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ QUANTITIES: Mapping[str, str] = {
     "spearman": "rank correlation with the truth",
     "sign": "share of advantages with the true sign; an estimate of 0 counts one half",
     "cosine": "cosine of one group's gradient to the exact policy gradient",
-    "cosine_shared": "the same for shared credit with as many whole groups as the tokens afford",
+    "cosine_shared": "the same for shared credit with as many whole groups as the tokens allow",
     "gain": "cosine minus that of shared credit with the same tokens, within each seed",
-    "cosine_at_budget": "cosine of the mean gradient of as many groups as one budget affords",
+    "cosine_at_budget": "cosine of the mean gradient of as many groups as one budget allows",
 }
 """Scores by name, with their meaning."""
 
 
 def centred(values: FloatArray) -> FloatArray:
-    """Return values (..., G, A) minus their mean over the group.
+    """Return values (..., G, A) minus their group mean.
 
-    Credit is only defined up to a constant of the task, so estimates and truth are both compared
-    like this.
+    Credit is only defined up to a constant per task, so estimates and true advantages are centred
+    before they are compared.
     """
     differences: FloatArray = values - values.mean(axis=-2, keepdims=True)
     return differences
@@ -42,15 +42,15 @@ def accuracy_scores(estimate: FloatArray, truth: FloatArray) -> Scores:
     MSE = mean (e - h1) (e - h2)      MSE of zero = mean h1 * h2      slope = mean e * h / that
 
     with e the estimate, h1 and h2 the two estimates of the truth and h their mean, all centred
-    over the group. As the errors of h1 and h2 are independent, these means hold none of them;
-    with an exact truth, h1 = h2, they are the plain ones.
+    over the group. As the errors of h1 and h2 are independent, they do not bias these means;
+    with exact true advantages, h1 = h2.
 
     Args:
         estimate: Advantages or credit, shape (N, G, A).
         truth: True advantages, shape (2, N, G, A).
 
-    Note: Rank correlation and sign accuracy are with h, so errors of a truth that was sampled
-        lower them. An estimate that is constant has no rank correlation: NaN.
+    Note: Rank correlation and sign accuracy use h, so errors of sampled true advantages lower
+        them. The rank correlation of a constant estimate is NaN.
     """
     guess, (one, two) = centred(estimate), centred(truth)
     reference = (one + two) / 2.0
@@ -69,13 +69,14 @@ def split_scores(estimate: FloatArray, truth: FloatArray, kept: IntArray) -> Sco
     bias2 = mean x * y      variance = mean (x^2 + y^2) / 2 - bias2
 
     with x and y the errors of the first rollout's credit in both groups of a pair, for the agent
-    whose turn, with all that it had read, was kept. What both errors share is bias: no more
-    samples of the rest remove it.
+    whose prompt and completion were kept. The common part of both errors is bias: more samples of
+    the rest do not reduce it.
 
     Args:
-        estimate: Advantages or credit, shape (N, G, A), the second half twins of the first.
+        estimate: Advantages or credit, shape (N, G, A), where the second half are twins of the
+            first.
         truth: True advantages, shape (2, N, G, A).
-        kept: Of which agent each pair kept the turn, shape (N / 2,).
+        kept: Index of the agent whose turn each pair keeps, shape (N / 2,).
 
     Returns:
         Both in units of the MSE of predicting zero over all groups.
@@ -92,10 +93,10 @@ def split_scores(estimate: FloatArray, truth: FloatArray, kept: IntArray) -> Sco
 
 
 def spearman(estimate: FloatArray, truth: FloatArray) -> float:
-    """Return the rank correlation, equal values sharing their mean rank; NaN if constant."""
+    """Return Spearman's rank correlation with mean ranks for ties; NaN if constant."""
     from scipy.stats import rankdata
 
-    # Rounding makes equal advantages differ, and ranks would see that.
+    # Without rounding, numerical noise would break ties.
     ranks = [rankdata(np.round(values, 12)) for values in (estimate, truth)]
     if min(np.ptp(rank) for rank in ranks) == 0:
         return math.nan
@@ -103,7 +104,7 @@ def spearman(estimate: FloatArray, truth: FloatArray) -> float:
 
 
 def sign_accuracy(estimate: FloatArray, truth: FloatArray) -> float:
-    """Return the share of the non-zero truths whose sign is right; an estimate of 0 is half."""
+    """Return the rate of correct signs where the true value is not 0; an estimate of 0 is half."""
     estimate, truth = np.round(estimate, 12), np.round(truth, 12)
     matters = truth != 0
     if not matters.any():
@@ -119,9 +120,9 @@ def cosine(estimates: FloatArray, exact: FloatArray, groups_per_update: int) -> 
         estimates: Gradient of each group, shape (N, P).
         exact: Exact gradient, shape (P,).
         groups_per_update: Groups whose gradients are averaged into one update, at least 1;
-            groups that fill no whole update are left out. NaN if there is no whole update.
+            an incomplete last update is dropped. NaN if there is no complete update.
 
-    Note: An update of zero points nowhere and counts 0.
+    Note: The cosine of a zero update is 0.
     """
     num_updates = len(estimates) // groups_per_update
     used = estimates[: num_updates * groups_per_update]

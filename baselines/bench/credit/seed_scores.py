@@ -1,4 +1,4 @@
-"""One seed of one game: every allocator's advantages, their scores and their cost."""
+"""Scores and costs of all allocators in one seed of a game."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from baselines.credit.outcomes import GroupBatch
 from baselines.credit.registry import Allocator
 
 STEP_GROUPS = 8
-"""Groups of one step, for allocators that remember earlier ones."""
+"""Groups per step, for allocators with state."""
 COSINES = ("cosine", "cosine_shared", "cosine_at_budget")
 ZERO, COSAC = "zero", "cosac (paper)"
-"""Rows that are no allocators: predicting nothing, and a published estimator."""
+"""Rows that are not allocators: a zero prediction, and a published estimator."""
 
 
 @dataclass(frozen=True, slots=True)
 class CostedAdvantages:
-    """The advantages that one allocator estimates in a seed's groups, with their cost.
+    """Advantages that an allocator estimates in the groups of a seed, with their cost.
 
     Args:
-        advantages: Per part of the seed, shape (N, G, A).
-        cost: Of one group.
+        advantages: Advantages per part of the seed, shape (N, G, A).
+        cost: Cost of one group.
     """
 
     advantages: list[FloatArray]
@@ -42,14 +42,14 @@ class CostedAdvantages:
 
 
 def seed_scores(parts: Sequence[Measured]) -> dict[str, Scores]:
-    """Return the scores of every allocator that the measurements suffice for, by name.
+    """Return the scores of all allocators whose measurements are available, by name.
 
     Args:
-        parts: What one seed measured: one part per task, or one for all tasks.
+        parts: Measurements of one seed: one part per task, or one for all tasks.
 
-    Note: The budget of `cosine_at_budget` is the dearest group, by tokens, that the cheapest
-        allocator could match with the groups there are. An allocator whose single group costs
-        more has no such score.
+    Note: The budget of `cosine_at_budget` is the most expensive group, in tokens, that the
+        cheapest allocator can match with the available groups. An allocator whose single group
+        costs more has no such score.
     """
     estimates = _estimates(parts)
     truth = np.concatenate([part.truth for part in parts], axis=1)  # (2, N, G, A)
@@ -74,7 +74,7 @@ def seed_scores(parts: Sequence[Measured]) -> dict[str, Scores]:
 
 
 def reliability(parts: Sequence[Measured]) -> float:
-    """Return how well two halves of the truth agree, stepped up to both: 1 if it is exact.
+    """Return the split-half reliability of the true advantages: 1 if they are exact.
 
     2 r / (1 + r)      r: correlation of the first agent's centred advantages, half with half
 
@@ -107,14 +107,14 @@ def _suffices(allocator: Allocator, batch: GroupBatch) -> bool:
 
 
 def _advantages(allocator: Allocator, parts: Sequence[Measured]) -> list[FloatArray]:
-    """Return credit minus its group's mean."""
+    """Return credit minus its group mean."""
     if allocator.new_state is None:
         return [centred(allocator.credit(part.batch)) for part in parts]
     return _remembering(allocator, parts)
 
 
 def _remembering(allocator: Allocator, parts: Sequence[Measured]) -> list[FloatArray]:
-    """Go through the groups in steps that mix the tasks, as training would."""
+    """Process the groups in steps that mix the tasks, as in training."""
     assert allocator.new_state is not None
     state = allocator.new_state()
     order = [
@@ -139,7 +139,7 @@ def _outcomes(batch: GroupBatch, group: int) -> GroupOutcomes:
 
 
 def _extra_cost(allocator: Allocator, part: Measured) -> Cost:
-    """Return what an allocator costs beyond the group's own rollouts."""
+    """Return the cost of an allocator beyond the rollouts of the group."""
     prices, cost = part.prices, Cost()
     if "removed_rewards" in allocator.needs:
         for removed in allocator.removals(part.batch.agents):
@@ -160,7 +160,7 @@ def _mean_cost(costs: Sequence[Cost]) -> Cost:
 
 
 def _pairs_first(values: Sequence[FloatArray]) -> FloatArray:
-    """Return all parts' arrays with all first groups, then their twins in the same order."""
+    """Concatenate the arrays of all parts: all first groups, then their twins in the same order."""
     halves = [np.split(value, 2) for value in values]
     return np.concatenate([half[which] for which in (0, 1) for half in halves])
 
@@ -188,20 +188,14 @@ def _cosines(
     for part, own, other in zip(parts, estimate.advantages, shared.advantages, strict=True):
         if part.gradients is None or part.exact_gradient is None or part.owners is None:
             continue
-        made, shared_gradient, exact = (
-            part.gradients(own),
-            part.gradients(other),
-            part.exact_gradient,
-        )
-        found["cosine"].append(cosine(made, exact, 1))
-        found["cosine_shared"].append(cosine(shared_gradient, exact, alike))
+        ours, theirs, exact = part.gradients(own), part.gradients(other), part.exact_gradient
+        found["cosine"].append(cosine(ours, exact, 1))
+        found["cosine_shared"].append(cosine(theirs, exact, alike))
         if affordable:
-            found["cosine_at_budget"].append(cosine(made, exact, affordable))
+            found["cosine_at_budget"].append(cosine(ours, exact, affordable))
         for place, agent in enumerate(part.batch.agents):
             its = part.owners == place
-            gain = cosine(made[:, its], exact[its], 1) - cosine(
-                shared_gradient[:, its], exact[its], alike
-            )
+            gain = cosine(ours[:, its], exact[its], 1) - cosine(theirs[:, its], exact[its], alike)
             found.setdefault(f"gain/{agent}", []).append(gain)
     scores = {name: _mean(values) for name, values in found.items()}
     return {**scores, "gain": scores["cosine"] - scores["cosine_shared"]}

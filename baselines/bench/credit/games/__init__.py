@@ -1,1 +1,1 @@
-"""Games with known credit: enumerated exactly, or estimated from held-out continuations."""
+"""Games with known credit, exact or estimated from held-out continuations."""

@@ -1,4 +1,4 @@
-"""A sequential bandit for many agents, its values exact by dynamic programming."""
+"""A sequential bandit for many agents, with exact values by dynamic programming."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from baselines.bench.credit.games.turn_game import keep_before, keep_before_remo
 from baselines.common.types import BoolArray, FloatArray, IntArray
 
 GRID = 0.25
-"""Parts of the score are multiples of this, so that a sum of them has few values."""
+"""Unit of the score; all parts are multiples, so that sums have few values."""
 
 
 @dataclass(frozen=True, eq=False)
 class Bandit:
-    """K agents add up a score, each choosing after the one before it; a high score is right.
+    """K agents choose in turn, given the previous choice; a high total score is correct.
 
     f(a) = sum_k phi_k(a_k) + interaction * sum_k g_k(a_{k-1}, a_k)
     R = +1 if f(a) > bar, else -1
 
-    Given the sum so far and the last choice, what comes does not depend on the rest: E[R | a_<=k]
-    is a table over both, filled from the last agent to the first.
+    Given the sum so far and the last choice, the rest is independent of earlier choices, so
+    E[R | a_<=k] is a table over both, computed from the last agent to the first.
 
     Args:
         gains: phi_k(b) + interaction * g_k(a, b) in units of GRID, at [k, a, b], shape
-            (K, C + 1, C + 1); the last row and column are for IDLE and hold what is left of it.
+            (K, C + 1, C + 1); the last row and column are for IDLE.
         policy: Probability of choice b after choice a, agent k's at row k * (C + 1) + a, shape
             (K * (C + 1), C); the last a of each agent is IDLE, also for the first agent.
-        bar: What the score must exceed, in units of GRID.
+        bar: Threshold that the score must exceed, in units of GRID.
 
-    Note: A removed agent adds nothing, and who comes after it chooses as if it were the first.
-        Interactions are between neighbours; with all pairs the table would not be enough.
+    Note: A removed agent adds nothing, and the next one chooses as if it were the first.
+        Interactions are between neighbours; other pairs would need a larger table.
         The true advantage of agent k is E[R | a_<=k] - E[R | a_<k].
 
-    Source: The bandit of COSAC, arXiv:2604.17693; differs from it in paying -1 or +1 instead of
-        f itself, in interactions between neighbours only, and in distributions, which we chose.
+    Source: The bandit of COSAC, arXiv:2604.17693; differs from it in a reward of -1 or +1
+        instead of f, in interactions between neighbours only, and in distributions, which we chose.
     """
 
     gains: IntArray
@@ -86,7 +86,7 @@ class Bandit:
         """Return the exact gradient of E[R] in the logits."""
         num_choices = self.policy.shape[1]
         total = np.zeros_like(self.policy)
-        reach = self._nobody_spoke()
+        reach = self._initial_probabilities()
         for turn in range(len(self.gains)):
             policy = self._table(turn)  # (C + 1, C)
             after = self._shifted(turn, self._values[turn])  # (C + 1, C, S)
@@ -98,19 +98,19 @@ class Bandit:
         return total
 
     def fair_bar(self) -> int:
-        """Return the bar that makes right and wrong as equally probable as can be."""
-        reach = self._nobody_spoke()
+        """Return the threshold for which P(correct) is closest to 1/2."""
+        reach = self._initial_probabilities()
         for turn in range(len(self.gains)):
             reach = self._step(reach, turn)
         above = 1.0 - reach.sum(axis=0).cumsum()
         return int(np.abs(above - 0.5).argmin()) + self._lowest
 
     def known(self, choices: IntArray, turn: int) -> IntArray:
-        """Return what an agent read, all before it, and chose."""
+        """Return the choices that an agent has read and its own."""
         return keep_before(choices, turn + 1)
 
     def without(self, choices: IntArray, removed: frozenset[int]) -> IntArray:
-        """Return choices to be completed: those before the first removed agent stand."""
+        """Return choices to complete: those before the first removed agent are kept."""
         return keep_before_removed(choices, removed)
 
     def _scores(self, choices: IntArray) -> IntArray:
@@ -149,13 +149,13 @@ class Bandit:
         """Return the values after choice b at sum s when a came before, shape (C + 1, C, S)."""
         num_choices = self.policy.shape[1]
         sums = np.arange(self._num_sums) + self.gains[turn][:, :num_choices, None]
-        # Sums out of range belong to states that cannot be reached; any value will do.
+        # Sums out of range are unreachable, so their value is irrelevant.
         sums = np.clip(sums, 0, self._num_sums - 1)
         shifted: FloatArray = values[np.arange(num_choices)[:, None], sums]
         return shifted
 
-    def _nobody_spoke(self) -> FloatArray:
-        """Return the probability of each last choice and sum, shape (C + 1, S), at the start."""
+    def _initial_probabilities(self) -> FloatArray:
+        """Return the initial probability of each last choice and sum, shape (C + 1, S)."""
         reach = np.zeros((self.policy.shape[1] + 1, self._num_sums))
         reach[-1, -self._lowest] = 1.0
         return reach
@@ -178,7 +178,7 @@ def make_bandit(
     interaction: float = 0.0,
     dependence: float = 1.0,
 ) -> Bandit:
-    """Draw a bandit whose team is right about half of the time.
+    """Sample a bandit whose team is correct about half of the time.
 
     phi_k(b), g_k(a, b) ~ N(0, 1), rounded to GRID after scaling
     logits of agent k after a: base_k(b) + dependence * coupling_k(a, b)
@@ -187,11 +187,11 @@ def make_bandit(
     after a removed one.
 
     Args:
-        num_agents: Agents K.
-        rng: All randomness comes from it.
-        num_choices: Choices C of each agent.
-        interaction: How much neighbours' choices matter together.
-        dependence: How much an agent's policy depends on the choice before it.
+        num_agents: Number of agents K.
+        rng: Random generator.
+        num_choices: Number of choices C per agent.
+        interaction: Strength of the interactions between neighbours.
+        dependence: Dependence of an agent's policy on the previous choice.
     """
     shape = (num_agents, num_choices + 1, num_choices + 1)
     own, pair = np.zeros(shape), np.zeros(shape)

@@ -1,4 +1,4 @@
-"""Think and solve as a table: thoughts change how probably the solver is right."""
+"""A tabular chain of thinkers and a solver, whose accuracy depends on the messages."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from baselines.bench.credit.games.turn_game import FREE, keep_before, keep_befor
 from baselines.common.types import BoolArray, FloatArray, IntArray
 
 CORRECT = 0
-"""The answer that is right."""
+"""Index of the correct answer."""
 
 
 @dataclass(frozen=True, eq=False)
 class Chain:
-    """One task of thinkers who speak in turn and a solver who reads them all and answers.
+    """One task: thinkers send messages in turn, and a solver reads them all and answers.
 
-    Each agent has a row for every thing it may read, twice: for its message and for its answer,
-    which it gives if it is the last one left.
+    Each agent has two rows per observation: for its message and for its answer, which it gives if
+    all later agents are removed.
 
     Args:
-        num_agents: Thinkers and the solver, A.
+        num_agents: Number of agents A, including the solver.
         policy: Probability of each message or answer, shape (rows, C); see `rows`.
 
-    Note: The true advantage of an agent is E[R | messages up to its turn] minus the same
-        before its turn; the solver's is R - E[R | the thoughts].
+    Note: The true advantage of an agent is E[R | messages up to its turn] minus E[R | messages
+        before its turn]; that of the solver is R - E[R | messages].
     """
 
     num_agents: int
@@ -46,24 +46,24 @@ class Chain:
         return np.repeat(turns, 2 * (self.policy.shape[1] + 1) ** turns)
 
     def rows(self, turn: int, before: IntArray, is_last: BoolArray) -> IntArray:
-        """Return the row of the earlier choices, a number with one digit per earlier agent."""
+        """Return the row of the previous messages, a number with one digit per earlier agent."""
         base = self.policy.shape[1] + 1
-        digits = np.zeros(before.shape[:-1], dtype=np.int64)
+        index = np.zeros(before.shape[:-1], dtype=np.int64)
         for earlier in range(turn):
-            digits = digits * base + before[..., earlier] % base  # IDLE is the last digit
+            index = index * base + before[..., earlier] % base  # IDLE is the last digit
         first = sum(2 * base**earlier for earlier in range(turn))
-        rows: IntArray = first + np.where(is_last, base**turn, 0) + digits
+        rows: IntArray = first + np.where(is_last, base**turn, 0) + index
         return rows
 
     def reward(self, choices: IntArray) -> FloatArray:
-        """Return +1 where the last agent there is gives the correct answer, else -1."""
+        """Return +1 where the last agent that is not removed answers correctly, else -1."""
         num_agents = choices.shape[-1]
         last = num_agents - 1 - (choices[..., ::-1] >= 0).argmax(axis=-1)
         answer = np.take_along_axis(choices, last[..., None], axis=-1)[..., 0]
         return np.where(answer == CORRECT, 1.0, -1.0)
 
     def advantages(self, choices: IntArray) -> FloatArray:
-        """Return the change of the expected reward with each turn."""
+        """Return the change in expected reward by each turn."""
         values = [
             values[tuple(np.moveaxis(choices[..., :turn], -1, 0))]
             for turn, values in enumerate(self._prefix_values)
@@ -76,11 +76,11 @@ class Chain:
         return enumerated_gradient(self)
 
     def known(self, choices: IntArray, turn: int) -> IntArray:
-        """Return what an agent read, all before it, and chose."""
+        """Return the choices that an agent has read and its own."""
         return keep_before(choices, turn + 1)
 
     def without(self, choices: IntArray, removed: frozenset[int]) -> IntArray:
-        """Return choices to be completed: the last one left must answer instead of thinking."""
+        """Return choices to complete: the last agent that is not removed answers."""
         left = keep_before_removed(choices, removed)
         last = max(set(range(self.num_agents)) - removed)
         if last < self.num_agents - 1:
@@ -95,19 +95,19 @@ class Chain:
 def make_chain(
     num_thinkers: int, rng: np.random.Generator, *, num_choices: int = 4, effect: float = 1.5
 ) -> Chain:
-    """Draw a task.
+    """Sample a task.
 
     P(agent j is correct | messages m_i) = sigmoid(alone_j + sum_i effect * e_ji(m_i))
 
     with e ~ N(0, 1), 0 for a removed agent, alone ~ N(-1/2, 1) the same for all agents of a task
-    (some tasks the solver alone can do) and wrong answers equally probable. Messages have
+    (so that the solver alone can do some tasks) and wrong answers equally probable. Messages have
     logits N(0, 1/4) plus N(0, 1) for each message read.
 
     Args:
-        num_thinkers: Agents before the solver.
-        rng: All randomness comes from it.
-        num_choices: Different thoughts, and different answers, C.
-        effect: How much a thought changes the odds of the answer.
+        num_thinkers: Number of agents before the solver.
+        rng: Random generator.
+        num_choices: Number C of messages, and of answers.
+        effect: Effect of a message on the log-odds of the correct answer.
     """
     alone = rng.normal(-0.5, 1.0)
     blocks = []

@@ -1,4 +1,4 @@
-"""A frozen language model as a game: its truth is estimated from continuations held out."""
+"""A frozen language model as a game; true advantages are estimated from held-out continuations."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ccpo_env import think_solve_v0
 from ccpo_env.types import Role, Task
 
 NUM_HELD_OUT = 32
-"""Continuations of each message for its true value, in two halves."""
+"""Number of held-out continuations per message for its true value, in two halves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class _Branches:
 
     seen: FloatArray
     held_out: FloatArray
-    tokens: FloatArray  # of those seen, summed per agent, shape (A - 1,)
+    tokens: FloatArray  # of those that are not held out, summed per agent, shape (A - 1,)
 
 
 def measure_model(
@@ -42,18 +42,18 @@ def measure_model(
     V_a = mean reward of continuations after agent a, R after the last
     truth: V_0 for the first agent, V_a - V_{a-1} for the others
 
-    once from each half of the continuations held out, which no allocator sees. The value of the
-    task itself is left out: it is the same for a whole group.
+    once from each half of the held-out continuations, which no allocator sees. The value of the
+    task is omitted, because it is constant in a group.
 
     Args:
-        runner: Plays the frozen team, thinkers and a solver.
-        tasks: One pair of groups each, N / 2 of them; num_pairs of the plan is not used.
-        plan: How much is measured. Ratings are not measured here.
-        rng: All randomness comes from it.
-        num_held_out: Continuations held out of each message, an even number.
+        runner: Runner of the frozen team of thinkers and a solver.
+        tasks: N / 2 tasks, with one pair of groups each; num_pairs of the plan is not used.
+        plan: Numbers of samples. There are no ratings.
+        rng: Random generator.
+        num_held_out: Number of held-out continuations per message, even.
 
     Raises:
-        RuntimeError: If the verifier could not tell about a rollout.
+        RuntimeError: If a rollout could not be verified.
     """
     alone = [[RolloutRequest(task, num_episodes=plan.group_size)] for task in tasks]
     first = _play_groups(runner, alone, rng)
@@ -77,7 +77,7 @@ def measure_model(
         ),
         truth=np.diff(after, axis=-1, prepend=0.0),
         prices=Prices(
-            # Twins are no measure of it: part of them was not sampled again.
+            # Without twins, part of which was not sampled again.
             team=Cost(_tokens(r for group in first for r in group) / len(first), plan.group_size),
             removed=removed_prices,
             branches={
@@ -91,14 +91,14 @@ def measure_model(
 
 @lru_cache(maxsize=1)
 def tiny_player() -> tuple[RolloutRunner, tuple[Task, ...]]:
-    """Return a player of the embedded model and the tasks that it has not seen, once."""
+    """Return a runner of the embedded model, and its held-out tasks without duplicates."""
     from baselines.policies.base import Sampling
     from baselines.policies.registry import load_policy
     from ccpo_env import load_tasks
 
     policy = load_policy("tiny")
     policies = dict.fromkeys(_ROLES, policy)
-    # Answers are one digit in a box: no worker process is needed to compare them.
+    # Answers are one boxed digit, which needs no worker process to verify.
     env = think_solve_v0(tasks="arithmetic", verifier="exact")
     tasks = tuple(load_tasks("arithmetic", split="test"))
     return RolloutRunner(env, policies, dict.fromkeys(_ROLES, Sampling())), tasks
@@ -110,7 +110,7 @@ _ROLES: tuple[Role, ...] = ("thinker", "solver")
 def _play_groups(
     runner: RolloutRunner, requests: Sequence[Sequence[RolloutRequest]], rng: np.random.Generator
 ) -> list[list[Rollout]]:
-    """Play requests in groups of any sizes, all in one lockstep."""
+    """Play groups of requests of any size, all in lockstep."""
     played = iter(runner.play([request for group in requests for request in group], rng=rng))
     sizes = [sum(request.num_episodes for request in group) for group in requests]
     return [list(islice(played, size)) for size in sizes]
@@ -119,7 +119,7 @@ def _play_groups(
 def _twins(
     runner: RolloutRunner, groups: Sequence[list[Rollout]], rng: np.random.Generator
 ) -> list[list[Rollout]]:
-    """Play each group again; its first rollout keeps all up to the turn of agent i modulo A."""
+    """Play each group again; its first rollout keeps everything up to the turn of agent i mod A."""
     num_agents = len(runner.agents)
     requests, kept = [], []
     for index, group in enumerate(groups):
@@ -177,7 +177,7 @@ def _after(rollout: Rollout, spoken: int, num_episodes: int = 1) -> RolloutReque
 
 
 def _categories(group: Sequence[Rollout]) -> IntArray:
-    """Return which of the texts of its agent each message is, shape (G, A)."""
+    """Return the index of each message among the distinct texts of its agent, shape (G, A)."""
     texts = [[message.text for message in rollout.messages] for rollout in group]
     columns = [np.unique(column, return_inverse=True)[1] for column in zip(*texts, strict=True)]
     return np.stack(columns, axis=-1).astype(np.int64)

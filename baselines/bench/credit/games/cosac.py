@@ -1,4 +1,4 @@
-"""COSAC's estimator as published, rebuilt as a reference that credit can be compared with."""
+"""A reimplementation of COSAC's estimator, as a reference for credit."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ def cosac_advantages(
     f(a) = sum_k phi_k(a_k)      phi = (ridge * I + X'X)^-1 X'R, X one-hot, shape (G, A * C)
     A_k = mean over suffixes after k of f - mean over suffixes before k of f
 
-    Suffixes are drawn from the policy and cost no rewards. The sum over a suffix holds both the
-    agent's direct term and, through what the others then choose, its indirect one.
+    Suffixes are sampled from the policy and need no rewards. The sum over a suffix includes both
+    the agent's direct term and, through the choices of later agents, its indirect term.
 
     Args:
-        game: The game; its policy is known to the estimator, its rewards are not.
-        choices: Of N groups of whole teams, shape (N, G, A).
+        game: The game; the estimator uses its policy, not its rewards.
+        choices: Choices of whole teams in N groups, shape (N, G, A).
         rewards: Team rewards, shape (N, G).
         ridge: Penalty of the fit, without an intercept.
-        num_suffixes: Suffixes L of each prefix; those after agent k serve as those before k + 1.
-        rng: All randomness comes from it.
+        num_suffixes: Suffixes L per prefix; those after agent k are also those before k + 1.
+        rng: Random generator.
 
     Returns:
         Advantages, shape (N, G, A).

@@ -1,4 +1,4 @@
-"""Exact values of small games, by going through everything that can happen."""
+"""Exact values of small games, by enumeration."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from baselines.bench.credit.games.turn_game import FREE, TabularGame, is_last
 from baselines.common.types import FloatArray, IntArray
 
 EMPTY_TEAM = -1.0
-"""Reward of the empty team: no answer counts as wrong."""
+"""Reward of the empty team: no answer is wrong."""
 
 
 def outcomes(game: TabularGame) -> tuple[IntArray, FloatArray]:
-    """Return all that a whole team can do, shape (C^A, A), and how probable it is, (C^A,)."""
+    """Return all joint choices of the team, shape (C^A, A), and their probabilities, (C^A,)."""
     num_agents, num_choices = len(game.agents), game.policy.shape[1]
     choices = np.array(list(itertools.product(range(num_choices), repeat=num_agents)))
     probability = np.ones(len(choices))
@@ -26,7 +26,7 @@ def outcomes(game: TabularGame) -> tuple[IntArray, FloatArray]:
 
 
 def expected_reward(game: TabularGame, choices: IntArray) -> float:
-    """Return E[R] over the FREE ones of these choices, shape (A,)."""
+    """Return E[R] over the FREE entries of choices, shape (A,)."""
     free = np.flatnonzero(choices == FREE)
     if not len(free):
         return float(game.reward(choices))
@@ -39,7 +39,7 @@ def expected_reward(game: TabularGame, choices: IntArray) -> float:
 
 
 def coalition_value(game: TabularGame, choices: IntArray, removed: frozenset[int]) -> float:
-    """Return what a rollout's team is worth without some agents, -1 if that is everyone."""
+    """Return the value of a rollout's team without some agents, -1 without all of them."""
     if len(removed) == len(game.agents):
         return EMPTY_TEAM
     return expected_reward(game, game.without(choices, removed) if removed else choices)
@@ -104,7 +104,7 @@ def prefix_values(game: TabularGame) -> list[FloatArray]:
 
 
 def marginal_values(game: TabularGame) -> FloatArray:
-    """Return E[R | a's choice is c], shape (A, C), of agents that read no other."""
+    """Return E[R | a's choice is c], shape (A, C), for agents that choose independently."""
     num_agents, num_choices = len(game.agents), game.policy.shape[1]
     choices, probability = outcomes(game)
     weights = probability * game.reward(choices)

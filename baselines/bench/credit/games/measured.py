@@ -1,4 +1,4 @@
-"""What was measured on groups whose truth is known: for every allocator, with what it cost."""
+"""Measurements for all allocators on groups with known true advantages, and their costs."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from baselines.credit.outcomes import GroupBatch
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What one group costs.
+    """Cost of one group.
 
     Args:
-        tokens: Tokens sampled; in games of tables a message counts as one.
-        verifier_calls: Answers verified.
+        tokens: Number of sampled tokens; in tabular games a message is one token.
+        verifier_calls: Number of verified answers.
     """
 
     tokens: float = 0.0
@@ -41,14 +41,14 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """The cost per group of each measurement, beyond that of the whole team's rollouts.
+    """Cost per group of each measurement, in addition to the rollouts of the whole team.
 
     Args:
-        team: The group's own rollouts.
-        removed: Each set of removed agents.
-        branches: The continuations after each agent.
+        team: Rollouts of the group.
+        removed: Rollouts without each set of agents.
+        branches: Continuations after each agent.
         ratings: One rating of each rollout by each agent.
-        suffixes: What COSAC's estimator simulates.
+        suffixes: Suffixes simulated by COSAC's estimator.
     """
 
     team: Cost
@@ -60,20 +60,20 @@ class Prices:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Measured:
-    """N groups on one task, or of one model, in pairs: group i is played again as group i + N/2.
+    """N groups of one task or model, in pairs: group i + N/2 is the twin of group i.
 
     Args:
-        batch: All that allocators may read.
-        truth: True advantages, shape (2, N, G, A): two estimates with errors that are
-            independent of each other and of the batch; equal to each other where truth is exact.
-        prices: What it cost.
+        batch: Input of the allocators.
+        truth: True advantages, shape (2, N, G, A): two estimates with errors independent of each
+            other and of the batch; identical if exact.
+        prices: Costs of the measurements.
         cosac: Advantages of COSAC's estimator, shape (N, G, A), or None.
-        exact_gradient: Of the expected reward in all logits, shape (P,), or None.
-        gradients: From advantages (N, G, A) to each group's estimate of it, (N, P), or None.
-        owners: Position of the agent that each logit belongs to, shape (P,), or None.
+        exact_gradient: Gradient of the expected reward in all logits, shape (P,), or None.
+        gradients: Maps advantages (N, G, A) to gradient estimates per group, (N, P), or None.
+        owners: Index of the agent of each logit, shape (P,), or None.
         tasks: Index of the task of each group, shape (N,).
 
-    Note: The first rollout of a pair keeps the prompt and message of agent i modulo A.
+    Note: The first rollouts of a pair have the same prompt and completion of agent i modulo A.
     """
 
     batch: GroupBatch
@@ -87,22 +87,22 @@ class Measured:
 
     @property
     def kept(self) -> IntArray:
-        """Of which agent each pair kept the turn, shape (N / 2,)."""
+        """Index of the agent whose turn each pair keeps, shape (N / 2,)."""
         return np.arange(len(self.tasks) // 2) % len(self.batch.agents)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """How much is measured.
+    """Numbers of samples and noise of the measurements.
 
     Args:
         num_pairs: Pairs of groups per task.
-        group_size: Rollouts of a group, G.
-        num_samples: Samples M of each removal and of each continuation.
-        num_set_samples: Samples of each removal of several agents at once.
-        removals: From the agents to the sets of agents to remove.
-        rating_noise: Standard deviation of a rating's error, in shares.
-        invalid_rate: Share of ratings that cannot be read.
+        group_size: Rollouts per group, G.
+        num_samples: Samples M per removal and per continuation.
+        num_set_samples: Samples per removal of several agents.
+        removals: Maps the agents to the sets of agents to remove.
+        rating_noise: Standard deviation of the rating noise, in shares.
+        invalid_rate: Fraction of unreadable ratings.
     """
 
     num_pairs: int
@@ -115,7 +115,7 @@ class Plan:
 
 
 def measure_game(game: TabularGame, plan: Plan, task: int, rng: np.random.Generator) -> Measured:
-    """Play a game of tables and measure all that allocators may ask for."""
+    """Play a tabular game and take all measurements that allocators need."""
     first = play(game, plan.num_pairs, plan.group_size, rng)
     choices = np.concatenate([first, twin(game, first, rng)])  # (N, G, A)
     rewards, advantages = game.reward(choices), game.advantages(choices)
@@ -158,7 +158,7 @@ def _without(
 
 
 def _prices(game: TabularGame, choices: IntArray, batch: GroupBatch) -> Prices:
-    """Count the choices that had to be made, per group."""
+    """Return the costs per group, from the number of sampled choices."""
     num_groups, group_size, num_agents = choices.shape
     removed = {}
     for key, entry in (batch.removed_rewards or {}).items():
@@ -170,7 +170,7 @@ def _prices(game: TabularGame, choices: IntArray, batch: GroupBatch) -> Prices:
         agent: _episodes(entry.size / num_groups, num_agents - 1 - turn)
         for turn, (agent, entry) in enumerate((batch.branch_rewards or {}).items())
     }
-    # Suffixes of each rollout, of all lengths from the whole team to the last agent.
+    # Suffixes of each rollout, from the whole team to the last agent.
     num_simulated = NUM_SUFFIXES * group_size * num_agents * (num_agents + 1) / 2
     return Prices(
         team=Cost(group_size * num_agents, group_size),
@@ -182,7 +182,7 @@ def _prices(game: TabularGame, choices: IntArray, batch: GroupBatch) -> Prices:
 
 
 def _episodes(num_episodes: float, num_free: int) -> Cost:
-    """Return the cost of episodes; what is known without playing costs nothing."""
+    """Return the cost of episodes; choices that are already known cost nothing."""
     return Cost(num_episodes * num_free, num_episodes) if num_free else Cost()
 
 

@@ -1,4 +1,4 @@
-"""Every game of the credit bench by name; one line each is what another costs."""
+"""Registry of the games of the credit bench."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from baselines.credit import ALLOCATORS
 from baselines.credit.removals import EXACT_AGENTS
 
 TASKS_PER_SEED = 8
-"""Tasks of a seed in games of tables with more than one."""
+"""Tasks per seed in tabular games with several tasks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """What a seed draws, apart from chance.
+    """Settings of the games.
 
     Args:
-        num_pairs: Pairs of groups of one seed, over all its tasks.
-        interaction: How much the choices of neighbours in a bandit matter together.
-        dependence: How much a policy in a bandit depends on the choice before it.
-        plan: How much is measured; its num_pairs is not used.
+        num_pairs: Pairs of groups per seed, over all its tasks.
+        interaction: Strength of the interactions between neighbours in a bandit.
+        dependence: Dependence of a bandit policy on the previous choice.
+        plan: Plan of the measurements; its num_pairs is not used.
     """
 
     num_pairs: int
@@ -37,7 +37,7 @@ class World:
 
 
 def every_removal(agents: tuple[str, ...]) -> tuple[frozenset[str], ...]:
-    """Return every set of agents that some allocator wants removed."""
+    """Return all sets of agents that any allocator removes."""
     wanted = [removed for name in ALLOCATORS for removed in ALLOCATORS[name].removals(agents)]
     return tuple(dict.fromkeys(wanted))
 
@@ -49,7 +49,7 @@ def bandit(num_agents: int) -> Callable[[World, np.random.Generator], list[Measu
         game = make_bandit(
             num_agents, rng, interaction=world.interaction, dependence=world.dependence
         )
-        # Sampled orders ask for hundreds of sets; many sets make up for few samples of each.
+        # Sampled orders need hundreds of sets, so few samples per set suffice.
         num_set_samples = world.plan.num_samples if num_agents <= EXACT_AGENTS else 1
         plan = replace(world.plan, num_pairs=world.num_pairs, num_set_samples=num_set_samples)
         return [measure_game(game, plan, 0, rng)]
@@ -91,9 +91,9 @@ class Game:
     """A game of the bench.
 
     Args:
-        measure: Draws one seed's tasks and measures them.
-        num_groups: Groups of a seed, unless told otherwise.
-        meaning: What the table says about it.
+        measure: Samples the tasks of one seed and measures them.
+        num_groups: Default number of groups per seed.
+        meaning: Description in tables.
     """
 
     measure: Callable[[World, np.random.Generator], list[Measured]]
@@ -102,11 +102,11 @@ class Game:
 
 
 GAMES: Mapping[str, Game] = {
-    "bandit_4": Game(bandit(4), 96, "4 agents choose in turn; a high enough score is right"),
-    "bandit_16": Game(bandit(16), 96, "16 agents choose in turn; a high enough score is right"),
-    "think_solve": Game(think_solve(1), 256, "a thought changes the odds of the answer"),
+    "bandit_4": Game(bandit(4), 96, "4 agents choose in turn; a high enough score is correct"),
+    "bandit_16": Game(bandit(16), 96, "16 agents choose in turn; a high enough score is correct"),
+    "think_solve": Game(think_solve(1), 256, "a message changes the odds of the answer"),
     "think_think_solve": Game(think_solve(2), 256, "two thinkers, one solver"),
     "vote_5": Game(vote(5), 256, "5 voters who do not read each other; most votes win"),
-    "tiny": Game(tiny, 24, "the embedded model, frozen, on arithmetic; truth is sampled"),
+    "tiny": Game(tiny, 24, "the embedded model, frozen, on arithmetic; sampled true advantages"),
 }
 """Games by name."""

@@ -1,4 +1,4 @@
-"""Games of a team that speaks in turn, each agent with a table of choices: how they are played."""
+"""Tabular games of a team that acts in turn: protocol, sampling and policy gradients."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import numpy as np
 from baselines.common.types import BoolArray, FloatArray, IntArray
 
 IDLE = -1
-"""Choice of an agent that was removed; as an index it picks a table's last row, kept for it."""
+"""Choice of a removed agent; as an index it selects the last row of a table, reserved for it."""
 FREE = -2
-"""A choice that is still to be made."""
+"""Placeholder for a choice to be sampled."""
 
 
 class TabularGame(Protocol):
-    """One task: A agents make one of C choices each, in turn, and the team is right or wrong.
+    """One task: A agents make one of C choices in turn, and the team is correct or wrong.
 
-    Every quantity that credit is compared with can be computed exactly, not sampled.
+    True advantages and gradients are computed exactly.
     """
 
     @property
@@ -27,7 +27,7 @@ class TabularGame(Protocol):
 
     @property
     def policy(self) -> FloatArray:
-        """Probability of each choice, shape (rows, C); what is learned are its logits."""
+        """Probability of each choice, shape (rows, C); its logits are the parameters."""
         ...
 
     @property
@@ -36,7 +36,7 @@ class TabularGame(Protocol):
         ...
 
     def rows(self, turn: int, before: IntArray, is_last: BoolArray) -> IntArray:
-        """Return the row of the policy from which an agent chooses.
+        """Return the row of the policy for an agent's choice.
 
         Args:
             turn: Position of the agent.
@@ -50,7 +50,7 @@ class TabularGame(Protocol):
         ...
 
     def advantages(self, choices: IntArray) -> FloatArray:
-        """Return the true advantage of each agent, shape (..., A), with no agent removed.
+        """Return the true advantage of each agent of the whole team, shape (..., A).
 
         A = E[R | what the agent read, what it chose] - E[R | what it read]
         """
@@ -61,16 +61,16 @@ class TabularGame(Protocol):
         ...
 
     def known(self, choices: IntArray, turn: int) -> IntArray:
-        """Return the choices with all FREE but what the agent of this turn read and chose."""
+        """Return the choices with all FREE except those that this agent has read and its own."""
         ...
 
     def without(self, choices: IntArray, removed: frozenset[int]) -> IntArray:
-        """Return the choices with the removed agents IDLE and whoever must choose again FREE."""
+        """Return the choices with removed agents IDLE, and those to sample again FREE."""
         ...
 
 
 def complete(game: TabularGame, choices: IntArray, rng: np.random.Generator) -> IntArray:
-    """Return the choices with every FREE one drawn from the policy, shape (..., A)."""
+    """Return the choices with FREE entries sampled from the policy, shape (..., A)."""
     drawn = choices.copy()
     for turn in range(choices.shape[-1]):
         free = choices[..., turn] == FREE
@@ -93,15 +93,15 @@ def play(game: TabularGame, num_groups: int, group_size: int, rng: np.random.Gen
 
 
 def twin(game: TabularGame, choices: IntArray, rng: np.random.Generator) -> IntArray:
-    """Play N groups again so that in each the first rollout keeps what one agent knew.
+    """Play N groups again, with the turn of one agent kept in the first rollout of each.
 
-    In group n that is agent n modulo A, with what it read and chose; everything else is drawn
-    again. Two estimates of its credit are then independent, given what it knew.
+    In group n, agent n modulo A keeps what it read and chose; everything else is sampled again.
+    Given that, the two estimates of its credit are independent.
 
     Args:
         game: The game.
-        choices: Of the first time, shape (N, G, A).
-        rng: All randomness comes from it.
+        choices: Choices in the original groups, shape (N, G, A).
+        rng: Random generator.
     """
     again = np.full_like(choices, FREE)
     for group in range(len(choices)):
@@ -128,8 +128,8 @@ def removed_rewards(
     """Return rewards of the team without some agents.
 
     Returns:
-        Shape (N, M) if nothing of a rollout is left when they are gone, one task's M samples per
-        group; (N, G, M) if something is, and M = 1 if then nothing is drawn.
+        Shape (N, M) if no choice of a rollout is kept; else (N, G, M), with M = 1 if nothing is
+        sampled.
     """
     left = game.without(choices, removed)
     if (left < 0).all():
@@ -145,8 +145,8 @@ def gradients(game: TabularGame, choices: IntArray, advantages: FloatArray) -> F
 
     Args:
         game: The game.
-        choices: Of N groups of whole teams, shape (N, G, A).
-        advantages: Of each choice, shape (N, G, A).
+        choices: Choices of whole teams in N groups, shape (N, G, A).
+        advantages: Advantage of each choice, shape (N, G, A).
 
     Returns:
         Shape (N, rows, C).
@@ -171,21 +171,21 @@ def oracle_ratings(
     invalid_rate: float,
     rng: np.random.Generator,
 ) -> tuple[FloatArray, BoolArray]:
-    """Return ratings by raters who know the truth up to noise.
+    """Return the ratings of raters that know the true advantages up to noise.
 
     share[i, j] = softmax_j(R * A_j) + noise * N(0, 1), within [0, 1]
 
-    A large share of a right answer is merit and of a wrong one blame, hence the sign of R.
+    A large share is credit for a correct answer and blame for a wrong one, hence the factor R.
 
     Args:
         advantages: True advantages, shape (N, G, A).
         rewards: Team rewards, shape (N, G).
-        noise: Standard deviation of what each rater gets wrong, in shares.
-        invalid_rate: Share of ratings that cannot be read.
-        rng: All randomness comes from it.
+        noise: Standard deviation of the rating noise, in shares.
+        invalid_rate: Fraction of unreadable ratings.
+        rng: Random generator.
 
     Returns:
-        Ratings, shape (N, A, A, G) as raters by agents, and which are valid, (N, A, G).
+        Ratings, shape (N, A, A, G) as raters by agents, and their validity, (N, A, G).
     """
     weights = np.exp(rewards[..., None] * advantages)  # (N, G, A)
     shares = np.moveaxis(weights / weights.sum(axis=-1, keepdims=True), 1, 2)  # (N, A, G)
@@ -196,21 +196,21 @@ def oracle_ratings(
 
 
 def keep_before(choices: IntArray, turn: int) -> IntArray:
-    """Return choices of which only those before a turn are left, the others FREE."""
+    """Return the choices with those from a turn on FREE."""
     kept = np.full_like(choices, FREE)
     kept[..., :turn] = choices[..., :turn]
     return kept
 
 
 def keep_before_removed(choices: IntArray, removed: frozenset[int]) -> IntArray:
-    """Return choices with the removed IDLE, those after the first of them FREE."""
+    """Return the choices with removed agents IDLE, and others after the first of them FREE."""
     left = keep_before(choices, min(removed))
     left[..., sorted(removed)] = IDLE
     return left
 
 
 def _draw(probabilities: FloatArray, rng: np.random.Generator) -> IntArray:
-    thresholds = probabilities.cumsum(axis=-1)[..., :-1]  # the last choice takes what is left
+    thresholds = probabilities.cumsum(axis=-1)[..., :-1]  # the last choice takes the rest
     above: IntArray = (rng.random(thresholds.shape[:-1])[..., None] >= thresholds).sum(axis=-1)
     return above
 

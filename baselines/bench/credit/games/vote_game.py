@@ -1,4 +1,4 @@
-"""A vote as a table: agents that read no other, and the answer of the majority."""
+"""A tabular vote: independent agents, and the most frequent answer."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from baselines.bench.credit.games.turn_game import FREE, IDLE
 from baselines.common.types import BoolArray, FloatArray, IntArray
 
 CORRECT = 0
-"""The answer that is right."""
+"""Index of the correct answer."""
 
 
 @dataclass(frozen=True, eq=False)
 class Vote:
-    """One task of voters who answer without reading each other.
+    """One task of voters that answer independently.
 
     Args:
         policy: Probability of each answer of each voter, shape (A, C).
 
-    Note: The true advantage of a voter is E[R | its own vote] - E[R]. Of equally many votes the
-        answer that was given first wins, as in the environment. Votes stand when a voter is
-        removed, so a removal costs nothing.
+    Note: The true advantage of a voter is E[R | its own vote] - E[R]. In a tie, the answer
+        that was given first wins, as in the environment. Other votes do not change when a voter
+        is removed, so removals cost nothing.
     """
 
     policy: FloatArray
@@ -48,13 +48,13 @@ class Vote:
         """Return +1 where the winning answer is correct, else -1."""
         num_voters, num_choices = self.policy.shape
         votes = choices[..., None] == np.arange(num_choices)  # (..., A, C)
-        # Of equal counts the smaller first place wins; a count is worth more than any place.
+        # In a tie the earlier answer wins; a difference in counts outweighs any position.
         first = np.where(votes.any(axis=-2), votes.argmax(axis=-2), num_voters)
         winner = (votes.sum(axis=-2) * (num_voters + 1) - first).argmax(axis=-1)
         return np.where(winner == CORRECT, 1.0, -1.0)
 
     def advantages(self, choices: IntArray) -> FloatArray:
-        """Return how far each vote moves the expected reward."""
+        """Return the change in expected reward by each vote."""
         return self._marginal_advantages[np.arange(len(self.policy)), choices]
 
     def gradient(self) -> FloatArray:
@@ -62,13 +62,13 @@ class Vote:
         return enumerated_gradient(self)
 
     def known(self, choices: IntArray, turn: int) -> IntArray:
-        """Return the voter's own vote; it reads no other."""
+        """Return the voter's own vote."""
         own = np.full_like(choices, FREE)
         own[..., turn] = choices[..., turn]
         return own
 
     def without(self, choices: IntArray, removed: frozenset[int]) -> IntArray:
-        """Return the votes of the others as they are."""
+        """Return the other votes unchanged."""
         left = choices.copy()
         left[..., sorted(removed)] = IDLE
         return left
@@ -81,14 +81,14 @@ class Vote:
 
 
 def make_vote(num_voters: int, rng: np.random.Generator, *, num_choices: int = 4) -> Vote:
-    """Draw a task: voters of different skill, and wrong answers that they like alike.
+    """Sample a task with voters of different skill and a common distribution of wrong answers.
 
     P(voter is correct) = sigmoid(N(0, 1/4) + N(0, 1))      one for the task, one for the voter
 
     Args:
-        num_voters: Agents A.
-        rng: All randomness comes from it.
-        num_choices: Different answers C.
+        num_voters: Number of agents A.
+        rng: Random generator.
+        num_choices: Number of answers C.
     """
     correct = 1.0 / (1.0 + np.exp(-(rng.normal(scale=0.5) + rng.normal(size=num_voters))))
     wrong = rng.dirichlet(np.ones(num_choices - 1))
