@@ -147,7 +147,7 @@ def test_own_shares_are_a_partition_in_order_of_almost_equal_parts(count, size):
 
 def test_trainer_refuses_a_cache_in_several_processes(tmp_path):
     config = TrainConfig(removed_cache_decay=0.5)
-    with pytest.raises(ValueError, match="removed_cache_decay must be 0 in several processes"):
+    with pytest.raises(ValueError, match="removed_cache_decay must be 0 with several processes"):
         Trainer(config, tmp_path, processes=Rank(0, 2))
 
 
