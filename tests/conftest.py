@@ -7,7 +7,7 @@ import multiprocessing.context
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -22,6 +22,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 settings.register_profile("local", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("local"), derandomize=True, database=None)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+COVERAGE = "COVERAGE_PROCESS_CONFIG"
+"""Environment variable that makes coverage measure interpreters that tests start."""
+WARM_COVERAGE = "COVERAGE_OF_WARM_PROCESSES"
+"""The same for programs in warm processes; see `tests.rl.warm`."""
 
 gc.disable()  # imported and collected objects live until the end
 
@@ -59,11 +64,47 @@ def _one_torch_thread() -> None:
 def _draw_on_request(request: pytest.FixtureRequest) -> Iterator[None]:
     """Omit figures from reports, unless a module is marked with `figures`: they take seconds."""
     page = sys.modules.get("baselines.report.run_page")
-    if page is None or request.node.get_closest_marker("figures"):
+    if page is None:
         yield
         return
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(page, "plots", lambda *_args, **_kwargs: {})
+        if request.node.get_closest_marker("figures"):
+            from matplotlib.figure import Figure
+
+            patch.setattr(Figure, "savefig", untraced(Figure.savefig))
+        else:
+            patch.setattr(page, "plots", lambda *_args, **_kwargs: {})
+        yield
+
+
+def untraced(function: Callable[..., None]) -> Callable[..., None]:
+    """Return a function of another package that runs without the tracer of coverage.
+
+    Its millions of calls are not measured in any case, and the tracer sees each of them.
+    """
+
+    def call(*args: object, **kwargs: object) -> None:
+        tracer = sys.gettrace()
+        sys.settrace(None)
+        try:
+            function(*args, **kwargs)
+        finally:
+            sys.settrace(tracer)
+
+    return call
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _measure_interpreters_on_request(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Start the interpreters of a module without coverage, unless it is marked `interpreters`.
+
+    Each would take a third of a second more, for lines that tests in this process run as well.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        value = os.environ.get(COVERAGE)
+        if value is not None and not request.node.get_closest_marker("interpreters"):
+            patch.delenv(COVERAGE)
+            patch.setenv(WARM_COVERAGE, value)
         yield
 
 

@@ -17,18 +17,11 @@ FEW_STEPS = "8"
 
 
 @pytest.fixture(scope="module")
-def kernel(module_monkeypatch) -> Iterator[NotebookClient]:
-    """Owner of the kernel that runs one notebook after the other, without coverage."""
-    module_monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+def kernel() -> Iterator[NotebookClient]:
+    """Owner of the kernel that runs one notebook after the other."""
     owner = NotebookClient(nbformat.v4.new_notebook(), kernel_name="python3")
     with owner.setup_kernel():
         yield owner
-
-
-@pytest.fixture(scope="module")
-def module_monkeypatch() -> Iterator[pytest.MonkeyPatch]:
-    with pytest.MonkeyPatch.context() as patch:
-        yield patch
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -19,6 +19,7 @@ from ccpo_env.verifiers.worker import pool as pool_module
 from ccpo_env.verifiers.worker.pool import WORKER_COMMAND, WorkerPool
 from ccpo_env.verifiers.worker.process import MAX_MEMORY_BYTES
 
+pytestmark = pytest.mark.interpreters  # what workers run is covered here
 ROOT = Path(__file__).resolve().parents[2]
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 

@@ -23,7 +23,9 @@ from tests.rl.launching import ROOT
 
 PRELOADED = "tests.rl.warm_imports"
 COVERAGE = "COVERAGE_PROCESS_CONFIG"
-"""Environment variable that makes coverage measure subprocesses."""
+"""Environment variable that makes coverage measure interpreters."""
+WARM_COVERAGE = "COVERAGE_OF_WARM_PROCESSES"
+"""The same for warm processes, where tests/conftest.py hides the other."""
 
 
 class WarmProcess:
@@ -136,10 +138,12 @@ def _run(arguments: tuple[str, ...], folder: Path, cwd: Path, environment: dict[
         os.close(handle)
     sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - for as long as it runs
     sys.argv = list(arguments)
-    if COVERAGE in environment:
+    if WARM_COVERAGE in environment:
         import coverage
 
+        os.environ[COVERAGE] = environment[WARM_COVERAGE]
         coverage.process_startup()
+        del os.environ[COVERAGE]  # the interpreters that it starts are not measured
     try:
         runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
     finally:
