@@ -17,6 +17,8 @@ from baselines.credit import ALLOCATORS
 from baselines.optimizers import OPTIMIZERS
 from tests.rl.launching import ROOT, launch, run_python
 
+pytestmark = pytest.mark.interpreters
+
 needs_trl = pytest.mark.skipif(
     importlib.util.find_spec("trl") is None,
     reason="trl is not installed: pip install 'ccpo-env[trl]'",

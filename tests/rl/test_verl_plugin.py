@@ -25,7 +25,7 @@ needs_verl = pytest.mark.skipif(
     importlib.util.find_spec("verl") is None,
     reason="verl is not installed: it needs an environment of its own, see docs/scaling.md",
 )
-pytestmark = pytest.mark.filterwarnings("ignore")  # those of verl
+pytestmark = [pytest.mark.interpreters, pytest.mark.filterwarnings("ignore")]  # those of verl
 SETTINGS = {"allocator": "branch", "branch_samples": 2, "group_size": 4, "optimizer": "grpo"}
 LENGTH = 16
 
