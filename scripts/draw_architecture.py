@@ -9,11 +9,10 @@ import ast
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeGuard
 
-ROOT = Path(__file__).parent.parent
-PICTURE = ROOT / "docs" / "architecture.svg"
+ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("ccpo_env", "baselines")
+PICTURE = ROOT / "docs" / "architecture.svg"
 ENVIRONMENT, DOOR = "ccpo_env", "ccpo"
 """The package below all rooms, and the modules above them, which are not rooms."""
 
@@ -63,6 +62,43 @@ text{fill:#1f2328;font-size:12px}.n{font-weight:600;font-size:14px}.s{fill:#5963
 """
 
 
+def module_name(path: Path) -> str:
+    """Return the dotted name of the module in a file."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+FILES = {module_name(path): path for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
+"""Files of both packages by dotted name; a package has that of its __init__.py."""
+MODULES = {module for module, path in FILES.items() if path.name != "__init__.py"}
+
+
+def imports(source: str, module: str, *, is_package: bool = False) -> Iterator[tuple[str, str]]:
+    """Yield each imported name, and when: "import" of the module, "call" or "types" only.
+
+    A text that is the name of a module, as in the table of commands, counts as a "call".
+    """
+    package = module if is_package else module.rpartition(".")[0]
+    waiting: list[tuple[ast.AST, str]] = [(ast.parse(source), "import")]
+    while waiting:
+        node, when = waiting.pop()
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, when) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parents = package.split(".")[: 1 - node.level or None] if node.level else []
+            base = ".".join([*parents, *([node.module] if node.module else [])])
+            yield from ((f"{base}.{alias.name}", when) for alias in node.names)
+        elif isinstance(node, ast.Constant) and node.value in MODULES:
+            yield node.value, "call"
+        elif isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            waiting += [(child, "types") for child in node.body]
+            waiting += [(child, when) for child in node.orelse]
+        else:
+            is_function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            later = "call" if is_function and when == "import" else when
+            waiting += [(child, later) for child in ast.iter_child_nodes(node)]
+
+
 def room_of(module: str) -> str:
     """Return the room of a module or of a name in it; ENVIRONMENT or DOOR if it is in no room."""
     package, _, rest = module.partition(".")
@@ -72,43 +108,22 @@ def room_of(module: str) -> str:
     return room if (ROOT / "baselines" / room / "__init__.py").exists() and room else DOOR
 
 
-def is_module(value: object) -> TypeGuard[str]:
-    """Return whether a constant is the dotted name of a module of ours."""
-    return (
-        isinstance(value, str)
-        and value.startswith("baselines.")
-        and value.replace(".", "").replace("_", "").isalnum()
-        and (ROOT / value.replace(".", "/")).with_suffix(".py").exists()
-    )
-
-
 def sources() -> dict[str, list[Path]]:
     """Return the modules of each room."""
     found: dict[str, list[Path]] = {}
-    for package in PACKAGES:
-        for path in sorted((ROOT / package).rglob("*.py")):
-            module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-            if module != "baselines.__init__":
-                found.setdefault(room_of(module), []).append(path)
+    for module in sorted(FILES):
+        if module != "baselines":
+            found.setdefault(room_of(module), []).append(FILES[module])
     return found
 
 
 def imported_rooms(path: Path) -> Iterator[str]:
-    """Yield the room of each import of a module, including imports inside functions.
-
-    A text that is the name of a module, as in the table of commands, is an import at run time.
-    """
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        names: list[str] = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module == "baselines":
-            names = [f"baselines.{alias.name}" for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            names = [node.module or ""]
-        elif isinstance(node, ast.Constant) and is_module(node.value):
-            names = [node.value]
-        yield from (room_of(name) for name in names if name.split(".")[0] in PACKAGES)
+    """Yield the room of each import of a module, wherever in it that is."""
+    source = path.read_text(encoding="utf-8")
+    is_package = path.name == "__init__.py"
+    for name, _ in imports(source, module_name(path), is_package=is_package):
+        if name.split(".")[0] in PACKAGES:
+            yield room_of(name)
 
 
 def import_graph(modules: Mapping[str, Collection[Path]]) -> dict[str, set[str]]:

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.rl.warm import COVERAGE, WARM_COVERAGE, stop, warm_context
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read by torch when a test imports it
 
 # Shells make background processes ignore Ctrl-C.
@@ -22,11 +24,6 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 settings.register_profile("local", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("local"), derandomize=True, database=None)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
-
-COVERAGE = "COVERAGE_PROCESS_CONFIG"
-"""Environment variable that makes coverage measure interpreters that tests start."""
-WARM_COVERAGE = "COVERAGE_OF_WARM_PROCESSES"
-"""The same for programs in warm processes; see `tests.rl.warm`."""
 
 gc.disable()  # imported and collected objects live until the end
 
@@ -111,13 +108,10 @@ def _measure_interpreters_on_request(request: pytest.FixtureRequest) -> Iterator
 @pytest.fixture(autouse=True, scope="session")
 def _no_process_is_left() -> Iterator[None]:
     yield
-    if "tests.rl.warm" in sys.modules:
-        sys.modules["tests.rl.warm"].stop()
+    stop()
 
 
 @pytest.fixture
 def warm_pools(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make pools fork workers from a warm process instead of spawning them."""
-    from tests.rl.warm import warm_context
-
     monkeypatch.setitem(multiprocessing.context._concrete_contexts, "spawn", warm_context())

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import ast
 import subprocess
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from graphlib import CycleError, TopologicalSorter
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("ccpo_env", "baselines")
+from scripts.draw_architecture import FILES, PACKAGES, ROOT, imports
 
 ROOMS = (
     ("common",),
@@ -41,41 +38,6 @@ WITHOUT_TORCH = (
 """What can be imported where neither torch nor transformers is installed."""
 HEAVY = {"torch", "transformers"}
 FLOOR = {room: floor for floor, rooms in enumerate(ROOMS) for room in rooms}
-
-
-def module_name(path: Path) -> str:
-    parts = path.relative_to(ROOT).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
-FILES = {module_name(path): path for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
-MODULES = {module for module, path in FILES.items() if path.name != "__init__.py"}
-
-
-def imports(source: str, module: str, *, is_package: bool = False) -> Iterator[tuple[str, str]]:
-    """Yield each imported name, and when: "import" of the module, "call" or "types" only.
-
-    A text that is the name of a module, as in the table of commands, counts as a "call".
-    """
-    package = module if is_package else module.rpartition(".")[0]
-    waiting: list[tuple[ast.AST, str]] = [(ast.parse(source), "import")]
-    while waiting:
-        node, when = waiting.pop()
-        if isinstance(node, ast.Import):
-            yield from ((alias.name, when) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            parents = package.split(".")[: 1 - node.level or None] if node.level else []
-            base = ".".join([*parents, *([node.module] if node.module else [])])
-            yield from ((f"{base}.{alias.name}", when) for alias in node.names)
-        elif isinstance(node, ast.Constant) and node.value in MODULES:
-            yield node.value, "call"
-        elif isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
-            waiting += [(child, "types") for child in node.body]
-            waiting += [(child, when) for child in node.orelse]
-        else:
-            is_function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-            later = "call" if is_function and when == "import" else when
-            waiting += [(child, later) for child in ast.iter_child_nodes(node)]
 
 
 def is_within(name: str, modules: tuple[str, ...]) -> bool:

@@ -57,6 +57,16 @@ class Finding:
         return "\n".join([f"### {self.title}", "", self.meaning, "", *lines, ""])
 
 
+def report(name: str, findings: Sequence[Finding], page: Path | None) -> None:
+    """Print the findings of a bench, and write its section of a page if there is one."""
+    import torch
+
+    for finding in findings:
+        finding.show()
+    if page is not None:
+        write_section(page, name, findings, threads=torch.get_num_threads())
+
+
 def write_section(page: Path, name: str, findings: Sequence[Finding], *, threads: int) -> None:
     """Replace the section of a bench with its findings.
 

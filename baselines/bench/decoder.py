@@ -9,7 +9,7 @@ from unittest import mock
 
 import numpy as np
 
-from baselines.bench.benchmarks_page import Finding, write_section
+from baselines.bench.benchmarks_page import Finding, report
 from baselines.bench.measuring import Case, PageConfig
 from baselines.bench.sampler_speed import median_ratio
 from baselines.bench.step import seconds_of
@@ -37,12 +37,8 @@ def main(arguments: Sequence[str]) -> int:
 
 def run(config: DecoderConfig) -> None:
     """Print the ratio of step times, and write it to the page if there is one."""
-    import torch
-
     finding = decoder_finding(config.repeats, np.random.default_rng(config.seed))
-    finding.show()
-    if config.page is not None:
-        write_section(config.page, "decoder", [finding], threads=torch.get_num_threads())
+    report("decoder", [finding], config.page)
 
 
 def decoder_finding(

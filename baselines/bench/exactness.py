@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from baselines.bench.benchmarks_page import Finding, write_section
+from baselines.bench.benchmarks_page import Finding, report
 from baselines.bench.measuring import PageConfig
 from baselines.bench.sampler_speed import MAX_NEW_TOKENS, NUM_PROMPTS, NUM_SAMPLES, thinker_prompts
 from baselines.common.checks import require_at_least
@@ -49,12 +49,8 @@ def main(arguments: Sequence[str]) -> int:
 
 def run(config: ExactnessConfig) -> None:
     """Print the accuracy of the sampler, and write it to the page if there is one."""
-    import torch
-
     finding = exactness_finding(config.num_tokens, np.random.default_rng(config.seed))
-    finding.show()
-    if config.page is not None:
-        write_section(config.page, "exactness", [finding], threads=torch.get_num_threads())
+    report("exactness", [finding], config.page)
 
 
 def exactness_finding(num_tokens: int, rng: np.random.Generator) -> Finding:

@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from baselines.bench.benchmarks_page import Finding, write_section
+from baselines.bench.benchmarks_page import Finding, report
 from baselines.bench.measuring import Case, PageConfig
 from baselines.bench.step import seconds_of
 from baselines.bench.stepwise import TINY_STEP, OurLoop, closed_at_the_end
@@ -96,15 +96,10 @@ def main(arguments: Sequence[str]) -> int:
 
 def run(config: ScalingConfig) -> None:
     """Print the scaling of a step, and write it to the page if there is one."""
-    import torch
-
     rng = np.random.default_rng(config.seed)
     # First: the peak memory is that of the process.
     findings = [memory_finding(config.memory_steps), scaling_finding(config.repeats, rng)]
-    for finding in findings:
-        finding.show()
-    if config.page is not None:
-        write_section(config.page, "scaling", findings, threads=torch.get_num_threads())
+    report("scaling", findings, config.page)
 
 
 def scaling_finding(repeats: int, rng: np.random.Generator) -> Finding:

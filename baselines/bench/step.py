@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from baselines.bench import sampler_speed
-from baselines.bench.benchmarks_page import Finding, write_section
+from baselines.bench.benchmarks_page import Finding, report
 from baselines.bench.environment_speed import environment_cases
 from baselines.bench.measuring import Case, PageConfig, measure
 from baselines.bench.other_trainers import (
@@ -67,8 +67,6 @@ def main(arguments: Sequence[str]) -> int:
 
 def run(config: StepConfig) -> None:
     """Print the cost of a step, and write it to the page if there is one."""
-    import torch
-
     rng = np.random.default_rng(config.seed)
     findings = [
         trainers_finding(config.repeats, rng),
@@ -76,10 +74,7 @@ def run(config: StepConfig) -> None:
         parts_finding(config.credit_repeats),
         rates_finding(config.repeats, rng),
     ]
-    for finding in findings:
-        finding.show()
-    if config.page is not None:
-        write_section(config.page, "step", findings, threads=torch.get_num_threads())
+    report("step", findings, config.page)
 
 
 def trainers_finding(repeats: int, rng: np.random.Generator) -> Finding:

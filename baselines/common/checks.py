@@ -71,22 +71,25 @@ def require_roles(field_name: str, given: Iterable[str], roles: Sequence[Role]) 
             raise unknown_name("role", name, roles, of=field_name)
 
 
+def flag_of(name: str) -> str:
+    """Return the flag of a setting, such as --group-size."""
+    return f"--{name.replace('_', '-')}"
+
+
 def require_at_least(name: str, value: int, least: int, *, why: str = "") -> None:
     """Raise ValueError unless an integer field is large enough."""
     if value < least:
-        flag = f"--{name.replace('_', '-')}"
         reason = f" because {why}" if why else ""
         raise ValueError(
-            f"{name} must be >= {least}{reason}, got {value}; pass {flag} {least} or more"
+            f"{name} must be >= {least}{reason}, got {value}; pass {flag_of(name)} {least} or more"
         )
 
 
 def require_positive(name: str, value: float | None, *, such_as: float) -> None:
     """Raise ValueError unless a number is finite and above 0; None passes."""
     if value is not None and not 0.0 < value < float("inf"):
-        flag = f"--{name.replace('_', '-')}"
         raise ValueError(
-            f"{name} must be a number above 0, got {value}; pass e.g. {flag} {such_as}"
+            f"{name} must be a number above 0, got {value}; pass e.g. {flag_of(name)} {such_as}"
         )
 
 
@@ -98,9 +101,8 @@ def unread(name: str, value: object, needed: str) -> str:
         value: Its value.
         needed: What would give it an effect, such as "--topology vote".
     """
-    flag = f"--{name.replace('_', '-')}"
     rule = "must be left out where it has no effect"
-    return f"{name} {rule}, got {value}; drop {flag}, or pass {needed}"
+    return f"{name} {rule}, got {value}; drop {flag_of(name)}, or pass {needed}"
 
 
 def _fits(size: int, wanted: int | str) -> bool:

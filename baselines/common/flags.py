@@ -17,6 +17,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from baselines.common.checks import flag_of
 from ccpo_env.errors import unknown_name
 
 NUMBERS: Mapping[type, tuple[str, str]] = {int: ("a whole number", "1"), float: ("a number", "0.1")}
@@ -75,7 +76,7 @@ class Flag:
     @property
     def name(self) -> str:
         """As on the command line, such as --group-size."""
-        return f"--{self.key.replace('_', '-')}"
+        return flag_of(self.key)
 
     @property
     def is_switch(self) -> bool:

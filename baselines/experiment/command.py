@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Annotated
 
 from rich.console import Console
-from rich.progress import Progress
 
-from baselines.common.checks import require_at_least, require_known, unread
+from baselines.common.checks import flag_of, require_at_least, require_known, unread
 from baselines.common.command_line import Given, parse
 from baselines.common.errors import exit_on_bad_input
 from baselines.common.files import make_folder
@@ -21,7 +20,7 @@ from baselines.common.flags import Choices, build
 from baselines.common.stats import MIN_RUNS
 from baselines.credit import ALLOCATORS
 from baselines.experiment.runs import RunKey, RunResult, run_once
-from baselines.experiment.sweep import RUNS_FILE, keep_settings, run_sweep
+from baselines.experiment.sweep import RUNS_FILE, keep_settings, run_sweep, with_progress
 from baselines.optimizers import OPTIMIZERS
 from baselines.train.config import TrainConfig
 from baselines.train.unread import what_reads
@@ -125,7 +124,7 @@ def settle(given: Given) -> ExperimentConfig:
     names = [key.removeprefix(TRAIN) for key in given if key.startswith(TRAIN)]
     for name in names:
         if name in SET_PER_RUN:
-            flag = f"--train.{name.replace('_', '-')}"
+            flag = flag_of(TRAIN + name)
             raise ValueError(
                 f"{flag} must be left out, got {getattr(config.train, name)}; {SET_PER_RUN[name]}"
             )
@@ -137,16 +136,11 @@ def settle(given: Given) -> ExperimentConfig:
 
 
 def _run(config: ExperimentConfig, console: Console) -> list[RunResult]:
-    results = []
-    with Progress(console=console) as progress:
-        bar = progress.add_task("runs", total=len(config.keys))
-        for result in run_sweep(
-            partial(run_once, config.train, token_budget=config.token_budget),
-            config.keys,
-            RunResult,
-            path=config.out_dir / RUNS_FILE,
-            num_workers=config.num_workers,
-        ):
-            results.append(result)
-            progress.advance(bar)
-    return results
+    results = run_sweep(
+        partial(run_once, config.train, token_budget=config.token_budget),
+        config.keys,
+        RunResult,
+        path=config.out_dir / RUNS_FILE,
+        num_workers=config.num_workers,
+    )
+    return with_progress(results, len(config.keys), console)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, wait
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar
+
+from rich.console import Console
+from rich.progress import Progress
 
 from baselines.common.files import CONFIG_FILE, write_json
 from baselines.common.jsonl import append_row, read_rows, truncate_torn_line
@@ -90,6 +93,17 @@ def run_sweep(
         for result in results:
             append_row(path, result.to_json())
             yield result
+
+
+def with_progress(results: Iterable[Result], total: int, console: Console) -> list[Result]:
+    """Return all results, and show on a progress bar how many of the runs are finished."""
+    found = []
+    with Progress(console=console) as progress:
+        bar = progress.add_task("runs", total=total)
+        for result in results:
+            found.append(result)
+            progress.advance(bar)
+    return found
 
 
 def read_results(path: Path, result_type: type[Result]) -> list[Result]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from baselines.common.checks import flag_of
 from baselines.common.command_line import Given, parse
 from baselines.common.errors import exit_on_bad_input
 from baselines.common.files import CONFIG_FILE
@@ -60,8 +61,7 @@ def settle(given: Given) -> TrainConfig:
     config = replace(start, **{**given, "resume": resume})
     config.check()
     for name, needed in expect_read(config, given).items():
-        flag = f"--{name.replace('_', '-')}"
-        print(f"warning: {flag} has no effect in this run; pass {needed}", file=sys.stderr)
+        print(f"warning: {flag_of(name)} has no effect in this run; pass {needed}", file=sys.stderr)
     _expect_layer_read(TrainConfig(), chosen, config)
     _expect_layer_read(with_settings(TrainConfig(), chosen), written, config)
     unset = {name for name in {**chosen, **written} if what_reads(config, name) is not None}

@@ -10,6 +10,7 @@ from types import UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from baselines.common.checks import (
+    flag_of,
     require_at_least,
     require_known,
     require_positive,
@@ -249,7 +250,7 @@ def check_same_config(config: Mapping[str, Any], saved: Mapping[str, Any], where
 
 def _how_to_set(name: str, value: object) -> str:
     """Return the instruction to set a field to a value on the command line."""
-    flag = f"--{name.replace('_', '-')}"
+    flag = flag_of(name)
     if value in (None, {}):
         return f"leave out {flag}"
     if isinstance(value, dict):

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Annotated
 
 from rich.console import Console
-from rich.progress import Progress
 
 from baselines.common.checks import require_at_least, require_known
 from baselines.common.command_line import parse
@@ -20,7 +19,7 @@ from baselines.common.errors import exit_on_bad_input
 from baselines.common.files import make_folder, write_json, write_text
 from baselines.common.flags import Choices
 from baselines.common.stats import MIN_RUNS
-from baselines.experiment.sweep import RUNS_FILE, keep_settings
+from baselines.experiment.sweep import RUNS_FILE, keep_settings, with_progress
 from baselines.optimizers import OPTIMIZERS
 from baselines.train_sb3 import tabular
 from baselines.train_sb3.game import MIXES
@@ -28,7 +27,6 @@ from baselines.train_sb3.measured_credit import MEANINGFUL, CreditPlan
 from baselines.train_sb3.signal_runs import (
     TUNING_SEEDS,
     RunOnce,
-    SignalRunResult,
     mean_shares,
     tuned,
 )
@@ -71,20 +69,16 @@ class Comparison:
         )
 
         started = time.monotonic()
-        results: list[SignalRunResult] = []
         total = len(self.cells) * (num_seeds + len(self.learning_rates) * len(TUNING_SEEDS))
-        with Progress(console=console) as progress:
-            bar = progress.add_task("runs", total=total)
-            for result in tuned(
-                self.run_once,
-                self.cells,
-                num_seeds,
-                learning_rates=self.learning_rates,
-                path=out_dir / RUNS_FILE,
-                num_workers=num_workers,
-            ):
-                results.append(result)
-                progress.advance(bar)
+        runs = tuned(
+            self.run_once,
+            self.cells,
+            num_seeds,
+            learning_rates=self.learning_rates,
+            path=out_dir / RUNS_FILE,
+            num_workers=num_workers,
+        )
+        results = with_progress(runs, total, console)
         results.sort(key=lambda run: self.cells.index((run.key.setting, run.key.method)))
         rows = table_rows(results, self.reference)
         table = markdown(rows, self.meanings)

@@ -70,7 +70,7 @@ def test_evaluate_writes_tables_and_transcripts_and_plays_nothing_twice(
 
     monkeypatch.setattr(
         "baselines.rollouts.runner.RolloutRunner._play_turn", None
-    )  # nobody may speak
+    )  # no episode may be played
     code, again = run(tasks, out_dir, *flags)
     assert code == 0
     assert "6 of 6 batches are already finished" in again

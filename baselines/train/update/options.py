@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
+from baselines.common.checks import flag_of
 from ccpo_env.errors import unknown_name
 
 OldLogprobs: TypeAlias = Literal["sampler", "recompute"]
@@ -58,7 +59,7 @@ class UpdateOptions:
             if getattr(self, name) < 1:
                 raise ValueError(
                     f"{name} must be >= 1, got {getattr(self, name)}; "
-                    f"pass --{name.replace('_', '-')} 1 for one update per step"
+                    f"pass {flag_of(name)} 1 for one update per step"
                 )
         choices = {"old_logprobs": get_args(OldLogprobs), "on_nonfinite": get_args(OnNonfinite)}
         for name, allowed in choices.items():
