@@ -14,6 +14,7 @@ from baselines.policies.registry import load_policy, load_sampler
 from baselines.policies.scripted import ScriptedPolicy
 from tests.rl.fake_server import FakeServer, served
 
+pytestmark = pytest.mark.no_cover  # of policies whose own tests run the same lines
 TEXTS = ["1+1", "a longer prompt: ", "1+1", "?"] * 3
 PROMPTS = [Prompt(text, ({"role": "user", "content": text},)) for text in TEXTS]
 CHAT = (
