@@ -6,6 +6,9 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 from ccpo_env.types import Verdict, Verifier
 
 ABSTAINED = -1
@@ -50,6 +53,37 @@ class Ballot:
             return Verdict("no_answer")
         winner, _ = Counter(votes).most_common(1)[0]  # max returns the first of a tie
         return Verdict("correct" if winner == self.correct else "wrong", self.answers[winner])
+
+    def rewards(self, counted: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+        """Return the reward of each of many recounts: that of `verdict` without the other voters.
+
+        Args:
+            counted: Whether a recount counts a voter's vote, shape (S, voters): one row a recount.
+
+        Returns:
+            Team rewards, shape (S,): +1.0 or -1.0; NaN if the vote is not measured.
+
+        Raises:
+            ValueError: If counted is not an array of bool with a column for each voter.
+        """
+        counted = np.asarray(counted)
+        num_voters = counted.shape[-1] if self.unmeasured else len(self.clusters)
+        if counted.dtype != np.bool_ or counted.shape != (len(counted), num_voters):
+            raise ValueError(
+                f"counted must be an array of bool of shape (recounts, {num_voters}), got "
+                f"{counted.dtype} of shape {counted.shape}; give each voter a column"
+            )
+        if self.unmeasured is not None:
+            return np.full(len(counted), np.nan)
+        if num_voters == 0:
+            return np.full(len(counted), -1.0)
+        clusters = np.array(self.clusters)
+        agree = (clusters[:, None] == clusters) & (clusters != ABSTAINED)  # (voters, voters)
+        # The votes for each counted voter's answer, (S, voters); float32 counts exactly and fast.
+        votes = counted * (counted.astype(np.float32) @ agree.astype(np.float32))
+        winner = votes.argmax(axis=1)  # the first of a tie
+        is_right = counted & np.array([cluster == self.correct for cluster in self.clusters])
+        return np.where(is_right[np.arange(len(counted)), winner], 1.0, -1.0)
 
 
 def count_votes(responses: Sequence[str], gold: str, verify: Verifier) -> Ballot:
