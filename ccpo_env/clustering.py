@@ -58,12 +58,12 @@ class WrongAnswers:
 
         Args:
             response: Full text.
-            answer: The answer that the verifier extracted. None: the last box of the response
-                counts as its answer, else its last number, else the response as a whole, which
-                is equal to the same text only.
+            answer: The answer that the verifier extracted. None or blank: the last box of the
+                response counts as its answer, else its last number, else the response as a whole,
+                which is never compared with as an answer.
             unused: The cluster's number if no earlier answer is equal.
         """
-        read = answer if answer is not None else stated_answer(response)
+        read = answer if answer and answer.strip() else stated_answer(response)
         text = " ".join(response.split()) if read is None else read
         cluster = self._cluster_of_text.get(text)
         if cluster is None:

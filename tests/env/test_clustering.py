@@ -152,7 +152,7 @@ def test_comparisons_end_with_the_first_that_fails() -> None:
 
 
 def unreported(response: str, gold: str) -> Verdict:
-    """Compare as `exact` does, but never report an answer."""
+    """Look for the gold answer in the response, and never report an answer."""
     return Verdict("correct" if gold in response else "wrong")
 
 
@@ -188,6 +188,13 @@ def test_words_that_are_not_reported_are_compared_as_a_whole_and_never_as_an_ans
     ballot = count_votes(["to  be", "not to be", "to be\n", "Rome"], "Rome", record)
     assert ballot.clusters == (0, 1, 0, 2)
     assert asked == ["Rome"] * 4
+
+
+@pytest.mark.parametrize("blank", ["", " "])
+def test_a_blank_answer_is_none(blank: str) -> None:
+    responses = boxed([7, 8, 7])
+    verdicts = [Verdict("wrong", blank)] * 3
+    assert cluster_answers(responses, verdicts, exact).clusters == (0, 1, 0)
 
 
 def test_the_first_answer_that_is_reported_is_the_answer_of_its_cluster() -> None:
