@@ -11,8 +11,8 @@ import numpy.typing as npt
 from baselines.common.types import BoolArray, FloatArray
 from baselines.evaluate.episodes import Episode
 from baselines.evaluate.paths import JOINT, TeamPath
-from ccpo_env.types import Task, Verdict, Verifier
-from ccpo_env.voting import count_votes
+from ccpo_env.types import Task, Verifier
+from ccpo_env.voting import cluster_answers
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,26 +112,24 @@ def correctness_of(episodes: Sequence[Episode], *, verify: Verifier) -> Correctn
 
 
 def majority_is_right(samples: Sequence[Episode], verify: Verifier) -> float:
-    r"""Return whether the most frequent answer of a task's samples is correct: 1, 0 or NaN.
+    """Return whether the most frequent answer of a task's samples is correct: 1, 0 or NaN.
 
     Args:
         samples: Episodes of one task on one path.
-        verify: Compares ``\boxed{answer}`` with an answer.
+        verify: Compares a response with an answer.
 
     Note: Equal answers form a cluster, as in `ccpo_env.voting`; the first cluster wins a tie.
         Samples without an answer abstain, and a task with an unmeasured sample is not measured.
     """
-    answers = [_boxed(episode.verdict) for episode in samples]
-    known = dict(zip(answers, (episode.verdict for episode in samples), strict=True))
-    gold = samples[0].task.answer
-
-    def compare(response: str, answer: str) -> Verdict:
-        return known[response] if answer == gold else verify(response, answer)
-
-    reward = count_votes(answers, gold, compare).verdict().reward
+    verdicts = [episode.verdict for episode in samples]
+    if any(verdict.reward is None for verdict in verdicts):
+        return float("nan")
+    responses = [_response(episode) for episode in samples]
+    reward = cluster_answers(responses, verdicts, verify).verdict().reward
     return float("nan") if reward is None else float(reward > 0)
 
 
-def _boxed(verdict: Verdict) -> str:
-    """Return an answer as a response; empty without one."""
-    return "" if verdict.answer is None else f"\\boxed{{{verdict.answer}}}"
+def _response(episode: Episode) -> str:
+    """Return the answer of a team as a response; its last message if none was reported."""
+    answer = episode.verdict.answer
+    return episode.messages[-1].text if answer is None else f"\\boxed{{{answer}}}"

@@ -123,9 +123,11 @@ class PlaySession:
         if self.person not in agents:
             raise unknown_name("agent", self.person, agents)
         roles = self._env.topology.roles
-        policies = load_samplers(config.policy, roles)
+        self._policies = load_samplers(config.policy, roles)
         self._sampling = Sampling(temperature=config.temperature, max_tokens=config.max_tokens)
-        self._runner = RolloutRunner(self._env, policies, dict.fromkeys(roles, self._sampling))
+        self._runner = RolloutRunner(
+            self._env, self._policies, dict.fromkeys(roles, self._sampling)
+        )
 
     def play(self, task: Task, seed: Sequence[int], *, read: TextIO, write: TextIO) -> None:
         """Play one episode, then one without the person, and print a comparison.
@@ -158,8 +160,9 @@ class PlaySession:
         self._compare(task, np.random.default_rng([*seed, WITHOUT_STREAM]), write)
 
     def _completion(self, speaker: str, prompt: str, rng: np.random.Generator) -> str:
-        request = Prompt(prompt, tuple(self._env.infos[speaker]["messages"]))
-        policy = self._runner.policy_of(speaker)
+        info = self._env.infos[speaker]
+        request = Prompt(prompt, tuple(info["messages"]))
+        policy = self._policies[info["role"]]
         (completion,) = policy.sample([request], sampling=self._sampling, rng=rng)
         if completion.failure is not None:
             raise EOFError(f"{speaker} returned no completion: {completion.failure}")

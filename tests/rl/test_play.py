@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 
 import pytest
 
@@ -16,7 +17,9 @@ from baselines.evaluate.human_play import (
 )
 from baselines.policies.base import Completion
 from baselines.policies.scripted import ScriptedPolicy
-from ccpo_env.types import Task
+from ccpo_env.env import TeamAnswerEnv
+from ccpo_env.types import PromptTemplate, Task, Topology, Turn
+from ccpo_env.wrapper import SnapshotWrapper
 from tests.rl.warm import run_warm
 
 TASK = Task("t/0", "What is 1+1?", "2")
@@ -63,6 +66,25 @@ def test_play_as_the_solver_reads_the_thought_of_the_team(team_that_says):
     assert "--- thinker_0 speaks" in before
     assert "I think of" in after.partition("(an empty line")[0]  # in the prompt
     assert shown.endswith("You helped: without you the team was wrong.\n")
+
+
+def test_play_lets_the_policy_of_the_turn_speak_when_an_agent_has_two_roles(monkeypatch):
+    turns = (
+        Turn("member_0", "planner", ()),
+        Turn("member_1", "critic", ("member_0",)),
+        Turn("member_0", "solver", ("member_0", "member_1")),
+    )
+    prompts = PromptTemplate(dict.fromkeys(("planner", "critic", "solver"), "You."), "On.", "End.")
+    env = SnapshotWrapper(TeamAnswerEnv(Topology("plan", turns, prompts), tasks=[("-", "-")]))
+    says = {"planner": "the plan", "critic": "an objection", "solver": r"\boxed{2}"}
+    monkeypatch.setattr("baselines.evaluate.human_play.team_env", lambda *_: env)
+    monkeypatch.setattr(
+        LOAD, lambda _, roles: {role: ScriptedPolicy(lambda _, r=role: says[r]) for role in roles}
+    )
+    shown = played("mine\n\n", agent="member_1")
+    together, _, _ = shown.partition("Without member_1:")
+    assert re.findall(r"member_\d:\n  (.*)", together) == ["the plan", "mine", r"\boxed{2}"]
+    assert "=> correct, reward +1 (answer 2, gold 2)" in together
 
 
 def test_play_keeps_what_was_said_before_the_person(team_that_says):
