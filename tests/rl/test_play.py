@@ -104,11 +104,45 @@ def test_play_debate_asks_once_a_round(team_that_says):
     assert "=> correct" in shown
 
 
-def test_play_vote_counts_the_person(team_that_says):
-    replies = iter([r"\boxed{2}", r"\boxed{3}", r"\boxed{4}", r"\boxed{3}"])
+@pytest.mark.parametrize(
+    ("others", "said", "effect"),
+    [
+        ((2, 3), 2, "You helped: without you the team was wrong."),
+        ((2, 3), 3, "You hurt: without you the team was right."),
+        ((2, 2), 7, "The team was right with and without you."),
+        ((3, 3), 2, "The team was wrong with and without you."),
+    ],
+)
+def test_play_vote_recounts_the_ballots_without_the_person(team_that_says, others, said, effect):
+    if effect.startswith("You helped"):
+        others = others[::-1]  # a tie is won by the first
+    replies = iter([rf"\boxed{{{number}}}" for number in others])
     team_that_says(lambda _: next(replies))
-    shown = played("\\boxed{2}\n\n", topology="vote", agent="voter_0")
-    assert "=> correct" in shown.partition("Without voter_0")[0]
+    shown = played(f"\\boxed{{{said}}}\n\n", topology="vote", agent="voter_1")
+    whole, _, without = shown.partition("Without voter_1:\n")
+    assert next(replies, None) is None  # nobody is asked again
+    for number in others:
+        assert rf"\boxed{{{number}}}" in whole
+        assert rf"\boxed{{{number}}}" in without
+    assert "voter_1:" not in without
+    assert "(voter_1 is removed)" in without
+    assert shown.endswith(f"{effect}\n")
+
+
+def test_play_lets_the_role_of_each_turn_speak(monkeypatch):
+    turns = (Turn("a", "plan", ()), Turn("b", "work", ("a",)), Turn("a", "solve", ("a", "b")))
+    prompts = PromptTemplate(dict.fromkeys(("plan", "work", "solve"), "Go on."), "", "")
+    topology = Topology("twice", turns, prompts)
+    monkeypatch.setattr(
+        "baselines.evaluate.human_play.team_env",
+        lambda _, tasks: SnapshotWrapper(TeamAnswerEnv(topology, tasks=tasks)),
+    )
+    monkeypatch.setattr(
+        LOAD, lambda _, roles: {role: ScriptedPolicy([rf"\boxed{{{role}}}"]) for role in roles}
+    )
+    shown = played("mine\n\n", agent="b")
+    spoken = shown.partition("=> ")[0]
+    assert spoken.index(r"\boxed{plan}") < spoken.index("mine") < spoken.index(r"\boxed{solve}")
 
 
 def test_play_stops_where_the_input_ends(team_that_says):
