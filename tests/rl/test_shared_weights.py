@@ -119,30 +119,31 @@ def test_each_role_is_trained_at_its_own_temperature_and_length(
     assert (found - expected).norm() <= 1e-4 * expected.norm()
 
 
+def one_step(run_dir: Path, **settings) -> tuple[Trainer, dict]:
+    config = TrainConfig(
+        steps=1, tasks_per_step=2, group_size=2, num_eval_tasks=2, out_dir=run_dir, **settings
+    )
+    trainer, rows = Trainer(config, run_dir), list[dict]()
+    trainer.run(
+        on_step=rows.append, on_warning=print, should_stop=lambda: False, tracker=NoTracker(run_dir)
+    )
+    return trainer, rows[0]
+
+
 @pytest.mark.parametrize("weights", ["separate", "shared", "lora"])
 def test_logprobs_of_a_step_agree_with_the_sampler_for_every_kind_of_weights(
     tmp_path, weights
 ) -> None:
-    run_dir = tmp_path / weights
-    run_dir.mkdir()
-    config = TrainConfig(
+    _, row = one_step(
+        tmp_path,
         weights=weights,
         lora_rank=2,
         role_temperatures={"solver": 0.3},
         optimizer="reinforce_pp",
         optimizer_args={"reward_kl": "0.1", "kl_weight": "0.1", "entropy_weight": "0.1"},
-        steps=1,
-        tasks_per_step=2,
-        group_size=2,
-        num_eval_tasks=2,
-        out_dir=run_dir,
     )
-    rows: list[dict] = []
-    Trainer(config, run_dir).run(
-        on_step=rows.append, on_warning=print, should_stop=lambda: False, tracker=NoTracker(run_dir)
-    )
-    gaps = [value for key, value in rows[0].items() if key.endswith("/mismatch_max")]
-    kl = [value for key, value in rows[0].items() if key.endswith("/reference_kl")]
+    gaps = [value for key, value in row.items() if key.endswith("/mismatch_max")]
+    kl = [value for key, value in row.items() if key.endswith("/reference_kl")]
     assert len(gaps) == len(kl) == (1 if weights == "shared" else 2)
     assert max(gaps) <= 1e-4
     # The reference is the policy itself before the first update.
@@ -194,3 +195,9 @@ def test_an_update_of_one_role_changes_the_policy_of_all_that_share_it(tmp_path)
     for weights, changed in (("shared", ROLES), ("separate", ("solver",)), ("lora", ("solver",))):
         _, crew = crew_of(tmp_path, "grpo", {}, weights)
         assert crew.updated_roles(["solver"]) == changed
+
+
+@pytest.mark.parametrize(("weights", "aged"), [("separate", {"thinker"}), ("shared", set(ROLES))])
+def test_cached_rollouts_age_with_every_update_of_their_policy(tmp_path, weights, aged) -> None:
+    trainer, _ = one_step(tmp_path, weights=weights, alternate_period=1, removed_cache_decay=0.9)
+    assert trainer._credit.to_json()["cache"]["versions"] == dict.fromkeys(aged, 1)
