@@ -202,8 +202,13 @@ def _checked(name: str, value: Any, kind: Any) -> Any:
     origins = {get_origin(one) or one for one in allowed}
     if get_origin(kind) is Literal:
         is_right = value in get_args(kind)
-    elif tuple in origins and isinstance(value, list):
-        return tuple(value)
+    elif tuple in origins and isinstance(value, list | tuple):
+        return tuple(_checked(name, entry, get_args(kind)[0]) for entry in value)
+    elif dict in origins and isinstance(value, dict):
+        entries = {str(key): entry for key, entry in value.items()}
+        return {
+            key: _checked(f"{name} of {key}", entries[key], get_args(kind)[1]) for key in entries
+        }
     elif float in origins and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     else:
