@@ -284,6 +284,7 @@ def _recounted(
     """Return the rewards of each rollout's vote without each set of voters, (G, 1) per set."""
     speakers = [turn.speaker for turn in topology.turns]
     counted = np.array([[s not in removed for s in speakers] for removed in removals], dtype=bool)
+    counted = counted.reshape(-1, len(speakers))  # also without removals
     ballots = [rollout.ballot for rollout in joint if rollout.ballot is not None]
     recounts = np.stack([ballot.rewards(counted) for ballot in ballots], axis=-1)  # (S, G)
     return dict(zip(removals, recounts[..., None], strict=True))

@@ -63,7 +63,7 @@ def rollout(
 ) -> Rollout:
     """A handmade rollout with the given texts, one token per character."""
     said = [(a, text) for a, text in zip(agents, texts, strict=True) if a not in removed]
-    completions = {a: (Completion(text, (), tuple(range(len(text)))),) for a, text in said}
+    completions = tuple(Completion(text, (), tuple(range(len(text)))) for _, text in said)
     messages = tuple(Message(agent, text) for agent, text in said)
     verdict = Verdict(status, said[-1][1] if status in ("correct", "wrong") else None)
     return Rollout(RolloutRequest(task, removed), messages, completions, verdict)

@@ -15,7 +15,7 @@ from baselines.train.logging.completions import (
     completion_rows,
 )
 from baselines.train.trainer import Trainer
-from tests.rl.teams import PAIR, TASK, rollout, write_tasks
+from tests.rl.teams import TASK, rollout, write_tasks
 from tests.rl.test_trainer import CountingTracker, run
 
 
@@ -35,7 +35,7 @@ def test_completion_rows_by_hand():
     )
     group = Group(TASK, rollouts, {}, {})
     credit, advantages = np.array([[1.2, 1.0], [-1.2, -1.0]]), np.array([[0.6, 0.5], [-0.6, -0.5]])
-    rows = completion_rows(7, group, credit, advantages, agents)
+    rows = completion_rows(7, group, credit, advantages)
     assert [(row["rollout"], row["agent"], row["text"]) for row in rows] == [
         (0, "debater_0", "one"),
         (0, "debater_1", "2"),
@@ -53,7 +53,7 @@ def test_completion_rows_by_hand():
 def test_completions_are_written_one_row_a_line_and_text_as_data(tmp_path):
     path = tmp_path / "completions.jsonl"
     group = Group(TASK, (rollout("correct", texts=('a\n"b" \u2028', "2")),), {}, {})
-    rows = completion_rows(1, group, np.ones((1, 2)), np.zeros((1, 2)), PAIR)
+    rows = completion_rows(1, group, np.ones((1, 2)), np.zeros((1, 2)))
     for _ in range(2):
         append_rows(path, rows)
     append_rows(path, [])

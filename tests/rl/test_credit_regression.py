@@ -12,7 +12,7 @@ from baselines.credit import (
     additive_effects,
     regression_credit,
 )
-from baselines.credit.regression import RIDGES_PER_AGENT
+from baselines.credit.regression import RIDGES_PER_TURN
 from tests.rl.strategies import groups, measured_groups
 
 NUM_CATEGORIES = 3
@@ -42,19 +42,22 @@ def test_regression_credit_compares_with_what_might_have_been_said_by_hand() -> 
     np.testing.assert_allclose(credit[:, 0] * 67 / 64, [1, 1, -1, -1], atol=1e-12)
 
 
-def test_regression_credit_is_zero_where_no_model_beats_the_mean() -> None:
-    # Exclusive or: each agent's category says nothing on its own.
-    features = [[0, 0], [0, 1], [1, 0], [1, 1]]
-    group = GroupOutcomes(("a", "b"), [1, -1, -1, 1], features=features)
-    np.testing.assert_array_equal(regression_credit(group), np.zeros((4, 2)))
-
-
 def test_regression_credit_takes_features_of_the_caller_first() -> None:
     group = one_agent([0, 1, 0, 1], [1, 1, -1, -1])
     credit = regression_credit(group, features=[[0], [0], [1], [1]])
     expected = regression_credit(one_agent([0, 0, 1, 1], [1, 1, -1, -1]))
     np.testing.assert_array_equal(credit, expected)
     assert (credit != regression_credit(group)).all()
+
+
+def nested(rewards: np.ndarray, features: np.ndarray, chances: np.ndarray | None) -> np.ndarray:
+    """The effect of each message in a model of it and the messages before it."""
+    columns = []
+    for turn in range(features.shape[1]):
+        kept = slice(turn + 1)
+        own = None if chances is None else chances[:, kept]
+        columns.append(refitted(rewards, features[:, kept], own)[:, turn])
+    return np.stack(columns, axis=1)
 
 
 def refitted(rewards: np.ndarray, features: np.ndarray, chances: np.ndarray | None) -> np.ndarray:
@@ -71,11 +74,9 @@ def refitted(rewards: np.ndarray, features: np.ndarray, chances: np.ndarray | No
     target = np.einsum("gn,n,ni->gi", kept, rewards, design)
     penalty = np.eye(design.shape[1])
     penalty[0, 0] = 0.0
-    mean = kept @ rewards / (num_rollouts - 1)
-    fits = [np.hstack([mean[:, None], np.zeros((num_rollouts, design.shape[1] - 1))])]
-    ridges = RIDGES_PER_AGENT[1:] * num_agents
+    ridges = RIDGES_PER_TURN * num_agents
     systems = normal + ridges[:, None, None, None] * penalty
-    fits += list(np.linalg.solve(systems, target[None, ..., None])[..., 0])
+    fits = list(np.linalg.solve(systems, target[None, ..., None])[..., 0])
     errors = [np.square(rewards - (design * fit).sum(axis=1)).sum() for fit in fits]
     best = next(fit for fit, e in zip(fits, errors, strict=True) if e <= min(errors) * (1 + 1e-9))
     effects = best[:, 1:].reshape(num_rollouts, num_agents, -1) @ basis.T  # (G, A, C)
@@ -89,7 +90,14 @@ def refitted(rewards: np.ndarray, features: np.ndarray, chances: np.ndarray | No
 def test_regression_credit_equals_refitted_models_of_10000_groups() -> None:
     step = measured_groups()
     for group, credit in zip(step, ALLOCATORS["regression"].many(step), strict=True):
+        expected = np.clip(nested(group.team_rewards, group.features, None), -2.0, 2.0)
+        np.testing.assert_allclose(credit, expected, rtol=0, atol=1e-11)
+
+
+def test_regression_credit_of_a_vote_is_by_one_model_of_all_voters() -> None:
+    for group in measured_groups()[:500]:
         expected = np.clip(refitted(group.team_rewards, group.features, None), -2.0, 2.0)
+        credit = regression_credit(group, reads="none")
         np.testing.assert_allclose(credit, expected, rtol=0, atol=1e-11)
 
 
@@ -98,7 +106,7 @@ def test_regression_credit_with_probabilities_equals_refitted_models() -> None:
         rng = np.random.default_rng([1, index])
         chances = rng.dirichlet(np.ones(NUM_CATEGORIES), group.features.shape)
         credit = regression_credit(group, probabilities=chances)
-        expected = np.clip(refitted(group.team_rewards, group.features, chances), -2.0, 2.0)
+        expected = np.clip(nested(group.team_rewards, group.features, chances), -2.0, 2.0)
         np.testing.assert_allclose(credit, expected, rtol=0, atol=1e-11)
 
 
@@ -138,9 +146,9 @@ def test_regression_credit_is_never_more_than_the_range_of_the_reward() -> None:
     effects = additive_effects(rewards, features, certain)
     agents = tuple("abcd")
     batch = GroupBatch(agents=agents, team_rewards=rewards, features=features)
-    credit = regression_credit(batch, probabilities=certain)
+    credit = regression_credit(batch, probabilities=certain, reads="none")
     assert np.abs(effects).max() > 2.0
-    np.testing.assert_array_equal(credit, np.clip(effects, -2.0, 2.0))
+    np.testing.assert_allclose(credit, np.clip(effects, -2.0, 2.0), rtol=0, atol=1e-12)
 
 
 def sequential_bandit(

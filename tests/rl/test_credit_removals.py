@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+from math import factorial
+
+import numpy as np
 import pytest
 
+from baselines.credit import ALLOCATORS
 from baselines.credit.removals import (
+    balanced_orders,
     each_agent,
     each_but_the_last,
     every_subset,
     no_removals,
-    sampled_orders,
+    stages,
 )
 
 TRIO = ("thinker_0", "thinker_1", "solver_0")
@@ -52,26 +57,57 @@ def test_removals_leave_somebody_to_answer(removals) -> None:
         assert all(0 < len(removed) < count for removed in sets)
 
 
-@pytest.mark.parametrize("count", range(1, 7))
-def test_every_subset_is_complete_up_to_six_agents(count: int) -> None:
-    assert len(every_subset(names(count))) == 2**count - 2
+@pytest.mark.parametrize("count", [*range(1, 8), 12])
+def test_every_subset_is_complete_up_to_twelve_agents(count: int) -> None:
+    assert len(set(every_subset(names(count)))) == 2**count - 2
 
 
-@pytest.mark.parametrize("count", [7, 8, 12])
-def test_every_subset_of_more_agents_is_the_complement_of_a_growing_team(count: int) -> None:
-    agents = names(count)
-    grown = {
-        frozenset(agents[i] for i in order[:size])
-        for order in sampled_orders(count)
-        for size in range(1, count)
-    }
-    assert {frozenset(agents) - removed for removed in every_subset(agents)} == grown
-    assert len(grown) <= 16 * (count - 1)
+def test_every_subset_of_more_agents_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^agents must be at most 12 .* got 13; sample orders"):
+        every_subset(names(13))
 
 
-def test_sampled_orders_are_permutations_each_followed_by_its_reverse() -> None:
-    orders = sampled_orders(8)
-    assert len(orders) == 16
-    assert all(sorted(order) == list(range(8)) for order in orders)
-    assert all(orders[i + 1] == orders[i][::-1] for i in range(0, 16, 2))
-    assert len(set(orders)) > 8
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 7, 8, 9, 12, 16])
+def test_balanced_orders_are_pairs_with_each_agent_as_often_in_each_position(count: int) -> None:
+    orders = balanced_orders(count, np.random.default_rng(count))
+    assert len(orders) >= 14
+    assert all(sorted(order) == list(range(count)) for order in orders)
+    assert all(orders[i + 1] == orders[i][::-1] for i in range(0, len(orders), 2))
+    for position in range(count):
+        occupants = np.bincount([order[position] for order in orders], minlength=count)
+        assert set(occupants) == {len(orders) // count}
+
+
+@pytest.mark.parametrize("count", [4, 5])
+def test_balanced_orders_are_uniform_and_new_in_each_call(count: int) -> None:
+    rng = np.random.default_rng(0)
+    drawn = [order for _ in range(600) for order in balanced_orders(count, rng)]
+    seen = np.unique(drawn, axis=0, return_counts=True)[1]
+    assert len(seen) == factorial(count)
+    expected = len(drawn) / factorial(count)
+    # Chi-squared with factorial(count) - 1 degrees of freedom; pairs and squares double it at most.
+    assert (np.square(seen - expected) / expected).sum() < 2.5 * factorial(count)
+
+
+def test_stages_are_those_still_missing_as_the_team_grows() -> None:
+    agents = names(8)
+    orders = balanced_orders(8, np.random.default_rng(1))
+    grown = {frozenset(agents[i] for i in order[:n]) for order in orders for n in range(1, 8)}
+    missing = stages(agents, orders)
+    assert {frozenset(agents) - removed for removed in missing} == grown
+    assert len(missing) == len(grown)
+
+
+@pytest.mark.parametrize(
+    ("count", "are_recounts", "is_exact"),
+    [(6, False, True), (7, False, False), (12, True, True), (13, True, False)],
+)
+def test_shapley_removes_every_subset_while_these_are_few(count, are_recounts, is_exact) -> None:
+    rng = np.random.default_rng(0)
+    plan = ALLOCATORS["shapley"].plan_removals(names(count), rng, are_recounts=are_recounts)
+    if is_exact:
+        assert plan == (every_subset(names(count)), None)
+        return
+    assert plan.removals == stages(names(count), plan.orders)
+    again = ALLOCATORS["shapley"].plan_removals(names(count), rng, are_recounts=are_recounts)
+    assert again.orders != plan.orders

@@ -50,6 +50,14 @@ def play(stage: CreditStage, active=("thinker", "solver"), costs=None):
     return stage.play(TASKS, active, rng=rng, costs=costs or CostTracker())
 
 
+def credit_of(stage: CreditStage, groups, active=("thinker", "solver")):
+    return stage.credit([stage.outcomes(group) for group in groups], active)
+
+
+def plan_of(stage: CreditStage, active):
+    return stage.plan(active, np.random.default_rng(0))
+
+
 @pytest.mark.parametrize("optimizer", ["grpo", "reinforce_pp"])
 @pytest.mark.parametrize("topology", ["think_solve", "vote", "debate"])
 @pytest.mark.parametrize("allocator", sorted(ALLOCATORS))
@@ -60,11 +68,12 @@ def test_every_allocator_is_given_what_it_needs_in_every_topology(allocator, top
             stage_of(config)
         return
     stage = stage_of(config)
-    roles = set(runner_of(config).role_of.values())
+    turn_roles = runner_of(config).role_of
+    roles = set(turn_roles.values())
     groups = [group for group in play(stage, roles) if stage.is_usable(group)]
     assert groups
-    for credit in stage.credit(groups):
-        assert credit.shape == (4, len(runner_of(config).agents))
+    for credit in credit_of(stage, groups, roles):
+        assert credit.shape == (4, len(turn_roles))
         assert np.isfinite(credit).all()
     stage.remember(groups, roles)
     stage.load_json(stage.to_json())
@@ -73,7 +82,7 @@ def test_every_allocator_is_given_what_it_needs_in_every_topology(allocator, top
 def test_plan_asks_only_for_what_the_allocator_needs():
     asked = {}
     for allocator in ALLOCATORS:
-        plan = stage_of(replace(SMALL, allocator=allocator)).plan({"thinker", "solver"})
+        plan = plan_of(stage_of(replace(SMALL, allocator=allocator)), {"thinker", "solver"})
         asked[allocator] = (len(plan.removals), len(plan.branches), plan.rate)
     assert asked["shared"] == asked["regression"] == (0, 0, False)
     assert asked["counterfactual"] == asked["history"] == (1, 0, False)
@@ -84,18 +93,18 @@ def test_plan_asks_only_for_what_the_allocator_needs():
 
 def test_removals_are_not_played_while_only_an_agent_is_trained_that_does_not_read_them():
     stage = stage_of(SMALL)  # counterfactual: the solver is paid the team reward
-    assert stage.plan({"thinker"}).removals == (NO_THINKER,)
-    assert stage.plan({"solver"}).removals == ()
+    assert plan_of(stage, {"thinker"}).removals == (NO_THINKER,)
+    assert plan_of(stage, {"solver"}).removals == ()
     costs = CostTracker()
     groups = play(stage, ("solver",), costs)
     assert costs.verified["removed"] == 0
-    for group, credit in zip(groups, stage.credit(groups), strict=True):
+    for group, credit in zip(groups, credit_of(stage, groups), strict=True):
         assert credit.tolist() == [[reward, reward] for reward in group.rewards]
 
 
 def test_history_reads_the_removal_for_both_roles_so_it_is_always_played():
     stage = stage_of(replace(SMALL, allocator="history"))
-    assert stage.plan({"solver"}).removals == (NO_THINKER,)
+    assert plan_of(stage, {"solver"}).removals == (NO_THINKER,)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +120,7 @@ def test_removals_are_left_out_only_where_no_advantage_could_change(
     allocator, optimizer, is_left_out
 ):
     stage = stage_of(replace(SMALL, allocator=allocator, optimizer=optimizer))
-    assert stage.plan({"thinker"}).skip_uniform_groups == is_left_out
+    assert plan_of(stage, {"thinker"}).skip_uniform_groups == is_left_out
 
 
 def test_leaving_removals_out_changes_no_advantage():
@@ -121,10 +130,10 @@ def test_leaving_removals_out_changes_no_advantage():
     assert any(not group.removed for group in groups)
     assert any(group.removed for group in groups)
     advantage = OPTIMIZERS["grpo"].advantage
-    for group, own in zip(groups, advantage(stage.credit(groups)), strict=True):
+    for group, own in zip(groups, advantage(credit_of(stage, groups)), strict=True):
         if not group.removed:
             paid = [replace(group, removed={NO_THINKER: np.array([s])}) for s in (-1.0, 0.0, 1.0)]
-            for other in advantage(everything.credit(paid)):
+            for other in advantage(credit_of(everything, paid)):
                 np.testing.assert_array_equal(own, other)
 
 
@@ -159,11 +168,11 @@ def test_history_pays_with_the_state_before_the_step():
     config = replace(SMALL, allocator="history")
     stage, fresh = stage_of(config), stage_of(config)
     groups = play(stage)
-    before = stage.credit(groups)
+    before = credit_of(stage, groups)
     stage.remember(groups, ["thinker", "solver"])
-    after = stage.credit(groups)
+    after = credit_of(stage, groups)
     assert not all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
-    for a, b in zip(before, fresh.credit(groups), strict=True):
+    for a, b in zip(before, credit_of(fresh, groups), strict=True):
         np.testing.assert_array_equal(a, b)
 
 

@@ -87,12 +87,21 @@ def test_branches_are_fresh_answers_to_the_same_thought():
     assert group.outcomes(PAIR).branch_rewards["thinker_0"].shape == (2, 2)
 
 
-def test_a_rollout_is_dropped_with_a_branch_that_was_not_measured():
+def test_a_branch_that_was_not_measured_counts_as_the_mean_of_the_others():
+    plan = Plan(group_size=2, branches=("thinker_0",), num_branches=3)
+    answers = ["2", "9", "2", "?", "9", "?", "2", "?"]
+    (group,) = groups_of(answers, plan, tasks=TASKS[:1])
+    assert group.rewards.tolist() == [1.0, -1.0]
+    assert group.branches["thinker_0"].tolist() == [[1.0, -1.0, 0.0], [1.0, 1.0, 1.0]]
+    assert group.num_unmeasured == 3
+
+
+def test_a_rollout_is_dropped_if_none_of_its_branches_was_measured():
     plan = Plan(group_size=2, branches=("thinker_0",), num_branches=2)
-    (group,) = groups_of(["2", "9", "2", "?", "9", "2"], plan, tasks=TASKS[:1])
+    (group,) = groups_of(["2", "9", "?", "?", "9", "2"], plan, tasks=TASKS[:1])
     assert group.rewards.tolist() == [-1.0]
     assert group.branches["thinker_0"].tolist() == [[-1.0, 1.0]]
-    assert group.num_unmeasured == 1
+    assert group.num_unmeasured == 2
 
 
 def test_a_later_agent_is_removed_on_each_rollout():
@@ -126,7 +135,7 @@ def test_voters_are_left_out_of_the_count_for_free():
 
 
 def test_what_a_cache_knows_is_not_played_again():
-    cache = RemovedCache(0.5, {NO_THINKER: ["solver"]})
+    cache = RemovedCache(0.5, {NO_THINKER: ["solver"]}.__getitem__)
     plan = Plan(group_size=2, removals=(NO_THINKER,), num_removed=4)
     task = TASKS[:1]
     costs = CostTracker()
@@ -143,7 +152,7 @@ def test_what_a_cache_knows_is_not_played_again():
 
 def test_message_categories_number_the_distinct_texts_of_each_agent():
     (group,) = groups_of(["2", "9", "2"], Plan(group_size=3), tasks=TASKS[:1])
-    categories = group.message_categories(PAIR)
+    categories = group.message_categories()
     assert categories.shape == (3, 2)
     assert len(set(categories[:, 0])) == 3  # three thoughts
     assert categories[0, 1] == categories[2, 1] != categories[1, 1]

@@ -3,15 +3,18 @@ from __future__ import annotations
 import pytest
 
 from baselines.rollouts.plan import (
-    branch_turns,
-    branching_agents,
+    branching_turns,
     per_rollout_removals,
     per_task_removals,
+    reads_of,
+    removals_are_recounts,
     shared_turns,
+    turn_names,
 )
 from ccpo_env.topologies.debate import debate
 from ccpo_env.topologies.think_solve import think_solve
-from ccpo_env.topologies.vote import vote
+from ccpo_env.topologies.vote import VOTE, vote
+from ccpo_env.types import Topology, Turn
 
 CHAIN = think_solve(2)  # thinker_0, thinker_1, solver_0
 
@@ -47,15 +50,47 @@ def test_removals_of_a_vote_are_not_played_at_all():
     assert per_task_removals(vote(3), each) == per_rollout_removals(vote(3), each) == []
 
 
+def test_turns_have_the_names_of_the_agents_unless_somebody_speaks_twice():
+    assert turn_names(CHAIN) == ("thinker_0", "thinker_1", "solver_0")
+    assert turn_names(debate(2, 2)) == (
+        *("debater_0#1", "debater_1#1"),
+        *("debater_0#2", "debater_1#2"),
+    )
+
+
+def test_reads_are_the_earlier_turns_of_the_agents_that_a_turn_reads():
+    assert reads_of(CHAIN) == ((), ("thinker_0",), ("thinker_0", "thinker_1"))
+    assert reads_of(vote(3)) == ((), (), ())
+    first = ("debater_0#1", "debater_1#1")
+    assert reads_of(debate(2, 2)) == ((), first[:1], first, (*first, "debater_0#2"))
+
+
 @pytest.mark.parametrize(
-    ("topology", "agents", "turns"),
+    ("topology", "turns"),
     [
-        (CHAIN, ("thinker_0", "thinker_1"), [1, 2]),
-        (debate(2, 2), ("debater_0",), [3]),  # after its last turn, the third of four
-        (vote(3), (), []),
+        (CHAIN, ("thinker_0", "thinker_1")),
+        (debate(2, 2), ("debater_0#1", "debater_1#1", "debater_0#2")),
+        (debate(1, 3), ("debater_0#1", "debater_0#2")),
+        (vote(3), ()),
     ],
-    ids=["chain", "debate", "vote"],
+    ids=["chain", "debate", "monologue", "vote"],
 )
-def test_branches_go_on_after_the_last_turn_of_all_but_the_last_speaker(topology, agents, turns):
-    assert branching_agents(topology) == agents
-    assert [branch_turns(topology, agent) for agent in agents] == turns
+def test_branches_go_on_after_every_turn_but_the_last(topology, turns):
+    assert branching_turns(topology) == turns
+
+
+def jury(*, reading: bool) -> Topology:
+    """Three voters, of which the last reads the first or nobody reads anybody."""
+    turns = [Turn(f"voter_{n}", "voter", ()) for n in range(2)]
+    turns.append(Turn("voter_2", "voter", ("voter_0",) if reading else ()))
+    return Topology("jury", tuple(turns), VOTE, decision="majority")
+
+
+def test_votes_are_recounted_only_if_nobody_read_a_voter():
+    assert removals_are_recounts(jury(reading=False))
+    assert not removals_are_recounts(jury(reading=True))
+    assert branching_turns(jury(reading=True)) == ("voter_0", "voter_1")
+    each = [frozenset({f"voter_{n}"}) for n in range(3)]
+    assert per_task_removals(jury(reading=True), each) == each[:1]
+    # Every turn is an answer, so without the last voter the others' messages are what they were.
+    assert [shared_turns(jury(reading=True), removed) for removed in each] == [0, 1, 2]

@@ -13,7 +13,7 @@ OTHER = Task("t/9", "2+2", "4")
 
 
 def cache(decay: float = 0.5) -> RemovedCache:
-    return RemovedCache(decay, {NO_THINKER: ["solver"]})
+    return RemovedCache(decay, {NO_THINKER: ["solver"]}.__getitem__)
 
 
 def test_nothing_is_known_before_anything_was_measured():

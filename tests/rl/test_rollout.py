@@ -52,7 +52,8 @@ def test_play_returns_one_rollout_per_request_in_order(rng):
     spoke = [[message.agent for message in r.messages] for r in rollouts]
     assert spoke == [["solver_0"], [*PAIR], ["thinker_0"], [*PAIR], ["solver_0"]]
     assert [r.verdict.answer for r in rollouts] == ["2", "2", "7", "7", "7"]
-    assert [list(r.completions) for r in rollouts] == spoke
+    said = [[completion.text for completion in r.completions] for r in rollouts]
+    assert said == [[message.text for message in r.messages] for r in rollouts]
 
 
 def test_play_completes_each_speaker_of_all_episodes_in_one_call(rng):
@@ -96,8 +97,8 @@ def test_an_agent_with_several_turns_has_a_completion_for_each(rng):
     env = debate_v0(tasks=[TASK], verifier=judge)
     runner = RolloutRunner(env, {"debater": debater}, {"debater": Sampling()})
     (rollout,) = runner.play([RolloutRequest(TASK)], rng=rng)
-    said = {agent: [c.text for c in own] for agent, own in rollout.completions.items()}
-    assert said == {"debater_0": ["2", "2"], "debater_1": ["3", "2"]}
+    assert [message.agent for message in rollout.messages] == ["debater_0", "debater_1"] * 2
+    assert [completion.text for completion in rollout.completions] == ["2", "3", "2", "2"]
     assert len(debater.calls) == 4
 
 
@@ -108,7 +109,9 @@ def test_play_goes_on_from_a_prefix_without_sampling_it(rng):
     assert thinker.calls == []
     assert "said before" in solver.calls[0][0].text
     assert replayed.messages == (Message("thinker_0", "said before"), Message("solver_0", "2"))
-    assert list(replayed.completions) == ["solver_0"]
+    assert replayed.completions[0] is None
+    assert [completion.text for completion in replayed.sampled] == ["2"]
+    assert replayed.num_tokens == 1
 
 
 def test_play_counts_what_it_costs(rng):
@@ -193,7 +196,7 @@ def test_play_goes_on_from_a_leader_as_soon_as_it_has_spoken(rng):
         ["two", "4"],
         ["one", "5"],
     ]
-    assert [list(r.completions) for r in rollouts[2:]] == [["solver_0"], ["solver_0"]]
+    assert [[c is None for c in r.completions] for r in rollouts[2:]] == [[True, False]] * 2
     assert [r.request for r in rollouts] == requests
 
 

@@ -90,7 +90,7 @@ def test_joined_groups_beyond_the_most_are_not_paid():
 
 def test_a_process_trains_on_its_own_groups_only():
     advantages = [np.array([[1.0, 2.0]]), np.array([[3.0, 4.0]]), np.array([[5.0, 6.0]])]
-    rows = joined(most=9).training_samples(advantages, ["solver"], ROLE_OF)
+    rows = joined(most=9).training_samples(advantages, ["solver"], ["thinker", "solver"])
     assert list(rows) == ["solver"]
     assert [(r.completion.text, r.advantage) for r in rows["solver"]] == [("c", 4.0), ("e", 6.0)]
 

@@ -57,15 +57,15 @@ def expected_rows(processes, name, step):
     groups = [group for process in processes for group in process["groups"][step]]
     credit = ALLOCATORS[config.allocator].many([group.outcomes(agents) for group in groups])
     counts = [
-        np.array([[len(r.completions[a][0].token_ids) for a in agents] for r in g.rollouts])
+        np.array([[len(completion.token_ids) for completion in r.sampled] for r in g.rollouts])
         for g in groups
     ]
     advantages = OPTIMIZERS[config.optimizer].advantage(credit, counts)
     return sorted(
-        (rollout.completions[agent][0].prompt_ids, rollout.completions[agent][0].token_ids, value)
+        (completion.prompt_ids, completion.token_ids, value)
         for group, own in zip(groups, advantages, strict=True)
         for rollout, values in zip(group.rollouts, own, strict=True)
-        for agent, value in zip(agents, values, strict=True)
+        for completion, value in zip(rollout.sampled, values, strict=True)
     )
 
 

@@ -150,7 +150,6 @@ def test_advantages_in_the_loss_are_ours(played_rows):
     from verl.workers.config import ActorConfig
 
     groups, rows, keys = played_rows
-    agents = ("thinker_0", "solver_0")
     expected = []
     for group in groups:
         # branch: the thinker's value is the mean of the continuations of its thought.
@@ -158,9 +157,9 @@ def test_advantages_in_the_loss_are_ours(played_rows):
         credit = np.stack([values - values.mean(), group.rewards - values], axis=1)
         advantages = credit - credit.mean(axis=0)
         expected += [
-            (rollout.completions[agent][0].token_ids, advantage)
+            (completion.token_ids, advantage)
             for rollout, own in zip(group.rollouts, advantages, strict=True)
-            for agent, advantage in zip(agents, own, strict=True)
+            for completion, advantage in zip(rollout.sampled, own, strict=True)
         ]
     assert len(rows) == len(expected) == 3 * 4 * 2
     assert len(set(keys)) == len(rows)
