@@ -27,6 +27,7 @@ pytestmark = pytest.mark.no_cover  # thousands of groups, through what its own f
 READS_SPEAKING_ORDER = {
     "branch": "an agent is compared with the one that spoke before it",
     "history": "the last speaker has a formula of its own",
+    "regression": "a message is compared in a model of it and those before it",
 }
 
 WITHOUT = {  # how to leave a measurement out
@@ -36,7 +37,7 @@ WITHOUT = {  # how to leave a measurement out
     "features": {"features": None},
 }
 
-INPUTS = {"state", "features", "probabilities"}
+INPUTS = {"state", "features", "probabilities", "reads", "agents"}
 """Keyword-only parameters that are no hyperparameters: a trainer or a caller computes them."""
 
 every_allocator = pytest.mark.parametrize("name", ALLOCATORS)

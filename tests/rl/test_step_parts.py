@@ -15,7 +15,6 @@ from ccpo_env.types import Task
 from tests.rl.teams import TASK, rollout
 
 TASKS = [Task(str(number), "?", "1") for number in range(20)]
-ROLE_OF = {"thinker_0": "thinker", "solver_0": "solver"}
 
 
 class TwoProcesses:
