@@ -494,7 +494,7 @@ def test_reasoning_gym_gives_tasks_and_explains_what_is_missing(
 def with_rows(monkeypatch: pytest.MonkeyPatch, rows: Callable[[int], list[Any]]) -> None:
     """Let reasoning_gym create rows, each a question and an answer; the data set is "some"."""
 
-    def create(_name: str, *, size: int, seed: int) -> list[dict[str, Any]]:
+    def create(_name: str, *, size: int, **_: int) -> list[dict[str, Any]]:
         return [{"question": question, "answer": answer} for question, answer in rows(size)]
 
     monkeypatch.setitem(sys.modules, "reasoning_gym", SimpleNamespace(create_dataset=create))
