@@ -130,6 +130,13 @@ def test_reset_explains_a_wrong_task(task: Any) -> None:
         started(task)
 
 
+def test_reset_explains_a_wrong_option() -> None:
+    with pytest.raises(ValueError, match=r"got 'remove'; did you mean 'removed'\?"):
+        signal_v0().reset(options={"remove": ["thinker_0"]})
+    with pytest.raises(ValueError, match="options must not hold a prefix in signal_v0, got"):
+        signal_v0().reset(options={"prefix": [0, 1]})
+
+
 def test_wrong_difficulty_action_and_early_snapshot_are_explained() -> None:
     with pytest.raises(ValueError, match="unknown difficulty 'odd'"):
         started(SignalTask(0, 0, "odd"))  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import pickle
 import re
@@ -402,6 +403,27 @@ def test_tasks_of_the_caller_may_be_mixed() -> None:
 def test_env_explains_wrong_tasks(tasks: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=re.escape(message)):
         think_solve_v0(tasks=tasks, verifier="exact")
+
+
+@pytest.mark.parametrize(
+    ("name", "split", "num_tasks", "digest"),
+    [
+        ("arithmetic", "train", 4096, "c60beea48881dd19"),
+        ("arithmetic", "test", 512, "16984d31dd731b0f"),
+        ("linear_equations", "train", 4096, "0b6d6c1185e896a1"),
+        ("linear_equations", "test", 512, "f82f1227dca475f4"),
+        ("lookup", "train", 4096, "b14a7035ac7c2eb5"),
+        ("lookup", "test", 512, "c1f77dad12b1073c"),
+    ],
+)
+def test_tasks_of_a_source_stay_the_same(
+    name: str, split: str, num_tasks: int, digest: str
+) -> None:
+    tasks = load_tasks(name, split=split)
+    text = "\n".join(f"{task.id} {task.question} {task.answer}" for task in tasks)
+    assert len(tasks) == num_tasks
+    # Results are comparable only on the same tasks: a change of these is a new source.
+    assert hashlib.sha256(text.encode()).hexdigest()[:16] == digest
 
 
 def test_linear_equations_have_the_solutions_they_say() -> None:
