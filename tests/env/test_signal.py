@@ -130,6 +130,13 @@ def test_reset_explains_a_wrong_task(task: Any) -> None:
         started(task)
 
 
+def test_infos_name_the_role_of_each_agent() -> None:
+    env = started()
+    assert env.infos == {"thinker_0": {"role": "thinker"}, "solver_0": {"role": "solver"}}
+    env.reset(options={"removed": ["thinker_0"]})
+    assert env.infos == {"solver_0": {"role": "solver"}}
+
+
 def test_reset_explains_a_wrong_option() -> None:
     with pytest.raises(ValueError, match=r"got 'remove'; did you mean 'removed'\?"):
         signal_v0().reset(options={"remove": ["thinker_0"]})
