@@ -51,6 +51,7 @@ class SignalState:
     """The complete state of an episode and of its environment's random stream.
 
     Args:
+        sizes: Number of answers, number of symbols and size of the alphabet of the environment.
         task: The task.
         removed: Agents that do not exist in this episode.
         symbols: The symbols that the thinker sent, or None.
@@ -60,6 +61,7 @@ class SignalState:
         stream: The generator of tasks.
     """
 
+    sizes: tuple[int, int, int]
     task: SignalTask
     removed: frozenset[str]
     symbols: tuple[int, ...] | None
@@ -110,6 +112,7 @@ class SignalEnv(SharedRewardEnv[SignalObservation, SignalAction]):
     ) -> None:
         super().__init__(AGENTS, removed=removed, render_mode=render_mode)
         _check_sizes(num_answers, num_symbols, alphabet_size)
+        self._sizes = (num_answers, num_symbols, alphabet_size)
         self._num_answers = num_answers
         self._alphabet_size = alphabet_size
         self._num_symbols = num_symbols
@@ -192,6 +195,7 @@ class SignalEnv(SharedRewardEnv[SignalObservation, SignalAction]):
         if not self._has_episode:
             raise snapshot_before_reset()
         return SignalState(
+            sizes=self._sizes,
             task=self.task,
             removed=self.removed,
             symbols=self.symbols,
@@ -202,7 +206,16 @@ class SignalEnv(SharedRewardEnv[SignalObservation, SignalAction]):
         )
 
     def restore(self, state: SignalState) -> None:
-        """Return to a snapshot of an environment with the same settings."""
+        """Return to a snapshot of an environment with the same settings.
+
+        Raises:
+            ValueError: If the snapshot is of another number of answers or symbols, or alphabet.
+        """
+        if state.sizes != self._sizes:
+            raise ValueError(
+                f"a snapshot must be of (num_answers, num_symbols, alphabet_size) = {self._sizes}, "
+                f"got {state.sizes}; restore it in such an environment"
+            )
         self._rng = pickle.loads(state.stream)  # bytes that snapshot() wrote
         self._begin(self._check_task(state.task), state.removed)
         self.symbols = state.symbols

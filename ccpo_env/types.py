@@ -22,6 +22,14 @@ def _check_text(name: str, value: object) -> None:
         raise TypeError(f"{name} must be text, got {value!r}; pass a str")
 
 
+def _is_pair_of_texts(value: object) -> bool:
+    return (
+        isinstance(value, tuple)
+        and len(value) == 2
+        and all(isinstance(part, str) for part in value)
+    )
+
+
 def _check_tuple_of(kind: type, name: str, values: object, example: str) -> None:
     if not isinstance(values, tuple) or not all(isinstance(value, kind) for value in values):
         raise TypeError(
@@ -54,12 +62,9 @@ class Task:
     def __post_init__(self) -> None:
         for name in ("id", "question", "answer", "source"):
             _check_text(f"{name} of a Task", getattr(self, name))
-        _check_tuple_of(tuple, "tags of a Task", self.tags, "(('level', '5'),)")
-        if not all(
-            len(tag) == 2 and all(isinstance(part, str) for part in tag) for tag in self.tags
-        ):
+        if not isinstance(self.tags, tuple) or not all(map(_is_pair_of_texts, self.tags)):
             raise TypeError(
-                f"tags of a Task must be pairs of texts, got {self.tags!r}; pass e.g. "
+                f"tags of a Task must be a tuple of pairs of texts, got {self.tags!r}; pass e.g. "
                 f"(('level', '5'),)"
             )
 

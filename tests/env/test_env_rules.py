@@ -446,6 +446,13 @@ def test_reset_refuses_a_seed_that_is_none(seed: Any, error: type[Exception], me
         assert env.snapshot() == before
 
 
+def test_the_tasks_of_a_seed_stay_the_same() -> None:
+    places = [0, 1, CHUNK_SIZE - 1, CHUNK_SIZE, 2 * CHUNK_SIZE]
+    assert places[-1] == 2048
+    drawn = [draw_task_index(7, place, 1000) for place in places]
+    assert drawn == [944, 625, 770, 870, 281]
+
+
 @given(seed=st.integers(0, 2**64), num_resets=st.integers(1, 20))
 def test_resets_after_a_seed_are_reproducible(seed: int, num_resets: int) -> None:
     first, second = make(), make()

@@ -17,6 +17,7 @@ from ccpo_env import environments, think_solve_v0
 from ccpo_env.env import TeamAnswerEnv
 from ccpo_env.factory import EnvFactory
 from ccpo_env.signal import SignalEnv
+from ccpo_env.topologies.registry import TOPOLOGIES
 from ccpo_env.wrapper import SnapshotWrapper
 
 FACTORIES = {
@@ -34,6 +35,16 @@ def test_factory_makes_wrapped_and_bare_environments(name: str) -> None:
     assert type(factory(**ON_TASKS[name])) is type(factory.env(**ON_TASKS[name])) is SnapshotWrapper
     assert type(factory.raw_env(**ON_TASKS[name])) is bare
     assert type(factory(**ON_TASKS[name]).unwrapped) is bare
+
+
+@pytest.mark.parametrize("name", TOPOLOGIES)
+def test_sizes_of_a_team_are_by_default_those_of_its_topology(name: str) -> None:
+    own = inspect.signature(FACTORIES[f"{name}_v0"].raw_env).parameters
+    sizes = inspect.signature(TOPOLOGIES[name]).parameters
+    assert {size: own[size].default for size in sizes} == {
+        size: parameter.default for size, parameter in sizes.items()
+    }
+    assert FACTORIES[f"{name}_v0"](TASKS).unwrapped.topology == TOPOLOGIES[name]()
 
 
 @every_factory

@@ -86,7 +86,9 @@ def test_the_view_of_one_agent_reports_the_role_of_its_turn() -> None:
         partners={"member_1": lambda _: "an objection"},
     )
     assert view.reset(seed=0)[1]["role"] == "planner"
-    assert view.step("a plan")[-1]["role"] == "solver"
+    _, reward, terminated, truncated, info = view.step("a plan")
+    assert (reward, terminated, truncated, info["role"]) == (0.0, False, False, "solver")
+    assert view.step(r"\boxed{a}")[1:4] == (1.0, True, False)
 
 
 def test_infos_list_the_agents_in_the_order_in_which_they_first_speak() -> None:

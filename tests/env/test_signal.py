@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import re
 from typing import Any
@@ -106,10 +107,41 @@ def test_constructor_explains_a_wrong_argument(arguments: Any, message: str) -> 
         signal_v0(**arguments)
 
 
+@pytest.mark.parametrize(
+    "sizes",
+    [(2, 1, 3), (8, 3, 3), (9, 2, 4), (2, 2, 3)],
+    ids=lambda sizes: "-".join(map(str, sizes)),
+)
+def test_the_least_alphabet_can_spell_every_number(sizes: tuple[int, int, int]) -> None:
+    num_answers, num_symbols, alphabet_size = sizes
+    env = signal_v0(
+        num_answers=num_answers, num_symbols=num_symbols, alphabet_size=alphabet_size
+    ).unwrapped
+    for first, second in itertools.product(range(num_answers), repeat=2):
+        env.reset(options={"task": SignalTask(first, second, "hard")})
+        env.step(env.expert_symbols(env.observe("thinker_0")))
+        env.step(env.expert_answer(env.observe("solver_0")))
+        assert env.rewards == {"thinker_0": 1.0, "solver_0": 1.0}
+
+
 @pytest.mark.parametrize("task", [0, "x", SignalTask(4, 0, "easy"), SignalTask(0, -1, "easy")])
 def test_reset_explains_a_wrong_task(task: Any) -> None:
     with pytest.raises(ValueError, match=r"task must be a SignalTask with numbers in 0\.\.3"):
         started(task)
+
+
+def test_infos_name_the_role_of_each_agent() -> None:
+    env = started()
+    assert env.infos == {"thinker_0": {"role": "thinker"}, "solver_0": {"role": "solver"}}
+    env.reset(options={"removed": ["thinker_0"]})
+    assert env.infos == {"solver_0": {"role": "solver"}}
+
+
+def test_reset_explains_a_wrong_option() -> None:
+    with pytest.raises(ValueError, match=r"got 'remove'; did you mean 'removed'\?"):
+        signal_v0().reset(options={"remove": ["thinker_0"]})
+    with pytest.raises(ValueError, match="options must not hold a prefix in signal_v0, got"):
+        signal_v0().reset(options={"prefix": [0, 1]})
 
 
 def test_wrong_difficulty_action_and_early_snapshot_are_explained() -> None:
@@ -119,3 +151,50 @@ def test_wrong_difficulty_action_and_early_snapshot_are_explained() -> None:
         started().step(7)
     with pytest.raises(RuntimeError, match=r"snapshot\(\) must follow reset\(\)"):
         signal_v0().snapshot()
+
+
+def seen(env: SignalEnv) -> tuple[Any, ...]:
+    tables = (env.rewards, env.terminations, env.truncations, env.infos, env._cumulative_rewards)
+    observations = [env.observe(agent).tolist() for agent in env.possible_agents]
+    place = env.agent_selection if env.agents else None
+    return copy.deepcopy((env.agents, place, tables, observations, env.symbols, env.answer))
+
+
+@pytest.mark.parametrize("removed", [[], ["thinker_0"], ["solver_0"]])
+@pytest.mark.parametrize("num_steps", range(5))
+def test_a_restored_episode_goes_on_as_it_did(num_steps: int, removed: list[str]) -> None:
+    task = SignalTask(1, 2, "hard")
+    symbols = np.array([2, 1])  # the digits 1 and 0 to the base 2, so 2
+    steps = {"thinker_0": symbols, "solver_0": 3}
+    env = signal_v0(mix={"hard": 1.0}).unwrapped
+    env.reset(seed=3, options={"task": task, "removed": removed})
+    for _ in range(num_steps):
+        if env.agents:
+            over = env.terminations[env.agent_selection]
+            env.step(None if over else steps[env.agent_selection])
+    other = signal_v0(mix={"hard": 1.0}).unwrapped
+    other.reset(seed=4)
+    other.restore(env.snapshot())
+    assert seen(other) == seen(env)
+    while env.agents:
+        agent = env.agent_selection
+        action = None if env.terminations[agent] else steps[agent]
+        for each in (env, other):
+            each.step(action)
+        assert seen(other) == seen(env)
+    for each in (env, other):
+        each.reset()
+    assert seen(other) == seen(env)
+    assert other.task == env.task
+
+
+@pytest.mark.parametrize("sizes", [(3, 2, 3), (4, 3, 3), (4, 2, 4)])
+def test_a_snapshot_of_other_sizes_is_refused(sizes: tuple[int, int, int]) -> None:
+    names = ("num_answers", "num_symbols", "alphabet_size")
+    other = signal_v0(**dict(zip(names, sizes, strict=True)))
+    other.reset(seed=0, options={"task": SignalTask(1, 2, "easy")})
+    env = started()
+    before = env.snapshot()
+    with pytest.raises(ValueError, match=re.escape(f"= (4, 2, 3), got {sizes}; restore it in")):
+        env.restore(other.snapshot())
+    assert env.snapshot() == before

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import pickle
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -404,6 +405,27 @@ def test_env_explains_wrong_tasks(tasks: Any, error: type[Exception], message: s
         think_solve_v0(tasks=tasks, verifier="exact")
 
 
+@pytest.mark.parametrize(
+    ("name", "split", "num_tasks", "digest"),
+    [
+        ("arithmetic", "train", 4096, "c60beea48881dd19"),
+        ("arithmetic", "test", 512, "16984d31dd731b0f"),
+        ("linear_equations", "train", 4096, "0b6d6c1185e896a1"),
+        ("linear_equations", "test", 512, "f82f1227dca475f4"),
+        ("lookup", "train", 4096, "b14a7035ac7c2eb5"),
+        ("lookup", "test", 512, "c1f77dad12b1073c"),
+    ],
+)
+def test_tasks_of_a_source_stay_the_same(
+    name: str, split: str, num_tasks: int, digest: str
+) -> None:
+    tasks = load_tasks(name, split=split)
+    text = "\n".join(f"{task.id} {task.question} {task.answer}" for task in tasks)
+    assert len(tasks) == num_tasks
+    # Results are comparable only on the same tasks: a change of these is a new source.
+    assert hashlib.sha256(text.encode()).hexdigest()[:16] == digest
+
+
 def test_linear_equations_have_the_solutions_they_say() -> None:
     for task in load_tasks("linear_equations", limit=500):
         a, b, c, d = map(int, re.findall(r"[-+]?\d+", task.question))
@@ -489,6 +511,54 @@ def test_reasoning_gym_gives_tasks_and_explains_what_is_missing(
     monkeypatch.setitem(sys.modules, "reasoning_gym", None)
     with pytest.raises(ImportError, match=r"install 'ccpo-env\[reasoning_gym\]'"):
         load_tasks("reasoning_gym/chain_sum")
+
+
+def with_rows(monkeypatch: pytest.MonkeyPatch, rows: Callable[[int], list[Any]]) -> None:
+    """Let reasoning_gym create rows, each a question and an answer; the data set is "some"."""
+
+    def create(_name: str, *, size: int, **_: int) -> list[dict[str, Any]]:
+        return [{"question": question, "answer": answer} for question, answer in rows(size)]
+
+    monkeypatch.setitem(sys.modules, "reasoning_gym", SimpleNamespace(create_dataset=create))
+    names = SimpleNamespace(DATASETS={"some": None})
+    monkeypatch.setitem(sys.modules, "reasoning_gym.factory", names)
+
+
+def test_reasoning_gym_rows_are_tasks_and_equal_questions_are_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with_rows(monkeypatch, lambda size: [(f"q{n // 2}", f"{n}") for n in range(size)])
+    tasks = load_tasks("reasoning_gym/some", limit=2)
+    source = "reasoning_gym/some"
+    assert tasks == [
+        Task(f"{source}/0", "q0", "0", source),
+        Task(f"{source}/2", "q1", "2", source),
+    ]
+    assert len(load_tasks("reasoning_gym/some")) == 512
+
+
+@pytest.mark.parametrize("answer", [None, 7, "", " "])
+def test_reasoning_gym_answers_are_texts(monkeypatch: pytest.MonkeyPatch, answer: object) -> None:
+    with_rows(monkeypatch, lambda _size: [("q0", "a"), ("q1", answer)])
+    message = f"must have text answers, got {answer!r} in row 1 of 'some'; choose another"
+    with pytest.raises(ValueError, match=message):
+        load_tasks("reasoning_gym/some", limit=2)
+
+
+def test_reasoning_gym_says_how_many_questions_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_rows(monkeypatch, lambda _size: [("q0", "a"), ("q1", "b")])
+    with pytest.raises(ValueError, match="limit must be <= 2 for reasoning_gym/some, got 3; pass"):
+        load_tasks("reasoning_gym/some", limit=3)
+
+
+def test_reasoning_gym_looks_through_sixteen_rows_for_a_task(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with_rows(monkeypatch, lambda size: [(f"q{n // 16}", f"{n}") for n in range(size)])
+    assert [task.answer for task in load_tasks("reasoning_gym/some", limit=3)] == ["0", "16", "32"]
+    with_rows(monkeypatch, lambda size: [(f"q{n // 17}", f"{n}") for n in range(size)])
+    with pytest.raises(ValueError, match="limit must be <= 16 for reasoning_gym/some, got 17"):
+        load_tasks("reasoning_gym/some", limit=17)
 
 
 def test_empty_gold_answers_are_logged_by_line_and_measure_nothing(

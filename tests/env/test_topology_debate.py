@@ -33,3 +33,4 @@ def test_debaters_speak_in_rounds_and_read_all_before(removed: tuple[str, ...]) 
 def test_debate_needs_a_debater_and_a_round(name: str) -> None:
     with pytest.raises(ValueError, match=f"{name} must be >= 1, got 0; try {name}=2"):
         debate(**{name: 0})
+    assert len(debate(**{name: 1}).turns) == 2  # two rounds of one, or one round of two

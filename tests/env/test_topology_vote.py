@@ -25,3 +25,4 @@ def test_voters_speak_in_order_and_read_nobody() -> None:
 def test_vote_needs_a_voter() -> None:
     with pytest.raises(ValueError, match="num_voters must be >= 1, got 0; try num_voters=3"):
         vote(0)
+    assert vote(1).agents == ("voter_0",)
