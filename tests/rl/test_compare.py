@@ -9,7 +9,7 @@ import pytest
 
 from baselines.common.stats import holm, mcnemar
 from baselines.compare import command as script
-from baselines.compare.command import Outcome, compare, read_outcomes
+from baselines.compare.command import Outcome, compare, comparison_grid, read_outcomes
 from baselines.evaluate.summary import ALL
 from tests.rl.teams import quietly
 
@@ -121,12 +121,41 @@ def test_command_prints_and_writes_the_comparison(tmp_path):
     assert code == 0
     assert "compared with" in printed
     written = json.loads((tmp_path / "out" / "comparison.json").read_text(encoding="utf-8"))
+    assert (written["reference"], written["path"]) == (str(first), "joint")
     (found,) = written["comparisons"]
+    assert (found["name"], found["benchmark"], found["test"]) == (str(second), "b", "McNemar")
+    assert (found["reference"]["value"], found["other"]["value"]) == (0.5, 0.9)
+    assert found["p_value_holm"] == found["p_value"]
     assert (found["only_other"], found["only_reference"]) == (4, 0)
     assert found["p_value"] == pytest.approx(2 / 16)
     assert found["difference"]["low"] < 0.4 < found["difference"]["high"]
     page = (tmp_path / "out" / "comparison.md").read_text(encoding="utf-8")
     assert "0.900 [0.596, 0.982]" in page  # Wilson's interval of 9 of 10
+
+
+def test_table_shows_each_comparison_in_a_row():
+    first, second = coins(9, 2, 14)
+    other, third = outcomes((1.0, -1.0), (1.0, 1.0)), outcomes((1.0, 1.0), (1.0, -1.0))
+    rows = [
+        row
+        for pair in ({"a": first, "b": second}, {"a": other, "c": third})
+        for row in comparison_grid(compare(pair), reference="a", path="without x").rows
+    ]
+    (name, benchmark, *accuracies, p_value, test), (*_, flipped) = rows
+    assert (name, benchmark, test) == ("b", "b, 25 tasks", "McNemar, 9 won : 2 lost")
+    assert [text.partition(" ")[0] for text in accuracies] == ["0.640", "0.920", "+0.280"]
+    assert p_value == "0.0654 (0.0654)"
+    assert flipped == "sign flip"
+    grid = comparison_grid([], reference="a", path="without x")
+    assert grid.title == "Accuracy (without x), compared with a"
+    assert len(grid.columns) == len(rows[0])
+
+
+def test_compare_resamples_by_the_seed():
+    first, second = coins(9, 2, 14)
+    found = [compare({"a": first, "b": second}, seed=seed) for seed in (0, 0, *range(1, 9))]
+    assert found[0] == found[1]
+    assert len({own.difference.low for (own,) in found}) > 1
 
 
 @pytest.mark.parametrize(

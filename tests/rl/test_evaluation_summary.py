@@ -15,6 +15,7 @@ from baselines.evaluate.paths import JOINT, TeamPath
 from baselines.evaluate.summary import (
     ALL,
     MAX_TAG_VALUES,
+    Row,
     pass_sizes,
     summarize,
     summary_of,
@@ -183,6 +184,59 @@ def test_correctness_of_keeps_the_order_of_tasks_and_samples():
     np.testing.assert_equal(own.majority[ALONE], [0.0, 0.0])
     assert own.paths == (JOINT, ALONE)
     assert [task.id for task in own.tasks] == ["t/0", "t/1"]
+
+
+def test_majority_of_a_single_sample_is_not_reported():
+    single = [episode("1", "correct", task=i) for i in range(2)]
+    own = correctness_of(single, verify=verify)
+    assert own.majority == {}
+    assert [row.quantity for row in summary_of(own, benchmark="b").rows] == ["accuracy"]
+    double = [episode("1", "correct", task=i // 2, sample=i % 2) for i in range(4)]
+    own = correctness_of(double, verify=verify)
+    np.testing.assert_equal(own.majority, {JOINT: [1.0, 1.0]})
+    rows = [(row.quantity, row.k) for row in summary_of(own, benchmark="b").rows]
+    assert rows == [("accuracy", 2), ("pass", 2), ("majority", 2)]
+
+
+def test_majority_of_a_control_is_not_reported():
+    episodes = [episode("1", "correct", sample=i, path=p) for p in (JOINT, EMPTY) for i in (0, 1)]
+    assert list(correctness_of(episodes, verify=verify).majority) == [JOINT]
+
+
+BOTH = TeamPath("without", ("thinker_0", "thinker_1"))
+SHUFFLED = TeamPath("shuffled", ("thinker_0",))
+
+
+@pytest.mark.parametrize(
+    ("quantity", "path", "k", "text"),
+    [
+        ("accuracy", JOINT, 1, "accuracy, whole team"),
+        ("accuracy", JOINT, 4, "accuracy, whole team (avg@4)"),
+        ("accuracy", BOTH, 1, "accuracy without thinker_0+thinker_1"),
+        ("accuracy", EMPTY, 1, "accuracy, empty message of thinker_0"),
+        ("accuracy", SHUFFLED, 1, "accuracy, message of thinker_0 from another task"),
+        ("pass", JOINT, 4, "pass@4, whole team"),
+        ("majority", ALONE, 8, "maj@8 without thinker_0"),
+        ("help", ALONE, 1, "thinker_0 helped"),
+        ("hurt", ALONE, 1, "thinker_0 hurt"),
+        ("help", BOTH, 4, "thinker_0+thinker_1 helped"),
+        ("hurt", BOTH, 4, "thinker_0+thinker_1 hurt"),
+        ("net_gain", ALONE, 1, "net gain of thinker_0"),
+        ("net_gain", EMPTY, 1, "net gain of thinker_0 over an empty message"),
+        ("net_gain", SHUFFLED, 1, "net gain of thinker_0 over a message from another task"),
+    ],
+)
+def test_row_is_labelled_by_its_quantity_and_path(quantity, path, k, text):
+    assert Row(quantity=quantity, path=path, k=k, estimate=None).text == text
+
+
+def test_table_prints_help_and_hurt_under_their_own_names():
+    own = correctness(joint="+ + + - - +", alone="- - - + - +")  # helped thrice, hurt once
+    (grid,) = grids([summary_of(own, benchmark="b")])
+    counts = {name: count for name, _, _, count in grid.rows}
+    assert counts["thinker_0 helped"] == "3 of 6"
+    assert counts["thinker_0 hurt"] == "1 of 6"
+    assert counts["net gain of thinker_0"] == "+2 of 6"
 
 
 def test_every_printed_number_stands_beside_its_interval():

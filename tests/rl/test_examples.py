@@ -164,6 +164,12 @@ def test_credit_of_an_example_is_measured_on_its_task_where_nothing_is_shared():
     assert found[0].removed_rewards[NO_THINKER].tolist() == [-1.0]
 
 
+def test_episode_names_removed_agents_in_one_order_whatever_the_hash_seed():
+    names = tuple(f"agent_{number}" for number in range(9))
+    episode = Episode("b", TASK, 0, TeamPath("without", names), (), judge("2", "2"))
+    assert episode_json(episode)["removed"] == list(names)
+
+
 def test_episode_keeps_hostile_text_as_it_is():
     attack = '</script><img onerror="x">\u2028 \\ud800'
     episode = episode_json(episode_of(rollout("wrong", texts=(attack, attack))))

@@ -103,6 +103,16 @@ def test_credit_metrics_help_and_hurt_by_hand():
     assert metrics["credit/hurt_rate"] == 3 / 10
 
 
+def test_credit_metrics_help_and_hurt_compare_a_rollout_with_its_own_replays():
+    removed = {
+        "thinker_0": [[-1, -1, 1], [1, 1, 1], [1, 1, -1], [-1, -1, -1]],  # helped, -, hurt, -
+        "solver_0": [[1], [-1], [-1], [-1]],  # -, helped, -, -: as in the recount of a vote
+    }
+    metrics = measured([GroupOutcomes(PAIR, [1, 1, -1, -1], removed)])
+    assert metrics["credit/help_rate"] == 2 / 8
+    assert metrics["credit/hurt_rate"] == 1 / 8
+
+
 def test_credit_metrics_help_and_hurt_are_null_when_nobody_was_removed():
     metrics = measured([outcomes_of([1, -1], None)], "shared")
     assert metrics["credit/help_rate"] is None

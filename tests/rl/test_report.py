@@ -240,6 +240,17 @@ def test_sentences_group_the_agents_of_a_large_team():
     assert found[1:] == [f"Removing {names} has an inconclusive effect."]
 
 
+def test_sentences_tell_who_helps_from_who_hurts_in_a_large_team():
+    summary = summary_of(agents=(*(f"thinker_{k}" for k in range(5)), "solver_0"), audit={})
+    for name, rate in (("thinker_1", 0.99), ("thinker_3", 0.99), ("thinker_4", 0.95)):
+        summary["final"]["without"][name] = count(rate)
+    assert sentences(CONFIG, summary)[1:] == [
+        "Removing thinker_0 or thinker_2 lowers it.",
+        "Removing thinker_1 or thinker_3 raises it.",
+        "Removing thinker_4 has an inconclusive effect.",
+    ]
+
+
 def test_sentences_report_degenerate_credit_unless_it_is_meant():
     found = "within a task, the advantage of thinker_0 and solver_0 is a multiple of the shared one"
     assert found in sentences(CONFIG, summary_of())[-1]

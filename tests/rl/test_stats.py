@@ -287,6 +287,34 @@ def test_mean_difference_pairs_tasks():
     assert paired.high - paired.low < (alone.high - alone.low) / 10
 
 
+@pytest.mark.parametrize("confidence", [0.5, 0.8, 0.99])
+def test_mean_difference_covers_as_often_as_it_is_told(confidence):
+    # Two tasks of three rose by one: of a mean of many resamples, a normal one within z * s.
+    values = np.tile([1.0, 1.0, 0.0], 300)
+    found = mean_difference(values, rng=np.random.default_rng(0), confidence=confidence)
+    half = NormalDist().inv_cdf((1 + confidence) / 2) * values.std() / math.sqrt(len(values))
+    assert (found.low, found.high) == pytest.approx((2 / 3 - half, 2 / 3 + half), abs=0.003)
+    # No task differs: as rare as the upper end of 0 of 20 at this confidence.
+    flat = mean_difference(np.zeros(20), rng=np.random.default_rng(0), confidence=confidence)
+    assert flat.high == pytest.approx(proportion(0, 20, confidence).high)
+
+
+@pytest.mark.parametrize("confidence", [0.5, 0.8, 0.99])
+def test_intervals_of_rates_and_statistics_cover_as_often_as_they_are_told(confidence):
+    values = np.tile([1.0, 1.0, 0.0], 30)
+    rate = mean_rate(values, confidence=confidence)
+    wilson = proportion(60, 90, confidence)
+    assert (rate.low, rate.high) == pytest.approx((wilson.low, wilson.high))
+    found = bootstrap_statistic(
+        lambda drawn: float(values[drawn].mean()),
+        90,
+        rng=np.random.default_rng(0),
+        confidence=confidence,
+    )
+    half = NormalDist().inv_cdf((1 + confidence) / 2) * values.std() / math.sqrt(90)
+    assert (found.low, found.high) == pytest.approx((2 / 3 - half, 2 / 3 + half), abs=0.02)
+
+
 def test_bootstrap_statistic_is_that_of_scipy():
     rng = np.random.default_rng(0)
     ours, theirs = rng.lognormal(size=(2, 40))

@@ -64,6 +64,10 @@ def test_sign_flip_is_never_zero():
     assert found == 0.01
 
 
+def test_sign_flip_of_nothing_finds_nothing():
+    assert sign_flip_p_value(np.array([]), rng=np.random.default_rng(0)) == 1.0
+
+
 def test_sign_flip_rejects_5_of_100_where_nothing_differs():
     rng = np.random.default_rng(2)
     found = [

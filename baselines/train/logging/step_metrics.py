@@ -67,9 +67,9 @@ def credit_metrics(
 ) -> Metrics:
     """Return help and hurt rates, and each agent's credit and audit; None if not measured.
 
-    Means over all turns of an agent.
-
-    help = team right, and the mean reward without an agent below 0; hurt = the reverse
+    help = team right, and the mean reward without an agent below 0; hurt = the reverse. The mean is
+    over the replays of the rollout where they keep its messages, else over those of the task.
+    Credit is averaged over all turns of an agent.
     """
     helped, hurt = _help_and_hurt(outcomes)
     metrics: Metrics = {"credit/help_rate": helped, "credit/hurt_rate": hurt}
@@ -139,16 +139,14 @@ def _correlation(x: FloatArray, y: FloatArray) -> float | None:
 
 def _help_and_hurt(outcomes: Sequence[GroupOutcomes]) -> tuple[float | None, float | None]:
     pairs = [
-        (group.team_rewards, removed.ravel())
+        (group.team_rewards, removed.sum(axis=-1))  # of a rollout, or of the task; of either sign
         for group in outcomes
         for removed in (group.removed_rewards or {}).values()
     ]
     if not pairs:
         return None, None
     team = np.concatenate([rewards for rewards, _ in pairs])
-    starts = np.cumsum([0, *(len(removed) for _, removed in pairs[:-1])])
-    sums = np.add.reduceat(np.concatenate([removed for _, removed in pairs]), starts)
-    without = np.repeat(sums, [len(rewards) for rewards, _ in pairs])  # of the sign of the mean
+    without = np.concatenate([np.broadcast_to(sums, rewards.shape) for rewards, sums in pairs])
     helped = (team > 0.0) & (without < 0.0)
     hurt = (team < 0.0) & (without > 0.0)
     return float(helped.mean()), float(hurt.mean())
