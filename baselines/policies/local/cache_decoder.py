@@ -1,7 +1,8 @@
-"""Decoder for any architecture: the model's own forward pass with a key-value cache."""
+"""Decoder for any architecture: the model's own forward pass with its cache."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -14,13 +15,17 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-class CacheDecoder:
-    """Decodes a batch of rows with the model's key-value cache.
+RECURRENT = "cache_params"
+"""Name of the cache in models without any attention, such as Mamba."""
 
-    Each distinct prompt is processed once, then its keys and values are copied to its rows.
+
+class CacheDecoder:
+    """Decodes a batch of rows with the model's cache of keys and values, or of recurrent states.
+
+    Each distinct prompt is processed once, then its cache is copied to its rows.
 
     Args:
-        model: A causal language model with a key-value cache, in eval mode.
+        model: A causal language model that takes the cache of transformers, in eval mode.
         prompts: Token ids of each row, at least one.
     """
 
@@ -32,6 +37,7 @@ class CacheDecoder:
         index_of = {prompt: index for index, prompt in enumerate(dict.fromkeys(rows))}
         token_ids, self._is_token = pad_left(list(index_of), model.device)
         self._cache = DynamicCache(config=model.config)
+        self._is_recurrent = RECURRENT in inspect.signature(model.forward).parameters
         self._next_position = self._is_token.sum(dim=1)  # (B,)
         self._logits = self._forward(token_ids, positions(self._is_token))
         if len(index_of) < len(rows):
@@ -54,18 +60,20 @@ class CacheDecoder:
 
     def keep(self, rows: Tensor) -> None:
         """Keep only these rows, in this order."""
-        self._cache.batch_select_indices(rows)
+        self._cache.reorder_cache(rows)
         self._is_token = self._is_token[rows]
         self._next_position = self._next_position[rows]
 
     def _forward(self, token_ids: Tensor, position_ids: Tensor) -> Tensor:
+        # A recurrent state has read the tokens before, so that it takes the mask of the new ones.
+        is_read = self._is_token[:, -token_ids.shape[1] :] if self._is_recurrent else self._is_token
         output = self._model(
             input_ids=token_ids,
-            attention_mask=self._is_token.long(),
+            attention_mask=is_read.long(),
             position_ids=position_ids,
-            past_key_values=self._cache,
             use_cache=True,
             logits_to_keep=1,
+            **{RECURRENT if self._is_recurrent else "past_key_values": self._cache},
         )
         logits: Tensor = output.logits[:, -1]
         return logits

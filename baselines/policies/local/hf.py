@@ -17,6 +17,7 @@ from baselines.policies.local.loading import converted_gguf, load_model, quiet_t
 from baselines.policies.local.option_scores import option_logprobs
 from baselines.policies.local.sampler import DEFAULT_MAX_ROWS, StopRule, sample_tokens
 from baselines.policies.local.scoring import completion_logprobs, completion_logprobs_and_entropy
+from baselines.policies.local.self_check import expect_exact
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -90,6 +91,7 @@ class HFPolicy:
 
         Raises:
             FileNotFoundError: If it is neither a folder nor a file nor available on the hub.
+            ValueError: If its architecture cannot be sampled and trained exactly.
         """
         path = Path(name_or_path)
         source = str(name_or_path)
@@ -98,6 +100,7 @@ class HFPolicy:
         model, tokenizer = load_model(source)
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         model.to(torch.device(device))  # type: ignore[arg-type]  # annotated as a bound method
+        expect_exact(model)
         return cls(model, tokenizer, max_rows=max_rows)
 
     @property

@@ -189,10 +189,17 @@ class LoraBase:
             warnings.filterwarnings("ignore", ".*is_gradient_checkpointing", FutureWarning)
             warnings.filterwarnings("ignore", "fan_in_fan_out", UserWarning)
             torch.manual_seed(seed)
-            if self._peft is None:
-                self._peft = PeftModelForCausalLM(self._policy.module, config, adapter)
-            else:
-                self._peft.add_adapter(adapter, config)
+            try:
+                if self._peft is None:
+                    self._peft = PeftModelForCausalLM(self._policy.module, config, adapter)
+                else:
+                    self._peft.add_adapter(adapter, config)
+            except ValueError as error:  # such as for Mamba, whose kernels would skip an adapter
+                name = self._policy.module.config.model_type
+                raise ValueError(
+                    f"the base of an adapter must be a model that peft can adapt, got model type "
+                    f"{name!r}; pass --weights separate or --weights shared"
+                ) from error
         self._peft.train(False)  # also while training, as in HFPolicy
         if not _only_linear(self._policy.module):
             self._plain = None
