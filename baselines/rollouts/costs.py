@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, get_args
 
-Purpose: TypeAlias = Literal["joint", "removed", "branch", "rating"]
-"""Purposes: rollouts of the whole team, with agents removed, continuations, and ratings."""
+Purpose: TypeAlias = Literal["joint", "removed", "branch", "rating", "category"]
+"""Purposes: rollouts of the whole team, with agents removed, continuations, ratings, and
+categories of messages."""
 PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
 
 
@@ -24,7 +25,8 @@ class CostTracker:
             longest completion.
         generate_s: Seconds spent sampling.
         rate_s: Seconds spent rating.
-        verify_s: Seconds spent on verdicts: the verifier, and counting votes.
+        verify_s: Seconds spent on verdicts: the verifier, counting votes, and categories of
+            messages.
         environment_s: Seconds spent in the rest of the environment.
     """
 

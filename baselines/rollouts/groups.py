@@ -37,6 +37,7 @@ class Group:
         branches: Maps an agent to the rewards of continuations resampled after its turn, (G, M).
         ratings: Shares given by the raters, shape (A raters, A agents, G); None: no ratings.
         rating_valid: Whether they could be parsed, shape (A raters, G).
+        features: Category of each message, shape (G, T turns); None: not categorised.
         num_played: Number of episodes played.
         num_unmeasured: Number of episodes dropped because the verifier could not decide.
         is_complete: Whether everything in the plan was measured, or omitted because it could not
@@ -52,6 +53,7 @@ class Group:
     branches: Mapping[str, FloatArray]
     ratings: FloatArray | None = None
     rating_valid: BoolArray | None = None
+    features: IntArray | None = None
     num_played: int = 0
     num_unmeasured: int = 0
     is_complete: bool = True
@@ -61,7 +63,7 @@ class Group:
         """Compute the rewards once."""
         object.__setattr__(self, "rewards", np.array(rewards(self.rollouts)))
 
-    def outcomes(self, agents: tuple[str, ...], *, with_features: bool = False) -> GroupOutcomes:
+    def outcomes(self, agents: tuple[str, ...]) -> GroupOutcomes:
         """Return the input of an allocator, for a group with at least one rollout."""
         return GroupOutcomes(
             agents,
@@ -70,19 +72,18 @@ class Group:
             branch_rewards=dict(self.branches) or None,
             ratings=self.ratings,
             rating_valid=self.rating_valid,
-            features=self.message_categories(agents) if with_features else None,
+            features=None if self.features is None else self._features(agents),
         )
 
-    def message_categories(self, agents: tuple[str, ...]) -> IntArray:
-        """Return an index per distinct message, equal for equal texts, shape (G, A)."""
-        categories = np.empty((len(self.rollouts), len(agents)), dtype=np.int64)
-        for column, agent in enumerate(agents):
-            texts = [
-                "\0".join(m.text.strip() for m in rollout.messages if m.agent == agent)
-                for rollout in self.rollouts
-            ]
-            categories[:, column] = np.unique(texts, return_inverse=True)[1]
-        return categories
+    def _features(self, agents: tuple[str, ...]) -> IntArray:
+        """Return a category per agent, of all its turns together, shape (G, A)."""
+        assert self.features is not None
+        speakers = np.array([message.agent for message in self.rollouts[0].messages])
+        columns = [
+            np.unique(self.features[:, speakers == agent], axis=0, return_inverse=True)[1]
+            for agent in agents
+        ]
+        return np.stack(columns, axis=-1).reshape(len(self.rollouts), len(agents))
 
 
 def rewards(rollouts: Sequence[Rollout]) -> list[float]:

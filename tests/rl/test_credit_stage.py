@@ -70,6 +70,24 @@ def test_every_allocator_is_given_what_it_needs_in_every_topology(allocator, top
     stage.load_json(stage.to_json())
 
 
+def test_messages_are_categorised_when_credit_compares_them_and_only_then():
+    costs = CostTracker()
+    groups = play(stage_of(replace(SMALL, allocator="regression")), costs=costs)
+    mixed = [group for group in groups if len(set(group.rewards.tolist())) > 1]
+    assert mixed
+    for group in mixed:  # the answer of the solver decides the reward
+        assert group.features.shape == (4, 2)
+        assert (
+            len(set(zip(group.features[:, 1].tolist(), group.rewards.tolist(), strict=True))) == 2
+        )
+    assert costs.verified["category"] > 0
+    free = CostTracker()
+    by_text = replace(SMALL, allocator="regression", message_categories="text")
+    play(stage_of(by_text), costs=free)
+    assert free.verified["category"] == 0
+    assert all(group.features is None for group in play(stage_of(SMALL)))
+
+
 def test_plan_asks_only_for_what_the_allocator_needs():
     asked = {}
     for allocator in ALLOCATORS:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -141,9 +143,11 @@ def test_what_a_cache_knows_is_not_played_again():
     assert again.verified["removed"] == 2
 
 
-def test_message_categories_number_the_distinct_texts_of_each_agent():
+def test_the_features_of_an_agent_are_the_categories_of_its_turns():
     (group,) = groups_of(["2", "9", "2"], Plan(group_size=3), tasks=TASKS[:1])
-    categories = group.message_categories(PAIR)
-    assert categories.shape == (3, 2)
-    assert len(set(categories[:, 0])) == 3  # three thoughts
-    assert categories[0, 1] == categories[2, 1] != categories[1, 1]
+    assert group.outcomes(PAIR).features is None
+    features = np.array([[0, 1], [0, 0], [2, 1]])
+    seen = replace(group, features=features).outcomes(PAIR).features
+    assert seen.shape == (3, 2)
+    assert seen[0, 0] == seen[1, 0] != seen[2, 0]
+    assert seen[0, 1] == seen[2, 1] != seen[1, 1]
