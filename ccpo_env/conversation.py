@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, TypeAlias
 
+from ccpo_env.clustering import call_verifier
 from ccpo_env.leaks import strip_answers
 from ccpo_env.prompts import chat_messages, problem_text, without_answer_request
 from ccpo_env.text import clip_middle, valid_unicode
@@ -127,16 +128,11 @@ class Conversation:
             return NO_OUTCOME
         rules, gold = opening.rules, opening.task.answer
         response, _ = rules.fit(text)
-        ballot: Ballot | None = None
         if rules.is_vote:
             responses = [*(message.text for message in self.messages), response]
             ballot = count_votes(responses, gold, rules.verifier)
-        verdict: object = ballot.verdict() if ballot else rules.verifier(response, gold)
-        if not isinstance(verdict, Verdict):
-            raise TypeError(
-                f"a verifier must return a Verdict, got {verdict!r}; return Verdict('correct')"
-            )
-        return verdict, ballot
+            return ballot.verdict(), ballot
+        return call_verifier(rules.verifier, response, gold), None
 
     def add_message(self, text: str, outcome: Outcome | None = None) -> Conversation:
         """Return the conversation after a message of the current speaker.
@@ -189,9 +185,11 @@ class Conversation:
             prompt_parts: Instruction and problem for the current speaker; None at the end.
         """
         opening, removed = self.opening, sorted(self.opening.removed)
+        past, to_come = opening.turns[: len(self.messages)], opening.turns[len(self.messages) :]
+        role_of = {turn.speaker: turn.role for turn in (*past, *reversed(to_come))}
         infos: dict[str, dict[str, Any]] = {
             turn.speaker: {
-                "role": turn.role,
+                "role": role_of[turn.speaker],
                 "task_id": opening.task.id,
                 "removed": removed.copy(),
                 "messages": [],

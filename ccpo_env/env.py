@@ -93,6 +93,10 @@ class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
         strip_leaks: bool | None = None,
         max_chars: int = DEFAULT_MAX_CHARS,
     ) -> None:
+        if not isinstance(topology, Topology):
+            raise TypeError(f"topology must be a Topology, got {topology!r}; pass e.g. debate()")
+        if prompts is not None:
+            topology.check_prompts(prompts)
         super().__init__(topology.agents, removed=removed, render_mode=render_mode)
         self.metadata = {**self.metadata, "name": f"{topology.name}_v0"}
         self.topology = topology
@@ -217,7 +221,8 @@ class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
             raise snapshot_before_reset()
         return EpisodeState(
             topology=self.topology.name,
-            agents=tuple(self.possible_agents),
+            turns=self.topology.turns,
+            decision=self.topology.decision,
             task=self.task,
             removed=self.removed,
             messages=self.messages,
@@ -235,10 +240,17 @@ class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
         Raises:
             ValueError: If the snapshot is of another topology.
         """
-        if state.agents != tuple(self.possible_agents) or state.topology != self.topology.name:
+        own = self.topology
+        if (state.topology, state.agents) != (own.name, own.agents):
             raise ValueError(
-                f"a snapshot must be of {self.topology.name} with {self.possible_agents}, got "
+                f"a snapshot must be of {own.name} with {list(own.agents)}, got "
                 f"{state.topology} with {list(state.agents)}; restore it in such an environment"
+            )
+        if (state.turns, state.decision) != (own.turns, own.decision):
+            raise ValueError(
+                f"a snapshot must be of {own.name} with these {len(own.turns)} turns and the "
+                f"decision {own.decision!r}, got another {state.topology} with {len(state.turns)} "
+                f"turns and {state.decision!r}; restore it in an environment of that topology"
             )
         self._stream_seed, self._stream_index = state.stream_seed, state.stream_index
         beginning = self._rules.begin(state.task, state.removed)

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from ccpo_env.types import Message, Task, Verdict
+from ccpo_env.types import Decision, Message, Task, Turn, Verdict, speakers
 from ccpo_env.voting import Ballot
 
 CHUNK_SIZE = 1024
@@ -20,7 +20,8 @@ class EpisodeState:
 
     Args:
         topology: Name of the topology it belongs to.
-        agents: All agents of that topology, in speaking order.
+        turns: The turns of that topology, those of removed agents included.
+        decision: How that topology chooses the team's answer.
         task: The task.
         removed: Agents that do not exist in this episode.
         messages: All messages so far in turn order, the prefix included.
@@ -33,7 +34,8 @@ class EpisodeState:
     """
 
     topology: str
-    agents: tuple[str, ...]
+    turns: tuple[Turn, ...]
+    decision: Decision
     task: Task
     removed: frozenset[str]
     messages: tuple[Message, ...]
@@ -43,6 +45,11 @@ class EpisodeState:
     num_left: int
     stream_seed: int
     stream_index: int
+
+    @property
+    def agents(self) -> tuple[str, ...]:
+        """All agents of the topology, in the order in which they first speak."""
+        return speakers(self.turns)
 
 
 @lru_cache(maxsize=64)

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypedDict
+from typing import Literal, TypedDict, get_args
+
+from ccpo_env.errors import unknown_name
 
 Role = str
-"""Role of an agent, such as "thinker"; the agent's name is the role and a number."""
+"""Role in which an agent speaks, such as "thinker"; of an agent with several, the turn decides."""
 Decision = Literal["last", "majority"]
 """How the team's answer is chosen: the last speaker's, or the majority of the voters."""
 Status = Literal["correct", "wrong", "no_answer", "timeout", "error"]
+_DECISIONS: tuple[Decision, ...] = get_args(Decision)
+_STATUSES: tuple[Status, ...] = get_args(Status)
+
+
+def _check_text(name: str, value: object) -> None:
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be text, got {value!r}; pass a str")
+
+
+def _check_tuple_of(kind: type, name: str, values: object, example: str) -> None:
+    if not isinstance(values, tuple) or not all(isinstance(value, kind) for value in values):
+        raise TypeError(
+            f"{name} must be a tuple of {kind.__name__}, got {values!r}; pass e.g. {example}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +40,9 @@ class Task:
         source: Origin of the task: a registered name or a file name.
         tags: Names and values that group tasks in reports, such as ("level", "5"); no agent reads
             them. Pairs instead of a dict, so that a task is hashable and immutable.
+
+    Raises:
+        TypeError: If anything but the tags is not text, or the tags are not pairs of texts.
     """
 
     id: str
@@ -31,6 +50,18 @@ class Task:
     answer: str
     source: str = "custom"
     tags: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("id", "question", "answer", "source"):
+            _check_text(f"{name} of a Task", getattr(self, name))
+        _check_tuple_of(tuple, "tags of a Task", self.tags, "(('level', '5'),)")
+        if not all(
+            len(tag) == 2 and all(isinstance(part, str) for part in tag) for tag in self.tags
+        ):
+            raise TypeError(
+                f"tags of a Task must be pairs of texts, got {self.tags!r}; pass e.g. "
+                f"(('level', '5'),)"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +81,22 @@ class Verdict:
             answer and counts as wrong; "timeout" and "error" are not measured.
         answer: The extracted answer, or None when there is none.
         detail: Why the status is "timeout" or "error", in one sentence; empty otherwise.
+
+    Raises:
+        ValueError: If the status is none of the five.
+        TypeError: If the answer is neither text nor None, or the detail is not text.
     """
 
     status: Status
     answer: str | None = None
     detail: str = ""
+
+    def __post_init__(self) -> None:
+        if self.status not in _STATUSES:
+            raise unknown_name("status", self.status, _STATUSES, of="a Verdict")
+        if self.answer is not None:
+            _check_text("answer of a Verdict", self.answer)
+        _check_text("detail of a Verdict", self.detail)
 
     @property
     def reward(self) -> float | None:
@@ -82,11 +124,26 @@ class PromptTemplate:
         roles: Description of each role, addressed to the agent.
         hand_over: Instruction for an agent whose message is read by later agents.
         give_answer: Instruction for an agent whose answer counts, regardless of its role.
+
+    Raises:
+        TypeError: If the roles are not a mapping of texts, or an instruction is not text.
     """
 
     roles: Mapping[Role, str]
     hand_over: str
     give_answer: str
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.roles, Mapping):
+            raise TypeError(
+                f"roles of a PromptTemplate must map roles to descriptions, got {self.roles!r}; "
+                f"pass e.g. {{'thinker': 'You think.'}}"
+            )
+        for role, description in self.roles.items():
+            _check_text("a role of a PromptTemplate", role)
+            _check_text(f"description of the role {role!r}", description)
+        for name in ("hand_over", "give_answer"):
+            _check_text(f"{name} of a PromptTemplate", getattr(self, name))
 
     def instruction(self, role: Role, *, answers: bool) -> str:
         """Return the instruction for an agent of a role that hands over or answers.
@@ -104,11 +161,31 @@ class PromptTemplate:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One turn of a topology: who speaks, in which role, after reading whose messages."""
+    """One turn of a topology: who speaks, in which role, after reading whose messages.
+
+    Args:
+        speaker: The agent that speaks.
+        role: The role in which it speaks, which selects its policy and its instruction.
+        reads: Agents whose earlier messages it reads. One that has not spoken yet, such as a
+            debater later in the first round, has none.
+
+    Raises:
+        TypeError: If the speaker or the role is not text, or reads is not a tuple of names.
+    """
 
     speaker: str
     role: Role
     reads: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        _check_text("speaker of a Turn", self.speaker)
+        _check_text("role of a Turn", self.role)
+        _check_tuple_of(str, "reads of a Turn", self.reads, "('thinker_0',)")
+
+
+def speakers(turns: Iterable[Turn]) -> tuple[str, ...]:
+    """Return the agents of some turns in the order in which they first speak."""
+    return tuple(dict.fromkeys(turn.speaker for turn in turns))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +200,11 @@ class Topology:
         decision: "last": the last agent that is not removed answers for the team. "majority": every
             turn is an answer and `ccpo_env.voting` counts the votes.
         has_secret_answer: Whether an answer that is stated before the last turn is a leak.
+
+    Raises:
+        TypeError: If an argument is of another type.
+        ValueError: If there are no turns, one reads an agent that never speaks, a role has no
+            instruction, or the decision is unknown.
     """
 
     name: str
@@ -131,10 +213,49 @@ class Topology:
     decision: Decision = "last"
     has_secret_answer: bool = False
 
+    def __post_init__(self) -> None:
+        _check_text("name of a Topology", self.name)
+        _check_tuple_of(
+            Turn, "turns of a Topology", self.turns, "(Turn('solver_0', 'solver', ()),)"
+        )
+        if not self.turns:
+            raise ValueError(
+                f"turns of topology {self.name!r} must hold at least one turn, got none; "
+                f"pass e.g. (Turn('solver_0', 'solver', ()),)"
+            )
+        for turn in self.turns:
+            for agent in turn.reads:
+                if agent not in self.agents:
+                    where = f"what {turn.speaker!r} reads in topology {self.name!r}"
+                    raise unknown_name("agent", agent, self.agents, of=where)
+        if self.decision not in _DECISIONS:
+            raise unknown_name("decision", self.decision, _DECISIONS, of=f"topology {self.name!r}")
+        if not isinstance(self.has_secret_answer, bool):
+            raise TypeError(
+                f"has_secret_answer must be True or False, got {self.has_secret_answer!r}; "
+                f"leave it out for False"
+            )
+        self.check_prompts(self.prompts)
+
+    def check_prompts(self, prompts: PromptTemplate) -> None:
+        """Raise unless the prompts instruct every role.
+
+        Raises:
+            TypeError: If they are not a PromptTemplate.
+            ValueError: If a role has no instruction.
+        """
+        if not isinstance(prompts, PromptTemplate):
+            raise TypeError(
+                f"prompts of topology {self.name!r} must be a PromptTemplate, got {prompts!r}; "
+                f"pass PromptTemplate(roles=..., hand_over=..., give_answer=...)"
+            )
+        for role in self.roles:
+            prompts.instruction(role, answers=True)
+
     @property
     def agents(self) -> tuple[str, ...]:
         """Agents in the order in which they first speak."""
-        return tuple(dict.fromkeys(turn.speaker for turn in self.turns))
+        return speakers(self.turns)
 
     @property
     def roles(self) -> tuple[Role, ...]:

@@ -6,6 +6,10 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
+from ccpo_env.clustering import WrongAnswers, call_verifier
 from ccpo_env.types import Verdict, Verifier
 
 ABSTAINED = -1
@@ -19,13 +23,13 @@ class Ballot:
     Args:
         clusters: Cluster of each voter's answer, numbered as they first appear; ABSTAINED
             without an answer.
-        answers: The first answer of each cluster.
+        answers: The first answer of each cluster; None if the verifier reported none.
         correct: The cluster that equals the gold answer, or None.
         unmeasured: The verdict of the comparison that failed, if one did, else None.
     """
 
     clusters: tuple[int, ...]
-    answers: tuple[str, ...]
+    answers: tuple[str | None, ...]
     correct: int | None
     unmeasured: Verdict | None = None
 
@@ -35,8 +39,8 @@ class Ballot:
         Args:
             left_out: Indices of voters whose votes are not counted.
 
-        Note: A tie is won by the cluster whose first vote came first. Voters
-            without an answer abstain; if all do, there is no answer. If one answer could not be
+        Note: A tie is won by the cluster whose first vote came first. Only voters whose verdict is
+            "no_answer" abstain; if all do, there is no answer. If one answer could not be
             compared, the vote is not measured.
         """
         if self.unmeasured is not None:
@@ -51,6 +55,37 @@ class Ballot:
         winner, _ = Counter(votes).most_common(1)[0]  # max returns the first of a tie
         return Verdict("correct" if winner == self.correct else "wrong", self.answers[winner])
 
+    def rewards(self, counted: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+        """Return the reward of each of many recounts: that of `verdict` without the other voters.
+
+        Args:
+            counted: Whether a recount counts a voter's vote, shape (S, voters): one row a recount.
+
+        Returns:
+            Team rewards, shape (S,): +1.0 or -1.0; NaN if the vote is not measured.
+
+        Raises:
+            ValueError: If counted is not an array of bool with a column for each voter.
+        """
+        counted = np.asarray(counted)
+        num_voters = len(self.clusters)
+        if counted.dtype != np.bool_ or counted.shape != (len(counted), num_voters):
+            raise ValueError(
+                f"counted must be an array of bool of shape (recounts, {num_voters}), got "
+                f"{counted.dtype} of shape {counted.shape}; give each voter a column"
+            )
+        if self.unmeasured is not None:
+            return np.full(len(counted), np.nan)
+        if num_voters == 0:
+            return np.full(len(counted), -1.0)
+        clusters = np.array(self.clusters)
+        agree = (clusters[:, None] == clusters) & (clusters != ABSTAINED)  # (voters, voters)
+        # The votes for each counted voter's answer, (S, voters); float32 counts exactly and fast.
+        votes = counted * (counted.astype(np.float32) @ agree.astype(np.float32))
+        winner = votes.argmax(axis=1)  # the first of a tie
+        is_right = counted & np.array([cluster == self.correct for cluster in self.clusters])
+        return np.where(is_right[np.arange(len(counted)), winner], 1.0, -1.0)
+
 
 def count_votes(responses: Sequence[str], gold: str, verify: Verifier) -> Ballot:
     """Cluster the answers of independent responses by the verifier's equivalence.
@@ -58,35 +93,49 @@ def count_votes(responses: Sequence[str], gold: str, verify: Verifier) -> Ballot
     Args:
         responses: Full texts of the voters.
         gold: The gold answer; all answers equal to it are one cluster.
-        verify: Compares a response with an answer.
+        verify: Compares a response with an answer; called once for each different response.
+
+    Raises:
+        TypeError: If the verifier returns anything but a Verdict.
+
+    Note: The vote is not measured if one response could not be compared with the gold answer.
     """
-    verdicts = [verify(response, gold) for response in responses]
-    answers: list[str] = []
+    known = {text: call_verifier(verify, text, gold) for text in dict.fromkeys(responses)}
+    failed = next((verdict for verdict in known.values() if verdict.reward is None), None)
+    if failed is not None:
+        return Ballot((ABSTAINED,) * len(responses), (), None, unmeasured=failed)
+    return cluster_answers(responses, [known[text] for text in responses], verify)
+
+
+def cluster_answers(
+    responses: Sequence[str], verdicts: Sequence[Verdict], verify: Verifier
+) -> Ballot:
+    """Cluster the answers of verified responses, which need not be answers at all.
+
+    Args:
+        responses: Full texts.
+        verdicts: The verdict of each response on the gold answer. All that are "correct" are one
+            cluster, a "wrong" one is compared with the other wrong ones, and every other one has
+            no cluster (ABSTAINED).
+        verify: Compares a response with an answer. It does not compare answers of the same text,
+            and beyond `clustering.MAX_NUMBERS_COMPARED` plain numbers only neighbours in value.
+
+    Note: If the verifier did not report the answer of a wrong response, its last box is compared,
+        else its last number, else its whole text.
+    """
+    wrong = WrongAnswers(verify)
     clusters: list[int] = []
+    answers: list[str | None] = []
     correct: int | None = None
     for response, verdict in zip(responses, verdicts, strict=True):
-        cluster: int | None = ABSTAINED
-        if verdict.reward is None:
-            return _not_measured(verdict)
+        cluster = ABSTAINED
         if verdict.status == "correct":
-            cluster = correct
-        elif verdict.status == "wrong" and verdict.answer is not None:
-            cluster = None
-            for other in range(len(answers)):
-                same = verify(response, answers[other]) if other != correct else verdict
-                if same.reward is None:
-                    return _not_measured(same)
-                if same.status == "correct":
-                    cluster = other
-                    break
-        if cluster is None:
-            cluster = len(answers)
-            answers.append(verdict.answer or "")
-        if verdict.status == "correct":
-            correct = cluster
+            cluster = correct = len(answers) if correct is None else correct
+        elif verdict.status == "wrong":
+            cluster = wrong.cluster_of(response, verdict.answer, unused=len(answers))
+        if cluster == len(answers):
+            answers.append(verdict.answer)
+        elif cluster != ABSTAINED and answers[cluster] is None:
+            answers[cluster] = verdict.answer
         clusters.append(cluster)
-    return Ballot(tuple(clusters), tuple(answers), correct)
-
-
-def _not_measured(verdict: Verdict) -> Ballot:
-    return Ballot((), (), None, unmeasured=verdict)
+    return Ballot(tuple(clusters), tuple(answers), correct, wrong.unmeasured)

@@ -12,6 +12,7 @@ from baselines.common.types import FloatArray, IntArray
 from baselines.credit.outcomes import GroupOutcomes
 from baselines.credit.registry import ALLOCATORS
 from baselines.credit.shared import shared_credit
+from baselines.credit.turns import speakers_of
 from baselines.optimizers import OPTIMIZERS, PolicyOptimizer
 from ccpo_env.errors import unknown_name
 
@@ -26,8 +27,8 @@ class CreditAudit:
         slope: Least-squares slope, through the origin, of its advantage on the shared one, over
             all rollouts. NaN if the shared advantage is zero everywhere.
         correlation: Pearson correlation of the two over all rollouts. NaN if either is constant.
-        degenerate: True if in every group its advantage is the shared one times a factor of that
-            group, which may be 0. It then ranks the rollouts of each task as shared credit does.
+        degenerate: True if in every group its advantage in each turn is the shared one times a
+            factor, which may be 0. It then ranks the rollouts of each task as shared credit does.
         signal_rate: Fraction of groups, in [0, 1], in which its advantage is not all zero.
         variance_ratio: Variance of its advantage over that of the shared one, over all rollouts.
             NaN if the shared advantage does not vary.
@@ -83,7 +84,7 @@ def audit(
     if allocator not in ALLOCATORS:
         raise unknown_name("allocator", allocator, ALLOCATORS)
     method = _method(optimizer)
-    teams = {group.agents for group in batches}
+    teams = {(group.agents, group.turns) for group in batches}
     if len(teams) != 1:
         raise ValueError(
             f"batches must hold groups of one team, got {len(teams)} teams in {len(batches)} "
@@ -103,7 +104,8 @@ def audit_advantages(
     """Return what `audit` returns, from advantages that have already been computed.
 
     Args:
-        allocated: Advantages of the allocator's credit, one array of shape (G, A) per group.
+        allocated: Advantages of the allocator's credit, one array of shape (G, A) per group, or
+            (G, T) with turns: an agent is compared over all its turns.
         optimizer: Name from OPTIMIZERS, or one with other hyperparameters: the one that computed
             the advantages.
         batches: The groups they belong to, at least one, all with the same agents.
@@ -112,11 +114,13 @@ def audit_advantages(
     """
     shared = _method(optimizer).advantage([shared_credit(g) for g in batches], num_tokens)
     sizes = np.array([len(group) for group in shared])
-    columns = (np.ascontiguousarray(np.concatenate(own).T) for own in (shared, allocated))
-    return {
-        agent: _compare(x, y, sizes)
-        for agent, x, y in zip(batches[0].agents, *columns, strict=True)
-    }
+    speakers = np.array(speakers_of(batches[0]))
+    audits = {}
+    for agent in batches[0].agents:
+        own = np.flatnonzero(speakers == agent)
+        x, y = (np.concatenate([g.T[own].ravel() for g in each]) for each in (shared, allocated))
+        audits[agent] = _compare(x, y, sizes, num_turns=len(own))
+    return audits
 
 
 def _method(optimizer: str | PolicyOptimizer) -> PolicyOptimizer:
@@ -127,7 +131,8 @@ def _method(optimizer: str | PolicyOptimizer) -> PolicyOptimizer:
     return OPTIMIZERS[optimizer]
 
 
-def _compare(x: FloatArray, y: FloatArray, sizes: IntArray) -> CreditAudit:
+def _compare(x: FloatArray, y: FloatArray, sizes: IntArray, num_turns: int) -> CreditAudit:
+    """Compare the advantages of an agent, those of a group turn by turn, (sum of T * G,)."""
     # Rewards have magnitude 1, so anything below this is rounding.
     tolerance = RELATIVE_TOLERANCE * max(1.0, float(np.abs(y).max()))
     centred_x, centred_y = x - x.mean(), y - y.mean()
@@ -139,8 +144,8 @@ def _compare(x: FloatArray, y: FloatArray, sizes: IntArray) -> CreditAudit:
         correlation=_within_one(float(centred_x @ centred_y) / scale)
         if has_spread_x and has_spread_y
         else math.nan,
-        degenerate=_are_multiples(x, y, sizes, tolerance),
-        signal_rate=float((_per_group(np.maximum, np.abs(y), sizes) > tolerance).mean()),
+        degenerate=_are_multiples(x, y, sizes.repeat(num_turns), tolerance),
+        signal_rate=float((_per_group(np.maximum, np.abs(y), sizes * num_turns) > tolerance).mean()),
         variance_ratio=variance_y / variance_x if has_spread_x else math.nan,
         sign_agreement=_sign_agreement(x, y, tolerance),
     )
@@ -159,7 +164,7 @@ def _sign_agreement(x: FloatArray, y: FloatArray, tolerance: float) -> float:
 
 
 def _are_multiples(x: FloatArray, y: FloatArray, sizes: IntArray, tolerance: float) -> bool:
-    """Return whether in every group y is a multiple of x, zero included."""
+    """Return whether in every group of these sizes y is a multiple of x, zero included."""
     squares = _per_group(np.add, x * x, sizes)
     has_signal = _per_group(np.maximum, np.abs(x), sizes) > tolerance
     products = _per_group(np.add, x * y, sizes)

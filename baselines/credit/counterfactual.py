@@ -10,7 +10,7 @@ import numpy as np
 from baselines.common.hyperparameters import Range, checked
 from baselines.common.types import FloatArray
 from baselines.credit.outcomes import Outcomes, mean_rewards_without
-from baselines.credit.shared import shared_credit
+from baselines.credit.turns import on_turns
 
 Mode: TypeAlias = Literal["event", "margin"]
 Baseline: TypeAlias = Literal["group", "rollout"]
@@ -45,7 +45,7 @@ def counterfactual_credit(
             own.
 
     Returns:
-        Credit, shape (..., G, A), in [-1 - weight, 1 + weight].
+        Credit, shape (..., G, A), or (..., G, T) with turns, in [-1 - weight, 1 + weight].
 
     Raises:
         ValueError: If weight is negative, mode or baseline is unknown, no agent was removed
@@ -69,11 +69,11 @@ def counterfactual_credit(
     without = mean_rewards_without(
         outcomes, [alone[agent] for agent in removed], per_rollout=baseline == "rollout"
     )  # (..., K, G) or (..., K, 1)
-    credit = shared_credit(outcomes)
+    credit = np.repeat(outcomes.team_rewards[..., None], len(outcomes.agents), axis=-1)
     columns = [outcomes.agents.index(agent) for agent in removed]
     bonus = _bonus(outcomes.team_rewards[..., None, :], without, mode)  # (..., K, G)
     credit[..., columns] += weight * np.swapaxes(bonus, -1, -2)
-    return credit
+    return on_turns(credit, outcomes)
 
 
 def _entries(outcomes: Outcomes) -> Mapping[frozenset[str], FloatArray]:

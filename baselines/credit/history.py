@@ -13,6 +13,7 @@ from baselines.common.hyperparameters import Range, check_fields, checked
 from baselines.common.types import FloatArray
 from baselines.credit.outcomes import GroupOutcomes, Outcomes, group_by_shape, mean_rewards_without
 from baselines.credit.removals import each_but_the_last
+from baselines.credit.turns import on_turns
 
 WarmUp: TypeAlias = Literal["neutral", "raw"]
 Pairing: TypeAlias = Literal["rollout", "task"]
@@ -159,7 +160,7 @@ def history_credit(
             on; "raw", as in the reference: J - S, and J for the last speaker.
 
     Returns:
-        Credit, shape (..., G, A): in standard deviations, not in units of reward. In [-1, 1]
+        Credit, shape (..., G, A), or (..., G, T) with turns: in standard deviations, not in units of reward. In [-1, 1]
         except for the last speaker.
 
     Raises:
@@ -180,12 +181,13 @@ def history_credit(
     gain = joint - without  # (..., A - 1, G)
     if state.num_seen < max(min_samples, 1):
         if warm_up == "raw":
-            return _columns(gain, joint)
+            return on_turns(_columns(gain, joint), outcomes)
         state = HistoryState()
     logit = gate_steepness * state.gain.mean / (state.gain.deviation + EPSILON)
     gate = 1.0 / (1.0 + np.exp(-np.clip(logit, -MAX_LOGIT, MAX_LOGIT)))
     last = gate * state.joint.standardise(joint) + (1.0 - gate) * state.solo.standardise(solo)
-    return _columns(np.tanh(steepness * state.gain.standardise(gain)), last)
+    credit = _columns(np.tanh(steepness * state.gain.standardise(gain)), last)
+    return on_turns(credit, outcomes)
 
 
 def _columns(earlier: FloatArray, last: FloatArray) -> FloatArray:

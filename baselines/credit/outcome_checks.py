@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from baselines.common.checks import expect_between, expect_finite, expect_shape
 from baselines.common.types import BoolArray, FloatArray, IntArray
+from baselines.credit.turns import speaker_of, turn_labels
 from ccpo_env.errors import unknown_name
 
 RemovedRewards: TypeAlias = (
@@ -32,6 +33,38 @@ def check_agents(agents: Sequence[str]) -> tuple[str, ...]:
             f'write for example ("thinker_0", "solver_0")'
         )
     return names
+
+
+def check_turns(turns: Sequence[str] | None, agents: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Return the labels of the turns."""
+    if turns is None:
+        return None
+    labels = (turns,) if isinstance(turns, str) else tuple(turns)
+    speakers = [speaker_of(label) for label in labels]
+    if tuple(dict.fromkeys(speakers)) != agents or turn_labels(speakers) != labels:
+        raise ValueError(
+            f"turns must number the turns of {list(agents)} in speaking order, got "
+            f'{list(labels)}; write for example ("debater_0#1", "debater_1#1", "debater_0#2"), or '
+            f"leave them out if everybody speaks once"
+        )
+    return labels
+
+
+def check_orders(
+    orders: Sequence[Sequence[int]] | None, num_agents: int
+) -> tuple[tuple[int, ...], ...] | None:
+    """Return orders of joining the team."""
+    if orders is None:
+        return None
+    checked = tuple(tuple(map(int, order)) for order in orders)
+    wrong = [order for order in checked if sorted(order) != list(range(num_agents))]
+    if wrong or not checked:
+        got = wrong[0] if wrong else "none"
+        raise ValueError(
+            f"orders must each hold the numbers 0 to {num_agents - 1} once, got {got}; draw them "
+            f"with baselines.credit.removals.balanced_orders"
+        )
+    return checked
 
 
 def check_team_rewards(rewards: npt.ArrayLike) -> FloatArray:
@@ -90,17 +123,21 @@ def _removed_key(key: object, agents: tuple[str, ...]) -> frozenset[str]:
 
 
 def check_branch_rewards(
-    branches: Mapping[str, npt.ArrayLike] | None, agents: tuple[str, ...], num_rollouts: int
+    branches: Mapping[str, npt.ArrayLike] | None,
+    agents: tuple[str, ...],
+    turns: tuple[str, ...] | None,
+    num_rollouts: int,
 ) -> dict[str, FloatArray] | None:
-    """Return the rewards of the continuations after each agent's turn; None for no entry."""
+    """Return the rewards of the continuations after each turn; None for no entry."""
+    known, kind = (agents, "agent") if turns is None else (turns, "turn")
     entries: dict[str, FloatArray] = {}
-    for agent, rewards in (branches or {}).items():
-        if agent not in agents:
-            raise unknown_name("agent", agent, agents, of="branch_rewards")
-        name = f"branch_rewards[{agent!r}]"
+    for turn, rewards in (branches or {}).items():
+        if turn not in known:
+            raise unknown_name(kind, turn, known, of="branch_rewards")
+        name = f"branch_rewards[{turn!r}]"
         entry = _floats_in(-1.0, 1.0, name, rewards)
         expect_shape(name, entry, (num_rollouts, "M"), remedy="give M rewards for each rollout")
-        entries[agent] = entry
+        entries[turn] = entry
     return entries or None
 
 
@@ -141,19 +178,19 @@ def check_rating_valid(
 
 
 def check_features(
-    features: npt.ArrayLike | None, num_agents: int, num_rollouts: int
+    features: npt.ArrayLike | None, num_turns: int, num_rollouts: int
 ) -> IntArray | None:
-    """Return categories of shape (G, A)."""
+    """Return categories of shape (G, T)."""
     if features is None:
         return None
-    categories = expect_categories(np.array(features), (num_rollouts, num_agents))
+    categories = expect_categories(np.array(features), (num_rollouts, num_turns))
     categories.setflags(write=False)
     return categories
 
 
 def expect_categories(features: npt.NDArray[Any], shape: tuple[int, ...]) -> IntArray:
     """Return features as integers; raise ValueError if their shape or a value is invalid."""
-    remedy = "give each agent of each rollout one category"
+    remedy = "give each turn of each rollout one category"
     expect_shape("features", features, shape, remedy=remedy)
     if features.dtype.kind not in "iu":
         raise ValueError(f"features must be integers, got {features.dtype}; number them from 0")

@@ -15,17 +15,23 @@ from baselines.credit.outcome_checks import (
     check_agents,
     check_branch_rewards,
     check_features,
+    check_orders,
     check_rating_valid,
     check_ratings,
     check_removed_rewards,
     check_team_rewards,
+    check_turns,
 )
+from baselines.credit.turns import columns_of
 from ccpo_env.errors import unknown_name
 
 Key = TypeVar("Key", str, frozenset[str])
 
 Measurement: TypeAlias = Literal["removed_rewards", "branch_rewards", "ratings", "features"]
 """A field of GroupOutcomes that needs extra rollouts, turns or computation."""
+
+Orders: TypeAlias = tuple[tuple[int, ...], ...]
+"""Orders in which the agents, by their position in speaking order, join the team."""
 
 EMPTY_TEAM_REWARD = -1.0
 """Reward of a team without agents: no answer is wrong."""
@@ -45,13 +51,18 @@ class GroupOutcomes:
             the team without them, in [-1, 1], because means are allowed. Shape (M,) when measured
             M times for the task, (G, M) when measured M times on each rollout. Stored with
             frozensets as keys; an empty mapping is stored as None.
-        branch_rewards: Maps an agent to the team rewards of M fresh continuations after its turn,
-            its own rollout excluded, shape (G, M), in [-1, 1].
+        branch_rewards: Maps an agent, or a turn, to the team rewards of M fresh continuations after
+            it, its own rollout excluded, shape (G, M), in [-1, 1].
         ratings: Share of the outcome that rater i assigns to agent j in rollout g, at [i, j, g],
             shape (A, A, G), in [0, 1].
         rating_valid: Whether rater i gave a readable rating of rollout g, shape (A, G), bool.
-        features: Category of the message of agent a in rollout g, such as its action or a cluster,
-            shape (G, A), integers >= 0; categories of different agents are not compared.
+        features: Category of the message in each turn of rollout g, such as its action or a
+            cluster, shape (G, T), integers >= 0; categories of different turns are not compared.
+        turns: Labels of the T turns in speaking order, ``<agent>#<n>`` for the n-th turn of an
+            agent, for a team in which somebody speaks more than once: credit then has a column per
+            turn. None: everybody speaks once, T = A, and turns have the names of the agents.
+        orders: Orders of joining the team, each a permutation of 0 … A - 1, whose stages are in
+            removed_rewards: a sample of all orders, for Shapley credit of many agents.
 
     Raises:
         ValueError: If a name, a shape or a number breaks the rules above, or is NaN.
@@ -65,6 +76,8 @@ class GroupOutcomes:
     ratings: FloatArray | None
     rating_valid: BoolArray | None
     features: IntArray | None
+    turns: tuple[str, ...] | None
+    orders: Orders | None
 
     # Written out because it accepts more types than the fields: lists, and agents as keys.
     def __init__(
@@ -76,17 +89,22 @@ class GroupOutcomes:
         ratings: npt.ArrayLike | None = None,
         rating_valid: npt.ArrayLike | None = None,
         features: npt.ArrayLike | None = None,
+        turns: Sequence[str] | None = None,
+        orders: Sequence[Sequence[int]] | None = None,
     ) -> None:
         names = check_agents(agents)
+        labels = check_turns(turns, names)
         team = check_team_rewards(team_rewards)
         fields = {
             "agents": names,
             "team_rewards": team,
             "removed_rewards": check_removed_rewards(removed_rewards, names, len(team)),
-            "branch_rewards": check_branch_rewards(branch_rewards, names, len(team)),
+            "branch_rewards": check_branch_rewards(branch_rewards, names, labels, len(team)),
             "ratings": check_ratings(ratings, len(names), len(team)),
             "rating_valid": check_rating_valid(rating_valid, ratings, len(names), len(team)),
-            "features": check_features(features, len(names), len(team)),
+            "features": check_features(features, len(labels or names), len(team)),
+            "turns": labels,
+            "orders": check_orders(orders, len(names)),
         }
         for field, value in fields.items():
             object.__setattr__(self, field, value)  # the class is frozen from here on
@@ -114,6 +132,8 @@ class GroupBatch:
     ratings: FloatArray | None = None
     rating_valid: BoolArray | None = None
     features: IntArray | None = None
+    turns: tuple[str, ...] | None = None
+    orders: Orders | None = None
 
 
 Outcomes: TypeAlias = GroupOutcomes | GroupBatch
@@ -143,6 +163,8 @@ def _shape(group: GroupOutcomes, needs: frozenset[Measurement]) -> Hashable:
     """Return a key that is equal for groups that can be batched."""
     return (
         group.agents,
+        group.turns,
+        group.orders,
         group.team_rewards.shape,
         _entry_shapes(group.removed_rewards) if "removed_rewards" in needs else None,
         _entry_shapes(group.branch_rewards) if "branch_rewards" in needs else None,
@@ -170,6 +192,8 @@ def _batched(groups: list[GroupOutcomes], needs: frozenset[Measurement]) -> Grou
         ratings=np.stack(ratings) if has_ratings else None,
         rating_valid=np.stack(valid) if has_ratings and valid else None,
         features=np.stack(features) if features and "features" in needs else None,
+        turns=groups[0].turns,
+        orders=groups[0].orders,
     )
 
 
@@ -242,28 +266,29 @@ def _removed_entry(outcomes: Outcomes, removed: frozenset[str]) -> FloatArray:
     return entries[removed]
 
 
-def mean_branch_rewards(outcomes: Outcomes, agents: Sequence[str]) -> FloatArray:
-    """Return the mean reward of the continuations after each of these agents' turns.
+def mean_branch_rewards(outcomes: Outcomes) -> FloatArray:
+    """Return the mean reward of the continuations after each of the T turns but the last.
 
     Returns:
-        Means V, shape (..., K, G).
+        Means V, shape (..., T - 1, G).
 
     Raises:
-        ValueError: If an agent's continuations were not measured.
+        ValueError: If the continuations after a turn were not measured.
     """
     team = outcomes.team_rewards
-    entries = [_branch_entry(outcomes, agent) for agent in agents]
+    entries = [_branch_entry(outcomes, turn) for turn in columns_of(outcomes)[:-1]]
     if not entries:
         return np.empty((*team.shape[:-1], 0, team.shape[-1]))
     return np.swapaxes(_row_means(entries), -1, -2)
 
 
-def _branch_entry(outcomes: Outcomes, agent: str) -> FloatArray:
+def _branch_entry(outcomes: Outcomes, turn: str) -> FloatArray:
     entries = outcomes.branch_rewards or {}
-    if agent not in entries:
+    if turn not in entries:
+        each = "agent" if outcomes.turns is None else "turn"
         raise ValueError(
-            f"branch_rewards must hold the rewards of continuations after each agent but the "
-            f"last, got none after {agent!r}; sample answers with its message and those before "
+            f"branch_rewards must hold the rewards of continuations after each {each} but the "
+            f"last, got none after {turn!r}; sample answers with its message and those before "
             f"it kept, or use the allocator 'shared'"
         )
-    return entries[agent]
+    return entries[turn]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self
+
+import numpy as np
 
 from baselines.common.hyperparameters import (
     Hyperparameter,
@@ -17,14 +20,18 @@ from baselines.credit.branch import branch_credit
 from baselines.credit.counterfactual import counterfactual_credit
 from baselines.credit.history import HistoryState, history_credit
 from baselines.credit.leave_one_out import leave_one_out_credit
-from baselines.credit.outcomes import GroupOutcomes, Measurement, group_by_shape
+from baselines.credit.outcomes import GroupOutcomes, Measurement, Orders, group_by_shape
 from baselines.credit.regression import regression_credit
 from baselines.credit.removals import (
+    EXACT_AGENTS,
+    EXACT_VOTERS,
     Removals,
+    balanced_orders,
     each_agent,
     each_but_the_last,
     every_subset,
     no_removals,
+    stages,
 )
 from baselines.credit.self_evaluation import self_evaluation_credit
 from baselines.credit.shapley import shapley_credit
@@ -48,23 +55,40 @@ class State(Protocol):
         ...
 
 
+class RemovalPlan(NamedTuple):
+    """The sets of agents to remove in a step.
+
+    Args:
+        removals: The sets.
+        orders: Orders of joining the team whose stages they are; None if they are not sampled.
+    """
+
+    removals: tuple[frozenset[str], ...]
+    orders: Orders | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Allocator:
     """A credit function and the measurements that it needs. Call it like the function.
 
     Args:
-        credit: (GroupOutcomes or GroupBatch, *, hyperparameters) -> credit, shape (..., G, A).
+        credit: (GroupOutcomes or GroupBatch, *, hyperparameters and inputs) -> credit, shape
+            (..., G, A), or (..., G, T) with turns.
         needs: What must be measured besides the team reward.
         removals: Returns the sets of agents to remove, given all agents in speaking order.
+        samples_orders: Whether the credit of many agents needs only the stages of some orders of
+            joining, given as the orders of the outcomes, instead of every set of removals.
         new_state: Creates the state of a new run, which is passed as the keyword `state` and
             replaced by `state.updated(groups)` after each step; None if it has no state.
         own_removals_only: Whether the credit of an agent reads only removals that include it, so
-            that they need not be measured while it is not trained.
+            that they need not be measured while it is not trained. Such a function either
+            accepts the keyword `agents`, those to credit, or credits all others without them.
     """
 
     credit: Callable[..., FloatArray]
     needs: frozenset[Measurement] = frozenset()
     removals: Removals = no_removals
+    samples_orders: bool = False
     new_state: Callable[[], State] | None = None
     own_removals_only: bool = False
 
@@ -73,8 +97,31 @@ class Allocator:
         """Hyperparameters of this allocator by name."""
         return declared(self.credit)
 
+    @property
+    def inputs(self) -> frozenset[str]:
+        """Keywords of the function besides outcomes that are not hyperparameters."""
+        parameters = inspect.signature(self.credit).parameters.values()
+        keywords = {p.name for p in parameters if p.kind is p.KEYWORD_ONLY}
+        return frozenset(keywords - set(self.tunable))
+
+    def plan_removals(
+        self, agents: tuple[str, ...], rng: np.random.Generator, *, are_recounts: bool
+    ) -> RemovalPlan:
+        """Return the sets of agents to remove, a sample of them if there are too many.
+
+        Args:
+            agents: All agents, in speaking order.
+            rng: Draws new orders on each call.
+            are_recounts: Whether removals need no rollouts, so that more sets can be measured.
+        """
+        num_exact = EXACT_VOTERS if are_recounts else EXACT_AGENTS
+        if not self.samples_orders or len(agents) <= num_exact:
+            return RemovalPlan(self.removals(agents))
+        orders = balanced_orders(len(agents), rng)
+        return RemovalPlan(stages(agents, orders), orders)
+
     def __call__(self, outcomes: GroupOutcomes, **arguments: object) -> FloatArray:
-        """Return the credit of each agent in each rollout, shape (G, A)."""
+        """Return the credit of each agent, or turn, in each rollout, (G, A) or (G, T)."""
         return self.credit(outcomes, **arguments)
 
     def many(self, groups: Sequence[GroupOutcomes], **arguments: object) -> list[FloatArray]:
@@ -112,7 +159,10 @@ ALLOCATORS: dict[str, Allocator] = {
         own_removals_only=True,
     ),
     "shapley": Allocator(
-        shapley_credit, needs=frozenset({"removed_rewards"}), removals=every_subset
+        shapley_credit,
+        needs=frozenset({"removed_rewards"}),
+        removals=every_subset,
+        samples_orders=True,
     ),
     "regression": Allocator(regression_credit, needs=frozenset({"features"})),
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import combinations
 from typing import TypeAlias
@@ -12,11 +12,17 @@ import numpy as np
 Removals: TypeAlias = Callable[[tuple[str, ...]], tuple[frozenset[str], ...]]
 """Maps all agents, in speaking order, to the sets to remove; empty if none."""
 
+MAX_SUBSETS_AGENTS = 12
+"""Maximum number of agents for which all subsets (4,094) are listed."""
+
 EXACT_AGENTS = 6
 """Maximum number of agents for which all subsets (62) are replayed; else orders are sampled."""
 
-NUM_ORDERS = 16
-"""Number of sampled orders: 8 pairs of an order and its reverse."""
+EXACT_VOTERS = MAX_SUBSETS_AGENTS
+"""The same where a removal is a recount of votes, which needs no replay."""
+
+MIN_ORDERS = 14
+"""Minimum number of sampled orders: 7 pairs of an order and its reverse."""
 
 
 def no_removals(agents: tuple[str, ...]) -> tuple[frozenset[str], ...]:
@@ -37,29 +43,61 @@ def each_agent(agents: tuple[str, ...]) -> tuple[frozenset[str], ...]:
 
 @lru_cache(maxsize=64)
 def every_subset(agents: tuple[str, ...]) -> tuple[frozenset[str], ...]:
-    """Every proper subset of the agents, or a sample of these.
+    """Every proper subset of the agents, 2 ** A - 2 sets.
 
-    Up to EXACT_AGENTS agents: all 2 ** A - 2 sets. Beyond: the agents still missing at each stage
-    of each order of `sampled_orders`, at most NUM_ORDERS * (A - 1) sets.
+    Raises:
+        ValueError: If there are more than MAX_SUBSETS_AGENTS agents.
     """
-    if len(agents) > EXACT_AGENTS:
-        grown = (order[:size] for order in sampled_orders(len(agents)) for size in _sizes(agents))
-        missing = (frozenset(agents) - {agents[i] for i in present} for present in grown)
-        return tuple(dict.fromkeys(missing))
-    return tuple(frozenset(c) for size in _sizes(agents) for c in combinations(agents, size))
+    if len(agents) > MAX_SUBSETS_AGENTS:
+        raise ValueError(
+            f"agents must be at most {MAX_SUBSETS_AGENTS} to remove every subset, got "
+            f"{len(agents)}; sample orders with baselines.credit.removals.balanced_orders"
+        )
+    sizes = range(1, len(agents))
+    return tuple(frozenset(c) for size in sizes for c in combinations(agents, size))
 
 
-@lru_cache(maxsize=64)
-def sampled_orders(num_agents: int) -> tuple[tuple[int, ...], ...]:
-    """Return NUM_ORDERS orders of joining the team, the same ones in every process.
+def balanced_orders(num_agents: int, rng: np.random.Generator) -> tuple[tuple[int, ...], ...]:
+    """Return random orders of joining the team, in which each agent has each position as often.
 
-    Each order is followed by its reverse (antithetic sampling), which reduces the variance of a
-    mean over both.
+    At least MIN_ORDERS orders: as many random Latin squares as needed. Each order is followed by
+    its reverse (antithetic sampling), which reduces the variance of a mean over both. Each order
+    alone is uniformly distributed.
+
+    Args:
+        num_agents: A, at least 2.
+        rng: Random generator.
+
+    Returns:
+        Orders, each a permutation of 0 … A - 1; a multiple of A, or of 2 * A if A is odd.
     """
-    rng = np.random.default_rng([num_agents])
-    drawn = [tuple(rng.permutation(num_agents).tolist()) for _ in range(NUM_ORDERS // 2)]
-    return tuple(both for order in drawn for both in (order, order[::-1]))
+    orders: list[tuple[int, ...]] = []
+    while len(orders) < MIN_ORDERS:
+        orders += _latin_square(num_agents, rng)
+    return tuple(orders)
 
 
-def _sizes(agents: tuple[str, ...]) -> range:
-    return range(1, len(agents))
+def _latin_square(num_agents: int, rng: np.random.Generator) -> list[tuple[int, ...]]:
+    """Return orders that have each agent once in each position, twice if their number is odd.
+
+    Row i is relabelled(i + steps). With an even number, the steps of mirrored positions differ by
+    half of it, so the reverse of a row is another row of the square.
+    """
+    labels = rng.permutation(num_agents)
+    half = num_agents // 2
+    if num_agents % 2:
+        steps, firsts = rng.permutation(num_agents), range(num_agents)
+    else:
+        front = rng.permutation(half) + half * rng.integers(2, size=half)
+        steps, firsts = np.concatenate([front, (front[::-1] + half) % num_agents]), range(half)
+    rows = [labels[(first + steps) % num_agents].tolist() for first in firsts]
+    return [tuple(both) for row in rows for both in (row, row[::-1])]
+
+
+def stages(
+    agents: tuple[str, ...], orders: Sequence[Sequence[int]]
+) -> tuple[frozenset[str], ...]:
+    """Return the agents still missing at each stage of each order, without duplicates."""
+    everybody = frozenset(agents)
+    grown = (order[:size] for order in orders for size in range(1, len(agents)))
+    return tuple(dict.fromkeys(everybody - {agents[i] for i in present} for present in grown))

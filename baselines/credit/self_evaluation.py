@@ -9,6 +9,7 @@ import numpy as np
 from baselines.common.hyperparameters import Range, checked
 from baselines.common.types import BoolArray, FloatArray
 from baselines.credit.outcomes import Outcomes
+from baselines.credit.turns import on_turns
 
 Center: TypeAlias = Literal["group", "outcome", "none"]
 
@@ -42,7 +43,7 @@ def self_evaluation_credit(
             subtracted instead.
 
     Returns:
-        Credit, shape (..., G, A). A row sums to A * R: the bonuses of a rollout are zero-sum.
+        Credit, shape (..., G, A), or (..., G, T) with turns. Over agents, a row sums to A * R: the bonuses of a rollout are zero-sum.
 
     Raises:
         ValueError: If there are no ratings, a weight is negative, self_weight is outside [0, 1]
@@ -74,7 +75,7 @@ def self_evaluation_credit(
     team = outcomes.team_rewards[..., None, :]  # (..., 1, G)
     bonus = np.where(valid, share - _center(share, valid, team, center), 0.0)
     credit = team + np.where(team > 0.0, credit_weight, -blame_weight) * bonus
-    return np.swapaxes(credit, -1, -2)
+    return on_turns(np.swapaxes(credit, -1, -2), outcomes)
 
 
 def _center(share: FloatArray, valid: BoolArray, team: FloatArray, center: Center) -> FloatArray:

@@ -10,8 +10,9 @@ from typing import TypeAlias
 import numpy as np
 
 from baselines.common.types import FloatArray
-from baselines.credit.outcomes import Outcomes, mean_rewards_without
-from baselines.credit.removals import EXACT_AGENTS, sampled_orders
+from baselines.credit.outcomes import Orders, Outcomes, mean_rewards_without
+from baselines.credit.removals import MAX_SUBSETS_AGENTS
+from baselines.credit.turns import on_turns
 
 Teams: TypeAlias = tuple[frozenset[int], ...]
 
@@ -25,24 +26,30 @@ def shapley_credit(outcomes: Outcomes) -> FloatArray:
     Args:
         outcomes: One task's group of G rollouts by A agents, or a batch of groups. Reads
             team_rewards R, shape (..., G), and the removed_rewards, shape (..., M) or
-            (..., G, M), of the sets that `removals.every_subset` lists.
+            (..., G, M), of the sets that `removals.every_subset` lists; or, with orders, those
+            that `removals.stages` lists.
 
     Returns:
-        Credit, shape (..., G, A), in [-2, 2]. A row sums to R + 1, the gain over the empty team.
+        Credit, shape (..., G, A), or (..., G, T) with turns, in [-2, 2]. Over agents, a row sums to
+        R + 1, the gain over the empty team.
 
     Raises:
-        ValueError: If a set of agents that is needed was not removed.
+        ValueError: If a set of agents that is needed was not removed, or there are more than 12
+            agents and no orders.
 
-    Note: Up to 6 agents it is exact in v. Beyond, it is the mean over 16 sampled orders, the same
-        in every call, and still sums to R + 1; `shapley_with_error` returns its standard error.
-        Removals measured for the task are constant in a group: a group-centred advantage cancels
-        them, and leaves R / A for every agent.
+    Note: Without orders it is exact in v. With orders, it is the mean over these, an unbiased
+        estimate if they are drawn anew for each group or step, such as by
+        `removals.balanced_orders`; it still sums to R + 1, and `shapley_with_error` returns its
+        standard error. Removals measured for the task are constant in a group: a group-centred
+        advantage cancels them, and leaves R / A for every agent.
 
     Source: Shapley, "A value for n-person games", 1953. Sampling: Castro, Gomez and Tejada,
-        "Polynomial calculation of the Shapley value", 2009, with each order also reversed.
+        "Polynomial calculation of the Shapley value", 2009, with each order also reversed and the
+        positions balanced.
     """
-    teams, _ = _weights(len(outcomes.agents))
-    return np.swapaxes(_mean_weights(len(outcomes.agents)) @ _values(outcomes, teams), -1, -2)
+    teams, weights = _weights(len(outcomes.agents), outcomes.orders)
+    credit = np.swapaxes(weights.mean(axis=0) @ _values(outcomes, teams), -1, -2)
+    return on_turns(credit, outcomes)
 
 
 def shapley_with_error(outcomes: Outcomes) -> tuple[FloatArray, FloatArray]:
@@ -51,20 +58,21 @@ def shapley_with_error(outcomes: Outcomes) -> tuple[FloatArray, FloatArray]:
     standard error = standard deviation over pairs of orders / sqrt(number of pairs)
 
     Returns:
-        Credit and standard error, both of shape (..., G, A). The error is 0 up to 6 agents. It
-        does not include the noise of the rewards.
+        Credit and standard error, both of shape (..., G, A), or (..., G, T) with turns. The error
+        is 0 without orders. It does not include the noise of the rewards, and as it ignores that
+        the orders are balanced, it is rather too large than too small.
 
     Raises:
         ValueError: If a set of agents that is needed was not removed.
     """
-    teams, weights = _weights(len(outcomes.agents))
+    teams, weights = _weights(len(outcomes.agents), outcomes.orders)
     credit = shapley_credit(outcomes)
     num_pairs = len(weights)
     if num_pairs == 1:
         return credit, np.zeros_like(credit)
     samples = weights @ _values(outcomes, teams)[..., None, :, :]  # (..., P, A, G)
     error = samples.std(axis=-3, ddof=1) / np.sqrt(num_pairs)
-    return credit, np.swapaxes(error, -1, -2)
+    return credit, on_turns(np.swapaxes(error, -1, -2), outcomes)
 
 
 def _values(outcomes: Outcomes, teams: Teams) -> FloatArray:
@@ -72,27 +80,23 @@ def _values(outcomes: Outcomes, teams: Teams) -> FloatArray:
     return mean_rewards_without(outcomes, _complements(outcomes.agents, teams))
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=8)
 def _complements(agents: tuple[str, ...], teams: Teams) -> tuple[frozenset[str], ...]:
     return tuple(frozenset(agents) - {agents[i] for i in team} for team in teams)
 
 
-@lru_cache(maxsize=64)
-def _weights(num_agents: int) -> tuple[Teams, FloatArray]:
+@lru_cache(maxsize=8)
+def _weights(num_agents: int, orders: Orders | None) -> tuple[Teams, FloatArray]:
     """Return T teams, and weights of shape (P, A, T): P estimates, each linear in v."""
-    if num_agents <= EXACT_AGENTS:
-        return _exact_weights(num_agents)
-    return _sampled_weights(num_agents)
-
-
-@lru_cache(maxsize=64)
-def _mean_weights(num_agents: int) -> FloatArray:
-    _, weights = _weights(num_agents)
-    mean: FloatArray = weights.mean(axis=0)  # (A, T)
-    return mean
+    return _exact_weights(num_agents) if orders is None else _sampled_weights(num_agents, orders)
 
 
 def _exact_weights(num_agents: int) -> tuple[Teams, FloatArray]:
+    if num_agents > MAX_SUBSETS_AGENTS:
+        raise ValueError(
+            f"orders must be given for more than {MAX_SUBSETS_AGENTS} agents, got none for "
+            f"{num_agents}; draw them with baselines.credit.removals.balanced_orders"
+        )
     sizes = range(num_agents + 1)
     teams = [frozenset(team) for size in sizes for team in combinations(range(num_agents), size)]
     weights = np.empty((1, num_agents, len(teams)))
@@ -104,14 +108,14 @@ def _exact_weights(num_agents: int) -> tuple[Teams, FloatArray]:
     return tuple(teams), weights
 
 
-def _sampled_weights(num_agents: int) -> tuple[Teams, FloatArray]:
-    orders = sampled_orders(num_agents)
+def _sampled_weights(num_agents: int, orders: Orders) -> tuple[Teams, FloatArray]:
     sizes = range(num_agents + 1)
     grown = [[frozenset(order[:size]) for size in sizes] for order in orders]
     column = {team: i for i, team in enumerate(dict.fromkeys(t for teams in grown for t in teams))}
-    weights = np.zeros((len(orders) // 2, num_agents, len(column)))
+    size = 1 if len(orders) % 2 else 2  # of a pair
+    weights = np.zeros((len(orders) // size, num_agents, len(column)))
     for index, (order, teams) in enumerate(zip(orders, grown, strict=True)):
         for agent, before, after in zip(order, teams, teams[1:], strict=False):
-            weights[index // 2, agent, column[after]] += 0.5
-            weights[index // 2, agent, column[before]] -= 0.5
+            weights[index // size, agent, column[after]] += 1.0 / size
+            weights[index // size, agent, column[before]] -= 1.0 / size
     return tuple(column), weights

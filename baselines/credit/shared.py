@@ -6,6 +6,7 @@ import numpy as np
 
 from baselines.common.types import FloatArray
 from baselines.credit.outcomes import Outcomes
+from baselines.credit.turns import columns_of
 
 
 def shared_credit(outcomes: Outcomes) -> FloatArray:
@@ -18,9 +19,9 @@ def shared_credit(outcomes: Outcomes) -> FloatArray:
             team_rewards R, shape (..., G).
 
     Returns:
-        Credit, shape (..., G, A), -1 or +1.
+        Credit, shape (..., G, A), or (..., G, T) with turns, -1 or +1.
 
     Note: The reference that all other allocators are compared with. It does not distinguish a
         helpful agent from a free rider.
     """
-    return np.repeat(outcomes.team_rewards[..., None], len(outcomes.agents), axis=-1)  # (..., G, A)
+    return np.repeat(outcomes.team_rewards[..., None], len(columns_of(outcomes)), axis=-1)

@@ -21,7 +21,8 @@ from baselines.evaluate.paths import (
     JOINT,
     TeamPath,
     control_paths,
-    first_turn,
+    is_recounted,
+    num_shared,
     num_turns,
     without,
 )
@@ -40,7 +41,7 @@ class EvaluationPlan:
     Args:
         benchmarks: Maps the name of a benchmark to its tasks.
         removals: Sets of agents to remove.
-        num_samples: Episodes of each task on each path.
+        num_samples: Episodes of each task on each path; those without a voter are recounts.
         controls: Whether messages are also replaced by empty ones and by those of other tasks.
         tasks_per_batch: Tasks in a batch.
         seed: Seed of sampling and of the choice of the other task in a control.
@@ -168,39 +169,65 @@ class _Benchmark:
             for task in batch
             for sample in range(self.plan.num_samples)
         ]
-        prefixes = [self._prefix(*what, joint, donors) for what in wanted]
-        rng = _generator(key) if self.rng is None else self.rng
+        num_each = len(batch) * self.plan.num_samples  # episodes of a path
         requests = [
-            RolloutRequest(task, path.removed, prefix)
-            for (task, _, path), prefix in zip(wanted, prefixes, strict=True)
-            if prefix is not None
+            self._request(*what, place % num_each, joint, donors)
+            for place, what in enumerate(wanted)
         ]
-        rollouts = iter(self.runner.play(requests, rng=rng))
-        for (task, sample, path), prefix in zip(wanted, prefixes, strict=True):
-            if prefix is None:
+        rng = _generator(key) if self.rng is None else self.rng
+        played = iter(self.runner.play([own for own in requests if own is not None], rng=rng))
+        rollouts = [None if own is None else next(played) for own in requests]
+        topology = self.runner.topology
+        for place, (task, sample, path) in enumerate(wanted):
+            rollout = rollouts[place]
+            if rollout is not None:
+                kept = num_shared(topology, path)
+                yield Episode.of(
+                    rollout, benchmark=self.name, sample=sample, path=path, num_shared=kept
+                )
+            elif is_recounted(topology, path):
+                team = rollouts[place % num_each]
+                assert team is not None, "the joint episodes are played in the same batch"
+                yield Episode.recounted(
+                    team, topology, benchmark=self.name, sample=sample, path=path
+                )
+            else:
                 verdict = Verdict("error", detail=NO_MESSAGE)
                 yield Episode(self.name, task, sample, path, (), verdict)
-            else:
-                yield Episode.of(next(rollouts), benchmark=self.name, sample=sample, path=path)
 
-    def _prefix(
+    def _request(
         self,
         task: Task,
         sample: int,
         path: TeamPath,
+        leader: int,
         joint: Mapping[EpisodeKey, Episode],
         donors: Mapping[str, str],
-    ) -> tuple[str, ...] | None:
-        """Return the messages an episode starts with; None if a control's message is missing."""
+    ) -> RolloutRequest | None:
+        """Return what is played for an episode; None for a recount or without a control's message.
+
+        Args:
+            task: The task.
+            sample: Index of the sample.
+            path: The path.
+            leader: Index of the joint rollout of the same sample in the batch, unless the path is
+                a control.
+            joint: The joint episodes, for controls.
+            donors: The other task of each task, for controls.
+        """
+        topology = self.runner.topology
+        place = num_shared(topology, path)
         if not path.is_control:
-            return ()
-        place = first_turn(self.runner.topology, path.agents[0])
+            if is_recounted(topology, path):
+                return None
+            follows = leader if place else None
+            return RolloutRequest(task, path.removed, leader=follows, num_shared=place)
         own = joint[task.id, sample].messages
         other = joint[donors[task.id], sample].messages
         if len(own) < place or (path.kind == "shuffled" and len(other) <= place):
             return None
         text = other[place].text if path.kind == "shuffled" else ""
-        return (*(message.text for message in own[:place]), text)
+        return RolloutRequest(task, prefix=(*(message.text for message in own[:place]), text))
 
     def _donors(self, tasks: Sequence[Task]) -> dict[str, str]:
         """Return the id of another task for each task: the next one in a random cycle."""

@@ -44,10 +44,10 @@ class EpisodeSettings:
     avg@k, pass@k and maj@k are reported."""
     controls: bool = False
     """Also evaluate two controls, in which the message of a removed agent is replaced by an empty
-    one, or by its message for another task."""
+    one, or by its message for another task. Not in a vote, where nobody reads the messages."""
     removed: tuple[str, ...] = ()
     """Agents to remove together. None given: each agent separately, except a solver that is the
-    only agent of its role."""
+    only agent of its role. In a vote the ballots are recounted, which costs nothing."""
     temperature: float = 1.0
     """Sampling temperature; 0 is greedy."""
     max_tokens: int | None = None
@@ -218,7 +218,7 @@ def make_runner(config: EvalConfig) -> RolloutRunner:
 
 def endpoint_usages(runner: RolloutRunner) -> list[EndpointUsage]:
     """Return the usage of each endpoint policy."""
-    policies = {id(policy): policy for policy in map(runner.policy_of, runner.agents)}
+    policies = {id(policy): policy for policy in runner.policies.values()}
     return [policy.usage for policy in policies.values() if isinstance(policy, Billed)]
 
 

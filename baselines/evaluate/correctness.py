@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -11,8 +12,11 @@ import numpy.typing as npt
 from baselines.common.types import BoolArray, FloatArray
 from baselines.evaluate.episodes import Episode
 from baselines.evaluate.paths import JOINT, TeamPath
-from ccpo_env.types import Task, Verdict, Verifier
-from ccpo_env.voting import count_votes
+from ccpo_env.types import Task, Verifier
+from ccpo_env.voting import cluster_answers
+
+Counts: TypeAlias = npt.NDArray[np.int64]
+"""A number for each task, shape (N,)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,47 +28,71 @@ class Correctness:
         rewards: Team rewards on each path, shape (N, k): -1 or +1, NaN where not measured.
         majority: For each path with a majority vote, shape (N,): 1 if the most frequent answer of
             the k samples is correct, 0 if not, NaN where not measured.
+        paired: The paths whose samples keep messages of the sample of the whole team with the same
+            index.
     """
 
     tasks: tuple[Task, ...]
     rewards: Mapping[TeamPath, FloatArray]
     majority: Mapping[TeamPath, FloatArray]
+    paired: frozenset[TeamPath] = frozenset()
 
     @property
     def paths(self) -> tuple[TeamPath, ...]:
         """All paths, in the order in which they are reported."""
         return tuple(self.rewards)
 
-    def num_right(self, path: TeamPath) -> npt.NDArray[np.int64]:
+    def num_right(self, path: TeamPath) -> Counts:
         """Return the number of correct samples of each task, shape (N,)."""
-        right: npt.NDArray[np.int64] = (self.rewards[path] > 0).sum(axis=1)
+        right: Counts = (self.rewards[path] > 0).sum(axis=1)
         return right
 
-    def num_measured(self, path: TeamPath) -> npt.NDArray[np.int64]:
+    def num_measured(self, path: TeamPath) -> Counts:
         """Return the number of measured samples of each task, shape (N,)."""
-        measured: npt.NDArray[np.int64] = (~np.isnan(self.rewards[path])).sum(axis=1)
+        measured: Counts = (~np.isnan(self.rewards[path])).sum(axis=1)
         return measured
 
     def rates(self, path: TeamPath) -> FloatArray:
         """Return the rate of correct samples of each task, shape (N,); NaN if none is measured."""
-        measured = self.num_measured(path)
-        rates: FloatArray = np.full(len(measured), np.nan)
-        np.divide(self.num_right(path), measured, out=rates, where=measured > 0)
-        return rates
+        return _fraction(self.num_right(path), self.num_measured(path))
 
     def helped(self, path: TeamPath) -> FloatArray:
         """Return how often the whole team is correct and the path is wrong, shape (N,).
 
-        Each sample of the team is paired with each sample of the path on the same task, because
-        samples are independent. NaN where one side is not measured.
+        The fraction of the pairs of `pairs`; NaN where none is measured.
         """
-        helped: FloatArray = self.rates(JOINT) * (1.0 - self.rates(path))
-        return helped
+        helped, _, measured = self.pairs(path)
+        return _fraction(helped, measured)
 
     def hurt(self, path: TeamPath) -> FloatArray:
         """Return how often the whole team is wrong and the path is correct; see `helped`."""
-        hurt: FloatArray = (1.0 - self.rates(JOINT)) * self.rates(path)
-        return hurt
+        _, hurt, measured = self.pairs(path)
+        return _fraction(hurt, measured)
+
+    def gain(self, path: TeamPath) -> FloatArray:
+        """Return by how much the whole team is correct more often than the path, shape (N,)."""
+        gain: FloatArray = self.helped(path) - self.hurt(path)
+        return gain
+
+    def pairs(self, path: TeamPath) -> tuple[Counts, Counts, Counts]:
+        """Return how many pairs of samples of each task helped, hurt and are measured.
+
+        A sample of a path that keeps messages of the whole team is paired with the sample that it
+        keeps them from: what both have in common cancels. Elsewhere samples are independent, and
+        each sample of the team is paired with each sample of the path on the same task.
+
+        Returns:
+            Three arrays of shape (N,): pairs that only the whole team has correct, pairs that only
+            the path has correct, and pairs with both sides measured.
+        """
+        if path in self.paired:
+            team, own = self.rewards[JOINT], self.rewards[path]  # (N, k)
+            helped, hurt = (team > 0) & (own < 0), (team < 0) & (own > 0)
+            measured = ~np.isnan(team) & ~np.isnan(own)
+            return helped.sum(axis=1), hurt.sum(axis=1), measured.sum(axis=1)
+        team_right, team_total = self.num_right(JOINT), self.num_measured(JOINT)
+        right, total = self.num_right(path), self.num_measured(path)
+        return team_right * (total - right), (team_total - team_right) * right, team_total * total
 
     def of(self, chosen: BoolArray) -> Correctness:
         """Return the subset of tasks selected by a mask of shape (N,)."""
@@ -72,6 +100,7 @@ class Correctness:
             tuple(task for task, is_in in zip(self.tasks, chosen, strict=True) if is_in),
             {path: rewards[chosen] for path, rewards in self.rewards.items()},
             {path: right[chosen] for path, right in self.majority.items()},
+            self.paired,
         )
 
 
@@ -82,6 +111,7 @@ def joined(parts: Sequence[Correctness]) -> Correctness:
         tuple(task for part in parts for task in part.tasks),
         {p: np.concatenate([part.rewards[p] for part in parts]) for p in first.rewards},
         {p: np.concatenate([part.majority[p] for part in parts]) for p in first.majority},
+        frozenset().union(*(part.paired for part in parts)),
     )
 
 
@@ -108,30 +138,36 @@ def correctness_of(episodes: Sequence[Episode], *, verify: Verifier) -> Correctn
         if num_samples > 1 and not path.is_control:
             groups = [own[i : i + num_samples] for i in range(0, len(own), num_samples)]
             majority[path] = np.array([majority_is_right(group, verify) for group in groups])
-    return Correctness(tasks, rewards, majority)
+    paired = frozenset(episode.path for episode in episodes if episode.num_shared)
+    return Correctness(tasks, rewards, majority, paired)
 
 
 def majority_is_right(samples: Sequence[Episode], verify: Verifier) -> float:
-    r"""Return whether the most frequent answer of a task's samples is correct: 1, 0 or NaN.
+    """Return whether the most frequent answer of a task's samples is correct: 1, 0 or NaN.
 
     Args:
         samples: Episodes of one task on one path.
-        verify: Compares ``\boxed{answer}`` with an answer.
+        verify: Compares a response with an answer.
 
     Note: Equal answers form a cluster, as in `ccpo_env.voting`; the first cluster wins a tie.
         Samples without an answer abstain, and a task with an unmeasured sample is not measured.
     """
-    answers = [_boxed(episode.verdict) for episode in samples]
-    known = dict(zip(answers, (episode.verdict for episode in samples), strict=True))
-    gold = samples[0].task.answer
-
-    def compare(response: str, answer: str) -> Verdict:
-        return known[response] if answer == gold else verify(response, answer)
-
-    reward = count_votes(answers, gold, compare).verdict().reward
+    verdicts = [episode.verdict for episode in samples]
+    if any(verdict.reward is None for verdict in verdicts):
+        return float("nan")
+    responses = [_response(episode) for episode in samples]
+    reward = cluster_answers(responses, verdicts, verify).verdict().reward
     return float("nan") if reward is None else float(reward > 0)
 
 
-def _boxed(verdict: Verdict) -> str:
-    """Return an answer as a response; empty without one."""
-    return "" if verdict.answer is None else f"\\boxed{{{verdict.answer}}}"
+def _fraction(number: Counts, total: Counts) -> FloatArray:
+    """Return a quotient, shape (N,); NaN where the total is 0."""
+    fraction: FloatArray = np.full(len(total), np.nan)
+    np.divide(number, total, out=fraction, where=total > 0)
+    return fraction
+
+
+def _response(episode: Episode) -> str:
+    """Return the answer of a team as a response; its last message if none was reported."""
+    answer = episode.verdict.answer
+    return episode.messages[-1].text if answer is None else f"\\boxed{{{answer}}}"

@@ -10,7 +10,7 @@ from typing import Any
 from baselines.common.jsonl import append_line, read_lines, truncate_torn_line
 
 JOURNAL = "episodes of an evaluation"
-VERSION = 1
+VERSION = 2
 EPISODES_FILE = "episodes.jsonl"
 """File name, in the output folder, of the finished episodes."""
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from baselines.evaluate.paths import TeamPath, path_of
 from baselines.rollouts.runner import Rollout
-from ccpo_env.types import Message, Task, Verdict
+from ccpo_env.types import Message, Task, Topology, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +21,10 @@ class Episode:
         task: The task.
         sample: Index of the sample among those of the task and the path.
         path: The path on which it was played.
-        messages: Messages in turn order, including those given at the start of a control.
+        messages: Messages in turn order, including those that it starts with.
         verdict: Verdict on the team's answer.
+        num_shared: How many of the first messages are those of the joint episode of the same
+            sample; with at least one, the two episodes are compared as a pair.
     """
 
     benchmark: str
@@ -31,12 +33,30 @@ class Episode:
     path: TeamPath
     messages: tuple[Message, ...]
     verdict: Verdict
+    num_shared: int = 0
 
     @classmethod
-    def of(cls, rollout: Rollout, *, benchmark: str, sample: int, path: TeamPath) -> Episode:
+    def of(
+        cls, rollout: Rollout, *, benchmark: str, sample: int, path: TeamPath, num_shared: int = 0
+    ) -> Episode:
         """Return the episode of a rollout."""
-        task = rollout.request.task
-        return cls(benchmark, task, sample, path, rollout.messages, rollout.verdict)
+        task, messages = rollout.request.task, rollout.messages
+        kept = min(num_shared, len(messages))  # fewer if a policy returned no completion
+        return cls(benchmark, task, sample, path, messages, rollout.verdict, kept)
+
+    @classmethod
+    def recounted(
+        cls, joint: Rollout, topology: Topology, *, benchmark: str, sample: int, path: TeamPath
+    ) -> Episode:
+        """Return the episode of a vote's rollout without some voters: the same messages, recounted.
+
+        Not measured, like the vote itself, if a policy returned no completion.
+        """
+        left_out = [i for i, turn in enumerate(topology.turns) if turn.speaker in path.removed]
+        messages = tuple(m for m in joint.messages if m.agent not in path.removed)
+        verdict = joint.verdict if joint.ballot is None else joint.ballot.verdict(left_out)
+        task = joint.request.task
+        return cls(benchmark, task, sample, path, messages, verdict, len(messages))
 
     @property
     def reward(self) -> float | None:
@@ -51,6 +71,7 @@ class Episode:
             "path": self.path.label,
             "messages": [[m.agent, m.text] for m in self.messages],
             "verdict": [self.verdict.status, self.verdict.answer, self.verdict.detail],
+            "num_shared": self.num_shared,
         }
 
     @classmethod
@@ -65,6 +86,7 @@ class Episode:
             path_of(record["path"]),
             tuple(Message(agent, text) for agent, text in record["messages"]),
             Verdict(*record["verdict"]),
+            int(record["num_shared"]),
         )
 
     def transcript(self) -> dict[str, Any]:
@@ -79,6 +101,7 @@ class Episode:
             "path": self.path.label,
             "removed": sorted(self.path.removed),
             "messages": [{"agent": m.agent, "text": m.text} for m in self.messages],
+            "num_shared": self.num_shared,
             "status": self.verdict.status,
             "answer": self.verdict.answer,
             "reward": self.reward,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 from baselines.common.types import FloatArray
 from baselines.credit import GroupOutcomes
 from baselines.evaluate.episodes import Episode
@@ -34,17 +36,20 @@ def example_episodes(
     Args:
         evaluation: The evaluation; its first removal is shown, if it has one.
         agents: All agents, in speaking order.
-        credit_of: Returns the credit of the joint episode, or None if one episode without the agent
+        credit_of: Returns the credit of the joint episode, or None if one episode of each removal
             is not enough for it. None: credit is not shown.
     """
-    removed = evaluation.removals[:1]
-    kinds = _KINDS if removed else _KINDS_OF_ONE
-    played = [[e for e in evaluation.episodes if e.path == path] for path in (JOINT, *removed)]
+    paths = (JOINT, *evaluation.removals)
+    num_shown = len(paths[:2])
+    kinds = _KINDS if num_shown > 1 else _KINDS_OF_ONE
+    played = [[e for e in evaluation.episodes if e.path == path] for path in paths]
     matched = list(zip(*played, strict=True))  # same task and sample, joint episode first
-    first_of = {kind: next((m for m in matched if _rewards(m) == kind), None) for kind in kinds}
-    name = "+".join(agent for path in removed for agent in path.agents)
+    first_of = {
+        kind: next((m for m in matched if _rewards(m[:num_shown]) == kind), None) for kind in kinds
+    }
+    name = "+".join(paths[num_shown - 1].agents)
     return [
-        _example(episodes, kinds[kind].format(removed=name), agents, credit_of)
+        _example(episodes, num_shown, kinds[kind].format(removed=name), agents, credit_of)
         for kind, episodes in first_of.items()
         if episodes is not None
     ][:NUM_EXAMPLES]
@@ -68,6 +73,7 @@ def _rewards(episodes: tuple[Episode, ...]) -> tuple[float | None, ...]:
 
 def _example(
     episodes: tuple[Episode, ...],
+    num_shown: int,
     title: str,
     agents: tuple[str, ...],
     credit_of: Callable[[GroupOutcomes], FloatArray | None] | None,
@@ -76,7 +82,7 @@ def _example(
     assert joint.reward is not None
     credit = None
     if credit_of is not None:
-        removed = {o.path.removed: [o.reward] for o in others if o.reward is not None}
+        removed = {o.path.removed: _rewards_without(o) for o in others if o.reward is not None}
         allocated = credit_of(GroupOutcomes(agents, [joint.reward], removed or None))
         if allocated is not None:
             credit = dict(zip(agents, allocated[0].tolist(), strict=True))
@@ -85,5 +91,13 @@ def _example(
         "task_id": joint.task.id,
         "question": joint.task.question,
         "gold": joint.task.answer,
-        "episodes": [episode_json(joint, credit), *map(episode_json, others)],
+        "episodes": [
+            episode_json(joint, credit),
+            *map(episode_json, others[: num_shown - 1]),
+        ],
     }
+
+
+def _rewards_without(episode: Episode) -> FloatArray:
+    """Return the reward of an episode as measured on its rollout, (1, 1), or for its task, (1,)."""
+    return np.full((1, 1) if episode.num_shared else 1, episode.reward)

@@ -18,7 +18,7 @@ from baselines.common.errors import exit_on_bad_input
 from baselines.common.files import CONFIG_FILE
 from baselines.common.flags import Choices
 from baselines.policies.base import Prompt, Sampling
-from baselines.rollouts.plan import shared_turns
+from baselines.rollouts.plan import removals_are_recounts, shared_turns
 from baselines.rollouts.runner import RolloutRequest, RolloutRunner
 from baselines.rollouts.team_env import TeamOverrides, team_env
 from ccpo_env import load_tasks
@@ -26,7 +26,7 @@ from ccpo_env.env import TeamAnswerEnv
 from ccpo_env.errors import unknown_name
 from ccpo_env.render import transcript
 from ccpo_env.tasks import TASK_SOURCES
-from ccpo_env.types import Task
+from ccpo_env.types import Message, Task, Verdict
 
 PLAY_STREAM, WITHOUT_STREAM = range(2)
 """Random streams of an episode: with the person, and without."""
@@ -123,9 +123,11 @@ class PlaySession:
         if self.person not in agents:
             raise unknown_name("agent", self.person, agents)
         roles = self._env.topology.roles
-        policies = load_samplers(config.policy, roles)
+        self._policies = load_samplers(config.policy, roles)
         self._sampling = Sampling(temperature=config.temperature, max_tokens=config.max_tokens)
-        self._runner = RolloutRunner(self._env, policies, dict.fromkeys(roles, self._sampling))
+        self._runner = RolloutRunner(
+            self._env, self._policies, dict.fromkeys(roles, self._sampling)
+        )
 
     def play(self, task: Task, seed: Sequence[int], *, read: TextIO, write: TextIO) -> None:
         """Play one episode, then one without the person, and print a comparison.
@@ -158,28 +160,44 @@ class PlaySession:
         self._compare(task, np.random.default_rng([*seed, WITHOUT_STREAM]), write)
 
     def _completion(self, speaker: str, prompt: str, rng: np.random.Generator) -> str:
-        request = Prompt(prompt, tuple(self._env.infos[speaker]["messages"]))
-        policy = self._runner.policy_of(speaker)
+        info = self._env.infos[speaker]
+        request = Prompt(prompt, tuple(info["messages"]))
+        policy = self._runner.policies[info["role"]]
         (completion,) = policy.sample([request], sampling=self._sampling, rng=rng)
         if completion.failure is not None:
             raise EOFError(f"{speaker} returned no completion: {completion.failure}")
         return completion.text
 
     def _compare(self, task: Task, rng: np.random.Generator, write: TextIO) -> None:
-        """Replay without the person, with the same messages before its first turn."""
+        """Show the team without the person, with the same messages before its first turn.
+
+        In a vote these are all messages of the others, and the ballots are recounted.
+        """
         env = self._env
         removed = frozenset({self.person})
         if len(env.possible_agents) == 1:
             print("The team has no other agent, so there is no comparison without you.", file=write)
             return
+        messages, verdict = self._without(task, removed, rng)
+        print(f"Without {self.person}:", file=write)
+        print(f"{transcript(task, messages, removed, verdict)}\n", file=write)
+        assert env.verdict is not None
+        print(effect(env.verdict.reward, verdict.reward), file=write)
+
+    def _without(
+        self, task: Task, removed: frozenset[str], rng: np.random.Generator
+    ) -> tuple[tuple[Message, ...], Verdict]:
+        env = self._env
+        if removals_are_recounts(env.topology):
+            assert env.ballot is not None
+            turns = enumerate(env.topology.turns)
+            left_out = [place for place, turn in turns if turn.speaker in removed]
+            messages = tuple(m for m in env.messages if m.agent not in removed)
+            return messages, env.ballot.verdict(left_out)
         kept = shared_turns(env.topology, removed)
         prefix = tuple(message.text for message in env.messages[:kept])
-        together = env.verdict
         (without,) = self._runner.play([RolloutRequest(task, removed, prefix)], rng=rng)
-        print(f"Without {self.person}:", file=write)
-        print(f"{transcript(task, without.messages, removed, without.verdict)}\n", file=write)
-        assert together is not None
-        print(effect(together.reward, without.reward), file=write)
+        return without.messages, without.verdict
 
 
 def effect(together: float | None, without: float | None) -> str:

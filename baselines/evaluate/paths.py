@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from baselines.credit.removals import each_agent, each_but_the_last
+from baselines.credit.removals import each_agent
+from baselines.rollouts.plan import removals_are_recounts, shared_turns
 from ccpo_env.types import Topology
 
 Kind = Literal["joint", "without", "empty", "shuffled"]
@@ -52,40 +53,68 @@ def path_of(label: str) -> TeamPath:
 
 
 def without(removals: Sequence[frozenset[str]]) -> tuple[TeamPath, ...]:
-    """Return the path of each set of agents to remove."""
+    """Return the path of each set of agents to remove, in the order of the sets."""
     return tuple(TeamPath("without", tuple(sorted(removed))) for removed in removals)
 
 
 def each_that_can_be_spared(topology: Topology) -> tuple[frozenset[str], ...]:
-    """Return the default removals: each agent separately, if the others can answer.
+    """Return the default removals: each agent separately, in speaking order, if others can answer.
 
-    The last speaker is not removed if it is the only agent of its role: without the solver of a
-    chain a thinker would have to answer, which its prompt forbids. Voters and debaters can replace
-    each other.
+    The last speaker is not removed if no other agent ever has the role in which it answers: without
+    the solver of a chain a thinker would have to answer, which its prompt forbids. Voters and
+    debaters can replace each other.
     """
-    roles = {turn.speaker: turn.role for turn in topology.turns}
-    *others, last = topology.agents
-    is_alone = roles[last] not in {roles[agent] for agent in others}
-    return (each_but_the_last if is_alone else each_agent)(topology.agents)
+    last = topology.turns[-1]
+    can_answer = {turn.speaker for turn in topology.turns if turn.role == last.role}
+    is_needed = topology.decision == "last" and can_answer == {last.speaker}
+    needed = can_answer if is_needed else set()
+    return tuple(removed for removed in each_agent(topology.agents) if not removed & needed)
 
 
 def control_paths(topology: Topology, removals: Sequence[frozenset[str]]) -> tuple[TeamPath, ...]:
-    """Return both controls for every agent that is removed separately.
+    """Return both controls for every agent that is removed separately and that a later one reads.
 
     Raises:
-        ValueError: If there is no such agent before the last turn.
+        ValueError: If there is no such agent.
 
-    Note: The last speaker has no controls: its message is the answer.
+    Note: The last speaker has no controls, because its message is the answer; nor has a voter,
+        because nobody reads its message: a removal already tells what its vote is worth.
     """
     alone = [next(iter(removed)) for removed in removals if len(removed) == 1]
-    agents = [agent for agent in alone if agent != topology.turns[-1].speaker]
+    last = topology.turns[-1].speaker
+    agents = [agent for agent in alone if agent != last and _is_read(topology, agent)]
     if not agents:
         raise ValueError(
-            f"controls must replace the message of an agent that is removed alone and is not the "
-            f"last to speak, got {[sorted(removed) for removed in removals]}; leave out --removed "
-            f"or --controls"
+            f"controls must replace the message of an agent that is removed alone, is not the last "
+            f"to speak and is read by another, got {[sorted(removed) for removed in removals]} of "
+            f"{topology.name}; leave out --removed or --controls"
         )
     return tuple(TeamPath(kind, (agent,)) for agent in agents for kind in ("empty", "shuffled"))
+
+
+def _is_read(topology: Topology, agent: str) -> bool:
+    """Return whether another agent reads an agent's first message."""
+    later = topology.turns[first_turn(topology, agent) + 1 :]
+    return any(agent in turn.reads for turn in later if turn.speaker != agent)
+
+
+def is_recounted(topology: Topology, path: TeamPath) -> bool:
+    """Return whether a path needs no episodes: the ballots are recounted without some voters."""
+    return bool(path.removed) and removals_are_recounts(topology)
+
+
+def num_shared(topology: Topology, path: TeamPath) -> int:
+    """Return how many first messages an episode takes from the joint one of the same sample.
+
+    All before the first message that is removed or replaced; in a vote all that are left.
+    """
+    if path == JOINT:
+        return 0
+    if path.is_control:
+        return first_turn(topology, path.agents[0])
+    if is_recounted(topology, path):
+        return num_turns(topology, path)
+    return shared_turns(topology, path.removed)
 
 
 def first_turn(topology: Topology, agent: str) -> int:

@@ -222,11 +222,7 @@ def pass_sizes(num_samples: int) -> list[int]:
 
 def _effects(correctness: Correctness, path: TeamPath, rng: np.random.Generator) -> Iterator[Row]:
     """Yield help, hurt and net gain of the whole team compared with a path."""
-    team_right, team_total = correctness.num_right(JOINT), correctness.num_measured(JOINT)
-    right, total = correctness.num_right(path), correctness.num_measured(path)
-    helped = int((team_right * (total - right)).sum())
-    hurt = int(((team_total - team_right) * right).sum())
-    pairs = int((team_total * total).sum())
+    helped, hurt, pairs = (int(counts.sum()) for counts in correctness.pairs(path))
     k = correctness.rewards[JOINT].shape[1]
     if path.kind == "without":
         for quantity, rates, successes in (
@@ -241,7 +237,7 @@ def _effects(correctness: Correctness, path: TeamPath, rng: np.random.Generator)
                 successes=successes,
                 total=pairs,
             )
-    gains = known(correctness.rates(JOINT) - correctness.rates(path))
+    gains = known(correctness.gain(path))
     yield Row(
         quantity="net_gain",
         path=path,

@@ -117,7 +117,8 @@ function episode(e, path) {
     element("p", {}, element("span", { class: `badge ${e.status}` }, STATUS[e.status]), " ", answer));
   if (e.detail) section.append(element("p", { class: "muted" }, e.detail));
   e.messages.forEach(([agent, text], place) => {
-    const given = place < e.num_given ? " (given, not said)" : "";
+    const given = place < e.num_shared ? " (as in the whole team)"
+      : place < e.num_given ? " (given, not said)" : "";
     section.append(element("h4", {}, agent + given), said(text));
   });
   return section;

@@ -109,6 +109,7 @@ def _episode_json(episode: Episode, topology: Topology) -> dict[str, Any]:
     path = episode.path
     return {
         "messages": [[message.agent, message.text] for message in episode.messages],
+        "num_shared": episode.num_shared,
         "num_given": 1 + first_turn(topology, path.agents[0]) if path.is_control else 0,
         "status": episode.verdict.status,
         "answer": episode.verdict.answer,

@@ -144,6 +144,11 @@ def _check_fit(config: TrainConfig, *, is_per_token: bool) -> None:
             f"{config.weights!r}, role_policies {config.role_policies} and frozen_roles "
             f"{list(config.frozen_roles)}; pass weights='shared' alone, or train with 'ccpo train'"
         )
+    if config.role_temperatures:
+        raise ValueError(
+            f"role_temperatures must be empty where another trainer samples at one temperature, "
+            f"got {config.role_temperatures}; leave it out, or train with 'ccpo train'"
+        )
     if is_per_token:
         raise ValueError(
             "an optimizer must give all tokens of a completion one advantage here, got gamma or "

@@ -170,7 +170,14 @@ class _ServerPolicy:
             return Completion("", failure=f"verl's server stopped: {output.stop_reason}")
         text = owner.tokenizer.decode(list(ids), skip_special_tokens=True)
         logprobs = tuple(output.log_probs[:length]) if output.log_probs else ()
-        return Completion(text, tuple(prompt_ids), ids, logprobs)
+        return Completion(
+            text,
+            tuple(prompt_ids),
+            ids,
+            logprobs,
+            temperature=self._parameters.get("temperature", 1.0),
+            max_tokens=length,
+        )
 
 
 def team_settings(settings: Mapping[str, Any]) -> TrainConfig:

@@ -285,15 +285,13 @@ class PolicyOptimizer:
             output = output.plus(bonus, weight=self.hyperparameters.entropy_weight)
         return output
 
-    def row_weight(self, num_tokens: int) -> float:
+    def row_weight(self, num_tokens: int, max_tokens: int | None) -> float:
         """Return the weight of a completion's token losses; see `losses.row_weight`."""
-        return losses.row_weight(self.hyperparameters.aggregation, num_tokens)
+        return losses.row_weight(self.hyperparameters.aggregation, num_tokens, max_tokens)
 
-    def normalizer(self, num_tokens: Sequence[int], *, max_tokens: int | None = None) -> float:
+    def normalizer(self, num_tokens: Sequence[int]) -> float:
         """Return the divisor of the loss; see `losses.normalizer`."""
-        return losses.normalizer(
-            self.hyperparameters.aggregation, num_tokens, max_tokens=max_tokens
-        )
+        return losses.normalizer(self.hyperparameters.aggregation, num_tokens)
 
     def _arguments(self, function: Callable[..., object]) -> dict[str, Any]:
         return {name: getattr(self.hyperparameters, name) for name in _taken_by(function)}

@@ -39,6 +39,9 @@ class Completion:
             sampled it at the temperature it used.
         failure: Why there is no completion, in one sentence; the episode then has no measured
             reward. None for a completion, as always from a policy in this process.
+        temperature: Temperature it was sampled at, at which an update computes its
+            log-probabilities again.
+        max_tokens: Length limit it was sampled with, in tokens. None: unknown.
     """
 
     text: str
@@ -46,6 +49,8 @@ class Completion:
     token_ids: tuple[int, ...] = ()
     logprobs: tuple[float, ...] = ()
     failure: str | None = None
+    temperature: float = 1.0
+    max_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,8 +103,10 @@ class TrainablePolicy(Policy, Protocol):
         """Default length limit of a completion, in tokens."""
         ...
 
-    def logprobs(self, completions: Sequence[Completion], *, temperature: float) -> torch.Tensor:
+    def logprobs(self, completions: Sequence[Completion]) -> torch.Tensor:
         """Return log-probabilities of the sampled tokens, with gradient.
+
+        Each completion is scored at the temperature it was sampled at; 0 counts as 1.
 
         Returns:
             Shape (B, T), nats, T the longest completion; positions after the end of a row are 0.

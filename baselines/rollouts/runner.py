@@ -147,6 +147,11 @@ class RolloutRunner:
         """Verifier of the environment."""
         return self._env.verifier
 
+    @property
+    def policies(self) -> Mapping[Role, Policy]:
+        """The policy of each role."""
+        return self._policies
+
     def policy_of(self, agent: str) -> Policy:
         """Return the policy of an agent."""
         return self._policies[self._role_of[agent]]

@@ -57,6 +57,13 @@ PER_ROLE = (
     *("role_stops", "role_micro_batch_tokens"),
 )
 """Fields that are keyed by role."""
+NEEDS_OWN_WEIGHTS = {
+    "role_policies": "pass one model as --policy",
+    "role_learning_rates": "pass --learning-rate",
+    "role_micro_batch_tokens": "pass --micro-batch-tokens",
+    "frozen_roles": "leave it out, or train the roles in turns with --alternate-period",
+}
+"""Settings of single roles that shared weights cannot honour, and what to do instead."""
 AT_LEAST_ZERO = (
     *("alternate_period", "warmup_steps", "eval_every", "completions_every", "seed"),
     "resample_rounds",
@@ -96,11 +103,7 @@ class TrainConfig(
         require_positive("max_grad_norm", self.max_grad_norm, such_as=1.0)
         require_positive("temperature", self.temperature, such_as=1.0)
         require_positive("learning_rate", self.learning_rate, such_as=EMBEDDED_LEARNING_RATE)
-        if self.weights == "shared" and self.role_policies:
-            raise ValueError(
-                f"role_policies must be empty with weights shared, got "
-                f"{sorted(self.role_policies)}; pass --weights separate"
-            )
+        self._check_shared()
         for role, rate in self.role_learning_rates.items():
             require_positive(f"role_learning_rates of {role}", rate, such_as=1e-6)
         for role, size in self.role_micro_batch_tokens.items():
@@ -115,6 +118,16 @@ class TrainConfig(
         if "features" in ALLOCATORS[self.allocator].needs:
             find_categorize(self.message_categories)
         OPTIMIZERS[self.optimizer].read_hyperparameters(self.optimizer_args)
+
+    def _check_shared(self) -> None:
+        for name, remedy in NEEDS_OWN_WEIGHTS.items():
+            value = getattr(self, name)
+            if self.weights == "shared" and value:
+                shown = dict(value) if isinstance(value, dict) else list(value)
+                raise ValueError(
+                    f"{name} must be empty with weights shared, where one policy with one update "
+                    f"speaks for every role, got {shown}; {remedy}, or pass --weights separate"
+                )
 
     @property
     def step_size(self) -> float:
@@ -131,11 +144,8 @@ class TrainConfig(
             stop=self.role_stops.get(role),
         )
 
-    def update_options(self, max_tokens: int) -> UpdateOptions:
+    def update_options(self) -> UpdateOptions:
         """Return the options of an updater.
-
-        Args:
-            max_tokens: Maximum completion length of the role.
 
         Raises:
             ValueError: If a value is out of range.
@@ -148,7 +158,6 @@ class TrainConfig(
             autocast=self.bf16,
             gradient_checkpointing=self.gradient_checkpointing,
             on_nonfinite=self.on_nonfinite,
-            max_tokens=max_tokens,
             adam_betas=(ADAM_BETA1, self.adam_beta2),
             weight_decay=self.weight_decay,
             shuffle_seed=self.seed,
@@ -196,8 +205,13 @@ def _checked(name: str, value: Any, kind: Any) -> Any:
     origins = {get_origin(one) or one for one in allowed}
     if get_origin(kind) is Literal:
         is_right = value in get_args(kind)
-    elif tuple in origins and isinstance(value, list):
-        return tuple(value)
+    elif tuple in origins and isinstance(value, list | tuple):
+        return tuple(_checked(name, entry, get_args(kind)[0]) for entry in value)
+    elif dict in origins and isinstance(value, dict):
+        entries = {str(key): entry for key, entry in value.items()}
+        return {
+            key: _checked(f"{name} of {key}", entries[key], get_args(kind)[1]) for key in entries
+        }
     elif float in origins and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     else:

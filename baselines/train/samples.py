@@ -62,8 +62,7 @@ def reference_divergence(
     agents: Sequence[str],
     references: Mapping[str, TrainablePolicy],
     *,
-    temperatures: Mapping[str, float],
-    micro_batch_tokens: int,
+    micro_batch_tokens: Mapping[str, int],
 ) -> list[FloatArray]:
     """Return log policy - log reference of each sampled token, (G, A, T) per group, padded with 0.
 
@@ -71,8 +70,8 @@ def reference_divergence(
         groups: Groups of rollouts.
         agents: All agents, in speaking order.
         references: Maps agents to their reference policies; other agents get 0.
-        temperatures: Sampling temperature of each agent.
-        micro_batch_tokens: Tokens of one forward pass, counted as by `counting_of`.
+        micro_batch_tokens: Tokens of one forward pass of each agent's reference, counted as by
+            `counting_of`.
     """
     counts = count_tokens(groups, agents)
     divergence = [
@@ -90,8 +89,7 @@ def reference_divergence(
         scored = score(
             references[agent],
             [completion for _, _, completion in places],
-            temperature=temperatures[agent],
-            micro_batch_tokens=micro_batch_tokens,
+            micro_batch_tokens=micro_batch_tokens[agent],
         )
         filled: dict[tuple[int, int], int] = {}
         for (number, index, completion), reference in zip(places, scored, strict=True):

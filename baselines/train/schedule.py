@@ -23,7 +23,8 @@ class Schedule:
 
     Args:
         roles: The trained roles, in order of their turns.
-        period: Number of consecutive steps that train one role; 0: all roles in every step.
+        period: Number of consecutive steps that train one role; 0: all roles in every step. A
+            policy shared by all roles is trained on the completions of that role.
         order: "turns" or "random".
         seed: Seed of the random order.
 

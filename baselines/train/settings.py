@@ -90,9 +90,10 @@ class RoleSettings:
     """Maximum completion length per turn, in tokens. None: the model's default."""
     role_policies: dict[str, str] = field(default_factory=dict)
     """Initial models of single roles, in place of --policy, such as: thinker runs/a solver smollm2.
-    Model families and tokenizers may differ, because roles exchange text only."""
+    Model families and tokenizers may differ, because roles exchange text only. Not with --weights
+    shared."""
     role_learning_rates: dict[str, float] = field(default_factory=dict)
-    """Learning rates of single roles, such as: thinker 1e-5."""
+    """Learning rates of single roles, such as: thinker 1e-5; not with --weights shared."""
     role_temperatures: dict[str, float] = field(default_factory=dict)
     """Sampling temperatures of single roles, such as: solver 0.7."""
     role_max_tokens: dict[str, int] = field(default_factory=dict)
@@ -100,15 +101,18 @@ class RoleSettings:
     role_stops: dict[str, str] = field(default_factory=dict)
     """Stop strings of single roles, such as: solver "\\n"; included in the completion."""
     role_micro_batch_tokens: dict[str, int] = field(default_factory=dict)
-    """Micro-batch sizes in tokens of single roles, such as: thinker 8192."""
+    """Micro-batch sizes in tokens of single roles, such as: thinker 8192; not with --weights
+    shared."""
     alternate_period: int = 0
-    """Train one role at a time, and alternate every so many steps. 0: all roles in every step."""
+    """Train one role at a time, and alternate every so many steps. With --weights shared, the one
+    policy is then updated from the completions of one role at a time. 0: train all roles in every
+    step."""
     role_order: Order = "turns"
     """With --alternate-period: order of the roles, in turns or drawn at random."""
     start_role: str | None = None
     """With --alternate-period: role that is trained first. None: the first speaker."""
     frozen_roles: tuple[str, ...] = ()
-    """Roles that are never trained."""
+    """Roles that are never trained; not with --weights shared."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -76,6 +76,14 @@ class TeamPolicies:
         """Return the length limit of a role's completions, in tokens."""
         return self._config.sampling(role).max_tokens or self.policies[role].max_tokens
 
+    def updated_roles(self, active: Collection[Role]) -> tuple[Role, ...]:
+        """Return the roles whose policies change with an update of the active roles.
+
+        These are all roles if they share their weights.
+        """
+        shared = self._config.weights == "shared"
+        return tuple(role for role in self.policies if shared or role in active)
+
     def update(
         self, active: Collection[Role], samples_of: Mapping[Role, Sequence[TrainingSample]]
     ) -> dict[str, float | None]:
@@ -119,8 +127,7 @@ class TeamPolicies:
                 groups,
                 list(role_of),
                 {a: self.references[r] for a, r in role_of.items() if r in self.references},
-                temperatures={a: self._config.sampling(r).temperature for a, r in role_of.items()},
-                micro_batch_tokens=self._config.micro_batch_tokens,
+                micro_batch_tokens={a: self._micro_batch_tokens(r) for a, r in role_of.items()},
             )
         num_tokens = count_tokens(groups, list(role_of))
         return self._optimizer.token_advantage(credit, num_tokens, divergence)
@@ -170,6 +177,10 @@ class TeamPolicies:
             bases=self._bases,
         )
 
+    def _micro_batch_tokens(self, role: Role) -> int:
+        config = self._config
+        return config.role_micro_batch_tokens.get(role, config.micro_batch_tokens)
+
     def _updater(self, role: Role) -> Updater:
         config = self._config
         check_trainable(self.policies[role])
@@ -179,9 +190,8 @@ class TeamPolicies:
             learning_rate=config.role_learning_rates.get(role, config.step_size),
             warmup_steps=config.warmup_steps,
             max_grad_norm=config.max_grad_norm,
-            temperature=config.sampling(role).temperature,
-            micro_batch_tokens=config.role_micro_batch_tokens.get(role, config.micro_batch_tokens),
-            options=config.update_options(self.max_tokens(role)),
+            micro_batch_tokens=self._micro_batch_tokens(role),
+            options=config.update_options(),
             reference=self.references.get(role),
             failure_dir=self._failure_dir,
             processes=self._processes,

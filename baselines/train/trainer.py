@@ -224,7 +224,7 @@ class Trainer:
         )
         if self._servers:
             self._servers.sync()
-        self._credit.remember(groups.usable, active)
+        self._credit.remember(groups.usable, self._crew.updated_roles(active))
         times.end("update")
 
         self._credited.add(step, groups.usable, outcomes, credit)

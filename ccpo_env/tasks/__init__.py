@@ -73,10 +73,11 @@ def resolve_tasks(tasks: TaskInput) -> tuple[Task, ...]:
     resolved = tuple(_as_task(entry, index) for index, entry in enumerate(tasks))
     if not resolved:
         raise ValueError("tasks must hold at least one task, got none; pass e.g. [('1+1', '2')]")
-    if len({task.id for task in resolved}) < len(resolved):
-        ids = [task.id for task in resolved]
-        twice = next(task_id for task_id in ids if ids.count(task_id) > 1)
-        raise ValueError(f"task ids must be unique, got {twice!r} twice; rename one of them")
+    seen: set[str] = set()
+    for task in resolved:
+        if task.id in seen:
+            raise ValueError(f"task ids must be unique, got {task.id!r} twice; rename one of them")
+        seen.add(task.id)
     return resolved
 
 

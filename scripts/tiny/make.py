@@ -197,7 +197,7 @@ def _train(policy: HFPolicy, settings: WarmStart, report: Callable[[str], None])
         loss = 0.0
         for part in _parts(batch):
             weights = torch.tensor([row.weight for row in part])[:, None]
-            logprobs = policy.logprobs([row.completion for row in part], temperature=1.0)
+            logprobs = policy.logprobs([row.completion for row in part])
             part_loss = -(weights * logprobs).sum() / total
             part_loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
             loss += part_loss.item()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ccpo_env import Verdict, vote_v0
 from ccpo_env.verifiers import exact, verify
-from ccpo_env.voting import ABSTAINED, count_votes
+from ccpo_env.voting import ABSTAINED, Ballot, count_votes
 
 ballots = st.lists(st.sampled_from([r"\boxed{1}", r"\boxed{2}", r"\boxed{3}", "none"]), max_size=6)
 
@@ -61,6 +62,52 @@ def test_leaving_voters_out_is_the_same_as_counting_anew(responses: list[str]) -
         for out in itertools.combinations(range(len(responses)), size):
             rest = [r for voter, r in enumerate(responses) if voter not in out]
             assert ballot.verdict(out) == count_votes(rest, "1", exact).verdict()
+
+
+def all_recounts(num_voters: int) -> np.ndarray:
+    """Return every choice of voters, shape (2 ** num_voters, num_voters)."""
+    return np.array(list(itertools.product([False, True], repeat=num_voters)), dtype=bool)
+
+
+@given(responses=ballots)
+def test_many_recounts_at_once_are_those_of_one_at_a_time(responses: list[str]) -> None:
+    ballot = count_votes(responses, "1", exact)
+    counted = all_recounts(len(responses))
+    one_by_one = [ballot.verdict(np.flatnonzero(~row)).reward for row in counted]
+    rewards = ballot.rewards(counted)
+    assert rewards.dtype == np.float64
+    assert rewards.tolist() == one_by_one
+
+
+def test_a_tie_among_the_counted_votes_is_won_by_the_first_counted() -> None:
+    ballot = count_votes(boxed("2", "1", "1", "2", ""), "1", exact)
+    counted = np.array(
+        [
+            [True, True, True, True, True],  # 2:2, the first vote was for 2
+            [False, True, True, True, True],  # 1 has two votes of three
+            [False, True, False, True, False],  # 1:1, the first counted vote is for 1
+            [False, False, False, False, True],  # one that abstains
+            [False, False, False, False, False],  # no vote
+        ]
+    )
+    assert ballot.rewards(counted).tolist() == [-1.0, 1.0, 1.0, -1.0, -1.0]
+
+
+def test_recounts_of_a_vote_that_is_not_measured_are_nan() -> None:
+    ballot = count_votes(["a", "b"], "1", lambda *_: Verdict("error", detail="no worker"))
+    rewards = ballot.rewards(all_recounts(2))
+    assert rewards.shape == (4,)
+    assert np.isnan(rewards).all()
+
+
+@pytest.mark.parametrize(
+    "counted",
+    [np.ones((2, 3)), np.ones((2, 2), dtype=bool), np.ones(3, dtype=bool), [[1, 0, 1]]],
+)
+def test_recounts_need_a_truth_value_for_each_voter(counted: object) -> None:
+    ballot = Ballot((0, 1, 0), ("1", "2"), correct=0)
+    with pytest.raises(ValueError, match=r"counted must be an array of bool of shape .*, 3\)"):
+        ballot.rewards(counted)
 
 
 @given(responses=st.lists(st.sampled_from(boxed("1", "2", "3", "")), min_size=3, max_size=3))

@@ -129,7 +129,6 @@ def run(name: str, processes: ProcessGroup = SINGLE_PROCESS) -> dict[str, Any]:
             learning_rate=1e-4,
             warmup_steps=0,
             max_grad_norm=0.5,
-            temperature=1.0,
             micro_batch_tokens=60,
             options=UpdateOptions(**case.options),
             reference=references.get(role),

@@ -100,7 +100,7 @@ def our_loss(method: PolicyOptimizer, *, weighted: bool = False) -> Callable[[In
             old_logprobs=tensor(inputs, "old_logprobs"),
             advantages=tensor(inputs, "advantages"),
             completion_mask=mask,
-            normalizer=method.normalizer(inputs["lengths"], max_tokens=MAX_TOKENS),
+            normalizer=method.normalizer(inputs["lengths"]),
             row_weights=_row_weights(method, inputs),
             importance_weights=tensor(inputs, "importance_weights") if weighted else None,
             reference_logprobs=tensor(inputs, "reference_logprobs"),
@@ -156,7 +156,7 @@ def our_aggregation(name: str) -> Callable[[Inputs], Answer]:
             old_logprobs=torch.zeros_like(values),
             advantages=torch.zeros_like(values),
             completion_mask=mask_of(inputs),
-            normalizer=method.normalizer(inputs["lengths"], max_tokens=MAX_TOKENS),
+            normalizer=method.normalizer(inputs["lengths"]),
             row_weights=_row_weights(method, inputs),
         )
         return loss_and_gradient(entropy_loss(values, batch).loss, values)
@@ -165,7 +165,7 @@ def our_aggregation(name: str) -> Callable[[Inputs], Answer]:
 
 
 def _row_weights(method: PolicyOptimizer, inputs: Inputs) -> torch.Tensor:
-    weights = [method.row_weight(length) for length in inputs["lengths"]]
+    weights = [method.row_weight(length, MAX_TOKENS) for length in inputs["lengths"]]
     return torch.tensor(weights, dtype=torch.float64)
 
 

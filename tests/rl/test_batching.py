@@ -128,12 +128,18 @@ def test_token_batch_pads_with_what_the_mask_hides():
 
 
 def test_token_batch_takes_an_advantage_per_token_and_weights_of_rows():
-    samples = [replace(sample(5, 3), advantage=(1.0, 0.0, -1.0)), sample(2, 1, 2.0)]
+    long, short = replace(sample(5, 3), advantage=(1.0, 0.0, -1.0)), sample(2, 1, 2.0)
+    limited = replace(short, completion=replace(short.completion, max_tokens=5))
+    samples = [replace(long, completion=replace(long.completion, max_tokens=4)), limited]
     batch = token_batch(
-        samples, normalizer=2, device=CPU, dtype=torch.float64, row_weight=lambda count: 1 / count
+        samples,
+        normalizer=2,
+        device=CPU,
+        dtype=torch.float64,
+        row_weight=lambda count, limit: limit / count,
     )
     assert batch.advantages.tolist() == [[1.0, 0.0, -1.0], [2.0, 0.0, 0.0]]
-    assert batch.row_weights.tolist() == [1 / 3, 1.0]
+    assert batch.row_weights.tolist() == [4 / 3, 5.0]
     assert batch.advantages.dtype == batch.old_logprobs.dtype == torch.float64
 
 

@@ -60,9 +60,9 @@ def test_server_samples_from_the_weights_after_each_sync(tmp_path, is_tied):
         for version in range(3):
             assert speaker.version == version
             completions = ask(speaker, version)
-            assert speaker.logprob_gap(completions, 1.0) < 1e-5
+            assert speaker.logprob_gap(completions) < 1e-5
             move(policy)
-            assert speaker.logprob_gap(completions, 1.0) > 1e-2
+            assert speaker.logprob_gap(completions) > 1e-2
             servers.sync()
         assert server.num_reloads == 4
         assert server.commands == ["/collective_rpc", "/reset_prefix_cache"] * 4

@@ -81,7 +81,6 @@ def test_update_fails_here_when_it_failed_in_another_process():
         learning_rate=1e-3,
         warmup_steps=0,
         max_grad_norm=1.0,
-        temperature=1.0,
         micro_batch_tokens=100,
         processes=Failed(),
     )

@@ -286,7 +286,12 @@ def test_journal_answers_without_the_server(tmp_path):
         assert (resumed.usage.num_reused, resumed.usage.num_requests) == (len(first), 0)
         assert resumed.usage.earlier_completion_tokens == 3 * len(first)
         for other in ({"seed": 1}, {"temperature": 0.5}, {"max_tokens": 4}):
-            assert ask(resumed, PROMPTS[:1], **other) != first[:1]
+            (answer,) = ask(resumed, PROMPTS[:1], **other)
+            assert answer.text != first[0].text
+            assert (answer.temperature, answer.max_tokens) == (
+                other.get("temperature", 1.0),
+                other.get("max_tokens", first[0].max_tokens),
+            )
     assert len(server.requests) == num_asked + 3
 
 

@@ -59,7 +59,7 @@ def test_real_server_gives_the_same_for_the_same_seed(policy):
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 def test_real_server_logprobs_are_those_of_the_weights(policy, temperature):
     completions = sample(policy, temperature=temperature)
-    scored = HFPolicy.load(str(WEIGHTS)).logprobs(completions, temperature=1.0)
+    scored = HFPolicy.load(str(WEIGHTS)).logprobs(completions)
     for row, completion in zip(scored, completions, strict=True):
         assert len(completion.logprobs) == len(completion.token_ids) > 0
         own = row[: len(completion.token_ids)].tolist()

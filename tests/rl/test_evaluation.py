@@ -22,6 +22,7 @@ from baselines.train.trainer import Trainer
 from ccpo_env.types import Task
 from tests.rl.teams import NO_THINKER, RecordingPolicy, judge, quietly, runner_of, write_tasks
 
+VOTERS = ["voter_0", "voter_1", "voter_2"]
 ALONE = TeamPath("without", ("thinker_0",))
 TASKS = [Task(f"t/{number}", f"number {number}", str(number)) for number in range(6)]
 
@@ -223,19 +224,27 @@ def test_training_and_evaluate_report_the_same_quantities(trainer, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("settings", "removed"),
+    ("settings", "removed", "paired"),
     [
-        ({"topology": "vote", "num_voters": 3}, ["voter_0", "voter_1", "voter_2"]),
-        ({"topology": "debate", "num_debaters": 2}, ["debater_0", "debater_1"]),
-        ({"num_thinkers": 2}, ["thinker_0", "thinker_1"]),
-        ({"topology": "vote", "num_voters": 1}, []),
+        ({"topology": "vote", "num_voters": 3}, VOTERS, VOTERS),
+        ({"topology": "debate", "num_debaters": 2}, ["debater_0", "debater_1"], ["debater_1"]),
+        ({"num_thinkers": 2}, ["thinker_0", "thinker_1"], ["thinker_1"]),
+        ({"topology": "vote", "num_voters": 1}, [], []),
     ],
     ids=["vote", "debate", "chain", "alone"],
 )
-def test_training_evaluates_every_agent_that_can_be_spared(trainer, tmp_path, settings, removed):
+def test_training_evaluates_every_agent_that_can_be_spared(
+    trainer, tmp_path, settings, removed, paired
+):
     config = replace(trainer.config, **settings, allocator="shared")
     found = Trainer(config, tmp_path / "other").evaluate(1)
     assert list(found.to_json()["without"]) == removed
+    joint = {e.task.id: e.messages for e in found.episodes if e.path == JOINT}
+    for episode in found.episodes:
+        if episode.num_shared:
+            left = [m for m in joint[episode.task.id] if m.agent not in episode.path.removed]
+            assert list(episode.messages[: episode.num_shared]) == left[: episode.num_shared]
+    assert {e.path.agents for e in found.episodes if e.num_shared} == {(name,) for name in paired}
     solo = [found.accuracy(path).value for path in found.removals]
     expected = float(np.mean(solo)) if solo else None
     assert found.metrics()["eval/accuracy/solo"] == expected

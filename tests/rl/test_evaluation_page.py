@@ -9,6 +9,7 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -138,6 +139,13 @@ def test_page_data_puts_the_paths_of_a_sample_side_by_side():
     assert data["groups"] == ["b", "c", "level 5"]
     assert [(i["task"], i["sample"]) for i in data["items"]] == [(0, 0), (0, 1), (1, 0), (1, 1)]
     assert [e["num_given"] for e in data["items"][0]["episodes"]] == [0, 0, 1]
+
+
+def test_page_data_tells_what_an_episode_shares_with_the_whole_team():
+    task = Task("t/0", "q", "1")
+    recounted = replace(episode(task, "wrong", SINGLE_PROCESS), num_shared=1)
+    (item,) = page_data([episode(task, "wrong"), recounted], TOPOLOGY)["items"]
+    assert [e["num_shared"] for e in item["episodes"]] == [0, 1]
 
 
 def browse(page: str, folder: Path, address: str = "") -> str:

@@ -160,6 +160,9 @@ def episode(answer: str | None, status: str, *, task=0, sample=0, path=JOINT) ->
         ([(None, "no_answer"), (None, "no_answer"), ("1", "correct")], 1.0),
         ([(None, "no_answer")], 0.0),
         ([("1", "correct"), ("1", "correct"), (None, "timeout")], np.nan),
+        # a verifier that reports no answers; the message of all is the same
+        ([(None, "correct"), (None, "wrong"), (None, "wrong")], 0.0),
+        ([(None, "wrong"), (None, "correct"), (None, "correct")], 1.0),
     ],
 )
 def test_majority_counts_equal_answers_together(answers, right):

@@ -4,14 +4,17 @@ from itertools import product
 
 import pytest
 
-from baselines.credit import counterfactual_credit, shared_credit
+from baselines.credit import counterfactual_credit, leave_one_out_credit, shared_credit
+from baselines.evaluate.batches import EvaluationPlan, play_all
 from baselines.evaluate.episodes import Episode
 from baselines.evaluate.evaluation import Evaluation
 from baselines.evaluate.examples import episode_json, example_episodes
-from baselines.evaluate.paths import JOINT, TeamPath
-from baselines.rollouts.runner import Rollout
+from baselines.evaluate.paths import JOINT, TeamPath, each_that_can_be_spared
+from baselines.policies.base import Sampling
+from baselines.rollouts.runner import Rollout, RolloutRunner
+from ccpo_env import vote_v0
 from ccpo_env.types import Task
-from tests.rl.teams import NO_THINKER, PAIR, judge, rollout
+from tests.rl.teams import NO_THINKER, PAIR, TASK, RecordingPolicy, judge, rollout
 
 ALONE = TeamPath("without", ("thinker_0",))
 TITLES = {
@@ -101,6 +104,64 @@ def test_examples_of_a_team_of_one_are_right_and_wrong():
         [{"voter_0": 1.0}],
         [{"voter_0": -1.0}],
     ]
+
+
+VOTERS = ("voter_0", "voter_1", "voter_2")
+
+
+def vote_of(*answers: str) -> Evaluation:
+    """One task with gold answer 2 on which three voters answer, and its recounts without each."""
+    policy = RecordingPolicy(answers)
+    env = vote_v0(tasks=[TASK], num_voters=3, verifier=judge)
+    runner = RolloutRunner(env, {"voter": policy}, {"voter": Sampling()})
+    removals = each_that_can_be_spared(env.unwrapped.topology)
+    plan = EvaluationPlan(benchmarks={"b": [TASK]}, removals=removals)
+    return Evaluation.of(play_all(runner, plan), verify=judge)
+
+
+@pytest.mark.parametrize(
+    ("answers", "title"),
+    [
+        (("7", "2", "2"), "right with and without voter_0"),
+        (("2", "7", "2"), "voter_0 helped"),  # without it a tie, and 7 was given first
+        (("2", "2", "7"), "right with and without voter_0"),
+        (("7", "2", "7"), "voter_0 hurt"),
+        (("7", "7", "2"), "wrong with and without voter_0"),
+    ],
+)
+def test_example_of_a_vote_recounts_its_ballot(answers, title):
+    (example,) = example_episodes(vote_of(*answers), VOTERS)
+    assert example["title"] == title
+    joint, without = example["episodes"]
+    assert [m["text"] for m in joint["messages"]] == list(answers)
+    assert without["messages"] == joint["messages"][1:]
+
+
+def test_example_of_a_vote_shows_credit_from_the_recounts_of_all_voters():
+    found = []
+
+    def credit_of(outcomes):
+        found.append(outcomes)
+        return leave_one_out_credit(outcomes)
+
+    (example,) = example_episodes(vote_of("2", "7", "2"), VOTERS, credit_of)
+    (outcomes,) = found
+    removed = {next(iter(agents)): r.tolist() for agents, r in outcomes.removed_rewards.items()}
+    # Measured on this ballot: 7 before 2, 2 and 2, 2 before 7.
+    assert removed == {"voter_0": [[-1.0]], "voter_1": [[1.0]], "voter_2": [[1.0]]}
+    assert example["episodes"][0]["credit"] == {"voter_0": 2.0, "voter_1": 0.0, "voter_2": 0.0}
+    assert len(example["episodes"]) == 2
+
+
+def test_credit_of_an_example_is_measured_on_its_task_where_nothing_is_shared():
+    found = []
+
+    def credit_of(outcomes):
+        found.append(outcomes)
+        return shared_credit(outcomes)
+
+    example_episodes(evaluation_of(("correct", "wrong")), PAIR, credit_of)
+    assert found[0].removed_rewards[NO_THINKER].tolist() == [-1.0]
 
 
 def test_episode_keeps_hostile_text_as_it_is():

@@ -6,12 +6,23 @@ import json
 
 import pytest
 
+from baselines.common.command_line import parse
 from baselines.common.flags import flags_of
-from baselines.evaluate.command import EvalConfig
+from baselines.evaluate.command import EvalConfig, open_journal, with_settings_of_run
+from baselines.experiment.command import (
+    DEFAULT_TRAINING,
+    SET_PER_RUN,
+    TRAIN,
+    ExperimentConfig,
+    settle,
+)
 from baselines.experiment.command import main as experiment
+from baselines.experiment.sweep import keep_settings
+from baselines.train.command import main as train
 from baselines.train.command import read_config
-from baselines.train.config import TrainConfig
+from baselines.train.config import TrainConfig, check_same_config
 from baselines.train_sb3.command import main as train_sb3
+from ccpo_env.types import Task
 from tests.rl.teams import quietly
 
 
@@ -52,27 +63,110 @@ NEEDED = {
 """What makes a flag of training matter."""
 
 
-@pytest.mark.parametrize("with_file", [False, True])
-@pytest.mark.parametrize(
-    "flag",
-    [f for f in flags_of(TrainConfig) if f.key not in ("resume", "out_dir", "config")],
-    ids=lambda flag: flag.key,
-)
-def test_the_same_command_resumes_with_every_flag(flag, with_file, tmp_path):
-    words = [*NEEDED.get(flag.key, ()), *example_of(flag), "--out-dir", str(tmp_path / "run")]
-    if with_file:
-        (tmp_path / "mine.toml").write_text("steps = 7\n", encoding="utf-8")
-        words += ["--config", str(tmp_path / "mine.toml")]
-    words += ["--resume", "auto"]
+def is_repeated(flag) -> bool:
+    return flag.key not in ("resume", "out_dir", "config")
+
+
+def check_resumed_by_the_same_words(words, key: str, default: object, tmp_path) -> None:
+    words = [*words, "--out-dir", str(tmp_path / "run"), "--resume", "auto"]
     first = read_config(words)
     assert first.resume == "no"
-    assert getattr(first, flag.key) != flag.default
+    assert getattr(first, key) != default
     (tmp_path / "run").mkdir()
     saved = json.dumps(first.to_json())
     (tmp_path / "run" / "config.json").write_text(saved, encoding="utf-8")
     again = read_config(words)
     assert again.resume == "yes"
     assert again.to_json() == first.to_json()
+    check_same_config(again.to_json(), {**json.loads(saved), "steps_done": 1}, tmp_path)
+
+
+@pytest.mark.parametrize("with_file", [False, True])
+@pytest.mark.parametrize(
+    "flag", [f for f in flags_of(TrainConfig) if is_repeated(f)], ids=lambda f: f.key
+)
+def test_the_same_command_resumes_with_every_flag(flag, with_file, tmp_path):
+    words = [*NEEDED.get(flag.key, ()), *example_of(flag)]
+    if with_file:
+        (tmp_path / "mine.toml").write_text("steps = 7\n", encoding="utf-8")
+        words += ["--config", str(tmp_path / "mine.toml")]
+    check_resumed_by_the_same_words(words, flag.key, flag.default, tmp_path)
+
+
+@pytest.mark.parametrize("with_flag", [False, True])
+@pytest.mark.parametrize(
+    "flag",
+    [f for f in flags_of(TrainConfig) if is_repeated(f) and f.key != "preset"],
+    ids=lambda f: f.key,
+)
+def test_the_same_command_resumes_with_every_setting_of_a_file(flag, with_flag, tmp_path):
+    """In the file alone, and in the file and again as a flag with another value."""
+    given = read_config([*NEEDED.get(flag.key, ()), *example_of(flag)])
+    value = json.dumps({flag.key: getattr(given, flag.key)})
+    (tmp_path / "mine.json").write_text(value, encoding="utf-8")
+    words = [*NEEDED.get(flag.key, ()), "--config", str(tmp_path / "mine.json")]
+    other = {"optimizer_args": ("clip_high", "0.3"), "role_stops": ("thinker", ";")}
+    if with_flag:
+        words += [flag.name, *other[flag.key]] if flag.key in other else example_of(flag)
+    check_resumed_by_the_same_words(words, flag.key, flag.default, tmp_path)
+
+
+def test_a_run_with_tables_of_settings_goes_on_with_the_same_command(tmp_path, capsys):
+    words = ("--optimizer-args", "clip_low", "0.1", "clip_high", "0.3")
+    words += ("--allocator-args", "mode", "margin", "--role-temperatures", "solver", "0.3")
+    small = ("--steps", 1, "--tasks-per-step", 2, "--group-size", 2, "--num-eval-tasks", 2)
+    for expected in ("run ", "resumed after step 1"):
+        run = ("--out-dir", tmp_path / "run", "--resume", "auto")
+        code, printed = quietly(train, *small, *words, *run)
+        assert (code, capsys.readouterr().err) == (0, "")
+        assert expected in printed
+
+
+@pytest.mark.parametrize(
+    "flag",
+    [
+        flag
+        for flag in flags_of(ExperimentConfig)
+        if flag.key.startswith(TRAIN) and flag.key.removeprefix(TRAIN) not in SET_PER_RUN
+    ],
+    ids=lambda flag: flag.key,
+)
+def test_the_same_experiment_resumes_with_every_flag_of_training(flag, tmp_path):
+    (plain,) = (own for own in flags_of(TrainConfig) if own.key == flag.key.removeprefix(TRAIN))
+    needed = NEEDED.get(plain.key, ())
+    shared = ("--allocators", "branch" if plain.key == "branch_samples" else "counterfactual")
+    if needed and needed[0] != "--allocator":
+        shared += (f"--train.{needed[0][2:]}", *needed[1:])
+    words = [*shared, flag.name, *example_of(plain)[1:]]
+    config = parse(ExperimentConfig, words, "ccpo experiment", settle=settle)
+    (tmp_path / "runs.jsonl").touch()
+    for _ in range(2):
+        keep_settings(tmp_path, {"train": config.train.to_json()})
+        config = parse(ExperimentConfig, words, "ccpo experiment", settle=settle)
+    assert getattr(config.train, plain.key) != getattr(DEFAULT_TRAINING, plain.key)
+    if plain.key != "learning_rate":  # None is filled in
+        assert config.train.to_json() != DEFAULT_TRAINING.to_json()
+    with pytest.raises(ValueError, match="out_dir must hold runs with these settings"):
+        keep_settings(tmp_path, {"train": DEFAULT_TRAINING.to_json()})
+
+
+EVALUATED = {"policy": "tiny", "tasks": "lookup", "removed": "thinker_0", "split": "train"}
+
+
+@pytest.mark.parametrize(
+    "flag", [f for f in flags_of(EvalConfig) if f.key != "out_dir"], ids=lambda flag: flag.key
+)
+def test_the_same_evaluation_goes_on_with_every_flag(flag, tmp_path):
+    needed = NEEDED.get(flag.key, ())
+    given = [flag.name, EVALUATED[flag.key]] if flag.key in EVALUATED else example_of(flag)
+    policy = () if flag.key == "policy" else ("--policy", "tiny")
+    words = [*policy, *needed, *given, "--out-dir", str(tmp_path)]
+    tasks = {"sums": [Task("0", "1+1", "2")]}
+    for _ in range(2):
+        config = with_settings_of_run(parse(EvalConfig, words, "ccpo evaluate"))
+        journal = open_journal(config, tasks)
+        assert len(journal) == 0
+    assert flag.key == "policy" or getattr(config, flag.key) != flag.default
 
 
 @pytest.mark.parametrize("key", NEEDED)

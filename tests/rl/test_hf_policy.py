@@ -127,7 +127,7 @@ def test_sample_100000_tokens_fit_the_distribution_of_plain_forwards(shipped):
 @pytest.mark.parametrize("temperature", [0.6, 1.0])
 def test_logprobs_equal_those_of_sampling_and_of_a_plain_forward(policy, temperature):
     completions = sample(policy, temperature=temperature)
-    scored = policy.logprobs(completions, temperature=temperature)
+    scored = policy.logprobs(completions)
     longest = max(len(c.token_ids) for c in completions)
     assert scored.shape == (len(completions), longest)
     assert len({len(c.token_ids) for c in completions}) > 1
@@ -143,7 +143,7 @@ def test_logprobs_gradient_equals_that_of_plain_forwards(policy):
     completions = sample(policy)
     weights = np.random.default_rng(0).normal(size=len(completions))
     gradients = []
-    batched = policy.logprobs(completions, temperature=1.0).sum(dim=1)
+    batched = policy.logprobs(completions).sum(dim=1)
     plain = torch.stack([plain_logprobs(policy, c, 1.0).sum() for c in completions])
     for totals in (batched, plain):
         policy.module.zero_grad()
@@ -160,7 +160,7 @@ def test_logprobs_are_free_of_dropout(policy):
 @pytest.mark.parametrize("completions", [[], [Completion("text only")]])
 def test_logprobs_needs_token_ids(policy, completions):
     with pytest.raises(ValueError, match="completions must hold token ids"):
-        policy.logprobs(completions, temperature=1.0)
+        policy.logprobs(completions)
 
 
 def test_save_and_load_give_the_same_policy(policy, tmp_path):
@@ -315,6 +315,4 @@ def test_load_smollm2_answers_in_english(monkeypatch):
     (completion,) = sample(policy, [question], temperature=0.0, max_tokens=12)
     assert completion.text == "The capital of France is Paris."
     assert completion.token_ids[-1] == policy.tokenizer.eos_token_id
-    assert policy.logprobs([completion], temperature=1.0)[0].tolist() == pytest.approx(
-        completion.logprobs, abs=1e-3
-    )
+    assert policy.logprobs([completion])[0].tolist() == pytest.approx(completion.logprobs, abs=1e-3)

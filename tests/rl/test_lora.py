@@ -94,7 +94,7 @@ def test_logprobs_are_those_of_the_sampling(base, temperature, is_small):
         base._plain = None
     for policy in policies_of(base).values():
         completions = sampled(policy, temperature=temperature)
-        found = policy.logprobs(completions, temperature=temperature)
+        found = policy.logprobs(completions)
         for row, completion in zip(found.tolist(), completions, strict=True):
             length = len(completion.logprobs)
             np.testing.assert_allclose(row[:length], completion.logprobs, rtol=0, atol=1e-4)
@@ -102,15 +102,15 @@ def test_logprobs_are_those_of_the_sampling(base, temperature, is_small):
 
 def test_plain_copy_gives_what_the_base_with_adapters_gives_and_the_same_gradients(base):
     policy = policies_of(base)["solver"]
-    completions = sampled(policy)
+    completions = [*sampled(policy), *sampled(policy, temperature=0.8)]
 
     def measured():
         policy.module.zero_grad(set_to_none=True)
-        logprobs, entropy = policy.logprobs_and_entropy(completions, temperature=0.8)
+        logprobs, entropy = policy.logprobs_and_entropy(completions)
         (logprobs + 0.3 * entropy).sum().backward()
         gradients = [p.grad.clone() for p in trained(policy).values()]
         with torch.no_grad():
-            alone = policy.logprobs(completions, temperature=0.8)
+            alone = policy.logprobs(completions)
         options, _ = policy.option_logprobs(PROMPTS, ["1", "23"])
         return [logprobs.detach(), entropy.detach(), alone, torch.tensor(options), *gradients]
 
@@ -151,7 +151,6 @@ def test_update_of_a_role_moves_its_adapter_and_nothing_else(base):
             learning_rate=1e-2,
             warmup_steps=0,
             max_grad_norm=1.0,
-            temperature=1.0,
             micro_batch_tokens=4096,
         )
         for role, policy in policies.items()
@@ -256,7 +255,7 @@ def test_load_team_gives_roles_of_two_families_a_base_each(tmp_path):
             first_logits(again[role]), first_logits(team[role]), rtol=0, atol=0
         )
         completions = sampled(again[role])
-        found = again[role].logprobs(completions, temperature=1.0)
+        found = again[role].logprobs(completions)
         sums = [sum(c.logprobs) for c in completions]
         np.testing.assert_allclose(found.sum(dim=1).tolist(), sums, rtol=0, atol=1e-3)
 
@@ -275,12 +274,12 @@ def test_load_team_gives_a_reference_on_the_base_that_is_in_memory(is_small):
     assert list(bases) == ["tiny"]
     completions, mine = sampled(team["solver"]), trained(team["solver"])
     with torch.no_grad():
-        found = reference.logprobs(completions, temperature=1.0)
-        expected = load_policy("tiny").logprobs(completions, temperature=1.0)
+        found = reference.logprobs(completions)
+        expected = load_policy("tiny").logprobs(completions)
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
     assert set(trained(team["solver"])) == set(mine)
     with torch.no_grad():
-        again = team["solver"].logprobs(completions, temperature=1.0)
+        again = team["solver"].logprobs(completions)
     np.testing.assert_allclose(
         again.sum(dim=1).tolist(), [sum(c.logprobs) for c in completions], rtol=0, atol=1e-3
     )
@@ -359,7 +358,7 @@ def check_against_plain_forward(base, prompts, *, temperature, max_tokens, toler
     for policy in policies_of(base).values():
         completions = policy.sample(prompts, sampling=sampling, rng=np.random.default_rng(0))
         with torch.no_grad():
-            scored = policy.logprobs(completions, temperature=temperature).tolist()
+            scored = policy.logprobs(completions).tolist()
         for row, completion in zip(scored, completions, strict=True):
             expected = plain_forward(policy, completion, temperature)
             np.testing.assert_allclose(completion.logprobs, expected, rtol=0, atol=tolerance)
@@ -411,5 +410,5 @@ def test_large_base_is_not_copied_and_speaks_for_every_role():
         PROMPTS[:1], sampling=sampling, rng=np.random.default_rng(0)
     )
     with torch.no_grad():
-        found = team["solver"].logprobs(completions, temperature=1.0)
+        found = team["solver"].logprobs(completions)
     np.testing.assert_allclose(found[0].tolist(), completions[0].logprobs, rtol=0, atol=1e-4)

@@ -240,8 +240,8 @@ def test_loss_gradient_passes_gradcheck(name: str) -> None:
         reference_logprobs=batch.old_logprobs - 0.1,
         # With the mean over each completion the stop-gradient form of gspo is the slope of its
         # value; with another it is on purpose not.
-        row_weights=torch.tensor([method.row_weight(n) for n in lengths], dtype=torch.float64),
-        normalizer=method.normalizer(lengths, max_tokens=8),
+        row_weights=torch.tensor([method.row_weight(n, 8) for n in lengths], dtype=torch.float64),
+        normalizer=method.normalizer(lengths),
     )
     logprobs = logprobs_near(batch)
     assert torch.autograd.gradcheck(lambda x: method.loss(x, batch).loss, (logprobs,))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 
 import pytest
 
@@ -16,7 +17,9 @@ from baselines.evaluate.human_play import (
 )
 from baselines.policies.base import Completion
 from baselines.policies.scripted import ScriptedPolicy
-from ccpo_env.types import Task
+from ccpo_env.env import TeamAnswerEnv
+from ccpo_env.types import PromptTemplate, Task, Topology, Turn
+from ccpo_env.wrapper import SnapshotWrapper
 from tests.rl.warm import run_warm
 
 TASK = Task("t/0", "What is 1+1?", "2")
@@ -65,6 +68,25 @@ def test_play_as_the_solver_reads_the_thought_of_the_team(team_that_says):
     assert shown.endswith("You helped: without you the team was wrong.\n")
 
 
+def test_play_lets_the_policy_of_the_turn_speak_when_an_agent_has_two_roles(monkeypatch):
+    turns = (
+        Turn("member_0", "planner", ()),
+        Turn("member_1", "critic", ("member_0",)),
+        Turn("member_0", "solver", ("member_0", "member_1")),
+    )
+    prompts = PromptTemplate(dict.fromkeys(("planner", "critic", "solver"), "You."), "On.", "End.")
+    env = SnapshotWrapper(TeamAnswerEnv(Topology("plan", turns, prompts), tasks=[("-", "-")]))
+    says = {"planner": "the plan", "critic": "an objection", "solver": r"\boxed{2}"}
+    monkeypatch.setattr("baselines.evaluate.human_play.team_env", lambda *_: env)
+    monkeypatch.setattr(
+        LOAD, lambda _, roles: {role: ScriptedPolicy(lambda _, r=role: says[r]) for role in roles}
+    )
+    shown = played("mine\n\n", agent="member_1")
+    together, _, _ = shown.partition("Without member_1:")
+    assert re.findall(r"member_\d:\n  (.*)", together) == ["the plan", "mine", r"\boxed{2}"]
+    assert "=> correct, reward +1 (answer 2, gold 2)" in together
+
+
 def test_play_keeps_what_was_said_before_the_person(team_that_says):
     said = iter(["first", "second", r"\boxed{2}", "third", r"\boxed{2}"])
     team_that_says(lambda _: next(said))
@@ -82,11 +104,45 @@ def test_play_debate_asks_once_a_round(team_that_says):
     assert "=> correct" in shown
 
 
-def test_play_vote_counts_the_person(team_that_says):
-    replies = iter([r"\boxed{2}", r"\boxed{3}", r"\boxed{4}", r"\boxed{3}"])
+@pytest.mark.parametrize(
+    ("others", "said", "effect"),
+    [
+        ((2, 3), 2, "You helped: without you the team was wrong."),
+        ((2, 3), 3, "You hurt: without you the team was right."),
+        ((2, 2), 7, "The team was right with and without you."),
+        ((3, 3), 2, "The team was wrong with and without you."),
+    ],
+)
+def test_play_vote_recounts_the_ballots_without_the_person(team_that_says, others, said, effect):
+    if effect.startswith("You helped"):
+        others = others[::-1]  # a tie is won by the first
+    replies = iter([rf"\boxed{{{number}}}" for number in others])
     team_that_says(lambda _: next(replies))
-    shown = played("\\boxed{2}\n\n", topology="vote", agent="voter_0")
-    assert "=> correct" in shown.partition("Without voter_0")[0]
+    shown = played(f"\\boxed{{{said}}}\n\n", topology="vote", agent="voter_1")
+    whole, _, without = shown.partition("Without voter_1:\n")
+    assert next(replies, None) is None  # nobody is asked again
+    for number in others:
+        assert rf"\boxed{{{number}}}" in whole
+        assert rf"\boxed{{{number}}}" in without
+    assert "voter_1:" not in without
+    assert "(voter_1 is removed)" in without
+    assert shown.endswith(f"{effect}\n")
+
+
+def test_play_lets_the_role_of_each_turn_speak(monkeypatch):
+    turns = (Turn("a", "plan", ()), Turn("b", "work", ("a",)), Turn("a", "solve", ("a", "b")))
+    prompts = PromptTemplate(dict.fromkeys(("plan", "work", "solve"), "Go on."), "", "")
+    topology = Topology("twice", turns, prompts)
+    monkeypatch.setattr(
+        "baselines.evaluate.human_play.team_env",
+        lambda _, tasks: SnapshotWrapper(TeamAnswerEnv(topology, tasks=tasks)),
+    )
+    monkeypatch.setattr(
+        LOAD, lambda _, roles: {role: ScriptedPolicy([rf"\boxed{{{role}}}"]) for role in roles}
+    )
+    shown = played("mine\n\n", agent="b")
+    spoken = shown.partition("=> ")[0]
+    assert spoken.index(r"\boxed{plan}") < spoken.index("mine") < spoken.index(r"\boxed{solve}")
 
 
 def test_play_stops_where_the_input_ends(team_that_says):

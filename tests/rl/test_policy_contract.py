@@ -141,7 +141,7 @@ def test_sample_logprobs_are_those_of_the_model(policy, scorer):
     totals = [sum(c.logprobs) for c in completions]
     assert all(len(c.logprobs) == len(c.token_ids) > 0 for c in completions)
     assert all(logprob <= 0 for c in completions for logprob in c.logprobs)
-    scored = scorer.logprobs(completions, temperature=1.0).sum(dim=1).tolist()
+    scored = scorer.logprobs(completions).sum(dim=1).tolist()
     assert totals == pytest.approx(scored, abs=ROUNDING * 32)
     assert len({round(total, 6) for total in totals}) > 3
 

@@ -26,7 +26,7 @@ def test_load_policy_tiny_completes_and_scores():
     completions = policy.sample(
         [Prompt("1+1")] * 3, sampling=Sampling(), rng=np.random.default_rng(0)
     )
-    logprobs = policy.logprobs(completions, temperature=1.0)
+    logprobs = policy.logprobs(completions)
     assert logprobs.requires_grad
     assert logprobs.sum(dim=1).tolist() == pytest.approx(
         [sum(c.logprobs) for c in completions], abs=1e-3

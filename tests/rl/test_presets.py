@@ -31,7 +31,7 @@ def test_presets_of_the_paper_have_its_sizes(name):
     assert (config.group_size, config.tasks_per_step, config.alternate_period) == (16, 192, 10)
     assert config.sampling("solver").max_tokens == 6144
     # 192 prompts in mini-batches of 24 are 8 updates a step, as in the reference.
-    assert config.update_options(4096).updates_per_step == 192 // 24
+    assert config.update_options().updates_per_step == 192 // 24
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_presets_of_the_paper_have_its_sizes(name):
 def test_presets_of_one_model_have_its_sizes_and_nobody_else(name, sizes, num_updates):
     config = with_settings(TrainConfig(), preset(f"paper/single-{name}"))
     assert (config.group_size, config.tasks_per_step) == sizes
-    assert config.update_options(2048).updates_per_step == num_updates
+    assert config.update_options().updates_per_step == num_updates
     assert (
         OPTIMIZERS[config.optimizer].read_hyperparameters(config.optimizer_args).hyperparameters.std
     )
@@ -115,6 +115,17 @@ def test_a_config_file_may_be_yaml_json_or_toml(tmp_path, name, text):
         ("a.toml", 'group_size = "four"', "group_size must be of type int, got 'four'"),
         ("a.toml", 'weights = "some"', "weights must be of type"),
         ("a.json", '{"steps": true}', "steps must be of type int, got True"),
+        ("a.toml", "frozen_roles = [1]", "frozen_roles must be of type str, got 1"),
+        (
+            "a.toml",
+            "role_max_tokens = {solver = 1.5}",
+            "role_max_tokens of solver must be of type int, got 1.5",
+        ),
+        (
+            "a.json",
+            '{"role_stops": {"solver": null}}',
+            "role_stops of solver must be of type str, got None",
+        ),
     ],
 )
 def test_a_bad_config_file_is_refused_in_one_sentence(tmp_path, name, text, message, capsys):

@@ -69,7 +69,7 @@ def test_quantised_folder_samples_with_the_logprobs_that_it_gives(tmp_path):
     sampling = Sampling(temperature=0.8, max_tokens=8)
     completions = policy.sample(prompts, sampling=sampling, rng=np.random.default_rng(0))
     with torch.no_grad():
-        found = policy.logprobs(completions, temperature=0.8).tolist()
+        found = policy.logprobs(completions).tolist()
     for row, completion in zip(found, completions, strict=True):
         length = len(completion.logprobs)
         np.testing.assert_allclose(row[:length], completion.logprobs, rtol=0, atol=1e-3)

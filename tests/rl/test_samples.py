@@ -76,8 +76,7 @@ def test_reference_divergence_is_zero_against_the_sampler_and_positive_on_averag
             groups,
             PAIR,
             references,
-            temperatures=dict.fromkeys(PAIR, 1.0),
-            micro_batch_tokens=512,
+            micro_batch_tokens=dict.fromkeys(PAIR, 512),
         )
         pooled = np.concatenate([group[:, 1].ravel() for group in found])
         if mean is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -39,7 +41,6 @@ def updated(
         learning_rate=1e-3,
         warmup_steps=0,
         max_grad_norm=1e6,
-        temperature=1.0,
         micro_batch_tokens=micro_batch_tokens,
         options=UpdateOptions(**options),
     )
@@ -51,18 +52,19 @@ def updated(
 def test_score_keeps_the_order_and_needs_no_gradient(budget: int) -> None:
     policy = ToyPolicy()
     completions = [sample.completion for sample in toy_rows(9)]
+    completions = [replace(c, temperature=0.5 + 0.1 * i) for i, c in enumerate(completions)]
     completions.insert(3, Completion("", (1, 2)))
-    found = score(policy, completions, temperature=0.5, micro_batch_tokens=budget)
+    found = score(policy, completions, micro_batch_tokens=budget)
     assert [values.shape for values in found] == [(len(c.token_ids),) for c in completions]
     for values, completion in zip(found, completions, strict=True):
         if completion.token_ids:
-            alone = policy.logprobs([completion], temperature=0.5)[0].detach().numpy()
+            alone = policy.logprobs([completion])[0].detach().numpy()
             np.testing.assert_allclose(values, alone, rtol=0, atol=1e-12)
 
 
 def test_score_of_what_a_policy_sampled_is_what_it_reported(policy, samples) -> None:
     completions = [sample.completion for sample in samples]
-    found = score(policy, completions, temperature=1.0, micro_batch_tokens=64)
+    found = score(policy, completions, micro_batch_tokens=64)
     for values, completion in zip(found, completions, strict=True):
         np.testing.assert_allclose(values, completion.logprobs, rtol=0, atol=1e-4)
 
@@ -82,9 +84,9 @@ def test_an_update_computes_as_many_rows_at_once_as_its_tokens_allow(
     passes: list[int] = []
     logprobs = HFPolicy.logprobs
 
-    def counted(self, completions, *, temperature):
+    def counted(self, completions):
         passes.append(len(completions))
-        return logprobs(self, completions, temperature=temperature)
+        return logprobs(self, completions)
 
     monkeypatch.setattr(HFPolicy, "logprobs", counted)
     updated(policy, samples, micro_batch_tokens=budget, **settings)
@@ -141,9 +143,10 @@ def test_autocast_computes_in_bfloat16_and_keeps_float32_weights(policy, samples
 def test_entropy_of_a_policy_is_that_of_its_distributions(temperature):
     policy = load_policy("tiny")
     prompts = [Prompt("47+5="), Prompt("2*3=6;6-9=")]
-    said = policy.sample(prompts, sampling=Sampling(max_tokens=5), rng=np.random.default_rng(0))
-    logprobs, entropy = policy.logprobs_and_entropy(said, temperature=temperature)
-    torch.testing.assert_close(logprobs, policy.logprobs(said, temperature=temperature))
+    sampling = Sampling(max_tokens=5, temperature=temperature)
+    said = policy.sample(prompts, sampling=sampling, rng=np.random.default_rng(0))
+    logprobs, entropy = policy.logprobs_and_entropy(said)
+    torch.testing.assert_close(logprobs, policy.logprobs(said))
     for sample, completion in enumerate(said):
         read = torch.tensor([[*completion.prompt_ids, *completion.token_ids]])
         with torch.no_grad():

@@ -107,6 +107,7 @@ def test_groups_are_whole_and_processes_end_with_the_same_weights(seen, name):
         ({}, {"num_generations": 4}, r"4 x 2, got 4; pass num_generations=8"),
         ({}, {"per_device_train_batch_size": 4}, "whole groups of 8 rows, got .* = 4"),
         ({"weights": "separate"}, {}, "weights must be 'shared'.*got 'separate'"),
+        ({"role_temperatures": {"solver": 0.3}}, {}, "role_temperatures .* got {'solver': 0.3}; "),
         (
             {"optimizer": "reinforce_pp", "optimizer_args": {"gamma": "0.9"}},
             {},

@@ -31,10 +31,9 @@ def updater_of(
         "learning_rate": 1e-2,
         "warmup_steps": 0,
         "max_grad_norm": 1e6,
-        "temperature": 1.0,
         "micro_batch_tokens": 10**6,
     }
-    options = options or UpdateOptions(max_tokens=8)
+    options = options or UpdateOptions()
     return Updater(policy, optimizer, options=options, **{**hyperparameters, **changes})
 
 
@@ -81,10 +80,7 @@ def test_update_has_the_gradient_of_the_aggregated_loss(name: str) -> None:
     metrics = updater_of(policy, method).update(samples)
     counts = [len(sample.completion.token_ids) for sample in samples]
     twin = ToyPolicy()
-    sums = [
-        sample.advantage * twin.logprobs([sample.completion], temperature=1.0).sum()
-        for sample in samples
-    ]
+    sums = [sample.advantage * twin.logprobs([sample.completion]).sum() for sample in samples]
     total = {
         "token_mean": sum(sums) / sum(counts),
         "completion_token_mean": sum(s / n for s, n in zip(sums, counts, strict=True)) / 6,
@@ -103,7 +99,7 @@ def test_update_weighs_each_token_by_its_own_advantage() -> None:
     count = len(sample.completion.token_ids)
     advantages = tuple(float(t) - 1.5 for t in range(count))
     updater_of(policy).update([replace(sample, advantage=advantages)])
-    logprobs = twin.logprobs([sample.completion], temperature=1.0)[0]
+    logprobs = twin.logprobs([sample.completion])[0]
     (-(torch.tensor(advantages) * logprobs).mean()).backward()
     torch.testing.assert_close(gradient(policy), gradient(twin), rtol=1e-9, atol=1e-12)
 
@@ -124,9 +120,9 @@ def test_minibatches_hold_every_row_once_per_epoch_and_are_dealt_anew() -> None:
     policy, samples = ToyPolicy(on_forward=sizes.append), toy_rows(10)
     logprobs = policy.logprobs
 
-    def record(completions, *, temperature):
+    def record(completions):
         seen.append([completion.logprobs[0] for completion in completions])
-        return logprobs(completions, temperature=temperature)
+        return logprobs(completions)
 
     policy.logprobs = record
     updater_of(policy, options=UpdateOptions(num_epochs=2, num_minibatches=3)).update(samples)
@@ -180,8 +176,7 @@ def test_mismatch_is_the_distance_to_the_sampler() -> None:
     policy, samples = ToyPolicy(), toy_rows(5, shift=0.4)
     gaps = np.concatenate(
         [
-            policy.logprobs([r.completion], temperature=1.0)[0].detach().numpy()
-            - r.completion.logprobs
+            policy.logprobs([r.completion])[0].detach().numpy() - r.completion.logprobs
             for r in samples
         ]
     )
@@ -211,7 +206,7 @@ def test_truncated_importance_weights_correct_the_gradient() -> None:
     policy, twin = ToyPolicy(), ToyPolicy()
     options = UpdateOptions(old_logprobs="recompute", tis_cap=1.2)
     updater_of(policy, options=options).update([sample])
-    logprobs = twin.logprobs([sample.completion], temperature=1.0)[0]
+    logprobs = twin.logprobs([sample.completion])[0]
     ratios = (
         logprobs.detach() - torch.tensor(sample.completion.logprobs, dtype=torch.float64)
     ).exp()
@@ -242,7 +237,6 @@ def test_kl_and_entropy_terms_train_rows_without_advantage() -> None:
     [
         (ToyPolicy, {"kl_weight": 0.1}, r"a reference policy must be given if kl_weight is above"),
         (WithoutEntropy, {"entropy_weight": 0.1}, r"entropy_weight must be 0 for .* WithoutEntr"),
-        (ToyPolicy, {"aggregation": "constant"}, r"max_tokens must be a number for aggregation"),
     ],
 )
 def test_updater_refuses_terms_it_cannot_compute(policy, hyperparameters, message: str) -> None:
@@ -350,8 +344,9 @@ def test_a_batch_without_a_finite_loss_is_saved(tmp_path) -> None:
     assert len(saved) == 4
     bad = [entry for entry in saved if math.isnan(entry["sampled_logprobs"][0])]
     assert [entry["token_ids"] for entry in bad] == [list(samples[0].completion.token_ids)]
-    expected = policy.logprobs([samples[0].completion], temperature=1.0)[0].tolist()
+    expected = policy.logprobs([samples[0].completion])[0].tolist()
     assert bad[0]["logprobs"] == pytest.approx(expected)
+    assert bad[0]["temperature"] == 1.0
     assert bad[0]["advantages"] == [samples[0].advantage] * len(expected)
 
 

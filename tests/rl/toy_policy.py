@@ -25,17 +25,17 @@ class ToyPolicy:
         self.num_forwards = 0
         self._on_forward = on_forward
 
-    def logprobs(self, completions: Sequence[Completion], *, temperature: float) -> torch.Tensor:
-        return self._distributions(completions, temperature)[1]
+    def logprobs(self, completions: Sequence[Completion]) -> torch.Tensor:
+        return self._distributions(completions)[1]
 
     def logprobs_and_entropy(
-        self, completions: Sequence[Completion], *, temperature: float
+        self, completions: Sequence[Completion]
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        every, chosen = self._distributions(completions, temperature)
+        every, chosen = self._distributions(completions)
         return chosen, -(every.exp() * every).sum(dim=2)
 
     def _distributions(
-        self, completions: Sequence[Completion], temperature: float
+        self, completions: Sequence[Completion]
     ) -> tuple[torch.Tensor, torch.Tensor]:
         self.num_forwards += 1
         if self._on_forward:
@@ -47,7 +47,8 @@ class ToyPolicy:
         before = torch.tensor([[c.prompt_ids[-1]] for c in completions])
         before = torch.cat([before, said[:, :-1]], dim=1)
         inputs = torch.nn.functional.one_hot(before, NUM_TOKENS).double()
-        every = (self.module(inputs) / temperature).log_softmax(dim=2)
+        temperatures = torch.tensor([c.temperature for c in completions])[:, None, None]
+        every = (self.module(inputs) / temperatures).log_softmax(dim=2)
         chosen = every.gather(2, said[:, :, None])[:, :, 0]
         lengths = torch.tensor([len(c.token_ids) for c in completions])
         return every, chosen.masked_fill(torch.arange(longest) >= lengths[:, None], 0.0)
@@ -70,7 +71,8 @@ def toy_rows(count: int, *, seed: int = 0, shift: float = 0.3) -> list[TrainingS
     for _ in range(count):
         prompt = tuple(rng.integers(0, NUM_TOKENS, rng.integers(1, 4)).tolist())
         said = tuple(rng.integers(0, NUM_TOKENS, rng.integers(1, 7)).tolist())
-        found = policy.logprobs([Completion("", prompt, said)], temperature=1.0)[0].tolist()
+        found = policy.logprobs([Completion("", prompt, said)])[0].tolist()
         logprobs = tuple((np.array(found) + shift * rng.normal(size=len(said))).tolist())
-        rows.append(TrainingSample(Completion("", prompt, said, logprobs), float(rng.normal())))
+        completion = Completion("", prompt, said, logprobs, max_tokens=8)
+        rows.append(TrainingSample(completion, float(rng.normal())))
     return rows

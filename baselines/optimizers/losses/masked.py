@@ -19,44 +19,49 @@ Aggregation: TypeAlias = Literal[
 """How token losses are averaged; see `row_weight` and `normalizer`."""
 
 
-def row_weight(aggregation: Aggregation, num_tokens: int) -> float:
+def row_weight(aggregation: Aggregation, num_tokens: int, max_tokens: int | None) -> float:
     """Return the factor on the token losses of one completion before they are summed.
 
-    1 / num_tokens for "completion_token_mean", else 1.
+    1 / num_tokens for "completion_token_mean", 1 / max_tokens for "constant", else 1.
+
+    Args:
+        aggregation: A name of `normalizer`.
+        num_tokens: Number of tokens of the completion.
+        max_tokens: Its length limit; required by "constant" only.
+
+    Raises:
+        ValueError: If max_tokens is required and missing.
     """
-    return 1.0 / max(1, num_tokens) if aggregation == "completion_token_mean" else 1.0
+    if aggregation == "completion_token_mean":
+        return 1.0 / max(1, num_tokens)
+    if aggregation != "constant":
+        return 1.0
+    if max_tokens is None:
+        raise ValueError(
+            "max_tokens of a completion must be a number for aggregation 'constant', got None; "
+            "sample with a length limit, or choose another aggregation"
+        )
+    return 1.0 / max_tokens
 
 
-def normalizer(
-    aggregation: Aggregation, num_tokens: Sequence[int], *, max_tokens: int | None = None
-) -> float:
-    """Return the divisor of the sum over an update, at least 1.
+def normalizer(aggregation: Aggregation, num_tokens: Sequence[int]) -> float:
+    """Return the divisor of the weighted sum over an update, at least 1.
 
     token_mean             the completion tokens of the update: DAPO, verl "token-mean"
     completion_token_mean  its completions: the mean over completions of their token means; GRPO,
                            GSPO, verl "seq-mean-token-mean"
     completion_token_sum   its completions: the mean over completions of their token sums; RLOO,
                            verl "seq-mean-token-sum"
-    constant               its completions times max_tokens: Dr. GRPO, TRL "dr_grpo"
+    constant               its completions: the mean over completions of their token sums, each
+                           divided by the length limit; Dr. GRPO, TRL "dr_grpo"
 
     Args:
         aggregation: One of these names.
         num_tokens: Number of tokens of each completion of the update; empty ones are not counted.
-        max_tokens: Maximum completion length; required by "constant" only.
-
-    Raises:
-        ValueError: If max_tokens is required and missing.
     """
     if aggregation == "token_mean":
         return float(max(1, sum(num_tokens)))
-    num_completions = float(max(1, sum(count > 0 for count in num_tokens)))
-    if aggregation != "constant":
-        return num_completions
-    if max_tokens is None:
-        raise ValueError(
-            "max_tokens must be a number for aggregation 'constant', got None; pass --max-tokens"
-        )
-    return num_completions * max_tokens
+    return float(max(1, sum(count > 0 for count in num_tokens)))
 
 
 def log_ratios(logprobs: Tensor, batch: TokenBatch) -> Tensor:

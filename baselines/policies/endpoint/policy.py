@@ -20,6 +20,7 @@ from baselines.policies.endpoint.answer_journal import Journal, SampleKey
 from baselines.policies.endpoint.client import EndpointClient, EndpointError, RateLimiter, talk
 from baselines.policies.endpoint.usage import EndpointUsage
 from baselines.policies.endpoint.wire import (
+    DEFAULT_MAX_TOKENS,
     Answer,
     JsonObject,
     Question,
@@ -150,7 +151,11 @@ class EndpointPolicy:
                 f"are not reported)",
                 stacklevel=2,
             )
-        return [rows[row] for row in range(len(prompts))]
+        max_tokens = sampling.max_tokens or DEFAULT_MAX_TOKENS
+        return [
+            replace(rows[row], temperature=sampling.temperature, max_tokens=max_tokens)
+            for row in range(len(prompts))
+        ]
 
     def _pending_samples(
         self,

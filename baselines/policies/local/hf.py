@@ -133,16 +133,23 @@ class HFPolicy:
         )
         texts = {ids: self._decode(ids) for ids in {row.token_ids for row in rows}}
         return [
-            Completion(texts[row.token_ids], ids, row.token_ids, row.logprobs)
+            Completion(
+                texts[row.token_ids],
+                ids,
+                row.token_ids,
+                row.logprobs,
+                temperature=sampling.temperature,
+                max_tokens=max_tokens,
+            )
             for ids, row in zip(prompt_ids, rows, strict=True)
         ]
 
-    def logprobs(self, completions: Sequence[Completion], *, temperature: float) -> Tensor:
+    def logprobs(self, completions: Sequence[Completion]) -> Tensor:
         """Return log-probabilities of the sampled tokens, with gradient.
 
         Args:
-            completions: Completions sampled by an HFPolicy, with token ids.
-            temperature: Temperature at which they were sampled; 0 counts as 1, as in sampling.
+            completions: Completions with token ids, each scored at its own temperature; 0 counts
+                as 1, as in sampling.
 
         Returns:
             Shape (B, T), nats, float32, T the longest completion; positions after the end of a row
@@ -152,11 +159,10 @@ class HFPolicy:
             ValueError: If there are no completions, or one has no token ids.
         """
         prompts, sampled = _token_rows(completions)
-        return completion_logprobs(self._model, prompts, sampled, temperature=temperature)
+        temperatures = [completion.temperature for completion in completions]
+        return completion_logprobs(self._model, prompts, sampled, temperatures=temperatures)
 
-    def logprobs_and_entropy(
-        self, completions: Sequence[Completion], *, temperature: float
-    ) -> tuple[Tensor, Tensor]:
+    def logprobs_and_entropy(self, completions: Sequence[Completion]) -> tuple[Tensor, Tensor]:
         """Return `logprobs` and the entropy of the policy at each of the tokens.
 
         Returns:
@@ -166,8 +172,9 @@ class HFPolicy:
             ValueError: If there are no completions, or one has no token ids.
         """
         prompts, sampled = _token_rows(completions)
+        temperatures = [completion.temperature for completion in completions]
         return completion_logprobs_and_entropy(
-            self._model, prompts, sampled, temperature=temperature
+            self._model, prompts, sampled, temperatures=temperatures
         )
 
     def option_logprobs(

@@ -243,19 +243,14 @@ class LoraPolicy:
                 self._adapter, lambda policy: policy.sample(prompts, sampling=sampling, rng=rng)
             )
 
-    def logprobs(self, completions: Sequence[Completion], *, temperature: float) -> Tensor:
+    def logprobs(self, completions: Sequence[Completion]) -> Tensor:
         """Return log-probabilities of the sampled tokens, as `HFPolicy.logprobs`."""
-        return self._base.call(
-            self._adapter, lambda policy: policy.logprobs(completions, temperature=temperature)
-        )
+        return self._base.call(self._adapter, lambda policy: policy.logprobs(completions))
 
-    def logprobs_and_entropy(
-        self, completions: Sequence[Completion], *, temperature: float
-    ) -> tuple[Tensor, Tensor]:
+    def logprobs_and_entropy(self, completions: Sequence[Completion]) -> tuple[Tensor, Tensor]:
         """Return log-probabilities and entropies, as `HFPolicy.logprobs_and_entropy`."""
         return self._base.call(
-            self._adapter,
-            lambda policy: policy.logprobs_and_entropy(completions, temperature=temperature),
+            self._adapter, lambda policy: policy.logprobs_and_entropy(completions)
         )
 
     def option_logprobs(

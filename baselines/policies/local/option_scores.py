@@ -64,6 +64,9 @@ def _spelled_out(
 ) -> torch.Tensor:
     pairs = list(product(prompts, options))
     logprobs = completion_logprobs(
-        model, [prompt for prompt, _ in pairs], [option for _, option in pairs], temperature=1.0
+        model,
+        [prompt for prompt, _ in pairs],
+        [option for _, option in pairs],
+        temperatures=[1.0] * len(pairs),
     )
     return logprobs.sum(dim=1).reshape(len(prompts), len(options))

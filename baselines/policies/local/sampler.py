@@ -142,10 +142,15 @@ def decoders_of(model: PreTrainedModel) -> MakeDecoder:
     return lambda prompts, max_tokens: LlamaDecoder(weights, prompts, max_tokens)
 
 
-def scaled_logprobs(logits: Tensor, temperature: float) -> Tensor:
-    """Return log-probabilities of all tokens, in nats, float32; temperature 0 counts as 1."""
+def scaled_logprobs(logits: Tensor, temperature: float | Tensor) -> Tensor:
+    """Return log-probabilities of all tokens, in nats, float32.
+
+    Args:
+        logits: Shape (N, V).
+        temperature: Divides the logits; 0 counts as 1. Or one for each row, (N, 1), none 0.
+    """
     logits = logits.float()
-    if temperature not in (0.0, 1.0):
+    if isinstance(temperature, Tensor) or temperature not in (0.0, 1.0):
         logits = logits / temperature
     return logits.log_softmax(dim=-1)
 

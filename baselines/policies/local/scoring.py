@@ -29,7 +29,7 @@ def completion_logprobs(
     prompts: Sequence[TokenIds],
     completions: Sequence[TokenIds],
     *,
-    temperature: float,
+    temperatures: Sequence[float],
 ) -> Tensor:
     """Return the log-probability of each token of the completions, with gradient.
 
@@ -37,7 +37,8 @@ def completion_logprobs(
         model: A causal language model.
         prompts: B rows of token ids, none empty.
         completions: Token ids of the completions, none empty.
-        temperature: Divides the logits; 0 counts as 1, as in sampling.
+        temperatures: B numbers, by which the logits of each row are divided; 0 counts as 1, as in
+            sampling.
 
     Returns:
         Shape (B, T), nats, float32, T the longest completion; positions after the end of a row
@@ -46,7 +47,8 @@ def completion_logprobs(
     Note: With a plain Llama, shared prefixes are computed once, without any padding.
     """
     logits, is_token = _logits(model, prompts, completions)
-    return _on_rows(_sampled(scaled_logprobs(logits, temperature), completions), is_token)
+    logprobs = scaled_logprobs(logits, _of_tokens(temperatures, is_token))
+    return _on_rows(_sampled(logprobs, completions), is_token)
 
 
 def completion_logprobs_and_entropy(
@@ -54,7 +56,7 @@ def completion_logprobs_and_entropy(
     prompts: Sequence[TokenIds],
     completions: Sequence[TokenIds],
     *,
-    temperature: float,
+    temperatures: Sequence[float],
 ) -> tuple[Tensor, Tensor]:
     """Return `completion_logprobs` and the entropy of the policy at the same positions.
 
@@ -62,7 +64,7 @@ def completion_logprobs_and_entropy(
         Two tensors of shape (B, T), nats, with gradient; positions after the end of a row are 0.
     """
     logits, is_token = _logits(model, prompts, completions)
-    logprobs = scaled_logprobs(logits, temperature)  # (N, V)
+    logprobs = scaled_logprobs(logits, _of_tokens(temperatures, is_token))  # (N, V)
     entropy = -(logprobs.exp() * logprobs).sum(dim=-1)
     return _on_rows(_sampled(logprobs, completions), is_token), _on_rows(entropy, is_token)
 
@@ -77,6 +79,14 @@ def _logits(
     if llama is None:
         return _padded_logits(model, prompts, completions, is_token), is_token
     return _tree_logits(llama, prompts, completions, is_token), is_token
+
+
+def _of_tokens(temperatures: Sequence[float], is_token: Tensor) -> float | Tensor:
+    """Return the temperature of each of the N completion tokens, (N, 1), or of all of them."""
+    if len(set(temperatures)) == 1:
+        return temperatures[0]
+    divisors = torch.tensor([temperature or 1.0 for temperature in temperatures])
+    return divisors.to(is_token.device).repeat_interleave(is_token.sum(dim=1))[:, None]
 
 
 def _sampled(logprobs: Tensor, completions: Sequence[TokenIds]) -> Tensor:

@@ -100,17 +100,12 @@ class ServedPolicy:
                 f"--logprobs-mode processed_logprobs and the option logprobs=processed"
             )
         if answered and not self._is_checked:
-            self._guard.check(self.logprob_gap(answered, own.temperature), version=self.version)
+            self._guard.check(self.logprob_gap(answered), version=self.version)
             self._is_checked = True
         return completions
 
-    def logprob_gap(self, completions: Sequence[Completion], temperature: float) -> float:
+    def logprob_gap(self, completions: Sequence[Completion]) -> float:
         """Return the largest difference to the log-probabilities of the trained policy, in nats."""
-        scored = score(
-            self._trained,
-            completions,
-            temperature=temperature,
-            micro_batch_tokens=SCORED_TOKENS,
-        )
+        scored = score(self._trained, completions, micro_batch_tokens=SCORED_TOKENS)
         gaps = [np.abs(own - c.logprobs) for own, c in zip(scored, completions, strict=True)]
         return float(np.concatenate(gaps).max())

@@ -167,7 +167,7 @@ def token_batch(
     normalizer: float,
     device: torch.device,
     dtype: torch.dtype = torch.float32,
-    row_weight: Callable[[int], float] | None = None,
+    row_weight: Callable[[int, int | None], float] | None = None,
     tis_cap: float | None = None,
 ) -> TokenBatch:
     """Pad one micro-batch.
@@ -179,7 +179,8 @@ def token_batch(
         normalizer: A count over the whole update, such as its completion tokens.
         device: Device of the tensors.
         dtype: Data type of the floating-point tensors.
-        row_weight: Weight of a completion as a function of its number of tokens. None: 1.
+        row_weight: Weight of a completion as a function of its number of tokens and of its length
+            limit. None: 1.
         tis_cap: Largest importance weight of truncated importance sampling. None: no weights.
 
     Returns:
@@ -212,7 +213,10 @@ def token_batch(
         completion_mask=mask.to(device),
         normalizer=normalizer,
         row_weights=(
-            torch.tensor([row_weight(count) for count in counts], dtype=dtype).to(device)
+            torch.tensor(
+                [row_weight(s.num_completion_tokens, s.completion.max_tokens) for s in samples],
+                dtype=dtype,
+            ).to(device)
             if row_weight
             else None
         ),

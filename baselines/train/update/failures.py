@@ -76,6 +76,7 @@ def save_samples(
             "text": sample.completion.text,
             "prompt_ids": sample.completion.prompt_ids,
             "token_ids": sample.completion.token_ids,
+            "temperature": sample.completion.temperature,
             "sampled_logprobs": sample.completion.logprobs,
             "old_logprobs": sample.old_logprobs,
             "reference_logprobs": sample.reference_logprobs,

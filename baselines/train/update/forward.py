@@ -41,7 +41,6 @@ def score(
     policy: TrainablePolicy,
     completions: Sequence[Completion],
     *,
-    temperature: float,
     micro_batch_tokens: int,
     autocast: bool = False,
 ) -> list[FloatArray]:
@@ -49,8 +48,7 @@ def score(
 
     Args:
         policy: The reference policy, or the trained policy before its update.
-        completions: Sampled completions.
-        temperature: Temperature at which they were sampled.
+        completions: Sampled completions, each scored at its own temperature.
         micro_batch_tokens: Tokens of one forward pass, counted as by `counting_of`.
         autocast: Whether matrix products are computed in bfloat16.
 
@@ -65,7 +63,7 @@ def score(
     with torch.no_grad():
         for batch in counting.batches(filled, micro_batch_tokens):
             with bfloat16_products(policy.module, enabled=autocast):
-                found = policy.logprobs([r.completion for r in batch], temperature=temperature)
+                found = policy.logprobs([sample.completion for sample in batch])
             for sample, values in zip(batch, found.double().cpu().numpy(), strict=True):
                 scores[index_of[id(sample)]] = values[: sample.num_completion_tokens]
     return scores

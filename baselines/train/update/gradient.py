@@ -24,7 +24,7 @@ class EntropyPolicy(Protocol):
     """A policy that can also compute the entropy of its next-token distributions."""
 
     def logprobs_and_entropy(
-        self, completions: Sequence[Completion], *, temperature: float
+        self, completions: Sequence[Completion]
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return `logprobs` and the entropy at the same positions, (B, T), nats."""
         ...
@@ -37,7 +37,6 @@ class GradientPass:
         policy: The policy to train.
         optimizer: Defines the loss.
         parameters: Parameters whose gradients are cleared before.
-        temperature: Temperature at which the completions were sampled.
         micro_batch_tokens: Tokens of one forward and backward pass, counted as by
             `counting_of`. Reduced when a micro-batch does not fit into memory.
         options: Options of the updater.
@@ -50,7 +49,6 @@ class GradientPass:
         optimizer: PolicyOptimizer,
         parameters: Sequence[torch.nn.Parameter],
         *,
-        temperature: float,
         micro_batch_tokens: int,
         options: UpdateOptions,
         processes: ProcessGroup = SINGLE_PROCESS,
@@ -59,7 +57,6 @@ class GradientPass:
         self._policy = policy
         self._optimizer = optimizer
         self._parameters = parameters
-        self._temperature = temperature
         self._options = options
         self._processes = processes
 
@@ -119,7 +116,7 @@ class GradientPass:
     def _run(
         self, samples: Sequence[TrainingSample], counts: Sequence[int]
     ) -> tuple[Metrics, list[FloatArray]]:
-        normalizer = self._optimizer.normalizer(counts, max_tokens=self._options.max_tokens)
+        normalizer = self._optimizer.normalizer(counts)
         if self._optimizer.skips_zero_advantage:
             samples = [sample for sample in samples if sample.has_advantage]
         metrics: Metrics = {"loss": 0.0, "clip_rate": 0.0, "approx_kl": 0.0}
@@ -170,5 +167,5 @@ class GradientPass:
         completions = [sample.completion for sample in samples]
         with bfloat16_products(self._policy.module, enabled=self._options.autocast):
             if self._optimizer.needs_entropy and isinstance(self._policy, EntropyPolicy):
-                return self._policy.logprobs_and_entropy(completions, temperature=self._temperature)
-            return self._policy.logprobs(completions, temperature=self._temperature), None
+                return self._policy.logprobs_and_entropy(completions)
+            return self._policy.logprobs(completions), None

@@ -32,7 +32,6 @@ class UpdateOptions:
             a third more time.
         on_nonfinite: Response to a non-finite loss or gradient: "raise" an error, or "skip" the
             update and count it. The batch is saved in both cases.
-        max_tokens: Length limit of completions; required by aggregation "constant".
         adam_betas: Decay rates of AdamW's two moments.
         weight_decay: Weight decay of AdamW.
         shuffle_seed: Seed of the assignment of samples to minibatches.
@@ -48,7 +47,6 @@ class UpdateOptions:
     autocast: bool = False
     gradient_checkpointing: bool = False
     on_nonfinite: OnNonfinite = "raise"
-    max_tokens: int | None = None
     adam_betas: tuple[float, float] = ADAM_BETAS
     weight_decay: float = 0.0
     shuffle_seed: int = 0

@@ -33,7 +33,6 @@ class Updater:
         learning_rate: Learning rate of AdamW, after warm-up.
         warmup_steps: Updates over which the learning rate rises linearly to that value.
         max_grad_norm: Gradients with a larger Euclidean norm are scaled down to it.
-        temperature: Temperature at which the completions were sampled.
         micro_batch_tokens: Tokens of one forward and backward pass: padded tokens, or distinct
             ones if shared prefixes are computed once.
         options: All other options.
@@ -44,8 +43,8 @@ class Updater:
             the step equals that of one process with all samples.
 
     Raises:
-        ValueError: If the optimizer needs a reference or entropies that are not available, the
-            aggregation needs max_tokens, or autocast is enabled for weights that are not float32.
+        ValueError: If the optimizer needs a reference or entropies that are not available, or
+            autocast is enabled for weights that are not float32.
     """
 
     def __init__(
@@ -56,7 +55,6 @@ class Updater:
         learning_rate: float,
         warmup_steps: int,
         max_grad_norm: float,
-        temperature: float,
         micro_batch_tokens: int,
         options: UpdateOptions | None = None,
         reference: TrainablePolicy | None = None,
@@ -69,7 +67,6 @@ class Updater:
         self._learning_rate = learning_rate
         self._warmup_steps = warmup_steps
         self._max_grad_norm = max_grad_norm
-        self._temperature = temperature
         self._options = options or UpdateOptions()
         self._reference = reference
         self._failure_dir = failure_dir
@@ -81,7 +78,6 @@ class Updater:
             policy,
             optimizer,
             self._parameters,
-            temperature=temperature,
             micro_batch_tokens=micro_batch_tokens,
             options=self._options,
             processes=processes,
@@ -98,7 +94,7 @@ class Updater:
         )
 
     def update(self, samples: Sequence[TrainingSample]) -> Metrics:
-        """Take one step, of one or several updates, on the samples of one role.
+        """Take one step, of one or several updates, on the samples of its roles.
 
         Args:
             samples: Samples from the current policy; with several processes, those of this one.
@@ -175,7 +171,6 @@ class Updater:
                 f"entropy_weight must be 0 for a policy without entropies, got "
                 f"{type(self._policy).__name__}; leave it out"
             )
-        self._optimizer.normalizer([1], max_tokens=self._options.max_tokens)
         found = {parameter.dtype for parameter in self._parameters}
         if self._options.autocast and found - {torch.float32}:
             raise ValueError(
@@ -212,7 +207,6 @@ class Updater:
         return score(
             policy,
             [sample.completion for sample in samples],
-            temperature=self._temperature,
             micro_batch_tokens=self._gradient.micro_batch_tokens,
             autocast=self._options.autocast,
         )

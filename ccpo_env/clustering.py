@@ -1,0 +1,117 @@
+"""Clusters of equal wrong answers, with few calls of the verifier."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect
+from fractions import Fraction
+
+from ccpo_env.types import Verdict, Verifier
+from ccpo_env.verifiers.extract import extract_boxed
+from ccpo_env.verifiers.number import number
+
+MAX_NUMBERS_COMPARED = 16
+"""Up to so many different plain numbers, a new one is compared with all of them; beyond, only
+with its neighbours in value: equal numbers are neighbours, also within a tolerance."""
+
+_PLAIN_NUMBER = re.compile(r"[+-]?\d{1,64}(?:\.\d{1,64})?", re.ASCII)
+
+
+def call_verifier(verify: Verifier, response: str, answer: str) -> Verdict:
+    """Return the verdict of a verifier on a response.
+
+    Raises:
+        TypeError: If the verifier returns anything else.
+    """
+    verdict: object = verify(response, answer)
+    if not isinstance(verdict, Verdict):
+        raise TypeError(
+            f"a verifier must return a Verdict, got {verdict!r}; return Verdict('correct')"
+        )
+    return verdict
+
+
+class WrongAnswers:
+    """The wrong answers so far, each with its cluster.
+
+    Answers of the same text are equal. Other answers are compared by the verifier, each with the
+    first answer of every cluster; the first cluster that it finds equal is the answer's.
+
+    Args:
+        verify: Compares a response with an answer.
+
+    Attributes:
+        unmeasured: The verdict of the first comparison that failed, or None. After it the verifier
+            is not called any more, so that only answers of the same text are equal.
+    """
+
+    def __init__(self, verify: Verifier) -> None:
+        self.unmeasured: Verdict | None = None
+        self._verify = verify
+        self._cluster_of_text: dict[str, int] = {}
+        self._answers: list[tuple[int, str]] = []  # of the clusters, in their order
+        self._numbers: list[tuple[Fraction, int, str]] = []  # those that are plain, by value
+        self._others: list[tuple[int, str]] = []  # those that are not
+
+    def cluster_of(self, response: str, answer: str | None, *, unused: int) -> int:
+        """Return the cluster of a wrong response, and remember its answer.
+
+        Args:
+            response: Full text.
+            answer: The answer that the verifier extracted. None or blank: the last box of the
+                response counts as its answer, else its last number, else the response as a whole,
+                which is never compared with as an answer.
+            unused: The cluster's number if no earlier answer is equal.
+        """
+        read = answer if answer and answer.strip() else stated_answer(response)
+        text = " ".join(response.split()) if read is None else read
+        cluster = self._cluster_of_text.get(text)
+        if cluster is None:
+            cluster = self._first_equal(response, text)
+        if cluster is None:
+            cluster = unused
+            if read is not None:
+                self._add(cluster, text)
+        self._cluster_of_text[text] = cluster
+        return cluster
+
+    def _add(self, cluster: int, answer: str) -> None:
+        self._answers.append((cluster, answer))
+        value = plain_number(answer)
+        if value is None:
+            self._others.append((cluster, answer))
+        else:
+            place = bisect(self._numbers, (value, cluster))
+            self._numbers.insert(place, (value, cluster, answer))
+
+    def _first_equal(self, response: str, answer: str) -> int | None:
+        """Return the first cluster whose first answer the verifier finds equal."""
+        value = plain_number(answer)
+        if value is None or len(self._numbers) <= MAX_NUMBERS_COMPARED:
+            return next((c for c, other in self._answers if self._is_equal(response, other)), None)
+        equal = [cluster for cluster, other in self._others if self._is_equal(response, other)]
+        place = bisect(self._numbers, (value,))
+        for neighbours in (self._numbers[:place][::-1], self._numbers[place:]):
+            for _, cluster, other in neighbours:
+                if not self._is_equal(response, other):
+                    break
+                equal.append(cluster)
+        return min(equal, default=None)
+
+    def _is_equal(self, response: str, answer: str) -> bool:
+        if self.unmeasured is not None:
+            return False
+        verdict = call_verifier(self._verify, response, answer)
+        if verdict.reward is None:
+            self.unmeasured = verdict
+        return verdict.status == "correct"
+
+
+def stated_answer(response: str) -> str | None:
+    """Return the last box of a response, else its last number, else None."""
+    return extract_boxed(response) or number(response, "0").answer
+
+
+def plain_number(answer: str) -> Fraction | None:
+    """Return the value of digits with an optional sign and decimal point; None for others."""
+    return Fraction(answer) if _PLAIN_NUMBER.fullmatch(answer) else None
