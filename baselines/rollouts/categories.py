@@ -15,9 +15,10 @@ import numpy.typing as npt
 from baselines.common.types import IntArray
 from baselines.rollouts.costs import CostTracker
 from baselines.rollouts.text_clusters import expect_encoder, numbered, text_clusters
+from ccpo_env.clustering import call_verifier
 from ccpo_env.errors import unknown_name
 from ccpo_env.types import Task, Verdict, Verifier
-from ccpo_env.voting import ABSTAINED, count_votes
+from ccpo_env.voting import ABSTAINED, cluster_answers
 
 if TYPE_CHECKING:
     from baselines.rollouts.runner import Rollout
@@ -49,21 +50,14 @@ def by_answer(texts: Sequence[str], task: Task, verifier: Verifier) -> IntArray:
     gold answer are. A message that only states its answer to the next agent has one, too. The
     others, also those that the verifier failed to read, are sorted by `text_clusters`.
     """
-    verdicts = {text: verifier(text, task.answer) for text in dict.fromkeys(texts)}
-    has_answer = [_has_answer(verdicts[text]) for text in texts]
-    answers = [text for text, is_answer in zip(texts, has_answer, strict=True) if is_answer]
-    others = [text for text, is_answer in zip(texts, has_answer, strict=True) if not is_answer]
-
-    def verify(text: str, gold: str) -> Verdict:
-        return verdicts[text] if gold == task.answer else verifier(text, gold)
-
-    ballot = count_votes(answers, task.answer, verify)
-    if ballot.unmeasured is not None:  # two answers could not be compared
-        return text_clusters(texts)
-    categories = np.full(len(texts), ABSTAINED, dtype=np.int64)
-    categories[has_answer] = ballot.clusters
-    if others:
-        categories[np.logical_not(has_answer)] = len(ballot.answers) + text_clusters(others)
+    distinct, places = numbered(texts)
+    verdicts = [call_verifier(verifier, text, task.answer) for text in distinct]
+    ballot = cluster_answers(distinct, [_answered(own) for own in verdicts], verifier)
+    categories = np.array(ballot.clusters, dtype=np.int64)[places]
+    others = np.flatnonzero(categories == ABSTAINED)
+    if others.size:
+        clusters = text_clusters([texts[place] for place in others])
+        categories[others] = len(ballot.answers) + clusters
     return categories
 
 
@@ -181,9 +175,13 @@ def message_categories(
     return categories
 
 
-def _has_answer(verdict: Verdict) -> bool:
-    # A verifier that reports no answer, such as a judge, may call any message wrong.
-    return verdict.status == "correct" or (verdict.status == "wrong" and verdict.answer is not None)
+def _answered(verdict: Verdict) -> Verdict:
+    """Return a verdict, but "no_answer" if it is wrong without an answer.
+
+    A verifier that reports no answers, such as a judge, may call any message wrong.
+    """
+    is_opinion = verdict.status == "wrong" and verdict.answer is None
+    return Verdict("no_answer") if is_opinion else verdict
 
 
 def _checked(categories: npt.ArrayLike, num_texts: int) -> IntArray:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from baselines.rollouts.categories import (
 from baselines.rollouts.costs import CostTracker
 from ccpo_env.types import Task, Verdict
 from ccpo_env.verifiers.registry import VERIFIERS
+from ccpo_env.voting import count_votes
 from tests.rl.teams import PAIR, TASK, judge, rollout
 
 GOLD = Task("t/0", "What is a half?", "1/2")
@@ -75,7 +77,7 @@ def test_each_different_message_is_verified_once():
         return judge(response, gold)
 
     by_answer(["2", "7", "2", "", "7", "", "7", "2"], TASK, counting)
-    assert [call for call in calls if call[1] == TASK.answer] == [("2", "2"), ("7", "2"), ("", "2")]
+    assert [call for call in calls if call[1] == TASK.answer] == [("", "2"), ("2", "2"), ("7", "2")]
 
 
 def test_by_text_is_a_category_per_text():
@@ -116,16 +118,36 @@ def test_what_is_no_integer_for_each_message_is_refused(returned, message):
 
 
 def test_message_categories_count_the_verifier_calls_and_know_the_verdict_of_the_team():
+    calls = []
+
+    def counting(response: str, gold: str) -> Verdict:
+        calls.append((response, gold))
+        return judge(response, gold)
+
     costs = CostTracker()
-    texts = [("thought", "2"), ("other", "9"), ("thought", "8")]
+    texts = [("thought", "2"), ("other", "9"), ("thought", "8 ")]
     rollouts = [rollout(judge(own[1], "2").status, texts=own) for own in texts]
-    categories = message_categories(TASK, rollouts, judge, by_answer, costs=costs)
+    categories = message_categories(TASK, rollouts, counting, by_answer, costs=costs)
     assert same(categories[:, 0]) == same([0, 1, 0])
     assert same(categories[:, 1]) == same([0, 1, 2])
-    # Two thoughts with the gold answer and with each other; two wrong answers with each other.
-    assert costs.verified["category"] == costs.verifier_calls
-    assert costs.verifier_calls < 2 + 3 + 2
+    # The different thoughts with the gold answer, then wrong answers with each other.
+    assert calls == [("other", "2"), ("thought", "2"), ("thought", "other"), ("9", "8 ")]
+    assert (costs.verified["category"], costs.verifier_calls) == (4, 4)
     assert costs.verify_s > 0.0
+
+
+def test_the_verdict_of_a_vote_is_not_that_of_its_last_voter():
+    texts = [("7", "7", "2"), ("2", "2", "2")]
+    voters = ("voter_0", "voter_1", "voter_2")
+    rollouts = [
+        replace(
+            rollout(status, texts=own, agents=voters), ballot=count_votes(own, TASK.answer, judge)
+        )
+        for own, status in zip(texts, ("wrong", "correct"), strict=True)
+    ]
+    categories = message_categories(TASK, rollouts, judge, by_answer, costs=CostTracker())
+    assert categories[:, 2].tolist() == [0, 0]
+    assert categories[0, 0] != categories[1, 0]
 
 
 def test_messages_of_rollouts_with_equal_rewards_are_one_category_and_cost_nothing():
