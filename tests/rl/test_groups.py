@@ -143,6 +143,14 @@ def test_what_a_cache_knows_is_not_played_again():
     assert again.verified["removed"] == 2
 
 
+def test_outcomes_hold_the_ratings_and_which_of_them_are_valid():
+    (group,) = groups_of(["2", "9"], Plan(group_size=2), tasks=TASKS[:1])
+    ratings, valid = np.full((2, 2, 2), 0.25), np.array([[True, False], [False, True]])
+    outcomes = replace(group, ratings=ratings, rating_valid=valid).outcomes(PAIR)
+    np.testing.assert_array_equal(outcomes.ratings, ratings)
+    np.testing.assert_array_equal(outcomes.rating_valid, valid)
+
+
 def test_the_features_of_an_agent_are_the_categories_of_its_turns():
     (group,) = groups_of(["2", "9", "2"], Plan(group_size=3), tasks=TASKS[:1])
     assert group.outcomes(PAIR).features is None
