@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias
 
 Purpose: TypeAlias = Literal["joint", "removed", "branch", "rating", "category"]
 """Purposes: rollouts of the whole team, with agents removed, continuations, ratings, and
 categories of messages."""
-PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
 
 
 @dataclass(slots=True)

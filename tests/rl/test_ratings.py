@@ -147,4 +147,11 @@ def test_rating_costs_are_counted_for_scored_and_for_written_ratings():
     assert (scored.read["rating"], scored.generated["rating"]) == (30, 0)
     rate([RIGHT] * 3, [RecordingPolicy(["12345"])] * 2, costs=written)
     assert written.generated["rating"] == 30
+    assert (scored.forward_passes, written.forward_passes) == (2, 2 * 5)
     assert written.rate_s > 0.0
+
+
+def test_no_rollouts_cost_nothing():
+    costs = CostTracker()
+    assert rate([], [RecordingPolicy(["7"])] * 2, costs=costs) == []
+    assert (costs.tokens_generated, costs.read.total(), costs.forward_passes) == (0, 0, 0)
