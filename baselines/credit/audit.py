@@ -145,7 +145,9 @@ def _compare(x: FloatArray, y: FloatArray, sizes: IntArray, num_turns: int) -> C
         if has_spread_x and has_spread_y
         else math.nan,
         degenerate=_are_multiples(x, y, sizes.repeat(num_turns), tolerance),
-        signal_rate=float((_per_group(np.maximum, np.abs(y), sizes * num_turns) > tolerance).mean()),
+        signal_rate=float(
+            (_per_group(np.maximum, np.abs(y), sizes * num_turns) > tolerance).mean()
+        ),
         variance_ratio=variance_y / variance_x if has_spread_x else math.nan,
         sign_agreement=_sign_agreement(x, y, tolerance),
     )

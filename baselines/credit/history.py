@@ -160,8 +160,8 @@ def history_credit(
             on; "raw", as in the reference: J - S, and J for the last speaker.
 
     Returns:
-        Credit, shape (..., G, A), or (..., G, T) with turns: in standard deviations, not in units of reward. In [-1, 1]
-        except for the last speaker.
+        Credit, shape (..., G, A), or (..., G, T) with turns: in standard deviations, not in units
+        of reward. In [-1, 1] except for the last speaker.
 
     Raises:
         ValueError: If there is one agent only, a removal is missing or a hyperparameter is

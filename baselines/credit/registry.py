@@ -23,13 +23,12 @@ from baselines.credit.leave_one_out import leave_one_out_credit
 from baselines.credit.outcomes import GroupOutcomes, Measurement, Orders, group_by_shape
 from baselines.credit.regression import regression_credit
 from baselines.credit.removals import (
-    EXACT_AGENTS,
-    EXACT_VOTERS,
     Removals,
     balanced_orders,
     each_agent,
     each_but_the_last,
     every_subset,
+    max_exact_agents,
     no_removals,
     stages,
 )
@@ -114,7 +113,7 @@ class Allocator:
             rng: Draws new orders on each call.
             are_recounts: Whether removals need no rollouts, so that more sets can be measured.
         """
-        num_exact = EXACT_VOTERS if are_recounts else EXACT_AGENTS
+        num_exact = max_exact_agents(are_recounts=are_recounts)
         if not self.samples_orders or len(agents) <= num_exact:
             return RemovalPlan(self.removals(agents))
         orders = balanced_orders(len(agents), rng)

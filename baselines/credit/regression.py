@@ -65,8 +65,8 @@ def regression_credit(
         intercept c is not penalised. Cross-fitting: the credit of rollout g is from the model
         fitted without it, so its own noise is not in its credit. Ridge: the penalty of
         RIDGES_PER_TURN times the number of turns in the model with the smallest leave-one-out
-        error. One ridge per group and model is selected, with all rollouts. The samples must be of the current policies, because effects
-        include how later agents respond.
+        error. One ridge per group and model is selected, with all rollouts. The rollouts must be
+        of the current policies, because effects include how later agents respond.
 
     Source: COSAC, arXiv:2604.17693, whose direct term is the effect in the model of all turns;
         differs from it in the nested models, which contain its indirect term and need no

@@ -15,11 +15,8 @@ Removals: TypeAlias = Callable[[tuple[str, ...]], tuple[frozenset[str], ...]]
 MAX_SUBSETS_AGENTS = 12
 """Maximum number of agents for which all subsets (4,094) are listed."""
 
-EXACT_AGENTS = 6
-"""Maximum number of agents for which all subsets (62) are replayed; else orders are sampled."""
-
-EXACT_VOTERS = MAX_SUBSETS_AGENTS
-"""The same where a removal is a recount of votes, which needs no replay."""
+MAX_REPLAYED_AGENTS = 6
+"""Maximum number of agents for which all subsets (62) are replayed."""
 
 MIN_ORDERS = 14
 """Minimum number of sampled orders: 7 pairs of an order and its reverse."""
@@ -55,6 +52,15 @@ def every_subset(agents: tuple[str, ...]) -> tuple[frozenset[str], ...]:
         )
     sizes = range(1, len(agents))
     return tuple(frozenset(c) for size in sizes for c in combinations(agents, size))
+
+
+def max_exact_agents(*, are_recounts: bool) -> int:
+    """Return the maximum number of agents for which all subsets are measured.
+
+    Args:
+        are_recounts: Whether a removal is a recount of votes, which needs no replay.
+    """
+    return MAX_SUBSETS_AGENTS if are_recounts else MAX_REPLAYED_AGENTS
 
 
 def balanced_orders(num_agents: int, rng: np.random.Generator) -> tuple[tuple[int, ...], ...]:
@@ -94,9 +100,7 @@ def _latin_square(num_agents: int, rng: np.random.Generator) -> list[tuple[int, 
     return [tuple(both) for row in rows for both in (row, row[::-1])]
 
 
-def stages(
-    agents: tuple[str, ...], orders: Sequence[Sequence[int]]
-) -> tuple[frozenset[str], ...]:
+def stages(agents: tuple[str, ...], orders: Sequence[Sequence[int]]) -> tuple[frozenset[str], ...]:
     """Return the agents still missing at each stage of each order, without duplicates."""
     everybody = frozenset(agents)
     grown = (order[:size] for order in orders for size in range(1, len(agents)))

@@ -43,7 +43,8 @@ def self_evaluation_credit(
             subtracted instead.
 
     Returns:
-        Credit, shape (..., G, A), or (..., G, T) with turns. Over agents, a row sums to A * R: the bonuses of a rollout are zero-sum.
+        Credit, shape (..., G, A), or (..., G, T) with turns. Over agents, a row sums to A * R: the
+        bonuses of a rollout are zero-sum.
 
     Raises:
         ValueError: If there are no ratings, a weight is negative, self_weight is outside [0, 1]

@@ -83,10 +83,9 @@ class CreditedRollouts:
         self._roles: tuple[Role, ...] = env.unwrapped.topology.roles
         sampling = {role: config.sampling(role) for role in self._roles}
         self._runner = RolloutRunner(env, dict.fromkeys(self._roles, policy), sampling)
-        self._max_tokens = {
-            agent: sampling[role].max_tokens or max_tokens
-            for agent, role in self._runner.role_of.items()
-        }
+        self._max_tokens = [
+            sampling[role].max_tokens or max_tokens for role in self._runner.role_of.values()
+        ]
         self._credit = CreditStage(config, self._runner, self._optimizer)
         self._processes = processes
         self.rows_per_group = config.group_size * len(self._runner.topology.turns)
@@ -116,12 +115,13 @@ class CreditedRollouts:
         ]
 
     def _credited(self, groups: Sequence[Group]) -> Mapping[int, FloatArray]:
-        """Return the advantages of the usable groups, (G, A), by their index."""
+        """Return the advantages of the usable groups, (G, T), by their index."""
         places = [i for i, group in enumerate(groups) if self._credit.is_usable(group)]
         usable = [groups[i] for i in places]
-        credit = self._credit.credit(usable)
+        outcomes = [self._credit.outcomes(group) for group in usable]
+        credit = self._credit.credit(outcomes, self._roles)
         shaped = shaped_credit(self._optimizer, credit, usable, self._max_tokens)
-        advantages = self._optimizer.advantage(shaped, count_tokens(usable, self.agents))
+        advantages = self._optimizer.advantage(shaped, count_tokens(usable, len(self._max_tokens)))
         self._credit.remember(usable, self._roles)
         return dict(zip(places, advantages, strict=True))
 
@@ -129,10 +129,11 @@ class CreditedRollouts:
         if advantages is None:
             return ()
         return tuple(
-            CreditedRow(agent, completion, float(advantage), rollout.reward)
+            CreditedRow(message.agent, completion, float(advantage), rollout.reward)
             for rollout, own in zip(group.rollouts, advantages, strict=True)
-            for agent, advantage in zip(self.agents, own, strict=True)
-            for completion in rollout.completions[agent]
+            for message, completion, advantage in zip(
+                rollout.messages, rollout.sampled, own, strict=True
+            )
             if rollout.reward is not None and completion.token_ids
         )
 

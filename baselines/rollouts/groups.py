@@ -10,14 +10,16 @@ import numpy as np
 
 from baselines.common.types import BoolArray, FloatArray, IntArray
 from baselines.credit import GroupOutcomes
+from baselines.credit.outcomes import Orders
+from baselines.credit.turns import repeated_turns
 from baselines.rollouts.costs import CostTracker
 from baselines.rollouts.plan import (
     Plan,
-    branch_turns,
     per_rollout_removals,
     per_task_removals,
     removals_are_recounts,
     shared_turns,
+    turn_names,
 )
 from baselines.rollouts.removed_cache import RemovedCache
 from baselines.rollouts.runner import Rollout, RolloutRequest, RolloutRunner
@@ -34,7 +36,10 @@ class Group:
         removed: Maps a set of removed agents to the rewards without them: shape (M,) measured
             once for the task, or (G, M) measured per rollout. A set that could not be
             measured has no entry.
-        branches: Maps an agent to the rewards of continuations resampled after its turn, (G, M).
+        branches: Maps the name of a turn to the rewards of continuations resampled after it,
+            (G, M).
+        turns: Names of the turns; None if everybody speaks once.
+        orders: Orders of joining the team whose stages were removed; None if not sampled.
         ratings: Shares given by the raters, shape (A raters, A agents, G); None: no ratings.
         rating_valid: Whether they could be parsed, shape (A raters, G).
         features: Category of each message, shape (G, T turns); None: not categorised.
@@ -51,6 +56,8 @@ class Group:
     rollouts: tuple[Rollout, ...]
     removed: Mapping[frozenset[str], FloatArray]
     branches: Mapping[str, FloatArray]
+    turns: tuple[str, ...] | None = None
+    orders: Orders | None = None
     ratings: FloatArray | None = None
     rating_valid: BoolArray | None = None
     features: IntArray | None = None
@@ -72,18 +79,10 @@ class Group:
             branch_rewards=dict(self.branches) or None,
             ratings=self.ratings,
             rating_valid=self.rating_valid,
-            features=None if self.features is None else self._features(agents),
+            features=self.features,
+            turns=self.turns,
+            orders=self.orders,
         )
-
-    def _features(self, agents: tuple[str, ...]) -> IntArray:
-        """Return a category per agent, of all its turns together, shape (G, A)."""
-        assert self.features is not None
-        speakers = np.array([message.agent for message in self.rollouts[0].messages])
-        columns = [
-            np.unique(self.features[:, speakers == agent], axis=0, return_inverse=True)[1]
-            for agent in agents
-        ]
-        return np.stack(columns, axis=-1).reshape(len(self.rollouts), len(agents))
 
 
 def rewards(rollouts: Sequence[Rollout]) -> list[float]:
@@ -146,7 +145,7 @@ class _Request:
         group: Index of their group.
         rollout: Index of the team rollout that they continue; None: from the first turn.
         request: The rollouts.
-        branch: The agent after whose turn the whole team continues; None for a removal.
+        branch: Name of the turn after which the whole team continues; None for a removal.
     """
 
     group: int
@@ -162,7 +161,7 @@ class _Continuation:
     Args:
         num_shared: Number of first messages that are kept.
         removed: Agents removed from there on.
-        branch: The agent after whose turn the whole team continues; None for a removal.
+        branch: Name of the turn after which the whole team continues; None for a removal.
     """
 
     num_shared: int
@@ -171,9 +170,8 @@ class _Continuation:
 
 
 def _continuations(plan: Plan, topology: Topology) -> list[_Continuation]:
-    branches = [
-        _Continuation(branch_turns(topology, agent), branch=agent) for agent in plan.branches
-    ]
+    names = turn_names(topology)
+    branches = [_Continuation(names.index(turn) + 1, branch=turn) for turn in plan.branches]
     removals = [
         _Continuation(shared_turns(topology, removed), removed)
         for removed in per_rollout_removals(topology, plan.removals)
@@ -237,32 +235,35 @@ class _Draft:
 
     def group(self, once: Sequence[frozenset[str]], cache: RemovedCache | None) -> Group:
         """Return the group, without rollouts that are unmeasured or have such continuations."""
+        plan, topology = self._plan, self._topology
         on_each = [*self._branches.values(), *self._replayed.values()]
         team_rewards = [rollout.reward for rollout in self._joint]
-        kept = [k for k, reward in enumerate(team_rewards) if reward is not None]
-        if on_each:
-            kept = [
-                k for k in kept if all(r.reward is not None for rows in on_each for r in rows[k])
-            ]
+        kept = [
+            k
+            for k, reward in enumerate(team_rewards)
+            if reward is not None and all(rewards(rows[k]) for rows in on_each)
+        ]
         joint = tuple([self._joint[k] for k in kept])
         others = [r.reward for rows in on_each for own in rows.values() for r in own]
         others += [r.reward for own in self._once.values() for r in own]
-        is_skipped = self._plan.skip_uniform_groups and bool(once) and not _differ(team_rewards)
+        is_skipped = plan.skip_uniform_groups and bool(once) and not _differ(team_rewards)
         removed: dict[frozenset[str], FloatArray] = {}
         if not is_skipped:
             removed |= {key: self._measured_once(key, cache) for key in once}
         removed |= {key: _rows(rows, kept) for key, rows in self._replayed.items()}
-        if removals_are_recounts(self._topology):
-            removed |= {key: self._recounted(key, joint) for key in self._plan.removals}
+        if removals_are_recounts(topology) and joint:
+            removed |= _recounted(topology, plan.removals, joint)
         return Group(
             task=self.task,
             rollouts=joint,
             removed={key: values for key, values in removed.items() if values.size},
-            branches={agent: _rows(rows, kept) for agent, rows in self._branches.items()},
+            branches={turn: _rows(rows, kept) for turn, rows in self._branches.items()},
+            turns=repeated_turns([turn.speaker for turn in topology.turns]),
+            orders=plan.orders,
             num_played=len(team_rewards) + len(others),
             num_unmeasured=team_rewards.count(None) + others.count(None),
             is_complete=bool(joint)
-            and all(removed[key].size for key in self._plan.removals if key in removed),
+            and all(removed[key].size for key in plan.removals if key in removed),
         )
 
     def _measured_once(self, removed: frozenset[str], cache: RemovedCache | None) -> FloatArray:
@@ -272,12 +273,16 @@ class _Draft:
         estimate = cache.add(self.task, removed, fresh)
         return np.array([estimate.reward] if estimate.weight else [])
 
-    def _recounted(self, removed: frozenset[str], joint: Sequence[Rollout]) -> FloatArray:
-        left_out = [
-            place for place, turn in enumerate(self._topology.turns) if turn.speaker in removed
-        ]
-        counted = [rollout.ballot.verdict(left_out).reward for rollout in joint if rollout.ballot]
-        return np.array([[reward] for reward in counted if reward is not None])  # (G, 1)
+
+def _recounted(
+    topology: Topology, removals: Sequence[frozenset[str]], joint: Sequence[Rollout]
+) -> dict[frozenset[str], FloatArray]:
+    """Return the rewards of each rollout's vote without each set of voters, (G, 1) per set."""
+    speakers = [turn.speaker for turn in topology.turns]
+    counted = np.array([[s not in removed for s in speakers] for removed in removals], dtype=bool)
+    ballots = [rollout.ballot for rollout in joint if rollout.ballot is not None]
+    recounts = np.stack([ballot.rewards(counted) for ballot in ballots], axis=-1)  # (S, G)
+    return dict(zip(removals, recounts[..., None], strict=True))
 
 
 def _differ(team_rewards: Sequence[float | None]) -> bool:
@@ -285,7 +290,18 @@ def _differ(team_rewards: Sequence[float | None]) -> bool:
 
 
 def _rows(rollouts: Mapping[int, Sequence[Rollout]], kept: Sequence[int]) -> FloatArray:
-    return np.array([rewards(rollouts[k]) for k in kept])  # (G, M)
+    """Return the rewards of the continuations of the kept rollouts, shape (G, M).
+
+    One that was not measured counts as the mean of the others of its rollout, which leaves their
+    mean unchanged.
+    """
+    rows = [rewards(rollouts[k]) for k in kept]
+    return np.array(
+        [
+            row + [sum(row) / len(row)] * (len(rollouts[k]) - len(row))
+            for k, row in zip(kept, rows, strict=True)
+        ]
+    )
 
 
 def _without(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from baselines.credit.outcomes import Orders
+from baselines.credit.turns import repeated_turns
 from ccpo_env.types import Topology
 
 
@@ -15,8 +17,9 @@ class Plan:
     Args:
         group_size: Rollouts of the whole team, G.
         removals: Sets of agents to remove; empty if credit needs none.
+        orders: Orders of joining the team whose stages the removals are; None if not sampled.
         num_removed: Rollouts per task for a per-task removal, M.
-        branches: Agents after whose last turn every rollout is continued with new samples.
+        branches: Names of the turns after which every rollout is continued with new samples.
         num_branches: Continuations per rollout, M; also of per-rollout removals, which keep the
             messages before the removed agent.
         rate: Whether the agents rate each other.
@@ -26,6 +29,7 @@ class Plan:
 
     group_size: int
     removals: tuple[frozenset[str], ...] = ()
+    orders: Orders | None = None
     num_removed: int = 4
     branches: tuple[str, ...] = ()
     num_branches: int = 4
@@ -33,38 +37,52 @@ class Plan:
     skip_uniform_groups: bool = False
 
 
+def turn_names(topology: Topology) -> tuple[str, ...]:
+    """Return the name of each turn: ``<agent>#<n>``, or the agent if everybody speaks once."""
+    speakers = tuple(turn.speaker for turn in topology.turns)
+    return repeated_turns(speakers) or speakers
+
+
+def reads_of(topology: Topology) -> tuple[tuple[str, ...], ...]:
+    """Return the names of the earlier turns that each turn reads."""
+    names, turns = turn_names(topology), topology.turns
+    return tuple(
+        tuple(names[earlier] for earlier in range(place) if turns[earlier].speaker in turn.reads)
+        for place, turn in enumerate(turns)
+    )
+
+
+def nobody_reads(topology: Topology) -> bool:
+    """Return whether no turn reads an earlier one, so that none influences another."""
+    return not any(reads_of(topology))
+
+
 def shared_turns(topology: Topology, removed: frozenset[str]) -> int:
     """Return how many first messages of a rollout are unaffected by a removal.
 
     All before the first turn of a removed agent. If the last speaker is removed, another agent
-    answers in its place with a different prompt, so its own last turn is not kept either.
+    answers in its place with a different prompt, so its own last turn is not kept either, unless
+    every turn is an answer.
     """
     turns = topology.turns
     kept = next(place for place, turn in enumerate(turns) if turn.speaker in removed)
+    if topology.decision == "majority":
+        return kept
     answering = max(place for place, turn in enumerate(turns) if turn.speaker not in removed)
     return min(kept, answering)
 
 
-def branch_turns(topology: Topology, agent: str) -> int:
-    """Return how many messages are kept by a branch after an agent's last turn."""
-    own = [place for place, turn in enumerate(topology.turns) if turn.speaker == agent]
-    return own[-1] + 1
+def branching_turns(topology: Topology) -> tuple[str, ...]:
+    """Return the names of the turns that have later ones, in speaking order.
 
-
-def branching_agents(topology: Topology) -> tuple[str, ...]:
-    """Return the agents whose last turn is followed by another agent, in turn order.
-
-    Empty for a vote: voters do not read each other, so later turns do not depend on a voter's.
+    Empty if nobody reads anybody: later turns then do not depend on earlier ones.
     """
-    if topology.decision == "majority":
-        return ()
-    order = sorted(topology.agents, key=lambda agent: branch_turns(topology, agent))
-    return tuple(order[:-1])
+    return () if nobody_reads(topology) else turn_names(topology)[:-1]
 
 
 def removals_are_recounts(topology: Topology) -> bool:
     """Return whether removals need no new rollouts: a vote is recounted without the agent."""
-    return topology.decision == "majority"
+    return topology.decision == "majority" and nobody_reads(topology)
 
 
 def per_task_removals(

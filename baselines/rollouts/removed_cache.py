@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,16 +53,18 @@ class RemovedCache:
 
     Args:
         decay: In (0, 1]; 1 keeps all answers at full weight, which suits frozen policies.
-        roles_left: Maps a set of removed agents to the roles of the remaining agents.
+        roles_left: Returns the roles of the agents that remain without a set of agents.
     """
 
-    def __init__(self, decay: float, roles_left: Mapping[frozenset[str], Iterable[Role]]) -> None:
+    def __init__(
+        self, decay: float, roles_left: Callable[[frozenset[str]], Sequence[Role]]
+    ) -> None:
         if not 0.0 < decay <= 1.0:
             raise ValueError(
                 f"removed_cache_decay must be in (0, 1], got {decay}; pass e.g. 0.9, or 0 for none"
             )
         self._decay = decay
-        self._roles_left = {removed: sorted(set(roles)) for removed, roles in roles_left.items()}
+        self._roles_left = roles_left
         self._versions: dict[Role, int] = {}
         self._estimates: dict[tuple[str, frozenset[str]], BetaPosterior] = {}
 
@@ -109,4 +111,4 @@ class RemovedCache:
         }
 
     def _now(self, removed: frozenset[str]) -> dict[Role, int]:
-        return {role: self._versions.get(role, 0) for role in self._roles_left[removed]}
+        return {role: self._versions.get(role, 0) for role in self._roles_left(removed)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import compress
 from typing import TypeAlias
 
@@ -12,10 +12,11 @@ import numpy as np
 
 from baselines.policies.base import Completion, Policy, Prompt, Sampling
 from baselines.rollouts.costs import CostTracker, Purpose
+from baselines.rollouts.plan import turn_names
 from ccpo_env.conversation import NO_OUTCOME, Conversation, Outcome
 from ccpo_env.env import TeamAnswerEnv
 from ccpo_env.prompts import chat_messages, plain_text
-from ccpo_env.types import Message, Role, Task, Topology, Verdict, Verifier
+from ccpo_env.types import Message, Role, Task, Topology, Turn, Verdict, Verifier
 from ccpo_env.voting import Ballot
 from ccpo_env.wrapper import SnapshotWrapper
 
@@ -64,8 +65,7 @@ class Rollout:
     Args:
         request: The request.
         messages: All messages, the prefix included.
-        completions: Sampled completions of each agent, one per turn; agents that only spoke in
-            the prefix have no entry.
+        completions: The sampled completion of each message; None for those of the prefix.
         verdict: The verdict of the verifier; "error" if a policy returned no completion, which
             ends the episode.
         ballot: The answers of the voters, if the majority decides; else None.
@@ -73,7 +73,7 @@ class Rollout:
 
     request: RolloutRequest
     messages: tuple[Message, ...]
-    completions: Mapping[str, tuple[Completion, ...]]
+    completions: tuple[Completion | None, ...]
     verdict: Verdict
     ballot: Ballot | None = None
 
@@ -83,9 +83,14 @@ class Rollout:
         return self.verdict.reward
 
     @property
+    def sampled(self) -> tuple[Completion, ...]:
+        """The completions that were sampled, in speaking order."""
+        return tuple([completion for completion in self.completions if completion is not None])
+
+    @property
     def num_tokens(self) -> int:
         """Tokens sampled in this rollout."""
-        return sum(len(c.token_ids) for own in self.completions.values() for c in own)
+        return sum(len(completion.token_ids) for completion in self.sampled)
 
 
 @dataclass(slots=True)
@@ -94,8 +99,13 @@ class _Episode:
 
     request: RolloutRequest
     conversation: Conversation
-    completions: dict[str, tuple[Completion, ...]] = field(default_factory=dict)
+    completions: tuple[Completion, ...] = ()
     failure: str | None = None
+
+    @property
+    def turn(self) -> Turn:
+        """The turn that is played next, while the episode runs."""
+        return self.conversation.opening.turns[len(self.conversation.messages)]
 
     @property
     def is_running(self) -> bool:
@@ -125,7 +135,11 @@ class RolloutRunner:
         self._env = env.unwrapped if isinstance(env, SnapshotWrapper) else env
         self._policies = policies
         self._sampling = sampling
-        self._role_of = {turn.speaker: turn.role for turn in self._env.topology.turns}
+        turns = self._env.topology.turns
+        self._role_of = dict(
+            zip(turn_names(self._env.topology), [turn.role for turn in turns], strict=True)
+        )
+        self._last_role = {turn.speaker: turn.role for turn in turns}
 
     @property
     def agents(self) -> tuple[str, ...]:
@@ -134,8 +148,13 @@ class RolloutRunner:
 
     @property
     def role_of(self) -> Mapping[str, Role]:
-        """The role of each agent."""
+        """The role of each turn by its name, in speaking order; see `plan.turn_names`."""
         return self._role_of
+
+    def roles_of(self, agent: str) -> tuple[Role, ...]:
+        """Return the roles in which an agent speaks, in the order of its turns."""
+        own = [turn.role for turn in self.topology.turns if turn.speaker == agent]
+        return tuple(dict.fromkeys(own))
 
     @property
     def topology(self) -> Topology:
@@ -153,8 +172,8 @@ class RolloutRunner:
         return self._policies
 
     def policy_of(self, agent: str) -> Policy:
-        """Return the policy of an agent."""
-        return self._policies[self._role_of[agent]]
+        """Return the policy of an agent in its last turn, which also acts for it afterwards."""
+        return self._policies[self._last_role[agent]]
 
     def play(
         self,
@@ -174,8 +193,8 @@ class RolloutRunner:
             One rollout per episode, in order.
 
         Note: Of all agents whose turn it is, the first in speaking order acts in all its episodes
-            at once. So an episode without a thinker waits until the others reach the solver's
-            turn and shares their batch, and so does one that follows another episode.
+            with the same role at once. So an episode without a thinker waits until the others reach
+            the solver's turn and shares their batch, and so does one that follows another episode.
         """
         costs = costs if costs is not None else CostTracker()
         starts: _Starts = {}
@@ -190,14 +209,15 @@ class RolloutRunner:
                 episodes += [None] * request.num_episodes
         while True:
             following = self._start_followers(following, episodes, starts)
-            turns: dict[str, list[_Episode]] = {}
+            turns: dict[tuple[int, Role], list[_Episode]] = {}
             for episode in episodes:
                 if episode is not None and episode.is_running:
-                    turns.setdefault(episode.conversation.speaker, []).append(episode)
+                    place = self._env.possible_agents.index(episode.turn.speaker)
+                    turns.setdefault((place, episode.turn.role), []).append(episode)
             if not turns:
                 break
-            speaker = min(turns, key=self._env.possible_agents.index)
-            self._play_turn(speaker, turns[speaker], rng, costs)
+            place, role = min(turns, key=lambda own: (own[0], self.topology.roles.index(own[1])))
+            self._play_turn(role, turns[place, role], rng, costs)
         return [_rollout(episode) for episode in episodes if episode is not None]
 
     def _start(
@@ -238,12 +258,11 @@ class RolloutRunner:
 
     def _play_turn(
         self,
-        speaker: str,
+        role: Role,
         episodes: Sequence[_Episode],
         rng: np.random.Generator,
         costs: CostTracker,
     ) -> None:
-        role = self._role_of[speaker]
         entered = time.perf_counter()
         conversations = [episode.conversation for episode in episodes]
         prompt_of = {
@@ -259,7 +278,7 @@ class RolloutRunner:
             for conversation, completion in zip(conversations, completions, strict=True)
         ]
         verified = time.perf_counter()
-        _advance(speaker, episodes, completions, outcomes)
+        _advance(episodes, completions, outcomes)
         _count(episodes, completions, costs)
         costs.generate_s += sampled - started
         costs.verify_s += verified - sampled
@@ -272,19 +291,17 @@ def _prompt(conversation: Conversation) -> Prompt:
 
 
 def _advance(
-    speaker: str,
     episodes: Sequence[_Episode],
     completions: Sequence[Completion],
     outcomes: Sequence[Outcome],
 ) -> None:
-    """Add the completions of one speaker to its episodes; a failure ends an episode."""
+    """Add a completion to each episode; a failure ends an episode."""
     continued: dict[tuple[Conversation, str], Conversation] = {}  # shared by equal messages
     for episode, completion, outcome in zip(episodes, completions, outcomes, strict=True):
         if completion.failure is not None:
             episode.failure = completion.failure
             continue
-        earlier = episode.completions.get(speaker, ())
-        episode.completions[speaker] = (*earlier, completion)
+        episode.completions = (*episode.completions, completion)
         key = episode.conversation, completion.text
         following = continued.get(key)
         if following is None or (following.verdict, following.ballot) != outcome:
@@ -320,6 +337,8 @@ def _rollout(episode: _Episode) -> Rollout:
             "error", detail=f"a turn was left without a completion: {episode.failure}"
         )
     assert verdict is not None
+    num_given = len(conversation.messages) - len(episode.completions)
+    completions = (*[None] * num_given, *episode.completions)
     return Rollout(
-        episode.request, conversation.messages, episode.completions, verdict, conversation.ballot
+        episode.request, conversation.messages, completions, verdict, conversation.ballot
     )

@@ -11,12 +11,20 @@ import numpy as np
 
 from baselines.common.types import FloatArray
 from baselines.credit import ALLOCATORS, GroupOutcomes, read_allocator_args, shared_credit
-from baselines.credit.removals import each_but_the_last
+from baselines.credit.removals import each_but_the_last, max_exact_agents
+from baselines.credit.turns import repeated_turns
 from baselines.optimizers import PolicyOptimizer
 from baselines.rollouts.categories import find_categorize, message_categories
 from baselines.rollouts.costs import CostTracker
 from baselines.rollouts.groups import Group, play_groups
-from baselines.rollouts.plan import Plan, branching_agents, per_task_removals
+from baselines.rollouts.plan import (
+    Plan,
+    branching_turns,
+    per_task_removals,
+    reads_of,
+    removals_are_recounts,
+    turn_names,
+)
 from baselines.rollouts.ratings import RatedRollout, rate_rollouts
 from baselines.rollouts.removed_cache import RemovedCache
 from baselines.rollouts.runner import RolloutRunner
@@ -54,12 +62,7 @@ class CreditStage:
         )
         self._cache: RemovedCache | None = None
         if config.removed_cache_decay:
-            agents = runner.agents
-            roles_left = {
-                removed: [runner.role_of[agent] for agent in agents if agent not in removed]
-                for removed in {*self._allocator.removals(agents), *each_but_the_last(agents)}
-            }
-            self._cache = RemovedCache(config.removed_cache_decay, roles_left)
+            self._cache = RemovedCache(config.removed_cache_decay, self._roles_without)
         self._try_credit()
 
     def play(
@@ -71,27 +74,37 @@ class CreditStage:
         costs: CostTracker,
     ) -> list[Group]:
         """Play one group per task, with the rollouts that credit of the active roles needs."""
-        plan = self.plan(active)
+        plan = self.plan(active, rng)
         groups = play_groups(self._runner, tasks, plan, rng=rng, costs=costs, cache=self._cache)
         groups = self._rated(groups, rng, costs) if plan.rate else groups
         return self._categorised(groups, costs) if self._categorize else groups
 
-    def plan(self, active: Collection[Role]) -> Plan:
-        """Return the plan of each task in a step that trains the active roles."""
+    def plan(self, active: Collection[Role], rng: np.random.Generator) -> Plan:
+        """Return the plan of each task in a step that trains the active roles.
+
+        Args:
+            active: The roles.
+            rng: Draws the orders of joining the team, if they are sampled.
+        """
         config, needs, runner = self._config, self._allocator.needs, self._runner
-        wanted = self._allocator.removals(runner.agents) if "removed_rewards" in needs else ()
+        topology = runner.topology
+        are_recounts = removals_are_recounts(topology)
+        wanted, orders = (
+            self._allocator.plan_removals(runner.agents, rng, are_recounts=are_recounts)
+            if "removed_rewards" in needs
+            else ((), None)
+        )
         if self._allocator.own_removals_only:
             # Rollouts that only affect the credit of roles not trained in this step are omitted.
-            wanted = tuple(
-                removed for removed in wanted if {runner.role_of[a] for a in removed} & {*active}
-            )
+            credited = self._speaking_as(active)
+            wanted = tuple(removed for removed in wanted if removed & credited)
         extra = each_but_the_last(runner.agents) if config.measure_removed else ()
-        branches = branching_agents(runner.topology) if "branch_rewards" in needs else ()
         return Plan(
             group_size=config.group_size,
             removals=tuple(dict.fromkeys([*wanted, *extra])),
+            orders=orders,
             num_removed=config.removed_samples,
-            branches=branches,
+            branches=branching_turns(topology) if "branch_rewards" in needs else (),
             num_branches=config.branch_samples,
             rate="ratings" in needs,
             skip_uniform_groups=self._is_cancelled_in_uniform_groups and not config.measure_removed,
@@ -99,48 +112,50 @@ class CreditStage:
 
     def is_usable(self, group: Group) -> bool:
         """Return whether enough rollouts of a group were measured to allocate credit."""
+        return self.why_unusable(group) is None
+
+    def why_unusable(self, group: Group) -> str | None:
+        """Return why a group cannot be trained on, in a few words; None if it can."""
         if len(group.rollouts) < self._optimizer.min_group_size:
-            return False
+            return "too few measured rollouts"
         # Credit that differs between rollouts of equal reward is a signal even in uniform groups.
         is_per_rollout = bool(self._allocator.needs & {"branch_rewards", "ratings"})
         if not is_per_rollout and not self._optimizer.keeps(group.rewards):
-            return False
-        return group.is_complete
+            return f"equal rewards, which {self._optimizer.name} drops"
+        return None if group.is_complete else "a removal that was not measured"
 
     def credit(
-        self, groups: Sequence[Group], outcomes: Sequence[GroupOutcomes] | None = None
+        self, outcomes: Sequence[GroupOutcomes], active: Collection[Role]
     ) -> list[FloatArray]:
-        """Return the credit of each agent in each rollout, one (G, A) array per group.
+        """Return the credit of each turn in each rollout, one (G, T) array per group.
 
         Args:
-            groups: Groups of rollouts.
-            outcomes: Their outcomes, if already computed.
+            outcomes: The outcomes of each group.
+            active: The roles that are trained; the credit of others may be the team reward.
 
         Note: A group whose removals were omitted because they could not change the update gets
             shared credit, which has the same advantage.
         """
-        if outcomes is None:
-            outcomes = [self.outcomes(group) for group in groups]
         asks_removals = "removed_rewards" in self._allocator.needs
         is_measured = [not asks_removals or bool(own.removed_rewards) for own in outcomes]
         measured = list(compress(outcomes, is_measured))
-        allocated = iter(self._allocator.many(measured, **self._arguments))
+        allocated = iter(self._allocator.many(measured, **self._arguments(active)))
         return [
             next(allocated) if is_own else shared_credit(group)
             for group, is_own in zip(outcomes, is_measured, strict=True)
         ]
 
     def credit_of(self, outcomes: GroupOutcomes) -> FloatArray | None:
-        """Return the credit of each agent in each rollout of one group, shape (G, A).
+        """Return the credit of each turn in each rollout of one group, shape (G, T).
 
         None if the allocator needs more than the group holds, or other groups.
         """
         needs = self._allocator.needs
-        wanted = self._allocator.removals(outcomes.agents) if "removed_rewards" in needs else ()
-        is_known = set(wanted) <= set(outcomes.removed_rewards or {})
+        wanted = self._fixed_removals if "removed_rewards" in needs else ()
+        is_known = wanted is not None and set(wanted) <= set(outcomes.removed_rewards or {})
         if self._state is not None or needs - {"removed_rewards"} or not is_known:
             return None
-        return self._allocator(outcomes, **self._hyperparameters)
+        return self._allocator(outcomes, **self._arguments(self._runner.topology.roles))
 
     def outcomes(self, group: Group) -> GroupOutcomes:
         """Return the input of an allocator for a group."""
@@ -168,10 +183,32 @@ class CreditStage:
         if self._cache is not None:
             self._cache.load_json(state["cache"])
 
+    def _arguments(self, active: Collection[Role]) -> dict[str, Any]:
+        """Return the keywords of the allocator, which credits those that speak in active roles."""
+        inputs: dict[str, Any] = {
+            "state": self._state,
+            "reads": reads_of(self._runner.topology),
+            "agents": self._speaking_as(active),
+        }
+        taken = {name: value for name, value in inputs.items() if name in self._allocator.inputs}
+        return {**self._hyperparameters, **taken}
+
     @property
-    def _arguments(self) -> dict[str, Any]:
-        state = {} if self._state is None else {"state": self._state}
-        return {**self._hyperparameters, **state}
+    def _fixed_removals(self) -> tuple[frozenset[str], ...] | None:
+        """The removals that the allocator reads; None if they are sampled in each step."""
+        agents = self._runner.agents
+        num_exact = max_exact_agents(are_recounts=removals_are_recounts(self._runner.topology))
+        is_sampled = self._allocator.samples_orders and len(agents) > num_exact
+        return None if is_sampled else self._allocator.removals(agents)
+
+    def _speaking_as(self, roles: Collection[Role]) -> frozenset[str]:
+        """Return the agents that speak in one of these roles."""
+        return frozenset(a for a in self._runner.agents if {*self._runner.roles_of(a)} & {*roles})
+
+    def _roles_without(self, removed: frozenset[str]) -> list[Role]:
+        """Return the roles of the agents that are left."""
+        left = [agent for agent in self._runner.agents if agent not in removed]
+        return sorted({role for agent in left for role in self._runner.roles_of(agent)})
 
     def _rated(
         self, groups: Sequence[Group], rng: np.random.Generator, costs: CostTracker
@@ -219,7 +256,7 @@ class CreditStage:
         True if credit depends on a rollout only through its reward, plus a constant per task, if
         the advantage subtracts the mean over the task, and if no state is updated from the group.
         """
-        removals = self._allocator.removals(self._runner.agents)
+        removals = self._fixed_removals or ()
         is_task_level = len(per_task_removals(self._runner.topology, removals)) == len(removals) > 0
         return (
             self._optimizer.centres_on_group
@@ -230,21 +267,24 @@ class CreditStage:
 
     def _try_credit(self) -> None:
         """Validate the allocator's hyperparameters before the first rollouts."""
-        agents, topology = self._runner.agents, self._runner.topology
-        plan = self.plan(set(self._runner.role_of.values()))
-        num_agents = len(agents)
-        trial = GroupOutcomes(
-            agents,
-            [-1.0, 1.0],
-            removed_rewards={removed: [-1.0] for removed in plan.removals} or None,
-            branch_rewards={agent: [[-1.0], [1.0]] for agent in plan.branches} or None,
-            ratings=np.full((num_agents, num_agents, 2), 0.5) if plan.rate else None,
-            features=np.zeros((2, num_agents), dtype=np.int64),
-        )
+        runner, topology = self._runner, self._runner.topology
+        roles = set(topology.roles)
+        plan = self.plan(roles, np.random.default_rng(0))
         if "branch_rewards" in self._allocator.needs and not plan.branches:
             raise ValueError(
                 f"allocator must fit the topology, got {self._config.allocator!r} for "
                 f"{topology.name!r}, in which no agent speaks after reading another; pass e.g. "
                 f"--allocator leave_one_out"
             )
-        self._allocator.many([trial], **self._arguments)
+        num_agents, names = len(runner.agents), turn_names(topology)
+        trial = GroupOutcomes(
+            runner.agents,
+            [-1.0, 1.0],
+            removed_rewards={removed: [-1.0] for removed in plan.removals} or None,
+            branch_rewards={turn: [[-1.0], [1.0]] for turn in plan.branches} or None,
+            ratings=np.full((num_agents, num_agents, 2), 0.5) if plan.rate else None,
+            features=np.zeros((2, len(names)), dtype=np.int64),
+            turns=repeated_turns([turn.speaker for turn in topology.turns]),
+            orders=plan.orders,
+        )
+        self._allocator.many([trial], **self._arguments(roles))

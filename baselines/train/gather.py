@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from baselines.common.processes import ProcessGroup
@@ -31,23 +31,20 @@ class GatheredGroups:
         self,
         advantages: Sequence[FloatArray],
         active: Collection[Role],
-        role_of: Mapping[str, Role],
+        roles: Sequence[Role],
     ) -> dict[Role, list[TrainingSample]]:
         """Return the training samples of each active role from this process's own groups.
 
         Args:
-            advantages: Advantages of each usable group, (G, A), or (G, A, T) per token.
+            advantages: Advantages of each usable group, (G, T), or (G, T, N) per token.
             active: Roles that are trained in this step.
-            role_of: Maps the agents, in speaking order, to their roles.
+            roles: Role of each turn.
         """
         places = [place for place, is_here in enumerate(self.is_here) if is_here]
         groups = [self.usable[place] for place in places]
         own_advantages = [advantages[place] for place in places]
-        speakers = {role: [a for a, own in role_of.items() if own == role] for role in active}
-        return {
-            role: training_samples(groups, own_advantages, list(role_of), speakers[role])
-            for role in active
-        }
+        turns = {role: [t for t, own in enumerate(roles) if own == role] for role in active}
+        return {role: training_samples(groups, own_advantages, turns[role]) for role in active}
 
 
 def gather_groups(

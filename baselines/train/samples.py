@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from itertools import accumulate
 
 import numpy as np
@@ -15,11 +15,11 @@ from baselines.train.update.batching import TrainingSample
 from baselines.train.update.forward import score
 
 
-def count_tokens(groups: Sequence[Group], agents: Sequence[str]) -> list[IntArray]:
-    """Return the number of completion tokens of each agent in each rollout, (G, A) per group."""
-    turns = [r.completions[a] for group in groups for r in group.rollouts for a in agents]
-    counts = np.array([sum([len(c.token_ids) for c in own]) for own in turns], dtype=np.int64)
-    counts = counts.reshape(-1, len(agents))
+def count_tokens(groups: Sequence[Group], num_turns: int) -> list[IntArray]:
+    """Return the number of completion tokens of each turn in each rollout, (G, T) per group."""
+    rollouts = [rollout for group in groups for rollout in group.rollouts]
+    counts = np.array([[len(c.token_ids) for c in r.sampled] for r in rollouts], dtype=np.int64)
+    counts = counts.reshape(-1, num_turns)
     ends = list(accumulate(len(group.rollouts) for group in groups))
     return [counts[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
@@ -28,30 +28,23 @@ def shaped_credit(
     optimizer: PolicyOptimizer,
     credit: Sequence[FloatArray],
     groups: Sequence[Group],
-    max_tokens: Mapping[str, int],
+    max_tokens: Sequence[int],
 ) -> list[FloatArray]:
     """Return credit minus the optimizer's penalty for long completions.
 
     Args:
         optimizer: Defines the penalty, if any.
-        credit: Credit of each group, (G, A).
-        groups: The groups, for the length of each agent's longest completion.
-        max_tokens: Maps each agent, in speaking order, to its length limit.
+        credit: Credit of each group, (G, T).
+        groups: The groups, for the lengths of their completions.
+        max_tokens: Length limit of each turn.
     """
     if optimizer.hyperparameters.overlong_weight == 0.0:
         return list(credit)
-    agents = list(max_tokens)
     shaped = []
-    for own, group in zip(credit, groups, strict=True):
-        longest = np.array(
-            [
-                [max(len(c.token_ids) for c in rollout.completions[agent]) for agent in agents]
-                for rollout in group.rollouts
-            ]
-        )
+    for own, lengths in zip(credit, count_tokens(groups, len(max_tokens)), strict=True):
         columns = [
-            optimizer.shape(own[:, [a]], longest[:, [a]], max_tokens[agent])
-            for a, agent in enumerate(agents)
+            optimizer.shape(own[:, [turn]], lengths[:, [turn]], limit)
+            for turn, limit in enumerate(max_tokens)
         ]
         shaped.append(np.concatenate(columns, axis=1))
     return shaped
@@ -59,80 +52,61 @@ def shaped_credit(
 
 def reference_divergence(
     groups: Sequence[Group],
-    agents: Sequence[str],
-    references: Mapping[str, TrainablePolicy],
+    references: Sequence[TrainablePolicy | None],
     *,
-    micro_batch_tokens: Mapping[str, int],
+    micro_batch_tokens: Sequence[int],
 ) -> list[FloatArray]:
-    """Return log policy - log reference of each sampled token, (G, A, T) per group, padded with 0.
+    """Return log policy - log reference of each sampled token, (G, T, N) per group, padded with 0.
 
     Args:
-        groups: Groups of rollouts.
-        agents: All agents, in speaking order.
-        references: Maps agents to their reference policies; other agents get 0.
-        micro_batch_tokens: Tokens of one forward pass of each agent's reference, counted as by
+        groups: Groups of rollouts of T turns; N is the length of the longest completion.
+        references: Reference policy of each turn; None: its divergence is 0.
+        micro_batch_tokens: Tokens of one forward pass of each turn's reference, counted as by
             `counting_of`.
     """
-    counts = count_tokens(groups, agents)
-    divergence = [
-        np.zeros((*count.shape, int(count.max(initial=1)))) for count in counts
-    ]  # (G, A, T)
-    for column, agent in enumerate(agents):
-        if agent not in references:
+    counts = count_tokens(groups, len(references))
+    divergence = [np.zeros((*count.shape, int(count.max(initial=1)))) for count in counts]
+    for turn, reference in enumerate(references):
+        if reference is None:
             continue
         places = [
-            (number, index, completion)
+            (number, index, rollout.sampled[turn])
             for number, group in enumerate(groups)
             for index, rollout in enumerate(group.rollouts)
-            for completion in rollout.completions[agent]
         ]
         scored = score(
-            references[agent],
+            reference,
             [completion for _, _, completion in places],
-            micro_batch_tokens=micro_batch_tokens[agent],
+            micro_batch_tokens=micro_batch_tokens[turn],
         )
-        filled: dict[tuple[int, int], int] = {}
-        for (number, index, completion), reference in zip(places, scored, strict=True):
-            start = filled.get((number, index), 0)
-            end = start + len(completion.token_ids)
-            difference = np.asarray(completion.logprobs) - reference
-            divergence[number][index, column, start:end] = difference
-            filled[number, index] = end
+        for (number, index, completion), logprobs in zip(places, scored, strict=True):
+            difference = np.asarray(completion.logprobs) - logprobs
+            divergence[number][index, turn, : len(difference)] = difference
     return divergence
 
 
 def training_samples(
     groups: Sequence[Group],
     advantages: Sequence[FloatArray],
-    agents: Sequence[str],
-    trained: Collection[str],
+    trained: Collection[int],
 ) -> list[TrainingSample]:
-    """Return a sample for each completion of some agents.
+    """Return a sample for each completion of some turns.
 
     Args:
         groups: Groups of rollouts.
-        advantages: Advantages of each group, (G, A), or (G, A, T) per token, where the tokens of
-            all turns of an agent are concatenated.
-        agents: All agents, in speaking order.
-        trained: Agents whose completions are returned.
+        advantages: Advantages of each group, (G, T), or (G, T, N) per token.
+        trained: Positions of the turns whose completions are returned.
     """
-    columns = [(column, agent) for column, agent in enumerate(agents) if agent in trained]
     return [
-        sample
+        _sample(completion, values[turn])
         for group, own in zip(groups, advantages, strict=True)
         for rollout, values in zip(group.rollouts, own.tolist(), strict=True)
-        for column, agent in columns
-        for sample in _samples_of(rollout.completions[agent], values[column])
+        for turn, completion in enumerate(rollout.sampled)
+        if turn in trained
     ]
 
 
-def _samples_of(
-    completions: Sequence[Completion], advantage: float | list[float]
-) -> Iterable[TrainingSample]:
+def _sample(completion: Completion, advantage: float | list[float]) -> TrainingSample:
     if isinstance(advantage, float):
-        return [TrainingSample(completion, advantage) for completion in completions]
-    ends = list(accumulate(len(completion.token_ids) for completion in completions))
-    return [
-        TrainingSample(completion, tuple(advantage[start:end]))
-        for completion, start, end in zip(completions, [0, *ends], ends, strict=False)
-    ]
+        return TrainingSample(completion, advantage)
+    return TrainingSample(completion, tuple(advantage[: len(completion.token_ids)]))

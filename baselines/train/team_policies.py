@@ -107,17 +107,14 @@ class TeamPolicies:
         return metrics
 
     def token_advantages(
-        self,
-        groups: Sequence[Group],
-        credit: Sequence[FloatArray],
-        role_of: Mapping[str, Role],
+        self, groups: Sequence[Group], credit: Sequence[FloatArray], roles: Sequence[Role]
     ) -> list[FloatArray] | None:
-        """Return the advantage of each token, (G, A, T), for optimizers with token advantages.
+        """Return the advantage of each token, (G, T, N), for optimizers with token advantages.
 
         Args:
             groups: Groups of rollouts.
-            credit: Credit of each group, (G, A).
-            role_of: Maps the agents, in speaking order, to their roles.
+            credit: Credit of each group, (G, T).
+            roles: Role of each turn.
         """
         if not self._optimizer.is_per_token:
             return None
@@ -125,11 +122,10 @@ class TeamPolicies:
         if self._optimizer.needs_reward_kl:
             divergence = reference_divergence(
                 groups,
-                list(role_of),
-                {a: self.references[r] for a, r in role_of.items() if r in self.references},
-                micro_batch_tokens={a: self._micro_batch_tokens(r) for a, r in role_of.items()},
+                [self.references.get(role) for role in roles],
+                micro_batch_tokens=[self._micro_batch_tokens(role) for role in roles],
             )
-        num_tokens = count_tokens(groups, list(role_of))
+        num_tokens = count_tokens(groups, len(roles))
         return self._optimizer.token_advantage(credit, num_tokens, divergence)
 
     def saved_policies(self) -> dict[str, TrainablePolicy]:

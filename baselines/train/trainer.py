@@ -33,6 +33,7 @@ from baselines.train.logging import step_metrics
 from baselines.train.logging.completions import CompletionRow, completion_rows
 from baselines.train.logging.credit_record import CreditHistory
 from baselines.train.logging.degeneracy_warning import DegeneracyWatch
+from baselines.train.logging.empty_steps import EmptySteps
 from baselines.train.logging.safe_tracker import SafeTracker
 from baselines.train.logging.step_times import StepTimes
 from baselines.train.logging.trackers import Tracker
@@ -79,6 +80,7 @@ class Trainer:
         self.warnings: list[str] = []
         self.notices: tuple[str, ...] = ()
         self._said: list[CompletionRow] = []
+        self._new_warnings: list[str] = []
         if processes.world_size > 1 and config.removed_cache_decay:
             raise ValueError(
                 f"removed_cache_decay must be 0 with several processes, whose caches would hold "
@@ -115,9 +117,9 @@ class Trainer:
             speakers = servers.follow(self._crew.saved_policies(), roles)
         sampling = {role: config.sampling(role) for role in roles}
         self._runner = RolloutRunner(env, speakers, sampling)
-        self._max_tokens = {
-            agent: self._crew.max_tokens(role) for agent, role in self._runner.role_of.items()
-        }
+        self._turns = tuple(self._runner.role_of)  # their names
+        self._roles = tuple(self._runner.role_of.values())  # of the turns
+        self._max_tokens = [self._crew.max_tokens(role) for role in self._roles]
         self._credit = CreditStage(config, self._runner, self._optimizer)
         self._watch = DegeneracyWatch(
             config.allocator,
@@ -125,9 +127,10 @@ class Trainer:
             self._optimizer.centres_on_group,
             self.agents[:-1],
         )
+        self._empty = EmptySteps()
         if checkpoint:
             self._resume(checkpoint)
-        self._credited = CreditHistory(run_dir / CREDIT_FILE, self.agents, self.steps_done)
+        self._credited = CreditHistory(run_dir / CREDIT_FILE, self._turns, self.steps_done)
 
     def run(
         self,
@@ -141,8 +144,8 @@ class Trainer:
 
         Args:
             on_step: Called with the metrics of each step.
-            on_warning: Called once if credit turns out to be only a rescaled shared reward, and
-                once if the tracker fails, which does not end the run.
+            on_warning: Called once if credit turns out to be only a rescaled shared reward, once if
+                the tracker fails, which does not end the run, and if a step trains on nothing.
             should_stop: Called after each step; True ends the run.
             tracker: Receives the metrics of each step, and is closed at the end.
 
@@ -162,7 +165,7 @@ class Trainer:
                 steady.log(row)
                 steady.log_completions(self._said)
                 on_step(row)
-                for warning in self._new_warnings(row):
+                for warning in self._new_warnings:
                     on_warning(warning)
                 if self.steps_done % config.checkpoint_every == 0:
                     saved_at = self._save()
@@ -211,16 +214,15 @@ class Trainer:
         groups = gather_groups(here, self._processes, is_usable=self._credit.is_usable, most=most)
         costs = CostTracker.total(self._processes.all_gather([costs]))
         outcomes = [self._credit.outcomes(group) for group in groups.usable]
-        credit = self._credit.credit(groups.usable, outcomes)
+        credit = self._credit.credit(outcomes, active)
         shaped = shaped_credit(optimizer, credit, groups.usable, self._max_tokens)
-        num_tokens = count_tokens(groups.usable, agents) if optimizer.whitens else None
-        advantages = optimizer.advantage(shaped, num_tokens)
+        counts = count_tokens(groups.usable, len(self._turns)) if optimizer.whitens else None
+        advantages = optimizer.advantage(shaped, counts)
         times.end("credit")
 
-        role_of = self._runner.role_of
-        on_tokens = self._crew.token_advantages(groups.usable, shaped, role_of)
+        on_tokens = self._crew.token_advantages(groups.usable, shaped, self._roles)
         updates = self._crew.update(
-            active, groups.training_samples(on_tokens or advantages, active, role_of)
+            active, groups.training_samples(on_tokens or advantages, active, self._roles)
         )
         if self._servers:
             self._servers.sync()
@@ -230,19 +232,22 @@ class Trainer:
         self._credited.add(step, groups.usable, outcomes, credit)
         self._said = []
         if groups.usable and self._shows_completions(step):
-            self._said = completion_rows(step, groups.usable[0], credit[0], advantages[0], agents)
-        return {
+            self._said = completion_rows(step, groups.usable[0], credit[0], advantages[0])
+        empty = self._empty.warning(step, map(self._credit.why_unusable, groups.played))
+        row = {
             "step": step,
             **step_metrics.rollout_metrics(groups.played, len(groups.usable), agents),
-            **step_metrics.credit_metrics(
-                outcomes, credit, advantages, agents, optimizer, num_tokens
-            ),
+            "rollout/empty_steps": self._empty.count,
+            **step_metrics.credit_metrics(outcomes, credit, advantages, agents, optimizer, counts),
             **step_metrics.rating_metrics(outcomes, agents),
             **updates,
             **step_metrics.cost_metrics(costs),
             **times.metrics(costs),
             **evaluation,
         }
+        self._new_warnings = [w for w in (empty, self._watch.warning(row)) if w is not None]
+        self.warnings += self._new_warnings
+        return row
 
     def _play(self, step: int, active: Sequence[Role], costs: CostTracker) -> list[Group]:
         """Play one group per task, and more to replace dropped groups; see `resample_rounds`."""
@@ -261,12 +266,6 @@ class Trainer:
     def _shows_completions(self, step: int) -> bool:
         every = self.config.completions_every
         return every > 0 and (step - 1) % every == 0
-
-    def _new_warnings(self, row: step_metrics.Metrics) -> list[str]:
-        warning = self._watch.warning(row)
-        new = [] if warning is None else [warning]
-        self.warnings += new
-        return new
 
     def _evaluate_before(self, step: int) -> dict[str, float | None]:
         every = self.config.eval_every
@@ -293,6 +292,7 @@ class Trainer:
         self.initial = contents["state"]["initial"]
         self.warnings = contents["state"]["warnings"]
         self._watch.num_groups, self._watch.is_settled = contents["state"]["watch"]
+        self._empty = EmptySteps(contents["state"]["empty_steps"])
         self._credit.load_json(contents["state"]["credit"])
 
     def _save(self) -> int:
@@ -300,6 +300,7 @@ class Trainer:
             "initial": self.initial,
             "warnings": self.warnings,
             "watch": [self._watch.num_groups, self._watch.is_settled],
+            "empty_steps": self._empty.count,
             "credit": self._credit.to_json(),
         }
         self._files.save(self.steps_done, self.config, self._crew, self._credited, state)

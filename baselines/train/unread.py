@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
+import numpy as np
+
 from baselines.common.checks import unread
 from baselines.credit import ALLOCATORS
 from baselines.credit.removals import each_but_the_last
-from baselines.rollouts.plan import branching_agents, per_rollout_removals, per_task_removals
+from baselines.rollouts.plan import (
+    branching_turns,
+    per_rollout_removals,
+    per_task_removals,
+    removals_are_recounts,
+)
 from baselines.rollouts.team_env import team_env, unread_size
 from baselines.train.config import TrainConfig
 from ccpo_env.types import Topology
@@ -53,7 +60,12 @@ def _topology(config: TrainConfig) -> Topology:
 def _removals(config: TrainConfig, topology: Topology) -> list[frozenset[str]]:
     allocator = ALLOCATORS[config.allocator]
     is_read = "removed_rewards" in allocator.needs
-    wanted = allocator.removals(topology.agents) if is_read else ()
+    are_recounts, rng = removals_are_recounts(topology), np.random.default_rng(0)
+    wanted = (
+        allocator.plan_removals(topology.agents, rng, are_recounts=are_recounts).removals
+        if is_read
+        else ()
+    )
     extra = each_but_the_last(topology.agents) if config.measure_removed else ()
     return [*wanted, *extra]
 
@@ -66,7 +78,7 @@ def _removes_per_task(config: TrainConfig) -> bool:
 def _continues_rollouts(config: TrainConfig) -> bool:
     topology = _topology(config)
     has_branches = "branch_rewards" in ALLOCATORS[config.allocator].needs
-    branches = branching_agents(topology) if has_branches else ()
+    branches = branching_turns(topology) if has_branches else ()
     return bool(branches or per_rollout_removals(topology, _removals(config, topology)))
 
 

@@ -20,6 +20,7 @@ from baselines.common.types import FloatArray
 from baselines.credit import ALLOCATORS, GroupOutcomes
 from baselines.credit.outcomes import GroupBatch
 from baselines.credit.registry import Allocator
+from baselines.credit.removals import stages
 
 STEP_GROUPS = 8
 """Groups per step, for allocators with state."""
@@ -109,7 +110,11 @@ def _suffices(allocator: Allocator, batch: GroupBatch) -> bool:
 def _advantages(allocator: Allocator, parts: Sequence[Measured]) -> list[FloatArray]:
     """Return credit minus its group mean."""
     if allocator.new_state is None:
-        return [centred(allocator.credit(part.batch)) for part in parts]
+        reads = [{"reads": part.reads} if "reads" in allocator.inputs else {} for part in parts]
+        return [
+            centred(allocator.credit(part.batch, **own))
+            for part, own in zip(parts, reads, strict=True)
+        ]
     return _remembering(allocator, parts)
 
 
@@ -142,7 +147,7 @@ def _extra_cost(allocator: Allocator, part: Measured) -> Cost:
     """Return the cost of an allocator beyond the rollouts of the group."""
     prices, cost = part.prices, Cost()
     if "removed_rewards" in allocator.needs:
-        for removed in allocator.removals(part.batch.agents):
+        for removed in _removals(allocator, part.batch):
             cost += prices.removed[removed]
     if "branch_rewards" in allocator.needs:
         for price in prices.branches.values():
@@ -150,6 +155,13 @@ def _extra_cost(allocator: Allocator, part: Measured) -> Cost:
     if "ratings" in allocator.needs:
         cost += prices.ratings
     return cost
+
+
+def _removals(allocator: Allocator, batch: GroupBatch) -> tuple[frozenset[str], ...]:
+    """Return the removals that an allocator reads."""
+    if allocator.samples_orders and batch.orders is not None:
+        return stages(batch.agents, batch.orders)
+    return allocator.removals(batch.agents)
 
 
 def _mean_cost(costs: Sequence[Cost]) -> Cost:

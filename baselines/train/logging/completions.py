@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypedDict
 
 if TYPE_CHECKING:
@@ -35,38 +33,33 @@ COLUMNS = tuple(CompletionRow.__annotations__)
 
 
 def completion_rows(
-    step: int, group: Group, credit: FloatArray, advantages: FloatArray, agents: Sequence[str]
+    step: int, group: Group, credit: FloatArray, advantages: FloatArray
 ) -> list[CompletionRow]:
     """Return one row per message of a group, in the order of the episode.
 
     Args:
         step: Number of the step.
         group: The G rollouts of one task.
-        credit: Credit of each agent in each rollout, shape (G, A).
+        credit: Credit of each turn in each rollout, shape (G, T).
         advantages: Advantages, of the same shape.
-        agents: Names of the A agents.
     """
-    rows: list[CompletionRow] = []
-    for g, rollout in enumerate(group.rollouts):
-        num_turns: Counter[str] = Counter()
-        for message in rollout.messages:
-            agent = message.agent
-            completion = rollout.completions[agent][num_turns[agent]]
-            num_turns[agent] += 1
-            rows.append(
-                {
-                    "step": step,
-                    "task_id": group.task.id,
-                    "question": group.task.question,
-                    "gold": group.task.answer,
-                    "rollout": g,
-                    "agent": agent,
-                    "text": message.text,
-                    "tokens": len(completion.token_ids),
-                    "answer": rollout.verdict.answer,
-                    "reward": rollout.reward,
-                    "credit": round(float(credit[g, agents.index(agent)]), 6),
-                    "advantage": round(float(advantages[g, agents.index(agent)]), 6),
-                }
-            )
-    return rows
+    return [
+        {
+            "step": step,
+            "task_id": group.task.id,
+            "question": group.task.question,
+            "gold": group.task.answer,
+            "rollout": g,
+            "agent": message.agent,
+            "text": message.text,
+            "tokens": len(completion.token_ids),
+            "answer": rollout.verdict.answer,
+            "reward": rollout.reward,
+            "credit": round(float(credit[g, turn]), 6),
+            "advantage": round(float(advantages[g, turn]), 6),
+        }
+        for g, rollout in enumerate(group.rollouts)
+        for turn, (message, completion) in enumerate(
+            zip(rollout.messages, rollout.sampled, strict=True)
+        )
+    ]

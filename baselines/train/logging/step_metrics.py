@@ -10,6 +10,7 @@ import numpy as np
 
 from baselines.common.types import FloatArray, IntArray
 from baselines.credit import GroupOutcomes, audit_advantages
+from baselines.credit.turns import speakers_of
 from baselines.optimizers import PolicyOptimizer
 from baselines.rollouts.costs import CostTracker
 from baselines.rollouts.groups import Group
@@ -26,12 +27,11 @@ def rollout_metrics(groups: Sequence[Group], num_usable: int, agents: Sequence[s
     statuses = Counter([rollout.verdict.status for rollout in joint])
     removed = [r.ravel() for group in groups for r in group.removed.values()]
     num_unmeasured = sum(group.num_unmeasured for group in groups)
-    lengths = {
-        f"rollout/{agent}/tokens": _mean(
-            [len(c.token_ids) for r in joint for c in r.completions[agent]]
-        )
-        for agent in agents
-    }
+    tokens: dict[str, list[int]] = {agent: [] for agent in agents}
+    for rollout in joint:
+        for message, completion in zip(rollout.messages, rollout.sampled, strict=True):
+            tokens[message.agent].append(len(completion.token_ids))
+    lengths = {f"rollout/{agent}/tokens": _mean(own) for agent, own in tokens.items()}
     return {
         "accuracy/joint": statuses["correct"] / len(joint) if joint else None,
         "accuracy/solo": _mean((np.concatenate(removed) + 1.0) / 2.0 if removed else []),
@@ -67,6 +67,8 @@ def credit_metrics(
 ) -> Metrics:
     """Return help and hurt rates, and each agent's credit and audit; None if not measured.
 
+    Means over all turns of an agent.
+
     help = team right, and the mean reward without an agent below 0; hurt = the reverse
     """
     helped, hurt = _help_and_hurt(outcomes)
@@ -74,12 +76,13 @@ def credit_metrics(
     audits = (
         audit_advantages(advantages, optimizer, outcomes, num_tokens=num_tokens) if outcomes else {}
     )
-    pooled = np.concatenate(credit) if credit else np.empty((0, len(agents)))  # (sum of G, A)
-    for column, agent in enumerate(agents):
-        seen = audits.get(agent)
+    pooled = np.concatenate(credit) if credit else np.empty((0, len(agents)))  # (sum of G, T)
+    speakers = np.array(speakers_of(outcomes[0]) if outcomes else agents)
+    for agent in agents:
+        seen, own = audits.get(agent), pooled[:, speakers == agent]
         metrics |= {
-            f"credit/{agent}/mean": _finite(pooled[:, column].mean()) if seen else None,
-            f"credit/{agent}/std": _finite(pooled[:, column].std()) if seen else None,
+            f"credit/{agent}/mean": _finite(own.mean()) if seen else None,
+            f"credit/{agent}/std": _finite(own.std()) if seen else None,
             f"credit/{agent}/slope_vs_shared": _finite(seen.slope) if seen else None,
             f"credit/{agent}/correlation_vs_shared": _finite(seen.correlation) if seen else None,
             f"credit/{agent}/variance_ratio": _finite(seen.variance_ratio) if seen else None,

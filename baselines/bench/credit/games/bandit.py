@@ -9,6 +9,7 @@ import numpy as np
 
 from baselines.bench.credit.games.turn_game import keep_before, keep_before_removed
 from baselines.common.types import BoolArray, FloatArray, IntArray
+from baselines.credit.reading import Pattern
 
 GRID = 0.25
 """Unit of the score; all parts are multiples, so that sums have few values."""
@@ -48,6 +49,11 @@ class Bandit:
         """Name the agents."""
         names = tuple(f"agent_{turn}" for turn in range(len(self.gains)))
         object.__setattr__(self, "agents", names)  # the class is frozen from here on
+
+    @property
+    def reads(self) -> Pattern:
+        """Who reads whom."""
+        return "chain"
 
     @property
     def owners(self) -> IntArray:

@@ -10,6 +10,7 @@ import numpy as np
 from baselines.bench.credit.games.enumeration import enumerated_gradient, prefix_values
 from baselines.bench.credit.games.turn_game import FREE, keep_before, keep_before_removed
 from baselines.common.types import BoolArray, FloatArray, IntArray
+from baselines.credit.reading import Pattern
 
 CORRECT = 0
 """Index of the correct answer."""
@@ -38,6 +39,11 @@ class Chain:
         """Name the agents."""
         thinkers = [f"thinker_{turn}" for turn in range(self.num_agents - 1)]
         object.__setattr__(self, "agents", (*thinkers, "solver_0"))  # frozen from here on
+
+    @property
+    def reads(self) -> Pattern:
+        """Who reads whom."""
+        return "chain"
 
     @property
     def owners(self) -> IntArray:

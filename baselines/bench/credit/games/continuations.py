@@ -159,7 +159,7 @@ def _removed(
     runner: RolloutRunner, groups: Sequence[list[Rollout]], plan: Plan, rng: np.random.Generator
 ) -> tuple[dict[frozenset[str], FloatArray], dict[frozenset[str], Cost]]:
     rewards, prices = {}, {}
-    for removed in plan.removals(runner.agents):
+    for removed in plan.removals(runner.agents, rng, are_recounts=False).removals:
         requests = [
             [RolloutRequest(group[0].request.task, removed, num_episodes=plan.num_samples)]
             for group in groups

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
@@ -20,6 +21,8 @@ from baselines.bench.credit.games.turn_game import (
 )
 from baselines.common.types import FloatArray, IntArray
 from baselines.credit.outcomes import GroupBatch
+from baselines.credit.reading import Reads
+from baselines.credit.registry import RemovalPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,7 @@ class Measured:
         gradients: Maps advantages (N, G, A) to gradient estimates per group, (N, P), or None.
         owners: Index of the agent of each logit, shape (P,), or None.
         tasks: Index of the task of each group, shape (N,).
+        reads: Which earlier turns each turn reads.
 
     Note: The first rollouts of a pair have the same prompt and completion of agent i modulo A.
     """
@@ -84,11 +88,22 @@ class Measured:
     exact_gradient: FloatArray | None = None
     gradients: Callable[[FloatArray], FloatArray] | None = None
     owners: IntArray | None = None
+    reads: Reads = "chain"
 
     @property
     def kept(self) -> IntArray:
         """Index of the agent whose turn each pair keeps, shape (N / 2,)."""
         return np.arange(len(self.tasks) // 2) % len(self.batch.agents)
+
+
+class DrawRemovals(Protocol):
+    """Draws the sets of agents to remove."""
+
+    def __call__(
+        self, agents: tuple[str, ...], rng: np.random.Generator, *, are_recounts: bool
+    ) -> RemovalPlan:
+        """Return the sets, and the orders of joining whose stages they are if these are sampled."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,13 +115,13 @@ class Plan:
         group_size: Rollouts per group, G.
         num_samples: Samples M per removal and per continuation.
         num_set_samples: Samples per removal of several agents.
-        removals: Maps the agents to the sets of agents to remove.
+        removals: Returns the sets of agents to remove, as `Allocator.plan_removals` does.
         rating_noise: Standard deviation of the rating noise, in shares.
         invalid_rate: Fraction of unreadable ratings.
     """
 
     num_pairs: int
-    removals: Callable[[tuple[str, ...]], Sequence[frozenset[str]]]
+    removals: DrawRemovals
     group_size: int = 16
     num_samples: int = 4
     num_set_samples: int = 4
@@ -126,17 +141,20 @@ def measure_game(game: TabularGame, plan: Plan, task: int, rng: np.random.Genera
         agent: branch_rewards(game, choices, turn, plan.num_samples, rng)
         for turn, agent in enumerate(game.agents[:-1])
     }
+    drawn = plan.removals(game.agents, rng, are_recounts=game.reads == "none")
     batch = GroupBatch(
         agents=game.agents,
         team_rewards=rewards,
-        removed_rewards=_without(game, choices, plan, rng),
+        removed_rewards=_without(game, choices, plan, drawn.removals, rng),
         branch_rewards=branches,
         ratings=ratings,
         rating_valid=valid,
         features=choices,
+        orders=drawn.orders,
     )
     return Measured(
         batch=batch,
+        reads=game.reads,
         truth=np.stack([advantages, advantages]),
         prices=_prices(game, choices, batch),
         tasks=np.full(len(choices), task),
@@ -148,10 +166,14 @@ def measure_game(game: TabularGame, plan: Plan, task: int, rng: np.random.Genera
 
 
 def _without(
-    game: TabularGame, choices: IntArray, plan: Plan, rng: np.random.Generator
+    game: TabularGame,
+    choices: IntArray,
+    plan: Plan,
+    removals: Sequence[frozenset[str]],
+    rng: np.random.Generator,
 ) -> dict[frozenset[str], FloatArray]:
     entries = {}
-    for removed in plan.removals(game.agents):
+    for removed in removals:
         count = plan.num_samples if len(removed) == 1 else plan.num_set_samples
         entries[removed] = removed_rewards(game, choices, _turns(game, removed), count, rng)
     return entries

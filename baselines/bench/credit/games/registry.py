@@ -13,7 +13,8 @@ from baselines.bench.credit.games.measured import Measured, Plan, measure_game
 from baselines.bench.credit.games.turn_game import TabularGame
 from baselines.bench.credit.games.vote_game import make_vote
 from baselines.credit import ALLOCATORS
-from baselines.credit.removals import EXACT_AGENTS
+from baselines.credit.registry import RemovalPlan
+from baselines.credit.removals import MAX_REPLAYED_AGENTS
 
 TASKS_PER_SEED = 8
 """Tasks per seed in tabular games with several tasks."""
@@ -36,10 +37,14 @@ class World:
     plan: Plan
 
 
-def every_removal(agents: tuple[str, ...]) -> tuple[frozenset[str], ...]:
-    """Return all sets of agents that any allocator removes."""
-    wanted = [removed for name in ALLOCATORS for removed in ALLOCATORS[name].removals(agents)]
-    return tuple(dict.fromkeys(wanted))
+def every_removal(
+    agents: tuple[str, ...], rng: np.random.Generator, *, are_recounts: bool
+) -> RemovalPlan:
+    """Return all sets of agents that any allocator removes; see `Allocator.plan_removals`."""
+    plans = [a.plan_removals(agents, rng, are_recounts=are_recounts) for a in ALLOCATORS.values()]
+    removals = dict.fromkeys(removed for plan in plans for removed in plan.removals)
+    orders = [plan.orders for plan in plans if plan.orders is not None]
+    return RemovalPlan(tuple(removals), orders[0] if orders else None)
 
 
 def bandit(num_agents: int) -> Callable[[World, np.random.Generator], list[Measured]]:
@@ -50,7 +55,7 @@ def bandit(num_agents: int) -> Callable[[World, np.random.Generator], list[Measu
             num_agents, rng, interaction=world.interaction, dependence=world.dependence
         )
         # Sampled orders need hundreds of sets, so few samples per set suffice.
-        num_set_samples = world.plan.num_samples if num_agents <= EXACT_AGENTS else 1
+        num_set_samples = world.plan.num_samples if num_agents <= MAX_REPLAYED_AGENTS else 1
         plan = replace(world.plan, num_pairs=world.num_pairs, num_set_samples=num_set_samples)
         return [measure_game(game, plan, 0, rng)]
 

@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from baselines.common.types import BoolArray, FloatArray, IntArray
+from baselines.credit.reading import Pattern
 
 IDLE = -1
 """Choice of a removed agent; as an index it selects the last row of a table, reserved for it."""
@@ -23,6 +24,11 @@ class TabularGame(Protocol):
     @property
     def agents(self) -> tuple[str, ...]:
         """Names of the A agents in speaking order."""
+        ...
+
+    @property
+    def reads(self) -> Pattern:
+        """Whether each agent reads all before it ("chain") or nobody ("none")."""
         ...
 
     @property

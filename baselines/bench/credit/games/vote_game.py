@@ -10,6 +10,7 @@ import numpy as np
 from baselines.bench.credit.games.enumeration import enumerated_gradient, marginal_values
 from baselines.bench.credit.games.turn_game import FREE, IDLE
 from baselines.common.types import BoolArray, FloatArray, IntArray
+from baselines.credit.reading import Pattern
 
 CORRECT = 0
 """Index of the correct answer."""
@@ -34,6 +35,11 @@ class Vote:
         """Name the agents."""
         names = tuple(f"voter_{turn}" for turn in range(len(self.policy)))
         object.__setattr__(self, "agents", names)  # the class is frozen from here on
+
+    @property
+    def reads(self) -> Pattern:
+        """Who reads whom."""
+        return "none"
 
     @property
     def owners(self) -> IntArray:
