@@ -72,14 +72,14 @@ METRICS: Mapping[str, str] = {
     "cost/tokens_read": "Tokens: prompt tokens, counted once per forward pass over the prompt.",
     "cost/tokens_read_rating": "Tokens: prompt tokens of ratings.",
     "cost/forward_passes": "Count: forward passes of a batch while sampling and rating.",
-    "cost/verifier_calls": "Count: answers verified in this step.",
+    "cost/verifier_calls": "Count: answers verified in this step, for categories of messages too.",
     "time/step_s": (
         "Seconds: the whole step with its metrics, without evaluation, checkpoints and writing to "
         "files and trackers."
     ),
     "time/generate_s": "Seconds: sampling completions.",
     "time/rate_s": "Seconds: agents' ratings of each other.",
-    "time/verify_s": "Seconds: verification of answers, vote counting included.",
+    "time/verify_s": "Seconds: verification of answers, vote counting and message categories.",
     "time/environment_s": "Seconds: steps of the environment, without verification.",
     "time/credit_s": "Seconds: credit and advantages.",
     "time/update_s": "Seconds: gradients and updates.",

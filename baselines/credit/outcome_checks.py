@@ -19,6 +19,9 @@ RemovedRewards: TypeAlias = (
     | Mapping[str | frozenset[str], npt.ArrayLike]
 )
 
+UNREADABLE = 0.5
+"""Stored in place of a NaN for a rating that is not valid, which no method reads."""
+
 _DROP = "drop the rollouts that were not measured"
 _REWARDS = frozenset({-1.0, 1.0})
 _SCALE = "count a correct answer as +1 and a wrong one as -1"
@@ -142,18 +145,25 @@ def check_branch_rewards(
 
 
 def check_ratings(
-    ratings: npt.ArrayLike | None, num_agents: int, num_rollouts: int
+    ratings: npt.ArrayLike | None,
+    valid: BoolArray | None,
+    num_agents: int,
+    num_rollouts: int,
 ) -> FloatArray | None:
-    """Return ratings of shape (A, A, G)."""
+    """Return ratings of shape (A, A, G), where a NaN that is not valid is replaced."""
     if ratings is None:
         return None
     # An unreadable rating is no reason to drop a rollout, so this remedy differs.
-    remedy = "give an unreadable rating any share and mark it False in rating_valid"
+    remedy = "mark an unreadable rating False in rating_valid"
+    if valid is None:
+        remedy = "pass rating_valid, with False for an unreadable rating"
     outside = "rate in shares, not in percent"
-    shares = _floats_in(0.0, 1.0, "ratings", ratings, remedy=remedy, outside=outside)
+    shares = _floats("ratings", ratings)
     shape = (num_agents, num_agents, num_rollouts)
     expect_shape("ratings", shares, shape, remedy="order them as raters, agents, rollouts")
-    return shares
+    if valid is not None:
+        shares = np.where(np.isnan(shares) & ~valid[:, None], UNREADABLE, shares)
+    return _floats_in(0.0, 1.0, "ratings", shares, remedy=remedy, outside=outside)
 
 
 def check_rating_valid(

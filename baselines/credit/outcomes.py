@@ -54,8 +54,9 @@ class GroupOutcomes:
         branch_rewards: Maps an agent, or a turn, to the team rewards of M fresh continuations after
             it, its own rollout excluded, shape (G, M), in [-1, 1].
         ratings: Share of the outcome that rater i assigns to agent j in rollout g, at [i, j, g],
-            shape (A, A, G), in [0, 1].
-        rating_valid: Whether rater i gave a readable rating of rollout g, shape (A, G), bool.
+            shape (A, A, G), in [0, 1]; anything from 0 to 1, or NaN, where it is not valid.
+        rating_valid: Whether rater i gave a readable rating of rollout g, shape (A, G), bool; None:
+            all ratings are valid.
         features: Category of the message in each turn of rollout g, such as its action or a
             cluster, shape (G, T), integers >= 0; categories of different turns are not compared.
         turns: Labels of the T turns in speaking order, ``<agent>#<n>`` for the n-th turn of an
@@ -65,7 +66,8 @@ class GroupOutcomes:
             removed_rewards: a sample of all orders, for Shapley credit of many agents.
 
     Raises:
-        ValueError: If a name, a shape or a number breaks the rules above, or is NaN.
+        ValueError: If a name, a shape or a number breaks the rules above, or is NaN, other than a
+            rating that is not valid.
         TypeError: If a key of removed_rewards is neither an agent nor a frozenset.
     """
 
@@ -95,13 +97,14 @@ class GroupOutcomes:
         names = check_agents(agents)
         labels = check_turns(turns, names)
         team = check_team_rewards(team_rewards)
+        valid = check_rating_valid(rating_valid, ratings, len(names), len(team))
         fields = {
             "agents": names,
             "team_rewards": team,
             "removed_rewards": check_removed_rewards(removed_rewards, names, len(team)),
             "branch_rewards": check_branch_rewards(branch_rewards, names, labels, len(team)),
-            "ratings": check_ratings(ratings, len(names), len(team)),
-            "rating_valid": check_rating_valid(rating_valid, ratings, len(names), len(team)),
+            "ratings": check_ratings(ratings, valid, len(names), len(team)),
+            "rating_valid": valid,
             "features": check_features(features, len(labels or names), len(team)),
             "turns": labels,
             "orders": check_orders(orders, len(names)),

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias
 
-Purpose: TypeAlias = Literal["joint", "removed", "branch", "rating"]
-"""Purposes: rollouts of the whole team, with agents removed, continuations, and ratings."""
-PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
+Purpose: TypeAlias = Literal["joint", "removed", "branch", "rating", "category"]
+"""Purposes: rollouts of the whole team, with agents removed, continuations, ratings, and
+categories of messages."""
 
 
 @dataclass(slots=True)
@@ -24,7 +24,8 @@ class CostTracker:
             longest completion.
         generate_s: Seconds spent sampling.
         rate_s: Seconds spent rating.
-        verify_s: Seconds spent on verdicts: the verifier, and counting votes.
+        verify_s: Seconds spent on verdicts: the verifier, counting votes, and categories of
+            messages.
         environment_s: Seconds spent in the rest of the environment.
     """
 

@@ -42,6 +42,7 @@ class Group:
         orders: Orders of joining the team whose stages were removed; None if not sampled.
         ratings: Shares given by the raters, shape (A raters, A agents, G); None: no ratings.
         rating_valid: Whether they could be parsed, shape (A raters, G).
+        features: Category of each message, shape (G, T turns); None: not categorised.
         num_played: Number of episodes played.
         num_unmeasured: Number of episodes dropped because the verifier could not decide.
         is_complete: Whether everything in the plan was measured, or omitted because it could not
@@ -59,6 +60,7 @@ class Group:
     orders: Orders | None = None
     ratings: FloatArray | None = None
     rating_valid: BoolArray | None = None
+    features: IntArray | None = None
     num_played: int = 0
     num_unmeasured: int = 0
     is_complete: bool = True
@@ -68,7 +70,7 @@ class Group:
         """Compute the rewards once."""
         object.__setattr__(self, "rewards", np.array(rewards(self.rollouts)))
 
-    def outcomes(self, agents: tuple[str, ...], *, with_features: bool = False) -> GroupOutcomes:
+    def outcomes(self, agents: tuple[str, ...]) -> GroupOutcomes:
         """Return the input of an allocator, for a group with at least one rollout."""
         return GroupOutcomes(
             agents,
@@ -77,16 +79,10 @@ class Group:
             branch_rewards=dict(self.branches) or None,
             ratings=self.ratings,
             rating_valid=self.rating_valid,
-            features=self.message_categories() if with_features else None,
+            features=self.features,
             turns=self.turns,
             orders=self.orders,
         )
-
-    def message_categories(self) -> IntArray:
-        """Return an index per distinct message of a turn, equal for equal texts, shape (G, T)."""
-        texts = [[message.text.strip() for message in r.messages] for r in self.rollouts]
-        columns = [np.unique(turn, return_inverse=True)[1] for turn in zip(*texts, strict=True)]
-        return np.stack(columns, axis=-1).astype(np.int64)
 
 
 def rewards(rollouts: Sequence[Rollout]) -> list[float]:

@@ -107,7 +107,7 @@ def rate_rollouts(
     started = time.perf_counter()
     agents = [agent for agent, _ in raters]
     num_agents = len(agents)
-    shares = np.full((len(rollouts), num_agents, num_agents), 0.5)
+    shares = np.empty((len(rollouts), num_agents, num_agents))
     valid = np.ones((len(rollouts), num_agents), dtype=np.bool_)
     for column, (rater, policy) in enumerate(raters):
         rated = _rated_agents(len(rollouts), num_agents, rng)  # (rollouts, questions)

@@ -18,6 +18,7 @@ from baselines.common.checks import (
 from baselines.credit import ALLOCATORS, read_allocator_args
 from baselines.optimizers import OPTIMIZERS
 from baselines.policies.base import Sampling
+from baselines.rollouts.categories import find_categorize
 from baselines.rollouts.team_env import TEAMS, TeamSettings
 from baselines.train.logging.trackers import TRACKERS
 from baselines.train.settings import (
@@ -114,6 +115,8 @@ class TrainConfig(
                 "--resume must come with the folder of the run, got none; pass --out-dir runs/NAME"
             )
         read_allocator_args(self.allocator, self.allocator_args)
+        if "features" in ALLOCATORS[self.allocator].needs:
+            find_categorize(self.message_categories)
         OPTIMIZERS[self.optimizer].read_hyperparameters(self.optimizer_args)
 
     def _check_shared(self) -> None:

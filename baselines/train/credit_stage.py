@@ -14,6 +14,7 @@ from baselines.credit import ALLOCATORS, GroupOutcomes, read_allocator_args, sha
 from baselines.credit.removals import each_but_the_last, max_exact_agents
 from baselines.credit.turns import repeated_turns
 from baselines.optimizers import PolicyOptimizer
+from baselines.rollouts.categories import find_categorize, message_categories
 from baselines.rollouts.costs import CostTracker
 from baselines.rollouts.groups import Group, play_groups
 from baselines.rollouts.plan import (
@@ -40,7 +41,9 @@ class CreditStage:
         optimizer: Determines how many rollouts a group needs and what its advantage cancels.
 
     Raises:
-        ValueError: If the allocator rejects its hyperparameters or the team.
+        ValueError: If the allocator rejects its hyperparameters or the team, or the categories of
+            messages lead to no function.
+        ImportError: If the encoder of the categories is not installed.
     """
 
     def __init__(
@@ -52,6 +55,11 @@ class CreditStage:
         self._allocator = ALLOCATORS[config.allocator]
         self._hyperparameters = read_allocator_args(config.allocator, config.allocator_args)
         self._state = self._allocator.new_state() if self._allocator.new_state else None
+        self._categorize = (
+            find_categorize(config.message_categories)
+            if "features" in self._allocator.needs
+            else None
+        )
         self._cache: RemovedCache | None = None
         if config.removed_cache_decay:
             self._cache = RemovedCache(config.removed_cache_decay, self._roles_without)
@@ -68,7 +76,8 @@ class CreditStage:
         """Play one group per task, with the rollouts that credit of the active roles needs."""
         plan = self.plan(active, rng)
         groups = play_groups(self._runner, tasks, plan, rng=rng, costs=costs, cache=self._cache)
-        return self._rated(groups, rng, costs) if plan.rate else groups
+        groups = self._rated(groups, rng, costs) if plan.rate else groups
+        return self._categorised(groups, costs) if self._categorize else groups
 
     def plan(self, active: Collection[Role], rng: np.random.Generator) -> Plan:
         """Return the plan of each task in a step that trains the active roles.
@@ -150,8 +159,7 @@ class CreditStage:
 
     def outcomes(self, group: Group) -> GroupOutcomes:
         """Return the input of an allocator for a group."""
-        with_features = "features" in self._allocator.needs
-        return group.outcomes(self._runner.agents, with_features=with_features)
+        return group.outcomes(self._runner.agents)
 
     def remember(self, groups: Sequence[Group], updated: Collection[Role]) -> None:
         """Update the state at the end of a step, after the policies of some roles were updated."""
@@ -224,6 +232,22 @@ class CreditStage:
                 else group
             )
         return rated
+
+    def _categorised(self, groups: Sequence[Group], costs: CostTracker) -> list[Group]:
+        """Return the groups with the category of each message."""
+        verifier, categorize = self._runner.verifier, self._categorize
+        assert categorize is not None
+        return [
+            replace(
+                group,
+                features=message_categories(
+                    group.task, group.rollouts, verifier, categorize, costs=costs
+                ),
+            )
+            if group.rollouts
+            else group
+            for group in groups
+        ]
 
     @property
     def _is_cancelled_in_uniform_groups(self) -> bool:

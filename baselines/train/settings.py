@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from baselines.common.flags import Alone, Choices
 from baselines.credit import ALLOCATORS
 from baselines.optimizers import OPTIMIZERS
+from baselines.rollouts.categories import CATEGORIES
 from baselines.train.logging.trackers import TRACKERS
 from baselines.train.presets import PRESETS
 from baselines.train.schedule import Order
@@ -116,7 +117,7 @@ class RoleSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class MeasurementSettings:
-    """Rollouts with an agent removed, and continuations."""
+    """Rollouts with an agent removed, continuations, and categories of messages."""
 
     removed_samples: int = 4
     """Rollouts per task and removed agent, for credit that compares with the team without it."""
@@ -129,6 +130,10 @@ class MeasurementSettings:
     resample_rounds: int = 0
     """Maximum number of times that a step samples more tasks to replace dropped groups, such as
     those of equal rewards with dapo. 0: no replacement."""
+    message_categories: Annotated[str, Choices((*CATEGORIES, "module:function"))] = "answer"
+    """Categories of messages, for credit that compares them. answer: by the answer where a message
+    has one, else by clusters of texts of similar meaning. text: equal texts. Or a function of your
+    own, (texts, task, verifier) -> integers."""
     measure_removed: bool = False
     """Measure removals of each agent but the last on all tasks, even if credit does not need them,
     for the help rate, the hurt rate and the calibration of ratings."""

@@ -82,6 +82,10 @@ def _continues_rollouts(config: TrainConfig) -> bool:
     return bool(branches or per_rollout_removals(topology, _removals(config, topology)))
 
 
+def _compares_messages(config: TrainConfig) -> bool:
+    return "features" in ALLOCATORS[config.allocator].needs
+
+
 REMOVALS = "e.g. --allocator counterfactual"
 NEEDED: Mapping[str, tuple[Callable[[TrainConfig], bool], str]] = {
     "lora_rank": (lambda config: config.weights == "lora", "--weights lora"),
@@ -90,6 +94,7 @@ NEEDED: Mapping[str, tuple[Callable[[TrainConfig], bool], str]] = {
     "tis_cap": (lambda config: config.old_logprobs == "recompute", "--old-logprobs recompute"),
     "removed_samples": (_removes_per_task, REMOVALS),
     "removed_cache_decay": (_removes_per_task, REMOVALS),
+    "message_categories": (_compares_messages, "--allocator regression"),
     "branch_samples": (_continues_rollouts, "e.g. --allocator branch"),
 }
 """Conditions under which settings have an effect, with flags that meet them."""

@@ -106,6 +106,21 @@ def test_check_refuses_bad_hyperparameters(settings, message):
         TrainConfig(**settings).check()
 
 
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("txt", "unknown message_categories 'txt'; available: answer, module:function, text; did"),
+        (
+            "no_such:f",
+            "message_categories must be a function that can be imported, got 'no_such:f'",
+        ),
+    ],
+)
+def test_check_refuses_bad_categories_of_messages(name, message):
+    with pytest.raises(ValueError, match=message):
+        TrainConfig(allocator="regression", message_categories=name).check()
+
+
 def test_hyperparameters_are_read_from_the_command_line():
     config = read_config(["--allocator-args", "weight", "0.5", "mode", "margin"])
     assert config.allocator_args == {"weight": "0.5", "mode": "margin"}

@@ -161,6 +161,17 @@ def test_self_evaluation_credit_gives_one_what_it_takes_from_the_others(
         np.testing.assert_allclose(total, expected, rtol=0, atol=1e-12)
 
 
+@given(group=groups(), center=st.sampled_from(["group", "outcome", "none"]))
+def test_self_evaluation_credit_is_the_same_whatever_stands_for_an_unreadable_rating(
+    group: GroupOutcomes, center: str
+) -> None:
+    unread = np.broadcast_to(~group.rating_valid[:, None], group.ratings.shape)
+    credit = self_evaluation_credit(group, center=center)
+    for other in (np.nan, 0.0, 1.0):
+        changed = replace(group, ratings=np.where(unread, other, group.ratings))
+        np.testing.assert_array_equal(self_evaluation_credit(changed, center=center), credit)
+
+
 @given(group=groups())
 def test_self_evaluation_credit_is_shared_when_both_weights_are_zero(group: GroupOutcomes) -> None:
     credit = self_evaluation_credit(group, credit_weight=0.0, blame_weight=0.0)

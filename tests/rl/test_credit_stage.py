@@ -79,6 +79,30 @@ def test_every_allocator_is_given_what_it_needs_in_every_topology(allocator, top
     stage.load_json(stage.to_json())
 
 
+def test_messages_are_categorised_when_credit_compares_them_and_only_then():
+    groups = play(stage_of(replace(SMALL, allocator="regression")))
+    mixed = [group for group in groups if len(set(group.rewards.tolist())) > 1]
+    assert mixed
+    for group in mixed:  # the answer of the solver decides the reward
+        assert group.features.shape == (4, 2)
+        answers = group.features[:, 1].tolist()
+        assert len(set(zip(answers, group.rewards.tolist(), strict=True))) == 2
+    assert all(group.features is None for group in play(stage_of(SMALL)))
+
+
+def test_messages_are_categorised_in_the_way_of_the_setting():
+    script = iter(rf"{n} \boxed{{{n % 2}}}" for n in range(1000))
+    sizes = {}
+    for name in ("answer", "text"):
+        config = replace(SMALL, allocator="regression", message_categories=name)
+        policy = RecordingPolicy(lambda _: next(script))
+        groups = stage_of(config, policy).play(
+            [Task("t/0", "0+1", "1")], (), rng=np.random.default_rng(0), costs=CostTracker()
+        )
+        sizes[name] = [len(set(column)) for column in groups[0].features.T.tolist()]
+    assert sizes == {"answer": [2, 2], "text": [4, 4]}
+
+
 def test_plan_asks_only_for_what_the_allocator_needs():
     asked = {}
     for allocator in ALLOCATORS:

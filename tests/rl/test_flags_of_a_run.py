@@ -58,6 +58,7 @@ NEEDED = {
     "role_order": ("--alternate-period", "2"),
     "start_role": ("--alternate-period", "2"),
     "branch_samples": ("--allocator", "branch"),
+    "message_categories": ("--allocator", "regression"),
 }
 """What makes a flag of training matter."""
 

@@ -14,6 +14,11 @@ AGENTS = ("thinker_0", "thinker_1", "solver_0")
 NAN, INF = float("nan"), float("inf")
 
 
+RATED_WITH_NAN = np.full((3, 3, 2), 0.25)
+RATED_WITH_NAN[0, :, 0] = NAN
+"""The first agent's rating of the first rollout is unreadable."""
+
+
 def outcomes(**fields: Any) -> GroupOutcomes:
     return GroupOutcomes(**{"agents": AGENTS, "team_rewards": [1, -1], **fields})
 
@@ -33,6 +38,16 @@ def test_outcomes_takes_lists_and_holds_read_only_float64() -> None:
     ]
     assert [array.dtype for array in arrays] == [np.float64] * 4
     assert not any(array.flags.writeable for array in [*arrays, group.rating_valid])
+
+
+def test_outcomes_takes_nan_for_ratings_that_are_not_valid() -> None:
+    valid = [[False, True], [True, True], [True, True]]
+    group = outcomes(ratings=RATED_WITH_NAN, rating_valid=valid)
+    np.testing.assert_array_equal(group.ratings[0, :, 0], [0.5] * 3)
+    np.testing.assert_array_equal(group.ratings[1:], np.full((2, 3, 2), 0.25))
+    np.testing.assert_array_equal(group.ratings[0, :, 1], [0.25] * 3)
+    assert not group.ratings.flags.writeable
+    assert np.isnan(RATED_WITH_NAN[0, :, 0]).all()
 
 
 def test_outcomes_keeps_its_own_copy() -> None:
@@ -152,7 +167,22 @@ def test_outcomes_refuses_a_key_that_is_no_set_of_agents() -> None:
         ({"features": [[0, 1, 2], [0, -1, 2]]}, "features must be >= 0, got -1; number them"),
         ({"ratings": np.zeros((3, 2, 2))}, r"must have shape \(3, 3, 2\), got .*; order them as"),
         ({"ratings": np.full((3, 3, 2), 70.0)}, r"must lie in \[0, 1\], got 70; rate in shares"),
-        ({"ratings": np.full((3, 3, 2), NAN)}, "mark it False in rating_valid"),
+        (
+            {"ratings": np.full((3, 3, 2), NAN)},
+            "must be finite, got 18 NaN or infinite of 18 numbers; pass rating_valid, with False",
+        ),
+        (
+            {"ratings": RATED_WITH_NAN, "rating_valid": np.ones((3, 2), bool)},
+            "must be finite, got 3 NaN .*; mark an unreadable rating False in rating_valid",
+        ),
+        (
+            {"ratings": RATED_WITH_NAN, "rating_valid": [[True, False], [False] * 2, [False] * 2]},
+            "must be finite, got 3 NaN",
+        ),
+        (
+            {"ratings": np.full((3, 3, 2), -INF), "rating_valid": np.zeros((3, 2), bool)},
+            "must be finite, got 18 NaN or infinite",
+        ),
         ({"rating_valid": np.ones((3, 2), bool)}, "rating_valid must come with ratings"),
         (
             {"ratings": np.zeros((3, 3, 2)), "rating_valid": np.ones((2, 3), bool)},

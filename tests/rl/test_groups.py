@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -150,9 +152,18 @@ def test_what_a_cache_knows_is_not_played_again():
     assert again.verified["removed"] == 2
 
 
-def test_message_categories_number_the_distinct_texts_of_each_agent():
+def test_outcomes_hold_the_ratings_and_which_of_them_are_valid():
+    (group,) = groups_of(["2", "9"], Plan(group_size=2), tasks=TASKS[:1])
+    ratings, valid = np.full((2, 2, 2), 0.25), np.array([[True, False], [False, True]])
+    outcomes = replace(group, ratings=ratings, rating_valid=valid).outcomes(PAIR)
+    np.testing.assert_array_equal(outcomes.ratings, ratings)
+    np.testing.assert_array_equal(outcomes.rating_valid, valid)
+
+
+def test_outcomes_hold_the_categories_of_messages():
     (group,) = groups_of(["2", "9", "2"], Plan(group_size=3), tasks=TASKS[:1])
-    categories = group.message_categories()
-    assert categories.shape == (3, 2)
-    assert len(set(categories[:, 0])) == 3  # three thoughts
-    assert categories[0, 1] == categories[2, 1] != categories[1, 1]
+    assert group.outcomes(PAIR).features is None
+    features = np.array([[0, 1], [0, 0], [2, 1]])
+    np.testing.assert_array_equal(
+        replace(group, features=features).outcomes(PAIR).features, features
+    )

@@ -86,6 +86,7 @@ def test_rating_metrics_leave_out_what_could_not_be_read():
     assert metrics["rating/thinker_0/valid_rate"] == 3 / 4
     assert metrics["rating/solver_0/valid_rate"] == 2 / 4
     assert metrics["rating/thinker_0/calibration"] == pytest.approx(1.0)
+    assert rating_metrics([rated([0.9, np.nan, 0.1, 0.1], valid)], PAIR) == metrics
 
 
 def test_rating_metrics_are_null_when_nobody_rated():

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from baselines.rollouts.costs import CostTracker
-from baselines.rollouts.ratings import RatedRollout, parse_rating, rate_rollouts, rating_prompt
+from baselines.rollouts.ratings import (
+    AS_JSON,
+    ONE_DIGIT,
+    RatedRollout,
+    parse_rating,
+    rate_rollouts,
+    rating_prompt,
+)
 from ccpo_env.types import Message
 from tests.rl.teams import PAIR, TASK, RecordingPolicy
 
@@ -63,6 +70,16 @@ def test_raters_read_problem_messages_outcome_and_who_they_are():
         "credit does solver_0 deserve"
         in rating_prompt(RIGHT, "solver_0", "solver_0", as_json=False).text
     )
+
+
+def test_a_written_rating_is_asked_for_as_json_and_a_scored_one_as_a_digit():
+    writer, scorer = RecordingPolicy(["7"]), Scorer(lambda _: "9")
+    rate([RIGHT], [writer, scorer])
+    ((written,),), (scored,) = writer.calls, scorer.prompts
+    for prompt, asked, other in ((written, AS_JSON, ONE_DIGIT), (scored, ONE_DIGIT, AS_JSON)):
+        assert prompt.text.count(asked) == 1
+        assert other not in prompt.text
+        assert prompt.messages[-1]["content"].endswith(asked)
 
 
 def test_written_ratings_are_read_strictly_and_the_rest_is_invalid():
@@ -130,4 +147,11 @@ def test_rating_costs_are_counted_for_scored_and_for_written_ratings():
     assert (scored.read["rating"], scored.generated["rating"]) == (30, 0)
     rate([RIGHT] * 3, [RecordingPolicy(["12345"])] * 2, costs=written)
     assert written.generated["rating"] == 30
+    assert (scored.forward_passes, written.forward_passes) == (2, 2 * 5)
     assert written.rate_s > 0.0
+
+
+def test_no_rollouts_cost_nothing():
+    costs = CostTracker()
+    assert rate([], [RecordingPolicy(["7"])] * 2, costs=costs) == []
+    assert (costs.tokens_generated, costs.read.total(), costs.forward_passes) == (0, 0, 0)
