@@ -236,17 +236,25 @@ def _between(sides: list[str], signs: list[str]) -> Region:
 
 
 def _modulus(name: str, shift: str, sign: str, bound: str) -> Region:
-    """Return the set where |variable + shift| is below or above a bound."""
+    """Return the set where |variable + shift| is below, above or not equal to a bound."""
     end, offset = _end(bound), _end(shift)
-    if isinstance(end, Node) or isinstance(offset, Node) or not end > 0 or sign == "\\neq":
+    if isinstance(end, Node) or isinstance(offset, Node):
         raise Unreadable
-    low, high, has_end = -end - offset, end - offset, sign in ("\\leq", "\\geq")
-    if sign in ("<", "\\leq"):
+    low, high, infinity = -end - offset, end - offset, context().inf
+    has_end, is_inside = sign in ("\\leq", "\\geq"), sign in ("<", "\\leq")
+    is_empty = end < 0 or (end == 0 and not has_end) if is_inside else end == infinity
+    if is_empty:
+        raise Unreadable
+    if is_inside:
         inside = Interval(low, high, has_low=has_end, has_high=has_end)
-        return Region((inside,), name, is_definite=True)
-    below = Interval(-context().inf, low, has_low=False, has_high=has_end)
-    above = Interval(high, context().inf, has_low=has_end, has_high=False)
-    return Region((below, above), name, is_definite=True)
+        return Region((_open_at_infinity(inside),), name, is_definite=True)
+    outside = [
+        Interval(-infinity, low, has_low=False, has_high=has_end),
+        Interval(high, infinity, has_low=has_end, has_high=False),
+    ]
+    if sign == "\\neq" and end > 0:
+        outside.append(Interval(low, high, has_low=False, has_high=False))
+    return Region(_ordered(outside), name, is_definite=True)
 
 
 def _end(text: str) -> Any:
