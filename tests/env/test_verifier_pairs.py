@@ -47,6 +47,8 @@ KINDS = {
     "constant": r"2\pi",
     "complex number": "3+4i",
     "no value": r"\frac{1}{0}",
+    "factorial of a negative number": "(-1)!",
+    "factorial of a fraction": r"\frac{1}{2}!",
     "too large": "10^{10^{10}}",
     "function": r"\sin x/2",
     "pair": "(1,2)",
