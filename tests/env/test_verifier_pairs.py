@@ -292,6 +292,13 @@ def test_a_gold_that_nobody_reads_is_an_error(gold: str) -> None:
     assert not is_understood(Reading(gold))
 
 
+def test_a_label_may_stand_on_either_side() -> None:
+    assert decide("r^2+1=A", "r^2+1") is True
+    assert decide("r^2+2=A", "r^2+1") is False
+    assert decide("r^2+1=s^2+1", "s^2+1") is False  # the bare side of an equation
+    assert decide(r"\foo{x}^2=3", "3") is None
+
+
 def test_congruences_may_have_expressions_for_residues() -> None:
     assert decide(r"n \equiv 2^3+4 \pmod 7", r"n \equiv 5 \pmod 7") is True
     assert decide(r"n \equiv 2^3+5 \pmod 7", r"n \equiv 5 \pmod 7") is False
