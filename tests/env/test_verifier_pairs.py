@@ -278,6 +278,7 @@ UNDERSTOOD = (
 )
 
 
+@pytest.mark.usefixtures("patient_workers")
 @pytest.mark.parametrize("gold", UNDERSTOOD)
 @pytest.mark.parametrize("answer", [r"\foo", r"n \equiv \foo \pmod 7", r"\frac{1}{", r"\sin x/2"])
 def test_an_unreadable_answer_is_wrong_beside_a_gold_that_only_we_read(
@@ -297,6 +298,47 @@ def test_a_label_may_stand_on_either_side() -> None:
     assert decide("r^2+2=A", "r^2+1") is False
     assert decide("r^2+1=s^2+1", "s^2+1") is False  # the bare side of an equation
     assert decide(r"\foo{x}^2=3", "3") is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "gold", "equal"),
+    [
+        ("2 3", "6", False),
+        (r"1 \frac{5}{2}", "3.5", False),
+        (r"\alpha+", "1", False),  # no function whose meaning math-verify may know
+        (r"3 \cdot \times 2", "6", False),
+        (r"\sin x/2", "1", None),
+        (r"\foo+", "1", None),
+        (r"\alpha+", r"\foo", None),
+        (r"\frac{0}{0}", "1", False),
+        ("1", r"\frac{0}{0}", None),
+        (r"\frac{0}{0}", r"\frac{1}{0}", None),
+    ],
+)
+def test_incomplete_expressions_beside_a_value(answer: str, gold: str, equal: bool | None) -> None:
+    assert decide(answer, gold) is equal
+
+
+MATRIX = r"\begin{%s}%s & 2 \\ 3 & 4 \end{%s}"
+
+
+@pytest.mark.parametrize(
+    ("cell", "gold_cell", "equal"),
+    [
+        (r"\foo", r"\foo", True),  # by its form
+        (r"\foo", "1", None),
+        ("", "1", False),
+        ("1", "", False),
+        ("", "", True),
+        ("0.5", r"\frac12", True),
+        (r"\infty", r"-\infty", False),
+    ],
+)
+def test_cells_of_matrices_are_compared_as_values(
+    cell: str, gold_cell: str, equal: bool | None
+) -> None:
+    answer = MATRIX % ("pmatrix", cell, "pmatrix")
+    assert decide(answer, MATRIX % ("bmatrix", gold_cell, "bmatrix")) is equal
 
 
 def test_congruences_may_have_expressions_for_residues() -> None:
