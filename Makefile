@@ -62,12 +62,11 @@ results: install  ## Measure all results of the documents again (hours), or one:
 	$(TEST_ENV) $(BIN)/python scripts/measure_results.py $(ARGS)
 
 MODULE := ccpo_env/verifiers/number.py
-TESTS := tests/env/test_verifier_number.py
 NUMBER := 100
 SEED := 0
 JOBS := 1
-mutants: install  ## List faults that no test notices: make mutants MODULE=folder TESTS="tests/x.py tests/y.py" NUMBER=100 SEED=0
-	$(BIN)/python -m scripts.mutants $(MODULE) --tests $(TESTS) --number $(NUMBER) --seed $(SEED) --jobs $(JOBS)
+mutants: install  ## List faults that no test notices: make mutants MODULE=baselines/credit NUMBER=100 SEED=0 [TESTS=...]
+	$(BIN)/python -m scripts.mutants $(MODULE) $(if $(TESTS),--tests $(TESTS)) --number $(NUMBER) --seed $(SEED) --jobs $(JOBS)
 
 weights: install  ## Make the embedded model's weights again
 	$(TEST_ENV) $(BIN)/python -m scripts.tiny.make $(ARGS)

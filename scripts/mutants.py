@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -38,6 +38,34 @@ ROOT = Path(__file__).parent.parent
 OUT = ROOT / "runs" / "mutants"
 SLOWER, PATIENCE_S = 5, 60
 """Tests that take this many times as long as without a fault, and this much longer, hang."""
+
+TESTS_OF: Mapping[str, str] = {
+    "ccpo_env": "env/test_*",
+    "ccpo_env/tasks": "env/test_tasks*",
+    "ccpo_env/verifiers": "env/test_extract* env/test_verif*",
+    "baselines": "rl/test_play* rl/test_cli* rl/test_start_of_commands*",
+    "baselines/bench": "rl/test_games* rl/test_bench*",
+    "baselines/common": "rl/test_jsonl* rl/test_hyperparameters* rl/test_stats* rl/test_metrics* "
+    "rl/test_command_line*",
+    "baselines/compare": "rl/test_compare*",
+    "baselines/credit": "rl/test_group_outcomes* rl/test_audit* rl/test_credit_*",
+    "baselines/evaluate": "rl/test_examples* rl/test_evaluation*",
+    "baselines/experiment": "rl/test_sweep* rl/test_experiment*",
+    "baselines/integrations": "rl/test_trl* rl/test_verl*",
+    "baselines/optimizers": "rl/test_advantages* rl/test_losses* rl/test_optimizers* "
+    "rl/test_oracle*",
+    "baselines/policies": "rl/test_options* rl/test_scripted* rl/test_policy* rl/test_sampler* "
+    "rl/test_team* rl/test_token_tree* rl/test_tree_attention* rl/test_prompt_cache* "
+    "rl/test_checkpoint* rl/test_endpoint* rl/test_hf_policy* rl/test_llama* rl/test_lora*",
+    "baselines/report": "rl/test_report*",
+    "baselines/rollouts": "rl/test_plan* rl/test_ratings* rl/test_removed_cache* rl/test_groups* "
+    "rl/test_rollout*",
+    "baselines/train": "rl/test_schedule* rl/test_config* rl/test_degeneracy* rl/test_batching* "
+    "rl/test_samples* rl/test_completions* rl/test_credit_stage* rl/test_scoring* rl/test_updater* "
+    "rl/test_step_parts* rl/test_trackers* rl/test_trainer* rl/test_heterogeneous* rl/test_resume*",
+    "baselines/train_sb3": "rl/test_train_sb3*",
+}
+"""Tests of each folder, in `tests`, fast ones first; a folder without its own has its parent's."""
 
 Outcome = Literal["killed", "timeout", "survived"]
 
@@ -107,7 +135,8 @@ def run_tests(copy: Path, tests: Sequence[str], timeout_s: float | None, *, cach
         timeout_s: How long they may take, in seconds; None: as long as they like.
         cache: Whether to keep compiled modules. Those of a mutant could be taken for the next.
     """
-    command = [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider", "--no-cov", *tests]
+    options = ["-x", "-p", "no:cacheprovider", "--no-cov", "-m", "not slow"]
+    command = [sys.executable, "-m", "pytest", *options, *tests]
     environment = {
         **os.environ,
         "PYTHONPATH": str(copy),
@@ -187,13 +216,23 @@ def modules_of(paths: Sequence[str]) -> list[str]:
     return sorted(found)
 
 
+def find_tests(module: str) -> list[str]:
+    """Return the test files of a module, as paths in the checkout."""
+    folder = next(str(each) for each in Path(module).parents if str(each) in TESTS_OF)
+    patterns = TESTS_OF[folder].split()
+    found = (path for pattern in patterns for path in sorted(ROOT.glob(f"tests/{pattern}.py")))
+    return [str(path.relative_to(ROOT)) for path in found]
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a sample of mutants; 0: done, 1: the tests fail without a fault."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("modules", nargs="+", metavar="MODULE", help="files or folders to mutate")
-    parser.add_argument("--tests", nargs="+", required=True, help="tests of these, fast ones first")
+    parser.add_argument(
+        "--tests", nargs="+", help="their tests, fast ones first (those of TESTS_OF)"
+    )
     parser.add_argument("--number", type=int, default=100, help="how many mutants (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="which mutants (%(default)s)")
     parser.add_argument("--jobs", type=int, default=1, help="tests run at once (%(default)s)")
@@ -201,13 +240,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     with exit_on_bad_input():
         modules = modules_of(args.modules)
+    tests = args.tests or list(dict.fromkeys(test for each in modules for test in find_tests(each)))
     mutants = draw(modules, args.number, args.seed)
     args.out.mkdir(parents=True, exist_ok=True)
     counts: dict[Outcome, int] = defaultdict(int)
     for old in args.out.glob("*.diff"):
         old.unlink()
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
-        outcomes = run_all(mutants, args.tests, args.jobs, Path(folder))
+        outcomes = run_all(mutants, tests, args.jobs, Path(folder))
         for number, (mutant, outcome) in enumerate(outcomes, 1):
             counts[outcome] += 1
             print(f"{number}/{len(mutants)} {outcome} {mutant.module}:{mutant.line}", flush=True)

@@ -7,11 +7,15 @@ import subprocess
 
 import pytest
 
+from scripts.draw_architecture import PACKAGES
 from scripts.faults import DropStatement, OtherToken, faults_by_place
 from scripts.mutants import (
+    ROOT,
+    TESTS_OF,
     Mutant,
     copy_checkout,
     draw,
+    find_tests,
     main,
     modules_of,
     mutate_code,
@@ -161,3 +165,18 @@ def test_modules_are_files_and_folders_of_the_checkout():
     assert modules_of(["counting.py", "tests/"]) == ["counting.py", "tests/test_counting.py"]
     with pytest.raises(ValueError, match="MODULE must be a Python file"):
         modules_of(["nowhere"])
+
+
+def test_every_module_has_tests_and_every_pattern_finds_some():
+    assert all((ROOT / folder).is_dir() for folder in TESTS_OF)
+    for patterns in TESTS_OF.values():
+        assert all(list(ROOT.glob(f"tests/{pattern}.py")) for pattern in patterns.split())
+    for package in PACKAGES:
+        folders = {str(path.parent.relative_to(ROOT)) for path in (ROOT / package).glob("*/*.py")}
+        assert all(find_tests(f"{folder}/module.py") for folder in folders)
+        if package == "baselines":
+            assert folders <= set(TESTS_OF)
+    assert find_tests("ccpo_env/verifiers/math/single.py") == find_tests(
+        "ccpo_env/verifiers/number.py"
+    )
+    assert "tests/env/test_views.py" in find_tests("ccpo_env/topologies/vote.py")

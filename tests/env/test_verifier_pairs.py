@@ -319,6 +319,47 @@ def test_incomplete_expressions_beside_a_value(answer: str, gold: str, equal: bo
     assert decide(answer, gold) is equal
 
 
+@pytest.mark.parametrize(
+    ("answer", "gold", "equal"),
+    [
+        ("(A) 42", "A", True),
+        ("A", "(A) 42", True),
+        ("(A) 42", "B", False),
+        ("B", "(A) 42", False),
+        ("x", "(A) 42", False),
+        (r"0.33\ldots", "0.33", False),
+        ("0.33", r"0.33\ldots", False),
+        (r"5\text{ or more}", "5", False),
+        ("5", r"5\text{ or more}", False),
+        (r"5\text{ cm}", r"5\text{ m}", False),
+        (r"50\%", r"50\text{ cm}", False),
+        (r"50\%", r"\text{blue}", False),
+        (r"\text{blue}", r"50\%", False),
+        (r"50\%", r"\frac{x}{2}", False),
+        (r"50\%", r"\foo", None),
+        (r"x\%", r"\frac{x}{100}", True),
+        (r"x\%", "x", None),
+        (r"\frac12\%", r"\frac{1}{200}", True),
+        (r"50\%", "50", True),
+        ("-1", r"-1\%", True),
+        (r"101_2\%", "101", None),
+        ("101_2", "x", False),
+        ("101_2", r"\sqrt{2}", False),
+        ("101_2", r"\text{blue}", False),
+        ("101_2", r"\emptyset", False),
+        (r"\emptyset", r"\text{blue}", False),
+        (r"\emptyset", "x+1", False),
+        (r"\emptyset", r"\foo", None),
+        (r"\text{null set}", r"\emptyset", True),
+        (r"\text{blue}", "x+1", False),
+        (r"\text{blue}", r"\foo", None),
+        (r"\text{blue}", r"\text{Blue}", True),
+    ],
+)
+def test_single_values_of_two_kinds(answer: str, gold: str, equal: bool | None) -> None:
+    assert decide(answer, gold) is equal
+
+
 MATRIX = r"\begin{%s}%s & 2 \\ 3 & 4 \end{%s}"
 
 
