@@ -8,10 +8,10 @@ only the answer may have a label, for example.
 from __future__ import annotations
 
 from ccpo_env.verifiers.math.containers import is_container, same_container
+from ccpo_env.verifiers.math.intervals import same_region
 from ccpo_env.verifiers.math.matrices import same_matrix
 from ccpo_env.verifiers.math.normalize import same_form
 from ccpo_env.verifiers.math.reading import Reading
-from ccpo_env.verifiers.math.regions import same_region
 from ccpo_env.verifiers.math.relations import (
     is_congruence,
     is_relation,
