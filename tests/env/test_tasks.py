@@ -468,6 +468,20 @@ def test_a_file_of_one_split_is_not_taken_for_the_other(
 
 
 @pytest.mark.parametrize(
+    ("num_chars", "shown"), [(76, f"['{'x' * 76}']"), (77, f"['{'x' * 75}...")]
+)
+def test_a_row_of_more_than_eighty_characters_is_cut(
+    num_chars: int, shown: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_text(json.dumps(["x" * num_chars]))
+    with pytest.raises(
+        TaskFileError, match=re.escape(f"line 1 must be a JSON object, got {shown} ")
+    ):
+        load_tasks(path)
+
+
+@pytest.mark.parametrize(
     ("name", "split", "stem"),
     [
         (name, split, stem)
