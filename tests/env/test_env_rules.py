@@ -671,6 +671,11 @@ def test_snapshot_before_the_first_reset_is_refused(unwrapped: bool) -> None:
         env.snapshot()
 
 
+def test_what_comes_before_the_first_reset_is_refused() -> None:
+    with pytest.raises(AttributeError, match="agent_selection cannot be accessed before reset"):
+        make().last()
+
+
 def test_snapshot_is_refused_after_a_first_reset_that_failed() -> None:
     env = make()
     with pytest.raises(ValueError, match="task must be in"):

@@ -140,6 +140,7 @@ def test_request_for_a_box_is_taken_out(asked: str, left: str) -> None:
         "Gifts are boxed. How many are there?",
         "A number is boxed in the corner. Write down the boxed number.",
         r"Which number goes in $\boxed{\phantom{0}}$?",
+        "  def f(x):\n    ...\n",
     ],
 )
 def test_question_that_mentions_a_box_is_kept(question: str) -> None:

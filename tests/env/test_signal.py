@@ -130,6 +130,15 @@ def test_reset_explains_a_wrong_task(task: Any) -> None:
         started(task)
 
 
+def test_the_transcript_shows_task_symbols_and_answer() -> None:
+    env = signal_v0(render_mode="ansi")
+    env.reset(options={"task": SignalTask(1, 2, "hard")})
+    assert env.render() == "1 + 2 (hard): symbols None, answer None"
+    env.step(np.array([2, 1]))
+    env.step(3)
+    assert env.render() == "1 + 2 (hard): symbols (2, 1), answer 3"
+
+
 def test_infos_name_the_role_of_each_agent() -> None:
     env = started()
     assert env.infos == {"thinker_0": {"role": "thinker"}, "solver_0": {"role": "solver"}}

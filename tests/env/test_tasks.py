@@ -20,6 +20,7 @@ from ccpo_env import Task, load_tasks, think_solve_v0
 from ccpo_env.errors import TaskFileError
 from ccpo_env.tasks import TASK_SOURCES, resolve_tasks
 from ccpo_env.tasks.arithmetic import arithmetic, intermediate_values
+from ccpo_env.tasks.benchmarks import BENCHMARKS
 from ccpo_env.tasks.splits import TEST_SHARE, in_split
 
 QUESTION = re.compile(r"Compute from left to right modulo 10: ([1-9]\d)((?:[+\-*][1-9]){1,4})")
@@ -466,6 +467,40 @@ def test_a_file_of_one_split_is_not_taken_for_the_other(
     assert load_tasks("gsm8k", split="test")[0].answer == "4"
 
 
+@pytest.mark.parametrize(
+    ("num_chars", "shown"), [(76, f"['{'x' * 76}']"), (77, f"['{'x' * 75}...")]
+)
+def test_a_row_of_more_than_eighty_characters_is_cut(
+    num_chars: int, shown: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_text(json.dumps(["x" * num_chars]))
+    with pytest.raises(
+        TaskFileError, match=re.escape(f"line 1 must be a JSON object, got {shown} ")
+    ):
+        load_tasks(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "split", "stem"),
+    [
+        (name, split, stem)
+        for name, benchmark in BENCHMARKS.items()
+        for split, stems in benchmark.stems.items()
+        for stem in stems
+    ],
+)
+def test_every_benchmark_is_read_from_a_file_of_its_name(
+    name: str, split: str, stem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CCPO_DATA_DIR", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    write(tmp_path / f"{stem}.csv.jsonl", sums([1]))
+    write(tmp_path / f"another_{stem}.jsonl", sums([2]))
+    (tmp_path / f"{stem}.txt").write_text("no tasks")
+    assert [task.answer for task in load_tasks(name, split=split)] == ["2"]
+
+
 def test_missing_benchmark_names_the_folder_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CCPO_DATA_DIR", raising=False)
     with pytest.raises(FileNotFoundError, match=r"'amc23' must be a local file, .* CCPO_DATA_DIR"):
@@ -483,10 +518,21 @@ def test_hub_errors_are_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(FileNotFoundError, match="got 'no route'; check the network") as caught:
         load_tasks("gsm8k")
     assert "\n" not in str(caught.value)
-    rows = [{"question": "q", "answer": "#### 5"}]
-    fake = SimpleNamespace(load_dataset=lambda *_, **__: rows)
-    monkeypatch.setitem(sys.modules, "datasets", fake)
-    assert load_tasks("gsm8k")[0].answer == "5"
+    rows = [{"question": "q", "answer": "#### 5"}, {"question": "r", "answer": "#### 6"}]
+    asked: list[Any] = []
+
+    def load(*place: Any, **options: Any) -> list[dict[str, str]]:
+        asked.append((place, options["split"], len(options["revision"])))
+        return rows
+
+    monkeypatch.setitem(sys.modules, "datasets", SimpleNamespace(load_dataset=load))
+    found = load_tasks("gsm8k", split="test")
+    assert [(task.id, task.answer) for task in found] == [
+        ("gsm8k_test/0", "5"),
+        ("gsm8k_test/1", "6"),
+    ]
+    assert len(load_tasks("gsm8k", limit=1)) == 1
+    assert asked == [(("openai/gsm8k", "main"), split, 40) for split in ("test", "train")]
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(ImportError, match=r"run pip install 'ccpo-env\[hub\]'"):
         load_tasks("gsm8k")

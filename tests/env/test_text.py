@@ -29,6 +29,13 @@ def test_clip_middle_keeps_to_the_limit_and_counts_what_is_gone(text: str, max_c
         assert 0 <= len(head) - len(tail) <= 1
 
 
+@pytest.mark.parametrize("max_chars", range(60))
+def test_clip_middle_keeps_to_every_limit(max_chars: int) -> None:
+    clipped, num_cut = clip_middle("a" * 60, max_chars)
+    assert max_chars - 1 <= len(clipped) <= max_chars
+    assert num_cut == 60 - clipped.count("a") + ("characters" in clipped) * 2
+
+
 @given(text=st.text(max_size=300), max_chars=st.integers(1, 300))
 def test_clip_middle_leaves_a_clipped_text_alone(text: str, max_chars: int) -> None:
     clipped, _ = clip_middle(text, max_chars)

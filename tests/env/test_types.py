@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, fields, replace
 from typing import Any
 
 import pytest
 
-from ccpo_env import PromptTemplate, Task, Verdict
+from ccpo_env import Message, PromptTemplate, SignalTask, Task, Verdict
 from ccpo_env.env import TeamAnswerEnv
 from ccpo_env.tasks import resolve_tasks
+from ccpo_env.tasks.benchmarks import BENCHMARKS, MATH_500
 from ccpo_env.topologies.debate import debate
 from ccpo_env.topologies.think_solve import think_solve
 from ccpo_env.topologies.vote import vote
 from ccpo_env.types import Topology, Turn
+from ccpo_env.voting import Ballot
 
 TASK: dict[str, Any] = {"id": "a", "question": "1+1", "answer": "2", "source": "s", "tags": ()}
 PROMPTS = PromptTemplate({"solver": "You solve."}, "Hand over.", "Answer.")
@@ -156,6 +158,20 @@ def test_a_turn_is_made_of_names(turn: tuple[Any, ...], message: str) -> None:
 def test_a_template_is_made_of_texts(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(TypeError, match=re.escape(message)):
         replace(PROMPTS, **changes)
+
+
+VALUES: list[Any] = [
+    *(Task(**TASK), Message("solver_0", "text"), Verdict("correct"), PROMPTS, SOLVER, debate()),
+    *(Ballot((0,), ("2",), 0), SignalTask(1, 2, "easy"), BENCHMARKS["math"], MATH_500),
+]
+
+
+@pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)
+def test_values_do_not_change(value: Any) -> None:
+    first = fields(value)[0].name
+    with pytest.raises(FrozenInstanceError):
+        setattr(value, first, None)
+    assert not hasattr(value, "__dict__")
 
 
 def test_an_agent_may_read_those_that_have_not_spoken_yet() -> None:
