@@ -14,7 +14,7 @@ CORE_PACKAGES := hypothesis psutil pytest pytest-timeout pytest-xdist
 CORE_TESTS := tests/env tests/test_import_rules.py tests/rl/test_audit.py tests/rl/test_group_outcomes.py \
 	$(filter-out tests/rl/test_credit_stage.py,$(wildcard tests/rl/test_credit_*.py))
 
-.PHONY: help install train smollm2 test core lint typecheck browser check bench results weights clean
+.PHONY: help install train smollm2 test core lint typecheck browser check bench results mutants weights clean
 
 help:  ## List the targets
 	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -60,6 +60,13 @@ bench: install  ## Measure speed, or one bench: make bench ARGS=credit
 
 results: install  ## Measure all results of the documents again (hours), or one: make results ARGS=vote
 	$(TEST_ENV) $(BIN)/python scripts/measure_results.py $(ARGS)
+
+MODULE := ccpo_env/verifiers/number.py
+NUMBER := 100
+SEED := 0
+JOBS := 1
+mutants: install  ## List faults that no test notices: make mutants MODULE=baselines/credit NUMBER=100 SEED=0 [TESTS=...]
+	$(BIN)/python -m scripts.mutants $(MODULE) $(if $(TESTS),--tests $(TESTS)) --number $(NUMBER) --seed $(SEED) --jobs $(JOBS)
 
 weights: install  ## Make the embedded model's weights again
 	$(TEST_ENV) $(BIN)/python -m scripts.tiny.make $(ARGS)

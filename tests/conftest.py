@@ -115,3 +115,12 @@ def _no_process_is_left() -> Iterator[None]:
 def warm_pools(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make pools fork workers from a warm process instead of spawning them."""
     monkeypatch.setitem(multiprocessing.context._concrete_contexts, "spawn", warm_context())
+
+
+@pytest.fixture
+def patient_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let comparisons in workers wait for a busy machine; their time limits are tested apart."""
+    from ccpo_env.verifiers.math import verifier
+
+    monkeypatch.setattr(verifier, "MAX_WORKER_S", 60.0)
+    monkeypatch.setattr(verifier, "MAX_UNFINISHED_S", 60.0)

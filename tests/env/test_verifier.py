@@ -450,8 +450,17 @@ def test_verify_ignores_spacing_and_sizes(spaces: list[str], sizes: tuple[str, s
         ("x+1", ")(", "wrong"),
         (r"-\infty", r"-(\infty)", "correct"),
         (r"\sin^2(3) + \cos^2(3) - 1", "0", "correct"),
-        ("{,}{", "x", "error"),
-        ("", "x", "error"),
+        (r"10^{-20}\pi", r"\frac{\pi}{10^{20}}", "correct"),
+        (r"10^{-20}\pi", r"2 \cdot 10^{-20}\pi", "wrong"),
+        (r"-10^{-20}\pi", r"10^{-20}\pi", "wrong"),
+        (r"10^{13}\pi", r"10^{13}\pi+1", "wrong"),
+        ("0.123456789012345", "0.123456789012346", "wrong"),  # all the digits of a float
+        ("0.1234567890123451", "0.1234567890123452", "correct"),
+        (r"50\%", "0.5", "correct"),
+        ("x>1", r"(1,\infty)", "correct"),
+        ("x", "y", "wrong"),
+        ("{,}{", "x", "unreadable"),
+        ("", "x", "unreadable"),
     ],
 )
 def test_compare_needs_no_process(gold: str, answer: str, status: str) -> None:

@@ -69,10 +69,14 @@ RULES = {
     "choices in a sentence": ("The answer is B", "B", "The answer is not B"),
     "choices behind a label": ("Answer: B", "(B)", "Answer: C"),
     "brackets that are cut": ("(1,2)", "(1,2)", "(1,2"),
+    "one percent": (r"1\%", "1", "0.001"),
+    "strict inequalities in two letters": ("2x+2y<6", "x+y<3", r"x+y \leq 3"),
+    "inequalities in two letters": (r"2x+2y \geq 6", r"x+y \geq 3", "x+y > 3"),
     "leading zeros": ("-007", "-7", "-70"),
 }
 
 
+@pytest.mark.usefixtures("patient_workers")
 @pytest.mark.parametrize("rule", RULES)
 def test_verify_follows_the_rule_and_refuses_its_near_miss(rule: str) -> None:
     answer, gold, near_miss = RULES[rule]

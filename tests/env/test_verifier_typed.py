@@ -179,6 +179,7 @@ RULES = {
 }
 
 
+@pytest.mark.usefixtures("patient_workers")
 @pytest.mark.parametrize("rule", RULES)
 def test_verify_follows_the_rule_and_refuses_its_near_miss(rule: str) -> None:
     answer, gold, near_miss = RULES[rule]

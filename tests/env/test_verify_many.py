@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import pytest
 
 from ccpo_env import verify, verify_many
+from ccpo_env.types import Verdict
 from ccpo_env.verifiers.math import verifier as math_verifier
+from ccpo_env.verifiers.worker import many
 
 PAIRS = [
     (r"\boxed{42}", "42"),
@@ -24,6 +27,19 @@ PAIRS = [
 def test_verify_many_agrees_with_verify_in_order():
     responses, golds = zip(*PAIRS, strict=True)
     assert verify_many(responses, golds) == [verify(*pair) for pair in PAIRS]
+
+
+def test_verify_many_runs_two_comparisons_per_core_at_once(monkeypatch):
+    together = threading.Barrier(8, timeout=60)
+
+    def wait_for_the_others(_response, _gold, *, timeout_s):
+        together.wait()
+        return Verdict("correct", f"{timeout_s}")
+
+    monkeypatch.setattr(many.os, "cpu_count", lambda: 4)
+    monkeypatch.setattr(many, "verify", wait_for_the_others)
+    verdicts = verify_many(["a"] * 8, ["b"] * 8, timeout_s=7.0)
+    assert verdicts == [Verdict("correct", "7.0")] * 8
 
 
 def test_verify_many_takes_nothing():

@@ -83,9 +83,9 @@ def test_reference_divergence_is_zero_against_the_sampler_and_positive_on_averag
         assert all((group[:, 0] == 0.0).all() for group in found)  # no reference for the thinker
         # Each token of each turn is compared with the reference on its own.
         for group, divergence in zip(groups, found, strict=True):
-            for rollout, own in zip(group.rollouts, divergence, strict=True):
+            for played, own in zip(group.rollouts, divergence, strict=True):
                 for turn in (1, 2):
-                    completion = rollout.sampled[turn]
+                    completion = played.sampled[turn]
                     (expected,) = score(reference, [completion], micro_batch_tokens=512)
                     num_tokens = len(completion.token_ids)
                     difference = np.array(completion.logprobs) - expected

@@ -6,9 +6,10 @@ import re
 from functools import cached_property, lru_cache
 
 from ccpo_env.verifiers.math.expression import parse_expression
+from ccpo_env.verifiers.math.intervals import Region
 from ccpo_env.verifiers.math.normalize import MAX_CHARS, clean, unwrapped, written_form
 from ccpo_env.verifiers.math.quantity import Quantity, has_long_number, parse_number
-from ccpo_env.verifiers.math.regions import Region, read_region
+from ccpo_env.verifiers.math.regions import read_region
 from ccpo_env.verifiers.math.structure import (
     EQUALS,
     RELATION,

@@ -3,11 +3,17 @@ r"""Parse intervals, unions and inequalities in one variable as sets of real num
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from functools import reduce
 from typing import Any
 
 from ccpo_env.verifiers.math.expression import parse_expression
+from ccpo_env.verifiers.math.intervals import (
+    Interval,
+    Region,
+    intersection,
+    open_at_infinity,
+    ordered,
+    union,
+)
 from ccpo_env.verifiers.math.numeric import context
 from ccpo_env.verifiers.math.structure import (
     COMMA,
@@ -18,7 +24,7 @@ from ccpo_env.verifiers.math.structure import (
     split_top,
 )
 from ccpo_env.verifiers.math.tree import Node, Unreadable
-from ccpo_env.verifiers.math.values import are_close, real_value, same_value
+from ccpo_env.verifiers.math.values import real_value
 
 _REALS = re.compile(
     r"\\mathbb\s*\{R\}|(?:\\text\s*\{)?\s*all real(?: number| value)?s?(?: of [a-z])?\s*\}?",
@@ -44,76 +50,12 @@ _MODULUS = re.compile(r"\|\s*(?P<name>[a-zA-Z])\s*(?P<shift>[+-][^|]+)?\|")
 _TURNED = {"<": ">", ">": "<", "\\leq": "\\geq", "\\geq": "\\leq", "=": "=", "\\neq": "\\neq"}
 
 
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """All numbers between two ends.
-
-    Args:
-        low: The lower end: a value, or a tree where it has symbols.
-        high: The upper end.
-        has_low: Whether the lower end belongs to the interval.
-        has_high: Whether the upper end does.
-    """
-
-    low: Any
-    high: Any
-    has_low: bool
-    has_high: bool
-
-    @property
-    def is_symbolic(self) -> bool:
-        """Whether an end has symbols, so that it cannot be ordered."""
-        return isinstance(self.low, Node) or isinstance(self.high, Node)
-
-
-@dataclass(frozen=True, slots=True)
-class Region:
-    """A set of real numbers.
-
-    Args:
-        intervals: Disjoint and in order, unless an end has symbols.
-        variable: The bounded variable; empty if none was written.
-        is_definite: False for `(1, 2)`, which could also be a pair.
-    """
-
-    intervals: tuple[Interval, ...]
-    variable: str
-    is_definite: bool
-
-
 def read_region(text: str) -> Region | None:
     """Return the set that a cleaned text describes, or None if it describes none."""
     try:
         return _region(text)
     except (Unreadable, RecursionError):
         return None
-
-
-def same_region(first: Region, second: Region) -> bool | None:
-    """Return whether two sets are equal, or None if their ends could not be compared."""
-    names = {first.variable, second.variable}
-    if len(names) == 2 and all(len(name) == 1 for name in names):
-        return False
-    if len(first.intervals) != len(second.intervals):
-        return None if _is_symbolic(first) or _is_symbolic(second) else False
-    pairs = list(zip(first.intervals, second.intervals, strict=True))
-    if any((a.has_low, a.has_high) != (b.has_low, b.has_high) for a, b in pairs):
-        return False
-    ends = [ends for a, b in pairs for ends in ((a.low, b.low), (a.high, b.high))]
-    verdicts = [_same_end(a, b) for a, b in ends]
-    return False if False in verdicts else None if None in verdicts else True
-
-
-def _is_symbolic(region: Region) -> bool:
-    return any(interval.is_symbolic for interval in region.intervals)
-
-
-def _same_end(a: Any, b: Any) -> bool | None:
-    if isinstance(a, Node) and isinstance(b, Node):
-        return same_value(a, b)
-    if isinstance(a, Node) or isinstance(b, Node):
-        return False
-    return are_close(a, b)
 
 
 def _region(text: str) -> Region:
@@ -130,20 +72,20 @@ def _region(text: str) -> Region:
     if removed := _WITHOUT.fullmatch(text):
         whole = _region(removed["whole"])
         points = split_top(removed["points"], COMMA)
-        return _meet([whole, *(_all_but(point) for point in points)])
+        return intersection([whole, *(_all_but(point) for point in points)])
     unions, signs = split_signs(text, CUP)
     if signs:
         regions = [_points_or_region(part) for part in unions]
         if "\\cup" not in signs and not any(region.is_definite for region in regions):
             raise Unreadable  # pairs: (1,2) or (3,4)
-        return _join(regions)
+        return union(regions)
     if interval := _INTERVAL.fullmatch(text):
         ends = split_top(interval["ends"], COMMA)
         if len(ends) == 2:
             return _interval(interval["opened"], ends, interval["closed"])
     parts = split_top(text, _CONJUNCTIONS)
     if len(parts) > 1:
-        return _meet(_shared_sign(parts))
+        return intersection(_shared_sign(parts))
     return _inequality(text)
 
 
@@ -153,7 +95,7 @@ def _points_or_region(text: str) -> Region:
         return _region(text)
     values = [_end(point) for point in split_top(points["points"], COMMA)]
     intervals = [Interval(value, value, has_low=True, has_high=True) for value in values]
-    return Region(_ordered(intervals), "", is_definite=True)
+    return Region(ordered(intervals), "", is_definite=True)
 
 
 def _shared_sign(parts: list[str]) -> list[Region]:
@@ -177,14 +119,7 @@ def _interval(opened: str, ends: list[str], closed: str) -> Region:
     interval = Interval(low, high, has_low=has_low, has_high=has_high)
     if not interval.is_symbolic and not low <= high:
         raise Unreadable  # a pair: an interval cannot end before it starts
-    return Region((_open_at_infinity(interval),), "", is_definite=not is_pair or has_infinity)
-
-
-def _open_at_infinity(interval: Interval) -> Interval:
-    low, high = interval.low, interval.high
-    is_low = interval.has_low and (isinstance(low, Node) or bool(context().isfinite(low)))
-    is_high = interval.has_high and (isinstance(high, Node) or bool(context().isfinite(high)))
-    return Interval(low, high, has_low=is_low, has_high=is_high)
+    return Region((open_at_infinity(interval),), "", is_definite=not is_pair or has_infinity)
 
 
 def _inequality(text: str) -> Region:
@@ -207,7 +142,7 @@ def _inequality(text: str) -> Region:
         raise Unreadable
     if sign == "\\neq":
         points = [_all_but(point) for point in split_parts(bound).items]
-        region = _meet(points) if len(points) > 1 else points[0]
+        region = intersection(points) if len(points) > 1 else points[0]
         return Region(region.intervals, name, is_definite=True)
     return Region((_half_line(sign, bound),), name, is_definite=True)
 
@@ -232,21 +167,29 @@ def _between(sides: list[str], signs: list[str]) -> Region:
     interval = Interval(
         _end(sides[0]), _end(sides[2]), has_low=signs[0] == "\\leq", has_high=signs[1] == "\\leq"
     )
-    return Region((_open_at_infinity(interval),), sides[1], is_definite=True)
+    return Region((open_at_infinity(interval),), sides[1], is_definite=True)
 
 
 def _modulus(name: str, shift: str, sign: str, bound: str) -> Region:
-    """Return the set where |variable + shift| is below or above a bound."""
+    """Return the set where |variable + shift| is below, above or not equal to a bound."""
     end, offset = _end(bound), _end(shift)
-    if isinstance(end, Node) or isinstance(offset, Node) or not end > 0 or sign == "\\neq":
+    if isinstance(end, Node) or isinstance(offset, Node):
         raise Unreadable
-    low, high, has_end = -end - offset, end - offset, sign in ("\\leq", "\\geq")
-    if sign in ("<", "\\leq"):
+    low, high, infinity = -end - offset, end - offset, context().inf
+    has_end, is_inside = sign in ("\\leq", "\\geq"), sign in ("<", "\\leq")
+    is_empty = end < 0 or (end == 0 and not has_end) if is_inside else end == infinity
+    if is_empty:
+        raise Unreadable
+    if is_inside:
         inside = Interval(low, high, has_low=has_end, has_high=has_end)
-        return Region((inside,), name, is_definite=True)
-    below = Interval(-context().inf, low, has_low=False, has_high=has_end)
-    above = Interval(high, context().inf, has_low=has_end, has_high=False)
-    return Region((below, above), name, is_definite=True)
+        return Region((open_at_infinity(inside),), name, is_definite=True)
+    outside = [
+        Interval(-infinity, low, has_low=False, has_high=has_end),
+        Interval(high, infinity, has_low=has_end, has_high=False),
+    ]
+    if sign == "\\neq" and end > 0:
+        outside.append(Interval(low, high, has_low=False, has_high=False))
+    return Region(ordered(outside), name, is_definite=True)
 
 
 def _end(text: str) -> Any:
@@ -267,58 +210,3 @@ def _all_but(point: str) -> Region:
     below = Interval(-infinity, end, has_low=False, has_high=False)
     above = Interval(end, infinity, has_low=False, has_high=False)
     return Region((below, above), "", is_definite=True)
-
-
-def _join(regions: list[Region]) -> Region:
-    intervals = [interval for region in regions for interval in region.intervals]
-    if all(interval.low is interval.high for interval in intervals):
-        raise Unreadable  # a set of points
-    if any(interval.is_symbolic for interval in intervals):
-        return Region(tuple(intervals), _variable(regions), is_definite=True)
-    return Region(_ordered(intervals), _variable(regions), is_definite=True)
-
-
-def _variable(regions: list[Region]) -> str:
-    names = {region.variable for region in regions if region.variable}
-    if len(names) > 1:
-        raise Unreadable
-    return names.pop() if names else ""
-
-
-def _ordered(intervals: list[Interval]) -> tuple[Interval, ...]:
-    """Return disjoint intervals in order; touching ones are merged."""
-    if any(interval.is_symbolic for interval in intervals):
-        raise Unreadable
-    merged: list[Interval] = []
-    for each in sorted(intervals, key=lambda interval: (interval.low, not interval.has_low)):
-        last = merged[-1] if merged else None
-        if (
-            last is None
-            or each.low > last.high
-            or (each.low == last.high and not (each.has_low or last.has_high))
-        ):
-            merged.append(each)
-            continue
-        high = max(last.high, each.high)
-        has_high = (last.high == high and last.has_high) or (each.high == high and each.has_high)
-        merged[-1] = Interval(last.low, high, has_low=last.has_low, has_high=has_high)
-    return tuple(merged)
-
-
-def _meet(regions: list[Region]) -> Region:
-    intervals = reduce(_common, (region.intervals for region in regions))
-    return Region(_ordered(list(intervals)), _variable(regions), is_definite=True)
-
-
-def _common(first: tuple[Interval, ...], second: tuple[Interval, ...]) -> tuple[Interval, ...]:
-    found = []
-    for a in first:
-        for b in second:
-            if a.is_symbolic or b.is_symbolic:
-                raise Unreadable
-            low, high = max(a.low, b.low), min(a.high, b.high)
-            has_low = (a.has_low or a.low < low) and (b.has_low or b.low < low)
-            has_high = (a.has_high or a.high > high) and (b.has_high or b.high > high)
-            if low < high or (low == high and has_low and has_high):
-                found.append(Interval(low, high, has_low=has_low, has_high=has_high))
-    return tuple(found)

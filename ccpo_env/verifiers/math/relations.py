@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 
 from ccpo_env.verifiers.math.members import Same, all_same
+from ccpo_env.verifiers.math.numeric import exact_value
 from ccpo_env.verifiers.math.reading import Reading
 from ccpo_env.verifiers.math.structure import MAX_PARTS
-from ccpo_env.verifiers.math.tree import Node, free_symbols
+from ccpo_env.verifiers.math.tree import Node, Unreadable, free_symbols
 from ccpo_env.verifiers.math.values import same_equation, same_inequality
 
 _NAME = r"(?:[A-Za-z]|\\[a-zA-Z]+)(?:_\s*(?:\w|\{[^{}]*\}))?'*"
@@ -76,10 +78,27 @@ def same_congruence(answer: Reading, gold: Reading) -> bool | None:
         return None
     if first is None or any(first[key] != second[key] for key in ("name", "modulus")):
         return False
-    residues = [Reading(match["residue"]).number for match in (first, second)]
-    if residues[0] is None or residues[1] is None:
+    residue, gold_residue = (_residue(match["residue"]) for match in (first, second))
+    if residue is None or gold_residue is None:
         return None
-    return (residues[0].value - residues[1].value) % int(first["modulus"]) == 0
+    return (residue - gold_residue) % int(first["modulus"]) == 0
+
+
+def is_congruence(reading: Reading) -> bool:
+    """Return whether a reading is a congruence of a name and a number."""
+    match = _CONGRUENCE.fullmatch(reading.text)
+    return match is not None and _residue(match["residue"]) is not None
+
+
+def _residue(text: str) -> Fraction | None:
+    """Return the value of a residue, which may be written as an expression; None if it has none."""
+    reading = Reading(text)
+    if reading.number is not None:
+        return reading.number.value
+    try:
+        return None if reading.tree is None else exact_value(reading.tree)
+    except Unreadable:
+        return None
 
 
 def _is_label(reading: Reading) -> bool:

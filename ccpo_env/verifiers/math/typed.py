@@ -8,11 +8,16 @@ only the answer may have a label, for example.
 from __future__ import annotations
 
 from ccpo_env.verifiers.math.containers import is_container, same_container
+from ccpo_env.verifiers.math.intervals import same_region
 from ccpo_env.verifiers.math.matrices import same_matrix
 from ccpo_env.verifiers.math.normalize import same_form
 from ccpo_env.verifiers.math.reading import Reading
-from ccpo_env.verifiers.math.regions import same_region
-from ccpo_env.verifiers.math.relations import is_relation, same_congruence, same_relation
+from ccpo_env.verifiers.math.relations import (
+    is_congruence,
+    is_relation,
+    same_congruence,
+    same_relation,
+)
 from ccpo_env.verifiers.math.single import same_single
 
 
@@ -33,6 +38,14 @@ def same_typed(answer: Reading, gold: Reading) -> bool | None:
     if is_relation(answer) or is_relation(gold):
         return same_relation(answer, gold, same_typed)
     return same_single(answer, gold)
+
+
+def is_understood(gold: Reading) -> bool:
+    """Return whether the grammar reads all of a gold answer, also where math-verify cannot."""
+    if gold.number or gold.tree or gold.region or gold.matrix or is_congruence(gold):
+        return True
+    parts = gold.items if is_container(gold) else gold.sides
+    return len(parts) > 1 and all(part.text == "\\ldots" or is_understood(part) for part in parts)
 
 
 def _same_region(answer: Reading, gold: Reading) -> bool | None:

@@ -13,7 +13,7 @@ from ccpo_env.verifiers.math.bounds import within_bounds
 from ccpo_env.verifiers.math.normalize import clean
 from ccpo_env.verifiers.math.reading import read, read_gold
 from ccpo_env.verifiers.math.relations import is_unfinished
-from ccpo_env.verifiers.math.typed import same_typed
+from ccpo_env.verifiers.math.typed import is_understood, same_typed
 from ccpo_env.verifiers.worker.pool import POOL
 
 MAX_TIMEOUT_S = 3600.0
@@ -88,7 +88,8 @@ def verify(response: str, gold: str, *, timeout_s: float = 5.0) -> Verdict:
 
     Note: An answer beyond `within_bounds` or much longer than the gold answer is wrong, not
         unmeasured, unless it is written like the gold answer or decided by value; so is an
-        integral, sum, product or limit that takes too long to compute where the gold has none.
+        integral, sum, product or limit that takes too long to compute where the gold has none, and
+        an answer that cannot be parsed.
         Otherwise a model could avoid its -1 with text that is slow to parse. The load of the
         machine can only turn a verdict into "timeout".
     """
@@ -114,6 +115,10 @@ def verify(response: str, gold: str, *, timeout_s: float = 5.0) -> Verdict:
     else:
         limits = {"timeout_s": min(timeout_s, MAX_WORKER_S)}
     status, detail = POOL.compare(clean(target), clean(answer), **limits)
+    if status == "unreadable":
+        reading = read_gold(target)
+        is_wrong = reading is not None and is_understood(reading)
+        return Verdict("wrong", answer) if is_wrong else Verdict("error", answer, detail)
     return Verdict("wrong" if status == "spent" else status, answer, detail)
 
 

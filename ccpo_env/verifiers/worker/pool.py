@@ -14,8 +14,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-Outcome = Literal["correct", "wrong", "spent", "timeout", "error"]
-"""Result of a comparison; "spent": it reached its limit of CPU time."""
+Outcome = Literal["correct", "wrong", "unreadable", "spent", "timeout", "error"]
+"""Result of a comparison; "unreadable": the gold answer cannot be parsed; "spent": it reached its
+limit of CPU time."""
 
 START_LIMIT_S = 60.0
 """Time limit for the start of a worker, in seconds: generous, for cold disks."""
@@ -200,7 +201,7 @@ class WorkerPool:
                 none. Not supported on Windows.
 
         Returns:
-            The outcome, and one sentence that explains a "timeout" or an "error".
+            The outcome, and one sentence that explains "unreadable", "timeout" and "error".
         """
         request = {
             "gold": gold,

@@ -28,14 +28,14 @@ VALUE_TOLERANCE = 1e-12
 
 
 def compare(gold: str, answer: str) -> tuple[str, str]:
-    """Return the status of an answer, and the reason if it is "error".
+    """Return the status of an answer, and the reason if it is "unreadable".
 
     Args:
         gold: LaTeX of the gold answer, without delimiters.
         answer: LaTeX of the model's answer. One that cannot be parsed is wrong.
 
     Returns:
-        A status, "correct", "wrong" or "error", and a detail.
+        A status, "correct", "wrong" or "unreadable" (the gold answer), and a detail.
     """
     from math_verify import verify
 
@@ -50,7 +50,10 @@ def compare(gold: str, answer: str) -> tuple[str, str]:
     if is_equal and not _differ_in_value(golds[0], answers[0]):
         return "correct", ""
     if all(isinstance(reading, str) for reading in golds):
-        return "error", f"gold must be readable as mathematics, got {gold[:80]!r}; check the task"
+        return (
+            "unreadable",
+            f"gold must be readable as mathematics, got {gold[:80]!r}; check the task",
+        )
     return "wrong", ""
 
 
