@@ -56,7 +56,7 @@ def by_answer(texts: Sequence[str], task: Task, verifier: Verifier) -> IntArray:
     categories = np.array(ballot.clusters, dtype=np.int64)[places]
     others = np.flatnonzero(categories == ABSTAINED)
     if others.size:
-        clusters = text_clusters([texts[place] for place in others])
+        clusters = text_clusters([texts[place] for place in others.tolist()])
         categories[others] = len(ballot.answers) + clusters
     return categories
 

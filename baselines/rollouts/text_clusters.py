@@ -109,8 +109,6 @@ def _encoder() -> tuple[Tokenizer, FloatArray]:
 
     folder = expect_encoder()
     tokenizer = Tokenizer.from_file(str(folder / "tokenizers/l2_supercat_tokenizer_config.json"))
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
     table = load_file(folder / "weights/l2_supercat_256.safetensors")["embedding.weight"]
     return tokenizer, table
 

@@ -285,3 +285,18 @@ def test_audit_tells_groups_of_several_sizes_apart() -> None:
     found = audit_advantages(x, "dr_grpo", groups)
     assert not found["thinker_0"].degenerate
     assert found["solver_0"].degenerate
+
+
+def test_audit_centres_advantages_whose_mean_over_the_rollouts_is_not_zero() -> None:
+    """Whitening weighs each rollout by its tokens, so its plain mean is not zero."""
+    step, method = random_step(3, per_rollout=True), OPTIMIZERS["reinforce_pp"]
+    credit = ALLOCATORS["counterfactual"].many(step, baseline="rollout")
+    tokens = [np.where(own > 0.0, 30, 3) for own in credit]
+    allocated = method.advantage(credit, tokens)
+    shared = method.advantage([ALLOCATORS["shared"](group) for group in step], tokens)
+    found = audit_advantages(allocated, method, step, num_tokens=tokens)
+    for column, agent in enumerate(TEAM):
+        x, y = (np.concatenate(each)[:, column] for each in (shared, allocated))
+        assert min(abs(x.mean()), abs(y.mean())) > 0.1
+        assert found[agent].correlation == pytest.approx(np.corrcoef(x, y)[0, 1], rel=1e-12)
+        assert found[agent].variance_ratio == pytest.approx(y.var() / x.var(), rel=1e-12)

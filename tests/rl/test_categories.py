@@ -136,6 +136,16 @@ def test_message_categories_count_the_verifier_calls_and_know_the_verdict_of_the
     assert costs.verify_s > 0.0
 
 
+def test_the_verdict_of_a_chain_is_that_of_its_last_message():
+    chain = ("thinker_0", "thinker_1", "solver_0")
+    texts = [("start", "2", "9"), ("start", "7", "2")]
+    rollouts = [rollout(judge(own[2], "2").status, texts=own, agents=chain) for own in texts]
+    costs = CostTracker()
+    categories = message_categories(TASK, rollouts, judge, by_answer, costs=costs)
+    assert [len(set(column)) for column in categories.T.tolist()] == [1, 2, 2]
+    assert costs.verifier_calls == 2  # "start" and "7"; "2" and "9" are known
+
+
 def test_the_verdict_of_a_vote_is_not_that_of_its_last_voter():
     texts = [("7", "7", "2"), ("2", "2", "2")]
     voters = ("voter_0", "voter_1", "voter_2")

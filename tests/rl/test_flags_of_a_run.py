@@ -134,8 +134,10 @@ def test_a_run_with_tables_of_settings_goes_on_with_the_same_command(tmp_path, c
 def test_the_same_experiment_resumes_with_every_flag_of_training(flag, tmp_path):
     (plain,) = (own for own in flags_of(TrainConfig) if own.key == flag.key.removeprefix(TRAIN))
     needed = NEEDED.get(plain.key, ())
-    shared = ("--allocators", "branch" if plain.key == "branch_samples" else "counterfactual")
-    if needed and needed[0] != "--allocator":
+    shared = ("--allocators", "counterfactual")
+    if needed and needed[0] == "--allocator":
+        shared = ("--allocators", *needed[1:])
+    elif needed:
         shared += (f"--train.{needed[0][2:]}", *needed[1:])
     words = [*shared, flag.name, *example_of(plain)[1:]]
     config = parse(ExperimentConfig, words, "ccpo experiment", settle=settle)

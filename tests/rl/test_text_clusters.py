@@ -66,7 +66,8 @@ def test_four_different_texts_of_eight_need_no_encoder(monkeypatch):
 
 
 @pytest.mark.parametrize("texts", [["a"], ["a", "b"], ["a", "b", "c"], ["a", "a"]])
-def test_texts_too_few_for_clusters_are_one(texts):
+def test_texts_too_few_for_clusters_are_one_and_need_no_encoder(texts, monkeypatch):
+    monkeypatch.delattr(module, "embeddings")
     assert text_clusters(texts).tolist() == [0] * len(texts)
 
 
