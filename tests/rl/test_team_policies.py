@@ -160,11 +160,8 @@ def test_saved_policies_and_states_are_named_for_their_owners(tmp_path):
     assert shared.state_dict()[TEAM]["num_updates"] == 7
 
 
-def test_divergence_of_every_turn_is_that_of_its_completion_alone():
-    """Debaters speak twice, with other lengths in each turn and each rollout."""
-    policy, reference = load_policy("tiny"), load_policy("tiny")
-    for parameter in reference.module.parameters():
-        parameter.data *= 0.9
+def debates(policy) -> tuple[list[Group], int]:
+    """Groups of debaters that speak twice, with other lengths in each turn and rollout."""
     config = TrainConfig(topology="debate", num_debaters=2, num_rounds=2)
     env = team_env(config, [TASK])
     sampling = {"debater": Sampling(max_tokens=7, temperature=1.5)}
@@ -172,7 +169,19 @@ def test_divergence_of_every_turn_is_that_of_its_completion_alone():
     rng = np.random.default_rng(4)
     rollouts = runner.play([RolloutRequest(TASK, num_episodes=6)], rng=rng)
     groups = [Group(TASK, tuple(rollouts[:2]), {}, {}), Group(TASK, tuple(rollouts[2:]), {}, {})]
-    num_turns = len(runner.role_of)
+    return groups, len(runner.role_of)
+
+
+def disturb(policy) -> None:
+    for parameter in policy.module.parameters():
+        parameter.data *= 0.9
+
+
+def test_divergence_of_every_turn_is_that_of_its_completion_alone():
+    policy, reference = load_policy("tiny"), load_policy("tiny")
+    disturb(reference)
+    groups, num_turns = debates(policy)
+    rollouts = [rollout for group in groups for rollout in group.rollouts]
     assert num_turns == 4
     assert len({len(c.token_ids) for r in rollouts for c in r.sampled}) > 2
     found = reference_divergence(
@@ -187,3 +196,31 @@ def test_divergence_of_every_turn_is_that_of_its_completion_alone():
                 np.testing.assert_allclose(values[turn, :num_tokens], expected, atol=1e-4)
                 assert np.abs(expected).max() > 1e-3
                 assert (values[turn, num_tokens:] == 0.0).all()
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.5])
+def test_token_advantages_read_the_divergence_of_every_turn(weight, tmp_path):
+    config = TrainConfig(topology="debate", num_debaters=2, num_rounds=2)
+    method = OPTIMIZERS["reinforce_pp"].with_hyperparameters(gamma=0.5, reward_kl=weight)
+    roles = ("debater",)
+    arguments = {"roles": roles, "trained": roles, "checkpoint": None, "failure_dir": tmp_path}
+    crew = TeamPolicies(config, method, **arguments)
+    for reference in crew.references.values():
+        disturb(reference)
+    groups, num_turns = debates(crew.policies["debater"])
+    rng = np.random.default_rng(0)
+    credit = [rng.normal(size=(len(group.rollouts), num_turns)) for group in groups]
+    found = crew.token_advantages(groups, credit, roles * num_turns)
+    kl = None
+    if weight:
+        references = [crew.references["debater"]] * num_turns
+        kl = reference_divergence(groups, references, micro_batch_tokens=[500] * num_turns)
+    num_tokens = [
+        np.array([[len(c.token_ids) for c in rollout.sampled] for rollout in group.rollouts])
+        for group in groups
+    ]
+    expected = method.token_advantage(credit, num_tokens, kl)
+    for own, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(own, other, atol=1e-4)
+    plain = TeamPolicies(config, OPTIMIZERS["reinforce_pp"], **arguments)
+    assert plain.token_advantages(groups, credit, roles * num_turns) is None
