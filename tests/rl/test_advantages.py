@@ -173,6 +173,19 @@ def test_whiten_refuses_counts_that_do_not_fit(counts, message: str) -> None:
         whiten([np.zeros((2, 1))], counts)
 
 
+@pytest.mark.parametrize("value", [0.1, 0.3, -0.7])
+def test_whiten_of_equal_values_is_exactly_zero(value: float) -> None:
+    step, counts = [np.full((3, 1), value)], [np.array([[1], [3], [3]])]
+    assert (whiten(step, counts)[0] == 0.0).all()
+    assert (whiten(step)[0] == 0.0).all()
+
+
+def test_token_returns_without_a_weight_read_no_kl() -> None:
+    step, counts = [np.ones((1, 1))], [np.array([[2]])]
+    (found,) = token_returns(step, counts, [np.ones((1, 1, 2))])
+    assert found.tolist() == [[[1.0, 1.0]]]
+
+
 def test_token_returns_by_hand() -> None:
     step, counts = [np.array([[8.0], [2.0]])], [np.array([[3], [1]])]
     kl = [np.array([[[1.0, 0.0, 2.0]], [[4.0, 99.0, 99.0]]])]

@@ -30,6 +30,14 @@ def sample(prompt: int, completion: int, advantage: float = 1.0) -> TrainingSamp
     )
 
 
+def test_a_sample_without_tokens_has_no_advantage():
+    assert sample(2, 1, -0.5).has_advantage
+    assert not sample(2, 0, -0.5).has_advantage
+    assert not sample(2, 1, 0.0).has_advantage
+    per_token = [replace(sample(2, 2), advantage=pair) for pair in ((0.0, -1.0), (0.0, 0.0))]
+    assert [one.has_advantage for one in per_token] == [True, False]
+
+
 def padded_tokens(batch: list[TrainingSample]) -> int:
     """What a policy computes: prompts end, and completions begin, in the same column."""
     prompts = torch.nn.utils.rnn.pad_sequence(

@@ -136,6 +136,14 @@ def test_advantage_has_mean_0_and_variance_1_over_tokens_if_it_whitens(
 
 @pytest.mark.no_cover
 @every_optimizer
+def test_the_reinforce_pp_methods_whiten_and_the_other_published_ones_do_not(name: str) -> None:
+    published = {"grpo", "dr_grpo", "dapo", "gspo", "rloo"}
+    whitening = {"reinforce_pp", "reinforce_pp_baseline"}
+    assert OPTIMIZERS[name].whitens or name not in whitening
+    assert not OPTIMIZERS[name].whitens or name not in published
+
+
+@every_optimizer
 @given(step=steps, seed=st.integers(0, 2**32 - 1))
 def test_token_advantage_spreads_the_advantage_of_the_completion(
     name: str, step: list[np.ndarray], seed: int

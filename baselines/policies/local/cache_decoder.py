@@ -60,7 +60,7 @@ class CacheDecoder:
 
     def keep(self, rows: Tensor) -> None:
         """Keep only these rows, in this order."""
-        self._cache.reorder_cache(rows)
+        self._cache.reorder_cache(rows)  # type: ignore[arg-type]  # annotated as a subclass
         self._is_token = self._is_token[rows]
         self._next_position = self._next_position[rows]
 

@@ -66,7 +66,8 @@ def _alone(model: PreTrainedModel, prompt: list[int], completion: list[int]) -> 
     token_ids = torch.tensor([[*prompt, *completion]], device=model.device)
     logits = model(input_ids=token_ids, use_cache=False).logits[0, len(prompt) - 1 : -1]
     chosen = torch.tensor(completion, device=model.device)[:, None]
-    return logits.float().log_softmax(dim=-1).gather(1, chosen)[:, 0]
+    logprobs: torch.Tensor = logits.float().log_softmax(dim=-1)
+    return logprobs.gather(1, chosen)[:, 0]
 
 
 def _cached(
