@@ -140,6 +140,13 @@ def test_tags_with_one_value_or_too_many_tell_nothing():
     assert tags_of(own) == []
 
 
+@pytest.mark.parametrize(("number", "is_told"), [(1, False), (2, True), (20, True), (21, False)])
+def test_tags_are_reported_with_2_to_20_values(number, is_told):
+    values = [str(i % number) for i in range(42)]
+    own = correctness(tasks_of(42, level=values), joint=" ".join("+" * 42))
+    assert len(tags_of(own)) == (number if is_told else 0)
+
+
 @pytest.mark.parametrize(("k", "sizes"), [(2, [2]), (3, [2, 3]), (4, [2, 4]), (10, [2, 4, 8, 10])])
 def test_pass_sizes_end_with_all_samples(k, sizes):
     assert pass_sizes(k) == sizes
