@@ -234,6 +234,27 @@ def test_row_is_labelled_by_its_quantity_and_path(quantity, path, k, text):
     assert Row(quantity=quantity, path=path, k=k, estimate=None).text == text
 
 
+def test_row_as_json_is_null_where_nothing_was_measured():
+    unmeasured = Row(quantity="hurt", path=ALONE, k=2, estimate=None).to_json()
+    assert unmeasured == {
+        **{"quantity": "hurt", "path": "without thinker_0", "k": 2},
+        **{"value": None, "low": None, "high": None, "num_tasks": 0},
+        **{"successes": 0, "total": 0},
+    }
+    row = found(correctness(joint="+ + - ?"), "accuracy")
+    assert row.to_json() == {
+        **{"quantity": "accuracy", "path": "joint", "k": 1},
+        **{"value": 2 / 3, "low": row.estimate.low, "high": row.estimate.high, "num_tasks": 3},
+        **{"successes": 2, "total": 3},
+    }
+
+
+def test_table_on_the_terminal_has_names_left_and_numbers_right():
+    (grid,) = grids([summary_of(correctness(joint="+ -"), benchmark="b")])
+    table = grid.for_terminal()
+    assert [column.justify for column in table.columns] == ["left", "right", "right", "right"]
+
+
 def test_table_prints_help_and_hurt_under_their_own_names():
     own = correctness(joint="+ + + - - +", alone="- - - + - +")  # helped thrice, hurt once
     (grid,) = grids([summary_of(own, benchmark="b")])
