@@ -20,8 +20,8 @@ METRICS: Mapping[str, str] = {
     "rollout/removed_groups": "Count: groups with at least one measured removal.",
     "rollout/<agent>/tokens": "Tokens: mean length of the agent's completions.",
     "credit/help_rate": (
-        "Rate: correct rollouts that the team mostly gets wrong without an agent: in the replays of "
-        "the rollout, or of its task if the agent speaks first. Null if nothing was removed."
+        "Rate: correct rollouts that the team mostly gets wrong without an agent: in the replays "
+        "of the rollout, or of its task if the agent speaks first. Null if nothing was removed."
     ),
     "credit/hurt_rate": (
         "Rate: wrong rollouts that the team mostly gets right without an agent, in the same "
