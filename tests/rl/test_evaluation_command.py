@@ -140,6 +140,15 @@ def test_evaluate_compares_answers_as_it_is_told(tmp_path, verifier, statuses):
     assert {json.loads(line)["status"] for line in lines} <= statuses
 
 
+def test_evaluate_without_flags_is_one_sample_of_every_path():
+    config = evaluate.with_settings_of_run(EvalConfig(policy="tiny"))
+    assert (config.num_samples, config.controls, config.removed) == (1, False, ())
+    assert (config.temperature, config.max_tokens) == (1.0, None)
+    assert (config.tasks_per_batch, config.seed, config.out_dir) == (32, 0, None)
+    assert (config.tasks, config.split, config.limit) == (("arithmetic",), None, None)
+    assert len(load_benchmarks(config)["arithmetic"]) == 500
+
+
 def test_evaluate_takes_the_verifier_of_the_run_unless_told_otherwise(tmp_path):
     saved = TrainConfig(verifier="number", num_thinkers=2).to_json()
     (tmp_path / "config.json").write_text(json.dumps(saved), encoding="utf-8")

@@ -97,6 +97,14 @@ def test_play_all_samples_every_batch_with_the_generator_that_it_is_given():
     assert [e.messages[-1].text for e in found] == [str(n) for n in rng.integers(7, size=14)]
 
 
+@pytest.mark.parametrize(("controls", "expected"), [(False, 3 + 1), (True, 2 * (3 + 1))])
+def test_num_batches_is_how_often_a_batch_is_finished(controls, expected):
+    settings = plan(benchmarks={"some": TASKS, "other": TASKS[:3]}, controls=controls)
+    finished: list[None] = []
+    play_all(team()[0], settings, on_batch=lambda: finished.append(None))
+    assert settings.num_batches == len(finished) == expected
+
+
 def test_controls_replace_a_message_by_an_empty_one_and_by_one_of_another_task():
     num_samples = 3
     thinker = RecordingPolicy([f"thought {number}" for number in range(7 * num_samples)])

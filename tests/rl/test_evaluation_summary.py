@@ -140,6 +140,13 @@ def test_tags_with_one_value_or_too_many_tell_nothing():
     assert tags_of(own) == []
 
 
+@pytest.mark.parametrize(("number", "is_told"), [(1, False), (2, True), (20, True), (21, False)])
+def test_tags_are_reported_with_2_to_20_values(number, is_told):
+    values = [str(i % number) for i in range(42)]
+    own = correctness(tasks_of(42, level=values), joint=" ".join("+" * 42))
+    assert len(tags_of(own)) == (number if is_told else 0)
+
+
 @pytest.mark.parametrize(("k", "sizes"), [(2, [2]), (3, [2, 3]), (4, [2, 4]), (10, [2, 4, 8, 10])])
 def test_pass_sizes_end_with_all_samples(k, sizes):
     assert pass_sizes(k) == sizes
@@ -228,6 +235,27 @@ SHUFFLED = TeamPath("shuffled", ("thinker_0",))
 )
 def test_row_is_labelled_by_its_quantity_and_path(quantity, path, k, text):
     assert Row(quantity=quantity, path=path, k=k, estimate=None).text == text
+
+
+def test_row_as_json_is_null_where_nothing_was_measured():
+    unmeasured = Row(quantity="hurt", path=ALONE, k=2, estimate=None).to_json()
+    assert unmeasured == {
+        **{"quantity": "hurt", "path": "without thinker_0", "k": 2},
+        **{"value": None, "low": None, "high": None, "num_tasks": 0},
+        **{"successes": 0, "total": 0},
+    }
+    row = found(correctness(joint="+ + - ?"), "accuracy")
+    assert row.to_json() == {
+        **{"quantity": "accuracy", "path": "joint", "k": 1},
+        **{"value": 2 / 3, "low": row.estimate.low, "high": row.estimate.high, "num_tasks": 3},
+        **{"successes": 2, "total": 3},
+    }
+
+
+def test_table_on_the_terminal_has_names_left_and_numbers_right():
+    (grid,) = grids([summary_of(correctness(joint="+ -"), benchmark="b")])
+    table = grid.for_terminal()
+    assert [column.justify for column in table.columns] == ["left", "right", "right", "right"]
 
 
 def test_table_prints_help_and_hurt_under_their_own_names():

@@ -50,6 +50,15 @@ def test_append_row_refuses_what_json_cannot_hold(path):
     assert path.read_bytes() == before
 
 
+def test_what_is_appended_is_durable_unless_told_otherwise(path, monkeypatch):
+    pushed = []
+    monkeypatch.setattr(os, "fsync", pushed.append)
+    append_row(path, {"step": 4})
+    append_rows(path, [{"step": 5}])
+    append_line(path, "{}")
+    assert len(pushed) == 3
+
+
 @pytest.mark.parametrize("durable", [True, False])
 def test_append_row_pushes_a_row_to_the_disk_if_it_is_to_be_durable(path, monkeypatch, durable):
     pushed = []

@@ -9,7 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from baselines.common.errors import exit_on_bad_input, missing_package, report_and_exit
+from baselines.common.errors import (
+    exit_on_bad_input,
+    is_command,
+    missing_package,
+    report_and_exit,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 WITHOUT = """
@@ -112,3 +117,37 @@ def test_a_package_that_is_found_missing_later_is_said_as_well(capsys):
     with pytest.raises(SystemExit), exit_on_bad_input():
         raise raised("baselines.x", "import not_there")
     assert "got no 'not_there'; pip install 'ccpo-env[hf]'" in capsys.readouterr().err
+
+
+def test_a_package_that_is_missing_at_the_start_is_said_in_one_line(capsys):
+    error = raised("baselines.x", "import not_there")
+    with pytest.raises(SystemExit) as stopped:
+        report_and_exit(type(error), error, error.__traceback__)
+    assert stopped.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: baselines must have the packages of the extra hf installed")
+    assert said.count("\n") == 1
+
+
+def test_ctrl_c_at_the_start_is_said_in_one_word(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        report_and_exit(KeyboardInterrupt, KeyboardInterrupt(), None)
+    assert (stopped.value.code, capsys.readouterr().err) == (130, "interrupted\n")
+
+
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        (["-m"], True),
+        (["-m", "--help"], True),
+        (["/usr/bin/ccpo", "train"], True),
+        (["ccpo"], True),
+        (["/usr/bin/python"], False),
+        (["train.py", "-m"], False),
+        (["-c"], False),
+        ([""], False),
+        ([], False),
+    ],
+)
+def test_a_command_is_known_by_its_words(argv, expected):
+    assert is_command(argv) is expected

@@ -204,6 +204,13 @@ def test_printable_text_cannot_move_the_cursor():
     assert printable("a\x1b[2J\n\tb\u202e\u2028é") == "a\\x1b[2J\n\tb\\u202e\\u2028é"
 
 
+def test_play_without_flags_is_one_task_with_the_embedded_model():
+    config = of_run(PlayConfig())
+    assert (config.policy, config.tasks) == ("tiny", "arithmetic")
+    assert (config.num_tasks, config.agent) == (1, None)
+    assert (config.temperature, config.max_tokens, config.seed) == (1.0, None, 0)
+
+
 def test_play_takes_the_team_and_the_tasks_of_a_run(tmp_path):
     saved = {"topology": "debate", "num_debaters": 3, "tasks": "math"}
     (tmp_path / "config.json").write_text(json.dumps(saved), encoding="utf-8")
