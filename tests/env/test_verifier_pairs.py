@@ -284,8 +284,9 @@ UNDERSTOOD = (
 def test_an_unreadable_answer_is_wrong_beside_a_gold_that_only_we_read(
     answer: str, gold: str
 ) -> None:
+    response = rf"\boxed{{{answer}}}" + "}" * answer.endswith("{")
     assert verify(rf"\boxed{{{gold}}}", gold).status == "correct"
-    assert verify(rf"\boxed {{{answer}}}" + "}" * answer.endswith("{"), gold).status == "wrong"
+    assert verify(response, gold, timeout_s=60).status == "wrong"
 
 
 @pytest.mark.parametrize("gold", [r"\foo", "1:", ")(", "=", r"x=\foo", r"1, \foo", "^{12}C"])
