@@ -459,6 +459,8 @@ def test_verify_ignores_spacing_and_sizes(spaces: list[str], sizes: tuple[str, s
         (r"50\%", "0.5", "correct"),
         ("x>1", r"(1,\infty)", "correct"),
         ("x", "y", "wrong"),
+        (")(", ")(", "correct"),  # texts, since neither can be parsed
+        ("5", r"\{5\}", "correct"),
         ("{,}{", "x", "unreadable"),
         ("", "x", "unreadable"),
     ],

@@ -134,6 +134,14 @@ def test_pool_ends_a_worker_by_what_it_computes_and_not_by_how_long_it_waits() -
     pool.close()
 
 
+def test_worker_that_ends_on_windows_has_died(monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = pool_module.Worker(fake_command("os._exit(3)"))
+    monkeypatch.setattr(sys, "platform", "win32")  # where no limit of CPU time can be set
+    with pytest.raises(pool_module.WorkerDied, match="it ended"):
+        worker.exchange(b"", limit_s=60)
+    worker.close()
+
+
 def test_pool_does_not_count_the_start_of_a_worker_as_its_time() -> None:
     slow = WorkerPool(fake_command("time.sleep(1.5)"), max_workers=1)
     assert slow.compare("a", "a", timeout_s=1.4)[0] == "correct"
@@ -317,6 +325,22 @@ hang = dict(gold="1", answer="(a+b+c+d+f+g+h)^{60}", timeout_s=600)
 threading.Thread(target=POOL.compare, kwargs=hang, daemon=True).start()
 time.sleep(0.5)
 print(*POOL.pids)
+"""
+    (line,) = run_script(script)
+    wait_until_gone([int(pid) for pid in line.split()])
+
+
+def test_interpreter_exit_waits_for_no_time_limit() -> None:
+    script = f"""
+import atexit, threading, time
+from ccpo_env.verifiers.worker.pool import WorkerPool
+pool = WorkerPool({fake_command()!r})
+atexit.register(pool.close)
+sleep = dict(gold="a", answer="sleep 900", timeout_s=900)
+threading.Thread(target=pool.compare, kwargs=sleep, daemon=True).start()
+while not pool.pids:
+    time.sleep(0.01)
+print(*pool.pids)
 """
     (line,) = run_script(script)
     wait_until_gone([int(pid) for pid in line.split()])

@@ -80,8 +80,8 @@ RULES = {
 @pytest.mark.parametrize("rule", RULES)
 def test_verify_follows_the_rule_and_refuses_its_near_miss(rule: str) -> None:
     answer, gold, near_miss = RULES[rule]
-    assert verify(f"\\boxed{{{answer}}}", gold).status == "correct"
-    assert verify(f"\\boxed{{{near_miss}}}", gold).status == "wrong"
+    assert verify(f"\\boxed{{{answer}}}", gold, timeout_s=60).status == "correct"
+    assert verify(f"\\boxed{{{near_miss}}}", gold, timeout_s=60).status == "wrong"
 
 
 @given(power=st.integers(2, 2000), term=st.sampled_from(["1", "x", "2x", "x^2", r"\frac{1}{9}"]))

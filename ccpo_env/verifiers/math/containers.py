@@ -68,7 +68,7 @@ def _is_equation(reading: Reading) -> bool:
 
 
 def _are_listed_words(reading: Reading) -> bool:
-    return all(item.is_words and len(item.text) > 1 for item in reading.items)
+    return all(item.is_words for item in reading.items)
 
 
 def _same_labelled_container(answer: Reading, gold: Reading, same: Same) -> bool | None:

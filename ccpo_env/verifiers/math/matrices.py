@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ccpo_env.verifiers.math.members import Same, all_same, same_in_order
 from ccpo_env.verifiers.math.reading import Reading
 from ccpo_env.verifiers.math.relations import is_relation, same_relation
@@ -26,8 +28,7 @@ def same_matrix(answer: Reading, gold: Reading, same: Same) -> bool | None:
     cells, gold_cells = _cells(first), _cells(second)
     if not first.scalar and not second.scalar:
         return same_in_order(cells, gold_cells, same_single)
-    trees = zip(_scaled(first, cells), _scaled(second, gold_cells), strict=True)
-    return all_same(None if x is None or y is None else same_value(x, y) for x, y in trees)
+    return _same_trees(_scaled(first, cells), _scaled(second, gold_cells))
 
 
 def _cells(matrix: Matrix) -> list[Reading]:
@@ -49,8 +50,14 @@ def _same_vector(answer: Reading, gold: Reading) -> bool | None:
     if matrix is None or "\\begin" in other.text:
         return None
     is_column = len(matrix.rows) > 1 and all(len(row) == 1 for row in matrix.rows)
-    if not is_column or matrix.scalar or other.parts.opened != "(" or len(other.items) < 2:
+    if not is_column or other.parts.opened != "(" or len(other.items) != len(matrix.rows):
         return False
-    if other is gold:
-        return same_in_order(_cells(matrix), gold.items, same_single)
-    return same_in_order(answer.items, _cells(matrix), same_single)
+    cells, items = _cells(matrix), other.items
+    if matrix.scalar:
+        return _same_trees(_scaled(matrix, cells), [item.tree for item in items])
+    return same_in_order(*((cells, items) if other is gold else (items, cells)), same_single)
+
+
+def _same_trees(first: Sequence[Node | None], second: Sequence[Node | None]) -> bool | None:
+    pairs = zip(first, second, strict=True)
+    return all_same(None if x is None or y is None else same_value(x, y) for x, y in pairs)

@@ -83,9 +83,9 @@ def _region(text: str) -> Region:
         ends = split_top(interval["ends"], COMMA)
         if len(ends) == 2:
             return _interval(interval["opened"], ends, interval["closed"])
-    parts = split_top(text, _CONJUNCTIONS)
-    if len(parts) > 1:
-        return intersection(_shared_sign(parts))
+    parts, signs = split_signs(text, _CONJUNCTIONS)
+    if signs:
+        return _conjunction(parts, signs)
     return _inequality(text)
 
 
@@ -98,17 +98,15 @@ def _points_or_region(text: str) -> Region:
     return Region(ordered(intervals), "", is_definite=True)
 
 
-def _shared_sign(parts: list[str]) -> list[Region]:
-    r"""Return the regions of a list; in `x \neq 1, 2` the sign applies to all parts."""
+def _conjunction(parts: list[str], joints: list[str]) -> Region:
+    r"""Return what all parts of a list allow; in `x \neq 1, 2` the sign applies to all parts."""
     sides, signs = split_signs(parts[0], RELATION)
     if signs == ["\\neq"] and not any(split_signs(part, RELATION)[1] for part in parts[1:]):
         parts = [parts[0], *(f"{sides[0]} \\neq {part}" for part in parts[1:])]
     regions = [_region(part) for part in parts]
-    if not all(region.is_definite for region in regions):
+    if "\\cap" not in joints and not all(region.is_definite for region in regions):
         raise Unreadable  # a list of pairs
-    if len({region.variable for region in regions if region.variable}) > 1:
-        raise Unreadable  # bounds of several variables
-    return regions
+    return intersection(regions)
 
 
 def _interval(opened: str, ends: list[str], closed: str) -> Region:

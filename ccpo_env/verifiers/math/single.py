@@ -68,12 +68,10 @@ def _same_value(answer: Reading, gold: Reading) -> bool | None:
     is_based = bool((answer.number and answer.number.base) or (gold.number and gold.number.base))
     first, second = answer.tree, gold.tree
     if first is not None and second is not None:
-        if is_based and first.symbols() | second.symbols():
-            return None
         equal = same_value(first, second)
         is_nothing = equal is None and not has_value(first) and has_value(second)
         return False if is_nothing else equal
-    if is_based and (first or second or answer.number or gold.number):
+    if is_based:
         return False
     equal = _same_words(answer, gold)
     return False if equal is None and gold.is_value and _is_malformed(answer.text) else equal
