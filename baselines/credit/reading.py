@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
 from ccpo_env.errors import unknown_name
 
@@ -12,8 +12,20 @@ Reads: TypeAlias = Pattern | Sequence[Sequence[str]]
 """Which earlier turns each turn reads: all ("chain"), none, or for each turn their names."""
 
 
-def not_influenced(reads: Reads, turns: tuple[str, ...]) -> list[tuple[int, ...]]:
-    """Return for each turn the positions of itself and of all turns that it cannot influence.
+class Reading(NamedTuple):
+    """What a turn follows from and what it cannot change, as positions of turns.
+
+    Args:
+        unaffected: The turn itself and all turns that it cannot influence.
+        read: The earlier turns that it reads.
+    """
+
+    unaffected: tuple[int, ...]
+    read: tuple[int, ...]
+
+
+def readings(reads: Reads, turns: tuple[str, ...]) -> list[Reading]:
+    """Return what each turn reads, and what it cannot influence.
 
     A turn influences those that read it, and those that read a turn that it influences.
 
@@ -24,12 +36,16 @@ def not_influenced(reads: Reads, turns: tuple[str, ...]) -> list[tuple[int, ...]
     Raises:
         ValueError: If a pattern is unknown, or a turn reads one that is not earlier.
     """
+    sources = _sources(reads, turns)
     influenced: list[set[int]] = [set() for _ in turns]  # by each turn
-    for later, read in enumerate(_sources(reads, turns)):
+    for later, read in enumerate(sources):
         for turn in range(later):
             if turn in read or influenced[turn] & read:
                 influenced[turn].add(later)
-    return [tuple(t for t in range(len(turns)) if t not in after) for after in influenced]
+    return [
+        Reading(tuple(t for t in range(len(turns)) if t not in after), tuple(sorted(read)))
+        for after, read in zip(influenced, sources, strict=True)
+    ]
 
 
 def _sources(reads: Reads, turns: tuple[str, ...]) -> list[set[int]]:
