@@ -163,6 +163,8 @@ def test_evaluate_takes_the_verifier_of_the_run_unless_told_otherwise(tmp_path):
     [
         (("--verifier", "nubmer"), "did you mean 'number'?"),
         (("--num-samples", 0), "num_samples must be >= 1, got 0"),
+        (("--tasks-per-batch", 0), "tasks_per_batch must be >= 1, got 0"),
+        (("--seed", -1), "seed must be >= 0, got -1"),
         (("--controls", "--limit", 1), "controls must take messages from another task"),
         (("--controls", "--removed", "solver_0"), "controls must replace the message of an agent"),
     ],

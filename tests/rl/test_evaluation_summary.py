@@ -89,7 +89,9 @@ def test_summary_of_several_samples_leaves_short_tasks_out_of_pass_at_k():
     both = found(own, "pass", k=2)
     expected = pass_at_k(np.array([4, 2, 3]), np.array([1, 0, 3]), 2)
     assert both.estimate.value == pytest.approx(expected.mean())
+    assert (both.successes, both.total) == (2, 3)  # tasks with a right sample
     four = found(own, "pass", k=4)
+    assert (four.successes, four.total) == (1, 1)
     assert (four.estimate.value, four.estimate.num_units) == (1.0, 1)
     votes = found(own, "majority")
     assert (votes.estimate.value, votes.successes, votes.total) == (0.5, 1, 2)

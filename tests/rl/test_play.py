@@ -225,6 +225,7 @@ def test_play_takes_the_team_and_the_tasks_of_a_run(tmp_path):
         (["--agent", "solver_1"], "did you mean 'solver_0'?"),
         (["--topology", "chain"], "topology"),
         (["--num-tasks", "0"], "num_tasks must be >= 1"),
+        (["--seed", "-1"], "seed must be >= 0"),
         (["--tasks", "no_such.jsonl"], "no_such.jsonl"),
     ],
 )
