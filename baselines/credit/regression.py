@@ -203,7 +203,8 @@ def _chance(
     Shape (..., G, G, own), or (..., 1, G, own) from frequencies in the group.
     """
     if probabilities is None:
-        return same.mean(axis=-2)[..., None, :, :]
+        frequency: FloatArray = same.mean(axis=-2)
+        return frequency[..., None, :, :]
     chance = np.take_along_axis(
         np.swapaxes(probabilities[..., list(own), :], -3, -2)[..., None, :],  # (..., own, G, 1, C)
         np.swapaxes(features, -2, -1)[..., None, :, None],  # (..., own, 1, G, 1)

@@ -1,0 +1,145 @@
+"""Every allocator with every schedule, topology and kind of weights trains, or is refused."""
+
+from __future__ import annotations
+
+import math
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+from allpairspy import AllPairs
+
+from baselines.credit import ALLOCATORS
+from baselines.rollouts.team_env import TEAMS
+from baselines.train.config import TrainConfig
+from baselines.train.trainer import Trainer
+from ccpo_env.env import TeamAnswerEnv
+from ccpo_env.prompts import GIVE_ANSWER
+from ccpo_env.types import PromptTemplate, Topology, Turn
+from ccpo_env.wrapper import SnapshotWrapper
+from tests.rl.teams import write_tasks
+from tests.rl.test_trainer import run
+
+PROMPTS = PromptTemplate(
+    roles={"planner": "Plan.", "worker": "Follow the plan.", "judge": "Judge the work."},
+    hand_over="Write what helps.",
+    give_answer=GIVE_ANSWER,
+)
+PLAN_WORK_JUDGE = Topology(
+    "plan_work_judge",
+    (
+        Turn("planner_0", "planner", ()),
+        Turn("worker_0", "worker", ("planner_0",)),
+        Turn("planner_0", "judge", ("planner_0", "worker_0")),
+    ),
+    PROMPTS,
+)
+"""An agent speaks twice, in two roles."""
+
+
+def plan_work_judge(team: Any, tasks: Any) -> SnapshotWrapper[TeamAnswerEnv]:
+    return SnapshotWrapper(TeamAnswerEnv(PLAN_WORK_JUDGE, tasks=tasks, verifier=team.verifier))
+
+
+TOPOLOGIES: dict[str, dict[str, Any]] = {
+    "think_solve": {"topology": "think_solve"},
+    "think_think_solve": {"topology": "think_solve", "num_thinkers": 2},
+    "vote": {"topology": "vote"},
+    "debate": {"topology": "debate"},
+    "plan_work_judge": {"topology": "plan_work_judge"},
+}
+ROLES = {
+    "think_solve": ("thinker", "solver"),
+    "think_think_solve": ("thinker", "solver"),
+    "vote": ("voter",),
+    "debate": ("debater",),
+    "plan_work_judge": ("planner", "worker", "judge"),
+}
+SCHEDULES = ("together", "turns", "random", "first_frozen", "last_frozen")
+WEIGHTS = ("separate", "shared", "lora")
+FACTORS = (list(ALLOCATORS), list(SCHEDULES), list(TOPOLOGIES), list(WEIGHTS))
+
+
+@pytest.fixture(scope="module")
+def tasks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tasks(tmp_path_factory.mktemp("tasks") / "tasks.jsonl")
+
+
+def scheduled(schedule: str, topology: str) -> dict[str, Any]:
+    roles = ROLES[topology]
+    return {
+        "together": {},
+        "turns": {"alternate_period": 1},
+        "random": {"alternate_period": 1, "role_order": "random"},
+        "first_frozen": {"frozen_roles": roles[:1]},
+        "last_frozen": {"frozen_roles": roles[-1:]},
+    }[schedule]
+
+
+def refusal(allocator: str, schedule: str, topology: str, weights: str) -> str | None:
+    """What the error says of a combination that cannot be trained; None if it can."""
+    is_frozen = schedule.endswith("frozen")
+    if is_frozen and weights == "shared":
+        return "frozen_roles must be empty with weights shared"
+    if is_frozen and len(ROLES[topology]) == 1:
+        return "frozen_roles must leave a role to train"
+    if (allocator, topology) == ("branch", "vote"):
+        return "allocator must fit the topology"
+    return None
+
+
+def expect_two_steps(combination: tuple[str, str, str, str], tasks: Path, folder: Path) -> None:
+    allocator, schedule, topology, weights = combination
+    config = TrainConfig(
+        tasks=str(tasks),
+        allocator=allocator,
+        weights=weights,
+        **TOPOLOGIES[topology],
+        **scheduled(schedule, topology),
+        steps=2,
+        tasks_per_step=3,
+        group_size=3,
+        removed_samples=1,
+        branch_samples=1,
+        num_eval_tasks=1,
+        eval_every=0,
+        checkpoint_every=9,
+        lora_rank=2,
+        max_tokens=12,
+    )
+    expected = refusal(*combination)
+    if expected is not None:
+        with pytest.raises(ValueError, match=expected):
+            Trainer(config, folder)
+        return
+    rows: list[dict[str, Any]] = []
+    run(Trainer(config, folder), on_step=rows.append)
+    assert [row["step"] for row in rows] == [1, 2]
+    for row in rows:
+        assert row["rollout/groups"] >= 0
+        losses = [row[name] for name in row if name.endswith("/loss") and row[name] is not None]
+        assert losses
+        assert all(map(math.isfinite, losses))
+
+
+@pytest.mark.parametrize("combination", [tuple(pair) for pair in AllPairs(FACTORS)], ids="-".join)
+def test_every_pair_of_choices_trains(combination, tasks, tmp_path, monkeypatch) -> None:
+    monkeypatch.setitem(TEAMS, "plan_work_judge", plan_work_judge)
+    expect_two_steps(combination, tasks, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_every_combination_trains(tasks, tmp_path, monkeypatch) -> None:
+    monkeypatch.setitem(TEAMS, "plan_work_judge", plan_work_judge)
+    trained = refused = 0
+    for number, combination in enumerate(product(*FACTORS)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        expect_two_steps(combination, tasks, folder)
+        if refusal(*combination) is None:
+            trained += 1
+        else:
+            refused += 1
+    print(f"\n{trained} combinations trained two steps, {refused} were refused in one sentence")
