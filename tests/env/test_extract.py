@@ -22,6 +22,7 @@ from ccpo_env.verifiers import extract_boxed
         (r"\boxed{17 and then \boxed{4}", "4"),
         (r"\boxed{a \boxed{b}} c", "b"),
         (r"} { \boxed{4} }", "4"),
+        (r"}, \boxed{4} and \boxed{", "4"),
         (r"\boxed{\{1, 2\}}", r"\{1, 2\}"),
         (r"\boxed{\left\{1\right.}", r"\left\{1\right."),
         (r"\\\boxed{4}", "4"),

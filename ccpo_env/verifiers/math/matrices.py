@@ -55,8 +55,9 @@ def _same_vector(answer: Reading, gold: Reading) -> bool | None:
     cells, items = _cells(matrix), other.items
     if matrix.scalar:
         return _same_trees(_scaled(matrix, cells), [item.tree for item in items])
-    answers, golds = (cells, items) if other is gold else (items, cells)
-    return same_in_order(answers, golds, same_single)
+    if other is gold:
+        return same_in_order(cells, items, same_single)
+    return same_in_order(items, cells, same_single)
 
 
 def _same_trees(first: Sequence[Node | None], second: Sequence[Node | None]) -> bool | None:
