@@ -193,6 +193,16 @@ def test_sample_cuts_the_middle_of_a_long_prompt_and_warns_once(policy):
     sample(policy, [long])  # warnings are errors: no second one
 
 
+def test_sample_needs_room_for_two_tokens_of_a_prompt(policy):
+    context = policy.module.config.max_position_embeddings
+    prompts = [Prompt("1+1" * context)]
+    with pytest.raises(ValueError, match="max_tokens must leave room for a prompt, got"):
+        policy._encode(prompts, context - 1)
+    with pytest.warns(UserWarning, match="its middle is cut"):
+        (cut,) = policy._encode(prompts, context - 2)
+    assert len(cut) == 2
+
+
 def test_sample_refuses_max_tokens_that_leave_no_room(policy):
     with pytest.raises(ValueError, match="max_tokens must leave room for a prompt, got 2048"):
         sample(policy, max_tokens=2048)

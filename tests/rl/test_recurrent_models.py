@@ -10,7 +10,7 @@ from transformers import BertConfig
 from baselines.optimizers import OPTIMIZERS
 from baselines.policies.base import Prompt, Sampling
 from baselines.policies.local import self_check
-from baselines.policies.local.hf import HFPolicy
+from baselines.policies.local.hf import DEFAULT_MAX_TOKENS, HFPolicy
 from baselines.policies.local.lora import LoraBase, LoraSettings
 from baselines.policies.local.self_check import expect_exact
 from baselines.policies.registry import load_policy
@@ -61,6 +61,12 @@ def test_recurrent_model_is_sampled_and_trained_as_a_plain_forward_says(name, to
     found = torch.cat([p.grad.flatten() for p in parameters])
     assert metrics["mismatch_max"] <= ROUNDING
     assert (found - expected).norm() <= ROUNDING * expected.norm()
+
+
+def test_a_model_without_a_limit_of_positions_has_a_default_length(tokenizer):
+    policy = HFPolicy(small(EXACT["mamba"], tokenizer), tokenizer)
+    assert not hasattr(policy.module.config, "max_position_embeddings")
+    assert policy.max_tokens == DEFAULT_MAX_TOKENS
 
 
 @pytest.mark.parametrize("name", EXACT)

@@ -12,7 +12,12 @@ from transformers import PreTrainedModel
 
 from baselines.policies.base import Prompt, Sampling
 from baselines.policies.local import sampler
-from baselines.policies.local.sampler import SampledTokens, _draw, sample_tokens
+from baselines.policies.local.sampler import (
+    SampledTokens,
+    _draw,
+    sample_tokens,
+    scaled_logprobs,
+)
 from baselines.policies.registry import load_policy
 from tests.rl.models import CONFIGS, END, LLAMA, NUM_TOKENS, build, plain_logprobs
 
@@ -62,6 +67,15 @@ def test_sample_tokens_draws_100000_tokens_from_the_distribution(llama, temperat
     observed, expectation = zip(*(cell for cell in cells.values() if cell[1]), strict=True)
     assert len(observed) > 10
     assert chisquare(observed, expectation, sum_check=False).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0, 0.7, torch.tensor([[0.7], [2.0]])])
+def test_scaled_logprobs_are_computed_in_single_precision(temperature):
+    logits = torch.tensor([[1.0, 2.5, -3.0], [0.1, 0.0, 7.0]], dtype=torch.bfloat16)
+    found = scaled_logprobs(logits, temperature)
+    divisor = 1.0 if isinstance(temperature, float) and temperature == 0.0 else temperature
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, (logits.float() / divisor).log_softmax(dim=-1))
 
 
 @pytest.mark.parametrize("uniform", [0.0, 1.0 - 2.0**-53])

@@ -7,7 +7,7 @@ import torch
 
 from baselines.policies.checkpoints import CheckpointError, save_checkpoint
 from baselines.policies.registry import load_policy
-from baselines.policies.team import TEAM, load_team
+from baselines.policies.team import TEAM, load_samplers, load_team
 
 ROLES = ("thinker", "solver")
 
@@ -86,3 +86,15 @@ def test_load_team_starts_single_roles_from_something_else(run):
     team = load_team("tiny", ROLES, own_copies=True, instead={"solver": str(run)})
     assert first_weight(team["solver"]).unique().tolist() == [0.75]
     assert len(first_weight(team["thinker"]).unique()) > 100
+
+
+def test_load_samplers_opens_an_endpoint_once_for_all_roles(monkeypatch, tmp_path):
+    opened = []
+    monkeypatch.setattr(
+        "baselines.policies.team.load_sampler",
+        lambda spec, *, journal: opened.append((spec, journal)) or object(),
+    )
+    spec, journal = "endpoint:http://127.0.0.1:1/v1#model", tmp_path / "answers.jsonl"
+    team = load_samplers(spec, ("thinker", "solver"), journal=journal)
+    assert team["thinker"] is team["solver"]
+    assert opened == [(spec, journal)]
