@@ -17,6 +17,7 @@ METRICS: Mapping[str, str] = {
     "rollout/no_answer_rate": "Rate: rollouts of the whole team that ended without an answer.",
     "rollout/unmeasured_rate": "Rate: rollouts dropped because they could not be verified.",
     "rollout/groups": "Count: groups used by the update, without unmeasured rollouts.",
+    "rollout/empty_steps": "Count: steps so far that trained on nothing, without a usable group.",
     "rollout/removed_groups": "Count: groups with at least one measured removal.",
     "rollout/<agent>/tokens": "Tokens: mean length of the agent's completions.",
     "credit/help_rate": (
