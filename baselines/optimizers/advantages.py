@@ -2,7 +2,8 @@
 
 Each function takes a list of (G, A) credit arrays, one per group of the step, because some
 normalise across groups. Groups may differ in size: unmeasured rollouts have been dropped.
-Each agent (column) is normalised separately.
+Each agent (column) is normalised separately; where an agent speaks more than once, each turn is a
+column.
 """
 
 from __future__ import annotations
@@ -165,8 +166,7 @@ def token_returns(
 
     Args:
         credit: The groups of one step, each of shape (G, A).
-        num_tokens: Completion tokens of each agent, of the same shapes, >= 0; the tokens of all
-            turns of an agent are concatenated.
+        num_tokens: Completion tokens of each agent, of the same shapes, >= 0.
         kl: log policy - log reference of each token, each of shape (G, A, T), nats; values
             beyond num_tokens are ignored. None: no penalty.
         gamma: Discount per token, in [0, 1].

@@ -196,8 +196,7 @@ class PolicyOptimizer:
 
         Args:
             credit: The groups of one step, each of shape (G, A).
-            num_tokens: Completion tokens of each agent in each rollout, of the same shapes; the
-                tokens of all turns of an agent are concatenated.
+            num_tokens: Completion tokens of each agent in each rollout, of the same shapes.
             kl: log policy - log reference of each token, each of shape (G, A, T). Required if
                 needs_reward_kl.
 

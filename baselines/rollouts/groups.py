@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import islice
 
 import numpy as np
@@ -278,12 +279,18 @@ def _recounted(
     topology: Topology, removals: Sequence[frozenset[str]], joint: Sequence[Rollout]
 ) -> dict[frozenset[str], FloatArray]:
     """Return the rewards of each rollout's vote without each set of voters, (G, 1) per set."""
-    speakers = [turn.speaker for turn in topology.turns]
-    counted = np.array([[s not in removed for s in speakers] for removed in removals], dtype=bool)
-    counted = counted.reshape(-1, len(speakers))  # also without removals
+    counted = _counted(topology, tuple(removals))
     ballots = [rollout.ballot for rollout in joint if rollout.ballot is not None]
     recounts = np.stack([ballot.rewards(counted) for ballot in ballots], axis=-1)  # (S, G)
     return dict(zip(removals, recounts[..., None], strict=True))
+
+
+@lru_cache(maxsize=8)
+def _counted(topology: Topology, removals: tuple[frozenset[str], ...]) -> BoolArray:
+    """Return whether each voter's vote counts without each set of voters, (S, voters)."""
+    speakers = [turn.speaker for turn in topology.turns]
+    counted = [[speaker not in removed for speaker in speakers] for removed in removals]
+    return np.array(counted, dtype=bool).reshape(-1, len(speakers))  # also without removals
 
 
 def _differ(team_rewards: Sequence[float | None]) -> bool:
