@@ -19,6 +19,10 @@ RIDGES_PER_TURN = np.array([1 / 2, 1 / 4, 1 / 8, 1 / 16])
 credit of early turns, whose effects are small: they lowered its slope on the truth and the cosine
 of its gradient with the exact one, at every group size from 8 to 512."""
 
+UNSCALED_ROLLOUTS = 16
+"""Group size beyond which the penalties fall, as one over the square root of the group size: the
+leave-one-out error hardly tells small penalties apart, but the larger ones bias rare messages."""
+
 INTERACTION = 0.1
 """Prior variance of the interaction with a message that a turn reads, relative to its own effect.
 Without interactions the slope on the truth stays below .95 at any group size; with larger ones the
@@ -74,7 +78,7 @@ def regression_credit(
         reference, and the effects of a model are unique however many turns there are; the
         intercept c is not penalised. Cross-fitting: the credit of rollout g is from the model
         fitted without it, so its own noise is not in its credit. Ridge: the penalty of
-        RIDGES_PER_TURN times the number of turns in the model with the smallest leave-one-out
+        `ridges_per_turn` times the number of turns in the model with the smallest leave-one-out
         error. One ridge per group and model is selected, with all rollouts. The rollouts must be
         of the current policies, because effects include how later agents respond.
 
@@ -243,12 +247,20 @@ def _left_out_duals(rewards: FloatArray, kernel: FloatArray) -> FloatArray:
     return without
 
 
+def ridges_per_turn(num_rollouts: int) -> FloatArray:
+    """Return the candidate ridge penalties of a group, per turn in the model."""
+    scale = min(1.0, float(np.sqrt(UNSCALED_ROLLOUTS / num_rollouts)))
+    ridges: FloatArray = RIDGES_PER_TURN * scale
+    return ridges
+
+
 def _best_precision(sizes: FloatArray, vectors: FloatArray, projected: FloatArray) -> FloatArray:
     """Return 1 / ridge with the smallest sum of squared errors of left-out rollouts."""
-    precisions = 1.0 / RIDGES_PER_TURN  # of the kernel, which is already a mean over agents
+    num_rollouts = vectors.shape[-1]
+    precisions = 1.0 / ridges_per_turn(num_rollouts)  # the kernel is already a mean over turns
     kept = 1.0 / (1.0 + sizes * precisions)  # (..., G, L)
     dual = vectors @ (kept * projected)  # (..., G, L)
-    diagonal = np.square(vectors) @ kept - 1.0 / vectors.shape[-1]  # (..., G, L)
+    diagonal = np.square(vectors) @ kept - 1.0 / num_rollouts  # (..., G, L)
     errors = np.add.reduce(np.square(dual / diagonal), axis=-2)  # (..., L)
     within_tie = errors <= errors.min(axis=-1, keepdims=True) * (1.0 + TIE)
     best: FloatArray = precisions[within_tie.argmax(axis=-1)]  # the strongest ridge of the best

@@ -14,10 +14,16 @@ from baselines.credit import (
     additive_effects,
     regression_credit,
 )
-from baselines.credit.regression import INTERACTION, RIDGES_PER_TURN
+from baselines.credit.regression import INTERACTION, ridges_per_turn
 from tests.rl.strategies import groups, measured_groups
 
 NUM_CATEGORIES = 3
+
+
+def test_ridges_fall_with_the_size_of_groups_of_more_than_sixteen() -> None:
+    np.testing.assert_allclose(ridges_per_turn(8), [1 / 2, 1 / 4, 1 / 8, 1 / 16])
+    np.testing.assert_allclose(ridges_per_turn(16), ridges_per_turn(8))
+    np.testing.assert_allclose(ridges_per_turn(64), [1 / 4, 1 / 8, 1 / 16, 1 / 32])
 
 
 def one_agent(categories: list[int], team: list[float]) -> GroupOutcomes:
@@ -90,7 +96,7 @@ def refitted(
     target = np.einsum("gn,n,ni->gi", kept, rewards, design)
     penalty = np.eye(design.shape[1])
     penalty[0, 0] = 0.0
-    systems = normal + (RIDGES_PER_TURN * num_agents)[:, None, None, None] * penalty
+    systems = normal + (ridges_per_turn(num_rollouts) * num_agents)[:, None, None, None] * penalty
     fits = list(np.linalg.solve(systems, target[None, ..., None])[..., 0])
     errors = [np.square(rewards - (design * fit).sum(axis=1)).sum() for fit in fits]
     best = next(fit for fit, e in zip(fits, errors, strict=True) if e <= min(errors) * (1 + 1e-9))
