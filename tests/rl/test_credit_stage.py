@@ -213,3 +213,55 @@ def test_cache_of_removals_survives_a_checkpoint():
     costs = CostTracker()
     play(resumed, costs=costs)
     assert costs.verified["removed"] == 0
+
+
+def test_why_unusable_tells_what_a_group_lacks():
+    stage = stage_of(replace(SMALL, allocator="leave_one_out", optimizer="dapo"))
+    (mixed, *_), equal = (
+        [group for group in play(stage) if (len(set(group.rewards)) > 1) == is_mixed]
+        for is_mixed in (True, False)
+    )
+    assert equal
+    reasons = {
+        None: mixed,
+        "too few measured rollouts": replace(mixed, rollouts=mixed.rollouts[:1]),
+        "equal rewards, which dapo drops": equal[0],
+        "a removal that was not measured": replace(mixed, is_complete=False),
+    }
+    assert [stage.why_unusable(group) for group in reasons.values()] == list(reasons)
+    assert [stage.is_usable(group) for group in reasons.values()] == [True, False, False, False]
+    # The first reason that holds is told.
+    nothing = replace(equal[0], rollouts=(), is_complete=False)
+    assert stage.why_unusable(nothing) == "too few measured rollouts"
+    both = replace(equal[0], is_complete=False)
+    assert stage.why_unusable(both) == "equal rewards, which dapo drops"
+
+
+@pytest.mark.parametrize(
+    ("allocator", "optimizer", "is_usable"),
+    [
+        ("leave_one_out", "grpo", True),  # keeps all groups
+        ("leave_one_out", "dapo", False),
+        ("branch", "dapo", True),  # tells rollouts of equal reward apart
+        ("self_evaluation", "dapo", True),
+        ("regression", "dapo", False),
+        ("shared", "dapo", False),
+    ],
+)
+def test_groups_of_equal_rewards_are_usable_where_credit_may_differ(
+    allocator, optimizer, is_usable
+):
+    stage = stage_of(replace(SMALL, allocator=allocator, optimizer=optimizer))
+    group = play(stage)[0]
+    equal = replace(group, rollouts=group.rollouts[:1] * 4)
+    assert stage.is_usable(equal) == is_usable
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "size", "is_usable"),
+    [("grpo", 1, False), ("grpo", 2, True), ("reinforce_pp", 1, True), ("reinforce_pp", 0, False)],
+)
+def test_a_group_needs_as_many_rollouts_as_its_optimizer(optimizer, size, is_usable):
+    stage = stage_of(replace(SMALL, allocator="shared", optimizer=optimizer))
+    group = play(stage)[0]
+    assert stage.is_usable(replace(group, rollouts=group.rollouts[:size])) == is_usable
