@@ -5,6 +5,7 @@ import pytest
 
 from baselines.bench.credit.games.continuations import measure_model, tiny_player
 from baselines.bench.credit.games.measured import Cost, Plan
+from baselines.credit import ALLOCATORS
 from baselines.policies.base import Completion
 from ccpo_env.types import Task
 from tests.rl.teams import runner_of
@@ -12,7 +13,7 @@ from tests.rl.teams import runner_of
 TASKS = tuple(Task(f"t/{number}", f"{number} or 2?", "2") for number in range(20))
 PLAN = Plan(
     num_pairs=1,
-    removals=lambda agents: tuple(frozenset({agent}) for agent in agents),
+    removals=ALLOCATORS["leave_one_out"].plan_removals,
     group_size=4,
     num_samples=3,
 )
