@@ -96,6 +96,13 @@ def test_rating_metrics_leave_out_what_could_not_be_read():
     assert rating_metrics([rated([0.9, np.nan, 0.1, 0.1], valid)], PAIR) == metrics
 
 
+def test_rating_metrics_count_a_rollout_that_one_rater_could_be_read_of():
+    shares, valid = [0.9, 0.2, 0.5, 0.1], [[True, False, True, True], [True] * 4]
+    metrics = rating_metrics([rated(shares, valid)], PAIR)
+    expected = np.corrcoef(shares, [1.0, 1.0, 0.0, 0.0])[0, 1]
+    assert metrics["rating/thinker_0/calibration"] == pytest.approx(expected)
+
+
 def test_rating_metrics_are_null_when_nobody_rated():
     assert set(rating_metrics([outcomes_of([1, -1], [-1])], PAIR).values()) == {None}
 
