@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from baselines.bench.credit.seed_scores import COSAC, ZERO, reliability, seed_sc
 from baselines.common.stats import mean_over_seeds
 from baselines.credit import ALLOCATORS, GroupOutcomes
 from baselines.credit.outcomes import GroupBatch
+from baselines.credit.registry import RemovalPlan
 from baselines.credit.removals import stages
 
 SMALL = Plan(num_pairs=4, removals=every_removal, group_size=4, num_samples=2, num_set_samples=2)
@@ -157,6 +159,24 @@ def test_cost_counts_what_an_allocator_needs(parts):
     assert cost["branch"] == (16, 12)
     assert cost["self_evaluation"] == (16, 4)
     assert cost[COSAC] == (8 + 4 * 8 * 3, 4)
+
+
+@pytest.mark.parametrize(("make", "are_recounts"), [(make_vote, True), (make_bandit, False)])
+def test_only_removals_from_a_vote_are_recounts(make, are_recounts):
+    asked = []
+
+    def ask(agents, _rng, *, are_recounts):
+        asked.append((agents, are_recounts))
+        return RemovalPlan((frozenset(agents[:1]),), orders=((0, 1),))
+
+    rng = np.random.default_rng(0)
+    game = make(2, rng)
+    made = measure_game(game, replace(SMALL, removals=ask), 3, rng)
+    assert asked == [(game.agents, are_recounts)]
+    assert list(made.batch.removed_rewards) == [frozenset(game.agents[:1])]
+    assert made.batch.orders == ((0, 1),)
+    assert made.reads == game.reads
+    assert set(made.tasks) == {3}
 
 
 def test_removals_from_a_vote_are_free():
