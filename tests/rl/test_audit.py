@@ -300,3 +300,60 @@ def test_audit_centres_advantages_whose_mean_over_the_rollouts_is_not_zero() -> 
         assert min(abs(x.mean()), abs(y.mean())) > 0.1
         assert found[agent].correlation == pytest.approx(np.corrcoef(x, y)[0, 1], rel=1e-12)
         assert found[agent].variance_ratio == pytest.approx(y.var() / x.var(), rel=1e-12)
+
+
+DEBATERS = ("debater_0", "debater_1")
+DEBATE = ("debater_0#1", "debater_1#1", "debater_0#2")
+
+
+def test_audit_compares_an_agent_over_all_its_turns_by_hand() -> None:
+    # Shared advantages are (1, -1) in each turn, so x of the first debater is (1, -1, 1, -1).
+    step = [GroupOutcomes(DEBATERS, [1, -1], turns=DEBATE)]
+    found = audit_advantages([np.array([[1.0, 0.0, 3.0], [-1.0, 0.0, -3.0]])], "dr_grpo", step)
+    first, second = found["debater_0"], found["debater_1"]
+    assert list(found) == list(DEBATERS)
+    assert first.slope == pytest.approx((1 + 1 + 3 + 3) / 4)
+    assert first.correlation == pytest.approx(8 / math.sqrt(4 * 20))
+    assert first.variance_ratio == pytest.approx(20 / 4)
+    assert (first.degenerate, first.signal_rate, first.sign_agreement) == (True, 1.0, 1.0)
+    assert (second.slope, second.signal_rate, second.sign_agreement) == (0.0, 0.0, 0.0)
+    late = audit_advantages([np.array([[0.0, 1.0, 2.0], [0.0, 1.0, -2.0]])], "dr_grpo", step)
+    assert late["debater_0"].signal_rate == 1.0
+    assert late["debater_0"].sign_agreement == 0.5
+    assert not late["debater_1"].degenerate
+
+
+def test_audit_finds_turns_that_only_together_are_a_multiple() -> None:
+    step = [GroupOutcomes(DEBATERS, [1, 1, -1], turns=DEBATE)] * 2
+    shared = OPTIMIZERS["dr_grpo"].advantage([ALLOCATORS["shared"](group) for group in step])
+    other = shared[1].copy()
+    other[:, 0] += [1.0, -1.0, 0.0]
+    other[:, 2] -= [1.0, -1.0, 0.0]
+    found = audit_advantages([shared[0], other], "dr_grpo", step)
+    assert found["debater_1"].degenerate
+    assert not found["debater_0"].degenerate
+
+
+def test_audit_counts_groups_of_several_sizes_and_turns() -> None:
+    step = [
+        GroupOutcomes(DEBATERS, [1, *[-1] * size], turns=DEBATE, branch_rewards=branches)
+        for size in (1, 3, 2)
+        for branches in [{turn: np.zeros((size + 1, 1)) for turn in DEBATE[:-1]}]
+    ]
+    found = audit("branch", batches=step)  # pays the last turn alone
+    assert found["debater_0"].degenerate
+    assert found["debater_0"].signal_rate == 1.0
+    assert found["debater_0"].sign_agreement == pytest.approx(0.5)
+    assert found["debater_1"].signal_rate == 0.0
+    shared = OPTIMIZERS["dr_grpo"].advantage([ALLOCATORS["shared"](group) for group in step])
+    shared[1][:] = 0.0
+    found = audit_advantages(shared, "dr_grpo", step)
+    for seen in found.values():
+        assert seen.signal_rate == pytest.approx(2 / 3)
+        assert seen.degenerate
+
+
+def test_audit_refuses_groups_with_other_turns() -> None:
+    groups = [GroupOutcomes(DEBATERS, [1, -1], turns=turns) for turns in (DEBATE, None)]
+    with pytest.raises(ValueError, match="groups of one team, got 2 teams in 2 groups"):
+        audit("shared", batches=groups)

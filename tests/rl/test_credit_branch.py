@@ -39,6 +39,9 @@ def test_branch_credit_of_a_chain_by_hand() -> None:
 def test_branch_credit_of_one_agent_is_compared_with_its_group() -> None:
     credit = branch_credit(GroupOutcomes(("solver_0",), [1, -1, -1, -1]))
     np.testing.assert_array_equal(credit[:, 0], [1.5, -0.5, -0.5, -0.5])
+    groups = [GroupOutcomes(("solver_0",), rewards) for rewards in ([1, -1], [-1, -1], [1, 1])]
+    together = ALLOCATORS["branch"].many(groups)
+    np.testing.assert_array_equal(together, [[[1], [-1]], [[0], [0]], [[0], [0]]])
 
 
 def slow_credit(group: GroupOutcomes) -> list[list[float]]:

@@ -60,3 +60,37 @@ def test_leave_one_out_credit_says_who_was_not_removed() -> None:
     expected = r"^removed_rewards must .* without 'solver_0', got 1 entries without it; replay"
     with pytest.raises(ValueError, match=expected):
         leave_one_out_credit(group)
+
+
+def test_leave_one_out_credit_of_some_agents_needs_only_their_removals() -> None:
+    group = GroupOutcomes(PAIR, [1, 1, -1], {"thinker_0": [-1, -1, -1, 1]})
+    credit = leave_one_out_credit(group, agents={"thinker_0"})
+    np.testing.assert_array_equal(credit, [[1.5, 1], [1.5, 1], [-0.5, -1]])
+    np.testing.assert_array_equal(leave_one_out_credit(group, agents=()), [[1, 1]] * 2 + [[-1, -1]])
+    np.testing.assert_array_equal(group.team_rewards, [1, 1, -1])
+    with pytest.raises(ValueError, match="without 'solver_0', got 1 entries"):
+        leave_one_out_credit(group, agents=PAIR)
+
+
+@given(group=groups())
+def test_leave_one_out_credit_of_some_agents_is_that_of_all(group: GroupOutcomes) -> None:
+    everybody = leave_one_out_credit(group)
+    for column, agent in enumerate(group.agents):
+        credit = leave_one_out_credit(group, agents=[agent])
+        expected = np.repeat(group.team_rewards[:, None], len(group.agents), axis=1)
+        expected[:, column] = everybody[:, column]
+        np.testing.assert_array_equal(credit, expected)
+
+
+def test_leave_one_out_credit_of_some_agents_is_on_all_their_turns() -> None:
+    removed = {"debater_1": [[-1], [1]]}
+    turns = ("debater_0#1", "debater_1#1", "debater_0#2", "debater_1#2")
+    group = GroupOutcomes(("debater_0", "debater_1"), [1, -1], removed, turns=turns)
+    credit = leave_one_out_credit(group, agents=["debater_1"])
+    np.testing.assert_array_equal(credit, [[1, 2, 1, 2], [-1, -2, -1, -2]])
+
+
+def test_leave_one_out_credit_refuses_an_agent_that_is_not_in_the_team() -> None:
+    group = GroupOutcomes(PAIR, [1, -1], {"thinker_0": [1]})
+    with pytest.raises(ValueError, match=r"^unknown agent 'thinker0'; .*did you mean 'thinker_0'"):
+        leave_one_out_credit(group, agents=["thinker_0", "thinker0"])

@@ -38,6 +38,20 @@ def test_regression_credit_by_hand() -> None:
     np.testing.assert_allclose(credit[:, 0], np.array([1, 1, -1, -1]) * 64 / 67, atol=1e-12)
 
 
+def test_regression_credit_of_a_pair_by_hand() -> None:
+    # The answer as above, after a thought that is always the same. Two turns double the ridge to
+    # 1/8, and the pair of thought and answer has a tenth of the prior variance of the answer: with
+    # 1.1 in all, t = (16/3) / (16/3 + 4 * 1/8 / 1.1) = 176/191.
+    features = [[0, 0], [0, 0], [0, 1], [0, 1]]
+    group = GroupOutcomes(("thinker_0", "solver_0"), [1, 1, -1, -1], features=features)
+    credit = regression_credit(group)
+    np.testing.assert_array_equal(credit[:, 0], 0.0)
+    np.testing.assert_allclose(credit[:, 1], np.array([1, 1, -1, -1]) * 176 / 191, atol=1e-12)
+    # Who reads nobody has no pairs: t = (16/3) / (16/3 + 4 * 1/8) = 32/35.
+    credit = regression_credit(group, reads="none")
+    np.testing.assert_allclose(credit[:, 1], np.array([1, 1, -1, -1]) * 32 / 35, atol=1e-12)
+
+
 def test_regression_credit_compares_with_what_might_have_been_said_by_hand() -> None:
     # As above, but the agent says 0 with chance 3/4: it expects 3/4 t - 1/4 t = t/2. A category
     # that nobody chose has no effect.
@@ -238,6 +252,10 @@ def test_additive_effects_have_skill_for_sixteen_agents_and_sixteen_rollouts() -
         (
             {"features": [[0], [2]], "probabilities": [[[1, 0]], [[1, 0]]]},
             r"^probabilities must have a last size above the largest category 2, got 2; give",
+        ),
+        (
+            {"features": [[0], [1]], "probabilities": [[[1.0]], [[1.0]]]},
+            r"^probabilities must have a last size above the largest category 1, got 1; give",
         ),
         (
             {"features": [[0], [1]], "probabilities": [[[0.5, 0]], [[1, 0]]]},

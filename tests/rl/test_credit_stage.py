@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from baselines.credit import ALLOCATORS
+from baselines.credit import ALLOCATORS, GroupOutcomes
+from baselines.credit.removals import every_subset, stages
 from baselines.optimizers import OPTIMIZERS
 from baselines.policies.base import Sampling
 from baselines.rollouts.costs import CostTracker
@@ -213,3 +214,167 @@ def test_cache_of_removals_survives_a_checkpoint():
     costs = CostTracker()
     play(resumed, costs=costs)
     assert costs.verified["removed"] == 0
+
+
+def test_why_unusable_tells_what_a_group_lacks():
+    stage = stage_of(replace(SMALL, allocator="leave_one_out", optimizer="dapo"))
+    (mixed, *_), equal = (
+        [group for group in play(stage) if (len(set(group.rewards)) > 1) == is_mixed]
+        for is_mixed in (True, False)
+    )
+    assert equal
+    reasons = {
+        None: mixed,
+        "too few measured rollouts": replace(mixed, rollouts=mixed.rollouts[:1]),
+        "equal rewards, which dapo drops": equal[0],
+        "a removal that was not measured": replace(mixed, is_complete=False),
+    }
+    assert [stage.why_unusable(group) for group in reasons.values()] == list(reasons)
+    assert [stage.is_usable(group) for group in reasons.values()] == [True, False, False, False]
+    # The first reason that holds is told.
+    nothing = replace(equal[0], rollouts=(), is_complete=False)
+    assert stage.why_unusable(nothing) == "too few measured rollouts"
+    both = replace(equal[0], is_complete=False)
+    assert stage.why_unusable(both) == "equal rewards, which dapo drops"
+
+
+@pytest.mark.parametrize(
+    ("allocator", "optimizer", "is_usable"),
+    [
+        ("leave_one_out", "grpo", True),  # keeps all groups
+        ("leave_one_out", "dapo", False),
+        ("branch", "dapo", True),  # tells rollouts of equal reward apart
+        ("self_evaluation", "dapo", True),
+        ("regression", "dapo", False),
+        ("shared", "dapo", False),
+    ],
+)
+def test_groups_of_equal_rewards_are_usable_where_credit_may_differ(
+    allocator, optimizer, is_usable
+):
+    stage = stage_of(replace(SMALL, allocator=allocator, optimizer=optimizer))
+    group = play(stage)[0]
+    equal = replace(group, rollouts=group.rollouts[:1] * 4)
+    assert stage.is_usable(equal) == is_usable
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "size", "is_usable"),
+    [("grpo", 1, False), ("grpo", 2, True), ("reinforce_pp", 1, True), ("reinforce_pp", 0, False)],
+)
+def test_a_group_needs_as_many_rollouts_as_its_optimizer(optimizer, size, is_usable):
+    stage = stage_of(replace(SMALL, allocator="shared", optimizer=optimizer))
+    group = play(stage)[0]
+    assert stage.is_usable(replace(group, rollouts=group.rollouts[:size])) == is_usable
+
+
+PAIR = ("thinker_0", "solver_0")
+
+
+@pytest.mark.parametrize(
+    ("allocator", "removed", "expected"),
+    [
+        ("shared", None, [[1, 1], [-1, -1]]),
+        ("counterfactual", {"thinker_0": [-1]}, [[1.2, 1], [-1, -1]]),
+        ("counterfactual", {"solver_0": [-1]}, None),  # not the one that it reads
+        ("counterfactual", None, None),
+        ("leave_one_out", {"thinker_0": [-1], "solver_0": [1]}, [[2, 0], [0, -2]]),
+        ("leave_one_out", {"thinker_0": [-1]}, None),
+        ("history", {"thinker_0": [-1]}, None),  # depends on earlier steps
+        ("branch", {"thinker_0": [-1]}, None),
+        ("regression", None, None),
+        ("self_evaluation", None, None),
+    ],
+)
+def test_credit_of_a_group_is_known_if_all_that_it_takes_is_there(allocator, removed, expected):
+    stage = stage_of(replace(SMALL, allocator=allocator))
+    credit = stage.credit_of(GroupOutcomes(PAIR, [1, -1], removed))
+    if expected is None:
+        assert credit is None
+    else:
+        np.testing.assert_allclose(credit, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "is_known"),
+    [({"num_thinkers": 5}, True), ({"num_thinkers": 6}, False), ({"topology": "vote"}, True)],
+)
+def test_shapley_credit_of_a_group_is_known_unless_orders_are_sampled(sizes, is_known):
+    sizes = {"num_voters": 7, **sizes}
+    stage = stage_of(replace(SMALL, allocator="shapley", **sizes))
+    agents = runner_of(replace(SMALL, **sizes)).agents
+    removed = {gone: [-1.0] for gone in every_subset(agents)}
+    credit = stage.credit_of(GroupOutcomes(agents, [1, -1], removed))
+    assert (credit is not None) == is_known
+    if is_known:
+        np.testing.assert_allclose(credit[0], [2 / len(agents)] * len(agents))
+
+
+def test_plan_of_many_agents_removes_the_stages_of_sampled_orders():
+    stage = stage_of(replace(SMALL, allocator="shapley", num_thinkers=6))
+    roles = {"thinker", "solver"}
+    agents = runner_of(replace(SMALL, num_thinkers=6)).agents
+    plan = plan_of(stage, roles)
+    assert plan.removals == stages(agents, plan.orders)
+    assert not plan.skip_uniform_groups  # most of them keep messages
+    assert stage.plan(roles, np.random.default_rng(1)).orders != plan.orders
+    few = plan_of(stage_of(replace(SMALL, allocator="shapley", num_thinkers=5)), roles)
+    assert (len(few.removals), few.orders) == (2**6 - 2, None)
+
+
+def test_leave_one_out_removes_and_credits_only_agents_that_are_trained():
+    stage = stage_of(replace(SMALL, allocator="leave_one_out"))
+    assert plan_of(stage, {"solver"}).removals == (frozenset({"solver_0"}),)
+    assert plan_of(stage, {"thinker"}).removals == (NO_THINKER,)
+    outcomes = [GroupOutcomes(PAIR, [1, -1], {"thinker_0": [-1]})]
+    np.testing.assert_array_equal(stage.credit(outcomes, {"thinker"})[0], [[2, 1], [0, -1]])
+
+
+def test_measured_removals_are_played_once_beside_those_that_credit_needs():
+    stage = stage_of(replace(SMALL, allocator="leave_one_out", measure_removed=True))
+    plan = plan_of(stage, {"thinker", "solver"})
+    assert plan.removals == (NO_THINKER, frozenset({"solver_0"}))
+    assert not plan.skip_uniform_groups
+    assert plan_of(stage, {"solver"}).removals == (frozenset({"solver_0"}), NO_THINKER)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "is_left_out"),
+    [
+        ({}, True),  # without either of the two, a team plays from the first turn
+        ({"num_thinkers": 2}, False),  # the first thought is kept
+        ({"topology": "vote"}, False),  # recounted
+        ({"topology": "debate"}, False),
+    ],
+)
+def test_removals_are_left_out_only_if_all_are_measured_for_the_task(sizes, is_left_out):
+    config = replace(SMALL, allocator="leave_one_out", **sizes)
+    roles = set(runner_of(config).role_of.values())
+    assert plan_of(stage_of(config), roles).skip_uniform_groups == is_left_out
+
+
+def test_a_step_without_groups_leaves_the_state_as_it_was():
+    stage = stage_of(replace(SMALL, allocator="history"))
+    stage.remember(play(stage), ["thinker"])
+    before = stage.to_json()
+    stage.remember([], ["thinker"])
+    assert stage.to_json() == before
+    assert before["cache"] is None
+    fresh = stage_of(replace(SMALL, allocator="history"))
+    assert fresh.to_json() != before
+    fresh.load_json(before)
+    assert fresh.to_json() == before
+
+
+@pytest.mark.parametrize(
+    ("updated", "num_again"), [([], 0), (["thinker"], 0), (["solver"], 1), (["solver"] * 2, 2)]
+)
+def test_removals_in_the_cache_age_with_the_policies_that_are_left(updated, num_again):
+    # Of 2 replays without the thinker, each update of the solver leaves a half: 1, then 0.5.
+    stage = stage_of(replace(SMALL, removed_cache_decay=0.5, measure_removed=True))
+    play(stage)
+    for role in updated:
+        stage.remember([], [role])
+    costs = CostTracker()
+    play(stage, costs=costs)
+    assert costs.verified["removed"] == num_again * len(TASKS)

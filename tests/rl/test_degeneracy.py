@@ -69,3 +69,39 @@ def test_remedy_does_not_name_the_optimizer_in_use():
     warning = watch(centres=False).warning(metrics())
     assert "reinforce_pp" not in warning
     assert "--allocator branch" in warning
+
+
+@pytest.mark.parametrize(("groups", "is_warned"), [(7, False), (8, True)])
+def test_warning_needs_four_groups_with_a_signal(groups, is_warned):
+    seen = watch()
+    assert (seen.warning(metrics(groups=groups, rate=0.5)) is not None) == is_warned
+    assert seen.num_groups == groups / 2
+    assert seen.is_settled == is_warned
+
+
+def of_two(first: dict[str, float | None], second: dict[str, float | None]):
+    own = {
+        f"credit/{agent}/{name}": value
+        for agent, values in (("thinker_0", first), ("thinker_1", second))
+        for name, value in values.items()
+    }
+    return {"rollout/groups": 8, **own}
+
+
+def test_warning_names_the_agents_with_a_signal():
+    def warning(first, second):
+        seen = DegeneracyWatch("counterfactual", "grpo", True, ["thinker_0", "thinker_1"])
+        return seen.warning(of_two(first, second)), seen
+
+    signal = {"signal_rate": 0.5, "degenerate": 1.0, "slope_vs_shared": 1.1}
+    silent = {"signal_rate": 0.0, "degenerate": 1.0, "slope_vs_shared": None}
+    text, _ = warning(signal, {**signal, "signal_rate": 0.1, "slope_vs_shared": None})
+    assert "(slope thinker_0 1.100, thinker_1 0.000)" in text
+    text, seen = warning(signal, silent)
+    assert "(slope thinker_0 1.100)" in text
+    assert seen.num_groups == 4.0  # of the agent with the most
+    assert warning(silent, silent)[0] is None
+    # One agent whose credit is not degenerate is enough.
+    text, seen = warning(signal, {**signal, "degenerate": 0.0})
+    assert text is None
+    assert seen.is_settled

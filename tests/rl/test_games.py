@@ -189,6 +189,14 @@ def test_removal_of_the_solver_makes_the_last_thinker_answer():
     np.testing.assert_array_equal(row, 2 + 5 + choices[..., 0])  # after 2 rows of thinker_0
 
 
+def test_the_last_agent_that_is_left_answers_for_a_chain():
+    game = make_chain(2, np.random.default_rng(0))
+    choices = np.array(
+        [[1, 2, 0], [0, 0, 3], [1, 0, IDLE], [0, 1, IDLE], [0, IDLE, IDLE], [1, IDLE, IDLE]]
+    )
+    np.testing.assert_array_equal(game.reward(choices), [1, -1, 1, -1, 1, -1])
+
+
 def test_owners_are_the_agents_who_choose_from_the_rows(game):
     choices = sampled(game, 50)
     assert game.owners.shape == (len(game.policy),)

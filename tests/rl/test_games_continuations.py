@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from baselines.bench.credit.games.continuations import measure_model, tiny_player
 from baselines.bench.credit.games.measured import Cost, Plan
+from baselines.credit import ALLOCATORS
+from baselines.credit.registry import RemovalPlan
 from baselines.policies.base import Completion
 from ccpo_env.types import Task
 from tests.rl.teams import runner_of
@@ -12,7 +16,7 @@ from tests.rl.teams import runner_of
 TASKS = tuple(Task(f"t/{number}", f"{number} or 2?", "2") for number in range(20))
 PLAN = Plan(
     num_pairs=1,
-    removals=lambda agents: tuple(frozenset({agent}) for agent in agents),
+    removals=ALLOCATORS["leave_one_out"].plan_removals,
     group_size=4,
     num_samples=3,
 )
@@ -113,6 +117,20 @@ def test_cost_counts_the_tokens_that_were_sampled(runner):
     assert prices.branches["thinker_0"] == Cost(12.0, 12)
     assert 4 * 8.0 < prices.team.tokens < 4 * 9.0
     assert prices.team.verifier_calls == 4
+
+
+def test_removals_of_a_model_are_no_recounts(runner):
+    asked = []
+
+    def ask(agents, _rng, *, are_recounts):
+        asked.append((agents, are_recounts))
+        return RemovalPlan(())
+
+    rng = np.random.default_rng(0)
+    made = measure_model(runner, TASKS[:1], replace(PLAN, removals=ask), rng, num_held_out=2)
+    assert asked == [(("thinker_0", "solver_0"), False)]
+    assert made.batch.removed_rewards == {}
+    assert made.prices.removed == {}
 
 
 def test_rollouts_that_cannot_be_measured_are_an_error(team):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from baselines.credit import GroupOutcomes
+from baselines.credit.removals import balanced_orders
 
 AGENTS = ("thinker_0", "thinker_1", "solver_0")
 NAN, INF = float("nan"), float("inf")
@@ -77,6 +78,92 @@ def test_outcomes_survives_replace_deepcopy_and_pickle() -> None:
         assert twin.agents == group.agents
         assert twin.removed_rewards.keys() == group.removed_rewards.keys()
         np.testing.assert_array_equal(twin.without("thinker_0"), [1.0])
+
+
+DEBATE = ("debater_0#1", "debater_1#1", "debater_0#2")
+
+
+def debate(**fields: Any) -> GroupOutcomes:
+    return outcomes(**{"agents": ("debater_0", "debater_1"), "turns": DEBATE, **fields})
+
+
+def test_outcomes_of_turns_hold_a_category_and_branches_of_each() -> None:
+    branches = {"debater_0#1": [[0.5], [1]], "debater_0#2": [[-1], [1]]}
+    group = debate(features=[[0, 1, 2], [2, 1, 0]], branch_rewards=branches, turns=list(DEBATE))
+    assert group.turns == DEBATE
+    assert group.features.shape == (2, 3)
+    assert set(group.branch_rewards) == set(branches)
+    with pytest.raises(ValueError, match=r"features must have shape \(2, 3\), got \(2, 2\);"):
+        debate(features=[[0, 1], [1, 0]])
+    assert outcomes().turns is None
+
+
+def test_outcomes_hold_orders_of_joining_as_tuples() -> None:
+    group = outcomes(orders=np.array([[0, 1, 2], [2, 1, 0]]))
+    assert group.orders == ((0, 1, 2), (2, 1, 0))
+    assert {type(place) for order in group.orders for place in order} == {int}
+    orders = balanced_orders(3, np.random.default_rng(0))
+    assert outcomes(orders=orders).orders == orders
+    assert outcomes().orders is None
+
+
+def test_outcomes_of_turns_survive_replace_deepcopy_and_pickle() -> None:
+    group = debate(orders=[[1, 0]])
+    for twin in (replace(group), copy.deepcopy(group), pickle.loads(pickle.dumps(group))):
+        assert (twin.turns, twin.orders) == (DEBATE, ((1, 0),))
+
+
+@pytest.mark.parametrize(
+    "turns",
+    [
+        (),
+        "debater_0#1",
+        ("debater_0", "debater_1", "debater_0"),
+        ("debater_0#1", "debater_0#2"),  # where is the other one
+        ("debater_1#1", "debater_0#1"),  # not the order of the agents
+        ("debater_0#1", "debater_1#1", "debater_0#3"),
+        ("debater_0#2", "debater_1#1", "debater_0#1"),
+        ("debater_0#0", "debater_1#0"),
+        ("debater_0#1", "debater_1#1", "debater_2#1"),
+    ],
+)
+def test_outcomes_refuses_turns_that_do_not_number_those_of_its_agents(turns: Any) -> None:
+    with pytest.raises(
+        ValueError,
+        match=r"^turns must number the turns of \['debater_0', 'debater_1'\] in speaking order,",
+    ):
+        debate(turns=turns)
+
+
+@pytest.mark.parametrize(
+    ("orders", "got"),
+    [
+        ((), "none"),
+        (((0, 1),), r"\(0, 1\)"),
+        (((0, 1, 2), (0, 1, 1)), r"\(0, 1, 1\)"),
+        (((0, 1, 3),), r"\(0, 1, 3\)"),
+        (((1, 2, 3),), r"\(1, 2, 3\)"),
+        (((0, 1, 2, 3),), r"\(0, 1, 2, 3\)"),
+    ],
+)
+def test_outcomes_refuses_orders_without_everybody_once(orders: Any, got: str) -> None:
+    with pytest.raises(
+        ValueError,
+        match=rf"^orders must each hold the numbers 0 to 2 once, got {got}; draw them with",
+    ):
+        outcomes(orders=orders)
+
+
+@pytest.mark.parametrize(
+    ("turn", "message"),
+    [
+        ("debater_0#3", r"^unknown turn 'debater_0#3' of branch_rewards; .*mean 'debater_0#"),
+        ("debater_0", r"^unknown turn 'debater_0' of branch_rewards; available: debater_0#1"),
+    ],
+)
+def test_outcomes_refuses_branches_after_a_turn_that_is_not_there(turn: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        debate(branch_rewards={turn: [[1], [1]]})
 
 
 def test_outcomes_may_hold_one_rollout_of_one_agent() -> None:
@@ -158,7 +245,10 @@ def test_outcomes_refuses_a_key_that_is_no_set_of_agents() -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"branch_rewards": {"solver": [[1], [1]]}}, "did you mean 'solver_0'"),
+        (
+            {"branch_rewards": {"solver": [[1], [1]]}},
+            "^unknown agent 'solver' of branch_rewards; .*did you mean 'solver_0'",
+        ),
         ({"branch_rewards": {"solver_0": [1, 1]}}, r"must have shape \(2, M\), got \(2,\)"),
         ({"branch_rewards": {"solver_0": [[2], [1]]}}, r"must lie in \[-1, 1\], got 2"),
         ({"branch_rewards": {"solver_0": [[NAN], [1]]}}, "drop the rollouts that were not"),

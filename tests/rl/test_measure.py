@@ -5,8 +5,15 @@ import pytest
 
 from baselines.credit import ALLOCATORS, GroupOutcomes
 from baselines.optimizers import OPTIMIZERS
+from baselines.rollouts.costs import CostTracker
 from baselines.rollouts.groups import Group
-from baselines.train.logging.step_metrics import credit_metrics, rating_metrics, rollout_metrics
+from baselines.train.logging import step_times
+from baselines.train.logging.step_metrics import (
+    cost_metrics,
+    credit_metrics,
+    rating_metrics,
+    rollout_metrics,
+)
 from tests.rl.teams import NO_THINKER, PAIR, TASK, rollout
 
 
@@ -89,6 +96,13 @@ def test_rating_metrics_leave_out_what_could_not_be_read():
     assert rating_metrics([rated([0.9, np.nan, 0.1, 0.1], valid)], PAIR) == metrics
 
 
+def test_rating_metrics_count_a_rollout_that_one_rater_could_be_read_of():
+    shares, valid = [0.9, 0.2, 0.5, 0.1], [[True, False, True, True], [True] * 4]
+    metrics = rating_metrics([rated(shares, valid)], PAIR)
+    expected = np.corrcoef(shares, [1.0, 1.0, 0.0, 0.0])[0, 1]
+    assert metrics["rating/thinker_0/calibration"] == pytest.approx(expected)
+
+
 def test_rating_metrics_are_null_when_nobody_rated():
     assert set(rating_metrics([outcomes_of([1, -1], [-1])], PAIR).values()) == {None}
 
@@ -145,3 +159,82 @@ def test_credit_metrics_are_null_when_no_group_was_usable():
     metrics = measured([])
     assert set(metrics.values()) == {None}
     assert set(metrics) == set(measured([outcomes_of([1, -1], [-1])]))
+
+
+def test_credit_metrics_are_of_an_agent_over_all_its_turns():
+    agents, turns = ("debater_0", "debater_1"), ("debater_0#1", "debater_1#1", "debater_0#2")
+    branches = {"debater_0#1": [[0.5], [-0.5]], "debater_1#1": [[1], [-0.5]]}
+    group = GroupOutcomes(agents, [1, -1], branch_rewards=branches, turns=turns)
+    # Credit of the first debater: 0.5 and 0, -0.5 and -0.5; of the second 0.5 and 0.
+    credit = [ALLOCATORS["branch"](group)]
+    np.testing.assert_array_equal(credit[0], [[0.5, 0.5, 0.0], [-0.5, 0.0, -0.5]])
+    advantages = OPTIMIZERS["dr_grpo"].advantage(credit)
+    metrics = credit_metrics([group], credit, advantages, agents, OPTIMIZERS["dr_grpo"])
+    first = np.array([0.5, -0.5, 0.0, -0.5])
+    assert metrics["credit/debater_0/mean"] == pytest.approx(first.mean())
+    assert metrics["credit/debater_0/std"] == pytest.approx(first.std())
+    assert metrics["credit/debater_1/mean"] == pytest.approx(0.25)
+    # Advantages 0.5, -0.5 and 0.25, -0.25 against 1, -1 in each turn.
+    assert metrics["credit/debater_0/slope_vs_shared"] == pytest.approx(1.5 / 4)
+    assert metrics["credit/debater_0/sign_agreement"] == 1.0
+    assert {name.split("/")[1] for name in metrics} == {*agents, "help_rate", "hurt_rate"}
+
+
+def test_rollout_metrics_count_the_tokens_of_all_turns_of_an_agent():
+    agents = ("debater_0", "debater_1", "debater_0")
+    said = rollout("correct", agents=agents, texts=("four", "x", "22"))
+    metrics = rollout_metrics([group_of([said])], 1, agents[:2])
+    assert metrics["rollout/debater_0/tokens"] == 3.0
+    assert metrics["rollout/debater_1/tokens"] == 1.0
+
+
+def spent() -> CostTracker:
+    costs = CostTracker(forward_passes=9, generate_s=0.5, rate_s=3.0, verify_s=4.0)
+    costs.environment_s = 5.0
+    purposes = ("joint", "removed", "branch", "rating", "category")
+    for place, purpose in enumerate(purposes):
+        costs.count(
+            purpose,
+            tokens_generated=10**place,
+            tokens_read=2 * 10**place,
+            verifier_calls=3 * 10**place,
+        )
+    return costs
+
+
+def test_cost_metrics_are_by_purpose():
+    assert cost_metrics(spent()) == {
+        "cost/tokens_generated": 11111,
+        "cost/tokens_removed": 10,
+        "cost/tokens_branch": 100,
+        "cost/tokens_rating": 1000,
+        "cost/tokens_read": 22222,
+        "cost/tokens_read_rating": 2000,
+        "cost/forward_passes": 9,
+        "cost/verifier_calls": 33333,
+    }
+
+
+def test_step_times_are_those_of_the_parts(monkeypatch):
+    now = iter([10.0, 11.0, 13.0, 17.0, 25.0])
+    monkeypatch.setattr(step_times.time, "perf_counter", lambda: next(now))
+    times = step_times.StepTimes()
+    for part in ("play", "credit", "update"):
+        times.end(part)
+    assert times.metrics(spent()) == {
+        "time/step_s": 15.0,
+        "time/generate_s": 0.5,
+        "time/rate_s": 3.0,
+        "time/verify_s": 4.0,
+        "time/environment_s": 5.0,
+        "time/credit_s": 2.0,
+        "time/update_s": 4.0,
+        "time/tokens_per_s": 22222.0,
+    }
+
+
+def test_step_times_of_a_step_that_generates_nothing_have_a_rate_of_zero():
+    times = step_times.StepTimes()
+    for part in ("credit", "update"):
+        times.end(part)
+    assert times.metrics(CostTracker())["time/tokens_per_s"] == 0.0

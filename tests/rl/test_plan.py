@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from baselines.rollouts.plan import (
+    Plan,
     branching_turns,
     per_rollout_removals,
     per_task_removals,
@@ -11,6 +12,7 @@ from baselines.rollouts.plan import (
     shared_turns,
     turn_names,
 )
+from baselines.train.config import TrainConfig
 from ccpo_env.topologies.debate import debate
 from ccpo_env.topologies.think_solve import think_solve
 from ccpo_env.topologies.vote import VOTE, vote
@@ -94,3 +96,8 @@ def test_votes_are_recounted_only_if_nobody_read_a_voter():
     assert per_task_removals(jury(reading=True), each) == each[:1]
     # Every turn is an answer, so without the last voter the others' messages are what they were.
     assert [shared_turns(jury(reading=True), removed) for removed in each] == [0, 1, 2]
+
+
+def test_a_plan_plays_by_default_as_often_as_a_run():
+    plan, config = Plan(group_size=2), TrainConfig()
+    assert (plan.num_removed, plan.num_branches) == (config.removed_samples, config.branch_samples)

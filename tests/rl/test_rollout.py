@@ -9,7 +9,8 @@ from baselines.policies.base import Prompt, Sampling
 from baselines.rollouts.costs import CostTracker
 from baselines.rollouts.runner import RolloutRequest, RolloutRunner
 from ccpo_env import debate_v0, think_solve_v0, vote_v0
-from ccpo_env.types import Message, Task, Verdict
+from ccpo_env.env import TeamAnswerEnv
+from ccpo_env.types import Message, PromptTemplate, Task, Topology, Turn, Verdict
 from tests.rl.teams import NO_THINKER, PAIR, TASK, RecordingPolicy, judge, runner_of
 
 NO_SOLVER = frozenset({"solver_0"})
@@ -100,6 +101,105 @@ def test_an_agent_with_several_turns_has_a_completion_for_each(rng):
     assert [message.agent for message in rollout.messages] == ["debater_0", "debater_1"] * 2
     assert [completion.text for completion in rollout.completions] == ["2", "3", "2", "2"]
     assert len(debater.calls) == 4
+
+
+ROLES = ("planner", "critic", "writer")
+REVISION = Topology(
+    "revision",
+    (
+        Turn("author", "planner", ()),
+        Turn("reader", "critic", ("author",)),
+        Turn("author", "writer", ("author", "reader")),
+    ),
+    PromptTemplate(dict.fromkeys(ROLES, "You write."), "Hand it over.", "Answer."),
+)
+"""The author plans in one role, and writes in another one what it planned."""
+
+
+class AskedPolicy(RecordingPolicy):
+    """Remembers also how it was asked to sample."""
+
+    def __init__(self, replies):
+        super().__init__(replies)
+        self.samplings = []
+
+    def sample(self, prompts, *, sampling, rng):
+        self.samplings.append(sampling)
+        return super().sample(prompts, sampling=sampling, rng=rng)
+
+
+def revision() -> tuple[RolloutRunner, dict[str, AskedPolicy]]:
+    policies = {
+        "planner": AskedPolicy(["a plan"]),
+        "critic": AskedPolicy(["a doubt"]),
+        "writer": AskedPolicy(["2"]),
+    }
+    sampling = {role: Sampling(max_tokens=n) for n, role in enumerate(ROLES, 1)}
+    return RolloutRunner(
+        TeamAnswerEnv(REVISION, tasks=[TASK], verifier=judge), policies, sampling
+    ), (policies)
+
+
+def test_the_role_of_a_turn_decides_the_policy_of_an_agent(rng):
+    runner, policies = revision()
+    (rollout,) = runner.play([RolloutRequest(TASK)], rng=rng)
+    assert [(m.agent, m.text) for m in rollout.messages] == [
+        ("author", "a plan"),
+        ("reader", "a doubt"),
+        ("author", "2"),
+    ]
+    assert [len(policy.calls) for policy in policies.values()] == [1, 1, 1]
+    limits = [policy.samplings[0].max_tokens for policy in policies.values()]
+    assert limits == [1, 2, 3]
+    assert rollout.reward == 1.0
+
+
+def test_runner_names_the_roles_of_turns_and_of_agents():
+    runner, policies = revision()
+    assert runner.agents == ("author", "reader")
+    assert runner.role_of == {"author#1": "planner", "reader#1": "critic", "author#2": "writer"}
+    assert list(runner.role_of) == ["author#1", "reader#1", "author#2"]
+    assert runner.roles_of("author") == ("planner", "writer")
+    assert runner.roles_of("reader") == ("critic",)
+    assert runner.policy_of("author") is policies["writer"]  # its last word
+    assert runner.policy_of("reader") is policies["critic"]
+    debaters = RolloutRunner(debate_v0(tasks=[TASK]), {"debater": None}, {"debater": Sampling()})
+    assert debaters.roles_of("debater_1") == ("debater",)
+
+
+def test_episodes_in_other_turns_of_an_agent_are_played_by_the_policies_of_those_turns(rng):
+    runner, policies = revision()
+    requests = [
+        RolloutRequest(TASK, prefix=("my plan", "my doubt")),
+        RolloutRequest(TASK),
+        RolloutRequest(TASK, frozenset({"reader"}), prefix=("our plan",)),
+    ]
+    rollouts = runner.play(requests, rng=rng)
+    assert [[m.text for m in rollout.messages] for rollout in rollouts] == [
+        ["my plan", "my doubt", "2"],
+        ["a plan", "a doubt", "2"],
+        ["our plan", "2"],
+    ]
+    # All that the author has to say comes before the reader: the plan first, as in the team.
+    assert [len(call) for call in policies["planner"].calls] == [1]
+    assert [len(call) for call in policies["writer"].calls] == [2, 1]
+    assert [len(call) for call in policies["critic"].calls] == [1]
+    (waited, removed), (fresh,) = policies["writer"].calls
+    assert "my doubt" in waited.text
+    assert "doubt" not in removed.text
+    assert "a doubt" in fresh.text
+
+
+def test_episodes_in_other_turns_of_one_role_share_a_batch(rng):
+    debater = RecordingPolicy(["2"])
+    env = debate_v0(tasks=[TASK], verifier=judge)
+    runner = RolloutRunner(env, {"debater": debater}, {"debater": Sampling()})
+    prefix = ("first", "second")
+    whole, late = runner.play([RolloutRequest(TASK), RolloutRequest(TASK, prefix=prefix)], rng=rng)
+    # The first round of one is played with the second of the other, which then has ended.
+    assert [len(call) for call in debater.calls] == [2, 2, 1, 1]
+    assert [m.text for m in late.messages] == [*prefix, "2", "2"]
+    assert [m.text for m in whole.messages] == ["2"] * 4
 
 
 def test_play_goes_on_from_a_prefix_without_sampling_it(rng):

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pytest
 
+from baselines.common.jsonl import read_rows
 from baselines.common.stats import proportion
+from baselines.policies.checkpoints import CheckpointError, best_checkpoint, record_best
 from baselines.rollouts.groups import Group
 from baselines.train.gather import GatheredGroups, gather_groups
 from baselines.train.run_files import RunFiles
@@ -118,3 +121,60 @@ def test_the_best_checkpoint_is_recorded_when_more_was_answered(tmp_path):
     assert saved == [1, 4]
     best = json.loads((tmp_path / "checkpoints" / "best.json").read_text(encoding="utf-8"))
     assert best == {"step": 4, "successes": 6, "total": 10}
+
+
+def test_rows_of_later_steps_are_dropped_with_their_completions(tmp_path):
+    files = RunFiles(tmp_path, is_writer=True)
+    for step in (1, 2, 3):
+        files.append({"step": step}, [{"step": step, "text": "a"}, {"step": step, "text": "b"}])
+    files.drop_after(2)
+    assert [row["step"] for row in read_rows(tmp_path / "metrics.jsonl")] == [1, 2]
+    assert [row["step"] for row in read_rows(tmp_path / "completions.jsonl")] == [1, 1, 2, 2]
+    files.append({"step": 3}, [])
+    assert [row["step"] for row in read_rows(tmp_path / "metrics.jsonl")] == [1, 2, 3]
+    files.drop_after(0)
+    assert read_rows(tmp_path / "metrics.jsonl") == read_rows(tmp_path / "completions.jsonl") == []
+
+
+def test_a_run_without_completions_drops_metrics_only(tmp_path):
+    files = RunFiles(tmp_path, is_writer=True)
+    files.append({"step": 1}, [])
+    files.drop_after(0)
+    assert {path.name for path in tmp_path.iterdir()} == {"metrics.jsonl"}
+
+
+@pytest.mark.parametrize(
+    ("steps", "num_found"), [([1, 2], 2), ([2, 3], 2), ([1, 3, 2], 3), ([], 0)]
+)
+def test_a_resumed_run_needs_the_metrics_up_to_its_checkpoint(tmp_path, steps, num_found):
+    files = RunFiles(tmp_path, is_writer=True)
+    (tmp_path / "metrics.jsonl").touch()
+    for step in steps:
+        files.append({"step": step}, [])
+    with pytest.raises(
+        CheckpointError, match=f"must hold the steps 1 to 3 of the resumed run, got {num_found} of"
+    ):
+        files.prepare_resume(3)
+
+
+@pytest.mark.parametrize(("is_writer", "best"), [(True, None), (False, 3)])
+def test_a_resumed_run_forgets_a_best_checkpoint_of_a_later_step(tmp_path, is_writer, best):
+    files = RunFiles(tmp_path, is_writer=True)
+    for step in (1, 2, 3):
+        files.append({"step": step}, [])
+    folder = tmp_path / "checkpoints"
+    for step in (2, 3):
+        (folder / f"step_{step:06d}").mkdir(parents=True)
+    record_best(folder, step=3, accuracy=proportion(5, 10))
+    RunFiles(tmp_path, is_writer=is_writer).prepare_resume(2)
+    found = best_checkpoint(folder)
+    assert (None if found is None else found.step) == best
+
+
+def test_a_best_checkpoint_that_was_saved_is_not_saved_again(tmp_path):
+    folder = tmp_path / "checkpoints"
+    (folder / "step_000004").mkdir(parents=True)
+    files, saved = RunFiles(tmp_path, is_writer=True), []
+    files.keep_if_best(4, proportion(1, 10), lambda: saved.append(4))
+    assert saved == []
+    assert best_checkpoint(folder).step == 4

@@ -43,10 +43,17 @@ def config(tmp_path_factory) -> TrainConfig:
     )
 
 
-def run(trainer: Trainer, *, should_stop=lambda: False, on_step=lambda _row: None, tracker=None):
+def run(
+    trainer: Trainer,
+    *,
+    should_stop=lambda: False,
+    on_step=lambda _row: None,
+    on_warning=lambda _warning: None,
+    tracker=None,
+):
     return trainer.run(
         on_step=on_step,
-        on_warning=lambda _warning: None,
+        on_warning=on_warning,
         should_stop=should_stop,
         tracker=tracker or NoTracker(trainer.run_dir),
     )
@@ -127,6 +134,24 @@ def test_run_changes_nothing_when_no_rollout_could_be_measured(config, tmp_path,
         assert row["update/thinker/loss"] == 0.0
 
 
+def test_run_counts_and_tells_of_steps_that_train_on_nothing_also_after_a_resume(
+    config, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(VERIFIERS, "math", lambda _response, _gold: Verdict("timeout"))
+    few, told = replace(config, steps=2, eval_every=0, checkpoint_every=1), []
+    first = Trainer(few, tmp_path)
+    run(first, on_warning=told.append)
+    (warning,) = told
+    assert "step 1 trained on nothing, " in warning
+    assert "3 with too few measured rollouts (1 such step so far)" in warning
+    resumed = Trainer(replace(few, steps=10, resume="yes", out_dir=tmp_path), tmp_path)
+    run(resumed, on_warning=told.append)
+    rows = read_rows(tmp_path / "metrics.jsonl")
+    assert [row["rollout/empty_steps"] for row in rows] == list(range(1, 11))
+    assert [warning.split(" trained")[0] for warning in told] == ["step 1", "step 10"]
+    assert resumed.warnings == told
+
+
 def test_run_learns_from_what_was_measured_when_some_was_not(config, tmp_path, monkeypatch):
     calls = count()
 
@@ -139,6 +164,7 @@ def test_run_learns_from_what_was_measured_when_some_was_not(config, tmp_path, m
     run(trainer)
     assert not torch.equal(weights(trainer), before)
     for row in read_rows(tmp_path / "metrics.jsonl"):
+        assert row["rollout/empty_steps"] == 0
         assert row["rollout/unmeasured_rate"] == pytest.approx(1 / 3, abs=0.05)
         assert row["rollout/groups"] == 3
 
