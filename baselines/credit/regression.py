@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import compress
 
 import numpy as np
 import numpy.typing as npt
@@ -44,16 +45,16 @@ def regression_credit(
 ) -> FloatArray:
     """Credit each turn with the effect of its category of message, by cross-fitted models.
 
-    R[g]         = c + sum over u in U(t) of phi_u(x[g, u])
-                     + sum over u read by t of psi_u(x[g, u], x[g, t]) + rest
-    e(g, x)      = phi_t(x) + sum over u read by t of psi_u(x[g, u], x)
-    credit[g, t] = e(g, x[g, t]) - sum over x' of p[g, t, x'] * e(g, x')
-    c, phi, psi  = argmin sum of rest^2 + ridge * (sum of phi^2 + sum of psi^2 / INTERACTION)
+    Q_t[g]       = c + sum over u in U(t) of phi_u(x[g, u])
+                     + sum over u read by t of psi_u(x[g, u], x[g, t])
+    credit[g, t] = Q_t[g] - E[Q_t | the messages in U(t) without t]
+    c, phi, psi  = argmin sum of (R - Q_t)^2 + ridge * (sum of phi^2 + sum of psi^2 / INTERACTION)
                      over all rollouts but g
 
     U(t) holds turn t and all turns that it cannot influence: those before it, and later ones that
     read neither it nor anybody who read it. What message t makes the others say is so a part of its
-    effect; a model of all turns would attribute it to them.
+    effect; a model of all turns would attribute it to them. The expectation is over p, if given;
+    over the frequencies of x_t in the group, if t reads nobody; else it is the model without t.
 
     Args:
         outcomes: One task's group of G rollouts of T turns, or a batch of groups. Reads
@@ -61,14 +62,14 @@ def regression_credit(
         features: Category of each turn's message, shape (..., G, T), integers >= 0. None: the
             features of the group.
         probabilities: p, the probability of each of C categories when the message was sampled,
-            shape (..., G, T, C). None: the frequencies in the group.
+            shape (..., G, T, C). None: see above.
         reads: Which earlier turns each turn reads. "chain": all of them, so that U(t) are the
             turns up to t; "none": no others, as in a vote, so that there is one model, without
             psi; else a tuple of turns, or agents if each speaks once, per turn.
 
     Returns:
         Credit, shape (..., G, T), in units of reward, clipped to [-2, 2]. Like branch credit, it
-        is the change in expected reward by a message, so it is already centred.
+        is the change in expected reward by a message: its mean given what was read is 0.
 
     Raises:
         ValueError: If there are no features, their shape or the probabilities are wrong, reads
@@ -99,26 +100,55 @@ def regression_credit(
             "features, pass features=..., or use the allocator 'shared'"
         )
     chances = None if probabilities is None else _chances(probabilities, categories)
+    if shape[-2] < 2:
+        raise _too_few()
+    models = readings(reads, turns)
+    is_direct = [chances is not None or not reading.read for reading in models]
     credit = np.empty(shape)
-    for reading, own in _models(reads, turns).items():
-        model = list(reading.unaffected)
-        effects = _effects(
-            outcomes.team_rewards,
-            categories[..., model],
-            chances if chances is None else chances[..., model, :],
-            own=[model.index(turn) for turn in own],
-            context=[model.index(turn) for turn in reading.read],
+    for model in dict.fromkeys(compress(models, is_direct)):  # one for all turns in a vote
+        own = [turn for turn, other in enumerate(models) if other == model]
+        credit[..., own] = _effects(
+            outcomes.team_rewards, categories, chances, model=model, own=own
         )
-        credit[..., own] = effects
+    fits = _Fits(outcomes.team_rewards, categories, models)
+    for turn in np.flatnonzero(~np.array(is_direct)).tolist():
+        before = tuple(other for other in models[turn].unaffected if other != turn)
+        credit[..., turn] = fits.of(models[turn].unaffected, turn) - fits.of(before, before[-1])
     return np.clip(credit, -REWARD_RANGE, REWARD_RANGE)
 
 
-def _models(reads: Reads, turns: tuple[str, ...]) -> dict[Reading, list[int]]:
-    """Return the turns that each model credits: one in a chain, all of them in a vote."""
-    models: dict[Reading, list[int]] = {}
-    for turn, reading in enumerate(readings(reads, turns)):
-        models.setdefault(reading, []).append(turn)
-    return models
+class _Fits:
+    """Predictions of a group's rewards by models of some of its turns."""
+
+    def __init__(self, rewards: FloatArray, features: IntArray, models: Sequence[Reading]) -> None:
+        self._rewards = rewards
+        self._same = _agreement(features)
+        self._models = models
+        self._known: dict[tuple[tuple[int, ...], int], FloatArray] = {}
+
+    def of(self, turns: tuple[int, ...], interacting: int) -> FloatArray:
+        """Return the prediction of each rollout by the model fitted without it, shape (..., G).
+
+        Args:
+            turns: Positions of the turns in the model.
+            interacting: The one that interacts with those that it reads.
+        """
+        if (turns, interacting) not in self._known:
+            context = [turn for turn in self._models[interacting].read if turn in turns]
+            kernel, _ = _kernel(self._same, turns, interacting, context)
+            duals = _left_out_duals(self._rewards, kernel / len(turns)) / len(turns)
+            self._known[turns, interacting] = _predictions(self._rewards, kernel, duals)
+        return self._known[turns, interacting]
+
+
+def _predictions(rewards: FloatArray, kernel: FloatArray, duals: FloatArray) -> FloatArray:
+    """Return c + effects of each rollout in the model fitted without it, shape (..., G)."""
+    effects = duals @ kernel  # (..., G, G): of rollout j without g
+    own = np.diagonal(effects, axis1=-2, axis2=-1)
+    rest = rewards[..., None, :] - effects
+    total = np.add.reduce(rest, axis=-1) - np.diagonal(rest, axis1=-2, axis2=-1)
+    predicted: FloatArray = total / (rewards.shape[-1] - 1) + own
+    return predicted
 
 
 def _chances(probabilities: npt.ArrayLike, categories: IntArray) -> FloatArray:
@@ -156,8 +186,18 @@ def additive_effects(
     Raises:
         ValueError: If there is one rollout only.
     """
-    everybody = range(features.shape[-1])
-    return _effects(rewards, features, probabilities, own=everybody, context=())
+    if rewards.shape[-1] < 2:
+        raise _too_few()
+    everybody = tuple(range(features.shape[-1]))
+    return _effects(
+        rewards, features, probabilities, model=Reading(everybody, ()), own=list(everybody)
+    )
+
+
+def _too_few() -> ValueError:
+    return ValueError(
+        "group_size must be >= 2 for regression credit, got 1; pass a larger --group-size"
+    )
 
 
 def _effects(
@@ -165,35 +205,43 @@ def _effects(
     features: IntArray,
     probabilities: FloatArray | None,
     *,
+    model: Reading,
     own: Sequence[int],
-    context: Sequence[int],
 ) -> FloatArray:
     """Return the effects of some turns of a model, less their expectation, shape (..., G, own).
 
     Args:
         rewards: Rewards, shape (..., G).
-        features: Categories of the turns in the model, shape (..., G, T).
-        probabilities: Probabilities of their categories, shape (..., G, T, C), or None.
-        own: Positions of the credited turns; one if there is a context.
-        context: Positions of the turns that interact with it.
+        features: Categories, shape (..., G, T).
+        probabilities: Probabilities of the categories, shape (..., G, T, C), or None.
+        model: Positions of the turns in the model, and of those that interact with a credited one.
+        own: Positions of the credited turns; one if there are interactions.
     """
-    if rewards.shape[-1] < 2:
-        raise ValueError(
-            "group_size must be >= 2 for regression credit, got 1; pass a larger --group-size"
-        )
-    # Ridge on one-hot blocks in its dual form: the kernel counts the turns, and pairs of turns,
-    # in which two rollouts agree; an effect is the sum of the duals of those that agree with it.
-    same = (features[..., :, None, :] == features[..., None, :, :]).astype(np.float64)
-    num_turns = features.shape[-1]
-    around = 1.0 + INTERACTION * np.add.reduce(same[..., list(context)], axis=-1)  # (..., G, G)
+    same, turns = _agreement(features), model.unaffected
+    kernel, around = _kernel(same, turns, own[0], model.read)
+    duals = _left_out_duals(rewards, kernel / len(turns)) / len(turns)  # row g: without g
     credited = same[..., list(own)]  # (..., G, G, own)
-    kernel = np.add.reduce(same, axis=-1)
-    if len(context):
-        kernel += credited[..., 0] * (around - 1.0)
-    duals = _left_out_duals(rewards, kernel / num_turns) / num_turns  # row g: without g
     chance = _chance(features[..., list(own)], credited, probabilities, own)
     effects: FloatArray = np.einsum("...gj,...gja->...ga", duals * around, credited - chance)
     return effects
+
+
+def _agreement(features: IntArray) -> FloatArray:
+    """Return whether two rollouts agree in each turn, 0 or 1, shape (..., G, G, T)."""
+    return (features[..., :, None, :] == features[..., None, :, :]).astype(np.float64)
+
+
+def _kernel(
+    same: FloatArray, turns: Sequence[int], interacting: int, context: Sequence[int]
+) -> tuple[FloatArray, FloatArray]:
+    """Return the kernel of a model, and the weight in it of agreement in the interacting turn.
+
+    Ridge on one-hot blocks in its dual form: the kernel counts the turns, and pairs of turns, in
+    which two rollouts agree; an effect is the sum of the duals of those that agree with it.
+    """
+    around = 1.0 + INTERACTION * np.add.reduce(same[..., list(context)], axis=-1)  # (..., G, G)
+    kernel = np.add.reduce(same[..., list(turns)], axis=-1)
+    return kernel + same[..., interacting] * (around - 1.0), around
 
 
 def _chance(
@@ -220,7 +268,7 @@ def _chance(
 def _left_out_duals(rewards: FloatArray, kernel: FloatArray) -> FloatArray:
     """Return the dual weights of the ridge regressions without each rollout.
 
-    dual = Q y      Q = (H K H + ridge)^-1 without its constant part, H = centring
+    dual = Q y / ridge      Q = ridge * (H K H + ridge)^-1 without its constant part, H = centring
     error of rollout g when left out = dual[g] / Q[g, g]
     dual without g = dual - Q[:, g] * dual[g] / Q[g, g]
 
@@ -238,7 +286,6 @@ def _left_out_duals(rewards: FloatArray, kernel: FloatArray) -> FloatArray:
     sizes = np.maximum(sizes, 0.0)[..., None]  # (..., G, 1), without rounding errors below 0
     offsets = (centring @ rewards[..., None])[..., 0]
     precision = _best_precision(sizes, vectors, transposed @ offsets[..., None])  # (..., 1, 1)
-    # Q is scaled by the ridge, so that an infinite ridge needs no special case.
     kept = 1.0 / (1.0 + sizes * precision)
     q = vectors @ (kept * transposed) - 1.0 / num_rollouts
     dual = q @ offsets[..., None]  # (..., G, 1)

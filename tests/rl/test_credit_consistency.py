@@ -139,7 +139,7 @@ def test_shapley_credit_converges_to_the_shapley_value(num_agents: int, make) ->
 
 
 def projected_effects(game: TabularGame):
-    """The limit of many rollouts: each message's effect in the best model, exactly.
+    """The limit of many rollouts: the best model up to each message, exactly.
 
     Weighted least squares over all joint choices. In a vote all answers are in one model; in a
     chain a message is in one with those before it, and interacts with each of them.
@@ -163,16 +163,29 @@ def projected_effects(game: TabularGame):
     return effects
 
 
-def effect_of(effects, choices: np.ndarray) -> np.ndarray:
-    """The effect of each message, less its expectation over the turn's messages, (G, A)."""
+def effect_of(game: TabularGame, effects, choices: np.ndarray) -> np.ndarray:
+    """The change in the prediction by each message, (G, A)."""
+    joint, probability = outcomes(game)
     credit = np.empty(choices.shape)
+    before = np.full(len(choices), float(probability @ game.reward(joint)))
     for turn, (columns, fit, chances) in enumerate(effects):
-        credit[:, turn] = columns(choices) @ fit
-        for category, chance in enumerate(chances):
-            instead = choices.copy()
-            instead[:, turn] = category
-            credit[:, turn] -= chance * (columns(instead) @ fit)
+        after = columns(choices) @ fit
+        if game.reads == "none":  # of an answer instead of the mean one
+            before = np.zeros(len(choices))
+            for category, chance in enumerate(chances):
+                instead = choices.copy()
+                instead[:, turn] = category
+                before += chance * (columns(instead) @ fit)
+        credit[:, turn] = after - before
+        before = after
     return credit
+
+
+def test_the_best_model_of_two_agents_is_exact() -> None:
+    game = chain(2)
+    choices = rollouts(game, 64)[0]
+    exact = effect_of(game, projected_effects(game), choices)
+    np.testing.assert_allclose(exact, game.advantages(choices), rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("make", [chain, vote])
@@ -187,7 +200,7 @@ def test_regression_credit_converges_to_the_best_model(num_agents: int, make) ->
         for own in choices:
             group = GroupOutcomes(game.agents, game.reward(own), features=own)
             credit = ALLOCATORS["regression"](group, reads=game.reads)
-            off.append(credit - effect_of(exact, own))
+            off.append(credit - effect_of(game, exact, own))
         errors[group_size] = np.sqrt(np.square(off).mean(axis=(0, 1)))  # per turn
     assert (errors[512] < 0.12).all()
     assert np.sqrt(np.square(errors[512]).mean()) < 0.6 * np.sqrt(np.square(errors[64]).mean())

@@ -73,13 +73,19 @@ def test_regression_credit_takes_features_of_the_caller_first() -> None:
 
 
 def nested(rewards: np.ndarray, features: np.ndarray, chances: np.ndarray | None) -> np.ndarray:
-    """The effect of each message in a model of it and the messages before it, which it reads."""
-    columns = []
+    """What each message changes in the prediction from it and the messages before it.
+
+    With the chances of all categories, it is compared with their mean prediction instead of the
+    prediction without it; the first message always is.
+    """
+    credit, before = np.empty(features.shape), None
     for turn in range(features.shape[1]):
-        kept = slice(turn + 1)
-        own = None if chances is None else chances[:, kept]
-        columns.append(refitted(rewards, features[:, kept], own, context=range(turn))[:, turn])
-    return np.stack(columns, axis=1)
+        own = None if chances is None else chances[:, : turn + 1]
+        effects, predicted = refitted(rewards, features[:, : turn + 1], own, context=range(turn))
+        is_direct = turn == 0 or chances is not None
+        credit[:, turn] = effects[:, turn] if is_direct else predicted - before
+        before = predicted
+    return credit
 
 
 def refitted(
@@ -87,8 +93,8 @@ def refitted(
     features: np.ndarray,
     chances: np.ndarray | None,
     context: Sequence[int] = (),
-) -> np.ndarray:
-    """The model as it is written: one-hot columns, an intercept, fitted again without each rollout.
+) -> tuple[np.ndarray, np.ndarray]:
+    """The effects and predictions of the model as it is written: one-hot columns, an intercept, fitted again without each rollout.
 
     With a context, the last agent's column interacts with those of the context.
     """
@@ -125,7 +131,7 @@ def refitted(
             predicted[:, category] = (columns(instead) * best).sum(axis=1)
         taken = np.take_along_axis(predicted, features[:, [agent]], axis=1)[:, 0]
         credit[:, agent] = taken - (predicted * chances[:, agent]).sum(axis=1)
-    return credit
+    return credit, (design * best).sum(axis=1)
 
 
 @pytest.mark.no_cover
@@ -138,7 +144,7 @@ def test_regression_credit_equals_refitted_models_of_200_groups() -> None:
 
 def test_regression_credit_of_a_vote_is_by_one_model_of_all_voters() -> None:
     for group in measured_groups()[:100]:
-        expected = np.clip(refitted(group.team_rewards, group.features, None), -2.0, 2.0)
+        expected = np.clip(refitted(group.team_rewards, group.features, None)[0], -2.0, 2.0)
         credit = regression_credit(group, reads="none")
         np.testing.assert_allclose(credit, expected, rtol=0, atol=1e-11)
 
