@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 
 from baselines.bench.credit import scores
+from baselines.bench.credit.credit_config import CreditConfig
 from baselines.bench.credit.credit_tables import COLUMNS
 from baselines.bench.credit.games import turn_game
 from baselines.bench.credit.games.bandit import make_bandit
 from baselines.bench.credit.games.chain import make_chain
 from baselines.bench.credit.games.cosac import cosac_advantages
 from baselines.bench.credit.games.measured import Measured, Plan, measure_game
-from baselines.bench.credit.games.registry import every_removal
+from baselines.bench.credit.games.registry import GAMES, TASKS_PER_SEED, every_removal
 from baselines.bench.credit.games.vote_game import make_vote
 from baselines.bench.credit.seed_scores import COSAC, ZERO, reliability, seed_scores
 from baselines.common.stats import mean_over_seeds
@@ -177,6 +178,36 @@ def test_only_removals_from_a_vote_are_recounts(make, are_recounts):
     assert made.batch.orders == ((0, 1),)
     assert made.reads == game.reads
     assert set(made.tasks) == {3}
+
+
+def test_sets_of_agents_are_removed_as_often_as_the_plan_says():
+    rng = np.random.default_rng(0)
+    plan = replace(SMALL, num_samples=2, num_set_samples=3)
+    made = measure_game(make_bandit(3, rng), plan, 0, rng)
+    entries = {
+        tuple(sorted(removed)): rewards.shape[-1]
+        for removed, rewards in made.batch.removed_rewards.items()
+    }
+    assert entries == {
+        ("agent_0",): 2,
+        ("agent_1",): 2,
+        ("agent_2",): 1,  # nobody speaks after it, so nothing is drawn
+        ("agent_0", "agent_1"): 3,
+        ("agent_0", "agent_2"): 3,
+        ("agent_1", "agent_2"): 1,
+    }
+
+
+def test_default_groups_of_a_game_are_pairs_of_its_tasks():
+    for name, game in GAMES.items():
+        num_tasks = 1 if name.startswith(("bandit", "tiny")) else TASKS_PER_SEED
+        assert game.num_groups % (2 * num_tasks) == 0
+
+
+def test_a_plan_measures_by_default_as_the_bench_does():
+    plan, config = Plan(num_pairs=1, removals=every_removal), CreditConfig()
+    assert (plan.group_size, plan.num_samples) == (config.group_size, config.samples)
+    assert plan.num_set_samples == config.samples
 
 
 def test_removals_from_a_vote_are_free():

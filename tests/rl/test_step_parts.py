@@ -11,6 +11,7 @@ from baselines.common.jsonl import read_rows
 from baselines.common.stats import proportion
 from baselines.policies.checkpoints import CheckpointError, best_checkpoint, record_best
 from baselines.rollouts.groups import Group
+from baselines.train.config import TrainConfig
 from baselines.train.gather import GatheredGroups, gather_groups
 from baselines.train.run_files import RunFiles
 from baselines.train.seeding import Stream, Streams
@@ -101,6 +102,7 @@ def test_a_process_that_does_not_write_leaves_the_folder_alone(tmp_path):
     files = RunFiles(tmp_path, is_writer=False)
     files.append({"step": 1}, [])
     files.drop_after(0)
+    files.save(1, TrainConfig(), policies=None, credited=None, state={})
     files.keep_if_best(1, proportion(1, 1), lambda: (tmp_path / "saved").mkdir())
     assert list(tmp_path.iterdir()) == []
 

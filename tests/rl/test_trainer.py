@@ -9,6 +9,7 @@ import pytest
 import torch
 from transformers import PreTrainedModel
 
+from baselines.common.credit_file import CREDIT_FILE, read_credit
 from baselines.common.jsonl import read_rows
 from baselines.train.config import TrainConfig
 from baselines.train.logging.trackers import NoTracker
@@ -75,6 +76,29 @@ def test_run_reports_every_step_to_the_tracker_and_closes_it(config, tmp_path):
     assert seen == read_rows(tmp_path / "metrics.jsonl")
     assert tracker.is_closed
     assert final.accuracy().num_units == 4
+
+
+def test_run_keeps_the_credit_of_its_groups_and_the_first_evaluation(config, tmp_path):
+    trainer = Trainer(config, tmp_path)
+    assert trainer.initial is None
+    run(trainer)
+    record = read_credit(tmp_path / CREDIT_FILE)
+    rows = read_rows(tmp_path / "metrics.jsonl")
+    assert record["agents"] == list(trainer.agents)
+    assert [group["step"] for group in record["groups"]] == [1] * 3 + [2] * 3
+    for row in rows:
+        credit = [g["credit"] for g in record["groups"] if g["step"] == row["step"]]
+        mean = sum(own[0] for group in credit for own in group) / 12
+        assert row["credit/thinker_0/mean"] == pytest.approx(mean, abs=1e-6)
+    assert trainer.initial is not None
+    assert Trainer(replace(config, resume="yes", out_dir=tmp_path), tmp_path).initial == (
+        trainer.initial
+    )
+
+
+def test_trainer_refuses_a_config_that_does_not_fit(config, tmp_path):
+    with pytest.raises(ValueError, match=r"^group_size must be >= 2 because grpo"):
+        Trainer(replace(config, group_size=0), tmp_path)
 
 
 def test_run_keeps_as_many_checkpoints_as_it_is_told(config, tmp_path):
