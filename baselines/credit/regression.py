@@ -24,6 +24,10 @@ UNSCALED_ROLLOUTS = 16
 """Group size beyond which the penalties fall, as one over the square root of the group size: the
 leave-one-out error hardly tells small penalties apart, but the larger ones bias rare messages."""
 
+ROLLOUTS_PER_TURN = 4
+"""Number of rollouts per turn of a model below which the penalties grow: many effects of few
+rollouts are mostly noise."""
+
 INTERACTION = 0.1
 """Prior variance of the interaction with a message that a turn reads, relative to its own effect.
 Without interactions the slope on the truth stays below .95 at any group size; with larger ones the
@@ -136,7 +140,7 @@ class _Fits:
         if (turns, interacting) not in self._known:
             context = [turn for turn in self._models[interacting].read if turn in turns]
             kernel, _ = _kernel(self._same, turns, interacting, context)
-            duals = _left_out_duals(self._rewards, kernel / len(turns)) / len(turns)
+            duals = _left_out_duals(self._rewards, kernel, len(turns))
             self._known[turns, interacting] = _predictions(self._rewards, kernel, duals)
         return self._known[turns, interacting]
 
@@ -219,7 +223,7 @@ def _effects(
     """
     same, turns = _agreement(features), model.unaffected
     kernel, around = _kernel(same, turns, own[0], model.read)
-    duals = _left_out_duals(rewards, kernel / len(turns)) / len(turns)  # row g: without g
+    duals = _left_out_duals(rewards, kernel, len(turns))  # row g: without g
     credited = same[..., list(own)]  # (..., G, G, own)
     chance = _chance(features[..., list(own)], credited, probabilities, own)
     effects: FloatArray = np.einsum("...gj,...gja->...ga", duals * around, credited - chance)
@@ -265,7 +269,7 @@ def _chance(
     return np.moveaxis(chance, -3, -1)
 
 
-def _left_out_duals(rewards: FloatArray, kernel: FloatArray) -> FloatArray:
+def _left_out_duals(rewards: FloatArray, kernel: FloatArray, num_turns: int) -> FloatArray:
     """Return the dual weights of the ridge regressions without each rollout.
 
     dual = Q y / ridge      Q = ridge * (H K H + ridge)^-1 without its constant part, H = centring
@@ -274,37 +278,44 @@ def _left_out_duals(rewards: FloatArray, kernel: FloatArray) -> FloatArray:
 
     Args:
         rewards: y, shape (..., G).
-        kernel: K, the share of agents that agree, shape (..., G, G).
+        kernel: K, the number of turns and pairs that agree, shape (..., G, G).
+        num_turns: Number of turns in the model.
 
     Returns:
         Row g: the weights without rollout g, shape (..., G, G), 0 on the diagonal.
     """
     num_rollouts = rewards.shape[-1]
     centring = np.eye(num_rollouts) - 1.0 / num_rollouts
-    sizes, vectors = np.linalg.eigh(centring @ kernel @ centring)  # (..., G), (..., G, G)
+    sizes, vectors = np.linalg.eigh(
+        centring @ (kernel / num_turns) @ centring
+    )  # (..., G), (..., G, G)
     transposed = np.swapaxes(vectors, -1, -2)
     sizes = np.maximum(sizes, 0.0)[..., None]  # (..., G, 1), without rounding errors below 0
     offsets = (centring @ rewards[..., None])[..., 0]
-    precision = _best_precision(sizes, vectors, transposed @ offsets[..., None])  # (..., 1, 1)
+    precision = _best_precision(sizes, vectors, transposed @ offsets[..., None], num_turns)
     kept = 1.0 / (1.0 + sizes * precision)
     q = vectors @ (kept * transposed) - 1.0 / num_rollouts
     dual = q @ offsets[..., None]  # (..., G, 1)
     error = dual / np.diagonal(q, axis1=-2, axis2=-1)[..., None]
-    without: FloatArray = (np.swapaxes(dual, -1, -2) - error * q) * precision
+    without: FloatArray = (np.swapaxes(dual, -1, -2) - error * q) * (precision / num_turns)
     return without
 
 
-def ridges_per_turn(num_rollouts: int) -> FloatArray:
+def ridges_per_turn(num_rollouts: int, num_turns: int) -> FloatArray:
     """Return the candidate ridge penalties of a group, per turn in the model."""
-    scale = min(1.0, float(np.sqrt(UNSCALED_ROLLOUTS / num_rollouts)))
-    ridges: FloatArray = RIDGES_PER_TURN * scale
+    large = min(1.0, float(np.sqrt(UNSCALED_ROLLOUTS / num_rollouts)))
+    few = max(1.0, ROLLOUTS_PER_TURN * num_turns / num_rollouts)
+    ridges: FloatArray = RIDGES_PER_TURN * (large * few)
     return ridges
 
 
-def _best_precision(sizes: FloatArray, vectors: FloatArray, projected: FloatArray) -> FloatArray:
+def _best_precision(
+    sizes: FloatArray, vectors: FloatArray, projected: FloatArray, num_turns: int
+) -> FloatArray:
     """Return 1 / ridge with the smallest sum of squared errors of left-out rollouts."""
     num_rollouts = vectors.shape[-1]
-    precisions = 1.0 / ridges_per_turn(num_rollouts)  # the kernel is already a mean over turns
+    # Not times the number of turns, because the kernel is a mean over them.
+    precisions = 1.0 / ridges_per_turn(num_rollouts, num_turns)
     kept = 1.0 / (1.0 + sizes * precisions)  # (..., G, L)
     dual = vectors @ (kept * projected)  # (..., G, L)
     diagonal = np.square(vectors) @ kept - 1.0 / num_rollouts  # (..., G, L)

@@ -61,13 +61,10 @@ def shared_turns(topology: Topology, removed: frozenset[str]) -> int:
     """Return how many first messages of a rollout are unaffected by a removal.
 
     All before the first turn of a removed agent. If the last speaker is removed, another agent
-    answers in its place with a different prompt, so its own last turn is not kept either, unless
-    every turn is an answer.
+    answers in its place with a different prompt, so its own last turn is not kept either.
     """
     turns = topology.turns
     kept = next(place for place, turn in enumerate(turns) if turn.speaker in removed)
-    if topology.decision == "majority":
-        return kept
     answering = max(place for place, turn in enumerate(turns) if turn.speaker not in removed)
     return min(kept, answering)
 

@@ -20,10 +20,11 @@ from tests.rl.strategies import groups, measured_groups
 NUM_CATEGORIES = 3
 
 
-def test_ridges_fall_with_the_size_of_groups_of_more_than_sixteen() -> None:
-    np.testing.assert_allclose(ridges_per_turn(8), [1 / 2, 1 / 4, 1 / 8, 1 / 16])
-    np.testing.assert_allclose(ridges_per_turn(16), ridges_per_turn(8))
-    np.testing.assert_allclose(ridges_per_turn(64), [1 / 4, 1 / 8, 1 / 16, 1 / 32])
+def test_ridges_fall_with_the_group_size_and_grow_with_turns_that_it_cannot_tell_apart() -> None:
+    np.testing.assert_allclose(ridges_per_turn(16, 4), [1 / 2, 1 / 4, 1 / 8, 1 / 16])
+    np.testing.assert_allclose(ridges_per_turn(8, 2), ridges_per_turn(16, 4))
+    np.testing.assert_allclose(ridges_per_turn(64, 4), [1 / 4, 1 / 8, 1 / 16, 1 / 32])
+    np.testing.assert_allclose(ridges_per_turn(16, 16), [2, 1, 1 / 2, 1 / 4])
 
 
 def one_agent(categories: list[int], team: list[float]) -> GroupOutcomes:
@@ -39,17 +40,21 @@ def test_regression_credit_by_hand() -> None:
 
 
 def test_regression_credit_of_a_pair_by_hand() -> None:
-    # The answer as above, after a thought that is always the same. Two turns double the ridge to
-    # 1/8, and the pair of thought and answer has a tenth of the prior variance of the answer: with
-    # 1.1 in all, t = (16/3) / (16/3 + 4 * 1/8 / 1.1) = 176/191.
+    # The thought is always the same, so without the answer three of the other rollouts predict the
+    # reward of a fourth: 1, -1, -1 that of a right one, -1/3. With the answer the effect is as
+    # above with a ridge of 1/4 in place of 1/16 (two turns, four rollouts), and its pair with the
+    # thought has a tenth of the prior variance: with 1.1 in all,
+    # t = (16/3) / (16/3 + 4 * 1/4 / 1.1) = 88/103. The prediction of 1 is then c + t, which is
+    # (4 t - 1) / 3, and the change is 4/3 t.
     features = [[0, 0], [0, 0], [0, 1], [0, 1]]
     group = GroupOutcomes(("thinker_0", "solver_0"), [1, 1, -1, -1], features=features)
     credit = regression_credit(group)
     np.testing.assert_array_equal(credit[:, 0], 0.0)
-    np.testing.assert_allclose(credit[:, 1], np.array([1, 1, -1, -1]) * 176 / 191, atol=1e-12)
-    # Who reads nobody has no pairs: t = (16/3) / (16/3 + 4 * 1/8) = 32/35.
+    signs = np.array([1, 1, -1, -1])
+    np.testing.assert_allclose(credit[:, 1], signs * 4 / 3 * 88 / 103, atol=1e-12)
+    # Who reads nobody has no pairs, and is compared with its mean: t = (16/3) / (16/3 + 4 * 1/4).
     credit = regression_credit(group, reads="none")
-    np.testing.assert_allclose(credit[:, 1], np.array([1, 1, -1, -1]) * 32 / 35, atol=1e-12)
+    np.testing.assert_allclose(credit[:, 1], signs * 16 / 19, atol=1e-12)
 
 
 def test_regression_credit_compares_with_what_might_have_been_said_by_hand() -> None:
@@ -94,9 +99,9 @@ def refitted(
     chances: np.ndarray | None,
     context: Sequence[int] = (),
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The effects and predictions of the model as it is written: one-hot columns, an intercept, fitted again without each rollout.
+    """The effects and predictions of the model as it is written, fitted again without each rollout.
 
-    With a context, the last agent's column interacts with those of the context.
+    One-hot columns and an intercept. With a context, the last agent's column interacts with those of the context.
     """
     num_rollouts, num_agents = features.shape
     eye = np.eye(NUM_CATEGORIES)
@@ -116,7 +121,10 @@ def refitted(
     target = np.einsum("gn,n,ni->gi", kept, rewards, design)
     penalty = np.eye(design.shape[1])
     penalty[0, 0] = 0.0
-    systems = normal + (ridges_per_turn(num_rollouts) * num_agents)[:, None, None, None] * penalty
+    systems = (
+        normal
+        + (ridges_per_turn(num_rollouts, num_agents) * num_agents)[:, None, None, None] * penalty
+    )
     fits = list(np.linalg.solve(systems, target[None, ..., None])[..., 0])
     errors = [np.square(rewards - (design * fit).sum(axis=1)).sum() for fit in fits]
     best = next(fit for fit, e in zip(fits, errors, strict=True) if e <= min(errors) * (1 + 1e-9))

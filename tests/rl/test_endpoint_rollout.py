@@ -54,7 +54,7 @@ def test_play_ends_an_episode_where_a_completion_failed_and_no_other():
     lost, played, alone = runner.play(requests, rng=np.random.default_rng(0), costs=costs)
     assert (lost.verdict.status, lost.reward) == ("error", None)
     assert lost.verdict.detail == "a turn was left without a completion: no answer"
-    assert (lost.messages, lost.completions, lost.num_tokens) == ((), {}, 0)
+    assert (lost.messages, lost.completions, lost.num_tokens) == ((), (), 0)
     assert played.reward == alone.reward == 1.0
     assert costs.verifier_calls == 2
 
@@ -64,7 +64,7 @@ def test_play_keeps_what_was_said_before_a_completion_failed():
     (lost,) = runner.play([RolloutRequest(TASK)], rng=np.random.default_rng(0))
     assert lost.reward is None
     assert [m.text for m in lost.messages] == ["a thought"]
-    assert list(lost.completions) == ["thinker_0"]
+    assert [completion.text for completion in lost.completions] == ["a thought"]
 
 
 @pytest.mark.parametrize("word", ["1+1", "a thought"])

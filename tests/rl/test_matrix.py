@@ -11,11 +11,12 @@ import pytest
 from allpairspy import AllPairs
 
 from baselines.credit import ALLOCATORS
-from baselines.rollouts.team_env import TEAMS
+from baselines.rollouts.team_env import TEAMS, MakeTeam
 from baselines.train.config import TrainConfig
 from baselines.train.trainer import Trainer
 from ccpo_env.env import TeamAnswerEnv
 from ccpo_env.prompts import GIVE_ANSWER
+from ccpo_env.topologies.vote import VOTE
 from ccpo_env.types import PromptTemplate, Topology, Turn
 from ccpo_env.wrapper import SnapshotWrapper
 from tests.rl.teams import write_tasks
@@ -37,9 +38,29 @@ PLAN_WORK_JUDGE = Topology(
 )
 """An agent speaks twice, in two roles."""
 
+JURY = Topology(
+    "jury",
+    (
+        Turn("voter_0", "voter", ()),
+        Turn("voter_1", "voter", ("voter_0",)),
+        Turn("voter_2", "voter", ()),
+    ),
+    VOTE,
+    decision="majority",
+)
+"""A vote in which somebody reads another, so that removals are no recounts."""
 
-def plan_work_judge(team: Any, tasks: Any) -> SnapshotWrapper[TeamAnswerEnv]:
-    return SnapshotWrapper(TeamAnswerEnv(PLAN_WORK_JUDGE, tasks=tasks, verifier=team.verifier))
+
+def making(topology: Topology) -> MakeTeam:
+    return lambda team, tasks: SnapshotWrapper(
+        TeamAnswerEnv(topology, tasks=tasks, verifier=team.verifier)
+    )
+
+
+@pytest.fixture(autouse=True)
+def more_topologies(monkeypatch: pytest.MonkeyPatch) -> None:
+    for topology in (PLAN_WORK_JUDGE, JURY):
+        monkeypatch.setitem(TEAMS, topology.name, making(topology))
 
 
 TOPOLOGIES: dict[str, dict[str, Any]] = {
@@ -48,6 +69,7 @@ TOPOLOGIES: dict[str, dict[str, Any]] = {
     "vote": {"topology": "vote"},
     "debate": {"topology": "debate"},
     "plan_work_judge": {"topology": "plan_work_judge"},
+    "jury": {"topology": "jury"},
 }
 ROLES = {
     "think_solve": ("thinker", "solver"),
@@ -55,6 +77,7 @@ ROLES = {
     "vote": ("voter",),
     "debate": ("debater",),
     "plan_work_judge": ("planner", "worker", "judge"),
+    "jury": ("voter",),
 }
 SCHEDULES = ("together", "turns", "random", "first_frozen", "last_frozen")
 WEIGHTS = ("separate", "shared", "lora")
@@ -103,7 +126,7 @@ def expect_two_steps(combination: tuple[str, str, str, str], tasks: Path, folder
         removed_samples=1,
         branch_samples=1,
         num_eval_tasks=1,
-        eval_every=0,
+        eval_every=0,  # the team is evaluated before and after
         checkpoint_every=9,
         lora_rank=2,
         max_tokens=12,
@@ -124,15 +147,13 @@ def expect_two_steps(combination: tuple[str, str, str, str], tasks: Path, folder
 
 
 @pytest.mark.parametrize("combination", [tuple(pair) for pair in AllPairs(FACTORS)], ids="-".join)
-def test_every_pair_of_choices_trains(combination, tasks, tmp_path, monkeypatch) -> None:
-    monkeypatch.setitem(TEAMS, "plan_work_judge", plan_work_judge)
+def test_every_pair_of_choices_trains(combination, tasks, tmp_path) -> None:
     expect_two_steps(combination, tasks, tmp_path)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_every_combination_trains(tasks, tmp_path, monkeypatch) -> None:
-    monkeypatch.setitem(TEAMS, "plan_work_judge", plan_work_judge)
+def test_every_combination_trains(tasks, tmp_path) -> None:
     trained = refused = 0
     for number, combination in enumerate(product(*FACTORS)):
         folder = tmp_path / str(number)
