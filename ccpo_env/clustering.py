@@ -14,7 +14,12 @@ MAX_NUMBERS_COMPARED = 16
 """Up to so many different plain numbers, a new one is compared with all of them; beyond, only
 with its neighbours in value: equal numbers are neighbours, also within a tolerance."""
 
-_PLAIN_NUMBER = re.compile(r"[+-]?\d{1,64}(?:\.\d{1,64})?", re.ASCII)
+_DECIMAL = re.compile(
+    r"[+-]?(?:\d{1,64}|\d{1,3}(?:,\d{3}){1,20})?(?:\.\d{1,64})?(?:[eE][+-]?\d{1,2})?", re.ASCII
+)
+_FRACTION = re.compile(
+    r"([+-]?)(?:(\d{1,64})/(\d{1,64})|\\[dt]?frac\{(\d{1,64})\}\{(\d{1,64})\})", re.ASCII
+)
 
 
 def call_verifier(verify: Verifier, response: str, answer: str) -> Verdict:
@@ -113,5 +118,15 @@ def stated_answer(response: str) -> str | None:
 
 
 def plain_number(answer: str) -> Fraction | None:
-    """Return the value of digits with an optional sign and decimal point; None for others."""
-    return Fraction(answer) if _PLAIN_NUMBER.fullmatch(answer) else None
+    """Return the value of a decimal number or a fraction of whole numbers; None for others.
+
+    A decimal may have a sign, groups of thousands and an exponent: -1,003.5, .5, 2e3.
+    """
+    if any(map(str.isdigit, answer)) and _DECIMAL.fullmatch(answer) and answer[0] not in "eE":
+        return Fraction(answer.replace(",", ""))
+    parts = _FRACTION.fullmatch(answer)
+    if parts is None:
+        return None
+    sign, *numbers = parts.groups()
+    above, below = (int(number) for number in numbers if number is not None)
+    return Fraction(-above if sign == "-" else above, below) if below else None

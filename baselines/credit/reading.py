@@ -54,10 +54,11 @@ def _sources(reads: Reads, turns: tuple[str, ...]) -> list[set[int]]:
         if reads not in get_args(Pattern):
             raise unknown_name("reads", reads, get_args(Pattern))
         return [set(range(turn)) if reads == "chain" else set() for turn in range(len(turns))]
-    if len(reads) != len(turns):
+    if not isinstance(reads, Sequence) or len(reads) != len(turns):
+        got = len(reads) if isinstance(reads, Sequence) else repr(reads)
         raise ValueError(
-            f"reads must have an entry for each of {len(turns)} turns, got {len(reads)}; give each "
-            f"turn the tuple of earlier turns that it reads"
+            f"reads must have an entry for each of {len(turns)} turns, got {got}; give each turn the "
+            f"tuple of earlier turns that it reads"
         )
     sources = []
     for place, read in enumerate(reads):

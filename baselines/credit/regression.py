@@ -24,8 +24,8 @@ UNSCALED_ROLLOUTS = 16
 """Group size beyond which the penalties fall, as one over the square root of the group size: the
 leave-one-out error hardly tells small penalties apart, but the larger ones bias rare messages."""
 
-ROLLOUTS_PER_TURN = 4
-"""Number of rollouts per turn of a model below which the penalties grow: many effects of few
+ROLLOUTS_PER_OTHER_TURN = 8
+"""Number of rollouts per other turn of a model below which the penalties grow: many effects of few
 rollouts are mostly noise."""
 
 INTERACTION = 0.1
@@ -304,7 +304,7 @@ def _left_out_duals(rewards: FloatArray, kernel: FloatArray, num_turns: int) -> 
 def ridges_per_turn(num_rollouts: int, num_turns: int) -> FloatArray:
     """Return the candidate ridge penalties of a group, per turn in the model."""
     large = min(1.0, float(np.sqrt(UNSCALED_ROLLOUTS / num_rollouts)))
-    few = max(1.0, ROLLOUTS_PER_TURN * num_turns / num_rollouts)
+    few = max(1.0, ROLLOUTS_PER_OTHER_TURN * (num_turns - 1) / num_rollouts)
     ridges: FloatArray = RIDGES_PER_TURN * (large * few)
     return ridges
 

@@ -169,6 +169,8 @@ class Trainer:
                     on_warning(warning)
                 if self.steps_done % config.checkpoint_every == 0:
                     saved_at = self._save()
+            if self._empty.count > 1:
+                on_warning(f"{self._empty.count} of {self.steps_done} steps trained on nothing")
         if saved_at < self.steps_done:
             self._save()
         if self.steps_done < config.steps:

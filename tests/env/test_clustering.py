@@ -252,9 +252,21 @@ def test_stated_answer_is_the_last_box_else_the_last_number(
 @pytest.mark.parametrize(
     ("answer", "value"),
     [
-        *[("-7", -7), ("+0.50", 0.5), ("007", 7), ("1/2", None), ("1e3", None), ("x", None)],
-        *[("", None), ("1" * 65, None), ("٣", None), ("5.", None), (" 5", None)],
+        *[("-7", -7), ("+0.50", 0.5), ("007", 7), (".5", 0.5), ("1e3", 1000), ("-2.5E-1", -0.25)],
+        *[("1,003", 1003), ("12,345,678.5", 12345678.5), ("1,00", None), ("1000,000", None)],
+        *[("1/2", 0.5), ("-3/4", -0.75), (r"\frac{1}{4}", 0.25), (r"-\dfrac{1}{2}", -0.5)],
+        *[("1/0", None), ("1/2/3", None), (r"\frac{x}{2}", None), ("1.5/2", None)],
+        *[("", None), ("x", None), ("e3", None), (".", None), ("-", None), ("1e400", None)],
+        *[("1" * 65, None), ("٣", None), ("5.", None), (" 5", None), ("5 cm", None)],
     ],
 )
-def test_plain_numbers_are_digits_with_a_sign_and_a_point(answer: str, value: float | None) -> None:
+def test_plain_numbers_are_decimals_and_fractions(answer: str, value: float | None) -> None:
     assert plain_number(answer) == value
+
+
+@pytest.mark.parametrize("form", ["{},003", ".{:03}1", "{}e3", "{}/7", "\\frac{{{}}}{{7}}"])
+def test_two_hundred_different_numbers_take_few_calls_in_every_form(form: str) -> None:
+    counted = Counted(exact)
+    answers = [form.format(number) for number in range(1, 201)]
+    assert count_votes(boxed(answers), GOLD, counted).clusters == tuple(range(200))
+    assert counted.num_calls < 600

@@ -21,10 +21,10 @@ NUM_CATEGORIES = 3
 
 
 def test_ridges_fall_with_the_group_size_and_grow_with_turns_that_it_cannot_tell_apart() -> None:
-    np.testing.assert_allclose(ridges_per_turn(16, 4), [1 / 2, 1 / 4, 1 / 8, 1 / 16])
-    np.testing.assert_allclose(ridges_per_turn(8, 2), ridges_per_turn(16, 4))
-    np.testing.assert_allclose(ridges_per_turn(64, 4), [1 / 4, 1 / 8, 1 / 16, 1 / 32])
-    np.testing.assert_allclose(ridges_per_turn(16, 16), [2, 1, 1 / 2, 1 / 4])
+    np.testing.assert_allclose(ridges_per_turn(16, 3), [1 / 2, 1 / 4, 1 / 8, 1 / 16])
+    np.testing.assert_allclose(ridges_per_turn(2, 1), ridges_per_turn(16, 3))
+    np.testing.assert_allclose(ridges_per_turn(64, 9), [1 / 4, 1 / 8, 1 / 16, 1 / 32])
+    np.testing.assert_allclose(ridges_per_turn(16, 5), [1, 1 / 2, 1 / 4, 1 / 8])
 
 
 def one_agent(categories: list[int], team: list[float]) -> GroupOutcomes:
@@ -101,7 +101,8 @@ def refitted(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The effects and predictions of the model as it is written, fitted again without each rollout.
 
-    One-hot columns and an intercept. With a context, the last agent's column interacts with those of the context.
+    One-hot columns and an intercept. With a context, the last agent's column interacts with those
+    of the context.
     """
     num_rollouts, num_agents = features.shape
     eye = np.eye(NUM_CATEGORIES)
@@ -194,13 +195,13 @@ def test_additive_effects_scale_with_the_reward_and_ignore_its_mean(
 
 
 def test_regression_credit_is_never_more_than_the_range_of_the_reward() -> None:
-    # Of four agents with two categories and eight rollouts, a few effects in ten thousand are
+    # Of two agents with three categories and eight rollouts, a few effects in ten thousand are
     # estimated beyond it.
     rng = np.random.default_rng(0)
-    rewards, features = rng.choice([-1.0, 1.0], (20_000, 8)), rng.integers(2, size=(20_000, 8, 4))
-    certain = np.eye(2)[rng.integers(2, size=features.shape)]
+    rewards, features = rng.choice([-1.0, 1.0], (20_000, 8)), rng.integers(3, size=(20_000, 8, 2))
+    certain = np.eye(3)[rng.integers(3, size=features.shape)]
     effects = additive_effects(rewards, features, certain)
-    agents = tuple("abcd")
+    agents = tuple("ab")
     batch = GroupBatch(agents=agents, team_rewards=rewards, features=features)
     credit = regression_credit(batch, probabilities=certain, reads="none")
     assert np.abs(effects).max() > 2.0
