@@ -11,7 +11,7 @@ CREDIT_FILE = "credit.json"
 
 
 class CreditedGroup(TypedDict):
-    """One task's group: the rewards of its rollouts (G,), and the credit of each agent (G, A)."""
+    """One task's group: the rewards of its rollouts (G,), and the credit of each turn (G, T)."""
 
     step: int
     task_id: str
@@ -21,7 +21,10 @@ class CreditedGroup(TypedDict):
 
 
 class CreditRecord(TypedDict):
-    """The contents of credit.json; agents are the columns of every group's credit."""
+    """The contents of credit.json; agents are the columns of every group's credit.
+
+    Names of turns, such as debater_0#1, where an agent speaks more than once.
+    """
 
     agents: list[str]
     groups: list[CreditedGroup]

@@ -15,7 +15,7 @@ METRICS: Mapping[str, str] = {
         "alone). Null if none was sampled: the credit needs none, or none could change the update."
     ),
     "rollout/no_answer_rate": "Rate: rollouts of the whole team that ended without an answer.",
-    "rollout/unmeasured_rate": "Rate: rollouts dropped because they could not be verified.",
+    "rollout/unmeasured_rate": "Rate: episodes, replays included, that could not be verified.",
     "rollout/groups": "Count: groups used by the update, without unmeasured rollouts.",
     "rollout/empty_steps": "Count: steps so far that trained on nothing, without a usable group.",
     "rollout/removed_groups": "Count: groups with at least one measured removal.",

@@ -57,8 +57,8 @@ def _sources(reads: Reads, turns: tuple[str, ...]) -> list[set[int]]:
     if not isinstance(reads, Sequence) or len(reads) != len(turns):
         got = len(reads) if isinstance(reads, Sequence) else repr(reads)
         raise ValueError(
-            f"reads must have an entry for each of {len(turns)} turns, got {got}; give each turn the "
-            f"tuple of earlier turns that it reads"
+            f"reads must have an entry for each of {len(turns)} turns, got {got}; give each turn "
+            f"the tuple of earlier turns that it reads"
         )
     sources = []
     for place, read in enumerate(reads):

@@ -232,7 +232,8 @@ def _effects(
 
 def _agreement(features: IntArray) -> FloatArray:
     """Return whether two rollouts agree in each turn, 0 or 1, shape (..., G, G, T)."""
-    return (features[..., :, None, :] == features[..., None, :, :]).astype(np.float64)
+    same: FloatArray = (features[..., :, None, :] == features[..., None, :, :]).astype(np.float64)
+    return same
 
 
 def _kernel(

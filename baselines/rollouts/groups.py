@@ -45,7 +45,7 @@ class Group:
         rating_valid: Whether they could be parsed, shape (A raters, G).
         features: Category of each message, shape (G, T turns); None: not categorised.
         num_played: Number of episodes played.
-        num_unmeasured: Number of episodes dropped because the verifier could not decide.
+        num_unmeasured: Number of these that the verifier could not decide.
         is_complete: Whether everything in the plan was measured, or omitted because it could not
             change the update.
 

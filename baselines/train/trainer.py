@@ -192,7 +192,7 @@ class Trainer:
         return Evaluation.of(episodes, verify=self._runner.verifier, seed=self.config.seed)
 
     def credit_of(self, outcomes: GroupOutcomes) -> FloatArray | None:
-        """Return the credit of a group, shape (G, A); None if it needs more than one group."""
+        """Return the credit of a group, (G, A) or (G, T); None if it needs more than one."""
         return self._credit.credit_of(outcomes)
 
     def saved_policies(self) -> dict[str, TrainablePolicy]:

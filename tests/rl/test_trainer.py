@@ -165,15 +165,17 @@ def test_run_counts_and_tells_of_steps_that_train_on_nothing_also_after_a_resume
     few, told = replace(config, steps=2, eval_every=0, checkpoint_every=1), []
     first = Trainer(few, tmp_path)
     run(first, on_warning=told.append)
-    (warning,) = told
+    warning, total = told
+    assert total == "2 of 2 steps trained on nothing"
     assert "step 1 trained on nothing, " in warning
     assert "3 with too few measured rollouts (1 such step so far)" in warning
     resumed = Trainer(replace(few, steps=10, resume="yes", out_dir=tmp_path), tmp_path)
     run(resumed, on_warning=told.append)
     rows = read_rows(tmp_path / "metrics.jsonl")
     assert [row["rollout/empty_steps"] for row in rows] == list(range(1, 11))
-    assert [warning.split(" trained")[0] for warning in told] == ["step 1", "step 10"]
-    assert resumed.warnings == told
+    said = [warning.split(" trained")[0] for warning in told]
+    assert said == ["step 1", "2 of 2 steps", "step 10", "10 of 10 steps"]
+    assert resumed.warnings == told[::2]
 
 
 def test_run_learns_from_what_was_measured_when_some_was_not(config, tmp_path, monkeypatch):

@@ -25,7 +25,7 @@ class CreditHistory:
 
     Args:
         path: The file; it is created if it does not exist.
-        agents: Names of the A agents.
+        agents: Names of the columns of credit: the agents, or their turns.
         last_step: Groups of later steps in the file are dropped, so that a resumed run writes
             the same file as an uninterrupted one.
     """
@@ -51,7 +51,7 @@ class CreditHistory:
             step: Number of the step.
             groups: The groups that received credit.
             outcomes: Outcomes of each group.
-            credit: Credit of each group, shape (G, A).
+            credit: Credit of each group, shape (G, A) or (G, T).
         """
         self._added.extend(
             _Credited(step, group.task, measured.team_rewards, own)
