@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -152,6 +153,7 @@ def test_every_pair_of_choices_trains(combination, tasks, tmp_path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif("CCPO_MATRIX" not in os.environ, reason="minutes: run it with 'make matrix'")
 @pytest.mark.timeout(3600)
 def test_every_combination_trains(tasks, tmp_path) -> None:
     trained = refused = 0
