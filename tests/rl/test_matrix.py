@@ -23,6 +23,8 @@ from ccpo_env.wrapper import SnapshotWrapper
 from tests.rl.teams import write_tasks
 from tests.rl.test_trainer import run
 
+pytestmark = pytest.mark.no_cover  # hundreds of steps, through what other files test
+
 PROMPTS = PromptTemplate(
     roles={"planner": "Plan.", "worker": "Follow the plan.", "judge": "Judge the work."},
     hand_over="Write what helps.",
