@@ -108,13 +108,13 @@ def regression_credit(
         raise _too_few()
     models = readings(reads, turns)
     is_direct = [chances is not None or not reading.read for reading in models]
-    credit = np.empty(shape)
+    credit, same = np.empty(shape), _agreement(categories)
     for model in dict.fromkeys(compress(models, is_direct)):  # one for all turns in a vote
         own = [turn for turn, other in enumerate(models) if other == model]
         credit[..., own] = _effects(
-            outcomes.team_rewards, categories, chances, model=model, own=own
+            outcomes.team_rewards, categories, same, chances, model=model, own=own
         )
-    fits = _Fits(outcomes.team_rewards, categories, models)
+    fits = _Fits(outcomes.team_rewards, same, models)
     for turn in np.flatnonzero(~np.array(is_direct)).tolist():
         before = tuple(other for other in models[turn].unaffected if other != turn)
         credit[..., turn] = fits.of(models[turn].unaffected, turn) - fits.of(before, before[-1])
@@ -124,9 +124,9 @@ def regression_credit(
 class _Fits:
     """Predictions of a group's rewards by models of some of its turns."""
 
-    def __init__(self, rewards: FloatArray, features: IntArray, models: Sequence[Reading]) -> None:
+    def __init__(self, rewards: FloatArray, same: FloatArray, models: Sequence[Reading]) -> None:
         self._rewards = rewards
-        self._same = _agreement(features)
+        self._same = same
         self._models = models
         self._known: dict[tuple[tuple[int, ...], int], FloatArray] = {}
 
@@ -193,9 +193,8 @@ def additive_effects(
     if rewards.shape[-1] < 2:
         raise _too_few()
     everybody = tuple(range(features.shape[-1]))
-    return _effects(
-        rewards, features, probabilities, model=Reading(everybody, ()), own=list(everybody)
-    )
+    same, model = _agreement(features), Reading(everybody, ())
+    return _effects(rewards, features, same, probabilities, model=model, own=everybody)
 
 
 def _too_few() -> ValueError:
@@ -207,6 +206,7 @@ def _too_few() -> ValueError:
 def _effects(
     rewards: FloatArray,
     features: IntArray,
+    same: FloatArray,
     probabilities: FloatArray | None,
     *,
     model: Reading,
@@ -217,11 +217,12 @@ def _effects(
     Args:
         rewards: Rewards, shape (..., G).
         features: Categories, shape (..., G, T).
+        same: Their `_agreement`.
         probabilities: Probabilities of the categories, shape (..., G, T, C), or None.
         model: Positions of the turns in the model, and of those that interact with a credited one.
         own: Positions of the credited turns; one if there are interactions.
     """
-    same, turns = _agreement(features), model.unaffected
+    turns = model.unaffected
     kernel, around = _kernel(same, turns, own[0], model.read)
     duals = _left_out_duals(rewards, kernel, len(turns))  # row g: without g
     credited = same[..., list(own)]  # (..., G, G, own)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from baselines.evaluate.paths import TeamPath, path_of
+from baselines.rollouts.plan import turns_of
 from baselines.rollouts.runner import Rollout
 from ccpo_env.types import Message, Task, Topology, Verdict
 
@@ -52,7 +53,7 @@ class Episode:
 
         Not measured, like the vote itself, if a policy returned no completion.
         """
-        left_out = [i for i, turn in enumerate(topology.turns) if turn.speaker in path.removed]
+        left_out = turns_of(topology, path.removed)
         messages = tuple(m for m in joint.messages if m.agent not in path.removed)
         verdict = joint.verdict if joint.ballot is None else joint.ballot.verdict(left_out)
         task = joint.request.task

@@ -18,7 +18,7 @@ from baselines.common.errors import exit_on_bad_input
 from baselines.common.files import CONFIG_FILE
 from baselines.common.flags import Choices
 from baselines.policies.base import Prompt, Sampling
-from baselines.rollouts.plan import removals_are_recounts, shared_turns
+from baselines.rollouts.plan import removals_are_recounts, shared_turns, turns_of
 from baselines.rollouts.runner import RolloutRequest, RolloutRunner
 from baselines.rollouts.team_env import TeamOverrides, team_env
 from ccpo_env import load_tasks
@@ -190,10 +190,8 @@ class PlaySession:
         env = self._env
         if removals_are_recounts(env.topology):
             assert env.ballot is not None
-            turns = enumerate(env.topology.turns)
-            left_out = [place for place, turn in turns if turn.speaker in removed]
             messages = tuple(m for m in env.messages if m.agent not in removed)
-            return messages, env.ballot.verdict(left_out)
+            return messages, env.ballot.verdict(turns_of(env.topology, removed))
         kept = shared_turns(env.topology, removed)
         prefix = tuple(message.text for message in env.messages[:kept])
         (without,) = self._runner.play([RolloutRequest(task, removed, prefix)], rng=rng)

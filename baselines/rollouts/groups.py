@@ -12,13 +12,13 @@ import numpy as np
 from baselines.common.types import BoolArray, FloatArray, IntArray
 from baselines.credit import GroupOutcomes
 from baselines.credit.outcomes import Orders
-from baselines.credit.turns import repeated_turns
 from baselines.rollouts.costs import CostTracker
 from baselines.rollouts.plan import (
     Plan,
     per_rollout_removals,
     per_task_removals,
     removals_are_recounts,
+    repeated_turn_names,
     shared_turns,
     turn_names,
 )
@@ -259,7 +259,7 @@ class _Draft:
             rollouts=joint,
             removed={key: values for key, values in removed.items() if values.size},
             branches={turn: _rows(rows, kept) for turn, rows in self._branches.items()},
-            turns=repeated_turns([turn.speaker for turn in topology.turns]),
+            turns=repeated_turn_names(topology),
             orders=plan.orders,
             num_played=len(team_rewards) + len(others),
             num_unmeasured=team_rewards.count(None) + others.count(None),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from baselines.credit.outcomes import Orders
@@ -37,10 +37,19 @@ class Plan:
     skip_uniform_groups: bool = False
 
 
+def repeated_turn_names(topology: Topology) -> tuple[str, ...] | None:
+    """Return the name ``<agent>#<n>`` of each turn; None if everybody speaks once."""
+    return repeated_turns([turn.speaker for turn in topology.turns])
+
+
 def turn_names(topology: Topology) -> tuple[str, ...]:
     """Return the name of each turn: ``<agent>#<n>``, or the agent if everybody speaks once."""
-    speakers = tuple(turn.speaker for turn in topology.turns)
-    return repeated_turns(speakers) or speakers
+    return repeated_turn_names(topology) or topology.agents
+
+
+def turns_of(topology: Topology, agents: Collection[str]) -> list[int]:
+    """Return the positions of the turns of some agents."""
+    return [place for place, turn in enumerate(topology.turns) if turn.speaker in agents]
 
 
 def reads_of(topology: Topology) -> tuple[tuple[str, ...], ...]:

@@ -11,8 +11,7 @@ import numpy as np
 
 from baselines.common.types import FloatArray
 from baselines.credit import ALLOCATORS, GroupOutcomes, read_allocator_args, shared_credit
-from baselines.credit.removals import each_but_the_last, max_exact_agents
-from baselines.credit.turns import repeated_turns
+from baselines.credit.removals import each_but_the_last
 from baselines.optimizers import PolicyOptimizer
 from baselines.rollouts.categories import find_categorize, message_categories
 from baselines.rollouts.costs import CostTracker
@@ -23,6 +22,7 @@ from baselines.rollouts.plan import (
     per_task_removals,
     reads_of,
     removals_are_recounts,
+    repeated_turn_names,
     turn_names,
 )
 from baselines.rollouts.ratings import RatedRollout, rate_rollouts
@@ -196,10 +196,12 @@ class CreditStage:
     @property
     def _fixed_removals(self) -> tuple[frozenset[str], ...] | None:
         """The removals that the allocator reads; None if they are sampled in each step."""
-        agents = self._runner.agents
-        num_exact = max_exact_agents(are_recounts=removals_are_recounts(self._runner.topology))
-        is_sampled = self._allocator.samples_orders and len(agents) > num_exact
-        return None if is_sampled else self._allocator.removals(agents)
+        removals, orders = self._allocator.plan_removals(
+            self._runner.agents,
+            np.random.default_rng(0),
+            are_recounts=removals_are_recounts(self._runner.topology),
+        )
+        return removals if orders is None else None
 
     def _speaking_as(self, roles: Collection[Role]) -> frozenset[str]:
         """Return the agents that speak in one of these roles."""
@@ -284,7 +286,7 @@ class CreditStage:
             branch_rewards={turn: [[-1.0], [1.0]] for turn in plan.branches} or None,
             ratings=np.full((num_agents, num_agents, 2), 0.5) if plan.rate else None,
             features=np.zeros((2, len(names)), dtype=np.int64),
-            turns=repeated_turns([turn.speaker for turn in topology.turns]),
+            turns=repeated_turn_names(topology),
             orders=plan.orders,
         )
         self._allocator.many([trial], **self._arguments(roles))
