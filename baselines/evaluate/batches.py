@@ -26,7 +26,8 @@ from baselines.evaluate.paths import (
     num_turns,
     without,
 )
-from baselines.rollouts.runner import RolloutRequest, RolloutRunner
+from baselines.rollouts.rollout import RolloutRequest
+from baselines.rollouts.runner import RolloutRunner
 from ccpo_env.types import Task, Verdict
 
 EpisodeKey = tuple[str, int]

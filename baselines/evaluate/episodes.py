@@ -9,7 +9,7 @@ from typing import Any
 
 from baselines.evaluate.paths import TeamPath, path_of
 from baselines.rollouts.plan import turns_of
-from baselines.rollouts.runner import Rollout
+from baselines.rollouts.rollout import Rollout
 from ccpo_env.types import Message, Task, Topology, Verdict
 
 

@@ -19,7 +19,8 @@ from baselines.common.files import CONFIG_FILE
 from baselines.common.flags import Choices
 from baselines.policies.base import Prompt, Sampling
 from baselines.rollouts.plan import removals_are_recounts, shared_turns, turns_of
-from baselines.rollouts.runner import RolloutRequest, RolloutRunner
+from baselines.rollouts.rollout import RolloutRequest
+from baselines.rollouts.runner import RolloutRunner
 from baselines.rollouts.team_env import TeamOverrides, team_env
 from ccpo_env import load_tasks
 from ccpo_env.env import TeamAnswerEnv

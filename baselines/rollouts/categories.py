@@ -21,7 +21,7 @@ from ccpo_env.types import Task, Verdict, Verifier
 from ccpo_env.voting import ABSTAINED, cluster_answers
 
 if TYPE_CHECKING:
-    from baselines.rollouts.runner import Rollout
+    from baselines.rollouts.rollout import Rollout
 
 
 class Categorize(Protocol):

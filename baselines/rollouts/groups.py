@@ -23,7 +23,8 @@ from baselines.rollouts.plan import (
     turn_names,
 )
 from baselines.rollouts.removed_cache import RemovedCache
-from baselines.rollouts.runner import Rollout, RolloutRequest, RolloutRunner
+from baselines.rollouts.rollout import Rollout, RolloutRequest
+from baselines.rollouts.runner import RolloutRunner
 from ccpo_env.types import Task, Topology
 
 

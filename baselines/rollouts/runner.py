@@ -11,86 +11,14 @@ from typing import TypeAlias
 import numpy as np
 
 from baselines.policies.base import Completion, Policy, Prompt, Sampling
-from baselines.rollouts.costs import CostTracker, Purpose
+from baselines.rollouts.costs import CostTracker
 from baselines.rollouts.plan import turn_names
+from baselines.rollouts.rollout import Rollout, RolloutRequest
 from ccpo_env.conversation import NO_OUTCOME, Conversation, Outcome
 from ccpo_env.env import TeamAnswerEnv
 from ccpo_env.prompts import chat_messages, plain_text
-from ccpo_env.types import Message, Role, Task, Topology, Turn, Verdict, Verifier
-from ccpo_env.voting import Ballot
+from ccpo_env.types import Role, Topology, Turn, Verdict, Verifier
 from ccpo_env.wrapper import SnapshotWrapper
-
-
-@dataclass(frozen=True, slots=True)
-class RolloutRequest:
-    """A request to play episodes of a task.
-
-    Args:
-        task: The task.
-        removed: Agents that do not exist in these episodes.
-        prefix: Messages of the first turns.
-        leader: Index, among the episodes of the same call, of one whose first messages become
-            the prefix; None: the episodes do not follow another one.
-        num_shared: Number of messages taken from the leader, at least 1 if there is one.
-        num_episodes: Number of episodes to play.
-
-    Raises:
-        ValueError: If num_episodes is negative.
-    """
-
-    task: Task
-    removed: frozenset[str] = frozenset()
-    prefix: tuple[str, ...] = ()
-    leader: int | None = None
-    num_shared: int = 0
-    num_episodes: int = 1
-
-    def __post_init__(self) -> None:
-        """Check the number of episodes."""
-        if self.num_episodes < 0:
-            raise ValueError(f"num_episodes must be >= 0, got {self.num_episodes}; pass 0 for none")
-
-    @property
-    def purpose(self) -> Purpose:
-        """Purpose of the episodes, for the accounting of costs."""
-        if self.removed:
-            return "removed"
-        return "joint" if self.leader is None else "branch"
-
-
-@dataclass(slots=True, eq=False)
-class Rollout:
-    """One finished episode of the team on one task; immutable.
-
-    Args:
-        request: The request.
-        messages: All messages, the prefix included.
-        completions: The sampled completion of each message; None for those of the prefix.
-        verdict: The verdict of the verifier; "error" if a policy returned no completion, which
-            ends the episode.
-        ballot: The answers of the voters, if the majority decides; else None.
-    """
-
-    request: RolloutRequest
-    messages: tuple[Message, ...]
-    completions: tuple[Completion | None, ...]
-    verdict: Verdict
-    ballot: Ballot | None = None
-
-    @property
-    def reward(self) -> float | None:
-        """Team reward, -1 or +1; None if it was not measured."""
-        return self.verdict.reward
-
-    @property
-    def sampled(self) -> tuple[Completion, ...]:
-        """The completions that were sampled, in speaking order."""
-        return tuple([completion for completion in self.completions if completion is not None])
-
-    @property
-    def num_tokens(self) -> int:
-        """Tokens sampled in this rollout."""
-        return sum(len(completion.token_ids) for completion in self.sampled)
 
 
 @dataclass(slots=True)

@@ -11,7 +11,8 @@ import numpy as np
 
 from baselines.policies.base import Completion, Policy, Prompt, Sampling
 from baselines.policies.scripted import ScriptedPolicy
-from baselines.rollouts.runner import Rollout, RolloutRequest, RolloutRunner
+from baselines.rollouts.rollout import Rollout, RolloutRequest
+from baselines.rollouts.runner import RolloutRunner
 from ccpo_env import load_tasks, think_solve_v0
 from ccpo_env.types import Message, Role, Status, Task, TaskInput, Verdict
 

@@ -13,7 +13,8 @@ from baselines.evaluate import command as evaluate
 from baselines.policies.base import Completion, Sampling
 from baselines.policies.registry import load_sampler
 from baselines.rollouts.costs import CostTracker
-from baselines.rollouts.runner import RolloutRequest, RolloutRunner
+from baselines.rollouts.rollout import RolloutRequest
+from baselines.rollouts.runner import RolloutRunner
 from ccpo_env import think_solve_v0
 from ccpo_env.types import Task
 from tests.rl.fake_server import FakeServer, Request

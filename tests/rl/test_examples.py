@@ -11,7 +11,8 @@ from baselines.evaluate.evaluation import Evaluation
 from baselines.evaluate.examples import episode_json, example_episodes
 from baselines.evaluate.paths import JOINT, TeamPath, each_that_can_be_spared
 from baselines.policies.base import Sampling
-from baselines.rollouts.runner import Rollout, RolloutRunner
+from baselines.rollouts.rollout import Rollout
+from baselines.rollouts.runner import RolloutRunner
 from ccpo_env import vote_v0
 from ccpo_env.types import Task
 from tests.rl.teams import NO_THINKER, PAIR, TASK, RecordingPolicy, judge, rollout

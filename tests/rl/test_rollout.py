@@ -7,7 +7,8 @@ import pytest
 
 from baselines.policies.base import Prompt, Sampling
 from baselines.rollouts.costs import CostTracker
-from baselines.rollouts.runner import RolloutRequest, RolloutRunner
+from baselines.rollouts.rollout import RolloutRequest
+from baselines.rollouts.runner import RolloutRunner
 from ccpo_env import debate_v0, think_solve_v0, vote_v0
 from ccpo_env.env import TeamAnswerEnv
 from ccpo_env.types import Message, PromptTemplate, Task, Topology, Turn, Verdict

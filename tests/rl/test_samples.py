@@ -7,7 +7,7 @@ from baselines.optimizers import OPTIMIZERS
 from baselines.policies.base import Completion, Prompt, Sampling
 from baselines.policies.registry import load_policy
 from baselines.rollouts.groups import Group
-from baselines.rollouts.runner import Rollout, RolloutRequest
+from baselines.rollouts.rollout import Rollout, RolloutRequest
 from baselines.train.samples import (
     count_tokens,
     reference_divergence,

@@ -13,7 +13,8 @@ from baselines.policies.base import Prompt, Sampling
 from baselines.policies.registry import load_policy
 from baselines.policies.team import TEAM
 from baselines.rollouts.groups import Group
-from baselines.rollouts.runner import RolloutRequest, RolloutRunner
+from baselines.rollouts.rollout import RolloutRequest
+from baselines.rollouts.runner import RolloutRunner
 from baselines.rollouts.team_env import team_env
 from baselines.train.config import TrainConfig
 from baselines.train.samples import reference_divergence

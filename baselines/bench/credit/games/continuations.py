@@ -12,7 +12,8 @@ import numpy as np
 from baselines.bench.credit.games.measured import Cost, Measured, Plan, Prices
 from baselines.common.types import FloatArray, IntArray
 from baselines.credit.outcomes import GroupBatch
-from baselines.rollouts.runner import Rollout, RolloutRequest, RolloutRunner
+from baselines.rollouts.rollout import Rollout, RolloutRequest
+from baselines.rollouts.runner import RolloutRunner
 from ccpo_env import think_solve_v0
 from ccpo_env.types import Role, Task
 
