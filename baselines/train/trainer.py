@@ -300,7 +300,7 @@ class Trainer:
         self.tokens_done = self._files.prepare_resume(self.steps_done)
         self.initial = contents["state"]["initial"]
         self.warnings = contents["state"]["warnings"]
-        self._watch.num_groups, self._watch.is_settled = contents["state"]["watch"]
+        self._watch.load_json(contents["state"]["watch"])
         self._empty = EmptySteps(contents["state"]["empty_steps"])
         self._credit.load_json(contents["state"]["credit"])
 
@@ -308,7 +308,7 @@ class Trainer:
         state = {
             "initial": self.initial,
             "warnings": self.warnings,
-            "watch": [self._watch.num_groups, self._watch.is_settled],
+            "watch": self._watch.to_json(),
             "empty_steps": self._empty.count,
             "credit": self._credit.to_json(),
         }
