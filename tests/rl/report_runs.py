@@ -220,8 +220,9 @@ def evaluations_of(num_steps, agents, *, joint=(0.40, 0.95), without=(0.35, 0.32
     """Return evaluations before, halfway through and after training."""
     steps = (0, num_steps // 2, num_steps)
     ends = [np.linspace(*pair, 3) for pair in (joint, without)]
+    size = 400 if len(agents) == 2 else 40  # resampling many agents takes its time
     return [
-        outcomes_of(step, joint=team, without=dict.fromkeys(agents[:-1], left))
+        outcomes_of(step, joint=team, without=dict.fromkeys(agents[:-1], left), num_tasks=size)
         for step, team, left in zip(steps, *ends, strict=True)
     ]
 

@@ -324,7 +324,7 @@ def test_what_agents_add_changes_in_at_most_six_percent_of_runs_without_a_change
         return Estimate(*[differences.mean()] * 3, len(differences))
 
     monkeypatch.setattr(paired, "mean_difference", narrow)
-    few = partial(paired.sign_flip_p_value, num_resamples=199)
+    few = partial(paired.sign_flip_p_value, num_resamples=99)
     monkeypatch.setattr(paired, "sign_flip_p_value", few)
     rng = np.random.default_rng(13)
     wrong = 0
