@@ -18,6 +18,7 @@ from baselines.common.metrics import METRICS_FILE
 from baselines.evaluate.evaluation import Evaluation
 from baselines.evaluate.examples import example_episodes
 from baselines.evaluate.tables import grids
+from baselines.evaluate.transcripts import write_transcripts
 from baselines.report import write_report
 from baselines.train.config import TrainConfig
 from baselines.train.interrupt import stop_requests
@@ -126,6 +127,8 @@ def run(trainer: Trainer, tracker: Tracker, console: Console) -> int:
     write_json(run_dir / "summary.json", results)
     examples = example_episodes(final, trainer.agents, trainer.credit_of) if final else []
     write_json(run_dir / "examples.json", examples)
+    if final:
+        write_transcripts(run_dir, final.episodes)
     report = write_report(run_dir)
     if final is None:
         say(
