@@ -11,11 +11,9 @@ import numpy as np
 from baselines.common.stats.estimate import Estimate
 from baselines.common.stats.intervals import MIN_RUNS, mean_over_seeds
 from baselines.common.stats.scipy_stats import scipy_stats
-from baselines.common.stats.significance import holm
+from baselines.common.stats.significance import ALPHA, holm
 from baselines.common.types import FloatArray
 
-ALPHA = 0.05
-"""Significance level of adjusted p-values."""
 Conclusion = Literal["above", "below", "inconclusive"]
 Cell = TypeVar("Cell")
 
