@@ -8,17 +8,17 @@ from typing import Any, Literal
 
 import numpy as np
 
-from baselines.common.evaluation_file import TaskKey
-from baselines.common.stats import ALPHA, Estimate, holm, mean_rate
+from baselines.common.stats import ALPHA, holm
 from baselines.compare.matching import Pairing, pairing_of
 from baselines.compare.methods import Method, Run
-from baselines.compare.moments import Moment, at_end, at_tokens, common_tokens, same_tokens
-from baselines.compare.paired_tests import Tested, by_seed, by_task
+from baselines.compare.moments import at_end, at_tokens, common_tokens, same_tokens
+from baselines.compare.paired_tests import Pair, Tested, by_seed, by_task
 from baselines.evaluate.summary import ALL
 
 Verdict = Literal["better", "worse", "inconclusive"]
 When = Literal["end", "equal tokens", "evaluation"]
 """After training; after an equal number of sampled tokens; in evaluations of their own."""
+UNEQUAL = "no verdict: after different numbers of tokens"
 _STREAM = 2
 
 
@@ -110,19 +110,74 @@ def compare(methods: Sequence[Method], *, seed: int = 0) -> list[Comparison]:
 def _rows(reference: Method, other: Method, seed: int) -> Iterator[Comparison]:
     rng = np.random.default_rng([seed, _STREAM])
     pairing = pairing_of(reference, other)
+    ends = [(at_end(one), at_end(two)) for one, two in pairing.runs]
     if not (reference.is_trained and other.is_trained):
-        yield from _by_benchmark(pairing, rng)
+        yield from _by_benchmark(pairing, ends, rng)
         return
-    runs = [run for pair in pairing.runs for run in pair]
-    ends = [_mean_tokens(side) for side in zip(*pairing.runs, strict=True)]
-    tokens = common_tokens(runs)
-    if all(same_tokens(_end_of(run), tokens) for run in runs):
-        yield _row(pairing, "end", (ends[0], ends[1]), [_pair(at_end, p) for p in pairing.runs], rng)
+    tokens = common_tokens([run for pair in pairing.runs for run in pair])
+    if tokens <= 0.0:
+        raise ValueError(
+            f"runs must have been evaluated since training began, got only evaluations before it "
+            f"in {reference.name} or {other.name}; wait for the next one"
+        )
+    last = tuple(float(np.mean([_tokens(run) for run in side])) for side in zip(*pairing.runs))
+    end = _row(pairing, "end", (last[0], last[1]), ends, rng)
+    if all(same_tokens(_tokens(run), tokens) for pair in pairing.runs for run in pair):
+        yield end
         return
-    around = [(at_tokens(a, tokens), at_tokens(b, tokens)) for a, b in pairing.runs]
-    known = [(a, b) for a, b in around if a is not None and b is not None]
+    around = [(at_tokens(one, tokens), at_tokens(two, tokens)) for one, two in pairing.runs]
+    known = [(one, two) for one, two in around if one is not None and two is not None]
     if len(known) == len(around):
         yield _row(pairing, "equal tokens", (tokens, tokens), known, rng)
-    end = _row(pairing, "end", (ends[0], ends[1]), [_pair(at_end, p) for p in pairing.runs], rng)
-    reason = "no verdict: not after an equal number of tokens"
-    yield replace(end, tested=replace(end.tested, p_value=None), reason=reason)
+    yield replace(end, tested=replace(end.tested, p_value=None), reason=UNEQUAL)
+
+
+def _row(
+    pairing: Pairing,
+    when: When,
+    tokens: tuple[float, float],
+    pairs: Sequence[Pair],
+    rng: np.random.Generator,
+) -> Comparison:
+    if pairing.unit == "seeds":
+        tested = by_seed(pairs)
+    else:
+        (pair,) = pairs
+        tested = by_task(pair, sorted(pair[0].tasks() & pair[1].tasks()), rng=rng)
+    few = "no verdict: a test over seeds needs at least 5"
+    return Comparison(
+        method=pairing.method,
+        reference=pairing.reference,
+        when=when,
+        benchmark=ALL,
+        tokens=tokens,
+        tested=tested,
+        reason=few if tested.p_value is None else "",
+        between=not all(moment.is_measured for pair in pairs for moment in pair),
+    )
+
+
+def _by_benchmark(
+    pairing: Pairing, pairs: Sequence[Pair], rng: np.random.Generator
+) -> Iterator[Comparison]:
+    """Yield a row for each benchmark and, with several, one for all of them."""
+    (pair,) = pairs
+    tasks = sorted(pair[0].tasks() & pair[1].tasks())
+    names = list(dict.fromkeys(benchmark for benchmark, _ in tasks))
+    groups = {name: [task for task in tasks if task[0] == name] for name in names}
+    if len(groups) > 1:
+        groups[ALL] = tasks
+    for benchmark, own in groups.items():
+        yield Comparison(
+            method=pairing.method,
+            reference=pairing.reference,
+            when="evaluation",
+            benchmark=benchmark,
+            tokens=(pair[0].before.tokens, pair[1].before.tokens),
+            tested=by_task(pair, own, rng=rng),
+        )
+
+
+def _tokens(run: Run) -> float:
+    assert run.last.tokens is not None  # of a training run
+    return run.last.tokens

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from baselines.common.evaluation_file import TaskKey
+from baselines.common.evaluation_file import JOINT, TaskKey
 from baselines.compare.methods import HeldOut, Run
 from baselines.evaluate.output import EVALUATION_FILE
 from baselines.evaluate.transcripts import TRANSCRIPTS_FILE, Transcript, read_transcripts
@@ -45,6 +45,7 @@ def read_evaluation(folder: Path, path: str) -> tuple[Run, dict[str, Any]]:
         )
     run = Run(
         points=(HeldOut(accuracy=float(np.mean(list(rates.values()))), rates=rates),),
+        team=rates_of(transcripts, JOINT),
         without={p: rates_of(transcripts, p) for p in sorted(known) if p.startswith("without ")},
         questions={episode.key: episode.question for episode in transcripts},
         folder=folder,

@@ -76,7 +76,8 @@ class Run:
     Args:
         points: Its evaluations, at least one, in the order of their tokens.
         seed: Seed of a training run; None for an evaluation.
-        without: Rate of each task in the last evaluation, by the path without an agent.
+        team: Rate of each task in the last evaluation, with the whole team.
+        without: The same without an agent, by the name of the path.
         credit: Credit by agent.
         cost: Cost of training; None for an evaluation.
         status: "finished", or why the run has not reached its last step.
@@ -86,6 +87,7 @@ class Run:
 
     points: tuple[HeldOut, ...]
     seed: int | None = None
+    team: Mapping[TaskKey, float] = field(default_factory=dict)
     without: Mapping[str, Mapping[TaskKey, float]] = field(default_factory=dict)
     credit: Mapping[str, AgentCredit] = field(default_factory=dict)
     cost: Cost | None = None

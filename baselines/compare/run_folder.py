@@ -15,7 +15,7 @@ from baselines.common.files import CONFIG_FILE
 from baselines.common.jsonl import read_rows
 from baselines.common.metrics import METRICS_FILE, MetricRow
 from baselines.compare.methods import PURPOSES, AgentCredit, Cost, HeldOut, Run
-from baselines.evaluate.output import read_transcripts
+from baselines.evaluate.transcripts import read_transcripts
 
 SUMMARY_FILE = "summary.json"
 NO_EFFECT = (
@@ -56,6 +56,7 @@ def read_run(folder: Path, path: str) -> tuple[Run, dict[str, Any]]:
     run = Run(
         points=points,
         seed=int(config["seed"]),
+        team=last.rates(),
         without={p: last.rates(p) for p in last.paths if p.startswith("without ")},
         credit=credit_of(rows),
         cost=cost_of(rows),
@@ -78,12 +79,11 @@ def _why_empty(folder: Path, path: str, evaluations: Sequence[RecordedEvaluation
 
 def _status(folder: Path, config: Mapping[str, Any], rows: Sequence[MetricRow]) -> str:
     """Return "finished", or how far the run has come."""
-    summary = folder / SUMMARY_FILE
-    if summary.is_file():
-        status = json.loads(summary.read_text(encoding="utf-8"))["status"]
-        if status == "finished":
-            return "finished"
-    return f"unfinished, after step {len(rows)} of {config['steps']}"
+    file, steps = folder / SUMMARY_FILE, config["steps"]
+    summary = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    if summary.get("status") == "finished" and summary.get("steps_done") == steps:
+        return "finished"
+    return f"unfinished, {len(rows)} of {steps} steps"
 
 
 def cost_of(rows: Iterable[MetricRow]) -> Cost:
