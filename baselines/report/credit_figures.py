@@ -12,9 +12,7 @@ from matplotlib.figure import Figure
 from baselines.common.credit_file import CreditRecord
 from baselines.common.metrics import MetricRow
 from baselines.common.types import FloatArray
-from baselines.report.cost_bars import MAX_BARS
-from baselines.report.credit_map import columns_of, credit_by_name
-from baselines.report.series import (
+from baselines.pages.series import (
     MAX_POINTS,
     Series,
     binned,
@@ -22,7 +20,7 @@ from baselines.report.series import (
     number_text,
     running_mean,
 )
-from baselines.report.svg import (
+from baselines.pages.svg import (
     COLOURS,
     HATCHES,
     INK,
@@ -38,6 +36,8 @@ from baselines.report.svg import (
     span_steps,
     stack,
 )
+from baselines.report.cost_bars import MAX_BARS
+from baselines.report.credit_map import columns_of, credit_by_name
 
 MAX_PANELS, NUM_BINS = 12, 24
 QUARTILES = (0.0, 0.25, 0.5, 0.75, 1.0)

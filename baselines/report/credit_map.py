@@ -9,7 +9,7 @@ import numpy as np
 
 from baselines.common.credit_file import CreditedGroup, CreditRecord
 from baselines.common.types import FloatArray
-from baselines.report.series import spread
+from baselines.pages.series import spread
 
 MAX_COLUMNS = 6
 """Largest number of agents with a column each; larger teams are shown by role."""

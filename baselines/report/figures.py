@@ -12,15 +12,13 @@ from matplotlib.ticker import FuncFormatter
 from baselines.common.credit_file import CreditRecord
 from baselines.common.metrics import MetricRow
 from baselines.common.types import FloatArray
-from baselines.report.cost_bars import times, tokens
-from baselines.report.credit_figures import credit, distribution, shares, slopes, variances
-from baselines.report.series import (
+from baselines.pages.series import (
     Point,
     Series,
     column,
     number_text,
 )
-from baselines.report.svg import (
+from baselines.pages.svg import (
     SETTINGS,
     Plot,
     left_out,
@@ -31,6 +29,8 @@ from baselines.report.svg import (
     short,
     span_steps,
 )
+from baselines.report.cost_bars import times, tokens
+from baselines.report.credit_figures import credit, distribution, shares, slopes, variances
 
 MAX_LINES = 6
 

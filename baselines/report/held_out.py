@@ -10,7 +10,7 @@ from typing import Literal, TypedDict, TypeVar
 
 from baselines.common.metrics import MetricRow
 from baselines.common.stats import Proportion, proportion
-from baselines.report.series import Point
+from baselines.pages.series import Point
 
 T = TypeVar("T")
 Kind = Literal["joint", "without", "help", "hurt"]

@@ -7,12 +7,12 @@ import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
-
 from baselines.common.credit_file import CREDIT_FILE, read_credit
 from baselines.common.files import CONFIG_FILE, write_text
 from baselines.common.jsonl import read_rows
 from baselines.common.metrics import METRICS_FILE, MetricRow
+from baselines.pages.page import render
+from baselines.pages.svg import Plot, short
 from baselines.report.credit_map import credit_map
 from baselines.report.figures import plots
 from baselines.report.held_out import (
@@ -24,11 +24,10 @@ from baselines.report.held_out import (
     removals,
 )
 from baselines.report.narrative import reading, sentences
-from baselines.report.svg import Plot, short
 
 MAX_MESSAGE_CHARS = 6000
 """Longest message on the page, which keeps a few examples far below a megabyte."""
-TEMPLATE = "report.html.jinja"
+TEMPLATE = Path(__file__).parent / "report.html.jinja"
 SECTIONS: Mapping[str, tuple[str, ...]] = {
     "Held-out accuracy": ("accuracy",),
     "Credit": ("credit", "share", "distribution", "effects", "slope", "variance", "ratings"),
@@ -71,7 +70,8 @@ def write_report(run_dir: Path) -> Path:
         record=record,
         without_agent=without_agent,
     )
-    page = _template().render(
+    page = render(
+        TEMPLATE,
         config=config,
         summary=summary,
         sentences=sentences(config, summary),
@@ -105,18 +105,6 @@ def command(config: Mapping[str, object]) -> str:
         elif value is not None:
             words += [f"--{flag}", str(value)]
     return shlex.join(words)
-
-
-def _template() -> Template:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,  # model output is data, never markup
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template(TEMPLATE)
 
 
 def _sections(drawn: Mapping[str, Plot]) -> dict[str, list[Plot]]:

@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.typing import RcStyleType
 
 from baselines.common.types import FloatArray
-from baselines.report.series import (
+from baselines.pages.series import (
     MAX_POINTS,
     Point,
     Series,
