@@ -34,6 +34,7 @@ from baselines.train.logging.completions import CompletionRow, completion_rows
 from baselines.train.logging.credit_record import CreditHistory
 from baselines.train.logging.degeneracy_warning import DegeneracyWatch
 from baselines.train.logging.empty_steps import EmptySteps
+from baselines.train.logging.evaluation_record import recorded
 from baselines.train.logging.safe_tracker import SafeTracker
 from baselines.train.logging.step_times import StepTimes
 from baselines.train.logging.trackers import Tracker
@@ -76,6 +77,7 @@ class Trainer:
         self.config = config
         self.run_dir = run_dir
         self.steps_done = 0
+        self.tokens_done = 0  # sampled in these steps, for all purposes
         self.initial: dict[str, Any] | None = None
         self.warnings: list[str] = []
         self.notices: tuple[str, ...] = ()
@@ -161,6 +163,7 @@ class Trainer:
             ):
                 row = self._step(self.steps_done + 1)
                 self.steps_done += 1
+                self.tokens_done += int(row["cost/tokens_generated"] or 0)
                 self._files.append(row, self._said)
                 steady.log(row)
                 steady.log_completions(self._said)
@@ -176,7 +179,7 @@ class Trainer:
         if self.steps_done < config.steps:
             return None
         final = self.evaluate(config.steps + 1)
-        self._keep_if_best(final)
+        self._record(final)
         return final
 
     def evaluate(self, step: int) -> Evaluation:
@@ -276,10 +279,14 @@ class Trainer:
         evaluation = self.evaluate(step)
         if step == 1:
             self.initial = evaluation.to_json()
-        self._keep_if_best(evaluation)
+        self._record(evaluation)
         return evaluation.metrics()
 
-    def _keep_if_best(self, evaluation: Evaluation) -> None:
+    def _record(self, evaluation: Evaluation) -> None:
+        """Write the outcome of each task, and keep the policies if they are the best so far."""
+        self._files.append_evaluation(
+            recorded(evaluation, step=self.steps_done, tokens=self.tokens_done)
+        )
         total = int(evaluation.correctness.num_measured(JOINT).sum())
         right = int(evaluation.correctness.num_right(JOINT).sum())
         accuracy = proportion(right, total) if total else None
@@ -290,7 +297,7 @@ class Trainer:
         self._crew.load_state_dict(read_updaters(checkpoint.folder))
         self.steps_done = contents["config"]["steps_done"]
         self.notices = checkpoint.notices
-        self._files.prepare_resume(self.steps_done)
+        self.tokens_done = self._files.prepare_resume(self.steps_done)
         self.initial = contents["state"]["initial"]
         self.warnings = contents["state"]["warnings"]
         self._watch.num_groups, self._watch.is_settled = contents["state"]["watch"]

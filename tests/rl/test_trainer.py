@@ -10,6 +10,7 @@ import torch
 from transformers import PreTrainedModel
 
 from baselines.common.credit_file import CREDIT_FILE, read_credit
+from baselines.common.evaluation_file import read_evaluations
 from baselines.common.jsonl import read_rows
 from baselines.train.config import TrainConfig
 from baselines.train.logging.trackers import NoTracker
@@ -142,6 +143,14 @@ def test_run_evaluates_before_the_first_step_and_every_few(config, tmp_path, eve
     run(trainer)
     rows = read_rows(tmp_path / "metrics.jsonl")
     assert [row["step"] for row in rows if "eval/accuracy/joint" in row] == evaluated
+    found = read_evaluations(tmp_path)
+    assert [own.step for own in found] == [*(step - 1 for step in evaluated), 5]
+    tokens = [row["cost/tokens_generated"] for row in rows]
+    assert [own.tokens for own in found] == [sum(tokens[: own.step]) for own in found]
+    for own in found[:-1]:
+        row = rows[own.step]
+        assert own.accuracy() == row["eval/accuracy/joint"]
+        assert own.accuracy("without thinker_0") == row["eval/accuracy/solo"]
 
 
 def test_run_changes_nothing_when_no_rollout_could_be_measured(config, tmp_path, monkeypatch):
