@@ -61,6 +61,20 @@ def verdict_text(own: Comparison) -> str:
     return f"{own.verdict}, {p_text(own.adjusted)}"
 
 
+def inputs_grid(methods: Sequence[Method]) -> Grid:
+    """Return one row per method: what was read."""
+    rows = []
+    for method in methods:
+        seeds = ", ".join(map(str, method.by_seed)) or DASH
+        folders = [run.folder for run in method.runs if run.folder is not None]
+        shown = str(folders[0]) if folders else DASH
+        more = f" and {len(folders) - 1} more" if len(folders) > 1 else ""
+        states = list(dict.fromkeys(run.status for run in method.runs))
+        kind = "training" if method.is_trained else "evaluation"
+        rows.append((method.name, kind, seeds, states[0 if len(states) == 1 else -1], shown + more))
+    return Grid("Compared", ("method", "kind", "seeds", "status", "folder"), tuple(rows))
+
+
 def credit_grid(methods: Sequence[Method], *, seed: int = 0) -> Grid | None:
     """Return one row per method and agent: its credit, and what the team loses without it."""
     rows = []
