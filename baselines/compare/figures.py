@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
@@ -15,8 +16,10 @@ from baselines.compare.tables import amount, verdict_text, when_text
 from baselines.pages.svg import (
     COLOURS,
     DASHES,
+    INK,
     MARKS,
     MAX_LABEL_CHARS,
+    SETTINGS,
     Plot,
     cycled,
     finished,
@@ -29,6 +32,13 @@ MAX_THIN_LINES = 30
 SAME_GRID = 0.1
 """Evaluations of the seeds of a method are averaged if their tokens differ by at most this fraction
 of the largest, as with an evaluation every so many tokens or steps."""
+
+
+def figures(methods: Sequence[Method], found: Sequence[Comparison]) -> list[Plot]:
+    """Draw accuracy over tokens, if anything was trained, and the differences to the reference."""
+    with style.context(SETTINGS, after_reset=True):  # independent of the user's matplotlib settings
+        drawn = (curves(methods), differences(found))
+    return [plot for plot in drawn if plot is not None]
 
 
 def curves(methods: Sequence[Method]) -> Plot | None:
@@ -65,10 +75,10 @@ def _method_curve(
 ) -> list[tuple[str, str]]:
     """Draw one method; return tokens and accuracy of each mark."""
     colour, label = cycled(COLOURS, index), short(method.name, MAX_LABEL_CHARS)
-    style, mark = cycled(DASHES, index), cycled(MARKS, index)
+    dashes, mark = cycled(DASHES, index), cycled(MARKS, index)
     if not method.is_trained:
         found = estimate_of(method.runs[0].last)
-        axes.axhline(found.value, color=colour, linestyle=style, linewidth=1.4, label=label)
+        axes.axhline(found.value, color=colour, linestyle=dashes, linewidth=1.4, label=label)
         axes.axhspan(found.low, found.high, color=colour, alpha=0.12, linewidth=0)
         return [("no training", str(found))]
     points = averaged(method)
@@ -78,12 +88,11 @@ def _method_curve(
             axes.plot(x, y, mark, color=colour, markersize=2, alpha=0.6)
             axes.plot(x, y, color=colour, linewidth=0.7, alpha=0.4)
     if not points:
-        axes.plot([], [], mark, color=colour, linestyle=style, label=label)
+        axes.plot([], [], mark, color=colour, linestyle=dashes, label=label)
         runs = [(f"{_tokens(p):,.0f}", f"{p.accuracy:.3f}") for r in method.runs for p in r.points]
         return runs
     x = [tokens for tokens, _ in points]
     y = [found.value for _, found in points]
-    axes.plot(x, y, color=colour, linewidth=1.6, linestyle=style)
     axes.errorbar(
         x,
         y,
@@ -95,7 +104,7 @@ def _method_curve(
         fmt=mark,
         markersize=5,
         elinewidth=1.0,
-        linestyle=style,
+        linestyle=dashes,
         linewidth=1.6,
         label=label,
     )
@@ -144,12 +153,13 @@ def differences(found: Sequence[Comparison]) -> Plot:
             markerfacecolor=colour if is_tested else "none",
             elinewidth=1.6 if is_tested else 0.9,
         )
-    labels = [f"{short(own.method)}\n{when_text(own)}" for own in found]
+    labels = [f"{short(own.method)}\n{_moment(own)}" for own in found]
     axes.set_yticks(range(len(found)), labels=labels)
     axes.set_ylim(len(found) - 0.5, -0.5)
-    axes.axvline(0.0, color="#010203", linewidth=0.9)
+    axes.axvline(0.0, color=INK, linewidth=0.9)
     axes.grid(visible=False, axis="y")
-    axes.set_xlabel(f"accuracy minus that of {short(found[0].reference)}")
+    axes.set_xlabel(f"accuracy minus {short(found[0].reference, 16)}'s")
+    axes.margins(x=0.12)
     rows = [
         (own.method, when_text(own), own.tested.difference.text("+.3f"), verdict_text(own))
         for own in found
@@ -158,6 +168,16 @@ def differences(found: Sequence[Comparison]) -> Plot:
     words = "; ".join(", ".join(row) for row in rows)
     header = ("method", "when", "difference", "verdict")
     return finished("Differences", meaning, figure, words, header, rows)
+
+
+def _moment(own: Comparison) -> str:
+    """Return a short label of when, or on what, two methods are compared."""
+    match own.when:
+        case "equal tokens":
+            return f"at {amount(own.tokens[0])} tokens"
+        case "end":
+            return "at the end"
+    return short(own.benchmark)
 
 
 def _ends(methods: Sequence[Method]) -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ from baselines.common.evaluation_file import JOINT
 from baselines.common.files import write_json, write_text
 from baselines.compare.comparison import Comparison
 from baselines.compare.examples import examples_of
-from baselines.compare.figures import averaged, curves, differences
+from baselines.compare.figures import averaged, figures
 from baselines.compare.methods import Method, Run, differing_settings
 from baselines.compare.narrative import conclusions, limits
 from baselines.compare.removals import lost_without
@@ -62,14 +62,13 @@ def write_comparison(
         StorageError: If a file cannot be written.
     """
     examples = examples_of(methods, path)
-    drawn = (curves(methods), differences(found))
     page = render(
         TEMPLATE,
         scripts=[PARTS / "sort.js"],
         names=[method.name for method in methods],
         conclusions=conclusions(found),
         limits=limits(methods, found),
-        figures=[plot for plot in drawn if plot is not None],
+        figures=figures(methods, found),
         accuracy=[comparison_grid(found, path=path), *tables],
         credit=credit_grid(methods, seed=seed),
         cost=cost_grid(methods),

@@ -14,6 +14,15 @@ from baselines.evaluate.tables import Grid
 
 DASH = "\N{EN DASH}"
 MAX_SETTING_CHARS = 60
+_MEANINGS = {
+    "tokens": "all that were sampled",
+    "removed": "of them without an agent",
+    "continued": "of them in continuations",
+    "ratings": "of them in ratings",
+    "verified": "answers",
+    "time": "without evaluations",
+}
+"""Of the columns of the cost."""
 
 
 def comparison_grid(found: Sequence[Comparison], *, path: str = JOINT) -> Grid:
@@ -24,8 +33,7 @@ def comparison_grid(found: Sequence[Comparison], *, path: str = JOINT) -> Grid:
         (
             own.method,
             when_text(own),
-            f"{own.tested.reference.value:.3f}",
-            f"{own.tested.method.value:.3f}",
+            f"{own.tested.reference.value:.3f} → {own.tested.method.value:.3f}",
             own.tested.difference.text("+.3f"),
             verdict_text(own),
         )
@@ -33,9 +41,9 @@ def comparison_grid(found: Sequence[Comparison], *, path: str = JOINT) -> Grid:
     ]
     return Grid(
         f"Held-out accuracy{where}, compared with {reference}",
-        ("method", "when", "reference", "method", "difference", "verdict"),
+        ("method", "when", "accuracy", "difference", "verdict"),
         tuple(rows),
-        "difference: method minus reference, with its 95 % interval; p adjusted by Holm's method",
+        "accuracy: reference → method; difference with its 95 % interval; p adjusted by Holm's method",
     )
 
 
@@ -44,11 +52,11 @@ def when_text(own: Comparison) -> str:
     size = f"{own.tested.difference.num_units} {own.tested.unit}"
     match own.when:
         case "equal tokens":
-            return f"at {amount(own.tokens[0])} tokens, {size}"
+            return f"equal tokens: {amount(own.tokens[0])}, {size}"
         case "end":
             before, after = map(amount, own.tokens)
-            tokens = after if before == after else f"{before} and {after}"
-            return f"at the end, {tokens} tokens, {size}"
+            tokens = after if before == after else f"{before} → {after}"
+            return f"end: {tokens} tokens, {size}"
     benchmark = "" if own.benchmark == ALL else f"{own.benchmark}, "
     return f"{benchmark}{size}"
 
@@ -118,12 +126,17 @@ def cost_grid(methods: Sequence[Method]) -> Grid | None:
                 duration(mean * sum(own.seconds for own in costs)),
             )
         )
-    columns = ("method", "steps", "tokens", "removed", "continued", "ratings", "verified", "time")
-    note = (
-        "removed, continued, ratings: tokens sampled without an agent, for continuations and for "
-        "ratings; verified: answers; time: without evaluations; means over seeds"
+    if not rows:
+        return None
+    names = ("method", "steps", "tokens", "removed", "continued", "ratings", "verified", "time")
+    used = [i for i in range(len(names)) if any(row[i] != DASH for row in rows)]
+    meanings = [(names[i], _MEANINGS[names[i]]) for i in used if names[i] in _MEANINGS]
+    return Grid(
+        "Cost of training",
+        tuple(names[i] for i in used),
+        tuple(tuple(row[i] for i in used) for row in rows),
+        "; ".join(f"{name}: {meaning}" for name, meaning in meanings) + "; means over seeds",
     )
-    return Grid("Cost of training", columns, tuple(rows), note) if rows else None
 
 
 def settings_grid(methods: Sequence[Method]) -> Grid | None:
@@ -156,7 +169,7 @@ def _mean_text(credits: Sequence[AgentCredit], field: str) -> str:
     """Return the mean over the seeds in which it was measured."""
     values = [value for own in credits if (value := getattr(own, field)) is not None]
     sign = "+" if field == "mean" else ""
-    return f"{sum(values) / len(values):{sign}.2f}" if values else DASH
+    return f"{round(sum(values) / len(values), 2) + 0.0:{sign}.2f}" if values else DASH
 
 
 def _estimate_text(estimate: Estimate | None) -> str:
