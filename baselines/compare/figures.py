@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from baselines.common.evaluation_file import TaskKey
 from baselines.common.stats import MIN_RUNS, Estimate, mean_over_seeds, mean_rate
 from baselines.compare.comparison import Comparison
-from baselines.compare.methods import HeldOut, Method
+from baselines.compare.methods import HeldOut, Method, Run
 from baselines.compare.tables import amount, verdict_text, when_text
 from baselines.pages.svg import (
     COLOURS,
@@ -29,15 +30,15 @@ from baselines.pages.svg import (
 
 MAX_THIN_LINES = 30
 """Most runs that are drawn one by one behind the means over seeds."""
-SAME_GRID = 0.1
+SAME_GRID = 0.25
 """Evaluations of the seeds of a method are averaged if their tokens differ by at most this fraction
 of the largest, as with an evaluation every so many tokens or steps."""
 
 
 def figures(methods: Sequence[Method], found: Sequence[Comparison]) -> list[Plot]:
-    """Draw accuracy over tokens, if anything was trained, and the differences to the reference."""
+    """Draw accuracy over tokens, or of evaluations alone, and the differences to the reference."""
     with style.context(SETTINGS, after_reset=True):  # independent of the user's matplotlib settings
-        drawn = (curves(methods), differences(found))
+        drawn = (curves(methods) or accuracies(methods), differences(found))
     return [plot for plot in drawn if plot is not None]
 
 
@@ -58,7 +59,10 @@ def curves(methods: Sequence[Method]) -> Plot | None:
     axes.set(xlabel="tokens sampled in training", ylabel="held-out accuracy")
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: amount(value)))
-    figure.legend(loc="outside upper left", ncols=2, handlelength=2.4)
+    known = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+    labels = [label for method in methods if (label := _label(method)) in known]
+    handles = [known[label] for label in labels]
+    figure.legend(handles, labels, loc="outside upper left", ncols=2, handlelength=2.4)
     seeds = any(len(method.runs) > 1 for method in trained)
     meaning = "Marks: evaluations on held-out tasks, with 95 % intervals; nothing is measured between."
     if seeds:
@@ -74,7 +78,7 @@ def _method_curve(
     axes: Axes, method: Method, index: int, *, one_by_one: bool
 ) -> list[tuple[str, str]]:
     """Draw one method; return tokens and accuracy of each mark."""
-    colour, label = cycled(COLOURS, index), short(method.name, MAX_LABEL_CHARS)
+    colour, label = cycled(COLOURS, index), _label(method)
     dashes, mark = cycled(DASHES, index), cycled(MARKS, index)
     if not method.is_trained:
         found = estimate_of(method.runs[0].last)
@@ -108,7 +112,7 @@ def _method_curve(
         linewidth=1.6,
         label=label,
     )
-    return [(f"{tokens:,.0f}", str(found)) for tokens, found in points]
+    return [(f"{tokens:,.0f}", _text(found)) for tokens, found in points]
 
 
 def averaged(method: Method) -> list[tuple[float, Estimate]]:
@@ -128,6 +132,53 @@ def averaged(method: Method) -> list[tuple[float, Estimate]]:
         accuracies = np.array([point.accuracy for point in points])
         found.append((float(tokens.mean()), mean_over_seeds(accuracies, bounds=(0.0, 1.0))))
     return found
+
+
+def accuracies(methods: Sequence[Method]) -> Plot:
+    """Draw the accuracy of each evaluation with its interval, with all agents and without each."""
+    paths = list(dict.fromkeys(path for method in methods for path in method.runs[0].without))
+    kinds = ["whole team", *paths]
+    figure, (axes,) = panels_of(1, height=1.0 + 0.5 * len(methods))
+    rows: list[tuple[str, ...]] = []
+    for index, kind in enumerate(kinds):
+        found = [
+            (place, mean_rate(np.array(list(rates.values()))))
+            for place, method in enumerate(methods)
+            if (rates := _rates(method.runs[0], kind))
+        ]
+        _intervals(axes, [(p + 0.16 * index, own) for p, own in found], index, kind)
+        rows += [(methods[place].name, kind, str(own)) for place, own in found]
+    axes.set_yticks(range(len(methods)), labels=[_label(method) for method in methods])
+    axes.set_ylim(len(methods) - 0.5, -0.5)
+    axes.grid(visible=False, axis="y")
+    axes.set_xlabel("accuracy")
+    figure.legend(loc="outside upper left", ncols=2)
+    words = "; ".join(", ".join(row) for row in rows)
+    header = ("evaluation", "team", "accuracy")
+    meaning = "Rates of correct samples with 95 % intervals over tasks."
+    return finished("Accuracy", meaning, figure, words, header, rows)
+
+
+def _rates(run: Run, kind: str) -> Mapping[TaskKey, float]:
+    return run.team if kind == "whole team" else run.without.get(kind, {})
+
+
+def _intervals(
+    axes: Axes, found: Sequence[tuple[float, Estimate]], index: int, label: str
+) -> None:
+    """Draw estimates as marks with intervals, each at its height."""
+    lows = [own.value - own.low for _, own in found]
+    highs = [own.high - own.value for _, own in found]
+    axes.errorbar(
+        [own.value for _, own in found],
+        [height for height, _ in found],
+        xerr=[lows, highs],
+        color=cycled(COLOURS, index),
+        fmt=cycled(MARKS, index),
+        markersize=6,
+        elinewidth=1.4,
+        label=short(label, MAX_LABEL_CHARS),
+    )
 
 
 def estimate_of(point: HeldOut) -> Estimate:
@@ -158,7 +209,9 @@ def differences(found: Sequence[Comparison]) -> Plot:
     axes.set_ylim(len(found) - 0.5, -0.5)
     axes.axvline(0.0, color=INK, linewidth=0.9)
     axes.grid(visible=False, axis="y")
-    axes.set_xlabel(f"accuracy minus {short(found[0].reference, 16)}'s")
+    references = {own.reference for own in found}
+    of_whom = f"{short(found[0].reference, 16)}'s" if len(references) == 1 else "the reference's"
+    axes.set_xlabel(f"accuracy minus {of_whom}")
     axes.margins(x=0.12)
     rows = [
         (own.method, when_text(own), own.tested.difference.text("+.3f"), verdict_text(own))
@@ -178,6 +231,14 @@ def _moment(own: Comparison) -> str:
         case "end":
             return "at the end"
     return short(own.benchmark)
+
+
+def _text(found: Estimate) -> str:
+    return str(found) if found.low < found.high else f"{found.value:.3f}"
+
+
+def _label(method: Method) -> str:
+    return short(method.name, MAX_LABEL_CHARS)
 
 
 def _ends(methods: Sequence[Method]) -> list[tuple[str, str]]:

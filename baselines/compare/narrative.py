@@ -31,12 +31,22 @@ def _conclusion(own: Comparison, num_tests: int) -> str:
         return f"{own.method} compared with {own.reference}{where}: {value}; {own.reason}."
     assert own.adjusted is not None
     holm = f", Holm over {num_tests} tests" if num_tests > 1 else ""
-    test = f"({own.tested.test} {p_text(own.adjusted)}{holm})"
+    test = f"({own.tested.test} {p_text(own.adjusted)}{holm}{_counted(own)})"
     if own.verdict == "inconclusive":
         return (
             f"{own.method} compared with {own.reference}{where} is inconclusive: {value} {test}."
         )
     return f"{own.method} is {own.verdict} than {own.reference}{where}: {value} {test}."
+
+
+def _counted(own: Comparison) -> str:
+    """Return how many tasks only one of the two solved, if each task is right or wrong."""
+    if own.tested.only_method is None:
+        return ""
+    return (
+        f"; {own.tested.only_method} tasks right only with {own.method}, "
+        f"{own.tested.only_reference} only with {own.reference}"
+    )
 
 
 def _when(own: Comparison) -> str:

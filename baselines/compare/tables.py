@@ -15,23 +15,28 @@ from baselines.evaluate.tables import Grid
 DASH = "\N{EN DASH}"
 MAX_SETTING_CHARS = 60
 _MEANINGS = {
-    "tokens": "all that were sampled",
+    "mean credit": "over the steps of training, like the two after it",
+    "share": "of the centred advantages",
+    "correlation": "of its advantage with that of the shared reward",
+    "accuracy it adds": "lost without it, in the last evaluation",
+    "tokens": "all that were sampled, a mean over seeds like all numbers here",
     "removed": "of them without an agent",
     "continued": "of them in continuations",
     "ratings": "of them in ratings",
     "verified": "answers",
     "time": "without evaluations",
 }
-"""Of the columns of the cost."""
+"""Of columns."""
 
 
 def comparison_grid(found: Sequence[Comparison], *, path: str = JOINT) -> Grid:
     """Return one row per comparison: both accuracies, their difference and the verdict."""
-    reference = found[0].reference
     where = "" if path == JOINT else f" ({path})"
+    references = list(dict.fromkeys(own.reference for own in found))
+    title = f", compared with {references[0]}" if len(references) == 1 else ""
     rows = [
         (
-            own.method,
+            own.method if title else f"{own.method}, compared with {own.reference}",
             when_text(own),
             f"{own.tested.reference.value:.3f} → {own.tested.method.value:.3f}",
             own.tested.difference.text("+.3f"),
@@ -40,7 +45,7 @@ def comparison_grid(found: Sequence[Comparison], *, path: str = JOINT) -> Grid:
         for own in found
     ]
     return Grid(
-        f"Held-out accuracy{where}, compared with {reference}",
+        f"Held-out accuracy{where}{title}",
         ("method", "when", "accuracy", "difference", "verdict"),
         tuple(rows),
         "accuracy: reference → method; difference with its 95 % interval; p adjusted by Holm's method",
@@ -99,12 +104,8 @@ def credit_grid(methods: Sequence[Method], *, seed: int = 0) -> Grid | None:
                     _estimate_text(lost.get(agent)),
                 )
             )
-    columns = ("method", "agent", "mean credit", "share", "correlation", "accuracy it adds")
-    note = (
-        "means over the steps of training; share: of the centred advantages; correlation: of its "
-        "advantage with the shared one; accuracy it adds: lost without it, at the end"
-    )
-    return Grid("Credit", columns, tuple(rows), note) if rows else None
+    names = ("method", "agent", "mean credit", "share", "correlation", "accuracy it adds")
+    return _without_empty("What each agent adds", names, rows)
 
 
 def cost_grid(methods: Sequence[Method]) -> Grid | None:
@@ -126,17 +127,19 @@ def cost_grid(methods: Sequence[Method]) -> Grid | None:
                 duration(mean * sum(own.seconds for own in costs)),
             )
         )
-    if not rows:
-        return None
     names = ("method", "steps", "tokens", "removed", "continued", "ratings", "verified", "time")
-    used = [i for i in range(len(names)) if any(row[i] != DASH for row in rows)]
-    meanings = [(names[i], _MEANINGS[names[i]]) for i in used if names[i] in _MEANINGS]
-    return Grid(
-        "Cost of training",
-        tuple(names[i] for i in used),
-        tuple(tuple(row[i] for i in used) for row in rows),
-        "; ".join(f"{name}: {meaning}" for name, meaning in meanings) + "; means over seeds",
-    )
+    return _without_empty("Cost of training", names, rows)
+
+
+def _without_empty(
+    title: str, columns: Sequence[str], rows: Sequence[tuple[str, ...]]
+) -> Grid | None:
+    """Return a table without columns of dashes, with the meanings of the others; None if empty."""
+    used = [i for i in range(len(columns)) if any(row[i] != DASH for row in rows)]
+    names = [columns[i] for i in used]
+    meanings = [f"{name}: {_MEANINGS[name]}" for name in names if name in _MEANINGS]
+    cells = tuple(tuple(row[i] for i in used) for row in rows)
+    return Grid(title, tuple(names), cells, "; ".join(meanings)) if used else None
 
 
 def settings_grid(methods: Sequence[Method]) -> Grid | None:
