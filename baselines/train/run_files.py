@@ -57,14 +57,14 @@ class RunFiles:
         """
         return newest_usable_checkpoint(self._checkpoints)
 
-    def prepare_resume(self, step: int) -> int:
+    def prepare_resume(self, step: int) -> list[int]:
         """Check the metrics of a resumed run, and discard a best checkpoint of a later step.
 
         Args:
             step: Number of steps at the checkpoint that the run resumes from.
 
         Returns:
-            Tokens sampled in these steps, for all purposes.
+            Tokens sampled in each of these steps, for all purposes.
 
         Raises:
             CheckpointError: If the metrics of a step are missing.
@@ -78,7 +78,7 @@ class RunFiles:
             )
         if self._is_writer:
             forget_best_after(self._checkpoints, step)
-        return sum(int(row["cost/tokens_generated"]) for row in rows)
+        return [int(row["cost/tokens_generated"]) for row in rows]
 
     def drop_after(self, step: int) -> None:
         """Remove the rows of later steps, which the resumed run repeats.
