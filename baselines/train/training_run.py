@@ -17,6 +17,7 @@ from baselines.common.jsonl import read_rows
 from baselines.common.metrics import METRICS_FILE
 from baselines.evaluate.evaluation import Evaluation
 from baselines.evaluate.examples import example_episodes
+from baselines.evaluate.transcripts import write_transcripts
 from baselines.report import AgentAudit, end_of_run, run_audit, write_report
 from baselines.train.config import TrainConfig
 from baselines.train.interrupt import stop_requests
@@ -127,6 +128,8 @@ def run(trainer: Trainer, tracker: Tracker, console: Console) -> int:
     write_json(run_dir / "summary.json", results)
     examples = example_episodes(final, trainer.agents, trainer.credit_of) if final else []
     write_json(run_dir / "examples.json", examples)
+    if final:
+        write_transcripts(run_dir, final.episodes)
     report = write_report(run_dir)
     if final is None:
         say(
