@@ -64,7 +64,9 @@ def curves(methods: Sequence[Method]) -> Plot | None:
     handles = [known[label] for label in labels]
     figure.legend(handles, labels, loc="outside upper left", ncols=2, handlelength=2.4)
     seeds = any(len(method.runs) > 1 for method in trained)
-    meaning = "Marks: evaluations on held-out tasks, with 95 % intervals; nothing is measured between."
+    meaning = (
+        "Marks: evaluations on held-out tasks, with 95 % intervals; nothing is measured between."
+    )
     if seeds:
         meaning += " Thick: means over seeds with Student's interval; thin: single runs."
     if len(trained) < len(methods):
@@ -163,9 +165,7 @@ def _rates(run: Run, kind: str) -> Mapping[TaskKey, float]:
     return run.team if kind == "whole team" else run.without.get(kind, {})
 
 
-def _intervals(
-    axes: Axes, found: Sequence[tuple[float, Estimate]], index: int, label: str
-) -> None:
+def _intervals(axes: Axes, found: Sequence[tuple[float, Estimate]], index: int, label: str) -> None:
     """Draw estimates as marks with intervals, each at its height."""
     lows = [own.value - own.low for _, own in found]
     highs = [own.high - own.value for _, own in found]

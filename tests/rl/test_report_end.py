@@ -67,7 +67,7 @@ def test_end_of_an_interrupted_run_compares_with_the_latest_evaluation(tmp_path)
     assert told.count("The run was interrupted after 37 steps.") == 1
     empty = screen(make_run(tmp_path / "b", summary=None, evaluations=[], **WORDS))
     assert empty.startswith("There was no evaluation on held-out tasks.")
-    assert "The run has not finished: step 0 of 80 is its latest." in empty
+    assert "The run has not finished: step 0 of 80 is its latest." in " ".join(empty.split())
 
 
 def test_a_vote_that_is_recounted_is_compared_on_the_same_ballots(tmp_path):
@@ -99,7 +99,7 @@ def test_command_writes_the_pages_of_several_runs_again(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ([], "run_dirs must name a run, got none"),
+        ([], "run_dirs must be given, got nothing"),
         (["nowhere"], "run_dir must hold config.json, got none in nowhere"),
     ],
 )
