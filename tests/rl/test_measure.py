@@ -87,7 +87,7 @@ def test_rollout_metrics_estimate_entropy_by_the_mean_surprise_of_tokens():
         for completion, logprobs in zip(played.sampled, [(-1.0, -2.0, -3.0), (-0.5,)], strict=True)
     ]
     again = [replace(c, logprobs=(0.0,) * len(c.token_ids)) for c in played.sampled]
-    groups = [group_of([replace(played, sampled=tuple(own)) for own in (spoken, again)])]
+    groups = [group_of([replace(played, completions=tuple(own)) for own in (spoken, again)])]
     metrics = rollout_metrics(groups, 1, PAIR)
     assert metrics["rollout/thinker_0/neg_logprob"] == 6.0 / 6  # over all tokens
     assert metrics["rollout/solver_0/neg_logprob"] == 0.5 / 2
@@ -101,7 +101,7 @@ def test_mean_surprise_estimates_the_entropy_of_the_policy():
     drawn = rng.choice(3, 20_000, p=p)
     played = rollout("correct", texts=("a", "2"))
     said = replace(played.sampled[0], logprobs=tuple(np.log(p[drawn]).tolist()))
-    groups = [group_of([replace(played, sampled=(said, played.sampled[1]))])]
+    groups = [group_of([replace(played, completions=(said, played.sampled[1]))])]
     found = rollout_metrics(groups, 1, PAIR)["rollout/thinker_0/neg_logprob"]
     assert found == pytest.approx(-(p * np.log(p)).sum(), abs=0.02)
 
@@ -110,7 +110,7 @@ def test_advantage_variance_is_the_total_less_the_variance_between_tasks():
     rng = np.random.default_rng(3)
     outcomes = [measured_group(rng, num_agents=2) for _ in range(20)]
     advantages = [
-        rng.normal(k, 1.0 + k, group.team_rewards.shape + (2,)) for k, group in enumerate(outcomes)
+        rng.normal(k, 1.0 + k, (*group.team_rewards.shape, 2)) for k, group in enumerate(outcomes)
     ]
     metrics = credit_metrics(outcomes, advantages, advantages, PAIR, OPTIMIZERS["grpo"])
     sizes = np.array([len(own) for own in advantages])
