@@ -36,7 +36,7 @@ def test_end_of_a_run_shows_before_after_and_difference(tmp_path):
     assert rows["thinker_0 adds"][2:4] == ["+5.0", "+63.0"]
     told = " ".join(text.split())
     assert "Held-out accuracy rose from 40.0 % to 95.0 % in 80 steps: +55.0 points" in told
-    assert "thinker_0 helps: accuracy with it minus without it is +63.0 points" in told
+    assert "thinker_0 helps: it adds +63.0 points" in told
     assert f"report {tmp_path / 'report.html'}" in text
 
 
