@@ -51,9 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         methods = read_methods(config.folders, config.path)
         found = compare(methods, seed=config.seed)
         make_folder(config.out_dir)
-        page = write_comparison(
-            config.out_dir, methods, found, path=config.path, seed=config.seed
-        )
+        page = write_comparison(config.out_dir, methods, found, path=config.path, seed=config.seed)
     tables = (
         inputs_grid(methods),
         comparison_grid(found, path=config.path),

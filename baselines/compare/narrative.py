@@ -33,9 +33,7 @@ def _conclusion(own: Comparison, num_tests: int) -> str:
     holm = f", Holm over {num_tests} tests" if num_tests > 1 else ""
     test = f"({own.tested.test} {p_text(own.adjusted)}{holm}{_counted(own)})"
     if own.verdict == "inconclusive":
-        return (
-            f"{own.method} compared with {own.reference}{where} is inconclusive: {value} {test}."
-        )
+        return f"{own.method} compared with {own.reference}{where} is inconclusive: {value} {test}."
     return f"{own.method} is {own.verdict} than {own.reference}{where}: {value} {test}."
 
 
@@ -80,6 +78,8 @@ def limits(methods: Sequence[Method], found: Sequence[Comparison]) -> list[str]:
     for method in methods:
         going = [run for run in method.runs if run.status != "finished"]
         if going:
-            which = f"{len(going)} of {len(method.runs)} runs" if len(method.runs) > 1 else "the run"
+            which = (
+                f"{len(going)} of {len(method.runs)} runs" if len(method.runs) > 1 else "the run"
+            )
             notes.append(f"{method.name}: {which} {going[0].status}; compared on what it has.")
     return notes
