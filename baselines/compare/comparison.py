@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
@@ -80,11 +80,18 @@ class Comparison:
         }
 
 
-def compare(methods: Sequence[Method], *, seed: int = 0) -> list[Comparison]:
-    """Return each method compared with the first.
+def compare(
+    methods: Sequence[Method],
+    *,
+    reference_of: Callable[[Method], Method] | None = None,
+    seed: int = 0,
+) -> list[Comparison]:
+    """Return each method compared with its reference.
 
     Args:
-        methods: At least two; the first is the reference.
+        methods: At least two.
+        reference_of: Maps a method to its reference, and a reference to itself. None: the first
+            method is the reference of all others.
         seed: Seed of the bootstrap and of the sign-flip test.
 
     Returns:
@@ -98,8 +105,8 @@ def compare(methods: Sequence[Method], *, seed: int = 0) -> list[Comparison]:
     Note: The p-values of all rows form one family of Holm's method, so that the probability of any
         wrong verdict is at most 0.05.
     """
-    reference, *others = methods
-    rows = [row for other in others for row in _rows(reference, other, seed)]
+    pairs = [(reference_of(own) if reference_of else methods[0], own) for own in methods]
+    rows = [row for one, two in pairs if one is not two for row in _rows(one, two, seed)]
     places = [i for i, row in enumerate(rows) if row.tested.p_value is not None]
     adjusted = holm([p for row in rows if (p := row.tested.p_value) is not None])
     for place, p_value in zip(places, adjusted, strict=True):

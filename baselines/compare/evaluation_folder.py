@@ -65,4 +65,7 @@ def rates_of(transcripts: Sequence[Transcript], path: str) -> Mapping[TaskKey, f
 def _settings(folder: Path) -> dict[str, Any]:
     file = folder / EVALUATION_FILE
     saved = json.loads(file.read_text(encoding="utf-8"))["config"] if file.is_file() else {}
-    return {name: value for name, value in saved.items() if name != "out_dir"}
+    settings = {name: value for name, value in saved.items() if name != "out_dir"}
+    if len(settings.get("tasks", ())) == 1:
+        settings["tasks"] = settings["tasks"][0]  # as in the settings of a training run
+    return settings

@@ -89,7 +89,14 @@ def _named(groups: Sequence[Sequence[_Read]]) -> list[Method]:
         Method(name="", runs=tuple(own.run for own in group), settings=group[0].settings)
         for group in groups
     ]
-    names = _by_settings(unnamed) or _by_folder([own for group in groups for own in group[:1]])
+    folders = _by_folder([group[0] for group in groups])
+    names = _by_settings([method for method in unnamed if method.is_trained])
+    chosen = iter(names or [])
+    found = [
+        next(chosen) if names and method.is_trained else folder
+        for method, folder in zip(unnamed, folders, strict=True)
+    ]
+    names = found if len(set(found)) == len(found) else folders
     return [
         Method(name=name, runs=method.runs, settings=method.settings)
         for name, method in zip(names, unnamed, strict=True)
@@ -99,7 +106,7 @@ def _named(groups: Sequence[Sequence[_Read]]) -> list[Method]:
 def _by_settings(methods: Sequence[Method]) -> list[str] | None:
     """Return names such as "branch" or "branch, grpo"; None if they do not tell methods apart."""
     differing = differing_settings(methods)
-    if not all(method.is_trained for method in methods) or not differing.keys() <= NAMED_WITH:
+    if not differing or not differing.keys() <= NAMED_WITH:
         return None
     names = [
         ", ".join(str(method.settings[name]) for name in NAMING if name in differing)

@@ -70,7 +70,9 @@ def read_run(folder: Path, path: str) -> tuple[Run, dict[str, Any]]:
 def _why_empty(folder: Path, path: str, evaluations: Sequence[RecordedEvaluation]) -> str:
     if evaluations:
         known = sorted({name for own in evaluations for name in own.paths})
-        return f"path must be a path of the evaluations, got {path!r} in {folder}; choose from {known}"
+        return (
+            f"path must be a path of the evaluations, got {path!r} in {folder}; choose from {known}"
+        )
     return (
         f"a run must hold {EVALUATIONS_FILE} with an evaluation, got none in {folder}; wait until "
         f"it has evaluated its team on held-out tasks, or train it with this version"

@@ -14,28 +14,41 @@ from baselines.evaluate.tables import Grid
 
 DASH = "\N{EN DASH}"
 MAX_SETTING_CHARS = 60
+_MEANINGS = {
+    "mean credit": "over the steps of training, like the two after it",
+    "share": "of the centred advantages",
+    "correlation": "of its advantage with that of the shared reward",
+    "accuracy it adds": "lost without it, in the last evaluation",
+    "tokens": "all that were sampled, a mean over seeds like all numbers here",
+    "removed": "of them without an agent",
+    "continued": "of them in continuations",
+    "ratings": "of them in ratings",
+    "verified": "answers",
+    "time": "without evaluations",
+}
+"""Of columns."""
 
 
 def comparison_grid(found: Sequence[Comparison], *, path: str = JOINT) -> Grid:
     """Return one row per comparison: both accuracies, their difference and the verdict."""
-    reference = found[0].reference
     where = "" if path == JOINT else f" ({path})"
+    references = list(dict.fromkeys(own.reference for own in found))
+    title = f", compared with {references[0]}" if len(references) == 1 else ""
     rows = [
         (
-            own.method,
+            own.method if title else f"{own.method}, compared with {own.reference}",
             when_text(own),
-            f"{own.tested.reference.value:.3f}",
-            f"{own.tested.method.value:.3f}",
+            f"{own.tested.reference.value:.3f} → {own.tested.method.value:.3f}",
             own.tested.difference.text("+.3f"),
             verdict_text(own),
         )
         for own in found
     ]
     return Grid(
-        f"Held-out accuracy{where}, compared with {reference}",
-        ("method", "when", "reference", "method", "difference", "verdict"),
+        f"Held-out accuracy{where}{title}",
+        ("method", "when", "accuracy", "difference", "verdict"),
         tuple(rows),
-        "difference: method minus reference, with its 95 % interval; p adjusted by Holm's method",
+        "accuracy: reference → method; difference with its 95 % interval; p adjusted by Holm's method",
     )
 
 
@@ -44,11 +57,11 @@ def when_text(own: Comparison) -> str:
     size = f"{own.tested.difference.num_units} {own.tested.unit}"
     match own.when:
         case "equal tokens":
-            return f"at {amount(own.tokens[0])} tokens, {size}"
+            return f"equal tokens: {amount(own.tokens[0])}, {size}"
         case "end":
             before, after = map(amount, own.tokens)
-            tokens = after if before == after else f"{before} and {after}"
-            return f"at the end, {tokens} tokens, {size}"
+            tokens = after if before == after else f"{before} → {after}"
+            return f"end: {tokens} tokens, {size}"
     benchmark = "" if own.benchmark == ALL else f"{own.benchmark}, "
     return f"{benchmark}{size}"
 
@@ -59,6 +72,20 @@ def verdict_text(own: Comparison) -> str:
         return own.reason
     assert own.adjusted is not None
     return f"{own.verdict}, {p_text(own.adjusted)}"
+
+
+def inputs_grid(methods: Sequence[Method]) -> Grid:
+    """Return one row per method: what was read."""
+    rows = []
+    for method in methods:
+        seeds = ", ".join(map(str, method.by_seed)) or DASH
+        folders = [run.folder for run in method.runs if run.folder is not None]
+        shown = str(folders[0]) if folders else DASH
+        more = f" and {len(folders) - 1} more" if len(folders) > 1 else ""
+        states = list(dict.fromkeys(run.status for run in method.runs))
+        kind = "training" if method.is_trained else "evaluation"
+        rows.append((method.name, kind, seeds, states[0 if len(states) == 1 else -1], shown + more))
+    return Grid("Compared", ("method", "kind", "seeds", "status", "folder"), tuple(rows))
 
 
 def credit_grid(methods: Sequence[Method], *, seed: int = 0) -> Grid | None:
@@ -77,12 +104,8 @@ def credit_grid(methods: Sequence[Method], *, seed: int = 0) -> Grid | None:
                     _estimate_text(lost.get(agent)),
                 )
             )
-    columns = ("method", "agent", "mean credit", "share", "correlation", "accuracy it adds")
-    note = (
-        "means over the steps of training; share: of the centred advantages; correlation: of its "
-        "advantage with the shared one; accuracy it adds: lost without it, at the end"
-    )
-    return Grid("Credit", columns, tuple(rows), note) if rows else None
+    names = ("method", "agent", "mean credit", "share", "correlation", "accuracy it adds")
+    return _without_empty("What each agent adds", names, rows)
 
 
 def cost_grid(methods: Sequence[Method]) -> Grid | None:
@@ -104,12 +127,19 @@ def cost_grid(methods: Sequence[Method]) -> Grid | None:
                 duration(mean * sum(own.seconds for own in costs)),
             )
         )
-    columns = ("method", "steps", "tokens", "removed", "continued", "ratings", "verified", "time")
-    note = (
-        "removed, continued, ratings: tokens sampled without an agent, for continuations and for "
-        "ratings; verified: answers; time: without evaluations; means over seeds"
-    )
-    return Grid("Cost of training", columns, tuple(rows), note) if rows else None
+    names = ("method", "steps", "tokens", "removed", "continued", "ratings", "verified", "time")
+    return _without_empty("Cost of training", names, rows)
+
+
+def _without_empty(
+    title: str, columns: Sequence[str], rows: Sequence[tuple[str, ...]]
+) -> Grid | None:
+    """Return a table without columns of dashes, with the meanings of the others; None if empty."""
+    used = [i for i in range(len(columns)) if any(row[i] != DASH for row in rows)]
+    names = [columns[i] for i in used]
+    meanings = [f"{name}: {_MEANINGS[name]}" for name in names if name in _MEANINGS]
+    cells = tuple(tuple(row[i] for i in used) for row in rows)
+    return Grid(title, tuple(names), cells, "; ".join(meanings)) if used else None
 
 
 def settings_grid(methods: Sequence[Method]) -> Grid | None:
@@ -142,7 +172,7 @@ def _mean_text(credits: Sequence[AgentCredit], field: str) -> str:
     """Return the mean over the seeds in which it was measured."""
     values = [value for own in credits if (value := getattr(own, field)) is not None]
     sign = "+" if field == "mean" else ""
-    return f"{sum(values) / len(values):{sign}.2f}" if values else DASH
+    return f"{round(sum(values) / len(values), 2) + 0.0:{sign}.2f}" if values else DASH
 
 
 def _estimate_text(estimate: Estimate | None) -> str:
