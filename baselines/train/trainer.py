@@ -10,9 +10,10 @@ from typing import Any
 from baselines.common.credit_file import CREDIT_FILE
 from baselines.common.metrics import MetricRow
 from baselines.common.processes import SINGLE_PROCESS, ProcessGroup, own_share
+from baselines.common.rollout_file import RecordedGroup
 from baselines.common.stats import proportion
 from baselines.common.types import FloatArray
-from baselines.credit import GroupOutcomes
+from baselines.credit import GroupOutcomes, shared_credit
 from baselines.evaluate.batches import EvaluationPlan, play_all
 from baselines.evaluate.episodes import benchmark_name
 from baselines.evaluate.evaluation import Evaluation
@@ -35,6 +36,7 @@ from baselines.train.logging.credit_record import CreditHistory
 from baselines.train.logging.degeneracy_warning import DegeneracyWatch
 from baselines.train.logging.empty_steps import EmptySteps
 from baselines.train.logging.evaluation_record import recorded
+from baselines.train.logging.rollout_record import is_recorded, recorded_groups
 from baselines.train.logging.safe_tracker import SafeTracker
 from baselines.train.logging.step_times import StepTimes
 from baselines.train.logging.trackers import Tracker
@@ -82,6 +84,7 @@ class Trainer:
         self.warnings: list[str] = []
         self.notices: tuple[str, ...] = ()
         self._said: list[CompletionRow] = []
+        self._recorded: list[RecordedGroup] = []
         self._new_warnings: list[str] = []
         if processes.world_size > 1 and config.removed_cache_decay:
             raise ValueError(
@@ -164,7 +167,7 @@ class Trainer:
                 row = self._step(self.steps_done + 1)
                 self.steps_done += 1
                 self._tokens.append(int(row["cost/tokens_generated"] or 0))
-                self._files.append(row, self._said)
+                self._files.append(row, self._said, self._recorded)
                 steady.log(row)
                 steady.log_completions(self._said)
                 on_step(row)
@@ -247,6 +250,13 @@ class Trainer:
         self._said = []
         if groups.usable and self._shows_completions(step):
             self._said = completion_rows(step, groups.usable[0], credit[0], advantages[0])
+        self._recorded = []
+        if groups.usable and is_recorded(step, self.config.record_every):
+            shared = optimizer.advantage([shared_credit(own) for own in outcomes], counts)
+            self._recorded = recorded_groups(
+                *(step, groups.usable, outcomes, credit, advantages, shared),
+                max_rollouts=self.config.record_rollouts,
+            )
         empty = self._empty.warning(step, map(self._credit.why_unusable, groups.played))
         row = {
             "step": step,
@@ -313,7 +323,7 @@ class Trainer:
         self._tokens = self._files.prepare_resume(self.steps_done)
         self.initial = contents["state"]["initial"]
         self.warnings = contents["state"]["warnings"]
-        self._watch.num_groups, self._watch.is_settled = contents["state"]["watch"]
+        self._watch.load_json(contents["state"]["watch"])
         self._empty = EmptySteps(contents["state"]["empty_steps"])
         self._credit.load_json(contents["state"]["credit"])
 
@@ -321,7 +331,7 @@ class Trainer:
         state = {
             "initial": self.initial,
             "warnings": self.warnings,
-            "watch": [self._watch.num_groups, self._watch.is_settled],
+            "watch": self._watch.to_json(),
             "empty_steps": self._empty.count,
             "credit": self._credit.to_json(),
         }

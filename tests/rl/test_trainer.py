@@ -372,7 +372,9 @@ def test_roles_take_turns_without_moving_anything_through_the_disk(
     assert turns == [False, True, False, True]
     written = {Path(name).name for name in seen if name.startswith(str(tmp_path))}
     assert "metrics.jsonl" in written
-    assert {name.removesuffix(".part") for name in written} <= {"metrics.jsonl", "credit.json"}
+    assert {name.removesuffix(".part") for name in written} <= {
+        *("metrics.jsonl", "rollouts.jsonl", "credit.json")
+    }
     assert not [name for name in seen if name.endswith((".safetensors", ".pt", ".bin", ".gguf"))]
 
 
