@@ -57,11 +57,6 @@ class Row:
     quartile_means: dict[str, Estimate]
     gains: dict[str, Difference]
 
-    @property
-    def name(self) -> str:
-        """The allocator with the optimizer."""
-        return f"{self.allocator} with {self.optimizer}"
-
     def to_json(self) -> dict[str, Any]:
         """Return the row as JSON values, with the seeds that each difference needs."""
         needed = {quantity: gain.seeds_needed for quantity, gain in self.gains.items()}
@@ -82,6 +77,11 @@ class Aggregate:
     tokens: int
     rows: tuple[Row, ...]
     notes: tuple[str, ...]
+
+    def name_of(self, row: Row) -> str:
+        """Return the name of a method: its allocator, and its optimizer if there are several."""
+        optimizers = {other.optimizer for other in self.rows}
+        return f"{row.allocator}, {row.optimizer}" if len(optimizers) > 1 else row.allocator
 
 
 def aggregate(results: Sequence[RunResult], expected: Collection[RunKey] = ()) -> Aggregate:

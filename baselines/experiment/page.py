@@ -30,7 +30,7 @@ def methods_of(
     """
     return [
         Method(
-            name=row.name,
+            name=found.name_of(row),
             runs=tuple(
                 _run(result)
                 for result in results
@@ -46,22 +46,22 @@ def comparisons_of(found: Aggregate) -> list[Comparison]:
     """Return the accuracy of each method compared with shared credit, with the tests of its row."""
     references = {row.optimizer: row for row in found.rows if row.allocator == REFERENCE}
     return [
-        _comparison(references[row.optimizer], row, found.tokens)
+        _comparison(found, references[row.optimizer], row)
         for row in found.rows
         if "joint" in row.gains
     ]
 
 
-def _comparison(reference: Row, row: Row, tokens: int) -> Comparison:
+def _comparison(found: Aggregate, reference: Row, row: Row) -> Comparison:
     gain = row.gains["joint"]
     too_few = f"no verdict: a test over seeds needs at least {MIN_TESTED}"
     reason = too_few if gain.num_units < MIN_TESTED else "no verdict: the seeds do not vary"
     return Comparison(
-        method=row.name,
-        reference=reference.name,
+        method=found.name_of(row),
+        reference=found.name_of(reference),
         when="equal tokens",
         benchmark=ALL,
-        tokens=(float(tokens), float(tokens)),
+        tokens=(float(found.tokens), float(found.tokens)),
         tested=Tested(
             unit="seeds",
             reference=reference.means["joint"],

@@ -59,8 +59,8 @@ def gains_grid(found: Aggregate, quantity: str) -> Grid:
         mean, gain = row.means.get(quantity), row.gains.get(quantity)
         rows.append(
             (
-                f"{row.optimizer} {row.allocator}",
-                DASH if mean is None else f"{mean.value:.3f}",
+                found.name_of(row),
+                "too few evaluations" if mean is None else f"{mean.value:.3f}",
                 DASH if gain is None else gain.text("+.3f"),
                 DASH if gain is None else _verdict(gain),
                 DASH if gain is None else _seeds_cell(gain) or DASH,
@@ -72,8 +72,8 @@ def gains_grid(found: Aggregate, quantity: str) -> Grid:
         f"{title[0].upper()}{title[1:]}, {found.tokens:,} tokens, {_range(seeds)} seeds",
         ("method", "mean", f"difference to {REFERENCE}", "p (Holm)", "seeds needed"),
         tuple(rows),
-        "difference: paired by seed, with its 95 % interval; seeds needed: for p < 0.05 in a "
-        "single test, 4 times of 5, if size and spread are as measured",
+        "difference: paired by seed, with its 95 % interval; seeds needed: a single test finds a "
+        "difference of this size and spread 4 times of 5",
     )
 
 
@@ -81,13 +81,12 @@ def verdicts(found: Aggregate) -> list[str]:
     """Return one sentence per significant difference to shared credit, and what is left out."""
     sentences = []
     for row in found.rows:
-        for name, words in MEANINGS.items():
-            gain = row.gains.get(name)
+        for quantity, words in MEANINGS.items():
+            gain = row.gains.get(quantity)
             if gain is not None and gain.p_value is not None and gain.conclusion != "inconclusive":
-                sentences.append(
-                    f"{row.name}: {words} {gain.conclusion} {REFERENCE} by {gain.text('+.3f')} "
-                    f"(Holm {p_text(gain.p_value)})"
-                )
+                outcome = f"{gain.conclusion} {REFERENCE} by {gain.text('+.3f')}"
+                name = f"{row.allocator} with {row.optimizer}"
+                sentences.append(f"{name}: {words} {outcome} (Holm {p_text(gain.p_value)})")
     tested = [gain for row in found.rows for gain in row.gains.values() if gain.p_value is not None]
     if tested and not sentences:
         sentences.append("no method differs significantly from shared credit")
