@@ -179,9 +179,19 @@ def results_page(page: str) -> str:
 
     def table(match: re.Match[str]) -> str:
         text = (RESULTS / f"{match[2]}.txt").read_text(encoding="utf-8")
-        return f"{match[1]}\n{text}\n{match[3]}"
+        return f"{match[1]}\n{text}\n{measured_when(match[2])}\n\n{match[3]}"
 
     return RESULT.sub(table, page)
+
+
+def measured_when(name: str) -> str:
+    """Return a sentence that names the commit that a result measured."""
+    results = json.loads((RESULTS / "measured.json").read_text(encoding="utf-8"))
+    found = results[name.removesuffix("_spread")]
+    time = (
+        f", in {found['minutes']} minutes on {found['cores']} cores" if "minutes" in found else ""
+    )
+    return f"Measured at commit `{found['commit']}` on {found['date']}{time}."
 
 
 def results_table() -> str:
@@ -251,7 +261,7 @@ def _credit_table() -> str:
             continue
         cells = [_credit_cell(found.get(allocator, {})) for found in games.values()]
         lines.append(f"| {allocator} | {' | '.join(cells)} |")
-    return "\n".join(["", *lines, ""])
+    return "\n".join(["", *lines, "", measured_when("credit"), ""])
 
 
 def _credit_cell(values: dict[str, list[float]]) -> str:
