@@ -127,8 +127,10 @@ def _rows(reference: Method, other: Method, seed: int) -> Iterator[Comparison]:
             f"runs must have been evaluated since training began, got only evaluations before it "
             f"in {reference.name} or {other.name}; wait for the next one"
         )
-    last = tuple(float(np.mean([_tokens(run) for run in side])) for side in zip(*pairing.runs))
-    end = _row(pairing, "end", (last[0], last[1]), ends, rng)
+    first, second = (
+        float(np.mean([_tokens(pair[side]) for pair in pairing.runs])) for side in (0, 1)
+    )
+    end = _row(pairing, "end", (first, second), ends, rng)
     if all(same_tokens(_tokens(run), tokens) for pair in pairing.runs for run in pair):
         yield end
         return

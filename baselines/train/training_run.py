@@ -127,8 +127,6 @@ def run(trainer: Trainer, tracker: Tracker, console: Console) -> int:
     write_json(run_dir / "summary.json", results)
     examples = example_episodes(final, trainer.agents, trainer.credit_of) if final else []
     write_json(run_dir / "examples.json", examples)
-    if final:
-        write_transcripts(run_dir, final.episodes)
     report = write_report(run_dir)
     if final is None:
         say(
@@ -136,6 +134,7 @@ def run(trainer: Trainer, tracker: Tracker, console: Console) -> int:
             f"--out-dir {run_dir}"
         )
     else:
+        write_transcripts(run_dir, final.episodes)
         say("Held-out tasks after training:")
         for grid in grids(final.summaries):
             console.print(grid.for_terminal())
