@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from baselines.common.stats import ALPHA, holm
+from baselines.common.stats import ALPHA, MIN_TESTED, holm
 from baselines.compare.matching import Pairing, pairing_of
 from baselines.compare.methods import Method, Run
 from baselines.compare.moments import at_end, at_tokens, common_tokens, same_tokens
@@ -153,7 +153,6 @@ def _row(
     else:
         (pair,) = pairs
         tested = by_task(pair, sorted(pair[0].tasks() & pair[1].tasks()), rng=rng)
-    few = "no verdict: a test over seeds needs at least 5"
     return Comparison(
         method=pairing.method,
         reference=pairing.reference,
@@ -161,9 +160,15 @@ def _row(
         benchmark=ALL,
         tokens=tokens,
         tested=tested,
-        reason=few if tested.p_value is None else "",
+        reason=_why_untested(tested) if tested.p_value is None else "",
         between=not all(moment.is_measured for pair in pairs for moment in pair),
     )
+
+
+def _why_untested(tested: Tested) -> str:
+    if tested.difference.num_units < MIN_TESTED:
+        return f"no verdict: a test over seeds needs at least {MIN_TESTED}"
+    return "no verdict: the seeds do not differ"
 
 
 def _by_benchmark(

@@ -27,8 +27,11 @@ def _conclusion(own: Comparison, num_tests: int) -> str:
     where = "" if own.benchmark == ALL else f" on {own.benchmark}"
     size = f"{difference.num_units} {own.tested.unit}"
     value = f"{difference.text('+.3f')} over {size}{_when(own)}"
+    needed = ""
+    if own.tested.seeds_needed is not None:
+        needed = f"; to find a difference of this size takes about {own.tested.seeds_needed} seeds"
     if own.verdict is None:
-        return f"{own.method} compared with {own.reference}{where}: {value}; {own.reason}."
+        return f"{own.method} compared with {own.reference}{where}: {value}; {own.reason}{needed}."
     assert own.adjusted is not None
     holm = f", Holm over {num_tests} tests" if num_tests > 1 else ""
     test = f"({own.tested.test} {p_text(own.adjusted)}{holm}{_counted(own)})"

@@ -14,6 +14,7 @@ from baselines.common.evaluation_file import (
 from baselines.common.files import storing, sync
 from baselines.common.jsonl import append_row, append_rows, keep_rows, read_rows
 from baselines.common.metrics import METRICS_FILE, MetricRow
+from baselines.common.rollout_file import ROLLOUTS_FILE, RecordedGroup
 from baselines.common.stats import Proportion
 from baselines.policies.checkpoints import (
     CHECKPOINTS,
@@ -34,7 +35,7 @@ from baselines.train.team_policies import TeamPolicies
 
 
 class RunFiles:
-    """Metrics, evaluations, completions and checkpoints in the folder of a run.
+    """Metrics, evaluations, completions, rollouts and checkpoints in the folder of a run.
 
     Args:
         folder: The folder of the run.
@@ -48,6 +49,7 @@ class RunFiles:
         self._metrics = folder / METRICS_FILE
         self._completions = folder / COMPLETIONS_FILE
         self._evaluations = folder / EVALUATIONS_FILE
+        self._rollouts = folder / ROLLOUTS_FILE
 
     def newest_checkpoint(self) -> UsableCheckpoint | None:
         """Return the newest valid checkpoint; None if there is no checkpoint.
@@ -57,14 +59,14 @@ class RunFiles:
         """
         return newest_usable_checkpoint(self._checkpoints)
 
-    def prepare_resume(self, step: int) -> int:
+    def prepare_resume(self, step: int) -> list[int]:
         """Check the metrics of a resumed run, and discard a best checkpoint of a later step.
 
         Args:
             step: Number of steps at the checkpoint that the run resumes from.
 
         Returns:
-            Tokens sampled in these steps, for all purposes.
+            Tokens sampled in each of these steps, for all purposes.
 
         Raises:
             CheckpointError: If the metrics of a step are missing.
@@ -78,7 +80,7 @@ class RunFiles:
             )
         if self._is_writer:
             forget_best_after(self._checkpoints, step)
-        return sum(int(row["cost/tokens_generated"]) for row in rows)
+        return [int(row["cost/tokens_generated"]) for row in rows]
 
     def drop_after(self, step: int) -> None:
         """Remove the rows of later steps, which the resumed run repeats.
@@ -91,13 +93,19 @@ class RunFiles:
         if not self._is_writer:
             return
         keep_rows(self._metrics, lambda row: row["step"] <= step)
-        if self._completions.exists():
-            keep_rows(self._completions, lambda row: row["step"] <= step)
+        for path in (self._completions, self._rollouts):
+            if path.exists():
+                keep_rows(path, lambda row: row["step"] <= step)
         if self._evaluations.exists():
             keep_rows(self._evaluations, lambda row: row["step"] < step)
 
-    def append(self, row: MetricRow, completions: Sequence[CompletionRow]) -> None:
-        """Append the metrics and the completions of a step; `save` flushes the metrics to disk.
+    def append(
+        self,
+        row: MetricRow,
+        completions: Sequence[CompletionRow],
+        rollouts: Sequence[RecordedGroup],
+    ) -> None:
+        """Append the metrics, completions and rollouts of a step; `save` flushes the metrics.
 
         Raises:
             StorageError: If they cannot be written.
@@ -105,6 +113,7 @@ class RunFiles:
         if self._is_writer:
             append_row(self._metrics, row, durable=False)
             append_rows(self._completions, completions)
+            append_rows(self._rollouts, rollouts, durable=False)
 
     def append_evaluation(self, evaluation: RecordedEvaluation) -> None:
         """Append a held-out evaluation; `save` flushes it to disk.

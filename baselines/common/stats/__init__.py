@@ -20,12 +20,14 @@ from baselines.common.stats.intervals import (
 )
 from baselines.common.stats.paired import PairedDifference, paired_counts, paired_difference
 from baselines.common.stats.pass_at_k import pass_at_k
+from baselines.common.stats.power import MIN_TESTED, seeds_for_power
 from baselines.common.stats.seeds import Difference, differences_to_reference
 from baselines.common.stats.significance import ALPHA, holm, mcnemar, p_text, sign_flip_p_value
 
 __all__ = [
     "ALPHA",
     "MIN_RUNS",
+    "MIN_TESTED",
     "Difference",
     "Estimate",
     "PairedDifference",
@@ -45,5 +47,6 @@ __all__ = [
     "pass_at_k",
     "proportion",
     "rate_bounds",
+    "seeds_for_power",
     "sign_flip_p_value",
 ]
