@@ -14,7 +14,6 @@ from baselines.compare.run_folder import is_run, read_run
 
 NAMING = ("allocator", "optimizer")
 """Settings whose values name a method where they tell all methods apart."""
-NAMED_WITH = {*NAMING, "allocator_args", "optimizer_args"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,13 +105,9 @@ def _named(groups: Sequence[Sequence[_Read]]) -> list[Method]:
 def _by_settings(methods: Sequence[Method]) -> list[str] | None:
     """Return names such as "branch" or "branch, grpo"; None if they do not tell methods apart."""
     differing = differing_settings(methods)
-    if not differing or not differing.keys() <= NAMED_WITH:
-        return None
-    names = [
-        ", ".join(str(method.settings[name]) for name in NAMING if name in differing)
-        for method in methods
-    ]
-    return names if len(set(names)) == len(names) else None
+    used = [name for name in NAMING if name in differing]
+    names = [", ".join(str(method.settings.get(name)) for name in used) for method in methods]
+    return names if used and len(set(names)) == len(names) else None
 
 
 def _by_folder(read: Sequence[_Read]) -> list[str]:

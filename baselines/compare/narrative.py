@@ -18,8 +18,9 @@ def conclusions(found: Sequence[Comparison]) -> list[str]:
 
 
 def _counts(own: Comparison, found: Sequence[Comparison]) -> bool:
-    """Return whether a comparison has a verdict, or is the only one of its method."""
-    return own.verdict is not None or sum(other.method == own.method for other in found) == 1
+    """Return whether a comparison has a verdict, or is the first of a method that has none."""
+    same = [other for other in found if other.method == own.method]
+    return own.verdict is not None or (own is same[0] and all(o.verdict is None for o in same))
 
 
 def _conclusion(own: Comparison, num_tests: int) -> str:
