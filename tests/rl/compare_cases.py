@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -93,7 +94,7 @@ def write_run(
             "credit/solver_0/variance_ratio": 1.0,
             "credit/solver_0/correlation_vs_shared": None,
         }
-        for step, (before, after) in enumerate(zip(tokens, tokens[1:], strict=False), start=1)
+        for step, (before, after) in enumerate(pairwise(tokens), start=1)
     ]
     put(folder / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
     lines = [

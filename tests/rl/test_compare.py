@@ -253,7 +253,7 @@ def test_each_method_may_have_a_reference_of_its_own():
 
 def test_compare_refuses_what_has_nothing_in_common():
     with pytest.raises(
-        ValueError, match="must share held-out tasks, got 't/0' in a and 't/0' in b"
+        ValueError, match="must share held-out tasks, got 't/0' of b in a and 't/0' of c in b"
     ):
         compare([evaluation("a", "11"), evaluation("b", "11", benchmark="c")])
     one = method("a", replace(run_of({0: "1", 9: "1"}), questions={("b", "t/0"): "1+1"}))

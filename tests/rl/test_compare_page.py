@@ -11,7 +11,7 @@ from baselines.compare import command as script
 from baselines.compare.comparison import compare
 from baselines.compare.figures import averaged, figures
 from baselines.compare.page import write_comparison
-from baselines.compare.tables import amount, comparison_grid, cost_grid, credit_grid, duration
+from baselines.compare.tables import DASH, amount, comparison_grid, cost_grid, credit_grid, duration
 from baselines.evaluate.tables import Grid
 from tests.rl.compare_cases import curve_method, method, run_of, write_evaluation, write_run
 from tests.rl.report_runs import Page
@@ -108,7 +108,7 @@ def test_mixture_shows_the_evaluation_beside_the_curves(tmp_path):
     ("names", "message"),
     [
         (("a",), "folders must be at least 2"),
-        (("a", "other"), "must share held-out tasks, got 't/0' in a and 't/0' in other"),
+        (("a", "other"), "must share held-out tasks, got 't/0' of b in a and 't/0' of c in other"),
         (("a", "reworded"), "a task must have one question, got two for 't/0'"),
         (("a", "start"), "runs must have been evaluated since training began"),
         (("a", "missing"), "must hold a training run or a finished evaluation, got neither"),
@@ -181,7 +181,7 @@ def test_tables_have_a_row_per_method():
 
 @pytest.mark.parametrize(
     ("number", "text"),
-    [(None, "–"), (0, "0"), (9_999, "9,999"), (10_000, "10.0k"), (2_500_000, "2.50M")],
+    [(None, DASH), (0, "0"), (9_999, "9,999"), (10_000, "10.0k"), (2_500_000, "2.50M")],
 )
 def test_amounts_are_short(number, text):
     assert amount(number) == text
