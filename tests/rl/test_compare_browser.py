@@ -55,8 +55,7 @@ def test_tables_are_sorted_with_the_keyboard(browser, tmp_path):
     assert quietly(script.main, tmp_path / "in", "--out-dir", tmp_path / "out")[0] == 0
     page = browser.new_page()  # with the policy of the page
     page.goto((tmp_path / "out" / "compare.html").as_uri())
-    caption = page.get_by_text("Compared", exact=True)
-    table = page.locator("table[data-sortable]").filter(has=caption)
+    table = page.get_by_role("table", name="Compared", exact=True)
     header = table.locator("thead th").first
     assert header.get_attribute("aria-sort") == "none"
     names = table.locator("tbody th")
