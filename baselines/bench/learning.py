@@ -86,6 +86,11 @@ class LearningResult:
     key: LearningKey
     result: RunResult
 
+    @property
+    def seconds(self) -> float:
+        """Time of the run."""
+        return self.result.seconds
+
     def to_json(self) -> dict[str, Any]:
         """Return the result as JSON values; the seed is that of the inner result."""
         return {
