@@ -9,6 +9,7 @@ from baselines.compare.comparison import Comparison
 from baselines.compare.methods import Method
 from baselines.compare.tables import amount
 from baselines.evaluate.summary import ALL
+from baselines.report.run_audit import PRACTICALLY_SHARED
 
 
 def conclusions(found: Sequence[Comparison]) -> list[str]:
@@ -80,6 +81,11 @@ def limits(methods: Sequence[Method], found: Sequence[Comparison]) -> list[str]:
             "of the evaluations before and after, and a verdict needs both to agree."
         )
     for method in methods:
+        if _is_practically_shared(method):
+            notes.append(
+                f"{method.name}: the credit of every agent is practically the shared reward "
+                f"(correlation of its advantage with the shared one above {PRACTICALLY_SHARED})."
+            )
         going = [run for run in method.runs if run.status != "finished"]
         if going:
             which = (
@@ -87,3 +93,11 @@ def limits(methods: Sequence[Method], found: Sequence[Comparison]) -> list[str]:
             )
             notes.append(f"{method.name}: {which} {going[0].status}; compared on what it has.")
     return notes
+
+
+def _is_practically_shared(method: Method) -> bool:
+    """Return whether a credit other than the shared reward has hardly another effect."""
+    found = [own.correlation for run in method.runs for own in run.credit.values()]
+    is_shared = method.settings.get("allocator") == "shared"
+    known = [correlation for correlation in found if correlation is not None]
+    return bool(known) and not is_shared and min(known) > PRACTICALLY_SHARED

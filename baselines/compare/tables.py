@@ -16,7 +16,7 @@ DASH = "\N{EN DASH}"
 MAX_SETTING_CHARS = 60
 _MEANINGS = {
     "mean credit": "over the steps of training, like the two after it",
-    "share": "of the centred advantages",
+    "share": "of the variance of the advantages within tasks",
     "correlation": "of its advantage with that of the shared reward",
     "accuracy it adds": "lost without it, in the last evaluation",
     "tokens": "all that were sampled, a mean over seeds like all numbers here",

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from baselines.common.stats import ALPHA, differences_to_reference, holm, mcnemar
 from baselines.common.stats.significance import mcnemar_p_values
 from baselines.compare.comparison import compare
+from baselines.compare.methods import AgentCredit
 from baselines.compare.moments import at_tokens, common_tokens
 from baselines.compare.narrative import conclusions, limits
 from baselines.evaluate.summary import ALL
@@ -219,6 +220,18 @@ def test_one_seed_each_is_said_to_compare_two_runs():
     assert note.startswith("One seed each: this compares two runs, not two methods")
     five = [curve_method(name, [0.8, 0.7, 0.9, 0.6, 0.5]) for name in "ab"]
     assert limits(five, compare(five)) == []
+
+
+@pytest.mark.parametrize(
+    ("allocator", "correlation", "is_said"),
+    [("counterfactual", 0.99, True), ("counterfactual", 0.9, False), ("shared", 1.0, False)],
+)
+def test_credit_that_is_practically_the_shared_reward_is_named(allocator, correlation, is_said):
+    credit = {"thinker_0": AgentCredit(mean=0.0, share=1.0, correlation=correlation)}
+    own = method(allocator, run_of({0: "1", 9: "1"}, credit=credit), allocator=allocator)
+    other = method("a", run_of({0: "1", 9: "1"}))
+    notes = " ".join(limits([other, own], compare([other, own])))
+    assert ("is practically the shared reward" in notes) == is_said
 
 
 def test_conclusions_name_the_moment_the_test_and_the_counts():

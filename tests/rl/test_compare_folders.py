@@ -29,9 +29,9 @@ def test_run_is_read_with_its_curve_credit_and_cost(tmp_path):
         **{"continuations": 55.0, "ratings": 0.0},
     }
     assert (run.cost.steps, run.cost.verifier_calls, run.cost.seconds) == (2, 16.0, 1.0)
-    # standard deviations 2 and 1 of the same shared one
-    assert run.credit["thinker_0"] == AgentCredit(mean=0.25, share=2 / 3, correlation=0.5)
-    assert run.credit["solver_0"] == AgentCredit(mean=None, share=1 / 3, correlation=None)
+    # variances 4 and 1, relative to that of the shared advantage
+    assert run.credit["thinker_0"] == AgentCredit(mean=0.25, share=4 / 5, correlation=0.5)
+    assert run.credit["solver_0"] == AgentCredit(mean=None, share=1 / 5, correlation=None)
     assert set(run.without) == {"without thinker_0"}
     assert differing_settings([shared, branch]) == {"allocator": ["shared", "branch"]}
 
@@ -109,10 +109,14 @@ def test_a_run_that_is_going_is_read_as_far_as_it_has_come(tmp_path):
 
 def test_credit_is_averaged_over_the_steps_that_have_a_signal():
     rows = [
-        {"credit/a/mean": 1.0, "credit/a/variance_ratio": None, "credit/b/mean": 0.0},
         {
-            **{"credit/a/mean": 0.0, "credit/a/variance_ratio": 9.0},
-            **{"credit/b/mean": 0.0, "credit/b/variance_ratio": 1.0},
+            **{"rollout/groups": 4, "credit/a/mean": 1.0, "credit/a/signal_rate": 0.0},
+            **{"credit/a/variance_ratio": None, "credit/b/mean": 0.0, "credit/b/signal_rate": 0.0},
+        },
+        {
+            **{"rollout/groups": 4, "credit/a/mean": 0.0, "credit/a/signal_rate": 0.5},
+            **{"credit/a/variance_ratio": 3.0, "credit/b/mean": 0.0, "credit/b/signal_rate": 0.5},
+            "credit/b/variance_ratio": 1.0,
         },
     ]
     found = credit_of(rows)
@@ -139,6 +143,7 @@ def test_another_path_is_compared(tmp_path):
             "joint",
             "must hold a training run or a finished evaluation, got neither",
         ),
+        (("run", "experiment"), "joint", "got only a comparison in .*; open .*compare.html"),
         (("run", "empty"), "joint", "must hold evaluations.jsonl with an evaluation, got none in"),
         (("run", "old"), "joint", "must be that of an evaluation of this version, got another"),
         (
@@ -153,6 +158,8 @@ def test_another_path_is_compared(tmp_path):
 def test_read_methods_refuses_what_it_cannot_compare(tmp_path, names, path, message):
     write_run(tmp_path / "run", CURVE)
     write_run(tmp_path / "empty", {})
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "compare.html").touch()
     write_evaluation(tmp_path / "evaluation", {"joint": "01"})
     write_evaluation(tmp_path / "unmeasured", {"joint": "--"})
     write_evaluation(tmp_path / "old", {"joint": "01"})
