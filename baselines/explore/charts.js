@@ -2,6 +2,7 @@
 /* Drawings: the accuracy over training above the slider, and a card of each agent. */
 const WIDE = 1000; // units of the timeline's width
 const NUM_BINS = 24;
+const PRACTICALLY_SHARED = 0.98; // correlation of an advantage with the shared one
 const ROW_OF_STEP = new Map(DATA.audit.steps.map((step, place) => [step, place]));
 const [FIRST_STEP, LAST_STEP] = [STEPS[0], STEPS[STEPS.length - 1]];
 
@@ -113,9 +114,10 @@ function auditFacts(agent, step) {
   const degenerate = measured("degenerate", agent, step);
   const correlation = measured("correlation_vs_shared", agent, step);
   const words = { 0: "no", 1: "yes: it ranks as the shared reward does" };
+  const isShared = correlation !== null && Math.abs(correlation) > PRACTICALLY_SHARED;
   return [
     ["slope", signed(measured("slope_vs_shared", agent, step))],
-    ["correlation", signed(correlation, 3)],
+    ["correlation", signed(correlation, 3) + (isShared ? ": practically the shared reward" : "")],
     ["degenerate", words[degenerate] ?? "–"],
   ];
 }

@@ -1,6 +1,7 @@
 "use strict";
 /* What is shown is a state, which the address holds after "#"; every change of it draws the page. */
 const ROW_HEIGHT = 64;
+const NUM_LINKS = 12; // to other steps of a task
 const FILTERS = {
   all: () => true,
   mixed: (item) => item.right > 0 && item.right < item.total,
@@ -24,6 +25,7 @@ let cards = [];
 let drawing_number = 0;
 let announcing = 0;
 let typing = 0;
+let changing = ""; // the control whose changes share one entry of the history
 
 function distanceOf(item, agent) {
   return agent === "" ? Math.max(...item.distance) : item.distance[AGENTS.indexOf(agent)];
@@ -36,8 +38,8 @@ function opposedOf(item, agent) {
 
 /* The last recorded step that is not after a step. */
 function placeOf(step) {
-  const place = STEPS.findLastIndex((own) => own <= step);
-  return Math.max(0, place);
+  const later = STEPS.findIndex((own) => own > step);
+  return later < 0 ? STEPS.length - 1 : Math.max(0, later - 1);
 }
 
 async function readIndex() {
@@ -60,7 +62,7 @@ function readAddress() {
   const given = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
   Object.assign(state, DEFAULTS);
   for (const name of ["task", "q", "versus"]) state[name] = given[name] ?? "";
-  if (given.step in STEPS || Number(given.step)) state.step = STEPS[placeOf(Number(given.step))];
+  if (Number(given.step) > 0) state.step = STEPS[placeOf(Number(given.step))];
   if (/^\d+$/.test(given.rollout ?? "")) state.rollout = String(Number(given.rollout));
   if (AGENTS.includes(given.agent)) state.agent = given.agent;
   if (given.filter in FILTERS) state.filter = given.filter;
@@ -68,20 +70,22 @@ function readAddress() {
   if (given.scope === "all") state.scope = "all";
 }
 
-function writeAddress(isNewPlace) {
+function writeAddress(isNewEntry) {
   const address = new URLSearchParams();
   for (const [name, value] of Object.entries(state)) {
     if (name === "step" || value !== DEFAULTS[name]) address.set(name, value);
   }
   const hash = `#${address}`;
   if (hash === location.hash) return;
-  history[isNewPlace ? "pushState" : "replaceState"](null, "", hash);
+  history[isNewEntry ? "pushState" : "replaceState"](null, "", hash);
 }
 
-/* Change the state; isNewPlace: the back button leads to where it was before. */
-function change(values, isNewPlace = true) {
+/* Change the state. The back button leads to where it was before, past all changes by one control
+   that is being dragged or typed in. */
+function change(values, control = "") {
   Object.assign(state, values);
-  writeAddress(isNewPlace);
+  writeAddress(control === "" || control !== changing);
+  changing = control;
   return draw();
 }
 
@@ -170,7 +174,7 @@ function drawItem(item) {
         `${item.right}/${item.total} right`),
       hasOpposed ? element("span", { class: "opposed" }, "⇄ opposed") : "", amount),
     element("span", { class: "line small" }, element("span", { class: "name" }, where, id), " ",
-      element("span", { class: "question", dir: "auto" }, question)),
+      element("bdi", {}, question)),
   ];
 }
 
@@ -187,7 +191,6 @@ async function drawDetail(item, number) {
     ?? options.find((own) => own.agents.includes(state.agent)) ?? options[0];
   const beside = versus ? await comparedEpisodes(versus, group, rollout, texts) : [nothingBeside()];
   if (number !== drawing_number) return;
-  const open = byId("detail").querySelector("details")?.open ?? false;
   byId("detail").replaceChildren(
     element("h2", { id: "title" }, id),
     element("p", { class: "question", dir: "auto" }, question),
@@ -202,7 +205,6 @@ async function drawDetail(item, number) {
         element("p", {}, ...outcome(group.rewards[rollout], answers[rollout])),
         ...texts.map((text, turn) => creditedMessage(group, rollout, turn, text, votes[turn]))),
       element("section", { "aria-label": "Comparison" }, chooser(options, versus, id), ...beside)));
-  if (open) byId("detail").querySelector("details").open = true;
 }
 
 function nothingBeside() {
@@ -219,9 +221,11 @@ function chooser(options, versus, id) {
   return element("h3", {}, element("label", { for: "versus" }, "The same task "), select);
 }
 
-/* Links to the other steps in which a task was played. */
+/* Links to the nearest other steps in which a task was played. */
 function otherSteps(item, id) {
-  const steps = index.ofTask.get(id).filter((place) => place !== item.step);
+  const steps = [...new Set(index.ofTask.get(id))].filter((place) => place !== item.step)
+    .sort((a, b) => Math.abs(a - item.step) - Math.abs(b - item.step)).slice(0, NUM_LINKS)
+    .sort((a, b) => a - b);
   if (!steps.length) return "";
   const links = steps.map((place) => {
     const address = new URLSearchParams({ step: STEPS[place], task: id });
@@ -233,8 +237,8 @@ function otherSteps(item, id) {
 
 function listen() {
   byId("step").addEventListener("input", () =>
-    change({ step: STEPS[Number(byId("step").value)], rollout: "" }, false));
-  byId("step").addEventListener("change", () => history.pushState(null, "", location.hash));
+    change({ step: STEPS[Number(byId("step").value)], rollout: "" }, "step"));
+  for (const id of ["step", "q"]) byId(id).addEventListener("change", () => { changing = ""; });
   for (const [id, by] of [["earlier", -1], ["later", 1]]) {
     byId(id).addEventListener("click", () =>
       change({ step: STEPS[placeOf(state.step) + by] ?? state.step, rollout: "" }));
@@ -244,7 +248,7 @@ function listen() {
   }
   byId("q").addEventListener("input", () => {
     clearTimeout(typing);
-    typing = setTimeout(() => change({ q: byId("q").value }, false), 150);
+    typing = setTimeout(() => change({ q: byId("q").value }, "q"), 150);
   });
   byId("controls").addEventListener("submit", (event) => event.preventDefault());
   window.addEventListener("popstate", () => { readAddress(); draw(); });
@@ -271,4 +275,7 @@ async function start() {
   await draw();
 }
 
-start();
+start().catch((error) => {
+  byId("failed").hidden = false;
+  throw error;
+});

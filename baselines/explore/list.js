@@ -6,41 +6,46 @@ class WindowedList {
   /* draw(item) returns the content of a row; choose(item) is called when the user selects one. */
   constructor(box, rowHeight, { draw, choose }) {
     Object.assign(this, { box, rowHeight, draw, choose, items: [], selected: -1 });
+    // Kept here, because asking the page for them makes it lay out everything.
+    Object.assign(this, { top: 0, height: box.clientHeight });
     this.rows = element("div", { role: "presentation", class: "rows" });
     box.append(this.rows);
-    box.addEventListener("scroll", () => this.render(), { passive: true });
+    box.addEventListener("scroll", () => {
+      if (this.top === box.scrollTop) return;
+      this.top = box.scrollTop;
+      this.render();
+    }, { passive: true });
     box.addEventListener("keydown", (event) => this.onKey(event));
     box.addEventListener("click", (event) => {
       const row = event.target.closest("[role=option]");
       if (row) this.select(Number(row.dataset.place));
     });
-    new ResizeObserver(() => this.render()).observe(box);
+    new ResizeObserver(() => {
+      this.height = box.clientHeight;
+      this.render();
+    }).observe(box);
   }
 
   /* Show items, of which one is selected (-1: none). */
   show(items, selected) {
-    const isMoved = selected !== this.selected || items !== this.items;
     Object.assign(this, { items, selected });
     this.rows.style.height = `${items.length * this.rowHeight}px`;
-    if (isMoved) this.reveal();
+    this.reveal();
     this.render();
   }
 
+  /* Scroll just as far as the selected row needs to be in view. */
   reveal() {
-    if (this.selected < 0) return;
-    const top = this.selected * this.rowHeight;
-    const { scrollTop, clientHeight } = this.box;
-    if (top < scrollTop) this.box.scrollTop = top;
-    else if (top + this.rowHeight > scrollTop + clientHeight) {
-      this.box.scrollTop = top + this.rowHeight - clientHeight;
-    }
+    const end = Math.max(0, this.items.length * this.rowHeight - this.height);
+    const row = Math.max(0, this.selected) * this.rowHeight;
+    const top = Math.max(row + this.rowHeight - this.height, Math.min(row, this.top, end), 0);
+    if (top !== this.top) this.box.scrollTop = this.top = top;
   }
 
   render() {
-    const { scrollTop, clientHeight } = this.box;
-    const first = Math.max(0, Math.floor(scrollTop / this.rowHeight) - OVERSCAN);
+    const first = Math.max(0, Math.floor(this.top / this.rowHeight) - OVERSCAN);
     const last = Math.min(this.items.length,
-      Math.ceil((scrollTop + clientHeight) / this.rowHeight) + OVERSCAN);
+      Math.ceil((this.top + this.height) / this.rowHeight) + OVERSCAN);
     const drawn = [];
     for (let place = first; place < last; place += 1) drawn.push(this.row(place));
     this.rows.replaceChildren(...drawn);
@@ -58,7 +63,7 @@ class WindowedList {
   }
 
   onKey(event) {
-    const page = Math.max(1, Math.floor(this.box.clientHeight / this.rowHeight) - 1);
+    const page = Math.max(1, Math.floor(this.height / this.rowHeight) - 1);
     const end = this.items.length - 1;
     const target = { ArrowDown: this.selected + 1, ArrowUp: this.selected - 1, Home: 0, End: end,
       PageDown: this.selected + page, PageUp: this.selected - page }[event.key];

@@ -17,7 +17,7 @@ from ccpo_env.text import valid_unicode
 
 MAX_ROLLOUTS = 40_000
 """Number of rollouts on a page, at most."""
-MAX_CHARS = 40_000_000
+MAX_CHARS = 24_000_000
 """Characters of text that are compressed at once, at most."""
 MIN_CHARS = 60
 """Texts are not shortened further; groups are left out instead."""

@@ -77,7 +77,7 @@ function creditedMessage(group, rollout, turn, text, vote) {
   const [credit, own] = [group.credit[rollout][turn], group.advantage[rollout][turn]];
   const numbers = element("dl", { class: "chips" });
   for (const [name, value] of [["credit", credit], ["advantage", own],
-    ["shared reward alone", group.shared[rollout][turn]]]) {
+    ["under shared reward", group.shared[rollout][turn]]]) {
     const chip = element("dd", {}, signed(value));
     if (name in SCALE) shade(chip, value, name);
     numbers.append(element("div", {}, element("dt", {}, name), chip));
@@ -106,8 +106,10 @@ async function comparedEpisodes(own, group, rollout, texts) {
   const answers = await textsOf(replays.answers);
   const known = replays.rewards.filter((reward) => reward !== null);
   const right = known.filter((reward) => reward > 0).length;
-  const kept = replays.kept ? ` The first ${replays.kept === 1 ? "message is" : `${replays.kept} messages are`} those of this rollout.` : "";
-  const summary = element("p", {}, `${right} of ${known.length} episodes right.${kept}`);
+  const told = replays.kept === 1 ? "message is that" : `${replays.kept} messages are those`;
+  const teamRight = group.rewards.filter((reward) => reward > 0).length;
+  const summary = element("p", {}, `${right} of ${known.length} episodes right${replays.kept
+    ? `. The first ${told} of this rollout.` : `; of the whole team ${teamRight} of ${group.rewards.length}.`}`);
   const episodes = await Promise.all(replays.messages.map(async (numbers, number) => {
     const said = await textsOf(numbers);
     return element("div", { class: "episode", role: "group", "aria-label": `Episode ${number + 1}` },
