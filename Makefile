@@ -14,7 +14,7 @@ CORE_PACKAGES := hypothesis psutil pytest pytest-timeout pytest-xdist
 CORE_TESTS := tests/env tests/test_import_rules.py tests/rl/test_audit.py tests/rl/test_group_outcomes.py \
 	$(filter-out tests/rl/test_credit_stage.py,$(wildcard tests/rl/test_credit_*.py))
 
-.PHONY: help install train smollm2 test core lint typecheck browser check bench results matrix mutants weights clean
+.PHONY: help install train smollm2 test core lint typecheck browser check bench results notebooks matrix mutants weights clean
 
 help:  ## List the targets
 	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -60,6 +60,9 @@ bench: install  ## Measure speed, or one bench: make bench ARGS=credit
 
 results: install  ## Measure all results of the documents again (hours), or one: make results ARGS=vote
 	$(TEST_ENV) $(BIN)/python scripts/measure_results.py $(ARGS)
+
+notebooks: install  ## Run the notebooks and store what they show, or some: make notebooks ARGS="03 04"
+	$(TEST_ENV) $(BIN)/python -m scripts.run_notebooks $(ARGS)
 
 matrix: install  ## Train two steps with every allocator, schedule, topology and kind of weights
 	$(TEST_ENV) CCPO_MATRIX=1 $(BIN)/python -m pytest tests/rl/test_matrix.py -k every_combination -s

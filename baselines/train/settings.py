@@ -179,6 +179,10 @@ class RecordSettings:
 
     eval_every: int = 10
     """Steps between evaluations on held-out tasks. 0: only before and after training."""
+    eval_every_tokens: int = 0
+    """Tokens sampled in training between evaluations, in place of steps, so that methods whose
+    steps cost different numbers of tokens are evaluated alike: after the first step that reaches
+    each multiple. 0: count steps."""
     num_eval_tasks: int = 400
     """Number of held-out tasks per evaluation."""
     checkpoint_every: int = 10

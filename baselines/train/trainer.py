@@ -35,13 +35,14 @@ from baselines.train.logging.completions import CompletionRow, completion_rows
 from baselines.train.logging.credit_record import CreditHistory
 from baselines.train.logging.degeneracy_warning import DegeneracyWatch
 from baselines.train.logging.empty_steps import EmptySteps
+from baselines.train.logging.evaluation_record import recorded
 from baselines.train.logging.rollout_record import is_recorded, recorded_groups
 from baselines.train.logging.safe_tracker import SafeTracker
 from baselines.train.logging.step_times import StepTimes
 from baselines.train.logging.trackers import Tracker
 from baselines.train.run_files import RunFiles
 from baselines.train.samples import count_tokens, shaped_credit
-from baselines.train.schedule import Schedule, trained_roles
+from baselines.train.schedule import Schedule, evaluates_before, trained_roles
 from baselines.train.seeding import Stream, Streams
 from baselines.train.team_policies import TeamPolicies
 from ccpo_env import load_tasks
@@ -79,6 +80,7 @@ class Trainer:
         self.run_dir = run_dir
         self.steps_done = 0
         self.initial: dict[str, Any] | None = None
+        self._tokens: list[int] = []  # sampled in each of these steps, for all purposes
         self.warnings: list[str] = []
         self.notices: tuple[str, ...] = ()
         self._said: list[CompletionRow] = []
@@ -164,6 +166,7 @@ class Trainer:
             ):
                 row = self._step(self.steps_done + 1)
                 self.steps_done += 1
+                self._tokens.append(int(row["cost/tokens_generated"] or 0))
                 self._files.append(row, self._said, self._recorded)
                 steady.log(row)
                 steady.log_completions(self._said)
@@ -178,9 +181,13 @@ class Trainer:
             self._save()
         if self.steps_done < config.steps:
             return None
-        final = self.evaluate(config.steps + 1)
-        self._keep_if_best(final)
-        return final
+        return self.evaluate_and_record()
+
+    def evaluate_and_record(self) -> Evaluation:
+        """Evaluate after the steps done, and write the outcome of each held-out task."""
+        evaluation = self.evaluate(self.steps_done + 1)
+        self._record(evaluation)
+        return evaluation
 
     def evaluate(self, step: int) -> Evaluation:
         """Evaluate the policies before the update of a step, on the held-out tasks."""
@@ -201,6 +208,11 @@ class Trainer:
     def saved_policies(self) -> dict[str, TrainablePolicy]:
         """Return the policies by the names of their folders in a checkpoint."""
         return self._crew.saved_policies()
+
+    @property
+    def tokens_done(self) -> int:
+        """Tokens sampled in the steps done, for all purposes."""
+        return sum(self._tokens)
 
     @property
     def agents(self) -> tuple[str, ...]:
@@ -280,16 +292,24 @@ class Trainer:
         return every > 0 and (step - 1) % every == 0
 
     def _evaluate_before(self, step: int) -> dict[str, float | None]:
-        every = self.config.eval_every
-        if step > 1 and (every == 0 or (step - 1) % every):
+        config = self.config
+        if not evaluates_before(
+            step,
+            self._tokens,
+            every_steps=config.eval_every,
+            every_tokens=config.eval_every_tokens,
+        ):
             return {}
-        evaluation = self.evaluate(step)
+        evaluation = self.evaluate_and_record()
         if step == 1:
             self.initial = evaluation.to_json()
-        self._keep_if_best(evaluation)
         return evaluation.metrics()
 
-    def _keep_if_best(self, evaluation: Evaluation) -> None:
+    def _record(self, evaluation: Evaluation) -> None:
+        """Write the outcome of each task, and keep the policies if they are the best so far."""
+        self._files.append_evaluation(
+            recorded(evaluation, step=self.steps_done, tokens=self.tokens_done)
+        )
         total = int(evaluation.correctness.num_measured(JOINT).sum())
         right = int(evaluation.correctness.num_right(JOINT).sum())
         accuracy = proportion(right, total) if total else None
@@ -300,10 +320,10 @@ class Trainer:
         self._crew.load_state_dict(read_updaters(checkpoint.folder))
         self.steps_done = contents["config"]["steps_done"]
         self.notices = checkpoint.notices
-        self._files.prepare_resume(self.steps_done)
+        self._tokens = self._files.prepare_resume(self.steps_done)
         self.initial = contents["state"]["initial"]
         self.warnings = contents["state"]["warnings"]
-        self._watch.num_groups, self._watch.is_settled = contents["state"]["watch"]
+        self._watch.load_json(contents["state"]["watch"])
         self._empty = EmptySteps(contents["state"]["empty_steps"])
         self._credit.load_json(contents["state"]["credit"])
 
@@ -311,7 +331,7 @@ class Trainer:
         state = {
             "initial": self.initial,
             "warnings": self.warnings,
-            "watch": [self._watch.num_groups, self._watch.is_settled],
+            "watch": self._watch.to_json(),
             "empty_steps": self._empty.count,
             "credit": self._credit.to_json(),
         }
