@@ -265,7 +265,8 @@ async function start() {
   byId("cards").append(...cards.map((card) => card.node));
   byId("agent").append(...AGENTS.map((agent) => element("option", { value: agent }, agent)));
   byId("step").max = STEPS.length - 1;
-  byId("ends").replaceChildren(element("span", {}, `step ${STEPS[0]}`), element("span", {}, `step ${LAST_STEP}`));
+  byId("ends").replaceChildren(...[`step ${STEPS[0]}`, "line: accuracy in training, 0 to 1",
+    `step ${LAST_STEP}`].map((text) => element("span", {}, text)));
   list = new WindowedList(byId("tasks"), ROW_HEIGHT, { draw: drawItem, choose: (item) =>
     change({ step: STEPS[item.step], task: index.tasks[item.task][0], rollout: "" }) });
   drawLegend();

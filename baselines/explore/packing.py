@@ -52,7 +52,7 @@ class Packed:
         return len(self.index) + sum(map(len, self.chunks))
 
 
-def pack(steps: Steps, turns: Sequence[str], speakers: Sequence[str], *, max_bytes: int) -> Packed:
+def pack(steps: Steps, speakers: Sequence[str], *, max_bytes: int) -> Packed:
     """Return the groups in at most a number of bytes.
 
     First the middle of long texts is left out, the longest first; then steps, and then groups of
@@ -60,7 +60,6 @@ def pack(steps: Steps, turns: Sequence[str], speakers: Sequence[str], *, max_byt
 
     Args:
         steps: Groups of each step, at least one.
-        turns: Names of the turns.
         speakers: The agent of each turn.
         max_bytes: Size of the result, at most, if its smallest form fits.
     """
@@ -70,7 +69,7 @@ def pack(steps: Steps, turns: Sequence[str], speakers: Sequence[str], *, max_byt
         lengths = [len(text) for text in _texts(kept)]
         longest = clip_length(lengths, chars)
         is_clipped = longest < max(lengths)
-        packed = _packed(kept, turns, speakers, longest if is_clipped else None)
+        packed = _packed(kept, speakers, longest if is_clipped else None)
         if packed.num_bytes <= max_bytes or most == 1:
             return packed
         if longest > MIN_CHARS:
@@ -112,9 +111,7 @@ def _texts_of(group: RecordedGroup) -> list[str]:
     return [group["question"], *replayed, *(text for texts in group["messages"] for text in texts)]
 
 
-def _packed(
-    steps: Steps, turns: Sequence[str], speakers: Sequence[str], longest: int | None
-) -> Packed:
+def _packed(steps: Steps, speakers: Sequence[str], longest: int | None) -> Packed:
     agents = list(dict.fromkeys(speakers))
     columns = {agent: [t for t, own in enumerate(speakers) if own == agent] for agent in agents}
     tasks, strings = _Tasks(), _Strings(longest)

@@ -45,7 +45,7 @@ def write_explorer(
     run = read_run(Path(run_dir))
     audit = audit_columns(run)
     overhead = FRAME_BYTES + 10 * len(run.metrics) * (2 + 5 * len(run.agents))
-    packed = pack(run.steps, run.turns, run.speakers, max_bytes=max_bytes - overhead)
+    packed = pack(run.steps, run.speakers, max_bytes=max_bytes - overhead)
     page = render(
         FOLDER / "explore.html.jinja",
         scripts=[FOLDER / name for name in SCRIPTS],
