@@ -70,12 +70,15 @@ function readAddress() {
   if (given.scope === "all") state.scope = "all";
 }
 
+/* Return the address of a state: what is not as usual, and the step. */
+function addressOf(values) {
+  const parts = Object.entries(values)
+    .filter(([name, value]) => name === "step" || value !== DEFAULTS[name]);
+  return `#${new URLSearchParams(parts)}`;
+}
+
 function writeAddress(isNewEntry) {
-  const address = new URLSearchParams();
-  for (const [name, value] of Object.entries(state)) {
-    if (name === "step" || value !== DEFAULTS[name]) address.set(name, value);
-  }
-  const hash = `#${address}`;
+  const hash = addressOf(state);
   if (hash === location.hash) return;
   history[isNewEntry ? "pushState" : "replaceState"](null, "", hash);
 }
@@ -227,10 +230,8 @@ function otherSteps(item, id) {
     .sort((a, b) => Math.abs(a - item.step) - Math.abs(b - item.step)).slice(0, NUM_LINKS)
     .sort((a, b) => a - b);
   if (!steps.length) return "";
-  const links = steps.map((place) => {
-    const address = new URLSearchParams({ step: STEPS[place], task: id });
-    return element("a", { href: `#${address}` }, String(STEPS[place]));
-  });
+  const links = steps.map((place) => element("a", { href:
+    addressOf({ ...state, step: STEPS[place], task: id, rollout: "" }) }, String(STEPS[place])));
   return element("p", { class: "small" }, "The same task at step ",
     ...links.flatMap((link, place) => (place ? [", ", link] : [link])));
 }
