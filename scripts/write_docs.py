@@ -1,7 +1,7 @@
 """Write the generated parts of the documentation.
 
-These are the tables of metrics and hyperparameters, the trees of folders and modules, the figure of
-the architecture, and the tables of results from docs/results/ (see `scripts/measure_results.py`).
+These are the tables of metrics and hyperparameters, the trees of folders and modules, the figures
+of the architecture and the environments, and the tables of results from docs/results/ (see `scripts/measure_results.py`).
 """
 
 from __future__ import annotations
@@ -292,7 +292,8 @@ PAGES = {
 def write() -> None:
     """Write the generated parts of all pages."""
     METRICS_PAGE.write_text(metrics_page(), encoding="utf-8")
-    runpy.run_path(str(ROOT / "scripts" / "draw_architecture.py"), run_name="__main__")
+    for script in ("draw_architecture.py", "draw_environments.py"):
+        runpy.run_path(str(ROOT / "scripts" / script), run_name="__main__")
     for path, written in PAGES.items():
         path.write_text(written(path.read_text(encoding="utf-8")), encoding="utf-8")
 
