@@ -245,7 +245,7 @@ def verdict(gain: str) -> str:
 def _credit_table() -> str:
     games = json.loads((RESULTS / "credit.json").read_text(encoding="utf-8"))
     allocators = list(dict.fromkeys(name for found in games.values() for name in found))
-    lines = [f"| | {' | '.join(games)} |", f"|---|{'---|' * len(games)}"]
+    lines = [f"| allocator | {' | '.join(games)} |", f"|---|{'---|' * len(games)}"]
     for allocator in allocators:
         if allocator == "zero":
             continue
