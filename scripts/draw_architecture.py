@@ -35,6 +35,7 @@ PLACES: Mapping[str, Place] = {
     "common": Place(None, "errors, files, types, checks, statistics, metrics, process groups"),
     "optimizers": Place(0, "advantages and policy losses"),
     "policies": Place(1, "language models and endpoints"),
+    "pages": Place(3, "the frame and the figures of HTML pages"),
     "report": Place(3, "HTML pages from run files"),
     "credit": Place(0, "team reward to credit per agent"),
     "rollouts": Place(1, "batched episodes, removals, costs"),

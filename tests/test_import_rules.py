@@ -13,7 +13,7 @@ from scripts.draw_architecture import FILES, PACKAGES, ROOT, imports
 
 ROOMS = (
     ("common",),
-    ("optimizers", "policies"),
+    ("pages", "optimizers", "policies"),
     ("credit",),
     ("rollouts",),
     ("evaluate", "report"),
@@ -131,12 +131,12 @@ def test_circle_sees_one() -> None:
         ("baselines.credit.shapley", "from ..rollouts import groups"),
         ("baselines.credit.shapley", "from baselines import rollouts"),
         ("baselines.optimizers.grpo", "def f():\n    from baselines.policies.base import Policy"),
-        ("baselines.report.svg", "from baselines.evaluate.paths import JOINT"),
+        ("baselines.pages.svg", "from baselines.evaluate.paths import JOINT"),
         ("baselines.evaluate.paths", "if TYPE_CHECKING:\n    from baselines.train import config"),
         ("baselines.train.config", "from baselines.bench.credit import scores"),
         ("baselines.integrations.trl", "from baselines.bench.credit import scores"),
         ("baselines.common.files", "from scripts.tiny import make"),
-        ("baselines.report.svg", 'PAGE = "baselines.train.command"'),
+        ("baselines.pages.svg", 'PAGE = "baselines.train.command"'),
         ("baselines.optimizers.losses.reinforce", "try:\n    import torch\nexcept Bad: pass"),
     ],
 )

@@ -20,6 +20,10 @@ METRICS: Mapping[str, str] = {
     "rollout/empty_steps": "Count: steps so far that trained on nothing, without a usable group.",
     "rollout/removed_groups": "Count: groups with at least one measured removal.",
     "rollout/<agent>/tokens": "Tokens: mean length of the agent's completions.",
+    "rollout/<agent>/neg_logprob": (
+        "Nats per token: mean of minus the log-probability of the agent's sampled tokens, which "
+        "estimates the entropy of its policy at the temperature of sampling."
+    ),
     "credit/help_rate": (
         "Rate: correct rollouts that the team mostly gets wrong without an agent: in the replays "
         "of the rollout, or of its task if the agent speaks first. Null if nothing was removed."
@@ -45,6 +49,10 @@ METRICS: Mapping[str, str] = {
         "1 if in every group the agent's advantage is a multiple of the shared one, else 0."
     ),
     "credit/<agent>/signal_rate": "Rate: groups in which the agent's advantage is not all zero.",
+    "credit/<agent>/advantage_variance": (
+        "Variance of the agent's advantage within tasks: mean over rollouts of the squared "
+        "deviation from the task's mean, summed over the agent's turns."
+    ),
     "rating/<agent>/valid_rate": "Rate: parseable ratings of the agent. Null without ratings.",
     "rating/<agent>/calibration": (
         "Correlation of the agent's rated share with the change of the outcome without it. Null "
@@ -55,6 +63,10 @@ METRICS: Mapping[str, str] = {
         "an update, likewise below."
     ),
     "update/<role>/grad_norm": "Euclidean norm of the gradient before clipping.",
+    "update/<role>/grad_snr": (
+        "Signal-to-noise ratio of the gradient, from the gradients g of this step and h of the "
+        "step before: g·h / (|g - h|² / 2). Null where one of them is missing."
+    ),
     "update/<role>/clip_rate": "Rate: completion tokens whose ratio was clipped.",
     "update/<role>/approx_kl": "Nats per token: KL of the updated from the sampling policy.",
     "update/<role>/learning_rate": "Learning rate of the last update of the step.",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,11 +9,11 @@ from typing import Any
 from baselines.common.files import write_json, write_text
 from baselines.evaluate.evaluation import Evaluation
 from baselines.evaluate.tables import grids, markdown_page
+from baselines.evaluate.transcripts import write_transcripts
 from baselines.evaluate.transcripts_page import evaluation_page
 from ccpo_env.types import Topology
 
 EVALUATION_FILE = "evaluation.json"
-TRANSCRIPTS_FILE = "transcripts.jsonl"
 NOTE = "95 % confidence intervals; tasks are independent observations, samples of one task are not."
 
 
@@ -34,8 +33,7 @@ def write_outputs(
     costs = {"endpoints": list(endpoint_costs)} if endpoint_costs else {}
     counts = {"config": dict(config), **evaluation.to_json(), **costs}
     write_json(out_dir / EVALUATION_FILE, counts)
-    lines = [json.dumps(e.transcript(), ensure_ascii=False) + "\n" for e in evaluation.episodes]
-    write_text(out_dir / TRANSCRIPTS_FILE, "".join(lines))
+    write_transcripts(out_dir, evaluation.episodes)
     title = f"{config['policy']} on {', '.join(evaluation.benchmarks)}"
     tables = grids(evaluation.summaries)
     write_text(out_dir / "evaluation.md", markdown_page(title, tables, [NOTE]))

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from rich import box
+from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from baselines.common.stats import Estimate
 from baselines.evaluate.summary import Row, Summary
 
+TERMINAL_WIDTH = 80
+"""Widest table in a terminal, in characters."""
 NOT_MEASURED = "not measured"
 RATE_COLUMNS = ("quantity", "mean", "95 % interval", "count")
+MAX_WORD = 20
+"""Longest word in a table in a terminal that is never broken."""
+_WORD = re.compile(r"\[[^][]*\]|\S+")
+_NUMBER = re.compile(r"[-+<]?\d|\N{EN DASH}$|$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +42,20 @@ class Grid:
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
 
-    def for_terminal(self) -> Table:
-        """Return a rich table, with markup in texts escaped."""
-        table = Table(title=escape(self.title), title_justify="left", box=box.ROUNDED)
-        for place, name in enumerate(self.columns):
-            table.add_column(escape(name), justify="left" if place == 0 else "right")
-        for cells in self.rows:
-            table.add_row(*map(escape, cells))
-        table.caption = escape(self.note)
-        return table
+    def for_terminal(self) -> Group:
+        """Return rich tables of at most TERMINAL_WIDTH columns of text, with markup escaped.
+
+        Intervals stand below their values where a table is too wide, and columns for which there is
+        no room in further tables.
+        """
+        texts = [[column, *cells] for column, *cells in zip(self.columns, *self.rows, strict=True)]
+        if _width([max(map(len, column)) for column in texts]) > TERMINAL_WIDTH:
+            texts = [[text.replace(" [", "\n[") for text in column] for column in texts]
+        shown = [Text(self.title, style="bold")]
+        parts = _fitting([_least_width(column) for column in texts])
+        tables = [_terminal_table([texts[place] for place in part]) for part in parts]
+        notes = [Text(self.note, style="dim")] if self.note else []
+        return Group(*shown, *tables, *notes)
 
     def as_markdown(self) -> str:
         """Return a Markdown section with a table."""
@@ -110,6 +125,50 @@ def _by_tag(benchmark: str, name: str, summaries: Sequence[Summary]) -> Grid:
 
 def _short(estimate: Estimate | None) -> str:
     return NOT_MEASURED if estimate is None else str(estimate)
+
+
+def _terminal_table(columns: Sequence[Sequence[str]]) -> Table:
+    """Return a rich table of columns of text, whose numbers are aligned on the right."""
+    table = Table(box=box.ROUNDED)
+    for (header, *cells), width in zip(columns, _widths(columns), strict=True):
+        is_numeric = all(_NUMBER.match(cell) for cell in cells)
+        justify: Literal["left", "right"] = "right" if is_numeric else "left"
+        table.add_column(escape(header), justify=justify, width=width, overflow="fold")
+    for cells in zip(*(own for _, *own in columns), strict=True):
+        table.add_row(*map(escape, cells))
+    return table
+
+
+def _widths(columns: Sequence[Sequence[str]]) -> list[int]:
+    """Return the width of each column; the widest that can be broken are, until all fit."""
+    widths = [max(len(line) for text in own for line in text.split("\n")) for own in columns]
+    least = [_least_width(own) for own in columns]
+    while _width(widths) > TERMINAL_WIDTH:
+        wide = [place for place in range(len(widths)) if widths[place] > least[place]]
+        if not wide:
+            break
+        widths[max(wide, key=widths.__getitem__)] -= 1
+    return widths
+
+
+def _fitting(widths: Sequence[int]) -> list[list[int]]:
+    """Return the places of the columns of each table, the first one in all of them."""
+    parts: list[list[int]] = [[0]]
+    for place, width in enumerate(widths[1:], start=1):
+        if len(parts[-1]) > 1 and _width([*(widths[i] for i in parts[-1]), width]) > TERMINAL_WIDTH:
+            parts.append([0])
+        parts[-1].append(place)
+    return parts
+
+
+def _least_width(column: Sequence[str]) -> int:
+    """Return the length of the longest word or interval, or MAX_WORD, where words are broken."""
+    return min(max(len(word) for text in column for word in _WORD.findall(text) or [""]), MAX_WORD)
+
+
+def _width(widths: Sequence[int]) -> int:
+    """Return the width of a table with frames, from those of its columns."""
+    return sum(widths) + 3 * len(widths) + 1
 
 
 def _pipes(cells: Sequence[str]) -> str:

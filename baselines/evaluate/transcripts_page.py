@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from baselines.evaluate.episodes import Episode
 from baselines.evaluate.paths import first_turn
 from baselines.evaluate.tables import Grid
-from ccpo_env.text import valid_unicode
+from baselines.pages.page import render
 from ccpo_env.types import Task, Topology
 
-FOLDER = Path(__file__).parent
-TEMPLATE = "transcripts.html.jinja"
-SCRIPT = "transcripts.js"
-_UNSAFE = {"<": "\\u003c", "\u2028": "\\u2028", "\u2029": "\\u2029"}
-"""Characters in JSON that could end a script or a line in it."""
+TEMPLATE = Path(__file__).parent / "transcripts.html.jinja"
+SCRIPT = TEMPLATE.with_name("transcripts.js")
 
 
 def evaluation_page(
@@ -45,25 +37,14 @@ def evaluation_page(
         HTML. Text from models appears only inside JSON, which the script of the page displays as
         text; its content security policy blocks every other script.
     """
-    environment = Environment(
-        loader=FileSystemLoader(FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    script = (FOLDER / SCRIPT).read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    page: str = environment.get_template(TEMPLATE).render(
+    return render(
+        TEMPLATE,
+        scripts=[SCRIPT],
+        data=page_data(episodes, topology),
         title=title,
         grids=grids,
         notes=notes,
-        data=_script_text(page_data(episodes, topology)),
-        script=script,
-        script_hash=f"sha256-{digest}",
     )
-    return page
 
 
 def page_data(episodes: Sequence[Episode], topology: Topology) -> dict[str, Any]:
@@ -116,11 +97,3 @@ def _episode_json(episode: Episode, topology: Topology) -> dict[str, Any]:
         "reward": episode.reward,
         "detail": episode.verdict.detail,
     }
-
-
-def _script_text(value: object) -> str:
-    """Return JSON that is safe between script tags."""
-    text = valid_unicode(json.dumps(value, ensure_ascii=False, allow_nan=False))
-    for character, escaped in _UNSAFE.items():
-        text = text.replace(character, escaped)
-    return text

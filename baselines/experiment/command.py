@@ -42,6 +42,8 @@ SET_PER_RUN = {
     "push_to_hub": "runs of an experiment are not kept",
     "keep_checkpoints": "runs of an experiment are not kept",
     "completions_every": "runs of an experiment are not kept",
+    "record_every": "runs of an experiment are not kept",
+    "record_rollouts": "runs of an experiment are not kept",
 }
 """Training settings that cannot be passed as flags, and what to do instead."""
 FIRST_FLAGS = (

@@ -10,8 +10,8 @@ from matplotlib.ticker import FuncFormatter
 
 from baselines.common.metrics import MetricRow
 from baselines.common.types import FloatArray
-from baselines.report.series import Series, amounts, binned, column, course, duration, table
-from baselines.report.svg import Plot, finished, panels_of, span_steps, stack
+from baselines.pages.series import Series, amounts, binned, column, course, duration, table
+from baselines.pages.svg import Plot, finished, panels_of, span_steps, stack
 
 MAX_BARS = 40
 TIMED = ("generate", "rate", "verify", "credit", "update")

@@ -1,9 +1,9 @@
-"""Figures of credit: mean, share, distribution, and comparison with shared credit."""
+"""Figures of credit: what agents add, mean, share, distribution, comparison with shared credit."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,17 +12,19 @@ from matplotlib.figure import Figure
 from baselines.common.credit_file import CreditRecord
 from baselines.common.metrics import MetricRow
 from baselines.common.types import FloatArray
-from baselines.report.cost_bars import MAX_BARS
-from baselines.report.credit_map import columns_of, credit_by_name
-from baselines.report.series import (
+from baselines.pages.series import (
     MAX_POINTS,
+    Point,
     Series,
+    amounts,
     binned,
     column,
+    course,
     number_text,
     running_mean,
+    table,
 )
-from baselines.report.svg import (
+from baselines.pages.svg import (
     COLOURS,
     HATCHES,
     INK,
@@ -32,12 +34,16 @@ from baselines.report.svg import (
     finished,
     left_out,
     line,
+    marks,
     of_curves,
     panels_of,
     short,
     span_steps,
     stack,
 )
+from baselines.report.cost_bars import MAX_BARS
+from baselines.report.credit_map import columns_of, credit_by_name
+from baselines.report.wording import names_of
 
 MAX_PANELS, NUM_BINS = 12, 24
 QUARTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -62,12 +68,52 @@ def credit(rows: Sequence[MetricRow], steps: FloatArray, agents: Sequence[str]) 
     return of_curves("Credit of each agent", meaning, figure, steps, series)
 
 
+def added(steps: FloatArray, adds: Mapping[str, Sequence[Point]]) -> Plot | None:
+    """Draw the held-out accuracy that is lost without each agent, over training."""
+    series = [
+        Series(names_of(removed), np.full(len(steps), math.nan), points)
+        for removed, points in adds.items()
+        if points
+    ]
+    if not series:
+        return None
+    shown = series[:MAX_PANELS]
+    ends = [*steps, *(point.steps for one in shown for point in one.points)]
+    figure, panels = panels_of(len(shown), height=1.65)
+    for index, (one, axes) in enumerate(zip(shown, panels, strict=True)):
+        colour = cycled(COLOURS, index)
+        x, y = ([getattr(p, name) for p in one.points] for name in ("steps", "rate"))
+        axes.plot(x, y, color=colour, linewidth=0.8)
+        marks(axes, one.points, index, label=None)
+        axes.axhline(0.0, color=INK, linewidth=0.8, linestyle=(0, (2, 2)))
+        axes.set_title(short(one.label), loc="left")
+        span_steps(axes, ends)
+    figure.supxlabel("training step", fontsize="medium")
+    figure.supylabel("accuracy lost without it", fontsize="medium")
+    meaning = (
+        "Accuracy of the whole team minus that without the agent, on the same held-out tasks, with "
+        f"paired 95 % intervals; dashed: 0.{left_out(list(adds), MAX_PANELS)}"
+    )
+    description = "; ".join(f"{one.label}: {course(one)}" for one in shown)
+    header = ("step", *(one.label for one in shown))
+    cells = [row[:1] + row[2::2] for row in table(np.empty(0), shown)]
+    return finished("What each agent adds", meaning, figure, description, header, cells)
+
+
 def shares(rows: Sequence[MetricRow], steps: FloatArray, agents: Sequence[str]) -> Plot | None:
-    """Draw each agent's share of credit: its root mean square over the sum of all."""
-    sizes: dict[str, FloatArray] = {}
-    for name, places in columns_of(agents).items():
-        own = [_size(rows, agents[place]) for place in places]
-        sizes[name] = np.sum(own, axis=0)
+    """Draw each agent's share of the variance of the advantages within tasks.
+
+    share[a] = V[a] / sum over b of V[b]
+    V[a]     = mean over rollouts g of the sum over turns t of a of (A[g, t] - mean[t])²
+
+    where A is the advantage that the update uses and mean[t] its mean over the task of g: the part
+    that ranks the rollouts of a task.
+    """
+    variance = {a: amounts(rows, f"credit/{a}/advantage_variance") for a in agents}
+    sizes: dict[str, FloatArray] = {
+        name: np.sum([variance[agents[place]] for place in places], axis=0)
+        for name, places in columns_of(agents).items()
+    }
     total = sum(sizes.values(), start=np.zeros(len(rows)))  # (S,)
     if len(sizes) < 2 or not (total > 0).any():
         return None
@@ -76,21 +122,25 @@ def shares(rows: Sequence[MetricRow], steps: FloatArray, agents: Sequence[str]) 
     figure, (axes,) = panels_of(1, height=2.3)
     heights = {one.label: binned(one.values, MAX_BARS) for one in series}
     stack(axes, binned(steps, MAX_BARS), heights, math.ceil(len(rows) / MAX_BARS))
-    axes.set(xlabel="training step", ylabel="share of credit", ylim=(0.0, 1.0))
+    axes.set(xlabel="training step", ylabel="share of variance", ylim=(0.0, 1.0))
     span_steps(axes, steps)
     figure.legend(loc="outside upper left", ncols=3, handlelength=1.6)
     meaning = (
-        "Size of an agent's credit over that of all agents; size: root mean square over the "
-        "rollouts, of either sign."
+        "Variance within tasks of an agent's advantage over the sum of all agents': how much of "
+        "the update ranks rollouts by it. It is no measure of what the agent is worth."
     )
-    return of_curves("Share of credit", meaning, figure, steps, series)
+    if are_equal([one.values for one in series]):
+        meaning += (
+            " Here it is the same for all in every step: their credit is equal, or the optimizer "
+            "scales each agent's advantage to one variance."
+        )
+    return of_curves("Share of the centred advantage", meaning, figure, steps, series)
 
 
-def _size(rows: Sequence[MetricRow], agent: str) -> FloatArray:
-    """Return the root mean square of an agent's credit, shape (S,)."""
-    mean, std = (column(rows, f"credit/{agent}/{moment}") for moment in ("mean", "std"))
-    size: FloatArray = np.hypot(mean, std)
-    return size
+def are_equal(shares: Sequence[FloatArray], *, tolerance: float = 0.005) -> bool:
+    """Return whether all shares are the same in every step, up to a tolerance."""
+    even = 1.0 / len(shares)
+    return all(np.nanmax(np.abs(values - even)) <= tolerance for values in shares)
 
 
 def slopes(rows: Sequence[MetricRow], steps: FloatArray, agents: Sequence[str]) -> Plot | None:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from baselines.common.credit_file import CreditedGroup, CreditRecord
 from baselines.common.types import FloatArray
-from baselines.report.series import spread
+from baselines.pages.series import spread
 
 MAX_COLUMNS = 6
 """Largest number of agents with a column each; larger teams are shown by role."""
 MAX_TASKS = 24
 STRONGEST = 0.45
 """Opacity of the background of the largest mean; the text contrast stays above 4.5 to 1."""
+SAME = 1e-5
+"""Differences of credit up to this size are rounding: the file has six decimals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +25,13 @@ class Cell:
     """Credit of one agent or role on one task.
 
     Args:
-        mean: Mean over the rollouts, in units of reward.
+        mean: Mean over the rollouts, in units of reward; None in a column where it is the same for
+            every task, so that only the spread tells anything.
         std: Standard deviation over the rollouts.
         opacity: Opacity of the background colour, from 0 to STRONGEST.
     """
 
-    mean: float
+    mean: float | None
     std: float
     opacity: float
 
@@ -54,6 +57,7 @@ class CreditMap:
         num_tasks: Number of tasks they were chosen from.
         first_step: Step of the oldest group.
         last_step: Step of the newest one.
+        notes: What it means that a column has no means, one sentence per column.
     """
 
     columns: tuple[str, ...]
@@ -61,6 +65,7 @@ class CreditMap:
     num_tasks: int
     first_step: int
     last_step: int
+    notes: tuple[str, ...]
 
 
 def credit_map(record: CreditRecord | None) -> CreditMap | None:
@@ -73,11 +78,23 @@ def credit_map(record: CreditRecord | None) -> CreditMap | None:
     hardest_first = sorted(by_task.values(), key=lambda own: np.mean(_rewards(own)))
     shown = [hardest_first[place] for place in spread(len(hardest_first), MAX_TASKS)]
     columns = columns_of(record["agents"])
-    means = [[_credit(own, places).mean() for places in columns.values()] for own in shown]
-    largest = float(np.abs(means).max()) or 1.0
+    constants = {
+        name: _constant(name, [_credit(own, places) for own in hardest_first])
+        for name, places in columns.items()
+    }
+    cells = [
+        _cells([_credit(own, places) for own in shown], is_constant=constants[name] is not None)
+        for name, places in columns.items()
+    ]
     steps = [group["step"] for group in record["groups"]]
-    rows = tuple(_row(own, columns.values(), largest) for own in shown)
-    return CreditMap(tuple(columns), rows, len(by_task), min(steps), max(steps))
+    return CreditMap(
+        columns=tuple(columns),
+        rows=tuple(_row(own, row) for own, row in zip(shown, _coloured(cells), strict=True)),
+        num_tasks=len(by_task),
+        first_step=min(steps),
+        last_step=max(steps),
+        notes=tuple(note for note in constants.values() if note is not None),
+    )
 
 
 def credit_by_name(record: CreditRecord | None) -> dict[str, FloatArray]:
@@ -102,12 +119,41 @@ def role_of(agent: str) -> str:
     return agent.rpartition("_")[0] or agent
 
 
-def _row(groups: Sequence[CreditedGroup], columns: Iterable[list[int]], largest: float) -> TaskRow:
-    rewards = _rewards(groups)
-    credit = [_credit(groups, places) for places in columns]
-    cells = tuple(
-        Cell(own.mean(), own.std(), STRONGEST * abs(own.mean()) / largest) for own in credit
+def _constant(name: str, by_task: Sequence[FloatArray]) -> str | None:
+    """Return what is said of a column whose mean is the same for every task; None for others."""
+    means = np.array([own.mean() for own in by_task])
+    if len(means) < 2 or np.ptp(means) > SAME:
+        return None
+    mean = f"{round(float(means.mean()), 2) + 0.0:+.2f}"
+    if max(float(own.std()) for own in by_task) <= SAME:
+        return f"{name} has credit {mean} in every rollout: no rollout is preferred to another."
+    return (
+        f"The credit of {name} is relative to its task: its mean is {mean} for every task, so only "
+        f"the spread over the rollouts is shown."
     )
+
+
+def _cells(by_task: Sequence[FloatArray], *, is_constant: bool) -> list[Cell]:
+    """Return the cells of a column, not yet coloured."""
+    means = [None if is_constant else float(own.mean()) for own in by_task]
+    return [Cell(mean, float(own.std()), 0.0) for mean, own in zip(means, by_task, strict=True)]
+
+
+def _coloured(columns: Sequence[Sequence[Cell]]) -> list[tuple[Cell, ...]]:
+    """Return the rows of the table, coloured by the size of the mean or, without, of the spread."""
+    means = [abs(c.mean) for own in columns for c in own if c.mean is not None]
+    coloured = []
+    for own in columns:
+        sizes = [c.std if c.mean is None else abs(c.mean) for c in own]
+        largest = max(sizes if own[0].mean is None else means) or 1.0
+        coloured.append(
+            [replace(c, opacity=STRONGEST * s / largest) for c, s in zip(own, sizes, strict=True)]
+        )
+    return list(zip(*coloured, strict=True))
+
+
+def _row(groups: Sequence[CreditedGroup], cells: tuple[Cell, ...]) -> TaskRow:
+    rewards = _rewards(groups)
     first = groups[0]
     num_right = int((rewards > 0).sum())
     return TaskRow(first["task_id"], first["question"], num_right, len(rewards), cells)

@@ -1,84 +1,172 @@
-"""Held-out evaluations of a run, read from its files."""
+"""What a run measured on held-out tasks, read from its files, and its paired differences."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypedDict, TypeVar
+from typing import Any, Literal, TypedDict, TypeVar
 
-from baselines.common.metrics import MetricRow
-from baselines.common.stats import Proportion, proportion
-from baselines.report.series import Point
+from baselines.common.evaluation_file import read_evaluations
+from baselines.common.files import CONFIG_FILE
+from baselines.common.jsonl import read_rows
+from baselines.common.metrics import METRICS_FILE, MetricRow
+from baselines.common.stats import Estimate
+from baselines.common.stats.paired import PairedDifference
+from baselines.report.outcomes import (
+    CountedOutcomes,
+    EvaluationJson,
+    Kind,
+    Outcomes,
+    TaskOutcomes,
+    change,
+)
+from baselines.report.wording import names_of
 
 T = TypeVar("T")
-Kind = Literal["joint", "without", "help", "hurt"]
+Status = Literal["finished", "interrupted", "unfinished"]
 
-HELD_OUT: Mapping[Kind, tuple[str, str]] = {
-    "joint": ("whole team", "eval/accuracy/joint"),
-    "without": ("without {}", "eval/accuracy/solo"),
-    "help": ("right only with {}", "eval/help_rate"),
-    "hurt": ("right only without {}", "eval/hurt_rate"),
+LABELS: dict[Kind, str] = {
+    "joint": "whole team",
+    "without": "without {}",
+    "adds": "{} adds",
+    "help": "right only with {}",
+    "hurt": "right only without {}",
 }
-"""Label of each held-out rate on the page, and its metric during training."""
-
-
-class Count(TypedDict):
-    """Successes among held-out tasks; 0 of 0 if not measured."""
-
-    successes: int
-    total: int
-
-
-class EvaluationJson(TypedDict):
-    """Counts of an evaluation in summary.json; those of removals by the names of the agents."""
-
-    num_tasks: int
-    joint: Count
-    without: dict[str, Count]
-    help: dict[str, Count]
-    hurt: dict[str, Count]
-    unmeasured: int
-
-
-class AuditJson(TypedDict):
-    """A CreditAudit; None where there was no signal."""
-
-    slope: float | None
-    correlation: float | None
-    degenerate: bool
-    signal_rate: float
+"""Label of each held-out quantity, with the names of the removed agents."""
+VERDICTS = {"higher": "rose", "lower": "fell", "inconclusive": "inconclusive"}
+"""What happened in training, by the verdict of the paired test."""
 
 
 class RunSummary(TypedDict):
-    """The contents of summary.json."""
+    """The contents of summary.json that the page reads."""
 
     status: str
     steps_done: int
     initial: EvaluationJson | None
     final: EvaluationJson | None
-    audit: dict[str, AuditJson]
     warnings: list[str]
     versions: dict[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Measurement:
-    """A rate on held-out tasks before and after training; None where it was not measured."""
+@dataclass(frozen=True, slots=True, eq=False)
+class RunRecord:
+    """The files of a run, which may still be going.
 
-    label: str
-    initial: Proportion | None
-    final: Proportion | None
+    Args:
+        config: Contents of config.json.
+        rows: The metrics of each step.
+        summary: Contents of summary.json, or what is known without it.
+        outcomes: Held-out evaluations in the order of their steps.
+    """
+
+    config: dict[str, object]
+    rows: Sequence[MetricRow]
+    summary: RunSummary
+    outcomes: Sequence[Outcomes]
+
+    @property
+    def steps_done(self) -> int:
+        """Training steps so far."""
+        return max(self.summary["steps_done"], *(int(row["step"] or 0) for row in self.rows), 0)
+
+    @property
+    def status(self) -> Status:
+        """How it ended; "unfinished" if summary.json does not tell: it runs, or was killed."""
+        if self.summary["steps_done"] < self.steps_done:
+            return "unfinished"  # the summary is that of an earlier, interrupted part of the run
+        return "finished" if self.summary["status"] == "finished" else _stopped(self.summary)
+
+    @property
+    def before(self) -> Outcomes | None:
+        """The evaluation before training; None if there was none."""
+        first = self.outcomes[0] if self.outcomes else None
+        return first if first and first.step == 0 else None
+
+    @property
+    def after(self) -> Outcomes | None:
+        """The latest evaluation after at least one step; None if there was none."""
+        last = self.outcomes[-1] if self.outcomes else None
+        return last if last and last.step > 0 else None
+
+    @property
+    def has_only_counts(self) -> bool:
+        """Whether it is unknown which tasks were solved: p-values over training are bounds."""
+        return isinstance(self.after, CountedOutcomes)
+
+    @property
+    def removals(self) -> tuple[str, ...]:
+        """The removals that were evaluated."""
+        return tuple(dict.fromkeys(name for own in self.outcomes for name in own.removals))
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A quantity on held-out tasks before and after training; None where it was not measured.
+
+    Args:
+        kind: The quantity.
+        removed: The removed agents; empty for the whole team.
+        before: Its value before training, for "adds" a paired difference in rate.
+        after: Its latest value.
+        change: The paired difference, after minus before.
+    """
+
+    kind: Kind
+    removed: str
+    before: Estimate | None
+    after: Estimate | None
+    change: PairedDifference | None
+
+    @property
+    def label(self) -> str:
+        """Label of the quantity."""
+        return LABELS[self.kind].format(names_of(self.removed))
 
     @property
     def verdict(self) -> str:
-        """Whether the two intervals are disjoint, and in which direction."""
-        if self.initial is None or self.final is None:
-            return "not measured"
-        if self.final.is_above(self.initial):
-            return "higher"
-        return "lower" if self.final.is_below(self.initial) else "inconclusive"
+        """Whether it "rose" or "fell" in training, or the test is "inconclusive"."""
+        return "not measured" if self.change is None else VERDICTS[self.change.verdict]
+
+
+def read_run(run_dir: Path) -> RunRecord:
+    """Read the files of a run: those of config.json, metrics, evaluations and summary that exist.
+
+    Raises:
+        FileNotFoundError: If there is no config.json.
+        ValueError: If a file is damaged.
+    """
+    if not (run_dir / CONFIG_FILE).is_file():
+        raise FileNotFoundError(
+            f"run_dir must hold config.json, got none in {run_dir}; pass the folder of a run"
+        )
+    config: dict[str, object] = read_json(run_dir / CONFIG_FILE, {})
+    rows = read_rows(run_dir / METRICS_FILE)
+    summary = _read_summary(run_dir / "summary.json")
+    outcomes: Sequence[Outcomes] = [TaskOutcomes(own) for own in read_evaluations(run_dir)]
+    if not outcomes:
+        ends = ((0, summary["initial"]), (summary["steps_done"], summary["final"]))
+        outcomes = [CountedOutcomes(step, counts) for step, counts in ends if counts]
+    return RunRecord(config, rows, summary, outcomes)
+
+
+def comparisons(run: RunRecord, kinds: Sequence[Kind] = tuple(LABELS)) -> list[Comparison]:
+    """Return the quantities that were measured before or after training, kind by kind."""
+    found = [
+        comparison(run, kind, removed)
+        for kind in kinds
+        for removed in ([""] if kind == "joint" else run.removals)
+    ]
+    return [one for one in found if one.before or one.after]
+
+
+def comparison(run: RunRecord, kind: Kind, removed: str = "") -> Comparison:
+    """Return a quantity before and after training."""
+    before, after = (
+        own.estimate(kind, removed) if own else None for own in (run.before, run.after)
+    )
+    return Comparison(kind, removed, before, after, change(run.before, run.after, kind, removed))
 
 
 def read_json(path: Path, default: T) -> T:
@@ -89,92 +177,18 @@ def read_json(path: Path, default: T) -> T:
     return value
 
 
-def read_summary(path: Path, rows: Sequence[MetricRow]) -> RunSummary:
-    """Read summary.json, or recover it from the metrics if the run was interrupted before."""
-    interrupted: RunSummary = {
-        "status": "interrupted",
-        "steps_done": int(rows[-1]["step"] or 0) if rows else 0,
+def _read_summary(path: Path) -> RunSummary:
+    unknown: RunSummary = {
+        "status": "unfinished",
+        "steps_done": 0,
         "initial": None,
         "final": None,
-        "audit": {},
         "warnings": [],
         "versions": {},
     }
-    return {**interrupted, **read_json(path, interrupted)}
+    found: dict[str, Any] = read_json(path, {})
+    return {**unknown, **{key: found[key] for key in unknown if key in found}}  # type: ignore[typeddict-item]
 
 
-def measurements(summary: RunSummary) -> list[Measurement]:
-    """Return all rates measured before or after training."""
-    names = removals(summary)
-    rates = [
-        measurement(summary, kind, name)
-        for kind in HELD_OUT
-        for name in ([""] if kind == "joint" else names)
-    ]
-    return [rate for rate in rates if rate.initial or rate.final]
-
-
-def removals(summary: RunSummary) -> list[str]:
-    """Return the removals that were evaluated: an agent, or several joined by a plus."""
-    ends = (summary["initial"], summary["final"])
-    return list(dict.fromkeys(name for end in ends if end for name in end["without"]))
-
-
-def held_out(rows: Sequence[MetricRow], summary: RunSummary) -> dict[str, list[Point]]:
-    """Return the held-out rates over the training steps.
-
-    Args:
-        rows: The metrics; the evaluation in a row precedes the update of its step.
-        summary: The evaluations before and after training, with the number of tasks that the
-            rates during training were measured on.
-
-    Returns:
-        Points by kind. Averages over several removals have no interval.
-    """
-    ends = ((0, summary["initial"]), (summary["steps_done"], summary["final"]))
-    curves: dict[str, list[Point]] = {}
-    for kind, (_, metric) in HELD_OUT.items():
-        shares = {steps: _shares(end, kind) for steps, end in ends if end}
-        rates = {int(row["step"] or 0) - 1: row.get(metric) for row in rows}
-        rates |= {
-            at: sum(s.value for s in found) / len(found) for at, found in shares.items() if found
-        }
-        totals = {at: found[0].num_units for at, found in shares.items() if len(found) == 1}
-        usual = next(iter(totals.values()), None)
-        curves[kind] = [
-            _point(steps, rate, totals.get(steps, usual))
-            for steps, rate in sorted(rates.items())
-            if rate is not None
-        ]
-    return curves
-
-
-def measurement(summary: RunSummary, kind: Kind, name: str = "") -> Measurement:
-    """Return a rate before and after training, of the whole team or of a named removal."""
-    label = HELD_OUT[kind][0].format(names_of(name))
-    initial, final = (_share(summary[end], kind, name) for end in ("initial", "final"))
-    return Measurement(label, initial, final)
-
-
-def _shares(evaluation: EvaluationJson, kind: Kind) -> list[Proportion]:
-    names = [""] if kind == "joint" else list(evaluation["without"])
-    found = (_share(evaluation, kind, name) for name in names)
-    return [share for share in found if share is not None]
-
-
-def _share(evaluation: EvaluationJson | None, kind: Kind, name: str) -> Proportion | None:
-    if evaluation is None:
-        return None
-    count = evaluation["joint"] if kind == "joint" else evaluation[kind].get(name)
-    return proportion(count["successes"], count["total"]) if count and count["total"] else None
-
-
-def _point(steps: int, rate: float, total: int | None) -> Point:
-    if total is None:
-        return Point(steps, rate)
-    return Point(steps, rate, proportion(round(rate * total), total))
-
-
-def names_of(removed: str) -> str:
-    """Return the removed agents as a sentence names them."""
-    return removed.replace("+", " and ")
+def _stopped(summary: RunSummary) -> Status:
+    return "interrupted" if summary["status"] == "interrupted" else "unfinished"

@@ -1,132 +1,200 @@
-"""The conclusions of a run in sentences, as far as the confidence intervals support them."""
+"""Three questions about a run, answered as far as the tests of its paired differences allow."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from baselines.common.stats import Proportion
-from baselines.report.held_out import (
-    AuditJson,
-    Measurement,
-    RunSummary,
-    measurement,
+from baselines.common.stats.paired import PairedDifference
+from baselines.report.held_out import RunRecord, comparison
+from baselines.report.outcomes import change
+from baselines.report.run_audit import AgentAudit, RunMean
+from baselines.report.wording import (
+    MAX_NAMED,
+    listed,
     names_of,
-    removals,
+    percent,
+    percent_with_interval,
+    plural,
+    points,
+    points_with_p,
 )
 
 MAX_COMPARED = 3
 """Maximum number of removals with one sentence each; the table lists all of them."""
-MAX_NAMED = 5
-"""Maximum number of agents that a sentence lists by name."""
-NEARLY_SHARED = 0.999
-"""Correlation with the shared advantage above which less than 0.2 % of the variance differs."""
+EFFECTS = {"higher": "helps", "lower": "hurts", "inconclusive": "inconclusive"}
+"""What an agent does, by the verdict on the team with it against the team without it."""
 
 
-def sentences(config: Mapping[str, object], summary: RunSummary) -> list[str]:
-    """Return the conclusions of a run; overlapping intervals are inconclusive.
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A question about a run, with the answer in sentences; the first one is the verdict."""
 
-    Two rates differ if their intervals are disjoint. This is more conservative than a test of the
-    difference, and more so as both rates are measured on the same tasks.
-    """
-    steps = _plural(summary["steps_done"], "step")
-    team = measurement(summary, "joint")
-    conclusions = [_change(team, steps), *_effects(team, summary)]
-    last = summary["final"] or summary["initial"]
-    if last and last["unmeasured"]:
-        answers = _plural(last["unmeasured"], "held-out answer")
-        conclusions.append(f"{answers} could not be verified and are excluded.")
-    same = [name for name, entry in summary["audit"].items() if _is_degenerate(entry)]
-    if same and config.get("allocator") != "shared":
-        conclusions.append(
-            f"Degenerate credit: within a task, the advantage of {_listed(same)} is a multiple of "
-            f"the shared one."
-        )
-    if summary["status"] != "finished":
-        conclusions.append(f"The run was interrupted after {steps}.")
-    return conclusions
+    question: str
+    sentences: tuple[str, ...]
 
 
-def reading(entry: AuditJson) -> str:
-    """Return the interpretation of an agent's credit audit, in one sentence."""
-    if not entry["signal_rate"]:
-        return "No signal: its advantage was zero in every group."
-    if _is_degenerate(entry):
-        return "Degenerate: in every group its advantage is a multiple of the shared one."
-    if entry["correlation"] is None:
-        return "Not degenerate: it does not always rank rollouts as the team reward does."
-    if entry["correlation"] > NEARLY_SHARED:
-        return (
-            f"Nearly degenerate: correlation {entry['correlation']:.5f} with the shared advantage."
-        )
-    return f"Not degenerate: correlation {entry['correlation']:.2f} with the shared advantage."
-
-
-def _change(team: Measurement, steps: str) -> str:
-    before, after = team.initial, team.final
-    if before is None and after is None:
-        return "There was no evaluation on held-out tasks."
-    if before is None or after is None:
-        when = f"after {steps}" if before is None else "before training"
-        return f"Held-out accuracy {when} is {after or before}."
-    if team.verdict == "inconclusive":
-        return (
-            f"Held-out accuracy went from {before} to {after} in {steps}; the intervals overlap, "
-            f"so the change is inconclusive."
-        )
-    verb = "rose" if team.verdict == "higher" else "fell"
-    return f"Held-out accuracy {verb} from {before} to {after} in {steps}."
-
-
-def _effects(team: Measurement, summary: RunSummary) -> list[str]:
-    """Compare the whole team with the team without an agent, in the latest evaluation."""
-    texts: list[str] = []
-    found: dict[str, list[str]] = {"help": [], "hurt": [], "": []}
-    for removed in removals(summary):
-        without = measurement(summary, "without", removed)
-        ends = ((team.final, without.final), (team.initial, without.initial))
-        both = next(((a, b) for a, b in ends if a is not None and b is not None), None)
-        if both is not None:
-            name, effect = names_of(removed), _effect(*both)
-            found[effect].append(name)
-            texts.append(_effect_sentence(name, effect, both[1], without))
-    if len(texts) <= MAX_COMPARED:
-        return texts
-    words = {"help": "lowers it", "hurt": "raises it", "": "has an inconclusive effect"}
+def answers(run: RunRecord, audits: Mapping[str, AgentAudit]) -> list[Answer]:
+    """Return whether the team learned, whether each agent helps, and whether credit differs."""
     return [
-        f"Removing {_listed(names, 'or')} {words[effect]}."
-        for effect, names in found.items()
-        if names
+        Answer("Did the team learn?", tuple(_learned(run))),
+        Answer("Does each agent help?", tuple(_helps(run, list(audits)))),
+        Answer("Was the credit informative?", tuple(_informative(run, audits))),
     ]
 
 
-def _effect(team: Proportion, without: Proportion) -> str:
-    if team.is_above(without):
-        return "help"
-    return "hurt" if team.is_below(without) else ""
+def remarks(run: RunRecord) -> list[str]:
+    """Return what limits the answers: unmeasured answers, and a run that did not finish."""
+    found = []
+    last = run.after or run.before
+    if last and last.num_unmeasured:
+        answers_ = plural(last.num_unmeasured, "held-out answer")
+        found.append(f"{answers_} could not be verified and are excluded.")
+    if run.has_only_counts and run.before:
+        found.append(
+            "Only the counts before and after training are known, not which tasks they are: the "
+            "p-value of their difference is an upper bound."
+        )
+    if run.status == "interrupted":
+        found.append(f"The run was interrupted after {plural(run.steps_done, 'step')}.")
+    elif run.status == "unfinished":
+        total = run.config.get("steps")
+        of = f" of {total}" if isinstance(total, int) else ""
+        found.append(f"The run has not finished: step {run.steps_done}{of} is its latest.")
+    return found
 
 
-def _effect_sentence(name: str, effect: str, rate: Proportion, without: Measurement) -> str:
-    sentence = f"Without {name} it is {rate}"
-    if not effect:
-        return f"{sentence}; the intervals overlap, so its effect is inconclusive."
-    sentence += f": the messages of {name} {effect}."
-    if effect == "help" and without.verdict == "lower":
+def effect(added: PairedDifference) -> str:
+    """Return whether an agent "helps" or "hurts", or the test is "inconclusive"."""
+    return EFFECTS[added.verdict]
+
+
+def credit_sentence(agent: str, audit: AgentAudit) -> str:
+    """Return how the advantage of an agent relates to the shared one over the run."""
+    if not audit.signal_rate.value:
+        return f"{agent} had no signal: its advantage was zero in every group."
+    if audit.is_degenerate:
+        return (
+            f"The credit of {agent} is the shared reward, rescaled: in every group its advantage "
+            f"is a multiple of the shared one (degenerate credit)."
+        )
+    if audit.is_practically_shared:
+        return f"The credit of {agent} is practically the shared reward."
+    return f"The credit of {agent} differs from the shared reward."
+
+
+def _learned(run: RunRecord) -> list[str]:
+    team = comparison(run, "joint")
+    if team.before is None and team.after is None:
+        return ["There was no evaluation on held-out tasks."]
+    if team.before is None or team.after is None or run.after is None:
+        when = "before training" if team.after is None else f"after {_steps(run)}"
+        rate = team.before if team.after is None else team.after
+        assert rate is not None
+        return [f"Held-out accuracy {when} is {percent_with_interval(rate)}."]
+    way = f"from {percent(team.before)} to {percent(team.after)} in {_steps(run)}"
+    if team.change is None:
+        return [f"Held-out accuracy went {way}, on different tasks: the difference is unknown."]
+    numbers = points_with_p(team.change, at_most=run.has_only_counts)
+    verb = {"higher": "rose", "lower": "fell"}.get(team.change.verdict)
+    if verb is None:
+        return [f"Inconclusive: held-out accuracy went {way}, {numbers}."]
+    return [f"Held-out accuracy {verb} {way}: {numbers}."]
+
+
+def _steps(run: RunRecord) -> str:
+    return plural(run.after.step if run.after else run.steps_done, "step")
+
+
+def _helps(run: RunRecord, agents: Sequence[str]) -> list[str]:
+    """Compare the whole team with the team without an agent, in the latest evaluation."""
+    last = run.after or run.before
+    added = {name: last.added(name) for name in last.removals} if last else {}
+    known = {name: found for name, found in added.items() if found is not None}
+    if not known:
+        return ["No agent was removed in an evaluation."]
+    if len(known) > MAX_COMPARED:
+        return _grouped(known)
+    said = [_effect_sentence(name, found, run) for name, found in known.items()]
+    left = [agent for agent in agents if agent not in "+".join(known).split("+")]
+    if left:
+        said.append(f"{listed(left)} {'was' if len(left) == 1 else 'were'} not removed.")
+    return said
+
+
+def _effect_sentence(removed: str, added: PairedDifference, run: RunRecord) -> str:
+    name, numbers = names_of(removed), points_with_p(added)
+    found, is_one = effect(added), "+" not in removed
+    if found == "inconclusive":
+        return f"Inconclusive: {name} {'adds' if is_one else 'add'} {numbers}."
+    verb = found if is_one else found[:-1]
+    whom = "it" if is_one else "them"
+    sentence = f"{name} {verb}: accuracy with {whom} minus without {whom} is {numbers}."
+    lost = change(run.before, run.after, "without", removed)
+    if found == "helps" and lost is not None and lost.verdict == "lower":
         sentence += (
-            f" Without {name} it was {without.initial} before training, so part of this gap "
-            f"is a loss of accuracy without {name}."
+            f" Part of this is a loss: accuracy without {name} fell in training by {points(lost)}."
         )
     return sentence
 
 
-def _is_degenerate(entry: AuditJson) -> bool:
-    return entry["degenerate"] and entry["signal_rate"] > 0
+def _grouped(added: Mapping[str, PairedDifference]) -> list[str]:
+    """Return one sentence per effect, for teams with many agents."""
+    found: dict[str, list[str]] = {}
+    for name, difference in added.items():
+        found.setdefault(effect(difference), []).append(name)
+    said = []
+    for kind in filter(found.__contains__, EFFECTS.values()):
+        names = found[kind]
+        values = [100.0 * added[name].value for name in names]
+        span = f"{min(values):+.1f} to {max(values):+.1f} points"
+        who = listed([names_of(name) for name in names])
+        if kind == "inconclusive":
+            said.append(f"Inconclusive: {who} ({span}).")
+        else:
+            verb = kind if len(names) == 1 else kind[:-1]
+            said.append(f"{who} {verb}: {span}, p < 0.05 each.")
+    return said
 
 
-def _listed(names: Sequence[str], word: str = "and") -> str:
-    if len(names) > MAX_NAMED:
-        return f"{'any of ' if word == 'or' else ''}{len(names)} agents"
-    return f" {word} ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+def _informative(run: RunRecord, audits: Mapping[str, AgentAudit]) -> list[str]:
+    if not audits:
+        return ["No credit was measured."]
+    if run.config.get("allocator") == "shared":
+        return ["Every agent has the shared reward, as set with --allocator shared."]
+    return credit_sentences(audits)
 
 
-def _plural(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+def credit_sentences(audits: Mapping[str, AgentAudit]) -> list[str]:
+    """Return whose credit differs from the shared reward, and the correlations that tell it."""
+    silent = [agent for agent, audit in audits.items() if not audit.signal_rate.value]
+    shared = [agent for agent, audit in audits.items() if audit.is_practically_shared]
+    own = [agent for agent in audits if agent not in (*silent, *shared)]
+    said = []
+    if own:
+        said.append(f"The credit of {listed(own)} differs from the shared reward.")
+    if shared:
+        said.append(f"The credit of {listed(shared)} is practically the shared reward.")
+    if silent:
+        said.append(f"The advantage of {listed(silent)} was zero in every group.")
+    return [*said, *_correlations(audits)]
+
+
+def _correlations(audits: Mapping[str, AgentAudit]) -> list[str]:
+    """Return the correlation of each agent, or the range of those of a large team."""
+    known = {agent: a.correlation for agent, a in audits.items() if a.correlation is not None}
+    if not known:
+        return []
+    if len(known) > MAX_NAMED:
+        low, high = (end(found.value for found in known.values()) for end in (min, max))
+        text = f"{low:.3f} to {high:.3f}"
+    else:
+        text = ", ".join(f"{agent} {correlation_text(found)}" for agent, found in known.items())
+    return [f"Correlation with the shared advantage: {text}."]
+
+
+def correlation_text(correlation: RunMean) -> str:
+    """Return a correlation with its interval, and with as many digits as tell it from 1."""
+    if correlation.low is not None and correlation.low > 1.0 - 5e-5:
+        return f"{correlation.value:.2f}"
+    return correlation.text(".2f" if correlation.value < 0.99 else ".4f")

@@ -7,32 +7,28 @@ import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
-
 from baselines.common.credit_file import CREDIT_FILE, read_credit
-from baselines.common.files import CONFIG_FILE, write_text
-from baselines.common.jsonl import read_rows
-from baselines.common.metrics import METRICS_FILE, MetricRow
+from baselines.common.files import write_text
+from baselines.common.metrics import MetricRow
+from baselines.pages.page import render
+from baselines.pages.svg import Plot, short
 from baselines.report.credit_map import credit_map
+from baselines.report.curves import added_points, held_out_points
 from baselines.report.figures import plots
-from baselines.report.held_out import (
-    held_out,
-    measurements,
-    names_of,
-    read_json,
-    read_summary,
-    removals,
-)
-from baselines.report.narrative import reading, sentences
-from baselines.report.svg import Plot, short
+from baselines.report.held_out import comparisons, read_json, read_run
+from baselines.report.narrative import answers, credit_sentence, effect, remarks
+from baselines.report.run_audit import PRACTICALLY_SHARED, run_audit
+from baselines.report.wording import names_of, p_words, percent_with_interval, points
 
 MAX_MESSAGE_CHARS = 6000
 """Longest message on the page, which keeps a few examples far below a megabyte."""
-TEMPLATE = "report.html.jinja"
+PAGE = "report.html"
+"""File name, in the folder of a run."""
+TEMPLATE = Path(__file__).parent / "report.html.jinja"
 SECTIONS: Mapping[str, tuple[str, ...]] = {
-    "Held-out accuracy": ("accuracy",),
+    "Held-out accuracy": ("accuracy", "adds"),
     "Credit": ("credit", "share", "distribution", "effects", "slope", "variance", "ratings"),
-    "Learning of each role": ("roles", "lengths"),
+    "Learning of each role": ("roles", "completions"),
     "Cost": ("tokens", "time"),
 }
 """Figures of each section, in order; those that were not drawn are omitted."""
@@ -42,52 +38,63 @@ def write_report(run_dir: Path) -> Path:
     """Write the report.html of a run.
 
     Args:
-        run_dir: Holds config.json, and those of metrics.jsonl, summary.json, examples.json and
-            credit.json that the run has written.
+        run_dir: Holds config.json, and those of metrics.jsonl, evaluations.jsonl, summary.json,
+            examples.json and credit.json that the run has written; it may still be going.
 
     Returns:
         Path of the page, which loads no resources. The same files give the same bytes.
 
     Raises:
         FileNotFoundError: If there is no config.json.
+        ValueError: If a file is damaged.
     """
-    if not (run_dir / CONFIG_FILE).is_file():
-        raise FileNotFoundError(
-            f"run_dir must hold config.json, got none in {run_dir}; pass the folder of a run"
-        )
-    config: dict[str, object] = read_json(run_dir / CONFIG_FILE, {})
-    rows = read_rows(run_dir / METRICS_FILE)
-    summary = read_summary(run_dir / "summary.json", rows)
+    run = read_run(run_dir)
     record = read_credit(run_dir / CREDIT_FILE)
-    removed = removals(summary)
-    without_agent = (
-        f"without {names_of(removed[0])}" if len(removed) == 1 else "with an agent removed"
-    )
+    agents = audited_agents(run.rows)
+    audits = run_audit(run.rows, agents)
+    removed = run.removals
     drawn = plots(
-        rows,
-        held_out=held_out(rows, summary),
-        agents=_named_in(rows, r"credit/(.+)/mean"),
-        roles=_named_in(rows, r"update/(.+)/loss"),
+        run.rows,
+        held_out=held_out_points(run),
+        adds=added_points(run),
+        agents=agents,
+        roles=_named_in(run.rows, r"update/(.+)/loss"),
         record=record,
-        without_agent=without_agent,
+        without_agent=(
+            f"without {names_of(removed[0])}" if len(removed) == 1 else "with an agent removed"
+        ),
     )
-    page = _template().render(
-        config=config,
-        summary=summary,
-        sentences=sentences(config, summary),
-        measurements=measurements(summary),
-        readings={name: reading(entry) for name, entry in summary["audit"].items()},
+    page = render(
+        TEMPLATE,
+        config=run.config,
+        run=run,
+        steps_of_after=run.after.step if run.after else run.steps_done,
+        answers=answers(run, audits),
+        remarks=remarks(run),
+        comparisons=comparisons(run),
+        audits=audits,
+        readings={name: credit_sentence(name, audit) for name, audit in audits.items()},
+        practically_shared=PRACTICALLY_SHARED,
         sections=_sections(drawn),
         credit_map=credit_map(record),
         examples=read_json(run_dir / "examples.json", []),
-        settings={name: _text(value) for name, value in config.items()},
-        command=command(config),
+        settings={name: _text(value) for name, value in run.config.items()},
+        command=command(run.config),
         clip=_clip,
         short=short,
+        percent=percent_with_interval,
+        points=points,
+        p_words=p_words,
+        effect=effect,
     )
-    path = run_dir / "report.html"
+    path = run_dir / PAGE
     write_text(path, page)
     return path
+
+
+def audited_agents(rows: Sequence[MetricRow]) -> list[str]:
+    """Return the agents that got credit, in turn order."""
+    return _named_in(rows, r"credit/(.+)/mean")
 
 
 def command(config: Mapping[str, object]) -> str:
@@ -105,18 +112,6 @@ def command(config: Mapping[str, object]) -> str:
         elif value is not None:
             words += [f"--{flag}", str(value)]
     return shlex.join(words)
-
-
-def _template() -> Template:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,  # model output is data, never markup
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template(TEMPLATE)
 
 
 def _sections(drawn: Mapping[str, Plot]) -> dict[str, list[Plot]]:

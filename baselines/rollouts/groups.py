@@ -23,7 +23,7 @@ from baselines.rollouts.plan import (
     turn_names,
 )
 from baselines.rollouts.removed_cache import RemovedCache
-from baselines.rollouts.rollout import Rollout, RolloutRequest
+from baselines.rollouts.rollout import Replays, Rollout, RolloutRequest
 from baselines.rollouts.runner import RolloutRunner
 from ccpo_env.types import Task, Topology
 
@@ -45,6 +45,7 @@ class Group:
         ratings: Shares given by the raters, shape (A raters, A agents, G); None: no ratings.
         rating_valid: Whether they could be parsed, shape (A raters, G).
         features: Category of each message, shape (G, T turns); None: not categorised.
+        replays: Episodes without some agents, and continuations, of the rollouts.
         num_played: Number of episodes played.
         num_unmeasured: Number of these that the verifier could not decide.
         is_complete: Whether everything in the plan was measured, or omitted because it could not
@@ -63,6 +64,7 @@ class Group:
     ratings: FloatArray | None = None
     rating_valid: BoolArray | None = None
     features: IntArray | None = None
+    replays: tuple[Replays, ...] = ()
     num_played: int = 0
     num_unmeasured: int = 0
     is_complete: bool = True
@@ -262,11 +264,19 @@ class _Draft:
             branches={turn: _rows(rows, kept) for turn, rows in self._branches.items()},
             turns=repeated_turn_names(topology),
             orders=plan.orders,
+            replays=self._replays(kept),
             num_played=len(team_rewards) + len(others),
             num_unmeasured=team_rewards.count(None) + others.count(None),
             is_complete=bool(joint)
             and all(removed[key].size for key in plan.removals if key in removed),
         )
+
+    def _replays(self, kept: Sequence[int]) -> tuple[Replays, ...]:
+        """Return what was played besides the rollouts of the team, for the kept ones."""
+        replays = [Replays.of(rows, None) for rows in self._once.values() if rows]
+        for rows_of in (*self._replayed.values(), *self._branches.values()):
+            replays += [Replays.of(rows_of[k], place) for place, k in enumerate(kept)]
+        return tuple(replays)
 
     def _measured_once(self, removed: frozenset[str], cache: RemovedCache | None) -> FloatArray:
         fresh = rewards(self._once.get(removed, []))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from baselines.policies.base import Completion
@@ -80,3 +81,34 @@ class Rollout:
     def num_tokens(self) -> int:
         """Tokens sampled in this rollout."""
         return sum(len(completion.token_ids) for completion in self.sampled)
+
+
+@dataclass(frozen=True, slots=True)
+class Replays:
+    """Finished episodes of one request that were played to measure credit.
+
+    Args:
+        removed: Agents that did not take part; empty for continuations of the whole team.
+        rollout: Index, in its group, of the rollout that they follow; None: the first turn.
+        num_shared: Number of first messages shared with that rollout.
+        messages: The further messages of each episode.
+        verdicts: The verdict on each.
+    """
+
+    removed: frozenset[str]
+    rollout: int | None
+    num_shared: int
+    messages: tuple[tuple[Message, ...], ...]
+    verdicts: tuple[Verdict, ...]
+
+    @classmethod
+    def of(cls, rollouts: Sequence[Rollout], rollout: int | None) -> Replays:
+        """Return the replays of a request, at least one, which follow a rollout of their group."""
+        request = rollouts[0].request
+        return cls(
+            request.removed,
+            rollout,
+            request.num_shared,
+            tuple([own.messages[request.num_shared :] for own in rollouts]),
+            tuple([own.verdict for own in rollouts]),
+        )

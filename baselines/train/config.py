@@ -42,7 +42,7 @@ PRETRAINED_LEARNING_RATE = 1e-6
 ADAM_BETA1 = 0.9
 NOT_COMPARED = (
     *("push_to_hub", "out_dir", "resume", "steps", "tracker"),
-    *("keep_checkpoints", "completions_every"),
+    *("keep_checkpoints", "completions_every", "record_every", "record_rollouts"),
 )
 """Fields that a resumed run may change: they do not affect completed steps."""
 
@@ -50,7 +50,7 @@ AT_LEAST_ONE = (
     *("num_thinkers", "num_voters", "num_debaters", "num_rounds", "lora_rank"),
     *("tasks_per_step", "removed_samples", "branch_samples", "steps"),
     *("num_eval_tasks", "checkpoint_every", "micro_batch_tokens"),
-    "keep_checkpoints",
+    *("keep_checkpoints", "record_rollouts"),
 )
 PER_ROLE = (
     *("role_policies", "role_learning_rates", "role_temperatures", "role_max_tokens"),
@@ -65,7 +65,7 @@ NEEDS_OWN_WEIGHTS = {
 }
 """Settings of single roles that shared weights cannot honour, and what to do instead."""
 AT_LEAST_ZERO = (
-    *("alternate_period", "warmup_steps", "eval_every", "completions_every", "seed"),
+    *("alternate_period", "warmup_steps", "eval_every", "eval_every_tokens", "completions_every", "seed"),
     "resample_rounds",
 )
 
@@ -100,6 +100,8 @@ class TrainConfig(
             require_at_least(name, getattr(self, name), 1)
         for name in AT_LEAST_ZERO:
             require_at_least(name, getattr(self, name), 0)
+        if self.record_every is not None:
+            require_at_least("record_every", self.record_every, 0)
         require_positive("max_grad_norm", self.max_grad_norm, such_as=1.0)
         require_positive("temperature", self.temperature, such_as=1.0)
         require_positive("learning_rate", self.learning_rate, such_as=EMBEDDED_LEARNING_RATE)

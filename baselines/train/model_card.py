@@ -111,8 +111,9 @@ class ModelCard:
         rows = []
         for agent, audit in self.summary["audit"].items():
             relation = "is a multiple of" if audit["degenerate"] else "differs from"
-            rows.append((agent, f"{relation} that of shared credit", _number(audit["slope"])))
-        heads = ("agent", "its advantage in the last step with a signal", "slope")
+            numbers = (_number(audit["correlation"]), _number(audit["slope"]))
+            rows.append((agent, f"{relation} that of shared credit", *numbers))
+        heads = ("agent", "its advantage in the run", "mean correlation", "mean slope")
         return _table("Does the credit differ from shared credit?", heads, rows) if rows else ""
 
     def _use(self) -> str:

@@ -6,9 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from baselines.common.evaluation_file import (
+    EVALUATIONS_FILE,
+    RecordedEvaluation,
+    append_evaluation,
+)
 from baselines.common.files import storing, sync
 from baselines.common.jsonl import append_row, append_rows, keep_rows, read_rows
 from baselines.common.metrics import METRICS_FILE, MetricRow
+from baselines.common.rollout_file import ROLLOUTS_FILE, RecordedGroup
 from baselines.common.stats import Proportion
 from baselines.policies.checkpoints import (
     CHECKPOINTS,
@@ -29,7 +35,7 @@ from baselines.train.team_policies import TeamPolicies
 
 
 class RunFiles:
-    """Metrics, completions and checkpoints in the folder of a run.
+    """Metrics, evaluations, completions, rollouts and checkpoints in the folder of a run.
 
     Args:
         folder: The folder of the run.
@@ -42,6 +48,8 @@ class RunFiles:
         self._checkpoints = folder / CHECKPOINTS
         self._metrics = folder / METRICS_FILE
         self._completions = folder / COMPLETIONS_FILE
+        self._evaluations = folder / EVALUATIONS_FILE
+        self._rollouts = folder / ROLLOUTS_FILE
 
     def newest_checkpoint(self) -> UsableCheckpoint | None:
         """Return the newest valid checkpoint; None if there is no checkpoint.
@@ -51,16 +59,20 @@ class RunFiles:
         """
         return newest_usable_checkpoint(self._checkpoints)
 
-    def prepare_resume(self, step: int) -> None:
+    def prepare_resume(self, step: int) -> list[int]:
         """Check the metrics of a resumed run, and discard a best checkpoint of a later step.
 
         Args:
             step: Number of steps at the checkpoint that the run resumes from.
 
+        Returns:
+            Tokens sampled in each of these steps, for all purposes.
+
         Raises:
             CheckpointError: If the metrics of a step are missing.
         """
-        steps = [row["step"] for row in read_rows(self._metrics)][:step]
+        rows = read_rows(self._metrics)[:step]
+        steps = [row["step"] for row in rows]
         if steps != list(range(1, step + 1)):
             raise CheckpointError(
                 f"{self._metrics} must hold the steps 1 to {step} of the resumed run, got "
@@ -68,9 +80,12 @@ class RunFiles:
             )
         if self._is_writer:
             forget_best_after(self._checkpoints, step)
+        return [int(row["cost/tokens_generated"]) for row in rows]
 
     def drop_after(self, step: int) -> None:
         """Remove the rows of later steps, which the resumed run repeats.
+
+        So are the evaluations after this step, which are those before the next one.
 
         Raises:
             StorageError: If a file cannot be written; it is then unchanged.
@@ -78,11 +93,19 @@ class RunFiles:
         if not self._is_writer:
             return
         keep_rows(self._metrics, lambda row: row["step"] <= step)
-        if self._completions.exists():
-            keep_rows(self._completions, lambda row: row["step"] <= step)
+        for path in (self._completions, self._rollouts):
+            if path.exists():
+                keep_rows(path, lambda row: row["step"] <= step)
+        if self._evaluations.exists():
+            keep_rows(self._evaluations, lambda row: row["step"] < step)
 
-    def append(self, row: MetricRow, completions: Sequence[CompletionRow]) -> None:
-        """Append the metrics and the completions of a step; `save` flushes the metrics to disk.
+    def append(
+        self,
+        row: MetricRow,
+        completions: Sequence[CompletionRow],
+        rollouts: Sequence[RecordedGroup],
+    ) -> None:
+        """Append the metrics, completions and rollouts of a step; `save` flushes the metrics.
 
         Raises:
             StorageError: If they cannot be written.
@@ -90,6 +113,16 @@ class RunFiles:
         if self._is_writer:
             append_row(self._metrics, row, durable=False)
             append_rows(self._completions, completions)
+            append_rows(self._rollouts, rollouts, durable=False)
+
+    def append_evaluation(self, evaluation: RecordedEvaluation) -> None:
+        """Append a held-out evaluation; `save` flushes it to disk.
+
+        Raises:
+            StorageError: If it cannot be written.
+        """
+        if self._is_writer:
+            append_evaluation(self._evaluations, evaluation)
 
     def save(
         self,
@@ -113,9 +146,11 @@ class RunFiles:
         """
         if not self._is_writer:
             return
-        # Resuming needs the metrics up to the checkpoint, so they are flushed first.
-        with storing("the metrics", self._metrics):
-            sync(self._metrics)
+        # Resuming needs the rows up to the checkpoint, so they are flushed first.
+        for path in (self._metrics, self._evaluations):
+            if path.exists():
+                with storing("the metrics", path):
+                    sync(path)
         credited.write()
         save_checkpoint(
             self._checkpoints,

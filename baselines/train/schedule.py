@@ -1,4 +1,4 @@
-"""Schedule of the roles that are trained in each step."""
+"""Schedules: the roles that are trained in each step, and the steps before which a run evaluates."""
 
 from __future__ import annotations
 
@@ -46,6 +46,26 @@ class Schedule:
             rng = np.random.default_rng([self.seed, _SCHEDULE_STREAM, block])
             return (self.roles[int(rng.integers(len(self.roles)))],)
         return (self.roles[block % len(self.roles)],)
+
+
+def evaluates_before(
+    step: int, tokens: Sequence[int], *, every_steps: int, every_tokens: int
+) -> bool:
+    """Return whether the policies are evaluated on held-out tasks before a step.
+
+    Args:
+        step: The step, numbered from 1; before the first one they always are.
+        tokens: Tokens that each earlier step has sampled.
+        every_steps: Steps between evaluations; 0: none during training.
+        every_tokens: Tokens between evaluations, in place of steps; 0: count steps. A step that
+            passes several multiples is followed by one evaluation.
+    """
+    if step == 1:
+        return True
+    if every_tokens:
+        done = sum(tokens)
+        return done // every_tokens > (done - tokens[-1]) // every_tokens
+    return every_steps > 0 and (step - 1) % every_steps == 0
 
 
 _SCHEDULE_STREAM = 1_000_003

@@ -179,6 +179,10 @@ class RecordSettings:
 
     eval_every: int = 10
     """Steps between evaluations on held-out tasks. 0: only before and after training."""
+    eval_every_tokens: int = 0
+    """Tokens sampled in training between evaluations, in place of steps, so that methods whose
+    steps cost different numbers of tokens are evaluated alike: after the first step that reaches
+    each multiple. 0: count steps."""
     num_eval_tasks: int = 400
     """Number of held-out tasks per evaluation."""
     checkpoint_every: int = 10
@@ -189,6 +193,13 @@ class RecordSettings:
     completions_every: int = 10
     """Steps between logs of completions with their credit, in completions.jsonl and the tracker.
     0: none."""
+    record_every: int | None = None
+    """Steps between steps whose rollouts are recorded in rollouts.jsonl, for ccpo explore. None:
+    each of the first 128 steps, every second one up to 256, every fourth one up to 512 and so on.
+    0: none."""
+    record_rollouts: int = 96
+    """Number of rollouts recorded in each of these steps, of whole tasks and at least one task;
+    96 take less than 1 % of a step of the embedded team."""
     tracker: Annotated[str, Choices(TRACKERS)] = "none"
     """Experiment tracker that logs the metrics, in addition to metrics.jsonl."""
     push_to_hub: str | None = None

@@ -22,7 +22,7 @@ from baselines.train.update.updater import Updater
 from ccpo_env.types import Role
 
 UPDATE_METRICS = (
-    *("loss", "grad_norm", "clip_rate", "approx_kl", "learning_rate"),
+    *("loss", "grad_norm", "grad_snr", "clip_rate", "approx_kl", "learning_rate"),
     *("mismatch", "mismatch_max", "skipped_updates", "reference_kl", "entropy"),
 )
 

@@ -10,9 +10,10 @@ from typing import Any
 from baselines.common.credit_file import CREDIT_FILE
 from baselines.common.metrics import MetricRow
 from baselines.common.processes import SINGLE_PROCESS, ProcessGroup, own_share
+from baselines.common.rollout_file import RecordedGroup
 from baselines.common.stats import proportion
 from baselines.common.types import FloatArray
-from baselines.credit import GroupOutcomes
+from baselines.credit import GroupOutcomes, shared_credit
 from baselines.evaluate.batches import EvaluationPlan, play_all
 from baselines.evaluate.episodes import benchmark_name
 from baselines.evaluate.evaluation import Evaluation
@@ -34,12 +35,14 @@ from baselines.train.logging.completions import CompletionRow, completion_rows
 from baselines.train.logging.credit_record import CreditHistory
 from baselines.train.logging.degeneracy_warning import DegeneracyWatch
 from baselines.train.logging.empty_steps import EmptySteps
+from baselines.train.logging.evaluation_record import recorded
+from baselines.train.logging.rollout_record import is_recorded, recorded_groups
 from baselines.train.logging.safe_tracker import SafeTracker
 from baselines.train.logging.step_times import StepTimes
 from baselines.train.logging.trackers import Tracker
 from baselines.train.run_files import RunFiles
 from baselines.train.samples import count_tokens, shaped_credit
-from baselines.train.schedule import Schedule, trained_roles
+from baselines.train.schedule import Schedule, evaluates_before, trained_roles
 from baselines.train.seeding import Stream, Streams
 from baselines.train.team_policies import TeamPolicies
 from ccpo_env import load_tasks
@@ -77,9 +80,11 @@ class Trainer:
         self.run_dir = run_dir
         self.steps_done = 0
         self.initial: dict[str, Any] | None = None
+        self._tokens: list[int] = []  # sampled in each of these steps, for all purposes
         self.warnings: list[str] = []
         self.notices: tuple[str, ...] = ()
         self._said: list[CompletionRow] = []
+        self._recorded: list[RecordedGroup] = []
         self._new_warnings: list[str] = []
         if processes.world_size > 1 and config.removed_cache_decay:
             raise ValueError(
@@ -161,7 +166,8 @@ class Trainer:
             ):
                 row = self._step(self.steps_done + 1)
                 self.steps_done += 1
-                self._files.append(row, self._said)
+                self._tokens.append(int(row["cost/tokens_generated"] or 0))
+                self._files.append(row, self._said, self._recorded)
                 steady.log(row)
                 steady.log_completions(self._said)
                 on_step(row)
@@ -175,9 +181,13 @@ class Trainer:
             self._save()
         if self.steps_done < config.steps:
             return None
-        final = self.evaluate(config.steps + 1)
-        self._keep_if_best(final)
-        return final
+        return self.evaluate_and_record()
+
+    def evaluate_and_record(self) -> Evaluation:
+        """Evaluate after the steps done, and write the outcome of each held-out task."""
+        evaluation = self.evaluate(self.steps_done + 1)
+        self._record(evaluation)
+        return evaluation
 
     def evaluate(self, step: int) -> Evaluation:
         """Evaluate the policies before the update of a step, on the held-out tasks."""
@@ -198,6 +208,11 @@ class Trainer:
     def saved_policies(self) -> dict[str, TrainablePolicy]:
         """Return the policies by the names of their folders in a checkpoint."""
         return self._crew.saved_policies()
+
+    @property
+    def tokens_done(self) -> int:
+        """Tokens sampled in the steps done, for all purposes."""
+        return sum(self._tokens)
 
     @property
     def agents(self) -> tuple[str, ...]:
@@ -235,6 +250,13 @@ class Trainer:
         self._said = []
         if groups.usable and self._shows_completions(step):
             self._said = completion_rows(step, groups.usable[0], credit[0], advantages[0])
+        self._recorded = []
+        if groups.usable and is_recorded(step, self.config.record_every):
+            shared = optimizer.advantage([shared_credit(own) for own in outcomes], counts)
+            self._recorded = recorded_groups(
+                *(step, groups.usable, outcomes, credit, advantages, shared),
+                max_rollouts=self.config.record_rollouts,
+            )
         empty = self._empty.warning(step, map(self._credit.why_unusable, groups.played))
         row = {
             "step": step,
@@ -270,16 +292,24 @@ class Trainer:
         return every > 0 and (step - 1) % every == 0
 
     def _evaluate_before(self, step: int) -> dict[str, float | None]:
-        every = self.config.eval_every
-        if step > 1 and (every == 0 or (step - 1) % every):
+        config = self.config
+        if not evaluates_before(
+            step,
+            self._tokens,
+            every_steps=config.eval_every,
+            every_tokens=config.eval_every_tokens,
+        ):
             return {}
-        evaluation = self.evaluate(step)
+        evaluation = self.evaluate_and_record()
         if step == 1:
             self.initial = evaluation.to_json()
-        self._keep_if_best(evaluation)
         return evaluation.metrics()
 
-    def _keep_if_best(self, evaluation: Evaluation) -> None:
+    def _record(self, evaluation: Evaluation) -> None:
+        """Write the outcome of each task, and keep the policies if they are the best so far."""
+        self._files.append_evaluation(
+            recorded(evaluation, step=self.steps_done, tokens=self.tokens_done)
+        )
         total = int(evaluation.correctness.num_measured(JOINT).sum())
         right = int(evaluation.correctness.num_right(JOINT).sum())
         accuracy = proportion(right, total) if total else None
@@ -290,10 +320,10 @@ class Trainer:
         self._crew.load_state_dict(read_updaters(checkpoint.folder))
         self.steps_done = contents["config"]["steps_done"]
         self.notices = checkpoint.notices
-        self._files.prepare_resume(self.steps_done)
+        self._tokens = self._files.prepare_resume(self.steps_done)
         self.initial = contents["state"]["initial"]
         self.warnings = contents["state"]["warnings"]
-        self._watch.num_groups, self._watch.is_settled = contents["state"]["watch"]
+        self._watch.load_json(contents["state"]["watch"])
         self._empty = EmptySteps(contents["state"]["empty_steps"])
         self._credit.load_json(contents["state"]["credit"])
 
@@ -301,7 +331,7 @@ class Trainer:
         state = {
             "initial": self.initial,
             "warnings": self.warnings,
-            "watch": [self._watch.num_groups, self._watch.is_settled],
+            "watch": self._watch.to_json(),
             "empty_steps": self._empty.count,
             "credit": self._credit.to_json(),
         }

@@ -17,8 +17,8 @@ from baselines.common.jsonl import read_rows
 from baselines.common.metrics import METRICS_FILE
 from baselines.evaluate.evaluation import Evaluation
 from baselines.evaluate.examples import example_episodes
-from baselines.evaluate.tables import grids
-from baselines.report import write_report
+from baselines.evaluate.transcripts import write_transcripts
+from baselines.report import AgentAudit, end_of_run, run_audit, write_report
 from baselines.train.config import TrainConfig
 from baselines.train.interrupt import stop_requests
 from baselines.train.logging.progress import LiveProgress
@@ -103,7 +103,9 @@ def run(trainer: Trainer, tracker: Tracker, console: Console) -> int:
         say(f"resumed {start}")
     for notice in trainer.notices:
         say(f"warning: {notice}", style="yellow")
-    progress = LiveProgress(console, num_steps=config.steps, num_done=trainer.steps_done)
+    progress = LiveProgress(
+        console, num_steps=config.steps, num_done=trainer.steps_done, agents=trainer.agents
+    )
 
     def announce() -> None:
         say("stopping after this step; press Ctrl-C again to stop immediately")
@@ -126,6 +128,8 @@ def run(trainer: Trainer, tracker: Tracker, console: Console) -> int:
     write_json(run_dir / "summary.json", results)
     examples = example_episodes(final, trainer.agents, trainer.credit_of) if final else []
     write_json(run_dir / "examples.json", examples)
+    if final:
+        write_transcripts(run_dir, final.episodes)
     report = write_report(run_dir)
     if final is None:
         say(
@@ -133,16 +137,13 @@ def run(trainer: Trainer, tracker: Tracker, console: Console) -> int:
             f"--out-dir {run_dir}"
         )
     else:
-        say("Held-out tasks after training:")
-        for grid in grids(final.summaries):
-            console.print(grid.for_terminal())
         models = save_model(
             run_dir, trainer.saved_policies(), config=config.to_json(), summary=results
         )
         say(f"models {models}")
         if config.push_to_hub is not None:
             say(f"pushed to {push_to_hub(models, config.push_to_hub)}")
-    say(f"report {report}")
+    end_of_run(run_dir).show(console, report=report)
     return 0 if final else INTERRUPTED
 
 
@@ -153,7 +154,7 @@ def summary(trainer: Trainer, final: Evaluation | None) -> dict[str, Any]:
         "steps_done": trainer.steps_done,
         "initial": trainer.initial,
         "final": final.to_json() if final else None,
-        "audit": last_audit(trainer),
+        "audit": {name: audit.to_json() for name, audit in _audits(trainer).items()},
         "warnings": trainer.warnings,
         "versions": {
             "python": platform.python_version(),
@@ -162,18 +163,5 @@ def summary(trainer: Trainer, final: Evaluation | None) -> dict[str, Any]:
     }
 
 
-def last_audit(trainer: Trainer) -> dict[str, dict[str, float | bool | None]]:
-    """Return the credit audit of each agent, from its last step with a signal; see `audit`."""
-    rows = read_rows(trainer.run_dir / METRICS_FILE)
-    audits = {}
-    for agent in trainer.agents:
-        prefix = f"credit/{agent}"
-        row = next((r for r in reversed(rows) if r[f"{prefix}/signal_rate"]), None)
-        if row is not None:
-            audits[agent] = {
-                "slope": row[f"{prefix}/slope_vs_shared"],
-                "correlation": row[f"{prefix}/correlation_vs_shared"],
-                "degenerate": bool(row[f"{prefix}/degenerate"]),
-                "signal_rate": row[f"{prefix}/signal_rate"],
-            }
-    return audits
+def _audits(trainer: Trainer) -> dict[str, AgentAudit]:
+    return run_audit(read_rows(trainer.run_dir / METRICS_FILE), trainer.agents)

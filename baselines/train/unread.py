@@ -88,6 +88,7 @@ def _compares_messages(config: TrainConfig) -> bool:
 
 REMOVALS = "e.g. --allocator counterfactual"
 NEEDED: Mapping[str, tuple[Callable[[TrainConfig], bool], str]] = {
+    "eval_every": (lambda config: config.eval_every_tokens == 0, "--eval-every-tokens 0"),
     "lora_rank": (lambda config: config.weights == "lora", "--weights lora"),
     "role_order": (lambda config: config.alternate_period > 0, "--alternate-period 1"),
     "start_role": (lambda config: config.alternate_period > 0, "--alternate-period 1"),

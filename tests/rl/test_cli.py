@@ -69,8 +69,9 @@ def is_same(some, other) -> bool:
 
 def test_train_writes_the_files_of_a_run(finished):
     folder, _ = finished
-    names = ["checkpoints", "completions.jsonl", "config.json", "credit.json", "examples.json"]
-    names += ["metrics.jsonl", "model", "report.html", "summary.json"]
+    names = ["checkpoints", "completions.jsonl", "config.json", "credit.json"]
+    names += ["evaluations.jsonl", "examples.json", "metrics.jsonl", "model", "report.html"]
+    names += ["summary.json"]
     assert sorted(path.name for path in folder.iterdir()) == names
     kept = sorted(path.name for path in (folder / "checkpoints").iterdir())
     assert kept == ["best.json", "step_000003"]

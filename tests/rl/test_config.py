@@ -31,6 +31,8 @@ BAD = [
     ("checkpoint_every", 0, "--checkpoint-every"),
     ("keep_checkpoints", 0, "--keep-checkpoints 1 or more"),
     ("completions_every", -1, "--completions-every 0 or more"),
+    ("record_every", -1, "--record-every 0 or more"),
+    ("record_rollouts", 0, "--record-rollouts 1 or more"),
     ("resample_rounds", -1, "--resample-rounds 0 or more"),
     ("micro_batch_tokens", 0, "--micro-batch-tokens"),
     ("alternate_period", -1, "--alternate-period 0 or more"),

@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from baselines.common.evaluation_file import read_evaluations
 from baselines.common.processes import SINGLE_PROCESS, own_share
 from baselines.policies.registry import load_policy
 from baselines.rollouts.costs import CostTracker
@@ -96,6 +97,10 @@ def test_two_processes_go_on_with_the_run_of_one(tasks, tmp_path):
     assert [row["step"] for row in rows] == [1, 2]
     # Five tasks in groups of four, shared by two processes: each answer is verified once.
     assert all(row["cost/verifier_calls"] >= 20 for row in rows)
+    found = read_evaluations(out_dir)  # the tasks of both processes, written by one of them
+    assert [own.step for own in found] == [0, 2]
+    assert [len(own.rates()) for own in found] == [3, 3]
+    assert found[1].tokens == sum(row["cost/tokens_generated"] for row in rows)
 
 
 def test_one_process_is_the_usual_run(tasks, tmp_path):

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from baselines.common.metrics import METRICS
 from baselines.common.stats import proportion
+from baselines.pages.series import Point, binned, smoothed
 from baselines.report import write_report
 from baselines.report.held_out import HELD_OUT, held_out, measurements, read_summary
 from baselines.report.narrative import reading, sentences
 from baselines.report.run_page import MAX_MESSAGE_CHARS, command
-from baselines.report.series import Point, binned, smoothed
 from tests.rl.report_runs import (
     CONFIG,
     count,

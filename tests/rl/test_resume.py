@@ -93,8 +93,9 @@ def assert_same_run(folder, other):
         rows = read_rows(run / "metrics.jsonl")
         runs.append([{k: v for k, v in r.items() if not k.startswith("time/")} for r in rows])
     assert runs[0] == runs[1]
-    said = [(run / "completions.jsonl").read_bytes() for run in (folder, other)]
-    assert said[0] == said[1] != b""
+    for name in ("completions.jsonl", "evaluations.jsonl", "rollouts.jsonl"):
+        lines = [(run / name).read_bytes() for run in (folder, other)]
+        assert lines[0] == lines[1] != b"", name
     for name in ("summary.json", "examples.json", "config.json"):
         texts = [json.loads((run / name).read_text(encoding="utf-8")) for run in (folder, other)]
         assert texts[0] == texts[1], name

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from baselines.train.schedule import Schedule, trained_roles
+from baselines.train.schedule import Schedule, evaluates_before, trained_roles
 
 ROLES = ("thinker", "solver")
 
@@ -49,3 +49,30 @@ def test_trained_roles_start_with_the_one_that_was_named():
 def test_trained_roles_refuses_what_cannot_be_trained(start, frozen, message):
     with pytest.raises(ValueError, match=message):
         trained_roles(ROLES, start=start, frozen=frozen)
+
+
+def evaluated_steps(tokens, **settings):
+    steps = range(1, len(tokens) + 2)
+    return [step for step in steps if evaluates_before(step, tokens[: step - 1], **settings)]
+
+
+@pytest.mark.parametrize(
+    ("tokens", "expected"),
+    [
+        # After 30, 60, 90, 120, 150 tokens: those at or after 50, 100 and 150
+        ([30, 30, 30, 30, 30], [1, 3, 5, 6]),
+        # After 50 and 100: exactly at the multiples
+        ([50, 50], [1, 2, 3]),
+        # The first step passes 50 and 100: one evaluation after it
+        ([120, 20, 20], [1, 2, 4]),
+        ([0, 0, 60], [1, 4]),
+    ],
+)
+def test_evaluations_follow_the_first_step_at_or_after_each_multiple_of_tokens(tokens, expected):
+    found = evaluated_steps(tokens, every_steps=1, every_tokens=50)
+    assert found == expected
+
+
+@pytest.mark.parametrize(("every", "expected"), [(0, [1]), (1, [1, 2, 3, 4]), (3, [1, 4])])
+def test_evaluations_count_steps_without_a_grid_of_tokens(every, expected):
+    assert evaluated_steps([10, 10, 10], every_steps=every, every_tokens=0) == expected

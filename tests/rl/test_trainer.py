@@ -5,11 +5,13 @@ from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from transformers import PreTrainedModel
 
 from baselines.common.credit_file import CREDIT_FILE, read_credit
+from baselines.common.evaluation_file import read_evaluations
 from baselines.common.jsonl import read_rows
 from baselines.train.config import TrainConfig
 from baselines.train.logging.trackers import NoTracker
@@ -142,6 +144,33 @@ def test_run_evaluates_before_the_first_step_and_every_few(config, tmp_path, eve
     run(trainer)
     rows = read_rows(tmp_path / "metrics.jsonl")
     assert [row["step"] for row in rows if "eval/accuracy/joint" in row] == evaluated
+    found = read_evaluations(tmp_path)
+    assert [own.step for own in found] == [*(step - 1 for step in evaluated), 5]
+    tokens = [row["cost/tokens_generated"] for row in rows]
+    assert [own.tokens for own in found] == [sum(tokens[: own.step]) for own in found]
+    for own in found[:-1]:
+        row = rows[own.step]
+        assert own.accuracy() == row["eval/accuracy/joint"]
+        assert own.accuracy("without thinker_0") == row["eval/accuracy/solo"]
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_run_evaluates_on_a_grid_of_tokens_resumed_or_not(config, tmp_path, interrupted):
+    settings = {"steps": 5, "eval_every_tokens": 50, "checkpoint_every": 1, "tasks_per_step": 1}
+    if interrupted:
+        seen = []
+        first = Trainer(replace(config, **settings), tmp_path)
+        run(first, should_stop=lambda: len(seen) == 3, on_step=seen.append)
+        settings |= {"resume": "yes", "out_dir": tmp_path}
+    trainer = Trainer(replace(config, **settings), tmp_path)
+    run(trainer)
+    tokens = [row["cost/tokens_generated"] for row in read_rows(tmp_path / "metrics.jsonl")]
+    ends = np.cumsum([0, *tokens])
+    reached = [int(np.argmax(ends >= mark)) for mark in range(0, int(ends[-1]) + 1, 50)]
+    assert 2 < len(set(reached)) < 6
+    found = read_evaluations(tmp_path)
+    assert [own.step for own in found] == sorted({*reached, 5})
+    assert [own.tokens for own in found] == [ends[own.step] for own in found]
 
 
 def test_run_changes_nothing_when_no_rollout_could_be_measured(config, tmp_path, monkeypatch):
@@ -343,7 +372,9 @@ def test_roles_take_turns_without_moving_anything_through_the_disk(
     assert turns == [False, True, False, True]
     written = {Path(name).name for name in seen if name.startswith(str(tmp_path))}
     assert "metrics.jsonl" in written
-    assert {name.removesuffix(".part") for name in written} <= {"metrics.jsonl", "credit.json"}
+    assert {name.removesuffix(".part") for name in written} <= {
+        *("metrics.jsonl", "rollouts.jsonl", "credit.json")
+    }
     assert not [name for name in seen if name.endswith((".safetensors", ".pt", ".bin", ".gguf"))]
 
 

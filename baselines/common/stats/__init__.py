@@ -18,14 +18,19 @@ from baselines.common.stats.intervals import (
     proportion,
     rate_bounds,
 )
+from baselines.common.stats.paired import PairedDifference, paired_counts, paired_difference
 from baselines.common.stats.pass_at_k import pass_at_k
+from baselines.common.stats.power import MIN_TESTED, seeds_for_power
 from baselines.common.stats.seeds import Difference, differences_to_reference
-from baselines.common.stats.significance import holm, mcnemar, sign_flip_p_value
+from baselines.common.stats.significance import ALPHA, holm, mcnemar, p_text, sign_flip_p_value
 
 __all__ = [
+    "ALPHA",
     "MIN_RUNS",
+    "MIN_TESTED",
     "Difference",
     "Estimate",
+    "PairedDifference",
     "Proportion",
     "bootstrap_bounds",
     "bootstrap_statistic",
@@ -36,8 +41,12 @@ __all__ = [
     "mean_difference",
     "mean_over_seeds",
     "mean_rate",
+    "p_text",
+    "paired_counts",
+    "paired_difference",
     "pass_at_k",
     "proportion",
     "rate_bounds",
+    "seeds_for_power",
     "sign_flip_p_value",
 ]

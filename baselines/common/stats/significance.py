@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from baselines.common.stats.bootstrap import CHUNK, NUM_RESAMPLES
 from baselines.common.stats.intervals import TIE
 from baselines.common.stats.scipy_stats import scipy_stats
 from baselines.common.types import FloatArray
+
+ALPHA = 0.05
+"""Significance level of p-values."""
+_SMALLEST = 0.001
+"""Smallest p-value that is written as a number."""
 
 
 def mcnemar(first_only: int, second_only: int) -> float:
@@ -32,8 +38,23 @@ def mcnemar(first_only: int, second_only: int) -> float:
         raise ValueError(
             f"counts must be >= 0, got {first_only} and {second_only}; count each task once"
         )
-    total = first_only + second_only
-    return float(scipy_stats().binomtest(first_only, total, 0.5).pvalue) if total else 1.0
+    return float(mcnemar_p_values(np.array(first_only), np.array(second_only)))
+
+
+def mcnemar_p_values(first_only: npt.ArrayLike, second_only: npt.ArrayLike) -> FloatArray:
+    """Return the p-values of `mcnemar` for arrays of counts of one shape, none of them negative."""
+    fewer = np.minimum(first_only, second_only)
+    total = np.add(first_only, second_only)
+    found: FloatArray = np.minimum(1.0, 2.0 * scipy_stats().binom.cdf(fewer, total, 0.5))
+    return found
+
+
+def p_text(p_value: float) -> str:
+    """Return a p-value as in "p = 0.004", never rounded up to the level that it is below."""
+    if p_value < _SMALLEST:
+        return f"p < {_SMALLEST}"
+    rounds_to_level = p_value < ALPHA <= round(p_value, 3)
+    return f"p < {ALPHA}" if rounds_to_level else f"p = {p_value:.3f}"
 
 
 def sign_flip_p_value(

@@ -1,13 +1,16 @@
-"""Live progress of a run: completed steps, remaining time and accuracy."""
+"""Live progress of a run: completed steps, remaining time, accuracy, and what credit there is."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from baselines.common.metrics import MetricRow
+from baselines.report import run_audit
+from baselines.report.narrative import credit_sentences
 
 _SHOWN = {
     "joint": "accuracy/joint",
@@ -17,6 +20,8 @@ _SHOWN = {
 }
 LINE_EVERY = 10
 """Steps between two lines of output without a terminal."""
+CREDIT_AFTER = 10
+"""Steps after which the correlation of credit with the shared reward is stated, if not fewer."""
 
 
 class LiveProgress:
@@ -26,10 +31,16 @@ class LiveProgress:
         console: Console to draw on.
         num_steps: Total number of steps of the run.
         num_done: Number of steps completed before resuming.
+        agents: Agents whose credit is described.
     """
 
-    def __init__(self, console: Console, *, num_steps: int, num_done: int) -> None:
+    def __init__(
+        self, console: Console, *, num_steps: int, num_done: int, agents: Sequence[str] = ()
+    ) -> None:
         self._console = console
+        self._agents = agents
+        self._first_rows: list[MetricRow] = []
+        self._num_described = min(CREDIT_AFTER, num_steps - num_done)
         self._num_steps = num_steps
         self._bar = Progress(
             TextColumn("step"),
@@ -63,6 +74,16 @@ class LiveProgress:
             step % LINE_EVERY == 0 or step in (1, self._num_steps)
         ):
             self._console.print(f"step {step}/{self._num_steps}  {numbers}", highlight=False)
+        self._describe_credit(row)
+
+    def _describe_credit(self, row: MetricRow) -> None:
+        """Say once how the credit of the first steps relates to the shared reward."""
+        if len(self._first_rows) < self._num_described:
+            self._first_rows.append(row)
+            if len(self._first_rows) == self._num_described:
+                said = credit_sentences(run_audit(self._first_rows, self._agents))
+                text = f"credit so far: {' '.join(said) or 'no group had a signal.'}"
+                self._console.print(text, highlight=False, markup=False)
 
 
 def describe(row: MetricRow) -> str:

@@ -12,6 +12,7 @@ from baselines.common.types import FloatArray, IntArray
 from baselines.credit import GroupOutcomes, audit_advantages
 from baselines.credit.turns import speakers_of
 from baselines.optimizers import PolicyOptimizer
+from baselines.policies.base import Completion
 from baselines.rollouts.costs import CostTracker
 from baselines.rollouts.groups import Group
 
@@ -22,16 +23,20 @@ CONSTANT = 1e-12
 
 
 def rollout_metrics(groups: Sequence[Group], num_usable: int, agents: Sequence[str]) -> Metrics:
-    """Return accuracy, no-answer and unmeasured rates, and completion lengths."""
+    """Return accuracy, no-answer and unmeasured rates, completion lengths and surprise."""
     joint = [rollout for group in groups for rollout in group.rollouts]
     statuses = Counter([rollout.verdict.status for rollout in joint])
     removed = [r.ravel() for group in groups for r in group.removed.values()]
     num_unmeasured = sum(group.num_unmeasured for group in groups)
-    tokens: dict[str, list[int]] = {agent: [] for agent in agents}
+    said: dict[str, list[Completion]] = {agent: [] for agent in agents}
     for rollout in joint:
         for message, completion in zip(rollout.messages, rollout.sampled, strict=True):
-            tokens[message.agent].append(len(completion.token_ids))
-    lengths = {f"rollout/{agent}/tokens": _mean(own) for agent, own in tokens.items()}
+            said[message.agent].append(completion)
+    lengths = {
+        f"rollout/{agent}/tokens": _mean([len(c.token_ids) for c in own])
+        for agent, own in said.items()
+    }
+    surprise = {f"rollout/{agent}/neg_logprob": _neg_logprob(own) for agent, own in said.items()}
     return {
         "accuracy/joint": statuses["correct"] / len(joint) if joint else None,
         "accuracy/solo": _mean((np.concatenate(removed) + 1.0) / 2.0 if removed else []),
@@ -40,6 +45,7 @@ def rollout_metrics(groups: Sequence[Group], num_usable: int, agents: Sequence[s
         "rollout/groups": num_usable,
         "rollout/removed_groups": sum(bool(group.removed) for group in groups),
         **lengths,
+        **surprise,
     }
 
 
@@ -77,12 +83,17 @@ def credit_metrics(
         audit_advantages(advantages, optimizer, outcomes, num_tokens=num_tokens) if outcomes else {}
     )
     pooled = np.concatenate(credit) if credit else np.empty((0, len(agents)))  # (sum of G, T)
+    centred = [own - own.mean(axis=0) for own in advantages]
+    within = np.concatenate(centred) if centred else pooled  # (sum of G, T)
     speakers = np.array(speakers_of(outcomes[0]) if outcomes else agents)
     for agent in agents:
         seen, own = audits.get(agent), pooled[:, speakers == agent]
         metrics |= {
             f"credit/{agent}/mean": _finite(own.mean()) if seen else None,
             f"credit/{agent}/std": _finite(own.std()) if seen else None,
+            f"credit/{agent}/advantage_variance": (
+                float((within[:, speakers == agent] ** 2).sum(axis=1).mean()) if seen else None
+            ),
             f"credit/{agent}/slope_vs_shared": _finite(seen.slope) if seen else None,
             f"credit/{agent}/correlation_vs_shared": _finite(seen.correlation) if seen else None,
             f"credit/{agent}/variance_ratio": _finite(seen.variance_ratio) if seen else None,
@@ -129,6 +140,13 @@ def _shares_and_changes(
     baseline = removed.mean(axis=-1)  # one number, or one per rollout
     changes = np.abs(group.team_rewards - baseline) / 2.0
     return shares[is_rated], changes[is_rated]
+
+
+def _neg_logprob(completions: Sequence[Completion]) -> float | None:
+    """Return the mean over all tokens; None without tokens whose log-probability is known."""
+    total = sum(sum(completion.logprobs) for completion in completions)
+    num_tokens = sum(len(completion.logprobs) for completion in completions)
+    return _finite(-total / num_tokens) if num_tokens else None
 
 
 def _correlation(x: FloatArray, y: FloatArray) -> float | None:

@@ -18,6 +18,7 @@ from baselines.train.update.batching import TrainingSample
 from baselines.train.update.failures import NonFiniteBatch, save_samples
 from baselines.train.update.forward import enable_checkpointing, score
 from baselines.train.update.gradient import EntropyPolicy, GradientPass, Metrics
+from baselines.train.update.gradient_noise import GradientNoise
 from baselines.train.update.options import UpdateOptions
 
 SUMMED = ("skipped_updates",)
@@ -82,6 +83,7 @@ class Updater:
             options=self._options,
             processes=processes,
         )
+        self._noise = GradientNoise(self._parameters)
         self._check()
         processes.broadcast_parameters(self._parameters)
         if self._options.gradient_checkpointing:
@@ -101,10 +103,11 @@ class Updater:
 
         Returns:
             loss, grad_norm, clip_rate, approx_kl, averaged over the updates of the step;
-            learning_rate of the last; skipped_updates; mismatch and mismatch_max, the mean and
-            the largest absolute difference in nats between the log-probability of a token under
-            its sampler and under the policy before the step; reference_kl and entropy if the loss
-            has these terms.
+            grad_snr, the signal-to-noise ratio of the gradient of the first, if there is one of an
+            earlier step to compare it with; learning_rate of the last; skipped_updates; mismatch
+            and mismatch_max, the mean and the largest absolute difference in nats between the
+            log-probability of a token under its sampler and under the policy before the step;
+            reference_kl and entropy if the loss has these terms.
 
         Raises:
             FloatingPointError: If the loss or the gradient is not finite; that update is then not
@@ -117,7 +120,7 @@ class Updater:
         samples, gaps = self._scored([sample for sample in samples if sample.completion.token_ids])
         results: list[Metrics] = []
         for part in self._parts(samples):
-            result, differences = self._take_update(part)
+            result, differences = self._take_update(part, is_first=not results)
             if not results and self._options.old_logprobs == "sampler":
                 gaps = differences  # in later updates the policy has changed
             results.append(result)
@@ -134,6 +137,7 @@ class Updater:
             "torch_optimizer": self._torch_optimizer.state_dict(),
             "num_updates": self._num_updates,
             "micro_batch_tokens": self._gradient.micro_batch_tokens,
+            "last_gradient": self._noise.before,
             "shapes": [list(parameter.shape) for parameter in self._parameters],
         }
 
@@ -157,6 +161,7 @@ class Updater:
             )
         self._torch_optimizer.load_state_dict(state["torch_optimizer"])
         self._num_updates = state["num_updates"]
+        self._noise.before = state["last_gradient"]
         budget = min(self._gradient.micro_batch_tokens, state["micro_batch_tokens"])
         self._gradient.micro_batch_tokens = budget
 
@@ -231,10 +236,15 @@ class Updater:
             ]
             yield from parts or [[]]
 
-    def _take_update(self, samples: Sequence[TrainingSample]) -> tuple[Metrics, list[FloatArray]]:
+    def _take_update(
+        self, samples: Sequence[TrainingSample], *, is_first: bool
+    ) -> tuple[Metrics, list[FloatArray]]:
         learning_rate = self._set_learning_rate()
+        snr: float | None = None
         try:
             metrics, gaps = self._gradient.run(samples)
+            if is_first and gaps:  # later updates of a step use the same samples or another policy
+                snr = self._noise.measure()
             metrics["grad_norm"] = self._clip_gradient(samples)
         except NonFiniteBatch as error:
             self._gradient.clear()
@@ -245,6 +255,7 @@ class Updater:
         if gaps:
             self._torch_optimizer.step()
         self._num_updates += 1
+        metrics |= {} if snr is None else {"grad_snr": snr}
         return {**metrics, "skipped_updates": 0.0, "learning_rate": learning_rate}, gaps
 
     def _set_learning_rate(self) -> float:

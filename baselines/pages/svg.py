@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.typing import RcStyleType
 
 from baselines.common.types import FloatArray
-from baselines.report.series import (
+from baselines.pages.series import (
     MAX_POINTS,
     Point,
     Series,
@@ -145,14 +145,24 @@ def line(
     colour, dashes = cycled(COLOURS, index), cycled(DASHES, index)
     if window_of(len(values)) > 1:
         axes.plot(x, binned(values, MAX_POINTS), color=colour, linewidth=0.7, alpha=0.5)
-    axes.plot(x, mean, color=colour, linewidth=1.8, linestyle=dashes, label=label)
+    drawn = label if np.isfinite(mean).any() else None  # a legend names only what is drawn
+    axes.plot(x, mean, color=colour, linewidth=1.8, linestyle=dashes, label=drawn)
     known = np.pad(np.isfinite(mean), 1)
     alone = known[1:-1] & ~known[:-2] & ~known[2:]  # a line needs two points
     axes.plot(x[alone], mean[alone], ".", color=colour, markersize=4)
 
 
-def marks(axes: Axes, points: Sequence[Point], index: int, *, shift: float) -> None:
-    """Draw measurements on held-out tasks with their intervals."""
+def marks(
+    axes: Axes,
+    points: Sequence[Point],
+    index: int,
+    *,
+    shift: float = 0.0,
+    label: str | None = "held-out tasks",
+) -> None:
+    """Draw measurements on held-out tasks with their intervals; nothing without points."""
+    if not points:
+        return
     shown = [points[i] for i in spread(len(points), MAX_MARKS)]
     lows = [0.0 if p.estimate is None else p.rate - p.estimate.low for p in shown]
     highs = [0.0 if p.estimate is None else p.estimate.high - p.rate for p in shown]
@@ -166,7 +176,7 @@ def marks(axes: Axes, points: Sequence[Point], index: int, *, shift: float) -> N
         markeredgecolor=PAPER,
         markeredgewidth=0.6,
         elinewidth=1.1,
-        label="held-out tasks",
+        label=label,
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from baselines.common.stats import proportion
-from baselines.report.series import (
+from baselines.pages.series import (
     MAX_POINTS,
     MAX_TABLE_ROWS,
     MISSING,

@@ -1,0 +1,129 @@
+"""Read a training run, which may still be going, from the files in its folder."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from baselines.common.evaluation_file import EVALUATIONS_FILE, RecordedEvaluation, read_evaluations
+from baselines.common.files import CONFIG_FILE
+from baselines.common.jsonl import read_rows
+from baselines.common.metrics import METRICS_FILE, MetricRow
+from baselines.compare.methods import PURPOSES, AgentCredit, Cost, HeldOut, Run
+from baselines.evaluate.transcripts import read_transcripts
+
+SUMMARY_FILE = "summary.json"
+NO_EFFECT = (
+    *("seed", "out_dir", "resume", "preset", "config", "tracker", "push_to_hub"),
+    *("keep_checkpoints", "checkpoint_every", "completions_every"),
+)
+"""Settings that do not change what a run learns, or that tell the seeds of a method apart."""
+_PARTS = ("cost/tokens_removed", "cost/tokens_branch", "cost/tokens_rating")
+
+
+def is_run(folder: Path) -> bool:
+    """Return whether a folder holds a training run."""
+    return (folder / CONFIG_FILE).is_file()
+
+
+def read_run(folder: Path, path: str) -> tuple[Run, dict[str, Any]]:
+    """Return a run, and its settings without those of NO_EFFECT.
+
+    Args:
+        folder: Folder of the run.
+        path: Path whose accuracy is compared, such as "joint".
+
+    Raises:
+        ValueError: If the run has no evaluation, or none of the path.
+    """
+    config: dict[str, Any] = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    evaluations = read_evaluations(folder)
+    points = tuple(
+        HeldOut(accuracy=accuracy, tokens=own.tokens, step=own.step, rates=own.rates(path))
+        for own in evaluations
+        if (accuracy := own.accuracy(path)) is not None
+    )
+    if not points:
+        raise ValueError(_why_empty(folder, path, evaluations))
+    rows = read_rows(folder / METRICS_FILE)
+    last = evaluations[-1]
+    questions = {e.key: e.question for e in read_transcripts(folder)}
+    run = Run(
+        points=points,
+        seed=int(config["seed"]),
+        team=last.rates(),
+        without={p: last.rates(p) for p in last.paths if p.startswith("without ")},
+        credit=credit_of(rows),
+        cost=cost_of(rows),
+        status=_status(folder, config, rows),
+        questions=questions,
+        folder=folder,
+    )
+    return run, {name: value for name, value in config.items() if name not in NO_EFFECT}
+
+
+def _why_empty(folder: Path, path: str, evaluations: Sequence[RecordedEvaluation]) -> str:
+    if evaluations:
+        known = sorted({name for own in evaluations for name in own.paths})
+        return f"path must be a path of the evaluations, got {path!r} in {folder}; choose from {known}"
+    return (
+        f"a run must hold {EVALUATIONS_FILE} with an evaluation, got none in {folder}; wait until "
+        f"it has evaluated its team on held-out tasks, or train it with this version"
+    )
+
+
+def _status(folder: Path, config: Mapping[str, Any], rows: Sequence[MetricRow]) -> str:
+    """Return "finished", or how far the run has come."""
+    file, steps = folder / SUMMARY_FILE, config["steps"]
+    summary = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    if summary.get("status") == "finished" and summary.get("steps_done") == steps:
+        return "finished"
+    return f"unfinished, {len(rows)} of {steps} steps"
+
+
+def cost_of(rows: Iterable[MetricRow]) -> Cost:
+    """Return the cost of the steps with these metrics."""
+    known = list(rows)
+    total = _sum(known, "cost/tokens_generated")
+    parts = [_sum(known, name) for name in _PARTS]
+    return Cost(
+        steps=len(known),
+        tokens=dict(zip(PURPOSES, (total - sum(parts), *parts), strict=True)),
+        verifier_calls=_sum(known, "cost/verifier_calls"),
+        seconds=_sum(known, "time/step_s"),
+    )
+
+
+def credit_of(rows: Sequence[MetricRow]) -> dict[str, AgentCredit]:
+    """Return the credit of each agent, averaged over the steps with these metrics."""
+    matches = (re.fullmatch(r"credit/(.+)/mean", name) for row in rows for name in row)
+    agents = list(dict.fromkeys(match[1] for match in matches if match))
+    spread = {a: _column(rows, f"credit/{a}/variance_ratio") ** 0.5 for a in agents}
+    total = np.sum(list(spread.values()), axis=0) if agents else np.zeros(0)
+    return {
+        agent: AgentCredit(
+            mean=_mean(_column(rows, f"credit/{agent}/mean")),
+            share=_mean(np.divide(spread[agent], total, out=total * np.nan, where=total > 0.0)),
+            correlation=_mean(_column(rows, f"credit/{agent}/correlation_vs_shared")),
+        )
+        for agent in agents
+    }
+
+
+def _column(rows: Sequence[MetricRow], name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+    numbers = (row.get(name) for row in rows)
+    return np.array([np.nan if n is None else n for n in numbers], dtype=np.float64)
+
+
+def _mean(values: np.ndarray[Any, np.dtype[np.float64]]) -> float | None:
+    measured = values[np.isfinite(values)]
+    return float(measured.mean()) if len(measured) else None
+
+
+def _sum(rows: Sequence[MetricRow], name: str) -> float:
+    return float(sum(row.get(name) or 0 for row in rows))

@@ -1,0 +1,188 @@
+"""Tables of a comparison, for the terminal and the page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from baselines.common.evaluation_file import JOINT
+from baselines.common.stats import Estimate, p_text
+from baselines.compare.comparison import Comparison
+from baselines.compare.methods import PURPOSES, AgentCredit, Method, differing_settings
+from baselines.compare.removals import lost_without
+from baselines.evaluate.summary import ALL
+from baselines.evaluate.tables import Grid
+
+DASH = "\N{EN DASH}"
+MAX_SETTING_CHARS = 60
+_MEANINGS = {
+    "mean credit": "over the steps of training, like the two after it",
+    "share": "of the centred advantages",
+    "correlation": "of its advantage with that of the shared reward",
+    "accuracy it adds": "lost without it, in the last evaluation",
+    "tokens": "all that were sampled, a mean over seeds like all numbers here",
+    "removed": "of them without an agent",
+    "continued": "of them in continuations",
+    "ratings": "of them in ratings",
+    "verified": "answers",
+    "time": "without evaluations",
+}
+"""Of columns."""
+
+
+def comparison_grid(found: Sequence[Comparison], *, path: str = JOINT) -> Grid:
+    """Return one row per comparison: both accuracies, their difference and the verdict."""
+    where = "" if path == JOINT else f" ({path})"
+    references = list(dict.fromkeys(own.reference for own in found))
+    title = f", compared with {references[0]}" if len(references) == 1 else ""
+    rows = [
+        (
+            own.method if title else f"{own.method}, compared with {own.reference}",
+            when_text(own),
+            f"{own.tested.reference.value:.3f} → {own.tested.method.value:.3f}",
+            own.tested.difference.text("+.3f"),
+            verdict_text(own),
+        )
+        for own in found
+    ]
+    return Grid(
+        f"Held-out accuracy{where}{title}",
+        ("method", "when", "accuracy", "difference", "verdict"),
+        tuple(rows),
+        "accuracy: reference → method; difference with its 95 % interval; p adjusted by Holm's method",
+    )
+
+
+def when_text(own: Comparison) -> str:
+    """Return when, and on what, two methods are compared."""
+    size = f"{own.tested.difference.num_units} {own.tested.unit}"
+    match own.when:
+        case "equal tokens":
+            return f"equal tokens: {amount(own.tokens[0])}, {size}"
+        case "end":
+            before, after = map(amount, own.tokens)
+            tokens = after if before == after else f"{before} → {after}"
+            return f"end: {tokens} tokens, {size}"
+    benchmark = "" if own.benchmark == ALL else f"{own.benchmark}, "
+    return f"{benchmark}{size}"
+
+
+def verdict_text(own: Comparison) -> str:
+    """Return the verdict with its p-value, or why there is none."""
+    if own.verdict is None:
+        return own.reason
+    assert own.adjusted is not None
+    return f"{own.verdict}, {p_text(own.adjusted)}"
+
+
+def inputs_grid(methods: Sequence[Method]) -> Grid:
+    """Return one row per method: what was read."""
+    rows = []
+    for method in methods:
+        seeds = ", ".join(map(str, method.by_seed)) or DASH
+        folders = [run.folder for run in method.runs if run.folder is not None]
+        shown = str(folders[0]) if folders else DASH
+        more = f" and {len(folders) - 1} more" if len(folders) > 1 else ""
+        states = list(dict.fromkeys(run.status for run in method.runs))
+        kind = "training" if method.is_trained else "evaluation"
+        rows.append((method.name, kind, seeds, states[0 if len(states) == 1 else -1], shown + more))
+    return Grid("Compared", ("method", "kind", "seeds", "status", "folder"), tuple(rows))
+
+
+def credit_grid(methods: Sequence[Method], *, seed: int = 0) -> Grid | None:
+    """Return one row per method and agent: its credit, and what the team loses without it."""
+    rows = []
+    for method in methods:
+        lost = lost_without(method, seed=seed)
+        names = [name for run in method.runs for name in run.credit]
+        for agent in dict.fromkeys([*names, *lost]):
+            own = [run.credit[agent] for run in method.runs if agent in run.credit]
+            rows.append(
+                (
+                    method.name,
+                    agent,
+                    *(_mean_text(own, field) for field in ("mean", "share", "correlation")),
+                    _estimate_text(lost.get(agent)),
+                )
+            )
+    names = ("method", "agent", "mean credit", "share", "correlation", "accuracy it adds")
+    return _without_empty("What each agent adds", names, rows)
+
+
+def cost_grid(methods: Sequence[Method]) -> Grid | None:
+    """Return one row per training method: tokens by purpose, answers verified, and time."""
+    rows = []
+    for method in methods:
+        costs = [run.cost for run in method.runs if run.cost is not None]
+        if not costs:
+            continue
+        mean = 1.0 / len(costs)
+        parts = [mean * sum(own.tokens[purpose] for own in costs) for purpose in PURPOSES]
+        rows.append(
+            (
+                method.name,
+                amount(mean * sum(own.steps for own in costs)),
+                amount(sum(parts)),
+                *(amount(part) if part else DASH for part in parts[1:]),
+                amount(mean * sum(own.verifier_calls for own in costs)),
+                duration(mean * sum(own.seconds for own in costs)),
+            )
+        )
+    names = ("method", "steps", "tokens", "removed", "continued", "ratings", "verified", "time")
+    return _without_empty("Cost of training", names, rows)
+
+
+def _without_empty(
+    title: str, columns: Sequence[str], rows: Sequence[tuple[str, ...]]
+) -> Grid | None:
+    """Return a table without columns of dashes, with the meanings of the others; None if empty."""
+    used = [i for i in range(len(columns)) if any(row[i] != DASH for row in rows)]
+    names = [columns[i] for i in used]
+    meanings = [f"{name}: {_MEANINGS[name]}" for name in names if name in _MEANINGS]
+    cells = tuple(tuple(row[i] for i in used) for row in rows)
+    return Grid(title, tuple(names), cells, "; ".join(meanings)) if used else None
+
+
+def settings_grid(methods: Sequence[Method]) -> Grid | None:
+    """Return one row per setting that differs; None if there is none."""
+    rows = [
+        (name, *(_setting_text(value) for value in values))
+        for name, values in differing_settings(methods).items()
+    ]
+    columns = ("setting", *(method.name for method in methods))
+    return Grid("Settings that differ", columns, tuple(rows)) if rows else None
+
+
+def amount(number: float | None) -> str:
+    """Return a count as in "950", "23.4k" or "1.2M"; a dash for None."""
+    if number is None:
+        return DASH
+    if number < 10_000:
+        return f"{number:,.0f}"
+    return f"{number / 1e3:.1f}k" if number < 1e6 else f"{number / 1e6:.2f}M"
+
+
+def duration(seconds: float) -> str:
+    """Return a time as in "45 s", "12.3 min" or "3.4 h"."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def _mean_text(credits: Sequence[AgentCredit], field: str) -> str:
+    """Return the mean over the seeds in which it was measured."""
+    values = [value for own in credits if (value := getattr(own, field)) is not None]
+    sign = "+" if field == "mean" else ""
+    return f"{round(sum(values) / len(values), 2) + 0.0:{sign}.2f}" if values else DASH
+
+
+def _estimate_text(estimate: Estimate | None) -> str:
+    return DASH if estimate is None else estimate.text("+.3f")
+
+
+def _setting_text(value: object) -> str:
+    if isinstance(value, dict):
+        value = ", ".join(f"{name}={part}" for name, part in value.items()) or None
+    elif isinstance(value, list):
+        value = ", ".join(map(str, value)) or None
+    text = "default" if value is None else str(value)
+    return text if len(text) <= MAX_SETTING_CHARS else f"{text[: MAX_SETTING_CHARS - 1]}…"

@@ -1,0 +1,1 @@
+"""Parts of all HTML pages: the frame, tables, drawings, and data that scripts read."""
