@@ -100,7 +100,7 @@ def test_a_process_trains_on_its_own_groups_only():
 
 def test_a_process_that_does_not_write_leaves_the_folder_alone(tmp_path):
     files = RunFiles(tmp_path, is_writer=False)
-    files.append({"step": 1}, [])
+    files.append({"step": 1}, [], [])
     files.drop_after(0)
     files.save(1, TrainConfig(), policies=None, credited=None, state={})
     files.keep_if_best(1, proportion(1, 1), lambda: (tmp_path / "saved").mkdir())
@@ -128,11 +128,11 @@ def test_the_best_checkpoint_is_recorded_when_more_was_answered(tmp_path):
 def test_rows_of_later_steps_are_dropped_with_their_completions(tmp_path):
     files = RunFiles(tmp_path, is_writer=True)
     for step in (1, 2, 3):
-        files.append({"step": step}, [{"step": step, "text": "a"}, {"step": step, "text": "b"}])
+        files.append({"step": step}, [{"step": step, "text": "a"}, {"step": step, "text": "b"}], [])
     files.drop_after(2)
     assert [row["step"] for row in read_rows(tmp_path / "metrics.jsonl")] == [1, 2]
     assert [row["step"] for row in read_rows(tmp_path / "completions.jsonl")] == [1, 1, 2, 2]
-    files.append({"step": 3}, [])
+    files.append({"step": 3}, [], [])
     assert [row["step"] for row in read_rows(tmp_path / "metrics.jsonl")] == [1, 2, 3]
     files.drop_after(0)
     assert read_rows(tmp_path / "metrics.jsonl") == read_rows(tmp_path / "completions.jsonl") == []
@@ -140,7 +140,7 @@ def test_rows_of_later_steps_are_dropped_with_their_completions(tmp_path):
 
 def test_a_run_without_completions_drops_metrics_only(tmp_path):
     files = RunFiles(tmp_path, is_writer=True)
-    files.append({"step": 1}, [])
+    files.append({"step": 1}, [], [])
     files.drop_after(0)
     assert {path.name for path in tmp_path.iterdir()} == {"metrics.jsonl"}
 
@@ -152,7 +152,7 @@ def test_a_resumed_run_needs_the_metrics_up_to_its_checkpoint(tmp_path, steps, n
     files = RunFiles(tmp_path, is_writer=True)
     (tmp_path / "metrics.jsonl").touch()
     for step in steps:
-        files.append({"step": step}, [])
+        files.append({"step": step}, [], [])
     with pytest.raises(
         CheckpointError, match=f"must hold the steps 1 to 3 of the resumed run, got {num_found} of"
     ):
@@ -163,7 +163,7 @@ def test_a_resumed_run_needs_the_metrics_up_to_its_checkpoint(tmp_path, steps, n
 def test_a_resumed_run_forgets_a_best_checkpoint_of_a_later_step(tmp_path, is_writer, best):
     files = RunFiles(tmp_path, is_writer=True)
     for step in (1, 2, 3):
-        files.append({"step": step, "cost/tokens_generated": 5}, [])
+        files.append({"step": step, "cost/tokens_generated": 5}, [], [])
     folder = tmp_path / "checkpoints"
     for step in (2, 3):
         (folder / f"step_{step:06d}").mkdir(parents=True)
