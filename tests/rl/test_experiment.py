@@ -6,6 +6,8 @@ import re
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
+from scipy import stats
+from scipy.interpolate import PchipInterpolator
 
 from baselines.common.stats import mean_over_seeds, seeds_for_power
 from baselines.compare.methods import AgentCredit, Cost
@@ -83,11 +85,9 @@ def test_all_quantities_are_one_family_of_tests():
 
 
 def aggregate_of_one(quantity: str) -> float:
-    from scipy.stats import ttest_rel
-
     runs = (several("shared", BASES), several("branch", BETTER))
     values = [[run.quantities(1000)[quantity] for run in own] for own in runs]
-    return float(ttest_rel(values[1], values[0]).pvalue)
+    return float(stats.ttest_rel(values[1], values[0]).pvalue)
 
 
 @pytest.mark.parametrize("num_seeds", [2, 3, 4])
@@ -278,3 +278,48 @@ def test_command_refuses_another_grid_of_evaluations(tmp_path, capsys, flag):
     code, _ = quietly(main, flag, 3, "--out-dir", tmp_path / "x")
     assert code == 2
     assert f"{flag} must be left out, got 3; pass --num-evaluations" in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("ignore:Precision loss")
+@pytest.mark.parametrize("num_seeds", [2, 5, 10])
+def test_at_most_6_of_100_experiments_without_a_difference_have_a_verdict(num_seeds):
+    # Curves of three methods: a common rise, the luck of each seed, and noise of each evaluation.
+    num_tasks, methods = 300, ("shared", "branch", "shapley")
+    rng = np.random.default_rng(num_seeds)
+    grid, rise = np.array(GRID), 0.3 + 0.6 * (1.0 - np.exp(-np.array(GRID) / 250.0))
+
+    def simulate(num_experiments: int) -> np.ndarray:
+        shape = (num_experiments, len(methods), num_seeds)
+        luck = 0.05 * rng.normal(size=(*shape, 1))
+        chances = np.clip(rise + luck, 0.0, 1.0)
+        joint = rng.binomial(num_tasks, chances) / num_tasks
+        alone = rng.binomial(num_tasks, 0.3, size=joint.shape) / num_tasks
+        return np.stack([joint, alone], axis=-1)  # experiments, methods, seeds, evaluations, 2
+
+    def wrong_of(curves: np.ndarray) -> bool:
+        runs = [
+            RunResult(
+                RunKey(name, "grpo", seed),
+                *(10, int(grid[-1]), 80),
+                tuple((int(t), *map(float, point)) for t, point in zip(grid, own, strict=True)),
+            )
+            for name, seeds in zip(methods, curves, strict=True)
+            for seed, own in enumerate(seeds)
+        ]
+        found = aggregate(runs)
+        says = " ".join(verdicts(found))
+        page = [own.verdict for own in comparisons_of(found)]
+        is_wrong = "above" in says or "below" in says
+        assert is_wrong or not {"better", "worse"} & {*page}
+        return is_wrong
+
+    curves = simulate(2_000)
+    joint, alone = curves[..., -1, 0], curves[..., -1, 1]
+    area = PchipInterpolator(grid, curves[..., 0], axis=-1).integrate(0, grid[-1]) / grid[-1]
+    gains = np.stack([own[:, 1:] - own[:, :1] for own in (joint, joint - alone, area)])
+    p_values = stats.ttest_1samp(gains, 0.0, axis=-1).pvalue  # quantities, experiments, methods
+    smallest = p_values.min(axis=(0, 2)) * len(gains) * (len(methods) - 1)
+    is_wrong = (smallest < 0.05) & (num_seeds >= 5)
+    assert is_wrong.mean() <= 0.06
+    for place in [*np.flatnonzero(is_wrong)[:4], *np.flatnonzero(~is_wrong)[:8]]:
+        assert wrong_of(curves[place]) == is_wrong[place]
