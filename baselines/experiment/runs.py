@@ -80,7 +80,7 @@ class RunResult:
         at = self.evaluated_at
         joint = [own for _, own, _ in self.curve]
         alone = [own for _, _, own in self.curve]
-        team, rest = (float(curve_at(at, values, tokens)) for values in (joint, alone))
+        team, rest = (curve_at(at, values, tokens) for values in (joint, alone))
         found = {"joint": team, "contribution": team - rest}
         area = mean_until(at, joint, tokens)
         return found if area is None else {**found, "area": area}
