@@ -20,7 +20,7 @@ from scripts.measure_results import MEASURED
 
 HEADS = (
     "| optimizer | allocator | seeds | steps | tokens | joint | contribution | "
-    "mean accuracy over training | gain | p |"
+    "mean accuracy over training | its gain over shared | p |"
 )
 TABLE = f"""{HEADS}
 |---|---|---|---|---|---|---|---|---|---|
@@ -43,6 +43,36 @@ def test_results_table_shows_the_best_other_credit_of_each_team(monkeypatch, tmp
         "-0.030 [-0.060, -0.010], p < 0.001 | worse |",
         f"| team `gspo` | 3 | {shared} | branch: 0.600 [0.500, 0.700] | "
         "0.100 [-0.010, 0.210], p = 0.060 | inconclusive |",
+    ]
+
+
+def test_pages_show_gain_and_p_value_first_and_a_table_per_optimizer(tmp_path):
+    (tmp_path / "mine.txt").write_text(TABLE, encoding="utf-8")
+    lines = write_docs.shown_tables(tmp_path / "mine.txt").splitlines()
+    heads = (
+        "| allocator | its gain over shared | p | mean accuracy over training | seeds | steps | "
+        "tokens | joint | contribution |"
+    )
+    assert lines[:5] == [
+        "optimizer **grpo**",
+        "",
+        heads,
+        "|" + "---|" * 9,
+        "| shared |  |  | 0.500 [0.400, 0.600] | 3 | 9 | 1k | .9 | .1 |",
+    ]
+    assert lines[8:11] == ["optimizer **gspo**", "", heads]
+    assert lines[-1] == (
+        "| branch | 0.100 [-0.010, 0.210] | 0.060 | 0.600 [0.500, 0.700] | 3 | 9 | 1k | .9 | .1 |"
+    )
+
+
+def test_a_table_without_repeated_settings_is_shown_whole(tmp_path):
+    (tmp_path / "mine.txt").write_text("| mix | gap |\n|---|---|\n| a | 1 |\n| b | 2 |\n")
+    assert write_docs.shown_tables(tmp_path / "mine.txt").splitlines() == [
+        "| mix | gap |",
+        "|---|---|",
+        "| a | 1 |",
+        "| b | 2 |",
     ]
 
 

@@ -94,8 +94,7 @@ def _method_curve(
             axes.plot(x, y, color=colour, linewidth=0.7, alpha=0.4)
     if not points:
         axes.plot([], [], mark, color=colour, linestyle=dashes, label=label)
-        runs = [(f"{_tokens(p):,.0f}", f"{p.accuracy:.3f}") for r in method.runs for p in r.points]
-        return runs
+        return [(f"{_tokens(p):,.0f}", f"{p.accuracy:.3f}") for r in method.runs for p in r.points]
     x = [tokens for tokens, _ in points]
     y = [found.value for _, found in points]
     axes.errorbar(
@@ -156,7 +155,7 @@ def estimate_of(point: HeldOut) -> Estimate:
 
 
 def differences(found: Sequence[Comparison]) -> Plot:
-    """Draw the difference of each comparison with its interval; hollow where there is no verdict."""
+    """Draw the difference of each comparison with its interval; hollow without a verdict."""
     references = {own.reference for own in found}
     of_whom = f"{short(found[0].reference, 16)}'s" if len(references) == 1 else "the reference's"
     shown = [

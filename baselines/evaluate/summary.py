@@ -38,7 +38,7 @@ class Row:
             path.
         path: The path.
         k: The k in avg@k, pass@k and maj@k.
-        estimate: Mean and interval; None if nothing was measured. A PairedDifference for a net gain.
+        estimate: Mean and interval, of a net gain a PairedDifference; None if nothing was measured.
         successes: Samples, or pairs of samples, that succeeded.
         total: Samples, or pairs, that were measured.
         adjusted: Of a net gain, its p-value adjusted by Holm's method over all that are tested;

@@ -151,8 +151,8 @@ def _terminal_table(columns: Sequence[Sequence[str]]) -> Table:
         is_numeric = all(_NUMBER.match(cell) for cell in cells)
         justify: Literal["left", "right"] = "right" if is_numeric else "left"
         table.add_column(escape(header), justify=justify, width=width, overflow="fold")
-    for cells in zip(*(own for _, *own in columns), strict=True):
-        table.add_row(*map(escape, cells))
+    for row in zip(*(own[1:] for own in columns), strict=True):
+        table.add_row(*map(escape, row))
     return table
 
 
