@@ -90,7 +90,7 @@ class ExperimentConfig:
     need more rollouts therefore train for fewer steps."""
     num_evaluations: int = 20
     """Evaluations on held-out tasks during training, at equal distances in tokens, the same for all
-    methods; each after the step that reaches them. At least 10 for a mean over training."""
+    methods; each after the step that reaches them. At least 8 for a mean over training."""
     num_workers: int = os.cpu_count() or 1
     """Parallel runs, one thread each."""
     out_dir: Path = Path("runs/experiment")
