@@ -16,7 +16,7 @@ from baselines.experiment.figure import learning_curves, measured_means
 from baselines.experiment.page import comparisons_of, methods_of
 from baselines.experiment.runs import RunKey, RunResult
 from baselines.experiment.sweep import read_results
-from baselines.experiment.tables import gains_grid, markdown, quartile_markdown, verdicts
+from baselines.experiment.tables import gains_grids, markdown, quartile_markdown, verdicts
 from baselines.train.config import TrainConfig
 from tests.rl.teams import quietly, write_tasks
 
@@ -98,9 +98,9 @@ def test_fewer_than_five_seeds_are_not_tested_and_told_how_many_a_gap_needs(num_
     assert gain.p_value is None
     assert gain.seeds_needed == seeds_for_power(gain.value, gain.deviation)
     assert verdicts(found) == [f"a test over seeds needs at least 5 of them, got {num_seeds}"]
-    for words in (markdown(found.rows), str(gains_grid(found, "area"))):
+    for words in (markdown(found.rows), str(gains_grids(found, "area"))):
         assert not re.search(r"p [<=] 0", words)
-        assert "no test below 5 seeds" in words or "< 5 seeds" in words
+        assert "needs 5 seeds" in words
     assert [own.verdict for own in comparisons_of(found)] == [None]
 
 
@@ -110,7 +110,7 @@ def test_inconclusive_gap_says_how_many_seeds_it_needs():
     gain = found.rows[1].gains["joint"]
     assert gain.conclusion == "inconclusive"
     assert gain.seeds_needed > 5
-    assert gains_grid(found, "joint").rows[1][-1] == str(gain.seeds_needed)
+    assert gains_grids(found, "joint")[0].rows[1][-1] == str(gain.seeds_needed)
 
 
 def test_verdicts_claim_nothing_within_chance():
@@ -123,7 +123,7 @@ def test_differences_without_spread_are_no_verdict():
     runs = several("shared", [0.5] * 5) + several("branch", [0.6] * 5)
     found = aggregate(runs)
     assert found.rows[1].gains["joint"].p_value is None
-    assert gains_grid(found, "joint").rows[1][3] == "no spread"
+    assert gains_grids(found, "joint")[0].rows[1][3] == "no spread"
     assert comparisons_of(found)[0].verdict is None
 
 
@@ -150,7 +150,7 @@ def test_too_few_evaluations_are_no_mean_over_training():
     (note,) = found.notes
     assert "needs at least 8 evaluations, got 3 within 1,000 tokens" in note
     assert "too few evaluations" in markdown(found.rows)
-    assert gains_grid(found, "area").rows[1][1] == "too few evaluations"
+    assert gains_grids(found, "area")[0].rows[1][1] == "too few evaluations"
 
 
 def test_markdown_has_a_line_per_method():
@@ -210,6 +210,7 @@ def test_page_shows_the_tests_of_the_table():
     gain = found.rows[1].gains["joint"]
     assert (compared.adjusted, compared.verdict) == (gain.p_value, "better")
     assert (compared.reference, compared.method) == ("shared", "branch")
+    assert compared.num_tests == 3  # accuracy, contribution and the mean over training
     methods = methods_of(several("shared", BASES), found, {"group_size": 8})
     assert [method.name for method in methods] == ["shared", "branch"]
     assert [point.tokens for point in methods[0].runs[0].points] == list(GRID)
