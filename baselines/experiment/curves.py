@@ -13,7 +13,7 @@ import numpy as np
 
 MIN_EVALUATIONS = 8
 """Fewest evaluations during training for a mean over it: with 8 or more, leaving out or adding
-some moves the mean of single runs of the embedded team by less than 0.003; with 5, by 0.005."""
+some moves the mean of single runs of the embedded team by less than 0.004; with 5, by 0.011."""
 
 
 def curve_at(tokens: Sequence[float], values: Sequence[float], at: float) -> float:

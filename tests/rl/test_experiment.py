@@ -148,7 +148,8 @@ def test_too_few_evaluations_are_no_mean_over_training():
     assert "area" in shared.means
     assert {*branch.means, *branch.gains} == {"joint", "contribution"}
     (note,) = found.notes
-    assert "needs at least 8 evaluations, got 3 within 1,000 tokens" in note
+    assert note.startswith("no mean accuracy over training for branch with grpo (3): it needs")
+    assert "at least 8 evaluations within 1,000 tokens" in note
     assert "too few evaluations" in markdown(found.rows)
     assert gains_grids(found, "area")[0].rows[1][1] == "too few evaluations"
 
