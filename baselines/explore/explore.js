@@ -147,6 +147,8 @@ async function draw() {
   if (chosen === null) byId("detail").replaceChildren(element("p", { class: "muted" }, "No task is selected."));
   else await drawDetail(chosen, number);
   announce(items.length);
+  // Decoded before the slider gets there.
+  setTimeout(() => [place + 1, place - 1].filter((own) => own in STEPS).forEach(groupsOf), 100);
 }
 
 function drawAccuracy(groups) {
