@@ -1,7 +1,8 @@
 """Write the generated parts of the documentation.
 
-These are the tables of metrics and hyperparameters, the trees of folders and modules, the figure of
-the architecture, and the tables of results from docs/results/ (see `scripts/measure_results.py`).
+These are the tables of metrics and hyperparameters, the trees of folders and modules, the figures
+of the architecture and the environments, and the tables of results from docs/results/ (see
+`scripts/measure_results.py`).
 """
 
 from __future__ import annotations
@@ -72,6 +73,14 @@ class Shown:
 
 
 AREA = "mean accuracy over training"
+PRIORITY = (
+    {"allocator", "credit"},
+    {"its gain over shared"},
+    {"p"},
+    {AREA},
+    {"contribution / ceiling at the end", "difference to shared", "mean over training"},
+)
+"""Headings of the columns of results that a page shows first."""
 SHOWN = (
     Shown("think_solve", "embedded, Think→Solve, `{}`", AREA, gain=8, p_value=9),
     Shown("vote", "embedded, vote of five, `{}`", AREA, gain=8, p_value=9),
@@ -178,10 +187,51 @@ def results_page(page: str) -> str:
     """Return a page with its tables from docs/results/ filled in."""
 
     def table(match: re.Match[str]) -> str:
-        text = (RESULTS / f"{match[2]}.txt").read_text(encoding="utf-8")
-        return f"{match[1]}\n{text}\n{match[3]}"
+        text = shown_tables(RESULTS / f"{match[2]}.txt")
+        return f"{match[1]}\n{text}\n{measured_when(match[2])}\n\n{match[3]}"
 
     return RESULT.sub(table, page)
+
+
+def measured_when(name: str) -> str:
+    """Return a sentence that names the commit that a result measured."""
+    results = json.loads((RESULTS / "measured.json").read_text(encoding="utf-8"))
+    found = results[name.removesuffix("_spread")]
+    time = (
+        f", in {found['minutes']} minutes on {found['cores']} cores" if "minutes" in found else ""
+    )
+    return f"Measured at commit `{found['commit']}` on {found['date']}{time}."
+
+
+def shown_tables(path: Path) -> str:
+    """Return a table of results as a page shows it: what is concluded first, one table per setting.
+
+    A first column that several rows share, such as the optimizer, is the heading of a table of
+    its own. The columns of PRIORITY come first, so that they are read without scrolling.
+    """
+    heads, *rows = read_table(path)
+    settings = dict.fromkeys(row[0] for row in rows)
+    is_split = 1 < len(settings) < len(rows)
+    columns = sorted(range(is_split, len(heads)), key=lambda place: _priority(heads[place]))
+    parts = []
+    for setting in settings if is_split else [None]:
+        if setting is not None:
+            parts += [f"{heads[0]} **{setting}**", ""]
+        own = [row for row in rows if setting in (None, row[0])]
+        parts += [_line_of([row[place] for place in columns]) for row in (heads, *own)]
+        parts.insert(len(parts) - len(own), "|" + "---|" * len(columns))
+        parts.append("")
+    return "\n".join(parts)
+
+
+def _priority(head: str) -> int:
+    """Return the rank of a column, 0 for the first."""
+    places = (place for place, heads in enumerate(PRIORITY) if head in heads)
+    return next(places, len(PRIORITY))
+
+
+def _line_of(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def results_table() -> str:
@@ -245,13 +295,13 @@ def verdict(gain: str) -> str:
 def _credit_table() -> str:
     games = json.loads((RESULTS / "credit.json").read_text(encoding="utf-8"))
     allocators = list(dict.fromkeys(name for found in games.values() for name in found))
-    lines = [f"| | {' | '.join(games)} |", f"|---|{'---|' * len(games)}"]
+    lines = [f"| allocator | {' | '.join(games)} |", f"|---|{'---|' * len(games)}"]
     for allocator in allocators:
         if allocator == "zero":
             continue
         cells = [_credit_cell(found.get(allocator, {})) for found in games.values()]
         lines.append(f"| {allocator} | {' | '.join(cells)} |")
-    return "\n".join(["", *lines, ""])
+    return "\n".join(["", *lines, "", measured_when("credit"), ""])
 
 
 def _credit_cell(values: dict[str, list[float]]) -> str:
@@ -292,7 +342,8 @@ PAGES = {
 def write() -> None:
     """Write the generated parts of all pages."""
     METRICS_PAGE.write_text(metrics_page(), encoding="utf-8")
-    runpy.run_path(str(ROOT / "scripts" / "draw_architecture.py"), run_name="__main__")
+    for script in ("draw_architecture.py", "draw_environments.py"):
+        runpy.run_path(str(ROOT / "scripts" / script), run_name="__main__")
     for path, written in PAGES.items():
         path.write_text(written(path.read_text(encoding="utf-8")), encoding="utf-8")
 
