@@ -83,7 +83,11 @@ function addressOf(values) {
 function writeAddress(isNewEntry) {
   const hash = addressOf(state);
   if (hash === location.hash) return;
-  history[isNewEntry ? "pushState" : "replaceState"](null, "", hash);
+  try {
+    history[isNewEntry ? "pushState" : "replaceState"](null, "", hash);
+  } catch {
+    // A page embedded as the text of a frame, as in a notebook, has no address of its own.
+  }
 }
 
 /* Change the state. The back button leads to where it was before, past all changes by one control
