@@ -14,7 +14,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "train": ("baselines.train.command", "Train a team with per-agent credit."),
     "evaluate": ("baselines.evaluate.command", "Evaluate a team, and what each agent adds to it."),
     "report": ("baselines.report.command", "Write the page of training runs again."),
-    "compare": ("baselines.compare.command", "Test whether evaluations of the same tasks differ."),
+    "compare": ("baselines.compare.command", "Compare training runs and evaluations on one page."),
+    "explore": ("baselines.explore.command", "Look at the credit of a run, message by message."),
     "play": ("baselines.evaluate.human_play", "Play one agent of a team yourself."),
     "bench": ("baselines.bench.command", "Measure speed, and the accuracy of credit."),
     "experiment": (

@@ -37,6 +37,7 @@ PLACES: Mapping[str, Place] = {
     "policies": Place(1, "language models and endpoints"),
     "pages": Place(3, "the frame and the figures of HTML pages"),
     "report": Place(3, "HTML pages from run files"),
+    "explore": Place(2, "the page to look at credit"),
     "credit": Place(0, "team reward to credit per agent"),
     "rollouts": Place(1, "batched episodes, removals, costs"),
     "evaluate": Place(1, "accuracy, with paired removals"),

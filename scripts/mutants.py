@@ -51,6 +51,7 @@ TESTS_OF: Mapping[str, str] = {
     "baselines/credit": "rl/test_group_outcomes* rl/test_audit* rl/test_credit_*",
     "baselines/evaluate": "rl/test_examples* rl/test_evaluation*",
     "baselines/experiment": "rl/test_sweep* rl/test_experiment*",
+    "baselines/explore": "rl/test_explore*",
     "baselines/integrations": "rl/test_trl* rl/test_verl*",
     "baselines/optimizers": "rl/test_advantages* rl/test_losses* rl/test_optimizers* "
     "rl/test_oracle*",
@@ -62,7 +63,8 @@ TESTS_OF: Mapping[str, str] = {
     "rl/test_rollout* rl/test_team_env*",
     "baselines/train": "rl/test_empty_steps* rl/test_measure* rl/test_progress* rl/test_interrupt* "
     "rl/test_gc_tuning* rl/test_schedule* rl/test_config* rl/test_degeneracy* rl/test_batching* "
-    "rl/test_samples* rl/test_completions* rl/test_credit_stage* rl/test_scoring* rl/test_updater* "
+    "rl/test_samples* rl/test_completions* rl/test_rollout_record* rl/test_credit_stage* "
+    "rl/test_scoring* rl/test_updater* "
     "rl/test_step_parts* rl/test_trackers* rl/test_trainer* rl/test_heterogeneous* rl/test_resume*",
     "baselines/train_sb3": "rl/test_train_sb3*",
 }

@@ -187,9 +187,20 @@ def results_page(page: str) -> str:
     """Return a page with its tables from docs/results/ filled in."""
 
     def table(match: re.Match[str]) -> str:
-        return f"{match[1]}\n{shown_tables(RESULTS / f'{match[2]}.txt')}\n{match[3]}"
+        text = shown_tables(RESULTS / f"{match[2]}.txt")
+        return f"{match[1]}\n{text}\n{measured_when(match[2])}\n\n{match[3]}"
 
     return RESULT.sub(table, page)
+
+
+def measured_when(name: str) -> str:
+    """Return a sentence that names the commit that a result measured."""
+    results = json.loads((RESULTS / "measured.json").read_text(encoding="utf-8"))
+    found = results[name.removesuffix("_spread")]
+    time = (
+        f", in {found['minutes']} minutes on {found['cores']} cores" if "minutes" in found else ""
+    )
+    return f"Measured at commit `{found['commit']}` on {found['date']}{time}."
 
 
 def shown_tables(path: Path) -> str:
@@ -290,7 +301,7 @@ def _credit_table() -> str:
             continue
         cells = [_credit_cell(found.get(allocator, {})) for found in games.values()]
         lines.append(f"| {allocator} | {' | '.join(cells)} |")
-    return "\n".join(["", *lines, ""])
+    return "\n".join(["", *lines, "", measured_when("credit"), ""])
 
 
 def _credit_cell(values: dict[str, list[float]]) -> str:

@@ -16,7 +16,7 @@ ROOMS = (
     ("pages", "optimizers", "policies"),
     ("credit",),
     ("rollouts",),
-    ("evaluate", "report"),
+    ("evaluate", "explore", "report"),
     ("train",),
     ("compare",),
     ("experiment",),

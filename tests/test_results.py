@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
 
+from baselines.bench.credit.credit_config import CreditConfig
+from baselines.bench.learning import LearningConfig
+from baselines.common.command_line import parse
+from baselines.experiment import ExperimentConfig
+from baselines.train_sb3.command import Sb3Config
+from baselines.train_sb3.comparison import DirectCommandConfig
 from scripts import measure_results, write_docs
 from scripts.measure_results import MEASURED
 
@@ -95,23 +103,34 @@ def calls(monkeypatch, tmp_path):
     def run(command, **_arguments):
         found.append(command)
         if "--out-dir" in command:
-            folder = tmp_path / "runs" / "vote"
-            folder.mkdir(parents=True)
+            folder = Path(command[-1])
+            folder.mkdir(parents=True, exist_ok=True)
             (folder / "table.md").write_text(TABLE, encoding="utf-8")
             (folder / "curves.png").write_bytes(b"picture")
 
     monkeypatch.setattr(subprocess, "run", run)
     monkeypatch.setattr(measure_results, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(measure_results, "code_version", lambda: "code")
+    monkeypatch.setattr(
+        measure_results, "_git", lambda *words: {"rev-parse": "abc1234"}.get(words[0], "")
+    )
     monkeypatch.setattr(measure_results, "RESULTS", tmp_path)
     return found
 
 
 def test_measure_results_runs_keeps_and_writes(calls, tmp_path):
     assert measure_results.main(["vote"]) == 0
-    (measured, written) = calls
+    (*parts, measured, written) = calls
+    assert [command[-4:-2] for command in parts] == [
+        ["--optimizers", "grpo"],
+        ["--optimizers", "reinforce_pp"],
+    ]
     assert measured[1:3] == ["-m", "baselines.experiment"]
-    assert measured[-2:] == ["--out-dir", str(tmp_path / "runs" / "vote")]
+    assert {command[-1] for command in (*parts, measured)} == {str(tmp_path / "runs/code/vote")}
     assert written[-1].endswith("write_docs.py")
+    recorded = json.loads((tmp_path / "measured.json").read_text(encoding="utf-8"))["vote"]
+    assert recorded["commit"] == "abc1234"
+    assert recorded["minutes"] >= 0.0
     assert (tmp_path / "vote.txt").read_text(encoding="utf-8") == TABLE
     assert (tmp_path / "vote.png").read_bytes() == b"picture"
     calls.clear()
@@ -133,4 +152,100 @@ def test_documents_show_the_command_of_every_result(name):
 
 def test_every_kept_result_is_measured_by_a_command():
     kept = {path.stem for path in write_docs.RESULTS.iterdir()}
-    assert {name.removesuffix("_spread") for name in kept} == set(MEASURED)
+    assert {name.removesuffix("_spread") for name in kept} == {*MEASURED, "measured"}
+
+
+def test_measure_results_of_a_part_writes_no_table(calls, tmp_path):
+    assert measure_results.main(["learning/topologies"]) == 0
+    (measured,) = calls
+    assert measured[-4:-2] == ["--parts", "topologies"]
+    assert not (tmp_path / "measured.json").exists()
+
+
+def test_measure_results_goes_on_with_the_games_that_are_missing(calls, tmp_path):
+    assert measure_results.main(["credit/vote_5"]) == 0
+    assert calls[0][-1] == str(tmp_path / "runs/code/credit/vote_5")
+    (tmp_path / "runs/code/credit/vote_5/credit.json").write_text("{}", encoding="utf-8")
+    calls.clear()
+    assert measure_results.main(["credit/vote_5", "credit/bandit_4"]) == 0
+    assert [command[-1].rpartition("/")[2] for command in calls] == ["bandit_4"]
+
+
+def test_measure_results_on_a_trial_changes_no_document(calls, tmp_path):
+    assert measure_results.main(["--tiny", "vote"]) == 0
+    assert all(str(tmp_path / "runs/tiny/vote") == command[-1] for command in calls)
+    assert not (tmp_path / "measured.json").exists()
+
+
+def test_measure_results_lists_its_parts(capsys):
+    assert measure_results.main(["--list", "vote", "signal"]) == 0
+    listed = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert listed == ["vote/grpo", "vote/reinforce_pp", "signal"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "more", "expected"),
+    [
+        ("learning --steps 40", "--parts grid", "learning --steps 40 --parts grid"),
+        ("--num-seeds 10 --a 1 2", "--num-seeds 2", "--num-seeds 2 --a 1 2"),
+        ("--demonstration", "--settings x y", "--demonstration --settings x y"),
+    ],
+)
+def test_further_flags_replace_those_of_the_same_name(flags, more, expected):
+    assert measure_results.with_flags(flags.split(), more.split()) == expected.split()
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_parts_and_trials_are_commands_that_parse(name):
+    measured = MEASURED[name]
+    parsers = {
+        "baselines.experiment": (ExperimentConfig, "ccpo experiment"),
+        "baselines.train_sb3": (Sb3Config, "ccpo train_sb3"),
+        "baselines.train_sb3.comparison": (DirectCommandConfig, "comparison"),
+        "baselines.bench": (CreditConfig if name == "credit" else LearningConfig, "ccpo bench"),
+    }
+    kind, program = parsers[measured.module]
+    skipped = 1 if measured.module == "baselines.bench" else 0
+    for more in ("", *measured.parts.values(), measured.tiny):
+        flags = measure_results.with_flags(measured.flags, more.split())
+        parse(kind, flags[skipped:], program)
+
+
+def test_code_version_changes_with_the_code_and_with_nothing_else(tmp_path, monkeypatch):
+    monkeypatch.setattr(measure_results, "ROOT", tmp_path)
+
+    def git(*words):
+        subprocess.run(["git", *words], cwd=tmp_path, check=True, capture_output=True)
+
+    def commit():
+        git("add", "-A")
+        git("-c", "user.name=a", "-c", "user.email=a@b", "commit", "-m", "x")
+
+    git("init")
+    for folder in ("baselines", "ccpo_env", "docs"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.py").write_text("1", encoding="utf-8")
+    commit()
+    first = measure_results.code_version()
+    (tmp_path / "docs" / "a.py").write_text("2", encoding="utf-8")
+    commit()
+    assert measure_results.code_version() == first
+    (tmp_path / "baselines" / "a.py").write_text("2", encoding="utf-8")
+    changed = measure_results.code_version()
+    commit()
+    assert len({first, changed, measure_results.code_version()}) == 3
+
+
+def test_tables_name_the_commit_that_they_measured(monkeypatch, tmp_path):
+    (tmp_path / "mine.txt").write_text("| a |\n", encoding="utf-8")
+    recorded = {"mine": {"commit": "abc1234", "date": "2026-01-02", "minutes": 9.5, "cores": 2}}
+    (tmp_path / "measured.json").write_text(json.dumps(recorded), encoding="utf-8")
+    monkeypatch.setattr(write_docs, "RESULTS", tmp_path)
+    page = write_docs.results_page("<!-- result mine: x -->\n<!-- end of result -->")
+    assert "Measured at commit `abc1234` on 2026-01-02, in 9.5 minutes on 2 cores." in page
+    assert write_docs.results_page(page) == page
+
+
+def test_every_table_was_measured_at_a_recorded_commit():
+    recorded = json.loads((write_docs.RESULTS / "measured.json").read_text(encoding="utf-8"))
+    assert set(recorded) == set(MEASURED)

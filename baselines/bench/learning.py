@@ -38,6 +38,8 @@ REVERSED_STEPS = 16
 """Number of steps with reversed credit: then at most one answer in ten is correct, and groups
 without a correct answer have no gradient."""
 RESULTS_FILE, TABLE_FILE = "learning.jsonl", "learning.md"
+PARTS = ("grid", "topologies", "reversed")
+"""Every optimizer with several allocators, teams of other topologies, and credit reversed."""
 UNLIMITED = 10**12
 """Unlimited tokens: the number of steps ends a run."""
 STARTS_BELOW, ENDS_ABOVE = 0.45, 0.90
@@ -60,6 +62,14 @@ class Cell:
     def is_reversed(self) -> bool:
         """Whether the credit is negated."""
         return self.allocator.startswith(REVERSED)
+
+    @property
+    def part(self) -> str:
+        """The part of the bench that it belongs to."""
+        if self.is_reversed:
+            return "reversed"
+        is_default = self.topology == "think_solve" and self.num_thinkers == 1
+        return "grid" if is_default else "topologies"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +96,11 @@ class LearningResult:
     key: LearningKey
     result: RunResult
 
+    @property
+    def seconds(self) -> float:
+        """Time of the run."""
+        return self.result.seconds
+
     def to_json(self) -> dict[str, Any]:
         """Return the result as JSON values; the seed is that of the inner result."""
         return {
@@ -107,8 +122,12 @@ class LearningResult:
 class LearningConfig:
     """Train the embedded team with every optimizer and several allocators."""
 
+    parts: Annotated[tuple[str, ...], Choices(PARTS)] = PARTS
+    """What to train: every optimizer (grid), teams of other topologies, and credit reversed."""
     num_seeds: int = 5
     """Number of runs of each combination."""
+    num_topology_seeds: int = 10
+    """Number of runs of each team of another topology."""
     allocators: Annotated[tuple[str, ...], Choices(ALLOCATORS)] = (
         "shared",
         "counterfactual",
@@ -129,8 +148,10 @@ class LearningConfig:
 
     def check(self) -> None:
         """Raise ValueError if a name is unknown or a value out of range."""
-        for name in ("num_seeds", "num_workers", "steps"):
+        for name in ("num_seeds", "num_topology_seeds", "num_workers", "steps"):
             require_at_least(name, getattr(self, name), 1)
+        for part in self.parts:
+            require_known("part", part, dict.fromkeys(PARTS))
         for allocator in self.allocators:
             require_known("allocator", allocator, ALLOCATORS)
         for optimizer in self.optimizers:
@@ -180,7 +201,7 @@ def cells(config: LearningConfig) -> list[Cell]:
         for optimizer in config.optimizers
         for allocator in config.allocators
     ]
-    return [*grid, *others, *backwards]
+    return [cell for cell in (*grid, *others, *backwards) if cell.part in config.parts]
 
 
 def train_cell(cell: Cell, seed: int, steps: int, good_enough: float | None = None) -> RunResult:
@@ -246,10 +267,12 @@ def markdown(found: dict[Cell, list[RunResult]]) -> str:
 def run_cells(config: LearningConfig, wanted: Sequence[Cell]) -> Iterator[tuple[Cell, RunResult]]:
     """Yield the results of all runs: those of an earlier call first, then new ones."""
     teams = {cell.label: cell for cell in wanted}
+    most = {"topologies": config.num_topology_seeds}
     keys = [
         LearningKey(team, seed, config.steps, config.good_enough)
-        for seed in range(config.num_seeds)
-        for team in teams
+        for seed in range(max(config.num_seeds, config.num_topology_seeds))
+        for team, cell in teams.items()
+        if seed < most.get(cell.part, config.num_seeds)
     ]
     for found in run_sweep(
         partial(_train_team, teams),

@@ -1,1 +1,1 @@
-"""``python -m baselines.compare``: significance tests between evaluations of the same tasks."""
+"""``python -m baselines.compare``: training runs and evaluations compared on one page."""

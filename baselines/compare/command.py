@@ -20,7 +20,13 @@ from baselines.compare.comparison import compare
 from baselines.compare.folders import read_methods
 from baselines.compare.narrative import conclusions, limits
 from baselines.compare.page import COMPARE_FILE, write_comparison
-from baselines.compare.tables import comparison_grid, cost_grid, credit_grid, inputs_grid
+from baselines.compare.tables import (
+    comparison_grid,
+    cost_grid,
+    credit_grid,
+    inputs_grid,
+    settings_grid,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,11 +57,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         methods = read_methods(config.folders, config.path)
         found = compare(methods, seed=config.seed)
         make_folder(config.out_dir)
-        page = write_comparison(
-            config.out_dir, methods, found, path=config.path, seed=config.seed
-        )
+        page = write_comparison(config.out_dir, methods, found, path=config.path, seed=config.seed)
     tables = (
         inputs_grid(methods),
+        settings_grid(methods),
         comparison_grid(found, path=config.path),
         credit_grid(methods, seed=config.seed),
         cost_grid(methods),

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from baselines.common.stats import ALPHA, holm
+from baselines.common.stats import ALPHA, MIN_TESTED, holm
 from baselines.compare.matching import Pairing, pairing_of
 from baselines.compare.methods import Method, Run
 from baselines.compare.moments import at_end, at_tokens, common_tokens, same_tokens
@@ -127,8 +127,10 @@ def _rows(reference: Method, other: Method, seed: int) -> Iterator[Comparison]:
             f"runs must have been evaluated since training began, got only evaluations before it "
             f"in {reference.name} or {other.name}; wait for the next one"
         )
-    last = tuple(float(np.mean([_tokens(run) for run in side])) for side in zip(*pairing.runs))
-    end = _row(pairing, "end", (last[0], last[1]), ends, rng)
+    first, second = (
+        float(np.mean([_tokens(pair[side]) for pair in pairing.runs])) for side in (0, 1)
+    )
+    end = _row(pairing, "end", (first, second), ends, rng)
     if all(same_tokens(_tokens(run), tokens) for pair in pairing.runs for run in pair):
         yield end
         return
@@ -151,7 +153,6 @@ def _row(
     else:
         (pair,) = pairs
         tested = by_task(pair, sorted(pair[0].tasks() & pair[1].tasks()), rng=rng)
-    few = "no verdict: a test over seeds needs at least 5"
     return Comparison(
         method=pairing.method,
         reference=pairing.reference,
@@ -159,9 +160,15 @@ def _row(
         benchmark=ALL,
         tokens=tokens,
         tested=tested,
-        reason=few if tested.p_value is None else "",
+        reason=_why_untested(tested) if tested.p_value is None else "",
         between=not all(moment.is_measured for pair in pairs for moment in pair),
     )
+
+
+def _why_untested(tested: Tested) -> str:
+    if tested.difference.num_units < MIN_TESTED:
+        return f"no verdict: a test over seeds needs at least {MIN_TESTED}"
+    return "no verdict: the seeds do not differ"
 
 
 def _by_benchmark(

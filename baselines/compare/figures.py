@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from baselines.common.evaluation_file import TaskKey
 from baselines.common.stats import MIN_RUNS, Estimate, mean_over_seeds, mean_rate
 from baselines.compare.comparison import Comparison
-from baselines.compare.methods import HeldOut, Method, Run
-from baselines.compare.tables import amount, verdict_text, when_text
+from baselines.compare.methods import HeldOut, Method
+from baselines.compare.tables import amount, verdict_text
+from baselines.pages.dots import Dot, dots
 from baselines.pages.svg import (
     COLOURS,
     DASHES,
-    INK,
     MARKS,
     MAX_LABEL_CHARS,
     SETTINGS,
@@ -64,7 +63,9 @@ def curves(methods: Sequence[Method]) -> Plot | None:
     handles = [known[label] for label in labels]
     figure.legend(handles, labels, loc="outside upper left", ncols=2, handlelength=2.4)
     seeds = any(len(method.runs) > 1 for method in trained)
-    meaning = "Marks: evaluations on held-out tasks, with 95 % intervals; nothing is measured between."
+    meaning = (
+        "Marks: evaluations on held-out tasks, with 95 % intervals; nothing is measured between."
+    )
     if seeds:
         meaning += " Thick: means over seeds with Student's interval; thin: single runs."
     if len(trained) < len(methods):
@@ -93,8 +94,7 @@ def _method_curve(
             axes.plot(x, y, color=colour, linewidth=0.7, alpha=0.4)
     if not points:
         axes.plot([], [], mark, color=colour, linestyle=dashes, label=label)
-        runs = [(f"{_tokens(p):,.0f}", f"{p.accuracy:.3f}") for r in method.runs for p in r.points]
-        return runs
+        return [(f"{_tokens(p):,.0f}", f"{p.accuracy:.3f}") for r in method.runs for p in r.points]
     x = [tokens for tokens, _ in points]
     y = [found.value for _, found in points]
     axes.errorbar(
@@ -136,49 +136,15 @@ def averaged(method: Method) -> list[tuple[float, Estimate]]:
 
 def accuracies(methods: Sequence[Method]) -> Plot:
     """Draw the accuracy of each evaluation with its interval, with all agents and without each."""
-    paths = list(dict.fromkeys(path for method in methods for path in method.runs[0].without))
-    kinds = ["whole team", *paths]
-    figure, (axes,) = panels_of(1, height=1.0 + 0.5 * len(methods))
-    rows: list[tuple[str, ...]] = []
-    for index, kind in enumerate(kinds):
-        found = [
-            (place, mean_rate(np.array(list(rates.values()))))
-            for place, method in enumerate(methods)
-            if (rates := _rates(method.runs[0], kind))
-        ]
-        _intervals(axes, [(p + 0.16 * index, own) for p, own in found], index, kind)
-        rows += [(methods[place].name, kind, str(own)) for place, own in found]
-    axes.set_yticks(range(len(methods)), labels=[_label(method) for method in methods])
-    axes.set_ylim(len(methods) - 0.5, -0.5)
-    axes.grid(visible=False, axis="y")
-    axes.set_xlabel("accuracy")
-    figure.legend(loc="outside upper left", ncols=2)
-    words = "; ".join(", ".join(row) for row in rows)
-    header = ("evaluation", "team", "accuracy")
+    shown = []
+    for method in methods:
+        run = method.runs[0]
+        for name, rates in {"whole team": run.team, **run.without}.items():
+            if rates:
+                estimate = mean_rate(np.array(list(rates.values())))
+                shown.append(Dot(_label(method), estimate, name))
     meaning = "Rates of correct samples with 95 % intervals over tasks."
-    return finished("Accuracy", meaning, figure, words, header, rows)
-
-
-def _rates(run: Run, kind: str) -> Mapping[TaskKey, float]:
-    return run.team if kind == "whole team" else run.without.get(kind, {})
-
-
-def _intervals(
-    axes: Axes, found: Sequence[tuple[float, Estimate]], index: int, label: str
-) -> None:
-    """Draw estimates as marks with intervals, each at its height."""
-    lows = [own.value - own.low for _, own in found]
-    highs = [own.high - own.value for _, own in found]
-    axes.errorbar(
-        [own.value for _, own in found],
-        [height for height, _ in found],
-        xerr=[lows, highs],
-        color=cycled(COLOURS, index),
-        fmt=cycled(MARKS, index),
-        markersize=6,
-        elinewidth=1.4,
-        label=short(label, MAX_LABEL_CHARS),
-    )
+    return dots("Accuracy", meaning, shown, xlabel="accuracy")
 
 
 def estimate_of(point: HeldOut) -> Estimate:
@@ -189,38 +155,21 @@ def estimate_of(point: HeldOut) -> Estimate:
 
 
 def differences(found: Sequence[Comparison]) -> Plot:
-    """Draw the difference of each comparison with its interval; hollow where there is no verdict."""
-    figure, (axes,) = panels_of(1, height=0.9 + 0.5 * len(found))
-    for place, own in enumerate(found):
-        estimate, is_tested = own.tested.difference, own.verdict is not None
-        colour = cycled(COLOURS, 0)
-        axes.errorbar(
-            [estimate.value],
-            [place],
-            xerr=[[estimate.value - estimate.low], [estimate.high - estimate.value]],
-            color=colour,
-            fmt="o",
-            markersize=6,
-            markerfacecolor=colour if is_tested else "none",
-            elinewidth=1.6 if is_tested else 0.9,
-        )
-    labels = [f"{short(own.method)}\n{_moment(own)}" for own in found]
-    axes.set_yticks(range(len(found)), labels=labels)
-    axes.set_ylim(len(found) - 0.5, -0.5)
-    axes.axvline(0.0, color=INK, linewidth=0.9)
-    axes.grid(visible=False, axis="y")
+    """Draw the difference of each comparison with its interval; hollow without a verdict."""
     references = {own.reference for own in found}
     of_whom = f"{short(found[0].reference, 16)}'s" if len(references) == 1 else "the reference's"
-    axes.set_xlabel(f"accuracy minus {of_whom}")
-    axes.margins(x=0.12)
-    rows = [
-        (own.method, when_text(own), own.tested.difference.text("+.3f"), verdict_text(own))
+    shown = [
+        Dot(
+            f"{short(own.method)}\n{_moment(own)}",
+            own.tested.difference,
+            note=verdict_text(own),
+            is_filled=own.verdict is not None,
+        )
         for own in found
     ]
     meaning = "Differences to the reference with 95 % intervals, paired. Hollow: no verdict."
-    words = "; ".join(", ".join(row) for row in rows)
-    header = ("method", "when", "difference", "verdict")
-    return finished("Differences", meaning, figure, words, header, rows)
+    label = f"accuracy minus {of_whom}"
+    return dots("Differences", meaning, shown, xlabel=label, spec="+.3f", has_zero=True)
 
 
 def _moment(own: Comparison) -> str:

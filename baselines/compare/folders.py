@@ -12,9 +12,10 @@ from baselines.compare.evaluation_folder import is_evaluation, read_evaluation
 from baselines.compare.methods import Method, Run, differing_settings
 from baselines.compare.run_folder import is_run, read_run
 
+COMPARE_PAGE = "compare.html"
+"""File name of the page of a comparison, also in the folder of an experiment."""
 NAMING = ("allocator", "optimizer")
 """Settings whose values name a method where they tell all methods apart."""
-NAMED_WITH = {*NAMING, "allocator_args", "optimizer_args"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,7 +36,7 @@ def read_methods(folders: Sequence[Path], path: str) -> list[Method]:
 
     Raises:
         FileNotFoundError: If a folder holds neither.
-        ValueError: If there are fewer than two, or one cannot be read.
+        ValueError: If there are fewer than two, or one cannot be read, or holds only results.
     """
     places = [place for folder in folders for place in _expanded(folder)]
     if len({place.resolve() for place in places}) < len(places):
@@ -64,6 +65,11 @@ def _expanded(folder: Path) -> list[Path]:
         return [folder]
     inside = sorted(folder.iterdir()) if folder.is_dir() else []
     found = [own for own in inside if is_run(own) or is_evaluation(own)]
+    if not found and (folder / COMPARE_PAGE).is_file():
+        raise ValueError(
+            f"a folder must hold training runs or evaluations, got only a comparison in {folder}; "
+            f"open {folder / COMPARE_PAGE}, or pass the --out-dir of ccpo train or ccpo evaluate"
+        )
     if not found:
         raise FileNotFoundError(
             f"a folder must hold a training run or a finished evaluation, got neither in {folder}; "
@@ -106,13 +112,9 @@ def _named(groups: Sequence[Sequence[_Read]]) -> list[Method]:
 def _by_settings(methods: Sequence[Method]) -> list[str] | None:
     """Return names such as "branch" or "branch, grpo"; None if they do not tell methods apart."""
     differing = differing_settings(methods)
-    if not differing or not differing.keys() <= NAMED_WITH:
-        return None
-    names = [
-        ", ".join(str(method.settings[name]) for name in NAMING if name in differing)
-        for method in methods
-    ]
-    return names if len(set(names)) == len(names) else None
+    used = [name for name in NAMING if name in differing]
+    names = [", ".join(str(method.settings.get(name)) for name in used) for method in methods]
+    return names if used and len(set(names)) == len(names) else None
 
 
 def _by_folder(read: Sequence[_Read]) -> list[str]:

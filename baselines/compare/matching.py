@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -61,18 +62,18 @@ def _check_tasks(first_name: str, first: Run, second_name: str, second: Run) -> 
             f"and {_example(others)} in {second_name}; evaluate both on the same --tasks, and "
             f"train both with the same --seed, which draws the held-out tasks"
         )
-    for key in first.questions.keys() & second.questions.keys():
-        if first.questions[key] != second.questions[key]:
+    for key, question in first.questions.items():
+        if second.questions.get(key, question) != question:
             raise ValueError(
                 f"a task must have one question, got two for {key[1]!r} in {first_name} and "
                 f"{second_name}; evaluate both on the same file"
             )
 
 
-def _example(rates: object) -> str:
-    assert isinstance(rates, dict)
-    key: TaskKey | None = next(iter(rates), None)
-    return "none" if key is None else f"{key[1]!r}"
+def _example(rates: Mapping[TaskKey, float]) -> str:
+    """Return the first task, with its benchmark."""
+    first = next(iter(rates), None)
+    return "none" if first is None else f"{first[1]!r} of {first[0]}"
 
 
 def _seeds(method: Method) -> str:

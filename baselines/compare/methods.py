@@ -37,8 +37,7 @@ class AgentCredit:
 
     Args:
         mean: Mean credit, in units of reward.
-        share: Its part of the centred advantages, in [0, 1]: the standard deviation of its
-            advantage over the sum of those of all agents.
+        share: Its share of the variance of all agents' advantages within tasks, in [0, 1].
         correlation: Correlation of its advantage with that of the shared reward.
     """
 

@@ -9,6 +9,7 @@ from baselines.compare.comparison import Comparison
 from baselines.compare.methods import Method
 from baselines.compare.tables import amount
 from baselines.evaluate.summary import ALL
+from baselines.report.run_audit import PRACTICALLY_SHARED
 
 
 def conclusions(found: Sequence[Comparison]) -> list[str]:
@@ -18,8 +19,9 @@ def conclusions(found: Sequence[Comparison]) -> list[str]:
 
 
 def _counts(own: Comparison, found: Sequence[Comparison]) -> bool:
-    """Return whether a comparison has a verdict, or is the only one of its method."""
-    return own.verdict is not None or sum(other.method == own.method for other in found) == 1
+    """Return whether a comparison has a verdict, or is the first of a method that has none."""
+    same = [other for other in found if other.method == own.method]
+    return own.verdict is not None or (own is same[0] and all(o.verdict is None for o in same))
 
 
 def _conclusion(own: Comparison, num_tests: int) -> str:
@@ -27,15 +29,16 @@ def _conclusion(own: Comparison, num_tests: int) -> str:
     where = "" if own.benchmark == ALL else f" on {own.benchmark}"
     size = f"{difference.num_units} {own.tested.unit}"
     value = f"{difference.text('+.3f')} over {size}{_when(own)}"
+    needed = ""
+    if own.tested.seeds_needed is not None:
+        needed = f"; to find a difference of this size takes about {own.tested.seeds_needed} seeds"
     if own.verdict is None:
-        return f"{own.method} compared with {own.reference}{where}: {value}; {own.reason}."
+        return f"{own.method} compared with {own.reference}{where}: {value}; {own.reason}{needed}."
     assert own.adjusted is not None
     holm = f", Holm over {num_tests} tests" if num_tests > 1 else ""
     test = f"({own.tested.test} {p_text(own.adjusted)}{holm}{_counted(own)})"
     if own.verdict == "inconclusive":
-        return (
-            f"{own.method} compared with {own.reference}{where} is inconclusive: {value} {test}."
-        )
+        return f"{own.method} compared with {own.reference}{where} is inconclusive: {value} {test}."
     return f"{own.method} is {own.verdict} than {own.reference}{where}: {value} {test}."
 
 
@@ -78,8 +81,23 @@ def limits(methods: Sequence[Method], found: Sequence[Comparison]) -> list[str]:
             "of the evaluations before and after, and a verdict needs both to agree."
         )
     for method in methods:
+        if _is_practically_shared(method):
+            notes.append(
+                f"{method.name}: the credit of every agent is practically the shared reward "
+                f"(correlation of its advantage with the shared one above {PRACTICALLY_SHARED})."
+            )
         going = [run for run in method.runs if run.status != "finished"]
         if going:
-            which = f"{len(going)} of {len(method.runs)} runs" if len(method.runs) > 1 else "the run"
+            which = (
+                f"{len(going)} of {len(method.runs)} runs" if len(method.runs) > 1 else "the run"
+            )
             notes.append(f"{method.name}: {which} {going[0].status}; compared on what it has.")
     return notes
+
+
+def _is_practically_shared(method: Method) -> bool:
+    """Return whether a credit other than the shared reward has hardly another effect."""
+    found = [own.correlation for run in method.runs for own in run.credit.values()]
+    is_shared = method.settings.get("allocator") == "shared"
+    known = [correlation for correlation in found if correlation is not None]
+    return bool(known) and not is_shared and min(known) > PRACTICALLY_SHARED

@@ -12,6 +12,7 @@ from baselines.common.files import write_json, write_text
 from baselines.compare.comparison import Comparison
 from baselines.compare.examples import examples_of
 from baselines.compare.figures import averaged, figures
+from baselines.compare.folders import COMPARE_PAGE
 from baselines.compare.methods import Method, Run, differing_settings
 from baselines.compare.narrative import conclusions, limits
 from baselines.compare.removals import lost_without
@@ -25,9 +26,10 @@ from baselines.compare.tables import (
 from baselines.evaluate.tables import Grid
 from baselines.pages.page import PARTS, render
 
-COMPARE_PAGE = "compare.html"
 COMPARE_FILE = "compare.json"
 TEMPLATE = Path(__file__).parent / "compare.html.jinja"
+MAX_NAMED = 4
+"""Most methods that the title names."""
 MAX_MESSAGE_CHARS = 4000
 """Longest message on the page."""
 NO_EXAMPLES = (
@@ -65,7 +67,7 @@ def write_comparison(
     page = render(
         TEMPLATE,
         scripts=[PARTS / "sort.js"],
-        names=[method.name for method in methods],
+        names=_listed([method.name for method in methods]),
         conclusions=conclusions(found),
         limits=limits(methods, found),
         figures=figures(methods, found),
@@ -123,6 +125,11 @@ def _run_json(run: Run) -> dict[str, Any]:
         "credit": {agent: asdict(own) for agent, own in run.credit.items()},
         "cost": None if run.cost is None else asdict(run.cost),
     }
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
+    return ", ".join(names[:MAX_NAMED]) + more
 
 
 def _clip(text: str) -> str:

@@ -37,6 +37,8 @@ class Tested:
         test: Name of the test.
         only_reference: Tasks that only the reference solved; None unless each is right or wrong.
         only_method: Tasks that only the method solved.
+        seeds_needed: Seeds with which a difference of this size over seeds would be found; None
+            where it is unknown.
     """
 
     unit: str
@@ -47,6 +49,7 @@ class Tested:
     test: str
     only_reference: int | None = None
     only_method: int | None = None
+    seeds_needed: int | None = None
 
 
 def by_task(pair: Pair, tasks: Sequence[TaskKey], *, rng: np.random.Generator) -> Tested:
@@ -90,6 +93,7 @@ def by_seed(pairs: Sequence[Pair]) -> Tested:
         difference=difference,
         p_value=p_value,
         test="paired t",
+        seeds_needed=found[0].seeds_needed if len(found) == 1 else None,
     )
 
 

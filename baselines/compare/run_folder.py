@@ -16,6 +16,8 @@ from baselines.common.jsonl import read_rows
 from baselines.common.metrics import METRICS_FILE, MetricRow
 from baselines.compare.methods import PURPOSES, AgentCredit, Cost, HeldOut, Run
 from baselines.evaluate.transcripts import read_transcripts
+from baselines.pages.series import column
+from baselines.report.run_audit import run_audit
 
 SUMMARY_FILE = "summary.json"
 NO_EFFECT = (
@@ -70,7 +72,9 @@ def read_run(folder: Path, path: str) -> tuple[Run, dict[str, Any]]:
 def _why_empty(folder: Path, path: str, evaluations: Sequence[RecordedEvaluation]) -> str:
     if evaluations:
         known = sorted({name for own in evaluations for name in own.paths})
-        return f"path must be a path of the evaluations, got {path!r} in {folder}; choose from {known}"
+        return (
+            f"path must be a path of the evaluations, got {path!r} in {folder}; choose from {known}"
+        )
     return (
         f"a run must hold {EVALUATIONS_FILE} with an evaluation, got none in {folder}; wait until "
         f"it has evaluated its team on held-out tasks, or train it with this version"
@@ -100,29 +104,26 @@ def cost_of(rows: Iterable[MetricRow]) -> Cost:
 
 
 def credit_of(rows: Sequence[MetricRow]) -> dict[str, AgentCredit]:
-    """Return the credit of each agent, averaged over the steps with these metrics."""
+    """Return the credit of each agent over the steps with these metrics; see `run_audit`."""
     matches = (re.fullmatch(r"credit/(.+)/mean", name) for row in rows for name in row)
     agents = list(dict.fromkeys(match[1] for match in matches if match))
-    spread = {a: _column(rows, f"credit/{a}/variance_ratio") ** 0.5 for a in agents}
-    total = np.sum(list(spread.values()), axis=0) if agents else np.zeros(0)
-    return {
-        agent: AgentCredit(
-            mean=_mean(_column(rows, f"credit/{agent}/mean")),
-            share=_mean(np.divide(spread[agent], total, out=total * np.nan, where=total > 0.0)),
-            correlation=_mean(_column(rows, f"credit/{agent}/correlation_vs_shared")),
-        )
-        for agent in agents
+    audits = run_audit(rows, agents)
+    variances = {
+        agent: audit.variance_ratio.value for agent, audit in audits.items() if audit.variance_ratio
     }
-
-
-def _column(rows: Sequence[MetricRow], name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
-    numbers = (row.get(name) for row in rows)
-    return np.array([np.nan if n is None else n for n in numbers], dtype=np.float64)
-
-
-def _mean(values: np.ndarray[Any, np.dtype[np.float64]]) -> float | None:
-    measured = values[np.isfinite(values)]
-    return float(measured.mean()) if len(measured) else None
+    total = sum(variances.values())
+    found = {}
+    for agent in agents:
+        means = column(rows, f"credit/{agent}/mean")
+        measured = means[np.isfinite(means)]
+        audit = audits.get(agent)
+        correlation = None if audit is None else audit.correlation
+        found[agent] = AgentCredit(
+            mean=float(measured.mean()) if len(measured) else None,
+            share=variances[agent] / total if total and agent in variances else None,
+            correlation=None if correlation is None else correlation.value,
+        )
+    return found
 
 
 def _sum(rows: Sequence[MetricRow], name: str) -> float:

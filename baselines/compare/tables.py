@@ -16,7 +16,7 @@ DASH = "\N{EN DASH}"
 MAX_SETTING_CHARS = 60
 _MEANINGS = {
     "mean credit": "over the steps of training, like the two after it",
-    "share": "of the centred advantages",
+    "share": "of the variance of the advantages within tasks",
     "correlation": "of its advantage with that of the shared reward",
     "accuracy it adds": "lost without it, in the last evaluation",
     "tokens": "all that were sampled, a mean over seeds like all numbers here",
@@ -48,7 +48,7 @@ def comparison_grid(found: Sequence[Comparison], *, path: str = JOINT) -> Grid:
         f"Held-out accuracy{where}{title}",
         ("method", "when", "accuracy", "difference", "verdict"),
         tuple(rows),
-        "accuracy: reference → method; difference with its 95 % interval; p adjusted by Holm's method",
+        "accuracy: reference → method; difference: with its 95 % interval; p: Holm's method",
     )
 
 
@@ -90,7 +90,7 @@ def inputs_grid(methods: Sequence[Method]) -> Grid:
 
 def credit_grid(methods: Sequence[Method], *, seed: int = 0) -> Grid | None:
     """Return one row per method and agent: its credit, and what the team loses without it."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for method in methods:
         lost = lost_without(method, seed=seed)
         names = [name for run in method.runs for name in run.credit]

@@ -21,6 +21,7 @@ from baselines.evaluate.batches import EvaluationPlan, play_all
 from baselines.evaluate.episode_journal import EPISODES_FILE, EpisodeJournal
 from baselines.evaluate.episodes import Episode, benchmark_name
 from baselines.evaluate.evaluation import Evaluation
+from baselines.evaluate.headline import sentences
 from baselines.evaluate.identity import settings_of
 from baselines.evaluate.output import write_outputs
 from baselines.evaluate.paths import each_that_can_be_spared
@@ -120,6 +121,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     evaluation = Evaluation.of(episodes, verify=runner.verifier, seed=config.seed)
     for grid in grids(evaluation.summaries):
         console.print(grid.for_terminal())
+    for sentence in sentences(evaluation.overall):
+        console.print(sentence, highlight=False, markup=False)
     usages = endpoint_usages(runner)
     for usage in usages:
         console.print(f"endpoint: {usage.summary()}", highlight=False, soft_wrap=True)

@@ -69,11 +69,6 @@ class Correctness:
         _, hurt, measured = self.pairs(path)
         return _fraction(hurt, measured)
 
-    def gain(self, path: TeamPath) -> FloatArray:
-        """Return by how much the whole team is correct more often than the path, shape (N,)."""
-        gain: FloatArray = self.helped(path) - self.hurt(path)
-        return gain
-
     def pairs(self, path: TeamPath) -> tuple[Counts, Counts, Counts]:
         """Return how many pairs of samples of each task helped, hurt and are measured.
 

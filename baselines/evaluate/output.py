@@ -8,6 +8,7 @@ from typing import Any
 
 from baselines.common.files import write_json, write_text
 from baselines.evaluate.evaluation import Evaluation
+from baselines.evaluate.headline import figures, sentences
 from baselines.evaluate.tables import grids, markdown_page
 from baselines.evaluate.transcripts import write_transcripts
 from baselines.evaluate.transcripts_page import evaluation_page
@@ -36,8 +37,15 @@ def write_outputs(
     write_transcripts(out_dir, evaluation.episodes)
     title = f"{config['policy']} on {', '.join(evaluation.benchmarks)}"
     tables = grids(evaluation.summaries)
-    write_text(out_dir / "evaluation.md", markdown_page(title, tables, [NOTE]))
+    conclusions = sentences(evaluation.overall)
+    write_text(out_dir / "evaluation.md", markdown_page(title, tables, [*conclusions, NOTE]))
     page = evaluation_page(
-        title, evaluation.episodes, topology=topology, grids=tables, notes=[NOTE]
+        title,
+        evaluation.episodes,
+        topology=topology,
+        conclusions=conclusions,
+        figures=figures(evaluation.overall),
+        grids=tables,
+        notes=[NOTE],
     )
     write_text(out_dir / "evaluation.html", page)

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 
-from baselines.common.stats import Estimate, mean_difference, mean_rate, pass_at_k
+from baselines.common.stats import (
+    ALPHA,
+    Estimate,
+    PairedDifference,
+    holm,
+    mean_rate,
+    paired_difference,
+    pass_at_k,
+)
 from baselines.common.types import FloatArray
 from baselines.evaluate.correctness import Correctness, joined
 from baselines.evaluate.paths import JOINT, TeamPath
 
 Quantity = Literal["accuracy", "pass", "majority", "help", "hurt", "net_gain"]
+Verdict = Literal["helps", "hurts", "inconclusive"]
 ALL = "all benchmarks"
 MAX_TAG_VALUES = 20
 """Maximum number of values of a reported tag; with more, a tag is treated as an id."""
@@ -29,9 +38,11 @@ class Row:
             path.
         path: The path.
         k: The k in avg@k, pass@k and maj@k.
-        estimate: Mean and interval; None if nothing was measured.
+        estimate: Mean and interval, of a net gain a PairedDifference; None if nothing was measured.
         successes: Samples, or pairs of samples, that succeeded.
         total: Samples, or pairs, that were measured.
+        adjusted: Of a net gain, its p-value adjusted by Holm's method over all that are tested;
+            None for other quantities, and for the tasks of a tag, which are not tested.
     """
 
     quantity: Quantity
@@ -40,6 +51,18 @@ class Row:
     estimate: Estimate | None
     successes: int = 0
     total: int = 0
+    adjusted: float | None = None
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """Whether the message or the agent helps or hurts the team; None if it is not tested."""
+        if self.adjusted is None or self.estimate is None:
+            return None
+        if self.adjusted < ALPHA and self.estimate.is_above(0.0):
+            return "helps"
+        if self.adjusted < ALPHA and self.estimate.is_below(0.0):
+            return "hurts"
+        return "inconclusive"
 
     @property
     def text(self) -> str:
@@ -52,12 +75,20 @@ class Row:
                 return f"{'pass' if self.quantity == 'pass' else 'maj'}@{self.k}{who}"
             case "net_gain":
                 return _GAIN[self.path.kind].format("+".join(self.path.agents))
-        verb = "helped" if self.quantity == "help" else "hurt"
-        return f"{'+'.join(self.path.agents)} {verb}"
+        preposition = "with" if self.quantity == "help" else "without"
+        return f"right only {preposition} {'+'.join(self.path.agents)}"
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON values; null where nothing was measured."""
         found = self.estimate
+        test = {}
+        if isinstance(found, PairedDifference):
+            test = {
+                "test": found.test,
+                "p_value": found.p_value,
+                "p_value_holm": self.adjusted,
+                "verdict": self.verdict,
+            }
         return {
             "quantity": self.quantity,
             "path": self.path.label,
@@ -68,6 +99,7 @@ class Row:
             "num_tasks": 0 if found is None else found.num_units,
             "successes": self.successes,
             "total": self.total,
+            **test,
         }
 
 
@@ -128,6 +160,9 @@ def summarize(benchmarks: Mapping[str, Correctness], *, seed: int = 0) -> list[S
     Args:
         benchmarks: Maps the name of a benchmark to its results.
         seed: Seed of the bootstrap; the same episodes and seed give the same intervals.
+
+    Note: The net gains of all benchmarks, and of all of them together, are one family of Holm's
+        method, so that the probability of any wrong verdict is at most 0.05.
     """
     summaries = []
     for name, own in benchmarks.items():
@@ -138,7 +173,22 @@ def summarize(benchmarks: Mapping[str, Correctness], *, seed: int = 0) -> list[S
             summaries.append(summary_of(group, benchmark=name, tag=tag, seed=seed))
     if len(benchmarks) > 1:
         summaries.append(summary_of(joined(list(benchmarks.values())), benchmark=ALL, seed=seed))
-    return summaries
+    return _adjusted(summaries)
+
+
+def _adjusted(summaries: Sequence[Summary]) -> list[Summary]:
+    """Return the summaries with the p-values of their net gains adjusted by Holm's method."""
+    tested = [
+        (place, number, row.estimate.p_value)
+        for place, summary in enumerate(summaries)
+        for number, row in enumerate(summary.rows)
+        if summary.tag is None and isinstance(row.estimate, PairedDifference)
+    ]
+    p_values = holm([p_value for *_, p_value in tested])
+    rows = [list(summary.rows) for summary in summaries]
+    for (place, number, _), adjusted in zip(tested, p_values, strict=True):
+        rows[place][number] = replace(rows[place][number], adjusted=adjusted)
+    return [replace(summary, rows=tuple(own)) for summary, own in zip(summaries, rows, strict=True)]
 
 
 def tags_of(correctness: Correctness) -> list[tuple[str, str]]:
@@ -237,12 +287,12 @@ def _effects(correctness: Correctness, path: TeamPath, rng: np.random.Generator)
                 successes=successes,
                 total=pairs,
             )
-    gains = known(correctness.gain(path))
+    gained, lost = known(correctness.helped(path)), known(correctness.hurt(path))
     yield Row(
         quantity="net_gain",
         path=path,
         k=k,
-        estimate=mean_difference(gains, rng=rng) if len(gains) else None,
+        estimate=paired_difference(lost, gained, rng=rng) if len(gained) else None,
         successes=helped - hurt,
         total=pairs,
     )

@@ -13,17 +13,20 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from baselines.common.stats import Estimate
+from baselines.common.stats import Estimate, PairedDifference, p_text
 from baselines.evaluate.summary import Row, Summary
 
 TERMINAL_WIDTH = 80
 """Widest table in a terminal, in characters."""
 NOT_MEASURED = "not measured"
-RATE_COLUMNS = ("quantity", "mean", "95 % interval", "count")
+RATE_COLUMNS = ("quantity", "mean", "95 % interval", "count", "verdict")
+"""The last column is left out where nothing is tested."""
 MAX_WORD = 20
 """Longest word in a table in a terminal that is never broken."""
 _WORD = re.compile(r"\[[^][]*\]|\S+")
-_NUMBER = re.compile(r"[-+<]?\d|\N{EN DASH}$|$")
+_NUMBER = re.compile(r"[-+<[]*\d|\N{EN DASH}$|$")
+_BREAK = re.compile(r" (?=\[)|(?<=,) (?=p [=<])")
+"""Where a cell continues on its next line: before its interval, and before its p-value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ class Grid:
         """
         texts = [[column, *cells] for column, *cells in zip(self.columns, *self.rows, strict=True)]
         if _width([max(map(len, column)) for column in texts]) > TERMINAL_WIDTH:
-            texts = [[text.replace(" [", "\n[") for text in column] for column in texts]
+            texts = [[_BREAK.sub("\n", text) for text in column] for column in texts]
         shown = [Text(self.title, style="bold")]
         parts = _fitting([_least_width(column) for column in texts])
         tables = [_terminal_table([texts[place] for place in part]) for part in parts]
@@ -89,21 +92,33 @@ def markdown_page(title: str, tables: Sequence[Grid], notes: Sequence[str]) -> s
 
 def _whole(summary: Summary) -> Grid:
     samples = f", {summary.num_samples} samples each" if summary.num_samples > 1 else ""
+    num_columns = len(RATE_COLUMNS) - all(row.verdict is None for row in summary.rows)
+    notes = [f"{summary.num_unmeasured} episodes not measured"]
+    if num_columns == len(RATE_COLUMNS):
+        notes.append("verdicts: paired tests, p adjusted by Holm's method")
     return Grid(
         f"{summary.benchmark}: {summary.num_tasks} tasks{samples}",
-        RATE_COLUMNS,
-        tuple(_cells(row) for row in summary.rows),
-        f"{summary.num_unmeasured} episodes not measured",
+        RATE_COLUMNS[:num_columns],
+        tuple(_cells(row)[:num_columns] for row in summary.rows),
+        "; ".join(notes),
     )
+
+
+def verdict_text(row: Row) -> str:
+    """Return the verdict on a net gain with its p-value; empty if it is not tested."""
+    if row.verdict is None or row.adjusted is None:
+        return ""
+    return f"{row.verdict}, {p_text(row.adjusted)}"
 
 
 def _cells(row: Row) -> tuple[str, ...]:
     if row.estimate is None:
-        return row.text, NOT_MEASURED, "", "0 of 0"
+        return row.text, NOT_MEASURED, "", "0 of 0", ""
     sign = "+" if row.quantity == "net_gain" else ""
     low, high = (format(end, f"{sign}.3f") for end in (row.estimate.low, row.estimate.high))
     count = f"{row.successes:{sign}d} of {row.total}"
-    return row.text, f"{row.estimate.value:{sign}.3f}", f"[{low}, {high}]", count
+    mean = f"{row.estimate.value:{sign}.3f}"
+    return row.text, mean, f"[{low}, {high}]", count, verdict_text(row)
 
 
 def _by_tag(benchmark: str, name: str, summaries: Sequence[Summary]) -> Grid:
@@ -124,7 +139,9 @@ def _by_tag(benchmark: str, name: str, summaries: Sequence[Summary]) -> Grid:
 
 
 def _short(estimate: Estimate | None) -> str:
-    return NOT_MEASURED if estimate is None else str(estimate)
+    if estimate is None:
+        return NOT_MEASURED
+    return estimate.text("+.3f" if isinstance(estimate, PairedDifference) else ".3f")
 
 
 def _terminal_table(columns: Sequence[Sequence[str]]) -> Table:
@@ -134,8 +151,8 @@ def _terminal_table(columns: Sequence[Sequence[str]]) -> Table:
         is_numeric = all(_NUMBER.match(cell) for cell in cells)
         justify: Literal["left", "right"] = "right" if is_numeric else "left"
         table.add_column(escape(header), justify=justify, width=width, overflow="fold")
-    for cells in zip(*(own for _, *own in columns), strict=True):
-        table.add_row(*map(escape, cells))
+    for row in zip(*(own[1:] for own in columns), strict=True):
+        table.add_row(*map(escape, row))
     return table
 
 

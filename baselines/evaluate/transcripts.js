@@ -4,7 +4,7 @@ const data = JSON.parse(document.getElementById("data").textContent);
 const PAGE_SIZE = 50;
 const PREVIEW_CHARS = 160;
 const KINDS = data.paths.length > 1
-  ? [["helped", "▲ helped"], ["hurt", "▼ hurt"], ["both_right", "✓ both right"],
+  ? [["helped", "▲ only the team right"], ["hurt", "▼ only the other right"], ["both_right", "✓ both right"],
      ["both_wrong", "✗ both wrong"], ["unmeasured", "? not measured"]]
   : [["right", "✓ right"], ["wrong", "✗ wrong"], ["unmeasured", "? not measured"]];
 const LABELS = Object.fromEntries(KINDS);

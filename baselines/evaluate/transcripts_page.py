@@ -1,4 +1,4 @@
-"""A self-contained HTML page with all transcripts of an evaluation."""
+"""The page of an evaluation: its conclusions, tables that can be sorted, and all transcripts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 from baselines.evaluate.episodes import Episode
 from baselines.evaluate.paths import first_turn
 from baselines.evaluate.tables import Grid
-from baselines.pages.page import render
+from baselines.pages.page import PARTS, render
+from baselines.pages.svg import Plot
 from ccpo_env.types import Task, Topology
 
 TEMPLATE = Path(__file__).parent / "transcripts.html.jinja"
@@ -21,17 +22,21 @@ def evaluation_page(
     episodes: Sequence[Episode],
     *,
     topology: Topology,
+    conclusions: Sequence[str] = (),
+    figures: Sequence[Plot] = (),
     grids: Sequence[Grid] = (),
     notes: Sequence[str] = (),
 ) -> str:
-    """Return the page: tables, and all transcripts with filters and search.
+    """Return the page: conclusions, figures, tables, and all transcripts with filters and search.
 
     Args:
         title: Title of the page.
         episodes: At least one; for each benchmark ordered by path, the whole team first.
         topology: Topology of the team.
+        conclusions: Sentences below the title.
+        figures: Figures above the tables.
         grids: Tables above the transcripts.
-        notes: Sentences below the title.
+        notes: What the reader must know to read the conclusions.
 
     Returns:
         HTML. Text from models appears only inside JSON, which the script of the page displays as
@@ -39,9 +44,11 @@ def evaluation_page(
     """
     return render(
         TEMPLATE,
-        scripts=[SCRIPT],
+        scripts=[PARTS / "sort.js", SCRIPT],
         data=page_data(episodes, topology),
         title=title,
+        conclusions=conclusions,
+        figures=figures,
         grids=grids,
         notes=notes,
     )

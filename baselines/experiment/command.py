@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -20,15 +21,31 @@ from baselines.common.flags import Choices, build
 from baselines.common.stats import MIN_RUNS
 from baselines.credit import ALLOCATORS
 from baselines.experiment.runs import RunKey, RunResult, run_once
-from baselines.experiment.sweep import RUNS_FILE, keep_settings, run_sweep, with_progress
+from baselines.experiment.sweep import (
+    RUNS_FILE,
+    keep_settings,
+    num_finished,
+    run_sweep,
+    with_progress,
+)
 from baselines.optimizers import OPTIMIZERS
 from baselines.train.config import TrainConfig
 from baselines.train.unread import what_reads
 
 DEFAULT_TRAINING = TrainConfig(
-    steps=10_000, eval_every=5, num_eval_tasks=300, checkpoint_every=100_000
+    steps=10_000,
+    tasks_per_step=8,
+    num_eval_tasks=1_000,
+    checkpoint_every=100_000,
+    completions_every=0,
+    record_every=0,
 )
-"""Default training settings of all runs; the token budget ends a run."""
+"""Default training settings of all runs; the token budget ends a run. Steps are small, so that
+methods with expensive steps make enough of them, and enough held-out tasks keep the noise of a
+curve well below the differences between methods."""
+SMALL_STEP_LEARNING_RATE = 2e-4
+"""Default learning rate of the embedded team with steps of so few tasks: with it, 40,000 tokens
+train as far as 100,000 with 32 tasks per step."""
 TRAIN = "train."
 SET_PER_RUN = {
     "allocator": "pass --allocators",
@@ -36,6 +53,8 @@ SET_PER_RUN = {
     "seed": "pass --num-seeds",
     "out_dir": "pass --out-dir",
     "resume": "rerun the same command to resume an experiment",
+    "eval_every": "pass --num-evaluations",
+    "eval_every_tokens": "pass --num-evaluations",
     "preset": "pass its settings as --train flags",
     "config": "pass its settings as --train flags",
     "tracker": "runs of an experiment are not tracked",
@@ -47,7 +66,8 @@ SET_PER_RUN = {
 }
 """Training settings that cannot be passed as flags, and what to do instead."""
 FIRST_FLAGS = (
-    *("allocators", "optimizers", "num_seeds", "token_budget", "num_workers", "out_dir"),
+    *("allocators", "optimizers", "num_seeds", "token_budget", "num_evaluations"),
+    *("num_workers", "out_dir"),
     *("train.policy", "train.tasks", "train.topology", "train.group_size"),
     *("train.tasks_per_step", "train.learning_rate", "train.weights"),
 )
@@ -63,10 +83,14 @@ class ExperimentConfig:
     optimizers: Annotated[tuple[str, ...], Choices(OPTIMIZERS)] = ("grpo", "reinforce_pp")
     """Optimizers to combine them with."""
     num_seeds: int = 10
-    """Runs of each combination, with seeds 0, 1, …; at least two, for an interval."""
-    token_budget: int = 120_000
+    """Runs of each combination, with seeds 0, 1, …; at least two, for an interval, and at least
+    five for a test."""
+    token_budget: int = 40_000
     """Tokens that a run may sample in training, including removals and continuations. Methods that
     need more rollouts therefore train for fewer steps."""
+    num_evaluations: int = 20
+    """Evaluations on held-out tasks during training, at equal distances in tokens, the same for all
+    methods; each after the step that reaches them. At least 10 for a mean over training."""
     num_workers: int = os.cpu_count() or 1
     """Parallel runs, one thread each."""
     out_dir: Path = Path("runs/experiment")
@@ -81,9 +105,20 @@ class ExperimentConfig:
         for optimizer in self.optimizers:
             require_known("optimizer", optimizer, OPTIMIZERS)
         require_at_least("num_seeds", self.num_seeds, MIN_RUNS)
-        for name in ("token_budget", "num_workers"):
+        for name in ("token_budget", "num_evaluations", "num_workers"):
             require_at_least(name, getattr(self, name), 1)
-        self.train.check()
+        self.training.check()
+
+    @property
+    def training(self) -> TrainConfig:
+        """Training settings of all runs, with the evaluations and the learning rate filled in."""
+        train = replace(
+            self.train, eval_every_tokens=math.ceil(self.token_budget / self.num_evaluations)
+        )
+        has_small_steps = train.tasks_per_step == DEFAULT_TRAINING.tasks_per_step
+        if train.learning_rate is None and train.policy == "tiny" and has_small_steps:
+            return replace(train, learning_rate=SMALL_STEP_LEARNING_RATE)
+        return train
 
     @property
     def keys(self) -> list[RunKey]:
@@ -107,11 +142,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         make_folder(config.out_dir)
         keep_settings(
             config.out_dir,
-            {"token_budget": config.token_budget, "train": config.train.to_json()},
+            {"token_budget": config.token_budget, "train": config.training.to_json()},
         )
     results = _run(config, console)
     results.sort(key=lambda result: config.keys.index(result.key))
-    write_outputs(config.out_dir, results, console)
+    write_outputs(
+        config.out_dir,
+        results,
+        console,
+        expected=config.keys,
+        settings=config.training.to_json(),
+    )
     return 0
 
 
@@ -138,11 +179,18 @@ def settle(given: Given) -> ExperimentConfig:
 
 
 def _run(config: ExperimentConfig, console: Console) -> list[RunResult]:
+    path, keys = config.out_dir / RUNS_FILE, config.keys
     results = run_sweep(
-        partial(run_once, config.train, token_budget=config.token_budget),
-        config.keys,
+        partial(run_once, config.training, token_budget=config.token_budget),
+        keys,
         RunResult,
-        path=config.out_dir / RUNS_FILE,
+        path=path,
         num_workers=config.num_workers,
     )
-    return with_progress(results, len(config.keys), console)
+    return with_progress(
+        results,
+        len(keys),
+        console,
+        num_workers=config.num_workers,
+        num_known=num_finished(path, keys, RunResult),
+    )

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import math
 import tempfile
+import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from baselines.common.evaluation_file import evaluation_rows, read_evaluations
+from baselines.common.metrics import MetricRow
+from baselines.compare.methods import AgentCredit, Cost
+from baselines.compare.run_folder import cost_of, credit_of
 from baselines.evaluate.evaluation import Evaluation
+from baselines.experiment.curves import curve_at, mean_until
 from baselines.train.config import TrainConfig
 
 
@@ -33,6 +39,11 @@ class RunResult:
         verifier_calls: Number of answers verified in training.
         curve: One (tokens sampled so far, accuracy of the whole team, accuracy with an agent
             removed) per evaluation on held-out tasks, the first before and the last after training.
+        seconds: Time of the run, with its evaluations.
+        outcomes: Outcome of each held-out task after training, one character per task, by path; see
+            `baselines.common.evaluation_file`. Runs of one seed have the same tasks in one order.
+        credit: Credit of each agent, averaged over training.
+        cost: What the training cost.
     """
 
     key: RunKey
@@ -40,23 +51,39 @@ class RunResult:
     tokens: int
     verifier_calls: int
     curve: tuple[tuple[int, float, float], ...]
+    seconds: float = 0.0
+    outcomes: Mapping[str, str] = field(default_factory=dict)
+    credit: Mapping[str, AgentCredit] = field(default_factory=dict)
+    cost: Cost | None = None
 
     @property
     def joint(self) -> float:
-        """Final accuracy of the whole team on held-out tasks."""
+        """Accuracy of the whole team on held-out tasks in the last evaluation."""
         return self.curve[-1][1]
 
     @property
-    def contribution(self) -> float:
-        """Final joint accuracy minus final accuracy with an agent removed."""
-        return self.curve[-1][1] - self.curve[-1][2]
+    def evaluated_at(self) -> list[int]:
+        """Tokens sampled before each evaluation."""
+        return [tokens for tokens, _, _ in self.curve]
 
-    @property
-    def area(self) -> float:
-        """Mean accuracy of the whole team over training tokens: higher means faster learning."""
-        pairs = zip(self.curve[:-1], self.curve[1:], strict=True)
-        total = sum((b[0] - a[0]) * (a[1] + b[1]) / 2.0 for a, b in pairs)
-        return total / (self.curve[-1][0] - self.curve[0][0])
+    def quantities(self, tokens: float) -> dict[str, float]:
+        """Return what is compared, after an equal number of sampled tokens.
+
+        Args:
+            tokens: Number of tokens, within the range that the run measured.
+
+        Returns:
+            "joint": accuracy of the whole team; "contribution": that minus the accuracy with an
+            agent removed; "area": mean accuracy of the whole team over the tokens until then, where
+            higher means faster learning; without it if there are too few evaluations for it.
+        """
+        at = self.evaluated_at
+        joint = [own for _, own, _ in self.curve]
+        alone = [own for _, _, own in self.curve]
+        team, rest = (float(curve_at(at, values, tokens)) for values in (joint, alone))
+        found = {"joint": team, "contribution": team - rest}
+        area = mean_until(at, joint, tokens)
+        return found if area is None else {**found, "area": area}
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as JSON values."""
@@ -66,7 +93,10 @@ class RunResult:
     def from_json(cls, values: Mapping[str, Any]) -> RunResult:
         """Return the result from the values of `to_json`."""
         curve = tuple((int(t), float(joint), float(solo)) for t, joint, solo in values["curve"])
-        return cls(**{**values, "key": RunKey(**values["key"]), "curve": curve})
+        credit = {agent: AgentCredit(**own) for agent, own in values["credit"].items()}
+        cost = None if values["cost"] is None else Cost(**values["cost"])
+        key = RunKey(**values["key"])
+        return cls(**{**values, "key": key, "curve": curve, "credit": credit, "cost": cost})
 
 
 def run_once(
@@ -87,37 +117,62 @@ def run_once(
     from baselines.train.trainer import Trainer
 
     torch.set_num_threads(1)
+    started = time.monotonic()
     own = replace(config, allocator=key.allocator, optimizer=key.optimizer, seed=key.seed)
-    tokens, calls = 0, 0
+    rows: list[MetricRow] = []
     curve: list[tuple[int, float, float]] = []
-
-    def on_step(row: Mapping[str, Any]) -> None:
-        nonlocal tokens, calls
-        if row.get("eval/accuracy/joint") is not None:
-            curve.append((tokens, row["eval/accuracy/joint"], row["eval/accuracy/solo"]))
-        tokens += int(row["cost/tokens_generated"])
-        calls += int(row["cost/verifier_calls"])
-
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(own, Path(folder))
+        tokens_before = 0
+
+        def on_step(row: MetricRow) -> None:
+            nonlocal tokens_before
+            curve.extend(_measured(tokens_before, row))
+            rows.append(row)
+            tokens_before = trainer.tokens_done
+
         final = trainer.run(
             on_step=on_step,
             on_warning=lambda _warning: None,
             should_stop=lambda: (
-                tokens >= token_budget or (bool(curve) and curve[-1][1] > good_enough)
+                trainer.tokens_done >= token_budget or (bool(curve) and curve[-1][1] > good_enough)
             ),
             tracker=NoTracker(trainer.run_dir),
         )
-        final = final or trainer.evaluate(trainer.steps_done + 1)
-    return RunResult(key, trainer.steps_done, tokens, calls, (*curve, _point(tokens, final)))
+        final = final or trainer.evaluate_and_record()
+        _expect_verified(final)
+        curve.extend(_measured(trainer.tokens_done, final.metrics()))
+        outcomes = _last_outcomes(Path(folder))
+    return RunResult(
+        key,
+        steps=trainer.steps_done,
+        tokens=trainer.tokens_done,
+        verifier_calls=sum(int(row["cost/verifier_calls"] or 0) for row in rows),
+        curve=tuple(curve),
+        seconds=time.monotonic() - started,
+        outcomes=outcomes,
+        credit=credit_of(rows),
+        cost=cost_of(rows),
+    )
 
 
-def _point(tokens: int, evaluation: Evaluation) -> tuple[int, float, float]:
-    metrics = evaluation.metrics()
-    joint, solo = metrics["eval/accuracy/joint"], metrics["eval/accuracy/solo"]
-    if joint is None or solo is None:
+def _measured(tokens: int, metrics: MetricRow) -> list[tuple[int, float, float]]:
+    """Return a point of the curve; none without an evaluation, or if nothing was verified."""
+    joint, alone = metrics.get("eval/accuracy/joint"), metrics.get("eval/accuracy/solo")
+    return [] if joint is None or alone is None else [(tokens, joint, alone)]
+
+
+def _expect_verified(evaluation: Evaluation) -> None:
+    if not _measured(0, evaluation.metrics()):
         raise ValueError(
             f"held-out episodes must be verified, got {evaluation.num_unmeasured} unmeasured of "
             f"{len(evaluation.episodes)}; choose tasks and a verifier that fit"
         )
-    return tokens, joint, solo
+
+
+def _last_outcomes(run_dir: Path) -> dict[str, str]:
+    """Return the outcome of each task in the last evaluation of a run, one sample per task."""
+    (row,) = evaluation_rows(read_evaluations(run_dir)[-1])
+    outcomes = row["outcomes"]
+    assert isinstance(outcomes, dict)
+    return {path: samples[0] for path, samples in outcomes.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, wait
 from contextlib import closing
@@ -11,11 +12,12 @@ from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar
 
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import Progress, TextColumn
 
 from baselines.common.files import CONFIG_FILE, write_json
 from baselines.common.jsonl import append_row, read_rows, truncate_torn_line
 from baselines.common.workers import worker_pool
+from baselines.experiment.remaining_time import RemainingTime
 
 RUNS_FILE = "runs.jsonl"
 """File name, in the folder of a sweep; one JSON object per finished run."""
@@ -27,6 +29,10 @@ class SweepResult(Protocol):
     @property
     def key(self) -> Hashable:
         """Key of the run, unique in the sweep."""
+
+    @property
+    def seconds(self) -> float:
+        """Time that the run took."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as JSON values."""
@@ -95,15 +101,46 @@ def run_sweep(
             yield result
 
 
-def with_progress(results: Iterable[Result], total: int, console: Console) -> list[Result]:
-    """Return all results, and show on a progress bar how many of the runs are finished."""
-    found = []
-    with Progress(console=console) as progress:
-        bar = progress.add_task("runs", total=total)
+def with_progress(
+    results: Iterable[Result],
+    total: int,
+    console: Console,
+    *,
+    num_workers: int,
+    num_known: int = 0,
+    clock: Callable[[], float] = time.monotonic,
+) -> list[Result]:
+    """Return all results, and show how many of the runs are finished and the time they will take.
+
+    Args:
+        results: Results as they become known, those of an earlier call first.
+        total: Number of all runs.
+        console: Shows a progress bar and, once the first run of this call or the runs of an earlier
+            call are known, the estimate on a line of its own.
+        num_workers: Number of parallel runs.
+        num_known: Number of results of an earlier call.
+        clock: Returns the time in seconds.
+    """
+    found: list[Result] = []
+    remaining = RemainingTime(total, num_workers, clock=clock)
+    columns = (*Progress.get_default_columns()[:-1], TextColumn("{task.fields[left]}"))
+    with Progress(*columns, console=console) as progress:
+        bar = progress.add_task("runs", total=total, left="")
         for result in results:
             found.append(result)
-            progress.advance(bar)
+            remaining.add(result.seconds)
+            progress.update(bar, completed=len(found), left=remaining)
+            if len(found) == max(num_known, 1) and len(found) < total:
+                at_a_time = f", {num_workers} at a time" if num_workers > 1 else ""
+                text = f"{len(found)} of {total} runs finished; {remaining}{at_a_time}"
+                progress.console.print(text, highlight=False)
     return found
+
+
+def num_finished(path: Path, keys: Sequence[Key], result_type: type[Result]) -> int:
+    """Return how many of the runs are in the file of an earlier call."""
+    known = {result.key for result in read_results(path, result_type)}
+    return sum(key in known for key in keys)
 
 
 def read_results(path: Path, result_type: type[Result]) -> list[Result]:

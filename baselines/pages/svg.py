@@ -158,7 +158,7 @@ def marks(
     index: int,
     *,
     shift: float = 0.0,
-    label: str | None = "held-out tasks",
+    label: str | None = None,
 ) -> None:
     """Draw measurements on held-out tasks with their intervals; nothing without points."""
     if not points:

@@ -19,7 +19,7 @@ from baselines.report.narrative import answers, remarks
 from baselines.report.outcomes import Kind
 from baselines.report.run_audit import run_audit
 from baselines.report.run_page import audited_agents
-from baselines.report.wording import p_words
+from baselines.report.wording import p_number
 
 SHOWN: Sequence[Kind] = ("joint", "without", "adds")
 MAX_ROWS = 15
@@ -83,10 +83,7 @@ class EndOfRun:
         return before, after, _difference(row.change), self._p(row.change)
 
     def _p(self, difference: PairedDifference | None) -> str:
-        if difference is None:
-            return ""
-        words = p_words(difference, at_most=self.has_only_counts).removeprefix("exact ")
-        return words.removeprefix("p ").removeprefix("= ")
+        return "" if difference is None else p_number(difference, at_most=self.has_only_counts)
 
 
 def end_of_run(run_dir: Path) -> EndOfRun:

@@ -36,6 +36,9 @@ EFFECTS = (
     "Lines: training rollouts that are right where the team is mostly wrong with an agent removed, "
     "and wrong where it is mostly right"
 )
+MAX_HALF_LABEL = 24
+"""Characters of a label that fit into half of the width of a figure."""
+HELD_OUT = "Marks: held-out tasks with 95 % intervals"
 
 
 def plots(
@@ -72,8 +75,8 @@ def plots(
         curve("without", without_agent, "accuracy/solo"),
     ]
     effects = [
-        curve("help", "correct only as a whole team", "credit/help_rate"),
-        curve("hurt", f"correct only {without_agent}", "credit/hurt_rate"),
+        curve("help", "only the whole team is right", "credit/help_rate"),
+        curve("hurt", f"right only {without_agent}", "credit/hurt_rate"),
     ]
     with style.context(SETTINGS, after_reset=True):  # independent of the user's matplotlib settings
         drawn = {
@@ -99,20 +102,23 @@ def _rates(title: str, meaning: str, steps: FloatArray, series: Sequence[Series]
     if not series:
         return None
     figure, (axes,) = panels_of(1, height=2.5)
-    points = [point for one in series for point in one.points]
-    ends = [*steps, *(point.steps for point in points)]
+    ends = [*steps, *(point.steps for one in series for point in one.points)]
+    dodge = 0.007 * max(*ends, 1)  # so that intervals do not overlap
     for index, one in enumerate(series):
+        has_line = bool(np.isfinite(one.values).any())
         line(axes, steps, one.values, index, label=one.label)
-    if points:
-        meaning += "; marks: held-out tasks"
-        dodge = 0.007 * max(*ends, 1)  # so that intervals do not overlap
-        for index, one in enumerate(series):
-            shift = dodge * (2 * index - len(series) + 1)
-            marks(axes, one.points, index, shift=shift, label=f"{one.label}, held out")
-        meaning += " with 95 % intervals"
+        label = "held-out tasks" if has_line else f"{one.label}, held out"
+        marks(axes, one.points, index, shift=dodge * (2 * index - len(series) + 1), label=label)
+    parts = [meaning] if any(np.isfinite(one.values).any() for one in series) else []
+    parts += [HELD_OUT] if any(one.points for one in series) else []
     axes.set(xlabel="training step", ylabel="rate", ylim=(-0.02, None))
     if axes.get_ylim()[1] > 0.75:
         axes.set_ylim(top=1.02)
     span_steps(axes, ends)
-    figure.legend(loc="outside upper left", ncols=2)
-    return of_curves(title, f"{meaning}.", figure, steps, series)
+    figure.legend(loc="outside upper left", ncols=1 if _is_wide(series) else 2)
+    return of_curves(title, f"{'. '.join(parts)}.", figure, steps, series)
+
+
+def _is_wide(series: Sequence[Series]) -> bool:
+    """Return whether two labels of a legend do not fit side by side."""
+    return max(len(one.label) for one in series) > MAX_HALF_LABEL

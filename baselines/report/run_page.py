@@ -18,7 +18,7 @@ from baselines.report.figures import plots
 from baselines.report.held_out import comparisons, read_json, read_run
 from baselines.report.narrative import answers, credit_sentence, effect, remarks
 from baselines.report.run_audit import PRACTICALLY_SHARED, run_audit
-from baselines.report.wording import names_of, p_words, percent_with_interval, points
+from baselines.report.wording import names_of, p_number, p_words, percent_with_interval, points
 
 MAX_MESSAGE_CHARS = 6000
 """Longest message on the page, which keeps a few examples far below a megabyte."""
@@ -84,6 +84,7 @@ def write_report(run_dir: Path) -> Path:
         short=short,
         percent=percent_with_interval,
         points=points,
+        p_number=p_number,
         p_words=p_words,
         effect=effect,
     )

@@ -43,6 +43,11 @@ def p_words(difference: PairedDifference, *, at_most: bool = False) -> str:
     return f"{exact}{text.replace(' = ', ' <= ') if at_most else text}"
 
 
+def p_number(difference: PairedDifference, *, at_most: bool = False) -> str:
+    """Return the p-value without its name, as in "0.004", "< 0.001" or "<= 0.004"."""
+    return p_words(difference, at_most=at_most).removeprefix("exact ")[2:].removeprefix("= ")
+
+
 def points_with_p(difference: PairedDifference, *, at_most: bool = False) -> str:
     """Return a difference as in "+2.3 points [+0.9, +4.1], exact p = 0.004"."""
     return f"{points(difference)}, {p_words(difference, at_most=at_most)}"

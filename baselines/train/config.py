@@ -65,7 +65,14 @@ NEEDS_OWN_WEIGHTS = {
 }
 """Settings of single roles that shared weights cannot honour, and what to do instead."""
 AT_LEAST_ZERO = (
-    *("alternate_period", "warmup_steps", "eval_every", "eval_every_tokens", "completions_every", "seed"),
+    *(
+        "alternate_period",
+        "warmup_steps",
+        "eval_every",
+        "eval_every_tokens",
+        "completions_every",
+        "seed",
+    ),
     "resample_rounds",
 )
 

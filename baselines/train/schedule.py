@@ -1,4 +1,4 @@
-"""Schedules: the roles that are trained in each step, and the steps before which a run evaluates."""
+"""Schedules: the roles that each step trains, and the steps before which a run evaluates."""
 
 from __future__ import annotations
 

@@ -128,8 +128,6 @@ def run(trainer: Trainer, tracker: Tracker, console: Console) -> int:
     write_json(run_dir / "summary.json", results)
     examples = example_episodes(final, trainer.agents, trainer.credit_of) if final else []
     write_json(run_dir / "examples.json", examples)
-    if final:
-        write_transcripts(run_dir, final.episodes)
     report = write_report(run_dir)
     if final is None:
         say(
@@ -137,6 +135,7 @@ def run(trainer: Trainer, tracker: Tracker, console: Console) -> int:
             f"--out-dir {run_dir}"
         )
     else:
+        write_transcripts(run_dir, final.episodes)
         models = save_model(
             run_dir, trainer.saved_policies(), config=config.to_json(), summary=results
         )

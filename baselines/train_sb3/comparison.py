@@ -78,7 +78,7 @@ class Comparison:
             path=out_dir / RUNS_FILE,
             num_workers=num_workers,
         )
-        results = with_progress(runs, total, console)
+        results = with_progress(runs, total, console, num_workers=num_workers)
         results.sort(key=lambda run: self.cells.index((run.key.setting, run.key.method)))
         rows = table_rows(results, self.reference)
         table = markdown(rows, self.meanings)

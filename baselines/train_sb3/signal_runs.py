@@ -50,6 +50,11 @@ class SignalRunResult:
         """Contribution of the thinker as a fraction of its ceiling."""
         return self.contribution / self.ceiling
 
+    @property
+    def seconds(self) -> float:
+        """Time of the run, which has one thread."""
+        return self.cpu_s
+
     def to_json(self) -> dict[str, Any]:
         """Return the result as JSON values."""
         return asdict(self)

@@ -7,6 +7,12 @@ from html.parser import HTMLParser
 
 import numpy as np
 
+from baselines.common.evaluation_file import (
+    EVALUATIONS_FILE,
+    BenchmarkOutcomes,
+    RecordedEvaluation,
+    evaluation_rows,
+)
 from baselines.common.metrics import METRICS_FILE
 from baselines.report import write_report
 
@@ -69,7 +75,7 @@ def roles_of(agents):
     return list(dict.fromkeys(agent.rpartition("_")[0] for agent in agents))
 
 
-def metric_rows(num_steps, agents, *, eval_every=10, roles=None):
+def metric_rows(num_steps, agents, *, roles=None):
     roles = roles_of(agents) if roles is None else roles
     rng = np.random.default_rng([7, num_steps])
     for step in range(1, num_steps + 1):
@@ -80,6 +86,11 @@ def metric_rows(num_steps, agents, *, eval_every=10, roles=None):
         row = {"step": step, "accuracy/joint": joint, "accuracy/solo": solo}
         for place, agent in enumerate(agents):
             row[f"rollout/{agent}/tokens"] = 20.0 + 5 * place
+            row[f"rollout/{agent}/neg_logprob"] = 1.0 - 0.8 * skill
+            row[f"credit/{agent}/advantage_variance"] = 1.0 - skill / (1 + place) / 2
+            row[f"credit/{agent}/correlation_vs_shared"] = 0.6 + 0.2 * place
+            row[f"credit/{agent}/degenerate"] = 0.0
+            row[f"credit/{agent}/signal_rate"] = 0.5
             row[f"credit/{agent}/variance_ratio"] = 0.6 + 0.2 * place
             row[f"rating/{agent}/valid_rate"] = 0.9
             row[f"rating/{agent}/calibration"] = None if step % 2 else 0.3 * place
@@ -90,11 +101,13 @@ def metric_rows(num_steps, agents, *, eval_every=10, roles=None):
         for role in roles:
             row[f"update/{role}/loss"] = 0.01 * float(rng.normal())
             row[f"update/{role}/grad_norm"] = 1.0 + float(rng.random())
-            row[f"update/{role}/approx_kl"] = 1e-4 * float(rng.random())
-            row[f"update/{role}/clip_rate"] = 0.002
+            row[f"update/{role}/grad_snr"] = None if step == 1 else 0.3 + float(rng.random())
+            row[f"update/{role}/approx_kl"] = 1e-9 * float(rng.random())
+            row[f"update/{role}/clip_rate"] = 0.0
             row[f"update/{role}/mismatch"] = 1e-6
             row[f"update/{role}/entropy"] = None
         row |= {
+            "rollout/groups": 32,
             "credit/help_rate": joint * 0.6 if agents else None,
             "credit/hurt_rate": (1 - joint) * 0.2 if agents else None,
             "cost/tokens_generated": int(21000 - 5000 * skill + rng.normal(0, 400)),
@@ -112,13 +125,6 @@ def metric_rows(num_steps, agents, *, eval_every=10, roles=None):
             "time/verify_s": float(verify),
             "time/update_s": float(update),
         }
-        if eval_every and (step - 1) % eval_every == 0:
-            row |= {
-                "eval/accuracy/joint": round(400 * (0.4 + 0.55 * skill)) / 400,
-                "eval/accuracy/solo": 0.32,
-                "eval/help_rate": round(400 * (0.12 + 0.5 * skill)) / 400,
-                "eval/hurt_rate": 0.02,
-            }
         yield row
 
 
@@ -140,7 +146,6 @@ CONFIG = {
 def summary_of(*, agents=TEAM, initial=(0.40, 0.35), final=(0.95, 0.32), **changes):
     """Return a summary with given accuracies of the team and without a thinker."""
     ends = {"initial": initial, "final": final}
-    entry = {"slope": 1.07, "correlation": 0.99, "degenerate": True, "signal_rate": 0.6}
     return {
         "status": "finished",
         "steps_done": 80,
@@ -148,7 +153,6 @@ def summary_of(*, agents=TEAM, initial=(0.40, 0.35), final=(0.95, 0.32), **chang
             name: end and evaluation(end[0], dict.fromkeys(agents[:-1], end[1]))
             for name, end in ends.items()
         },
-        "audit": dict.fromkeys(agents, entry),
         "warnings": ["credit of thinker_0 is degenerate; try --allocator branch"],
         "versions": {"python": "3.11.2", "numpy": "2.4.6", "torch": "2.13.0"},
         **changes,
@@ -201,7 +205,29 @@ def credit_of(agents, *, num_tasks=40, group_size=8, step=80):
     return {"agents": list(agents), "groups": groups}
 
 
-def make_run(folder, *, num_steps=80, agents=TEAM, rows=None, **files):
+def outcomes_of(step, *, joint, without, num_tasks=400, seed=0):
+    """Return an evaluation in which the k-th task is solved if its own difficulty allows it."""
+    difficulty = np.random.default_rng([3, seed]).permutation(num_tasks)
+    rows = {"joint": difficulty < round(joint * num_tasks)}
+    for agent, rate in without.items():
+        rows[f"without {agent}"] = difficulty[::-1] < round(rate * num_tasks)
+    outcomes = {path: own[None, :].astype(float) for path, own in rows.items()}
+    tasks = tuple(f"t/{k}" for k in range(num_tasks))
+    return RecordedEvaluation(step, 1000 * step, {"arithmetic": BenchmarkOutcomes(tasks, outcomes)})
+
+
+def evaluations_of(num_steps, agents, *, joint=(0.40, 0.95), without=(0.35, 0.32)):
+    """Return evaluations before, halfway through and after training."""
+    steps = (0, num_steps // 2, num_steps)
+    ends = [np.linspace(*pair, 3) for pair in (joint, without)]
+    size = 400 if len(agents) == 2 else 40  # resampling many agents takes its time
+    return [
+        outcomes_of(step, joint=team, without=dict.fromkeys(agents[:-1], left), num_tasks=size)
+        for step, team, left in zip(steps, *ends, strict=True)
+    ]
+
+
+def make_run(folder, *, num_steps=80, agents=TEAM, rows=None, evaluations=None, **files):
     """Write the files of a synthetic run; a file given as None is omitted."""
     contents = {
         "config": {**CONFIG, "steps": num_steps},
@@ -217,6 +243,11 @@ def make_run(folder, *, num_steps=80, agents=TEAM, rows=None, **files):
     lines = metric_rows(num_steps, agents) if rows is None else rows
     text = "".join(json.dumps(row, allow_nan=False) + "\n" for row in lines)
     (folder / METRICS_FILE).write_text(text, encoding="utf-8")
+    if evaluations is None:
+        evaluations = evaluations_of(num_steps, agents) if num_steps > 1 else ()
+    lines = [row for one in evaluations for row in evaluation_rows(one)]
+    text = "".join(json.dumps(row) + "\n" for row in lines)
+    (folder / EVALUATIONS_FILE).write_text(text, encoding="utf-8")
     return folder
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -27,6 +28,28 @@ def test_cells_cover_every_optimizer_other_topologies_and_reversed_credit():
     assert {cell.topology for cell in found} == {"think_solve", "vote", "debate"}
     assert {cell.num_thinkers for cell in found} == {1, 2}
     assert len({cell.label for cell in found}) == len(found)
+
+
+def test_cells_of_a_part_and_their_seeds(monkeypatch, tmp_path):
+    asked = []
+
+    def sweep(_run, keys, *_, **__):
+        asked.extend(keys)
+        return iter(())
+
+    monkeypatch.setattr(learning, "run_sweep", sweep)
+    config = LearningConfig(num_seeds=2, num_topology_seeds=3, out_dir=tmp_path)
+    list(learning.run_cells(config, cells(config)))
+    seeds = {}
+    for key in asked:
+        seeds.setdefault(key.team, []).append(key.seed)
+    known = {cell.label: cell for cell in cells(config)}
+    assert len(asked) == len(set(asked))
+    for team, own in seeds.items():
+        assert own == list(range(3 if known[team].part == "topologies" else 2))
+    parts = [cells(replace(config, parts=(part,))) for part in learning.PARTS]
+    assert [cell for part in parts for cell in part] == cells(config)
+    assert all(parts)
 
 
 def test_teams_are_trained_with_the_default_settings(monkeypatch):
@@ -67,7 +90,10 @@ def test_team_that_is_paid_for_failing_is_trained(monkeypatch):
     assert train_cell(Cell("b", "reversed shared"), seed=0, steps=80).steps == 1
 
 
-FEW = ("--allocators", "shared", "--optimizers", "grpo", "--num-seeds", 1, "--num-workers", 1)
+FEW = (
+    *("--allocators", "shared", "--optimizers", "grpo", "--num-seeds", 1),
+    *("--num-topology-seeds", 1, "--num-workers", 1),
+)
 
 
 @pytest.mark.usefixtures("warm_pools")
@@ -95,7 +121,9 @@ def test_command_writes_the_table_and_goes_on_where_it_stopped(tmp_path, monkeyp
     assert quietly(main, *flags)[0] == 0
     assert asked == [json.loads(two)["team"]]
     assert (tmp_path / "learning.md").read_text(encoding="utf-8") == table
-    assert path.read_text(encoding="utf-8") == one + two
+    again = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    assert again[0] == one
+    assert json.loads(again[1])["result"]["curve"] == json.loads(two)["result"]["curve"]
 
     # Of other settings nothing is taken.
     asked.clear()
@@ -109,6 +137,7 @@ def test_command_writes_the_table_and_goes_on_where_it_stopped(tmp_path, monkeyp
         (("--allocators", "sharde"), "did you mean 'shared'"),
         (("--optimizers", "grop"), "did you mean 'grpo'"),
         (("--num-seeds", 0), "num_seeds must be >= 1"),
+        (("--parts", "gird"), "did you mean 'grid'"),
     ],
 )
 def test_command_refuses_bad_flags(flags, message, tmp_path, capsys):

@@ -71,7 +71,7 @@ def test_train_writes_the_files_of_a_run(finished):
     folder, _ = finished
     names = ["checkpoints", "completions.jsonl", "config.json", "credit.json"]
     names += ["evaluations.jsonl", "examples.json", "metrics.jsonl", "model", "report.html"]
-    names += ["summary.json"]
+    names += ["rollouts.jsonl", "summary.json"]
     assert sorted(path.name for path in folder.iterdir()) == names
     kept = sorted(path.name for path in (folder / "checkpoints").iterdir())
     assert kept == ["best.json", "step_000003"]
@@ -117,7 +117,11 @@ def test_train_evaluates_before_the_first_and_after_the_last_update(finished):
     assert evaluated == [1]
     assert (summary["status"], summary["steps_done"]) == ("finished", 3)
     assert summary["initial"]["joint"]["total"] == summary["final"]["joint"]["total"] == 8
-    assert "Held-out tasks after training" in printed
+    lines = printed.splitlines()
+    for label in ("whole team", "without thinker_0", "thinker_0 adds"):
+        assert sum(line.strip().startswith(label) for line in lines) == 1
+    assert "Inconclusive: held-out accuracy went from" in printed
+    assert f"next   ccpo explore {folder}" in printed
 
 
 def test_train_warns_once_that_credit_is_cancelled(finished):
@@ -245,7 +249,7 @@ def test_resume_and_evaluate_take_the_settings_of_the_run(tasks, tmp_path):
     assert (code, "resumed after step 3" in printed) == (0, True)
     assert json.loads((run / "config.json").read_text(encoding="utf-8"))["group_size"] == 3
     code, printed = quietly(evaluate.main, "--policy", run, "--limit", 2)
-    assert (code, "2 tasks, 3 paths" in printed, "thinker_1 helped" in printed) == (0, True, True)
+    assert (code, "2 tasks, 3 paths" in printed, "net gain of" in printed) == (0, True, True)
 
 
 def test_resume_refuses_a_metrics_file_that_lost_rows(tasks, tmp_path, capsys):

@@ -1,16 +1,25 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from baselines.train.logging.degeneracy_warning import DegeneracyWatch
 
 
-def metrics(*, degenerate: float = 1.0, rate: float | None = 0.5, groups: int = 32):
+def metrics(
+    *,
+    degenerate: float = 1.0,
+    rate: float | None = 0.5,
+    groups: int = 32,
+    correlation: float | None = 1.0,
+):
     return {
         "rollout/groups": groups,
         "credit/thinker_0/signal_rate": rate,
         "credit/thinker_0/degenerate": degenerate,
         "credit/thinker_0/slope_vs_shared": 1.1,
+        "credit/thinker_0/correlation_vs_shared": correlation,
     }
 
 
@@ -55,10 +64,43 @@ def test_warning_is_silent_when_it_has_nothing_to_say(step):
     assert watch().warning(step) is None
 
 
-def test_one_informative_step_settles_it():
+def test_one_informative_step_is_enough_against_degeneracy():
     seen = watch()
-    seen.warning(metrics(degenerate=0.0))
-    assert seen.warning(metrics()) is None
+    seen.warning(metrics(degenerate=0.0, correlation=0.5))
+    assert [seen.warning(metrics()) for _ in range(5)] == [None] * 5
+    assert seen.is_settled
+
+
+def test_credit_that_is_practically_the_shared_reward_is_told_after_enough_groups():
+    seen = watch()
+    # 16 groups with a signal in each step: 0.99 on average, over 64 of them.
+    steps = [metrics(degenerate=0.0, correlation=0.985 + 0.005 * (k % 3)) for k in range(5)]
+    warnings = [seen.warning(step) for step in steps]
+    assert [warning is None for warning in warnings] == [True, True, True, False, True]
+    assert warnings[3].startswith(
+        "counterfactual credit is practically the shared reward with grpo: correlation of the "
+        "advantage with the shared one thinker_0 0.9888; use --optimizer reinforce_pp, or"
+    )
+
+
+@pytest.mark.parametrize("correlation", [0.98, 0.5, -1.0, None])
+def test_credit_that_differs_is_not_warned_of(correlation):
+    seen = watch()
+    steps = [metrics(degenerate=0.0, correlation=correlation)] * 6
+    assert [seen.warning(step) for step in steps] == [None] * 6
+
+
+def test_watch_goes_on_from_a_checkpoint():
+    unbroken, step = watch(), metrics(degenerate=0.0, correlation=0.99)
+    resumed = watch()
+    for _ in range(3):
+        unbroken.warning(step)
+        resumed.warning(step)
+        again = watch()
+        again.load_json(json.loads(json.dumps(resumed.to_json())))
+        resumed = again
+    assert resumed == unbroken
+    assert resumed.warning(step) == unbroken.warning(step) is not None
 
 
 def test_shared_credit_is_what_it_is():
@@ -94,6 +136,7 @@ def test_warning_names_the_agents_with_a_signal():
         return seen.warning(of_two(first, second)), seen
 
     signal = {"signal_rate": 0.5, "degenerate": 1.0, "slope_vs_shared": 1.1}
+    signal |= {"correlation_vs_shared": 1.0}
     silent = {"signal_rate": 0.0, "degenerate": 1.0, "slope_vs_shared": None}
     text, _ = warning(signal, {**signal, "signal_rate": 0.1, "slope_vs_shared": None})
     assert "(slope thinker_0 1.100, thinker_1 0.000)" in text
@@ -104,4 +147,4 @@ def test_warning_names_the_agents_with_a_signal():
     # One agent whose credit is not degenerate is enough.
     text, seen = warning(signal, {**signal, "degenerate": 0.0})
     assert text is None
-    assert seen.is_settled
+    assert not seen.is_degenerate

@@ -15,7 +15,7 @@ from baselines.evaluate import command as evaluate
 from baselines.evaluate.batches import EvaluationPlan, play_all
 from baselines.evaluate.evaluation import Evaluation
 from baselines.evaluate.paths import JOINT, TeamPath
-from baselines.evaluate.tables import grids
+from baselines.evaluate.tables import TERMINAL_WIDTH, grids
 from baselines.train.config import TrainConfig
 from baselines.train.seeding import Stream, Streams
 from baselines.train.trainer import Trainer
@@ -153,29 +153,29 @@ def test_evaluation_of_several_shares_is_that_of_all_tasks():
 
 
 def text_of(evaluation: Evaluation) -> str:
-    console = Console(file=StringIO(), width=120)
+    console = Console(file=StringIO(), width=TERMINAL_WIDTH)
     for grid in grids(evaluation.summaries):
         console.print(grid.for_terminal())
     return console.file.getvalue()
 
 
-def test_table_shows_mean_interval_and_count():
+def test_table_shows_mean_interval_count_and_verdict():
     text = text_of(evaluation_of())
-    head, *rows = [
-        [cell.strip() for cell in line.split("│")[1:-1]]
-        for line in text.splitlines()
-        if line.startswith("│")
-    ]
-    assert head == ["quantity", "mean", "95 % interval", "count"]
+    head, *rows = (grid := grids(evaluation_of().summaries)[0]).columns, *grid.rows
+    assert head == ("quantity", "mean", "95 % interval", "count", "verdict")
     # Wilson intervals of 3 of 5 and 1 of 5, by the formula of baselines.common.stats
     assert rows[:4] == [
-        ["accuracy, whole team", "0.600", "[0.231, 0.882]", "3 of 5"],
-        ["accuracy without thinker_0", "0.200", "[0.036, 0.624]", "1 of 5"],
-        ["thinker_0 helped", "0.600", "[0.231, 0.882]", "3 of 5"],
-        ["thinker_0 hurt", "0.200", "[0.036, 0.624]", "1 of 5"],
+        ("accuracy, whole team", "0.600", "[0.231, 0.882]", "3 of 5", ""),
+        ("accuracy without thinker_0", "0.200", "[0.036, 0.624]", "1 of 5", ""),
+        ("right only with thinker_0", "0.600", "[0.231, 0.882]", "3 of 5", ""),
+        ("right only without thinker_0", "0.200", "[0.036, 0.624]", "1 of 5", ""),
     ]
-    assert [rows[4][0], rows[4][1], rows[4][3]] == ["net gain of thinker_0", "+0.400", "+2 of 5"]
+    gain = rows[4]
+    assert gain[:2] == ("net gain of thinker_0", "+0.400")
+    # of 4 coins, 3 or more on one side, twice: 2 * (1 + 4) / 16
+    assert gain[3:] == ("+2 of 5", "inconclusive, p = 0.625")
     assert "2 episodes not measured" in text
+    assert all(cell.split()[0] in text for row in rows for cell in row if cell)
 
 
 def test_table_says_when_a_rate_was_not_measured():

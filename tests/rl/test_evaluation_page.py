@@ -94,7 +94,7 @@ def test_page_keeps_what_a_model_wrote_as_data():
     episodes = pairs(("correct", "wrong"), text=STRANGE)
     page = page_of(episodes, grids=[Grid(ATTACK, (ATTACK,), ((ATTACK,),), ATTACK)], notes=[ATTACK])
     reader = parsed(page)
-    assert [tag for tag, _ in reader.tags].count("script") == 2
+    assert [tag for tag, _ in reader.tags].count("script") == 3  # the data, and two that run
     assert not [tag for tag, _ in reader.tags if tag == "img"]
     assert not [name for _, given in reader.tags for name in given if name.startswith("on")]
     data = json.loads(reader.scripts[0])
@@ -107,12 +107,12 @@ def test_page_loads_nothing_and_runs_only_its_own_script():
     reader = parsed(page_of(pairs(("correct", "wrong"))))
     assert not [given for _, given in reader.tags if {"src", "href", "action"} & set(given)]
     (policy,) = (g["content"] for t, g in reader.tags if t == "meta" and "http-equiv" in g)
-    digest = base64.b64encode(hashlib.sha256(reader.scripts[1].encode()).digest()).decode()
-    assert policy == (
-        f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
-    )
-    script = reader.scripts[1]
-    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", script)
+    _, *scripts = reader.scripts
+    digests = [base64.b64encode(hashlib.sha256(s.encode()).digest()).decode() for s in scripts]
+    hashes = " ".join(f"'sha256-{digest}'" for digest in digests)
+    assert policy == f"default-src 'none'; style-src 'unsafe-inline'; script-src {hashes}"
+    unsafe = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\("
+    assert not [script for script in scripts if re.search(unsafe, script)]
 
 
 def test_page_labels_every_control():
@@ -181,10 +181,11 @@ def test_browser_filters_by_outcome_and_searches(tmp_path):
     kinds = {"helped": 2, "hurt": 1, "both_right": 1, "both_wrong": 1, "unmeasured": 1}
     assert counts_in(dom) == {"all": 6, **kinds}
     assert "6 of 6 transcripts" in dom
-    labels = ["helped", "helped", "hurt", "both right", "both wrong", "not measured"]
+    team, other = "only the team right", "only the other right"
+    labels = [team, team, other, "both right", "both wrong", "not measured"]
     assert cards_in(dom) == labels
-    assert cards_in(browse(page, tmp_path, "kind=helped")) == ["helped"] * 2
-    assert cards_in(browse(page, tmp_path, "kind=hurt&q=JOINT+2")) == ["hurt"]
+    assert cards_in(browse(page, tmp_path, "kind=helped")) == [team] * 2
+    assert cards_in(browse(page, tmp_path, "kind=hurt&q=JOINT+2")) == [other]
     assert cards_in(browse(page, tmp_path, "q=took+too+long")) == ["not measured"]
 
 
@@ -194,7 +195,7 @@ def test_browser_shows_an_attack_as_text(tmp_path):
     assert "<title>Evaluation: tiny on b</title>" in dom
     assert "<img" not in dom
     assert html.escape("</script><script>", quote=False) in dom
-    assert cards_in(dom) == ["helped"]
+    assert cards_in(dom) == ["only the team right"]
 
 
 @in_browser

@@ -249,7 +249,7 @@ def test_samples_that_share_messages_are_compared_one_by_one():
     np.testing.assert_array_equal(own.pairs(LATER), [[1, 2, 0], [1, 0, 2], [4, 2, 4]])
     np.testing.assert_array_equal(own.helped(LATER), [1 / 4, 1, 0])
     np.testing.assert_array_equal(own.hurt(LATER), [1 / 4, 0, 1 / 2])
-    np.testing.assert_array_equal(own.gain(LATER), [0, 1, -1 / 2])
+    np.testing.assert_array_equal(own.helped(LATER) - own.hurt(LATER), [0, 1, -1 / 2])
     free = replace(own, paired=frozenset())
     np.testing.assert_array_equal(
         free.pairs(LATER), [[2 * 2, 2 * 2, 0], [2 * 2, 1, 8], [16, 9, 16]]
@@ -264,7 +264,7 @@ def test_a_path_without_measured_pairs_helps_nan():
     own = Correctness(
         tuple(TASKS[:1]), {JOINT: rewards_of("+?"), LATER: rewards_of("?+")}, {}, frozenset({LATER})
     )
-    assert np.isnan([own.helped(LATER), own.hurt(LATER), own.gain(LATER)]).all()
+    assert np.isnan([own.helped(LATER), own.hurt(LATER)]).all()
 
 
 def test_correctness_pairs_the_paths_that_share_messages():

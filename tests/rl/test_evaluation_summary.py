@@ -6,9 +6,11 @@ from io import StringIO
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.console import Console
 
-from baselines.common.stats import pass_at_k, proportion
+from baselines.common.stats import holm, mcnemar, pass_at_k, proportion
 from baselines.evaluate.correctness import Correctness, correctness_of, majority_is_right
 from baselines.evaluate.episodes import Episode
 from baselines.evaluate.paths import JOINT, TeamPath
@@ -21,7 +23,7 @@ from baselines.evaluate.summary import (
     summary_of,
     tags_of,
 )
-from baselines.evaluate.tables import Grid, grids, markdown_page
+from baselines.evaluate.tables import TERMINAL_WIDTH, Grid, grids, markdown_page
 from ccpo_env.types import Message, Task, Verdict
 from ccpo_env.verifiers import verify
 
@@ -226,10 +228,10 @@ SHUFFLED = TeamPath("shuffled", ("thinker_0",))
         ("accuracy", SHUFFLED, 1, "accuracy, message of thinker_0 from another task"),
         ("pass", JOINT, 4, "pass@4, whole team"),
         ("majority", ALONE, 8, "maj@8 without thinker_0"),
-        ("help", ALONE, 1, "thinker_0 helped"),
-        ("hurt", ALONE, 1, "thinker_0 hurt"),
-        ("help", BOTH, 4, "thinker_0+thinker_1 helped"),
-        ("hurt", BOTH, 4, "thinker_0+thinker_1 hurt"),
+        ("help", ALONE, 1, "right only with thinker_0"),
+        ("hurt", ALONE, 1, "right only without thinker_0"),
+        ("help", BOTH, 4, "right only with thinker_0+thinker_1"),
+        ("hurt", BOTH, 4, "right only without thinker_0+thinker_1"),
         ("net_gain", ALONE, 1, "net gain of thinker_0"),
         ("net_gain", EMPTY, 1, "net gain of thinker_0 over an empty message"),
         ("net_gain", SHUFFLED, 1, "net gain of thinker_0 over a message from another task"),
@@ -254,19 +256,87 @@ def test_row_as_json_is_null_where_nothing_was_measured():
     }
 
 
+def printed(grid: Grid) -> str:
+    file = StringIO()
+    Console(file=file, width=TERMINAL_WIDTH).print(grid.for_terminal())
+    return file.getvalue()
+
+
 def test_table_on_the_terminal_has_names_left_and_numbers_right():
     (grid,) = grids([summary_of(correctness(joint="+ -"), benchmark="b")])
-    table = grid.for_terminal()
-    assert [column.justify for column in table.columns] == ["left", "right", "right", "right"]
+    lines = printed(grid).splitlines()
+    assert any(line.startswith("│ accuracy, whole team │ 0.500 │") for line in lines)
+    assert any(line.endswith("│ 1 of 2 │") for line in lines)
+    text = printed(Grid("t", ("name", "n", "word"), (("a", "5", "b"), ("bb", "-10.5", "cc"))))
+    assert "│ a    │     5 │ b    │" in text
 
 
-def test_table_prints_help_and_hurt_under_their_own_names():
+def test_table_that_is_too_wide_breaks_at_intervals_and_then_into_several():
+    interval = "+0.123 [-0.456, +0.789]"
+    grid = Grid("t", ("agent", *"abcdef"), tuple((f"a_{i}", *[interval] * 6) for i in range(2)))
+    text = printed(grid)
+    assert max(map(len, text.splitlines())) <= TERMINAL_WIDTH
+    assert text.count("[-0.456, +0.789]") == text.count("+0.123") == 12
+    assert text.count("│ agent") == text.count("│ a_0") == 2  # the first column in both tables
+
+
+@given(
+    cells=st.lists(
+        st.lists(
+            st.sampled_from(["", "1", "a word", "w" * 30, "0.5 [0.1, 0.9]", "no, p = 0.050"]),
+            min_size=4,
+            max_size=4,
+        ),
+        min_size=1,
+        max_size=3,
+    )
+)
+def test_table_fits_the_terminal(cells):
+    grid = Grid("title", ("name", "a long header", "b", "c"), tuple(map(tuple, cells)), "note")
+    assert max(map(len, printed(grid).splitlines())) <= TERMINAL_WIDTH
+
+
+def test_table_prints_who_is_right_alone_under_its_own_name():
     own = correctness(joint="+ + + - - +", alone="- - - + - +")  # helped thrice, hurt once
     (grid,) = grids([summary_of(own, benchmark="b")])
     counts = {name: count for name, _, _, count in grid.rows}
-    assert counts["thinker_0 helped"] == "3 of 6"
-    assert counts["thinker_0 hurt"] == "1 of 6"
+    assert counts["right only with thinker_0"] == "3 of 6"
+    assert counts["right only without thinker_0"] == "1 of 6"
     assert counts["net gain of thinker_0"] == "+2 of 6"
+
+
+def test_net_gain_is_tested_by_mcnemar_and_adjusted_over_all_of_an_evaluation():
+    # 9 won, 1 lost; 6 won, 3 lost; together 15 and 4
+    first = correctness(joint="+ + + + + + + + + -", alone="- - - - - - - - - +")
+    second = correctness(joint="+ + + + + + - - -", alone="- - - - - - + + +")
+    rows = [s.find("net_gain", ALONE) for s in summarize({"one": first, "two": second})]
+    raw = [mcnemar(1, 9), mcnemar(3, 6), mcnemar(4, 15)]
+    assert [row.estimate.p_value for row in rows] == pytest.approx(raw)
+    assert [row.adjusted for row in rows] == pytest.approx(holm(raw))
+    # raw: 22 / 1024, 260 / 512 and about .019, the smallest of three: three times that is .057
+    assert [row.verdict for row in rows] == ["inconclusive"] * 3
+    assert rows[0].to_json()["p_value_holm"] == pytest.approx(holm(raw)[0])
+
+
+@pytest.mark.parametrize(
+    ("won", "lost", "verdict"),
+    [(6, 0, "helps"), (5, 0, "inconclusive"), (0, 6, "hurts"), (9, 2, "inconclusive")],
+)
+def test_verdict_on_an_agent_is_that_of_the_exact_test(won, lost, verdict):
+    own = correctness(joint="+ " * won + "- " * lost + "+", alone="- " * won + "+ " * lost + "+")
+    (summary,) = summarize({"b": own})
+    row = summary.find("net_gain", ALONE)
+    assert row.verdict == verdict
+    assert (mcnemar(lost, won) < 0.05) == (verdict != "inconclusive")
+    assert (row.estimate.low <= 0.0 <= row.estimate.high) == (verdict == "inconclusive")
+
+
+def test_tasks_of_a_tag_are_shown_and_not_tested():
+    tasks = tasks_of(12, level=["1", "2"] * 6)
+    own = correctness(tasks, joint="+ " * 12, alone="- " * 12)
+    whole, *by_level = summarize({"b": own})
+    assert whole.find("net_gain", ALONE).verdict == "helps"
+    assert [s.find("net_gain", ALONE).verdict for s in by_level] == [None, None]
 
 
 def test_every_printed_number_stands_beside_its_interval():
@@ -276,8 +346,8 @@ def test_every_printed_number_stands_beside_its_interval():
         tasks, majority, joint="++ -- +- ++", alone="-- -- +- --", empty="-- ++ -- --"
     )
     whole, by_level = grids(summarize({"b": own}))
-    assert whole.columns == ("quantity", "mean", "95 % interval", "count")
-    for _, mean, interval, count in whole.rows:
+    assert whole.columns == ("quantity", "mean", "95 % interval", "count", "verdict")
+    for _, mean, interval, count, _ in whole.rows:
         low, high = map(float, interval.strip("[]").split(","))
         assert low <= float(mean) <= high
         assert low < high
@@ -294,7 +364,7 @@ def test_tables_show_text_and_not_markup():
     grid = Grid("a [red]title[/red] | <b>", ("name", "n"), (("x|y [/b] *z*\n", "1"),), "a [note]")
     file = StringIO()
     Console(file=file, width=100).print(grid.for_terminal())
-    assert "a [red]title[/red]" in file.getvalue()  # as wide as the table, so it is wrapped
+    assert "a [red]title[/red] | <b>" in file.getvalue()
     assert "x|y [/b] *z*" in file.getvalue()
     page = markdown_page("t", [grid], [])
     assert r"| x\|y \[/b\] \*z\* | 1 |" in page

@@ -40,7 +40,7 @@ COMMANDS = {
     "train.engines.server_weights": ("--policy", "tiny", "--out", "weights"),
 }
 """Those that need torch, and what they need to begin."""
-LIGHT = (*COMMANDS, "compare", "train_sb3", "train_sb3.comparison")
+LIGHT = (*COMMANDS, "compare", "explore", "train_sb3", "train_sb3.comparison")
 """Those that show their help without it."""
 
 

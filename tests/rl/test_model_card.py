@@ -76,7 +76,7 @@ def test_card_tells_what_the_models_were_trained_with():
         "| learning rate | 0.0005 |",
     ):
         assert row in text
-    assert "thinker_0 | differs from that of shared credit | 0.250 |" in text
+    assert "thinker_0 | differs from that of shared credit | 0.500 | 0.250 |" in text
 
 
 def test_card_gives_accuracy_with_its_interval():

@@ -17,12 +17,13 @@ ROW = {
 NUMBERS = "joint 0.46  solo -  help 0.25  hurt 0.00  12,346 tokens/s"
 
 
-def shown(steps, *, is_terminal=False, num_steps=25, num_done=0) -> str:
+def shown(steps, *, is_terminal=False, num_steps=25, num_done=0, agents=(), **row) -> str:
     file = StringIO()
     console = Console(file=file, width=120, force_terminal=is_terminal, color_system=None)
-    with LiveProgress(console, num_steps=num_steps, num_done=num_done) as progress:
+    settings = {"num_steps": num_steps, "num_done": num_done, "agents": agents}
+    with LiveProgress(console, **settings) as progress:
         for step in steps:
-            progress.show({**ROW, "step": step})
+            progress.show({**ROW, **row, "step": step})
     return file.getvalue()
 
 
@@ -46,3 +47,29 @@ def test_progress_draws_one_bar_on_a_terminal():
     assert " 25/25 " in text
     assert NUMBERS in text
     assert "step 10/25" not in text
+
+
+CREDIT = {
+    "rollout/groups": 8,
+    "credit/a_0/signal_rate": 0.5,
+    "credit/a_0/degenerate": 0.0,
+    "credit/a_0/slope_vs_shared": 1.0,
+    "credit/a_0/variance_ratio": 1.0,
+    "credit/a_0/correlation_vs_shared": 0.9925,
+}
+
+
+def test_progress_says_once_how_credit_relates_to_the_shared_reward():
+    for is_terminal in (False, True):
+        text = shown(range(1, 26), agents=["a_0"], is_terminal=is_terminal, **CREDIT)
+        assert text.count("credit so far") == 1
+        assert (
+            "credit so far: The credit of a_0 is practically the shared reward. Correlation with "
+            "the shared advantage: a_0 0.9925 [0.9925, 0.9925]."
+        ) in " ".join(text.split())
+    lines = shown(range(1, 26), agents=["a_0"], **CREDIT).splitlines()
+    assert [line.startswith("credit") for line in lines[:4]] == [False, False, True, False]
+    few = shown(range(1, 4), agents=["a_0"], num_steps=3, **CREDIT).splitlines()
+    assert few[2].startswith("credit so far")
+    silent = shown(range(1, 26), agents=["a_0"])
+    assert "credit so far: no group had a signal." in silent

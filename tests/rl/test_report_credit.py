@@ -9,14 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from baselines.common.credit_file import read_credit
+from baselines.credit.registry import ALLOCATORS
 from baselines.pages.svg import COLOURS, DASHES, HATCHES, MARKS
 from baselines.report import write_report
 from baselines.report.credit_map import MAX_TASKS, STRONGEST, credit_by_name, credit_map, role_of
-from baselines.report.figures import MAX_LINES
+from baselines.report.update_figures import MAX_LINES
 from baselines.rollouts.groups import Group
 from baselines.train.logging.credit_record import MAX_GROUPS, CreditHistory
 from ccpo_env.types import Task
 from tests.rl.report_runs import credit_of, make_run, metric_rows, read_page
+from tests.rl.strategies import measured_group
 from tests.rl.teams import PAIR, TASK, rollout
 
 pytestmark = pytest.mark.figures
@@ -117,7 +119,7 @@ def test_read_credit_of_a_run_without_it_is_none(tmp_path):
 def test_credit_map_has_the_mean_and_the_spread_of_each_agent():
     # thinker: 1 and 0, mean 0.5, std 0.5; solver: -1 twice, the largest mean.
     found = credit_map(one_task([[1.0, -1.0], [0.0, -1.0]]))
-    assert found.columns == PAIR
+    assert (found.columns, found.notes) == (PAIR, ())
     (row,) = found.rows
     assert (row.num_right, row.num_rollouts) == (1, 2)
     thinker, solver = row.cells
@@ -176,9 +178,7 @@ def test_page_has_the_map_in_numbers_and_the_distribution_in_quartiles(tmp_path)
         "+0.50 ± 0.50",
         "-1.00 ± 0.00",
     ]
-    (said,) = [
-        label for label in page.values("aria-label") if label.startswith("Distribution of credit. ")
-    ]
+    said = said_of(page, "Distribution of credit")
     # Quartiles of 0 and 1, by linear interpolation: 0.25, 0.5 and 0.75.
     assert "thinker_0: median 0.5, half of the rollouts between 0.25 and 0.75" in said
 
@@ -188,27 +188,92 @@ def test_page_without_a_record_leaves_out_what_it_would_show(tmp_path):
     assert not {"Credit by task", "Distribution of credit"} & set(page.texts["h3"])
 
 
-def test_shares_of_credit_are_sizes_over_the_size_of_all(tmp_path):
+def said_of(page, title):
+    """Return the alternative text of a figure."""
+    (said,) = [v for v in page.values("aria-label") if v.startswith(f"{title}. ")]
+    return said
+
+
+def test_shares_are_those_of_the_variance_within_tasks(tmp_path):
     row = {"step": 1}
-    # Root mean squares: hypot(3, 4) = 5 and hypot(0, 15) = 15, so a quarter and three quarters.
-    row |= {"credit/thinker_0/mean": 3.0, "credit/thinker_0/std": 4.0}
-    row |= {"credit/solver_0/mean": 0.0, "credit/solver_0/std": 15.0}
-    page = read_page(make_run(tmp_path, rows=[row], credit=None))
-    (said,) = [v for v in page.values("aria-label") if v.startswith("Share of credit. ")]
+    for agent, variance in zip(PAIR, (0.25, 0.75), strict=True):
+        # Of two agents with the same credit on average.
+        row |= {f"credit/{agent}/mean": 3.0, f"credit/{agent}/advantage_variance": variance}
+    said = said_of(read_page(make_run(tmp_path, rows=[row])), "Share of the centred advantage")
     assert "thinker_0: 0.25 in the first" in said
     assert "solver_0: 0.75 in the first" in said
 
 
-def test_shares_of_credit_of_a_large_team_are_those_of_its_roles(tmp_path):
+def test_shares_of_a_large_team_are_those_of_its_roles(tmp_path):
     agents = (*VOTERS, "solver_0")
     row = {"step": 1}
-    for agent in agents:  # 7 voters of size 1 and a solver of size 7
-        row[f"credit/{agent}/mean"] = 7.0 if agent == "solver_0" else 1.0
-        row[f"credit/{agent}/std"] = 0.0
-    page = read_page(make_run(tmp_path, agents=agents, rows=[row], credit=None))
-    (said,) = [v for v in page.values("aria-label") if v.startswith("Share of credit. ")]
+    for agent in agents:  # 7 voters of variance 1 and a solver of variance 7
+        row[f"credit/{agent}/mean"] = 1.0
+        row[f"credit/{agent}/advantage_variance"] = 7.0 if agent == "solver_0" else 1.0
+    page = read_page(make_run(tmp_path, agents=agents, rows=[row]))
+    said = said_of(page, "Share of the centred advantage")
     assert "voter: 0.5 in the first" in said
     assert "solver: 0.5 in the first" in said
+    assert "it is the same for all in every step" in " ".join(page.texts["figcaption"])
+
+
+def centred_record(num_tasks=4):
+    """Return groups in which the thinker's credit has mean 0, as that of branch always has."""
+    spreads = np.linspace(0.0, 1.0, num_tasks)
+    groups = []
+    for k, spread in enumerate(spreads):
+        credit = [[spread, k + 1.0], [-spread, k + 1.0]]
+        groups += one_task(credit, task_id=f"t/{k}")["groups"]
+    return {"agents": list(PAIR), "groups": groups}
+
+
+def test_a_column_with_one_mean_for_all_tasks_shows_the_spread_and_says_why():
+    found = credit_map(centred_record())
+    (note,) = found.notes
+    assert note.startswith("The credit of thinker_0 is relative to its task: its mean is +0.00 for")
+    thinker, solver = zip(*(row.cells for row in found.rows), strict=True)
+    assert [cell.mean for cell in thinker] == [None] * 4
+    np.testing.assert_allclose([cell.std for cell in thinker], [0.0, 1 / 3, 2 / 3, 1.0])
+    np.testing.assert_allclose([c.opacity for c in thinker], STRONGEST * np.linspace(0, 1, 4))
+    assert [cell.mean for cell in solver] == [1.0, 2.0, 3.0, 4.0]
+    assert solver[-1].opacity == STRONGEST
+
+
+def test_a_column_without_any_spread_says_that_no_rollout_is_preferred():
+    record = centred_record()
+    for group in record["groups"]:
+        group["credit"] = [[0.5, row[1]] for row in group["credit"]]
+    (note,) = credit_map(record).notes
+    assert note == (
+        "thinker_0 has credit +0.50 in every rollout: no rollout is preferred to another."
+    )
+
+
+@pytest.mark.parametrize("name", ALLOCATORS)
+def test_no_allocator_has_a_column_that_repeats_one_mean(name):
+    rng = np.random.default_rng(3)
+    outcomes = [measured_group(rng, num_agents=3) for _ in range(12)]
+    allocator = ALLOCATORS[name]
+    state = {} if allocator.new_state is None else {"state": allocator.new_state()}
+    groups = []
+    for number, group in enumerate(outcomes):
+        credit = allocator(group, **state)
+        found = one_task(
+            credit.round(6).tolist(), rewards=group.team_rewards.tolist(), task_id=f"t/{number}"
+        )
+        groups += found["groups"]
+    found = credit_map({"agents": list(outcomes[0].agents), "groups": groups})
+    shown = [[cell.std if cell.mean is None else cell.mean for cell in r.cells] for r in found.rows]
+    assert np.ptp(np.array(shown), axis=0).min() > 0.1
+    assert len(found.notes) == (name == "branch")  # its first agent: the mean of its task is 0
+
+
+def test_page_prints_the_spread_of_a_centred_column(tmp_path):
+    page = read_page(make_run(tmp_path, rows=[], credit=centred_record(), evaluations=[]))
+    cells = [text.strip() for text in page.texts["td"] if "±" in text]
+    assert cells[::2] == ["± 0.00", "± 0.33", "± 0.67", "± 1.00"]
+    assert cells[1] == "+1.00 ± 0.00"
+    assert "its mean is +0.00 for every task" in " ".join(page.texts["p"])
 
 
 def test_figures_are_told_apart_without_colours(tmp_path):
@@ -216,10 +281,10 @@ def test_figures_are_told_apart_without_colours(tmp_path):
     agents = tuple(f"voter_{k}" for k in range(MAX_LINES))
     html = write_report(make_run(tmp_path, agents=agents, num_steps=3)).read_text(encoding="utf-8")
     figures = {one.partition('"')[0].split(".")[0]: one for one in html.split('aria-label="')}
-    lengths = figures["Completion length"].partition("</svg>")[0]
+    lengths = figures["Completions"].partition("</svg>")[0]
     dashes = re.findall(r"stroke-dasharray: ([^;\"]+)", lengths)
     assert len(set(dashes)) == MAX_LINES - 1  # one line is solid
-    share = figures["Share of credit"].partition("</svg>")[0]
+    share = figures["Share of the centred advantage"].partition("</svg>")[0]
     patterns = set(re.findall(r"fill: url\(#([^)]+)\)", share))
     assert len(patterns) == MAX_LINES - 1  # one area is plain
 
@@ -231,6 +296,39 @@ def test_page_names_the_policies_that_were_updated(tmp_path, roles):
     (said,) = [v for v in page.values("aria-label") if v.startswith("Updates. ")]
     assert [role for role in roles if f"{role}, gradient norm" in said] == roles[:6]
     assert "entropy" not in said  # null in every row
+    assert not any(name in said for name in ("KL", "clipped", "log-probability gap"))  # zero
+    (caption,) = [text for text in page.texts["figcaption"] if text.startswith("Norm of the")]
+    assert "Not drawn: KL of the update (below 1e-05 in every step), clipped tokens" in caption
+
+
+def test_a_panel_is_drawn_as_soon_as_a_value_matters(tmp_path):
+    rows = list(metric_rows(4, PAIR))
+    rows[2]["update/solver/mismatch"] = 0.011
+    said = said_of(read_page(make_run(tmp_path, rows=rows)), "Updates")
+    assert "solver, log-probability gap" in said
+    assert "KL of the update" not in said
+
+
+def test_legends_name_what_is_drawn_and_nothing_else(tmp_path):
+    rows = list(metric_rows(4, PAIR))
+    for row in rows:  # no rollout was removed; the thinker has no signal-to-noise ratio
+        row |= {"accuracy/solo": None, "credit/help_rate": None, "credit/hurt_rate": None}
+        row |= {"update/thinker/grad_norm": None, "update/thinker/grad_snr": 0.5}
+    page = read_page(make_run(tmp_path, rows=rows, num_steps=4))
+    texts = page.texts["text"]
+    assert texts.count("whole team") == texts.count("held-out tasks") == 1
+    for label in (
+        "without thinker_0",
+        "only the whole team is right",
+        "right only without thinker",
+    ):
+        assert label not in texts
+        assert sum(text.startswith(label) and text.endswith("held out") for text in texts) == 1
+    assert texts.count("thinker") == texts.count("solver") == 1  # each in the panel it is in first
+    captions = {t: c for t, c in zip(page.texts["h3"][1:3], page.texts["figcaption"], strict=False)}
+    assert captions["Accuracy"].startswith("Lines: rollouts of training tasks. Marks: held-out")
+    (effects,) = [c for c in page.texts["figcaption"] if c.startswith("Marks")]
+    assert effects.startswith("Marks: held-out tasks with 95 % intervals.")
 
 
 def test_tokens_are_told_apart_by_purpose(tmp_path):

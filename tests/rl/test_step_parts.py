@@ -163,12 +163,13 @@ def test_a_resumed_run_needs_the_metrics_up_to_its_checkpoint(tmp_path, steps, n
 def test_a_resumed_run_forgets_a_best_checkpoint_of_a_later_step(tmp_path, is_writer, best):
     files = RunFiles(tmp_path, is_writer=True)
     for step in (1, 2, 3):
-        files.append({"step": step}, [])
+        files.append({"step": step, "cost/tokens_generated": 5}, [])
     folder = tmp_path / "checkpoints"
     for step in (2, 3):
         (folder / f"step_{step:06d}").mkdir(parents=True)
     record_best(folder, step=3, accuracy=proportion(5, 10))
-    RunFiles(tmp_path, is_writer=is_writer).prepare_resume(2)
+    num_tokens = RunFiles(tmp_path, is_writer=is_writer).prepare_resume(2)
+    assert num_tokens == 10
     found = best_checkpoint(folder)
     assert (None if found is None else found.step) == best
 

@@ -11,11 +11,20 @@ from functools import partial
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from baselines.common.files import StorageError
 from baselines.common.jsonl import read_rows
 from baselines.experiment import sweep
-from baselines.experiment.sweep import RUNS_FILE, keep_settings, read_results, run_sweep
+from baselines.experiment.remaining_time import RemainingTime
+from baselines.experiment.sweep import (
+    RUNS_FILE,
+    keep_settings,
+    num_finished,
+    read_results,
+    run_sweep,
+    with_progress,
+)
 
 
 @dataclass(frozen=True)
@@ -25,6 +34,10 @@ class Squared:
     key: int
     square: int
     process: int = 0
+
+    @property
+    def seconds(self) -> float:
+        return 60.0
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -166,3 +179,68 @@ def test_keep_settings_writes_them_and_refuses_others_once_there_are_runs(tmp_pa
     with pytest.raises(ValueError, match="out_dir must hold runs with these settings, got others"):
         keep_settings(tmp_path, {"steps": 5})
     assert json.loads(file.read_text(encoding="utf-8")) == {"steps": 4}
+
+
+class FakeClock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize(
+    ("finished", "num_workers", "expected"),
+    [
+        ([], 1, "time unknown before the first run"),
+        ([30.0], 1, "about 4 min left"),  # 9 runs of 30 s
+        ([10.0], 2, "about 45 s left"),
+        ([100.0, 300.0], 2, "about 13 min left"),  # 8 runs of 200 s, two at a time
+        ([100.0] * 9, 4, "about 100 s left"),  # the last one takes its whole time
+        ([1000.0], 1, "about 2.5 h left"),
+        ([30.0] * 10, 2, "about 0 s left"),
+    ],
+)
+def test_remaining_time_is_that_of_the_missing_runs(finished, num_workers, expected):
+    remaining = RemainingTime(10, num_workers, clock=FakeClock())
+    for seconds in finished:
+        remaining.add(seconds)
+    assert str(remaining) == expected
+
+
+def test_remaining_time_counts_down_between_runs():
+    clock = FakeClock()
+    remaining = RemainingTime(3, 1, clock=clock)
+    assert remaining.seconds is None
+    clock.now = 40.0
+    remaining.add(40.0)
+    assert remaining.seconds == 80.0
+    clock.now = 70.0
+    assert remaining.seconds == 50.0
+    clock.now = 500.0
+    assert remaining.seconds == 0.0
+
+
+def test_with_progress_prints_an_estimate_after_the_first_run(capsys):
+    clock, console = FakeClock(), Console(width=80)
+    results = (Squared(key, key * key) for key in range(4))
+    found = with_progress(results, 4, console, num_workers=2, clock=clock)
+    assert len(found) == 4
+    # 3 runs of 60 s, two at a time
+    assert "1 of 4 runs finished; about 90 s left, 2 at a time" in capsys.readouterr().out
+
+
+def test_with_progress_of_a_resumed_sweep_estimates_from_all_finished_runs(path, capsys):
+    squares(path, [1, 2, 3])
+    keys = [1, 2, 3, 4, 5]
+    known = num_finished(path, keys, Squared)
+    assert known == 3
+    console = Console(width=80)
+    with_progress(swept(path, keys), 5, console, num_workers=1, num_known=known, clock=FakeClock())
+    printed = capsys.readouterr().out
+    assert "3 of 5 runs finished; about 2 min left" in printed
+    assert "1 of 5" not in printed
+    with_progress(swept(path, keys), 5, console, num_workers=1, num_known=5, clock=FakeClock())
+    assert "runs finished" not in capsys.readouterr().out

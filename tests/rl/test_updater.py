@@ -194,5 +194,30 @@ def test_updater_goes_on_from_its_state(policy, samples, tmp_path):
     twin = load_policy(tmp_path / "policy")
     twin_updater = updater_of(twin, warmup_steps=4)
     twin_updater.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
-    assert twin_updater.update(samples) == updater.update(samples)
+    found = twin_updater.update(samples)
+    assert found == updater.update(samples)
+    assert "grad_snr" in found  # compared with the gradient before the checkpoint
     assert torch.equal(weights(twin), weights(policy))
+
+
+def test_update_compares_its_gradient_before_clipping_with_the_one_of_the_step_before(
+    policy, samples
+):
+    updater = updater_of(policy, learning_rate=0.0, max_grad_norm=1e-3)
+    gradients, measure = [], updater._noise.measure
+
+    def watched():
+        parameters = [p for p in policy.module.parameters() if p.requires_grad]
+        gradients.append(torch.cat([p.grad.flatten().double() for p in parameters]))
+        return measure()
+
+    updater._noise.measure = watched
+    assert "grad_snr" not in updater.update(samples[:2])
+    found = updater.update(samples[1:])["grad_snr"]
+    now, before = gradients[1], gradients[0]
+    assert now.norm() > 1e-3
+    expected = (now @ before) / ((now - before) @ (now - before) / 2.0)
+    assert found == pytest.approx(float(expected), rel=1e-4)
+    silent = updater.update([replace(sample, advantage=0.0) for sample in samples])
+    assert "grad_snr" not in silent
+    assert len(gradients) == 2  # a step without a gradient is not compared

@@ -78,7 +78,7 @@ class LiveProgress:
 
     def _describe_credit(self, row: MetricRow) -> None:
         """Say once how the credit of the first steps relates to the shared reward."""
-        if len(self._first_rows) < self._num_described:
+        if self._agents and len(self._first_rows) < self._num_described:
             self._first_rows.append(row)
             if len(self._first_rows) == self._num_described:
                 said = credit_sentences(run_audit(self._first_rows, self._agents))

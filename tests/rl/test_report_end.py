@@ -1,0 +1,120 @@
+"""The last screen of a run, and the command that writes its page again."""
+
+from __future__ import annotations
+
+import re
+from io import StringIO
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from baselines.__main__ import COMMANDS
+from baselines.common.evaluation_file import EVALUATIONS_FILE
+from baselines.report import end_of_run
+from baselines.report.command import main
+from baselines.report.end_of_run import MAX_ROWS
+from tests.rl.report_runs import evaluations_of, make_run, outcomes_of, summary_of
+
+TEAM = ("thinker_0", "solver_0")
+WORDS = {"rows": [], "credit": None, "examples": None}
+"""Of a run without figures, which take a second to draw."""
+
+
+def screen(run_dir, *, width=80) -> str:
+    file = StringIO()
+    end_of_run(run_dir).show(Console(file=file, width=width), report=run_dir / "report.html")
+    return file.getvalue()
+
+
+def test_end_of_a_run_shows_before_after_and_difference(tmp_path):
+    text = screen(make_run(tmp_path, **WORDS))
+    rows = {re.split(r" {2,}", line.strip())[0]: line.split() for line in text.splitlines()}
+    # 160 and 380 of 400: 220 points of 400, Tango's interval.
+    assert rows["whole team"][2:] == ["40.0", "95.0", "+55.0", "[+50.1,", "+59.8]", "<", "0.001"]
+    assert rows["without thinker_0"][2:5] == ["35.0", "32.0", "-3.0"]
+    assert rows["thinker_0 adds"][2:4] == ["+5.0", "+63.0"]
+    told = " ".join(text.split())
+    assert "Held-out accuracy rose from 40.0 % to 95.0 % in 80 steps: +55.0 points" in told
+    assert "thinker_0 helps: accuracy with it minus without it is +63.0 points" in told
+    assert f"report {tmp_path / 'report.html'}" in text
+
+
+@pytest.mark.parametrize("agents", [TEAM, tuple(f"voter_{k}" for k in range(9))])
+def test_the_table_and_the_verdict_fit_80_columns(tmp_path, agents):
+    text = screen(make_run(tmp_path, agents=agents, **WORDS))
+    for line in text.splitlines():
+        if not line.startswith(("report ", "next ")):  # paths are not broken
+            assert len(line) <= 80
+    num_rows = 1 + 2 * (len(agents) - 1)
+    shown = sum(bool(re.match(r" (whole team|without|\w+_\d adds)", x)) for x in text.splitlines())
+    assert shown == min(num_rows, MAX_ROWS)
+    assert ("2 more rows are on the page" in text) == (num_rows > MAX_ROWS)
+
+
+def test_every_command_of_the_last_screen_exists(tmp_path):
+    found = end_of_run(make_run(tmp_path, **WORDS)).commands
+    assert len(found) == 2
+    assert {command.split()[1] for command in found} <= set(COMMANDS)
+
+
+def test_end_of_an_interrupted_run_compares_with_the_latest_evaluation(tmp_path):
+    summary = summary_of(status="interrupted", steps_done=37, final=None)
+    evaluations = evaluations_of(80, TEAM)[:2]
+    text = screen(make_run(tmp_path, summary=summary, evaluations=evaluations, **WORDS))
+    told = " ".join(text.split())
+    assert "rose from 40.0 % to 67.5 % in 40 steps" in told
+    assert told.count("The run was interrupted after 37 steps.") == 1
+    empty = screen(make_run(tmp_path / "b", summary=None, evaluations=[], **WORDS))
+    assert empty.startswith("There was no evaluation on held-out tasks.")
+    assert "The run has not finished: step 0 of 80 is its latest." in empty
+
+
+def test_a_vote_that_is_recounted_is_compared_on_the_same_ballots(tmp_path):
+    rates = {"voter_0": 0.6, "voter_1": 0.5}
+    ends = [outcomes_of(step, joint=0.6, without=rates, num_tasks=50) for step in (0, 10)]
+    for own in ends:  # without voter_0 nothing changes
+        outcomes = own.benchmarks["arithmetic"].outcomes
+        outcomes["without voter_0"] = np.array(outcomes["joint"])
+    text = screen(make_run(tmp_path, evaluations=ends, **WORDS))
+    told = " ".join(text.split())
+    assert "Inconclusive: voter_0 adds +0.0 points" in told
+    assert "exact p = 1.000" in told
+
+
+def test_command_writes_the_pages_of_several_runs_again(tmp_path, capsys):
+    runs = [make_run(tmp_path / name, **WORDS) for name in "ab"]
+    assert main(list(map(str, runs))) == 0
+    printed = capsys.readouterr().out
+    for run in runs:
+        assert (run / "report.html").exists()
+        assert f"report {run / 'report.html'}" in printed
+    before = (runs[0] / "report.html").read_bytes()
+    with (runs[0] / EVALUATIONS_FILE).open("a") as file:
+        file.write('{"step": 90, "tok')  # a line that is being written
+    assert main([str(runs[0])]) == 0
+    assert (runs[0] / "report.html").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ([], "run_dirs must name a run, got none"),
+        (["nowhere"], "run_dir must hold config.json, got none in nowhere"),
+    ],
+)
+def test_command_tells_what_is_wrong_in_one_sentence(given, message, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(given)
+    error = capsys.readouterr().err
+    assert stopped.value.code == 2
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_command_names_a_damaged_file(tmp_path, capsys):
+    run = make_run(tmp_path, **WORDS)
+    (run / EVALUATIONS_FILE).write_text('{"step": 1}\n')
+    with pytest.raises(SystemExit):
+        main([str(run)])
+    assert "line 1 of" in capsys.readouterr().err
