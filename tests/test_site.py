@@ -8,6 +8,9 @@ import os
 import re
 import subprocess
 import sys
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -18,6 +21,7 @@ from baselines.credit import ALLOCATORS
 from baselines.optimizers import OPTIMIZERS
 from ccpo_env import __version__
 from ccpo_env.topologies.registry import TOPOLOGIES
+from tests.rl.test_report_browser import browser, violations  # noqa: F401  (a fixture)
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -109,6 +113,10 @@ def test_notebooks_show_their_figures_and_outputs_in_the_site(site):
     assert (site / "notebooks" / "03_train_a_team" / picture).resolve().stat().st_size > 10_000
     assert "whole team" in page
     assert (site / "notebooks" / "03_train_a_team.ipynb").exists()
+    page = built(site, "notebooks/07_read_a_real_run")
+    (framed,) = re.findall(r'<iframe src="([^"]+)"', page)
+    assert (site / "notebooks" / "07_read_a_real_run" / framed).resolve().exists()
+    assert f'href="{framed}"' in page
 
 
 @pytest.mark.slow
@@ -119,6 +127,82 @@ def test_formulas_are_drawn_without_scripts(site, page):
     assert '<math xmlns="http://www.w3.org/1998/Math/MathML"' in text
     assert "arithmatex" not in text
     assert not re.search(r"mathjax|katex", text, re.IGNORECASE)
+
+
+SHOWN = ("", "credit", "environments", "howto/recipes", "notebooks/07_read_a_real_run", "results")
+"""Pages with all kinds of parts: figures, code, formulas, cards, tables, frames."""
+
+
+@pytest.fixture(scope="module")
+def address(site):
+    """Return the address at which the site is served."""
+    handler = partial(QuietHandler, directory=site)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    """A handler that prints no requests."""
+
+    def log_message(self, *_arguments):
+        """Print nothing."""
+
+
+@pytest.fixture
+def opened(browser, address):  # noqa: F811
+    """Open a page of the site; close it after the test."""
+    pages = []
+
+    def open_page(name, *, width, scheme="light"):
+        page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        pages.append(page)
+        page.goto(f"{address}/{name}{'/' if name else ''}")
+        return page
+
+    yield open_page
+    for page in pages:
+        page.close()
+
+
+@pytest.mark.slow
+@needs_site
+@pytest.mark.parametrize("name", SHOWN)
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_pages_of_the_site_pass_axe_and_fit_the_screen(opened, name, width, scheme):
+    page = opened(name, width=width, scheme=scheme)
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+FIRST_COLUMNS = """() => {
+  const table = [...document.querySelectorAll("table")].find((one) => /gain/.test(one.innerText));
+  const box = table.closest(".md-typeset__scrollwrap");
+  const heads = [...table.querySelectorAll("th")];
+  const edge = Math.min(box.getBoundingClientRect().right, innerWidth);
+  return {
+    heads: heads.filter((head) => head.getBoundingClientRect().right <= edge)
+                .map((head) => head.innerText),
+    scrolls: box.scrollWidth > box.clientWidth,
+    cue: getComputedStyle(box).backgroundImage,
+    focusable: box.tabIndex,
+  };
+}"""
+
+
+@pytest.mark.slow
+@needs_site
+@pytest.mark.parametrize("width", [1280, 390])
+def test_results_show_gain_and_p_value_and_that_the_table_scrolls(opened, width):
+    page = opened("results", width=width)
+    page.wait_for_selector(".md-typeset__scrollwrap")
+    found = page.evaluate(FIRST_COLUMNS)
+    assert [head for head in found["heads"] if "gain" in head]
+    assert "p" in found["heads"]
+    if found["scrolls"]:
+        assert "gradient" in found["cue"]
+        assert found["focusable"] == 0
 
 
 def pages_of(entry) -> list[str]:
