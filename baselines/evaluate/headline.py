@@ -41,16 +41,13 @@ def _gains(summary: Summary) -> list[Row]:
 def _conclusion(summary: Summary, row: Row) -> str:
     found = row.estimate
     assert isinstance(found, PairedDifference)
-    num_tests = sum(own.adjusted is not None for own in _gains(summary))
-    holm = ", adjusted by Holm's method" if num_tests > 1 else ""
     p_value = found.p_value if row.adjusted is None else row.adjusted
-    verdict = "" if row.verdict is None else f" {_verb(row.verdict)}"
+    is_adjusted = len(_gains(summary)) > 1 or p_value > found.p_value
+    holm = ", adjusted by Holm's method" if is_adjusted else ""
     test = f"{TESTS[found.test]} {p_text(p_value)}{holm}"
-    return f"{_subject(row.path)}{verdict}: {found.text('+.3f')} ({test}); {counts(summary, row)}."
-
-
-def _verb(verdict: str) -> str:
-    return "is inconclusive" if verdict == "inconclusive" else verdict
+    verdict = f" {row.verdict}:" if row.verdict in ("helps", "hurts") else f": {row.verdict},"
+    value = found.text("+.3f")
+    return f"{_subject(row.path)}{verdict} {value} ({test}); {counts(summary, row)}."
 
 
 def counts(summary: Summary, row: Row) -> str:
@@ -72,8 +69,8 @@ def counts(summary: Summary, row: Row) -> str:
         helped, hurt = (summary.find(quantity, row.path) for quantity in ("help", "hurt"))
         if helped and hurt and helped.estimate and hurt.estimate:
             return (
-                f"{helped.estimate.value:.1%} of the pairs of samples right {with_it}, "
-                f"{hurt.estimate.value:.1%} {other}, on {found.num_units} tasks"
+                f"{100 * helped.estimate.value:.1f} % of the pairs of samples right {with_it}, "
+                f"{100 * hurt.estimate.value:.1f} % {other}, on {found.num_units} tasks"
             )
     return f"on {found.num_units} tasks"
 
@@ -82,9 +79,9 @@ def _subject(path: TeamPath) -> str:
     who = "+".join(path.agents)
     match path.kind:
         case "empty":
-            return f"The message of {who}, compared with an empty one,"
+            return f"The message of {who}, compared with an empty one"
         case "shuffled":
-            return f"The message of {who}, compared with one from another task,"
+            return f"The message of {who}, compared with one from another task"
     return who
 
 
@@ -96,7 +93,7 @@ def figures(summary: Summary) -> list[Plot]:
         if row.quantity == "accuracy" and row.estimate is not None
     ]
     gains = [
-        Dot(_label(row.path), row.estimate, note=verdict_text(row))
+        Dot(_gain_label(row.path), row.estimate, note=verdict_text(row))
         for row in _gains(summary)
         if row.estimate is not None
     ]
@@ -107,9 +104,8 @@ def figures(summary: Summary) -> list[Plot]:
             drawn.append(dots("Accuracy", meaning, accuracy, xlabel="accuracy"))
         if gains:
             meaning = (
-                "Accuracy of the whole team minus that of each other path, paired by task, with "
-                "95 % intervals. Right of the line, the team is better with the agent or with its "
-                "own message."
+                "Accuracy of the whole team minus that without the agent, or with another message "
+                "in place of its own, paired by task, with 95 % intervals."
             )
             drawn.append(
                 dots(
@@ -131,4 +127,13 @@ def _label(path: TeamPath) -> str:
         "without": f"without {who}",
         "empty": f"empty message\nof {who}",
         "shuffled": f"message of {who}\nfrom another task",
+    }[path.kind]
+
+
+def _gain_label(path: TeamPath) -> str:
+    who = short("+".join(path.agents), 18)
+    return {
+        "without": who,
+        "empty": f"message of {who},\nover an empty one",
+        "shuffled": f"message of {who}, over\none from another task",
     }[path.kind]

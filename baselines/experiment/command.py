@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib import import_module
@@ -19,8 +19,8 @@ from baselines.common.errors import exit_on_bad_input
 from baselines.common.files import make_folder
 from baselines.common.flags import Choices, build
 from baselines.common.stats import MIN_RUNS
-from baselines.credit import ALLOCATORS
-from baselines.experiment.runs import RunKey, RunResult, run_once
+from baselines.credit import ALLOCATORS, Allocator
+from baselines.experiment.runs import RunKey, RunResult, run_once, settings_of_run
 from baselines.experiment.sweep import (
     RUNS_FILE,
     keep_settings,
@@ -28,9 +28,10 @@ from baselines.experiment.sweep import (
     run_sweep,
     with_progress,
 )
-from baselines.optimizers import OPTIMIZERS
+from baselines.optimizers import OPTIMIZERS, PolicyOptimizer
 from baselines.train.config import TrainConfig
 from baselines.train.unread import what_reads
+from ccpo_env.errors import unknown_name
 
 DEFAULT_TRAINING = TrainConfig(
     steps=10_000,
@@ -107,7 +108,14 @@ class ExperimentConfig:
         require_at_least("num_seeds", self.num_seeds, MIN_RUNS)
         for name in ("token_budget", "num_evaluations", "num_workers"):
             require_at_least(name, getattr(self, name), 1)
-        self.training.check()
+        _expect_hyperparameters(
+            "allocator", self.train.allocator_args, [ALLOCATORS[name] for name in self.allocators]
+        )
+        _expect_hyperparameters(
+            "optimizer", self.train.optimizer_args, [OPTIMIZERS[name] for name in self.optimizers]
+        )
+        for key in self.keys[: len(self.allocators) * len(self.optimizers)]:
+            settings_of_run(self.training, key).check()
 
     @property
     def training(self) -> TrainConfig:
@@ -129,6 +137,16 @@ class ExperimentConfig:
             for optimizer in self.optimizers
             for allocator in self.allocators
         ]
+
+
+def _expect_hyperparameters(
+    kind: str, given: Mapping[str, str], methods: Sequence[Allocator | PolicyOptimizer]
+) -> None:
+    """Raise ValueError if none of the methods has one of the given hyperparameters."""
+    known = list(dict.fromkeys(name for method in methods for name in method.tunable))
+    for name in given:
+        if name not in known:
+            raise unknown_name("hyperparameter", name, known, of=f"the {kind}s compared")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -185,19 +185,23 @@ class Trainer:
 
     def evaluate_and_record(self) -> Evaluation:
         """Evaluate after the steps done, and write the outcome of each held-out task."""
-        evaluation = self.evaluate(self.steps_done + 1)
+        evaluation = self.evaluate()
         self._record(evaluation)
         return evaluation
 
-    def evaluate(self, step: int) -> Evaluation:
-        """Evaluate the policies before the update of a step, on the held-out tasks."""
+    def evaluate(self) -> Evaluation:
+        """Evaluate the policies on the held-out tasks, with the same random numbers every time.
+
+        Common random numbers leave between two evaluations only what the policies have learned,
+        because a completion depends neither on the rest of its batch nor on other turns' lengths.
+        """
         tasks = own_share(self._eval_tasks, self._processes)
         plan = EvaluationPlan(
             benchmarks={benchmark_name(self.config.tasks): tasks},
             removals=each_that_can_be_spared(self._runner.topology),
             tasks_per_batch=self.config.num_eval_tasks,
         )
-        rng = self._streams.own(Stream.EVALUATION, step)
+        rng = self._streams.own(Stream.EVALUATION, 0)
         episodes = self._processes.all_gather(play_all(self._runner, plan, rng=rng))
         return Evaluation.of(episodes, verify=self._runner.verifier, seed=self.config.seed)
 

@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 
+from baselines.common.command_line import parse
 from baselines.common.stats import mean_over_seeds, seeds_for_power
 from baselines.compare.methods import AgentCredit, Cost
 from baselines.experiment import ExperimentConfig, main
 from baselines.experiment.aggregate import aggregate
+from baselines.experiment.command import settle
 from baselines.experiment.figure import learning_curves, measured_means
 from baselines.experiment.page import comparisons_of, methods_of
-from baselines.experiment.runs import RunKey, RunResult
+from baselines.experiment.runs import RunKey, RunResult, settings_of_run
 from baselines.experiment.sweep import read_results
 from baselines.experiment.tables import gains_grid, markdown, quartile_markdown, verdicts
 from baselines.train.config import TrainConfig
@@ -278,3 +280,21 @@ def test_command_refuses_another_grid_of_evaluations(tmp_path, capsys, flag):
     code, _ = quietly(main, flag, 3, "--out-dir", tmp_path / "x")
     assert code == 2
     assert f"{flag} must be left out, got 3; pass --num-evaluations" in capsys.readouterr().err
+
+
+def test_each_method_takes_the_hyperparameters_that_it_has():
+    words = ("--allocators", "shared", "counterfactual", "--optimizers", "grpo", "reinforce_pp")
+    words += ("--train.allocator-args", "weight", "0.5")
+    config = parse(ExperimentConfig, words, "ccpo experiment", settle=settle)
+    found = {
+        key.allocator: settings_of_run(config.training, key).allocator_args for key in config.keys
+    }
+    assert found == {"shared": {}, "counterfactual": {"weight": "0.5"}}
+
+
+def test_a_hyperparameter_that_no_method_has_is_refused(capsys):
+    for kind, method in (("allocator", "shared"), ("optimizer", "rloo")):
+        words = (f"--{kind}s", method, f"--train.{kind}-args", "weigth", "0.5")
+        with pytest.raises(SystemExit):
+            parse(ExperimentConfig, words, "ccpo experiment", settle=settle)
+        assert f"unknown hyperparameter 'weigth' of the {kind}s compared" in capsys.readouterr().err
