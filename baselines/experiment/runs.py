@@ -82,7 +82,7 @@ class RunResult:
         at = self.evaluated_at
         joint = [own for _, own, _ in self.curve]
         alone = [own for _, _, own in self.curve]
-        team, rest = (float(curve_at(at, values, tokens)) for values in (joint, alone))
+        team, rest = (curve_at(at, values, tokens) for values in (joint, alone))
         found = {"joint": team, "contribution": team - rest}
         area = mean_until(at, joint, tokens)
         return found if area is None else {**found, "area": area}
@@ -124,7 +124,8 @@ def run_once(
         key: Settings of this run.
         token_budget: The run ends after the step in which it has sampled this many tokens.
         good_enough: Early stopping: the run also ends after a step whose evaluation is above this
-            accuracy. The reported accuracy is that of a further evaluation at the end.
+            accuracy. The reported accuracy is that of a further evaluation at the end, with random
+            numbers of its own.
     """
     import torch
 
@@ -154,7 +155,7 @@ def run_once(
             ),
             tracker=NoTracker(trainer.run_dir),
         )
-        final = final or trainer.evaluate_and_record()
+        final = final or trainer.evaluate_and_record(draw=int(good_enough < math.inf))
         _expect_verified(final)
         curve.extend(_measured(trainer.tokens_done, final.metrics()))
         outcomes = _last_outcomes(Path(folder))

@@ -80,8 +80,9 @@ class AgentCard {
     const axis = element("div", { class: "axis", "aria-hidden": "true" },
       ...[-SCALE.credit, 0, SCALE.credit].map((value) => element("span", {}, signed(value, 1))));
     this.node = element("section", { class: "card", "aria-label": agent },
-      element("h3", {}, agent), this.histogram, axis, this.said, this.facts,
-      element("div", { class: "small muted" }, "correlation over the steps, −1 to 1"), this.line);
+      element("h3", {}, agent), element("div", {}, this.histogram, axis, this.said),
+      element("div", {}, this.facts,
+        element("div", { class: "axis" }, "correlation, −1 to 1"), this.line));
   }
 
   show(step, groups) {

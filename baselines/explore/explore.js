@@ -1,6 +1,7 @@
 "use strict";
 /* What is shown is a state, which the address holds after "#"; every change of it draws the page. */
 const ROW_HEIGHT = 64;
+const NO_DISTANCE = 5e-4; // what is shown as 0.00 by rounding alone, and less
 const NUM_LINKS = 12; // to other steps of a task
 const FILTERS = {
   all: () => true,
@@ -10,7 +11,9 @@ const FILTERS = {
   opposed: (item, agent) => opposedOf(item, agent) > 0,
 };
 const ORDERS = {
-  disagreement: (a, b, agent) => distanceOf(b, agent) - distanceOf(a, agent),
+  // Of equal ones, those first from which something was learned.
+  disagreement: (a, b, agent) => Math.round(1e3 * (distanceOf(b, agent) - distanceOf(a, agent)))
+    || FILTERS.mixed(b) - FILTERS.mixed(a),
   hardest: (a, b) => a.right / a.total - b.right / b.total,
   step: () => 0, // the order in which they were played
 };
@@ -80,7 +83,11 @@ function addressOf(values) {
 function writeAddress(isNewEntry) {
   const hash = addressOf(state);
   if (hash === location.hash) return;
-  history[isNewEntry ? "pushState" : "replaceState"](null, "", hash);
+  try {
+    history[isNewEntry ? "pushState" : "replaceState"](null, "", hash);
+  } catch {
+    // A page embedded as the text of a frame, as in a notebook, has no address of its own.
+  }
 }
 
 /* Change the state. The back button leads to where it was before, past all changes by one control
@@ -144,9 +151,12 @@ async function draw() {
   byId("found").textContent = `${items.length.toLocaleString("en")} of ${(state.scope === "all"
     ? index.items : index.byStep[place]).length.toLocaleString("en")} tasks`;
   byId("nothing").hidden = items.length > 0;
+  byId("agreed").hidden = items.some((item) => distanceOf(item, state.agent) > NO_DISTANCE);
   if (chosen === null) byId("detail").replaceChildren(element("p", { class: "muted" }, "No task is selected."));
   else await drawDetail(chosen, number);
   announce(items.length);
+  // Decoded before the slider gets there.
+  setTimeout(() => [place + 1, place - 1].filter((own) => own in STEPS).forEach(groupsOf), 100);
 }
 
 function drawAccuracy(groups) {
@@ -261,19 +271,19 @@ async function start() {
     return;
   }
   await readIndex();
+  byId("explorer").hidden = false; // before sizes are read
   timeline = new Timeline(byId("timeline"));
   cards = AGENTS.map((agent) => new AgentCard(agent));
   byId("cards").append(...cards.map((card) => card.node));
   byId("agent").append(...AGENTS.map((agent) => element("option", { value: agent }, agent)));
   byId("step").max = STEPS.length - 1;
-  byId("ends").replaceChildren(...[`step ${STEPS[0]}`, "line: accuracy in training, 0 to 1",
+  byId("ends").replaceChildren(...[`step ${STEPS[0]}`, "accuracy in training, 0 to 1",
     `step ${LAST_STEP}`].map((text) => element("span", {}, text)));
   list = new WindowedList(byId("tasks"), ROW_HEIGHT, { draw: drawItem, choose: (item) =>
     change({ step: STEPS[item.step], task: index.tasks[item.task][0], rollout: "" }) });
   drawLegend();
   readAddress();
   listen();
-  byId("explorer").hidden = false;
   await draw();
 }
 

@@ -88,9 +88,9 @@ def _facts(run: Run) -> str:
 
 def _notes(run: Run, packed: Packed) -> list[str]:
     notes = []
-    last, planned = max(run.steps), run.config.get("steps")
     if not run.is_finished:
-        done = max([last, *(row["step"] for row in run.metrics)])
+        planned = run.config.get("steps")
+        done = max([max(run.steps), *(int(row["step"] or 0) for row in run.metrics)])
         notes.append(
             f"This run has not finished: {done} of {planned} steps when the page was written. Run "
             f"ccpo explore again to refresh it."

@@ -1,5 +1,6 @@
 "use strict";
 /* One task in detail: all its rollouts, one of them message by message, and replays beside it. */
+const MAX_ROWS = 64; // of the table of rollouts
 const OPPOSED = 1e-3; // as in disagreement.py
 
 function isOpposed(group, rollout, turn) {
@@ -54,7 +55,9 @@ function rolloutTable(group, answers, selected, choose) {
   const head = element("tr", {}, element("th", { scope: "col" }, "rollout"),
     element("th", { scope: "col" }, "outcome"),
     ...TURNS.map((turn) => element("th", { scope: "col" }, turn)));
-  const rows = group.rewards.map((reward, rollout) => {
+  const first = selected - (selected % MAX_ROWS);
+  const rows = group.rewards.slice(first, first + MAX_ROWS).map((reward, row) => {
+    const rollout = first + row;
     const button = element("button", { type: "button", "aria-pressed": String(rollout === selected),
       "aria-label": `Rollout ${rollout + 1}` }, String(rollout + 1));
     button.addEventListener("click", () => choose(rollout));
@@ -66,10 +69,21 @@ function rolloutTable(group, answers, selected, choose) {
       element("td", {}, ...outcome(reward, answers[rollout])), ...cells);
   });
   return element("div", { class: "scroll", role: "group", tabindex: "0",
-    "aria-label": "Advantages of all rollouts" },
+    "aria-label": "Advantages of the rollouts" }, ...parts(group.rewards.length, first, choose),
   element("table", { class: "numbers rollouts" },
     element("caption", {}, "Advantage of each message; ⇄ against the reward"),
     element("thead", {}, head), element("tbody", {}, ...rows)));
+}
+
+/* Of a large group only a part has rows: a field to choose which. */
+function parts(total, first, choose) {
+  if (total <= MAX_ROWS) return [];
+  const starts = Array.from({ length: Math.ceil(total / MAX_ROWS) }, (_, part) => part * MAX_ROWS);
+  const select = element("select", {}, ...starts.map((start) => element("option",
+    { value: start, ...(start === first && { selected: "" }) },
+    `${start + 1} to ${Math.min(total, start + MAX_ROWS)}`)));
+  select.addEventListener("change", () => choose(Number(select.value)));
+  return [element("label", { class: "small" }, `Rollouts of ${total}: `, select)];
 }
 
 /* A message of the whole team, with its numbers. */

@@ -205,6 +205,7 @@ def test_training_evaluates_with_the_same_random_numbers_after_every_step(traine
     assert found.episodes == play_all(runner, plan, rng=rng)
     trainer.steps_done = 3
     assert trainer.evaluate().episodes == found.episodes
+    assert trainer.evaluate(draw=1).episodes != found.episodes
 
 
 def test_training_and_evaluate_report_the_same_quantities(trainer, tmp_path):

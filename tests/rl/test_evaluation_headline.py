@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from baselines.evaluate.headline import MAX_TOLD, figures, sentences
+from baselines.evaluate.headline import MAX_TOLD, sentences
+from baselines.evaluate.headline_figures import figures
 from baselines.evaluate.paths import JOINT, TeamPath
 from baselines.evaluate.summary import Summary, summarize
 from tests.rl.test_evaluation_summary import correctness

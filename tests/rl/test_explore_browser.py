@@ -68,6 +68,7 @@ def test_the_first_view_is_the_task_on_which_reward_and_credit_disagree_most(ope
     page = opened()
     amounts = [float(text) for text in page.locator("#tasks .amount").all_inner_texts()]
     assert amounts == sorted(amounts, reverse=True)
+    assert page.locator("#tasks").evaluate("box => box.scrollTop") == 0
     assert rows(page).first.get_attribute("aria-selected") == "true"
     task = page.locator("#title").inner_text()
     (group,) = [
