@@ -91,8 +91,8 @@ def limits(methods: Sequence[Method], found: Sequence[Comparison]) -> list[str]:
             notes.append(f"{method.name} is {going[0].status}; it is compared on what it has.")
         elif going:
             notes.append(
-                f"{len(going)} of {len(method.runs)} runs of {method.name} are unfinished; they are "
-                f"compared on what they have."
+                f"{len(going)} of {len(method.runs)} runs of {method.name} are unfinished; they "
+                f"are compared on what they have."
             )
     return notes
 
