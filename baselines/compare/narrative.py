@@ -87,11 +87,13 @@ def limits(methods: Sequence[Method], found: Sequence[Comparison]) -> list[str]:
                 f"(correlation of its advantage with the shared one above {PRACTICALLY_SHARED})."
             )
         going = [run for run in method.runs if run.status != "finished"]
-        if going:
-            which = (
-                f"{len(going)} of {len(method.runs)} runs" if len(method.runs) > 1 else "the run"
+        if going and len(method.runs) == 1:
+            notes.append(f"{method.name} is {going[0].status}; it is compared on what it has.")
+        elif going:
+            notes.append(
+                f"{len(going)} of {len(method.runs)} runs of {method.name} are unfinished; they "
+                f"are compared on what they have."
             )
-            notes.append(f"{method.name}: {which} {going[0].status}; compared on what it has.")
     return notes
 
 

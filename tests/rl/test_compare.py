@@ -251,7 +251,7 @@ def test_an_unfinished_run_is_compared_on_what_it_has():
     going = run_of({0: first, 9: second}, status="unfinished, 3 of 80 steps")
     methods = [method("a", run_of({0: first, 9: first})), method("b", going)]
     assert compare(methods)[0].verdict == "better"
-    assert "b: the run unfinished, 3 of 80 steps; compared on what it has." in limits(
+    assert "b is unfinished, 3 of 80 steps; it is compared on what it has." in limits(
         methods, compare(methods)
     )
 
