@@ -58,7 +58,7 @@ check: lint typecheck test  ## Linter, type checker and tests: what CI runs
 bench: install  ## Measure speed, or one bench: make bench ARGS=credit
 	$(TEST_ENV) $(BIN)/python -m baselines.bench $(ARGS)
 
-results: install  ## Measure all results of the documents again (hours), or one: make results ARGS=vote
+results: install  ## Measure all results of the documents again, or a part: make results ARGS=vote/grpo; parts: ARGS=--list
 	$(TEST_ENV) $(BIN)/python scripts/measure_results.py $(ARGS)
 
 notebooks: install  ## Run the notebooks and store what they show, or some: make notebooks ARGS="03 04"

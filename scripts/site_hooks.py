@@ -19,6 +19,8 @@ ROOT_PAGES = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.m
 PAGES = {**ROOT_PAGES, "README.md": "index.md"}
 LINK = re.compile(r"(?<!!)\[([^\]]*)\]\((?!https?://|#)([^)#\s]+)(#[^)\s]*)?\)")
 NOTEBOOKS = "notebooks/"
+FRAME = re.compile(r'(<iframe src=")(?!https?:)')
+"""A page beside a notebook that is framed in it. The notebook's page has a folder of its own."""
 SEARCH = '<div class="md-search" data-md-component="search" role="dialog"'
 DOWNLOAD = "\n\n---\n\n[Download this notebook]({})\n"
 DISPLAY = {"span": "inline", "div": "block"}
@@ -55,10 +57,14 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         page = source.replace(".ipynb", ".md")
         text, pictures = notebook_page(path)
         text = for_site(text, source=source, page=page) + DOWNLOAD.format(path.name)
+        text = FRAME.sub(r"\1../", text)
         files.append(File.generated(config, page, content=text))
         files.append(File.generated(config, source, content=path.read_bytes()))
         for name, picture in pictures.items():
             files.append(File.generated(config, f"{NOTEBOOKS}{name}", content=picture))
+    for path in sorted((root / NOTEBOOKS).glob("*/*.html")):
+        source = path.relative_to(root).as_posix()
+        files.append(File.generated(config, source, content=path.read_bytes()))
     return files
 
 
@@ -118,7 +124,7 @@ def _link(link: re.Match[str], folder: str, page: str) -> str:
         inside = path.removeprefix("docs/")
     elif path in PAGES:
         inside = PAGES[path]
-    elif path.startswith(NOTEBOOKS) and path.endswith(".ipynb"):
+    elif path.startswith(NOTEBOOKS):
         inside = path.replace(".ipynb", ".md")
     else:
         return f"`{path}`"  # a source file, not a page of the site

@@ -7,6 +7,7 @@ import importlib
 import re
 import shlex
 import sys
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,7 +21,11 @@ ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 BLOCK = re.compile(r"^```(console|bash|)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 RECIPES = re.compile(r'^```python title="([^" ]+)"$', re.MULTILINE)
+RECIPE = re.compile(r"^\| [^|]+ \| `([^`]+)` \| (\S[^|]*) \|$", re.MULTILINE)
+"""A row of docs/howto/recipes.md: the question, the command and its time."""
+CONFIG = re.compile(r"^```toml title=\"mine.toml\"\n(.*?)^```", re.DOTALL | re.MULTILINE)
 TARGET = re.compile(r"^([a-z0-9]+):", re.MULTILINE)
+RECIPES_PAGE = ROOT / "docs" / "howto" / "recipes.md"
 NEW_NAMES = {
     **{"equal_split": "shared", "group_reinforce": "grpo"},
     **{"review": "think_solve", "products": "arithmetic"},
@@ -29,10 +34,11 @@ NEW_NAMES = {
 
 
 def lines_of(page: Path) -> list[str]:
-    """Return the lines of the shell blocks of a page, those that go on joined."""
+    """Return the lines of the shell blocks of a page, those that go on joined, and its recipes."""
     text = page.read_text(encoding="utf-8")
     blocks = [code for _, code in BLOCK.findall(text)]
-    return [line for code in blocks for line in code.replace("\\\n", " ").splitlines()]
+    lines = [line for code in blocks for line in code.replace("\\\n", " ").splitlines()]
+    return lines + [command for command, _ in RECIPE.findall(text) if page == RECIPES_PAGE]
 
 
 def own_command(line: str) -> tuple[str, list[str]] | None:
@@ -70,8 +76,11 @@ class ParsedError(Exception):
 
 
 @pytest.fixture
-def parse_only(monkeypatch):
-    """Make every command stop after its flags are read and checked."""
+def parse_only(monkeypatch, tmp_path):
+    """Make every command stop after its flags are read and checked, beside README's config file."""
+    (config,) = CONFIG.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+    (tmp_path / "mine.toml").write_text(config, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
     read, read_argparse = command_line.checked, argparse.ArgumentParser.parse_args
 
     def checked(config):
@@ -93,7 +102,8 @@ def main_of(module: str):
 
 
 def call(monkeypatch, module: str, arguments: Sequence[str]) -> None:
-    text = shlex.join(NEW_NAMES.get(word, word) for word in arguments)
+    words = (re.sub(r"\$\w+", "0", word) for word in arguments)  # a variable of a loop
+    text = shlex.join(NEW_NAMES.get(word, word) for word in words)
     given = shlex.split(re.sub(r"--num-processes \d+", "--num-processes 1", text))  # no launcher
     monkeypatch.setattr(sys, "argv", [module, *given])
     main_of(module)()
@@ -122,6 +132,35 @@ def test_the_pages_have_commands_of_every_script():
         arguments[0] for _, (module, arguments) in COMMANDS if module.endswith(".__main__")
     }
     assert set(cli.COMMANDS) <= scripts | subcommands
+
+
+def test_every_recipe_has_a_command_that_is_tested_and_a_time():
+    text = RECIPES_PAGE.read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if line.startswith("| ") and "`" in line]
+    recipes = [command for command, _ in RECIPE.findall(text)]
+    assert len(recipes) == len(rows) > 20
+    own = [command for command in map(own_command, recipes) if command is not None]
+    makes = [command for command in recipes if command.startswith("make ")]
+    assert len(own) + len(makes) == len(recipes)
+    assert {arguments[0] for _, arguments in own} == set(cli.COMMANDS)
+
+
+@pytest.mark.usefixtures("parse_only")
+def test_settings_of_the_config_file_of_the_readme_are_read(monkeypatch):
+    read = []
+
+    def stop(config):
+        read.append(config)
+        raise ParsedError
+
+    monkeypatch.setattr(command_line, "checked", stop)
+    with pytest.raises(ParsedError):
+        call(monkeypatch, "baselines.__main__", ["train", "--config", "mine.toml"])
+    (config,) = read
+    settings = tomllib.loads(Path("mine.toml").read_text(encoding="utf-8"))
+    assert len(settings) > 5
+    for name, value in settings.items():
+        assert getattr(config, name) == (Path(value) if name == "out_dir" else value)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

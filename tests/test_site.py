@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import ast
+import base64
 import os
 import re
 import subprocess
 import sys
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,6 +21,7 @@ from baselines.credit import ALLOCATORS
 from baselines.optimizers import OPTIMIZERS
 from ccpo_env import __version__
 from ccpo_env.topologies.registry import TOPOLOGIES
+from tests.rl.test_report_browser import browser, violations  # noqa: F401  (a fixture)
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -26,7 +31,10 @@ CODE = re.compile(r"`[^`\n]*`")
 LINK = re.compile(r"\[[^\]]*\]\((?!https?://)([^)\s#]*)(?:#([^)\s]+))?\)")
 HEADING = re.compile(r"^#+ +(.+?) *$", re.MULTILINE)
 ARXIV = re.compile(r"arXiv:([\w-]+/\d{7}|\d{4}\.\d{4,5})")
-SITE_PACKAGES = ("mkdocs", "material", "mkdocstrings", "mkdocstrings_handlers")
+SITE_PACKAGES = (
+    *("mkdocs", "material", "mkdocstrings", "mkdocstrings_handlers"),
+    *("latex2mathml", "nbconvert"),
+)
 
 
 def prose(page: Path) -> str:
@@ -55,14 +63,18 @@ def test_anchors_are_those_of_the_headings(tmp_path):
     assert anchors(page) == {"an-allocator", "what-it-needs-xy"}
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(
+needs_site = pytest.mark.skipif(
     any(find_spec(name) is None for name in SITE_PACKAGES),
-    reason="needs mkdocs-material and mkdocstrings: pip install 'ccpo-env[docs]'",
+    reason="needs what builds the site: pip install 'ccpo-env[docs]'",
 )
-def test_site_builds_without_a_warning(tmp_path):
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """Return the folder of the site, built once."""
+    folder = tmp_path_factory.mktemp("site")
     done = subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)],
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)],
         cwd=ROOT,
         env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
         capture_output=True,
@@ -72,13 +84,125 @@ def test_site_builds_without_a_warning(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert "WARNING" not in done.stderr
-    built = {path.parent.name for path in tmp_path.glob("**/index.html")}
-    assert {"contributing", "changelog", "papers", "credit", "think_solve"} <= built
-    page = (tmp_path / "reference" / "credit" / "index.html").read_text(encoding="utf-8")
+    return folder
+
+
+def built(site: Path, page: str) -> str:
+    return (site / page / "index.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+@needs_site
+def test_site_has_all_pages_and_loads_nothing_from_elsewhere(site):
+    names = {path.parent.name for path in site.glob("**/index.html")}
+    assert {"contributing", "changelog", "papers", "credit", "think_solve", "recipes"} <= names
+    assert {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")} <= names
     for name in ALLOCATORS:
-        assert f"{name}_credit" in page
-    loaded = re.findall(r'(?:src|href)="(https?://[^"]+)"', (tmp_path / "index.html").read_text())
-    assert not [address for address in loaded if address.endswith((".js", ".css", ".woff2"))]
+        assert f"{name}_credit" in built(site, "reference/credit")
+    for page in site.glob("**/index.html"):
+        text = page.read_text(encoding="utf-8")
+        loaded = re.findall(r'<(?:script|link|img|iframe)[^>]+(?:src|href)="(https?:[^"]+)"', text)
+        assert loaded == []
+
+
+@pytest.mark.slow
+@needs_site
+def test_notebooks_show_their_figures_and_outputs_in_the_site(site):
+    page = built(site, "notebooks/03_train_a_team")
+    (picture,) = re.findall(r'<img alt="Accuracy, length[^"]*" src="([^"]+)"', page)
+    assert (site / "notebooks" / "03_train_a_team" / picture).resolve().stat().st_size > 10_000
+    assert "whole team" in page
+    assert (site / "notebooks" / "03_train_a_team.ipynb").exists()
+    page = built(site, "notebooks/07_read_a_real_run")
+    (framed,) = re.findall(r'<iframe src="([^"]+)"', page)
+    assert (site / "notebooks" / "07_read_a_real_run" / framed).resolve().exists()
+    assert f'href="{framed}"' in page
+
+
+@pytest.mark.slow
+@needs_site
+@pytest.mark.parametrize("page", ["credit", "degeneracy", "optimizers"])
+def test_formulas_are_drawn_without_scripts(site, page):
+    text = built(site, page)
+    assert '<math xmlns="http://www.w3.org/1998/Math/MathML"' in text
+    assert "arithmatex" not in text
+    assert not re.search(r"mathjax|katex", text, re.IGNORECASE)
+
+
+SHOWN = ("", "credit", "environments", "howto/recipes", "notebooks/07_read_a_real_run", "results")
+"""Pages with all kinds of parts: figures, code, formulas, cards, tables, frames."""
+
+
+@pytest.fixture(scope="module")
+def address(site):
+    """Return the address at which the site is served."""
+    handler = partial(QuietHandler, directory=site)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    """A handler that prints no requests."""
+
+    def log_message(self, *_arguments):
+        """Print nothing."""
+
+
+@pytest.fixture
+def opened(browser, address):  # noqa: F811
+    """Open a page of the site; close it after the test."""
+    pages = []
+
+    def open_page(name, *, width, scheme="light"):
+        page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        pages.append(page)
+        page.goto(f"{address}/{name}{'/' if name else ''}")
+        return page
+
+    yield open_page
+    for page in pages:
+        page.close()
+
+
+@pytest.mark.slow
+@needs_site
+@pytest.mark.parametrize("name", SHOWN)
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_pages_of_the_site_pass_axe_and_fit_the_screen(opened, name, width, scheme):
+    page = opened(name, width=width, scheme=scheme)
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+FIRST_COLUMNS = """() => {
+  const table = [...document.querySelectorAll("table")].find((one) => /gain/.test(one.innerText));
+  const box = table.closest(".md-typeset__scrollwrap");
+  const heads = [...table.querySelectorAll("th")];
+  const edge = Math.min(box.getBoundingClientRect().right, innerWidth);
+  return {
+    heads: heads.filter((head) => head.getBoundingClientRect().right <= edge)
+                .map((head) => head.innerText),
+    scrolls: box.scrollWidth > box.clientWidth,
+    cue: getComputedStyle(box).backgroundImage,
+    focusable: box.tabIndex,
+  };
+}"""
+
+
+@pytest.mark.slow
+@needs_site
+@pytest.mark.parametrize("width", [1280, 390])
+def test_results_show_gain_and_p_value_and_that_the_table_scrolls(opened, width):
+    page = opened("results", width=width)
+    page.wait_for_selector(".md-typeset__scrollwrap")
+    found = page.evaluate(FIRST_COLUMNS)
+    assert [head for head in found["heads"] if "gain" in head]
+    assert "p" in found["heads"]
+    if found["scrolls"]:
+        assert "gradient" in found["cue"]
+        assert found["focusable"] == 0
 
 
 def pages_of(entry) -> list[str]:
@@ -92,7 +216,8 @@ def test_site_lists_every_page():
     config = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
     listed = pages_of(config["nav"])
     own = {str(page.relative_to(DOCS)) for page in DOCS.glob("**/*.md")}
-    assert set(listed) == own | {"contributing.md", "changelog.md"}
+    notebooks = {f"notebooks/{path.stem}.md" for path in (ROOT / "notebooks").glob("*.ipynb")}
+    assert set(listed) == own | notebooks | {"contributing.md", "changelog.md"}
     assert len(set(listed)) == len(listed)
 
 
@@ -163,6 +288,7 @@ def test_citation_is_of_this_version():
     assert citation["license"] == "MIT"
 
 
+@needs_site
 @pytest.mark.parametrize(
     ("markdown", "expected"),
     [
@@ -172,10 +298,47 @@ def test_citation_is_of_this_version():
         ("[a](https://arxiv.org/x)", "[a](https://arxiv.org/x)"),
         ("[a](#x)", "[a](#x)"),
         ("```\n[a](../baselines/x.py)\n```\n", "```\n[a](../baselines/x.py)\n```\n"),
+        ("![a](picture.png)", "![a](picture.png)"),
+        ("[a](../notebooks/01_x.ipynb)", "[a](../notebooks/01_x.md)"),
     ],
 )
 def test_site_hook_keeps_links_within_the_site(markdown, expected):
-    pytest.importorskip("mkdocs", reason="needs mkdocs: pip install 'ccpo-env[docs]'")
     from scripts.site_hooks import for_site
 
     assert for_site(markdown, source="docs/page.md", page="sub/page.md") == expected
+
+
+@needs_site
+def test_formulas_are_mathml_and_other_text_is_unchanged():
+    from scripts.site_hooks import on_page_content
+
+    html = r'<p><span class="arithmatex">\(a &lt; b\)</span> and \(a\)</p>'
+    found = on_page_content(html)
+    assert found.startswith('<p><span class="formula"><math xmlns=')
+    assert "<mo>&#x0003C;</mo>" in found or "<mo>&lt;</mo>" in found
+    assert found.endswith(r"</math></span> and \(a\)</p>")
+    block = on_page_content('<div class="arithmatex">\\[\nx\n\\]</div>')
+    assert 'display="block"' in block
+
+
+@needs_site
+def test_outputs_of_a_notebook_are_fenced_and_figures_described(tmp_path):
+    import nbformat
+
+    from scripts.site_hooks import notebook_page
+
+    pixel = base64.b64encode(b"\x89PNG of one dot").decode()
+    outputs = [
+        nbformat.v4.new_output("stream", text="a | b\n"),
+        nbformat.v4.new_output(
+            "display_data", {"image/png": pixel}, metadata={"image/png": {"alt": "One dot"}}
+        ),
+    ]
+    cells = [nbformat.v4.new_code_cell("1", outputs=outputs)]
+    path = tmp_path / "x.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    text, pictures = notebook_page(path)
+    assert '```text title="Output"\na | b\n' in text
+    ((name, picture),) = pictures.items()
+    assert f"![One dot]({name})" in text
+    assert picture.startswith(b"\x89PNG")

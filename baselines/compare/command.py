@@ -16,17 +16,6 @@ from baselines.common.errors import exit_on_bad_input
 from baselines.common.evaluation_file import JOINT
 from baselines.common.files import make_folder
 from baselines.common.flags import Positional
-from baselines.compare.comparison import compare
-from baselines.compare.folders import read_methods
-from baselines.compare.narrative import conclusions, limits
-from baselines.compare.page import COMPARE_FILE, write_comparison
-from baselines.compare.tables import (
-    comparison_grid,
-    cost_grid,
-    credit_grid,
-    inputs_grid,
-    settings_grid,
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +34,7 @@ class CompareConfig:
     """Random seed of the bootstrap and of the sign-flip test."""
 
     def check(self) -> None:
-        """Raise ValueError if there is nothing to compare."""
+        """Raise ValueError if the seed is out of range."""
         require_at_least("seed", self.seed, 0)
 
 
@@ -54,22 +43,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console()
     config = parse(CompareConfig, arguments, "ccpo compare")
     with exit_on_bad_input():
+        from baselines.compare.comparison import compare
+        from baselines.compare.folders import read_methods
+        from baselines.compare.page import COMPARE_FILE, write_comparison  # loads matplotlib
+        from baselines.compare.terminal import printed
+
         methods = read_methods(config.folders, config.path)
         found = compare(methods, seed=config.seed)
         make_folder(config.out_dir)
         page = write_comparison(config.out_dir, methods, found, path=config.path, seed=config.seed)
-    tables = (
-        inputs_grid(methods),
-        settings_grid(methods),
-        comparison_grid(found, path=config.path),
-        credit_grid(methods, seed=config.seed),
-        cost_grid(methods),
-    )
-    for grid in tables:
-        if grid is not None:
-            console.print(grid.for_terminal())
-    for sentence in (*conclusions(found), *limits(methods, found)):
-        console.print(sentence, highlight=False, markup=False)
+    for part in printed(methods, found, path=config.path, seed=config.seed):
+        console.print(part, highlight=False, markup=False)
     for file in (page, config.out_dir / COMPARE_FILE):
         console.print(f"wrote {file}", highlight=False, markup=False, soft_wrap=True)
     return 0

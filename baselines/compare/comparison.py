@@ -37,6 +37,7 @@ class Comparison:
         adjusted: p-value adjusted by Holm's method over all tests of the comparison; None without
             a test.
         reason: Why there is no test; empty if there is one.
+        num_tests: Tests that the p-value is adjusted for; 0: those of this comparison.
         between: Whether a run has no evaluation at these tokens, so that those before and after it
             count.
     """
@@ -49,6 +50,7 @@ class Comparison:
     tested: Tested
     adjusted: float | None = None
     reason: str = ""
+    num_tests: int = 0
     between: bool = False
 
     @property

@@ -15,7 +15,7 @@ from baselines.report.run_audit import PRACTICALLY_SHARED
 def conclusions(found: Sequence[Comparison]) -> list[str]:
     """Return one conclusion per method, or per method and benchmark; `found` is from `compare`."""
     num_tests = sum(own.verdict is not None for own in found)
-    return [_conclusion(own, num_tests) for own in found if _counts(own, found)]
+    return [_conclusion(own, own.num_tests or num_tests) for own in found if _counts(own, found)]
 
 
 def _counts(own: Comparison, found: Sequence[Comparison]) -> bool:

@@ -17,7 +17,6 @@ from baselines.common.metrics import METRICS_FILE, MetricRow
 from baselines.compare.methods import PURPOSES, AgentCredit, Cost, HeldOut, Run
 from baselines.evaluate.transcripts import read_transcripts
 from baselines.pages.series import column
-from baselines.report.run_audit import run_audit
 
 SUMMARY_FILE = "summary.json"
 NO_EFFECT = (
@@ -105,6 +104,8 @@ def cost_of(rows: Iterable[MetricRow]) -> Cost:
 
 def credit_of(rows: Sequence[MetricRow]) -> dict[str, AgentCredit]:
     """Return the credit of each agent over the steps with these metrics; see `run_audit`."""
+    from baselines.report.run_audit import run_audit  # loads matplotlib
+
     matches = (re.fullmatch(r"credit/(.+)/mean", name) for row in rows for name in row)
     agents = list(dict.fromkeys(match[1] for match in matches if match))
     audits = run_audit(rows, agents)

@@ -104,8 +104,8 @@ def credit_grid(methods: Sequence[Method], *, seed: int = 0) -> Grid | None:
                     _estimate_text(lost.get(agent)),
                 )
             )
-    names = ("method", "agent", "mean credit", "share", "correlation", "accuracy it adds")
-    return _without_empty("What each agent adds", names, rows)
+    columns = ("method", "agent", "mean credit", "share", "correlation", "accuracy it adds")
+    return _without_empty("What each agent adds", columns, rows)
 
 
 def cost_grid(methods: Sequence[Method]) -> Grid | None:

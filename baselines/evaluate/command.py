@@ -23,7 +23,6 @@ from baselines.evaluate.episodes import Episode, benchmark_name
 from baselines.evaluate.evaluation import Evaluation
 from baselines.evaluate.headline import sentences
 from baselines.evaluate.identity import settings_of
-from baselines.evaluate.output import write_outputs
 from baselines.evaluate.paths import each_that_can_be_spared
 from baselines.evaluate.tables import grids
 from baselines.policies.base import Sampling
@@ -127,6 +126,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for usage in usages:
         console.print(f"endpoint: {usage.summary()}", highlight=False, soft_wrap=True)
     if config.out_dir is not None:
+        from baselines.evaluate.output import write_outputs  # loads matplotlib
+
         write_outputs(
             config.out_dir,
             {**asdict(config), "out_dir": str(config.out_dir)},

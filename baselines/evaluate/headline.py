@@ -1,15 +1,10 @@
-"""The headline of an evaluation: its conclusions in sentences, and two figures."""
+"""The headline of an evaluation: its conclusions in sentences."""
 
 from __future__ import annotations
-
-from matplotlib import style
 
 from baselines.common.stats import PairedDifference, p_text
 from baselines.evaluate.paths import JOINT, TeamPath
 from baselines.evaluate.summary import Row, Summary
-from baselines.evaluate.tables import verdict_text
-from baselines.pages.dots import Dot, dots
-from baselines.pages.svg import SETTINGS, Plot, short
 
 MAX_TOLD = 5
 """Most agents and controls with a sentence of their own."""
@@ -28,29 +23,27 @@ def sentences(summary: Summary) -> list[str]:
         return ["No answer of the whole team could be verified."]
     unit = "tasks" if summary.num_samples == 1 else "samples"
     first = f"The whole team is right on {team.successes} of {team.total} {unit}: {team.estimate}."
-    gains = _gains(summary)
+    gains = gains_of(summary)
     told = [_conclusion(summary, row) for row in gains[:MAX_TOLD]]
     rest = [f"The table has {len(gains) - MAX_TOLD} more."] if len(gains) > MAX_TOLD else []
     return [first, *told, *rest]
 
 
-def _gains(summary: Summary) -> list[Row]:
+def gains_of(summary: Summary) -> list[Row]:
+    """Return the measured net gains of a summary."""
     return [row for row in summary.rows if row.quantity == "net_gain" and row.estimate is not None]
 
 
 def _conclusion(summary: Summary, row: Row) -> str:
     found = row.estimate
     assert isinstance(found, PairedDifference)
-    num_tests = sum(own.adjusted is not None for own in _gains(summary))
-    holm = ", adjusted by Holm's method" if num_tests > 1 else ""
     p_value = found.p_value if row.adjusted is None else row.adjusted
-    verdict = "" if row.verdict is None else f" {_verb(row.verdict)}"
+    is_adjusted = len(gains_of(summary)) > 1 or p_value > found.p_value
+    holm = ", adjusted by Holm's method" if is_adjusted else ""
     test = f"{TESTS[found.test]} {p_text(p_value)}{holm}"
-    return f"{_subject(row.path)}{verdict}: {found.text('+.3f')} ({test}); {counts(summary, row)}."
-
-
-def _verb(verdict: str) -> str:
-    return "is inconclusive" if verdict == "inconclusive" else verdict
+    verdict = f" {row.verdict}:" if row.verdict in ("helps", "hurts") else f": {row.verdict},"
+    value = found.text("+.3f")
+    return f"{_subject(row.path)}{verdict} {value} ({test}); {counts(summary, row)}."
 
 
 def counts(summary: Summary, row: Row) -> str:
@@ -72,8 +65,8 @@ def counts(summary: Summary, row: Row) -> str:
         helped, hurt = (summary.find(quantity, row.path) for quantity in ("help", "hurt"))
         if helped and hurt and helped.estimate and hurt.estimate:
             return (
-                f"{helped.estimate.value:.1%} of the pairs of samples right {with_it}, "
-                f"{hurt.estimate.value:.1%} {other}, on {found.num_units} tasks"
+                f"{100 * helped.estimate.value:.1f} % of the pairs of samples right {with_it}, "
+                f"{100 * hurt.estimate.value:.1f} % {other}, on {found.num_units} tasks"
             )
     return f"on {found.num_units} tasks"
 
@@ -82,53 +75,7 @@ def _subject(path: TeamPath) -> str:
     who = "+".join(path.agents)
     match path.kind:
         case "empty":
-            return f"The message of {who}, compared with an empty one,"
+            return f"The message of {who}, compared with an empty one"
         case "shuffled":
-            return f"The message of {who}, compared with one from another task,"
+            return f"The message of {who}, compared with one from another task"
     return who
-
-
-def figures(summary: Summary) -> list[Plot]:
-    """Draw accuracy with and without each agent, and the paired differences, with intervals."""
-    accuracy = [
-        Dot(_label(row.path), row.estimate)
-        for row in summary.rows
-        if row.quantity == "accuracy" and row.estimate is not None
-    ]
-    gains = [
-        Dot(_label(row.path), row.estimate, note=verdict_text(row))
-        for row in _gains(summary)
-        if row.estimate is not None
-    ]
-    drawn = []
-    with style.context(SETTINGS, after_reset=True):  # independent of the user's matplotlib settings
-        if accuracy:
-            meaning = "Mean rate of correct samples, with 95 % intervals over tasks."
-            drawn.append(dots("Accuracy", meaning, accuracy, xlabel="accuracy"))
-        if gains:
-            meaning = (
-                "Accuracy of the whole team minus that of each other path, paired by task, with "
-                "95 % intervals. Right of the line, the team is better with the agent or with its "
-                "own message."
-            )
-            drawn.append(
-                dots(
-                    "What each agent adds",
-                    meaning,
-                    gains,
-                    xlabel="accuracy added",
-                    spec="+.3f",
-                    has_zero=True,
-                )
-            )
-    return drawn
-
-
-def _label(path: TeamPath) -> str:
-    who = short("+".join(path.agents), 18)
-    return {
-        "joint": "whole team",
-        "without": f"without {who}",
-        "empty": f"empty message\nof {who}",
-        "shuffled": f"message of {who}\nfrom another task",
-    }[path.kind]

@@ -8,7 +8,8 @@ from typing import Any
 
 from baselines.common.files import write_json, write_text
 from baselines.evaluate.evaluation import Evaluation
-from baselines.evaluate.headline import figures, sentences
+from baselines.evaluate.headline import sentences
+from baselines.evaluate.headline_figures import figures
 from baselines.evaluate.tables import grids, markdown_page
 from baselines.evaluate.transcripts import write_transcripts
 from baselines.evaluate.transcripts_page import evaluation_page

@@ -180,18 +180,22 @@ def _few_notes(
     tokens: int,
 ) -> list[str]:
     """Say which cells have no mean over training, and why."""
-    notes = []
-    for (optimizer, allocator), runs in cells.items():
-        if "area" in values[optimizer, allocator]:
-            continue
-        fewest = min(evaluations_until(run.evaluated_at, tokens) for run in runs.values())
-        notes.append(
-            f"{allocator} with {optimizer}: no mean accuracy over training, which needs at least "
-            f"{MIN_EVALUATIONS} evaluations, got {fewest} within {tokens:,} tokens; pass a larger "
-            f"--num-evaluations, and a larger --token-budget or fewer --train.tasks-per-step if "
-            f"its steps are too large"
-        )
-    return notes
+    few = [
+        f"{allocator} with {optimizer} ({_fewest(runs, tokens)})"
+        for (optimizer, allocator), runs in cells.items()
+        if "area" not in values[optimizer, allocator]
+    ]
+    if not few:
+        return []
+    return [
+        f"no mean accuracy over training for {', '.join(few)}: it needs at least {MIN_EVALUATIONS} "
+        f"evaluations within {tokens:,} tokens; pass a larger --num-evaluations, and a larger "
+        f"--token-budget or fewer --train.tasks-per-step if steps are too large"
+    ]
+
+
+def _fewest(runs: Mapping[int, RunResult], tokens: int) -> int:
+    return min(evaluations_until(run.evaluated_at, tokens) for run in runs.values())
 
 
 def _seed_notes(rows: Sequence[Row]) -> list[str]:

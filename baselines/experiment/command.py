@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib import import_module
@@ -19,8 +19,8 @@ from baselines.common.errors import exit_on_bad_input
 from baselines.common.files import make_folder
 from baselines.common.flags import Choices, build
 from baselines.common.stats import MIN_RUNS
-from baselines.credit import ALLOCATORS
-from baselines.experiment.runs import RunKey, RunResult, run_once
+from baselines.credit import ALLOCATORS, Allocator
+from baselines.experiment.runs import RunKey, RunResult, run_once, settings_of_run
 from baselines.experiment.sweep import (
     RUNS_FILE,
     keep_settings,
@@ -28,21 +28,22 @@ from baselines.experiment.sweep import (
     run_sweep,
     with_progress,
 )
-from baselines.optimizers import OPTIMIZERS
+from baselines.optimizers import OPTIMIZERS, PolicyOptimizer
 from baselines.train.config import TrainConfig
 from baselines.train.unread import what_reads
+from ccpo_env.errors import unknown_name
 
 DEFAULT_TRAINING = TrainConfig(
     steps=10_000,
     tasks_per_step=8,
-    num_eval_tasks=1_000,
+    num_eval_tasks=512,
     checkpoint_every=100_000,
     completions_every=0,
     record_every=0,
 )
 """Default training settings of all runs; the token budget ends a run. Steps are small, so that
-methods with expensive steps make enough of them, and enough held-out tasks keep the noise of a
-curve well below the differences between methods."""
+methods with expensive steps make enough of them, and each of the 512 built-in held-out tasks is
+used, because noise of the tasks is common to a curve, but not to its seeds."""
 SMALL_STEP_LEARNING_RATE = 2e-4
 """Default learning rate of the embedded team with steps of so few tasks: with it, 40,000 tokens
 train as far as 100,000 with 32 tasks per step."""
@@ -90,7 +91,7 @@ class ExperimentConfig:
     need more rollouts therefore train for fewer steps."""
     num_evaluations: int = 20
     """Evaluations on held-out tasks during training, at equal distances in tokens, the same for all
-    methods; each after the step that reaches them. At least 10 for a mean over training."""
+    methods; each after the step that reaches them. At least 8 for a mean over training."""
     num_workers: int = os.cpu_count() or 1
     """Parallel runs, one thread each."""
     out_dir: Path = Path("runs/experiment")
@@ -107,7 +108,14 @@ class ExperimentConfig:
         require_at_least("num_seeds", self.num_seeds, MIN_RUNS)
         for name in ("token_budget", "num_evaluations", "num_workers"):
             require_at_least(name, getattr(self, name), 1)
-        self.training.check()
+        _expect_hyperparameters(
+            "allocator", self.train.allocator_args, [ALLOCATORS[name] for name in self.allocators]
+        )
+        _expect_hyperparameters(
+            "optimizer", self.train.optimizer_args, [OPTIMIZERS[name] for name in self.optimizers]
+        )
+        for key in self.keys[: len(self.allocators) * len(self.optimizers)]:
+            settings_of_run(self.training, key).check()
 
     @property
     def training(self) -> TrainConfig:
@@ -129,6 +137,16 @@ class ExperimentConfig:
             for optimizer in self.optimizers
             for allocator in self.allocators
         ]
+
+
+def _expect_hyperparameters(
+    kind: str, given: Mapping[str, str], methods: Sequence[Allocator | PolicyOptimizer]
+) -> None:
+    """Raise ValueError if none of the methods has one of the given hyperparameters."""
+    known = list(dict.fromkeys(name for method in methods for name in method.tunable))
+    for name in given:
+        if name not in known:
+            raise unknown_name("hyperparameter", name, known, of=f"the {kind}s compared")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

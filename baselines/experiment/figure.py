@@ -10,7 +10,6 @@ import numpy as np
 
 from baselines.common.stats import MIN_RUNS, Estimate, mean_over_seeds
 from baselines.experiment.aggregate import BOUNDS
-from baselines.experiment.curves import curve_at
 from baselines.experiment.runs import RunResult
 
 if TYPE_CHECKING:
@@ -18,15 +17,13 @@ if TYPE_CHECKING:
 
 STYLES = ("-", "--", "-.", ":")
 MARKERS = "osD^vPX*"
-NUM_POINTS = 200
-"""Of the line between two marks, over the whole figure."""
 SIZE = 6.4, 4.4  # inches, of a panel
 
 
 def learning_curves(results: Sequence[RunResult]) -> bytes:
     """Return a PNG of accuracy over sampled tokens: means over seeds with 95 % intervals.
 
-    A mark is drawn where the seeds were evaluated, and the line between marks is that of the areas.
+    A mark is drawn where the seeds were evaluated; lines between marks are those of the areas.
     """
     import matplotlib as mpl
 
@@ -79,9 +76,7 @@ def _draw(axis: Axes, runs: Sequence[RunResult], allocator: str, number: int) ->
     means = [own.value for _, own in points]
     color = plt.get_cmap("tab10")(number % 10)
     mark, style = MARKERS[number % len(MARKERS)], STYLES[number % len(STYLES)]
-    line = np.linspace(at[0], at[-1], NUM_POINTS)
-    axis.plot(line, curve_at(at, means, line), style, color=color, linewidth=1.3)
-    axis.plot(at, means, mark, color=color, markersize=4)
-    axis.plot([], [], f"{mark}{style}", color=color, markersize=4, label=allocator)
+    look = {"color": color, "markersize": 4, "linewidth": 1.3}
+    axis.plot(at, means, f"{mark}{style}", label=allocator, **look)
     low, high = ([getattr(own, end) for _, own in points] for end in ("low", "high"))
     axis.fill_between(at, low, high, color=color, alpha=0.15)

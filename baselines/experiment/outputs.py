@@ -14,7 +14,7 @@ from baselines.experiment.aggregate import aggregate
 from baselines.experiment.figure import learning_curves
 from baselines.experiment.page import comparisons_of, methods_of
 from baselines.experiment.runs import RunKey, RunResult
-from baselines.experiment.tables import gains_grid, markdown, quartile_markdown, verdicts
+from baselines.experiment.tables import gains_grids, markdown, quartile_markdown, verdicts
 
 
 def write_outputs(
@@ -41,8 +41,8 @@ def write_outputs(
     content = {"tokens": found.tokens, "rows": rows, "notes": found.notes}
     write_json(out_dir / "table.json", content)
     (out_dir / "curves.png").write_bytes(learning_curves(results))
-    accuracy, area = (gains_grid(found, quantity) for quantity in ("joint", "area"))
-    for grid in (accuracy, area):
+    accuracy, area = (gains_grids(found, quantity) for quantity in ("joint", "area"))
+    for grid in (*accuracy, *area):
         console.print(grid.for_terminal())
     for sentence in verdicts(found):
         console.print(sentence, markup=False, highlight=False)
@@ -50,7 +50,7 @@ def write_outputs(
     files = ["table.md", "curves.png"]
     if compared:
         methods = methods_of(results, found, settings or {})
-        page = write_comparison(out_dir, methods, compared, tables=[area])
+        page = write_comparison(out_dir, methods, compared, tables=area)
         files.append(page.name)
     for name in files:
         console.print(f"wrote {out_dir / name}", markup=False, highlight=False, soft_wrap=True)

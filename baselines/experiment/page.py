@@ -44,15 +44,17 @@ def methods_of(
 
 def comparisons_of(found: Aggregate) -> list[Comparison]:
     """Return the accuracy of each method compared with shared credit, with the tests of its row."""
+    gains = [gain for row in found.rows for gain in row.gains.values()]
+    num_tests = sum(gain.num_units >= MIN_TESTED for gain in gains)
     references = {row.optimizer: row for row in found.rows if row.allocator == REFERENCE}
     return [
-        _comparison(found, references[row.optimizer], row)
+        _comparison(found, references[row.optimizer], row, num_tests)
         for row in found.rows
         if "joint" in row.gains
     ]
 
 
-def _comparison(found: Aggregate, reference: Row, row: Row) -> Comparison:
+def _comparison(found: Aggregate, reference: Row, row: Row, num_tests: int) -> Comparison:
     gain = row.gains["joint"]
     too_few = f"no verdict: a test over seeds needs at least {MIN_TESTED}"
     reason = too_few if gain.num_units < MIN_TESTED else "no verdict: the seeds do not vary"
@@ -72,6 +74,7 @@ def _comparison(found: Aggregate, reference: Row, row: Row) -> Comparison:
         ),
         adjusted=gain.p_value,
         reason=reason if gain.p_value is None else "",
+        num_tests=num_tests,
     )
 
 

@@ -14,8 +14,10 @@ from baselines.common.evaluation_file import evaluation_rows, read_evaluations
 from baselines.common.metrics import MetricRow
 from baselines.compare.methods import AgentCredit, Cost
 from baselines.compare.run_folder import cost_of, credit_of
+from baselines.credit import ALLOCATORS
 from baselines.evaluate.evaluation import Evaluation
 from baselines.experiment.curves import curve_at, mean_until
+from baselines.optimizers import OPTIMIZERS
 from baselines.train.config import TrainConfig
 
 
@@ -80,7 +82,7 @@ class RunResult:
         at = self.evaluated_at
         joint = [own for _, own, _ in self.curve]
         alone = [own for _, _, own in self.curve]
-        team, rest = (float(curve_at(at, values, tokens)) for values in (joint, alone))
+        team, rest = (curve_at(at, values, tokens) for values in (joint, alone))
         found = {"joint": team, "contribution": team - rest}
         area = mean_until(at, joint, tokens)
         return found if area is None else {**found, "area": area}
@@ -99,6 +101,19 @@ class RunResult:
         return cls(**{**values, "key": key, "curve": curve, "credit": credit, "cost": cost})
 
 
+def settings_of_run(config: TrainConfig, key: RunKey) -> TrainConfig:
+    """Return the settings of a run: each method takes the hyperparameters that it has."""
+    allocator, optimizer = ALLOCATORS[key.allocator], OPTIMIZERS[key.optimizer]
+    return replace(
+        config,
+        allocator=key.allocator,
+        allocator_args={n: v for n, v in config.allocator_args.items() if n in allocator.tunable},
+        optimizer=key.optimizer,
+        optimizer_args={n: v for n, v in config.optimizer_args.items() if n in optimizer.tunable},
+        seed=key.seed,
+    )
+
+
 def run_once(
     config: TrainConfig, key: RunKey, token_budget: int, *, good_enough: float = math.inf
 ) -> RunResult:
@@ -109,7 +124,8 @@ def run_once(
         key: Settings of this run.
         token_budget: The run ends after the step in which it has sampled this many tokens.
         good_enough: Early stopping: the run also ends after a step whose evaluation is above this
-            accuracy. The reported accuracy is that of a further evaluation at the end.
+            accuracy. The reported accuracy is that of a further evaluation at the end, with random
+            numbers of its own.
     """
     import torch
 
@@ -118,7 +134,7 @@ def run_once(
 
     torch.set_num_threads(1)
     started = time.monotonic()
-    own = replace(config, allocator=key.allocator, optimizer=key.optimizer, seed=key.seed)
+    own = settings_of_run(config, key)
     rows: list[MetricRow] = []
     curve: list[tuple[int, float, float]] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -139,7 +155,7 @@ def run_once(
             ),
             tracker=NoTracker(trainer.run_dir),
         )
-        final = final or trainer.evaluate_and_record()
+        final = final or trainer.evaluate_and_record(draw=int(good_enough < math.inf))
         _expect_verified(final)
         curve.extend(_measured(trainer.tokens_done, final.metrics()))
         outcomes = _last_outcomes(Path(folder))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from baselines.common.stats import MIN_TESTED, Difference, p_text
+from baselines.common.stats.power import MOST_SEEDS
 from baselines.evaluate.tables import Grid
 from baselines.experiment.aggregate import REFERENCE, Aggregate, Row
 
@@ -27,7 +28,8 @@ def markdown(rows: Sequence[Row]) -> str:
         gain = row.gains.get("area")
         cells = ("", "", "")
         if gain is not None:
-            cells = (gain.text("+.3f", ".3f"), _p_cell(gain), _seeds_cell(gain))
+            p_value = _p_cell(gain) if gain.p_value is None else f"{gain.p_value:.3f}"
+            cells = (gain.text("+.3f", ".3f"), p_value, _seeds_cell(gain))
         lines.append(
             f"| {row.optimizer} | {row.allocator} | {row.num_runs} | {row.steps:.0f} | "
             f"{row.tokens / 1000:.0f}k | {row.means['joint']} | {row.means['contribution']} | "
@@ -52,29 +54,36 @@ def quartile_markdown(rows: Sequence[Row]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def gains_grid(found: Aggregate, quantity: str) -> Grid:
-    """Return one row per method: a quantity, its difference to shared credit, and the test."""
-    rows = []
-    for row in found.rows:
-        mean, gain = row.means.get(quantity), row.gains.get(quantity)
-        rows.append(
-            (
-                found.name_of(row),
-                "too few evaluations" if mean is None else f"{mean.value:.3f}",
-                DASH if gain is None else gain.text("+.3f"),
-                DASH if gain is None else _verdict(gain),
-                DASH if gain is None else _seeds_cell(gain) or DASH,
+def gains_grids(found: Aggregate, quantity: str) -> list[Grid]:
+    """Return one table per optimizer: a quantity, its difference to shared credit, and the test."""
+    optimizers = dict.fromkeys(row.optimizer for row in found.rows)
+    title = MEANINGS[quantity]
+    tables = []
+    for optimizer in optimizers:
+        rows = [row for row in found.rows if row.optimizer == optimizer]
+        seeds = _range(sorted({row.num_runs for row in rows}))
+        name = f"{title[0].upper()}{title[1:]}, {optimizer}"
+        tables.append(
+            Grid(
+                f"{name}, {found.tokens:,} tokens, {seeds} seeds",
+                ("method", "mean", f"difference to {REFERENCE}", "p (Holm)", "needed"),
+                tuple(_gains_row(row, quantity) for row in rows),
+                "difference: paired by seed, with its 95 % interval; needed: seeds with which a "
+                "single test finds a difference of this size and spread 4 times of 5",
             )
         )
-    title = MEANINGS[quantity]
-    seeds = sorted({row.num_runs for row in found.rows})
-    return Grid(
-        f"{title[0].upper()}{title[1:]}, {found.tokens:,} tokens, {_range(seeds)} seeds",
-        ("method", "mean", f"difference to {REFERENCE}", "p (Holm)", "seeds needed"),
-        tuple(rows),
-        "difference: paired by seed, with its 95 % interval; seeds needed: a single test finds a "
-        "difference of this size and spread 4 times of 5",
-    )
+    return tables
+
+
+def _gains_row(row: Row, quantity: str) -> tuple[str, ...]:
+    mean, gain = row.means.get(quantity), row.gains.get(quantity)
+    shown = "too few evaluations" if mean is None else f"{mean.value:.3f}"
+    if gain is None:
+        return row.allocator, shown, DASH, DASH, DASH
+    p_value = _p_cell(gain)
+    if gain.conclusion != "inconclusive":
+        p_value = f"{p_value}, {gain.conclusion}"
+    return row.allocator, shown, gain.text("+.3f"), p_value, _seeds_cell(gain) or DASH
 
 
 def verdicts(found: Aggregate) -> list[str]:
@@ -93,24 +102,18 @@ def verdicts(found: Aggregate) -> list[str]:
     return [*sentences, *found.notes]
 
 
-def _verdict(gain: Difference) -> str:
-    """Return the p-value with the conclusion, or why there is none."""
-    if gain.p_value is not None:
-        return f"{p_text(gain.p_value)}, {gain.conclusion}"
-    return "no spread" if gain.num_units >= MIN_TESTED else f"no test below {MIN_TESTED} seeds"
-
-
 def _p_cell(gain: Difference) -> str:
+    """Return the p-value, or why there is none."""
     if gain.p_value is not None:
-        return f"{gain.p_value:.3f}"
-    return "no spread" if gain.num_units >= MIN_TESTED else f"< {MIN_TESTED} seeds"
+        return p_text(gain.p_value).removeprefix("p ").removeprefix("= ")
+    return "no spread" if gain.num_units >= MIN_TESTED else f"needs {MIN_TESTED} seeds"
 
 
 def _seeds_cell(gain: Difference) -> str:
     """Return the seeds that a gap needs; empty where it is significant."""
     if gain.conclusion != "inconclusive":
         return ""
-    return "more than 1,000" if gain.seeds_needed is None else str(gain.seeds_needed)
+    return f"> {MOST_SEEDS:,}" if gain.seeds_needed is None else str(gain.seeds_needed)
 
 
 def _range(numbers: Sequence[int]) -> str:

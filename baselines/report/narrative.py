@@ -128,8 +128,7 @@ def _effect_sentence(removed: str, added: PairedDifference, run: RunRecord) -> s
     if found == "inconclusive":
         return f"Inconclusive: {name} {'adds' if is_one else 'add'} {numbers}."
     verb = found if is_one else found[:-1]
-    whom = "it" if is_one else "them"
-    sentence = f"{name} {verb}: accuracy with {whom} minus without {whom} is {numbers}."
+    sentence = f"{name} {verb}: {'it adds' if is_one else 'they add'} {numbers}."
     lost = change(run.before, run.after, "without", removed)
     if found == "helps" and lost is not None and lost.verdict == "lower":
         sentence += (

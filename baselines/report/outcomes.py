@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal, TypedDict
 
 import numpy as np
@@ -187,7 +188,13 @@ def _compared(kind: Kind, team: FloatArray, left: FloatArray) -> FloatArray:
 
 
 def _paired(first: FloatArray, second: FloatArray) -> PairedDifference:
-    return paired_difference(first, second, rng=np.random.default_rng(_STREAM))
+    return _tested(first.tobytes(), second.tobytes())
+
+
+@lru_cache(maxsize=1024)  # a page and the last screen test the same differences several times
+def _tested(first: bytes, second: bytes) -> PairedDifference:
+    rates = (np.frombuffer(side, dtype=np.float64) for side in (first, second))
+    return paired_difference(*rates, rng=np.random.default_rng(_STREAM))
 
 
 def _paired_gains(first: FloatArray, second: FloatArray) -> PairedDifference:

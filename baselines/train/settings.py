@@ -38,12 +38,12 @@ class StartSettings:
 class LearningSettings:
     """Credit and optimization."""
 
-    allocator: Annotated[str, Choices(ALLOCATORS)] = "counterfactual"
+    allocator: Annotated[str, Choices(ALLOCATORS)] = "leave_one_out"
     """Credit-assignment method: how the team reward becomes credit for each agent."""
     allocator_args: dict[str, str] = field(default_factory=dict)
     """Hyperparameters of the allocator, such as: weight 0.5 mode margin. docs/credit.md lists
     them for each allocator."""
-    optimizer: Annotated[str, Choices(OPTIMIZERS)] = "grpo"
+    optimizer: Annotated[str, Choices(OPTIMIZERS)] = "reinforce_pp"
     """Policy-gradient method: advantage estimator and loss."""
     optimizer_args: dict[str, str] = field(default_factory=dict)
     """Hyperparameters of the optimizer, such as: clip_low 0.1. docs/optimizers.md lists them for

@@ -183,21 +183,29 @@ class Trainer:
             return None
         return self.evaluate_and_record()
 
-    def evaluate_and_record(self) -> Evaluation:
-        """Evaluate after the steps done, and write the outcome of each held-out task."""
-        evaluation = self.evaluate(self.steps_done + 1)
+    def evaluate_and_record(self, *, draw: int = 0) -> Evaluation:
+        """Evaluate after the steps done, and write the outcome of each task; see `evaluate`."""
+        evaluation = self.evaluate(draw=draw)
         self._record(evaluation)
         return evaluation
 
-    def evaluate(self, step: int) -> Evaluation:
-        """Evaluate the policies before the update of a step, on the held-out tasks."""
+    def evaluate(self, *, draw: int = 0) -> Evaluation:
+        """Evaluate the policies on the held-out tasks, with the same random numbers every time.
+
+        Common random numbers leave between two evaluations only what the policies have learned,
+        because a completion depends neither on the rest of its batch nor on other turns' lengths.
+
+        Args:
+            draw: Index of the random numbers; another one gives an independent evaluation, as an
+                accuracy needs by which the end of training was chosen.
+        """
         tasks = own_share(self._eval_tasks, self._processes)
         plan = EvaluationPlan(
             benchmarks={benchmark_name(self.config.tasks): tasks},
             removals=each_that_can_be_spared(self._runner.topology),
             tasks_per_batch=self.config.num_eval_tasks,
         )
-        rng = self._streams.own(Stream.EVALUATION, step)
+        rng = self._streams.own(Stream.EVALUATION, draw)
         episodes = self._processes.all_gather(play_all(self._runner, plan, rng=rng))
         return Evaluation.of(episodes, verify=self._runner.verifier, seed=self.config.seed)
 

@@ -51,7 +51,7 @@ class Row:
         num_answers_drawn: Mean number of answers sampled in training.
         mean_share: Mean over training and seeds of contribution / ceiling.
         gain: Mean difference of the share to the reference, paired by seed, with its p-value by
-            Holm's method over all rows; None for a reference.
+            Holm's method over all rows and both quantities; None for a reference.
         mean_gain: The same for mean_share.
     """
 
@@ -95,8 +95,11 @@ def table_rows(results: Sequence[SignalRunResult], reference: Reference) -> list
         if result.key.seed not in TUNING_SEEDS:
             cell = (result.key.setting, result.key.method)
             cells.setdefault(cell, {})[result.key.seed] = result
-    final, mean = (_gains(cells, reference, quantity) for quantity in QUANTITIES)
-    return [_row(cell, runs, final.get(cell), mean.get(cell)) for cell, runs in cells.items()]
+    gains = _gains(cells, reference)
+    return [
+        _row(cell, runs, *(gains.get((*cell, quantity)) for quantity in QUANTITIES))
+        for cell, runs in cells.items()
+    ]
 
 
 def markdown(rows: Sequence[Row], settings: Mapping[str, str]) -> str:
@@ -215,13 +218,15 @@ def _row(cell: Cell, runs: Runs, gain: Difference | None, mean_gain: Difference 
 
 
 def _gains(
-    cells: Mapping[Cell, Runs], reference: Reference, quantity: str
-) -> dict[Cell, Difference]:
+    cells: Mapping[Cell, Runs], reference: Reference
+) -> dict[tuple[str, str, str], Difference]:
+    """Return the differences by setting, method and quantity, as one family of tests."""
     values = {
-        cell: {seed: getattr(run, quantity) for seed, run in runs.items()}
+        (*cell, quantity): {seed: getattr(run, quantity) for seed, run in runs.items()}
         for cell, runs in cells.items()
+        for quantity in QUANTITIES
     }
-    return differences_to_reference(values, lambda cell: (cell[0], reference(cell[1])))
+    return differences_to_reference(values, lambda key: (key[0], reference(key[1]), key[2]))
 
 
 def _verdict(gain: Difference | None) -> str:

@@ -33,6 +33,8 @@ CONTRACT = {
     "cost/verifier_calls",
 }
 """Names of metrics that readers of metrics.jsonl rely on."""
+PAPER = ("--allocator", "counterfactual", "--optimizer", "grpo")
+"""A pair whose credit is cancelled."""
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +44,9 @@ def tasks(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """The folder of a short run with the defaults, and what it printed."""
+    """The folder of a short run with credit and optimizer of the paper, and what it printed."""
     folder = tmp_path_factory.mktemp("runs") / "finished"
-    code, printed = quietly(train.main, *FEW, "--out-dir", folder)
+    code, printed = quietly(train.main, *FEW, *PAPER, "--out-dir", folder)
     assert code == 0, printed
     return folder, printed
 
@@ -71,7 +73,7 @@ def test_train_writes_the_files_of_a_run(finished):
     folder, _ = finished
     names = ["checkpoints", "completions.jsonl", "config.json", "credit.json"]
     names += ["evaluations.jsonl", "examples.json", "metrics.jsonl", "model", "report.html"]
-    names += ["rollouts.jsonl", "summary.json"]
+    names += ["rollouts.jsonl", "summary.json", "transcripts.jsonl"]
     assert sorted(path.name for path in folder.iterdir()) == names
     kept = sorted(path.name for path in (folder / "checkpoints").iterdir())
     assert kept == ["best.json", "step_000003"]
@@ -176,9 +178,19 @@ def test_train_and_evaluate_take_a_team_of_one(tasks, tmp_path):
     assert (code, "accuracy, whole team" in printed) == (0, True)
 
 
+def test_train_with_the_defaults_gives_credit_that_is_not_cancelled(tasks, tmp_path):
+    run = tmp_path / "run"
+    code, printed = quietly(train.main, *FEW, "--tasks", tasks, "--out-dir", run)
+    assert (code, "warning" in printed) == (0, False)
+    audit = json.loads((run / "summary.json").read_text(encoding="utf-8"))["audit"]
+    assert list(audit) == [*PAIR]
+    assert not any(entry["degenerate"] for entry in audit.values())
+
+
 def test_train_with_two_thinkers_removes_each_of_them(tasks, tmp_path):
     run = tmp_path / "run"
-    code, _ = quietly(train.main, *FEW, "--num-thinkers", 2, "--tasks", tasks, "--out-dir", run)
+    flags = ("--num-thinkers", 2, "--tasks", tasks)
+    code, _ = quietly(train.main, *FEW, *PAPER, *flags, "--out-dir", run)
     assert code == 0
     row = rows_of(run)[0]
     # Without the first thinker 4 per task; without the second 4 per rollout, its thought kept.
@@ -231,7 +243,7 @@ def test_evaluate_writes_counts_and_transcripts(finished, tasks, tmp_path, remov
     code, printed = quietly(evaluate.main, *flags, *removed)
     assert code == 0
     missing = removed[1] if removed else "thinker_0"
-    assert f"accuracy without {missing}" in printed
+    assert f"tasks right only with {missing}" in " ".join(printed.split())
     counts = evaluated(tmp_path)
     assert counts["joint"]["total"] == counts["without"][missing]["total"] == 6
     episodes = transcripts_of(tmp_path)
@@ -298,10 +310,10 @@ def refused(main, capsys, *flags) -> str:
         (("--tracker", "mlflow"), "unknown tracker 'mlflow'; available: "),
         (("--tasks", "arithmetik"), "unknown tasks 'arithmetik'; .*; did you mean 'arithmetic'?"),
         (("--tasks", "no/such.jsonl"), "tasks must be an existing file, got 'no/such.jsonl'"),
-        (("--group-size", 1), "group_size must be >= 2 .*, got 1"),
+        ((*PAPER, "--group-size", 1), "group_size must be >= 2 .*, got 1"),
         (("--max-tokens", 0), "max_tokens must be >= 1, got 0"),
-        (("--allocator-args", "weight", -1), "weight must be >= 0, got -1.0"),
-        (("--allocator-args", "baseline", "rollout"), "for baseline 'rollout', got"),
+        ((*PAPER, "--allocator-args", "weight", -1), "weight must be >= 0, got -1.0"),
+        ((*PAPER, "--allocator-args", "baseline", "rollout"), "for baseline 'rollout', got"),
     ],
 )
 def test_train_refuses_bad_flags_before_it_makes_a_folder(

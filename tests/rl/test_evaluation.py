@@ -195,20 +195,21 @@ def trainer(tmp_path) -> Trainer:
     return Trainer(TrainConfig(tasks=str(tasks), num_eval_tasks=4), tmp_path / "run")
 
 
-def test_training_draws_its_evaluation_from_the_stream_of_the_step(trainer):
-    runner, found = trainer._runner, trainer.evaluate(3)
+def test_training_evaluates_with_the_same_random_numbers_after_every_step(trainer):
+    runner, found = trainer._runner, trainer.evaluate()
     tasks = [e.task for e in found.episodes if e.path == JOINT]
     plan = EvaluationPlan(
         benchmarks={"tasks.jsonl": tasks}, removals=(NO_THINKER,), tasks_per_batch=4
     )
-    rng = Streams(trainer.config.seed).own(Stream.EVALUATION, 3)
+    rng = Streams(trainer.config.seed).own(Stream.EVALUATION, 0)
     assert found.episodes == play_all(runner, plan, rng=rng)
-    assert trainer.evaluate(3).to_json() == found.to_json()
-    assert trainer.evaluate(4).episodes != found.episodes
+    trainer.steps_done = 3
+    assert trainer.evaluate().episodes == found.episodes
+    assert trainer.evaluate(draw=1).episodes != found.episodes
 
 
 def test_training_and_evaluate_report_the_same_quantities(trainer, tmp_path):
-    own = trainer.evaluate(1).to_json()
+    own = trainer.evaluate().to_json()
     out_dir = tmp_path / "out"
     flags = ("--policy", "tiny", "--tasks", trainer.config.tasks, "--limit", 4)
     assert quietly(evaluate.main, *flags, "--out-dir", out_dir)[0] == 0
@@ -237,7 +238,7 @@ def test_training_evaluates_every_agent_that_can_be_spared(
     trainer, tmp_path, settings, removed, paired
 ):
     config = replace(trainer.config, **settings, allocator="shared")
-    found = Trainer(config, tmp_path / "other").evaluate(1)
+    found = Trainer(config, tmp_path / "other").evaluate()
     assert list(found.to_json()["without"]) == removed
     joint = {e.task.id: e.messages for e in found.episodes if e.path == JOINT}
     for episode in found.episodes:

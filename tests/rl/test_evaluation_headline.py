@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from baselines.evaluate.headline import MAX_TOLD, figures, sentences
+from baselines.evaluate.headline import MAX_TOLD, sentences
+from baselines.evaluate.headline_figures import figures
 from baselines.evaluate.paths import JOINT, TeamPath
 from baselines.evaluate.summary import Summary, summarize
 from tests.rl.test_evaluation_summary import correctness
@@ -27,26 +28,26 @@ def test_headline_counts_the_tasks_that_need_the_agent_in_words():
 @pytest.mark.parametrize(
     ("joint", "alone", "word"),
     [
-        ("+ + -", "- + +", "is inconclusive"),
-        ("- " * 8, "+ " * 8, "hurts"),
-        ("+ " * 8, "- " * 8, "helps"),
+        ("+ + -", "- + +", ": inconclusive,"),
+        ("- " * 8, "+ " * 8, " hurts:"),
+        ("+ " * 8, "- " * 8, " helps:"),
     ],
 )
 def test_headline_has_the_verdict_of_the_paired_test(joint, alone, word):
-    assert f"thinker_0 {word}: " in sentences(overall(joint=joint, alone=alone))[1]
+    assert f"thinker_0{word} " in sentences(overall(joint=joint, alone=alone))[1]
 
 
 def test_headline_of_several_samples_gives_rates_of_pairs():
     _, agent = sentences(overall(joint="++ +- ++", alone="-- -- +-"))
     # task by task, right with it times wrong without it: 1, 1/2, 1/2; the reverse never
-    assert "66.7% of the pairs of samples right only with thinker_0" in agent
-    assert "0.0% right only without it, on 3 tasks" in agent
+    assert "66.7 % of the pairs of samples right only with thinker_0" in agent
+    assert "0.0 % right only without it, on 3 tasks" in agent
     assert "sign-flip test p = " in agent
 
 
 def test_headline_compares_a_message_with_its_control():
     _, control = sentences(overall(joint="+ " * 8, empty="- " * 8))
-    assert control.startswith("The message of thinker_0, compared with an empty one, helps: +1.000")
+    assert control.startswith("The message of thinker_0, compared with an empty one helps: +1.000")
     assert control.endswith(
         "8 tasks right only with its own message, 0 right only with an empty one, of 8."
     )

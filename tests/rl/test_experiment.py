@@ -6,16 +6,19 @@ import re
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
+from scipy import stats
 
+from baselines.common.command_line import parse
 from baselines.common.stats import mean_over_seeds, seeds_for_power
 from baselines.compare.methods import AgentCredit, Cost
 from baselines.experiment import ExperimentConfig, main
 from baselines.experiment.aggregate import aggregate
+from baselines.experiment.command import settle
 from baselines.experiment.figure import learning_curves, measured_means
 from baselines.experiment.page import comparisons_of, methods_of
-from baselines.experiment.runs import RunKey, RunResult
+from baselines.experiment.runs import RunKey, RunResult, settings_of_run
 from baselines.experiment.sweep import read_results
-from baselines.experiment.tables import gains_grid, markdown, quartile_markdown, verdicts
+from baselines.experiment.tables import gains_grids, markdown, quartile_markdown, verdicts
 from baselines.train.config import TrainConfig
 from tests.rl.teams import quietly, write_tasks
 
@@ -55,7 +58,9 @@ def test_runs_are_compared_at_equal_tokens_and_never_extrapolated():
     assert found.tokens == 1000
     assert branch.gains["joint"].value == pytest.approx(0.0, abs=1e-12)
     assert branch.gains["area"].value == pytest.approx(0.0, abs=1e-12)
-    with pytest.raises(ValueError, match="must have been measured from 1001 to 1001 tokens"):
+    with pytest.raises(
+        ValueError, match="must have been measured up to 1,001 tokens, got 0 to 1,000"
+    ):
         runs[0].quantities(1001)
 
 
@@ -83,11 +88,9 @@ def test_all_quantities_are_one_family_of_tests():
 
 
 def aggregate_of_one(quantity: str) -> float:
-    from scipy.stats import ttest_rel
-
     runs = (several("shared", BASES), several("branch", BETTER))
     values = [[run.quantities(1000)[quantity] for run in own] for own in runs]
-    return float(ttest_rel(values[1], values[0]).pvalue)
+    return float(stats.ttest_rel(values[1], values[0]).pvalue)
 
 
 @pytest.mark.parametrize("num_seeds", [2, 3, 4])
@@ -97,9 +100,9 @@ def test_fewer_than_five_seeds_are_not_tested_and_told_how_many_a_gap_needs(num_
     assert gain.p_value is None
     assert gain.seeds_needed == seeds_for_power(gain.value, gain.deviation)
     assert verdicts(found) == [f"a test over seeds needs at least 5 of them, got {num_seeds}"]
-    for words in (markdown(found.rows), str(gains_grid(found, "area"))):
+    for words in (markdown(found.rows), str(gains_grids(found, "area"))):
         assert not re.search(r"p [<=] 0", words)
-        assert "no test below 5 seeds" in words or "< 5 seeds" in words
+        assert "needs 5 seeds" in words
     assert [own.verdict for own in comparisons_of(found)] == [None]
 
 
@@ -109,7 +112,7 @@ def test_inconclusive_gap_says_how_many_seeds_it_needs():
     gain = found.rows[1].gains["joint"]
     assert gain.conclusion == "inconclusive"
     assert gain.seeds_needed > 5
-    assert gains_grid(found, "joint").rows[1][-1] == str(gain.seeds_needed)
+    assert gains_grids(found, "joint")[0].rows[1][-1] == str(gain.seeds_needed)
 
 
 def test_verdicts_claim_nothing_within_chance():
@@ -122,7 +125,7 @@ def test_differences_without_spread_are_no_verdict():
     runs = several("shared", [0.5] * 5) + several("branch", [0.6] * 5)
     found = aggregate(runs)
     assert found.rows[1].gains["joint"].p_value is None
-    assert gains_grid(found, "joint").rows[1][3] == "no spread"
+    assert gains_grids(found, "joint")[0].rows[1][3] == "no spread"
     assert comparisons_of(found)[0].verdict is None
 
 
@@ -147,9 +150,10 @@ def test_too_few_evaluations_are_no_mean_over_training():
     assert "area" in shared.means
     assert {*branch.means, *branch.gains} == {"joint", "contribution"}
     (note,) = found.notes
-    assert "needs at least 10 evaluations, got 3 within 1,000 tokens" in note
+    assert note.startswith("no mean accuracy over training for branch with grpo (3): it needs")
+    assert "at least 8 evaluations within 1,000 tokens" in note
     assert "too few evaluations" in markdown(found.rows)
-    assert gains_grid(found, "area").rows[1][1] == "too few evaluations"
+    assert gains_grids(found, "area")[0].rows[1][1] == "too few evaluations"
 
 
 def test_markdown_has_a_line_per_method():
@@ -182,28 +186,25 @@ def test_result_written_as_json_is_read_back():
 
 
 def test_marks_of_the_figure_are_the_evaluations_and_bands_their_intervals(monkeypatch):
-    bands, marks = [], []
+    bands, lines, plot = [], [], Axes.plot
+
+    def plotted(axis, x, y, style, **kept):
+        lines.append((list(x), list(y)))
+        return plot(axis, x, y, style, **kept)
+
     monkeypatch.setattr(
         Axes, "fill_between", lambda _axis, x, low, high, **_arguments: bands.append((x, low, high))
     )
-    plot = Axes.plot
-    monkeypatch.setattr(
-        Axes,
-        "plot",
-        lambda axis, x, y, style, **kept: (
-            marks.append((style, list(x), list(y))) or plot(axis, x, y, style, **kept)
-        ),
-    )
+    monkeypatch.setattr(Axes, "plot", plotted)
     seeds = several("shared", (0.5, 0.6, 0.9), grid=(0, 400, 900))
     assert learning_curves(seeds).startswith(b"\x89PNG")
     ((at, low, high),) = bands
     expected = mean_over_seeds(np.array([0.5, 0.6, 0.9]), bounds=(0.0, 1.0))
     assert (low[-1], high[-1]) == pytest.approx((expected.low, expected.high))
     assert (low[0], high[0]) == (0.3, 0.3)  # all began alike
-    (drawn,) = [(x, y) for style, x, y in marks if style == "o"]
-    assert drawn[0] == at == [0.0, 0.4, 0.9]
-    assert drawn[1] == pytest.approx([own.value for _, own in measured_means(seeds)])
-    assert all("o" not in style for style, x, _ in marks if len(x) > 3)
+    ((x, y),) = lines
+    assert x == at == [0.0, 0.4, 0.9]
+    assert y == pytest.approx([own.value for _, own in measured_means(seeds)])
 
 
 def test_page_shows_the_tests_of_the_table():
@@ -212,6 +213,7 @@ def test_page_shows_the_tests_of_the_table():
     gain = found.rows[1].gains["joint"]
     assert (compared.adjusted, compared.verdict) == (gain.p_value, "better")
     assert (compared.reference, compared.method) == ("shared", "branch")
+    assert compared.num_tests == 3  # accuracy, contribution and the mean over training
     methods = methods_of(several("shared", BASES), found, {"group_size": 8})
     assert [method.name for method in methods] == ["shared", "branch"]
     assert [point.tokens for point in methods[0].runs[0].points] == list(GRID)
@@ -278,3 +280,66 @@ def test_command_refuses_another_grid_of_evaluations(tmp_path, capsys, flag):
     code, _ = quietly(main, flag, 3, "--out-dir", tmp_path / "x")
     assert code == 2
     assert f"{flag} must be left out, got 3; pass --num-evaluations" in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("ignore:Precision loss")
+@pytest.mark.parametrize("num_seeds", [2, 5, 10])
+def test_at_most_6_of_100_experiments_without_a_difference_have_a_verdict(num_seeds):
+    # Curves of three methods: a common rise, the luck of each seed, and noise of each evaluation.
+    num_tasks, methods = 300, ("shared", "branch", "shapley")
+    rng = np.random.default_rng(num_seeds)
+    grid, rise = np.array(GRID), 0.3 + 0.6 * (1.0 - np.exp(-np.array(GRID) / 250.0))
+
+    def simulate(num_experiments: int) -> np.ndarray:
+        shape = (num_experiments, len(methods), num_seeds)
+        luck = 0.05 * rng.normal(size=(*shape, 1))
+        chances = np.clip(rise + luck, 0.0, 1.0)
+        joint = rng.binomial(num_tasks, chances) / num_tasks
+        alone = rng.binomial(num_tasks, 0.3, size=joint.shape) / num_tasks
+        return np.stack([joint, alone], axis=-1)  # experiments, methods, seeds, evaluations, 2
+
+    def wrong_of(curves: np.ndarray) -> bool:
+        runs = [
+            RunResult(
+                RunKey(name, "grpo", seed),
+                *(10, int(grid[-1]), 80),
+                tuple((int(t), *map(float, point)) for t, point in zip(grid, own, strict=True)),
+            )
+            for name, seeds in zip(methods, curves, strict=True)
+            for seed, own in enumerate(seeds)
+        ]
+        found = aggregate(runs)
+        says = " ".join(verdicts(found))
+        page = [own.verdict for own in comparisons_of(found)]
+        is_wrong = "above" in says or "below" in says
+        assert is_wrong or not {"better", "worse"} & {*page}
+        return is_wrong
+
+    curves = simulate(2_000)
+    joint, alone = curves[..., -1, 0], curves[..., -1, 1]
+    area = np.trapezoid(curves[..., 0], grid, axis=-1) / grid[-1]
+    gains = np.stack([own[:, 1:] - own[:, :1] for own in (joint, joint - alone, area)])
+    p_values = stats.ttest_1samp(gains, 0.0, axis=-1).pvalue  # quantities, experiments, methods
+    smallest = p_values.min(axis=(0, 2)) * len(gains) * (len(methods) - 1)
+    is_wrong = (smallest < 0.05) & (num_seeds >= 5)
+    assert is_wrong.mean() <= 0.06
+    for place in [*np.flatnonzero(is_wrong)[:4], *np.flatnonzero(~is_wrong)[:8]]:
+        assert wrong_of(curves[place]) == is_wrong[place]
+
+
+def test_each_method_takes_the_hyperparameters_that_it_has():
+    words = ("--allocators", "shared", "counterfactual", "--optimizers", "grpo", "reinforce_pp")
+    words += ("--train.allocator-args", "weight", "0.5")
+    config = parse(ExperimentConfig, words, "ccpo experiment", settle=settle)
+    found = {
+        key.allocator: settings_of_run(config.training, key).allocator_args for key in config.keys
+    }
+    assert found == {"shared": {}, "counterfactual": {"weight": "0.5"}}
+
+
+def test_a_hyperparameter_that_no_method_has_is_refused(capsys):
+    for kind, method in (("allocator", "shared"), ("optimizer", "rloo")):
+        words = (f"--{kind}s", method, f"--train.{kind}-args", "weigth", "0.5")
+        with pytest.raises(SystemExit):
+            parse(ExperimentConfig, words, "ccpo experiment", settle=settle)
+        assert f"unknown hyperparameter 'weigth' of the {kind}s compared" in capsys.readouterr().err

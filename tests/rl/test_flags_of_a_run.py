@@ -61,6 +61,8 @@ NEEDED = {
     "message_categories": ("--allocator", "regression"),
 }
 """What makes a flag of training matter."""
+ALONG = {**NEEDED, "allocator_args": ("--allocator", "counterfactual")}
+"""What is passed along with a flag of training so that its example is valid."""
 
 
 def is_repeated(flag) -> bool:
@@ -86,7 +88,7 @@ def check_resumed_by_the_same_words(words, key: str, default: object, tmp_path) 
     "flag", [f for f in flags_of(TrainConfig) if is_repeated(f)], ids=lambda f: f.key
 )
 def test_the_same_command_resumes_with_every_flag(flag, with_file, tmp_path):
-    words = [*NEEDED.get(flag.key, ()), *example_of(flag)]
+    words = [*ALONG.get(flag.key, ()), *example_of(flag)]
     if with_file:
         (tmp_path / "mine.toml").write_text("steps = 7\n", encoding="utf-8")
         words += ["--config", str(tmp_path / "mine.toml")]
@@ -101,10 +103,10 @@ def test_the_same_command_resumes_with_every_flag(flag, with_file, tmp_path):
 )
 def test_the_same_command_resumes_with_every_setting_of_a_file(flag, with_flag, tmp_path):
     """In the file alone, and in the file and again as a flag with another value."""
-    given = read_config([*NEEDED.get(flag.key, ()), *example_of(flag)])
+    given = read_config([*ALONG.get(flag.key, ()), *example_of(flag)])
     value = json.dumps({flag.key: getattr(given, flag.key)})
     (tmp_path / "mine.json").write_text(value, encoding="utf-8")
-    words = [*NEEDED.get(flag.key, ()), "--config", str(tmp_path / "mine.json")]
+    words = [*ALONG.get(flag.key, ()), "--config", str(tmp_path / "mine.json")]
     other = {"optimizer_args": ("clip_high", "0.3"), "role_stops": ("thinker", ";")}
     if with_flag:
         words += [flag.name, *other[flag.key]] if flag.key in other else example_of(flag)
@@ -113,7 +115,8 @@ def test_the_same_command_resumes_with_every_setting_of_a_file(flag, with_flag, 
 
 def test_a_run_with_tables_of_settings_goes_on_with_the_same_command(tmp_path, capsys):
     words = ("--optimizer-args", "clip_low", "0.1", "clip_high", "0.3")
-    words += ("--allocator-args", "mode", "margin", "--role-temperatures", "solver", "0.3")
+    words += ("--allocator", "counterfactual", "--allocator-args", "mode", "margin")
+    words += ("--role-temperatures", "solver", "0.3")
     small = ("--steps", 1, "--tasks-per-step", 2, "--group-size", 2, "--num-eval-tasks", 2)
     for expected in ("run ", "resumed after step 1"):
         run = ("--out-dir", tmp_path / "run", "--resume", "auto")
@@ -133,7 +136,7 @@ def test_a_run_with_tables_of_settings_goes_on_with_the_same_command(tmp_path, c
 )
 def test_the_same_experiment_resumes_with_every_flag_of_training(flag, tmp_path):
     (plain,) = (own for own in flags_of(TrainConfig) if own.key == flag.key.removeprefix(TRAIN))
-    needed = NEEDED.get(plain.key, ())
+    needed = ALONG.get(plain.key, ())
     shared = ("--allocators", "counterfactual")
     if needed and needed[0] == "--allocator":
         shared = ("--allocators", *needed[1:])
@@ -159,7 +162,7 @@ EVALUATED = {"policy": "tiny", "tasks": "lookup", "removed": "thinker_0", "split
     "flag", [f for f in flags_of(EvalConfig) if f.key != "out_dir"], ids=lambda flag: flag.key
 )
 def test_the_same_evaluation_goes_on_with_every_flag(flag, tmp_path):
-    needed = NEEDED.get(flag.key, ())
+    needed = ALONG.get(flag.key, ())
     given = [flag.name, EVALUATED[flag.key]] if flag.key in EVALUATED else example_of(flag)
     policy = () if flag.key == "policy" else ("--policy", "tiny")
     words = [*policy, *needed, *given, "--out-dir", str(tmp_path)]

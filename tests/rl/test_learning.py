@@ -46,7 +46,7 @@ def train(run_dir, *, steps: int, tasks_per_step: int = 16, enough: float = 1.0,
         should_stop=should_stop,
         tracker=NoTracker(run_dir),
     )
-    final = final or trainer.evaluate(trainer.steps_done + 1)
+    final = final or trainer.evaluate()
     return trainer.initial["joint"]["successes"] / NUM_EVAL_TASKS, final.accuracy().value, final
 
 

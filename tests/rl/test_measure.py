@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -14,6 +16,7 @@ from baselines.train.logging.step_metrics import (
     rating_metrics,
     rollout_metrics,
 )
+from tests.rl.strategies import measured_group
 from tests.rl.teams import NO_THINKER, PAIR, TASK, rollout
 
 
@@ -75,6 +78,58 @@ def rated(shares_of_thinker: list[float], valid: list[list[bool]]) -> GroupOutco
     return GroupOutcomes(
         PAIR, [1, 1, -1, -1], removed, ratings=ratings, rating_valid=np.array(valid)
     )
+
+
+def test_rollout_metrics_estimate_entropy_by_the_mean_surprise_of_tokens():
+    played = rollout("correct", texts=("abc", "2"))
+    spoken = [
+        replace(completion, logprobs=logprobs)
+        for completion, logprobs in zip(played.sampled, [(-1.0, -2.0, -3.0), (-0.5,)], strict=True)
+    ]
+    again = [replace(c, logprobs=(0.0,) * len(c.token_ids)) for c in played.sampled]
+    groups = [group_of([replace(played, completions=tuple(own)) for own in (spoken, again)])]
+    metrics = rollout_metrics(groups, 1, PAIR)
+    assert metrics["rollout/thinker_0/neg_logprob"] == 6.0 / 6  # over all tokens
+    assert metrics["rollout/solver_0/neg_logprob"] == 0.5 / 2
+    unknown = rollout_metrics([group_of([rollout("correct")])], 1, PAIR)
+    assert unknown["rollout/solver_0/neg_logprob"] is None  # an endpoint without log-probabilities
+
+
+def test_mean_surprise_estimates_the_entropy_of_the_policy():
+    rng = np.random.default_rng(2)
+    p = np.array([0.6, 0.3, 0.1])
+    drawn = rng.choice(3, 20_000, p=p)
+    played = rollout("correct", texts=("a", "2"))
+    said = replace(played.sampled[0], logprobs=tuple(np.log(p[drawn]).tolist()))
+    groups = [group_of([replace(played, completions=(said, played.sampled[1]))])]
+    found = rollout_metrics(groups, 1, PAIR)["rollout/thinker_0/neg_logprob"]
+    assert found == pytest.approx(-(p * np.log(p)).sum(), abs=0.02)
+
+
+def test_advantage_variance_is_the_total_less_the_variance_between_tasks():
+    rng = np.random.default_rng(3)
+    outcomes = [measured_group(rng, num_agents=2) for _ in range(20)]
+    advantages = [
+        rng.normal(k, 1.0 + k, (*group.team_rewards.shape, 2)) for k, group in enumerate(outcomes)
+    ]
+    metrics = credit_metrics(outcomes, advantages, advantages, PAIR, OPTIMIZERS["grpo"])
+    sizes = np.array([len(own) for own in advantages])
+    for column, agent in enumerate(PAIR):
+        values = np.concatenate([own[:, column] for own in advantages])
+        means = np.array([own[:, column].mean() for own in advantages])
+        between = (sizes * (means - values.mean()) ** 2).sum() / sizes.sum()
+        assert metrics[f"credit/{agent}/advantage_variance"] == pytest.approx(
+            values.var() - between
+        )
+
+
+def test_advantage_variance_adds_up_the_turns_of_an_agent():
+    turns = ("thinker_0#1", "solver_0#1", "thinker_0#2")
+    group = GroupOutcomes(PAIR, [1.0, -1.0], turns=turns)
+    advantages = np.array([[1.0, 5.0, 2.0], [-1.0, 5.0, 0.0]])  # deviations 1, 0 and 1
+    metrics = credit_metrics([group], [advantages], [advantages], PAIR, OPTIMIZERS["grpo"])
+    assert metrics["credit/thinker_0/advantage_variance"] == 2.0
+    assert metrics["credit/solver_0/advantage_variance"] == 0.0
 
 
 def test_rating_metrics_compare_shares_with_what_removal_changes():

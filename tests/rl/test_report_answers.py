@@ -67,7 +67,7 @@ def test_nine_helped_and_none_hurt_of_400_helps_although_the_intervals_overlap()
     run = run_of(end(0, team, {"thinker_0": left}))
     (sentence,) = said(run, 1)
     # Two-sided exact McNemar: 2 * 0.5 ** 9 = 0.0039.
-    assert sentence.startswith("thinker_0 helps: accuracy with it minus without it is +2.2 points")
+    assert sentence.startswith("thinker_0 helps: it adds +2.2 points")
     assert sentence.endswith(", exact p = 0.004.")
     counts = {"num_tasks": 400, "joint": {"successes": 309, "total": 400}, "unmeasured": 0}
     for name, number in (("without", 300), ("help", 9), ("hurt", 0)):
@@ -106,7 +106,7 @@ def test_a_gain_that_is_partly_a_loss_without_the_agent_says_so():
     before = end(0, [1] * 70 + [0] * 30, {"thinker_0": [1] * 60 + [0] * 40})
     after = end(30, [1] * 90 + [0] * 10, {"thinker_0": [1] * 40 + [0] * 60})
     (sentence,) = said(run_of(before, after), 1)
-    assert "thinker_0 helps: accuracy with it minus without it is +50.0 points" in sentence
+    assert "thinker_0 helps: it adds +50.0 points" in sentence
     assert "accuracy without thinker_0 fell in training by -20.0 points" in sentence
     steady = end(30, [1] * 90 + [0] * 10, {"thinker_0": [1] * 60 + [0] * 40})
     assert "loss" not in said(run_of(before, steady), 1)[0]

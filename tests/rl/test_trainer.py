@@ -41,9 +41,8 @@ class CountingTracker:
 @pytest.fixture(scope="module")
 def config(tmp_path_factory) -> TrainConfig:
     tasks = write_tasks(tmp_path_factory.mktemp("tasks") / "tasks.jsonl")
-    return TrainConfig(
-        tasks=str(tasks), steps=2, tasks_per_step=3, group_size=4, num_eval_tasks=4, eval_every=1
-    )
+    few = {"steps": 2, "tasks_per_step": 3, "group_size": 4, "num_eval_tasks": 4, "eval_every": 1}
+    return TrainConfig(tasks=str(tasks), allocator="counterfactual", optimizer="grpo", **few)
 
 
 def run(

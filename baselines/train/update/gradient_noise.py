@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -35,8 +36,8 @@ def signal_to_noise(now: torch.Tensor, before: torch.Tensor) -> float | None:
     Source: McCandlish et al., arXiv:1812.06162, appendix A.1: both terms are theirs, with the batch
         of one step as the small one and those of both steps as the large one.
     """
-    now, before = now.double(), before.double()
-    noise = float((now - before).square().sum()) / 2.0
+    difference = now - before
+    noise = float(difference @ difference) / 2.0
     return float(now @ before) / noise if noise > 0.0 else None
 
 
@@ -49,20 +50,8 @@ class GradientNoise:
 
     def __init__(self, parameters: Sequence[torch.nn.Parameter]) -> None:
         self.before: torch.Tensor | None = None
-        sizes = [parameter.numel() for parameter in parameters]
-        ends = np.cumsum(sizes)
-        total = int(ends[-1]) if sizes else 0
-        chosen = np.arange(total)
-        if total > MAX_COORDINATES:
-            rng = np.random.default_rng(_CHOICE_SEED)
-            chosen = np.sort(rng.integers(total, size=MAX_COORDINATES))
-        parts = np.split(chosen, np.searchsorted(chosen, ends[:-1]))
-        starts = ends - sizes
-        self._chosen = [
-            (parameter, torch.from_numpy(part - start).to(parameter.device))
-            for parameter, part, start in zip(parameters, parts, starts, strict=True)
-            if len(part)
-        ]
+        self._parameters = parameters
+        self._places = _choice(parameters)
 
     def measure(self) -> float | None:
         """Compare the gradient in the parameters with the last one, and keep it if it is finite.
@@ -71,17 +60,40 @@ class GradientNoise:
             The ratio of `signal_to_noise`; None the first time, and for a gradient not kept.
         """
         now = self._gradient()
-        if not now.isfinite().all():
+        if not math.isfinite(float(now.sum())):
             return None
         before, self.before = self.before, now
         return None if before is None else signal_to_noise(now, before)
 
     def _gradient(self) -> torch.Tensor:
         """Return the chosen coordinates of the gradient, on the CPU."""
-        parts = [
-            torch.zeros(len(places), device=parameter.device)
-            if parameter.grad is None
-            else parameter.grad.reshape(-1)[places].float()
-            for parameter, places in self._chosen
-        ]
-        return torch.cat([part.cpu() for part in parts])
+        if self._places is None:
+            return torch.cat([_flat(parameter).float().cpu() for parameter in self._parameters])
+        return torch.cat(
+            [
+                _flat(parameter)[places].float().cpu()
+                for parameter, places in zip(self._parameters, self._places, strict=True)
+                if len(places)
+            ]
+        )
+
+
+def _flat(parameter: torch.nn.Parameter) -> torch.Tensor:
+    """Return the gradient of a parameter, which is 0 if it was not used."""
+    gradient = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+    return gradient.reshape(-1)
+
+
+def _choice(parameters: Sequence[torch.nn.Parameter]) -> list[torch.Tensor] | None:
+    """Return the chosen coordinates of each parameter; None for all of them."""
+    sizes = np.array([parameter.numel() for parameter in parameters])
+    if sizes.sum() <= MAX_COORDINATES:
+        return None
+    rng = np.random.default_rng(_CHOICE_SEED)
+    chosen = np.sort(rng.integers(sizes.sum(), size=MAX_COORDINATES))
+    ends = sizes.cumsum()
+    parts = np.split(chosen, np.searchsorted(chosen, ends[:-1]))
+    return [
+        torch.from_numpy(part - start).to(parameter.device)
+        for parameter, part, start in zip(parameters, parts, ends - sizes, strict=True)
+    ]
