@@ -147,7 +147,7 @@ class RunFiles:
         if not self._is_writer:
             return
         # Resuming needs the rows up to the checkpoint, so they are flushed first.
-        for path in (self._metrics, self._evaluations):
+        for path in (self._metrics, self._evaluations, self._rollouts):
             if path.exists():
                 with storing("the metrics", path):
                     sync(path)
