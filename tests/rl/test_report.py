@@ -204,6 +204,7 @@ def test_command_is_read_back_as_the_same_config():
 
     config = TrainConfig(
         tasks="my tasks; rm.jsonl",
+        allocator="counterfactual",
         allocator_args={"weight": "0.5", "mode": "margin"},
         bf16=True,
         frozen_roles=("thinker",),
