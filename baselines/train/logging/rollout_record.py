@@ -139,7 +139,7 @@ def _lengths(group: Group) -> list[int]:
 
 
 def _text(text: str, longest: int | None) -> str:
-    return text if longest is None else clip(text, longest)
+    return text if longest is None or len(text) <= longest else clip(text, longest)
 
 
 def _texts(messages: Sequence[Message], longest: int | None) -> list[str]:
@@ -147,7 +147,7 @@ def _texts(messages: Sequence[Message], longest: int | None) -> list[str]:
 
 
 def _answer(verdict: Verdict) -> str | None:
-    return None if verdict.answer is None else clip(verdict.answer, MAX_ANSWER_CHARS)
+    return None if verdict.answer is None else _text(verdict.answer, MAX_ANSWER_CHARS)
 
 
 def _replays(own: Replays, longest: int | None) -> RecordedReplays:
