@@ -20,7 +20,7 @@ from PIL import Image
 
 PICTURE = Path(__file__).resolve().parent.parent / "docs" / "report.png"
 MAX_BYTES = 150_000
-WIDTH, HEIGHT = 1100, 1240
+WIDTH, HEIGHT = 1100, 1165
 """Of the window: the first screen of the page."""
 COLORS = 128
 FLAGS = (

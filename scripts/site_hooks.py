@@ -19,7 +19,7 @@ ROOT_PAGES = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.m
 PAGES = {**ROOT_PAGES, "README.md": "index.md"}
 LINK = re.compile(r"(?<!!)\[([^\]]*)\]\((?!https?://|#)([^)#\s]+)(#[^)\s]*)?\)")
 NOTEBOOKS = "notebooks/"
-FRAME = re.compile(r'(<iframe src=")(?!https?:)')
+FRAME = re.compile(r'(<iframe src=")(?!https?:|\{)')
 """A page beside a notebook that is framed in it. The notebook's page has a folder of its own."""
 SEARCH = '<div class="md-search" data-md-component="search" role="dialog"'
 DOWNLOAD = "\n\n---\n\n[Download this notebook]({})\n"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import io
 import re
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
-from scripts import write_docs
+from scripts import photograph_report, write_docs
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -85,3 +87,23 @@ def test_generated_parts_are_up_to_date():
     for path, written in write_docs.PAGES.items():
         page = path.read_text(encoding="utf-8")
         assert page == written(page), remedy
+
+
+def test_readme_shows_a_small_picture_of_a_run():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "](docs/report.png)" in readme
+    assert 0 < photograph_report.PICTURE.stat().st_size < photograph_report.MAX_BYTES
+
+
+def test_a_photograph_is_reduced_to_a_few_colors():
+    written = io.BytesIO()
+    Image.linear_gradient("L").convert("RGB").save(written, format="PNG")
+    with Image.open(io.BytesIO(photograph_report.reduced(written.getvalue()))) as image:
+        assert image.size == (256, 256)
+        assert len(image.getcolors()) <= photograph_report.COLORS
+
+
+def test_without_a_browser_the_photograph_says_what_to_install(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match="run make browser"):
+        photograph_report.photographed(tmp_path / "report.html")
