@@ -118,3 +118,14 @@ def test_command_names_a_damaged_file(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main([str(run)])
     assert "line 1 of" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["config.json", "summary.json", "examples.json"])
+def test_command_names_half_a_file(name, tmp_path, capsys):
+    run = make_run(tmp_path, **WORDS)
+    (run / name).write_text('{"steps": [1, ')
+    with pytest.raises(SystemExit):
+        main([str(run)])
+    error = capsys.readouterr().err
+    assert f"{name} must be a JSON file, got a damaged one in {run}" in error
+    assert error.count("\n") == 1
