@@ -108,9 +108,7 @@ def credit_of(rows: Sequence[MetricRow]) -> dict[str, AgentCredit]:
     matches = (re.fullmatch(r"credit/(.+)/mean", name) for row in rows for name in row)
     agents = list(dict.fromkeys(match[1] for match in matches if match))
     audits = run_audit(rows, agents)
-    variances = {
-        agent: audit.variance_ratio.value for agent, audit in audits.items() if audit.variance_ratio
-    }
+    variances = {agent: _sum(rows, f"credit/{agent}/advantage_variance") for agent in agents}
     total = sum(variances.values())
     found = {}
     for agent in agents:
@@ -120,7 +118,7 @@ def credit_of(rows: Sequence[MetricRow]) -> dict[str, AgentCredit]:
         correlation = None if audit is None else audit.correlation
         found[agent] = AgentCredit(
             mean=float(measured.mean()) if len(measured) else None,
-            share=variances[agent] / total if total and agent in variances else None,
+            share=variances[agent] / total if total else None,
             correlation=None if correlation is None else correlation.value,
         )
     return found
