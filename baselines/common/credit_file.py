@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TypedDict
+
+from baselines.common.files import read_json
 
 CREDIT_FILE = "credit.json"
 """File name, in the folder of a run."""
@@ -34,5 +35,5 @@ def read_credit(path: Path) -> CreditRecord | None:
     """Return the contents of the file; None if there is no file."""
     if not path.exists():
         return None
-    record: CreditRecord = json.loads(path.read_text(encoding="utf-8"))
+    record: CreditRecord = read_json(path)
     return record

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import Any
 
 from ccpo_env.text import valid_unicode
 
@@ -81,6 +82,22 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: object) -> None:
     """Write a value as JSON, atomically; NaN and infinity are a ValueError."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Return the contents of a JSON file.
+
+    Raises:
+        FileNotFoundError: If there is no file.
+        ValueError: If it is not JSON, such as half of a file; the message names it.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:  # of the encoding, too
+        raise ValueError(
+            f"{path.name} must be a JSON file, got a damaged one in {path.parent} ({error}); "
+            f"restore it from a copy, or write it again"
+        ) from None
 
 
 def sync(path: Path) -> None:

@@ -160,10 +160,18 @@ def build(kind: type[Config], given: Mapping[str, Any]) -> Config:
     for flag in flags_of(kind):
         if flag.default is MISSING and flag.key not in own:
             name, remedy = (
-                (flag.key, flag.text) if flag.is_positional else (flag.name, flag.example)
+                (flag.key, f"pass {_first_sentence(flag.text)}")
+                if flag.is_positional
+                else (flag.name, flag.example)
             )
             raise ValueError(f"{name} must be given, got nothing; {remedy}")
     return kind(**own)
+
+
+def _first_sentence(text: str) -> str:
+    """Return the first sentence of a help text as a part of another one."""
+    first = text.split(". ")[0].removesuffix(".")
+    return first[:1].lower() + first[1:]
 
 
 def _flags(kind: type[Any], *, prefix: str, defaults: object) -> list[Flag]:

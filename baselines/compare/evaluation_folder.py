@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from baselines.common.evaluation_file import JOINT, TaskKey
+from baselines.common.files import read_json
 from baselines.compare.methods import HeldOut, Run
 from baselines.evaluate.output import EVALUATION_FILE
 from baselines.evaluate.transcripts import TRANSCRIPTS_FILE, Transcript, read_transcripts
@@ -64,7 +64,7 @@ def rates_of(transcripts: Sequence[Transcript], path: str) -> Mapping[TaskKey, f
 
 def _settings(folder: Path) -> dict[str, Any]:
     file = folder / EVALUATION_FILE
-    saved = json.loads(file.read_text(encoding="utf-8"))["config"] if file.is_file() else {}
+    saved = read_json(file)["config"] if file.is_file() else {}
     settings = {name: value for name, value in saved.items() if name != "out_dir"}
     if len(settings.get("tasks", ())) == 1:
         settings["tasks"] = settings["tasks"][0]  # as in the settings of a training run

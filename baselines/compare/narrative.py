@@ -77,8 +77,10 @@ def limits(methods: Sequence[Method], found: Sequence[Comparison]) -> list[str]:
         )
     if any(own.between for own in found):
         notes.append(
-            "A run was not evaluated at that number of tokens: its accuracy there is between those "
-            "of the evaluations before and after, and a verdict needs both to agree."
+            "A run was not evaluated at that number of tokens: its accuracy there was not "
+            "measured, but read off the line between the evaluations before and after. The "
+            "interval covers both, and a verdict needs both to agree. Train all runs with the same "
+            "--eval-every-tokens to measure it."
         )
     for method in methods:
         if _is_practically_shared(method):

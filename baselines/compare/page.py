@@ -129,7 +129,8 @@ def _run_json(run: Run) -> dict[str, Any]:
 
 def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
-    return ", ".join(names[:MAX_NAMED]) + more
+    comma = ";" if any("," in name for name in names) else ","
+    return f"{comma} ".join(names[:MAX_NAMED]) + more
 
 
 def _clip(text: str) -> str:

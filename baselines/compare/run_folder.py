@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from baselines.common.evaluation_file import EVALUATIONS_FILE, RecordedEvaluation, read_evaluations
-from baselines.common.files import CONFIG_FILE
+from baselines.common.files import CONFIG_FILE, read_json
 from baselines.common.jsonl import read_rows
 from baselines.common.metrics import METRICS_FILE, MetricRow
 from baselines.compare.methods import PURPOSES, AgentCredit, Cost, HeldOut, Run
@@ -42,7 +41,7 @@ def read_run(folder: Path, path: str) -> tuple[Run, dict[str, Any]]:
     Raises:
         ValueError: If the run has no evaluation, or none of the path.
     """
-    config: dict[str, Any] = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    config: dict[str, Any] = read_json(folder / CONFIG_FILE)
     evaluations = read_evaluations(folder)
     points = tuple(
         HeldOut(accuracy=accuracy, tokens=own.tokens, step=own.step, rates=own.rates(path))
@@ -83,7 +82,7 @@ def _why_empty(folder: Path, path: str, evaluations: Sequence[RecordedEvaluation
 def _status(folder: Path, config: Mapping[str, Any], rows: Sequence[MetricRow]) -> str:
     """Return "finished", or how far the run has come."""
     file, steps = folder / SUMMARY_FILE, config["steps"]
-    summary = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    summary = read_json(file) if file.is_file() else {}
     if summary.get("status") == "finished" and summary.get("steps_done") == steps:
         return "finished"
     return f"unfinished, {len(rows)} of {steps} steps"
@@ -109,9 +108,7 @@ def credit_of(rows: Sequence[MetricRow]) -> dict[str, AgentCredit]:
     matches = (re.fullmatch(r"credit/(.+)/mean", name) for row in rows for name in row)
     agents = list(dict.fromkeys(match[1] for match in matches if match))
     audits = run_audit(rows, agents)
-    variances = {
-        agent: audit.variance_ratio.value for agent, audit in audits.items() if audit.variance_ratio
-    }
+    variances = {agent: _sum(rows, f"credit/{agent}/advantage_variance") for agent in agents}
     total = sum(variances.values())
     found = {}
     for agent in agents:
@@ -121,7 +118,7 @@ def credit_of(rows: Sequence[MetricRow]) -> dict[str, AgentCredit]:
         correlation = None if audit is None else audit.correlation
         found[agent] = AgentCredit(
             mean=float(measured.mean()) if len(measured) else None,
-            share=variances[agent] / total if total and agent in variances else None,
+            share=variances[agent] / total if total else None,
             correlation=None if correlation is None else correlation.value,
         )
     return found

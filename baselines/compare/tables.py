@@ -85,7 +85,7 @@ def inputs_grid(methods: Sequence[Method]) -> Grid:
         states = list(dict.fromkeys(run.status for run in method.runs))
         kind = "training" if method.is_trained else "evaluation"
         rows.append((method.name, kind, seeds, states[0 if len(states) == 1 else -1], shown + more))
-    return Grid("Compared", ("method", "kind", "seeds", "status", "folder"), tuple(rows))
+    return Grid("Compared", ("method", "kind", "seed", "status", "folder"), tuple(rows))
 
 
 def credit_grid(methods: Sequence[Method], *, seed: int = 0) -> Grid | None:

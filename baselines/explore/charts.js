@@ -1,7 +1,7 @@
 "use strict";
 /* Drawings: the accuracy over training above the slider, and a card of each agent. */
 const WIDE = 1000; // units of the timeline's width
-const NUM_BINS = 24;
+const NUM_BINS = 25; // odd: credit of 0 has a bar of its own, neither blue nor orange
 const PRACTICALLY_SHARED = 0.98; // correlation of an advantage with the shared one
 const ROW_OF_STEP = new Map(DATA.audit.steps.map((step, place) => [step, place]));
 const [FIRST_STEP, LAST_STEP] = [STEPS[0], STEPS[STEPS.length - 1]];
@@ -66,8 +66,12 @@ class AgentCard {
     this.turns = TURNS.map((_, turn) => turn).filter((turn) => AGENTS[SPEAKERS[turn]] === agent);
     this.bars = Array.from({ length: NUM_BINS }, (_, bin) => {
       const value = ((bin + 0.5) / NUM_BINS) * 2 - 1;
-      return shade(drawing("rect", { x: (WIDE * bin) / NUM_BINS + 3, width: WIDE / NUM_BINS - 6 }),
-        2 * value * SCALE.credit, "credit");
+      const bar = drawing("rect", { x: (WIDE * bin) / NUM_BINS + 3, width: WIDE / NUM_BINS - 6 });
+      if (2 * bin + 1 === NUM_BINS) {
+        bar.classList.add("none");
+        return bar;
+      }
+      return shade(bar, 2 * value * SCALE.credit, "credit");
     });
     const zero = drawing("line", { x1: WIDE / 2, x2: WIDE / 2, y1: 0, y2: 100, class: "zero" });
     this.histogram = plot(100, [...this.bars, zero], "");

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from baselines.common.files import CONFIG_FILE
+from baselines.common.files import CONFIG_FILE, read_json
 from baselines.common.jsonl import read_rows
 from baselines.common.metrics import METRICS_FILE, MetricRow
 from baselines.common.rollout_file import ROLLOUTS_FILE, RecordedGroup, read_rollouts
@@ -78,10 +77,10 @@ def read_run(run_dir: Path) -> Run:
             f"{run_dir}; train again"
         ) from None
     summary = run_dir / SUMMARY_FILE
-    status = json.loads(summary.read_text(encoding="utf-8")) if summary.exists() else {}
+    status = read_json(summary) if summary.exists() else {}
     return Run(
         name=run_dir.resolve().name,
-        config=json.loads((run_dir / CONFIG_FILE).read_text(encoding="utf-8")),
+        config=read_json(run_dir / CONFIG_FILE),
         steps=by_step,
         turns=turns,
         metrics=read_rows(run_dir / METRICS_FILE),

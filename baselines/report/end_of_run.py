@@ -12,9 +12,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from baselines.common.rollout_file import ROLLOUTS_FILE
 from baselines.common.stats import Estimate
 from baselines.common.stats.paired import PairedDifference
-from baselines.report.held_out import Comparison, comparisons, read_run
+from baselines.report.held_out import Comparison, RunRecord, comparisons, read_run
 from baselines.report.narrative import answers, remarks
 from baselines.report.outcomes import Kind
 from baselines.report.run_audit import run_audit
@@ -54,7 +55,7 @@ class EndOfRun:
             say("")
         say(self.verdict, is_wrapped=True)
         say(f"\nreport {report}")
-        width = max(map(len, self.commands))
+        width = max(map(len, self.commands), default=0)
         for command, purpose in self.commands.items():
             say(f"next   {command.ljust(width)}  # {purpose}")
 
@@ -96,16 +97,26 @@ def end_of_run(run_dir: Path) -> EndOfRun:
     run = read_run(run_dir)
     audits = run_audit(run.rows, audited_agents(run.rows))
     said = [text for answer in answers(run, audits) for text in answer.sentences]
-    path = shlex.quote(str(run_dir))
     return EndOfRun(
         rows=comparisons(run, SHOWN),
         has_only_counts=run.has_only_counts,
         verdict=" ".join([*said, *remarks(run)]),
-        commands={
-            f"ccpo explore {path}": "read messages with their credit",
-            f"ccpo compare {path} OTHER": "test it against another run",
-        },
+        commands=_next_commands(run, run_dir),
     )
+
+
+def _next_commands(run: RunRecord, run_dir: Path) -> dict[str, str]:
+    """Return the commands that can read, or go on with, what the run has so far."""
+    path = shlex.quote(str(run_dir))
+    found = {}
+    if run.status == "interrupted":
+        found[f"ccpo train --resume --out-dir {path}"] = "go on"
+    rollouts = run_dir / ROLLOUTS_FILE
+    if rollouts.is_file() and rollouts.stat().st_size > 0:
+        found[f"ccpo explore {path}"] = "read messages and credit"
+    if run.outcomes and not run.has_only_counts:
+        found[f"ccpo compare {path} OTHER"] = "test it against another run"
+    return found
 
 
 def _difference(found: Estimate | None) -> str:

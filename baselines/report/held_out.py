@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypedDict, TypeVar
 
 from baselines.common.evaluation_file import read_evaluations
-from baselines.common.files import CONFIG_FILE
+from baselines.common.files import CONFIG_FILE, read_json
 from baselines.common.jsonl import read_rows
 from baselines.common.metrics import METRICS_FILE, MetricRow
 from baselines.common.stats import Estimate
@@ -141,7 +140,7 @@ def read_run(run_dir: Path) -> RunRecord:
         raise FileNotFoundError(
             f"run_dir must hold config.json, got none in {run_dir}; pass the folder of a run"
         )
-    config: dict[str, object] = read_json(run_dir / CONFIG_FILE, {})
+    config: dict[str, object] = read_json(run_dir / CONFIG_FILE)
     rows = read_rows(run_dir / METRICS_FILE)
     summary = _read_summary(run_dir / "summary.json")
     outcomes: Sequence[Outcomes] = [TaskOutcomes(own) for own in read_evaluations(run_dir)]
@@ -169,11 +168,9 @@ def comparison(run: RunRecord, kind: Kind, removed: str = "") -> Comparison:
     return Comparison(kind, removed, before, after, change(run.before, run.after, kind, removed))
 
 
-def read_json(path: Path, default: T) -> T:
+def read_if_present(path: Path, default: T) -> T:
     """Return the contents of a JSON file, or the default if it does not exist."""
-    if not path.exists():
-        return default
-    value: T = json.loads(path.read_text(encoding="utf-8"))
+    value: T = read_json(path) if path.exists() else default
     return value
 
 
@@ -186,7 +183,7 @@ def _read_summary(path: Path) -> RunSummary:
         "warnings": [],
         "versions": {},
     }
-    found: dict[str, Any] = read_json(path, {})
+    found: dict[str, Any] = read_if_present(path, {})
     return {**unknown, **{key: found[key] for key in unknown if key in found}}  # type: ignore[typeddict-item]
 
 

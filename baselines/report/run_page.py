@@ -15,7 +15,7 @@ from baselines.pages.svg import Plot, short
 from baselines.report.credit_map import credit_map
 from baselines.report.curves import added_points, held_out_points
 from baselines.report.figures import plots
-from baselines.report.held_out import comparisons, read_json, read_run
+from baselines.report.held_out import comparisons, read_if_present, read_run
 from baselines.report.narrative import answers, credit_sentence, effect, remarks
 from baselines.report.run_audit import PRACTICALLY_SHARED, run_audit
 from baselines.report.wording import names_of, p_number, p_words, percent_with_interval, points
@@ -77,7 +77,7 @@ def write_report(run_dir: Path) -> Path:
         practically_shared=PRACTICALLY_SHARED,
         sections=_sections(drawn),
         credit_map=credit_map(record),
-        examples=read_json(run_dir / "examples.json", []),
+        examples=read_if_present(run_dir / "examples.json", []),
         settings={name: _text(value) for name, value in run.config.items()},
         command=command(run.config),
         clip=_clip,

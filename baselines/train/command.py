@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -11,7 +10,7 @@ from typing import Any
 from baselines.common.checks import flag_of
 from baselines.common.command_line import Given, parse
 from baselines.common.errors import exit_on_bad_input
-from baselines.common.files import CONFIG_FILE
+from baselines.common.files import CONFIG_FILE, read_json
 from baselines.train.config import (
     FIRST_FLAGS,
     SETTINGS,
@@ -55,7 +54,7 @@ def settle(given: Given) -> TrainConfig:
     if resume == "auto" and saved is not None:
         resume = "yes" if saved.exists() else "no"
     if resume == "yes" and saved is not None and saved.exists():
-        of_run: dict[str, Any] = json.loads(saved.read_text(encoding="utf-8"))
+        of_run: dict[str, Any] = read_json(saved)
         expect_known_settings(of_run, saved.parent)
         start = with_settings(start, of_run)
     config = replace(start, **{**given, "resume": resume})

@@ -92,9 +92,11 @@ def write_run(
             "credit/solver_0/signal_rate": 0.5,
             "credit/thinker_0/mean": 0.25,
             "credit/thinker_0/variance_ratio": 4.0,
+            "credit/thinker_0/advantage_variance": 0.3,
             "credit/thinker_0/correlation_vs_shared": 0.5,
             "credit/solver_0/mean": None,
             "credit/solver_0/variance_ratio": 1.0,
+            "credit/solver_0/advantage_variance": 0.1,
             "credit/solver_0/correlation_vs_shared": None,
         }
         for step, (before, after) in enumerate(pairwise(tokens), start=1)

@@ -155,7 +155,7 @@ def test_underscores_of_a_field_are_accepted():
         (["--on=yes"], "--on must stand alone, got 'yes'; pass --on or --no-on"),
         (["--help=me"], "--help must stand alone, got 'me'; pass -h or --help"),
         (["a", "--count", "-1"], "count must be >= 0, got -1; pass --count 0"),
-        ([], "places must be given, got nothing; Places"),
+        ([], "places must be given, got nothing; pass places"),
     ],
 )
 def test_what_cannot_be_read_is_one_line_and_exit_code_2(words, message, capsys):

@@ -163,6 +163,7 @@ def test_between_two_evaluations_both_must_show_the_difference():
         "d": "inconclusive",
     }
     assert all(own.between for own in found.values())
+    assert any("--eval-every-tokens" in note for note in limits([reference], [*found.values()]))
     assert found["b"].tested.difference.value == pytest.approx(9 / 19 / 2)  # half way between
     assert found["b"].tested.difference.low <= 0.0
     assert found["c"].tested.only_method is None

@@ -29,9 +29,13 @@ def test_run_is_read_with_its_curve_credit_and_cost(tmp_path):
         **{"continuations": 55.0, "ratings": 0.0},
     }
     assert (run.cost.steps, run.cost.verifier_calls, run.cost.seconds) == (2, 16.0, 1.0)
-    # variances 4 and 1, relative to that of the shared advantage
-    assert run.credit["thinker_0"] == AgentCredit(mean=0.25, share=4 / 5, correlation=0.5)
-    assert run.credit["solver_0"] == AgentCredit(mean=None, share=1 / 5, correlation=None)
+    # variances 0.3 and 0.1 of the advantages; not those relative to the shared one, 4 and 1
+    assert run.credit["thinker_0"] == AgentCredit(
+        mean=0.25, share=pytest.approx(0.75), correlation=0.5
+    )
+    assert run.credit["solver_0"] == AgentCredit(
+        mean=None, share=pytest.approx(0.25), correlation=None
+    )
     assert set(run.without) == {"without thinker_0"}
     assert differing_settings([shared, branch]) == {"allocator": ["shared", "branch"]}
 
@@ -111,12 +115,20 @@ def test_credit_is_averaged_over_the_steps_that_have_a_signal():
     rows = [
         {
             **{"rollout/groups": 4, "credit/a/mean": 1.0, "credit/a/signal_rate": 0.0},
-            **{"credit/a/variance_ratio": None, "credit/b/mean": 0.0, "credit/b/signal_rate": 0.0},
+            **{
+                "credit/a/advantage_variance": 0.0,
+                "credit/b/mean": 0.0,
+                "credit/b/signal_rate": 0.0,
+            },
         },
         {
             **{"rollout/groups": 4, "credit/a/mean": 0.0, "credit/a/signal_rate": 0.5},
-            **{"credit/a/variance_ratio": 3.0, "credit/b/mean": 0.0, "credit/b/signal_rate": 0.5},
-            "credit/b/variance_ratio": 1.0,
+            **{
+                "credit/a/advantage_variance": 3.0,
+                "credit/b/mean": 0.0,
+                "credit/b/signal_rate": 0.5,
+            },
+            "credit/b/advantage_variance": 1.0,
         },
     ]
     found = credit_of(rows)

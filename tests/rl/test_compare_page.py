@@ -190,3 +190,11 @@ def test_amounts_are_short(number, text):
 def test_durations_have_a_unit_that_fits():
     assert [duration(s) for s in (5.4, 600, 9000)] == ["5 s", "10.0 min", "2.5 h"]
     assert math.isclose(float(duration(119).split()[0]), 119)
+
+
+def test_names_with_commas_are_told_apart_in_the_title(tmp_path):
+    names = ("shared, grpo", "branch, grpo")
+    methods = [method(name, run_of({0: LOW, 9: HIGH})) for name in names]
+    page = write_comparison(tmp_path, methods, compare(methods))
+    title = "<h1>Comparison: shared, grpo; branch, grpo</h1>"
+    assert title in page.read_text(encoding="utf-8")

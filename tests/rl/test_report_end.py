@@ -11,6 +11,11 @@ from rich.console import Console
 
 from baselines.__main__ import COMMANDS
 from baselines.common.evaluation_file import EVALUATIONS_FILE
+<<<<<<< HEAD
+=======
+from baselines.common.rollout_file import ROLLOUTS_FILE
+from baselines.report import end_of_run
+>>>>>>> wt-eyes
 from baselines.report.command import main
 from baselines.report.end_of_run import MAX_ROWS, end_of_run
 from tests.rl.report_runs import evaluations_of, make_run, outcomes_of, summary_of
@@ -52,9 +57,18 @@ def test_the_table_and_the_verdict_fit_80_columns(tmp_path, agents):
 
 
 def test_every_command_of_the_last_screen_exists(tmp_path):
-    found = end_of_run(make_run(tmp_path, **WORDS)).commands
-    assert len(found) == 2
+    run = make_run(tmp_path, summary=summary_of(status="interrupted"), **WORDS)
+    (run / ROLLOUTS_FILE).write_text("{}\n")
+    found = end_of_run(run).commands
+    assert len(found) == 3
+    assert f"ccpo train --resume --out-dir {run}" in found
     assert {command.split()[1] for command in found} <= set(COMMANDS)
+
+
+def test_the_last_screen_names_no_command_that_would_fail(tmp_path):
+    run = make_run(tmp_path, evaluations=[], **WORDS)  # nor are there rollouts
+    assert end_of_run(run).commands == {}
+    assert "next" not in screen(run)
 
 
 def test_end_of_an_interrupted_run_compares_with_the_latest_evaluation(tmp_path):
@@ -117,3 +131,14 @@ def test_command_names_a_damaged_file(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main([str(run)])
     assert "line 1 of" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["config.json", "summary.json", "examples.json"])
+def test_command_names_half_a_file(name, tmp_path, capsys):
+    run = make_run(tmp_path, **WORDS)
+    (run / name).write_text('{"steps": [1, ')
+    with pytest.raises(SystemExit):
+        main([str(run)])
+    error = capsys.readouterr().err
+    assert f"{name} must be a JSON file, got a damaged one in {run}" in error
+    assert error.count("\n") == 1
