@@ -75,12 +75,21 @@ class RecordedEvaluation:
             if path not in own.outcomes:
                 continue
             outcomes = own.outcomes[path]  # (k, N)
-            measured = (~np.isnan(outcomes)).sum(axis=0)
-            right = np.nansum(outcomes, axis=0)
-            for task, number, total in zip(own.tasks, right, measured, strict=True):
+            right = np.nansum(outcomes, axis=0).tolist()
+            for task, number, total in zip(own.tasks, right, _num_measured(outcomes), strict=True):
                 if total:
-                    rates[name, task] = float(number / total)
+                    rates[name, task] = number / total
         return rates
+
+    def num_samples(self, path: str = JOINT) -> dict[TaskKey, int]:
+        """Return the number of measured samples of each task that has more than one."""
+        return {
+            (name, task): number
+            for name, own in self.benchmarks.items()
+            if len(own.outcomes.get(path, ())) > 1
+            for task, number in zip(own.tasks, _num_measured(own.outcomes[path]), strict=True)
+            if number > 1
+        }
 
     def accuracy(self, path: str = JOINT) -> float | None:
         """Return the mean rate over the measured tasks; None if there is none."""
@@ -150,6 +159,12 @@ def evaluation_rows(evaluation: RecordedEvaluation) -> Sequence[Row]:
         }
         for name, own in evaluation.benchmarks.items()
     ]
+
+
+def _num_measured(outcomes: FloatArray) -> list[int]:
+    """Return the number of measured samples of each task, from outcomes of shape (k, N)."""
+    counts: list[int] = (~np.isnan(outcomes)).sum(axis=0).tolist()
+    return counts
 
 
 def _texts(outcomes: FloatArray) -> list[str]:

@@ -45,7 +45,13 @@ def read_run(folder: Path, path: str) -> tuple[Run, dict[str, Any]]:
     config: dict[str, Any] = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
     evaluations = read_evaluations(folder)
     points = tuple(
-        HeldOut(accuracy=accuracy, tokens=own.tokens, step=own.step, rates=own.rates(path))
+        HeldOut(
+            accuracy=accuracy,
+            tokens=own.tokens,
+            step=own.step,
+            rates=own.rates(path),
+            num_samples=own.num_samples(path),
+        )
         for own in evaluations
         if (accuracy := own.accuracy(path)) is not None
     )

@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from baselines.common.evaluation_file import JOINT
+from baselines.compare.comparison import compare
 from baselines.compare.folders import read_methods
 from baselines.compare.methods import AgentCredit, differing_settings
 from baselines.compare.run_folder import cost_of, credit_of
@@ -93,6 +95,24 @@ def test_mixture_names_runs_by_settings_and_evaluations_by_folder(tmp_path):
     assert run.last.rates == {("b", "t/0"): 0.0, ("b", "t/1"): 1.0, ("b", "t/3"): 1.0}
     assert run.questions["b", "t/2"] == "q 2"
     assert set(run.without) == {"without thinker_0"}
+
+
+def test_an_evaluation_of_more_samples_is_not_better_for_that(tmp_path):
+    """Each of ten tasks has a right sample 9 times of 10 in both; a mean hides that of one."""
+    run = write_run(tmp_path / "run", {0: "0" * 10, 1000: "1" * 10})
+    folder = write_evaluation(tmp_path / "evaluation", {"joint": "1" * 10})
+    episodes = (folder / "transcripts.jsonl").read_text(encoding="utf-8").splitlines()
+    lines = [
+        json.dumps({**json.loads(line), "sample": sample, "reward": 1.0 if sample else -1.0})
+        for line in episodes
+        for sample in range(10)
+    ]
+    (folder / "transcripts.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    methods = read_methods([run, folder], JOINT)
+    assert set(methods[1].runs[0].last.num_samples.values()) == {10}
+    (found,) = compare(methods)
+    assert found.tested.difference.value == pytest.approx(-0.1)
+    assert (found.verdict, found.tested.test) == ("inconclusive", "sample exchange")
 
 
 def test_a_run_that_is_going_is_read_as_far_as_it_has_come(tmp_path):

@@ -49,6 +49,8 @@ def test_a_line_is_read_as_the_rates_of_its_tasks(tmp_path):
     assert found.rates("without thinker_0") == {("lookup", "a"): 0.0, ("lookup", "c"): 0.0}
     assert found.accuracy() == pytest.approx(2 / 3)
     assert found.rates("without nobody") == {}
+    assert found.num_samples() == {("lookup", "a"): 2, ("lookup", "c"): 2}
+    assert found.num_samples("without thinker_0") == found.num_samples("without nobody") == {}
     assert found.accuracy("without nobody") is None
     assert evaluation_rows(found) == [LINE]
 
