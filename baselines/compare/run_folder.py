@@ -77,6 +77,11 @@ def read_run(folder: Path, path: str) -> tuple[Run, dict[str, Any]]:
 def _why_empty(folder: Path, path: str, evaluations: Sequence[RecordedEvaluation]) -> str:
     if evaluations:
         known = sorted({name for own in evaluations for name in own.paths})
+        if path in known:
+            return (
+                f"a run must have measured a held-out task, got none on path {path!r} in {folder}; "
+                f"choose tasks and a verifier that fit"
+            )
         return (
             f"path must be a path of the evaluations, got {path!r} in {folder}; choose from {known}"
         )

@@ -172,12 +172,14 @@ def test_another_path_is_compared(tmp_path):
             "must be a path of the evaluations, got 'alone' in .*eval",
         ),
         (("run", "evaluation"), "alone", "must be a path of the evaluations, got 'alone' in .*run"),
+        (("run", "silent"), "joint", "a run must have measured a held-out task, got none on path"),
         (("run", "unmeasured"), "joint", "an evaluation must have measured a task, got none on"),
     ],
 )
 def test_read_methods_refuses_what_it_cannot_compare(tmp_path, names, path, message):
     write_run(tmp_path / "run", CURVE)
     write_run(tmp_path / "empty", {})
+    write_run(tmp_path / "silent", {0: "--", 100: "--"})
     (tmp_path / "experiment").mkdir()
     (tmp_path / "experiment" / "compare.html").touch()
     write_evaluation(tmp_path / "evaluation", {"joint": "01"})
