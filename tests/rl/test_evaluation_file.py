@@ -55,6 +55,12 @@ def test_a_line_is_read_as_the_rates_of_its_tasks(tmp_path):
     assert evaluation_rows(found) == [LINE]
 
 
+def test_the_tasks_of_all_evaluations_are_held_in_memory_once(tmp_path):
+    write(tmp_path, *({**LINE, "step": step} for step in range(3)))
+    found = [own.benchmarks["lookup"].tasks for own in read_evaluations(tmp_path)]
+    assert found[0] is found[1] is found[2]
+
+
 outcomes = st.sampled_from([0.0, 1.0, NAN])
 
 
