@@ -11,7 +11,7 @@ from tempfile import TemporaryFile
 
 from ccpo_env.text import valid_unicode
 
-CONFIG_FILE = "config.json"
+CONFIG_FILE, SUMMARY_FILE = "config.json", "summary.json"
 """File name, in the folder of a run."""
 
 

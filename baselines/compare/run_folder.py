@@ -11,14 +11,13 @@ from typing import Any
 import numpy as np
 
 from baselines.common.evaluation_file import EVALUATIONS_FILE, RecordedEvaluation, read_evaluations
-from baselines.common.files import CONFIG_FILE
+from baselines.common.files import CONFIG_FILE, SUMMARY_FILE
 from baselines.common.jsonl import read_rows
 from baselines.common.metrics import METRICS_FILE, MetricRow
 from baselines.compare.methods import PURPOSES, AgentCredit, Cost, HeldOut, Run
 from baselines.evaluate.transcripts import read_transcripts
 from baselines.pages.series import column
 
-SUMMARY_FILE = "summary.json"
 NO_EFFECT = (
     *("seed", "out_dir", "resume", "preset", "config", "tracker", "push_to_hub"),
     *("keep_checkpoints", "checkpoint_every", "completions_every"),
