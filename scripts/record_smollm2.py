@@ -19,6 +19,7 @@ from baselines.common.files import CONFIG_FILE
 from baselines.common.metrics import METRICS_FILE
 from baselines.common.rollout_file import ROLLOUTS_FILE
 from baselines.explore import write_explorer
+from baselines.explore.run_data import SUMMARY_FILE
 
 SHIPPED = Path(__file__).resolve().parent.parent / "notebooks" / "run_of_smollm2"
 FLAGS = ("--preset", "smollm2", "--eval-every", "5", "--num-eval-tasks", "48", "--resume", "auto")
@@ -28,7 +29,7 @@ RUNS = {
 }
 """The runs by name, with the flags in which they differ."""
 EXPLORED = "counterfactual"
-FILES = (CONFIG_FILE, METRICS_FILE, EVALUATIONS_FILE, ROLLOUTS_FILE)
+FILES = (CONFIG_FILE, METRICS_FILE, EVALUATIONS_FILE, ROLLOUTS_FILE, SUMMARY_FILE)
 
 
 def main(arguments: Sequence[str] = ()) -> None:

@@ -77,7 +77,7 @@ PRIORITY = (
     {"allocator", "credit"},
     {"its gain over shared"},
     {"p"},
-    {AREA},
+    {AREA, "seeds needed"},
     {"contribution / ceiling at the end", "difference to shared", "mean over training"},
 )
 """Headings of the columns of results that a page shows first."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from baselines.policies.base import Completion
 from baselines.rollouts.costs import Purpose
@@ -59,6 +59,9 @@ class Rollout:
         verdict: The verdict of the verifier; "error" if a policy returned no completion, which
             ends the episode.
         ballot: The answers of the voters, if the majority decides; else None.
+
+    Attributes:
+        reward: Team reward, -1 or +1; None if it was not measured.
     """
 
     request: RolloutRequest
@@ -66,11 +69,11 @@ class Rollout:
     completions: tuple[Completion | None, ...]
     verdict: Verdict
     ballot: Ballot | None = None
+    reward: float | None = field(init=False)
 
-    @property
-    def reward(self) -> float | None:
-        """Team reward, -1 or +1; None if it was not measured."""
-        return self.verdict.reward
+    def __post_init__(self) -> None:
+        """Read the reward of the verdict, once."""
+        self.reward = self.verdict.reward
 
     @property
     def sampled(self) -> tuple[Completion, ...]:
@@ -93,6 +96,7 @@ class Replays:
         num_shared: Number of first messages shared with that rollout.
         messages: The further messages of each episode.
         verdicts: The verdict on each.
+        rewards: The team reward of each, -1 or +1; None if it was not measured.
     """
 
     removed: frozenset[str]
@@ -100,6 +104,7 @@ class Replays:
     num_shared: int
     messages: tuple[tuple[Message, ...], ...]
     verdicts: tuple[Verdict, ...]
+    rewards: tuple[float | None, ...]
 
     @classmethod
     def of(cls, rollouts: Sequence[Rollout], rollout: int | None) -> Replays:
@@ -111,4 +116,5 @@ class Replays:
             request.num_shared,
             tuple([own.messages[request.num_shared :] for own in rollouts]),
             tuple([own.verdict for own in rollouts]),
+            tuple([own.reward for own in rollouts]),
         )

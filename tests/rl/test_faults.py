@@ -324,8 +324,8 @@ def test_run_keeps_the_checkpoint_that_answered_most_held_out_tasks(config, tmp_
     successes = iter([4, 1, 3, 2, 3])
     evaluate = Trainer.evaluate
 
-    def evaluated(trainer, step):
-        found = evaluate(trainer, step).episodes
+    def evaluated(trainer, *, draw=0):
+        found = evaluate(trainer, draw=draw).episodes
         right = next(successes)
         statuses = (["correct"] * right + ["wrong"] * (4 - right)) * 2  # joint, without the thinker
         episodes = [

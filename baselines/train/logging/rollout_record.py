@@ -158,7 +158,7 @@ def _replays(own: Replays, longest: int | None) -> RecordedReplays:
         "speakers": [message.agent for message in max(own.messages, key=len)],
         "messages": [_texts(messages, longest) for messages in own.messages],
         "answers": [_answer(verdict) for verdict in own.verdicts],
-        "rewards": [verdict.reward for verdict in own.verdicts],
+        "rewards": list(own.rewards),
     }
 
 
