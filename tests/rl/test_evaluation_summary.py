@@ -369,3 +369,11 @@ def test_tables_show_text_and_not_markup():
     page = markdown_page("t", [grid], [])
     assert r"| x\|y \[/b\] \*z\* | 1 |" in page
     assert r"## a \[red\]title\[/red\] \| \<b\>" in page
+
+
+def test_unmeasured_samples_of_one_side_do_not_make_a_verdict():
+    """Right 7 times of 8 in both; of the one measured sample of a task only a 1 is seen."""
+    own = correctness(joint=" ".join(["+++++++-"] * 10), alone=" ".join(["+???????"] * 10))
+    (summary,) = summarize({"b": own})
+    row = summary.find("net_gain", ALONE)
+    assert (row.estimate.value, row.verdict) == (-0.125, "inconclusive")
