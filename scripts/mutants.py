@@ -58,6 +58,7 @@ TESTS_OF: Mapping[str, str] = {
     "baselines/policies": "rl/test_options* rl/test_scripted* rl/test_policy* rl/test_sampler* "
     "rl/test_team* rl/test_token_tree* rl/test_tree_attention* rl/test_prompt_cache* "
     "rl/test_checkpoint* rl/test_endpoint* rl/test_hf_policy* rl/test_llama* rl/test_lora*",
+    "baselines/pages": "rl/test_pages*",
     "baselines/report": "rl/test_report*",
     "baselines/rollouts": "rl/test_plan* rl/test_ratings* rl/test_removed_cache* rl/test_groups* "
     "rl/test_rollout* rl/test_team_env*",

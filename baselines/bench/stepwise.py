@@ -21,6 +21,8 @@ FOREVER = 1_000_000_000
 LEARNING_RATE = 1e-6
 """So small that completion lengths do not change, in both loops."""
 TINY_STEP = TrainConfig(
+    allocator="counterfactual",
+    optimizer="grpo",
     learning_rate=LEARNING_RATE,
     warmup_steps=0,
     steps=FOREVER,
@@ -28,7 +30,7 @@ TINY_STEP = TrainConfig(
     eval_every=0,
     num_eval_tasks=1,
 )
-"""The embedded model, trained without evaluations and checkpoints."""
+"""The embedded model with credit and optimizer of the paper, no evaluations and no checkpoints."""
 
 
 class _Closed(BaseException):

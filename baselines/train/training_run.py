@@ -18,7 +18,9 @@ from baselines.common.metrics import METRICS_FILE
 from baselines.evaluate.evaluation import Evaluation
 from baselines.evaluate.examples import example_episodes
 from baselines.evaluate.transcripts import write_transcripts
-from baselines.report import AgentAudit, end_of_run, run_audit, write_report
+from baselines.report.end_of_run import end_of_run
+from baselines.report.run_audit import AgentAudit, run_audit
+from baselines.report.run_page import write_report
 from baselines.train.config import TrainConfig
 from baselines.train.interrupt import stop_requests
 from baselines.train.logging.progress import LiveProgress

@@ -14,7 +14,7 @@ from baselines.common.evaluation_file import (
     evaluation_rows,
 )
 from baselines.common.metrics import METRICS_FILE
-from baselines.report import write_report
+from baselines.report.run_page import write_report
 
 VOID = {"br", "hr", "img", "input", "link", "meta"}
 TEAM = ("thinker_0", "solver_0")

@@ -17,6 +17,8 @@ from ccpo_env.topologies.registry import TOPOLOGIES
 from ccpo_env.verifiers.registry import VERIFIERS
 
 NAN, INF = float("nan"), float("inf")
+PAPER = TrainConfig(allocator="counterfactual", optimizer="grpo")
+"""Credit and optimizer that have hyperparameters and a smallest group."""
 BAD = [
     ("allocator", "countrfactual", "did you mean 'counterfactual'?"),
     ("optimizer", "zzz", "unknown optimizer 'zzz'; available: dapo, dr_grpo, "),
@@ -54,7 +56,7 @@ BAD = [
 @pytest.mark.parametrize(("name", "value", "remedy"), BAD)
 def test_check_refuses_a_bad_value_in_one_sentence(name, value, remedy):
     with pytest.raises(ValueError, match=name) as error:
-        replace(TrainConfig(), **{name: value}).check()
+        replace(PAPER, **{name: value}).check()
     message = str(error.value)
     assert remedy in message
     assert ", got " in message or "; available: " in message
@@ -74,7 +76,7 @@ def test_check_refuses_a_bad_value_in_one_sentence(name, value, remedy):
     ],
 )
 def test_check_accepts_the_ends_of_the_ranges(name, value):
-    replace(TrainConfig(), **{name: value}).check()
+    replace(PAPER, **{name: value}).check()
 
 
 @pytest.mark.parametrize(
@@ -105,7 +107,7 @@ def test_check_of_the_other_scripts_refuses_bad_values(config, name):
 )
 def test_check_refuses_bad_hyperparameters(settings, message):
     with pytest.raises(ValueError, match=message):
-        TrainConfig(**settings).check()
+        replace(PAPER, **settings).check()
 
 
 @pytest.mark.parametrize(
@@ -124,7 +126,8 @@ def test_check_refuses_bad_categories_of_messages(name, message):
 
 
 def test_hyperparameters_are_read_from_the_command_line():
-    config = read_config(["--allocator-args", "weight", "0.5", "mode", "margin"])
+    words = "--allocator counterfactual --allocator-args weight 0.5 mode margin"
+    config = read_config(words.split())
     assert config.allocator_args == {"weight": "0.5", "mode": "margin"}
 
 

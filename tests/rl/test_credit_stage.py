@@ -18,7 +18,13 @@ from ccpo_env.types import Task
 from tests.rl.teams import NO_THINKER, RecordingPolicy
 
 TASKS = [Task(f"t/{n}", f"{n}+1", str(n + 1)) for n in range(8)]
-SMALL = TrainConfig(group_size=4, removed_samples=2, branch_samples=2)
+SMALL = TrainConfig(
+    allocator="counterfactual",
+    optimizer="grpo",
+    group_size=4,
+    removed_samples=2,
+    branch_samples=2,
+)
 
 
 def runner_of(config: TrainConfig, policy=None) -> RolloutRunner:

@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 
 from baselines.common.metrics import METRICS
 from baselines.pages.series import binned, smoothed
-from baselines.report import write_report
 from baselines.report.held_out import read_run
-from baselines.report.run_page import MAX_MESSAGE_CHARS, command
+from baselines.report.run_page import MAX_MESSAGE_CHARS, command, write_report
 from tests.rl.report_runs import (
     CONFIG,
     credit_of,

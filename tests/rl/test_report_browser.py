@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from baselines.evaluate import command as evaluate
-from baselines.report import write_report
+from baselines.report.run_page import write_report
 from tests.rl.report_runs import make_run
 from tests.rl.teams import quietly, write_tasks
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from baselines.common.credit_file import read_credit
 from baselines.credit.registry import ALLOCATORS
 from baselines.pages.svg import COLOURS, DASHES, HATCHES, MARKS
-from baselines.report import write_report
 from baselines.report.credit_map import MAX_TASKS, STRONGEST, credit_by_name, credit_map, role_of
+from baselines.report.run_page import write_report
 from baselines.report.update_figures import MAX_LINES
 from baselines.rollouts.groups import Group
 from baselines.train.logging.credit_record import MAX_GROUPS, CreditHistory

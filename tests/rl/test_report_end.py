@@ -11,9 +11,8 @@ from rich.console import Console
 
 from baselines.__main__ import COMMANDS
 from baselines.common.evaluation_file import EVALUATIONS_FILE
-from baselines.report import end_of_run
 from baselines.report.command import main
-from baselines.report.end_of_run import MAX_ROWS
+from baselines.report.end_of_run import MAX_ROWS, end_of_run
 from tests.rl.report_runs import evaluations_of, make_run, outcomes_of, summary_of
 
 TEAM = ("thinker_0", "solver_0")

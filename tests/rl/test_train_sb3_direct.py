@@ -120,12 +120,12 @@ def test_best_rates_are_those_of_the_largest_mean_over_tuning_seeds():
 
 
 def test_rows_compare_seed_by_seed_within_a_setting():
-    bases = [0.2, 0.9, 0.5, 0.7]
+    bases = [0.2, 0.9, 0.5, 0.7, 0.3]
     found = [result("shared", seed, base) for seed, base in enumerate(bases)]
     found += [result("better", seed, base + 0.05 + 0.001 * seed) for seed, base in enumerate(bases)]
-    found += [result("noise", seed, bases[(seed + 1) % 4]) for seed in range(4)]
+    found += [result("noise", seed, bases[(seed + 1) % 5]) for seed in range(5)]
     found += [result("worse", seed, base - 0.3 + 0.01 * seed) for seed, base in enumerate(bases)]
-    found += [result("shared", seed, 0.0, setting="default") for seed in range(4)]
+    found += [result("shared", seed, 0.0, setting="default") for seed in range(5)]
     found += [result("shared", signal_runs.TUNING_SEEDS[0], 99.0)]
     rows = table_rows(found, lambda _method: "shared")
     verdicts = {(row.setting, row.method): row.verdict for row in rows}
@@ -137,25 +137,25 @@ def test_rows_compare_seed_by_seed_within_a_setting():
         ("default", "shared"): "reference",
     }
     better = rows[1]
-    assert better.gain.value == pytest.approx(0.0515)
-    assert better.mean_gain.value == pytest.approx(0.0515 / 2)
+    assert better.gain.value == pytest.approx(0.052)
+    assert better.mean_gain.value == pytest.approx(0.052 / 2)
     assert rows[0].share.value == pytest.approx(np.mean(bases))
     table = markdown(rows, {"rare": "rare mix", "default": "default mix"})
     assert len({line.count("|") for line in table.splitlines()}) == 1
 
 
 def test_figure_shows_every_seed_and_every_verdict():
-    found = [result("shared", s, 0.1 * s) for s in range(4)]
-    found += [result("better", s, 0.1 * s + 0.3 + 0.001 * s) for s in range(4)]
-    found += [result("shared", s, 0.5, setting="default") for s in range(4)]
-    found += [result("shared", s, 0.5, setting="third") for s in range(4)]
+    found = [result("shared", s, 0.1 * s) for s in range(5)]
+    found += [result("better", s, 0.1 * s + 0.3 + 0.001 * s) for s in range(5)]
+    found += [result("shared", s, 0.5, setting="default") for s in range(5)]
+    found += [result("shared", s, 0.5, setting="third") for s in range(5)]
     names = {name: name for name in ("rare", "default", "third")}
     figure = share_figure(table_rows(found, lambda _method: "shared"), names)
     panels = {axis.get_title(loc="left"): axis for axis in figure.axes}
     rare = panels["rare"]
     assert [tick.get_text() for tick in rare.get_yticklabels()] == ["shared", "better"]
-    ticks = [line for line in rare.lines if line.get_marker() == "|" and len(line.get_xdata()) == 4]
-    assert_allclose(ticks[1].get_xdata(), [0.3, 0.401, 0.502, 0.603])
+    ticks = [line for line in rare.lines if line.get_marker() == "|" and len(line.get_xdata()) == 5]
+    assert_allclose(ticks[1].get_xdata(), [0.3, 0.401, 0.502, 0.603, 0.704])
     assert {line.get_marker() for line in rare.lines} >= {"o", "^"}  # told apart without colour
     assert not panels[""].axison
 

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from baselines.common.metrics import MetricRow
-from baselines.report import run_audit
 from baselines.report.narrative import credit_sentences
+from baselines.report.run_audit import run_audit
 
 _SHOWN = {
     "joint": "accuracy/joint",
