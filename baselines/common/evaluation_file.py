@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -75,12 +76,22 @@ class RecordedEvaluation:
             if path not in own.outcomes:
                 continue
             outcomes = own.outcomes[path]  # (k, N)
-            measured = (~np.isnan(outcomes)).sum(axis=0)
-            right = np.nansum(outcomes, axis=0)
-            for task, number, total in zip(own.tasks, right, measured, strict=True):
+            right = np.nansum(outcomes, axis=0).tolist()
+            keys, measured = _keys(name, own.tasks), _num_measured(outcomes)
+            for key, number, total in zip(keys, right, measured, strict=True):
                 if total:
-                    rates[name, task] = float(number / total)
+                    rates[key] = number / total
         return rates
+
+    def num_samples(self, path: str = JOINT) -> dict[TaskKey, int]:
+        """Return the number of measured samples of each task that has more than one."""
+        return {
+            (name, task): number
+            for name, own in self.benchmarks.items()
+            if len(own.outcomes.get(path, ())) > 1
+            for task, number in zip(own.tasks, _num_measured(own.outcomes[path]), strict=True)
+            if number > 1
+        }
 
     def accuracy(self, path: str = JOINT) -> float | None:
         """Return the mean rate over the measured tasks; None if there is none."""
@@ -115,9 +126,10 @@ def read_evaluations(run_dir: Path) -> list[RecordedEvaluation]:
     """
     path = run_dir / EVALUATIONS_FILE
     found: dict[int, RecordedEvaluation] = {}
+    tasks: dict[tuple[str, ...], tuple[str, ...]] = {}  # one copy of the same tasks
     for number, row in enumerate(read_rows(path), start=1):
         try:
-            step, name, outcomes = int(row["step"]), str(row["benchmark"]), _outcomes(row)
+            step, name, outcomes = int(row["step"]), str(row["benchmark"]), _outcomes(row, tasks)
             known = found.get(step, RecordedEvaluation(step, int(row["tokens"])))
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(
@@ -152,14 +164,28 @@ def evaluation_rows(evaluation: RecordedEvaluation) -> Sequence[Row]:
     ]
 
 
+@lru_cache(maxsize=64)
+def _keys(benchmark: str, tasks: tuple[str, ...]) -> list[TaskKey]:
+    return [(benchmark, task) for task in tasks]
+
+
+def _num_measured(outcomes: FloatArray) -> list[int]:
+    """Return the number of measured samples of each task, from outcomes of shape (k, N)."""
+    counts: list[int] = (~np.isnan(outcomes)).sum(axis=0).tolist()
+    return counts
+
+
 def _texts(outcomes: FloatArray) -> list[str]:
     """Return one text per sample from outcomes of shape (k, N)."""
     characters = np.where(np.isnan(outcomes), "-", np.where(outcomes > 0.5, "1", "0"))
     return ["".join(sample) for sample in characters.tolist()]
 
 
-def _outcomes(row: Mapping[str, Any]) -> BenchmarkOutcomes:
-    tasks = tuple(map(str, row["tasks"]))
+def _outcomes(
+    row: Mapping[str, Any], known: dict[tuple[str, ...], tuple[str, ...]]
+) -> BenchmarkOutcomes:
+    own = tuple(map(str, row["tasks"]))
+    tasks = known.setdefault(own, own)
     outcomes = {}
     for path, samples in row["outcomes"].items():
         if not samples or any(len(sample) != len(tasks) for sample in samples):

@@ -12,7 +12,7 @@ from typing import Any
 
 from ccpo_env.text import valid_unicode
 
-CONFIG_FILE = "config.json"
+CONFIG_FILE, SUMMARY_FILE = "config.json", "summary.json"
 """File name, in the folder of a run."""
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from baselines.common.evaluation_file import TaskKey
 from baselines.common.stats import ALPHA, MIN_TESTED, holm
 from baselines.compare.matching import Pairing, pairing_of
 from baselines.compare.methods import Method, Run
@@ -138,7 +139,7 @@ def _rows(reference: Method, other: Method, seed: int) -> Iterator[Comparison]:
         return
     around = [(at_tokens(one, tokens), at_tokens(two, tokens)) for one, two in pairing.runs]
     known = [(one, two) for one, two in around if one is not None and two is not None]
-    if len(known) == len(around):
+    if len(known) == len(around) and (pairing.unit == "seeds" or _tasks(*known)):
         yield _row(pairing, "equal tokens", (tokens, tokens), known, rng)
     yield replace(end, tested=replace(end.tested, p_value=None), reason=UNEQUAL)
 
@@ -154,7 +155,7 @@ def _row(
         tested = by_seed(pairs)
     else:
         (pair,) = pairs
-        tested = by_task(pair, sorted(pair[0].tasks() & pair[1].tasks()), rng=rng)
+        tested = by_task(pair, _tasks(pair), rng=rng)
     return Comparison(
         method=pairing.method,
         reference=pairing.reference,
@@ -178,7 +179,7 @@ def _by_benchmark(
 ) -> Iterator[Comparison]:
     """Yield a row for each benchmark and, with several, one for all of them."""
     (pair,) = pairs
-    tasks = sorted(pair[0].tasks() & pair[1].tasks())
+    tasks = _tasks(pair)
     names = list(dict.fromkeys(benchmark for benchmark, _ in tasks))
     groups = {name: [task for task in tasks if task[0] == name] for name in names}
     if len(groups) > 1:
@@ -192,6 +193,11 @@ def _by_benchmark(
             tokens=(pair[0].before.tokens, pair[1].before.tokens),
             tested=by_task(pair, own, rng=rng),
         )
+
+
+def _tasks(pair: Pair) -> list[TaskKey]:
+    """Return the tasks that both measured in all evaluations of a pair."""
+    return sorted(pair[0].tasks() & pair[1].tasks())
 
 
 def _tokens(run: Run) -> float:

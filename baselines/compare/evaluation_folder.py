@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,13 @@ def read_evaluation(folder: Path, path: str) -> tuple[Run, dict[str, Any]]:
             f"choose tasks and a verifier that fit"
         )
     run = Run(
-        points=(HeldOut(accuracy=float(np.mean(list(rates.values()))), rates=rates),),
+        points=(
+            HeldOut(
+                accuracy=float(np.mean(list(rates.values()))),
+                rates=rates,
+                num_samples=_num_samples(transcripts, path),
+            ),
+        ),
         team=rates_of(transcripts, JOINT),
         without={p: rates_of(transcripts, p) for p in sorted(known) if p.startswith("without ")},
         questions={episode.key: episode.question for episode in transcripts},
@@ -60,6 +67,11 @@ def rates_of(transcripts: Sequence[Transcript], path: str) -> Mapping[TaskKey, f
         if episode.path == path and episode.reward is not None:
             right.setdefault(episode.key, []).append(episode.reward > 0)
     return {key: float(np.mean(own)) for key, own in right.items()}
+
+
+def _num_samples(transcripts: Sequence[Transcript], path: str) -> Mapping[TaskKey, int]:
+    counts = Counter(e.key for e in transcripts if e.path == path and e.reward is not None)
+    return {key: number for key, number in counts.items() if number > 1}
 
 
 def _settings(folder: Path) -> dict[str, Any]:

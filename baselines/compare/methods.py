@@ -23,12 +23,14 @@ class HeldOut:
             `ccpo evaluate`, which knows nothing of training.
         step: Training steps before it.
         rates: Rate of correct samples of each task; empty where only the mean is known.
+        num_samples: Measured samples of each task that has more than one.
     """
 
     accuracy: float
     tokens: float | None = None
     step: int | None = None
     rates: Mapping[TaskKey, float] = field(default_factory=dict)
+    num_samples: Mapping[TaskKey, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from baselines.common.evaluation_file import TaskKey
-from baselines.common.types import FloatArray
+from baselines.common.types import FloatArray, IntArray
 from baselines.compare.methods import HeldOut, Run
 
 TOLERANCE = 0.02
@@ -58,6 +58,11 @@ class Moment:
 def rates_of(point: HeldOut, tasks: Collection[TaskKey]) -> FloatArray:
     """Return the rate of each task in an evaluation, shape (n,)."""
     return np.array([point.rates[task] for task in tasks], dtype=np.float64)
+
+
+def num_samples_of(point: HeldOut, tasks: Collection[TaskKey]) -> IntArray:
+    """Return the number of measured samples of each task in an evaluation, shape (n,)."""
+    return np.array([point.num_samples.get(task, 1) for task in tasks], dtype=np.int64)
 
 
 def at_end(run: Run) -> Moment:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from baselines.compare.tables import (
     settings_grid,
 )
 from baselines.evaluate.tables import Grid
-from baselines.pages.page import PARTS, render
+from baselines.pages.page import PARTS, clip, render
 
 COMPARE_FILE = "compare.json"
 TEMPLATE = Path(__file__).parent / "compare.html.jinja"
@@ -78,7 +79,7 @@ def write_comparison(
         settings=settings_grid(methods),
         examples=examples,
         no_examples=NO_EXAMPLES,
-        clip=_clip,
+        clip=partial(clip, max_chars=MAX_MESSAGE_CHARS),
     )
     target = out_dir / COMPARE_PAGE
     write_text(target, page)
@@ -131,8 +132,3 @@ def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
     comma = ";" if any("," in name for name in names) else ","
     return f"{comma} ".join(names[:MAX_NAMED]) + more
-
-
-def _clip(text: str) -> str:
-    left_out = len(text) - MAX_MESSAGE_CHARS
-    return text if left_out <= 0 else f"{text[:-left_out]}… ({left_out} characters more)"

@@ -18,7 +18,7 @@ from baselines.common.stats import (
     paired_difference,
 )
 from baselines.compare.methods import HeldOut
-from baselines.compare.moments import Moment, rates_of
+from baselines.compare.moments import Moment, num_samples_of, rates_of
 
 Pair = tuple[Moment, Moment]
 """Of the reference, and of the method."""
@@ -63,7 +63,12 @@ def by_task(pair: Pair, tasks: Sequence[TaskKey], *, rng: np.random.Generator) -
     Note: See `_weakest` for a run that was not evaluated at this moment.
     """
     found = [
-        paired_difference(rates_of(one, tasks), rates_of(two, tasks), rng=rng)
+        paired_difference(
+            rates_of(one, tasks),
+            rates_of(two, tasks),
+            rng=rng,
+            num_samples=(num_samples_of(one, tasks), num_samples_of(two, tasks)),
+        )
         for ((one, two),) in _sides([pair])
     ]
     reference, method = (moment.rates(tasks) for moment in pair)

@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 
 from baselines.common.evaluation_file import EVALUATIONS_FILE, RecordedEvaluation, read_evaluations
-from baselines.common.files import CONFIG_FILE, read_json
+from baselines.common.files import CONFIG_FILE, SUMMARY_FILE, read_json
 from baselines.common.jsonl import read_rows
 from baselines.common.metrics import METRICS_FILE, MetricRow
 from baselines.compare.methods import PURPOSES, AgentCredit, Cost, HeldOut, Run
 from baselines.evaluate.transcripts import read_transcripts
 from baselines.pages.series import column
 
-SUMMARY_FILE = "summary.json"
 NO_EFFECT = (
     *("seed", "out_dir", "resume", "preset", "config", "tracker", "push_to_hub"),
     *("keep_checkpoints", "checkpoint_every", "completions_every"),
@@ -44,7 +43,13 @@ def read_run(folder: Path, path: str) -> tuple[Run, dict[str, Any]]:
     config: dict[str, Any] = read_json(folder / CONFIG_FILE)
     evaluations = read_evaluations(folder)
     points = tuple(
-        HeldOut(accuracy=accuracy, tokens=own.tokens, step=own.step, rates=own.rates(path))
+        HeldOut(
+            accuracy=accuracy,
+            tokens=own.tokens,
+            step=own.step,
+            rates=own.rates(path),
+            num_samples=own.num_samples(path),
+        )
         for own in evaluations
         if (accuracy := own.accuracy(path)) is not None
     )
@@ -70,6 +75,11 @@ def read_run(folder: Path, path: str) -> tuple[Run, dict[str, Any]]:
 def _why_empty(folder: Path, path: str, evaluations: Sequence[RecordedEvaluation]) -> str:
     if evaluations:
         known = sorted({name for own in evaluations for name in own.paths})
+        if path in known:
+            return (
+                f"a run must have measured a held-out task, got none on path {path!r} in {folder}; "
+                f"choose tasks and a verifier that fit"
+            )
         return (
             f"path must be a path of the evaluations, got {path!r} in {folder}; choose from {known}"
         )

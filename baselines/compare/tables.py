@@ -11,6 +11,8 @@ from baselines.compare.methods import PURPOSES, AgentCredit, Method, differing_s
 from baselines.compare.removals import lost_without
 from baselines.evaluate.summary import ALL
 from baselines.evaluate.tables import Grid
+from baselines.pages.page import setting_text
+from baselines.pages.series import duration
 
 DASH = "\N{EN DASH}"
 MAX_SETTING_CHARS = 60
@@ -145,7 +147,7 @@ def _without_empty(
 def settings_grid(methods: Sequence[Method]) -> Grid | None:
     """Return one row per setting that differs; None if there is none."""
     rows = [
-        (name, *(_setting_text(value) for value in values))
+        (name, *(_short_setting(value) for value in values))
         for name, values in differing_settings(methods).items()
     ]
     columns = ("setting", *(method.name for method in methods))
@@ -161,13 +163,6 @@ def amount(number: float | None) -> str:
     return f"{number / 1e3:.1f}k" if number < 1e6 else f"{number / 1e6:.2f}M"
 
 
-def duration(seconds: float) -> str:
-    """Return a time as in "45 s", "12.3 min" or "3.4 h"."""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
-
-
 def _mean_text(credits: Sequence[AgentCredit], field: str) -> str:
     """Return the mean over the seeds in which it was measured."""
     values = [value for own in credits if (value := getattr(own, field)) is not None]
@@ -179,10 +174,6 @@ def _estimate_text(estimate: Estimate | None) -> str:
     return DASH if estimate is None else estimate.text("+.3f")
 
 
-def _setting_text(value: object) -> str:
-    if isinstance(value, dict):
-        value = ", ".join(f"{name}={part}" for name, part in value.items()) or None
-    elif isinstance(value, list):
-        value = ", ".join(map(str, value)) or None
-    text = "default" if value is None else str(value)
+def _short_setting(value: object) -> str:
+    text = setting_text(value)
     return text if len(text) <= MAX_SETTING_CHARS else f"{text[: MAX_SETTING_CHARS - 1]}…"

@@ -89,6 +89,22 @@ class Correctness:
         right, total = self.num_right(path), self.num_measured(path)
         return team_right * (total - right), (team_total - team_right) * right, team_total * total
 
+    def sides(self, path: TeamPath) -> tuple[FloatArray, FloatArray, tuple[Counts, Counts]]:
+        """Return what the net gain of the whole team over a path compares.
+
+        Returns:
+            Two arrays of shape (n,), of the tasks measured on both sides: how often only the path
+            and only the whole team is right, see `hurt` and `helped`, if their samples are pairs,
+            else how often each is right, of which the difference is the same; and the number of
+            samples on either side.
+        """
+        _, _, pairs = self.pairs(path)
+        both = pairs > 0
+        if path in self.paired:
+            return self.hurt(path)[both], self.helped(path)[both], (pairs[both], pairs[both])
+        counts = (self.num_measured(path)[both], self.num_measured(JOINT)[both])
+        return self.rates(path)[both], self.rates(JOINT)[both], counts
+
     def of(self, chosen: BoolArray) -> Correctness:
         """Return the subset of tasks selected by a mask of shape (N,)."""
         return Correctness(

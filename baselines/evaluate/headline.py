@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from baselines.common.stats import PairedDifference, p_text
+from baselines.common.stats.paired import Test
 from baselines.evaluate.paths import JOINT, TeamPath
 from baselines.evaluate.summary import Row, Summary
 
 MAX_TOLD = 5
 """Most agents and controls with a sentence of their own."""
-TESTS = {"McNemar": "exact McNemar", "sign flip": "sign-flip test"}
+TESTS: Mapping[Test, str] = {
+    "McNemar": "exact McNemar",
+    "sign flip": "sign-flip test",
+    "sample exchange": "permutation of samples",
+}
 
 
 def sentences(summary: Summary) -> list[str]:

@@ -287,12 +287,14 @@ def _effects(correctness: Correctness, path: TeamPath, rng: np.random.Generator)
                 successes=successes,
                 total=pairs,
             )
-    gained, lost = known(correctness.helped(path)), known(correctness.hurt(path))
+    lost, gained, num_samples = correctness.sides(path)
     yield Row(
         quantity="net_gain",
         path=path,
         k=k,
-        estimate=paired_difference(lost, gained, rng=rng) if len(gained) else None,
+        estimate=(
+            paired_difference(lost, gained, rng=rng, num_samples=num_samples) if pairs else None
+        ),
         successes=helped - hurt,
         total=pairs,
     )

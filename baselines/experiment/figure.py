@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -76,7 +76,7 @@ def _draw(axis: Axes, runs: Sequence[RunResult], allocator: str, number: int) ->
     means = [own.value for _, own in points]
     color = plt.get_cmap("tab10")(number % 10)
     mark, style = MARKERS[number % len(MARKERS)], STYLES[number % len(STYLES)]
-    look = {"color": color, "markersize": 4, "linewidth": 1.3}
+    look: dict[str, Any] = {"color": color, "markersize": 4, "linewidth": 1.3}
     axis.plot(at, means, f"{mark}{style}", label=allocator, **look)
     low, high = ([getattr(own, end) for _, own in points] for end in ("low", "high"))
     axis.fill_between(at, low, high, color=color, alpha=0.15)

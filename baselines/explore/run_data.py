@@ -9,12 +9,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from baselines.common.files import CONFIG_FILE, read_json
+from baselines.common.files import CONFIG_FILE, SUMMARY_FILE, read_json
 from baselines.common.jsonl import read_rows
 from baselines.common.metrics import METRICS_FILE, MetricRow
 from baselines.common.rollout_file import ROLLOUTS_FILE, RecordedGroup, read_rollouts
 
-SUMMARY_FILE = "summary.json"
 AUDIT = ("slope_vs_shared", "correlation_vs_shared", "degenerate", "signal_rate", "mean")
 """Metrics of each agent's credit that the page shows for every step."""
 

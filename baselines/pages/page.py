@@ -71,3 +71,18 @@ def _script_text(value: object) -> str:
     for character, escaped in _UNSAFE.items():
         text = text.replace(character, escaped)
     return text
+
+
+def clip(text: str, max_chars: int) -> str:
+    """Return the first characters of a text, with the number of those that are left out."""
+    left_out = len(text) - max_chars
+    return text if left_out <= 0 else f"{text[:max_chars]}… ({left_out} characters more)"
+
+
+def setting_text(value: object) -> str:
+    """Return the value of a setting, a JSON value, as tables show it."""
+    if isinstance(value, dict):
+        value = ", ".join(f"{name}={part}" for name, part in value.items()) or None
+    elif isinstance(value, list):
+        value = ", ".join(map(str, value)) or None
+    return "default" if value is None else str(value)

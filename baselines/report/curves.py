@@ -1,4 +1,7 @@
-"""Held-out accuracy, and what each agent adds, as points over training."""
+"""Held-out accuracy, and what each agent adds, as points over training.
+
+At most as many evaluations as a figure draws, the first and the last one among them.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ def held_out_points(run: RunRecord) -> dict[str, list[Point]]:
     return {
         kind: [
             Point(own.step, found.value, found)
-            for own in run.outcomes
+            for own in _shown(run)
             if (found := _average(own, kind)) is not None
         ]
         for kind in CURVES
@@ -27,19 +30,19 @@ def held_out_points(run: RunRecord) -> dict[str, list[Point]]:
 
 
 def added_points(run: RunRecord) -> dict[str, list[Point]]:
-    """Return what each removed agent adds over the training steps, with paired intervals.
-
-    At most as many points as a figure draws, the first and the last evaluation among them.
-    """
-    shown = [run.outcomes[place] for place in spread(len(run.outcomes), MAX_MARKS)]
+    """Return what each removed agent adds over the training steps, with paired intervals."""
     return {
         removed: [
             Point(own.step, found.value, found)
-            for own in shown
+            for own in _shown(run)
             if (found := own.added(removed)) is not None
         ]
         for removed in run.removals
     }
+
+
+def _shown(run: RunRecord) -> list[Outcomes]:
+    return [run.outcomes[place] for place in spread(len(run.outcomes), MAX_MARKS)]
 
 
 def _average(own: Outcomes, kind: Kind) -> Estimate | None:
@@ -51,5 +54,5 @@ def _average(own: Outcomes, kind: Kind) -> Estimate | None:
         return None
     rates = [own.values(kind, removed) for removed in removals]
     common = [task for task in rates[0] if all(task in others for others in rates)]
-    means = np.array([np.mean([values[task] for values in rates]) for task in common])
-    return mean_rate(means) if len(means) else None
+    each = np.array([[values[task] for values in rates] for task in common])  # (N, removals)
+    return mean_rate(each.mean(axis=1)) if len(each) else None

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict, TypeVar
 
 from baselines.common.evaluation_file import read_evaluations
-from baselines.common.files import CONFIG_FILE, read_json
+from baselines.common.files import CONFIG_FILE, SUMMARY_FILE, read_json
 from baselines.common.jsonl import read_rows
 from baselines.common.metrics import METRICS_FILE, MetricRow
 from baselines.common.stats import Estimate
@@ -142,7 +142,7 @@ def read_run(run_dir: Path) -> RunRecord:
         )
     config: dict[str, object] = read_json(run_dir / CONFIG_FILE)
     rows = read_rows(run_dir / METRICS_FILE)
-    summary = _read_summary(run_dir / "summary.json")
+    summary = _read_summary(run_dir / SUMMARY_FILE)
     outcomes: Sequence[Outcomes] = [TaskOutcomes(own) for own in read_evaluations(run_dir)]
     if not outcomes:
         ends = ((0, summary["initial"]), (summary["steps_done"], summary["final"]))

@@ -79,10 +79,11 @@ class TaskOutcomes:
             if path in own.outcomes:
                 team, left = own.outcomes[JOINT], own.outcomes[path]  # (k, N)
                 each = _compared(kind, team, left)
-                for task, samples in zip(own.tasks, each.T, strict=True):
-                    known = samples[~np.isnan(samples)]
-                    if len(known):
-                        values[name, task] = float(known.mean())
+                measured = (~np.isnan(each)).sum(axis=0)
+                means = np.nansum(each, axis=0) / np.maximum(measured, 1)
+                for task, mean, total in zip(own.tasks, means.tolist(), measured, strict=True):
+                    if total:
+                        values[name, task] = mean
         return values
 
     def estimate(self, kind: Kind, removed: str = "") -> Estimate | None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from baselines.common.credit_file import CREDIT_FILE, read_credit
 from baselines.common.files import write_text
 from baselines.common.metrics import MetricRow
-from baselines.pages.page import render
+from baselines.pages.page import clip, render, setting_text
 from baselines.pages.svg import Plot, short
 from baselines.report.credit_map import credit_map
 from baselines.report.curves import added_points, held_out_points
@@ -78,9 +79,9 @@ def write_report(run_dir: Path) -> Path:
         sections=_sections(drawn),
         credit_map=credit_map(record),
         examples=read_if_present(run_dir / "examples.json", []),
-        settings={name: _text(value) for name, value in run.config.items()},
+        settings={name: setting_text(value) for name, value in run.config.items()},
         command=command(run.config),
-        clip=_clip,
+        clip=partial(clip, max_chars=MAX_MESSAGE_CHARS),
         short=short,
         percent=percent_with_interval,
         points=points,
@@ -125,16 +126,3 @@ def _named_in(rows: Sequence[MetricRow], pattern: str) -> list[str]:
     """Return the matches of a pattern in the names of the metrics, in order."""
     found = (re.fullmatch(pattern, key) for row in rows for key in row)
     return list(dict.fromkeys(match[1] for match in found if match))
-
-
-def _text(value: object) -> str:
-    if isinstance(value, dict):
-        value = ", ".join(f"{name}={part}" for name, part in value.items()) or None
-    elif isinstance(value, list):
-        value = ", ".join(map(str, value)) or None
-    return "default" if value is None else str(value)
-
-
-def _clip(text: str) -> str:
-    left_out = len(text) - MAX_MESSAGE_CHARS
-    return text if left_out <= 0 else f"{text[:-left_out]}… ({left_out} characters more)"

@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 
 from baselines.common.errors import BAD_INPUT, INTERRUPTED, exit_on_bad_input
-from baselines.common.files import CONFIG_FILE, StorageError, make_folder, write_json
+from baselines.common.files import CONFIG_FILE, SUMMARY_FILE, StorageError, make_folder, write_json
 from baselines.common.jsonl import read_rows
 from baselines.common.metrics import METRICS_FILE
 from baselines.evaluate.evaluation import Evaluation
@@ -127,7 +127,7 @@ def run(trainer: Trainer, tracker: Tracker, console: Console) -> int:
         )
         return INTERRUPTED
     results = summary(trainer, final)
-    write_json(run_dir / "summary.json", results)
+    write_json(run_dir / SUMMARY_FILE, results)
     examples = example_episodes(final, trainer.agents, trainer.credit_of) if final else []
     write_json(run_dir / "examples.json", examples)
     report = write_report(run_dir)

@@ -133,6 +133,13 @@ def test_runs_that_ended_alike_get_one_verdict():
     assert found.tested.p_value == pytest.approx(mcnemar(1, 8))
 
 
+def test_runs_without_a_common_task_at_equal_tokens_get_no_verdict_there():
+    """The last evaluations share a task, but not those before and after 180 tokens."""
+    one, two = run_of({0: "01--", 300: "--11"}), run_of({0: "0111", 180: "0111"})
+    (found,) = compare([method("a", one), method("b", two)])
+    assert (found.when, found.verdict) == ("end", None)
+
+
 def test_a_cheaper_run_is_compared_at_equal_tokens_and_not_at_the_end():
     """The longer run is no better at the tokens of the shorter one, only later."""
     worse, better = pair(9, 0)

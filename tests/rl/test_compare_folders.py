@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from baselines.common.evaluation_file import JOINT
+from baselines.compare.comparison import compare
 from baselines.compare.folders import read_methods
 from baselines.compare.methods import AgentCredit, differing_settings
 from baselines.compare.run_folder import cost_of, credit_of
@@ -99,6 +101,26 @@ def test_mixture_names_runs_by_settings_and_evaluations_by_folder(tmp_path):
     assert set(run.without) == {"without thinker_0"}
 
 
+def test_an_evaluation_of_more_samples_is_not_better_for_that(tmp_path):
+    """Each of ten tasks is solved 8 or 9 times of 10 in both; one sample of each says 0 or 10."""
+    run = write_run(tmp_path / "run", {0: "0" * 10, 1000: "1" * 10})
+    folder = write_evaluation(tmp_path / "evaluation", {"joint": "1" * 10})
+    episodes = (folder / "transcripts.jsonl").read_text(encoding="utf-8").splitlines()
+    lines = [
+        json.dumps(
+            {**json.loads(line), "sample": sample, "reward": 1.0 if sample > place % 2 else -1.0}
+        )
+        for place, line in enumerate(episodes)
+        for sample in range(10)
+    ]
+    (folder / "transcripts.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    methods = read_methods([run, folder], JOINT)
+    assert set(methods[1].runs[0].last.num_samples.values()) == {10}
+    (found,) = compare(methods)
+    assert found.tested.difference.value == pytest.approx(-0.15)
+    assert (found.verdict, found.tested.test) == ("inconclusive", "sample exchange")
+
+
 def test_a_run_that_is_going_is_read_as_far_as_it_has_come(tmp_path):
     going = write_run(tmp_path / "a", CURVE, is_finished=False, steps=80)
     longer = write_run(tmp_path / "b", CURVE, steps=80)  # finished once, and then resumed
@@ -164,12 +186,14 @@ def test_another_path_is_compared(tmp_path):
             "must be a path of the evaluations, got 'alone' in .*eval",
         ),
         (("run", "evaluation"), "alone", "must be a path of the evaluations, got 'alone' in .*run"),
+        (("run", "silent"), "joint", "a run must have measured a held-out task, got none on path"),
         (("run", "unmeasured"), "joint", "an evaluation must have measured a task, got none on"),
     ],
 )
 def test_read_methods_refuses_what_it_cannot_compare(tmp_path, names, path, message):
     write_run(tmp_path / "run", CURVE)
     write_run(tmp_path / "empty", {})
+    write_run(tmp_path / "silent", {0: "--", 100: "--"})
     (tmp_path / "experiment").mkdir()
     (tmp_path / "experiment" / "compare.html").touch()
     write_evaluation(tmp_path / "evaluation", {"joint": "01"})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 
 import pytest
 
@@ -11,7 +10,7 @@ from baselines.compare import command as script
 from baselines.compare.comparison import compare
 from baselines.compare.figures import averaged, figures
 from baselines.compare.page import write_comparison
-from baselines.compare.tables import DASH, amount, comparison_grid, cost_grid, credit_grid, duration
+from baselines.compare.tables import DASH, amount, comparison_grid, cost_grid, credit_grid
 from baselines.evaluate.tables import Grid
 from tests.rl.compare_cases import curve_method, method, run_of, write_evaluation, write_run
 from tests.rl.report_runs import Page
@@ -185,11 +184,6 @@ def test_tables_have_a_row_per_method():
 )
 def test_amounts_are_short(number, text):
     assert amount(number) == text
-
-
-def test_durations_have_a_unit_that_fits():
-    assert [duration(s) for s in (5.4, 600, 9000)] == ["5 s", "10.0 min", "2.5 h"]
-    assert math.isclose(float(duration(119).split()[0]), 119)
 
 
 def test_names_with_commas_are_told_apart_in_the_title(tmp_path):

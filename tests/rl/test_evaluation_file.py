@@ -49,8 +49,16 @@ def test_a_line_is_read_as_the_rates_of_its_tasks(tmp_path):
     assert found.rates("without thinker_0") == {("lookup", "a"): 0.0, ("lookup", "c"): 0.0}
     assert found.accuracy() == pytest.approx(2 / 3)
     assert found.rates("without nobody") == {}
+    assert found.num_samples() == {("lookup", "a"): 2, ("lookup", "c"): 2}
+    assert found.num_samples("without thinker_0") == found.num_samples("without nobody") == {}
     assert found.accuracy("without nobody") is None
     assert evaluation_rows(found) == [LINE]
+
+
+def test_the_tasks_of_all_evaluations_are_held_in_memory_once(tmp_path):
+    write(tmp_path, *({**LINE, "step": step} for step in range(3)))
+    found = [own.benchmarks["lookup"].tasks for own in read_evaluations(tmp_path)]
+    assert found[0] is found[1] is found[2]
 
 
 outcomes = st.sampled_from([0.0, 1.0, NAN])

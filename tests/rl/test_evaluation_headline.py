@@ -45,6 +45,13 @@ def test_headline_of_several_samples_gives_rates_of_pairs():
     assert "sign-flip test p = " in agent
 
 
+def test_headline_names_the_test_of_unequal_numbers_of_samples():
+    whole, rest = ["+++++++-", "++++++--"] * 5, ["+???????"] * 10
+    told = sentences(overall(joint=" ".join(whole), alone=" ".join(rest)))[1]
+    assert told.startswith("thinker_0: inconclusive, -0.188 [")
+    assert "(permutation of samples p = " in told
+
+
 def test_headline_compares_a_message_with_its_control():
     _, control = sentences(overall(joint="+ " * 8, empty="- " * 8))
     assert control.startswith("The message of thinker_0, compared with an empty one helps: +1.000")

@@ -255,6 +255,11 @@ def test_samples_that_share_messages_are_compared_one_by_one():
         free.pairs(LATER), [[2 * 2, 2 * 2, 0], [2 * 2, 1, 8], [16, 9, 16]]
     )
     np.testing.assert_array_equal(free.helped(LATER), [1 / 4, 4 / 9, 0])
+    for one in (own, free):
+        lost, gained, _ = one.sides(LATER)
+        np.testing.assert_allclose(gained - lost, one.helped(LATER) - one.hurt(LATER))
+    np.testing.assert_array_equal(own.sides(LATER)[2], [[4, 2, 4], [4, 2, 4]])
+    np.testing.assert_array_equal(free.sides(LATER)[2], [[4, 3, 4], [4, 3, 4]])
     chosen = own.of(np.array([True, False, True]))
     np.testing.assert_array_equal(chosen.pairs(LATER), [[1, 0], [1, 2], [4, 4]])
     np.testing.assert_array_equal(joined([own, chosen]).helped(LATER), [1 / 4, 1, 0, 1 / 4, 0])

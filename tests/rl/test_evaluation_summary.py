@@ -369,3 +369,13 @@ def test_tables_show_text_and_not_markup():
     page = markdown_page("t", [grid], [])
     assert r"| x\|y \[/b\] \*z\* | 1 |" in page
     assert r"## a \[red\]title\[/red\] \| \<b\>" in page
+
+
+def test_unmeasured_samples_of_one_side_do_not_make_a_verdict():
+    """Right about 7 times of 8 in both; the one measured sample of a task is right or wrong."""
+    own = correctness(
+        joint=" ".join(["+++++++-", "++++++--"] * 5), alone=" ".join(["+???????"] * 10)
+    )
+    (summary,) = summarize({"b": own})
+    row = summary.find("net_gain", ALONE)
+    assert (row.estimate.value, row.verdict) == (-0.1875, "inconclusive")

@@ -10,7 +10,7 @@ import re
 import pytest
 from jinja2 import UndefinedError
 
-from baselines.pages.page import render
+from baselines.pages.page import clip, render, setting_text
 
 TEMPLATE = """{% extends "page.html.jinja" %}
 {% import "parts.html.jinja" as parts %}
@@ -62,3 +62,16 @@ def test_numbers_that_json_lacks_and_missing_values_are_refused(tmp_path):
         page_of(tmp_path, data=[float("nan")], heading="")
     with pytest.raises(UndefinedError, match="heading"):
         page_of(tmp_path)
+
+
+def test_a_long_text_says_how_much_of_it_is_left_out():
+    assert clip("abcdef", 6) == "abcdef"
+    assert clip("abcdef", 4) == "abcd… (2 characters more)"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "default"), ([], "default"), ({}, "default"), (False, "False"), ([1, 2], "1, 2")],
+)
+def test_settings_are_shown_as_text(value, text):
+    assert setting_text(value) == text

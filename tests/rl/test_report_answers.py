@@ -15,6 +15,7 @@ from baselines.common.evaluation_file import BenchmarkOutcomes, RecordedEvaluati
 from baselines.common.stats import Estimate, paired, proportion
 from baselines.common.stats.paired import PairedDifference
 from baselines.report import outcomes
+from baselines.report.curves import held_out_points
 from baselines.report.held_out import RunRecord, comparison, comparisons
 from baselines.report.narrative import answers, remarks
 from baselines.report.outcomes import (
@@ -210,6 +211,16 @@ def test_numbers_never_show_a_negative_zero():
     assert points_with_p(found, at_most=True) == "+0.0 points [-1.0, +0.0], exact p <= 1.000"
     assert p_number(found) == "1.000"
     assert listed(["a", "b", "c"], "or") == "a, b or c"
+
+
+def test_figures_of_a_long_run_compute_only_the_evaluations_that_they_draw():
+    rows = {"x_0": [1, 0, 0, 0], "x_1": [1, 1, 0, 0]}
+    run = run_of(*(end(step, [1, 1, 1, 0], rows) for step in range(100)))
+    found = held_out_points(run)
+    for points_ in found.values():
+        assert (len(points_), points_[0].steps, points_[-1].steps) == (21, 0, 99)
+    rates = {kind: points_[7].rate for kind, points_ in found.items()}
+    assert rates == {"joint": 0.75, "without": 0.375, "help": 0.375, "hurt": 0.0}
 
 
 # Bar: of 2,000 runs without a difference, at most 6 % get a wrong verdict of each kind; with one,

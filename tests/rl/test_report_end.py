@@ -11,11 +11,7 @@ from rich.console import Console
 
 from baselines.__main__ import COMMANDS
 from baselines.common.evaluation_file import EVALUATIONS_FILE
-<<<<<<< HEAD
-=======
 from baselines.common.rollout_file import ROLLOUTS_FILE
-from baselines.report import end_of_run
->>>>>>> wt-eyes
 from baselines.report.command import main
 from baselines.report.end_of_run import MAX_ROWS, end_of_run
 from tests.rl.report_runs import evaluations_of, make_run, outcomes_of, summary_of

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import replace
 from statistics import NormalDist
@@ -12,7 +13,7 @@ from scipy import optimize, stats
 
 from baselines.common.stats import p_text, paired_counts, paired_difference
 from baselines.common.stats.paired import paired_bounds
-from baselines.common.stats.significance import mcnemar_p_values
+from baselines.common.stats.significance import exchange_p_value, mcnemar_p_values
 
 TASKS = 400
 
@@ -155,6 +156,43 @@ def test_at_most_6_of_100_null_comparisons_of_several_samples_get_a_verdict():
         first, second = rng.binomial(4, chances, size=(30, 2)).T / 4
         verdicts.append(paired_difference(first, second, rng=rng).verdict != "inconclusive")
     assert np.mean(verdicts) <= 0.06
+
+
+def test_at_most_6_of_100_null_comparisons_of_unequal_numbers_of_samples_get_a_verdict():
+    rng = np.random.default_rng(5)
+    verdicts = []
+    for _ in range(100):  # a test of the rates alone is wrong in 33 of them
+        first, second = rng.binomial(1, 0.9, size=10), rng.binomial(16, 0.9, size=10) / 16
+        found = paired_difference(first, second, rng=rng, num_samples=(1, 16))
+        verdicts.append(found.verdict != "inconclusive")
+        assert found.p_value < 0.05 or found.low <= 0.0 <= found.high
+    assert np.mean(verdicts) <= 0.06
+
+
+def test_the_samples_of_a_task_are_exchanged_between_the_sides():
+    first, second = np.array([1.0, 0.0, 1.0]), np.array([0.5, 0.25, 0.25])
+    sizes = np.array([1, 1, 1]), np.array([4, 4, 4])
+    found = exchange_p_value(
+        (first, sizes[0]), (second, sizes[1]), rng=np.random.default_rng(0), num_resamples=20_000
+    )
+    # Of 3, 1 and 2 right samples of 5, the first has the right one with probability r / 5.
+    extreme = 0.0
+    for hits in itertools.product((0, 1), repeat=3):
+        chance = math.prod(
+            r / 5 if hit else 1 - r / 5 for hit, r in zip(hits, (3, 1, 2), strict=True)
+        )
+        sums = sum((r - hit) / 4 - hit for hit, r in zip(hits, (3, 1, 2), strict=True))
+        extreme += chance * (abs(sums) >= abs((second - first).sum()) - 1e-9)
+    assert found == pytest.approx(extreme, abs=0.015)
+
+
+def test_more_samples_of_one_side_find_a_difference():
+    rng = np.random.default_rng(6)
+    chances = rng.beta(1.0, 1.0, size=200)
+    first = rng.binomial(1, chances)
+    second = rng.binomial(16, np.minimum(chances + 0.15, 1.0)) / 16
+    found = paired_difference(first, second, rng=rng, num_samples=(1, 16))
+    assert (found.verdict, found.low > 0.0) == ("higher", True)
 
 
 def test_verdict_follows_an_adjusted_p_value():

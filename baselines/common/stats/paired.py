@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import Literal
 
@@ -13,6 +13,7 @@ from baselines.common.stats.bootstrap import mean_difference
 from baselines.common.stats.estimate import CONFIDENCE, Estimate
 from baselines.common.stats.significance import (
     ALPHA,
+    exchange_p_value,
     mcnemar,
     mcnemar_p_values,
     p_text,
@@ -20,7 +21,7 @@ from baselines.common.stats.significance import (
 )
 from baselines.common.types import FloatArray
 
-Test = Literal["McNemar", "sign flip"]
+Test = Literal["McNemar", "sign flip", "sample exchange"]
 Verdict = Literal["higher", "lower", "inconclusive"]
 _BISECTIONS = 60
 """Halvings of an interval of length at most 2, to below the precision of a float."""
@@ -37,7 +38,8 @@ class PairedDifference(Estimate):
         num_units: Tasks that both measured.
         p_value: Two-sided p-value of the test; `dataclasses.replace` puts one adjusted for several
             tests in its place, which the verdict then follows.
-        test: "McNemar" (exact) where each task is right or wrong on both sides, else "sign flip".
+        test: "McNemar" (exact) where each task is right or wrong on both sides, else "sign flip";
+            "sample exchange" where the numbers of samples differ and its p-value is larger.
         only_first: Tasks that only the first solved; None with several samples per task.
         only_second: Tasks that only the second solved; None with several samples per task.
     """
@@ -65,22 +67,33 @@ class PairedDifference(Estimate):
 
 
 def paired_difference(
-    first: npt.ArrayLike, second: npt.ArrayLike, *, rng: np.random.Generator
+    first: npt.ArrayLike,
+    second: npt.ArrayLike,
+    *,
+    rng: np.random.Generator,
+    num_samples: tuple[npt.ArrayLike, npt.ArrayLike] = (1, 1),
 ) -> PairedDifference:
     """Return the mean difference of two systems on the same tasks, second minus first.
 
     Args:
         first: Rate of correct samples of each task, in [0, 1], shape (n,), n >= 1.
         second: The rates of the other system on the same tasks in the same order, shape (n,).
-        rng: Random generator of the sign-flip test and the bootstrap; unused where all rates
-            are 0 or 1.
+        rng: Random generator of the permutation tests and the bootstrap; unused where all rates
+            are 0 or 1 and the numbers of samples are equal.
+        num_samples: Samples of each task on either side, shape (n,) or () each.
 
     Returns:
         Where all rates are 0 or 1, the result of `paired_counts`; else the sign-flip p-value and
-        the bootstrap interval of the mean over tasks, extended to 0 where the test does not reject.
+        the bootstrap interval of the mean over tasks. The interval is extended to 0 where the test
+        does not reject.
 
     Raises:
         ValueError: If the shapes differ or are empty, or a rate is outside [0, 1] or NaN.
+
+    Note: The sign of a difference is not symmetric if one side has more samples of a task: a rate
+        of 0.9 is most often above a mean of one sample, and far below it else. There the p-value is
+        at least that of `exchange_p_value`, which does not need the symmetry, but takes all samples
+        as independent.
     """
     one, two = _rates(first, "first"), _rates(second, "second")
     if one.shape != two.shape:
@@ -90,19 +103,27 @@ def paired_difference(
         )
     if np.isin(one, (0.0, 1.0)).all() and np.isin(two, (0.0, 1.0)).all():
         is_right, becomes_right = one == 1.0, two == 1.0
-        return paired_counts(
+        found = paired_counts(
             both=int((is_right & becomes_right).sum()),
             only_first=int((is_right & ~becomes_right).sum()),
             only_second=int((~is_right & becomes_right).sum()),
             neither=int((~is_right & ~becomes_right).sum()),
         )
-    differences = two - one
-    found = mean_difference(differences, rng=rng)
-    p_value = sign_flip_p_value(differences, rng=rng)
-    low, high = found.low, found.high
-    if p_value >= ALPHA:
-        low, high = min(low, 0.0), max(high, 0.0)
-    return PairedDifference(found.value, low, high, len(one), p_value, "sign flip", None, None)
+    else:
+        differences = two - one
+        mean = mean_difference(differences, rng=rng)
+        p_value = sign_flip_p_value(differences, rng=rng)
+        found = PairedDifference(
+            mean.value, mean.low, mean.high, len(one), p_value, "sign flip", None, None
+        )
+    counts = [np.broadcast_to(np.asarray(own, dtype=np.int64), one.shape) for own in num_samples]
+    if (counts[0] != counts[1]).any():
+        p_value = exchange_p_value((one, counts[0]), (two, counts[1]), rng=rng)
+        if p_value > found.p_value:
+            found = replace(found, p_value=p_value, test="sample exchange")
+    if found.p_value >= ALPHA:
+        found = replace(found, low=min(found.low, 0.0), high=max(found.high, 0.0))
+    return found
 
 
 def paired_counts(both: int, only_first: int, only_second: int, neither: int) -> PairedDifference:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from baselines.common.stats.bootstrap import CHUNK, NUM_RESAMPLES
 from baselines.common.stats.intervals import TIE
 from baselines.common.stats.scipy_stats import scipy_stats
-from baselines.common.types import FloatArray
+from baselines.common.types import FloatArray, IntArray
 
 ALPHA = 0.05
 """Significance level of p-values."""
@@ -83,6 +83,41 @@ def sign_flip_p_value(
         size = min(rows, num_resamples - start)
         signs = rng.integers(2, size=(size, len(differences))) * 2 - 1
         num_extreme += int((np.abs(signs @ differences) >= observed - TIE).sum())
+    return (1 + num_extreme) / (1 + num_resamples)
+
+
+def exchange_p_value(
+    first: tuple[FloatArray, IntArray],
+    second: tuple[FloatArray, IntArray],
+    *,
+    rng: np.random.Generator,
+    num_resamples: int = NUM_RESAMPLES,
+) -> float:
+    """Return the two-sided p-value of a permutation test on samples, not on tasks.
+
+    p = (1 + resamples with |mean| >= |observed mean|) / (1 + num_resamples)
+
+    If both systems solve each task with the same probability, each choice of the samples of a task
+    that are the second's is equally probable, also if the two have different numbers of samples.
+
+    Args:
+        first: Rate of correct samples of each task, and number of samples, >= 1; both shape (n,).
+        second: The same of the other system on the same tasks.
+        rng: Random generator for the choices.
+        num_resamples: Number of random choices.
+
+    Source: Phipson and Smyth, arXiv:1603.05766, for the 1 that is added.
+    """
+    (one, size), (two, others) = first, second
+    right = np.rint(one * size).astype(np.int64) + np.rint(two * others).astype(np.int64)
+    observed = abs((two - one).sum())
+    rows = max(1, CHUNK // len(right))
+    num_extreme = 0
+    for start in range(0, num_resamples, rows):
+        count = min(rows, num_resamples - start)
+        chosen = rng.hypergeometric(right, size + others - right, others, (count, len(right)))
+        sums = (chosen / others - (right - chosen) / size).sum(axis=1)
+        num_extreme += int((np.abs(sums) >= observed - TIE).sum())
     return (1 + num_extreme) / (1 + num_resamples)
 
 
