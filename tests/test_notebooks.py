@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from nbclient import NotebookClient
 
-from scripts import run_notebooks
+from scripts import record_smollm2, run_notebooks
 
 NOTEBOOKS = run_notebooks.notebooks()
 STEPS = re.compile(r"(?<=steps[= ])\d+")
@@ -89,6 +89,16 @@ def test_a_notebook_is_stored_without_what_only_a_kernel_shows():
     assert stored.metadata == {}
     again = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1 + 2")])
     assert run_notebooks.digest(again) != run_notebooks.digest(notebook)
+
+
+def test_the_page_that_a_notebook_frames_is_that_of_todays_explorer(tmp_path):
+    record_smollm2.write_page(tmp_path / "explore.html")
+    pages = [
+        path.read_text(encoding="utf-8")
+        for path in (record_smollm2.PAGE, tmp_path / "explore.html")
+    ]
+    data = re.compile(r'<script type="application/json" id="data">.*?</script>')  # compressed
+    assert data.sub("", pages[0]) == data.sub("", pages[1]), REMEDY
 
 
 def test_an_unknown_notebook_is_refused(capsys):
