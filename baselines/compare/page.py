@@ -34,8 +34,7 @@ MAX_NAMED = 4
 MAX_MESSAGE_CHARS = 4000
 """Longest message on the page."""
 NO_EXAMPLES = (
-    "No transcripts of both: a training run writes those of its last evaluation at its end, and an "
-    "experiment keeps none."
+    "No transcripts of both: a training run writes those of its last evaluation at its end."
 )
 
 
@@ -78,6 +77,7 @@ def write_comparison(
         inputs=inputs_grid(methods),
         settings=settings_grid(methods),
         examples=examples,
+        has_folders=any(run.folder is not None for method in methods for run in method.runs),
         no_examples=NO_EXAMPLES,
         clip=partial(clip, max_chars=MAX_MESSAGE_CHARS),
     )

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from baselines.common.stats import Estimate, PairedDifference, p_text
+from baselines.common.wording import plural
 from baselines.evaluate.summary import Row, Summary
 
 TERMINAL_WIDTH = 80
@@ -93,11 +94,11 @@ def markdown_page(title: str, tables: Sequence[Grid], notes: Sequence[str]) -> s
 def _whole(summary: Summary) -> Grid:
     samples = f", {summary.num_samples} samples each" if summary.num_samples > 1 else ""
     num_columns = len(RATE_COLUMNS) - all(row.verdict is None for row in summary.rows)
-    notes = [f"{summary.num_unmeasured} episodes not measured"]
+    notes = [f"{plural(summary.num_unmeasured, 'episode')} not measured"]
     if num_columns == len(RATE_COLUMNS):
         notes.append("verdicts: paired tests, p adjusted by Holm's method")
     return Grid(
-        f"{summary.benchmark}: {summary.num_tasks} tasks{samples}",
+        f"{summary.benchmark}: {plural(summary.num_tasks, 'task')}{samples}",
         RATE_COLUMNS[:num_columns],
         tuple(_cells(row)[:num_columns] for row in summary.rows),
         "; ".join(notes),

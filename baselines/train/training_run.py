@@ -113,7 +113,7 @@ def run(trainer: Trainer, tracker: Tracker, console: Console) -> int:
         say("stopping after this step; press Ctrl-C again to stop immediately")
 
     def warn(warning: str) -> None:
-        say(f"warning: {warning}", style="yellow")
+        console.print(f"warning: {warning}", style="yellow", highlight=False, markup=False)
 
     try:
         with stop_requests(announce) as should_stop, progress:

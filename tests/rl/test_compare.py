@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from baselines.common.evaluation_file import TaskValues
 from baselines.common.stats import ALPHA, differences_to_reference, holm, mcnemar
 from baselines.common.stats.significance import mcnemar_p_values
 from baselines.compare.comparison import compare
@@ -86,7 +87,8 @@ def test_all_tests_of_a_comparison_are_one_family():
                     own.runs[0],
                     points=(
                         replace(
-                            own.runs[0].last, rates={**own.runs[0].last.rates, **extra[own.name]}
+                            own.runs[0].last,
+                            rates=TaskValues.of({**own.runs[0].last.rates, **extra[own.name]}),
                         ),
                     ),
                 ),
@@ -118,7 +120,7 @@ def test_several_samples_are_compared_by_the_sign_flip_test():
         for rates in [
             {t: float(v) for t, v in zip(point.rates, rng.binomial(4, rate, 60) / 4, strict=True)}
         ]
-        for run in [replace(run, points=(replace(point, tokens=None, rates=rates),))]
+        for run in [replace(run, points=(replace(point, tokens=None, rates=TaskValues.of(rates)),))]
     ]
     (found,) = compare(methods)
     assert (found.tested.test, found.tested.only_method) == ("sign flip", None)
