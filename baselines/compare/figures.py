@@ -25,6 +25,7 @@ from baselines.pages.svg import (
     finished,
     panels_of,
     short,
+    tick,
 )
 
 MAX_THIN_LINES = 30
@@ -186,12 +187,6 @@ def _moment(own: Comparison) -> str:
         case "end":
             return "at the end"
     return short(own.benchmark)
-
-
-def tick(number: float, most: float) -> str:
-    """Return a number on an axis, in the unit of the largest one: "8k" beside "16k"."""
-    unit, size = next((u, s) for u, s in (("M", 1e6), ("k", 1e4), ("", 0.0)) if most >= s)
-    return f"{number / {'M': 1e6, 'k': 1e3, '': 1.0}[unit]:,g}{unit if number else ''}"
 
 
 def _text(found: Estimate) -> str:

@@ -237,3 +237,9 @@ def _svg(figure: Figure, title: str, description: str) -> Markup:
         view, f"{title}. {description}"
     )
     return start + Markup(body)
+
+
+def tick(number: float, most: float) -> str:
+    """Return a number on an axis, in the unit of the largest one: "8k" beside "16k"."""
+    unit, size = next((u, s) for u, s in (("M", 1e6), ("k", 1e4), ("", 0.0)) if most >= s)
+    return f"{number / {'M': 1e6, 'k': 1e3, '': 1.0}[unit]:,g}{unit if number else ''}"

@@ -68,7 +68,7 @@ def test_progress_says_once_how_credit_relates_to_the_shared_reward():
             "the shared advantage: a_0 0.9925 [0.9925, 0.9925]."
         ) in " ".join(text.split())
     lines = shown(range(1, 26), agents=["a_0"], **CREDIT).splitlines()
-    assert [line.startswith("credit") for line in lines[:4]] == [False, False, True, False]
+    assert [line.startswith("Credit") for line in lines[:4]] == [False, False, True, False]
     few = shown(range(1, 4), agents=["a_0"], num_steps=3, **CREDIT).splitlines()
     assert few[2].startswith("Credit so far.")
     silent = shown(range(1, 26), agents=["a_0"])
