@@ -117,7 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console.print(f"{counts}{samples}", highlight=False)
     if journal is not None and len(journal):
         console.print(
-            f"{len(journal)} of {plan.num_batches} batches already finished",
+            f"{len(journal)} of {plan.num_batches} batches are already finished",
             highlight=False,
         )
     episodes = play_with_progress(runner, plan, journal, console)

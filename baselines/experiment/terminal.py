@@ -83,5 +83,3 @@ def next_commands(found: Aggregate, out_dir: Path) -> dict[str, str]:
             f"ccpo train --allocator {best.allocator} --optimizer {best.optimizer} --out-dir {run}"
         ] = "a run of the method with the highest mean, to look at"
     return commands
-
-

@@ -103,10 +103,7 @@ def dots(
     axes.set_xlabel(xlabel)
     if len(series) > 1:
         figure.legend(loc="outside upper left", ncols=2)
-    cells = [
-        (dot.row.replace("\n", ", "), dot.series, dot.text(spec), dot.note)
-        for dot in shown
-    ]
+    cells = [(dot.row.replace("\n", ", "), dot.series, dot.text(spec), dot.note) for dot in shown]
     return finished(
         title,
         meaning,

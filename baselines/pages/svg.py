@@ -241,5 +241,5 @@ def _svg(figure: Figure, title: str, description: str) -> Markup:
 
 def tick(number: float, most: float) -> str:
     """Return a number on an axis, in the unit of the largest one: "8k" beside "16k"."""
-    unit, size = next((u, s) for u, s in (("M", 1e6), ("k", 1e4), ("", 0.0)) if most >= s)
-    return f"{number / {'M': 1e6, 'k': 1e3, '': 1.0}[unit]:,g}{unit if number else ''}"
+    unit, size = ("M", 1e6) if most >= 1e6 else ("k", 1e3) if most >= 1e4 else ("", 1.0)
+    return f"{number / size:,g}{unit if number else ''}"

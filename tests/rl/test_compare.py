@@ -22,7 +22,7 @@ from baselines.compare.moments import at_tokens, common_tokens
 from baselines.compare.narrative import conclusions, limits
 from baselines.compare.removals import lost_without
 from baselines.compare.run_folder import read_run
-from baselines.compare.tables import comparison_grid
+from baselines.compare.tables import DASH, comparison_grid
 from baselines.evaluate.summary import ALL
 from baselines.pages.svg import tick
 from tests.rl.compare_cases import curve_method, evaluation, held_out, method, run_of, write_run
@@ -197,10 +197,10 @@ def test_what_was_not_measured_has_no_number_and_no_test_anywhere():
     found = [own for own in compare(methods) if own.when == "equal tokens"]
     grid = comparison_grid(found)
     unsure, better = grid.rows
-    assert unsure[2:] == ("0.526 → –", "[-0.168, +0.683]", "inconclusive")
-    assert better[2] == "0.526 → –"
+    assert unsure[2:] == (f"0.526 → {DASH}", "[-0.168, +0.683]", "inconclusive")
+    assert better[2] == f"0.526 → {DASH}"
     assert better[4] == "better, p <= 0.008"
-    assert "–: not measured at these tokens" in grid.note
+    assert f"{DASH}: not measured at these tokens" in grid.note
     one, two = conclusions(found)
     assert one == (
         "The difference between b and a is inconclusive: over 19 tasks after 500 tokens each it "
@@ -426,7 +426,9 @@ def test_an_axis_has_one_unit(most, numbers, texts):
 def test_compare_resamples_by_the_seed():
     rates = {("b", str(i)): (i % 5) / 4 for i in range(40)}
     runs = [
-        replace(run_of({0: "1"}), seed=None, points=(replace(held_out("1"), rates=TaskValues.of(own)),))
+        replace(
+            run_of({0: "1"}), seed=None, points=(replace(held_out("1"), rates=TaskValues.of(own)),)
+        )
         for own in (rates, {key: 1.0 - rate / 2 for key, rate in rates.items()})
     ]
     methods = [method("a", runs[0]), method("b", runs[1])]

@@ -126,6 +126,8 @@ def test_signs_of_equal_differences_are_counted_as_single_ones_are():
     many = few + rng.uniform(-1e-6, 1e-6, 100)
     # 60 or more heads of 100 coins, twice
     expected = 2 * binom.sf(59, 100, 0.5)
-    assert sign_flip_p_value(few, rng=rng, num_resamples=20_000) == pytest.approx(expected, abs=0.01)
+    assert sign_flip_p_value(few, rng=rng, num_resamples=20_000) == pytest.approx(
+        expected, abs=0.01
+    )
     found = sign_flip_p_value(many, rng=rng, num_resamples=20_000)
     assert 2 * binom.sf(60, 100, 0.5) - 0.01 < found < expected + 0.01  # ties are half broken
