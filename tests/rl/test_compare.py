@@ -218,7 +218,7 @@ def test_what_was_not_measured_has_no_number_and_no_test_anywhere():
         assert written["reference"]["value"] == pytest.approx(10 / 19)
     drawn = differences(found)
     assert [row[1] for row in drawn.rows] == [own[3] for own in grid.rows]
-    assert "Without a mark: not measured" in drawn.meaning
+    assert "Without a mark: not measured" in drawn.caption
 
 
 def test_moments_are_those_before_and_after_a_number_of_tokens():
