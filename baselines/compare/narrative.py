@@ -37,15 +37,21 @@ def _conclusion(own: Comparison) -> str:
     test = _test(own)
     if own.verdict == "inconclusive":
         return f"The difference between {pair} is inconclusive: {_value(own)}{test}."
-    return f"{own.method} is {own.verdict} than {own.reference}{where}: {_value(own)}{test}."
+    value = _value(own, "the difference")
+    return f"{own.method} is {own.verdict} than {own.reference}{where}: {value}{test}."
 
 
-def _value(own: Comparison) -> str:
-    """Return the difference, how many pairs it is a mean of, and when it was measured."""
+def _value(own: Comparison, it: str = "it") -> str:
+    """Return the difference, how many pairs it is a mean of, and when it was measured.
+
+    Args:
+        own: The comparison.
+        it: What a sentence calls a difference of which only the interval is known.
+    """
     size = f"over {num_pairs(own)}{_when(own)}"
     if own.tested.is_measured:
         return f"{difference_text(own)} {size}"
-    return f"{size} it lies in {difference_text(own)}, by the evaluations before and after"
+    return f"{size}, {it} lies in {difference_text(own)} by the evaluations before and after"
 
 
 def _test(own: Comparison) -> str:
@@ -94,8 +100,8 @@ def limits(methods: Sequence[Method], found: Sequence[Comparison]) -> list[str]:
         notes.append(
             "A run was not evaluated at that number of tokens: neither its accuracy there nor the "
             "difference was measured. If accuracy does not fall between the evaluations before and "
-            "after, the interval holds for both of them, and a verdict needs both to agree. Train "
-            "all runs with the same --eval-every-tokens to measure it."
+            "after, the difference lies in the interval; a verdict needs both of them to agree. "
+            "Train all runs with the same --eval-every-tokens to measure it."
         )
     notes += [note for own in found if (note := _unpaired(own)) is not None]
     for method in methods:

@@ -61,7 +61,7 @@ def load_policy(spec: str | Path) -> TrainablePolicy:
         return HFPolicy.load(POLICIES[name]())
     close = difflib.get_close_matches(name, POLICIES, n=1)
     failure: FileNotFoundError | None = None
-    if Path(name).is_dir() and not _is_model(Path(name)):
+    if name and Path(name).is_dir() and not _is_model(Path(name)):
         raise ValueError(
             f"a folder as policy must hold a model, an adapter or a run with a checkpoint, got "
             f"none of these in {name}; pass the --out-dir of ccpo train, or a folder with the "
