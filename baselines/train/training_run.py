@@ -19,6 +19,7 @@ from baselines.common.metrics import METRICS_FILE
 from baselines.evaluate.evaluation import Evaluation
 from baselines.evaluate.examples import example_episodes
 from baselines.evaluate.transcripts import write_transcripts
+from baselines.policies.threads import suitable_threads
 from baselines.report.end_of_run import end_of_run
 from baselines.report.run_audit import AgentAudit, run_audit
 from baselines.report.run_page import write_report
@@ -119,7 +120,11 @@ def run(trainer: Trainer, tracker: Tracker, console: Console) -> int:
         say("stopping after this step; press Ctrl-C again to stop immediately")
 
     try:
-        with stop_requests(announce) as should_stop, progress:
+        with (
+            stop_requests(announce) as should_stop,
+            suitable_threads(trainer.saved_policies().values()),
+            progress,
+        ):
             final = trainer.run(
                 on_step=progress.show,
                 on_warning=partial(warn, console),
