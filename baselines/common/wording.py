@@ -10,6 +10,16 @@ def plural(number: int, thing: str) -> str:
     return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
 
 
+def named(names: Sequence[str], most: int) -> str:
+    """Return names, or the first of them and the number of the others.
+
+    They are separated by semicolons if one of them has a comma.
+    """
+    separator = "; " if any("," in name for name in names) else ", "
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return separator.join(names[:most]) + more
+
+
 def tie_note(removals: Sequence[str]) -> str | None:
     """Return why two of the removals from a vote of three are equal; None for other votes.
 

@@ -144,15 +144,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for name in ("evaluation.html", "transcripts.jsonl"):
             where = config.out_dir / name
             console.print(f"wrote {where}", highlight=False, markup=False, soft_wrap=True)
-    for line in next_lines(next_commands(config)):
+    for line in next_lines(next_commands(config, arguments)):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     return 0
 
 
-def next_commands(config: EvalConfig) -> dict[str, str]:
+def next_commands(config: EvalConfig, arguments: Sequence[str] | None) -> dict[str, str]:
     """Return the commands to type next, each with what it does."""
     if config.out_dir is None:
-        return {"ccpo evaluate … --out-dir evaluations/A": "the same, with a page and transcripts"}
+        words = sys.argv[1:] if arguments is None else arguments
+        again = shlex.join(["ccpo", "evaluate", *words, "--out-dir", "evaluations/A"])
+        return {again: "the same with a page of transcripts"}
     place = shlex.quote(str(config.out_dir))
     return {f"ccpo compare {place} OTHER": "test it against another one of the same tasks"}
 

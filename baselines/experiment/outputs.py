@@ -26,6 +26,7 @@ def write_outputs(
     *,
     expected: Collection[RunKey] = (),
     settings: Mapping[str, Any] | None = None,
+    words: Sequence[str] = (),
 ) -> None:
     """Write the results of the runs, and print tables and comparisons.
 
@@ -35,6 +36,7 @@ def write_outputs(
         console: Console to print on.
         expected: Keys of all runs; those without a result are named.
         settings: Training settings of all runs, as JSON values.
+        words: The command line of the experiment, which the last lines suggest to extend.
     """
     found = aggregate(results, expected)
     write_text(out_dir / "table.md", markdown(found.rows))
@@ -53,5 +55,5 @@ def write_outputs(
         page = write_comparison(out_dir, methods, compared, tables=area)
         files.append(page.name)
     lines = [f"wrote {out_dir / name}" for name in files]
-    for line in (*lines, *next_lines(next_commands(found, out_dir))):
+    for line in (*lines, *next_lines(next_commands(found, out_dir, words))):
         console.print(line, markup=False, highlight=False, soft_wrap=True)

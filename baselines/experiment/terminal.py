@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import RenderableType
 
 from baselines.common.stats import MIN_TESTED
-from baselines.common.wording import plural
+from baselines.common.wording import named, plural
 from baselines.evaluate.tables import Grid
 from baselines.experiment.aggregate import REFERENCE, Aggregate
 from baselines.experiment.tables import MEANINGS, gains_grids, verdicts
@@ -55,27 +55,27 @@ def conclusions(found: Aggregate) -> list[str]:
             for outcome in ("above", "below", "inconclusive")
         }
         groups["not tested"] = [name for name in gains if name not in tested]
-        parts = [f"{outcome}: {_named(names)}" for outcome, names in groups.items() if names]
+        parts = [
+            f"{outcome}: {named(names, MAX_NAMED)}" for outcome, names in groups.items() if names
+        ]
         said.append(f"{words}, {compared}: {'; '.join(parts)}.")
     return said
 
 
-def _named(names: Sequence[str]) -> str:
-    """Return names, or the first of them and the number of the others."""
-    separator = "; " if any(", " in name for name in names) else ", "
-    more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
-    return separator.join(names[:MAX_NAMED]) + more
+def next_commands(found: Aggregate, out_dir: Path, words: Sequence[str] = ()) -> dict[str, str]:
+    """Return the commands to type next, each with what it does.
 
-
-def next_commands(found: Aggregate, out_dir: Path) -> dict[str, str]:
-    """Return the commands to type next, each with what it does."""
+    Args:
+        found: The results.
+        out_dir: Folder of the experiment.
+        words: The command line of the experiment.
+    """
     known = [row for row in found.rows if "joint" in row.means]
     commands = {}
     seeds = [gain.num_units for row in found.rows for gain in row.gains.values()]
     if seeds and min(seeds) < MIN_TESTED:
-        commands[f"ccpo experiment … --num-seeds {MIN_TESTED}"] = (
-            "the same command with enough seeds for a test; finished runs are kept"
-        )
+        again = shlex.join(["ccpo", "experiment", *words, "--num-seeds", str(MIN_TESTED)])
+        commands[again] = "enough seeds for a test; finished runs are kept"
     if known:
         best = max(known, key=lambda row: row.means["joint"].value)
         run = shlex.quote(str(out_dir / f"{best.allocator}_{best.optimizer}"))

@@ -85,6 +85,8 @@ def test_evaluate_takes_several_benchmarks(tasks, tmp_path):
     assert code == 0
     for title in ("sums.jsonl: 9 tasks", "other.jsonl: 2 tasks", "all benchmarks: 11 tasks"):
         assert title in printed
+    again = f"ccpo evaluate --policy tiny --tasks {tasks} {other} --out-dir evaluations/A"
+    assert f"next   {again}  # the same with a page" in printed
 
 
 @pytest.mark.parametrize(

@@ -152,7 +152,8 @@ def test_the_end_names_the_methods_that_differ_and_the_next_command(tmp_path):
     assert command.startswith("ccpo train --allocator branch --optimizer grpo --out-dir ")
     few = aggregate(several("shared", BASES[:2]) + several("branch", BETTER[:2]))
     assert "no verdict, nothing was tested." in conclusions(few)[0]
-    assert "ccpo experiment … --num-seeds 5" in next_commands(few, tmp_path)
+    again = next_commands(few, tmp_path, ["--allocators", "shared", "a b", "--num-seeds", "2"])
+    assert "ccpo experiment --allocators shared 'a b' --num-seeds 2 --num-seeds 5" in again
     grids = with_one_note([own for q in ("joint", "area") for own in gains_grids(found, q)])
     assert [bool(grid.note) for grid in grids] == [False, True]
 
