@@ -11,13 +11,9 @@ from baselines.common.credit_file import CREDIT_FILE
 from baselines.common.metrics import MetricRow
 from baselines.common.processes import SINGLE_PROCESS, ProcessGroup, own_share
 from baselines.common.rollout_file import RecordedGroup
-from baselines.common.stats import proportion
 from baselines.common.types import FloatArray
 from baselines.credit import GroupOutcomes, shared_credit
-from baselines.evaluate.batches import EvaluationPlan, play_all
-from baselines.evaluate.episodes import benchmark_name
 from baselines.evaluate.evaluation import Evaluation
-from baselines.evaluate.paths import JOINT, each_that_can_be_spared
 from baselines.optimizers import OPTIMIZERS
 from baselines.policies.base import Policy, TrainablePolicy
 from baselines.policies.checkpoints import UsableCheckpoint, read_updaters
@@ -30,6 +26,7 @@ from baselines.train.credit_stage import CreditStage
 from baselines.train.engines.rollout_servers import RolloutServers
 from baselines.train.gather import gather_groups
 from baselines.train.gc_tuning import infrequent_collections
+from baselines.train.held_out import HeldOutTasks, joint_accuracy
 from baselines.train.logging import step_metrics
 from baselines.train.logging.completions import CompletionRow, completion_rows
 from baselines.train.logging.credit_record import CreditHistory
@@ -42,7 +39,7 @@ from baselines.train.logging.step_times import StepTimes
 from baselines.train.logging.trackers import Tracker
 from baselines.train.run_files import RunFiles
 from baselines.train.samples import count_tokens, shaped_credit
-from baselines.train.schedule import Schedule, evaluates_before, trained_roles
+from baselines.train.schedule import Schedule, trained_roles
 from baselines.train.seeding import Stream, Streams
 from baselines.train.team_policies import TeamPolicies
 from ccpo_env import load_tasks
@@ -79,7 +76,6 @@ class Trainer:
         self.config = config
         self.run_dir = run_dir
         self.steps_done = 0
-        self.initial: dict[str, Any] | None = None
         self._tokens: list[int] = []  # sampled in each of these steps, for all purposes
         self.warnings: list[str] = []
         self.notices: tuple[str, ...] = ()
@@ -92,10 +88,6 @@ class Trainer:
                 f"different tasks, got {config.removed_cache_decay}; leave it out"
             )
         self._tasks = load_tasks(config.tasks, split="train")
-        held_out = load_tasks(config.tasks, split="test")
-        self._eval_tasks = self._streams.choose(
-            held_out, config.num_eval_tasks, Stream.EVAL_TASKS, 0
-        )
         self._optimizer = OPTIMIZERS[config.optimizer].read_hyperparameters(config.optimizer_args)
         env = team_env(config, self._tasks[:1])
         roles = env.unwrapped.topology.roles
@@ -125,6 +117,7 @@ class Trainer:
         self._turns = tuple(self._runner.role_of)  # their names
         self._roles = tuple(self._runner.role_of.values())  # of the turns
         self._max_tokens = [self._crew.max_tokens(role) for role in self._roles]
+        self._held_out = HeldOutTasks(config, self._runner, self._streams, processes)
         self._credit = CreditStage(config, self._runner, self._optimizer)
         self._watch = DegeneracyWatch(
             config.allocator,
@@ -184,9 +177,15 @@ class Trainer:
         return self.evaluate_and_record()
 
     def evaluate_and_record(self, *, draw: int = 0) -> Evaluation:
-        """Evaluate after the steps done, and write the outcome of each task; see `evaluate`."""
+        """Evaluate after the steps done, and write the outcome of each task; see `evaluate`.
+
+        The policies are kept if they are the best so far.
+        """
         evaluation = self.evaluate(draw=draw)
-        self._record(evaluation)
+        self._files.append_evaluation(
+            recorded(evaluation, step=self.steps_done, tokens=self.tokens_done)
+        )
+        self._files.keep_if_best(self.steps_done, joint_accuracy(evaluation), self._save)
         return evaluation
 
     def evaluate(self, *, draw: int = 0) -> Evaluation:
@@ -199,15 +198,7 @@ class Trainer:
             draw: Index of the random numbers; another one gives an independent evaluation, as an
                 accuracy needs by which the end of training was chosen.
         """
-        tasks = own_share(self._eval_tasks, self._processes)
-        plan = EvaluationPlan(
-            benchmarks={benchmark_name(self.config.tasks): tasks},
-            removals=each_that_can_be_spared(self._runner.topology),
-            tasks_per_batch=self.config.num_eval_tasks,
-        )
-        rng = self._streams.own(Stream.EVALUATION, draw)
-        episodes = self._processes.all_gather(play_all(self._runner, plan, rng=rng))
-        return Evaluation.of(episodes, verify=self._runner.verifier, seed=self.config.seed)
+        return self._held_out.evaluate(draw=draw)
 
     def credit_of(self, outcomes: GroupOutcomes) -> FloatArray | None:
         """Return the credit of a group, (G, A) or (G, T); None if it needs more than one."""
@@ -216,6 +207,11 @@ class Trainer:
     def saved_policies(self) -> dict[str, TrainablePolicy]:
         """Return the policies by the names of their folders in a checkpoint."""
         return self._crew.saved_policies()
+
+    @property
+    def initial(self) -> dict[str, Any] | None:
+        """The evaluation before the first step, as JSON values; None before it."""
+        return self._held_out.initial
 
     @property
     def tokens_done(self) -> int:
@@ -300,28 +296,12 @@ class Trainer:
         return every > 0 and (step - 1) % every == 0
 
     def _evaluate_before(self, step: int) -> dict[str, float | None]:
-        config = self.config
-        if not evaluates_before(
-            step,
-            self._tokens,
-            every_steps=config.eval_every,
-            every_tokens=config.eval_every_tokens,
-        ):
+        if not self._held_out.is_due(step, self._tokens):
             return {}
         evaluation = self.evaluate_and_record()
         if step == 1:
-            self.initial = evaluation.to_json()
+            self._held_out.initial = evaluation.to_json()
         return evaluation.metrics()
-
-    def _record(self, evaluation: Evaluation) -> None:
-        """Write the outcome of each task, and keep the policies if they are the best so far."""
-        self._files.append_evaluation(
-            recorded(evaluation, step=self.steps_done, tokens=self.tokens_done)
-        )
-        total = int(evaluation.correctness.num_measured(JOINT).sum())
-        right = int(evaluation.correctness.num_right(JOINT).sum())
-        accuracy = proportion(right, total) if total else None
-        self._files.keep_if_best(self.steps_done, accuracy, self._save)
 
     def _resume(self, checkpoint: UsableCheckpoint) -> None:
         contents = checkpoint.contents
@@ -329,7 +309,7 @@ class Trainer:
         self.steps_done = contents["config"]["steps_done"]
         self.notices = checkpoint.notices
         self._tokens = self._files.prepare_resume(self.steps_done)
-        self.initial = contents["state"]["initial"]
+        self._held_out.initial = contents["state"]["initial"]
         self.warnings = contents["state"]["warnings"]
         self._watch.load_json(contents["state"]["watch"])
         self._empty = EmptySteps(contents["state"]["empty_steps"])
@@ -337,7 +317,7 @@ class Trainer:
 
     def _save(self) -> int:
         state = {
-            "initial": self.initial,
+            "initial": self._held_out.initial,
             "warnings": self.warnings,
             "watch": self._watch.to_json(),
             "empty_steps": self._empty.count,
