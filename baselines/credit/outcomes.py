@@ -279,13 +279,18 @@ def mean_branch_rewards(outcomes: Outcomes) -> FloatArray:
         ValueError: If the continuations after a turn were not measured.
     """
     team = outcomes.team_rewards
-    entries = [_branch_entry(outcomes, turn) for turn in columns_of(outcomes)[:-1]]
+    entries = [branch_entry(outcomes, turn) for turn in columns_of(outcomes)[:-1]]
     if not entries:
         return np.empty((*team.shape[:-1], 0, team.shape[-1]))
     return np.swapaxes(_row_means(entries), -1, -2)
 
 
-def _branch_entry(outcomes: Outcomes, turn: str) -> FloatArray:
+def branch_entry(outcomes: Outcomes, turn: str) -> FloatArray:
+    """Return the rewards of the continuations after a turn, shape (..., G, M).
+
+    Raises:
+        ValueError: If they were not measured.
+    """
     entries = outcomes.branch_rewards or {}
     if turn not in entries:
         each = "agent" if outcomes.turns is None else "turn"

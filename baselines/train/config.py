@@ -64,6 +64,8 @@ NEEDS_OWN_WEIGHTS = {
     "frozen_roles": "leave it out, or train the roles in turns with --alternate-period",
 }
 """Settings of single roles that shared weights cannot honour, and what to do instead."""
+REMEMBERED = ("removed_cache_decay", "retrospect")
+"""Settings by which a process remembers its own rollouts; a checkpoint holds those of one."""
 AT_LEAST_ZERO = (
     *(
         "alternate_period",
@@ -73,7 +75,7 @@ AT_LEAST_ZERO = (
         "completions_every",
         "seed",
     ),
-    "resample_rounds",
+    *("resample_rounds", "retrospect"),
 )
 
 
@@ -90,10 +92,13 @@ class TrainConfig(
 ):
     """Train a team of language models with per-agent credit."""
 
-    def check(self) -> None:
+    def check(self, *, world_size: int = 1) -> None:
         """Raise ValueError if a name is unknown or a number out of range.
 
         Separate from construction, so that the command line can print a one-line error.
+
+        Args:
+            world_size: Number of processes that train together.
         """
         require_known("allocator", self.allocator, ALLOCATORS)
         require_known("optimizer", self.optimizer, OPTIMIZERS)
@@ -126,7 +131,34 @@ class TrainConfig(
         read_allocator_args(self.allocator, self.allocator_args)
         if "features" in ALLOCATORS[self.allocator].needs:
             find_categorize(self.message_categories)
-        OPTIMIZERS[self.optimizer].read_hyperparameters(self.optimizer_args)
+        optimizer = OPTIMIZERS[self.optimizer].read_hyperparameters(self.optimizer_args)
+        self._check_reuse(is_per_token=optimizer.is_per_token)
+        if world_size > 1:
+            self._check_processes()
+
+    def _check_reuse(self, *, is_per_token: bool) -> None:
+        """Check the settings of what is sampled and trained on besides the rollouts of a step."""
+        if self.train_on == "all" and is_per_token:
+            raise ValueError(
+                f"train_on must be 'team' with an advantage per token, got 'all' with "
+                f"{self.optimizer} and {self.optimizer_args}; leave out gamma and reward_kl"
+            )
+        if self.retrospect:
+            require_at_least("retrospect", self.retrospect, 2, why="it needs a standard deviation")
+        require_at_least("probe_tasks", self.probe_tasks, 2, why="a standard error needs two")
+        if not 0.0 <= self.retrospect_damping <= 1.0:
+            raise ValueError(
+                f"retrospect_damping must be in [0, 1], got {self.retrospect_damping}; pass e.g. "
+                f"--retrospect-damping 0.1"
+            )
+
+    def _check_processes(self) -> None:
+        for name in REMEMBERED:
+            if value := getattr(self, name):
+                raise ValueError(
+                    f"{name} must be 0 with several processes, which would remember different "
+                    f"rollouts, got {value}; leave it out"
+                )
 
     def _check_shared(self) -> None:
         for name, remedy in NEEDS_OWN_WEIGHTS.items():

@@ -22,13 +22,12 @@ from baselines.rollouts.plan import (
     per_task_removals,
     reads_of,
     removals_are_recounts,
-    repeated_turn_names,
-    turn_names,
 )
 from baselines.rollouts.ratings import RatedRollout, rate_rollouts
 from baselines.rollouts.removed_cache import RemovedCache
 from baselines.rollouts.runner import RolloutRunner
 from baselines.train.config import TrainConfig
+from baselines.train.credit_trial import try_credit
 from ccpo_env.types import Role, Task
 
 
@@ -63,7 +62,12 @@ class CreditStage:
         self._cache: RemovedCache | None = None
         if config.removed_cache_decay:
             self._cache = RemovedCache(config.removed_cache_decay, self._roles_without)
-        self._try_credit()
+        try_credit(
+            config.allocator,
+            topology=runner.topology,
+            plan=self.plan(runner.topology.roles, np.random.default_rng(0)),
+            arguments=self._arguments(runner.topology.roles),
+        )
 
     def play(
         self,
@@ -104,10 +108,15 @@ class CreditStage:
             removals=tuple(dict.fromkeys([*wanted, *extra])),
             orders=orders,
             num_removed=config.removed_samples,
-            branches=branching_turns(topology) if "branch_rewards" in needs else (),
+            branches=self._branching_turns if "branch_rewards" in needs else (),
             num_branches=config.branch_samples,
             rate="ratings" in needs,
-            skip_uniform_groups=self._is_cancelled_in_uniform_groups and not config.measure_removed,
+            skip_uniform_groups=(
+                self._is_cancelled_in_uniform_groups
+                and not config.measure_removed
+                and config.train_on == "team"
+            ),
+            keep_completions=config.train_on == "all",
         )
 
     def is_usable(self, group: Group) -> bool:
@@ -203,6 +212,12 @@ class CreditStage:
         )
         return removals if orders is None else None
 
+    @property
+    def _branching_turns(self) -> tuple[str, ...]:
+        """Names of the turns that are continued, if the allocator needs continuations."""
+        turns = branching_turns(self._runner.topology)
+        return turns[-1:] if self._hyperparameters.get("after") == "last" else turns
+
     def _speaking_as(self, roles: Collection[Role]) -> frozenset[str]:
         """Return the agents that speak in one of these roles."""
         return frozenset(a for a in self._runner.agents if {*self._runner.roles_of(a)} & {*roles})
@@ -266,27 +281,3 @@ class CreditStage:
             and self._state is None
             and is_task_level
         )
-
-    def _try_credit(self) -> None:
-        """Validate the allocator's hyperparameters before the first rollouts."""
-        runner, topology = self._runner, self._runner.topology
-        roles = set(topology.roles)
-        plan = self.plan(roles, np.random.default_rng(0))
-        if "branch_rewards" in self._allocator.needs and not plan.branches:
-            raise ValueError(
-                f"allocator must fit the topology, got {self._config.allocator!r} for "
-                f"{topology.name!r}, in which no agent speaks after reading another; pass e.g. "
-                f"--allocator leave_one_out"
-            )
-        num_agents, names = len(runner.agents), turn_names(topology)
-        trial = GroupOutcomes(
-            runner.agents,
-            [-1.0, 1.0],
-            removed_rewards={removed: [-1.0] for removed in plan.removals} or None,
-            branch_rewards={turn: [[-1.0], [1.0]] for turn in plan.branches} or None,
-            ratings=np.full((num_agents, num_agents, 2), 0.5) if plan.rate else None,
-            features=np.zeros((2, len(names)), dtype=np.int64),
-            turns=repeated_turn_names(topology),
-            orders=plan.orders,
-        )
-        self._allocator.many([trial], **self._arguments(roles))

@@ -7,12 +7,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from baselines.common.credit_file import CREDIT_FILE
 from baselines.common.metrics import MetricRow
 from baselines.common.processes import SINGLE_PROCESS, ProcessGroup, own_share
-from baselines.common.rollout_file import RecordedGroup
 from baselines.common.types import FloatArray
-from baselines.credit import GroupOutcomes, shared_credit
+from baselines.credit import GroupOutcomes
 from baselines.evaluate.evaluation import Evaluation
 from baselines.optimizers import OPTIMIZERS
 from baselines.policies.base import Policy, TrainablePolicy
@@ -28,15 +26,15 @@ from baselines.train.gather import gather_groups
 from baselines.train.gc_tuning import infrequent_collections
 from baselines.train.held_out import HeldOutTasks, joint_accuracy
 from baselines.train.logging import step_metrics
-from baselines.train.logging.completions import CompletionRow, completion_rows
-from baselines.train.logging.credit_record import CreditHistory
 from baselines.train.logging.degeneracy_warning import DegeneracyWatch
 from baselines.train.logging.empty_steps import EmptySteps
 from baselines.train.logging.evaluation_record import recorded
-from baselines.train.logging.rollout_record import is_recorded, recorded_groups
 from baselines.train.logging.safe_tracker import SafeTracker
+from baselines.train.logging.step_records import StepRecords
 from baselines.train.logging.step_times import StepTimes
 from baselines.train.logging.trackers import Tracker
+from baselines.train.replay_samples import SampleMaker, advantage_scale
+from baselines.train.retrospect import RETROSPECT, retrospect_of
 from baselines.train.run_files import RunFiles
 from baselines.train.samples import count_tokens, shaped_credit
 from baselines.train.schedule import Schedule, trained_roles
@@ -68,7 +66,7 @@ class Trainer:
         processes: ProcessGroup = SINGLE_PROCESS,
         servers: RolloutServers | None = None,
     ) -> None:
-        config.check()
+        config.check(world_size=processes.world_size)
         self._processes = processes
         self._servers = servers
         self._streams = Streams(config.seed, processes)
@@ -79,14 +77,7 @@ class Trainer:
         self._tokens: list[int] = []  # sampled in each of these steps, for all purposes
         self.warnings: list[str] = []
         self.notices: tuple[str, ...] = ()
-        self._said: list[CompletionRow] = []
-        self._recorded: list[RecordedGroup] = []
         self._new_warnings: list[str] = []
-        if processes.world_size > 1 and config.removed_cache_decay:
-            raise ValueError(
-                f"removed_cache_decay must be 0 with several processes, whose caches would hold "
-                f"different tasks, got {config.removed_cache_decay}; leave it out"
-            )
         self._tasks = load_tasks(config.tasks, split="train")
         self._optimizer = OPTIMIZERS[config.optimizer].read_hyperparameters(config.optimizer_args)
         env = team_env(config, self._tasks[:1])
@@ -119,6 +110,7 @@ class Trainer:
         self._max_tokens = [self._crew.max_tokens(role) for role in self._roles]
         self._held_out = HeldOutTasks(config, self._runner, self._streams, processes)
         self._credit = CreditStage(config, self._runner, self._optimizer)
+        self._retrospect = retrospect_of(config, self._tasks, self._runner, self._streams)
         self._watch = DegeneracyWatch(
             config.allocator,
             config.optimizer,
@@ -128,7 +120,12 @@ class Trainer:
         self._empty = EmptySteps()
         if checkpoint:
             self._resume(checkpoint)
-        self._credited = CreditHistory(run_dir / CREDIT_FILE, self._turns, self.steps_done)
+        self._records = StepRecords(
+            *(config, run_dir),
+            optimizer=self._optimizer,
+            turns=self._turns,
+            steps_done=self.steps_done,
+        )
 
     def run(
         self,
@@ -160,9 +157,9 @@ class Trainer:
                 row = self._step(self.steps_done + 1)
                 self.steps_done += 1
                 self._tokens.append(int(row["cost/tokens_generated"] or 0))
-                self._files.append(row, self._said, self._recorded)
+                self._files.append(row, self._records.completions, self._records.rollouts)
                 steady.log(row)
-                steady.log_completions(self._said)
+                steady.log_completions(self._records.completions)
                 on_step(row)
                 for warning in self._new_warnings:
                     on_warning(warning)
@@ -228,6 +225,9 @@ class Trainer:
         active, agents, optimizer = self._schedule.active(step), self.agents, self._optimizer
         times, costs = StepTimes(), CostTracker()
 
+        judged = self._retrospect.step(self._crew, costs) if self._retrospect else {}
+        if judged and self._servers:
+            self._servers.sync()
         here = self._play(step, active, costs)
         times.end("play")
 
@@ -242,25 +242,21 @@ class Trainer:
         times.end("credit")
 
         on_tokens = self._crew.token_advantages(groups.usable, shaped, self._roles)
-        updates = self._crew.update(
-            active, groups.training_samples(on_tokens or advantages, active, self._roles)
-        )
+        if self.config.train_on == "all" and groups.usable:
+            scale = advantage_scale(optimizer, shaped, advantages, counts)
+            makes = SampleMaker(self._runner.topology, scale, optimizer, self._max_tokens)
+            samples = makes.samples(groups.here(groups.usable), groups.here(advantages), active)
+        else:
+            samples = groups.training_samples(on_tokens or advantages, active, self._roles)
+        updates = self._crew.update(active, samples)
+        if self._retrospect:
+            self._retrospect.remember(groups.usable, advantages, active, self._roles)
         if self._servers:
             self._servers.sync()
         self._credit.remember(groups.usable, self._crew.updated_roles(active))
         times.end("update")
 
-        self._credited.add(step, groups.usable, outcomes, credit)
-        self._said = []
-        if groups.usable and self._shows_completions(step):
-            self._said = completion_rows(step, groups.usable[0], credit[0], advantages[0])
-        self._recorded = []
-        if groups.usable and is_recorded(step, self.config.record_every):
-            shared = optimizer.advantage([shared_credit(own) for own in outcomes], counts)
-            self._recorded = recorded_groups(
-                *(step, groups.usable, outcomes, credit, advantages, shared),
-                max_rollouts=self.config.record_rollouts,
-            )
+        self._records.add(*(step, groups.usable, outcomes, credit, advantages), num_tokens=counts)
         empty = self._empty.warning(step, map(self._credit.why_unusable, groups.played))
         row = {
             "step": step,
@@ -269,6 +265,7 @@ class Trainer:
             **step_metrics.credit_metrics(outcomes, credit, advantages, agents, optimizer, counts),
             **step_metrics.rating_metrics(outcomes, agents),
             **updates,
+            **judged,
             **step_metrics.cost_metrics(costs),
             **times.metrics(costs),
             **evaluation,
@@ -291,10 +288,6 @@ class Trainer:
                     break
         return here
 
-    def _shows_completions(self, step: int) -> bool:
-        every = self.config.completions_every
-        return every > 0 and (step - 1) % every == 0
-
     def _evaluate_before(self, step: int) -> dict[str, float | None]:
         if not self._held_out.is_due(step, self._tokens):
             return {}
@@ -305,7 +298,10 @@ class Trainer:
 
     def _resume(self, checkpoint: UsableCheckpoint) -> None:
         contents = checkpoint.contents
-        self._crew.load_state_dict(read_updaters(checkpoint.folder))
+        states = read_updaters(checkpoint.folder)
+        if self._retrospect:
+            self._retrospect.load_state_dict(states.pop(RETROSPECT))
+        self._crew.load_state_dict(states)
         self.steps_done = contents["config"]["steps_done"]
         self.notices = checkpoint.notices
         self._tokens = self._files.prepare_resume(self.steps_done)
@@ -323,5 +319,6 @@ class Trainer:
             "empty_steps": self._empty.count,
             "credit": self._credit.to_json(),
         }
-        self._files.save(self.steps_done, self.config, self._crew, self._credited, state)
+        credited, retrospect = self._records.credited, self._retrospect
+        self._files.save(self.steps_done, self.config, self._crew, credited, state, retrospect)
         return self.steps_done

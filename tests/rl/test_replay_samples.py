@@ -1,0 +1,215 @@
+"""Training on replays: the expected gradient, by enumeration of everything that may be sampled."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+import torch
+
+from baselines.bench.credit.games.chain import Chain, make_chain
+from baselines.bench.credit.games.enumeration import enumerated_gradient
+from baselines.bench.credit.games.turn_game import IDLE, is_last
+from baselines.credit import ALLOCATORS
+from baselines.optimizers import OPTIMIZERS
+from baselines.optimizers.advantages import no_baseline
+from baselines.policies.base import Completion
+from baselines.rollouts.groups import Group
+from baselines.rollouts.plan import Plan
+from baselines.rollouts.rollout import Replays, Rollout, RolloutRequest
+from baselines.train.replay_samples import SampleMaker, advantage_scale
+from baselines.train.update.batching import TrainingSample
+from baselines.train.update.gradient import GradientPass
+from baselines.train.update.options import UpdateOptions
+from ccpo_env.topologies.think_solve import think_solve
+from ccpo_env.types import Message, Verdict
+from tests.rl.teams import NO_THINKER, TASK
+from tests.rl.test_groups import TASKS, groups_of
+from tests.rl.toy_policy import ToyPolicy
+
+PLAIN = replace(OPTIMIZERS["rloo"], baseline=no_baseline, min_group_size=1, centres_on_group=False)
+"""Advantages equal to credit."""
+NOBODY: frozenset[str] = frozenset()
+NUM_CHOICES = 2
+
+
+@dataclass(frozen=True)
+class Part:
+    """One episode of the tree of a group: a rollout, a continuation, or one without agents."""
+
+    rollout: int
+    kept: int = 0
+    removed: frozenset[str] = NOBODY
+    is_replay: bool = False
+
+
+def tree(game: Chain, size: int, num_branches: int, removals: dict[frozenset[str], int]):
+    """All episodes of a group: rollouts first."""
+    last = len(game.agents)
+    parts = [Part(g) for g in range(size)]
+    parts += [
+        Part(g, k, is_replay=True)
+        for g in range(size)
+        for k in range(1, last)
+        for _ in range(num_branches)
+    ]
+    for removed, count in removals.items():
+        kept = min(game.agents.index(a) for a in removed)
+        owners = range(size) if kept else (0,)
+        parts += [Part(g, kept, removed, True) for g in owners for _ in range(count)]
+    return parts
+
+
+def played(game: Chain, parts: list[Part]):
+    """Every outcome of a group: choices of each episode, rows of the policy, probability."""
+    agents = game.agents
+    free = [[t for t in range(p.kept, len(agents)) if agents[t] not in p.removed] for p in parts]
+    drawn = np.array(list(itertools.product(range(NUM_CHOICES), repeat=sum(map(len, free)))))
+    columns = iter(drawn.T)
+    probability = np.ones(len(drawn))
+    choices, rows = [], []
+    for part, turns in zip(parts, free, strict=True):
+        own = np.full((len(drawn), len(agents)), IDLE)
+        own[:, : part.kept] = choices[part.rollout][:, : part.kept] if part.kept else IDLE
+        for turn in turns:
+            own[:, turn] = next(columns)
+        read = np.zeros_like(own)
+        for turn in turns:
+            read[:, turn] = game.rows(turn, own[:, :turn], is_last(own, turn))
+            probability *= game.policy[read[:, turn], own[:, turn]]
+        choices.append(own)
+        rows.append(read)
+    return free, choices, rows, probability
+
+
+def groups_played(game: Chain, parts: list[Part]) -> tuple[list[Group], np.ndarray]:
+    """One group per outcome; a completion carries its row, its choice and the outcome."""
+    free, choices, rows, probability = played(game, parts)
+    rewards = [game.reward(own) for own in choices]
+
+    def completions(place: int, outcome: int) -> tuple[Completion, ...]:
+        return tuple(
+            Completion(
+                str(outcome), (int(rows[place][outcome, t]),), (int(choices[place][outcome, t]),)
+            )
+            for t in free[place]
+        )
+
+    def group(outcome: int) -> Group:
+        def verdict(place: int) -> Verdict:
+            return Verdict("correct" if rewards[place][outcome] > 0 else "wrong")
+
+        rollouts = tuple(
+            Rollout(RolloutRequest(TASK), (), completions(n, outcome), verdict(n))
+            for n, part in enumerate(parts)
+            if not part.is_replay
+        )
+        families: dict[tuple[frozenset[str], int, int], list[int]] = {}
+        for n, part in enumerate(parts):
+            if part.is_replay:
+                families.setdefault((part.removed, part.rollout, part.kept), []).append(n)
+        replays = tuple(
+            Replays(
+                removed,
+                rollout if kept else None,
+                kept,
+                tuple((Message("?", "?"),) for _ in own),
+                tuple(verdict(n) for n in own),
+                tuple(float(rewards[n][outcome]) for n in own),
+                tuple(completions(n, outcome) for n in own),
+            )
+            for (removed, rollout, kept), own in families.items()
+        )
+        branches = {
+            game.agents[kept - 1]: np.array(
+                [
+                    [rewards[n][outcome] for n in families[NOBODY, g, kept]]
+                    for g in range(len(rollouts))
+                ]
+            )
+            for removed, rollout, kept in families
+            if not removed and rollout == 0
+        }
+        return Group(TASK, rollouts, {}, branches, replays=replays)
+
+    return [group(n) for n in range(len(probability))], probability
+
+
+def expected_gradient(game, groups, probability, *, allocator, optimizer):
+    """Mean over outcomes of sum of weight * advantage * grad log p, and the scale."""
+    topology = think_solve(len(game.agents) - 1)
+    credit = ALLOCATORS[allocator].many([group.outcomes(game.agents) for group in groups])
+    # One step per outcome: the scale of linear advantages does not depend on the outcome.
+    advantages = optimizer.advantage(credit)
+    scale = advantage_scale(optimizer, credit, advantages)
+    maker = SampleMaker(topology, scale, optimizer, [1] * len(game.agents))
+    made = maker.samples(groups, advantages, ("thinker", "solver"))
+    samples = [sample for own in made.values() for sample in own]
+    rows = np.array([sample.completion.prompt_ids[0] for sample in samples])
+    chosen = np.array([sample.completion.token_ids[0] for sample in samples])
+    worth = np.array(
+        [s.advantage * s.weight * probability[int(s.completion.text)] for s in samples]
+    )
+    gradient = np.zeros_like(game.policy)
+    np.add.at(gradient, (rows, chosen), worth)
+    np.add.at(gradient, rows, -worth[:, None] * game.policy[rows])
+    return gradient, scale
+
+
+def gradient_without(game: Chain, removed: frozenset[str]) -> np.ndarray:
+    """Exact gradient of the expected reward without some agents, by finite enumeration."""
+    own = [part for part in tree(game, 1, 0, {removed: 1}) if part.is_replay and not part.kept]
+    assert own, "only for agents that speak first"
+    _, (choices,), (rows,), probability = played(game, own)
+    worth = probability * game.reward(choices)
+    total = np.zeros_like(game.policy)
+    for turn in range(len(game.agents)):
+        if game.agents[turn] not in removed:
+            np.add.at(total, (rows[:, turn], choices[:, turn]), worth)
+            np.add.at(total, rows[:, turn], -worth[:, None] * game.policy[rows[:, turn]])
+    return total
+
+
+@pytest.mark.parametrize(
+    ("num_thinkers", "size", "num_branches", "allocator", "optimizer"),
+    [
+        (1, 2, 1, "shared", OPTIMIZERS["rloo"]),
+        (1, 2, 1, "branch", OPTIMIZERS["grpo"]),
+        (1, 1, 3, "shared", PLAIN),
+        (2, 1, 2, "shared", PLAIN),
+        (3, 1, 1, "shared", PLAIN),
+        (2, 2, 1, "branch", OPTIMIZERS["rloo"]),
+    ],
+)
+def test_continuations_keep_the_expected_gradient_of_the_rollouts(
+    num_thinkers, size, num_branches, allocator, optimizer
+):
+    game = make_chain(num_thinkers, np.random.default_rng(5), num_choices=NUM_CHOICES)
+    groups, probability = groups_played(game, tree(game, size, num_branches, {}))
+    assert probability.sum() == pytest.approx(1.0, abs=1e-12)
+    gradient, scale = expected_gradient(
+        game, groups, probability, allocator=allocator, optimizer=optimizer
+    )
+    # The same factor for every turn, so that the gradient of shared parameters is right as well.
+    assert np.ptp(scale) <= 1e-12
+    expected = size * scale[0] * enumerated_gradient(game)
+    np.testing.assert_allclose(gradient, expected, rtol=0, atol=1e-9)
+    assert np.abs(expected).max() > 0.01
+
+
+@pytest.mark.parametrize(("size", "num_removed"), [(1, 2), (2, 2), (2, 3), (3, 2)])
+def test_answers_without_an_agent_add_the_gradient_of_the_team_without_it(size, num_removed):
+    game = make_chain(1, np.random.default_rng(6), num_choices=NUM_CHOICES)
+    parts = tree(game, size, 0, {NO_THINKER: num_removed})
+    gradient, scale = expected_gradient(
+        game, *groups_played(game, parts), allocator="shared", optimizer=PLAIN
+    )
+    without = gradient_without(game, NO_THINKER)
+    share = min(1.0, num_removed / size)
+    expected = size * (enumerated_gradient(game) + share * without)
+    np.testing.assert_allclose(gradient, expected, rtol=0, atol=1e-9)
+    # It is no multiple of the gradient of the team, whose solver never reads that prompt.
+    assert np.abs(without).max() > 0.01
+    assert not np.abs(without * enumerated_gradient(game)).any()
