@@ -99,7 +99,7 @@ METRICS: Mapping[str, str] = {
     "cost/tokens_removed": "Tokens: sampled with an agent removed.",
     "cost/tokens_branch": "Tokens: sampled for continuations of rollouts.",
     "cost/tokens_rating": "Tokens: sampled for ratings; 0 if ratings are scored instead.",
-    "cost/tokens_probe": "Tokens: sampled for the probe set of --retrospect.",
+    "cost/tokens_probe": "Tokens: sampled for the probe set, with --retrospect.",
     "cost/tokens_read": "Tokens: prompt tokens, counted once per forward pass over the prompt.",
     "cost/tokens_read_rating": "Tokens: prompt tokens of ratings.",
     "cost/forward_passes": "Count: forward passes of a batch while sampling and rating.",

@@ -149,9 +149,11 @@ class Retrospect:
             costs: Accumulates the cost of the probe.
 
         Returns:
-            The metrics of docs/metrics.md that start with retrospect/.
+            cost/tokens_probe, and the metrics of docs/metrics.md that start with retrospect/.
         """
-        now = self._probe(costs)
+        own = CostTracker()
+        now = self._probe(own)
+        costs.add_probe(own)
         mean = float(np.nanmean(now)) if not np.isnan(now).all() else None
         xi = phi = probability = None
         if len(self._earlier) == self._window and mean is not None:
@@ -167,6 +169,7 @@ class Retrospect:
             "retrospect/xi": xi,
             "retrospect/phi": phi,
             "retrospect/sign_probability": probability,
+            "cost/tokens_probe": own.tokens_generated,
             **{f"retrospect/{name}": value for name, value in update.items()},
         }
 
@@ -212,13 +215,11 @@ class Retrospect:
 
     def _probe(self, costs: CostTracker) -> FloatArray:
         """Return the reward on each probe task, NaN where it was not measured, (P,)."""
-        own = CostTracker()
         played = self._runner.play(
             [RolloutRequest(task) for task in self._tasks],
             rng=self._streams.own(Stream.PROBE, 1),  # the same numbers in each step
-            costs=own,
+            costs=costs,
         )
-        costs.add_probe(own)
         return np.array(
             [np.nan if rollout.reward is None else rollout.reward for rollout in played]
         )

@@ -21,8 +21,7 @@ from baselines.rollouts.plan import Plan
 from baselines.rollouts.rollout import Replays, Rollout, RolloutRequest
 from baselines.train.replay_samples import SampleMaker, advantage_scale
 from baselines.train.update.batching import TrainingSample
-from baselines.train.update.gradient import GradientPass
-from baselines.train.update.options import UpdateOptions
+from baselines.train.update.updater import Updater
 from ccpo_env.topologies.think_solve import think_solve
 from ccpo_env.types import Message, Verdict
 from tests.rl.teams import NO_THINKER, TASK
@@ -203,7 +202,7 @@ def test_continuations_keep_the_expected_gradient_of_the_rollouts(
 def test_answers_without_an_agent_add_the_gradient_of_the_team_without_it(size, num_removed):
     game = make_chain(1, np.random.default_rng(6), num_choices=NUM_CHOICES)
     parts = tree(game, size, 0, {NO_THINKER: num_removed})
-    gradient, scale = expected_gradient(
+    gradient, _ = expected_gradient(
         game, *groups_played(game, parts), allocator="shared", optimizer=PLAIN
     )
     without = gradient_without(game, NO_THINKER)
@@ -213,3 +212,147 @@ def test_answers_without_an_agent_add_the_gradient_of_the_team_without_it(size, 
     # It is no multiple of the gradient of the team, whose solver never reads that prompt.
     assert np.abs(without).max() > 0.01
     assert not np.abs(without * enumerated_gradient(game)).any()
+
+
+def test_an_agent_removed_on_each_rollout_adds_the_gradient_of_what_is_sampled_after_it():
+    game = make_chain(2, np.random.default_rng(7), num_choices=NUM_CHOICES)
+    removed = frozenset({"thinker_1"})
+    groups, probability = groups_played(game, tree(game, 1, 0, {removed: 2}))
+    gradient, _ = expected_gradient(game, groups, probability, allocator="shared", optimizer=PLAIN)
+    # Of E[R without thinker_1] in the solver's answer to each first thought.
+    own = [Part(0), Part(0, 1, removed, True)]
+    _, choices, rows, chance = played(game, own)
+    without = np.zeros_like(game.policy)
+    worth = chance * game.reward(choices[1])
+    np.add.at(without, (rows[1][:, 2], choices[1][:, 2]), worth)
+    np.add.at(without, rows[1][:, 2], -worth[:, None] * game.policy[rows[1][:, 2]])
+    assert np.abs(without).max() > 0.01
+    expected = enumerated_gradient(game) + without
+    np.testing.assert_allclose(gradient, expected, rtol=0, atol=1e-9)
+
+
+CREDIT = [np.array([[1.0, 0.0], [-1.0, 2.0], [1.0, -1.0], [1.0, 0.5]]), np.ones((4, 2))]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("grpo", 0.75), ("rloo", 1.0), ("dr_grpo", 0.75)],
+)
+def test_scale_is_what_a_rollout_counts_beside_the_mean_of_its_group(name, expected):
+    method = OPTIMIZERS[name]
+    scale = advantage_scale(method, CREDIT, method.advantage(CREDIT))
+    np.testing.assert_allclose(scale, [expected, expected], rtol=0, atol=1e-12)
+    # Also where no rollout differs from another, so that there is no slope to measure.
+    same = [np.ones((4, 2)), np.zeros((4, 2))]
+    scale = advantage_scale(method, same, method.advantage(same))
+    np.testing.assert_allclose(scale, [expected, expected], rtol=0, atol=1e-12)
+
+
+def test_scale_of_a_whitened_advantage_is_one_over_the_deviation_of_the_step():
+    method = OPTIMIZERS["reinforce_pp"]
+    scale = advantage_scale(method, CREDIT, method.advantage(CREDIT))
+    deviation = np.concatenate(CREDIT).std(axis=0, ddof=1)
+    np.testing.assert_allclose(scale, 1.0 / deviation, rtol=1e-6)
+    single = np.split(np.concatenate(CREDIT), 8)  # groups of one rollout
+    found = advantage_scale(method, single, method.advantage(single))
+    np.testing.assert_allclose(found, scale, rtol=1e-12)
+    centred = OPTIMIZERS["reinforce_pp_baseline"]
+    advantages = centred.advantage(CREDIT)
+    inner = np.concatenate([group - group.mean(axis=0) for group in CREDIT])
+    np.testing.assert_allclose(
+        advantage_scale(centred, CREDIT, advantages),
+        0.75 / inner.std(axis=0, ddof=1),
+        rtol=1e-6,
+    )
+
+
+def made_of(
+    answers, plan, *, num_thinkers=1, optimizer=PLAIN, limit=9, active=("thinker", "solver")
+):
+    """The samples of a scripted group of one task, whose gold answer is 2."""
+    (group,) = groups_of(answers, plan, num_thinkers=num_thinkers, tasks=TASKS[:1])
+    maker = SampleMaker(
+        think_solve(num_thinkers),
+        np.full(num_thinkers + 1, 2.0),
+        optimizer,
+        [limit] * (num_thinkers + 1),
+    )
+    advantages = np.zeros((len(group.rollouts), num_thinkers + 1))
+    return maker.samples([group], [advantages], active)
+
+
+def shown(samples):
+    return [(s.completion.text, s.advantage, s.weight) for s in samples]
+
+
+def test_a_continuation_is_compared_with_the_rollout_and_its_other_continuations():
+    plan = Plan(group_size=2, branches=("thinker_0",), num_branches=2, keep_completions=True)
+    made = made_of(["2", "9", "9", "2", "9", "?"], plan)
+    third = 1 / 2.5  # 2 rollouts and 3 measured continuations: weights 2 / 5 each
+    assert shown(made["thinker"]) == [("thought 0", 0.0, 1.0), ("thought 1", 0.0, 1.0)]
+    assert shown(made["solver"])[:2] == [("2", 0.0, third), ("9", 0.0, third)]
+    # Scale 2. Of the first thought: -1 against 1 and 1, then 1 against 1 and -1; of the second:
+    # -1 against the rollout's -1.
+    assert shown(made["solver"])[2:] == [("9", -4.0, third), ("2", 2.0, third), ("9", 0.0, third)]
+    assert list(made_of(["2", "9"], Plan(group_size=2), active=("solver",))) == ["solver"]
+
+
+def test_answers_without_an_agent_weigh_at_most_as_much_as_the_rollouts():
+    plan = Plan(group_size=2, removals=(NO_THINKER,), num_removed=4, keep_completions=True)
+    made = made_of(["2", "9", "2", "9", "9", "9"], plan)
+    # 1 against the mean -1 of three others; -1 against -1/3.
+    alone = shown(made["solver"])[2:]
+    assert alone == [("2", 4.0, 0.5), *[("9", pytest.approx(-4 / 3), 0.5)] * 3]
+    assert [weight for _, _, weight in shown(made["solver"])[:2]] == [1.0, 1.0]
+
+
+def test_a_single_replay_has_a_baseline_only_in_other_rollouts():
+    first, second = frozenset({"thinker_0"}), frozenset({"thinker_1"})
+    plan = Plan(
+        group_size=2,
+        removals=(first, second),
+        num_removed=1,
+        num_branches=1,
+        keep_completions=True,
+    )
+    made = made_of(["2", "9", "2", "9", "2"], plan, num_thinkers=2)
+    # Without thinker_1, each rollout is continued once; without thinker_0 there is one episode.
+    assert shown(made["solver"])[2:] == [("2", 4.0, 1.0), ("9", -4.0, 1.0)]
+    assert len(made["thinker"]) == 4
+
+
+def test_a_long_replay_is_penalised_as_a_rollout_is():
+    plan = Plan(group_size=2, branches=("thinker_0",), num_branches=1, keep_completions=True)
+    strict = OPTIMIZERS["dapo"].with_hyperparameters(overlong_weight=1.0, overlong_rate=1.0)
+    made = made_of(["2", "9", "2", "99"], plan, optimizer=strict, limit=4)
+    # Scale 2 times: 1 - 1 less 1 of 4 tokens; -1 + 1 less 2 of 4.
+    assert [advantage for _, advantage, _ in shown(made["solver"])[2:]] == [-0.5, -1.0]
+
+
+def test_replays_keep_their_completions_only_if_they_are_trained_on():
+    plan = Plan(group_size=2, branches=("thinker_0",), num_branches=1)
+    for keep in (False, True):
+        (group,) = groups_of(
+            ["2", "9", "2", "9"], replace(plan, keep_completions=keep), tasks=TASKS[:1]
+        )
+        assert [bool(own.completions) for own in group.replays] == [keep, keep]
+
+
+def test_a_sample_of_weight_two_counts_as_two_of_weight_one():
+    said = [Completion("", (1,), (first, 3), (-1.0, -1.5)) for first in (2, 4, 5)]
+    samples = [TrainingSample(c, a) for c, a in zip(said, (1.0, -0.5, 2.0), strict=True)]
+    heavy = [replace(samples[0], weight=2.0), *samples[1:]]
+    gradients = []
+    for own in ([samples[0], *samples], heavy, [replace(s, weight=3 * s.weight) for s in heavy]):
+        policy = ToyPolicy()
+        Updater(
+            policy,
+            OPTIMIZERS["grpo"],
+            learning_rate=1e-3,
+            warmup_steps=0,
+            max_grad_norm=1e9,
+            micro_batch_tokens=100,
+        ).update(own)
+        gradients.append(torch.cat([p.grad.flatten() for p in policy.module.parameters()]))
+    for found in gradients[1:]:
+        np.testing.assert_allclose(found, gradients[0], rtol=1e-12)

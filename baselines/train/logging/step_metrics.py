@@ -56,7 +56,6 @@ def cost_metrics(costs: CostTracker) -> Metrics:
         "cost/tokens_removed": costs.generated["removed"],
         "cost/tokens_branch": costs.generated["branch"],
         "cost/tokens_rating": costs.generated["rating"],
-        "cost/tokens_probe": costs.generated["probe"],
         "cost/tokens_read": costs.read.total(),
         "cost/tokens_read_rating": costs.read["rating"],
         "cost/forward_passes": costs.forward_passes,
