@@ -106,8 +106,12 @@ class TrainConfig(
         require_known("topology", self.topology, TEAMS)
         require_known("verifier", self.verifier, VERIFIERS)
         least = OPTIMIZERS[self.optimizer].min_group_size
-        reason = f"{self.optimizer} compares the rollouts of a group" if least > 1 else ""
-        require_at_least("group_size", self.group_size, least, why=reason)
+        if self.group_size == 1 < least:
+            raise ValueError(
+                f"group_size must be >= {least} because {self.optimizer} compares the rollouts of "
+                f"a group, got 1; pass --group-size {least} or more, or --optimizer reinforce_pp"
+            )
+        require_at_least("group_size", self.group_size, least)
         for name in AT_LEAST_ONE:
             require_at_least(name, getattr(self, name), 1)
         for name in AT_LEAST_ZERO:
@@ -133,8 +137,7 @@ class TrainConfig(
             find_categorize(self.message_categories)
         optimizer = OPTIMIZERS[self.optimizer].read_hyperparameters(self.optimizer_args)
         self._check_reuse(is_per_token=optimizer.is_per_token)
-        if world_size > 1:
-            self._check_processes()
+        self._check_processes(world_size)
 
     def _check_reuse(self, *, is_per_token: bool) -> None:
         """Check the settings of what is sampled and trained on besides the rollouts of a step."""
@@ -152,9 +155,10 @@ class TrainConfig(
                 f"--retrospect-damping 0.1"
             )
 
-    def _check_processes(self) -> None:
+    def _check_processes(self, world_size: int) -> None:
         for name in REMEMBERED:
-            if value := getattr(self, name):
+            value = getattr(self, name)
+            if value and world_size > 1:
                 raise ValueError(
                     f"{name} must be 0 with several processes, which would remember different "
                     f"rollouts, got {value}; leave it out"

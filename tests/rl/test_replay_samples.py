@@ -19,13 +19,16 @@ from baselines.policies.base import Completion
 from baselines.rollouts.groups import Group
 from baselines.rollouts.plan import Plan
 from baselines.rollouts.rollout import Replays, Rollout, RolloutRequest
+from baselines.train.config import TrainConfig
 from baselines.train.replay_samples import SampleMaker, advantage_scale
+from baselines.train.trainer import Trainer
 from baselines.train.update.batching import TrainingSample
 from baselines.train.update.updater import Updater
 from ccpo_env.topologies.think_solve import think_solve
 from ccpo_env.types import Message, Verdict
-from tests.rl.teams import NO_THINKER, TASK
+from tests.rl.teams import NO_THINKER, TASK, write_tasks
 from tests.rl.test_groups import TASKS, groups_of
+from tests.rl.test_trainer import run
 from tests.rl.toy_policy import ToyPolicy
 
 PLAIN = replace(OPTIMIZERS["rloo"], baseline=no_baseline, min_group_size=1, centres_on_group=False)
@@ -356,3 +359,30 @@ def test_a_sample_of_weight_two_counts_as_two_of_weight_one():
         gradients.append(torch.cat([p.grad.flatten() for p in policy.module.parameters()]))
     for found in gradients[1:]:
         np.testing.assert_allclose(found, gradients[0], rtol=1e-12)
+
+
+def test_a_step_of_training_updates_on_all_that_was_sampled(tmp_path, monkeypatch):
+    seen = []
+
+    def update(_updater, samples):
+        seen.append([sample.weight for sample in samples])
+        return {}
+
+    monkeypatch.setattr(Updater, "update", update)
+    tasks = write_tasks(tmp_path / "tasks.jsonl", num_train=4, num_test=2)
+    config = TrainConfig(
+        tasks=str(tasks),
+        allocator="branch",
+        num_thinkers=2,
+        group_size=2,
+        branch_samples=1,
+        tasks_per_step=2,
+        num_eval_tasks=2,
+        steps=1,
+        train_on="all",
+    )
+    run(Trainer(config, tmp_path))
+    # Of 2 tasks with 2 rollouts: a thinker's first thought, then 2 of the second, 3 answers.
+    thoughts, answers = seen
+    assert sorted(thoughts) == [0.5] * 8 + [1.0] * 4
+    assert answers == [pytest.approx(1 / 3)] * 12
