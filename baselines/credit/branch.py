@@ -66,10 +66,10 @@ def branch_credit(
         )
     if after == "last" and len(columns_of(outcomes)) > 1:
         rewards = branch_entry(outcomes, columns_of(outcomes)[-2])  # (..., G, M)
-        answers = np.concatenate([outcomes.team_rewards[..., None], rewards], axis=-1)
-        value = answers.mean(axis=-1)[..., None, :]  # (..., 1, G)
+        total, count = np.add.reduce(rewards, axis=-1)[..., None, :], rewards.shape[-1]
+        value = (team + total) / (1 + count)  # (..., 1, G)
         earlier = [value - _before(value, baseline)] * (len(columns_of(outcomes)) - 1)
-        last = team - rewards.mean(axis=-1)[..., None, :]
+        last = team - total / count
         return np.swapaxes(np.concatenate([*earlier, last], axis=-2), -1, -2)
     values = np.concatenate([mean_branch_rewards(outcomes), team], axis=-2)  # (..., T, G)
     before = _before(values[..., :1, :], baseline)
@@ -81,7 +81,7 @@ def _before(first: FloatArray, baseline: Baseline) -> FloatArray:
     num_rollouts = first.shape[-1]
     if baseline == "none":
         return np.zeros_like(first)
-    mean = np.add.reduce(first, axis=-1, keepdims=True) / num_rollouts
+    mean: FloatArray = np.add.reduce(first, axis=-1, keepdims=True) / num_rollouts
     if baseline == "others":
         return (num_rollouts * mean - first) / (num_rollouts - 1)
     return np.broadcast_to(mean, first.shape)

@@ -106,10 +106,11 @@ class TrainConfig(
         require_known("topology", self.topology, TEAMS)
         require_known("verifier", self.verifier, VERIFIERS)
         least = OPTIMIZERS[self.optimizer].min_group_size
-        if self.group_size == 1 < least:
+        if self.group_size < least > 1:
             raise ValueError(
                 f"group_size must be >= {least} because {self.optimizer} compares the rollouts of "
-                f"a group, got 1; pass --group-size {least} or more, or --optimizer reinforce_pp"
+                f"a group, got {self.group_size}; pass --group-size {least} or more, or for groups "
+                f"of one --optimizer reinforce_pp"
             )
         require_at_least("group_size", self.group_size, least)
         for name in AT_LEAST_ONE:

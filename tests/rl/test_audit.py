@@ -376,10 +376,10 @@ def test_audit_compares_groups_of_one_with_each_other(allocator: str, is_degener
 def test_audit_of_groups_of_one_compares_each_turn_on_its_own() -> None:
     step = [GroupOutcomes(DEBATERS, [sign], turns=DEBATE) for sign in (1, -1, -1)]
     shared = OPTIMIZERS["reinforce_pp"].advantage([ALLOCATORS["shared"](group) for group in step])
-    factors = np.array([1.0, 1.0, 3.0, 1.0])  # of the turns of two debaters
+    factors = np.array([1.0, 1.0, 3.0])  # of the turns of two debaters
     other = [own * factors for own in shared]
     assert audit_advantages(other, "reinforce_pp", step)["debater_0"].degenerate
-    other[0] = other[0] + [[0.0, 0.0, 1.0, 0.0]]
+    other[0] = other[0] + [[0.0, 0.0, 1.0]]
     found = audit_advantages(other, "reinforce_pp", step)
     assert not found["debater_0"].degenerate
     assert found["debater_1"].degenerate

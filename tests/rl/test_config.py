@@ -24,7 +24,7 @@ BAD = [
     ("optimizer", "zzz", "unknown optimizer 'zzz'; available: dapo, dr_grpo, "),
     ("tracker", "tensorbord", "did you mean 'tensorboard'?"),
     ("verifier", "nubmer", "did you mean 'number'?"),
-    ("group_size", 1, "--group-size 2 or more, or --optimizer reinforce_pp"),
+    ("group_size", 1, "2 or more, or for groups of one --optimizer reinforce_pp"),
     ("retrospect", 1, "--retrospect 2 or more"),
     ("retrospect", -1, "--retrospect 0 or more"),
     ("retrospect_damping", 1.5, "--retrospect-damping 0.1"),
