@@ -23,7 +23,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from baselines.common.jsonl import Row, append_rows, read_rows
+from baselines.common.jsonl import Row, append_rows, each_row
 from baselines.common.types import FloatArray
 
 EVALUATIONS_FILE = "evaluations.jsonl"
@@ -186,7 +186,7 @@ def read_evaluations(run_dir: Path) -> list[RecordedEvaluation]:
     path = run_dir / EVALUATIONS_FILE
     found: dict[int, RecordedEvaluation] = {}
     tasks: dict[tuple[str, ...], tuple[str, ...]] = {}  # one copy of the same tasks
-    for number, row in enumerate(read_rows(path), start=1):
+    for number, row in enumerate(each_row(path), start=1):
         try:
             step, name, outcomes = int(row["step"]), str(row["benchmark"]), _outcomes(row, tasks)
             known = found.get(step, RecordedEvaluation(step, int(row["tokens"])))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +80,17 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     Raises:
         ValueError: If a complete line is not JSON.
     """
-    return [_parsed(path, number, line) for number, line in enumerate(read_lines(path)[0], start=1)]
+    return list(each_row(path))
+
+
+def each_row(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the rows of `read_rows` one by one, for a file that is too large to hold."""
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if line.endswith(b"\n"):
+                yield _parsed(path, number, line[:-1])
 
 
 def is_torn(path: Path) -> bool:

@@ -385,10 +385,11 @@ def test_the_evaluations_of_a_long_run_are_small(tmp_path):
     read_run(folder, "joint")  # what is imported and cached once
     tracemalloc.start()
     run, _ = read_run(folder, "joint")
-    size, _ = tracemalloc.get_traced_memory()
+    size, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert [len(point.rates) for point in run.points] == [500] * 200
     assert size < 200 * 500 * 12
+    assert peak < 200 * 500 * 40  # two paths and their rates; the lines are read one by one
 
 
 def test_votes_of_three_say_why_two_rows_are_equal():

@@ -129,8 +129,8 @@ def exchange_p_value(
     observed = abs((two - one).sum())
     kinds, repeats = np.unique(np.stack([right, size, others]), axis=1, return_counts=True)
     sums = np.zeros(num_resamples)
-    for kind, number in zip(kinds.T.tolist(), repeats.tolist(), strict=True):
-        sums += _exchanged(*kind, number, num_resamples, rng)
+    for (hits, own, other), number in zip(kinds.T.tolist(), repeats.tolist(), strict=True):
+        sums += _exchanged(hits, own, other, number, num_resamples, rng)
     num_extreme = int((np.abs(sums) >= observed - TIE).sum())
     return (1 + num_extreme) / (1 + num_resamples)
 
