@@ -1,8 +1,8 @@
 """Write the generated parts of the documentation.
 
 These are the tables of metrics and hyperparameters, the trees of folders and modules, the figures
-of the architecture and the environments, the audit of all methods, and the tables of results from docs/results/ (see
-`scripts/measure_results.py`).
+of the architecture and the environments, the audit of all methods, and the tables of results from
+docs/results/ (see `scripts/measure_results.py`).
 """
 
 from __future__ import annotations
