@@ -83,6 +83,15 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     return [_parsed(path, number, line) for number, line in enumerate(read_lines(path)[0], start=1)]
 
 
+def is_torn(path: Path) -> bool:
+    """Return whether a file has a torn last line, which readers leave out."""
+    if not path.is_file() or not path.stat().st_size:
+        return False
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) != b"\n"
+
+
 def truncate_torn_line(path: Path) -> None:
     """Remove a torn last line, so that the next row gets a line of its own.
 

@@ -29,6 +29,7 @@ class CreditAudit:
         correlation: Pearson correlation of the two over all rollouts. NaN if either is constant.
         degenerate: True if in every group its advantage in each turn is the shared one times a
             factor, which may be 0. It then ranks the rollouts of each task as shared credit does.
+            If every group has one rollout, all groups together count as one.
         signal_rate: Fraction of groups, in [0, 1], in which its advantage is not all zero.
         variance_ratio: Variance of its advantage over that of the shared one, over all rollouts.
             NaN if the shared advantage does not vary.
@@ -150,7 +151,7 @@ def _compare(x: FloatArray, y: FloatArray, sizes: IntArray, num_turns: int) -> C
         correlation=_within_one(float(centred_x @ centred_y) / scale)
         if has_spread_x and has_spread_y
         else math.nan,
-        degenerate=_are_multiples(x, y, sizes.repeat(num_turns), tolerance),
+        degenerate=_are_multiples(*_ranked(x, y, sizes, num_turns), tolerance),
         signal_rate=float(
             (_per_group(np.maximum, np.abs(y), sizes * num_turns) > tolerance).mean()
         ),
@@ -169,6 +170,16 @@ def _sign_agreement(x: FloatArray, y: FloatArray, tolerance: float) -> float:
         return math.nan
     agrees = (x * y > 0.0) & (np.abs(y) > tolerance)
     return float(agrees[has_sign].mean())
+
+
+def _ranked(
+    x: FloatArray, y: FloatArray, sizes: IntArray, num_turns: int
+) -> tuple[FloatArray, FloatArray, IntArray]:
+    """Return the advantages turn by turn, with the sizes of the groups that are ranked."""
+    if sizes.max() > 1:
+        return x, y, sizes.repeat(num_turns)
+    by_turn = [values.reshape(-1, num_turns).T.ravel() for values in (x, y)]
+    return by_turn[0], by_turn[1], np.full(num_turns, len(sizes))
 
 
 def _are_multiples(x: FloatArray, y: FloatArray, sizes: IntArray, tolerance: float) -> bool:

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 Purpose: TypeAlias = Literal[
-    "joint", "removed", "branch", "rating", "category", "own_answer", "influence"
+    "joint", "removed", "branch", "rating", "category", "own_answer", "influence", "probe"
 ]
 """Purposes: rollouts of the whole team, with agents removed, continuations, ratings, categories of
-messages, answers in the messages before the last, and scores of messages without an earlier one."""
+messages, answers in the messages before the last, scores of messages without an earlier one, and
+rollouts of the probe set."""
 
 
 @dataclass(slots=True)
@@ -52,6 +53,17 @@ class CostTracker:
         self.generated[purpose] += tokens_generated
         self.read[purpose] += tokens_read
         self.verified[purpose] += verifier_calls
+
+    def add_probe(self, costs: CostTracker) -> None:
+        """Add the cost of playing the probe set."""
+        self.count(
+            "probe",
+            tokens_generated=costs.tokens_generated,
+            tokens_read=costs.read.total(),
+            verifier_calls=costs.verifier_calls,
+        )
+        for name in ("forward_passes", "generate_s", "verify_s", "environment_s"):
+            setattr(self, name, getattr(self, name) + getattr(costs, name))
 
     @classmethod
     def total(cls, costs: Sequence[CostTracker]) -> CostTracker:

@@ -31,6 +31,7 @@ from baselines.policies.checkpoints import (
 from baselines.train.config import TrainConfig
 from baselines.train.logging.completions import COMPLETIONS_FILE, CompletionRow
 from baselines.train.logging.credit_record import CreditHistory
+from baselines.train.retrospect import RETROSPECT, Retrospect
 from baselines.train.team_policies import TeamPolicies
 
 
@@ -131,6 +132,7 @@ class RunFiles:
         policies: TeamPolicies,
         credited: CreditHistory,
         state: Mapping[str, Any],
+        retrospect: Retrospect | None = None,
     ) -> None:
         """Write a checkpoint.
 
@@ -140,6 +142,7 @@ class RunFiles:
             policies: Policies and updaters.
             credited: Credit of the newest groups.
             state: Further state for resuming, as JSON values.
+            retrospect: The last rollouts, if they are used again.
 
         Raises:
             StorageError: If it cannot be written; earlier checkpoints are intact.
@@ -157,7 +160,8 @@ class RunFiles:
             step=step,
             config=config.to_json(),
             policies=policies.saved_policies(),
-            updaters=policies.state_dict(),
+            updaters=policies.state_dict()
+            | ({RETROSPECT: retrospect.state_dict()} if retrospect else {}),
             state=state,
             num_kept=config.keep_checkpoints,
         )
