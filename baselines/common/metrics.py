@@ -111,7 +111,9 @@ METRICS: Mapping[str, str] = {
     "cost/tokens_read": "Tokens: prompt tokens, counted once per forward pass over the prompt.",
     "cost/tokens_read_rating": "Tokens: prompt tokens of ratings.",
     "cost/tokens_read_influence": "Tokens: prompt tokens of messages scored again for influence.",
-    "cost/forward_passes": "Count: forward passes of a batch while sampling and rating.",
+    "cost/forward_passes": (
+        "Count: forward passes of a batch while sampling, rating and scoring influence."
+    ),
     "cost/verifier_calls": "Count: answers verified in this step, for categories of messages too.",
     "time/step_s": (
         "Seconds: the whole step with its metrics, without evaluation, checkpoints and writing to "

@@ -24,7 +24,7 @@ class CostTracker:
         read: Prompt tokens, by purpose.
         verified: Answers verified, by purpose.
         forward_passes: Calls of a network while sampling; per batch, the number of tokens of its
-            longest completion.
+            longest completion; and for influence two per turn.
         generate_s: Seconds spent sampling.
         rate_s: Seconds spent rating.
         verify_s: Seconds spent on verdicts: the verifier, counting votes, and categories of
