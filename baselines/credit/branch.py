@@ -81,7 +81,7 @@ def _before(first: FloatArray, baseline: Baseline) -> FloatArray:
     num_rollouts = first.shape[-1]
     if baseline == "none":
         return np.zeros_like(first)
-    mean: FloatArray = np.add.reduce(first, axis=-1, keepdims=True) / num_rollouts
+    mean = np.add.reduce(first, axis=-1, keepdims=True) / num_rollouts
     if baseline == "others":
-        return (num_rollouts * mean - first) / (num_rollouts - 1)
+        mean = (num_rollouts * mean - first) / (num_rollouts - 1)
     return np.broadcast_to(mean, first.shape)
