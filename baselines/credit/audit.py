@@ -119,7 +119,9 @@ def audit_advantages(
     for agent in batches[0].agents:
         own = np.flatnonzero(speakers == agent)
         x, y = (np.concatenate([g.T[own].ravel() for g in each]) for each in (shared, allocated))
-        audits[agent] = _compare(x, y, sizes, num_turns=len(own))
+        audits[agent] = compare_advantages(
+            x, y, group_sizes=sizes * len(own), turn_sizes=sizes.repeat(len(own))
+        )
     return audits
 
 
@@ -131,10 +133,27 @@ def _method(optimizer: str | PolicyOptimizer) -> PolicyOptimizer:
     return OPTIMIZERS[optimizer]
 
 
-def _compare(x: FloatArray, y: FloatArray, sizes: IntArray, num_turns: int) -> CreditAudit:
-    """Compare the advantages of an agent, those of a group turn by turn, (sum of T * G,)."""
-    # Rewards have magnitude 1, so anything below this is rounding.
-    tolerance = RELATIVE_TOLERANCE * max(1.0, float(np.abs(y).max()))
+def compare_advantages(
+    x: FloatArray,
+    y: FloatArray,
+    *,
+    group_sizes: IntArray,
+    turn_sizes: IntArray,
+    tolerance: float | None = None,
+) -> CreditAudit:
+    """Compare the advantages of an agent with its shared ones.
+
+    Args:
+        x: Shared advantages of its messages, those of a group consecutive, and in a group those of
+            a turn, (n,).
+        y: Its own advantages, (n,).
+        group_sizes: Number of messages in each group; their sum is n.
+        turn_sizes: Number of messages in each turn of each group; their sum is n.
+        tolerance: Differences that count as none. None: float64 rounding.
+    """
+    if tolerance is None:
+        # Rewards have magnitude 1, so anything below this is rounding.
+        tolerance = RELATIVE_TOLERANCE * max(1.0, float(np.abs(y).max()))
     centred_x, centred_y = x - x.mean(), y - y.mean()
     variance_x, variance_y = (float(c @ c) / len(c) for c in (centred_x, centred_y))
     has_spread_x, has_spread_y = (v > tolerance * tolerance for v in (variance_x, variance_y))
@@ -144,10 +163,8 @@ def _compare(x: FloatArray, y: FloatArray, sizes: IntArray, num_turns: int) -> C
         correlation=_within_one(float(centred_x @ centred_y) / scale)
         if has_spread_x and has_spread_y
         else math.nan,
-        degenerate=_are_multiples(x, y, sizes.repeat(num_turns), tolerance),
-        signal_rate=float(
-            (_per_group(np.maximum, np.abs(y), sizes * num_turns) > tolerance).mean()
-        ),
+        degenerate=_are_multiples(x, y, turn_sizes, tolerance),
+        signal_rate=float((_per_group(np.maximum, np.abs(y), group_sizes) > tolerance).mean()),
         variance_ratio=variance_y / variance_x if has_spread_x else math.nan,
         sign_agreement=_sign_agreement(x, y, tolerance),
     )

@@ -1,0 +1,165 @@
+"""Find the formula that reproduces the advantages of each agent."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from baselines.audit.fit import Fit, Tolerance, fit, tolerance_of
+from baselines.audit.formulas import Formula, formulas
+from baselines.audit.removed_credit import credits_of
+from baselines.audit.rows import Rows
+from baselines.common.types import FloatArray, IntArray
+from baselines.optimizers import OPTIMIZERS
+
+SHARED = "shared"
+SMALLEST_ERROR = 1e-7
+"""Deviations below this, the rounding of float32, do not make one variant better than another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A formula applied to a credit, and how it fits the advantages of an agent.
+
+    Args:
+        formula: The formula.
+        credit: Name from ALLOCATORS.
+        credit_settings: Hyperparameters of the allocator that are not its default.
+        fit: How it fits.
+    """
+
+    formula: Formula
+    credit: str
+    credit_settings: Mapping[str, str]
+    fit: Fit
+
+    @property
+    def name_rank(self) -> tuple[object, ...]:
+        """Order of preference of names: the simplest explanation first."""
+        names = self.formula.names
+        return (
+            not names,
+            self.fit.num_zeroed > 0 or self.fit.clipped_at is not None,
+            self.credit != SHARED,
+            not self.formula.is_own_scope,
+            not self.formula.is_registered,
+            names and list(OPTIMIZERS).index(names[0]),
+        )
+
+    @property
+    def settings_rank(self) -> tuple[float, int]:
+        """Order of preference of the settings under one name: the closest, then the fewest."""
+        error = round(math.log10(max(self.fit.error, SMALLEST_ERROR)))
+        return error, len(self.formula.settings) + len(self.credit_settings)
+
+
+@dataclass(slots=True)
+class Found:
+    """What was found for an agent.
+
+    Args:
+        rows: Its rows that have an advantage, as indices.
+        tolerance: Tolerance for its advantages.
+        matches: Formulas that reproduce them, best first.
+        nearest: The formula that comes nearest of those that do not.
+    """
+
+    rows: IntArray
+    tolerance: Tolerance
+    matches: list[Match] = field(default_factory=list)
+    nearest: Match | None = None
+
+    @property
+    def named(self) -> Match | None:
+        """The best match that has a registered name."""
+        return next((match for match in self.matches if match.formula.names), None)
+
+
+def find_formulas(rows: Rows, advantage: FloatArray, relative: float) -> list[Found]:
+    """Compare the advantages of each agent with every formula of every credit.
+
+    Args:
+        rows: The rows of a dump.
+        advantage: Their advantages, (n,), NaN where missing.
+        relative: Tolerance in units of the spread of an agent's advantages.
+
+    Returns:
+        What was found, by agent. Credit other than the team reward is tried only while there is
+        an agent that no formula of the team reward explains.
+    """
+    has_advantage = np.isfinite(advantage) & ~rows.varies
+    found = []
+    for agent in range(len(rows.agents)):
+        own = np.flatnonzero((rows.agent == agent) & has_advantage)
+        found.append(Found(own, tolerance_of(advantage[own], relative)))
+    for credit, settings, values in _all_credits(rows):
+        open_ = [each for each in found if each.named is None and each.tolerance.spread > 0.0]
+        if not open_:
+            break
+        for formula in formulas(rows):
+            formula_values = formula.values(values)
+            for each in open_:
+                result = fit(advantage[each.rows], formula_values[each.rows], each.tolerance)
+                if result is not None:
+                    _keep(each, Match(formula, credit, settings, result))
+    for each in found:
+        each.matches = _sorted(each.matches)
+    return found
+
+
+def _sorted(matches: Sequence[Match]) -> list[Match]:
+    """Return the matches by the best rank of their names, and under a name by their settings."""
+    rank: dict[tuple[object, ...], tuple[object, ...]] = {}
+    for match in matches:
+        key = _name_of(match)
+        rank[key] = min(rank.get(key, match.name_rank), match.name_rank)
+    return sorted(matches, key=lambda match: (rank[_name_of(match)], match.settings_rank))
+
+
+def _name_of(match: Match) -> tuple[object, ...]:
+    return match.formula.names[:1], match.credit, match.formula.is_own_scope
+
+
+def _all_credits(rows: Rows) -> Iterator[tuple[str, Mapping[str, str], FloatArray]]:
+    yield SHARED, {}, rows.reward
+    yield from credits_of(rows)
+
+
+def _keep(found: Found, match: Match) -> None:
+    if match.fit.is_match:
+        found.matches.append(match)
+    elif found.nearest is None or _nearness(match) > _nearness(found.nearest):
+        found.nearest = match
+
+
+def _nearness(match: Match) -> tuple[object, ...]:
+    """Return the larger the nearer: a multiple, of which the first one counts, then more rows."""
+    is_multiple = match.fit.factor is not None
+    closeness = () if is_multiple else (match.fit.share, -match.fit.error)
+    return (is_multiple and bool(match.formula.names), match.credit == SHARED, *closeness)
+
+
+def other_names(found: Found) -> list[str]:
+    """Return the registered names of the other formulas that fit, on the same credit."""
+    best = found.named
+    if best is None:
+        return []
+    names = {
+        name
+        for match in found.matches
+        if match.credit == best.credit and match.credit_settings == best.credit_settings
+        for name in match.formula.names
+    }
+    return [name for name in OPTIMIZERS if name in names and name != best.formula.names[0]]
+
+
+def common_formula(found: Sequence[Found]) -> Formula | None:
+    """Return the formula of most agents, which the others are compared under as well."""
+    formulas_ = [each.named.formula for each in found if each.named is not None]
+    counts = [
+        sum(f.names == g.names and f.settings == g.settings for g in formulas_) for f in formulas_
+    ]
+    return formulas_[int(np.argmax(counts))] if formulas_ else None
