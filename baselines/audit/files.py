@@ -202,12 +202,13 @@ def _parquet(path: Path) -> Any:
 
 def _json_rows(path: Path, notes: list[str]) -> Iterator[tuple[int, Row]]:
     """Yield the objects of a file and their lines; a last line that was cut off is noted."""
+    decode = json.JSONDecoder().decode  # json.loads looks for the encoding of each line
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             if line.isspace():
                 continue
             try:
-                row = json.loads(line)
+                row = decode(line.decode())
             except (ValueError, RecursionError):  # malformed, not UTF-8, or nested without end
                 row = None
             if isinstance(row, dict):

@@ -210,17 +210,17 @@ def _advantage(
     else:  # a running mean
         together = units.column[usable]
     order = usable[np.lexsort((units.unit[usable], together))]  # rows of a unit in file order
-    for part in _runs(order, np.sort(together)):
-        groups = _runs(part, units.unit[part])
-        counts = None if tokens is None else [tokens[g].astype(int)[:, None] for g in groups]
-        values = method.advantage([credit[g][:, None] for g in groups], counts)
-        result[part] = np.concatenate(values)[:, 0]
+    for part in np.split(order, _changes(np.sort(together))) if len(order) else ():
+        changes = _changes(units.unit[part])
+        groups = np.split(credit[part][:, None], changes)
+        counts = None if tokens is None else np.split(tokens[part].astype(int)[:, None], changes)
+        result[part] = np.concatenate(method.advantage(groups, counts))[:, 0]
     return result
 
 
-def _runs(rows: IntArray, codes: IntArray) -> list[IntArray]:
-    """Split rows where their codes, which are sorted, change."""
-    return np.split(rows, np.flatnonzero(np.diff(codes)) + 1) if len(rows) else []
+def _changes(codes: IntArray) -> IntArray:
+    """Return the places where codes, which are sorted, change."""
+    return np.flatnonzero(np.diff(codes)) + 1
 
 
 def _variants(units: Units) -> Iterator[Formula]:

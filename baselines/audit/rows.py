@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -60,6 +60,21 @@ class Rows:
         """Number of steps."""
         return len(np.unique(self.step))
 
+    def where(self, keep: BoolArray) -> Rows:
+        """Return the rows where a mask, (n,), is True; groups and steps are numbered anew."""
+        return replace(
+            self,
+            agent=self.agent[keep],
+            group=numbered(self.group[keep]),
+            step=numbered(self.step[keep]),
+            turn=self.turn[keep],
+            reward=self.reward[keep],
+            advantage=None if self.advantage is None else self.advantage[keep],
+            varies=self.varies[keep],
+            tokens=None if self.tokens is None else self.tokens[keep],
+            removed={team: values[keep] for team, values in self.removed.items()},
+        )
+
 
 def rows_of(table: Table, columns: Columns, weights: Sequence[float] = ()) -> Rows:
     """Return the rows of a table; those without a reward are left out and counted.
@@ -89,35 +104,32 @@ def rows_of(table: Table, columns: Columns, weights: Sequence[float] = ()) -> Ro
             f"column {columns.reward[0]!r} must hold rewards, got none in {len(reward)} rows; name "
             f"another one with {flag_of('reward_column')}"
         )
-    return Rows(
+    found = Rows(
         agents=names,
-        agent=agent[keep],
-        group=_in_order(step[keep], group[keep]),
-        step=numbered(step[keep]),
-        turn=turn[keep],
-        reward=reward[keep],
-        advantage=None if advantage is None else advantage[keep],
-        varies=varies[keep],
-        tokens=None if tokens is None else tokens[keep],
-        removed={k: v[keep] for k, v in _removed(table, columns, agent, names).items()},
+        agent=agent,
+        group=_in_order(step, group),
+        step=step,
+        turn=turn,
+        reward=reward,
+        advantage=advantage,
+        varies=varies,
+        tokens=tokens,
+        removed=_removed(table, columns, agent, names),
         num_unmeasured=int((~keep).sum()),
     )
+    return found if keep.all() else found.where(keep)
 
 
 def _agents(table: Table, name: str | None) -> tuple[IntArray, tuple[str, ...]]:
     if name is None:
         return np.zeros(table.num_rows, dtype=np.int64), (ONE_AGENT,)
-    known: dict[str, int] = {}
-    codes = [
-        known.setdefault(value if isinstance(value, str) else _key(value), len(known))
-        for value in _all_given(table, name, "agent_column")
-    ]
+    codes, known = _numbers_of(_all_given(table, name, "agent_column"))
     if len(known) > MAX_AGENTS:
         raise ValueError(
             f"column {name!r} must name at most {MAX_AGENTS} agents, got {len(known)}; name "
             f"another one with {flag_of('agent_column')}"
         )
-    return np.array(codes, dtype=np.int64), tuple(known)
+    return codes, tuple(value if isinstance(value, str) else _key(value) for value in known)
 
 
 def _codes(table: Table, name: str | None, what: str = "") -> IntArray:
@@ -125,12 +137,18 @@ def _codes(table: Table, name: str | None, what: str = "") -> IntArray:
     if name is None:
         return np.zeros(table.num_rows, dtype=np.int64)
     values = _all_given(table, name, what) if what else table.columns[name]
+    return _numbers_of(values)[0]
+
+
+def _numbers_of(values: Sequence[Any]) -> tuple[IntArray, list[Any]]:
+    """Return a number, from 0, for each value, and the different values in order."""
     known: dict[Any, int] = {}
-    codes = [
-        known.setdefault(value if isinstance(value, str) else _key(value), len(known))
-        for value in values
-    ]
-    return np.array(codes, dtype=np.int64)
+    try:
+        codes = [known.setdefault(value, len(known)) for value in values]
+    except TypeError:  # chats, which are lists
+        known = {}
+        codes = [known.setdefault(_key(value), len(known)) for value in values]
+    return np.array(codes, dtype=np.int64), list(known)
 
 
 def _all_given(table: Table, name: str, flag: str) -> list[Any]:
@@ -145,9 +163,7 @@ def _all_given(table: Table, name: str, flag: str) -> list[Any]:
 
 
 def _key(value: Any) -> str:
-    """Return a text that is equal for equal values: 1 and 1.0 are, and equal chats are."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
+    """Return a text that is equal for equal values."""
     return json.dumps(value, sort_keys=True, default=str)
 
 

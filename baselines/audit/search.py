@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -12,12 +12,16 @@ from baselines.audit.fit import Fit, Tolerance, fit, tolerance_of
 from baselines.audit.formulas import Formula, formulas
 from baselines.audit.removed_credit import credits_of
 from baselines.audit.rows import Rows
-from baselines.common.types import FloatArray, IntArray
+from baselines.common.types import BoolArray, FloatArray, IntArray
 from baselines.optimizers import OPTIMIZERS
 
 SHARED = "shared"
 SMALLEST_ERROR = 1e-7
 """Deviations below this, the rounding of float32, do not make one variant better than another."""
+
+ENOUGH_ROWS = 20_000
+"""Rows, of whole steps, on which all formulas are compared; the others are, on those that fit."""
+NO_FIT = Fit(is_match=False, error=math.inf)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,11 @@ class Match:
     credit: str
     credit_settings: Mapping[str, str]
     fit: Fit
+
+    @property
+    def key(self) -> object:
+        """What tells it from other formulas and credits."""
+        return self.formula.text, self.credit, tuple(self.credit_settings.items())
 
     @property
     def name_rank(self) -> tuple[object, ...]:
@@ -90,24 +99,57 @@ def find_formulas(rows: Rows, advantage: FloatArray, relative: float) -> list[Fo
         What was found, by agent. Credit other than the team reward is tried only while there is
         an agent that no formula of the team reward explains.
     """
+    found = _tolerances(rows, advantage, relative)
+    start = _first_steps(rows)
+    candidates: set[object] | None = None
+    if not start.all():
+        first = _tolerances(rows.where(start), advantage[start], relative)
+        if all(
+            own.tolerance.spread > 0.0 or each.tolerance.spread == 0.0
+            for own, each in zip(first, found, strict=True)
+        ):
+            _compare(first, rows.where(start), advantage[start], None)
+            kept = [match for each in first for match in (*each.matches, each.nearest) if match]
+            candidates = {match.key for match in kept}
+    _compare(found, rows, advantage, candidates)
+    return found
+
+
+def _tolerances(rows: Rows, advantage: FloatArray, relative: float) -> list[Found]:
     has_advantage = np.isfinite(advantage) & ~rows.varies
     found = []
     for agent in range(len(rows.agents)):
         own = np.flatnonzero((rows.agent == agent) & has_advantage)
         found.append(Found(own, tolerance_of(advantage[own], relative)))
+    return found
+
+
+def _first_steps(rows: Rows) -> BoolArray:
+    """Return which rows are in the first steps, of at least ENOUGH_ROWS rows."""
+    last = int(np.searchsorted(np.bincount(rows.step).cumsum(), ENOUGH_ROWS))
+    is_first: BoolArray = rows.step <= last
+    return is_first
+
+
+def _compare(
+    found: Sequence[Found], rows: Rows, advantage: FloatArray, candidates: set[object] | None
+) -> None:
+    """Add the matches of all agents, of these candidates, or of all formulas if None."""
     for credit, settings, values in _all_credits(rows):
-        open_ = [each for each in found if each.named is None and each.tolerance.spread > 0.0]
-        if not open_:
+        unexplained = [each for each in found if each.named is None and each.tolerance.spread > 0.0]
+        if not unexplained:
             break
         for formula in formulas(rows):
+            match = Match(formula, credit, settings, NO_FIT)
+            if candidates is not None and match.key not in candidates:
+                continue
             formula_values = formula.values(values)
-            for each in open_:
-                result = fit(advantage[each.rows], formula_values[each.rows], each.tolerance)
-                if result is not None:
-                    _keep(each, Match(formula, credit, settings, result))
+            for each in unexplained:
+                own = fit(advantage[each.rows], formula_values[each.rows], each.tolerance)
+                if own is not None:
+                    _keep(each, replace(match, fit=own))
     for each in found:
         each.matches = _sorted(each.matches)
-    return found
 
 
 def _sorted(matches: Sequence[Match]) -> list[Match]:
@@ -157,9 +199,7 @@ def other_names(found: Found) -> list[str]:
 
 
 def common_formula(found: Sequence[Found]) -> Formula | None:
-    """Return the formula of most agents, which the others are compared under as well."""
-    formulas_ = [each.named.formula for each in found if each.named is not None]
-    counts = [
-        sum(f.names == g.names and f.settings == g.settings for g in formulas_) for f in formulas_
-    ]
-    return formulas_[int(np.argmax(counts))] if formulas_ else None
+    """Return the formula of most agents, under which the others are compared as well."""
+    named = [each.named.formula for each in found if each.named is not None]
+    texts = [formula.text for formula in named]
+    return max(named, key=lambda formula: texts.count(formula.text), default=None)
