@@ -83,14 +83,15 @@ def audit_rows(
             optimizer of a run; None: the first one of the registry.
 
     Returns:
-        One audit per agent, in the order in which they appear.
+        One audit per agent that has a reward, in the order in which they appear.
     """
+    agents = np.unique(rows.agent).tolist()
     known = rows.advantage is not None and bool(np.isfinite(rows.advantage).any())
     if rows.advantage is None or not known:
-        return [_audit(rows, agent, None, None, prefer) for agent in range(len(rows.agents))]
+        return [_audit(rows, agent, None, None, prefer) for agent in agents]
     found = find_formulas(rows, rows.advantage, tolerance)
     common = common_formula(found) or next(iter(formulas(rows)))
-    return [_audit(rows, agent, own, common, prefer) for agent, own in enumerate(found)]
+    return [_audit(rows, agent, found[agent], common, prefer) for agent in agents]
 
 
 def _audit(

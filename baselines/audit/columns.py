@@ -106,7 +106,9 @@ def choose_columns(rows: Sequence[Row], kind: Format, named: NamedColumns, sourc
     agent = single("agent_column", named.agent_column, AGENT_NAMES)
     step = single("step_column", named.step_column, STEP_NAMES)
     group = several("group_column", named.group_column, kind.group)
-    used = {advantage, agent, step, *group}
+    tokens = single("tokens_column", named.tokens_column, TOKEN_NAMES)
+    removed = single("removed_column", named.removed_column, REMOVED_NAMES)
+    used = {advantage, agent, step, tokens, removed, "rollout", "turn", *group}
     usual = kind.reward or tuple(n for n in names if n not in used and _is_numeric(rows, n))
     reward = several("reward_column", named.reward_column, usual)
     if not kind.reward and not named.reward_column:
@@ -126,8 +128,8 @@ def choose_columns(rows: Sequence[Row], kind: Format, named: NamedColumns, sourc
         advantage=advantage,
         agent=agent,
         step=step,
-        removed=single("removed_column", named.removed_column, REMOVED_NAMES),
-        tokens=single("tokens_column", named.tokens_column, TOKEN_NAMES),
+        removed=removed,
+        tokens=tokens,
         rollout="rollout" if "rollout" in known else None,
         turn="turn" if "turn" in known else None,
     )

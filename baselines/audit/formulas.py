@@ -238,7 +238,7 @@ def _variants(units: Units) -> Iterator[Formula]:
         )
     for ddof in (1, 0):
         yield Formula(
-            scaled,
+            scaled[:1],
             f"reward minus group mean, divided by the step's deviation of rewards "
             f"({_divisor(ddof)}) + 0.0001",
             {"std": "step", "ddof": ddof, "epsilon": 1e-4},

@@ -29,7 +29,12 @@ def sentence(audit: AgentAudit, *, is_alone: bool, kind: Format) -> str:
 
 
 def reason(audit: AgentAudit, kind: Format) -> str:
-    """Return why no formula is named."""
+    """Return why no formula is named.
+
+    Args:
+        audit: The audit of an agent.
+        kind: The format of the dump.
+    """
     found = audit.found
     if found is None:
         return f"no formula: {kind.no_advantage or 'there are no advantages'}"

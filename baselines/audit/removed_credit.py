@@ -14,6 +14,8 @@ from baselines.credit.counterfactual import Baseline, Mode
 from baselines.credit.outcomes import GroupBatch
 from baselines.credit.registry import ALLOCATORS, Allocator
 
+OTHERS = "agents that are not in the file"
+
 
 def credits_of(rows: Rows) -> Iterator[tuple[str, Mapping[str, str], FloatArray]]:
     """Yield the credit of every allocator that needs rewards without agents and nothing else.
@@ -61,6 +63,9 @@ def _credit(
     """Return the credit of each row, on the scale of allocators; NaN where it is not known."""
     credit = np.full(len(rows.reward), np.nan)
     group = numbered(rows.group, rows.turn)
+    agents = rows.agents
+    if frozenset(agents) in rows.removed:  # somebody else is in the team, for it has a reward
+        agents = (*agents, OTHERS)
     for place, agent in enumerate(rows.agents):
         own = np.flatnonzero(rows.agent == place)
         alone = frozenset({agent})
@@ -73,7 +78,7 @@ def _credit(
         for members in _of_one_size(own[is_known], group[own[is_known]]):
             removed = {team: scale * v[members][..., None] + shift for team, v in sets.items()}
             team = scale * rows.reward[members] + shift  # (N, G)
-            batch = GroupBatch(agents=rows.agents, team_rewards=team, removed_rewards=removed)
+            batch = GroupBatch(agents=agents, team_rewards=team, removed_rewards=removed)
             try:
                 credited = allocator.credit(batch, **settings, **given)  # (N, G, A)
             except ValueError:  # a set of agents that it needs was never removed

@@ -193,6 +193,7 @@ def other_names(found: Found) -> list[str]:
         name
         for match in found.matches
         if match.credit == best.credit and match.credit_settings == best.credit_settings
+        if "whitened" not in match.formula.settings  # a variant of no method but its own
         for name in match.formula.names
     }
     return [name for name in OPTIMIZERS if name in names and name != best.formula.names[0]]

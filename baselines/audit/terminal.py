@@ -24,7 +24,7 @@ def printed(found: FileAudit) -> Iterator[RenderableType]:
     yield printable(f"{found.path}: {found.kind.title}")
     yield printable(
         f"{len(rows.reward):,} rows, {rows.num_groups:,} groups ({group}), {rows.num_steps:,} "
-        f"steps, {len(rows.agents):,} agent{'s' if len(rows.agents) > 1 else ''} "
+        f"steps, {len(found.agents):,} agent{'s' if len(found.agents) > 1 else ''} "
         f"({columns.agent or 'no column of agents'}); reward: {' + '.join(columns.reward)}; "
         f"advantage: {columns.advantage or 'none'}"
     )
@@ -32,7 +32,7 @@ def printed(found: FileAudit) -> Iterator[RenderableType]:
     shown = found.agents[:MAX_AGENTS]
     yield Grid(
         "Advantages against those of the reward",
-        ("agent", "formula", "degenerate", "slope", "corr.", "sign", "signal", "reward"),
+        ("agent", "formula", "degenerate", "slope", "corr.", "sign", "signal"),
         tuple(_row(audit) for audit in shown),
     ).for_terminal()
     yield ""
@@ -63,7 +63,6 @@ def _row(audit: AgentAudit) -> tuple[str, ...]:
             )
         ),
         "-" if signal is None else f"{signal:.0%}",
-        f"{audit.reward_mean:.3g}",
     )
 
 
