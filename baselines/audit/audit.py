@@ -28,8 +28,8 @@ class AgentAudit:
         num_groups: Groups that they are in.
         num_single: Groups in which it has one completion, which have no baseline.
         num_missing: Completions without an advantage.
-        num_varying: Completions whose tokens differ in advantage, which no formula is compared
-            with.
+        num_varying: Completions whose tokens differ in advantage; no formula is compared then, and
+            everything else reads the mean over the tokens.
         num_uniform: Groups, among those of several completions, in which all its rewards are equal.
         reward_mean: Mean reward.
         reward_std: Standard deviation of the rewards.

@@ -17,6 +17,7 @@ from baselines.audit.formats import (
     Format,
 )
 from baselines.common.checks import flag_of
+from ccpo_env.text import printable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +144,7 @@ def _missing(flag: str, name: str, names: Sequence[str], source: str) -> ValueEr
 
 
 def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(name[:40] for name in names[:20])
+    shown = ", ".join(printable(name[:40]) for name in names[:20])
     return f"{shown} and {len(names) - 20} more" if len(names) > 20 else shown or "(none)"
 
 

@@ -66,11 +66,15 @@ def flat_rows(rows: Sequence[Row], kind: Format, path: Path) -> list[Row]:
     """Return the first objects of a file as rows of the audit."""
     if kind.explode is None:
         return list(rows)
-    return [
-        flat
-        for number, row in enumerate(rows, start=1)
-        for flat in exploded(kind.explode, row, number, path)
-    ]
+    flat: list[Row] = []
+    for number, row in enumerate(rows, start=1):
+        try:
+            flat += exploded(kind.explode, row, number, path)
+        except ValueError:
+            if not flat:
+                raise
+            break  # the line is named when the file is read
+    return flat
 
 
 def explode_rollouts(group: Row) -> Iterator[Row]:

@@ -39,8 +39,12 @@ def reason(audit: AgentAudit, kind: Format) -> str:
     if found is None:
         return f"no formula: {kind.no_advantage or 'there are no advantages'}"
     if not len(found.rows):
-        missing = "no row has an advantage that is the same for all tokens of its completion"
-        return f"no formula: {missing if audit.num_varying else 'no row has an advantage'}"
+        return "no formula: no row has an advantage"
+    if found.varies:
+        return (
+            f"no formula: the tokens of {audit.num_varying:,} completions differ in advantage, as "
+            f"with a discount, a KL penalty or a critic"
+        )
     if found.tolerance.spread == 0.0:
         groups = audit.num_groups - audit.num_single
         if audit.num_uniform == groups:

@@ -50,8 +50,13 @@ class FileAudit:
             "format": self.kind.name,
             "tolerance": self.tolerance,
             "columns": {
-                name: getattr(self.columns, name)
-                for name in ("group", "step", "agent", "reward", "advantage", "removed", "tokens")
+                "group": list(self.columns.group),
+                "reward": list(self.columns.reward),
+                "advantage": self.columns.advantage,
+                "agent": self.columns.agent,
+                "step": self.columns.step,
+                "removed": self.columns.removed,
+                "tokens": self.columns.tokens,
             },
             "num_rows": len(self.rows.reward),
             "num_groups": self.rows.num_groups,
@@ -89,6 +94,7 @@ class FileAudit:
             "num_single_groups": audit.num_single,
             "num_uniform_groups": audit.num_uniform,
             "num_missing": audit.num_missing,
+            "num_varying": audit.num_varying,
             "reward_mean": _number(audit.reward_mean),
             "reward_std": _number(audit.reward_std),
             "mixed_rate": audit.mixed_rate,

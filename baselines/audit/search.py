@@ -72,14 +72,21 @@ class Found:
     Args:
         rows: Its rows that have an advantage, as indices.
         tolerance: Tolerance for its advantages.
+        varies: Whether the tokens of a completion differ in advantage: nothing is compared then.
         matches: Formulas that reproduce them, best first.
         nearest: The formula that comes nearest of those that do not.
     """
 
     rows: IntArray
     tolerance: Tolerance
+    varies: bool
     matches: list[Match] = field(default_factory=list)
     nearest: Match | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a formula is looked for, and none was found yet."""
+        return self.named is None and self.tolerance.spread > 0.0 and not self.varies
 
     @property
     def named(self) -> Match | None:
@@ -116,11 +123,12 @@ def find_formulas(rows: Rows, advantage: FloatArray, relative: float) -> list[Fo
 
 
 def _tolerances(rows: Rows, advantage: FloatArray, relative: float) -> list[Found]:
-    has_advantage = np.isfinite(advantage) & ~rows.varies
+    has_advantage = np.isfinite(advantage)
     found = []
     for agent in range(len(rows.agents)):
         own = np.flatnonzero((rows.agent == agent) & has_advantage)
-        found.append(Found(own, tolerance_of(advantage[own], relative)))
+        varies = bool(rows.varies[own].any())
+        found.append(Found(own, tolerance_of(advantage[own], relative), varies))
     return found
 
 
@@ -136,7 +144,7 @@ def _compare(
 ) -> None:
     """Add the matches of all agents, of these candidates, or of all formulas if None."""
     for credit, settings, values in _all_credits(rows):
-        unexplained = [each for each in found if each.named is None and each.tolerance.spread > 0.0]
+        unexplained = [each for each in found if each.is_open]
         if not unexplained:
             break
         for formula in formulas(rows):
