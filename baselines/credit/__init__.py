@@ -3,6 +3,7 @@
 from baselines.credit.audit import CreditAudit, audit, audit_advantages
 from baselines.credit.branch import branch_credit
 from baselines.credit.counterfactual import counterfactual_credit
+from baselines.credit.critic import critic_credit, generalized_advantages
 from baselines.credit.history import HistoryState, history_credit
 from baselines.credit.leave_one_out import leave_one_out_credit
 from baselines.credit.outcomes import GroupBatch, GroupOutcomes
@@ -25,6 +26,8 @@ __all__ = [
     "audit_advantages",
     "branch_credit",
     "counterfactual_credit",
+    "critic_credit",
+    "generalized_advantages",
     "history_credit",
     "leave_one_out_credit",
     "read_allocator_args",

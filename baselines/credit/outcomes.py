@@ -21,13 +21,14 @@ from baselines.credit.outcome_checks import (
     check_removed_rewards,
     check_team_rewards,
     check_turns,
+    check_values,
 )
 from baselines.credit.turns import columns_of
 from ccpo_env.errors import unknown_name
 
 Key = TypeVar("Key", str, frozenset[str])
 
-Measurement: TypeAlias = Literal["removed_rewards", "branch_rewards", "ratings", "features"]
+Measurement: TypeAlias = Literal["removed_rewards", "branch_rewards", "ratings", "features", "values"]
 """A field of GroupOutcomes that needs extra rollouts, turns or computation."""
 
 Orders: TypeAlias = tuple[tuple[int, ...], ...]
@@ -64,6 +65,8 @@ class GroupOutcomes:
             turn. None: everybody speaks once, T = A, and turns have the names of the agents.
         orders: Orders of joining the team, each a permutation of 0 … A - 1, whose stages are in
             removed_rewards: a sample of all orders, for Shapley credit of many agents.
+        values: Expected reward of rollout g before turn t, as a critic predicts it, shape (G, T),
+            in [-1, 1].
 
     Raises:
         ValueError: If a name, a shape or a number breaks the rules above, or is NaN, other than a
@@ -80,6 +83,7 @@ class GroupOutcomes:
     features: IntArray | None
     turns: tuple[str, ...] | None
     orders: Orders | None
+    values: FloatArray | None
 
     # Written out because it accepts more types than the fields: lists, and agents as keys.
     def __init__(
@@ -93,6 +97,7 @@ class GroupOutcomes:
         features: npt.ArrayLike | None = None,
         turns: Sequence[str] | None = None,
         orders: Sequence[Sequence[int]] | None = None,
+        values: npt.ArrayLike | None = None,
     ) -> None:
         names = check_agents(agents)
         labels = check_turns(turns, names)
@@ -108,6 +113,7 @@ class GroupOutcomes:
             "features": check_features(features, len(labels or names), len(team)),
             "turns": labels,
             "orders": check_orders(orders, len(names)),
+            "values": check_values(values, len(labels or names), len(team)),
         }
         for field, value in fields.items():
             object.__setattr__(self, field, value)  # the class is frozen from here on
@@ -137,6 +143,7 @@ class GroupBatch:
     features: IntArray | None = None
     turns: tuple[str, ...] | None = None
     orders: Orders | None = None
+    values: FloatArray | None = None
 
 
 Outcomes: TypeAlias = GroupOutcomes | GroupBatch
@@ -173,6 +180,7 @@ def _shape(group: GroupOutcomes, needs: frozenset[Measurement]) -> Hashable:
         _entry_shapes(group.branch_rewards) if "branch_rewards" in needs else None,
         (group.ratings is None, group.rating_valid is None) if "ratings" in needs else None,
         group.features is None if "features" in needs else None,
+        group.values is None if "values" in needs else None,
     )
 
 
@@ -186,6 +194,7 @@ def _batched(groups: list[GroupOutcomes], needs: frozenset[Measurement]) -> Grou
     ratings = [group.ratings for group in groups if group.ratings is not None]
     valid = [group.rating_valid for group in groups if group.rating_valid is not None]
     features = [group.features for group in groups if group.features is not None]
+    values = [group.values for group in groups if group.values is not None]
     has_ratings = bool(ratings) and "ratings" in needs
     return GroupBatch(
         agents=groups[0].agents,
@@ -197,6 +206,7 @@ def _batched(groups: list[GroupOutcomes], needs: frozenset[Measurement]) -> Grou
         features=np.stack(features) if features and "features" in needs else None,
         turns=groups[0].turns,
         orders=groups[0].orders,
+        values=np.stack(values) if values and "values" in needs else None,
     )
 
 

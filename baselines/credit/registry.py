@@ -18,6 +18,7 @@ from baselines.common.hyperparameters import (
 from baselines.common.types import FloatArray
 from baselines.credit.branch import branch_credit
 from baselines.credit.counterfactual import counterfactual_credit
+from baselines.credit.critic import critic_credit
 from baselines.credit.history import HistoryState, history_credit
 from baselines.credit.leave_one_out import leave_one_out_credit
 from baselines.credit.outcomes import GroupOutcomes, Measurement, Orders, group_by_shape
@@ -164,6 +165,7 @@ ALLOCATORS: dict[str, Allocator] = {
         samples_orders=True,
     ),
     "regression": Allocator(regression_credit, needs=frozenset({"features"})),
+    "critic": Allocator(critic_credit, needs=frozenset({"values"})),
 }
 
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-Purpose: TypeAlias = Literal["joint", "removed", "branch", "rating", "category"]
-"""Purposes: rollouts of the whole team, with agents removed, continuations, ratings, and
-categories of messages."""
+Purpose: TypeAlias = Literal["joint", "removed", "branch", "rating", "category", "critic"]
+"""Purposes: rollouts of the whole team, with agents removed, continuations, ratings, categories of
+messages, and values of a critic."""
 
 
 @dataclass(slots=True)
@@ -27,6 +27,7 @@ class CostTracker:
         verify_s: Seconds spent on verdicts: the verifier, counting votes, and categories of
             messages.
         environment_s: Seconds spent in the rest of the environment.
+        critic_s: Seconds spent on the hidden states of a critic.
     """
 
     generated: Counter[Purpose] = field(default_factory=Counter)
@@ -37,6 +38,7 @@ class CostTracker:
     rate_s: float = 0.0
     verify_s: float = 0.0
     environment_s: float = 0.0
+    critic_s: float = 0.0
 
     def count(
         self,
@@ -63,6 +65,7 @@ class CostTracker:
             rate_s=max(own.rate_s for own in costs),
             verify_s=max(own.verify_s for own in costs),
             environment_s=max(own.environment_s for own in costs),
+            critic_s=max(own.critic_s for own in costs),
         )
 
     @property

@@ -13,6 +13,7 @@ from baselines.common.types import FloatArray
 from baselines.credit import ALLOCATORS, GroupOutcomes, read_allocator_args, shared_credit
 from baselines.credit.removals import each_but_the_last
 from baselines.optimizers import PolicyOptimizer
+from baselines.policies.base import Policy
 from baselines.rollouts.categories import find_categorize, message_categories
 from baselines.rollouts.costs import CostTracker
 from baselines.rollouts.groups import Group, play_groups
@@ -29,6 +30,7 @@ from baselines.rollouts.ratings import RatedRollout, rate_rollouts
 from baselines.rollouts.removed_cache import RemovedCache
 from baselines.rollouts.runner import RolloutRunner
 from baselines.train.config import TrainConfig
+from baselines.train.critic.critic import Critic
 from ccpo_env.types import Role, Task
 
 
@@ -39,15 +41,22 @@ class CreditStage:
         config: Allocator with its hyperparameters, and rollout settings.
         runner: Runner of the episodes.
         optimizer: Determines how many rollouts a group needs and what its advantage cancels.
+        readers: The policy of each role that reads conversations for a critic. None: those of the
+            runner, which may be servers.
 
     Raises:
-        ValueError: If the allocator rejects its hyperparameters or the team, or the categories of
-            messages lead to no function.
+        ValueError: If the allocator rejects its hyperparameters or the team, the categories of
+            messages lead to no function, or a critic cannot read conversations.
         ImportError: If the encoder of the categories is not installed.
     """
 
     def __init__(
-        self, config: TrainConfig, runner: RolloutRunner, optimizer: PolicyOptimizer
+        self,
+        config: TrainConfig,
+        runner: RolloutRunner,
+        optimizer: PolicyOptimizer,
+        *,
+        readers: Mapping[Role, Policy] | None = None,
     ) -> None:
         self._config = config
         self._runner = runner
@@ -60,6 +69,11 @@ class CreditStage:
             if "features" in self._allocator.needs
             else None
         )
+        self.critic: Critic | None = None
+        if "values" in self._allocator.needs:
+            read_by = runner.policies if readers is None else readers
+            turns = runner.role_of
+            self.critic = Critic([read_by[role] for role in turns.values()], tuple(turns))
         self._cache: RemovedCache | None = None
         if config.removed_cache_decay:
             self._cache = RemovedCache(config.removed_cache_decay, self._roles_without)
@@ -77,6 +91,7 @@ class CreditStage:
         plan = self.plan(active, rng)
         groups = play_groups(self._runner, tasks, plan, rng=rng, costs=costs, cache=self._cache)
         groups = self._rated(groups, rng, costs) if plan.rate else groups
+        groups = self.critic.read(groups, costs) if self.critic else groups
         return self._categorised(groups, costs) if self._categorize else groups
 
     def plan(self, active: Collection[Role], rng: np.random.Generator) -> Plan:
@@ -157,14 +172,21 @@ class CreditStage:
             return None
         return self._allocator(outcomes, **self._arguments(self._runner.topology.roles))
 
-    def outcomes(self, group: Group) -> GroupOutcomes:
-        """Return the input of an allocator for a group."""
-        return group.outcomes(self._runner.agents)
+    def outcomes(self, groups: Sequence[Group]) -> list[GroupOutcomes]:
+        """Return the input of an allocator for all groups of a step; once per step.
 
-    def remember(self, groups: Sequence[Group], updated: Collection[Role]) -> None:
+        A critic is fitted to them, and its values are a part of it.
+        """
+        agents = self._runner.agents
+        if self.critic is None:
+            return [group.outcomes(agents) for group in groups]
+        values = self.critic.values(groups)
+        return [group.outcomes(agents, own) for group, own in zip(groups, values, strict=True)]
+
+    def remember(self, outcomes: Sequence[GroupOutcomes], updated: Collection[Role]) -> None:
         """Update the state at the end of a step, after the policies of some roles were updated."""
-        if self._state is not None and groups:
-            self._state = self._state.updated([self.outcomes(group) for group in groups])
+        if self._state is not None and outcomes:
+            self._state = self._state.updated(outcomes)
         if self._cache is not None:
             for role in updated:
                 self._cache.policy_updated(role)
@@ -189,6 +211,7 @@ class CreditStage:
             "state": self._state,
             "reads": reads_of(self._runner.topology),
             "agents": self._speaking_as(active),
+            "weights": None if self.critic is None else self.critic.weights,
         }
         taken = {name: value for name, value in inputs.items() if name in self._allocator.inputs}
         return {**self._hyperparameters, **taken}
@@ -288,5 +311,6 @@ class CreditStage:
             features=np.zeros((2, len(names)), dtype=np.int64),
             turns=repeated_turn_names(topology),
             orders=plan.orders,
+            values=np.zeros((2, len(names))),
         )
         self._allocator.many([trial], **self._arguments(roles))

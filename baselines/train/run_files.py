@@ -16,6 +16,7 @@ from baselines.common.jsonl import append_row, append_rows, keep_rows, read_rows
 from baselines.common.metrics import METRICS_FILE, MetricRow
 from baselines.common.rollout_file import ROLLOUTS_FILE, RecordedGroup
 from baselines.common.stats import Proportion
+from baselines.common.types import FloatArray
 from baselines.policies.checkpoints import (
     CHECKPOINTS,
     CheckpointError,
@@ -131,6 +132,7 @@ class RunFiles:
         policies: TeamPolicies,
         credited: CreditHistory,
         state: Mapping[str, Any],
+        arrays: Mapping[str, FloatArray],
     ) -> None:
         """Write a checkpoint.
 
@@ -140,6 +142,7 @@ class RunFiles:
             policies: Policies and updaters.
             credited: Credit of the newest groups.
             state: Further state for resuming, as JSON values.
+            arrays: Further state for resuming, as arrays, such as that of a critic.
 
         Raises:
             StorageError: If it cannot be written; earlier checkpoints are intact.
@@ -159,6 +162,7 @@ class RunFiles:
             policies=policies.saved_policies(),
             updaters=policies.state_dict(),
             state=state,
+            arrays=arrays,
             num_kept=config.keep_checkpoints,
         )
 

@@ -20,7 +20,7 @@ from baselines.evaluate.evaluation import Evaluation
 from baselines.evaluate.paths import JOINT, each_that_can_be_spared
 from baselines.optimizers import OPTIMIZERS
 from baselines.policies.base import Policy, TrainablePolicy
-from baselines.policies.checkpoints import UsableCheckpoint, read_updaters
+from baselines.policies.checkpoints import UsableCheckpoint, read_arrays, read_updaters
 from baselines.rollouts.costs import CostTracker
 from baselines.rollouts.groups import Group
 from baselines.rollouts.runner import RolloutRunner
@@ -125,7 +125,9 @@ class Trainer:
         self._turns = tuple(self._runner.role_of)  # their names
         self._roles = tuple(self._runner.role_of.values())  # of the turns
         self._max_tokens = [self._crew.max_tokens(role) for role in self._roles]
-        self._credit = CreditStage(config, self._runner, self._optimizer)
+        self._credit = CreditStage(
+            config, self._runner, self._optimizer, readers=self._crew.policies
+        )
         self._watch = DegeneracyWatch(
             config.allocator,
             config.optimizer,
@@ -238,7 +240,7 @@ class Trainer:
         most = self.config.tasks_per_step
         groups = gather_groups(here, self._processes, is_usable=self._credit.is_usable, most=most)
         costs = CostTracker.total(self._processes.all_gather([costs]))
-        outcomes = [self._credit.outcomes(group) for group in groups.usable]
+        outcomes = self._credit.outcomes(groups.usable)
         credit = self._credit.credit(outcomes, active)
         shaped = shaped_credit(optimizer, credit, groups.usable, self._max_tokens)
         counts = count_tokens(groups.usable, len(self._turns)) if optimizer.whitens else None
@@ -251,7 +253,7 @@ class Trainer:
         )
         if self._servers:
             self._servers.sync()
-        self._credit.remember(groups.usable, self._crew.updated_roles(active))
+        self._credit.remember(outcomes, self._crew.updated_roles(active))
         times.end("update")
 
         self._credited.add(step, groups.usable, outcomes, credit)
@@ -272,6 +274,7 @@ class Trainer:
             "rollout/empty_steps": self._empty.count,
             **step_metrics.credit_metrics(outcomes, credit, advantages, agents, optimizer, counts),
             **step_metrics.rating_metrics(outcomes, agents),
+            **critic_metrics(self._credit.critic, agents, self._turn_agents),
             **updates,
             **step_metrics.cost_metrics(costs),
             **times.metrics(costs),
@@ -334,6 +337,8 @@ class Trainer:
         self._watch.load_json(contents["state"]["watch"])
         self._empty = EmptySteps(contents["state"]["empty_steps"])
         self._credit.load_json(contents["state"]["credit"])
+        if self._credit.critic:
+            self._credit.critic.load_arrays(read_arrays(checkpoint.folder))
 
     def _save(self) -> int:
         state = {
@@ -343,5 +348,13 @@ class Trainer:
             "empty_steps": self._empty.count,
             "credit": self._credit.to_json(),
         }
-        self._files.save(self.steps_done, self.config, self._crew, self._credited, state)
+        critic = self._credit.critic
+        self._files.save(
+            self.steps_done,
+            self.config,
+            self._crew,
+            self._credited,
+            state,
+            critic.to_arrays() if critic else {},
+        )
         return self.steps_done
