@@ -274,7 +274,7 @@ class Trainer:
             "rollout/empty_steps": self._empty.count,
             **step_metrics.credit_metrics(outcomes, credit, advantages, agents, optimizer, counts),
             **step_metrics.rating_metrics(outcomes, agents),
-            **critic_metrics(self._credit.critic, agents, self._turn_agents),
+            **step_metrics.critic_metrics(self._credit.critic, self._turns, agents),
             **updates,
             **step_metrics.cost_metrics(costs),
             **times.metrics(costs),
