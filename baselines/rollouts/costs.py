@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-Purpose: TypeAlias = Literal["joint", "removed", "branch", "rating", "category", "critic"]
+Purpose: TypeAlias = Literal[
+    "joint", "removed", "branch", "rating", "category", "own_answer", "influence", "critic"
+]
 """Purposes: rollouts of the whole team, with agents removed, continuations, ratings, categories of
-messages, and values of a critic."""
+messages, answers in the messages before the last, scores of messages without an earlier one, and
+what a critic reads."""
 
 
 @dataclass(slots=True)

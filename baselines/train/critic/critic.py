@@ -120,9 +120,7 @@ class Critic:
         """Restore a state from `to_arrays`."""
         if "moments" in arrays:
             moments = arrays["moments"]
-            self._model = replace(
-                _new_model(len(moments), moments.shape[-1] - 2), moments=moments
-            )
+            self._model = replace(_new_model(len(moments), moments.shape[-1] - 2), moments=moments)
         self._total = replace(self._total, sums=arrays["total"])
         self._by_messages = replace(self._by_messages, sums=arrays["by_messages"])
 
@@ -137,7 +135,9 @@ def _by_values(
     """Return squared deviations of each task's rewards from a mean, and from values, (N, T)."""
     pairs = list(zip(rewards, values, strict=True))
     total = [np.repeat(((team - mean) ** 2).sum(), own.shape[1]) for team, own in pairs]
-    return np.stack(total), np.stack([((team[:, None] - own) ** 2).sum(axis=0) for team, own in pairs])
+    return np.stack(total), np.stack(
+        [((team[:, None] - own) ** 2).sum(axis=0) for team, own in pairs]
+    )
 
 
 def _by_messages(

@@ -72,9 +72,7 @@ def group_features(rollouts: Sequence[Rollout], states: FloatArray) -> FloatArra
     for turn in range(num_turns - 1):
         messages[:, turn + 1 :, turn] = _message_features(rollouts, turn)[:, None]
     others = _agreement(rollouts, num_turns)
-    return np.concatenate(
-        [states, others, messages.reshape(num_rollouts, num_turns, -1)], axis=-1
-    )
+    return np.concatenate([states, others, messages.reshape(num_rollouts, num_turns, -1)], axis=-1)
 
 
 def _message_features(rollouts: Sequence[Rollout], turn: int) -> FloatArray:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Self
 
 import numpy as np
 
-from baselines.common.types import FloatArray, IntArray
+from baselines.common.types import FloatArray
 
 NUM_FOLDS = 5
 """Parts of the tasks; the value of a task is from a model that was fitted to the other parts."""
@@ -85,7 +85,9 @@ class ValueModel:
 
     def values(self, features: Sequence[FloatArray], folds: Sequence[int]) -> list[FloatArray]:
         """Return the value before each turn, one (G, T) array per group."""
-        effects = np.stack([_fitted(own, self.ease) for own in self.moments])  # (T, NUM_FOLDS, 1 + D)
+        effects = np.stack(
+            [_fitted(own, self.ease) for own in self.moments]
+        )  # (T, NUM_FOLDS, 1 + D)
         return [
             np.clip(
                 effects[:, fold, 0] + np.einsum("gtd,td->gt", x, effects[:, fold, 1:]), -1.0, 1.0
