@@ -135,9 +135,8 @@ def _by_values(
     """Return squared deviations of each task's rewards from a mean, and from values, (N, T)."""
     pairs = list(zip(rewards, values, strict=True))
     total = [np.repeat(((team - mean) ** 2).sum(), own.shape[1]) for team, own in pairs]
-    return np.stack(total), np.stack(
-        [((team[:, None] - own) ** 2).sum(axis=0) for team, own in pairs]
-    )
+    unexplained = [((team[:, None] - own) ** 2).sum(axis=0) for team, own in pairs]
+    return np.stack(total), np.stack(unexplained)
 
 
 def _by_messages(
