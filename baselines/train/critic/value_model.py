@@ -16,8 +16,8 @@ NUM_FOLDS = 5
 """Parts of the tasks; the value of a task is from a model that was fitted to the other parts."""
 
 PENALTIES = 10.0 ** np.arange(-1.0, 3.5, 0.5)
-"""Candidate ridge penalties, in units of the variance of a feature. The largest leave nearly nothing
-of the effects of hidden states."""
+"""Candidate ridge penalties, in units of the variance of a feature. The largest leave nearly
+nothing of the effects of hidden states."""
 
 DECAY = 0.9
 """Weight of a step relative to the one after it: a memory of some ten steps, because a policy that
@@ -85,15 +85,13 @@ class ValueModel:
 
     def values(self, features: Sequence[FloatArray], folds: Sequence[int]) -> list[FloatArray]:
         """Return the value before each turn, one (G, T) array per group."""
-        effects = np.stack(
-            [_fitted(own, self.ease) for own in self.moments]
-        )  # (T, NUM_FOLDS, 1 + D)
-        return [
-            np.clip(
-                effects[:, fold, 0] + np.einsum("gtd,td->gt", x, effects[:, fold, 1:]), -1.0, 1.0
-            )
+        # Intercept and coefficients, (T, NUM_FOLDS, 1 + D).
+        effects = np.stack([_fitted(own, self.ease) for own in self.moments])
+        predicted = [
+            effects[:, fold, 0] + np.einsum("gtd,td->gt", x, effects[:, fold, 1:])
             for x, fold in zip(features, folds, strict=True)
         ]
+        return [np.clip(own, -1.0, 1.0) for own in predicted]
 
 
 def _fitted(moments: FloatArray, ease: FloatArray) -> FloatArray:
