@@ -194,7 +194,8 @@ FORMATS = (
         explode=explode_keys,
         lacks="it has no advantages, no roles and no numbers of tokens",
         no_advantage="verl's rollout_data_dir has scores and no advantages; log them with "
-        "baselines.integrations.advantage_log, or set +ccpo_advantage_log=FILE in the team's plugin",
+        "baselines.integrations.advantage_log, or set +ccpo_advantage_log=FILE in the team's "
+        "plugin",
     ),
     Format(
         name="verl dump",
@@ -204,7 +205,8 @@ FORMATS = (
         lacks="it has no advantages, no roles, no uid (equal prompts of a step are one group) and "
         "no numbers of tokens",
         no_advantage="verl's rollout_data_dir has scores and no advantages; log them with "
-        "baselines.integrations.advantage_log, or set +ccpo_advantage_log=FILE in the team's plugin",
+        "baselines.integrations.advantage_log, or set +ccpo_advantage_log=FILE in the team's "
+        "plugin",
     ),
     Format(
         name="verifiers results",

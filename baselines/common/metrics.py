@@ -58,6 +58,18 @@ METRICS: Mapping[str, str] = {
         "Correlation of the agent's rated share with the change of the outcome without it. Null "
         "unless both were measured."
     ),
+    "critic/explained_variance": (
+        "Fraction of the variance of team rewards that the values before the last turn explain, on "
+        "tasks that they were not fitted to, over the last ten steps or so. Null without a critic."
+    ),
+    "critic/explained_variance_low": "Lower end of its 95 % interval, over tasks.",
+    "critic/<agent>/explained_by_messages": (
+        "Fraction of the variance within tasks, beyond the value of the question, that the value "
+        "after the agent's message explains; of the last speaker, the value before it."
+    ),
+    "critic/<agent>/weight": (
+        "Weight, in [0, 1], of the critic in the agent's credit; the rest is the team reward."
+    ),
     "influence/<agent>/nats": (
         "Nats: mean log-probability of the next message that reads the agent's, minus the same "
         "without the agent's message. Null unless measured (--measure-influence)."
@@ -123,6 +135,7 @@ METRICS: Mapping[str, str] = {
     "time/rate_s": "Seconds: agents' ratings of each other.",
     "time/verify_s": "Seconds: verification of answers, vote counting and message categories.",
     "time/environment_s": "Seconds: steps of the environment, without verification.",
+    "time/critic_s": "Seconds: hidden states that a critic reads.",
     "time/credit_s": "Seconds: credit and advantages.",
     "time/update_s": "Seconds: gradients and updates.",
     "time/tokens_per_s": "Tokens per second of sampling.",

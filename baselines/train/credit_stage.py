@@ -13,6 +13,7 @@ from baselines.common.types import FloatArray
 from baselines.credit import ALLOCATORS, GroupOutcomes, read_allocator_args, shared_credit
 from baselines.credit.removals import each_but_the_last
 from baselines.optimizers import PolicyOptimizer
+from baselines.policies.base import Policy
 from baselines.rollouts.categories import find_categorize, message_categories
 from baselines.rollouts.costs import CostTracker
 from baselines.rollouts.groups import Group, play_groups
@@ -29,6 +30,7 @@ from baselines.rollouts.removed_cache import RemovedCache
 from baselines.rollouts.runner import RolloutRunner
 from baselines.train.config import TrainConfig
 from baselines.train.credit_trial import try_credit
+from baselines.train.critic.critic import Critic
 from baselines.train.influence import expect_scorers, with_influence
 from ccpo_env.types import Role, Task
 
@@ -45,15 +47,22 @@ class CreditStage:
         config: Allocator with its hyperparameters, and rollout settings.
         runner: Runner of the episodes.
         optimizer: Determines how many rollouts a group needs and what its advantage cancels.
+        readers: The policy of each role that reads conversations for a critic. None: those of the
+            runner, which may be servers.
 
     Raises:
-        ValueError: If the allocator rejects its hyperparameters or the team, or the categories of
-            messages lead to no function.
+        ValueError: If the allocator rejects its hyperparameters or the team, the categories of
+            messages lead to no function, or a critic cannot read conversations.
         ImportError: If the encoder of the categories is not installed.
     """
 
     def __init__(
-        self, config: TrainConfig, runner: RolloutRunner, optimizer: PolicyOptimizer
+        self,
+        config: TrainConfig,
+        runner: RolloutRunner,
+        optimizer: PolicyOptimizer,
+        *,
+        readers: Mapping[Role, Policy] | None = None,
     ) -> None:
         self._config = config
         self._runner = runner
@@ -68,6 +77,11 @@ class CreditStage:
             if "features" in self._allocator.needs
             else None
         )
+        self.critic: Critic | None = None
+        if "values" in self._allocator.needs:
+            read_by = runner.policies if readers is None else readers
+            turns = runner.role_of
+            self.critic = Critic([read_by[role] for role in turns.values()], tuple(turns))
         self._scores_influence = config.measure_influence or "influence" in self._allocator.needs
         self._cache: RemovedCache | None = None
         if config.removed_cache_decay:
@@ -104,6 +118,7 @@ class CreditStage:
         if self._scores_influence:
             size = self._config.micro_batch_tokens
             groups = with_influence(groups, runner, micro_batch_tokens=size, costs=costs)
+        groups = self.critic.read(groups, costs) if self.critic else groups
         return self._categorised(groups, costs) if self._categorize else groups
 
     def plan(self, active: Collection[Role], rng: np.random.Generator) -> Plan:
@@ -189,13 +204,20 @@ class CreditStage:
             return None
         return self._allocator(outcomes, **self._arguments(self._runner.topology.roles))
 
-    def outcomes(self, group: Group) -> GroupOutcomes:
-        """Return the input of an allocator for a group."""
-        return group.outcomes(self._runner.agents)
+    def outcomes(self, groups: Sequence[Group]) -> list[GroupOutcomes]:
+        """Return the input of an allocator for all groups of a step; once per step.
+
+        A critic is fitted to them, and its values are a part of it.
+        """
+        agents = self._runner.agents
+        if self.critic is None:
+            return [group.outcomes(agents) for group in groups]
+        values = self.critic.values(groups)
+        return [group.outcomes(agents, own) for group, own in zip(groups, values, strict=True)]
 
     def remember(
         self,
-        groups: Sequence[Group],
+        outcomes: Sequence[GroupOutcomes],
         updated: Collection[Role],
         *,
         credit: Sequence[FloatArray],
@@ -203,13 +225,13 @@ class CreditStage:
         """Update the states at the end of a step, after the policies of some roles were updated.
 
         Args:
-            groups: The groups that were trained on.
+            outcomes: The outcomes of the groups that were trained on.
             updated: The roles whose policies were updated.
             credit: What the optimizer has computed the advantages from, (G, T) per group.
         """
         self._optimizer = self._optimizer.after(credit)
-        if self._state is not None and groups:
-            self._state = self._state.updated([self.outcomes(group) for group in groups])
+        if self._state is not None and outcomes:
+            self._state = self._state.updated(outcomes)
         if self._cache is not None:
             for role in updated:
                 self._cache.policy_updated(role)
@@ -236,6 +258,7 @@ class CreditStage:
             "state": self._state,
             "reads": reads_of(self._runner.topology),
             "agents": self._speaking_as(active),
+            "weights": None if self.critic is None else self.critic.weights,
         }
         taken = {name: value for name, value in inputs.items() if name in self._allocator.inputs}
         return {**self._hyperparameters, **taken}

@@ -99,6 +99,7 @@ def _outcomes(topology: Topology, plan: Plan, size: int, rng: np.random.Generato
         features=np.zeros((size, len(names)), dtype=np.int64),
         own_rewards=rewards(size, len(names)),
         influence=rng.normal(size=(size, len(names))),
+        values=rng.uniform(-1.0, 1.0, (size, len(names))),
         turns=repeated_turn_names(topology),
         orders=plan.orders,
     )

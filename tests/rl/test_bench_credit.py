@@ -23,8 +23,8 @@ from baselines.credit.outcomes import GroupBatch
 from baselines.credit.registry import RemovalPlan
 from baselines.credit.removals import stages
 
-UNMEASURED = {"own_rewards"}
-"""What a chain has not: only its solver answers."""
+UNMEASURED = {"own_rewards", "values"}
+"""What a chain has not: only its solver answers, and symbols have no hidden states to value."""
 SMALL = Plan(num_pairs=4, removals=every_removal, group_size=4, num_samples=2, num_set_samples=2)
 
 

@@ -58,7 +58,7 @@ def play(stage: CreditStage, active=("thinker", "solver"), costs=None):
 
 
 def credit_of(stage: CreditStage, groups, active=("thinker", "solver")):
-    return stage.credit([stage.outcomes(group) for group in groups], active)
+    return stage.credit(stage.outcomes(groups), active)
 
 
 def plan_of(stage: CreditStage, active):
@@ -91,7 +91,7 @@ def test_every_allocator_is_given_what_it_needs_in_every_topology(allocator, top
     for credit in credit_of(stage, groups, roles):
         assert credit.shape == (4, len(turn_roles))
         assert np.isfinite(credit).all()
-    stage.remember(groups, roles, credit=credit_of(stage, groups, roles))
+    stage.remember(stage.outcomes(groups), roles, credit=credit_of(stage, groups, roles))
     stage.load_json(stage.to_json())
 
 
@@ -267,7 +267,7 @@ def test_history_pays_with_the_state_before_the_step():
     stage, fresh = stage_of(config), stage_of(config)
     groups = play(stage)
     before = credit_of(stage, groups)
-    stage.remember(groups, ["thinker", "solver"], credit=[])
+    stage.remember(stage.outcomes(groups), ["thinker", "solver"], credit=[])
     after = credit_of(stage, groups)
     assert not all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
     for a, b in zip(before, credit_of(fresh, groups), strict=True):
@@ -428,7 +428,7 @@ def test_removals_are_left_out_only_if_all_are_measured_for_the_task(sizes, is_l
 
 def test_a_step_without_groups_leaves_the_state_as_it_was():
     stage = stage_of(replace(SMALL, allocator="history"))
-    stage.remember(play(stage), ["thinker"], credit=[])
+    stage.remember(stage.outcomes(play(stage)), ["thinker"], credit=[])
     before = stage.to_json()
     stage.remember([], ["thinker"], credit=[])
     assert stage.to_json() == before
