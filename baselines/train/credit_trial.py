@@ -57,7 +57,7 @@ def try_credit(
     size = min(plan.group_size, 2)
     trials = [_outcomes(topology, plan, size, rng) for _ in range(1 if size > 1 else NUM_TRIALS)]
     credit = ALLOCATORS[allocator].many(trials, **arguments)
-    if size > 1 or not needs:
+    if size > 1 or not needs or "values" in needs:  # a critic has no weight before it has learned
         return
     values = np.concatenate(credit)  # (trials, T)
     team = np.concatenate([trial.team_rewards for trial in trials])
