@@ -1,0 +1,136 @@
+"""What a pilot measured, as plain arrays: rewards, tokens and sketches of score functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from baselines.common.types import FloatArray, IntArray
+from baselines.credit import GroupOutcomes
+from baselines.credit.reading import Reads
+from baselines.credit.turns import columns_of
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class PilotData:
+    """N tasks with G rollouts each, and everything that was measured on them, once.
+
+    Args:
+        outcomes: Rewards of each task, all with G rollouts of T turns.
+        num_tokens: Completion tokens of each turn, shape (N, G, T).
+        max_tokens: Length limit of each turn, in tokens.
+        sketches: Gradient of the log-probability of each completion in the trained weights, in a
+            random projection of P numbers, shape (N, G, T, P). None: no gradients.
+        weights_of: Index of the weights that speak in each turn; weights differ in length T where
+            roles have their own.
+        removed_tokens: Tokens of one replay without each set of agents, shape (N,); 0 for
+            recounts.
+        branch_tokens: Tokens of one continuation after each turn, shape (N,).
+        rating_tokens: Tokens that the ratings of one rollout took, shape (N,).
+        reads: Which earlier turns each turn reads.
+    """
+
+    outcomes: Sequence[GroupOutcomes]
+    num_tokens: IntArray
+    max_tokens: Sequence[int]
+    sketches: FloatArray | None
+    weights_of: tuple[int, ...]
+    removed_tokens: Mapping[frozenset[str], FloatArray]
+    branch_tokens: Mapping[str, FloatArray]
+    rating_tokens: FloatArray
+    reads: Reads = "chain"
+
+    @property
+    def group_size(self) -> int:
+        """Rollouts per task, G."""
+        return int(self.num_tokens.shape[1])
+
+    @property
+    def num_samples(self) -> int:
+        """Most replays or continuations of one kind, M; 0 without any."""
+        return max((_num_samples(own) for own in self.outcomes), default=0)
+
+
+def subsampled(outcomes: GroupOutcomes, rollouts: slice, num_samples: int) -> GroupOutcomes:
+    """Return some rollouts of a group, with the first replays and continuations of each kind.
+
+    Args:
+        outcomes: The group.
+        rollouts: The rollouts that are kept.
+        num_samples: Replays and continuations of each kind that are kept.
+    """
+    removed = {
+        key: entry[:num_samples] if entry.ndim == 1 else entry[rollouts, :num_samples]
+        for key, entry in (outcomes.removed_rewards or {}).items()
+    }
+    branches = {
+        turn: entry[rollouts, :num_samples]
+        for turn, entry in (outcomes.branch_rewards or {}).items()
+    }
+    ratings, valid, features = outcomes.ratings, outcomes.rating_valid, outcomes.features
+    return GroupOutcomes(
+        outcomes.agents,
+        outcomes.team_rewards[rollouts],
+        removed_rewards=removed or None,
+        branch_rewards=branches or None,
+        ratings=None if ratings is None else ratings[..., rollouts],
+        rating_valid=None if valid is None else valid[:, rollouts],
+        features=None if features is None else features[rollouts],
+        turns=outcomes.turns,
+        orders=outcomes.orders,
+    )
+
+
+def scaled_to_noise(data: PilotData, unbiased: FloatArray) -> PilotData:
+    """Return the pilot with the gradient of each set of weights divided by its noise.
+
+    AdamW and the clipping of gradients make the step of each set of weights independent of the
+    scale of its gradient, so that no set should outweigh another in signal and noise of the team.
+
+    Args:
+        data: The pilot, with sketches.
+        unbiased: Gradient estimate of each task and set of weights, shape (N, W, P).
+    """
+    assert data.sketches is not None
+    spread = unbiased - unbiased.mean(axis=0)
+    noise = np.sqrt((spread**2).sum(axis=(0, 2)) / len(spread))  # (W,)
+    factor = np.divide(1.0, noise, out=np.zeros_like(noise), where=noise > 0.0)
+    scaled = data.sketches * factor[list(data.weights_of)][:, None].astype(data.sketches.dtype)
+    return replace(data, sketches=scaled)
+
+
+def task_gradients(
+    sketches: FloatArray, advantages: FloatArray, weights_of: Sequence[int]
+) -> FloatArray:
+    """Return the policy gradient of each task, mean over its rollouts, (N, W, P).
+
+    Args:
+        sketches: Gradients of log-probabilities, shape (N, G, T, P).
+        advantages: Advantage of each completion, shape (N, G, T).
+        weights_of: Index of the weights of each turn.
+    """
+    num_tasks, group_size = advantages.shape[:2]
+    places = np.array(weights_of)
+    parts = []
+    for own in range(int(places.max()) + 1):
+        turns = np.flatnonzero(places == own)
+        score = sketches[:, :, turns].reshape(num_tasks, -1, sketches.shape[-1])
+        weight = advantages[:, :, turns].reshape(num_tasks, 1, -1).astype(sketches.dtype)
+        parts.append((weight @ score)[:, 0])
+    stacked: FloatArray = np.stack(parts, axis=1) / group_size
+    return stacked
+
+
+def turns_of(data: PilotData) -> tuple[str, ...]:
+    """Return the names of the turns."""
+    return columns_of(data.outcomes[0])
+
+
+def _num_samples(outcomes: GroupOutcomes) -> int:
+    entries = [
+        *(outcomes.removed_rewards or {}).values(),
+        *(outcomes.branch_rewards or {}).values(),
+    ]
+    return max((entry.shape[-1] for entry in entries), default=0)
