@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from baselines.advise.efficiency import Candidate
-from baselines.advise.expectation import UNBIASED, advantages_of
-from baselines.advise.pilot_data import PilotData, subsampled, task_gradients, turns_of
+from baselines.advise.expectation import advantages_of
+from baselines.advise.pilot_data import PilotData, batches, subsampled, task_gradients
 from baselines.common.types import FloatArray
-from baselines.credit import ALLOCATORS, GroupOutcomes
-from baselines.credit.removals import Removals, stages
+from baselines.credit import ALLOCATORS
+from baselines.credit.outcomes import GroupBatch
 from baselines.credit.registry import Allocator
+from baselines.credit.removals import stages
 from baselines.optimizers import OPTIMIZERS, PolicyOptimizer
 
 REFERENCE = "shared"
@@ -55,7 +56,12 @@ class Candidates:
     """
 
     data: PilotData
-    _credit: dict[Hashable, tuple[list[FloatArray], list[bool]]] = field(default_factory=dict)
+    _credit: dict[Variant, list[FloatArray]] = field(default_factory=dict)
+    _batches: list[tuple[list[int], GroupBatch]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Batch the groups once."""
+        self._batches = batches(self.data.outcomes)
 
     def variants(
         self, allocators: Sequence[str], optimizers: Sequence[str], group_sizes: Sequence[int]
@@ -83,9 +89,7 @@ class Candidates:
         """
         optimizer = OPTIMIZERS[variant.optimizer]
         parts, unbiased = [], True
-        for part, credit in zip(
-            self._parts(variant), self._allocated(variant, optimizer), strict=True
-        ):
+        for part, credit in zip(self._parts(variant), self._allocated(variant), strict=True):
             found = advantages_of(
                 optimizer,
                 variant.allocator,
@@ -174,27 +178,26 @@ class Candidates:
             slice(first, first + size) for first in range(0, self.data.group_size - size + 1, size)
         ]
 
-    def _allocated(self, variant: Variant, optimizer: PolicyOptimizer) -> list[FloatArray]:
+    def _allocated(self, variant: Variant) -> list[FloatArray]:
         """Return the credit of each subsample, (N, G, T)."""
-        del optimizer
-        key = variant.allocator, variant.group_size, variant.num_samples
+        key = replace(variant, optimizer="")
         if key not in self._credit:
             allocator = ALLOCATORS[variant.allocator]
             samples = variant.num_samples or self.data.num_samples
-            credit = []
-            for part in self._parts(variant):
-                groups = [subsampled(own, part, samples) for own in self.data.outcomes]
-                credit.append(
-                    np.stack(allocator.many(groups, **self._arguments(allocator, groups)))
-                )
-            self._credit[key] = credit, []
-        return self._credit[key][0]
+            self._credit[key] = [
+                self._credit_of(allocator, part, samples) for part in self._parts(variant)
+            ]
+        return self._credit[key]
 
-    def _arguments(self, allocator: Allocator, groups: Sequence[GroupOutcomes]) -> dict[str, Any]:
-        inputs: dict[str, Any] = {"reads": self.data.reads}
-        if allocator.new_state is not None:
-            inputs["state"] = allocator.new_state().updated(groups)  # as after a first step
-        return {name: value for name, value in inputs.items() if name in allocator.inputs}
+    def _credit_of(self, allocator: Allocator, part: slice, samples: int) -> FloatArray:
+        arguments: dict[str, Any] = {"reads": self.data.reads}
+        if allocator.new_state is not None:  # as after a first step with these tasks
+            arguments["state"] = allocator.new_state().updated(self.data.outcomes)
+        taken = {name: arguments[name] for name in arguments if name in allocator.inputs}
+        credit = np.empty(self.data.num_tokens[:, part].shape)
+        for where, batch in self._batches:
+            credit[where] = allocator.credit(subsampled(batch, part, samples), **taken)
+        return credit
 
     def _kept(self, variant: Variant, optimizer: PolicyOptimizer, part: slice) -> list[bool]:
         """Return whether a run would train on each group, as `CreditStage.why_unusable` says."""

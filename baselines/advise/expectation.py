@@ -88,14 +88,11 @@ def token_weights(
     optimizer: PolicyOptimizer, num_tokens: IntArray, max_tokens: Sequence[int]
 ) -> FloatArray:
     """Return the weight of each completion's tokens in the loss, relative to their mean."""
-    weights = np.array(
-        [
-            [optimizer.row_weight(max(1, count), limit) for count in counts]
-            for counts, limit in zip(
-                num_tokens.reshape(-1, len(max_tokens)).T.tolist(), max_tokens, strict=True
-            )
-        ]
-    ).T.reshape(num_tokens.shape)
+    weights = np.empty(num_tokens.shape)
+    for turn, limit in enumerate(max_tokens):
+        lengths, places = np.unique(num_tokens[..., turn], return_inverse=True)
+        known = np.array([optimizer.row_weight(max(1, n), limit) for n in lengths.tolist()])
+        weights[..., turn] = known[places.reshape(num_tokens.shape[:-1])]
     relative: FloatArray = weights / weights.mean()
     return relative
 
@@ -147,6 +144,8 @@ def _before_whitening(optimizer: PolicyOptimizer, credit: Sequence[FloatArray]) 
 def _shaped(
     optimizer: PolicyOptimizer, credit: FloatArray, counts: IntArray, max_tokens: Sequence[int]
 ) -> FloatArray:
+    if optimizer.hyperparameters.overlong_weight == 0.0:
+        return credit
     columns = [
         optimizer.shape(credit[:, [turn]], counts[:, [turn]], limit)
         for turn, limit in enumerate(max_tokens)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import get_args
 
 import numpy as np
 
 from baselines.common.types import FloatArray, IntArray
 from baselines.credit import GroupOutcomes
+from baselines.credit.outcomes import GroupBatch, Measurement, group_by_shape
 from baselines.credit.reading import Reads
-from baselines.credit.turns import columns_of
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -53,33 +54,36 @@ class PilotData:
         return max((_num_samples(own) for own in self.outcomes), default=0)
 
 
-def subsampled(outcomes: GroupOutcomes, rollouts: slice, num_samples: int) -> GroupOutcomes:
-    """Return some rollouts of a group, with the first replays and continuations of each kind.
+def batches(outcomes: Sequence[GroupOutcomes]) -> list[tuple[list[int], GroupBatch]]:
+    """Return the groups in batches of one shape, with the indices of those in each."""
+    return list(group_by_shape(outcomes, frozenset(get_args(Measurement))))
+
+
+def subsampled(batch: GroupBatch, rollouts: slice, num_samples: int) -> GroupBatch:
+    """Return some rollouts of each group, with the first replays and continuations of each kind.
 
     Args:
-        outcomes: The group.
+        batch: The groups.
         rollouts: The rollouts that are kept.
         num_samples: Replays and continuations of each kind that are kept.
     """
     removed = {
-        key: entry[:num_samples] if entry.ndim == 1 else entry[rollouts, :num_samples]
-        for key, entry in (outcomes.removed_rewards or {}).items()
+        key: entry[:, :num_samples] if entry.ndim == 2 else entry[:, rollouts, :num_samples]
+        for key, entry in (batch.removed_rewards or {}).items()
     }
     branches = {
-        turn: entry[rollouts, :num_samples]
-        for turn, entry in (outcomes.branch_rewards or {}).items()
+        turn: entry[:, rollouts, :num_samples]
+        for turn, entry in (batch.branch_rewards or {}).items()
     }
-    ratings, valid, features = outcomes.ratings, outcomes.rating_valid, outcomes.features
-    return GroupOutcomes(
-        outcomes.agents,
-        outcomes.team_rewards[rollouts],
+    ratings, valid, features = batch.ratings, batch.rating_valid, batch.features
+    return replace(
+        batch,
+        team_rewards=batch.team_rewards[:, rollouts],
         removed_rewards=removed or None,
         branch_rewards=branches or None,
         ratings=None if ratings is None else ratings[..., rollouts],
-        rating_valid=None if valid is None else valid[:, rollouts],
-        features=None if features is None else features[rollouts],
-        turns=outcomes.turns,
-        orders=outcomes.orders,
+        rating_valid=None if valid is None else valid[..., rollouts],
+        features=None if features is None else features[:, rollouts],
     )
 
 
@@ -121,11 +125,6 @@ def task_gradients(
         parts.append((weight @ score)[:, 0])
     stacked: FloatArray = np.stack(parts, axis=1) / group_size
     return stacked
-
-
-def turns_of(data: PilotData) -> tuple[str, ...]:
-    """Return the names of the turns."""
-    return columns_of(data.outcomes[0])
 
 
 def _num_samples(outcomes: GroupOutcomes) -> int:
