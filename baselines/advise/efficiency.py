@@ -15,8 +15,9 @@ efficiency is the ratio of noise times tokens, which can be measured where the s
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable
-from dataclasses import dataclass
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypedDict
 
 import numpy as np
 
@@ -33,6 +34,8 @@ MIN_TASKS = 8
 NUM_RESAMPLES = 1_000
 """Bootstrap resamples of the tasks."""
 _ROUNDING = 1e-9
+_NOTHING_SEEN = 10.0
+"""Growth of a pilot in which nothing was seen."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -50,6 +53,11 @@ class Candidate:
     gradients: FloatArray
     num_tokens: FloatArray
     expectation: Hashable = None
+
+    def part(self, place: int, num_parts: int) -> Candidate:
+        """Return the gradient of one of several sets of weights, of P / num_parts numbers each."""
+        width = self.gradients.shape[-1] // num_parts
+        return replace(self, gradients=self.gradients[..., place * width : (place + 1) * width])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,15 +79,15 @@ class Efficiency:
             if this one does.
     """
 
-    value: float | None
-    low: float | None
-    high: float | None
-    log_error: float | None
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    log_error: float | None = None
     signal: float
     signal_error: float
     noise: float
-    cosine: float | None
-    tasks_needed: int | None
+    cosine: float | None = None
+    tasks_needed: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,18 +111,37 @@ class Information:
     """Statistics of a candidate, from which it is compared with others of the same pilot.
 
     Args:
-        candidate: The candidate.
+        expectation: That of the candidate.
+        num_tokens: Mean of its tokens per task.
         cost: log(noise * tokens).
         projection: Projection onto the unbiased gradient, <E g, h>, and its logarithm.
         along: The projection in the pilot.
         along_error: Its standard error.
+        signal: Estimate of |E g|^2 without bias.
+        signal_error: Its standard error.
     """
 
-    candidate: Candidate
+    expectation: Hashable
+    num_tokens: float
     cost: _Log
     projection: _Log
     along: float
     along_error: float
+    signal: float
+    signal_error: float
+
+    @property
+    def noise(self) -> float:
+        """Estimate of tr Cov(g)."""
+        return math.exp(self.cost.value[0]) / self.num_tokens
+
+    def is_like(self, other: Information) -> bool:
+        """Return whether both have one expected gradient."""
+        return self.expectation is not None and self.expectation == other.expectation
+
+    def slim(self) -> Information:
+        """Return the same without the influences in resamples, which take most memory."""
+        return replace(self, cost=self.cost.slim(), projection=self.projection.slim())
 
     @property
     def z(self) -> float:
@@ -128,6 +155,7 @@ class Pilot:
     Args:
         unbiased: Estimate of the true gradient of each task, shape (N, P): the shared reward minus
             the mean of the other rollouts of the task.
+        expectation: Label of candidates that have its expectation; see `Candidate`.
         num_resamples: Bootstrap resamples B.
         seed: Draws the resamples.
 
@@ -136,7 +164,12 @@ class Pilot:
     """
 
     def __init__(
-        self, unbiased: FloatArray, *, num_resamples: int = NUM_RESAMPLES, seed: int = 0
+        self,
+        unbiased: FloatArray,
+        *,
+        expectation: Hashable = None,
+        num_resamples: int = NUM_RESAMPLES,
+        seed: int = 0,
     ) -> None:
         num_tasks = len(unbiased)
         if num_tasks < MIN_TASKS:
@@ -147,7 +180,9 @@ class Pilot:
             num_tasks, np.full(num_tasks, 1.0 / num_tasks), size=num_resamples
         )
         self._unbiased = unbiased
+        self._expectation = expectation
         self._weights = np.concatenate([np.full((1, num_tasks), 1.0), drawn]) / num_tasks
+        self._signal = float(self._product(unbiased, unbiased)[0][0])
 
     @property
     def num_tasks(self) -> int:
@@ -157,15 +192,19 @@ class Pilot:
     def information(self, candidate: Candidate) -> Information:
         """Return the statistics of a candidate."""
         cost = self._noise(candidate.gradients).plus(self._mean(candidate.num_tokens))
-        along, influence = self._product(candidate.gradients.mean(axis=0), self._unbiased)
+        mean = candidate.gradients.mean(axis=0)
+        along, influence = self._product(mean, self._unbiased)
+        signal, of_signal = self._product(mean, mean)
         positive = np.where(along > 0.0, along, np.nan)
-        relative = influence / positive[:, None]
         return Information(
-            candidate,
-            cost,
-            _Log(np.log(positive), relative),
-            float(along[0]),
-            float(_error(influence[:1], self._weights[:1])[0]),
+            expectation=candidate.expectation,
+            num_tokens=float(candidate.num_tokens.mean()),
+            cost=cost,
+            projection=_Log(np.log(positive), influence / positive[:, None]),
+            along=float(along[0]),
+            along_error=self._error(influence),
+            signal=float(signal[0]),
+            signal_error=self._error(of_signal),
         )
 
     def efficiency(self, own: Information, reference: Information) -> Efficiency:
@@ -174,55 +213,77 @@ class Pilot:
         The interval is a bootstrap-t interval of the logarithm over tasks, with both sides in each
         resample.
         """
-        signal, influence = self._product(*[own.candidate.gradients.mean(axis=0)] * 2)
-        kept = {
-            "signal": float(signal[0]),
-            "signal_error": float(_error(influence[:1], self._weights[:1])[0]),
-            "noise": math.exp(own.cost.value[0]) / float(own.candidate.num_tokens.mean()),
+        kept: _Kept = {
+            "signal": own.signal,
+            "signal_error": own.signal_error,
+            "noise": own.noise,
         }
-        same = own.candidate.expectation
-        is_alike = same is not None and same == reference.candidate.expectation
+        is_alike = own.is_like(reference)
         weakest = math.inf if is_alike else min(own.z, reference.z)
-        cosine = 1.0 if is_alike else self._cosine(own, float(signal[0]))
-        if own.z <= -MIN_SIGNAL_Z and reference.z >= MIN_SIGNAL_Z and not is_alike:
-            return Efficiency(
-                value=0.0,
-                low=0.0,
-                high=0.0,
-                log_error=None,
-                cosine=cosine,
-                tasks_needed=None,
-                **kept,
-            )
+        if not is_alike and own.z <= -MIN_SIGNAL_Z and reference.z >= MIN_SIGNAL_Z:
+            return Efficiency(value=0.0, low=0.0, high=0.0, cosine=self._cosine(own), **kept)
         if weakest < MIN_SIGNAL_Z:
             return _unmeasured(self.num_tasks * _signal_factor(weakest), kept)
         log = self.difference(own, reference)
         value, (low, high), error = log.value[0], *_bootstrap_t(log, self._weights)
-        if error > MAX_LOG_ERROR:
-            return _unmeasured(self.num_tasks * (error / MAX_LOG_ERROR) ** 2, kept)
+        if not error <= MAX_LOG_ERROR:  # nor for NaN, where there is no noise at all
+            growth = (error / MAX_LOG_ERROR) ** 2 if math.isfinite(error) else _NOTHING_SEEN
+            return _unmeasured(self.num_tasks * growth, kept)
         return Efficiency(
             value=math.exp(value),
-            low=math.exp(min(low, value)),
-            high=math.exp(max(high, value)),
+            low=math.exp(min(low, value - _ROUNDING)),
+            high=math.exp(max(high, value + _ROUNDING)),
             log_error=error,
-            cosine=cosine,
-            tasks_needed=None,
+            cosine=self._cosine(own),
             **kept,
         )
 
-    def difference(self, own: Information, reference: Information) -> _Log:
+    @staticmethod
+    def difference(own: Information, reference: Information) -> _Log:
         """Return log(efficiency) of a candidate relative to another one."""
         log = reference.cost.plus(own.cost, -1.0)
-        same = own.candidate.expectation
-        if same is not None and same == reference.candidate.expectation:
+        if own.is_like(reference):
             return log
         return log.plus(own.projection, 2.0).plus(reference.projection, -2.0)
 
-    def _cosine(self, own: Information, signal: float) -> float | None:
-        true = float(self._product(self._unbiased, self._unbiased)[0][0])
-        if signal <= 0.0 or true <= 0.0:
+    def simultaneous_lows(
+        self, own: Sequence[Information], reference: Information, *, confidence: float = 0.95
+    ) -> FloatArray:
+        """Return lower bounds of log(efficiency) relative to one reference, which hold together.
+
+        All bounds are below the true values in a fraction of pilots of at least the confidence: the
+        factor of the standard errors is that quantile of the largest error of all, in resamples.
+
+        Returns:
+            One bound for each; -inf for one whose projection this pilot cannot measure.
+        """
+        lows = np.full(len(own), -np.inf)
+        largest = np.full(len(self._weights) - 1, -np.inf)
+        found = []
+        for place, one in enumerate(own):
+            is_weak = not one.is_like(reference) and min(one.z, reference.z) < MIN_SIGNAL_Z
+            log = self.difference(one, reference)
+            error = self._error(log.influence)
+            if is_weak or not error <= MAX_LOG_ERROR:
+                continue
+            found.append((place, float(log.value[0]), error))
+            if error >= _ROUNDING:
+                largest = np.fmax(largest, (log.value[1:] - log.value[0]) / error)
+        factor = max(0.0, float(np.quantile(largest, confidence)))
+        for place, value, error in found:
+            lows[place] = value - factor * error
+        return lows
+
+    def _cosine(self, own: Information) -> float | None:
+        if own.expectation is not None and own.expectation == self._expectation:
+            return 1.0
+        if own.signal <= 0.0 or self._signal <= 0.0:
             return None
-        return max(-1.0, min(1.0, own.along / math.sqrt(signal * true)))
+        return max(-1.0, min(1.0, own.along / math.sqrt(own.signal * self._signal)))
+
+    def _error(self, influence: FloatArray) -> float:
+        """Return the standard error in the pilot, from influences whose first row is that."""
+        return float(_error(influence[:1], self._weights[:1])[0])
 
     def _mean(self, values: FloatArray) -> _Log:
         mean = self._weights @ values
@@ -252,16 +313,16 @@ class Pilot:
         return product, 2.0 * (toward / pairs[:, None] - product[:, None])
 
 
-def _unmeasured(tasks_needed: float, kept: dict[str, float]) -> Efficiency:
-    return Efficiency(
-        value=None,
-        low=None,
-        high=None,
-        log_error=None,
-        cosine=None,
-        tasks_needed=math.ceil(min(tasks_needed, 1e9)),
-        **kept,
-    )
+class _Kept(TypedDict):
+    """What every efficiency holds."""
+
+    signal: float
+    signal_error: float
+    noise: float
+
+
+def _unmeasured(tasks_needed: float, kept: _Kept) -> Efficiency:
+    return Efficiency(tasks_needed=math.ceil(min(tasks_needed, 1e9)), **kept)
 
 
 def _signal_factor(z: float) -> float:

@@ -24,8 +24,8 @@ class PilotData:
         max_tokens: Length limit of each turn, in tokens.
         sketches: Gradient of the log-probability of each completion in the trained weights, in a
             random projection of P numbers, shape (N, G, T, P). None: no gradients.
-        weights_of: Index of the weights that speak in each turn; weights differ in length T where
-            roles have their own.
+        weights_of: Index of the weights that speak in each turn, (T,).
+        weights_names: Name of each set of weights, W of them: the roles, or one for the team.
         removed_tokens: Tokens of one replay without each set of agents, shape (N,); 0 for
             recounts.
         branch_tokens: Tokens of one continuation after each turn, shape (N,).
@@ -38,6 +38,7 @@ class PilotData:
     max_tokens: Sequence[int]
     sketches: FloatArray | None
     weights_of: tuple[int, ...]
+    weights_names: tuple[str, ...]
     removed_tokens: Mapping[frozenset[str], FloatArray]
     branch_tokens: Mapping[str, FloatArray]
     rating_tokens: FloatArray
