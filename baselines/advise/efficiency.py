@@ -105,6 +105,9 @@ class _Log:
     def plus(self, other: _Log, factor: float = 1.0) -> _Log:
         return _Log(self.value + factor * other.value, self.influence + factor * other.influence)
 
+    def slim(self) -> _Log:
+        return _Log(self.value, self.influence[:1])
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Information:
