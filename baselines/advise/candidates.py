@@ -80,7 +80,9 @@ class Candidates:
                     continue
                 for allocator in measured:
                     for samples in self._sample_counts(ALLOCATORS[allocator]):
-                        yield Variant(allocator, optimizer, size, samples)
+                        variant = Variant(allocator, optimizer, size, samples)
+                        if self._accepts(variant):
+                            yield variant
 
     def advantages(self, variant: Variant) -> tuple[FloatArray, bool]:
         """Return the advantages of each subsample, (K, N, G, T), and whether they are unbiased.
@@ -188,6 +190,14 @@ class Candidates:
                 self._credit_of(allocator, part, samples) for part in self._parts(variant)
             ]
         return self._credit[key]
+
+    def _accepts(self, variant: Variant) -> bool:
+        """Return whether the allocator accepts groups of this size; some refuse one rollout."""
+        try:
+            self._allocated(variant)
+        except ValueError:
+            return False
+        return True
 
     def _credit_of(self, allocator: Allocator, part: slice, samples: int) -> FloatArray:
         arguments: dict[str, Any] = {"reads": self.data.reads}
