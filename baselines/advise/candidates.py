@@ -57,6 +57,7 @@ class Candidates:
 
     data: PilotData
     _credit: dict[Variant, list[FloatArray]] = field(default_factory=dict)
+    _advantages: dict[Variant, tuple[FloatArray, bool]] = field(default_factory=dict)
     _batches: list[tuple[list[int], GroupBatch]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -89,6 +90,8 @@ class Candidates:
 
         K = group size of the pilot // group size of the variant.
         """
+        if variant in self._advantages:
+            return self._advantages[variant]
         optimizer = OPTIMIZERS[variant.optimizer]
         parts, unbiased = [], True
         for part, credit in zip(self._parts(variant), self._allocated(variant), strict=True):
@@ -102,7 +105,8 @@ class Candidates:
             )
             parts.append(found.values)
             unbiased &= found.is_unbiased
-        return np.stack(parts), unbiased
+        self._advantages[variant] = np.stack(parts), unbiased
+        return self._advantages[variant]
 
     def candidate(self, variant: Variant) -> Candidate:
         """Return the gradients and tokens of a variant.

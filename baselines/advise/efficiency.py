@@ -294,13 +294,12 @@ class Pilot:
 
     def _noise(self, gradients: FloatArray) -> _Log:
         """Return the logarithm of tr Cov, the mean over subsamples."""
-        spread = np.zeros_like(self._weights)
-        for own in gradients:
-            gram = own @ own.T
-            toward = self._weights @ gram  # <g_i, mean g>
-            length = np.einsum("bi,bi->b", toward, self._weights)  # |mean g|^2
-            spread += gram.diagonal() - 2.0 * toward + length[:, None]
-        spread *= self.num_tasks / (self.num_tasks - 1.0) / len(gradients)
+        num_parts, num_tasks, _ = gradients.shape
+        gram = sum(own @ own.T for own in gradients) / num_parts
+        toward = self._weights @ gram  # <g_i, mean g>
+        length = np.einsum("bi,bi->b", toward, self._weights)  # |mean g|^2
+        spread = gram.diagonal() - 2.0 * toward + length[:, None]
+        spread *= num_tasks / (num_tasks - 1.0)
         noise = np.einsum("bi,bi->b", spread, self._weights)
         positive = np.where(noise > 0.0, noise, np.nan)
         return _Log(np.log(positive), spread / positive[:, None] - 1.0)

@@ -128,6 +128,26 @@ def task_gradients(
     return stacked
 
 
+def orthogonal_sketches(shape: tuple[int, int, int], seed: int) -> FloatArray:
+    """Return sketches for a policy without gradients: a direction for each completion of a task.
+
+    The noise of a task is then the sum of its squared advantages, and the tasks have no signal in
+    common, since their signs are random.
+
+    Args:
+        shape: N tasks, G rollouts and T turns.
+        seed: Draws the signs.
+
+    Returns:
+        Shape (N, G, T, G * T).
+    """
+    num_tasks, group_size, num_turns = shape
+    width = group_size * num_turns
+    signs = np.random.default_rng(seed).choice([-1.0, 1.0], size=(num_tasks, width))
+    found: FloatArray = (signs[:, :, None] * np.eye(width)).reshape(*shape, width)
+    return found
+
+
 def _num_samples(outcomes: GroupOutcomes) -> int:
     entries = [
         *(outcomes.removed_rewards or {}).values(),
