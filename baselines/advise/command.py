@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for grid in grids(advice):
         console.print(grid.for_terminal())
     for sentence in (
-        recommendation(advice, played),
+        recommendation(advice),
         *warnings(advice, played),
         source_text(played),
     ):

@@ -94,7 +94,7 @@ def all_rows_grid(advice: Advice) -> Grid:
                 row.variant.allocator,
                 row.variant.optimizer,
                 str(row.variant.group_size),
-                str(row.variant.num_samples or "–"),
+                str(row.variant.num_samples or "-"),
                 efficiency_text(row.efficiency),
                 efficiency_text(row.overall),
                 verdict_text(row),
@@ -102,7 +102,7 @@ def all_rows_grid(advice: Advice) -> Grid:
                 f"{row.cost_share:.0%}",
                 f"{row.tokens_per_task:,.0f}",
                 *(
-                    efficiency_text(row.of_weights[name]) if name in row.of_weights else "–"
+                    efficiency_text(row.of_weights[name]) if name in row.of_weights else "-"
                     for name in names
                 ),
             )
@@ -118,7 +118,7 @@ def to_json(config: AdviseConfig, advice: Advice, played: Played) -> dict[str, A
         for name, value in asdict(config).items()
     }
     return {
-        "recommendation": recommendation(advice, played),
+        "recommendation": recommendation(advice),
         "command": train_command(config, advice),
         "beats_shared": advice.beats_shared,
         "reference": asdict(advice.reference),

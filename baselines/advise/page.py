@@ -28,7 +28,7 @@ def advice_page(config: AdviseConfig, advice: Advice, played: Played) -> str:
     return render(
         TEMPLATE,
         scripts=[PARTS / "sort.js"],
-        recommendation=recommendation(advice, played),
+        recommendation=recommendation(advice),
         command=train_command(config, advice),
         source=source_text(played),
         warnings=warnings(advice, played),
@@ -61,7 +61,9 @@ def _figures(advice: Advice) -> list[Plot]:
 
 def _log2(row: Row) -> Estimate:
     found = row.efficiency
-    assert found.value is not None and found.low is not None and found.high is not None
+    assert found.value is not None
+    assert found.low is not None
+    assert found.high is not None
     return Estimate(
         math.log2(found.value), math.log2(found.low), math.log2(found.high), num_units=1
     )

@@ -9,6 +9,7 @@ from typing import TypeGuard
 
 import numpy as np
 
+from baselines.advise.efficiency import MIN_TASKS
 from baselines.advise.pilot_data import PilotData
 from baselines.advise.settings import AdviseConfig
 from baselines.common.types import FloatArray, IntArray
@@ -89,7 +90,7 @@ def play_pilot(config: AdviseConfig, on_progress: Callable[[str], None]) -> Play
     if config.ratings:
         usable, rating_tokens = _rated(usable, runner, rng, costs)
     if any("features" in ALLOCATORS[name].needs for name in config.compared):
-        usable = _categorised(usable, config.message_categories, runner, costs)
+        usable = categorised(usable, config.message_categories, runner)
     return measured(
         config,
         usable,
@@ -120,10 +121,9 @@ def measured(
     Raises:
         ValueError: If there are too few groups.
     """
-    least = 8
-    if len(groups) < least:
+    if len(groups) < MIN_TASKS:
         raise ValueError(
-            f"a pilot must have >= {least} groups that were measured completely, got "
+            f"a pilot must have >= {MIN_TASKS} groups that were measured completely, got "
             f"{len(groups)}, with {num_left_out} left out; raise --groups, or check the verifier"
         )
     started = time.perf_counter()
@@ -136,8 +136,7 @@ def measured(
         [[[_num_tokens(one) for one in group] for group in own] for own in by_turn]
     )  # (T, N, G)
     policies = [runner.policies[role] for role in roles]
-    own_weights = config.weights == "shared"
-    names = ["team"] * len(roles) if own_weights else roles
+    names = ["team"] * len(roles) if config.weights == "shared" else roles
     places = {name: place for place, name in enumerate(dict.fromkeys(names))}
     has_gradients = all(map(is_trainable, policies))
     on_progress("computing gradients" if has_gradients else "no gradients from an endpoint")
@@ -232,10 +231,9 @@ def _rated(
     return rated, np.full(len(groups), costs.generated["rating"] / max(1, len(rollouts)))
 
 
-def _categorised(
-    groups: Sequence[Group], name: str, runner: RolloutRunner, costs: CostTracker
-) -> list[Group]:
-    categorize = find_categorize(name)
+def categorised(groups: Sequence[Group], name: str, runner: RolloutRunner) -> list[Group]:
+    """Return the groups with the category of each message."""
+    categorize, costs = find_categorize(name), CostTracker()
     return [
         replace(
             own,

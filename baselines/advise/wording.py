@@ -42,7 +42,7 @@ def tasks_text(count: int | None) -> str:
 def cosine_text(found: Efficiency) -> str:
     """Return the cosine with the true gradient, marked where it is low."""
     if found.cosine is None:
-        return "–"
+        return "-"
     mark = " !" if found.cosine < LOW_COSINE else ""
     return f"{found.cosine:.2f}{mark}"
 
@@ -66,42 +66,43 @@ def setup_text(variant: Variant) -> str:
     return f"{credit}{samples} with {variant.optimizer} and {group}"
 
 
-def recommendation(advice: Advice, played: Played) -> str:
+def recommendation(advice: Advice) -> str:
     """Return the recommendation in one sentence, as far as the simultaneous tests support it."""
-    best, reference = advice.row(advice.best), advice.row(advice.reference)
-    tests = f"(all {advice.num_compared} alternatives tested together at the 5 % level)"
+    best = efficiency_text(advice.row(advice.best).overall)
+    tests = f"({advice.num_compared} alternatives tested together at the 5 % level)"
+    rest = _unmeasured(advice)
+    than = setup_text(advice.reference)
     if advice.beats_shared:
         return (
-            f"Train with {setup_text(advice.best)}: {efficiency_text(best.overall)} times as "
-            f"efficient per token as {setup_text(advice.reference)}, and better than every shared "
-            f"reward that was measured {tests}."
+            f"Train with {setup_text(advice.best)}: {best} times as efficient per token as "
+            f"{than}, and better than every shared reward that was measured {tests}{rest}."
         )
     if advice.beats_reference:
         fewer = advice.best.group_size < advice.reference.group_size
-        more = "; more tasks per step do" if fewer else ""
         return (
-            f"Nothing beats the shared reward here{more}: {setup_text(advice.best)} is "
-            f"{efficiency_text(best.overall)} times as efficient per token as with "
-            f"{setup_text(advice.reference).removeprefix('the shared reward with ')} {tests}."
+            f"Nothing beats the shared reward here{'; more tasks per step do' if fewer else ''}: "
+            f"{setup_text(advice.best)} is {best} times as efficient per token as with "
+            f"{than.removeprefix('the shared reward with ')} {tests}{rest}."
         )
-    unmeasured = sum(row.efficiency.value is None for row in advice.rows)
-    most = max((row.efficiency.tasks_needed or 0 for row in advice.rows), default=0)
-    rest = (
-        f"; {unmeasured} of {len(advice.rows)} rows are not measurable with this pilot, about "
-        f"{tasks_text(most)} tasks would do"
-        if unmeasured
-        else ""
-    )
-    del reference
+    return f"Nothing measurable beats the shared reward here: keep {than} {tests}{rest}."
+
+
+def _unmeasured(advice: Advice) -> str:
+    """Return how many rows are not measurable, and how many tasks would do; empty if all are."""
+    needed = [row.efficiency.tasks_needed for row in advice.rows if row.efficiency.value is None]
+    if not needed:
+        return ""
+    counts = sorted(count or 0 for count in needed)
+    lowest, highest = tasks_text(counts[0]), tasks_text(counts[-1])
+    span = lowest if lowest == highest else f"{lowest} to {highest}"
     return (
-        f"Nothing measurable beats the shared reward here: keep {setup_text(advice.reference)} "
-        f"{tests}{rest}."
+        f"; {len(counts)} of {len(advice.rows)} rows are not measurable with this pilot, for which "
+        f"about {span} tasks would do"
     )
 
 
 def warnings(advice: Advice, played: Played) -> list[str]:
     """Return what the reader must know before trusting the numbers."""
-    data = played.data
     said = []
     if not played.has_gradients:
         said.append(
@@ -122,15 +123,6 @@ def warnings(advice: Advice, played: Played) -> list[str]:
         said.append(
             f"! Cosine with the true gradient below {LOW_COSINE}: {', '.join(low)} optimizes "
             f"something else in part; its efficiency counts only the part along the true gradient."
-        )
-    unsaid = [row for row in advice.rows if row.efficiency.value is None]
-    if unsaid:
-        least = min(row.efficiency.tasks_needed or 0 for row in unsaid)
-        most = max(row.efficiency.tasks_needed or 0 for row in unsaid)
-        said.append(
-            f"{len(unsaid)} of {len(advice.rows)} rows are not measurable with this pilot of "
-            f"{len(data.outcomes)} tasks; about {tasks_text(least)} to {tasks_text(most)} tasks "
-            f"would do."
         )
     if played.num_left_out:
         said.append(f"{played.num_left_out} groups were not measured completely and left out.")

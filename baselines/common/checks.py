@@ -72,7 +72,7 @@ def require_roles(field_name: str, given: Iterable[str], roles: Sequence[Role]) 
 
 
 def flag_of(name: str) -> str:
-    """Return the flag of a setting, such as --group-size, or --from of `from_`, a word of Python."""
+    """Return the flag of a setting, such as --group-size; `from_` is --from, a Python keyword."""
     return f"--{name.rstrip('_').replace('_', '-')}"
 
 
