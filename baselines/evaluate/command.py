@@ -27,6 +27,7 @@ from baselines.evaluate.paths import each_that_can_be_spared
 from baselines.evaluate.tables import grids
 from baselines.policies.base import Sampling
 from baselines.policies.endpoint.usage import Billed, EndpointUsage
+from baselines.policies.threads import suitable_threads
 from baselines.rollouts.runner import RolloutRunner
 from baselines.rollouts.team_env import TeamOverrides, team_env
 from ccpo_env import load_tasks
@@ -145,7 +146,10 @@ def play_with_progress(
     runner: RolloutRunner, plan: EvaluationPlan, journal: EpisodeJournal | None, console: Console
 ) -> list[Episode]:
     """Play the plan and show a progress bar."""
-    with Progress(console=console, disable=not console.is_terminal) as progress:
+    with (
+        suitable_threads(runner.policies.values()),
+        Progress(console=console, disable=not console.is_terminal) as progress,
+    ):
         bar = progress.add_task("evaluating", total=plan.num_batches)
         return play_all(runner, plan, journal=journal, on_batch=lambda: progress.advance(bar))
 
@@ -210,7 +214,7 @@ def with_settings_of_run(config: EvalConfig) -> EvalConfig:
 
 def make_runner(config: EvalConfig) -> RolloutRunner:
     """Load the policies and return a runner for them."""
-    from baselines.policies.team import load_samplers  # loads torch
+    from baselines.policies.team import load_samplers
 
     env = team_env(config.team, [("-", "-")])
     roles = env.unwrapped.topology.roles

@@ -18,6 +18,7 @@ from baselines.common.metrics import METRICS_FILE
 from baselines.evaluate.evaluation import Evaluation
 from baselines.evaluate.examples import example_episodes
 from baselines.evaluate.transcripts import write_transcripts
+from baselines.policies.threads import suitable_threads
 from baselines.report.end_of_run import end_of_run
 from baselines.report.run_audit import AgentAudit, run_audit
 from baselines.report.run_page import write_report
@@ -116,7 +117,11 @@ def run(trainer: Trainer, tracker: Tracker, console: Console) -> int:
         say(f"warning: {warning}", style="yellow")
 
     try:
-        with stop_requests(announce) as should_stop, progress:
+        with (
+            stop_requests(announce) as should_stop,
+            suitable_threads(trainer.saved_policies().values()),
+            progress,
+        ):
             final = trainer.run(
                 on_step=progress.show, on_warning=warn, should_stop=should_stop, tracker=tracker
             )

@@ -16,6 +16,7 @@ from baselines.report.run_page import MAX_MESSAGE_CHARS, command, write_report
 from tests.rl.report_runs import (
     CONFIG,
     credit_of,
+    draw_only,
     evaluation,
     example_of,
     make_run,
@@ -98,7 +99,8 @@ def test_report_has_references_only_to_what_the_page_defines(page):
 
 
 @pytest.mark.no_cover
-def test_report_gives_the_same_bytes_whatever_the_users_plot_settings(tmp_path):
+def test_report_gives_the_same_bytes_whatever_the_users_plot_settings(tmp_path, monkeypatch):
+    draw_only(monkeypatch, "_rates", "shares", "distribution", "tokens")  # one of each kind
     first = write_report(make_run(tmp_path / "a", num_steps=12)).read_bytes()
     with mpl.rc_context({"font.size": 20, "axes.titlepad": 30, "svg.fonttype": "path"}):
         assert write_report(make_run(tmp_path / "b", num_steps=12)).read_bytes() == first
