@@ -58,6 +58,14 @@ METRICS: Mapping[str, str] = {
         "Correlation of the agent's rated share with the change of the outcome without it. Null "
         "unless both were measured."
     ),
+    "influence/<agent>/nats": (
+        "Nats: mean log-probability of the next message that reads the agent's, minus the same "
+        "without the agent's message. Null unless measured (--measure-influence)."
+    ),
+    "influence/<agent>/lazy_rate": (
+        "Rate: messages of the agent whose influence is below 0.1 nats, as of a lazy agent: the "
+        "next message is about as probable without it. Null unless measured."
+    ),
     "update/<role>/loss": (
         "Nats: policy loss; `team` in place of a role if all roles share one policy. Null without "
         "an update, likewise below."
@@ -84,6 +92,7 @@ METRICS: Mapping[str, str] = {
     "cost/tokens_rating": "Tokens: sampled for ratings; 0 if ratings are scored instead.",
     "cost/tokens_read": "Tokens: prompt tokens, counted once per forward pass over the prompt.",
     "cost/tokens_read_rating": "Tokens: prompt tokens of ratings.",
+    "cost/tokens_read_influence": "Tokens: prompt tokens of messages scored again for influence.",
     "cost/forward_passes": "Count: forward passes of a batch while sampling and rating.",
     "cost/verifier_calls": "Count: answers verified in this step, for categories of messages too.",
     "time/step_s": (

@@ -83,13 +83,13 @@ def audit(
     """
     if allocator not in ALLOCATORS:
         raise unknown_name("allocator", allocator, ALLOCATORS)
-    method = _method(optimizer)
     teams = {(group.agents, group.turns) for group in batches}
     if len(teams) != 1:
         raise ValueError(
             f"batches must hold groups of one team, got {len(teams)} teams in {len(batches)} "
             f"groups; audit each team's groups on their own"
         )
+    method = _method(optimizer, batches[0])
     credit = ALLOCATORS[allocator].many(batches, **arguments)
     return audit_advantages(method.advantage(credit), method, batches)
 
@@ -112,7 +112,8 @@ def audit_advantages(
         num_tokens: Completion tokens that they were computed with, of the same shapes; None if
             they were computed without.
     """
-    shared = _method(optimizer).advantage([shared_credit(g) for g in batches], num_tokens)
+    method = _method(optimizer, batches[0])
+    shared = method.advantage([shared_credit(g) for g in batches], num_tokens)
     sizes = np.array([len(group) for group in shared])
     speakers = np.array(speakers_of(batches[0]))
     audits = {}
@@ -123,12 +124,17 @@ def audit_advantages(
     return audits
 
 
-def _method(optimizer: str | PolicyOptimizer) -> PolicyOptimizer:
+def _method(optimizer: str | PolicyOptimizer, team: GroupOutcomes) -> PolicyOptimizer:
+    """Return the optimizer for a team; agents are named ``<role>_<number>``."""
     if isinstance(optimizer, PolicyOptimizer):
-        return optimizer
-    if optimizer not in OPTIMIZERS:
+        method = optimizer
+    elif optimizer in OPTIMIZERS:
+        method = OPTIMIZERS[optimizer]
+    else:
         raise unknown_name("optimizer", optimizer, OPTIMIZERS)
-    return OPTIMIZERS[optimizer]
+    speakers = speakers_of(team)
+    roles = [speaker.rpartition("_")[0] for speaker in speakers]
+    return method if method.agents else method.for_team(speakers, roles)
 
 
 def _compare(x: FloatArray, y: FloatArray, sizes: IntArray, num_turns: int) -> CreditAudit:

@@ -25,6 +25,7 @@ UNREADABLE = 0.5
 _DROP = "drop the rollouts that were not measured"
 _REWARDS = frozenset({-1.0, 1.0})
 _SCALE = "count a correct answer as +1 and a wrong one as -1"
+_PER_TURN = "give each turn of each rollout one value"
 
 
 def check_agents(agents: Sequence[str]) -> tuple[str, ...]:
@@ -229,6 +230,29 @@ def check_features(
     categories = expect_categories(np.array(features), (num_rollouts, num_turns))
     categories.setflags(write=False)
     return categories
+
+
+def check_own_rewards(
+    rewards: npt.ArrayLike | None, num_turns: int, num_rollouts: int
+) -> FloatArray | None:
+    """Return the rewards of each turn's own answer, shape (G, T)."""
+    if rewards is None:
+        return None
+    own = _floats_in(-1.0, 1.0, "own_rewards", rewards)
+    expect_shape("own_rewards", own, (num_rollouts, num_turns), remedy=_PER_TURN)
+    return own
+
+
+def check_influence(
+    influence: npt.ArrayLike | None, num_turns: int, num_rollouts: int
+) -> FloatArray | None:
+    """Return log-probability ratios, shape (G, T), nats."""
+    if influence is None:
+        return None
+    nats = _floats("influence", influence)
+    expect_shape("influence", nats, (num_rollouts, num_turns), remedy=_PER_TURN)
+    expect_finite("influence", nats, remedy="score messages with tokens of finite log-probability")
+    return nats
 
 
 def expect_categories(features: npt.NDArray[Any], shape: tuple[int, ...]) -> IntArray:

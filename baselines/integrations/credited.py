@@ -121,8 +121,9 @@ class CreditedRollouts:
         outcomes = [self._credit.outcomes(group) for group in usable]
         credit = self._credit.credit(outcomes, self._roles)
         shaped = shaped_credit(self._optimizer, credit, usable, self._max_tokens)
-        advantages = self._optimizer.advantage(shaped, count_tokens(usable, len(self._max_tokens)))
-        self._credit.remember(usable, self._roles)
+        counts = count_tokens(usable, len(self._max_tokens))
+        advantages = self._credit.optimizer.advantage(shaped, counts)
+        self._credit.remember(usable, self._roles, credit=shaped)
         return dict(zip(places, advantages, strict=True))
 
     def _rows(self, group: Group, advantages: FloatArray | None) -> tuple[CreditedRow, ...]:

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-Purpose: TypeAlias = Literal["joint", "removed", "branch", "rating", "category"]
-"""Purposes: rollouts of the whole team, with agents removed, continuations, ratings, and
-categories of messages."""
+Purpose: TypeAlias = Literal[
+    "joint", "removed", "branch", "rating", "category", "own_answer", "influence"
+]
+"""Purposes: rollouts of the whole team, with agents removed, continuations, ratings, categories of
+messages, answers in the messages before the last, and scores of messages without an earlier one."""
 
 
 @dataclass(slots=True)

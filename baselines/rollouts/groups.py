@@ -45,6 +45,9 @@ class Group:
         ratings: Shares given by the raters, shape (A raters, A agents, G); None: no ratings.
         rating_valid: Whether they could be parsed, shape (A raters, G).
         features: Category of each message, shape (G, T turns); None: not categorised.
+        own_rewards: Reward of the answer in each message, shape (G, T turns); None: not verified.
+        influence: Log-probability ratio of the next message, shape (G, T turns), nats; None: not
+            scored.
         replays: Episodes without some agents, and continuations, of the rollouts.
         num_played: Number of episodes played.
         num_unmeasured: Number of these that the verifier could not decide.
@@ -64,6 +67,8 @@ class Group:
     ratings: FloatArray | None = None
     rating_valid: BoolArray | None = None
     features: IntArray | None = None
+    own_rewards: FloatArray | None = None
+    influence: FloatArray | None = None
     replays: tuple[Replays, ...] = ()
     num_played: int = 0
     num_unmeasured: int = 0
@@ -86,6 +91,8 @@ class Group:
             features=self.features,
             turns=self.turns,
             orders=self.orders,
+            own_rewards=self.own_rewards,
+            influence=self.influence,
         )
 
 

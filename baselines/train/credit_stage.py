@@ -16,9 +16,11 @@ from baselines.optimizers import PolicyOptimizer
 from baselines.rollouts.categories import find_categorize, message_categories
 from baselines.rollouts.costs import CostTracker
 from baselines.rollouts.groups import Group, play_groups
+from baselines.rollouts.own_answers import answers_in_every_turn, with_own_rewards
 from baselines.rollouts.plan import (
     Plan,
     branching_turns,
+    nobody_reads,
     per_task_removals,
     reads_of,
     removals_are_recounts,
@@ -29,11 +31,17 @@ from baselines.rollouts.ratings import RatedRollout, rate_rollouts
 from baselines.rollouts.removed_cache import RemovedCache
 from baselines.rollouts.runner import RolloutRunner
 from baselines.train.config import TrainConfig
+from baselines.train.influence import expect_scorers, with_influence
 from ccpo_env.types import Role, Task
+
+DIFFER_AT_EQUAL_REWARD = {"branch_rewards", "ratings", "own_rewards", "influence"}
+"""Measurements whose credit can differ between rollouts of equal team reward."""
 
 
 class CreditStage:
-    """Plays groups and allocates their credit; holds the state of the allocator and the cache.
+    """Plays groups and allocates their credit; holds what is carried from step to step.
+
+    That are the states of the allocator and of the optimizer's baseline, and the cache.
 
     Args:
         config: Allocator with its hyperparameters, and rollout settings.
@@ -51,7 +59,9 @@ class CreditStage:
     ) -> None:
         self._config = config
         self._runner = runner
-        self._optimizer = optimizer
+        self._optimizer = optimizer.for_team(
+            [turn.speaker for turn in runner.topology.turns], tuple(runner.role_of.values())
+        )
         self._allocator = ALLOCATORS[config.allocator]
         self._hyperparameters = read_allocator_args(config.allocator, config.allocator_args)
         self._state = self._allocator.new_state() if self._allocator.new_state else None
@@ -60,10 +70,17 @@ class CreditStage:
             if "features" in self._allocator.needs
             else None
         )
+        self._scores_influence = config.measure_influence or "influence" in self._allocator.needs
         self._cache: RemovedCache | None = None
         if config.removed_cache_decay:
             self._cache = RemovedCache(config.removed_cache_decay, self._roles_without)
+        self._check_fit()
         self._try_credit()
+
+    @property
+    def optimizer(self) -> PolicyOptimizer:
+        """The optimizer for this team, with its state before the step."""
+        return self._optimizer
 
     def play(
         self,
@@ -77,6 +94,12 @@ class CreditStage:
         plan = self.plan(active, rng)
         groups = play_groups(self._runner, tasks, plan, rng=rng, costs=costs, cache=self._cache)
         groups = self._rated(groups, rng, costs) if plan.rate else groups
+        runner = self._runner
+        if "own_rewards" in self._allocator.needs:
+            groups = with_own_rewards(groups, runner.topology, runner.verifier, costs=costs)
+        if self._scores_influence:
+            size = self._config.micro_batch_tokens
+            groups = with_influence(groups, runner, micro_batch_tokens=size, costs=costs)
         return self._categorised(groups, costs) if self._categorize else groups
 
     def plan(self, active: Collection[Role], rng: np.random.Generator) -> Plan:
@@ -119,10 +142,10 @@ class CreditStage:
         if len(group.rollouts) < self._optimizer.min_group_size:
             return "too few measured rollouts"
         # Credit that differs between rollouts of equal reward is a signal even in uniform groups.
-        is_per_rollout = bool(self._allocator.needs & {"branch_rewards", "ratings"})
+        is_per_rollout = bool(self._allocator.needs & DIFFER_AT_EQUAL_REWARD)
         if not is_per_rollout and not self._optimizer.keeps(group.rewards):
             return f"equal rewards, which {self._optimizer.name} drops"
-        return None if group.is_complete else "a removal that was not measured"
+        return None if group.is_complete else "a measurement that failed"
 
     def credit(
         self, outcomes: Sequence[GroupOutcomes], active: Collection[Role]
@@ -161,8 +184,21 @@ class CreditStage:
         """Return the input of an allocator for a group."""
         return group.outcomes(self._runner.agents)
 
-    def remember(self, groups: Sequence[Group], updated: Collection[Role]) -> None:
-        """Update the state at the end of a step, after the policies of some roles were updated."""
+    def remember(
+        self,
+        groups: Sequence[Group],
+        updated: Collection[Role],
+        *,
+        credit: Sequence[FloatArray],
+    ) -> None:
+        """Update the states at the end of a step, after the policies of some roles were updated.
+
+        Args:
+            groups: The groups that were trained on.
+            updated: The roles whose policies were updated.
+            credit: What the optimizer has computed the advantages from, (G, T) per group.
+        """
+        self._optimizer = self._optimizer.after(credit)
         if self._state is not None and groups:
             self._state = self._state.updated([self.outcomes(group) for group in groups])
         if self._cache is not None:
@@ -173,11 +209,13 @@ class CreditStage:
         """Return the state needed to resume, as JSON values."""
         return {
             "allocator": None if self._state is None else self._state.to_json(),
+            "optimizer": self._optimizer.state_to_json(),
             "cache": None if self._cache is None else self._cache.to_json(),
         }
 
     def load_json(self, state: Mapping[str, Any]) -> None:
         """Restore a state from `to_json`."""
+        self._optimizer = self._optimizer.with_state(state["optimizer"])
         if self._state is not None:
             self._state = type(self._state).from_json(state["allocator"])
         if self._cache is not None:
@@ -267,17 +305,27 @@ class CreditStage:
             and is_task_level
         )
 
+    def _check_fit(self) -> None:
+        """Raise ValueError if the allocator's measurements mean nothing in this team."""
+        topology, needs = self._runner.topology, self._allocator.needs
+        problem = None
+        if needs & {"branch_rewards", "influence"} and nobody_reads(topology):
+            problem = "no agent speaks after reading another; pass e.g. --allocator leave_one_out"
+        if "own_rewards" in needs and not answers_in_every_turn(topology):
+            problem = "only the last speaker states an answer; pass e.g. --allocator branch"
+        if problem is not None:
+            raise ValueError(
+                f"allocator must fit the topology, got {self._config.allocator!r} for "
+                f"{topology.name!r}, in which {problem}"
+            )
+        if self._scores_influence:
+            expect_scorers(self._runner)
+
     def _try_credit(self) -> None:
         """Validate the allocator's hyperparameters before the first rollouts."""
         runner, topology = self._runner, self._runner.topology
         roles = set(topology.roles)
         plan = self.plan(roles, np.random.default_rng(0))
-        if "branch_rewards" in self._allocator.needs and not plan.branches:
-            raise ValueError(
-                f"allocator must fit the topology, got {self._config.allocator!r} for "
-                f"{topology.name!r}, in which no agent speaks after reading another; pass e.g. "
-                f"--allocator leave_one_out"
-            )
         num_agents, names = len(runner.agents), turn_names(topology)
         trial = GroupOutcomes(
             runner.agents,
@@ -286,6 +334,8 @@ class CreditStage:
             branch_rewards={turn: [[-1.0], [1.0]] for turn in plan.branches} or None,
             ratings=np.full((num_agents, num_agents, 2), 0.5) if plan.rate else None,
             features=np.zeros((2, len(names)), dtype=np.int64),
+            own_rewards=np.zeros((2, len(names))),
+            influence=np.zeros((2, len(names))),
             turns=repeated_turn_names(topology),
             orders=plan.orders,
         )

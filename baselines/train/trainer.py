@@ -23,6 +23,7 @@ from baselines.policies.base import Policy, TrainablePolicy
 from baselines.policies.checkpoints import UsableCheckpoint, read_updaters
 from baselines.rollouts.costs import CostTracker
 from baselines.rollouts.groups import Group
+from baselines.rollouts.plan import has_readers
 from baselines.rollouts.runner import RolloutRunner
 from baselines.rollouts.team_env import team_env
 from baselines.train.config import TrainConfig, check_same_config
@@ -124,6 +125,7 @@ class Trainer:
         self._runner = RolloutRunner(env, speakers, sampling)
         self._turns = tuple(self._runner.role_of)  # their names
         self._roles = tuple(self._runner.role_of.values())  # of the turns
+        self._is_read = has_readers(self._runner.topology)
         self._max_tokens = [self._crew.max_tokens(role) for role in self._roles]
         self._credit = CreditStage(config, self._runner, self._optimizer)
         self._watch = DegeneracyWatch(
@@ -229,7 +231,7 @@ class Trainer:
 
     def _step(self, step: int) -> step_metrics.Metrics:
         evaluation = self._evaluate_before(step)
-        active, agents, optimizer = self._schedule.active(step), self.agents, self._optimizer
+        active, agents, optimizer = self._schedule.active(step), self.agents, self._credit.optimizer
         times, costs = StepTimes(), CostTracker()
 
         here = self._play(step, active, costs)
@@ -251,7 +253,7 @@ class Trainer:
         )
         if self._servers:
             self._servers.sync()
-        self._credit.remember(groups.usable, self._crew.updated_roles(active))
+        self._credit.remember(groups.usable, self._crew.updated_roles(active), credit=shaped)
         times.end("update")
 
         self._credited.add(step, groups.usable, outcomes, credit)
@@ -272,6 +274,7 @@ class Trainer:
             "rollout/empty_steps": self._empty.count,
             **step_metrics.credit_metrics(outcomes, credit, advantages, agents, optimizer, counts),
             **step_metrics.rating_metrics(outcomes, agents),
+            **step_metrics.influence_metrics(outcomes, agents, self._is_read),
             **updates,
             **step_metrics.cost_metrics(costs),
             **times.metrics(costs),

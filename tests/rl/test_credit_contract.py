@@ -26,6 +26,8 @@ pytestmark = pytest.mark.no_cover  # thousands of groups, through what its own f
 # Put an allocator here, with its reason, if its formula reads the speaking order.
 READS_SPEAKING_ORDER = {
     "branch": "an agent is compared with the one that spoke before it",
+    "c3": "a message is compared with its siblings, which follow those before it",
+    "hierarchical_grpo": "a message is compared with others that follow those before it",
     "history": "the last speaker has a formula of its own",
     "regression": "a message is compared in a model of it and those before it",
 }
@@ -35,6 +37,8 @@ WITHOUT = {  # how to leave a measurement out
     "branch_rewards": {"branch_rewards": None},
     "ratings": {"ratings": None, "rating_valid": None},
     "features": {"features": None},
+    "own_rewards": {"own_rewards": None},
+    "influence": {"influence": None},
 }
 
 INPUTS = {"state", "features", "probabilities", "reads", "agents"}

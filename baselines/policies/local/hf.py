@@ -123,7 +123,7 @@ class HFPolicy:
     ) -> list[Completion]:
         """Return one completion per prompt, in order; deterministic given the state of rng."""
         max_tokens = sampling.max_tokens or self._max_tokens
-        prompt_ids = self._encode(prompts, max_tokens)
+        prompt_ids = self.encode(prompts, max_tokens)
         rows = sample_tokens(
             self._model,
             prompt_ids,
@@ -219,10 +219,21 @@ class HFPolicy:
             Shape (N, K), nats, at temperature 1; and the number of prompt tokens.
         """
         texts = [self._tokenizer.encode(option, add_special_tokens=False) for option in options]
-        prompt_ids = self._encode(prompts, max(map(len, texts)))
+        prompt_ids = self.encode(prompts, max(map(len, texts)))
         max_rows = self._rows_that_fit(max(map(len, prompt_ids), default=1))
         table = option_logprobs(self._model, prompt_ids, texts, max_rows=max_rows)
         return table, sum(map(len, prompt_ids))
+
+    def encode(self, prompts: Sequence[Prompt], max_tokens: int) -> list[tuple[int, ...]]:
+        """Return token ids of each prompt, cut to leave room for max_tokens."""
+        keys = [_key(prompt) for prompt in prompts]
+        distinct = dict(zip(keys, prompts, strict=True))
+        encoded = dict(zip(distinct, self._tokenize(list(distinct.values())), strict=True))
+        if self._context is not None:
+            for key, ids in encoded.items():
+                if len(ids) + max_tokens > self._context:
+                    encoded[key] = self._cut_middle(ids, max_tokens, self._context)
+        return [encoded[key] for key in keys]
 
     def save(self, folder: Path) -> None:
         """Write weights and tokenizer in Hugging Face format, for `load`."""
@@ -240,17 +251,6 @@ class HFPolicy:
         numbers_per_token = 2 * config.num_hidden_layers * num_shared * head_size
         row_bytes: int = numbers_per_token * self._model.dtype.itemsize * num_tokens
         return max(1, min(self._max_rows, MAX_CACHE_BYTES // row_bytes))
-
-    def _encode(self, prompts: Sequence[Prompt], max_tokens: int) -> list[tuple[int, ...]]:
-        """Return token ids of each prompt, cut to leave room for max_tokens."""
-        keys = [_key(prompt) for prompt in prompts]
-        distinct = dict(zip(keys, prompts, strict=True))
-        encoded = dict(zip(distinct, self._tokenize(list(distinct.values())), strict=True))
-        if self._context is not None:
-            for key, ids in encoded.items():
-                if len(ids) + max_tokens > self._context:
-                    encoded[key] = self._cut_middle(ids, max_tokens, self._context)
-        return [encoded[key] for key in keys]
 
     def _tokenize(self, prompts: Sequence[Prompt]) -> list[tuple[int, ...]]:
         """Return token ids of uncut prompts; a batch costs a third of single calls."""
