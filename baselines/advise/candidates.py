@@ -16,7 +16,9 @@ from baselines.credit import ALLOCATORS
 from baselines.credit.outcomes import GroupBatch
 from baselines.credit.registry import Allocator
 from baselines.credit.removals import stages
+from baselines.credit.turns import speakers_of
 from baselines.optimizers import OPTIMIZERS, PolicyOptimizer
+from baselines.train.credit_stage import DIFFER_AT_EQUAL_REWARD
 
 REFERENCE = "shared"
 """The allocator that every other is compared with."""
@@ -92,7 +94,9 @@ class Candidates:
         """
         if variant in self._advantages:
             return self._advantages[variant]
-        optimizer = OPTIMIZERS[variant.optimizer]
+        optimizer = OPTIMIZERS[variant.optimizer].for_team(
+            speakers_of(self.data.outcomes[0]), self.data.roles
+        )
         parts, unbiased = [], True
         for part, credit in zip(self._parts(variant), self._allocated(variant), strict=True):
             found = advantages_of(
@@ -100,6 +104,7 @@ class Candidates:
                 variant.allocator,
                 credit,
                 self.data.num_tokens[:, part],
+                num_samples=variant.num_samples,
                 max_tokens=self.data.max_tokens,
                 is_kept=self._kept(variant, optimizer, part),
             )
@@ -215,13 +220,13 @@ class Candidates:
 
     def _kept(self, variant: Variant, optimizer: PolicyOptimizer, part: slice) -> list[bool]:
         """Return whether a run would train on each group, as `CreditStage.why_unusable` says."""
-        if ALLOCATORS[variant.allocator].needs & {"branch_rewards", "ratings"}:
+        if ALLOCATORS[variant.allocator].needs & DIFFER_AT_EQUAL_REWARD:
             return [True] * len(self.data.outcomes)
         return [optimizer.keeps(own.team_rewards[part]) for own in self.data.outcomes]
 
     def _is_measured(self, allocator: Allocator) -> bool:
         first = self.data.outcomes[0]
-        if any(getattr(first, need, None) is None for need in allocator.needs):
+        if any(getattr(first, need) is None for need in allocator.needs):
             return False
         known = set(first.removed_rewards or {})
         return "removed_rewards" not in allocator.needs or set(self._removals(allocator)) <= known

@@ -10,23 +10,39 @@ expected gradient, also with other group sizes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
 from baselines.common.types import FloatArray, IntArray
 from baselines.optimizers import PolicyOptimizer
 
-NO_BASELINE, GROUP_MEAN, OTHERS_MEAN = "none", "group", "others"
 
-UNBIASED: Mapping[str, str] = {
-    "shared": NO_BASELINE,
-    "leave_one_out": NO_BASELINE,
-    "branch": GROUP_MEAN,
+@dataclass(frozen=True, slots=True)
+class OwnBaseline:
+    """What unbiased credit subtracts that holds the rollout's own reward.
+
+    Args:
+        first: From the credit of the first turn: nothing ("none"), the mean over the group
+            ("group"), or over its other rollouts ("others").
+        later: Factor of the own reward in the credit of later turns, given the number of
+            continuations M.
+    """
+
+    first: Literal["none", "group", "others"] = "none"
+    later: Callable[[int], float] = lambda _: 1.0
+
+
+UNBIASED: Mapping[str, OwnBaseline] = {
+    "shared": OwnBaseline(),
+    "leave_one_out": OwnBaseline(),
+    "branch": OwnBaseline("group"),
+    "c3": OwnBaseline("others"),
+    "hierarchical_grpo": OwnBaseline("group", lambda samples: samples / (samples + 1.0)),
 }
-"""Allocators with unbiased credit by default, and what the credit of the first turn subtracts:
-nothing of the group, the mean over the group, or over its other rollouts."""
+"""Allocators whose credit is unbiased with their default hyperparameters."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,6 +64,7 @@ def advantages_of(
     credit: FloatArray,
     num_tokens: IntArray,
     *,
+    num_samples: int,
     max_tokens: Sequence[int],
     is_kept: Sequence[bool],
 ) -> Advantages:
@@ -58,6 +75,7 @@ def advantages_of(
         allocator: Name of the allocator.
         credit: Credit of each turn, shape (N, G, T).
         num_tokens: Completion tokens of each turn, shape (N, G, T).
+        num_samples: Continuations after each turn, M.
         max_tokens: Length limit of each turn.
         is_kept: Whether each group is trained on, (N,).
     """
@@ -72,7 +90,7 @@ def advantages_of(
     is_plain = bool(np.ptp(weights) == 0.0) and len(kept) == len(credit)
     if not (is_plain and allocator in UNBIASED and is_linear(optimizer)):
         return Advantages(values * weights, is_unbiased=False)
-    factors = own_shares(optimizer, UNBIASED[allocator], *credit.shape[1:])
+    factors = own_shares(optimizer, UNBIASED[allocator], *credit.shape[1:], num_samples)
     if optimizer.whitens:
         spread = np.ptp(credit, axis=(0, 1))
         white = np.ptp(values, axis=(0, 1))
@@ -110,35 +128,43 @@ def is_linear(optimizer: PolicyOptimizer) -> bool:
 
 
 def own_shares(
-    optimizer: PolicyOptimizer, baseline: str, group_size: int, num_turns: int
+    optimizer: PolicyOptimizer,
+    baseline: OwnBaseline,
+    group_size: int,
+    num_turns: int,
+    num_samples: int = 0,
 ) -> FloatArray:
     """Return the factor of each turn: how far its advantage follows its own reward, (T,).
 
     Args:
         optimizer: A linear optimizer.
-        baseline: What the credit of the first turn subtracts; see UNBIASED.
+        baseline: What the credit subtracts.
         group_size: Rollouts per group, G.
         num_turns: Turns T.
+        num_samples: Continuations after each turn, M.
 
     Note: 1 - 1/G if the mean over the group is subtracted, by the credit, by the optimizer or by
         both; 1 if that of the other rollouts is, or none.
     """
     centre = np.eye(group_size) - 1.0 / group_size
     first = {
-        NO_BASELINE: np.eye(group_size),
-        GROUP_MEAN: centre,
-        OTHERS_MEAN: centre * group_size / max(1, group_size - 1),
-    }[baseline]
+        "none": np.eye(group_size),
+        "group": centre,
+        "others": centre * group_size / max(1, group_size - 1),
+    }[baseline.first]
     shares = [
         _before_whitening(optimizer, [credit[:, :1]])[0][0, 0]
         for credit in (first, np.eye(group_size))
     ]
-    factors: FloatArray = np.array([shares[0], *[shares[1]] * (num_turns - 1)])
+    later = shares[1] * baseline.later(num_samples)
+    factors: FloatArray = np.array([shares[0], *[later] * (num_turns - 1)])
     return factors
 
 
 def _before_whitening(optimizer: PolicyOptimizer, credit: Sequence[FloatArray]) -> list[FloatArray]:
-    return replace(optimizer, whitens=False).advantage(credit)
+    """Return the advantages of columns of credit that are each an agent of their own."""
+    alone = replace(optimizer, whitens=False, agents=None, roles=None)
+    return alone.advantage(credit)
 
 
 def _shaped(

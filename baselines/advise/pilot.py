@@ -18,9 +18,11 @@ from baselines.policies.base import Completion, Policy, Sampling, TrainablePolic
 from baselines.rollouts.categories import find_categorize, message_categories
 from baselines.rollouts.costs import CostTracker
 from baselines.rollouts.groups import Group, play_groups
+from baselines.rollouts.own_answers import answers_in_every_turn, with_own_rewards
 from baselines.rollouts.plan import (
     Plan,
     branching_turns,
+    has_readers,
     reads_of,
     removals_are_recounts,
     turn_names,
@@ -28,6 +30,7 @@ from baselines.rollouts.plan import (
 from baselines.rollouts.ratings import RatedRollout, rate_rollouts
 from baselines.rollouts.runner import RolloutRunner
 from baselines.rollouts.team_env import team_env
+from baselines.train.influence import PromptScorer, with_influence
 from baselines.train.seeding import Stream, Streams
 from ccpo_env import load_tasks
 from ccpo_env.types import Role
@@ -89,8 +92,7 @@ def play_pilot(config: AdviseConfig, on_progress: Callable[[str], None]) -> Play
     rating_tokens = np.zeros(len(usable))
     if config.ratings:
         usable, rating_tokens = _rated(usable, runner, rng, costs)
-    if any("features" in ALLOCATORS[name].needs for name in config.compared):
-        usable = categorised(usable, config.message_categories, runner)
+    usable = with_turn_measurements(config, usable, runner)
     return measured(
         config,
         usable,
@@ -150,6 +152,7 @@ def measured(
         removed_tokens=_removed_tokens(groups),
         branch_tokens=_branch_tokens(groups, turn_names(runner.topology)),
         rating_tokens=rating_tokens,
+        roles=tuple(roles),
         reads=reads_of(runner.topology),
     )
     return Played(
@@ -231,18 +234,33 @@ def _rated(
     return rated, np.full(len(groups), costs.generated["rating"] / max(1, len(rollouts)))
 
 
-def categorised(groups: Sequence[Group], name: str, runner: RolloutRunner) -> list[Group]:
-    """Return the groups with the category of each message."""
-    categorize, costs = find_categorize(name), CostTracker()
-    return [
-        replace(
-            own,
-            features=message_categories(
-                own.task, own.rollouts, runner.verifier, categorize, costs=costs
-            ),
-        )
-        for own in groups
-    ]
+def with_turn_measurements(
+    config: AdviseConfig, groups: Sequence[Group], runner: RolloutRunner
+) -> list[Group]:
+    """Return the groups with what the compared allocators read of each message, where it exists.
+
+    These measurements sample nothing.
+    """
+    needs = {need for name in config.compared for need in ALLOCATORS[name].needs}
+    costs, found = CostTracker(), list(groups)
+    if "features" in needs:
+        categorize = find_categorize(config.message_categories)
+        found = [
+            replace(
+                own,
+                features=message_categories(
+                    own.task, own.rollouts, runner.verifier, categorize, costs=costs
+                ),
+            )
+            for own in found
+        ]
+    if "own_rewards" in needs and answers_in_every_turn(runner.topology):
+        found = with_own_rewards(found, runner.topology, runner.verifier, costs=costs)
+    is_scored = all(isinstance(own, PromptScorer) for own in runner.policies.values())
+    if "influence" in needs and is_scored and any(has_readers(runner.topology)):
+        size = config.micro_batch_tokens
+        found = with_influence(found, runner, micro_batch_tokens=size, costs=costs)
+    return [own for own in found if own.is_complete]
 
 
 def _sketches(

@@ -10,7 +10,7 @@ import numpy as np
 
 from baselines.common.types import FloatArray, IntArray
 from baselines.credit import GroupOutcomes
-from baselines.credit.outcomes import GroupBatch, Measurement, group_by_shape
+from baselines.credit.outcomes import PER_TURN, GroupBatch, Measurement, group_by_shape
 from baselines.credit.reading import Reads
 
 
@@ -30,6 +30,7 @@ class PilotData:
             recounts.
         branch_tokens: Tokens of one continuation after each turn, shape (N,).
         rating_tokens: Tokens that the ratings of one rollout took, shape (N,).
+        roles: Role of each turn, (T,).
         reads: Which earlier turns each turn reads.
     """
 
@@ -42,6 +43,7 @@ class PilotData:
     removed_tokens: Mapping[frozenset[str], FloatArray]
     branch_tokens: Mapping[str, FloatArray]
     rating_tokens: FloatArray
+    roles: tuple[str, ...]
     reads: Reads = "chain"
 
     @property
@@ -76,7 +78,8 @@ def subsampled(batch: GroupBatch, rollouts: slice, num_samples: int) -> GroupBat
         turn: entry[:, rollouts, :num_samples]
         for turn, entry in (batch.branch_rewards or {}).items()
     }
-    ratings, valid, features = batch.ratings, batch.rating_valid, batch.features
+    ratings, valid = batch.ratings, batch.rating_valid
+    per_turn = {name: getattr(batch, name) for name in PER_TURN}
     return replace(
         batch,
         team_rewards=batch.team_rewards[:, rollouts],
@@ -84,7 +87,7 @@ def subsampled(batch: GroupBatch, rollouts: slice, num_samples: int) -> GroupBat
         branch_rewards=branches or None,
         ratings=None if ratings is None else ratings[..., rollouts],
         rating_valid=None if valid is None else valid[..., rollouts],
-        features=None if features is None else features[:, rollouts],
+        **{name: own if own is None else own[:, rollouts] for name, own in per_turn.items()},
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from baselines.advise.pilot import Played, categorised, make_runner, measured
+from baselines.advise.pilot import Played, make_runner, measured, with_turn_measurements
 from baselines.advise.settings import AdviseConfig
 from baselines.common.files import CONFIG_FILE
 from baselines.common.rollout_file import ROLLOUTS_FILE, RecordedGroup, read_rollouts
@@ -82,8 +82,7 @@ def recorded_pilot(config: AdviseConfig, on_progress: Callable[[str], None]) -> 
     chosen = newest[: config.groups]
     on_progress(f"reading {len(chosen)} recorded groups")
     groups = [_group(row, tasks[row["task_id"]], env, runner, config) for row in chosen]
-    if any("features" in ALLOCATORS[name].needs for name in config.compared):
-        groups = categorised(groups, config.message_categories, runner)
+    groups = with_turn_measurements(config, groups, runner)
     steps = [row["step"] for row in chosen] or [0]
     return measured(
         config,

@@ -159,7 +159,7 @@ class HFPolicy:
             sampling: Temperature and length limit that they were sampled with.
         """
         limit = sampling.max_tokens or self._max_tokens
-        read = self._encode(prompts, limit)
+        read = self.encode(prompts, limit)
         end = self._tokenizer.eos_token_id
         written = [self._tokenizer.encode(text, add_special_tokens=False) for text in texts]
         return [
