@@ -5,19 +5,21 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from baselines.advise.advice import Advice, advise
 from baselines.advise.output import grids, write_outputs
-from baselines.advise.pilot import Played, play_pilot
 from baselines.advise.pilot_data import orthogonal_sketches
-from baselines.advise.recorded import recorded_pilot, settings_of_run
 from baselines.advise.settings import AdviseConfig
 from baselines.advise.wording import recommendation, source_text, train_command, warnings
 from baselines.common.command_line import parse
 from baselines.common.errors import exit_on_bad_input
 from baselines.common.files import make_folder
+
+if TYPE_CHECKING:
+    from baselines.advise.pilot import Played
 
 FIRST_FLAGS = (
     *("policy", "tasks", "from_", "groups", "group_size", "samples", "seed", "out_dir"),
@@ -31,6 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     config = parse(AdviseConfig, arguments, "ccpo advise", first=FIRST_FLAGS)
     console = Console()
     with exit_on_bad_input():
+        from baselines.advise.pilot import play_pilot  # loads torch
+        from baselines.advise.recorded import recorded_pilot, settings_of_run
+
         config = settings_of_run(config)
         if config.out_dir is not None:
             make_folder(config.out_dir)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from baselines.advise.advice import Advice, Row
 from baselines.advise.candidates import REFERENCE
 from baselines.advise.efficiency import STATED_SIGNAL_Z, Efficiency
-from baselines.advise.pilot import Played
 from baselines.advise.settings import AdviseConfig
 from baselines.advise.wording import (
     cosine_text,
@@ -23,6 +22,9 @@ from baselines.advise.wording import (
 )
 from baselines.common.files import write_json, write_text
 from baselines.evaluate.tables import Grid
+
+if TYPE_CHECKING:
+    from baselines.advise.pilot import Played
 
 ADVICE_FILE, PAGE_FILE = "advice.json", "advice.html"
 

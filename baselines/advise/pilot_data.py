@@ -13,6 +13,9 @@ from baselines.credit import GroupOutcomes
 from baselines.credit.outcomes import PER_TURN, GroupBatch, Measurement, group_by_shape
 from baselines.credit.reading import Reads
 
+SKETCH_SIZE = 2039
+"""Numbers of a sketch of a gradient: a prime, so that no layer's width divides it."""
+
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class PilotData:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from baselines.advise.efficiency import MIN_TASKS
-from baselines.advise.sketch import SIZE
+from baselines.advise.pilot_data import SKETCH_SIZE
 from baselines.common.checks import require_at_least, require_known, require_positive
 from baselines.common.flags import Choices
 from baselines.credit import ALLOCATORS
@@ -111,7 +111,7 @@ class AdviseConfig(
 
     def check_memory(self, topology: Topology) -> None:
         """Raise ValueError if the sketches of all completions need too much memory."""
-        per_group = self.group_size * len(topology.turns) * SIZE * 4
+        per_group = self.group_size * len(topology.turns) * SKETCH_SIZE * 4
         if self.groups * per_group > MAX_SKETCH_BYTES:
             raise ValueError(
                 f"groups must be <= {MAX_SKETCH_BYTES // per_group} for sketches of at most "

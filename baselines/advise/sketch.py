@@ -10,12 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from baselines.advise.pilot_data import SKETCH_SIZE
 from baselines.common.types import FloatArray
 from baselines.policies.base import Completion, TrainablePolicy
 from baselines.train.update.batching import PADDED, TrainingSample
 
-SIZE = 2039
-"""Numbers of a sketch: a prime, so that no layer's width divides it."""
 SEED = 20261130
 CHUNK = 2**24
 """Most elements of the gradients of one layer that are in memory at once."""
@@ -27,7 +26,7 @@ class Projection:
     sketch[b] = sum of sign[i] * gradient[i] over the parameters i of bucket b
 
     Inner products of sketches are those of the gradients on average over the signs, with relative
-    errors of about 1 / sqrt(SIZE). Signs are drawn again from a seed per parameter when they are
+    errors of about 1 / sqrt(P). Signs are drawn again from a seed per parameter when they are
     needed, so that they take no memory.
 
     Args:
@@ -35,7 +34,7 @@ class Projection:
         size: Numbers of a sketch, P.
     """
 
-    def __init__(self, parameters: Sequence[nn.Parameter], size: int = SIZE) -> None:
+    def __init__(self, parameters: Sequence[nn.Parameter], size: int = SKETCH_SIZE) -> None:
         self.size = size
         self._place = {id(parameter): place for place, parameter in enumerate(parameters)}
         self._signs: dict[int, Tensor] = {}

@@ -5,16 +5,19 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from typing import TYPE_CHECKING
 
 from baselines.advise.advice import LOW_COSINE, Advice, Row
 from baselines.advise.candidates import REFERENCE, Variant
 from baselines.advise.efficiency import Efficiency
-from baselines.advise.pilot import Played
 from baselines.advise.settings import AdviseConfig
 from baselines.common.checks import flag_of
 from baselines.rollouts.team_env import TEAM_SIZES, unread_size
 from baselines.train.config import TrainConfig
 from baselines.train.unread import what_reads
+
+if TYPE_CHECKING:
+    from baselines.advise.pilot import Played
 
 MUCH = 99.0
 """Efficiency above which a table says only that it is larger."""
