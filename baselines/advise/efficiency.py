@@ -135,8 +135,8 @@ class Information:
 
     @property
     def noise(self) -> float:
-        """Estimate of tr Cov(g)."""
-        return math.exp(self.cost.value[0]) / self.num_tokens
+        """Estimate of tr Cov(g), 0 for equal gradients."""
+        return float(np.nan_to_num(math.exp(self.cost.value[0]))) / self.num_tokens
 
     def is_like(self, other: Information) -> bool:
         """Return whether both have one expected gradient."""
@@ -261,7 +261,7 @@ class Pilot:
             One bound for each; -inf for one whose projection this pilot cannot measure.
         """
         lows = np.full(len(own), -np.inf)
-        largest = np.full(len(self._weights) - 1, -np.inf)
+        largest = np.zeros(len(self._weights) - 1)
         found = []
         for place, one in enumerate(own):
             is_weak = not one.is_like(reference) and min(one.z, reference.z) < MIN_SIGNAL_Z
@@ -272,7 +272,7 @@ class Pilot:
             found.append((place, float(log.value[0]), error))
             if error >= _ROUNDING:
                 largest = np.fmax(largest, (log.value[1:] - log.value[0]) / error)
-        factor = max(0.0, float(np.quantile(largest, confidence)))
+        factor = float(np.quantile(largest, confidence))
         for place, value, error in found:
             lows[place] = value - factor * error
         return lows
@@ -344,7 +344,7 @@ def _bootstrap_t(log: _Log, weights: FloatArray) -> tuple[tuple[float, float], f
     """Return the bootstrap-t interval of a logarithm, and its standard error."""
     errors = _error(log.influence, weights)
     value, error = float(log.value[0]), float(errors[0])
-    if error < _ROUNDING:
+    if not error >= _ROUNDING:  # also NaN, of a statistic that is not positive
         return (value, value), error
     with np.errstate(invalid="ignore", divide="ignore"):
         t = (log.value[1:] - value) / errors[1:]
