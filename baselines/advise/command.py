@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from baselines.advise.advice import Advice, advise
-from baselines.advise.output import grids, write_outputs
 from baselines.advise.pilot_data import orthogonal_sketches
 from baselines.advise.settings import AdviseConfig
+from baselines.advise.tables import grids
 from baselines.advise.wording import recommendation, source_text, train_command, warnings
 from baselines.common.command_line import parse
 from baselines.common.errors import exit_on_bad_input
@@ -56,6 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.print(sentence, highlight=False, markup=False)
     console.print(train_command(config, advice), highlight=False, markup=False, soft_wrap=True)
     if config.out_dir is not None:
+        from baselines.advise.output import write_outputs  # loads matplotlib
+
         for path in write_outputs(config.out_dir, config, advice, played):
             console.print(f"wrote {path}", highlight=False, markup=False, soft_wrap=True)
     return 0

@@ -6,9 +6,9 @@ import math
 from pathlib import Path
 
 from baselines.advise.advice import Advice, Row
-from baselines.advise.output import all_rows_grid, grids, shown_rows
 from baselines.advise.pilot import Played
 from baselines.advise.settings import AdviseConfig
+from baselines.advise.tables import all_rows_grid, grids, shown_rows
 from baselines.advise.wording import (
     recommendation,
     source_text,
