@@ -69,8 +69,8 @@ UPDATE_QUANTITIES = (
 UPDATES = (
     "Norm of the gradient before clipping; signal-to-noise ratio of the gradient, from successive "
     "steps: below about 0.1, most of a step is noise, and more rollouts per step help. The same "
-    "per million sampled tokens is what ccpo advise compares before training: over that of a run with "
-    "the shared reward, it is the efficiency of this credit."
+    "per million sampled tokens is what ccpo advise compares before training: over that of a run "
+    "with the shared reward, it is the efficiency of this credit."
 )
 AGENT_QUANTITIES = (
     Quantity("entropy estimate", "rollout/{}/neg_logprob"),
