@@ -88,7 +88,8 @@ def advantages_of(
         values[place] = advantage
     weights = token_weights(optimizer, num_tokens, max_tokens)
     is_plain = bool(np.ptp(weights) == 0.0) and len(kept) == len(credit)
-    if not (is_plain and allocator in UNBIASED and is_linear(optimizer)):
+    is_known = allocator in UNBIASED and is_linear(optimizer, credit.shape[2])
+    if not (is_plain and is_known):
         return Advantages(values * weights, is_unbiased=False)
     factors = own_shares(optimizer, UNBIASED[allocator], *credit.shape[1:], num_samples)
     if optimizer.whitens:
@@ -115,16 +116,23 @@ def token_weights(
     return relative
 
 
-def is_linear(optimizer: PolicyOptimizer) -> bool:
-    """Return whether advantages, before whitening, are linear in the credit of a group."""
+def is_linear(optimizer: PolicyOptimizer, num_turns: int = 1) -> bool:
+    """Return whether advantages, before whitening, are linear in the credit of the turn alone.
+
+    Args:
+        optimizer: The optimizer, for a team of T turns.
+        num_turns: Turns T. A baseline of several turns of one role holds, for a later turn, the
+            credit of earlier turns of the same rollout, which depends on its message.
+    """
     if optimizer.hyperparameters.overlong_weight or optimizer.hyperparameters.drop_equal_groups:
         return False
     rng = np.random.default_rng(0)
-    one, two = (rng.normal(size=(4, 1)) for _ in range(2))
-    (first,), (second,), (both,) = (
-        _before_whitening(optimizer, [credit]) for credit in (one, two, one + two)
-    )
-    return bool(np.allclose(first + second, both, atol=1e-9))
+    one, two = (rng.normal(size=(4, num_turns)) for _ in range(2))
+    team = replace(optimizer, whitens=False)
+    (first,), (second,), (both,) = (team.advantage([own]) for own in (one, two, one + two))
+    alone = [_before_whitening(optimizer, [one[:, [turn]]])[0] for turn in range(num_turns)]
+    is_sum = np.allclose(first + second, both, atol=1e-9)
+    return bool(is_sum and np.allclose(np.concatenate(alone, axis=1), first, atol=1e-9))
 
 
 def own_shares(

@@ -83,6 +83,13 @@ def test_division_by_a_standard_deviation_is_not_linear() -> None:
     assert not linear & {"dapo", "dr_mas"}
 
 
+def test_baseline_of_several_turns_of_a_role_is_not_that_of_the_turn_alone() -> None:
+    agents, apart = ("voter_0", "voter_1"), ("thinker", "solver")
+    assert is_linear(OPTIMIZERS["rae"].for_team(agents, apart), 2)
+    assert not is_linear(OPTIMIZERS["rae"].for_team(agents, ("voter", "voter")), 2)
+    assert is_linear(OPTIMIZERS["grpo"].for_team(agents, ("voter", "voter")), 2)
+
+
 def test_weights_of_tokens_are_those_of_the_loss() -> None:
     lengths = np.array([[[2, 4]], [[4, 8]]])
     assert token_weights(OPTIMIZERS["grpo"], lengths, [8, 8]).tolist() == [[[1, 1]], [[1, 1]]]
