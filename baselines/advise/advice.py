@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import numpy as np
 
 from baselines.advise.candidates import PLAIN, REFERENCE, Candidates, Variant
-from baselines.advise.efficiency import Efficiency, Information, Pilot
+from baselines.advise.efficiency import Candidate, Efficiency, Information, Pilot
 from baselines.advise.pilot_data import PilotData, scaled_to_noise
 from baselines.common.types import FloatArray
 
@@ -111,6 +111,7 @@ class _Comparison:
         unbiased = candidates.unbiased()
         self.pilot = Pilot(unbiased, expectation=PLAIN, seed=seed)
         self._candidates = candidates
+        self._alike: dict[Hashable, Row] = {}
         self._of_reference = self.pilot.information(candidates.candidate(reference))
         self._names = data.weights_names if len(data.weights_names) > 1 else ()
         self._largest = data.group_size, data.num_samples
@@ -121,34 +122,54 @@ class _Comparison:
         ]
 
     def family(self, variants: Sequence[Variant]) -> Iterator[Row]:
-        """Yield the rows of variants with one reference, which is the first of them."""
+        """Yield the rows of variants with one reference, which is the first of them.
+
+        Several optimizers have one advantage up to a factor: their rows are computed once.
+        """
         shared = self._candidates.candidate(variants[0])
-        values = self._candidates.advantages(variants[0])[0]
         of_shared = self.pilot.information(shared)
-        for variant in variants:
-            own = self._candidates.candidate(variant)
-            known = self.pilot.information(own)
-            self.known[variant] = known.slim()
-            tokens, extra = self._candidates.tokens(variant), self._candidates.extra_tokens(variant)
-            advantages = self._candidates.advantages(variant)[0]
-            yield Row(
-                variant=variant,
-                efficiency=self.pilot.efficiency(known, of_shared),
-                overall=self.pilot.efficiency(known, self._of_reference),
-                of_weights={
-                    name: pilot.efficiency(
-                        *[
-                            pilot.information(one.part(place, len(self._names)))
-                            for one in (own, shared)
-                        ]
-                    )
-                    for place, (name, pilot) in enumerate(self._parts_of(variant))
-                },
-                degenerate=is_degenerate(advantages, values),
-                correlation=_correlation(advantages, values),
-                tokens_per_task=float(tokens.mean()),
-                cost_share=float(extra.sum() / tokens.sum()),
-            )
+        keys = [self._key(variant) for variant in variants]
+        for variant, key in zip(variants, keys, strict=True):
+            known = self._alike.get((key, keys[0]))
+            if known is None:
+                self._alike[key, keys[0]] = row = self._row(variant, shared, of_shared)
+            else:
+                row = replace(known, variant=variant)
+                self.known[variant] = self.known[known.variant]
+            yield row
+
+    def _key(self, variant: Variant) -> Hashable:
+        """Return a key that is equal for variants with the same gradients and tokens."""
+        values, is_unbiased = self._candidates.advantages(variant)
+        factors = None if is_unbiased else self._candidates.factors(variant)
+        scaled = values if factors is None else values / factors
+        digits = (scaled + 0.0).round(9).tobytes()
+        return replace(variant, optimizer=""), is_unbiased, factors is None, hash(digits)
+
+    def _row(self, variant: Variant, shared: Candidate, of_shared: Information) -> Row:
+        own = self._candidates.candidate(variant)
+        known = self.pilot.information(own)
+        self.known[variant] = known.slim()
+        tokens, extra = self._candidates.tokens(variant), self._candidates.extra_tokens(variant)
+        advantages, values = (
+            self._candidates.advantages(one)[0] for one in (variant, variant.reference)
+        )
+        parts = self._parts_of(variant)
+        return Row(
+            variant=variant,
+            efficiency=self.pilot.efficiency(known, of_shared),
+            overall=self.pilot.efficiency(known, self._of_reference),
+            of_weights={
+                name: pilot.efficiency(
+                    *[pilot.information(one.part(place, len(parts))) for one in (own, shared)]
+                )
+                for place, (name, pilot) in enumerate(parts)
+            },
+            degenerate=is_degenerate(advantages, values),
+            correlation=_correlation(advantages, values),
+            tokens_per_task=float(tokens.mean()),
+            cost_share=float(extra.sum() / tokens.sum()),
+        )
 
     def _parts_of(self, variant: Variant) -> list[tuple[str, Pilot]]:
         samples = variant.num_samples or self._largest[1]

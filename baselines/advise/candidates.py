@@ -121,14 +121,10 @@ class Candidates:
         """
         values, is_unbiased = self.advantages(variant)
         expectation: Hashable = PLAIN if is_unbiased else None
-        if not is_unbiased:
-            shared = (
-                values if variant == variant.reference else self.advantages(variant.reference)[0]
-            )
-            factors = _factors(values, shared)
-            if factors is not None:
-                values = values / factors
-                expectation = variant.reference
+        factors = None if is_unbiased else self.factors(variant)
+        if factors is not None:
+            values = values / factors
+            expectation = variant.reference
         return Candidate(
             gradients=np.stack(
                 [
@@ -139,6 +135,14 @@ class Candidates:
             num_tokens=self.tokens(variant),
             expectation=expectation,
         )
+
+    def factors(self, variant: Variant) -> FloatArray | None:
+        """Return by which factor of each turn its advantages are those of the reference, (T,).
+
+        None if they are not, or a factor is not positive.
+        """
+        values, shared = (self.advantages(own)[0] for own in (variant, variant.reference))
+        return _factors(values, shared)
 
     def unbiased(self) -> FloatArray:
         """Return the estimate of the true gradient of each task, (N, P).
