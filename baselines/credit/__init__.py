@@ -5,6 +5,7 @@ from baselines.credit.banzhaf import banzhaf_credit
 from baselines.credit.branch import branch_credit
 from baselines.credit.c3 import c3_credit
 from baselines.credit.counterfactual import counterfactual_credit
+from baselines.credit.critic import critic_credit, generalized_advantages
 from baselines.credit.hierarchical_grpo import hierarchical_grpo_credit
 from baselines.credit.history import HistoryState, history_credit
 from baselines.credit.influence import influence_credit
@@ -32,6 +33,8 @@ __all__ = [
     "branch_credit",
     "c3_credit",
     "counterfactual_credit",
+    "critic_credit",
+    "generalized_advantages",
     "hierarchical_grpo_credit",
     "history_credit",
     "influence_credit",

@@ -23,6 +23,7 @@ from baselines.credit.outcome_checks import (
     check_removed_rewards,
     check_team_rewards,
     check_turns,
+    check_values,
 )
 from baselines.credit.turns import columns_of
 from ccpo_env.errors import unknown_name
@@ -30,14 +31,14 @@ from ccpo_env.errors import unknown_name
 Key = TypeVar("Key", str, frozenset[str])
 
 Measurement: TypeAlias = Literal[
-    "removed_rewards", "branch_rewards", "ratings", "features", "own_rewards", "influence"
+    "removed_rewards", "branch_rewards", "ratings", "features", "own_rewards", "influence", "values"
 ]
 """A field of GroupOutcomes that needs extra rollouts, turns or computation."""
 
 Orders: TypeAlias = tuple[tuple[int, ...], ...]
 """Orders in which the agents, by their position in speaking order, join the team."""
 
-PER_TURN: tuple[Measurement, ...] = ("features", "own_rewards", "influence")
+PER_TURN: tuple[Measurement, ...] = ("features", "own_rewards", "influence", "values")
 """Measurements of shape (G, T): one value per turn of each rollout."""
 
 EMPTY_TEAM_REWARD = -1.0
@@ -75,6 +76,8 @@ class GroupOutcomes:
             answer of the team, shape (G, T), in [-1, 1].
         influence: log-probability of the next message that reads the turn's, minus the same
             without the turn's message in the prompt, shape (G, T), nats; 0 if nobody reads it.
+        values: Expected reward of rollout g before turn t, as a critic predicts it, shape (G, T),
+            in [-1, 1].
 
     Raises:
         ValueError: If a name, a shape or a number breaks the rules above, or is NaN, other than a
@@ -93,6 +96,7 @@ class GroupOutcomes:
     orders: Orders | None
     own_rewards: FloatArray | None
     influence: FloatArray | None
+    values: FloatArray | None
 
     # Written out because it accepts more types than the fields: lists, and agents as keys.
     def __init__(
@@ -108,6 +112,7 @@ class GroupOutcomes:
         orders: Sequence[Sequence[int]] | None = None,
         own_rewards: npt.ArrayLike | None = None,
         influence: npt.ArrayLike | None = None,
+        values: npt.ArrayLike | None = None,
     ) -> None:
         names = check_agents(agents)
         labels = check_turns(turns, names)
@@ -125,6 +130,7 @@ class GroupOutcomes:
             "orders": check_orders(orders, len(names)),
             "own_rewards": check_own_rewards(own_rewards, len(labels or names), len(team)),
             "influence": check_influence(influence, len(labels or names), len(team)),
+            "values": check_values(values, len(labels or names), len(team)),
         }
         for field, value in fields.items():
             object.__setattr__(self, field, value)  # the class is frozen from here on
@@ -156,6 +162,7 @@ class GroupBatch:
     orders: Orders | None = None
     own_rewards: FloatArray | None = None
     influence: FloatArray | None = None
+    values: FloatArray | None = None
 
 
 Outcomes: TypeAlias = GroupOutcomes | GroupBatch
@@ -215,6 +222,7 @@ def _batched(groups: list[GroupOutcomes], needs: frozenset[Measurement]) -> Grou
         features=_stacked(groups, "features", needs),
         own_rewards=_stacked(groups, "own_rewards", needs),
         influence=_stacked(groups, "influence", needs),
+        values=_stacked(groups, "values", needs),
         turns=groups[0].turns,
         orders=groups[0].orders,
     )
@@ -303,7 +311,7 @@ def branch_entries(outcomes: Outcomes) -> list[FloatArray]:
     Raises:
         ValueError: If the continuations after a turn were not measured.
     """
-    return [_branch_entry(outcomes, turn) for turn in columns_of(outcomes)[:-1]]
+    return [branch_entry(outcomes, turn) for turn in columns_of(outcomes)[:-1]]
 
 
 def mean_branch_rewards(outcomes: Outcomes) -> FloatArray:
@@ -322,7 +330,12 @@ def mean_branch_rewards(outcomes: Outcomes) -> FloatArray:
     return np.swapaxes(_row_means(entries), -1, -2)
 
 
-def _branch_entry(outcomes: Outcomes, turn: str) -> FloatArray:
+def branch_entry(outcomes: Outcomes, turn: str) -> FloatArray:
+    """Return the rewards of the continuations after a turn, shape (..., G, M).
+
+    Raises:
+        ValueError: If they were not measured.
+    """
     entries = outcomes.branch_rewards or {}
     if turn not in entries:
         each = "agent" if outcomes.turns is None else "turn"

@@ -21,6 +21,7 @@ from baselines.credit.banzhaf import banzhaf_credit
 from baselines.credit.branch import branch_credit
 from baselines.credit.c3 import c3_credit
 from baselines.credit.counterfactual import counterfactual_credit
+from baselines.credit.critic import critic_credit
 from baselines.credit.hierarchical_grpo import hierarchical_grpo_credit
 from baselines.credit.history import HistoryState, history_credit
 from baselines.credit.influence import influence_credit
@@ -171,6 +172,7 @@ ALLOCATORS: dict[str, Allocator] = {
     "hierarchical_grpo": Allocator(hierarchical_grpo_credit, needs=frozenset({"branch_rewards"})),
     "own_answer": Allocator(own_answer_credit, needs=frozenset({"own_rewards"})),
     "influence": Allocator(influence_credit, needs=frozenset({"influence"})),
+    "critic": Allocator(critic_credit, needs=frozenset({"values"})),
 }
 
 

@@ -98,6 +98,7 @@ class Replays:
         verdicts: The verdict on each.
         rewards: The team reward of each, -1 or +1; None if it was not measured.
         num_tokens: Tokens sampled in each.
+        completions: The sampled completions of each; empty if they are not trained on.
     """
 
     removed: frozenset[str]
@@ -107,9 +108,12 @@ class Replays:
     verdicts: tuple[Verdict, ...]
     rewards: tuple[float | None, ...]
     num_tokens: tuple[int, ...] = ()
+    completions: tuple[tuple[Completion, ...], ...] = ()
 
     @classmethod
-    def of(cls, rollouts: Sequence[Rollout], rollout: int | None) -> Replays:
+    def of(
+        cls, rollouts: Sequence[Rollout], rollout: int | None, *, keep_completions: bool = False
+    ) -> Replays:
         """Return the replays of a request, at least one, which follow a rollout of their group."""
         request = rollouts[0].request
         return cls(
@@ -120,4 +124,5 @@ class Replays:
             tuple([own.verdict for own in rollouts]),
             tuple([own.reward for own in rollouts]),
             tuple([own.num_tokens for own in rollouts]),
+            tuple([own.sampled for own in rollouts]) if keep_completions else (),
         )

@@ -13,24 +13,24 @@ from baselines.common.types import FloatArray
 from baselines.credit import ALLOCATORS, GroupOutcomes, read_allocator_args, shared_credit
 from baselines.credit.removals import each_but_the_last
 from baselines.optimizers import PolicyOptimizer
+from baselines.policies.base import Policy
 from baselines.rollouts.categories import find_categorize, message_categories
 from baselines.rollouts.costs import CostTracker
 from baselines.rollouts.groups import Group, play_groups
-from baselines.rollouts.own_answers import answers_in_every_turn, with_own_rewards
+from baselines.rollouts.own_answers import with_own_rewards
 from baselines.rollouts.plan import (
     Plan,
     branching_turns,
-    nobody_reads,
     per_task_removals,
     reads_of,
     removals_are_recounts,
-    repeated_turn_names,
-    turn_names,
 )
 from baselines.rollouts.ratings import RatedRollout, rate_rollouts
 from baselines.rollouts.removed_cache import RemovedCache
 from baselines.rollouts.runner import RolloutRunner
 from baselines.train.config import TrainConfig
+from baselines.train.credit_trial import try_credit
+from baselines.train.critic.critic import Critic
 from baselines.train.influence import expect_scorers, with_influence
 from ccpo_env.types import Role, Task
 
@@ -47,15 +47,22 @@ class CreditStage:
         config: Allocator with its hyperparameters, and rollout settings.
         runner: Runner of the episodes.
         optimizer: Determines how many rollouts a group needs and what its advantage cancels.
+        readers: The policy of each role that reads conversations for a critic. None: those of the
+            runner, which may be servers.
 
     Raises:
-        ValueError: If the allocator rejects its hyperparameters or the team, or the categories of
-            messages lead to no function.
+        ValueError: If the allocator rejects its hyperparameters or the team, the categories of
+            messages lead to no function, or a critic cannot read conversations.
         ImportError: If the encoder of the categories is not installed.
     """
 
     def __init__(
-        self, config: TrainConfig, runner: RolloutRunner, optimizer: PolicyOptimizer
+        self,
+        config: TrainConfig,
+        runner: RolloutRunner,
+        optimizer: PolicyOptimizer,
+        *,
+        readers: Mapping[Role, Policy] | None = None,
     ) -> None:
         self._config = config
         self._runner = runner
@@ -70,12 +77,23 @@ class CreditStage:
             if "features" in self._allocator.needs
             else None
         )
+        self.critic: Critic | None = None
+        if "values" in self._allocator.needs:
+            read_by = runner.policies if readers is None else readers
+            turns = runner.role_of
+            self.critic = Critic([read_by[role] for role in turns.values()], tuple(turns))
         self._scores_influence = config.measure_influence or "influence" in self._allocator.needs
         self._cache: RemovedCache | None = None
         if config.removed_cache_decay:
             self._cache = RemovedCache(config.removed_cache_decay, self._roles_without)
-        self._check_fit()
-        self._try_credit()
+        try_credit(
+            config.allocator,
+            topology=runner.topology,
+            plan=self.plan(runner.topology.roles, np.random.default_rng(0)),
+            arguments=self._arguments(runner.topology.roles),
+        )
+        if self._scores_influence:
+            expect_scorers(runner)
 
     @property
     def optimizer(self) -> PolicyOptimizer:
@@ -100,6 +118,7 @@ class CreditStage:
         if self._scores_influence:
             size = self._config.micro_batch_tokens
             groups = with_influence(groups, runner, micro_batch_tokens=size, costs=costs)
+        groups = self.critic.read(groups, costs) if self.critic else groups
         return self._categorised(groups, costs) if self._categorize else groups
 
     def plan(self, active: Collection[Role], rng: np.random.Generator) -> Plan:
@@ -127,10 +146,15 @@ class CreditStage:
             removals=tuple(dict.fromkeys([*wanted, *extra])),
             orders=orders,
             num_removed=config.removed_samples,
-            branches=branching_turns(topology) if "branch_rewards" in needs else (),
+            branches=self._branching_turns if "branch_rewards" in needs else (),
             num_branches=config.branch_samples,
             rate="ratings" in needs,
-            skip_uniform_groups=self._is_cancelled_in_uniform_groups and not config.measure_removed,
+            skip_uniform_groups=(
+                self._is_cancelled_in_uniform_groups
+                and not config.measure_removed
+                and config.train_on == "team"
+            ),
+            keep_completions=config.train_on == "all",
         )
 
     def is_usable(self, group: Group) -> bool:
@@ -180,13 +204,20 @@ class CreditStage:
             return None
         return self._allocator(outcomes, **self._arguments(self._runner.topology.roles))
 
-    def outcomes(self, group: Group) -> GroupOutcomes:
-        """Return the input of an allocator for a group."""
-        return group.outcomes(self._runner.agents)
+    def outcomes(self, groups: Sequence[Group]) -> list[GroupOutcomes]:
+        """Return the input of an allocator for all groups of a step; once per step.
+
+        A critic is fitted to them, and its values are a part of it.
+        """
+        agents = self._runner.agents
+        if self.critic is None:
+            return [group.outcomes(agents) for group in groups]
+        values = self.critic.values(groups)
+        return [group.outcomes(agents, own) for group, own in zip(groups, values, strict=True)]
 
     def remember(
         self,
-        groups: Sequence[Group],
+        outcomes: Sequence[GroupOutcomes],
         updated: Collection[Role],
         *,
         credit: Sequence[FloatArray],
@@ -194,13 +225,13 @@ class CreditStage:
         """Update the states at the end of a step, after the policies of some roles were updated.
 
         Args:
-            groups: The groups that were trained on.
+            outcomes: The outcomes of the groups that were trained on.
             updated: The roles whose policies were updated.
             credit: What the optimizer has computed the advantages from, (G, T) per group.
         """
         self._optimizer = self._optimizer.after(credit)
-        if self._state is not None and groups:
-            self._state = self._state.updated([self.outcomes(group) for group in groups])
+        if self._state is not None and outcomes:
+            self._state = self._state.updated(outcomes)
         if self._cache is not None:
             for role in updated:
                 self._cache.policy_updated(role)
@@ -227,6 +258,7 @@ class CreditStage:
             "state": self._state,
             "reads": reads_of(self._runner.topology),
             "agents": self._speaking_as(active),
+            "weights": None if self.critic is None else self.critic.weights,
         }
         taken = {name: value for name, value in inputs.items() if name in self._allocator.inputs}
         return {**self._hyperparameters, **taken}
@@ -240,6 +272,12 @@ class CreditStage:
             are_recounts=removals_are_recounts(self._runner.topology),
         )
         return removals if orders is None else None
+
+    @property
+    def _branching_turns(self) -> tuple[str, ...]:
+        """Names of the turns that are continued, if the allocator needs continuations."""
+        turns = branching_turns(self._runner.topology)
+        return turns[-1:] if self._hyperparameters.get("after") == "last" else turns
 
     def _speaking_as(self, roles: Collection[Role]) -> frozenset[str]:
         """Return the agents that speak in one of these roles."""
@@ -304,39 +342,3 @@ class CreditStage:
             and self._state is None
             and is_task_level
         )
-
-    def _check_fit(self) -> None:
-        """Raise ValueError if the allocator's measurements mean nothing in this team."""
-        topology, needs = self._runner.topology, self._allocator.needs
-        problem = None
-        if needs & {"branch_rewards", "influence"} and nobody_reads(topology):
-            problem = "no agent speaks after reading another; pass e.g. --allocator leave_one_out"
-        if "own_rewards" in needs and not answers_in_every_turn(topology):
-            problem = "only the last speaker states an answer; pass e.g. --allocator branch"
-        if problem is not None:
-            raise ValueError(
-                f"allocator must fit the topology, got {self._config.allocator!r} for "
-                f"{topology.name!r}, in which {problem}"
-            )
-        if self._scores_influence:
-            expect_scorers(self._runner)
-
-    def _try_credit(self) -> None:
-        """Validate the allocator's hyperparameters before the first rollouts."""
-        runner, topology = self._runner, self._runner.topology
-        roles = set(topology.roles)
-        plan = self.plan(roles, np.random.default_rng(0))
-        num_agents, names = len(runner.agents), turn_names(topology)
-        trial = GroupOutcomes(
-            runner.agents,
-            [-1.0, 1.0],
-            removed_rewards={removed: [-1.0] for removed in plan.removals} or None,
-            branch_rewards={turn: [[-1.0], [1.0]] for turn in plan.branches} or None,
-            ratings=np.full((num_agents, num_agents, 2), 0.5) if plan.rate else None,
-            features=np.zeros((2, len(names)), dtype=np.int64),
-            own_rewards=np.zeros((2, len(names))),
-            influence=np.zeros((2, len(names))),
-            turns=repeated_turn_names(topology),
-            orders=plan.orders,
-        )
-        self._allocator.many([trial], **self._arguments(roles))

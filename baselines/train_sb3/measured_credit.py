@@ -20,10 +20,10 @@ Replay: TypeAlias = Literal["same_coin", "fresh", "task"]
 MEANINGFUL = tuple(
     name
     for name, allocator in ALLOCATORS.items()
-    if not allocator.needs & {"ratings", "own_rewards", "influence"}
+    if not allocator.needs & {"ratings", "own_rewards", "influence", "values"}
 )
 """Allocators available in the signal game, whose agents cannot rate each other, only one of which
-answers, and whose messages have no log-probability of language."""
+answers, and whose messages have neither a log-probability of language nor hidden states."""
 NEED_GROUPS = frozenset({"branch", "c3", "hierarchical_grpo", "regression"})
 """Allocators that compare the rollouts of a group, and so need at least two."""
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from baselines.credit import GroupOutcomes
 
 NAMES = ("thinker_0", "thinker_1", "solver_0")
-MOST_BYTES = 280
+MOST_BYTES = 300
 """Size of a group of three agents, five rollouts and three replays."""
 TEAM_REWARDS = (-1.0, 1.0)
 # Sums of these are exact in any order, so a mean is zero or not whatever the order.
@@ -62,6 +62,7 @@ def groups(draw: st.DrawFn, *, per_rollout: bool | None = None) -> GroupOutcomes
         features=array((0, 1, 2), num_rollouts, len(agents)),
         own_rewards=array(MEAN_REWARDS, num_rollouts, len(agents)),
         influence=array(NATS, num_rollouts, len(agents)),
+        values=array(MEAN_REWARDS, num_rollouts, len(agents)),
     )
 
 
@@ -87,6 +88,7 @@ def reorder_rollouts(group: GroupOutcomes, order: Sequence[int]) -> GroupOutcome
         group.features[index],
         own_rewards=group.own_rewards[index],
         influence=group.influence[index],
+        values=group.values[index],
     )
 
 
@@ -103,6 +105,7 @@ def reorder_agents(group: GroupOutcomes, order: Sequence[int]) -> GroupOutcomes:
         group.features[:, index],
         own_rewards=group.own_rewards[:, index],
         influence=group.influence[:, index],
+        values=group.values[:, index],
     )
 
 
@@ -121,6 +124,7 @@ def rename_agents(group: GroupOutcomes, names: dict[str, str]) -> GroupOutcomes:
         group.features,
         own_rewards=group.own_rewards,
         influence=group.influence,
+        values=group.values,
     )
 
 
@@ -158,6 +162,7 @@ def measured_group(rng: np.random.Generator, *, num_agents: int | None = None) -
         rng.integers(3, size=(num_rollouts, num_agents)),
         own_rewards=rng.choice([-1.0, 1.0], (num_rollouts, num_agents)),
         influence=rng.normal(size=(num_rollouts, num_agents)),
+        values=rng.uniform(-1.0, 1.0, (num_rollouts, num_agents)),
     )
 
 

@@ -23,8 +23,8 @@ from baselines.credit.outcomes import GroupBatch
 from baselines.credit.registry import RemovalPlan
 from baselines.credit.removals import stages
 
-UNMEASURED = {"own_rewards", "influence"}
-"""What no chain has: only its solver answers, and its messages are no language."""
+UNMEASURED = {"own_rewards", "values"}
+"""What a chain has not: only its solver answers, and symbols have no hidden states to value."""
 SMALL = Plan(num_pairs=4, removals=every_removal, group_size=4, num_samples=2, num_set_samples=2)
 
 
@@ -159,7 +159,8 @@ def test_cost_counts_what_an_allocator_needs(parts):
     cost = {name: (row["tokens"], row["verifier_calls"]) for name, row in made.items()}
     # 4 rollouts of 2 messages; without an agent 2 samples of 1 message each, once for the task;
     # 2 answers to each of 4 thoughts; 2 raters of 4 rollouts; 8 suffixes of 2 and of 1 messages.
-    assert cost["shared"] == cost[ZERO] == cost["regression"] == cost[EXACT] == (8, 4)
+    free = ("shared", ZERO, "regression", "influence", EXACT)
+    assert {cost[name] for name in free} == {(8, 4)}
     assert cost["counterfactual"] == cost["history"] == (10, 6)
     assert cost["leave_one_out"] == cost["shapley"] == cost["banzhaf"] == (12, 8)
     assert cost["branch"] == cost["c3"] == cost["hierarchical_grpo"] == (16, 12)
@@ -220,6 +221,16 @@ def test_removals_from_a_vote_are_free():
     made = seed_scores([measure_game(make_vote(3, rng), SMALL, 0, rng)])
     assert made["shapley"]["tokens"] == made["shared"]["tokens"] == 12
     assert made["own_answer"]["tokens"] == 12
+
+
+def test_influence_in_a_chain_is_that_of_the_policy_by_hand():
+    game = make_chain(1, np.random.default_rng(0))
+    made = measure_game(game, SMALL, 0, np.random.default_rng(1))
+    message, answer = made.batch.features[2, 3]
+    # Rows: 2 of the thinker, then 5 messages of the solver after each message and after none, and
+    # 5 answers; a solver that nobody follows gives an answer.
+    given, alone = game.policy[2 + 5 + message, answer], game.policy[2 + 5 + 4, answer]
+    assert made.batch.influence[2, 3].tolist() == [pytest.approx(np.log(given / alone)), 0.0]
 
 
 def test_own_rewards_of_a_vote_are_those_of_its_answers():

@@ -34,6 +34,7 @@ def test_stacks_hold_every_group_once_in_its_place() -> None:
             np.testing.assert_array_equal(batch.features[row], group.features)
             np.testing.assert_array_equal(batch.own_rewards[row], group.own_rewards)
             np.testing.assert_array_equal(batch.influence[row], group.influence)
+            np.testing.assert_array_equal(batch.values[row], group.values)
     assert sorted(seen) == list(range(200))
 
 
@@ -44,7 +45,7 @@ def test_stacks_hold_only_what_is_needed() -> None:
     assert batch.features.shape == (2, *group.features.shape)
     assert batch.removed_rewards is batch.branch_rewards is None
     assert batch.ratings is batch.rating_valid is None
-    assert batch.own_rewards is batch.influence is None
+    assert batch.own_rewards is batch.influence is batch.values is None
 
 
 def test_stacks_do_not_mix_teams_shapes_or_measurements() -> None:

@@ -28,6 +28,7 @@ READS_SPEAKING_ORDER = {
     "branch": "an agent is compared with the one that spoke before it",
     "c3": "a message is compared with its siblings, which follow those before it",
     "hierarchical_grpo": "a message is compared with others that follow those before it",
+    "critic": "the value before a turn is that after the one before it",
     "history": "the last speaker has a formula of its own",
     "regression": "a message is compared in a model of it and those before it",
 }
@@ -39,9 +40,10 @@ WITHOUT = {  # how to leave a measurement out
     "features": {"features": None},
     "own_rewards": {"own_rewards": None},
     "influence": {"influence": None},
+    "values": {"values": None},
 }
 
-INPUTS = {"state", "features", "probabilities", "reads", "agents"}
+INPUTS = {"state", "features", "probabilities", "reads", "agents", "values", "weights"}
 """Keyword-only parameters that are no hyperparameters: a trainer or a caller computes them."""
 
 every_allocator = pytest.mark.parametrize("name", ALLOCATORS)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from baselines.common.types import FloatArray
 from baselines.policies.base import Completion, Prompt, Sampling
+from baselines.policies.local.hidden_states import last_hidden_states
 from baselines.policies.local.loading import converted_gguf, load_model, quiet_transformers
 from baselines.policies.local.option_scores import option_logprobs
 from baselines.policies.local.sampler import DEFAULT_MAX_ROWS, StopRule, sample_tokens
@@ -234,6 +235,18 @@ class HFPolicy:
                 if len(ids) + max_tokens > self._context:
                     encoded[key] = self._cut_middle(ids, max_tokens, self._context)
         return [encoded[key] for key in keys]
+
+    def hidden_states(self, prompts: Sequence[tuple[int, ...]]) -> FloatArray:
+        """Return the last hidden state after each prompt, without gradient.
+
+        Args:
+            prompts: Token ids of B prompts, none empty.
+
+        Returns:
+            Shape (B, D), D the width of the network.
+        """
+        max_rows = self._rows_that_fit(max(map(len, prompts), default=1))
+        return last_hidden_states(self._model, prompts, max_rows=max_rows)
 
     def save(self, folder: Path) -> None:
         """Write weights and tokenizer in Hugging Face format, for `load`."""

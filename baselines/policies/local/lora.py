@@ -280,6 +280,11 @@ class LoraPolicy:
         """Return token ids of each prompt, as `HFPolicy.encode`."""
         return self._base.activate(self._adapter).encode(prompts, max_tokens)
 
+    def hidden_states(self, prompts: Sequence[tuple[int, ...]]) -> FloatArray:
+        """Return hidden states after prompts, as `HFPolicy.hidden_states`."""
+        with torch.no_grad():
+            return self._base.call(self._adapter, lambda policy: policy.hidden_states(prompts))
+
     def save(self, folder: Path) -> None:
         """Write only the adapter in peft's format, with the name of its base."""
         assert self._adapter is not None, "a reference policy must not be saved"

@@ -10,11 +10,12 @@ import numpy as np
 
 from baselines.common.types import FloatArray, IntArray
 from baselines.credit import GroupOutcomes, audit_advantages
-from baselines.credit.turns import speakers_of
+from baselines.credit.turns import speaker_of, speakers_of
 from baselines.optimizers import PolicyOptimizer
 from baselines.policies.base import Completion
 from baselines.rollouts.costs import CostTracker
 from baselines.rollouts.groups import Group
+from baselines.train.critic.critic import Critic
 
 Metrics = dict[str, float | None]
 
@@ -128,6 +129,30 @@ def rating_metrics(outcomes: Sequence[GroupOutcomes], agents: Sequence[str]) -> 
             if known
             else None
         )
+    return metrics
+
+
+def critic_metrics(critic: Critic | None, turns: Sequence[str], agents: Sequence[str]) -> Metrics:
+    """Return what the values of a critic explain, and their weights; None without a critic.
+
+    Args:
+        critic: The critic, after the values of the step.
+        turns: Names of the turns.
+        agents: Names of the agents; what holds for an agent is averaged over its turns.
+    """
+    speakers = np.array([turn if turn in agents else speaker_of(turn) for turn in turns])
+    metrics: Metrics = {
+        "critic/explained_variance": _finite(critic.total.value[-1]) if critic else None,
+        "critic/explained_variance_low": _finite(critic.total.low[-1]) if critic else None,
+    }
+    for agent in agents:
+        own = speakers == agent
+        metrics |= {
+            f"critic/{agent}/explained_by_messages": (
+                _finite(critic.by_messages.value[own].mean()) if critic else None
+            ),
+            f"critic/{agent}/weight": float(critic.weights[own].mean()) if critic else None,
+        }
     return metrics
 
 

@@ -11,9 +11,11 @@ import numpy as np
 from baselines.bench.credit.games.cosac import EXACT, NUM_SUFFIXES, SAMPLED, cosac_advantages
 from baselines.bench.credit.games.turn_game import (
     FREE,
+    IDLE,
     TabularGame,
     branch_rewards,
     gradients,
+    is_last,
     oracle_ratings,
     play,
     removed_rewards,
@@ -152,6 +154,7 @@ def measure_game(game: TabularGame, plan: Plan, task: int, rng: np.random.Genera
         features=choices,
         orders=drawn.orders,
         own_rewards=_own_rewards(game, choices) if game.reads == "none" else None,
+        influence=_influence(game, choices) if game.reads == "chain" else None,
     )
     return Measured(
         batch=batch,
@@ -188,6 +191,19 @@ def _own_rewards(game: TabularGame, choices: IntArray) -> FloatArray:
     everybody = frozenset(range(choices.shape[-1]))
     alone = [game.reward(game.without(choices, everybody - {own})) for own in sorted(everybody)]
     return np.stack(alone, axis=-1)
+
+
+def _influence(game: TabularGame, choices: IntArray) -> FloatArray:
+    """Return log p(next choice | all before) - log p(it | all but the choice), (N, G, A), nats."""
+    influence = np.zeros(choices.shape)
+    for turn in range(choices.shape[-1] - 1):
+        following, ends = choices[..., turn + 1], is_last(choices, turn + 1)
+        without = choices[..., : turn + 1].copy()
+        without[..., turn] = IDLE
+        given = game.policy[game.rows(turn + 1, choices[..., : turn + 1], ends), following]
+        alone = game.policy[game.rows(turn + 1, without, ends), following]
+        influence[..., turn] = np.log(given / alone)
+    return influence
 
 
 def _prices(game: TabularGame, choices: IntArray, batch: GroupBatch) -> Prices:
