@@ -157,7 +157,8 @@ def test_values_equal_those_of_the_credit_bench(mixture):
         else np.diff(np.stack(found.prefix_values(table), axis=-1), axis=-1)
     )
     np.testing.assert_allclose(game.advantages(choices), advantages, atol=1e-12)
-    for removed in ({0}, {1}, {0, 1}, {len(mixture.agents) - 1}, set(range(len(mixture.agents)))):
+    last = len(mixture.agents) - 1
+    for removed in ({0}, {1}, {last}, {0, last} if last > 1 else {0}):
         values = found.coalition_values(table, frozenset(removed))
         expected = [
             enumeration.coalition_value(game, own, frozenset(removed)) for own in choices[::5]

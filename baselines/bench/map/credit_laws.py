@@ -1,4 +1,4 @@
-"""Distribution of each allocator's credit, given what the agents of a rollout chose."""
+"""Credit of each allocator as a weighted sum of rewards and replays, whose values are known."""
 
 from __future__ import annotations
 
@@ -18,109 +18,149 @@ COUNTERFACTUAL_WEIGHT = 0.2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class CreditLaw:
-    """Mean and variance of the credit of each agent, for each outcome of a rollout.
+class Term:
+    """A quantity that the credit of some agents contains.
 
     Args:
-        mean: Mean over replays, shape (..., O, A).
-        own_variance: Variance from replays of this rollout alone, shape (..., O, A).
-        task_variance: Variance from replays that a group shares, shape (..., A).
-        replayed: Number of replayed messages per group, per rollout: (a, b) for a + b * G.
-        centred: Agents whose credit the allocator itself centres on the group.
+        values: Its expectation for each outcome of a rollout, shape (..., O).
+        weights: Its weight in the credit of each agent, shape (A,).
+        samples: Rewards of -1 or +1 whose mean estimates it; 0: it is known.
+        num_replayed: Number of messages of one sample.
+        is_of_task: Whether the rollouts of a group share the samples.
     """
 
-    mean: FloatArray
-    own_variance: FloatArray
-    task_variance: FloatArray
-    replayed: tuple[float, float] = (0.0, 0.0)
-    centred: frozenset[int] = field(default_factory=frozenset)
+    values: FloatArray
+    weights: FloatArray
+    samples: int = 0
+    num_replayed: int = 0
+    is_of_task: bool = False
+
+    @property
+    def variance(self) -> FloatArray:
+        """Variance of the estimate for each outcome, shape (..., O)."""
+        if not self.samples:
+            return np.zeros_like(self.values)
+        spread: FloatArray = (1.0 - self.values**2) / self.samples
+        return spread
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Rules:
-    """Which credit is computed, and with how many replays.
+class CreditLaw:
+    """Credit of the agents of a rollout: the sum of its terms, sampled independently.
 
     Args:
-        samples: Replays M per removal or continuation.
-        agents: Positions of the agents that are trained; others need no replays.
+        terms: The terms.
+        centred: Agents whose credit the allocator itself centres on the group.
     """
 
-    samples: int
-    agents: tuple[int, ...]
+    terms: tuple[Term, ...]
+    centred: frozenset[int] = field(default_factory=frozenset)
+
+    def mean(self, agent: int) -> FloatArray:
+        """Return the mean credit of an agent for each outcome, shape (..., O)."""
+        parts = [term.weights[agent] * term.values for term in self.terms if term.weights[agent]]
+        total: FloatArray = sum(parts, start=np.zeros_like(self.terms[0].values))
+        return total
+
+    def variance(self, agent: int, *, is_of_task: bool) -> FloatArray:
+        """Return the variance from replays of the rollout, or of its task, shape (..., O)."""
+        total = np.zeros_like(self.terms[0].values)
+        for term in self.terms:
+            if term.is_of_task == is_of_task and term.weights[agent]:
+                total = total + term.weights[agent] ** 2 * term.variance
+        return total
+
+    def num_replayed(self, group_size: int) -> int:
+        """Return the number of replayed messages of a group."""
+        return sum(
+            term.samples * term.num_replayed * (1 if term.is_of_task else group_size)
+            for term in self.terms
+        )
 
 
-LawFunction = Callable[[Enumerated, FloatArray, Rules], CreditLaw]
+LawFunction = Callable[[Enumerated, FloatArray, Sequence[int], int], CreditLaw]
+"""(game, policy (..., rows, C), trained agents, replays M of each measurement) -> law."""
 
 
-def shared(game: Enumerated, table: FloatArray, rules: Rules) -> CreditLaw:
+def shared(game: Enumerated, table: FloatArray, agents: Sequence[int], samples: int) -> CreditLaw:
     """Return R for each agent."""
-    del rules
-    return _exact(_on_agents(game, table, game.whole.rewards[:, None]))
+    del agents, samples
+    return CreditLaw((_reward(game, table, np.ones(game.num_agents)),))
 
 
-def own_answer(game: Enumerated, table: FloatArray, rules: Rules) -> CreditLaw:
+def own_answer(
+    game: Enumerated, table: FloatArray, agents: Sequence[int], samples: int
+) -> CreditLaw:
     """Return +1 if the agent's own answer is correct, else -1."""
-    del rules
-    return _exact(_on_agents(game, table, np.where(game.whole.choices == CORRECT, 1.0, -1.0)))
+    del samples
+    is_correct = np.where(game.whole.choices == CORRECT, 1.0, -1.0)
+    unit = np.eye(game.num_agents)
+    return CreditLaw(tuple(Term(_spread(is_correct[:, a], table), unit[a]) for a in agents))
 
 
-def oracle(game: Enumerated, table: FloatArray, rules: Rules) -> CreditLaw:
-    """Return the exact change in E[R] by each choice: Q - V, which nobody knows in training."""
-    del rules
+def oracle(game: Enumerated, table: FloatArray, agents: Sequence[int], samples: int) -> CreditLaw:
+    """Return the exact change in E[R] by each choice, Q - V, which no run knows."""
+    del samples
+    values = game.prefix_values(table)
     if game.game.reads == "none":
-        start = game.prefix_values(table)[0]
-        return _exact(game.own_values(table) - start[..., None])
-    return _exact(np.diff(np.stack(game.prefix_values(table), axis=-1), axis=-1))
+        after = np.moveaxis(game.own_values(table), -1, 0)
+        before = [values[0]] * game.num_agents
+    else:
+        after, before = values[1:], values[:-1]
+    unit = np.eye(game.num_agents)
+    return CreditLaw(tuple(Term(after[agent] - before[agent], unit[agent]) for agent in agents))
 
 
-def branch(game: Enumerated, table: FloatArray, rules: Rules) -> CreditLaw:
-    """Return `branch_credit`: differences of M continuations after each turn."""
-    values = np.stack(game.prefix_values(table)[1:], axis=-1)  # (..., O, A), the last is R
-    noise = (1.0 - values**2) / rules.samples
-    noise[..., -1] = 0.0
-    mean = np.diff(values, axis=-1, prepend=0.0)
-    variance = noise + np.concatenate([np.zeros_like(noise[..., :1]), noise[..., :-1]], axis=-1)
-    # Agent t needs the continuations after its turn and after the one before.
-    turns = {turn for agent in rules.agents for turn in (agent, agent - 1)}
-    measured = [turn for turn in turns if 0 <= turn < game.num_agents - 1]
-    replayed = sum(rules.samples * (game.num_agents - 1 - turn) for turn in measured)
-    return CreditLaw(
-        mean, variance, np.zeros_like(mean[..., 0, :]), (0.0, replayed), frozenset({0})
-    )
+def branch(game: Enumerated, table: FloatArray, agents: Sequence[int], samples: int) -> CreditLaw:
+    """Return `branch_credit`: differences of M continuations after each turn.
+
+    Note: Agent t needs the continuations after its turn and after the one before.
+    """
+    last = game.num_agents - 1
+    values = game.prefix_values(table)
+    terms = [_reward(game, table, np.eye(last + 1)[last])]
+    for turn in sorted({turn for agent in agents for turn in (agent, agent - 1)}):
+        if 0 <= turn < last:
+            weights = np.eye(last + 1)[turn] - np.eye(last + 1)[turn + 1]
+            terms.append(Term(values[turn + 1], weights, samples, last - turn))
+    return CreditLaw(tuple(terms), frozenset({0}))
 
 
-def counterfactual(game: Enumerated, table: FloatArray, rules: Rules) -> CreditLaw:
+def counterfactual(
+    game: Enumerated, table: FloatArray, agents: Sequence[int], samples: int
+) -> CreditLaw:
     """Return `counterfactual_credit` up to its group baseline, which an advantage subtracts.
 
     Note: Of mode "margin"; "event", the default, differs if as many replays are correct as wrong.
     """
-    mean = np.repeat(game.whole.rewards[:, None], game.num_agents, axis=1)
-    removed = [agent for agent in rules.agents if agent < game.num_agents - 1]
-    mean[:, removed] *= 1.0 + COUNTERFACTUAL_WEIGHT / 2.0
-    law = _exact(_on_agents(game, table, mean))
-    weights = {frozenset({agent}): np.zeros(game.num_agents) for agent in removed}
-    return CreditLaw(
-        law.mean, law.own_variance, law.task_variance, _replayed(game, weights, rules.samples)
-    )
+    weights = np.ones(game.num_agents)
+    removed = [agent for agent in agents if agent < game.num_agents - 1]
+    weights[removed] += COUNTERFACTUAL_WEIGHT / 2.0
+    nothing = {frozenset({agent}): np.zeros(game.num_agents) for agent in removed}
+    return _coalitions(game, table, samples, weights, nothing)
 
 
-def leave_one_out(game: Enumerated, table: FloatArray, rules: Rules) -> CreditLaw:
+def leave_one_out(
+    game: Enumerated, table: FloatArray, agents: Sequence[int], samples: int
+) -> CreditLaw:
     """Return R - S, with S the mean of M replays without the agent."""
-    weights = {frozenset({agent}): -np.eye(game.num_agents)[agent] for agent in rules.agents}
-    return _coalitions(game, table, rules, np.ones(game.num_agents), weights)
+    weights = {frozenset({agent}): -np.eye(game.num_agents)[agent] for agent in agents}
+    return _coalitions(game, table, samples, np.ones(game.num_agents), weights)
 
 
-def shapley(game: Enumerated, table: FloatArray, rules: Rules) -> CreditLaw:
+def shapley(game: Enumerated, table: FloatArray, agents: Sequence[int], samples: int) -> CreditLaw:
     """Return Shapley values, every coalition played M times."""
+    del agents
     num_others = game.num_agents - 1
     sizes = range(game.num_agents)
     weights = [1.0 / (game.num_agents * comb(num_others, size)) for size in sizes]
-    return _subsets(game, table, rules, weights)
+    return _subsets(game, table, samples, weights)
 
 
-def banzhaf(game: Enumerated, table: FloatArray, rules: Rules) -> CreditLaw:
+def banzhaf(game: Enumerated, table: FloatArray, agents: Sequence[int], samples: int) -> CreditLaw:
     """Return Banzhaf values: the mean marginal contribution over all coalitions of the others."""
-    return _subsets(game, table, rules, [0.5 ** (game.num_agents - 1)] * game.num_agents)
+    del agents
+    return _subsets(game, table, samples, [0.5 ** (game.num_agents - 1)] * game.num_agents)
 
 
 LAWS: Mapping[str, LawFunction] = {
@@ -137,60 +177,47 @@ LAWS: Mapping[str, LawFunction] = {
 
 
 def _subsets(
-    game: Enumerated, table: FloatArray, rules: Rules, weights: Sequence[float]
+    game: Enumerated, table: FloatArray, samples: int, weights: Sequence[float]
 ) -> CreditLaw:
     """Return sum over coalitions T without a of weights[|T|] * (v(T and a) - v(T))."""
     everyone = frozenset(range(game.num_agents))
     of_removed = {}
-    for size in range(1, game.num_agents + 1):
+    for size in range(1, game.num_agents):  # the empty team adds a constant
         for removed in map(frozenset, combinations(everyone, size)):
             present = game.num_agents - size
             of_removed[removed] = np.array(
                 [-weights[present] if a in removed else weights[present - 1] for a in everyone]
             )
-    whole = np.full(game.num_agents, weights[-1])
-    return _coalitions(game, table, rules, whole, of_removed)
+    return _coalitions(game, table, samples, np.full(game.num_agents, weights[-1]), of_removed)
 
 
 def _coalitions(
     game: Enumerated,
     table: FloatArray,
-    rules: Rules,
+    samples: int,
     whole: FloatArray,
     weights: Mapping[frozenset[int], FloatArray],
 ) -> CreditLaw:
     """Return whole * R + sum over removals of weights (A,) * mean reward of M replays."""
-    law = _exact(_on_agents(game, table, game.whole.rewards[:, None] * whole))
-    mean, own, task = law.mean.copy(), law.own_variance, law.task_variance
+    terms = [_reward(game, table, whole)]
     for removed, weight in weights.items():
-        values = game.coalition_values(table, removed)
-        mean += values[..., None] * weight
-        if game.num_replayed(removed):
-            noise = (1.0 - values**2)[..., None] * weight**2 / rules.samples
-            if game.is_of_task(removed):
-                task = task + noise[..., 0, :]
-            else:
-                own = own + noise
-    return CreditLaw(mean, own, task, _replayed(game, weights, rules.samples))
+        num_replayed = game.num_replayed(removed)
+        terms.append(
+            Term(
+                game.coalition_values(table, removed),
+                weight,
+                samples if num_replayed else 0,
+                num_replayed,
+                game.is_of_task(removed),
+            )
+        )
+    return CreditLaw(tuple(terms))
 
 
-def _replayed(
-    game: Enumerated, removals: Mapping[frozenset[int], FloatArray], samples: int
-) -> tuple[float, float]:
-    of_task = of_rollout = 0.0
-    for removed in removals:
-        count = samples * game.num_replayed(removed)
-        if game.is_of_task(removed):
-            of_task += count
-        else:
-            of_rollout += count
-    return of_task, of_rollout
+def _reward(game: Enumerated, table: FloatArray, weights: FloatArray) -> Term:
+    return Term(_spread(game.whole.rewards, table), weights)
 
 
-def _on_agents(game: Enumerated, table: FloatArray, credit: FloatArray) -> FloatArray:
-    shape = (*table.shape[:-2], len(game.whole.rewards), game.num_agents)
-    return np.broadcast_to(credit, shape)
-
-
-def _exact(mean: FloatArray) -> CreditLaw:
-    return CreditLaw(mean, np.zeros_like(mean), np.zeros_like(mean[..., 0, :]))
+def _spread(values: FloatArray, table: FloatArray) -> FloatArray:
+    """Return values of the outcomes, shape (O,), for each policy, shape (..., O)."""
+    return np.broadcast_to(values, (*table.shape[:-2], len(values)))

@@ -12,7 +12,6 @@ from functools import cached_property
 
 import numpy as np
 
-from baselines.bench.credit.games.enumeration import EMPTY_TEAM
 from baselines.bench.credit.games.turn_game import FREE, IDLE, TabularGame, is_last
 from baselines.common.types import FloatArray, IntArray
 
@@ -96,15 +95,13 @@ class Enumerated:
         return values
 
     def coalition_values(self, table: FloatArray, removed: frozenset[int]) -> FloatArray:
-        """Return the value of each rollout's team without some agents, shape (..., O).
+        """Return the value of each rollout's team without some of its agents, shape (..., O).
 
         What they would have said before the first removed agent is kept; later agents choose
         again, except in a vote, whose other answers do not change.
         """
         batch = table.shape[:-2]
         num_outcomes = len(self.whole.rewards)
-        if len(removed) == self.num_agents:
-            return np.full((*batch, num_outcomes), EMPTY_TEAM)
         if self.game.reads == "none":
             left = self.whole.choices.copy()
             left[:, sorted(removed)] = IDLE
@@ -114,12 +111,10 @@ class Enumerated:
 
     def num_replayed(self, removed: frozenset[int]) -> int:
         """Return the number of messages of a replay without some agents: 0 in a vote."""
-        return 0 if len(removed) == self.num_agents else len(self._playout(removed).free)
+        return len(self._playout(removed).free)
 
     def is_of_task(self, removed: frozenset[int]) -> bool:
         """Whether a replay without these agents keeps nothing, so that a group shares it."""
-        if len(removed) == self.num_agents:
-            return False
         playout = self._playout(removed)
         return not playout.kept and bool(playout.free)
 

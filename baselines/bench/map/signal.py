@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from baselines.bench.map.credit_laws import LAWS, CreditLaw, Rules
+from baselines.bench.map.credit_laws import LAWS, CreditLaw
 from baselines.bench.map.enumerated import Enumerated
 from baselines.bench.map.mixture import Mixture
 from baselines.common.types import FloatArray
@@ -81,21 +81,15 @@ def gradient_signal(
             f"allocator 'counterfactual' must have an optimizer that centres on the group, got "
             f"{optimizer!r}; choose grpo, or leave_one_out"
         )
-    rules = Rules(samples, mixture.trained)
     parts, laws = [], []
     for kind, (task, table) in enumerate(zip(mixture.tasks, mixture.tables(), strict=True)):
         part = _Part(mixture, kind, Enumerated(task), table)
         parts.append(part)
-        laws.append(law_of(part.game, table, rules))
+        laws.append(law_of(part.game, table, mixture.trained, samples))
     exact = exact_gradient(mixture)
     mean, second = _moments(mixture, parts, laws, method, group_size)
-    of_task, of_rollout = laws[0].replayed
-    return from_moments(
-        mean,
-        second,
-        exact,
-        group_size * len(mixture.agents) + replay_cost * (of_task + group_size * of_rollout),
-    )
+    replayed = replay_cost * laws[0].num_replayed(group_size)
+    return from_moments(mean, second, exact, group_size * len(mixture.agents) + replayed)
 
 
 def efficiency(
@@ -154,13 +148,11 @@ def from_moments(mean: FloatArray, second: float, exact: FloatArray, tokens: flo
 
 def exact_gradient(mixture: Mixture) -> FloatArray:
     """Return the gradient of E[R] over all tasks in the logits of the trained rows, (P, C)."""
-    rules = Rules(1, mixture.trained)
     total = np.zeros_like(mixture.policy)
     for kind, (task, table) in enumerate(zip(mixture.tasks, mixture.tables(), strict=True)):
         part = _Part(mixture, kind, Enumerated(task), table)
-        law = LAWS[REFERENCE](part.game, table, rules)
         for agent in mixture.trained:
-            total += mixture.weights[kind] * part.covariance(agent, law.mean[:, agent])
+            total += mixture.weights[kind] * part.covariance(agent, part.game.whole.rewards)
     return total
 
 
@@ -258,9 +250,10 @@ def _plain_moments(
     g = mean over g of u_g v_g, so E |g|^2 = E[u^2 |v|^2] / G + (1 - 1 / G) |E[u v]|^2
     """
     probability, norms = part.probability, part.score_norms(agent)
-    credit = law.mean[:, agent] - baseline
+    credit = law.mean(agent) - baseline
     mean = part.covariance(agent, credit)
-    spread = credit**2 + law.own_variance[:, agent] + law.task_variance[agent]
+    spread = credit**2 + law.variance(agent, is_of_task=False)
+    spread = spread + law.variance(agent, is_of_task=True)
     own = float(probability @ (spread * norms))
     return mean, own / group_size + (1.0 - 1.0 / group_size) * float((mean**2).sum())
 
@@ -279,9 +272,9 @@ def _centred_moments(
     What a group shares, the baseline included, cancels.
     """
     probability, norms, count = part.probability, part.score_norms(agent), group_size
-    credit = law.mean[:, agent] - probability @ law.mean[:, agent]
+    credit = law.mean(agent) - probability @ law.mean(agent)
     covariance = part.covariance(agent, credit)
-    spread = credit**2 + law.own_variance[:, agent]
+    spread = credit**2 + law.variance(agent, is_of_task=False)
     together = float(probability @ (spread * norms))
     apart = float(probability @ spread) * float(probability @ norms)
     square = (
@@ -306,13 +299,16 @@ def _whitening(
     """
     means, seconds = [], []
     for part, law in zip(parts, laws, strict=True):
-        probability = part.probability
-        mean = float(probability @ law.mean[:, agent])
-        spread = (law.mean[:, agent] - mean) ** 2 + law.own_variance[:, agent]
-        within = float(probability @ spread)
-        means.append(0.0 if is_centred else mean)
-        shared = 0.0 if is_centred else float(law.task_variance[agent]) + mean**2
-        seconds.append((1.0 - 1.0 / group_size) * within if is_centred else within + shared)
+        probability, credit = part.probability, law.mean(agent)
+        mean = float(probability @ credit)
+        within = float(probability @ ((credit - mean) ** 2 + law.variance(agent, is_of_task=False)))
+        if is_centred:
+            means.append(0.0)
+            seconds.append((1.0 - 1.0 / group_size) * within)
+        else:
+            common = float(probability @ law.variance(agent, is_of_task=True))
+            means.append(mean)
+            seconds.append(within + common + mean**2)
     baseline = float(mixture.weights @ np.array(means))
     variance = float(mixture.weights @ np.array(seconds)) - baseline**2
     return baseline, float(np.sqrt(variance)) or 1.0
