@@ -114,10 +114,11 @@ def chain_mixture(
     interaction: float = 0.0,
     specialists: bool = False,
     skill: float = 0.5,
+    phrasings: int = 2,
     hopeless: float = 0.0,
     trained: Trained = "thinkers",
 ) -> Mixture:
-    """Return tasks of a chain: K thinkers, each with a useful and a useless message, and a solver.
+    """Return tasks of a chain: K thinkers, whose messages are useful or useless, and a solver.
 
     P(solver is correct) = 1 - reliability + (2 * reliability - 1) * u
     u = (1 - |interaction|) * (useful / K) + |interaction| * [all are useful]     interaction >= 0
@@ -135,6 +136,8 @@ def chain_mixture(
         specialists: Whether each task needs one thinker, equally often each: then u is 1 if its
             thought is useful, else 0.
         skill: Probability of a useful message before training.
+        phrasings: Number of ways to say a useful message, and a useless one; they differ to a
+            thinker's policy and mean the same to the solver.
         hopeless: Share of the tasks without need that cannot be solved.
         trained: "thinkers", or "team": the solver as well, with a row for each task kind and
             pattern of messages.
@@ -142,7 +145,8 @@ def chain_mixture(
     Raises:
         ValueError: If a value is out of range.
     """
-    _expect_range("num_thinkers", num_thinkers, 1, 8)
+    _expect_range("num_thinkers", num_thinkers, 1, 6)
+    _expect_range("phrasings", phrasings, 1, 4)
     for name, value, low in (
         ("need", need, 0.0),
         ("reliability", reliability, 0.5),
@@ -162,12 +166,13 @@ def chain_mixture(
     ]
     kinds = [(weight, u) for weight, u in kinds if weight > 0.0]
     trains_solver = trained == "team"
-    thinkers = np.tile([skill, 1.0 - skill], (num_thinkers, 1))
+    thinkers = np.repeat([[skill, 1.0 - skill]], phrasings, axis=1) / phrasings
+    thinkers = np.tile(thinkers, (num_thinkers, 1))
     blocks, tasks, parameters = [thinkers], [], []
     for _, u in kinds:
         correct = 1.0 - reliability + (2.0 * reliability - 1.0) * u
         first = sum(map(len, blocks)) if trains_solver else FROZEN
-        blocks += [np.stack([correct, 1.0 - correct], axis=1)] if trains_solver else []
+        blocks += [_answers(correct, thinkers.shape[1])] if trains_solver else []
         task, rows = _chain_task(thinkers, correct, first)
         tasks.append(task)
         parameters.append(rows)
@@ -204,6 +209,13 @@ def _useful(num_thinkers: int) -> IntArray:
     return 1 - np.indices((2,) * num_thinkers).reshape(num_thinkers, -1).T
 
 
+def _answers(correct: FloatArray, num_choices: int) -> FloatArray:
+    """Return the policy of a solver that is correct with these probabilities, shape (n, C)."""
+    answers = np.repeat(((1.0 - correct) / (num_choices - 1))[:, None], num_choices, axis=1)
+    answers[:, CORRECT] = correct
+    return answers
+
+
 def _combined(useful: IntArray, interaction: float) -> FloatArray:
     together = useful.all(axis=1) if interaction >= 0.0 else useful.any(axis=1)
     mean: FloatArray = useful.mean(axis=1)
@@ -214,21 +226,23 @@ def _chain_task(thinkers: FloatArray, correct: FloatArray, first: int) -> tuple[
     """Return a chain with these answers of the solver, and the parameter row of each of its rows.
 
     Args:
-        thinkers: Probabilities of the messages of each thinker, shape (K, 2).
+        thinkers: Probabilities of the messages of each thinker, shape (K, C); the first half of
+            the messages is useful.
         correct: Probability that the solver is correct, by pattern of messages, shape (2 ** K,).
         first: Parameter row of the solver's first pattern, or FROZEN.
 
     Note: An agent whose later agents are removed answers as the solver would without its message.
     """
-    num_thinkers = len(thinkers)
+    num_thinkers, num_choices = thinkers.shape
     table, rows = [], []
     for turn in range(num_thinkers + 1):
-        read = np.indices((3,) * turn).reshape(turn, 3**turn)  # useful, useless, removed
-        pattern = np.zeros(3**turn, dtype=np.int64)
+        num_patterns = (num_choices + 1) ** turn
+        read = np.indices((num_choices + 1,) * turn).reshape(turn, num_patterns)
+        pattern = np.zeros(num_patterns, dtype=np.int64)
         for earlier in range(num_thinkers):
-            is_useless = read[earlier] != CORRECT if earlier < turn else True
+            is_useless = read[earlier] >= num_choices // 2 if earlier < turn else True
             pattern = 2 * pattern + is_useless
-        answers = np.stack([correct[pattern], 1.0 - correct[pattern]], axis=1)
+        answers = _answers(correct[pattern], num_choices)
         frozen = np.full(len(pattern), FROZEN)
         if turn == num_thinkers:
             solver = pattern + first if first != FROZEN else frozen
