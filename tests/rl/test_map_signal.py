@@ -212,7 +212,7 @@ def test_settings_without_a_closed_form_are_refused(arguments, words):
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: chain_mixture(0), "num_thinkers must be between 1 and 8, got 0"),
+        (lambda: chain_mixture(0), "num_thinkers must be between 1 and 5, got 0"),
         (lambda: chain_mixture(1, reliability=0.4), "reliability must be between 0.5 and 1"),
         (lambda: vote_mixture(3, skill=0.9, spread=0.2), "skill . spread"),
         (lambda: Mixture((), np.zeros(0), (), np.zeros((1, 2))), "weights"),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -46,6 +46,7 @@ class Enumerated:
     """
 
     game: TabularGame
+    _playouts: dict[frozenset[int], Playout] = field(default_factory=dict, init=False)
 
     @property
     def num_agents(self) -> int:
@@ -69,6 +70,10 @@ class Enumerated:
             table: Policy, shape (..., rows, C).
         """
         return _product(self.whole, table, range(self.num_agents))
+
+    def expected_reward(self, table: FloatArray) -> FloatArray:
+        """Return E[R], shape (...)."""
+        return self._after(self.whole, table, 0)[..., 0]
 
     def prefix_values(self, table: FloatArray) -> list[FloatArray]:
         """Return E[R | the first k choices] for k = 0 to A, each of shape (..., O).
@@ -119,6 +124,11 @@ class Enumerated:
         return not playout.kept and bool(playout.free)
 
     def _playout(self, removed: frozenset[int]) -> Playout:
+        if removed not in self._playouts:
+            self._playouts[removed] = self._enumerate(removed)
+        return self._playouts[removed]
+
+    def _enumerate(self, removed: frozenset[int]) -> Playout:
         num_agents, num_choices = self.num_agents, self.num_choices
         options = [[IDLE] if a in removed else range(num_choices) for a in range(num_agents)]
         choices = np.array(list(itertools.product(*options)), dtype=np.int64)

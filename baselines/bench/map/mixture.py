@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from baselines.bench.credit.games.chain import CORRECT, Chain
 from baselines.bench.credit.games.turn_game import TabularGame
 from baselines.bench.credit.games.vote_game import Vote
+from baselines.bench.map.enumerated import Enumerated
 from baselines.common.checks import expect_shape
 from baselines.common.types import FloatArray, IntArray
 
@@ -19,7 +21,7 @@ FROZEN = -1
 """Parameter row of a row of a game that is not trained."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Mixture:
     """Kinds of tasks of one team, whose policies share trained parameters.
 
@@ -58,6 +60,11 @@ class Mixture:
                         f"{self.agents[owners[row]]} and {self.agents[agent]}; give each its own"
                     )
 
+    @cached_property
+    def enumerated(self) -> list[Enumerated]:
+        """All outcomes of each kind of task."""
+        return [Enumerated(task) for task in self.tasks]
+
     @property
     def agents(self) -> tuple[str, ...]:
         """Names of the agents, in speaking order."""
@@ -72,6 +79,12 @@ class Mixture:
             for agent in task.owners[rows >= 0]
         }
         return tuple(sorted(found))
+
+    def with_policy(self, policy: FloatArray) -> Mixture:
+        """Return the same tasks with another policy, shape (P, C)."""
+        changed = replace(self, policy=policy)
+        changed.__dict__["enumerated"] = self.enumerated  # it depends on the tasks alone
+        return changed
 
     def tables(self, policy: FloatArray | None = None) -> list[FloatArray]:
         """Return the whole policy of each kind of task, each of shape (..., rows, C).
@@ -145,7 +158,7 @@ def chain_mixture(
     Raises:
         ValueError: If a value is out of range.
     """
-    _expect_range("num_thinkers", num_thinkers, 1, 6)
+    _expect_range("num_thinkers", num_thinkers, 1, 5)
     _expect_range("phrasings", phrasings, 1, 4)
     for name, value, low in (
         ("need", need, 0.0),

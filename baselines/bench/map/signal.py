@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -75,15 +76,15 @@ def gradient_signal(
     law_of = LAWS.get(allocator)
     if law_of is None:
         raise unknown_name("allocator", allocator, LAWS)
-    method = _method(optimizer, group_size)
+    method = method_of(optimizer, group_size)
     if allocator == "counterfactual" and not method.centres_on_group:
         raise ValueError(
             f"allocator 'counterfactual' must have an optimizer that centres on the group, got "
             f"{optimizer!r}; choose grpo, or leave_one_out"
         )
     parts, laws = [], []
-    for kind, (task, table) in enumerate(zip(mixture.tasks, mixture.tables(), strict=True)):
-        part = _Part(mixture, kind, Enumerated(task), table)
+    for kind, (game, table) in enumerate(zip(mixture.enumerated, mixture.tables(), strict=True)):
+        part = _Part(mixture, kind, game, table)
         parts.append(part)
         laws.append(law_of(part.game, table, mixture.trained, samples))
     exact = exact_gradient(mixture)
@@ -149,8 +150,8 @@ def from_moments(mean: FloatArray, second: float, exact: FloatArray, tokens: flo
 def exact_gradient(mixture: Mixture) -> FloatArray:
     """Return the gradient of E[R] over all tasks in the logits of the trained rows, (P, C)."""
     total = np.zeros_like(mixture.policy)
-    for kind, (task, table) in enumerate(zip(mixture.tasks, mixture.tables(), strict=True)):
-        part = _Part(mixture, kind, Enumerated(task), table)
+    for kind, (game, table) in enumerate(zip(mixture.enumerated, mixture.tables(), strict=True)):
+        part = _Part(mixture, kind, game, table)
         for agent in mixture.trained:
             total += mixture.weights[kind] * part.covariance(agent, part.game.whole.rewards)
     return total
@@ -159,14 +160,20 @@ def exact_gradient(mixture: Mixture) -> FloatArray:
 def expected_reward(mixture: Mixture, policy: FloatArray | None = None) -> FloatArray:
     """Return E[R] over all tasks, shape (...), of policies of shape (..., P, C)."""
     values = [
-        Enumerated(task).prefix_values(table)[0][..., 0]
-        for task, table in zip(mixture.tasks, mixture.tables(policy), strict=True)
+        game.expected_reward(table)
+        for game, table in zip(mixture.enumerated, mixture.tables(policy), strict=True)
     ]
     total: FloatArray = np.tensordot(mixture.weights, np.stack(values), axes=1)
     return total
 
 
-def _method(optimizer: str, group_size: int) -> PolicyOptimizer:
+def method_of(optimizer: str, group_size: int) -> PolicyOptimizer:
+    """Return an optimizer whose advantages have exact moments.
+
+    Raises:
+        ValueError: If it is unknown, divides by the standard deviation of a group, or needs a
+            larger group.
+    """
     if optimizer not in OPTIMIZERS:
         raise unknown_name("optimizer", optimizer, OPTIMIZERS)
     method = OPTIMIZERS[optimizer]
@@ -183,7 +190,7 @@ def _method(optimizer: str, group_size: int) -> PolicyOptimizer:
     return method
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class _Part:
     """One kind of task, with the probabilities and scores of its outcomes."""
 
@@ -192,7 +199,7 @@ class _Part:
     game: Enumerated
     table: FloatArray
 
-    @property
+    @cached_property
     def probability(self) -> FloatArray:
         return self.game.probabilities(self.table)
 
