@@ -12,10 +12,8 @@ from baselines.bench.map.mixture import Mixture
 from baselines.bench.map.signal import expected_reward, method_of
 from baselines.common.types import FloatArray, IntArray
 
-ROLLOUTS_PER_STEP = 32
-"""Rollouts of a step, in groups; replays come on top."""
-GRID_POINTS = 41
-"""Number of equidistant counts of tokens at which E[R] is read from a run."""
+DECAY = 0.9
+"""Decay of the running mean of the squared length of the gradient."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,48 +40,58 @@ REPLAYING = ("leave_one_out", "branch", "shapley", "banzhaf", "counterfactual")
 def train(
     mixture: Mixture,
     credit: Credit,
-    rates: FloatArray,
+    num_teams: int,
     *,
-    tokens: float,
+    num_steps: int,
+    step_tokens: float,
+    step_length: float,
     seed: Sequence[int],
 ) -> FloatArray:
-    """Train teams by gradient ascent on the logits until each has sampled the tokens.
+    """Train teams by stochastic gradient ascent on the logits, each step of the same tokens.
 
-    Every step plays ROLLOUTS_PER_STEP rollouts of each team, and as many replays as its credit
-    needs, and adds rate * gradient. Teams of one seed meet the same kinds of tasks, whatever their
-    credit.
+    logits = logits + step_length * g / sqrt(running mean of |g|^2)
+
+    so that a step is on average as long whatever the scale or the noise of the credit: what counts
+    is how well its direction agrees with the gradient. A step has as many groups as its tokens pay
+    for; what is left is spent in a later step.
 
     Args:
         mixture: The tasks and the policy before training.
         credit: Credit, optimizer and group size.
-        rates: Learning rate of each of N teams, shape (N,).
-        tokens: Number of messages, replays included, that a team samples.
+        num_teams: Number N of independent teams.
+        num_steps: Number of steps T.
+        step_tokens: Messages of a step, replays included.
+        step_length: Root mean square of the length of a step, in logits.
         seed: Seed of the sampling.
 
     Returns:
-        E[R], computed exactly, at GRID_POINTS equidistant counts of tokens from 0 to `tokens`,
-        shape (N, GRID_POINTS); between steps it is interpolated.
+        E[R], computed exactly, before training and after each step, shape (N, T + 1).
     """
-    method = method_of(credit.optimizer, credit.group_size)
     # Two generators, so that replays do not shift the rollouts of the next step.
     rollouts, replays = (np.random.default_rng([*seed, stream]) for stream in range(2))
-    logits = np.log(np.broadcast_to(mixture.policy, (len(rates), *mixture.policy.shape)))
-    num_groups = ROLLOUTS_PER_STEP // credit.group_size
-    spent, counts, values = 0.0, [0.0], [expected_reward(mixture, _softmax(logits))]
-    while spent < tokens:
-        policy = _softmax(logits)
-        step = _Step(mixture, policy, num_groups, credit.group_size, rollouts)
-        credits_, num_replayed = step.credit(credit, replays)
-        advantages = step.advantages(
-            credits_, centres=method.centres_on_group, whitens=method.whitens
-        )
-        logits = logits + rates[:, None, None] * step.gradient(advantages)
-        spent += ROLLOUTS_PER_STEP * len(mixture.agents) + credit.replay_cost * num_replayed
-        counts.append(spent)
+    logits = np.log(np.broadcast_to(mixture.policy, (num_teams, *mixture.policy.shape)))
+    cost = group_tokens(mixture, credit)
+    square, weight = np.zeros(num_teams), 0.0
+    values = [expected_reward(mixture, _softmax(logits))]
+    for index in range(num_steps):
+        num_groups = int((index + 1) * step_tokens / cost) - int(index * step_tokens / cost)
+        if num_groups:
+            step = _Step(mixture, _softmax(logits), num_groups, credit.group_size, rollouts)
+            gradient = step.gradient(step.advantages(credit, replays))
+            square = DECAY * square + (1.0 - DECAY) * (gradient**2).sum(axis=(1, 2))
+            weight = DECAY * weight + 1.0 - DECAY
+            scale = np.sqrt(square / weight)[:, None, None]
+            logits = logits + step_length * gradient / np.where(scale > 0.0, scale, 1.0)
         values.append(expected_reward(mixture, _softmax(logits)))
-    grid = np.linspace(0.0, tokens, GRID_POINTS)
-    curves = np.stack(values, axis=-1)
-    return np.array([np.interp(grid, counts, curve) for curve in curves])
+    return np.stack(values, axis=-1)
+
+
+def group_tokens(mixture: Mixture, credit: Credit) -> float:
+    """Return the messages of a group, replays included."""
+    table = mixture.tables()[0]
+    law = LAWS[credit.allocator](mixture.enumerated[0], table, mixture.trained, credit.samples)
+    replayed = credit.replay_cost * law.num_replayed(credit.group_size)
+    return credit.group_size * len(mixture.agents) + replayed
 
 
 class _Step:
@@ -111,33 +119,32 @@ class _Step:
         )  # (N, Z, O)
         self.outcomes = _draw(chances, self.kinds, drawn)
 
-    def credit(self, credit: Credit, rng: np.random.Generator) -> tuple[FloatArray, float]:
-        """Return the credit, shape (N, B, G, A), and the replayed messages of a team's step."""
-        shape = (*self.outcomes.shape, len(self._mixture.agents))
-        total = np.zeros(shape)
-        num_replayed = 0.0
+    def advantages(self, credit: Credit, rng: np.random.Generator) -> FloatArray:
+        """Return the advantages of a credit, shape (N, B, G, A)."""
+        method = method_of(credit.optimizer, credit.group_size)
+        values = self._credit(credit, rng)
+        if method.centres_on_group:
+            values = values - values.mean(axis=2, keepdims=True)
+        if method.whitens:
+            mean = values.mean(axis=(1, 2), keepdims=True)
+            spread = values.std(axis=(1, 2), keepdims=True)
+            values = (values - mean) / np.where(spread > 0.0, spread, 1.0)
+        return values
+
+    def _credit(self, credit: Credit, rng: np.random.Generator) -> FloatArray:
+        total = np.zeros((*self.outcomes.shape, len(self._mixture.agents)))
+        centred: frozenset[int] = frozenset()
         for kind, (game, table) in enumerate(
             zip(self._mixture.enumerated, self._tables, strict=True)
         ):
             law = LAWS[credit.allocator](game, table, self._mixture.trained, credit.samples)
             teams, groups = np.nonzero(self.kinds == kind)
-            own = self.outcomes[teams, groups]  # (n, G)
-            total[teams, groups] = _sampled(law, teams, own, rng)
-            num_replayed = law.num_replayed(shape[2]) * shape[1]
-            for agent in law.centred:
-                column = total[..., agent]
-                total[..., agent] = column - column.mean(axis=2, keepdims=True)
-        return total, num_replayed
-
-    def advantages(self, credit: FloatArray, *, centres: bool, whitens: bool) -> FloatArray:
-        """Return the advantages of credit, of the same shape."""
-        if centres:
-            credit = credit - credit.mean(axis=2, keepdims=True)
-        if whitens:
-            mean = credit.mean(axis=(1, 2), keepdims=True)
-            spread = credit.std(axis=(1, 2), ddof=1, keepdims=True)
-            credit = (credit - mean) / np.where(spread > 0.0, spread, 1.0)
-        return credit
+            total[teams, groups] = _sampled(law, teams, self.outcomes[teams, groups], rng)
+            centred = law.centred
+        for agent in centred:
+            column = total[..., agent]
+            total[..., agent] = column - column.mean(axis=2, keepdims=True)
+        return total
 
     def gradient(self, advantages: FloatArray) -> FloatArray:
         """Return the mean over rollouts of advantage * d log pi, shape (N, P, C)."""
