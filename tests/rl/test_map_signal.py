@@ -8,6 +8,7 @@ import pytest
 from baselines.bench.credit.games import enumeration, turn_game
 from baselines.bench.credit.games.chain import make_chain
 from baselines.bench.map.enumerated import Enumerated
+from baselines.bench.map.group_laws import group_signal
 from baselines.bench.map.mixture import Mixture, chain_mixture, single, vote_mixture
 from baselines.bench.map.signal import (
     efficiency,
@@ -22,7 +23,9 @@ from baselines.optimizers import OPTIMIZERS
 MIXTURES = {
     "chain": lambda: chain_mixture(2, need=0.4, reliability=0.9, skill=0.6, hopeless=0.3),
     "team": lambda: chain_mixture(1, need=0.5, reliability=0.8, interaction=0.5, trained="team"),
-    "specialists": lambda: chain_mixture(3, need=0.6, specialists=True, skill=0.3),
+    "specialists": lambda: chain_mixture(
+        3, need=0.6, specialists=True, skill=0.3, phrasings=1
+    ),
     "reading": lambda: single(make_chain(2, np.random.default_rng(1), num_choices=2)),
     "vote": lambda: vote_mixture(3, skill=0.45, spread=0.2),
 }
@@ -221,3 +224,42 @@ def test_settings_without_a_closed_form_are_refused(arguments, words):
 def test_mixtures_out_of_range_are_refused(make, words):
     with pytest.raises(ValueError, match=words):
         make()
+
+
+@pytest.mark.parametrize("name", ["team", "vote"])
+def test_moments_of_enumerated_groups_are_those_of_one_rollout(name):
+    mixture = MIXTURES[name]()
+    found = group_signal(mixture, "shared", optimizer="grpo", group_size=3)
+    expected = gradient_signal(mixture, "shared", optimizer="grpo", group_size=3)
+    assert [found.signal, found.noise, found.cosine, found.tokens] == pytest.approx(
+        [expected.signal, expected.noise, expected.cosine, expected.tokens]
+    )
+
+
+def test_moments_of_a_regression_are_those_of_played_groups():
+    mixture, group_size = MIXTURES["vote"](), 3
+    rng = np.random.default_rng(1)
+    (game,) = mixture.games()
+    choices = turn_game.play(game, NUM_GROUPS, group_size, rng)
+    batch = GroupBatch(agents=game.agents, team_rewards=game.reward(choices), features=choices)
+    credit = ALLOCATORS["regression"].credit(batch, reads="none")
+    advantages = np.stack(OPTIMIZERS["dapo"].baseline(list(credit), std=True))
+    gradients = turn_game.gradients(game, choices, advantages)[None]
+    unit = exact_gradient(mixture) / np.linalg.norm(exact_gradient(mixture))
+    found = group_signal(mixture, "regression", optimizer="dapo", group_size=group_size)
+    assert is_near((gradients * unit).sum(axis=(2, 3)), np.ones(1), np.sqrt(found.signal))
+    second = found.noise + found.signal / found.cosine**2
+    assert is_near((gradients**2).sum(axis=(2, 3)), np.ones(1), second)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"allocator": "branch"}, "regression"),
+        ({"optimizer": "reinforce_pp"}, "whiten"),
+        ({"group_size": 40}, "smaller"),
+    ],
+)
+def test_groups_that_cannot_be_enumerated_are_refused(arguments, words):
+    with pytest.raises(ValueError, match=words):
+        group_signal(vote_mixture(3), **{"allocator": "shared", **arguments})
