@@ -23,9 +23,7 @@ from baselines.optimizers import OPTIMIZERS
 MIXTURES = {
     "chain": lambda: chain_mixture(2, need=0.4, reliability=0.9, skill=0.6, hopeless=0.3),
     "team": lambda: chain_mixture(1, need=0.5, reliability=0.8, interaction=0.5, trained="team"),
-    "specialists": lambda: chain_mixture(
-        3, need=0.6, specialists=True, skill=0.3, phrasings=1
-    ),
+    "specialists": lambda: chain_mixture(3, need=0.6, specialists=True, skill=0.3, phrasings=1),
     "reading": lambda: single(make_chain(2, np.random.default_rng(1), num_choices=2)),
     "vote": lambda: vote_mixture(3, skill=0.45, spread=0.2),
 }
