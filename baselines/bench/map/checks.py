@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any, Literal, TypeAlias
 
@@ -37,6 +37,7 @@ class Point:
         credit: The credit.
         reference: The shared reward.
         num_steps: Steps of training.
+        groups_per_step: Groups of the costlier method in a step.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Point:
     credit: Credit
     reference: Credit = REFERENCE
     num_steps: int = 100
+    groups_per_step: int = 1
 
 
 def _replays(allocator: str, samples: int, replay_cost: float = 1.0) -> Credit:
@@ -57,11 +59,6 @@ POINTS = (
         name="one thinker, half of the tasks need it",
         make=partial(chain_mixture, 1, need=0.5, skill=0.2),
         credit=_replays("leave_one_out", 1),
-    ),
-    Point(
-        name="one thinker, half of the tasks need it",
-        make=partial(chain_mixture, 1, need=0.5, skill=0.2),
-        credit=_replays("leave_one_out", 8),
     ),
     Point(
         name="two thinkers",
@@ -88,6 +85,13 @@ POINTS = (
         name="one thinker, one task in five needs it",
         make=partial(chain_mixture, 1, need=0.2, reliability=1.0),
         credit=_SINGLE,
+    ),
+    Point(
+        name="one thinker, one task in ten needs it, half of the others hopeless",
+        make=partial(chain_mixture, 1, need=0.1, reliability=1.0, hopeless=0.5),
+        credit=replace(_SINGLE, allocator="leave_one_out", group_size=2),
+        reference=replace(_SINGLE, group_size=2),
+        groups_per_step=8,
     ),
     Point(
         name="two thinkers, half of the other tasks hopeless",
@@ -187,7 +191,8 @@ def run_check(key: CheckKey) -> Check:
     began = time.monotonic()
     point = POINTS[key.point]
     mixture = point.make()
-    tokens = max(group_tokens(mixture, credit) for credit in (point.credit, point.reference))
+    methods = (point.credit, point.reference)
+    tokens = point.groups_per_step * max(group_tokens(mixture, credit) for credit in methods)
     curves = [
         train(
             mixture,
@@ -198,7 +203,7 @@ def run_check(key: CheckKey) -> Check:
             step_length=STEP_LENGTH,
             seed=[key.point],
         )
-        for credit in (point.credit, point.reference)
+        for credit in methods
     ]
     own, reference = (_per_seed(curve.mean(axis=1), key.num_seeds) for curve in curves)
     middle = half_way(mixture, float(curves[1].mean(axis=0)[point.num_steps // 2]))

@@ -85,7 +85,7 @@ class Found:
 
 def cells(*, quick: bool = False) -> list[Cell]:
     """Return all cells of the map; with quick, one in seven."""
-    found = [*_chains(), *_groups(), *_costs(), *_votes()]
+    found = [*_chains(), *_groups(), *_whitened(), *_costs(), *_votes()]
     return found[::7] if quick else found
 
 
@@ -154,6 +154,20 @@ def _groups() -> Iterator[Cell]:
                         make=_chain(thinkers, hopeless=hopeless),
                         credit=Credit(optimizer=optimizer, group_size=size),
                     )
+
+
+def _whitened() -> Iterator[Cell]:
+    """Yield difference rewards without a group mean, where tasks differ in difficulty."""
+    credit = Credit(allocator="leave_one_out", optimizer="reinforce_pp", group_size=2)
+    shared = Credit(optimizer="reinforce_pp", group_size=2)
+    for thinkers, reliability in ((1, 1.0), (2, 1.0), (1, 0.9)):
+        for need in (0.05, 0.1, 0.2, 0.5, 1.0):
+            make = _chain(thinkers, need=need, reliability=reliability, hopeless=0.5)
+            label = f"K = {thinkers}, reliability {reliability:g}"
+            for region, reference in (("whitened", shared), ("whitened, group mean", REFERENCE)):
+                yield Cell(
+                    region=region, x=need, y=label, make=make, credit=credit, reference=reference
+                )
 
 
 def _costs() -> Iterator[Cell]:
