@@ -41,6 +41,12 @@ def _learning(arguments: Sequence[str]) -> int:
     return main(arguments)
 
 
+def _map(arguments: Sequence[str]) -> int:
+    from baselines.bench.map.command import main
+
+    return main(arguments)
+
+
 def _sampler(arguments: Sequence[str]) -> int:
     from baselines.bench.sampler_speed import main
 
@@ -66,6 +72,7 @@ BENCHES: Mapping[str, Callable[[Sequence[str]], int]] = {
     "exactness": _exactness,
     "scaling": _scaling,
     "learning": _learning,
+    "map": _map,
     "sampler": _sampler,
     "step": _step,
     "verifier": _verifier,

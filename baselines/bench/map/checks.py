@@ -114,8 +114,8 @@ POINTS = (
         credit=Credit(allocator="shapley"),
     ),
     Point(
-        name="vote of seven",
-        make=partial(vote_mixture, 7, skill=0.3),
+        name="vote of seven, two answers",
+        make=partial(vote_mixture, 7, skill=0.4, num_choices=2),
         credit=Credit(allocator="own_answer"),
     ),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 from baselines.bench.map.group_laws import MAX_GROUPS, group_signal, num_groups
@@ -33,9 +34,6 @@ VOTES = tuple(
     for name in ("leave_one_out", "shapley", "banzhaf", "own_answer", "oracle")
 )
 """Credit of voters; without replays, because a removal is a recount."""
-
-CLOSE = (0.95, 1.05)
-"""Efficiencies in between count as equal to the shared reward's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +69,10 @@ class Found:
     cosine: float
 
     def to_json(self) -> dict[str, Any]:
-        """Return the values, with five digits."""
+        """Return the values, with five digits; of the credit, what differs from its defaults."""
         values = asdict(self)
+        usual = asdict(Credit())
+        values["credit"] = {k: v for k, v in values["credit"].items() if v != usual[k]}
         values["efficiency"] = float(f"{self.efficiency:.5g}")
         values["cosine"] = round(self.cosine, 4)
         return values
@@ -81,6 +81,15 @@ class Found:
     def from_json(cls, values: Mapping[str, Any]) -> Found:
         """Return what `to_json` converted."""
         return cls(**{**values, "credit": Credit(**values["credit"])})
+
+
+def name_of(found: Found) -> str:
+    """Return the short name of a credit."""
+    if found.credit.allocator == "branch":
+        return f"branch, M = {found.credit.samples}"
+    if found.credit.allocator == "regression":
+        return f"regression, G = {found.credit.group_size}"
+    return found.credit.allocator
 
 
 def cells(*, quick: bool = False) -> list[Cell]:
@@ -129,8 +138,7 @@ def _chains() -> Iterator[Cell]:
 
 def _each(region: str, x: float | str, y: float, make: Callable[[], Mixture]) -> Iterator[Cell]:
     for credit in (*REPLAYED, ORACLE):
-        if credit.allocator != "shapley" or y <= 3:  # 30 coalitions cost a factor of more
-            yield Cell(region=region, x=x, y=y, make=make, credit=credit)
+        yield Cell(region=region, x=x, y=y, make=make, credit=credit)
     for size in (8, 4):
         if num_groups(make(), size) <= MAX_GROUPS:
             regression, shared = (
@@ -197,8 +205,8 @@ def _votes() -> Iterator[Cell]:
 
 def _chain(num_thinkers: int, **settings: Any) -> Callable[[], Mixture]:
     defaults: dict[str, Any] = {"need": NEED, "reliability": RELIABILITY, "skill": SKILL}
-    return lambda: chain_mixture(num_thinkers, **{**defaults, **settings})
+    return partial(chain_mixture, num_thinkers, **{**defaults, **settings})
 
 
 def _vote(num_voters: int, *, skill: float = 0.4) -> Callable[[], Mixture]:
-    return lambda: vote_mixture(num_voters, skill=skill, spread=0.1)
+    return partial(vote_mixture, num_voters, skill=skill, spread=0.1)
