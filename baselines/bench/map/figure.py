@@ -159,6 +159,8 @@ def _heatmap(
 ) -> None:
     """Draw the largest efficiency of a cell, with its number: above 1 orange, below 1 blue."""
     shown = [one for one in results if one.region == region and is_shown(one)]
+    if not shown:
+        return
     columns = sorted({float(one.x) for one in shown})
     rows = sorted({float(one.y or 0.0) for one in shown})
     values = np.full((len(rows), len(columns)), np.nan)
@@ -197,7 +199,8 @@ def _lines(axes: Axes, results: Sequence[Found], *, label: Callable[[Found], str
     axes.axhline(1.0, color="#000000", linewidth=0.9)
     _label_decades(axes, np.array([one.efficiency for one in results]))
     axes.set_ylabel("efficiency")
-    axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncol=2)
+    if lines:
+        axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncol=2)
 
 
 def _label_decades(axes: Axes, values: FloatArray) -> None:

@@ -19,7 +19,7 @@ from ccpo_env.errors import unknown_name
 WITHOUT_REPLAYS = ("shared", "regression")
 """Allocators that need the rollouts of a group alone."""
 MAX_GROUPS = 60_000
-"""Largest number of groups, up to their order, that are enumerated per kind of task."""
+"""Maximum number of groups, up to their order, that are enumerated per kind of task."""
 BATCH = 4_096
 """Groups whose credit is computed at once."""
 
@@ -61,10 +61,9 @@ def group_signal(
 
 
 def num_groups(mixture: Mixture, group_size: int) -> int:
-    """Return the largest number of groups, up to their order, of a kind of task."""
-    return max(
-        comb(len(game.whole.rewards) + group_size - 1, group_size) for game in mixture.enumerated
-    )
+    """Return the number of groups, up to their order, of a kind of task."""
+    num_outcomes = mixture.policy.shape[1] ** len(mixture.agents)
+    return comb(num_outcomes + group_size - 1, group_size)
 
 
 def _moments(
