@@ -47,6 +47,12 @@ def _pilots(arguments: Sequence[str]) -> int:
     return main(arguments)
 
 
+def _map(arguments: Sequence[str]) -> int:
+    from baselines.bench.map.command import main
+
+    return main(arguments)
+
+
 def _sampler(arguments: Sequence[str]) -> int:
     from baselines.bench.sampler_speed import main
 
@@ -73,6 +79,7 @@ BENCHES: Mapping[str, Callable[[Sequence[str]], int]] = {
     "scaling": _scaling,
     "learning": _learning,
     "pilots": _pilots,
+    "map": _map,
     "sampler": _sampler,
     "step": _step,
     "verifier": _verifier,
