@@ -1,8 +1,8 @@
 """Write the generated parts of the documentation.
 
 These are the tables of metrics and hyperparameters, the trees of folders and modules, the figures
-of the architecture and the environments, the audit of all methods, and the tables of results from docs/results/ (see
-`scripts/measure_results.py`).
+of the architecture and the environments, the audit of all methods, and the tables of results from
+docs/results/ (see `scripts/measure_results.py`).
 """
 
 from __future__ import annotations
@@ -269,8 +269,8 @@ def _row(shown: Shown, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> s
     best = max(others, key=lambda row: float(row[place].split()[0]))
     gain = best[shown.gain]
     if shown.p_value is not None:
-        p_value = best[shown.p_value]
-        gain += ", p < 0.001" if p_value == "0.000" else f", p = {p_value}"
+        p_value = best[shown.p_value].replace("0.000", "< 0.001")
+        gain += f", p {p_value}" if p_value.startswith("<") else f", p = {p_value}"
     cells = (
         shown.team.format(shared[0]),
         shared[heads.index("seeds")],

@@ -98,14 +98,34 @@ METRICS: Mapping[str, str] = {
     "update/<role>/skipped_updates": "Count: updates skipped because they were not finite.",
     "update/<role>/reference_kl": "Nats per token: KL to the initial policy of the run.",
     "update/<role>/entropy": "Nats per token: entropy of the policy. Null unless in the loss.",
+    "retrospect/reward": (
+        "Reward: mean over the probe set, before the rollouts of the step; with --retrospect, "
+        "likewise below."
+    ),
+    "retrospect/xi": (
+        "Standard deviations: by how much that mean exceeds those of the steps before. Null until "
+        "there are enough of these, or if they are all equal."
+    ),
+    "retrospect/phi": (
+        "Factor on the advantages in the pass over the last batch: xi, damped if it is negative."
+    ),
+    "retrospect/sign_probability": (
+        "Probability that the expected reward has changed in the direction of xi, from the probe "
+        "tasks, paired."
+    ),
+    "retrospect/<role>/grad_norm": "Euclidean norm of the gradient of that pass before clipping.",
+    "retrospect/<role>/clip_rate": "Rate: completion tokens of that pass whose ratio was clipped.",
     "cost/tokens_generated": "Tokens: sampled in this step, for all purposes.",
     "cost/tokens_removed": "Tokens: sampled with an agent removed.",
     "cost/tokens_branch": "Tokens: sampled for continuations of rollouts.",
     "cost/tokens_rating": "Tokens: sampled for ratings; 0 if ratings are scored instead.",
+    "cost/tokens_probe": "Tokens: sampled for the probe set, with --retrospect.",
     "cost/tokens_read": "Tokens: prompt tokens, counted once per forward pass over the prompt.",
     "cost/tokens_read_rating": "Tokens: prompt tokens of ratings.",
     "cost/tokens_read_influence": "Tokens: prompt tokens of messages scored again for influence.",
-    "cost/forward_passes": "Count: forward passes of a batch while sampling and rating.",
+    "cost/forward_passes": (
+        "Count: forward passes of a batch while sampling, rating and scoring influence."
+    ),
     "cost/verifier_calls": "Count: answers verified in this step, for categories of messages too.",
     "time/step_s": (
         "Seconds: the whole step with its metrics, without evaluation, checkpoints and writing to "

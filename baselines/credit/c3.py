@@ -35,4 +35,9 @@ def c3_credit(outcomes: Outcomes) -> FloatArray:
     Source: C3, arXiv:2603.06859; differs from it in that a message in the middle has the mean of
         its continuations as its value, in place of the one return of its rollout.
     """
+    if outcomes.team_rewards.shape[-1] < 2:
+        raise ValueError(
+            "group_size must be >= 2 for c3 credit, whose first messages are siblings, got 1; "
+            "pass --allocator branch --allocator-args baseline none"
+        )
     return branch_credit(outcomes, baseline="others")

@@ -311,7 +311,7 @@ def branch_entries(outcomes: Outcomes) -> list[FloatArray]:
     Raises:
         ValueError: If the continuations after a turn were not measured.
     """
-    return [_branch_entry(outcomes, turn) for turn in columns_of(outcomes)[:-1]]
+    return [branch_entry(outcomes, turn) for turn in columns_of(outcomes)[:-1]]
 
 
 def mean_branch_rewards(outcomes: Outcomes) -> FloatArray:
@@ -330,7 +330,12 @@ def mean_branch_rewards(outcomes: Outcomes) -> FloatArray:
     return np.swapaxes(_row_means(entries), -1, -2)
 
 
-def _branch_entry(outcomes: Outcomes, turn: str) -> FloatArray:
+def branch_entry(outcomes: Outcomes, turn: str) -> FloatArray:
+    """Return the rewards of the continuations after a turn, shape (..., G, M).
+
+    Raises:
+        ValueError: If they were not measured.
+    """
     entries = outcomes.branch_rewards or {}
     if turn not in entries:
         each = "agent" if outcomes.turns is None else "turn"

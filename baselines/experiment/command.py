@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -175,6 +176,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console,
         expected=config.keys,
         settings=config.training.to_json(),
+        words=sys.argv[1:] if arguments is None else arguments,
     )
     return 0
 

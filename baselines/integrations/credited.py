@@ -161,3 +161,9 @@ def _check_fit(config: TrainConfig, *, is_per_token: bool) -> None:
             f"removed_cache_decay must be 0 where another trainer decides when the policy changes, "
             f"got {config.removed_cache_decay}; leave it out"
         )
+    if config.train_on != "team" or config.retrospect:
+        raise ValueError(
+            f"train_on must be 'team' and retrospect 0 where another trainer updates the policy, "
+            f"got {config.train_on!r} and {config.retrospect}; leave them out, or train with "
+            f"'ccpo train'"
+        )

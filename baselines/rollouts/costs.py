@@ -8,11 +8,19 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 Purpose: TypeAlias = Literal[
-    "joint", "removed", "branch", "rating", "category", "own_answer", "influence", "critic"
+    "joint",
+    "removed",
+    "branch",
+    "rating",
+    "category",
+    "own_answer",
+    "influence",
+    "critic",
+    "probe",
 ]
 """Purposes: rollouts of the whole team, with agents removed, continuations, ratings, categories of
-messages, answers in the messages before the last, scores of messages without an earlier one, and
-what a critic reads."""
+messages, answers in the messages before the last, scores of messages without an earlier one, what
+a critic reads, and rollouts of the probe set."""
 
 
 @dataclass(slots=True)
@@ -24,7 +32,7 @@ class CostTracker:
         read: Prompt tokens, by purpose.
         verified: Answers verified, by purpose.
         forward_passes: Calls of a network while sampling; per batch, the number of tokens of its
-            longest completion.
+            longest completion; and for influence two per turn.
         generate_s: Seconds spent sampling.
         rate_s: Seconds spent rating.
         verify_s: Seconds spent on verdicts: the verifier, counting votes, and categories of
@@ -55,6 +63,17 @@ class CostTracker:
         self.generated[purpose] += tokens_generated
         self.read[purpose] += tokens_read
         self.verified[purpose] += verifier_calls
+
+    def add_probe(self, costs: CostTracker) -> None:
+        """Add the cost of playing the probe set."""
+        self.count(
+            "probe",
+            tokens_generated=costs.tokens_generated,
+            tokens_read=costs.read.total(),
+            verifier_calls=costs.verifier_calls,
+        )
+        for name in ("forward_passes", "generate_s", "verify_s", "environment_s"):
+            setattr(self, name, getattr(self, name) + getattr(costs, name))
 
     @classmethod
     def total(cls, costs: Sequence[CostTracker]) -> CostTracker:

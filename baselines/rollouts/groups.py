@@ -289,9 +289,14 @@ class _Draft:
 
     def _replays(self, kept: Sequence[int]) -> tuple[Replays, ...]:
         """Return what was played besides the rollouts of the team, for the kept ones."""
-        replays = [Replays.of(rows, None) for rows in self._once.values() if rows]
+        keep = self._plan.keep_completions
+        replays = [
+            Replays.of(rows, None, keep_completions=keep) for rows in self._once.values() if rows
+        ]
         for rows_of in (*self._replayed.values(), *self._branches.values()):
-            replays += [Replays.of(rows_of[k], place) for place, k in enumerate(kept)]
+            replays += [
+                Replays.of(rows_of[k], place, keep_completions=keep) for place, k in enumerate(kept)
+            ]
         return tuple(replays)
 
     def _measured_once(self, removed: frozenset[str], cache: RemovedCache | None) -> FloatArray:

@@ -25,6 +25,8 @@ class Plan:
         rate: Whether the agents rate each other.
         skip_uniform_groups: Whether per-task removals are omitted for groups whose team rollouts
             all have the same reward.
+        keep_completions: Whether the completions of removals and continuations are kept, so that
+            they can be trained on.
     """
 
     group_size: int
@@ -35,6 +37,7 @@ class Plan:
     num_branches: int = 4
     rate: bool = False
     skip_uniform_groups: bool = False
+    keep_completions: bool = False
 
 
 def repeated_turn_names(topology: Topology) -> tuple[str, ...] | None:
@@ -50,6 +53,11 @@ def turn_names(topology: Topology) -> tuple[str, ...]:
 def turns_of(topology: Topology, agents: Collection[str]) -> list[int]:
     """Return the positions of the turns of some agents."""
     return [place for place, turn in enumerate(topology.turns) if turn.speaker in agents]
+
+
+def turns_without(topology: Topology, removed: Collection[str]) -> list[int]:
+    """Return the positions of the turns that take place without some agents."""
+    return [place for place, turn in enumerate(topology.turns) if turn.speaker not in removed]
 
 
 def reads_of(topology: Topology) -> tuple[tuple[str, ...], ...]:

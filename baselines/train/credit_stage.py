@@ -17,21 +17,19 @@ from baselines.policies.base import Policy
 from baselines.rollouts.categories import find_categorize, message_categories
 from baselines.rollouts.costs import CostTracker
 from baselines.rollouts.groups import Group, play_groups
-from baselines.rollouts.own_answers import answers_in_every_turn, with_own_rewards
+from baselines.rollouts.own_answers import with_own_rewards
 from baselines.rollouts.plan import (
     Plan,
     branching_turns,
-    nobody_reads,
     per_task_removals,
     reads_of,
     removals_are_recounts,
-    repeated_turn_names,
-    turn_names,
 )
 from baselines.rollouts.ratings import RatedRollout, rate_rollouts
 from baselines.rollouts.removed_cache import RemovedCache
 from baselines.rollouts.runner import RolloutRunner
 from baselines.train.config import TrainConfig
+from baselines.train.credit_trial import try_credit
 from baselines.train.critic.critic import Critic
 from baselines.train.influence import expect_scorers, with_influence
 from ccpo_env.types import Role, Task
@@ -88,8 +86,14 @@ class CreditStage:
         self._cache: RemovedCache | None = None
         if config.removed_cache_decay:
             self._cache = RemovedCache(config.removed_cache_decay, self._roles_without)
-        self._check_fit()
-        self._try_credit()
+        try_credit(
+            config.allocator,
+            topology=runner.topology,
+            plan=self.plan(runner.topology.roles, np.random.default_rng(0)),
+            arguments=self._arguments(runner.topology.roles),
+        )
+        if self._scores_influence:
+            expect_scorers(runner)
 
     @property
     def optimizer(self) -> PolicyOptimizer:
@@ -142,10 +146,15 @@ class CreditStage:
             removals=tuple(dict.fromkeys([*wanted, *extra])),
             orders=orders,
             num_removed=config.removed_samples,
-            branches=branching_turns(topology) if "branch_rewards" in needs else (),
+            branches=self._branching_turns if "branch_rewards" in needs else (),
             num_branches=config.branch_samples,
             rate="ratings" in needs,
-            skip_uniform_groups=self._is_cancelled_in_uniform_groups and not config.measure_removed,
+            skip_uniform_groups=(
+                self._is_cancelled_in_uniform_groups
+                and not config.measure_removed
+                and config.train_on == "team"
+            ),
+            keep_completions=config.train_on == "all",
         )
 
     def is_usable(self, group: Group) -> bool:
@@ -264,6 +273,12 @@ class CreditStage:
         )
         return removals if orders is None else None
 
+    @property
+    def _branching_turns(self) -> tuple[str, ...]:
+        """Names of the turns that are continued, if the allocator needs continuations."""
+        turns = branching_turns(self._runner.topology)
+        return turns[-1:] if self._hyperparameters.get("after") == "last" else turns
+
     def _speaking_as(self, roles: Collection[Role]) -> frozenset[str]:
         """Return the agents that speak in one of these roles."""
         return frozenset(a for a in self._runner.agents if {*self._runner.roles_of(a)} & {*roles})
@@ -327,40 +342,3 @@ class CreditStage:
             and self._state is None
             and is_task_level
         )
-
-    def _check_fit(self) -> None:
-        """Raise ValueError if the allocator's measurements mean nothing in this team."""
-        topology, needs = self._runner.topology, self._allocator.needs
-        problem = None
-        if needs & {"branch_rewards", "influence"} and nobody_reads(topology):
-            problem = "no agent speaks after reading another; pass e.g. --allocator leave_one_out"
-        if "own_rewards" in needs and not answers_in_every_turn(topology):
-            problem = "only the last speaker states an answer; pass e.g. --allocator branch"
-        if problem is not None:
-            raise ValueError(
-                f"allocator must fit the topology, got {self._config.allocator!r} for "
-                f"{topology.name!r}, in which {problem}"
-            )
-        if self._scores_influence:
-            expect_scorers(self._runner)
-
-    def _try_credit(self) -> None:
-        """Validate the allocator's hyperparameters before the first rollouts."""
-        runner, topology = self._runner, self._runner.topology
-        roles = set(topology.roles)
-        plan = self.plan(roles, np.random.default_rng(0))
-        num_agents, names = len(runner.agents), turn_names(topology)
-        trial = GroupOutcomes(
-            runner.agents,
-            [-1.0, 1.0],
-            removed_rewards={removed: [-1.0] for removed in plan.removals} or None,
-            branch_rewards={turn: [[-1.0], [1.0]] for turn in plan.branches} or None,
-            ratings=np.full((num_agents, num_agents, 2), 0.5) if plan.rate else None,
-            features=np.zeros((2, len(names)), dtype=np.int64),
-            own_rewards=np.zeros((2, len(names))),
-            influence=np.zeros((2, len(names))),
-            turns=repeated_turn_names(topology),
-            orders=plan.orders,
-            values=np.zeros((2, len(names))),
-        )
-        self._allocator.many([trial], **self._arguments(roles))

@@ -82,6 +82,7 @@ def with_influence(
         pairs = _pairs(groups, runner, policy, turn, reader)
         completions = [side for pair in pairs for side in (pair.given, pair.without)]
         scores = score(policy, completions, micro_batch_tokens=micro_batch_tokens)
+        costs.forward_passes += 2  # with and without the message, in micro-batches
         costs.count("influence", tokens_read=sum(len(c.prompt_ids) for c in completions))
         for pair, given, without in zip(pairs, scores[::2], scores[1::2], strict=True):
             found[pair.group][pair.rollout, pair.turn] = given.sum() - without.sum()

@@ -95,6 +95,64 @@ def test_every_allocator_is_given_what_it_needs_in_every_topology(allocator, top
     stage.load_json(stage.to_json())
 
 
+@pytest.mark.parametrize("topology", ["think_solve", "vote", "debate"])
+@pytest.mark.parametrize("allocator", sorted(ALLOCATORS))
+def test_every_allocator_credits_groups_of_one_or_refuses_them(allocator, topology):
+    config = replace(
+        SMALL, allocator=allocator, topology=topology, optimizer="reinforce_pp", group_size=1
+    )
+    is_tree = "branch_rewards" in ALLOCATORS[allocator].needs
+    if (is_tree and topology == "vote") or allocator in ("own_answer", "influence"):
+        return  # refused as in groups of any size, or not compared with a group
+    if is_tree or allocator in ("regression", "self_evaluation"):
+        with pytest.raises(ValueError, match="group_size must be >= 2 for "):
+            stage_of(config)
+        return
+    stage = stage_of(config)
+    groups = [group for group in play(stage) if stage.is_usable(group)]
+    credit = np.concatenate(credit_of(stage, groups))
+    assert len(credit) == len(groups)
+    assert (np.ptp(credit, axis=0) > 0.0).all()
+
+
+@pytest.mark.parametrize(
+    ("allocator", "argument", "finding"),
+    [
+        ("branch", {"baseline": "none"}, "for one gives thinker_0 no credit, got 1"),
+        ("self_evaluation", {"center": "none"}, "for one is the team reward, got 1"),
+    ],
+)
+def test_groups_of_one_are_credited_with_the_hyperparameter_that_the_refusal_names(
+    allocator, argument, finding
+):
+    config = replace(SMALL, allocator=allocator, optimizer="reinforce_pp", group_size=1)
+    words = " ".join(f"{name} {value}" for name, value in argument.items())
+    with pytest.raises(ValueError, match=f"{finding}; pass --allocator-args {words}, or "):
+        stage_of(config)
+    stage = stage_of(replace(config, allocator_args=argument))
+    credit = np.concatenate(credit_of(stage, play(stage)))
+    assert (np.ptp(credit, axis=0) > 0.0).all()
+    assert np.ptp(credit - credit[:, :1]) > 0.0  # the agents differ
+
+
+def test_only_the_answer_is_sampled_again_after_the_last_thinker():
+    config = replace(SMALL, allocator="branch", num_thinkers=3, allocator_args={"after": "last"})
+    stage = stage_of(config)
+    assert plan_of(stage, {"thinker", "solver"}).branches == ("thinker_2",)
+    groups = play(stage)
+    assert list(groups[0].branches) == ["thinker_2"]
+    for credit in credit_of(stage, groups):
+        np.testing.assert_array_equal(credit[:, 0], credit[:, 2])
+
+
+def test_completions_of_replays_are_kept_to_train_on_them():
+    for train_on in ("team", "all"):
+        stage = stage_of(replace(SMALL, train_on=train_on, allocator="counterfactual"))
+        plan = plan_of(stage, {"thinker", "solver"})
+        # A removal that cannot change credit is still an answer to train on.
+        assert plan.keep_completions == (train_on == "all") == (not plan.skip_uniform_groups)
+
+
 def test_messages_are_categorised_when_credit_compares_them_and_only_then():
     groups = play(stage_of(replace(SMALL, allocator="regression")))
     mixed = [group for group in groups if len(set(group.rewards.tolist())) > 1]
