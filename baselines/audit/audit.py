@@ -11,7 +11,7 @@ import numpy as np
 from baselines.audit.formulas import Formula, formulas
 from baselines.audit.rows import Rows, numbered
 from baselines.audit.search import Found, Match, common_formula, find_formulas, other_names
-from baselines.common.types import FloatArray, IntArray
+from baselines.common.types import BoolArray, FloatArray, IntArray
 from baselines.credit.audit import CreditAudit, compare_advantages
 
 DEFAULT_TOLERANCE = 1e-3
@@ -122,7 +122,7 @@ def _audit(
     )
 
 
-def _groups(reward: FloatArray, group: IntArray) -> tuple[IntArray, FloatArray]:
+def _groups(reward: FloatArray, group: IntArray) -> tuple[IntArray, BoolArray]:
     """Return the size of each group, and whether its rewards are equal."""
     if not len(group):
         return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=bool)
