@@ -218,6 +218,17 @@ FORMATS = (
         "advantages; audit the dump of the trainer",
     ),
     Format(
+        name="trl adapter",
+        title="completions of TRL with the team of this package",
+        needs=frozenset(
+            {"step", "prompt", "completion", "agent", "num_tokens", "team_reward", "advantage"}
+        ),
+        group=("prompt",),
+        reward=("team_reward",),
+        lacks="it has no rewards without an agent; each file holds the last generation before it "
+        "was logged",
+    ),
+    Format(
         name="trl",
         title="completions of TRL (log_completions=True)",
         needs=frozenset({"step", "prompt", "completion", "advantage"}),
