@@ -39,6 +39,7 @@ def rows_of(rewards, advantages, **others):
         "reward": np.asarray(rewards, dtype=float).ravel(),
         "advantage": np.asarray(advantages, dtype=float).ravel(),
         "varies": np.zeros(count, dtype=bool),
+        "shared": None,
         "tokens": None,
         "removed": {},
         "num_unmeasured": 0,
