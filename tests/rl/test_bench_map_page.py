@@ -29,7 +29,7 @@ def found(region="need", x=0.5, y=1, efficiency=0.5, cosine=1.0, **credit):
 
 
 def results(*rows, checks=()):
-    return Results(found=rows, checks=checks, seconds=60.0)
+    return Results(found=rows, checks=checks, seconds=60.0, num_workers=2)
 
 
 def test_cells_are_those_of_the_issue_and_have_distinct_settings():
@@ -37,7 +37,7 @@ def test_cells_are_those_of_the_issue_and_have_distinct_settings():
     keys = [(one.region, one.x, one.y, one.credit, one.reference) for one in wanted]
     assert len(set(keys)) == len(keys)
     assert {one.region for one in wanted} == {
-        *("need", "reliability", "team", "interaction", "group size"),
+        *("need", "reliability", "team", "interaction", "group size", "credit, group size"),
         *("whitened", "whitened, group mean", "replay cost", "voters", "skill"),
     }
     assert len(cells(quick=True)) < len(wanted) / 6
@@ -111,7 +111,7 @@ def test_checks_say_where_training_does_not_agree():
 def test_pictures_can_be_drawn_from_any_results(tmp_path):
     rows = [measure(one) for one in cells(quick=True) if one.y in (None, 1) and one.x != 7]
     for name, draw in figure.FIGURES.items():
-        draw(rows).savefig(tmp_path / name, dpi=40)
+        figure.save(draw, rows, tmp_path / name)
         assert (tmp_path / name).stat().st_size > 1000
 
 

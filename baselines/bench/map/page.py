@@ -28,11 +28,13 @@ class Results:
         found: Efficiencies of all cells.
         checks: Results of the points, those that were measured.
         seconds: Time that the cells took.
+        num_workers: Number of processes that computed them.
     """
 
     found: tuple[Found, ...]
     checks: tuple[Check, ...]
     seconds: float
+    num_workers: int
 
     def region(self, *names: str) -> list[Found]:
         """Return the efficiencies of some regions."""
@@ -67,8 +69,7 @@ def summary(results: Results) -> str:
         f"{_range(results.region('whitened'))} of the shared reward with the same baseline, and at "
         f"{_range(results.region('whitened, group mean'))} of the shared reward with a group mean.",
         f"- **Shared reward, other baseline and group size.** {_groups(results)}.",
-        f"- **Headroom in chains.** Exact values would be at "
-        f"{_range(_of(results.region('need', 'reliability', 'interaction', 'team'), 'oracle'))}.",
+        f"- **Headroom in chains.** {_headroom(results)}.",
         f"- **Training.** {_agreement(results.checks)}",
     ]
     return "\n".join(lines)
@@ -88,7 +89,7 @@ def chains(results: Results) -> str:
 
 
 def settings(results: Results) -> str:
-    """Return a table of the shared reward by baseline, group size and spread of difficulty."""
+    """Return a table of the shared reward by baseline and group size, for kinds of tasks."""
     own = results.region("group size")
     sizes = sorted({int(one.x) for one in own})
     heads = ["tasks", "baseline", *(f"G = {size}" for size in sizes)]
@@ -148,8 +149,9 @@ def cost(results: Results) -> str:
     """Return how long the parts of the map took."""
     trained = sum(check.seconds for check in results.checks)
     return (
-        f"{len(results.found)} cells in {results.seconds / 60.0:.0f} minutes and "
-        f"{len(results.checks)} training checks in {trained / 60.0:.0f} minutes, one process each."
+        f"{len(results.found)} cells took {results.seconds / 60.0:.1f} minutes with "
+        f"{results.num_workers} processes at a time; the {len(results.checks)} training checks "
+        f"{trained / 60.0:.0f} minutes, summed over the processes. Other work ran on the machine."
     )
 
 
@@ -164,8 +166,15 @@ PARTS: Mapping[str, Callable[[Results], str]] = {
 """Parts of the page by name."""
 
 
-def _of(found: Iterable[Found], allocator: str) -> list[Found]:
-    return [one for one in found if one.credit.allocator == allocator]
+def _headroom(results: Results) -> str:
+    """Return the efficiency of the oracle by number of thinkers, for the most reliable solvers."""
+    own = [one for one in results.region("reliability") if one.credit.allocator == "oracle"]
+    parts = []
+    for count in dict.fromkeys(one.y for one in own):
+        named = [one for one in own if one.y == count]
+        values = ", ".join(f"{_short(one.efficiency)} at {one.x}" for one in named[-3:])
+        parts.append(f"K = {count}: {values}")
+    return "Exact values would be at, by reliability of the solver: " + "; ".join(parts)
 
 
 def _range(found: Iterable[Found]) -> str:

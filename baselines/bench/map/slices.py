@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -94,7 +94,7 @@ def name_of(found: Found) -> str:
 
 def cells(*, quick: bool = False) -> list[Cell]:
     """Return all cells of the map; with quick, one in seven."""
-    found = [*_chains(), *_groups(), *_whitened(), *_costs(), *_votes()]
+    found = [*_chains(), *_groups(), *_credit_groups(), *_whitened(), *_costs(), *_votes()]
     return found[::7] if quick else found
 
 
@@ -164,6 +164,25 @@ def _groups() -> Iterator[Cell]:
                     )
 
 
+def _credit_groups() -> Iterator[Cell]:
+    """Yield credit by group size, against the shared reward with groups of this size."""
+    for label, make, credits_ in (
+        ("K = 1", _chain(1), REPLAYED[:3:2]),
+        ("K = 2", _chain(2), REPLAYED[:3:2]),
+        ("5 voters", _vote(5), (VOTES[0], VOTES[1], VOTES[3])),
+    ):
+        for size in (2, 4, 8, 16):
+            for credit in credits_:
+                yield Cell(
+                    region="credit, group size",
+                    x=size,
+                    y=label,
+                    make=make,
+                    credit=replace(credit, group_size=size),
+                    reference=Credit(group_size=size),
+                )
+
+
 def _whitened() -> Iterator[Cell]:
     """Yield difference rewards without a group mean, where tasks differ in difficulty."""
     credit = Credit(allocator="leave_one_out", optimizer="reinforce_pp", group_size=2)
@@ -183,11 +202,12 @@ def _costs() -> Iterator[Cell]:
     for thinkers in (1, 2, 3, 4):
         for cost in (0.0, 0.05, 0.1, 0.2, 0.35, 0.5, 1.0):
             for credit in REPLAYED[:4]:
-                priced = Credit(
-                    allocator=credit.allocator, samples=credit.samples, replay_cost=cost
-                )
                 yield Cell(
-                    region="replay cost", x=cost, y=thinkers, make=_chain(thinkers), credit=priced
+                    region="replay cost",
+                    x=cost,
+                    y=thinkers,
+                    make=_chain(thinkers),
+                    credit=replace(credit, replay_cost=cost),
                 )
 
 
