@@ -197,7 +197,9 @@ def _heatmap(
     for one in shown:
         place = rows.index(float(one.y or 0.0)), columns.index(float(one.x))
         values[place] = np.nanmax([values[place], one.efficiency])
-    axes.imshow(values, cmap="PuOr_r", norm=LogNorm(1.0 / MOST, MOST, clip=True), aspect="auto")
+    picture = axes.imshow(
+        values, cmap="PuOr_r", norm=LogNorm(1.0 / MOST, MOST, clip=True), aspect="auto"
+    )
     for (row, column), value in np.ndenumerate(values):
         red, green, blue, _ = picture.cmap(picture.norm(value))
         is_dark = 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.4  # luminance
