@@ -34,8 +34,8 @@ train: install  ## Train the embedded team; flags: make train ARGS="--seed 1"
 smollm2: install  ## Train SmolLM2-135M-Instruct for ten steps: minutes on two cores, no GPU
 	$(BIN)/python -m baselines.train --preset smollm2 $(ARGS)
 
-test: install  ## Run the tests with coverage, on all cores; in one process: make test ARGS="-n 0"
-	$(TEST_ENV) $(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term $(ARGS)
+test: install  ## Run the tests on all cores; in one process: make test ARGS="-n 0"; coverage: COVERAGE=yes
+	$(TEST_ENV) $(BIN)/python -m pytest $(PARALLEL) $(if $(COVERAGE),--cov --cov-report=term) $(ARGS)
 
 core:  ## Test what needs neither torch nor an extra, in .venv-core: make core PYTHON=python3.13
 	$(PYTHON) -m venv $(CORE_VENV)

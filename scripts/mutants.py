@@ -44,6 +44,8 @@ TESTS_OF: Mapping[str, str] = {
     "ccpo_env/tasks": "env/test_tasks*",
     "ccpo_env/verifiers": "env/test_extract* env/test_verif*",
     "baselines": "rl/test_play* rl/test_cli* rl/test_start_of_commands*",
+    "baselines/advise": "rl/test_advise*",
+    "baselines/audit": "rl/test_audit_file*",
     "baselines/bench": "rl/test_games* rl/test_bench*",
     "baselines/common": "rl/test_jsonl* rl/test_hyperparameters* rl/test_stats* rl/test_metrics* "
     "rl/test_command_line*",
@@ -65,7 +67,7 @@ TESTS_OF: Mapping[str, str] = {
     "baselines/train": "rl/test_empty_steps* rl/test_measure* rl/test_progress* rl/test_interrupt* "
     "rl/test_gc_tuning* rl/test_schedule* rl/test_config* rl/test_degeneracy* rl/test_batching* "
     "rl/test_samples* rl/test_completions* rl/test_rollout_record* rl/test_credit_stage* "
-    "rl/test_scoring* rl/test_updater* "
+    "rl/test_scoring* rl/test_replay_samples* rl/test_retrospect* rl/test_updater* "
     "rl/test_step_parts* rl/test_trackers* rl/test_trainer* rl/test_heterogeneous* rl/test_resume*",
     "baselines/train_sb3": "rl/test_train_sb3*",
 }

@@ -41,6 +41,12 @@ def _learning(arguments: Sequence[str]) -> int:
     return main(arguments)
 
 
+def _pilots(arguments: Sequence[str]) -> int:
+    from baselines.bench.credit.pilots_command import main
+
+    return main(arguments)
+
+
 def _map(arguments: Sequence[str]) -> int:
     from baselines.bench.map.command import main
 
@@ -72,6 +78,7 @@ BENCHES: Mapping[str, Callable[[Sequence[str]], int]] = {
     "exactness": _exactness,
     "scaling": _scaling,
     "learning": _learning,
+    "pilots": _pilots,
     "map": _map,
     "sampler": _sampler,
     "step": _step,

@@ -118,11 +118,12 @@ class CreditedRollouts:
         """Return the advantages of the usable groups, (G, T), by their index."""
         places = [i for i, group in enumerate(groups) if self._credit.is_usable(group)]
         usable = [groups[i] for i in places]
-        outcomes = [self._credit.outcomes(group) for group in usable]
+        outcomes = self._credit.outcomes(usable)
         credit = self._credit.credit(outcomes, self._roles)
         shaped = shaped_credit(self._optimizer, credit, usable, self._max_tokens)
-        advantages = self._optimizer.advantage(shaped, count_tokens(usable, len(self._max_tokens)))
-        self._credit.remember(usable, self._roles)
+        counts = count_tokens(usable, len(self._max_tokens))
+        advantages = self._credit.optimizer.advantage(shaped, counts)
+        self._credit.remember(outcomes, self._roles, credit=shaped)
         return dict(zip(places, advantages, strict=True))
 
     def _rows(self, group: Group, advantages: FloatArray | None) -> tuple[CreditedRow, ...]:
@@ -159,4 +160,10 @@ def _check_fit(config: TrainConfig, *, is_per_token: bool) -> None:
         raise ValueError(
             f"removed_cache_decay must be 0 where another trainer decides when the policy changes, "
             f"got {config.removed_cache_decay}; leave it out"
+        )
+    if config.train_on != "team" or config.retrospect:
+        raise ValueError(
+            f"train_on must be 'team' and retrospect 0 where another trainer updates the policy, "
+            f"got {config.train_on!r} and {config.retrospect}; leave them out, or train with "
+            f"'ccpo train'"
         )

@@ -25,6 +25,8 @@ class Plan:
         rate: Whether the agents rate each other.
         skip_uniform_groups: Whether per-task removals are omitted for groups whose team rollouts
             all have the same reward.
+        keep_completions: Whether the completions of removals and continuations are kept, so that
+            they can be trained on.
     """
 
     group_size: int
@@ -35,6 +37,7 @@ class Plan:
     num_branches: int = 4
     rate: bool = False
     skip_uniform_groups: bool = False
+    keep_completions: bool = False
 
 
 def repeated_turn_names(topology: Topology) -> tuple[str, ...] | None:
@@ -52,6 +55,11 @@ def turns_of(topology: Topology, agents: Collection[str]) -> list[int]:
     return [place for place, turn in enumerate(topology.turns) if turn.speaker in agents]
 
 
+def turns_without(topology: Topology, removed: Collection[str]) -> list[int]:
+    """Return the positions of the turns that take place without some agents."""
+    return [place for place, turn in enumerate(topology.turns) if turn.speaker not in removed]
+
+
 def reads_of(topology: Topology) -> tuple[tuple[str, ...], ...]:
     """Return the names of the earlier turns that each turn reads."""
     names, turns = turn_names(topology), topology.turns
@@ -59,6 +67,18 @@ def reads_of(topology: Topology) -> tuple[tuple[str, ...], ...]:
         tuple(names[earlier] for earlier in range(place) if turns[earlier].speaker in turn.reads)
         for place, turn in enumerate(turns)
     )
+
+
+def next_reader(topology: Topology, turn: int) -> int | None:
+    """Return the position of the first later turn that reads the message of a turn, or None."""
+    speaker = topology.turns[turn].speaker
+    later = range(turn + 1, len(topology.turns))
+    return next((place for place in later if speaker in topology.turns[place].reads), None)
+
+
+def has_readers(topology: Topology) -> list[bool]:
+    """Return for each turn whether a later one reads its message."""
+    return [next_reader(topology, turn) is not None for turn in range(len(topology.turns))]
 
 
 def nobody_reads(topology: Topology) -> bool:

@@ -97,6 +97,8 @@ class Replays:
         messages: The further messages of each episode.
         verdicts: The verdict on each.
         rewards: The team reward of each, -1 or +1; None if it was not measured.
+        num_tokens: Tokens sampled in each.
+        completions: The sampled completions of each; empty if they are not trained on.
     """
 
     removed: frozenset[str]
@@ -105,9 +107,13 @@ class Replays:
     messages: tuple[tuple[Message, ...], ...]
     verdicts: tuple[Verdict, ...]
     rewards: tuple[float | None, ...]
+    num_tokens: tuple[int, ...] = ()
+    completions: tuple[tuple[Completion, ...], ...] = ()
 
     @classmethod
-    def of(cls, rollouts: Sequence[Rollout], rollout: int | None) -> Replays:
+    def of(
+        cls, rollouts: Sequence[Rollout], rollout: int | None, *, keep_completions: bool = False
+    ) -> Replays:
         """Return the replays of a request, at least one, which follow a rollout of their group."""
         request = rollouts[0].request
         return cls(
@@ -117,4 +123,6 @@ class Replays:
             tuple([own.messages[request.num_shared :] for own in rollouts]),
             tuple([own.verdict for own in rollouts]),
             tuple([own.reward for own in rollouts]),
+            tuple([own.num_tokens for own in rollouts]),
+            tuple([own.sampled for own in rollouts]) if keep_completions else (),
         )

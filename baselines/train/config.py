@@ -64,6 +64,8 @@ NEEDS_OWN_WEIGHTS = {
     "frozen_roles": "leave it out, or train the roles in turns with --alternate-period",
 }
 """Settings of single roles that shared weights cannot honour, and what to do instead."""
+REMEMBERED = ("removed_cache_decay", "retrospect")
+"""Settings by which a process remembers its own rollouts; a checkpoint holds those of one."""
 AT_LEAST_ZERO = (
     *(
         "alternate_period",
@@ -73,7 +75,7 @@ AT_LEAST_ZERO = (
         "completions_every",
         "seed",
     ),
-    "resample_rounds",
+    *("resample_rounds", "retrospect"),
 )
 
 
@@ -90,10 +92,13 @@ class TrainConfig(
 ):
     """Train a team of language models with per-agent credit."""
 
-    def check(self) -> None:
+    def check(self, *, world_size: int = 1) -> None:
         """Raise ValueError if a name is unknown or a number out of range.
 
         Separate from construction, so that the command line can print a one-line error.
+
+        Args:
+            world_size: Number of processes that train together.
         """
         require_known("allocator", self.allocator, ALLOCATORS)
         require_known("optimizer", self.optimizer, OPTIMIZERS)
@@ -101,8 +106,13 @@ class TrainConfig(
         require_known("topology", self.topology, TEAMS)
         require_known("verifier", self.verifier, VERIFIERS)
         least = OPTIMIZERS[self.optimizer].min_group_size
-        reason = f"{self.optimizer} compares the rollouts of a group" if least > 1 else ""
-        require_at_least("group_size", self.group_size, least, why=reason)
+        if self.group_size < least > 1:
+            raise ValueError(
+                f"group_size must be >= {least} because {self.optimizer} compares the rollouts of "
+                f"a group, got {self.group_size}; pass --group-size {least} or more, or for groups "
+                f"of one --optimizer reinforce_pp"
+            )
+        require_at_least("group_size", self.group_size, least)
         for name in AT_LEAST_ONE:
             require_at_least(name, getattr(self, name), 1)
         for name in AT_LEAST_ZERO:
@@ -126,7 +136,34 @@ class TrainConfig(
         read_allocator_args(self.allocator, self.allocator_args)
         if "features" in ALLOCATORS[self.allocator].needs:
             find_categorize(self.message_categories)
-        OPTIMIZERS[self.optimizer].read_hyperparameters(self.optimizer_args)
+        optimizer = OPTIMIZERS[self.optimizer].read_hyperparameters(self.optimizer_args)
+        self._check_reuse(is_per_token=optimizer.is_per_token)
+        self._check_processes(world_size)
+
+    def _check_reuse(self, *, is_per_token: bool) -> None:
+        """Check the settings of what is sampled and trained on besides the rollouts of a step."""
+        if self.train_on == "all" and is_per_token:
+            raise ValueError(
+                f"train_on must be 'team' with an advantage per token, got 'all' with "
+                f"{self.optimizer} and {self.optimizer_args}; leave out gamma and reward_kl"
+            )
+        if self.retrospect:
+            require_at_least("retrospect", self.retrospect, 2, why="it needs a standard deviation")
+        require_at_least("probe_tasks", self.probe_tasks, 2, why="a standard error needs two")
+        if not 0.0 <= self.retrospect_damping <= 1.0:
+            raise ValueError(
+                f"retrospect_damping must be in [0, 1], got {self.retrospect_damping}; pass e.g. "
+                f"--retrospect-damping 0.1"
+            )
+
+    def _check_processes(self, world_size: int) -> None:
+        for name in REMEMBERED:
+            value = getattr(self, name)
+            if value and world_size > 1:
+                raise ValueError(
+                    f"{name} must be 0 with several processes, which would remember different "
+                    f"rollouts, got {value}; leave it out"
+                )
 
     def _check_shared(self) -> None:
         for name, remedy in NEEDS_OWN_WEIGHTS.items():

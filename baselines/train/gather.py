@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from baselines.common.processes import ProcessGroup
 from baselines.common.types import FloatArray
@@ -11,6 +12,8 @@ from baselines.rollouts.groups import Group
 from baselines.train.samples import training_samples
 from baselines.train.update.batching import TrainingSample
 from ccpo_env.types import Role
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,6 +30,10 @@ class GatheredGroups:
     usable: Sequence[Group]
     is_here: Sequence[bool]
 
+    def here(self, values: Sequence[T]) -> list[T]:
+        """Return the values, one per usable group, of the groups that this process has played."""
+        return [value for value, is_here in zip(values, self.is_here, strict=True) if is_here]
+
     def training_samples(
         self,
         advantages: Sequence[FloatArray],
@@ -40,9 +47,7 @@ class GatheredGroups:
             active: Roles that are trained in this step.
             roles: Role of each turn.
         """
-        places = [place for place, is_here in enumerate(self.is_here) if is_here]
-        groups = [self.usable[place] for place in places]
-        own_advantages = [advantages[place] for place in places]
+        groups, own_advantages = self.here(self.usable), self.here(advantages)
         turns = {role: [t for t, own in enumerate(roles) if own == role] for role in active}
         return {role: training_samples(groups, own_advantages, turns[role]) for role in active}
 

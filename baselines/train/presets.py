@@ -1,4 +1,4 @@
-"""Presets from the scripts of the paper and for a small model on a CPU, and config files.
+"""Presets from the scripts of the paper, for a small model and for groups of one; config files.
 
 The reference of the presets paper/… trains on 192 prompts of MATH per step with 16 rollouts each,
 in 8 updates, alternating roles every 10 steps. Its scripts for the second allocator differ only in
@@ -77,6 +77,14 @@ _SMOLLM2: Settings = {
     "checkpoint_every": 2,
 }
 
+_ONE_ROLLOUT: Settings = {
+    "allocator": "shared",
+    "optimizer": "reinforce_pp",  # compares with the whole step, so that a task needs no group
+    "group_size": 1,
+    "tasks_per_step": 256,  # as many rollouts per step as 32 groups of 8
+}
+"""Distinct tasks in place of several rollouts of each."""
+
 PRESETS: Mapping[str, Settings] = {
     "paper/grpo-qwen2.5-1.5b": {**_TEAM, "optimizer": "grpo", "policy": _QWEN},
     "paper/gspo-qwen2.5-1.5b": {**_TEAM, "optimizer": "gspo", "policy": _QWEN},
@@ -115,6 +123,7 @@ PRESETS: Mapping[str, Settings] = {
         "steps": 585,  # 5 epochs of 117 steps
     },
     "smollm2": _SMOLLM2,
+    "one-rollout": _ONE_ROLLOUT,
 }
 """Presets by name; "A-to-B" has a thinker A and a solver B, "single" is a single model."""
 

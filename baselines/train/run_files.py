@@ -16,6 +16,7 @@ from baselines.common.jsonl import append_row, append_rows, keep_rows, read_rows
 from baselines.common.metrics import METRICS_FILE, MetricRow
 from baselines.common.rollout_file import ROLLOUTS_FILE, RecordedGroup
 from baselines.common.stats import Proportion
+from baselines.common.types import FloatArray
 from baselines.policies.checkpoints import (
     CHECKPOINTS,
     CheckpointError,
@@ -31,6 +32,7 @@ from baselines.policies.checkpoints import (
 from baselines.train.config import TrainConfig
 from baselines.train.logging.completions import COMPLETIONS_FILE, CompletionRow
 from baselines.train.logging.credit_record import CreditHistory
+from baselines.train.retrospect import RETROSPECT, Retrospect
 from baselines.train.team_policies import TeamPolicies
 
 
@@ -131,6 +133,8 @@ class RunFiles:
         policies: TeamPolicies,
         credited: CreditHistory,
         state: Mapping[str, Any],
+        arrays: Mapping[str, FloatArray],
+        retrospect: Retrospect | None = None,
     ) -> None:
         """Write a checkpoint.
 
@@ -140,6 +144,8 @@ class RunFiles:
             policies: Policies and updaters.
             credited: Credit of the newest groups.
             state: Further state for resuming, as JSON values.
+            arrays: Further state for resuming, as arrays, such as that of a critic.
+            retrospect: The last rollouts, if they are used again.
 
         Raises:
             StorageError: If it cannot be written; earlier checkpoints are intact.
@@ -157,8 +163,10 @@ class RunFiles:
             step=step,
             config=config.to_json(),
             policies=policies.saved_policies(),
-            updaters=policies.state_dict(),
+            updaters=policies.state_dict()
+            | ({RETROSPECT: retrospect.state_dict()} if retrospect else {}),
             state=state,
+            arrays=arrays,
             num_kept=config.keep_checkpoints,
         )
 

@@ -89,6 +89,7 @@ def training_samples(
     groups: Sequence[Group],
     advantages: Sequence[FloatArray],
     trained: Collection[int],
+    weights: Sequence[FloatArray] | None = None,
 ) -> list[TrainingSample]:
     """Return a sample for each completion of some turns.
 
@@ -96,17 +97,22 @@ def training_samples(
         groups: Groups of rollouts.
         advantages: Advantages of each group, (G, T), or (G, T, N) per token.
         trained: Positions of the turns whose completions are returned.
+        weights: Weight of the completions of each turn, (T,) per group. None: 1.
     """
+    all_weights = weights or [np.ones(own.shape[1]) for own in advantages]
     return [
-        _sample(completion, values[turn])
-        for group, own in zip(groups, advantages, strict=True)
+        _sample(completion, values[turn], float(weight[turn]))
+        for group, own, weight in zip(groups, advantages, all_weights, strict=True)
         for rollout, values in zip(group.rollouts, own.tolist(), strict=True)
         for turn, completion in enumerate(rollout.sampled)
         if turn in trained
     ]
 
 
-def _sample(completion: Completion, advantage: float | list[float]) -> TrainingSample:
+def _sample(
+    completion: Completion, advantage: float | list[float], weight: float
+) -> TrainingSample:
     if isinstance(advantage, float):
-        return TrainingSample(completion, advantage)
-    return TrainingSample(completion, tuple(advantage[: len(completion.token_ids)]))
+        return TrainingSample(completion, advantage, weight=weight)
+    own = tuple(advantage[: len(completion.token_ids)])
+    return TrainingSample(completion, own, weight=weight)

@@ -19,6 +19,7 @@ class Stream(IntEnum):
     ROLLOUTS = 1
     EVALUATION = 2
     EVAL_TASKS = 3
+    PROBE = 4
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from ccpo_env.tasks import TASK_SOURCES
 
 Weights = Literal["separate", "shared", "lora"]
 Resume = Literal["no", "yes", "auto"]
+TrainOn = Literal["team", "all"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +49,9 @@ class LearningSettings:
     optimizer_args: dict[str, str] = field(default_factory=dict)
     """Hyperparameters of the optimizer, such as: clip_low 0.1. docs/optimizers.md lists them for
     each optimizer."""
+    train_on: TrainOn = "team"
+    """Episodes whose completions are trained on. team: the rollouts of the whole team. all: also
+    the continuations and the episodes without an agent that credit was measured with."""
     group_size: int = 8
     """Rollouts per task (group)."""
     tasks_per_step: int = 32
@@ -137,6 +141,9 @@ class MeasurementSettings:
     measure_removed: bool = False
     """Measure removals of each agent but the last on all tasks, even if credit does not need them,
     for the help rate, the hurt rate and the calibration of ratings."""
+    measure_influence: bool = False
+    """Score each message again without the one that it reads, even if credit does not need it, for
+    the influence of each agent and the rate of its lazy messages."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,6 +174,13 @@ class UpdateSettings:
     on_nonfinite: OnNonfinite = "raise"
     """On a non-finite loss or gradient, raise an error or skip the update. In both cases, the batch
     is saved in the folder of the run."""
+    retrospect: int = 0
+    """Before each step, one more pass over the rollouts of the step before, signed by how the mean
+    reward on a fixed probe set compares with that in so many earlier steps, such as 8. 0: off."""
+    retrospect_damping: float = 0.1
+    """With --retrospect: factor on the pass if the reward has decreased, in [0, 1]."""
+    probe_tasks: int = 64
+    """With --retrospect: number of training tasks in the probe set, each played once per step."""
     adam_beta2: float = 0.99
     """beta2 of AdamW; 0.99 averages over about 100 updates, which suits short runs."""
     weight_decay: float = 0.0

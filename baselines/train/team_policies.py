@@ -106,6 +106,25 @@ class TeamPolicies:
             metrics |= {f"update/{owner}/{name}": update.get(name) for name in UPDATE_METRICS}
         return metrics
 
+    def update_again(
+        self, samples_of: Mapping[Role, Sequence[TrainingSample]]
+    ) -> dict[str, float | None]:
+        """Take one more update of the policies of some roles, on earlier samples.
+
+        Args:
+            samples_of: Samples of these roles, with the log-probabilities of their sampler.
+
+        Returns:
+            grad_norm and clip_rate of each policy, by ``<role>/<name>``.
+        """
+        metrics: dict[str, float | None] = {}
+        for owner, owned in self._owned.items():
+            samples = [sample for role in owned for sample in samples_of.get(role, ())]
+            if samples:
+                update = self._updaters[owner].update(samples, is_repeated=True)
+                metrics |= {f"{owner}/{n}": update[n] for n in ("grad_norm", "clip_rate")}
+        return metrics
+
     def token_advantages(
         self, groups: Sequence[Group], credit: Sequence[FloatArray], roles: Sequence[Role]
     ) -> list[FloatArray] | None:

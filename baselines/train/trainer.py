@@ -7,22 +7,17 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from baselines.common.credit_file import CREDIT_FILE
 from baselines.common.metrics import MetricRow
 from baselines.common.processes import SINGLE_PROCESS, ProcessGroup, own_share
-from baselines.common.rollout_file import RecordedGroup
-from baselines.common.stats import proportion
 from baselines.common.types import FloatArray
-from baselines.credit import GroupOutcomes, shared_credit
-from baselines.evaluate.batches import EvaluationPlan, play_all
-from baselines.evaluate.episodes import benchmark_name
+from baselines.credit import GroupOutcomes
 from baselines.evaluate.evaluation import Evaluation
-from baselines.evaluate.paths import JOINT, each_that_can_be_spared
 from baselines.optimizers import OPTIMIZERS
 from baselines.policies.base import Policy, TrainablePolicy
-from baselines.policies.checkpoints import UsableCheckpoint, read_updaters
+from baselines.policies.checkpoints import UsableCheckpoint, read_arrays, read_updaters
 from baselines.rollouts.costs import CostTracker
 from baselines.rollouts.groups import Group
+from baselines.rollouts.plan import has_readers
 from baselines.rollouts.runner import RolloutRunner
 from baselines.rollouts.team_env import team_env
 from baselines.train.config import TrainConfig, check_same_config
@@ -30,19 +25,20 @@ from baselines.train.credit_stage import CreditStage
 from baselines.train.engines.rollout_servers import RolloutServers
 from baselines.train.gather import gather_groups
 from baselines.train.gc_tuning import infrequent_collections
+from baselines.train.held_out import HeldOutTasks, joint_accuracy
 from baselines.train.logging import step_metrics
-from baselines.train.logging.completions import CompletionRow, completion_rows
-from baselines.train.logging.credit_record import CreditHistory
 from baselines.train.logging.degeneracy_warning import DegeneracyWatch
 from baselines.train.logging.empty_steps import EmptySteps
 from baselines.train.logging.evaluation_record import recorded
-from baselines.train.logging.rollout_record import is_recorded, recorded_groups
 from baselines.train.logging.safe_tracker import SafeTracker
+from baselines.train.logging.step_records import StepRecords
 from baselines.train.logging.step_times import StepTimes
 from baselines.train.logging.trackers import Tracker
+from baselines.train.replay_samples import SampleMaker, advantage_scale
+from baselines.train.retrospect import RETROSPECT, retrospect_of
 from baselines.train.run_files import RunFiles
 from baselines.train.samples import count_tokens, shaped_credit
-from baselines.train.schedule import Schedule, evaluates_before, trained_roles
+from baselines.train.schedule import Schedule, trained_roles
 from baselines.train.seeding import Stream, Streams
 from baselines.train.team_policies import TeamPolicies
 from ccpo_env import load_tasks
@@ -71,7 +67,7 @@ class Trainer:
         processes: ProcessGroup = SINGLE_PROCESS,
         servers: RolloutServers | None = None,
     ) -> None:
-        config.check()
+        config.check(world_size=processes.world_size)
         self._processes = processes
         self._servers = servers
         self._streams = Streams(config.seed, processes)
@@ -79,23 +75,11 @@ class Trainer:
         self.config = config
         self.run_dir = run_dir
         self.steps_done = 0
-        self.initial: dict[str, Any] | None = None
         self._tokens: list[int] = []  # sampled in each of these steps, for all purposes
         self.warnings: list[str] = []
         self.notices: tuple[str, ...] = ()
-        self._said: list[CompletionRow] = []
-        self._recorded: list[RecordedGroup] = []
         self._new_warnings: list[str] = []
-        if processes.world_size > 1 and config.removed_cache_decay:
-            raise ValueError(
-                f"removed_cache_decay must be 0 with several processes, whose caches would hold "
-                f"different tasks, got {config.removed_cache_decay}; leave it out"
-            )
         self._tasks = load_tasks(config.tasks, split="train")
-        held_out = load_tasks(config.tasks, split="test")
-        self._eval_tasks = self._streams.choose(
-            held_out, config.num_eval_tasks, Stream.EVAL_TASKS, 0
-        )
         self._optimizer = OPTIMIZERS[config.optimizer].read_hyperparameters(config.optimizer_args)
         env = team_env(config, self._tasks[:1])
         roles = env.unwrapped.topology.roles
@@ -124,8 +108,13 @@ class Trainer:
         self._runner = RolloutRunner(env, speakers, sampling)
         self._turns = tuple(self._runner.role_of)  # their names
         self._roles = tuple(self._runner.role_of.values())  # of the turns
+        self._is_read = has_readers(self._runner.topology)
         self._max_tokens = [self._crew.max_tokens(role) for role in self._roles]
-        self._credit = CreditStage(config, self._runner, self._optimizer)
+        self._held_out = HeldOutTasks(config, self._runner, self._streams, processes)
+        self._credit = CreditStage(
+            config, self._runner, self._optimizer, readers=self._crew.policies
+        )
+        self._retrospect = retrospect_of(config, self._tasks, self._runner, self._streams)
         self._watch = DegeneracyWatch(
             config.allocator,
             config.optimizer,
@@ -135,7 +124,12 @@ class Trainer:
         self._empty = EmptySteps()
         if checkpoint:
             self._resume(checkpoint)
-        self._credited = CreditHistory(run_dir / CREDIT_FILE, self._turns, self.steps_done)
+        self._records = StepRecords(
+            *(config, run_dir),
+            optimizer=self._optimizer,
+            turns=self._turns,
+            steps_done=self.steps_done,
+        )
 
     def run(
         self,
@@ -167,9 +161,9 @@ class Trainer:
                 row = self._step(self.steps_done + 1)
                 self.steps_done += 1
                 self._tokens.append(int(row["cost/tokens_generated"] or 0))
-                self._files.append(row, self._said, self._recorded)
+                self._files.append(row, self._records.completions, self._records.rollouts)
                 steady.log(row)
-                steady.log_completions(self._said)
+                steady.log_completions(self._records.completions)
                 on_step(row)
                 for warning in self._new_warnings:
                     on_warning(warning)
@@ -184,9 +178,15 @@ class Trainer:
         return self.evaluate_and_record()
 
     def evaluate_and_record(self, *, draw: int = 0) -> Evaluation:
-        """Evaluate after the steps done, and write the outcome of each task; see `evaluate`."""
+        """Evaluate after the steps done, and write the outcome of each task; see `evaluate`.
+
+        The policies are kept if they are the best so far.
+        """
         evaluation = self.evaluate(draw=draw)
-        self._record(evaluation)
+        self._files.append_evaluation(
+            recorded(evaluation, step=self.steps_done, tokens=self.tokens_done)
+        )
+        self._files.keep_if_best(self.steps_done, joint_accuracy(evaluation), self._save)
         return evaluation
 
     def evaluate(self, *, draw: int = 0) -> Evaluation:
@@ -199,15 +199,7 @@ class Trainer:
             draw: Index of the random numbers; another one gives an independent evaluation, as an
                 accuracy needs by which the end of training was chosen.
         """
-        tasks = own_share(self._eval_tasks, self._processes)
-        plan = EvaluationPlan(
-            benchmarks={benchmark_name(self.config.tasks): tasks},
-            removals=each_that_can_be_spared(self._runner.topology),
-            tasks_per_batch=self.config.num_eval_tasks,
-        )
-        rng = self._streams.own(Stream.EVALUATION, draw)
-        episodes = self._processes.all_gather(play_all(self._runner, plan, rng=rng))
-        return Evaluation.of(episodes, verify=self._runner.verifier, seed=self.config.seed)
+        return self._held_out.evaluate(draw=draw)
 
     def credit_of(self, outcomes: GroupOutcomes) -> FloatArray | None:
         """Return the credit of a group, (G, A) or (G, T); None if it needs more than one."""
@@ -216,6 +208,11 @@ class Trainer:
     def saved_policies(self) -> dict[str, TrainablePolicy]:
         """Return the policies by the names of their folders in a checkpoint."""
         return self._crew.saved_policies()
+
+    @property
+    def initial(self) -> dict[str, Any] | None:
+        """The evaluation before the first step, as JSON values; None before it."""
+        return self._held_out.initial
 
     @property
     def tokens_done(self) -> int:
@@ -229,16 +226,19 @@ class Trainer:
 
     def _step(self, step: int) -> step_metrics.Metrics:
         evaluation = self._evaluate_before(step)
-        active, agents, optimizer = self._schedule.active(step), self.agents, self._optimizer
+        active, agents, optimizer = self._schedule.active(step), self.agents, self._credit.optimizer
         times, costs = StepTimes(), CostTracker()
 
+        judged = self._retrospect.step(self._crew, costs) if self._retrospect else {}
+        if judged and self._servers:
+            self._servers.sync()
         here = self._play(step, active, costs)
         times.end("play")
 
         most = self.config.tasks_per_step
         groups = gather_groups(here, self._processes, is_usable=self._credit.is_usable, most=most)
         costs = CostTracker.total(self._processes.all_gather([costs]))
-        outcomes = [self._credit.outcomes(group) for group in groups.usable]
+        outcomes = self._credit.outcomes(groups.usable)
         credit = self._credit.credit(outcomes, active)
         shaped = shaped_credit(optimizer, credit, groups.usable, self._max_tokens)
         counts = count_tokens(groups.usable, len(self._turns)) if optimizer.whitens else None
@@ -246,25 +246,21 @@ class Trainer:
         times.end("credit")
 
         on_tokens = self._crew.token_advantages(groups.usable, shaped, self._roles)
-        updates = self._crew.update(
-            active, groups.training_samples(on_tokens or advantages, active, self._roles)
-        )
+        if self.config.train_on == "all" and groups.usable:
+            scale = advantage_scale(optimizer, shaped, advantages, counts)
+            makes = SampleMaker(self._runner.topology, scale, optimizer, self._max_tokens)
+            samples = makes.samples(groups.here(groups.usable), groups.here(advantages), active)
+        else:
+            samples = groups.training_samples(on_tokens or advantages, active, self._roles)
+        updates = self._crew.update(active, samples)
+        if self._retrospect:
+            self._retrospect.remember(groups.usable, advantages, active, self._roles)
         if self._servers:
             self._servers.sync()
-        self._credit.remember(groups.usable, self._crew.updated_roles(active))
+        self._credit.remember(outcomes, self._crew.updated_roles(active), credit=shaped)
         times.end("update")
 
-        self._credited.add(step, groups.usable, outcomes, credit)
-        self._said = []
-        if groups.usable and self._shows_completions(step):
-            self._said = completion_rows(step, groups.usable[0], credit[0], advantages[0])
-        self._recorded = []
-        if groups.usable and is_recorded(step, self.config.record_every):
-            shared = optimizer.advantage([shared_credit(own) for own in outcomes], counts)
-            self._recorded = recorded_groups(
-                *(step, groups.usable, outcomes, credit, advantages, shared),
-                max_rollouts=self.config.record_rollouts,
-            )
+        self._records.add(*(step, groups.usable, outcomes, credit, advantages), num_tokens=counts)
         empty = self._empty.warning(step, map(self._credit.why_unusable, groups.played))
         row = {
             "step": step,
@@ -272,7 +268,10 @@ class Trainer:
             "rollout/empty_steps": self._empty.count,
             **step_metrics.credit_metrics(outcomes, credit, advantages, agents, optimizer, counts),
             **step_metrics.rating_metrics(outcomes, agents),
+            **step_metrics.critic_metrics(self._credit.critic, self._turns, agents),
+            **step_metrics.influence_metrics(outcomes, agents, self._is_read),
             **updates,
+            **judged,
             **step_metrics.cost_metrics(costs),
             **times.metrics(costs),
             **evaluation,
@@ -295,53 +294,47 @@ class Trainer:
                     break
         return here
 
-    def _shows_completions(self, step: int) -> bool:
-        every = self.config.completions_every
-        return every > 0 and (step - 1) % every == 0
-
     def _evaluate_before(self, step: int) -> dict[str, float | None]:
-        config = self.config
-        if not evaluates_before(
-            step,
-            self._tokens,
-            every_steps=config.eval_every,
-            every_tokens=config.eval_every_tokens,
-        ):
+        if not self._held_out.is_due(step, self._tokens):
             return {}
         evaluation = self.evaluate_and_record()
         if step == 1:
-            self.initial = evaluation.to_json()
+            self._held_out.initial = evaluation.to_json()
         return evaluation.metrics()
-
-    def _record(self, evaluation: Evaluation) -> None:
-        """Write the outcome of each task, and keep the policies if they are the best so far."""
-        self._files.append_evaluation(
-            recorded(evaluation, step=self.steps_done, tokens=self.tokens_done)
-        )
-        total = int(evaluation.correctness.num_measured(JOINT).sum())
-        right = int(evaluation.correctness.num_right(JOINT).sum())
-        accuracy = proportion(right, total) if total else None
-        self._files.keep_if_best(self.steps_done, accuracy, self._save)
 
     def _resume(self, checkpoint: UsableCheckpoint) -> None:
         contents = checkpoint.contents
-        self._crew.load_state_dict(read_updaters(checkpoint.folder))
+        states = read_updaters(checkpoint.folder)
+        if self._retrospect:
+            self._retrospect.load_state_dict(states.pop(RETROSPECT))
+        self._crew.load_state_dict(states)
         self.steps_done = contents["config"]["steps_done"]
         self.notices = checkpoint.notices
         self._tokens = self._files.prepare_resume(self.steps_done)
-        self.initial = contents["state"]["initial"]
+        self._held_out.initial = contents["state"]["initial"]
         self.warnings = contents["state"]["warnings"]
         self._watch.load_json(contents["state"]["watch"])
         self._empty = EmptySteps(contents["state"]["empty_steps"])
         self._credit.load_json(contents["state"]["credit"])
+        if self._credit.critic:
+            self._credit.critic.load_arrays(read_arrays(checkpoint.folder))
 
     def _save(self) -> int:
         state = {
-            "initial": self.initial,
+            "initial": self._held_out.initial,
             "warnings": self.warnings,
             "watch": self._watch.to_json(),
             "empty_steps": self._empty.count,
             "credit": self._credit.to_json(),
         }
-        self._files.save(self.steps_done, self.config, self._crew, self._credited, state)
+        critic, records = self._credit.critic, self._records
+        self._files.save(
+            self.steps_done,
+            self.config,
+            self._crew,
+            records.credited,
+            state,
+            arrays=critic.to_arrays() if critic else {},
+            retrospect=self._retrospect,
+        )
         return self.steps_done

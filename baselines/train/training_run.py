@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import sys
 from datetime import datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from baselines.common.metrics import METRICS_FILE
 from baselines.evaluate.evaluation import Evaluation
 from baselines.evaluate.examples import example_episodes
 from baselines.evaluate.transcripts import write_transcripts
+from baselines.policies.threads import suitable_threads
 from baselines.report.end_of_run import end_of_run
 from baselines.report.run_audit import AgentAudit, run_audit
 from baselines.report.run_page import write_report
@@ -87,6 +89,11 @@ def make_run_dir(run_dir: Path, config: TrainConfig) -> None:
     write_json(run_dir / CONFIG_FILE, config.to_json())
 
 
+def warn(console: Console, warning: str) -> None:
+    """Print a warning, wrapped to the width of the console."""
+    console.print(f"warning: {warning}", style="yellow", highlight=False, markup=False)
+
+
 def run(trainer: Trainer, tracker: Tracker, console: Console) -> int:
     """Train to the end or until Ctrl-C, and write summary, examples and report.
 
@@ -112,13 +119,17 @@ def run(trainer: Trainer, tracker: Tracker, console: Console) -> int:
     def announce() -> None:
         say("stopping after this step; press Ctrl-C again to stop immediately")
 
-    def warn(warning: str) -> None:
-        say(f"warning: {warning}", style="yellow")
-
     try:
-        with stop_requests(announce) as should_stop, progress:
+        with (
+            stop_requests(announce) as should_stop,
+            suitable_threads(trainer.saved_policies().values()),
+            progress,
+        ):
             final = trainer.run(
-                on_step=progress.show, on_warning=warn, should_stop=should_stop, tracker=tracker
+                on_step=progress.show,
+                on_warning=partial(warn, console),
+                should_stop=should_stop,
+                tracker=tracker,
             )
     except KeyboardInterrupt:
         say(

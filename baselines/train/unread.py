@@ -11,6 +11,7 @@ from baselines.credit import ALLOCATORS
 from baselines.credit.removals import each_but_the_last
 from baselines.rollouts.plan import (
     branching_turns,
+    nobody_reads,
     per_rollout_removals,
     per_task_removals,
     removals_are_recounts,
@@ -82,6 +83,14 @@ def _continues_rollouts(config: TrainConfig) -> bool:
     return bool(branches or per_rollout_removals(topology, _removals(config, topology)))
 
 
+def _has_readers(config: TrainConfig) -> bool:
+    return not nobody_reads(_topology(config))
+
+
+def _has_replays(config: TrainConfig) -> bool:
+    return _removes_per_task(config) or _continues_rollouts(config)
+
+
 def _compares_messages(config: TrainConfig) -> bool:
     return "features" in ALLOCATORS[config.allocator].needs
 
@@ -90,12 +99,16 @@ REMOVALS = "e.g. --allocator counterfactual"
 NEEDED: Mapping[str, tuple[Callable[[TrainConfig], bool], str]] = {
     "eval_every": (lambda config: config.eval_every_tokens == 0, "--eval-every-tokens 0"),
     "lora_rank": (lambda config: config.weights == "lora", "--weights lora"),
+    "train_on": (_has_replays, "an allocator that samples more, e.g. --allocator branch"),
     "role_order": (lambda config: config.alternate_period > 0, "--alternate-period 1"),
     "start_role": (lambda config: config.alternate_period > 0, "--alternate-period 1"),
     "tis_cap": (lambda config: config.old_logprobs == "recompute", "--old-logprobs recompute"),
+    "retrospect_damping": (lambda config: config.retrospect > 0, "--retrospect 8"),
+    "probe_tasks": (lambda config: config.retrospect > 0, "--retrospect 8"),
     "removed_samples": (_removes_per_task, REMOVALS),
     "removed_cache_decay": (_removes_per_task, REMOVALS),
     "message_categories": (_compares_messages, "--allocator regression"),
+    "measure_influence": (_has_readers, "a topology whose agents read each other"),
     "branch_samples": (_continues_rollouts, "e.g. --allocator branch"),
 }
 """Conditions under which settings have an effect, with flags that meet them."""

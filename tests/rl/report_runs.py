@@ -14,10 +14,25 @@ from baselines.common.evaluation_file import (
     evaluation_rows,
 )
 from baselines.common.metrics import METRICS_FILE
+from baselines.report import figures
 from baselines.report.run_page import write_report
 
 VOID = {"br", "hr", "img", "input", "link", "meta"}
 TEAM = ("thinker_0", "solver_0")
+
+
+FIGURES = (
+    *("_rates", "added", "credit", "distribution", "shares", "slopes", "variances"),
+    *("ratings", "updates", "completions", "tokens", "times"),
+)
+"""Functions that draw the figures of a page; together they take seconds."""
+
+
+def draw_only(monkeypatch, *names):
+    """Leave out the figures of a page that the test does not read."""
+    assert set(names) <= set(FIGURES)
+    for name in set(FIGURES) - set(names):
+        monkeypatch.setattr(figures, name, lambda *_args, **_kwargs: None)
 
 
 class Page(HTMLParser):

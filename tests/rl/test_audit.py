@@ -104,7 +104,10 @@ def test_audit_pools_the_slope_over_rollouts_by_hand() -> None:
     assert found["thinker_0"].slope == pytest.approx(slope, rel=1e-12)
 
 
-GROUP_CENTRED = ("grpo", "dr_grpo", "dapo", "gspo", "rloo", "reinforce_pp_baseline")
+GROUP_CENTRED = (
+    *("grpo", "dr_grpo", "dapo", "gspo", "rloo", "reinforce_pp_baseline"),
+    *("magrpo", "dr_mas", "at_grpo"),
+)
 
 
 def measured_pairs(seed: int, num_groups: int = 60) -> list[GroupOutcomes]:
@@ -118,8 +121,8 @@ def measured_pairs(seed: int, num_groups: int = 60) -> list[GroupOutcomes]:
     return step
 
 
-def test_group_centred_optimizers_are_all_but_one() -> None:
-    assert set(OPTIMIZERS) == {*GROUP_CENTRED, "reinforce_pp"}
+def test_group_centred_optimizers_are_all_but_two() -> None:
+    assert set(OPTIMIZERS) == {*GROUP_CENTRED, "reinforce_pp", "rae"}
 
 
 @pytest.mark.parametrize("mode", ["event", "margin"])
@@ -351,6 +354,38 @@ def test_audit_counts_groups_of_several_sizes_and_turns() -> None:
     for seen in found.values():
         assert seen.signal_rate == pytest.approx(2 / 3)
         assert seen.degenerate
+
+
+@pytest.mark.parametrize(
+    ("allocator", "is_degenerate"), [("shared", True), ("leave_one_out", False)]
+)
+def test_audit_compares_groups_of_one_with_each_other(allocator: str, is_degenerate: bool) -> None:
+    rng = np.random.default_rng(0)
+    step = [
+        GroupOutcomes(
+            ("thinker_0", "solver_0"),
+            rng.choice([-1.0, 1.0], 1),
+            removed_rewards={
+                "thinker_0": rng.choice([-1.0, 1.0], 2),
+                "solver_0": rng.choice([-1.0, 1.0], 2),
+            },
+        )
+        for _ in range(12)
+    ]
+    found = audit(allocator, optimizer="reinforce_pp", batches=step)
+    assert [own.degenerate for own in found.values()] == [is_degenerate] * 2
+
+
+def test_audit_of_groups_of_one_compares_each_turn_on_its_own() -> None:
+    step = [GroupOutcomes(DEBATERS, [sign], turns=DEBATE) for sign in (1, -1, -1)]
+    shared = OPTIMIZERS["reinforce_pp"].advantage([ALLOCATORS["shared"](group) for group in step])
+    factors = np.array([1.0, 1.0, 3.0])  # of the turns of two debaters
+    other = [own * factors for own in shared]
+    assert audit_advantages(other, "reinforce_pp", step)["debater_0"].degenerate
+    other[0] = other[0] + [[0.0, 0.0, 1.0]]
+    found = audit_advantages(other, "reinforce_pp", step)
+    assert not found["debater_0"].degenerate
+    assert found["debater_1"].degenerate
 
 
 def test_audit_refuses_groups_with_other_turns() -> None:

@@ -24,7 +24,11 @@ BAD = [
     ("optimizer", "zzz", "unknown optimizer 'zzz'; available: dapo, dr_grpo, "),
     ("tracker", "tensorbord", "did you mean 'tensorboard'?"),
     ("verifier", "nubmer", "did you mean 'number'?"),
-    ("group_size", 1, "--group-size 2 or more"),
+    ("group_size", 1, "2 or more, or for groups of one --optimizer reinforce_pp"),
+    ("retrospect", 1, "--retrospect 2 or more"),
+    ("retrospect", -1, "--retrospect 0 or more"),
+    ("retrospect_damping", 1.5, "--retrospect-damping 0.1"),
+    ("probe_tasks", 1, "--probe-tasks 2 or more"),
     ("num_thinkers", 0, "--num-thinkers 1 or more"),
     ("tasks_per_step", 0, "--tasks-per-step"),
     ("removed_samples", 0, "--removed-samples"),
@@ -231,6 +235,23 @@ def test_check_same_config_refuses_fewer_steps_than_were_made():
 def test_check_refuses_bad_settings_of_single_roles(settings, message):
     with pytest.raises(ValueError, match=message):
         replace(TrainConfig(), **settings).check()
+
+
+@pytest.mark.parametrize("argument", [{"gamma": "0.9"}, {"reward_kl": "0.1"}])
+def test_check_refuses_to_train_on_replays_with_an_advantage_per_token(argument):
+    config = TrainConfig(train_on="all", optimizer_args=argument)
+    with pytest.raises(ValueError, match="train_on must be 'team' with an advantage per token"):
+        config.check()
+    replace(config, train_on="team").check()
+    replace(config, optimizer_args={}).check()
+
+
+@pytest.mark.parametrize("name", ["removed_cache_decay", "retrospect"])
+def test_check_refuses_what_one_process_of_several_would_remember(name):
+    config = replace(TrainConfig(), **{name: 4 if name == "retrospect" else 0.5})
+    config.check()
+    with pytest.raises(ValueError, match=f"{name} must be 0 with several processes"):
+        config.check(world_size=2)
 
 
 def test_settings_of_single_roles_come_before_those_of_all():

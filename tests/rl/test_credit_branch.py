@@ -29,6 +29,36 @@ def test_branch_credit_compares_a_thought_with_the_others_by_hand() -> None:
     np.testing.assert_array_equal(credit[:, 1], branch_credit(group)[:, 1])
 
 
+def test_branch_credit_without_a_baseline_is_the_value_of_the_first_message() -> None:
+    thoughts = [[1, 1, 1, 1], [1, -1, 1, -1], [-1, -1, -1, 1]]
+    group = GroupOutcomes(PAIR, [1, 1, -1], branch_rewards={"thinker_0": thoughts})
+    credit = branch_credit(group, baseline="none")
+    np.testing.assert_array_equal(credit[:, 0], [1.0, 0.0, -0.5])
+    np.testing.assert_array_equal(credit[:, 1], branch_credit(group)[:, 1])
+    single = GroupOutcomes(PAIR, [1], branch_rewards={"thinker_0": thoughts[1:2]})
+    np.testing.assert_array_equal(branch_credit(single, baseline="none"), [[0.0, 1.0]])
+
+
+def test_branch_credit_after_the_last_thinker_by_hand() -> None:
+    team = ("thinker_0", "thinker_1", "solver_0")
+    answers = {"thinker_1": [[1, -1], [-1, -1]]}
+    group = GroupOutcomes(team, [1, -1], branch_rewards=answers)
+    # W: mean of R and the two: 1/3 and -1. Their mean is -1/3. The solver: 1 - 0 and -1 + 1.
+    credit = branch_credit(group, after="last")
+    np.testing.assert_allclose(credit, [[2 / 3, 2 / 3, 1], [-2 / 3, -2 / 3, 0]], atol=1e-15)
+    others = branch_credit(group, after="last", baseline="others")
+    np.testing.assert_allclose(others[:, :2], 2 * credit[:, :2], atol=1e-15)
+    value = branch_credit(group, after="last", baseline="none")
+    np.testing.assert_allclose(value[:, 0], [1 / 3, -1], atol=1e-15)
+    with pytest.raises(ValueError, match=r"branch_rewards must hold .* after 'thinker_0'"):
+        branch_credit(group)
+
+
+def test_branch_credit_of_one_agent_has_nothing_to_continue() -> None:
+    group = GroupOutcomes(("solver_0",), [1, -1])
+    np.testing.assert_array_equal(branch_credit(group, after="last"), branch_credit(group))
+
+
 def test_branch_credit_of_a_chain_by_hand() -> None:
     team = ("thinker_0", "thinker_1", "solver_0")
     branches = {"thinker_0": [[0.5], [-0.5]], "thinker_1": [[1], [0]], "solver_0": [[9e-9], [0]]}

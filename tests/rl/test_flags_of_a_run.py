@@ -59,6 +59,8 @@ NEEDED = {
     "start_role": ("--alternate-period", "2"),
     "branch_samples": ("--allocator", "branch"),
     "message_categories": ("--allocator", "regression"),
+    "retrospect_damping": ("--retrospect", "4"),
+    "probe_tasks": ("--retrospect", "4"),
 }
 """What makes a flag of training matter."""
 ALONG = {**NEEDED, "allocator_args": ("--allocator", "counterfactual")}

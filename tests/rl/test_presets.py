@@ -48,6 +48,12 @@ def test_presets_of_one_model_have_its_sizes_and_nobody_else(name, sizes, num_up
     assert len(team_env(config, load_tasks("arithmetic", limit=1)).possible_agents) == 1
 
 
+def test_preset_of_groups_of_one_has_as_many_rollouts_as_the_default():
+    default, config = TrainConfig(), with_settings(TrainConfig(), preset("one-rollout"))
+    assert config.group_size == OPTIMIZERS[config.optimizer].min_group_size == 1
+    assert config.tasks_per_step == default.tasks_per_step * default.group_size
+
+
 def test_preset_of_a_small_model_is_credit_for_two_adapters_and_short_turns():
     config = with_settings(TrainConfig(), preset("smollm2"))
     assert (config.weights, config.group_size, config.steps) == ("lora", 4, 10)

@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 
 from baselines.common.metrics import METRICS
 from baselines.pages.series import binned, smoothed
+from baselines.report.figures import plots
 from baselines.report.held_out import read_run
 from baselines.report.run_page import MAX_MESSAGE_CHARS, command, write_report
 from tests.rl.report_runs import (
     CONFIG,
     credit_of,
+    draw_only,
     evaluation,
     example_of,
     make_run,
@@ -73,6 +75,19 @@ def test_report_shows_every_part_of_a_run(page):
         "exact p < 0.001."
     )
     assert "credit of thinker_0 is degenerate" in page.texts["ul"][0]
+    tested = [text for text in page.texts["td"] if re.search(r"\bp [<=]", text)]
+    assert [re.findall(r"[a-z]+, exact p < 0.001", text) for text in tested] == [
+        ["rose, exact p < 0.001"],
+        ["helps, exact p < 0.001"],
+    ]
+
+
+def test_curves_of_training_begin_at_its_first_step():
+    rows = [{"step": step, "accuracy/joint": 0.5} for step in (1, 2, 3)]
+    drawn = plots(
+        rows, held_out={}, adds={}, agents=(), roles=(), record=None, without_agent="without a_0"
+    )
+    assert [row[0] for row in drawn["accuracy"].rows] == ["1", "2", "3"]
 
 
 def test_report_loads_nothing(page):
@@ -98,7 +113,8 @@ def test_report_has_references_only_to_what_the_page_defines(page):
 
 
 @pytest.mark.no_cover
-def test_report_gives_the_same_bytes_whatever_the_users_plot_settings(tmp_path):
+def test_report_gives_the_same_bytes_whatever_the_users_plot_settings(tmp_path, monkeypatch):
+    draw_only(monkeypatch, "_rates", "shares", "distribution", "tokens")  # one of each kind
     first = write_report(make_run(tmp_path / "a", num_steps=12)).read_bytes()
     with mpl.rc_context({"font.size": 20, "axes.titlepad": 30, "svg.fonttype": "path"}):
         assert write_report(make_run(tmp_path / "b", num_steps=12)).read_bytes() == first

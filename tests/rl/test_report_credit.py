@@ -9,15 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from baselines.common.credit_file import read_credit
+from baselines.common.metrics import MetricRow
 from baselines.credit.registry import ALLOCATORS
 from baselines.pages.svg import COLOURS, DASHES, HATCHES, MARKS
 from baselines.report.credit_map import MAX_TASKS, STRONGEST, credit_by_name, credit_map, role_of
 from baselines.report.run_page import write_report
-from baselines.report.update_figures import MAX_LINES
+from baselines.report.update_figures import MAX_LINES, UPDATE_QUANTITIES
 from baselines.rollouts.groups import Group
 from baselines.train.logging.credit_record import MAX_GROUPS, CreditHistory
 from ccpo_env.types import Task
-from tests.rl.report_runs import credit_of, make_run, metric_rows, read_page
+from tests.rl.report_runs import credit_of, draw_only, make_run, metric_rows, read_page
 from tests.rl.strategies import measured_group
 from tests.rl.teams import PAIR, TASK, rollout
 
@@ -171,7 +172,8 @@ def test_role_of_an_agent_is_its_name_without_the_number():
     ]
 
 
-def test_page_has_the_map_in_numbers_and_the_distribution_in_quartiles(tmp_path):
+def test_page_has_the_map_in_numbers_and_the_distribution_in_quartiles(tmp_path, monkeypatch):
+    draw_only(monkeypatch, "distribution")
     record = one_task([[1.0, -1.0], [0.0, -1.0]])
     page = read_page(make_run(tmp_path, num_steps=3, credit=record))
     assert [text.strip() for text in page.texts["td"] if "±" in text] == [
@@ -183,7 +185,8 @@ def test_page_has_the_map_in_numbers_and_the_distribution_in_quartiles(tmp_path)
     assert "thinker_0: median 0.5, half of the rollouts between 0.25 and 0.75" in said
 
 
-def test_page_without_a_record_leaves_out_what_it_would_show(tmp_path):
+def test_page_without_a_record_leaves_out_what_it_would_show(tmp_path, monkeypatch):
+    draw_only(monkeypatch, "distribution")
     page = read_page(make_run(tmp_path, num_steps=3, credit=None))
     assert not {"Credit by task", "Distribution of credit"} & set(page.texts["h3"])
 
@@ -194,7 +197,8 @@ def said_of(page, title):
     return said
 
 
-def test_shares_are_those_of_the_variance_within_tasks(tmp_path):
+def test_shares_are_those_of_the_variance_within_tasks(tmp_path, monkeypatch):
+    draw_only(monkeypatch, "shares")
     row = {"step": 1}
     for agent, variance in zip(PAIR, (0.25, 0.75), strict=True):
         # Of two agents with the same credit on average.
@@ -204,7 +208,8 @@ def test_shares_are_those_of_the_variance_within_tasks(tmp_path):
     assert "solver_0: 0.75 in the first" in said
 
 
-def test_shares_of_a_large_team_are_those_of_its_roles(tmp_path):
+def test_shares_of_a_large_team_are_those_of_its_roles(tmp_path, monkeypatch):
+    draw_only(monkeypatch, "shares")
     agents = (*VOTERS, "solver_0")
     row = {"step": 1}
     for agent in agents:  # 7 voters of variance 1 and a solver of variance 7
@@ -249,6 +254,9 @@ def test_a_column_without_any_spread_says_that_no_rollout_is_preferred():
     )
 
 
+CENTRED = {"branch", "c3", "hierarchical_grpo"}
+
+
 @pytest.mark.parametrize("name", ALLOCATORS)
 def test_no_allocator_has_a_column_that_repeats_one_mean(name):
     rng = np.random.default_rng(3)
@@ -265,7 +273,7 @@ def test_no_allocator_has_a_column_that_repeats_one_mean(name):
     found = credit_map({"agents": list(outcomes[0].agents), "groups": groups})
     shown = [[cell.std if cell.mean is None else cell.mean for cell in r.cells] for r in found.rows]
     assert np.ptp(np.array(shown), axis=0).min() > 0.1
-    assert len(found.notes) == (name == "branch")  # its first agent: the mean of its task is 0
+    assert len(found.notes) == (name in CENTRED)  # the first agent: the mean of its task is 0
 
 
 def test_page_prints_the_spread_of_a_centred_column(tmp_path):
@@ -276,7 +284,8 @@ def test_page_prints_the_spread_of_a_centred_column(tmp_path):
     assert "its mean is +0.00 for every task" in " ".join(page.texts["p"])
 
 
-def test_figures_are_told_apart_without_colours(tmp_path):
+def test_figures_are_told_apart_without_colours(tmp_path, monkeypatch):
+    draw_only(monkeypatch, "completions", "shares")
     assert len(set(COLOURS)) == len(set(HATCHES)) == len(set(DASHES)) == len(set(MARKS))
     agents = tuple(f"voter_{k}" for k in range(MAX_LINES))
     html = write_report(make_run(tmp_path, agents=agents, num_steps=3)).read_text(encoding="utf-8")
@@ -290,7 +299,8 @@ def test_figures_are_told_apart_without_colours(tmp_path):
 
 
 @pytest.mark.parametrize("roles", [["team"], ["debater"], [f"role{k}" for k in range(8)]])
-def test_page_names_the_policies_that_were_updated(tmp_path, roles):
+def test_page_names_the_policies_that_were_updated(tmp_path, roles, monkeypatch):
+    draw_only(monkeypatch, "updates")
     rows = list(metric_rows(4, ("debater_0", "debater_1"), roles=roles))
     page = read_page(make_run(tmp_path, agents=("debater_0", "debater_1"), rows=rows))
     (said,) = [v for v in page.values("aria-label") if v.startswith("Updates. ")]
@@ -301,7 +311,8 @@ def test_page_names_the_policies_that_were_updated(tmp_path, roles):
     assert "Not drawn: KL of the update (below 1e-05 in every step), clipped tokens" in caption
 
 
-def test_a_panel_is_drawn_as_soon_as_a_value_matters(tmp_path):
+def test_a_panel_is_drawn_as_soon_as_a_value_matters(tmp_path, monkeypatch):
+    draw_only(monkeypatch, "updates")
     rows = list(metric_rows(4, PAIR))
     rows[2]["update/solver/mismatch"] = 0.011
     said = said_of(read_page(make_run(tmp_path, rows=rows)), "Updates")
@@ -309,7 +320,8 @@ def test_a_panel_is_drawn_as_soon_as_a_value_matters(tmp_path):
     assert "KL of the update" not in said
 
 
-def test_legends_name_what_is_drawn_and_nothing_else(tmp_path):
+def test_legends_name_what_is_drawn_and_nothing_else(tmp_path, monkeypatch):
+    draw_only(monkeypatch, "_rates", "updates")
     rows = list(metric_rows(4, PAIR))
     for row in rows:  # no rollout was removed; the thinker has no signal-to-noise ratio
         row |= {"accuracy/solo": None, "credit/help_rate": None, "credit/hurt_rate": None}
@@ -331,7 +343,8 @@ def test_legends_name_what_is_drawn_and_nothing_else(tmp_path):
     assert effects.startswith("Marks: held-out tasks with 95 % intervals.")
 
 
-def test_tokens_are_told_apart_by_purpose(tmp_path):
+def test_tokens_are_told_apart_by_purpose(tmp_path, monkeypatch):
+    draw_only(monkeypatch, "tokens")
     rows = [
         {
             "step": 1,
@@ -349,7 +362,8 @@ def test_tokens_are_told_apart_by_purpose(tmp_path):
     assert "ratings" not in said
 
 
-def test_time_that_no_part_accounts_for_is_other(tmp_path):
+def test_time_that_no_part_accounts_for_is_other(tmp_path, monkeypatch):
+    draw_only(monkeypatch, "times")
     row = {"step": 1, "time/step_s": 10.0, "time/generate_s": 4.0, "time/rate_s": 1.0}
     row |= {"time/verify_s": 1.0, "time/credit_s": 1.0, "time/update_s": 2.0}
     page = read_page(make_run(tmp_path, rows=[row], credit=None))
@@ -361,3 +375,14 @@ def test_time_that_no_part_accounts_for_is_other(tmp_path):
 def test_record_is_plain_json(tmp_path):
     path = written(tmp_path / "credit.json", 1)
     assert json.loads(path.read_text(encoding="utf-8"))["groups"][0]["credit"] == [[1.0, 1.0]] * 2
+
+
+def test_signal_to_noise_of_the_gradient_per_token() -> None:
+    (quantity,) = [own for own in UPDATE_QUANTITIES if own.per_million]
+    name = "update/thinker/grad_snr"
+    rows: list[MetricRow] = [
+        {name: 0.5, "cost/tokens_generated": 2000},
+        {name: None, "cost/tokens_generated": 2000},
+        {name: 0.5, "cost/tokens_generated": 0},
+    ]
+    np.testing.assert_array_equal(quantity.values(rows, "thinker"), [250.0, np.nan, np.nan])

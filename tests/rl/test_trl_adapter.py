@@ -108,6 +108,8 @@ def test_groups_are_whole_and_processes_end_with_the_same_weights(seen, name):
         ({}, {"per_device_train_batch_size": 4}, "whole groups of 8 rows, got .* = 4"),
         ({"weights": "separate"}, {}, "weights must be 'shared'.*got 'separate'"),
         ({"role_temperatures": {"solver": 0.3}}, {}, "role_temperatures .* got {'solver': 0.3}; "),
+        ({"train_on": "all"}, {}, "train_on must be 'team' and retrospect 0 .* got 'all' and 0; "),
+        ({"retrospect": 8}, {}, "train_on must be 'team' and retrospect 0 .* got 'team' and 8; "),
         (
             {"optimizer": "reinforce_pp", "optimizer_args": {"gamma": "0.9"}},
             {},

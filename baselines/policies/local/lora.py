@@ -250,6 +250,13 @@ class LoraPolicy:
                 self._adapter, lambda policy: policy.sample(prompts, sampling=sampling, rng=rng)
             )
 
+    def completions_of(
+        self, prompts: Sequence[Prompt], texts: Sequence[str], *, sampling: Sampling
+    ) -> list[Completion]:
+        """Return given texts as completions of prompts, as `HFPolicy.completions_of`."""
+        policy = self._base.activate(self._adapter)
+        return policy.completions_of(prompts, texts, sampling=sampling)
+
     def logprobs(self, completions: Sequence[Completion]) -> Tensor:
         """Return log-probabilities of the sampled tokens, as `HFPolicy.logprobs`."""
         return self._base.call(self._adapter, lambda policy: policy.logprobs(completions))
@@ -268,6 +275,15 @@ class LoraPolicy:
             return self._base.call(
                 self._adapter, lambda policy: policy.option_logprobs(prompts, options)
             )
+
+    def encode(self, prompts: Sequence[Prompt], max_tokens: int) -> list[tuple[int, ...]]:
+        """Return token ids of each prompt, as `HFPolicy.encode`."""
+        return self._base.activate(self._adapter).encode(prompts, max_tokens)
+
+    def hidden_states(self, prompts: Sequence[tuple[int, ...]]) -> FloatArray:
+        """Return hidden states after prompts, as `HFPolicy.hidden_states`."""
+        with torch.no_grad():
+            return self._base.call(self._adapter, lambda policy: policy.hidden_states(prompts))
 
     def save(self, folder: Path) -> None:
         """Write only the adapter in peft's format, with the name of its base."""

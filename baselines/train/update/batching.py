@@ -23,6 +23,7 @@ class TrainingSample:
         old_logprobs: Log-probability of each token under the old policy of the importance ratio,
             nats. None: those reported by the sampler.
         reference_logprobs: Log-probabilities under the reference policy. None: not computed.
+        weight: Factor on the loss of the completion, relative to the others of its update.
 
     Raises:
         ValueError: If a value per token has a different length than the completion.
@@ -32,6 +33,7 @@ class TrainingSample:
     advantage: float | tuple[float, ...]
     old_logprobs: tuple[float, ...] | None = None
     reference_logprobs: tuple[float, ...] | None = None
+    weight: float = 1.0
 
     def __post_init__(self) -> None:
         num_tokens = self.num_completion_tokens
@@ -180,7 +182,7 @@ def token_batch(
         device: Device of the tensors.
         dtype: Data type of the floating-point tensors.
         row_weight: Weight of a completion as a function of its number of tokens and of its length
-            limit. None: 1.
+            limit, times which its own weight counts. None: 1, and the own weights are ignored.
         tis_cap: Largest importance weight of truncated importance sampling. None: no weights.
 
     Returns:
@@ -214,7 +216,10 @@ def token_batch(
         normalizer=normalizer,
         row_weights=(
             torch.tensor(
-                [row_weight(s.num_completion_tokens, s.completion.max_tokens) for s in samples],
+                [
+                    s.weight * row_weight(s.num_completion_tokens, s.completion.max_tokens)
+                    for s in samples
+                ],
                 dtype=dtype,
             ).to(device)
             if row_weight

@@ -75,10 +75,11 @@ class GradientPass:
             NonFiniteBatch: If the loss is not finite, in any process.
             OutOfMemoryInBatch: If a micro-batch does not fit into memory, nor its halves.
         """
-        counts = self._processes.all_gather([sample.num_completion_tokens for sample in samples])
+        sizes = self._processes.all_gather([(s.num_completion_tokens, s.weight) for s in samples])
+        counts, weights = [count for count, _ in sizes], [weight for _, weight in sizes]
         metrics, gaps, failure = dict[str, float](), list[FloatArray](), None
         try:
-            metrics, gaps = self._run_in_memory(samples, counts)
+            metrics, gaps = self._run_in_memory(samples, counts, weights)
         except NonFiniteBatch as error:
             failure = error
         found = self._processes.all_gather([(metrics, gaps, failure and str(failure))])
@@ -93,11 +94,11 @@ class GradientPass:
         return summed, [gap for _, own, _ in found for gap in own]
 
     def _run_in_memory(
-        self, samples: Sequence[TrainingSample], counts: Sequence[int]
+        self, samples: Sequence[TrainingSample], counts: Sequence[int], weights: Sequence[float]
     ) -> tuple[Metrics, list[FloatArray]]:
         """Run, and retry with smaller micro-batches if one does not fit into memory."""
         try:
-            return self._run(samples, counts)
+            return self._run(samples, counts, weights)
         except OutOfMemoryInBatch as error:
             if error.num_samples == 1:
                 raise
@@ -106,7 +107,7 @@ class GradientPass:
             self.micro_batch_tokens = error.num_tokens // 2
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        return self._run(samples, counts)
+        return self._run(samples, counts, weights)
 
     def clear(self) -> None:
         """Clear the gradient."""
@@ -114,9 +115,10 @@ class GradientPass:
             parameter.grad = None
 
     def _run(
-        self, samples: Sequence[TrainingSample], counts: Sequence[int]
+        self, samples: Sequence[TrainingSample], counts: Sequence[int], weights: Sequence[float]
     ) -> tuple[Metrics, list[FloatArray]]:
-        normalizer = self._optimizer.normalizer(counts)
+        mean_weight = sum(weights) / len(weights) if weights else 1.0
+        normalizer = self._optimizer.normalizer(counts) * mean_weight
         if self._optimizer.skips_zero_advantage:
             samples = [sample for sample in samples if sample.has_advantage]
         metrics: Metrics = {"loss": 0.0, "clip_rate": 0.0, "approx_kl": 0.0}

@@ -95,11 +95,13 @@ class Updater:
             weight_decay=self._options.weight_decay,
         )
 
-    def update(self, samples: Sequence[TrainingSample]) -> Metrics:
+    def update(self, samples: Sequence[TrainingSample], *, is_repeated: bool = False) -> Metrics:
         """Take one step, of one or several updates, on the samples of its roles.
 
         Args:
             samples: Samples from the current policy; with several processes, those of this one.
+            is_repeated: Whether they are those of an earlier step, with the log-probabilities of
+                their sampler, for one more update: a single one, without grad_snr.
 
         Returns:
             loss, grad_norm, clip_rate, approx_kl, averaged over the updates of the step;
@@ -119,8 +121,9 @@ class Updater:
         """
         samples, gaps = self._scored([sample for sample in samples if sample.completion.token_ids])
         results: list[Metrics] = []
-        for part in self._parts(samples):
-            result, differences = self._take_update(part, is_first=not results)
+        for part in [samples] if is_repeated else self._parts(samples):
+            is_first = not results and not is_repeated
+            result, differences = self._take_update(part, is_first=is_first)
             if not results and self._options.old_logprobs == "sampler":
                 gaps = differences  # in later updates the policy has changed
             results.append(result)
@@ -186,9 +189,13 @@ class Updater:
     def _scored(
         self, samples: Sequence[TrainingSample]
     ) -> tuple[list[TrainingSample], list[FloatArray]]:
-        """Compute log-probabilities before the step, and their gap to those of the sampler."""
+        """Compute log-probabilities before the step, and their gap to those of the sampler.
+
+        Samples that have them already keep them.
+        """
         samples, gaps = list(samples), list[FloatArray]()
-        if self._options.old_logprobs == "recompute":
+        is_given = any(sample.old_logprobs is not None for sample in samples)
+        if self._options.old_logprobs == "recompute" and not is_given:
             scores = self._score(self._policy, samples)
             gaps = self._processes.all_gather(
                 [np.abs(s - r.completion.logprobs) for s, r in zip(scores, samples, strict=True)]
