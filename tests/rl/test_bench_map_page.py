@@ -8,11 +8,12 @@ import re
 import pytest
 
 from baselines.bench.map import command, figure
-from baselines.bench.map.checklist import checklist
+from baselines.bench.map.checklist import METHODOLOGY, checklist
 from baselines.bench.map.checks import Check, CheckKey
 from baselines.bench.map.page import PART, PARTS, SKELETON, Results, filled
 from baselines.bench.map.slices import Found, cells, measure, signal_of
 from baselines.bench.map.training import Credit
+from baselines.credit import ALLOCATORS
 from scripts.write_docs import MAP_PAGE
 from tests.rl.report_runs import metric_rows
 
@@ -76,9 +77,16 @@ def test_biased_credit_is_marked_in_the_tables():
 
 def test_summary_names_where_credit_pays_and_what_does_not():
     text = PARTS["summary"](
-        results(found(efficiency=0.5), found(allocator="branch", samples=4, efficiency=1.3))
+        results(
+            found(efficiency=0.5),
+            found(allocator="branch", samples=4, efficiency=1.3),
+            found(allocator="last_branch", samples=1, efficiency=1.4, y=3),
+            found(allocator="last_branch", samples=2, efficiency=1.6, y=3),
+            found(allocator="last_branch", samples=2, efficiency=2.0, y=3, x=0.1),
+        )
     )
     assert "1 of 2 cells are at most 1, 0.50. Above 1: branch, M = 4 with K = 1" in text
+    assert "branch after last, with the best M: K = 3: 1.60 to 2.00." in text
     assert "No point was trained" in text
 
 
@@ -176,6 +184,10 @@ def test_checklist_is_answered_from_the_files_of_a_run(tmp_path):
     assert "entropy: nats per token, thinker_0 1.000 to 0.500" in text
     assert "stability: 2 steps, 2 updates skipped" in text
     assert "reward hacking: without an answer: not recorded in this run" in text
+
+
+def test_every_allocator_has_a_methodology():
+    assert set(METHODOLOGY) == set(ALLOCATORS)
 
 
 def test_checklist_reads_the_metrics_that_training_writes(tmp_path):

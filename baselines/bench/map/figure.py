@@ -24,30 +24,36 @@ LONG_LABEL = 18
 """Number of characters beyond which the labels of a legend stand below each other."""
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe and Ito
 MARKERS = ("o", "s", "^", "D", "v", "P")
+HEATMAP_HEIGHT = 2.2
+EACH_NAMES = ("leave_one_out", "branch", "shapley")
+"""Credit from replays that tell one thinker from another."""
+REGIONS = {
+    "need": "share of tasks that need the thoughts",
+    "reliability": "reliability of the solver",
+}
 PLACES = {"leave_one_out": 0, "shapley": 1, "banzhaf": 2, "own_answer": 3, "oracle": 4}
 """Credit that has the same colour in all pictures, by its place among the colours."""
-SHOWN = ("leave_one_out", "counterfactual", "branch, M = 4", "shapley")
+SHOWN = ("leave_one_out", "branch, M = 4", "branch after last, M = 4", "shapley")
 """Credit in the picture of the interaction."""
 MOST = 4.0
 """Efficiencies beyond this, and below its inverse, have the same colour."""
 
 
 def chain_figure(results: Sequence[Found]) -> Figure:
-    """Return how efficient the best credit from replays is, and the oracle, in chains."""
-    figure, panels = _figure(4)
-    _heatmap(panels[0], results, "need", is_shown=_is_estimate)
-    panels[0].set_title("Best credit that is estimated from replays")
-    panels[0].set_xlabel("share of tasks that need the thoughts")
-    _heatmap(panels[1], results, "reliability", is_shown=_is_estimate)
-    panels[1].set_title("The same, by reliability")
-    panels[1].set_xlabel("reliability of the solver")
-    for axes, region, label in (
-        (panels[2], "need", "share of tasks that need the thoughts"),
-        (panels[3], "reliability", "reliability of the solver"),
-    ):
-        _heatmap(axes, results, region, is_shown=lambda one: one.credit.allocator == "oracle")
-        axes.set_title("Oracle: what exact values would win")
-        axes.set_xlabel(label)
+    """Return the efficiency of credit in chains, by thinkers K, need and reliability."""
+    figure = Figure(figsize=(WIDTH, 6 * HEATMAP_HEIGHT), layout="constrained", dpi=200)
+    panels = figure.subplots(6, 1)
+    rows = (
+        ("Best of leave_one_out, branch and shapley", EACH_NAMES),
+        ("Best of branch after last", ("last_branch",)),
+        ("Oracle: what exact values would win", ("oracle",)),
+    )
+    for pair, (title, names) in zip(panels.reshape(3, 2), rows, strict=True):
+        for axes, region in zip(pair, ("need", "reliability"), strict=True):
+            own = [one for one in results if one.region == region]
+            _heatmap(axes, [one for one in own if one.credit.allocator in names])
+            axes.set_title(title)
+            axes.set_xlabel(REGIONS[region])
     return figure
 
 
@@ -56,7 +62,7 @@ def setting_figure(results: Sequence[Found]) -> Figure:
     figure, panels = _figure(5)
     _lines(
         panels[0],
-        [one for one in results if one.region == "replay cost" and name_of(one).endswith("= 4")],
+        [one for one in results if one.region == "replay cost" and name_of(one) == "branch, M = 4"],
         label=lambda one: f"K = {one.y}",
     )
     panels[0].set_title("branch, M = 4, by number of thinkers K")
@@ -176,19 +182,12 @@ def _label_group_sizes(axes: Axes, title: str) -> None:
     axes.set_xlabel("group size G")
 
 
-def _is_estimate(found: Found) -> bool:
-    return found.credit.allocator not in ("oracle", "counterfactual", "regression")
-
-
 def _baseline(optimizer: str) -> str:
     return "group mean" if optimizer == "grpo" else "mean of the step"
 
 
-def _heatmap(
-    axes: Axes, results: Sequence[Found], region: str, *, is_shown: Callable[[Found], bool]
-) -> None:
-    """Draw the largest efficiency of a cell, with its number: above 1 orange, below 1 blue."""
-    shown = [one for one in results if one.region == region and is_shown(one)]
+def _heatmap(axes: Axes, shown: Sequence[Found]) -> None:
+    """Draw the largest efficiency of a cell, with its number: above 1 orange, below 1 purple."""
     if not shown:
         return
     columns = sorted({float(one.x) for one in shown})

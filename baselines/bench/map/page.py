@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from baselines.bench.map.checks import POINTS, Check
+from baselines.bench.map.figure import EACH_NAMES
 from baselines.bench.map.slices import Found, name_of
 
 PART = re.compile(r"(<!-- map (\w+): .*?-->\n).*?(<!-- end of map -->)", re.DOTALL)
@@ -52,18 +53,18 @@ def filled(page: str, results: Results) -> str:
 
 def summary(results: Results) -> str:
     """Return what was found, a line per region, each with the range of its efficiencies."""
-    chains = [
-        one
-        for one in results.region("need", "reliability", "interaction", "team")
-        if one.credit.allocator not in ("oracle", "counterfactual")
-    ]
-    paying = [one for one in chains if one.efficiency > 1.0]
-    below = [one for one in chains if one.efficiency <= 1.0]
+    own = results.region("need", "reliability", "interaction", "team")
+    each = [one for one in own if one.credit.allocator in (*EACH_NAMES, "regression")]
+    after_last = [one for one in own if one.credit.allocator == "last_branch"]
+    paying = [one for one in each if one.efficiency > 1.0]
+    below = [one for one in each if one.efficiency <= 1.0]
     votes = [one for one in results.region("voters", "skill") if one.credit.allocator != "oracle"]
     lines = [
         f"- **Votes.** {_ranges(one for one in votes)}.",
-        f"- **Chains, replays at full price.** {len(below)} of {len(chains)} cells are at most 1, "
-        f"{_range(below)}. Above 1: {_where(paying)}.",
+        f"- **Chains, credit that tells thinkers apart, replays at full price.** {len(below)} of "
+        f"{len(each)} cells are at most 1, {_range(below)}. Above 1: {_where(paying)}.",
+        f"- **Chains, more answers to the same messages.** branch after last, with the best M: "
+        f"{_by_thinkers(after_last)}.",
         f"- **Chains, cheap replays.** {_break_even(results)}.",
         f"- **No group mean, tasks of different difficulty.** leave_one_out is at "
         f"{_range(results.region('whitened'))} of the shared reward with the same baseline, and at "
@@ -166,6 +167,18 @@ PARTS: Mapping[str, Callable[[Results], str]] = {
 """Parts of the page by name."""
 
 
+def _by_thinkers(found: Sequence[Found]) -> str:
+    """Return, for each number of thinkers, the range over games of the best efficiency."""
+    parts = []
+    for count in dict.fromkeys(one.y for one in found):
+        best: dict[tuple[str, float | str], Found] = {}
+        for one in sorted(found, key=lambda one: one.efficiency):
+            if one.y == count:
+                best[one.region, one.x] = one
+        parts.append(f"K = {count}: {_range(best.values())}")
+    return "; ".join(parts)
+
+
 def _headroom(results: Results) -> str:
     """Return the efficiency of the oracle by number of thinkers, for the most reliable solvers."""
     own = [one for one in results.region("reliability") if one.credit.allocator == "oracle"]
@@ -207,7 +220,11 @@ def _where(found: Sequence[Found]) -> str:
 
 def _break_even(results: Results) -> str:
     """Return, for each number of thinkers, the largest cost at which a credit is above 1."""
-    own = [one for one in results.region("replay cost") if one.credit.replay_cost > 0.0]
+    own = [
+        one
+        for one in results.region("replay cost")
+        if one.credit.replay_cost > 0.0 and one.credit.allocator in EACH_NAMES
+    ]
     parts = []
     for count in dict.fromkeys(one.y for one in own):
         paying = [one for one in own if one.y == count and one.efficiency > 1.0]
@@ -219,7 +236,9 @@ def _break_even(results: Results) -> str:
             f"K = {count}: up to a cost of {best.credit.replay_cost:g} ({name_of(best)}, "
             f"{best.efficiency:.2f})"
         )
-    return "Some credit is above 1 at these costs of a replayed message. " + "; ".join(parts)
+    return "leave_one_out or branch is above 1 at these costs of a replayed message. " + "; ".join(
+        parts
+    )
 
 
 def _groups(results: Results) -> str:
