@@ -16,6 +16,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "report": ("baselines.report.command", "Write the page of training runs again."),
     "compare": ("baselines.compare.command", "Compare training runs and evaluations on one page."),
     "explore": ("baselines.explore.command", "Look at the credit of a run, message by message."),
+    "audit": (
+        "baselines.audit.command",
+        "Find the formula of the advantages in the file of any trainer.",
+    ),
     "play": ("baselines.evaluate.human_play", "Play one agent of a team yourself."),
     "bench": ("baselines.bench.command", "Measure speed, and the accuracy of credit."),
     "experiment": (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, TypeAlias
@@ -158,12 +158,21 @@ class Conversation:
         lost = {**self.clipped, **clipped}
         return replace(replayed, clipped=lost, verdict=verdict, ballot=ballot)
 
-    def prompt_parts(self, turn_index: int) -> tuple[str, str]:
-        """Return the instruction and the problem text of a turn's prompt."""
+    def prompt_parts(self, turn_index: int, *, left_out: Collection[int] = ()) -> tuple[str, str]:
+        """Return the instruction and the problem text of a turn's prompt.
+
+        Args:
+            turn_index: Index of the turn.
+            left_out: Indices of messages that are not shown, of those that the agent reads.
+        """
         opening = self.opening
         turn = opening.turns[turn_index]
         answers = turn_index >= opening.first_answer
-        read = [m for m in self.read[:turn_index] if m.agent in turn.reads]
+        read = [
+            message
+            for place, message in enumerate(self.read[:turn_index])
+            if message.agent in turn.reads and place not in left_out
+        ]
         instruction = opening.rules.prompts.instruction(turn.role, answers=answers)
         question = opening.question if answers else opening.question_of_others
         return instruction, problem_text(question, read)

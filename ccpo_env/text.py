@@ -1,8 +1,12 @@
-"""Sanitize model output: valid Unicode of bounded length."""
+"""Sanitize model output: valid Unicode of bounded length, safe to print."""
 
 from __future__ import annotations
 
+import unicodedata
+
 CUT_MARK = "\n[… {num_cut} characters cut …]\n"
+INVISIBLE = frozenset({"Cc", "Cf", "Zl", "Zp"})
+"""Unicode categories of characters that control a terminal, or cannot be seen on it."""
 
 
 def valid_unicode(text: str) -> str:
@@ -31,3 +35,11 @@ def clip_middle(text: str, max_chars: int) -> tuple[str, int]:
     head, tail = room - room // 2, room // 2
     num_cut = len(text) - room
     return f"{text[:head]}{CUT_MARK.format(num_cut=num_cut)}{text[-tail:]}", num_cut
+
+
+def printable(text: str) -> str:
+    """Return a text with its control characters escaped, safe to print on a terminal."""
+    return "".join(
+        char if char in "\n\t" or unicodedata.category(char) not in INVISIBLE else ascii(char)[1:-1]
+        for char in text
+    )

@@ -42,6 +42,7 @@ PLACES: Mapping[str, Place] = {
     "rollouts": Place(1, "batched episodes, removals, costs"),
     "evaluate": Place(1, "accuracy, with paired removals"),
     "compare": Place(0, "significance of differences"),
+    "audit": Place(3, "formulas of any trainer's file"),
     "train": Place(2, "trainer, updates, files of a run"),
     "experiment": Place(2, "many runs at equal cost"),
     "integrations": Place(3, "credit inside TRL and verl"),

@@ -1,8 +1,8 @@
 """Write the generated parts of the documentation.
 
 These are the tables of metrics and hyperparameters, the trees of folders and modules, the figures
-of the architecture and the environments, and the tables of results from docs/results/ (see
-`scripts/measure_results.py`).
+of the architecture and the environments, the audit of all methods, and the tables of results from
+docs/results/ (see `scripts/measure_results.py`).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from baselines.common.hyperparameters import Hyperparameter
 from baselines.common.metrics import METRICS
 from baselines.credit import ALLOCATORS
 from baselines.optimizers import OPTIMIZERS
+from scripts.audit_tables import audit_tables
 
 ROOT = Path(__file__).parent.parent
 METRICS_PAGE = ROOT / "docs" / "metrics.md"
@@ -34,6 +35,8 @@ CREDIT_TABLE = re.compile(
 HYPERPARAMETERS = re.compile(
     r"(<!-- hyperparameters: .*?-->\n).*?(<!-- end of hyperparameters -->)", re.DOTALL
 )
+BASELINES_PAGE = ROOT / "docs" / "baselines.md"
+AUDIT = re.compile(r"(<!-- audit: .*?-->\n).*?(<!-- end of audit -->)", re.DOTALL)
 FREE_RIDING_PAGE = ROOT / "docs" / "free_riding.md"
 SUMMARY = re.compile(r"(<!-- results: .*?-->\n).*?(<!-- end of results -->)", re.DOTALL)
 RESULT = re.compile(r"(<!-- result (\w+): .*?-->\n).*?(<!-- end of result -->)", re.DOTALL)
@@ -142,6 +145,11 @@ def credit_page(page: str) -> str:
 def optimizers_page(page: str) -> str:
     """Return docs/optimizers.md with the hyperparameters."""
     return HYPERPARAMETERS.sub(lambda match: f"{match[1]}\n{optimizer_table()}\n\n{match[2]}", page)
+
+
+def baselines_page(page: str) -> str:
+    """Return docs/baselines.md with the audit of every allocator under every optimizer."""
+    return AUDIT.sub(lambda match: f"{match[1]}\n{audit_tables()}\n\n{match[2]}", page)
 
 
 def allocator_table() -> str:
@@ -261,8 +269,8 @@ def _row(shown: Shown, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> s
     best = max(others, key=lambda row: float(row[place].split()[0]))
     gain = best[shown.gain]
     if shown.p_value is not None:
-        p_value = best[shown.p_value]
-        gain += ", p < 0.001" if p_value == "0.000" else f", p = {p_value}"
+        p_value = best[shown.p_value].replace("0.000", "< 0.001")
+        gain += f", p {p_value}" if p_value.startswith("<") else f", p = {p_value}"
     cells = (
         shown.team.format(shared[0]),
         shared[heads.index("seeds")],
@@ -331,6 +339,7 @@ def _line(name: str, path: Path, depth: int) -> str:
 PAGES = {
     CREDIT_PAGE: credit_page,
     OPTIMIZERS_PAGE: optimizers_page,
+    BASELINES_PAGE: baselines_page,
     RESULTS_PAGE: results_page,
     FREE_RIDING_PAGE: results_page,
     README: readme,

@@ -155,7 +155,8 @@ def _add_flags(parser: _Parser, flags: Sequence[Flag], first: Collection[str]) -
         if flag.is_switch:
             settings |= {"action": argparse.BooleanOptionalAction}
         else:
-            nargs = "*" if flag.holder else "?" if flag.alone else None
+            is_optional = flag.alone or flag.is_positional  # `build` tells which one is missing
+            nargs = "*" if flag.holder else "?" if is_optional else None
             settings |= {"nargs": nargs, "const": flag.alone, "metavar": flag.metavar}
         groups[flag.section].add_argument(flag.key if flag.is_positional else flag.name, **settings)
 

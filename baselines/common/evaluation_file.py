@@ -14,15 +14,16 @@ training, with and without an agent, one run and another.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
-from baselines.common.jsonl import Row, append_rows, read_rows
+from baselines.common.jsonl import Row, append_rows, each_row
 from baselines.common.types import FloatArray
 
 EVALUATIONS_FILE = "evaluations.jsonl"
@@ -33,6 +34,54 @@ TaskKey: TypeAlias = tuple[str, str]
 """Name of the benchmark, and id of the task."""
 
 _CHARACTERS = {"1": 1.0, "0": 0.0, "-": float("nan")}
+_OTHER = float("inf")
+_VALUES = np.array([_CHARACTERS.get(chr(code), _OTHER) for code in range(256)])
+"""Outcome of each character, by its code; _OTHER if it is none."""
+
+
+class TaskValues(Mapping[TaskKey, float]):
+    """A number for each measured task, as a mapping that an array backs.
+
+    A run has an evaluation every few steps on the same tasks: their keys are held once for all of
+    them, and 8 bytes per task for each.
+
+    Args:
+        places: Place of each task in the array; several evaluations may share it.
+        values: The numbers, shape (N,); NaN where the task was not measured, so is not a key.
+    """
+
+    __slots__ = ("_places", "_values")
+
+    def __init__(
+        self, places: Mapping[TaskKey, int] | None = None, values: FloatArray | None = None
+    ) -> None:
+        self._places = {} if places is None else places
+        self._values = np.empty(0) if values is None else values
+
+    @classmethod
+    def of(cls, numbers: Mapping[TaskKey, float]) -> TaskValues:
+        """Return the numbers of any mapping."""
+        values = np.array(list(numbers.values()), dtype=np.float64)
+        return cls({task: place for place, task in enumerate(numbers)}, values)
+
+    def __getitem__(self, task: TaskKey) -> float:
+        value = float(self._values[self._places[task]])
+        if value != value:  # NaN
+            raise KeyError(task)
+        return value
+
+    def __iter__(self) -> Iterator[TaskKey]:
+        measured = (~np.isnan(self._values)).tolist()
+        return (task for task, is_in in zip(self._places, measured, strict=True) if is_in)
+
+    def __len__(self) -> int:
+        return int((~np.isnan(self._values)).sum())
+
+    def array(self, tasks: Iterable[TaskKey] | None = None) -> FloatArray:
+        """Return the numbers of some measured tasks, shape (n,); None: of all of them."""
+        if tasks is None:
+            return self._values[~np.isnan(self._values)]
+        return self._values[[self._places[task] for task in tasks]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,34 +118,44 @@ class RecordedEvaluation:
         found = (path for own in self.benchmarks.values() for path in own.outcomes)
         return tuple(dict.fromkeys(found))
 
-    def rates(self, path: str = JOINT) -> dict[TaskKey, float]:
+    def rates(self, path: str = JOINT) -> TaskValues:
         """Return the rate of correct samples of each task, without the tasks not measured."""
-        rates = {}
-        for name, own in self.benchmarks.items():
-            if path not in own.outcomes:
-                continue
-            outcomes = own.outcomes[path]  # (k, N)
-            right = np.nansum(outcomes, axis=0).tolist()
-            keys, measured = _keys(name, own.tasks), _num_measured(outcomes)
-            for key, number, total in zip(keys, right, measured, strict=True):
-                if total:
-                    rates[key] = number / total
-        return rates
+        counts = self._num_measured(path)
+        right = [
+            np.nansum(own.outcomes[path], axis=0)
+            if path in own.outcomes
+            else np.zeros(len(own.tasks))
+            for own in self.benchmarks.values()
+        ]
+        rates = np.full(len(counts), np.nan)
+        np.divide(_joined(right), counts, out=rates, where=counts > 0)
+        return TaskValues(self._places(), rates)
 
-    def num_samples(self, path: str = JOINT) -> dict[TaskKey, int]:
+    def num_samples(self, path: str = JOINT) -> TaskValues:
         """Return the number of measured samples of each task that has more than one."""
-        return {
-            (name, task): number
-            for name, own in self.benchmarks.items()
-            if len(own.outcomes.get(path, ())) > 1
-            for task, number in zip(own.tasks, _num_measured(own.outcomes[path]), strict=True)
-            if number > 1
-        }
+        counts = self._num_measured(path)
+        if not (counts > 1).any():
+            return TaskValues()
+        return TaskValues(self._places(), np.where(counts > 1, counts, np.nan))
 
     def accuracy(self, path: str = JOINT) -> float | None:
         """Return the mean rate over the measured tasks; None if there is none."""
-        rates = self.rates(path)
-        return float(np.mean(list(rates.values()))) if rates else None
+        rates = self.rates(path).array()
+        return float(rates.mean()) if len(rates) else None
+
+    def _places(self) -> Mapping[TaskKey, int]:
+        return _places(tuple((name, own.tasks) for name, own in self.benchmarks.items()))
+
+    def _num_measured(self, path: str) -> FloatArray:
+        """Return the number of measured samples of each task of all benchmarks, shape (N,)."""
+        return _joined(
+            [
+                (~np.isnan(own.outcomes[path])).sum(axis=0)
+                if path in own.outcomes
+                else np.zeros(len(own.tasks))
+                for own in self.benchmarks.values()
+            ]
+        )
 
 
 def paired_rates(
@@ -127,7 +186,7 @@ def read_evaluations(run_dir: Path) -> list[RecordedEvaluation]:
     path = run_dir / EVALUATIONS_FILE
     found: dict[int, RecordedEvaluation] = {}
     tasks: dict[tuple[str, ...], tuple[str, ...]] = {}  # one copy of the same tasks
-    for number, row in enumerate(read_rows(path), start=1):
+    for number, row in enumerate(each_row(path), start=1):
         try:
             step, name, outcomes = int(row["step"]), str(row["benchmark"]), _outcomes(row, tasks)
             known = found.get(step, RecordedEvaluation(step, int(row["tokens"])))
@@ -165,14 +224,14 @@ def evaluation_rows(evaluation: RecordedEvaluation) -> Sequence[Row]:
 
 
 @lru_cache(maxsize=64)
-def _keys(benchmark: str, tasks: tuple[str, ...]) -> list[TaskKey]:
-    return [(benchmark, task) for task in tasks]
+def _places(benchmarks: tuple[tuple[str, tuple[str, ...]], ...]) -> Mapping[TaskKey, int]:
+    """Return the place of each task among those of all benchmarks; one copy of the same tasks."""
+    keys = ((name, task) for name, tasks in benchmarks for task in tasks)
+    return {key: place for place, key in enumerate(keys)}
 
 
-def _num_measured(outcomes: FloatArray) -> list[int]:
-    """Return the number of measured samples of each task, from outcomes of shape (k, N)."""
-    counts: list[int] = (~np.isnan(outcomes)).sum(axis=0).tolist()
-    return counts
+def _joined(parts: Sequence[npt.NDArray[Any]]) -> FloatArray:
+    return np.concatenate([*parts, np.empty(0)]).astype(np.float64)
 
 
 def _texts(outcomes: FloatArray) -> list[str]:
@@ -190,5 +249,9 @@ def _outcomes(
     for path, samples in row["outcomes"].items():
         if not samples or any(len(sample) != len(tasks) for sample in samples):
             raise ValueError(f"{path}: {len(tasks)} tasks need as many characters in each sample")
-        outcomes[path] = np.array([[_CHARACTERS[c] for c in sample] for sample in samples])
+        codes = np.frombuffer("".join(samples).encode("latin-1", "replace"), dtype=np.uint8)
+        values = _VALUES[codes].reshape(len(samples), len(tasks))
+        if np.isinf(values).any():
+            raise ValueError(f"{path}: an outcome must be one of {' '.join(_CHARACTERS)}")
+        outcomes[path] = values
     return BenchmarkOutcomes(tasks, outcomes)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +80,26 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     Raises:
         ValueError: If a complete line is not JSON.
     """
-    return [_parsed(path, number, line) for number, line in enumerate(read_lines(path)[0], start=1)]
+    return list(each_row(path))
+
+
+def each_row(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the rows of `read_rows` one by one, for a file that is too large to hold."""
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if line.endswith(b"\n"):
+                yield _parsed(path, number, line[:-1])
+
+
+def is_torn(path: Path) -> bool:
+    """Return whether a file has a torn last line, which readers leave out."""
+    if not path.is_file() or not path.stat().st_size:
+        return False
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) != b"\n"
 
 
 def truncate_torn_line(path: Path) -> None:

@@ -58,6 +58,26 @@ METRICS: Mapping[str, str] = {
         "Correlation of the agent's rated share with the change of the outcome without it. Null "
         "unless both were measured."
     ),
+    "critic/explained_variance": (
+        "Fraction of the variance of team rewards that the values before the last turn explain, on "
+        "tasks that they were not fitted to, over the last ten steps or so. Null without a critic."
+    ),
+    "critic/explained_variance_low": "Lower end of its 95 % interval, over tasks.",
+    "critic/<agent>/explained_by_messages": (
+        "Fraction of the variance within tasks, beyond the value of the question, that the value "
+        "after the agent's message explains; of the last speaker, the value before it."
+    ),
+    "critic/<agent>/weight": (
+        "Weight, in [0, 1], of the critic in the agent's credit; the rest is the team reward."
+    ),
+    "influence/<agent>/nats": (
+        "Nats: mean log-probability of the next message that reads the agent's, minus the same "
+        "without the agent's message. Null unless measured (--measure-influence)."
+    ),
+    "influence/<agent>/lazy_rate": (
+        "Rate: messages of the agent whose influence is below 0.1 nats, as of a lazy agent: the "
+        "next message is about as probable without it. Null unless measured."
+    ),
     "update/<role>/loss": (
         "Nats: policy loss; `team` in place of a role if all roles share one policy. Null without "
         "an update, likewise below."
@@ -102,7 +122,10 @@ METRICS: Mapping[str, str] = {
     "cost/tokens_probe": "Tokens: sampled for the probe set, with --retrospect.",
     "cost/tokens_read": "Tokens: prompt tokens, counted once per forward pass over the prompt.",
     "cost/tokens_read_rating": "Tokens: prompt tokens of ratings.",
-    "cost/forward_passes": "Count: forward passes of a batch while sampling and rating.",
+    "cost/tokens_read_influence": "Tokens: prompt tokens of messages scored again for influence.",
+    "cost/forward_passes": (
+        "Count: forward passes of a batch while sampling, rating and scoring influence."
+    ),
     "cost/verifier_calls": "Count: answers verified in this step, for categories of messages too.",
     "time/step_s": (
         "Seconds: the whole step with its metrics, without evaluation, checkpoints and writing to "
@@ -112,6 +135,7 @@ METRICS: Mapping[str, str] = {
     "time/rate_s": "Seconds: agents' ratings of each other.",
     "time/verify_s": "Seconds: verification of answers, vote counting and message categories.",
     "time/environment_s": "Seconds: steps of the environment, without verification.",
+    "time/critic_s": "Seconds: hidden states that a critic reads.",
     "time/credit_s": "Seconds: credit and advantages.",
     "time/update_s": "Seconds: gradients and updates.",
     "time/tokens_per_s": "Tokens per second of sampling.",

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from baselines.common.evaluation_file import TaskKey
-from baselines.common.stats import ALPHA, MIN_TESTED, holm
+from baselines.common.stats import ALPHA, MIN_TESTED, Estimate, holm
 from baselines.compare.matching import Pairing, pairing_of
 from baselines.compare.methods import Method, Run
 from baselines.compare.moments import at_end, at_tokens, common_tokens, same_tokens
@@ -20,6 +20,7 @@ Verdict = Literal["better", "worse", "inconclusive"]
 When = Literal["end", "equal tokens", "evaluation"]
 """After training; after an equal number of sampled tokens; in evaluations of their own."""
 UNEQUAL = "no verdict: after different numbers of tokens"
+NO_SPREAD = "no verdict: all seeds differ by the same amount"
 _STREAM = 2
 
 
@@ -38,9 +39,7 @@ class Comparison:
         adjusted: p-value adjusted by Holm's method over all tests of the comparison; None without
             a test.
         reason: Why there is no test; empty if there is one.
-        num_tests: Tests that the p-value is adjusted for; 0: those of this comparison.
-        between: Whether a run has no evaluation at these tokens, so that those before and after it
-            count.
+        num_tests: Tests that the p-value is adjusted for.
     """
 
     method: str
@@ -51,8 +50,7 @@ class Comparison:
     tested: Tested
     adjusted: float | None = None
     reason: str = ""
-    num_tests: int = 0
-    between: bool = False
+    num_tests: int = 1
 
     @property
     def verdict(self) -> Verdict | None:
@@ -75,12 +73,19 @@ class Comparison:
             "benchmark": self.benchmark,
             "tokens_reference": self.tokens[0],
             "tokens_method": self.tokens[1],
-            "between_evaluations": self.between,
-            **asdict(self.tested),
+            "between_evaluations": not self.tested.is_measured,
+            **self._tested_json(),
             "p_value_holm": self.adjusted,
             "verdict": self.verdict,
             "reason": self.reason,
         }
+
+    def _tested_json(self) -> dict[str, Any]:
+        """Return the test; without a value and the name of a test where nothing was measured."""
+        found = asdict(self.tested)
+        if not self.tested.is_measured:
+            found |= {"difference": {**found["difference"], "value": None}, "test": None}
+        return found
 
 
 def compare(
@@ -106,14 +111,21 @@ def compare(
         ValueError: If two methods cannot be compared.
 
     Note: The p-values of all rows form one family of Holm's method, so that the probability of any
-        wrong verdict is at most 0.05.
+        wrong verdict is at most 0.05. A row whose seeds all differ by the same amount has no
+        p-value, but counts as a test with p-value 1, so that chance does not choose the size of the
+        family; a row with too few seeds, or after different numbers of tokens, is never tested and
+        does not count.
     """
     pairs = [(reference_of(own) if reference_of else methods[0], own) for own in methods]
     rows = [row for one, two in pairs if one is not two for row in _rows(one, two, seed)]
-    places = [i for i, row in enumerate(rows) if row.tested.p_value is not None]
-    adjusted = holm([p for row in rows if (p := row.tested.p_value) is not None])
-    for place, p_value in zip(places, adjusted, strict=True):
-        rows[place] = replace(rows[place], adjusted=p_value)
+    p_values = {
+        place: 1.0 if row.reason == NO_SPREAD else row.tested.p_value
+        for place, row in enumerate(rows)
+    }
+    tested = {place: p_value for place, p_value in p_values.items() if p_value is not None}
+    for place, adjusted in zip(tested, holm(list(tested.values())), strict=True):
+        if rows[place].tested.p_value is not None:
+            rows[place] = replace(rows[place], adjusted=adjusted, num_tests=len(tested))
     return rows
 
 
@@ -163,15 +175,15 @@ def _row(
         benchmark=ALL,
         tokens=tokens,
         tested=tested,
-        reason=_why_untested(tested) if tested.p_value is None else "",
-        between=not all(moment.is_measured for pair in pairs for moment in pair),
+        reason=why_untested(tested.difference) if tested.p_value is None else "",
     )
 
 
-def _why_untested(tested: Tested) -> str:
-    if tested.difference.num_units < MIN_TESTED:
+def why_untested(difference: Estimate) -> str:
+    """Return why a difference over seeds has no p-value."""
+    if difference.num_units < MIN_TESTED:
         return f"no verdict: a test over seeds needs at least {MIN_TESTED}"
-    return "no verdict: the seeds do not differ"
+    return NO_SPREAD
 
 
 def _by_benchmark(

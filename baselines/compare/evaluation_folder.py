@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from baselines.common.evaluation_file import JOINT, TaskKey
+from baselines.common.evaluation_file import JOINT, TaskKey, TaskValues
 from baselines.common.files import read_json
 from baselines.compare.methods import HeldOut, Run
 from baselines.evaluate.output import EVALUATION_FILE
@@ -48,12 +48,13 @@ def read_evaluation(folder: Path, path: str) -> tuple[Run, dict[str, Any]]:
         points=(
             HeldOut(
                 accuracy=float(np.mean(list(rates.values()))),
-                rates=rates,
+                rates=TaskValues.of(rates),
                 num_samples=_num_samples(transcripts, path),
             ),
         ),
         team=rates_of(transcripts, JOINT),
         without={p: rates_of(transcripts, p) for p in sorted(known) if p.startswith("without ")},
+        num_samples={p: _num_samples(transcripts, p) for p in sorted(known)},
         questions={episode.key: episode.question for episode in transcripts},
         folder=folder,
     )
@@ -69,9 +70,9 @@ def rates_of(transcripts: Sequence[Transcript], path: str) -> Mapping[TaskKey, f
     return {key: float(np.mean(own)) for key, own in right.items()}
 
 
-def _num_samples(transcripts: Sequence[Transcript], path: str) -> Mapping[TaskKey, int]:
+def _num_samples(transcripts: Sequence[Transcript], path: str) -> TaskValues:
     counts = Counter(e.key for e in transcripts if e.path == path and e.reward is not None)
-    return {key: number for key, number in counts.items() if number > 1}
+    return TaskValues.of({key: number for key, number in counts.items() if number > 1})
 
 
 def _settings(folder: Path) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from baselines.pages.svg import (
     finished,
     panels_of,
     short,
+    tick,
 )
 
 MAX_THIN_LINES = 30
@@ -57,7 +58,8 @@ def curves(methods: Sequence[Method]) -> Plot | None:
         rows += [(method.name, *cells) for cells in drawn]
     axes.set(xlabel="tokens sampled in training", ylabel="held-out accuracy")
     axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: amount(value)))
+    most = max(_tokens(run.last) for method in trained for run in method.runs)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: tick(value, most)))
     known = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
     labels = [label for method in methods if (label := _label(method)) in known]
     handles = [known[label] for label in labels]
@@ -151,7 +153,7 @@ def estimate_of(point: HeldOut) -> Estimate:
     """Return the accuracy of an evaluation with its interval over tasks, if they are known."""
     if not point.rates:
         return Estimate(point.accuracy, point.accuracy, point.accuracy, 1)
-    return mean_rate(np.array(list(point.rates.values())))
+    return mean_rate(point.rates.array())
 
 
 def differences(found: Sequence[Comparison]) -> Plot:
@@ -164,10 +166,15 @@ def differences(found: Sequence[Comparison]) -> Plot:
             own.tested.difference,
             note=verdict_text(own),
             is_filled=own.verdict is not None,
+            has_value=own.tested.is_measured,
         )
         for own in found
     ]
-    meaning = "Differences to the reference with 95 % intervals, paired. Hollow: no verdict."
+    meaning = "Differences to the reference with 95 % intervals, paired."
+    if any(own.verdict is None for own in found):
+        meaning += " Hollow: no verdict."
+    if not all(own.tested.is_measured for own in found):
+        meaning += " Without a mark: not measured at these tokens, the interval alone is known."
     label = f"accuracy minus {of_whom}"
     return dots("Differences", meaning, shown, xlabel=label, spec="+.3f", has_zero=True)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from baselines.common.evaluation_file import TaskKey
+from baselines.common.evaluation_file import TaskKey, TaskValues
 
 PURPOSES = ("whole team", "an agent removed", "continuations", "ratings")
 """What the tokens of training are sampled for."""
@@ -29,8 +29,8 @@ class HeldOut:
     accuracy: float
     tokens: float | None = None
     step: int | None = None
-    rates: Mapping[TaskKey, float] = field(default_factory=dict)
-    num_samples: Mapping[TaskKey, int] = field(default_factory=dict)
+    rates: TaskValues = field(default_factory=TaskValues)
+    num_samples: TaskValues = field(default_factory=TaskValues)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,22 +79,27 @@ class Run:
         seed: Seed of a training run; None for an evaluation.
         team: Rate of each task in the last evaluation, with the whole team.
         without: The same without an agent, by the name of the path.
+        num_samples: Measured samples of each task that has more than one in the last evaluation, by
+            the name of the path.
         credit: Credit by agent.
         cost: Cost of training; None for an evaluation.
         status: "finished", or why the run has not reached its last step.
         questions: Question of each task, as far as they are known.
         folder: Where it was read from.
+        is_torn: Whether the last line of its evaluations is incomplete, and therefore left out.
     """
 
     points: tuple[HeldOut, ...]
     seed: int | None = None
     team: Mapping[TaskKey, float] = field(default_factory=dict)
     without: Mapping[str, Mapping[TaskKey, float]] = field(default_factory=dict)
+    num_samples: Mapping[str, Mapping[TaskKey, float]] = field(default_factory=dict)
     credit: Mapping[str, AgentCredit] = field(default_factory=dict)
     cost: Cost | None = None
     status: str = "finished"
     questions: Mapping[TaskKey, str] = field(default_factory=dict)
     folder: Path | None = None
+    is_torn: bool = False
 
     @property
     def last(self) -> HeldOut:

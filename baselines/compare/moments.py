@@ -27,28 +27,15 @@ class Moment:
         before: The last evaluation that is not after it.
         after: The first evaluation that is not before it; the same one if the run was evaluated at
             this number.
-        weight: Weight of `after` in an average that is linear in the tokens, in [0, 1].
     """
 
     before: HeldOut
     after: HeldOut
-    weight: float = 0.0
 
     @property
     def is_measured(self) -> bool:
         """Whether the run was evaluated at this number of tokens."""
         return self.before is self.after
-
-    @property
-    def accuracy(self) -> float:
-        """Accuracy, linear in the tokens between the two evaluations."""
-        return (1.0 - self.weight) * self.before.accuracy + self.weight * self.after.accuracy
-
-    def rates(self, tasks: Collection[TaskKey]) -> FloatArray:
-        """Return the rate of each task, shape (n,), linear in the tokens."""
-        before, after = (rates_of(own, tasks) for own in (self.before, self.after))
-        rates: FloatArray = (1.0 - self.weight) * before + self.weight * after
-        return rates
 
     def tasks(self) -> set[TaskKey]:
         """Return the tasks that both evaluations measured."""
@@ -57,7 +44,7 @@ class Moment:
 
 def rates_of(point: HeldOut, tasks: Collection[TaskKey]) -> FloatArray:
     """Return the rate of each task in an evaluation, shape (n,)."""
-    return np.array([point.rates[task] for task in tasks], dtype=np.float64)
+    return point.rates.array(tasks)
 
 
 def num_samples_of(point: HeldOut, tasks: Collection[TaskKey]) -> IntArray:
@@ -82,12 +69,9 @@ def at_tokens(run: Run, tokens: float) -> Moment | None:
     if near:
         nearest = min(near, key=lambda found: found[0])[1]
         return Moment(nearest, nearest)
-    before = [found for found in at if found[0] < tokens]
-    after = [found for found in at if found[0] > tokens]
-    if not before or not after:
-        return None
-    (low, first), (high, second) = before[-1], after[0]
-    return Moment(first, second, (tokens - low) / (high - low))
+    before = [point for own, point in at if own < tokens]
+    after = [point for own, point in at if own > tokens]
+    return Moment(before[-1], after[0]) if before and after else None
 
 
 def common_tokens(runs: Sequence[Run]) -> float:

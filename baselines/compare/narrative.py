@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from baselines.common.evaluation_file import EVALUATIONS_FILE
 from baselines.common.stats import p_text
+from baselines.common.wording import plural, tie_note
 from baselines.compare.comparison import Comparison
 from baselines.compare.methods import Method
-from baselines.compare.tables import amount
+from baselines.compare.tables import amount, difference_text, num_pairs, p_bound
 from baselines.evaluate.summary import ALL
 from baselines.report.run_audit import PRACTICALLY_SHARED
 
 
 def conclusions(found: Sequence[Comparison]) -> list[str]:
     """Return one conclusion per method, or per method and benchmark; `found` is from `compare`."""
-    num_tests = sum(own.verdict is not None for own in found)
-    return [_conclusion(own, own.num_tests or num_tests) for own in found if _counts(own, found)]
+    return [_conclusion(own) for own in found if _counts(own, found)]
 
 
 def _counts(own: Comparison, found: Sequence[Comparison]) -> bool:
@@ -24,22 +25,42 @@ def _counts(own: Comparison, found: Sequence[Comparison]) -> bool:
     return own.verdict is not None or (own is same[0] and all(o.verdict is None for o in same))
 
 
-def _conclusion(own: Comparison, num_tests: int) -> str:
-    difference = own.tested.difference
+def _conclusion(own: Comparison) -> str:
     where = "" if own.benchmark == ALL else f" on {own.benchmark}"
-    size = f"{difference.num_units} {own.tested.unit}"
-    value = f"{difference.text('+.3f')} over {size}{_when(own)}"
-    needed = ""
-    if own.tested.seeds_needed is not None:
-        needed = f"; to find a difference of this size takes about {own.tested.seeds_needed} seeds"
+    pair = f"{own.method} and {own.reference}{where}"
     if own.verdict is None:
-        return f"{own.method} compared with {own.reference}{where}: {value}; {own.reason}{needed}."
-    assert own.adjusted is not None
-    holm = f", Holm over {num_tests} tests" if num_tests > 1 else ""
-    test = f"({own.tested.test} {p_text(own.adjusted)}{holm}{_counted(own)})"
+        needed = ""
+        if own.tested.seeds_needed is not None:
+            seeds = plural(own.tested.seeds_needed, "seed")
+            needed = f"; to find a difference of this size takes about {seeds}"
+        return f"The difference between {pair}: {_value(own)}; {own.reason}{needed}."
+    test = _test(own)
     if own.verdict == "inconclusive":
-        return f"{own.method} compared with {own.reference}{where} is inconclusive: {value} {test}."
-    return f"{own.method} is {own.verdict} than {own.reference}{where}: {value} {test}."
+        return f"The difference between {pair} is inconclusive: {_value(own)}{test}."
+    value = _value(own, "the difference")
+    return f"{own.method} is {own.verdict} than {own.reference}{where}: {value}{test}."
+
+
+def _value(own: Comparison, it: str = "it") -> str:
+    """Return the difference, how many pairs it is a mean of, and when it was measured.
+
+    Args:
+        own: The comparison.
+        it: What a sentence calls a difference of which only the interval is known.
+    """
+    size = f"over {num_pairs(own)}{_when(own)}"
+    if own.tested.is_measured:
+        return f"{difference_text(own)} {size}"
+    return f"{size}, {it} lies in {difference_text(own)} by the evaluations before and after"
+
+
+def _test(own: Comparison) -> str:
+    """Return the test in brackets; none where nothing was measured and nothing was found."""
+    assert own.adjusted is not None
+    holm = f", Holm over {own.num_tests} tests" if own.num_tests > 1 else ""
+    if own.tested.is_measured:
+        return f" ({own.tested.test} {p_text(own.adjusted)}{holm}{_counted(own)})"
+    return "" if own.verdict == "inconclusive" else f" ({p_bound(own)} in both{holm})"
 
 
 def _counted(own: Comparison) -> str:
@@ -47,7 +68,7 @@ def _counted(own: Comparison) -> str:
     if own.tested.only_method is None:
         return ""
     return (
-        f"; {own.tested.only_method} tasks right only with {own.method}, "
+        f"; {plural(own.tested.only_method, 'task')} right only with {own.method}, "
         f"{own.tested.only_reference} only with {own.reference}"
     )
 
@@ -58,7 +79,7 @@ def _when(own: Comparison) -> str:
             before, after = map(amount, own.tokens)
             return f" at the end, {after} tokens" if before == after else " at the end"
         case "equal tokens":
-            return f" at an equal number of tokens ({amount(own.tokens[0])})"
+            return f" after {amount(own.tokens[0])} tokens each"
     return ""
 
 
@@ -75,18 +96,28 @@ def limits(methods: Sequence[Method], found: Sequence[Comparison]) -> list[str]:
             else "Pairs with one seed in common compare runs, not methods; with other seeds they "
             "may turn out differently. Train each method with 5 seeds or more to compare methods."
         )
-    if any(own.between for own in found):
+    if any(not own.tested.is_measured for own in found):
         notes.append(
-            "A run was not evaluated at that number of tokens: its accuracy there was not "
-            "measured, but read off the line between the evaluations before and after. The "
-            "interval covers both, and a verdict needs both to agree. Train all runs with the same "
-            "--eval-every-tokens to measure it."
+            "A run was not evaluated at that number of tokens: neither its accuracy there nor the "
+            "difference was measured. If accuracy does not fall between the evaluations before and "
+            "after, the difference lies in the interval; a verdict needs both of them to agree. "
+            "Train all runs with the same --eval-every-tokens to measure it."
         )
+    notes += [note for own in found if (note := _unpaired(own)) is not None]
     for method in methods:
         if _is_practically_shared(method):
             notes.append(
                 f"{method.name}: the credit of every agent is practically the shared reward "
                 f"(correlation of its advantage with the shared one above {PRACTICALLY_SHARED})."
+            )
+        if method.settings.get("topology") == "vote":
+            removed = [path.removeprefix("without ") for path in method.runs[0].without]
+            note = tie_note(removed)
+            notes += [f"{method.name}: {note}"] if note else []
+        if any(run.is_torn and run.status == "finished" for run in method.runs):
+            notes.append(
+                f"{method.name}: the last line of {EVALUATIONS_FILE} is incomplete and left out, "
+                f"although the run has finished; restore the file."
             )
         going = [run for run in method.runs if run.status != "finished"]
         if going and len(method.runs) == 1:
@@ -97,6 +128,19 @@ def limits(methods: Sequence[Method], found: Sequence[Comparison]) -> list[str]:
                 f"are compared on what they have."
             )
     return notes
+
+
+def _unpaired(own: Comparison) -> str | None:
+    """Return how many tasks are paired, if one of the two measured more than those."""
+    num_pairs, measured = own.tested.difference.num_units, own.tested.num_measured
+    if measured is None or max(measured) == num_pairs:
+        return None
+    where = "" if own.benchmark == ALL else f" on {own.benchmark}"
+    return (
+        f"{own.method} and {own.reference}{where}: {plural(num_pairs, 'task')} are paired, of "
+        f"{measured[1]:,} that {own.method} and {measured[0]:,} that {own.reference} measured; the "
+        f"others do not count."
+    ).replace(" 1 task are", " 1 task is")
 
 
 def _is_practically_shared(method: Method) -> bool:

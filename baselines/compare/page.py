@@ -10,6 +10,7 @@ from typing import Any
 
 from baselines.common.evaluation_file import JOINT
 from baselines.common.files import write_json, write_text
+from baselines.common.wording import named
 from baselines.compare.comparison import Comparison
 from baselines.compare.examples import examples_of
 from baselines.compare.figures import averaged, figures
@@ -34,8 +35,7 @@ MAX_NAMED = 4
 MAX_MESSAGE_CHARS = 4000
 """Longest message on the page."""
 NO_EXAMPLES = (
-    "No transcripts of both: a training run writes those of its last evaluation at its end, and an "
-    "experiment keeps none."
+    "No transcripts of both: a training run writes those of its last evaluation at its end."
 )
 
 
@@ -68,7 +68,7 @@ def write_comparison(
     page = render(
         TEMPLATE,
         scripts=[PARTS / "sort.js"],
-        names=_listed([method.name for method in methods]),
+        names=named([method.name for method in methods], MAX_NAMED),
         conclusions=conclusions(found),
         limits=limits(methods, found),
         figures=figures(methods, found),
@@ -78,6 +78,7 @@ def write_comparison(
         inputs=inputs_grid(methods),
         settings=settings_grid(methods),
         examples=examples,
+        has_folders=any(run.folder is not None for method in methods for run in method.runs),
         no_examples=NO_EXAMPLES,
         clip=partial(clip, max_chars=MAX_MESSAGE_CHARS),
     )
@@ -126,9 +127,3 @@ def _run_json(run: Run) -> dict[str, Any]:
         "credit": {agent: asdict(own) for agent, own in run.credit.items()},
         "cost": None if run.cost is None else asdict(run.cost),
     }
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
-    comma = ";" if any("," in name for name in names) else ","
-    return f"{comma} ".join(names[:MAX_NAMED]) + more

@@ -30,26 +30,36 @@ class Tested:
 
     Args:
         unit: What they are paired by, "tasks" or "seeds".
-        reference: Accuracy of the reference, with its interval.
-        method: Accuracy of the method.
-        difference: Method minus reference.
-        p_value: Of the test; None where there is none.
+        reference: Accuracy of the reference, with its interval; None where a run was not evaluated
+            at this moment.
+        method: Accuracy of the method; see `reference`.
+        difference: Method minus reference. Where one of them is None, only its interval is
+            measured: see `_weakest`.
+        p_value: Of the test; None where there is none. Where one of them is None, an upper bound.
         test: Name of the test.
         only_reference: Tasks that only the reference solved; None unless each is right or wrong.
         only_method: Tasks that only the method solved.
         seeds_needed: Seeds with which a difference of this size over seeds would be found; None
             where it is unknown.
+        num_measured: Tasks that the reference and the method measured, of which the common ones
+            are paired; None if paired by seed.
     """
 
     unit: str
-    reference: Estimate
-    method: Estimate
+    reference: Estimate | None
+    method: Estimate | None
     difference: Estimate
     p_value: float | None
     test: str
     only_reference: int | None = None
     only_method: int | None = None
     seeds_needed: int | None = None
+    num_measured: tuple[int, int] | None = None
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether all runs were evaluated at the moment of the comparison."""
+        return self.reference is not None and self.method is not None
 
 
 def by_task(pair: Pair, tasks: Sequence[TaskKey], *, rng: np.random.Generator) -> Tested:
@@ -71,35 +81,51 @@ def by_task(pair: Pair, tasks: Sequence[TaskKey], *, rng: np.random.Generator) -
         )
         for ((one, two),) in _sides([pair])
     ]
-    reference, method = (moment.rates(tasks) for moment in pair)
-    difference, p_value = _weakest(found, float((method - reference).mean()))
+    reference, method = (
+        mean_rate(rates_of(moment.before, tasks)) if moment.is_measured else None for moment in pair
+    )
+    difference, p_value = _weakest(found)
     is_measured = len(found) == 1
+    benchmarks = {benchmark for benchmark, _ in tasks}
+    one, two = (
+        sum(len(benchmarks) > 1 or task[0] in benchmarks for task in moment.tasks())
+        for moment in pair
+    )
     return Tested(
         unit="tasks",
-        reference=mean_rate(reference),
-        method=mean_rate(method),
+        reference=reference,
+        method=method,
         difference=difference,
         p_value=p_value,
         test="exact McNemar" if found[0].test == "McNemar" else found[0].test,
         only_reference=found[0].only_first if is_measured else None,
         only_method=found[0].only_second if is_measured else None,
+        num_measured=(one, two),
     )
 
 
 def by_seed(pairs: Sequence[Pair]) -> Tested:
     """Compare two methods on the accuracies of their runs, one pair per seed, at least two."""
     found = [_over_seeds(side) for side in _sides(pairs)]
-    reference, method = (np.array([pair[i].accuracy for pair in pairs]) for i in (0, 1))
-    difference, p_value = _weakest(found, float((method - reference).mean()))
+    reference, method = (_mean([pair[side] for pair in pairs]) for side in (0, 1))
+    difference, p_value = _weakest(found)
     return Tested(
         unit="seeds",
-        reference=mean_over_seeds(reference, bounds=(0.0, 1.0)),
-        method=mean_over_seeds(method, bounds=(0.0, 1.0)),
+        reference=reference,
+        method=method,
         difference=difference,
         p_value=p_value,
         test="paired t",
         seeds_needed=found[0].seeds_needed if len(found) == 1 else None,
     )
+
+
+def _mean(moments: Sequence[Moment]) -> Estimate | None:
+    """Return the mean accuracy over seeds; None if a run was not evaluated at its moment."""
+    if not all(moment.is_measured for moment in moments):
+        return None
+    values = np.array([moment.before.accuracy for moment in moments])
+    return mean_over_seeds(values, bounds=(0.0, 1.0))
 
 
 def _sides(pairs: Sequence[Pair]) -> list[list[tuple[HeldOut, HeldOut]]]:
@@ -123,17 +149,19 @@ def _over_seeds(side: Sequence[tuple[HeldOut, HeldOut]]) -> Difference:
 
 
 def _weakest(
-    found: Sequence[Difference] | Sequence[PairedDifference], value: float
+    found: Sequence[Difference] | Sequence[PairedDifference],
 ) -> tuple[Estimate, float | None]:
     """Return the difference with an interval and a p-value that hold for all comparisons.
 
     If accuracy does not fall between two evaluations of a run, its accuracy between them is at
     least that of the first and at most that of the second. A difference that both of them show is
     therefore one at the moment between them: the interval covers both intervals, and the p-value
-    is the larger one, or 1 if the two point in different directions.
+    is the larger one, or 1 if the two point in different directions. Where in the interval the
+    difference lies was not measured: the value is only its middle, which nothing shows.
     """
     low, high = min(own.low for own in found), max(own.high for own in found)
-    estimate = Estimate(value, min(low, value), max(high, value), found[0].num_units)
+    value = found[0].value if len(found) == 1 else (low + high) / 2.0
+    estimate = Estimate(value, low, high, found[0].num_units)
     p_values = [own.p_value for own in found if own.p_value is not None]
     if len(p_values) < len(found):
         return estimate, None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from baselines.common.evaluation_file import paired_rates
+from baselines.common.evaluation_file import JOINT, paired_rates
 from baselines.common.stats import MIN_RUNS, Estimate, mean_over_seeds, paired_difference
 from baselines.compare.methods import Method, Run
 
@@ -33,10 +33,18 @@ def lost_without(method: Method, *, seed: int = 0) -> dict[str, Estimate]:
 
 
 def _of(run: Run, path: str, seed: int) -> Estimate | None:
-    alone, team = paired_rates(run.without[path], run.team)
-    if not len(team):
+    alone = run.without[path]
+    tasks = [task for task in alone if task in run.team]
+    if not tasks:
         return None
-    return paired_difference(alone, team, rng=np.random.default_rng([seed, _STREAM]))
+    counts = [run.num_samples.get(own, {}) for own in (path, JOINT)]
+    one, two = (np.array([own.get(task, 1) for task in tasks], dtype=np.int64) for own in counts)
+    return paired_difference(
+        [alone[task] for task in tasks],
+        [run.team[task] for task in tasks],
+        rng=np.random.default_rng([seed, _STREAM]),
+        num_samples=(one, two),
+    )
 
 
 def _over_seeds(runs: list[Run], path: str) -> Estimate | None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from baselines.common.evaluation_file import EVALUATIONS_FILE, RecordedEvaluation, read_evaluations
 from baselines.common.files import CONFIG_FILE, SUMMARY_FILE, read_json
-from baselines.common.jsonl import read_rows
+from baselines.common.jsonl import is_torn, read_rows
 from baselines.common.metrics import METRICS_FILE, MetricRow
 from baselines.compare.methods import PURPOSES, AgentCredit, Cost, HeldOut, Run
 from baselines.evaluate.transcripts import read_transcripts
@@ -44,14 +44,14 @@ def read_run(folder: Path, path: str) -> tuple[Run, dict[str, Any]]:
     evaluations = read_evaluations(folder)
     points = tuple(
         HeldOut(
-            accuracy=accuracy,
+            accuracy=float(rates.array().mean()),
             tokens=own.tokens,
             step=own.step,
-            rates=own.rates(path),
+            rates=rates,
             num_samples=own.num_samples(path),
         )
         for own in evaluations
-        if (accuracy := own.accuracy(path)) is not None
+        if len(rates := own.rates(path))
     )
     if not points:
         raise ValueError(_why_empty(folder, path, evaluations))
@@ -63,11 +63,13 @@ def read_run(folder: Path, path: str) -> tuple[Run, dict[str, Any]]:
         seed=int(config["seed"]),
         team=last.rates(),
         without={p: last.rates(p) for p in last.paths if p.startswith("without ")},
+        num_samples={p: last.num_samples(p) for p in last.paths},
         credit=credit_of(rows),
         cost=cost_of(rows),
         status=_status(folder, config, rows),
         questions=questions,
         folder=folder,
+        is_torn=is_torn(folder / EVALUATIONS_FILE),
     )
     return run, {name: value for name, value in config.items() if name not in NO_EFFECT}
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from baselines.common.evaluation_file import JOINT
 from baselines.common.stats import Estimate, p_text
+from baselines.common.wording import plural
 from baselines.compare.comparison import Comparison
 from baselines.compare.methods import PURPOSES, AgentCredit, Method, differing_settings
 from baselines.compare.removals import lost_without
@@ -40,23 +41,43 @@ def comparison_grid(found: Sequence[Comparison], *, path: str = JOINT) -> Grid:
         (
             own.method if title else f"{own.method}, compared with {own.reference}",
             when_text(own),
-            f"{own.tested.reference.value:.3f} → {own.tested.method.value:.3f}",
-            own.tested.difference.text("+.3f"),
+            f"{_accuracy(own.tested.reference)} → {_accuracy(own.tested.method)}",
+            difference_text(own),
             verdict_text(own),
         )
         for own in found
     ]
-    return Grid(
-        f"Held-out accuracy{where}{title}",
-        ("method", "when", "accuracy", "difference", "verdict"),
-        tuple(rows),
-        "accuracy: reference → method; difference: with its 95 % interval; p: Holm's method",
-    )
+    meaning = "accuracy: reference → method; difference: with its 95 % interval; p: Holm's method"
+    if any(not own.tested.is_measured for own in found):
+        meaning += f"; {DASH}: not measured at these tokens"
+    columns = ("method", "when", "accuracy", "difference", "verdict")
+    return Grid(f"Held-out accuracy{where}{title}", columns, tuple(rows), meaning)
+
+
+def _accuracy(estimate: Estimate | None) -> str:
+    return DASH if estimate is None else f"{estimate.value:.3f}"
+
+
+def difference_text(own: Comparison) -> str:
+    """Return a difference with its interval; the interval alone where only it was measured."""
+    text = own.tested.difference.text("+.3f")
+    return text if own.tested.is_measured else text[text.index("[") :]
+
+
+def num_pairs(own: Comparison) -> str:
+    """Return how many pairs the difference is a mean of, as in "1 task" and "5 seeds"."""
+    return plural(own.tested.difference.num_units, own.tested.unit.removesuffix("s"))
+
+
+def p_bound(own: Comparison) -> str:
+    """Return the p-value as an upper bound, as in "p <= 0.004"."""
+    assert own.adjusted is not None
+    return p_text(own.adjusted).replace(" = ", " <= ")
 
 
 def when_text(own: Comparison) -> str:
     """Return when, and on what, two methods are compared."""
-    size = f"{own.tested.difference.num_units} {own.tested.unit}"
+    size = num_pairs(own)
     match own.when:
         case "equal tokens":
             return f"equal tokens: {amount(own.tokens[0])}, {size}"
@@ -73,7 +94,9 @@ def verdict_text(own: Comparison) -> str:
     if own.verdict is None:
         return own.reason
     assert own.adjusted is not None
-    return f"{own.verdict}, {p_text(own.adjusted)}"
+    if own.tested.is_measured:
+        return f"{own.verdict}, {p_text(own.adjusted)}"
+    return own.verdict if own.verdict == "inconclusive" else f"{own.verdict}, {p_bound(own)}"
 
 
 def inputs_grid(methods: Sequence[Method]) -> Grid:

@@ -84,13 +84,13 @@ def audit(
     """
     if allocator not in ALLOCATORS:
         raise unknown_name("allocator", allocator, ALLOCATORS)
-    method = _method(optimizer)
     teams = {(group.agents, group.turns) for group in batches}
     if len(teams) != 1:
         raise ValueError(
             f"batches must hold groups of one team, got {len(teams)} teams in {len(batches)} "
             f"groups; audit each team's groups on their own"
         )
+    method = _method(optimizer, batches[0])
     credit = ALLOCATORS[allocator].many(batches, **arguments)
     return audit_advantages(method.advantage(credit), method, batches)
 
@@ -113,29 +113,54 @@ def audit_advantages(
         num_tokens: Completion tokens that they were computed with, of the same shapes; None if
             they were computed without.
     """
-    shared = _method(optimizer).advantage([shared_credit(g) for g in batches], num_tokens)
+    method = _method(optimizer, batches[0])
+    shared = method.advantage([shared_credit(g) for g in batches], num_tokens)
     sizes = np.array([len(group) for group in shared])
     speakers = np.array(speakers_of(batches[0]))
     audits = {}
     for agent in batches[0].agents:
         own = np.flatnonzero(speakers == agent)
         x, y = (np.concatenate([g.T[own].ravel() for g in each]) for each in (shared, allocated))
-        audits[agent] = _compare(x, y, sizes, num_turns=len(own))
+        audits[agent] = compare_advantages(
+            x, y, group_sizes=sizes * len(own), turn_sizes=sizes.repeat(len(own))
+        )
     return audits
 
 
-def _method(optimizer: str | PolicyOptimizer) -> PolicyOptimizer:
+def _method(optimizer: str | PolicyOptimizer, team: GroupOutcomes) -> PolicyOptimizer:
+    """Return the optimizer for a team; agents are named ``<role>_<number>``."""
     if isinstance(optimizer, PolicyOptimizer):
-        return optimizer
-    if optimizer not in OPTIMIZERS:
+        method = optimizer
+    elif optimizer in OPTIMIZERS:
+        method = OPTIMIZERS[optimizer]
+    else:
         raise unknown_name("optimizer", optimizer, OPTIMIZERS)
-    return OPTIMIZERS[optimizer]
+    speakers = speakers_of(team)
+    roles = [speaker.rpartition("_")[0] for speaker in speakers]
+    return method if method.agents else method.for_team(speakers, roles)
 
 
-def _compare(x: FloatArray, y: FloatArray, sizes: IntArray, num_turns: int) -> CreditAudit:
-    """Compare the advantages of an agent, those of a group turn by turn, (sum of T * G,)."""
-    # Rewards have magnitude 1, so anything below this is rounding.
-    tolerance = RELATIVE_TOLERANCE * max(1.0, float(np.abs(y).max()))
+def compare_advantages(
+    x: FloatArray,
+    y: FloatArray,
+    *,
+    group_sizes: IntArray,
+    turn_sizes: IntArray,
+    tolerance: float | None = None,
+) -> CreditAudit:
+    """Compare the advantages of an agent with its shared ones.
+
+    Args:
+        x: Shared advantages of its messages, those of a group consecutive, and in a group those of
+            a turn, (n,).
+        y: Its own advantages, (n,).
+        group_sizes: Number of messages in each group; their sum is n.
+        turn_sizes: Number of messages in each turn of each group; their sum is n.
+        tolerance: Differences that count as none. None: float64 rounding.
+    """
+    if tolerance is None:
+        # Rewards have magnitude 1, so anything below this is rounding.
+        tolerance = RELATIVE_TOLERANCE * max(1.0, float(np.abs(y).max()))
     centred_x, centred_y = x - x.mean(), y - y.mean()
     variance_x, variance_y = (float(c @ c) / len(c) for c in (centred_x, centred_y))
     has_spread_x, has_spread_y = (v > tolerance * tolerance for v in (variance_x, variance_y))
@@ -145,10 +170,8 @@ def _compare(x: FloatArray, y: FloatArray, sizes: IntArray, num_turns: int) -> C
         correlation=_within_one(float(centred_x @ centred_y) / scale)
         if has_spread_x and has_spread_y
         else math.nan,
-        degenerate=_are_multiples(*_ranked(x, y, sizes, num_turns), tolerance),
-        signal_rate=float(
-            (_per_group(np.maximum, np.abs(y), sizes * num_turns) > tolerance).mean()
-        ),
+        degenerate=_are_multiples(*_ranked(x, y, group_sizes, turn_sizes), tolerance),
+        signal_rate=float((_per_group(np.maximum, np.abs(y), group_sizes) > tolerance).mean()),
         variance_ratio=variance_y / variance_x if has_spread_x else math.nan,
         sign_agreement=_sign_agreement(x, y, tolerance),
     )
@@ -167,13 +190,18 @@ def _sign_agreement(x: FloatArray, y: FloatArray, tolerance: float) -> float:
 
 
 def _ranked(
-    x: FloatArray, y: FloatArray, sizes: IntArray, num_turns: int
+    x: FloatArray, y: FloatArray, group_sizes: IntArray, turn_sizes: IntArray
 ) -> tuple[FloatArray, FloatArray, IntArray]:
-    """Return the advantages turn by turn, with the sizes of the groups that are ranked."""
-    if sizes.max() > 1:
-        return x, y, sizes.repeat(num_turns)
-    by_turn = [values.reshape(-1, num_turns).T.ravel() for values in (x, y)]
-    return by_turn[0], by_turn[1], np.full(num_turns, len(sizes))
+    """Return the advantages in sets that are ranked, with their sizes.
+
+    They are the turns of a group, or where groups have one rollout each turn of all groups.
+    """
+    if turn_sizes.max() > 1:
+        return x, y, turn_sizes
+    starts = group_sizes.cumsum() - group_sizes
+    turn = np.arange(len(x)) - starts.repeat(group_sizes)
+    order = np.argsort(turn, kind="stable")
+    return x[order], y[order], np.bincount(turn)
 
 
 def _are_multiples(x: FloatArray, y: FloatArray, sizes: IntArray, tolerance: float) -> bool:

@@ -24,7 +24,9 @@ UNREADABLE = 0.5
 
 _DROP = "drop the rollouts that were not measured"
 _REWARDS = frozenset({-1.0, 1.0})
+_VALUES = "clip them to the range of the reward"
 _SCALE = "count a correct answer as +1 and a wrong one as -1"
+_PER_TURN = "give each turn of each rollout one value"
 
 
 def check_agents(agents: Sequence[str]) -> tuple[str, ...]:
@@ -231,6 +233,29 @@ def check_features(
     return categories
 
 
+def check_own_rewards(
+    rewards: npt.ArrayLike | None, num_turns: int, num_rollouts: int
+) -> FloatArray | None:
+    """Return the rewards of each turn's own answer, shape (G, T)."""
+    if rewards is None:
+        return None
+    own = _floats_in(-1.0, 1.0, "own_rewards", rewards)
+    expect_shape("own_rewards", own, (num_rollouts, num_turns), remedy=_PER_TURN)
+    return own
+
+
+def check_influence(
+    influence: npt.ArrayLike | None, num_turns: int, num_rollouts: int
+) -> FloatArray | None:
+    """Return log-probability ratios, shape (G, T), nats."""
+    if influence is None:
+        return None
+    nats = _floats("influence", influence)
+    expect_shape("influence", nats, (num_rollouts, num_turns), remedy=_PER_TURN)
+    expect_finite("influence", nats, remedy="score messages with tokens of finite log-probability")
+    return nats
+
+
 def expect_categories(features: npt.NDArray[Any], shape: tuple[int, ...]) -> IntArray:
     """Return features as integers; raise ValueError if their shape or a value is invalid."""
     remedy = "give each turn of each rollout one category"
@@ -240,6 +265,20 @@ def expect_categories(features: npt.NDArray[Any], shape: tuple[int, ...]) -> Int
     if features.min() < 0:
         raise ValueError(f"features must be >= 0, got {features.min()}; number them from 0")
     return features.astype(np.int64)
+
+
+def check_values(
+    values: npt.ArrayLike | None, num_turns: int, num_rollouts: int
+) -> FloatArray | None:
+    """Return values of shape (G, T)."""
+    return None if values is None else expect_values(values, (num_rollouts, num_turns))
+
+
+def expect_values(values: npt.ArrayLike, shape: tuple[int, ...]) -> FloatArray:
+    """Return values as numbers; raise ValueError if their shape or a value is invalid."""
+    found = _floats("values", values)
+    expect_shape("values", found, shape, remedy="give the value before each turn of each rollout")
+    return _floats_in(-1.0, 1.0, "values", found, remedy=_VALUES, outside=_VALUES)
 
 
 def _floats_in(

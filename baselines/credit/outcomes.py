@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,23 +15,31 @@ from baselines.credit.outcome_checks import (
     check_agents,
     check_branch_rewards,
     check_features,
+    check_influence,
     check_orders,
+    check_own_rewards,
     check_rating_valid,
     check_ratings,
     check_removed_rewards,
     check_team_rewards,
     check_turns,
+    check_values,
 )
 from baselines.credit.turns import columns_of
 from ccpo_env.errors import unknown_name
 
 Key = TypeVar("Key", str, frozenset[str])
 
-Measurement: TypeAlias = Literal["removed_rewards", "branch_rewards", "ratings", "features"]
+Measurement: TypeAlias = Literal[
+    "removed_rewards", "branch_rewards", "ratings", "features", "own_rewards", "influence", "values"
+]
 """A field of GroupOutcomes that needs extra rollouts, turns or computation."""
 
 Orders: TypeAlias = tuple[tuple[int, ...], ...]
 """Orders in which the agents, by their position in speaking order, join the team."""
+
+PER_TURN: tuple[Measurement, ...] = ("features", "own_rewards", "influence", "values")
+"""Measurements of shape (G, T): one value per turn of each rollout."""
 
 EMPTY_TEAM_REWARD = -1.0
 """Reward of a team without agents: no answer is wrong."""
@@ -64,6 +72,12 @@ class GroupOutcomes:
             turn. None: everybody speaks once, T = A, and turns have the names of the agents.
         orders: Orders of joining the team, each a permutation of 0 … A - 1, whose stages are in
             removed_rewards: a sample of all orders, for Shapley credit of many agents.
+        own_rewards: Reward of the answer in each turn's own message, as if it alone were the
+            answer of the team, shape (G, T), in [-1, 1].
+        influence: log-probability of the next message that reads the turn's, minus the same
+            without the turn's message in the prompt, shape (G, T), nats; 0 if nobody reads it.
+        values: Expected reward of rollout g before turn t, as a critic predicts it, shape (G, T),
+            in [-1, 1].
 
     Raises:
         ValueError: If a name, a shape or a number breaks the rules above, or is NaN, other than a
@@ -80,6 +94,9 @@ class GroupOutcomes:
     features: IntArray | None
     turns: tuple[str, ...] | None
     orders: Orders | None
+    own_rewards: FloatArray | None
+    influence: FloatArray | None
+    values: FloatArray | None
 
     # Written out because it accepts more types than the fields: lists, and agents as keys.
     def __init__(
@@ -93,6 +110,9 @@ class GroupOutcomes:
         features: npt.ArrayLike | None = None,
         turns: Sequence[str] | None = None,
         orders: Sequence[Sequence[int]] | None = None,
+        own_rewards: npt.ArrayLike | None = None,
+        influence: npt.ArrayLike | None = None,
+        values: npt.ArrayLike | None = None,
     ) -> None:
         names = check_agents(agents)
         labels = check_turns(turns, names)
@@ -108,6 +128,9 @@ class GroupOutcomes:
             "features": check_features(features, len(labels or names), len(team)),
             "turns": labels,
             "orders": check_orders(orders, len(names)),
+            "own_rewards": check_own_rewards(own_rewards, len(labels or names), len(team)),
+            "influence": check_influence(influence, len(labels or names), len(team)),
+            "values": check_values(values, len(labels or names), len(team)),
         }
         for field, value in fields.items():
             object.__setattr__(self, field, value)  # the class is frozen from here on
@@ -137,6 +160,9 @@ class GroupBatch:
     features: IntArray | None = None
     turns: tuple[str, ...] | None = None
     orders: Orders | None = None
+    own_rewards: FloatArray | None = None
+    influence: FloatArray | None = None
+    values: FloatArray | None = None
 
 
 Outcomes: TypeAlias = GroupOutcomes | GroupBatch
@@ -172,7 +198,7 @@ def _shape(group: GroupOutcomes, needs: frozenset[Measurement]) -> Hashable:
         _entry_shapes(group.removed_rewards) if "removed_rewards" in needs else None,
         _entry_shapes(group.branch_rewards) if "branch_rewards" in needs else None,
         (group.ratings is None, group.rating_valid is None) if "ratings" in needs else None,
-        group.features is None if "features" in needs else None,
+        *(getattr(group, name) is None for name in PER_TURN if name in needs),
     )
 
 
@@ -185,7 +211,6 @@ def _batched(groups: list[GroupOutcomes], needs: frozenset[Measurement]) -> Grou
     branches = [group.branch_rewards for group in groups if group.branch_rewards is not None]
     ratings = [group.ratings for group in groups if group.ratings is not None]
     valid = [group.rating_valid for group in groups if group.rating_valid is not None]
-    features = [group.features for group in groups if group.features is not None]
     has_ratings = bool(ratings) and "ratings" in needs
     return GroupBatch(
         agents=groups[0].agents,
@@ -194,10 +219,21 @@ def _batched(groups: list[GroupOutcomes], needs: frozenset[Measurement]) -> Grou
         branch_rewards=_batched_entries(branches) if "branch_rewards" in needs else None,
         ratings=np.stack(ratings) if has_ratings else None,
         rating_valid=np.stack(valid) if has_ratings and valid else None,
-        features=np.stack(features) if features and "features" in needs else None,
+        features=_stacked(groups, "features", needs),
+        own_rewards=_stacked(groups, "own_rewards", needs),
+        influence=_stacked(groups, "influence", needs),
+        values=_stacked(groups, "values", needs),
         turns=groups[0].turns,
         orders=groups[0].orders,
     )
+
+
+def _stacked(
+    groups: list[GroupOutcomes], name: Measurement, needs: frozenset[Measurement]
+) -> Any:  # a float or an integer array
+    """Return the arrays of a field of all groups, stacked; None if not needed or not measured."""
+    arrays = [getattr(group, name) for group in groups]
+    return None if name not in needs or arrays[0] is None else np.stack(arrays)
 
 
 def _batched_entries(entries: list[Mapping[Key, FloatArray]]) -> dict[Key, FloatArray] | None:
@@ -269,6 +305,15 @@ def _removed_entry(outcomes: Outcomes, removed: frozenset[str]) -> FloatArray:
     return entries[removed]
 
 
+def branch_entries(outcomes: Outcomes) -> list[FloatArray]:
+    """Return the rewards of the continuations after each turn but the last, shape (..., G, M).
+
+    Raises:
+        ValueError: If the continuations after a turn were not measured.
+    """
+    return [branch_entry(outcomes, turn) for turn in columns_of(outcomes)[:-1]]
+
+
 def mean_branch_rewards(outcomes: Outcomes) -> FloatArray:
     """Return the mean reward of the continuations after each of the T turns but the last.
 
@@ -279,7 +324,7 @@ def mean_branch_rewards(outcomes: Outcomes) -> FloatArray:
         ValueError: If the continuations after a turn were not measured.
     """
     team = outcomes.team_rewards
-    entries = [branch_entry(outcomes, turn) for turn in columns_of(outcomes)[:-1]]
+    entries = branch_entries(outcomes)
     if not entries:
         return np.empty((*team.shape[:-1], 0, team.shape[-1]))
     return np.swapaxes(_row_means(entries), -1, -2)

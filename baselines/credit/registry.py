@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, Self
+from typing import NamedTuple, Protocol, Self
 
 import numpy as np
 
@@ -15,12 +15,19 @@ from baselines.common.hyperparameters import (
     declared,
     read_hyperparameters,
 )
+from baselines.common.state import SavedState
 from baselines.common.types import FloatArray
+from baselines.credit.banzhaf import banzhaf_credit
 from baselines.credit.branch import branch_credit
+from baselines.credit.c3 import c3_credit
 from baselines.credit.counterfactual import counterfactual_credit
+from baselines.credit.critic import critic_credit
+from baselines.credit.hierarchical_grpo import hierarchical_grpo_credit
 from baselines.credit.history import HistoryState, history_credit
+from baselines.credit.influence import influence_credit
 from baselines.credit.leave_one_out import leave_one_out_credit
 from baselines.credit.outcomes import GroupOutcomes, Measurement, Orders, group_by_shape
+from baselines.credit.own_answer import own_answer_credit
 from baselines.credit.regression import regression_credit
 from baselines.credit.removals import (
     Removals,
@@ -37,20 +44,11 @@ from baselines.credit.shapley import shapley_credit
 from baselines.credit.shared import shared_credit
 
 
-class State(Protocol):
-    """Immutable state that an allocator carries from step to step."""
+class State(SavedState, Protocol):
+    """State of an allocator."""
 
     def updated(self, groups: Sequence[GroupOutcomes]) -> Self:
         """Return the state after a step with these groups."""
-        ...
-
-    def to_json(self) -> dict[str, object]:
-        """Return the state as JSON values."""
-        ...
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """Return the state from the values of `to_json`."""
         ...
 
 
@@ -164,6 +162,17 @@ ALLOCATORS: dict[str, Allocator] = {
         samples_orders=True,
     ),
     "regression": Allocator(regression_credit, needs=frozenset({"features"})),
+    "banzhaf": Allocator(
+        banzhaf_credit,
+        needs=frozenset({"removed_rewards"}),
+        removals=every_subset,
+        samples_orders=True,
+    ),
+    "c3": Allocator(c3_credit, needs=frozenset({"branch_rewards"})),
+    "hierarchical_grpo": Allocator(hierarchical_grpo_credit, needs=frozenset({"branch_rewards"})),
+    "own_answer": Allocator(own_answer_credit, needs=frozenset({"own_rewards"})),
+    "influence": Allocator(influence_credit, needs=frozenset({"influence"})),
+    "critic": Allocator(critic_credit, needs=frozenset({"values"})),
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -17,11 +18,12 @@ from baselines.common.command_line import parse
 from baselines.common.errors import exit_on_bad_input
 from baselines.common.files import CONFIG_FILE, make_folder
 from baselines.common.flags import Choices
+from baselines.common.wording import next_lines, plural
 from baselines.evaluate.batches import EvaluationPlan, play_all
 from baselines.evaluate.episode_journal import EPISODES_FILE, EpisodeJournal
 from baselines.evaluate.episodes import Episode, benchmark_name
 from baselines.evaluate.evaluation import Evaluation
-from baselines.evaluate.headline import sentences
+from baselines.evaluate.headline import notes_of, sentences
 from baselines.evaluate.identity import settings_of
 from baselines.evaluate.paths import each_that_can_be_spared
 from baselines.evaluate.tables import grids
@@ -112,16 +114,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         journal = open_journal(config, benchmarks)
     num_tasks = sum(map(len, benchmarks.values()))
     samples = f", {config.num_samples} samples each" if config.num_samples > 1 else ""
-    console.print(f"{num_tasks} tasks, {len(paths)} paths{samples}", highlight=False)
+    counts = f"{plural(num_tasks, 'task')}, {plural(len(paths), 'path')}"
+    console.print(f"{counts}{samples}", highlight=False)
     if journal is not None and len(journal):
         console.print(
-            f"{len(journal)} of {plan.num_batches} batches are already finished", highlight=False
+            f"{len(journal)} of {plan.num_batches} batches are already finished",
+            highlight=False,
         )
     episodes = play_with_progress(runner, plan, journal, console)
     evaluation = Evaluation.of(episodes, verify=runner.verifier, seed=config.seed)
     for grid in grids(evaluation.summaries):
         console.print(grid.for_terminal())
-    for sentence in sentences(evaluation.overall):
+    notes = notes_of(runner.topology, evaluation.removals)
+    for sentence in (*sentences(evaluation.overall), *notes):
         console.print(sentence, highlight=False, markup=False)
     usages = endpoint_usages(runner)
     for usage in usages:
@@ -139,7 +144,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for name in ("evaluation.html", "transcripts.jsonl"):
             where = config.out_dir / name
             console.print(f"wrote {where}", highlight=False, markup=False, soft_wrap=True)
+    for line in next_lines(next_commands(config, arguments)):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     return 0
+
+
+def next_commands(config: EvalConfig, arguments: Sequence[str] | None) -> dict[str, str]:
+    """Return the commands to type next, each with what it does."""
+    if config.out_dir is None:
+        words = sys.argv[1:] if arguments is None else arguments
+        again = shlex.join(["ccpo", "evaluate", *words, "--out-dir", "evaluations/A"])
+        return {again: "the same with a page of transcripts"}
+    place = shlex.quote(str(config.out_dir))
+    return {f"ccpo compare {place} OTHER": "test it against another one of the same tasks"}
 
 
 def play_with_progress(

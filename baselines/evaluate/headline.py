@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from baselines.common.stats import PairedDifference, p_text
 from baselines.common.stats.paired import Test
+from baselines.common.wording import plural, tie_note
 from baselines.evaluate.paths import JOINT, TeamPath
 from baselines.evaluate.summary import Row, Summary
+from ccpo_env.types import Topology
 
 MAX_TOLD = 5
 """Most agents and controls with a sentence of their own."""
@@ -28,12 +30,19 @@ def sentences(summary: Summary) -> list[str]:
     assert team is not None
     if team.estimate is None:
         return ["No answer of the whole team could be verified."]
-    unit = "tasks" if summary.num_samples == 1 else "samples"
-    first = f"The whole team is right on {team.successes} of {team.total} {unit}: {team.estimate}."
+    total = plural(team.total, "task" if summary.num_samples == 1 else "sample")
+    first = f"The whole team is right on {team.successes} of {total}: {team.estimate}."
     gains = gains_of(summary)
     told = [_conclusion(summary, row) for row in gains[:MAX_TOLD]]
     rest = [f"The table has {len(gains) - MAX_TOLD} more."] if len(gains) > MAX_TOLD else []
     return [first, *told, *rest]
+
+
+def notes_of(topology: Topology, removals: Sequence[TeamPath]) -> list[str]:
+    """Return what a reader must know of the removals, as of those from a vote of three."""
+    names = ["+".join(path.agents) for path in removals]
+    note = tie_note(names) if topology.decision == "majority" else None
+    return [] if note is None else [note]
 
 
 def gains_of(summary: Summary) -> list[Row]:
@@ -48,9 +57,12 @@ def _conclusion(summary: Summary, row: Row) -> str:
     is_adjusted = len(gains_of(summary)) > 1 or p_value > found.p_value
     holm = ", adjusted by Holm's method" if is_adjusted else ""
     test = f"{TESTS[found.test]} {p_text(p_value)}{holm}"
-    verdict = f" {row.verdict}:" if row.verdict in ("helps", "hurts") else f": {row.verdict},"
-    value = found.text("+.3f")
-    return f"{_subject(row.path)}{verdict} {value} ({test}); {counts(summary, row)}."
+    value = f"{found.text('+.3f')} ({test}); {counts(summary, row)}."
+    subject, comparison = _subject(row.path)
+    if row.verdict in ("helps", "hurts"):
+        start = subject.replace("the message", "The message", 1)
+        return f"{start}{comparison} {row.verdict}: {value}"
+    return f"Whether {subject} helps{comparison} is inconclusive: {value}"
 
 
 def counts(summary: Summary, row: Row) -> str:
@@ -65,7 +77,7 @@ def counts(summary: Summary, row: Row) -> str:
     with_it = f"only with {who}" if row.path.kind == "without" else "only with its own message"
     if isinstance(found, PairedDifference) and found.only_second is not None:
         return (
-            f"{found.only_second} tasks right {with_it}, {found.only_first} {other}, of "
+            f"{plural(found.only_second, 'task')} right {with_it}, {found.only_first} {other}, of "
             f"{found.num_units}"
         )
     if row.path.kind == "without":
@@ -73,16 +85,17 @@ def counts(summary: Summary, row: Row) -> str:
         if helped and hurt and helped.estimate and hurt.estimate:
             return (
                 f"{100 * helped.estimate.value:.1f} % of the pairs of samples right {with_it}, "
-                f"{100 * hurt.estimate.value:.1f} % {other}, on {found.num_units} tasks"
+                f"{100 * hurt.estimate.value:.1f} % {other}, on {plural(found.num_units, 'task')}"
             )
-    return f"on {found.num_units} tasks"
+    return f"on {plural(found.num_units, 'task')}"
 
 
-def _subject(path: TeamPath) -> str:
+def _subject(path: TeamPath) -> tuple[str, str]:
+    """Return what may help, and with what it is compared."""
     who = "+".join(path.agents)
     match path.kind:
         case "empty":
-            return f"The message of {who}, compared with an empty one"
+            return f"the message of {who}", ", compared with an empty one,"
         case "shuffled":
-            return f"The message of {who}, compared with one from another task"
-    return who
+            return f"the message of {who}", ", compared with one from another task,"
+    return who, ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,12 +26,12 @@ from ccpo_env.env import TeamAnswerEnv
 from ccpo_env.errors import unknown_name
 from ccpo_env.render import transcript
 from ccpo_env.tasks import TASK_SOURCES
+from ccpo_env.text import printable
 from ccpo_env.types import Message, Task, Verdict
 
 PLAY_STREAM, WITHOUT_STREAM = range(2)
 """Random streams of an episode: with the person, and without."""
 
-INVISIBLE = frozenset({"Cc", "Cf", "Zl", "Zp"})
 EFFECTS = {
     (1.0, -1.0): "You helped: without you the team was wrong.",
     (-1.0, 1.0): "You hurt: without you the team was right.",
@@ -204,14 +203,6 @@ def effect(together: float | None, without: float | None) -> str:
     if together is None or without is None:
         return "One of the answers could not be verified, so there is no comparison."
     return EFFECTS[together, without]
-
-
-def printable(text: str) -> str:
-    """Return a prompt with its control characters escaped, safe to print on a terminal."""
-    return "".join(
-        char if char in "\n\t" or unicodedata.category(char) not in INVISIBLE else ascii(char)[1:-1]
-        for char in text
-    )
 
 
 def read_message(read: TextIO, write: TextIO) -> str:

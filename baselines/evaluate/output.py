@@ -8,7 +8,7 @@ from typing import Any
 
 from baselines.common.files import write_json, write_text
 from baselines.evaluate.evaluation import Evaluation
-from baselines.evaluate.headline import sentences
+from baselines.evaluate.headline import notes_of, sentences
 from baselines.evaluate.headline_figures import figures
 from baselines.evaluate.tables import grids, markdown_page
 from baselines.evaluate.transcripts import write_transcripts
@@ -39,7 +39,8 @@ def write_outputs(
     title = f"{config['policy']} on {', '.join(evaluation.benchmarks)}"
     tables = grids(evaluation.summaries)
     conclusions = sentences(evaluation.overall)
-    write_text(out_dir / "evaluation.md", markdown_page(title, tables, [*conclusions, NOTE]))
+    notes = [NOTE, *notes_of(topology, evaluation.removals)]
+    write_text(out_dir / "evaluation.md", markdown_page(title, tables, [*conclusions, *notes]))
     page = evaluation_page(
         title,
         evaluation.episodes,
@@ -47,6 +48,6 @@ def write_outputs(
         conclusions=conclusions,
         figures=figures(evaluation.overall),
         grids=tables,
-        notes=[NOTE],
+        notes=notes,
     )
     write_text(out_dir / "evaluation.html", page)

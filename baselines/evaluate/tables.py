@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from baselines.common.stats import Estimate, PairedDifference, p_text
+from baselines.common.wording import plural
 from baselines.evaluate.summary import Row, Summary
 
 TERMINAL_WIDTH = 80
@@ -25,8 +26,10 @@ MAX_WORD = 20
 """Longest word in a table in a terminal that is never broken."""
 _WORD = re.compile(r"\[[^][]*\]|\S+")
 _NUMBER = re.compile(r"[-+<[]*\d|\N{EN DASH}$|$")
-_BREAK = re.compile(r" (?=\[)|(?<=,) (?=p [=<])")
+_BREAK = re.compile(r" (?=\[)|, (?=p [=<])")
 """Where a cell continues on its next line: before its interval, and before its p-value."""
+_FRAME, _GAP = 3, 2
+"""Characters that each column adds to a table with frames, and to one without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +96,11 @@ def markdown_page(title: str, tables: Sequence[Grid], notes: Sequence[str]) -> s
 def _whole(summary: Summary) -> Grid:
     samples = f", {summary.num_samples} samples each" if summary.num_samples > 1 else ""
     num_columns = len(RATE_COLUMNS) - all(row.verdict is None for row in summary.rows)
-    notes = [f"{summary.num_unmeasured} episodes not measured"]
+    notes = [f"{plural(summary.num_unmeasured, 'episode')} not measured"]
     if num_columns == len(RATE_COLUMNS):
         notes.append("verdicts: paired tests, p adjusted by Holm's method")
     return Grid(
-        f"{summary.benchmark}: {summary.num_tasks} tasks{samples}",
+        f"{summary.benchmark}: {plural(summary.num_tasks, 'task')}{samples}",
         RATE_COLUMNS[:num_columns],
         tuple(_cells(row)[:num_columns] for row in summary.rows),
         "; ".join(notes),
@@ -145,9 +148,15 @@ def _short(estimate: Estimate | None) -> str:
 
 
 def _terminal_table(columns: Sequence[Sequence[str]]) -> Table:
-    """Return a rich table of columns of text, whose numbers are aligned on the right."""
+    """Return a rich table of columns of text, whose numbers are aligned on the right.
+
+    It has frames where there is room for them.
+    """
+    gap = _FRAME if _width(_natural_widths(columns)) <= TERMINAL_WIDTH else _GAP
     table = Table(box=box.ROUNDED)
-    for (header, *cells), width in zip(columns, _widths(columns), strict=True):
+    if gap == _GAP:
+        table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for (header, *cells), width in zip(columns, _widths(columns, gap), strict=True):
         is_numeric = all(_NUMBER.match(cell) for cell in cells)
         justify: Literal["left", "right"] = "right" if is_numeric else "left"
         table.add_column(escape(header), justify=justify, width=width, overflow="fold")
@@ -156,11 +165,14 @@ def _terminal_table(columns: Sequence[Sequence[str]]) -> Table:
     return table
 
 
-def _widths(columns: Sequence[Sequence[str]]) -> list[int]:
+def _natural_widths(columns: Sequence[Sequence[str]]) -> list[int]:
+    return [max(len(line) for text in own for line in text.split("\n")) for own in columns]
+
+
+def _widths(columns: Sequence[Sequence[str]], gap: int) -> list[int]:
     """Return the width of each column; the widest that can be broken are, until all fit."""
-    widths = [max(len(line) for text in own for line in text.split("\n")) for own in columns]
-    least = [_least_width(own) for own in columns]
-    while _width(widths) > TERMINAL_WIDTH:
+    widths, least = _natural_widths(columns), [_least_width(own) for own in columns]
+    while _width(widths, gap) > TERMINAL_WIDTH:
         wide = [place for place in range(len(widths)) if widths[place] > least[place]]
         if not wide:
             break
@@ -183,9 +195,9 @@ def _least_width(column: Sequence[str]) -> int:
     return min(max(len(word) for text in column for word in _WORD.findall(text) or [""]), MAX_WORD)
 
 
-def _width(widths: Sequence[int]) -> int:
-    """Return the width of a table with frames, from those of its columns."""
-    return sum(widths) + 3 * len(widths) + 1
+def _width(widths: Sequence[int], gap: int = _FRAME) -> int:
+    """Return the width of a table from those of its columns, by default with frames."""
+    return sum(widths) + gap * len(widths) + (1 if gap == _FRAME else -gap)
 
 
 def _pipes(cells: Sequence[str]) -> str:

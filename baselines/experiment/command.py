@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -66,6 +67,11 @@ SET_PER_RUN = {
     "record_rollouts": "runs of an experiment are not kept",
 }
 """Training settings that cannot be passed as flags, and what to do instead."""
+COMPARED = (
+    *("shared", "counterfactual", "history", "self_evaluation", "branch", "leave_one_out"),
+    *("shapley", "regression"),
+)
+"""Allocators that are compared by default: those that fit a chain, one of each kind."""
 FIRST_FLAGS = (
     *("allocators", "optimizers", "num_seeds", "token_budget", "num_evaluations"),
     *("num_workers", "out_dir"),
@@ -79,7 +85,7 @@ FIRST_FLAGS = (
 class ExperimentConfig:
     """Train with every allocator and optimizer over several seeds, at equal cost."""
 
-    allocators: Annotated[tuple[str, ...], Choices(ALLOCATORS)] = tuple(ALLOCATORS)
+    allocators: Annotated[tuple[str, ...], Choices(ALLOCATORS)] = COMPARED
     """Allocators to compare."""
     optimizers: Annotated[tuple[str, ...], Choices(OPTIMIZERS)] = ("grpo", "reinforce_pp")
     """Optimizers to combine them with."""
@@ -170,6 +176,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console,
         expected=config.keys,
         settings=config.training.to_json(),
+        words=sys.argv[1:] if arguments is None else arguments,
     )
     return 0
 

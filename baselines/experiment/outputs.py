@@ -9,12 +9,14 @@ from typing import Any
 from rich.console import Console
 
 from baselines.common.files import write_json, write_text
+from baselines.common.wording import next_lines
 from baselines.compare.page import write_comparison
 from baselines.experiment.aggregate import aggregate
 from baselines.experiment.figure import learning_curves
 from baselines.experiment.page import comparisons_of, methods_of
 from baselines.experiment.runs import RunKey, RunResult
-from baselines.experiment.tables import gains_grids, markdown, quartile_markdown, verdicts
+from baselines.experiment.tables import gains_grids, markdown, quartile_markdown
+from baselines.experiment.terminal import next_commands, printed, with_one_note
 
 
 def write_outputs(
@@ -24,6 +26,7 @@ def write_outputs(
     *,
     expected: Collection[RunKey] = (),
     settings: Mapping[str, Any] | None = None,
+    words: Sequence[str] = (),
 ) -> None:
     """Write the results of the runs, and print tables and comparisons.
 
@@ -33,6 +36,7 @@ def write_outputs(
         console: Console to print on.
         expected: Keys of all runs; those without a result are named.
         settings: Training settings of all runs, as JSON values.
+        words: The command line of the experiment, which the last lines suggest to extend.
     """
     found = aggregate(results, expected)
     write_text(out_dir / "table.md", markdown(found.rows))
@@ -41,16 +45,15 @@ def write_outputs(
     content = {"tokens": found.tokens, "rows": rows, "notes": found.notes}
     write_json(out_dir / "table.json", content)
     (out_dir / "curves.png").write_bytes(learning_curves(results))
-    accuracy, area = (gains_grids(found, quantity) for quantity in ("joint", "area"))
-    for grid in (*accuracy, *area):
-        console.print(grid.for_terminal())
-    for sentence in verdicts(found):
-        console.print(sentence, markup=False, highlight=False)
+    for part in printed(found):
+        console.print(part, markup=False, highlight=False)
     compared = comparisons_of(found)
     files = ["table.md", "curves.png"]
     if compared:
         methods = methods_of(results, found, settings or {})
+        area = with_one_note(gains_grids(found, "area"))
         page = write_comparison(out_dir, methods, compared, tables=area)
         files.append(page.name)
-    for name in files:
-        console.print(f"wrote {out_dir / name}", markup=False, highlight=False, soft_wrap=True)
+    lines = [f"wrote {out_dir / name}" for name in files]
+    for line in (*lines, *next_lines(next_commands(found, out_dir, words))):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)

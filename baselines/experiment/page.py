@@ -7,7 +7,7 @@ from typing import Any
 
 from baselines.common.evaluation_file import JOINT, TaskKey
 from baselines.common.stats import MIN_TESTED
-from baselines.compare.comparison import Comparison
+from baselines.compare.comparison import Comparison, why_untested
 from baselines.compare.methods import HeldOut, Method, Run
 from baselines.compare.paired_tests import Tested
 from baselines.evaluate.summary import ALL
@@ -56,8 +56,6 @@ def comparisons_of(found: Aggregate) -> list[Comparison]:
 
 def _comparison(found: Aggregate, reference: Row, row: Row, num_tests: int) -> Comparison:
     gain = row.gains["joint"]
-    too_few = f"no verdict: a test over seeds needs at least {MIN_TESTED}"
-    reason = too_few if gain.num_units < MIN_TESTED else "no verdict: the seeds do not vary"
     return Comparison(
         method=found.name_of(row),
         reference=found.name_of(reference),
@@ -73,7 +71,7 @@ def _comparison(found: Aggregate, reference: Row, row: Row, num_tests: int) -> C
             test="paired t",
         ),
         adjusted=gain.p_value,
-        reason=reason if gain.p_value is None else "",
+        reason=why_untested(gain) if gain.p_value is None else "",
         num_tests=num_tests,
     )
 

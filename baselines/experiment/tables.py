@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from baselines.common.stats import MIN_TESTED, Difference, p_text
+from baselines.common.stats import MIN_TESTED, Difference, p_number, p_text
 from baselines.common.stats.power import MOST_SEEDS
 from baselines.evaluate.tables import Grid
 from baselines.experiment.aggregate import REFERENCE, Aggregate, Row
@@ -28,8 +28,7 @@ def markdown(rows: Sequence[Row]) -> str:
         gain = row.gains.get("area")
         cells = ("", "", "")
         if gain is not None:
-            p_value = _p_cell(gain) if gain.p_value is None else f"{gain.p_value:.3f}"
-            cells = (gain.text("+.3f", ".3f"), p_value, _seeds_cell(gain))
+            cells = (gain.text("+.3f", ".3f"), _p_cell(gain), _seeds_cell(gain))
         lines.append(
             f"| {row.optimizer} | {row.allocator} | {row.num_runs} | {row.steps:.0f} | "
             f"{row.tokens / 1000:.0f}k | {row.means['joint']} | {row.means['contribution']} | "
@@ -105,8 +104,8 @@ def verdicts(found: Aggregate) -> list[str]:
 def _p_cell(gain: Difference) -> str:
     """Return the p-value, or why there is none."""
     if gain.p_value is not None:
-        return p_text(gain.p_value).removeprefix("p ").removeprefix("= ")
-    return "no spread" if gain.num_units >= MIN_TESTED else f"needs {MIN_TESTED} seeds"
+        return p_number(gain.p_value)
+    return "all equal" if gain.num_units >= MIN_TESTED else f"needs {MIN_TESTED} seeds"
 
 
 def _seeds_cell(gain: Difference) -> str:

@@ -95,6 +95,11 @@ def _notes(run: Run, packed: Packed) -> list[str]:
             f"This run has not finished: {done} of {planned} steps when the page was written. Run "
             f"ccpo explore again to refresh it."
         )
+    elif run.torn:
+        notes.append(
+            f"The last line of {' and '.join(run.torn)} is incomplete and left out, although the "
+            f"run has finished; restore the file."
+        )
     num_groups = sum(map(len, run.steps.values()))
     if packed.num_groups < num_groups:
         notes.append(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from baselines.common.files import CONFIG_FILE, SUMMARY_FILE, read_json
-from baselines.common.jsonl import read_rows
+from baselines.common.jsonl import is_torn, read_rows
 from baselines.common.metrics import METRICS_FILE, MetricRow
 from baselines.common.rollout_file import ROLLOUTS_FILE, RecordedGroup, read_rollouts
 
@@ -29,6 +29,7 @@ class Run:
         turns: Names of the turns.
         metrics: The rows of metrics.jsonl.
         is_finished: Whether training has ended as planned.
+        torn: Names of the files whose last line is incomplete, and therefore left out.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Run:
     turns: tuple[str, ...]
     metrics: Sequence[MetricRow]
     is_finished: bool
+    torn: tuple[str, ...] = ()
 
     @property
     def speakers(self) -> tuple[str, ...]:
@@ -84,6 +86,7 @@ def read_run(run_dir: Path) -> Run:
         turns=turns,
         metrics=read_rows(run_dir / METRICS_FILE),
         is_finished=status.get("status") == "finished",
+        torn=tuple(name for name in (ROLLOUTS_FILE, METRICS_FILE) if is_torn(run_dir / name)),
     )
 
 

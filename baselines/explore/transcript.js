@@ -113,6 +113,15 @@ function creditedMessage(group, rollout, turn, text, vote) {
   return shade(node, own, "advantage");
 }
 
+/* Return a name for each message: its speaker, numbered as the turns are if it speaks again. */
+function messageNames(speakers) {
+  return speakers.map((speaker, place) => {
+    const number = speakers.slice(0, place + 1).filter((other) => other === speaker).length;
+    const isOnly = speakers.filter((other) => other === speaker).length === 1;
+    return isOnly ? AGENTS[speaker] : `${AGENTS[speaker]}#${number}`;
+  });
+}
+
 /* Return the headline and the episodes of a comparison. */
 async function comparedEpisodes(own, group, rollout, texts) {
   if (own.replays === undefined) return recounted(own, group, rollout, texts);
@@ -126,10 +135,11 @@ async function comparedEpisodes(own, group, rollout, texts) {
     ? `. The first ${told} of this rollout.` : `; of the whole team ${teamRight} of ${group.rewards.length}.`}`);
   const episodes = await Promise.all(replays.messages.map(async (numbers, number) => {
     const said = await textsOf(numbers);
+    const names = messageNames(replays.speakers.slice(0, said.length));
     return element("div", { class: "episode", role: "group", "aria-label": `Episode ${number + 1}` },
       element("p", {}, ...outcome(replays.rewards[number], answers[number])),
       ...said.flatMap((text, place) =>
-        [element("h4", {}, AGENTS[replays.speakers[place]]), spoken(text)]));
+        [element("h4", {}, names[place]), spoken(text)]));
   }));
   return [summary, ...episodes];
 }

@@ -118,11 +118,12 @@ class CreditedRollouts:
         """Return the advantages of the usable groups, (G, T), by their index."""
         places = [i for i, group in enumerate(groups) if self._credit.is_usable(group)]
         usable = [groups[i] for i in places]
-        outcomes = [self._credit.outcomes(group) for group in usable]
+        outcomes = self._credit.outcomes(usable)
         credit = self._credit.credit(outcomes, self._roles)
         shaped = shaped_credit(self._optimizer, credit, usable, self._max_tokens)
-        advantages = self._optimizer.advantage(shaped, count_tokens(usable, len(self._max_tokens)))
-        self._credit.remember(usable, self._roles)
+        counts = count_tokens(usable, len(self._max_tokens))
+        advantages = self._credit.optimizer.advantage(shaped, counts)
+        self._credit.remember(outcomes, self._roles, credit=shaped)
         return dict(zip(places, advantages, strict=True))
 
     def _rows(self, group: Group, advantages: FloatArray | None) -> tuple[CreditedRow, ...]:

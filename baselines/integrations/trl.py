@@ -6,7 +6,7 @@ public API for external advantages, but a subclass can supply them: see `CreditG
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-REWARD = "team_reward"
-"""Name of the team reward in TRL's logs."""
+REWARD, AGENT, TOKENS = "team_reward", "agent", "num_tokens"
+"""Names of the team reward, the agent and the number of completion tokens in TRL's logs."""
 ROLLOUT_STREAM = 1
 """Index of the random stream, as in our trainer."""
 
@@ -127,6 +127,9 @@ class CreditGRPOTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is not annota
         own: Tensor = batch["advantages"]
         ours = [row.advantage for row in self._pending]
         batch["advantages"] = torch.tensor(ours, dtype=own.dtype, device=own.device)
+        # TRL has logged its own: those of log_completions are the ones that train, too.
+        logged: list[float] = self.accelerator.gather(batch["advantages"]).tolist()
+        self._logs["advantages"].extend(logged)
         return batch
 
 
@@ -157,9 +160,17 @@ class _SamplingPolicy:
 def team_reward(
     *,
     team_reward: Sequence[float],
+    agent: Sequence[str],
+    num_tokens: Sequence[int],
+    log_extra: Callable[[str, Sequence[object]], None],
     **columns: object,  # noqa: ARG001  TRL passes all columns
 ) -> list[float | None]:
-    """Return the team reward of each row for TRL's logs; None for padding rows."""
+    """Return the team reward of each row for TRL's logs; None for padding rows.
+
+    Logs the agent and the length of each row.
+    """
+    log_extra(AGENT, agent)
+    log_extra(TOKENS, num_tokens)
     return [None if np.isnan(reward) else reward for reward in team_reward]
 
 
@@ -171,6 +182,8 @@ def _play(prompts: Sequence[str], trainer: CreditGRPOTrainer) -> dict[str, list[
         "completion_ids": [list(row.completion.token_ids) for row in rows],
         "logprobs": [list(row.completion.logprobs) for row in rows],
         REWARD: [row.reward for row in rows],
+        AGENT: [row.agent for row in rows],
+        TOKENS: [len(row.completion.token_ids) for row in rows],
     }
 
 

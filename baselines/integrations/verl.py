@@ -15,6 +15,7 @@ from uuid import uuid4
 import numpy as np
 
 from baselines.credit import ALLOCATORS
+from baselines.integrations.advantage_log import log_advantages
 from baselines.integrations.credited import CreditedRollouts, CreditedRow
 from baselines.optimizers import OPTIMIZERS
 from baselines.policies.base import Completion, Prompt, Sampling
@@ -44,6 +45,8 @@ ESTIMATOR = "external_credit"
 """Name of the advantage estimator: algorithm.adv_estimator."""
 SETTINGS_KEY = "ccpo"
 """Key of the team's settings in verl's config: ``+ccpo.allocator=branch``."""
+LOG_KEY = "ccpo_advantage_log"
+"""Key of the file for all advantages: ``+ccpo_advantage_log=/data/advantages.jsonl``."""
 
 
 @register_adv_est(ESTIMATOR)  # type: ignore[untyped-decorator]  # verl is not annotated
@@ -114,6 +117,16 @@ class TeamAgentLoop(AgentLoopBase):  # type: ignore[misc]
         task = task_of(row["extra_info"])
         rng = np.random.default_rng(0)  # the server draws
         (group,) = await loop.run_in_executor(None, lambda: rollouts.play([task], rng=rng))
+        if group.rows and (path := self.config.get(LOG_KEY)):
+            log_advantages(
+                path,
+                uid=[row.get("uid", uuid4().hex)] * len(group.rows),
+                role=[each.agent for each in group.rows],
+                reward=[each.reward for each in group.rows],
+                advantage=[each.advantage for each in group.rows],
+                step=row.get("global_steps"),
+                num_tokens=[len(each.completion.token_ids) for each in group.rows],
+            )
         accuracy = float(np.mean([row.reward > 0 for row in group.rows])) if group.rows else 0.0
         return [_output(row, accuracy) for row in group.rows]
 

@@ -31,7 +31,7 @@ def no_baseline(credit: Sequence[FloatArray]) -> list[FloatArray]:
     Args:
         credit: The groups of one step, each of shape (G, A) with G >= 1.
     """
-    _expect_groups(credit, min_group_size=1)
+    expect_groups(credit, min_group_size=1)
     return [group.astype(np.float64) for group in credit]
 
 
@@ -53,7 +53,7 @@ def group_mean(credit: Sequence[FloatArray]) -> list[FloatArray]:
 
     Source: GRPO, arXiv:2402.03300, section 4.1.2, without the division by the standard deviation.
     """
-    _expect_groups(credit, min_group_size=2)
+    expect_groups(credit, min_group_size=2)
     return _by_shape(credit, _centred)
 
 
@@ -83,7 +83,7 @@ def group_z_score(
         scores: FloatArray = centred / (centred.std(axis=1, ddof=1, keepdims=True) + epsilon)
         return scores
 
-    _expect_groups(credit, min_group_size=2)
+    expect_groups(credit, min_group_size=2)
     return _by_shape(credit, scaled)
 
 
@@ -139,7 +139,7 @@ def whiten(
 
     Source: REINFORCE++, arXiv:2501.03262, section 3.2; the unbiased variance of verl.
     """
-    _expect_groups(values, min_group_size=1)
+    expect_groups(values, min_group_size=1)
     counts = _token_counts(values, num_tokens)
     if not values:
         return []
@@ -181,7 +181,7 @@ def token_returns(
 
     Source: REINFORCE++, arXiv:2501.03262, eq. (4) and (5).
     """
-    _expect_groups(credit, min_group_size=1)
+    expect_groups(credit, min_group_size=1)
     counts = _token_counts(credit, num_tokens)
     penalties = kl if kl is not None else [np.zeros((*n.shape, _longest(n))) for n in counts]
     if len(penalties) != len(credit):
@@ -330,7 +330,34 @@ def _token_counts(
     return list(num_tokens)
 
 
-def _expect_groups(credit: Sequence[FloatArray], *, min_group_size: int) -> None:
+def columns_of(
+    credit: Sequence[FloatArray], owners: Sequence[str] | None, name: str
+) -> dict[str, list[int]]:
+    """Return the columns of each owner, by its name.
+
+    Args:
+        credit: The groups of one step, all with the same number of columns.
+        owners: Owner of each column, such as its agent. None: every column has its own.
+        name: What the owners are, for the error message.
+
+    Raises:
+        ValueError: If owners does not name each column.
+    """
+    num_columns = credit[0].shape[1] if credit else 0
+    names = [f"#{column}" for column in range(num_columns)] if owners is None else owners
+    if credit and len(names) != num_columns:
+        raise ValueError(
+            f"{name} must name each of {num_columns} columns of credit, got {len(names)}; pass "
+            f"one name per column, or None"
+        )
+    columns: dict[str, list[int]] = {}
+    for column, owner in enumerate(names):
+        columns.setdefault(owner, []).append(column)
+    return columns if credit else {}
+
+
+def expect_groups(credit: Sequence[FloatArray], *, min_group_size: int) -> None:
+    """Raise ValueError unless each group has shape (G, A) with G >= min_group_size."""
     for index, group in enumerate(credit):
         if group.ndim != 2 or not group.size:
             name = f"credit of group {index}"

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, Self, TypeAlias
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from baselines.common.hyperparameters import (
     declared,
     read_hyperparameters,
 )
+from baselines.common.state import SavedState
 from baselines.common.types import FloatArray, LossOutput, TokenBatch
 from baselines.optimizers import losses
 from baselines.optimizers.advantages import (
@@ -33,7 +34,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 AdvantageFunction: TypeAlias = Callable[..., list[FloatArray]]
-"""(credit of a step, *, hyperparameters) -> advantages; both are lists of (G, A) arrays."""
+"""(credit of a step, *, hyperparameters, inputs) -> advantages, both lists of (G, A) arrays."""
+
+INPUTS = ("agents", "roles", "state")
+"""Keywords of an advantage function that are no hyperparameters: see `PolicyOptimizer`."""
 
 PolicyLoss: TypeAlias = Callable[..., LossOutput]
 """(logprobs, TokenBatch, *, hyperparameters) -> LossOutput; imports torch for types only."""
@@ -57,6 +61,7 @@ class Hyperparameters:
         kl_weight: Weight of the KL to the reference policy in the loss.
         kl_estimator: Estimator of that KL. See `baselines.optimizers.losses.kl_estimates`.
         entropy_weight: Weight of the entropy bonus in the loss.
+        baseline_decay: Weight of the past in the running mean of a role's credit.
         drop_equal_groups: Drop groups whose team rewards are all equal.
         overlong_weight: Penalty in the credit of a completion of maximum length.
         overlong_rate: Final fraction of the maximum length over which that penalty grows from 0.
@@ -71,6 +76,7 @@ class Hyperparameters:
     dual_clip: Annotated[float | None, Range(1.0)] = None
     aggregation: losses.Aggregation = "token_mean"
     gamma: Annotated[float, Range(0.0, 1.0)] = 1.0
+    baseline_decay: Annotated[float, Range(0.0, 1.0, open_high=True)] = 0.9
     reward_kl: Annotated[float, Range(0.0)] = 0.0
     kl_weight: Annotated[float, Range(0.0)] = 0.0
     kl_estimator: losses.KLEstimator = "k3"
@@ -82,6 +88,16 @@ class Hyperparameters:
     def __post_init__(self) -> None:
         """Check the values."""
         check_fields(self)
+
+
+class BaselineState(SavedState, Protocol):
+    """State of an advantage function, such as running means."""
+
+    def updated(
+        self, credit: Sequence[FloatArray], *, roles: Sequence[str] | None, baseline_decay: float
+    ) -> Self:
+        """Return the state after a step with this credit; roles names its columns."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +116,9 @@ class PolicyOptimizer:
         min_group_size: Minimum number of measured rollouts in a group.
         centres_on_group: Whether the advantage is invariant to a constant added to the credit of
             a group.
+        agents: Agent of each column of credit. None: every column is an agent of its own.
+        roles: Role of each column of credit. None: every column is a role of its own.
+        state: State of the baseline before the step; None if it has none.
     """
 
     name: str
@@ -110,6 +129,9 @@ class PolicyOptimizer:
     whitens: bool = False
     min_group_size: int = 2
     centres_on_group: bool = True
+    agents: tuple[str, ...] | None = None
+    roles: tuple[str, ...] | None = None
+    state: BaselineState | None = None
 
     @property
     def tunable(self) -> Mapping[str, Hyperparameter]:
@@ -140,6 +162,27 @@ class PolicyOptimizer:
         values = read_hyperparameters(f"optimizer {self.name!r}", self.tunable, texts)
         return self.with_hyperparameters(**values)
 
+    def for_team(self, agents: Sequence[str], roles: Sequence[str]) -> PolicyOptimizer:
+        """Return this method for a team: the agent and the role of each column of credit."""
+        return replace(self, agents=tuple(agents), roles=tuple(roles))
+
+    def after(self, credit: Sequence[FloatArray]) -> PolicyOptimizer:
+        """Return this method after a step with this credit: its state is updated, if it has one."""
+        if self.state is None:
+            return self
+        values = self._hyperparameters_of(self.baseline)
+        return replace(self, state=self.state.updated(credit, roles=self.roles, **values))
+
+    def state_to_json(self) -> dict[str, object] | None:
+        """Return the state as JSON values; None if there is none."""
+        return None if self.state is None else self.state.to_json()
+
+    def with_state(self, saved: Mapping[str, Any] | None) -> PolicyOptimizer:
+        """Return this method with the state from the values of `state_to_json`."""
+        if self.state is None or saved is None:
+            return self
+        return replace(self, state=type(self.state).from_json(saved))
+
     def advantage(
         self, credit: Sequence[FloatArray], num_tokens: Sequence[IntArray] | None = None
     ) -> list[FloatArray]:
@@ -158,7 +201,7 @@ class PolicyOptimizer:
 
         Note: Without discount and KL penalty; for these see `token_advantage`.
         """
-        advantages = self.baseline(credit, **self._arguments(self.baseline))
+        advantages = self.baseline(credit, **self._arguments_of_baseline)
         return whiten(advantages, num_tokens) if self.whitens else advantages
 
     @property
@@ -217,7 +260,7 @@ class PolicyOptimizer:
                 "reference policy, or set reward_kl to 0"
             )
         returns = token_returns(
-            self.baseline(credit, **self._arguments(self.baseline)),
+            self.baseline(credit, **self._arguments_of_baseline),
             num_tokens,
             kl,
             gamma=self.hyperparameters.gamma,
@@ -275,7 +318,7 @@ class PolicyOptimizer:
             ValueError: If the shapes disagree, or a required input is missing.
             FloatingPointError: If the loss is NaN or infinite.
         """
-        output = self.policy_loss(logprobs, batch, **self._arguments(self.policy_loss))
+        output = self.policy_loss(logprobs, batch, **self._hyperparameters_of(self.policy_loss))
         if self.needs_reference:
             kl = losses.kl_loss(logprobs, batch, estimator=self.hyperparameters.kl_estimator)
             output = output.plus(kl, weight=self.hyperparameters.kl_weight)
@@ -292,7 +335,14 @@ class PolicyOptimizer:
         """Return the divisor of the loss; see `losses.normalizer`."""
         return losses.normalizer(self.hyperparameters.aggregation, num_tokens)
 
-    def _arguments(self, function: Callable[..., object]) -> dict[str, Any]:
+    @property
+    def _arguments_of_baseline(self) -> dict[str, Any]:
+        """Hyperparameters and inputs that the advantage function takes."""
+        taken = inspect.signature(self.baseline).parameters
+        inputs = {name: getattr(self, name) for name in INPUTS if name in taken}
+        return {**self._hyperparameters_of(self.baseline), **inputs}
+
+    def _hyperparameters_of(self, function: Callable[..., object]) -> dict[str, Any]:
         return {name: getattr(self.hyperparameters, name) for name in _taken_by(function)}
 
 

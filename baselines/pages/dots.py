@@ -37,6 +37,7 @@ class Dot:
         series: Name in the legend; the dots of a series share colour and mark.
         note: What the table of the numbers adds, such as a verdict.
         is_filled: Whether the mark is filled; hollow marks are told apart in the caption.
+        has_value: Whether the value was measured; if not, only the interval is drawn and listed.
     """
 
     row: str
@@ -44,6 +45,12 @@ class Dot:
     series: str = ""
     note: str = ""
     is_filled: bool = True
+    has_value: bool = True
+
+    def text(self, spec: str) -> str:
+        """Return the value with its interval, or the interval alone."""
+        text = self.estimate.text(spec)
+        return text if self.has_value else text[text.index("[") :]
 
 
 def dots(
@@ -82,7 +89,7 @@ def dots(
                 [rows.index(dot.row) + OFFSET * (index - (len(series) - 1) / 2.0)],
                 xerr=[[found.value - found.low], [found.high - found.value]],
                 color=colour,
-                fmt=cycled(MARKS, index),
+                fmt=cycled(MARKS, index) if dot.has_value else "none",
                 markersize=6,
                 markerfacecolor=colour if dot.is_filled else "none",
                 elinewidth=1.5 if dot.is_filled else 1.0,
@@ -96,10 +103,7 @@ def dots(
     axes.set_xlabel(xlabel)
     if len(series) > 1:
         figure.legend(loc="outside upper left", ncols=2)
-    cells = [
-        (dot.row.replace("\n", ", "), dot.series, dot.estimate.text(spec), dot.note)
-        for dot in shown
-    ]
+    cells = [(dot.row.replace("\n", ", "), dot.series, dot.text(spec), dot.note) for dot in shown]
     return finished(
         title,
         meaning,

@@ -237,3 +237,9 @@ def _svg(figure: Figure, title: str, description: str) -> Markup:
         view, f"{title}. {description}"
     )
     return start + Markup(body)
+
+
+def tick(number: float, most: float) -> str:
+    """Return a number on an axis, in the unit of the largest one: "8k" beside "16k"."""
+    unit, size = ("M", 1e6) if most >= 1e6 else ("k", 1e3) if most >= 1e4 else ("", 1.0)
+    return f"{number / size:,g}{unit if number else ''}"

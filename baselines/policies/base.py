@@ -6,9 +6,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
+
+from baselines.common.types import FloatArray
 
 if TYPE_CHECKING:
     import torch
@@ -115,4 +117,13 @@ class TrainablePolicy(Policy, Protocol):
 
     def save(self, folder: Path) -> None:
         """Write weights and tokenizer in Hugging Face format."""
+        ...
+
+
+@runtime_checkable
+class HiddenStatePolicy(Protocol):
+    """A policy whose network shows what it makes of a prompt, as a critic needs it."""
+
+    def hidden_states(self, prompts: Sequence[tuple[int, ...]]) -> FloatArray:
+        """Return the last hidden state after each prompt of token ids, shape (B, D)."""
         ...

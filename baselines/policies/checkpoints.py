@@ -12,6 +12,7 @@ from typing import Any
 
 from baselines.common.files import StorageError, storing, sync, write_json
 from baselines.common.stats import Proportion, proportion
+from baselines.common.types import FloatArray
 from baselines.policies.base import TrainablePolicy
 from ccpo_env.types import Role
 
@@ -19,6 +20,8 @@ CHECKPOINTS = "checkpoints"
 """Folder of a run in which its checkpoints are."""
 STATE_FILE = "state.json"
 UPDATER_FILE = "updaters.pt"
+ARRAYS_FILE = "arrays.safetensors"
+"""Arrays of further state, such as that of a critic; absent if there are none."""
 BEST_FILE = "best.json"
 """File next to the checkpoints that names the one with the highest held-out accuracy."""
 
@@ -64,6 +67,7 @@ def save_checkpoint(
     policies: Mapping[Role, TrainablePolicy],
     updaters: Mapping[Role, Mapping[str, Any]],
     state: Mapping[str, Any],
+    arrays: Mapping[str, FloatArray] | None = None,
     num_kept: int = 2,
 ) -> Path:
     """Write a checkpoint to a temporary folder, then rename it into place.
@@ -75,6 +79,7 @@ def save_checkpoint(
         policies: By role; each is saved in Hugging Face format in a folder named after the role.
         updaters: By role, the result of `Updater.state_dict`.
         state: All other state needed to resume, as JSON values.
+        arrays: State needed to resume that is too large for it. None: no such state.
         num_kept: Number of newest checkpoints to keep besides the best, so that there is one
             to fall back to if the last is corrupt.
 
@@ -86,6 +91,7 @@ def save_checkpoint(
         StorageError: If it cannot be written; earlier checkpoints are untouched.
     """
     from safetensors import SafetensorError
+    from safetensors.numpy import save_file
 
     folder = root / checkpoint_name(step)
     part = root / f"part_{step:06d}"
@@ -95,6 +101,8 @@ def save_checkpoint(
                 shutil.rmtree(abandoned)
             part.mkdir(parents=True)
             _write_policies(part, policies, updaters)
+            if arrays:
+                save_file(dict(arrays), part / ARRAYS_FILE)
             _write_state(part, {"config": {**config, "steps_done": step}, "state": dict(state)})
             for path in (*part.rglob("*"), part):
                 sync(path)
@@ -188,6 +196,14 @@ def read_updaters(folder: Path) -> dict[Role, dict[str, Any]]:
 
     states: dict[Role, dict[str, Any]] = torch.load(folder / UPDATER_FILE, weights_only=True)
     return states
+
+
+def read_arrays(folder: Path) -> dict[str, FloatArray]:
+    """Return the arrays of a verified checkpoint; empty if it was saved without any."""
+    from safetensors.numpy import load_file
+
+    path = folder / ARRAYS_FILE
+    return load_file(path) if path.exists() else {}
 
 
 def _write_policies(

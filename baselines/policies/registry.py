@@ -8,10 +8,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from baselines.common.files import read_json
 from baselines.policies.endpoint.address import is_endpoint
 
 if TYPE_CHECKING:
     from baselines.policies.base import Policy, TrainablePolicy
+
+MODEL_CONFIG = "config.json"
+"""File name of the config in the folder of a Hugging Face model."""
 
 
 def load_sampler(spec: str | Path, *, journal: Path | None = None) -> Policy:
@@ -57,6 +61,12 @@ def load_policy(spec: str | Path) -> TrainablePolicy:
         return HFPolicy.load(POLICIES[name]())
     close = difflib.get_close_matches(name, POLICIES, n=1)
     failure: FileNotFoundError | None = None
+    if name and Path(name).is_dir() and not _is_model(Path(name)):
+        raise ValueError(
+            f"a folder as policy must hold a model, an adapter or a run with a checkpoint, got "
+            f"none of these in {name}; pass the --out-dir of ccpo train, or a folder with the "
+            f"{MODEL_CONFIG} of a Hugging Face model"
+        )
     # A misspelt name is rejected without network access; hub models have an owner.
     if Path(name).exists() or name.endswith(".gguf") or ("/" in name and not close):
         try:
@@ -68,6 +78,15 @@ def load_policy(spec: str | Path) -> TrainablePolicy:
         f"policy must be {', '.join(sorted(POLICIES))}, a Hugging Face folder, a .gguf file or "
         f"the name of a model that the hub or its local cache knows, got {name!r}; {remedy}"
     ) from failure
+
+
+def _is_model(folder: Path) -> bool:
+    """Return whether a folder has the config of a model, not that of a run, which shares its name.
+
+    What else it needs is checked when it is loaded.
+    """
+    file = folder / MODEL_CONFIG
+    return file.is_file() and not {"model_type", "architectures"}.isdisjoint(read_json(file))
 
 
 def _tiny() -> Path:

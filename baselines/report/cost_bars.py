@@ -11,7 +11,7 @@ from matplotlib.ticker import FuncFormatter
 from baselines.common.metrics import MetricRow
 from baselines.common.types import FloatArray
 from baselines.pages.series import Series, amounts, binned, column, course, duration, table
-from baselines.pages.svg import Plot, finished, panels_of, span_steps, stack
+from baselines.pages.svg import Plot, finished, panels_of, span_steps, stack, tick
 
 MAX_BARS = 40
 TIMED = ("generate", "rate", "verify", "credit", "update")
@@ -64,7 +64,7 @@ def _stacked(
     stack(axes, binned(steps, MAX_BARS), heights, width)
     axes.set(xlabel="step", ylabel=ylabel)
     axes.grid(visible=False, axis="x")
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _amount(value)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: tick(value, axes.get_ylim()[1])))
     span_steps(axes, steps)
     figure.legend(loc="outside upper left", ncols=3 if len(sums) > 4 else 2, handlelength=1.6)
     meaning += f" Each bar: the mean of {width} steps." if width > 1 else ""
@@ -79,7 +79,3 @@ def _stacked(
 def _percent(part: float, total: float) -> str:
     share = 100.0 * part / total
     return "<1 %" if 0.0 < share < 0.5 else f"{share:.0f} %"
-
-
-def _amount(value: float) -> str:
-    return f"{value / 1000:g}k" if value >= 1000 else f"{value:g}"

@@ -30,10 +30,17 @@ def held_out_points(run: RunRecord) -> dict[str, list[Point]]:
 
 
 def added_points(run: RunRecord) -> dict[str, list[Point]]:
-    """Return what each removed agent adds over the training steps, with paired intervals."""
+    """Return what each removed agent adds over the training steps, with paired intervals.
+
+    Without p-values: so many tests, not adjusted for their number, would find something by chance.
+    """
     return {
         removed: [
-            Point(own.step, found.value, found)
+            Point(
+                own.step,
+                found.value,
+                Estimate(found.value, found.low, found.high, found.num_units),
+            )
             for own in _shown(run)
             if (found := own.added(removed)) is not None
         ]

@@ -13,14 +13,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from baselines.common.rollout_file import ROLLOUTS_FILE
-from baselines.common.stats import Estimate
-from baselines.common.stats.paired import PairedDifference
-from baselines.report.held_out import Comparison, RunRecord, comparisons, read_run
+from baselines.common.stats import Estimate, p_number
+from baselines.common.wording import next_lines
+from baselines.report.held_out import BeforeAfter, RunRecord, comparisons, read_run
 from baselines.report.narrative import answers, remarks
 from baselines.report.outcomes import Kind
 from baselines.report.run_audit import run_audit
 from baselines.report.run_page import audited_agents
-from baselines.report.wording import p_number
 
 SHOWN: Sequence[Kind] = ("joint", "without", "adds")
 MAX_ROWS = 15
@@ -39,7 +38,7 @@ class EndOfRun:
         commands: Commands to type next, each with what it does.
     """
 
-    rows: Sequence[Comparison]
+    rows: Sequence[BeforeAfter]
     has_only_counts: bool
     verdict: str
     commands: Mapping[str, str]
@@ -55,9 +54,8 @@ class EndOfRun:
             say("")
         say(self.verdict, is_wrapped=True)
         say(f"\nreport {report}")
-        width = max(map(len, self.commands), default=0)
-        for command, purpose in self.commands.items():
-            say(f"next   {command.ljust(width)}  # {purpose}")
+        for line in next_lines(self.commands):
+            say(line)
 
     def table(self) -> Table:
         """Return the table of quantities, at most 80 columns wide."""
@@ -76,15 +74,19 @@ class EndOfRun:
             table.caption = f"{len(self.rows) - MAX_ROWS} more rows are on the page."
         return table
 
-    def _cells(self, row: Comparison) -> tuple[str, ...]:
+    def _cells(self, row: BeforeAfter) -> tuple[str, ...]:
         spec = "+.1f" if row.kind == "adds" else ".1f"
         before, after = (
             "-" if end is None else _percent(end.value, spec) for end in (row.before, row.after)
         )
-        return before, after, _difference(row.change), self._p(row.change)
+        return before, after, _difference(row.change), self._p(row)
 
-    def _p(self, difference: PairedDifference | None) -> str:
-        return "" if difference is None else p_number(difference, at_most=self.has_only_counts)
+    def _p(self, row: BeforeAfter) -> str:
+        """Return the p-value of what training changed; only the whole team is tested for it."""
+        if row.kind != "joint" or row.change is None:
+            return ""
+        number = p_number(row.change.p_value)
+        return f"<= {number}" if self.has_only_counts and number[0] != "<" else number
 
 
 def end_of_run(run_dir: Path) -> EndOfRun:

@@ -65,7 +65,7 @@ def plots(
     Returns:
         Plots by name; those without data are omitted.
     """
-    steps = column(rows, "step") - 1.0  # a step measures before its update
+    steps = column(rows, "step")
 
     def curve(name: str, label: str, metric: str) -> Series:
         return Series(label, column(rows, metric), held_out.get(name, ()))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypedDict, TypeVar
 
-from baselines.common.evaluation_file import read_evaluations
+from baselines.common.evaluation_file import EVALUATIONS_FILE, read_evaluations
 from baselines.common.files import CONFIG_FILE, SUMMARY_FILE, read_json
-from baselines.common.jsonl import read_rows
+from baselines.common.jsonl import is_torn, read_rows
 from baselines.common.metrics import METRICS_FILE, MetricRow
 from baselines.common.stats import Estimate
 from baselines.common.stats.paired import PairedDifference
@@ -20,6 +20,7 @@ from baselines.report.outcomes import (
     Outcomes,
     TaskOutcomes,
     change,
+    each_adds,
 )
 from baselines.report.wording import names_of
 
@@ -35,7 +36,9 @@ LABELS: dict[Kind, str] = {
 }
 """Label of each held-out quantity, with the names of the removed agents."""
 VERDICTS = {"higher": "rose", "lower": "fell", "inconclusive": "inconclusive"}
-"""What happened in training, by the verdict of the paired test."""
+"""What happened to the whole team in training, by the verdict of the paired test."""
+EFFECTS = {"higher": "helps", "lower": "hurts", "inconclusive": "inconclusive"}
+"""What an agent does, by the verdict on the team with it against the team without it."""
 
 
 class RunSummary(TypedDict):
@@ -58,12 +61,14 @@ class RunRecord:
         rows: The metrics of each step.
         summary: Contents of summary.json, or what is known without it.
         outcomes: Held-out evaluations in the order of their steps.
+        torn: Names of the files whose last line is incomplete, and therefore left out.
     """
 
     config: dict[str, object]
     rows: Sequence[MetricRow]
     summary: RunSummary
     outcomes: Sequence[Outcomes]
+    torn: tuple[str, ...] = ()
 
     @property
     def steps_done(self) -> int:
@@ -90,6 +95,11 @@ class RunRecord:
         return last if last and last.step > 0 else None
 
     @property
+    def latest(self) -> Outcomes | None:
+        """The latest evaluation; None if there was none."""
+        return self.outcomes[-1] if self.outcomes else None
+
+    @property
     def has_only_counts(self) -> bool:
         """Whether it is unknown which tasks were solved: p-values over training are bounds."""
         return isinstance(self.after, CountedOutcomes)
@@ -101,7 +111,7 @@ class RunRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class BeforeAfter:
     """A quantity on held-out tasks before and after training; None where it was not measured.
 
     Args:
@@ -110,6 +120,9 @@ class Comparison:
         before: Its value before training, for "adds" a paired difference in rate.
         after: Its latest value.
         change: The paired difference, after minus before.
+        effect: Of "adds", what the agents add in the latest evaluation, with the p-value adjusted
+            by Holm's method over all removals.
+        num_effects: Removals that it is adjusted for.
     """
 
     kind: Kind
@@ -117,6 +130,8 @@ class Comparison:
     before: Estimate | None
     after: Estimate | None
     change: PairedDifference | None
+    effect: PairedDifference | None = None
+    num_effects: int = 0
 
     @property
     def label(self) -> str:
@@ -124,9 +139,17 @@ class Comparison:
         return LABELS[self.kind].format(names_of(self.removed))
 
     @property
-    def verdict(self) -> str:
-        """Whether it "rose" or "fell" in training, or the test is "inconclusive"."""
-        return "not measured" if self.change is None else VERDICTS[self.change.verdict]
+    def verdict(self) -> str | None:
+        """Whether the whole team "rose" or "fell", and whether agents "helps" or "hurts" the team.
+
+        Or the test is "inconclusive". None of the other quantities, which only describe the two,
+        and of what was not measured.
+        """
+        if self.effect is not None:
+            return EFFECTS[self.effect.verdict]
+        if self.kind == "joint" and self.change is not None:
+            return VERDICTS[self.change.verdict]
+        return None
 
 
 def read_run(run_dir: Path) -> RunRecord:
@@ -147,25 +170,36 @@ def read_run(run_dir: Path) -> RunRecord:
     if not outcomes:
         ends = ((0, summary["initial"]), (summary["steps_done"], summary["final"]))
         outcomes = [CountedOutcomes(step, counts) for step, counts in ends if counts]
-    return RunRecord(config, rows, summary, outcomes)
+    torn = tuple(name for name in (METRICS_FILE, EVALUATIONS_FILE) if is_torn(run_dir / name))
+    return RunRecord(config, rows, summary, outcomes, torn)
 
 
-def comparisons(run: RunRecord, kinds: Sequence[Kind] = tuple(LABELS)) -> list[Comparison]:
+def comparisons(run: RunRecord, kinds: Sequence[Kind] = tuple(LABELS)) -> list[BeforeAfter]:
     """Return the quantities that were measured before or after training, kind by kind."""
+    effects = each_adds(run.latest) if "adds" in kinds else {}
     found = [
-        comparison(run, kind, removed)
+        _row(run, kind, removed, effects)
         for kind in kinds
         for removed in ([""] if kind == "joint" else run.removals)
     ]
     return [one for one in found if one.before or one.after]
 
 
-def comparison(run: RunRecord, kind: Kind, removed: str = "") -> Comparison:
+def comparison(run: RunRecord, kind: Kind, removed: str = "") -> BeforeAfter:
     """Return a quantity before and after training."""
+    return _row(run, kind, removed, each_adds(run.latest) if kind == "adds" else {})
+
+
+def _row(
+    run: RunRecord, kind: Kind, removed: str, effects: Mapping[str, PairedDifference]
+) -> BeforeAfter:
     before, after = (
         own.estimate(kind, removed) if own else None for own in (run.before, run.after)
     )
-    return Comparison(kind, removed, before, after, change(run.before, run.after, kind, removed))
+    found = change(run.before, run.after, kind, removed)
+    if kind != "adds":
+        return BeforeAfter(kind, removed, before, after, found)
+    return BeforeAfter(kind, removed, before, after, found, effects.get(removed), len(effects))
 
 
 def read_if_present(path: Path, default: T) -> T:

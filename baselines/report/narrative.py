@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from baselines.common.stats.paired import PairedDifference
-from baselines.report.held_out import RunRecord, comparison
-from baselines.report.outcomes import change
+from baselines.common.wording import plural, tie_note
+from baselines.report.held_out import EFFECTS, RunRecord, comparison
+from baselines.report.outcomes import each_adds, each_change
 from baselines.report.run_audit import AgentAudit, RunMean
 from baselines.report.wording import (
     MAX_NAMED,
@@ -15,15 +16,12 @@ from baselines.report.wording import (
     names_of,
     percent,
     percent_with_interval,
-    plural,
     points,
     points_with_p,
 )
 
 MAX_COMPARED = 3
 """Maximum number of removals with one sentence each; the table lists all of them."""
-EFFECTS = {"higher": "helps", "lower": "hurts", "inconclusive": "inconclusive"}
-"""What an agent does, by the verdict on the team with it against the team without it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +44,7 @@ def answers(run: RunRecord, audits: Mapping[str, AgentAudit]) -> list[Answer]:
 def remarks(run: RunRecord) -> list[str]:
     """Return what limits the answers: unmeasured answers, and a run that did not finish."""
     found = []
-    last = run.after or run.before
+    last = run.latest
     if last and last.num_unmeasured:
         answers_ = plural(last.num_unmeasured, "held-out answer")
         found.append(f"{answers_} could not be verified and are excluded.")
@@ -55,6 +53,13 @@ def remarks(run: RunRecord) -> list[str]:
             "Only the counts before and after training are known, not which tasks they are: the "
             "p-value of their difference is an upper bound."
         )
+    if run.config.get("topology") == "vote" and (note := tie_note(run.removals)):
+        found.append(note)
+    if run.torn and run.status == "finished":
+        found.append(
+            f"The last line of {listed(run.torn)} is incomplete and left out, although the run has "
+            f"finished: restore the file."
+        )
     if run.status == "interrupted":
         found.append(f"The run was interrupted after {plural(run.steps_done, 'step')}.")
     elif run.status == "unfinished":
@@ -62,11 +67,6 @@ def remarks(run: RunRecord) -> list[str]:
         of = f" of {total}" if isinstance(total, int) else ""
         found.append(f"The run has not finished: step {run.steps_done}{of} is its latest.")
     return found
-
-
-def effect(added: PairedDifference) -> str:
-    """Return whether an agent "helps" or "hurts", or the test is "inconclusive"."""
-    return EFFECTS[added.verdict]
 
 
 def credit_sentence(agent: str, audit: AgentAudit) -> str:
@@ -108,28 +108,31 @@ def _steps(run: RunRecord) -> str:
 
 def _helps(run: RunRecord, agents: Sequence[str]) -> list[str]:
     """Compare the whole team with the team without an agent, in the latest evaluation."""
-    last = run.after or run.before
-    added = {name: last.added(name) for name in last.removals} if last else {}
-    known = {name: found for name, found in added.items() if found is not None}
-    if not known:
+    added = each_adds(run.latest)
+    if not added:
         return ["No agent was removed in an evaluation."]
-    if len(known) > MAX_COMPARED:
-        return _grouped(known)
-    said = [_effect_sentence(name, found, run) for name, found in known.items()]
-    left = [agent for agent in agents if agent not in "+".join(known).split("+")]
+    if len(added) > MAX_COMPARED:
+        return _grouped(added)
+    losses = each_change(run.before, run.after, "without")
+    said = [
+        _effect_sentence(name, found, losses.get(name), num_tests=len(added))
+        for name, found in added.items()
+    ]
+    left = [agent for agent in agents if agent not in "+".join(added).split("+")]
     if left:
         said.append(f"{listed(left)} {'was' if len(left) == 1 else 'were'} not removed.")
     return said
 
 
-def _effect_sentence(removed: str, added: PairedDifference, run: RunRecord) -> str:
-    name, numbers = names_of(removed), points_with_p(added)
-    found, is_one = effect(added), "+" not in removed
+def _effect_sentence(
+    removed: str, added: PairedDifference, lost: PairedDifference | None, *, num_tests: int
+) -> str:
+    name, numbers = names_of(removed), points_with_p(added, num_tests=num_tests)
+    found, is_one = EFFECTS[added.verdict], "+" not in removed
     if found == "inconclusive":
         return f"Inconclusive: {name} {'adds' if is_one else 'add'} {numbers}."
     verb = found if is_one else found[:-1]
     sentence = f"{name} {verb}: {'it adds' if is_one else 'they add'} {numbers}."
-    lost = change(run.before, run.after, "without", removed)
     if found == "helps" and lost is not None and lost.verdict == "lower":
         sentence += (
             f" Part of this is a loss: accuracy without {name} fell in training by {points(lost)}."
@@ -141,7 +144,7 @@ def _grouped(added: Mapping[str, PairedDifference]) -> list[str]:
     """Return one sentence per effect, for teams with many agents."""
     found: dict[str, list[str]] = {}
     for name, difference in added.items():
-        found.setdefault(effect(difference), []).append(name)
+        found.setdefault(EFFECTS[difference.verdict], []).append(name)
     said = []
     for kind in filter(found.__contains__, EFFECTS.values()):
         names = found[kind]
@@ -152,7 +155,7 @@ def _grouped(added: Mapping[str, PairedDifference]) -> list[str]:
             said.append(f"Inconclusive: {who} ({span}).")
         else:
             verb = kind if len(names) == 1 else kind[:-1]
-            said.append(f"{who} {verb}: {span}, p < 0.05 each.")
+            said.append(f"{who} {verb}: {span}, p < 0.05 each (Holm over {len(added)} tests).")
     return said
 
 

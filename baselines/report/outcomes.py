@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal, TypedDict
 
 import numpy as np
 
-from baselines.common.evaluation_file import JOINT, RecordedEvaluation, TaskKey, paired_rates
+from baselines.common.evaluation_file import JOINT, RecordedEvaluation, TaskKey
 from baselines.common.stats import Estimate, mean_rate, proportion
-from baselines.common.stats.paired import PairedDifference, paired_counts, paired_difference
+from baselines.common.stats.paired import (
+    PairedDifference,
+    holm_adjusted,
+    paired_counts,
+    paired_difference,
+)
 from baselines.common.types import FloatArray
 
 Kind = Literal["joint", "without", "adds", "help", "hurt"]
@@ -64,7 +69,7 @@ class TaskOutcomes:
         found = (o for own in self.evaluation.benchmarks.values() for o in own.outcomes.values())
         return sum(int(np.isnan(outcomes).sum()) for outcomes in found)
 
-    def values(self, kind: Kind, removed: str = "") -> dict[TaskKey, float]:
+    def values(self, kind: Kind, removed: str = "") -> Mapping[TaskKey, float]:
         """Return a rate of each task, in [0, 1]; for "adds" a difference of rates, in [-1, 1].
 
         Samples with and without an agent are compared one by one.
@@ -95,8 +100,15 @@ class TaskOutcomes:
 
     def added(self, removed: str) -> PairedDifference | None:
         """Return by how much the whole team is right more often than without an agent."""
-        left, team = paired_rates(self.values("without", removed), self.values("joint"))
-        return _paired(left, team) if len(team) else None
+        left, team = self.values("without", removed), self.values("joint")
+        counts = self.num_samples("without", removed), self.num_samples("joint")
+        return _paired(left, team, counts)
+
+    def num_samples(self, kind: Kind, removed: str = "") -> Mapping[TaskKey, float]:
+        """Return the measured samples of each task with several; of none that compares samples."""
+        if kind == "joint":
+            return self.evaluation.num_samples(JOINT)
+        return self.evaluation.num_samples(WITHOUT + removed) if kind == "without" else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,16 +169,31 @@ def change(
     fewest tasks that both solved, so the p-value is an upper bound and the interval the widest.
     """
     if isinstance(before, TaskOutcomes) and isinstance(after, TaskOutcomes):
-        first, second = paired_rates(before.values(kind, removed), after.values(kind, removed))
-        if not len(first):
-            return None
-        return _paired_gains(first, second) if kind == "adds" else _paired(first, second)
+        first, second = (own.values(kind, removed) for own in (before, after))
+        if kind == "adds":
+            return _paired_gains(first, second)
+        return _paired(first, second, [own.num_samples(kind, removed) for own in (before, after)])
     if isinstance(before, CountedOutcomes) and isinstance(after, CountedOutcomes):
         one, two = before.count(kind, removed), after.count(kind, removed)
         if one is None or two is None or one["total"] != two["total"]:
             return None
         return widest_difference(one["successes"], two["successes"], one["total"])
     return None
+
+
+def each_adds(own: Outcomes | None) -> dict[str, PairedDifference]:
+    """Return what the agents of each removal add, with p-values by Holm's method over all."""
+    added = {} if own is None else {name: own.added(name) for name in own.removals}
+    return holm_adjusted({name: found for name, found in added.items() if found is not None})
+
+
+def each_change(
+    before: Outcomes | None, after: Outcomes | None, kind: Kind
+) -> dict[str, PairedDifference]:
+    """Return `change` for each removal, with p-values by Holm's method over all."""
+    names = after.removals if after is not None else ()
+    changes = {name: change(before, after, kind, name) for name in names}
+    return holm_adjusted({name: found for name, found in changes.items() if found is not None})
 
 
 def widest_difference(first: int, second: int, total: int) -> PairedDifference:
@@ -188,19 +215,39 @@ def _compared(kind: Kind, team: FloatArray, left: FloatArray) -> FloatArray:
     return np.where(is_known, is_so.astype(np.float64), np.nan)
 
 
-def _paired(first: FloatArray, second: FloatArray) -> PairedDifference:
-    return _tested(first.tobytes(), second.tobytes())
+def _paired(
+    first: Mapping[TaskKey, float],
+    second: Mapping[TaskKey, float],
+    num_samples: Sequence[Mapping[TaskKey, float]],
+) -> PairedDifference | None:
+    """Return the difference of rates by task, given the samples of tasks with several."""
+    common = [task for task in first if task in second]
+    if not common:
+        return None
+    rates = (np.array([side[task] for task in common]).tobytes() for side in (first, second))
+    counts = (np.array([side.get(task, 1) for task in common]) for side in num_samples)
+    return _tested(*rates, *(side.astype(np.int64).tobytes() for side in counts))
 
 
 @lru_cache(maxsize=1024)  # a page and the last screen test the same differences several times
-def _tested(first: bytes, second: bytes) -> PairedDifference:
+def _tested(
+    first: bytes, second: bytes, first_samples: bytes, second_samples: bytes
+) -> PairedDifference:
     rates = (np.frombuffer(side, dtype=np.float64) for side in (first, second))
-    return paired_difference(*rates, rng=np.random.default_rng(_STREAM))
+    counts = (np.frombuffer(side, dtype=np.int64) for side in (first_samples, second_samples))
+    one, two = counts
+    rng = np.random.default_rng(_STREAM)
+    return paired_difference(*rates, rng=rng, num_samples=(one, two))
 
 
-def _paired_gains(first: FloatArray, second: FloatArray) -> PairedDifference:
+def _paired_gains(
+    first: Mapping[TaskKey, float], second: Mapping[TaskKey, float]
+) -> PairedDifference | None:
     """Return the paired difference of values in [-1, 1], by their place in that range."""
-    found = _paired((first + 1.0) / 2.0, (second + 1.0) / 2.0)
+    places = [{task: (gain + 1.0) / 2.0 for task, gain in own.items()} for own in (first, second)]
+    found = _paired(places[0], places[1], ({}, {}))
+    if found is None:
+        return None
     return replace(
         found,
         value=2.0 * found.value,

@@ -17,9 +17,9 @@ from baselines.report.credit_map import credit_map
 from baselines.report.curves import added_points, held_out_points
 from baselines.report.figures import plots
 from baselines.report.held_out import comparisons, read_if_present, read_run
-from baselines.report.narrative import answers, credit_sentence, effect, remarks
+from baselines.report.narrative import answers, credit_sentence, remarks
 from baselines.report.run_audit import PRACTICALLY_SHARED, run_audit
-from baselines.report.wording import names_of, p_number, p_words, percent_with_interval, points
+from baselines.report.wording import names_of, p_words, percent_with_interval, points
 
 MAX_MESSAGE_CHARS = 6000
 """Longest message on the page, which keeps a few examples far below a megabyte."""
@@ -85,9 +85,7 @@ def write_report(run_dir: Path) -> Path:
         short=short,
         percent=percent_with_interval,
         points=points,
-        p_number=p_number,
         p_words=p_words,
-        effect=effect,
     )
     path = run_dir / PAGE
     write_text(path, page)

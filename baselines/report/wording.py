@@ -31,26 +31,26 @@ def points(difference: Estimate) -> str:
     return f"{value} points [{low}, {high}]"
 
 
-def p_words(difference: PairedDifference, *, at_most: bool = False) -> str:
+def p_words(difference: PairedDifference, *, at_most: bool = False, num_tests: int = 1) -> str:
     """Return the p-value as in "exact p = 0.004"; the sign-flip test is not exact.
 
     Args:
         difference: The tested difference.
         at_most: Whether the p-value is an upper bound, as in "p <= 0.004".
+        num_tests: Tests that the p-value is adjusted for, which are named if there are several.
     """
     exact = "exact " if difference.test == "McNemar" else ""
     text = p_text(difference.p_value)
-    return f"{exact}{text.replace(' = ', ' <= ') if at_most else text}"
+    holm = f" (Holm over {num_tests} tests)" if num_tests > 1 else ""
+    return f"{exact}{text.replace(' = ', ' <= ') if at_most else text}{holm}"
 
 
-def p_number(difference: PairedDifference, *, at_most: bool = False) -> str:
-    """Return the p-value without its name, as in "0.004", "< 0.001" or "<= 0.004"."""
-    return p_words(difference, at_most=at_most).removeprefix("exact ")[2:].removeprefix("= ")
-
-
-def points_with_p(difference: PairedDifference, *, at_most: bool = False) -> str:
-    """Return a difference as in "+2.3 points [+0.9, +4.1], exact p = 0.004"."""
-    return f"{points(difference)}, {p_words(difference, at_most=at_most)}"
+def points_with_p(
+    difference: PairedDifference, *, at_most: bool = False, num_tests: int = 1
+) -> str:
+    """Return a difference as in "+2.3 points [+0.9, +4.1], exact p = 0.004"; see `p_words`."""
+    words = p_words(difference, at_most=at_most, num_tests=num_tests)
+    return f"{points(difference)}, {words}"
 
 
 def names_of(removed: str) -> str:
@@ -63,8 +63,3 @@ def listed(names: Sequence[str], word: str = "and") -> str:
     if len(names) > MAX_NAMED:
         return f"{'any of ' if word == 'or' else ''}{len(names)} agents"
     return f" {word} ".join(filter(None, (", ".join(names[:-1]), names[-1])))
-
-
-def plural(number: int, thing: str) -> str:
-    """Return a number with its noun, as in "1 step" and "2 steps"."""
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

@@ -7,9 +7,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-Purpose: TypeAlias = Literal["joint", "removed", "branch", "rating", "category", "probe"]
+Purpose: TypeAlias = Literal[
+    "joint",
+    "removed",
+    "branch",
+    "rating",
+    "category",
+    "own_answer",
+    "influence",
+    "critic",
+    "probe",
+]
 """Purposes: rollouts of the whole team, with agents removed, continuations, ratings, categories of
-messages, and rollouts of the probe set."""
+messages, answers in the messages before the last, scores of messages without an earlier one, what
+a critic reads, and rollouts of the probe set."""
 
 
 @dataclass(slots=True)
@@ -21,12 +32,13 @@ class CostTracker:
         read: Prompt tokens, by purpose.
         verified: Answers verified, by purpose.
         forward_passes: Calls of a network while sampling; per batch, the number of tokens of its
-            longest completion.
+            longest completion; and for influence two per turn.
         generate_s: Seconds spent sampling.
         rate_s: Seconds spent rating.
         verify_s: Seconds spent on verdicts: the verifier, counting votes, and categories of
             messages.
         environment_s: Seconds spent in the rest of the environment.
+        critic_s: Seconds spent on the hidden states of a critic.
     """
 
     generated: Counter[Purpose] = field(default_factory=Counter)
@@ -37,6 +49,7 @@ class CostTracker:
     rate_s: float = 0.0
     verify_s: float = 0.0
     environment_s: float = 0.0
+    critic_s: float = 0.0
 
     def count(
         self,
@@ -74,6 +87,7 @@ class CostTracker:
             rate_s=max(own.rate_s for own in costs),
             verify_s=max(own.verify_s for own in costs),
             environment_s=max(own.environment_s for own in costs),
+            critic_s=max(own.critic_s for own in costs),
         )
 
     @property

@@ -45,6 +45,11 @@ class Group:
         ratings: Shares given by the raters, shape (A raters, A agents, G); None: no ratings.
         rating_valid: Whether they could be parsed, shape (A raters, G).
         features: Category of each message, shape (G, T turns); None: not categorised.
+        own_rewards: Reward of the answer in each message, shape (G, T turns); None: not verified.
+        influence: Log-probability ratio of the next message, shape (G, T turns), nats; None: not
+            scored.
+        states: Features of the conversation before each turn, for a critic, shape (G, T, D); None:
+            not computed.
         replays: Episodes without some agents, and continuations, of the rollouts.
         num_played: Number of episodes played.
         num_unmeasured: Number of these that the verifier could not decide.
@@ -64,6 +69,9 @@ class Group:
     ratings: FloatArray | None = None
     rating_valid: BoolArray | None = None
     features: IntArray | None = None
+    own_rewards: FloatArray | None = None
+    influence: FloatArray | None = None
+    states: FloatArray | None = None
     replays: tuple[Replays, ...] = ()
     num_played: int = 0
     num_unmeasured: int = 0
@@ -74,8 +82,13 @@ class Group:
         """Compute the rewards once."""
         object.__setattr__(self, "rewards", np.array(rewards(self.rollouts)))
 
-    def outcomes(self, agents: tuple[str, ...]) -> GroupOutcomes:
-        """Return the input of an allocator, for a group with at least one rollout."""
+    def outcomes(self, agents: tuple[str, ...], values: FloatArray | None = None) -> GroupOutcomes:
+        """Return the input of an allocator, for a group with at least one rollout.
+
+        Args:
+            agents: All agents, in speaking order.
+            values: Value before each turn, shape (G, T); None: there is no critic.
+        """
         return GroupOutcomes(
             agents,
             self.rewards,
@@ -86,6 +99,9 @@ class Group:
             features=self.features,
             turns=self.turns,
             orders=self.orders,
+            own_rewards=self.own_rewards,
+            influence=self.influence,
+            values=values,
         )
 
 

@@ -69,6 +69,18 @@ def reads_of(topology: Topology) -> tuple[tuple[str, ...], ...]:
     )
 
 
+def next_reader(topology: Topology, turn: int) -> int | None:
+    """Return the position of the first later turn that reads the message of a turn, or None."""
+    speaker = topology.turns[turn].speaker
+    later = range(turn + 1, len(topology.turns))
+    return next((place for place in later if speaker in topology.turns[place].reads), None)
+
+
+def has_readers(topology: Topology) -> list[bool]:
+    """Return for each turn whether a later one reads its message."""
+    return [next_reader(topology, turn) is not None for turn in range(len(topology.turns))]
+
+
 def nobody_reads(topology: Topology) -> bool:
     """Return whether no turn reads an earlier one, so that none influences another."""
     return not any(reads_of(topology))

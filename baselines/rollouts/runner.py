@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress
 from typing import TypeAlias
@@ -17,7 +17,7 @@ from baselines.rollouts.rollout import Rollout, RolloutRequest
 from ccpo_env.conversation import NO_OUTCOME, Conversation, Outcome
 from ccpo_env.env import TeamAnswerEnv
 from ccpo_env.prompts import chat_messages, plain_text
-from ccpo_env.types import Role, Topology, Turn, Verdict, Verifier
+from ccpo_env.types import Role, Task, Topology, Turn, Verdict, Verifier
 from ccpo_env.wrapper import SnapshotWrapper
 
 
@@ -98,6 +98,10 @@ class RolloutRunner:
     def policies(self) -> Mapping[Role, Policy]:
         """The policy of each role."""
         return self._policies
+
+    def conversation(self, task: Task, prefix: Sequence[str]) -> Conversation:
+        """Return the conversation of the whole team on a task after some messages."""
+        return self._env.conversation(task, prefix=prefix)
 
     def policy_of(self, agent: str) -> Policy:
         """Return the policy of an agent in its last turn, which also acts for it afterwards."""
@@ -194,7 +198,7 @@ class RolloutRunner:
         entered = time.perf_counter()
         conversations = [episode.conversation for episode in episodes]
         prompt_of = {
-            conversation: _prompt(conversation) for conversation in dict.fromkeys(conversations)
+            conversation: next_prompt(conversation) for conversation in dict.fromkeys(conversations)
         }
         prompts = [prompt_of[conversation] for conversation in conversations]
         started = time.perf_counter()
@@ -213,8 +217,14 @@ class RolloutRunner:
         costs.environment_s += time.perf_counter() - verified + started - entered
 
 
-def _prompt(conversation: Conversation) -> Prompt:
-    parts = conversation.prompt_parts(len(conversation.messages))
+def next_prompt(conversation: Conversation, *, left_out: Collection[int] = ()) -> Prompt:
+    """Return the prompt of the agent whose turn it is.
+
+    Args:
+        conversation: An episode that is not over.
+        left_out: Positions of messages that it does not read.
+    """
+    parts = conversation.prompt_parts(len(conversation.messages), left_out=left_out)
     return Prompt(plain_text(*parts), tuple(chat_messages(*parts)))
 
 

@@ -13,9 +13,11 @@ from baselines.common.types import FloatArray
 from baselines.credit import ALLOCATORS, GroupOutcomes, read_allocator_args, shared_credit
 from baselines.credit.removals import each_but_the_last
 from baselines.optimizers import PolicyOptimizer
+from baselines.policies.base import Policy
 from baselines.rollouts.categories import find_categorize, message_categories
 from baselines.rollouts.costs import CostTracker
 from baselines.rollouts.groups import Group, play_groups
+from baselines.rollouts.own_answers import with_own_rewards
 from baselines.rollouts.plan import (
     Plan,
     branching_turns,
@@ -28,29 +30,45 @@ from baselines.rollouts.removed_cache import RemovedCache
 from baselines.rollouts.runner import RolloutRunner
 from baselines.train.config import TrainConfig
 from baselines.train.credit_trial import try_credit
+from baselines.train.critic.critic import Critic
+from baselines.train.influence import expect_scorers, with_influence
 from ccpo_env.types import Role, Task
+
+DIFFER_AT_EQUAL_REWARD = {"branch_rewards", "ratings", "own_rewards", "influence"}
+"""Measurements whose credit can differ between rollouts of equal team reward."""
 
 
 class CreditStage:
-    """Plays groups and allocates their credit; holds the state of the allocator and the cache.
+    """Plays groups and allocates their credit; holds what is carried from step to step.
+
+    That are the states of the allocator and of the optimizer's baseline, and the cache.
 
     Args:
         config: Allocator with its hyperparameters, and rollout settings.
         runner: Runner of the episodes.
         optimizer: Determines how many rollouts a group needs and what its advantage cancels.
+        readers: The policy of each role that reads conversations for a critic. None: those of the
+            runner, which may be servers.
 
     Raises:
-        ValueError: If the allocator rejects its hyperparameters or the team, or the categories of
-            messages lead to no function.
+        ValueError: If the allocator rejects its hyperparameters or the team, the categories of
+            messages lead to no function, or a critic cannot read conversations.
         ImportError: If the encoder of the categories is not installed.
     """
 
     def __init__(
-        self, config: TrainConfig, runner: RolloutRunner, optimizer: PolicyOptimizer
+        self,
+        config: TrainConfig,
+        runner: RolloutRunner,
+        optimizer: PolicyOptimizer,
+        *,
+        readers: Mapping[Role, Policy] | None = None,
     ) -> None:
         self._config = config
         self._runner = runner
-        self._optimizer = optimizer
+        self._optimizer = optimizer.for_team(
+            [turn.speaker for turn in runner.topology.turns], tuple(runner.role_of.values())
+        )
         self._allocator = ALLOCATORS[config.allocator]
         self._hyperparameters = read_allocator_args(config.allocator, config.allocator_args)
         self._state = self._allocator.new_state() if self._allocator.new_state else None
@@ -59,6 +77,12 @@ class CreditStage:
             if "features" in self._allocator.needs
             else None
         )
+        self.critic: Critic | None = None
+        if "values" in self._allocator.needs:
+            read_by = runner.policies if readers is None else readers
+            turns = runner.role_of
+            self.critic = Critic([read_by[role] for role in turns.values()], tuple(turns))
+        self._scores_influence = config.measure_influence or "influence" in self._allocator.needs
         self._cache: RemovedCache | None = None
         if config.removed_cache_decay:
             self._cache = RemovedCache(config.removed_cache_decay, self._roles_without)
@@ -68,6 +92,13 @@ class CreditStage:
             plan=self.plan(runner.topology.roles, np.random.default_rng(0)),
             arguments=self._arguments(runner.topology.roles),
         )
+        if self._scores_influence:
+            expect_scorers(runner)
+
+    @property
+    def optimizer(self) -> PolicyOptimizer:
+        """The optimizer for this team, with its state before the step."""
+        return self._optimizer
 
     def play(
         self,
@@ -81,6 +112,13 @@ class CreditStage:
         plan = self.plan(active, rng)
         groups = play_groups(self._runner, tasks, plan, rng=rng, costs=costs, cache=self._cache)
         groups = self._rated(groups, rng, costs) if plan.rate else groups
+        runner = self._runner
+        if "own_rewards" in self._allocator.needs:
+            groups = with_own_rewards(groups, runner.topology, runner.verifier, costs=costs)
+        if self._scores_influence:
+            size = self._config.micro_batch_tokens
+            groups = with_influence(groups, runner, micro_batch_tokens=size, costs=costs)
+        groups = self.critic.read(groups, costs) if self.critic else groups
         return self._categorised(groups, costs) if self._categorize else groups
 
     def plan(self, active: Collection[Role], rng: np.random.Generator) -> Plan:
@@ -128,10 +166,10 @@ class CreditStage:
         if len(group.rollouts) < self._optimizer.min_group_size:
             return "too few measured rollouts"
         # Credit that differs between rollouts of equal reward is a signal even in uniform groups.
-        is_per_rollout = bool(self._allocator.needs & {"branch_rewards", "ratings"})
+        is_per_rollout = bool(self._allocator.needs & DIFFER_AT_EQUAL_REWARD)
         if not is_per_rollout and not self._optimizer.keeps(group.rewards):
             return f"equal rewards, which {self._optimizer.name} drops"
-        return None if group.is_complete else "a removal that was not measured"
+        return None if group.is_complete else "a measurement that failed"
 
     def credit(
         self, outcomes: Sequence[GroupOutcomes], active: Collection[Role]
@@ -166,14 +204,34 @@ class CreditStage:
             return None
         return self._allocator(outcomes, **self._arguments(self._runner.topology.roles))
 
-    def outcomes(self, group: Group) -> GroupOutcomes:
-        """Return the input of an allocator for a group."""
-        return group.outcomes(self._runner.agents)
+    def outcomes(self, groups: Sequence[Group]) -> list[GroupOutcomes]:
+        """Return the input of an allocator for all groups of a step; once per step.
 
-    def remember(self, groups: Sequence[Group], updated: Collection[Role]) -> None:
-        """Update the state at the end of a step, after the policies of some roles were updated."""
-        if self._state is not None and groups:
-            self._state = self._state.updated([self.outcomes(group) for group in groups])
+        A critic is fitted to them, and its values are a part of it.
+        """
+        agents = self._runner.agents
+        if self.critic is None:
+            return [group.outcomes(agents) for group in groups]
+        values = self.critic.values(groups)
+        return [group.outcomes(agents, own) for group, own in zip(groups, values, strict=True)]
+
+    def remember(
+        self,
+        outcomes: Sequence[GroupOutcomes],
+        updated: Collection[Role],
+        *,
+        credit: Sequence[FloatArray],
+    ) -> None:
+        """Update the states at the end of a step, after the policies of some roles were updated.
+
+        Args:
+            outcomes: The outcomes of the groups that were trained on.
+            updated: The roles whose policies were updated.
+            credit: What the optimizer has computed the advantages from, (G, T) per group.
+        """
+        self._optimizer = self._optimizer.after(credit)
+        if self._state is not None and outcomes:
+            self._state = self._state.updated(outcomes)
         if self._cache is not None:
             for role in updated:
                 self._cache.policy_updated(role)
@@ -182,11 +240,13 @@ class CreditStage:
         """Return the state needed to resume, as JSON values."""
         return {
             "allocator": None if self._state is None else self._state.to_json(),
+            "optimizer": self._optimizer.state_to_json(),
             "cache": None if self._cache is None else self._cache.to_json(),
         }
 
     def load_json(self, state: Mapping[str, Any]) -> None:
         """Restore a state from `to_json`."""
+        self._optimizer = self._optimizer.with_state(state["optimizer"])
         if self._state is not None:
             self._state = type(self._state).from_json(state["allocator"])
         if self._cache is not None:
@@ -198,6 +258,7 @@ class CreditStage:
             "state": self._state,
             "reads": reads_of(self._runner.topology),
             "agents": self._speaking_as(active),
+            "weights": None if self.critic is None else self.critic.weights,
         }
         taken = {name: value for name, value in inputs.items() if name in self._allocator.inputs}
         return {**self._hyperparameters, **taken}

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from baselines.credit import ALLOCATORS, GroupOutcomes
+from baselines.rollouts.own_answers import answers_in_every_turn
 from baselines.rollouts.plan import (
     Plan,
+    nobody_reads,
     removals_are_recounts,
     repeated_turn_names,
     shared_turns,
@@ -41,10 +43,15 @@ def try_credit(
             measured.
     """
     needs = ALLOCATORS[allocator].needs
-    if "branch_rewards" in needs and not plan.branches:
+    problem = None
+    if needs & {"branch_rewards", "influence"} and nobody_reads(topology):
+        problem = "no agent speaks after reading another; pass e.g. --allocator leave_one_out"
+    if "own_rewards" in needs and not answers_in_every_turn(topology):
+        problem = "only the last speaker states an answer; pass e.g. --allocator branch"
+    if problem is not None:
         raise ValueError(
             f"allocator must fit the topology, got {allocator!r} for {topology.name!r}, in which "
-            f"no agent speaks after reading another; pass e.g. --allocator leave_one_out"
+            f"{problem}"
         )
     rng = np.random.default_rng(0)
     size = min(plan.group_size, 2)
@@ -90,6 +97,9 @@ def _outcomes(topology: Topology, plan: Plan, size: int, rng: np.random.Generato
         branch_rewards={turn: rewards(size, 1) for turn in plan.branches} or None,
         ratings=rng.uniform(0.1, 0.9, (len(agents), len(agents), size)) if plan.rate else None,
         features=np.zeros((size, len(names)), dtype=np.int64),
+        own_rewards=rewards(size, len(names)),
+        influence=rng.normal(size=(size, len(names))),
+        values=rng.uniform(-1.0, 1.0, (size, len(names))),
         turns=repeated_turn_names(topology),
         orders=plan.orders,
     )

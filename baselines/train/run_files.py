@@ -16,6 +16,7 @@ from baselines.common.jsonl import append_row, append_rows, keep_rows, read_rows
 from baselines.common.metrics import METRICS_FILE, MetricRow
 from baselines.common.rollout_file import ROLLOUTS_FILE, RecordedGroup
 from baselines.common.stats import Proportion
+from baselines.common.types import FloatArray
 from baselines.policies.checkpoints import (
     CHECKPOINTS,
     CheckpointError,
@@ -132,6 +133,7 @@ class RunFiles:
         policies: TeamPolicies,
         credited: CreditHistory,
         state: Mapping[str, Any],
+        arrays: Mapping[str, FloatArray],
         retrospect: Retrospect | None = None,
     ) -> None:
         """Write a checkpoint.
@@ -142,6 +144,7 @@ class RunFiles:
             policies: Policies and updaters.
             credited: Credit of the newest groups.
             state: Further state for resuming, as JSON values.
+            arrays: Further state for resuming, as arrays, such as that of a critic.
             retrospect: The last rollouts, if they are used again.
 
         Raises:
@@ -163,6 +166,7 @@ class RunFiles:
             updaters=policies.state_dict()
             | ({RETROSPECT: retrospect.state_dict()} if retrospect else {}),
             state=state,
+            arrays=arrays,
             num_kept=config.keep_checkpoints,
         )
 

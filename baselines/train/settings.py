@@ -141,6 +141,9 @@ class MeasurementSettings:
     measure_removed: bool = False
     """Measure removals of each agent but the last on all tasks, even if credit does not need them,
     for the help rate, the hurt rate and the calibration of ratings."""
+    measure_influence: bool = False
+    """Score each message again without the one that it reads, even if credit does not need it, for
+    the influence of each agent and the rate of its lazy messages."""
 
 
 @dataclass(frozen=True, kw_only=True)

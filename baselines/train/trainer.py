@@ -14,9 +14,10 @@ from baselines.credit import GroupOutcomes
 from baselines.evaluate.evaluation import Evaluation
 from baselines.optimizers import OPTIMIZERS
 from baselines.policies.base import Policy, TrainablePolicy
-from baselines.policies.checkpoints import UsableCheckpoint, read_updaters
+from baselines.policies.checkpoints import UsableCheckpoint, read_arrays, read_updaters
 from baselines.rollouts.costs import CostTracker
 from baselines.rollouts.groups import Group
+from baselines.rollouts.plan import has_readers
 from baselines.rollouts.runner import RolloutRunner
 from baselines.rollouts.team_env import team_env
 from baselines.train.config import TrainConfig, check_same_config
@@ -108,9 +109,12 @@ class Trainer:
         self._runner = RolloutRunner(env, speakers, sampling)
         self._turns = tuple(self._runner.role_of)  # their names
         self._roles = tuple(self._runner.role_of.values())  # of the turns
+        self._is_read = has_readers(self._runner.topology)
         self._max_tokens = [self._crew.max_tokens(role) for role in self._roles]
         self._held_out = HeldOutTasks(config, self._runner, self._streams, processes)
-        self._credit = CreditStage(config, self._runner, self._optimizer)
+        self._credit = CreditStage(
+            config, self._runner, self._optimizer, readers=self._crew.policies
+        )
         self._retrospect = retrospect_of(config, self._tasks, self._runner, self._streams)
         self._watch = DegeneracyWatch(
             config.allocator,
@@ -223,7 +227,7 @@ class Trainer:
 
     def _step(self, step: int) -> step_metrics.Metrics:
         evaluation = self._evaluate_before(step)
-        active, agents, optimizer = self._schedule.active(step), self.agents, self._optimizer
+        active, agents, optimizer = self._schedule.active(step), self.agents, self._credit.optimizer
         times, costs = StepTimes(), CostTracker()
 
         judged = self._retrospect.step(self._crew, costs) if self._retrospect else {}
@@ -235,7 +239,7 @@ class Trainer:
         most = self.config.tasks_per_step
         groups = gather_groups(here, self._processes, is_usable=self._credit.is_usable, most=most)
         costs = CostTracker.total(self._processes.all_gather([costs]))
-        outcomes = [self._credit.outcomes(group) for group in groups.usable]
+        outcomes = self._credit.outcomes(groups.usable)
         credit = self._credit.credit(outcomes, active)
         shaped = shaped_credit(optimizer, credit, groups.usable, self._max_tokens)
         counts = count_tokens(groups.usable, len(self._turns)) if optimizer.whitens else None
@@ -254,7 +258,7 @@ class Trainer:
             self._retrospect.remember(groups.usable, advantages, active, self._roles)
         if self._servers:
             self._servers.sync()
-        self._credit.remember(groups.usable, self._crew.updated_roles(active))
+        self._credit.remember(outcomes, self._crew.updated_roles(active), credit=shaped)
         times.end("update")
 
         self._records.add(*(step, groups.usable, outcomes, credit, advantages), num_tokens=counts)
@@ -265,6 +269,8 @@ class Trainer:
             "rollout/empty_steps": self._empty.count,
             **step_metrics.credit_metrics(outcomes, credit, advantages, agents, optimizer, counts),
             **step_metrics.rating_metrics(outcomes, agents),
+            **step_metrics.critic_metrics(self._credit.critic, self._turns, agents),
+            **step_metrics.influence_metrics(outcomes, agents, self._is_read),
             **updates,
             **judged,
             **step_metrics.cost_metrics(costs),
@@ -311,6 +317,8 @@ class Trainer:
         self._watch.load_json(contents["state"]["watch"])
         self._empty = EmptySteps(contents["state"]["empty_steps"])
         self._credit.load_json(contents["state"]["credit"])
+        if self._credit.critic:
+            self._credit.critic.load_arrays(read_arrays(checkpoint.folder))
 
     def _save(self) -> int:
         state = {
@@ -320,6 +328,14 @@ class Trainer:
             "empty_steps": self._empty.count,
             "credit": self._credit.to_json(),
         }
-        credited, retrospect = self._records.credited, self._retrospect
-        self._files.save(self.steps_done, self.config, self._crew, credited, state, retrospect)
+        critic, records = self._credit.critic, self._records
+        self._files.save(
+            self.steps_done,
+            self.config,
+            self._crew,
+            records.credited,
+            state,
+            arrays=critic.to_arrays() if critic else {},
+            retrospect=self._retrospect,
+        )
         return self.steps_done

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import sys
 from datetime import datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,11 @@ def make_run_dir(run_dir: Path, config: TrainConfig) -> None:
     write_json(run_dir / CONFIG_FILE, config.to_json())
 
 
+def warn(console: Console, warning: str) -> None:
+    """Print a warning, wrapped to the width of the console."""
+    console.print(f"warning: {warning}", style="yellow", highlight=False, markup=False)
+
+
 def run(trainer: Trainer, tracker: Tracker, console: Console) -> int:
     """Train to the end or until Ctrl-C, and write summary, examples and report.
 
@@ -113,9 +119,6 @@ def run(trainer: Trainer, tracker: Tracker, console: Console) -> int:
     def announce() -> None:
         say("stopping after this step; press Ctrl-C again to stop immediately")
 
-    def warn(warning: str) -> None:
-        say(f"warning: {warning}", style="yellow")
-
     try:
         with (
             stop_requests(announce) as should_stop,
@@ -123,7 +126,10 @@ def run(trainer: Trainer, tracker: Tracker, console: Console) -> int:
             progress,
         ):
             final = trainer.run(
-                on_step=progress.show, on_warning=warn, should_stop=should_stop, tracker=tracker
+                on_step=progress.show,
+                on_warning=partial(warn, console),
+                should_stop=should_stop,
+                tracker=tracker,
             )
     except KeyboardInterrupt:
         say(

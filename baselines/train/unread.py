@@ -11,6 +11,7 @@ from baselines.credit import ALLOCATORS
 from baselines.credit.removals import each_but_the_last
 from baselines.rollouts.plan import (
     branching_turns,
+    nobody_reads,
     per_rollout_removals,
     per_task_removals,
     removals_are_recounts,
@@ -82,6 +83,10 @@ def _continues_rollouts(config: TrainConfig) -> bool:
     return bool(branches or per_rollout_removals(topology, _removals(config, topology)))
 
 
+def _has_readers(config: TrainConfig) -> bool:
+    return not nobody_reads(_topology(config))
+
+
 def _has_replays(config: TrainConfig) -> bool:
     return _removes_per_task(config) or _continues_rollouts(config)
 
@@ -103,6 +108,7 @@ NEEDED: Mapping[str, tuple[Callable[[TrainConfig], bool], str]] = {
     "removed_samples": (_removes_per_task, REMOVALS),
     "removed_cache_decay": (_removes_per_task, REMOVALS),
     "message_categories": (_compares_messages, "--allocator regression"),
+    "measure_influence": (_has_readers, "a topology whose agents read each other"),
     "branch_samples": (_continues_rollouts, "e.g. --allocator branch"),
 }
 """Conditions under which settings have an effect, with flags that meet them."""

@@ -17,9 +17,14 @@ from ccpo_env.errors import unknown_name
 AGENTS = ("thinker_0", "solver_0")
 Replay: TypeAlias = Literal["same_coin", "fresh", "task"]
 
-MEANINGFUL = tuple(name for name in ALLOCATORS if name != "self_evaluation")
-"""Allocators available in the signal game, whose agents cannot rate each other."""
-NEED_GROUPS = frozenset({"branch", "regression"})
+MEANINGFUL = tuple(
+    name
+    for name, allocator in ALLOCATORS.items()
+    if not allocator.needs & {"ratings", "own_rewards", "influence", "values"}
+)
+"""Allocators available in the signal game, whose agents cannot rate each other, only one of which
+answers, and whose messages have neither a log-probability of language nor hidden states."""
+NEED_GROUPS = frozenset({"branch", "c3", "hierarchical_grpo", "regression"})
 """Allocators that compare the rollouts of a group, and so need at least two."""
 
 

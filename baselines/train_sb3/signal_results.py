@@ -16,6 +16,7 @@ from baselines.common.stats import (
     Estimate,
     differences_to_reference,
     mean_over_seeds,
+    p_text,
 )
 from baselines.train_sb3.signal_runs import TUNING_SEEDS, SignalRunResult
 
@@ -236,8 +237,4 @@ def _verdict(gain: Difference | None) -> str:
 def _difference_text(gain: Difference | None) -> str:
     if gain is None:
         return ""
-    return gain.text("+.2f") + ("" if gain.p_value is None else f", p {_p_text(gain.p_value)}")
-
-
-def _p_text(p_value: float) -> str:
-    return "< 0.001" if p_value < 0.001 else f"= {p_value:.3f}"
+    return gain.text("+.2f") + ("" if gain.p_value is None else f", {p_text(gain.p_value)}")

@@ -129,6 +129,7 @@ def learn(
         advantages = np.stack(optimizer.advantage(list(credit), num_tokens))
         rows = np.repeat(game.thinker_rows(rollouts.tasks), config.group_size)
         thinker.update(rows, rollouts.messages.ravel(), advantages.ravel(), optimizer)
+        optimizer = optimizer.after(list(credit))
     return curve
 
 

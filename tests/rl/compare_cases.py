@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from baselines.common.evaluation_file import TaskValues
 from baselines.compare.methods import AgentCredit, Cost, HeldOut, Method, Run
 
 RIGHT = {"1": 1.0, "0": 0.0}
@@ -18,7 +19,7 @@ def held_out(outcomes: str, tokens: float | None = None, *, benchmark: str = "b"
     """An evaluation with one sample per task: "110" are three tasks, the last one wrong."""
     rates = {(benchmark, f"t/{i}"): RIGHT[c] for i, c in enumerate(outcomes) if c != "-"}
     mean = float(np.mean(list(rates.values())))
-    return HeldOut(accuracy=mean, tokens=tokens, step=None, rates=rates)
+    return HeldOut(accuracy=mean, tokens=tokens, step=None, rates=TaskValues.of(rates))
 
 
 def run_of(points: Mapping[float, str], *, seed: int = 0, **values) -> Run:

@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from baselines.credit import GroupOutcomes
 
 NAMES = ("thinker_0", "thinker_1", "solver_0")
-MOST_BYTES = 240
+MOST_BYTES = 300
 """Size of a group of three agents, five rollouts and three replays."""
 TEAM_REWARDS = (-1.0, 1.0)
 # Sums of these are exact in any order, so a mean is zero or not whatever the order.
 MEAN_REWARDS = (-1.0, -0.5, -0.25, 0.0, 0.25, 0.5, 1.0)
+NATS = (-800.0, -0.5, 0.0, 0.5, 800.0)
 SHARES = (0.0, 0.125, 0.25, 0.5, 0.75, 1.0)
 ONE_VALUE = 1 / 8
 """Fraction of constant arrays, for which formulas may divide by zero."""
@@ -59,6 +60,9 @@ def groups(draw: st.DrawFn, *, per_rollout: bool | None = None) -> GroupOutcomes
         ratings=array(SHARES, *shape),
         rating_valid=array((False, True), *shape[1:]),
         features=array((0, 1, 2), num_rollouts, len(agents)),
+        own_rewards=array(MEAN_REWARDS, num_rollouts, len(agents)),
+        influence=array(NATS, num_rollouts, len(agents)),
+        values=array(MEAN_REWARDS, num_rollouts, len(agents)),
     )
 
 
@@ -82,6 +86,9 @@ def reorder_rollouts(group: GroupOutcomes, order: Sequence[int]) -> GroupOutcome
         group.ratings[:, :, index],
         group.rating_valid[:, index],
         group.features[index],
+        own_rewards=group.own_rewards[index],
+        influence=group.influence[index],
+        values=group.values[index],
     )
 
 
@@ -96,6 +103,9 @@ def reorder_agents(group: GroupOutcomes, order: Sequence[int]) -> GroupOutcomes:
         group.ratings[np.ix_(index, index)],
         group.rating_valid[index],
         group.features[:, index],
+        own_rewards=group.own_rewards[:, index],
+        influence=group.influence[:, index],
+        values=group.values[:, index],
     )
 
 
@@ -112,6 +122,9 @@ def rename_agents(group: GroupOutcomes, names: dict[str, str]) -> GroupOutcomes:
         group.ratings,
         group.rating_valid,
         group.features,
+        own_rewards=group.own_rewards,
+        influence=group.influence,
+        values=group.values,
     )
 
 
@@ -147,6 +160,9 @@ def measured_group(rng: np.random.Generator, *, num_agents: int | None = None) -
         rng.integers(1, 10, (num_agents, num_agents, num_rollouts)) / 10,
         rng.random((num_agents, num_rollouts)) < 0.9,
         rng.integers(3, size=(num_rollouts, num_agents)),
+        own_rewards=rng.choice([-1.0, 1.0], (num_rollouts, num_agents)),
+        influence=rng.normal(size=(num_rollouts, num_agents)),
+        values=rng.uniform(-1.0, 1.0, (num_rollouts, num_agents)),
     )
 
 

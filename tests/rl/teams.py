@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from baselines.common.types import FloatArray
 from baselines.policies.base import Completion, Policy, Prompt, Sampling
 from baselines.policies.scripted import ScriptedPolicy
 from baselines.rollouts.rollout import Rollout, RolloutRequest
@@ -34,6 +35,9 @@ class RecordingPolicy:
         self.calls.append(list(prompts))
         said = self._script.sample(prompts, sampling=sampling, rng=rng)
         return [Completion(c.text, (), tuple(range(len(c.text)))) for c in said]
+
+    def hidden_states(self, prompts: Sequence[tuple[int, ...]]) -> FloatArray:
+        return np.zeros((len(prompts), 3))
 
 
 def judge(response: str, gold: str) -> Verdict:

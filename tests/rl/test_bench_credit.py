@@ -12,17 +12,19 @@ from baselines.bench.credit.credit_tables import COLUMNS
 from baselines.bench.credit.games import turn_game
 from baselines.bench.credit.games.bandit import make_bandit
 from baselines.bench.credit.games.chain import make_chain
-from baselines.bench.credit.games.cosac import cosac_advantages
+from baselines.bench.credit.games.cosac import EXACT, SAMPLED, cosac_advantages
 from baselines.bench.credit.games.measured import Measured, Plan, measure_game
 from baselines.bench.credit.games.registry import GAMES, TASKS_PER_SEED, every_removal
 from baselines.bench.credit.games.vote_game import make_vote
-from baselines.bench.credit.seed_scores import COSAC, ZERO, reliability, seed_scores
+from baselines.bench.credit.seed_scores import ZERO, reliability, seed_scores
 from baselines.common.stats import mean_over_seeds
 from baselines.credit import ALLOCATORS, GroupOutcomes
 from baselines.credit.outcomes import GroupBatch
 from baselines.credit.registry import RemovalPlan
 from baselines.credit.removals import stages
 
+UNMEASURED = {"own_rewards", "values"}
+"""What a chain has not: only its solver answers, and symbols have no hidden states to value."""
 SMALL = Plan(num_pairs=4, removals=every_removal, group_size=4, num_samples=2, num_set_samples=2)
 
 
@@ -66,8 +68,8 @@ def test_branch_credit_is_unbiased_for_every_agent(num_thinkers):
 
 
 def bandit_skills(num_agents):
-    """Skill of regression and of the published estimator, by seed, in groups of 16 rollouts."""
-    skills: dict[str, list[float]] = {"regression": [], COSAC: []}
+    """Skill of regression and of COSAC's estimates, by seed, in groups of 16 rollouts."""
+    skills: dict[str, list[float]] = {"regression": [], EXACT: [], SAMPLED: []}
     for seed in range(30):
         rng = np.random.default_rng([7, seed])
         game = make_bandit(num_agents, rng)
@@ -76,7 +78,8 @@ def bandit_skills(num_agents):
         batch = GroupBatch(agents=game.agents, team_rewards=rewards, features=choices)
         estimates = {
             "regression": ALLOCATORS["regression"].credit(batch),
-            COSAC: cosac_advantages(game, choices, rewards, rng=rng),
+            EXACT: cosac_advantages(game, choices, rewards),
+            SAMPLED: cosac_advantages(game, choices, rewards, num_suffixes=8, rng=rng),
         }
         for name, estimate in estimates.items():
             skills[name].append(scores.accuracy_scores(estimate, exact(truth))["skill"])
@@ -87,13 +90,14 @@ def test_regression_has_skill_where_there_are_more_rollouts_than_turns():
     assert mean_over_seeds(bandit_skills(4)["regression"]).is_above(0.0)
 
 
-def test_regression_is_nearer_to_the_truth_of_many_turns_than_the_published_estimator():
+def test_cosac_has_skill_in_many_turns_with_exact_expectations_and_none_with_few_suffixes():
     skills = bandit_skills(16)
-    assert mean_over_seeds(skills[COSAC]).is_below(0.0)
-    assert mean_over_seeds(skills["regression"] - skills[COSAC]).is_above(0.0)
+    assert mean_over_seeds(skills[SAMPLED]).is_below(0.0)
+    assert mean_over_seeds(skills[EXACT]).is_above(0.0)
+    assert mean_over_seeds(skills["regression"] - skills[SAMPLED]).is_above(0.0)
 
 
-def test_cosac_by_hand():
+def test_sampled_cosac_approaches_the_exact_one_by_hand():
     # One agent: suffixes before it are drawn, after it there is only its own choice. Rewards of
     # choices 0, 0, 1 are 1, 1, -1; with ridge 1, phi = sums / (counts + 1) = (2/3, -1/2, 0, 0).
     game = make_vote(1, np.random.default_rng(0))
@@ -102,10 +106,10 @@ def test_cosac_by_hand():
     made = cosac_advantages(
         game, choices, rewards, num_suffixes=200_000, rng=np.random.default_rng(0)
     )
-    expected = game.policy[0] @ [2 / 3, -1 / 2, 0, 0]
-    np.testing.assert_allclose(
-        made[0, :, 0], np.array([2 / 3, 2 / 3, -1 / 2]) - expected, rtol=0, atol=0.01
-    )
+    expected = np.array([2 / 3, 2 / 3, -1 / 2]) - game.policy[0] @ [2 / 3, -1 / 2, 0, 0]
+    np.testing.assert_allclose(made[0, :, 0], expected, rtol=0, atol=0.01)
+    exact = cosac_advantages(game, choices, rewards)
+    np.testing.assert_allclose(exact[0, :, 0], expected, rtol=0, atol=1e-12)
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +120,8 @@ def parts() -> list[Measured]:
 
 def test_seed_scores_has_a_row_for_every_allocator_and_reference(parts):
     made = seed_scores(parts)
-    assert list(made) == [ZERO, *ALLOCATORS, COSAC]
+    measured = [name for name, a in ALLOCATORS.items() if not a.needs & UNMEASURED]
+    assert list(made) == [ZERO, *measured, EXACT, SAMPLED]
     assert all(set(COLUMNS) <= set(row) for row in made.values())
     assert made[ZERO]["skill"] == 0.0
     assert made["shared"]["skill"] != 0.0
@@ -154,12 +159,13 @@ def test_cost_counts_what_an_allocator_needs(parts):
     cost = {name: (row["tokens"], row["verifier_calls"]) for name, row in made.items()}
     # 4 rollouts of 2 messages; without an agent 2 samples of 1 message each, once for the task;
     # 2 answers to each of 4 thoughts; 2 raters of 4 rollouts; 8 suffixes of 2 and of 1 messages.
-    assert cost["shared"] == cost[ZERO] == cost["regression"] == (8, 4)
+    free = ("shared", ZERO, "regression", "influence", EXACT)
+    assert {cost[name] for name in free} == {(8, 4)}
     assert cost["counterfactual"] == cost["history"] == (10, 6)
-    assert cost["leave_one_out"] == cost["shapley"] == (12, 8)
-    assert cost["branch"] == (16, 12)
+    assert cost["leave_one_out"] == cost["shapley"] == cost["banzhaf"] == (12, 8)
+    assert cost["branch"] == cost["c3"] == cost["hierarchical_grpo"] == (16, 12)
     assert cost["self_evaluation"] == (16, 4)
-    assert cost[COSAC] == (8 + 4 * 8 * 3, 4)
+    assert cost[SAMPLED] == (8 + 4 * 8 * 3, 4)
 
 
 @pytest.mark.parametrize(("make", "are_recounts"), [(make_vote, True), (make_bandit, False)])
@@ -214,6 +220,24 @@ def test_removals_from_a_vote_are_free():
     rng = np.random.default_rng(0)
     made = seed_scores([measure_game(make_vote(3, rng), SMALL, 0, rng)])
     assert made["shapley"]["tokens"] == made["shared"]["tokens"] == 12
+    assert made["own_answer"]["tokens"] == 12
+
+
+def test_influence_in_a_chain_is_that_of_the_policy_by_hand():
+    game = make_chain(1, np.random.default_rng(0))
+    made = measure_game(game, SMALL, 0, np.random.default_rng(1))
+    message, answer = made.batch.features[2, 3]
+    # Rows: 2 of the thinker, then 5 messages of the solver after each message and after none, and
+    # 5 answers; a solver that nobody follows gives an answer.
+    given, alone = game.policy[2 + 5 + message, answer], game.policy[2 + 5 + 4, answer]
+    assert made.batch.influence[2, 3].tolist() == [pytest.approx(np.log(given / alone)), 0.0]
+
+
+def test_own_rewards_of_a_vote_are_those_of_its_answers():
+    game = make_vote(3, np.random.default_rng(0))
+    made = measure_game(game, SMALL, 0, np.random.default_rng(1))
+    right = made.batch.features == 0
+    np.testing.assert_array_equal(made.batch.own_rewards, np.where(right, 1.0, -1.0))
 
 
 def test_gain_compares_with_shared_credit_of_the_same_tokens(parts):
@@ -231,7 +255,7 @@ def test_gain_compares_with_shared_credit_of_the_same_tokens(parts):
         assert made[name]["cosine_shared"] == pytest.approx(np.mean(cosines))
         assert made[name]["gain"] == pytest.approx(made[name]["cosine"] - np.mean(cosines))
     assert made["shared"]["gain"] == made["shared"]["gain/thinker_0"] == 0.0
-    assert math.isnan(made[COSAC]["gain"])  # there are 8 groups, not 13
+    assert math.isnan(made[SAMPLED]["gain"])  # there are 8 groups, not 13
 
 
 def test_gain_of_an_agent_is_of_its_own_logits(parts):

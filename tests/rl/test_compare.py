@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -9,14 +11,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from baselines.common.evaluation_file import TaskValues
 from baselines.common.stats import ALPHA, differences_to_reference, holm, mcnemar
 from baselines.common.stats.significance import mcnemar_p_values
+from baselines.common.wording import tie_note
 from baselines.compare.comparison import compare
-from baselines.compare.methods import AgentCredit
+from baselines.compare.figures import differences
+from baselines.compare.methods import AgentCredit, Run
 from baselines.compare.moments import at_tokens, common_tokens
 from baselines.compare.narrative import conclusions, limits
+from baselines.compare.removals import lost_without
+from baselines.compare.run_folder import read_run
+from baselines.compare.tables import DASH, comparison_grid
 from baselines.evaluate.summary import ALL
-from tests.rl.compare_cases import curve_method, evaluation, held_out, method, run_of
+from baselines.pages.svg import tick
+from tests.rl.compare_cases import curve_method, evaluation, held_out, method, run_of, write_run
 
 
 def pair(won: int, lost: int, both: int = 10) -> tuple[str, str]:
@@ -86,7 +95,8 @@ def test_all_tests_of_a_comparison_are_one_family():
                     own.runs[0],
                     points=(
                         replace(
-                            own.runs[0].last, rates={**own.runs[0].last.rates, **extra[own.name]}
+                            own.runs[0].last,
+                            rates=TaskValues.of({**own.runs[0].last.rates, **extra[own.name]}),
                         ),
                     ),
                 ),
@@ -118,7 +128,7 @@ def test_several_samples_are_compared_by_the_sign_flip_test():
         for rates in [
             {t: float(v) for t, v in zip(point.rates, rng.binomial(4, rate, 60) / 4, strict=True)}
         ]
-        for run in [replace(run, points=(replace(point, tokens=None, rates=rates),))]
+        for run in [replace(run, points=(replace(point, tokens=None, rates=TaskValues.of(rates)),))]
     ]
     (found,) = compare(methods)
     assert (found.tested.test, found.tested.only_method) == ("sign flip", None)
@@ -169,20 +179,55 @@ def test_between_two_evaluations_both_must_show_the_difference():
         **{"b": "inconclusive", "c": "better"},
         "d": "inconclusive",
     }
-    assert all(own.between for own in found.values())
+    assert not any(own.tested.is_measured for own in found.values())
     assert any("--eval-every-tokens" in note for note in limits([reference], [*found.values()]))
-    assert found["b"].tested.difference.value == pytest.approx(9 / 19 / 2)  # half way between
     assert found["b"].tested.difference.low <= 0.0
+    assert found["b"].tested.difference.high >= 9 / 19
     assert found["c"].tested.only_method is None
 
 
-def test_moments_are_measured_or_linear_in_the_tokens():
+def test_what_was_not_measured_has_no_number_and_no_test_anywhere():
+    """The method was evaluated after 400 and 600 tokens, the reference after 500."""
+    low, high = pair(9, 0)
+    methods = [
+        method("a", run_of({0: low, 500: low})),
+        method("b", run_of({0: low, 400: low, 600: high})),
+        method("c", run_of({0: low, 400: high, 600: high})),
+    ]
+    found = [own for own in compare(methods) if own.when == "equal tokens"]
+    grid = comparison_grid(found)
+    unsure, better = grid.rows
+    assert unsure[2:] == (f"0.526 → {DASH}", "[-0.168, +0.683]", "inconclusive")
+    assert better[2] == f"0.526 → {DASH}"
+    assert better[4] == "better, p <= 0.008"
+    assert f"{DASH}: not measured at these tokens" in grid.note
+    one, two = conclusions(found)
+    assert one == (
+        "The difference between b and a is inconclusive: over 19 tasks after 500 tokens each, it "
+        "lies in [-0.168, +0.683] by the evaluations before and after."
+    )
+    start, _, end = two.partition(" lies in ")
+    assert start == "c is better than a: over 19 tasks after 500 tokens each, the difference"
+    assert re.fullmatch(
+        r"\[\+0.\d+, \+0.\d+\] by the evaluations before and after \(p <= 0.008 in both, Holm "
+        r"over 2 tests\)\.",
+        end,
+    )
+    for own in found:
+        written = own.to_json()
+        assert written["difference"]["value"] is written["method"] is written["test"] is None
+        assert written["difference"]["high"] >= 9 / 19
+        assert written["reference"]["value"] == pytest.approx(10 / 19)
+    drawn = differences(found)
+    assert [row[1] for row in drawn.rows] == [own[3] for own in grid.rows]
+    assert "Without a mark: not measured" in drawn.caption
+
+
+def test_moments_are_those_before_and_after_a_number_of_tokens():
     run = run_of({0: "0000", 100: "1000", 200: "1110"})
     assert at_tokens(run, 101).before is run.points[1]  # within two percent
     between = at_tokens(run, 150)
     assert (between.before, between.after) == (run.points[1], run.points[2])
-    assert between.accuracy == pytest.approx(0.5)
-    assert between.rates(sorted(between.tasks())).tolist() == [1.0, 0.5, 0.5, 0.0]
     assert at_tokens(run, 300) is None
     assert common_tokens([run, run_of({0: "1", 170: "1"})]) == 170
 
@@ -248,7 +293,7 @@ def test_conclusions_name_the_moment_the_test_and_the_counts():
     methods = [method("shared", runs[0]), method("branch", runs[1])]
     (sentence,) = conclusions(compare(methods))
     assert sentence.startswith("branch is better than shared: +0.300 [")
-    assert "over 30 tasks at an equal number of tokens (500)" in sentence
+    assert "over 30 tasks after 500 tokens each (exact McNemar" in sentence
     assert (
         "(exact McNemar p = 0.004; 9 tasks right only with branch, 0 only with shared)" in sentence
     )
@@ -289,10 +334,104 @@ def test_compare_refuses_what_has_nothing_in_common():
         compare([method("a", run_of({0: "1", 9: "1"})), start])
 
 
+def test_tasks_that_only_one_side_measured_are_told():
+    found = compare([evaluation("a", "1" * 60), evaluation("b", "-" * 59 + "0" + "1" * 40)])
+    methods = [evaluation("a", "1"), evaluation("b", "1")]
+    assert limits(methods, found) == [
+        "b and a on b: 1 task is paired, of 41 that b and 60 that a measured; the others do not "
+        "count."
+    ]
+    (sentence,) = conclusions(found)
+    assert "over 1 task (" in sentence
+    same = compare([evaluation("a", "1100"), evaluation("b", "0101")])
+    assert limits(methods, same) == []
+
+
+def test_rows_whose_seeds_do_not_vary_count_as_tests_but_have_none():
+    """Five seeds that all differ by 0.1: no p-value, but the other row is one of two tests."""
+    base = [0.5, 0.6, 0.4, 0.5, 0.7]
+    noisy = [own + gap for own, gap in zip(base, (0.1, 0.11, 0.09, 0.12, 0.08), strict=True)]
+    steady = [own + 0.1 for own in base]
+    methods = [curve_method(*own) for own in (("a", base), ("b", noisy), ("c", steady))]
+    one, two = compare(methods)
+    assert (two.verdict, two.reason) == (None, "no verdict: all seeds differ by the same amount")
+    assert one.num_tests == 2
+    assert one.adjusted == pytest.approx(2 * one.tested.p_value)
+    assert "[all 5 equal]" in conclusions([two])[0]
+    few = [curve_method(name, finals[:4]) for name, finals in (("a", base), ("c", noisy))]
+    assert compare([methods[0], methods[1]])[0].num_tests == 1
+    assert compare(few)[0].num_tests == 1
+
+
+def test_an_agent_with_other_numbers_of_samples_is_tested_by_exchanging_them():
+    """Right in 1 of 1 samples with it, in 6 or 7 of 8 without it: the rates of all tasks differ."""
+    tasks = [("b", str(number)) for number in range(8)]
+    run = Run(
+        points=(held_out("1"),),
+        team=dict.fromkeys(tasks, 1.0),
+        without={"without x_0": dict(zip(tasks, [7 / 8, 6 / 8] * 4, strict=True))},
+    )
+    counts = {"without x_0": dict.fromkeys(tasks, 8)}
+    alike = lost_without(method("a", run))["x_0"]
+    found = lost_without(method("a", replace(run, num_samples=counts)))["x_0"]
+    assert alike.is_above(0.0)
+    assert (found.value, found.low <= 0.0) == (alike.value, True)
+
+
+def test_the_evaluations_of_a_long_run_are_small(tmp_path):
+    """200 evaluations of 500 tasks: 8 bytes per task and number, not a table of hashes."""
+    outcomes = {step: "01" * 250 for step in range(200)}
+    folder = write_run(tmp_path / "a", outcomes, transcripts=False)
+    read_run(folder, "joint")  # what is imported and cached once
+    tracemalloc.start()
+    run, _ = read_run(folder, "joint")
+    size, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert [len(point.rates) for point in run.points] == [500] * 200
+    assert size < 200 * 500 * 12
+    assert peak < 200 * 500 * 40  # two paths and their rates; the lines are read one by one
+
+
+def test_votes_of_three_say_why_two_rows_are_equal():
+    paths = {f"without voter_{k}": {} for k in range(3)}
+    own = method("a", run_of({0: "1", 9: "1"}, without=paths), topology="vote")
+    notes = limits([own, method("b", run_of({0: "1", 9: "1"}))], [])
+    assert notes[-1] == (
+        "a: With two votes left, a tie goes to the first: without voter_1, as without voter_2, the "
+        "answer is the vote of voter_0 wherever it has one, so their rows are the same."
+    )
+    assert tie_note(["voter_0", "voter_1"]) is tie_note(["a", "b", "c+d"]) is None
+
+
+def test_a_torn_evaluation_of_a_finished_run_is_told(tmp_path):
+    for is_finished in (True, False):
+        folder = write_run(tmp_path / f"{is_finished}", {0: "1", 9: "1"}, is_finished=is_finished)
+        with (folder / "evaluations.jsonl").open("a") as file:
+            file.write('{"step": 30, "tok')
+        run, _ = read_run(folder, "joint")
+        notes = " ".join(limits([method("x", run)], []))
+        assert ("x: the last line of evaluations.jsonl is incomplete" in notes) == is_finished
+
+
+@pytest.mark.parametrize(
+    ("most", "numbers", "texts"),
+    [
+        (9_999, (0, 2_000, 8_000), ("0", "2,000", "8,000")),
+        (16_000, (0, 8_000, 16_000), ("0", "8k", "16k")),
+        (35_000, (2_500, 35_000), ("2.5k", "35k")),
+        (2_000_000, (500_000, 2_000_000), ("0.5M", "2M")),
+    ],
+)
+def test_an_axis_has_one_unit(most, numbers, texts):
+    assert tuple(tick(number, most) for number in numbers) == texts
+
+
 def test_compare_resamples_by_the_seed():
     rates = {("b", str(i)): (i % 5) / 4 for i in range(40)}
     runs = [
-        replace(run_of({0: "1"}), seed=None, points=(replace(held_out("1"), rates=own),))
+        replace(
+            run_of({0: "1"}), seed=None, points=(replace(held_out("1"), rates=TaskValues.of(own)),)
+        )
         for own in (rates, {key: 1.0 - rate / 2 for key, rate in rates.items()})
     ]
     methods = [method("a", runs[0]), method("b", runs[1])]

@@ -1,15 +1,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
 
 from baselines.credit import ALLOCATORS, GroupOutcomes
-from baselines.credit.outcomes import group_by_shape
+from baselines.credit.outcomes import Measurement, group_by_shape
 from tests.rl.strategies import measured_group, measured_groups
 
-ALL = frozenset({"removed_rewards", "branch_rewards", "ratings", "features"})
+ALL = frozenset(get_args(Measurement))
 PAIR = ("thinker_0", "solver_0")
 
 
@@ -31,6 +32,9 @@ def test_stacks_hold_every_group_once_in_its_place() -> None:
             np.testing.assert_array_equal(batch.ratings[row], group.ratings)
             np.testing.assert_array_equal(batch.rating_valid[row], group.rating_valid)
             np.testing.assert_array_equal(batch.features[row], group.features)
+            np.testing.assert_array_equal(batch.own_rewards[row], group.own_rewards)
+            np.testing.assert_array_equal(batch.influence[row], group.influence)
+            np.testing.assert_array_equal(batch.values[row], group.values)
     assert sorted(seen) == list(range(200))
 
 
@@ -41,6 +45,7 @@ def test_stacks_hold_only_what_is_needed() -> None:
     assert batch.features.shape == (2, *group.features.shape)
     assert batch.removed_rewards is batch.branch_rewards is None
     assert batch.ratings is batch.rating_valid is None
+    assert batch.own_rewards is batch.influence is batch.values is None
 
 
 def test_stacks_do_not_mix_teams_shapes_or_measurements() -> None:

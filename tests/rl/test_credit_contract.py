@@ -26,6 +26,9 @@ pytestmark = pytest.mark.no_cover  # thousands of groups, through what its own f
 # Put an allocator here, with its reason, if its formula reads the speaking order.
 READS_SPEAKING_ORDER = {
     "branch": "an agent is compared with the one that spoke before it",
+    "c3": "a message is compared with its siblings, which follow those before it",
+    "hierarchical_grpo": "a message is compared with others that follow those before it",
+    "critic": "the value before a turn is that after the one before it",
     "history": "the last speaker has a formula of its own",
     "regression": "a message is compared in a model of it and those before it",
 }
@@ -35,9 +38,12 @@ WITHOUT = {  # how to leave a measurement out
     "branch_rewards": {"branch_rewards": None},
     "ratings": {"ratings": None, "rating_valid": None},
     "features": {"features": None},
+    "own_rewards": {"own_rewards": None},
+    "influence": {"influence": None},
+    "values": {"values": None},
 }
 
-INPUTS = {"state", "features", "probabilities", "reads", "agents"}
+INPUTS = {"state", "features", "probabilities", "reads", "agents", "values", "weights"}
 """Keyword-only parameters that are no hyperparameters: a trainer or a caller computes them."""
 
 every_allocator = pytest.mark.parametrize("name", ALLOCATORS)

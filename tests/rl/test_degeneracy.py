@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import json
+from io import StringIO
 
 import pytest
+from rich.console import Console
 
 from baselines.train.logging.degeneracy_warning import DegeneracyWatch
+from baselines.train.training_run import warn
 
 
 def metrics(
@@ -148,3 +151,12 @@ def test_warning_names_the_agents_with_a_signal():
     text, seen = warning(signal, {**signal, "degenerate": 0.0})
     assert text is None
     assert not seen.is_degenerate
+
+
+def test_a_warning_is_wrapped_to_the_width_of_the_terminal():
+    file = StringIO()
+    words = "counterfactual credit with a task-level baseline is cancelled by " * 4
+    warn(Console(file=file, width=80), words.strip())
+    lines = file.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert " ".join(file.getvalue().split()) == f"warning: {words.strip()}"

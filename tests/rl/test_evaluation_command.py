@@ -56,6 +56,7 @@ def test_evaluate_writes_tables_and_transcripts_and_plays_nothing_twice(
     code, printed = run(tasks, out_dir, *flags)
     assert code == 0
     assert "9 tasks, 4 paths, 2 samples each" in printed
+    assert f"next   ccpo compare {out_dir} OTHER  # test it against another" in printed
     assert {path.name for path in out_dir.iterdir()} == FILES
     lines = (out_dir / "transcripts.jsonl").read_text(encoding="utf-8").split("\n")[:-1]
     assert len(lines) == 9 * 4 * 2
@@ -84,6 +85,8 @@ def test_evaluate_takes_several_benchmarks(tasks, tmp_path):
     assert code == 0
     for title in ("sums.jsonl: 9 tasks", "other.jsonl: 2 tasks", "all benchmarks: 11 tasks"):
         assert title in printed
+    again = f"ccpo evaluate --policy tiny --tasks {tasks} {other} --out-dir evaluations/A"
+    assert f"next   {again}  # the same with a page" in printed
 
 
 @pytest.mark.parametrize(
@@ -99,6 +102,32 @@ def test_evaluate_takes_several_benchmarks(tasks, tmp_path):
 def test_each_agent_is_removed_but_a_chains_solver(env, removed):
     found = each_that_can_be_spared(env.unwrapped.topology)
     assert found == tuple(frozenset({agent}) for agent in removed)
+
+
+def test_evaluate_says_why_two_of_three_voters_are_worth_the_same(tasks, tmp_path):
+    given = ("--policy", "tiny", "--tasks", tasks, "--limit", 1, "--topology", "vote")
+    code, printed = quietly(evaluate.main, *given, "--num-voters", 3, "--out-dir", tmp_path / "out")
+    note = "without voter_1, as without voter_2, the answer is the vote of voter_0"
+    assert (code, note in " ".join(printed.split())) == (0, True)
+    assert "1 task, 4 paths" in printed
+    for name in ("evaluation.html", "evaluation.md"):
+        text = (tmp_path / "out" / name).read_text(encoding="utf-8")
+        assert "as without voter" in text.replace("\\", "")
+
+
+def test_evaluate_refuses_a_folder_without_a_model_in_one_sentence(tasks, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    started = tmp_path / "started"
+    started.mkdir()
+    (started / "config.json").write_text('{"steps": 3, "tasks": "arithmetic"}')
+    for folder in (tmp_path / "empty", started):
+        code, _ = quietly(evaluate.main, "--policy", folder, "--tasks", tasks)
+        error = capsys.readouterr().err
+        assert code == 2
+        assert (
+            "a folder as policy must hold a model, an adapter or a run with a checkpoint" in error
+        )
+        assert error.count("\n") == 1
 
 
 def test_evaluate_says_what_every_voter_is_worth(tasks, tmp_path):

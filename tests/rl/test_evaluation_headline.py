@@ -28,13 +28,13 @@ def test_headline_counts_the_tasks_that_need_the_agent_in_words():
 @pytest.mark.parametrize(
     ("joint", "alone", "word"),
     [
-        ("+ + -", "- + +", ": inconclusive,"),
-        ("- " * 8, "+ " * 8, " hurts:"),
-        ("+ " * 8, "- " * 8, " helps:"),
+        ("+ + -", "- + +", "Whether thinker_0 helps is inconclusive:"),
+        ("- " * 8, "+ " * 8, "thinker_0 hurts:"),
+        ("+ " * 8, "- " * 8, "thinker_0 helps:"),
     ],
 )
 def test_headline_has_the_verdict_of_the_paired_test(joint, alone, word):
-    assert f"thinker_0{word} " in sentences(overall(joint=joint, alone=alone))[1]
+    assert f"{word} " in sentences(overall(joint=joint, alone=alone))[1]
 
 
 def test_headline_of_several_samples_gives_rates_of_pairs():
@@ -48,13 +48,13 @@ def test_headline_of_several_samples_gives_rates_of_pairs():
 def test_headline_names_the_test_of_unequal_numbers_of_samples():
     whole, rest = ["+++++++-", "++++++--"] * 5, ["+???????"] * 10
     told = sentences(overall(joint=" ".join(whole), alone=" ".join(rest)))[1]
-    assert told.startswith("thinker_0: inconclusive, -0.188 [")
+    assert told.startswith("Whether thinker_0 helps is inconclusive: -0.188 [")
     assert "(permutation of samples p = " in told
 
 
 def test_headline_compares_a_message_with_its_control():
     _, control = sentences(overall(joint="+ " * 8, empty="- " * 8))
-    assert control.startswith("The message of thinker_0, compared with an empty one helps: +1.000")
+    assert control.startswith("The message of thinker_0, compared with an empty one, helps: +1.000")
     assert control.endswith(
         "8 tasks right only with its own message, 0 right only with an empty one, of 8."
     )

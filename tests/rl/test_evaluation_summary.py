@@ -23,7 +23,7 @@ from baselines.evaluate.summary import (
     summary_of,
     tags_of,
 )
-from baselines.evaluate.tables import TERMINAL_WIDTH, Grid, grids, markdown_page
+from baselines.evaluate.tables import RATE_COLUMNS, TERMINAL_WIDTH, Grid, grids, markdown_page
 from ccpo_env.types import Message, Task, Verdict
 from ccpo_env.verifiers import verify
 
@@ -269,6 +269,20 @@ def test_table_on_the_terminal_has_names_left_and_numbers_right():
     assert any(line.endswith("│ 1 of 2 │") for line in lines)
     text = printed(Grid("t", ("name", "n", "word"), (("a", "5", "b"), ("bb", "-10.5", "cc"))))
     assert "│ a    │     5 │ b    │" in text
+
+
+def test_table_of_an_evaluation_keeps_its_labels_on_one_line():
+    rows = [
+        ("accuracy, whole team", "0.975", "[0.871, 0.996]", "390 of 400", ""),
+        ("right only without thinker_0", "0.100", "[0.101, 0.225]", "40 of 400", ""),
+        ("net gain of thinker_0", "+0.225", "[+0.093, +0.371]", "+90 of 400", "helps, p = 0.004"),
+        ("net gain of x", "+0.025", "[-0.093, +0.171]", "+1 of 400", "inconclusive, p = 0.625"),
+    ]
+    text = printed(Grid("b: 400 tasks", RATE_COLUMNS, tuple(rows)))
+    lines = [line.rstrip() for line in text.splitlines()]
+    assert max(map(len, lines)) <= TERMINAL_WIDTH
+    for label, mean, *_ in rows:
+        assert any(line.startswith(label) and mean in line for line in lines)
 
 
 def test_table_that_is_too_wide_breaks_at_intervals_and_then_into_several():

@@ -19,6 +19,7 @@ from baselines.experiment.page import comparisons_of, methods_of
 from baselines.experiment.runs import RunKey, RunResult, settings_of_run
 from baselines.experiment.sweep import read_results
 from baselines.experiment.tables import gains_grids, markdown, quartile_markdown, verdicts
+from baselines.experiment.terminal import conclusions, next_commands, with_one_note
 from baselines.train.config import TrainConfig
 from tests.rl.teams import quietly, write_tasks
 
@@ -125,8 +126,36 @@ def test_differences_without_spread_are_no_verdict():
     runs = several("shared", [0.5] * 5) + several("branch", [0.6] * 5)
     found = aggregate(runs)
     assert found.rows[1].gains["joint"].p_value is None
-    assert gains_grids(found, "joint")[0].rows[1][3] == "no spread"
+    assert gains_grids(found, "joint")[0].rows[1][3] == "all equal"
     assert comparisons_of(found)[0].verdict is None
+
+
+def test_p_values_are_never_printed_as_zero():
+    rows = aggregate(several("shared", BASES) + several("branch", BETTER)).rows
+    assert rows[1].gains["area"].p_value < 0.0005
+    line = markdown(rows).splitlines()[-1]
+    assert "| < 0.001 |" in line
+    assert "0.000 |" not in line
+
+
+def test_the_end_names_the_methods_that_differ_and_the_next_command(tmp_path):
+    worse = [base - 0.01 * (seed % 2) for seed, base in enumerate(BASES)]
+    runs = several("shared", BASES) + several("branch", BETTER) + several("shapley", worse)
+    found = aggregate(runs)
+    assert conclusions(found) == [
+        "Joint accuracy at the end, 2 methods compared with shared credit: above: branch; "
+        "inconclusive: shapley.",
+        "Mean accuracy over training, 2 methods compared with shared credit: above: branch; "
+        "inconclusive: shapley.",
+    ]
+    (command,) = next_commands(found, tmp_path)
+    assert command.startswith("ccpo train --allocator branch --optimizer grpo --out-dir ")
+    few = aggregate(several("shared", BASES[:2]) + several("branch", BETTER[:2]))
+    assert "no verdict, nothing was tested." in conclusions(few)[0]
+    again = next_commands(few, tmp_path, ["--allocators", "shared", "a b", "--num-seeds", "2"])
+    assert "ccpo experiment --allocators shared 'a b' --num-seeds 2 --num-seeds 5" in again
+    grids = with_one_note([own for q in ("joint", "area") for own in gains_grids(found, q)])
+    assert [bool(grid.note) for grid in grids] == [False, True]
 
 
 def test_missing_runs_are_left_out_and_named():
@@ -239,7 +268,9 @@ def test_command_trains_writes_and_goes_on_where_it_stopped(tmp_path):
     code, printed = quietly(main, *flags)
     assert code == 0
     assert "| grpo | counterfactual | 2 |" in (tmp_path / "x" / "table.md").read_text()
-    assert max(map(len, printed.replace(str(tmp_path), "").splitlines())) <= 80
+    lines = printed.replace(str(tmp_path), "").splitlines()
+    assert max(len(line) for line in lines if not line.startswith("next ")) <= 80
+    assert printed.count("difference: paired by seed") == 1
     assert "Held-out accuracy" in (tmp_path / "x" / "compare.html").read_text()
     assert "interquartile mean" in (tmp_path / "x" / "quartile_means.md").read_text()
     for run in read_results(tmp_path / "x" / "runs.jsonl", RunResult):

@@ -149,6 +149,22 @@ def test_explorer_of_a_run_that_goes_on_reads_whole_lines_and_is_refreshed(tmp_p
     assert write_explorer(run) == page
     assert data_of(page)["steps"] == [1, 2]
     assert "has not finished" not in page.read_text()
+    assert "is incomplete and left out" not in page.read_text()
+    with (run / ROLLOUTS_FILE).open("a") as file:
+        file.write('{"step": 3')
+    note = (
+        "The last line of rollouts.jsonl is incomplete and left out, although the run has finished"
+    )
+    assert note in write_explorer(run).read_text()
+
+
+def test_explore_without_a_run_says_what_to_pass_in_one_sentence(capsys):
+    code, _ = quietly(main)
+    message = (
+        "error: run must be given, got nothing; pass folder of a training run, which may still"
+    )
+    printed = capsys.readouterr().err
+    assert (code, printed.startswith(message), printed.count("\n")) == (2, True, 1)
 
 
 def test_disagreement_by_hand():

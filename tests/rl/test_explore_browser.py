@@ -90,6 +90,12 @@ def test_the_first_view_is_the_task_on_which_reward_and_credit_disagree_most(ope
     assert beside.locator("pre").all_inner_texts() == [r"\boxed{1}", r"\boxed{2}"]
 
 
+def test_messages_of_an_agent_that_speaks_again_are_numbered_as_turns_are(opened):
+    page = opened()
+    first, second = page.evaluate("AGENTS.slice(0, 2)")
+    assert page.evaluate("messageNames([0, 1, 0])") == [f"{first}#1", second, f"{first}#2"]
+
+
 def test_only_the_rows_in_view_exist_and_the_keyboard_reaches_all(opened):
     page = opened("scope=all")
     assert page.locator("#found").inner_text() == "240 of 240 tasks"

@@ -110,8 +110,11 @@ def refusal(allocator: str, schedule: str, topology: str, weights: str) -> str |
         return "frozen_roles must be empty with weights shared"
     if is_frozen and len(ROLES[topology]) == 1:
         return "frozen_roles must leave a role to train"
-    if (allocator, topology) == ("branch", "vote"):
-        return "allocator must fit the topology"
+    needs_tree = allocator in {"branch", "c3", "hierarchical_grpo", "influence"}
+    if needs_tree and topology == "vote":
+        return "allocator must fit the topology.*no agent speaks after reading another"
+    if allocator == "own_answer" and topology.endswith("think_solve"):
+        return "allocator must fit the topology.*only the last speaker states an answer"
     return None
 
 

@@ -265,6 +265,7 @@ def test_cost_metrics_are_by_purpose():
         "cost/tokens_rating": 1000,
         "cost/tokens_read": 22222,
         "cost/tokens_read_rating": 2000,
+        "cost/tokens_read_influence": 0,
         "cost/forward_passes": 9,
         "cost/verifier_calls": 33333,
     }

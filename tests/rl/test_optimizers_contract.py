@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -14,8 +15,16 @@ from hypothesis.extra.numpy import arrays
 
 from baselines.common.types import TokenBatch
 from baselines.optimizers import OPTIMIZERS
+from baselines.optimizers.optimizer import INPUTS
 
 every_optimizer = pytest.mark.parametrize("name", OPTIMIZERS)
+stateless_optimizer = pytest.mark.parametrize(
+    "name", [name for name, method in OPTIMIZERS.items() if method.state is None]
+)
+"""Those whose advantages do not depend on the order of the rollouts."""
+stateful_optimizer = pytest.mark.parametrize(
+    "name", [name for name, method in OPTIMIZERS.items() if method.state is not None]
+)
 steps = st.lists(
     arrays(
         float,
@@ -65,7 +74,7 @@ def test_advantage_keeps_shapes_and_is_finite(name: str, step: list[np.ndarray])
 
 
 @pytest.mark.no_cover
-@every_optimizer
+@stateless_optimizer
 @given(step=steps)
 def test_advantage_prefers_the_rollout_with_more_credit(name: str, step: list[np.ndarray]) -> None:
     for credit, advantage in zip(step, OPTIMIZERS[name].advantage(step), strict=True):
@@ -74,7 +83,7 @@ def test_advantage_prefers_the_rollout_with_more_credit(name: str, step: list[np
 
 
 @pytest.mark.no_cover
-@every_optimizer
+@stateless_optimizer
 @given(step=steps, data=st.data())
 def test_advantage_follows_the_rollouts_and_groups_when_they_are_reordered(
     name: str, step: list[np.ndarray], data: st.DataObject
@@ -106,7 +115,7 @@ def test_advantage_tells_whether_it_centres_on_the_group(name: str) -> None:
     assert same == OPTIMIZERS[name].centres_on_group
 
 
-@every_optimizer
+@stateless_optimizer
 @given(value=st.floats(-2.0, 2.0), size=st.integers(2, 6))
 def test_advantage_of_equal_credit_is_zero(name: str, value: float, size: int) -> None:
     method = OPTIMIZERS[name]
@@ -137,7 +146,7 @@ def test_advantage_has_mean_0_and_variance_1_over_tokens_if_it_whitens(
 @pytest.mark.no_cover
 @every_optimizer
 def test_the_reinforce_pp_methods_whiten_and_the_other_published_ones_do_not(name: str) -> None:
-    published = {"grpo", "dr_grpo", "dapo", "gspo", "rloo"}
+    published = {"grpo", "dr_grpo", "dapo", "gspo", "rloo", "magrpo", "dr_mas", "at_grpo", "rae"}
     whitening = {"reinforce_pp", "reinforce_pp_baseline"}
     assert OPTIMIZERS[name].whitens or name not in whitening
     assert not OPTIMIZERS[name].whitens or name not in published
@@ -278,4 +287,39 @@ def test_parameters_of_advantage_and_loss_are_hyperparameters_of_the_method(name
     for function in (method.baseline, method.policy_loss):
         parameters = inspect.signature(function).parameters.values()
         keywords = {p.name for p in parameters if p.kind is p.KEYWORD_ONLY}
-        assert keywords <= set(method.tunable)
+        assert keywords <= {*method.tunable, *INPUTS}
+
+
+@stateful_optimizer
+@given(step=steps, later=steps)
+def test_state_is_that_of_all_steps_so_far_and_survives_a_checkpoint(
+    name: str, step: list[np.ndarray], later: list[np.ndarray]
+) -> None:
+    method = OPTIMIZERS[name].for_team(("a_0", "a_1"), ("a", "a"))
+    in_one = method.advantage([*step, *later])
+    after = method.after(step)
+    assert method.state == OPTIMIZERS[name].state  # updating made another one
+    saved = json.loads(json.dumps(after.state_to_json()))
+    resumed = method.with_state(saved)
+    assert resumed == after
+    np.testing.assert_array_equal(
+        np.concatenate([*method.advantage(step), *resumed.advantage(later)]), np.concatenate(in_one)
+    )
+
+
+@stateless_optimizer
+def test_method_without_a_state_stays_as_it_is(name: str) -> None:
+    method = OPTIMIZERS[name]
+    assert method.after([np.ones((2, 1))]) is method
+    assert method.with_state(None) is method
+    assert method.state_to_json() is None
+
+
+@every_optimizer
+def test_method_of_a_team_names_the_columns_of_its_credit(name: str) -> None:
+    method = OPTIMIZERS[name].for_team(("a_0", "a_1"), ("a", "a"))
+    assert np.isfinite(method.advantage([np.arange(4.0).reshape(2, 2)])[0]).all()
+    reads_columns = {"agents", "roles"} & set(inspect.signature(method.baseline).parameters)
+    if reads_columns:
+        with pytest.raises(ValueError, match="must name each of 3 columns of credit, got 2"):
+            method.advantage([np.ones((2, 3))])

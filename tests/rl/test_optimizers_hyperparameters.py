@@ -15,13 +15,18 @@ def test_published_defaults() -> None:
     clips = {
         n: (m.hyperparameters.clip_low, m.hyperparameters.clip_high) for n, m in OPTIMIZERS.items()
     }
-    del clips["rloo"]  # has none
+    for name in ("rloo", "magrpo", "rae"):
+        del clips[name]  # have none
     assert clips.pop("gspo") == (3e-4, 4e-4)
     assert clips.pop("dapo") == (0.2, 0.28)
     assert set(clips.values()) == {(0.2, 0.2)}
-    assert {n for n, m in OPTIMIZERS.items() if m.hyperparameters.std} == {"dapo"}
+    assert {n for n, m in OPTIMIZERS.items() if m.hyperparameters.std} == {
+        "dapo",
+        "dr_mas",
+        "at_grpo",
+    }
     assert {n for n, m in OPTIMIZERS.items() if m.hyperparameters.dual_clip} == {"grpo"}
-    assert {n for n, m in OPTIMIZERS.items() if m.min_group_size == 1} == {"reinforce_pp"}
+    assert {n for n, m in OPTIMIZERS.items() if m.min_group_size == 1} == {"reinforce_pp", "rae"}
     assert {n: m.hyperparameters.aggregation for n, m in OPTIMIZERS.items()} == {
         "grpo": "token_mean",
         "dr_grpo": "constant",
@@ -30,6 +35,10 @@ def test_published_defaults() -> None:
         "rloo": "completion_token_sum",
         "reinforce_pp": "token_mean",
         "reinforce_pp_baseline": "token_mean",
+        "magrpo": "completion_token_sum",
+        "dr_mas": "token_mean",
+        "at_grpo": "token_mean",
+        "rae": "completion_token_sum",
     }
 
 

@@ -60,7 +60,8 @@ def test_records_hold_the_cases_and_where_they_come_from(package: str) -> None:
 
 @pytest.mark.parametrize("part", ["advantage", "loss"])
 def test_every_optimizer_has_a_case(part: str) -> None:
-    assert {f"{part}/{name}" for name in OPTIMIZERS} <= set(CASES)
+    compared = set(OPTIMIZERS) - {"magrpo", "dr_mas", "at_grpo", "rae"}  # in neither package
+    assert {f"{part}/{name}" for name in compared} <= set(CASES)
 
 
 @pytest.mark.slow

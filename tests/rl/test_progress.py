@@ -62,14 +62,14 @@ CREDIT = {
 def test_progress_says_once_how_credit_relates_to_the_shared_reward():
     for is_terminal in (False, True):
         text = shown(range(1, 26), agents=["a_0"], is_terminal=is_terminal, **CREDIT)
-        assert text.count("credit so far") == 1
+        assert text.count("Credit so far.") == 1
         assert (
-            "credit so far: The credit of a_0 is practically the shared reward. Correlation with "
+            "Credit so far. The credit of a_0 is practically the shared reward. Correlation with "
             "the shared advantage: a_0 0.9925 [0.9925, 0.9925]."
         ) in " ".join(text.split())
     lines = shown(range(1, 26), agents=["a_0"], **CREDIT).splitlines()
-    assert [line.startswith("credit") for line in lines[:4]] == [False, False, True, False]
+    assert [line.startswith("Credit") for line in lines[:4]] == [False, False, True, False]
     few = shown(range(1, 4), agents=["a_0"], num_steps=3, **CREDIT).splitlines()
-    assert few[2].startswith("credit so far")
+    assert few[2].startswith("Credit so far.")
     silent = shown(range(1, 26), agents=["a_0"])
-    assert "credit so far: no group had a signal." in silent
+    assert "Credit so far. No group had a signal." in silent

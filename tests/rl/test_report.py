@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from baselines.common.metrics import METRICS
 from baselines.pages.series import binned, smoothed
+from baselines.report.figures import plots
 from baselines.report.held_out import read_run
 from baselines.report.run_page import MAX_MESSAGE_CHARS, command, write_report
 from tests.rl.report_runs import (
@@ -74,6 +75,19 @@ def test_report_shows_every_part_of_a_run(page):
         "exact p < 0.001."
     )
     assert "credit of thinker_0 is degenerate" in page.texts["ul"][0]
+    tested = [text for text in page.texts["td"] if re.search(r"\bp [<=]", text)]
+    assert [re.findall(r"[a-z]+, exact p < 0.001", text) for text in tested] == [
+        ["rose, exact p < 0.001"],
+        ["helps, exact p < 0.001"],
+    ]
+
+
+def test_curves_of_training_begin_at_its_first_step():
+    rows = [{"step": step, "accuracy/joint": 0.5} for step in (1, 2, 3)]
+    drawn = plots(
+        rows, held_out={}, adds={}, agents=(), roles=(), record=None, without_agent="without a_0"
+    )
+    assert [row[0] for row in drawn["accuracy"].rows] == ["1", "2", "3"]
 
 
 def test_report_loads_nothing(page):

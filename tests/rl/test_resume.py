@@ -29,6 +29,7 @@ MODES = {
         {"separate": (), "shared": (), "lora": ("--lora-rank", 4)}.items(),
     )
 }
+MODES["critic"] = ("--allocator", "critic")
 OFTEN = ("--eval-every", 2, "--checkpoint-every", 2, "--completions-every", 1, "--steps", 6)
 """Shorter runs, with a checkpoint, an evaluation or both after every other step."""
 NUM_KILLS = 20

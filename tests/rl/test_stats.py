@@ -373,7 +373,7 @@ def test_estimate_reads_with_its_interval():
     found = Estimate(0.5, 0.25, 0.75, 4)
     assert str(found) == "0.500 [0.250, 0.750]"
     assert found.text("+.1f", ".2f") == "+0.5 [0.25, 0.75]"
-    assert str(Estimate(1.0, 1.0, 1.0, 3)) == "1.000 [no spread]"
+    assert str(Estimate(1.0, 1.0, 1.0, 3)) == "1.000 [all 3 equal]"
 
 
 def test_estimates_are_json_values():

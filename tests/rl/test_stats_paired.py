@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import optimize, stats
 
-from baselines.common.stats import p_text, paired_counts, paired_difference
+from baselines.common.stats import p_number, p_text, paired_counts, paired_difference
 from baselines.common.stats.paired import paired_bounds
 from baselines.common.stats.significance import exchange_p_value, mcnemar_p_values
 
@@ -226,3 +226,4 @@ def test_counts_that_cannot_be_are_refused(counts):
 )
 def test_p_values_are_never_rounded_up_to_the_level(p_value, expected):
     assert p_text(p_value) == expected
+    assert p_number(p_value) == expected.removeprefix("p ").removeprefix("= ")

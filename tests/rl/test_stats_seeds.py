@@ -72,7 +72,7 @@ def test_interval_stays_within_its_bounds_and_says_when_all_runs_agree(mean):
     values = np.array([0.9, 1.0, 1.0])
     assert mean(values).high > 1.0
     assert mean(values, bounds=(0.0, 1.0)).high == 1.0
-    assert str(mean(np.ones(3))) == "1.000 [no spread]"
+    assert str(mean(np.ones(3))) == "1.000 [all 3 equal]"
 
 
 @BOTH

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import permutation_test
+from scipy.stats import binom, norm, permutation_test
 
-from baselines.common.stats import holm, mcnemar, sign_flip_p_value
+from baselines.common.stats import bootstrap_bounds, holm, mcnemar, sign_flip_p_value
+from baselines.common.stats.significance import exchange_p_value
 
 
 # statsmodels 0.15.0, statsmodels.stats.contingency_tables.mcnemar(..., exact=True).pvalue
@@ -95,3 +98,36 @@ def test_holm_rejects_what_the_stepwise_procedure_rejects(values):
                 break
             rejected.add(index)
         assert {i for i, p in enumerate(adjusted) if p <= level} == rejected
+
+
+def test_permutation_tests_of_many_tasks_draw_what_is_equal_at_once():
+    """10,000 tasks of four samples have nine differences: a megabyte, not one sign per task."""
+    rng = np.random.default_rng(0)
+    one, two = (rng.binomial(4, 0.5, size=10_000) / 4 for _ in range(2))
+    counts = np.full(10_000, 4)
+    tracemalloc.start()
+    p_values = [
+        sign_flip_p_value(two - one, rng=rng, num_resamples=2_000),
+        exchange_p_value((one, counts), (two, counts), rng=rng, num_resamples=2_000),
+    ]
+    bootstrap_bounds(two - one, rng=rng, num_resamples=2_000)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 4_000_000
+    # Both are near the normal one: the statistic is a sum of 10,000 tasks.
+    z = abs((two - one).sum()) / np.sqrt(((two - one) ** 2).sum())
+    assert p_values == pytest.approx([2 * norm.sf(z)] * 2, abs=0.05)
+
+
+def test_signs_of_equal_differences_are_counted_as_single_ones_are():
+    """100 equal differences, drawn by their number, and the same with tiny ones that differ."""
+    rng = np.random.default_rng(0)
+    few = np.repeat([0.25, -0.25], [60, 40])
+    many = few + rng.uniform(-1e-6, 1e-6, 100)
+    # 60 or more heads of 100 coins, twice
+    expected = 2 * binom.sf(59, 100, 0.5)
+    assert sign_flip_p_value(few, rng=rng, num_resamples=20_000) == pytest.approx(
+        expected, abs=0.01
+    )
+    found = sign_flip_p_value(many, rng=rng, num_resamples=20_000)
+    assert 2 * binom.sf(60, 100, 0.5) - 0.01 < found < expected + 0.01  # ties are half broken

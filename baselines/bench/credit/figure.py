@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from baselines.bench.credit.game_result import GameResult
-from baselines.bench.credit.seed_scores import COSAC, ZERO
+from baselines.bench.credit.games.cosac import EXACT, SAMPLED
+from baselines.bench.credit.seed_scores import ZERO
 
 PANELS: Mapping[str, tuple[str, float, float]] = {
     "skill": ("skill (0: predicting nothing, 1: perfect)", -1.5, 1.0),
@@ -16,7 +17,7 @@ PANELS: Mapping[str, tuple[str, float, float]] = {
     "cosine": ("cosine to the exact gradient, per row at equal tokens", -0.1, 1.0),
 }
 """Heading and axis limits of each quantity."""
-REFERENCES = (ZERO, "shared", COSAC)
+REFERENCES = (ZERO, "shared", EXACT, SAMPLED)
 ALLOCATOR_COLOUR, REFERENCE_COLOUR = "#0072B2", "#444444"  # Okabe and Ito's blue; shapes differ too
 WIDTH, ROW_HEIGHT, MARGIN_HEIGHT = 12.5, 0.235, 0.9  # inches; height per allocator, and per game
 

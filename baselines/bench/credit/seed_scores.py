@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from baselines.bench.credit.games.cosac import SAMPLED
 from baselines.bench.credit.games.measured import Cost, Measured
 from baselines.bench.credit.scores import (
     Scores,
@@ -25,8 +26,8 @@ from baselines.credit.removals import stages
 STEP_GROUPS = 8
 """Groups per step, for allocators with state."""
 COSINES = ("cosine", "cosine_shared", "cosine_at_budget")
-ZERO, COSAC = "zero", "cosac (paper)"
-"""Rows that are not allocators: a zero prediction, and a published estimator."""
+ZERO = "zero"
+"""Row that is no allocator: a zero prediction. Others are those of COSAC's estimator."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +97,10 @@ def _estimates(parts: Sequence[Measured]) -> dict[str, CostedAdvantages]:
         if _suffices(allocator, parts[0].batch):
             cost = team + _mean_cost([_extra_cost(allocator, part) for part in parts])
             estimates[name] = CostedAdvantages(_advantages(allocator, parts), cost)
-    cosac = [part.cosac for part in parts if part.cosac is not None]
-    if cosac:
-        cost = team + _mean_cost([part.prices.suffixes for part in parts])
-        estimates[COSAC] = CostedAdvantages(cosac, cost)
+    for name in parts[0].cosac:
+        simulated = _mean_cost([part.prices.suffixes for part in parts])
+        cost = team + simulated if name == SAMPLED else team
+        estimates[name] = CostedAdvantages([part.cosac[name] for part in parts], cost)
     return estimates
 
 

@@ -22,7 +22,14 @@ from baselines.common.stats.paired import PairedDifference, paired_counts, paire
 from baselines.common.stats.pass_at_k import pass_at_k
 from baselines.common.stats.power import MIN_TESTED, seeds_for_power
 from baselines.common.stats.seeds import Difference, differences_to_reference
-from baselines.common.stats.significance import ALPHA, holm, mcnemar, p_text, sign_flip_p_value
+from baselines.common.stats.significance import (
+    ALPHA,
+    holm,
+    mcnemar,
+    p_number,
+    p_text,
+    sign_flip_p_value,
+)
 
 __all__ = [
     "ALPHA",
@@ -41,6 +48,7 @@ __all__ = [
     "mean_difference",
     "mean_over_seeds",
     "mean_rate",
+    "p_number",
     "p_text",
     "paired_counts",
     "paired_difference",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from baselines.common.types import FloatArray, IntArray
 NUM_RESAMPLES = 9_999
 CHUNK = 2**22
 """Maximum number of elements in a block of resamples; bounds memory, not the result."""
+MIN_REPEATS = 8
+"""Tasks per distinct value from which values are drawn, not tasks: how often each value is in a
+resample has a multinomial distribution. A draw of it takes as long as about this many of tasks."""
 
 
 def mean_difference(
@@ -70,7 +73,12 @@ def bootstrap_bounds(
     rows = differences.reshape(-1, num_tasks)
     largest = np.abs(rows).max(axis=1, keepdims=True) / math.sqrt(2.0)
     drawn_from = np.concatenate([rows, largest, -largest], axis=1)
-    blocks = _resamples(num_tasks + 2, num_resamples, rng)
+    distinct, repeats = np.unique(drawn_from, axis=1, return_counts=True)
+    if len(repeats) * MIN_REPEATS <= num_tasks:
+        drawn_from = distinct
+    else:
+        repeats = np.ones(num_tasks + 2, dtype=np.int64)
+    blocks = _resamples(repeats, num_resamples, rng)
     means = np.concatenate([weights @ drawn_from.T for weights in blocks])  # (num_resamples, rows)
     low, high = _percentiles(means, confidence)
     center = rows.mean(axis=1)
@@ -115,14 +123,24 @@ def _percentiles(values: FloatArray, confidence: float) -> tuple[FloatArray, Flo
     return low, high
 
 
-def _resamples(num_tasks: int, num_resamples: int, rng: np.random.Generator) -> list[FloatArray]:
-    """Return blocks of weights, each row the share of every task in one resample."""
-    rows = max(1, CHUNK // num_tasks)
-    blocks = []
+def _resamples(
+    repeats: IntArray, num_resamples: int, rng: np.random.Generator
+) -> Iterator[FloatArray]:
+    """Yield blocks of weights, each row the share of every value in one resample.
+
+    Args:
+        repeats: How often each value occurs in the sample, shape (v,).
+        num_resamples: Rows in all blocks together.
+        rng: Random generator.
+    """
+    num_values, num_units = len(repeats), int(repeats.sum())
+    rows = max(1, CHUNK // num_values)
     for start in range(0, num_resamples, rows):
         size = min(rows, num_resamples - start)
-        drawn = rng.integers(num_tasks, size=(size, num_tasks))
-        places = (drawn + num_tasks * np.arange(size)[:, None]).ravel()
-        counts = np.bincount(places, minlength=size * num_tasks).reshape(size, num_tasks)
-        blocks.append(counts / num_tasks)
-    return blocks
+        if num_values < num_units:
+            counts = rng.multinomial(num_units, repeats / num_units, size=size)
+        else:
+            drawn = rng.integers(num_values, size=(size, num_values))
+            places = (drawn + num_values * np.arange(size)[:, None]).ravel()
+            counts = np.bincount(places, minlength=size * num_values).reshape(size, num_values)
+        yield counts / num_units

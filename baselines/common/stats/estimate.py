@@ -50,12 +50,14 @@ class Estimate:
     def text(self, spec: str = ".3f", ends: str | None = None) -> str:
         """Return the value and its interval, as in "0.500 [0.250, 0.750]".
 
+        Without an interval, all units have the value: "0.500 [all 5 equal]".
+
         Args:
             spec: Format of the value, such as "+.2f".
             ends: Format of the ends of the interval. None: that of the value.
         """
         if self.low == self.high:
-            return f"{self.value:{spec}} [no spread]"
+            return f"{self.value:{spec}} [all {self.num_units} equal]"
         ends = spec if ends is None else ends
         return f"{self.value:{spec}} [{self.low:{ends}}, {self.high:{ends}}]"
 

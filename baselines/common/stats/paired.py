@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from statistics import NormalDist
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ from baselines.common.stats.estimate import CONFIDENCE, Estimate
 from baselines.common.stats.significance import (
     ALPHA,
     exchange_p_value,
+    holm,
     mcnemar,
     mcnemar_p_values,
     p_text,
@@ -23,6 +25,7 @@ from baselines.common.types import FloatArray
 
 Test = Literal["McNemar", "sign flip", "sample exchange"]
 Verdict = Literal["higher", "lower", "inconclusive"]
+Key = TypeVar("Key")
 _BISECTIONS = 60
 """Halvings of an interval of length at most 2, to below the precision of a float."""
 
@@ -124,6 +127,19 @@ def paired_difference(
     if found.p_value >= ALPHA:
         found = replace(found, low=min(found.low, 0.0), high=max(found.high, 0.0))
     return found
+
+
+def holm_adjusted(found: Mapping[Key, PairedDifference]) -> dict[Key, PairedDifference]:
+    """Return the differences with p-values adjusted by Holm's method over all of them.
+
+    A single p-value remains as it is. The probability that any of the verdicts is wrong where there
+    is no difference is at most 0.05.
+    """
+    p_values = holm([own.p_value for own in found.values()])
+    return {
+        key: replace(own, p_value=p_value)
+        for (key, own), p_value in zip(found.items(), p_values, strict=True)
+    }
 
 
 def paired_counts(both: int, only_first: int, only_second: int, neither: int) -> PairedDifference:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from baselines.common.stats.bootstrap import CHUNK, NUM_RESAMPLES
+from baselines.common.stats.bootstrap import CHUNK, MIN_REPEATS, NUM_RESAMPLES
 from baselines.common.stats.intervals import TIE
 from baselines.common.stats.scipy_stats import scipy_stats
 from baselines.common.types import FloatArray, IntArray
@@ -49,12 +49,21 @@ def mcnemar_p_values(first_only: npt.ArrayLike, second_only: npt.ArrayLike) -> F
     return found
 
 
-def p_text(p_value: float) -> str:
-    """Return a p-value as in "p = 0.004", never rounded up to the level that it is below."""
+def p_number(p_value: float) -> str:
+    """Return a p-value for a table, as in "0.004" and "< 0.001".
+
+    It is never rounded to 0, nor up to the level that it is below: that is "< 0.05".
+    """
     if p_value < _SMALLEST:
-        return f"p < {_SMALLEST}"
+        return f"< {_SMALLEST}"
     rounds_to_level = p_value < ALPHA <= round(p_value, 3)
-    return f"p < {ALPHA}" if rounds_to_level else f"p = {p_value:.3f}"
+    return f"< {ALPHA}" if rounds_to_level else f"{p_value:.3f}"
+
+
+def p_text(p_value: float) -> str:
+    """Return a p-value for a sentence, as in "p = 0.004" and "p < 0.001"; see `p_number`."""
+    number = p_number(p_value)
+    return f"p {number}" if number.startswith("<") else f"p = {number}"
 
 
 def sign_flip_p_value(
@@ -77,12 +86,19 @@ def sign_flip_p_value(
     Source: Phipson and Smyth, arXiv:1603.05766, for the 1 that is added.
     """
     observed = abs(differences.sum())
-    rows = max(1, CHUNK // max(1, len(differences)))
+    sizes, repeats = np.unique(np.abs(differences[differences != 0.0]), return_counts=True)
+    if len(sizes) * MIN_REPEATS > len(differences):
+        sizes, repeats = np.abs(differences), np.ones(len(differences), dtype=np.int64)
+    rows = max(1, CHUNK // max(1, len(sizes)))
     num_extreme = 0
     for start in range(0, num_resamples, rows):
         size = min(rows, num_resamples - start)
-        signs = rng.integers(2, size=(size, len(differences))) * 2 - 1
-        num_extreme += int((np.abs(signs @ differences) >= observed - TIE).sum())
+        if len(sizes) < len(differences):  # signs of equal sizes: only their number counts
+            num_plus = rng.binomial(repeats, 0.5, size=(size, len(sizes)))
+        else:
+            num_plus = rng.integers(2, size=(size, len(sizes)))
+        sums = (2 * num_plus - repeats) @ sizes
+        num_extreme += int((np.abs(sums) >= observed - TIE).sum())
     return (1 + num_extreme) / (1 + num_resamples)
 
 
@@ -111,14 +127,34 @@ def exchange_p_value(
     (one, size), (two, others) = first, second
     right = np.rint(one * size).astype(np.int64) + np.rint(two * others).astype(np.int64)
     observed = abs((two - one).sum())
-    rows = max(1, CHUNK // len(right))
-    num_extreme = 0
-    for start in range(0, num_resamples, rows):
-        count = min(rows, num_resamples - start)
-        chosen = rng.hypergeometric(right, size + others - right, others, (count, len(right)))
-        sums = (chosen / others - (right - chosen) / size).sum(axis=1)
-        num_extreme += int((np.abs(sums) >= observed - TIE).sum())
+    kinds, repeats = np.unique(np.stack([right, size, others]), axis=1, return_counts=True)
+    sums = np.zeros(num_resamples)
+    for (hits, own, other), number in zip(kinds.T.tolist(), repeats.tolist(), strict=True):
+        sums += _exchanged(hits, own, other, number, num_resamples, rng)
+    num_extreme = int((np.abs(sums) >= observed - TIE).sum())
     return (1 + num_extreme) / (1 + num_resamples)
+
+
+def _exchanged(
+    right: int, size: int, others: int, number: int, num_resamples: int, rng: np.random.Generator
+) -> FloatArray:
+    """Return resampled sums of the differences of tasks with equal counts, shape (num_resamples,).
+
+    Args:
+        right: Correct samples of a task, of both systems together.
+        size: Samples of the first system.
+        others: Samples of the second system.
+        number: Tasks with these counts, at least 1.
+        num_resamples: Number of random choices.
+        rng: Random generator for the choices.
+    """
+    least, most = max(0, right - size), min(right, others)
+    chosen = np.arange(least, most + 1)  # samples of the second system that are right
+    differences = chosen / others - (right - chosen) / size
+    chances = scipy_stats().hypergeom.pmf(chosen, size + others, right, others)
+    counts = rng.multinomial(number, chances / chances.sum(), size=num_resamples)
+    sums: FloatArray = counts @ differences
+    return sums
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from baselines.common.types import FloatArray
 from baselines.policies.base import Completion, Prompt, Sampling
+from baselines.policies.local.hidden_states import last_hidden_states
 from baselines.policies.local.loading import converted_gguf, load_model, quiet_transformers
 from baselines.policies.local.option_scores import option_logprobs
 from baselines.policies.local.sampler import DEFAULT_MAX_ROWS, StopRule, sample_tokens
@@ -123,7 +124,7 @@ class HFPolicy:
     ) -> list[Completion]:
         """Return one completion per prompt, in order; deterministic given the state of rng."""
         max_tokens = sampling.max_tokens or self._max_tokens
-        prompt_ids = self._encode(prompts, max_tokens)
+        prompt_ids = self.encode(prompts, max_tokens)
         rows = sample_tokens(
             self._model,
             prompt_ids,
@@ -193,10 +194,33 @@ class HFPolicy:
             Shape (N, K), nats, at temperature 1; and the number of prompt tokens.
         """
         texts = [self._tokenizer.encode(option, add_special_tokens=False) for option in options]
-        prompt_ids = self._encode(prompts, max(map(len, texts)))
+        prompt_ids = self.encode(prompts, max(map(len, texts)))
         max_rows = self._rows_that_fit(max(map(len, prompt_ids), default=1))
         table = option_logprobs(self._model, prompt_ids, texts, max_rows=max_rows)
         return table, sum(map(len, prompt_ids))
+
+    def encode(self, prompts: Sequence[Prompt], max_tokens: int) -> list[tuple[int, ...]]:
+        """Return token ids of each prompt, cut to leave room for max_tokens."""
+        keys = [_key(prompt) for prompt in prompts]
+        distinct = dict(zip(keys, prompts, strict=True))
+        encoded = dict(zip(distinct, self._tokenize(list(distinct.values())), strict=True))
+        if self._context is not None:
+            for key, ids in encoded.items():
+                if len(ids) + max_tokens > self._context:
+                    encoded[key] = self._cut_middle(ids, max_tokens, self._context)
+        return [encoded[key] for key in keys]
+
+    def hidden_states(self, prompts: Sequence[tuple[int, ...]]) -> FloatArray:
+        """Return the last hidden state after each prompt, without gradient.
+
+        Args:
+            prompts: Token ids of B prompts, none empty.
+
+        Returns:
+            Shape (B, D), D the width of the network.
+        """
+        max_rows = self._rows_that_fit(max(map(len, prompts), default=1))
+        return last_hidden_states(self._model, prompts, max_rows=max_rows)
 
     def save(self, folder: Path) -> None:
         """Write weights and tokenizer in Hugging Face format, for `load`."""
@@ -214,17 +238,6 @@ class HFPolicy:
         numbers_per_token = 2 * config.num_hidden_layers * num_shared * head_size
         row_bytes: int = numbers_per_token * self._model.dtype.itemsize * num_tokens
         return max(1, min(self._max_rows, MAX_CACHE_BYTES // row_bytes))
-
-    def _encode(self, prompts: Sequence[Prompt], max_tokens: int) -> list[tuple[int, ...]]:
-        """Return token ids of each prompt, cut to leave room for max_tokens."""
-        keys = [_key(prompt) for prompt in prompts]
-        distinct = dict(zip(keys, prompts, strict=True))
-        encoded = dict(zip(distinct, self._tokenize(list(distinct.values())), strict=True))
-        if self._context is not None:
-            for key, ids in encoded.items():
-                if len(ids) + max_tokens > self._context:
-                    encoded[key] = self._cut_middle(ids, max_tokens, self._context)
-        return [encoded[key] for key in keys]
 
     def _tokenize(self, prompts: Sequence[Prompt]) -> list[tuple[int, ...]]:
         """Return token ids of uncut prompts; a batch costs a third of single calls."""

@@ -269,6 +269,15 @@ class LoraPolicy:
                 self._adapter, lambda policy: policy.option_logprobs(prompts, options)
             )
 
+    def encode(self, prompts: Sequence[Prompt], max_tokens: int) -> list[tuple[int, ...]]:
+        """Return token ids of each prompt, as `HFPolicy.encode`."""
+        return self._base.activate(self._adapter).encode(prompts, max_tokens)
+
+    def hidden_states(self, prompts: Sequence[tuple[int, ...]]) -> FloatArray:
+        """Return hidden states after prompts, as `HFPolicy.hidden_states`."""
+        with torch.no_grad():
+            return self._base.call(self._adapter, lambda policy: policy.hidden_states(prompts))
+
     def save(self, folder: Path) -> None:
         """Write only the adapter in peft's format, with the name of its base."""
         assert self._adapter is not None, "a reference policy must not be saved"

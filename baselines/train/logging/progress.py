@@ -82,7 +82,7 @@ class LiveProgress:
             self._first_rows.append(row)
             if len(self._first_rows) == self._num_described:
                 said = credit_sentences(run_audit(self._first_rows, self._agents))
-                text = f"credit so far: {' '.join(said) or 'no group had a signal.'}"
+                text = f"Credit so far. {' '.join(said) or 'No group had a signal.'}"
                 self._console.print(text, highlight=False, markup=False)
 
 

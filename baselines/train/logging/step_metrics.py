@@ -10,13 +10,17 @@ import numpy as np
 
 from baselines.common.types import FloatArray, IntArray
 from baselines.credit import GroupOutcomes, audit_advantages
-from baselines.credit.turns import speakers_of
+from baselines.credit.turns import speaker_of, speakers_of
 from baselines.optimizers import PolicyOptimizer
 from baselines.policies.base import Completion
 from baselines.rollouts.costs import CostTracker
 from baselines.rollouts.groups import Group
+from baselines.train.critic.critic import Critic
 
 Metrics = dict[str, float | None]
+
+LAZY_NATS = 0.1
+"""Influence below which a message is lazy: the next one is about as probable without it."""
 
 CONSTANT = 1e-12
 """Standard deviation below which shares and rewards differ by rounding only."""
@@ -58,6 +62,7 @@ def cost_metrics(costs: CostTracker) -> Metrics:
         "cost/tokens_rating": costs.generated["rating"],
         "cost/tokens_read": costs.read.total(),
         "cost/tokens_read_rating": costs.read["rating"],
+        "cost/tokens_read_influence": costs.read["influence"],
         "cost/forward_passes": costs.forward_passes,
         "cost/verifier_calls": costs.verifier_calls,
     }
@@ -124,6 +129,52 @@ def rating_metrics(outcomes: Sequence[GroupOutcomes], agents: Sequence[str]) -> 
             if known
             else None
         )
+    return metrics
+
+
+def critic_metrics(critic: Critic | None, turns: Sequence[str], agents: Sequence[str]) -> Metrics:
+    """Return what the values of a critic explain, and their weights; None without a critic.
+
+    Args:
+        critic: The critic, after the values of the step.
+        turns: Names of the turns.
+        agents: Names of the agents; what holds for an agent is averaged over its turns.
+    """
+    speakers = np.array([turn if turn in agents else speaker_of(turn) for turn in turns])
+    metrics: Metrics = {
+        "critic/explained_variance": _finite(critic.total.value[-1]) if critic else None,
+        "critic/explained_variance_low": _finite(critic.total.low[-1]) if critic else None,
+    }
+    for agent in agents:
+        own = speakers == agent
+        metrics |= {
+            f"critic/{agent}/explained_by_messages": (
+                _finite(critic.by_messages.value[own].mean()) if critic else None
+            ),
+            f"critic/{agent}/weight": float(critic.weights[own].mean()) if critic else None,
+        }
+    return metrics
+
+
+def influence_metrics(
+    outcomes: Sequence[GroupOutcomes], agents: Sequence[str], is_read: Sequence[bool]
+) -> Metrics:
+    """Return the mean influence of each agent's messages, and the rate of messages without any.
+
+    None without a measurement, and for an agent that nobody reads.
+
+    Args:
+        outcomes: The outcomes of each group.
+        agents: All agents, in speaking order.
+        is_read: Whether a later turn reads the message, for each turn.
+    """
+    nats = [group.influence for group in outcomes if group.influence is not None]
+    metrics: Metrics = {}
+    for agent in agents:
+        turns = np.array([s == agent for s in speakers_of(outcomes[0])]) & is_read if nats else []
+        own = np.concatenate(nats)[:, turns].ravel() if nats else np.empty(0)
+        metrics[f"influence/{agent}/nats"] = _mean(own)
+        metrics[f"influence/{agent}/lazy_rate"] = _mean(np.abs(own) < LAZY_NATS)
     return metrics
 
 

@@ -32,6 +32,7 @@ class StepTimes:
             "time/rate_s": costs.rate_s,
             "time/verify_s": costs.verify_s,
             "time/environment_s": costs.environment_s,
+            "time/critic_s": costs.critic_s,
             "time/credit_s": self._seconds["credit"],
             "time/update_s": self._seconds["update"],
             "time/tokens_per_s": costs.tokens_generated / max(costs.generate_s, SHORTEST),

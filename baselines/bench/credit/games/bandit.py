@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from baselines.bench.credit.games.turn_game import keep_before, keep_before_removed
+from baselines.bench.credit.games.turn_game import certain, keep_before, keep_before_removed
 from baselines.common.types import BoolArray, FloatArray, IntArray
 from baselines.credit.reading import Pattern
 
@@ -81,6 +81,17 @@ class Bandit:
         ]
         start = np.full(choices.shape[:-1], self.value)
         return np.diff(np.stack([start, *after], axis=-1), axis=-1)
+
+    def chances(self, choices: IntArray, turn: int) -> FloatArray:
+        """Return the probability of each choice, which depends on the one before it."""
+        num_choices = self.policy.shape[1]
+        chances = certain(choices, num_choices)
+        last = np.full(choices.shape[:-1], num_choices) if turn == 0 else choices[..., turn - 1]
+        for later in range(turn, choices.shape[-1]):
+            table = self._table(later)
+            following = table[last] if later == turn else chances[..., later - 1, :] @ table[:-1]
+            chances[..., later, :] = following
+        return chances
 
     @property
     def value(self) -> float:

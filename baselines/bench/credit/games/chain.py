@@ -7,7 +7,11 @@ from functools import cached_property
 
 import numpy as np
 
-from baselines.bench.credit.games.enumeration import enumerated_gradient, prefix_values
+from baselines.bench.credit.games.enumeration import (
+    enumerated_gradient,
+    prefix_chances,
+    prefix_values,
+)
 from baselines.bench.credit.games.turn_game import FREE, keep_before, keep_before_removed
 from baselines.common.types import BoolArray, FloatArray, IntArray
 from baselines.credit.reading import Pattern
@@ -81,6 +85,13 @@ class Chain:
         """Return the exact gradient of E[R] in the logits."""
         return enumerated_gradient(self)
 
+    def chances(self, choices: IntArray, turn: int) -> FloatArray:
+        """Return the probability of each message and answer after the first messages."""
+        given = tuple(np.moveaxis(choices[..., :turn], -1, 0))
+        return np.broadcast_to(
+            self._prefix_chances[turn][given], (*choices.shape, self.policy.shape[1])
+        )
+
     def known(self, choices: IntArray, turn: int) -> IntArray:
         """Return the choices that an agent has read and its own."""
         return keep_before(choices, turn + 1)
@@ -96,6 +107,10 @@ class Chain:
     @cached_property
     def _prefix_values(self) -> list[FloatArray]:
         return prefix_values(self)
+
+    @cached_property
+    def _prefix_chances(self) -> list[FloatArray]:
+        return prefix_chances(self)
 
 
 def make_chain(

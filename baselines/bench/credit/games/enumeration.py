@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from baselines.bench.credit.games.turn_game import FREE, TabularGame, is_last
+from baselines.bench.credit.games.turn_game import FREE, TabularGame, certain, is_last
 from baselines.common.types import FloatArray, IntArray
 
 EMPTY_TEAM = -1.0
@@ -101,6 +101,23 @@ def prefix_values(game: TabularGame) -> list[FloatArray]:
         values.append((mass * values[-1]).sum(axis=turn) / before)
         mass = before
     return values[::-1]
+
+
+def prefix_chances(game: TabularGame) -> list[FloatArray]:
+    """Return P(a_j = c | the first k choices) for k = 0 to A, each of shape (C,) * k + (A, C)."""
+    num_agents, num_choices = len(game.agents), game.policy.shape[1]
+    choices, probability = outcomes(game)
+    tree = (num_choices,) * num_agents
+    mass = probability.reshape(tree)
+    # Of the joint probability with each choice, shape (C,) * A + (A, C), the part after a prefix.
+    joint = mass[..., None, None] * certain(choices, num_choices).reshape(
+        *tree, num_agents, num_choices
+    )
+    chances = [joint / mass[..., None, None]]
+    for turn in reversed(range(num_agents)):
+        joint, mass = joint.sum(axis=turn), mass.sum(axis=turn)
+        chances.append(joint / mass[..., None, None])
+    return chances[::-1]
 
 
 def marginal_values(game: TabularGame) -> FloatArray:

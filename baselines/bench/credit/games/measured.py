@@ -8,12 +8,14 @@ from typing import Protocol
 
 import numpy as np
 
-from baselines.bench.credit.games.cosac import NUM_SUFFIXES, cosac_advantages
+from baselines.bench.credit.games.cosac import EXACT, NUM_SUFFIXES, SAMPLED, cosac_advantages
 from baselines.bench.credit.games.turn_game import (
     FREE,
+    IDLE,
     TabularGame,
     branch_rewards,
     gradients,
+    is_last,
     oracle_ratings,
     play,
     removed_rewards,
@@ -70,7 +72,7 @@ class Measured:
         truth: True advantages, shape (2, N, G, A): two estimates with errors independent of each
             other and of the batch; identical if exact.
         prices: Costs of the measurements.
-        cosac: Advantages of COSAC's estimator, shape (N, G, A), or None.
+        cosac: Advantages of COSAC's estimator, shape (N, G, A), by name; empty if not measured.
         exact_gradient: Gradient of the expected reward in all logits, shape (P,), or None.
         gradients: Maps advantages (N, G, A) to gradient estimates per group, (N, P), or None.
         owners: Index of the agent of each logit, shape (P,), or None.
@@ -84,7 +86,7 @@ class Measured:
     truth: FloatArray
     prices: Prices
     tasks: IntArray
-    cosac: FloatArray | None = None
+    cosac: Mapping[str, FloatArray] = field(default_factory=dict)
     exact_gradient: FloatArray | None = None
     gradients: Callable[[FloatArray], FloatArray] | None = None
     owners: IntArray | None = None
@@ -151,6 +153,8 @@ def measure_game(game: TabularGame, plan: Plan, task: int, rng: np.random.Genera
         rating_valid=valid,
         features=choices,
         orders=drawn.orders,
+        own_rewards=_own_rewards(game, choices) if game.reads == "none" else None,
+        influence=_influence(game, choices) if game.reads == "chain" else None,
     )
     return Measured(
         batch=batch,
@@ -158,7 +162,10 @@ def measure_game(game: TabularGame, plan: Plan, task: int, rng: np.random.Genera
         truth=np.stack([advantages, advantages]),
         prices=_prices(game, choices, batch),
         tasks=np.full(len(choices), task),
-        cosac=cosac_advantages(game, choices, rewards, rng=rng),
+        cosac={
+            EXACT: cosac_advantages(game, choices, rewards),
+            SAMPLED: cosac_advantages(game, choices, rewards, num_suffixes=NUM_SUFFIXES, rng=rng),
+        },
         exact_gradient=game.gradient().reshape(-1),
         gradients=lambda given: gradients(game, choices, given).reshape(len(choices), -1),
         owners=np.repeat(game.owners, game.policy.shape[1]),
@@ -177,6 +184,26 @@ def _without(
         count = plan.num_samples if len(removed) == 1 else plan.num_set_samples
         entries[removed] = removed_rewards(game, choices, _turns(game, removed), count, rng)
     return entries
+
+
+def _own_rewards(game: TabularGame, choices: IntArray) -> FloatArray:
+    """Return the reward of each voter's own answer, shape (N, G, A): everybody else is removed."""
+    everybody = frozenset(range(choices.shape[-1]))
+    alone = [game.reward(game.without(choices, everybody - {own})) for own in sorted(everybody)]
+    return np.stack(alone, axis=-1)
+
+
+def _influence(game: TabularGame, choices: IntArray) -> FloatArray:
+    """Return log p(next choice | all before) - log p(it | all but the choice), (N, G, A), nats."""
+    influence = np.zeros(choices.shape)
+    for turn in range(choices.shape[-1] - 1):
+        following, ends = choices[..., turn + 1], is_last(choices, turn + 1)
+        without = choices[..., : turn + 1].copy()
+        without[..., turn] = IDLE
+        given = game.policy[game.rows(turn + 1, choices[..., : turn + 1], ends), following]
+        alone = game.policy[game.rows(turn + 1, without, ends), following]
+        influence[..., turn] = np.log(given / alone)
+    return influence
 
 
 def _prices(game: TabularGame, choices: IntArray, batch: GroupBatch) -> Prices:

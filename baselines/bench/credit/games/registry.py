@@ -40,11 +40,18 @@ class World:
 def every_removal(
     agents: tuple[str, ...], rng: np.random.Generator, *, are_recounts: bool
 ) -> RemovalPlan:
-    """Return all sets of agents that any allocator removes; see `Allocator.plan_removals`."""
-    plans = [a.plan_removals(agents, rng, are_recounts=are_recounts) for a in ALLOCATORS.values()]
-    removals = dict.fromkeys(removed for plan in plans for removed in plan.removals)
-    orders = [plan.orders for plan in plans if plan.orders is not None]
-    return RemovalPlan(tuple(removals), orders[0] if orders else None)
+    """Return all sets of agents that any allocator removes; see `Allocator.plan_removals`.
+
+    Allocators that sample orders of joining share one sample.
+    """
+    removals: dict[frozenset[str], None] = {}
+    orders = None
+    for allocator in ALLOCATORS.values():
+        if orders is None or not allocator.samples_orders:
+            plan = allocator.plan_removals(agents, rng, are_recounts=are_recounts)
+            removals |= dict.fromkeys(plan.removals)
+            orders = plan.orders or orders
+    return RemovalPlan(tuple(removals), orders)
 
 
 def bandit(num_agents: int) -> Callable[[World, np.random.Generator], list[Measured]]:

@@ -66,6 +66,18 @@ class TabularGame(Protocol):
         """Return the exact gradient of E[R] in the logits of the policy, shape (rows, C)."""
         ...
 
+    def chances(self, choices: IntArray, turn: int) -> FloatArray:
+        """Return the probability of each agent's choices given those of the agents before a turn.
+
+        Args:
+            choices: Choices of the whole team, shape (..., A).
+            turn: Number of first choices that are given.
+
+        Returns:
+            Shape (..., A, C); 0 or 1 for the agents whose choices are given.
+        """
+        ...
+
     def known(self, choices: IntArray, turn: int) -> IntArray:
         """Return the choices with all FREE except those that this agent has read and its own."""
         ...
@@ -199,6 +211,12 @@ def oracle_ratings(
     errors = noise * rng.normal(size=(num_groups, num_agents, num_agents, group_size))
     valid = rng.random((num_groups, num_agents, group_size)) >= invalid_rate
     return np.clip(shares[:, None] + errors, 0.0, 1.0), valid
+
+
+def certain(choices: IntArray, num_choices: int) -> FloatArray:
+    """Return probability 1 for the choices that were made, shape (..., A, C)."""
+    made: FloatArray = (choices[..., None] == np.arange(num_choices)).astype(np.float64)
+    return made
 
 
 def keep_before(choices: IntArray, turn: int) -> IntArray:

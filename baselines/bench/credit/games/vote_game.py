@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from baselines.bench.credit.games.enumeration import enumerated_gradient, marginal_values
-from baselines.bench.credit.games.turn_game import FREE, IDLE
+from baselines.bench.credit.games.turn_game import FREE, IDLE, certain
 from baselines.common.types import BoolArray, FloatArray, IntArray
 from baselines.credit.reading import Pattern
 
@@ -66,6 +66,12 @@ class Vote:
     def gradient(self) -> FloatArray:
         """Return the exact gradient of E[R] in the logits."""
         return enumerated_gradient(self)
+
+    def chances(self, choices: IntArray, turn: int) -> FloatArray:
+        """Return the probability of each vote; votes are independent."""
+        chances = certain(choices, self.policy.shape[1])
+        chances[..., turn:, :] = self.policy[turn:]
+        return chances
 
     def known(self, choices: IntArray, turn: int) -> IntArray:
         """Return the voter's own vote."""

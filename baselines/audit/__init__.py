@@ -1,0 +1,1 @@
+"""Audit of rewards and advantages that any trainer has written to a file."""
