@@ -61,7 +61,7 @@ def try_credit(
     if size == 1:  # as it will be once it has learned, not as it starts
         arguments = {name: own for name, own in arguments.items() if name not in LEARNED}
     credit = ALLOCATORS[allocator].many(trials, **arguments)
-    if size > 1 or not needs or "values" in needs:  # a critic has no weight before it has learned
+    if size > 1 or not needs:
         return
     values = np.concatenate(credit)  # (trials, T)
     team = np.concatenate([trial.team_rewards for trial in trials])
