@@ -113,7 +113,7 @@ def test_every_allocator_credits_groups_of_one_or_refuses_them(allocator, topolo
     groups = [group for group in play(stage) if stage.is_usable(group)]
     credit = np.concatenate(credit_of(stage, groups))
     assert len(credit) == len(groups)
-    assert (np.ptp(credit, axis=0) > 0.0).all()
+    assert (np.ptp(credit, axis=0) > 0.0).all()  # critic: at first the team reward
 
 
 @pytest.mark.parametrize(
