@@ -13,6 +13,10 @@ from baselines.common.errors import BAD_INPUT
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "train": ("baselines.train.command", "Train a team with per-agent credit."),
     "evaluate": ("baselines.evaluate.command", "Evaluate a team, and what each agent adds to it."),
+    "advise": (
+        "baselines.advise.command",
+        "Measure which credit is worth its tokens, before training.",
+    ),
     "report": ("baselines.report.command", "Write the page of training runs again."),
     "compare": ("baselines.compare.command", "Compare training runs and evaluations on one page."),
     "explore": ("baselines.explore.command", "Look at the credit of a run, message by message."),

@@ -44,6 +44,7 @@ PLACES: Mapping[str, Place] = {
     "compare": Place(0, "significance of differences"),
     "audit": Place(3, "formulas of any trainer's file"),
     "train": Place(2, "trainer, updates, files of a run"),
+    "advise": Place(1, "credit that is worth its tokens"),
     "experiment": Place(2, "many runs at equal cost"),
     "integrations": Place(3, "credit inside TRL and verl"),
     "bench": Place(1, "speed, and accuracy of credit"),

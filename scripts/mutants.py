@@ -44,6 +44,7 @@ TESTS_OF: Mapping[str, str] = {
     "ccpo_env/tasks": "env/test_tasks*",
     "ccpo_env/verifiers": "env/test_extract* env/test_verif*",
     "baselines": "rl/test_play* rl/test_cli* rl/test_start_of_commands*",
+    "baselines/advise": "rl/test_advise*",
     "baselines/audit": "rl/test_audit_file*",
     "baselines/bench": "rl/test_games* rl/test_bench*",
     "baselines/common": "rl/test_jsonl* rl/test_hyperparameters* rl/test_stats* rl/test_metrics* "

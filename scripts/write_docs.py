@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from baselines.bench.map import command as bench_map
+from baselines.bench.map.page import filled
 from baselines.common.hyperparameters import Hyperparameter
 from baselines.common.metrics import METRICS
 from baselines.credit import ALLOCATORS
@@ -28,6 +30,7 @@ MODULES_PAGE = ROOT / "docs" / "modules.md"
 CREDIT_PAGE = ROOT / "docs" / "credit.md"
 OPTIMIZERS_PAGE = ROOT / "docs" / "optimizers.md"
 RESULTS_PAGE = ROOT / "docs" / "results.md"
+MAP_PAGE = ROOT / "docs" / "when_credit_pays.md"
 RESULTS = ROOT / "docs" / "results"
 CREDIT_TABLE = re.compile(
     r"(<!-- credit bench: .*?-->\n).*?(<!-- end of credit bench -->)", re.DOTALL
@@ -201,6 +204,11 @@ def results_page(page: str) -> str:
     return RESULT.sub(table, page)
 
 
+def map_page(page: str) -> str:
+    """Return docs/when_credit_pays.md with the results of ``ccpo bench map``."""
+    return filled(page, bench_map.load(RESULTS))
+
+
 def measured_when(name: str) -> str:
     """Return a sentence that names the commit that a result measured."""
     results = json.loads((RESULTS / "measured.json").read_text(encoding="utf-8"))
@@ -341,6 +349,7 @@ PAGES = {
     OPTIMIZERS_PAGE: optimizers_page,
     BASELINES_PAGE: baselines_page,
     RESULTS_PAGE: results_page,
+    MAP_PAGE: map_page,
     FREE_RIDING_PAGE: results_page,
     README: readme,
     MODULES_PAGE: modules_page,

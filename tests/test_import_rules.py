@@ -18,7 +18,7 @@ ROOMS = (
     ("rollouts",),
     ("evaluate", "explore", "report"),
     ("train",),
-    ("audit", "compare"),
+    ("advise", "audit", "compare"),
     ("experiment",),
     ("bench", "train_sb3", "integrations"),
     ("__main__", "play"),

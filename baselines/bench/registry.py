@@ -41,6 +41,18 @@ def _learning(arguments: Sequence[str]) -> int:
     return main(arguments)
 
 
+def _pilots(arguments: Sequence[str]) -> int:
+    from baselines.bench.credit.pilots_command import main
+
+    return main(arguments)
+
+
+def _map(arguments: Sequence[str]) -> int:
+    from baselines.bench.map.command import main
+
+    return main(arguments)
+
+
 def _sampler(arguments: Sequence[str]) -> int:
     from baselines.bench.sampler_speed import main
 
@@ -66,6 +78,8 @@ BENCHES: Mapping[str, Callable[[Sequence[str]], int]] = {
     "exactness": _exactness,
     "scaling": _scaling,
     "learning": _learning,
+    "pilots": _pilots,
+    "map": _map,
     "sampler": _sampler,
     "step": _step,
     "verifier": _verifier,

@@ -72,8 +72,8 @@ def require_roles(field_name: str, given: Iterable[str], roles: Sequence[Role]) 
 
 
 def flag_of(name: str) -> str:
-    """Return the flag of a setting, such as --group-size."""
-    return f"--{name.replace('_', '-')}"
+    """Return the flag of a setting, such as --group-size; `from_` is --from, a Python keyword."""
+    return f"--{name.rstrip('_').replace('_', '-')}"
 
 
 def require_at_least(name: str, value: int, least: int, *, why: str = "") -> None:

@@ -158,6 +158,8 @@ def _add_flags(parser: _Parser, flags: Sequence[Flag], first: Collection[str]) -
             is_optional = flag.alone or flag.is_positional  # `build` tells which one is missing
             nargs = "*" if flag.holder else "?" if is_optional else None
             settings |= {"nargs": nargs, "const": flag.alone, "metavar": flag.metavar}
+        if not flag.is_positional:
+            settings |= {"dest": flag.key}
         groups[flag.section].add_argument(flag.key if flag.is_positional else flag.name, **settings)
 
 

@@ -33,6 +33,7 @@ class Quantity:
     Args:
         title: Title of the panel.
         metric: Name of its metric, with "{}" for the agent or role.
+        per_million: Name of a metric, in millions of which it is divided; empty for none.
         floor: The panel is drawn only if a value is at least this large in magnitude: smaller ones
             are rounding, or too small to matter.
     """
@@ -40,11 +41,25 @@ class Quantity:
     title: str
     metric: str
     floor: float = 0.0
+    per_million: str = ""
+
+    def values(self, rows: Sequence[MetricRow], name: str) -> FloatArray:
+        """Return its values for an agent or role in all steps, NaN where it was not measured."""
+        found = column(rows, self.metric.format(name))
+        if not self.per_million:
+            return found
+        amount = column(rows, self.per_million) / 1e6
+        return np.divide(found, amount, out=np.full_like(found, np.nan), where=amount > 0.0)
 
 
 UPDATE_QUANTITIES = (
     Quantity("gradient norm", "update/{}/grad_norm"),
     Quantity("gradient signal-to-noise", "update/{}/grad_snr"),
+    Quantity(
+        "signal-to-noise per million tokens",
+        "update/{}/grad_snr",
+        per_million="cost/tokens_generated",
+    ),
     Quantity("entropy of the loss", "update/{}/entropy"),
     Quantity("KL of the update", "update/{}/approx_kl", 1e-5),
     Quantity("clipped tokens", "update/{}/clip_rate", 1e-3),
@@ -53,7 +68,9 @@ UPDATE_QUANTITIES = (
 )
 UPDATES = (
     "Norm of the gradient before clipping; signal-to-noise ratio of the gradient, from successive "
-    "steps: below about 0.1, most of a step is noise, and more rollouts per step help."
+    "steps: below about 0.1, most of a step is noise, and more rollouts per step help. The same "
+    "per million sampled tokens is what ccpo advise compares before training: over that of a run "
+    "with the shared reward, it is the efficiency of this credit."
 )
 AGENT_QUANTITIES = (
     Quantity("entropy estimate", "rollout/{}/neg_logprob"),
@@ -101,7 +118,7 @@ def _panels(
         quantity: {
             name: values
             for name in names[:MAX_LINES]
-            if np.isfinite(values := column(rows, quantity.metric.format(name))).any()
+            if np.isfinite(values := quantity.values(rows, name)).any()
         }
         for quantity in quantities
     }

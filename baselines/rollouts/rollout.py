@@ -97,6 +97,7 @@ class Replays:
         messages: The further messages of each episode.
         verdicts: The verdict on each.
         rewards: The team reward of each, -1 or +1; None if it was not measured.
+        num_tokens: Tokens sampled in each.
         completions: The sampled completions of each; empty if they are not trained on.
     """
 
@@ -106,6 +107,7 @@ class Replays:
     messages: tuple[tuple[Message, ...], ...]
     verdicts: tuple[Verdict, ...]
     rewards: tuple[float | None, ...]
+    num_tokens: tuple[int, ...] = ()
     completions: tuple[tuple[Completion, ...], ...] = ()
 
     @classmethod
@@ -121,5 +123,6 @@ class Replays:
             tuple([own.messages[request.num_shared :] for own in rollouts]),
             tuple([own.verdict for own in rollouts]),
             tuple([own.reward for own in rollouts]),
+            tuple([own.num_tokens for own in rollouts]),
             tuple([own.sampled for own in rollouts]) if keep_completions else (),
         )

@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from baselines.common.credit_file import read_credit
+from baselines.common.metrics import MetricRow
 from baselines.credit.registry import ALLOCATORS
 from baselines.pages.svg import COLOURS, DASHES, HATCHES, MARKS
 from baselines.report.credit_map import MAX_TASKS, STRONGEST, credit_by_name, credit_map, role_of
 from baselines.report.run_page import write_report
-from baselines.report.update_figures import MAX_LINES
+from baselines.report.update_figures import MAX_LINES, UPDATE_QUANTITIES
 from baselines.rollouts.groups import Group
 from baselines.train.logging.credit_record import MAX_GROUPS, CreditHistory
 from ccpo_env.types import Task
@@ -374,3 +375,14 @@ def test_time_that_no_part_accounts_for_is_other(tmp_path, monkeypatch):
 def test_record_is_plain_json(tmp_path):
     path = written(tmp_path / "credit.json", 1)
     assert json.loads(path.read_text(encoding="utf-8"))["groups"][0]["credit"] == [[1.0, 1.0]] * 2
+
+
+def test_signal_to_noise_of_the_gradient_per_token() -> None:
+    (quantity,) = [own for own in UPDATE_QUANTITIES if own.per_million]
+    name = "update/thinker/grad_snr"
+    rows: list[MetricRow] = [
+        {name: 0.5, "cost/tokens_generated": 2000},
+        {name: None, "cost/tokens_generated": 2000},
+        {name: 0.5, "cost/tokens_generated": 0},
+    ]
+    np.testing.assert_array_equal(quantity.values(rows, "thinker"), [250.0, np.nan, np.nan])

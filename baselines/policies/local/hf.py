@@ -148,6 +148,32 @@ class HFPolicy:
             for ids, row in zip(prompt_ids, rows, strict=True)
         ]
 
+    def completions_of(
+        self, prompts: Sequence[Prompt], texts: Sequence[str], *, sampling: Sampling
+    ) -> list[Completion]:
+        """Return given texts as completions of prompts, such as recorded ones, without logprobs.
+
+        Args:
+            prompts: B prompts.
+            texts: B texts, tokenized anew; one shorter than the length limit ends with the end
+                token. The tokens that were sampled may have been others of the same text.
+            sampling: Temperature and length limit that they were sampled with.
+        """
+        limit = sampling.max_tokens or self._max_tokens
+        read = self.encode(prompts, limit)
+        end = self._tokenizer.eos_token_id
+        written = [self._tokenizer.encode(text, add_special_tokens=False) for text in texts]
+        return [
+            Completion(
+                text,
+                prompt_ids,
+                tuple([*ids, *([end] if isinstance(end, int) else [])][:limit]),
+                temperature=sampling.temperature,
+                max_tokens=limit,
+            )
+            for text, prompt_ids, ids in zip(texts, read, written, strict=True)
+        ]
+
     def logprobs(self, completions: Sequence[Completion]) -> Tensor:
         """Return log-probabilities of the sampled tokens, with gradient.
 

@@ -250,6 +250,13 @@ class LoraPolicy:
                 self._adapter, lambda policy: policy.sample(prompts, sampling=sampling, rng=rng)
             )
 
+    def completions_of(
+        self, prompts: Sequence[Prompt], texts: Sequence[str], *, sampling: Sampling
+    ) -> list[Completion]:
+        """Return given texts as completions of prompts, as `HFPolicy.completions_of`."""
+        policy = self._base.activate(self._adapter)
+        return policy.completions_of(prompts, texts, sampling=sampling)
+
     def logprobs(self, completions: Sequence[Completion]) -> Tensor:
         """Return log-probabilities of the sampled tokens, as `HFPolicy.logprobs`."""
         return self._base.call(self._adapter, lambda policy: policy.logprobs(completions))

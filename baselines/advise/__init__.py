@@ -1,0 +1,1 @@
+"""``python -m baselines.advise``: which credit is worth its tokens, measured before training."""

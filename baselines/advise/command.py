@@ -1,0 +1,82 @@
+"""``python -m baselines.advise``: which credit, optimizer and group size are worth their tokens."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from baselines.advise.advice import Advice, advise
+from baselines.advise.pilot_data import orthogonal_sketches
+from baselines.advise.settings import AdviseConfig
+from baselines.advise.tables import grids
+from baselines.advise.wording import recommendation, source_text, train_command, warnings
+from baselines.common.command_line import parse
+from baselines.common.errors import exit_on_bad_input
+from baselines.common.files import make_folder
+
+if TYPE_CHECKING:
+    from baselines.advise.pilot import Played
+
+FIRST_FLAGS = (
+    *("policy", "tasks", "from_", "groups", "group_size", "samples", "seed", "out_dir"),
+    *("topology", "num_thinkers", "num_voters", "weights", "max_tokens", "ratings", "optimizer"),
+)
+"""Flags in ``ccpo advise --help``; ``--help-all`` shows all."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Play a pilot, print what it says, and write it."""
+    config = parse(AdviseConfig, arguments, "ccpo advise", first=FIRST_FLAGS)
+    console = Console()
+    with exit_on_bad_input():
+        from baselines.advise.pilot import play_pilot  # loads torch
+        from baselines.advise.recorded import recorded_pilot, settings_of_run
+
+        config = settings_of_run(config)
+        if config.out_dir is not None:
+            make_folder(config.out_dir)
+
+        def show(done: str) -> None:
+            console.print(f"{done} …", highlight=False, markup=False, style="dim")
+
+        played = play_pilot(config, show) if config.from_ is None else recorded_pilot(config, show)
+        show("comparing allocators, optimizers and sizes")
+        advice = advice_of(config, played)
+    for grid in grids(advice):
+        console.print(grid.for_terminal())
+    for sentence in (
+        recommendation(advice),
+        *warnings(advice, played),
+        source_text(played),
+    ):
+        console.print(sentence, highlight=False, markup=False)
+    console.print(train_command(config, advice), highlight=False, markup=False, soft_wrap=True)
+    if config.out_dir is not None:
+        from baselines.advise.output import write_outputs  # loads matplotlib
+
+        for path in write_outputs(config.out_dir, config, advice, played):
+            console.print(f"wrote {path}", highlight=False, markup=False, soft_wrap=True)
+    return 0
+
+
+def advice_of(config: AdviseConfig, played: Played) -> Advice:
+    """Return the advice of a pilot."""
+    data = played.data
+    if data.sketches is None:
+        data = replace(data, sketches=orthogonal_sketches(data.num_tokens.shape, config.seed))
+    sizes = [size for size in config.group_sizes if size <= data.group_size]
+    return advise(
+        data,
+        allocators=config.compared,
+        optimizers=config.compared_optimizers,
+        group_sizes=sizes,
+        seed=config.seed,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

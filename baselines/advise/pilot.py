@@ -1,0 +1,323 @@
+"""Play a pilot: groups of rollouts with everything that credit may need, measured once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeGuard
+
+import numpy as np
+
+from baselines.advise.efficiency import MIN_TASKS
+from baselines.advise.pilot_data import PilotData, Sketches
+from baselines.advise.settings import AdviseConfig
+from baselines.common.types import FloatArray, IntArray
+from baselines.credit import ALLOCATORS
+from baselines.policies.base import Completion, Policy, Sampling, TrainablePolicy
+from baselines.rollouts.categories import find_categorize, message_categories
+from baselines.rollouts.costs import CostTracker
+from baselines.rollouts.groups import Group, play_groups
+from baselines.rollouts.own_answers import answers_in_every_turn, with_own_rewards
+from baselines.rollouts.plan import (
+    Plan,
+    branching_turns,
+    has_readers,
+    reads_of,
+    removals_are_recounts,
+    turn_names,
+)
+from baselines.rollouts.ratings import RatedRollout, rate_rollouts
+from baselines.rollouts.runner import RolloutRunner
+from baselines.rollouts.team_env import team_env
+from baselines.train.influence import PromptScorer, with_influence
+from baselines.train.seeding import Stream, Streams
+from ccpo_env import load_tasks
+from ccpo_env.types import Role
+
+CHARS_PER_TOKEN = 4
+"""Characters counted as a token of a completion whose tokens an endpoint does not report."""
+MAX_TOKENS_UNKNOWN = 512
+"""Length limit of a policy that states none."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Played:
+    """A pilot and where it was taken.
+
+    Args:
+        data: Its measurements.
+        source: Where the rollouts come from, as a phrase.
+        policy: The model or the run that spoke.
+        tasks: Name of the tasks.
+        num_left_out: Groups that were not measured completely.
+        tokens: Tokens sampled for the pilot, for all purposes.
+        play_s: Seconds of playing.
+        gradient_s: Seconds of gradients.
+        has_gradients: Whether gradients were measured.
+        estimated_tokens: Whether tokens were estimated from characters.
+    """
+
+    data: PilotData
+    source: str
+    policy: str
+    tasks: str
+    num_left_out: int
+    tokens: int
+    play_s: float
+    gradient_s: float
+    has_gradients: bool
+    estimated_tokens: bool
+
+
+def play_pilot(config: AdviseConfig, on_progress: Callable[[str], None]) -> Played:
+    """Play new groups and measure everything on them.
+
+    Args:
+        config: Settings, with the team filled in.
+        on_progress: Called with what is done next.
+
+    Raises:
+        ValueError: If the tasks or the policy cannot be loaded, or too few groups were measured.
+    """
+    runner = make_runner(config)
+    config.check_memory(runner.topology)
+    streams = Streams(config.seed)
+    tasks_name = config.tasks or "arithmetic"
+    tasks = streams.choose(load_tasks(tasks_name, split="train"), config.groups, Stream.TASKS, 1)
+    rng, costs, started = streams.own(Stream.ROLLOUTS, 1), CostTracker(), time.perf_counter()
+    on_progress(f"playing {len(tasks)} groups of {config.group_size}")
+    groups = play_groups(runner, tasks, _plan(config, runner, rng), rng=rng, costs=costs)
+    usable = [own for own in groups if own.is_complete and len(own.rollouts) == config.group_size]
+    rating_tokens = np.zeros(len(usable))
+    if config.ratings:
+        usable, rating_tokens = _rated(usable, runner, rng, costs)
+    usable = with_turn_measurements(config, usable, runner)
+    return measured(
+        config,
+        usable,
+        runner,
+        rating_tokens=rating_tokens,
+        play_s=time.perf_counter() - started,
+        tokens=costs.tokens_generated,
+        source="new rollouts",
+        num_left_out=len(groups) - len(usable),
+        on_progress=on_progress,
+    )
+
+
+def measured(
+    config: AdviseConfig,
+    groups: Sequence[Group],
+    runner: RolloutRunner,
+    *,
+    rating_tokens: FloatArray,
+    play_s: float,
+    tokens: int,
+    source: str,
+    num_left_out: int,
+    on_progress: Callable[[str], None],
+) -> Played:
+    """Return the pilot of some groups, with the sketches of all completions.
+
+    Raises:
+        ValueError: If there are too few groups.
+    """
+    if len(groups) < MIN_TASKS:
+        raise ValueError(
+            f"a pilot must have >= {MIN_TASKS} groups that were measured completely, got "
+            f"{len(groups)}, with {num_left_out} left out; raise --groups, or check the verifier"
+        )
+    started = time.perf_counter()
+    roles = list(runner.role_of.values())
+    by_turn = [
+        [[rollout.sampled[turn] for rollout in own.rollouts] for own in groups]
+        for turn in range(len(roles))
+    ]
+    counts = np.array(
+        [[[_num_tokens(one) for one in group] for group in own] for own in by_turn]
+    )  # (T, N, G)
+    policies = [runner.policies[role] for role in roles]
+    names = ["team"] * len(roles) if config.weights == "shared" else roles
+    places = {name: place for place, name in enumerate(dict.fromkeys(names))}
+    has_gradients = all(map(is_trainable, policies))
+    on_progress("computing gradients" if has_gradients else "no gradients from an endpoint")
+    data = PilotData(
+        outcomes=[group.outcomes(runner.agents) for group in groups],
+        num_tokens=np.moveaxis(counts, 0, -1),
+        max_tokens=[_max_tokens(config, policy) for policy in policies],
+        sketches=_sketches(by_turn, policies, config.micro_batch_tokens),
+        weights_of=tuple(places[name] for name in names),
+        weights_names=tuple(places),
+        removed_tokens=_removed_tokens(groups),
+        branch_tokens=_branch_tokens(groups, turn_names(runner.topology)),
+        rating_tokens=rating_tokens,
+        roles=tuple(roles),
+        reads=reads_of(runner.topology),
+    )
+    return Played(
+        data=data,
+        source=source,
+        policy=config.policy or "tiny",
+        tasks=config.tasks or "arithmetic",
+        num_left_out=num_left_out,
+        tokens=tokens,
+        play_s=play_s,
+        gradient_s=time.perf_counter() - started,
+        has_gradients=has_gradients,
+        estimated_tokens=any(not one.token_ids and one.text for own in by_turn[0] for one in own),
+    )
+
+
+def make_runner(config: AdviseConfig) -> RolloutRunner:
+    """Load the policies and return a runner; roles of equal initial weights share one copy."""
+    from baselines.policies.local.lora import LoraSettings  # loads torch
+    from baselines.policies.team import load_samplers, load_team
+
+    env = team_env(config.team, [("-", "-")])
+    roles = env.unwrapped.topology.roles
+    sampling = Sampling(temperature=config.temperature, max_tokens=config.max_tokens)
+    spec = config.policy or "tiny"
+    policies: Mapping[Role, Policy]
+    if config.weights == "lora":
+        lora = LoraSettings(rank=config.lora_rank, seed=config.seed)
+        policies = load_team(spec, roles, own_copies=False, lora=lora)
+    else:
+        policies = load_samplers(spec, roles)
+    return RolloutRunner(env, policies, dict.fromkeys(roles, sampling))
+
+
+def is_trainable(policy: Policy) -> TypeGuard[TrainablePolicy]:
+    """Return whether a policy has weights in this process."""
+    return hasattr(policy, "module")
+
+
+def _plan(config: AdviseConfig, runner: RolloutRunner, rng: np.random.Generator) -> Plan:
+    """Return the plan that measures everything for all compared allocators."""
+    topology = runner.topology
+    allocators = [ALLOCATORS[name] for name in config.compared]
+    plans = [
+        own.plan_removals(runner.agents, rng, are_recounts=removals_are_recounts(topology))
+        for own in allocators
+        if "removed_rewards" in own.needs
+    ]
+    orders = [own.orders for own in plans if own.orders is not None]
+    has_branches = any("branch_rewards" in own.needs for own in allocators)
+    return Plan(
+        group_size=config.group_size,
+        removals=tuple(dict.fromkeys(removed for own in plans for removed in own.removals)),
+        orders=orders[0] if orders else None,
+        num_removed=config.samples,
+        branches=branching_turns(topology) if has_branches else (),
+        num_branches=config.samples,
+    )
+
+
+def _rated(
+    groups: Sequence[Group], runner: RolloutRunner, rng: np.random.Generator, costs: CostTracker
+) -> tuple[list[Group], FloatArray]:
+    """Return the groups with ratings, and the tokens of the ratings of a rollout of each."""
+    raters = [(agent, runner.policy_of(agent)) for agent in runner.agents]
+    rollouts = [
+        RatedRollout(group.task, one.messages, one.reward == 1.0)
+        for group in groups
+        for one in group.rollouts
+    ]
+    ratings = iter(rate_rollouts(rollouts, raters, rng=rng, costs=costs))
+    rated = []
+    for group in groups:
+        own = [next(ratings) for _ in group.rollouts]
+        shares = np.stack([one.shares for one in own], -1)
+        rated.append(
+            replace(group, ratings=shares, rating_valid=np.stack([one.valid for one in own], -1))
+        )
+    return rated, np.full(len(groups), costs.generated["rating"] / max(1, len(rollouts)))
+
+
+def with_turn_measurements(
+    config: AdviseConfig, groups: Sequence[Group], runner: RolloutRunner
+) -> list[Group]:
+    """Return the groups with what the compared allocators read of each message, where it exists.
+
+    These measurements sample nothing.
+    """
+    needs = {need for name in config.compared for need in ALLOCATORS[name].needs}
+    costs, found = CostTracker(), list(groups)
+    if "features" in needs:
+        categorize = find_categorize(config.message_categories)
+        found = [
+            replace(
+                own,
+                features=message_categories(
+                    own.task, own.rollouts, runner.verifier, categorize, costs=costs
+                ),
+            )
+            for own in found
+        ]
+    if "own_rewards" in needs and answers_in_every_turn(runner.topology):
+        found = with_own_rewards(found, runner.topology, runner.verifier, costs=costs)
+    is_scored = all(isinstance(own, PromptScorer) for own in runner.policies.values())
+    if "influence" in needs and is_scored and any(has_readers(runner.topology)):
+        size = config.micro_batch_tokens
+        found = with_influence(found, runner, micro_batch_tokens=size, costs=costs)
+    return [own for own in found if own.is_complete]
+
+
+def _sketches(
+    by_turn: Sequence[Sequence[Sequence[Completion]]],
+    policies: Sequence[Policy],
+    micro_batch_tokens: int,
+) -> Sketches | None:
+    """Return the sketches of all completions, (N, G, T, P); None without gradients."""
+    from baselines.advise.sketch import sketches  # loads torch
+
+    parts = []
+    for own, policy in zip(by_turn, policies, strict=True):
+        if not is_trainable(policy):
+            return None
+        flat = [one for group in own for one in group]
+        found = sketches(policy, flat, micro_batch_tokens=micro_batch_tokens)
+        parts.append(found.reshape(len(own), -1, found.shape[1]))
+    return np.stack(parts, axis=2)
+
+
+def _num_tokens(completion: Completion) -> int:
+    return len(completion.token_ids) or -(-len(completion.text) // CHARS_PER_TOKEN)
+
+
+def _max_tokens(config: AdviseConfig, policy: Policy) -> int:
+    if config.max_tokens is not None:
+        return config.max_tokens
+    return policy.max_tokens if is_trainable(policy) else MAX_TOKENS_UNKNOWN
+
+
+def _removed_tokens(groups: Sequence[Group]) -> dict[frozenset[str], FloatArray]:
+    """Return the mean tokens of a replay without each set of agents, in each group."""
+    found = {removed: np.zeros(len(groups)) for own in groups[:1] for removed in own.removed}
+    for removed, means in found.items():
+        for place, group in enumerate(groups):
+            means[place] = _mean_tokens(
+                [own.num_tokens for own in group.replays if own.removed == removed]
+            )
+    return found
+
+
+def _branch_tokens(groups: Sequence[Group], turns: Sequence[str]) -> dict[str, FloatArray]:
+    """Return the mean tokens of a continuation after each turn, in each group."""
+    found = {turn: np.zeros(len(groups)) for own in groups[:1] for turn in own.branches}
+    for turn, means in found.items():
+        shared = turns.index(turn) + 1
+        for place, group in enumerate(groups):
+            means[place] = _mean_tokens(
+                [
+                    own.num_tokens
+                    for own in group.replays
+                    if not own.removed and own.num_shared == shared
+                ]
+            )
+    return found
+
+
+def _mean_tokens(counts: Sequence[Sequence[int]]) -> float:
+    flat: IntArray = np.array([count for own in counts for count in own])
+    return float(flat.mean()) if flat.size else 0.0

@@ -1,0 +1,228 @@
+"""Pilots of the rollouts that a run has recorded, with what was measured on them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from baselines.advise.pilot import Played, make_runner, measured, with_turn_measurements
+from baselines.advise.settings import AdviseConfig
+from baselines.common.files import CONFIG_FILE
+from baselines.common.rollout_file import ROLLOUTS_FILE, RecordedGroup, read_rollouts
+from baselines.common.types import FloatArray
+from baselines.credit import ALLOCATORS
+from baselines.policies.base import Completion, Prompt, Sampling
+from baselines.rollouts.groups import Group
+from baselines.rollouts.plan import removals_are_recounts, repeated_turn_names, turn_names
+from baselines.rollouts.rollout import Replays, Rollout, RolloutRequest
+from baselines.rollouts.runner import RolloutRunner
+from baselines.rollouts.team_env import team_env
+from ccpo_env import load_tasks
+from ccpo_env.env import TeamAnswerEnv
+from ccpo_env.prompts import chat_messages, plain_text
+from ccpo_env.types import Task
+from ccpo_env.voting import Ballot
+
+
+@runtime_checkable
+class Tokenizes(Protocol):
+    """A policy that reads recorded texts as its completions."""
+
+    def completions_of(
+        self, prompts: Sequence[Prompt], texts: Sequence[str], *, sampling: Sampling
+    ) -> list[Completion]:
+        """Return given texts as completions of prompts."""
+        ...
+
+
+def settings_of_run(config: AdviseConfig) -> AdviseConfig:
+    """Return the config, with the team and tasks of the run that it names, if any.
+
+    Raises:
+        ValueError: If --from has no recorded rollouts, or a setting does not fit the team.
+    """
+    run = config.from_ or Path(config.policy or "tiny")
+    path = run / CONFIG_FILE
+    saved: Mapping[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    if "topology" not in saved:  # the folder of a model has a config.json of its own
+        saved = {}
+    if config.from_ is not None and not (saved and (run / ROLLOUTS_FILE).is_file()):
+        raise ValueError(
+            f"--from must be the folder of a run with {ROLLOUTS_FILE}, got {run}; leave it out to "
+            f"play new rollouts, or train with --record-every 1"
+        )
+    known = {name: saved[name] for name in ("weights", "lora_rank", "max_tokens") if name in saved}
+    if config.from_ is not None:
+        known |= {"temperature": saved["temperature"], "group_size": saved["group_size"]}
+    return replace(
+        config.of_run(saved),
+        **known,
+        policy=config.policy or (str(run) if config.from_ else "tiny"),
+        tasks=config.tasks or saved.get("tasks", "arithmetic"),
+    )
+
+
+def recorded_pilot(config: AdviseConfig, on_progress: Callable[[str], None]) -> Played:
+    """Return the pilot of the newest recorded groups; gradients are those of the policy now.
+
+    Raises:
+        ValueError: If too few groups can be used, or the policy cannot read texts.
+    """
+    assert config.from_ is not None
+    runner = make_runner(config)
+    rows = read_rollouts(config.from_ / ROLLOUTS_FILE)
+    tasks = {task.id: task for task in load_tasks(config.tasks or "arithmetic", split="train")}
+    env = team_env(config.team, [("-", "-")]).unwrapped
+    newest = [row for row in reversed(rows) if _is_usable(row, tasks, config.group_size)]
+    chosen = newest[: config.groups]
+    on_progress(f"reading {len(chosen)} recorded groups")
+    groups = [_group(row, tasks[row["task_id"]], env, runner, config) for row in chosen]
+    groups = with_turn_measurements(config, groups, runner)
+    steps = [row["step"] for row in chosen] or [0]
+    return measured(
+        config,
+        _with_common_measurements(groups),
+        runner,
+        rating_tokens=np.zeros(len(groups)),
+        play_s=0.0,
+        tokens=sum(one.num_tokens for group in groups for one in group.rollouts),
+        source=f"recorded in steps {min(steps)} to {max(steps)}, texts tokenized anew",
+        num_left_out=len(rows) - len(newest),
+        on_progress=on_progress,
+    )
+
+
+def _is_usable(row: RecordedGroup, tasks: Mapping[str, Task], group_size: int) -> bool:
+    """Return whether a group is complete: its task is known, and no text was shortened."""
+    task = tasks.get(row["task_id"])
+    is_measured = all(reward is not None for own in row["replays"] for reward in own["rewards"])
+    is_whole = task is not None and task.question == row["question"]
+    return is_whole and is_measured and len(row["rewards"]) == group_size
+
+
+def _group(
+    row: RecordedGroup,
+    task: Task,
+    env: TeamAnswerEnv,
+    runner: RolloutRunner,
+    config: AdviseConfig,
+) -> Group:
+    """Return a recorded group as if it had just been played."""
+    sampling = Sampling(temperature=config.temperature, max_tokens=config.max_tokens)
+    sampled = [
+        _completions(runner, role, env, task, turn, row["messages"], sampling)
+        for turn, role in enumerate(runner.role_of.values())
+    ]
+    rollouts = []
+    for place, texts in enumerate(row["messages"]):
+        last = env.conversation(task, prefix=texts[:-1]).add_message(texts[-1])
+        assert last.verdict is not None
+        completions = tuple(own[place] for own in sampled)
+        rollouts.append(
+            Rollout(RolloutRequest(task), last.messages, completions, last.verdict, last.ballot)
+        )
+    removed, branches, replays = _replayed(row, runner)
+    if removals_are_recounts(runner.topology):
+        removed = _recounts([own.ballot for own in rollouts if own.ballot], runner, config)
+    return Group(
+        task=task,
+        rollouts=tuple(rollouts),
+        removed=removed,
+        branches=branches,
+        turns=repeated_turn_names(runner.topology),
+        replays=replays,
+    )
+
+
+def _completions(
+    runner: RolloutRunner,
+    role: str,
+    env: TeamAnswerEnv,
+    task: Task,
+    turn: int,
+    messages: Sequence[Sequence[str]],
+    sampling: Sampling,
+) -> list[Completion]:
+    """Return the completions of a turn in all rollouts of a group."""
+    policy = runner.policies[role]
+    if not isinstance(policy, Tokenizes):
+        raise ValueError(
+            f"policy must be a model in this process to read recorded rollouts, got "
+            f"{type(policy).__name__}; leave --from out"
+        )
+    parts = [env.conversation(task, prefix=own[:turn]).prompt_parts(turn) for own in messages]
+    prompts = [Prompt(plain_text(*own), tuple(chat_messages(*own))) for own in parts]
+    return policy.completions_of(prompts, [own[turn] for own in messages], sampling=sampling)
+
+
+def _replayed(
+    row: RecordedGroup, runner: RolloutRunner
+) -> tuple[dict[frozenset[str], FloatArray], dict[str, FloatArray], tuple[Replays, ...]]:
+    """Return the rewards of removals and continuations, and their replays with tokens."""
+    names = turn_names(runner.topology)
+    once: dict[frozenset[str], FloatArray] = {}
+    rows: dict[frozenset[str] | str, list[list[float]]] = {}
+    replays = []
+    for own in row["replays"]:
+        without, rewards = frozenset(own["without"]), [float(r or 0.0) for r in own["rewards"]]
+        if own["rollout"] is None:
+            once[without] = np.array(rewards)
+        else:
+            rows.setdefault(without or names[own["kept"] - 1], []).append(rewards)
+        counts = tuple(_count(runner, own["speakers"], texts) for texts in own["messages"])
+        replays.append(Replays(without, own["rollout"], own["kept"], (), (), (), counts))
+    removed = once | {key: np.array(v) for key, v in rows.items() if isinstance(key, frozenset)}
+    branches = {key: np.array(values) for key, values in rows.items() if isinstance(key, str)}
+    return removed, branches, tuple(replays)
+
+
+def _count(runner: RolloutRunner, speakers: Sequence[str], texts: Sequence[str]) -> int:
+    """Return the tokens of the messages of one replay."""
+    total = 0
+    for speaker, text in zip(speakers, texts, strict=False):
+        policy = runner.policy_of(speaker)
+        assert isinstance(policy, Tokenizes)
+        (own,) = policy.completions_of([Prompt("-")], [text], sampling=Sampling())
+        total += len(own.token_ids)
+    return total
+
+
+def _recounts(
+    ballots: Sequence[Ballot], runner: RolloutRunner, config: AdviseConfig
+) -> dict[frozenset[str], FloatArray]:
+    """Return the rewards of each rollout's vote without each set of voters, (G, 1) per set."""
+    allocators = [ALLOCATORS[name] for name in config.compared]
+    wanted = [
+        removed
+        for own in allocators
+        if "removed_rewards" in own.needs
+        for removed in own.plan_removals(
+            runner.agents, np.random.default_rng(0), are_recounts=True
+        ).removals
+    ]
+    removals = list(dict.fromkeys(wanted))
+    speakers = [turn.speaker for turn in runner.topology.turns]
+    counted = np.array([[one not in removed for one in speakers] for removed in removals])
+    rewards = np.stack([ballot.rewards(counted) for ballot in ballots], axis=-1)  # (S, G)
+    return dict(zip(removals, rewards[..., None], strict=True))
+
+
+def _with_common_measurements(groups: Sequence[Group]) -> list[Group]:
+    """Return the groups with only what was measured on all of them."""
+    if not groups:
+        return []
+    removed = set.intersection(*(set(own.removed) for own in groups))
+    branches = set.intersection(*(set(own.branches) for own in groups))
+    return [
+        replace(
+            own,
+            removed={key: own.removed[key] for key in own.removed if key in removed},
+            branches={turn: own.branches[turn] for turn in own.branches if turn in branches},
+        )
+        for own in groups
+    ]

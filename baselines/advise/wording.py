@@ -1,0 +1,186 @@
+"""What advice says: cells of its tables, the recommendation, and the command to train with."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING
+
+from baselines.advise.advice import LOW_COSINE, Advice, Row
+from baselines.advise.candidates import REFERENCE, Variant
+from baselines.advise.efficiency import Efficiency
+from baselines.advise.settings import AdviseConfig
+from baselines.common.checks import flag_of
+from baselines.rollouts.team_env import TEAM_SIZES, unread_size
+from baselines.train.config import TrainConfig
+from baselines.train.unread import what_reads
+
+if TYPE_CHECKING:
+    from baselines.advise.pilot import Played
+
+MUCH = 99.0
+"""Efficiency above which a table says only that it is larger."""
+
+
+def efficiency_text(found: Efficiency) -> str:
+    """Return an efficiency with its interval, or how many tasks would measure it."""
+    if found.value is None or found.low is None or found.high is None:
+        return f"needs ~{tasks_text(found.tasks_needed)} tasks"
+    if found.value == found.low == found.high:
+        return "0 (points away)"
+    return f"{_number(found.value)} [{_number(found.low)}, {_number(found.high)}]"
+
+
+def tasks_text(count: int | None) -> str:
+    """Return a number of tasks, rounded to two digits."""
+    if count is None:
+        return "more"
+    if count >= 1_000_000:
+        return "a million or more"
+    digits = max(0, len(str(count)) - 2)
+    return f"{-(-count // 10**digits) * 10**digits:,}"
+
+
+def cosine_text(found: Efficiency) -> str:
+    """Return the cosine with the true gradient, marked where it is low."""
+    if found.cosine is None:
+        return "-"
+    mark = " !" if found.cosine < LOW_COSINE else ""
+    return f"{found.cosine:.2f}{mark}"
+
+
+def verdict_text(row: Row) -> str:
+    """Return what the audit says of a row."""
+    if row.variant.allocator == REFERENCE:
+        return "reference"
+    if row.degenerate:
+        return "degenerate"
+    return "no signal" if row.correlation is None else f"differs, r {row.correlation:.2f}"
+
+
+def setup_text(variant: Variant) -> str:
+    """Return a combination as a phrase."""
+    credit = (
+        "the shared reward" if variant.allocator == REFERENCE else f"{variant.allocator} credit"
+    )
+    samples = f" (M = {variant.num_samples})" if variant.num_samples else ""
+    group = "one rollout per task" if variant.group_size == 1 else f"groups of {variant.group_size}"
+    return f"{credit}{samples} with {variant.optimizer} and {group}"
+
+
+def recommendation(advice: Advice) -> str:
+    """Return the recommendation in one sentence, as far as the simultaneous tests support it."""
+    best = efficiency_text(advice.row(advice.best).overall)
+    tests = f"({advice.num_compared} alternatives tested together at the 5 % level)"
+    rest = _unmeasured(advice)
+    than = setup_text(advice.reference)
+    if advice.beats_shared:
+        return (
+            f"Train with {setup_text(advice.best)}: {best} times as efficient per token as "
+            f"{than}, and better than every shared reward that was measured {tests}{rest}."
+        )
+    if advice.beats_reference:
+        fewer = advice.best.group_size < advice.reference.group_size
+        return (
+            f"Nothing beats the shared reward here{'; more tasks per step do' if fewer else ''}: "
+            f"{setup_text(advice.best)} is {best} times as efficient per token as with "
+            f"{than.removeprefix('the shared reward with ')} {tests}{rest}."
+        )
+    return f"Nothing measurable beats the shared reward here: keep {than} {tests}{rest}."
+
+
+def _unmeasured(advice: Advice) -> str:
+    """Return how many rows are not measurable, and how many tasks would do; empty if all are."""
+    needed = [row.efficiency.tasks_needed for row in advice.rows if row.efficiency.value is None]
+    if not needed:
+        return ""
+    counts = sorted(count or 0 for count in needed)
+    lowest, highest = tasks_text(counts[0]), tasks_text(counts[-1])
+    span = lowest if lowest == highest else f"{lowest} to {highest}"
+    return (
+        f"; {len(counts)} of {len(advice.rows)} rows are not measurable with this pilot, for which "
+        f"about {span} tasks would do"
+    )
+
+
+def warnings(advice: Advice, played: Played) -> list[str]:
+    """Return what the reader must know before trusting the numbers."""
+    said = []
+    if not played.has_gradients:
+        said.append(
+            "The policy is an endpoint without gradients: only the size of the advantages is "
+            "compared (every completion counts as one direction of its own), and biased credit "
+            "cannot be measured."
+        )
+    if played.estimated_tokens:
+        said.append("The endpoint reports no tokens: four characters are counted as one.")
+    low = sorted(
+        {
+            row.variant.allocator
+            for row in advice.rows
+            if row.efficiency.cosine is not None and row.efficiency.cosine < LOW_COSINE
+        }
+    )
+    if low:
+        said.append(
+            f"! Cosine with the true gradient below {LOW_COSINE}: {', '.join(low)} optimizes "
+            f"something else in part; its efficiency counts only the part along the true gradient."
+        )
+    if played.num_left_out:
+        said.append(f"{played.num_left_out} groups were not measured completely and left out.")
+    return said
+
+
+def source_text(played: Played) -> str:
+    """Return where the pilot was taken, which its numbers depend on."""
+    data = played.data
+    return (
+        f"{len(data.outcomes)} tasks of {played.tasks}, {data.group_size} rollouts each "
+        f"({played.source}) of {played.policy}; {played.tokens:,} tokens. A pilot speaks for the "
+        f"policy that it was taken from, and efficiencies change in training: look again later."
+    )
+
+
+def train_command(config: AdviseConfig, advice: Advice) -> str:
+    """Return the command line that trains with the recommended setup at equal tokens per step."""
+    best = advice.best
+    rows = advice.row(best), advice.row(advice.reference)
+    per_task = rows[1].tokens_per_task / max(1e-9, rows[0].tokens_per_task)
+    tasks_per_step = max(1, round(TrainConfig.tasks_per_step * per_task))
+    values: dict[str, object] = {
+        "policy": config.policy or "tiny",
+        "tasks": config.tasks or "arithmetic",
+        **_team_flags(config),
+        **_changed(config, ("verifier", "weights", "temperature", "max_tokens")),
+        **({"lora_rank": config.lora_rank} if config.weights == "lora" else {}),
+        "allocator": best.allocator,
+        "optimizer": best.optimizer,
+        "group_size": best.group_size,
+        "tasks_per_step": tasks_per_step,
+    }
+    if best.num_samples:
+        run = replace(TrainConfig(), **asdict(config.team), allocator=best.allocator)
+        names = ("removed_samples", "branch_samples")
+        values |= {name: best.num_samples for name in names if what_reads(run, name) is None}
+    words: Sequence[str] = [
+        word for name, value in values.items() for word in (flag_of(name), str(value))
+    ]
+    return shlex.join(["ccpo", "train", *words])
+
+
+def _team_flags(config: AdviseConfig) -> dict[str, object]:
+    team = config.team
+    sizes = [name for name in TEAM_SIZES if unread_size(team, name) is None]
+    return {"topology": team.topology, **{name: getattr(team, name) for name in sizes}}
+
+
+def _changed(config: AdviseConfig, names: Sequence[str]) -> dict[str, object]:
+    given = {name: getattr(config, name) for name in names}
+    return {name: value for name, value in given.items() if value != getattr(TrainConfig, name)}
+
+
+def _number(value: float) -> str:
+    if value >= MUCH:
+        return f">{MUCH:.0f}"
+    return f"{value:.2f}" if value >= 0.1 else f"{value:.3f}"

@@ -1,0 +1,1 @@
+"""Map of where credit pays: exact efficiency of every allocator in games, checked by training."""

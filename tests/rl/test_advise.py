@@ -1,0 +1,233 @@
+"""Advice: rows, recommendation, files and the command."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from baselines.advise import wording
+from baselines.advise.advice import Advice, advise
+from baselines.advise.candidates import Variant
+from baselines.advise.command import advice_of as advice_of_pilot
+from baselines.advise.command import main
+from baselines.advise.efficiency import Efficiency
+from baselines.advise.pilot import Played
+from baselines.advise.pilot_data import PilotData
+from baselines.advise.settings import AdviseConfig
+from baselines.bench.credit.games.chain import make_chain
+from baselines.bench.credit.games.vote_game import make_vote
+from baselines.bench.credit.pilots import pilot_of
+from baselines.rollouts.team_env import TeamSettings
+
+TEAM: dict[str, Any] = {"topology": "vote", "num_voters": 5, "num_thinkers": 1}
+
+
+def advice_of(data: PilotData, allocators: tuple[str, ...]) -> Advice:
+    return advise(
+        data, allocators=allocators, optimizers=["grpo", "reinforce_pp"], group_sizes=[8, 2, 1]
+    )
+
+
+@pytest.fixture(scope="module")
+def vote() -> Advice:
+    rng = np.random.default_rng(0)
+    return advice_of(pilot_of(make_vote(5, rng), 40, 8, 1, rng), ("shapley", "leave_one_out"))
+
+
+@pytest.fixture(scope="module")
+def chain() -> Advice:
+    rng = np.random.default_rng(0)
+    return advice_of(pilot_of(make_chain(1, rng), 40, 8, 2, rng), ("branch", "leave_one_out"))
+
+
+def test_shapley_credit_is_recommended_in_a_vote(vote: Advice) -> None:
+    assert vote.beats_shared
+    assert vote.best.allocator == "shapley"
+    said = wording.recommendation(vote)
+    assert said.startswith("Train with shapley credit")
+    assert "better than every shared reward" in said
+    assert f"({vote.num_compared} alternatives tested together at the 5 % level)" in said
+
+
+def test_nothing_beats_the_shared_reward_in_a_chain(chain: Advice) -> None:
+    assert not chain.beats_shared
+    assert chain.best.allocator == "shared"
+    assert "Nothing" in wording.recommendation(chain)
+
+
+def test_reference_rows_are_one(vote: Advice) -> None:
+    for row in vote.rows:
+        if row.variant.allocator == "shared":
+            assert row.efficiency.value == pytest.approx(1.0)
+            assert row.degenerate
+            assert row.cost_share == 0.0
+    assert vote.row(vote.reference).overall.value == pytest.approx(1.0)
+
+
+def test_rows_of_credit_that_costs_tokens(chain: Advice) -> None:
+    row = chain.row(Variant("branch", "grpo", 8, 2))
+    assert row.tokens_per_task == 8 * 2 + 8 * 2
+    assert row.cost_share == 0.5
+    assert not row.degenerate
+    exact = chain.row(Variant("leave_one_out", "grpo", 8, 2))  # a mean per task is cancelled
+    assert exact.degenerate
+    assert exact.efficiency.value == pytest.approx(16 / (16 + 2 * 2))
+
+
+def test_single_weights_have_efficiencies_of_their_own() -> None:
+    rng = np.random.default_rng(0)
+    data = replace(
+        pilot_of(make_chain(1, rng), 40, 4, 2, rng),
+        weights_of=(0, 1),
+        weights_names=("thinker", "solver"),
+    )
+    found = advise(data, allocators=["branch"], optimizers=["grpo"], group_sizes=[4, 2])
+    own = found.row(Variant("branch", "grpo", 4, 2)).of_weights
+    assert set(own) == {"thinker", "solver"}
+    assert found.row(Variant("branch", "grpo", 2, 2)).of_weights == {}
+    team = found.row(Variant("branch", "grpo", 4, 2)).efficiency.value
+    values = [one.value for one in own.values()]
+    assert all(value is not None for value in values)
+    # Each has unit noise under the shared reward, so the team is about their harmonic mean.
+    harmonic = 2.0 / sum(1.0 / value for value in values if value is not None)
+    assert team == pytest.approx(harmonic, rel=0.1)
+
+
+def test_command_to_train_has_equal_tokens_per_step_and_only_flags_that_count(
+    vote: Advice,
+) -> None:
+    config = AdviseConfig(**TEAM, verifier="math", num_debaters=2, num_rounds=2)
+    small = replace(vote, best=Variant("shapley", "reinforce_pp", 2, 1))
+    words = wording.train_command(config, small).split()
+    flags = dict(zip(words[2::2], words[3::2], strict=True))
+    assert flags["--allocator"] == "shapley"
+    assert flags["--group-size"] == "2"
+    assert flags["--tasks-per-step"] == "128"
+    assert flags["--num-voters"] == "5"
+    assert not {"--removed-samples", "--branch-samples", "--num-thinkers"} & set(flags)
+
+
+def test_texts_of_numbers() -> None:
+    found = Efficiency(value=1.234, low=0.05, high=200.0, signal=1.0, signal_error=1.0, noise=1.0)
+    assert wording.efficiency_text(found) == "1.23 [0.050, >99]"
+    missing = replace(found, value=None, low=None, high=None, tasks_needed=1234)
+    assert wording.efficiency_text(missing) == "needs ~1,300 tasks"
+    assert wording.tasks_text(2_000_000) == "a million or more"
+    assert wording.cosine_text(replace(found, cosine=0.85)) == "0.85 !"
+    assert wording.cosine_text(found) == "-"
+
+
+def test_settings_are_checked() -> None:
+    with pytest.raises(ValueError, match="groups must be >= 8"):
+        AdviseConfig(groups=3).check()
+    with pytest.raises(ValueError, match="allocator"):
+        AdviseConfig(allocators=("shapely",)).check()
+    from baselines.rollouts.team_env import team_env
+
+    topology = team_env(TeamSettings(), [("-", "-")]).unwrapped.topology
+    with pytest.raises(ValueError, match="groups must be <= "):
+        AdviseConfig(groups=100_000).check_memory(topology)
+
+
+def run(folder: Path, *more: str) -> dict[str, Any]:
+    words = ["--group-size", "2", "--samples", "1", "--optimizers", "grpo", "--optimizer", "grpo"]
+    assert main(["--groups", "8", *words, *more, "--out-dir", str(folder)]) == 0
+    found: dict[str, Any] = json.loads((folder / "advice.json").read_text())
+    return found
+
+
+def test_command_writes_the_advice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = run(tmp_path, "--ratings")
+    assert isinstance(found["recommendation"], str)
+    keys = {"allocator", "optimizer", "group_size", "efficiency", "low", "high", "degenerate"}
+    assert all(keys <= set(row) for row in found["rows"])
+    for row in found["rows"]:
+        ends = [row[name] for name in ("low", "efficiency", "high")]
+        assert all(end is None for end in ends) or ends == sorted(ends)
+        assert row["measurable"] == (row["efficiency"] is not None)
+        assert row["measurable"] or row["tasks_needed"] > 8
+    names = {row["allocator"] for row in found["rows"]}
+    assert {"shared", "leave_one_out", "branch", "self_evaluation", "influence"} <= names
+    assert "own_answer" not in names  # in a chain, an answer before the last is a leak
+    said = capsys.readouterr().out
+    assert max(map(len, said.splitlines()[:-3])) <= 80
+    assert "ccpo train --policy tiny" in said
+    page = (tmp_path / "advice.html").read_text(encoding="utf-8")
+    assert found["command"] in page
+    assert "Content-Security-Policy" in page
+
+
+def test_recorded_rollouts_of_a_run(tmp_path: Path) -> None:
+    from baselines.train.command import main as train
+
+    folder = tmp_path / "run"
+    sizes = ["--steps", "2", "--tasks-per-step", "6", "--group-size", "4", "--num-eval-tasks", "4"]
+    flags = ["--allocator", "branch", "--branch-samples", "2", "--eval-every", "0"]
+    assert train([*sizes, *flags, "--out-dir", str(folder)]) == 0
+    words = ["--from", str(folder), "--optimizers", "grpo", "--optimizer", "grpo"]
+    assert main([*words, "--out-dir", str(tmp_path / "advice")]) == 0
+    found = json.loads((tmp_path / "advice" / "advice.json").read_text())
+    assert found["num_tasks"] == 12
+    assert "recorded in steps 1 to 2" in found["source"]
+    names = {row["allocator"] for row in found["rows"]}
+    assert {"shared", "branch", "c3"} <= names
+    assert "leave_one_out" not in names  # no agent was removed
+    (branch,) = [
+        row
+        for row in found["rows"]
+        if (row["allocator"], row["group_size"], row["samples"]) == ("branch", 4, 2)
+    ]
+    assert 0.3 < branch["cost_share"] < 0.7
+
+
+def test_run_without_recorded_rollouts_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["--from", str(tmp_path)])
+    assert stopped.value.code == 2
+    assert "--from must be the folder of a run with rollouts.jsonl" in capsys.readouterr().err
+
+
+def test_policy_without_gradients_gets_the_advantages_alone() -> None:
+    rng = np.random.default_rng(0)
+    data = replace(pilot_of(make_vote(5, rng), 40, 4, 1, rng), sketches=None)
+    played = Played(
+        data=data,
+        source="new rollouts",
+        policy="endpoint:http://localhost",
+        tasks="arithmetic",
+        num_left_out=1,
+        tokens=100,
+        play_s=1.0,
+        gradient_s=0.0,
+        has_gradients=False,
+        estimated_tokens=True,
+    )
+    config = AdviseConfig(**TEAM, optimizers=("grpo",), optimizer="grpo", group_size=4)
+    found = advice_of_pilot(config, played)
+    row = found.row(Variant("leave_one_out", "grpo", 4, 1))
+    rewards = np.array([own.team_rewards for own in data.outcomes])
+    without = [
+        [(own.without(agent) - own.without(agent).mean()).ravel() for own in data.outcomes]
+        for agent in data.outcomes[0].agents
+        if own_is_measured(data, agent)
+    ]
+    shared = ((rewards - rewards.mean(axis=1, keepdims=True)) ** 2).sum() * len(without)
+    centred = rewards - rewards.mean(axis=1, keepdims=True)
+    difference = sum(((centred - np.array(own)) ** 2).sum() for own in without)
+    assert row.efficiency.value == pytest.approx(shared / difference, rel=0.02)  # less |mean|²
+    assert found.row(Variant("shapley", "grpo", 4, 1)).efficiency.value is None
+    said = " ".join(wording.warnings(found, played))
+    assert "endpoint without gradients" in said
+    assert "four characters" in said
+    assert "1 groups were not measured" in said
+
+
+def own_is_measured(data: PilotData, agent: str) -> bool:
+    return data.outcomes[0].without(agent) is not None

@@ -1,0 +1,170 @@
+"""Efficiency of credit from the gradients of a pilot: formulas by other routes, and coverage."""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+import numpy as np
+import pytest
+
+from baselines.advise.efficiency import (
+    MIN_SIGNAL_Z,
+    MIN_TASKS,
+    Candidate,
+    Pilot,
+)
+from baselines.common.types import FloatArray
+
+NUM_TASKS, WIDTH = 24, 5
+TRUE = np.array([1.0, -0.5, 0.25, 0.0, 0.0])
+
+
+def gradients(noise: float, *, seed: int, along: float = 1.0, parts: int = 1) -> FloatArray:
+    rng = np.random.default_rng(seed)
+    return along * TRUE + noise * rng.normal(size=(parts, NUM_TASKS, WIDTH))
+
+
+def candidate(
+    values: FloatArray, tokens: float = 10.0, expectation: str | None = None
+) -> Candidate:
+    return Candidate(
+        gradients=values, num_tokens=np.full(NUM_TASKS, tokens), expectation=expectation
+    )
+
+
+def test_signal_noise_and_projection_equal_loops_over_pairs_of_tasks() -> None:
+    unbiased, own = gradients(1.0, seed=0)[0], gradients(2.0, seed=1, parts=2)
+    found = Pilot(unbiased, num_resamples=3).information(candidate(own))
+    mean = own.mean(axis=0)
+    pairs = list(permutations(range(NUM_TASKS), 2))
+    assert found.signal == pytest.approx(np.mean([mean[i] @ mean[j] for i, j in pairs]))
+    assert found.along == pytest.approx(np.mean([mean[i] @ unbiased[j] for i, j in pairs]))
+    covariances = [np.trace(np.cov(part.T)) for part in own]
+    assert found.noise == pytest.approx(np.mean(covariances))
+    # The influence of a task is how far the statistic changes without it.
+    without = [
+        np.mean([mean[i] @ unbiased[j] for i, j in pairs if left_out not in (i, j)])
+        for left_out in range(NUM_TASKS)
+    ]
+    jackknife = np.sqrt((NUM_TASKS - 1) / NUM_TASKS * np.sum((without - np.mean(without)) ** 2))
+    assert found.along_error == pytest.approx(jackknife, rel=0.05)
+
+
+def test_efficiency_of_one_expectation_is_the_ratio_of_noise_times_tokens() -> None:
+    reference, own = gradients(1.0, seed=0), gradients(2.0, seed=1)
+    pilot = Pilot(reference[0], expectation="true")
+    one, two = (
+        pilot.information(candidate(values, tokens, "true"))
+        for values, tokens in ((own, 30.0), (reference, 10.0))
+    )
+    found = pilot.efficiency(one, two)
+    noise = [np.trace(np.cov(values[0].T)) for values in (own, reference)]
+    assert found.value == pytest.approx(noise[1] * 10.0 / (noise[0] * 30.0))
+    assert found.value is not None
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low < found.value < found.high
+    assert found.cosine == 1.0
+    assert found.tasks_needed is None
+
+
+def test_projected_efficiency_counts_the_part_along_the_true_gradient() -> None:
+    rng = np.random.default_rng(3)
+    sideways = np.array([0.0, 0.0, 0.0, 1.5, 0.0])
+    reference = TRUE + 0.1 * rng.normal(size=(1, NUM_TASKS, WIDTH))
+    own = 2.0 * TRUE + sideways + 0.1 * rng.normal(size=(1, NUM_TASKS, WIDTH))
+    pilot = Pilot(reference[0])
+    one, two = (pilot.information(candidate(values)) for values in (own, reference))
+    found = pilot.efficiency(one, two)
+    noise = [np.trace(np.cov(values[0].T)) for values in (own, reference)]
+    assert found.value == pytest.approx(4.0 * noise[1] / noise[0], rel=0.05)
+    expected = 2.0 * TRUE + sideways
+    cosine = expected @ TRUE / np.linalg.norm(expected) / np.linalg.norm(TRUE)
+    assert found.cosine == pytest.approx(cosine, abs=0.02)
+
+
+def test_multiple_of_the_reference_costs_its_tokens_alone() -> None:
+    reference = gradients(0.3, seed=0)
+    pilot = Pilot(reference[0])
+    one = pilot.information(candidate(3.0 * reference, 20.0))
+    found = pilot.efficiency(one, pilot.information(candidate(reference, 10.0)))
+    assert found.value == pytest.approx(0.5)
+    assert found.low == pytest.approx(0.5)
+    assert found.high == pytest.approx(0.5)
+
+
+def test_gradient_that_points_away_has_efficiency_zero() -> None:
+    pilot = Pilot(gradients(0.1, seed=0)[0])
+    away = pilot.information(candidate(gradients(0.1, seed=1, along=-1.0)))
+    found = pilot.efficiency(away, pilot.information(candidate(gradients(0.1, seed=2))))
+    assert (found.value, found.low, found.high) == (0.0, 0.0, 0.0)
+    assert found.cosine == pytest.approx(-1.0, abs=0.1)
+
+
+def test_noise_alone_is_not_measurable_and_says_how_many_tasks_would_do() -> None:
+    pilot = Pilot(gradients(20.0, seed=0)[0])
+    one, two = (pilot.information(candidate(gradients(20.0, seed=seed))) for seed in (1, 2))
+    found = pilot.efficiency(one, two)
+    assert min(one.z, two.z) < MIN_SIGNAL_Z
+    assert (found.value, found.low, found.high) == (None, None, None)
+    assert found.tasks_needed is not None
+    assert found.tasks_needed > NUM_TASKS
+    nothing = pilot.information(candidate(np.zeros((1, NUM_TASKS, WIDTH)), expectation="same"))
+    noisy = pilot.information(candidate(gradients(1.0, seed=4), expectation="same"))
+    with np.errstate(all="ignore"):
+        assert pilot.efficiency(nothing, noisy).value is None
+
+
+def test_pilot_of_few_tasks_is_refused() -> None:
+    with pytest.raises(ValueError, match=f">= {MIN_TASKS} tasks, got 3; raise --groups"):
+        Pilot(np.zeros((3, WIDTH)))
+
+
+def test_parts_of_a_candidate_are_the_gradients_of_single_weights() -> None:
+    values = gradients(1.0, seed=0)
+    both = candidate(np.concatenate([values, 2.0 * values], axis=-1))
+    np.testing.assert_array_equal(both.part(0, 2).gradients, values)
+    np.testing.assert_array_equal(both.part(1, 2).gradients, 2.0 * values)
+
+
+@pytest.mark.no_cover
+def test_intervals_of_heavy_tails_cover_the_truth() -> None:
+    # Noise of both is a common factor per task times its own, so that they are dependent.
+    rng = np.random.default_rng(0)
+    hits = 0
+    for number in range(150):
+        common = rng.exponential(size=(1, 48, 1))
+        one, two = (common * rng.normal(size=(1, 48, WIDTH)) for _ in range(2))
+        pilot = Pilot(two[0], num_resamples=300, seed=number)
+        tokens = np.full(48, 1.0)
+        own, reference = (
+            pilot.information(Candidate(gradients=values, num_tokens=tokens, expectation="same"))
+            for values in (np.sqrt(2.0) * one, two)
+        )
+        found = pilot.efficiency(own, reference)
+        assert found.low is not None
+        assert found.high is not None
+        hits += found.low <= 0.5 <= found.high
+    assert hits >= 0.90 * 150  # 95 % on average; 90 % has a chance of 1 in 100 at 95 %
+
+
+@pytest.mark.no_cover
+def test_simultaneous_bounds_are_rarely_above_the_truth() -> None:
+    rng = np.random.default_rng(1)
+    num_wrong = num_wrong_alone = 0
+    for number in range(100):
+        values = rng.normal(size=(9, 1, NUM_TASKS, WIDTH))
+        pilot = Pilot(values[0, 0], num_resamples=300, seed=number)
+        known = [pilot.information(candidate(own, 10.0, "same")) for own in values]
+        lows = pilot.simultaneous_lows(known[1:], known[0])
+        num_wrong += bool((lows > 0.0).any())
+        alone = [pilot.simultaneous_lows([own], known[0])[0] for own in known[1:]]
+        num_wrong_alone += bool((np.array(alone) > 0.0).any())
+    assert num_wrong <= 0.11 * 100  # 5 % on average
+    assert num_wrong_alone > 2 * num_wrong  # single tests of 8 rows are not enough
+
+
+def test_simultaneous_bounds_leave_out_what_cannot_be_measured() -> None:
+    pilot = Pilot(gradients(20.0, seed=0)[0])
+    known = [pilot.information(candidate(gradients(20.0, seed=seed))) for seed in (1, 2)]
+    assert pilot.simultaneous_lows(known[1:], known[0]).tolist() == [-np.inf]

@@ -1,0 +1,190 @@
+"""Which advantages are unbiased, and by which factor: checked against exact gradients of games."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from baselines.advise.advice import is_degenerate
+from baselines.advise.candidates import PLAIN, Candidates, Variant
+from baselines.advise.expectation import (
+    UNBIASED,
+    OwnBaseline,
+    is_linear,
+    own_shares,
+    token_weights,
+)
+from baselines.advise.pilot_data import (
+    PilotData,
+    batches,
+    orthogonal_sketches,
+    scaled_to_noise,
+    subsampled,
+    task_gradients,
+)
+from baselines.bench.credit.games.chain import make_chain
+from baselines.bench.credit.games.vote_game import make_vote
+from baselines.bench.credit.pilots import pilot_of
+from baselines.credit import ALLOCATORS
+from baselines.credit.audit import audit
+from baselines.optimizers import OPTIMIZERS
+
+GROUP, SAMPLES = 4, 2
+
+
+@pytest.fixture(scope="module")
+def chain() -> PilotData:
+    return pilot_of(
+        make_chain(1, np.random.default_rng(0)), 40, GROUP, SAMPLES, np.random.default_rng(1)
+    )
+
+
+@pytest.fixture(scope="module")
+def vote() -> PilotData:
+    return pilot_of(make_vote(3, np.random.default_rng(0)), 40, GROUP, 1, np.random.default_rng(1))
+
+
+@pytest.mark.no_cover
+@pytest.mark.parametrize("optimizer", ["grpo", "rloo", "reinforce_pp"])
+def test_unbiased_candidates_have_the_exact_gradient_as_their_mean(optimizer: str) -> None:
+    game = make_chain(1, np.random.default_rng(0))
+    data = pilot_of(game, 1200, GROUP, SAMPLES, np.random.default_rng(2))
+    candidates, exact = Candidates(data), game.gradient().reshape(-1)
+    for allocator in UNBIASED:
+        samples = SAMPLES if allocator != "shared" else 0
+        for size in (GROUP, 2):
+            own = candidates.candidate(Variant(allocator, optimizer, size, samples))
+            assert own.expectation == PLAIN, allocator
+            mean = own.gradients.mean(axis=0)  # (N, P)
+            errors = mean.std(axis=0) / np.sqrt(len(mean))
+            z = (mean.mean(axis=0) - exact)[errors > 0] / errors[errors > 0]
+            assert np.abs(z).max() < 5.0, (allocator, size)
+            # A factor that is wrong by a tenth would be seen in the length of the gradient.
+            scale = mean.mean(axis=0) @ exact / (exact @ exact)
+            assert scale == pytest.approx(1.0, abs=0.15), (allocator, size)
+
+
+def test_factors_by_hand() -> None:
+    none, group, others = OwnBaseline(), OwnBaseline("group"), OwnBaseline("others")
+    grpo, rloo, plain = OPTIMIZERS["grpo"], OPTIMIZERS["rloo"], OPTIMIZERS["reinforce_pp"]
+    np.testing.assert_allclose(own_shares(grpo, none, 4, 2), [0.75, 0.75])
+    np.testing.assert_allclose(own_shares(grpo, group, 4, 2), [0.75, 0.75])
+    np.testing.assert_allclose(own_shares(grpo, others, 4, 2), [1.0, 0.75])
+    np.testing.assert_allclose(own_shares(rloo, none, 4, 2), [1.0, 1.0])
+    np.testing.assert_allclose(own_shares(plain, none, 4, 2), [1.0, 1.0])
+    np.testing.assert_allclose(own_shares(plain, group, 4, 2), [0.75, 1.0])
+    tree = UNBIASED["hierarchical_grpo"]
+    np.testing.assert_allclose(own_shares(plain, tree, 4, 3, 3), [0.75, 0.75, 0.75])
+
+
+def test_division_by_a_standard_deviation_is_not_linear() -> None:
+    linear = {name for name, optimizer in OPTIMIZERS.items() if is_linear(optimizer)}
+    assert {"grpo", "rloo", "reinforce_pp"} <= linear
+    assert not linear & {"dapo", "dr_mas"}
+
+
+def test_baseline_of_several_turns_of_a_role_is_not_that_of_the_turn_alone() -> None:
+    agents, apart = ("voter_0", "voter_1"), ("thinker", "solver")
+    assert is_linear(OPTIMIZERS["rae"].for_team(agents, apart), 2)
+    assert not is_linear(OPTIMIZERS["rae"].for_team(agents, ("voter", "voter")), 2)
+    assert is_linear(OPTIMIZERS["grpo"].for_team(agents, ("voter", "voter")), 2)
+
+
+def test_weights_of_tokens_are_those_of_the_loss() -> None:
+    lengths = np.array([[[2, 4]], [[4, 8]]])
+    assert token_weights(OPTIMIZERS["grpo"], lengths, [8, 8]).tolist() == [[[1, 1]], [[1, 1]]]
+    means = token_weights(OPTIMIZERS["gspo"], lengths, [8, 8])  # one over the length
+    np.testing.assert_allclose(means / means[0, 0, 0], 2.0 / lengths)
+
+
+def test_branch_credit_of_one_rollout_is_not_unbiased(chain: PilotData) -> None:
+    own = Candidates(chain).candidate(Variant("branch", "reinforce_pp", 1, SAMPLES))
+    assert own.expectation is None
+
+
+def test_degenerate_credit_has_the_expectation_of_the_reference(vote: PilotData) -> None:
+    candidates = Candidates(vote)
+    variant = Variant("counterfactual", "dapo", GROUP, 1)
+    shared = candidates.candidate(variant.reference)
+    assert shared.expectation == variant.reference
+    assert candidates.candidate(Variant("shapley", "dapo", GROUP, 1)).expectation is None
+
+
+@pytest.mark.parametrize("allocator", ["counterfactual", "leave_one_out", "shapley", "branch"])
+@pytest.mark.parametrize("optimizer", ["grpo", "reinforce_pp"])
+def test_degeneracy_is_that_of_the_audit(chain: PilotData, allocator: str, optimizer: str) -> None:
+    candidates = Candidates(chain)
+    variant = Variant(allocator, optimizer, GROUP, SAMPLES)
+    values, shared = (candidates.advantages(own)[0] for own in (variant, variant.reference))
+    found = audit(allocator, optimizer=optimizer, batches=chain.outcomes)
+    assert is_degenerate(values, shared) == all(own.degenerate for own in found.values())
+
+
+def test_in_groups_of_one_the_step_is_one_group() -> None:
+    shared = np.array([1.0, -1.0, 2.0]).reshape(1, 3, 1, 1)
+    assert is_degenerate(2.0 * shared, shared)
+    assert not is_degenerate(shared**2, shared)
+
+
+def test_variants_are_those_that_the_measurements_allow(vote: PilotData) -> None:
+    variants = list(Candidates(vote).variants(tuple(ALLOCATORS), ["grpo", "reinforce_pp"], [4, 1]))
+    names = {variant.allocator for variant in variants}
+    assert {"shared", "shapley", "leave_one_out", "regression"} <= names
+    assert not names & {"branch", "self_evaluation"}  # nobody reads, and nobody rated
+    assert {v.group_size for v in variants if v.optimizer == "grpo"} == {4}
+    alone = {v.allocator for v in variants if v.group_size == 1}
+    assert "shared" in alone
+    assert "regression" not in alone  # it refuses a group of one
+
+
+def test_tokens_count_what_a_variant_samples(chain: PilotData) -> None:
+    candidates = Candidates(chain)
+    shared = candidates.tokens(Variant("shared", "grpo", 4))
+    np.testing.assert_array_equal(shared, 8.0)  # two messages of one token in each rollout
+    branch = candidates.tokens(Variant("branch", "grpo", 4, 2))
+    np.testing.assert_array_equal(branch, 8.0 + 4 * 2 * 1)
+    # Two replays without the thinker and two without the solver, once for the task.
+    alone = candidates.tokens(Variant("leave_one_out", "grpo", 2, 2))
+    np.testing.assert_array_equal(alone, 4.0 + 2 + 2)
+
+
+def test_subsample_has_the_credit_of_the_smaller_group(chain: PilotData) -> None:
+    ((_, batch),) = batches(chain.outcomes)
+    part = subsampled(batch, slice(2, 4), 1)
+    assert part.team_rewards.shape == (40, 2)
+    assert part.branch_rewards is not None
+    assert part.removed_rewards is not None
+    assert part.branch_rewards["thinker_0"].shape == (40, 2, 1)
+    assert {entry.shape for entry in part.removed_rewards.values()} == {(40, 1)}
+    values, _ = Candidates(chain).advantages(Variant("shared", "grpo", 2))
+    rewards = np.array([own.team_rewards[2:4] for own in chain.outcomes])
+    expected = (rewards - rewards.mean(axis=1, keepdims=True)) / 0.5  # divided by 1 - 1/G
+    np.testing.assert_allclose(values[1, ..., 0], expected)
+
+
+def test_gradient_of_a_task_is_the_mean_over_rollouts() -> None:
+    rng = np.random.default_rng(0)
+    sketches, advantages = rng.normal(size=(3, 4, 2, 5)), rng.normal(size=(3, 4, 2))
+    found = task_gradients(sketches, advantages, (0, 1))  # (N, W, P)
+    for task, own in np.ndindex(3, 2):
+        terms = [advantages[task, g, own] * sketches[task, g, own] for g in range(4)]
+        np.testing.assert_allclose(found[task, own], np.mean(terms, axis=0))
+    np.testing.assert_allclose(
+        task_gradients(sketches, advantages, (0, 0))[:, 0], found.sum(axis=1)
+    )
+
+
+def test_each_set_of_weights_has_unit_noise_under_the_shared_reward(chain: PilotData) -> None:
+    from dataclasses import replace
+
+    apart = replace(chain, weights_of=(0, 1), weights_names=("thinker", "solver"))
+    before = Candidates(apart).unbiased().reshape(40, 2, -1)
+    after = Candidates(scaled_to_noise(apart, before)).unbiased().reshape(40, 2, -1)
+    np.testing.assert_allclose(after.var(axis=0).sum(axis=-1), 1.0)
+
+
+def test_without_gradients_noise_is_the_mean_square_of_the_advantages() -> None:
+    sketches = orthogonal_sketches((5, 2, 3), seed=0)
+    advantages = np.random.default_rng(0).normal(size=(5, 2, 3))
+    own = task_gradients(sketches, advantages, (0, 0, 0))[:, 0]
+    np.testing.assert_allclose((own**2).sum(axis=-1), (advantages**2).sum(axis=(1, 2)) / 4.0)
