@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import get_args
+from typing import Any, TypeAlias, get_args
 
 import numpy as np
+import numpy.typing as npt
 
 from baselines.common.types import FloatArray, IntArray
 from baselines.credit import GroupOutcomes
 from baselines.credit.outcomes import PER_TURN, GroupBatch, Measurement, group_by_shape
 from baselines.credit.reading import Reads
 
+Sketches: TypeAlias = npt.NDArray[np.floating[Any]]
+"""Random projections of gradients, in single or double precision."""
 SKETCH_SIZE = 2039
 """Numbers of a sketch of a gradient: a prime, so that no layer's width divides it."""
 
@@ -40,7 +43,7 @@ class PilotData:
     outcomes: Sequence[GroupOutcomes]
     num_tokens: IntArray
     max_tokens: Sequence[int]
-    sketches: FloatArray | None
+    sketches: Sketches | None
     weights_of: tuple[int, ...]
     weights_names: tuple[str, ...]
     removed_tokens: Mapping[frozenset[str], FloatArray]
@@ -82,7 +85,7 @@ def subsampled(batch: GroupBatch, rollouts: slice, num_samples: int) -> GroupBat
         for turn, entry in (batch.branch_rewards or {}).items()
     }
     ratings, valid = batch.ratings, batch.rating_valid
-    per_turn = {name: getattr(batch, name) for name in PER_TURN}
+    per_turn: dict[str, Any] = {name: getattr(batch, name) for name in PER_TURN}
     return replace(
         batch,
         team_rewards=batch.team_rewards[:, rollouts],
@@ -113,8 +116,8 @@ def scaled_to_noise(data: PilotData, unbiased: FloatArray) -> PilotData:
 
 
 def task_gradients(
-    sketches: FloatArray, advantages: FloatArray, weights_of: Sequence[int]
-) -> FloatArray:
+    sketches: Sketches, advantages: FloatArray, weights_of: Sequence[int]
+) -> Sketches:
     """Return the policy gradient of each task, mean over its rollouts, (N, W, P).
 
     Args:
@@ -130,7 +133,7 @@ def task_gradients(
         score = sketches[:, :, turns].reshape(num_tasks, -1, sketches.shape[-1])
         weight = advantages[:, :, turns].reshape(num_tasks, 1, -1).astype(sketches.dtype)
         parts.append((weight @ score)[:, 0])
-    stacked: FloatArray = np.stack(parts, axis=1) / group_size
+    stacked: Sketches = np.stack(parts, axis=1) / group_size
     return stacked
 
 

@@ -33,7 +33,7 @@ class Credit:
         return f"{self.allocator}, {self.optimizer}, G = {self.group_size}{replays}"
 
 
-REPLAYING = ("leave_one_out", "branch", "shapley", "banzhaf", "counterfactual")
+REPLAYING = ("leave_one_out", "branch", "last_branch", "shapley", "banzhaf", "counterfactual")
 """Allocators that need replays in a chain."""
 
 
