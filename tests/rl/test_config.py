@@ -21,7 +21,7 @@ PAPER = TrainConfig(allocator="counterfactual", optimizer="grpo")
 """Credit and optimizer that have hyperparameters and a smallest group."""
 BAD = [
     ("allocator", "countrfactual", "did you mean 'counterfactual'?"),
-    ("optimizer", "zzz", "unknown optimizer 'zzz'; available: dapo, dr_grpo, "),
+    ("optimizer", "zzz", "unknown optimizer 'zzz'; available: at_grpo, dapo, dr_grpo, "),
     ("tracker", "tensorbord", "did you mean 'tensorboard'?"),
     ("verifier", "nubmer", "did you mean 'number'?"),
     ("group_size", 1, "2 or more, or for groups of one --optimizer reinforce_pp"),
