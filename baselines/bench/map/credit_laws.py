@@ -103,7 +103,7 @@ def oracle(game: Enumerated, table: FloatArray, agents: Sequence[int], samples: 
     del samples
     values = game.prefix_values(table)
     if game.game.reads == "none":
-        after = np.moveaxis(game.own_values(table), -1, 0)
+        after = list(np.moveaxis(game.own_values(table), -1, 0))
         before = [values[0]] * game.num_agents
     else:
         after, before = values[1:], values[:-1]

@@ -31,7 +31,15 @@ REGIONS = {
     "need": "share of tasks that need the thoughts",
     "reliability": "reliability of the solver",
 }
-PLACES = {"leave_one_out": 0, "shapley": 1, "banzhaf": 2, "own_answer": 3, "oracle": 4}
+PLACES = {
+    "leave_one_out": 0,
+    "shapley": 1,
+    "banzhaf": 2,
+    "branch, M = 4": 2,
+    "own_answer": 3,
+    "oracle": 4,
+    "branch after last, M = 4": 5,
+}
 """Credit that has the same colour in all pictures, by its place among the colours."""
 SHOWN = ("leave_one_out", "branch, M = 4", "branch after last, M = 4", "shapley")
 """Credit in the picture of the interaction."""

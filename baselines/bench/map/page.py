@@ -64,7 +64,8 @@ def summary(results: Results) -> str:
         f"- **Chains, credit that tells thinkers apart, replays at full price.** {len(below)} of "
         f"{len(each)} cells are at most 1, {_range(below)}. Above 1: {_where(paying)}.",
         f"- **Chains, more answers to the same messages.** branch after last, with the best M: "
-        f"{_by_thinkers(after_last)}.",
+        f"{_by_thinkers(one for one in after_last if one.region != 'team')}. If the solver is "
+        f"trained as well: {_by_thinkers(one for one in after_last if one.region == 'team')}.",
         f"- **Chains, cheap replays.** {_break_even(results)}.",
         f"- **No group mean, tasks of different difficulty.** leave_one_out is at "
         f"{_range(results.region('whitened'))} of the shared reward with the same baseline, and at "
@@ -167,16 +168,16 @@ PARTS: Mapping[str, Callable[[Results], str]] = {
 """Parts of the page by name."""
 
 
-def _by_thinkers(found: Sequence[Found]) -> str:
+def _by_thinkers(given: Iterable[Found]) -> str:
     """Return, for each number of thinkers, the range over games of the best efficiency."""
-    parts = []
+    parts, found = [], list(given)
     for count in dict.fromkeys(one.y for one in found):
         best: dict[tuple[str, float | str], Found] = {}
         for one in sorted(found, key=lambda one: one.efficiency):
             if one.y == count:
                 best[one.region, one.x] = one
         parts.append(f"K = {count}: {_range(best.values())}")
-    return "; ".join(parts)
+    return "; ".join(parts) or "not measured"
 
 
 def _headroom(results: Results) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from baselines.bench.map.group_laws import MAX_GROUPS, group_signal, num_groups
 from baselines.bench.map.mixture import Mixture, chain_mixture, vote_mixture
 from baselines.bench.map.signal import Signal, gradient_signal
-from baselines.bench.map.training import Credit
+from baselines.bench.map.training import BRANCHES, Credit
 
 NEED, RELIABILITY, SKILL = 0.5, 0.9, 0.3
 """Settings of a chain where a region does not vary them: half of the tasks need the thoughts, the
@@ -83,10 +83,6 @@ class Found:
     def from_json(cls, values: Mapping[str, Any]) -> Found:
         """Return what `to_json` converted."""
         return cls(**{**values, "credit": Credit(**values["credit"])})
-
-
-BRANCHES: Mapping[str, str] = {"branch": "branch", "last_branch": "branch after last"}
-"""Names of credit from continuations; "last" is the value of its hyperparameter after."""
 
 
 def name_of(found: Found) -> str:
