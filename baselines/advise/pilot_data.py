@@ -115,6 +115,26 @@ def scaled_to_noise(data: PilotData, unbiased: FloatArray) -> PilotData:
     return replace(data, sketches=scaled)
 
 
+def compacted(data: PilotData) -> PilotData:
+    """Return the pilot with shorter sketches that have the same inner products.
+
+    C sketches span at most C dimensions: their coordinates in these replace them where there are
+    fewer completions of one set of weights than numbers of a sketch.
+    """
+    assert data.sketches is not None
+    *shape, num_numbers = data.sketches.shape
+    places = np.array(data.weights_of)
+    width = min(num_numbers, shape[0] * shape[1] * int(np.bincount(places).max()))
+    found = np.zeros((*shape, width))
+    for own in np.unique(places):
+        turns = np.flatnonzero(places == own)
+        rows = data.sketches[:, :, turns].reshape(-1, num_numbers).astype(np.float64)
+        if len(rows) < num_numbers:
+            rows = np.linalg.qr(rows.T, mode="r").T  # rows = this times an orthonormal basis
+        found[:, :, turns, : rows.shape[1]] = rows.reshape(*shape[:2], len(turns), -1)
+    return replace(data, sketches=found)
+
+
 def task_gradients(
     sketches: Sketches, advantages: FloatArray, weights_of: Sequence[int]
 ) -> Sketches:
