@@ -115,6 +115,27 @@ def scaled_to_noise(data: PilotData, unbiased: FloatArray) -> PilotData:
     return replace(data, sketches=scaled)
 
 
+def compacted(data: PilotData) -> PilotData:
+    """Return the pilot with shorter sketches that have the same inner products.
+
+    C sketches span at most C dimensions: their coordinates in these replace them where there are
+    fewer completions of one set of weights than numbers of a sketch.
+    """
+    assert data.sketches is not None
+    *shape, num_numbers = data.sketches.shape
+    places = np.array(data.weights_of)
+    width = min(num_numbers, shape[0] * shape[1] * int(np.bincount(places).max()))
+    if width == num_numbers:
+        return data
+    found = np.zeros((*shape, width))
+    for own in np.unique(places):
+        turns = np.flatnonzero(places == own)
+        rows = data.sketches[:, :, turns].reshape(-1, num_numbers).astype(np.float64)
+        rows = np.linalg.qr(rows.T, mode="r").T  # rows = this times an orthonormal basis
+        found[:, :, turns, : rows.shape[1]] = rows.reshape(*shape[:2], len(turns), -1)
+    return replace(data, sketches=found)
+
+
 def task_gradients(
     sketches: Sketches, advantages: FloatArray, weights_of: Sequence[int]
 ) -> Sketches:
@@ -130,7 +151,8 @@ def task_gradients(
     parts = []
     for own in range(int(places.max()) + 1):
         turns = np.flatnonzero(places == own)
-        score = sketches[:, :, turns].reshape(num_tasks, -1, sketches.shape[-1])
+        spoken = sketches if len(turns) == len(places) else sketches[:, :, turns]
+        score = spoken.reshape(num_tasks, -1, sketches.shape[-1])
         weight = advantages[:, :, turns].reshape(num_tasks, 1, -1).astype(sketches.dtype)
         parts.append((weight @ score)[:, 0])
     stacked: Sketches = np.stack(parts, axis=1) / group_size
