@@ -85,7 +85,10 @@ def subsampled(batch: GroupBatch, rollouts: slice, num_samples: int) -> GroupBat
         for turn, entry in (batch.branch_rewards or {}).items()
     }
     ratings, valid = batch.ratings, batch.rating_valid
-    per_turn: dict[str, Any] = {name: getattr(batch, name) for name in PER_TURN}
+    per_turn: dict[str, Any] = {
+        name: own if (own := getattr(batch, name)) is None else own[:, rollouts]
+        for name in PER_TURN
+    }
     return replace(
         batch,
         team_rewards=batch.team_rewards[:, rollouts],
@@ -93,7 +96,7 @@ def subsampled(batch: GroupBatch, rollouts: slice, num_samples: int) -> GroupBat
         branch_rewards=branches or None,
         ratings=None if ratings is None else ratings[..., rollouts],
         rating_valid=None if valid is None else valid[..., rollouts],
-        **{name: own if own is None else own[:, rollouts] for name, own in per_turn.items()},
+        **per_turn,
     )
 
 

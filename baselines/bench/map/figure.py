@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from matplotlib import rc_context
+from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.typing import RcStyleType
 
 from baselines.bench.map.checks import POINTS, Check
 from baselines.bench.map.slices import Found, name_of
@@ -19,7 +20,7 @@ from baselines.common.types import FloatArray
 Drawn = TypeVar("Drawn", Found, Check)
 
 WIDTH, PANEL_HEIGHT = 4.2, 3.0  # inches: 390 pixels of a phone show text of 9 points as 12 pixels
-FONT = {"font.size": 9.0, "axes.titlesize": 10.0, "legend.fontsize": 8.5}
+FONT: RcStyleType = {"font.size": 9.0, "axes.titlesize": 10.0, "legend.fontsize": 8.5}
 LONG_LABEL = 18
 """Number of characters beyond which the labels of a legend stand below each other."""
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe and Ito
@@ -169,7 +170,7 @@ def check_figure(checks: Sequence[Check]) -> Figure:
 
 def save(draw: Callable[[Sequence[Drawn]], Figure], results: Sequence[Drawn], path: Path) -> None:
     """Draw a picture of some results into a file."""
-    with rc_context(FONT):
+    with style.context(FONT):
         draw(results).savefig(path)
 
 

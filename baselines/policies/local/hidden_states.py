@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -53,7 +53,8 @@ def _states(model: PreTrainedModel, rows: Sequence[TokenIds]) -> FloatArray:
 
     # Asked for hidden states, transformers would leave its own hooks on every layer for good, with
     # which no faster forward pass may take the place of the model's.
-    hook = model.get_output_embeddings().register_forward_pre_hook(keep)
+    head: nn.Module = cast("Any", model).get_output_embeddings()
+    hook = head.register_forward_pre_hook(keep)
     try:
         with torch.no_grad():
             model(
