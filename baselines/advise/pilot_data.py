@@ -134,7 +134,8 @@ def compacted(data: PilotData) -> PilotData:
     for own in np.unique(places):
         turns = np.flatnonzero(places == own)
         rows = data.sketches[:, :, turns].reshape(-1, num_numbers).astype(np.float64)
-        rows = np.linalg.qr(rows.T, mode="r").T  # rows = this times an orthonormal basis
+        # rows = this times an orthonormal basis
+        rows = np.asarray(np.linalg.qr(rows.T, mode="r")).T
         found[:, :, turns, : rows.shape[1]] = rows.reshape(*shape[:2], len(turns), -1)
     return replace(data, sketches=found)
 
