@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,8 +12,9 @@ from baselines.bench.credit.games.measured import Plan, measure_game
 from baselines.bench.credit.games.registry import every_removal
 from baselines.bench.credit.games.turn_game import TabularGame
 from baselines.bench.credit.games.vote_game import make_vote
+from baselines.common.types import FloatArray
 from baselines.credit import ALLOCATORS, CreditAudit, GroupOutcomes, audit_advantages
-from baselines.credit.outcomes import GroupBatch
+from baselines.credit.outcomes import GroupBatch, mean_branch_rewards
 from baselines.credit.registry import Allocator
 from baselines.optimizers import OPTIMIZERS
 
@@ -83,7 +85,14 @@ def unbatched(batch: GroupBatch) -> list[GroupOutcomes]:
         return {key: entry[index] for key, entry in field.items()} if is_mapping else field[index]
 
     names = (*PER_ROLLOUT, "ratings", "rating_valid", "features", "own_rewards", "influence")
-    return [
+    groups = [
         GroupOutcomes(batch.agents, team, **{name: own(name, index) for name in names})  # type: ignore[arg-type]
         for index, team in enumerate(batch.team_rewards)
     ]
+    return [replace(group, values=_values(group)) for group in groups]
+
+
+def _values(group: GroupOutcomes) -> FloatArray:
+    """Return the values of a critic that knows the mean reward of continuations, (G, T)."""
+    after = mean_branch_rewards(group)  # (T - 1, G)
+    return np.vstack([np.full_like(group.team_rewards, after[0].mean()), after]).T

@@ -66,7 +66,8 @@ TESTS_OF: Mapping[str, str] = {
     "rl/test_rollout* rl/test_team_env*",
     "baselines/train": "rl/test_empty_steps* rl/test_measure* rl/test_progress* rl/test_interrupt* "
     "rl/test_gc_tuning* rl/test_schedule* rl/test_config* rl/test_degeneracy* rl/test_batching* "
-    "rl/test_samples* rl/test_completions* rl/test_rollout_record* rl/test_credit_stage* "
+    "rl/test_critic* rl/test_samples* rl/test_completions* rl/test_rollout_record* "
+    "rl/test_credit_stage* "
     "rl/test_scoring* rl/test_replay_samples* rl/test_retrospect* rl/test_updater* "
     "rl/test_step_parts* rl/test_trackers* rl/test_trainer* rl/test_heterogeneous* rl/test_resume*",
     "baselines/train_sb3": "rl/test_train_sb3*",

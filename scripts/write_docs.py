@@ -277,7 +277,7 @@ def _row(shown: Shown, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> s
     best = max(others, key=lambda row: float(row[place].split()[0]))
     gain = best[shown.gain]
     if shown.p_value is not None:
-        p_value = best[shown.p_value].replace("0.000", "< 0.001")
+        p_value = best[shown.p_value]
         gain += f", p {p_value}" if p_value.startswith("<") else f", p = {p_value}"
     cells = (
         shown.team.format(shared[0]),

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from baselines.credit import ALLOCATORS
+from baselines.optimizers import OPTIMIZERS
 from scripts import photograph_report, write_docs
 
 ROOT = Path(__file__).parent.parent
@@ -87,6 +89,16 @@ def test_generated_parts_are_up_to_date():
     for path, written in write_docs.PAGES.items():
         page = path.read_text(encoding="utf-8")
         assert page == written(page), remedy
+
+
+def test_page_of_baselines_has_a_row_and_an_audit_for_every_method():
+    page = (ROOT / "docs" / "baselines.md").read_text(encoding="utf-8")
+    by_hand, audits = page.split("<!-- audit: ")
+    for name in (*ALLOCATORS, *OPTIMIZERS):
+        assert by_hand.count(f"\n| `{name}` |") == 1
+    for name in ALLOCATORS:
+        assert audits.count(f"\n| `{name}` |") == 2  # a chain and a vote
+    assert all(f"`{name}`" in audits for name in OPTIMIZERS)
 
 
 def test_readme_shows_a_small_picture_of_a_run():

@@ -11,7 +11,7 @@ import numpy as np
 
 from baselines.advise.candidates import PLAIN, REFERENCE, Candidates, Variant
 from baselines.advise.efficiency import Candidate, Efficiency, Information, Pilot
-from baselines.advise.pilot_data import PilotData, scaled_to_noise
+from baselines.advise.pilot_data import PilotData, compacted, scaled_to_noise
 from baselines.common.types import FloatArray
 
 LOW_COSINE = 0.9
@@ -88,6 +88,7 @@ def advise(
         group_sizes: Rollouts per task, at most those of the pilot.
         seed: Draws the resamples.
     """
+    data = compacted(data)
     raw = Candidates(data).unbiased().reshape(len(data.outcomes), len(data.weights_names), -1)
     candidates = Candidates(scaled_to_noise(data, raw))
     size = max(group_sizes)

@@ -91,7 +91,8 @@ def advantages_of(
     is_known = allocator in UNBIASED and is_linear(optimizer, credit.shape[2])
     if not (is_plain and is_known):
         return Advantages(values * weights, is_unbiased=False)
-    factors = own_shares(optimizer, UNBIASED[allocator], *credit.shape[1:], num_samples)
+    _, group_size, num_turns = credit.shape
+    factors = own_shares(optimizer, UNBIASED[allocator], group_size, num_turns, num_samples)
     if optimizer.whitens:
         spread = np.ptp(credit, axis=(0, 1))
         white = np.ptp(values, axis=(0, 1))

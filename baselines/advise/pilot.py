@@ -10,7 +10,7 @@ from typing import TypeGuard
 import numpy as np
 
 from baselines.advise.efficiency import MIN_TASKS
-from baselines.advise.pilot_data import PilotData
+from baselines.advise.pilot_data import PilotData, Sketches
 from baselines.advise.settings import AdviseConfig
 from baselines.common.types import FloatArray, IntArray
 from baselines.credit import ALLOCATORS
@@ -267,7 +267,7 @@ def _sketches(
     by_turn: Sequence[Sequence[Sequence[Completion]]],
     policies: Sequence[Policy],
     micro_batch_tokens: int,
-) -> FloatArray | None:
+) -> Sketches | None:
     """Return the sketches of all completions, (N, G, T, P); None without gradients."""
     from baselines.advise.sketch import sketches  # loads torch
 

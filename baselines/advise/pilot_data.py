@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import get_args
+from typing import Any, TypeAlias, get_args
 
 import numpy as np
+import numpy.typing as npt
 
 from baselines.common.types import FloatArray, IntArray
 from baselines.credit import GroupOutcomes
 from baselines.credit.outcomes import PER_TURN, GroupBatch, Measurement, group_by_shape
 from baselines.credit.reading import Reads
 
+Sketches: TypeAlias = npt.NDArray[np.floating[Any]]
+"""Random projections of gradients, in single or double precision."""
 SKETCH_SIZE = 2039
 """Numbers of a sketch of a gradient: a prime, so that no layer's width divides it."""
 
@@ -40,7 +43,7 @@ class PilotData:
     outcomes: Sequence[GroupOutcomes]
     num_tokens: IntArray
     max_tokens: Sequence[int]
-    sketches: FloatArray | None
+    sketches: Sketches | None
     weights_of: tuple[int, ...]
     weights_names: tuple[str, ...]
     removed_tokens: Mapping[frozenset[str], FloatArray]
@@ -82,7 +85,10 @@ def subsampled(batch: GroupBatch, rollouts: slice, num_samples: int) -> GroupBat
         for turn, entry in (batch.branch_rewards or {}).items()
     }
     ratings, valid = batch.ratings, batch.rating_valid
-    per_turn = {name: getattr(batch, name) for name in PER_TURN}
+    per_turn: dict[str, Any] = {
+        name: own if (own := getattr(batch, name)) is None else own[:, rollouts]
+        for name in PER_TURN
+    }
     return replace(
         batch,
         team_rewards=batch.team_rewards[:, rollouts],
@@ -90,7 +96,7 @@ def subsampled(batch: GroupBatch, rollouts: slice, num_samples: int) -> GroupBat
         branch_rewards=branches or None,
         ratings=None if ratings is None else ratings[..., rollouts],
         rating_valid=None if valid is None else valid[..., rollouts],
-        **{name: own if own is None else own[:, rollouts] for name, own in per_turn.items()},
+        **per_turn,
     )
 
 
@@ -112,9 +118,31 @@ def scaled_to_noise(data: PilotData, unbiased: FloatArray) -> PilotData:
     return replace(data, sketches=scaled)
 
 
+def compacted(data: PilotData) -> PilotData:
+    """Return the pilot with shorter sketches that have the same inner products.
+
+    C sketches span at most C dimensions: their coordinates in these replace them where there are
+    fewer completions of one set of weights than numbers of a sketch.
+    """
+    assert data.sketches is not None
+    *shape, num_numbers = data.sketches.shape
+    places = np.array(data.weights_of)
+    width = min(num_numbers, shape[0] * shape[1] * int(np.bincount(places).max()))
+    if width == num_numbers:
+        return data
+    found = np.zeros((*shape, width))
+    for own in np.unique(places):
+        turns = np.flatnonzero(places == own)
+        rows = data.sketches[:, :, turns].reshape(-1, num_numbers).astype(np.float64)
+        # rows = this times an orthonormal basis
+        rows = np.asarray(np.linalg.qr(rows.T, mode="r")).T
+        found[:, :, turns, : rows.shape[1]] = rows.reshape(*shape[:2], len(turns), -1)
+    return replace(data, sketches=found)
+
+
 def task_gradients(
-    sketches: FloatArray, advantages: FloatArray, weights_of: Sequence[int]
-) -> FloatArray:
+    sketches: Sketches, advantages: FloatArray, weights_of: Sequence[int]
+) -> Sketches:
     """Return the policy gradient of each task, mean over its rollouts, (N, W, P).
 
     Args:
@@ -127,10 +155,11 @@ def task_gradients(
     parts = []
     for own in range(int(places.max()) + 1):
         turns = np.flatnonzero(places == own)
-        score = sketches[:, :, turns].reshape(num_tasks, -1, sketches.shape[-1])
+        spoken = sketches if len(turns) == len(places) else sketches[:, :, turns]
+        score = spoken.reshape(num_tasks, -1, sketches.shape[-1])
         weight = advantages[:, :, turns].reshape(num_tasks, 1, -1).astype(sketches.dtype)
         parts.append((weight @ score)[:, 0])
-    stacked: FloatArray = np.stack(parts, axis=1) / group_size
+    stacked: Sketches = np.stack(parts, axis=1) / group_size
     return stacked
 
 

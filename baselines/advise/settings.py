@@ -20,7 +20,7 @@ from ccpo_env.tasks import TASK_SOURCES
 from ccpo_env.types import Topology
 
 MAX_SKETCH_BYTES = 2**30
-"""Largest memory of the sketches of a pilot."""
+"""Largest memory of the sketches of a pilot, of which a scaled copy is made."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +111,7 @@ class AdviseConfig(
 
     def check_memory(self, topology: Topology) -> None:
         """Raise ValueError if the sketches of all completions need too much memory."""
-        per_group = self.group_size * len(topology.turns) * SKETCH_SIZE * 4
+        per_group = 2 * self.group_size * len(topology.turns) * SKETCH_SIZE * 4
         if self.groups * per_group > MAX_SKETCH_BYTES:
             raise ValueError(
                 f"groups must be <= {MAX_SKETCH_BYTES // per_group} for sketches of at most "

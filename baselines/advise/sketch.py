@@ -10,8 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from baselines.advise.pilot_data import SKETCH_SIZE
-from baselines.common.types import FloatArray
+from baselines.advise.pilot_data import SKETCH_SIZE, Sketches
 from baselines.policies.base import Completion, TrainablePolicy
 from baselines.train.update.batching import PADDED, TrainingSample
 
@@ -72,7 +71,7 @@ def sketches(
     *,
     micro_batch_tokens: int,
     on_batch: Callable[[int], None] = lambda _: None,
-) -> FloatArray:
+) -> Sketches:
     """Return the sketch of the gradient of each completion's log-probability.
 
     Args:
@@ -160,7 +159,8 @@ class _Record:
         """Have the gradient of an output added, when it is known; a hook of the forward pass."""
         if not output.requires_grad:  # of an embedding, whose weights take no gradient here
             output.requires_grad_()
-        output.register_hook(partial(self._backward, layer, inputs[0].detach()))
+        hook = partial(self._backward, layer, inputs[0].detach())
+        output.register_hook(hook)  # type: ignore[no-untyped-call]
 
     def _backward(self, layer: nn.Module, given: Tensor, gradient: Tensor) -> None:
         rule = _rule(layer)
@@ -227,8 +227,11 @@ def _linear(
     rows = max(1, CHUNK // parameter.numel())
     return torch.cat(
         [
-            projection.of(parameter, own.transpose(1, 2) @ read)
-            for own, read in zip(gradient.split(rows), given.split(rows), strict=True)
+            projection.of(
+                parameter,
+                gradient[first : first + rows].transpose(1, 2) @ given[first : first + rows],
+            )
+            for first in range(0, len(gradient), rows)
         ]
     )
 

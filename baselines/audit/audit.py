@@ -8,10 +8,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from baselines.audit.fit import fit
 from baselines.audit.formulas import Formula, formulas
 from baselines.audit.rows import Rows, numbered
-from baselines.audit.search import Found, Match, common_formula, find_formulas, other_names
-from baselines.common.types import FloatArray, IntArray
+from baselines.audit.search import (
+    SHARED,
+    Found,
+    Match,
+    common_formula,
+    find_formulas,
+    other_names,
+)
+from baselines.common.types import BoolArray, FloatArray, IntArray
 from baselines.credit.audit import CreditAudit, compare_advantages
 
 DEFAULT_TOLERANCE = 1e-3
@@ -91,7 +99,30 @@ def audit_rows(
         return [_audit(rows, agent, None, None, prefer) for agent in agents]
     found = find_formulas(rows, rows.advantage, tolerance)
     common = common_formula(found) or next(iter(formulas(rows)))
+    if rows.shared is not None and np.isfinite(rows.shared).all():
+        common = _recorded(rows.shared, prefer)
+        for each in found:
+            _add_recorded(each, rows.advantage, common)
     return [_audit(rows, agent, found[agent], common, prefer) for agent in agents]
+
+
+def _recorded(shared: FloatArray, optimizer: str | None) -> Formula:
+    """Return the advantage of the shared reward that a trainer has recorded beside its own."""
+    return Formula(
+        () if optimizer is None else (optimizer,),
+        "the advantage of the shared reward, as recorded",
+        {},
+        lambda _: shared,
+        is_registered=True,
+    )
+
+
+def _add_recorded(found: Found, advantage: FloatArray, recorded: Formula) -> None:
+    """Add the recorded advantage to the formulas of an agent that no other one explains."""
+    values = recorded.values(advantage)[found.rows]
+    own = fit(advantage[found.rows], values, found.tolerance) if found.is_open else None
+    if own is not None and own.is_match:
+        found.matches.append(Match(recorded, SHARED, {}, own))
 
 
 def _audit(
@@ -122,7 +153,7 @@ def _audit(
     )
 
 
-def _groups(reward: FloatArray, group: IntArray) -> tuple[IntArray, FloatArray]:
+def _groups(reward: FloatArray, group: IntArray) -> tuple[IntArray, BoolArray]:
     """Return the size of each group, and whether its rewards are equal."""
     if not len(group):
         return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=bool)

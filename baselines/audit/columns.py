@@ -57,6 +57,7 @@ class Columns:
         tokens: Number of completion tokens.
         rollout: The rollout within its group.
         turn: The turn of the agent in its rollout.
+        shared: What the trainer itself says the advantage of the shared reward is.
     """
 
     group: tuple[str, ...]
@@ -68,12 +69,13 @@ class Columns:
     tokens: str | None
     rollout: str | None
     turn: str | None
+    shared: str | None
 
     @property
     def read(self) -> tuple[str, ...]:
         """Return all columns that must be read."""
         single = (self.advantage, self.agent, self.step, self.removed, self.tokens)
-        names = (*self.group, *self.reward, *single, self.rollout, self.turn)
+        names = (*self.group, *self.reward, *single, self.rollout, self.turn, self.shared)
         return tuple(dict.fromkeys(name for name in names if name is not None))
 
 
@@ -109,7 +111,7 @@ def choose_columns(rows: Sequence[Row], kind: Format, named: NamedColumns, sourc
     group = several("group_column", named.group_column, kind.group)
     tokens = single("tokens_column", named.tokens_column, TOKEN_NAMES)
     removed = single("removed_column", named.removed_column, REMOVED_NAMES)
-    used = {advantage, agent, step, tokens, removed, "rollout", "turn", *group}
+    used = {advantage, agent, step, tokens, removed, "rollout", "turn", "shared_advantage", *group}
     usual = kind.reward or tuple(n for n in names if n not in used and _is_numeric(rows, n))
     reward = several("reward_column", named.reward_column, usual)
     if not kind.reward and not named.reward_column:
@@ -133,6 +135,7 @@ def choose_columns(rows: Sequence[Row], kind: Format, named: NamedColumns, sourc
         tokens=tokens,
         rollout="rollout" if "rollout" in known else None,
         turn="turn" if "turn" in known else None,
+        shared="shared_advantage" if "shared_advantage" in known else None,
     )
 
 

@@ -39,7 +39,7 @@ class Fit:
         error: Largest deviation of the other rows, in units of the spread.
         num_zeroed: Rows whose advantage is 0 where the formula's is not.
         clipped_at: Bound to which larger advantages were clipped; None: none were.
-        share: Share of the rows within the tolerance.
+        share: Share of the rows within the tolerance, among those that are not 0 in both.
         factor: The number times which the formula reproduces every row, if it is not 1; None: there
             is none.
     """
@@ -93,7 +93,8 @@ def fit(advantage: FloatArray, formula: FloatArray, tolerance: Tolerance) -> Fit
         return None
     deviation = np.abs(y - x)
     is_equal = deviation <= allowed
-    share = float(is_equal.mean())
+    is_informative = (np.abs(x) > allowed) | (np.abs(y) > allowed)
+    share = float(is_equal[is_informative].mean())
     if is_equal.all():
         return Fit(True, float(deviation.max()) / tolerance.spread)
     clipped = _clipped(y, x, is_equal, allowed)

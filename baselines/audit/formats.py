@@ -96,6 +96,7 @@ def explode_rollouts(group: Row) -> Iterator[Row]:
                 "turn": int(number or 1),
                 "reward": reward,
                 "advantage": group["advantage"][g][t],
+                "shared_advantage": group["shared_advantage"][g][t],
                 "removed_rewards": removed or None,
             }
 
@@ -159,8 +160,8 @@ FORMATS = (
         needs=frozenset({"step", "task_id", "turns", "rewards", "advantage"}),
         group=("task_id",),
         explode=explode_rollouts,
-        lacks="it has no numbers of tokens, which whitening weighs completions by, and it holds "
-        "the steps that were recorded (--record-every)",
+        lacks="it holds some groups of the steps that were recorded (--record-every), so a formula "
+        "that whitens over a step is known by the recorded advantage of the shared reward only",
     ),
     Format(
         name="ccpo completions",
@@ -216,6 +217,17 @@ FORMATS = (
         lacks="it has no advantages, no steps and no agents",
         no_advantage="results.jsonl of verifiers is an evaluation: it has rewards and no "
         "advantages; audit the dump of the trainer",
+    ),
+    Format(
+        name="trl adapter",
+        title="completions of TRL with the team of this package",
+        needs=frozenset(
+            {"step", "prompt", "completion", "agent", "num_tokens", "team_reward", "advantage"}
+        ),
+        group=("prompt",),
+        reward=("team_reward",),
+        lacks="it has no rewards without an agent; each file holds the last generation before it "
+        "was logged",
     ),
     Format(
         name="trl",

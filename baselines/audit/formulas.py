@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import product
 from typing import TypeAlias
 
@@ -27,7 +28,9 @@ SCOPE = "normalised_over"
 APART, TURNS, AGENTS = "each agent and turn", "all turns of an agent", "all agents of a group"
 
 EPSILONS = (1e-6, 1e-8, 1e-5, 1e-4, 1e-3)
-"""What trainers add to a standard deviation."""
+"""What trainers add to the standard deviation of a group."""
+BATCH_EPSILON = 1e-4
+"""What TRL adds to that of a step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +84,29 @@ class Units:
         centred: FloatArray = values - (sums / self.sizes)[self.unit]
         return centred
 
-    def variance(self, centred: FloatArray, ddof: int) -> FloatArray:
-        """Return the variance of the unit of each row."""
+    def z_scores(self, ddof: int, epsilon: float, values: FloatArray) -> FloatArray:
+        """Return the centred values over the deviation of their unit; NaN in units of one row."""
+        centred = self.centred(values)
         squares = np.bincount(self.unit, centred * centred, len(self.sizes))
-        variance: FloatArray = (squares / np.maximum(self.sizes - ddof, 1))[self.unit]
-        return variance
+        deviation = np.sqrt(squares / np.maximum(self.sizes - ddof, 1))[self.unit]
+        return self._only_groups(centred / (deviation + epsilon))
+
+    def batch_scaled(self, ddof: int, values: FloatArray) -> FloatArray:
+        """Return the centred values over the deviation of the batch; NaN in units of one row."""
+        deviation = self.batch_deviation(values, ddof)
+        return self._only_groups(self.centred(values) / (deviation + BATCH_EPSILON))
+
+    def whitened(self, ddof: int, values: FloatArray) -> FloatArray:
+        """Return the values minus the mean of their batch, over its deviation."""
+        deviation = self.batch_deviation(values, ddof)
+        white: FloatArray = self.batch_centred(values) / (deviation + BATCH_EPSILON)
+        return white
+
+    def leave_one_out(self, values: FloatArray) -> FloatArray:
+        """Return the values minus the mean of the others of their unit."""
+        sizes = self.sizes[self.unit]
+        compared: FloatArray = self.centred(values) * sizes / np.maximum(sizes - 1, 1)
+        return compared
 
     def batch_centred(self, values: FloatArray) -> FloatArray:
         """Return the values minus the mean of their batch."""
@@ -100,7 +121,7 @@ class Units:
         deviation: FloatArray = np.sqrt(squares / np.maximum(self.batch_sizes - ddof, 1))
         return deviation[self.batch]
 
-    def only_groups(self, values: FloatArray) -> FloatArray:
+    def _only_groups(self, values: FloatArray) -> FloatArray:
         """Return the values, NaN in units of one row, which have no baseline."""
         return np.where(self.sizes[self.unit] > 1, values, np.nan)
 
@@ -150,22 +171,14 @@ def _registered(units: Units, tokens: FloatArray | None) -> Iterator[Formula]:
             key = (method.baseline, method.whitens, *_arguments(method))
             names.setdefault(key, []).append(name)
             methods.setdefault(key, (method, settings))
-    for key, (method, settings) in methods.items():
+    for alike, (method, settings) in methods.items():
         for weights in (None, tokens) if method.whitens and tokens is not None else (None,):
-
-            def values(
-                x: FloatArray,
-                method: PolicyOptimizer = method,
-                weights: FloatArray | None = weights,
-            ) -> FloatArray:
-                return _advantage(method, x, units, weights)
-
             is_weighed = weights is not None
             yield Formula(
-                tuple(dict.fromkeys(names[key])),
+                tuple(dict.fromkeys(names[alike])),
                 _description(method) + (", weighed by tokens" if is_weighed else ""),
                 {**settings, "weights": "tokens"} if is_weighed else settings,
-                values,
+                partial(_advantage, method, units, weights),
                 is_registered=True,
                 pools_turns=not {"agents", "roles"}.isdisjoint(_parameters(method)),
             )
@@ -198,7 +211,7 @@ def _description(method: PolicyOptimizer) -> str:
 
 
 def _advantage(
-    method: PolicyOptimizer, credit: FloatArray, units: Units, tokens: FloatArray | None
+    method: PolicyOptimizer, units: Units, tokens: FloatArray | None, credit: FloatArray
 ) -> FloatArray:
     """Return the advantage of each row; NaN in units that are too small for the method."""
     result = np.full(len(credit), np.nan)
@@ -232,45 +245,36 @@ def _variants(units: Units) -> Iterator[Formula]:
             f"reward minus group mean, divided by the group's deviation ({_divisor(ddof)}) + "
             f"{epsilon:g}",
             {"std": True, "ddof": ddof, "epsilon": epsilon},
-            lambda x, d=ddof, e=epsilon: units.only_groups(
-                (c := units.centred(x)) / (np.sqrt(units.variance(c, d)) + e)
-            ),
+            partial(units.z_scores, ddof, epsilon),
         )
     for ddof in (1, 0):
         yield Formula(
             scaled[:1],
             f"reward minus group mean, divided by the step's deviation of rewards "
-            f"({_divisor(ddof)}) + 0.0001",
-            {"std": "step", "ddof": ddof, "epsilon": 1e-4},
-            lambda x, d=ddof: units.only_groups(
-                units.centred(x) / (units.batch_deviation(x, d) + 1e-4)
-            ),
+            f"({_divisor(ddof)}) + {BATCH_EPSILON:g}",
+            {"std": "step", "ddof": ddof, "epsilon": BATCH_EPSILON},
+            partial(units.batch_scaled, ddof),
         )
     yield from _whitened(units)
 
 
 def _whitened(units: Units) -> Iterator[Formula]:
-    def leave_one_out(x: FloatArray) -> FloatArray:
-        sizes = units.sizes[units.unit]
-        return units.centred(x) * sizes / np.maximum(sizes - 1, 1)
-
     bases: tuple[tuple[str, str, Values], ...] = (
         ("reinforce_pp_baseline", "reward minus group mean", units.centred),
         ("reinforce_pp", "reward", lambda x: x),
-        ("rloo", "reward minus the mean of the others", leave_one_out),
+        ("rloo", "reward minus the mean of the others", units.leave_one_out),
     )
     for (name, text, base), ddof in product(bases, (1, 0)):
-        if name not in OPTIMIZERS:
-            continue
-        settings: Settings = {"whitened": True, "ddof": ddof, "epsilon": 1e-4}
 
         def values(x: FloatArray, base: Values = base, ddof: int = ddof) -> FloatArray:
-            x = base(x)
-            white: FloatArray = units.batch_centred(x) / (units.batch_deviation(x, ddof) + 1e-4)
-            return white
+            return units.whitened(ddof, base(x))
 
-        text = f"{text}, whitened over the step ({_divisor(ddof)}, + 0.0001)"
-        yield Formula((name,), text, settings, values)
+        yield Formula(
+            (name,),
+            f"{text}, whitened over the step ({_divisor(ddof)}, + {BATCH_EPSILON:g})",
+            {"whitened": True, "ddof": ddof, "epsilon": BATCH_EPSILON},
+            values,
+        )
 
 
 def _unnamed(units: Units) -> Iterator[Formula]:

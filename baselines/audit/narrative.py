@@ -60,18 +60,18 @@ def reason(audit: AgentAudit, kind: Format) -> str:
             "no formula: each group has one row, and one row has no baseline; name the column of "
             "the task with --group-column"
         )
-    return f"no formula reproduces the advantages: {_nearest(found.nearest, audit)}"
+    return f"no formula reproduces the advantages: {_nearest(found.nearest)}"
 
 
-def _nearest(nearest: Match | None, audit: AgentAudit) -> str:
+def _nearest(nearest: Match | None) -> str:
     if nearest is None:
         return "all formulas give 0"
     text = _formula_text(nearest)
     if nearest.fit.factor is not None:
         return f"they are {nearest.fit.factor:.4g} times {text}"
     if nearest.fit.share < 0.5:
-        return "none is within the tolerance on half of the rows"
-    return f"{text} is within the tolerance on {nearest.fit.share:.1%} of {audit.num_rows:,} rows"
+        return "none is within the tolerance on half of the rows that are not 0"
+    return f"{text} is within the tolerance on {nearest.fit.share:.1%} of the rows that are not 0"
 
 
 def _formula_text(match: Match) -> str:

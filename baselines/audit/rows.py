@@ -32,6 +32,7 @@ class Rows:
         turn: Turn of the agent in its rollout, (n,), numbered from 0; 0 where unknown.
         reward: Finite rewards, (n,).
         advantage: Advantages, (n,), NaN where missing; None: the dump has none.
+        shared: What the trainer says its advantage of the shared reward is, (n,); None: unknown.
         varies: Where the tokens of a completion differ in advantage, which then is their mean.
         tokens: Numbers of completion tokens, (n,); None: unknown.
         removed: Mean reward of the team without a set of agents, (n,), NaN where not measured.
@@ -45,6 +46,7 @@ class Rows:
     turn: IntArray
     reward: FloatArray
     advantage: FloatArray | None
+    shared: FloatArray | None
     varies: BoolArray
     tokens: FloatArray | None
     removed: Mapping[frozenset[str], FloatArray]
@@ -70,6 +72,7 @@ class Rows:
             turn=self.turn[keep],
             reward=self.reward[keep],
             advantage=None if self.advantage is None else self.advantage[keep],
+            shared=None if self.shared is None else self.shared[keep],
             varies=self.varies[keep],
             tokens=None if self.tokens is None else self.tokens[keep],
             removed={team: values[keep] for team, values in self.removed.items()},
@@ -112,6 +115,7 @@ def rows_of(table: Table, columns: Columns, weights: Sequence[float] = ()) -> Ro
         turn=turn,
         reward=reward,
         advantage=advantage,
+        shared=None if columns.shared is None else _numbers(table, columns.shared),
         varies=varies,
         tokens=tokens,
         removed=_removed(table, columns, agent, names),

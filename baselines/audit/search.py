@@ -195,8 +195,8 @@ def _nearness(match: Match) -> tuple[object, ...]:
 def other_names(found: Found) -> list[str]:
     """Return the registered names of the other formulas that fit, on the same credit."""
     best = found.named
-    if best is None:
-        return []
+    if best is None or not best.formula.is_own_scope:
+        return []  # no registered method normalises all agents together
     names = {
         name
         for match in found.matches

@@ -23,8 +23,9 @@ def suitable_threads(policies: Iterable[Policy]) -> Iterator[None]:
         policies: The policies that play or are trained. Those without weights here, such as an
             endpoint, do not count.
     """
-    modules = [policy.module for policy in policies if hasattr(policy, "module")]
-    if VARIABLE in os.environ or not modules:
+    modules = [getattr(policy, "module", None) for policy in policies]
+    local = [module for module in modules if module is not None]
+    if VARIABLE in os.environ or not local:
         yield
         return
     # Both come with the models, and are slow to load.
@@ -32,6 +33,6 @@ def suitable_threads(policies: Iterable[Policy]) -> Iterator[None]:
 
     from baselines.policies.local.llama_decoder import MAX_PARAMETERS
 
-    sizes = [sum(weights.numel() for weights in module.parameters()) for module in modules]
+    sizes = [sum(weights.numel() for weights in module.parameters()) for module in local]
     with threadpool_limits(1 if max(sizes) <= MAX_PARAMETERS else None):
         yield

@@ -93,13 +93,10 @@ class TrainConfig(
 ):
     """Train a team of language models with per-agent credit."""
 
-    def check(self, *, world_size: int = 1) -> None:
+    def check(self) -> None:
         """Raise ValueError if a name is unknown or a number out of range.
 
         Separate from construction, so that the command line can print a one-line error.
-
-        Args:
-            world_size: Number of processes that train together.
         """
         require_known("allocator", self.allocator, ALLOCATORS)
         require_known("optimizer", self.optimizer, OPTIMIZERS)
@@ -139,7 +136,6 @@ class TrainConfig(
             find_categorize(self.message_categories)
         optimizer = OPTIMIZERS[self.optimizer].read_hyperparameters(self.optimizer_args)
         self._check_reuse(is_per_token=optimizer.is_per_token)
-        self._check_processes(world_size)
 
     def _check_reuse(self, *, is_per_token: bool) -> None:
         """Check the settings of what is sampled and trained on besides the rollouts of a step."""
@@ -157,7 +153,8 @@ class TrainConfig(
                 f"--retrospect-damping 0.1"
             )
 
-    def _check_processes(self, world_size: int) -> None:
+    def check_processes(self, world_size: int) -> None:
+        """Raise ValueError if a setting does not fit this number of processes."""
         for name in REMEMBERED:
             value = getattr(self, name)
             if value and world_size > 1:

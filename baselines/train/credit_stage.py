@@ -86,11 +86,14 @@ class CreditStage:
         self._cache: RemovedCache | None = None
         if config.removed_cache_decay:
             self._cache = RemovedCache(config.removed_cache_decay, self._roles_without)
+        arguments = self._arguments(runner.topology.roles)
+        if self.critic:
+            arguments["weights"] = None  # its credit once it has its full weight
         try_credit(
             config.allocator,
             topology=runner.topology,
             plan=self.plan(runner.topology.roles, np.random.default_rng(0)),
-            arguments=self._arguments(runner.topology.roles),
+            arguments=arguments,
         )
         if self._scores_influence:
             expect_scorers(runner)

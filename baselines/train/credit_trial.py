@@ -22,6 +22,8 @@ from ccpo_env.types import Topology
 NUM_TRIALS = 32
 """Groups of one rollout that are tried; rewards of -1 and +1 are then all equal with 2^-31."""
 ROUNDING = 1e-9
+LEARNED = ("state", "weights")
+"""Keywords that change during a run; credit may start as the team reward and leave it later."""
 WITHOUT_GROUP = {"branch": "baseline none", "self_evaluation": "center none"}
 """Hyperparameters with which an allocator does not compare the rollouts of a group."""
 
@@ -56,8 +58,10 @@ def try_credit(
     rng = np.random.default_rng(0)
     size = min(plan.group_size, 2)
     trials = [_outcomes(topology, plan, size, rng) for _ in range(1 if size > 1 else NUM_TRIALS)]
+    if size == 1:  # as it will be once it has learned, not as it starts
+        arguments = {name: own for name, own in arguments.items() if name not in LEARNED}
     credit = ALLOCATORS[allocator].many(trials, **arguments)
-    if size > 1 or not needs or "values" in needs:  # a critic has no weight before it has learned
+    if size > 1 or not needs:
         return
     values = np.concatenate(credit)  # (trials, T)
     team = np.concatenate([trial.team_rewards for trial in trials])

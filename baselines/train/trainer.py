@@ -67,7 +67,8 @@ class Trainer:
         processes: ProcessGroup = SINGLE_PROCESS,
         servers: RolloutServers | None = None,
     ) -> None:
-        config.check(world_size=processes.world_size)
+        config.check()
+        config.check_processes(processes.world_size)
         self._processes = processes
         self._servers = servers
         self._streams = Streams(config.seed, processes)

@@ -60,6 +60,7 @@ def test_efficiency_of_one_expectation_is_the_ratio_of_noise_times_tokens() -> N
     found = pilot.efficiency(one, two)
     noise = [np.trace(np.cov(values[0].T)) for values in (own, reference)]
     assert found.value == pytest.approx(noise[1] * 10.0 / (noise[0] * 30.0))
+    assert found.value is not None
     assert found.low is not None
     assert found.high is not None
     assert found.low < found.value < found.high

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -17,6 +19,7 @@ from baselines.advise.expectation import (
 from baselines.advise.pilot_data import (
     PilotData,
     batches,
+    compacted,
     orthogonal_sketches,
     scaled_to_noise,
     subsampled,
@@ -175,12 +178,28 @@ def test_gradient_of_a_task_is_the_mean_over_rollouts() -> None:
 
 
 def test_each_set_of_weights_has_unit_noise_under_the_shared_reward(chain: PilotData) -> None:
-    from dataclasses import replace
-
     apart = replace(chain, weights_of=(0, 1), weights_names=("thinker", "solver"))
     before = Candidates(apart).unbiased().reshape(40, 2, -1)
     after = Candidates(scaled_to_noise(apart, before)).unbiased().reshape(40, 2, -1)
     np.testing.assert_allclose(after.var(axis=0).sum(axis=-1), 1.0)
+
+
+@pytest.mark.parametrize("weights_of", [(0, 0), (0, 1)])
+def test_shorter_sketches_have_the_same_inner_products(
+    chain: PilotData, weights_of: tuple[int, int]
+) -> None:
+    few = replace(chain, weights_of=weights_of, weights_names=("thinker", "solver"))
+    sketches = np.random.default_rng(0).normal(size=(3, 2, 2, 50))
+    found = compacted(replace(few, sketches=sketches)).sketches
+    assert found is not None
+    assert found.shape[-1] == (12 if weights_of == (0, 0) else 6)
+    for turns in ([0, 1],) if weights_of == (0, 0) else ([0], [1]):
+        before, after = (
+            own[:, :, turns].reshape(3 * 2 * len(turns), -1) for own in (sketches, found)
+        )
+        np.testing.assert_allclose(before @ before.T, after @ after.T, atol=1e-9)
+    same = compacted(chain).sketches  # fewer numbers than completions
+    np.testing.assert_array_equal(same, chain.sketches)
 
 
 def test_without_gradients_noise_is_the_mean_square_of_the_advantages() -> None:

@@ -39,6 +39,7 @@ def rows_of(rewards, advantages, **others):
         "reward": np.asarray(rewards, dtype=float).ravel(),
         "advantage": np.asarray(advantages, dtype=float).ravel(),
         "varies": np.zeros(count, dtype=bool),
+        "shared": None,
         "tokens": None,
         "removed": {},
         "num_unmeasured": 0,
@@ -183,7 +184,8 @@ def test_one_wrong_row_of_all_is_enough_for_no_name():
     advantages[2, 3, 1] += 0.05
     found = only(rows_of(rewards, advantages))
     assert found.name is None
-    assert found.found.nearest.fit.share == pytest.approx(1 - 1 / rewards.size)
+    others = (advantages != 0.0).sum() - 1
+    assert found.found.nearest.fit.share == pytest.approx(others / (others + 1))
     assert only(rows_of(rewards, advantages), tolerance=0.5).name is not None
 
 
@@ -352,3 +354,18 @@ def test_json_has_every_figure_by_agent(tmp_path):
     assert (solver["degenerate"], solver["slope"]) == (True, pytest.approx(1.1))
     assert (found["num_rows"], found["num_groups"], found["num_steps"]) == (216, 18, 3)
     json.dumps(found, allow_nan=False)
+
+
+def test_turns_of_an_agent_are_normalised_apart_or_as_dr_mas_does_it():
+    rewards = np.random.default_rng(6).choice([0.0, 0.4, 1.0], (STEPS, TASKS, 2 * G))
+    turn = np.tile(np.arange(2), rewards.size // 2)
+    pooled = z_scores(rewards, ddof=1, epsilon=1e-6)
+    apart = np.empty_like(rewards)
+    for number in range(2):
+        apart[..., number::2] = z_scores(rewards[..., number::2], ddof=1, epsilon=1e-6)
+    found = only(rows_of(rewards, pooled, turn=turn))
+    assert (found.name, found.match.formula.settings) == ("dr_mas", {})
+    found = only(rows_of(rewards, apart, turn=turn))
+    assert found.name == "grpo"
+    assert "at_grpo" in found.other_names
+    assert "dr_mas" not in found.other_names

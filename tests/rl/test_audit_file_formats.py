@@ -232,7 +232,7 @@ def our_rollouts(optimizer):
         "messages": [["a", "b"]] * 4,
         "rewards": [1.0, -1.0, -1.0, 1.0],
         "credit": [[0.0, 0.0]] * 4,
-        "shared_advantage": [[0.0, 0.0]] * 4,
+        "shared_advantage": [[1.0, 1.0], [-1.0, -1.0], [-1.0, -1.0], [1.0, 1.0]],
     }
     centred = [1.0, -1.0, -1.0, 1.0]
     removed = [-1.0, -1.0, 1.0, 1.0]  # on each rollout, without the thinker
@@ -261,6 +261,21 @@ def test_run_folder_of_ours_is_named_as_its_config_says(tmp_path, optimizer):
     assert (found["solver_0"]["formula"], found["solver_0"]["credit"]) == (optimizer, "shared")
     assert not found["thinker_0"]["degenerate"]
     assert found["solver_0"]["degenerate"]
+
+
+def test_recorded_advantage_of_the_shared_reward_is_what_ours_are_compared_with(tmp_path):
+    rows, config = our_rollouts("reinforce_pp")  # some groups of a step that was whitened
+    for row in rows:
+        row["shared_advantage"] = [[0.3, 0.7], [-1.9, -1.3], [-1.9, -1.3], [0.3, 0.7]]
+        row["advantage"] = [[0.33, 0.7], [-2.09, -1.3], [-2.09, -1.3], [0.33, 0.7]]
+        row["replays"] = []
+    write(tmp_path / "rollouts.jsonl", rows)
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    found = agents_of(tmp_path)
+    assert (found["solver_0"]["formula"], found["solver_0"]["slope"]) == ("reinforce_pp", 1.0)
+    assert found["thinker_0"]["formula"] is None
+    assert found["thinker_0"]["degenerate"]
+    assert found["thinker_0"]["slope"] == pytest.approx(1.1)
 
 
 def test_columns_can_be_named(tmp_path):

@@ -8,11 +8,12 @@ import re
 import pytest
 
 from baselines.bench.map import command, figure
-from baselines.bench.map.checklist import checklist
+from baselines.bench.map.checklist import METHODOLOGY, checklist
 from baselines.bench.map.checks import Check, CheckKey
 from baselines.bench.map.page import PART, PARTS, SKELETON, Results, filled
 from baselines.bench.map.slices import Found, cells, measure, signal_of
 from baselines.bench.map.training import Credit
+from baselines.credit import ALLOCATORS
 from scripts.write_docs import MAP_PAGE
 from tests.rl.report_runs import metric_rows
 
@@ -29,7 +30,7 @@ def found(region="need", x=0.5, y=1, efficiency=0.5, cosine=1.0, **credit):
 
 
 def results(*rows, checks=()):
-    return Results(found=rows, checks=checks, seconds=60.0)
+    return Results(found=rows, checks=checks, seconds=60.0, num_workers=2)
 
 
 def test_cells_are_those_of_the_issue_and_have_distinct_settings():
@@ -37,7 +38,7 @@ def test_cells_are_those_of_the_issue_and_have_distinct_settings():
     keys = [(one.region, one.x, one.y, one.credit, one.reference) for one in wanted]
     assert len(set(keys)) == len(keys)
     assert {one.region for one in wanted} == {
-        *("need", "reliability", "team", "interaction", "group size"),
+        *("need", "reliability", "team", "interaction", "group size", "credit, group size"),
         *("whitened", "whitened, group mean", "replay cost", "voters", "skill"),
     }
     assert len(cells(quick=True)) < len(wanted) / 6
@@ -76,9 +77,16 @@ def test_biased_credit_is_marked_in_the_tables():
 
 def test_summary_names_where_credit_pays_and_what_does_not():
     text = PARTS["summary"](
-        results(found(efficiency=0.5), found(allocator="branch", samples=4, efficiency=1.3))
+        results(
+            found(efficiency=0.5),
+            found(allocator="branch", samples=4, efficiency=1.3),
+            found(allocator="last_branch", samples=1, efficiency=1.4, y=3),
+            found(allocator="last_branch", samples=2, efficiency=1.6, y=3),
+            found(allocator="last_branch", samples=2, efficiency=2.0, y=3, x=0.1),
+        )
     )
     assert "1 of 2 cells are at most 1, 0.50. Above 1: branch, M = 4 with K = 1" in text
+    assert "branch after last, with the best M: K = 3: 1.60 to 2.00. If" in text
     assert "No point was trained" in text
 
 
@@ -108,11 +116,11 @@ def test_checks_say_where_training_does_not_agree():
     assert "+0.2100 [+0.1852, +0.2348]" in text
 
 
-def test_pictures_can_be_drawn_from_any_results(tmp_path):
+@pytest.mark.parametrize("name", figure.FIGURES)
+def test_pictures_can_be_drawn_from_any_results(tmp_path, name):
     rows = [measure(one) for one in cells(quick=True) if one.y in (None, 1) and one.x != 7]
-    for name, draw in figure.FIGURES.items():
-        draw(rows).savefig(tmp_path / name, dpi=40)
-        assert (tmp_path / name).stat().st_size > 1000
+    figure.save(figure.FIGURES[name], rows, tmp_path / name)
+    assert (tmp_path / name).stat().st_size > 1000
 
 
 def test_command_resumes_checks_and_writes_page_and_pictures(tmp_path, monkeypatch, capsys):
@@ -176,6 +184,10 @@ def test_checklist_is_answered_from_the_files_of_a_run(tmp_path):
     assert "entropy: nats per token, thinker_0 1.000 to 0.500" in text
     assert "stability: 2 steps, 2 updates skipped" in text
     assert "reward hacking: without an answer: not recorded in this run" in text
+
+
+def test_every_allocator_has_a_methodology():
+    assert set(METHODOLOGY) == set(ALLOCATORS)
 
 
 def test_checklist_reads_the_metrics_that_training_writes(tmp_path):

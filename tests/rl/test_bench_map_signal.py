@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from baselines.bench.credit.games import enumeration, turn_game
-from baselines.bench.credit.games.chain import make_chain
+from baselines.bench.credit.games.chain import CORRECT, make_chain
 from baselines.bench.map.enumerated import Enumerated
 from baselines.bench.map.group_laws import group_signal
 from baselines.bench.map.mixture import Mixture, chain_mixture, single, vote_mixture
@@ -51,7 +51,9 @@ def played(mixture: Mixture, allocator, optimizer, group_size, samples):
 def credit_of(mixture, game, choices, allocator, samples, rng):
     """Return the credit that the allocator of the package computes from replays."""
     trained = {mixture.agents[agent] for agent in mixture.trained}
-    method, arguments = ALLOCATORS[allocator], {}
+    method, arguments = ALLOCATORS["branch" if allocator == "last_branch" else allocator], {}
+    if allocator == "last_branch":
+        arguments["after"] = "last"
     removals = method.removals(mixture.agents)
     if method.own_removals_only:
         removals = tuple(removed for removed in removals if removed <= trained)
@@ -72,6 +74,7 @@ def credit_of(mixture, game, choices, allocator, samples, rng):
             agent: turn_game.branch_rewards(game, choices, turn, samples, rng)
             for turn, agent in enumerate(mixture.agents[:-1])
         },
+        own_rewards=np.where(choices == CORRECT, 1.0, -1.0),
     )
     return method.credit(batch, **arguments)
 
@@ -103,7 +106,11 @@ def advantages_of(credit, optimizer, weights):
         ("reading", "shapley", "grpo", 2, 1),
         ("reading", "branch", "reinforce_pp", 3, 1),
         ("vote", "shapley", "reinforce_pp", 2, 1),
+        ("chain", "last_branch", "grpo", 3, 2),
+        ("team", "last_branch", "reinforce_pp", 2, 1),
         ("vote", "leave_one_out", "grpo", 4, 1),
+        ("vote", "banzhaf", "grpo", 3, 1),
+        ("vote", "own_answer", "reinforce_pp", 2, 1),
     ],
 )
 def test_moments_are_those_of_played_groups(name, allocator, optimizer, group_size, samples):

@@ -307,7 +307,7 @@ def refused(main, capsys, *flags) -> str:
             ("--allocator", "sharde"),
             "unknown allocator 'sharde'; .*; did you mean 'shared'?",
         ),
-        (("--optimizer", "sgd"), "unknown optimizer 'sgd'; available: dapo, "),
+        (("--optimizer", "sgd"), "unknown optimizer 'sgd'; available: at_grpo, dapo, "),
         (("--tracker", "mlflow"), "unknown tracker 'mlflow'; available: "),
         (("--tasks", "arithmetik"), "unknown tasks 'arithmetik'; .*; did you mean 'arithmetic'?"),
         (("--tasks", "no/such.jsonl"), "tasks must be an existing file, got 'no/such.jsonl'"),

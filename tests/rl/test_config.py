@@ -21,7 +21,7 @@ PAPER = TrainConfig(allocator="counterfactual", optimizer="grpo")
 """Credit and optimizer that have hyperparameters and a smallest group."""
 BAD = [
     ("allocator", "countrfactual", "did you mean 'counterfactual'?"),
-    ("optimizer", "zzz", "unknown optimizer 'zzz'; available: dapo, dr_grpo, "),
+    ("optimizer", "zzz", "unknown optimizer 'zzz'; available: at_grpo, dapo, dr_grpo, "),
     ("tracker", "tensorbord", "did you mean 'tensorboard'?"),
     ("verifier", "nubmer", "did you mean 'number'?"),
     ("group_size", 1, "2 or more, or for groups of one --optimizer reinforce_pp"),
@@ -250,8 +250,9 @@ def test_check_refuses_to_train_on_replays_with_an_advantage_per_token(argument)
 def test_check_refuses_what_one_process_of_several_would_remember(name):
     config = replace(TrainConfig(), **{name: 4 if name == "retrospect" else 0.5})
     config.check()
+    config.check_processes(1)
     with pytest.raises(ValueError, match=f"{name} must be 0 with several processes"):
-        config.check(world_size=2)
+        config.check_processes(2)
 
 
 def test_settings_of_single_roles_come_before_those_of_all():

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -112,7 +113,7 @@ def test_every_allocator_credits_groups_of_one_or_refuses_them(allocator, topolo
     groups = [group for group in play(stage) if stage.is_usable(group)]
     credit = np.concatenate(credit_of(stage, groups))
     assert len(credit) == len(groups)
-    assert (np.ptp(credit, axis=0) > 0.0).all()
+    assert (np.ptp(credit, axis=0) > 0.0).all()  # critic: at first the team reward
 
 
 @pytest.mark.parametrize(
@@ -451,3 +452,16 @@ def test_removals_in_the_cache_age_with_the_policies_that_are_left(updated, num_
     costs = CostTracker()
     play(stage, costs=costs)
     assert costs.verified["removed"] == num_again * len(TASKS)
+
+
+def test_state_of_the_optimizer_is_updated_with_the_credit_and_survives_a_checkpoint():
+    config = replace(SMALL, allocator="shared", optimizer="rae", group_size=1)
+    stage, resumed = stage_of(config), stage_of(config)
+    groups = play(stage)
+    credit = credit_of(stage, groups)
+    before = stage.optimizer
+    stage.remember(groups, ["thinker", "solver"], credit=credit)
+    assert stage.optimizer == before.after(credit)
+    assert set(stage.optimizer.state.means) == {"thinker", "solver"}
+    resumed.load_json(json.loads(json.dumps(stage.to_json())))
+    assert resumed.optimizer == stage.optimizer

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from baselines.policies.base import Completion
+from baselines.policies.local.llama import as_plain_llama
 from baselines.policies.scripted import ScriptedPolicy
 from baselines.rollouts.costs import CostTracker
 from baselines.rollouts.groups import Group
@@ -234,6 +235,13 @@ def test_hidden_states_are_those_of_the_prompt_alone(family: str) -> None:
         with torch.no_grad():
             output = policy.module(torch.tensor([prompt]), output_hidden_states=True)
         np.testing.assert_allclose(own, output.hidden_states[-1][0, -1], rtol=0, atol=1e-5)
+
+
+def test_reading_hidden_states_leaves_the_model_as_it_was() -> None:
+    policy = hand_made("llama")
+    policy.hidden_states([(5, 6, 7)])
+    # With hooks left on its layers, sampling would take another way, with other rounding.
+    assert as_plain_llama(policy.module) is policy.module
 
 
 class Reader(ScriptedPolicy):

@@ -49,6 +49,13 @@ def test_warning_comes_once():
     assert seen.warning(metrics()) is None
 
 
+def test_warning_waits_until_a_critic_has_its_full_weight():
+    seen = watch(allocator="critic")
+    for weight in (0.0, 0.9):
+        assert seen.warning({**metrics(), "critic/thinker_0/weight": weight}) is None
+    assert seen.warning({**metrics(), "critic/thinker_0/weight": 1.0}) is not None
+
+
 def test_warning_waits_for_enough_groups_over_several_steps():
     seen = watch()
     assert [seen.warning(metrics(groups=3)) is None for _ in range(3)] == [True, True, False]

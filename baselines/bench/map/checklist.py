@@ -13,17 +13,27 @@ from baselines.credit import ALLOCATORS
 from baselines.optimizers import OPTIMIZERS
 
 SURVEY = "arXiv:2604.09459"
+_REMOVAL = ("Monte Carlo, removal of an agent", "causal, of an agent's presence")
+_COALITIONS = ("game-theoretic, over coalitions", "causal, of an agent's presence")
+_CONTINUATION = ("Monte Carlo, continuations of a message", "causal, of a message")
 METHODOLOGY: Mapping[str, tuple[str, str]] = {
-    "shared": ("none: the outcome of the whole episode", "predictive: whatever was correlated"),
-    "counterfactual": ("Monte Carlo, removal of an agent", "causal, of an agent's presence"),
-    "history": ("Monte Carlo, removal of an agent", "causal, of an agent's presence"),
-    "leave_one_out": ("Monte Carlo, removal of an agent", "causal, of an agent's presence"),
-    "shapley": ("game-theoretic, over coalitions", "causal, of an agent's presence"),
-    "banzhaf": ("game-theoretic, over coalitions", "causal, of an agent's presence"),
-    "branch": ("Monte Carlo, continuations of a message", "causal, of a message"),
-    "c3": ("Monte Carlo, continuations of a message", "causal, of a message"),
+    "shared": ("none: the outcome of the whole episode", "correlational: with all that was said"),
+    "counterfactual": _REMOVAL,
+    "history": _REMOVAL,
+    "leave_one_out": _REMOVAL,
+    "shapley": _COALITIONS,
+    "banzhaf": _COALITIONS,
+    "branch": _CONTINUATION,
+    "c3": _CONTINUATION,
+    "hierarchical_grpo": _CONTINUATION,
     "self_evaluation": ("language model as a critic", "an opinion, not tested"),
     "regression": ("model-based, an additive model", "predictive, of a category of message"),
+    "critic": ("temporal difference, a learned value", "predictive, of the messages so far"),
+    "own_answer": ("none: a local reward", "causal for an own answer, not for the team's"),
+    "influence": (
+        "information-theoretic, the next speaker's probabilities",
+        "causal, not of success",
+    ),
 }
 """Methodology in the survey's taxonomy, and whether the credit is causal, by allocator."""
 UNKNOWN = "not recorded in this run"
@@ -104,10 +114,9 @@ def _needs(allocator: str) -> str:
     words = {
         "removed_rewards": "replays without an agent, from a prefix of messages",
         "branch_rewards": "continuations of a prefix of messages",
-        "ratings": "none; one rating of each rollout by each agent",
-        "features": "none; a category of each message",
+        "ratings": "one rating of each rollout by each agent",
     }
-    return ", ".join(words[need] for need in sorted(needs)) or "none"
+    return ", ".join(words[need] for need in sorted(needs) if need in words) or "none"
 
 
 def _extra(rows: Sequence[MetricRow]) -> str:

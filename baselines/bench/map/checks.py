@@ -66,9 +66,9 @@ POINTS = (
         credit=_replays("branch", 2),
     ),
     Point(
-        name="three specialists",
-        make=partial(chain_mixture, 3, specialists=True, skill=0.2),
-        credit=_replays("leave_one_out", 1),
+        name="three thinkers, a solver of reliability 0.8",
+        make=partial(chain_mixture, 3, reliability=0.8, skill=0.3),
+        credit=_replays("last_branch", 4),
     ),
     Point(
         name="two thinkers, replayed messages cost a twentieth",

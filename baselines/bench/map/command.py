@@ -13,7 +13,7 @@ from rich.console import Console
 
 from baselines.bench.map.checklist import checklist
 from baselines.bench.map.checks import POINTS, Check, CheckKey, run_check
-from baselines.bench.map.figure import CHECKS_FIGURE, FIGURES, check_figure
+from baselines.bench.map.figure import CHECKS_FIGURE, FIGURES, check_figure, save
 from baselines.bench.map.page import PAGE, SKELETON, Results, filled
 from baselines.bench.map.slices import Cell, Found, cells, measure
 from baselines.common.checks import require_at_least
@@ -79,7 +79,7 @@ def main(arguments: Sequence[str]) -> int:
         began = time.monotonic()
         found = list(_measured(cells(quick=config.quick), num_workers, console))
         seconds = time.monotonic() - began
-        write_text(folder / RESULTS_FILE, _to_json(found, seconds))
+        write_text(folder / RESULTS_FILE, _to_json(found, seconds, num_workers))
         _write(config.out_dir, folder)
         for check in run_sweep(
             run_check, config.keys, Check, path=folder / CHECKS_FILE, num_workers=num_workers
@@ -101,6 +101,7 @@ def load(folder: Path) -> Results:
         found=tuple(Found.from_json(one) for one in values["cells"]),
         checks=tuple(latest[point] for point in sorted(latest)),
         seconds=values["seconds"],
+        num_workers=values["num_workers"],
     )
 
 
@@ -110,15 +111,16 @@ def _write(out_dir: Path, folder: Path) -> None:
     text = page.read_text(encoding="utf-8") if page.exists() else SKELETON
     write_text(page, filled(text, results))
     for name, draw in FIGURES.items():
-        draw(results.found).savefig(folder / name)
+        save(draw, results.found, folder / name)
     if results.checks:
-        check_figure(results.checks).savefig(folder / CHECKS_FIGURE)
+        save(check_figure, results.checks, folder / CHECKS_FIGURE)
 
 
-def _to_json(found: Iterable[Found], seconds: float) -> str:
+def _to_json(found: Iterable[Found], seconds: float, num_workers: int) -> str:
     """Return the cells as JSON, one per line."""
     lines = ",\n".join(json.dumps(one.to_json(), allow_nan=False) for one in found)
-    return f'{{"seconds": {seconds:.1f}, "cells": [\n{lines}\n]}}\n'
+    head = f'"seconds": {seconds:.1f}, "num_workers": {num_workers}'
+    return f'{{{head}, "cells": [\n{lines}\n]}}\n'
 
 
 def _measured(wanted: Sequence[Cell], num_workers: int, console: Console) -> Iterator[Found]:

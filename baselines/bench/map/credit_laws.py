@@ -103,7 +103,7 @@ def oracle(game: Enumerated, table: FloatArray, agents: Sequence[int], samples: 
     del samples
     values = game.prefix_values(table)
     if game.game.reads == "none":
-        after = np.moveaxis(game.own_values(table), -1, 0)
+        after = list(np.moveaxis(game.own_values(table), -1, 0))
         before = [values[0]] * game.num_agents
     else:
         after, before = values[1:], values[:-1]
@@ -124,6 +124,22 @@ def branch(game: Enumerated, table: FloatArray, agents: Sequence[int], samples: 
             weights = np.eye(last + 1)[turn] - np.eye(last + 1)[turn + 1]
             terms.append(Term(values[turn + 1], weights, samples, last - turn))
     return CreditLaw(tuple(terms), frozenset({0}))
+
+
+def last_branch(
+    game: Enumerated, table: FloatArray, agents: Sequence[int], samples: int
+) -> CreditLaw:
+    """Return `branch_credit` with after "last": M more answers to the messages of a rollout.
+
+    Every thinker gets the mean of the M + 1 rewards, the solver R minus the mean of the others.
+    """
+    last = game.num_agents - 1
+    before = game.prefix_values(table)[last]
+    is_last = np.eye(last + 1)[last]
+    thinkers = 1.0 - is_last
+    reward = _reward(game, table, thinkers / (samples + 1) + is_last)
+    answers = Term(before, thinkers * samples / (samples + 1) - is_last, samples, 1)
+    return CreditLaw((reward, answers), frozenset(range(last)) & frozenset(agents))
 
 
 def counterfactual(
@@ -168,6 +184,7 @@ LAWS: Mapping[str, LawFunction] = {
     "counterfactual": counterfactual,
     "leave_one_out": leave_one_out,
     "branch": branch,
+    "last_branch": last_branch,
     "shapley": shapley,
     "banzhaf": banzhaf,
     "own_answer": own_answer,

@@ -56,7 +56,7 @@ class Enumerated:
     @property
     def num_choices(self) -> int:
         """Number of choices C."""
-        return self.game.policy.shape[1]
+        return int(self.game.policy.shape[1])
 
     @cached_property
     def whole(self) -> Playout:

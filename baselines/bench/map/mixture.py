@@ -108,10 +108,11 @@ class Mixture:
 
     def on_parameters(self, kind: int, gradients: FloatArray) -> FloatArray:
         """Add gradients in the rows of a game, shape (..., rows, C), up to (..., P, C)."""
-        total = np.zeros((*gradients.shape[:-2], *self.policy.shape))
         rows = self.parameters[kind]
-        np.add.at(total, (..., rows[rows >= 0], slice(None)), gradients[..., rows >= 0, :])
-        return total
+        num_rows, num_choices = self.policy.shape
+        total = np.zeros((num_rows, *gradients.shape[:-2], num_choices))
+        np.add.at(total, rows[rows >= 0], np.moveaxis(gradients[..., rows >= 0, :], -2, 0))
+        return np.moveaxis(total, 0, -2)
 
 
 def single(game: TabularGame) -> Mixture:

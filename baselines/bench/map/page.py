@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from baselines.bench.map.checks import POINTS, Check
+from baselines.bench.map.figure import EACH_NAMES
 from baselines.bench.map.slices import Found, name_of
 
 PART = re.compile(r"(<!-- map (\w+): .*?-->\n).*?(<!-- end of map -->)", re.DOTALL)
@@ -28,11 +29,13 @@ class Results:
         found: Efficiencies of all cells.
         checks: Results of the points, those that were measured.
         seconds: Time that the cells took.
+        num_workers: Number of processes that computed them.
     """
 
     found: tuple[Found, ...]
     checks: tuple[Check, ...]
     seconds: float
+    num_workers: int
 
     def region(self, *names: str) -> list[Found]:
         """Return the efficiencies of some regions."""
@@ -50,25 +53,25 @@ def filled(page: str, results: Results) -> str:
 
 def summary(results: Results) -> str:
     """Return what was found, a line per region, each with the range of its efficiencies."""
-    chains = [
-        one
-        for one in results.region("need", "reliability", "interaction", "team")
-        if one.credit.allocator not in ("oracle", "counterfactual")
-    ]
-    paying = [one for one in chains if one.efficiency > 1.0]
-    below = [one for one in chains if one.efficiency <= 1.0]
+    own = results.region("need", "reliability", "interaction", "team")
+    each = [one for one in own if one.credit.allocator in (*EACH_NAMES, "regression")]
+    after_last = [one for one in own if one.credit.allocator == "last_branch"]
+    paying = [one for one in each if one.efficiency > 1.0]
+    below = [one for one in each if one.efficiency <= 1.0]
     votes = [one for one in results.region("voters", "skill") if one.credit.allocator != "oracle"]
     lines = [
         f"- **Votes.** {_ranges(one for one in votes)}.",
-        f"- **Chains, replays at full price.** {len(below)} of {len(chains)} cells are at most 1, "
-        f"{_range(below)}. Above 1: {_where(paying)}.",
+        f"- **Chains, credit that tells thinkers apart, replays at full price.** {len(below)} of "
+        f"{len(each)} cells are at most 1, {_range(below)}. Above 1: {_where(paying)}.",
+        f"- **Chains, more answers to the same messages.** branch after last, with the best M: "
+        f"{_by_thinkers(one for one in after_last if one.region != 'team')}. If the solver is "
+        f"trained as well: {_by_thinkers(one for one in after_last if one.region == 'team')}.",
         f"- **Chains, cheap replays.** {_break_even(results)}.",
         f"- **No group mean, tasks of different difficulty.** leave_one_out is at "
         f"{_range(results.region('whitened'))} of the shared reward with the same baseline, and at "
         f"{_range(results.region('whitened, group mean'))} of the shared reward with a group mean.",
         f"- **Shared reward, other baseline and group size.** {_groups(results)}.",
-        f"- **Headroom in chains.** Exact values would be at "
-        f"{_range(_of(results.region('need', 'reliability', 'interaction', 'team'), 'oracle'))}.",
+        f"- **Headroom in chains.** {_headroom(results)}.",
         f"- **Training.** {_agreement(results.checks)}",
     ]
     return "\n".join(lines)
@@ -88,7 +91,7 @@ def chains(results: Results) -> str:
 
 
 def settings(results: Results) -> str:
-    """Return a table of the shared reward by baseline, group size and spread of difficulty."""
+    """Return a table of the shared reward by baseline and group size, for kinds of tasks."""
     own = results.region("group size")
     sizes = sorted({int(one.x) for one in own})
     heads = ["tasks", "baseline", *(f"G = {size}" for size in sizes)]
@@ -148,8 +151,9 @@ def cost(results: Results) -> str:
     """Return how long the parts of the map took."""
     trained = sum(check.seconds for check in results.checks)
     return (
-        f"{len(results.found)} cells in {results.seconds / 60.0:.0f} minutes and "
-        f"{len(results.checks)} training checks in {trained / 60.0:.0f} minutes, one process each."
+        f"{len(results.found)} cells took {results.seconds / 60.0:.1f} minutes with "
+        f"{results.num_workers} processes at a time; the {len(results.checks)} training checks "
+        f"{trained / 60.0:.0f} minutes, summed over the processes. Other work ran on the machine."
     )
 
 
@@ -164,8 +168,27 @@ PARTS: Mapping[str, Callable[[Results], str]] = {
 """Parts of the page by name."""
 
 
-def _of(found: Iterable[Found], allocator: str) -> list[Found]:
-    return [one for one in found if one.credit.allocator == allocator]
+def _by_thinkers(given: Iterable[Found]) -> str:
+    """Return, for each number of thinkers, the range over games of the best efficiency."""
+    parts, found = [], list(given)
+    for count in dict.fromkeys(one.y for one in found):
+        best: dict[tuple[str, float | str], Found] = {}
+        for one in sorted(found, key=lambda one: one.efficiency):
+            if one.y == count:
+                best[one.region, one.x] = one
+        parts.append(f"K = {count}: {_range(best.values())}")
+    return "; ".join(parts) or "not measured"
+
+
+def _headroom(results: Results) -> str:
+    """Return the efficiency of the oracle by number of thinkers, for the most reliable solvers."""
+    own = [one for one in results.region("reliability") if one.credit.allocator == "oracle"]
+    parts = []
+    for count in dict.fromkeys(one.y for one in own):
+        named = [one for one in own if one.y == count]
+        values = ", ".join(f"{_short(one.efficiency)} at {one.x}" for one in named[-3:])
+        parts.append(f"K = {count}: {values}")
+    return "Exact values would be at, by reliability of the solver: " + "; ".join(parts)
 
 
 def _range(found: Iterable[Found]) -> str:
@@ -198,7 +221,11 @@ def _where(found: Sequence[Found]) -> str:
 
 def _break_even(results: Results) -> str:
     """Return, for each number of thinkers, the largest cost at which a credit is above 1."""
-    own = [one for one in results.region("replay cost") if one.credit.replay_cost > 0.0]
+    own = [
+        one
+        for one in results.region("replay cost")
+        if one.credit.replay_cost > 0.0 and one.credit.allocator in EACH_NAMES
+    ]
     parts = []
     for count in dict.fromkeys(one.y for one in own):
         paying = [one for one in own if one.y == count and one.efficiency > 1.0]
@@ -210,7 +237,9 @@ def _break_even(results: Results) -> str:
             f"K = {count}: up to a cost of {best.credit.replay_cost:g} ({name_of(best)}, "
             f"{best.efficiency:.2f})"
         )
-    return "Some credit is above 1 at these costs of a replayed message. " + "; ".join(parts)
+    return "leave_one_out or branch is above 1 at these costs of a replayed message. " + "; ".join(
+        parts
+    )
 
 
 def _groups(results: Results) -> str:

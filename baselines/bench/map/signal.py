@@ -213,7 +213,8 @@ class _Part:
         rows, choices = self.game.whole.rows[:, agent], self.game.whole.choices[:, agent]
         chances = self.table[rows]
         chosen = np.take_along_axis(chances, choices[:, None], axis=1)[:, 0]
-        return (1.0 - 2.0 * chosen + (chances**2).sum(axis=1)) * self.is_trained(agent)
+        norms: FloatArray = 1.0 - 2.0 * chosen + (chances**2).sum(axis=1)
+        return norms * self.is_trained(agent)
 
     def covariance(self, agent: int, credit: FloatArray) -> FloatArray:
         """Return E[credit * d log pi(choice)], shape (P, C), for credit of shape (O,)."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any
 
 from baselines.bench.map.group_laws import MAX_GROUPS, group_signal, num_groups
 from baselines.bench.map.mixture import Mixture, chain_mixture, vote_mixture
 from baselines.bench.map.signal import Signal, gradient_signal
-from baselines.bench.map.training import Credit
+from baselines.bench.map.training import BRANCHES, Credit
 
 NEED, RELIABILITY, SKILL = 0.5, 0.9, 0.3
 """Settings of a chain where a region does not vary them: half of the tasks need the thoughts, the
@@ -19,14 +19,16 @@ solver follows them nine times in ten, and three messages in ten are useful befo
 REFERENCE = Credit()
 """Shared reward with the mean of groups of 8, whose efficiency is 1."""
 
-REPLAYED = (
+EACH = (
     Credit(allocator="leave_one_out"),
     Credit(allocator="branch", samples=1),
     Credit(allocator="branch", samples=2),
     Credit(allocator="branch", samples=4),
-    Credit(allocator="shapley"),
-    Credit(allocator="counterfactual"),
 )
+"""Credit of thinkers whose replays tell one thinker from another."""
+LAST = tuple(Credit(allocator="last_branch", samples=samples) for samples in (1, 2, 4))
+"""Credit of thinkers that averages more answers to the messages of a rollout."""
+REPLAYED = (*EACH, *LAST, Credit(allocator="shapley"), Credit(allocator="counterfactual"))
 """Credit of thinkers that needs replays."""
 ORACLE = Credit(allocator="oracle")
 VOTES = tuple(
@@ -85,8 +87,8 @@ class Found:
 
 def name_of(found: Found) -> str:
     """Return the short name of a credit."""
-    if found.credit.allocator == "branch":
-        return f"branch, M = {found.credit.samples}"
+    if found.credit.allocator in BRANCHES:
+        return f"{BRANCHES[found.credit.allocator]}, M = {found.credit.samples}"
     if found.credit.allocator == "regression":
         return f"regression, G = {found.credit.group_size}"
     return found.credit.allocator
@@ -94,7 +96,7 @@ def name_of(found: Found) -> str:
 
 def cells(*, quick: bool = False) -> list[Cell]:
     """Return all cells of the map; with quick, one in seven."""
-    found = [*_chains(), *_groups(), *_whitened(), *_costs(), *_votes()]
+    found = [*_chains(), *_groups(), *_credit_groups(), *_whitened(), *_costs(), *_votes()]
     return found[::7] if quick else found
 
 
@@ -164,6 +166,25 @@ def _groups() -> Iterator[Cell]:
                     )
 
 
+def _credit_groups() -> Iterator[Cell]:
+    """Yield credit by group size, against the shared reward with groups of this size."""
+    for label, make, credits_ in (
+        ("K = 1", _chain(1), (EACH[0], EACH[2])),
+        ("K = 2", _chain(2), (EACH[0], EACH[2], LAST[1])),
+        ("5 voters", _vote(5), (VOTES[0], VOTES[1], VOTES[3])),
+    ):
+        for size in (2, 4, 8, 16):
+            for credit in credits_:
+                yield Cell(
+                    region="credit, group size",
+                    x=size,
+                    y=label,
+                    make=make,
+                    credit=replace(credit, group_size=size),
+                    reference=Credit(group_size=size),
+                )
+
+
 def _whitened() -> Iterator[Cell]:
     """Yield difference rewards without a group mean, where tasks differ in difficulty."""
     credit = Credit(allocator="leave_one_out", optimizer="reinforce_pp", group_size=2)
@@ -182,12 +203,13 @@ def _costs() -> Iterator[Cell]:
     """Yield chains by the cost of a replayed message."""
     for thinkers in (1, 2, 3, 4):
         for cost in (0.0, 0.05, 0.1, 0.2, 0.35, 0.5, 1.0):
-            for credit in REPLAYED[:4]:
-                priced = Credit(
-                    allocator=credit.allocator, samples=credit.samples, replay_cost=cost
-                )
+            for credit in (*EACH, LAST[1]):
                 yield Cell(
-                    region="replay cost", x=cost, y=thinkers, make=_chain(thinkers), credit=priced
+                    region="replay cost",
+                    x=cost,
+                    y=thinkers,
+                    make=_chain(thinkers),
+                    credit=replace(credit, replay_cost=cost),
                 )
 
 

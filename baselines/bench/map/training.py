@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,10 @@ from baselines.common.types import FloatArray, IntArray
 
 DECAY = 0.9
 """Decay of the running mean of the squared length of the gradient."""
+
+
+BRANCHES: Mapping[str, str] = {"branch": "branch", "last_branch": "branch after last"}
+"""Names of credit from continuations; "last" is the value of its hyperparameter after."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,10 +34,11 @@ class Credit:
     def label(self) -> str:
         """Short description."""
         replays = f", M = {self.samples}" if self.allocator in REPLAYING else ""
-        return f"{self.allocator}, {self.optimizer}, G = {self.group_size}{replays}"
+        name = BRANCHES.get(self.allocator, self.allocator)
+        return f"{name}, {self.optimizer}, G = {self.group_size}{replays}"
 
 
-REPLAYING = ("leave_one_out", "branch", "shapley", "banzhaf", "counterfactual")
+REPLAYING = ("leave_one_out", "branch", "last_branch", "shapley", "banzhaf", "counterfactual")
 """Allocators that need replays in a chain."""
 
 

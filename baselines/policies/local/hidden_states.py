@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from baselines.common.types import FloatArray
 from baselines.policies.local.padding import pad_left, positions
@@ -46,15 +46,25 @@ def last_hidden_states(
 
 def _states(model: PreTrainedModel, rows: Sequence[TokenIds]) -> FloatArray:
     token_ids, is_token = pad_left(rows, model.device)
-    with torch.no_grad():
-        output = model(
-            input_ids=token_ids,
-            attention_mask=is_token.long(),
-            position_ids=positions(is_token),
-            use_cache=False,
-            output_hidden_states=True,
-            logits_to_keep=1,
-        )
-    last: Tensor = output.hidden_states[-1][:, -1]  # (B, D)
-    states: FloatArray = last.double().cpu().numpy()
+    read: list[Tensor] = []
+
+    def keep(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        read.append(inputs[0])
+
+    # Asked for hidden states, transformers would leave its own hooks on every layer for good, with
+    # which no faster forward pass may take the place of the model's.
+    head: nn.Module = cast("Any", model).get_output_embeddings()
+    hook = head.register_forward_pre_hook(keep)
+    try:
+        with torch.no_grad():
+            model(
+                input_ids=token_ids,
+                attention_mask=is_token.long(),
+                position_ids=positions(is_token),
+                use_cache=False,
+                logits_to_keep=1,
+            )
+    finally:
+        hook.remove()
+    states: FloatArray = read[0][:, -1].double().cpu().numpy()  # (B, D)
     return states

@@ -120,6 +120,6 @@ def _others_equal(keys: Sequence[Hashable]) -> FloatArray:
     """Return 1 where two different rollouts have the same key, else 0, shape (G, G)."""
     number_of = {key: number for number, key in enumerate(Counter(keys))}
     numbers = np.array([number_of[key] for key in keys])
-    equal = (numbers[:, None] == numbers[None, :]).astype(np.float64)
+    equal: FloatArray = (numbers[:, None] == numbers[None, :]).astype(np.float64)
     np.fill_diagonal(equal, 0.0)
     return equal

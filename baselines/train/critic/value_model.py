@@ -115,7 +115,9 @@ def _fitted(moments: FloatArray, ease: FloatArray) -> FloatArray:
 
 def _sum_without(moments: FloatArray, left_out: Sequence[int]) -> FloatArray:
     """Return the sum over the other folds, in which nothing of those left out is even rounded."""
-    return moments[[fold for fold in range(NUM_FOLDS) if fold not in left_out]].sum(axis=0)
+    kept = [fold for fold in range(NUM_FOLDS) if fold not in left_out]
+    total: FloatArray = moments[kept].sum(axis=0)
+    return total
 
 
 def _paths(moments: FloatArray, ease: FloatArray) -> FloatArray:

@@ -42,8 +42,8 @@ class DegeneracyWatch:
         """Process the metrics of a step; return a warning for the user, at most once per run."""
         if self.is_settled or self.allocator == "shared":
             return None
-        # Before it has a weight, a critic gives shared credit on purpose.
-        watched = [a for a in self.agents if metrics.get(f"critic/{a}/weight") != 0.0]
+        # A critic gives shared credit on purpose, in part, until it has its full weight.
+        watched = [a for a in self.agents if metrics.get(f"critic/{a}/weight") in (None, 1.0)]
         with_signal = [a for a in watched if metrics[f"credit/{a}/signal_rate"]]
         groups = {agent: self._add(agent, metrics) for agent in with_signal}
         self.is_degenerate &= all(metrics[f"credit/{agent}/degenerate"] for agent in with_signal)

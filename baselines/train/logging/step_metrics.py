@@ -171,10 +171,14 @@ def influence_metrics(
     nats = [group.influence for group in outcomes if group.influence is not None]
     metrics: Metrics = {}
     for agent in agents:
-        turns = np.array([s == agent for s in speakers_of(outcomes[0])]) & is_read if nats else []
-        own = np.concatenate(nats)[:, turns].ravel() if nats else np.empty(0)
+        own: FloatArray = np.empty(0)
+        if nats:
+            turns = np.array([speaker == agent for speaker in speakers_of(outcomes[0])]) & is_read
+            own = np.concatenate(nats)[:, turns].ravel()
         metrics[f"influence/{agent}/nats"] = _mean(own)
-        metrics[f"influence/{agent}/lazy_rate"] = _mean(np.abs(own) < LAZY_NATS)
+        metrics[f"influence/{agent}/lazy_rate"] = _mean(
+            (np.abs(own) < LAZY_NATS).astype(np.float64)
+        )
     return metrics
 
 
