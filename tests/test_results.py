@@ -152,6 +152,7 @@ def test_documents_show_the_command_of_every_result(name):
 
 def test_every_kept_result_is_measured_by_a_command():
     kept = {path.stem for path in write_docs.RESULTS.iterdir()}
+    kept = {name for name in kept if name.partition("_")[0] != "map"}  # of ccpo bench map
     assert {name.removesuffix("_spread") for name in kept} == {*MEASURED, "measured"}
 
 
