@@ -139,6 +139,15 @@ MEASURED = {
         BY_OPTIMIZER,
         TINY_EXPERIMENT,
     ),
+    "rare": Measured(
+        "baselines.experiment",
+        "--allocators shared counterfactual leave_one_out influence --num-seeds 10 "
+        "--token-budget 30000 --num-evaluations 12 --train.tasks arithmetic_rare",
+        keep_experiment,
+        12,
+        BY_OPTIMIZER,
+        TINY_EXPERIMENT,
+    ),
     "free_riding": Measured(
         "baselines.train_sb3",
         "--demonstration --num-seeds 10",

@@ -30,6 +30,7 @@ from baselines.experiment.sweep import (
     with_progress,
 )
 from baselines.optimizers import OPTIMIZERS, PolicyOptimizer
+from baselines.policies.registry import EMBEDDED
 from baselines.train.config import TrainConfig
 from baselines.train.unread import what_reads
 from ccpo_env.errors import unknown_name
@@ -130,7 +131,7 @@ class ExperimentConfig:
             self.train, eval_every_tokens=math.ceil(self.token_budget / self.num_evaluations)
         )
         has_small_steps = train.tasks_per_step == DEFAULT_TRAINING.tasks_per_step
-        if train.learning_rate is None and train.policy == "tiny" and has_small_steps:
+        if train.learning_rate is None and train.policy in EMBEDDED and has_small_steps:
             return replace(train, learning_rate=SMALL_STEP_LEARNING_RATE)
         return train
 

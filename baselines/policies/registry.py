@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib.util
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -89,8 +90,8 @@ def _is_model(folder: Path) -> bool:
     return file.is_file() and not {"model_type", "architectures"}.isdisjoint(read_json(file))
 
 
-def _tiny() -> Path:
-    return Path(__file__).parent / "local" / "tiny_weights"
+def _embedded(folder: str) -> Path:
+    return Path(__file__).parent / "local" / folder
 
 
 def _smollm2() -> Path:
@@ -105,5 +106,11 @@ def _smollm2() -> Path:
     return weights
 
 
-POLICIES: Mapping[str, Callable[[], Path]] = {"tiny": _tiny, "smollm2": _smollm2}
+POLICIES: Mapping[str, Callable[[], Path]] = {
+    "tiny": partial(_embedded, "tiny_weights"),
+    "tiny_teams": partial(_embedded, "tiny_teams_weights"),
+    "smollm2": _smollm2,
+}
 """Names of shipped policies, each with a function that returns the model's folder."""
+EMBEDDED = ("tiny", "tiny_teams")
+"""Those that ship with the package: small, and trained with a larger learning rate."""

@@ -18,6 +18,7 @@ from baselines.common.checks import (
 from baselines.credit import ALLOCATORS, read_allocator_args
 from baselines.optimizers import OPTIMIZERS
 from baselines.policies.base import Sampling
+from baselines.policies.registry import EMBEDDED
 from baselines.rollouts.categories import find_categorize
 from baselines.rollouts.team_env import TEAMS, TeamSettings
 from baselines.train.logging.trackers import TRACKERS
@@ -177,7 +178,7 @@ class TrainConfig(
         """The learning rate, with its default filled in."""
         if self.learning_rate is not None:
             return self.learning_rate
-        return EMBEDDED_LEARNING_RATE if self.policy == "tiny" else PRETRAINED_LEARNING_RATE
+        return EMBEDDED_LEARNING_RATE if self.policy in EMBEDDED else PRETRAINED_LEARNING_RATE
 
     def sampling(self, role: Role) -> Sampling:
         """Return the sampling parameters of a role."""

@@ -49,7 +49,11 @@ def arithmetic(*, split: str | None = None, limit: int | None = None, seed: int 
 
 
 def _draw(rng: np.random.Generator) -> tuple[str, str, str]:
-    start, steps = draw_chain(rng)
+    return named_question(*draw_chain(rng))
+
+
+def named_question(start: int, steps: list[tuple[str, int]]) -> tuple[str, str, str]:
+    """Return a chain's short name, its question and its gold answer."""
     expression = f"{start}" + "".join(f"{symbol}{number}" for symbol, number in steps)
     return expression, f"{QUESTION}{expression}", str(intermediate_values(start, steps)[-1])
 
@@ -60,9 +64,14 @@ def draw_chain(rng: np.random.Generator) -> tuple[int, list[tuple[str, int]]]:
     steps = []
     for _ in range(int(rng.integers(1, MAX_OPERATIONS + 1))):
         symbol = _SYMBOLS[int(rng.integers(len(_SYMBOLS)))]
-        numbers = _UNITS if symbol == "*" else _DIGITS
-        steps.append((symbol, numbers[int(rng.integers(len(numbers)))]))
+        steps.append((symbol, draw_number(symbol, rng)))
     return start, steps
+
+
+def draw_number(symbol: str, rng: np.random.Generator) -> int:
+    """Return the second number of an operation: a digit, a unit modulo 10 for a product."""
+    numbers = _UNITS if symbol == "*" else _DIGITS
+    return numbers[int(rng.integers(len(numbers)))]
 
 
 def intermediate_values(start: int, steps: list[tuple[str, int]]) -> list[int]:

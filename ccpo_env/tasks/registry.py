@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from ccpo_env.tasks.arithmetic import arithmetic
+from ccpo_env.tasks.arithmetic_one_kind import arithmetic_one_kind
+from ccpo_env.tasks.arithmetic_rare import arithmetic_rare
 from ccpo_env.tasks.benchmarks import BENCHMARKS
 from ccpo_env.tasks.linear import linear_equations
 from ccpo_env.tasks.lookup import lookup
@@ -22,6 +24,8 @@ class TaskSource(Protocol):
 
 TASK_SOURCES: Mapping[str, TaskSource] = {
     "arithmetic": arithmetic,
+    "arithmetic_one_kind": arithmetic_one_kind,
+    "arithmetic_rare": arithmetic_rare,
     "linear_equations": linear_equations,
     "lookup": lookup,
     **BENCHMARKS,

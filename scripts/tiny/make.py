@@ -1,7 +1,7 @@
-r"""Make `tiny`, the language model that ships with the baselines: tokenizer and warm start.
+r"""Make `tiny` or `tiny_teams`, the models that ship with the baselines: tokenizer and warm start.
 
-`python -m scripts.tiny.make --out some/folder` writes a Hugging Face folder. The same
-seed gives the same bytes on the same machine and versions. docs/tiny.md describes the result.
+`python -m scripts.tiny.make --model tiny --out some/folder` writes a Hugging Face folder. The same
+seed gives the same bytes on the same machine and versions. docs/tiny.md describes the results.
 
 The tokenizer has one token per printable ASCII character and one per fixed piece of a prompt, so
 an instruction costs one position. The warm start is supervised, on the train split only: it
@@ -16,8 +16,9 @@ import hashlib
 import math
 import re
 import string
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,8 @@ from baselines.policies.registry import POLICIES
 from baselines.rollouts import ratings
 from ccpo_env import prompts
 from ccpo_env.tasks.arithmetic import QUESTION
+from ccpo_env.types import PromptTemplate
+from scripts.tiny import teams
 from scripts.tiny.chains import FILLER
 from scripts.tiny.demonstrations import (
     HABITS,
@@ -38,6 +41,7 @@ from scripts.tiny.demonstrations import (
     Demonstration,
     draw_demonstration,
 )
+from scripts.tiny.teams import SPECIALIST_OF, draw_team_demonstration
 
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
@@ -56,40 +60,37 @@ _DEMONSTRATION_STREAM = 1
 CHAIN_AGENTS = (*(f"thinker_{k}" for k in range(NAMED)), "solver_0")
 VOTERS_AND_DEBATERS = tuple(f"{role}_{n}" for role in ("voter", "debater") for n in range(NAMED))
 CHARACTERS = (*string.digits, *string.ascii_letters, *string.punctuation, " ", "\n")
-FRAGMENTS = tuple(
-    dict.fromkeys(
-        (
-            *(text for template in TEMPLATES.values() for text in template.roles.values()),
-            *(template.hand_over for template in TEMPLATES.values() if template.hand_over),
-            *(template.give_answer for template in TEMPLATES.values()),
-            f"\n\n{prompts.PROBLEM}",
-            *(
-                prompts.MESSAGE_OF.format(agent=agent)
-                for agent in (*CHAIN_AGENTS, *VOTERS_AND_DEBATERS)
-            ),
-            prompts.YOUR_MESSAGE,
-            QUESTION,
-            FILLER,
-            r"\boxed{",
-            ratings.JUDGE,
-            *(ratings.RATER.format(rater=agent) for agent in CHAIN_AGENTS),
-            *(ratings.OUTCOME.format(outcome=outcome) for outcome in ("correct", "wrong")),
-            *(ratings.CREDIT.format(agent=agent) for agent in CHAIN_AGENTS),
-            *(ratings.BLAME.format(agent=agent) for agent in CHAIN_AGENTS),
-            ratings.ONE_DIGIT,
-        )
-    )
-)
-"""Fixed texts with one token each."""
 
-LESSON_RATE = 0.75
-"""Share of steps with good demonstrations only, so that arithmetic and the use of a thought are
-learned fast. The remaining steps make the thinker mediocre."""
+
+def fragments_of(
+    templates: Iterable[PromptTemplate], agents: Iterable[str], *, others: Iterable[str] = ()
+) -> tuple[str, ...]:
+    """Return the fixed texts that get one token each.
+
+    Args:
+        templates: The instructions that the model reads.
+        agents: Agents whose messages it reads.
+        others: Further fixed texts.
+    """
+    templates = tuple(templates)
+    texts = (
+        *(text for template in templates for text in template.roles.values()),
+        *(template.hand_over for template in templates if template.hand_over),
+        *(template.give_answer for template in templates),
+        f"\n\n{prompts.PROBLEM}",
+        *(prompts.MESSAGE_OF.format(agent=agent) for agent in agents),
+        prompts.YOUR_MESSAGE,
+        QUESTION,
+        FILLER,
+        r"\boxed{",
+        *others,
+    )
+    return tuple(dict.fromkeys(texts))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WarmStart:
-    """Settings of the model and of its warm start."""
+    """Settings of a model and of its warm start."""
 
     seed: int = 0
     """Seed of the weights and the demonstrations."""
@@ -103,17 +104,77 @@ class WarmStart:
     """Width of the network."""
     num_layers: int = 2
     """Depth: two layers cannot do two steps of arithmetic in one forward pass."""
+    lesson_rate: float = 0.75
+    """Share of steps with good demonstrations only, so that arithmetic and the use of a thought are
+    learned fast. The remaining steps make the agents mediocre."""
 
 
-def build_tokenizer() -> PreTrainedTokenizerFast:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """What makes one of the shipped models different from the other.
+
+    Args:
+        fragments: Fixed texts with one token each.
+        lesson: Draws a good demonstration.
+        habits: Draws a demonstration of the remaining steps.
+        settings: Settings of the warm start.
+        resembles: For a model that starts from the weights of `tiny`, the fragment of `tiny` that
+            each of its new fragments resembles; its tokens are copied. Empty: random weights.
+        is_half: Whether the weights are stored in half precision. They are trained, and loaded, in
+            single precision.
+    """
+
+    fragments: tuple[str, ...]
+    lesson: Callable[[np.random.Generator], Demonstration]
+    habits: Callable[[np.random.Generator], Demonstration]
+    settings: WarmStart
+    resembles: Mapping[str, str] = field(default_factory=dict)
+    is_half: bool = False
+
+
+TINY = Recipe(
+    fragments=fragments_of(
+        TEMPLATES.values(),
+        (*CHAIN_AGENTS, *VOTERS_AND_DEBATERS),
+        others=(
+            ratings.JUDGE,
+            *(ratings.RATER.format(rater=agent) for agent in CHAIN_AGENTS),
+            *(ratings.OUTCOME.format(outcome=outcome) for outcome in ("correct", "wrong")),
+            *(ratings.CREDIT.format(agent=agent) for agent in CHAIN_AGENTS),
+            *(ratings.BLAME.format(agent=agent) for agent in CHAIN_AGENTS),
+            ratings.ONE_DIGIT,
+        ),
+    ),
+    lesson=partial(draw_demonstration, LESSON),
+    habits=partial(draw_demonstration, HABITS),
+    settings=WarmStart(),
+)
+TINY_TEAMS = Recipe(
+    fragments=fragments_of(teams.TEMPLATES, [f"{role}_0" for role in SPECIALIST_OF.values()]),
+    lesson=partial(draw_team_demonstration, teams.LESSON),
+    habits=partial(draw_team_demonstration, teams.HABITS),
+    settings=WarmStart(num_steps=600, learning_rate=2e-3, lesson_rate=0.4),
+    resembles=teams.resembles(),
+    is_half=True,
+)
+RECIPES: Mapping[str, Recipe] = {"tiny": TINY, "tiny_teams": TINY_TEAMS}
+"""Recipes by the name of the policy."""
+
+
+def vocabulary_of(fragments: Sequence[str]) -> list[str]:
+    """Return the tokens in the order of their ids: special ones, characters and fragments."""
+    return [UNKNOWN, PADDING, END, *CHARACTERS, *fragments]
+
+
+def build_tokenizer(fragments: Sequence[str] = TINY.fragments) -> PreTrainedTokenizerFast:
     """Return the tokenizer: one token per fragment or character, and three special ones."""
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
-    vocabulary = [UNKNOWN, PADDING, END, *CHARACTERS, *FRAGMENTS]
+    vocabulary = vocabulary_of(fragments)
     model = models.WordLevel({token: i for i, token in enumerate(vocabulary)}, unk_token=UNKNOWN)
     tokenizer = Tokenizer(model)
-    longest_first = sorted(FRAGMENTS, key=len, reverse=True)
+    longest_first = sorted(fragments, key=len, reverse=True)
     pattern = "|".join([*(re.escape(fragment) for fragment in longest_first), r"[\s\S]"])
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(pattern), behavior="isolated")
     tokenizer.decoder = decoders.Fuse()
@@ -156,33 +217,55 @@ def build_model(tokenizer: PreTrainedTokenizerFast, settings: WarmStart) -> Llam
 
 
 def make_tiny(
-    folder: Path, settings: WarmStart | None = None, *, report: Callable[[str], None] = print
+    folder: Path,
+    settings: WarmStart | None = None,
+    *,
+    recipe: Recipe = TINY,
+    report: Callable[[str], None] = print,
 ) -> str:
     """Train the model and write its folder.
 
     Args:
         folder: Output folder; created if missing.
-        settings: Settings of the model; None: those of the shipped model.
+        settings: Settings of the model; None: those of the recipe.
+        recipe: What it learns.
         report: Called with lines of progress.
 
     Returns:
         The SHA-256 of the weights file, in hexadecimal.
     """
-    settings = settings or WarmStart()
-    tokenizer = build_tokenizer()
+    settings = settings or recipe.settings
+    tokenizer = build_tokenizer(recipe.fragments)
     model = build_model(tokenizer, settings)
+    if recipe.resembles:
+        start_from_tiny(model, recipe)
     policy = HFPolicy(model, tokenizer)
     num_threads = torch.get_num_threads()
     torch.set_num_threads(1)  # sums in a different order would give different bytes
     try:
-        _train(policy, settings, report)
+        _train(policy, settings, recipe, report)
     finally:
         torch.set_num_threads(num_threads)
+    if recipe.is_half:
+        policy.module.half()
     policy.save(folder)
     return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
 
 
-def _train(policy: HFPolicy, settings: WarmStart, report: Callable[[str], None]) -> None:
+def start_from_tiny(model: LlamaForCausalLM, recipe: Recipe) -> None:
+    """Set the weights of a model to those of `tiny`, with the tokens of its own vocabulary."""
+    start = HFPolicy.load(TINY_FOLDER)
+    state = {name: weights.clone() for name, weights in start.module.state_dict().items()}
+    known = {token: place for place, token in enumerate(vocabulary_of(TINY.fragments))}
+    rows = [known[recipe.resembles.get(token, token)] for token in vocabulary_of(recipe.fragments)]
+    for name in ("model.embed_tokens.weight", "lm_head.weight"):
+        state[name] = state[name][rows]
+    model.load_state_dict(state)
+
+
+def _train(
+    policy: HFPolicy, settings: WarmStart, recipe: Recipe, report: Callable[[str], None]
+) -> None:
     rng = np.random.default_rng([settings.seed, _DEMONSTRATION_STREAM])
     torch_optimizer = torch.optim.AdamW(
         policy.module.parameters(), lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=0.0
@@ -190,8 +273,8 @@ def _train(policy: HFPolicy, settings: WarmStart, report: Callable[[str], None])
     for step in range(settings.num_steps):
         for group in torch_optimizer.param_groups:
             group["lr"] = settings.learning_rate * _schedule(step, settings.num_steps)
-        mix = LESSON if step < LESSON_RATE * settings.num_steps else HABITS
-        batch = [_encode(draw_demonstration(mix, rng), policy) for _ in range(settings.batch_size)]
+        draw = recipe.lesson if step < settings.lesson_rate * settings.num_steps else recipe.habits
+        batch = [_encode(draw(rng), policy) for _ in range(settings.batch_size)]
         total = sum(row.weight * len(row.completion.token_ids) for row in batch)
         torch_optimizer.zero_grad()
         loss = 0.0
@@ -240,13 +323,17 @@ def _schedule(step: int, num_steps: int) -> float:
 
 
 def main() -> None:
-    """Create the model from the command line."""
-    parser = argparse.ArgumentParser(description="Make the tiny language model.")
-    parser.add_argument("--out", type=Path, default=TINY_FOLDER, help="folder to write")
-    parser.add_argument("--num-steps", type=int, default=WarmStart().num_steps)
+    """Create a model from the command line."""
+    parser = argparse.ArgumentParser(description="Make one of the tiny language models.")
+    parser.add_argument("--model", choices=RECIPES, default="tiny", help="which one")
+    parser.add_argument("--out", type=Path, help="folder to write; default: that of the model")
+    parser.add_argument("--num-steps", type=int, help="default: those of the model")
     arguments = parser.parse_args()
-    digest = make_tiny(arguments.out, WarmStart(num_steps=arguments.num_steps))
-    print(f"{digest}  {arguments.out / 'model.safetensors'}")
+    folder = arguments.out or POLICIES[arguments.model]()
+    recipe = RECIPES[arguments.model]
+    settings = replace(recipe.settings, num_steps=arguments.num_steps or recipe.settings.num_steps)
+    digest = make_tiny(folder, settings, recipe=recipe)
+    print(f"{digest}  {folder / 'model.safetensors'}")
 
 
 if __name__ == "__main__":

@@ -20,13 +20,21 @@ from ccpo_env import Task, load_tasks, think_solve_v0
 from ccpo_env.errors import TaskFileError
 from ccpo_env.tasks import TASK_SOURCES, resolve_tasks
 from ccpo_env.tasks.arithmetic import arithmetic, intermediate_values
+from ccpo_env.tasks.arithmetic_one_kind import arithmetic_one_kind
+from ccpo_env.tasks.arithmetic_rare import arithmetic_rare
 from ccpo_env.tasks.benchmarks import BENCHMARKS
 from ccpo_env.tasks.splits import TEST_SHARE, in_split
 
-QUESTION = re.compile(r"Compute from left to right modulo 10: ([1-9]\d)((?:[+\-*][1-9]){1,4})")
+QUESTION = re.compile(r"Compute from left to right modulo 10: ([1-9]\d{1,2})((?:[+\-*][1-9]){1,4})")
 # Lone surrogates (Cs) stand in it often; st.text would hardly ever draw one.
 any_text = st.lists(st.characters() | st.characters(categories=["Cs"])).map("".join)
-every_source = pytest.mark.parametrize("name", ["arithmetic", "linear_equations", "lookup"])
+every_source = pytest.mark.parametrize(
+    "name",
+    ["arithmetic", "arithmetic_one_kind", "arithmetic_rare", "linear_equations", "lookup"],
+)
+every_arithmetic = pytest.mark.parametrize(
+    "name", ["arithmetic", "arithmetic_one_kind", "arithmetic_rare"]
+)
 NAMES = ", ".join(sorted(TASK_SOURCES))
 NEEDS_PYARROW = "needs pyarrow: pip install 'ccpo-env[parquet]'"
 every_ending = pytest.mark.parametrize("ending", [".jsonl", ".parquet"])
@@ -81,9 +89,15 @@ def test_source_gives_the_first_tasks_when_there_is_a_limit(name: str, split: st
         assert load_tasks(name, split=split, limit=limit) == tasks[:limit]
 
 
+def symbols(task: Task) -> str:
+    """The operations of a chain, such as "+-*"."""
+    return "".join(re.findall(r"[+\-*]", task.question))
+
+
+@every_arithmetic
 @pytest.mark.parametrize("split", ["train", "test"])
-def test_arithmetic_gold_answers_are_right(split: str) -> None:
-    for task in load_tasks("arithmetic", split=split):
+def test_arithmetic_gold_answers_are_right(name: str, split: str) -> None:
+    for task in load_tasks(name, split=split):
         match = QUESTION.fullmatch(task.question)
         assert match
         value = int(match[1])
@@ -100,8 +114,9 @@ def test_arithmetic_by_hand() -> None:
     assert intermediate_values(10, [("-", 3)]) == [0, 7]
 
 
-def test_arithmetic_multiplies_by_units_so_that_each_step_can_be_undone() -> None:
-    for task in arithmetic(limit=2000):
+@every_arithmetic
+def test_arithmetic_multiplies_by_units_so_that_each_step_can_be_undone(name: str) -> None:
+    for task in load_tasks(name, limit=2000):
         assert not re.search(r"\*[124568]", task.question)
 
 
@@ -113,10 +128,36 @@ def test_arithmetic_has_chains_of_every_length_and_every_answer() -> None:
     assert all(answers.count(str(digit)) > 120 for digit in range(10))
 
 
-def test_arithmetic_splits_stay_disjoint_across_seeds() -> None:
-    train = questions(arithmetic(split="train", limit=3000, seed=0))
-    other = questions(arithmetic(split="train", limit=3000, seed=1))
-    test = questions(arithmetic(split="test", limit=500, seed=1))
+@pytest.mark.parametrize(("split", "limit"), [("train", None), ("test", None), ("test", 1600)])
+def test_arithmetic_rare_needs_a_thought_for_one_question_in_eight(
+    split: str, limit: int | None
+) -> None:
+    is_long = [
+        len(symbols(task)) > 1 for task in load_tasks("arithmetic_rare", split=split, limit=limit)
+    ]
+    assert is_long == [place % 8 == 7 for place in range(len(is_long))]
+
+
+@pytest.mark.parametrize(("split", "most"), [("train", 16_000), ("test", 1_600)])
+def test_arithmetic_rare_has_no_more_short_questions_than_there_are(split: str, most: int) -> None:
+    message = f"limit must be <= {most} for the {split} split of arithmetic_rare, got {most + 1}"
+    with pytest.raises(ValueError, match=message):
+        load_tasks("arithmetic_rare", split=split, limit=most + 1)
+
+
+def test_arithmetic_one_kind_has_chains_of_one_symbol_of_every_length_equally_often() -> None:
+    chains = [symbols(task) for task in load_tasks("arithmetic_one_kind", limit=1800)]
+    assert {len(set(chain)) for chain in chains} == {1}
+    counts = [chains.count(symbol * length) for symbol in "+-*" for length in (2, 3, 4)]
+    assert sum(counts) == 1800
+    assert all(abs(count - 200) < 75 for count in counts)  # about five standard deviations
+
+
+@pytest.mark.parametrize("source", [arithmetic, arithmetic_one_kind, arithmetic_rare])
+def test_arithmetic_splits_stay_disjoint_across_seeds(source: Callable[..., list[Task]]) -> None:
+    train = questions(source(split="train", limit=3000, seed=0))
+    other = questions(source(split="train", limit=3000, seed=1))
+    test = questions(source(split="test", limit=500, seed=1))
     assert train != other
     assert not (train | other) & test
 
@@ -411,6 +452,10 @@ def test_env_explains_wrong_tasks(tasks: Any, error: type[Exception], message: s
     [
         ("arithmetic", "train", 4096, "c60beea48881dd19"),
         ("arithmetic", "test", 512, "16984d31dd731b0f"),
+        ("arithmetic_one_kind", "train", 4096, "ff5f538d74d297d1"),
+        ("arithmetic_one_kind", "test", 512, "8f109a1ac0c51261"),
+        ("arithmetic_rare", "train", 4096, "a662db6bae8e60e7"),
+        ("arithmetic_rare", "test", 512, "dd062fa57bc41ebf"),
         ("linear_equations", "train", 4096, "0b6d6c1185e896a1"),
         ("linear_equations", "test", 512, "f82f1227dca475f4"),
         ("lookup", "train", 4096, "b14a7035ac7c2eb5"),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import string
 from collections.abc import Sequence
 
@@ -12,7 +13,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from baselines.policies.base import Prompt, Sampling
 from baselines.policies.local.hf import HFPolicy
 from baselines.rollouts.ratings import TENTHS, RatedRollout, rating_prompt
-from ccpo_env import debate_v0, think_solve_v0, vote_v0
+from ccpo_env import debate_v0, load_tasks, think_solve_v0, vote_v0
 from ccpo_env.tasks.arithmetic import draw_chain
 from ccpo_env.tasks.splits import in_split
 from ccpo_env.types import Message, Task
@@ -119,11 +120,14 @@ def test_make_tiny_seed_gives_other_weights(tmp_path):
     assert len(digests) == 2
 
 
-def test_make_tiny_folder_loads(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("sys.argv", ["make_tiny", "--out", str(tmp_path), "--num-steps", "1"])
+@pytest.mark.parametrize("name", make.RECIPES)
+def test_make_tiny_folder_loads(name, tmp_path, monkeypatch, capsys):
+    words = ["make", "--model", name, "--out", str(tmp_path), "--num-steps", "1"]
+    monkeypatch.setattr("sys.argv", words)
     make.main()
     assert str(tmp_path) in capsys.readouterr().out
-    assert HFPolicy.load(tmp_path).module.config.vocab_size == len(build_tokenizer())
+    tokenizer = build_tokenizer(make.RECIPES[name].fragments)
+    assert HFPolicy.load(tmp_path).module.config.vocab_size == len(tokenizer)
 
 
 def unseen_chains(number: int, num_operations: Sequence[int]) -> list[Chain]:
@@ -165,6 +169,36 @@ def test_a_full_thought_is_what_helps_the_solver(policy):
         assert solver_accuracy(policy, [style], (2, 3, 4)) < 0.2
     assert solver_accuracy(policy, [], (2, 3, 4)) < 0.2
     assert solver_accuracy(policy, [], (1,)) > 0.8
+
+
+def test_the_thinker_is_needed_in_5_to_20_percent_of_the_rare_tasks(policy):
+    rng = np.random.default_rng(0)
+    chains = [chain_of(task.question) for task in load_tasks("arithmetic_rare", split="test")]
+    rates = {}
+    for style in ("full", "filler"):
+        thoughts = [[draw_thought(chain, style, rng)] for chain in chains]
+        prompts = [
+            prompt_text("solver", chain, thought_messages(said), answers=True)
+            for chain, said in zip(chains, thoughts, strict=True)
+        ]
+        texts = replies(policy, prompts)
+        rates[style] = np.array([t == boxed(c.answer) for t, c in zip(texts, chains, strict=True)])
+    is_short = np.array([chain.is_short for chain in chains])
+    helped = rates["full"].astype(float) - rates["filler"]
+    assert 0.05 < helped.mean() < 0.2
+    assert helped[~is_short].mean() > 0.5
+    assert abs(helped[is_short].mean()) < 0.1
+    assert rates["filler"][is_short].mean() > 0.7
+
+
+def chain_of(question: str) -> Chain:
+    """Return the chain of a question."""
+    first, *steps = re.split(r"([+*-])", question.split(": ")[1])
+    chain = Chain(
+        int(first), tuple((s, int(n)) for s, n in zip(steps[::2], steps[1::2], strict=True))
+    )
+    assert chain.question == question
+    return chain
 
 
 def test_a_full_thought_helps_the_solver_also_beside_filler(policy):
