@@ -26,7 +26,7 @@ TABLE = f"""{HEADS}
 |---|---|---|---|---|---|---|---|---|---|
 | grpo | shared | 3 | 9 | 1k | .9 | .1 | 0.500 [0.400, 0.600] |  |  |
 | grpo | branch | 3 | 9 | 1k | .9 | .1 | 0.450 [0.400, 0.500] | -0.050 [-0.060, -0.040] | 0.001 |
-| grpo | shapley | 3 | 9 | 1k | .9 | .1 | 0.470 [0.400, 0.500] | -0.030 [-0.060, -0.010] | 0.000 |
+| grpo | shapley | 3 | 9 | 1k | .9 | .1 | 0.470 [0.400, 0.500] | -0.030 [-0.060, -0.010] | < 0.001 |
 | gspo | shared | 3 | 9 | 1k | .9 | .1 | 0.500 [0.400, 0.600] |  |  |
 | gspo | branch | 3 | 9 | 1k | .9 | .1 | 0.600 [0.500, 0.700] | 0.100 [-0.010, 0.210] | 0.060 |
 """
@@ -152,6 +152,7 @@ def test_documents_show_the_command_of_every_result(name):
 
 def test_every_kept_result_is_measured_by_a_command():
     kept = {path.stem for path in write_docs.RESULTS.iterdir()}
+    kept = {name for name in kept if name.partition("_")[0] != "map"}  # of ccpo bench map
     assert {name.removesuffix("_spread") for name in kept} == {*MEASURED, "measured"}
 
 

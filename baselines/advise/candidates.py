@@ -242,11 +242,10 @@ class Candidates:
         return allocator.removals(first.agents)
 
     def _sample_counts(self, allocator: Allocator) -> list[int]:
-        """Return the numbers of replays or continuations to compare: half of them, and so on."""
+        """Return the numbers of replays or continuations to compare: those of the pilot, and 1."""
         if not allocator.needs & {"removed_rewards", "branch_rewards"}:
             return [0]
-        most = self.data.num_samples
-        return [most >> halvings for halvings in range(most.bit_length())]
+        return list(dict.fromkeys((self.data.num_samples, 1)))
 
 
 def _factors(values: FloatArray, shared: FloatArray) -> FloatArray | None:

@@ -32,7 +32,7 @@ MAX_LOG_ERROR = 0.5
 """Largest standard error of a logarithm of an efficiency that is reported."""
 MIN_TASKS = 8
 """Fewest tasks of a pilot."""
-NUM_RESAMPLES = 1_000
+NUM_RESAMPLES = 600
 """Bootstrap resamples of the tasks."""
 _ROUNDING = 1e-9
 _NOTHING_SEEN = 10.0

@@ -94,11 +94,12 @@ def advantages_of(
     _, group_size, num_turns = credit.shape
     factors = own_shares(optimizer, UNBIASED[allocator], group_size, num_turns, num_samples)
     if optimizer.whitens:
-        spread = np.ptp(credit, axis=(0, 1))
-        white = np.ptp(values, axis=(0, 1))
-        # Whitening divides by the standard deviation, after subtracting a mean with its own part.
+        # Whitening divides by a standard deviation, after subtracting a mean with its own part.
+        before = np.stack(replace(optimizer, whitens=False).advantage(shaped))
+        spread, white = np.ptp(before, axis=(0, 1)), np.ptp(values, axis=(0, 1))
+        own_part = 0.0 if optimizer.centres_on_group else 1.0 / credit[..., 0].size
         slope = np.divide(white, spread, out=np.zeros_like(white), where=spread > 0.0)
-        factors = factors * slope * (1.0 - 1.0 / credit[..., 0].size)
+        factors = factors * slope * (1.0 - own_part)
     if not (factors > 0.0).all():  # such as branch credit of one rollout, 0 in the first turn
         return Advantages(values, is_unbiased=False)
     return Advantages(values / factors, is_unbiased=True)

@@ -49,7 +49,7 @@ class PilotSettings:
     group_size: int = 8
     """Rollouts per task; smaller groups are subsampled from them."""
     samples: int = 4
-    """Replays per removed agent and continuations per turn; smaller numbers are subsampled."""
+    """Replays per removed agent and continuations per turn; 1 is compared as well."""
     seed: int = 0
     """Random seed of the tasks, the rollouts and the resamples."""
     out_dir: Path | None = None

@@ -13,7 +13,6 @@ from baselines.rollouts.costs import CostTracker
 from baselines.rollouts.groups import Group
 from baselines.rollouts.plan import next_reader
 from baselines.rollouts.runner import RolloutRunner, next_prompt
-from baselines.train.update.forward import score
 
 
 @runtime_checkable
@@ -72,6 +71,8 @@ def with_influence(
     Note: 0 for a message that nobody reads, and where the next message has no tokens. Both scores
         are those of the training network, at the temperature of sampling.
     """
+    from baselines.train.update.forward import score  # loads torch
+
     found = [np.zeros((len(group.rollouts), len(runner.role_of))) for group in groups]
     for turn in range(len(runner.role_of)):
         reader = next_reader(runner.topology, turn)

@@ -48,7 +48,7 @@ def vote() -> PilotData:
 
 
 @pytest.mark.no_cover
-@pytest.mark.parametrize("optimizer", ["grpo", "rloo", "reinforce_pp"])
+@pytest.mark.parametrize("optimizer", ["grpo", "rloo", "reinforce_pp", "reinforce_pp_baseline"])
 def test_unbiased_candidates_have_the_exact_gradient_as_their_mean(optimizer: str) -> None:
     game = make_chain(1, np.random.default_rng(0))
     data = pilot_of(game, 1200, GROUP, SAMPLES, np.random.default_rng(2))

@@ -22,7 +22,9 @@ TURNS = ("a#1", "b#1", "b#2", "a#2", "b#3")
 PLACES = [0, 1, 1, 0, 1]
 """Agent of each turn."""
 
-OF_TURNS = {"branch", "regression"}
+PER_TURN = ("features", "own_rewards", "influence", "values")
+"""Fields with a column per turn."""
+OF_TURNS = {name for name, own in ALLOCATORS.items() if own.needs & {*PER_TURN, "branch_rewards"}}
 """Allocators that tell the turns of an agent apart."""
 every_allocator = pytest.mark.parametrize("name", ALLOCATORS)
 
@@ -43,6 +45,9 @@ def measured(rng: np.random.Generator, **fields: Any) -> GroupOutcomes:
         "ratings": rng.integers(1, 10, (num_agents, num_agents, num_rollouts)) / 10,
         "rating_valid": rng.random((num_agents, num_rollouts)) < 0.8,
         "features": rng.integers(2, size=(num_rollouts, len(TURNS))),
+        "own_rewards": rng.choice(rewards, (num_rollouts, len(TURNS))),
+        "influence": rng.normal(size=(num_rollouts, len(TURNS))),
+        "values": rng.uniform(-1.0, 1.0, (num_rollouts, len(TURNS))),
         "turns": TURNS,
     }
     return GroupOutcomes(**{**whole, **fields})
@@ -89,14 +94,14 @@ def test_credit_has_a_column_for_each_turn(name: str, seed: int) -> None:
     credit = ALLOCATORS[name](group)
     assert credit.shape == (4, len(TURNS))
     if name not in OF_TURNS:
-        once = replace(group, turns=None, features=None, branch_rewards=None)
+        once = replace(group, turns=None, branch_rewards=None, **dict.fromkeys(PER_TURN))
         np.testing.assert_array_equal(credit, ALLOCATORS[name](once)[:, PLACES])
     else:  # as if somebody else spoke in each turn
         many = GroupOutcomes(
             TURNS,
             group.team_rewards,
             branch_rewards=group.branch_rewards,
-            features=group.features,
+            **{name: getattr(group, name) for name in PER_TURN},
         )
         np.testing.assert_array_equal(credit, ALLOCATORS[name](many))
 
@@ -117,7 +122,7 @@ def test_credit_of_many_groups_keeps_teams_with_other_turns_apart(name: str) -> 
             measured(
                 np.random.default_rng(seed),
                 turns=None,
-                features=group.features[:, :2],
+                **{each: getattr(group, each)[:, :2] for each in PER_TURN},
                 branch_rewards={"a": group.branch_rewards["a#1"]},
             ),
             replace(

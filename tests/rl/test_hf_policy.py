@@ -197,9 +197,9 @@ def test_sample_needs_room_for_two_tokens_of_a_prompt(policy):
     context = policy.module.config.max_position_embeddings
     prompts = [Prompt("1+1" * context)]
     with pytest.raises(ValueError, match="max_tokens must leave room for a prompt, got"):
-        policy._encode(prompts, context - 1)
+        policy.encode(prompts, context - 1)
     with pytest.warns(UserWarning, match="its middle is cut"):
-        (cut,) = policy._encode(prompts, context - 2)
+        (cut,) = policy.encode(prompts, context - 2)
     assert len(cut) == 2
 
 

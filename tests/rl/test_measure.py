@@ -283,6 +283,7 @@ def test_step_times_are_those_of_the_parts(monkeypatch):
         "time/rate_s": 3.0,
         "time/verify_s": 4.0,
         "time/environment_s": 5.0,
+        "time/critic_s": 0.0,
         "time/credit_s": 2.0,
         "time/update_s": 4.0,
         "time/tokens_per_s": 22222.0,

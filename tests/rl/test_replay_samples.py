@@ -120,7 +120,7 @@ def groups_played(game: Chain, parts: list[Part]) -> tuple[list[Group], np.ndarr
                 tuple((Message("?", "?"),) for _ in own),
                 tuple(verdict(n) for n in own),
                 tuple(float(rewards[n][outcome]) for n in own),
-                tuple(completions(n, outcome) for n in own),
+                completions=tuple(completions(n, outcome) for n in own),
             )
             for (removed, rollout, kept), own in families.items()
         )

@@ -102,7 +102,7 @@ def test_a_process_that_does_not_write_leaves_the_folder_alone(tmp_path):
     files = RunFiles(tmp_path, is_writer=False)
     files.append({"step": 1}, [], [])
     files.drop_after(0)
-    files.save(1, TrainConfig(), policies=None, credited=None, state={})
+    files.save(1, TrainConfig(), policies=None, credited=None, state={}, arrays={})
     files.keep_if_best(1, proportion(1, 1), lambda: (tmp_path / "saved").mkdir())
     assert list(tmp_path.iterdir()) == []
 

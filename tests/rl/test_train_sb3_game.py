@@ -285,7 +285,10 @@ def test_answers_are_counted_that_the_credit_of_the_learner_needs():
         "history": base + removed,
         "leave_one_out": base + removed,
         "shapley": base + removed + base,  # and each message as the answer
+        "banzhaf": base + removed + base,
         "branch": base + base * 3,
+        "c3": base + base * 3,
+        "hierarchical_grpo": base + base * 3,
     }
 
 
