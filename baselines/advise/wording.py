@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
-from baselines.advise.advice import LOW_COSINE, Advice, Row
-from baselines.advise.candidates import REFERENCE, Variant
-from baselines.advise.efficiency import Efficiency
+from baselines.advise.advice import LOW_COSINE, MIN_TASKS_ADVISED, Advice, Row
+from baselines.advise.candidates import REFERENCE
+from baselines.advise.efficiency import Efficiency, Joint
 from baselines.advise.settings import AdviseConfig
 from baselines.common.checks import flag_of
+from baselines.common.wording import plural
 from baselines.rollouts.team_env import TEAM_SIZES, unread_size
 from baselines.train.config import TrainConfig
 from baselines.train.unread import what_reads
@@ -28,7 +29,7 @@ def efficiency_text(found: Efficiency) -> str:
     if found.value is None or found.low is None or found.high is None:
         return f"needs ~{tasks_text(found.tasks_needed)} tasks"
     if found.value == found.low == found.high:
-        return "0 (points away)"
+        return "0: lowers the reward"
     return f"{_number(found.value)} [{_number(found.low)}, {_number(found.high)}]"
 
 
@@ -59,35 +60,56 @@ def verdict_text(row: Row) -> str:
     return "no signal" if row.correlation is None else f"differs, r {row.correlation:.2f}"
 
 
-def setup_text(variant: Variant) -> str:
-    """Return a combination as a phrase."""
+def setup_text(row: Row) -> str:
+    """Return a combination as a phrase; M is left out where replays are recounts of votes."""
+    variant = row.variant
     credit = (
         "the shared reward" if variant.allocator == REFERENCE else f"{variant.allocator} credit"
     )
-    samples = f" (M = {variant.num_samples})" if variant.num_samples else ""
     group = "one rollout per task" if variant.group_size == 1 else f"groups of {variant.group_size}"
-    return f"{credit}{samples} with {variant.optimizer} and {group}"
+    samples = [f"M = {variant.num_samples}"] if variant.num_samples and row.cost_share else []
+    return f"{credit} ({', '.join([variant.optimizer, group, *samples])})"
 
 
 def recommendation(advice: Advice) -> str:
-    """Return the recommendation in one sentence, as far as the simultaneous tests support it."""
-    best = efficiency_text(advice.row(advice.best).overall)
-    tests = f"({advice.num_compared} alternatives tested together at the 5 % level)"
+    """Return the recommendation, as far as the simultaneous tests support it."""
+    than = setup_text(advice.row(advice.reference))
+    best = setup_text(advice.row(advice.best))
     rest = _unmeasured(advice)
-    than = setup_text(advice.reference)
-    if advice.beats_shared:
+    if advice.num_tasks < MIN_TASKS_ADVISED:
         return (
-            f"Train with {setup_text(advice.best)}: {best} times as efficient per token as "
-            f"{than}, and better than every shared reward that was measured {tests}{rest}."
+            f"Keep {than}: {advice.num_tasks} tasks are too few to recommend anything else; raise "
+            f"--groups to {MIN_TASKS_ADVISED} or more{rest}."
         )
+    if advice.beats_shared:
+        found = [f"{_tested_text(advice.than_reference)} times as efficient per token as {than}"]
+        if advice.than_shared is not None:
+            found.append(
+                f"{_tested_text(advice.than_shared)} times as "
+                f"{setup_text(advice.row(advice.best_shared))}, the best of the shared rewards here"
+            )
+        return f"Train with {best}: {', and '.join(found)} ({_tests(advice)}){rest}."
+    could = " that this pilot could measure" if rest else ""
+    nothing = f"Nothing{could} beats the shared reward significantly"
     if advice.beats_reference:
         fewer = advice.best.group_size < advice.reference.group_size
         return (
-            f"Nothing beats the shared reward here{'; more tasks per step do' if fewer else ''}: "
-            f"{setup_text(advice.best)} is {best} times as efficient per token as with "
-            f"{than.removeprefix('the shared reward with ')} {tests}{rest}."
+            f"{nothing}{'; more tasks per step do' if fewer else ''}: {best} is "
+            f"{_tested_text(advice.than_reference)} times as efficient per token as {than} "
+            f"({_tests(advice)}){rest}."
         )
-    return f"Nothing measurable beats the shared reward here: keep {than} {tests}{rest}."
+    return f"{nothing}: keep {than} ({_tests(advice)}){rest}."
+
+
+def _tests(advice: Advice) -> str:
+    """Return what the tested intervals hold for."""
+    count = advice.num_compared
+    return f"simultaneous 95 % interval{'s' if count != 1 else ''} of {plural(count, 'comparison')}"
+
+
+def _tested_text(found: Joint | None) -> str:
+    assert found is not None
+    return f"{_number(found.value)} [{_number(found.low)}, {_number(found.high)}]"
 
 
 def _unmeasured(advice: Advice) -> str:
@@ -95,12 +117,14 @@ def _unmeasured(advice: Advice) -> str:
     needed = [row.efficiency.tasks_needed for row in advice.rows if row.efficiency.value is None]
     if not needed:
         return ""
-    counts = sorted(count or 0 for count in needed)
-    lowest, highest = tasks_text(counts[0]), tasks_text(counts[-1])
-    span = lowest if lowest == highest else f"{lowest} to {highest}"
+    counts = sorted(count for count in needed if count is not None)
+    ends = list(dict.fromkeys(map(tasks_text, [counts[0], counts[-1]]))) if counts else []
+    if len(counts) < len(needed):  # what is unknown counts as no number
+        ends = [f"{ends[0]} or more"] if ends else ["more"]
+    is_one = len(needed) == 1
     return (
-        f"; {len(counts)} of {len(advice.rows)} rows are not measurable with this pilot, for which "
-        f"about {span} tasks would do"
+        f"; {len(needed)} of {len(advice.rows)} rows {'is' if is_one else 'are'} not measurable "
+        f"with this pilot, for which about {' to '.join(ends)} tasks would do"
     )
 
 
@@ -115,21 +139,32 @@ def warnings(advice: Advice, played: Played) -> list[str]:
         )
     if played.estimated_tokens:
         said.append("The endpoint reports no tokens: four characters are counted as one.")
-    low = sorted(
-        {
-            row.variant.allocator
-            for row in advice.rows
-            if row.efficiency.cosine is not None and row.efficiency.cosine < LOW_COSINE
-        }
-    )
-    if low:
-        said.append(
-            f"! Cosine with the true gradient below {LOW_COSINE}: {', '.join(low)} optimizes "
-            f"something else in part; its efficiency counts only the part along the true gradient."
-        )
+    said += low_cosines(advice)
     if played.num_left_out:
-        said.append(f"{played.num_left_out} groups were not measured completely and left out.")
+        were = "was" if played.num_left_out == 1 else "were"
+        said.append(
+            f"{plural(played.num_left_out, 'group')} {were} not measured completely and left out."
+        )
     return said
+
+
+def low_cosines(advice: Advice) -> list[str]:
+    """Return a warning of the printed rows that optimize something else in part, if any do."""
+    low = [
+        f"{row.variant.allocator} with {row.variant.optimizer}"
+        for row in (*advice.credit_rows, advice.row(advice.best))
+        if row.efficiency.cosine is not None and row.efficiency.cosine < LOW_COSINE
+    ]
+    names = list(dict.fromkeys(low))
+    if not names:
+        return []
+    *first, last = names
+    verb, whose = ("optimize", "their") if first else ("optimizes", "its")
+    return [
+        f"! Cosine with the true gradient below {LOW_COSINE}: "
+        f"{' and '.join([', '.join(first), last] if first else [last])} {verb} something else in "
+        f"part; {whose} efficiency counts only the part along the true gradient."
+    ]
 
 
 def source_text(played: Played) -> str:

@@ -15,7 +15,7 @@ from baselines.advise.advice import Advice, advise
 from baselines.advise.candidates import Variant
 from baselines.advise.command import advice_of as advice_of_pilot
 from baselines.advise.command import main
-from baselines.advise.efficiency import Efficiency
+from baselines.advise.efficiency import Efficiency, Information, Joint, Pilot
 from baselines.advise.pilot import Played
 from baselines.advise.pilot_data import PilotData
 from baselines.advise.settings import AdviseConfig
@@ -50,8 +50,98 @@ def test_shapley_credit_is_recommended_in_a_vote(vote: Advice) -> None:
     assert vote.best.allocator == "shapley"
     said = wording.recommendation(vote)
     assert said.startswith("Train with shapley credit")
-    assert "better than every shared reward" in said
-    assert f"({vote.num_compared} alternatives tested together at the 5 % level)" in said
+    assert f"(simultaneous 95 % intervals of {vote.num_compared} comparisons)" in said
+    tested = [own for own in (vote.than_reference, vote.than_shared) if own is not None]
+    for own in tested:
+        assert own.low > 1.0
+        assert f"{own.value:.2f} [{own.low:.2f}, {own.high:.2f}]" in said
+    assert "M =" not in said  # votes are recounted
+
+
+def test_recommended_allocator_is_better_than_the_reference_and_the_best_shared(
+    vote: Advice,
+) -> None:
+    assert vote.than_reference is not None
+    assert vote.row(vote.best).overall.value == pytest.approx(vote.than_reference.value)
+    shared = vote.row(vote.best_shared).overall.value
+    assert shared is not None
+    if vote.best_shared == vote.reference:
+        assert vote.than_shared is None
+    else:
+        assert vote.than_shared is not None
+        assert vote.than_shared.value == pytest.approx(
+            vote.than_reference.value / shared,
+            rel=0.2,  # projected apart, so not exactly
+        )
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_either_of_both_bars_keeps_the_shared_reward(
+    vote: Advice, place: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = Pilot.simultaneous
+
+    def wide_for_one(
+        self: Pilot, pairs: list[tuple[Information, Information]]
+    ) -> list[Joint | None]:
+        references = list({id(than): than for _, than in pairs}.values())
+        return [
+            found and (replace(found, low=0.99) if than is references[place] else found)
+            for found, (_, than) in zip(whole(self, pairs), pairs, strict=True)
+        ]
+
+    assert vote.best_shared != vote.reference
+    monkeypatch.setattr(Pilot, "simultaneous", wide_for_one)
+    rng = np.random.default_rng(0)
+    found = advice_of(pilot_of(make_vote(5, rng), 40, 8, 1, rng), ("shapley", "leave_one_out"))
+    assert not found.beats_shared
+
+
+def test_pilot_of_few_tasks_recommends_the_reference() -> None:
+    rng = np.random.default_rng(0)
+    data = pilot_of(make_vote(5, rng), 15, 8, 1, rng)
+    found = advice_of(data, ("shapley", "leave_one_out"))
+    assert found.best == found.reference
+    said = wording.recommendation(found)
+    assert said.startswith("Keep the shared reward (grpo, groups of 8): 15 tasks are too few")
+    assert "--groups to 16" in said
+
+
+def test_what_no_pilot_measured_is_not_said_to_be_beaten(vote: Advice) -> None:
+    missing = Efficiency(signal=0.0, signal_error=1.0, noise=1.0)
+    kept = replace(vote, best=vote.reference, than_reference=None, than_shared=None)
+    rows = [replace(row, efficiency=replace(missing, value=1.0)) for row in vote.rows]
+    said = wording.recommendation(replace(kept, rows=rows))
+    assert said.startswith("Nothing beats the shared reward significantly: keep")
+    assert "measurable" not in said
+    rows[1] = replace(rows[1], efficiency=replace(missing, tasks_needed=29))
+    said = wording.recommendation(replace(kept, rows=rows))
+    assert said.startswith("Nothing that this pilot could measure beats the shared reward")
+    assert f"1 of {len(rows)} rows is not measurable with this pilot, for which about 29" in said
+    rows[2] = replace(rows[2], efficiency=missing)
+    said = wording.recommendation(replace(kept, rows=rows))
+    assert "about 29 or more tasks would do" in said
+    assert "0 to" not in said
+
+
+def test_low_cosines_are_named_with_the_optimizer_if_they_are_printed(vote: Advice) -> None:
+    def said(low: dict[str, str]) -> str:
+        rows = [
+            replace(row, efficiency=replace(row.efficiency, cosine=0.5))
+            if low.get(row.variant.allocator) == row.variant.optimizer
+            else row
+            for row in vote.rows
+        ]
+        kept = replace(vote, rows=rows, best=vote.reference)
+        return " ".join(wording.low_cosines(kept))
+
+    own = "0.9: shapley with grpo optimizes something else in part; its efficiency"
+    assert own in said({"shapley": "grpo"})
+    both = "0.9: leave_one_out with grpo and shapley with grpo optimize something else in part"
+    either = said({"shapley": "grpo", "leave_one_out": "grpo"})
+    assert both in either or "shapley with grpo and leave_one_out with grpo optimize" in either
+    assert "their efficiency" in either
+    assert said({"shapley": "reinforce_pp"}) == ""  # not printed
 
 
 def test_nothing_beats_the_shared_reward_in_a_chain(chain: Advice) -> None:
@@ -226,7 +316,7 @@ def test_policy_without_gradients_gets_the_advantages_alone() -> None:
     said = " ".join(wording.warnings(found, played))
     assert "endpoint without gradients" in said
     assert "four characters" in said
-    assert "1 groups were not measured" in said
+    assert "1 group was not measured" in said
 
 
 def own_is_measured(data: PilotData, agent: str) -> bool:
