@@ -60,7 +60,8 @@ class Advice:
         than_reference: Efficiency of the best relative to the reference; None if it is that.
         than_shared: Efficiency of another allocator relative to the best shared reward; None if
             that is the reference, or the shared reward is recommended.
-        num_compared: Comparisons that the intervals of these two hold for together: those that
+        shared: Efficiency of the shared rewards relative to the reference that could be measured.
+        num_compared: Comparisons that all these intervals hold for together: those that
             the pilot could measure.
         num_tasks: Tasks of the pilot.
     """
@@ -71,6 +72,7 @@ class Advice:
     best_shared: Variant
     than_reference: Joint | None
     than_shared: Joint | None
+    shared: Mapping[Variant, Joint]
     num_compared: int
     num_tasks: int
 
@@ -275,6 +277,11 @@ def _recommended(comparison: _Comparison, rows: Sequence[Row]) -> Advice:
         best_shared=best_shared,
         than_reference=tested.get((best, reference)),
         than_shared=tested.get((best, best_shared)) if best_shared != reference else None,
+        shared={
+            one: found
+            for (one, _), found in tested.items()
+            if found is not None and one.allocator == REFERENCE
+        },
         num_compared=sum(own is not None for own in tested.values()),
         num_tasks=pilot.num_tasks,
     )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from baselines.advise.advice import Advice, Row
 from baselines.advise.candidates import REFERENCE
-from baselines.advise.wording import cosine_text, efficiency_text, verdict_text
+from baselines.advise.wording import cosine_text, efficiency_text, joint_text, verdict_text
 from baselines.evaluate.tables import Grid
 
 
@@ -45,13 +45,15 @@ def grids(advice: Advice) -> list[Grid]:
                 (
                     str(size),
                     row.variant.optimizer,
-                    efficiency_text(row.overall),
+                    joint_text(advice.shared[row.variant])
+                    if row.variant in advice.shared
+                    else efficiency_text(row.overall),
                     f"x {reference.group_size / size:g}",
                 )
                 for size, row in best_of.items()
             ),
             f"efficiency 1: {reference.optimizer} with groups of {reference.group_size}; tasks per "
-            f"step at equal tokens",
+            f"step at equal tokens; intervals of all comparisons together",
         ),
     ]
 

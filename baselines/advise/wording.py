@@ -1,27 +1,26 @@
-"""What advice says: cells of its tables, the recommendation, and the command to train with."""
+"""What advice says: cells of its tables, the recommendation and warnings."""
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Sequence
-from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from baselines.advise.advice import LOW_COSINE, MIN_TASKS_ADVISED, Advice, Row
 from baselines.advise.candidates import REFERENCE
 from baselines.advise.efficiency import Efficiency, Joint
-from baselines.advise.settings import AdviseConfig
-from baselines.common.checks import flag_of
 from baselines.common.wording import plural
-from baselines.rollouts.team_env import TEAM_SIZES, unread_size
-from baselines.train.config import TrainConfig
-from baselines.train.unread import what_reads
 
 if TYPE_CHECKING:
     from baselines.advise.pilot import Played
 
 MUCH = 99.0
 """Efficiency above which a table says only that it is larger."""
+PRACTICALLY_SHARED = 0.98
+"""Correlation with the shared advantages from which a table gives no number."""
+LEGEND = (
+    "audit: correlation r with shared advantages; degenerate: equal up to a factor",
+    "cosine: with the true gradient; cost share: tokens that only the credit needs",
+)
+"""What the columns of the first table mean, for the terminal."""
 
 
 def efficiency_text(found: Efficiency) -> str:
@@ -57,7 +56,11 @@ def verdict_text(row: Row) -> str:
         return "reference"
     if row.degenerate:
         return "degenerate"
-    return "no signal" if row.correlation is None else f"differs, r {row.correlation:.2f}"
+    if row.correlation is None:
+        return "no signal"
+    if row.correlation >= PRACTICALLY_SHARED:
+        return "practically shared"
+    return f"differs, r {row.correlation:.2f}"
 
 
 def setup_text(row: Row) -> str:
@@ -82,23 +85,23 @@ def recommendation(advice: Advice) -> str:
             f"--groups to {MIN_TASKS_ADVISED} or more{rest}."
         )
     if advice.beats_shared:
-        found = [f"{_tested_text(advice.than_reference)} times as efficient per token as {than}"]
+        found = [f"{joint_text(advice.than_reference)} times as efficient per token as {than}"]
         if advice.than_shared is not None:
             found.append(
-                f"{_tested_text(advice.than_shared)} times as "
+                f"{joint_text(advice.than_shared)} times as "
                 f"{setup_text(advice.row(advice.best_shared))}, the best of the shared rewards here"
             )
-        return f"Train with {best}: {', and '.join(found)} ({_tests(advice)}){rest}."
+        return f"Train with {best}: {', and '.join(found)}; {_tests(advice)}{rest}."
     could = " that this pilot could measure" if rest else ""
     nothing = f"Nothing{could} beats the shared reward significantly"
     if advice.beats_reference:
         fewer = advice.best.group_size < advice.reference.group_size
         return (
             f"{nothing}{'; more tasks per step do' if fewer else ''}: {best} is "
-            f"{_tested_text(advice.than_reference)} times as efficient per token as {than} "
-            f"({_tests(advice)}){rest}."
+            f"{joint_text(advice.than_reference)} times as efficient per token as {than}; "
+            f"{_tests(advice)}{rest}."
         )
-    return f"{nothing}: keep {than} ({_tests(advice)}){rest}."
+    return f"{nothing}: keep {than}; {_tests(advice)}{rest}."
 
 
 def _tests(advice: Advice) -> str:
@@ -107,7 +110,8 @@ def _tests(advice: Advice) -> str:
     return f"simultaneous 95 % interval{'s' if count != 1 else ''} of {plural(count, 'comparison')}"
 
 
-def _tested_text(found: Joint | None) -> str:
+def joint_text(found: Joint | None) -> str:
+    """Return an efficiency with its joint interval."""
     assert found is not None
     return f"{_number(found.value)} [{_number(found.low)}, {_number(found.high)}]"
 
@@ -139,6 +143,13 @@ def warnings(advice: Advice, played: Played) -> list[str]:
         )
     if played.estimated_tokens:
         said.append("The endpoint reports no tokens: four characters are counted as one.")
+    if played.num_policies > 1:
+        said.append(
+            f"The recorded rollouts are of {played.num_policies} policies, one for each step, and "
+            f"the gradients are those of the newest checkpoint: off-policy, so that all numbers "
+            f"are biased by what changed in between. Lower --groups to the last step, or play new "
+            f"rollouts: --policy in place of --from."
+        )
     said += low_cosines(advice)
     if played.num_left_out:
         were = "was" if played.num_left_out == 1 else "were"
@@ -175,44 +186,6 @@ def source_text(played: Played) -> str:
         f"({played.source}) of {played.policy}; {played.tokens:,} tokens. A pilot speaks for the "
         f"policy that it was taken from, and efficiencies change in training: look again later."
     )
-
-
-def train_command(config: AdviseConfig, advice: Advice) -> str:
-    """Return the command line that trains with the recommended setup at equal tokens per step."""
-    best = advice.best
-    rows = advice.row(best), advice.row(advice.reference)
-    per_task = rows[1].tokens_per_task / max(1e-9, rows[0].tokens_per_task)
-    tasks_per_step = max(1, round(TrainConfig.tasks_per_step * per_task))
-    values: dict[str, object] = {
-        "policy": config.policy or "tiny",
-        "tasks": config.tasks or "arithmetic",
-        **_team_flags(config),
-        **_changed(config, ("verifier", "weights", "temperature", "max_tokens")),
-        **({"lora_rank": config.lora_rank} if config.weights == "lora" else {}),
-        "allocator": best.allocator,
-        "optimizer": best.optimizer,
-        "group_size": best.group_size,
-        "tasks_per_step": tasks_per_step,
-    }
-    if best.num_samples:
-        run = replace(TrainConfig(), **asdict(config.team), allocator=best.allocator)
-        names = ("removed_samples", "branch_samples")
-        values |= {name: best.num_samples for name in names if what_reads(run, name) is None}
-    words: Sequence[str] = [
-        word for name, value in values.items() for word in (flag_of(name), str(value))
-    ]
-    return shlex.join(["ccpo", "train", *words])
-
-
-def _team_flags(config: AdviseConfig) -> dict[str, object]:
-    team = config.team
-    sizes = [name for name in TEAM_SIZES if unread_size(team, name) is None]
-    return {"topology": team.topology, **{name: getattr(team, name) for name in sizes}}
-
-
-def _changed(config: AdviseConfig, names: Sequence[str]) -> dict[str, object]:
-    given = {name: getattr(config, name) for name in names}
-    return {name: value for name, value in given.items() if value != getattr(TrainConfig, name)}
 
 
 def _number(value: float) -> str:

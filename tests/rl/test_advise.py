@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from baselines.advise import wording
+from baselines.advise import commands, tables, wording
 from baselines.advise.advice import Advice, advise
 from baselines.advise.candidates import Variant
 from baselines.advise.command import advice_of as advice_of_pilot
@@ -50,7 +50,7 @@ def test_shapley_credit_is_recommended_in_a_vote(vote: Advice) -> None:
     assert vote.best.allocator == "shapley"
     said = wording.recommendation(vote)
     assert said.startswith("Train with shapley credit")
-    assert f"(simultaneous 95 % intervals of {vote.num_compared} comparisons)" in said
+    assert f"; simultaneous 95 % intervals of {vote.num_compared} comparisons" in said
     tested = [own for own in (vote.than_reference, vote.than_shared) if own is not None]
     for own in tested:
         assert own.low > 1.0
@@ -193,13 +193,77 @@ def test_command_to_train_has_equal_tokens_per_step_and_only_flags_that_count(
 ) -> None:
     config = AdviseConfig(**TEAM, verifier="math", num_debaters=2, num_rounds=2)
     small = replace(vote, best=Variant("shapley", "reinforce_pp", 2, 1))
-    words = wording.train_command(config, small).split()
+    words = commands.train_command(config, small).split()
     flags = dict(zip(words[2::2], words[3::2], strict=True))
     assert flags["--allocator"] == "shapley"
     assert flags["--group-size"] == "2"
     assert flags["--tasks-per-step"] == "128"
     assert flags["--num-voters"] == "5"
     assert not {"--removed-samples", "--branch-samples", "--num-thinkers"} & set(flags)
+
+
+def test_lines_of_a_command_keep_flags_whole_and_read_the_same() -> None:
+    import shlex
+
+    line = shlex.join(["ccpo", "train", "--policy", "a b"])
+    line += " " + " ".join(f"--number-{place} {place}" for place in range(12))
+    lines = commands.in_lines(line).split("\n")
+    assert len(lines) > 2
+    assert max(map(len, lines)) <= 80
+    assert all(own.endswith(" \\") for own in lines[:-1])
+    assert all(own.strip().startswith("--") for own in lines[1:])
+    assert shlex.split(" ".join(own.removesuffix("\\") for own in lines)) == shlex.split(line)
+
+
+def test_command_to_repeat_has_enough_groups_for_the_rows_that_are_printed(vote: Advice) -> None:
+    config = AdviseConfig(
+        **TEAM, verifier="math", num_debaters=2, num_rounds=2, groups=40, optimizers=("grpo",)
+    )
+    missing = Efficiency(signal=0.0, signal_error=1.0, noise=1.0)
+
+    def needing(count: int | None) -> Advice:
+        own = replace(missing, tasks_needed=count)
+        shapley = Variant("shapley", "grpo", 8, 1)
+        return replace(
+            vote,
+            rows=[
+                replace(row, efficiency=own if row.variant == shapley else replace(own, value=1.0))
+                for row in vote.rows
+            ],
+        )
+
+    line = str(commands.repeat_command(config, needing(70)))
+    assert line.startswith("ccpo advise --policy tiny --tasks arithmetic --topology vote")
+    assert "--groups 128" in line
+    assert "--optimizers grpo" in line
+    assert "--num-thinkers" not in line
+    assert commands.repeat_command(config, needing(40 * 8 + 1)) is None
+    assert commands.repeat_command(config, needing(None)) is None
+
+
+def test_verdicts_of_high_correlations_claim_no_difference(vote: Advice) -> None:
+    row = replace(vote.row(Variant("shapley", "grpo", 8, 1)), degenerate=False)
+    assert wording.verdict_text(replace(row, correlation=0.98)) == "practically shared"
+    assert wording.verdict_text(replace(row, correlation=0.9749)) == "differs, r 0.97"
+
+
+def test_best_of_the_shared_rewards_has_the_joint_interval(vote: Advice) -> None:
+    _, sizes = tables.grids(vote)
+    for size, optimizer, said, _ in sizes.rows:
+        variant = Variant("shared", optimizer, int(size))
+        if variant in vote.shared:
+            assert said == wording.joint_text(vote.shared[variant])
+            alone = vote.row(variant).overall
+            assert alone.low is not None
+            assert vote.shared[variant].low < alone.low
+    assert vote.shared
+    assert "together" in sizes.note
+
+
+def test_axis_of_ratios_has_fractions() -> None:
+    from baselines.pages.dots import ratio_label
+
+    assert [ratio_label(2.0**n) for n in range(-4, 3)] == ["1/16", "⅛", "¼", "½", "1", "2", "4"]
 
 
 def test_texts_of_numbers() -> None:
@@ -210,6 +274,8 @@ def test_texts_of_numbers() -> None:
     assert wording.tasks_text(2_000_000) == "a million or more"
     assert wording.cosine_text(replace(found, cosine=0.85)) == "0.85 !"
     assert wording.cosine_text(found) == "-"
+    away = replace(found, value=0.0, low=0.0, high=0.0)
+    assert wording.efficiency_text(away) == "0: lowers the reward"
 
 
 def test_settings_are_checked() -> None:
@@ -245,10 +311,16 @@ def test_command_writes_the_advice(tmp_path: Path, capsys: pytest.CaptureFixture
     assert {"shared", "leave_one_out", "branch", "self_evaluation", "influence"} <= names
     assert "own_answer" not in names  # in a chain, an answer before the last is a leak
     said = capsys.readouterr().out
-    assert max(map(len, said.splitlines()[:-3])) <= 80
+    assert max(map(len, said.splitlines()[:-2])) <= 80
     assert "ccpo train --policy tiny" in said
     page = (tmp_path / "advice.html").read_text(encoding="utf-8")
-    assert found["command"] in page
+    assert "wrote" in said
+    assert commands.in_lines(found["command"]) in page
+    assert "No row: own_answer (no answers before the last turn in this team)," in " ".join(
+        said.split()
+    )
+    assert all(line in said for line in wording.LEGEND)
+    assert found["tested"] == {"against_reference": None, "against_best_shared": None}
     assert "Content-Security-Policy" in page
 
 
@@ -264,6 +336,10 @@ def test_recorded_rollouts_of_a_run(tmp_path: Path) -> None:
     found = json.loads((tmp_path / "advice" / "advice.json").read_text())
     assert found["num_tasks"] == 12
     assert "recorded in steps 1 to 2" in found["source"]
+    assert any(
+        "2 policies" in sentence and "off-policy" in sentence for sentence in found["warnings"]
+    )
+    assert "self_evaluation (recorded rollouts have no ratings)" in found["missing"]
     names = {row["allocator"] for row in found["rows"]}
     assert {"shared", "branch", "c3"} <= names
     assert "leave_one_out" not in names  # no agent was removed
