@@ -73,7 +73,7 @@ def print_advice(console: Console, config: AdviseConfig, advice: Advice, played:
     repeat = repeat_command(config, advice)
     commands = {"To train:": train_command(config, advice)}
     if repeat is not None:
-        commands["To measure more of these rows:"] = repeat
+        commands["To measure more rows of the first table:"] = repeat
     for purpose, line in commands.items():
         console.print(purpose, highlight=False)
         console.print(in_lines(line), highlight=False, markup=False, soft_wrap=True)
