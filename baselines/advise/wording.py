@@ -88,7 +88,7 @@ def recommendation(advice: Advice) -> str:
         found = [f"{joint_text(advice.than_reference)} times as efficient per token as {than}"]
         if advice.than_shared is not None:
             found.append(
-                f"{joint_text(advice.than_shared)} times as "
+                f"{joint_text(advice.than_shared)} times as efficient as "
                 f"{setup_text(advice.row(advice.best_shared))}, the best of the shared rewards here"
             )
         return f"Train with {best}: {', and '.join(found)}; {_tests(advice)}{rest}."
