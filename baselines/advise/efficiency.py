@@ -34,6 +34,8 @@ MIN_TASKS = 8
 """Fewest tasks of a pilot."""
 NUM_RESAMPLES = 600
 """Bootstrap resamples of the tasks."""
+MIN_SHARE_FINITE = 0.5
+"""Share of the resamples that must have a finite error, else a row is not measurable."""
 _ROUNDING = 1e-9
 _NOTHING_SEEN = 10.0
 """Growth of a pilot in which nothing was seen."""
@@ -89,6 +91,21 @@ class Efficiency:
     noise: float
     cosine: float | None = None
     tasks_needed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Joint:
+    """An efficiency with an interval that holds together with those of the other tested pairs.
+
+    Args:
+        value: The efficiency.
+        low: Lower end of the interval.
+        high: Upper end of the interval.
+    """
+
+    value: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -204,7 +221,7 @@ class Pilot:
             expectation=candidate.expectation,
             num_tokens=float(candidate.num_tokens.mean()),
             cost=cost,
-            projection=_Log(np.log(positive), influence / positive[:, None]),
+            projection=_Log(np.log(positive), _relative(influence, positive)),
             along=float(along[0]),
             along_error=self._error(influence),
             signal=float(signal[0]),
@@ -249,33 +266,33 @@ class Pilot:
             return log
         return log.plus(own.projection, 2.0).plus(reference.projection, -2.0)
 
-    def simultaneous_lows(
-        self, own: Sequence[Information], reference: Information, *, confidence: float = 0.95
-    ) -> FloatArray:
-        """Return lower bounds of log(efficiency) relative to one reference, which hold together.
+    def simultaneous(
+        self, pairs: Sequence[tuple[Information, Information]], *, confidence: float = 0.95
+    ) -> list[Joint | None]:
+        """Return efficiencies of pairs of a candidate and a reference, with joint intervals.
 
-        All bounds are below the true values in a fraction of pilots of at least the confidence: the
-        factor of the standard errors is that quantile of the largest error of all, in resamples.
+        All intervals hold the true values in a fraction of pilots of at least the confidence: the
+        factor of the standard errors is that quantile of the largest absolute error of all in
+        resamples, at least the factor of Student's interval.
 
         Returns:
-            One bound for each; -inf for one whose projection this pilot cannot measure.
+            One for each pair; None for one that this pilot cannot measure.
         """
-        lows = np.full(len(own), -np.inf)
-        largest = np.zeros(len(self._weights) - 1)
-        found = []
-        for place, one in enumerate(own):
-            is_weak = not one.is_like(reference) and min(one.z, reference.z) < MIN_SIGNAL_Z
-            log = self.difference(one, reference)
+        student = float(scipy_stats().t.ppf((1.0 + confidence) / 2.0, self.num_tasks - 1))
+        largest = np.full(len(self._weights) - 1, 0.0)
+        found: list[tuple[float, float] | None] = []
+        for own, reference in pairs:
+            is_weak = not own.is_like(reference) and min(own.z, reference.z) < MIN_SIGNAL_Z
+            log = self.difference(own, reference)
             error = self._error(log.influence)
             if is_weak or not error <= MAX_LOG_ERROR:
+                found.append(None)
                 continue
-            found.append((place, float(log.value[0]), error))
+            found.append((float(log.value[0]), error))
             if error >= _ROUNDING:
-                largest = np.fmax(largest, (log.value[1:] - log.value[0]) / error)
-        factor = float(np.quantile(largest, confidence))
-        for place, value, error in found:
-            lows[place] = value - factor * error
-        return lows
+                largest = np.fmax(largest, np.abs(log.value[1:] - log.value[0]) / error)
+        factor = max(student, float(np.quantile(largest, confidence)))
+        return [None if own is None else _tested(*own, factor) for own in found]
 
     def _cosine(self, own: Information) -> float | None:
         if own.expectation is not None and own.expectation == self._expectation:
@@ -302,7 +319,7 @@ class Pilot:
         spread *= num_tasks / (num_tasks - 1.0)
         noise = np.einsum("bi,bi->b", spread, self._weights)
         positive = np.where(noise > 0.0, noise, np.nan)
-        return _Log(np.log(positive), spread / positive[:, None] - 1.0)
+        return _Log(np.log(positive), _relative(spread, positive) - 1.0)
 
     def _product(self, left: FloatArray, right: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return <E left, E right>, no task times itself, and the influence of each task."""
@@ -327,15 +344,27 @@ def _unmeasured(tasks_needed: float, kept: _Kept) -> Efficiency:
     return Efficiency(tasks_needed=math.ceil(min(tasks_needed, 1e9)), **kept)
 
 
+def _tested(log: float, error: float, factor: float) -> Joint:
+    return Joint(math.exp(log), math.exp(log - factor * error), math.exp(log + factor * error))
+
+
 def _signal_factor(z: float) -> float:
     """Return by how much a pilot must grow: where noise dominates, z grows like its tasks."""
     return STATED_SIGNAL_Z / max(z, 0.25)
 
 
+def _relative(influence: FloatArray, value: FloatArray) -> FloatArray:
+    """Return influences on a logarithm, which are not finite where the value is almost 0."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        found: FloatArray = influence / value[:, None]
+    return found
+
+
 def _error(influence: FloatArray, weights: FloatArray) -> FloatArray:
-    """Return standard errors from the influences of N tasks, shape (B,)."""
+    """Return standard errors from the influences of N tasks, (B,), not finite if too large."""
     num_tasks = influence.shape[1]
-    variance = np.einsum("bi,bi->b", influence**2, weights)
+    with np.errstate(over="ignore", invalid="ignore"):  # of a statistic that is almost 0
+        variance = np.einsum("bi,bi->b", influence**2, weights)
     errors: FloatArray = np.sqrt(variance / (num_tasks - 1.0))
     return errors
 
@@ -350,9 +379,11 @@ def _bootstrap_t(log: _Log, weights: FloatArray) -> tuple[tuple[float, float], f
     value, error = float(log.value[0]), float(errors[0])
     if not error >= _ROUNDING:  # also NaN, of a statistic that is not positive
         return (value, value), error
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         t = (log.value[1:] - value) / errors[1:]
-    t = t[np.isfinite(t)]
+    t = t[np.isfinite(t) & np.isfinite(errors[1:])]
+    if len(t) < MIN_SHARE_FINITE * len(errors[1:]):
+        return (value, value), math.nan
     student = float(scipy_stats().t.ppf(0.975, log.influence.shape[1] - 1))
     lowest, highest = np.quantile(t, (0.025, 0.975))
     low, high = max(student, float(highest)), max(student, -float(lowest))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from dataclasses import replace
 from itertools import permutations
 
 import numpy as np
@@ -11,7 +13,9 @@ from baselines.advise.efficiency import (
     MIN_SIGNAL_Z,
     MIN_TASKS,
     Candidate,
+    Joint,
     Pilot,
+    _Log,
 )
 from baselines.common.types import FloatArray
 
@@ -149,22 +153,60 @@ def test_intervals_of_heavy_tails_cover_the_truth() -> None:
 
 
 @pytest.mark.no_cover
-def test_simultaneous_bounds_are_rarely_above_the_truth() -> None:
+def test_simultaneous_intervals_hold_the_truth_together() -> None:
+    def is_wrong(found: Joint | None) -> bool:
+        return found is not None and not found.low <= 1.0 <= found.high
+
     rng = np.random.default_rng(1)
     num_wrong = num_wrong_alone = 0
     for number in range(100):
         values = rng.normal(size=(9, 1, NUM_TASKS, WIDTH))
         pilot = Pilot(values[0, 0], num_resamples=300, seed=number)
         known = [pilot.information(candidate(own, 10.0, "same")) for own in values]
-        lows = pilot.simultaneous_lows(known[1:], known[0])
-        num_wrong += bool((lows > 0.0).any())
-        alone = [pilot.simultaneous_lows([own], known[0])[0] for own in known[1:]]
-        num_wrong_alone += bool((np.array(alone) > 0.0).any())
+        pairs = [(own, known[0]) for own in known[1:]]
+        num_wrong += any(is_wrong(found) for found in pilot.simultaneous(pairs))
+        num_wrong_alone += any(is_wrong(*pilot.simultaneous([pair])) for pair in pairs)
     assert num_wrong <= 0.11 * 100  # 5 % on average
     assert num_wrong_alone > 2 * num_wrong  # single tests of 8 rows are not enough
 
 
-def test_simultaneous_bounds_leave_out_what_cannot_be_measured() -> None:
+def test_simultaneous_intervals_leave_out_what_cannot_be_measured() -> None:
     pilot = Pilot(gradients(20.0, seed=0)[0])
     known = [pilot.information(candidate(gradients(20.0, seed=seed))) for seed in (1, 2)]
-    assert pilot.simultaneous_lows(known[1:], known[0]).tolist() == [-np.inf]
+    assert pilot.simultaneous([(known[1], known[0])]) == [None]
+
+
+def test_simultaneous_interval_is_wider_in_a_larger_family() -> None:
+    rng = np.random.default_rng(2)
+    pilot = Pilot(gradients(1.0, seed=0)[0])
+    known = [
+        pilot.information(candidate(rng.normal(size=(1, NUM_TASKS, WIDTH)), 10.0, "same"))
+        for _ in range(12)
+    ]
+    pairs = [(own, known[0]) for own in known[1:]]
+    (alone,), (first, *_) = pilot.simultaneous(pairs[:1]), pilot.simultaneous(pairs)
+    assert alone is not None
+    assert first is not None
+    assert first.value == alone.value
+    assert first.low < alone.low < alone.value < alone.high < first.high
+    single = pilot.efficiency(*pairs[0])
+    assert single.value == pytest.approx(alone.value)
+
+
+def test_influences_that_are_not_finite_make_a_row_unmeasurable_without_a_warning() -> None:
+    pilot = Pilot(gradients(0.1, seed=0)[0])
+    reference = pilot.information(candidate(gradients(0.1, seed=1)))
+    huge = np.full_like(reference.projection.influence, 1e200)
+    own = replace(reference, expectation="own", projection=_Log(reference.projection.value, huge))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = pilot.efficiency(own, reference)
+        assert pilot.simultaneous([(own, reference)]) == [None]
+    assert found.value is None
+    assert found.tasks_needed is not None
+    few = reference.projection.influence.copy()
+    few[1:4] = 1e200  # three resamples of many are left out
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        most = replace(own, projection=_Log(reference.projection.value, few))
+        assert pilot.efficiency(most, reference).value is not None
