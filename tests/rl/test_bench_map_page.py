@@ -148,7 +148,9 @@ def test_command_resumes_checks_and_writes_page_and_pictures(tmp_path, monkeypat
     page = (tmp_path / "when_credit_pays.md").read_text(encoding="utf-8")
     assert len(PART.findall(page)) == len(PARTS)
     assert (tmp_path / "results" / figure.CHECKS_FIGURE).exists()
-    assert "agrees" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "agrees" in printed
+    assert f"to {tmp_path}" in printed.splitlines()[0]
 
 
 def test_page_of_the_documents_has_all_parts_and_pictures():
