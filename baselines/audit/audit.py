@@ -72,6 +72,22 @@ class AgentAudit:
         return None if self.match is None else self.match.formula.names[0]
 
     @property
+    def degenerate(self) -> bool | None:
+        """Whether the advantages are those of the reward, group by group, times a factor.
+
+        None: there are no advantages, or both are 0 everywhere, from which nothing follows.
+        """
+        if self.comparison is None or self.found is None:
+            return None
+        is_silent = self.found.tolerance.spread == 0.0 and not self.mixed_rate
+        return None if is_silent else self.comparison.degenerate
+
+    @property
+    def num_informative(self) -> int:
+        """Number of rows with an advantage that is not 0, which tell formulas apart."""
+        return 0 if self.found is None else self.found.num_informative
+
+    @property
     def mixed_rate(self) -> float | None:
         """Share of the groups of several completions in which rewards differ."""
         number = self.num_groups - self.num_single

@@ -11,9 +11,13 @@ from baselines.audit.columns import Columns
 from baselines.audit.formats import Format
 from baselines.audit.rows import Rows
 from baselines.audit.search import SHARED, Match
+from baselines.common.wording import plural
+from baselines.optimizers import OPTIMIZERS
 
 ENOUGH_GROUPS = 20
 """Groups without any of equal rewards before it is said that they may have been filtered."""
+FEW_ROWS = 8
+"""Rows with an advantage that is not 0 below which a formula may fit by chance."""
 
 
 def sentence(audit: AgentAudit, *, is_alone: bool, kind: Format) -> str:
@@ -42,7 +46,8 @@ def reason(audit: AgentAudit, kind: Format) -> str:
         return "no formula: no row has an advantage"
     if found.varies:
         return (
-            f"no formula: the tokens of {audit.num_varying:,} completions differ in advantage, as "
+            f"no formula: the tokens of {plural(audit.num_varying, 'completion')} differ in "
+            f"advantage, as "
             f"with a discount, a KL penalty or a critic"
         )
     if found.tolerance.spread == 0.0:
@@ -51,7 +56,7 @@ def reason(audit: AgentAudit, kind: Format) -> str:
             return "no formula: all advantages are 0, as all rewards of each group are equal"
         return (
             f"no formula: all advantages are 0, although rewards differ in "
-            f"{groups - audit.num_uniform} of {groups} groups"
+            f"{groups - audit.num_uniform} of {plural(groups, 'group')}"
         )
     if found.matches:
         return f"no registered formula: the advantage is {found.matches[0].formula.text}"
@@ -71,11 +76,27 @@ def _nearest(nearest: Match | None) -> str:
         return f"they are {nearest.fit.factor:.4g} times {text}"
     if nearest.fit.share < 0.5:
         return "none is within the tolerance on half of the rows that are not 0"
-    return f"{text} is within the tolerance on {nearest.fit.share:.1%} of the rows that are not 0"
+    share = share_text(nearest.fit.share, 1)
+    return f"{text} is within the tolerance on {share} of the rows that are not 0"
+
+
+def share_text(share: float, digits: int = 0) -> str:
+    """Return a share in percent, as in "67 %"."""
+    return f"{100.0 * share:.{digits}f} %"
+
+
+def name_of(match: Match, *, short: bool = False) -> str:
+    """Return a registered name in words: grpo, as other trainers default to it, has a deviation."""
+    name = match.formula.names[0]
+    settings = match.formula.settings
+    has_std = settings.get("std", OPTIMIZERS["grpo"].hyperparameters.std)
+    if name != "grpo" or has_std:
+        return name
+    return f"{name}, no std" if short else f"{name} without the standard deviation"
 
 
 def _formula_text(match: Match) -> str:
-    name = match.formula.names[0] if match.formula.names else ""
+    name = name_of(match) if match.formula.names else ""
     credit = "" if match.credit == SHARED else f" of {match.credit} credit"
     return f"{name}{credit} ({match.formula.text})" if name else match.formula.text
 
@@ -88,6 +109,11 @@ def _named(match: Match, audit: AgentAudit) -> str:
         parts.append(f"clipped at {match.fit.clipped_at:.4g}")
     if audit.other_names:
         parts.append(f"which are also those of {', '.join(audit.other_names)}")
+    if audit.num_informative < FEW_ROWS:
+        parts.append(
+            f"but many formulas fit {plural(audit.num_informative, 'row')} with an advantage "
+            f"that is not 0"
+        )
     return ", ".join(parts)
 
 
@@ -112,12 +138,14 @@ def _against_reward(audit: AgentAudit, *, is_alone: bool) -> Iterator[str]:
 
 def _signal(audit: AgentAudit) -> str:
     if audit.comparison is not None:
-        return f"{audit.comparison.signal_rate:.0%} of {audit.num_groups:,} groups have a signal"
+        verb = "has" if audit.num_groups == 1 else "have"
+        groups = plural(audit.num_groups, "group")
+        return f"{share_text(audit.comparison.signal_rate)} of {groups} {verb} a signal"
     if audit.mixed_rate is None:
         return f"mean reward {audit.reward_mean:.3g}"
     return (
-        f"rewards (mean {audit.reward_mean:.3g}) differ in {audit.mixed_rate:.0%} of "
-        f"{audit.num_groups - audit.num_single:,} groups"
+        f"rewards (mean {audit.reward_mean:.3g}) differ in {share_text(audit.mixed_rate)} of "
+        f"{plural(audit.num_groups - audit.num_single, 'group')}"
     )
 
 
@@ -128,13 +156,16 @@ def notes(
     if kind.lacks:
         yield f"Of {kind.title}: {kind.lacks}."
     if rows.num_unmeasured:
-        yield f"{rows.num_unmeasured:,} rows without a reward are left out."
+        verb = "is" if rows.num_unmeasured == 1 else "are"
+        yield f"{plural(rows.num_unmeasured, 'row')} without a reward {verb} left out."
     missing = sum(audit.num_missing for audit in audits)
     if rows.advantage is not None and missing:
-        yield f"{missing:,} rows have no advantage; their rewards count in their groups."
+        verb = "has" if missing == 1 else "have"
+        yield f"{plural(missing, 'row')} {verb} no advantage; rewards count in their groups."
     single = sum(audit.num_single for audit in audits)
     if single:
-        yield f"{single:,} groups have one row of an agent, which has no baseline."
+        verb = "has" if single == 1 else "have"
+        yield f"{plural(single, 'group')} {verb} one row of an agent, which has no baseline."
     if columns.step is None and rows.advantage is not None:
         yield (
             "There is no column of steps: the file counts as one step, and equal ids are one "

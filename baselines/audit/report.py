@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from baselines.audit.formats import Format, flat_rows, format_of
 from baselines.audit.narrative import notes, reason, sentence
 from baselines.audit.rows import Rows, rows_of
 from baselines.common.files import CONFIG_FILE, read_json
+from baselines.credit import ALLOCATORS
 from baselines.optimizers import OPTIMIZERS
 
 
@@ -70,7 +71,7 @@ class FileAudit:
         compared, match, found = audit.comparison, audit.match, audit.found
         signal = audit.mixed_rate if compared is None else compared.signal_rate
         return {
-            "degenerate": None if compared is None else compared.degenerate,
+            "degenerate": audit.degenerate,
             "slope": None if compared is None else _number(compared.slope),
             "correlation": None if compared is None else _number(compared.correlation),
             "sign_agreement": None if compared is None else _number(compared.sign_agreement),
@@ -129,7 +130,8 @@ def audit_file(
     )
     table = read_table(paths, columns.read, kind.explode)
     rows = rows_of(table, columns, weights)
-    audits = audit_rows(rows, tolerance=tolerance, prefer=_optimizer_of(paths[0].parent, kind))
+    allocator, optimizer = _methods_of(paths[0].parent, kind)
+    audits = audit_rows(rows, tolerance=tolerance, prefer=optimizer)
     return FileAudit(
         path=path,
         kind=kind,
@@ -137,7 +139,11 @@ def audit_file(
         rows=rows,
         tolerance=tolerance,
         agents=tuple(audits),
-        notes=(*notes(rows, audits, columns, kind), *_sentences(table)),
+        notes=(
+            *notes(rows, audits, columns, kind),
+            *_trained_with(allocator, optimizer, audits),
+            *_sentences(table),
+        ),
     )
 
 
@@ -145,13 +151,29 @@ def _sentences(table: Table) -> list[str]:
     return [f"{note[0].upper()}{note[1:]}." for note in table.notes]
 
 
-def _optimizer_of(folder: Path, kind: Format) -> str | None:
-    """Return the optimizer of a run of this package, None of others."""
+def _trained_with(
+    allocator: str | None, optimizer: str | None, audits: Sequence[AgentAudit]
+) -> Iterator[str]:
+    """Yield what a run of this package was trained with, if the file does not allow to tell it."""
+    is_open = any(audit.found is not None and audit.found.is_open for audit in audits)
+    if allocator is not None and optimizer is not None and is_open:
+        yield (
+            f"This run was trained with {allocator} and {optimizer}, whose credit the file does "
+            f"not allow to recompute."
+        )
+
+
+def _methods_of(folder: Path, kind: Format) -> tuple[str | None, str | None]:
+    """Return the allocator and the optimizer of a run of this package, None of others."""
     if not kind.name.startswith("ccpo") or not (folder / CONFIG_FILE).is_file():
-        return None
+        return None, None
     config = read_json(folder / CONFIG_FILE)
-    name = config.get("optimizer") if isinstance(config, Mapping) else None
-    return name if isinstance(name, str) and name in OPTIMIZERS else None
+    given = config if isinstance(config, Mapping) else {}
+    allocator, optimizer = given.get("allocator"), given.get("optimizer")
+    return (
+        allocator if isinstance(allocator, str) and allocator in ALLOCATORS else None,
+        optimizer if isinstance(optimizer, str) and optimizer in OPTIMIZERS else None,
+    )
 
 
 def _number(value: float) -> float | None:

@@ -72,6 +72,7 @@ class Found:
     Args:
         rows: Its rows that have an advantage, as indices.
         tolerance: Tolerance for its advantages.
+        num_informative: Those of them whose advantage is not 0.
         varies: Whether the tokens of a completion differ in advantage: nothing is compared then.
         matches: Formulas that reproduce them, best first.
         nearest: The formula that comes nearest of those that do not.
@@ -79,6 +80,7 @@ class Found:
 
     rows: IntArray
     tolerance: Tolerance
+    num_informative: int
     varies: bool
     matches: list[Match] = field(default_factory=list)
     nearest: Match | None = None
@@ -128,7 +130,9 @@ def _tolerances(rows: Rows, advantage: FloatArray, relative: float) -> list[Foun
     for agent in range(len(rows.agents)):
         own = np.flatnonzero((rows.agent == agent) & has_advantage)
         varies = bool(rows.varies[own].any())
-        found.append(Found(own, tolerance_of(advantage[own], relative), varies))
+        tolerance = tolerance_of(advantage[own], relative)
+        num_informative = int((np.abs(advantage[own]) > tolerance.allowed).sum())
+        found.append(Found(own, tolerance, num_informative, varies))
     return found
 
 

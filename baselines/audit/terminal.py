@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from rich.console import RenderableType
 
 from baselines.audit.audit import AgentAudit
+from baselines.audit.narrative import name_of, share_text
 from baselines.audit.report import FileAudit
+from baselines.common.wording import plural
 from baselines.evaluate.tables import Grid
 from ccpo_env.text import printable
 
@@ -23,8 +25,8 @@ def printed(found: FileAudit) -> Iterator[RenderableType]:
     group = " + ".join(n for n in (columns.step, *columns.group) if n is not None)
     yield printable(f"{found.path}: {found.kind.title}")
     yield printable(
-        f"{len(rows.reward):,} rows, {rows.num_groups:,} groups ({group}), {rows.num_steps:,} "
-        f"steps, {len(found.agents):,} agent{'s' if len(found.agents) > 1 else ''} "
+        f"{plural(len(rows.reward), 'row')}, {plural(rows.num_groups, 'group')} ({group}), "
+        f"{plural(rows.num_steps, 'step')}, {plural(len(found.agents), 'agent')} "
         f"({columns.agent or 'no column of agents'}); reward: {' + '.join(columns.reward)}; "
         f"advantage: {columns.advantage or 'none'}"
     )
@@ -39,7 +41,7 @@ def printed(found: FileAudit) -> Iterator[RenderableType]:
     for audit in shown:
         yield printable(f"{_short(audit.agent)}: {found.sentence(audit)}.")
     if len(shown) < len(found.agents):
-        yield f"{len(found.agents) - len(shown)} more agents: see --out."
+        yield f"{plural(len(found.agents) - len(shown), 'more agent')}: see --out."
     yield (
         f"Tolerance {found.tolerance:g} of the root mean square of an agent's advantages"
         f"{_rounding(shown)}."
@@ -52,8 +54,8 @@ def _row(audit: AgentAudit) -> tuple[str, ...]:
     signal = audit.mixed_rate if compared is None else compared.signal_rate
     return (
         printable(_short(audit.agent)),
-        audit.name or "-",
-        "-" if compared is None else "yes" if compared.degenerate else "no",
+        "-" if audit.match is None else name_of(audit.match, short=True),
+        "-" if audit.degenerate is None else "yes" if audit.degenerate else "no",
         *(
             "-" if compared is None or not math.isfinite(value) else f"{value:.3g}"
             for value in (
@@ -62,7 +64,7 @@ def _row(audit: AgentAudit) -> tuple[str, ...]:
                 else (compared.slope, compared.correlation, compared.sign_agreement)
             )
         ),
-        "-" if signal is None else f"{signal:.0%}",
+        "-" if signal is None else share_text(signal),
     )
 
 

@@ -35,5 +35,6 @@ def _run_speed(config: EnvironmentBenchConfig) -> None:
 def _description() -> str:
     return (
         f"Measure the speed of environment, verifier and sampler, each against a reference. "
-        f"One bench: ccpo bench {{{','.join(BENCHES)}}} [flags]; each takes --help."
+        f"One bench: ccpo bench NAME [flags], where NAME is {', '.join(BENCHES)}; each "
+        f"takes --help."
     )

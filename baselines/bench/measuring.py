@@ -17,7 +17,7 @@ from baselines.common.checks import require_at_least
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchConfig:
-    """Measure our parts against a reference, interleaved in random order, in one process."""
+    """Measure our parts against a reference, interleaved in one process."""
 
     repeats: int = 9
     """Number of measurements of each case; medians are shown."""

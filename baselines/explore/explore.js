@@ -20,7 +20,7 @@ const ORDERS = {
 const DEFAULTS = { step: STEPS[0], task: "", rollout: "", agent: "", filter: "all", q: "",
   sort: "disagreement", scope: "step", versus: "" };
 const state = { ...DEFAULTS };
-let index = { items: [], byStep: [], tasks: [], slopes: [] };
+let index = { items: [], byStep: [], tasks: [], slopes: [], least: [] };
 let shown = [];
 let list = null;
 let timeline = null;
@@ -57,7 +57,7 @@ async function readIndex() {
     const id = columns.tasks[item.task][0];
     ofTask.set(id, [...(ofTask.get(id) ?? []), item.step]);
   }
-  index = { items, byStep, ofTask, tasks: columns.tasks, slopes: columns.slopes };
+  index = { ...columns, items, byStep, ofTask };
 }
 
 /* Read the state from the address; what is unknown has its default. */
@@ -192,7 +192,7 @@ function drawItem(item) {
 }
 
 async function drawDetail(item, number) {
-  const group = (await groupsOf(item.step))[item.place];
+  const group = { ...(await groupsOf(item.step))[item.place], least: index.least[item.step] };
   const wished = state.rollout === "" ? -1 : Number(state.rollout) - 1;
   const rollout = wished in group.rewards ? wished : farthest(group, index.slopes[item.step], state.agent);
   const [question, ...texts] = await textsOf([group.question, ...group.messages[rollout]]);

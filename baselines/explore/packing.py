@@ -179,7 +179,7 @@ class _Index:
     columns: dict[str, list[Any]] = field(
         default_factory=lambda: {
             **{name: [] for name in ("step", "place", "task", "right", "total")},
-            **{name: [] for name in ("distance", "opposed", "slopes")},
+            **{name: [] for name in ("distance", "opposed", "slopes", "least")},
         }
     )
 
@@ -190,7 +190,7 @@ class _Index:
         compared: Disagreement,
         tasks: Sequence[int],
     ) -> None:
-        """Add the groups of a step; slopes has one entry per step."""
+        """Add the groups of a step; slopes and least have one entry per step."""
         columns = self.columns
         columns["step"] += [step] * len(groups)
         columns["place"] += range(len(groups))
@@ -200,6 +200,7 @@ class _Index:
         columns["distance"] += compared.distances.round(4).tolist()
         columns["opposed"] += compared.num_opposed.tolist()
         columns["slopes"].append(compared.slopes.round(4).tolist())
+        columns["least"].append(compared.least.tolist())
 
 
 @dataclass(frozen=True, slots=True)

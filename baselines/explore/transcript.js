@@ -1,11 +1,12 @@
 "use strict";
 /* One task in detail: all its rollouts, one of them message by message, and replays beside it. */
 const MAX_ROWS = 64; // of the table of rollouts
-const OPPOSED = 1e-3; // as in disagreement.py
 
+/* Whether both advantages have a sign, as disagreement.py counts it, and not the same. */
 function isOpposed(group, rollout, turn) {
   const [own, shared] = [group.advantage[rollout][turn], group.shared[rollout][turn]];
-  return Math.abs(own) > OPPOSED && Math.abs(shared) > OPPOSED && own * shared < 0;
+  const [least, leastShared] = group.least.map((ofAgents) => ofAgents[SPEAKERS[turn]]);
+  return Math.abs(own) > least && Math.abs(shared) > leastShared && own * shared < 0;
 }
 
 /* Return the rollout whose advantages are farthest from the shared ones times the slopes. */
@@ -71,7 +72,8 @@ function rolloutTable(group, answers, selected, choose) {
   return element("div", { class: "scroll", role: "group", tabindex: "0",
     "aria-label": "Advantages of the rollouts" }, ...parts(group.rewards.length, first, choose),
   element("table", { class: "numbers rollouts" },
-    element("caption", {}, "Advantage of each message; ⇄ against the reward"),
+    element("caption", {}, "Advantage of each message; ⇄ against the "
+      + "reward: of the other sign than under shared reward, both above 5 % of their root mean square in the step"),
     element("thead", {}, head), element("tbody", {}, ...rows)));
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from baselines.common.stats.paired import PairedDifference
@@ -42,8 +42,8 @@ def answers(run: RunRecord, audits: Mapping[str, AgentAudit]) -> list[Answer]:
 
 
 def remarks(run: RunRecord) -> list[str]:
-    """Return what limits the answers: unmeasured answers, and a run that did not finish."""
-    found = []
+    """Return what the answers leave out: reused samples, unmeasured answers, and an early end."""
+    found = list(_reused(run))
     last = run.latest
     if last and last.num_unmeasured:
         answers_ = plural(last.num_unmeasured, "held-out answer")
@@ -67,6 +67,28 @@ def remarks(run: RunRecord) -> list[str]:
         of = f" of {total}" if isinstance(total, int) else ""
         found.append(f"The run has not finished: step {run.steps_done}{of} is its latest.")
     return found
+
+
+def _reused(run: RunRecord) -> Iterator[str]:
+    """Yield what was trained on besides the rollouts of each step."""
+    if run.config.get("train_on") == "all":
+        yield "The messages of replays were training samples as well (--train-on all)."
+    if not run.config.get("retrospect"):
+        return
+    known = [row.get("retrospect/sign_probability") for row in run.rows]
+    judged = [value for value in known if value is not None]
+    tokens, probe = (
+        sum(row.get(f"cost/tokens_{kind}") or 0.0 for row in run.rows)
+        for kind in ("generated", "probe")
+    )
+    cost = f"the probe set took {100.0 * probe / max(tokens, 1.0):.1f} % of the sampled tokens"
+    if not judged:
+        yield f"No update has been judged on the probe set (--retrospect); {cost}."
+        return
+    yield (
+        f"In {len(judged):,} of {plural(len(known), 'step')}, the last update was judged on a "
+        f"probe set (--retrospect): mean sign probability {sum(judged) / len(judged):.2f}; {cost}."
+    )
 
 
 def credit_sentence(agent: str, audit: AgentAudit) -> str:

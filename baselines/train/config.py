@@ -105,10 +105,11 @@ class TrainConfig(
         require_known("verifier", self.verifier, VERIFIERS)
         least = OPTIMIZERS[self.optimizer].min_group_size
         if self.group_size < least > 1:
+            alone = [name for name, own in OPTIMIZERS.items() if own.min_group_size == 1]
             raise ValueError(
                 f"group_size must be >= {least} because {self.optimizer} compares the rollouts of "
                 f"a group, got {self.group_size}; pass --group-size {least} or more, or for groups "
-                f"of one --optimizer reinforce_pp"
+                f"of one --optimizer {' or '.join(alone)}"
             )
         require_at_least("group_size", self.group_size, least)
         for name in AT_LEAST_ONE:
@@ -145,12 +146,26 @@ class TrainConfig(
                 f"{self.optimizer} and {self.optimizer_args}; leave out gamma and reward_kl"
             )
         if self.retrospect:
-            require_at_least("retrospect", self.retrospect, 2, why="it needs a standard deviation")
+            self._check_retrospect()
         require_at_least("probe_tasks", self.probe_tasks, 2, why="a standard error needs two")
         if not 0.0 <= self.retrospect_damping <= 1.0:
             raise ValueError(
                 f"retrospect_damping must be in [0, 1], got {self.retrospect_damping}; pass e.g. "
                 f"--retrospect-damping 0.1"
+            )
+
+    def _check_retrospect(self) -> None:
+        require_at_least("retrospect", self.retrospect, 2, why="it needs a standard deviation")
+        if self.retrospect >= self.steps:
+            raise ValueError(
+                f"retrospect must be < steps, {self.steps}, because its first pass is in the step "
+                f"after so many, got {self.retrospect}; pass --steps {self.retrospect + 1} or more"
+            )
+        if "clip_low" not in OPTIMIZERS[self.optimizer].tunable:
+            raise ValueError(
+                f"retrospect must be 0 with {self.optimizer}, whose loss has no importance ratio "
+                f"for a second pass over a batch, got {self.retrospect}; leave it out, or pass "
+                f"--optimizer reinforce_pp"
             )
 
     def check_processes(self, world_size: int) -> None:

@@ -32,7 +32,7 @@ def group_of(
     """Return a group of a team of two; the thinker is replaced in two replays."""
     rng = np.random.default_rng([seed, step, task])
     rewards = np.where(rng.random(num_rollouts) < 0.5, 1.0, -1.0)
-    credit = np.stack([rewards + 0.2 * rng.normal(size=num_rollouts), rewards], axis=1)
+    credit = np.stack([rewards + 0.8 * rng.normal(size=num_rollouts), rewards], axis=1)
     advantage = credit - credit.mean(axis=0)
     shared = np.repeat((rewards - rewards.mean())[:, None], 2, axis=1)
     answers = [str(int(reward)) for reward in rewards]

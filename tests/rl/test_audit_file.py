@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 
@@ -9,10 +10,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 
 from baselines.audit.audit import audit_rows
 from baselines.audit.report import audit_file
 from baselines.audit.rows import Rows
+from baselines.audit.terminal import printed
 from baselines.credit import ALLOCATORS, GroupOutcomes, audit
 from baselines.optimizers import OPTIMIZERS
 
@@ -208,6 +211,52 @@ def test_advantages_of_zero_are_named_nothing():
     assert found.name is None
     assert found.comparison.degenerate
     assert found.comparison.signal_rate == 0.0
+
+
+def test_nothing_follows_from_equal_rewards_and_advantages_of_zero(tmp_path):
+    path = tmp_path / "dump.jsonl"
+    row = {"task": "a", "reward": 1.0, "advantage": 0.0}
+    path.write_text(f"{json.dumps(row)}\n" * 4)
+    found = audit_file(path).to_json()["agents"]["agent"]
+    assert found["degenerate"] is None
+    assert (
+        found["reason"]
+        == "no formula: all advantages are 0, as all rewards of each group are equal"
+    )
+
+
+def test_a_formula_that_fits_few_rows_is_said_to_be_one_of_many(tmp_path):
+    path = tmp_path / "dump.jsonl"
+    rows = [{"task": "a", "reward": r, "advantage": a} for r, a in ((1.0, 0.5), (0.0, -0.5))]
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    sentence = audit_file(path).to_json()["agents"]["agent"]["sentence"]
+    assert "but many formulas fit 2 rows with an advantage that is not 0" in sentence
+    assert "100 % of 1 group has a signal" in sentence
+    many = [{**row, "task": f"{row['task']}{n}"} for n in range(4) for row in rows]
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in many))
+    assert "many formulas" not in audit_file(path).to_json()["agents"]["agent"]["sentence"]
+
+
+@pytest.mark.parametrize(
+    ("std", "word"), [(False, "grpo without the standard deviation ("), (True, "grpo (")]
+)
+def test_grpo_is_said_to_be_without_its_deviation(tmp_path, std, word):
+    rewards = draw_rewards()
+    advantages = registered("grpo", rewards, std=std)
+    path = tmp_path / "dump.jsonl"
+    rows = [
+        {"step": s, "task": t, "reward": float(rewards[s, t, g]), "advantage": advantages[s, t, g]}
+        for s, t, g in np.ndindex(rewards.shape)
+    ]
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    found = audit_file(path)
+    agent = found.to_json()["agents"]["agent"]
+    assert agent["formula"] == "grpo"
+    assert agent["sentence"].startswith(word)
+    console = Console(width=80, file=io.StringIO(), record=True)
+    for part in printed(found):
+        console.print(part)
+    assert ("grpo, no std" in console.export_text()) != std
 
 
 def test_reward_itself_is_no_registered_formula():

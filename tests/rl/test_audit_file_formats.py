@@ -278,6 +278,25 @@ def test_recorded_advantage_of_the_shared_reward_is_what_ours_are_compared_with(
     assert found["thinker_0"]["slope"] == pytest.approx(1.1)
 
 
+@pytest.mark.parametrize("can_be_told", [False, True])
+def test_run_of_ours_says_what_it_was_trained_with_where_the_file_cannot_tell(
+    tmp_path, can_be_told
+):
+    rows, _ = our_rollouts("reinforce_pp")
+    for row in rows:
+        row["advantage"] = [[0.3, 0.7], [-1.9, -1.3], [1.9, -1.3], [-0.3, 0.7]]
+        if can_be_told:
+            row["advantage"] = row["shared_advantage"]
+    write(tmp_path / "rollouts.jsonl", rows)
+    config = {"allocator": "branch", "optimizer": "reinforce_pp"}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    told = (
+        "This run was trained with branch and reinforce_pp, whose credit the file does not allow "
+        "to recompute."
+    )
+    assert (told in audit_file(tmp_path).notes) != can_be_told
+
+
 def test_columns_can_be_named(tmp_path):
     rows = [
         {"q": r["task"], "who": "a", "r": r["reward"], "A": r["advantage"], "epoch": n % 2, "w": 1}

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from rich.console import Console
@@ -82,6 +84,14 @@ def test_every_bench_has_help(name):
     code, printed = quietly(bench.main, name, "--help")
     assert code == 0
     assert f"usage: ccpo bench {name}" in printed
+
+
+def test_help_of_all_benches_fits_the_terminal_and_breaks_no_name(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    code, printed = quietly(bench.main, "--help")
+    assert code == 0
+    assert max(map(len, printed.splitlines())) <= 80
+    assert set(bench.BENCHES) <= set(re.findall(r"\w+", printed))
 
 
 def test_bench_refuses_an_unknown_name(capsys):

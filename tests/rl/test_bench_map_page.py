@@ -13,6 +13,7 @@ from baselines.bench.map.checks import Check, CheckKey
 from baselines.bench.map.page import PART, PARTS, SKELETON, Results, filled
 from baselines.bench.map.slices import Found, cells, measure, signal_of
 from baselines.bench.map.training import Credit
+from baselines.common.jsonl import append_rows
 from baselines.credit import ALLOCATORS
 from scripts.write_docs import MAP_PAGE
 from tests.rl.report_runs import metric_rows
@@ -147,7 +148,9 @@ def test_command_resumes_checks_and_writes_page_and_pictures(tmp_path, monkeypat
     page = (tmp_path / "when_credit_pays.md").read_text(encoding="utf-8")
     assert len(PART.findall(page)) == len(PARTS)
     assert (tmp_path / "results" / figure.CHECKS_FIGURE).exists()
-    assert "agrees" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "agrees" in printed
+    assert f"to {tmp_path}" in printed.splitlines()[0]
 
 
 def test_page_of_the_documents_has_all_parts_and_pictures():
@@ -157,10 +160,11 @@ def test_page_of_the_documents_has_all_parts_and_pictures():
         assert (MAP_PAGE.parent / picture).exists()
 
 
-def run_folder(path, rows):
+def run_folder(path, rows, **settings):
     config = {
         **{"policy": "tiny", "tasks": "arithmetic", "topology": "think_solve", "seed": 7},
         **{"allocator": "branch", "optimizer": "grpo", "group_size": 4, "verifier": "math"},
+        **settings,
     }
     (path / "config.json").write_text(json.dumps(config), encoding="utf-8")
     lines = "".join(json.dumps(row) + "\n" for row in rows)
@@ -177,13 +181,47 @@ def test_checklist_is_answered_from_the_files_of_a_run(tmp_path):
         }
         for step in (1, 2)
     ]
-    text = checklist(run_folder(tmp_path, rows))
+    text = unwrapped(checklist(run_folder(tmp_path, rows)))
     assert "methodology: branch: Monte Carlo, continuations of a message" in text
     assert "baseline family: grpo: mean of the group; groups of 4" in text
-    assert "extra rollouts or calls: 40.0% of 200 sampled tokens; 16 verified answers" in text
+    assert "extra rollouts or calls: 40.0 % of 200 sampled tokens; 16 verified answers" in text
     assert "entropy: nats per token, thinker_0 1.000 to 0.500" in text
     assert "stability: 2 steps, 2 updates skipped" in text
-    assert "reward hacking: without an answer: not recorded in this run" in text
+    assert "reward hacking: rollouts without an answer: not recorded in this run" in text
+
+
+def unwrapped(text):
+    assert max(map(len, text.splitlines())) <= 80
+    return text.replace("\n  ", " ")
+
+
+def test_checklist_tells_the_last_evaluation_with_its_interval(tmp_path):
+    run = run_folder(tmp_path, [{"step": 1, "accuracy/joint": 0.1, "eval/accuracy/joint": 0.2}])
+    for step, joint in ((0, "1000"), (20, "1110")):
+        row = {"step": step, "tokens": 0, "benchmark": "b", "tasks": list("abcd")}
+        append_rows(run / "evaluations.jsonl", [{**row, "outcomes": {"joint": [joint]}}])
+    success = "task success: held-out accuracy after 20 steps 75.0 % [30.1, 95.4], 4 tasks"
+    assert success in unwrapped(checklist(run))
+
+
+def test_checklist_says_if_the_only_evaluation_is_before_training(tmp_path):
+    run = run_folder(tmp_path, [{"step": 1}])
+    row = {"step": 0, "tokens": 0, "benchmark": "b", "tasks": ["a"], "outcomes": {"joint": ["1"]}}
+    append_rows(run / "evaluations.jsonl", [row])
+    assert "held-out accuracy before training only 100.0 %" in unwrapped(checklist(run))
+
+
+def test_checklist_counts_every_purpose_and_names_reused_samples(tmp_path):
+    row = {"step": 1, "cost/tokens_generated": 100, "cost/tokens_read_influence": 7}
+    row |= {"cost/tokens_probe": 10, "cost/tokens_rating": 20, "rollout/unmeasured_rate": 0.0}
+    text = unwrapped(checklist(run_folder(tmp_path, [row], train_on="all", retrospect=8)))
+    assert "30.0 % of 100 sampled tokens" in text
+    assert "7 tokens read again for influence" in text
+    assert "--train-on all" in text
+    assert "--retrospect 8" in text
+    assert "episodes that could not be verified: 0.0 % in step 1" in text
+    assert "tiny, arithmetic, think_solve" in text
+    assert not re.search(r"\w/\w+_", text)  # no key of a metric
 
 
 def test_every_allocator_has_a_methodology():

@@ -10,12 +10,14 @@ import pytest
 from baselines.bench import BenchConfig
 from baselines.evaluate.command import EvalConfig, with_settings_of_run
 from baselines.evaluate.human_play import PlayConfig, of_run
+from baselines.optimizers import OPTIMIZERS
 from baselines.rollouts.team_env import TEAMS, _of_default_size, team_env
 from baselines.train.command import read_config
 from baselines.train.config import TrainConfig, check_same_config
 from ccpo_env.topologies.registry import TOPOLOGIES
 from ccpo_env.verifiers.registry import VERIFIERS
 
+ROOT = Path(__file__).parents[2]
 NAN, INF = float("nan"), float("inf")
 PAPER = TrainConfig(allocator="counterfactual", optimizer="grpo")
 """Credit and optimizer that have hyperparameters and a smallest group."""
@@ -24,9 +26,10 @@ BAD = [
     ("optimizer", "zzz", "unknown optimizer 'zzz'; available: at_grpo, dapo, dr_grpo, "),
     ("tracker", "tensorbord", "did you mean 'tensorboard'?"),
     ("verifier", "nubmer", "did you mean 'number'?"),
-    ("group_size", 1, "2 or more, or for groups of one --optimizer reinforce_pp"),
+    ("group_size", 1, "2 or more, or for groups of one --optimizer reinforce_pp or rae"),
     ("retrospect", 1, "--retrospect 2 or more"),
     ("retrospect", -1, "--retrospect 0 or more"),
+    ("retrospect", 80, "--steps 81 or more"),
     ("retrospect_damping", 1.5, "--retrospect-damping 0.1"),
     ("probe_tasks", 1, "--probe-tasks 2 or more"),
     ("num_thinkers", 0, "--num-thinkers 1 or more"),
@@ -244,6 +247,21 @@ def test_check_refuses_to_train_on_replays_with_an_advantage_per_token(argument)
         config.check()
     replace(config, train_on="team").check()
     replace(config, optimizer_args={}).check()
+
+
+@pytest.mark.parametrize("optimizer", ["rloo", "magrpo", "rae"])
+def test_retrospect_needs_an_importance_ratio(optimizer):
+    config = TrainConfig(optimizer=optimizer, retrospect=8)
+    with pytest.raises(ValueError, match=f"retrospect must be 0 with {optimizer}, whose loss has"):
+        config.check()
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_groups_of_one_are_documented_for_the_optimizers_that_take_them(optimizer):
+    page = (ROOT / "docs" / "howto" / "train_on_everything.md").read_text(encoding="utf-8")
+    section = page.split("## Groups of one")[1].split("\n\n")[1]
+    takes_one = OPTIMIZERS[optimizer].min_group_size == 1
+    assert (f"`{optimizer}`" in section) == takes_one
 
 
 @pytest.mark.parametrize("name", ["removed_cache_decay", "retrospect"])

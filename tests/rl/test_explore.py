@@ -177,6 +177,18 @@ def test_disagreement_by_hand():
     assert found.num_opposed.tolist() == [[0, 1]]
 
 
+@pytest.mark.parametrize("scale", [1.0, 1000.0])
+def test_advantages_near_zero_are_not_against_the_reward(scale):
+    group = group_of(1, 0, num_rollouts=4)
+    group["shared_advantage"] = [[1, 1], [-1, -1], [1, 1], [-1, -1]]
+    own = np.array([[1, 1], [-1, -1], [-0.03, -0.2], [0.03, 0.2]])
+    group["advantage"] = (scale * own).tolist()
+    found = disagreement([group], COLUMNS)
+    assert found.num_opposed.tolist() == [[0, 2]]
+    size = np.sqrt((own**2).mean(axis=0))
+    np.testing.assert_allclose(found.least, [0.05 * scale * size, [0.05, 0.05]])
+
+
 def test_disagreement_is_zero_where_credit_rescales_the_reward():
     groups = [group_of(1, task) for task in range(5)]
     for group in groups:

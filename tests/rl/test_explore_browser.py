@@ -160,7 +160,12 @@ def test_a_link_leads_to_the_view_and_back_to_the_one_before(opened):
 @pytest.mark.parametrize(("width", "scheme"), [(WIDE, "light"), (WIDE, "dark"), (NARROW, "dark")])
 def test_explorer_passes_axe_and_fits_the_screen(opened, width, scheme):
     page = opened("filter=opposed", width=width, scheme=scheme, bypass_csp=True)
-    assert page.locator(".flag").count() > 0
+    page.locator(".rollouts tr", has=page.locator("td", has_text="⇄")).first.get_by_role(
+        "button"
+    ).click()
+    page.locator(".flag").first.wait_for()
+    marked = page.locator(".rollouts td", has_text="⇄").count()
+    assert marked == page.evaluate("opposedOf(shown[0], '')")  # the marks are those of the list
     assert violations(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 

@@ -139,6 +139,24 @@ def test_a_large_team_is_grouped_by_what_the_tests_say():
     )
 
 
+def test_remarks_tell_what_was_trained_on_besides_the_rollouts():
+    rows = [
+        {"step": step, "cost/tokens_generated": 100, "cost/tokens_probe": 20}
+        | {"retrospect/sign_probability": sign}
+        for step, sign in ((1, None), (2, 0.5), (3, 1.0))
+    ]
+    config = {**CONFIG, "train_on": "all", "retrospect": 2}
+    summary = summary_of(steps_done=3, initial=None, final=None, warnings=[])
+    assert remarks(RunRecord(config, rows, summary, ())) == [
+        "The messages of replays were training samples as well (--train-on all).",
+        "In 2 of 3 steps, the last update was judged on a probe set (--retrospect): mean sign "
+        "probability 0.75; the probe set took 20.0 % of the sampled tokens.",
+    ]
+    first = RunRecord({**CONFIG, "retrospect": 2}, rows[:1], summary, ())
+    assert remarks(first)[0].startswith("No update has been judged on the probe set")
+    assert not any("--retrospect" in said for said in remarks(RunRecord(CONFIG, rows, summary, ())))
+
+
 def test_remarks_tell_what_is_missing():
     team = [1.0, NAN, 0.0, NAN]
     assert remarks(run_of(end(1, team), status="interrupted")) == [

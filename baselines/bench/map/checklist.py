@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from baselines.common.files import CONFIG_FILE, read_json
-from baselines.common.jsonl import read_rows
+from baselines.common.files import CONFIG_FILE
 from baselines.common.metrics import METRICS_FILE, MetricRow
+from baselines.common.wording import plural
 from baselines.credit import ALLOCATORS
 from baselines.optimizers import OPTIMIZERS
+from baselines.report.held_out import RunRecord, read_run
+from baselines.report.wording import percent_with_interval
+from baselines.rollouts.costs import Purpose
 
 SURVEY = "arXiv:2604.09459"
 _REMOVAL = ("Monte Carlo, removal of an agent", "causal, of an agent's presence")
@@ -37,10 +41,11 @@ METHODOLOGY: Mapping[str, tuple[str, str]] = {
 }
 """Methodology in the survey's taxonomy, and whether the credit is causal, by allocator."""
 UNKNOWN = "not recorded in this run"
+WIDTH = 80
 
 
 def checklist(run: Path) -> str:
-    """Return a line per item of the checklist, answered from config.json and metrics.jsonl.
+    """Return a line per item of the checklist, answered from the files of a run.
 
     Args:
         run: Folder of a training run.
@@ -61,19 +66,25 @@ def checklist(run: Path) -> str:
             f"checklist must be the folder of a training run, got {run} without {CONFIG_FILE}; "
             f"pass the --out-dir of ccpo train"
         )
-    config = read_json(run / CONFIG_FILE)
-    rows = read_rows(run / METRICS_FILE)
-    if not rows:
+    record = read_run(run)
+    if not record.rows:
         raise ValueError(
             f"checklist must be the folder of a run with steps, got no {METRICS_FILE} in {run}; "
             f"train it first"
         )
     lines = [f"Reporting checklist after {SURVEY}: {run.name}", ""]
-    lines += [f"- {item}: {answer}" for item, answer in _answers(config, rows)]
+    lines += [_wrapped(f"- {item}: {answer}") for item, answer in _answers(record)]
     return "\n".join(lines)
 
 
-def _answers(config: Mapping[str, Any], rows: Sequence[MetricRow]) -> list[tuple[str, str]]:
+def _wrapped(line: str) -> str:
+    return textwrap.fill(
+        line, WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
+
+
+def _answers(run: RunRecord) -> list[tuple[str, str]]:
+    config, rows = run.config, run.rows
     allocator = str(config["allocator"])
     methodology, causality = METHODOLOGY.get(allocator, (UNKNOWN, UNKNOWN))
     return [
@@ -82,17 +93,17 @@ def _answers(config: Mapping[str, Any], rows: Sequence[MetricRow]) -> list[tuple
         ("baseline family", _baseline(config)),
         ("feedback", f"the outcome of an episode, checked by the verifier {config['verifier']}"),
         ("environment snapshots or branches", _needs(allocator)),
-        ("extra rollouts or calls", _extra(rows)),
+        ("extra rollouts or calls", _extra(config, rows)),
         ("causal, predictive or correlational", causality),
         ("granularity and decision boundary", "equal: an agent decides once per message"),
         ("comparison with the outcome reward at equal compute", "not in one run: ccpo experiment"),
-        ("task success", _last(rows, "eval/accuracy/joint", "accuracy/joint")),
+        ("task success", _success(run)),
         ("stability", _stability(rows)),
-        ("reward hacking", f"without an answer: {_last(rows, 'rollout/no_answer_rate')}"),
+        ("reward hacking", f"rollouts without an answer: {_last(rows, 'rollout/no_answer_rate')}"),
         ("entropy", _entropy(rows)),
         (
             "model, tasks, topology",
-            " ".join(f"{config[n]}" for n in ("policy", "tasks", "topology")),
+            ", ".join(f"{config[n]}" for n in ("policy", "tasks", "topology")),
         ),
         ("seeds", f"1 (seed {config['seed']}); an interval needs several: ccpo experiment"),
         ("controlled bifurcation task", "ccpo bench map: games in which all credit is known"),
@@ -119,13 +130,29 @@ def _needs(allocator: str) -> str:
     return ", ".join(words[need] for need in sorted(needs) if need in words) or "none"
 
 
-def _extra(rows: Sequence[MetricRow]) -> str:
+def _extra(config: Mapping[str, Any], rows: Sequence[MetricRow]) -> str:
     total = _sum(rows, "cost/tokens_generated")
-    kinds = ("removed", "branch", "rating")
-    extra = sum(_sum(rows, f"cost/tokens_{kind}") for kind in kinds)
+    extra = sum(_sum(rows, f"cost/tokens_{kind}") for kind in get_args(Purpose) if kind != "joint")
     calls = _sum(rows, "cost/verifier_calls")
-    share = f"{extra / total:.1%}" if total else UNKNOWN
-    return f"{share} of {total:,.0f} sampled tokens; {calls:,.0f} verified answers"
+    share = f"{extra / total:.1%}".replace("%", " %") if total else UNKNOWN
+    parts = [f"{share} of {total:,.0f} sampled tokens", f"{calls:,.0f} verified answers"]
+    if read := _sum(rows, "cost/tokens_read_influence"):
+        parts.append(f"{read:,.0f} tokens read again for influence")
+    if config.get("train_on", "team") != "team":
+        parts.append("messages of replays are training samples (--train-on all)")
+    if number := config.get("retrospect", 0):
+        parts.append(f"one more pass over the last batch, by a probe set (--retrospect {number})")
+    return "; ".join(parts)
+
+
+def _success(run: RunRecord) -> str:
+    last = run.latest
+    rate = None if last is None else last.estimate("joint")
+    if last is None or rate is None:
+        return f"rollouts of training answered correctly: {_last(run.rows, 'accuracy/joint')}"
+    when = f"after {plural(last.step, 'step')}" if last.step else "before training only"
+    tasks = plural(rate.num_units, "task")
+    return f"held-out accuracy {when} {percent_with_interval(rate)}, {tasks}"
 
 
 def _stability(rows: Sequence[MetricRow]) -> str:
@@ -135,8 +162,9 @@ def _stability(rows: Sequence[MetricRow]) -> str:
         for name, value in row.items()
         if name.endswith("/skipped_updates") and value is not None
     )
+    steps, updates = plural(len(rows), "step"), plural(int(skipped), "update")
     rate = _last(rows, "rollout/unmeasured_rate")
-    return f"{len(rows)} steps, {skipped:g} updates skipped, not measured {rate}"
+    return f"{steps}, {updates} skipped; episodes that could not be verified: {rate}"
 
 
 def _entropy(rows: Sequence[MetricRow]) -> str:
@@ -149,11 +177,10 @@ def _entropy(rows: Sequence[MetricRow]) -> str:
     return "nats per token, " + ", ".join(parts) if parts else UNKNOWN
 
 
-def _last(rows: Sequence[MetricRow], *names: str) -> str:
-    for name in names:
-        known = [value for row in rows if (value := row.get(name)) is not None]
-        if known:
-            return f"{name} {known[-1]:.3f}"
+def _last(rows: Sequence[MetricRow], name: str) -> str:
+    for row in reversed(rows):
+        if (value := row.get(name)) is not None:
+            return f"{100 * value:.1f} % in step {row.get('step') or 0:.0f}"
     return UNKNOWN
 
 

@@ -33,7 +33,7 @@ class MapConfig:
 
     out_dir: Path = Path("docs")
     """Folder of when_credit_pays.md, which is created if there is none; pictures, map.json and
-    map_checks.jsonl are written to its folder results."""
+    map_checks.jsonl are written to its folder results. By default docs, in the current folder."""
     seeds: int = 10
     """Seeds of the training checks."""
     checks: bool = True
@@ -73,6 +73,8 @@ def main(arguments: Sequence[str]) -> int:
             )
             return 0
         folder = config.out_dir / RESULTS_FOLDER
+        told = f"Writes {PAGE} and {RESULTS_FOLDER}/ to {config.out_dir.resolve()} (--out-dir)"
+        console.print(told, markup=False, highlight=False, soft_wrap=True)
         make_folder(config.out_dir)
         make_folder(folder)
         num_workers = config.workers or os.cpu_count() or 1
