@@ -155,7 +155,7 @@ def check_figure(checks: Sequence[Check]) -> Figure:
     right.set_xticks([-0.1, -0.01, 0.0, 0.01, 0.1], ["-.1", "-.01", "0", ".01", ".1"])
     right.minorticks_off()
     right.axvline(0.0, color="#000000", linewidth=0.9)
-    right.set_xlabel("training: difference of\nthe area, 95 % interval")
+    right.set_xlabel("training: difference of the\narea, 95 % for all points")
     for axes in (left, right):
         _grid(axes)
     return figure
