@@ -111,7 +111,7 @@ METRICS: Mapping[str, str] = {
     ),
     "retrospect/sign_probability": (
         "Probability that the expected reward has changed in the direction of xi, from the probe "
-        "tasks, paired."
+        "tasks, paired. Uniform from 0.5 to 1 if nothing changes: compare its mean with 0.75."
     ),
     "retrospect/<role>/grad_norm": "Euclidean norm of the gradient of that pass before clipping.",
     "retrospect/<role>/clip_rate": "Rate: completion tokens of that pass whose ratio was clipped.",

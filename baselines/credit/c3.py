@@ -33,7 +33,9 @@ def c3_credit(outcomes: Outcomes) -> FloatArray:
         the siblings are trained on as well; here only the messages of the rollouts are.
 
     Source: C3, arXiv:2603.06859; differs from it in that a message in the middle has the mean of
-        its continuations as its value, in place of the one return of its rollout.
+        its continuations as its value, in place of the one return of its rollout, and from its
+        released code in that the reward R of a rollout, there one of the siblings, is not in the
+        value of the messages before its last.
     """
     if outcomes.team_rewards.shape[-1] < 2:
         raise ValueError(

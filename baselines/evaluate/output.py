@@ -16,7 +16,10 @@ from baselines.evaluate.transcripts_page import evaluation_page
 from ccpo_env.types import Topology
 
 EVALUATION_FILE = "evaluation.json"
-NOTE = "95 % confidence intervals; tasks are independent observations, samples of one task are not."
+NOTE = (
+    "95 % confidence intervals, not adjusted for the number of tests; tasks are independent "
+    "observations, samples of one task are not."
+)
 
 
 def write_outputs(

@@ -98,7 +98,10 @@ def _whole(summary: Summary) -> Grid:
     num_columns = len(RATE_COLUMNS) - all(row.verdict is None for row in summary.rows)
     notes = [f"{plural(summary.num_unmeasured, 'episode')} not measured"]
     if num_columns == len(RATE_COLUMNS):
-        notes.append("verdicts: paired tests, p adjusted by Holm's method")
+        notes.append(
+            "verdicts: paired tests, p adjusted by Holm's method; intervals are not adjusted for "
+            "the number of tests"
+        )
     return Grid(
         f"{summary.benchmark}: {plural(summary.num_tasks, 'task')}{samples}",
         RATE_COLUMNS[:num_columns],

@@ -331,9 +331,11 @@ class PolicyOptimizer:
         """Return the weight of a completion's token losses; see `losses.row_weight`."""
         return losses.row_weight(self.hyperparameters.aggregation, num_tokens, max_tokens)
 
-    def normalizer(self, num_tokens: Sequence[int]) -> float:
+    def normalizer(
+        self, num_tokens: Sequence[int], weights: Sequence[float] | None = None
+    ) -> float:
         """Return the divisor of the loss; see `losses.normalizer`."""
-        return losses.normalizer(self.hyperparameters.aggregation, num_tokens)
+        return losses.normalizer(self.hyperparameters.aggregation, num_tokens, weights)
 
     @property
     def _arguments_of_baseline(self) -> dict[str, Any]:

@@ -67,8 +67,11 @@ def role_relative(
     Raises:
         ValueError: If roles does not name each column.
 
-    Note: A credit is compared with those before it only, so that its own noise is not in its
-        baseline; the result depends on the order of the rollouts.
+    Note: A credit is compared with those before it only, and the result depends on the order of
+        the rollouts. Where each column is of another role, its own noise is not in its baseline.
+        Where a role speaks more than once in a rollout, the credit of its earlier turns is: if all
+        of them have the rollout's reward, the k-th advantage moves with it by baseline_decay **
+        (k - 1), which is .9 for the second turn.
     """
     means = {} if state is None else state.means
     return _compared(credit, roles, means, baseline_decay)[0]

@@ -70,8 +70,12 @@ class EndOfRun:
             table.add_column(name, justify="right", no_wrap=True)
         for row in self.rows[:MAX_ROWS]:
             table.add_row(escape(row.label), *map(escape, self._cells(row)))
+        notes = []
         if len(self.rows) > MAX_ROWS:
-            table.caption = f"{len(self.rows) - MAX_ROWS} more rows are on the page."
+            notes.append(f"{len(self.rows) - MAX_ROWS} more rows are on the page.")
+        if any(row.num_effects > 1 for row in self.rows):
+            notes.append("Intervals are not adjusted for the number of agents.")
+        table.caption = " ".join(notes) or None
         return table
 
     def _cells(self, row: BeforeAfter) -> tuple[str, ...]:

@@ -76,8 +76,10 @@ def sign_probability(now: FloatArray, earlier: FloatArray) -> float | None:
     d[p] = now[p] - mean over k of earlier[k, p]
     probability = Phi(|mean of d| / (standard deviation of d / sqrt(P)))
 
-    The posterior probability under a flat prior, with d approximately normal: .5 if nothing has
-    changed. Tasks are paired, so that their different difficulties cancel.
+    The posterior probability under a flat prior, with d approximately normal. If nothing has
+    changed, it is uniform between .5 and 1, with mean .75: a single value near 1 is no evidence of
+    change, and the mean over a run is to be compared with .75. Tasks are paired, so that their
+    different difficulties cancel.
 
     Args:
         now: Reward of each of P tasks, (P,); NaN where it was not measured.

@@ -5,13 +5,23 @@ from __future__ import annotations
 import json
 import re
 
+import numpy as np
 import pytest
+from scipy.stats import t
 
 from baselines.bench.map import command, figure
 from baselines.bench.map.checklist import METHODOLOGY, checklist
 from baselines.bench.map.checks import Check, CheckKey
+from baselines.bench.map.mixture import chain_mixture
 from baselines.bench.map.page import PART, PARTS, SKELETON, Results, filled
-from baselines.bench.map.slices import Found, cells, measure, signal_of
+from baselines.bench.map.slices import (
+    Found,
+    _label,
+    cells,
+    measure,
+    share_between_tasks,
+    signal_of,
+)
 from baselines.bench.map.training import Credit
 from baselines.common.jsonl import append_rows
 from baselines.credit import ALLOCATORS
@@ -39,7 +49,8 @@ def test_cells_are_those_of_the_issue_and_have_distinct_settings():
     keys = [(one.region, one.x, one.y, one.credit, one.reference) for one in wanted]
     assert len(set(keys)) == len(keys)
     assert {one.region for one in wanted} == {
-        *("need", "reliability", "team", "interaction", "group size", "credit, group size"),
+        *("need", "reliability", "team", "interaction", "spread", "group size"),
+        "credit, group size",
         *("whitened", "whitened, group mean", "replay cost", "voters", "skill"),
     }
     assert len(cells(quick=True)) < len(wanted) / 6
@@ -91,6 +102,42 @@ def test_summary_names_where_credit_pays_and_what_does_not():
     assert "No point was trained" in text
 
 
+def test_summary_and_table_say_where_a_group_mean_is_worse():
+    kinds = [("K = 1, a", 0.05, 1.2), ("K = 1, b", 0.08, 1.4), ("K = 1, c", 0.6, 0.5)]
+    rows = [
+        found("spread", x=share, y=label, efficiency=value, optimizer="reinforce_pp")
+        for label, share, value in (*kinds, ("K = 2, a", 0.6, 0.4))
+    ]
+    assert "K = 1: 1.20 to 1.40 at 0% to 10%, 0.50 at 50% to 100%; K = 2: 0.40 at 50%" in PARTS[
+        "summary"
+    ](results(*rows))
+    own = found("group size", x=8, y="K = 1, c", optimizer="reinforce_pp", efficiency=0.5)
+    assert "| K = 1, c | 60% | `reinforce_pp` | 0.50 |" in PARTS["settings"](results(*rows, own))
+
+
+@pytest.mark.parametrize(
+    ("settings", "share", "efficiency"),
+    [
+        ({"need": 0.05, "hopeless": 0.5, "reliability": 1.0}, 0.96, 0.14),
+        ({"need": 0.2, "hopeless": 0.5, "reliability": 1.0}, 0.83, 0.51),
+        ({"need": 0.2, "hopeless": 0.5}, 0.53, 0.74),
+        ({"skill": 0.1}, 0.52, 0.75),
+        ({"need": 1.0}, 0.0, 1.18),
+    ],
+)
+def test_a_group_mean_is_ahead_where_tasks_differ_in_difficulty(settings, share, efficiency):
+    label = _label(1, **settings)
+    cell = next(one for one in cells() if one.region == "spread" and one.y == label)
+    assert cell.x == pytest.approx(share, abs=0.006)
+    assert measure(cell).efficiency == pytest.approx(efficiency, abs=0.006)
+
+
+def test_share_of_the_variance_between_tasks_by_hand():
+    # Solved always, by half of the messages, never: E[R] = 1, 0, -1 with weights 1/4, 1/2, 1/4.
+    mixture = chain_mixture(1, need=0.5, hopeless=0.5, skill=0.5, reliability=1.0)
+    assert share_between_tasks(mixture) == pytest.approx(0.5)
+
+
 def test_break_even_is_the_largest_cost_that_pays():
     rows = [
         found("replay cost", x=cost, y=2, efficiency=value, replay_cost=cost)
@@ -106,15 +153,21 @@ def test_checks_say_where_training_does_not_agree():
             key=CheckKey(point=point, num_seeds=3),
             start=efficiency,
             middle=efficiency,
-            areas=(0.50, 0.51, 0.52),
-            reference_areas=(0.3, 0.3, 0.3),
+            areas=tuple(gain + seed / 100 for seed in range(5)),
+            reference_areas=(0.3,) * 5,
             seconds=1.0,
         )
-        for point, efficiency in ((0, 2.0), (1, 0.5))
+        for point, efficiency, gain in ((0, 2.0, 0.5), (1, 0.5, 0.5), (2, 0.9, 0.26))
     ]
     text = PARTS["checks"](results(checks=checks))
-    assert "agrees with the map at 1 of 2 points, disagrees at point 2." in text
-    assert "+0.2100 [+0.1852, +0.2348]" in text
+    assert "with the map at 1 of 3 points, cannot tell at point 3, disagrees at point 2." in text
+    # Each interval is for all twelve points at once: t(4) at 1 - .05 / 24 is 5.748, not 2.776.
+    # Point 3, -0.02 with a standard error of 0.0071, would else be below 0.
+    error = np.sqrt(0.00025 / 5)
+    half = t.ppf(1 - 0.05 / 24, 4) * error
+    assert f"+0.2200 [{0.22 - half:+.4f}, {0.22 + half:+.4f}]" in text
+    assert -0.02 + t.ppf(0.975, 4) * error < 0 < -0.02 + half
+    assert f"-0.0200 [{-0.02 - half:+.4f}, {-0.02 + half:+.4f}]" in text
 
 
 @pytest.mark.parametrize("name", figure.FIGURES)
@@ -133,7 +186,7 @@ def test_command_resumes_checks_and_writes_page_and_pictures(tmp_path, monkeypat
             key=key,
             start=2.0,
             middle=2.0,
-            areas=(0.5, 0.51),
+            areas=(0.5, 0.5001),
             reference_areas=(0.1, 0.1),
             seconds=1.0,
         )

@@ -113,6 +113,8 @@ def check(start, middle, gain):
         (2.0, 1.5, -0.5, "disagrees"),
         (0.5, 0.9, 0.5, "disagrees"),
         (2.0, 1.5, 0.0, "cannot tell"),
+        # 0.03 with a standard error of 0.0071 is significant alone, but not as one of 12 points.
+        (2.0, 1.5, 0.03, "cannot tell"),
         (0.5, 1.5, 0.5, "cannot tell"),
     ],
 )

@@ -361,6 +361,8 @@ def test_every_printed_number_stands_beside_its_interval():
     )
     whole, by_level = grids(summarize({"b": own}))
     assert whole.columns == ("quantity", "mean", "95 % interval", "count", "verdict")
+    assert "p adjusted by Holm's method; intervals are not adjusted" in whole.note
+    assert "adjusted" not in by_level.note
     for _, mean, interval, count, _ in whole.rows:
         low, high = map(float, interval.strip("[]").split(","))
         assert low <= float(mean) <= high

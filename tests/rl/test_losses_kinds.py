@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from baselines.common.types import TokenBatch
 from baselines.optimizers.losses import (
+    Aggregation,
     clipped_policy_loss,
     entropy_loss,
     kl_estimates,
@@ -243,6 +245,20 @@ def test_aggregation_by_hand(aggregation, weights: list[float], divisor: float) 
     assert [row_weight(aggregation, n, 10) for n in (2, 4)] == weights
     assert normalizer(aggregation, [2, 0, 4]) == divisor
     assert normalizer(aggregation, []) == 1.0
+
+
+@pytest.mark.parametrize("aggregation", get_args(Aggregation))
+def test_a_weight_counts_a_completion_with_its_tokens_that_often(aggregation) -> None:
+    # A group of 8: a thinker of 100 tokens and a solver of 10, with 4 continuations of each
+    # rollout. The 40 answers count as the 8 of the rollouts do.
+    num_tokens, weights = [100] * 8 + [10] * 40, [1.0] * 8 + [8 / 40] * 40
+    rollouts = [100] * 8 + [10] * 8
+    expected = 880.0 if aggregation == "token_mean" else 16.0
+    assert normalizer(aggregation, num_tokens, weights) == pytest.approx(expected, rel=1e-12)
+    assert normalizer(aggregation, rollouts) == expected
+    assert normalizer(aggregation, rollouts, [1.0] * 16) == expected
+    # An empty completion does not count, whatever its weight; a small total is not rounded up.
+    assert normalizer(aggregation, [1, 0], [0.25, 3.0]) == 0.25
 
 
 def test_aggregation_constant_needs_the_greatest_length() -> None:

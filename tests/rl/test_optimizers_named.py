@@ -7,7 +7,7 @@ import pytest
 
 from baselines.credit import ALLOCATORS
 from baselines.optimizers import OPTIMIZERS
-from baselines.optimizers.rae import RoleMeans
+from baselines.optimizers.rae import RoleMeans, role_relative
 from tests.rl.strategies import measured_groups
 
 REWARDS = [1, 1, 0, 0, 1, 0]  # of six completions of one task
@@ -102,6 +102,14 @@ def test_rae_of_one_step_is_scored_in_the_order_of_rollouts_and_turns():
     after = method.after(step)
     assert isinstance(after.state, RoleMeans)
     assert dict(after.state.means) == pytest.approx(means, abs=1e-12)
+
+
+def test_rae_keeps_less_of_a_reward_in_each_further_turn_of_a_role():
+    moved = [
+        role_relative([np.full((1, 3), reward)], roles=("debater",) * 3)[0][0]
+        for reward in (0.0, 1.0)
+    ]
+    np.testing.assert_allclose(moved[1] - moved[0], [1.0, 0.9, 0.81], rtol=1e-12)
 
 
 def test_rae_decay_is_a_hyperparameter():

@@ -342,7 +342,10 @@ def test_replays_keep_their_completions_only_if_they_are_trained_on():
 
 
 def test_a_sample_of_weight_two_counts_as_two_of_weight_one():
-    said = [Completion("", (1,), (first, 3), (-1.0, -1.5)) for first in (2, 4, 5)]
+    said = [
+        Completion("", (1,), tokens, (-1.0, -1.5, -0.5)[: len(tokens)])
+        for tokens in ((2, 3, 3), (4, 3), (5,))
+    ]
     samples = [TrainingSample(c, a) for c, a in zip(said, (1.0, -0.5, 2.0), strict=True)]
     heavy = [replace(samples[0], weight=2.0), *samples[1:]]
     gradients = []

@@ -50,6 +50,8 @@ def test_the_table_and_the_verdict_fit_80_columns(tmp_path, agents):
     shown = sum(bool(re.match(r" (whole team|without|\w+_\d adds)", x)) for x in text.splitlines())
     assert shown == min(num_rows, MAX_ROWS)
     assert ("2 more rows are on the page" in text) == (num_rows > MAX_ROWS)
+    is_labelled = "Intervals are not adjusted for the number of agents" in " ".join(text.split())
+    assert is_labelled == (len(agents) > 2)
 
 
 def test_every_command_of_the_last_screen_exists(tmp_path):

@@ -82,6 +82,15 @@ def test_sign_probability_by_hand():
     assert sign_probability(np.array([np.nan, 1.0]), earlier[:, :2]) is None
 
 
+def test_sign_probability_is_uniform_from_one_half_to_one_if_nothing_changes():
+    rng = np.random.default_rng(1)
+    said = np.array(
+        [sign_probability(rng.normal(size=40), rng.normal(size=(4, 40))) for _ in range(2000)]
+    )
+    assert abs(said.mean() - 0.75) < 4 * 0.5 / np.sqrt(12 * len(said))
+    assert np.quantile(said, [0.25, 0.5, 0.75]) == pytest.approx([0.625, 0.75, 0.875], abs=0.03)
+
+
 def test_sign_probability_is_right_as_often_as_it_says():
     rng = np.random.default_rng(0)
     shifts = rng.normal(0.0, 0.5, 1500)  # changes are as probable in both directions

@@ -21,6 +21,8 @@ TEAMS_PER_SEED = 16
 """Independent teams of a seed, whose mean is the seed's result."""
 STEP_LENGTH = 0.1
 """Root mean square of the length of a step, in logits."""
+ERROR_RATE = 0.05
+"""Probability that the interval of any of the points misses its difference, at most."""
 ASCENT = 0.02
 """Length of a step of exact gradient ascent, in logits."""
 
@@ -152,8 +154,14 @@ class Check:
 
     @property
     def difference(self) -> Estimate:
-        """Difference of the areas, over seeds."""
-        return mean_over_seeds(np.array(self.areas) - np.array(self.reference_areas))
+        """Difference of the areas, over seeds, with an interval that holds for all points at once.
+
+        Each interval covers with 1 - ERROR_RATE / number of points (Bonferroni).
+        """
+        return mean_over_seeds(
+            np.array(self.areas) - np.array(self.reference_areas),
+            confidence=1.0 - ERROR_RATE / len(POINTS),
+        )
 
     @property
     def verdict(self) -> Verdict:
@@ -161,7 +169,8 @@ class Check:
 
         It agrees where the interval of the difference lies on the side of 0 on which both
         efficiencies lie of 1, and disagrees where it lies on the other side of both. Where it
-        contains 0, or the efficiencies lie on both sides of 1, training cannot tell.
+        contains 0, the seeds are too few for the effect, and training cannot tell; likewise where
+        the efficiencies lie on both sides of 1.
         """
         sides = {np.sign(self.start - 1.0), np.sign(self.middle - 1.0)}
         side = int(self.difference.is_above(0.0)) - int(self.difference.is_below(0.0))

@@ -76,16 +76,9 @@ def setting_figure(results: Sequence[Found]) -> Figure:
     )
     panels[0].set_title("branch, M = 4, by number of thinkers K")
     panels[0].set_xlabel("cost of a replayed message, in messages")
-    groups = [one for one in results if one.region == "group size" and "hopeless" not in str(one.y)]
-    _lines(
-        panels[1],
-        groups,
-        label=lambda one: f"{str(one.y).split(',')[0]}, {_baseline(one.credit.optimizer)}",
-    )
-    panels[1].set_xscale("log", base=2)
-    panels[1].set_xticks([1, 2, 4, 8, 16], ["1", "2", "4", "8", "16"])
-    panels[1].set_title("Shared reward, by baseline")
-    panels[1].set_xlabel("group size G")
+    _scatter(panels[1], [one for one in results if one.region == "spread"])
+    panels[1].set_title("reinforce_pp, G = 1, by number of thinkers K")
+    panels[1].set_xlabel("share of the reward's variance between tasks")
     _lines(
         panels[2],
         [one for one in results if one.region == "whitened"],
@@ -162,7 +155,7 @@ def check_figure(checks: Sequence[Check]) -> Figure:
     right.set_xticks([-0.1, -0.01, 0.0, 0.01, 0.1], ["-.1", "-.01", "0", ".01", ".1"])
     right.minorticks_off()
     right.axvline(0.0, color="#000000", linewidth=0.9)
-    right.set_xlabel("training: difference of\nthe area, 95 % interval")
+    right.set_xlabel("training: difference of the\narea, 95 % for all points")
     for axes in (left, right):
         _grid(axes)
     return figure
@@ -189,10 +182,6 @@ def _label_group_sizes(axes: Axes, title: str) -> None:
     axes.set_xticks([2, 4, 8, 16], ["2", "4", "8", "16"])
     axes.set_title(title)
     axes.set_xlabel("group size G")
-
-
-def _baseline(optimizer: str) -> str:
-    return "group mean" if optimizer == "grpo" else "mean of the step"
 
 
 def _heatmap(axes: Axes, shown: Sequence[Found]) -> None:
@@ -246,8 +235,30 @@ def _lines(axes: Axes, results: Sequence[Found], *, label: Callable[[Found], str
         axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.24), ncol=columns)
 
 
+def _scatter(axes: Axes, results: Sequence[Found]) -> None:
+    """Draw a point per game of the region "spread", by number of thinkers."""
+    counts = list(dict.fromkeys(str(one.y).split(",")[0] for one in results))
+    for place, count in enumerate(counts):
+        own = [one for one in results if str(one.y).startswith(f"{count},")]
+        axes.plot(
+            [float(one.x) for one in own],
+            [one.efficiency for one in own],
+            MARKERS[place],
+            color=COLOURS[place],
+            markersize=4.5,
+            label=count,
+        )
+    axes.set_yscale("log")
+    _grid(axes)
+    axes.axhline(1.0, color="#000000", linewidth=0.9)
+    _label_decades(axes, np.array([one.efficiency for one in results]))
+    axes.set_ylabel("efficiency")
+    if counts:
+        axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.24), ncol=3)
+
+
 def _label_decades(axes: Axes, values: FloatArray) -> None:
-    ticks = (0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0)
+    ticks = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0)
     low, high = values.min(initial=1.0) / 1.15, values.max(initial=1.0) * 1.15
     shown = [tick for tick in ticks if low <= tick <= high]
     axes.set_ylim(low, high)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from baselines.bench.map.checks import POINTS, Check
 from baselines.bench.map.figure import EACH_NAMES
@@ -17,6 +18,8 @@ SKELETON = "# When credit pays\n\n" + "\n".join(
     for name in ("summary", "chains", "settings", "votes", "checks", "cost")
 )
 """A page of the generated parts alone, where there is none to fill."""
+SHARES = (0.0, 0.1, 0.3, 0.5, 1.0)
+"""Ends of the ranges of the share of the reward's variance between tasks in the summary."""
 MIN_COSINE = 0.9
 """Cosine with the exact gradient below which credit is marked as biased."""
 
@@ -70,7 +73,8 @@ def summary(results: Results) -> str:
         f"- **No group mean, tasks of different difficulty.** leave_one_out is at "
         f"{_range(results.region('whitened'))} of the shared reward with the same baseline, and at "
         f"{_range(results.region('whitened, group mean'))} of the shared reward with a group mean.",
-        f"- **Shared reward, other baseline and group size.** {_groups(results)}.",
+        f"- **Shared reward without a group mean.** reinforce_pp with G = 1, by the share of the "
+        f"reward's variance that lies between tasks. {_without_group_mean(results)}.",
         f"- **Headroom in chains.** {_headroom(results)}.",
         f"- **Training.** {_agreement(results.checks)}",
     ]
@@ -93,8 +97,9 @@ def chains(results: Results) -> str:
 def settings(results: Results) -> str:
     """Return a table of the shared reward by baseline and group size, for kinds of tasks."""
     own = results.region("group size")
+    shares = {one.y: f"{float(one.x):.0%}" for one in results.region("spread")}
     sizes = sorted({int(one.x) for one in own})
-    heads = ["tasks", "baseline", *(f"G = {size}" for size in sizes)]
+    heads = ["tasks", "variance between them", "baseline", *(f"G = {size}" for size in sizes)]
     rows = []
     for label in dict.fromkeys(one.y for one in own):
         for optimizer in ("grpo", "reinforce_pp"):
@@ -103,7 +108,8 @@ def settings(results: Results) -> str:
                 for one in own
                 if one.y == label and one.credit.optimizer == optimizer
             }
-            rows.append([str(label), f"`{optimizer}`", *(line.get(size, "") for size in sizes)])
+            cells = [line.get(size, "") for size in sizes]
+            rows.append([str(label), shares.get(label, ""), f"`{optimizer}`", *cells])
     return _table(heads, rows)
 
 
@@ -242,17 +248,18 @@ def _break_even(results: Results) -> str:
     )
 
 
-def _groups(results: Results) -> str:
-    """Return the best baseline and group size for each kind of tasks."""
-    own = results.region("group size")
-    parts = []
-    for label in dict.fromkeys(one.y for one in own):
-        best = max((one for one in own if one.y == label), key=lambda one: one.efficiency)
-        parts.append(
-            f"{label}: {best.credit.optimizer} with G = {best.credit.group_size} "
-            f"({best.efficiency:.2f})"
-        )
-    return "Best against a group mean with G = 8. " + "; ".join(parts)
+def _without_group_mean(results: Results) -> str:
+    """Return the range of reinforce_pp with G = 1, by thinkers and the tasks' spread."""
+    own, parts = results.region("spread"), []
+    for count in dict.fromkeys(str(one.y).split(",")[0] for one in own):
+        named = [one for one in own if str(one.y).startswith(f"{count},")]
+        ranges = [
+            f"{_range(within)} at {low:.0%} to {high:.0%}"
+            for low, high in pairwise(SHARES)
+            if (within := [one for one in named if low <= float(one.x) < high])
+        ]
+        parts.append(f"{count}: {', '.join(ranges)}")
+    return "; ".join(parts) or "not measured"
 
 
 def _agreement(checks: Sequence[Check]) -> str:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
+from itertools import product
 from typing import Any
+
+import numpy as np
 
 from baselines.bench.map.group_laws import MAX_GROUPS, group_signal, num_groups
 from baselines.bench.map.mixture import Mixture, chain_mixture, vote_mixture
@@ -96,7 +99,10 @@ def name_of(found: Found) -> str:
 
 def cells(*, quick: bool = False) -> list[Cell]:
     """Return all cells of the map; with quick, one in seven."""
-    found = [*_chains(), *_groups(), *_credit_groups(), *_whitened(), *_costs(), *_votes()]
+    found = [
+        *(*_chains(), *_spreads(), *_groups(), *_credit_groups()),
+        *(*_whitened(), *_costs(), *_votes()),
+    ]
     return found[::7] if quick else found
 
 
@@ -150,20 +156,73 @@ def _each(region: str, x: float | str, y: float, make: Callable[[], Mixture]) ->
             return
 
 
+def share_between_tasks(mixture: Mixture) -> float:
+    """Return the share of the team reward's variance that lies between tasks, 0 to 1.
+
+    share = Var(E[R | task]) / Var(R)      R = 1 or -1, so that Var(R) = 1 - E[R]²
+
+    0 if all tasks are equally difficult, 1 if each is always or never solved.
+    """
+    values = np.array(
+        [
+            float(game.expected_reward(table))
+            for game, table in zip(mixture.enumerated, mixture.tables(), strict=True)
+        ]
+    )
+    mean = mixture.weights @ values
+    return float(mixture.weights @ (values - mean) ** 2 / (1.0 - mean**2))
+
+
+def _spreads() -> Iterator[Cell]:
+    """Yield the shared reward without a group mean, by the spread of the tasks' difficulty."""
+    credit = Credit(optimizer="reinforce_pp", group_size=1)
+    kinds = product((0.05, 0.2, 0.5, 1.0), (0.0, 0.5), (0.1, SKILL, 0.7), (RELIABILITY, 1.0))
+    for thinkers, (need, hopeless, skill, reliability) in product((1, 2, 3), kinds):
+        if need == 1.0 and hopeless > 0.0:
+            continue  # there are no others
+        settings = {"need": need, "hopeless": hopeless, "skill": skill, "reliability": reliability}
+        make = _chain(thinkers, **settings)
+        label, share = _label(thinkers, **settings), round(share_between_tasks(make()), 3)
+        yield Cell(region="spread", x=share, y=label, make=make, credit=credit)
+
+
 def _groups() -> Iterator[Cell]:
     """Yield the shared reward by group size and baseline."""
-    for thinkers, hopeless in ((1, 0.0), (1, 0.5), (3, 0.0), (3, 0.5)):
-        label = f"K = {thinkers}, " + ("some tasks hopeless" if hopeless else "others solved")
+    kinds: tuple[dict[str, float], ...] = (
+        {"need": 1.0},
+        {"skill": 0.7},
+        {},
+        {"skill": 0.1},
+        {"hopeless": 0.5},
+        {"need": 0.2, "hopeless": 0.5},
+        {"need": 0.05, "hopeless": 0.5},
+    )
+    for thinkers, settings in product((1, 3), kinds):
         for size in (1, 2, 4, 8, 16):
             for optimizer in ("grpo", "reinforce_pp"):
                 if size > 1 or optimizer == "reinforce_pp":
                     yield Cell(
                         region="group size",
                         x=size,
-                        y=label,
-                        make=_chain(thinkers, hopeless=hopeless),
+                        y=_label(thinkers, **settings),
+                        make=_chain(thinkers, **settings),
                         credit=Credit(optimizer=optimizer, group_size=size),
                     )
+
+
+def _label(
+    thinkers: int,
+    *,
+    need: float = NEED,
+    hopeless: float = 0.0,
+    skill: float = SKILL,
+    reliability: float = RELIABILITY,
+) -> str:
+    """Return the settings of a chain in words."""
+    others = "half of the others hopeless" if hopeless else "the others solved"
+    text = f"K = {thinkers}, need {need:g}" + ("" if need == 1.0 else f", {others}")
+    text += f", skill {skill:g}"
+    return text if reliability == RELIABILITY else f"{text}, reliability {reliability:g}"
 
 
 def _credit_groups() -> Iterator[Cell]:

@@ -113,22 +113,28 @@ def _wilson(
 
 
 def mean_over_seeds(
-    values: FloatArray, *, bounds: tuple[float, float] = (-math.inf, math.inf)
+    values: FloatArray,
+    *,
+    bounds: tuple[float, float] = (-math.inf, math.inf),
+    confidence: float = CONFIDENCE,
 ) -> Estimate:
-    """Return the mean of one value per run with Student's 95 % interval.
+    """Return the mean of one value per run with Student's interval.
 
-    (low, high) = mean ± t(n - 1) * s / sqrt(n)      s: standard deviation, t: 0.975 quantile
+    (low, high) = mean ± t(n - 1) * s / sqrt(n)
+
+    where s is the standard deviation and t the quantile of (1 + confidence) / 2.
 
     Args:
         values: One per independent run, shape (n,), n >= 2.
         bounds: Range of a value; the interval is clipped to it.
+        confidence: Coverage of the interval, in (0, 1).
 
     Raises:
         ValueError: If there are fewer than two runs.
 
     Note: Where all runs are equal, both ends are their value.
     """
-    return _students(values, 0.0, bounds)
+    return _students(values, 0.0, bounds, confidence)
 
 
 def interquartile_mean(
@@ -154,10 +160,12 @@ def interquartile_mean(
     Source: Agarwal et al., arXiv:2108.13264, for interquartile means over runs; their interval:
         Tukey and McLaughlin, Sankhya A 25 (1963) 331-352.
     """
-    return _students(values, _TRIMMED, bounds)
+    return _students(values, _TRIMMED, bounds, CONFIDENCE)
 
 
-def _students(values: FloatArray, trimmed: float, bounds: tuple[float, float]) -> Estimate:
+def _students(
+    values: FloatArray, trimmed: float, bounds: tuple[float, float], confidence: float
+) -> Estimate:
     """Return a mean, trimmed by a fraction of the values at each end, with its interval."""
     num_runs = len(values)
     if num_runs < MIN_RUNS:
@@ -171,7 +179,7 @@ def _students(values: FloatArray, trimmed: float, bounds: tuple[float, float]) -
     if np.ptp(values) == 0.0:
         return Estimate(value, value, value, num_runs)
     winsorized = np.pad(kept, cut, mode="edge")
-    quantile = scipy_stats().t.ppf((1.0 + CONFIDENCE) / 2.0, len(kept) - 1)
+    quantile = scipy_stats().t.ppf((1.0 + confidence) / 2.0, len(kept) - 1)
     half = quantile * winsorized.std(ddof=1) / ((1.0 - 2.0 * trimmed) * math.sqrt(num_runs))
     low, high = np.clip([value - half, value + half], *bounds)
     return Estimate(value, min(float(low), value), max(float(high), value), num_runs)

@@ -44,8 +44,10 @@ def row_weight(aggregation: Aggregation, num_tokens: int, max_tokens: int | None
     return 1.0 / max_tokens
 
 
-def normalizer(aggregation: Aggregation, num_tokens: Sequence[int]) -> float:
-    """Return the divisor of the weighted sum over an update, at least 1.
+def normalizer(
+    aggregation: Aggregation, num_tokens: Sequence[int], weights: Sequence[float] | None = None
+) -> float:
+    """Return the divisor of the weighted sum over an update; 1 if there is nothing to divide.
 
     token_mean             the completion tokens of the update: DAPO, verl "token-mean"
     completion_token_mean  its completions: the mean over completions of their token means; GRPO,
@@ -58,10 +60,13 @@ def normalizer(aggregation: Aggregation, num_tokens: Sequence[int]) -> float:
     Args:
         aggregation: One of these names.
         num_tokens: Number of tokens of each completion of the update; empty ones are not counted.
+        weights: Number of times that each completion counts, with its tokens; any positive
+            number. None: once.
     """
-    if aggregation == "token_mean":
-        return float(max(1, sum(num_tokens)))
-    return float(max(1, sum(count > 0 for count in num_tokens)))
+    counts = num_tokens if aggregation == "token_mean" else [n > 0 for n in num_tokens]
+    times = [1.0] * len(counts) if weights is None else weights
+    total = sum(count * weight for count, weight in zip(counts, times, strict=True))
+    return float(total) or 1.0
 
 
 def log_ratios(logprobs: Tensor, batch: TokenBatch) -> Tensor:

@@ -117,8 +117,7 @@ class GradientPass:
     def _run(
         self, samples: Sequence[TrainingSample], counts: Sequence[int], weights: Sequence[float]
     ) -> tuple[Metrics, list[FloatArray]]:
-        mean_weight = sum(weights) / len(weights) if weights else 1.0
-        normalizer = self._optimizer.normalizer(counts) * mean_weight
+        normalizer = self._optimizer.normalizer(counts, weights)
         if self._optimizer.skips_zero_advantage:
             samples = [sample for sample in samples if sample.has_advantage]
         metrics: Metrics = {"loss": 0.0, "clip_rate": 0.0, "approx_kl": 0.0}
