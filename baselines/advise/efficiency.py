@@ -30,8 +30,14 @@ STATED_SIGNAL_Z = 4.5
 """Standard errors at which a true projection is stated to be measurable; gives tasks needed."""
 MAX_LOG_ERROR = 0.5
 """Largest standard error of a logarithm of an efficiency that is reported."""
+MAX_LOG_DISTANCE = math.log(1e6)
+"""Largest distance of an end of an interval from the logarithm that is reported."""
 MIN_TASKS = 8
 """Fewest tasks of a pilot."""
+MIN_EFFECTIVE_TASKS = 8.0
+"""Fewest effective tasks of a noise: fewer hold nearly all of it, and so no error can be seen."""
+FAMILY_CONFIDENCE = 0.975
+"""Of the simultaneous bounds of one family: two families are tested, at .05 together."""
 NUM_RESAMPLES = 600
 """Bootstrap resamples of the tasks."""
 _ROUNDING = 1e-9
@@ -103,11 +109,27 @@ class _Log:
     value: FloatArray
     influence: FloatArray
 
+    def in_pilot(self) -> _Log:
+        """Return the same without the influences in resamples."""
+        return _Log(self.value, self.influence[:1])
+
     def plus(self, other: _Log, factor: float = 1.0) -> _Log:
         return _Log(self.value + factor * other.value, self.influence + factor * other.influence)
 
-    def slim(self) -> _Log:
-        return _Log(self.value, self.influence[:1])
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Source:
+    """What the logarithms of a candidate are computed from, for N tasks.
+
+    Args:
+        own: Products of its gradients, the mean over subsamples, shape (N, N).
+        with_true: Products of its mean gradients and the unbiased ones, shape (N, N).
+        num_tokens: Shape (N,).
+    """
+
+    own: FloatArray
+    with_true: FloatArray
+    num_tokens: FloatArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,6 +145,9 @@ class Information:
         along_error: Its standard error.
         signal: Estimate of |E g|^2 without bias.
         signal_error: Its standard error.
+        effective_tasks: (sum s)^2 / sum s^2 of the shares s of the tasks in the noise; 0 if there
+            is none.
+        source: What cost and projection are computed from.
     """
 
     expectation: Hashable
@@ -133,6 +158,8 @@ class Information:
     along_error: float
     signal: float
     signal_error: float
+    effective_tasks: float
+    source: _Source
 
     @property
     def noise(self) -> float:
@@ -145,7 +172,7 @@ class Information:
 
     def slim(self) -> Information:
         """Return the same without the influences in resamples, which take most memory."""
-        return replace(self, cost=self.cost.slim(), projection=self.projection.slim())
+        return replace(self, cost=self.cost.in_pilot(), projection=self.projection.in_pilot())
 
     @property
     def z(self) -> float:
@@ -186,7 +213,7 @@ class Pilot:
         self._unbiased = unbiased
         self._expectation = expectation
         self._weights = np.concatenate([np.full((1, num_tasks), 1.0), drawn]) / num_tasks
-        self._signal = float(self._product(unbiased, unbiased)[0][0])
+        self._signal = float(self._product(unbiased @ unbiased.T)[0][0])
 
     @property
     def num_tasks(self) -> int:
@@ -195,20 +222,26 @@ class Pilot:
 
     def information(self, candidate: Candidate) -> Information:
         """Return the statistics of a candidate."""
-        cost = self._noise(candidate.gradients).plus(self._mean(candidate.num_tokens))
         mean = candidate.gradients.mean(axis=0)
-        along, influence = self._product(mean, self._unbiased)
-        signal, of_signal = self._product(mean, mean)
-        positive = np.where(along > 0.0, along, np.nan)
+        source = _Source(
+            sum(own @ own.T for own in candidate.gradients) / len(candidate.gradients),
+            mean @ self._unbiased.T,
+            candidate.num_tokens,
+        )
+        noise = self._noise(source.own)
+        along, influence = self._product(source.with_true)
+        signal, of_signal = self._product(mean @ mean.T)
         return Information(
             expectation=candidate.expectation,
             num_tokens=float(candidate.num_tokens.mean()),
-            cost=cost,
-            projection=_Log(np.log(positive), influence / positive[:, None]),
+            cost=noise.plus(self._mean(source.num_tokens)),
+            projection=_log_of(along, influence),
             along=float(along[0]),
             along_error=self._error(influence),
             signal=float(signal[0]),
             signal_error=self._error(of_signal),
+            effective_tasks=_effective(noise.influence[0] + 1.0),
+            source=source,
         )
 
     def efficiency(self, own: Information, reference: Information) -> Efficiency:
@@ -223,14 +256,22 @@ class Pilot:
         }
         is_alike = own.is_like(reference)
         weakest = math.inf if is_alike else min(own.z, reference.z)
-        if not is_alike and own.z <= -MIN_SIGNAL_Z and reference.z >= MIN_SIGNAL_Z:
+        growth = _growth(min(own.effective_tasks, reference.effective_tasks))
+        points_away = own.z <= -MIN_SIGNAL_Z and reference.z >= MIN_SIGNAL_Z
+        if points_away and not is_alike and growth == 0.0:
             return Efficiency(value=0.0, low=0.0, high=0.0, cosine=self._cosine(own), **kept)
         if weakest < MIN_SIGNAL_Z:
-            return _unmeasured(self.num_tasks * _signal_factor(weakest), kept)
+            growth = max(growth, _signal_factor(weakest))
+        if growth > 0.0:
+            return _unmeasured(self.num_tasks * growth, kept)
         log = self.difference(own, reference)
         value, (low, high), error = log.value[0], *_bootstrap_t(log, self._weights)
         if not error <= MAX_LOG_ERROR:  # nor for NaN, where there is no noise at all
             growth = (error / MAX_LOG_ERROR) ** 2 if math.isfinite(error) else _NOTHING_SEEN
+            return _unmeasured(self.num_tasks * growth, kept)
+        distance = max(high - value, value - low)
+        if not distance <= MAX_LOG_DISTANCE:  # the errors of some resamples are almost 0
+            growth = min(_NOTHING_SEEN, (distance / MAX_LOG_DISTANCE) ** 2)
             return _unmeasured(self.num_tasks * growth, kept)
         return Efficiency(
             value=math.exp(value),
@@ -250,29 +291,44 @@ class Pilot:
         return log.plus(own.projection, 2.0).plus(reference.projection, -2.0)
 
     def simultaneous_lows(
-        self, own: Sequence[Information], reference: Information, *, confidence: float = 0.95
+        self,
+        own: Sequence[Information],
+        reference: Information,
+        *,
+        confidence: float = FAMILY_CONFIDENCE,
     ) -> FloatArray:
         """Return lower bounds of log(efficiency) relative to one reference, which hold together.
 
-        All bounds are below the true values in a fraction of pilots of at least the confidence: the
-        factor of the standard errors is that quantile of the largest error of all, in resamples.
+        All bounds are below the true values in a fraction of pilots of at least the confidence. The
+        factor of the standard errors is that quantile of the largest studentised error of all, in
+        resamples that each have their own standard errors, and at least that of Student's t with
+        Bonferroni's correction.
 
         Returns:
-            One bound for each; -inf for one whose projection this pilot cannot measure.
+            One bound for each; -inf for one that this pilot cannot measure.
         """
         lows = np.full(len(own), -np.inf)
         largest = np.zeros(len(self._weights) - 1)
-        found = []
+        found: list[tuple[int, float, float]] = []
+        seen: set[int] = set()  # several optimizers can share one
+        whole = self._with_resamples(reference)
         for place, one in enumerate(own):
             is_weak = not one.is_like(reference) and min(one.z, reference.z) < MIN_SIGNAL_Z
-            log = self.difference(one, reference)
-            error = self._error(log.influence)
-            if is_weak or not error <= MAX_LOG_ERROR:
+            if is_weak or min(one.effective_tasks, reference.effective_tasks) < MIN_EFFECTIVE_TASKS:
                 continue
-            found.append((place, float(log.value[0]), error))
-            if error >= _ROUNDING:
-                largest = np.fmax(largest, (log.value[1:] - log.value[0]) / error)
-        factor = float(np.quantile(largest, confidence))
+            in_pilot = self.difference(one.slim(), reference.slim())
+            error = self._error(in_pilot.influence)
+            if not error <= MAX_LOG_ERROR:
+                continue
+            found.append((place, float(in_pilot.value[0]), error))
+            if error >= _ROUNDING and id(one) not in seen:
+                log = self.difference(self._with_resamples(one), whole)
+                seen.add(id(one))
+                t = _studentised(log, _error(log.influence, self._weights))
+                largest = np.fmax(largest, np.where(np.isfinite(t), t, np.nan))
+        num_tested = max(1, len({id(one) for one in own}))
+        student = scipy_stats().t.ppf(1.0 - (1.0 - confidence) / num_tested, self.num_tasks - 1)
+        factor = max(float(student), float(np.quantile(largest, confidence)))
         for place, value, error in found:
             lows[place] = value - factor * error
         return lows
@@ -288,14 +344,19 @@ class Pilot:
         """Return the standard error in the pilot, from influences whose first row is that."""
         return float(_error(influence[:1], self._weights[:1])[0])
 
+    def _with_resamples(self, one: Information) -> Information:
+        """Return a candidate with the influences in resamples, also of a slim one."""
+        source = one.source
+        cost = self._noise(source.own).plus(self._mean(source.num_tokens))
+        return replace(one, cost=cost, projection=_log_of(*self._product(source.with_true)))
+
     def _mean(self, values: FloatArray) -> _Log:
         mean = self._weights @ values
         return _Log(np.log(mean), values / mean[:, None] - 1.0)
 
-    def _noise(self, gradients: FloatArray) -> _Log:
-        """Return the logarithm of tr Cov, the mean over subsamples."""
-        num_parts, num_tasks, _ = gradients.shape
-        gram = sum(own @ own.T for own in gradients) / num_parts
+    def _noise(self, gram: FloatArray) -> _Log:
+        """Return the logarithm of tr Cov, from the products of the gradients, shape (N, N)."""
+        num_tasks = len(gram)
         toward = self._weights @ gram  # <g_i, mean g>
         length = np.einsum("bi,bi->b", toward, self._weights)  # |mean g|^2
         spread = gram.diagonal() - 2.0 * toward + length[:, None]
@@ -304,9 +365,12 @@ class Pilot:
         positive = np.where(noise > 0.0, noise, np.nan)
         return _Log(np.log(positive), spread / positive[:, None] - 1.0)
 
-    def _product(self, left: FloatArray, right: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return <E left, E right>, no task times itself, and the influence of each task."""
-        gram = left @ right.T
+    def _product(self, gram: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return <E left, E right>, no task times itself, and the influence of each task.
+
+        Args:
+            gram: Products of the left and the right estimates of the tasks, shape (N, N).
+        """
         gram = (gram + gram.T) / 2.0
         np.fill_diagonal(gram, 0.0)
         toward = self._weights @ gram
@@ -325,6 +389,31 @@ class _Kept(TypedDict):
 
 def _unmeasured(tasks_needed: float, kept: _Kept) -> Efficiency:
     return Efficiency(tasks_needed=math.ceil(min(tasks_needed, 1e9)), **kept)
+
+
+def _growth(effective_tasks: float) -> float:
+    """Return by how much a pilot must grow to have enough effective tasks; 0 if it has."""
+    if effective_tasks >= MIN_EFFECTIVE_TASKS:
+        return 0.0
+    return min(_NOTHING_SEEN, MIN_EFFECTIVE_TASKS / max(effective_tasks, 1e-9))
+
+
+def _effective(shares: FloatArray) -> float:
+    """Return the effective number of tasks of these shares, shape (N,); 0 if they are NaN."""
+    return float(np.nan_to_num(shares.sum() ** 2 / (shares**2).sum()))
+
+
+def _log_of(product: FloatArray, influence: FloatArray) -> _Log:
+    """Return the logarithm of a product, NaN where it is not positive."""
+    positive = np.where(product > 0.0, product, np.nan)
+    return _Log(np.log(positive), influence / positive[:, None])
+
+
+def _studentised(log: _Log, errors: FloatArray) -> FloatArray:
+    """Return the error of each of B resamples in its own standard errors, shape (B,)."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        t: FloatArray = (log.value[1:] - log.value[0]) / errors[1:]
+    return t
 
 
 def _signal_factor(z: float) -> float:
@@ -350,8 +439,7 @@ def _bootstrap_t(log: _Log, weights: FloatArray) -> tuple[tuple[float, float], f
     value, error = float(log.value[0]), float(errors[0])
     if not error >= _ROUNDING:  # also NaN, of a statistic that is not positive
         return (value, value), error
-    with np.errstate(invalid="ignore", divide="ignore"):
-        t = (log.value[1:] - value) / errors[1:]
+    t = _studentised(log, errors)
     t = t[np.isfinite(t)]
     student = float(scipy_stats().t.ppf(0.975, log.influence.shape[1] - 1))
     lowest, highest = np.quantile(t, (0.025, 0.975))
