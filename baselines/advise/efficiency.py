@@ -41,6 +41,7 @@ FAMILY_CONFIDENCE = 0.975
 NUM_RESAMPLES = 600
 """Bootstrap resamples of the tasks."""
 _ROUNDING = 1e-9
+_HUGE = 1e12
 _NOTHING_SEEN = 10.0
 """Growth of a pilot in which nothing was seen."""
 
@@ -324,8 +325,8 @@ class Pilot:
             if error >= _ROUNDING and id(one) not in seen:
                 log = self.difference(self._with_resamples(one), whole)
                 seen.add(id(one))
-                t = _studentised(log, _error(log.influence, self._weights))
-                largest = np.fmax(largest, np.where(np.isfinite(t), t, np.nan))
+                errors = _error(log.influence, self._weights)
+                largest = np.fmax(largest, _studentised(log, errors))
         num_tested = max(1, len({id(one) for one in own}))
         student = scipy_stats().t.ppf(1.0 - (1.0 - confidence) / num_tested, self.num_tasks - 1)
         factor = max(float(student), float(np.quantile(largest, confidence)))
@@ -410,9 +411,14 @@ def _log_of(product: FloatArray, influence: FloatArray) -> _Log:
 
 
 def _studentised(log: _Log, errors: FloatArray) -> FloatArray:
-    """Return the error of each of B resamples in its own standard errors, shape (B,)."""
+    """Return the error of each of B resamples in its own standard errors, shape (B,).
+
+    NaN where the statistic has no logarithm; huge where it differs and shows no standard error.
+    """
+    differences = log.value[1:] - log.value[0]
+    differences[np.abs(differences) < _ROUNDING] = 0.0
     with np.errstate(invalid="ignore", divide="ignore"):
-        t: FloatArray = (log.value[1:] - log.value[0]) / errors[1:]
+        t: FloatArray = np.clip(differences / errors[1:], -_HUGE, _HUGE)
     return t
 
 
@@ -440,7 +446,7 @@ def _bootstrap_t(log: _Log, weights: FloatArray) -> tuple[tuple[float, float], f
     if not error >= _ROUNDING:  # also NaN, of a statistic that is not positive
         return (value, value), error
     t = _studentised(log, errors)
-    t = t[np.isfinite(t)]
+    t = t[~np.isnan(t)]
     student = float(scipy_stats().t.ppf(0.975, log.influence.shape[1] - 1))
     lowest, highest = np.quantile(t, (0.025, 0.975))
     low, high = max(student, float(highest)), max(student, -float(lowest))
