@@ -10,12 +10,14 @@ from itertools import groupby
 import numpy as np
 
 from baselines.advise.candidates import PLAIN, REFERENCE, Candidates, Variant
-from baselines.advise.efficiency import Candidate, Efficiency, Information, Pilot
+from baselines.advise.efficiency import Candidate, Efficiency, Information, Joint, Pilot
 from baselines.advise.pilot_data import PilotData, compacted, scaled_to_noise
 from baselines.common.types import FloatArray
 
 LOW_COSINE = 0.9
 """Cosine with the true gradient below which a row has a warning."""
+MIN_TASKS_ADVISED = 16
+"""Fewest tasks of a pilot that recommends anything but the reference."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -53,18 +55,48 @@ class Advice:
     Args:
         rows: All combinations, those of the reference first.
         reference: The combination that `Row.overall` is relative to.
-        best: The recommended combination.
-        beats_shared: Whether it is another allocator than the shared reward.
-        beats_reference: Whether it is more efficient than the reference.
-        num_compared: Combinations in the simultaneous tests.
+        best: The recommended combination; the reference if none is significantly better.
+        best_shared: The shared reward with the optimizer and group size of the highest estimate.
+        than_reference: Efficiency of the best relative to the reference; None if it is that.
+        than_shared: Efficiency of another allocator relative to the best shared reward; None if
+            that is the reference, or the shared reward is recommended.
+        shared: Efficiency of the shared rewards relative to the reference that could be measured.
+        num_compared: Comparisons that all these intervals hold for together: those that
+            the pilot could measure.
+        num_tasks: Tasks of the pilot.
     """
 
     rows: Sequence[Row]
     reference: Variant
     best: Variant
-    beats_shared: bool
-    beats_reference: bool
+    best_shared: Variant
+    than_reference: Joint | None
+    than_shared: Joint | None
+    shared: Mapping[Variant, Joint]
     num_compared: int
+    num_tasks: int
+
+    @property
+    def beats_shared(self) -> bool:
+        """Whether another allocator than the shared reward is recommended."""
+        return self.best.allocator != REFERENCE
+
+    @property
+    def beats_reference(self) -> bool:
+        """Whether something is more efficient than the reference."""
+        return self.best != self.reference
+
+    @property
+    def credit_rows(self) -> list[Row]:
+        """The rows with the sizes and the optimizer of the reference: those of the first table."""
+        most = max(row.variant.num_samples for row in self.rows)
+        return [
+            row
+            for row in self.rows
+            if row.variant.optimizer == self.reference.optimizer
+            and row.variant.group_size == self.reference.group_size
+            and row.variant.num_samples in (0, most)
+        ]
 
     def row(self, variant: Variant) -> Row:
         """Return the row of a combination."""
@@ -206,29 +238,55 @@ def _correlation(values: FloatArray, shared: FloatArray) -> float | None:
 def _recommended(comparison: _Comparison, rows: Sequence[Row]) -> Advice:
     """Return the advice: the best of those that are significantly better, all tested together.
 
-    Other allocators are compared with the best of the shared rewards, of any optimizer and group
-    size; the shared rewards with the reference.
+    Another allocator must be better than the reference and than the best shared reward of any
+    optimizer and group size; a shared reward better than the reference.
     """
     pilot, known, reference = comparison.pilot, comparison.known, comparison.reference
     level = {row.variant: row.overall.value or 0.0 for row in rows}
     level[reference] = 1.0
     shared = [variant for variant in known if variant.allocator == REFERENCE]
-    others = [variant for variant in known if variant.allocator != REFERENCE]
     best_shared = max(shared, key=lambda variant: level[variant])
-
-    def winners(variants: Sequence[Variant], than: Variant) -> list[Variant]:
-        lows = pilot.simultaneous_lows([known[one] for one in variants], known[than])
-        return [one for one, low in zip(variants, lows.tolist(), strict=True) if low > 0.0]
-
-    better = winners(others, best_shared) if others else []
-    better_shared = winners([one for one in shared if one != reference], reference)
-    kept = better_shared if best_shared in better_shared else []
-    best = max(better or kept or [reference], key=lambda variant: level[variant])
+    bars = {
+        variant: (reference,)
+        if variant.allocator == REFERENCE
+        else tuple(dict.fromkeys((reference, best_shared)))
+        for variant in known
+        if variant != reference
+    }
+    pairs = [(variant, than) for variant in bars for than in bars[variant]]
+    tested = dict(
+        zip(
+            pairs,
+            pilot.simultaneous([(known[one], known[than]) for one, than in pairs]),
+            strict=True,
+        )
+    )
+    better = [
+        variant
+        for variant in bars
+        if pilot.num_tasks >= MIN_TASKS_ADVISED
+        and (variant.allocator != REFERENCE or variant == best_shared)
+        and all(is_above(tested[variant, than]) for than in bars[variant])
+    ]
+    others = [variant for variant in better if variant.allocator != REFERENCE]
+    best = max(others or better or [reference], key=lambda variant: level[variant])
     return Advice(
         rows=rows,
         reference=reference,
         best=best,
-        beats_shared=bool(better),
-        beats_reference=best != reference,
-        num_compared=len(others),
+        best_shared=best_shared,
+        than_reference=tested.get((best, reference)),
+        than_shared=tested.get((best, best_shared)) if best_shared != reference else None,
+        shared={
+            one: found
+            for (one, _), found in tested.items()
+            if found is not None and one.allocator == REFERENCE
+        },
+        num_compared=sum(own is not None for own in tested.values()),
+        num_tasks=pilot.num_tasks,
     )
+
+
+def is_above(found: Joint | None) -> bool:
+    """Return whether an efficiency is significantly above 1."""
+    return found is not None and found.low > 1.0 + 1e-9

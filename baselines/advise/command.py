@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from baselines.advise.advice import Advice, advise
+from baselines.advise.commands import in_lines, repeat_command, train_command
+from baselines.advise.missing import missing_rows
 from baselines.advise.pilot_data import orthogonal_sketches
 from baselines.advise.settings import AdviseConfig
 from baselines.advise.tables import grids
-from baselines.advise.wording import recommendation, source_text, train_command, warnings
+from baselines.advise.wording import LEGEND, recommendation, source_text, warnings
 from baselines.common.command_line import parse
 from baselines.common.errors import exit_on_bad_input
 from baselines.common.files import make_folder
@@ -46,21 +48,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
         played = play_pilot(config, show) if config.from_ is None else recorded_pilot(config, show)
         show("comparing allocators, optimizers and sizes")
         advice = advice_of(config, played)
-    for grid in grids(advice):
-        console.print(grid.for_terminal())
-    for sentence in (
-        recommendation(advice),
-        *warnings(advice, played),
-        source_text(played),
-    ):
-        console.print(sentence, highlight=False, markup=False)
-    console.print(train_command(config, advice), highlight=False, markup=False, soft_wrap=True)
+    print_advice(console, config, advice, played)
     if config.out_dir is not None:
         from baselines.advise.output import write_outputs  # loads matplotlib
 
         for path in write_outputs(config.out_dir, config, advice, played):
             console.print(f"wrote {path}", highlight=False, markup=False, soft_wrap=True)
     return 0
+
+
+def print_advice(console: Console, config: AdviseConfig, advice: Advice, played: Played) -> None:
+    """Print tables, recommendation, warnings and the commands to go on with."""
+    for grid in grids(advice):
+        console.print(grid.for_terminal())
+    said = [
+        *LEGEND,
+        missing_rows(config, advice, played),
+        recommendation(advice),
+        *warnings(advice, played),
+        source_text(played),
+    ]
+    for sentence in filter(None, said):
+        console.print(sentence, highlight=False, markup=False)
+    repeat = repeat_command(config, advice)
+    commands = {"To train:": train_command(config, advice)}
+    if repeat is not None:
+        commands["To measure more rows of the first table:"] = repeat
+    for purpose, line in commands.items():
+        console.print(purpose, highlight=False)
+        console.print(in_lines(line), highlight=False, markup=False, soft_wrap=True)
 
 
 def advice_of(config: AdviseConfig, played: Played) -> Advice:

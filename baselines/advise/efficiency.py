@@ -36,10 +36,10 @@ MIN_TASKS = 8
 """Fewest tasks of a pilot."""
 MIN_EFFECTIVE_TASKS = 8.0
 """Fewest effective tasks of a noise: fewer hold nearly all of it, and so no error can be seen."""
-FAMILY_CONFIDENCE = 0.975
-"""Of the simultaneous bounds of one family: two families are tested, at .05 together."""
 NUM_RESAMPLES = 600
 """Bootstrap resamples of the tasks."""
+MIN_SHARE_FINITE = 0.5
+"""Share of the resamples that must have a finite error, else a row is not measurable."""
 _ROUNDING = 1e-9
 _HUGE = 1e12
 _NOTHING_SEEN = 10.0
@@ -96,6 +96,21 @@ class Efficiency:
     noise: float
     cosine: float | None = None
     tasks_needed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Joint:
+    """An efficiency with an interval that holds together with those of the other tested pairs.
+
+    Args:
+        value: The efficiency.
+        low: Lower end of the interval.
+        high: Upper end of the interval.
+    """
+
+    value: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -291,48 +306,47 @@ class Pilot:
             return log
         return log.plus(own.projection, 2.0).plus(reference.projection, -2.0)
 
-    def simultaneous_lows(
-        self,
-        own: Sequence[Information],
-        reference: Information,
-        *,
-        confidence: float = FAMILY_CONFIDENCE,
-    ) -> FloatArray:
-        """Return lower bounds of log(efficiency) relative to one reference, which hold together.
+    def simultaneous(
+        self, pairs: Sequence[tuple[Information, Information]], *, confidence: float = 0.95
+    ) -> list[Joint | None]:
+        """Return efficiencies of pairs of a candidate and a reference, with joint intervals.
 
-        All bounds are below the true values in a fraction of pilots of at least the confidence. The
-        factor of the standard errors is that quantile of the largest studentised error of all, in
-        resamples that each have their own standard errors, and at least that of Student's t with
+        All intervals hold the true values in a fraction of pilots of at least the confidence. The
+        factor of the standard errors is that quantile of the largest absolute error of all in
+        resamples, each in its own standard errors, and at least that of Student's intervals with
         Bonferroni's correction.
 
         Returns:
-            One bound for each; -inf for one that this pilot cannot measure.
+            One for each pair; None for one that this pilot cannot measure.
         """
-        lows = np.full(len(own), -np.inf)
         largest = np.zeros(len(self._weights) - 1)
-        found: list[tuple[int, float, float]] = []
-        seen: set[int] = set()  # several optimizers can share one
-        whole = self._with_resamples(reference)
-        for place, one in enumerate(own):
-            is_weak = not one.is_like(reference) and min(one.z, reference.z) < MIN_SIGNAL_Z
-            if is_weak or min(one.effective_tasks, reference.effective_tasks) < MIN_EFFECTIVE_TASKS:
+        found: list[tuple[float, float] | None] = []
+        seen: set[tuple[int, int]] = set()  # several optimizers can share one
+        references: dict[int, Information] = {}
+        for own, reference in pairs:
+            in_pilot = self.difference(own.slim(), reference.slim())
+            value, error = float(in_pilot.value[0]), self._error(in_pilot.influence)
+            is_weak = not own.is_like(reference) and min(own.z, reference.z) < MIN_SIGNAL_Z
+            effective = min(own.effective_tasks, reference.effective_tasks)
+            if is_weak or effective < MIN_EFFECTIVE_TASKS or not error <= MAX_LOG_ERROR:
+                found.append(None)
                 continue
-            in_pilot = self.difference(one.slim(), reference.slim())
-            error = self._error(in_pilot.influence)
-            if not error <= MAX_LOG_ERROR:
-                continue
-            found.append((place, float(in_pilot.value[0]), error))
-            if error >= _ROUNDING and id(one) not in seen:
-                log = self.difference(self._with_resamples(one), whole)
-                seen.add(id(one))
+            found.append((value, error if error >= _ROUNDING else 0.0))
+            if error >= _ROUNDING and (id(own), id(reference)) not in seen:
+                seen.add((id(own), id(reference)))
+                if id(reference) not in references:
+                    references[id(reference)] = self._with_resamples(reference)
+                log = self.difference(self._with_resamples(own), references[id(reference)])
                 errors = _error(log.influence, self._weights)
-                largest = np.fmax(largest, _studentised(log, errors))
-        num_tested = max(1, len({id(one) for one in own}))
-        student = scipy_stats().t.ppf(1.0 - (1.0 - confidence) / num_tested, self.num_tasks - 1)
-        factor = max(float(student), float(np.quantile(largest, confidence)))
-        for place, value, error in found:
-            lows[place] = value - factor * error
-        return lows
+                largest = np.fmax(largest, np.abs(_studentised(log, errors)))
+        num_pairs = max(1, len({(id(own), id(reference)) for own, reference in pairs}))
+        tail = (1.0 - confidence) / (2.0 * num_pairs)
+        student = float(scipy_stats().t.ppf(1.0 - tail, self.num_tasks - 1))
+        factor = max(student, float(np.quantile(largest, confidence)))
+        return [
+            None if own is None or factor * own[1] > MAX_LOG_DISTANCE else _tested(*own, factor)
+            for own in found
+        ]
 
     def _cosine(self, own: Information) -> float | None:
         if own.expectation is not None and own.expectation == self._expectation:
@@ -364,7 +378,7 @@ class Pilot:
         spread *= num_tasks / (num_tasks - 1.0)
         noise = np.einsum("bi,bi->b", spread, self._weights)
         positive = np.where(noise > 0.0, noise, np.nan)
-        return _Log(np.log(positive), spread / positive[:, None] - 1.0)
+        return _Log(np.log(positive), _relative(spread, positive) - 1.0)
 
     def _product(self, gram: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return <E left, E right>, no task times itself, and the influence of each task.
@@ -407,19 +421,25 @@ def _effective(shares: FloatArray) -> float:
 def _log_of(product: FloatArray, influence: FloatArray) -> _Log:
     """Return the logarithm of a product, NaN where it is not positive."""
     positive = np.where(product > 0.0, product, np.nan)
-    return _Log(np.log(positive), influence / positive[:, None])
+    return _Log(np.log(positive), _relative(influence, positive))
 
 
 def _studentised(log: _Log, errors: FloatArray) -> FloatArray:
     """Return the error of each of B resamples in its own standard errors, shape (B,).
 
-    NaN where the statistic has no logarithm; huge where it differs and shows no standard error.
+    NaN where the statistic has no logarithm or no finite error; huge where it differs and shows no
+    standard error.
     """
     differences = log.value[1:] - log.value[0]
     differences[np.abs(differences) < _ROUNDING] = 0.0
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         t: FloatArray = np.clip(differences / errors[1:], -_HUGE, _HUGE)
+    t[~np.isfinite(errors[1:])] = np.nan
     return t
+
+
+def _tested(log: float, error: float, factor: float) -> Joint:
+    return Joint(math.exp(log), math.exp(log - factor * error), math.exp(log + factor * error))
 
 
 def _signal_factor(z: float) -> float:
@@ -427,10 +447,18 @@ def _signal_factor(z: float) -> float:
     return STATED_SIGNAL_Z / max(z, 0.25)
 
 
+def _relative(influence: FloatArray, value: FloatArray) -> FloatArray:
+    """Return influences on a logarithm, which are not finite where the value is almost 0."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        found: FloatArray = influence / value[:, None]
+    return found
+
+
 def _error(influence: FloatArray, weights: FloatArray) -> FloatArray:
-    """Return standard errors from the influences of N tasks, shape (B,)."""
+    """Return standard errors from the influences of N tasks, (B,), not finite if too large."""
     num_tasks = influence.shape[1]
-    variance = np.einsum("bi,bi->b", influence**2, weights)
+    with np.errstate(over="ignore", invalid="ignore"):  # of a statistic that is almost 0
+        variance = np.einsum("bi,bi->b", influence**2, weights)
     errors: FloatArray = np.sqrt(variance / (num_tasks - 1.0))
     return errors
 
@@ -447,6 +475,8 @@ def _bootstrap_t(log: _Log, weights: FloatArray) -> tuple[tuple[float, float], f
         return (value, value), error
     t = _studentised(log, errors)
     t = t[~np.isnan(t)]
+    if len(t) < MIN_SHARE_FINITE * len(errors[1:]):
+        return (value, value), math.nan
     student = float(scipy_stats().t.ppf(0.975, log.influence.shape[1] - 1))
     lowest, highest = np.quantile(t, (0.025, 0.975))
     low, high = max(student, float(highest)), max(student, -float(lowest))

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from baselines.advise.advice import Advice, Row
+from baselines.advise.commands import repeat_command, train_command
 from baselines.advise.efficiency import STATED_SIGNAL_Z, Efficiency
+from baselines.advise.missing import missing_rows
 from baselines.advise.page import advice_page
 from baselines.advise.settings import AdviseConfig
 from baselines.advise.wording import (
     recommendation,
     source_text,
-    train_command,
     warnings,
 )
 from baselines.common.files import write_json, write_text
@@ -33,6 +34,16 @@ def to_json(config: AdviseConfig, advice: Advice, played: Played) -> dict[str, A
     return {
         "recommendation": recommendation(advice),
         "command": train_command(config, advice),
+        "repeat": repeat_command(config, advice),
+        "num_compared": advice.num_compared,
+        "tested": {
+            name: None if own is None else asdict(own)
+            for name, own in (
+                ("against_reference", advice.than_reference),
+                ("against_best_shared", advice.than_shared),
+            )
+        },
+        "missing": missing_rows(config, advice, played),
         "beats_shared": advice.beats_shared,
         "reference": asdict(advice.reference),
         "best": asdict(advice.best),

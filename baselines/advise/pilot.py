@@ -56,6 +56,7 @@ class Played:
         gradient_s: Seconds of gradients.
         has_gradients: Whether gradients were measured.
         estimated_tokens: Whether tokens were estimated from characters.
+        num_policies: Policies that spoke: one for each recorded step; 1 for new rollouts.
     """
 
     data: PilotData
@@ -68,6 +69,7 @@ class Played:
     gradient_s: float
     has_gradients: bool
     estimated_tokens: bool
+    num_policies: int = 1
 
 
 def play_pilot(config: AdviseConfig, on_progress: Callable[[str], None]) -> Played:
@@ -117,6 +119,7 @@ def measured(
     source: str,
     num_left_out: int,
     on_progress: Callable[[str], None],
+    num_policies: int = 1,
 ) -> Played:
     """Return the pilot of some groups, with the sketches of all completions.
 
@@ -166,6 +169,7 @@ def measured(
         gradient_s=time.perf_counter() - started,
         has_gradients=has_gradients,
         estimated_tokens=any(not one.token_ids and one.text for own in by_turn[0] for one in own),
+        num_policies=num_policies,
     )
 
 

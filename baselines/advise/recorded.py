@@ -93,6 +93,7 @@ def recorded_pilot(config: AdviseConfig, on_progress: Callable[[str], None]) -> 
         tokens=sum(one.num_tokens for group in groups for one in group.rollouts),
         source=f"recorded in steps {min(steps)} to {max(steps)}, texts tokenized anew",
         num_left_out=len(rows) - len(newest),
+        num_policies=len(set(steps)),
         on_progress=on_progress,
     )
 

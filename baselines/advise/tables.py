@@ -6,20 +6,13 @@ from collections.abc import Sequence
 
 from baselines.advise.advice import Advice, Row
 from baselines.advise.candidates import REFERENCE
-from baselines.advise.wording import cosine_text, efficiency_text, verdict_text
+from baselines.advise.wording import cosine_text, efficiency_text, joint_text, verdict_text
 from baselines.evaluate.tables import Grid
 
 
 def grids(advice: Advice) -> list[Grid]:
     """Return the two tables of the terminal: credit, and sizes with the shared reward."""
     reference = advice.reference
-    credit = [
-        row
-        for row in advice.rows
-        if row.variant.optimizer == reference.optimizer
-        and row.variant.group_size == reference.group_size
-        and row.variant.num_samples in (0, _most_samples(advice))
-    ]
     shared = [row for row in advice.rows if row.variant.allocator == REFERENCE]
     best_of = {
         size: max(
@@ -41,7 +34,7 @@ def grids(advice: Advice) -> list[Grid]:
                     cosine_text(row.efficiency),
                     f"{row.cost_share:.0%}",
                 )
-                for row in sorted(credit, key=_order)
+                for row in sorted(advice.credit_rows, key=_order)
             ),
             "efficiency 1: the shared reward, same optimizer and group size",
         ),
@@ -52,13 +45,15 @@ def grids(advice: Advice) -> list[Grid]:
                 (
                     str(size),
                     row.variant.optimizer,
-                    efficiency_text(row.overall),
+                    joint_text(advice.shared[row.variant])
+                    if row.variant in advice.shared
+                    else efficiency_text(row.overall),
                     f"x {reference.group_size / size:g}",
                 )
                 for size, row in best_of.items()
             ),
             f"efficiency 1: {reference.optimizer} with groups of {reference.group_size}; tasks per "
-            f"step at equal tokens",
+            f"step at equal tokens; intervals of all comparisons together",
         ),
     ]
 
@@ -77,7 +72,7 @@ def all_rows_grid(advice: Advice) -> Grid:
                 row.variant.allocator,
                 row.variant.optimizer,
                 str(row.variant.group_size),
-                str(row.variant.num_samples or "-"),
+                str(row.variant.num_samples or "-") if row.cost_share else "-",
                 efficiency_text(row.efficiency),
                 efficiency_text(row.overall),
                 verdict_text(row),
@@ -94,10 +89,6 @@ def all_rows_grid(advice: Advice) -> Grid:
     )
 
 
-def _most_samples(advice: Advice) -> int:
-    return max(row.variant.num_samples for row in advice.rows)
-
-
 def _order(row: Row) -> tuple[bool, float]:
     """Put the reference first, then the most efficient; unmeasured rows last."""
     return row.variant.allocator != REFERENCE, -(row.efficiency.value or -1.0)
@@ -105,14 +96,8 @@ def _order(row: Row) -> tuple[bool, float]:
 
 def shown_rows(advice: Advice) -> Sequence[Row]:
     """Return the rows of the first table that were measured, other than the reference."""
-    names = {cells[0] for cells in grids(advice)[0].rows}
     return [
         row
-        for row in advice.rows
-        if row.variant.allocator in names
-        and row.variant.allocator != REFERENCE
-        and row.variant.optimizer == advice.reference.optimizer
-        and row.variant.group_size == advice.reference.group_size
-        and row.variant.num_samples in (0, _most_samples(advice))
-        and row.efficiency.value is not None
+        for row in advice.credit_rows
+        if row.variant.allocator != REFERENCE and row.efficiency.value is not None
     ]

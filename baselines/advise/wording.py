@@ -1,26 +1,26 @@
-"""What advice says: cells of its tables, the recommendation, and the command to train with."""
+"""What advice says: cells of its tables, the recommendation and warnings."""
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Sequence
-from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
-from baselines.advise.advice import LOW_COSINE, Advice, Row
-from baselines.advise.candidates import REFERENCE, Variant
-from baselines.advise.efficiency import Efficiency
-from baselines.advise.settings import AdviseConfig
-from baselines.common.checks import flag_of
-from baselines.rollouts.team_env import TEAM_SIZES, unread_size
-from baselines.train.config import TrainConfig
-from baselines.train.unread import what_reads
+from baselines.advise.advice import LOW_COSINE, MIN_TASKS_ADVISED, Advice, Row
+from baselines.advise.candidates import REFERENCE
+from baselines.advise.efficiency import Efficiency, Joint
+from baselines.common.wording import plural
 
 if TYPE_CHECKING:
     from baselines.advise.pilot import Played
 
 MUCH = 99.0
 """Efficiency above which a table says only that it is larger."""
+PRACTICALLY_SHARED = 0.98
+"""Correlation with the shared advantages from which a table gives no number."""
+LEGEND = (
+    "audit: correlation r with shared advantages; degenerate: equal up to a factor",
+    "cosine: with the true gradient; cost share: tokens that only the credit needs",
+)
+"""What the columns of the first table mean, for the terminal."""
 
 
 def efficiency_text(found: Efficiency) -> str:
@@ -28,7 +28,7 @@ def efficiency_text(found: Efficiency) -> str:
     if found.value is None or found.low is None or found.high is None:
         return f"needs ~{tasks_text(found.tasks_needed)} tasks"
     if found.value == found.low == found.high:
-        return "0 (points away)"
+        return "0: lowers the reward"
     return f"{_number(found.value)} [{_number(found.low)}, {_number(found.high)}]"
 
 
@@ -56,38 +56,64 @@ def verdict_text(row: Row) -> str:
         return "reference"
     if row.degenerate:
         return "degenerate"
-    return "no signal" if row.correlation is None else f"differs, r {row.correlation:.2f}"
+    if row.correlation is None:
+        return "no signal"
+    if row.correlation >= PRACTICALLY_SHARED:
+        return "practically shared"
+    return f"differs, r {row.correlation:.2f}"
 
 
-def setup_text(variant: Variant) -> str:
-    """Return a combination as a phrase."""
+def setup_text(row: Row) -> str:
+    """Return a combination as a phrase; M is left out where replays are recounts of votes."""
+    variant = row.variant
     credit = (
         "the shared reward" if variant.allocator == REFERENCE else f"{variant.allocator} credit"
     )
-    samples = f" (M = {variant.num_samples})" if variant.num_samples else ""
     group = "one rollout per task" if variant.group_size == 1 else f"groups of {variant.group_size}"
-    return f"{credit}{samples} with {variant.optimizer} and {group}"
+    samples = [f"M = {variant.num_samples}"] if variant.num_samples and row.cost_share else []
+    return f"{credit} ({', '.join([variant.optimizer, group, *samples])})"
 
 
 def recommendation(advice: Advice) -> str:
-    """Return the recommendation in one sentence, as far as the simultaneous tests support it."""
-    best = efficiency_text(advice.row(advice.best).overall)
-    tests = f"({advice.num_compared} alternatives tested together at the 5 % level)"
+    """Return the recommendation, as far as the simultaneous tests support it."""
+    than = setup_text(advice.row(advice.reference))
+    best = setup_text(advice.row(advice.best))
     rest = _unmeasured(advice)
-    than = setup_text(advice.reference)
-    if advice.beats_shared:
+    if advice.num_tasks < MIN_TASKS_ADVISED:
         return (
-            f"Train with {setup_text(advice.best)}: {best} times as efficient per token as "
-            f"{than}, and better than every shared reward that was measured {tests}{rest}."
+            f"Keep {than}: {advice.num_tasks} tasks are too few to recommend anything else; raise "
+            f"--groups to {MIN_TASKS_ADVISED} or more{rest}."
         )
+    if advice.beats_shared:
+        found = [f"{joint_text(advice.than_reference)} times as efficient per token as {than}"]
+        if advice.than_shared is not None:
+            found.append(
+                f"{joint_text(advice.than_shared)} times as "
+                f"{setup_text(advice.row(advice.best_shared))}, the best of the shared rewards here"
+            )
+        return f"Train with {best}: {', and '.join(found)}; {_tests(advice)}{rest}."
+    could = " that this pilot could measure" if rest else ""
+    nothing = f"Nothing{could} beats the shared reward significantly"
     if advice.beats_reference:
         fewer = advice.best.group_size < advice.reference.group_size
         return (
-            f"Nothing beats the shared reward here{'; more tasks per step do' if fewer else ''}: "
-            f"{setup_text(advice.best)} is {best} times as efficient per token as with "
-            f"{than.removeprefix('the shared reward with ')} {tests}{rest}."
+            f"{nothing}{'; more tasks per step do' if fewer else ''}: {best} is "
+            f"{joint_text(advice.than_reference)} times as efficient per token as {than}; "
+            f"{_tests(advice)}{rest}."
         )
-    return f"Nothing measurable beats the shared reward here: keep {than} {tests}{rest}."
+    return f"{nothing}: keep {than}; {_tests(advice)}{rest}."
+
+
+def _tests(advice: Advice) -> str:
+    """Return what the tested intervals hold for."""
+    count = advice.num_compared
+    return f"simultaneous 95 % interval{'s' if count != 1 else ''} of {plural(count, 'comparison')}"
+
+
+def joint_text(found: Joint | None) -> str:
+    """Return an efficiency with its joint interval."""
+    assert found is not None
+    return f"{_number(found.value)} [{_number(found.low)}, {_number(found.high)}]"
 
 
 def _unmeasured(advice: Advice) -> str:
@@ -95,12 +121,14 @@ def _unmeasured(advice: Advice) -> str:
     needed = [row.efficiency.tasks_needed for row in advice.rows if row.efficiency.value is None]
     if not needed:
         return ""
-    counts = sorted(count or 0 for count in needed)
-    lowest, highest = tasks_text(counts[0]), tasks_text(counts[-1])
-    span = lowest if lowest == highest else f"{lowest} to {highest}"
+    counts = sorted(count for count in needed if count is not None)
+    ends = list(dict.fromkeys(map(tasks_text, [counts[0], counts[-1]]))) if counts else []
+    if len(counts) < len(needed):  # what is unknown counts as no number
+        ends = [f"{ends[0]} or more"] if ends else ["more"]
+    is_one = len(needed) == 1
     return (
-        f"; {len(counts)} of {len(advice.rows)} rows are not measurable with this pilot, for which "
-        f"about {span} tasks would do"
+        f"; {len(needed)} of {len(advice.rows)} rows {'is' if is_one else 'are'} not measurable "
+        f"with this pilot, for which about {' to '.join(ends)} tasks would do"
     )
 
 
@@ -115,21 +143,39 @@ def warnings(advice: Advice, played: Played) -> list[str]:
         )
     if played.estimated_tokens:
         said.append("The endpoint reports no tokens: four characters are counted as one.")
-    low = sorted(
-        {
-            row.variant.allocator
-            for row in advice.rows
-            if row.efficiency.cosine is not None and row.efficiency.cosine < LOW_COSINE
-        }
-    )
-    if low:
+    if played.num_policies > 1:
         said.append(
-            f"! Cosine with the true gradient below {LOW_COSINE}: {', '.join(low)} optimizes "
-            f"something else in part; its efficiency counts only the part along the true gradient."
+            f"The recorded rollouts are of {played.num_policies} policies, one for each step, and "
+            f"the gradients are those of the newest checkpoint: off-policy, so that all numbers "
+            f"are biased by what changed in between. Lower --groups to the last step, or play new "
+            f"rollouts: --policy in place of --from."
         )
+    said += low_cosines(advice)
     if played.num_left_out:
-        said.append(f"{played.num_left_out} groups were not measured completely and left out.")
+        were = "was" if played.num_left_out == 1 else "were"
+        said.append(
+            f"{plural(played.num_left_out, 'group')} {were} not measured completely and left out."
+        )
     return said
+
+
+def low_cosines(advice: Advice) -> list[str]:
+    """Return a warning of the printed rows that optimize something else in part, if any do."""
+    low = [
+        f"{row.variant.allocator} with {row.variant.optimizer}"
+        for row in (*advice.credit_rows, advice.row(advice.best))
+        if row.efficiency.cosine is not None and row.efficiency.cosine < LOW_COSINE
+    ]
+    names = list(dict.fromkeys(low))
+    if not names:
+        return []
+    *first, last = names
+    verb, whose = ("optimize", "their") if first else ("optimizes", "its")
+    return [
+        f"! Cosine with the true gradient below {LOW_COSINE}: "
+        f"{' and '.join([', '.join(first), last] if first else [last])} {verb} something else in "
+        f"part; {whose} efficiency counts only the part along the true gradient."
+    ]
 
 
 def source_text(played: Played) -> str:
@@ -140,44 +186,6 @@ def source_text(played: Played) -> str:
         f"({played.source}) of {played.policy}; {played.tokens:,} tokens. A pilot speaks for the "
         f"policy that it was taken from, and efficiencies change in training: look again later."
     )
-
-
-def train_command(config: AdviseConfig, advice: Advice) -> str:
-    """Return the command line that trains with the recommended setup at equal tokens per step."""
-    best = advice.best
-    rows = advice.row(best), advice.row(advice.reference)
-    per_task = rows[1].tokens_per_task / max(1e-9, rows[0].tokens_per_task)
-    tasks_per_step = max(1, round(TrainConfig.tasks_per_step * per_task))
-    values: dict[str, object] = {
-        "policy": config.policy or "tiny",
-        "tasks": config.tasks or "arithmetic",
-        **_team_flags(config),
-        **_changed(config, ("verifier", "weights", "temperature", "max_tokens")),
-        **({"lora_rank": config.lora_rank} if config.weights == "lora" else {}),
-        "allocator": best.allocator,
-        "optimizer": best.optimizer,
-        "group_size": best.group_size,
-        "tasks_per_step": tasks_per_step,
-    }
-    if best.num_samples:
-        run = replace(TrainConfig(), **asdict(config.team), allocator=best.allocator)
-        names = ("removed_samples", "branch_samples")
-        values |= {name: best.num_samples for name in names if what_reads(run, name) is None}
-    words: Sequence[str] = [
-        word for name, value in values.items() for word in (flag_of(name), str(value))
-    ]
-    return shlex.join(["ccpo", "train", *words])
-
-
-def _team_flags(config: AdviseConfig) -> dict[str, object]:
-    team = config.team
-    sizes = [name for name in TEAM_SIZES if unread_size(team, name) is None]
-    return {"topology": team.topology, **{name: getattr(team, name) for name in sizes}}
-
-
-def _changed(config: AdviseConfig, names: Sequence[str]) -> dict[str, object]:
-    given = {name: getattr(config, name) for name in names}
-    return {name: value for name, value in given.items() if value != getattr(TrainConfig, name)}
 
 
 def _number(value: float) -> str:

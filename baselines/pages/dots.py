@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from matplotlib.ticker import MaxNLocator
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from baselines.common.stats import Estimate
 from baselines.pages.svg import (
@@ -61,6 +62,7 @@ def dots(
     xlabel: str,
     spec: str = ".3f",
     has_zero: bool = False,
+    is_ratio: bool = False,
 ) -> Plot:
     """Return a figure with one row per label, and a legend if there are several series.
 
@@ -71,6 +73,8 @@ def dots(
         xlabel: Label of the axis.
         spec: Format of the numbers in the table, such as "+.3f".
         has_zero: Whether 0 is marked by a line, as for differences.
+        is_ratio: Whether the axis is logarithmic to base 2, with a line at 1; all ends must be
+            positive.
     """
     all_rows = list(dict.fromkeys(dot.row for dot in shown))
     rows = all_rows[:MAX_ROWS]
@@ -98,8 +102,11 @@ def dots(
     axes.set_yticks(range(len(rows)), labels=rows)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.grid(visible=False, axis="y")
-    axes.xaxis.set_major_locator(MaxNLocator(6))
     axes.margins(x=0.1)
+    if is_ratio:
+        _show_ratios(axes, [dot.estimate for dot in shown if dot.row in rows])
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(6))
     axes.set_xlabel(xlabel)
     if len(series) > 1:
         figure.legend(loc="outside upper left", ncols=2)
@@ -111,6 +118,25 @@ def dots(
         "; ".join(", ".join(filter(None, row)) for row in cells),
         *_without_empty(("", "of", "value", "note"), cells),
     )
+
+
+def ratio_label(value: float) -> str:
+    """Return a power of two as a tick of an axis of ratios, such as ¼, ½, 1 and 2."""
+    if value >= 1.0:
+        return f"{value:g}"
+    return {2: "½", 4: "¼", 8: "⅛"}.get(round(1.0 / value), f"1/{1.0 / value:.0f}")
+
+
+def _show_ratios(axes: Axes, shown: Sequence[Estimate]) -> None:
+    """Make the axis logarithmic to base 2, wide enough for a tick on either side of 1."""
+    axes.set_xscale("log", base=2)
+    axes.axvline(1.0, color=INK, linewidth=0.9)
+    axes.set_xlim(
+        min(0.48, *[own.low / 1.1 for own in shown]), max(2.08, *[own.high * 1.1 for own in shown])
+    )
+    axes.xaxis.set_major_locator(LogLocator(base=2.0, numticks=9))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: ratio_label(value)))
 
 
 def _without_empty(

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from baselines.advise import wording
+from baselines.advise import commands, tables, wording
 from baselines.advise.advice import Advice, advise
 from baselines.advise.candidates import Variant
 from baselines.advise.command import advice_of as advice_of_pilot
 from baselines.advise.command import main
-from baselines.advise.efficiency import Efficiency
+from baselines.advise.efficiency import Efficiency, Information, Joint, Pilot
 from baselines.advise.pilot import Played
 from baselines.advise.pilot_data import PilotData
 from baselines.advise.settings import AdviseConfig
@@ -50,8 +50,98 @@ def test_shapley_credit_is_recommended_in_a_vote(vote: Advice) -> None:
     assert vote.best.allocator == "shapley"
     said = wording.recommendation(vote)
     assert said.startswith("Train with shapley credit")
-    assert "better than every shared reward" in said
-    assert f"({vote.num_compared} alternatives tested together at the 5 % level)" in said
+    assert f"; simultaneous 95 % intervals of {vote.num_compared} comparisons" in said
+    tested = [own for own in (vote.than_reference, vote.than_shared) if own is not None]
+    for own in tested:
+        assert own.low > 1.0
+        assert f"{own.value:.2f} [{own.low:.2f}, {own.high:.2f}]" in said
+    assert "M =" not in said  # votes are recounted
+
+
+def test_recommended_allocator_is_better_than_the_reference_and_the_best_shared(
+    vote: Advice,
+) -> None:
+    assert vote.than_reference is not None
+    assert vote.row(vote.best).overall.value == pytest.approx(vote.than_reference.value)
+    shared = vote.row(vote.best_shared).overall.value
+    assert shared is not None
+    if vote.best_shared == vote.reference:
+        assert vote.than_shared is None
+    else:
+        assert vote.than_shared is not None
+        assert vote.than_shared.value == pytest.approx(
+            vote.than_reference.value / shared,
+            rel=0.2,  # projected apart, so not exactly
+        )
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_either_of_both_bars_keeps_the_shared_reward(
+    vote: Advice, place: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = Pilot.simultaneous
+
+    def wide_for_one(
+        self: Pilot, pairs: list[tuple[Information, Information]]
+    ) -> list[Joint | None]:
+        references = list({id(than): than for _, than in pairs}.values())
+        return [
+            found and (replace(found, low=0.99) if than is references[place] else found)
+            for found, (_, than) in zip(whole(self, pairs), pairs, strict=True)
+        ]
+
+    assert vote.best_shared != vote.reference
+    monkeypatch.setattr(Pilot, "simultaneous", wide_for_one)
+    rng = np.random.default_rng(0)
+    found = advice_of(pilot_of(make_vote(5, rng), 40, 8, 1, rng), ("shapley", "leave_one_out"))
+    assert not found.beats_shared
+
+
+def test_pilot_of_few_tasks_recommends_the_reference() -> None:
+    rng = np.random.default_rng(0)
+    data = pilot_of(make_vote(5, rng), 15, 8, 1, rng)
+    found = advice_of(data, ("shapley", "leave_one_out"))
+    assert found.best == found.reference
+    said = wording.recommendation(found)
+    assert said.startswith("Keep the shared reward (grpo, groups of 8): 15 tasks are too few")
+    assert "--groups to 16" in said
+
+
+def test_what_no_pilot_measured_is_not_said_to_be_beaten(vote: Advice) -> None:
+    missing = Efficiency(signal=0.0, signal_error=1.0, noise=1.0)
+    kept = replace(vote, best=vote.reference, than_reference=None, than_shared=None)
+    rows = [replace(row, efficiency=replace(missing, value=1.0)) for row in vote.rows]
+    said = wording.recommendation(replace(kept, rows=rows))
+    assert said.startswith("Nothing beats the shared reward significantly: keep")
+    assert "measurable" not in said
+    rows[1] = replace(rows[1], efficiency=replace(missing, tasks_needed=29))
+    said = wording.recommendation(replace(kept, rows=rows))
+    assert said.startswith("Nothing that this pilot could measure beats the shared reward")
+    assert f"1 of {len(rows)} rows is not measurable with this pilot, for which about 29" in said
+    rows[2] = replace(rows[2], efficiency=missing)
+    said = wording.recommendation(replace(kept, rows=rows))
+    assert "about 29 or more tasks would do" in said
+    assert "0 to" not in said
+
+
+def test_low_cosines_are_named_with_the_optimizer_if_they_are_printed(vote: Advice) -> None:
+    def said(low: dict[str, str]) -> str:
+        rows = [
+            replace(row, efficiency=replace(row.efficiency, cosine=0.5))
+            if low.get(row.variant.allocator) == row.variant.optimizer
+            else row
+            for row in vote.rows
+        ]
+        kept = replace(vote, rows=rows, best=vote.reference)
+        return " ".join(wording.low_cosines(kept))
+
+    own = "0.9: shapley with grpo optimizes something else in part; its efficiency"
+    assert own in said({"shapley": "grpo"})
+    both = "0.9: leave_one_out with grpo and shapley with grpo optimize something else in part"
+    either = said({"shapley": "grpo", "leave_one_out": "grpo"})
+    assert both in either or "shapley with grpo and leave_one_out with grpo optimize" in either
+    assert "their efficiency" in either
+    assert said({"shapley": "reinforce_pp"}) == ""  # not printed
 
 
 def test_nothing_beats_the_shared_reward_in_a_chain(chain: Advice) -> None:
@@ -103,13 +193,77 @@ def test_command_to_train_has_equal_tokens_per_step_and_only_flags_that_count(
 ) -> None:
     config = AdviseConfig(**TEAM, verifier="math", num_debaters=2, num_rounds=2)
     small = replace(vote, best=Variant("shapley", "reinforce_pp", 2, 1))
-    words = wording.train_command(config, small).split()
+    words = commands.train_command(config, small).split()
     flags = dict(zip(words[2::2], words[3::2], strict=True))
     assert flags["--allocator"] == "shapley"
     assert flags["--group-size"] == "2"
     assert flags["--tasks-per-step"] == "128"
     assert flags["--num-voters"] == "5"
     assert not {"--removed-samples", "--branch-samples", "--num-thinkers"} & set(flags)
+
+
+def test_lines_of_a_command_keep_flags_whole_and_read_the_same() -> None:
+    import shlex
+
+    line = shlex.join(["ccpo", "train", "--policy", "a b"])
+    line += " " + " ".join(f"--number-{place} {place}" for place in range(12))
+    lines = commands.in_lines(line).split("\n")
+    assert len(lines) > 2
+    assert max(map(len, lines)) <= 80
+    assert all(own.endswith(" \\") for own in lines[:-1])
+    assert all(own.strip().startswith("--") for own in lines[1:])
+    assert shlex.split(" ".join(own.removesuffix("\\") for own in lines)) == shlex.split(line)
+
+
+def test_command_to_repeat_has_enough_groups_for_the_rows_that_are_printed(vote: Advice) -> None:
+    config = AdviseConfig(
+        **TEAM, verifier="math", num_debaters=2, num_rounds=2, groups=40, optimizers=("grpo",)
+    )
+    missing = Efficiency(signal=0.0, signal_error=1.0, noise=1.0)
+
+    def needing(count: int | None) -> Advice:
+        own = replace(missing, tasks_needed=count)
+        shapley = Variant("shapley", "grpo", 8, 1)
+        return replace(
+            vote,
+            rows=[
+                replace(row, efficiency=own if row.variant == shapley else replace(own, value=1.0))
+                for row in vote.rows
+            ],
+        )
+
+    line = str(commands.repeat_command(config, needing(70)))
+    assert line.startswith("ccpo advise --policy tiny --tasks arithmetic --topology vote")
+    assert "--groups 128" in line
+    assert "--optimizers grpo" in line
+    assert "--num-thinkers" not in line
+    assert commands.repeat_command(config, needing(40 * 8 + 1)) is None
+    assert commands.repeat_command(config, needing(None)) is None
+
+
+def test_verdicts_of_high_correlations_claim_no_difference(vote: Advice) -> None:
+    row = replace(vote.row(Variant("shapley", "grpo", 8, 1)), degenerate=False)
+    assert wording.verdict_text(replace(row, correlation=0.98)) == "practically shared"
+    assert wording.verdict_text(replace(row, correlation=0.9749)) == "differs, r 0.97"
+
+
+def test_best_of_the_shared_rewards_has_the_joint_interval(vote: Advice) -> None:
+    _, sizes = tables.grids(vote)
+    for size, optimizer, said, _ in sizes.rows:
+        variant = Variant("shared", optimizer, int(size))
+        if variant in vote.shared:
+            assert said == wording.joint_text(vote.shared[variant])
+            alone = vote.row(variant).overall
+            assert alone.low is not None
+            assert vote.shared[variant].low < alone.low
+    assert vote.shared
+    assert "together" in sizes.note
+
+
+def test_axis_of_ratios_has_fractions() -> None:
+    from baselines.pages.dots import ratio_label
+
+    assert [ratio_label(2.0**n) for n in range(-4, 3)] == ["1/16", "⅛", "¼", "½", "1", "2", "4"]
 
 
 def test_texts_of_numbers() -> None:
@@ -120,6 +274,8 @@ def test_texts_of_numbers() -> None:
     assert wording.tasks_text(2_000_000) == "a million or more"
     assert wording.cosine_text(replace(found, cosine=0.85)) == "0.85 !"
     assert wording.cosine_text(found) == "-"
+    away = replace(found, value=0.0, low=0.0, high=0.0)
+    assert wording.efficiency_text(away) == "0: lowers the reward"
 
 
 def test_settings_are_checked() -> None:
@@ -155,10 +311,16 @@ def test_command_writes_the_advice(tmp_path: Path, capsys: pytest.CaptureFixture
     assert {"shared", "leave_one_out", "branch", "self_evaluation", "influence"} <= names
     assert "own_answer" not in names  # in a chain, an answer before the last is a leak
     said = capsys.readouterr().out
-    assert max(map(len, said.splitlines()[:-3])) <= 80
+    assert max(map(len, said.splitlines()[:-2])) <= 80
     assert "ccpo train --policy tiny" in said
     page = (tmp_path / "advice.html").read_text(encoding="utf-8")
-    assert found["command"] in page
+    assert "wrote" in said
+    assert commands.in_lines(found["command"]) in page
+    assert "No row: own_answer (no answers before the last turn in this team)," in " ".join(
+        said.split()
+    )
+    assert all(line in said for line in wording.LEGEND)
+    assert found["tested"] == {"against_reference": None, "against_best_shared": None}
     assert "Content-Security-Policy" in page
 
 
@@ -174,6 +336,10 @@ def test_recorded_rollouts_of_a_run(tmp_path: Path) -> None:
     found = json.loads((tmp_path / "advice" / "advice.json").read_text())
     assert found["num_tasks"] == 12
     assert "recorded in steps 1 to 2" in found["source"]
+    assert any(
+        "2 policies" in sentence and "off-policy" in sentence for sentence in found["warnings"]
+    )
+    assert "self_evaluation (recorded rollouts have no ratings)" in found["missing"]
     names = {row["allocator"] for row in found["rows"]}
     assert {"shared", "branch", "c3"} <= names
     assert "leave_one_out" not in names  # no agent was removed
@@ -226,7 +392,7 @@ def test_policy_without_gradients_gets_the_advantages_alone() -> None:
     said = " ".join(wording.warnings(found, played))
     assert "endpoint without gradients" in said
     assert "four characters" in said
-    assert "1 groups were not measured" in said
+    assert "1 group was not measured" in said
 
 
 def own_is_measured(data: PilotData, agent: str) -> bool:

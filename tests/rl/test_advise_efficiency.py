@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from dataclasses import replace
 from itertools import permutations
 
 import numpy as np
@@ -11,7 +13,9 @@ from baselines.advise.efficiency import (
     MIN_SIGNAL_Z,
     MIN_TASKS,
     Candidate,
+    Joint,
     Pilot,
+    _Log,
 )
 from baselines.common.types import FloatArray
 
@@ -150,23 +154,25 @@ def test_intervals_of_heavy_tails_cover_the_truth() -> None:
 
 
 @pytest.mark.no_cover
-def test_simultaneous_bounds_are_rarely_above_the_truth() -> None:
+def test_simultaneous_intervals_hold_the_truth_together() -> None:
+    def is_wrong(found: Joint | None) -> bool:
+        return found is not None and not found.low <= 1.0 <= found.high
+
     rng = np.random.default_rng(1)
     num_wrong = num_wrong_alone = 0
     for number in range(60):
         values = rng.normal(size=(9, 1, NUM_TASKS, WIDTH))
         pilot = Pilot(values[0, 0], num_resamples=300, seed=number)
         known = [pilot.information(candidate(own, 10.0, "same")) for own in values]
-        lows = pilot.simultaneous_lows(known[1:], known[0])
-        num_wrong += bool((lows > 0.0).any())
-        alone = [pilot.simultaneous_lows([own], known[0])[0] for own in known[1:]]
-        num_wrong_alone += bool((np.array(alone) > 0.0).any())
+        pairs = [(own, known[0]) for own in known[1:]]
+        num_wrong += any(is_wrong(found) for found in pilot.simultaneous(pairs))
+        num_wrong_alone += any(is_wrong(*pilot.simultaneous([pair])) for pair in pairs)
     assert num_wrong <= 0.11 * 60  # 5 % on average
     assert num_wrong_alone > 2 * num_wrong  # single tests of 8 rows are not enough
 
 
 @pytest.mark.no_cover
-def test_simultaneous_bounds_hold_for_heavy_tails() -> None:
+def test_simultaneous_intervals_hold_for_heavy_tails() -> None:
     num_wrong = num_seen = 0
     for number in range(40):
         rng = np.random.default_rng(number)
@@ -179,20 +185,20 @@ def test_simultaneous_bounds_hold_for_heavy_tails() -> None:
             )
             for own in values
         ]
-        lows = pilot.simultaneous_lows([own.slim() for own in known[1:]], known[0], confidence=0.95)
-        num_seen += bool(np.isfinite(lows).any())
-        num_wrong += bool((lows > 0.0).any())
+        found = [own for own in pilot.simultaneous([(own, known[0]) for own in known[1:]]) if own]
+        num_seen += bool(found)
+        num_wrong += any(not own.low <= 1.0 <= own.high for own in found)
     assert num_seen >= 20
     assert num_wrong <= 5  # 2 on average at 5 %; 6 have a chance of 1 in 70
 
 
-def test_bounds_of_slim_candidates_are_those_of_whole_ones() -> None:
+def test_intervals_of_slim_candidates_are_those_of_whole_ones() -> None:
     pilot = Pilot(gradients(0.3, seed=0)[0], num_resamples=50)
     known = [pilot.information(candidate(gradients(0.3, seed=seed))) for seed in range(4)]
     slim = [own.slim() for own in known]
-    whole = pilot.simultaneous_lows(known[1:], known[0])
-    assert np.isfinite(whole).all()
-    np.testing.assert_array_equal(pilot.simultaneous_lows(slim[1:], slim[0]), whole)
+    whole = pilot.simultaneous([(own, known[0]) for own in known[1:]])
+    assert None not in whole
+    assert pilot.simultaneous([(own, slim[0]) for own in slim[1:]]) == whole
 
 
 @pytest.mark.parametrize("num_seen", [1, 5])
@@ -212,7 +218,7 @@ def test_noise_of_few_tasks_is_not_measurable(num_seen: int, *, is_reference: bo
         found = pilot.efficiency(one, two)
         assert (found.value, found.low, found.high) == (None, None, None)
         assert found.tasks_needed == int(np.ceil(NUM_TASKS * 8.0 / effective))
-        assert pilot.simultaneous_lows([one], two).tolist() == [-np.inf]
+        assert pilot.simultaneous([(one, two)]) == [None]
 
 
 def test_interval_without_an_end_is_not_measurable() -> None:
@@ -228,10 +234,46 @@ def test_interval_without_an_end_is_not_measurable() -> None:
     assert (found.value, found.low, found.high) == (None, None, None)
     assert found.tasks_needed is not None
     assert found.tasks_needed > NUM_TASKS
-    assert not (pilot.simultaneous_lows([own, other], other) > 0.0).any()
+    assert pilot.simultaneous([(own, other)]) == [None]
 
 
-def test_simultaneous_bounds_leave_out_what_cannot_be_measured() -> None:
+def test_simultaneous_intervals_leave_out_what_cannot_be_measured() -> None:
     pilot = Pilot(gradients(20.0, seed=0)[0])
     known = [pilot.information(candidate(gradients(20.0, seed=seed))) for seed in (1, 2)]
-    assert pilot.simultaneous_lows(known[1:], known[0]).tolist() == [-np.inf]
+    assert pilot.simultaneous([(known[1], known[0])]) == [None]
+
+
+def test_simultaneous_interval_is_wider_in_a_larger_family() -> None:
+    rng = np.random.default_rng(2)
+    pilot = Pilot(gradients(1.0, seed=0)[0])
+    known = [
+        pilot.information(candidate(rng.normal(size=(1, NUM_TASKS, WIDTH)), 10.0, "same"))
+        for _ in range(12)
+    ]
+    pairs = [(own, known[0]) for own in known[1:]]
+    (alone,), (first, *_) = pilot.simultaneous(pairs[:1]), pilot.simultaneous(pairs)
+    assert alone is not None
+    assert first is not None
+    assert first.value == alone.value
+    assert first.low < alone.low < alone.value < alone.high < first.high
+    single = pilot.efficiency(*pairs[0])
+    assert single.value == pytest.approx(alone.value)
+
+
+def test_influences_that_are_not_finite_make_a_row_unmeasurable_without_a_warning() -> None:
+    pilot = Pilot(gradients(0.1, seed=0)[0])
+    reference = pilot.information(candidate(gradients(0.1, seed=1)))
+    huge = np.full_like(reference.projection.influence, 1e200)
+    own = replace(reference, expectation="own", projection=_Log(reference.projection.value, huge))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = pilot.efficiency(own, reference)
+        assert pilot.simultaneous([(own, reference)]) == [None]
+    assert found.value is None
+    assert found.tasks_needed is not None
+    few = reference.projection.influence.copy()
+    few[1:4] = 1e200  # three resamples of many are left out
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        most = replace(own, projection=_Log(reference.projection.value, few))
+        assert pilot.efficiency(most, reference).value is not None
