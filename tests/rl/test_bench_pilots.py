@@ -11,6 +11,7 @@ from baselines.bench.credit.games.chain import make_chain
 from baselines.bench.credit.pilots import (
     Counts,
     Coverage,
+    Truth,
     exact_gradient,
     mixture_pilot,
     pilot_of,
@@ -60,3 +61,8 @@ def test_rows_are_counted_by_kind() -> None:
     assert (like.coverage, like.power) == pytest.approx((0.5, 0.5))
     both = Coverage(like=like, pilots=1).plus(Coverage(like=like, projected=like, pilots=2))
     assert (both.like.rows, both.projected.rows, both.pilots) == (6, 3, 3)
+
+
+def test_level_of_no_gradient_is_zero() -> None:
+    assert Truth(along=0.0, noise=0.0, tokens=4.0).level == 0.0
+    assert Truth(along=0.5, noise=2.0, tokens=4.0).level == pytest.approx(0.25 / 8.0)

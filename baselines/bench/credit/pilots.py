@@ -164,7 +164,9 @@ class Truth:
 
     @property
     def level(self) -> float:
-        """Squared signal over noise and tokens; 0 where the gradient points away."""
+        """Squared signal over noise and tokens; 0 where the gradient points away or is 0."""
+        if self.noise <= 0.0:
+            return 0.0
         return max(self.along, 0.0) ** 2 / (self.noise * self.tokens)
 
 
