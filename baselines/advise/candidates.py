@@ -124,7 +124,7 @@ class Candidates:
         factors = None if is_unbiased else self.factors(variant)
         if factors is not None:
             values = values / factors
-            expectation = variant.reference
+            expectation = PLAIN if self.advantages(variant.reference)[1] else variant.reference
         return Candidate(
             gradients=np.stack(
                 [

@@ -30,13 +30,18 @@ STATED_SIGNAL_Z = 4.5
 """Standard errors at which a true projection is stated to be measurable; gives tasks needed."""
 MAX_LOG_ERROR = 0.5
 """Largest standard error of a logarithm of an efficiency that is reported."""
+MAX_LOG_DISTANCE = math.log(1e6)
+"""Largest distance of an end of an interval from the logarithm that is reported."""
 MIN_TASKS = 8
 """Fewest tasks of a pilot."""
+MIN_EFFECTIVE_TASKS = 8.0
+"""Fewest effective tasks of a noise: fewer hold nearly all of it, and so no error can be seen."""
 NUM_RESAMPLES = 600
 """Bootstrap resamples of the tasks."""
 MIN_SHARE_FINITE = 0.5
 """Share of the resamples that must have a finite error, else a row is not measurable."""
 _ROUNDING = 1e-9
+_HUGE = 1e12
 _NOTHING_SEEN = 10.0
 """Growth of a pilot in which nothing was seen."""
 
@@ -120,11 +125,27 @@ class _Log:
     value: FloatArray
     influence: FloatArray
 
+    def in_pilot(self) -> _Log:
+        """Return the same without the influences in resamples."""
+        return _Log(self.value, self.influence[:1])
+
     def plus(self, other: _Log, factor: float = 1.0) -> _Log:
         return _Log(self.value + factor * other.value, self.influence + factor * other.influence)
 
-    def slim(self) -> _Log:
-        return _Log(self.value, self.influence[:1])
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Source:
+    """What the logarithms of a candidate are computed from, for N tasks.
+
+    Args:
+        own: Products of its gradients, the mean over subsamples, shape (N, N).
+        with_true: Products of its mean gradients and the unbiased ones, shape (N, N).
+        num_tokens: Shape (N,).
+    """
+
+    own: FloatArray
+    with_true: FloatArray
+    num_tokens: FloatArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -140,6 +161,9 @@ class Information:
         along_error: Its standard error.
         signal: Estimate of |E g|^2 without bias.
         signal_error: Its standard error.
+        effective_tasks: (sum s)^2 / sum s^2 of the shares s of the tasks in the noise; 0 if there
+            is none.
+        source: What cost and projection are computed from.
     """
 
     expectation: Hashable
@@ -150,6 +174,8 @@ class Information:
     along_error: float
     signal: float
     signal_error: float
+    effective_tasks: float
+    source: _Source
 
     @property
     def noise(self) -> float:
@@ -162,7 +188,7 @@ class Information:
 
     def slim(self) -> Information:
         """Return the same without the influences in resamples, which take most memory."""
-        return replace(self, cost=self.cost.slim(), projection=self.projection.slim())
+        return replace(self, cost=self.cost.in_pilot(), projection=self.projection.in_pilot())
 
     @property
     def z(self) -> float:
@@ -203,7 +229,7 @@ class Pilot:
         self._unbiased = unbiased
         self._expectation = expectation
         self._weights = np.concatenate([np.full((1, num_tasks), 1.0), drawn]) / num_tasks
-        self._signal = float(self._product(unbiased, unbiased)[0][0])
+        self._signal = float(self._product(unbiased @ unbiased.T)[0][0])
 
     @property
     def num_tasks(self) -> int:
@@ -212,20 +238,26 @@ class Pilot:
 
     def information(self, candidate: Candidate) -> Information:
         """Return the statistics of a candidate."""
-        cost = self._noise(candidate.gradients).plus(self._mean(candidate.num_tokens))
         mean = candidate.gradients.mean(axis=0)
-        along, influence = self._product(mean, self._unbiased)
-        signal, of_signal = self._product(mean, mean)
-        positive = np.where(along > 0.0, along, np.nan)
+        source = _Source(
+            sum(own @ own.T for own in candidate.gradients) / len(candidate.gradients),
+            mean @ self._unbiased.T,
+            candidate.num_tokens,
+        )
+        noise = self._noise(source.own)
+        along, influence = self._product(source.with_true)
+        signal, of_signal = self._product(mean @ mean.T)
         return Information(
             expectation=candidate.expectation,
             num_tokens=float(candidate.num_tokens.mean()),
-            cost=cost,
-            projection=_Log(np.log(positive), _relative(influence, positive)),
+            cost=noise.plus(self._mean(source.num_tokens)),
+            projection=_log_of(along, influence),
             along=float(along[0]),
             along_error=self._error(influence),
             signal=float(signal[0]),
             signal_error=self._error(of_signal),
+            effective_tasks=_effective(noise.influence[0] + 1.0),
+            source=source,
         )
 
     def efficiency(self, own: Information, reference: Information) -> Efficiency:
@@ -240,14 +272,22 @@ class Pilot:
         }
         is_alike = own.is_like(reference)
         weakest = math.inf if is_alike else min(own.z, reference.z)
-        if not is_alike and own.z <= -MIN_SIGNAL_Z and reference.z >= MIN_SIGNAL_Z:
+        growth = _growth(min(own.effective_tasks, reference.effective_tasks))
+        points_away = own.z <= -MIN_SIGNAL_Z and reference.z >= MIN_SIGNAL_Z
+        if points_away and not is_alike and growth == 0.0:
             return Efficiency(value=0.0, low=0.0, high=0.0, cosine=self._cosine(own), **kept)
         if weakest < MIN_SIGNAL_Z:
-            return _unmeasured(self.num_tasks * _signal_factor(weakest), kept)
+            growth = max(growth, _signal_factor(weakest))
+        if growth > 0.0:
+            return _unmeasured(self.num_tasks * growth, kept)
         log = self.difference(own, reference)
         value, (low, high), error = log.value[0], *_bootstrap_t(log, self._weights)
         if not error <= MAX_LOG_ERROR:  # nor for NaN, where there is no noise at all
             growth = (error / MAX_LOG_ERROR) ** 2 if math.isfinite(error) else _NOTHING_SEEN
+            return _unmeasured(self.num_tasks * growth, kept)
+        distance = max(high - value, value - low)
+        if not distance <= MAX_LOG_DISTANCE:  # the errors of some resamples are almost 0
+            growth = min(_NOTHING_SEEN, (distance / MAX_LOG_DISTANCE) ** 2)
             return _unmeasured(self.num_tasks * growth, kept)
         return Efficiency(
             value=math.exp(value),
@@ -271,28 +311,42 @@ class Pilot:
     ) -> list[Joint | None]:
         """Return efficiencies of pairs of a candidate and a reference, with joint intervals.
 
-        All intervals hold the true values in a fraction of pilots of at least the confidence: the
+        All intervals hold the true values in a fraction of pilots of at least the confidence. The
         factor of the standard errors is that quantile of the largest absolute error of all in
-        resamples, at least the factor of Student's interval.
+        resamples, each in its own standard errors, and at least that of Student's intervals with
+        Bonferroni's correction.
 
         Returns:
             One for each pair; None for one that this pilot cannot measure.
         """
-        student = float(scipy_stats().t.ppf((1.0 + confidence) / 2.0, self.num_tasks - 1))
-        largest = np.full(len(self._weights) - 1, 0.0)
+        largest = np.zeros(len(self._weights) - 1)
         found: list[tuple[float, float] | None] = []
+        seen: set[tuple[int, int]] = set()  # several optimizers can share one
+        references: dict[int, Information] = {}
         for own, reference in pairs:
+            in_pilot = self.difference(own.slim(), reference.slim())
+            value, error = float(in_pilot.value[0]), self._error(in_pilot.influence)
             is_weak = not own.is_like(reference) and min(own.z, reference.z) < MIN_SIGNAL_Z
-            log = self.difference(own, reference)
-            error = self._error(log.influence)
-            if is_weak or not error <= MAX_LOG_ERROR:
+            effective = min(own.effective_tasks, reference.effective_tasks)
+            if is_weak or effective < MIN_EFFECTIVE_TASKS or not error <= MAX_LOG_ERROR:
                 found.append(None)
                 continue
-            found.append((float(log.value[0]), error))
-            if error >= _ROUNDING:
-                largest = np.fmax(largest, np.abs(log.value[1:] - log.value[0]) / error)
+            found.append((value, error if error >= _ROUNDING else 0.0))
+            if error >= _ROUNDING and (id(own), id(reference)) not in seen:
+                seen.add((id(own), id(reference)))
+                if id(reference) not in references:
+                    references[id(reference)] = self._with_resamples(reference)
+                log = self.difference(self._with_resamples(own), references[id(reference)])
+                errors = _error(log.influence, self._weights)
+                largest = np.fmax(largest, np.abs(_studentised(log, errors)))
+        num_pairs = max(1, len({(id(own), id(reference)) for own, reference in pairs}))
+        tail = (1.0 - confidence) / (2.0 * num_pairs)
+        student = float(scipy_stats().t.ppf(1.0 - tail, self.num_tasks - 1))
         factor = max(student, float(np.quantile(largest, confidence)))
-        return [None if own is None else _tested(*own, factor) for own in found]
+        return [
+            None if own is None or factor * own[1] > MAX_LOG_DISTANCE else _tested(*own, factor)
+            for own in found
+        ]
 
     def _cosine(self, own: Information) -> float | None:
         if own.expectation is not None and own.expectation == self._expectation:
@@ -305,14 +359,19 @@ class Pilot:
         """Return the standard error in the pilot, from influences whose first row is that."""
         return float(_error(influence[:1], self._weights[:1])[0])
 
+    def _with_resamples(self, one: Information) -> Information:
+        """Return a candidate with the influences in resamples, also of a slim one."""
+        source = one.source
+        cost = self._noise(source.own).plus(self._mean(source.num_tokens))
+        return replace(one, cost=cost, projection=_log_of(*self._product(source.with_true)))
+
     def _mean(self, values: FloatArray) -> _Log:
         mean = self._weights @ values
         return _Log(np.log(mean), values / mean[:, None] - 1.0)
 
-    def _noise(self, gradients: FloatArray) -> _Log:
-        """Return the logarithm of tr Cov, the mean over subsamples."""
-        num_parts, num_tasks, _ = gradients.shape
-        gram = sum(own @ own.T for own in gradients) / num_parts
+    def _noise(self, gram: FloatArray) -> _Log:
+        """Return the logarithm of tr Cov, from the products of the gradients, shape (N, N)."""
+        num_tasks = len(gram)
         toward = self._weights @ gram  # <g_i, mean g>
         length = np.einsum("bi,bi->b", toward, self._weights)  # |mean g|^2
         spread = gram.diagonal() - 2.0 * toward + length[:, None]
@@ -321,9 +380,12 @@ class Pilot:
         positive = np.where(noise > 0.0, noise, np.nan)
         return _Log(np.log(positive), _relative(spread, positive) - 1.0)
 
-    def _product(self, left: FloatArray, right: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return <E left, E right>, no task times itself, and the influence of each task."""
-        gram = left @ right.T
+    def _product(self, gram: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return <E left, E right>, no task times itself, and the influence of each task.
+
+        Args:
+            gram: Products of the left and the right estimates of the tasks, shape (N, N).
+        """
         gram = (gram + gram.T) / 2.0
         np.fill_diagonal(gram, 0.0)
         toward = self._weights @ gram
@@ -342,6 +404,38 @@ class _Kept(TypedDict):
 
 def _unmeasured(tasks_needed: float, kept: _Kept) -> Efficiency:
     return Efficiency(tasks_needed=math.ceil(min(tasks_needed, 1e9)), **kept)
+
+
+def _growth(effective_tasks: float) -> float:
+    """Return by how much a pilot must grow to have enough effective tasks; 0 if it has."""
+    if effective_tasks >= MIN_EFFECTIVE_TASKS:
+        return 0.0
+    return min(_NOTHING_SEEN, MIN_EFFECTIVE_TASKS / max(effective_tasks, 1e-9))
+
+
+def _effective(shares: FloatArray) -> float:
+    """Return the effective number of tasks of these shares, shape (N,); 0 if they are NaN."""
+    return float(np.nan_to_num(shares.sum() ** 2 / (shares**2).sum()))
+
+
+def _log_of(product: FloatArray, influence: FloatArray) -> _Log:
+    """Return the logarithm of a product, NaN where it is not positive."""
+    positive = np.where(product > 0.0, product, np.nan)
+    return _Log(np.log(positive), _relative(influence, positive))
+
+
+def _studentised(log: _Log, errors: FloatArray) -> FloatArray:
+    """Return the error of each of B resamples in its own standard errors, shape (B,).
+
+    NaN where the statistic has no logarithm or no finite error; huge where it differs and shows no
+    standard error.
+    """
+    differences = log.value[1:] - log.value[0]
+    differences[np.abs(differences) < _ROUNDING] = 0.0
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        t: FloatArray = np.clip(differences / errors[1:], -_HUGE, _HUGE)
+    t[~np.isfinite(errors[1:])] = np.nan
+    return t
 
 
 def _tested(log: float, error: float, factor: float) -> Joint:
@@ -379,9 +473,8 @@ def _bootstrap_t(log: _Log, weights: FloatArray) -> tuple[tuple[float, float], f
     value, error = float(log.value[0]), float(errors[0])
     if not error >= _ROUNDING:  # also NaN, of a statistic that is not positive
         return (value, value), error
-    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        t = (log.value[1:] - value) / errors[1:]
-    t = t[np.isfinite(t) & np.isfinite(errors[1:])]
+    t = _studentised(log, errors)
+    t = t[~np.isnan(t)]
     if len(t) < MIN_SHARE_FINITE * len(errors[1:]):
         return (value, value), math.nan
     student = float(scipy_stats().t.ppf(0.975, log.influence.shape[1] - 1))

@@ -135,9 +135,9 @@ def test_parts_of_a_candidate_are_the_gradients_of_single_weights() -> None:
 def test_intervals_of_heavy_tails_cover_the_truth() -> None:
     # Noise of both is a common factor per task times its own, so that they are dependent.
     rng = np.random.default_rng(0)
-    hits = 0
+    hits = num_measurable = 0
     for number in range(150):
-        common = rng.exponential(size=(1, 48, 1))
+        common = rng.exponential(size=(1, 48, 1)) + 0.25
         one, two = (common * rng.normal(size=(1, 48, WIDTH)) for _ in range(2))
         pilot = Pilot(two[0], num_resamples=300, seed=number)
         tokens = np.full(48, 1.0)
@@ -146,10 +146,11 @@ def test_intervals_of_heavy_tails_cover_the_truth() -> None:
             for values in (np.sqrt(2.0) * one, two)
         )
         found = pilot.efficiency(own, reference)
-        assert found.low is not None
-        assert found.high is not None
-        hits += found.low <= 0.5 <= found.high
-    assert hits >= 0.90 * 150  # 95 % on average; 90 % has a chance of 1 in 100 at 95 %
+        if found.low is not None and found.high is not None:
+            num_measurable += 1
+            hits += found.low <= 0.5 <= found.high
+    assert num_measurable >= 75  # in the others too few tasks hold the noise
+    assert hits >= 0.90 * num_measurable  # 95 % on average; 90 %: a chance of 1 in 100 at 95 %
 
 
 @pytest.mark.no_cover
@@ -159,15 +160,81 @@ def test_simultaneous_intervals_hold_the_truth_together() -> None:
 
     rng = np.random.default_rng(1)
     num_wrong = num_wrong_alone = 0
-    for number in range(100):
+    for number in range(60):
         values = rng.normal(size=(9, 1, NUM_TASKS, WIDTH))
         pilot = Pilot(values[0, 0], num_resamples=300, seed=number)
         known = [pilot.information(candidate(own, 10.0, "same")) for own in values]
         pairs = [(own, known[0]) for own in known[1:]]
         num_wrong += any(is_wrong(found) for found in pilot.simultaneous(pairs))
         num_wrong_alone += any(is_wrong(*pilot.simultaneous([pair])) for pair in pairs)
-    assert num_wrong <= 0.11 * 100  # 5 % on average
+    assert num_wrong <= 0.11 * 60  # 5 % on average
     assert num_wrong_alone > 2 * num_wrong  # single tests of 8 rows are not enough
+
+
+@pytest.mark.no_cover
+def test_simultaneous_intervals_hold_for_heavy_tails() -> None:
+    num_wrong = num_seen = 0
+    for number in range(40):
+        rng = np.random.default_rng(number)
+        scales = np.exp(0.8 * rng.normal(size=(13, 1, 48, 1)))
+        values = scales * rng.normal(size=(13, 1, 48, 4 * WIDTH))
+        pilot = Pilot(values[0, 0], num_resamples=200, seed=number)
+        known = [
+            pilot.information(
+                Candidate(gradients=own, num_tokens=np.full(48, 1.0), expectation="same")
+            )
+            for own in values
+        ]
+        found = [own for own in pilot.simultaneous([(own, known[0]) for own in known[1:]]) if own]
+        num_seen += bool(found)
+        num_wrong += any(not own.low <= 1.0 <= own.high for own in found)
+    assert num_seen >= 20
+    assert num_wrong <= 5  # 2 on average at 5 %; 6 have a chance of 1 in 70
+
+
+def test_intervals_of_slim_candidates_are_those_of_whole_ones() -> None:
+    pilot = Pilot(gradients(0.3, seed=0)[0], num_resamples=50)
+    known = [pilot.information(candidate(gradients(0.3, seed=seed))) for seed in range(4)]
+    slim = [own.slim() for own in known]
+    whole = pilot.simultaneous([(own, known[0]) for own in known[1:]])
+    assert None not in whole
+    assert pilot.simultaneous([(own, slim[0]) for own in slim[1:]]) == whole
+
+
+@pytest.mark.parametrize("num_seen", [1, 5])
+@pytest.mark.parametrize("is_reference", [False, True])
+def test_noise_of_few_tasks_is_not_measurable(num_seen: int, *, is_reference: bool) -> None:
+    few = np.zeros((1, NUM_TASKS, WIDTH))
+    few[:, :num_seen] = [1.0, 0.0, 0.0, 0.0, 0.0]
+    whole = gradients(1.0, seed=0)
+    pilot = Pilot(whole[0], num_resamples=50)
+    own, other = (pilot.information(candidate(each, 10.0, "same")) for each in (few, whole))
+    shares = ((few[0] - few[0].mean(axis=0)) ** 2).sum(axis=-1)
+    effective = shares.sum() ** 2 / (shares**2).sum()
+    assert own.effective_tasks == pytest.approx(effective)
+    assert effective < 8.0 <= other.effective_tasks
+    pair = (other, own) if is_reference else (own, other)
+    for one, two in (pair, (own, own)):
+        found = pilot.efficiency(one, two)
+        assert (found.value, found.low, found.high) == (None, None, None)
+        assert found.tasks_needed == int(np.ceil(NUM_TASKS * 8.0 / effective))
+        assert pilot.simultaneous([(one, two)]) == [None]
+
+
+def test_interval_without_an_end_is_not_measurable() -> None:
+    # They differ in two opposite tasks, and so not in the resamples without them, nor their errors.
+    reference = np.repeat(np.eye(WIDTH)[:1], NUM_TASKS, axis=0)[None]
+    reference[:, ::2] *= -1.0
+    values = reference.copy()
+    values[0, :2] *= 1.5
+    pilot = Pilot(reference[0], num_resamples=100)
+    own, other = (pilot.information(candidate(each, 10.0, "same")) for each in (values, reference))
+    assert min(own.effective_tasks, other.effective_tasks) >= 8.0
+    found = pilot.efficiency(own, other)
+    assert (found.value, found.low, found.high) == (None, None, None)
+    assert found.tasks_needed is not None
+    assert found.tasks_needed > NUM_TASKS
+    assert pilot.simultaneous([(own, other)]) == [None]
 
 
 def test_simultaneous_intervals_leave_out_what_cannot_be_measured() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from baselines.advise.advice import is_degenerate
 from baselines.advise.candidates import PLAIN, Candidates, Variant
+from baselines.advise.efficiency import Pilot
 from baselines.advise.expectation import (
     UNBIASED,
     OwnBaseline,
@@ -111,6 +112,19 @@ def test_degenerate_credit_has_the_expectation_of_the_reference(vote: PilotData)
     shared = candidates.candidate(variant.reference)
     assert shared.expectation == variant.reference
     assert candidates.candidate(Variant("shapley", "dapo", GROUP, 1)).expectation is None
+
+
+def test_multiple_of_a_shared_reward_without_bias_costs_its_tokens(chain: PilotData) -> None:
+    # One replay is a success or a failure, and so the bonus a fixed share of the reward.
+    candidates, variant = Candidates(chain), Variant("counterfactual", "grpo", GROUP, 1)
+    own, shared = (candidates.candidate(each) for each in (variant, variant.reference))
+    np.testing.assert_allclose(own.gradients, shared.gradients, atol=1e-9)
+    assert own.expectation == shared.expectation == PLAIN
+    pilot = Pilot(candidates.unbiased(), expectation=PLAIN, num_resamples=50)
+    found = pilot.efficiency(pilot.information(own), pilot.information(shared))
+    ratio = shared.num_tokens[0] / own.num_tokens[0]
+    assert ratio < 1.0
+    assert (found.value, found.low, found.high) == pytest.approx((ratio, ratio, ratio), rel=1e-6)
 
 
 @pytest.mark.parametrize("allocator", ["counterfactual", "leave_one_out", "shapley", "branch"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from baselines.bench.credit.games.turn_game import (
     play,
     removed_rewards,
 )
+from baselines.bench.map.mixture import Mixture
 from baselines.common.types import FloatArray, IntArray
 from baselines.credit import ALLOCATORS, GroupOutcomes
 
@@ -85,6 +86,57 @@ def pilot_of(
     )
 
 
+def mixture_pilot(
+    mixture: Mixture, num_groups: int, group_size: int, num_samples: int, rng: np.random.Generator
+) -> PilotData:
+    """Play a pilot of a mixture: each group is of a kind of task drawn by the weights.
+
+    Args:
+        mixture: The tasks; gradients are in the logits of its parameters.
+        num_groups: Groups N.
+        group_size: Rollouts per group G.
+        num_samples: Replays and continuations of each kind M.
+        rng: Random generator.
+    """
+    counts = rng.multinomial(num_groups, mixture.weights)
+    parts = []
+    for kind, (game, count) in enumerate(zip(mixture.games(), counts.tolist(), strict=True)):
+        if count:
+            own = pilot_of(game, count, group_size, num_samples, rng)
+            assert own.sketches is not None
+            by_row = own.sketches.reshape(*own.sketches.shape[:3], *game.policy.shape)
+            shared = mixture.on_parameters(kind, by_row)
+            parts.append(replace(own, sketches=shared.reshape(*shared.shape[:3], -1)))
+    if len(parts) == 1:
+        return parts[0]
+    order = rng.permutation(num_groups)
+    outcomes = [outcome for part in parts for outcome in part.outcomes]
+    return replace(
+        parts[0],
+        outcomes=[outcomes[place] for place in order],
+        num_tokens=np.concatenate([part.num_tokens for part in parts])[order],
+        sketches=np.concatenate([part.sketches for part in parts])[order],
+        removed_tokens={
+            key: np.concatenate([part.removed_tokens[key] for part in parts])[order]
+            for key in parts[0].removed_tokens
+        },
+        branch_tokens={
+            key: np.concatenate([part.branch_tokens[key] for part in parts])[order]
+            for key in parts[0].branch_tokens
+        },
+        rating_tokens=np.zeros(num_groups),
+    )
+
+
+def exact_gradient(mixture: Mixture) -> FloatArray:
+    """Return the exact gradient of E[R] in the logits of the parameters, shape (P * C,)."""
+    total = sum(
+        weight * mixture.on_parameters(kind, game.gradient())
+        for kind, (game, weight) in enumerate(zip(mixture.games(), mixture.weights, strict=True))
+    )
+    return np.asarray(total).reshape(-1)
+
+
 def scores(game: TabularGame, choices: IntArray) -> FloatArray:
     """Return the gradient of the log-probability of each choice in all logits, (N, G, A, P)."""
     found = np.zeros((*choices.shape, *game.policy.shape))
@@ -112,12 +164,14 @@ class Truth:
 
     @property
     def level(self) -> float:
-        """Squared signal over noise and tokens; 0 where the gradient points away."""
+        """Squared signal over noise and tokens; 0 where the gradient points away or is 0."""
+        if self.noise <= 0.0:
+            return 0.0
         return max(self.along, 0.0) ** 2 / (self.noise * self.tokens)
 
 
 def true_moments(
-    game: TabularGame,
+    mixture: Mixture,
     variants: Sequence[Variant],
     *,
     group_size: int,
@@ -126,13 +180,13 @@ def true_moments(
     rng: np.random.Generator,
 ) -> dict[Variant, Truth]:
     """Return the moments of each variant, with the exact gradient as the true direction."""
-    exact = game.gradient().reshape(-1)
+    exact = exact_gradient(mixture)
     squares = dict.fromkeys(variants, 0.0)
     means = {variant: np.zeros_like(exact) for variant in variants}
     tokens = dict.fromkeys(variants, 0.0)
     num_chunks = max(1, num_groups // CHUNK)
     for _ in range(num_chunks):
-        candidates = Candidates(pilot_of(game, CHUNK, group_size, num_samples, rng))
+        candidates = Candidates(mixture_pilot(mixture, CHUNK, group_size, num_samples, rng))
         for variant in variants:
             own = candidates.candidate(variant)
             squares[variant] += float((own.gradients**2).sum(axis=-1).mean()) / num_chunks
@@ -149,16 +203,16 @@ def true_moments(
 
 
 @dataclass(slots=True)
-class Coverage:
-    """Counts over the rows of many pilots.
+class Counts:
+    """Counts of rows of one kind over many pilots.
 
     Args:
         rows: Rows of other allocators than the shared reward.
         measurable: Rows that were declared measurable.
         covered: Measurable rows whose interval holds the true efficiency.
-        strong: Rows whose true signal is above the stated level.
+        strong: Rows whose true signal is above the stated level; all rows of candidates with the
+            expectation of their reference, which need no signal.
         strong_measurable: Of these, those declared measurable.
-        pilots: Pilots.
     """
 
     rows: int = 0
@@ -166,7 +220,6 @@ class Coverage:
     covered: int = 0
     strong: int = 0
     strong_measurable: int = 0
-    pilots: int = 0
 
     @property
     def coverage(self) -> float:
@@ -178,10 +231,10 @@ class Coverage:
         """Share of the rows above the stated level that are measurable."""
         return self.strong_measurable / max(1, self.strong)
 
-    def plus(self, other: Coverage) -> Coverage:
+    def plus(self, other: Counts) -> Counts:
         """Return the counts of both."""
-        names = [field.name for field in fields(self)]
-        return Coverage(**{name: getattr(self, name) + getattr(other, name) for name in names})
+        names = [own.name for own in fields(self)]
+        return Counts(**{name: getattr(self, name) + getattr(other, name) for name in names})
 
     def add(self, found: Efficiency, true: float, *, is_strong: bool) -> None:
         """Count a row."""
@@ -194,8 +247,31 @@ class Coverage:
         self.strong_measurable += is_strong
 
 
+@dataclass(slots=True)
+class Coverage:
+    """Counts over many pilots, apart for the two ways to measure an efficiency.
+
+    Args:
+        like: Rows with the expected gradient of their reference, which need its noise alone.
+        projected: Rows with another one, which need the projections onto the true gradient.
+        pilots: Pilots.
+    """
+
+    like: Counts = field(default_factory=Counts)
+    projected: Counts = field(default_factory=Counts)
+    pilots: int = 0
+
+    def plus(self, other: Coverage) -> Coverage:
+        """Return the counts of both."""
+        return Coverage(
+            like=self.like.plus(other.like),
+            projected=self.projected.plus(other.projected),
+            pilots=self.pilots + other.pilots,
+        )
+
+
 def coverage(
-    game: TabularGame,
+    mixture: Mixture,
     *,
     optimizers: Sequence[str],
     group_sizes: Sequence[int],
@@ -207,11 +283,12 @@ def coverage(
 ) -> Coverage:
     """Return how many rows of pilots are measurable, and how many of these cover the truth.
 
-    A row is above the stated level if the projections that its ratio needs are expected to be at
-    least STATED_SIGNAL_Z standard errors: the root mean square of their errors over the pilots.
+    A projected row is above the stated level if the projections that its ratio needs are expected
+    to be at least STATED_SIGNAL_Z standard errors: the root mean square of their errors over the
+    pilots.
 
     Args:
-        game: A game with one task.
+        mixture: The tasks.
         optimizers: Names of optimizers.
         group_sizes: Group sizes, the largest first.
         num_groups: Groups of a pilot.
@@ -221,14 +298,14 @@ def coverage(
         seed: Seed.
     """
     rng, size = np.random.default_rng(seed), group_sizes[0]
-    first = Candidates(pilot_of(game, 8, size, num_samples, rng))
+    first = Candidates(mixture_pilot(mixture, 8, size, num_samples, rng))
     variants = [
         variant
         for variant in first.variants(tuple(ALLOCATORS), optimizers, group_sizes)
         if variant.num_samples in (0, num_samples, 1)
     ]
     truth = true_moments(
-        game,
+        mixture,
         variants,
         group_size=size,
         num_samples=num_samples,
@@ -239,7 +316,7 @@ def coverage(
     found: list[tuple[Variant, Efficiency, bool]] = []
     errors: dict[Variant, list[tuple[float, float]]] = {variant: [] for variant in variants}
     for number in range(num_pilots):
-        candidates = Candidates(pilot_of(game, num_groups, size, num_samples, rng))
+        candidates = Candidates(mixture_pilot(mixture, num_groups, size, num_samples, rng))
         pilot = Pilot(candidates.unbiased(), expectation=PLAIN, num_resamples=400, seed=number)
         known = {variant: pilot.information(candidates.candidate(variant)) for variant in variants}
         for variant, own in known.items():
@@ -253,7 +330,8 @@ def coverage(
     for variant, row, is_like in found:
         weakest = min(expected[variant], expected[variant.reference])
         true = truth[variant].level / truth[variant.reference].level
-        total.add(row, true, is_strong=is_like or weakest >= STATED_SIGNAL_Z)
+        counts = total.like if is_like else total.projected
+        counts.add(row, true, is_strong=is_like or weakest >= STATED_SIGNAL_Z)
     return total
 
 

@@ -12,22 +12,24 @@ import numpy as np
 
 from baselines.advise.efficiency import MIN_TASKS, STATED_SIGNAL_Z
 from baselines.bench.credit.games.chain import make_chain
-from baselines.bench.credit.games.turn_game import TabularGame
 from baselines.bench.credit.games.vote_game import make_vote
-from baselines.bench.credit.pilots import Coverage, coverage
+from baselines.bench.credit.pilots import Counts, Coverage, coverage
+from baselines.bench.map.mixture import Mixture, chain_mixture, single
 from baselines.common.checks import require_at_least, require_known
 from baselines.common.command_line import parse
 from baselines.common.files import make_folder, write_json
 from baselines.common.flags import Choices
 from baselines.optimizers import OPTIMIZERS
 
-GAMES: Mapping[str, Callable[[np.random.Generator], TabularGame]] = {
-    "think_solve": lambda rng: make_chain(1, rng),
-    "think_think_solve": lambda rng: make_chain(2, rng),
-    "vote_3": lambda rng: make_vote(3, rng),
-    "vote_5": lambda rng: make_vote(5, rng),
+GAMES: Mapping[str, Callable[[np.random.Generator], Mixture]] = {
+    "think_solve": lambda rng: single(make_chain(1, rng)),
+    "think_think_solve": lambda rng: single(make_chain(2, rng)),
+    "vote_3": lambda rng: single(make_vote(3, rng)),
+    "vote_5": lambda rng: single(make_vote(5, rng)),
+    "rarely_needed": lambda _: chain_mixture(1, need=0.05, skill=0.3),
+    "rarely_needed_reliable": lambda _: chain_mixture(1, need=0.05, skill=0.3, reliability=1.0),
 }
-"""Makers of games whose gradients are exact."""
+"""Makers of games whose gradients are exact; the last two are mixtures of tasks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +68,7 @@ class PilotsConfig:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print a line per game, and write the counts."""
+    """Print two lines per game, and write the counts."""
     config = parse(PilotsConfig, arguments, "ccpo bench pilots")
     print(
         f"{config.pilots} pilots of {config.groups} groups of {config.group_size} on each of "
@@ -76,27 +78,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in config.games:
         started = time.perf_counter()
         results[name] = (found := game_coverage(config, name))
-        print(
-            f"{name:18s} {found.measurable} of {found.rows} rows measurable, covered "
-            f"{found.coverage:.3f}; above the level {found.strong}, of which measurable "
-            f"{found.power:.3f} ({time.perf_counter() - started:.0f} s)",
-            flush=True,
-        )
+        print(f"{name} ({time.perf_counter() - started:.0f} s)")
+        for kind, own in (("like", found.like), ("projected", found.projected)):
+            print(
+                f"  {kind:9s} {own.measurable} of {own.rows} rows measurable, covered "
+                f"{own.coverage:.3f}; above the level {own.strong}, of which measurable "
+                f"{own.power:.3f}",
+                flush=True,
+            )
     if config.out_dir is not None:
         make_folder(config.out_dir)
-        rows = {
-            name: {
-                "rows": own.rows,
-                "measurable": own.measurable,
-                "coverage": own.coverage,
-                "strong": own.strong,
-                "power": own.power,
-                "pilots": own.pilots,
-            }
-            for name, own in results.items()
-        }
-        write_json(config.out_dir / "pilots.json", rows)
+        write_json(
+            config.out_dir / "pilots.json",
+            {
+                name: {
+                    "like": _json_of(found.like),
+                    "projected": _json_of(found.projected),
+                    "pilots": found.pilots,
+                }
+                for name, found in results.items()
+            },
+        )
     return 0
+
+
+def _json_of(own: Counts) -> dict[str, float]:
+    return {
+        "rows": own.rows,
+        "measurable": own.measurable,
+        "coverage": own.coverage,
+        "strong": own.strong,
+        "power": own.power,
+    }
 
 
 def game_coverage(config: PilotsConfig, name: str) -> Coverage:
