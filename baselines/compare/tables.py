@@ -40,17 +40,19 @@ def comparison_grid(found: Sequence[Comparison], *, path: str = JOINT) -> Grid:
     rows = [
         (
             own.method if title else f"{own.method}, compared with {own.reference}",
-            when_text(own),
-            f"{_accuracy(own.tested.reference)} → {_accuracy(own.tested.method)}",
             difference_text(own),
             verdict_text(own),
+            when_text(own),
+            f"{_accuracy(own.tested.reference)} → {_accuracy(own.tested.method)}",
         )
         for own in found
     ]
-    meaning = "accuracy: reference → method; difference: with its 95 % interval; p: Holm's method"
+    meaning = "accuracy: reference → method; difference: with its 95 % interval"
+    if any(", p " in verdict_text(own) for own in found):
+        meaning += "; p: Holm's method"
     if any(not own.tested.is_measured for own in found):
         meaning += f"; {DASH}: not measured at these tokens"
-    columns = ("method", "when", "accuracy", "difference", "verdict")
+    columns = ("method", "difference", "verdict", "when", "accuracy")
     return Grid(f"Held-out accuracy{where}{title}", columns, tuple(rows), meaning)
 
 

@@ -37,6 +37,8 @@ def test_command_compares_two_runs_on_one_page(tmp_path):
         f"wrote {out / 'compare.html'}",
         f"wrote {out / 'compare.json'}",
     ]
+    again = quietly(script.main, first, second, "--out-dir", out)[1].splitlines()[-2:]
+    assert again == [f"replaced {out / name}" for name in ("compare.html", "compare.json")]
     sentence = "branch is better than shared: +0.450 ["
     assert sentence in " ".join(printed.split())
     written = json.loads((out / "compare.json").read_text(encoding="utf-8"))
@@ -175,7 +177,9 @@ def test_tables_have_a_row_per_method():
     assert cost.rows[1] == ("b", "3", "1,000", "10", "2 s")
     grid = comparison_grid(compare(methods), path="without x")
     assert grid.title == "Held-out accuracy (without x), compared with a"
-    assert grid.rows[0][:3] == ("b", "end: 1,000 tokens, 2 seeds", "0.550 → 0.750")
+    assert grid.columns == ("method", "difference", "verdict", "when", "accuracy")
+    assert grid.rows[0][3:] == ("end: 1,000 tokens, 2 seeds", "0.550 → 0.750")
+    assert "Holm" not in grid.note  # two seeds have no p-value
 
 
 @pytest.mark.parametrize(
