@@ -62,6 +62,31 @@ def make_folder(path: Path) -> None:
         ) from None
 
 
+def expect_folder(path: Path, what: str = "a training run", by: str = "ccpo train") -> None:
+    """Raise FileNotFoundError, in the sentence of all commands, unless a folder exists.
+
+    Args:
+        path: What was given as RUN.
+        what: What the folder must be one of.
+        by: The commands that write it.
+    """
+    if not path.is_dir():
+        got = "which is a file" if path.exists() else "which does not exist"
+        raise FileNotFoundError(
+            f"RUN must be the folder of {what}, got {path}, {got}; pass the --out-dir of {by}"
+        )
+
+
+def expect_run(path: Path) -> None:
+    """Raise FileNotFoundError, in the sentence of all commands, unless this is a run's folder."""
+    expect_folder(path)
+    if not (path / CONFIG_FILE).is_file():
+        raise FileNotFoundError(
+            f"RUN must be the folder of a training run, got {path} without {CONFIG_FILE}; pass the "
+            f"--out-dir of ccpo train"
+        )
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically; lone surrogates become U+FFFD.
 

@@ -35,7 +35,7 @@ def how_to_measure(methods: Sequence[Method], found: Sequence[Comparison]) -> st
     more = len(missing) - MAX_COMMANDS
     text = "; ".join(commands[:MAX_COMMANDS]) + (f"; likewise {more} more" if more > 0 else "")
     return (
-        f"To measure the difference at equal tokens, evaluate at them and compare the new folders: "
+        f"To measure the difference at equal tokens, evaluate at them and compare the new folder: "
         f"{text}.{_too_long(missing)}"
     )
 

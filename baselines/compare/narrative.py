@@ -57,8 +57,8 @@ def _not_measured(own: Comparison, pair: str) -> str:
     )
     return (
         f"The difference between {pair}{_when(own)} was not measured, because a run was not "
-        f"evaluated there. Only if accuracy does not fall between the evaluations before and after "
-        f"does it lie in {difference_text(own)} over {num_pairs(own)}: {found}"
+        f"evaluated there. If accuracy does not fall between the evaluations before and after, it "
+        f"lies in {difference_text(own)} over {num_pairs(own)}: {found}"
     )
 
 

@@ -218,8 +218,8 @@ def test_what_was_not_measured_has_no_number_and_no_test_anywhere():
     assert "Holm" not in comparison_grid(found[:1]).note  # no p-value is shown
     one, two = conclusions(found)
     condition = (
-        " after 500 tokens each was not measured, because a run was not evaluated there. Only if "
-        "accuracy does not fall between the evaluations before and after does it lie in ["
+        " after 500 tokens each was not measured, because a run was not evaluated there. If "
+        "accuracy does not fall between the evaluations before and after, it lies in ["
     )
     assert one == (
         f"The difference between b and a{condition}-0.168, +0.683] over 19 tasks: inconclusive."

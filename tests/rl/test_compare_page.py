@@ -112,11 +112,13 @@ def test_mixture_shows_the_evaluation_beside_the_curves(tmp_path):
         (("a", "other"), "must share held-out tasks, got 't/0' of b in a and 't/0' of c in other"),
         (("a", "reworded"), "a task must have one question, got two for 't/0'"),
         (("a", "start"), "runs must have been evaluated since training began"),
-        (("a", "missing"), "must hold a training run or a finished evaluation, got neither"),
+        (("a", "missing"), "missing, which does not exist; pass the --out-dir of ccpo train or"),
+        (("a", "empty"), "must hold a training run or a finished evaluation, got neither"),
     ],
 )
 def test_command_refuses_in_one_sentence(tmp_path, capsys, names, message):
     write_run(tmp_path / "a", {0: LOW, 500: LOW})
+    (tmp_path / "empty").mkdir()
     write_run(tmp_path / "start", {0: LOW}, is_finished=False, steps=9)
     write_run(tmp_path / "reworded", {0: LOW, 500: LOW}, question="r", learning_rate=1)
     other = write_run(tmp_path / "other", {0: LOW, 500: LOW}, learning_rate=1)

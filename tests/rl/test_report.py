@@ -208,7 +208,7 @@ def test_report_of_a_thousand_steps_weighs_less_than_a_megabyte(tmp_path):
 
 def test_report_needs_a_config(tmp_path):
     with pytest.raises(
-        FileNotFoundError, match=r"must hold config\.json.*pass the folder of a run"
+        FileNotFoundError, match=r"RUN must be the folder of.* without config\.json; pass the"
     ):
         write_report(tmp_path)
 
