@@ -13,6 +13,7 @@ from baselines.compare.methods import Method, differing_settings
 from baselines.compare.tables import amount, difference_text, num_pairs, p_bound
 from baselines.evaluate.summary import ALL
 from baselines.report.run_audit import PRACTICALLY_SHARED
+from baselines.report.wording import critic_weights
 
 TEAM_SETTINGS = ("topology", "num_thinkers", "num_voters", "num_debaters")
 """Settings by which teams differ in their agents."""
@@ -120,7 +121,14 @@ def limits(methods: Sequence[Method], found: Sequence[Comparison]) -> list[str]:
     notes += filter(None, [how_to_measure(methods, found), _other_teams(methods)])
     notes += dict.fromkeys(note for own in found if (note := _unpaired(own)) is not None)
     for method in methods:
-        if _is_practically_shared(method):
+        waiting = {
+            agent: own.critic_weight
+            for agent, own in method.runs[0].credit.items()
+            if own.critic_weight is not None and own.critic_weight < 1.0
+        }
+        if waiting:
+            notes.append(f"{method.name}: {critic_weights(waiting)}")
+        elif _is_practically_shared(method):
             notes.append(
                 f"{method.name}: the credit of every agent is practically the shared reward "
                 f"(correlation of its advantage with the shared one above {PRACTICALLY_SHARED})."

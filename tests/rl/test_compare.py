@@ -341,6 +341,14 @@ def test_credit_that_is_practically_the_shared_reward_is_named(allocator, correl
     assert ("is practically the shared reward" in notes) == is_said
 
 
+def test_a_critic_without_its_full_weight_is_named():
+    credit = {"x_0": AgentCredit(mean=0.0, share=1.0, correlation=1.0, critic_weight=0.25)}
+    own = method("critic", run_of({0: "1", 9: "1"}, credit=credit), allocator="critic")
+    notes = " ".join(limits([method("a", run_of({0: "1", 9: "1"})), own], []))
+    assert "critic: The critic has weight 0.25 for x_0 so far" in notes
+    assert "is practically the shared reward" not in notes
+
+
 def test_conclusions_name_the_moment_the_test_and_the_counts():
     first, second = pair(9, 0, 21)
     runs = [run_of({0: first, 500: first}), run_of({0: first, 500: second, 9000: second})]

@@ -174,7 +174,7 @@ def test_tables_have_a_row_per_method():
     methods = [curve_method("a", [0.5, 0.6]), curve_method("b", [0.7, 0.8])]
     credit, cost = credit_grid(methods), cost_grid(methods)
     assert credit.columns == ("method", "agent", "mean credit", "share", "correlation")
-    assert credit.rows[0] == ("a", "thinker_0", "+0.50", "0.50", "0.90")
+    assert credit.rows[0] == ("a", "thinker_0", "+0.50", "0.50", "0.900")
     assert cost.columns == ("method", "steps", "tokens", "verified", "time")
     assert cost.rows[1] == ("b", "3", "1,000", "10", "2 s")
     grid = comparison_grid(compare(methods), path="without x")
