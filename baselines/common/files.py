@@ -12,7 +12,7 @@ from typing import Any
 
 from ccpo_env.text import valid_unicode
 
-CONFIG_FILE, SUMMARY_FILE = "config.json", "summary.json"
+CONFIG_FILE, SUMMARY_FILE, COMMAND_FILE = "config.json", "summary.json", "command.txt"
 """File name, in the folder of a run."""
 
 
