@@ -12,7 +12,7 @@ import numpy as np
 
 from baselines.advise.pilot import Played, make_runner, measured, with_turn_measurements
 from baselines.advise.settings import AdviseConfig
-from baselines.common.files import CONFIG_FILE
+from baselines.common.files import CONFIG_FILE, expect_folder
 from baselines.common.rollout_file import ROLLOUTS_FILE, RecordedGroup, read_rollouts
 from baselines.common.types import FloatArray
 from baselines.credit import ALLOCATORS
@@ -44,8 +44,11 @@ def settings_of_run(config: AdviseConfig) -> AdviseConfig:
     """Return the config, with the team and tasks of the run that it names, if any.
 
     Raises:
+        FileNotFoundError: If there is no folder --from.
         ValueError: If --from has no recorded rollouts, or a setting does not fit the team.
     """
+    if config.from_ is not None:
+        expect_folder(config.from_)
     run = config.from_ or Path(config.policy or "tiny")
     path = run / CONFIG_FILE
     saved: Mapping[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}

@@ -12,7 +12,7 @@ from typing import Any
 
 from ccpo_env.text import valid_unicode
 
-CONFIG_FILE, SUMMARY_FILE = "config.json", "summary.json"
+CONFIG_FILE, SUMMARY_FILE, COMMAND_FILE = "config.json", "summary.json", "command.txt"
 """File name, in the folder of a run."""
 
 
@@ -60,6 +60,31 @@ def make_folder(path: Path) -> None:
             f"out_dir must be a writable folder, got {path} ({error.strerror}); "
             f"pass another --out-dir"
         ) from None
+
+
+def expect_folder(path: Path, what: str = "a training run", by: str = "ccpo train") -> None:
+    """Raise FileNotFoundError, in the sentence of all commands, unless a folder exists.
+
+    Args:
+        path: What was given as RUN.
+        what: What the folder must be one of.
+        by: The commands that write it.
+    """
+    if not path.is_dir():
+        got = "which is a file" if path.exists() else "which does not exist"
+        raise FileNotFoundError(
+            f"RUN must be the folder of {what}, got {path}, {got}; pass the --out-dir of {by}"
+        )
+
+
+def expect_run(path: Path) -> None:
+    """Raise FileNotFoundError, in the sentence of all commands, unless this is a run's folder."""
+    expect_folder(path)
+    if not (path / CONFIG_FILE).is_file():
+        raise FileNotFoundError(
+            f"RUN must be the folder of a training run, got {path} without {CONFIG_FILE}; pass the "
+            f"--out-dir of ccpo train"
+        )
 
 
 def write_text(path: Path, text: str) -> None:

@@ -44,18 +44,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     config = parse(CompareConfig, arguments, "ccpo compare")
     with exit_on_bad_input():
         from baselines.compare.comparison import compare
-        from baselines.compare.folders import read_methods
+        from baselines.compare.folders import COMPARE_PAGE, read_methods
         from baselines.compare.page import COMPARE_FILE, write_comparison  # loads matplotlib
         from baselines.compare.terminal import printed
 
         methods = read_methods(config.folders, config.path)
         found = compare(methods, seed=config.seed)
         make_folder(config.out_dir)
-        page = write_comparison(config.out_dir, methods, found, path=config.path, seed=config.seed)
+        files = [config.out_dir / name for name in (COMPARE_PAGE, COMPARE_FILE)]
+        verbs = ["replaced" if file.exists() else "wrote" for file in files]
+        write_comparison(config.out_dir, methods, found, path=config.path, seed=config.seed)
     for part in printed(methods, found, path=config.path, seed=config.seed):
         console.print(part, highlight=False, markup=False)
-    for file in (page, config.out_dir / COMPARE_FILE):
-        console.print(f"wrote {file}", highlight=False, markup=False, soft_wrap=True)
+    for verb, file in zip(verbs, files, strict=True):
+        console.print(f"{verb} {file}", highlight=False, markup=False, soft_wrap=True)
     return 0
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from baselines.common.files import expect_folder
 from baselines.compare.evaluation_folder import is_evaluation, read_evaluation
 from baselines.compare.methods import Method, Run, differing_settings
 from baselines.compare.run_folder import is_run, read_run
@@ -63,7 +64,8 @@ def _expanded(folder: Path) -> list[Path]:
     """Return the folder, or the folders in it if those hold runs or evaluations."""
     if is_run(folder) or is_evaluation(folder):
         return [folder]
-    inside = sorted(folder.iterdir()) if folder.is_dir() else []
+    expect_folder(folder, "a training run or an evaluation", "ccpo train or ccpo evaluate")
+    inside = sorted(folder.iterdir())
     found = [own for own in inside if is_run(own) or is_evaluation(own)]
     if not found and (folder / COMPARE_PAGE).is_file():
         raise ValueError(

@@ -41,11 +41,13 @@ class AgentCredit:
         mean: Mean credit, in units of reward.
         share: Its share of the variance of all agents' advantages within tasks, in [0, 1].
         correlation: Correlation of its advantage with that of the shared reward.
+        critic_weight: Newest weight of the critic in it; None without a critic.
     """
 
     mean: float | None
     share: float | None
     correlation: float | None
+    critic_weight: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

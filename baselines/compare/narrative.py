@@ -8,15 +8,20 @@ from baselines.common.evaluation_file import EVALUATIONS_FILE
 from baselines.common.stats import p_text
 from baselines.common.wording import plural, tie_note
 from baselines.compare.comparison import Comparison
-from baselines.compare.methods import Method
+from baselines.compare.measuring import how_to_measure
+from baselines.compare.methods import Method, differing_settings
 from baselines.compare.tables import amount, difference_text, num_pairs, p_bound
 from baselines.evaluate.summary import ALL
 from baselines.report.run_audit import PRACTICALLY_SHARED
+from baselines.report.wording import critic_weights
+
+TEAM_SETTINGS = ("topology", "num_thinkers", "num_voters", "num_debaters")
+"""Settings by which teams differ in their agents."""
 
 
 def conclusions(found: Sequence[Comparison]) -> list[str]:
     """Return one conclusion per method, or per method and benchmark; `found` is from `compare`."""
-    return [_conclusion(own) for own in found if _counts(own, found)]
+    return [_conclusion(own, found) for own in found if _counts(own, found)]
 
 
 def _counts(own: Comparison, found: Sequence[Comparison]) -> bool:
@@ -25,42 +30,59 @@ def _counts(own: Comparison, found: Sequence[Comparison]) -> bool:
     return own.verdict is not None or (own is same[0] and all(o.verdict is None for o in same))
 
 
-def _conclusion(own: Comparison) -> str:
+def _conclusion(own: Comparison, found: Sequence[Comparison]) -> str:
     where = "" if own.benchmark == ALL else f" on {own.benchmark}"
     pair = f"{own.method} and {own.reference}{where}"
+    if not own.tested.is_measured:
+        return f"{_not_measured(own, pair)}.{_at_the_end(own, found)}"
+    value = f"{difference_text(own)} over {num_pairs(own)}{_when(own)}"
     if own.verdict is None:
-        needed = ""
-        if own.tested.seeds_needed is not None:
-            seeds = plural(own.tested.seeds_needed, "seed")
-            needed = f"; to find a difference of this size takes about {seeds}"
-        return f"The difference between {pair}: {_value(own)}; {own.reason}{needed}."
-    test = _test(own)
+        return f"The difference between {pair}: {value}; {_why_none(own)}."
     if own.verdict == "inconclusive":
-        return f"The difference between {pair} is inconclusive: {_value(own)}{test}."
-    value = _value(own, "the difference")
-    return f"{own.method} is {own.verdict} than {own.reference}{where}: {value}{test}."
+        return f"The difference between {pair} is inconclusive: {value}{_test(own)}."
+    return f"{own.method} is {own.verdict} than {own.reference}{where}: {value}{_test(own)}."
 
 
-def _value(own: Comparison, it: str = "it") -> str:
-    """Return the difference, how many pairs it is a mean of, and when it was measured.
+def _why_none(own: Comparison) -> str:
+    """Return why there is no verdict, and how many seeds would give one."""
+    if own.tested.seeds_needed is None:
+        return own.reason
+    seeds = plural(own.tested.seeds_needed, "seed")
+    return f"{own.reason}; to find a difference of this size takes about {seeds}"
 
-    Args:
-        own: The comparison.
-        it: What a sentence calls a difference of which only the interval is known.
-    """
-    size = f"over {num_pairs(own)}{_when(own)}"
-    if own.tested.is_measured:
-        return f"{difference_text(own)} {size}"
-    return f"{size}, {it} lies in {difference_text(own)} by the evaluations before and after"
+
+def _not_measured(own: Comparison, pair: str) -> str:
+    """Return what the evaluations before and after the moment show, with the condition first."""
+    found = {None: _why_none(own), "inconclusive": "inconclusive"}.get(
+        own.verdict, f"{own.method} is {own.verdict} than {own.reference}{_test(own)}"
+    )
+    return (
+        f"The difference between {pair}{_when(own)} was not measured, because a run was not "
+        f"evaluated there. If accuracy does not fall between the evaluations before and after, it "
+        f"lies in {difference_text(own)} over {num_pairs(own)}: {found}"
+    )
+
+
+def _at_the_end(own: Comparison, found: Sequence[Comparison]) -> str:
+    """Return the difference that was measured at the ends of the same runs, if there is one."""
+    pair = (own.method, own.reference, "end")
+    for end in found:
+        if (end.method, end.reference, end.when) == pair and end.tested.is_measured:
+            before, after = map(amount, end.tokens)
+            return (
+                f" At the ends, at unequal tokens ({before} of {own.reference}, {after} of "
+                f"{own.method}), it is {difference_text(end)} over {num_pairs(end)}."
+            )
+    return ""
 
 
 def _test(own: Comparison) -> str:
-    """Return the test in brackets; none where nothing was measured and nothing was found."""
+    """Return the test in brackets."""
     assert own.adjusted is not None
     holm = f", Holm over {own.num_tests} tests" if own.num_tests > 1 else ""
     if own.tested.is_measured:
         return f" ({own.tested.test} {p_text(own.adjusted)}{holm}{_counted(own)})"
-    return "" if own.verdict == "inconclusive" else f" ({p_bound(own)} in both{holm})"
+    return f" ({p_bound(own)} in both{holm})"
 
 
 def _counted(own: Comparison) -> str:
@@ -96,16 +118,17 @@ def limits(methods: Sequence[Method], found: Sequence[Comparison]) -> list[str]:
             else "Pairs with one seed in common compare runs, not methods; with other seeds they "
             "may turn out differently. Train each method with 5 seeds or more to compare methods."
         )
-    if any(not own.tested.is_measured for own in found):
-        notes.append(
-            "A run was not evaluated at that number of tokens: neither its accuracy there nor the "
-            "difference was measured. If accuracy does not fall between the evaluations before and "
-            "after, the difference lies in the interval; a verdict needs both of them to agree. "
-            "Train all runs with the same --eval-every-tokens to measure it."
-        )
-    notes += [note for own in found if (note := _unpaired(own)) is not None]
+    notes += filter(None, [how_to_measure(methods, found), _other_teams(methods)])
+    notes += dict.fromkeys(note for own in found if (note := _unpaired(own)) is not None)
     for method in methods:
-        if _is_practically_shared(method):
+        waiting = {
+            agent: own.critic_weight
+            for agent, own in method.runs[0].credit.items()
+            if own.critic_weight is not None and own.critic_weight < 1.0
+        }
+        if waiting:
+            notes.append(f"{method.name}: {critic_weights(waiting)}")
+        elif _is_practically_shared(method):
             notes.append(
                 f"{method.name}: the credit of every agent is practically the shared reward "
                 f"(correlation of its advantage with the shared one above {PRACTICALLY_SHARED})."
@@ -128,6 +151,17 @@ def limits(methods: Sequence[Method], found: Sequence[Comparison]) -> list[str]:
                 f"are compared on what they have."
             )
     return notes
+
+
+def _other_teams(methods: Sequence[Method]) -> str | None:
+    """Return how the teams differ, if they have other topologies or numbers of agents."""
+    parts = [
+        f"{name} is "
+        + ", ".join(f"{value} in {own.name}" for own, value in zip(methods, values, strict=True))
+        for name, values in differing_settings(methods).items()
+        if name in TEAM_SETTINGS
+    ]
+    return f"The teams differ as well: {'; '.join(parts)}." if parts else None
 
 
 def _unpaired(own: Comparison) -> str | None:

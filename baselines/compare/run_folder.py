@@ -132,6 +132,7 @@ def credit_of(rows: Sequence[MetricRow]) -> dict[str, AgentCredit]:
             mean=float(measured.mean()) if len(measured) else None,
             share=variances[agent] / total if total else None,
             correlation=None if correlation is None else correlation.value,
+            critic_weight=None if audit is None else audit.critic_weight,
         )
     return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from baselines.common.evaluation_file import JOINT
 from baselines.common.stats import Estimate, p_text
@@ -14,6 +14,7 @@ from baselines.evaluate.summary import ALL
 from baselines.evaluate.tables import Grid
 from baselines.pages.page import setting_text
 from baselines.pages.series import duration
+from baselines.report.wording import correlation
 
 DASH = "\N{EN DASH}"
 MAX_SETTING_CHARS = 60
@@ -40,17 +41,19 @@ def comparison_grid(found: Sequence[Comparison], *, path: str = JOINT) -> Grid:
     rows = [
         (
             own.method if title else f"{own.method}, compared with {own.reference}",
-            when_text(own),
-            f"{_accuracy(own.tested.reference)} → {_accuracy(own.tested.method)}",
             difference_text(own),
             verdict_text(own),
+            when_text(own),
+            f"{_accuracy(own.tested.reference)} → {_accuracy(own.tested.method)}",
         )
         for own in found
     ]
-    meaning = "accuracy: reference → method; difference: with its 95 % interval; p: Holm's method"
+    meaning = "accuracy: reference → method; difference: with its 95 % interval"
+    if any(", p " in verdict_text(own) for own in found):
+        meaning += "; p: Holm's method"
     if any(not own.tested.is_measured for own in found):
         meaning += f"; {DASH}: not measured at these tokens"
-    columns = ("method", "when", "accuracy", "difference", "verdict")
+    columns = ("method", "difference", "verdict", "when", "accuracy")
     return Grid(f"Held-out accuracy{where}{title}", columns, tuple(rows), meaning)
 
 
@@ -125,7 +128,8 @@ def credit_grid(methods: Sequence[Method], *, seed: int = 0) -> Grid | None:
                 (
                     method.name,
                     agent,
-                    *(_mean_text(own, field) for field in ("mean", "share", "correlation")),
+                    *(_mean_text(own, field) for field in ("mean", "share")),
+                    _mean_text(own, "correlation", correlation),
                     _estimate_text(lost.get(agent)),
                 )
             )
@@ -186,11 +190,15 @@ def amount(number: float | None) -> str:
     return f"{number / 1e3:.1f}k" if number < 1e6 else f"{number / 1e6:.2f}M"
 
 
-def _mean_text(credits: Sequence[AgentCredit], field: str) -> str:
-    """Return the mean over the seeds in which it was measured."""
+def _mean_text(
+    credits: Sequence[AgentCredit], field: str, text: Callable[[float], str] | None = None
+) -> str:
+    """Return the mean over the seeds in which it was measured; `text` prints it."""
     values = [value for own in credits if (value := getattr(own, field)) is not None]
-    sign = "+" if field == "mean" else ""
-    return f"{round(sum(values) / len(values), 2) + 0.0:{sign}.2f}" if values else DASH
+    if not values:
+        return DASH
+    mean, sign = sum(values) / len(values), "+" if field == "mean" else ""
+    return text(mean) if text else f"{round(mean, 2) + 0.0:{sign}.2f}"
 
 
 def _estimate_text(estimate: Estimate | None) -> str:

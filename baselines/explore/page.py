@@ -38,8 +38,8 @@ def write_explorer(
         Path of the page, which loads no resources. The same files give the same bytes.
 
     Raises:
-        ValueError: If there is no run, it has recorded no rollouts, or a file is not of this
-            version.
+        FileNotFoundError: If there is no run.
+        ValueError: If it has recorded no rollouts, or a file is not of this version.
         StorageError: If the page cannot be written.
     """
     run = read_run(Path(run_dir))

@@ -9,7 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from baselines.common.files import CONFIG_FILE, SUMMARY_FILE, read_json
+from baselines.common.files import CONFIG_FILE, SUMMARY_FILE, expect_run, read_json
 from baselines.common.jsonl import is_torn, read_rows
 from baselines.common.metrics import METRICS_FILE, MetricRow
 from baselines.common.rollout_file import ROLLOUTS_FILE, RecordedGroup, read_rollouts
@@ -55,14 +55,10 @@ def read_run(run_dir: Path) -> Run:
     """Read the files of a run without a lock; a line that is being written is left out.
 
     Raises:
-        ValueError: If there is no run, it has recorded no rollouts, or a file is not of this
-            version.
+        FileNotFoundError: If there is no run.
+        ValueError: If it has recorded no rollouts, or a file is not of this version.
     """
-    if not (run_dir / CONFIG_FILE).is_file():
-        raise ValueError(
-            f"run must be the folder of a training run, got no {CONFIG_FILE} in {run_dir}; pass "
-            f"the --out-dir of ccpo train"
-        )
+    expect_run(run_dir)
     groups = read_rollouts(run_dir / ROLLOUTS_FILE)
     if not groups:
         raise ValueError(

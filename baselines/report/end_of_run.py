@@ -33,8 +33,8 @@ class EndOfRun:
     Args:
         rows: The quantities of the table; none if nothing was evaluated.
         has_only_counts: Whether p-values are upper bounds.
-        verdict: Whether the team learned, who helps and whether the credit differs, in one
-            paragraph.
+        verdict: Whether the team learned, who helps and whether the credit differs, with one
+            sentence per line.
         commands: Commands to type next, each with what it does.
     """
 
@@ -106,7 +106,7 @@ def end_of_run(run_dir: Path) -> EndOfRun:
     return EndOfRun(
         rows=comparisons(run, SHOWN),
         has_only_counts=run.has_only_counts,
-        verdict=" ".join([*said, *remarks(run)]),
+        verdict="\n".join([*said, *remarks(run)]),
         commands=_next_commands(run, run_dir),
     )
 

@@ -9,9 +9,11 @@ from baselines.common.stats.paired import PairedDifference
 from baselines.common.wording import plural, tie_note
 from baselines.report.held_out import EFFECTS, RunRecord, comparison
 from baselines.report.outcomes import each_adds, each_change
-from baselines.report.run_audit import AgentAudit, RunMean
+from baselines.report.run_audit import AgentAudit
 from baselines.report.wording import (
     MAX_NAMED,
+    correlation,
+    critic_weights,
     listed,
     names_of,
     percent,
@@ -95,6 +97,8 @@ def credit_sentence(agent: str, audit: AgentAudit) -> str:
     """Return how the advantage of an agent relates to the shared one over the run."""
     if not audit.signal_rate.value:
         return f"{agent} had no signal: its advantage was zero in every group."
+    if audit.is_shared_so_far:
+        return critic_weights({agent: audit.critic_weight or 0.0})
     if audit.is_degenerate:
         return (
             f"The credit of {agent} is the shared reward, rescaled: in every group its advantage "
@@ -114,13 +118,15 @@ def _learned(run: RunRecord) -> list[str]:
         rate = team.before if team.after is None else team.after
         assert rate is not None
         return [f"Held-out accuracy {when} is {percent_with_interval(rate)}."]
-    way = f"from {percent(team.before)} to {percent(team.after)} in {_steps(run)}"
+    before, after = percent(team.before), percent(team.after)
+    way = f"from {before} to {after} in {_steps(run)}"
     if team.change is None:
         return [f"Held-out accuracy went {way}, on different tasks: the difference is unknown."]
     numbers = points_with_p(team.change, at_most=run.has_only_counts)
     verb = {"higher": "rose", "lower": "fell"}.get(team.change.verdict)
     if verb is None:
-        return [f"Inconclusive: held-out accuracy went {way}, {numbers}."]
+        went = f"is {before} before and after {_steps(run)}" if before == after else f"went {way}"
+        return [f"Inconclusive: held-out accuracy {went}, {numbers}."]
     return [f"Held-out accuracy {verb} {way}: {numbers}."]
 
 
@@ -134,11 +140,12 @@ def _helps(run: RunRecord, agents: Sequence[str]) -> list[str]:
     if not added:
         return ["No agent was removed in an evaluation."]
     if len(added) > MAX_COMPARED:
-        return _grouped(added)
+        said = _grouped(added)
+        return [*said, *(_adjusted(added) if any(", p <" in text for text in said) else [])]
     losses = each_change(run.before, run.after, "without")
     said = [
-        _effect_sentence(name, found, losses.get(name), num_tests=len(added))
-        for name, found in added.items()
+        *(_effect_sentence(name, found, losses.get(name)) for name, found in added.items()),
+        *_adjusted(added),
     ]
     left = [agent for agent in agents if agent not in "+".join(added).split("+")]
     if left:
@@ -146,10 +153,13 @@ def _helps(run: RunRecord, agents: Sequence[str]) -> list[str]:
     return said
 
 
-def _effect_sentence(
-    removed: str, added: PairedDifference, lost: PairedDifference | None, *, num_tests: int
-) -> str:
-    name, numbers = names_of(removed), points_with_p(added, num_tests=num_tests)
+def _adjusted(added: Mapping[str, PairedDifference]) -> list[str]:
+    """Return how the p-values of several agents are adjusted."""
+    return [f"p-values: Holm over {len(added)} tests."] if len(added) > 1 else []
+
+
+def _effect_sentence(removed: str, added: PairedDifference, lost: PairedDifference | None) -> str:
+    name, numbers = names_of(removed), points_with_p(added)
     found, is_one = EFFECTS[added.verdict], "+" not in removed
     if found == "inconclusive":
         return f"Inconclusive: {name} {'adds' if is_one else 'add'} {numbers}."
@@ -177,7 +187,7 @@ def _grouped(added: Mapping[str, PairedDifference]) -> list[str]:
             said.append(f"Inconclusive: {who} ({span}).")
         else:
             verb = kind if len(names) == 1 else kind[:-1]
-            said.append(f"{who} {verb}: {span}, p < 0.05 each (Holm over {len(added)} tests).")
+            said.append(f"{who} {verb}: {span}, p < 0.05 each.")
     return said
 
 
@@ -192,13 +202,16 @@ def _informative(run: RunRecord, audits: Mapping[str, AgentAudit]) -> list[str]:
 def credit_sentences(audits: Mapping[str, AgentAudit]) -> list[str]:
     """Return whose credit differs from the shared reward, and the correlations that tell it."""
     silent = [agent for agent, audit in audits.items() if not audit.signal_rate.value]
-    shared = [agent for agent, audit in audits.items() if audit.is_practically_shared]
-    own = [agent for agent in audits if agent not in (*silent, *shared)]
+    waiting = {a: own.critic_weight or 0.0 for a, own in audits.items() if own.is_shared_so_far}
+    shared = [a for a, own in audits.items() if own.is_practically_shared and a not in waiting]
+    own = [agent for agent in audits if agent not in (*silent, *shared, *waiting)]
     said = []
     if own:
         said.append(f"The credit of {listed(own)} differs from the shared reward.")
     if shared:
         said.append(f"The credit of {listed(shared)} is practically the shared reward.")
+    if waiting:
+        said.append(critic_weights(waiting))
     if silent:
         said.append(f"The advantage of {listed(silent)} was zero in every group.")
     return [*said, *_correlations(audits)]
@@ -211,14 +224,9 @@ def _correlations(audits: Mapping[str, AgentAudit]) -> list[str]:
         return []
     if len(known) > MAX_NAMED:
         low, high = (end(found.value for found in known.values()) for end in (min, max))
-        text = f"{low:.3f} to {high:.3f}"
+        text = f"{correlation(low)} to {correlation(high)}"
     else:
-        text = ", ".join(f"{agent} {correlation_text(found)}" for agent, found in known.items())
+        text = ", ".join(
+            f"{agent} {correlation(own.value, own.low, own.high)}" for agent, own in known.items()
+        )
     return [f"Correlation with the shared advantage: {text}."]
-
-
-def correlation_text(correlation: RunMean) -> str:
-    """Return a correlation with its interval, and with as many digits as tell it from 1."""
-    if correlation.low is not None and correlation.low > 1.0 - 5e-5:
-        return f"{correlation.value:.2f}"
-    return correlation.text(".2f" if correlation.value < 0.99 else ".4f")

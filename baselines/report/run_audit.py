@@ -55,6 +55,8 @@ class AgentAudit:
         signal_rate: Share of the groups in which the advantage was not all zero.
         degenerate_rate: Share of the groups with a signal that are in steps in which the advantage
             was, in every group, a multiple of the shared one.
+        critic_weight: Newest weight of the critic in the agent's credit, the rest of which is the
+            shared reward; None without a critic.
     """
 
     slope: RunMean | None
@@ -62,6 +64,7 @@ class AgentAudit:
     variance_ratio: RunMean | None
     signal_rate: RunMean
     degenerate_rate: float
+    critic_weight: float | None = None
 
     @property
     def is_degenerate(self) -> bool:
@@ -73,6 +76,12 @@ class AgentAudit:
         """Whether the advantage is so close to the shared one that the update hardly differs."""
         found = self.correlation
         return self.is_degenerate or (found is not None and found.value > PRACTICALLY_SHARED)
+
+    @property
+    def is_shared_so_far(self) -> bool:
+        """Whether it is so close because the critic does not have its full weight yet."""
+        weight = self.critic_weight
+        return self.is_practically_shared and weight is not None and weight < 1.0
 
     def to_json(self) -> dict[str, Any]:
         """Return the means for summary.json, and the interval of the correlation."""
@@ -123,8 +132,14 @@ def run_audit(rows: Sequence[MetricRow], agents: Sequence[str]) -> dict[str, Age
             ),
             signal_rate=signal_rate,
             degenerate_rate=degenerate.value if degenerate else 0.0,
+            critic_weight=newest(rows, f"critic/{agent}/weight"),
         )
     return audits
+
+
+def newest(rows: Sequence[MetricRow], name: str) -> float | None:
+    """Return the value of a metric in the last step that measured it; None if none did."""
+    return next((value for row in reversed(rows) if (value := row.get(name)) is not None), None)
 
 
 def mean_over_steps(

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 from baselines.common.credit_file import CREDIT_FILE, read_credit
-from baselines.common.files import write_text
+from baselines.common.files import COMMAND_FILE, write_text
 from baselines.common.metrics import MetricRow
 from baselines.pages.page import clip, render, setting_text
 from baselines.pages.svg import Plot, short
@@ -40,7 +39,8 @@ def write_report(run_dir: Path) -> Path:
 
     Args:
         run_dir: Holds config.json, and those of metrics.jsonl, evaluations.jsonl, summary.json,
-            examples.json and credit.json that the run has written; it may still be going.
+            examples.json, credit.json and command.txt that the run has written; it may still be
+            going.
 
     Returns:
         Path of the page, which loads no resources. The same files give the same bytes.
@@ -80,7 +80,7 @@ def write_report(run_dir: Path) -> Path:
         credit_map=credit_map(record),
         examples=read_if_present(run_dir / "examples.json", []),
         settings={name: setting_text(value) for name, value in run.config.items()},
-        command=command(run.config),
+        command=_command(run_dir / COMMAND_FILE),
         clip=partial(clip, max_chars=MAX_MESSAGE_CHARS),
         short=short,
         percent=percent_with_interval,
@@ -97,21 +97,9 @@ def audited_agents(rows: Sequence[MetricRow]) -> list[str]:
     return _named_in(rows, r"credit/(.+)/mean")
 
 
-def command(config: Mapping[str, object]) -> str:
-    """Return the command line that reproduces the run."""
-    words = ["python", "-m", "baselines.train"]
-    for name, value in config.items():
-        flag = name.replace("_", "-")
-        if isinstance(value, bool):
-            words += [f"--{flag}"] if value else []  # flags are off by default
-        elif isinstance(value, dict):
-            pairs = [str(part) for pair in value.items() for part in pair]
-            words += [f"--{flag}", *pairs] if pairs else []
-        elif isinstance(value, list):
-            words += [f"--{flag}", *map(str, value)] if value else []
-        elif value is not None:
-            words += [f"--{flag}", str(value)]
-    return shlex.join(words)
+def _command(path: Path) -> str | None:
+    """Return the command line that reproduces the run, as training wrote it."""
+    return path.read_text(encoding="utf-8").strip() if path.is_file() else None
 
 
 def _sections(drawn: Mapping[str, Plot]) -> dict[str, list[Plot]]:

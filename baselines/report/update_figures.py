@@ -68,9 +68,11 @@ UPDATE_QUANTITIES = (
 )
 UPDATES = (
     "Norm of the gradient before clipping; signal-to-noise ratio of the gradient, from successive "
-    "steps: below about 0.1, most of a step is noise, and more rollouts per step help. The same "
-    "per million sampled tokens is what ccpo advise compares before training: over that of a run "
-    "with the shared reward, it is the efficiency of this credit."
+    "steps g and h: g·h / (|g - h|² / 2). Below 1 noise is the larger part of a step, and more "
+    "rollouts per step help; below 0 the two gradients point apart, as noise alone makes them in "
+    "about half of the steps. The same per million sampled tokens: of one seed, and of successive "
+    "steps of a policy that moves, so it is no measurement of how efficient this credit is; ccpo "
+    "advise compares credits with the policy held still."
 )
 AGENT_QUANTITIES = (
     Quantity("entropy estimate", "rollout/{}/neg_logprob"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from baselines.common.stats import Estimate
 from baselines.common.stats.paired import PairedDifference
@@ -45,12 +45,24 @@ def p_words(difference: PairedDifference, *, at_most: bool = False, num_tests: i
     return f"{exact}{text.replace(' = ', ' <= ') if at_most else text}{holm}"
 
 
-def points_with_p(
-    difference: PairedDifference, *, at_most: bool = False, num_tests: int = 1
-) -> str:
+def points_with_p(difference: PairedDifference, *, at_most: bool = False) -> str:
     """Return a difference as in "+2.3 points [+0.9, +4.1], exact p = 0.004"; see `p_words`."""
-    words = p_words(difference, at_most=at_most, num_tests=num_tests)
-    return f"{points(difference)}, {words}"
+    return f"{points(difference)}, {p_words(difference, at_most=at_most)}"
+
+
+def correlation(value: float, low: float | None = None, high: float | None = None) -> str:
+    """Return a correlation, with its interval if it has one, as in "0.993 [0.990, 0.995]"."""
+    interval = "" if low is None or high is None else f" [{low:.3f}, {high:.3f}]"
+    return f"{value:.3f}{interval}"
+
+
+def critic_weights(weights: Mapping[str, float]) -> str:
+    """Return the sentence for agents whose credit is shared until their critic has its weight."""
+    who = ", ".join(f"{weight:.2f} for {agent}" for agent, weight in weights.items())
+    return (
+        f"The critic has weight {who} so far, and the rest of the credit is the shared reward; see "
+        f"docs/howto/critic.md."
+    )
 
 
 def names_of(removed: str) -> str:

@@ -13,7 +13,15 @@ from typing import Any
 from rich.console import Console
 
 from baselines.common.errors import BAD_INPUT, INTERRUPTED, exit_on_bad_input
-from baselines.common.files import CONFIG_FILE, SUMMARY_FILE, StorageError, make_folder, write_json
+from baselines.common.files import (
+    COMMAND_FILE,
+    CONFIG_FILE,
+    SUMMARY_FILE,
+    StorageError,
+    make_folder,
+    write_json,
+    write_text,
+)
 from baselines.common.jsonl import read_rows
 from baselines.common.metrics import METRICS_FILE
 from baselines.evaluate.evaluation import Evaluation
@@ -28,6 +36,7 @@ from baselines.train.interrupt import stop_requests
 from baselines.train.logging.progress import LiveProgress
 from baselines.train.logging.trackers import Tracker, open_tracker
 from baselines.train.model_card import HubError, push_to_hub, save_model
+from baselines.train.reproduce import command
 from baselines.train.trainer import Trainer
 
 REPORTED_PACKAGES = ("ccpo-env", "torch", "transformers", "pettingzoo", "numpy")
@@ -80,13 +89,14 @@ def choose_run_dir(config: TrainConfig) -> Path:
 
 
 def make_run_dir(run_dir: Path, config: TrainConfig) -> None:
-    """Create the folder of the run and write config.json.
+    """Create the folder of the run, and write config.json and command.txt.
 
     Raises:
-        ValueError: If the folder or the file cannot be written.
+        ValueError: If the folder or a file cannot be written.
     """
     make_folder(run_dir)
     write_json(run_dir / CONFIG_FILE, config.to_json())
+    write_text(run_dir / COMMAND_FILE, f"{command(config)}\n")
 
 
 def warn(console: Console, warning: str) -> None:

@@ -255,6 +255,7 @@ def make_run(folder, *, num_steps=80, agents=TEAM, rows=None, evaluations=None, 
     for name, content in contents.items():
         if content is not None:
             (folder / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
+    (folder / "command.txt").write_text("ccpo train\n", encoding="utf-8")
     lines = metric_rows(num_steps, agents) if rows is None else rows
     text = "".join(json.dumps(row, allow_nan=False) + "\n" for row in lines)
     (folder / METRICS_FILE).write_text(text, encoding="utf-8")

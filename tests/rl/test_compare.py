@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
 import tracemalloc
 from dataclasses import replace
 
@@ -17,6 +19,7 @@ from baselines.common.stats.significance import mcnemar_p_values
 from baselines.common.wording import tie_note
 from baselines.compare.comparison import compare
 from baselines.compare.figures import differences
+from baselines.compare.folders import read_methods
 from baselines.compare.methods import AgentCredit, Run
 from baselines.compare.moments import at_tokens, common_tokens
 from baselines.compare.narrative import conclusions, limits
@@ -25,7 +28,17 @@ from baselines.compare.run_folder import read_run
 from baselines.compare.tables import DASH, comparison_grid
 from baselines.evaluate.summary import ALL
 from baselines.pages.svg import tick
-from tests.rl.compare_cases import curve_method, evaluation, held_out, method, run_of, write_run
+from baselines.train.command import read_config
+from baselines.train.config import TrainConfig
+from tests.rl.compare_cases import (
+    curve_method,
+    evaluation,
+    held_out,
+    method,
+    put,
+    run_of,
+    write_run,
+)
 
 
 def pair(won: int, lost: int, both: int = 10) -> tuple[str, str]:
@@ -180,7 +193,7 @@ def test_between_two_evaluations_both_must_show_the_difference():
         "d": "inconclusive",
     }
     assert not any(own.tested.is_measured for own in found.values())
-    assert any("--eval-every-tokens" in note for note in limits([reference], [*found.values()]))
+    assert any("--eval-every-tokens" in note for note in limits([growing], [*found.values()]))
     assert found["b"].tested.difference.low <= 0.0
     assert found["b"].tested.difference.high >= 9 / 19
     assert found["c"].tested.only_method is None
@@ -197,20 +210,25 @@ def test_what_was_not_measured_has_no_number_and_no_test_anywhere():
     found = [own for own in compare(methods) if own.when == "equal tokens"]
     grid = comparison_grid(found)
     unsure, better = grid.rows
-    assert unsure[2:] == (f"0.526 → {DASH}", "[-0.168, +0.683]", "inconclusive")
-    assert better[2] == f"0.526 → {DASH}"
-    assert better[4] == "better, p <= 0.008"
+    assert unsure[1:3] == ("[-0.168, +0.683]", "inconclusive")
+    assert unsure[4] == better[4] == f"0.526 → {DASH}"
+    assert better[2] == "better, p <= 0.008"
     assert f"{DASH}: not measured at these tokens" in grid.note
+    assert "Holm" in grid.note
+    assert "Holm" not in comparison_grid(found[:1]).note  # no p-value is shown
     one, two = conclusions(found)
-    assert one == (
-        "The difference between b and a is inconclusive: over 19 tasks after 500 tokens each, it "
-        "lies in [-0.168, +0.683] by the evaluations before and after."
+    condition = (
+        " after 500 tokens each was not measured, because a run was not evaluated there. If "
+        "accuracy does not fall between the evaluations before and after, it lies in ["
     )
-    start, _, end = two.partition(" lies in ")
-    assert start == "c is better than a: over 19 tasks after 500 tokens each, the difference"
+    assert one == (
+        f"The difference between b and a{condition}-0.168, +0.683] over 19 tasks: inconclusive."
+    )
+    start, _, end = two.partition(condition)
+    assert start == "The difference between c and a"
     assert re.fullmatch(
-        r"\[\+0.\d+, \+0.\d+\] by the evaluations before and after \(p <= 0.008 in both, Holm "
-        r"over 2 tests\)\.",
+        r"\+0.\d+, \+0.\d+\] over 19 tasks: c is better than a \(p <= 0.008 in both, Holm over 2 "
+        r"tests\)\.",
         end,
     )
     for own in found:
@@ -219,8 +237,44 @@ def test_what_was_not_measured_has_no_number_and_no_test_anywhere():
         assert written["difference"]["high"] >= 9 / 19
         assert written["reference"]["value"] == pytest.approx(10 / 19)
     drawn = differences(found)
-    assert [row[1] for row in drawn.rows] == [own[3] for own in grid.rows]
+    assert [row[1] for row in drawn.rows] == [own[1] for own in grid.rows]
     assert "Without a mark: not measured" in drawn.caption
+    at_ends = conclusions(compare(methods))[0].partition("inconclusive.")[2]
+    assert at_ends.startswith(
+        " At the ends, at unequal tokens (500 of a, 600 of b), it is +0.474 ["
+    )
+
+
+def test_the_command_that_measures_a_difference_evaluates_at_those_tokens(tmp_path):
+    """The method is evaluated after 400 and 600 tokens, the reference last after 500."""
+    short = write_run(tmp_path / "a", {0: "01", 500: "01"})
+    folder = write_run(tmp_path / "b c", {0: "01", 400: "01", 600: "11"}, allocator="branch")
+    start = TrainConfig(allocator="branch", eval_every=3, seed=4)
+    put(folder / "config.json", json.dumps(start.to_json()))
+    methods = read_methods([short, folder], "joint")
+    (note,) = [own for own in limits(methods, compare(methods)) if "--eval-every-tokens" in own]
+    assert note.count("ccpo train") == 1  # the reference was evaluated there
+    words = shlex.split(note[note.index("ccpo train") : note.index("-measured'") + 10])
+    config = read_config(words[2:])
+    assert (config.out_dir, config.eval_every_tokens) == (tmp_path / "b c-measured", 500)
+    assert replace(config, out_dir=None, config=None).to_json() == {
+        **start.to_json(),
+        **{"eval_every": TrainConfig().eval_every, "eval_every_tokens": 500},
+    }
+    assert "A step samples up to 300 tokens" in note
+
+
+def test_notes_are_told_once_and_name_other_teams():
+    one, two = run_of({0: "0" * 8, 500: "01" * 4}), run_of({0: "0" * 8, 500: "01--", 900: "11--"})
+    methods = [
+        method("a", one, topology="chain", num_thinkers=1),
+        method("b", two, topology="vote", num_thinkers=1, num_voters=3),
+    ]
+    found = compare(methods)
+    assert len(found) == 2
+    notes = limits(methods, found)
+    assert len([note for note in notes if "are paired" in note]) == 1
+    assert "The teams differ as well: topology is chain in a, vote in b." in notes
 
 
 def test_moments_are_those_before_and_after_a_number_of_tokens():
@@ -285,6 +339,14 @@ def test_credit_that_is_practically_the_shared_reward_is_named(allocator, correl
     other = method("a", run_of({0: "1", 9: "1"}))
     notes = " ".join(limits([other, own], compare([other, own])))
     assert ("is practically the shared reward" in notes) == is_said
+
+
+def test_a_critic_without_its_full_weight_is_named():
+    credit = {"x_0": AgentCredit(mean=0.0, share=1.0, correlation=1.0, critic_weight=0.25)}
+    own = method("critic", run_of({0: "1", 9: "1"}, credit=credit), allocator="critic")
+    notes = " ".join(limits([method("a", run_of({0: "1", 9: "1"})), own], []))
+    assert "critic: The critic has weight 0.25 for x_0 so far" in notes
+    assert "is practically the shared reward" not in notes
 
 
 def test_conclusions_name_the_moment_the_test_and_the_counts():

@@ -37,6 +37,8 @@ def test_command_compares_two_runs_on_one_page(tmp_path):
         f"wrote {out / 'compare.html'}",
         f"wrote {out / 'compare.json'}",
     ]
+    again = quietly(script.main, first, second, "--out-dir", out)[1].splitlines()[-2:]
+    assert again == [f"replaced {out / name}" for name in ("compare.html", "compare.json")]
     sentence = "branch is better than shared: +0.450 ["
     assert sentence in " ".join(printed.split())
     written = json.loads((out / "compare.json").read_text(encoding="utf-8"))
@@ -110,11 +112,13 @@ def test_mixture_shows_the_evaluation_beside_the_curves(tmp_path):
         (("a", "other"), "must share held-out tasks, got 't/0' of b in a and 't/0' of c in other"),
         (("a", "reworded"), "a task must have one question, got two for 't/0'"),
         (("a", "start"), "runs must have been evaluated since training began"),
-        (("a", "missing"), "must hold a training run or a finished evaluation, got neither"),
+        (("a", "missing"), "missing, which does not exist; pass the --out-dir of ccpo train or"),
+        (("a", "empty"), "must hold a training run or a finished evaluation, got neither"),
     ],
 )
 def test_command_refuses_in_one_sentence(tmp_path, capsys, names, message):
     write_run(tmp_path / "a", {0: LOW, 500: LOW})
+    (tmp_path / "empty").mkdir()
     write_run(tmp_path / "start", {0: LOW}, is_finished=False, steps=9)
     write_run(tmp_path / "reworded", {0: LOW, 500: LOW}, question="r", learning_rate=1)
     other = write_run(tmp_path / "other", {0: LOW, 500: LOW}, learning_rate=1)
@@ -170,12 +174,14 @@ def test_tables_have_a_row_per_method():
     methods = [curve_method("a", [0.5, 0.6]), curve_method("b", [0.7, 0.8])]
     credit, cost = credit_grid(methods), cost_grid(methods)
     assert credit.columns == ("method", "agent", "mean credit", "share", "correlation")
-    assert credit.rows[0] == ("a", "thinker_0", "+0.50", "0.50", "0.90")
+    assert credit.rows[0] == ("a", "thinker_0", "+0.50", "0.50", "0.900")
     assert cost.columns == ("method", "steps", "tokens", "verified", "time")
     assert cost.rows[1] == ("b", "3", "1,000", "10", "2 s")
     grid = comparison_grid(compare(methods), path="without x")
     assert grid.title == "Held-out accuracy (without x), compared with a"
-    assert grid.rows[0][:3] == ("b", "end: 1,000 tokens, 2 seeds", "0.550 → 0.750")
+    assert grid.columns == ("method", "difference", "verdict", "when", "accuracy")
+    assert grid.rows[0][3:] == ("end: 1,000 tokens, 2 seeds", "0.550 → 0.750")
+    assert "Holm" not in grid.note  # two seeds have no p-value
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ def test_credit_that_is_practically_the_shared_reward_is_told_after_enough_group
     assert [warning is None for warning in warnings] == [True, True, True, False, True]
     assert warnings[3].startswith(
         "counterfactual credit is practically the shared reward with grpo: correlation of the "
-        "advantage with the shared one thinker_0 0.9888; use --optimizer reinforce_pp, or"
+        "advantage with the shared one thinker_0 0.989; use --optimizer reinforce_pp, or"
     )
 
 

@@ -244,7 +244,7 @@ def test_explore_writes_the_same_page_again_and_elsewhere(tmp_path):
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({}, "run must be the folder of a training run"),
+        ({}, "RUN must be the folder of a training run"),
         ({CONFIG_FILE: "{}"}, "run must have recorded rollouts"),
         ({CONFIG_FILE: "{}", ROLLOUTS_FILE: '{"step": 1'}, "run must have recorded rollouts"),
         ({CONFIG_FILE: "{}", ROLLOUTS_FILE: '{"x": 1}\n'}, "must be that of a run of this version"),

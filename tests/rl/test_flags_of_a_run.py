@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 
 import pytest
 
@@ -21,6 +22,8 @@ from baselines.experiment.sweep import keep_settings
 from baselines.train.command import main as train
 from baselines.train.command import read_config
 from baselines.train.config import TrainConfig, check_same_config
+from baselines.train.reproduce import command
+from baselines.train.training_run import make_run_dir
 from baselines.train_sb3.command import main as train_sb3
 from ccpo_env.types import Task
 from tests.rl.teams import quietly
@@ -259,3 +262,36 @@ def test_a_team_of_an_evaluation_refuses_what_its_topology_does_not_read():
         EvalConfig(policy="tiny", num_voters=2).of_run({})
     config = EvalConfig(policy="tiny", num_voters=2).of_run({"topology": "vote"})
     assert (config.topology, config.num_voters, config.verifier) == ("vote", 2, "math")
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        (TrainConfig(), "ccpo train"),
+        (TrainConfig(steps=7, seed=3), "ccpo train --seed 3 --steps 7"),
+        (
+            TrainConfig(
+                tasks="my tasks; rm.jsonl",
+                allocator="counterfactual",
+                allocator_args={"weight": "0.5", "mode": "margin"},
+                bf16=True,
+                frozen_roles=("thinker",),
+            ),
+            None,
+        ),
+        (TrainConfig(policy="smollm2", learning_rate=5e-4), None),  # the default of other models
+    ],
+)
+def test_command_names_what_differs_and_is_read_back_as_the_same_config(config, expected):
+    text = command(config)
+    words = shlex.split(text)
+    assert words[:2] == ["ccpo", "train"]
+    assert read_config(words[2:]).to_json() == config.to_json()
+    assert sum(word.startswith("--") for word in words) <= 6
+    if expected is not None:
+        assert sorted(words) == sorted(shlex.split(expected))
+
+
+def test_a_run_keeps_the_command_that_reproduces_it(tmp_path):
+    make_run_dir(tmp_path / "run", TrainConfig(steps=7, out_dir=tmp_path / "run"))
+    assert (tmp_path / "run" / "command.txt").read_text() == "ccpo train --steps 7\n"

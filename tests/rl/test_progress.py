@@ -65,7 +65,7 @@ def test_progress_says_once_how_credit_relates_to_the_shared_reward():
         assert text.count("Credit so far.") == 1
         assert (
             "Credit so far. The credit of a_0 is practically the shared reward. Correlation with "
-            "the shared advantage: a_0 0.9925 [0.9925, 0.9925]."
+            "the shared advantage: a_0 0.993 [0.993, 0.993]."
         ) in " ".join(text.split())
     lines = shown(range(1, 26), agents=["a_0"], **CREDIT).splitlines()
     assert [line.startswith("Credit") for line in lines[:4]] == [False, False, True, False]

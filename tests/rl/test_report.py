@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 
 import matplotlib as mpl
 import numpy as np
@@ -13,7 +12,7 @@ from baselines.common.metrics import METRICS
 from baselines.pages.series import binned, smoothed
 from baselines.report.figures import plots
 from baselines.report.held_out import read_run
-from baselines.report.run_page import MAX_MESSAGE_CHARS, command, write_report
+from baselines.report.run_page import MAX_MESSAGE_CHARS, write_report
 from tests.rl.report_runs import (
     CONFIG,
     credit_of,
@@ -208,26 +207,19 @@ def test_report_of_a_thousand_steps_weighs_less_than_a_megabyte(tmp_path):
 
 def test_report_needs_a_config(tmp_path):
     with pytest.raises(
-        FileNotFoundError, match=r"must hold config\.json.*pass the folder of a run"
+        FileNotFoundError, match=r"RUN must be the folder of.* without config\.json; pass the"
     ):
         write_report(tmp_path)
 
 
-def test_command_is_read_back_as_the_same_config():
-    from baselines.train.command import read_config
-    from baselines.train.config import TrainConfig
-
-    config = TrainConfig(
-        tasks="my tasks; rm.jsonl",
-        allocator="counterfactual",
-        allocator_args={"weight": "0.5", "mode": "margin"},
-        bf16=True,
-        frozen_roles=("thinker",),
-        seed=3,
-    ).to_json()
-    words = shlex.split(command(config))
-    assert words[:3] == ["python", "-m", "baselines.train"]
-    assert read_config(words[3:]).to_json() == config
+def test_the_command_of_a_run_scrolls_and_is_left_out_if_unknown(tmp_path):
+    run_dir = make_run(tmp_path)
+    (run_dir / "command.txt").unlink()
+    assert "Reproduce this run" not in write_report(run_dir).read_text(encoding="utf-8")
+    (run_dir / "command.txt").write_text("ccpo train --steps 2 --tasks 'a <b>'\n")
+    page = write_report(run_dir).read_text(encoding="utf-8")
+    assert re.search(r'<pre class="command"[^>]*>ccpo train --steps 2 --tasks &#39;a &lt;b', page)
+    assert "pre.command { white-space: pre;" in page
 
 
 def test_a_run_without_a_summary_counts_its_rows_and_has_not_finished(tmp_path):

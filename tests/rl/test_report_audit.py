@@ -129,10 +129,28 @@ def test_credit_sentences_tell_agents_apart_and_give_the_range_of_many():
         "The credit of x_1 differs from the shared reward.",
         "The credit of x_0 is practically the shared reward.",
         "The advantage of x_2 was zero in every group.",
-        "Correlation with the shared advantage: x_0 0.9951, x_1 0.25.",
+        "Correlation with the shared advantage: x_0 0.995, x_1 0.250.",
     ]
     many = {f"x_{k}": audited(row(correlation=0.1 * k)) for k in range(7)}
     assert credit_sentences(many) == [
         "The credit of 7 agents differs from the shared reward.",
         "Correlation with the shared advantage: 0.000 to 0.600.",
     ]
+
+
+def test_credit_of_a_critic_without_its_full_weight_is_not_blamed_for_being_shared():
+    def with_weight(*weights):
+        rows = [row(correlation=1.0, degenerate=1.0) | {"critic/a_0/weight": w} for w in weights]
+        return audited(*rows)
+
+    early, later, full = with_weight(0.0, 0.0), with_weight(0.0, 0.25, None), with_weight(0.5, 1.0)
+    told = "so far, and the rest of the credit is the shared reward; see docs/howto/critic.md."
+    assert credit_sentence("a_0", early) == f"The critic has weight 0.00 for a_0 {told}"
+    assert credit_sentences({"a_0": later, "a_1": early})[0] == (
+        f"The critic has weight 0.25 for a_0, 0.00 for a_1 {told}"
+    )
+    assert credit_sentences({"a_0": full})[0] == (
+        "The credit of a_0 is practically the shared reward."
+    )
+    own = audited(row(correlation=0.4) | {"critic/a_0/weight": 0.5})
+    assert credit_sentence("a_0", own) == "The credit of a_0 differs from the shared reward."

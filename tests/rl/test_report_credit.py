@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from baselines.common.credit_file import read_credit
-from baselines.common.metrics import MetricRow
+from baselines.common.metrics import METRICS, MetricRow
 from baselines.credit.registry import ALLOCATORS
 from baselines.pages.svg import COLOURS, DASHES, HATCHES, MARKS
 from baselines.report.credit_map import MAX_TASKS, STRONGEST, credit_by_name, credit_map, role_of
 from baselines.report.run_page import write_report
-from baselines.report.update_figures import MAX_LINES, UPDATE_QUANTITIES
+from baselines.report.update_figures import MAX_LINES, UPDATE_QUANTITIES, UPDATES
 from baselines.rollouts.groups import Group
 from baselines.train.logging.credit_record import MAX_GROUPS, CreditHistory
 from ccpo_env.types import Task
@@ -386,3 +386,15 @@ def test_signal_to_noise_of_the_gradient_per_token() -> None:
         {name: 0.5, "cost/tokens_generated": 0},
     ]
     np.testing.assert_array_equal(quantity.values(rows, "thinker"), [250.0, np.nan, np.nan])
+
+
+def test_the_caption_of_updates_says_of_the_signal_what_its_formula_is():
+    """Gradients of signal 1 and noise of variance v: the ratio is 1 / v on average, by sampling."""
+    noise = np.random.default_rng(0).normal(size=(2, 200_000))
+    for variance in (0.5, 1.0, 4.0):
+        first, second = 1.0 + variance**0.5 * noise
+        ratio = (first @ second) / (((first - second) ** 2).sum() / 2)
+        assert ratio == pytest.approx(1.0 / variance, rel=0.05)
+    assert "g·h / (|g - h|² / 2). Below 1 noise is the larger part of a step" in UPDATES
+    assert "g·h / (|g - h|² / 2)" in METRICS["update/<role>/grad_snr"]
+    assert "it is no measurement of how efficient this credit is" in " ".join(UPDATES.split())

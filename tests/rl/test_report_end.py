@@ -12,6 +12,8 @@ from rich.console import Console
 from baselines.__main__ import COMMANDS
 from baselines.common.evaluation_file import EVALUATIONS_FILE
 from baselines.common.rollout_file import ROLLOUTS_FILE
+from baselines.compare.command import main as compare
+from baselines.explore.command import main as explore
 from baselines.report.command import main
 from baselines.report.end_of_run import MAX_ROWS, end_of_run
 from tests.rl.report_runs import evaluations_of, make_run, outcomes_of, summary_of
@@ -114,7 +116,10 @@ def test_command_writes_the_pages_of_several_runs_again(tmp_path, capsys):
     ("given", "message"),
     [
         ([], "run_dirs must be given, got nothing"),
-        (["nowhere"], "run_dir must hold config.json, got none in nowhere"),
+        (
+            ["nowhere"],
+            "RUN must be the folder of a training run, got nowhere, which does not exist",
+        ),
     ],
 )
 def test_command_tells_what_is_wrong_in_one_sentence(given, message, capsys):
@@ -124,6 +129,23 @@ def test_command_tells_what_is_wrong_in_one_sentence(given, message, capsys):
     assert stopped.value.code == 2
     assert message in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("start", "what", "by"),
+    [
+        (main, "a training run", "ccpo train"),
+        (explore, "a training run", "ccpo train"),
+        (compare, "a training run or an evaluation", "ccpo train or ccpo evaluate"),
+    ],
+)
+def test_every_command_refuses_a_missing_folder_in_the_same_sentence(start, what, by, capsys):
+    with pytest.raises(SystemExit):
+        start(["runs/nope", "runs/no"] if start is compare else ["runs/nope"])
+    assert capsys.readouterr().err.endswith(
+        f"RUN must be the folder of {what}, got runs/nope, which does not exist; pass the "
+        f"--out-dir of {by}\n"
+    )
 
 
 def test_command_names_a_damaged_file(tmp_path, capsys):

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
-from baselines.common.files import CONFIG_FILE
+from baselines.common.files import expect_run
 from baselines.common.metrics import METRICS_FILE, MetricRow
 from baselines.common.wording import plural
 from baselines.credit import ALLOCATORS
@@ -51,7 +51,8 @@ def checklist(run: Path) -> str:
         run: Folder of a training run.
 
     Raises:
-        ValueError: If it has no config.json, or no metrics.
+        FileNotFoundError: If it is not the folder of a run.
+        ValueError: If it has no metrics.
 
     Note: The items are those that the survey's abstract and the selection guide of its companion
         repository name: granularity, methodology and baseline family; feedback, branching and
@@ -61,11 +62,7 @@ def checklist(run: Path) -> str:
     Source: Zhang, "From Reasoning to Agentic: Credit Assignment in Reinforcement Learning for
         Large Language Models", arXiv:2604.09459.
     """
-    if not (run / CONFIG_FILE).exists():
-        raise ValueError(
-            f"checklist must be the folder of a training run, got {run} without {CONFIG_FILE}; "
-            f"pass the --out-dir of ccpo train"
-        )
+    expect_run(run)
     record = read_run(run)
     if not record.rows:
         raise ValueError(

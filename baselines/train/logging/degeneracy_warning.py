@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from baselines.report.run_audit import PRACTICALLY_SHARED
+from baselines.report.wording import correlation
 
 ENOUGH_GROUPS = 4
 """Groups with a signal before a warning of degenerate credit: one or two may agree by chance."""
@@ -63,7 +64,7 @@ class DegeneracyWatch:
         means = {agent: total / weight for agent, (weight, total) in self.sums.items() if weight}
         if not means or min(means.values()) <= PRACTICALLY_SHARED:
             return None
-        numbers = ", ".join(f"{agent} {mean:.4f}" for agent, mean in means.items())
+        numbers = ", ".join(f"{agent} {correlation(mean)}" for agent, mean in means.items())
         return (
             f"{self.allocator} credit is practically the shared reward with {self.optimizer}: "
             f"correlation of the advantage with the shared one {numbers}; {self._remedy()}; "
