@@ -105,7 +105,7 @@ def mixture_pilot(
             own = pilot_of(game, count, group_size, num_samples, rng)
             assert own.sketches is not None
             by_row = own.sketches.reshape(*own.sketches.shape[:3], *game.policy.shape)
-            shared = mixture.on_parameters(kind, by_row)
+            shared = mixture.on_parameters(kind, by_row.astype(np.float64))
             parts.append(replace(own, sketches=shared.reshape(*shared.shape[:3], -1)))
     if len(parts) == 1:
         return parts[0]
