@@ -71,7 +71,7 @@ def is_same(some, other) -> bool:
 
 def test_train_writes_the_files_of_a_run(finished):
     folder, _ = finished
-    names = ["checkpoints", "completions.jsonl", "config.json", "credit.json"]
+    names = ["checkpoints", "command.txt", "completions.jsonl", "config.json", "credit.json"]
     names += ["evaluations.jsonl", "examples.json", "metrics.jsonl", "model", "report.html"]
     names += ["rollouts.jsonl", "summary.json", "transcripts.jsonl"]
     assert sorted(path.name for path in folder.iterdir()) == names

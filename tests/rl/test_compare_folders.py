@@ -175,7 +175,7 @@ def test_another_path_is_compared(tmp_path):
         (
             ("run", "none"),
             "joint",
-            "must hold a training run or a finished evaluation, got neither",
+            "must be the folder of a training run or an evaluation, got .*none, which does not",
         ),
         (("run", "experiment"), "joint", "got only a comparison in .*; open .*compare.html"),
         (("run", "empty"), "joint", "must hold evaluations.jsonl with an evaluation, got none in"),

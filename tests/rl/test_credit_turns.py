@@ -108,7 +108,8 @@ def test_credit_has_a_column_for_each_turn(name: str, seed: int) -> None:
 
 @pytest.mark.parametrize("name", sorted(OF_TURNS))
 def test_turns_of_an_agent_may_differ_in_credit(name: str) -> None:
-    credit = ALLOCATORS[name](measured(np.random.default_rng(0)))
+    groups = [measured(np.random.default_rng(seed)) for seed in range(3)]
+    credit = np.concatenate(ALLOCATORS[name].many(groups))
     assert not np.allclose(credit[:, 1], credit[:, 2])
 
 

@@ -125,8 +125,8 @@ def test_report_replaces_the_old_page_at_once(tmp_path):
     assert path == write_report(tmp_path) == tmp_path / "report.html"
     names = {file.name for file in tmp_path.iterdir()}
     assert names == {
-        "config.json", "summary.json", "examples.json", "credit.json", "metrics.jsonl",
-        "evaluations.jsonl", "report.html",
+        "command.txt", "config.json", "summary.json", "examples.json", "credit.json",
+        "metrics.jsonl", "evaluations.jsonl", "report.html",
     }  # fmt: skip
 
 
