@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def print_advice(console: Console, config: AdviseConfig, advice: Advice, played: Played) -> None:
-    """Print tables, recommendation, warnings and the commands to go on with."""
+    """Print tables, recommendation, warnings and the next commands."""
     for grid in grids(advice):
         console.print(grid.for_terminal())
     said = [

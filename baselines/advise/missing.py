@@ -15,7 +15,7 @@ WHY = {
     "ratings": "needs --ratings",
     "values": "a pilot fits no critic",
     "own_rewards": "no answers before the last turn in this team",
-    "influence": "nobody reads a message, or the policy gives no probabilities",
+    "influence": "no agent reads a message, or the policy gives no probabilities",
     "features": "messages have no categories",
     "removed_rewards": "the agents were not removed",
     "branch_rewards": "nothing was continued after a turn",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeGuard
 
 import numpy as np
@@ -15,7 +15,7 @@ from baselines.advise.settings import AdviseConfig
 from baselines.common.types import FloatArray, IntArray
 from baselines.credit import ALLOCATORS
 from baselines.policies.base import Completion, Policy, Sampling, TrainablePolicy
-from baselines.rollouts.categories import find_categorize, message_categories
+from baselines.rollouts.categories import find_categorize, with_categories
 from baselines.rollouts.costs import CostTracker
 from baselines.rollouts.groups import Group, play_groups
 from baselines.rollouts.own_answers import answers_in_every_turn, with_own_rewards
@@ -27,7 +27,7 @@ from baselines.rollouts.plan import (
     removals_are_recounts,
     turn_names,
 )
-from baselines.rollouts.ratings import RatedRollout, rate_rollouts
+from baselines.rollouts.ratings import with_ratings
 from baselines.rollouts.runner import RolloutRunner
 from baselines.rollouts.team_env import team_env
 from baselines.train.influence import PromptScorer, with_influence
@@ -93,7 +93,9 @@ def play_pilot(config: AdviseConfig, on_progress: Callable[[str], None]) -> Play
     usable = [own for own in groups if own.is_complete and len(own.rollouts) == config.group_size]
     rating_tokens = np.zeros(len(usable))
     if config.ratings:
-        usable, rating_tokens = _rated(usable, runner, rng, costs)
+        usable = with_ratings(usable, runner, rng=rng, costs=costs)
+        num_rollouts = sum(len(own.rollouts) for own in usable)
+        rating_tokens = np.full(len(usable), costs.generated["rating"] / max(1, num_rollouts))
     usable = with_turn_measurements(config, usable, runner)
     return measured(
         config,
@@ -217,27 +219,6 @@ def _plan(config: AdviseConfig, runner: RolloutRunner, rng: np.random.Generator)
     )
 
 
-def _rated(
-    groups: Sequence[Group], runner: RolloutRunner, rng: np.random.Generator, costs: CostTracker
-) -> tuple[list[Group], FloatArray]:
-    """Return the groups with ratings, and the tokens of the ratings of a rollout of each."""
-    raters = [(agent, runner.policy_of(agent)) for agent in runner.agents]
-    rollouts = [
-        RatedRollout(group.task, one.messages, one.reward == 1.0)
-        for group in groups
-        for one in group.rollouts
-    ]
-    ratings = iter(rate_rollouts(rollouts, raters, rng=rng, costs=costs))
-    rated = []
-    for group in groups:
-        own = [next(ratings) for _ in group.rollouts]
-        shares = np.stack([one.shares for one in own], -1)
-        rated.append(
-            replace(group, ratings=shares, rating_valid=np.stack([one.valid for one in own], -1))
-        )
-    return rated, np.full(len(groups), costs.generated["rating"] / max(1, len(rollouts)))
-
-
 def with_turn_measurements(
     config: AdviseConfig, groups: Sequence[Group], runner: RolloutRunner
 ) -> list[Group]:
@@ -249,15 +230,7 @@ def with_turn_measurements(
     costs, found = CostTracker(), list(groups)
     if "features" in needs:
         categorize = find_categorize(config.message_categories)
-        found = [
-            replace(
-                own,
-                features=message_categories(
-                    own.task, own.rollouts, runner.verifier, categorize, costs=costs
-                ),
-            )
-            for own in found
-        ]
+        found = with_categories(found, runner.verifier, categorize, costs=costs)
     if "own_rewards" in needs and answers_in_every_turn(runner.topology):
         found = with_own_rewards(found, runner.topology, runner.verifier, costs=costs)
     is_scored = all(isinstance(own, PromptScorer) for own in runner.policies.values())

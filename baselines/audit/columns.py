@@ -85,7 +85,7 @@ def choose_columns(rows: Sequence[Row], kind: Format, named: NamedColumns, sourc
     Args:
         rows: The first rows, with everything that they hold.
         kind: Their format.
-        named: Columns that the user has named, which count more.
+        named: Columns that the user has named; they override the usual names.
         source: The file, for messages.
 
     Raises:

@@ -25,6 +25,10 @@ REMOVED_NAMES = ("removed_reward", "removed_rewards", "reward_without", "counter
 TOKEN_NAMES = ("num_tokens", "tokens", "completion_tokens", "completion_length")
 """Names under which a column is searched for, in this order, in a file of no known format."""
 
+_VERL_HAS_NO_ADVANTAGE = (
+    "verl's rollout_data_dir has scores and no advantages; log them with "
+    "baselines.integrations.advantage_log, or set +ccpo_advantage_log=FILE in the team's plugin"
+)
 VERL_KEY = re.compile(r"_\d+_\d+$")
 """What verl's trainer appends to the uid of a prompt: the session and the output."""
 
@@ -194,9 +198,7 @@ FORMATS = (
         group=("uid",),
         explode=explode_keys,
         lacks="it has no advantages, no roles and no numbers of tokens",
-        no_advantage="verl's rollout_data_dir has scores and no advantages; log them with "
-        "baselines.integrations.advantage_log, or set +ccpo_advantage_log=FILE in the team's "
-        "plugin",
+        no_advantage=_VERL_HAS_NO_ADVANTAGE,
     ),
     Format(
         name="verl dump",
@@ -205,9 +207,7 @@ FORMATS = (
         group=("input",),
         lacks="it has no advantages, no roles, no uid (equal prompts of a step are one group) and "
         "no numbers of tokens",
-        no_advantage="verl's rollout_data_dir has scores and no advantages; log them with "
-        "baselines.integrations.advantage_log, or set +ccpo_advantage_log=FILE in the team's "
-        "plugin",
+        no_advantage=_VERL_HAS_NO_ADVANTAGE,
     ),
     Format(
         name="verifiers results",

@@ -15,7 +15,7 @@ from baselines.common.wording import plural
 from baselines.optimizers import OPTIMIZERS
 
 ENOUGH_GROUPS = 20
-"""Groups without any of equal rewards before it is said that they may have been filtered."""
+"""Number of groups, none of equal rewards, from which a note says they may have been filtered."""
 FEW_ROWS = 8
 """Rows with an advantage that is not 0 below which a formula may fit by chance."""
 

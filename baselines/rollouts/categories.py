@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
@@ -21,6 +22,7 @@ from ccpo_env.types import Task, Verdict, Verifier
 from ccpo_env.voting import ABSTAINED, cluster_answers
 
 if TYPE_CHECKING:
+    from baselines.rollouts.groups import Group
     from baselines.rollouts.rollout import Rollout
 
 
@@ -129,6 +131,26 @@ def categories_of(
         for texts in texts_by_turn
     ]
     return np.stack(columns, axis=-1)
+
+
+def with_categories(
+    groups: Sequence[Group], verifier: Verifier, categorize: Categorize, *, costs: CostTracker
+) -> list[Group]:
+    """Return the groups with the category of each message, as `message_categories` finds them.
+
+    A group without rollouts stays as it is.
+    """
+    return [
+        replace(
+            group,
+            features=message_categories(
+                group.task, group.rollouts, verifier, categorize, costs=costs
+            ),
+        )
+        if group.rollouts
+        else group
+        for group in groups
+    ]
 
 
 def message_categories(

@@ -18,8 +18,8 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -28,6 +28,10 @@ from baselines.policies.base import Completion, Policy, Prompt, Sampling
 from baselines.rollouts.costs import CostTracker
 from ccpo_env.prompts import chat_messages, plain_text, problem_text
 from ccpo_env.types import Message, Task
+
+if TYPE_CHECKING:
+    from baselines.rollouts.groups import Group
+    from baselines.rollouts.runner import RolloutRunner
 
 JUDGE = "You judge the work of a team that answered a problem, your own work included."
 RATER = "\n\nYou are {rater}."
@@ -84,6 +88,41 @@ class Ratings:
 
     shares: FloatArray
     valid: BoolArray
+
+
+def with_ratings(
+    groups: Sequence[Group],
+    runner: RolloutRunner,
+    *,
+    rng: np.random.Generator,
+    costs: CostTracker,
+) -> list[Group]:
+    """Return the groups with the ratings of all agents, sampled in one batch per rater.
+
+    Args:
+        groups: Groups of rollouts of the whole team; one without rollouts stays as it is.
+        runner: The team, whose policies rate.
+        rng: As for `rate_rollouts`.
+        costs: Accumulates the cost.
+    """
+    raters = [(agent, runner.policy_of(agent)) for agent in runner.agents]
+    rollouts = [
+        RatedRollout(group.task, rollout.messages, rollout.reward == 1.0)
+        for group in groups
+        for rollout in group.rollouts
+    ]
+    ratings = iter(rate_rollouts(rollouts, raters, rng=rng, costs=costs))
+    rated = []
+    for group in groups:
+        own = [next(ratings) for _ in group.rollouts]
+        shares = [rating.shares for rating in own]
+        valid = [rating.valid for rating in own]
+        rated.append(
+            replace(group, ratings=np.stack(shares, -1), rating_valid=np.stack(valid, -1))
+            if own
+            else group
+        )
+    return rated
 
 
 def rate_rollouts(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from itertools import compress
 from typing import Any
 
@@ -14,7 +13,7 @@ from baselines.credit import ALLOCATORS, GroupOutcomes, read_allocator_args, sha
 from baselines.credit.removals import each_but_the_last
 from baselines.optimizers import PolicyOptimizer
 from baselines.policies.base import Policy
-from baselines.rollouts.categories import find_categorize, message_categories
+from baselines.rollouts.categories import find_categorize, with_categories
 from baselines.rollouts.costs import CostTracker
 from baselines.rollouts.groups import Group, play_groups
 from baselines.rollouts.own_answers import with_own_rewards
@@ -25,7 +24,7 @@ from baselines.rollouts.plan import (
     reads_of,
     removals_are_recounts,
 )
-from baselines.rollouts.ratings import RatedRollout, rate_rollouts
+from baselines.rollouts.ratings import with_ratings
 from baselines.rollouts.removed_cache import RemovedCache
 from baselines.rollouts.runner import RolloutRunner
 from baselines.train.config import TrainConfig
@@ -114,15 +113,18 @@ class CreditStage:
         """Play one group per task, with the rollouts that credit of the active roles needs."""
         plan = self.plan(active, rng)
         groups = play_groups(self._runner, tasks, plan, rng=rng, costs=costs, cache=self._cache)
-        groups = self._rated(groups, rng, costs) if plan.rate else groups
         runner = self._runner
+        if plan.rate:
+            groups = with_ratings(groups, runner, rng=rng, costs=costs)
         if "own_rewards" in self._allocator.needs:
             groups = with_own_rewards(groups, runner.topology, runner.verifier, costs=costs)
         if self._scores_influence:
             size = self._config.micro_batch_tokens
             groups = with_influence(groups, runner, micro_batch_tokens=size, costs=costs)
         groups = self.critic.read(groups, costs) if self.critic else groups
-        return self._categorised(groups, costs) if self._categorize else groups
+        if self._categorize is None:
+            return groups
+        return with_categories(groups, runner.verifier, self._categorize, costs=costs)
 
     def plan(self, active: Collection[Role], rng: np.random.Generator) -> Plan:
         """Return the plan of each task in a step that trains the active roles.
@@ -290,45 +292,6 @@ class CreditStage:
         """Return the roles of the agents that are left."""
         left = [agent for agent in self._runner.agents if agent not in removed]
         return sorted({role for agent in left for role in self._runner.roles_of(agent)})
-
-    def _rated(
-        self, groups: Sequence[Group], rng: np.random.Generator, costs: CostTracker
-    ) -> list[Group]:
-        """Return the groups with the ratings of all agents, sampled in one batch per rater."""
-        raters = [(agent, self._runner.policy_of(agent)) for agent in self._runner.agents]
-        read = [
-            RatedRollout(group.task, rollout.messages, rollout.reward == 1.0)
-            for group in groups
-            for rollout in group.rollouts
-        ]
-        ratings = iter(rate_rollouts(read, raters, rng=rng, costs=costs))
-        rated = []
-        for group in groups:
-            own = [next(ratings) for _ in group.rollouts]
-            shares = [rating.shares for rating in own]
-            valid = [rating.valid for rating in own]
-            rated.append(
-                replace(group, ratings=np.stack(shares, -1), rating_valid=np.stack(valid, -1))
-                if own
-                else group
-            )
-        return rated
-
-    def _categorised(self, groups: Sequence[Group], costs: CostTracker) -> list[Group]:
-        """Return the groups with the category of each message."""
-        verifier, categorize = self._runner.verifier, self._categorize
-        assert categorize is not None
-        return [
-            replace(
-                group,
-                features=message_categories(
-                    group.task, group.rollouts, verifier, categorize, costs=costs
-                ),
-            )
-            if group.rollouts
-            else group
-            for group in groups
-        ]
 
     @property
     def _is_cancelled_in_uniform_groups(self) -> bool:

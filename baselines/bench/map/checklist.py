@@ -21,7 +21,7 @@ _REMOVAL = ("Monte Carlo, removal of an agent", "causal, of an agent's presence"
 _COALITIONS = ("game-theoretic, over coalitions", "causal, of an agent's presence")
 _CONTINUATION = ("Monte Carlo, continuations of a message", "causal, of a message")
 METHODOLOGY: Mapping[str, tuple[str, str]] = {
-    "shared": ("none: the outcome of the whole episode", "correlational: with all that was said"),
+    "shared": ("none: the outcome of the whole episode", "correlational: with all messages"),
     "counterfactual": _REMOVAL,
     "history": _REMOVAL,
     "leave_one_out": _REMOVAL,

@@ -86,7 +86,7 @@ class Enumerated:
         ]
 
     def own_values(self, table: FloatArray) -> FloatArray:
-        """Return E[R | agent a's choice] of agents that read nobody, shape (..., O, A)."""
+        """Return E[R | agent a's choice] of agents that read no messages, shape (..., O, A)."""
         num_agents, num_choices = self.num_agents, self.num_choices
         tree = (num_choices,) * num_agents
         batch = table.shape[:-2]

@@ -225,14 +225,8 @@ def _lines(axes: Axes, results: Sequence[Found], *, label: Callable[[Found], str
             linewidth=1.6,
             label=name,
         )
-    axes.set_yscale("log")
-    _grid(axes)
-    axes.axhline(1.0, color="#000000", linewidth=0.9)
-    _label_decades(axes, np.array([one.efficiency for one in results]))
-    axes.set_ylabel("efficiency")
-    if lines:
-        columns = 1 if max(map(len, lines)) > LONG_LABEL else 2
-        axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.24), ncol=columns)
+    columns = 1 if max(map(len, lines), default=0) > LONG_LABEL else 2
+    _finish(axes, results, columns=columns)
 
 
 def _scatter(axes: Axes, results: Sequence[Found]) -> None:
@@ -248,13 +242,18 @@ def _scatter(axes: Axes, results: Sequence[Found]) -> None:
             markersize=4.5,
             label=count,
         )
+    _finish(axes, results, columns=3)
+
+
+def _finish(axes: Axes, results: Sequence[Found], *, columns: int) -> None:
+    """Scale, label and explain a panel of efficiencies, with the line at which credit pays."""
     axes.set_yscale("log")
     _grid(axes)
     axes.axhline(1.0, color="#000000", linewidth=0.9)
     _label_decades(axes, np.array([one.efficiency for one in results]))
     axes.set_ylabel("efficiency")
-    if counts:
-        axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.24), ncol=3)
+    if results:
+        axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.24), ncol=columns)
 
 
 def _label_decades(axes: Axes, values: FloatArray) -> None:
