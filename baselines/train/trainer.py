@@ -20,7 +20,7 @@ from baselines.rollouts.groups import Group
 from baselines.rollouts.plan import has_readers
 from baselines.rollouts.runner import RolloutRunner
 from baselines.rollouts.team_env import team_env
-from baselines.train.config import TrainConfig, check_same_config
+from baselines.train.config import TrainConfig
 from baselines.train.credit_stage import CreditStage
 from baselines.train.engines.rollout_servers import RolloutServers
 from baselines.train.gather import gather_groups
@@ -35,6 +35,7 @@ from baselines.train.logging.step_records import StepRecords
 from baselines.train.logging.step_times import StepTimes
 from baselines.train.logging.trackers import Tracker
 from baselines.train.replay_samples import SampleMaker, advantage_scale
+from baselines.train.resumed_config import check_same_config
 from baselines.train.retrospect import RETROSPECT, retrospect_of
 from baselines.train.run_files import RunFiles
 from baselines.train.samples import count_tokens, shaped_credit

@@ -21,8 +21,9 @@ from baselines.experiment.command import main as experiment
 from baselines.experiment.sweep import keep_settings
 from baselines.train.command import main as train
 from baselines.train.command import read_config
-from baselines.train.config import TrainConfig, check_same_config
+from baselines.train.config import TrainConfig
 from baselines.train.reproduce import command
+from baselines.train.resumed_config import check_same_config
 from baselines.train.training_run import make_run_dir
 from baselines.train_sb3.command import main as train_sb3
 from ccpo_env.types import Task
