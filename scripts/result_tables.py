@@ -24,7 +24,6 @@ class Shown:
         result: Name of the table in docs/results/.
         team: Short description of the team; {} is replaced by the first column.
         quantity: Heading of the column of the quantity.
-        place: Index among the columns with this heading.
         gain: Index of the column with the difference to shared credit.
         p_value: Index of the column with its p-value; None if it is part of the difference.
     """
