@@ -9,7 +9,7 @@ from typing import Any
 
 from baselines.common.checks import flag_of
 from baselines.common.command_line import Given, parse
-from baselines.common.errors import exit_on_bad_input
+from baselines.common.errors import exit_on_bad_input, print_message
 from baselines.common.files import CONFIG_FILE, read_json
 from baselines.train.config import FIRST_FLAGS, TrainConfig
 from baselines.train.config_file import read_settings, with_settings
@@ -56,7 +56,7 @@ def settle(given: Given) -> TrainConfig:
     config = replace(start, **{**given, "resume": resume})
     config.check()
     for name, needed in expect_read(config, given).items():
-        print(f"warning: {flag_of(name)} has no effect in this run; pass {needed}", file=sys.stderr)
+        print_message("warning", f"{flag_of(name)} has no effect in this run; pass {needed}")
     _expect_layer_read(TrainConfig(), chosen, config)
     _expect_layer_read(with_settings(TrainConfig(), chosen), written, config)
     unset = {name for name in {**chosen, **written} if what_reads(config, name) is not None}
