@@ -112,16 +112,16 @@ def run(trainer: Trainer, tracker: Tracker, console: Console) -> int:
     """
     config, run_dir = trainer.config, trainer.run_dir
 
-    def say(text: str, style: str | None = None) -> None:
+    def say(text: str) -> None:
         # Paths may contain square brackets, which are markup, and must not be wrapped.
-        console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     say(f"run {run_dir}")
     if config.resume == "yes":
         start = f"after step {trainer.steps_done}" if trainer.steps_done else "from the beginning"
         say(f"resumed {start}")
     for notice in trainer.notices:
-        say(f"warning: {notice}", style="yellow")
+        warn(console, notice)
     progress = LiveProgress(
         console, num_steps=config.steps, num_done=trainer.steps_done, agents=trainer.agents
     )
