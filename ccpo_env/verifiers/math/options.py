@@ -17,6 +17,7 @@ _OPTION = re.compile(
 )
 _BEHIND = re.compile(r"(?P<content>.*[\d)}])\s+\((?P<letter>[A-J])\)", re.DOTALL)
 _OTHER_OPTION = re.compile(r"\([A-J]\)|\b[A-J]\)")
+_LETTERED = re.compile(r"\(([A-J])\)\s+[^\s+-]")
 _LETTER = re.compile(r"[A-Ja-j]")
 
 
@@ -44,6 +45,8 @@ def same_option(answer: Reading, gold: Reading, same: Same) -> bool | None:
             return False
         are_values = first[1].is_value and second[1].is_value
         return same(first[1], second[1]) if are_values else True
+    if len(set(_LETTERED.findall(answer.text))) > 1 and len(gold.parts.items) == 1:
+        return False  # a choice of options
     if first:
         equal = _is_letter_of(gold, first[0], lambda: same(first[1], gold))
         return None if equal is False and answer.tree is not None else equal
