@@ -161,7 +161,7 @@ MEASURED = {
     "mixed_vote": Measured(
         "baselines.experiment",
         "--allocators shared leave_one_out shapley own_answer --optimizers grpo --num-seeds 10 "
-        "--token-budget 30000 --num-evaluations 8 --train.topology mixed_vote "
+        "--token-budget 45000 --num-evaluations 15 --train.topology mixed_vote "
         "--train.policy tiny_teams --train.group-size 4 --train.num-eval-tasks 200 "
         "--train.learning-rate 4e-4",
         keep_experiment,
