@@ -7,6 +7,7 @@ import re
 from ccpo_env.verifiers.math.cleaning import CLEANING
 from ccpo_env.verifiers.math.notation import to_latex
 from ccpo_env.verifiers.math.rules import rewrite
+from ccpo_env.verifiers.math.styles import without_styles
 
 MAX_CHARS = 4096
 """Longest answer that is parsed, in characters; longer ones are compared as text."""
@@ -31,6 +32,8 @@ def clean(text: str) -> str:
     """
     text = to_latex(text)
     text = rewrite(text, CLEANING)
+    if "\\" in text:
+        text = without_styles(text)
     if "$" in text:
         text = _without_delimiters(text)
     text = _SPACE.sub(" ", text).strip().rstrip(" .,;")
