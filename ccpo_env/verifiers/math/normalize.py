@@ -138,19 +138,19 @@ def same_text(first: str, second: str) -> bool:
         return True
     if max(len(first), len(second)) > MAX_CHARS:
         return False
-    (cleaned, form), (other, other_form) = _cleaned(first), _cleaned(second)
+    is_kept = max(len(first), len(second)) <= MAX_KEPT_CHARS
+    cleaned, form = (_kept_cleaned if is_kept else _cleaned)(first)
+    other, other_form = (_kept_cleaned if is_kept else _cleaned)(second)
     return same_form(cleaned, other, form, other_form)
 
 
 def _cleaned(text: str) -> tuple[str, str]:
     """Return a cleaned text and its normal form."""
-    return _kept_cleaned(text) if len(text) <= MAX_KEPT_CHARS else _kept_cleaned.__wrapped__(text)
-
-
-@lru_cache(maxsize=CLEANED_CACHE_SIZE)
-def _kept_cleaned(text: str) -> tuple[str, str]:
     cleaned = clean(text)
     return cleaned, written_form(cleaned)
+
+
+_kept_cleaned = lru_cache(maxsize=CLEANED_CACHE_SIZE)(_cleaned)
 
 
 def same_form(first: str, second: str, form: str, other: str) -> bool:

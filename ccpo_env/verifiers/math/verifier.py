@@ -10,7 +10,7 @@ from ccpo_env.types import Verdict
 from ccpo_env.verifiers.exact import extracted
 from ccpo_env.verifiers.extract import unboxed
 from ccpo_env.verifiers.math.bounds import within_bounds
-from ccpo_env.verifiers.math.normalize import clean
+from ccpo_env.verifiers.math.normalize import MAX_KEPT_CHARS, clean
 from ccpo_env.verifiers.math.reading import read, read_gold
 from ccpo_env.verifiers.math.relations import is_unfinished
 from ccpo_env.verifiers.math.typed import is_understood, same_typed
@@ -28,8 +28,6 @@ MIN_LENGTH_LIMIT = 400
 """plus this many characters."""
 DECISION_CACHE_SIZE = 16_384
 """Cached comparisons: the answers of a group are often equal."""
-MAX_KEPT_CHARS = 256
-"""Longest answer and longest gold answer in the cache, in characters."""
 
 _INTEGER = re.compile(r"-?\d{1,256}", re.ASCII)
 
