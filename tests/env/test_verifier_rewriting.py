@@ -15,9 +15,8 @@ from tests.env.test_verifier_rules import RULES
 from tests.env.test_verifier_typed import RULES as TYPED_RULES
 
 SETS = {"cleaning": CLEANING, "plain notation": _PLAIN}
-TEXTS = sorted(
-    {text for rules in (RULES, TYPED_RULES) for texts in rules.values() for text in texts}
-)
+ALL_RULES = TYPED_RULES | RULES
+TEXTS = sorted({text for texts in ALL_RULES.values() for text in texts})
 needles = st.sampled_from(
     sorted({needle for rules in SETS.values() for each in rules.rules for needle in each.needles})
 )
