@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ccpo_env.verifiers.math.rules import rule
+from ccpo_env.verifiers.math.rules import Rules, rule
 
 _NOT = r"(?<!\\)\\"  # a backslash that is not the second half of a row break
 _FUNCTIONS = (
@@ -81,7 +81,7 @@ _STYLES = (
     r"|tiny|(?:script|footnote|normal)size|small|[lL]arge|LARGE|[hH]uge|nonumber|(?:math)?strut"
     r"|ensuremath|smash|hfill|hfil|centering|num"
 )
-CLEANING = [
+CLEANING = Rules(
     rule(
         "\\begin",
         r"(?s)^\s*\\begin\s*\{(align|gather|equation|split|math)((?:ed|at)?)\*?\}"
@@ -122,7 +122,7 @@ CLEANING = [
     rule("choose", r"\{([^{}]*)\\choose(?![A-Za-z])([^{}]*)\}", r"\\binom{\1}{\2}"),
     rule(
         "C_ C^",
-        r"(?:\{\s*\})?\s*[_^]\s*(?:\{\s*(\w+)\s*\}|(\w))\s*C\s*_\s*(?:\{\s*(\w+)\s*\}|(\w))",
+        r"(?:\{\s*\}\s*|(?<![\w)}])(?<![\w)}] ))[_^]\s*(?:\{\s*(\w+)\s*\}|(\w))\s*C\s*_\s*(?:\{\s*(\w+)\s*\}|(\w))",
         r"\\binom{\1\2}{\3\4}",
     ),
     rule(
@@ -179,5 +179,5 @@ CLEANING = [
     rule("\\\\", r"(?:\\\\\s*)+$"),
     # Text after a number is read as its unit; a second number must not be mistaken for one.
     rule("\\text", _NOT + r"text\s*\{([^{}0-9]*[0-9][^{}]*)\}", r" \1 "),
-]
+)
 """Rules for `rules.rewrite`, in order: later rules rely on earlier ones."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from ccpo_env.verifiers.math.rules import rewrite, rule
+from ccpo_env.verifiers.math.rules import Rules, rule
 
 _SIGNS = {
     "-": "\u2212\u2010\u2011\u2013\u2014\uff0d\ufe63",
@@ -93,7 +93,7 @@ def _dotted(decimal: re.Match[str]) -> str:
     return f"{decimal[1]}\\overline{{{first}{between}{last}}}"
 
 
-_PLAIN = [
+_PLAIN = Rules(
     rule("**", r"^\s*\*\*(.*)\*\*\s*$", r"\1"),
     rule(
         r"\dot",
@@ -110,7 +110,11 @@ _PLAIN = [
         r"(?<=\d)\s*(\\text\s*\{)?\s*(hundred|thousand|million|billion|trillion)(?![A-Za-z])",
         lambda scale: f" \\times 10^{{{_SCALES[scale[2]]}}}{scale[1] or ''}",
     ),
-    rule("( in co ta lo ln ex se cs", rf"{_WORD}({_FUNCTIONS})(?=\s*\()", r"\\\1"),
+    rule(
+        "sin cos tan cot sec csc log ln exp",
+        rf"{_WORD}({_FUNCTIONS})(?=\s*[\d({{\\^_]|\s+[A-Za-z](?![A-Za-z]))",
+        r"\\\1",
+    ),
     rule(
         "pi inf oo",
         rf"{_WORD}(pi|infinity|inf|oo)(?![A-Za-z])",
@@ -118,12 +122,16 @@ _PLAIN = [
     ),
     rule("**", r"\*\*\s*(-?\d+(?:\.\d+)?|[A-Za-z](?![A-Za-z]))", r"^{\1}"),
     rule("**", r"\*\*", "^"),
+    # x^10 and a_10 in plain text; a tower such as 10^10^10 stays as it is
+    rule("^", r"\^\s*([+-]?(?:\d{2,}|\d+(?=\.\d))(?:\.\d+)?)(?![\d.]*\s*\^)", r"^{\1}"),
+    rule("_", r"(?<![A-Za-z\\])([A-Za-z]|(?<=\d))\s*_\s*(\d{2,})(?![\d.]|\s*\^)", r"\1_{\2}"),
+    rule("log_", r"log_(\d{2,})(?=\s*[({A-Za-z\\]|\s+\d)", r"log_{\1}"),
     rule("<=", r"(?<![<>=!])<=", r"\\leq "),
     rule(">=", r"(?<![<>=!])>=", r"\\geq "),
     rule("!=", r"!=(?!=)", r"\\neq "),
     rule("...", r"\.{3}", r"\\ldots "),
     rule("+-", r"\+/-|\+-(?=\s*[\d\\])", r"\\pm "),
-]
+)
 
 
 def to_latex(text: str) -> str:
@@ -139,7 +147,7 @@ def to_latex(text: str) -> str:
             if not num_roots:
                 break
         text = re.sub(rf"{_WORD}sqrt(?=\s*\()", r"\\sqrt", text)
-    return rewrite(text, _PLAIN)
+    return _PLAIN.rewrite(text)
 
 
 def _from_unicode(text: str) -> str:
