@@ -20,7 +20,7 @@ _SPACE = re.compile(r"\s+")
 _DELIMITER = re.compile(r"(?<!\\)\$")
 _LEADING = re.compile(
     r"\s*(?:\\(?:text|mathrm|textbf)\s*\{[^{}]*(?:\banswer(?: is)?|\bis|:)\s*\}|\\therefore"
-    r"|\\approx|\\implies|\\Rightarrow|\\sim|\\to(?![A-Za-z]))\s*(?=[^\s=.,])(?!:)"
+    r"|\\approx|\\implies|\\Rightarrow|\\to(?![A-Za-z]))\s*(?=[^\s=.,])(?!:)"
 )
 _OUTER_MACRO = re.compile(
     r"(?:\\(?:text(?:bf|it|rm|sf|tt)?|math(?:rm|bf|it|sf|tt|normal)|[fm]?box|framebox|emph|underline))?\s*\{"
