@@ -158,6 +158,16 @@ MEASURED = {
         8,
         tiny=TINY_EXPERIMENT,
     ),
+    "mixed_vote": Measured(
+        "baselines.experiment",
+        "--allocators shared leave_one_out shapley own_answer --optimizers grpo --num-seeds 10 "
+        "--token-budget 45000 --num-evaluations 15 --train.topology mixed_vote "
+        "--train.policy tiny_teams --train.group-size 4 --train.num-eval-tasks 200 "
+        "--train.learning-rate 4e-4",
+        keep_experiment,
+        8,
+        tiny=TINY_EXPERIMENT,
+    ),
     "free_riding": Measured(
         "baselines.train_sb3",
         "--demonstration --num-seeds 10",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ccpo_env.verifiers.math.rules import rule
+from ccpo_env.verifiers.math.rules import Rules, rule
 
 _NOT = r"(?<!\\)\\"  # a backslash that is not the second half of a row break
 _FUNCTIONS = (
@@ -88,7 +88,7 @@ _PARTS_OF_REALS = {
     r"\geq0": r"[0,\infty)",
     r"\leq0": r"(-\infty,0]",
 }
-CLEANING = [
+CLEANING = Rules(
     rule(
         "\\begin",
         r"(?s)^\s*\\begin\s*\{(align|gather|equation|split|math)((?:ed|at)?)\*?\}"
@@ -191,5 +191,5 @@ CLEANING = [
     rule("\\\\", r"(?:\\\\\s*)+$"),
     # Text after a number is read as its unit; a second number must not be mistaken for one.
     rule("\\text", _NOT + r"text\s*\{([^{}0-9]*[0-9][^{}]*)\}", r" \1 "),
-]
+)
 """Rules for `rules.rewrite`, in order: later rules rely on earlier ones."""

@@ -6,7 +6,7 @@ import re
 
 from ccpo_env.verifiers.math.characters import from_html, from_unicode
 from ccpo_env.verifiers.math.languages import JOINTS, from_languages
-from ccpo_env.verifiers.math.rules import rewrite, rule
+from ccpo_env.verifiers.math.rules import Rules, rule
 
 _WORD = r"(?<![A-Za-z\\])"  # a name that is neither a macro nor the end of a longer name
 _FUNCTIONS = "arcsin|arccos|arctan|sinh|cosh|tanh|sin|cos|tan|cot|sec|csc|log|ln|exp"
@@ -28,7 +28,7 @@ def _dotted(decimal: re.Match[str]) -> str:
     return f"{decimal[1]}\\overline{{{first}{between}{last}}}"
 
 
-_PLAIN = [
+_PLAIN = Rules(
     *JOINTS,
     rule("**", r"^\s*\*\*(.*)\*\*\s*$", r"\1"),
     rule(
@@ -59,7 +59,7 @@ _PLAIN = [
     rule("!=", r"!=(?!=)", r"\\neq "),
     rule("...", r"\.{3}", r"\\ldots "),
     rule("+-", r"\+/-|\+-(?=\s*[\d\\])", r"\\pm "),
-]
+)
 
 
 def to_latex(text: str) -> str:
@@ -77,7 +77,7 @@ def to_latex(text: str) -> str:
             if not num_roots:
                 break
         text = re.sub(rf"{_WORD}sqrt(?=\s*\()", r"\\sqrt", text)
-    return rewrite(text, _PLAIN)
+    return _PLAIN.rewrite(text)
 
 
 def _root_of_group(root: re.Match[str]) -> str:
