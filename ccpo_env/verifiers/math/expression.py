@@ -11,6 +11,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from functools import reduce
 
+from ccpo_env.verifiers.math.products import juxtaposed, may_follow
 from ccpo_env.verifiers.math.tree import Node, Unreadable, number
 from ccpo_env.verifiers.math.vocabulary import ACCENTS, CHOICES, FUNCTIONS, GREEK, INVERSES
 
@@ -55,7 +56,7 @@ def parse_expression(latex: str) -> Node | None:
 
 
 class _Parser:
-    r"""Recursive descent over the text, so that `\\frac12` and `x^12` can take one digit."""
+    r"""Recursive descent over the text, so that `\\frac12` can take one digit."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -109,10 +110,10 @@ class _Parser:
                 tree = Node("*" if token in _TIMES else "/", (tree, self._signed_power()))
             elif self._stops(token):
                 return tree
-            elif _NUMERAL.match(token) and not _follows_a_symbol(tree):
-                raise Unreadable  # "2 3" is a typing error, or more than one number
+            elif _NUMERAL.match(token) and not may_follow(tree, self._text, self._at):
+                raise Unreadable
             else:
-                tree = _juxtaposed(tree, self._power(), token)
+                tree = juxtaposed(tree, self._power(), token)
 
     def _stops(self, token: str) -> bool:
         return token in _STOPS or (token == "|" and self._num_bars > 0)
@@ -303,24 +304,3 @@ def _number(token: str) -> Node:
     if exponent and abs(int(exponent[1])) > MAX_POWER_OF_TEN:
         raise Unreadable
     return number(Fraction(token.rstrip(".") or "0"))
-
-
-def _follows_a_symbol(tree: Node) -> bool:
-    r"""Return whether a number may follow: `i3`, `\pi 2` and `5! 7!`, not `2 3`."""
-    return tree.name in ("!", "!!") or (tree.name == "symbol" and tree.symbol in ("i", "\\pi"))
-
-
-def _juxtaposed(left: Node, right: Node, token: str) -> Node:
-    r"""Return the product of two neighbours, or their sum if they form a mixed number."""
-    is_mixed = left.name == "number" and token == r"\frac" and _is_proper(right)
-    return Node("+" if is_mixed else "*", (left, right))
-
-
-def _is_proper(tree: Node) -> bool:
-    """Return whether a fraction can be the second part of a mixed number."""
-    if tree.name != "/" or any(arg.name != "number" for arg in tree.args):
-        return False
-    top, bottom = (arg.value for arg in tree.args)
-    if not 0 < top < bottom:
-        raise Unreadable  # "2\\frac{3}{2}" is a product or a typing error
-    return True

@@ -46,7 +46,11 @@ _PLAIN = Rules(
         r"(?<=\d)\s*(\\text\s*\{)?\s*(hundred|thousand|million|billion|trillion)(?![A-Za-z])",
         lambda scale: f" \\times 10^{{{_SCALES[scale[2]]}}}{scale[1] or ''}",
     ),
-    rule("( in co ta lo ln ex se cs", rf"{_WORD}({_FUNCTIONS})(?=\s*\()", r"\\\1"),
+    rule(
+        "sin cos tan cot sec csc log ln exp",
+        rf"{_WORD}({_FUNCTIONS})(?=\s*[\d({{\\^_]|\s+[A-Za-z](?![A-Za-z]))",
+        r"\\\1",
+    ),
     rule(
         "pi inf oo",
         rf"{_WORD}(pi|infinity|inf|oo)(?![A-Za-z])",
@@ -54,6 +58,10 @@ _PLAIN = Rules(
     ),
     rule("**", r"\*\*\s*(-?\d+(?:\.\d+)?|[A-Za-z](?![A-Za-z]))", r"^{\1}"),
     rule("**", r"\*\*", "^"),
+    # x^10 and a_10 in plain text; a tower such as 10^10^10 stays as it is
+    rule("^", r"\^\s*([+-]?(?:\d{2,}|\d+(?=\.\d))(?:\.\d+)?)(?![\d.]*\s*\^)", r"^{\1}"),
+    rule("_", r"(?<![A-Za-z\\])([A-Za-z]|(?<=\d))\s*_\s*(\d{2,})(?![\d.]|\s*\^)", r"\1_{\2}"),
+    rule("log_", r"log_(\d{2,})(?=\s*[({A-Za-z\\]|\s+\d)", r"log_{\1}"),
     rule("<=", r"(?<![<>=!])<=", r"\\leq "),
     rule(">=", r"(?<![<>=!])>=", r"\\geq "),
     rule("!=", r"!=(?!=)", r"\\neq "),

@@ -11,6 +11,7 @@ from ccpo_env.verifiers.math.containers import is_container, same_container
 from ccpo_env.verifiers.math.intervals import same_region
 from ccpo_env.verifiers.math.matrices import same_matrix
 from ccpo_env.verifiers.math.normalize import same_form
+from ccpo_env.verifiers.math.options import same_option
 from ccpo_env.verifiers.math.reading import Reading
 from ccpo_env.verifiers.math.relations import (
     is_congruence,
@@ -27,6 +28,8 @@ def same_typed(answer: Reading, gold: Reading) -> bool | None:
         return True
     if not answer.text or not gold.text:
         return False
+    if (equal := same_option(answer, gold, same_typed)) is not None:
+        return equal
     if "\\equiv" in gold.text and (equal := same_congruence(answer, gold)) is not None:
         return equal
     if answer.matrix or gold.matrix:
