@@ -123,6 +123,7 @@ CLEANING = Rules(
         " ",
     ),
     rule("\\", r"(?<!\\)\\(?=\s|$)", " "),
+    rule("\\not", _NOT + r"not\s*(?:=|\{\s*=\s*\})", r"\\neq "),
     rule("frac", _NOT + r"(?:[dtcsx]|nice|flat)frac(?![A-Za-z])", r"\\frac"),
     rule("binom", _NOT + r"[dt]binom(?![A-Za-z])", r"\\binom"),
     rule("choose", r"\{([^{}]*)\\choose(?![A-Za-z])([^{}]*)\}", r"\\binom{\1}{\2}"),

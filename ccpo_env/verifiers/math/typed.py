@@ -20,6 +20,7 @@ from ccpo_env.verifiers.math.relations import (
     same_relation,
 )
 from ccpo_env.verifiers.math.single import same_single
+from ccpo_env.verifiers.math.vectors import same_vectors
 
 
 def same_typed(answer: Reading, gold: Reading) -> bool | None:
@@ -31,6 +32,8 @@ def same_typed(answer: Reading, gold: Reading) -> bool | None:
     if (equal := same_option(answer, gold, same_typed)) is not None:
         return equal
     if "\\equiv" in gold.text and (equal := same_congruence(answer, gold)) is not None:
+        return equal
+    if (equal := same_vectors(answer, gold)) is not None:
         return equal
     if answer.matrix or gold.matrix:
         return same_matrix(answer, gold, same_typed)
