@@ -8,6 +8,7 @@ import pytest
 
 from ccpo_env import Task, Verdict, think_solve_v0, verify, vote_v0
 from ccpo_env.types import TaskVerifier, Verifier
+from ccpo_env.verifiers import exact
 from ccpo_env.verifiers.calling import verifier_of
 
 TASK = Task("a", "Which?", "two", answers=("2", "II"))
@@ -30,10 +31,7 @@ class AnyAnswer:
 
 
 def test_a_verifier_without_for_task_is_the_same_for_all_tasks() -> None:
-    def own(response: str, gold: str) -> Verdict:
-        return Verdict("correct")
-
-    assert verifier_of(own, TASK) is own
+    assert verifier_of(exact, TASK) is exact
     assert isinstance(AnyAnswer(), TaskVerifier)
 
 
@@ -70,5 +68,5 @@ def test_verify_takes_a_verifier_and_a_task(
 
 
 def test_an_unknown_verifier_is_refused() -> None:
-    with pytest.raises(ValueError, match="verifier .*'exakt'.*did you mean 'exact'"):
+    with pytest.raises(ValueError, match=r"verifier .*'exakt'.*did you mean 'exact'"):
         verify("x", "x", verifier="exakt")
