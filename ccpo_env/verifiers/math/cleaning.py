@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ccpo_env.verifiers.math.rules import rule
+from ccpo_env.verifiers.math.rules import Rules, rule
 from ccpo_env.verifiers.math.unit_names import LETTER_UNITS, NUMBER
 
 _NOT = r"(?<!\\)\\"  # a backslash that is not the second half of a row break
@@ -89,7 +89,7 @@ _STYLES = (
     r"|tiny|(?:script|footnote|normal)size|small|[lL]arge|LARGE|[hH]uge|nonumber|(?:math)?strut"
     r"|ensuremath|smash|hfill|hfil|centering|num"
 )
-CLEANING = [
+CLEANING = Rules(
     rule(
         "\\begin",
         r"(?s)^\s*\\begin\s*\{(align|gather|equation|split|math)((?:ed|at)?)\*?\}"
@@ -195,5 +195,5 @@ CLEANING = [
     rule("\\\\", r"(?:\\\\\s*)+$"),
     # Text after a number is read as its unit; a second number must not be mistaken for one.
     rule("\\text", _NOT + r"text\s*\{([^{}0-9]*[0-9][^{}]*)\}", r" \1 "),
-]
+)
 """Rules for `rules.rewrite`, in order: later rules rely on earlier ones."""

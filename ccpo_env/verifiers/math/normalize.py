@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from ccpo_env.verifiers.math.cleaning import CLEANING
 from ccpo_env.verifiers.math.notation import to_latex
-from ccpo_env.verifiers.math.rules import rewrite
 from ccpo_env.verifiers.math.styles import without_styles
 
 MAX_CHARS = 4096
 """Longest answer that is parsed, in characters; longer ones are compared as text."""
+CLEANED_CACHE_SIZE = 16_384
+"""Cached normal forms: the answers of a group are often equal, and so are its gold answers."""
+MAX_KEPT_CHARS = 256
+"""Longest text in the cache, in characters."""
 
 _SPACE = re.compile(r"\s+")
 _DELIMITER = re.compile(r"(?<!\\)\$")
@@ -31,7 +35,7 @@ def clean(text: str) -> str:
     become macros.
     """
     text = to_latex(text)
-    text = rewrite(text, CLEANING)
+    text = CLEANING.rewrite(text)
     if "\\" in text:
         text = without_styles(text)
     if "$" in text:
@@ -133,10 +137,23 @@ def same_text(first: str, second: str) -> bool:
     Note: Upper and lower case differ, except in answers that are words or a single letter.
         Texts longer than MAX_CHARS must be equal character by character.
     """
+    if first.strip() == second.strip():
+        return True
     if max(len(first), len(second)) > MAX_CHARS:
-        return first.strip() == second.strip()
-    cleaned = clean(first), clean(second)
-    return same_form(*cleaned, *map(written_form, cleaned))
+        return False
+    is_kept = max(len(first), len(second)) <= MAX_KEPT_CHARS
+    cleaned, form = (_kept_cleaned if is_kept else _cleaned)(first)
+    other, other_form = (_kept_cleaned if is_kept else _cleaned)(second)
+    return same_form(cleaned, other, form, other_form)
+
+
+def _cleaned(text: str) -> tuple[str, str]:
+    """Return a cleaned text and its normal form."""
+    cleaned = clean(text)
+    return cleaned, written_form(cleaned)
+
+
+_kept_cleaned = lru_cache(maxsize=CLEANED_CACHE_SIZE)(_cleaned)
 
 
 def same_form(first: str, second: str, form: str, other: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from ccpo_env.verifiers.math.rules import rewrite, rule
+from ccpo_env.verifiers.math.rules import Rules, rule
 
 _SIGNS = {
     "-": "\u2212\u2010\u2011\u2013\u2014\uff0d\ufe63",
@@ -102,7 +102,7 @@ def _dotted(decimal: re.Match[str]) -> str:
     return f"{decimal[1]}\\overline{{{first}{between}{last}}}"
 
 
-_PLAIN = [
+_PLAIN = Rules(
     rule("**", r"^\s*\*\*(.*)\*\*\s*$", r"\1"),
     rule(
         r"\dot",
@@ -140,7 +140,7 @@ _PLAIN = [
     rule("!=", r"!=(?!=)", r"\\neq "),
     rule("...", r"\.{3}", r"\\ldots "),
     rule("+-", r"\+/-|\+-(?=\s*[\d\\])", r"\\pm "),
-]
+)
 
 
 def to_latex(text: str) -> str:
@@ -156,7 +156,7 @@ def to_latex(text: str) -> str:
             if not num_roots:
                 break
         text = re.sub(rf"{_WORD}sqrt(?=\s*\()", r"\\sqrt", text)
-    return rewrite(text, _PLAIN)
+    return _PLAIN.rewrite(text)
 
 
 def _from_unicode(text: str) -> str:
