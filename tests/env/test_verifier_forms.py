@@ -106,6 +106,66 @@ PAIRS = {
         ("12 square units", r"12\text{ cm}^2", r"12\text{ cm}^3"),
         (r"5\text{ MW}", r"5\text{ megawatts}", r"5\text{ mW}"),
     ],
+    "systems": [
+        (r"\begin{cases}x=2\\y=3\end{cases}", "(2,3)", r"\begin{cases}x=3\\y=2\end{cases}"),
+        (
+            r"\left\{\begin{array}{rcl}x&=&2,\\y&=&3.\end{array}\right.",
+            "(2,3)",
+            r"\left\{\begin{array}{rcl}x&=&2\\y&=&4\end{array}\right.",
+        ),
+        (r"\begin{aligned}x&=2\\y&=3\end{aligned}", "(x,y)=(2,3)", r"x=2 \\ y=4"),
+        (r"\begin{aligned}x&=2+3\\&=5\end{aligned}", "5", r"\begin{aligned}x&=2+3\end{aligned},6"),
+        (r"x=2 \quad y=3", "(2,3)", r"x=3 \quad y=2"),
+        ("y=3, x=2", "(2,3)", "y=2, x=3"),
+        (r"\begin{cases}x=2\\x=5\end{cases}", "2, 5", r"\begin{cases}x=2\\x=6\end{cases}"),
+        (r"\begin{cases}x>1\\x\le3\end{cases}", "(1,3]", r"\begin{cases}x>1\\x<3\end{cases}"),
+        (
+            r"\begin{cases}x-y=1\\x+y=3\end{cases}",
+            r"\begin{cases}x+y=3\\x-y=1\end{cases}",
+            r"\begin{cases}x-y=1\\x+y=4\end{cases}",
+        ),
+        (
+            r"\begin{cases}x=1\\y=2\end{cases} \text{ or } \begin{cases}x=3\\y=4\end{cases}",
+            "(1,2),(3,4)",
+            r"\begin{cases}x=1\\y=2\end{cases} \text{ or } \begin{cases}x=4\\y=3\end{cases}",
+        ),
+        ("(x,y,z)=(2t+1,4t,t)", "[x=2t+1, y=4t, z=t]", "(x,y,z)=(2t-1,4t,t)"),
+        (r"(a,b)\in\{(1,8),(2,7)\}", "(1,8), (2,7)", r"(a,b)\in\{(8,1),(2,7)\}"),
+        ("x=2, y=3", r"\begin{pmatrix}2\\3\end{pmatrix}", "x=3, y=2"),
+        (r"\{(1,2)\}", "(1,2)", r"\{(2,1)\}"),
+    ],
+    "functions in pieces": [
+        (
+            r"\begin{cases}-x & x\le0\\ x & x>0\end{cases}",
+            r"f(x)=\begin{cases}x,&x>0\\-x,&x\le0\end{cases}",
+            r"\begin{cases}-x & x\le1\\ x & x>1\end{cases}",
+        ),
+        (
+            r"\begin{cases}x & \text{if } x\ge0\\ -x & \text{otherwise}\end{cases}",
+            "|x|",
+            r"\begin{cases}x & \text{if } x\ge0\\ x & \text{otherwise}\end{cases}",
+        ),
+        (
+            r"\left\{\begin{array}{ll}2x, & x<1\\ 2, & 1\le x\le3\end{array}\right.",
+            r"\begin{cases}2x & x\le1\\ 2 & 1<x\le3\end{cases}",
+            r"\begin{cases}2x & x\le1\\ 2 & 1<x<3\end{cases}",
+        ),
+        (
+            r"\begin{cases}1 & n \text{ is even}\\ -1 & n \text{ is odd}\end{cases}",
+            r"\begin{cases}1, & n\equiv0\pmod2\\ -1, & \text{otherwise}\end{cases}",
+            r"\begin{cases}1 & n \text{ is odd}\\ -1 & n \text{ is even}\end{cases}",
+        ),
+        (
+            r"\begin{cases}3, & n=1\\ 2n, & n\ge2\end{cases}",
+            r"\begin{cases}2n & n\ge2\\ 3 & n=1\end{cases}",
+            r"\begin{cases}3 & n=2\\ 2n & n\ge2\end{cases}",
+        ),
+        (
+            r"\begin{cases}ax & x>b\\ 0 & x\le b\end{cases}",
+            r"\begin{cases}0, & \text{if } x\le b\\ ax, & \text{if } x>b\end{cases}",
+            r"\begin{cases}ax & x>c\\ 0 & x\le c\end{cases}",
+        ),
+    ],
     "products without a sign": [
         ("2^3 3^2", "72", "2^3 3^3"),
         ("2^{3}3^{2}5", "360", "2^{3}3^{2}7"),

@@ -8,6 +8,7 @@ from functools import lru_cache
 from ccpo_env.verifiers.math.cleaning import CLEANING
 from ccpo_env.verifiers.math.notation import to_latex
 from ccpo_env.verifiers.math.styles import without_styles
+from ccpo_env.verifiers.math.systems import without_systems
 
 MAX_CHARS = 4096
 """Longest answer that is parsed, in characters; longer ones are compared as text."""
@@ -37,7 +38,7 @@ def clean(text: str) -> str:
     text = to_latex(text)
     text = CLEANING.rewrite(text)
     if "\\" in text:
-        text = without_styles(text)
+        text = without_systems(without_styles(text))
     if "$" in text:
         text = _without_delimiters(text)
     text = _SPACE.sub(" ", text).strip().rstrip(" .,;")

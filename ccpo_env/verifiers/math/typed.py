@@ -12,6 +12,7 @@ from ccpo_env.verifiers.math.intervals import same_region
 from ccpo_env.verifiers.math.matrices import same_matrix
 from ccpo_env.verifiers.math.normalize import same_form
 from ccpo_env.verifiers.math.options import same_option
+from ccpo_env.verifiers.math.piecewise import same_piecewise
 from ccpo_env.verifiers.math.reading import Reading
 from ccpo_env.verifiers.math.relations import (
     is_congruence,
@@ -32,6 +33,10 @@ def same_typed(answer: Reading, gold: Reading) -> bool | None:
         return equal
     if "\\equiv" in gold.text and (equal := same_congruence(answer, gold)) is not None:
         return equal
+    if "\\begin" in answer.text or "\\begin" in gold.text:
+        equal = same_piecewise(answer, gold, same_typed)
+        if equal is not None:
+            return equal
     if answer.matrix or gold.matrix:
         return same_matrix(answer, gold, same_typed)
     if (equal := _same_region(answer, gold)) is not None:
