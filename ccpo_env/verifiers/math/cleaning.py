@@ -193,6 +193,13 @@ CLEANING = Rules(
     rule("a.m p.m", r"\b([ap])\.\s*m\b\.?", r"\1m"),
     rule("cup cap", r"\\big(cup|cap)(?![A-Za-z])", r"\\\1"),
     rule("\\\\", r"(?:\\\\\s*)+$"),
+    rule(
+        ")",
+        r"(?<=[\d}%])\s*\(\s*(?:\\text\s*\{\s*)?"
+        r"(?!(?:mod|base|or|and|not|approx|approximately|inclusive|exclusive|rounded)\b)"
+        r"([A-Za-z]{2,}(?:[ -][A-Za-z]+){0,5})\s*\}?\s*\)\s*\}?\s*$",
+        r"\\text{ \1}",
+    ),
     # Text after a number is read as its unit; a second number must not be mistaken for one.
     rule("\\text", _NOT + r"text\s*\{([^{}0-9]*[0-9][^{}]*)\}", r" \1 "),
 )
