@@ -112,7 +112,9 @@ def _conjunction(parts: list[str], joints: list[str]) -> Region:
         parts = [parts[0], *(f"{sides[0]} \\neq {part}" for part in parts[1:])]
     if set(joints) == {","} and any("=" in part for part in parts):
         return union([_part_of_union(part) for part in parts])  # x > 2, x = 1
-    regions = [_region(part) for part in parts]
+    if all("=" in part for part in parts):
+        raise Unreadable  # a list of points
+    regions = [_part_of_union(part) for part in parts]
     if "\\cap" not in joints and not all(region.is_definite for region in regions):
         raise Unreadable  # a list of pairs
     return intersection(regions)

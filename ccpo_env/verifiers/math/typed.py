@@ -62,4 +62,7 @@ def _same_region(answer: Reading, gold: Reading) -> bool | None:
     region, other = (first, gold) if first else (second, answer)
     if region is None or not region.is_definite or is_relation(other):
         return None
+    if other.parts.opened == "\\{" and len(other.items) == 1 and region.is_point:
+        point = (answer if first else gold).items[0]
+        return same_typed(point, other.items[0]) if first else same_typed(other.items[0], point)
     return False if other.is_value or other.is_words or is_container(other) else None
