@@ -19,6 +19,7 @@ _CONGRUENCE = re.compile(
     r"(?:\\[pb]?mod|mod|\\text\s*\{\s*\(?mod\s*\})\s*\{?\s*(?P<modulus>\d{1,40})\s*\}?\s*\)?",
     re.ASCII,
 )
+_NUMERAL = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
 _MAX_CHAIN = 3
 _TURNS = {">": "<", "\\geq": "\\leq"}
 _TURNED = frozenset(_TURNS)
@@ -135,18 +136,30 @@ def _same_equations(
     if trees is not None:
         return same_equation(*trees)
     is_turned = same(first[1], second[0]) is True or same(first[0], second[1]) is True
-    return False if not is_turned and same(first[1], second[1]) is False else None
+    is_other = same(first[1], second[1]) is False or not _has_same_numbers(first[0], second[0])
+    return False if is_other and not is_turned else None
 
 
 def _same_claims(
     first: tuple[Reading, ...], second: tuple[Reading, ...], same: Same
 ) -> bool | None:
     """Compare two equations of numbers: `2^5=32` and `32=2^5`, but not `2^5=33`."""
+
+    def same_side(answer: Reading, gold: Reading) -> bool | None:
+        # log_2 8 = 3 is not log_3 27 = 3, although the sides agree
+        if answer.number is None and gold.number is None and not _has_same_numbers(answer, gold):
+            return False
+        return same(answer, gold)
+
     verdicts = [
-        all_same(same(a, b) for a, b in zip(first, sides, strict=True))
+        all_same(same_side(a, b) for a, b in zip(first, sides, strict=True))
         for sides in (second, second[::-1])
     ]
     return True if True in verdicts else None if None in verdicts else False
+
+
+def _has_same_numbers(first: Reading, second: Reading) -> bool:
+    return sorted(_NUMERAL.findall(first.form)) == sorted(_NUMERAL.findall(second.form))
 
 
 def _same_other_side(
