@@ -181,6 +181,11 @@ CLEANING = Rules(
         r"\\text{\1}",
     ),
     rule("\\text", r"^\s*\\text\s*\{\s*(?!not\b|no\b)[a-z]+\s*\}\s*(?=\([^()]*,)"),
+    rule(
+        "onst",
+        r"(?<=[+-])\s*(?:\\(?:text|mathrm)\s*\{\s*)?[Cc]onst(?:ant|\.)?(?![A-Za-z])\s*\}?\.?",
+        " C",
+    ),
     rule("\\text", r"\\text\s*\{\s*\}", " "),
     rule("\\text", r"\\text\s*\{\s*([:,.%]|\\%)\s*\}", r"\1"),
     rule("to", r"(?<=\d)\s*(?:\\text\s*\{\s*to\s*\}|\bto\b)\s*(?=\d)", ":"),
