@@ -102,7 +102,7 @@ def _report_unreadable(tasks: Collection[Task], path: Path) -> None:
         return
     found = [task for task in tasks if task.answer in golds]
     LOGGER.warning(
-        "%s holds %d tasks whose gold answer cannot be parsed, neither as words: %s; the "
+        "%s holds %d tasks whose gold answer is neither words nor parsed as mathematics: %s; the "
         'verifier "math" does not measure answers that are written differently; correct or remove '
         "these tasks",
         path,

@@ -13,6 +13,7 @@ from ccpo_env.verifiers.math.vocabulary import EVALUATED
 _PLAIN = re.compile(
     r"[-+]?(?:\d+(?:\.\d+)?|\\[dt]?frac\{\d+\}\{\d+\}|\d+\s?/\s?\d+)|[A-Za-z]", re.ASCII
 )
+_EVALUATED = EVALUATED - frozenset({"begin", "text", "mathrm", "mathbf", "mathit", "operatorname"})
 _MACRO = re.compile(r"\\([A-Za-z]+)")
 
 
@@ -29,7 +30,7 @@ def unreadable_golds(golds: Iterable[str]) -> list[str]:
 
 
 def _is_readable(gold: str) -> bool:
-    if _PLAIN.fullmatch(gold) or not EVALUATED.isdisjoint(_MACRO.findall(gold)):
+    if _PLAIN.fullmatch(gold) or not _EVALUATED.isdisjoint(_MACRO.findall(gold)):
         return True
     reading = read_gold(unboxed(gold))
     return reading is not None and is_understood(reading)
