@@ -12,7 +12,16 @@ _WORD = r"(?<![A-Za-z\\])"  # a name that is neither a macro nor the end of a lo
 _FUNCTIONS = "arcsin|arccos|arctan|sinh|cosh|tanh|sin|cos|tan|cot|sec|csc|log|ln|exp"
 _ROOT_OF_GROUP = re.compile(rf"(?:{_WORD}|\\)(sqrt(?:\[\w\])?|cbrt)\s*\(([^()]*)\)")
 _MAX_NESTED_ROOTS = 8
-_SCALES = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
+_SCALES = {
+    "dozen": "12",
+    "hundred": "10^{2}",
+    "thousand": "10^{3}",
+    "lakh": "10^{5}",
+    "million": "10^{6}",
+    "crore": "10^{7}",
+    "billion": "10^{9}",
+    "trillion": "10^{12}",
+}
 _NAMES = {"pi": r"\pi ", "infinity": r"\infty ", "inf": r"\infty ", "oo": r"\infty "}
 
 
@@ -53,9 +62,9 @@ _PLAIN = Rules(
         _repeating_fraction,
     ),
     rule(
-        "hundred illion thousand",
-        r"(?<=\d)\s*(\\text\s*\{)?\s*(hundred|thousand|million|billion|trillion)(?![A-Za-z])",
-        lambda scale: f" \\times 10^{{{_SCALES[scale[2]]}}}{scale[1] or ''}",
+        "undred illion housand ozen akh rore",
+        rf"(?<=\d)\s*(\\text\s*\{{)?\s*(?i:({'|'.join(_SCALES)})s?)(?![A-Za-z])",
+        lambda scale: f" \\times {_SCALES[scale[2].lower()]}{scale[1] or ''}",
     ),
     rule(
         "sin cos tan cot sec csc log ln exp",

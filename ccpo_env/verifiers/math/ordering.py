@@ -10,6 +10,7 @@ from typing import Any
 from ccpo_env.verifiers.math.containers import is_container
 from ccpo_env.verifiers.math.normalize import letter_of, unwrapped
 from ccpo_env.verifiers.math.numeric import LOG_BASE, constants, context, evaluate, exact_value
+from ccpo_env.verifiers.math.options import read_option
 from ccpo_env.verifiers.math.reading import Reading, read
 from ccpo_env.verifiers.math.relations import is_relation, is_unfinished
 from ccpo_env.verifiers.math.tree import Unreadable, free_symbols
@@ -63,6 +64,7 @@ def _has_other_meanings(reading: Reading) -> bool:
         _LETTERS.fullmatch(reading.form) is not None
         or _AMBIGUOUS.search(reading.text) is not None
         or letter_of(reading.text) is not None
+        or read_option(reading) is not None
         or is_unfinished(reading.text)
         or is_container(reading)
         or is_relation(reading)
