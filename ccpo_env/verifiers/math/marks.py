@@ -1,4 +1,4 @@
-r"""Marks that change or void an answer, which math-verify would ignore: `42'`, `\hat{42}`, `42_x`."""
+r"""Marks that void an answer, although math-verify ignores them: `42'`, `\hat{42}`, `42_x`."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _KNOWN = (
     | EVALUATED
     | GREEK
     | frozenset(
-        "frac binom sqrt cdot times div pm mp circ infty cup cap setminus backslash in notin leq geq "  # noqa: SIM905
-        "neq approx equiv emptyset ldots langle rangle rfloor rceil end to rightarrow mid partial ne "
-        "le ge left right limits infin".split()
+        "frac binom sqrt cdot times div pm mp circ infty cup cap setminus backslash in notin leq "  # noqa: SIM905
+        "geq neq approx equiv emptyset ldots langle rangle rfloor rceil end to rightarrow mid "
+        "partial ne le ge left right limits infin".split()
     )
 )
 _MACRO = re.compile(r"\\([A-Za-z]+)")
@@ -30,7 +30,7 @@ _MARKS = (
 
 
 def has_other_marks(answer: str, gold: str) -> bool:
-    """Return whether a cleaned answer has a mark, or a macro that nobody evaluates, unlike the gold."""
+    """Return whether a cleaned answer has a mark or an unknown macro that the gold answer lacks."""
     if any(mark.search(answer) and not mark.search(gold) for mark in _MARKS):
         return True
     return not _KNOWN.union(_MACRO.findall(gold)).issuperset(_MACRO.findall(answer))
