@@ -47,6 +47,8 @@ PRIORITY = (
 SHOWN = (
     Shown("think_solve", "embedded, Think→Solve, `{}`", AREA, gain=8, p_value=9),
     Shown("vote", "embedded, vote of five, `{}`", AREA, gain=8, p_value=9),
+    Shown("mixed_vote", "embedded, ten voters of different skill, `{}`", AREA, gain=8, p_value=9),
+    Shown("rare", "embedded, thinker rarely needed, `{}`", AREA, gain=8, p_value=9),
     Shown("free_riding", "signal game, PPO, {}", "contribution / ceiling at the end", gain=7),
 )
 

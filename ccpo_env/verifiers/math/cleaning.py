@@ -46,6 +46,9 @@ _PLAIN_SYNONYMS = {
     "lvert": "|",
     "rvert": "|",
     "vert": "|",
+    "lVert": "\\|",
+    "rVert": "\\|",
+    "Vert": "\\|",
     "mid": "|",
     "lt": "<",
     "gt": ">",
@@ -81,6 +84,13 @@ _STYLES = (
     r"|tiny|(?:script|footnote|normal)size|small|[lL]arge|LARGE|[hH]uge|nonumber|(?:math)?strut"
     r"|ensuremath|smash|hfill|hfil|centering|num"
 )
+_PARTS_OF_REALS = {
+    **dict.fromkeys(("+", ">0"), r"(0,\infty)"),
+    **dict.fromkeys(("-", "<0"), r"(-\infty,0)"),
+    **dict.fromkeys(("*", r"\neq0"), r"\mathbb{R}\setminus\{0\}"),
+    r"\geq0": r"[0,\infty)",
+    r"\leq0": r"(-\infty,0]",
+}
 CLEANING = Rules(
     rule(
         "\\begin",
@@ -146,6 +156,12 @@ CLEANING = Rules(
         "\\R mathbb",
         r"\\(?:R(?![A-Za-z])|mathbb\s*R(?![A-Za-z])|mathbf\s*\{R\}|Reals)",
         r"\\mathbb{R}",
+    ),
+    rule("\\mathbb", r"\\mathbb\s*([A-Z])(?![A-Za-z])", r"\\mathbb{\1}"),
+    rule(
+        "\\mathbb{R}",
+        r"\\mathbb\{R\}\s*[_^]\s*(?:\{\s*([-+*]|(?:>|<|\\(?:n|[lg])eq)\s*0)\s*\}|([-+*]))",
+        lambda part: _PARTS_OF_REALS[(part[1] or part[2]).replace(" ", "")],
     ),
     rule("'", r"(?<=\d)'(?=\d{3}(?!\d))"),
     rule("'", r"\^\s*(?:\{\s*('+)\s*\}|('))", r"\1\2"),

@@ -6,14 +6,13 @@ import re
 from fractions import Fraction
 
 from ccpo_env.verifiers.math.equations import same_equation, same_inequality
-from ccpo_env.verifiers.math.labels import NAME, are_other_names, is_label
+from ccpo_env.verifiers.math.labels import are_other_names, is_label, is_named_value
 from ccpo_env.verifiers.math.members import Same, all_same
 from ccpo_env.verifiers.math.numeric import exact_value
 from ccpo_env.verifiers.math.reading import Reading
 from ccpo_env.verifiers.math.structure import MAX_PARTS
 from ccpo_env.verifiers.math.tree import Node, Unreadable, free_symbols
 
-_PRODUCT = re.compile(rf"(?:{NAME}\s*)+")
 _UNFINISHED = re.compile(r"\\(?:i{0,3}nt|oint|sum|prod|lim)(?![A-Za-z])")
 _CONGRUENCE = re.compile(
     r"(?P<name>[^=]+?)\s*\\equiv\s*(?P<residue>.+?)\s*\(?\s*"
@@ -96,16 +95,22 @@ def _same_labelled(relation: Reading, value: Reading, same: Same, *, is_gold: bo
     sides = relation.sides
     if all(map(_is_constant, sides)):
         return all_same(map(agrees, sides))
-    is_named = not is_gold and (
-        is_unfinished(sides[0].text) or _PRODUCT.fullmatch(sides[0].text) is not None
-    )
+    is_named = not is_gold and (is_unfinished(sides[0].text) or is_named_value(sides[0]))
     if is_named or is_label(sides[0]):
-        return all_same(map(agrees, sides[1:]))
+        formulas = [] if is_gold else [side for side in sides[1:-1] if _is_formula(side, value)]
+        return all_same(agrees(side) for side in sides[1:] if side not in formulas)
     if len(sides) == 2 and is_label(sides[1]):
         return agrees(sides[0])
     if value.is_value and all(side.is_value for side in sides):
         return False  # the bare right side of an equation
     return None if agrees(sides[-1]) else False
+
+
+def _is_formula(side: Reading, value: Reading) -> bool:
+    r"""Return whether a side has symbols that a value lacks: `A = \pi r^2 = 9\pi`."""
+    if side.tree is None or value.tree is None:
+        return False
+    return not free_symbols(side.tree) <= free_symbols(value.tree)
 
 
 def _is_constant(reading: Reading) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from ccpo_env.verifiers.math.normalize import letter_of, same_form, unwrapped
+from ccpo_env.verifiers.math.phrases import EMPTY, is_empty, same_property
 from ccpo_env.verifiers.math.quantity import same_number
 from ccpo_env.verifiers.math.ratios import same_ratio
 from ccpo_env.verifiers.math.reading import Reading
@@ -19,12 +20,6 @@ _QUALIFIED = re.compile(
 _SLIP = re.compile(r"\d+(?: +\d+)+|\d+\s*\\frac\s*(?:\{\d+\}|\d)\s*(?:\{\d+\}|\d)", re.ASCII)
 _MACRO = re.compile(r"\\([A-Za-z]+)")
 _RATE = re.compile(r"\\frac\s*\{\s*(?:d|\\partial)(?![A-Za-z])")
-_WORDS = {
-    "dne": "does not exist",
-    "empty set": "\\emptyset",
-    "the empty set": "\\emptyset",
-    "null set": "\\emptyset",
-}
 
 
 def same_single(answer: Reading, gold: Reading) -> bool | None:
@@ -86,15 +81,18 @@ def _is_malformed(text: str) -> bool:
 
 def _same_words(answer: Reading, gold: Reading) -> bool | None:
     """Compare words with words, and with other kinds of answers."""
-    forms = [unwrapped(r.text).casefold().strip() for r in (answer, gold)]
-    names = [_WORDS.get(form, form) for form in forms]
-    if names[0] == names[1]:
+    first, second = (unwrapped(reading.text).casefold().strip() for reading in (answer, gold))
+    if first == second:
         return True
+    if (equal := same_property(first, second)) is not None:
+        return equal
+    if EMPTY in (first, second):
+        other = gold if first == EMPTY else answer
+        if other.is_words:
+            return is_empty(first, second)
+        return False if other.is_value else None
     if answer.is_words and gold.is_words:
         return False
-    if "\\emptyset" in names:
-        other = gold if names[0] == "\\emptyset" else answer
-        return False if other.is_value or other.is_words else None
     other = gold if answer.is_words else answer
     if "\\ldots" in (answer.text, gold.text) or _SLIP.fullmatch(answer.text):
         return False
