@@ -31,7 +31,7 @@ _STOPS = (
     | _OVER
 )
 _TOKEN = re.compile(
-    r"\\[A-Za-z]+|!!|\d{1,3}(?:,\d{3})+(?![\d])(?:\.\d+)?|\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+|\S",
+    r"\\[A-Za-z]+|!!|[1-9]\d{0,2}(?:,\d{3})+(?![\d])(?:\.\d+)?|\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+|\S",
     re.ASCII,
 )
 _NUMERAL = re.compile(r"\.?\d", re.ASCII)
@@ -256,8 +256,8 @@ class _Parser:
 
     def _conjugate(self) -> Node:
         group = self._group()
-        if not group.symbols():
-            raise Unreadable  # a bar over a number has several meanings
+        if "i" not in group.symbols():
+            raise Unreadable  # a bar over a real number has several meanings
         return Node("conj", (group,))
 
     def _choice(self, name: str) -> Node:

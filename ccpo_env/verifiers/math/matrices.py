@@ -50,7 +50,8 @@ def _same_vector(answer: Reading, gold: Reading) -> bool | None:
     if matrix is None or "\\begin" in other.text:
         return None
     is_column = len(matrix.rows) > 1 and all(len(row) == 1 for row in matrix.rows)
-    if not is_column or other.parts.opened != "(" or len(other.items) != len(matrix.rows):
+    brackets = other.parts.opened + other.parts.closed
+    if not is_column or brackets != "()" or len(other.items) != len(matrix.rows):
         return False
     cells, items = _cells(matrix), other.items
     if matrix.scalar:

@@ -33,7 +33,7 @@ _MEMBER_OF_SET = re.compile(r"^[A-Za-z]\s*\\in\s*(?=\\\{)")
 _SETS = re.compile(r"\\\{[^{}]*\\\}(?:\s*\\cup\s*\\\{[^{}]*\\\})+")
 _JOINED_SETS = re.compile(r"\\\}\s*\\cup\s*\\\{")
 _SIGNS = re.compile(r"\\[pm][pm](?![A-Za-z])")
-_DIGIT_GROUPS = re.compile(r"(?<![\d.])\d{1,3}(?:,\d{3})+(?!\d)", re.ASCII)
+_DIGIT_GROUPS = re.compile(r"(?<![\d.])[1-9]\d{0,2}(?:,\d{3})+(?!\d)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)

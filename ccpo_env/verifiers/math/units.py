@@ -154,7 +154,7 @@ def _piece(match: re.Match[str]) -> str:
         top, bottom = (re.sub(_STYLE, "", match[side]).strip("{} ") for side in ("top", "bottom"))
         return f"{top}{match['top_power'] or ''}/{bottom}{match['bottom_power'] or ''}"
     if match["degree"]:
-        return "deg" + (match["scale"] or "")
+        return "deg" + (match["scale"] or "") + (match["power"] or "")
     sign = (match["percent"] or match["money"] or "").removeprefix("\\")
     name = match["words"] or match["bare"] or match["symbol"] or match["letter"] or sign
     return name + (match["power"] or "")
@@ -186,6 +186,7 @@ def _unit(text: str, *, has_money: bool) -> Unit | None:
 def _product(names: list[tuple[str, str | None]], *, is_inch: bool) -> Unit:
     """Return the product of the named units, each followed by its power."""
     powers: Counter[str] = Counter()
+    words: set[str] = set()
     sign, next_power, last = 1, 1, ""
     for name, power in names:
         lower = name.casefold()

@@ -11,6 +11,7 @@ from ccpo_env.verifiers.exact import extracted
 from ccpo_env.verifiers.extract import unboxed
 from ccpo_env.verifiers.math.bounds import within_bounds
 from ccpo_env.verifiers.math.languages import with_decimal_points
+from ccpo_env.verifiers.math.marks import has_other_marks
 from ccpo_env.verifiers.math.normalize import MAX_KEPT_CHARS, clean
 from ccpo_env.verifiers.math.reading import read, read_gold
 from ccpo_env.verifiers.math.relations import is_unfinished
@@ -133,6 +134,8 @@ def _decide(answer: str, gold: str) -> bool | None:
         equal = same_typed(reading, target)
         if equal is not None:
             return equal
+        if has_other_marks(reading.text, target.text):
+            return False
     is_long = len(answer) > MIN_LENGTH_LIMIT + MAX_LENGTH_RATIO * len(gold)
     is_cut = _closes_brackets(gold) and not _closes_brackets(answer)
     return False if is_long or is_cut or not within_bounds(answer) else None
