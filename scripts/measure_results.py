@@ -142,7 +142,7 @@ MEASURED = {
     "rare": Measured(
         "baselines.experiment",
         "--allocators shared counterfactual leave_one_out influence --num-seeds 10 "
-        "--token-budget 30000 --num-evaluations 12 --train.tasks arithmetic_rare",
+        "--token-budget 150000 --num-evaluations 20 --train.tasks arithmetic_rare",
         keep_experiment,
         12,
         BY_OPTIMIZER,

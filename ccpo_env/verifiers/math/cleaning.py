@@ -47,6 +47,9 @@ _PLAIN_SYNONYMS = {
     "lvert": "|",
     "rvert": "|",
     "vert": "|",
+    "lVert": "\\|",
+    "rVert": "\\|",
+    "Vert": "\\|",
     "mid": "|",
     "lt": "<",
     "gt": ">",
@@ -89,6 +92,13 @@ _STYLES = (
     r"|tiny|(?:script|footnote|normal)size|small|[lL]arge|LARGE|[hH]uge|nonumber|(?:math)?strut"
     r"|ensuremath|smash|hfill|hfil|centering|num"
 )
+_PARTS_OF_REALS = {
+    **dict.fromkeys(("+", ">0"), r"(0,\infty)"),
+    **dict.fromkeys(("-", "<0"), r"(-\infty,0)"),
+    **dict.fromkeys(("*", r"\neq0"), r"\mathbb{R}\setminus\{0\}"),
+    r"\geq0": r"[0,\infty)",
+    r"\leq0": r"(-\infty,0]",
+}
 CLEANING = Rules(
     rule(
         "\\begin",
@@ -139,6 +149,7 @@ CLEANING = Rules(
         " ",
     ),
     rule("\\", r"(?<!\\)\\(?=\s|$)", " "),
+    rule("\\not", _NOT + r"not\s*(?:=|\{\s*=\s*\})", r"\\neq "),
     rule("frac", _NOT + r"(?:[dtcsx]|nice|flat)frac(?![A-Za-z])", r"\\frac"),
     rule("binom", _NOT + r"[dt]binom(?![A-Za-z])", r"\\binom"),
     rule("choose", r"\{([^{}]*)\\choose(?![A-Za-z])([^{}]*)\}", r"\\binom{\1}{\2}"),
@@ -169,6 +180,12 @@ CLEANING = Rules(
         r"\\(?:R(?![A-Za-z])|mathbb\s*R(?![A-Za-z])|mathbf\s*\{R\}|Reals)",
         r"\\mathbb{R}",
     ),
+    rule("\\mathbb", r"\\mathbb\s*([A-Z])(?![A-Za-z])", r"\\mathbb{\1}"),
+    rule(
+        "\\mathbb{R}",
+        r"\\mathbb\{R\}\s*[_^]\s*(?:\{\s*([-+*]|(?:>|<|\\(?:n|[lg])eq)\s*0)\s*\}|([-+*]))",
+        lambda part: _PARTS_OF_REALS[(part[1] or part[2]).replace(" ", "")],
+    ),
     rule("'", r"(?<=\d)'(?=\d{3}(?!\d))"),
     rule("'", r"\^\s*(?:\{\s*('+)\s*\}|('))", r"\1\2"),
     rule(
@@ -187,6 +204,11 @@ CLEANING = Rules(
         r"\\text{\1}",
     ),
     rule("\\text", r"^\s*\\text\s*\{\s*(?!not\b|no\b)[a-z]+\s*\}\s*(?=\([^()]*,)"),
+    rule(
+        "onst",
+        r"(?<=[+-])\s*(?:\\(?:text|mathrm)\s*\{\s*)?[Cc]onst(?:ant|\.)?(?![A-Za-z])\s*\}?\.?",
+        " C",
+    ),
     rule("\\text", r"\\text\s*\{\s*\}", " "),
     rule("\\text", r"\\text\s*\{\s*([:,.%]|\\%)\s*\}", r"\1"),
     rule("to", r"(?<=\d)\s*(?:\\text\s*\{\s*to\s*\}|\bto\b)\s*(?=\d)", ":"),
@@ -199,6 +221,13 @@ CLEANING = Rules(
     rule("a.m p.m", r"\b([ap])\.\s*m\b\.?", r"\1m"),
     rule("cup cap", r"\\big(cup|cap)(?![A-Za-z])", r"\\\1"),
     rule("\\\\", r"(?:\\\\\s*)+$"),
+    rule(
+        ")",
+        r"(?<=[\d}%])\s*\(\s*(?:\\text\s*\{\s*)?"
+        r"(?!(?:mod|base|or|and|not|approx|approximately|inclusive|exclusive|rounded)\b)"
+        r"([A-Za-z]{2,}(?:[ -][A-Za-z]+){0,5})\s*\}?\s*\)\s*\}?\s*$",
+        r"\\text{ \1}",
+    ),
     # Text after a number is read as its unit; a second number must not be mistaken for one.
     rule("\\text", _NOT + r"text\s*\{([^{}0-9]*[0-9][^{}]*)\}", r" \1 "),
 )

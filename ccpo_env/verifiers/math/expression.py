@@ -31,7 +31,7 @@ _STOPS = (
     | _OVER
 )
 _TOKEN = re.compile(
-    r"\\[A-Za-z]+|!!|\d{1,3}(?:,\d{3})+(?![\d])(?:\.\d+)?|\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+|\S",
+    r"\\[A-Za-z]+|!!|[1-9]\d{0,2}(?:,\d{3})+(?![\d])(?:\.\d+)?|\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+|\S",
     re.ASCII,
 )
 _NUMERAL = re.compile(r"\.?\d", re.ASCII)
@@ -41,6 +41,9 @@ _ACCENTED = re.compile(r"\s*\{\s*(\\?[A-Za-z]+)\s*\}|\s*([A-Za-z])|\s*(\\[a-z]+)
 _DERIVATIVE = re.compile(
     r"\s*\{\s*(\\partial|d)\s*(?:\^\s*\{?(\d)\}?)?\s*(\\?[A-Za-z]\w*)\s*\}"
     r"\s*\{\s*\1\s*(\\?[A-Za-z])\s*(?:\^\s*\{?\2\}?)?\s*\}"
+)
+_RATE = re.compile(  # the operator: d/dx is no quotient
+    r"\s*\{\s*(\\partial|d)\s*(?:\^\s*\{?\d\}?)?\s*\}\s*\{\s*\1\s*\\?[A-Za-z]\s*(?:\^\s*\{?\d\}?)?\s*\}"
 )
 _DEGREES = re.compile(r"\s*\^\s*(?:\\circ(?![A-Za-z])|\{\s*\\circ\s*\})")
 _ZERO_ARGUMENT = re.compile(r"\s*\(\s*0\s*\)")
@@ -224,11 +227,8 @@ class _Parser:
     def _macro(self, name: str) -> Node:
         if name in GREEK:
             return self._symbol("\\" + name)
-        if name == "frac" and (rate := self._take(_DERIVATIVE)):
-            return Node("symbol", symbol=f"d{rate[2] or ''} {rate[3]}/{rate[1]} {rate[4]}")
         if name in ("frac", "binom"):
-            top, bottom = self._argument(), self._argument()
-            return Node("/" if name == "frac" else "binom", (top, bottom))
+            return self._quotient(name)
         if name == "sqrt":
             return self._root()
         if name == "log" and self._peek() == "_":
@@ -243,8 +243,22 @@ class _Parser:
         if accented:
             return self._accented(name, next(filter(None, accented.groups())))
         if name in ("overline", "bar"):
-            return Node("conj", (self._group(),))
+            return self._conjugate()
         raise Unreadable
+
+    def _quotient(self, name: str) -> Node:
+        if name == "frac" and (rate := self._take(_DERIVATIVE)):
+            return Node("symbol", symbol=f"d{rate[2] or ''} {rate[3]}/{rate[1]} {rate[4]}")
+        if name == "frac" and _RATE.match(self._text, self._at):
+            raise Unreadable
+        top, bottom = self._argument(), self._argument()
+        return Node("/" if name == "frac" else "binom", (top, bottom))
+
+    def _conjugate(self) -> Node:
+        group = self._group()
+        if "i" not in group.symbols():
+            raise Unreadable  # a bar over a real number has several meanings
+        return Node("conj", (group,))
 
     def _choice(self, name: str) -> Node:
         r"""Return a maximum, minimum or common divisor or multiple of numbers: `\\max(1, 2)`."""

@@ -53,7 +53,7 @@ def _same_vector(answer: Reading, gold: Reading) -> bool | None:
         return None
     is_column = len(matrix.rows) > 1 and all(len(row) == 1 for row in matrix.rows)
     items = tuple(labelled_values(other).values())
-    if not items and other.parts.opened == "(":
+    if not items and other.parts.opened + other.parts.closed == "()":
         items = other.items
     if not is_column or len(items) != len(matrix.rows):
         return False

@@ -6,7 +6,9 @@ import re
 from functools import lru_cache
 
 from ccpo_env.verifiers.math.cleaning import CLEANING
+from ccpo_env.verifiers.math.lead_ins import without_lead_in
 from ccpo_env.verifiers.math.notation import to_latex
+from ccpo_env.verifiers.math.phrases import phrase_as_latex
 from ccpo_env.verifiers.math.styles import without_styles
 from ccpo_env.verifiers.math.systems import without_systems
 
@@ -18,11 +20,12 @@ MAX_KEPT_CHARS = 256
 """Longest text in the cache, in characters."""
 
 _SPACE = re.compile(r"\s+")
-_DELIMITER = re.compile(r"(?<!\\)\$")
-_LEADING = re.compile(
-    r"\s*(?:\\(?:text|mathrm|textbf)\s*\{[^{}]*(?:\banswer(?: is)?|\bis|:)\s*\}|\\therefore"
-    r"|\\approx|\\implies|\\Rightarrow|\\sim|\\to(?![A-Za-z]))\s*(?=[^\s=.,])(?!:)"
+_WORDY = re.compile(
+    r"\b(?:no|not|none|all|any|every|each|reals?|empty|null|void|dne|exist|nonexistent|infinite"
+    r"|infinitely|positive|negative|undefined|sin|sem|pas|keine|aucune|nessuna)\b|[^\x00-\x7f]|\\mathbb",
+    re.IGNORECASE,
 )
+_DELIMITER = re.compile(r"(?<!\\)\$")
 _OUTER_MACRO = re.compile(
     r"(?:\\(?:text(?:bf|it|rm|sf|tt)?|math(?:rm|bf|it|sf|tt|normal)|[fm]?box|framebox|emph|underline))?\s*\{"
 )
@@ -44,9 +47,12 @@ def clean(text: str) -> str:
     text = _SPACE.sub(" ", text).strip().rstrip(" .,;")
     while (inner := _inner_group(text)) is not None:
         text = inner.strip().rstrip(" .,;")
-    if leading := _LEADING.match(text):
-        text = text[leading.end() :]
-    return _without_rounding(text) if "\\approx" in text else text
+    text = without_lead_in(text)
+    if "\\approx" in text:
+        text = _without_rounding(text)
+    if _WORDY.search(text) and (meaning := phrase_as_latex(unwrapped(text))) is not None:
+        return meaning
+    return text
 
 
 def _without_rounding(text: str) -> str:
@@ -97,7 +103,7 @@ _LETTERED = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _QUOTED = re.compile(r"[\"'`]+(.*?)[\"'`]*", re.DOTALL)
-_WORDS = re.compile(r"[A-Za-z ]{2,}")
+_WORDS = re.compile(r"(?:[^\W\d_]| ){2,}")
 _CHOICE = re.compile(r"[A-Ja-j]")
 
 
@@ -115,7 +121,7 @@ def written_form(cleaned: str, *, is_part: bool = False) -> str:
         cleaned: A cleaned text.
         is_part: Whether it is a part of an answer, where one letter is a symbol, not a choice.
     """
-    text = unwrapped(cleaned).replace("\\%", "%")
+    text = _SPACE.sub(" ", unwrapped(cleaned)).replace("\\%", "%")
     if quoted := _QUOTED.fullmatch(text):
         text = quoted[1]  # only a final apostrophe is a prime
     text = text.rstrip('"`').removesuffix(".")

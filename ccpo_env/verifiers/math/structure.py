@@ -35,7 +35,7 @@ _MEMBER_OF_SET = re.compile(
 _SETS = re.compile(r"\\\{[^{}]*\\\}(?:\s*\\cup\s*\\\{[^{}]*\\\})+")
 _JOINED_SETS = re.compile(r"\\\}\s*\\cup\s*\\\{")
 _SIGNS = re.compile(r"\\[pm][pm](?![A-Za-z])")
-_DIGIT_GROUPS = re.compile(r"(?<![\d.])\d{1,3}(?:,\d{3})+(?!\d)", re.ASCII)
+_DIGIT_GROUPS = re.compile(r"(?<![\d.])[1-9]\d{0,2}(?:,\d{3})+(?!\d)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,8 +173,8 @@ def read_matrix(text: str) -> Matrix | None:
     return Matrix(tuple(rows), match["scalar"].strip(), is_determinant)
 
 
-_SENTENCE = re.compile(r"[A-Za-z0-9 ,.'/?!\"-]+")
-_LONG_WORD = re.compile(r"[A-Za-z]{3}")
+_SENTENCE = re.compile(r"(?:[^\W_]|[ ,.'/?!\"-])+")
+_LONG_WORD = re.compile(r"[A-Za-z]{3}|[^\x00-\x7f\W\d_]")
 
 
 def is_sentence(text: str) -> bool:

@@ -41,6 +41,8 @@ VALUE_DIGITS = 30
 """Precision in digits at which two real numbers are compared,"""
 VALUE_TOLERANCE = 1e-12
 """and the relative tolerance."""
+RATIO_STARTS = (13, 29, 46)
+"""Numerators of the points where two relations must have one ratio."""
 
 
 def compare(gold: str, answer: str) -> tuple[str, str]:
@@ -63,7 +65,7 @@ def compare(gold: str, answer: str) -> tuple[str, str]:
         allow_set_relation_comp=True,
         timeout_seconds=NO_LIMIT,
     )
-    if is_equal and not _differ_in_value(golds[0], answers[0]):
+    if is_equal and not _differ(golds[0], answers[0]):
         return "correct", ""
     if all(isinstance(reading, str) for reading in golds):
         return (
@@ -85,6 +87,37 @@ def _read(text: str) -> list[Any]:
         parsing_timeout=NO_LIMIT,
     )
     return readings
+
+
+def _differ(first: object, second: object) -> bool:
+    from sympy.core.relational import Relational
+
+    if isinstance(first, Relational) and isinstance(second, Relational):
+        return _are_other_relations(first, second)
+    return _differ_in_value(first, second)
+
+
+def _are_other_relations(first: Any, second: Any) -> bool:
+    """Return whether the differences of the sides are no multiples of each other.
+
+    math-verify compares the sets of solutions, so all relations without any would be equal.
+    """
+    import sympy
+
+    try:
+        differences = [(relation.lhs - relation.rhs).doit() for relation in (first, second)]
+    except (TypeError, ValueError):  # no numbers
+        return True
+    names = sorted(set().union(*(each.free_symbols for each in differences)), key=str)
+    ratios = []
+    for start in RATIO_STARTS:
+        point = {name: sympy.Rational(start + 7 * index, 11) for index, name in enumerate(names)}
+        top, bottom = (each.subs(point).evalf(VALUE_DIGITS) for each in differences)
+        ratios.append((top / bottom).evalf(VALUE_DIGITS))
+    if not all(ratio.is_number and ratio.is_finite and ratio != 0 for ratio in ratios):
+        return True
+    is_multiple = all(abs(ratio / ratios[0] - 1) < VALUE_TOLERANCE for ratio in ratios)
+    return not is_multiple or (not names and abs(ratios[0] - 1) > VALUE_TOLERANCE)
 
 
 def _differ_in_value(first: object, second: object) -> bool:
