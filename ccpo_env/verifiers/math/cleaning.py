@@ -128,6 +128,12 @@ CLEANING = Rules(
     rule("\\\\", r"\\\\\s*\[[^\[\]]*\]", r"\\\\"),
     rule("\\hline", _NOT + r"hline(?![A-Za-z])"),
     rule("\\( \\) \\[ \\] \\!", _NOT + r"[()\[\]!]"),
+    rule(  # two equations side by side
+        "=",
+        rf"(=(?:(?!\\text|\\q?quad|\b(?:and|or)\b)[^=,;])*?[^=,;\s&\\])\s*(?:(?:{_NOT}(?:q?quad|[,;: ])|~)\s*)+(?=[A-Za-z](?:_\w)?\s*=)",
+        r"\1, ",
+    ),
+    rule("=", r"(=\s*-?[\d./]+)\s+(?=[A-Za-z]\s*=)", r"\1, "),
     # a letter set apart from the number before it is a unit
     rule(
         "\\, \\; \\: \\  \\quad ~",
@@ -198,6 +204,11 @@ CLEANING = Rules(
         r"\\text{\1}",
     ),
     rule("\\text", r"^\s*\\text\s*\{\s*(?!not\b|no\b)[a-z]+\s*\}\s*(?=\([^()]*,)"),
+    rule(
+        "onst",
+        r"(?<=[+-])\s*(?:\\(?:text|mathrm)\s*\{\s*)?[Cc]onst(?:ant|\.)?(?![A-Za-z])\s*\}?\.?",
+        " C",
+    ),
     rule("\\text", r"\\text\s*\{\s*\}", " "),
     rule("\\text", r"\\text\s*\{\s*([:,.%]|\\%)\s*\}", r"\1"),
     rule("to", r"(?<=\d)\s*(?:\\text\s*\{\s*to\s*\}|\bto\b)\s*(?=\d)", ":"),
@@ -210,6 +221,13 @@ CLEANING = Rules(
     rule("a.m p.m", r"\b([ap])\.\s*m\b\.?", r"\1m"),
     rule("cup cap", r"\\big(cup|cap)(?![A-Za-z])", r"\\\1"),
     rule("\\\\", r"(?:\\\\\s*)+$"),
+    rule(
+        ")",
+        r"(?<=[\d}%])\s*\(\s*(?:\\text\s*\{\s*)?"
+        r"(?!(?:mod|base|or|and|not|approx|approximately|inclusive|exclusive|rounded)\b)"
+        r"([A-Za-z]{2,}(?:[ -][A-Za-z]+){0,5})\s*\}?\s*\)\s*\}?\s*$",
+        r"\\text{ \1}",
+    ),
     # Text after a number is read as its unit; a second number must not be mistaken for one.
     rule("\\text", _NOT + r"text\s*\{([^{}0-9]*[0-9][^{}]*)\}", r" \1 "),
 )

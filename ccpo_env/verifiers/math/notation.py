@@ -37,8 +37,21 @@ def _dotted(decimal: re.Match[str]) -> str:
     return f"{decimal[1]}\\overline{{{first}{between}{last}}}"
 
 
+_MODULE = re.compile(r"(?<![A-Za-z.\\])(?:np|numpy|c?math|sympy|sp|torch|scipy)\.(?=[A-Za-z])")
+_PYTHON = {"asin": "arcsin", "acos": "arccos", "atan": "arctan"}
+
+
 _PLAIN = Rules(
     *JOINTS,
+    rule("asin acos atan", rf"{_WORD}(asin|acos|atan)(?=\s*\()", lambda name: _PYTHON[name[1]]),
+    rule("log10 log2", rf"{_WORD}log(10|2)(?=\s*\()", r"\\log_{\1}"),
+    rule("factorial", rf"{_WORD}factorial\s*\(([^()]*)\)", r"(\1)!"),
+    rule("Rational", rf"{_WORD}Rational\s*\(\s*(-?\d+)\s*,\s*(\d+)\s*\)", r"\\frac{\1}{\2}"),
+    rule(
+        "comb binomial", rf"{_WORD}(?:comb|binomial)\s*\(([^(),]*),([^(),]*)\)", r"\\binom{\1}{\2}"
+    ),
+    rule("abs", rf"{_WORD}abs\s*\(([^()]*)\)", r"|\1|"),
+    rule("array Matrix", rf"{_WORD}(?:array|Matrix)\s*\(\s*(\[.*\])\s*\)", r"\1"),
     rule("**", r"^\s*\*\*(.*)\*\*\s*$", r"\1"),
     rule(
         r"\dot",
@@ -88,6 +101,8 @@ def to_latex(text: str) -> str:
         text = from_html(text)
     if not text.isascii():
         text = from_languages(from_unicode(text))
+    if "." in text:
+        text = _MODULE.sub("", text)
     if "rt" in text and "(" in text:
         for _ in range(_MAX_NESTED_ROOTS):
             text, num_roots = _ROOT_OF_GROUP.subn(_root_of_group, text)

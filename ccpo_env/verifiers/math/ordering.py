@@ -25,7 +25,7 @@ _AMBIGUOUS = re.compile(
     r"[:|]|\\(?:vec|hat|bar|ldots|pm|mp|infty|equiv|emptyset|text\s*\{[^{}]*\b(?:or|and|not|except)\b)"
 )
 _WORD = re.compile(r"(?<![A-Za-z\\])[A-Za-z]{3}")
-_CONSTANT = re.compile(r"[CcKkDd](?:_.*)?")
+_CONSTANT = re.compile(r"[ABCcDdKk](?:_.*)?")
 
 
 def sort_values(answer: str) -> tuple[Fraction, ...]:

@@ -25,7 +25,7 @@ class Quantity:
     base: str
 
 
-_INTEGER = r"-?(?:\d{1,3}(?:,\d{3})+|\d+)"
+_INTEGER = r"-?(?:[1-9]\d{0,2}(?:,\d{3})+|\d+)"
 
 
 def _argument(name: str) -> str:
@@ -37,7 +37,7 @@ _NUMBER = re.compile(
     (?:
         (?P<whole>\d*)\s*\\frac{_argument("top")}{_argument("bottom")}
       | (?:(?P<units>\d+)\ )?(?P<over>\d+)\ ?/\ ?(?P<under>\d+)
-      | (?P<decimal>(?:\d{{1,3}}(?:,\d{{3}})+|\d{{1,3}}(?:\ \d{{3}})+|\d+)(?:\.\d*)?|\.\d+)
+      | (?P<decimal>(?:[1-9]\d{{0,2}}(?:,\d{{3}})+|\d{{1,3}}(?:\ \d{{3}})+|\d+)(?:\.\d*)?|\.\d+)
         (?:\ ?(?:\\(?:times|cdot)|[*x])\ ?10\ ?\^\ ?
            (?:[{{(](?P<power>[+-]?\d+)[)}}]|(?P<power_digit>\d))
          | [eE](?P<exponent>[+-]?\d+))?

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from ccpo_env.verifiers.math.integration import same_up_to_constants
 from ccpo_env.verifiers.math.normalize import letter_of, same_form, unwrapped
 from ccpo_env.verifiers.math.phrases import EMPTY, is_empty, same_property
 from ccpo_env.verifiers.math.quantity import same_number
@@ -76,6 +77,8 @@ def _same_value(answer: Reading, gold: Reading) -> bool | None:
     first, second = answer.tree, gold.tree
     if first is not None and second is not None:
         equal = same_value(first, second)
+        if not equal and same_up_to_constants(first, second):
+            return True
         is_nothing = equal is None and not has_value(first) and has_value(second)
         return False if is_nothing else equal
     if is_based:

@@ -154,7 +154,7 @@ def _piece(match: re.Match[str]) -> str:
         top, bottom = (re.sub(_STYLE, "", match[side]).strip("{} ") for side in ("top", "bottom"))
         return f"{top}{match['top_power'] or ''}/{bottom}{match['bottom_power'] or ''}"
     if match["degree"]:
-        return "deg" + (match["scale"] or "")
+        return "deg" + (match["scale"] or "") + (match["power"] or "")
     sign = (match["percent"] or match["money"] or "").removeprefix("\\")
     name = match["words"] or match["bare"] or match["symbol"] or match["letter"] or sign
     return name + (match["power"] or "")
