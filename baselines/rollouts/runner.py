@@ -12,7 +12,7 @@ import numpy as np
 
 from baselines.policies.base import Completion, Policy, Prompt, Sampling
 from baselines.rollouts.costs import CostTracker
-from baselines.rollouts.plan import turn_names
+from baselines.rollouts.plan import turn_names, turns_without
 from baselines.rollouts.rollout import Rollout, RolloutRequest
 from ccpo_env.conversation import NO_OUTCOME, Conversation, Outcome
 from ccpo_env.env import TeamAnswerEnv
@@ -23,11 +23,20 @@ from ccpo_env.wrapper import SnapshotWrapper
 
 @dataclass(slots=True)
 class _Episode:
-    """An episode in progress."""
+    """An episode in progress.
+
+    Args:
+        request: The request.
+        conversation: Its messages.
+        completions: The completion of each message; None for those that were given.
+        given: The message of each turn that is taken from another episode; None: it is sampled.
+        failure: Why there is no completion, which ends the episode.
+    """
 
     request: RolloutRequest
     conversation: Conversation
-    completions: tuple[Completion, ...] = ()
+    completions: tuple[Completion | None, ...]
+    given: tuple[str | None, ...] = ()
     failure: str | None = None
 
     @property
@@ -39,6 +48,15 @@ class _Episode:
     def is_running(self) -> bool:
         """Whether there are turns left."""
         return self.failure is None and self.conversation.verdict is None
+
+    def take_given(self) -> None:
+        """Take the turns whose messages are given, up to the next one that is sampled."""
+        while self.is_running and len(self.completions) < len(self.given):
+            text = self.given[len(self.completions)]
+            if text is None:
+                break
+            self.conversation = self.conversation.add_message(text)
+            self.completions = (*self.completions, None)
 
 
 _Starts: TypeAlias = dict[tuple[int, frozenset[str], tuple[str, ...]], Conversation]
@@ -134,8 +152,10 @@ class RolloutRunner:
         following: list[tuple[int, RolloutRequest]] = []  # with their indices in episodes
         for request in requests:
             if request.leader is None:
-                conversation = self._start(request, request.prefix, starts)
-                episodes += [_Episode(request, conversation) for _ in range(request.num_episodes)]
+                episodes += [
+                    self._start(request, request.prefix, starts)
+                    for _ in range(request.num_episodes)
+                ]
             else:
                 following += [(len(episodes) + k, request) for k in range(request.num_episodes)]
                 episodes += [None] * request.num_episodes
@@ -143,7 +163,10 @@ class RolloutRunner:
             following = self._start_followers(following, episodes, starts)
             turns: dict[tuple[int, Role], list[_Episode]] = {}
             for episode in episodes:
-                if episode is not None and episode.is_running:
+                if episode is None:
+                    continue
+                episode.take_given()
+                if episode.is_running:
                     place = self._env.possible_agents.index(episode.turn.speaker)
                     turns.setdefault((place, episode.turn.role), []).append(episode)
             if not turns:
@@ -153,16 +176,30 @@ class RolloutRunner:
         return [_rollout(episode) for episode in episodes if episode is not None]
 
     def _start(
-        self, request: RolloutRequest, prefix: tuple[str, ...], starts: _Starts
-    ) -> Conversation:
-        """Return the initial conversation, shared by episodes with equal starts."""
+        self,
+        request: RolloutRequest,
+        given: tuple[str | None, ...],
+        starts: _Starts,
+        failure: str | None = None,
+    ) -> _Episode:
+        """Return an episode at its start; the conversation is shared by those with equal starts.
+
+        Args:
+            request: The request.
+            given: The messages that are not sampled, by turn; None: it is.
+            starts: The conversations so far.
+            failure: Why a message of the leader is missing.
+        """
+        prefix = _up_to_none(given)
         key = (id(request.task), request.removed, prefix)
         conversation = starts.get(key)
         if conversation is None:
             conversation = starts[key] = self._env.conversation(
                 request.task, removed=request.removed, prefix=prefix
             )
-        return conversation
+        is_all = len(prefix) == len(given)
+        completions = (None,) * len(prefix)
+        return _Episode(request, conversation, completions, () if is_all else given, failure)
 
     def _start_followers(
         self,
@@ -170,22 +207,22 @@ class RolloutRunner:
         episodes: list[_Episode | None],
         starts: _Starts,
     ) -> list[tuple[int, RolloutRequest]]:
-        """Start the episodes whose leader has completed the shared turns; return the others."""
+        """Start the episodes whose leader has spoken in all turns kept; return the others."""
         waiting = []
         for place, request in following:
             assert request.leader is not None, "only followers are started later"
             leader = episodes[request.leader]
             assert leader is not None, "a leader must not follow another episode"
             messages = leader.conversation.messages
-            is_short = len(messages) < request.num_shared
+            is_short = len(messages) <= max(request.kept)
             if is_short and leader.failure is None:
                 waiting.append((place, request))
                 continue
-            prefix = tuple([message.text for message in messages[: request.num_shared]])
+            said = {turn: messages[turn].text for turn in request.kept if turn < len(messages)}
+            turns = turns_without(self.topology, request.removed)[: max(request.kept) + 1]
+            given = tuple([said.get(turn) for turn in turns])
             failure = leader.failure if is_short else None
-            episodes[place] = _Episode(
-                request, self._start(request, prefix, starts), failure=failure
-            )
+            episodes[place] = self._start(request, given, starts, failure)
         return waiting
 
     def _play_turn(
@@ -215,6 +252,16 @@ class RolloutRunner:
         costs.generate_s += sampled - started
         costs.verify_s += verified - sampled
         costs.environment_s += time.perf_counter() - verified + started - entered
+
+
+def _up_to_none(texts: Iterable[str | None]) -> tuple[str, ...]:
+    """Return the texts before the first None."""
+    first = []
+    for text in texts:
+        if text is None:
+            break
+        first.append(text)
+    return tuple(first)
 
 
 def next_prompt(conversation: Conversation, *, left_out: Collection[int] = ()) -> Prompt:
@@ -275,8 +322,6 @@ def _rollout(episode: _Episode) -> Rollout:
             "error", detail=f"a turn was left without a completion: {episode.failure}"
         )
     assert verdict is not None
-    num_given = len(conversation.messages) - len(episode.completions)
-    completions = (*[None] * num_given, *episode.completions)
     return Rollout(
-        episode.request, conversation.messages, completions, verdict, conversation.ballot
+        episode.request, conversation.messages, episode.completions, verdict, conversation.ballot
     )

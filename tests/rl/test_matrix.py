@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from itertools import product
@@ -155,6 +156,46 @@ def expect_two_steps(combination: tuple[str, str, str, str], tasks: Path, folder
 @pytest.mark.parametrize("combination", [tuple(pair) for pair in AllPairs(FACTORS)], ids="-".join)
 def test_every_pair_of_choices_trains(combination, tasks, tmp_path) -> None:
     expect_two_steps(combination, tasks, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("allocator", "topology", "optimizer"),
+    [
+        ("own_answer", "vote", "reinforce_pp"),
+        ("own_answer", "debate", "rae"),
+        ("influence", "think_think_solve", "reinforce_pp"),
+        ("influence", "debate", "rae"),
+    ],
+)
+def test_credit_of_single_rollouts_trains_groups_of_one(
+    allocator, topology, optimizer, tasks, tmp_path
+) -> None:
+    config = TrainConfig(
+        tasks=str(tasks),
+        allocator=allocator,
+        optimizer=optimizer,
+        **TOPOLOGIES[topology],
+        group_size=1,
+        tasks_per_step=6,
+        num_eval_tasks=1,
+        eval_every=0,
+        steps=2,
+        temperature=1.5,
+        max_tokens=12,
+    )
+    rows: list[dict[str, Any]] = []
+    trainer = Trainer(config, tmp_path)
+    run(trainer, on_step=rows.append)
+    groups = [json.loads(line) for line in (tmp_path / "rollouts.jsonl").open()]
+    credit = [group["credit"][0] for group in groups]
+    assert {len(group["rewards"]) for group in groups} == {1}
+    # Not the team reward: some agent has another credit than another one.
+    assert any(len(set(own)) > 1 for own in credit)
+    assert len(rows) == 2
+    for row in rows:
+        for role in ROLES[topology]:
+            assert math.isfinite(row[f"update/{role}/loss"])
+    assert any(row[f"update/{role}/grad_norm"] > 0 for row in rows for role in ROLES[topology])
 
 
 @pytest.mark.slow
