@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, TypeAlias
 
-from ccpo_env.clustering import call_verifier
 from ccpo_env.leaks import strip_answers
 from ccpo_env.prompts import chat_messages, problem_text, without_answer_request
 from ccpo_env.text import clip_middle, valid_unicode
 from ccpo_env.types import Message, PromptTemplate, Task, Topology, Turn, Verdict, Verifier
+from ccpo_env.verifiers.calling import call_verifier, verifier_of
 from ccpo_env.voting import Ballot, count_votes
 
 _stripped = lru_cache(maxsize=512)(strip_answers)
@@ -127,12 +127,13 @@ class Conversation:
         if len(self.messages) < len(opening.turns) - 1:
             return NO_OUTCOME
         rules, gold = opening.rules, opening.task.answer
+        verify = verifier_of(rules.verifier, opening.task)
         response, _ = rules.fit(text)
         if rules.is_vote:
             responses = [*(message.text for message in self.messages), response]
-            ballot = count_votes(responses, gold, rules.verifier)
+            ballot = count_votes(responses, gold, verify)
             return ballot.verdict(), ballot
-        return call_verifier(rules.verifier, response, gold), None
+        return call_verifier(verify, response, gold), None
 
     def add_message(self, text: str, outcome: Outcome | None = None) -> Conversation:
         """Return the conversation after a message of the current speaker.

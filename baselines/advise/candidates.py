@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from itertools import chain, product
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from baselines.advise.efficiency import Candidate
 from baselines.advise.expectation import advantages_of
 from baselines.advise.pilot_data import PilotData, batches, subsampled, task_gradients
 from baselines.common.types import FloatArray
-from baselines.credit import ALLOCATORS
+from baselines.credit import ALLOCATORS, read_allocator_args
 from baselines.credit.outcomes import GroupBatch
 from baselines.credit.registry import Allocator
 from baselines.credit.removals import stages
@@ -24,6 +25,10 @@ REFERENCE = "shared"
 """The allocator that every other is compared with."""
 PLAIN = "policy gradient"
 """Expectation of the gradient of the shared reward without any normalisation."""
+Arguments: TypeAlias = tuple[tuple[str, str], ...]
+"""Hyperparameters of an allocator by name, as texts."""
+ALTERNATIVES: Mapping[str, Sequence[Arguments]] = {"branch": ((("after", "last"),),)}
+"""Hyperparameters of an allocator that are compared besides its defaults."""
 _TOLERANCE = 1e-9
 
 
@@ -36,12 +41,19 @@ class Variant:
         optimizer: Name of the optimizer.
         group_size: Rollouts per task, G.
         num_samples: Replays or continuations of each kind, M; 0 for credit without any.
+        arguments: Hyperparameters of the allocator that differ from its defaults, with values.
     """
 
     allocator: str
     optimizer: str
     group_size: int
     num_samples: int = 0
+    arguments: Arguments = ()
+
+    @property
+    def credit(self) -> str:
+        """The allocator and its hyperparameters, as words."""
+        return " ".join((self.allocator, *chain.from_iterable(self.arguments)))
 
     @property
     def reference(self) -> Variant:
@@ -82,8 +94,9 @@ class Candidates:
                 if size < OPTIMIZERS[optimizer].min_group_size:
                     continue
                 for allocator in measured:
-                    for samples in self._sample_counts(ALLOCATORS[allocator]):
-                        variant = Variant(allocator, optimizer, size, samples)
+                    counts = self._sample_counts(ALLOCATORS[allocator])
+                    for arguments, samples in product(_arguments_of(allocator), counts):
+                        variant = Variant(allocator, optimizer, size, samples, arguments)
                         if self._accepts(variant):
                             yield variant
 
@@ -101,7 +114,7 @@ class Candidates:
         for part, credit in zip(self._parts(variant), self._allocated(variant), strict=True):
             found = advantages_of(
                 optimizer,
-                variant.allocator,
+                variant.credit,
                 credit,
                 self.data.num_tokens[:, part],
                 num_samples=variant.num_samples,
@@ -175,7 +188,8 @@ class Candidates:
                 times = size if entries[removed].ndim == 2 else 1
                 total = total + times * samples * data.removed_tokens[removed]
         if "branch_rewards" in needs:
-            for tokens in data.branch_tokens.values():
+            branches = list(data.branch_tokens.values())
+            for tokens in branches[-1:] if ("after", "last") in variant.arguments else branches:
                 total = total + size * samples * tokens
         if "ratings" in needs:
             total = total + size * data.rating_tokens
@@ -197,11 +211,7 @@ class Candidates:
         """Return the credit of each subsample, (N, G, T)."""
         key = replace(variant, optimizer="")
         if key not in self._credit:
-            allocator = ALLOCATORS[variant.allocator]
-            samples = variant.num_samples or self.data.num_samples
-            self._credit[key] = [
-                self._credit_of(allocator, part, samples) for part in self._parts(variant)
-            ]
+            self._credit[key] = [self._credit_of(variant, part) for part in self._parts(variant)]
         return self._credit[key]
 
     def _accepts(self, variant: Variant) -> bool:
@@ -212,11 +222,14 @@ class Candidates:
             return False
         return True
 
-    def _credit_of(self, allocator: Allocator, part: slice, samples: int) -> FloatArray:
+    def _credit_of(self, variant: Variant, part: slice) -> FloatArray:
+        allocator = ALLOCATORS[variant.allocator]
+        samples = variant.num_samples or self.data.num_samples
         arguments: dict[str, Any] = {"reads": self.data.reads}
         if allocator.new_state is not None:  # as after a first step with these tasks
             arguments["state"] = allocator.new_state().updated(self.data.outcomes)
         taken = {name: arguments[name] for name in arguments if name in allocator.inputs}
+        taken |= read_allocator_args(variant.allocator, dict(variant.arguments))
         credit = np.empty(self.data.num_tokens[:, part].shape)
         for where, batch in self._batches:
             credit[where] = allocator.credit(subsampled(batch, part, samples), **taken)
@@ -246,6 +259,11 @@ class Candidates:
         if not allocator.needs & {"removed_rewards", "branch_rewards"}:
             return [0]
         return list(dict.fromkeys((self.data.num_samples, 1)))
+
+
+def _arguments_of(allocator: str) -> Sequence[Arguments]:
+    """Return the hyperparameters of an allocator to compare, its defaults first."""
+    return ((), *ALTERNATIVES.get(allocator, ()))
 
 
 def _factors(values: FloatArray, shared: FloatArray) -> FloatArray | None:

@@ -29,20 +29,23 @@ class OwnBaseline:
             ("group"), or over its other rollouts ("others").
         later: Factor of the own reward in the credit of later turns, given the number of
             continuations M.
+        is_of_all: Whether all turns but the last are compared as the first one is.
     """
 
     first: Literal["none", "group", "others"] = "none"
     later: Callable[[int], float] = lambda _: 1.0
+    is_of_all: bool = False
 
 
 UNBIASED: Mapping[str, OwnBaseline] = {
     "shared": OwnBaseline(),
     "leave_one_out": OwnBaseline(),
     "branch": OwnBaseline("group"),
+    "branch after last": OwnBaseline("group", is_of_all=True),
     "c3": OwnBaseline("others"),
     "hierarchical_grpo": OwnBaseline("group", lambda samples: samples / (samples + 1.0)),
 }
-"""Allocators whose credit is unbiased with their default hyperparameters."""
+"""Allocators, with hyperparameters other than the defaults, whose credit is unbiased."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,7 +63,7 @@ class Advantages:
 
 def advantages_of(
     optimizer: PolicyOptimizer,
-    allocator: str,
+    name: str,
     credit: FloatArray,
     num_tokens: IntArray,
     *,
@@ -72,7 +75,7 @@ def advantages_of(
 
     Args:
         optimizer: The optimizer.
-        allocator: Name of the allocator.
+        name: The allocator, and those of its hyperparameters that are not the defaults.
         credit: Credit of each turn, shape (N, G, T).
         num_tokens: Completion tokens of each turn, shape (N, G, T).
         num_samples: Continuations after each turn, M.
@@ -88,11 +91,11 @@ def advantages_of(
         values[place] = advantage
     weights = token_weights(optimizer, num_tokens, max_tokens)
     is_plain = bool(np.ptp(weights) == 0.0) and len(kept) == len(credit)
-    is_known = allocator in UNBIASED and is_linear(optimizer, credit.shape[2])
+    is_known = name in UNBIASED and is_linear(optimizer, credit.shape[2])
     if not (is_plain and is_known):
         return Advantages(values * weights, is_unbiased=False)
     _, group_size, num_turns = credit.shape
-    factors = own_shares(optimizer, UNBIASED[allocator], group_size, num_turns, num_samples)
+    factors = own_shares(optimizer, UNBIASED[name], group_size, num_turns, num_samples)
     if optimizer.whitens:
         # Whitening divides by a standard deviation, after subtracting a mean with its own part.
         before = np.stack(replace(optimizer, whitens=False).advantage(shaped))
@@ -167,7 +170,8 @@ def own_shares(
         for credit in (first, np.eye(group_size))
     ]
     later = shares[1] * baseline.later(num_samples)
-    factors: FloatArray = np.array([shares[0], *[later] * (num_turns - 1)])
+    num_first = max(1, num_turns - 1) if baseline.is_of_all else 1
+    factors: FloatArray = np.array([*[shares[0]] * num_first, *[later] * (num_turns - num_first)])
     return factors
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from baselines.advise.advice import Advice, Row
+from baselines.advise.advice import Advice
 from baselines.advise.commands import in_lines, repeat_command, train_command
 from baselines.advise.missing import missing_rows
 from baselines.advise.pilot import Played
+from baselines.advise.rows import Row
 from baselines.advise.settings import AdviseConfig
 from baselines.advise.tables import all_rows_grid, grids, shown_rows
 from baselines.advise.wording import (
@@ -59,7 +60,7 @@ def _figures(advice: Advice) -> list[Plot]:
             f"{reference.group_size}, and with the most replays where they need any. 1 is the "
             f"shared reward: at 2 credit needs half of its tokens for the same signal-to-noise "
             f"ratio of the gradient, at ½ twice as many. 95 % intervals of each alone.",
-            [Dot(row.variant.allocator, _estimate(row)) for row in shown],
+            [Dot(row.variant.credit, _estimate(row)) for row in shown],
             xlabel="efficiency, logarithmic",
             spec=".2f",
             is_ratio=True,

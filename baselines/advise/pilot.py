@@ -9,7 +9,7 @@ from typing import TypeGuard
 
 import numpy as np
 
-from baselines.advise.efficiency import MIN_TASKS
+from baselines.advise.measurable import MIN_TASKS
 from baselines.advise.pilot_data import PilotData, Sketches
 from baselines.advise.settings import AdviseConfig
 from baselines.common.types import FloatArray, IntArray

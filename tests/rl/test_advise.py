@@ -19,9 +19,9 @@ from baselines.advise.efficiency import Efficiency, Information, Joint, Pilot
 from baselines.advise.pilot import Played
 from baselines.advise.pilot_data import PilotData
 from baselines.advise.settings import AdviseConfig
+from baselines.bench.credit.game_pilots import pilot_of
 from baselines.bench.credit.games.chain import make_chain
 from baselines.bench.credit.games.vote_game import make_vote
-from baselines.bench.credit.pilots import pilot_of
 from baselines.rollouts.team_env import TeamSettings
 
 TEAM: dict[str, Any] = {"topology": "vote", "num_voters": 5, "num_thinkers": 1}

@@ -26,9 +26,9 @@ from baselines.advise.pilot_data import (
     subsampled,
     task_gradients,
 )
+from baselines.bench.credit.game_pilots import pilot_of
 from baselines.bench.credit.games.chain import make_chain
 from baselines.bench.credit.games.vote_game import make_vote
-from baselines.bench.credit.pilots import pilot_of
 from baselines.credit import ALLOCATORS
 from baselines.credit.audit import audit
 from baselines.optimizers import OPTIMIZERS
