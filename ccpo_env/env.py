@@ -37,7 +37,7 @@ from ccpo_env.types import (
     Verdict,
     Verifier,
 )
-from ccpo_env.verifiers.registry import answer_form, resolve_verifier
+from ccpo_env.verifiers.registry import answer_form, resolve_verifier, start_early
 from ccpo_env.voting import Ballot
 
 DEFAULT_MAX_CHARS = 65_536
@@ -123,6 +123,7 @@ class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
         }
         self._stream_seed: int | None = None
         self._stream_index = 0
+        start_early(self._rules.verifier)
 
     def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> None:
         """Start an episode; see the class for the options.

@@ -13,7 +13,8 @@ from baselines.evaluate.human_play import PlayConfig, of_run
 from baselines.optimizers import OPTIMIZERS
 from baselines.rollouts.team_env import TEAMS, _of_default_size, team_env
 from baselines.train.command import read_config
-from baselines.train.config import TrainConfig, check_same_config
+from baselines.train.config import TrainConfig
+from baselines.train.resumed_config import check_same_config
 from ccpo_env.topologies.registry import TOPOLOGIES
 from ccpo_env.verifiers.registry import VERIFIERS
 

@@ -63,7 +63,7 @@ def credit_of(stage: CreditStage, groups, active=("thinker", "solver")):
 
 
 def plan_of(stage: CreditStage, active):
-    return stage.plan(active, np.random.default_rng(0))
+    return stage.planner.plan(active, np.random.default_rng(0))
 
 
 @pytest.mark.parametrize("optimizer", ["grpo", "reinforce_pp"])
@@ -391,7 +391,7 @@ def test_plan_of_many_agents_removes_the_stages_of_sampled_orders():
     plan = plan_of(stage, roles)
     assert plan.removals == stages(agents, plan.orders)
     assert not plan.skip_uniform_groups  # most of them keep messages
-    assert stage.plan(roles, np.random.default_rng(1)).orders != plan.orders
+    assert stage.planner.plan(roles, np.random.default_rng(1)).orders != plan.orders
     few = plan_of(stage_of(replace(SMALL, allocator="shapley", num_thinkers=5)), roles)
     assert (len(few.removals), few.orders) == (2**6 - 2, None)
 

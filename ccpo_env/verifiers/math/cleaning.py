@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ccpo_env.verifiers.math.rules import rule
+from ccpo_env.verifiers.math.rules import Rules, rule
 
 _NOT = r"(?<!\\)\\"  # a backslash that is not the second half of a row break
 _FUNCTIONS = (
@@ -46,6 +46,9 @@ _PLAIN_SYNONYMS = {
     "lvert": "|",
     "rvert": "|",
     "vert": "|",
+    "lVert": "\\|",
+    "rVert": "\\|",
+    "Vert": "\\|",
     "mid": "|",
     "lt": "<",
     "gt": ">",
@@ -81,7 +84,14 @@ _STYLES = (
     r"|tiny|(?:script|footnote|normal)size|small|[lL]arge|LARGE|[hH]uge|nonumber|(?:math)?strut"
     r"|ensuremath|smash|hfill|hfil|centering|num"
 )
-CLEANING = [
+_PARTS_OF_REALS = {
+    **dict.fromkeys(("+", ">0"), r"(0,\infty)"),
+    **dict.fromkeys(("-", "<0"), r"(-\infty,0)"),
+    **dict.fromkeys(("*", r"\neq0"), r"\mathbb{R}\setminus\{0\}"),
+    r"\geq0": r"[0,\infty)",
+    r"\leq0": r"(-\infty,0]",
+}
+CLEANING = Rules(
     rule(
         "\\begin",
         r"(?s)^\s*\\begin\s*\{(align|gather|equation|split|math)((?:ed|at)?)\*?\}"
@@ -116,12 +126,13 @@ CLEANING = [
         " ",
     ),
     rule("\\", r"(?<!\\)\\(?=\s|$)", " "),
+    rule("\\not", _NOT + r"not\s*(?:=|\{\s*=\s*\})", r"\\neq "),
     rule("frac", _NOT + r"(?:[dtcsx]|nice|flat)frac(?![A-Za-z])", r"\\frac"),
     rule("binom", _NOT + r"[dt]binom(?![A-Za-z])", r"\\binom"),
     rule("choose", r"\{([^{}]*)\\choose(?![A-Za-z])([^{}]*)\}", r"\\binom{\1}{\2}"),
     rule(
         "C_ C^",
-        r"(?:\{\s*\})?\s*[_^]\s*(?:\{\s*(\w+)\s*\}|(\w))\s*C\s*_\s*(?:\{\s*(\w+)\s*\}|(\w))",
+        r"(?:\{\s*\}\s*|(?<![\w)}])(?<![\w)}] ))[_^]\s*(?:\{\s*(\w+)\s*\}|(\w))\s*C\s*_\s*(?:\{\s*(\w+)\s*\}|(\w))",
         r"\\binom{\1\2}{\3\4}",
     ),
     rule(
@@ -145,6 +156,12 @@ CLEANING = [
         "\\R mathbb",
         r"\\(?:R(?![A-Za-z])|mathbb\s*R(?![A-Za-z])|mathbf\s*\{R\}|Reals)",
         r"\\mathbb{R}",
+    ),
+    rule("\\mathbb", r"\\mathbb\s*([A-Z])(?![A-Za-z])", r"\\mathbb{\1}"),
+    rule(
+        "\\mathbb{R}",
+        r"\\mathbb\{R\}\s*[_^]\s*(?:\{\s*([-+*]|(?:>|<|\\(?:n|[lg])eq)\s*0)\s*\}|([-+*]))",
+        lambda part: _PARTS_OF_REALS[(part[1] or part[2]).replace(" ", "")],
     ),
     rule("'", r"(?<=\d)'(?=\d{3}(?!\d))"),
     rule("'", r"\^\s*(?:\{\s*('+)\s*\}|('))", r"\1\2"),
@@ -178,5 +195,5 @@ CLEANING = [
     rule("\\\\", r"(?:\\\\\s*)+$"),
     # Text after a number is read as its unit; a second number must not be mistaken for one.
     rule("\\text", _NOT + r"text\s*\{([^{}0-9]*[0-9][^{}]*)\}", r" \1 "),
-]
+)
 """Rules for `rules.rewrite`, in order: later rules rely on earlier ones."""

@@ -22,6 +22,8 @@ def same_container(answer: Reading, gold: Reading, same: Same) -> bool | None:
         agree if they have the same parts in the same order; `[1, 2]` and `1, 2` do not.
     """
     first, second = answer.parts, gold.parts
+    if "\\emptyset" in (answer.text, gold.text):
+        return False  # a set of the empty set is not empty
     if _is_equation(answer) or _is_equation(gold):
         return _same_labelled_container(answer, gold, same)
     if first.is_unordered and second.is_unordered:
@@ -30,7 +32,8 @@ def same_container(answer: Reading, gold: Reading, same: Same) -> bool | None:
             return same_in_order(answer.items, gold.items, same)
         if not first.opened and all(map(_is_letter, (*answer.items, *gold.items))):
             return same_members(_choices(answer), _choices(gold), same)
-        return same_members(answer.items, gold.items, _same_kind_by(same))
+        is_set = bool(second.opened)
+        return same_members(answer.items, gold.items, _same_kind_by(same), is_set=is_set)
     if (equal := _same_labelled_point(answer, gold, same)) is not None:
         return equal
     if not first.is_unordered and not second.is_unordered and min(_sizes(answer, gold)) > 1:
@@ -77,11 +80,8 @@ def _same_labelled_container(answer: Reading, gold: Reading, same: Same) -> bool
         return same_in_order(values, gold.sides[1].items, same)
     if values := _values_in_order(gold, answer):
         return same_in_order(answer.sides[1].items, values, same)
-    for container, other in ((answer, gold), (gold, answer)):
-        is_choice = (
-            "\\pm" in container.text and "\\pm" not in other.text and len(container.items) > 1
-        )
-        if is_choice and is_relation(container.items[0]):
+    for container in (answer, gold):
+        if len(container.items) > 1 and all(map(is_relation, container.items)):
             pair = ((answer,), gold.items) if container is gold else (answer.items, (gold,))
             return same_members(pair[0], pair[1], same)
     return same_relation(answer, gold, same)

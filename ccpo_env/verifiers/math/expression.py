@@ -11,6 +11,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from functools import reduce
 
+from ccpo_env.verifiers.math.products import juxtaposed, may_follow
 from ccpo_env.verifiers.math.tree import Node, Unreadable, number
 from ccpo_env.verifiers.math.vocabulary import ACCENTS, CHOICES, FUNCTIONS, GREEK, INVERSES
 
@@ -41,6 +42,9 @@ _DERIVATIVE = re.compile(
     r"\s*\{\s*(\\partial|d)\s*(?:\^\s*\{?(\d)\}?)?\s*(\\?[A-Za-z]\w*)\s*\}"
     r"\s*\{\s*\1\s*(\\?[A-Za-z])\s*(?:\^\s*\{?\2\}?)?\s*\}"
 )
+_RATE = re.compile(  # the operator: d/dx is no quotient
+    r"\s*\{\s*(\\partial|d)\s*(?:\^\s*\{?\d\}?)?\s*\}\s*\{\s*\1\s*\\?[A-Za-z]\s*(?:\^\s*\{?\d\}?)?\s*\}"
+)
 _DEGREES = re.compile(r"\s*\^\s*(?:\\circ(?![A-Za-z])|\{\s*\\circ\s*\})")
 _ZERO_ARGUMENT = re.compile(r"\s*\(\s*0\s*\)")
 _CHOOSE = re.compile(r"\s*_\s*\{?\s*(\d+)\s*\}?\s*\^\s*(?:\{\s*(\d+)\s*\}|(\d))", re.ASCII)
@@ -55,7 +59,7 @@ def parse_expression(latex: str) -> Node | None:
 
 
 class _Parser:
-    r"""Recursive descent over the text, so that `\\frac12` and `x^12` can take one digit."""
+    r"""Recursive descent over the text, so that `\\frac12` can take one digit."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -109,10 +113,10 @@ class _Parser:
                 tree = Node("*" if token in _TIMES else "/", (tree, self._signed_power()))
             elif self._stops(token):
                 return tree
-            elif _NUMERAL.match(token) and not _follows_a_symbol(tree):
-                raise Unreadable  # "2 3" is a typing error, or more than one number
+            elif _NUMERAL.match(token) and not may_follow(tree, self._text, self._at):
+                raise Unreadable
             else:
-                tree = _juxtaposed(tree, self._power(), token)
+                tree = juxtaposed(tree, self._power(), token)
 
     def _stops(self, token: str) -> bool:
         return token in _STOPS or (token == "|" and self._num_bars > 0)
@@ -223,11 +227,8 @@ class _Parser:
     def _macro(self, name: str) -> Node:
         if name in GREEK:
             return self._symbol("\\" + name)
-        if name == "frac" and (rate := self._take(_DERIVATIVE)):
-            return Node("symbol", symbol=f"d{rate[2] or ''} {rate[3]}/{rate[1]} {rate[4]}")
         if name in ("frac", "binom"):
-            top, bottom = self._argument(), self._argument()
-            return Node("/" if name == "frac" else "binom", (top, bottom))
+            return self._quotient(name)
         if name == "sqrt":
             return self._root()
         if name == "log" and self._peek() == "_":
@@ -242,8 +243,22 @@ class _Parser:
         if accented:
             return self._accented(name, next(filter(None, accented.groups())))
         if name in ("overline", "bar"):
-            return Node("conj", (self._group(),))
+            return self._conjugate()
         raise Unreadable
+
+    def _quotient(self, name: str) -> Node:
+        if name == "frac" and (rate := self._take(_DERIVATIVE)):
+            return Node("symbol", symbol=f"d{rate[2] or ''} {rate[3]}/{rate[1]} {rate[4]}")
+        if name == "frac" and _RATE.match(self._text, self._at):
+            raise Unreadable
+        top, bottom = self._argument(), self._argument()
+        return Node("/" if name == "frac" else "binom", (top, bottom))
+
+    def _conjugate(self) -> Node:
+        group = self._group()
+        if not group.symbols():
+            raise Unreadable  # a bar over a number has several meanings
+        return Node("conj", (group,))
 
     def _choice(self, name: str) -> Node:
         r"""Return a maximum, minimum or common divisor or multiple of numbers: `\\max(1, 2)`."""
@@ -303,24 +318,3 @@ def _number(token: str) -> Node:
     if exponent and abs(int(exponent[1])) > MAX_POWER_OF_TEN:
         raise Unreadable
     return number(Fraction(token.rstrip(".") or "0"))
-
-
-def _follows_a_symbol(tree: Node) -> bool:
-    r"""Return whether a number may follow: `i3`, `\pi 2` and `5! 7!`, not `2 3`."""
-    return tree.name in ("!", "!!") or (tree.name == "symbol" and tree.symbol in ("i", "\\pi"))
-
-
-def _juxtaposed(left: Node, right: Node, token: str) -> Node:
-    r"""Return the product of two neighbours, or their sum if they form a mixed number."""
-    is_mixed = left.name == "number" and token == r"\frac" and _is_proper(right)
-    return Node("+" if is_mixed else "*", (left, right))
-
-
-def _is_proper(tree: Node) -> bool:
-    """Return whether a fraction can be the second part of a mixed number."""
-    if tree.name != "/" or any(arg.name != "number" for arg in tree.args):
-        return False
-    top, bottom = (arg.value for arg in tree.args)
-    if not 0 < top < bottom:
-        raise Unreadable  # "2\\frac{3}{2}" is a product or a typing error
-    return True

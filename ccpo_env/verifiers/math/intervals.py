@@ -50,9 +50,9 @@ class Region:
 
 def same_region(first: Region, second: Region) -> bool | None:
     """Return whether two sets are equal, or None if their ends could not be compared."""
-    names = {first.variable, second.variable}
-    if len(names) == 2 and all(len(name) == 1 for name in names):
-        return False
+    names = {name for name in (first.variable, second.variable) if "(" not in name} - {""}
+    if len(names) == 2:
+        return False  # f(x) may be called y, but x is not z
     if len(first.intervals) != len(second.intervals):
         return None if _is_symbolic(first) or _is_symbolic(second) else False
     pairs = list(zip(first.intervals, second.intervals, strict=True))

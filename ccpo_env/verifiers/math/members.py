@@ -28,8 +28,17 @@ def same_in_order(answers: Sequence[Reading], golds: Sequence[Reading], same: Sa
     return all_same(same(answer, gold) for answer, gold in zip(answers, golds, strict=True))
 
 
-def same_members(answers: Sequence[Reading], golds: Sequence[Reading], same: Same) -> bool | None:
-    """Return whether each item of either list is in the other one, in any order."""
+def same_members(
+    answers: Sequence[Reading], golds: Sequence[Reading], same: Same, *, is_set: bool = False
+) -> bool | None:
+    """Return whether each item of either list is in the other one, in any order.
+
+    Args:
+        answers: The items of the answer, which may repeat one.
+        golds: The items of the gold answer. One that is listed twice must be answered twice.
+        same: Compares two items.
+        is_set: Whether the gold answer is a set, where repeated items do not count.
+    """
     if max(len(answers), len(golds)) > MAX_PARTS:
         return False if len(answers) != len(golds) else None
     table: list[list[bool | None]] = []
@@ -41,9 +50,12 @@ def same_members(answers: Sequence[Reading], golds: Sequence[Reading], same: Sam
     if any(set(column) == {False} for column in columns):
         return False
     is_matched = all(True in line for line in (*table, *columns))
-    if is_matched and (len(answers) != len(golds) or _is_one_to_one(table)):
+    is_repeated = not is_set and any(row.count(True) > 1 for row in table)
+    if is_matched and not is_repeated and len(answers) != len(golds):
         return True
-    return None if any(None in line for line in table) else False
+    if is_matched and len(answers) == len(golds) and _is_one_to_one(table):
+        return True
+    return None if any(None in line for line in table) else is_matched and is_set
 
 
 def _is_one_to_one(table: Sequence[Sequence[bool | None]]) -> bool:

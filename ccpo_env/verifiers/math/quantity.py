@@ -8,6 +8,8 @@ from fractions import Fraction
 
 MAX_DIGITS = 256
 """Longest run of digits, and largest power of ten, that is parsed as a number."""
+MAX_BASE = 36
+"""Largest base of a number: ten digits and 26 letters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +87,16 @@ def parse_number(text: str) -> Quantity | None:
     base = (match["base_digit"] or match["base"] or "").strip()
     if base and not base.isdigit():
         base = str(spelled_number(base))
-    if value is None or base == "None":
+    if value is None or base == "None" or (base and not _is_base(base, match[0])):
         return None
     return Quantity(-value if match["sign"] == "-" else value, base)
+
+
+def _is_base(base: str, digits: str) -> bool:
+    """Return whether a number can have this base: 12_2 and 42_{43} are no numbers."""
+    numeral = digits.partition("_")[0]
+    is_possible = all(int(digit) < int(base) for digit in re.findall(r"\d", numeral))
+    return int(base) <= MAX_BASE and is_possible
 
 
 def _based_number(text: str) -> Quantity | None:

@@ -171,8 +171,8 @@ def read_matrix(text: str) -> Matrix | None:
     return Matrix(tuple(rows), match["scalar"].strip(), is_determinant)
 
 
-_SENTENCE = re.compile(r"[A-Za-z0-9 ,.'/?!\"-]+")
-_LONG_WORD = re.compile(r"[A-Za-z]{3}")
+_SENTENCE = re.compile(r"(?:[^\W_]|[ ,.'/?!\"-])+")
+_LONG_WORD = re.compile(r"[A-Za-z]{3}|[^\x00-\x7f\W\d_]")
 
 
 def is_sentence(text: str) -> bool:

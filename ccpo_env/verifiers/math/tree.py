@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -34,6 +35,17 @@ class Node:
     def has(self, name: str) -> bool:
         """Return whether the tree has a node of this name."""
         return self.name == name or any(arg.has(name) for arg in self.args)
+
+    def has_any(self, names: Set[str]) -> bool:
+        """Return whether the tree has a node of one of these names."""
+        return self.name in names or any(arg.has_any(names) for arg in self.args)
+
+    def numbers(self) -> Iterator[Fraction]:
+        """Yield the numbers in the tree."""
+        if self.name == "number":
+            yield self.value
+        for arg in self.args:
+            yield from arg.numbers()
 
 
 class Unreadable(Exception):

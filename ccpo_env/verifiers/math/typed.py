@@ -11,6 +11,7 @@ from ccpo_env.verifiers.math.containers import is_container, same_container
 from ccpo_env.verifiers.math.intervals import same_region
 from ccpo_env.verifiers.math.matrices import same_matrix
 from ccpo_env.verifiers.math.normalize import same_form
+from ccpo_env.verifiers.math.options import same_option
 from ccpo_env.verifiers.math.reading import Reading
 from ccpo_env.verifiers.math.relations import (
     is_congruence,
@@ -19,6 +20,7 @@ from ccpo_env.verifiers.math.relations import (
     same_relation,
 )
 from ccpo_env.verifiers.math.single import same_single
+from ccpo_env.verifiers.math.vectors import same_vectors
 
 
 def same_typed(answer: Reading, gold: Reading) -> bool | None:
@@ -27,7 +29,11 @@ def same_typed(answer: Reading, gold: Reading) -> bool | None:
         return True
     if not answer.text or not gold.text:
         return False
+    if (equal := same_option(answer, gold, same_typed)) is not None:
+        return equal
     if "\\equiv" in gold.text and (equal := same_congruence(answer, gold)) is not None:
+        return equal
+    if (equal := same_vectors(answer, gold)) is not None:
         return equal
     if answer.matrix or gold.matrix:
         return same_matrix(answer, gold, same_typed)

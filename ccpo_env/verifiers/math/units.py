@@ -235,13 +235,13 @@ def _unit(text: str) -> Unit | None:
 def _product(names: list[tuple[str, str | None]], *, is_inch: bool) -> Unit:
     """Return the product of the named units, each followed by its power."""
     powers: Counter[str] = Counter()
-    words: set[str] = set()
+    others: Counter[str] = Counter()
     sign, next_power, last = 1, 1, ""
     for name, power in names:
         lower = name.casefold()
         behind = int(power) if power else _POWERS[lower] if lower in _BEHIND else 0
         if behind and last:
-            powers[last] += sign * (behind - 1)
+            (powers if last in powers else others)[last] += sign * (behind - 1)
         elif lower in ("/", "per"):
             sign = -1
         elif lower in _POWERS:
@@ -251,8 +251,11 @@ def _product(names: list[tuple[str, str | None]], *, is_inch: bool) -> Unit:
                 powers[last] += sign * next_power * size
             next_power = 1
         elif not power and lower not in _GENERIC and lower != "-":
-            words.add(_singular(lower))
-    return Unit(frozenset((n, p) for n, p in powers.items() if p), frozenset(words))
+            last = _singular(lower)
+            others[last] = sign * next_power
+            next_power = 1
+    words = frozenset(n if p == 1 else f"{n}^{p}" for n, p in others.items())
+    return Unit(frozenset((n, p) for n, p in powers.items() if p), words)
 
 
 def _is_other(name: str) -> bool:
