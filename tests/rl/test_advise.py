@@ -205,7 +205,8 @@ def test_command_to_train_has_equal_tokens_per_step_and_only_flags_that_count(
 
 def test_command_to_train_names_the_hyperparameters_of_the_allocator(chain: Advice) -> None:
     best = Variant("branch", "grpo", 8, 2, (("after", "last"),))
-    config = AdviseConfig(policy="tiny")
+    team = {**TEAM, "topology": "think_solve"}
+    config = AdviseConfig(**team, verifier="math", num_debaters=2, num_rounds=2)
     line = commands.train_command(config, replace(chain, best=best))
     assert "--allocator branch --allocator-args after last --optimizer grpo" in line
     assert "--branch-samples 2" in line
@@ -358,6 +359,7 @@ def test_recorded_rollouts_of_a_run(tmp_path: Path) -> None:
         row
         for row in found["rows"]
         if (row["allocator"], row["group_size"], row["samples"]) == ("branch", 4, 2)
+        and not row["allocator_args"]
     ]
     assert 0.3 < branch["cost_share"] < 0.7
 
