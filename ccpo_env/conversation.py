@@ -173,7 +173,7 @@ class Conversation:
             message
             for place, message in enumerate(self.read[:turn_index])
             if message.agent in turn.reads and place not in left_out
-        ]
+        ] if turn_index else []
         instruction = opening.rules.prompts.instruction(turn.role, answers=answers)
         question = opening.question if answers else opening.question_of_others
         return instruction, problem_text(question, read)
