@@ -34,6 +34,7 @@ _OF_SOMETHING = re.compile(
     rf"{_OPERATOR}{_SUBSCRIPT}{_POWER}\s*(?:\({_INNER}\)|\[{_INNER}\])"
     rf"|(?:\\\||\|{{1,2}})\s*(?:{_ACCENT}|[A-Za-z]|\\(?:cap|cup|cdot|times|mathbf|vec|alpha|beta)|[ +-])+"
     rf"(?:\\\||\|{{1,2}}){_SUBSCRIPT}{_POWER}"
+    r"|\\(?:dim|deg|ker)\s*[A-Za-z]"
     r"|[A-Z]'?(?:\s*\\(?:cap|cup|setminus|times|triangle)(?![A-Za-z])\s*[A-Z]'?)+"
 )
 _UNKNOWNS = frozenset("xyz")
@@ -67,7 +68,9 @@ def _is_name(tree: Node) -> bool:
         return not is_unknown and power.name == "number" and _is_name(base)
     if tree.name == "+":
         second = tree.args[1]
-        return _is_name(tree.args[0]) and _is_name(second.args[0] if second.name == "neg" else second)
+        return _is_name(tree.args[0]) and _is_name(
+            second.args[0] if second.name == "neg" else second
+        )
     if tree.name in _TRIGONOMETRIC:
         return bool(free_symbols(tree))
     return tree.name in ("*", "/", "abs", "conj", "gcd", "lcm") and all(map(_is_name, tree.args))

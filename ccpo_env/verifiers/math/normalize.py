@@ -10,6 +10,7 @@ from ccpo_env.verifiers.math.lead_ins import without_lead_in
 from ccpo_env.verifiers.math.notation import to_latex
 from ccpo_env.verifiers.math.phrases import phrase_as_latex
 from ccpo_env.verifiers.math.styles import without_styles
+from ccpo_env.verifiers.math.systems import without_systems
 
 MAX_CHARS = 4096
 """Longest answer that is parsed, in characters; longer ones are compared as text."""
@@ -40,7 +41,7 @@ def clean(text: str) -> str:
     text = to_latex(text)
     text = CLEANING.rewrite(text)
     if "\\" in text:
-        text = without_styles(text)
+        text = without_systems(without_styles(text))
     if "$" in text:
         text = _without_delimiters(text)
     text = _SPACE.sub(" ", text).strip().rstrip(" .,;")
@@ -98,8 +99,8 @@ _BRACKETED_LETTER = re.compile(r"[(\[]([A-Za-z])[)\]]|([A-Za-z])[)\]:,]")
 # "(A) 42" and "B. Paris", not "(A) or (B)" and not the product "(A) + B"
 _LETTERED = re.compile(
     r"(?:(?:the )?(?:correct )?(?:option|choice|answer)(?: is)?:?)?\s*"
-    r"(?:\(([A-Z])\)|([A-Z])[).:]|(?<=[\w:] )([A-Z])$)"
-    r"(?:\s*(?!(?:or|and|not)\b)[\w\\-](?:(?!\([A-Z]\)|\s(?:or|and)\s).)*)?",
+    r"(?:\(([A-J])\)|([A-J])[).:]|(?<=[\w:] )([A-J])$)"
+    r"(?:\s*(?!(?:or|and|not)\b)[\w\\-](?:(?!\([A-J]\)|\s(?:or|and)\s).)*)?",
     re.IGNORECASE | re.DOTALL,
 )
 _QUOTED = re.compile(r"[\"'`]+(.*?)[\"'`]*", re.DOTALL)
