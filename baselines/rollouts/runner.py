@@ -190,7 +190,10 @@ class RolloutRunner:
             starts: The conversations so far.
             failure: Why a message of the leader is missing.
         """
+        # A conversation starts before its last turn, which `take_given` takes where all are given.
+        num_turns = len(turns_without(self.topology, request.removed))
         prefix = _up_to_none(given)
+        prefix = prefix[:-1] if len(prefix) == num_turns else prefix
         key = (id(request.task), request.removed, prefix)
         conversation = starts.get(key)
         if conversation is None:

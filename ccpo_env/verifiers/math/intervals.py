@@ -47,6 +47,12 @@ class Region:
     variable: str
     is_definite: bool
 
+    @property
+    def is_point(self) -> bool:
+        """Whether it is one closed interval of length 0, such as [2, 2]."""
+        ends = self.intervals[0] if len(self.intervals) == 1 else None
+        return ends is not None and ends.has_low and ends.has_high and bool(ends.low == ends.high)
+
 
 def same_region(first: Region, second: Region) -> bool | None:
     """Return whether two sets are equal, or None if their ends could not be compared."""

@@ -35,6 +35,7 @@ _OF_SOMETHING = re.compile(
     rf"{_OPERATOR}{_SUBSCRIPT}{_POWER}\s*(?:\({_INNER}\)|\[{_INNER}\])"
     rf"|(?:\\\||\|{{1,2}})\s*(?:{_ACCENT}|[A-Za-z]|\\(?:cap|cup|cdot|times|mathbf|vec|alpha|beta)|[ +-])+"
     rf"(?:\\\||\|{{1,2}}){_SUBSCRIPT}{_POWER}"
+    r"|\\(?:dim|deg|ker)\s*[A-Za-z]"
     r"|[A-Z]'?(?:\s*\\(?:cap|cup|setminus|times|triangle)(?![A-Za-z])\s*[A-Z]'?)+"
 )
 _UNKNOWNS = frozenset("xyz")

@@ -10,6 +10,7 @@ from ccpo_env.verifiers.math.lead_ins import without_lead_in
 from ccpo_env.verifiers.math.notation import to_latex
 from ccpo_env.verifiers.math.phrases import phrase_as_latex
 from ccpo_env.verifiers.math.styles import without_styles
+from ccpo_env.verifiers.math.systems import without_systems
 
 MAX_CHARS = 4096
 """Longest answer that is parsed, in characters; longer ones are compared as text."""
@@ -40,7 +41,7 @@ def clean(text: str) -> str:
     text = to_latex(text)
     text = CLEANING.rewrite(text)
     if "\\" in text:
-        text = without_styles(text)
+        text = without_systems(without_styles(text))
     if "$" in text:
         text = _without_delimiters(text)
     text = _SPACE.sub(" ", text).strip().rstrip(" .,;")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from ccpo_env.verifiers.math.integration import same_up_to_constants
 from ccpo_env.verifiers.math.normalize import letter_of, same_form, unwrapped
 from ccpo_env.verifiers.math.phrases import EMPTY, is_empty, same_property
 from ccpo_env.verifiers.math.quantity import same_number
@@ -35,8 +36,16 @@ def same_single(answer: Reading, gold: Reading) -> bool | None:
         return _same_infinity(answer, gold, infinite)
     if bool(_QUALIFIED.search(answer.text)) != bool(_QUALIFIED.search(gold.text)):
         return False
+    equal = _same_measure(answer, gold)
+    if equal is False and (answer.measure[1] or gold.measure[1]) and _are_same_trees(answer, gold):
+        return True  # `5 m` and `5m`: a symbol, not a unit
+    return equal
+
+
+def _same_measure(answer: Reading, gold: Reading) -> bool | None:
+    """Compare two values with or without units."""
     (value, unit), (target, gold_unit) = answer.measure, gold.measure
-    if not unit.agrees_with(gold_unit):
+    if not unit.agrees_with(gold_unit) or (gold_unit.is_symbol and not unit):
         return False
     if unit.is_percent != gold_unit.is_percent:
         return _same_percent(value, target) if unit.is_percent else _same_percent(target, value)
@@ -45,6 +54,11 @@ def same_single(answer: Reading, gold: Reading) -> bool | None:
     if (equal := same_ratio(value, target, is_time=bool(unit or gold_unit))) is not None:
         return equal
     return _same_value(value, target)
+
+
+def _are_same_trees(answer: Reading, gold: Reading) -> bool:
+    first, second = answer.tree, gold.tree
+    return first is not None and second is not None and same_value(first, second) is True
 
 
 def is_other_choice(answer: Reading, gold: Reading) -> bool:
@@ -63,6 +77,8 @@ def _same_value(answer: Reading, gold: Reading) -> bool | None:
     first, second = answer.tree, gold.tree
     if first is not None and second is not None:
         equal = same_value(first, second)
+        if not equal and same_up_to_constants(first, second):
+            return True
         is_nothing = equal is None and not has_value(first) and has_value(second)
         return False if is_nothing else equal
     if is_based:

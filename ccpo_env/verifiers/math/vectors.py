@@ -47,6 +47,14 @@ def same_vectors(answer: Reading, gold: Reading) -> bool | None:
     return all_same(same_value(a, b) for a, b in zip(first, second, strict=True))
 
 
+def is_sum_of_vectors(reading: Reading) -> bool:
+    """Return whether a reading is a sum of scaled vectors whose factors can be parsed."""
+    if "(" not in reading.text and "\\begin" not in reading.text:
+        return False
+    terms = _terms(reading.text)
+    return bool(terms) and _sum(terms) is not None
+
+
 def _is_plain(terms: list[_Term]) -> bool:
     """Return whether a vector has no factor; other comparisons know its brackets and labels."""
     return len(terms) == 1 and not terms[0].before and not terms[0].after
