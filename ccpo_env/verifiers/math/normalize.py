@@ -94,6 +94,7 @@ _WRAPPER = re.compile(
 )
 _LONE_TOKEN = re.compile(r"\{([A-Za-z0-9])\}")
 _IDLE_SPACE = re.compile(r"(?<![A-Za-z0-9])\s+|\s+(?![A-Za-z0-9])")
+_PLAIN_NUMBER = re.compile(r"-?\d+(?:\.\d+)?", re.ASCII)
 _BRACKETED_LETTER = re.compile(r"[(\[]([A-Za-z])[)\]]|([A-Za-z])[)\]:,]")
 # "(A) 42" and "B. Paris", not "(A) or (B)" and not the product "(A) + B"
 _LETTERED = re.compile(
@@ -156,6 +157,8 @@ def same_text(first: str, second: str) -> bool:
 
 def _cleaned(text: str) -> tuple[str, str]:
     """Return a cleaned text and its normal form."""
+    if _PLAIN_NUMBER.fullmatch(text):
+        return text, text
     cleaned = clean(text)
     return cleaned, written_form(cleaned)
 
@@ -167,6 +170,10 @@ def same_form(first: str, second: str, form: str, other: str) -> bool:
     """Return whether two cleaned answers have one form, or one is the letter of the other."""
     if form == other:
         return True
-    return (len(form) == 1 and letter_of(second) == form.casefold()) or (
-        len(other) == 1 and letter_of(first) == other.casefold()
+    return (_is_letter(form) and letter_of(second) == form.casefold()) or (
+        _is_letter(other) and letter_of(first) == other.casefold()
     )
+
+
+def _is_letter(form: str) -> bool:
+    return len(form) == 1 and form.isalpha()
