@@ -83,9 +83,16 @@ def agree_collections(answer: Thing, gold: Thing) -> bool:
         return same_any_order(answers, golds, is_set=bool(second))
     if ({first, second} == {"", "()"} or first == second) and same_order(answers, golds):
         return min(len(answers), len(golds)) > 1
+    if "\\{\\}" in (first, second) and first != second:
+        single = [each.parts[0] if is_single_set(each) else each for each in (answer, gold)]
+        return single != [answer, gold] and agree(*single)
     if answer.kind == "list" and gold.kind != "list":
         return same_any_order(answers, (gold,))
     return gold.kind == "list" and answer.kind != "list" and same_any_order((answer,), golds)
+
+
+def is_single_set(thing: Thing) -> bool:
+    return thing.mark == "\\{\\}" and len(thing.parts) == 1
 
 
 def opened(thing: Thing) -> str:

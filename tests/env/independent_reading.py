@@ -100,8 +100,17 @@ def read_brackets(text: str) -> Thing | None:
             parts = split(inner, "[,;]")[::2]
             if len(parts) > 1 or opened == "\\{":
                 return Thing("bracket", tuple(map(read, parts)), opened + closing[0])
-            return read(inner) if "begin" in text else None
+            return read(inner) if is_balanced(inner) else None
     return None
+
+
+def is_balanced(text: str) -> bool:
+    depth = 0
+    for bracket in BRACKET.findall(text):
+        depth += 1 if bracket in CLOSED else -1
+        if depth < 0:
+            return False
+    return depth == 0
 
 
 def unit_name(unit: re.Match[str]) -> str:
