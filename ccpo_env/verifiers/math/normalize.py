@@ -99,8 +99,8 @@ _BRACKETED_LETTER = re.compile(r"[(\[]([A-Za-z])[)\]]|([A-Za-z])[)\]:,]")
 # "(A) 42" and "B. Paris", not "(A) or (B)" and not the product "(A) + B"
 _LETTERED = re.compile(
     r"(?:(?:the )?(?:correct )?(?:option|choice|answer)(?: is)?:?)?\s*"
-    r"(?:\(([A-Z])\)|([A-Z])[).:]|(?<=[\w:] )([A-Z])$)"
-    r"(?:\s*(?!(?:or|and|not)\b)[\w\\-](?:(?!\([A-Z]\)|\s(?:or|and)\s).)*)?",
+    r"(?:\(([A-J])\)|([A-J])[).:]|(?<=[\w:] )([A-J])$)"
+    r"(?:\s*(?!(?:or|and|not)\b)[\w\\-](?:(?!\([A-J]\)|\s(?:or|and)\s).)*)?",
     re.IGNORECASE | re.DOTALL,
 )
 _QUOTED = re.compile(r"[\"'`]+(.*?)[\"'`]*", re.DOTALL)

@@ -209,7 +209,7 @@ def _product(names: list[tuple[str, str | None]], *, is_inch: bool) -> Unit:
             if next_power > 1 and is_unit:
                 powers[last] += sign * next_power
             elif last != _UNNAMED:
-                words.add(last)
+                words.add(last if sign > 0 else f"/{last}")
             next_power = 1
     return Unit(frozenset((n, p) for n, p in powers.items() if p), frozenset(words))
 
