@@ -7,7 +7,9 @@ only the answer may have a label, for example.
 
 from __future__ import annotations
 
+from ccpo_env.verifiers.math.basis import same_in_basis
 from ccpo_env.verifiers.math.containers import is_container, same_container
+from ccpo_env.verifiers.math.families import same_families
 from ccpo_env.verifiers.math.intervals import same_region
 from ccpo_env.verifiers.math.labels import is_label
 from ccpo_env.verifiers.math.matrices import same_matrix
@@ -21,6 +23,7 @@ from ccpo_env.verifiers.math.relations import (
     same_congruence,
     same_relation,
 )
+from ccpo_env.verifiers.math.series import same_series
 from ccpo_env.verifiers.math.single import same_single
 from ccpo_env.verifiers.math.vectors import is_sum_of_vectors, same_vectors
 
@@ -35,8 +38,9 @@ def same_typed(answer: Reading, gold: Reading) -> bool | None:
         return equal
     if "\\equiv" in gold.text and (equal := same_congruence(answer, gold)) is not None:
         return equal
-    if (equal := same_vectors(answer, gold)) is not None:
-        return equal
+    for same_notation in (same_in_basis, same_series, same_families, same_vectors):
+        if (equal := same_notation(answer, gold)) is not None:
+            return equal
     if answer.matrix or gold.matrix:
         return same_matrix(answer, gold, same_typed)
     if (equal := _same_region(answer, gold)) is not None:
