@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from baselines.advise.efficiency import Candidate
-from baselines.advise.expectation import advantages_of
+from baselines.advise.expectation import advantages_of, shares_of
 from baselines.advise.pilot_data import PilotData, batches, subsampled, task_gradients
 from baselines.common.types import FloatArray
 from baselines.credit import ALLOCATORS, read_allocator_args
@@ -107,17 +107,20 @@ class Candidates:
         """
         if variant in self._advantages:
             return self._advantages[variant]
-        optimizer = OPTIMIZERS[variant.optimizer].for_team(
-            speakers_of(self.data.outcomes[0]), self.data.roles
+        optimizer, parts, unbiased = self._optimizer(variant.optimizer), [], True
+        shares = shares_of(
+            optimizer,
+            variant.credit,
+            variant.group_size,
+            self.data.num_tokens.shape[2],
+            variant.num_samples,
         )
-        parts, unbiased = [], True
         for part, credit in zip(self._parts(variant), self._allocated(variant), strict=True):
             found = advantages_of(
                 optimizer,
-                variant.credit,
                 credit,
                 self.data.num_tokens[:, part],
-                num_samples=variant.num_samples,
+                shares=shares,
                 max_tokens=self.data.max_tokens,
                 is_kept=self._kept(variant, optimizer, part),
             )
@@ -207,12 +210,28 @@ class Candidates:
             slice(first, first + size) for first in range(0, self.data.group_size - size + 1, size)
         ]
 
+    def _optimizer(self, name: str) -> PolicyOptimizer:
+        return OPTIMIZERS[name].for_team(speakers_of(self.data.outcomes[0]), self.data.roles)
+
     def _allocated(self, variant: Variant) -> list[FloatArray]:
         """Return the credit of each subsample, (N, G, T)."""
         key = replace(variant, optimizer="")
         if key not in self._credit:
-            self._credit[key] = [self._credit_of(variant, part) for part in self._parts(variant)]
+            arguments, samples = self._arguments(variant), variant.num_samples
+            self._credit[key] = [
+                self._credit_of(variant, part, samples or self.data.num_samples, arguments)
+                for part in self._parts(variant)
+            ]
         return self._credit[key]
+
+    def _arguments(self, variant: Variant) -> dict[str, Any]:
+        """Return the keywords of the allocator."""
+        allocator = ALLOCATORS[variant.allocator]
+        known: dict[str, Any] = {"reads": self.data.reads}
+        if allocator.new_state is not None:  # as after a first step with these tasks
+            known["state"] = allocator.new_state().updated(self.data.outcomes)
+        taken = {name: known[name] for name in known if name in allocator.inputs}
+        return taken | read_allocator_args(variant.allocator, dict(variant.arguments))
 
     def _accepts(self, variant: Variant) -> bool:
         """Return whether the allocator accepts groups of this size; some refuse one rollout."""
@@ -222,17 +241,15 @@ class Candidates:
             return False
         return True
 
-    def _credit_of(self, variant: Variant, part: slice) -> FloatArray:
-        allocator = ALLOCATORS[variant.allocator]
-        samples = variant.num_samples or self.data.num_samples
-        arguments: dict[str, Any] = {"reads": self.data.reads}
-        if allocator.new_state is not None:  # as after a first step with these tasks
-            arguments["state"] = allocator.new_state().updated(self.data.outcomes)
-        taken = {name: arguments[name] for name in arguments if name in allocator.inputs}
-        taken |= read_allocator_args(variant.allocator, dict(variant.arguments))
+    def _credit_of(
+        self, variant: Variant, part: slice, samples: int, arguments: dict[str, Any]
+    ) -> FloatArray:
         credit = np.empty(self.data.num_tokens[:, part].shape)
         for where, batch in self._batches:
-            credit[where] = allocator.credit(subsampled(batch, part, samples), **taken)
+            found = ALLOCATORS[variant.allocator].credit(
+                subsampled(batch, part, samples), **arguments
+            )
+            credit[where] = found
         return credit
 
     def _kept(self, variant: Variant, optimizer: PolicyOptimizer, part: slice) -> list[bool]:

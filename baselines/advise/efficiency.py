@@ -29,7 +29,7 @@ from baselines.advise.measurable import (
     growth_for_signal,
     growth_for_tasks,
 )
-from baselines.advise.resamples import LogStatistic, Resamples, effective_tasks, log_of
+from baselines.advise.resamples import LogStatistic, Resamples, effective_tasks, log_of, widening
 from baselines.common.types import FloatArray
 
 NUM_RESAMPLES = 600
@@ -144,6 +144,7 @@ class Comparison:
     Args:
         log: Logarithm of its efficiency; NaN where it has none.
         log_error: Standard error of the logarithm.
+        widening: Factor of the width of its interval; see `resamples.widening`.
         t: Errors of the resamples in their own standard errors, shape (B,).
         num_tasks: Tasks of the pilot, N.
         growth: By how much the pilot must grow for a measurable efficiency; 0 if it has one.
@@ -152,6 +153,7 @@ class Comparison:
 
     log: float
     log_error: float
+    widening: float
     t: FloatArray
     num_tasks: int
     growth: float
@@ -220,30 +222,31 @@ class Pilot:
     def compare(self, own: Information, reference: Information) -> Comparison:
         """Return the comparison of a candidate with another one, on both sides in each resample.
 
-        A multiple of the reference has its noise whatever that is, so that few tasks are enough.
+        A multiple of the reference has its noise, whatever that is, and costs its tokens alone.
         """
-        is_alike = own.is_like(reference)
+        is_alike, is_multiple = own.is_like(reference), own.is_equal(reference)
         weakest = math.inf if is_alike else min(own.z, reference.z)
         log = reference.tokens.plus(own.tokens, -1.0)
-        effective = math.inf
-        if not own.is_equal(reference):
+        if not is_multiple:
             log = log.plus(reference.noise).plus(own.noise, -1.0)
-            effective = min(own.effective_tasks, reference.effective_tasks)
         if not is_alike:
             log = log.plus(own.projection, 2.0).plus(reference.projection, -2.0)
         errors = self._resamples.errors(log.influence)
         log_error = float(errors[0])
-        growth = max(growth_for_tasks(effective), growth_for_signal(weakest))
+        effective = min(own.effective_tasks, reference.effective_tasks)
+        few = growth_for_tasks(effective, is_multiple=is_multiple)
+        growth = max(few, growth_for_signal(weakest))
         return Comparison(
             log=float(log.value[0]),
             log_error=log_error,
+            widening=widening(log.influence[0]),
             t=studentised(log.value, errors),
             num_tasks=self.num_tasks,
             growth=growth or growth_for_error(log_error),
             points_away=not is_alike
             and own.z <= -MIN_SIGNAL_Z
             and reference.z >= MIN_SIGNAL_Z
-            and growth_for_tasks(effective) == 0.0,
+            and few == 0.0,
         )
 
     def efficiency(self, own: Information, comparison: Comparison) -> Efficiency:

@@ -63,11 +63,10 @@ class Advantages:
 
 def advantages_of(
     optimizer: PolicyOptimizer,
-    name: str,
     credit: FloatArray,
     num_tokens: IntArray,
     *,
-    num_samples: int,
+    shares: FloatArray | None,
     max_tokens: Sequence[int],
     is_kept: Sequence[bool],
 ) -> Advantages:
@@ -75,10 +74,9 @@ def advantages_of(
 
     Args:
         optimizer: The optimizer.
-        name: The allocator, and those of its hyperparameters that are not the defaults.
         credit: Credit of each turn, shape (N, G, T).
         num_tokens: Completion tokens of each turn, shape (N, G, T).
-        num_samples: Continuations after each turn, M.
+        shares: The factor of each turn from `shares_of`, (T,); None if there is none.
         max_tokens: Length limit of each turn.
         is_kept: Whether each group is trained on, (N,).
     """
@@ -91,11 +89,9 @@ def advantages_of(
         values[place] = advantage
     weights = token_weights(optimizer, num_tokens, max_tokens)
     is_plain = bool(np.ptp(weights) == 0.0) and len(kept) == len(credit)
-    is_known = name in UNBIASED and is_linear(optimizer, credit.shape[2])
-    if not (is_plain and is_known):
+    if shares is None or not is_plain:
         return Advantages(values * weights, is_unbiased=False)
-    _, group_size, num_turns = credit.shape
-    factors = own_shares(optimizer, UNBIASED[name], group_size, num_turns, num_samples)
+    factors = shares
     if optimizer.whitens:
         # Whitening divides by a standard deviation, after subtracting a mean with its own part.
         before = np.stack(replace(optimizer, whitens=False).advantage(shaped))
@@ -106,6 +102,23 @@ def advantages_of(
     if not (factors > 0.0).all():  # such as branch credit of one rollout, 0 in the first turn
         return Advantages(values, is_unbiased=False)
     return Advantages(values / factors, is_unbiased=True)
+
+
+def shares_of(
+    optimizer: PolicyOptimizer, name: str, group_size: int, num_turns: int, num_samples: int
+) -> FloatArray | None:
+    """Return `own_shares` of unbiased credit with a linear optimizer, (T,); None for others.
+
+    Args:
+        optimizer: The optimizer, for the team.
+        name: The allocator, and those of its hyperparameters that are not the defaults.
+        group_size: Rollouts per group, G.
+        num_turns: Turns T.
+        num_samples: Continuations after each turn, M.
+    """
+    if name not in UNBIASED or not is_linear(optimizer, num_turns):
+        return None
+    return own_shares(optimizer, UNBIASED[name], group_size, num_turns, num_samples)
 
 
 def token_weights(

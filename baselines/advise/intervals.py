@@ -52,6 +52,11 @@ class Tested(Protocol):
         ...
 
     @property
+    def widening(self) -> float:
+        """Factor of the width of its interval, for tasks of a kind that few are of."""
+        ...
+
+    @property
     def num_tasks(self) -> int:
         """Tasks N."""
         ...
@@ -83,9 +88,9 @@ def studentised(values: FloatArray, errors: FloatArray) -> FloatArray:
 def bootstrap_t(tested: Tested) -> tuple[float, float]:
     """Return the interval of a logarithm.
 
-    At each end the wider of the bootstrap-t and Student's interval: the bootstrap follows the skew
-    of the statistic, and of few tasks alone it is a little too narrow. NaN if too few resamples
-    have an error.
+    At each end the wider of the bootstrap-t and Student's interval, widened for tasks that were
+    seldom drawn: the bootstrap follows the skew of the statistic, and of few tasks alone it is a
+    little too narrow. NaN if too few resamples have an error.
     """
     if not tested.log_error >= ROUNDING:  # also NaN, of a statistic that is not positive
         return tested.log, tested.log
@@ -95,14 +100,15 @@ def bootstrap_t(tested: Tested) -> tuple[float, float]:
     student = float(scipy_stats().t.ppf(0.975, tested.num_tasks - 1))
     lowest, highest = np.quantile(t, (0.025, 0.975))
     low, high = max(student, float(highest)), max(student, -float(lowest))
-    return tested.log - low * tested.log_error, tested.log + high * tested.log_error
+    error = tested.log_error * tested.widening
+    return tested.log - low * error, tested.log + high * error
 
 
 def simultaneous(tested: Sequence[Tested], *, confidence: float = 0.95) -> list[Joint | None]:
     """Return efficiencies with joint intervals; one that is given twice counts once.
 
     All intervals hold the true values in a fraction of pilots of at least the confidence. The
-    factor of the standard errors is that quantile of the largest absolute error of all in
+    factor of the widened standard errors is that quantile of the largest absolute error of all in
     resamples, each in its own standard errors, and at least that of Student's intervals with
     Bonferroni's correction.
 
@@ -125,7 +131,7 @@ def simultaneous(tested: Sequence[Tested], *, confidence: float = 0.95) -> list[
 
 
 def _joint(own: Tested, factor: float) -> Joint | None:
-    distance = factor * own.log_error if own.log_error >= ROUNDING else 0.0
+    distance = factor * own.log_error * own.widening if own.log_error >= ROUNDING else 0.0
     if distance > MAX_LOG_DISTANCE:
         return None
     return Joint(math.exp(own.log), math.exp(own.log - distance), math.exp(own.log + distance))

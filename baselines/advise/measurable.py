@@ -19,6 +19,8 @@ MIN_TASKS = 8
 """Fewest tasks of a pilot."""
 MIN_EFFECTIVE_TASKS = 8.0
 """Fewest effective tasks of a noise: fewer hold nearly all of it, and so no error can be seen."""
+MIN_TASKS_OF_MULTIPLE = 3.0
+"""Fewest effective tasks of a multiple of the reference: in fewer, credit is one by chance."""
 STATED_EFFECTIVE_TASKS = 12.0
 """True effective tasks of a typical pilot at which a noise is stated to be measurable."""
 MIN_SHARE_FINITE = 0.5
@@ -32,11 +34,12 @@ def growth_for_signal(z: float) -> float:
     return 0.0 if z >= MIN_SIGNAL_Z else STATED_SIGNAL_Z / max(z, 0.25)
 
 
-def growth_for_tasks(effective_tasks: float) -> float:
+def growth_for_tasks(effective_tasks: float, *, is_multiple: bool) -> float:
     """Return the growth for a noise of so many effective tasks."""
-    if effective_tasks >= MIN_EFFECTIVE_TASKS:
+    least = MIN_TASKS_OF_MULTIPLE if is_multiple else MIN_EFFECTIVE_TASKS
+    if effective_tasks >= least:
         return 0.0
-    return min(NOTHING_SEEN, MIN_EFFECTIVE_TASKS / max(effective_tasks, 1e-9))
+    return min(NOTHING_SEEN, least / max(effective_tasks, 1e-9))
 
 
 def growth_for_error(log_error: float) -> float:

@@ -6,11 +6,16 @@ in the pilot and in each resample alike. Pure functions of products of gradients
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from baselines.common.types import FloatArray
+
+UNSEEN = 3.0
+"""Tasks like the most influential one that are counted as if they had been in the pilot: by the
+rule of three, the upper 95 % limit of the expected number of what was not seen at all."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,6 +97,22 @@ class Resamples:
     def error(self, influence: FloatArray) -> float:
         """Return the standard error in the pilot."""
         return float(self.errors(influence[:1])[0])
+
+
+def widening(influence: FloatArray) -> float:
+    """Return the factor of an interval for tasks of a kind that few of the pilot are of.
+
+    sqrt(1 + UNSEEN * max d^2 / sum d^2)
+
+    d are the influences of the tasks in the pilot, shape (N,). If a few tasks hold most of the
+    error, fewer of them could have been drawn than are expected, and then the estimate and its
+    error are both wrong. So UNSEEN more tasks like the most influential one are counted in the
+    error, as Agresti and Coull add to the counts of a proportion.
+    """
+    largest = np.abs(influence).max()
+    if not (largest > 0.0 and math.isfinite(largest)):
+        return 1.0
+    return math.sqrt(1.0 + UNSEEN / float(((influence / largest) ** 2).sum()))
 
 
 def log_of(product: FloatArray, influence: FloatArray) -> LogStatistic:

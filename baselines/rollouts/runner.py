@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import compress
 from typing import TypeAlias
 
@@ -12,52 +11,14 @@ import numpy as np
 
 from baselines.policies.base import Completion, Policy, Prompt, Sampling
 from baselines.rollouts.costs import CostTracker
+from baselines.rollouts.episode import Episode
 from baselines.rollouts.plan import turn_names, turns_without
 from baselines.rollouts.rollout import Rollout, RolloutRequest
 from ccpo_env.conversation import NO_OUTCOME, Conversation, Outcome
 from ccpo_env.env import TeamAnswerEnv
 from ccpo_env.prompts import chat_messages, plain_text
-from ccpo_env.types import Role, Task, Topology, Turn, Verdict, Verifier
+from ccpo_env.types import Role, Task, Topology, Verifier
 from ccpo_env.wrapper import SnapshotWrapper
-
-
-@dataclass(slots=True)
-class _Episode:
-    """An episode in progress.
-
-    Args:
-        request: The request.
-        conversation: Its messages.
-        completions: The completion of each message; None for those that were given.
-        given: The message of each turn that is taken from another episode; None: it is sampled.
-        failure: Why there is no completion, which ends the episode.
-    """
-
-    request: RolloutRequest
-    conversation: Conversation
-    completions: tuple[Completion | None, ...]
-    given: tuple[str | None, ...] = ()
-    failure: str | None = None
-
-    @property
-    def turn(self) -> Turn:
-        """The turn that is played next, while the episode runs."""
-        return self.conversation.opening.turns[len(self.conversation.messages)]
-
-    @property
-    def is_running(self) -> bool:
-        """Whether there are turns left."""
-        return self.failure is None and self.conversation.verdict is None
-
-    def take_given(self) -> None:
-        """Take the turns whose messages are given, up to the next one that is sampled."""
-        while self.is_running and len(self.completions) < len(self.given):
-            text = self.given[len(self.completions)]
-            if text is None:
-                break
-            self.conversation = self.conversation.add_message(text)
-            self.completions = (*self.completions, None)
-
 
 _Starts: TypeAlias = dict[tuple[int, frozenset[str], tuple[str, ...]], Conversation]
 """Initial conversations, by the identity of the task, the removed agents and the prefix."""
@@ -148,7 +109,7 @@ class RolloutRunner:
         """
         costs = costs if costs is not None else CostTracker()
         starts: _Starts = {}
-        episodes: list[_Episode | None] = []
+        episodes: list[Episode | None] = []
         following: list[tuple[int, RolloutRequest]] = []  # with their indices in episodes
         for request in requests:
             if request.leader is None:
@@ -161,7 +122,7 @@ class RolloutRunner:
                 episodes += [None] * request.num_episodes
         while True:
             following = self._start_followers(following, episodes, starts)
-            turns: dict[tuple[int, Role], list[_Episode]] = {}
+            turns: dict[tuple[int, Role], list[Episode]] = {}
             for episode in episodes:
                 if episode is None:
                     continue
@@ -173,7 +134,7 @@ class RolloutRunner:
                 break
             place, role = min(turns, key=lambda own: (own[0], self.topology.roles.index(own[1])))
             self._play_turn(role, turns[place, role], rng, costs)
-        return [_rollout(episode) for episode in episodes if episode is not None]
+        return [episode.rollout() for episode in episodes if episode is not None]
 
     def _start(
         self,
@@ -181,7 +142,7 @@ class RolloutRunner:
         given: tuple[str | None, ...],
         starts: _Starts,
         failure: str | None = None,
-    ) -> _Episode:
+    ) -> Episode:
         """Return an episode at its start; the conversation is shared by those with equal starts.
 
         Args:
@@ -190,7 +151,10 @@ class RolloutRunner:
             starts: The conversations so far.
             failure: Why a message of the leader is missing.
         """
+        # A conversation starts before its last turn, which `take_given` takes where all are given.
+        num_turns = len(turns_without(self.topology, request.removed))
         prefix = _up_to_none(given)
+        prefix = prefix[:-1] if len(prefix) == num_turns else prefix
         key = (id(request.task), request.removed, prefix)
         conversation = starts.get(key)
         if conversation is None:
@@ -199,12 +163,12 @@ class RolloutRunner:
             )
         is_all = len(prefix) == len(given)
         completions = (None,) * len(prefix)
-        return _Episode(request, conversation, completions, () if is_all else given, failure)
+        return Episode(request, conversation, completions, () if is_all else given, failure)
 
     def _start_followers(
         self,
         following: Sequence[tuple[int, RolloutRequest]],
-        episodes: list[_Episode | None],
+        episodes: list[Episode | None],
         starts: _Starts,
     ) -> list[tuple[int, RolloutRequest]]:
         """Start the episodes whose leader has spoken in all turns kept; return the others."""
@@ -228,7 +192,7 @@ class RolloutRunner:
     def _play_turn(
         self,
         role: Role,
-        episodes: Sequence[_Episode],
+        episodes: Sequence[Episode],
         rng: np.random.Generator,
         costs: CostTracker,
     ) -> None:
@@ -276,7 +240,7 @@ def next_prompt(conversation: Conversation, *, left_out: Collection[int] = ()) -
 
 
 def _advance(
-    episodes: Sequence[_Episode],
+    episodes: Sequence[Episode],
     completions: Sequence[Completion],
     outcomes: Sequence[Outcome],
 ) -> None:
@@ -296,7 +260,7 @@ def _advance(
 
 
 def _count(
-    episodes: Sequence[_Episode], completions: Sequence[Completion], costs: CostTracker
+    episodes: Sequence[Episode], completions: Sequence[Completion], costs: CostTracker
 ) -> None:
     """Add the cost of a turn, by purpose."""
     purposes = [episode.request.purpose for episode in episodes]
@@ -312,16 +276,3 @@ def _count(
                 [episode.conversation.verdict is not None for episode in compress(episodes, is_own)]
             ),
         )
-
-
-def _rollout(episode: _Episode) -> Rollout:
-    conversation = episode.conversation
-    verdict = conversation.verdict
-    if episode.failure is not None:
-        verdict = Verdict(
-            "error", detail=f"a turn was left without a completion: {episode.failure}"
-        )
-    assert verdict is not None
-    return Rollout(
-        episode.request, conversation.messages, episode.completions, verdict, conversation.ballot
-    )

@@ -10,20 +10,20 @@ import numpy as np
 
 from baselines.common.types import FloatArray
 from baselines.credit import ALLOCATORS, GroupOutcomes, read_allocator_args, shared_credit
+from baselines.credit.outcomes import Measurement
 from baselines.optimizers import PolicyOptimizer
 from baselines.policies.base import Policy
-from baselines.rollouts.categories import find_categorize, with_categories
+from baselines.rollouts.categories import find_categorize
 from baselines.rollouts.costs import CostTracker
 from baselines.rollouts.groups import Group, play_groups
-from baselines.rollouts.own_answers import with_own_rewards
 from baselines.rollouts.plan import reads_of
-from baselines.rollouts.ratings import with_ratings
 from baselines.rollouts.removed_cache import RemovedCache
 from baselines.rollouts.runner import RolloutRunner
 from baselines.train.config import TrainConfig
 from baselines.train.credit_trial import try_credit
 from baselines.train.critic.critic import Critic
-from baselines.train.influence import expect_scorers, with_influence
+from baselines.train.influence import expect_scorers
+from baselines.train.measurements import with_measurements
 from baselines.train.planner import Planner, speakers_in
 from ccpo_env.types import Role, Task
 
@@ -75,7 +75,8 @@ class CreditStage:
             read_by = runner.policies if readers is None else readers
             turns = runner.role_of
             self.critic = Critic([read_by[role] for role in turns.values()], tuple(turns))
-        self._scores_influence = config.measure_influence or "influence" in self._allocator.needs
+        influence: set[Measurement] = {"influence"} if config.measure_influence else set()
+        self._measured = self._allocator.needs | influence
         self._cache: RemovedCache | None = None
         if config.removed_cache_decay:
             self._cache = RemovedCache(config.removed_cache_decay, self._roles_without)
@@ -94,7 +95,7 @@ class CreditStage:
             plan=self.planner.plan(runner.topology.roles, np.random.default_rng(0)),
             arguments=arguments,
         )
-        if self._scores_influence:
+        if "influence" in self._measured:
             expect_scorers(runner)
 
     @property
@@ -113,18 +114,16 @@ class CreditStage:
         """Play one group per task, with the rollouts that credit of the active roles needs."""
         plan = self.planner.plan(active, rng)
         groups = play_groups(self._runner, tasks, plan, rng=rng, costs=costs, cache=self._cache)
-        runner = self._runner
-        if plan.rate:
-            groups = with_ratings(groups, runner, rng=rng, costs=costs)
-        if "own_rewards" in self._allocator.needs:
-            groups = with_own_rewards(groups, runner.topology, runner.verifier, costs=costs)
-        if self._scores_influence:
-            size = self._config.micro_batch_tokens
-            groups = with_influence(groups, runner, micro_batch_tokens=size, costs=costs)
-        groups = self.critic.read(groups, costs) if self.critic else groups
-        if self._categorize is None:
-            return groups
-        return with_categories(groups, runner.verifier, self._categorize, costs=costs)
+        groups = with_measurements(
+            groups,
+            self._runner,
+            self._measured,
+            categorize=self._categorize,
+            micro_batch_tokens=self._config.micro_batch_tokens,
+            rng=rng,
+            costs=costs,
+        )
+        return self.critic.read(groups, costs) if self.critic else groups
 
     def is_usable(self, group: Group) -> bool:
         """Return whether enough rollouts of a group were measured to allocate credit."""

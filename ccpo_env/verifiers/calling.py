@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from ccpo_env.types import Task, TaskVerifier, Verdict, Verifier
 
 
 def verifier_of(verifier: Verifier, task: Task) -> Verifier:
     """Return a verifier for the answers to one task; most verifiers are the same for all tasks."""
-    return verifier.for_task(task) if isinstance(verifier, TaskVerifier) else verifier
+    return verifier.for_task(task) if _reads_tasks(type(verifier)) else verifier  # type: ignore[attr-defined]
+
+
+@lru_cache(maxsize=64)
+def _reads_tasks(kind: type) -> bool:
+    """Return whether verifiers of a class are for one task each: a slow question of a protocol."""
+    return issubclass(kind, TaskVerifier)
 
 
 def call_verifier(verify: Verifier, response: str, answer: str) -> Verdict:

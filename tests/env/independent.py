@@ -55,7 +55,9 @@ class Thing:
 
 def tidy(text: str) -> str:
     """Remove what has no meaning."""
-    text = re.sub(r"\\(?:left|right|displaystyle|,|;|!|:|quad|\s)(?![A-Za-z])|\$|~", " ", text)
+    text = re.sub(
+        r"\\(?:left|right|displaystyle|,|;|!|:|quad|\s)(?![A-Za-z])|(?<!\\)\$|~", " ", text
+    )
     text = re.sub(r"\\[dt]frac", r"\\frac", text)
     text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))(?=[\d,.]*$)", "", text.strip().rstrip("."))
     return re.sub(r"\s+", " ", text).strip()
@@ -77,11 +79,15 @@ def split(text: str, separators: str) -> list[str]:
 def read(text: str) -> Thing:
     """Read an answer."""
     text = tidy(text)
+    if text.startswith(("(", "[")) and (unit := UNIT.search(text)):
+        return Thing("measure", (read(text[: unit.start()]),), unit_name(unit))
     matrix = re.fullmatch(r"\\begin\{([pb])matrix\}(.*)\\end\{\1matrix\}", text)
     if matrix:
         rows = [[read(cell) for cell in row.split("&")] for row in matrix[2].split("\\\\")]
         return Thing("matrix", tuple(map(tuple, rows)))
     items = split(text, r"[,;]|\\text\{ ?(?:and|or) ?\}")[::2]
+    if "\\pm" in text and len(items) == 1:
+        return Thing("list", tuple(read(text.replace("\\pm", sign)) for sign in "+-"))
     if len(items) > 1:
         return Thing("list", tuple(read(item) for item in items))
     sides = split(text, r"<|>|\\leq?(?![A-Za-z])|\\geq?(?![A-Za-z])|=")
@@ -93,15 +99,22 @@ def read(text: str) -> Thing:
         if text.startswith(opened) and (closing := BRACKET.findall(text)[-1:]):
             inner = text[len(opened) : -len(closing[0])]
             parts = split(inner, "[,;]")[::2]
-            if text.endswith(closing[0]) and (len(parts) > 1 or opened == "\\{"):
+            if text.endswith(closing[0]) and len(parts) == 1 and opened in ("(", "["):
+                break  # brackets around one thing
+            if text.endswith(closing[0]):
                 return Thing("bracket", tuple(map(read, parts)), opened + closing[0])
+    around = re.fullmatch(r"[(\[](.*)[)\]]", text)
+    if around and ("&" in text or "begin" in text):
+        return read(around[1])
     return read_value(text)
+
+
+def unit_name(unit: re.Match[str]) -> str:
+    return (unit[1] or unit[3]).strip() + (unit[2] or "")
 
 
 def read_value(text: str) -> Thing:
     """Read a number or an expression, with its unit, or words."""
-    if len(parts := text.split(":")) > 1:
-        return Thing("ratio", tuple(map(read_value, parts)))
     words = re.fullmatch(r"\\text\s*\{([^{}]*)\}|([A-Za-z ]{3,})", text)
     if words:
         return Thing("words", mark=(words[1] or words[2] or "").strip().casefold())
@@ -109,8 +122,10 @@ def read_value(text: str) -> Thing:
         return Thing("measure", (read_value(text[2:]),), "$")
     unit = UNIT.search(text)
     if unit and unit.start():
-        name = (unit[1] or unit[3]).strip() + (unit[2] or "")
-        return Thing("measure", (read_value(text[: unit.start()].strip()),), name)
+        value = read_value(text[: unit.start()].strip())
+        return Thing("measure", (value,), unit_name(unit))
+    if len(parts := text.split(":")) > 1:
+        return Thing("ratio", tuple(map(read_value, parts)))
     base = re.fullmatch(r"(\d+)_\{?(\d+)\}?", text)
     if base:
         return Thing("based", mark=f"{base[1]}_{base[2]}")
@@ -165,7 +180,7 @@ class Expression:
             elif whole and self.tokens[self.at] == "\\frac" and value.is_Integer:
                 part = self.power()  # a mixed number, unless the fraction is not a proper number
                 value = value + part if part.is_Rational else value * part
-            elif self.tokens[self.at][0] in "0123456789.":
+            elif self.tokens[self.at][0] in "0123456789." and self.tokens[self.at - 1] != "i":
                 raise Unknown
             else:
                 value = value * self.power()
@@ -259,10 +274,19 @@ def agree(answer: Thing, gold: Thing) -> bool:
     if answer == gold:
         return True
     pair = (answer.kind, gold.kind)
+    if "list" in pair:
+        return agree_collections(answer, gold)
+    for relation, other in ((answer, gold), (gold, answer)):
+        if relation.kind == "relation" and other.kind == "bracket" and (ends := interval(relation)):
+            return agree_collections(ends, other)
+    if "relation" in pair:
+        return agree_relations(answer, gold)
+    if "\\{\\}" in (answer.mark, gold.mark):
+        return agree_collections(answer, gold)
     if "measure" in pair:
         return agree_measures(answer, gold)
-    if answer.kind == "relation" or gold.kind == "relation":
-        return agree_relations(answer, gold)
+    if set(pair) <= {"text", "words", "value"} and pair != ("value", "value"):
+        return words_of(answer) == words_of(gold)
     if pair == ("value", "value"):
         return same_number(answer.parts[0], gold.parts[0])
     if pair == ("ratio", "ratio"):
@@ -283,47 +307,87 @@ def agree(answer: Thing, gold: Thing) -> bool:
     return agree_collections(answer, gold)
 
 
+def words_of(thing: Thing) -> str:
+    mark = re.sub(r"\\emptyset|^\\\{\\\}$", "no solution", thing.mark)
+    return re.sub(r"\\text\{(.*)\}!?", r"\1", mark).replace(" ", "").casefold()
+
+
 def agree_collections(answer: Thing, gold: Thing) -> bool:
     """Compare lists, sets, tuples and intervals."""
     first, second = opened(answer), opened(gold)
+    answers, golds = items(answer), items(gold)
     if "matrix" in (answer.kind, gold.kind):
-        matrix, other = (answer, gold) if answer.kind == "matrix" else (gold, answer)
-        column = [row[0] for row in matrix.parts if len(row) == 1]
-        is_column = len(column) == len(matrix.parts) == len(other.parts) > 1
-        return (
-            is_column
-            and other.mark in ("()", "\\langle\\rangle")
-            and all(map(agree, column, other.parts))
-        )
+        return {first, second} == {"matrix", "()"} and same_order(column(answer), column(gold))
     if "union" in (answer.kind, gold.kind):
-        return answer.kind == gold.kind and same_any_order(answer.parts, gold.parts)
+        return answer.kind == gold.kind and same_any_order(answers, golds)
     if first in ("", "\\{\\}") and second in ("", "\\{\\}"):
-        return same_any_order(answer.parts, gold.parts, is_set=bool(second))
-    if {first, second} == {"", "()"} or first == second:
-        is_long = min(len(answer.parts), len(gold.parts)) > 1
-        return (
-            is_long
-            and len(answer.parts) == len(gold.parts)
-            and all(map(agree, answer.parts, gold.parts))
-        )
-    return False
+        return same_any_order(answers, golds, is_set=bool(second))
+    if ({first, second} == {"", "()"} or first == second) and same_order(answers, golds):
+        return min(len(answers), len(golds)) > 1
+    if answer.kind == "list" and gold.kind != "list":
+        return same_any_order(answers, (gold,))
+    return gold.kind == "list" and answer.kind != "list" and same_any_order((answer,), golds)
 
 
 def opened(thing: Thing) -> str:
-    if thing.kind == "bracket":
-        return thing.mark.replace("\\langle\\rangle", "()")
-    return "" if thing.kind in ("list", "value") else thing.kind
+    """Return the brackets; those of an infinite end do not count."""
+    if thing.kind != "bracket":
+        return "matrix" if thing.kind == "matrix" else ""
+    ends = [side.parts[0] if side.kind == "value" else None for side in thing.parts]
+    mark = thing.mark.replace("\\langle\\rangle", "()")
+    if len(mark) == 2 and {sympy.oo, -sympy.oo} & {ends[0], ends[-1]}:
+        low, high = ends[0], ends[-1]
+        return ("(" if low == -sympy.oo else mark[0]) + (")" if high == sympy.oo else mark[1])
+    return mark
 
 
-def same_any_order(first: Any, second: Any, *, is_set: bool = False) -> bool:
-    rest = list(second)
+def items(thing: Thing) -> tuple[Thing, ...]:
+    return thing.parts if thing.kind in ("list", "bracket", "union") else (thing,)
+
+
+def column(thing: Thing) -> tuple[Thing, ...]:
+    if thing.kind != "matrix":
+        return thing.parts
+    return tuple(row[0] for row in thing.parts) if {len(row) for row in thing.parts} == {1} else ()
+
+
+def same_order(first: tuple[Thing, ...], second: tuple[Thing, ...]) -> bool:
+    return 0 < len(first) == len(second) and all(map(agree, first, second))
+
+
+def same_any_order(
+    first: tuple[Thing, ...], second: tuple[Thing, ...], *, is_set: bool = False
+) -> bool:
+    """Compare lists; only the answer may repeat an item, or the gold answer if it is a set."""
+    rest, repeated = list(second), []
     for item in first:
         match = next((other for other in rest if agree(item, other)), None)
-        if match is None and not any(agree(item, other) for other in second):
-            return False
-        if match is not None:
+        if match is None:
+            repeated.append(item)
+        else:
             rest.remove(match)
+    if not all(any(agree(item, other) for other in second) for item in repeated):
+        return False
     return not rest or (is_set and all(any(agree(a, b) for a in first) for b in rest))
+
+
+def interval(relation: Thing) -> Thing | None:
+    """Return the interval that an inequality in one symbol describes."""
+    signs, sides = [SIGNS.get(sign, sign) for sign in relation.mark.split()], relation.parts
+    if any(side.kind != "value" for side in sides) or "=" in signs:
+        return None
+    if signs[0] in (">", ">="):
+        signs, sides = [sign.replace(">", "<") for sign in signs[::-1]], sides[::-1]
+    low, high = Thing("value", (-sympy.oo,)), Thing("value", (sympy.oo,))
+    index = next((k for k, side in enumerate(sides) if side.parts[0].is_Symbol), None)
+    if index is None or (len(sides) == 3 and index != 1):
+        return None
+    left, right = "(", ")"
+    if index > 0:
+        low, left = sides[index - 1], "[" if signs[index - 1] == "<=" else "("
+    if index + 1 < len(sides):
+        high, right = sides[index + 1], "]" if signs[index] == "<=" else ")"
+    return Thing("bracket", (low, high), left + right)
 
 
 def agree_measures(answer: Thing, gold: Thing) -> bool:
@@ -411,6 +475,8 @@ def same_number(first: Any, second: Any) -> bool:
     difference = first - second
     num_compared = 0
     for place in PLACES[: len(PLACES) if names else 1]:
+        if place[0][0] < 0 and difference.has(sympy.factorial):
+            continue
         point = {n: sympy.Rational(*place[k % 4]) + k // 4 for k, n in enumerate(names)}
         try:
             values = [x.subs(point).evalf(DIGITS) for x in (first, second, difference)]

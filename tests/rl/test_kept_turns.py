@@ -74,7 +74,7 @@ def reading(known):
     return st.lists(st.sampled_from(known), unique=True, max_size=len(known))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(teams())
 def test_what_is_kept_is_what_a_replay_from_the_first_turn_would_say(drawn):
     topology, removed = drawn

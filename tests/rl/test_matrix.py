@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from itertools import product
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 from allpairspy import AllPairs
 
+from baselines.common.jsonl import read_rows
 from baselines.credit import ALLOCATORS
 from baselines.rollouts.team_env import TEAMS, MakeTeam
 from baselines.train.config import TrainConfig
@@ -180,13 +180,10 @@ def test_credit_of_single_rollouts_trains_groups_of_one(
         num_eval_tasks=1,
         eval_every=0,
         steps=2,
-        temperature=1.5,
-        max_tokens=12,
     )
     rows: list[dict[str, Any]] = []
-    trainer = Trainer(config, tmp_path)
-    run(trainer, on_step=rows.append)
-    groups = [json.loads(line) for line in (tmp_path / "rollouts.jsonl").open()]
+    run(Trainer(config, tmp_path), on_step=rows.append)
+    groups = read_rows(tmp_path / "rollouts.jsonl")
     credit = [group["credit"][0] for group in groups]
     assert {len(group["rewards"]) for group in groups} == {1}
     # Not the team reward: some agent has another credit than another one.
@@ -195,7 +192,8 @@ def test_credit_of_single_rollouts_trains_groups_of_one(
     for row in rows:
         for role in ROLES[topology]:
             assert math.isfinite(row[f"update/{role}/loss"])
-    assert any(row[f"update/{role}/grad_norm"] > 0 for row in rows for role in ROLES[topology])
+    norms = [row[f"update/{role}/grad_norm"] for row in rows for role in ROLES[topology]]
+    assert any(norm is not None and norm > 0.0 for norm in norms)
 
 
 @pytest.mark.slow

@@ -15,8 +15,6 @@ pytestmark = pytest.mark.figures
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
 TEAMS = {
     "think_solve": ("thinker_0", "solver_0"),
-    "vote": tuple(f"voter_{k}" for k in range(3)),
-    "debate": ("debater_0", "debater_1"),
     "large": (*(f"thinker_{k}" for k in range(8)), "solver_0"),
 }
 MAX_BYTES = 3_000_000

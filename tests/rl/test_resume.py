@@ -31,7 +31,7 @@ MODES = {
 }
 MODES["critic"] = ("--allocator", "critic")
 MODES["retrospect"] = (
-    *("--retrospect", 2, "--probe-tasks", 4),
+    *("--retrospect", 2, "--probe-tasks", 12, "--learning-rate", "5e-3"),
     *("--allocator", "branch", "--branch-samples", 1, "--train-on", "all"),
 )
 OFTEN = ("--eval-every", 2, "--checkpoint-every", 2, "--completions-every", 1, "--steps", 6)

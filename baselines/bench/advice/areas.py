@@ -1,4 +1,4 @@
-"""What training found: gains over shared credit at equal tokens, from the table of an experiment."""
+"""What training found: gains over shared credit at equal tokens, read from a table."""
 
 from __future__ import annotations
 

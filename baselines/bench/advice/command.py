@@ -49,6 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     flags = ("table", "pilots", *FIRST_FLAGS)
     config = parse(AgainstTrainingConfig, arguments, "ccpo bench advice", first=flags)
     with exit_on_bad_input():
+        from baselines.advise.recorded import settings_of_run  # loads torch
+
+        config = settings_of_run(config)
         gains = read_gains(config.table)
         if config.out_dir is not None:
             make_folder(config.out_dir)

@@ -128,6 +128,12 @@ CLEANING = Rules(
     rule("\\\\", r"\\\\\s*\[[^\[\]]*\]", r"\\\\"),
     rule("\\hline", _NOT + r"hline(?![A-Za-z])"),
     rule("\\( \\) \\[ \\] \\!", _NOT + r"[()\[\]!]"),
+    rule(  # two equations side by side
+        "=",
+        rf"(=(?:(?!\\text|\\q?quad|\b(?:and|or)\b)[^=,;])*?[^=,;\s&\\])\s*(?:(?:{_NOT}(?:q?quad|[,;: ])|~)\s*)+(?=[A-Za-z](?:_\w)?\s*=)",
+        r"\1, ",
+    ),
+    rule("=", r"(=\s*-?[\d./]+)\s+(?=[A-Za-z]\s*=)", r"\1, "),
     # a letter set apart from the number before it is a unit
     rule(
         "\\, \\; \\: \\  \\quad ~",

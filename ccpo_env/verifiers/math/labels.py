@@ -68,7 +68,9 @@ def _is_name(tree: Node) -> bool:
         return not is_unknown and power.name == "number" and _is_name(base)
     if tree.name == "+":
         second = tree.args[1]
-        return _is_name(tree.args[0]) and _is_name(second.args[0] if second.name == "neg" else second)
+        return _is_name(tree.args[0]) and _is_name(
+            second.args[0] if second.name == "neg" else second
+        )
     if tree.name in _TRIGONOMETRIC:
         return bool(free_symbols(tree))
     return tree.name in ("*", "/", "abs", "conj", "gcd", "lcm") and all(map(_is_name, tree.args))

@@ -47,7 +47,9 @@ _PLAIN = Rules(
     rule("log10 log2", rf"{_WORD}log(10|2)(?=\s*\()", r"\\log_{\1}"),
     rule("factorial", rf"{_WORD}factorial\s*\(([^()]*)\)", r"(\1)!"),
     rule("Rational", rf"{_WORD}Rational\s*\(\s*(-?\d+)\s*,\s*(\d+)\s*\)", r"\\frac{\1}{\2}"),
-    rule("comb binomial", rf"{_WORD}(?:comb|binomial)\s*\(([^(),]*),([^(),]*)\)", r"\\binom{\1}{\2}"),
+    rule(
+        "comb binomial", rf"{_WORD}(?:comb|binomial)\s*\(([^(),]*),([^(),]*)\)", r"\\binom{\1}{\2}"
+    ),
     rule("abs", rf"{_WORD}abs\s*\(([^()]*)\)", r"|\1|"),
     rule("array Matrix", rf"{_WORD}(?:array|Matrix)\s*\(\s*(\[.*\])\s*\)", r"\1"),
     rule("**", r"^\s*\*\*(.*)\*\*\s*$", r"\1"),

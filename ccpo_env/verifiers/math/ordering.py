@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from contextlib import suppress
 from fractions import Fraction
 from typing import Any
 
@@ -50,7 +51,8 @@ def sort_values(answer: str) -> tuple[Fraction, ...]:
     try:
         found = _values(value)
         if unit and value is not reading and reading.tree is not None:
-            found += _values(reading)  # a unit may also be read as a product of symbols
+            with suppress(Unreadable):
+                found += _values(reading)  # a unit may also be read as a product of symbols
         if unit.is_percent:
             found += [each / 100 for each in found]
     except (Unreadable, ArithmeticError, ValueError):

@@ -121,7 +121,8 @@ def _same_infinity(
     if infinite[0] and infinite[1]:
         return (infinite[0][1] == "-") == (infinite[1][1] == "-")
     finite = gold if infinite[0] else answer
-    return False if finite.is_value or finite.is_words else None
+    is_other = finite.is_value or finite.is_words or finite.text == "\\emptyset"
+    return False if is_other else None
 
 
 def _same_percent(marked: Reading, bare: Reading) -> bool | None:

@@ -29,7 +29,9 @@ _AND = re.compile(
     r"\s*,?\s*(?:\\text\s*\{\s*,?\s*(?:and|or)\s*\}|\\&|(?:(?<=[\s\d)}])|^)\b(?:and|or)(?=[\s\d({\\]))"
 )
 _LISTED_WORDS = re.compile(r"\\text\s*\{([^{}]*(?:,| and | or )[^{}]*)\}")
-_MEMBER_OF_SET = re.compile(r"^[A-Za-z]\s*\\in\s*(?=\\\{)")
+_MEMBER_OF_SET = re.compile(
+    r"^(?:[A-Za-z](?:_\w)?|\([A-Za-z](?:_\w)?(?:\s*,\s*[A-Za-z](?:_\w)?)+\))\s*\\in\s*(?=\\\{)"
+)
 _SETS = re.compile(r"\\\{[^{}]*\\\}(?:\s*\\cup\s*\\\{[^{}]*\\\})+")
 _JOINED_SETS = re.compile(r"\\\}\s*\\cup\s*\\\{")
 _SIGNS = re.compile(r"\\[pm][pm](?![A-Za-z])")

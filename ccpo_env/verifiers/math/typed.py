@@ -16,6 +16,7 @@ from ccpo_env.verifiers.math.matrices import same_matrix
 from ccpo_env.verifiers.math.normalize import same_form
 from ccpo_env.verifiers.math.options import same_option
 from ccpo_env.verifiers.math.phrases import EMPTY
+from ccpo_env.verifiers.math.piecewise import same_piecewise
 from ccpo_env.verifiers.math.reading import Reading
 from ccpo_env.verifiers.math.relations import (
     is_congruence,
@@ -38,6 +39,10 @@ def same_typed(answer: Reading, gold: Reading) -> bool | None:
         return equal
     if "\\equiv" in gold.text and (equal := same_congruence(answer, gold)) is not None:
         return equal
+    if "\\begin" in answer.text or "\\begin" in gold.text:
+        equal = same_piecewise(answer, gold, same_typed)
+        if equal is not None:
+            return equal
     for same_notation in (same_in_basis, same_series, same_families, same_vectors):
         if (equal := same_notation(answer, gold)) is not None:
             return equal

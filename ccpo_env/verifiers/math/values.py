@@ -7,6 +7,12 @@ from collections.abc import Iterator, Set
 from fractions import Fraction
 from typing import Any
 
+from ccpo_env.verifiers.math.branches import (
+    domain_points,
+    has_branches,
+    is_in_domain,
+    may_have_kinks,
+)
 from ccpo_env.verifiers.math.numeric import (
     LOG_BASE,
     VARIANT,
@@ -35,15 +41,15 @@ _WHOLE_SHIFTS = (Fraction(0), Fraction(1), Fraction(-1), Fraction(2))
 _WHOLES = ((6, 11, 4), (9, 5, 14), (13, 8, 3), (2, 17, 7))  # where double factorials are compared
 _MAX_CONSTANTS = 12
 _MAX_ORDERS = 4
+_MIN_REAL_POINTS = 3
 
 
 def same_value(first: Node, second: Node) -> bool | None:
     """Return whether two expressions are equal, or None if undecided.
 
     Symbols stand for real numbers with the same values on both sides, and for complex ones if a
-    conjugate is taken. A difference at a positive
-    point is decisive; a difference at negative points only may be a choice of branch. A logarithm
-    without a base may be natural or decimal.
+    conjugate is taken. Where one expression has no real value, they may differ: see `branches`. A
+    logarithm without a base may be natural or decimal.
     """
     names = free_symbols(first, second)
     if names and (first.has("!!") or second.has("!!")):
@@ -69,17 +75,45 @@ def same_value(first: Node, second: Node) -> bool | None:
 
 
 def _same_at(places: list[dict[str, Any]], first: Node, second: Node) -> bool | None:
-    try:
-        verdicts = [values_agree(evaluate(first, p), evaluate(second, p)) for p in places]
-    except (Unreadable, ArithmeticError, ValueError):
+    has_domain = has_branches(first, second) and "i" not in first.symbols() | second.symbols()
+    verdicts = [_agree_at(first, second, place) for place in places]
+    if not has_domain and None in verdicts:
         return None
     if any(_differ(first, second, place) for place in _step_points(first, second)):
         return False
+    if has_domain and (verdicts.count(True) < len(verdicts) or may_have_kinks(first, second)):
+        equal = _same_in_domain(first, second, places)
+        if equal is not None:
+            return equal
     if all(verdict is True for verdict in verdicts):
         return True
     is_branchless = first.has("abs") or second.has("abs")
     decisive = verdicts if is_branchless else verdicts[: max(1, len(verdicts) - 1)]
     return False if False in decisive else None
+
+
+def _agree_at(first: Node, second: Node, point: dict[str, Any]) -> bool | None:
+    try:
+        return values_agree(evaluate(first, point), evaluate(second, point))
+    except (Unreadable, ArithmeticError, ValueError):
+        return None
+
+
+def _same_in_domain(first: Node, second: Node, places: list[dict[str, Any]]) -> bool | None:
+    """Compare two expressions where both are real; None if that is hardly anywhere."""
+    names = free_symbols(first, second)
+    fixed = {name: value for name, value in places[0].items() if name not in names}
+    num_equal = 0
+    for point in (*places[: len(places) - 1], *domain_points(first, second, fixed)):
+        try:
+            are_real = is_in_domain(first, point) and is_in_domain(second, point)
+        except (Unreadable, ArithmeticError, ValueError):
+            continue
+        equal = _agree_at(first, second, point) if are_real else None
+        if equal is False:
+            return False
+        num_equal += equal is True
+    return True if num_equal >= _MIN_REAL_POINTS else None
 
 
 def _differ(first: Node, second: Node, point: dict[str, Any]) -> bool:
