@@ -22,7 +22,7 @@ PAIRS = {
         ("255_16", "255_{16}", "255_12"),
         (r"\log_10 1000", "3", r"\log_100 1000"),
         (r"\log_28", "3", r"\log_27"),
-        ("C_12^n", "2^n C_1", "2^n C_2"),
+        ("b_12^n", "2^n b_1", "2^n b_2"),
         ("{}_{10}C_3", "120", "2^{10}C_3"),
     ],
     "plain functions": [
@@ -180,6 +180,50 @@ PAIRS = {
         (r"\frac{x}{\sqrt{1-x^2}}", r"\tan(\arcsin x)", r"\frac{x}{1-x^2}"),
         ("(-1)^n", r"\cos(n\pi)", "(-1)^{n+1}"),
         ("(-1)^{2n}", "1", "(-1)^{n}"),
+    ],
+    "sets with a parameter": [
+        (
+            r"\{3k \mid k\in\mathbb Z\}",
+            r"\{x|x=3k,k\in\mathbb{Z}\}",
+            r"\{3k+1 \mid k\in\mathbb Z\}",
+        ),
+        (r"x=3n+6, n\in\mathbb{Z}", r"\{x|x=3k,k\in\mathbb{Z}\}", r"x=6n, n\in\mathbb{Z}"),
+        ("3k", r"\{x|x=3k,k\in\mathbb{Z}\}", "3"),
+        (
+            r"x=\frac{\pi}{4}+n\pi \text{ for any integer } n",
+            r"x=k\pi-\frac{3\pi}{4}\ (k\in\mathbb{Z})",
+            r"x=\frac{\pi}{4}+2n\pi \text{ for any integer } n",
+        ),
+        (
+            r"x=\pm\frac{\pi}{3}+2k\pi, k\in\mathbb{Z}",
+            r"\frac{\pi}{3}+2n\pi, -\frac{\pi}{3}+2n\pi, n\in\mathbb{Z}",
+            r"x=\frac{\pi}{3}+2k\pi, k\in\mathbb{Z}",
+        ),
+        (
+            r"x=\frac{k\pi}{2}, k\in\mathbb{Z}",
+            r"x=k\pi \text{ or } x=\frac{\pi}{2}+k\pi, k\in\mathbb{Z}",
+            r"x=\frac{k\pi}{3}, k\in\mathbb{Z}",
+        ),
+        (
+            r"\{2^n \mid n\in\mathbb{N}\}",
+            r"\{x \mid x=2^n, n\in\mathbb{N}\}",
+            r"\{2^n \mid n\in\mathbb{Z}\}",
+        ),
+        (r"f(x)=cx, c\in\mathbb{R}", "f(x)=cx", r"f(x)=c+x, c\in\mathbb{R}"),
+    ],
+    "basis vectors": [
+        (r"\vec{i}+2\vec{j}", r"\hat{i}+2\hat{j}", r"2\vec{i}+\vec{j}"),
+        ("i+2j", r"\mathbf{i}+2\mathbf{j}", "3i"),
+        (r"\hat{\imath}+2\hat{\jmath}", r"\mathbf{i}+2\mathbf{j}", r"3\hat{\imath}"),
+        ("(1,2)", r"\mathbf{i}+2\mathbf{j}", "(2,1)"),
+        (r"\mathbf{i}+2\mathbf{j}-\mathbf{k}", r"\langle1,2,-1\rangle", r"\mathbf{i}+2\mathbf{j}"),
+    ],
+    "derivatives": [
+        (
+            r"L\frac{d^2v_o}{dt^2}+v_o=v_i",
+            r"\frac{d^{2} v_{o}}{d t^{2}}+\frac{v_{o}}{L}=\frac{v_{i}}{L}",
+            r"L\frac{d^2v_i}{dt^2}+v_o=v_i",
+        ),
     ],
     "products without a sign": [
         ("2^3 3^2", "72", "2^3 3^3"),

@@ -33,7 +33,9 @@ DIGIT = re.compile(r"\s*(\d)", re.ASCII)
 """One digit, as an argument without braces."""
 SUBSCRIPT = re.compile(r"\s*(?:\{([A-Za-z0-9, +\-\\]+)\}|([A-Za-z0-9]|\\[a-z]+))", re.ASCII)
 """What follows the sign of a subscript."""
-ACCENTED = re.compile(r"\s*\{\s*(\\?[A-Za-z]+)\s*\}|\s*([A-Za-z])|\s*(\\[a-z]+)")
+ACCENTED = re.compile(
+    r"\s*\{\s*(?:(\\?[A-Za-z]+)|\{\s*(\\?[A-Za-z]+)\s*\})\s*\}|\s*([A-Za-z])|\s*(\\[a-z]+)"
+)
 """The argument of an accent."""
 _VARIABLE = r"\\?[A-Za-z](?:_\s*(?:\w|\{\s*\w+\s*\}))?"
 _NAME = r"\\?[A-Za-z][A-Za-z0-9]*(?:_\s*(?:\w+|\{\s*\w+\s*\}))?"

@@ -7,16 +7,16 @@ only the answer may have a label, for example.
 
 from __future__ import annotations
 
-from ccpo_env.verifiers.math.basis import same_in_basis
+from ccpo_env.verifiers.math.basis import same_basis_sum
 from ccpo_env.verifiers.math.containers import is_container, same_container
-from ccpo_env.verifiers.math.families import same_families
+from ccpo_env.verifiers.math.families import read_family, same_family
 from ccpo_env.verifiers.math.intervals import same_region
 from ccpo_env.verifiers.math.labels import is_label
 from ccpo_env.verifiers.math.matrices import same_matrix
 from ccpo_env.verifiers.math.normalize import same_form
 from ccpo_env.verifiers.math.options import same_option
 from ccpo_env.verifiers.math.phrases import EMPTY
-from ccpo_env.verifiers.math.piecewise import same_piecewise
+from ccpo_env.verifiers.math.piecewise import read_piecewise, same_piecewise
 from ccpo_env.verifiers.math.reading import Reading
 from ccpo_env.verifiers.math.relations import (
     is_congruence,
@@ -43,9 +43,14 @@ def same_typed(answer: Reading, gold: Reading) -> bool | None:
         equal = same_piecewise(answer, gold, same_typed)
         if equal is not None:
             return equal
-    for same_notation in (same_in_basis, same_series, same_families, same_vectors):
-        if (equal := same_notation(answer, gold)) is not None:
-            return equal
+    if (equal := same_family(answer, gold)) is not None:
+        return equal
+    if (equal := same_basis_sum(answer, gold)) is not None:
+        return equal
+    if (equal := same_series(answer, gold)) is not None:
+        return equal
+    if (equal := same_vectors(answer, gold)) is not None:
+        return equal
     if answer.matrix or gold.matrix:
         return same_matrix(answer, gold, same_typed)
     if (equal := _same_region(answer, gold)) is not None:
@@ -65,6 +70,8 @@ def is_understood(gold: Reading) -> bool:
     if gold.is_value or gold.is_words or gold.text in (EMPTY, "\\infty", "-\\infty"):
         return True
     if gold.region or gold.matrix or is_congruence(gold) or is_sum_of_vectors(gold):
+        return True
+    if read_family(gold.text) or read_piecewise(gold):
         return True
     if is_container(gold):
         parts = gold.items
