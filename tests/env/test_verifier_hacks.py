@@ -70,6 +70,9 @@ def decide(answer: str, gold: str) -> bool | None:
         (r"\begin{pmatrix}1\\2\end{pmatrix}-t\begin{pmatrix}3\\4\end{pmatrix}", "(1,2)+t(-3,-4)"),
         (r"c_1e^t\begin{pmatrix}1\\2\end{pmatrix}", r"c_1\begin{pmatrix}1\\2\end{pmatrix}e^{t}"),
         ("2(1,2)", "(2,4)"),
+        (r"\sqrt2+10^{80}", r"10^{80}+\sqrt2"),
+        (r"\pi\cdot 100!", r"100!\pi"),
+        ("1", r"\sin^2 x+\cos^2 x"),
         (r"\mathbf{r}=(1,2)+t(3,4)", "(1,2)+t(3,4)"),
     ],
 )
@@ -100,6 +103,9 @@ def test_what_is_right_beside_it_is_accepted(answer: str, gold: str) -> None:
         ("a=3", r"a=3 \text{ or } a=-5"),
         ("(1,2,3)+t(1,1,1)", "(1,2)+t(1,1)"),
         ("(1,2)-t(3,4)", "(1,2)+t(3,4)"),
+        ("(p,r)=(3,2,7)", "(p,q,r)=(3,2,7)"),
+        (r"-1\leq g(y)\leq 1", r"-1\leq g(x)\leq 1"),
+        (r"\exP{x}", r"\exp{x}"),
     ],
 )
 def test_what_is_wrong_beside_it_is_refused(answer: str, gold: str) -> None:

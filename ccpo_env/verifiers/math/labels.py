@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from ccpo_env.verifiers.math.marks import has_other_marks
 from ccpo_env.verifiers.math.reading import Reading
 from ccpo_env.verifiers.math.tree import CONSTANTS, Node, free_symbols
 
@@ -84,11 +85,17 @@ def are_other_names(first: Reading, second: Reading) -> bool:
     plain = [_DERIVED.sub("", reading.form) for reading in (first, second)]
     if plain[0] == plain[1] or set(_DIGITS.findall(plain[0])) != set(_DIGITS.findall(plain[1])):
         return False
-    return any(map(_is_word, (first, second))) and not all(map(_is_call, (first, second)))
+    if has_other_marks(first.text, second.text) or all(map(_is_call, (first, second))):
+        return False
+    return any(map(_is_word, (first, second))) and not all(map(_is_point, (first, second)))
 
 
 def _is_word(reading: Reading) -> bool:
     return reading.tree is None or reading.tree.name == "call"
+
+
+def _is_point(reading: Reading) -> bool:
+    return reading.text.endswith(")") and len(reading.text.split(",")) > 1
 
 
 def _is_call(reading: Reading) -> bool:

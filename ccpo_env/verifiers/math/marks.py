@@ -21,6 +21,7 @@ _MARKS = (
     re.compile(r"'|\\prime(?![A-Za-z])"),
     re.compile(r"\\ldots"),
     re.compile(r"[?@#]"),
+    re.compile(r"\b(?:not|more|less|fewer|than|least|most|except|unless)\b"),
     re.compile(r"[\d)\]}%]\s*_"),
     re.compile(r"\^\s*\{?\s*(?:T|\*|\\top|\\dagger)(?![A-Za-z])"),
     re.compile(

@@ -95,6 +95,8 @@ def _same_labelled(relation: Reading, value: Reading, same: Same, *, is_gold: bo
     sides = relation.sides
     if all(map(_is_constant, sides)):
         return all_same(map(agrees, sides))
+    if any(_is_constant(side) and agrees(side) is False for side in sides):
+        return False  # 0 = x
     is_named = not is_gold and (is_unfinished(sides[0].text) or is_named_value(sides[0]))
     if is_named or is_label(sides[0]):
         formulas = [] if is_gold else [side for side in sides[1:-1] if _is_formula(side, value)]

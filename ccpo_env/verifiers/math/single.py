@@ -10,7 +10,7 @@ from ccpo_env.verifiers.math.phrases import EMPTY, is_empty, same_property
 from ccpo_env.verifiers.math.quantity import same_number
 from ccpo_env.verifiers.math.ratios import same_ratio
 from ccpo_env.verifiers.math.reading import Reading
-from ccpo_env.verifiers.math.tree import Node, number
+from ccpo_env.verifiers.math.tree import Node, free_symbols, number
 from ccpo_env.verifiers.math.values import has_value, same_value
 from ccpo_env.verifiers.math.vocabulary import EVALUATED
 
@@ -76,6 +76,8 @@ def _same_value(answer: Reading, gold: Reading) -> bool | None:
     is_based = bool((answer.number and answer.number.base) or (gold.number and gold.number.base))
     first, second = answer.tree, gold.tree
     if first is not None and second is not None:
+        if not _has_only_symbols_of(first, second):
+            return False
         equal = same_value(first, second)
         if not equal and same_up_to_constants(first, second):
             return True
@@ -85,6 +87,15 @@ def _same_value(answer: Reading, gold: Reading) -> bool | None:
         return False
     equal = _same_words(answer, gold)
     return False if equal is None and gold.is_value and _is_malformed(answer.text) else equal
+
+
+def _has_only_symbols_of(answer: Node, gold: Node) -> bool:
+    """Return whether an answer has no symbols that the gold answer lacks, as in `x-x+5`.
+
+    One such symbol is the engineers' imaginary unit j.
+    """
+    extra = free_symbols(answer) - free_symbols(gold)
+    return not extra or (extra == {"j"} and "i" in gold.symbols())
 
 
 def _is_malformed(text: str) -> bool:
@@ -98,7 +109,7 @@ def _is_malformed(text: str) -> bool:
 def _same_words(answer: Reading, gold: Reading) -> bool | None:
     """Compare words with words, and with other kinds of answers."""
     first, second = (unwrapped(reading.text).casefold().strip() for reading in (answer, gold))
-    if first == second:
+    if first == second and (answer.is_words or gold.is_words or not first.isascii()):
         return True
     if (equal := same_property(first, second)) is not None:
         return equal

@@ -212,7 +212,7 @@ def _product(names: list[tuple[str, str | None]], *, is_inch: bool) -> Unit:
             if is_square:
                 powers[last] += sign * next_power
             else:
-                words.add(last)
+                words.add(last if sign > 0 else f"/{last}")
             next_power = 1
     return Unit(frozenset((n, p) for n, p in powers.items() if p), frozenset(words))
 

@@ -14,6 +14,7 @@ from ccpo_env.verifiers.math.branches import (
     may_have_kinks,
 )
 from ccpo_env.verifiers.math.numeric import (
+    DIGITS,
     LOG_BASE,
     VARIANT,
     constants,
@@ -41,6 +42,8 @@ _WHOLE_SHIFTS = (Fraction(0), Fraction(1), Fraction(-1), Fraction(2))
 _WHOLES = ((6, 11, 4), (9, 5, 14), (13, 8, 3), (2, 17, 7))  # where double factorials are compared
 _MAX_CONSTANTS = 12
 _MAX_ORDERS = 4
+_LARGE = 10**15
+_MAX_DIGITS = 3000
 _MIN_REAL_POINTS = 3
 
 
@@ -69,7 +72,7 @@ def same_value(first: Node, second: Node) -> bool | None:
             place.update({name: place[name] * turn for name in names - imaginary})
         verdict = _same_at(places, first, second)
         if verdict:
-            return True
+            return _agrees_closely(first, second, imaginary, base)
         equal = None if verdict is None else equal
     return equal
 
@@ -90,6 +93,30 @@ def _same_at(places: list[dict[str, Any]], first: Node, second: Node) -> bool | 
     is_branchless = first.has("abs") or second.has("abs")
     decisive = verdicts if is_branchless else verdicts[: max(1, len(verdicts) - 1)]
     return False if False in decisive else None
+
+
+def _agrees_closely(
+    first: Node, second: Node, imaginary: Set[str], base: int | None
+) -> bool | None:
+    """Return whether values agree not only because they are large: 2^{2008}-x and 2^{2008}-y.
+
+    None for values with more digits than are computed.
+    """
+    names = free_symbols(first, second) - imaginary
+    place = points(names, imaginary, base)[0]
+    try:
+        size = abs(evaluate(first, place))
+        if size < _LARGE:
+            return True
+        num_digits = DIGITS + int(context().log10(size))
+        if num_digits > _MAX_DIGITS:
+            return None
+        with context().workdps(num_digits):
+            place = points(names, imaginary, base)[0]
+            distance = abs(evaluate(first, place) - evaluate(second, place))
+            return bool(distance < TOLERANCE.numerator / context().mpf(TOLERANCE.denominator))
+    except (Unreadable, ArithmeticError, ValueError):
+        return True
 
 
 def _agree_at(first: Node, second: Node, point: dict[str, Any]) -> bool | None:
