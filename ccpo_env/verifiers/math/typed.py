@@ -24,6 +24,7 @@ from ccpo_env.verifiers.math.relations import (
     same_congruence,
     same_relation,
 )
+from ccpo_env.verifiers.math.series import same_series
 from ccpo_env.verifiers.math.single import same_single
 from ccpo_env.verifiers.math.vectors import is_sum_of_vectors, same_vectors
 
@@ -58,7 +59,7 @@ def _same_form_of_its_own(answer: Reading, gold: Reading) -> bool | None:
         return equal
     if (equal := same_piecewise(answer, gold, same_typed)) is not None:
         return equal
-    for compare in (same_family, same_basis_sum, same_vectors):
+    for compare in (same_family, same_basis_sum, same_series, same_vectors):
         if (equal := compare(answer, gold)) is not None:
             return equal
     return None
