@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import cast
 
 from ccpo_env.types import Task, TaskVerifier, Verdict, Verifier
 
 
 def verifier_of(verifier: Verifier, task: Task) -> Verifier:
     """Return a verifier for the answers to one task; most verifiers are the same for all tasks."""
-    return verifier.for_task(task) if _reads_tasks(type(verifier)) else verifier  # type: ignore[attr-defined]
+    kind: type[object] = type(verifier)
+    return cast(TaskVerifier, verifier).for_task(task) if _reads_tasks(kind) else verifier
 
 
 @lru_cache(maxsize=64)
-def _reads_tasks(kind: type) -> bool:
+def _reads_tasks(kind: type[object]) -> bool:
     """Return whether verifiers of a class are for one task each: a slow question of a protocol."""
     return issubclass(kind, TaskVerifier)
 
