@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
 from ccpo_env.types import Verdict, Verifier
+from ccpo_env.verifiers.calling import call_verifier
 from ccpo_env.verifiers.extract import extract_boxed
 from ccpo_env.verifiers.math.ordering import PRECISION, sort_values
 from ccpo_env.verifiers.number import number
@@ -24,20 +25,6 @@ _DECIMAL = re.compile(
 _FRACTION = re.compile(
     r"([+-]?)(?:(\d{1,64})/(\d{1,64})|\\[dt]?frac\{(\d{1,64})\}\{(\d{1,64})\})", re.ASCII
 )
-
-
-def call_verifier(verify: Verifier, response: str, answer: str) -> Verdict:
-    """Return the verdict of a verifier on a response.
-
-    Raises:
-        TypeError: If the verifier returns anything else.
-    """
-    verdict: object = verify(response, answer)
-    if not isinstance(verdict, Verdict):
-        raise TypeError(
-            f"a verifier must return a Verdict, got {verdict!r}; return Verdict('correct')"
-        )
-    return verdict
 
 
 class WrongAnswers:
@@ -116,7 +103,7 @@ class WrongAnswers:
         for other_value, cluster, other in neighbours:
             if self._is_equal(response, other):
                 yield cluster
-            elif abs(value - other_value) > SAME_VALUE * max(1, abs(value)):
+            elif abs(value - other_value) > SAME_VALUE * max(Fraction(1), abs(value)):
                 return
 
     def _is_equal(self, response: str, answer: str) -> bool:

@@ -201,7 +201,8 @@ class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
         turn_index = self._conversation.turn_of(agent)
         if turn_index is None:
             return {"prompt": ""}
-        return {"prompt": plain_text(*self._conversation.prompt_parts(turn_index))}
+        parts = self._past_prompts.get(turn_index) or self._conversation.prompt_parts(turn_index)
+        return {"prompt": plain_text(*parts)}
 
     @property
     def messages(self) -> tuple[Message, ...]:
@@ -292,6 +293,7 @@ class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
     def _begin(self, conversation: Conversation) -> None:
         """Start an episode from a conversation, which may have ended already."""
         self.task = conversation.opening.task
+        self._past_prompts: dict[int, tuple[str, str]] = {}
         self._start(conversation.opening.removed, {})
         self._show(conversation)
 
@@ -301,7 +303,9 @@ class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
         self.verdict: Verdict | None = conversation.verdict
         self.ballot: Ballot | None = conversation.ballot
         if self.verdict is None:
-            self._prompt_parts = conversation.prompt_parts(len(conversation.messages))
+            place = len(conversation.messages)
+            self._prompt_parts = conversation.prompt_parts(place)
+            self._past_prompts = {**self._past_prompts, place: self._prompt_parts}
             self.infos = conversation.infos(self._prompt_parts)
             self.agent_selection = conversation.speaker
         else:

@@ -298,14 +298,10 @@ def _branch_tokens(groups: Sequence[Group], turns: Sequence[str]) -> dict[str, F
     """Return the mean tokens of a continuation after each turn, in each group."""
     found = {turn: np.zeros(len(groups)) for own in groups[:1] for turn in own.branches}
     for turn, means in found.items():
-        shared = turns.index(turn) + 1
+        kept = tuple(range(turns.index(turn) + 1))
         for place, group in enumerate(groups):
             means[place] = _mean_tokens(
-                [
-                    own.num_tokens
-                    for own in group.replays
-                    if not own.removed and own.num_shared == shared
-                ]
+                [own.num_tokens for own in group.replays if not own.removed and own.kept == kept]
             )
     return found
 

@@ -184,9 +184,9 @@ def _replayed(
         if own["rollout"] is None:
             once[without] = np.array(rewards)
         else:
-            rows.setdefault(without or names[own["kept"] - 1], []).append(rewards)
+            rows.setdefault(without or names[own["kept"][-1]], []).append(rewards)
         counts = tuple(_count(runner, own["speakers"], texts) for texts in own["messages"])
-        replays.append(Replays(without, own["rollout"], own["kept"], (), (), (), counts))
+        replays.append(Replays(without, own["rollout"], tuple(own["kept"]), (), (), (), counts))
     removed = once | {key: np.array(v) for key, v in rows.items() if isinstance(key, frozenset)}
     branches = {key: np.array(values) for key, values in rows.items() if isinstance(key, str)}
     return removed, branches, tuple(replays)

@@ -131,6 +131,8 @@ class TrainConfig(
                 f"train_on must be 'team' with an advantage per token, got 'all' with "
                 f"{self.optimizer} and {self.optimizer_args}; leave out gamma and reward_kl"
             )
+        if "clip_low" not in OPTIMIZERS[self.optimizer].tunable:
+            self._check_without_ratio()
         if self.retrospect:
             self._check_retrospect()
         require_at_least("probe_tasks", self.probe_tasks, 2, why="a standard error needs two")
@@ -140,18 +142,23 @@ class TrainConfig(
                 f"--retrospect-damping 0.1"
             )
 
+    def _check_without_ratio(self) -> None:
+        """Check that a loss without importance ratio is used on-policy only."""
+        for name, most in (("num_epochs", 1), ("num_minibatches", 1), ("retrospect", 0)):
+            value = getattr(self, name)
+            if value > most:
+                raise ValueError(
+                    f"{name} must be {most} with {self.optimizer}, whose loss has no importance "
+                    f"ratio for a second update after sampling, got {value}; leave it out, or pass "
+                    f"--optimizer reinforce_pp"
+                )
+
     def _check_retrospect(self) -> None:
         require_at_least("retrospect", self.retrospect, 2, why="it needs a standard deviation")
         if self.retrospect >= self.steps:
             raise ValueError(
                 f"retrospect must be < steps, {self.steps}, because its first pass is in the step "
                 f"after so many, got {self.retrospect}; pass --steps {self.retrospect + 1} or more"
-            )
-        if "clip_low" not in OPTIMIZERS[self.optimizer].tunable:
-            raise ValueError(
-                f"retrospect must be 0 with {self.optimizer}, whose loss has no importance ratio "
-                f"for a second pass over a batch, got {self.retrospect}; leave it out, or pass "
-                f"--optimizer reinforce_pp"
             )
 
     def check_processes(self, world_size: int) -> None:

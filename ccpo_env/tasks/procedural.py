@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 import numpy as np
 
@@ -40,10 +41,15 @@ def distinct_tasks(
         raise ValueError(
             f"limit must be <= {MAX_TASKS} for {source}, got {num_tasks}; pass a smaller limit"
         )
+    return list(_drawn(draw, source, split, num_tasks, seed))
+
+
+@lru_cache(maxsize=16)
+def _drawn(draw: Draw, source: str, split: str, num_tasks: int, seed: int) -> tuple[Task, ...]:
     rng = np.random.default_rng([seed, _STREAMS[split]])
     tasks: dict[str, Task] = {}
     while len(tasks) < num_tasks:
         name, question, answer = draw(rng)
         if question not in tasks and in_split(question, split):
             tasks[question] = Task(f"{source}/{name}", question, answer, source)
-    return list(tasks.values())
+    return tuple(tasks.values())

@@ -8,7 +8,7 @@ from ccpo_env.errors import unknown_name
 from ccpo_env.prompts import AS_A_NUMBER, IN_A_BOX
 from ccpo_env.types import Verifier
 from ccpo_env.verifiers.exact import exact
-from ccpo_env.verifiers.math.verifier import MathVerifier, verify
+from ccpo_env.verifiers.math.verifier import MathVerifier
 from ccpo_env.verifiers.number import number
 from ccpo_env.verifiers.worker.pool import POOL
 
@@ -32,7 +32,7 @@ def resolve_verifier(verifier: str | Verifier) -> Verifier:
 
 def start_early(verifier: Verifier) -> None:
     """Start in the background what a verifier will need: a worker process of the math verifier."""
-    if isinstance(verifier, MathVerifier) or verifier is verify:
+    if isinstance(verifier, MathVerifier):
         POOL.start_early()
 
 

@@ -284,14 +284,15 @@ VALUED_FORMS = (
 
 
 @pytest.mark.parametrize("form", VALUED_FORMS)
-def test_two_hundred_different_values_take_few_calls_in_every_form(form: str) -> None:
+def test_many_different_values_take_few_calls_in_every_form(form: str) -> None:
     counted = Counted(verify)
-    responses = boxed(form.format(number) for number in range(1001, 1201))
-    assert count_votes(responses, GOLD, counted).clusters == tuple(range(200))
-    assert counted.num_calls < 1200
+    responses = boxed(form.format(number) for number in range(1001, 1051))
+    assert count_votes(responses, GOLD, counted).clusters == tuple(range(50))
+    # One each on the gold answer; the first 17 with one another, the rest with neighbours.
+    assert counted.num_calls <= 50 + 17 * 16 // 2 + 33 * 4
 
 
-@settings(max_examples=25)
+@settings(max_examples=8)
 @given(
     start=st.integers(0, 9),
     answers=st.lists(
@@ -327,7 +328,7 @@ def test_equal_answers_have_a_value_in_common_or_one_has_none(rule: str) -> None
     [
         *[("5", [5]), ("5 cm", [5]), (r"\frac{1}{4}", [0.25]), ("1.5e3", [1500]), ("2^{3}", [8])],
         *[(r"50\%", [50, 0.5]), (r"\sqrt{2}", [2**0.5]), (r"\ln 10", [math.log(10)])],
-        *[(r"\log 10", [math.log(10), 1]), ("ten", [10]), (r"\text{B}", []), ("(A) 42", [])],
+        *[(r"\log 10", [math.log(10), 1]), ("ten", []), (r"\text{B}", []), ("(A) 42", [])],
         *[("1,2", []), ("x=5", []), ("x", []), ("x^2+C", []), ("(1,2]", []), ("1:2", [])],
         *[(r"5 \pm 1", []), (r"\int_0^1 x dx", []), ("7^{7^{7^7}}", []), ("0/0", []), ("", [])],
         *[("1" * 5000, []), (r"\sqrt{1-x^2}", []), ("blue 5", []), (r"\vec{i}+2", [])],

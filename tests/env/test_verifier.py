@@ -338,7 +338,10 @@ def test_within_bounds_lets_common_answers_pass(answer: str) -> None:
     assert within_bounds(answer)
 
 
-def test_verify_reports_a_timeout_when_the_comparison_is_killed() -> None:
+def test_verify_reports_a_timeout_when_the_comparison_is_killed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pool_module, "WALL_RATIO", 1000)  # in tests that starve one another
     hard = r"\int_0^\infty \frac{\sin(x^{50})e^{-x^3}}{1+x^{77}} dx"
     verdict = verify(boxed(hard), r"\int_0^1 \sin(x^{50}) dx", timeout_s=0.3)
     assert (verdict.status, verdict.answer, verdict.reward) == ("timeout", hard, None)
@@ -476,6 +479,7 @@ def test_verify_calls_an_integral_wrong_for_its_computing_and_not_for_waiting(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     hard = r"\int_0^\infty \frac{\sin(x^{50})e^{-x^3}}{1+x^{77}} dx"
+    monkeypatch.setattr(pool_module, "WALL_RATIO", 1000)  # in tests that starve one another
     assert verify(boxed(hard), "1", timeout_s=0.3).status == "wrong"
     monkeypatch.setattr(pool_module, "WALL_RATIO", 0.001)
     assert verify(boxed(hard), "1", timeout_s=60).status == "timeout"

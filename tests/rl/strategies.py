@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache
 from itertools import combinations
 from typing import Any
 
@@ -166,7 +166,12 @@ def measured_group(rng: np.random.Generator, *, num_agents: int | None = None) -
     )
 
 
-@lru_cache(maxsize=1)
-def measured_groups() -> tuple[GroupOutcomes, ...]:
-    """10,000 random groups, cached."""
-    return tuple(measured_group(np.random.default_rng([7, index])) for index in range(10_000))
+@cache
+def numbered_group(index: int) -> GroupOutcomes:
+    """The random group of that number."""
+    return measured_group(np.random.default_rng([7, index]))
+
+
+def measured_groups(number: int) -> tuple[GroupOutcomes, ...]:
+    """The first random groups."""
+    return tuple(map(numbered_group, range(number)))

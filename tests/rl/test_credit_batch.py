@@ -17,7 +17,7 @@ PAIR = ("thinker_0", "solver_0")
 
 @pytest.mark.no_cover
 def test_stacks_hold_every_group_once_in_its_place() -> None:
-    step = measured_groups()[:200]
+    step = measured_groups(200)
     seen: list[int] = []
     for where, batch in group_by_shape(step, ALL):
         seen += where

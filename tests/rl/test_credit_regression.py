@@ -145,21 +145,21 @@ def refitted(
 
 @pytest.mark.no_cover
 def test_regression_credit_equals_refitted_models_of_200_groups() -> None:
-    step = measured_groups()[:200]
+    step = measured_groups(200)
     for group, credit in zip(step, ALLOCATORS["regression"].many(step), strict=True):
         expected = np.clip(nested(group.team_rewards, group.features, None), -2.0, 2.0)
         np.testing.assert_allclose(credit, expected, rtol=0, atol=1e-11)
 
 
 def test_regression_credit_of_a_vote_is_by_one_model_of_all_voters() -> None:
-    for group in measured_groups()[:100]:
+    for group in measured_groups(100):
         expected = np.clip(refitted(group.team_rewards, group.features, None)[0], -2.0, 2.0)
         credit = regression_credit(group, reads="none")
         np.testing.assert_allclose(credit, expected, rtol=0, atol=1e-11)
 
 
 def test_regression_credit_with_probabilities_equals_refitted_models() -> None:
-    for index, group in enumerate(measured_groups()[:100]):
+    for index, group in enumerate(measured_groups(100)):
         rng = np.random.default_rng([1, index])
         chances = rng.dirichlet(np.ones(NUM_CATEGORIES), group.features.shape)
         credit = regression_credit(group, probabilities=chances)

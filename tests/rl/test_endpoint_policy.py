@@ -422,7 +422,7 @@ def test_no_key_is_sent_when_there_is_none(monkeypatch):
 
 
 @pytest.mark.no_cover
-def test_a_thousand_requests_with_faults_are_answered_or_reported():
+def test_hundreds_of_requests_with_faults_are_answered_or_reported():
     """Some prompts are lost for good; of the others every fourth request goes wrong."""
     rng = np.random.default_rng(0)
     kinds = ("429", "500", "reset", "truncated", "slow")
@@ -432,11 +432,11 @@ def test_a_thousand_requests_with_faults_are_answered_or_reported():
             return "500"
         return kinds[rng.integers(len(kinds))] if rng.random() < 0.25 else None
 
-    prompts = [Prompt(f"question {number}") for number in range(1000)]
+    prompts = [Prompt(f"question {number}") for number in range(200)]
     with FakeServer(echo, fault=fault) as server:
         policy = load_endpoint(server.spec(retries=8, concurrency=64, read_timeout_s=0.5))
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "the endpoint .* left 100 of 1000")
+            warnings.filterwarnings("ignore", "the endpoint .* left 20 of 200")
             completions = ask(policy, prompts)
     assert len(completions) == len(prompts)
     for prompt, completion in zip(prompts, completions, strict=True):
@@ -446,9 +446,9 @@ def test_a_thousand_requests_with_faults_are_answered_or_reported():
             assert completion.failure is None
             assert completion.text.startswith(f"{prompt.text}|")
     seen = Counter(server.faults)
-    assert all(seen[kind] > 30 for kind in kinds)
-    assert policy.usage.num_retries == policy.usage.num_requests - 1000 > 250
-    assert (policy.usage.num_answered, policy.usage.num_failed) == (900, 100)
+    assert all(seen[kind] > 4 for kind in kinds)
+    assert policy.usage.num_retries == policy.usage.num_requests - 200 > 50
+    assert (policy.usage.num_answered, policy.usage.num_failed) == (180, 20)
 
 
 def test_an_interrupt_ends_the_requests_that_are_under_way():

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 import signal
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -21,9 +17,10 @@ from baselines.evaluate.paths import JOINT, TeamPath, control_paths, path_of, wi
 from baselines.policies.base import Completion
 from ccpo_env import debate_v0
 from ccpo_env.types import Task
+from tests.rl.killed_evaluation import NUM_SAMPLES, NUM_TASKS
 from tests.rl.teams import NO_THINKER, RecordingPolicy, runner_of
+from tests.rl.warm import run_warm
 
-ROOT = Path(__file__).resolve().parents[2]
 TASKS = [Task(f"t/{number}", f"number {number}.", str(number)) for number in range(7)]
 SETTINGS = {"seed": 0}
 
@@ -257,74 +254,13 @@ def test_journal_says_when_the_disk_takes_nothing(tmp_path, monkeypatch):
     assert (tmp_path / EPISODES_FILE).read_bytes() == before
 
 
-NUM_TASKS, NUM_SAMPLES = 500, 4
 TORN = b'{"batch": "torn'
-PROGRAM = """
-import sys
-from pathlib import Path
-from tests.rl.test_evaluation_play import evaluate_many
-evaluate_many(Path(sys.argv[1]), dies_at=int(sys.argv[2]))
-"""
-
-
-class LoggingPolicy:
-    """Draws a digit for each prompt, after it has written down which task was asked.
-
-    Its process kills itself in the middle of a turn, at its prompt number dies_at; 0 is never.
-    """
-
-    def __init__(self, path: Path, dies_at: int) -> None:
-        self._path = path
-        self._num_left = dies_at
-
-    def sample(self, prompts, *, sampling, rng):
-        with self._path.open("a", encoding="utf-8") as file:
-            for prompt in prompts:
-                number = re.search(r"number (\d+)\.", prompt.text)[1]
-                file.write(f"{number}\n")
-                self._num_left -= 1
-                if self._num_left == 0:
-                    file.flush()
-                    os.kill(os.getpid(), signal.SIGKILL)
-        return [Completion(str(digit)) for digit in rng.integers(3, size=len(prompts))]
-
-
-def evaluate_many(folder: Path, *, dies_at: int) -> None:
-    """Evaluate 500 tasks with 4 samples each, and write the tables; print a line per batch."""
-    from baselines.evaluate.evaluation import Evaluation
-    from baselines.evaluate.tables import grids, markdown_page
-    from tests.rl.teams import judge
-
-    tasks = [Task(f"t/{n}", f"number {n}.", str(n % 3)) for n in range(NUM_TASKS)]
-    policy = LoggingPolicy(folder / "asked.txt", dies_at)
-    episodes = play_all(
-        runner_of(policy, policy),
-        EvaluationPlan(
-            benchmarks={"many": tasks},
-            removals=(NO_THINKER,),
-            num_samples=NUM_SAMPLES,
-            controls=True,
-            tasks_per_batch=32,
-        ),
-        journal=journal_in(folder),
-        on_batch=lambda: print("batch", flush=True),
-    )
-    found = Evaluation.of(episodes, verify=lambda response, gold: judge(response[7:-1], gold))
-    page = markdown_page("many", grids(found.summaries), [])
-    (folder / "table.md").write_text(page, encoding="utf-8")
 
 
 def run_until(folder: Path, *, num_batches: int = 0, dies_at: int = 0) -> None:
-    """Evaluate in another process and kill it after some batches, or at a prompt; 0: let it end."""
-    command = [sys.executable, "-c", PROGRAM, str(folder), str(dies_at)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        if num_batches:
-            for _ in range(num_batches):
-                assert process.stdout.readline() == "batch\n"
-            process.send_signal(signal.SIGKILL)
-        process.stdout.read()
-    assert process.returncode == (-signal.SIGKILL if num_batches or dies_at else 0)
+    """Evaluate in another process, killed after some batches or at a prompt; 0: it ends."""
+    done = run_warm("tests.rl.killed_evaluation", folder, num_batches, dies_at)
+    assert done.returncode == (-signal.SIGKILL if num_batches or dies_at else 0), done.stderr
 
 
 def finished(folder: Path) -> set[tuple[str, str]]:
@@ -348,17 +284,18 @@ def test_evaluation_killed_at_any_moment_gives_the_same_table_and_asks_nothing_a
     whole.mkdir()
     killed.mkdir()
     run_until(whole)
-    assert "500 tasks, 4 samples each" in (whole / "table.md").read_text(encoding="utf-8")
-    # A batch of teams asks 384 prompts, one of controls 256, and there are 16 of each. At a prompt:
+    table = (whole / "table.md").read_text(encoding="utf-8")
+    assert f"{NUM_TASKS} tasks, {NUM_SAMPLES} samples each" in table
+    # A batch of teams asks 192 prompts, one of controls 128, and there are 4 of each. At a prompt:
     # in the first turn of a batch, in a later one, at its last prompt, in a control. After a number
     # of batches, including those already finished.
     moments = (
         {"dies_at": 50},
-        {"dies_at": 384},
-        {"num_batches": 9},
-        {"dies_at": 7 * 384 + 200},
-        {"num_batches": 21},
-        {"dies_at": 2 * 256 + 130},
+        {"dies_at": 192},
+        {"num_batches": 2},
+        {"dies_at": 192 + 100},
+        {"num_batches": 5},
+        {"dies_at": 128 + 65},
         {},
     )
     num_killed = 0
@@ -375,5 +312,5 @@ def test_evaluation_killed_at_any_moment_gives_the_same_table_and_asks_nothing_a
             file.write(TORN)
     assert (killed / "table.md").read_bytes() == (whole / "table.md").read_bytes()
     assert (killed / EPISODES_FILE).read_bytes() == (whole / EPISODES_FILE).read_bytes() + TORN
-    # A kill loses one batch at most: 32 tasks, each asked for three turns and 4 samples.
+    # A kill loses one batch at most: 32 tasks, each asked for three turns and 2 samples.
     assert len(asked(killed)) <= len(asked(whole)) + num_killed * 32 * 3 * NUM_SAMPLES

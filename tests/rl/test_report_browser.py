@@ -11,12 +11,10 @@ from baselines.report.run_page import write_report
 from tests.rl.report_runs import make_run
 from tests.rl.teams import quietly, write_tasks
 
-pytestmark = pytest.mark.figures
+pytestmark = [pytest.mark.figures, pytest.mark.first]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
 TEAMS = {
     "think_solve": ("thinker_0", "solver_0"),
-    "vote": tuple(f"voter_{k}" for k in range(3)),
-    "debate": ("debater_0", "debater_1"),
     "large": (*(f"thinker_{k}" for k in range(8)), "solver_0"),
 }
 MAX_BYTES = 3_000_000

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from ccpo_env.verifiers.math.rules import Rules, rule
+from ccpo_env.verifiers.math.unit_names import LETTER_UNITS, NUMBER
 
 _NOT = r"(?<!\\)\\"  # a backslash that is not the second half of a row break
 _FUNCTIONS = (
@@ -78,6 +79,13 @@ def _synonym(macro: re.Match[str]) -> str:
     return _PLAIN_SYNONYMS.get(name, macro[0])
 
 
+def _measured(quantity: re.Match[str]) -> str:
+    r"""Return a quantity of the package siunitx: `\SI{5}{\meter\per\second}`."""
+    unit = _SPLIT_PREFIX.sub(r"\1", re.sub(r"\\([A-Za-z]+)", r" \1 ", quantity[2]))
+    return f"{quantity[1]}\\text{{ {unit}}}"
+
+
+_SPLIT_PREFIX = re.compile(r"\b(kilo|mega|centi|milli|micro|nano)\s+(?=[a-z])")
 _STYLES = (
     r"m?left|m?right|middle|[bB]igg?[lrm]?|(?:display|text|script|scriptscript)style|(?:no)?limits"
     r"|boldsymbol|boldmath|bm|pmb|rm|bf|it|sf|tt|sc|(?:bf|md|rm|sf|tt)(?:series|family)|itshape|em"
@@ -120,6 +128,22 @@ CLEANING = Rules(
     rule("\\\\", r"\\\\\s*\[[^\[\]]*\]", r"\\\\"),
     rule("\\hline", _NOT + r"hline(?![A-Za-z])"),
     rule("\\( \\) \\[ \\] \\!", _NOT + r"[()\[\]!]"),
+    rule(  # two equations side by side
+        "=",
+        rf"(=(?:(?!\\text|\\q?quad|\b(?:and|or)\b)[^=,;])*?[^=,;\s&\\])"
+        rf"\s*(?:(?:{_NOT}(?:q?quad|[,;: ])|~)\s*)+(?=[A-Za-z](?:_\w)?\s*=)",
+        r"\1, ",
+    ),
+    rule("=", r"(=\s*-?[\d./]+)\s+(?=[A-Za-z]\s*=)", r"\1, "),
+    # a letter set apart from the number before it is a unit
+    rule(
+        "\\, \\; \\: \\  \\quad ~",
+        rf"^(\s*\$?{NUMBER})(?:{_NOT}(?:[,;: ]|q?quad)|~)+\s*({LETTER_UNITS})(?=\s*\$?\s*\.?$)",
+        r"\1\\text{ \2}",
+    ),
+    rule(
+        "\\SI \\qty", _NOT + r"(?:SI|qty)\s*\{([^{}]*)\}\s*\{((?:[^{}]|\{[^{}]*\})*)\}", _measured
+    ),
     rule(
         "\\, \\; \\: \\  \\quad \\qquad \\enspace \\thinspace ~ \\space",
         _NOT + r"(?:[,;:>/]|q?quad(?![A-Za-z])|(?:en|thin|thick|med)?space(?![A-Za-z]))|~",
@@ -132,7 +156,8 @@ CLEANING = Rules(
     rule("choose", r"\{([^{}]*)\\choose(?![A-Za-z])([^{}]*)\}", r"\\binom{\1}{\2}"),
     rule(
         "C_ C^",
-        r"(?:\{\s*\}\s*|(?<![\w)}])(?<![\w)}] ))[_^]\s*(?:\{\s*(\w+)\s*\}|(\w))\s*C\s*_\s*(?:\{\s*(\w+)\s*\}|(\w))",
+        r"(?:\{\s*\}\s*|(?<![\w)}])(?<![\w)}] ))[_^]\s*(?:\{\s*(\w+)\s*\}|(\w))"
+        r"\s*C\s*_\s*(?:\{\s*(\w+)\s*\}|(\w))",
         r"\\binom{\1\2}{\3\4}",
     ),
     rule(
@@ -171,8 +196,9 @@ CLEANING = Rules(
         r"\\text",
     ),
     rule(
-        "{st {nd {rd {th",
-        r"(?<=\d)\s*\^?\s*\{?\\(?:text|mathrm)\s*\{\s*(?:st|nd|rd|th)\s*\}\}?",
+        "{st {nd {rd {th ^st ^nd ^rd ^th",
+        r"(?<=\d)\s*(?:\^?\s*\{?\\(?:text|mathrm)\s*\{\s*(?:st|nd|rd|th)\s*\}\}?"
+        r"|\^\s*\{?\s*(?:st|nd|rd|th)(?![A-Za-z])\s*\}?)",
         r"\\text{th}",
     ),
     rule(
@@ -181,6 +207,11 @@ CLEANING = Rules(
         r"\\text{\1}",
     ),
     rule("\\text", r"^\s*\\text\s*\{\s*(?!not\b|no\b)[a-z]+\s*\}\s*(?=\([^()]*,)"),
+    rule(
+        "onst",
+        r"(?<=[+-])\s*(?:\\(?:text|mathrm)\s*\{\s*)?[Cc]onst(?:ant|\.)?(?![A-Za-z])\s*\}?\.?",
+        " C",
+    ),
     rule("\\text", r"\\text\s*\{\s*\}", " "),
     rule("\\text", r"\\text\s*\{\s*([:,.%]|\\%)\s*\}", r"\1"),
     rule("to", r"(?<=\d)\s*(?:\\text\s*\{\s*to\s*\}|\bto\b)\s*(?=\d)", ":"),
@@ -193,6 +224,13 @@ CLEANING = Rules(
     rule("a.m p.m", r"\b([ap])\.\s*m\b\.?", r"\1m"),
     rule("cup cap", r"\\big(cup|cap)(?![A-Za-z])", r"\\\1"),
     rule("\\\\", r"(?:\\\\\s*)+$"),
+    rule(
+        ")",
+        r"(?<=[\d}%])\s*\(\s*(?:\\text\s*\{\s*)?"
+        r"(?!(?:mod|base|or|and|not|approx|approximately|inclusive|exclusive|rounded)\b)"
+        r"([A-Za-z]{2,}(?:[ -][A-Za-z]+){0,5})\s*\}?\s*\)\s*\}?\s*$",
+        r"\\text{ \1}",
+    ),
     # Text after a number is read as its unit; a second number must not be mistaken for one.
     rule("\\text", _NOT + r"text\s*\{([^{}0-9]*[0-9][^{}]*)\}", r" \1 "),
 )

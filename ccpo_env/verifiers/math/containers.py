@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ccpo_env.verifiers.math.members import Same, same_in_order, same_members
+from ccpo_env.verifiers.math.members import Same, all_same, same_in_order, same_members
 from ccpo_env.verifiers.math.reading import Reading
 from ccpo_env.verifiers.math.relations import is_relation, same_relation
 
@@ -89,7 +89,7 @@ def _same_labelled_container(answer: Reading, gold: Reading, same: Same) -> bool
 
 def _values_in_order(container: Reading, point: Reading) -> list[Reading]:
     """Return the values of `y=2, x=1` in the order of `(x, y) = ...`; empty for anything else."""
-    values = _labelled_values(container)
+    values = labelled_values(container)
     if len(point.sides) != 2 or point.sides[1].parts.opened != "(":
         return []
     names = [name.text for name in point.sides[0].items]
@@ -97,21 +97,34 @@ def _values_in_order(container: Reading, point: Reading) -> list[Reading]:
 
 
 def _same_labelled_point(answer: Reading, gold: Reading, same: Same) -> bool | None:
-    """Compare `x=1, y=2` with `(1, 2)`; None for any other pair."""
-    if gold.parts.opened == "(" and (values := _labelled_values(answer)):
+    """Compare `x=1, y=2` with `(1, 2)` or with `[x=1, y=2]`; None for any other pair."""
+    values, gold_values = labelled_values(answer), labelled_values(gold)
+    if values and gold_values:
+        names = values if values.keys() == gold_values.keys() else []
+        return all_same(same(values[name], gold_values[name]) for name in names) if names else None
+    if gold.parts.opened == "(" and values:
         return same_in_order(list(values.values()), gold.items, same)
-    if answer.parts.opened == "(" and (values := _labelled_values(gold)):
-        return same_in_order(answer.items, list(values.values()), same)
+    if answer.parts.opened == "(" and gold_values:
+        return same_in_order(answer.items, list(gold_values.values()), same)
     return None
 
 
-def _labelled_values(reading: Reading) -> dict[str, Reading]:
-    """Return the values of a list of equations for different names; empty for anything else."""
-    if reading.parts.opened or len(reading.items) < 2:
+def labelled_values(reading: Reading) -> dict[str, Reading]:
+    """Return the values of equations for different names, in brackets or not, by name.
+
+    Note: Names of one letter are in the order of the alphabet, as the coordinates of a point are;
+        others stay in the order in which they are written.
+    """
+    if len(reading.items) < 2 or "=" not in reading.text:
         return {}
     values = {item.sides[0].text: item.sides[1] for item in reading.items if len(item.sides) == 2}
     is_point = len(values) == len(reading.items) and max(map(len, values)) <= MAX_NAME_CHARS
-    return values if is_point else {}
+    if not is_point:
+        return {}
+    is_alphabetical = all(name.isalpha() and name.islower() for name in values) and (
+        "w" not in values  # x, y, z, w
+    )
+    return dict(sorted(values.items())) if is_alphabetical else values
 
 
 def _same_kinds(answer: Reading, gold: Reading, same: Same) -> bool | None:
@@ -124,6 +137,11 @@ def _same_kinds(answer: Reading, gold: Reading, same: Same) -> bool | None:
             if container.parts.opened or other.parts.opened != "(" or len(other.items) < 2:
                 return False
             return same_in_order(answer.items, gold.items, same)
+    for container, point in ((answer, gold), (gold, answer)):
+        is_set_of_one = container.parts.opened == "\\{" and len(container.items) == 1
+        if is_set_of_one and point.parts.opened == "(" == container.items[0].parts.opened:
+            pair = (answer, gold.items[0]) if container is gold else (answer.items[0], gold)
+            return same(*pair)
     single, container = (answer, gold) if len(answer.items) == 1 else (gold, answer)
     if container.parts.opened in ("(", "[") and _names_a_point(single, container, same):
         return True

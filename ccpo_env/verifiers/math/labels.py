@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from ccpo_env.verifiers.math.marks import has_other_marks
 from ccpo_env.verifiers.math.reading import Reading
 from ccpo_env.verifiers.math.tree import CONSTANTS, Node, free_symbols
 
@@ -34,6 +35,7 @@ _OF_SOMETHING = re.compile(
     rf"{_OPERATOR}{_SUBSCRIPT}{_POWER}\s*(?:\({_INNER}\)|\[{_INNER}\])"
     rf"|(?:\\\||\|{{1,2}})\s*(?:{_ACCENT}|[A-Za-z]|\\(?:cap|cup|cdot|times|mathbf|vec|alpha|beta)|[ +-])+"
     rf"(?:\\\||\|{{1,2}}){_SUBSCRIPT}{_POWER}"
+    r"|\\(?:dim|deg|ker)\s*[A-Za-z]"
     r"|[A-Z]'?(?:\s*\\(?:cap|cup|setminus|times|triangle)(?![A-Za-z])\s*[A-Z]'?)+"
 )
 _UNKNOWNS = frozenset("xyz")
@@ -67,7 +69,9 @@ def _is_name(tree: Node) -> bool:
         return not is_unknown and power.name == "number" and _is_name(base)
     if tree.name == "+":
         second = tree.args[1]
-        return _is_name(tree.args[0]) and _is_name(second.args[0] if second.name == "neg" else second)
+        return _is_name(tree.args[0]) and _is_name(
+            second.args[0] if second.name == "neg" else second
+        )
     if tree.name in _TRIGONOMETRIC:
         return bool(free_symbols(tree))
     return tree.name in ("*", "/", "abs", "conj", "gcd", "lcm") and all(map(_is_name, tree.args))
@@ -81,11 +85,17 @@ def are_other_names(first: Reading, second: Reading) -> bool:
     plain = [_DERIVED.sub("", reading.form) for reading in (first, second)]
     if plain[0] == plain[1] or set(_DIGITS.findall(plain[0])) != set(_DIGITS.findall(plain[1])):
         return False
-    return any(map(_is_word, (first, second))) and not all(map(_is_call, (first, second)))
+    if has_other_marks(first.text, second.text) or all(map(_is_call, (first, second))):
+        return False
+    return any(map(_is_word, (first, second))) and not all(map(_is_point, (first, second)))
 
 
 def _is_word(reading: Reading) -> bool:
     return reading.tree is None or reading.tree.name == "call"
+
+
+def _is_point(reading: Reading) -> bool:
+    return reading.text.endswith(")") and len(reading.text.split(",")) > 1
 
 
 def _is_call(reading: Reading) -> bool:

@@ -66,6 +66,11 @@ def without_lead_in(text: str) -> str:
         return text
     rest = text[cut:].lstrip()
     is_mathematics = _MATHEMATICS.match(rest) is not None
-    if not rest or _TURNING.search(subject) or not (is_mathematics or _ANSWER.search(subject)):
+    if (
+        not rest
+        or rest.startswith("=")
+        or _TURNING.search(subject)
+        or not (is_mathematics or _ANSWER.search(subject))
+    ):
         return text
     return rest if is_closed else f"{match['style']}{rest}"

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from ccpo_env.verifiers.math.basis_notation import with_hats
 from ccpo_env.verifiers.math.cleaning import CLEANING
 from ccpo_env.verifiers.math.lead_ins import without_lead_in
 from ccpo_env.verifiers.math.notation import to_latex
 from ccpo_env.verifiers.math.phrases import phrase_as_latex
 from ccpo_env.verifiers.math.styles import without_styles
+from ccpo_env.verifiers.math.systems import without_systems
 
 MAX_CHARS = 4096
 """Longest answer that is parsed, in characters; longer ones are compared as text."""
@@ -38,9 +40,11 @@ def clean(text: str) -> str:
     become macros.
     """
     text = to_latex(text)
+    if "\\" in text:
+        text = with_hats(text)
     text = CLEANING.rewrite(text)
     if "\\" in text:
-        text = without_styles(text)
+        text = without_systems(without_styles(text))
     if "$" in text:
         text = _without_delimiters(text)
     text = _SPACE.sub(" ", text).strip().rstrip(" .,;")
@@ -93,12 +97,13 @@ _WRAPPER = re.compile(
 )
 _LONE_TOKEN = re.compile(r"\{([A-Za-z0-9])\}")
 _IDLE_SPACE = re.compile(r"(?<![A-Za-z0-9])\s+|\s+(?![A-Za-z0-9])")
+_PLAIN_NUMBER = re.compile(r"-?\d+(?:\.\d+)?", re.ASCII)
 _BRACKETED_LETTER = re.compile(r"[(\[]([A-Za-z])[)\]]|([A-Za-z])[)\]:,]")
 # "(A) 42" and "B. Paris", not "(A) or (B)" and not the product "(A) + B"
 _LETTERED = re.compile(
     r"(?:(?:the )?(?:correct )?(?:option|choice|answer)(?: is)?:?)?\s*"
-    r"(?:\(([A-Z])\)|([A-Z])[).:]|(?<=[\w:] )([A-Z])$)"
-    r"(?:\s*(?!(?:or|and|not)\b)[\w\\-](?:(?!\([A-Z]\)|\s(?:or|and)\s).)*)?",
+    r"(?:\(([A-J])\)|([A-J])[).:]|(?<=[\w:] )([A-J])$)"
+    r"(?:\s*(?!(?:or|and|not)\b)[\w\\-](?:(?!\([A-J]\)|\s(?:or|and)\s).)*)?",
     re.IGNORECASE | re.DOTALL,
 )
 _QUOTED = re.compile(r"[\"'`]+(.*?)[\"'`]*", re.DOTALL)
@@ -155,6 +160,8 @@ def same_text(first: str, second: str) -> bool:
 
 def _cleaned(text: str) -> tuple[str, str]:
     """Return a cleaned text and its normal form."""
+    if _PLAIN_NUMBER.fullmatch(text):
+        return text, text
     cleaned = clean(text)
     return cleaned, written_form(cleaned)
 
@@ -166,6 +173,10 @@ def same_form(first: str, second: str, form: str, other: str) -> bool:
     """Return whether two cleaned answers have one form, or one is the letter of the other."""
     if form == other:
         return True
-    return (len(form) == 1 and letter_of(second) == form.casefold()) or (
-        len(other) == 1 and letter_of(first) == other.casefold()
+    return (_is_letter(form) and letter_of(second) == form.casefold()) or (
+        _is_letter(other) and letter_of(first) == other.casefold()
     )
+
+
+def _is_letter(form: str) -> bool:
+    return len(form) == 1 and form.isalpha()

@@ -12,7 +12,16 @@ _WORD = r"(?<![A-Za-z\\])"  # a name that is neither a macro nor the end of a lo
 _FUNCTIONS = "arcsin|arccos|arctan|sinh|cosh|tanh|sin|cos|tan|cot|sec|csc|log|ln|exp"
 _ROOT_OF_GROUP = re.compile(rf"(?:{_WORD}|\\)(sqrt(?:\[\w\])?|cbrt)\s*\(([^()]*)\)")
 _MAX_NESTED_ROOTS = 8
-_SCALES = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
+_SCALES = {
+    "dozen": "12",
+    "hundred": "10^{2}",
+    "thousand": "10^{3}",
+    "lakh": "10^{5}",
+    "million": "10^{6}",
+    "crore": "10^{7}",
+    "billion": "10^{9}",
+    "trillion": "10^{12}",
+}
 _NAMES = {"pi": r"\pi ", "infinity": r"\infty ", "inf": r"\infty ", "oo": r"\infty "}
 
 
@@ -28,8 +37,21 @@ def _dotted(decimal: re.Match[str]) -> str:
     return f"{decimal[1]}\\overline{{{first}{between}{last}}}"
 
 
+_MODULE = re.compile(r"(?<![A-Za-z.\\])(?:np|numpy|c?math|sympy|sp|torch|scipy)\.(?=[A-Za-z])")
+_PYTHON = {"asin": "arcsin", "acos": "arccos", "atan": "arctan"}
+
+
 _PLAIN = Rules(
     *JOINTS,
+    rule("asin acos atan", rf"{_WORD}(asin|acos|atan)(?=\s*\()", lambda name: _PYTHON[name[1]]),
+    rule("log10 log2", rf"{_WORD}log(10|2)(?=\s*\()", r"\\log_{\1}"),
+    rule("factorial", rf"{_WORD}factorial\s*\(([^()]*)\)", r"(\1)!"),
+    rule("Rational", rf"{_WORD}Rational\s*\(\s*(-?\d+)\s*,\s*(\d+)\s*\)", r"\\frac{\1}{\2}"),
+    rule(
+        "comb binomial", rf"{_WORD}(?:comb|binomial)\s*\(([^(),]*),([^(),]*)\)", r"\\binom{\1}{\2}"
+    ),
+    rule("abs", rf"{_WORD}abs\s*\(([^()]*)\)", r"|\1|"),
+    rule("array Matrix", rf"{_WORD}(?:array|Matrix)\s*\(\s*(\[.*\])\s*\)", r"\1"),
     rule("**", r"^\s*\*\*(.*)\*\*\s*$", r"\1"),
     rule(
         r"\dot",
@@ -42,9 +64,9 @@ _PLAIN = Rules(
         _repeating_fraction,
     ),
     rule(
-        "hundred illion thousand",
-        r"(?<=\d)\s*(\\text\s*\{)?\s*(hundred|thousand|million|billion|trillion)(?![A-Za-z])",
-        lambda scale: f" \\times 10^{{{_SCALES[scale[2]]}}}{scale[1] or ''}",
+        "undred illion housand ozen akh rore",
+        rf"(?<=\d)\s*(\\text\s*\{{)?\s*(?i:({'|'.join(_SCALES)})s?)(?![A-Za-z])",
+        lambda scale: f" \\times {_SCALES[scale[2].lower()]}{scale[1] or ''}",
     ),
     rule(
         "sin cos tan cot sec csc log ln exp",
@@ -79,6 +101,8 @@ def to_latex(text: str) -> str:
         text = from_html(text)
     if not text.isascii():
         text = from_languages(from_unicode(text))
+    if "." in text:
+        text = _MODULE.sub("", text)
     if "rt" in text and "(" in text:
         for _ in range(_MAX_NESTED_ROOTS):
             text, num_roots = _ROOT_OF_GROUP.subn(_root_of_group, text)

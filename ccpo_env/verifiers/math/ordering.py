@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import zlib
+from contextlib import suppress
 from fractions import Fraction
 from typing import Any
 
 from ccpo_env.verifiers.math.containers import is_container
 from ccpo_env.verifiers.math.normalize import letter_of, unwrapped
 from ccpo_env.verifiers.math.numeric import LOG_BASE, constants, context, evaluate, exact_value
+from ccpo_env.verifiers.math.options import read_option
 from ccpo_env.verifiers.math.reading import Reading, read
 from ccpo_env.verifiers.math.relations import is_relation, is_unfinished
 from ccpo_env.verifiers.math.tree import Unreadable, free_symbols
@@ -24,7 +26,7 @@ _AMBIGUOUS = re.compile(
     r"[:|]|\\(?:vec|hat|bar|ldots|pm|mp|infty|equiv|emptyset|text\s*\{[^{}]*\b(?:or|and|not|except)\b)"
 )
 _WORD = re.compile(r"(?<![A-Za-z\\])[A-Za-z]{3}")
-_CONSTANT = re.compile(r"[CcKkDd](?:_.*)?")
+_CONSTANT = re.compile(r"[ABCcDdKk](?:_.*)?")
 
 
 def sort_values(answer: str) -> tuple[Fraction, ...]:
@@ -49,7 +51,8 @@ def sort_values(answer: str) -> tuple[Fraction, ...]:
     try:
         found = _values(value)
         if unit and value is not reading and reading.tree is not None:
-            found += _values(reading)  # a unit may also be read as a product of symbols
+            with suppress(Unreadable):
+                found += _values(reading)  # a unit may also be read as a product of symbols
         if unit.is_percent:
             found += [each / 100 for each in found]
     except (Unreadable, ArithmeticError, ValueError):
@@ -63,6 +66,7 @@ def _has_other_meanings(reading: Reading) -> bool:
         _LETTERS.fullmatch(reading.form) is not None
         or _AMBIGUOUS.search(reading.text) is not None
         or letter_of(reading.text) is not None
+        or read_option(reading) is not None
         or is_unfinished(reading.text)
         or is_container(reading)
         or is_relation(reading)

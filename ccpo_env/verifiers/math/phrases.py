@@ -17,9 +17,7 @@ _FILLER = (
     r"they|has|have|is|are|exists?|admits?|such that)[\s,]+)*"
 )
 _KIND = r"(?:real(?:-valued)?|such|valid|possible|feasible|admissible|suitable|finite)"
-_NARROW = (
-    r"(?:(?:non-?)?(?:positive|negative|trivial|zero)|integer|integral|natural|rational|prime|complex)"
-)
+_NARROW = r"(?:(?:non-?)?(?:positive|negative|trivial|zero)|integer|integral|natural|rational|prime|complex)"
 _NO_SOLUTION = re.compile(
     rf"{_FILLER}(?:no|not any|not have any)\s+(?P<kinds>(?:(?:{_KIND}|{_NARROW}|and)\s+)*)"
     r"(?:solutions?|roots?|answers?|values?|zeros?|numbers?|integers?|functions?|pairs?|triples?|"
@@ -33,7 +31,15 @@ _INFINITE = r"\text{infinitely many}"
 _MISSING = r"\text{does not exist}"
 _MEANINGS = {
     **dict.fromkeys(
-        ("none", "empty", "empty set", "null set", "void set", "none exist", "solution set is empty"),
+        (
+            "none",
+            "empty",
+            "empty set",
+            "null set",
+            "void set",
+            "none exist",
+            "solution set is empty",
+        ),
         EMPTY,
     ),
     **dict.fromkeys(

@@ -25,7 +25,7 @@ class Quantity:
     base: str
 
 
-_INTEGER = r"-?(?:\d{1,3}(?:,\d{3})+|\d+)"
+_INTEGER = r"-?(?:[1-9]\d{0,2}(?:,\d{3})+|\d+)"
 
 
 def _argument(name: str) -> str:
@@ -37,7 +37,7 @@ _NUMBER = re.compile(
     (?:
         (?P<whole>\d*)\s*\\frac{_argument("top")}{_argument("bottom")}
       | (?:(?P<units>\d+)\ )?(?P<over>\d+)\ ?/\ ?(?P<under>\d+)
-      | (?P<decimal>(?:\d{{1,3}}(?:,\d{{3}})+|\d{{1,3}}(?:\ \d{{3}})+|\d+)(?:\.\d*)?|\.\d+)
+      | (?P<decimal>(?:[1-9]\d{{0,2}}(?:,\d{{3}})+|\d{{1,3}}(?:\ \d{{3}})+|\d+)(?:\.\d*)?|\.\d+)
         (?:\ ?(?:\\(?:times|cdot)|[*x])\ ?10\ ?\^\ ?
            (?:[{{(](?P<power>[+-]?\d+)[)}}]|(?P<power_digit>\d))
          | [eE](?P<exponent>[+-]?\d+))?
@@ -87,16 +87,9 @@ def parse_number(text: str) -> Quantity | None:
     base = (match["base_digit"] or match["base"] or "").strip()
     if base and not base.isdigit():
         base = str(spelled_number(base))
-    if value is None or base == "None" or (base and not _is_base(base, match[0])):
+    if value is None or base == "None":
         return None
     return Quantity(-value if match["sign"] == "-" else value, base)
-
-
-def _is_base(base: str, digits: str) -> bool:
-    """Return whether a number can have this base: 12_2 and 42_{43} are no numbers."""
-    numeral = digits.partition("_")[0]
-    is_possible = all(int(digit) < int(base) for digit in re.findall(r"\d", numeral))
-    return int(base) <= MAX_BASE and is_possible
 
 
 def _based_number(text: str) -> Quantity | None:
@@ -134,5 +127,12 @@ def _unsigned_value(parts: dict[str, str]) -> Fraction | None:
 
 def same_number(first: Quantity, second: Quantity) -> bool:
     """Return whether two numbers are equal, exactly; one of them may omit its base."""
-    bases_agree = not first.base or not second.base or first.base == second.base
-    return bases_agree and first.value == second.value
+    if first.base and second.base:
+        return first.base == second.base and first.value == second.value
+    return first.value == second.value and all(map(_has_possible_base, (first, second)))
+
+
+def _has_possible_base(each: Quantity) -> bool:
+    """Return whether the digits exist in the base: not in 12_2, and 42_{43} has too many."""
+    digits = str(int(abs(each.value)))
+    return not each.base or int(max(digits)) < int(each.base) <= MAX_BASE

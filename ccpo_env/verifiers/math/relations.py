@@ -95,6 +95,8 @@ def _same_labelled(relation: Reading, value: Reading, same: Same, *, is_gold: bo
     sides = relation.sides
     if all(map(_is_constant, sides)):
         return all_same(map(agrees, sides))
+    if any(_is_constant(side) and agrees(side) is False for side in sides):
+        return False  # 0 = x
     is_named = not is_gold and (is_unfinished(sides[0].text) or is_named_value(sides[0]))
     if is_named or is_label(sides[0]):
         formulas = [] if is_gold else [side for side in sides[1:-1] if _is_formula(side, value)]
@@ -147,9 +149,8 @@ def _same_claims(
 
     def same_side(answer: Reading, gold: Reading) -> bool | None:
         # log_2 8 = 3 is not log_3 27 = 3, although the sides agree
-        if answer.number is None and gold.number is None and not _has_same_numbers(answer, gold):
-            return False
-        return same(answer, gold)
+        are_numbers = answer.number is not None and gold.number is not None
+        return same(answer, gold) if are_numbers or _has_same_numbers(answer, gold) else False
 
     verdicts = [
         all_same(same_side(a, b) for a, b in zip(first, sides, strict=True))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 
+from ccpo_env.verifiers.math.integration import same_up_to_constants
 from ccpo_env.verifiers.math.normalize import letter_of, same_form, unwrapped
 from ccpo_env.verifiers.math.phrases import EMPTY, is_empty, same_property
 from ccpo_env.verifiers.math.quantity import same_number
 from ccpo_env.verifiers.math.ratios import same_ratio
 from ccpo_env.verifiers.math.reading import Reading
-from ccpo_env.verifiers.math.tree import Node, number
+from ccpo_env.verifiers.math.tree import Node, free_symbols, number
 from ccpo_env.verifiers.math.values import has_value, same_value
 from ccpo_env.verifiers.math.vocabulary import EVALUATED
 
@@ -35,8 +36,16 @@ def same_single(answer: Reading, gold: Reading) -> bool | None:
         return _same_infinity(answer, gold, infinite)
     if bool(_QUALIFIED.search(answer.text)) != bool(_QUALIFIED.search(gold.text)):
         return False
+    equal = _same_measure(answer, gold)
+    if equal is False and (answer.measure[1] or gold.measure[1]) and _are_same_trees(answer, gold):
+        return True  # `5 m` and `5m`: a symbol, not a unit
+    return equal
+
+
+def _same_measure(answer: Reading, gold: Reading) -> bool | None:
+    """Compare two values with or without units."""
     (value, unit), (target, gold_unit) = answer.measure, gold.measure
-    if not unit.agrees_with(gold_unit):
+    if not unit.agrees_with(gold_unit) or (gold_unit.is_symbol and not unit):
         return False
     if unit.is_percent != gold_unit.is_percent:
         return _same_percent(value, target) if unit.is_percent else _same_percent(target, value)
@@ -45,6 +54,11 @@ def same_single(answer: Reading, gold: Reading) -> bool | None:
     if (equal := same_ratio(value, target, is_time=bool(unit or gold_unit))) is not None:
         return equal
     return _same_value(value, target)
+
+
+def _are_same_trees(answer: Reading, gold: Reading) -> bool:
+    first, second = answer.tree, gold.tree
+    return first is not None and second is not None and same_value(first, second) is True
 
 
 def is_other_choice(answer: Reading, gold: Reading) -> bool:
@@ -62,13 +76,26 @@ def _same_value(answer: Reading, gold: Reading) -> bool | None:
     is_based = bool((answer.number and answer.number.base) or (gold.number and gold.number.base))
     first, second = answer.tree, gold.tree
     if first is not None and second is not None:
+        if not _has_only_symbols_of(first, second):
+            return same_up_to_constants(first, second)
         equal = same_value(first, second)
+        if not equal and same_up_to_constants(first, second):
+            return True
         is_nothing = equal is None and not has_value(first) and has_value(second)
         return False if is_nothing else equal
     if is_based:
         return False
     equal = _same_words(answer, gold)
     return False if equal is None and gold.is_value and _is_malformed(answer.text) else equal
+
+
+def _has_only_symbols_of(answer: Node, gold: Node) -> bool:
+    """Return whether an answer has no symbols that the gold answer lacks, as in `x-x+5`.
+
+    One such symbol is the engineers' imaginary unit j.
+    """
+    extra = free_symbols(answer) - free_symbols(gold)
+    return not extra or (extra == {"j"} and "i" in gold.symbols())
 
 
 def _is_malformed(text: str) -> bool:
@@ -82,7 +109,7 @@ def _is_malformed(text: str) -> bool:
 def _same_words(answer: Reading, gold: Reading) -> bool | None:
     """Compare words with words, and with other kinds of answers."""
     first, second = (unwrapped(reading.text).casefold().strip() for reading in (answer, gold))
-    if first == second:
+    if first == second and (answer.is_words or gold.is_words or not first.isascii()):
         return True
     if (equal := same_property(first, second)) is not None:
         return equal
@@ -105,7 +132,8 @@ def _same_infinity(
     if infinite[0] and infinite[1]:
         return (infinite[0][1] == "-") == (infinite[1][1] == "-")
     finite = gold if infinite[0] else answer
-    return False if finite.is_value or finite.is_words else None
+    is_other = finite.is_value or finite.is_words or finite.text == "\\emptyset"
+    return False if is_other else None
 
 
 def _same_percent(marked: Reading, bare: Reading) -> bool | None:

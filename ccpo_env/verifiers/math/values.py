@@ -7,7 +7,14 @@ from collections.abc import Iterator, Set
 from fractions import Fraction
 from typing import Any
 
+from ccpo_env.verifiers.math.branches import (
+    domain_points,
+    has_branches,
+    is_in_domain,
+    may_have_kinks,
+)
 from ccpo_env.verifiers.math.numeric import (
+    DIGITS,
     LOG_BASE,
     VARIANT,
     constants,
@@ -15,7 +22,7 @@ from ccpo_env.verifiers.math.numeric import (
     evaluate,
     exact_value,
 )
-from ccpo_env.verifiers.math.tree import Node, Unreadable, free_symbols
+from ccpo_env.verifiers.math.tree import Node, Unreadable, free_symbols, number, replaced
 
 TOLERANCE = Fraction(1, 10**45)
 """Relative tolerance of the comparison of two values."""
@@ -32,19 +39,24 @@ _WHOLE_STEPS = _STEPS - {"abs", "max", "min"}
 _WHOLE_STARTS = (97, 1013, 104729)
 _SHIFTS = (Fraction(5, 13), Fraction(-4, 11))
 _WHOLE_SHIFTS = (Fraction(0), Fraction(1), Fraction(-1), Fraction(2))
+_WHOLES = ((6, 11, 4), (9, 5, 14), (13, 8, 3), (2, 17, 7))  # where double factorials are compared
 _MAX_CONSTANTS = 12
 _MAX_ORDERS = 4
+_LARGE = 10**15
+_MAX_DIGITS = 3000
+_MIN_REAL_POINTS = 3
 
 
 def same_value(first: Node, second: Node) -> bool | None:
     """Return whether two expressions are equal, or None if undecided.
 
     Symbols stand for real numbers with the same values on both sides, and for complex ones if a
-    conjugate is taken. A difference at a positive
-    point is decisive; a difference at negative points only may be a choice of branch. A logarithm
-    without a base may be natural or decimal.
+    conjugate is taken. Where one expression has no real value, they may differ: see `branches`. A
+    logarithm without a base may be natural or decimal.
     """
     names = free_symbols(first, second)
+    if names and (first.has("!!") or second.has("!!")):
+        return _same_at_wholes(first, second, sorted(names))
     if not names:
         try:
             return exact_value(first) == exact_value(second)
@@ -60,23 +72,75 @@ def same_value(first: Node, second: Node) -> bool | None:
             place.update({name: place[name] * turn for name in names - imaginary})
         verdict = _same_at(places, first, second)
         if verdict:
-            return True
+            return _agrees_closely(first, second, imaginary, base)
         equal = None if verdict is None else equal
     return equal
 
 
 def _same_at(places: list[dict[str, Any]], first: Node, second: Node) -> bool | None:
-    try:
-        verdicts = [values_agree(evaluate(first, p), evaluate(second, p)) for p in places]
-    except (Unreadable, ArithmeticError, ValueError):
+    has_domain = has_branches(first, second) and "i" not in first.symbols() | second.symbols()
+    verdicts = [_agree_at(first, second, place) for place in places]
+    if not has_domain and None in verdicts:
         return None
     if any(_differ(first, second, place) for place in _step_points(first, second)):
         return False
+    if has_domain and (verdicts.count(True) < len(verdicts) or may_have_kinks(first, second)):
+        equal = _same_in_domain(first, second, places)
+        if equal is not None:
+            return equal
     if all(verdict is True for verdict in verdicts):
         return True
     is_branchless = first.has("abs") or second.has("abs")
     decisive = verdicts if is_branchless else verdicts[: max(1, len(verdicts) - 1)]
     return False if False in decisive else None
+
+
+def _agrees_closely(
+    first: Node, second: Node, imaginary: Set[str], base: int | None
+) -> bool | None:
+    """Return whether values agree not only because they are large: 2^{2008}-x and 2^{2008}-y.
+
+    None for values with more digits than are computed.
+    """
+    names = free_symbols(first, second) - imaginary
+    place = points(names, imaginary, base)[0]
+    try:
+        size = abs(evaluate(first, place))
+        if size < _LARGE:
+            return True
+        num_digits = DIGITS + int(context().log10(size))
+        if num_digits > _MAX_DIGITS:
+            return None
+        with context().workdps(num_digits):
+            place = points(names, imaginary, base)[0]
+            distance = abs(evaluate(first, place) - evaluate(second, place))
+            return bool(distance < TOLERANCE.numerator / context().mpf(TOLERANCE.denominator))
+    except (Unreadable, ArithmeticError, ValueError):
+        return True
+
+
+def _agree_at(first: Node, second: Node, point: dict[str, Any]) -> bool | None:
+    try:
+        return values_agree(evaluate(first, point), evaluate(second, point))
+    except (Unreadable, ArithmeticError, ValueError):
+        return None
+
+
+def _same_in_domain(first: Node, second: Node, places: list[dict[str, Any]]) -> bool | None:
+    """Compare two expressions where both are real; None if that is hardly anywhere."""
+    names = free_symbols(first, second)
+    fixed = {name: value for name, value in places[0].items() if name not in names}
+    num_equal = 0
+    for point in (*places[: len(places) - 1], *domain_points(first, second, fixed)):
+        try:
+            are_real = is_in_domain(first, point) and is_in_domain(second, point)
+        except (Unreadable, ArithmeticError, ValueError):
+            continue
+        equal = _agree_at(first, second, point) if are_real else None
+        if equal is False:
+            return False
+        num_equal += equal is True
+    return True if num_equal >= _MIN_REAL_POINTS else None
 
 
 def _differ(first: Node, second: Node, point: dict[str, Any]) -> bool:
@@ -88,6 +152,19 @@ def _differ(first: Node, second: Node, point: dict[str, Any]) -> bool:
     return not any(isinstance(value, context().mpc) for value in values) and (
         values_agree(*values) is False
     )
+
+
+def _same_at_wholes(first: Node, second: Node, names: list[str]) -> bool | None:
+    """Compare expressions at whole numbers, as a double factorial has no value elsewhere."""
+    try:
+        for places in _WHOLES:
+            numbers = dict(zip(names, map(number, places), strict=False))
+            values = [exact_value(replaced(tree, numbers)) for tree in (first, second)]
+            if values[0] != values[1]:
+                return False
+    except Unreadable:
+        return None
+    return True if len(names) <= len(_WHOLES[0]) else None
 
 
 def _step_points(first: Node, second: Node) -> Iterator[dict[str, Any]]:

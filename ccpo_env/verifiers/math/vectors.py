@@ -16,6 +16,7 @@ _COLUMN = re.compile(
     r"\\begin\s*\{(?P<kind>[pbB]?matrix|smallmatrix|array)\}.*?\\end\s*\{(?P=kind)\}", re.DOTALL
 )
 _BRACKET = re.compile(r"[()]|\\langle(?![A-Za-z])|\\rangle(?![A-Za-z])|[{}\[\]]")
+_SIGN = re.compile(rf"{_BRACKET.pattern}|(?P<separator>[+-])")
 _OPENED = frozenset({"(", "\\langle", "{", "["})
 _VECTORS = frozenset({"(", "\\langle"})
 _MAX_TERMS = 8
@@ -44,6 +45,14 @@ def same_vectors(answer: Reading, gold: Reading) -> bool | None:
     if len(first) != len(second):
         return False
     return all_same(same_value(a, b) for a, b in zip(first, second, strict=True))
+
+
+def is_sum_of_vectors(reading: Reading) -> bool:
+    """Return whether a reading is a sum of scaled vectors whose factors can be parsed."""
+    if "(" not in reading.text and "\\begin" not in reading.text:
+        return False
+    terms = _terms(reading.text)
+    return bool(terms) and _sum(terms) is not None
 
 
 def _is_plain(terms: list[_Term]) -> bool:
@@ -135,6 +144,8 @@ def _factor(term: _Term, *, is_first: bool) -> Node | None:
     if not is_first and not sign:
         return None  # two vectors side by side are no sum
     factors = [before.removeprefix(sign).strip(), term.after]
+    if any(len(split_top(text, _SIGN)) > 1 for text in factors):
+        return None  # a term that is no vector
     trees = [number(1) if not text else parse_expression(text) for text in factors]
     if trees[0] is None or trees[1] is None:
         return None

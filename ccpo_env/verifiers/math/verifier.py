@@ -10,6 +10,8 @@ from ccpo_env.types import Verdict
 from ccpo_env.verifiers.exact import extracted
 from ccpo_env.verifiers.extract import unboxed
 from ccpo_env.verifiers.math.bounds import within_bounds
+from ccpo_env.verifiers.math.languages import with_decimal_points
+from ccpo_env.verifiers.math.marks import has_other_marks
 from ccpo_env.verifiers.math.normalize import MAX_KEPT_CHARS, clean
 from ccpo_env.verifiers.math.reading import read, read_gold
 from ccpo_env.verifiers.math.relations import is_unfinished
@@ -99,6 +101,8 @@ def verify(response: str, gold: str, *, timeout_s: float = 5.0) -> Verdict:
         return Verdict("correct", answer)
     is_kept = max(len(answer), len(target)) <= MAX_KEPT_CHARS
     equal = (_kept_decision if is_kept else _decide)(answer, target)
+    if not equal and _is_equal_with_points(answer, target, response):
+        return Verdict("correct", answer)
     if equal is not None:
         return Verdict("correct" if equal else "wrong", answer)
     if not within_bounds(target):
@@ -130,9 +134,19 @@ def _decide(answer: str, gold: str) -> bool | None:
         equal = same_typed(reading, target)
         if equal is not None:
             return equal
+        if has_other_marks(reading.text, target.text):
+            return False
     is_long = len(answer) > MIN_LENGTH_LIMIT + MAX_LENGTH_RATIO * len(gold)
     is_cut = _closes_brackets(gold) and not _closes_brackets(answer)
     return False if is_long or is_cut or not within_bounds(answer) else None
+
+
+def _is_equal_with_points(answer: str, gold: str, response: str) -> bool:
+    """Return whether the answers are equal if their commas are decimal commas."""
+    pointed, target = with_decimal_points(answer, response), with_decimal_points(gold, "")
+    if pointed is None and target is None:
+        return False
+    return _decide(pointed or answer, target or gold) is True
 
 
 def _closes_brackets(text: str) -> bool:

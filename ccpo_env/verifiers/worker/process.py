@@ -65,8 +65,7 @@ def compare(gold: str, answer: str) -> tuple[str, str]:
         allow_set_relation_comp=True,
         timeout_seconds=NO_LIMIT,
     )
-    differ = _are_other_relations if _are_relations(golds[0], answers[0]) else _differ_in_value
-    if is_equal and not differ(golds[0], answers[0]):
+    if is_equal and not _differ(golds[0], answers[0]):
         return "correct", ""
     if all(isinstance(reading, str) for reading in golds):
         return (
@@ -90,10 +89,12 @@ def _read(text: str) -> list[Any]:
     return readings
 
 
-def _are_relations(first: object, second: object) -> bool:
+def _differ(first: object, second: object) -> bool:
     from sympy.core.relational import Relational
 
-    return isinstance(first, Relational) and isinstance(second, Relational)
+    if isinstance(first, Relational) and isinstance(second, Relational):
+        return _are_other_relations(first, second)
+    return _differ_in_value(first, second)
 
 
 def _are_other_relations(first: Any, second: Any) -> bool:
