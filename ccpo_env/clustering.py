@@ -103,7 +103,7 @@ class WrongAnswers:
         for other_value, cluster, other in neighbours:
             if self._is_equal(response, other):
                 yield cluster
-            elif abs(value - other_value) > SAME_VALUE * max(1, abs(value)):
+            elif abs(value - other_value) > SAME_VALUE * max(Fraction(1), abs(value)):
                 return
 
     def _is_equal(self, response: str, answer: str) -> bool:

@@ -130,7 +130,8 @@ CLEANING = Rules(
     rule("\\( \\) \\[ \\] \\!", _NOT + r"[()\[\]!]"),
     rule(  # two equations side by side
         "=",
-        rf"(=(?:(?!\\text|\\q?quad|\b(?:and|or)\b)[^=,;])*?[^=,;\s&\\])\s*(?:(?:{_NOT}(?:q?quad|[,;: ])|~)\s*)+(?=[A-Za-z](?:_\w)?\s*=)",
+        rf"(=(?:(?!\\text|\\q?quad|\b(?:and|or)\b)[^=,;])*?[^=,;\s&\\])"
+        rf"\s*(?:(?:{_NOT}(?:q?quad|[,;: ])|~)\s*)+(?=[A-Za-z](?:_\w)?\s*=)",
         r"\1, ",
     ),
     rule("=", r"(=\s*-?[\d./]+)\s+(?=[A-Za-z]\s*=)", r"\1, "),
@@ -155,7 +156,8 @@ CLEANING = Rules(
     rule("choose", r"\{([^{}]*)\\choose(?![A-Za-z])([^{}]*)\}", r"\\binom{\1}{\2}"),
     rule(
         "C_ C^",
-        r"(?:\{\s*\}\s*|(?<![\w)}])(?<![\w)}] ))[_^]\s*(?:\{\s*(\w+)\s*\}|(\w))\s*C\s*_\s*(?:\{\s*(\w+)\s*\}|(\w))",
+        r"(?:\{\s*\}\s*|(?<![\w)}])(?<![\w)}] ))[_^]\s*(?:\{\s*(\w+)\s*\}|(\w))"
+        r"\s*C\s*_\s*(?:\{\s*(\w+)\s*\}|(\w))",
         r"\\binom{\1\2}{\3\4}",
     ),
     rule(
@@ -194,8 +196,9 @@ CLEANING = Rules(
         r"\\text",
     ),
     rule(
-        "{st {nd {rd {th",
-        r"(?<=\d)\s*\^?\s*\{?\\(?:text|mathrm)\s*\{\s*(?:st|nd|rd|th)\s*\}\}?",
+        "{st {nd {rd {th ^st ^nd ^rd ^th",
+        r"(?<=\d)\s*(?:\^?\s*\{?\\(?:text|mathrm)\s*\{\s*(?:st|nd|rd|th)\s*\}\}?"
+        r"|\^\s*\{?\s*(?:st|nd|rd|th)(?![A-Za-z])\s*\}?)",
         r"\\text{th}",
     ),
     rule(

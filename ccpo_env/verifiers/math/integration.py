@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 
-from ccpo_env.verifiers.math.tree import Node, free_symbols, number
+from ccpo_env.verifiers.math.tree import Node, free_symbols, number, replaced
 from ccpo_env.verifiers.math.values import same_value
 
 MAX_CONSTANTS = 3
@@ -113,21 +113,14 @@ def _count(tree: Node, name: str) -> int:
 
 
 def _renamed(tree: Node, names: Mapping[str, str]) -> Node:
-    return _replaced(tree, {old: Node("symbol", symbol=new) for old, new in names.items()})
-
-
-def _replaced(tree: Node, values: Mapping[str, Node]) -> Node:
-    if tree.name == "symbol":
-        return values.get(tree.symbol, tree)
-    args = tuple(_replaced(arg, values) for arg in tree.args)
-    return Node(tree.name, args, tree.value, tree.symbol)
+    return replaced(tree, {old: Node("symbol", symbol=new) for old, new in names.items()})
 
 
 def _differ_by_a_number(
     answer: Node, gold: Node, name: str, gold_name: str, variables: frozenset[str]
 ) -> bool:
     """Return whether the difference of two expressions without their constants is a number."""
-    first, second = _replaced(answer, {name: number(0)}), _replaced(gold, {gold_name: number(0)})
+    first, second = replaced(answer, {name: number(0)}), replaced(gold, {gold_name: number(0)})
     if same_value(first, second):
         return True
     if len(variables) > 1:
@@ -135,4 +128,4 @@ def _differ_by_a_number(
     difference = Node("+", (first, Node("neg", (second,))))
     variable = next(iter(variables))
     shifted = Node("+", (Node("symbol", symbol=variable), _STEP))
-    return same_value(difference, _replaced(difference, {variable: shifted})) is True
+    return same_value(difference, replaced(difference, {variable: shifted})) is True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from ccpo_env.verifiers.math.basis_notation import with_hats
 from ccpo_env.verifiers.math.cleaning import CLEANING
 from ccpo_env.verifiers.math.lead_ins import without_lead_in
 from ccpo_env.verifiers.math.notation import to_latex
@@ -39,6 +40,8 @@ def clean(text: str) -> str:
     become macros.
     """
     text = to_latex(text)
+    if "\\" in text:
+        text = with_hats(text)
     text = CLEANING.rewrite(text)
     if "\\" in text:
         text = without_systems(without_styles(text))

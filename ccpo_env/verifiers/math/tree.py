@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -55,6 +55,14 @@ class Unreadable(Exception):
 def number(value: int | Fraction) -> Node:
     """Return the tree of one number."""
     return Node("number", value=Fraction(value))
+
+
+def replaced(tree: Node, values: Mapping[str, Node]) -> Node:
+    """Return a tree with trees in place of its symbols of the given names."""
+    if tree.name == "symbol":
+        return values.get(tree.symbol, tree)
+    args = tuple(replaced(arg, values) for arg in tree.args)
+    return Node(tree.name, args, tree.value, tree.symbol)
 
 
 def free_symbols(*trees: Node) -> frozenset[str]:

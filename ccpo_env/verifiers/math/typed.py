@@ -24,6 +24,7 @@ from ccpo_env.verifiers.math.relations import (
     same_congruence,
     same_relation,
 )
+from ccpo_env.verifiers.math.series import same_series
 from ccpo_env.verifiers.math.single import same_single
 from ccpo_env.verifiers.math.vectors import is_sum_of_vectors, same_vectors
 
@@ -34,19 +35,7 @@ def same_typed(answer: Reading, gold: Reading) -> bool | None:
         return True
     if not answer.text or not gold.text:
         return False
-    if (equal := same_option(answer, gold, same_typed)) is not None:
-        return equal
-    if "\\equiv" in gold.text and (equal := same_congruence(answer, gold)) is not None:
-        return equal
-    if "\\begin" in answer.text or "\\begin" in gold.text:
-        equal = same_piecewise(answer, gold, same_typed)
-        if equal is not None:
-            return equal
-    if (equal := same_family(answer, gold)) is not None:
-        return equal
-    if (equal := same_basis_sum(answer, gold)) is not None:
-        return equal
-    if (equal := same_vectors(answer, gold)) is not None:
+    if (equal := _same_form_of_its_own(answer, gold)) is not None:
         return equal
     if answer.matrix or gold.matrix:
         return same_matrix(answer, gold, same_typed)
@@ -57,6 +46,23 @@ def same_typed(answer: Reading, gold: Reading) -> bool | None:
     if is_relation(answer) or is_relation(gold):
         return same_relation(answer, gold, same_typed)
     return same_single(answer, gold)
+
+
+def _same_form_of_its_own(answer: Reading, gold: Reading) -> bool | None:
+    """Compare options, congruences, functions in pieces, sets with a parameter, and vectors.
+
+    None for a pair of which neither is one of these.
+    """
+    if (equal := same_option(answer, gold, same_typed)) is not None:
+        return equal
+    if "\\equiv" in gold.text and (equal := same_congruence(answer, gold)) is not None:
+        return equal
+    if (equal := same_piecewise(answer, gold, same_typed)) is not None:
+        return equal
+    for compare in (same_family, same_basis_sum, same_series, same_vectors):
+        if (equal := compare(answer, gold)) is not None:
+            return equal
+    return None
 
 
 def is_understood(gold: Reading) -> bool:

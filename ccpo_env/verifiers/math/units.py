@@ -101,6 +101,7 @@ class Unit:
 
 
 _UNNAMED = "unit"
+_UNNAMED_WORDS = ("unit", "units")
 _PERCENT = frozenset({("%", 1)})
 NO_UNIT = Unit()
 
@@ -203,16 +204,12 @@ def _product(names: list[tuple[str, str | None]], *, is_inch: bool) -> Unit:
                 last_size = sign * next_power * size
                 powers[last] += last_size
             next_power = 1
-        elif lower in ("unit", "units"):
-            last_size = next_power if next_power > 1 else 0
-            powers[_UNNAMED] += last_size
-            next_power, last = 1, _UNNAMED
-        elif not power and lower not in GENERIC and lower != "-":
+        elif not power and (lower in _UNNAMED_WORDS or lower not in GENERIC) and lower != "-":
             last = singular(lower)
-            is_square = next_power > 1 and len(last) < _MIN_NOUN
-            last_size = sign * next_power if is_square else 0
+            is_unit = last == _UNNAMED or len(last) < _MIN_NOUN
+            last_size = sign * next_power if next_power > 1 and is_unit else 0
             powers[last] += last_size
-            if not is_square:
+            if not last_size and last != _UNNAMED:
                 words.add(last if sign > 0 else f"/{last}")
             next_power = 1
     return Unit(frozenset((n, p) for n, p in powers.items() if p), frozenset(words))

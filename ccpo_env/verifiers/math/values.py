@@ -22,7 +22,7 @@ from ccpo_env.verifiers.math.numeric import (
     evaluate,
     exact_value,
 )
-from ccpo_env.verifiers.math.tree import Node, Unreadable, free_symbols
+from ccpo_env.verifiers.math.tree import Node, Unreadable, free_symbols, number, replaced
 
 TOLERANCE = Fraction(1, 10**45)
 """Relative tolerance of the comparison of two values."""
@@ -39,6 +39,7 @@ _WHOLE_STEPS = _STEPS - {"abs", "max", "min"}
 _WHOLE_STARTS = (97, 1013, 104729)
 _SHIFTS = (Fraction(5, 13), Fraction(-4, 11))
 _WHOLE_SHIFTS = (Fraction(0), Fraction(1), Fraction(-1), Fraction(2))
+_WHOLES = ((6, 11, 4), (9, 5, 14), (13, 8, 3), (2, 17, 7))  # where double factorials are compared
 _MAX_CONSTANTS = 12
 _MAX_ORDERS = 4
 _LARGE = 10**15
@@ -54,6 +55,8 @@ def same_value(first: Node, second: Node) -> bool | None:
     logarithm without a base may be natural or decimal.
     """
     names = free_symbols(first, second)
+    if names and (first.has("!!") or second.has("!!")):
+        return _same_at_wholes(first, second, sorted(names))
     if not names:
         try:
             return exact_value(first) == exact_value(second)
@@ -149,6 +152,19 @@ def _differ(first: Node, second: Node, point: dict[str, Any]) -> bool:
     return not any(isinstance(value, context().mpc) for value in values) and (
         values_agree(*values) is False
     )
+
+
+def _same_at_wholes(first: Node, second: Node, names: list[str]) -> bool | None:
+    """Compare expressions at whole numbers, as a double factorial has no value elsewhere."""
+    try:
+        for places in _WHOLES:
+            numbers = dict(zip(names, map(number, places), strict=False))
+            values = [exact_value(replaced(tree, numbers)) for tree in (first, second)]
+            if values[0] != values[1]:
+                return False
+    except Unreadable:
+        return None
+    return True if len(names) <= len(_WHOLES[0]) else None
 
 
 def _step_points(first: Node, second: Node) -> Iterator[dict[str, Any]]:
