@@ -130,7 +130,8 @@ CLEANING = Rules(
     rule("\\( \\) \\[ \\] \\!", _NOT + r"[()\[\]!]"),
     rule(  # two equations side by side
         "=",
-        rf"(=(?:(?!\\text|\\q?quad|\b(?:and|or)\b)[^=,;])*?[^=,;\s&\\])\s*(?:(?:{_NOT}(?:q?quad|[,;: ])|~)\s*)+(?=[A-Za-z](?:_\w)?\s*=)",
+        r"(=(?:(?!\\text|\\q?quad|\b(?:and|or)\b)[^=,;])*?[^=,;\s&\\])"
+        rf"\s*(?:(?:{_NOT}(?:q?quad|[,;: ])|~)\s*)+(?=[A-Za-z](?:_\w)?\s*=)",
         r"\1, ",
     ),
     rule("=", r"(=\s*-?[\d./]+)\s+(?=[A-Za-z]\s*=)", r"\1, "),
@@ -155,7 +156,8 @@ CLEANING = Rules(
     rule("choose", r"\{([^{}]*)\\choose(?![A-Za-z])([^{}]*)\}", r"\\binom{\1}{\2}"),
     rule(
         "C_ C^",
-        r"(?:\{\s*\}\s*|(?<![\w)}])(?<![\w)}] ))[_^]\s*(?:\{\s*(\w+)\s*\}|(\w))\s*C\s*_\s*(?:\{\s*(\w+)\s*\}|(\w))",
+        r"(?:\{\s*\}\s*|(?<![\w)}])(?<![\w)}] ))[_^]\s*(?:\{\s*(\w+)\s*\}|(\w))"
+        r"\s*C\s*_\s*(?:\{\s*(\w+)\s*\}|(\w))",
         r"\\binom{\1\2}{\3\4}",
     ),
     rule(
@@ -221,11 +223,10 @@ CLEANING = Rules(
     rule("a.m p.m", r"\b([ap])\.\s*m\b\.?", r"\1m"),
     rule("cup cap", r"\\big(cup|cap)(?![A-Za-z])", r"\\\1"),
     rule("\\\\", r"(?:\\\\\s*)+$"),
-    rule(
-        ")",
-        r"(?<=[\d}%])\s*\(\s*(?:\\text\s*\{\s*)?"
-        r"(?!(?:mod|base|or|and|not|approx|approximately|inclusive|exclusive|rounded)\b)"
-        r"([A-Za-z]{2,}(?:[ -][A-Za-z]+){0,5})\s*\}?\s*\)\s*\}?\s*$",
+    rule(  # 9 (\text{cm}), 9 \text{(apples)}
+        "\\text",
+        r"(?<=[\d}])\s*(?:\(\s*\\text\s*\{|\\text\s*\{\s*\()\s*"
+        r"(?!(?:mod|base|or|and|not|approx)\b)([A-Za-z][A-Za-z ]+)(?:\}\s*\)|\)\s*\})\s*$",
         r"\\text{ \1}",
     ),
     # Text after a number is read as its unit; a second number must not be mistaken for one.

@@ -17,7 +17,10 @@ _FILLER = (
     r"they|has|have|is|are|exists?|admits?|such that)[\s,]+)*"
 )
 _KIND = r"(?:real(?:-valued)?|such|valid|possible|feasible|admissible|suitable|finite)"
-_NARROW = r"(?:(?:non-?)?(?:positive|negative|trivial|zero)|integer|integral|natural|rational|prime|complex)"
+_NARROW = (
+    r"(?:(?:non-?)?(?:positive|negative|trivial|zero)|integer|integral|natural|rational|prime"
+    r"|complex)"
+)
 _NO_SOLUTION = re.compile(
     rf"{_FILLER}(?:no|not any|not have any)\s+(?P<kinds>(?:(?:{_KIND}|{_NARROW}|and)\s+)*)"
     r"(?:solutions?|roots?|answers?|values?|zeros?|numbers?|integers?|functions?|pairs?|triples?|"
@@ -142,7 +145,8 @@ _ADJECTIVE = (
     r"perfect squares?|perfect cubes?|multiples? of \d+|divisible by \d+|powers? of \d+)"
 )
 _PROPERTY = re.compile(
-    rf"(?:(?P<name>[a-z])\s+(?:is|are|must be|has to be)\s+)?(?:(?:all|any|every|each|the|set|of|an?)\s+)*"
+    r"(?:(?P<name>[a-z])\s+(?:is|are|must be|has to be)\s+)?"
+    r"(?:(?:all|any|every|each|the|set|of|an?)\s+)*"
     rf"(?P<adjectives>{_ADJECTIVE}(?:(?:\s+|\s*,\s*)(?:and\s+)?{_ADJECTIVE})*)"
     r"(?:\s+(?P<noun>integers?|numbers?|values?))?(?:\s+(?:of\s+)?(?P<last>[a-z]))?"
     r"|(?:all\s+)?(?P<only>integers?)(?:\s+(?P<also>[a-z]))?"

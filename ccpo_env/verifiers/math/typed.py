@@ -35,21 +35,7 @@ def same_typed(answer: Reading, gold: Reading) -> bool | None:
         return True
     if not answer.text or not gold.text:
         return False
-    if (equal := same_option(answer, gold, same_typed)) is not None:
-        return equal
-    if "\\equiv" in gold.text and (equal := same_congruence(answer, gold)) is not None:
-        return equal
-    if "\\begin" in answer.text or "\\begin" in gold.text:
-        equal = same_piecewise(answer, gold, same_typed)
-        if equal is not None:
-            return equal
-    if (equal := same_family(answer, gold)) is not None:
-        return equal
-    if (equal := same_basis_sum(answer, gold)) is not None:
-        return equal
-    if (equal := same_series(answer, gold)) is not None:
-        return equal
-    if (equal := same_vectors(answer, gold)) is not None:
+    if (equal := _same_notation(answer, gold)) is not None:
         return equal
     if answer.matrix or gold.matrix:
         return same_matrix(answer, gold, same_typed)
@@ -60,6 +46,20 @@ def same_typed(answer: Reading, gold: Reading) -> bool | None:
     if is_relation(answer) or is_relation(gold):
         return same_relation(answer, gold, same_typed)
     return same_single(answer, gold)
+
+
+def _same_notation(answer: Reading, gold: Reading) -> bool | None:
+    """Compare answers in a notation with rules of its own; None if they are in none."""
+    if (equal := same_option(answer, gold, same_typed)) is not None:
+        return equal
+    if "\\begin" in answer.text or "\\begin" in gold.text:
+        equal = same_piecewise(answer, gold, same_typed)
+        if equal is not None:
+            return equal
+    for compare in (same_congruence, same_family, same_basis_sum, same_series, same_vectors):
+        if (equal := compare(answer, gold)) is not None:
+            return equal
+    return None
 
 
 def is_understood(gold: Reading) -> bool:
