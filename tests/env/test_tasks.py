@@ -658,6 +658,21 @@ def test_empty_gold_answers_are_logged_by_line_and_measure_nothing(
     rows = [*sums([1]), {"question": "q", "answer": ""}]
     tasks = load_tasks(write(tmp_path / "t.jsonl", rows))
     assert "1 tasks without a gold answer, in lines 2" in caplog.text
+
+
+def test_gold_answers_that_nobody_can_read_are_reported_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    golds = [r"\frac12", "Paris", "必要不充分条件", r"\int_0^1 x\,dx", '" + string(n) + "', "%&)="]
+    path = tmp_path / "mixed.jsonl"
+    rows = [{"question": f"q{n}", "answer": gold} for n, gold in enumerate(golds)]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    load_tasks(path)
+    messages = [record.getMessage() for record in caplog.records]
+    assert len(messages) == 1
+    assert "2 tasks whose gold answer is neither words nor parsed" in messages[0]
+    assert "mixed/4 ('\" + string(n) + \"')" in messages[0]
+    assert "mixed/5 ('%&)=')" in messages[0]
     env = think_solve_v0(tasks=tasks, verifier="exact", removed=["thinker_0"])
     env.reset(options={"task": 1})
     env.step(r"\boxed{2}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ccpo_env.verifiers import verify
+from ccpo_env.verifiers.math.golds import differs_in_a_name
 
 WORDS = [
     ("The solutions are 1, 2", "1,2", True),
@@ -184,3 +185,84 @@ def test_commas_are_decimal_in_the_languages_that_write_them(
     response: str, gold: str, equal: bool
 ) -> None:
     assert (verify(response, gold).status == "correct") == equal
+
+
+MORE = [
+    (r"^{12}\text{C}", r"^{12}\text{C}", True),
+    (r"\{x|x=3k+1,k\in \mathbb{Z}\}", r"\{x|x=3k,k\in \mathbb{Z}\}", False),
+    (r"\text{CaCO}_4", r"\text{CaCO}_3", False),
+    (r"\text{approximately }5", "5", False),
+    ("\u5145\u5206\u5fc5\u8981\u6761\u4ef6", "\u5fc5\u8981\u4e0d\u5145\u5206\u6761\u4ef6", False),
+    ("\u5bf9", "\u9519", False),
+    ("\u0414\u0430", "\u041d\u0435\u0442", False),
+    ("5", "\u5fc5\u8981\u4e0d\u5145\u5206\u6761\u4ef6", False),
+    ("5 \u00c4pfel", "5", True),
+    ("5 Tausend", "5", False),
+    ("5 \u0442\u044b\u0441\u044f\u0447", "5", False),
+    ("5\\text{ \u044f\u0431\u043b\u043e\u043a}", "5", True),
+    ("6\\text{ \u044f\u0431\u043b\u043e\u043a}", "5", False),
+    ("5\u500d", "5", False),
+    ("5\u4e2a\u82f9\u679c", "5", True),
+    ("5\u4e2a\u4ee5\u4e0a", "5", False),
+    ("5\u5206\u4e4b1", "5", False),
+    ("\u7b54\u6848\uff1a5", "5", True),
+    ("5\u3002", "5", True),
+    ("x=5\uff0cy=3", "(5,3)", True),
+    (r"\text{Final Answer: } 5", "5", True),
+    (r"\boxed{5}", "5", True),
+    (r"x \text{ is } 5", "5", True),
+    (r"x \text{ equals } 5", "5", True),
+    (r"\text{No solution.}", r"\text{No solution}", True),
+    (r"\text{There is no such } x", "no solution", True),
+    (r"\text{no such triangle exists}", "no solution", True),
+    (r"\text{No real number } x \text{ satisfies the equation}", "no solution", True),
+    (r"\text{The system is inconsistent}", "no solution", True),
+    (r"\text{inconsistent}", "no solution", True),
+    (r"\emptyset \text{ (no solution)}", "no solution", True),
+    (r"\text{No solution } (\emptyset)", "no solution", True),
+    ("\\text{\u00d8}", "no solution", True),
+    (r"S=\emptyset", "no solution", True),
+    (r"\text{does not exist}", r"\text{The limit does not exist}", True),
+    (r"\text{undefined}", r"\text{Undefined}", True),
+    (r"\text{True}", "true", True),
+    (r"\text{Yes.}", "Yes", True),
+    (r"\text{Yes}", "No", False),
+    (r"\text{all real numbers, except }0", r"x\ne 0", True),
+    (r"\text{any real number except } 0", r"x\ne 0", True),
+    (r"\text{every real number except zero}", r"x\ne 0", True),
+    (r"\text{all reals but } 0", r"x\ne 0", True),
+    (r"\{x \in \mathbb{R} : x \neq 0\}", r"x \ne 0", True),
+    (r"\{x \mid x \neq 0\}", r"\text{all real numbers except }0", True),
+    (r"x\in\mathbb{R}\setminus\{0\}", r"\text{all real numbers except }0", True),
+    (r"\text{all positive reals}", "x > 0", True),
+    (r"\text{positive real numbers}", r"\{x\mid x>0\}", True),
+    (r"\text{the set of positive real numbers}", r"(0,\infty)", True),
+    (r"\text{all real numbers } x > 0", r"(0,\infty)", True),
+    (r"\text{all real } x \text{ with } x>0", r"(0,\infty)", True),
+    (r"\text{no positive real numbers}", r"(0,\infty)", False),
+    (r"\text{some real numbers}", r"\mathbb{R}", False),
+    (r"\text{not all real numbers}", r"\mathbb{R}", False),
+    (r"\text{all real numbers except 0 and 1}", r"x\ne 0", False),
+]
+
+
+@pytest.mark.parametrize(("answer", "gold", "equal"), MORE)
+def test_more_words_are_read_and_near_misses_are_not(answer: str, gold: str, equal: bool) -> None:
+    verdict = verify(rf"\boxed{{{answer}}}", gold)
+    assert verdict.status == ("correct" if equal else "wrong")
+
+
+@pytest.mark.parametrize(
+    ("answer", "gold", "differs"),
+    [
+        (r"x\mid y", r"y\mid x", True),
+        (r"^{14}\text{C}", r"^{12}\text{C}", True),
+        (r"^{12.0}\text{C}", r"^{12}\text{C}", False),
+        (r"B\cup A", r"A\cup B", False),
+        (r"A\cup C", r"A\cup B", True),
+        (r"x\nmid y", r"x\mid y", False),
+        (r"x\mid y+1", r"x\mid y", False),
+    ],
+)
+def test_answers_that_differ_in_a_name(answer: str, gold: str, differs: bool) -> None:
+    assert differs_in_a_name(answer, gold) == differs

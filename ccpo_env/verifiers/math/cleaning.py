@@ -211,6 +211,11 @@ CLEANING = Rules(
         r"(?<=[+-])\s*(?:\\(?:text|mathrm)\s*\{\s*)?[Cc]onst(?:ant|\.)?(?![A-Za-z])\s*\}?\.?",
         " C",
     ),
+    rule(
+        "\\text",
+        r"(?<=[\w)}\]])\s*\\text\s*\{\s*(?:is|equals|is equal to)\s*\}\s*(?=[-+\d.(\[]|\\(?!text))",
+        "=",
+    ),
     rule("\\text", r"\\text\s*\{\s*\}", " "),
     rule("\\text", r"\\text\s*\{\s*([:,.%]|\\%)\s*\}", r"\1"),
     rule("to", r"(?<=\d)\s*(?:\\text\s*\{\s*to\s*\}|\bto\b)\s*(?=\d)", ":"),

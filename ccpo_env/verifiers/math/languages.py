@@ -60,8 +60,19 @@ _LETTER = r"[^\x00-\x7f\W\d_]"
 _RUN = re.compile(rf"(?<=[\d}}])\s*({_TEXT}\s*)?({_LETTER}(?:{_LETTER}|/)*)\.?(?(1)\s*\}})")
 
 
+_ANNOUNCED = re.compile(
+    rf"\s*(?:{_TEXT}\s*)?(?!{_LETTER}*[不非除没無无])(?:{_LETTER}|\s){{1,16}}?"
+    r"(?::|是|为|為|は)\s*\}?\s*(?=[-+\d\\(\[$A-Za-z])"
+)
+
+
 def from_languages(text: str) -> str:
-    """Return a text with conjunctions, units and scales of other scripts written in English."""
+    """Return a text with conjunctions, units and scales of other scripts written in English.
+
+    Words before a colon, and the Chinese for "the answer is", are left out.
+    """
+    if announced := _ANNOUNCED.match(text):
+        text = text[announced.end() :]
     text = _FOREIGN_JOINT.sub(_joint, text)
     return _RUN.sub(_measured, text)
 

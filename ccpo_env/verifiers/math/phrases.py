@@ -24,8 +24,9 @@ _NARROW = (
 _NO_SOLUTION = re.compile(
     rf"{_FILLER}(?:no|not any|not have any)\s+(?P<kinds>(?:(?:{_KIND}|{_NARROW}|and)\s+)*)"
     r"(?:solutions?|roots?|answers?|values?|zeros?|numbers?|integers?|functions?|pairs?|triples?|"
-    r"polynomials?|points?|primes?|(?<=such )[a-z])"
-    r"(?:\s+(?:of|for|to|in|exists?|works?|the|[a-z]|equation|system|inequality|problem|reals?))*",
+    r"polynomials?|points?|primes?|(?<=such )[a-z]+)"
+    r"(?:\s+(?:of|for|to|in|exists?|works?|satisf(?:y|ies)|the|[a-z]|equation|system|inequality|problem|reals?))*"
+    r"\s*(?:\(?\\emptyset\s*\)?)?",
     _FLAGS,
 )
 _IS_KIND = re.compile(rf"real|{_NARROW}")
@@ -36,6 +37,9 @@ _MEANINGS = {
     **dict.fromkeys(
         (
             "none",
+            "inconsistent",
+            "system is inconsistent",
+            "ø",
             "empty",
             "empty set",
             "null set",
@@ -162,7 +166,7 @@ def phrase_as_latex(plain: str) -> str | None:
     Args:
         plain: A text without macros around words: `all real numbers except 0`.
     """
-    plain = plain.strip().rstrip(".!")
+    plain = " ".join(plain.split()).rstrip(".!")
     if len(plain) > MAX_PHRASE:
         return None
     lower = plain.casefold()
