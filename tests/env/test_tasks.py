@@ -658,6 +658,11 @@ def test_empty_gold_answers_are_logged_by_line_and_measure_nothing(
     rows = [*sums([1]), {"question": "q", "answer": ""}]
     tasks = load_tasks(write(tmp_path / "t.jsonl", rows))
     assert "1 tasks without a gold answer, in lines 2" in caplog.text
+    env = think_solve_v0(tasks=tasks, verifier="exact", removed=["thinker_0"])
+    env.reset(options={"task": 1})
+    env.step(r"\boxed{2}")
+    assert env.truncations["solver_0"]
+    assert env.unwrapped.verdict.status == "error"
 
 
 def test_gold_answers_that_nobody_can_read_are_reported_once(
@@ -673,11 +678,6 @@ def test_gold_answers_that_nobody_can_read_are_reported_once(
     assert "2 tasks whose gold answer is neither words nor parsed" in messages[0]
     assert "mixed/4 ('\" + string(n) + \"')" in messages[0]
     assert "mixed/5 ('%&)=')" in messages[0]
-    env = think_solve_v0(tasks=tasks, verifier="exact", removed=["thinker_0"])
-    env.reset(options={"task": 1})
-    env.step(r"\boxed{2}")
-    assert env.truncations["solver_0"]
-    assert env.unwrapped.verdict.status == "error"
 
 
 @every_ending
