@@ -2,6 +2,7 @@ r"""Units and nouns behind a number without `\text`: `10 apples`, `60 miles per 
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import NamedTuple
 
@@ -21,7 +22,7 @@ from ccpo_env.verifiers.math.unit_names import (
 from ccpo_env.verifiers.math.vocabulary import CHOICES, FUNCTIONS, GREEK
 
 _NAME = r"(?:[^\W\d_]+(?:'s?)?|\\Omega)"
-_JOINT = r"(?:\s*/\s*\(?\s*|\s*\\cdot\s*|\s*\*\s*|[\s-]+)"
+_JOINT = r"(?:\s*/\s*\(?\s*|\s*\\cdot\s*|\s*\*\s*|\.?[\s-]+)"
 _UNITS = rf"{_NAME}{POWER}(?:(?:\s*\\cdot\s*|\s+){_NAME}{POWER}){{0,3}}"
 _MEASURE = re.compile(
     rf"(?P<value>{NUMBER})(?P<gap>\s*)(?P<units>{_NAME}{POWER}(?:{_JOINT}{_NAME}{POWER}){{0,7}})\)?"
@@ -42,6 +43,7 @@ _NOT_NOUNS = (
 _SHORT_NOUN = re.compile(r"[^aeiou][aeiou][^aeiou]|egg|ant|pie|pea|bee|toe|oil|ice|old|ink|owl|eye")
 _VOWEL = re.compile(r"[aeiouy]")
 _SYMBOLS_OF_UNITS = frozenset({*CANONICAL.values(), "mL", "Rs", "USD", "EUR", "GBP"})
+_ORDINALS = frozenset({"st", "nd", "rd", "th"})
 _AMBIGUOUS = frozenset("pa ev rs pt ha mi kj kw hz".split())  # noqa: SIM905
 
 
@@ -89,7 +91,8 @@ def _measured(match: re.Match[str]) -> BareUnit | None:
         if _is_quotient(_WORD.findall(above), _WORD.findall(below)):
             return BareUnit(match["value"], name, False)
         return BareUnit(match["value"], name, True) if gap else None
-    if not gap and not (len(words[0]) > 1 and _is_unit(words[0], gap)):
+    is_attached = len(words[0]) > 1 and (_is_unit(words[0], gap) or words[0] in _ORDINALS)
+    if not gap and not is_attached:
         return None
     return BareUnit(match["value"], name, False) if _are_nouns(words) else None
 
@@ -125,7 +128,11 @@ def _is_unit(word: str, gap: str = " ") -> bool:
 def _are_nouns(words: list[str]) -> bool:
     """Return whether words are a phrase behind a number: nouns, units and words between them."""
     first = words[0].casefold()
-    if first in GENERIC and first not in ("unit", "units", "of", "each", "in", "us"):
+    if (
+        first in GENERIC
+        and first not in _ORDINALS
+        and first not in ("unit", "units", "of", "each", "in", "us")
+    ):
         return False
     return all(
         word.casefold() in _CONNECTORS
@@ -145,5 +152,5 @@ def _is_noun(word: str) -> bool:
         return False
     if len(lower) == 3:
         return _SHORT_NOUN.fullmatch(lower) is not None
-    is_alphabet = all(ord(b) - ord(a) == 1 for a, b in zip(lower, lower[1:], strict=False))
+    is_alphabet = all(ord(b) - ord(a) == 1 for a, b in itertools.pairwise(lower))
     return not is_alphabet

@@ -130,7 +130,7 @@ CLEANING = Rules(
     rule("\\( \\) \\[ \\] \\!", _NOT + r"[()\[\]!]"),
     rule(  # two equations side by side
         "=",
-        r"(=(?:(?!\\text|\\q?quad|\b(?:and|or)\b)[^=,;])*?[^=,;\s&\\])"
+        rf"(=(?:(?!\\text|\\q?quad|\b(?:and|or)\b)[^=,;])*?[^=,;\s&\\])"
         rf"\s*(?:(?:{_NOT}(?:q?quad|[,;: ])|~)\s*)+(?=[A-Za-z](?:_\w)?\s*=)",
         r"\1, ",
     ),
@@ -196,8 +196,9 @@ CLEANING = Rules(
         r"\\text",
     ),
     rule(
-        "{st {nd {rd {th",
-        r"(?<=\d)\s*\^?\s*\{?\\(?:text|mathrm)\s*\{\s*(?:st|nd|rd|th)\s*\}\}?",
+        "{st {nd {rd {th ^st ^nd ^rd ^th",
+        r"(?<=\d)\s*(?:\^?\s*\{?\\(?:text|mathrm)\s*\{\s*(?:st|nd|rd|th)\s*\}\}?"
+        r"|\^\s*\{?\s*(?:st|nd|rd|th)(?![A-Za-z])\s*\}?)",
         r"\\text{th}",
     ),
     rule(

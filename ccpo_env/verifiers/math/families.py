@@ -1,4 +1,4 @@
-r"""Sets with a parameter: `x=\frac{\pi}{4}+k\pi, k\in\mathbb{Z}` and `\{3k \mid k\in\mathbb{Z}\}`."""
+r"""Sets with a parameter: `x=\frac{\pi}{4}+k\pi, k\in\mathbb{Z}`, `\{3k \mid k\in\mathbb{Z}\}`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ MAX_RESIDUES = 240
 """Largest number of classes in which progressions are compared."""
 
 _HAS_PARAMETER = re.compile(r"\\in(?![A-Za-z])\s*(?:\\math(?:bb|bf|rm)|[ZN](?![a-z]))|integer")
-_SET = r"(?:\\math(?:bb|bf|rm)\s*\{?\s*(?P<set>[ZNRQC])\s*\}?|(?P<plain>[ZN]))\s*(?P<sign>[\^_]\s*\{?[+*]\}?)?"
+_SET = (
+    r"(?:\\math(?:bb|bf|rm)\s*\{?\s*(?P<set>[ZNRQC])\s*\}?|(?P<plain>[ZN]))"
+    r"\s*(?P<sign>[\^_]\s*\{?[+*]\}?)?"
+)
 _TAIL = re.compile(
     r"[\s,;(]*(?:(?:where|for|with|and|any|all|every|each|some)\s+)*(?:"
     rf"(?P<name>[a-z])\s*\\in(?![A-Za-z])\s*{_SET}"
@@ -52,10 +55,10 @@ class Family:
 
 
 def same_family(answer: Reading, gold: Reading) -> bool | None:
-    """Compare two sets of which one has a parameter with its values; None if neither has.
+    r"""Compare two sets of which one has a parameter with its values; None if neither has.
 
     The parameter may have another name, and its values may be omitted. Arithmetic progressions over
-    all integers are compared as sets: `k\\pi - \\pi` is `k\\pi`, and `\\frac{k\\pi}{2}` is two of
+    all integers are compared as sets: `k\pi - \pi` is `k\pi`, and `\frac{k\pi}{2}` is two of
     them.
     """
     if not _HAS_PARAMETER.search(answer.text) and not _HAS_PARAMETER.search(gold.text):

@@ -2,6 +2,7 @@ r"""Functions given piece by piece: `\begin{cases} x & x > 0 \\ -x & x \le 0 \en
 
 from __future__ import annotations
 
+import itertools
 import re
 import zlib
 from collections.abc import Callable
@@ -217,7 +218,7 @@ def _places(ends: list[Any]) -> list[Any]:
     around = [finite[0] - 7, *finite, finite[-1] + 7]
     between = [
         low + (high - low) * numbers.mpf(share)
-        for low, high in zip(around, around[1:], strict=False)
+        for low, high in itertools.pairwise(around)
         for share in _SHARES
     ]
     return finite + between

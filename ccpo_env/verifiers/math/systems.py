@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 
-_KINDS = r"(?:[dr]?cases|(?:align|gather|alignat|split|equation|flalign|eqnarray)(?:ed|at)?\*?|array|matrix)"
+_KINDS = (
+    r"(?:[dr]?cases|(?:align|gather|alignat|split|equation|flalign|eqnarray)(?:ed|at)?\*?"
+    r"|array|matrix)"
+)
 ENVIRONMENT = re.compile(
     rf"(?P<opened>\\\{{|\[|\{{(?=\s*\\begin))?\s*\\begin\s*\{{(?P<kind>{_KINDS})\}}"
     r"(?:\s*\{[lcr|@ {}\d.]*\})?(?P<rows>(?:(?!\\begin).)*?)\\end\s*\{(?P=kind)\}"

@@ -35,7 +35,7 @@ def same_typed(answer: Reading, gold: Reading) -> bool | None:
         return True
     if not answer.text or not gold.text:
         return False
-    if (equal := _same_notation(answer, gold)) is not None:
+    if (equal := _same_form_of_its_own(answer, gold)) is not None:
         return equal
     if answer.matrix or gold.matrix:
         return same_matrix(answer, gold, same_typed)
@@ -48,15 +48,18 @@ def same_typed(answer: Reading, gold: Reading) -> bool | None:
     return same_single(answer, gold)
 
 
-def _same_notation(answer: Reading, gold: Reading) -> bool | None:
-    """Compare answers in a notation with rules of its own; None if they are in none."""
+def _same_form_of_its_own(answer: Reading, gold: Reading) -> bool | None:
+    """Compare options, congruences, functions in pieces, sets with a parameter, and vectors.
+
+    None for a pair of which neither is one of these.
+    """
     if (equal := same_option(answer, gold, same_typed)) is not None:
         return equal
-    if "\\begin" in answer.text or "\\begin" in gold.text:
-        equal = same_piecewise(answer, gold, same_typed)
-        if equal is not None:
-            return equal
-    for compare in (same_congruence, same_family, same_basis_sum, same_series, same_vectors):
+    if "\\equiv" in gold.text and (equal := same_congruence(answer, gold)) is not None:
+        return equal
+    if (equal := same_piecewise(answer, gold, same_typed)) is not None:
+        return equal
+    for compare in (same_family, same_basis_sum, same_series, same_vectors):
         if (equal := compare(answer, gold)) is not None:
             return equal
     return None

@@ -69,6 +69,17 @@ _ALIASES = {
     "F": "farad farads",
     "T": "tesla teslas",
     "C": "coulomb coulombs",
+    "dm": "dm decimeter decimeters decimetre decimetres",
+    "um": "um micrometer micrometers micrometre micrometres micron microns",
+    "atm": "atm atmosphere atmospheres",
+    "bar": "bar bars",
+    "torr": "torr mmhg",
+    "cal": "cal calorie calories",
+    "kcal": "kcal kilocalorie kilocalories",
+    "kWh": "kwh",
+    "rpm": "rpm",
+    "knot": "knot knots",
+    "molar": "molar",
 }
 CANONICAL = {name: unit for unit, names in _ALIASES.items() for name in names.split()}
 SYMBOLS = {
@@ -81,31 +92,44 @@ SYMBOLS = {
     "J": "J",
     "W": "W",
     "T": "T",
+    "M": "molar",
     "Mm": "Mm",
     "Mg": "Mg",
 }
-COMPOUND = {"mph": "mile/hour", "kph": "km/hour", "kmh": "km/hour", "sqft": "ft^2", "cc": "cm^3"}
+COMPOUND = {
+    "mph": "mile/hour",
+    "kph": "km/hour",
+    "kmh": "km/hour",
+    "kmph": "km/hour",
+    "sqft": "ft^2",
+    "cc": "cm^3",
+}
 """Units by name; names are compared without case, but for those in SYMBOLS."""
 GENERIC = frozenset("unit units th st nd rd of the a an each in us".split())  # noqa: SIM905
 """Words that say nothing about the unit."""
 NOT_UNITS = frozenset(
-    # conditions, comparisons and hedges
-    "or and not no than only if for when more less fewer least most to is are other approximately "  # noqa: SIM905
-    "about between even odd true false yes base where with as but except from until through by under "
-    "over roughly nearly almost around circa maybe perhaps possibly unknown wrong undefined any all "
-    "every some none neither nor either both else otherwise then so because since which that this "
-    "incorrect invalid rejected extraneous impossible excluded approx approximate rounded estimated "
-    # arithmetic and numbers
-    "mod modulo times plus minus negative positive divided multiplied choose factorial power root "
-    "remainder infinity half halves third thirds quarter quarters fourth fourths fifth fifths sixth "
-    "sixths seventh sevenths eighth eighths ninth ninths tenth tenths hundredth hundredths thousandth "
-    "thousandths dozen dozens score gross hundred hundreds thousand thousands million millions billion "
-    "billions trillion trillions lakh lakhs crore crores fold double triple twice thrice one two three "
-    "four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-    "eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety zero "
-    # the same in languages that write Latin letters
-    "und oder nicht mal hoch halb halbe dutzend tausend hundert millionen milliarden et ou pas moins "
-    "demi douzaine mille milliard milliards fois mil millones docena medio menos por milhares".split()
+    (  # noqa: SIM905
+        # conditions, comparisons and hedges
+        "or and not no than only if for when more less fewer least most to is are other "
+        "approximately about between even odd true false yes base where with as but except from "
+        "until through by under over roughly nearly almost around circa maybe perhaps possibly "
+        "unknown wrong undefined any all every some none neither nor either both else otherwise "
+        "then so because since which that this incorrect invalid rejected extraneous impossible "
+        "excluded approx approximate rounded estimated "
+        # arithmetic and numbers
+        "mod modulo times plus minus negative positive divided multiplied choose factorial power "
+        "root remainder infinity half halves third thirds quarter quarters fourth fourths fifth "
+        "fifths sixth sixths seventh sevenths eighth eighths ninth ninths tenth tenths hundredth "
+        "hundredths thousandth thousandths dozen dozens score gross hundred hundreds thousand "
+        "thousands million millions billion billions trillion trillions lakh lakhs crore crores "
+        "fold double triple twice thrice one two three four five six seven eight nine ten eleven "
+        "twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty thirty forty "
+        "fifty sixty seventy eighty ninety zero "
+        # the same in languages that write Latin letters
+        "und oder nicht mal hoch halb halbe dutzend tausend hundert millionen milliarden et ou "
+        "pas moins demi douzaine mille milliard milliards fois mil millones docena medio menos "
+        "por milhares "
+    ).split()
 )
 """Words that change a number, or that make a text no measure: 10 dozen is not 10."""
 POWERS = {"square": 2, "sq": 2, "squared": 2, "cubic": 3, "cu": 3, "cubed": 3}

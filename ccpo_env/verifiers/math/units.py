@@ -101,6 +101,7 @@ class Unit:
 
 
 _UNNAMED = "unit"
+_UNNAMED_WORDS = ("unit", "units")
 _PERCENT = frozenset({("%", 1)})
 NO_UNIT = Unit()
 
@@ -202,16 +203,12 @@ def _product(names: list[tuple[str, str | None]], *, is_inch: bool) -> Unit:
             for last, size in known:
                 powers[last] += sign * next_power * size
             next_power = 1
-        elif lower in ("unit", "units"):
-            if next_power > 1:
-                powers[_UNNAMED] += next_power
-            next_power, last = 1, _UNNAMED
-        elif not power and lower not in GENERIC and lower != "-":
+        elif not power and (lower in _UNNAMED_WORDS or lower not in GENERIC) and lower != "-":
             last = singular(lower)
-            is_square = next_power > 1 and len(last) < _MIN_NOUN
-            if is_square:
+            is_unit = last == _UNNAMED or len(last) < _MIN_NOUN
+            if next_power > 1 and is_unit:
                 powers[last] += sign * next_power
-            else:
+            elif last != _UNNAMED:
                 words.add(last if sign > 0 else f"/{last}")
             next_power = 1
     return Unit(frozenset((n, p) for n, p in powers.items() if p), frozenset(words))
