@@ -61,6 +61,8 @@ PAIRS = {
         ("C", r"C. 1-\mathrm{i}", "B"),
         ("(D) 12", r"(D) 12 \text{ square units}", "(A) 12, (D) 12"),
         ("5(C)", "5C", "(C) 5"),
+        (r"(\text{B})\ 5", "5", r"(\text{B})\ 6"),
+        ("A, B and D", "ABD", "A, B and C"),
     ],
     "nouns": [
         ("10 apples", "10", "10 dozen"),
@@ -97,6 +99,9 @@ PAIRS = {
         ("5 USD", r"\$5", "5 EUR"),
         (r"\$5\text{ dollars}", r"\$5", r"\$5\text{ cents}"),
         ("45 per cent", r"45\%", "45 cents"),
+        (r"5 N\cdot m", r"5\text{ Nm}", r"5\text{ nm}"),
+        (r"4200\text{ J/(kg K)}", r"4200\text{ J kg}^{-1}\text{K}^{-1}", r"4200\text{ J/kg}"),
+        ("5^{th}", "5", "5^{h}"),
         (r"\SI{5}{\kilo\meter\per\hour}", r"5\text{ km/h}", r"\SI{5}{\meter\per\hour}"),
     ],
     "powers of units": [

@@ -124,7 +124,7 @@ CLEANING = Rules(
     rule("\\!", r"(?<=\d)\s*,\s*\\!\s*(?=\d)", ","),
     rule("{", r"(?<![A-Za-z])\{\s*([,:.])\s*\}", r"\1"),
     rule("\\hspace \\vspace \\mspace \\kern", _NOT + r"[hvm]space\*?\s*\{[^{}]*\}"),
-    rule("\\cr", _NOT + r"cr(?![A-Za-z])", r"\\\\"),
+    rule("\\cr \\newline", _NOT + r"(?:cr|newline)(?![A-Za-z])", r"\\\\"),
     rule("\\\\", r"\\\\\s*\[[^\[\]]*\]", r"\\\\"),
     rule("\\hline", _NOT + r"hline(?![A-Za-z])"),
     rule("\\( \\) \\[ \\] \\!", _NOT + r"[()\[\]!]"),
