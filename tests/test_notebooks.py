@@ -13,10 +13,11 @@ from nbclient import NotebookClient
 
 from scripts import record_smollm2, run_notebooks
 
+pytestmark = pytest.mark.first
 NOTEBOOKS = run_notebooks.notebooks()
 STEPS = re.compile(r"(?<=steps[= ])\d+")
-FEW_STEPS = "8"
-"""Of training; a notebook averages over as many."""
+FEW_STEPS = "3"
+"""Of training."""
 REMEDY = "run make notebooks"
 NOISE = re.compile(r"0x[0-9a-f]{6,}|/tmp/|/home/|\d tokens/s|\x1b\[")
 """What differs between two runs of the same notebook, or is only readable in a terminal."""

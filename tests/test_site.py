@@ -23,6 +23,7 @@ from ccpo_env import __version__
 from ccpo_env.topologies.registry import TOPOLOGIES
 from tests.rl.test_report_browser import browser, violations  # noqa: F401  (a fixture)
 
+pytestmark = pytest.mark.first
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.glob("**/*.md")])

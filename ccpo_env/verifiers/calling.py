@@ -10,12 +10,13 @@ from ccpo_env.types import Task, TaskVerifier, Verdict, Verifier
 
 def verifier_of(verifier: Verifier, task: Task) -> Verifier:
     """Return a verifier for the answers to one task; most verifiers are the same for all tasks."""
-    kind: type[object] = type(verifier)
-    return cast(TaskVerifier, verifier).for_task(task) if _reads_tasks(kind) else verifier
+    if not _reads_tasks(type(verifier)):  # type: ignore[arg-type]  # a class is hashable
+        return verifier
+    return cast(TaskVerifier, verifier).for_task(task)
 
 
 @lru_cache(maxsize=64)
-def _reads_tasks(kind: type[object]) -> bool:
+def _reads_tasks(kind: type) -> bool:
     """Return whether verifiers of a class are for one task each: a slow question of a protocol."""
     return issubclass(kind, TaskVerifier)
 

@@ -22,14 +22,14 @@ MAKERS = {"think_solve": think_solve_v0, "vote": vote_v0, "debate": debate_v0}
 def test_any_text_is_legal(name: str) -> None:
     rng = random.Random(name)
     env = MAKERS[name](TASKS, verifier="exact", max_chars=2000).unwrapped
-    for episode in range(3400):
+    for episode in range(1000):
         removed = rng.sample(env.possible_agents, rng.randrange(len(env.possible_agents)))
         env.reset(seed=episode, options={"removed": removed})
         while not any(env.terminations.values()):
             agent = env.agent_selection
             assert env.observation_space(agent).contains(env.observe(agent))
             text = "".join(rng.choices(PIECES, k=rng.randrange(12)))
-            env.step(text * (10**6 // max(1, len(text))) if episode % 1700 == 0 else text)
+            env.step(text * (10**6 // max(1, len(text))) if episode % 500 == 0 else text)
         assert set(env.rewards.values()) <= {-1.0, 1.0}
         assert not any(env.truncations.values())
 

@@ -77,7 +77,9 @@ def rollout(
 def write_tasks(path: Path, *, num_train: int = 40, num_test: int = 12) -> Path:
     """Write a file of arithmetic tasks, which loads faster than their source."""
     splits = {"train": num_train, "test": num_test}
-    tasks = [t for s, count in splits.items() for t in load_tasks("arithmetic", split=s, limit=count)]
+    tasks = [
+        t for s, count in splits.items() for t in load_tasks("arithmetic", split=s, limit=count)
+    ]
     return write_rows(path, [(task.question, task.answer) for task in tasks])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -275,6 +276,16 @@ def test_axis_of_ratios_has_fractions() -> None:
     from baselines.pages.dots import ratio_label
 
     assert [ratio_label(2.0**n) for n in range(-4, 3)] == ["1/16", "⅛", "¼", "½", "1", "2", "4"]
+
+
+def test_figure_is_of_the_colours_of_the_theme(vote: Advice) -> None:
+    from baselines.advise.page import _figures
+    from baselines.pages.svg import COLOURS
+
+    (plot,) = _figures(vote)
+    found = {colour.lower() for colour in re.findall(r"#[0-9a-fA-F]{6}\b", plot.svg)}
+    assert found <= {colour.lower() for colour in COLOURS}  # no paper or ink of its own
+    assert "var(--ink)" in plot.svg
 
 
 def test_texts_of_numbers() -> None:

@@ -10,7 +10,7 @@ from tests.rl.teams import quietly
 from tests.rl.test_report_browser import browser, opened, violations
 
 __all__ = ["browser"]  # the fixture
-pytestmark = pytest.mark.figures
+pytestmark = [pytest.mark.figures, pytest.mark.first]
 LOW, HIGH = "0" * 9 + "1" * 11, "1" * 20
 
 

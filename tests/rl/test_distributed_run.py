@@ -30,11 +30,11 @@ NUM_STEPS = 2
 def flags(tasks, out_dir, *, num_steps=NUM_STEPS):
     sizes = {
         "steps": num_steps,
-        "tasks-per-step": 5,
+        "tasks-per-step": 3,
         "group-size": 4,
         "removed-samples": 2,
         "num-eval-tasks": 3,
-        "max-tokens": 16,
+        "max-tokens": 12,
         "tasks": tasks,
         "out-dir": out_dir,
     }
@@ -97,8 +97,8 @@ def test_two_processes_go_on_with_the_run_of_one(tasks, tmp_path):
     assert "resumed after step 1" in first.stdout
     rows = metrics_of(out_dir)
     assert [row["step"] for row in rows] == [1, 2]
-    # Five tasks in groups of four, shared by two processes: each answer is verified once.
-    assert all(row["cost/verifier_calls"] >= 20 for row in rows)
+    # Three tasks in groups of four, shared by two processes: each answer is verified once.
+    assert all(row["cost/verifier_calls"] >= 12 for row in rows)
     found = read_evaluations(out_dir)  # the tasks of both processes, written by one of them
     assert [own.step for own in found] == [0, 2]
     assert [len(own.rates()) for own in found] == [3, 3]

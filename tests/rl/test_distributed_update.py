@@ -16,6 +16,8 @@ from tests.rl.distributed_cases import CASES, ROLES, rows_of, run
 from tests.rl.launching import run_python
 from tests.rl.warm import launch_warm
 
+pytestmark = pytest.mark.first
+
 
 @pytest.fixture(scope="module")
 def in_two(tmp_path_factory):

@@ -11,7 +11,7 @@ from baselines.explore import write_explorer
 from tests.rl.explore_runs import make_run
 from tests.rl.test_report_browser import browser, violations  # noqa: F401  (a fixture)
 
-pytestmark = [pytest.mark.figures, pytest.mark.slow]
+pytestmark = [pytest.mark.figures, pytest.mark.first, pytest.mark.slow]
 WIDE, NARROW = 1280, 390
 
 

@@ -41,8 +41,8 @@ COMMANDS = {
     "train.engines.server_weights": ("--policy", "tiny", "--out", "weights"),
 }
 """Those that need torch, and what they need to begin."""
-LIGHT = (*COMMANDS, "compare", "explore", "train_sb3", "train_sb3.comparison")
-"""Those that show their help without it."""
+LIGHT = ("train", "train.engines.server_weights", "train_sb3.comparison")
+"""Those that show their help without it: of all others, test_start_of_commands says so."""
 
 
 def without(package: str, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -11,7 +11,7 @@ from baselines.report.run_page import write_report
 from tests.rl.report_runs import make_run
 from tests.rl.teams import quietly, write_tasks
 
-pytestmark = pytest.mark.figures
+pytestmark = [pytest.mark.figures, pytest.mark.first]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
 TEAMS = {
     "think_solve": ("thinker_0", "solver_0"),

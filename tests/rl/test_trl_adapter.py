@@ -17,7 +17,7 @@ from baselines.credit import ALLOCATORS
 from baselines.optimizers import OPTIMIZERS
 from tests.rl.launching import ROOT, launch, run_python
 
-pytestmark = pytest.mark.interpreters
+pytestmark = [pytest.mark.first, pytest.mark.interpreters]
 
 needs_trl = pytest.mark.skipif(
     importlib.util.find_spec("trl") is None,
