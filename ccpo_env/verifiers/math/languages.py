@@ -1,4 +1,5 @@
 r"""Words of other languages in an answer: `3 和 5`, `5元`, `3 oder 5`, and decimal commas."""
+# ruff: noqa: RUF001 - letters of other scripts
 
 from __future__ import annotations
 
@@ -7,9 +8,9 @@ import re
 from ccpo_env.verifiers.math.rules import rule
 
 _AND = (
-    "和 与 與 及 且 并且 以及 と および 及び かつ 및 와 과 그리고 и та і و "
-    "und et y e en och og oraz i ja ve dan và"
-).split()
+    "和 与 與 及 且 并且 以及 と および 及び かつ 및 와 과 그리고 и та і و "  # noqa: SIM905
+    "und et y e en och og oraz i ja ve dan và".split()
+)
 _OR = "或 或者 或是 または 又は 또는 или або أو oder ou o of lub eller tai veya atau hoặc".split()  # noqa: SIM905
 _JOINTS = dict.fromkeys(_AND, "and") | dict.fromkeys(_OR, "or")
 _LONG = "|".join(sorted((w for w in _JOINTS if len(w) > 1 or not w.isascii()), key=len)[::-1])
@@ -59,8 +60,19 @@ _LETTER = r"[^\x00-\x7f\W\d_]"
 _RUN = re.compile(rf"(?<=[\d}}])\s*({_TEXT}\s*)?({_LETTER}(?:{_LETTER}|/)*)\.?(?(1)\s*\}})")
 
 
+_ANNOUNCED = re.compile(
+    rf"\s*(?:{_TEXT}\s*)?(?!{_LETTER}*[不非除没無无])(?:{_LETTER}|\s){{1,16}}?"
+    r"(?::|是|为|為|は)\s*\}?\s*(?=[-+\d\\(\[$A-Za-z])"
+)
+
+
 def from_languages(text: str) -> str:
-    """Return a text with conjunctions, units and scales of other scripts written in English."""
+    """Return a text with conjunctions, units and scales of other scripts written in English.
+
+    Words before a colon, and the Chinese for "the answer is", are left out.
+    """
+    if announced := _ANNOUNCED.match(text):
+        text = text[announced.end() :]
     text = _FOREIGN_JOINT.sub(_joint, text)
     return _RUN.sub(_measured, text)
 

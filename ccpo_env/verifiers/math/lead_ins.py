@@ -23,8 +23,8 @@ _THEN = re.compile(
     re.IGNORECASE,
 )
 _NAMED = re.compile(
-    r"(?P<subject>(?:the\s+)?(?:ordered |unique |only )?(?:point|pair|triple|vector|interval|set|vertex|"
-    r"cent(?:er|re)|coordinates|solution|answer|value|number|line|matrix)s?\s*)$",
+    r"(?P<subject>(?:the\s+)?(?:ordered |unique |only )?"
+    r"(?:point|pair|triple|vector|interval|set|vertex|cent(?:er|re)|coordinates|solution|answer|value|number|line|matrix)s?\s*)$",
     re.IGNORECASE,
 )
 _ANSWER = re.compile(r"\b(?:answers?|ans|solutions?|result|conclusion|so|thus)\b", re.IGNORECASE)

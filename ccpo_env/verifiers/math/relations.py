@@ -59,6 +59,8 @@ def same_relation(answer: Reading, gold: Reading, same: Same) -> bool | None:
 
 def same_congruence(answer: Reading, gold: Reading) -> bool | None:
     """Compare congruences: `n ≡ 13 (mod 9)` and `n ≡ 4 (mod 9)`."""
+    if "\\equiv" not in gold.text:
+        return None
     first, second = (_CONGRUENCE.fullmatch(reading.text) for reading in (answer, gold))
     if second is None or (first is None and "\\equiv" in answer.text):
         return None
