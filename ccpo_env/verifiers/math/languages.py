@@ -115,7 +115,8 @@ def with_decimal_points(answer: str, response: str) -> str | None:
     r"""Return an answer with points for decimal commas and without other groups, else None.
 
     A comma is decimal in `3{,}5`, and in `3,5` if the response is in a language that writes it so.
-    Digits may be grouped as in `12,34,567` and `1.234.567`; other numbers with more commas are lists: semicolons separate those with decimal commas.
+    Digits may be grouped as in `12,34,567` and `1.234.567`; other numbers with more commas are
+    lists, unless semicolons separate them.
     """
     grouped = _GROUPED.sub(lambda number: re.sub("[.,]", "", number[0]), answer)
     if "," not in grouped:
