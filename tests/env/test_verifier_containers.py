@@ -105,6 +105,6 @@ def test_containers_are_compared_up_to_a_number_of_parts(bracket: str) -> None:
 
     assert compare(MAX_PARTS, MAX_PARTS, 0) is True
     assert compare(MAX_PARTS, MAX_PARTS, 1) is False
-    assert compare(MAX_PARTS + 1, MAX_PARTS + 1, 1) is None
+    assert compare(MAX_PARTS + 1, MAX_PARTS + 1, 1) is False
     assert compare(MAX_PARTS + 1, MAX_PARTS, 0) is False
     assert compare(MAX_PARTS, MAX_PARTS + 1, 0) is False

@@ -44,8 +44,15 @@ _DERIVED = re.compile(r"'|\^\s*\{?\s*(?:-1|\\prime)\s*\}?")  # f' and f^{-1} dif
 _DIGITS = re.compile(r"\d+", re.ASCII)
 
 
+_VOID = re.compile(  # what turns a name into a denial, or is none
+    r"\\(?:lnot|neg|not|n?sim|simeq|cong|propto|approx|pm|mp|nabla|[xb]?cancel)(?![A-Za-z])|\bnot\b"
+)
+
+
 def is_label(reading: Reading) -> bool:
     """Return whether a reading is a name, such as Area, f(x), dy/dx and f(2x)."""
+    if _VOID.search(reading.text):
+        return False
     if _LABEL.fullmatch(reading.text) or _OF_SOMETHING.fullmatch(reading.text):
         return True
     return reading.tree is not None and reading.tree.name in ("symbol", "call")

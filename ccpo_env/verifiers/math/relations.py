@@ -52,7 +52,8 @@ def same_relation(answer: Reading, gold: Reading, same: Same) -> bool | None:
         return _same_inequalities(answer, gold, same)
     relation, value = (answer, gold) if signs else (gold, answer)
     if set(relation.relation[1]) != {"="}:
-        return False if value.is_value or value.is_words else None
+        # an inequality that is not solved is no set of solutions, and none of words
+        return False if relation is answer or value.is_value or value.is_words else None
     return _same_labelled(relation, value, same, is_gold=relation is gold)
 
 
@@ -103,8 +104,8 @@ def _same_labelled(relation: Reading, value: Reading, same: Same, *, is_gold: bo
         return all_same(agrees(side) for side in sides[1:] if side not in formulas)
     if len(sides) == 2 and is_label(sides[1]):
         return agrees(sides[0])
-    if value.is_value and all(side.is_value for side in sides):
-        return False  # the bare right side of an equation
+    if all(side.is_value for side in sides):
+        return False  # the bare right side of an equation, or an equation that is not solved
     return None if agrees(sides[-1]) else False
 
 

@@ -195,27 +195,28 @@ def _product(names: list[tuple[str, str | None]], *, is_inch: bool) -> Unit:
     """Return the product of the named units, each followed by its power."""
     powers: Counter[str] = Counter()
     words: set[str] = set()
-    sign, next_power, last = 1, 1, ""
+    sign, next_power, last, last_size = 1, 1, "", 0
     for name, power in names:
         lower = name.casefold()
         behind = int(power) if power else POWERS[lower] if lower in BEHIND else 0
         if behind and last:
-            words.discard(last)
-            powers[last] += sign * (behind - (last in powers))
+            words -= {last, f"/{last}"}
+            powers[last] += behind * (last_size or sign) - last_size
         elif lower in ("/", "per"):
             sign = -1
         elif lower in POWERS:
             next_power = POWERS[lower]
         elif known := known_unit(name, is_inch=is_inch):
             for last, size in known:
-                powers[last] += sign * next_power * size
+                last_size = sign * next_power * size
+                powers[last] += last_size
             next_power = 1
         elif not power and (lower in _UNNAMED_WORDS or lower not in GENERIC) and lower != "-":
             last = singular(lower)
             is_unit = last == _UNNAMED or len(last) < _MIN_NOUN
-            if next_power > 1 and is_unit:
-                powers[last] += sign * next_power
-            elif last != _UNNAMED:
+            last_size = sign * next_power if next_power > 1 and is_unit else 0
+            powers[last] += last_size
+            if not last_size and last != _UNNAMED:
                 words.add(last if sign > 0 else f"/{last}")
             next_power = 1
     return Unit(frozenset((n, p) for n, p in powers.items() if p), frozenset(words))
