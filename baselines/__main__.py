@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from importlib.metadata import version
 
-from baselines.common.errors import BAD_INPUT
+from baselines.common.errors import BAD_INPUT, print_message
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "train": ("baselines.train.command", "Train a team with per-agent credit."),
@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         close = difflib.get_close_matches(given[0], COMMANDS, n=1)
         remedy = f"did you mean {close[0]!r}?" if close else "see ccpo --help"
         names = ", ".join(COMMANDS)
-        print(f"error: command must be one of {names}, got {given[0]!r}; {remedy}", file=sys.stderr)
+        print_message("error", f"command must be one of {names}, got {given[0]!r}; {remedy}")
         return BAD_INPUT
     module, _ = COMMANDS[given[0]]
     code: int = import_module(module).main(given[1:])

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import re
 from bisect import bisect
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
 from ccpo_env.types import Verdict, Verifier
+from ccpo_env.verifiers.calling import call_verifier
 from ccpo_env.verifiers.extract import extract_boxed
+from ccpo_env.verifiers.math.ordering import PRECISION, sort_values
 from ccpo_env.verifiers.number import number
 
 MAX_NUMBERS_COMPARED = 16
-"""Up to so many different plain numbers, a new one is compared with all of them; beyond, only
-with its neighbours in value: equal numbers are neighbours, also within a tolerance."""
+"""Up to so many different answers that have a value, a new one is compared with all of them;
+beyond, only with its neighbours in value: equal numbers are neighbours, also within a tolerance."""
+SAME_VALUE = Fraction(1, PRECISION // 10**5)
+"""Difference of values that may be rounding, as of two forms of a root: relative above 1."""
 
 _DECIMAL = re.compile(
     r"[+-]?(?:\d{1,64}|\d{1,3}(?:,\d{3}){1,20})?(?:\.\d{1,64})?(?:[eE][+-]?\d{1,2})?", re.ASCII
@@ -20,20 +25,6 @@ _DECIMAL = re.compile(
 _FRACTION = re.compile(
     r"([+-]?)(?:(\d{1,64})/(\d{1,64})|\\[dt]?frac\{(\d{1,64})\}\{(\d{1,64})\})", re.ASCII
 )
-
-
-def call_verifier(verify: Verifier, response: str, answer: str) -> Verdict:
-    """Return the verdict of a verifier on a response.
-
-    Raises:
-        TypeError: If the verifier returns anything else.
-    """
-    verdict: object = verify(response, answer)
-    if not isinstance(verdict, Verdict):
-        raise TypeError(
-            f"a verifier must return a Verdict, got {verdict!r}; return Verdict('correct')"
-        )
-    return verdict
 
 
 class WrongAnswers:
@@ -55,8 +46,9 @@ class WrongAnswers:
         self._verify = verify
         self._cluster_of_text: dict[str, int] = {}
         self._answers: list[tuple[int, str]] = []  # of the clusters, in their order
-        self._numbers: list[tuple[Fraction, int, str]] = []  # those that are plain, by value
-        self._others: list[tuple[int, str]] = []  # those that are not
+        self._numbers: list[tuple[Fraction, int, str]] = []  # those with a value, by value
+        self._num_numbers = 0  # as above, but once each: a percentage has two values
+        self._others: list[tuple[int, str]] = []  # those without
 
     def cluster_of(self, response: str, answer: str | None, *, unused: int) -> int:
         """Return the cluster of a wrong response, and remember its answer.
@@ -82,26 +74,37 @@ class WrongAnswers:
 
     def _add(self, cluster: int, answer: str) -> None:
         self._answers.append((cluster, answer))
-        value = plain_number(answer)
-        if value is None:
+        values = values_of(answer)
+        if not values:
             self._others.append((cluster, answer))
-        else:
+            return
+        self._num_numbers += 1
+        for value in values:
             place = bisect(self._numbers, (value, cluster))
             self._numbers.insert(place, (value, cluster, answer))
 
     def _first_equal(self, response: str, answer: str) -> int | None:
         """Return the first cluster whose first answer the verifier finds equal."""
-        value = plain_number(answer)
-        if value is None or len(self._numbers) <= MAX_NUMBERS_COMPARED:
+        few = self._num_numbers <= MAX_NUMBERS_COMPARED
+        values = () if few else values_of(answer)
+        if not values:
             return next((c for c, other in self._answers if self._is_equal(response, other)), None)
         equal = [cluster for cluster, other in self._others if self._is_equal(response, other)]
-        place = bisect(self._numbers, (value,))
-        for neighbours in (self._numbers[:place][::-1], self._numbers[place:]):
-            for _, cluster, other in neighbours:
-                if not self._is_equal(response, other):
-                    break
-                equal.append(cluster)
+        for value in values:
+            place = bisect(self._numbers, (value,))
+            for neighbours in (self._numbers[:place][::-1], self._numbers[place:]):
+                equal += self._equal_neighbours(response, value, neighbours)
         return min(equal, default=None)
+
+    def _equal_neighbours(
+        self, response: str, value: Fraction, neighbours: Iterable[tuple[Fraction, int, str]]
+    ) -> Iterator[int]:
+        """Yield the clusters of equal neighbours, up to the first of another value that differs."""
+        for other_value, cluster, other in neighbours:
+            if self._is_equal(response, other):
+                yield cluster
+            elif abs(value - other_value) > SAME_VALUE * max(Fraction(1), abs(value)):
+                return
 
     def _is_equal(self, response: str, answer: str) -> bool:
         if self.unmeasured is not None:
@@ -115,6 +118,12 @@ class WrongAnswers:
 def stated_answer(response: str) -> str | None:
     """Return the last box of a response, else its last number, else None."""
     return extract_boxed(response) or number(response, "0").answer
+
+
+def values_of(answer: str) -> tuple[Fraction, ...]:
+    """Return the values of an answer by which it is sorted; empty if it has none."""
+    value = plain_number(answer)
+    return sort_values(answer) if value is None else (value,)
 
 
 def plain_number(answer: str) -> Fraction | None:

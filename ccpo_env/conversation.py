@@ -7,11 +7,20 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, TypeAlias
 
-from ccpo_env.clustering import call_verifier
 from ccpo_env.leaks import strip_answers
 from ccpo_env.prompts import chat_messages, problem_text, without_answer_request
 from ccpo_env.text import clip_middle, valid_unicode
-from ccpo_env.types import Message, PromptTemplate, Task, Topology, Turn, Verdict, Verifier
+from ccpo_env.types import (
+    Message,
+    PromptTemplate,
+    Task,
+    Topology,
+    Turn,
+    Verdict,
+    Verifier,
+    speakers,
+)
+from ccpo_env.verifiers.calling import call_verifier, verifier_of
 from ccpo_env.voting import Ballot, count_votes
 
 _stripped = lru_cache(maxsize=512)(strip_answers)
@@ -82,6 +91,14 @@ class Opening:
     question_of_others: str
 
 
+@lru_cache(maxsize=512)
+def _roles(rules: Rules, removed: frozenset[str], place: int) -> tuple[tuple[str, str], ...]:
+    """Return each agent with the role of its next turn from a place on, else of its last one."""
+    turns = [turn for turn in rules.topology.turns if turn.speaker not in removed]
+    role_of = {turn.speaker: turn.role for turn in (*turns[:place], *reversed(turns[place:]))}
+    return tuple((speaker, role_of[speaker]) for speaker in speakers(turns))
+
+
 Outcome: TypeAlias = tuple[Verdict | None, Ballot | None]
 """The verdict on the last turn, and the ballot if it was a vote."""
 NO_OUTCOME: Outcome = (None, None)
@@ -127,12 +144,13 @@ class Conversation:
         if len(self.messages) < len(opening.turns) - 1:
             return NO_OUTCOME
         rules, gold = opening.rules, opening.task.answer
+        verify = verifier_of(rules.verifier, opening.task)
         response, _ = rules.fit(text)
         if rules.is_vote:
             responses = [*(message.text for message in self.messages), response]
-            ballot = count_votes(responses, gold, rules.verifier)
+            ballot = count_votes(responses, gold, verify)
             return ballot.verdict(), ballot
-        return call_verifier(rules.verifier, response, gold), None
+        return call_verifier(verify, response, gold), None
 
     def add_message(self, text: str, outcome: Outcome | None = None) -> Conversation:
         """Return the conversation after a message of the current speaker.
@@ -168,11 +186,15 @@ class Conversation:
         opening = self.opening
         turn = opening.turns[turn_index]
         answers = turn_index >= opening.first_answer
-        read = [
-            message
-            for place, message in enumerate(self.read[:turn_index])
-            if message.agent in turn.reads and place not in left_out
-        ]
+        read = (
+            [
+                message
+                for place, message in enumerate(self.read[:turn_index])
+                if message.agent in turn.reads and place not in left_out
+            ]
+            if turn_index
+            else []
+        )
         instruction = opening.rules.prompts.instruction(turn.role, answers=answers)
         question = opening.question if answers else opening.question_of_others
         return instruction, problem_text(question, read)
@@ -194,18 +216,17 @@ class Conversation:
             prompt_parts: Instruction and problem for the current speaker; None at the end.
         """
         opening, removed = self.opening, sorted(self.opening.removed)
-        past, to_come = opening.turns[: len(self.messages)], opening.turns[len(self.messages) :]
-        role_of = {turn.speaker: turn.role for turn in (*past, *reversed(to_come))}
+        roles = _roles(opening.rules, opening.removed, len(self.messages))
         infos: dict[str, dict[str, Any]] = {
-            turn.speaker: {
-                "role": role_of[turn.speaker],
+            speaker: {
+                "role": role,
                 "task_id": opening.task.id,
                 "removed": removed.copy(),
                 "messages": [],
                 "clipped_chars": dict(self.clipped),
-                "leak": self.leaks.get(turn.speaker, 0),
+                "leak": self.leaks.get(speaker, 0),
             }
-            for turn in opening.turns
+            for speaker, role in roles
         }
         if prompt_parts is not None:
             infos[self.speaker]["messages"] = chat_messages(*prompt_parts)

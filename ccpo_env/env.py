@@ -37,7 +37,7 @@ from ccpo_env.types import (
     Verdict,
     Verifier,
 )
-from ccpo_env.verifiers.registry import answer_form, resolve_verifier
+from ccpo_env.verifiers.registry import answer_form, resolve_verifier, start_early
 from ccpo_env.voting import Ballot
 
 DEFAULT_MAX_CHARS = 65_536
@@ -123,6 +123,7 @@ class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
         }
         self._stream_seed: int | None = None
         self._stream_index = 0
+        start_early(self._rules.verifier)
 
     def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> None:
         """Start an episode; see the class for the options.
@@ -200,7 +201,8 @@ class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
         turn_index = self._conversation.turn_of(agent)
         if turn_index is None:
             return {"prompt": ""}
-        return {"prompt": plain_text(*self._conversation.prompt_parts(turn_index))}
+        parts = self._past_prompts.get(turn_index) or self._conversation.prompt_parts(turn_index)
+        return {"prompt": plain_text(*parts)}
 
     @property
     def messages(self) -> tuple[Message, ...]:
@@ -291,6 +293,7 @@ class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
     def _begin(self, conversation: Conversation) -> None:
         """Start an episode from a conversation, which may have ended already."""
         self.task = conversation.opening.task
+        self._past_prompts: dict[int, tuple[str, str]] = {}
         self._start(conversation.opening.removed, {})
         self._show(conversation)
 
@@ -300,7 +303,9 @@ class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
         self.verdict: Verdict | None = conversation.verdict
         self.ballot: Ballot | None = conversation.ballot
         if self.verdict is None:
-            self._prompt_parts = conversation.prompt_parts(len(conversation.messages))
+            place = len(conversation.messages)
+            self._prompt_parts = conversation.prompt_parts(place)
+            self._past_prompts = {**self._past_prompts, place: self._prompt_parts}
             self.infos = conversation.infos(self._prompt_parts)
             self.agent_selection = conversation.speaker
         else:

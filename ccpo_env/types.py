@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypedDict, get_args
+from typing import Literal, Protocol, TypedDict, get_args, runtime_checkable
 
 from ccpo_env.errors import unknown_name
 
@@ -48,9 +48,15 @@ class Task:
         source: Origin of the task: a registered name or a file name.
         tags: Names and values that group tasks in reports, such as ("level", "5"); no agent reads
             them. Pairs instead of a dict, so that a task is hashable and immutable.
+        choices: Texts of the options of a multiple-choice question, which prompts show as letters;
+            the gold answer is then the letter of one of them.
+        context: Passages given with the question, for the agents that read them.
+        answers: Further gold answers, each as right as the first.
+        tests: Program that calls the entry point of a code task; no agent reads it.
 
     Raises:
-        TypeError: If anything but the tags is not text, or the tags are not pairs of texts.
+        TypeError: If a field that is text or a tuple of texts is not, or the tags are not pairs of
+            texts.
     """
 
     id: str
@@ -58,10 +64,16 @@ class Task:
     answer: str
     source: str = "custom"
     tags: tuple[tuple[str, str], ...] = ()
+    choices: tuple[str, ...] = ()
+    context: tuple[str, ...] = ()
+    answers: tuple[str, ...] = ()
+    tests: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("id", "question", "answer", "source"):
+        for name in ("id", "question", "answer", "source", "tests"):
             _check_text(f"{name} of a Task", getattr(self, name))
+        for name in ("choices", "context", "answers"):
+            _check_tuple_of(str, f"{name} of a Task", getattr(self, name), "('a text',)")
         if not isinstance(self.tags, tuple) or not all(map(_is_pair_of_texts, self.tags)):
             raise TypeError(
                 f"tags of a Task must be a tuple of pairs of texts, got {self.tags!r}; pass e.g. "
@@ -113,6 +125,15 @@ class Verdict:
 
 Verifier = Callable[[str, str], Verdict]
 """Compares a response (full text) with a gold answer."""
+
+
+@runtime_checkable
+class TaskVerifier(Protocol):
+    """A verifier that reads more of a task than its gold answer, such as its options or tests."""
+
+    def for_task(self, task: Task) -> Verifier:
+        """Return the verifier of one task: it compares responses with answers to this task."""
+        ...
 
 
 class Observation(TypedDict):

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ccpo_env.clustering import WrongAnswers, call_verifier
+from ccpo_env.clustering import WrongAnswers
 from ccpo_env.types import Verdict, Verifier
+from ccpo_env.verifiers.calling import call_verifier
 
 ABSTAINED = -1
 """Cluster number of a voter without an answer."""

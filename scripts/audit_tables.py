@@ -14,7 +14,8 @@ from baselines.bench.credit.games.turn_game import TabularGame
 from baselines.bench.credit.games.vote_game import make_vote
 from baselines.common.types import FloatArray
 from baselines.credit import ALLOCATORS, CreditAudit, GroupOutcomes, audit_advantages
-from baselines.credit.outcomes import GroupBatch, mean_branch_rewards
+from baselines.credit.measured_rewards import mean_branch_rewards
+from baselines.credit.outcomes import GroupBatch
 from baselines.credit.registry import Allocator
 from baselines.optimizers import OPTIMIZERS
 

@@ -142,7 +142,7 @@ MEASURED = {
     "rare": Measured(
         "baselines.experiment",
         "--allocators shared counterfactual leave_one_out influence --num-seeds 10 "
-        "--token-budget 30000 --num-evaluations 12 --train.tasks arithmetic_rare",
+        "--token-budget 150000 --num-evaluations 20 --train.tasks arithmetic_rare",
         keep_experiment,
         12,
         BY_OPTIMIZER,
@@ -154,6 +154,16 @@ MEASURED = {
         "--num-seeds 10 --token-budget 40000 --num-evaluations 8 --train.topology specialists "
         "--train.policy tiny_teams --train.tasks arithmetic_one_kind "
         "--train.num-eval-tasks 256 --train.learning-rate 4e-4",
+        keep_experiment,
+        8,
+        tiny=TINY_EXPERIMENT,
+    ),
+    "mixed_vote": Measured(
+        "baselines.experiment",
+        "--allocators shared leave_one_out shapley own_answer --optimizers grpo --num-seeds 10 "
+        "--token-budget 45000 --num-evaluations 15 --train.topology mixed_vote "
+        "--train.policy tiny_teams --train.group-size 4 --train.num-eval-tasks 200 "
+        "--train.learning-rate 4e-4",
         keep_experiment,
         8,
         tiny=TINY_EXPERIMENT,

@@ -15,7 +15,7 @@ from baselines.common.command_line import parse
 from baselines.experiment import ExperimentConfig
 from baselines.train_sb3.command import Sb3Config
 from baselines.train_sb3.comparison import DirectCommandConfig
-from scripts import measure_results, write_docs
+from scripts import measure_results, result_tables, write_docs
 from scripts.measure_results import MEASURED
 
 HEADS = (
@@ -34,11 +34,11 @@ TABLE = f"""{HEADS}
 
 def test_results_table_shows_the_best_other_credit_of_each_team(monkeypatch, tmp_path):
     (tmp_path / "mine.txt").write_text(TABLE, encoding="utf-8")
-    shown = write_docs.Shown("mine", "team `{}`", write_docs.AREA, gain=8, p_value=9)
-    monkeypatch.setattr(write_docs, "RESULTS", tmp_path)
-    monkeypatch.setattr(write_docs, "SHOWN", (shown,))
+    shown = result_tables.Shown("mine", "team `{}`", result_tables.AREA, gain=8, p_value=9)
+    monkeypatch.setattr(result_tables, "RESULTS", tmp_path)
+    monkeypatch.setattr(result_tables, "SHOWN", (shown,))
     shared = "0.500 [0.400, 0.600]"
-    assert write_docs.results_table().splitlines()[2:] == [
+    assert result_tables.results_table().splitlines()[2:] == [
         f"| team `grpo` | 3 | {shared} | shapley: 0.470 [0.400, 0.500] | "
         "-0.030 [-0.060, -0.010], p < 0.001 | worse |",
         f"| team `gspo` | 3 | {shared} | branch: 0.600 [0.500, 0.700] | "
@@ -48,7 +48,7 @@ def test_results_table_shows_the_best_other_credit_of_each_team(monkeypatch, tmp
 
 def test_pages_show_gain_and_p_value_first_and_a_table_per_optimizer(tmp_path):
     (tmp_path / "mine.txt").write_text(TABLE, encoding="utf-8")
-    lines = write_docs.shown_tables(tmp_path / "mine.txt").splitlines()
+    lines = result_tables.shown_tables(tmp_path / "mine.txt").splitlines()
     heads = (
         "| allocator | its gain over shared | p | mean accuracy over training | seeds | steps | "
         "tokens | joint | contribution |"
@@ -68,7 +68,7 @@ def test_pages_show_gain_and_p_value_first_and_a_table_per_optimizer(tmp_path):
 
 def test_a_table_without_repeated_settings_is_shown_whole(tmp_path):
     (tmp_path / "mine.txt").write_text("| mix | gap |\n|---|---|\n| a | 1 |\n| b | 2 |\n")
-    assert write_docs.shown_tables(tmp_path / "mine.txt").splitlines() == [
+    assert result_tables.shown_tables(tmp_path / "mine.txt").splitlines() == [
         "| mix | gap |",
         "|---|---|",
         "| a | 1 |",
@@ -86,13 +86,13 @@ def test_a_table_without_repeated_settings_is_shown_whole(tmp_path):
     ],
 )
 def test_verdict_asks_for_interval_and_p_value(gain, expected):
-    assert write_docs.verdict(gain) == expected
+    assert result_tables.verdict(gain) == expected
 
 
 @pytest.mark.parametrize("gain", ["", "+0.04", "+0.04 [+0.03, +0.05]", "p = 0.010"])
 def test_verdict_refuses_a_difference_without_uncertainty(gain):
     with pytest.raises(ValueError, match="a difference must read"):
-        write_docs.verdict(gain)
+        result_tables.verdict(gain)
 
 
 @pytest.fixture
@@ -151,7 +151,7 @@ def test_documents_show_the_command_of_every_result(name):
 
 
 def test_every_kept_result_is_measured_by_a_command():
-    kept = {path.stem for path in write_docs.RESULTS.iterdir()}
+    kept = {path.stem for path in result_tables.RESULTS.iterdir()}
     kept = {name for name in kept if name.partition("_")[0] != "map"}  # of ccpo bench map
     assert {name.removesuffix("_spread") for name in kept} == {*MEASURED, "measured"}
 
@@ -241,12 +241,12 @@ def test_tables_name_the_commit_that_they_measured(monkeypatch, tmp_path):
     (tmp_path / "mine.txt").write_text("| a |\n", encoding="utf-8")
     recorded = {"mine": {"commit": "abc1234", "date": "2026-01-02", "minutes": 9.5, "cores": 2}}
     (tmp_path / "measured.json").write_text(json.dumps(recorded), encoding="utf-8")
-    monkeypatch.setattr(write_docs, "RESULTS", tmp_path)
+    monkeypatch.setattr(result_tables, "RESULTS", tmp_path)
     page = write_docs.results_page("<!-- result mine: x -->\n<!-- end of result -->")
     assert "Measured at commit `abc1234` on 2026-01-02, in 9.5 minutes on 2 cores." in page
     assert write_docs.results_page(page) == page
 
 
 def test_every_table_was_measured_at_a_recorded_commit():
-    recorded = json.loads((write_docs.RESULTS / "measured.json").read_text(encoding="utf-8"))
+    recorded = json.loads((result_tables.RESULTS / "measured.json").read_text(encoding="utf-8"))
     assert set(recorded) == set(MEASURED)

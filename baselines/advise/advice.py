@@ -2,50 +2,19 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 
-import numpy as np
-
-from baselines.advise.candidates import PLAIN, REFERENCE, Candidates, Variant
-from baselines.advise.efficiency import Candidate, Efficiency, Information, Joint, Pilot
+from baselines.advise.candidates import REFERENCE, Candidates, Variant
+from baselines.advise.intervals import Joint, simultaneous
 from baselines.advise.pilot_data import PilotData, compacted, scaled_to_noise
-from baselines.common.types import FloatArray
+from baselines.advise.rows import Row, RowMaker
 
 LOW_COSINE = 0.9
 """Cosine with the true gradient below which a row has a warning."""
 MIN_TASKS_ADVISED = 16
 """Fewest tasks of a pilot that recommends anything but the reference."""
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Row:
-    """What a pilot says about one combination of credit, optimizer and sizes.
-
-    Args:
-        variant: The combination.
-        efficiency: Relative to the shared reward with the same optimizer and group size.
-        overall: Relative to the shared reward with the optimizer of the reference and the group
-            size of the pilot.
-        of_weights: The efficiency of each set of weights alone, by its name; empty unless there
-            are several and the variant has the sizes of the pilot.
-        degenerate: Whether in every group the advantages of all agents are those of the shared
-            reward times a factor.
-        correlation: Correlation with the shared advantages; None if either is constant.
-        tokens_per_task: Mean of the tokens sampled per task.
-        cost_share: Share of these that only the credit needs.
-    """
-
-    variant: Variant
-    efficiency: Efficiency
-    overall: Efficiency
-    of_weights: Mapping[str, Efficiency]
-    degenerate: bool
-    correlation: float | None
-    tokens_per_task: float
-    cost_share: float
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -126,150 +95,50 @@ def advise(
     size = max(group_sizes)
     reference = Variant(REFERENCE, optimizers[0], size)
     names = tuple(dict.fromkeys((REFERENCE, *allocators)))
-    comparison = _Comparison(candidates, reference, seed)
-    rows: list[Row] = []
     variants = candidates.variants(names, optimizers, group_sizes)
-    for _, family in groupby(variants, lambda variant: variant.reference):
-        rows += comparison.family(list(family))
-    return _recommended(comparison, rows)
+    families = [list(own) for _, own in groupby(variants, lambda variant: variant.reference)]
+    maker = RowMaker(candidates, seed)
+    bars = {reference: maker.information(reference)}
+    shared = {first: next(maker.rows([first], bars)) for first, *_ in families}
+    best_shared = max(shared, key=lambda variant: _level(shared[variant], reference))
+    bars.setdefault(best_shared, maker.information(best_shared))
+    rows = []
+    for first, *others in families:
+        rows += [shared[first], *(maker.rows(others, bars) if others else ())]
+    return _recommended(rows, reference, best_shared, num_tasks=maker.pilot.num_tasks)
 
 
-class _Comparison:
-    """Makes rows, a family of one reference at a time, and keeps what the tests need of each."""
-
-    def __init__(self, candidates: Candidates, reference: Variant, seed: int) -> None:
-        data = candidates.data
-        self.reference = reference
-        self.known: dict[Variant, Information] = {}
-        unbiased = candidates.unbiased()
-        self.pilot = Pilot(unbiased, expectation=PLAIN, seed=seed)
-        self._candidates = candidates
-        self._alike: dict[Hashable, Row] = {}
-        self._of_reference = self.pilot.information(candidates.candidate(reference))
-        self._names = data.weights_names if len(data.weights_names) > 1 else ()
-        self._largest = data.group_size, data.num_samples
-        parts = unbiased.reshape(len(unbiased), len(data.weights_names), -1)
-        self._pilots = [
-            Pilot(parts[:, place], expectation=PLAIN, seed=seed)
-            for place in range(len(self._names))
-        ]
-
-    def family(self, variants: Sequence[Variant]) -> Iterator[Row]:
-        """Yield the rows of variants with one reference, which is the first of them.
-
-        Several optimizers have one advantage up to a factor: their rows are computed once.
-        """
-        shared = self._candidates.candidate(variants[0])
-        of_shared = self.pilot.information(shared)
-        keys = [self._key(variant) for variant in variants]
-        for variant, key in zip(variants, keys, strict=True):
-            known = self._alike.get((key, keys[0]))
-            if known is None:
-                self._alike[key, keys[0]] = row = self._row(variant, shared, of_shared)
-            else:
-                row = replace(known, variant=variant)
-                self.known[variant] = self.known[known.variant]
-            yield row
-
-    def _key(self, variant: Variant) -> Hashable:
-        """Return a key that is equal for variants with the same gradients and tokens."""
-        values, is_unbiased = self._candidates.advantages(variant)
-        factors = None if is_unbiased else self._candidates.factors(variant)
-        scaled = values if factors is None else values / factors
-        digits = (scaled + 0.0).round(9).tobytes()
-        return replace(variant, optimizer=""), is_unbiased, factors is None, hash(digits)
-
-    def _row(self, variant: Variant, shared: Candidate, of_shared: Information) -> Row:
-        own = self._candidates.candidate(variant)
-        known = self.pilot.information(own)
-        self.known[variant] = known.slim()
-        tokens, extra = self._candidates.tokens(variant), self._candidates.extra_tokens(variant)
-        advantages, values = (
-            self._candidates.advantages(one)[0] for one in (variant, variant.reference)
-        )
-        parts = self._parts_of(variant)
-        return Row(
-            variant=variant,
-            efficiency=self.pilot.efficiency(known, of_shared),
-            overall=self.pilot.efficiency(known, self._of_reference),
-            of_weights={
-                name: pilot.efficiency(
-                    *[pilot.information(one.part(place, len(parts))) for one in (own, shared)]
-                )
-                for place, (name, pilot) in enumerate(parts)
-            },
-            degenerate=is_degenerate(advantages, values),
-            correlation=_correlation(advantages, values),
-            tokens_per_task=float(tokens.mean()),
-            cost_share=float(extra.sum() / tokens.sum()),
-        )
-
-    def _parts_of(self, variant: Variant) -> list[tuple[str, Pilot]]:
-        samples = variant.num_samples or self._largest[1]
-        if (variant.group_size, samples) != self._largest:
-            return []
-        return list(zip(self._names, self._pilots, strict=True))
+def _level(row: Row, reference: Variant) -> float:
+    """Return the efficiency relative to the reference; 0 where it is not measurable."""
+    return 1.0 if row.variant == reference else row.overall.value or 0.0
 
 
-def is_degenerate(values: FloatArray, shared: FloatArray) -> bool:
-    """Return whether advantages are in every group and turn those of shared, times a factor.
-
-    Args:
-        values: Advantages of K subsamples, shape (K, N, G, T).
-        shared: Those of the shared reward with the same optimizer.
-
-    Note: In groups of one rollout any two numbers are multiples, so there the whole step counts as
-        one group.
-    """
-    axes = (1, 2) if values.shape[2] == 1 else 2
-    squares = (shared**2).sum(axis=axes, keepdims=True)
-    products = (values * shared).sum(axis=axes, keepdims=True)
-    factors = np.divide(products, squares, out=np.zeros_like(products), where=squares > 0.0)
-    largest = max(1.0, float(np.abs(values).max()))
-    return bool(np.abs(values - factors * shared).max() <= 1e-9 * largest)
-
-
-def _correlation(values: FloatArray, shared: FloatArray) -> float | None:
-    one, two = values - values.mean(), shared - shared.mean()
-    scale = math.sqrt(float((one**2).sum()) * float((two**2).sum()))
-    return max(-1.0, min(1.0, float((one * two).sum()) / scale)) if scale > 0.0 else None
-
-
-def _recommended(comparison: _Comparison, rows: Sequence[Row]) -> Advice:
+def _recommended(
+    rows: Sequence[Row], reference: Variant, best_shared: Variant, *, num_tasks: int
+) -> Advice:
     """Return the advice: the best of those that are significantly better, all tested together.
 
     Another allocator must be better than the reference and than the best shared reward of any
     optimizer and group size; a shared reward better than the reference.
     """
-    pilot, known, reference = comparison.pilot, comparison.known, comparison.reference
-    level = {row.variant: row.overall.value or 0.0 for row in rows}
-    level[reference] = 1.0
-    shared = [variant for variant in known if variant.allocator == REFERENCE]
-    best_shared = max(shared, key=lambda variant: level[variant])
-    bars = {
-        variant: (reference,)
-        if variant.allocator == REFERENCE
-        else tuple(dict.fromkeys((reference, best_shared)))
-        for variant in known
-        if variant != reference
+    compared = {
+        (row.variant, than): comparison
+        for row in rows
+        for than, comparison in row.tested.items()
+        if row.variant != reference
     }
-    pairs = [(variant, than) for variant in bars for than in bars[variant]]
-    tested = dict(
-        zip(
-            pairs,
-            pilot.simultaneous([(known[one], known[than]) for one, than in pairs]),
-            strict=True,
-        )
-    )
+    tested = dict(zip(compared, simultaneous(list(compared.values())), strict=True))
     better = [
-        variant
-        for variant in bars
-        if pilot.num_tasks >= MIN_TASKS_ADVISED
-        and (variant.allocator != REFERENCE or variant == best_shared)
-        and all(is_above(tested[variant, than]) for than in bars[variant])
+        row
+        for row in rows
+        if num_tasks >= MIN_TASKS_ADVISED
+        and row.variant != reference
+        and (row.variant.allocator != REFERENCE or row.variant == best_shared)
+        and all(is_above(tested[row.variant, than]) for than in row.tested)
     ]
-    others = [variant for variant in better if variant.allocator != REFERENCE]
-    best = max(others or better or [reference], key=lambda variant: level[variant])
+    others = [row for row in better if row.variant.allocator != REFERENCE]
+    ranked = sorted(others or better, key=lambda row: -_level(row, reference))
+    best = ranked[0].variant if ranked else reference
     return Advice(
         rows=rows,
         reference=reference,
@@ -283,7 +152,7 @@ def _recommended(comparison: _Comparison, rows: Sequence[Row]) -> Advice:
             if found is not None and one.allocator == REFERENCE
         },
         num_compared=sum(own is not None for own in tested.values()),
-        num_tasks=pilot.num_tasks,
+        num_tasks=num_tasks,
     )
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from itertools import chain, product
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from baselines.advise.efficiency import Candidate
-from baselines.advise.expectation import advantages_of
+from baselines.advise.expectation import advantages_of, shares_of
 from baselines.advise.pilot_data import PilotData, batches, subsampled, task_gradients
 from baselines.common.types import FloatArray
-from baselines.credit import ALLOCATORS
+from baselines.credit import ALLOCATORS, read_allocator_args
 from baselines.credit.outcomes import GroupBatch
 from baselines.credit.registry import Allocator
 from baselines.credit.removals import stages
@@ -24,6 +25,10 @@ REFERENCE = "shared"
 """The allocator that every other is compared with."""
 PLAIN = "policy gradient"
 """Expectation of the gradient of the shared reward without any normalisation."""
+Arguments: TypeAlias = tuple[tuple[str, str], ...]
+"""Hyperparameters of an allocator by name, as texts."""
+ALTERNATIVES: Mapping[str, Sequence[Arguments]] = {"branch": ((("after", "last"),),)}
+"""Hyperparameters of an allocator that are compared besides its defaults."""
 _TOLERANCE = 1e-9
 
 
@@ -36,12 +41,19 @@ class Variant:
         optimizer: Name of the optimizer.
         group_size: Rollouts per task, G.
         num_samples: Replays or continuations of each kind, M; 0 for credit without any.
+        arguments: Hyperparameters of the allocator that differ from its defaults, with values.
     """
 
     allocator: str
     optimizer: str
     group_size: int
     num_samples: int = 0
+    arguments: Arguments = ()
+
+    @property
+    def credit(self) -> str:
+        """The allocator and its hyperparameters, as words."""
+        return " ".join((self.allocator, *chain.from_iterable(self.arguments)))
 
     @property
     def reference(self) -> Variant:
@@ -82,8 +94,9 @@ class Candidates:
                 if size < OPTIMIZERS[optimizer].min_group_size:
                     continue
                 for allocator in measured:
-                    for samples in self._sample_counts(ALLOCATORS[allocator]):
-                        variant = Variant(allocator, optimizer, size, samples)
+                    counts = self._sample_counts(ALLOCATORS[allocator])
+                    for arguments, samples in product(_arguments_of(allocator), counts):
+                        variant = Variant(allocator, optimizer, size, samples, arguments)
                         if self._accepts(variant):
                             yield variant
 
@@ -94,17 +107,20 @@ class Candidates:
         """
         if variant in self._advantages:
             return self._advantages[variant]
-        optimizer = OPTIMIZERS[variant.optimizer].for_team(
-            speakers_of(self.data.outcomes[0]), self.data.roles
+        optimizer, parts, unbiased = self._optimizer(variant.optimizer), [], True
+        shares = shares_of(
+            optimizer,
+            variant.credit,
+            variant.group_size,
+            self.data.num_tokens.shape[2],
+            variant.num_samples,
         )
-        parts, unbiased = [], True
         for part, credit in zip(self._parts(variant), self._allocated(variant), strict=True):
             found = advantages_of(
                 optimizer,
-                variant.allocator,
                 credit,
                 self.data.num_tokens[:, part],
-                num_samples=variant.num_samples,
+                shares=shares,
                 max_tokens=self.data.max_tokens,
                 is_kept=self._kept(variant, optimizer, part),
             )
@@ -175,7 +191,8 @@ class Candidates:
                 times = size if entries[removed].ndim == 2 else 1
                 total = total + times * samples * data.removed_tokens[removed]
         if "branch_rewards" in needs:
-            for tokens in data.branch_tokens.values():
+            branches = list(data.branch_tokens.values())
+            for tokens in branches[-1:] if ("after", "last") in variant.arguments else branches:
                 total = total + size * samples * tokens
         if "ratings" in needs:
             total = total + size * data.rating_tokens
@@ -193,16 +210,28 @@ class Candidates:
             slice(first, first + size) for first in range(0, self.data.group_size - size + 1, size)
         ]
 
+    def _optimizer(self, name: str) -> PolicyOptimizer:
+        return OPTIMIZERS[name].for_team(speakers_of(self.data.outcomes[0]), self.data.roles)
+
     def _allocated(self, variant: Variant) -> list[FloatArray]:
         """Return the credit of each subsample, (N, G, T)."""
         key = replace(variant, optimizer="")
         if key not in self._credit:
-            allocator = ALLOCATORS[variant.allocator]
-            samples = variant.num_samples or self.data.num_samples
+            arguments, samples = self._arguments(variant), variant.num_samples
             self._credit[key] = [
-                self._credit_of(allocator, part, samples) for part in self._parts(variant)
+                self._credit_of(variant, part, samples or self.data.num_samples, arguments)
+                for part in self._parts(variant)
             ]
         return self._credit[key]
+
+    def _arguments(self, variant: Variant) -> dict[str, Any]:
+        """Return the keywords of the allocator."""
+        allocator = ALLOCATORS[variant.allocator]
+        known: dict[str, Any] = {"reads": self.data.reads}
+        if allocator.new_state is not None:  # as after a first step with these tasks
+            known["state"] = allocator.new_state().updated(self.data.outcomes)
+        taken = {name: known[name] for name in known if name in allocator.inputs}
+        return taken | read_allocator_args(variant.allocator, dict(variant.arguments))
 
     def _accepts(self, variant: Variant) -> bool:
         """Return whether the allocator accepts groups of this size; some refuse one rollout."""
@@ -212,14 +241,15 @@ class Candidates:
             return False
         return True
 
-    def _credit_of(self, allocator: Allocator, part: slice, samples: int) -> FloatArray:
-        arguments: dict[str, Any] = {"reads": self.data.reads}
-        if allocator.new_state is not None:  # as after a first step with these tasks
-            arguments["state"] = allocator.new_state().updated(self.data.outcomes)
-        taken = {name: arguments[name] for name in arguments if name in allocator.inputs}
+    def _credit_of(
+        self, variant: Variant, part: slice, samples: int, arguments: dict[str, Any]
+    ) -> FloatArray:
         credit = np.empty(self.data.num_tokens[:, part].shape)
         for where, batch in self._batches:
-            credit[where] = allocator.credit(subsampled(batch, part, samples), **taken)
+            found = ALLOCATORS[variant.allocator].credit(
+                subsampled(batch, part, samples), **arguments
+            )
+            credit[where] = found
         return credit
 
     def _kept(self, variant: Variant, optimizer: PolicyOptimizer, part: slice) -> list[bool]:
@@ -246,6 +276,11 @@ class Candidates:
         if not allocator.needs & {"removed_rewards", "branch_rewards"}:
             return [0]
         return list(dict.fromkeys((self.data.num_samples, 1)))
+
+
+def _arguments_of(allocator: str) -> Sequence[Arguments]:
+    """Return the hyperparameters of an allocator to compare, its defaults first."""
+    return ((), *ALTERNATIVES.get(allocator, ()))
 
 
 def _factors(values: FloatArray, shared: FloatArray) -> FloatArray | None:

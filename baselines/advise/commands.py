@@ -38,6 +38,7 @@ def train_command(config: AdviseConfig, advice: Advice) -> str:
         **_changed(config, ("verifier", "weights", "temperature", "max_tokens"), TrainConfig),
         **({"lora_rank": config.lora_rank} if config.weights == "lora" else {}),
         "allocator": best.allocator,
+        **({"allocator_args": best.arguments} if best.arguments else {}),
         "optimizer": best.optimizer,
         "group_size": best.group_size,
         "tasks_per_step": tasks_per_step,
@@ -47,7 +48,7 @@ def train_command(config: AdviseConfig, advice: Advice) -> str:
         names = ("removed_samples", "branch_samples")
         values |= {name: best.num_samples for name in names if what_reads(run, name) is None}
     words: Sequence[str] = [
-        word for name, value in values.items() for word in (flag_of(name), str(value))
+        word for name, value in values.items() for word in (flag_of(name), *_words(value))
     ]
     return shlex.join(["ccpo", "train", *words])
 
@@ -117,4 +118,6 @@ def _words(value: object) -> list[str]:
     """Return the words after a flag; none for a switch."""
     if value is True:
         return []
-    return [str(own) for own in value] if isinstance(value, tuple) else [str(value)]
+    if isinstance(value, tuple):
+        return [word for own in value for word in _words(own)]
+    return [str(value)]

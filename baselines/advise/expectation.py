@@ -29,20 +29,23 @@ class OwnBaseline:
             ("group"), or over its other rollouts ("others").
         later: Factor of the own reward in the credit of later turns, given the number of
             continuations M.
+        is_of_all: Whether all turns but the last are compared as the first one is.
     """
 
     first: Literal["none", "group", "others"] = "none"
     later: Callable[[int], float] = lambda _: 1.0
+    is_of_all: bool = False
 
 
 UNBIASED: Mapping[str, OwnBaseline] = {
     "shared": OwnBaseline(),
     "leave_one_out": OwnBaseline(),
     "branch": OwnBaseline("group"),
+    "branch after last": OwnBaseline("group", is_of_all=True),
     "c3": OwnBaseline("others"),
     "hierarchical_grpo": OwnBaseline("group", lambda samples: samples / (samples + 1.0)),
 }
-"""Allocators whose credit is unbiased with their default hyperparameters."""
+"""Allocators, with hyperparameters other than the defaults, whose credit is unbiased."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,11 +63,10 @@ class Advantages:
 
 def advantages_of(
     optimizer: PolicyOptimizer,
-    allocator: str,
     credit: FloatArray,
     num_tokens: IntArray,
     *,
-    num_samples: int,
+    shares: FloatArray | None,
     max_tokens: Sequence[int],
     is_kept: Sequence[bool],
 ) -> Advantages:
@@ -72,10 +74,9 @@ def advantages_of(
 
     Args:
         optimizer: The optimizer.
-        allocator: Name of the allocator.
         credit: Credit of each turn, shape (N, G, T).
         num_tokens: Completion tokens of each turn, shape (N, G, T).
-        num_samples: Continuations after each turn, M.
+        shares: The factor of each turn from `shares_of`, (T,); None if there is none.
         max_tokens: Length limit of each turn.
         is_kept: Whether each group is trained on, (N,).
     """
@@ -88,11 +89,9 @@ def advantages_of(
         values[place] = advantage
     weights = token_weights(optimizer, num_tokens, max_tokens)
     is_plain = bool(np.ptp(weights) == 0.0) and len(kept) == len(credit)
-    is_known = allocator in UNBIASED and is_linear(optimizer, credit.shape[2])
-    if not (is_plain and is_known):
+    if shares is None or not is_plain:
         return Advantages(values * weights, is_unbiased=False)
-    _, group_size, num_turns = credit.shape
-    factors = own_shares(optimizer, UNBIASED[allocator], group_size, num_turns, num_samples)
+    factors = shares
     if optimizer.whitens:
         # Whitening divides by a standard deviation, after subtracting a mean with its own part.
         before = np.stack(replace(optimizer, whitens=False).advantage(shaped))
@@ -103,6 +102,23 @@ def advantages_of(
     if not (factors > 0.0).all():  # such as branch credit of one rollout, 0 in the first turn
         return Advantages(values, is_unbiased=False)
     return Advantages(values / factors, is_unbiased=True)
+
+
+def shares_of(
+    optimizer: PolicyOptimizer, name: str, group_size: int, num_turns: int, num_samples: int
+) -> FloatArray | None:
+    """Return `own_shares` of unbiased credit with a linear optimizer, (T,); None for others.
+
+    Args:
+        optimizer: The optimizer, for the team.
+        name: The allocator, and those of its hyperparameters that are not the defaults.
+        group_size: Rollouts per group, G.
+        num_turns: Turns T.
+        num_samples: Continuations after each turn, M.
+    """
+    if name not in UNBIASED or not is_linear(optimizer, num_turns):
+        return None
+    return own_shares(optimizer, UNBIASED[name], group_size, num_turns, num_samples)
 
 
 def token_weights(
@@ -167,7 +183,8 @@ def own_shares(
         for credit in (first, np.eye(group_size))
     ]
     later = shares[1] * baseline.later(num_samples)
-    factors: FloatArray = np.array([shares[0], *[later] * (num_turns - 1)])
+    num_first = max(1, num_turns - 1) if baseline.is_of_all else 1
+    factors: FloatArray = np.array([*[shares[0]] * num_first, *[later] * (num_turns - num_first)])
     return factors
 
 

@@ -6,11 +6,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from baselines.advise.advice import Advice, Row
+from baselines.advise.advice import Advice
 from baselines.advise.commands import repeat_command, train_command
-from baselines.advise.efficiency import STATED_SIGNAL_Z, Efficiency
+from baselines.advise.efficiency import Efficiency
+from baselines.advise.measurable import STATED_SIGNAL_Z
 from baselines.advise.missing import missing_rows
 from baselines.advise.page import advice_page
+from baselines.advise.rows import Row
 from baselines.advise.settings import AdviseConfig
 from baselines.advise.wording import (
     recommendation,
@@ -77,6 +79,7 @@ def _row_json(row: Row) -> dict[str, Any]:
     variant, found = row.variant, row.efficiency
     return {
         "allocator": variant.allocator,
+        "allocator_args": dict(variant.arguments),
         "optimizer": variant.optimizer,
         "group_size": variant.group_size,
         "samples": variant.num_samples,

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from baselines.advise.advice import Advice, Row
+from matplotlib import style
+
+from baselines.advise.advice import Advice
 from baselines.advise.commands import in_lines, repeat_command, train_command
 from baselines.advise.missing import missing_rows
 from baselines.advise.pilot import Played
+from baselines.advise.rows import Row
 from baselines.advise.settings import AdviseConfig
 from baselines.advise.tables import all_rows_grid, grids, shown_rows
 from baselines.advise.wording import (
@@ -19,7 +22,7 @@ from baselines.common.stats import Estimate
 from baselines.common.wording import plural
 from baselines.pages.dots import Dot, dots
 from baselines.pages.page import PARTS, render
-from baselines.pages.svg import Plot
+from baselines.pages.svg import SETTINGS, Plot
 
 TEMPLATE = Path(__file__).parent / "advice.html.jinja"
 
@@ -51,20 +54,17 @@ def _figures(advice: Advice) -> list[Plot]:
     if not shown:
         return []
     total = len(advice.credit_rows) - 1
-    return [
-        dots(
-            "Efficiency of credit",
-            f"The {len(shown)} of {plural(total, 'credit')} of the first table with a positive "
-            f"efficiency in this pilot, all with {reference.optimizer} and groups of "
-            f"{reference.group_size}, and with the most replays where they need any. 1 is the "
-            f"shared reward: at 2 credit needs half of its tokens for the same signal-to-noise "
-            f"ratio of the gradient, at ½ twice as many. 95 % intervals of each alone.",
-            [Dot(row.variant.allocator, _estimate(row)) for row in shown],
-            xlabel="efficiency, logarithmic",
-            spec=".2f",
-            is_ratio=True,
-        )
-    ]
+    meaning = (
+        f"The {len(shown)} of {plural(total, 'credit')} of the first table with a positive "
+        f"efficiency in this pilot, all with {reference.optimizer} and groups of "
+        f"{reference.group_size}, and with the most replays where they need any. 1 is the "
+        f"shared reward: at 2 credit needs half of its tokens for the same signal-to-noise "
+        f"ratio of the gradient, at ½ twice as many. 95 % intervals of each alone."
+    )
+    own = [Dot(row.variant.credit, _estimate(row)) for row in shown]
+    label = "efficiency, logarithmic"
+    with style.context(SETTINGS, after_reset=True):  # independent of the user's matplotlib settings
+        return [dots("Efficiency of credit", meaning, own, xlabel=label, spec=".2f", is_ratio=True)]
 
 
 def _estimate(row: Row) -> Estimate:

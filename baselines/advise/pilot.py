@@ -9,16 +9,17 @@ from typing import TypeGuard
 
 import numpy as np
 
-from baselines.advise.efficiency import MIN_TASKS
+from baselines.advise.measurable import MIN_TASKS
 from baselines.advise.pilot_data import PilotData, Sketches
 from baselines.advise.settings import AdviseConfig
 from baselines.common.types import FloatArray, IntArray
 from baselines.credit import ALLOCATORS
+from baselines.credit.outcomes import Measurement, Orders
 from baselines.policies.base import Completion, Policy, Sampling, TrainablePolicy
-from baselines.rollouts.categories import find_categorize, with_categories
+from baselines.rollouts.categories import find_categorize
 from baselines.rollouts.costs import CostTracker
 from baselines.rollouts.groups import Group, play_groups
-from baselines.rollouts.own_answers import answers_in_every_turn, with_own_rewards
+from baselines.rollouts.own_answers import answers_in_every_turn
 from baselines.rollouts.plan import (
     Plan,
     branching_turns,
@@ -27,10 +28,10 @@ from baselines.rollouts.plan import (
     removals_are_recounts,
     turn_names,
 )
-from baselines.rollouts.ratings import with_ratings
 from baselines.rollouts.runner import RolloutRunner
 from baselines.rollouts.team_env import team_env
-from baselines.train.influence import PromptScorer, with_influence
+from baselines.train.influence import PromptScorer
+from baselines.train.measurements import with_measurements
 from baselines.train.seeding import Stream, Streams
 from ccpo_env import load_tasks
 from ccpo_env.types import Role
@@ -90,18 +91,14 @@ def play_pilot(config: AdviseConfig, on_progress: Callable[[str], None]) -> Play
     rng, costs, started = streams.own(Stream.ROLLOUTS, 1), CostTracker(), time.perf_counter()
     on_progress(f"playing {len(tasks)} groups of {config.group_size}")
     groups = play_groups(runner, tasks, _plan(config, runner, rng), rng=rng, costs=costs)
-    usable = [own for own in groups if own.is_complete and len(own.rollouts) == config.group_size]
-    rating_tokens = np.zeros(len(usable))
-    if config.ratings:
-        usable = with_ratings(usable, runner, rng=rng, costs=costs)
-        num_rollouts = sum(len(own.rollouts) for own in usable)
-        rating_tokens = np.full(len(usable), costs.generated["rating"] / max(1, num_rollouts))
-    usable = with_turn_measurements(config, usable, runner)
+    rated = [own for own in groups if own.is_complete and len(own.rollouts) == config.group_size]
+    usable = all_measured(config, rated, runner, rng=rng, costs=costs)
+    rating_tokens = costs.generated["rating"] / max(1, sum(len(own.rollouts) for own in rated))
     return measured(
         config,
         usable,
         runner,
-        rating_tokens=rating_tokens,
+        rating_tokens=np.full(len(usable), rating_tokens),
         play_s=time.perf_counter() - started,
         tokens=costs.tokens_generated,
         source="new rollouts",
@@ -200,44 +197,62 @@ def is_trainable(policy: Policy) -> TypeGuard[TrainablePolicy]:
 
 def _plan(config: AdviseConfig, runner: RolloutRunner, rng: np.random.Generator) -> Plan:
     """Return the plan that measures everything for all compared allocators."""
-    topology = runner.topology
-    allocators = [ALLOCATORS[name] for name in config.compared]
-    plans = [
-        own.plan_removals(runner.agents, rng, are_recounts=removals_are_recounts(topology))
-        for own in allocators
-        if "removed_rewards" in own.needs
-    ]
-    orders = [own.orders for own in plans if own.orders is not None]
-    has_branches = any("branch_rewards" in own.needs for own in allocators)
+    removals, orders = wanted_removals(config, runner, rng)
+    has_branches = any("branch_rewards" in ALLOCATORS[name].needs for name in config.compared)
     return Plan(
         group_size=config.group_size,
-        removals=tuple(dict.fromkeys(removed for own in plans for removed in own.removals)),
-        orders=orders[0] if orders else None,
+        removals=removals,
+        orders=orders,
         num_removed=config.samples,
-        branches=branching_turns(topology) if has_branches else (),
+        branches=branching_turns(runner.topology) if has_branches else (),
         num_branches=config.samples,
     )
 
 
-def with_turn_measurements(
-    config: AdviseConfig, groups: Sequence[Group], runner: RolloutRunner
+def all_measured(
+    config: AdviseConfig,
+    groups: Sequence[Group],
+    runner: RolloutRunner,
+    *,
+    rng: np.random.Generator,
+    costs: CostTracker,
 ) -> list[Group]:
-    """Return the groups with what the compared allocators read of each message, where it exists.
+    """Return the complete groups with all that the compared allocators read, where it exists.
 
-    These measurements sample nothing.
+    Only ratings sample anything.
     """
     needs = {need for name in config.compared for need in ALLOCATORS[name].needs}
-    costs, found = CostTracker(), list(groups)
-    if "features" in needs:
-        categorize = find_categorize(config.message_categories)
-        found = with_categories(found, runner.verifier, categorize, costs=costs)
-    if "own_rewards" in needs and answers_in_every_turn(runner.topology):
-        found = with_own_rewards(found, runner.topology, runner.verifier, costs=costs)
     is_scored = all(isinstance(own, PromptScorer) for own in runner.policies.values())
-    if "influence" in needs and is_scored and any(has_readers(runner.topology)):
-        size = config.micro_batch_tokens
-        found = with_influence(found, runner, micro_batch_tokens=size, costs=costs)
+    missing: set[Measurement] = set() if config.ratings else {"ratings"}
+    if not answers_in_every_turn(runner.topology):
+        missing.add("own_rewards")
+    if not (is_scored and any(has_readers(runner.topology))):
+        missing.add("influence")
+    found = with_measurements(
+        groups,
+        runner,
+        needs - missing,
+        categorize=find_categorize(config.message_categories) if "features" in needs else None,
+        micro_batch_tokens=config.micro_batch_tokens,
+        rng=rng,
+        costs=costs,
+    )
     return [own for own in found if own.is_complete]
+
+
+def wanted_removals(
+    config: AdviseConfig, runner: RolloutRunner, rng: np.random.Generator
+) -> tuple[tuple[frozenset[str], ...], Orders | None]:
+    """Return the sets of agents that the compared allocators remove, and orders of joining."""
+    are_recounts = removals_are_recounts(runner.topology)
+    plans = [
+        own.plan_removals(runner.agents, rng, are_recounts=are_recounts)
+        for name in config.compared
+        if "removed_rewards" in (own := ALLOCATORS[name]).needs
+    ]
+    orders = [own.orders for own in plans if own.orders is not None]
+    removals = dict.fromkeys(removed for own in plans for removed in own.removals)
+    return tuple(removals), orders[0] if orders else None
 
 
 def _sketches(
@@ -283,14 +298,10 @@ def _branch_tokens(groups: Sequence[Group], turns: Sequence[str]) -> dict[str, F
     """Return the mean tokens of a continuation after each turn, in each group."""
     found = {turn: np.zeros(len(groups)) for own in groups[:1] for turn in own.branches}
     for turn, means in found.items():
-        shared = turns.index(turn) + 1
+        kept = tuple(range(turns.index(turn) + 1))
         for place, group in enumerate(groups):
             means[place] = _mean_tokens(
-                [
-                    own.num_tokens
-                    for own in group.replays
-                    if not own.removed and own.num_shared == shared
-                ]
+                [own.num_tokens for own in group.replays if not own.removed and own.kept == kept]
             )
     return found
 

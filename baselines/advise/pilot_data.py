@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from baselines.common.types import FloatArray, IntArray
 from baselines.credit import GroupOutcomes
-from baselines.credit.outcomes import PER_TURN, GroupBatch, Measurement, group_by_shape
+from baselines.credit.batching import group_by_shape
+from baselines.credit.outcomes import PER_TURN, GroupBatch, Measurement
 from baselines.credit.reading import Reads
 
 Sketches: TypeAlias = npt.NDArray[np.floating[Any]]

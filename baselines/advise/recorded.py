@@ -10,13 +10,19 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from baselines.advise.pilot import Played, make_runner, measured, with_turn_measurements
+from baselines.advise.pilot import (
+    Played,
+    all_measured,
+    make_runner,
+    measured,
+    wanted_removals,
+)
 from baselines.advise.settings import AdviseConfig
 from baselines.common.files import CONFIG_FILE, expect_folder
 from baselines.common.rollout_file import ROLLOUTS_FILE, RecordedGroup, read_rollouts
 from baselines.common.types import FloatArray
-from baselines.credit import ALLOCATORS
 from baselines.policies.base import Completion, Prompt, Sampling
+from baselines.rollouts.costs import CostTracker
 from baselines.rollouts.groups import Group
 from baselines.rollouts.plan import removals_are_recounts, repeated_turn_names, turn_names
 from baselines.rollouts.rollout import Replays, Rollout, RolloutRequest
@@ -85,7 +91,8 @@ def recorded_pilot(config: AdviseConfig, on_progress: Callable[[str], None]) -> 
     chosen = newest[: config.groups]
     on_progress(f"reading {len(chosen)} recorded groups")
     groups = [_group(row, tasks[row["task_id"]], env, runner, config) for row in chosen]
-    groups = with_turn_measurements(config, groups, runner)
+    rng, costs = np.random.default_rng(config.seed), CostTracker()
+    groups = all_measured(replace(config, ratings=False), groups, runner, rng=rng, costs=costs)
     steps = [row["step"] for row in chosen] or [0]
     return measured(
         config,
@@ -177,9 +184,9 @@ def _replayed(
         if own["rollout"] is None:
             once[without] = np.array(rewards)
         else:
-            rows.setdefault(without or names[own["kept"] - 1], []).append(rewards)
+            rows.setdefault(without or names[own["kept"][-1]], []).append(rewards)
         counts = tuple(_count(runner, own["speakers"], texts) for texts in own["messages"])
-        replays.append(Replays(without, own["rollout"], own["kept"], (), (), (), counts))
+        replays.append(Replays(without, own["rollout"], tuple(own["kept"]), (), (), (), counts))
     removed = once | {key: np.array(v) for key, v in rows.items() if isinstance(key, frozenset)}
     branches = {key: np.array(values) for key, values in rows.items() if isinstance(key, str)}
     return removed, branches, tuple(replays)
@@ -200,16 +207,7 @@ def _recounts(
     ballots: Sequence[Ballot], runner: RolloutRunner, config: AdviseConfig
 ) -> dict[frozenset[str], FloatArray]:
     """Return the rewards of each rollout's vote without each set of voters, (G, 1) per set."""
-    allocators = [ALLOCATORS[name] for name in config.compared]
-    wanted = [
-        removed
-        for own in allocators
-        if "removed_rewards" in own.needs
-        for removed in own.plan_removals(
-            runner.agents, np.random.default_rng(0), are_recounts=True
-        ).removals
-    ]
-    removals = list(dict.fromkeys(wanted))
+    removals, _ = wanted_removals(config, runner, np.random.default_rng(0))
     speakers = [turn.speaker for turn in runner.topology.turns]
     counted = np.array([[one not in removed for one in speakers] for removed in removals])
     rewards = np.stack([ballot.rewards(counted) for ballot in ballots], axis=-1)  # (S, G)

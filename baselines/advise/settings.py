@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from baselines.advise.efficiency import MIN_TASKS
+from baselines.advise.measurable import MIN_TASKS
 from baselines.advise.pilot_data import SKETCH_SIZE
 from baselines.common.checks import require_at_least, require_known, require_positive
 from baselines.common.flags import Choices

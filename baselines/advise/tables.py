@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from baselines.advise.advice import Advice, Row
+from baselines.advise.advice import Advice
 from baselines.advise.candidates import REFERENCE
+from baselines.advise.rows import Row
 from baselines.advise.wording import cosine_text, efficiency_text, joint_text, verdict_text
 from baselines.evaluate.tables import Grid
 
@@ -28,7 +29,7 @@ def grids(advice: Advice) -> list[Grid]:
             ("credit", "audit", "efficiency", "cosine", "cost share"),
             tuple(
                 (
-                    row.variant.allocator,
+                    row.variant.credit,
                     verdict_text(row),
                     efficiency_text(row.efficiency),
                     cosine_text(row.efficiency),
@@ -69,7 +70,7 @@ def all_rows_grid(advice: Advice) -> Grid:
         ),
         tuple(
             (
-                row.variant.allocator,
+                row.variant.credit,
                 row.variant.optimizer,
                 str(row.variant.group_size),
                 str(row.variant.num_samples or "-") if row.cost_share else "-",

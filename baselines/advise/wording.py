@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from baselines.advise.advice import LOW_COSINE, MIN_TASKS_ADVISED, Advice, Row
+from baselines.advise.advice import LOW_COSINE, MIN_TASKS_ADVISED, Advice
 from baselines.advise.candidates import REFERENCE
-from baselines.advise.efficiency import Efficiency, Joint
+from baselines.advise.efficiency import Efficiency
+from baselines.advise.intervals import Joint
+from baselines.advise.rows import Row
 from baselines.common.wording import plural
 
 if TYPE_CHECKING:
@@ -66,9 +68,7 @@ def verdict_text(row: Row) -> str:
 def setup_text(row: Row) -> str:
     """Return a combination as a phrase; M is left out where replays are recounts of votes."""
     variant = row.variant
-    credit = (
-        "the shared reward" if variant.allocator == REFERENCE else f"{variant.allocator} credit"
-    )
+    credit = "the shared reward" if variant.allocator == REFERENCE else f"{variant.credit} credit"
     group = "one rollout per task" if variant.group_size == 1 else f"groups of {variant.group_size}"
     samples = [f"M = {variant.num_samples}"] if variant.num_samples and row.cost_share else []
     return f"{credit} ({', '.join([variant.optimizer, group, *samples])})"
@@ -162,7 +162,7 @@ def warnings(advice: Advice, played: Played) -> list[str]:
 def low_cosines(advice: Advice) -> list[str]:
     """Return a warning of the printed rows that optimize something else in part, if any do."""
     low = [
-        f"{row.variant.allocator} with {row.variant.optimizer}"
+        f"{row.variant.credit} with {row.variant.optimizer}"
         for row in (*advice.credit_rows, advice.row(advice.best))
         if row.efficiency.cosine is not None and row.efficiency.cosine < LOW_COSINE
     ]

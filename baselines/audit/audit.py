@@ -10,15 +10,9 @@ import numpy as np
 
 from baselines.audit.fit import fit
 from baselines.audit.formulas import Formula, formulas
+from baselines.audit.rivals import other_names, with_rivals
 from baselines.audit.rows import Rows, numbered
-from baselines.audit.search import (
-    SHARED,
-    Found,
-    Match,
-    common_formula,
-    find_formulas,
-    other_names,
-)
+from baselines.audit.search import SHARED, Found, Match, common_formula, find_formulas
 from baselines.common.types import BoolArray, FloatArray, IntArray
 from baselines.credit.audit import CreditAudit, compare_advantages
 
@@ -63,7 +57,7 @@ class AgentAudit:
 
     @property
     def match(self) -> Match | None:
-        """The formula that reproduces the advantages, if it has a name."""
+        """The formula that reproduces the advantages, if it has a name and no other one does."""
         return None if self.found is None else self.found.named
 
     @property
@@ -83,9 +77,9 @@ class AgentAudit:
         return None if is_silent else self.comparison.degenerate
 
     @property
-    def num_informative(self) -> int:
-        """Number of rows with an advantage that is not 0, which tell formulas apart."""
-        return 0 if self.found is None else self.found.num_informative
+    def alternatives(self) -> tuple[Match, ...]:
+        """Formulas with a name that fit, where too little supports one of them, or several do."""
+        return () if self.found is None else tuple(self.found.alternatives)
 
     @property
     def mixed_rate(self) -> float | None:
@@ -114,11 +108,12 @@ def audit_rows(
     if rows.advantage is None or not known:
         return [_audit(rows, agent, None, None, prefer) for agent in agents]
     found = find_formulas(rows, rows.advantage, tolerance)
+    with_rivals(found, rows)
     common = common_formula(found) or next(iter(formulas(rows)))
     if rows.shared is not None and np.isfinite(rows.shared).all():
         common = _recorded(rows.shared, prefer)
         for each in found:
-            _add_recorded(each, rows.advantage, common)
+            _add_recorded(each, rows, common)
     return [_audit(rows, agent, found[agent], common, prefer) for agent in agents]
 
 
@@ -133,10 +128,12 @@ def _recorded(shared: FloatArray, optimizer: str | None) -> Formula:
     )
 
 
-def _add_recorded(found: Found, advantage: FloatArray, recorded: Formula) -> None:
+def _add_recorded(found: Found, rows: Rows, recorded: Formula) -> None:
     """Add the recorded advantage to the formulas of an agent that no other one explains."""
-    values = recorded.values(advantage)[found.rows]
-    own = fit(advantage[found.rows], values, found.tolerance) if found.is_open else None
+    if not found.is_open or rows.advantage is None:
+        return
+    advantage, group = rows.advantage[found.rows], rows.group[found.rows]
+    own = fit(advantage, recorded.values(rows.reward)[found.rows], group, found.tolerance)
     if own is not None and own.is_match:
         found.matches.append(Match(recorded, SHARED, {}, own))
 
@@ -148,7 +145,7 @@ def _audit(
     sizes, is_uniform = _groups(rows.reward[own], rows.group[own])
     reference = comparison = None
     if found is not None and common is not None and rows.advantage is not None:
-        reference = common if found.named is None else found.named.formula
+        reference = common if found.best is None else found.best.formula
         comparison = _compared(rows, rows.advantage, found, reference)
         found = _preferring(found, prefer)
     is_missing = np.zeros(0) if rows.advantage is None else ~np.isfinite(rows.advantage[own])
@@ -212,8 +209,8 @@ def _size(values: FloatArray) -> float:
 
 
 def _preferring(found: Found, prefer: str | None) -> Found:
-    """Return what was found, with the preferred name first where it fits as well."""
-    best = found.named
+    """Return what was found, with the preferred name first, and alone, where it fits as well."""
+    best = found.best
     for match in found.matches:
         if best is None or prefer not in match.formula.names:
             continue
@@ -221,5 +218,5 @@ def _preferring(found: Found, prefer: str | None) -> Found:
             names: Sequence[str] = match.formula.names
             first = replace(match.formula, names=(prefer, *(n for n in names if n != prefer)))
             others = [each for each in found.matches if each is not match]
-            return replace(found, matches=[replace(match, formula=first), *others])
+            return replace(found, matches=[replace(match, formula=first), *others], rivals=[])
     return found

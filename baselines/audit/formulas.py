@@ -29,8 +29,8 @@ APART, TURNS, AGENTS = "each agent and turn", "all turns of an agent", "all agen
 
 EPSILONS = (1e-6, 1e-8, 1e-5, 1e-4, 1e-3)
 """What trainers add to the standard deviation of a group."""
-BATCH_EPSILON = 1e-4
-"""What TRL adds to that of a step."""
+STEP_EPSILONS = (1e-4, 1e-8, 1e-6)
+"""What they add to that of a step, TRL's first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,15 +91,15 @@ class Units:
         deviation = np.sqrt(squares / np.maximum(self.sizes - ddof, 1))[self.unit]
         return self._only_groups(centred / (deviation + epsilon))
 
-    def batch_scaled(self, ddof: int, values: FloatArray) -> FloatArray:
+    def batch_scaled(self, ddof: int, epsilon: float, values: FloatArray) -> FloatArray:
         """Return the centred values over the deviation of the batch; NaN in units of one row."""
         deviation = self.batch_deviation(values, ddof)
-        return self._only_groups(self.centred(values) / (deviation + BATCH_EPSILON))
+        return self._only_groups(self.centred(values) / (deviation + epsilon))
 
-    def whitened(self, ddof: int, values: FloatArray) -> FloatArray:
+    def whitened(self, ddof: int, epsilon: float, values: FloatArray) -> FloatArray:
         """Return the values minus the mean of their batch, over its deviation."""
         deviation = self.batch_deviation(values, ddof)
-        white: FloatArray = self.batch_centred(values) / (deviation + BATCH_EPSILON)
+        white: FloatArray = self.batch_centred(values) / (deviation + epsilon)
         return white
 
     def leave_one_out(self, values: FloatArray) -> FloatArray:
@@ -148,7 +148,7 @@ def formulas(rows: Rows) -> Iterator[Formula]:
 def _scopes(rows: Rows) -> Iterator[tuple[str, Units]]:
     """Yield which rows of a group are normalised together, each way that differs from others."""
     agents, zeros = rows.agent, np.zeros_like(rows.agent)
-    found: list[IntArray] = []
+    found: list[tuple[IntArray, IntArray]] = []
     for label, agent, turn in (
         (APART, agents, rows.turn),
         (TURNS, agents, zeros),
@@ -156,8 +156,10 @@ def _scopes(rows: Rows) -> Iterator[tuple[str, Units]]:
     ):
         batch = numbered(rows.step, agent, turn)
         unit = numbered(batch, rows.group)
-        if not any(np.array_equal(unit, known) for known in found):
-            found.append(unit)
+        if not any(
+            np.array_equal(unit, known) and np.array_equal(batch, of) for known, of in found
+        ):
+            found.append((unit, batch))
             column = numbered(agent, turn)
             yield label, Units(unit, batch, column, np.bincount(unit), np.bincount(batch))
 
@@ -247,13 +249,13 @@ def _variants(units: Units) -> Iterator[Formula]:
             {"std": True, "ddof": ddof, "epsilon": epsilon},
             partial(units.z_scores, ddof, epsilon),
         )
-    for ddof in (1, 0):
+    for ddof, epsilon in product((1, 0), STEP_EPSILONS):
         yield Formula(
             scaled[:1],
             f"reward minus group mean, divided by the step's deviation of rewards "
-            f"({_divisor(ddof)}) + {BATCH_EPSILON:g}",
-            {"std": "step", "ddof": ddof, "epsilon": BATCH_EPSILON},
-            partial(units.batch_scaled, ddof),
+            f"({_divisor(ddof)}) + {epsilon:g}",
+            {"std": "step", "ddof": ddof, "epsilon": epsilon},
+            partial(units.batch_scaled, ddof, epsilon),
         )
     yield from _whitened(units)
 
@@ -264,15 +266,17 @@ def _whitened(units: Units) -> Iterator[Formula]:
         ("reinforce_pp", "reward", lambda x: x),
         ("rloo", "reward minus the mean of the others", units.leave_one_out),
     )
-    for (name, text, base), ddof in product(bases, (1, 0)):
+    for (name, text, base), ddof, epsilon in product(bases, (1, 0), STEP_EPSILONS):
 
-        def values(x: FloatArray, base: Values = base, ddof: int = ddof) -> FloatArray:
-            return units.whitened(ddof, base(x))
+        def values(
+            x: FloatArray, base: Values = base, ddof: int = ddof, epsilon: float = epsilon
+        ) -> FloatArray:
+            return units.whitened(ddof, epsilon, base(x))
 
         yield Formula(
             (name,),
-            f"{text}, whitened over the step ({_divisor(ddof)}, + {BATCH_EPSILON:g})",
-            {"whitened": True, "ddof": ddof, "epsilon": BATCH_EPSILON},
+            f"{text}, whitened over the step ({_divisor(ddof)}, + {epsilon:g})",
+            {"whitened": True, "ddof": ddof, "epsilon": epsilon},
             values,
         )
 

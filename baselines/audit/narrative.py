@@ -10,14 +10,12 @@ from baselines.audit.audit import AgentAudit
 from baselines.audit.columns import Columns
 from baselines.audit.formats import Format
 from baselines.audit.rows import Rows
-from baselines.audit.search import SHARED, Match
+from baselines.audit.search import LEAST_SUPPORT, LEAST_SUPPORT_GROUPS, SHARED, Match
 from baselines.common.wording import plural
 from baselines.optimizers import OPTIMIZERS
 
 ENOUGH_GROUPS = 20
 """Number of groups, none of equal rewards, from which a note says they may have been filtered."""
-FEW_ROWS = 8
-"""Rows with an advantage that is not 0 below which a formula may fit by chance."""
 
 
 def sentence(audit: AgentAudit, *, is_alone: bool, kind: Format) -> str:
@@ -58,6 +56,8 @@ def reason(audit: AgentAudit, kind: Format) -> str:
             f"no formula: all advantages are 0, although rewards differ in "
             f"{groups - audit.num_uniform} of {plural(groups, 'group')}"
         )
+    if audit.alternatives:
+        return _undecided(audit.alternatives)
     if found.matches:
         return f"no registered formula: the advantage is {found.matches[0].formula.text}"
     if audit.num_groups == audit.num_single:
@@ -66,6 +66,21 @@ def reason(audit: AgentAudit, kind: Format) -> str:
             "the task with --group-column"
         )
     return f"no formula reproduces the advantages: {_nearest(found.nearest)}"
+
+
+def _undecided(alternatives: Sequence[Match]) -> str:
+    """Return why none of the formulas that fit is named."""
+    texts = [_formula_text(match) for match in alternatives]
+    listed = texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}"
+    fit = alternatives[0].fit
+    if not alternatives[0].is_supported:
+        support = plural(fit.num_support, "row") + " in " + plural(fit.num_support_groups, "group")
+        return (
+            f"no formula is named: {listed} reproduce{'s' if len(texts) == 1 else ''} the "
+            f"advantages, but only {support} with an advantage that is not 0 support it, and it "
+            f"takes {LEAST_SUPPORT} in {LEAST_SUPPORT_GROUPS}"
+        )
+    return f"no single formula: {listed} all give these advantages for these rewards"
 
 
 def _nearest(nearest: Match | None) -> str:
@@ -104,16 +119,11 @@ def _formula_text(match: Match) -> str:
 def _named(match: Match, audit: AgentAudit) -> str:
     parts = [f"{_formula_text(match)} reproduces the advantages"]
     if match.fit.num_zeroed:
-        parts.append(f"except {match.fit.num_zeroed:,} that are 0")
+        parts.append(f"except {match.fit.num_zeroed:,} in groups of zeros")
     if match.fit.clipped_at is not None:
         parts.append(f"clipped at {match.fit.clipped_at:.4g}")
     if audit.other_names:
         parts.append(f"which are also those of {', '.join(audit.other_names)}")
-    if audit.num_informative < FEW_ROWS:
-        parts.append(
-            f"but many formulas fit {plural(audit.num_informative, 'row')} with an advantage "
-            f"that is not 0"
-        )
     return ", ".join(parts)
 
 

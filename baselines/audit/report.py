@@ -82,13 +82,25 @@ class FileAudit:
             "credit": None if match is None else match.credit,
             "credit_settings": None if match is None else dict(match.credit_settings),
             "also": list(audit.other_names),
+            "alternatives": [
+                {
+                    "formula": each.formula.names[0],
+                    "settings": dict(each.formula.settings),
+                    "credit": each.credit,
+                    "description": each.formula.text,
+                }
+                for each in audit.alternatives
+            ],
             "description": None if match is None else match.formula.text,
             "reason": None if match is not None else reason(audit, self.kind),
             "max_error": None if match is None else match.fit.error,
+            "num_support": None if match is None else match.fit.num_support,
+            "num_support_groups": None if match is None else match.fit.num_support_groups,
             "num_zeroed": None if match is None else match.fit.num_zeroed,
             "clipped_at": None if match is None else match.fit.clipped_at,
             "allowed_error": None if found is None else found.tolerance.allowed,
             "decimals": None if found is None else found.tolerance.decimals,
+            "precision": None if found is None else found.tolerance.precision,
             "compared_under": None if audit.reference is None else audit.reference.text,
             "num_rows": audit.num_rows,
             "num_groups": audit.num_groups,

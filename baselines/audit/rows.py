@@ -224,11 +224,17 @@ def _advantage(table: Table, name: str | None) -> tuple[FloatArray | None, BoolA
         values = list(values)
         for row, value in enumerate(values):
             if isinstance(value, list):
-                tokens = _as_floats(table, name, row, value)
+                tokens = _of_tokens(_as_floats(table, name, row, value))
                 values[row] = float(tokens.mean()) if len(tokens) else None
                 spread = float(np.ptp(tokens)) if len(tokens) else 0.0
                 varies[row] = spread > 1e-4 * float(np.abs(tokens).max(initial=0.0))
     return _numbers(table, name, values), varies
+
+
+def _of_tokens(advantages: FloatArray) -> FloatArray:
+    """Return the advantages of the tokens that count: a 0 among others is one that was masked."""
+    finite = advantages[np.isfinite(advantages)]
+    return finite[finite != 0.0] if finite.any() else finite
 
 
 def _removed(

@@ -21,6 +21,10 @@ SMALLEST_ERROR = 1e-7
 
 ENOUGH_ROWS = 20_000
 """Rows, of whole steps, on which all formulas are compared; the others are, on those that fit."""
+LEAST_SUPPORT = 8
+"""Rows with an advantage that is not 0 that must support a formula before it is named."""
+LEAST_SUPPORT_GROUPS = 2
+"""Groups that these must be in."""
 NO_FIT = Fit(is_match=False, error=math.inf)
 
 
@@ -46,11 +50,18 @@ class Match:
         return self.formula.text, self.credit, tuple(self.credit_settings.items())
 
     @property
+    def is_supported(self) -> bool:
+        """Whether enough rows, in enough groups, support it."""
+        is_enough = self.fit.num_support >= LEAST_SUPPORT
+        return is_enough and self.fit.num_support_groups >= LEAST_SUPPORT_GROUPS
+
+    @property
     def name_rank(self) -> tuple[object, ...]:
         """Order of preference of names: the simplest explanation first."""
         names = self.formula.names
         return (
             not names,
+            not self.is_supported,
             self.fit.num_zeroed > 0 or self.fit.clipped_at is not None,
             self.credit != SHARED,
             not self.formula.is_own_scope,
@@ -72,28 +83,40 @@ class Found:
     Args:
         rows: Its rows that have an advantage, as indices.
         tolerance: Tolerance for its advantages.
-        num_informative: Those of them whose advantage is not 0.
         varies: Whether the tokens of a completion differ in advantage: nothing is compared then.
         matches: Formulas that reproduce them, best first.
         nearest: The formula that comes nearest of those that do not.
+        rivals: Formulas other than the best that reproduce them, and would differ from it if the
+            rewards were others.
     """
 
     rows: IntArray
     tolerance: Tolerance
-    num_informative: int
     varies: bool
     matches: list[Match] = field(default_factory=list)
     nearest: Match | None = None
+    rivals: list[Match] = field(default_factory=list)
 
     @property
     def is_open(self) -> bool:
         """Whether a formula is looked for, and none was found yet."""
-        return self.named is None and self.tolerance.spread > 0.0 and not self.varies
+        return self.best is None and self.tolerance.spread > 0.0 and not self.varies
+
+    @property
+    def best(self) -> Match | None:
+        """The best match that has a registered name."""
+        return next((match for match in self.matches if match.formula.names), None)
 
     @property
     def named(self) -> Match | None:
-        """The best match that has a registered name."""
-        return next((match for match in self.matches if match.formula.names), None)
+        """The best match, if enough rows support it and it has no rivals."""
+        best = self.best
+        return best if best is not None and best.is_supported and not self.rivals else None
+
+    @property
+    def alternatives(self) -> list[Match]:
+        """The formulas that fit where none of them is named, the best first."""
+        return [] if self.best is None or self.named is not None else [self.best, *self.rivals]
 
 
 def find_formulas(rows: Rows, advantage: FloatArray, relative: float) -> list[Found]:
@@ -109,7 +132,7 @@ def find_formulas(rows: Rows, advantage: FloatArray, relative: float) -> list[Fo
         an agent that no formula of the team reward explains.
     """
     found = _tolerances(rows, advantage, relative)
-    start = _first_steps(rows)
+    start = first_steps(rows)
     candidates: set[object] | None = None
     if not start.all():
         first = _tolerances(rows.where(start), advantage[start], relative)
@@ -131,12 +154,11 @@ def _tolerances(rows: Rows, advantage: FloatArray, relative: float) -> list[Foun
         own = np.flatnonzero((rows.agent == agent) & has_advantage)
         varies = bool(rows.varies[own].any())
         tolerance = tolerance_of(advantage[own], relative)
-        num_informative = int((np.abs(advantage[own]) > tolerance.allowed).sum())
-        found.append(Found(own, tolerance, num_informative, varies))
+        found.append(Found(own, tolerance, varies))
     return found
 
 
-def _first_steps(rows: Rows) -> BoolArray:
+def first_steps(rows: Rows) -> BoolArray:
     """Return which rows are in the first steps, of at least ENOUGH_ROWS rows."""
     last = int(np.searchsorted(np.bincount(rows.step).cumsum(), ENOUGH_ROWS))
     is_first: BoolArray = rows.step <= last
@@ -157,7 +179,12 @@ def _compare(
                 continue
             formula_values = formula.values(values)
             for each in unexplained:
-                own = fit(advantage[each.rows], formula_values[each.rows], each.tolerance)
+                own = fit(
+                    advantage[each.rows],
+                    formula_values[each.rows],
+                    rows.group[each.rows],
+                    each.tolerance,
+                )
                 if own is not None:
                     _keep(each, replace(match, fit=own))
     for each in found:
@@ -196,23 +223,8 @@ def _nearness(match: Match) -> tuple[object, ...]:
     return (is_multiple and bool(match.formula.names), match.credit == SHARED, *closeness)
 
 
-def other_names(found: Found) -> list[str]:
-    """Return the registered names of the other formulas that fit, on the same credit."""
-    best = found.named
-    if best is None or not best.formula.is_own_scope:
-        return []  # no registered method normalises all agents together
-    names = {
-        name
-        for match in found.matches
-        if match.credit == best.credit and match.credit_settings == best.credit_settings
-        if "whitened" not in match.formula.settings  # a variant of no method but its own
-        for name in match.formula.names
-    }
-    return [name for name in OPTIMIZERS if name in names and name != best.formula.names[0]]
-
-
 def common_formula(found: Sequence[Found]) -> Formula | None:
     """Return the formula of most agents, under which the others are compared as well."""
-    named = [each.named.formula for each in found if each.named is not None]
+    named = [each.best.formula for each in found if each.best is not None]
     texts = [formula.text for formula in named]
     return max(named, key=lambda formula: texts.count(formula.text), default=None)

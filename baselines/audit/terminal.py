@@ -54,7 +54,7 @@ def _row(audit: AgentAudit) -> tuple[str, ...]:
     signal = audit.mixed_rate if compared is None else compared.signal_rate
     return (
         printable(_short(audit.agent)),
-        "-" if audit.match is None else name_of(audit.match, short=True),
+        _formula(audit),
         "-" if audit.degenerate is None else "yes" if audit.degenerate else "no",
         *(
             "-" if compared is None or not math.isfinite(value) else f"{value:.3g}"
@@ -68,12 +68,26 @@ def _row(audit: AgentAudit) -> tuple[str, ...]:
     )
 
 
+def _formula(audit: AgentAudit) -> str:
+    """Return the name of the formula, or those between which these rewards do not decide."""
+    named = (audit.match,) if audit.match else audit.alternatives
+    if not named or not named[0].is_supported:
+        return "-"
+    return " or ".join(dict.fromkeys(name_of(match, short=True) for match in named))
+
+
 def _rounding(audits: tuple[AgentAudit, ...]) -> str:
-    decimals = {a.found.tolerance.decimals for a in audits if a.found is not None} - {None}
-    if not decimals:
-        return ""
-    numbers = " or ".join(str(number) for number in sorted(filter(None, decimals)))
-    return f", and half a unit of the last decimal of advantages rounded to {numbers} decimals"
+    tolerances = [audit.found.tolerance for audit in audits if audit.found is not None]
+    decimals = {str(own.decimals) for own in tolerances if own.decimals}
+    precisions = {own.precision for own in tolerances if own.precision}
+    text = ""
+    if decimals:
+        numbers = " or ".join(sorted(decimals))
+        text += f", and half a unit of the last decimal of advantages rounded to {numbers} decimals"
+    if precisions:
+        types = " or ".join(sorted(precisions))
+        text += f", and half a unit of the last bit of the largest advantage in {types}"
+    return text
 
 
 def _short(name: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from baselines.bench.measuring import EnvironmentBenchConfig
 from baselines.bench.registry import BENCHES
 from baselines.common.command_line import parse
-from baselines.common.errors import BAD_INPUT
+from baselines.common.errors import BAD_INPUT, print_message
 from ccpo_env.errors import unknown_name
 
 
@@ -17,7 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given and not given[0].startswith("-"):
         if given[0] not in BENCHES:
-            print(f"error: {unknown_name('bench', given[0], BENCHES)}", file=sys.stderr)
+            print_message("error", str(unknown_name("bench", given[0], BENCHES)))
             return BAD_INPUT
         return BENCHES[given[0]](given[1:])
     _run_speed(parse(EnvironmentBenchConfig, given, "ccpo bench", description=_description()))

@@ -27,7 +27,7 @@ BOUND = 1e-5
 ROWS_AT_ONCE = 256
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ExactnessConfig(PageConfig):
     """Measure how exact the log-probabilities of sampled tokens are."""
 
@@ -36,8 +36,7 @@ class ExactnessConfig(PageConfig):
 
     def check(self) -> None:
         """Raise ValueError if a value is out of range."""
-        # Not super(): slots=True creates a new class, which super() does not find.
-        PageConfig.check(self)
+        super().check()
         require_at_least("num_tokens", self.num_tokens, 1)
 
 

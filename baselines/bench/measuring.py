@@ -30,7 +30,7 @@ class BenchConfig:
         require_at_least("seed", self.seed, 0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class EnvironmentBenchConfig(BenchConfig):
     """Flags of a bench that measures the environment."""
 
@@ -39,7 +39,7 @@ class EnvironmentBenchConfig(BenchConfig):
 
     def check(self) -> None:
         """Raise ValueError if a value is out of range."""
-        super(EnvironmentBenchConfig, self).check()  # slots make another class than super() knows
+        super().check()
         require_at_least("live_episodes", self.live_episodes, 1)
 
 

@@ -5,6 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 
+def _advice(arguments: Sequence[str]) -> int:
+    from baselines.bench.advice.command import main
+
+    return main(arguments)
+
+
 def _credit(arguments: Sequence[str]) -> int:
     from baselines.bench.credit.command import main
 
@@ -72,6 +78,7 @@ def _verifier(arguments: Sequence[str]) -> int:
 
 
 BENCHES: Mapping[str, Callable[[Sequence[str]], int]] = {
+    "advice": _advice,
     "credit": _credit,
     "decoder": _decoder,
     "environment": _environment,

@@ -44,7 +44,7 @@ WARM_UP_STEPS = 50
 MEMORY_STEP = replace(TINY_STEP, tasks_per_step=2, group_size=4)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ScalingConfig(PageConfig):
     """Measure how the time of a step scales with its tokens, and the peak memory."""
 
@@ -53,8 +53,7 @@ class ScalingConfig(PageConfig):
 
     def check(self) -> None:
         """Raise ValueError if a value is out of range."""
-        # Not super(): slots=True creates a new class, which super() does not find.
-        PageConfig.check(self)
+        super().check()
         require_at_least("memory_steps", self.memory_steps, WARM_UP_STEPS + 1)
 
 

@@ -45,7 +45,7 @@ PARTS: Mapping[str, str] = {
 UNAVOIDABLE = ("generation", "forward, backward and update", "verification")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class StepConfig(PageConfig):
     """Compare a training step with those of other trainers, and measure the cost of credit."""
 
@@ -54,8 +54,7 @@ class StepConfig(PageConfig):
 
     def check(self) -> None:
         """Raise ValueError if a value is out of range."""
-        # Not super(): slots=True creates a new class, which super() does not find.
-        PageConfig.check(self)
+        super().check()
         require_at_least("credit_repeats", self.credit_repeats, 1)
 
 

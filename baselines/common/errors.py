@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
+from typing import Literal
 
 BAD_INPUT = 2
 """Exit code for arguments and files that cannot be used."""
@@ -26,8 +29,19 @@ def exit_on_bad_input() -> Iterator[None]:
     except (ValueError, TypeError, OSError, ImportError) as error:
         # Messages of libraries may span several lines.
         message = missing_package(error, "baselines") or " ".join(str(error).split())
-        print(f"error: {message}", file=sys.stderr)
+        print_message("error", message)
         sys.exit(BAD_INPUT)
+
+
+def print_message(kind: Literal["error", "warning"], message: str) -> None:
+    """Print an error or a warning to stderr: one line, which a terminal shows without cut words."""
+    line = f"{kind}: {message}"
+    if sys.stderr.isatty():
+        width = shutil.get_terminal_size().columns
+        line = textwrap.fill(
+            line, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+        )
+    print(line, file=sys.stderr)
 
 
 def missing_package(error: BaseException, program: str) -> str | None:
@@ -75,7 +89,7 @@ def report_and_exit(
     if message is None:
         sys.__excepthook__(kind, error, traceback)
         return
-    print(f"error: {message}", file=sys.stderr)
+    print_message("error", message)
     sys.exit(BAD_INPUT)
 
 

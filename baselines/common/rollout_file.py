@@ -19,18 +19,18 @@ class RecordedReplays(TypedDict):
 
     Keys:
         without: Agents that were removed; empty for continuations of the whole team.
-        rollout: Index of the rollout whose first messages they share; None: they belong to the
+        rollout: Index of the rollout with which they share messages; None: they belong to the
             task.
-        kept: Number of first messages shared with that rollout.
-        speakers: The agent of each further message.
-        messages: The further messages of each of M episodes, (M, number of speakers).
+        kept: Positions of the turns, of the whole team, whose messages are those of that rollout.
+        speakers: The agent of each other message.
+        messages: The other messages of each of M episodes, (M, number of speakers).
         answers: The team's answer in each; None where there was none.
         rewards: The team reward of each, -1 or +1; None where it was not measured.
     """
 
     without: list[str]
     rollout: int | None
-    kept: int
+    kept: list[int]
     speakers: list[str]
     messages: list[list[str]]
     answers: list[str | None]

@@ -8,7 +8,8 @@ import numpy as np
 
 from baselines.common.hyperparameters import checked
 from baselines.common.types import FloatArray
-from baselines.credit.outcomes import Outcomes, branch_entry, mean_branch_rewards
+from baselines.credit.measured_rewards import branch_entry, mean_branch_rewards
+from baselines.credit.outcomes import Outcomes
 from baselines.credit.turns import columns_of
 
 After: TypeAlias = Literal["each", "last"]

@@ -9,7 +9,8 @@ import numpy as np
 
 from baselines.common.hyperparameters import Range, checked
 from baselines.common.types import FloatArray
-from baselines.credit.outcomes import Outcomes, mean_rewards_without
+from baselines.credit.measured_rewards import mean_rewards_without
+from baselines.credit.outcomes import Outcomes
 from baselines.credit.turns import on_turns
 
 Mode: TypeAlias = Literal["event", "margin"]

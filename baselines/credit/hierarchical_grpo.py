@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from baselines.common.types import FloatArray
-from baselines.credit.outcomes import Outcomes, branch_entries
+from baselines.credit.measured_rewards import branch_entries
+from baselines.credit.outcomes import Outcomes
 
 
 def hierarchical_grpo_credit(outcomes: Outcomes) -> FloatArray:

@@ -11,7 +11,9 @@ import numpy.typing as npt
 
 from baselines.common.hyperparameters import Range, check_fields, checked
 from baselines.common.types import FloatArray
-from baselines.credit.outcomes import GroupOutcomes, Outcomes, group_by_shape, mean_rewards_without
+from baselines.credit.batching import group_by_shape
+from baselines.credit.measured_rewards import mean_rewards_without
+from baselines.credit.outcomes import GroupOutcomes, Outcomes
 from baselines.credit.removals import each_but_the_last
 from baselines.credit.turns import on_turns
 

@@ -7,7 +7,8 @@ from collections.abc import Collection
 import numpy as np
 
 from baselines.common.types import FloatArray
-from baselines.credit.outcomes import Outcomes, mean_rewards_without
+from baselines.credit.measured_rewards import mean_rewards_without
+from baselines.credit.outcomes import Outcomes
 from baselines.credit.turns import on_turns
 from ccpo_env.errors import unknown_name
 

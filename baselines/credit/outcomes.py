@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Literal, TypeAlias
 
-import numpy as np
 import numpy.typing as npt
 
 from baselines.common.types import BoolArray, FloatArray, IntArray
@@ -25,10 +24,7 @@ from baselines.credit.outcome_checks import (
     check_turns,
     check_values,
 )
-from baselines.credit.turns import columns_of
 from ccpo_env.errors import unknown_name
-
-Key = TypeVar("Key", str, frozenset[str])
 
 Measurement: TypeAlias = Literal[
     "removed_rewards", "branch_rewards", "ratings", "features", "own_rewards", "influence", "values"
@@ -40,9 +36,6 @@ Orders: TypeAlias = tuple[tuple[int, ...], ...]
 
 PER_TURN: tuple[Measurement, ...] = ("features", "own_rewards", "influence", "values")
 """Measurements of shape (G, T): one value per turn of each rollout."""
-
-EMPTY_TEAM_REWARD = -1.0
-"""Reward of a team without agents: no answer is wrong."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, init=False)
@@ -167,181 +160,3 @@ class GroupBatch:
 
 Outcomes: TypeAlias = GroupOutcomes | GroupBatch
 """Input of a credit function. Arrays of a batch have an additional first dimension, `...`."""
-
-
-def group_by_shape(
-    groups: Sequence[GroupOutcomes], needs: frozenset[Measurement]
-) -> Iterator[tuple[list[int], GroupBatch]]:
-    """Yield batches of groups that have the same team, shapes and measurements.
-
-    Args:
-        groups: Any groups.
-        needs: The measurements to batch; others are omitted.
-
-    Yields:
-        The indices of the batched groups in `groups`, and the batch.
-    """
-    alike: dict[Hashable, list[int]] = {}
-    for index, group in enumerate(groups):
-        alike.setdefault(_shape(group, needs), []).append(index)
-    for where in alike.values():
-        yield where, _batched([groups[index] for index in where], needs)
-
-
-def _shape(group: GroupOutcomes, needs: frozenset[Measurement]) -> Hashable:
-    """Return a key that is equal for groups that can be batched."""
-    return (
-        group.agents,
-        group.turns,
-        group.orders,
-        group.team_rewards.shape,
-        _entry_shapes(group.removed_rewards) if "removed_rewards" in needs else None,
-        _entry_shapes(group.branch_rewards) if "branch_rewards" in needs else None,
-        (group.ratings is None, group.rating_valid is None) if "ratings" in needs else None,
-        *(getattr(group, name) is None for name in PER_TURN if name in needs),
-    )
-
-
-def _entry_shapes(entries: Mapping[Key, FloatArray] | None) -> Hashable:
-    return entries and frozenset((key, entry.shape) for key, entry in entries.items())
-
-
-def _batched(groups: list[GroupOutcomes], needs: frozenset[Measurement]) -> GroupBatch:
-    removed = [group.removed_rewards for group in groups if group.removed_rewards is not None]
-    branches = [group.branch_rewards for group in groups if group.branch_rewards is not None]
-    ratings = [group.ratings for group in groups if group.ratings is not None]
-    valid = [group.rating_valid for group in groups if group.rating_valid is not None]
-    has_ratings = bool(ratings) and "ratings" in needs
-    return GroupBatch(
-        agents=groups[0].agents,
-        team_rewards=np.stack([group.team_rewards for group in groups]),
-        removed_rewards=_batched_entries(removed) if "removed_rewards" in needs else None,
-        branch_rewards=_batched_entries(branches) if "branch_rewards" in needs else None,
-        ratings=np.stack(ratings) if has_ratings else None,
-        rating_valid=np.stack(valid) if has_ratings and valid else None,
-        features=_stacked(groups, "features", needs),
-        own_rewards=_stacked(groups, "own_rewards", needs),
-        influence=_stacked(groups, "influence", needs),
-        values=_stacked(groups, "values", needs),
-        turns=groups[0].turns,
-        orders=groups[0].orders,
-    )
-
-
-def _stacked(
-    groups: list[GroupOutcomes], name: Measurement, needs: frozenset[Measurement]
-) -> Any:  # a float or an integer array
-    """Return the arrays of a field of all groups, stacked; None if not needed or not measured."""
-    arrays = [getattr(group, name) for group in groups]
-    return None if name not in needs or arrays[0] is None else np.stack(arrays)
-
-
-def _batched_entries(entries: list[Mapping[Key, FloatArray]]) -> dict[Key, FloatArray] | None:
-    if not entries:
-        return None
-    return {key: np.stack([entry[key] for entry in entries]) for key in entries[0]}
-
-
-def mean_rewards_without(
-    outcomes: Outcomes, removals: Sequence[frozenset[str]], *, per_rollout: bool = True
-) -> FloatArray:
-    """Return the mean reward of the team without each of these sets of agents.
-
-    Args:
-        outcomes: A group of G rollouts, or a batch of groups.
-        removals: K sets of agents. With none removed, the reward is that of the rollout; with all
-            removed, EMPTY_TEAM_REWARD.
-        per_rollout: Whether an entry measured on each rollout is averaged over its row, rather
-            than over the group. An entry measured for the task has one mean for all rollouts.
-
-    Returns:
-        Means, shape (..., K, G), or (..., K, 1) if not per_rollout.
-
-    Raises:
-        ValueError: If a removal was not measured.
-    """
-    team = outcomes.team_rewards
-    means = np.empty((*team.shape[:-1], len(removals), team.shape[-1] if per_rollout else 1))
-    of_task: dict[int, FloatArray] = {}
-    of_rollouts: dict[int, FloatArray] = {}
-    for index, removed in enumerate(removals):
-        if not removed:
-            means[..., index, :] = team
-        elif len(removed) == len(outcomes.agents):
-            means[..., index, :] = EMPTY_TEAM_REWARD
-        else:
-            entry = _removed_entry(outcomes, removed)
-            if entry.ndim == team.ndim:
-                of_task[index] = entry
-            elif per_rollout:
-                of_rollouts[index] = entry
-            else:
-                of_task[index] = entry.reshape(*team.shape[:-1], -1)  # (..., G * M)
-    if of_task:
-        means[..., list(of_task), :] = _row_means(list(of_task.values()))[..., None]
-    if of_rollouts:
-        rows = _row_means(list(of_rollouts.values()))  # (..., G, k)
-        means[..., list(of_rollouts), :] = np.swapaxes(rows, -1, -2)
-    return means
-
-
-def _row_means(entries: list[FloatArray]) -> FloatArray:
-    """Return the means over the last axis of k arrays, stacked, shape (..., k)."""
-    sizes = np.array([entry.shape[-1] for entry in entries])
-    sums = np.add.reduceat(np.concatenate(entries, axis=-1), sizes.cumsum() - sizes, axis=-1)
-    means: FloatArray = sums / sizes
-    return means
-
-
-def _removed_entry(outcomes: Outcomes, removed: frozenset[str]) -> FloatArray:
-    entries = outcomes.removed_rewards or {}
-    if removed not in entries:
-        names = ", ".join(repr(agent) for agent in outcomes.agents if agent in removed)
-        raise ValueError(
-            f"removed_rewards must hold the rewards of the team without {names}, got "
-            f"{len(entries)} entries without it; replay the task with this removed, or use the "
-            f"allocator 'shared'"
-        )
-    return entries[removed]
-
-
-def branch_entries(outcomes: Outcomes) -> list[FloatArray]:
-    """Return the rewards of the continuations after each turn but the last, shape (..., G, M).
-
-    Raises:
-        ValueError: If the continuations after a turn were not measured.
-    """
-    return [branch_entry(outcomes, turn) for turn in columns_of(outcomes)[:-1]]
-
-
-def mean_branch_rewards(outcomes: Outcomes) -> FloatArray:
-    """Return the mean reward of the continuations after each of the T turns but the last.
-
-    Returns:
-        Means V, shape (..., T - 1, G).
-
-    Raises:
-        ValueError: If the continuations after a turn were not measured.
-    """
-    team = outcomes.team_rewards
-    entries = branch_entries(outcomes)
-    if not entries:
-        return np.empty((*team.shape[:-1], 0, team.shape[-1]))
-    return np.swapaxes(_row_means(entries), -1, -2)
-
-
-def branch_entry(outcomes: Outcomes, turn: str) -> FloatArray:
-    """Return the rewards of the continuations after a turn, shape (..., G, M).
-
-    Raises:
-        ValueError: If they were not measured.
-    """
-    entries = outcomes.branch_rewards or {}
-    if turn not in entries:
-        each = "agent" if outcomes.turns is None else "turn"
-        raise ValueError(
-            f"branch_rewards must hold the rewards of continuations after each {each} but the "
-            f"last, got none after {turn!r}; sample answers with its message and those before "
-            f"it kept, or use the allocator 'shared'"
-        )
-    return entries[turn]

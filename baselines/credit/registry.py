@@ -18,6 +18,7 @@ from baselines.common.hyperparameters import (
 from baselines.common.state import SavedState
 from baselines.common.types import FloatArray
 from baselines.credit.banzhaf import banzhaf_credit
+from baselines.credit.batching import group_by_shape
 from baselines.credit.branch import branch_credit
 from baselines.credit.c3 import c3_credit
 from baselines.credit.counterfactual import counterfactual_credit
@@ -26,7 +27,7 @@ from baselines.credit.hierarchical_grpo import hierarchical_grpo_credit
 from baselines.credit.history import HistoryState, history_credit
 from baselines.credit.influence import influence_credit
 from baselines.credit.leave_one_out import leave_one_out_credit
-from baselines.credit.outcomes import GroupOutcomes, Measurement, Orders, group_by_shape
+from baselines.credit.outcomes import GroupOutcomes, Measurement, Orders
 from baselines.credit.own_answer import own_answer_credit
 from baselines.credit.regression import regression_credit
 from baselines.credit.removals import (

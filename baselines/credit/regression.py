@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from baselines.common.checks import expect_between, expect_shape
 from baselines.common.types import FloatArray, IntArray
+from baselines.credit.left_out_ridge import left_out_duals, left_out_predictions
 from baselines.credit.outcome_checks import expect_categories
 from baselines.credit.outcomes import Outcomes
 from baselines.credit.reading import Reading, Reads, readings
@@ -36,8 +37,6 @@ error in small groups grows."""
 REWARD_RANGE = 2.0  # from -1 to +1: the largest possible effect on the expected reward
 
 SUM_TOLERANCE = 1e-4  # for probabilities computed in float32
-
-TIE = 1e-9  # relative; far above rounding, so that reordered rollouts select the same ridge
 
 
 def regression_credit(
@@ -140,19 +139,9 @@ class _Fits:
         if (turns, interacting) not in self._known:
             context = [turn for turn in self._models[interacting].read if turn in turns]
             kernel, _ = _kernel(self._same, turns, interacting, context)
-            duals = _left_out_duals(self._rewards, kernel, len(turns))
-            self._known[turns, interacting] = _predictions(self._rewards, kernel, duals)
+            duals = left_out_duals(self._rewards, kernel, _ridges(self._rewards, turns))
+            self._known[turns, interacting] = left_out_predictions(self._rewards, kernel, duals)
         return self._known[turns, interacting]
-
-
-def _predictions(rewards: FloatArray, kernel: FloatArray, duals: FloatArray) -> FloatArray:
-    """Return c + effects of each rollout in the model fitted without it, shape (..., G)."""
-    effects = duals @ kernel  # (..., G, G): of rollout j without g
-    own = np.diagonal(effects, axis1=-2, axis2=-1)
-    rest = rewards[..., None, :] - effects
-    total = np.add.reduce(rest, axis=-1) - np.diagonal(rest, axis1=-2, axis2=-1)
-    predicted: FloatArray = total / (rewards.shape[-1] - 1) + own
-    return predicted
 
 
 def _chances(probabilities: npt.ArrayLike, categories: IntArray) -> FloatArray:
@@ -197,6 +186,19 @@ def additive_effects(
     return _effects(rewards, features, same, probabilities, model=model, own=everybody)
 
 
+def ridges_per_turn(num_rollouts: int, num_turns: int) -> FloatArray:
+    """Return the candidate ridge penalties of a group, per turn in the model."""
+    large = min(1.0, float(np.sqrt(UNSCALED_ROLLOUTS / num_rollouts)))
+    few = max(1.0, ROLLOUTS_PER_OTHER_TURN * (num_turns - 1) / num_rollouts)
+    ridges: FloatArray = RIDGES_PER_TURN * (large * few)
+    return ridges
+
+
+def _ridges(rewards: FloatArray, turns: Sequence[int]) -> FloatArray:
+    """Return the candidate ridge penalties of a model of these turns."""
+    return ridges_per_turn(rewards.shape[-1], len(turns)) * len(turns)
+
+
 def _too_few() -> ValueError:
     return ValueError(
         "group_size must be >= 2 for regression credit, got 1; pass a larger --group-size"
@@ -224,7 +226,7 @@ def _effects(
     """
     turns = model.unaffected
     kernel, around = _kernel(same, turns, own[0], model.read)
-    duals = _left_out_duals(rewards, kernel, len(turns))  # row g: without g
+    duals = left_out_duals(rewards, kernel, _ridges(rewards, turns))  # row g: without g
     credited = same[..., list(own)]  # (..., G, G, own)
     chance = _chance(features[..., list(own)], credited, probabilities, own)
     effects: FloatArray = np.einsum("...gj,...gja->...ga", duals * around, credited - chance)
@@ -269,59 +271,3 @@ def _chance(
         axis=-1,
     )[..., 0]  # (..., own, G, G)
     return np.moveaxis(chance, -3, -1)
-
-
-def _left_out_duals(rewards: FloatArray, kernel: FloatArray, num_turns: int) -> FloatArray:
-    """Return the dual weights of the ridge regressions without each rollout.
-
-    dual = Q y / ridge      Q = ridge * (H K H + ridge)^-1 without its constant part, H = centring
-    error of rollout g when left out = dual[g] / Q[g, g]
-    dual without g = dual - Q[:, g] * dual[g] / Q[g, g]
-
-    Args:
-        rewards: y, shape (..., G).
-        kernel: K, the number of turns and pairs that agree, shape (..., G, G).
-        num_turns: Number of turns in the model.
-
-    Returns:
-        Row g: the weights without rollout g, shape (..., G, G), 0 on the diagonal.
-    """
-    num_rollouts = rewards.shape[-1]
-    centring = np.eye(num_rollouts) - 1.0 / num_rollouts
-    sizes, vectors = np.linalg.eigh(
-        centring @ (kernel / num_turns) @ centring
-    )  # (..., G), (..., G, G)
-    transposed = np.swapaxes(vectors, -1, -2)
-    sizes = np.maximum(sizes, 0.0)[..., None]  # (..., G, 1), without rounding errors below 0
-    offsets = (centring @ rewards[..., None])[..., 0]
-    precision = _best_precision(sizes, vectors, transposed @ offsets[..., None], num_turns)
-    kept = 1.0 / (1.0 + sizes * precision)
-    q = vectors @ (kept * transposed) - 1.0 / num_rollouts
-    dual = q @ offsets[..., None]  # (..., G, 1)
-    error = dual / np.diagonal(q, axis1=-2, axis2=-1)[..., None]
-    without: FloatArray = (np.swapaxes(dual, -1, -2) - error * q) * (precision / num_turns)
-    return without
-
-
-def ridges_per_turn(num_rollouts: int, num_turns: int) -> FloatArray:
-    """Return the candidate ridge penalties of a group, per turn in the model."""
-    large = min(1.0, float(np.sqrt(UNSCALED_ROLLOUTS / num_rollouts)))
-    few = max(1.0, ROLLOUTS_PER_OTHER_TURN * (num_turns - 1) / num_rollouts)
-    ridges: FloatArray = RIDGES_PER_TURN * (large * few)
-    return ridges
-
-
-def _best_precision(
-    sizes: FloatArray, vectors: FloatArray, projected: FloatArray, num_turns: int
-) -> FloatArray:
-    """Return 1 / ridge with the smallest sum of squared errors of left-out rollouts."""
-    num_rollouts = vectors.shape[-1]
-    # Not times the number of turns, because the kernel is a mean over them.
-    precisions = 1.0 / ridges_per_turn(num_rollouts, num_turns)
-    kept = 1.0 / (1.0 + sizes * precisions)  # (..., G, L)
-    dual = vectors @ (kept * projected)  # (..., G, L)
-    diagonal = np.square(vectors) @ kept - 1.0 / num_rollouts  # (..., G, L)
-    errors = np.add.reduce(np.square(dual / diagonal), axis=-2)  # (..., L)
-    within_tie = errors <= errors.min(axis=-1, keepdims=True) * (1.0 + TIE)
-    best: FloatArray = precisions[within_tie.argmax(axis=-1)]  # the strongest ridge of the best
-    return best[..., None, None]

@@ -10,7 +10,8 @@ from typing import TypeAlias
 import numpy as np
 
 from baselines.common.types import FloatArray
-from baselines.credit.outcomes import Orders, Outcomes, mean_rewards_without
+from baselines.credit.measured_rewards import mean_rewards_without
+from baselines.credit.outcomes import Orders, Outcomes
 from baselines.credit.removals import MAX_SUBSETS_AGENTS
 
 Teams: TypeAlias = tuple[frozenset[int], ...]

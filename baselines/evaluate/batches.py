@@ -26,6 +26,7 @@ from baselines.evaluate.paths import (
     num_turns,
     without,
 )
+from baselines.rollouts.plan import first_kept_turns
 from baselines.rollouts.rollout import RolloutRequest
 from baselines.rollouts.runner import RolloutRunner
 from ccpo_env.types import Task, Verdict
@@ -221,8 +222,9 @@ class _Benchmark:
         if not path.is_control:
             if is_recounted(topology, path):
                 return None
-            follows = leader if place else None
-            return RolloutRequest(task, path.removed, leader=follows, num_shared=place)
+            kept = first_kept_turns(topology, path.removed) if path.removed else ()
+            follows = leader if kept else None
+            return RolloutRequest(task, path.removed, leader=follows, kept=kept)
         own = joint[task.id, sample].messages
         other = joint[donors[task.id], sample].messages
         if len(own) < place or (path.kind == "shuffled" and len(other) <= place):

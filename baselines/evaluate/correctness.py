@@ -13,6 +13,7 @@ from baselines.common.types import BoolArray, FloatArray
 from baselines.evaluate.episodes import Episode
 from baselines.evaluate.paths import JOINT, TeamPath
 from ccpo_env.types import Task, Verifier
+from ccpo_env.verifiers.calling import verifier_of
 from ccpo_env.voting import cluster_answers
 
 Counts: TypeAlias = npt.NDArray[np.int64]
@@ -167,7 +168,8 @@ def majority_is_right(samples: Sequence[Episode], verify: Verifier) -> float:
     if any(verdict.reward is None for verdict in verdicts):
         return float("nan")
     responses = [_response(episode) for episode in samples]
-    reward = cluster_answers(responses, verdicts, verify).verdict().reward
+    own = verifier_of(verify, samples[0].task)
+    reward = cluster_answers(responses, verdicts, own).verdict().reward
     return float("nan") if reward is None else float(reward > 0)
 
 

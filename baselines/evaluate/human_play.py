@@ -17,7 +17,7 @@ from baselines.common.errors import exit_on_bad_input
 from baselines.common.files import CONFIG_FILE
 from baselines.common.flags import Choices
 from baselines.policies.base import Prompt, Sampling
-from baselines.rollouts.plan import removals_are_recounts, shared_turns, turns_of
+from baselines.rollouts.plan import first_kept_turns, removals_are_recounts, turns_of
 from baselines.rollouts.rollout import RolloutRequest
 from baselines.rollouts.runner import RolloutRunner
 from baselines.rollouts.team_env import TeamOverrides, team_env
@@ -192,8 +192,8 @@ class PlaySession:
             assert env.ballot is not None
             messages = tuple(m for m in env.messages if m.agent not in removed)
             return messages, env.ballot.verdict(turns_of(env.topology, removed))
-        kept = shared_turns(env.topology, removed)
-        prefix = tuple(message.text for message in env.messages[:kept])
+        kept = first_kept_turns(env.topology, removed)
+        prefix = tuple(env.messages[turn].text for turn in kept)
         (without,) = self._runner.play([RolloutRequest(task, removed, prefix)], rng=rng)
         return without.messages, without.verdict
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from baselines.credit.removals import each_agent
-from baselines.rollouts.plan import removals_are_recounts, shared_turns
+from baselines.rollouts.plan import first_kept_turns, removals_are_recounts
 from ccpo_env.types import Topology
 
 Kind = Literal["joint", "without", "empty", "shuffled"]
@@ -106,7 +106,7 @@ def is_recounted(topology: Topology, path: TeamPath) -> bool:
 def num_shared(topology: Topology, path: TeamPath) -> int:
     """Return how many first messages an episode takes from the joint one of the same sample.
 
-    All before the first message that is removed or replaced; in a vote all that are left.
+    All before the first message that is replaced or sampled anew; in a vote all that are left.
     """
     if path == JOINT:
         return 0
@@ -114,7 +114,7 @@ def num_shared(topology: Topology, path: TeamPath) -> int:
         return first_turn(topology, path.agents[0])
     if is_recounted(topology, path):
         return num_turns(topology, path)
-    return shared_turns(topology, path.removed)
+    return len(first_kept_turns(topology, path.removed))
 
 
 def first_turn(topology: Topology, agent: str) -> int:

@@ -1,5 +1,5 @@
 "use strict";
-/* A list box of any length: only the rows in view exist. */
+/* A list box of any length, as high as its rows up to its max-height: only the rows in view exist. */
 const OVERSCAN = 6;
 
 class WindowedList {
@@ -7,7 +7,7 @@ class WindowedList {
   constructor(box, rowHeight, { draw, choose }) {
     Object.assign(this, { box, rowHeight, draw, choose, items: [], selected: -1 });
     // Kept here, because asking the page for them makes it lay out everything.
-    Object.assign(this, { top: 0, height: box.clientHeight });
+    Object.assign(this, { top: 0, height: 0, highest: this.measure() });
     this.rows = element("div", { role: "presentation", class: "rows" });
     box.append(this.rows);
     box.addEventListener("scroll", () => {
@@ -21,15 +21,27 @@ class WindowedList {
       if (row) this.select(Number(row.dataset.place));
     });
     new ResizeObserver(() => {
-      this.height = box.clientHeight;
+      this.highest = this.measure();
+      this.fit();
       this.render();
     }).observe(box);
+  }
+
+  /* The height of the rows in view in a box that is full, in pixels. */
+  measure() {
+    return parseFloat(getComputedStyle(this.box).maxHeight) - this.box.offsetHeight + this.box.clientHeight;
+  }
+
+  fit() {
+    this.height = Math.min(this.highest, this.items.length * this.rowHeight);
   }
 
   /* Show items, of which one is selected (-1: none). */
   show(items, selected) {
     Object.assign(this, { items, selected });
     this.rows.style.height = `${items.length * this.rowHeight}px`;
+    this.box.hidden = items.length === 0;
+    this.fit();
     this.reveal();
     this.render();
   }

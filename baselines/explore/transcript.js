@@ -27,12 +27,16 @@ function comparisons(group, rollout) {
     .filter((own) => own.rollout === -1 || own.rollout === rollout)
     .map((own) => {
       const names = own.without.map((agent) => AGENTS[agent]);
-      const kept = own.kept ? `after ${TURNS[own.kept - 1]}` : "from the start";
-      return names.length
-        ? { key: `without ${names.join("+")}`, agents: names, replays: own,
-          label: `without ${names.join(" and ")}${own.kept ? `, ${kept}` : ""}` }
-        : { key: `after ${TURNS[own.kept - 1]}`, agents: [AGENTS[SPEAKERS[own.kept - 1]]],
-          replays: own, label: `continued ${kept}` };
+      const last = own.kept.at(-1);
+      if (!names.length) {
+        return { key: `after ${TURNS[last]}`, agents: [AGENTS[SPEAKERS[last]]], replays: own,
+          label: `continued after ${TURNS[last]}` };
+      }
+      const isFirst = own.kept.every((turn, place) => turn === place);
+      const kept = isFirst ? `after ${TURNS[last]}`
+        : `with the same ${own.kept.map((turn) => TURNS[turn]).join(" and ")}`;
+      return { key: `without ${names.join("+")}`, agents: names, replays: own,
+        label: `without ${names.join(" and ")}${own.kept.length ? `, ${kept}` : ""}` };
     });
   const recounts = (group.recounts ?? []).map((rewards, agent) => ({
     key: `recount ${AGENTS[agent]}`, agents: [AGENTS[agent]], left: agent,
@@ -131,10 +135,11 @@ async function comparedEpisodes(own, group, rollout, texts) {
   const answers = await textsOf(replays.answers);
   const known = replays.rewards.filter((reward) => reward !== null);
   const right = known.filter((reward) => reward > 0).length;
-  const told = replays.kept === 1 ? "message is that" : `${replays.kept} messages are those`;
+  const count = replays.kept.length;
+  const told = count === 1 ? "Another message is that" : `${count} other messages are those`;
   const teamRight = group.rewards.filter((reward) => reward > 0).length;
-  const summary = element("p", {}, `${right} of ${known.length} episodes right${replays.kept
-    ? `. The first ${told} of this rollout.` : `; of the whole team ${teamRight} of ${group.rewards.length}.`}`);
+  const summary = element("p", {}, `${right} of ${known.length} episodes right${count
+    ? `. ${told} of this rollout.` : `; of the whole team ${teamRight} of ${group.rewards.length}.`}`);
   const episodes = await Promise.all(replays.messages.map(async (numbers, number) => {
     const said = await textsOf(numbers);
     const names = messageNames(replays.speakers.slice(0, said.length));

@@ -19,7 +19,8 @@ from baselines.integrations.advantage_log import log_advantages
 from baselines.integrations.credited import CreditedRollouts, CreditedRow
 from baselines.optimizers import OPTIMIZERS
 from baselines.policies.base import Completion, Prompt, Sampling
-from baselines.train.config import TrainConfig, with_settings
+from baselines.train.config import TrainConfig
+from baselines.train.config_file import with_settings
 from ccpo_env.types import Task
 
 try:

@@ -6,8 +6,9 @@ from baselines.optimizers.dr_grpo import DR_GRPO
 from baselines.optimizers.dr_mas import DR_MAS
 from baselines.optimizers.grpo import GRPO
 from baselines.optimizers.gspo import GSPO
+from baselines.optimizers.hyperparameters import Hyperparameters
 from baselines.optimizers.magrpo import MAGRPO
-from baselines.optimizers.optimizer import Hyperparameters, PolicyOptimizer
+from baselines.optimizers.optimizer import PolicyOptimizer
 from baselines.optimizers.rae import RAE
 from baselines.optimizers.reinforce_pp import REINFORCE_PP
 from baselines.optimizers.reinforce_pp_baseline import REINFORCE_PP_BASELINE

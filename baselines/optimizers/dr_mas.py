@@ -8,8 +8,9 @@ import numpy as np
 
 from baselines.common.types import FloatArray
 from baselines.optimizers.advantages import columns_of, expect_groups, group_relative
+from baselines.optimizers.hyperparameters import Hyperparameters
 from baselines.optimizers.losses import clipped_policy_loss
-from baselines.optimizers.optimizer import Hyperparameters, PolicyOptimizer
+from baselines.optimizers.optimizer import PolicyOptimizer
 
 
 def agent_relative(

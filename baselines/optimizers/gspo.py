@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from baselines.optimizers.advantages import group_relative
+from baselines.optimizers.hyperparameters import Hyperparameters
 from baselines.optimizers.losses import sequence_clipped_loss
-from baselines.optimizers.optimizer import Hyperparameters, PolicyOptimizer
+from baselines.optimizers.optimizer import PolicyOptimizer
 
 GSPO = PolicyOptimizer(
     name="gspo",

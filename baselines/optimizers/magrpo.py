@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from baselines.optimizers.advantages import group_mean
+from baselines.optimizers.hyperparameters import Hyperparameters
 from baselines.optimizers.losses import policy_gradient_loss
-from baselines.optimizers.optimizer import Hyperparameters, PolicyOptimizer
+from baselines.optimizers.optimizer import PolicyOptimizer
 
 MAGRPO = PolicyOptimizer(
     name="magrpo",

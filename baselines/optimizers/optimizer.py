@@ -5,30 +5,22 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, Protocol, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias
 
 import numpy as np
 
 from baselines.common.hyperparameters import (
     Hyperparameter,
-    Range,
     Value,
-    check_fields,
     check_values,
     declared,
     read_hyperparameters,
 )
 from baselines.common.state import SavedState
-from baselines.common.types import FloatArray, LossOutput, TokenBatch
+from baselines.common.types import FloatArray, IntArray, LossOutput, TokenBatch
 from baselines.optimizers import losses
-from baselines.optimizers.advantages import (
-    IntArray,
-    on_tokens,
-    token_returns,
-    whiten,
-    whiten_tokens,
-)
+from baselines.optimizers.advantages import on_tokens, token_returns, whiten, whiten_tokens
+from baselines.optimizers.hyperparameters import COMMON, Hyperparameters, taken_by
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,53 +33,6 @@ INPUTS = ("agents", "roles", "state")
 
 PolicyLoss: TypeAlias = Callable[..., LossOutput]
 """(logprobs, TokenBatch, *, hyperparameters) -> LossOutput; imports torch for types only."""
-
-COMMON = ("aggregation", "kl_weight", "kl_estimator", "entropy_weight")
-"""Hyperparameters that every method has."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hyperparameters:
-    """Hyperparameters of all methods; `PolicyOptimizer.tunable` lists those of a method.
-
-    Args:
-        std: Divide the centred credit of a group by its standard deviation.
-        clip_low: How far below 1 a probability ratio may fall.
-        clip_high: How far above 1 a probability ratio may rise.
-        dual_clip: Upper bound of the ratio for negative advantages. None: no bound.
-        aggregation: How token losses are averaged. See `losses.normalizer`.
-        gamma: Discount per token.
-        reward_kl: KL penalty in the reward, per nat of log policy - log reference on each token.
-        kl_weight: Weight of the KL to the reference policy in the loss.
-        kl_estimator: Estimator of that KL. See `baselines.optimizers.losses.kl_estimates`.
-        entropy_weight: Weight of the entropy bonus in the loss.
-        baseline_decay: Weight of the past in the running mean of a role's credit.
-        drop_equal_groups: Drop groups whose team rewards are all equal.
-        overlong_weight: Penalty in the credit of a completion of maximum length.
-        overlong_rate: Final fraction of the maximum length over which that penalty grows from 0.
-
-    Raises:
-        ValueError: If a value is out of range.
-    """
-
-    std: bool = False
-    clip_low: Annotated[float, Range(0.0, 1.0)] = 0.2
-    clip_high: Annotated[float, Range(0.0)] = 0.2
-    dual_clip: Annotated[float | None, Range(1.0)] = None
-    aggregation: losses.Aggregation = "token_mean"
-    gamma: Annotated[float, Range(0.0, 1.0)] = 1.0
-    baseline_decay: Annotated[float, Range(0.0, 1.0, open_high=True)] = 0.9
-    reward_kl: Annotated[float, Range(0.0)] = 0.0
-    kl_weight: Annotated[float, Range(0.0)] = 0.0
-    kl_estimator: losses.KLEstimator = "k3"
-    entropy_weight: Annotated[float, Range(0.0)] = 0.0
-    drop_equal_groups: bool = False
-    overlong_weight: Annotated[float, Range(0.0)] = 0.0
-    overlong_rate: Annotated[float, Range(0.0, 1.0, open_low=True)] = 0.2
-
-    def __post_init__(self) -> None:
-        """Check the values."""
-        check_fields(self)
 
 
 class BaselineState(SavedState, Protocol):
@@ -136,7 +81,7 @@ class PolicyOptimizer:
     @property
     def tunable(self) -> Mapping[str, Hyperparameter]:
         """Hyperparameters of this method by name; their defaults are its current values."""
-        taken = (*_taken_by(self.baseline), *_taken_by(self.policy_loss))
+        taken = (*taken_by(self.baseline), *taken_by(self.policy_loss))
         known = declared(Hyperparameters)
         return {
             name: replace(known[name], default=getattr(self.hyperparameters, name))
@@ -345,11 +290,4 @@ class PolicyOptimizer:
         return {**self._hyperparameters_of(self.baseline), **inputs}
 
     def _hyperparameters_of(self, function: Callable[..., object]) -> dict[str, Any]:
-        return {name: getattr(self.hyperparameters, name) for name in _taken_by(function)}
-
-
-@cache
-def _taken_by(function: Callable[..., object]) -> tuple[str, ...]:
-    """Return the names of the hyperparameters that are parameters of a function."""
-    known = declared(Hyperparameters)
-    return tuple(name for name in inspect.signature(function).parameters if name in known)
+        return {name: getattr(self.hyperparameters, name) for name in taken_by(function)}

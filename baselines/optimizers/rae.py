@@ -10,8 +10,9 @@ import numpy as np
 
 from baselines.common.types import FloatArray
 from baselines.optimizers.advantages import columns_of, expect_groups
+from baselines.optimizers.hyperparameters import Hyperparameters
 from baselines.optimizers.losses import policy_gradient_loss
-from baselines.optimizers.optimizer import Hyperparameters, PolicyOptimizer
+from baselines.optimizers.optimizer import PolicyOptimizer
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from baselines.optimizers.advantages import group_mean
+from baselines.optimizers.hyperparameters import Hyperparameters
 from baselines.optimizers.losses import clipped_policy_loss
-from baselines.optimizers.optimizer import Hyperparameters, PolicyOptimizer
+from baselines.optimizers.optimizer import PolicyOptimizer
 
 REINFORCE_PP_BASELINE = PolicyOptimizer(
     name="reinforce_pp_baseline",

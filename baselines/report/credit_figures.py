@@ -145,28 +145,24 @@ def are_equal(shares: Sequence[FloatArray], *, tolerance: float = 0.005) -> bool
 
 def slopes(rows: Sequence[MetricRow], steps: FloatArray, agents: Sequence[str]) -> Plot | None:
     """Draw the slope of each agent's advantage on the advantage from shared credit."""
-    series = _per_agent(rows, agents, "slope_vs_shared")
-    if not series:
-        return None
-    figure = _compared("slope", steps, series)
     meaning = (
         "Slope of the agent's advantage on the advantage of shared credit; dashed: 1, as if "
         f"the credit were shared.{left_out(agents, MAX_PANELS)}"
     )
-    return of_curves("Advantage compared with shared credit", meaning, figure, steps, series)
+    series = _per_agent(rows, agents, "slope_vs_shared")
+    return _compared("Advantage compared with shared credit", meaning, "slope", steps, series)
 
 
 def variances(rows: Sequence[MetricRow], steps: FloatArray, agents: Sequence[str]) -> Plot | None:
     """Draw the variance of each agent's advantage, relative to that from shared credit."""
-    series = _per_agent(rows, agents, "variance_ratio")
-    if not series:
-        return None
-    figure = _compared("variance ratio", steps, series)
     meaning = (
         "Variance of the agent's advantage over that of shared credit's; dashed: 1. Below it, the "
         f"gradient is less noisy, or smaller.{left_out(agents, MAX_PANELS)}"
     )
-    return of_curves("Variance compared with shared credit", meaning, figure, steps, series)
+    series = _per_agent(rows, agents, "variance_ratio")
+    return _compared(
+        "Variance compared with shared credit", meaning, "variance ratio", steps, series
+    )
 
 
 def distribution(record: CreditRecord | None) -> Plot | None:
@@ -213,14 +209,18 @@ def _per_agent(rows: Sequence[MetricRow], agents: Sequence[str], metric: str) ->
     return [one for one in series if np.isfinite(one.values).any()][:MAX_PANELS]
 
 
-def _compared(ylabel: str, steps: FloatArray, series: Sequence[Series]) -> Figure:
-    """Draw a panel per agent, with a line at 1 for shared credit."""
+def _compared(
+    title: str, meaning: str, ylabel: str, steps: FloatArray, series: Sequence[Series]
+) -> Plot | None:
+    """Draw a panel per agent, with a line at 1 for shared credit; None without an agent."""
+    if not series:
+        return None
     figure, panels = _agent_panels(ylabel, steps, series)
     for axes in panels:
         axes.axhline(1.0, color=INK, linewidth=0.8, linestyle=(0, (2, 2)))
     low, high = panels[0].get_ylim()
     panels[0].set_ylim(min(low, 0.0), max(high, 1.5))  # rounding errors must not fill the panel
-    return figure
+    return of_curves(title, meaning, figure, steps, series)
 
 
 def _agent_panels(

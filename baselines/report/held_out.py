@@ -49,6 +49,7 @@ class RunSummary(TypedDict):
     initial: EvaluationJson | None
     final: EvaluationJson | None
     warnings: list[str]
+    unused_settings: list[str]
     versions: dict[str, str]
 
 
@@ -212,6 +213,7 @@ def _read_summary(path: Path) -> RunSummary:
         "initial": None,
         "final": None,
         "warnings": [],
+        "unused_settings": [],
         "versions": {},
     }
     found: dict[str, Any] = read_if_present(path, {})

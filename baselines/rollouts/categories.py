@@ -16,9 +16,9 @@ import numpy.typing as npt
 from baselines.common.types import IntArray
 from baselines.rollouts.costs import CostTracker
 from baselines.rollouts.text_clusters import expect_encoder, numbered, text_clusters
-from ccpo_env.clustering import call_verifier
 from ccpo_env.errors import unknown_name
 from ccpo_env.types import Task, Verdict, Verifier
+from ccpo_env.verifiers.calling import call_verifier, verifier_of
 from ccpo_env.voting import ABSTAINED, cluster_answers
 
 if TYPE_CHECKING:
@@ -185,11 +185,13 @@ def message_categories(
         if rollout.ballot is None  # else the verdict is on the answer of the majority
     }
 
+    own_verifier = verifier_of(verifier, task)
+
     def verify(text: str, gold: str) -> Verdict:
         if gold == task.answer and text in known:
             return known[text]
         costs.count("category", verifier_calls=1)
-        return verifier(text, gold)
+        return own_verifier(text, gold)
 
     started = time.perf_counter()
     categories = categories_of(texts_by_turn, task, verify, categorize)

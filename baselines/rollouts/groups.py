@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
@@ -13,14 +13,12 @@ from baselines.common.types import BoolArray, FloatArray, IntArray
 from baselines.credit import GroupOutcomes
 from baselines.credit.outcomes import Orders
 from baselines.rollouts.costs import CostTracker
+from baselines.rollouts.drafts import Draft, Request, continuations, differ
 from baselines.rollouts.plan import (
     Plan,
-    per_rollout_removals,
     per_task_removals,
     removals_are_recounts,
     repeated_turn_names,
-    shared_turns,
-    turn_names,
 )
 from baselines.rollouts.removed_cache import RemovedCache
 from baselines.rollouts.rollout import Replays, Rollout, RolloutRequest
@@ -137,174 +135,80 @@ def play_groups(
         One group per task, in order, without ratings.
     """
     once = per_task_removals(runner.topology, plan.removals)
-    drafts = [_Draft(task, plan, runner.topology) for task in tasks]
-    continuations = _continuations(plan, runner.topology)
+    drafts = [Draft(task, plan, runner.topology) for task in tasks]
+    each = continuations(plan, runner.topology)
 
-    def play(requests: Sequence[_Request]) -> None:
+    def play(requests: Sequence[Request]) -> None:
         _play(runner, drafts, requests, rng, costs)
 
-    num_each = plan.group_size * (1 + len(continuations) * plan.num_branches)  # episodes
+    num_each = plan.group_size * (1 + len(each) * plan.num_branches)  # episodes
     team = [
         request
         for place, draft in enumerate(drafts)
-        for request in draft.team(place, continuations, first=place * num_each)
+        for request in draft.team(place, each, first=place * num_each)
     ]
     if not plan.skip_uniform_groups:
         play(team + _without(drafts, once, plan.num_removed, cache))
     else:
         play(team)
         play(_without([d if d.is_mixed else None for d in drafts], once, plan.num_removed, cache))
-    return [draft.group(once, cache) for draft in drafts]
+    return [_group(draft, once, cache) for draft in drafts]
 
 
-@dataclass(slots=True, eq=False)
-class _Request:
-    """Rollouts to play, and the group that they belong to.
-
-    Args:
-        group: Index of their group.
-        rollout: Index of the team rollout that they continue; None: from the first turn.
-        request: The rollouts.
-        branch: Name of the turn after which the whole team continues; None for a removal.
-    """
-
-    group: int
-    rollout: int | None
-    request: RolloutRequest
-    branch: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Continuation:
-    """How a rollout of the team is continued.
-
-    Args:
-        num_shared: Number of first messages that are kept.
-        removed: Agents removed from there on.
-        branch: Name of the turn after which the whole team continues; None for a removal.
-    """
-
-    num_shared: int
-    removed: frozenset[str] = frozenset()
-    branch: str | None = None
-
-
-def _continuations(plan: Plan, topology: Topology) -> list[_Continuation]:
-    names = turn_names(topology)
-    branches = [_Continuation(names.index(turn) + 1, branch=turn) for turn in plan.branches]
-    removals = [
-        _Continuation(shared_turns(topology, removed), removed)
-        for removed in per_rollout_removals(topology, plan.removals)
+def _group(draft: Draft, once: Sequence[frozenset[str]], cache: RemovedCache | None) -> Group:
+    """Return the group, without rollouts that are unmeasured or have such continuations."""
+    plan, topology = draft.plan, draft.topology
+    on_each = [*draft.branches.values(), *draft.replayed.values()]
+    team_rewards = [rollout.reward for rollout in draft.joint]
+    kept = [
+        k
+        for k, reward in enumerate(team_rewards)
+        if reward is not None and all(rewards(rows[k]) for rows in on_each)
     ]
-    return branches + removals
+    joint = tuple([draft.joint[k] for k in kept])
+    others = [r.reward for rows in on_each for own in rows.values() for r in own]
+    others += [r.reward for own in draft.once.values() for r in own]
+    is_skipped = plan.skip_uniform_groups and bool(once) and not differ(team_rewards)
+    removed: dict[frozenset[str], FloatArray] = {}
+    if not is_skipped:
+        removed |= {key: _measured_once(draft, key, cache) for key in once}
+    removed |= {key: _rows(rows, kept) for key, rows in draft.replayed.items()}
+    if removals_are_recounts(topology) and joint:
+        removed |= _recounted(topology, plan.removals, joint)
+    return Group(
+        task=draft.task,
+        rollouts=joint,
+        removed={key: values for key, values in removed.items() if values.size},
+        branches={turn: _rows(rows, kept) for turn, rows in draft.branches.items()},
+        turns=repeated_turn_names(topology),
+        orders=plan.orders,
+        replays=_replays(draft, kept),
+        num_played=len(team_rewards) + len(others),
+        num_unmeasured=team_rewards.count(None) + others.count(None),
+        is_complete=bool(joint)
+        and all(removed[key].size for key in plan.removals if key in removed),
+    )
 
 
-class _Draft:
-    """Collects the rollouts of one group."""
-
-    def __init__(self, task: Task, plan: Plan, topology: Topology) -> None:
-        self.task = task
-        self._plan = plan
-        self._topology = topology
-        self._joint: list[Rollout] = []
-        self._once: dict[frozenset[str], list[Rollout]] = {}
-        self._replayed: dict[frozenset[str], dict[int, list[Rollout]]] = {}
-        self._branches: dict[str, dict[int, list[Rollout]]] = {}
-
-    def team(
-        self, group: int, continuations: Sequence[_Continuation], *, first: int
-    ) -> list[_Request]:
-        """Return the requests for the rollouts of the team, then for their continuations.
-
-        Args:
-            group: Index of the group.
-            continuations: Continuations of each rollout.
-            first: Index of the first rollout of the team among all episodes.
-        """
-        plan = self._plan
-        team = RolloutRequest(self.task, num_episodes=plan.group_size)
-        requests = [_Request(group, None, team)]
-        for k in range(plan.group_size if continuations else 0):
-            for own in continuations:
-                request = RolloutRequest(
-                    self.task,
-                    own.removed,
-                    leader=first + k,
-                    num_shared=own.num_shared,
-                    num_episodes=plan.num_branches,
-                )
-                requests.append(_Request(group, k, request, own.branch))
-        return requests
-
-    def add(self, request: _Request, rollouts: Iterable[Rollout]) -> None:
-        """Add the rollouts that were played for a request."""
-        removed, k = request.request.removed, request.rollout
-        if request.branch is not None and k is not None:
-            self._branches.setdefault(request.branch, {}).setdefault(k, []).extend(rollouts)
-        elif removed and k is not None:
-            self._replayed.setdefault(removed, {}).setdefault(k, []).extend(rollouts)
-        elif removed:
-            self._once.setdefault(removed, []).extend(rollouts)
-        else:
-            self._joint.extend(rollouts)
-
-    @property
-    def is_mixed(self) -> bool:
-        """Whether the rollouts of the team have different rewards."""
-        return _differ([rollout.reward for rollout in self._joint])
-
-    def group(self, once: Sequence[frozenset[str]], cache: RemovedCache | None) -> Group:
-        """Return the group, without rollouts that are unmeasured or have such continuations."""
-        plan, topology = self._plan, self._topology
-        on_each = [*self._branches.values(), *self._replayed.values()]
-        team_rewards = [rollout.reward for rollout in self._joint]
-        kept = [
-            k
-            for k, reward in enumerate(team_rewards)
-            if reward is not None and all(rewards(rows[k]) for rows in on_each)
+def _replays(draft: Draft, kept: Sequence[int]) -> tuple[Replays, ...]:
+    """Return what was played besides the rollouts of the team, for the kept ones."""
+    keep = draft.plan.keep_completions
+    replays = [
+        Replays.of(rows, None, keep_completions=keep) for rows in draft.once.values() if rows
+    ]
+    for rows_of in (*draft.replayed.values(), *draft.branches.values()):
+        replays += [
+            Replays.of(rows_of[k], place, keep_completions=keep) for place, k in enumerate(kept)
         ]
-        joint = tuple([self._joint[k] for k in kept])
-        others = [r.reward for rows in on_each for own in rows.values() for r in own]
-        others += [r.reward for own in self._once.values() for r in own]
-        is_skipped = plan.skip_uniform_groups and bool(once) and not _differ(team_rewards)
-        removed: dict[frozenset[str], FloatArray] = {}
-        if not is_skipped:
-            removed |= {key: self._measured_once(key, cache) for key in once}
-        removed |= {key: _rows(rows, kept) for key, rows in self._replayed.items()}
-        if removals_are_recounts(topology) and joint:
-            removed |= _recounted(topology, plan.removals, joint)
-        return Group(
-            task=self.task,
-            rollouts=joint,
-            removed={key: values for key, values in removed.items() if values.size},
-            branches={turn: _rows(rows, kept) for turn, rows in self._branches.items()},
-            turns=repeated_turn_names(topology),
-            orders=plan.orders,
-            replays=self._replays(kept),
-            num_played=len(team_rewards) + len(others),
-            num_unmeasured=team_rewards.count(None) + others.count(None),
-            is_complete=bool(joint)
-            and all(removed[key].size for key in plan.removals if key in removed),
-        )
+    return tuple(replays)
 
-    def _replays(self, kept: Sequence[int]) -> tuple[Replays, ...]:
-        """Return what was played besides the rollouts of the team, for the kept ones."""
-        keep = self._plan.keep_completions
-        replays = [
-            Replays.of(rows, None, keep_completions=keep) for rows in self._once.values() if rows
-        ]
-        for rows_of in (*self._replayed.values(), *self._branches.values()):
-            replays += [
-                Replays.of(rows_of[k], place, keep_completions=keep) for place, k in enumerate(kept)
-            ]
-        return tuple(replays)
 
-    def _measured_once(self, removed: frozenset[str], cache: RemovedCache | None) -> FloatArray:
-        fresh = rewards(self._once.get(removed, []))
-        if cache is None:
-            return np.array(fresh)
-        estimate = cache.add(self.task, removed, fresh)
-        return np.array([estimate.reward] if estimate.weight else [])
+def _measured_once(draft: Draft, removed: frozenset[str], cache: RemovedCache | None) -> FloatArray:
+    fresh = rewards(draft.once.get(removed, []))
+    if cache is None:
+        return np.array(fresh)
+    estimate = cache.add(draft.task, removed, fresh)
+    return np.array([estimate.reward] if estimate.weight else [])
 
 
 def _recounted(
@@ -325,10 +229,6 @@ def _counted(topology: Topology, removals: tuple[frozenset[str], ...]) -> BoolAr
     return np.array(counted, dtype=bool).reshape(-1, len(speakers))  # also without removals
 
 
-def _differ(team_rewards: Sequence[float | None]) -> bool:
-    return len({*team_rewards} - {None}) > 1
-
-
 def _rows(rollouts: Mapping[int, Sequence[Rollout]], kept: Sequence[int]) -> FloatArray:
     """Return the rewards of the continuations of the kept rollouts, shape (G, M).
 
@@ -345,11 +245,11 @@ def _rows(rollouts: Mapping[int, Sequence[Rollout]], kept: Sequence[int]) -> Flo
 
 
 def _without(
-    drafts: Sequence[_Draft | None],
+    drafts: Sequence[Draft | None],
     once: Sequence[frozenset[str]],
     num_removed: int,
     cache: RemovedCache | None,
-) -> list[_Request]:
+) -> list[Request]:
     """Return the requests without agents that are still needed, for the remaining drafts."""
     requests = []
     for place, draft in enumerate(drafts):
@@ -359,14 +259,14 @@ def _without(
             known = int(cache.estimate(draft.task, removed).weight) if cache else 0
             num_missing = max(0, num_removed - known)
             request = RolloutRequest(draft.task, removed, num_episodes=num_missing)
-            requests.append(_Request(place, None, request))
+            requests.append(Request(place, None, request))
     return requests
 
 
 def _play(
     runner: RolloutRunner,
-    drafts: Sequence[_Draft],
-    requests: Sequence[_Request],
+    drafts: Sequence[Draft],
+    requests: Sequence[Request],
     rng: np.random.Generator,
     costs: CostTracker,
 ) -> None:

@@ -11,8 +11,8 @@ import numpy as np
 from baselines.common.types import FloatArray
 from baselines.rollouts.costs import CostTracker
 from baselines.rollouts.groups import Group
-from ccpo_env.clustering import call_verifier
 from ccpo_env.types import Topology, Verifier
+from ccpo_env.verifiers.calling import call_verifier, verifier_of
 
 
 def answers_in_every_turn(topology: Topology) -> bool:
@@ -76,10 +76,11 @@ def _recounted(group: Group, num_turns: int) -> FloatArray:
 def _verified(group: Group, verifier: Verifier, costs: CostTracker) -> FloatArray:
     """Return the rewards of the messages, shape (G, T); NaN for one that was not measured."""
     known: dict[str, float] = {}
+    verify = verifier_of(verifier, group.task)
     for rollout in group.rollouts:
         for message in rollout.messages[:-1]:
             if message.text not in known:
-                reward = call_verifier(verifier, message.text, group.task.answer).reward
+                reward = call_verifier(verify, message.text, group.task.answer).reward
                 known[message.text] = np.nan if reward is None else reward
     costs.count("own_answer", verifier_calls=len(known))
     own = [

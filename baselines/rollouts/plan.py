@@ -21,7 +21,7 @@ class Plan:
         num_removed: Rollouts per task for a per-task removal, M.
         branches: Names of the turns after which every rollout is continued with new samples.
         num_branches: Continuations per rollout, M; also of per-rollout removals, which keep the
-            messages before the removed agent.
+            messages that the removal leaves as they were.
         rate: Whether the agents rate each other.
         skip_uniform_groups: Whether per-task removals are omitted for groups whose team rollouts
             all have the same reward.
@@ -86,16 +86,34 @@ def nobody_reads(topology: Topology) -> bool:
     return not any(reads_of(topology))
 
 
-def shared_turns(topology: Topology, removed: frozenset[str]) -> int:
-    """Return how many first messages of a rollout are unaffected by a removal.
+def kept_turns(topology: Topology, removed: frozenset[str]) -> tuple[int, ...]:
+    """Return the positions of the turns whose messages a removal leaves as they were.
 
-    All before the first turn of a removed agent. If the last speaker is removed, another agent
-    answers in its place with a different prompt, so its own last turn is not kept either.
+    They are those of the other agents whose prompt stays the same to the character, whatever is
+    said in the turns that are sampled anew: they read no removed agent and nothing that is sampled
+    anew. If the last speaker is removed, another agent answers in its place, whose prompt differs.
+
+    Note: Given the messages that are kept, which are distributed as they are without the agents,
+        the others are sampled as they are without them. So a replay that keeps messages has the
+        distribution of one from the first turn, and differs from its rollout only in what the
+        removal changes.
     """
     turns = topology.turns
-    kept = next(place for place, turn in enumerate(turns) if turn.speaker in removed)
-    answering = max(place for place, turn in enumerate(turns) if turn.speaker not in removed)
-    return min(kept, answering)
+    last = max(place for place, turn in enumerate(turns) if turn.speaker not in removed)
+    is_vote = topology.decision == "majority"
+    kept: list[int] = []
+    for place, turn in enumerate(turns):
+        read = [earlier for earlier in range(place) if turns[earlier].speaker in turn.reads]
+        is_instructed_anew = not is_vote and place == last != len(turns) - 1
+        if turn.speaker not in removed and not is_instructed_anew and set(read) <= set(kept):
+            kept.append(place)
+    return tuple(kept)
+
+
+def first_kept_turns(topology: Topology, removed: frozenset[str]) -> tuple[int, ...]:
+    """Return those of `kept_turns` before the first turn that is sampled anew."""
+    left, kept = turns_without(topology, removed), kept_turns(topology, removed)
+    return tuple(kept[: next((n for n, turn in enumerate(left) if turn not in kept), len(left))])
 
 
 def branching_turns(topology: Topology) -> tuple[str, ...]:
@@ -117,13 +135,13 @@ def per_task_removals(
     """Return the removals that are measured once per task, from the first turn."""
     if removals_are_recounts(topology):
         return []
-    return [removed for removed in removals if shared_turns(topology, removed) == 0]
+    return [removed for removed in removals if not kept_turns(topology, removed)]
 
 
 def per_rollout_removals(
     topology: Topology, removals: Sequence[frozenset[str]]
 ) -> list[frozenset[str]]:
-    """Return the removals that are measured per rollout, which keep its earlier messages."""
+    """Return the removals that are measured per rollout, which keep some of its messages."""
     if removals_are_recounts(topology):
         return []
-    return [removed for removed in removals if shared_turns(topology, removed) > 0]
+    return [removed for removed in removals if kept_turns(topology, removed)]

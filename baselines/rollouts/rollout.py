@@ -19,9 +19,10 @@ class RolloutRequest:
         task: The task.
         removed: Agents that do not exist in these episodes.
         prefix: Messages of the first turns.
-        leader: Index, among the episodes of the same call, of one whose first messages become
-            the prefix; None: the episodes do not follow another one.
-        num_shared: Number of messages taken from the leader, at least 1 if there is one.
+        leader: Index, among the episodes of the same call, of one of the whole team, from which
+            messages are taken; None: the episodes do not follow another one.
+        kept: Positions of the turns whose messages are taken from the leader, in the order of the
+            turns of the whole team; at least one if there is a leader.
         num_episodes: Number of episodes to play.
 
     Raises:
@@ -32,7 +33,7 @@ class RolloutRequest:
     removed: frozenset[str] = frozenset()
     prefix: tuple[str, ...] = ()
     leader: int | None = None
-    num_shared: int = 0
+    kept: tuple[int, ...] = ()
     num_episodes: int = 1
 
     def __post_init__(self) -> None:
@@ -54,8 +55,8 @@ class Rollout:
 
     Args:
         request: The request.
-        messages: All messages, the prefix included.
-        completions: The sampled completion of each message; None for those of the prefix.
+        messages: All messages, those that were given included.
+        completions: The sampled completion of each message; None for those that were given.
         verdict: The verdict of the verifier; "error" if a policy returned no completion, which
             ends the episode.
         ballot: The answers of the voters, if the majority decides; else None.
@@ -81,6 +82,12 @@ class Rollout:
         return tuple([completion for completion in self.completions if completion is not None])
 
     @property
+    def new_messages(self) -> tuple[Message, ...]:
+        """The messages that were sampled, in speaking order."""
+        pairs = zip(self.messages, self.completions, strict=True)
+        return tuple([message for message, completion in pairs if completion is not None])
+
+    @property
     def num_tokens(self) -> int:
         """Tokens sampled in this rollout."""
         return sum(len(completion.token_ids) for completion in self.sampled)
@@ -93,8 +100,8 @@ class Replays:
     Args:
         removed: Agents that did not take part; empty for continuations of the whole team.
         rollout: Index, in its group, of the rollout that they follow; None: the first turn.
-        num_shared: Number of first messages shared with that rollout.
-        messages: The further messages of each episode.
+        kept: Positions of the turns, of the whole team, whose messages are those of that rollout.
+        messages: The other messages of each episode.
         verdicts: The verdict on each.
         rewards: The team reward of each, -1 or +1; None if it was not measured.
         num_tokens: Tokens sampled in each.
@@ -103,7 +110,7 @@ class Replays:
 
     removed: frozenset[str]
     rollout: int | None
-    num_shared: int
+    kept: tuple[int, ...]
     messages: tuple[tuple[Message, ...], ...]
     verdicts: tuple[Verdict, ...]
     rewards: tuple[float | None, ...]
@@ -119,8 +126,8 @@ class Replays:
         return cls(
             request.removed,
             rollout,
-            request.num_shared,
-            tuple([own.messages[request.num_shared :] for own in rollouts]),
+            request.kept,
+            tuple([own.new_messages for own in rollouts]),
             tuple([own.verdict for own in rollouts]),
             tuple([own.reward for own in rollouts]),
             tuple([own.num_tokens for own in rollouts]),

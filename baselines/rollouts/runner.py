@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import compress
 from typing import TypeAlias
 
@@ -12,34 +11,14 @@ import numpy as np
 
 from baselines.policies.base import Completion, Policy, Prompt, Sampling
 from baselines.rollouts.costs import CostTracker
-from baselines.rollouts.plan import turn_names
+from baselines.rollouts.episode import Episode
+from baselines.rollouts.plan import turn_names, turns_without
 from baselines.rollouts.rollout import Rollout, RolloutRequest
 from ccpo_env.conversation import NO_OUTCOME, Conversation, Outcome
 from ccpo_env.env import TeamAnswerEnv
 from ccpo_env.prompts import chat_messages, plain_text
-from ccpo_env.types import Role, Task, Topology, Turn, Verdict, Verifier
+from ccpo_env.types import Role, Task, Topology, Verifier
 from ccpo_env.wrapper import SnapshotWrapper
-
-
-@dataclass(slots=True)
-class _Episode:
-    """An episode in progress."""
-
-    request: RolloutRequest
-    conversation: Conversation
-    completions: tuple[Completion, ...] = ()
-    failure: str | None = None
-
-    @property
-    def turn(self) -> Turn:
-        """The turn that is played next, while the episode runs."""
-        return self.conversation.opening.turns[len(self.conversation.messages)]
-
-    @property
-    def is_running(self) -> bool:
-        """Whether there are turns left."""
-        return self.failure is None and self.conversation.verdict is None
-
 
 _Starts: TypeAlias = dict[tuple[int, frozenset[str], tuple[str, ...]], Conversation]
 """Initial conversations, by the identity of the task, the removed agents and the prefix."""
@@ -130,68 +109,90 @@ class RolloutRunner:
         """
         costs = costs if costs is not None else CostTracker()
         starts: _Starts = {}
-        episodes: list[_Episode | None] = []
+        episodes: list[Episode | None] = []
         following: list[tuple[int, RolloutRequest]] = []  # with their indices in episodes
         for request in requests:
             if request.leader is None:
-                conversation = self._start(request, request.prefix, starts)
-                episodes += [_Episode(request, conversation) for _ in range(request.num_episodes)]
+                episodes += [
+                    self._start(request, request.prefix, starts)
+                    for _ in range(request.num_episodes)
+                ]
             else:
                 following += [(len(episodes) + k, request) for k in range(request.num_episodes)]
                 episodes += [None] * request.num_episodes
         while True:
             following = self._start_followers(following, episodes, starts)
-            turns: dict[tuple[int, Role], list[_Episode]] = {}
+            turns: dict[tuple[int, Role], list[Episode]] = {}
             for episode in episodes:
-                if episode is not None and episode.is_running:
+                if episode is None:
+                    continue
+                episode.take_given()
+                if episode.is_running:
                     place = self._env.possible_agents.index(episode.turn.speaker)
                     turns.setdefault((place, episode.turn.role), []).append(episode)
             if not turns:
                 break
             place, role = min(turns, key=lambda own: (own[0], self.topology.roles.index(own[1])))
             self._play_turn(role, turns[place, role], rng, costs)
-        return [_rollout(episode) for episode in episodes if episode is not None]
+        return [episode.rollout() for episode in episodes if episode is not None]
 
     def _start(
-        self, request: RolloutRequest, prefix: tuple[str, ...], starts: _Starts
-    ) -> Conversation:
-        """Return the initial conversation, shared by episodes with equal starts."""
+        self,
+        request: RolloutRequest,
+        given: tuple[str | None, ...],
+        starts: _Starts,
+        failure: str | None = None,
+    ) -> Episode:
+        """Return an episode at its start; the conversation is shared by those with equal starts.
+
+        Args:
+            request: The request.
+            given: The messages that are not sampled, by turn; None: it is.
+            starts: The conversations so far.
+            failure: Why a message of the leader is missing.
+        """
+        # A conversation starts before its last turn, which `take_given` takes where all are given.
+        num_turns = len(turns_without(self.topology, request.removed))
+        prefix = _up_to_none(given)
+        prefix = prefix[:-1] if len(prefix) == num_turns else prefix
         key = (id(request.task), request.removed, prefix)
         conversation = starts.get(key)
         if conversation is None:
             conversation = starts[key] = self._env.conversation(
                 request.task, removed=request.removed, prefix=prefix
             )
-        return conversation
+        is_all = len(prefix) == len(given)
+        completions = (None,) * len(prefix)
+        return Episode(request, conversation, completions, () if is_all else given, failure)
 
     def _start_followers(
         self,
         following: Sequence[tuple[int, RolloutRequest]],
-        episodes: list[_Episode | None],
+        episodes: list[Episode | None],
         starts: _Starts,
     ) -> list[tuple[int, RolloutRequest]]:
-        """Start the episodes whose leader has completed the shared turns; return the others."""
+        """Start the episodes whose leader has spoken in all turns kept; return the others."""
         waiting = []
         for place, request in following:
             assert request.leader is not None, "only followers are started later"
             leader = episodes[request.leader]
             assert leader is not None, "a leader must not follow another episode"
             messages = leader.conversation.messages
-            is_short = len(messages) < request.num_shared
+            is_short = len(messages) <= max(request.kept)
             if is_short and leader.failure is None:
                 waiting.append((place, request))
                 continue
-            prefix = tuple([message.text for message in messages[: request.num_shared]])
+            said = {turn: messages[turn].text for turn in request.kept if turn < len(messages)}
+            turns = turns_without(self.topology, request.removed)[: max(request.kept) + 1]
+            given = tuple([said.get(turn) for turn in turns])
             failure = leader.failure if is_short else None
-            episodes[place] = _Episode(
-                request, self._start(request, prefix, starts), failure=failure
-            )
+            episodes[place] = self._start(request, given, starts, failure)
         return waiting
 
     def _play_turn(
         self,
         role: Role,
-        episodes: Sequence[_Episode],
+        episodes: Sequence[Episode],
         rng: np.random.Generator,
         costs: CostTracker,
     ) -> None:
@@ -217,6 +218,16 @@ class RolloutRunner:
         costs.environment_s += time.perf_counter() - verified + started - entered
 
 
+def _up_to_none(texts: Iterable[str | None]) -> tuple[str, ...]:
+    """Return the texts before the first None."""
+    first = []
+    for text in texts:
+        if text is None:
+            break
+        first.append(text)
+    return tuple(first)
+
+
 def next_prompt(conversation: Conversation, *, left_out: Collection[int] = ()) -> Prompt:
     """Return the prompt of the agent whose turn it is.
 
@@ -229,7 +240,7 @@ def next_prompt(conversation: Conversation, *, left_out: Collection[int] = ()) -
 
 
 def _advance(
-    episodes: Sequence[_Episode],
+    episodes: Sequence[Episode],
     completions: Sequence[Completion],
     outcomes: Sequence[Outcome],
 ) -> None:
@@ -249,7 +260,7 @@ def _advance(
 
 
 def _count(
-    episodes: Sequence[_Episode], completions: Sequence[Completion], costs: CostTracker
+    episodes: Sequence[Episode], completions: Sequence[Completion], costs: CostTracker
 ) -> None:
     """Add the cost of a turn, by purpose."""
     purposes = [episode.request.purpose for episode in episodes]
@@ -265,18 +276,3 @@ def _count(
                 [episode.conversation.verdict is not None for episode in compress(episodes, is_own)]
             ),
         )
-
-
-def _rollout(episode: _Episode) -> Rollout:
-    conversation = episode.conversation
-    verdict = conversation.verdict
-    if episode.failure is not None:
-        verdict = Verdict(
-            "error", detail=f"a turn was left without a completion: {episode.failure}"
-        )
-    assert verdict is not None
-    num_given = len(conversation.messages) - len(episode.completions)
-    completions = (*[None] * num_given, *episode.completions)
-    return Rollout(
-        episode.request, conversation.messages, completions, verdict, conversation.ballot
-    )

@@ -9,16 +9,12 @@ from typing import Any
 
 from baselines.common.checks import flag_of
 from baselines.common.command_line import Given, parse
-from baselines.common.errors import exit_on_bad_input
+from baselines.common.errors import exit_on_bad_input, print_message
 from baselines.common.files import CONFIG_FILE, read_json
-from baselines.train.config import (
-    FIRST_FLAGS,
-    SETTINGS,
-    TrainConfig,
-    expect_known_settings,
-    with_settings,
-)
-from baselines.train.presets import preset, read_settings
+from baselines.train.config import FIRST_FLAGS, TrainConfig
+from baselines.train.config_file import read_settings, with_settings
+from baselines.train.presets import preset
+from baselines.train.resumed_config import expect_known_settings
 from baselines.train.unread import expect_read, what_reads
 
 
@@ -46,7 +42,7 @@ def settle(given: Given) -> TrainConfig:
         ValueError: If a file or a preset cannot be read, or a setting has no effect.
     """
     chosen = preset(given["preset"]) if given.get("preset") else {}
-    written = read_settings(given["config"], SETTINGS) if given.get("config") else {}
+    written = read_settings(given["config"]) if given.get("config") else {}
     start = with_settings(TrainConfig(), {**chosen, **written})
     out_dir = given.get("out_dir", start.out_dir)
     saved = None if out_dir is None else out_dir / CONFIG_FILE
@@ -60,7 +56,7 @@ def settle(given: Given) -> TrainConfig:
     config = replace(start, **{**given, "resume": resume})
     config.check()
     for name, needed in expect_read(config, given).items():
-        print(f"warning: {flag_of(name)} has no effect in this run; pass {needed}", file=sys.stderr)
+        print_message("warning", f"{flag_of(name)} has no effect in this run; pass {needed}")
     _expect_layer_read(TrainConfig(), chosen, config)
     _expect_layer_read(with_settings(TrainConfig(), chosen), written, config)
     unset = {name for name in {**chosen, **written} if what_reads(config, name) is not None}

@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
-from pathlib import Path
-from types import UnionType
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
-from baselines.common.checks import (
-    flag_of,
-    require_at_least,
-    require_known,
-    require_positive,
-)
+from baselines.common.checks import require_at_least, require_known, require_positive
 from baselines.credit import ALLOCATORS, read_allocator_args
 from baselines.optimizers import OPTIMIZERS
 from baselines.policies.base import Sampling
@@ -41,11 +32,6 @@ PRETRAINED_LEARNING_RATE = 1e-6
 """From the reference scripts of arXiv:2603.21563, for models of 1.5 to 8 billion parameters."""
 
 ADAM_BETA1 = 0.9
-NOT_COMPARED = (
-    *("push_to_hub", "out_dir", "resume", "steps", "tracker"),
-    *("keep_checkpoints", "completions_every", "record_every", "record_rollouts"),
-)
-"""Fields that a resumed run may change: they do not affect completed steps."""
 
 AT_LEAST_ONE = (
     *("num_thinkers", "num_voters", "num_debaters", "num_rounds", "lora_rank"),
@@ -145,6 +131,8 @@ class TrainConfig(
                 f"train_on must be 'team' with an advantage per token, got 'all' with "
                 f"{self.optimizer} and {self.optimizer_args}; leave out gamma and reward_kl"
             )
+        if "clip_low" not in OPTIMIZERS[self.optimizer].tunable:
+            self._check_without_ratio()
         if self.retrospect:
             self._check_retrospect()
         require_at_least("probe_tasks", self.probe_tasks, 2, why="a standard error needs two")
@@ -154,18 +142,23 @@ class TrainConfig(
                 f"--retrospect-damping 0.1"
             )
 
+    def _check_without_ratio(self) -> None:
+        """Check that a loss without importance ratio is used on-policy only."""
+        for name, most in (("num_epochs", 1), ("num_minibatches", 1), ("retrospect", 0)):
+            value = getattr(self, name)
+            if value > most:
+                raise ValueError(
+                    f"{name} must be {most} with {self.optimizer}, whose loss has no importance "
+                    f"ratio for a second update after sampling, got {value}; leave it out, or pass "
+                    f"--optimizer reinforce_pp"
+                )
+
     def _check_retrospect(self) -> None:
         require_at_least("retrospect", self.retrospect, 2, why="it needs a standard deviation")
         if self.retrospect >= self.steps:
             raise ValueError(
                 f"retrospect must be < steps, {self.steps}, because its first pass is in the step "
                 f"after so many, got {self.retrospect}; pass --steps {self.retrospect + 1} or more"
-            )
-        if "clip_low" not in OPTIMIZERS[self.optimizer].tunable:
-            raise ValueError(
-                f"retrospect must be 0 with {self.optimizer}, whose loss has no importance ratio "
-                f"for a second pass over a batch, got {self.retrospect}; leave it out, or pass "
-                f"--optimizer reinforce_pp"
             )
 
     def check_processes(self, world_size: int) -> None:
@@ -236,99 +229,3 @@ FIRST_FLAGS = (
     *("learning_rate", "seed", "out_dir", "resume", "preset", "config", "weights", "tracker"),
 )
 """Flags in ``ccpo train --help``; ``--help-all`` shows all."""
-SETTINGS = frozenset(field.name for field in fields(TrainConfig)) - {"config", "preset", "resume"}
-"""Settings allowed in a config file."""
-
-
-def with_settings(config: TrainConfig, settings: Mapping[str, Any]) -> TrainConfig:
-    """Return a config updated from the settings in a file, where hyperparameters may be numbers.
-
-    Raises:
-        ValueError: If a value has the wrong type.
-    """
-    values = dict(settings)
-    for name in ("allocator_args", "optimizer_args"):
-        if isinstance(values.get(name), dict):
-            values[name] = {str(key): str(value) for key, value in values[name].items()}
-    if isinstance(values.get("out_dir"), str):
-        values["out_dir"] = Path(values["out_dir"])
-    types = get_type_hints(TrainConfig, include_extras=False)
-    for name, value in values.items():
-        values[name] = _checked(name, value, types[name])
-    return replace(config, **values)
-
-
-def _checked(name: str, value: Any, kind: Any) -> Any:
-    """Return a value from a file in the type of its field; raise ValueError otherwise."""
-    allowed = get_args(kind) if get_origin(kind) is UnionType else (kind,)
-    origins = {get_origin(one) or one for one in allowed}
-    if get_origin(kind) is Literal:
-        is_right = value in get_args(kind)
-    elif tuple in origins and isinstance(value, list | tuple):
-        return tuple(_checked(name, entry, get_args(kind)[0]) for entry in value)
-    elif dict in origins and isinstance(value, dict):
-        entries = {str(key): entry for key, entry in value.items()}
-        return {
-            key: _checked(f"{name} of {key}", entries[key], get_args(kind)[1]) for key in entries
-        }
-    elif float in origins and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    else:
-        is_right = type(value) in origins or isinstance(value, Path)
-    if not is_right:
-        wanted = getattr(kind, "__name__", str(kind))
-        raise ValueError(
-            f"{name} must be of type {wanted}, got {value!r}; write it as its flag takes it"
-        )
-    return value
-
-
-def expect_known_settings(saved: Mapping[str, Any], where: Path) -> None:
-    """Raise ValueError if a run was saved with a setting unknown to this version.
-
-    Args:
-        saved: Config of the run, from `TrainConfig.to_json`.
-        where: Folder of the run, for the message.
-    """
-    unknown = sorted(set(saved) - SETTINGS)
-    if unknown:
-        raise ValueError(
-            f"the config of a run must be that of this version, got the unknown setting "
-            f"{unknown[0]!r} in {where}; start a new run with another --out-dir"
-        )
-
-
-def check_same_config(config: Mapping[str, Any], saved: Mapping[str, Any], where: Path) -> None:
-    """Raise ValueError unless a config can resume from a checkpoint with the saved config.
-
-    Args:
-        config: Requested config, from `TrainConfig.to_json`.
-        saved: Config of the checkpoint.
-        where: The checkpoint, for the message.
-
-    Note: A setting missing in the checkpoint was added later; its value in the checkpoint is taken
-        as the current default, because defaults of new settings keep the previous behaviour.
-    """
-    expect_known_settings({name: saved[name] for name in saved if name != "steps_done"}, where)
-    before = {**TrainConfig().to_json(), **saved}
-    for name, value in json.loads(json.dumps(config)).items():
-        if name not in NOT_COMPARED and before[name] != value:
-            raise ValueError(
-                f"{name} must be that of the checkpoint, {before[name]!r}, got {value!r} in "
-                f"{where}; {_how_to_set(name, before[name])}, or pass another --out-dir"
-            )
-    if config["steps"] < saved["steps_done"]:
-        raise ValueError(
-            f"steps must be >= the {saved['steps_done']} steps already completed, got "
-            f"{config['steps']} in {where}; raise --steps"
-        )
-
-
-def _how_to_set(name: str, value: object) -> str:
-    """Return the instruction to set a field to a value on the command line."""
-    flag = flag_of(name)
-    if value in (None, {}):
-        return f"leave out {flag}"
-    if isinstance(value, dict):
-        value = " ".join(f"{key} {entry}" for key, entry in value.items())
-    return f"pass {flag} {value}"

@@ -10,27 +10,21 @@ import numpy as np
 
 from baselines.common.types import FloatArray
 from baselines.credit import ALLOCATORS, GroupOutcomes, read_allocator_args, shared_credit
-from baselines.credit.removals import each_but_the_last
+from baselines.credit.outcomes import Measurement
 from baselines.optimizers import PolicyOptimizer
 from baselines.policies.base import Policy
-from baselines.rollouts.categories import find_categorize, with_categories
+from baselines.rollouts.categories import find_categorize
 from baselines.rollouts.costs import CostTracker
 from baselines.rollouts.groups import Group, play_groups
-from baselines.rollouts.own_answers import with_own_rewards
-from baselines.rollouts.plan import (
-    Plan,
-    branching_turns,
-    per_task_removals,
-    reads_of,
-    removals_are_recounts,
-)
-from baselines.rollouts.ratings import with_ratings
+from baselines.rollouts.plan import reads_of
 from baselines.rollouts.removed_cache import RemovedCache
 from baselines.rollouts.runner import RolloutRunner
 from baselines.train.config import TrainConfig
 from baselines.train.credit_trial import try_credit
 from baselines.train.critic.critic import Critic
-from baselines.train.influence import expect_scorers, with_influence
+from baselines.train.influence import expect_scorers
+from baselines.train.measurements import with_measurements
+from baselines.train.planner import Planner, speakers_in
 from ccpo_env.types import Role, Task
 
 DIFFER_AT_EQUAL_REWARD = {"branch_rewards", "ratings", "own_rewards", "influence"}
@@ -81,20 +75,27 @@ class CreditStage:
             read_by = runner.policies if readers is None else readers
             turns = runner.role_of
             self.critic = Critic([read_by[role] for role in turns.values()], tuple(turns))
-        self._scores_influence = config.measure_influence or "influence" in self._allocator.needs
+        influence: set[Measurement] = {"influence"} if config.measure_influence else set()
+        self._measured = self._allocator.needs | influence
         self._cache: RemovedCache | None = None
         if config.removed_cache_decay:
             self._cache = RemovedCache(config.removed_cache_decay, self._roles_without)
+        self.planner = Planner(
+            config,
+            runner,
+            hyperparameters=self._hyperparameters,
+            skips_uniform=optimizer.centres_on_group and self._state is None,
+        )
         arguments = self._arguments(runner.topology.roles)
         if self.critic:
             arguments["weights"] = None  # its credit once it has its full weight
         try_credit(
             config.allocator,
             topology=runner.topology,
-            plan=self.plan(runner.topology.roles, np.random.default_rng(0)),
+            plan=self.planner.plan(runner.topology.roles, np.random.default_rng(0)),
             arguments=arguments,
         )
-        if self._scores_influence:
+        if "influence" in self._measured:
             expect_scorers(runner)
 
     @property
@@ -111,56 +112,18 @@ class CreditStage:
         costs: CostTracker,
     ) -> list[Group]:
         """Play one group per task, with the rollouts that credit of the active roles needs."""
-        plan = self.plan(active, rng)
+        plan = self.planner.plan(active, rng)
         groups = play_groups(self._runner, tasks, plan, rng=rng, costs=costs, cache=self._cache)
-        runner = self._runner
-        if plan.rate:
-            groups = with_ratings(groups, runner, rng=rng, costs=costs)
-        if "own_rewards" in self._allocator.needs:
-            groups = with_own_rewards(groups, runner.topology, runner.verifier, costs=costs)
-        if self._scores_influence:
-            size = self._config.micro_batch_tokens
-            groups = with_influence(groups, runner, micro_batch_tokens=size, costs=costs)
-        groups = self.critic.read(groups, costs) if self.critic else groups
-        if self._categorize is None:
-            return groups
-        return with_categories(groups, runner.verifier, self._categorize, costs=costs)
-
-    def plan(self, active: Collection[Role], rng: np.random.Generator) -> Plan:
-        """Return the plan of each task in a step that trains the active roles.
-
-        Args:
-            active: The roles.
-            rng: Draws the orders of joining the team, if they are sampled.
-        """
-        config, needs, runner = self._config, self._allocator.needs, self._runner
-        topology = runner.topology
-        are_recounts = removals_are_recounts(topology)
-        wanted, orders = (
-            self._allocator.plan_removals(runner.agents, rng, are_recounts=are_recounts)
-            if "removed_rewards" in needs
-            else ((), None)
+        groups = with_measurements(
+            groups,
+            self._runner,
+            self._measured,
+            categorize=self._categorize,
+            micro_batch_tokens=self._config.micro_batch_tokens,
+            rng=rng,
+            costs=costs,
         )
-        if self._allocator.own_removals_only:
-            # Rollouts that only affect the credit of roles not trained in this step are omitted.
-            credited = self._speaking_as(active)
-            wanted = tuple(removed for removed in wanted if removed & credited)
-        extra = each_but_the_last(runner.agents) if config.measure_removed else ()
-        return Plan(
-            group_size=config.group_size,
-            removals=tuple(dict.fromkeys([*wanted, *extra])),
-            orders=orders,
-            num_removed=config.removed_samples,
-            branches=self._branching_turns if "branch_rewards" in needs else (),
-            num_branches=config.branch_samples,
-            rate="ratings" in needs,
-            skip_uniform_groups=(
-                self._is_cancelled_in_uniform_groups
-                and not config.measure_removed
-                and config.train_on == "team"
-            ),
-            keep_completions=config.train_on == "all",
-        )
+        return self.critic.read(groups, costs) if self.critic else groups
 
     def is_usable(self, group: Group) -> bool:
         """Return whether enough rollouts of a group were measured to allocate credit."""
@@ -203,7 +166,7 @@ class CreditStage:
         None if the allocator needs more than the group holds, or other groups.
         """
         needs = self._allocator.needs
-        wanted = self._fixed_removals if "removed_rewards" in needs else ()
+        wanted = self.planner.fixed_removals if "removed_rewards" in needs else ()
         is_known = wanted is not None and set(wanted) <= set(outcomes.removed_rewards or {})
         if self._state is not None or needs - {"removed_rewards"} or not is_known:
             return None
@@ -262,49 +225,13 @@ class CreditStage:
         inputs: dict[str, Any] = {
             "state": self._state,
             "reads": reads_of(self._runner.topology),
-            "agents": self._speaking_as(active),
+            "agents": speakers_in(self._runner, active),
             "weights": None if self.critic is None else self.critic.weights,
         }
         taken = {name: value for name, value in inputs.items() if name in self._allocator.inputs}
         return {**self._hyperparameters, **taken}
 
-    @property
-    def _fixed_removals(self) -> tuple[frozenset[str], ...] | None:
-        """The removals that the allocator reads; None if they are sampled in each step."""
-        removals, orders = self._allocator.plan_removals(
-            self._runner.agents,
-            np.random.default_rng(0),
-            are_recounts=removals_are_recounts(self._runner.topology),
-        )
-        return removals if orders is None else None
-
-    @property
-    def _branching_turns(self) -> tuple[str, ...]:
-        """Names of the turns that are continued, if the allocator needs continuations."""
-        turns = branching_turns(self._runner.topology)
-        return turns[-1:] if self._hyperparameters.get("after") == "last" else turns
-
-    def _speaking_as(self, roles: Collection[Role]) -> frozenset[str]:
-        """Return the agents that speak in one of these roles."""
-        return frozenset(a for a in self._runner.agents if {*self._runner.roles_of(a)} & {*roles})
-
     def _roles_without(self, removed: frozenset[str]) -> list[Role]:
         """Return the roles of the agents that are left."""
         left = [agent for agent in self._runner.agents if agent not in removed]
         return sorted({role for agent in left for role in self._runner.roles_of(agent)})
-
-    @property
-    def _is_cancelled_in_uniform_groups(self) -> bool:
-        """Whether a removal cannot change the advantages of a group with uniform team rewards.
-
-        True if credit depends on a rollout only through its reward, plus a constant per task, if
-        the advantage subtracts the mean over the task, and if no state is updated from the group.
-        """
-        removals = self._fixed_removals or ()
-        is_task_level = len(per_task_removals(self._runner.topology, removals)) == len(removals) > 0
-        return (
-            self._optimizer.centres_on_group
-            and self._allocator.needs == {"removed_rewards"}
-            and self._state is None
-            and is_task_level
-        )

@@ -11,10 +11,10 @@ from baselines.credit import ALLOCATORS, GroupOutcomes
 from baselines.rollouts.own_answers import answers_in_every_turn
 from baselines.rollouts.plan import (
     Plan,
+    kept_turns,
     nobody_reads,
     removals_are_recounts,
     repeated_turn_names,
-    shared_turns,
     turn_names,
 )
 from ccpo_env.types import Topology
@@ -91,7 +91,7 @@ def _outcomes(topology: Topology, plan: Plan, size: int, rng: np.random.Generato
         return drawn
 
     def without(removed: frozenset[str]) -> list[Any]:
-        is_per_rollout = recounted or shared_turns(topology, removed) > 0
+        is_per_rollout = recounted or bool(kept_turns(topology, removed))
         return rewards(size, 1) if is_per_rollout else rewards(1)
 
     return GroupOutcomes(

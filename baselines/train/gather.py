@@ -1,4 +1,4 @@
-"""The groups of a step, gathered from all processes."""
+"""The groups of a step: played by each process in rounds, and gathered from all of them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from baselines.common.processes import ProcessGroup
+from baselines.common.processes import ProcessGroup, own_share
 from baselines.common.types import FloatArray
 from baselines.rollouts.groups import Group
 from baselines.train.samples import training_samples
 from baselines.train.update.batching import TrainingSample
-from ccpo_env.types import Role
+from ccpo_env.types import Role, Task
 
 T = TypeVar("T")
 
@@ -50,6 +50,33 @@ class GatheredGroups:
         groups, own_advantages = self.here(self.usable), self.here(advantages)
         turns = {role: [t for t, own in enumerate(roles) if own == role] for role in active}
         return {role: training_samples(groups, own_advantages, turns[role]) for role in active}
+
+
+def play_rounds(
+    tasks: Sequence[Task],
+    play: Callable[[Sequence[Task]], list[Group]],
+    processes: ProcessGroup,
+    *,
+    is_usable: Callable[[Group], bool],
+    size: int,
+) -> list[Group]:
+    """Return the groups of this process, played in rounds until all have enough usable ones.
+
+    Args:
+        tasks: Tasks of all rounds, the same in all processes.
+        play: Plays one group per task.
+        processes: All processes; each plays its share of a round.
+        is_usable: Returns whether enough of a group was measured.
+        size: Number of tasks per round, and of usable groups that are enough.
+    """
+    here: list[Group] = []
+    for start in range(0, len(tasks), size):
+        here += play(own_share(tasks[start : start + size], processes))
+        if start + size < len(tasks):
+            num_usable = sum(map(is_usable, here))
+            if sum(processes.all_gather([num_usable])) >= size:
+                break
+    return here
 
 
 def gather_groups(

@@ -45,7 +45,15 @@ class HeldOutTasks:
         """The evaluation before the first step, as JSON values; None before it."""
 
     def evaluate(self, *, draw: int = 0) -> Evaluation:
-        """Evaluate the policies with common random numbers; see `Trainer.evaluate`."""
+        """Evaluate the policies on the held-out tasks, with the same random numbers every time.
+
+        Common random numbers leave between two evaluations only what the policies have learned,
+        because a completion depends neither on the rest of its batch nor on other turns' lengths.
+
+        Args:
+            draw: Index of the random numbers; another one gives an independent evaluation, as an
+                accuracy needs by which the end of training was chosen.
+        """
         tasks = own_share(self._tasks, self._processes)
         plan = EvaluationPlan(
             benchmarks={benchmark_name(self._config.tasks): tasks},

@@ -1,4 +1,4 @@
-"""Presets from the scripts of the paper, for a small model and for groups of one; config files.
+"""Presets from the scripts of the paper, for a small model and for groups of one.
 
 The reference of the presets paper/… trains on 192 prompts of MATH per step with 16 rollouts each,
 in 8 updates, alternating roles every 10 steps. Its scripts for the second allocator differ only in
@@ -10,10 +10,7 @@ Source: repository bhai114/ccpo at commit ea50d3a, the shell scripts of its two 
 
 from __future__ import annotations
 
-import json
-import tomllib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from ccpo_env.errors import unknown_name
@@ -137,58 +134,3 @@ def preset(name: str) -> Settings:
     if name not in PRESETS:
         raise unknown_name("preset", name, PRESETS)
     return PRESETS[name]
-
-
-def read_settings(path: Path, known: frozenset[str]) -> Settings:
-    """Return the settings in a TOML, YAML or JSON file.
-
-    Args:
-        path: File, whose extension gives the format; names are those of the flags, with - or _.
-        known: Names of all settings.
-
-    Raises:
-        ValueError: If the file cannot be parsed, is not a table of settings, or has an unknown
-            name.
-    """
-    settings = _parse(path)
-    if not isinstance(settings, dict):
-        raise ValueError(
-            f"config must be a table of settings, got {type(settings).__name__} in {path}; write "
-            f"lines such as: group_size = 8"
-        )
-    named = {str(name).replace("-", "_"): value for name, value in settings.items()}
-    for name in named:
-        if name not in known:
-            raise unknown_name("setting", name, known, of=str(path))
-    return named
-
-
-def _parse(path: Path) -> object:
-    try:
-        text = path.read_text(encoding="utf-8")
-        if path.suffix == ".toml":
-            return tomllib.loads(text)
-        if path.suffix == ".json":
-            return json.loads(text)
-        if path.suffix in (".yaml", ".yml"):
-            return _parse_yaml(text)
-    except OSError as error:
-        raise ValueError(
-            f"config must be a readable file, got {path} ({error.strerror}); check --config"
-        ) from None
-    except ValueError as error:
-        raise ValueError(f"config must be valid {path.suffix[1:]}, got {path}: {error}") from None
-    raise ValueError(f"config must end in .toml, .yaml or .json, got {path}; rename the file")
-
-
-def _parse_yaml(text: str) -> object:
-    try:
-        import yaml
-    except ImportError:
-        raise ImportError(
-            "a YAML config must be read with PyYAML, got no such package; run: pip install pyyaml"
-        ) from None
-    try:
-        return yaml.safe_load(text)  # type: ignore[no-untyped-call]  # PyYAML has no types
-    except yaml.YAMLError as error:
-        raise ValueError(str(error)) from None

@@ -129,7 +129,8 @@ class SampleMaker:
                 for removed, count in counts.items()
             }
             for episode in replayed:
-                turns = turns_without(self.topology, episode.removed)[episode.num_shared :]
+                left = turns_without(self.topology, episode.removed)
+                turns = [turn for turn in left if turn not in episode.kept]
                 for turn, completion in zip(turns, episode.completions, strict=True):
                     if roles[turn] in made:
                         weight = shares.get(episode.removed, team_weights[turn])
@@ -142,7 +143,7 @@ class SampleMaker:
         counts = np.full(len(self.topology.turns), size)
         for episode in episodes:
             if not episode.removed:
-                counts[episode.num_shared :] += 1
+                counts[len(episode.kept) :] += 1
         weights: FloatArray = size / counts
         return weights
 
@@ -161,13 +162,13 @@ class _Episode:
 
     Args:
         removed: Agents that did not take part.
-        num_shared: Number of first messages that were not sampled in it.
+        kept: Positions of the turns that were not sampled in it.
         completions: The others.
         gain: Its reward minus its baseline.
     """
 
     removed: frozenset[str]
-    num_shared: int
+    kept: tuple[int, ...]
     completions: tuple[Completion, ...]
     gain: float
 
@@ -188,7 +189,7 @@ def _episodes(group: Group) -> list[_Episode]:
         total = sum(known) + sum(rest)
         for index, reward in zip(measured, known, strict=True):
             gain = reward - (total - reward) / num_others
-            episodes.append(_Episode(own.removed, own.num_shared, own.completions[index], gain))
+            episodes.append(_Episode(own.removed, own.kept, own.completions[index], gain))
     return episodes
 
 

@@ -125,10 +125,11 @@ class MeasurementSettings:
     """Rollouts with an agent removed, continuations, and categories of messages."""
 
     removed_samples: int = 4
-    """Rollouts per task and removed agent, for credit that compares with the team without it."""
+    """Rollouts per task without an agent that all others depend on, for credit that compares with
+    the team without it."""
     branch_samples: int = 4
-    """Continuations per rollout, after an agent's turn or without a later agent, for credit that
-    needs them."""
+    """Continuations per rollout, after an agent's turn or without an agent, the messages that it
+    cannot have changed being kept, for credit that needs them."""
     removed_cache_decay: float = 0.0
     """Cache rollouts with an agent removed: factor in (0, 1] on their weight after each update of
     the other policies; they are resampled when the weight is too small. 0: no cache."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from baselines.common.metrics import MetricRow
-from baselines.common.processes import SINGLE_PROCESS, ProcessGroup, own_share
+from baselines.common.processes import SINGLE_PROCESS, ProcessGroup
 from baselines.common.types import FloatArray
 from baselines.credit import GroupOutcomes
 from baselines.evaluate.evaluation import Evaluation
@@ -16,25 +17,25 @@ from baselines.optimizers import OPTIMIZERS
 from baselines.policies.base import Policy, TrainablePolicy
 from baselines.policies.checkpoints import UsableCheckpoint, read_arrays, read_updaters
 from baselines.rollouts.costs import CostTracker
-from baselines.rollouts.groups import Group
 from baselines.rollouts.plan import has_readers
 from baselines.rollouts.runner import RolloutRunner
 from baselines.rollouts.team_env import team_env
-from baselines.train.config import TrainConfig, check_same_config
+from baselines.train.config import TrainConfig
 from baselines.train.credit_stage import CreditStage
 from baselines.train.engines.rollout_servers import RolloutServers
-from baselines.train.gather import gather_groups
+from baselines.train.gather import gather_groups, play_rounds
 from baselines.train.gc_tuning import infrequent_collections
 from baselines.train.held_out import HeldOutTasks, joint_accuracy
 from baselines.train.logging import step_metrics
 from baselines.train.logging.degeneracy_warning import DegeneracyWatch
-from baselines.train.logging.empty_steps import EmptySteps
 from baselines.train.logging.evaluation_record import recorded
+from baselines.train.logging.run_warnings import RunWarnings
 from baselines.train.logging.safe_tracker import SafeTracker
 from baselines.train.logging.step_records import StepRecords
 from baselines.train.logging.step_times import StepTimes
 from baselines.train.logging.trackers import Tracker
 from baselines.train.replay_samples import SampleMaker, advantage_scale
+from baselines.train.resumed_config import check_same_config
 from baselines.train.retrospect import RETROSPECT, retrospect_of
 from baselines.train.run_files import RunFiles
 from baselines.train.samples import count_tokens, shaped_credit
@@ -77,9 +78,7 @@ class Trainer:
         self.run_dir = run_dir
         self.steps_done = 0
         self._tokens: list[int] = []  # sampled in each of these steps, for all purposes
-        self.warnings: list[str] = []
         self.notices: tuple[str, ...] = ()
-        self._new_warnings: list[str] = []
         self._tasks = load_tasks(config.tasks, split="train")
         self._optimizer = OPTIMIZERS[config.optimizer].read_hyperparameters(config.optimizer_args)
         env = team_env(config, self._tasks[:1])
@@ -109,20 +108,16 @@ class Trainer:
         self._runner = RolloutRunner(env, speakers, sampling)
         self._turns = tuple(self._runner.role_of)  # their names
         self._roles = tuple(self._runner.role_of.values())  # of the turns
-        self._is_read = has_readers(self._runner.topology)
         self._max_tokens = [self._crew.max_tokens(role) for role in self._roles]
         self._held_out = HeldOutTasks(config, self._runner, self._streams, processes)
         self._credit = CreditStage(
             config, self._runner, self._optimizer, readers=self._crew.policies
         )
         self._retrospect = retrospect_of(config, self._tasks, self._runner, self._streams)
-        self._watch = DegeneracyWatch(
-            config.allocator,
-            config.optimizer,
-            self._optimizer.centres_on_group,
-            self.agents[:-1],
+        centres = self._optimizer.centres_on_group
+        self._warnings = RunWarnings(
+            DegeneracyWatch(config.allocator, config.optimizer, centres, self.agents[:-1])
         )
-        self._empty = EmptySteps()
         if checkpoint:
             self._resume(checkpoint)
         self._records = StepRecords(
@@ -166,12 +161,13 @@ class Trainer:
                 steady.log(row)
                 steady.log_completions(self._records.completions)
                 on_step(row)
-                for warning in self._new_warnings:
+                for warning in self._warnings.new:
                     on_warning(warning)
                 if self.steps_done % config.checkpoint_every == 0:
                     saved_at = self._save()
-            if self._empty.count > 1:
-                on_warning(f"{self._empty.count} of {self.steps_done} steps trained on nothing")
+            at_end = self._warnings.at_end(self.steps_done)
+            if at_end is not None:
+                on_warning(at_end)
         if saved_at < self.steps_done:
             self._save()
         if self.steps_done < config.steps:
@@ -191,15 +187,7 @@ class Trainer:
         return evaluation
 
     def evaluate(self, *, draw: int = 0) -> Evaluation:
-        """Evaluate the policies on the held-out tasks, with the same random numbers every time.
-
-        Common random numbers leave between two evaluations only what the policies have learned,
-        because a completion depends neither on the rest of its batch nor on other turns' lengths.
-
-        Args:
-            draw: Index of the random numbers; another one gives an independent evaluation, as an
-                accuracy needs by which the end of training was chosen.
-        """
+        """Evaluate the policies on the held-out tasks; see `HeldOutTasks.evaluate`."""
         return self._held_out.evaluate(draw=draw)
 
     def credit_of(self, outcomes: GroupOutcomes) -> FloatArray | None:
@@ -209,6 +197,11 @@ class Trainer:
     def saved_policies(self) -> dict[str, TrainablePolicy]:
         """Return the policies by the names of their folders in a checkpoint."""
         return self._crew.saved_policies()
+
+    @property
+    def warnings(self) -> list[str]:
+        """Warnings of the steps done."""
+        return self._warnings.all
 
     @property
     def initial(self) -> dict[str, Any] | None:
@@ -228,16 +221,20 @@ class Trainer:
     def _step(self, step: int) -> step_metrics.Metrics:
         evaluation = self._evaluate_before(step)
         active, agents, optimizer = self._schedule.active(step), self.agents, self._credit.optimizer
-        times, costs = StepTimes(), CostTracker()
+        topology, times, costs = self._runner.topology, StepTimes(), CostTracker()
 
         judged = self._retrospect.step(self._crew, costs) if self._retrospect else {}
         if judged and self._servers:
             self._servers.sync()
-        here = self._play(step, active, costs)
+        size, is_usable = self.config.tasks_per_step, self._credit.is_usable
+        num_tasks = size * (1 + self.config.resample_rounds)
+        tasks = self._streams.choose(self._tasks, num_tasks, Stream.TASKS, step)
+        rng = self._streams.own(Stream.ROLLOUTS, step)
+        play = partial(self._credit.play, active=active, rng=rng, costs=costs)
+        here = play_rounds(tasks, play, self._processes, is_usable=is_usable, size=size)
         times.end("play")
 
-        most = self.config.tasks_per_step
-        groups = gather_groups(here, self._processes, is_usable=self._credit.is_usable, most=most)
+        groups = gather_groups(here, self._processes, is_usable=is_usable, most=size)
         costs = CostTracker.total(self._processes.all_gather([costs]))
         outcomes = self._credit.outcomes(groups.usable)
         credit = self._credit.credit(outcomes, active)
@@ -249,7 +246,7 @@ class Trainer:
         on_tokens = self._crew.token_advantages(groups.usable, shaped, self._roles)
         if self.config.train_on == "all" and groups.usable:
             scale = advantage_scale(optimizer, shaped, advantages, counts)
-            makes = SampleMaker(self._runner.topology, scale, optimizer, self._max_tokens)
+            makes = SampleMaker(topology, scale, optimizer, self._max_tokens)
             samples = makes.samples(groups.here(groups.usable), groups.here(advantages), active)
         else:
             samples = groups.training_samples(on_tokens or advantages, active, self._roles)
@@ -262,38 +259,23 @@ class Trainer:
         times.end("update")
 
         self._records.add(*(step, groups.usable, outcomes, credit, advantages), num_tokens=counts)
-        empty = self._empty.warning(step, map(self._credit.why_unusable, groups.played))
+        why_unusable = map(self._credit.why_unusable, groups.played)
         row = {
             "step": step,
             **step_metrics.rollout_metrics(groups.played, len(groups.usable), agents),
-            "rollout/empty_steps": self._empty.count,
+            "rollout/empty_steps": self._warnings.add_groups(step, why_unusable),
             **step_metrics.credit_metrics(outcomes, credit, advantages, agents, optimizer, counts),
             **step_metrics.rating_metrics(outcomes, agents),
             **step_metrics.critic_metrics(self._credit.critic, self._turns, agents),
-            **step_metrics.influence_metrics(outcomes, agents, self._is_read),
+            **step_metrics.influence_metrics(outcomes, agents, has_readers(topology)),
             **updates,
             **judged,
             **step_metrics.cost_metrics(costs),
             **times.metrics(costs),
             **evaluation,
         }
-        self._new_warnings = [w for w in (empty, self._watch.warning(row)) if w is not None]
-        self.warnings += self._new_warnings
+        self._warnings.add_metrics(row)
         return row
-
-    def _play(self, step: int, active: Sequence[Role], costs: CostTracker) -> list[Group]:
-        """Play one group per task, and more to replace dropped groups; see `resample_rounds`."""
-        size, more = self.config.tasks_per_step, self.config.resample_rounds
-        tasks = self._streams.choose(self._tasks, size * (1 + more), Stream.TASKS, step)
-        rng, here = self._streams.own(Stream.ROLLOUTS, step), list[Group]()
-        for start in range(0, len(tasks), size):
-            own = own_share(tasks[start : start + size], self._processes)
-            here += self._credit.play(own, active, rng=rng, costs=costs)
-            if start + size < len(tasks):
-                num_usable = sum(map(self._credit.is_usable, here))
-                if sum(self._processes.all_gather([num_usable])) >= size:
-                    break
-        return here
 
     def _evaluate_before(self, step: int) -> dict[str, float | None]:
         if not self._held_out.is_due(step, self._tokens):
@@ -313,9 +295,7 @@ class Trainer:
         self.notices = checkpoint.notices
         self._tokens = self._files.prepare_resume(self.steps_done)
         self._held_out.initial = contents["state"]["initial"]
-        self.warnings = contents["state"]["warnings"]
-        self._watch.load_json(contents["state"]["watch"])
-        self._empty = EmptySteps(contents["state"]["empty_steps"])
+        self._warnings.load_json(contents["state"])
         self._credit.load_json(contents["state"]["credit"])
         if self._credit.critic:
             self._credit.critic.load_arrays(read_arrays(checkpoint.folder))
@@ -323,9 +303,7 @@ class Trainer:
     def _save(self) -> int:
         state = {
             "initial": self._held_out.initial,
-            "warnings": self.warnings,
-            "watch": self._watch.to_json(),
-            "empty_steps": self._empty.count,
+            **self._warnings.to_json(),
             "credit": self._credit.to_json(),
         }
         critic, records = self._credit.critic, self._records

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import sys
 from datetime import datetime
 from functools import partial
 from importlib.metadata import version
@@ -12,7 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
-from baselines.common.errors import BAD_INPUT, INTERRUPTED, exit_on_bad_input
+from baselines.common.errors import BAD_INPUT, INTERRUPTED, exit_on_bad_input, print_message
 from baselines.common.files import (
     COMMAND_FILE,
     CONFIG_FILE,
@@ -38,6 +37,7 @@ from baselines.train.logging.trackers import Tracker, open_tracker
 from baselines.train.model_card import HubError, push_to_hub, save_model
 from baselines.train.reproduce import command
 from baselines.train.trainer import Trainer
+from baselines.train.unread import unused_settings
 
 REPORTED_PACKAGES = ("ccpo-env", "torch", "transformers", "pettingzoo", "numpy")
 
@@ -59,7 +59,7 @@ def train(config: TrainConfig) -> int:
     try:
         return run(trainer, tracker, console)
     except (StorageError, HubError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print_message("error", str(error))
         return BAD_INPUT
 
 
@@ -112,16 +112,16 @@ def run(trainer: Trainer, tracker: Tracker, console: Console) -> int:
     """
     config, run_dir = trainer.config, trainer.run_dir
 
-    def say(text: str, style: str | None = None) -> None:
+    def say(text: str) -> None:
         # Paths may contain square brackets, which are markup, and must not be wrapped.
-        console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     say(f"run {run_dir}")
     if config.resume == "yes":
         start = f"after step {trainer.steps_done}" if trainer.steps_done else "from the beginning"
         say(f"resumed {start}")
     for notice in trainer.notices:
-        say(f"warning: {notice}", style="yellow")
+        warn(console, notice)
     progress = LiveProgress(
         console, num_steps=config.steps, num_done=trainer.steps_done, agents=trainer.agents
     )
@@ -178,6 +178,7 @@ def summary(trainer: Trainer, final: Evaluation | None) -> dict[str, Any]:
         "final": final.to_json() if final else None,
         "audit": {name: audit.to_json() for name, audit in _audits(trainer).items()},
         "warnings": trainer.warnings,
+        "unused_settings": unused_settings(trainer.config),
         "versions": {
             "python": platform.python_version(),
             **{name: version(name) for name in REPORTED_PACKAGES},

@@ -46,6 +46,11 @@ def expect_read(config: TrainConfig, names: Iterable[str]) -> dict[str, str]:
     return harmless
 
 
+def unused_settings(config: TrainConfig) -> list[str]:
+    """Return the names of the settings that have no effect in a run."""
+    return [name for name in config.to_json() if what_reads(config, name) is not None]
+
+
 def what_reads(config: TrainConfig, name: str) -> str | None:
     """Return what would give a setting an effect; None if it has one."""
     if name in NEEDED:

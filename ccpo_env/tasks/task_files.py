@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from ccpo_env.errors import TaskFileError
 from ccpo_env.tasks.splits import in_split
 from ccpo_env.types import Task
 from ccpo_env.verifiers.extract import extract_boxed
+from ccpo_env.verifiers.math.golds import unreadable_golds
 
 LOGGER = logging.getLogger(__name__)
 
@@ -26,6 +27,8 @@ TAG_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "subject": ("subject", "type"),
 }
 """Columns that may hold each tag; a row without any of them lacks the tag."""
+MAX_SHOWN = 10
+"""Tasks with an unreadable gold answer that a warning names."""
 WORKED_MARK = "#### "
 """Mark before the gold answer at the end of a worked solution, as in GSM8K."""
 
@@ -88,7 +91,24 @@ def tasks_from_rows(
             len(without_gold),
             ", ".join(map(str, without_gold[:20])),
         )
+    _report_unreadable(tasks.values(), path)
     return list(tasks.values())
+
+
+def _report_unreadable(tasks: Collection[Task], path: Path) -> None:
+    """Warn once about all gold answers with which no other answer can be compared."""
+    golds = set(unreadable_golds(task.answer for task in tasks))
+    if not golds:
+        return
+    found = [task for task in tasks if task.answer in golds]
+    LOGGER.warning(
+        "%s holds %d tasks whose gold answer is neither words nor parsed as mathematics: %s; the "
+        'verifier "math" does not measure answers that are written differently; correct or remove '
+        "these tasks",
+        path,
+        len(found),
+        ", ".join(f"{task.id} ({task.answer[:40]!r})" for task in found[:MAX_SHOWN]),
+    )
 
 
 def _as_task(row: object, number: int, path: Path) -> Task:

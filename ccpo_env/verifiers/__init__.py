@@ -2,8 +2,9 @@
 
 from ccpo_env.verifiers.exact import exact
 from ccpo_env.verifiers.extract import extract_boxed
-from ccpo_env.verifiers.math.verifier import MathVerifier, verify
+from ccpo_env.verifiers.math.verifier import MathVerifier
 from ccpo_env.verifiers.number import number
+from ccpo_env.verifiers.verify import verify
 from ccpo_env.verifiers.worker.many import verify_many
 
 __all__ = ["MathVerifier", "exact", "extract_boxed", "number", "verify", "verify_many"]

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from ccpo_env.types import Verdict
 from ccpo_env.verifiers.extract import extract_boxed, unboxed
-from ccpo_env.verifiers.math.normalize import same_text
+from ccpo_env.verifiers.math.normalize import MAX_KEPT_CHARS, same_text
+
+VERDICT_CACHE_SIZE = 16_384
+"""Cached verdicts: the answers of a group are often equal."""
 
 
 def exact(response: str, gold: str) -> Verdict:
@@ -23,7 +28,14 @@ def exact(response: str, gold: str) -> Verdict:
     answer = extracted(response, gold)
     if isinstance(answer, Verdict):
         return answer
+    return (_kept_verdict if len(answer) + len(gold) <= MAX_KEPT_CHARS else _verdict)(answer, gold)
+
+
+def _verdict(answer: str, gold: str) -> Verdict:
     return Verdict("correct" if same_text(answer, unboxed(gold)) else "wrong", answer)
+
+
+_kept_verdict = lru_cache(maxsize=VERDICT_CACHE_SIZE)(_verdict)
 
 
 def extracted(response: object, gold: object) -> str | Verdict:

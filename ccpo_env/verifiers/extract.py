@@ -6,6 +6,7 @@ import re
 
 # Escaped braces are tokens so that they cannot count as braces; so is a row break before one.
 _BOX = re.compile(r"\\boxed\s*+\{")
+_PLAIN_BOX = re.compile(r"\\boxed\s*+\{([^{}\\]*+)\}")
 _TOKEN = re.compile(r"\\boxed\s*+\{|\\\\(?!boxed)|\\[{}]|[{}]")
 _PLAIN_BRACE = -1
 # Allowed between boxes that form one list, as in "$\boxed{1}$, $\boxed{2}$".
@@ -55,6 +56,8 @@ def without_thinking(response: str) -> str | None:
 
 def _content(text: str, box: int) -> str | None:
     """Return the content of the last box, given its start, or None if it is not closed."""
+    if plain := _PLAIN_BOX.match(text, box):
+        return plain[1].strip()
     opened = _BOX.match(text, box)
     if opened is None:
         return None

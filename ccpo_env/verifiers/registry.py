@@ -10,6 +10,7 @@ from ccpo_env.types import Verifier
 from ccpo_env.verifiers.exact import exact
 from ccpo_env.verifiers.math.verifier import MathVerifier
 from ccpo_env.verifiers.number import number
+from ccpo_env.verifiers.worker.pool import POOL
 
 VERIFIERS: Mapping[str, Verifier] = {
     "exact": exact,
@@ -27,6 +28,12 @@ def resolve_verifier(verifier: str | Verifier) -> Verifier:
     if verifier not in VERIFIERS:
         raise unknown_name("verifier", verifier, VERIFIERS)
     return VERIFIERS[verifier]
+
+
+def start_early(verifier: Verifier) -> None:
+    """Start in the background what a verifier will need: a worker process of the math verifier."""
+    if isinstance(verifier, MathVerifier):
+        POOL.start_early()
 
 
 def answer_form(verifier: str | Verifier) -> str:

@@ -1,12 +1,11 @@
-r"""Make `tiny` or `tiny_teams`, the models that ship with the baselines: tokenizer and warm start.
+"""Make `tiny` or `tiny_teams`, the models that ship with the baselines: tokenizer and warm start.
 
 `python -m scripts.tiny.make --model tiny --out some/folder` writes a Hugging Face folder. The same
 seed gives the same bytes on the same machine and versions. docs/tiny.md describes the results.
 
-The tokenizer has one token per printable ASCII character and one per fixed piece of a prompt, so
-an instruction costs one position. The warm start is supervised, on the train split only: it
-teaches the format, single steps of arithmetic and the use of a thought, but leaves the thinker
-mediocre, so that training can improve the team.
+The warm start is supervised, on the train split only: it teaches the format, single steps of
+arithmetic and the use of a thought, but leaves the thinker mediocre, so that training can improve
+the team.
 """
 
 from __future__ import annotations
@@ -14,11 +13,8 @@ from __future__ import annotations
 import argparse
 import hashlib
 import math
-import re
-import string
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import partial
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,164 +24,19 @@ import torch
 from baselines.policies.base import Completion
 from baselines.policies.local.hf import HFPolicy
 from baselines.policies.registry import POLICIES
-from baselines.rollouts import ratings
-from ccpo_env import prompts
-from ccpo_env.tasks.arithmetic import QUESTION
-from ccpo_env.types import PromptTemplate
-from scripts.tiny import teams
-from scripts.tiny.chains import FILLER
-from scripts.tiny.demonstrations import (
-    HABITS,
-    LESSON,
-    TEMPLATES,
-    Demonstration,
-    draw_demonstration,
-)
-from scripts.tiny.teams import SPECIALIST_OF, draw_team_demonstration
+from scripts.tiny.demonstrations import Demonstration
+from scripts.tiny.recipes import RECIPES, TINY, Recipe, WarmStart
+from scripts.tiny.vocabulary import CONTEXT, build_tokenizer, vocabulary_of
 
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 TINY_FOLDER = POLICIES["tiny"]()
-UNKNOWN, PADDING, END = "<unk>", "<pad>", "<end>"
-NAMED = 4
-"""Number of agents per role whose message heading is one token."""
-CONTEXT = 2048
 MAX_NEW_TOKENS = 32
 WARM_UP_RATE = 0.05
 REPORT_EVERY = 100
 PART_SIZE = 32
 _DEMONSTRATION_STREAM = 1
-
-CHAIN_AGENTS = (*(f"thinker_{k}" for k in range(NAMED)), "solver_0")
-VOTERS_AND_DEBATERS = tuple(f"{role}_{n}" for role in ("voter", "debater") for n in range(NAMED))
-CHARACTERS = (*string.digits, *string.ascii_letters, *string.punctuation, " ", "\n")
-
-
-def fragments_of(
-    templates: Iterable[PromptTemplate], agents: Iterable[str], *, others: Iterable[str] = ()
-) -> tuple[str, ...]:
-    """Return the fixed texts that get one token each.
-
-    Args:
-        templates: The instructions that the model reads.
-        agents: Agents whose messages it reads.
-        others: Further fixed texts.
-    """
-    templates = tuple(templates)
-    texts = (
-        *(text for template in templates for text in template.roles.values()),
-        *(template.hand_over for template in templates if template.hand_over),
-        *(template.give_answer for template in templates),
-        f"\n\n{prompts.PROBLEM}",
-        *(prompts.MESSAGE_OF.format(agent=agent) for agent in agents),
-        prompts.YOUR_MESSAGE,
-        QUESTION,
-        FILLER,
-        r"\boxed{",
-        *others,
-    )
-    return tuple(dict.fromkeys(texts))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WarmStart:
-    """Settings of a model and of its warm start."""
-
-    seed: int = 0
-    """Seed of the weights and the demonstrations."""
-    num_steps: int = 2500
-    """Torch optimizer steps."""
-    batch_size: int = 64
-    """Demonstrations a step."""
-    learning_rate: float = 4e-3
-    """Peak learning rate of a schedule with warm-up and cosine decay to zero."""
-    hidden_size: int = 64
-    """Width of the network."""
-    num_layers: int = 2
-    """Depth: two layers cannot do two steps of arithmetic in one forward pass."""
-    lesson_rate: float = 0.75
-    """Share of steps with good demonstrations only, so that arithmetic and the use of a thought are
-    learned fast. The remaining steps make the agents mediocre."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
-    """What makes one of the shipped models different from the other.
-
-    Args:
-        fragments: Fixed texts with one token each.
-        lesson: Draws a good demonstration.
-        habits: Draws a demonstration of the remaining steps.
-        settings: Settings of the warm start.
-        resembles: For a model that starts from the weights of `tiny`, the fragment of `tiny` that
-            each of its new fragments resembles; its tokens are copied. Empty: random weights.
-        is_half: Whether the weights are stored in half precision. They are trained, and loaded, in
-            single precision.
-    """
-
-    fragments: tuple[str, ...]
-    lesson: Callable[[np.random.Generator], Demonstration]
-    habits: Callable[[np.random.Generator], Demonstration]
-    settings: WarmStart
-    resembles: Mapping[str, str] = field(default_factory=dict)
-    is_half: bool = False
-
-
-TINY = Recipe(
-    fragments=fragments_of(
-        TEMPLATES.values(),
-        (*CHAIN_AGENTS, *VOTERS_AND_DEBATERS),
-        others=(
-            ratings.JUDGE,
-            *(ratings.RATER.format(rater=agent) for agent in CHAIN_AGENTS),
-            *(ratings.OUTCOME.format(outcome=outcome) for outcome in ("correct", "wrong")),
-            *(ratings.CREDIT.format(agent=agent) for agent in CHAIN_AGENTS),
-            *(ratings.BLAME.format(agent=agent) for agent in CHAIN_AGENTS),
-            ratings.ONE_DIGIT,
-        ),
-    ),
-    lesson=partial(draw_demonstration, LESSON),
-    habits=partial(draw_demonstration, HABITS),
-    settings=WarmStart(),
-)
-TINY_TEAMS = Recipe(
-    fragments=fragments_of(teams.TEMPLATES, [f"{role}_0" for role in SPECIALIST_OF.values()]),
-    lesson=partial(draw_team_demonstration, teams.LESSON),
-    habits=partial(draw_team_demonstration, teams.HABITS),
-    settings=WarmStart(num_steps=600, learning_rate=2e-3, lesson_rate=0.4),
-    resembles=teams.resembles(),
-    is_half=True,
-)
-RECIPES: Mapping[str, Recipe] = {"tiny": TINY, "tiny_teams": TINY_TEAMS}
-"""Recipes by the name of the policy."""
-
-
-def vocabulary_of(fragments: Sequence[str]) -> list[str]:
-    """Return the tokens in the order of their ids: special ones, characters and fragments."""
-    return [UNKNOWN, PADDING, END, *CHARACTERS, *fragments]
-
-
-def build_tokenizer(fragments: Sequence[str] = TINY.fragments) -> PreTrainedTokenizerFast:
-    """Return the tokenizer: one token per fragment or character, and three special ones."""
-    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
-    vocabulary = vocabulary_of(fragments)
-    model = models.WordLevel({token: i for i, token in enumerate(vocabulary)}, unk_token=UNKNOWN)
-    tokenizer = Tokenizer(model)
-    longest_first = sorted(fragments, key=len, reverse=True)
-    pattern = "|".join([*(re.escape(fragment) for fragment in longest_first), r"[\s\S]"])
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(pattern), behavior="isolated")
-    tokenizer.decoder = decoders.Fuse()
-    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
-        tokenizer_object=tokenizer,
-        unk_token=UNKNOWN,
-        pad_token=PADDING,
-        eos_token=END,
-        model_max_length=CONTEXT,
-        clean_up_tokenization_spaces=False,
-    )
 
 
 def build_model(tokenizer: PreTrainedTokenizerFast, settings: WarmStart) -> LlamaForCausalLM:

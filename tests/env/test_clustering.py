@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ccpo_env import Verdict, vote_v0
-from ccpo_env.clustering import MAX_NUMBERS_COMPARED, plain_number, stated_answer
+from ccpo_env.clustering import MAX_NUMBERS_COMPARED, SAME_VALUE, plain_number, stated_answer
 from ccpo_env.types import Verifier
 from ccpo_env.verifiers import exact, number, verify
+from ccpo_env.verifiers.math.ordering import sort_values
 from ccpo_env.voting import ABSTAINED, cluster_answers, count_votes
+from tests.env.test_verifier_rules import RULES
+from tests.env.test_verifier_typed import RULES as TYPED_RULES
 
 GOLD = "1000"
+ALL_RULES = TYPED_RULES | RULES
 
 
 class Counted:
@@ -30,7 +35,7 @@ class Counted:
         return self._verifier(response, answer)
 
 
-def boxed(answers: Sequence[object]) -> list[str]:
+def boxed(answers: Iterable[object]) -> list[str]:
     return [f"\\boxed{{{answer}}}" for answer in answers]
 
 
@@ -270,3 +275,70 @@ def test_two_hundred_different_numbers_take_few_calls_in_every_form(form: str) -
     answers = [form.format(number) for number in range(1, 201)]
     assert count_votes(boxed(answers), GOLD, counted).clusters == tuple(range(200))
     assert counted.num_calls < 600
+
+
+VALUED_FORMS = (
+    *("{} cm", "{}\\%", "x+{}", "{}\\pi", "\\sqrt{{{}}}+1", "{}x^2-1", "3^{{{}}}", "e^{{{}}}"),
+    *("{}\\text{{ apples}}", "\\frac{{{}}}{{7}}\\text{{ kg}}", "1+{}i", "\\log {}", "2^{{{}}}y"),
+)
+
+
+@pytest.mark.parametrize("form", VALUED_FORMS)
+def test_many_different_values_take_few_calls_in_every_form(form: str) -> None:
+    counted = Counted(verify)
+    responses = boxed(form.format(number) for number in range(1001, 1051))
+    assert count_votes(responses, GOLD, counted).clusters == tuple(range(50))
+    # One each on the gold answer; the first 17 with one another, the rest with neighbours.
+    assert counted.num_calls <= 50 + 17 * 16 // 2 + 33 * 4
+
+
+@settings(max_examples=8)
+@given(
+    start=st.integers(0, 9),
+    answers=st.lists(
+        st.tuples(st.sampled_from((*VALUED_FORMS, "{}", "{}m", "{}/100", "x")), st.integers(1, 9)),
+        min_size=20,
+        max_size=30,
+    ),
+)
+def test_clusters_of_values_are_those_of_comparing_every_answer(
+    start: int, answers: list[tuple[str, int]]
+) -> None:
+    responses = boxed(
+        [
+            *(form.format(n) for form, n in answers[:start]),
+            *(f"{n}/7" for n in range(100, 120)),  # enough for comparisons with neighbours only
+            *(form.format(n) for form, n in answers[start:]),
+        ]
+    )
+    found = count_votes(responses, GOLD, verify).clusters
+    assert found == clusters_by_comparing_all(responses, verify)
+
+
+@pytest.mark.parametrize("rule", ALL_RULES)
+def test_equal_answers_have_a_value_in_common_or_one_has_none(rule: str) -> None:
+    answer, gold, _ = ALL_RULES[rule]
+    first, second = sort_values(answer), sort_values(gold)
+    is_shared = any(abs(a - b) <= SAME_VALUE * max(1, abs(a)) for a in first for b in second)
+    assert is_shared or not first or not second
+
+
+@pytest.mark.parametrize(
+    ("answer", "values"),
+    [
+        *[("5", [5]), ("5 cm", [5]), (r"\frac{1}{4}", [0.25]), ("1.5e3", [1500]), ("2^{3}", [8])],
+        *[(r"50\%", [50, 0.5]), (r"\sqrt{2}", [2**0.5]), (r"\ln 10", [math.log(10)])],
+        *[(r"\log 10", [math.log(10), 1]), ("ten", []), (r"\text{B}", []), ("(A) 42", [])],
+        *[("1,2", []), ("x=5", []), ("x", []), ("x^2+C", []), ("(1,2]", []), ("1:2", [])],
+        *[(r"5 \pm 1", []), (r"\int_0^1 x dx", []), ("7^{7^{7^7}}", []), ("0/0", []), ("", [])],
+        *[("1" * 5000, []), (r"\sqrt{1-x^2}", []), ("blue 5", []), (r"\vec{i}+2", [])],
+    ],
+)
+def test_values_by_which_answers_are_sorted(answer: str, values: list[float]) -> None:
+    assert [float(value) for value in sort_values(answer)] == pytest.approx(values, rel=1e-15)
+
+
+def test_value_of_a_symbol_depends_on_its_name_only() -> None:
+    (alone,), (among,) = sort_values("2x+1"), sort_values("1+2x+a-a")
+    assert abs(alone - among) < SAME_VALUE
+    assert sort_values("2y+1") != sort_values("2x+1")

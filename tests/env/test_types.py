@@ -23,7 +23,7 @@ PROMPTS = PromptTemplate({"solver": "You solve."}, "Hand over.", "Answer.")
 SOLVER = Turn("solver_0", "solver", ())
 
 
-@pytest.mark.parametrize("name", ["id", "question", "answer", "source"])
+@pytest.mark.parametrize("name", ["id", "question", "answer", "source", "tests"])
 @pytest.mark.parametrize("value", [2, None, b"2", ["2"]])
 def test_a_task_is_made_of_texts(name: str, value: object) -> None:
     message = f"{name} of a Task must be text, got {value!r}; pass a str"
@@ -41,6 +41,18 @@ def test_tags_are_a_tuple_of_tuples(tags: object) -> None:
 def test_a_tag_is_a_pair_of_texts(tag: object) -> None:
     with pytest.raises(TypeError, match="tags of a Task must be a tuple of pairs of texts, got"):
         Task(**{**TASK, "tags": (("subject", "algebra"), tag)})
+
+
+@pytest.mark.parametrize("name", ["choices", "context", "answers"])
+@pytest.mark.parametrize("value", ["A", ["A"], (1,), None])
+def test_options_passages_and_further_answers_are_tuples_of_texts(name: str, value: object) -> None:
+    with pytest.raises(TypeError, match=f"{name} of a Task must be a tuple of str, got"):
+        Task(**{**TASK, name: value})
+
+
+def test_tasks_with_the_same_options_are_the_same() -> None:
+    both = [Task(**{**TASK, "choices": ("x", "y"), "answers": ("two",)}) for _ in range(2)]
+    assert len({*both, Task(**TASK)}) == 2
 
 
 def test_a_task_of_texts_is_kept_as_it_is() -> None:

@@ -157,7 +157,7 @@ def test_no_pair_of_joined_kinds_raises(answer: str, gold: str) -> None:
         ("1:4", r"\text{blue}", False),
         ("1:4", "101_2", False),
         ("1:4", r"\foo", None),
-        (r"\foo", "1:4", None),
+        (r"\foo", "1:4", False),
         ("a:b", "2a:2b", True),
         ("a:b", "b:a", False),
         ("a:b", "a:b:c", False),
@@ -165,7 +165,7 @@ def test_no_pair_of_joined_kinds_raises(answer: str, gold: str) -> None:
         ("a:b", r"a:\foo", None),
         (r"\foo:b", "a:b", None),
         ("a:b", r"\foo:b", None),
-        (r"1:\foo", "1:4", None),
+        (r"1:\foo", "1:4", False),
         (r"a:c:\foo", "a:b:c", False),  # one part differs, whatever the other is
         ("5:30", r"5:30\text{ pm}", True),
         ("10:60", r"5:30\text{ pm}", False),
@@ -232,7 +232,7 @@ def test_a_modulus_below_or_above_a_bound_is_a_set(name: str, bound: str) -> Non
         ),
     ):
         is_empty = bound == "0" and modulus == f"|{name}| < 0"
-        assert decide(modulus, region) is (None if is_empty else True), modulus
+        assert decide(modulus, region) is not is_empty, modulus
         assert is_empty or decide(region, modulus) is True, modulus
         assert decide(turned, modulus) is True, turned
 
@@ -309,7 +309,7 @@ def test_a_label_may_stand_on_either_side() -> None:
         (r"\alpha+", "1", False),  # no function whose meaning math-verify may know
         (r"3 \cdot \times 2", "6", False),
         (r"\sin x/2", "1", None),
-        (r"\foo+", "1", None),
+        (r"\foo+", "1", False),
         (r"\alpha+", r"\foo", None),
         (r"\frac{0}{0}", "1", False),
         ("1", r"\frac{0}{0}", None),
@@ -372,7 +372,7 @@ MATRIX = r"\begin{%s}%s & 2 \\ 3 & 4 \end{%s}"
     ("cell", "gold_cell", "equal"),
     [
         (r"\foo", r"\foo", True),  # by its form
-        (r"\foo", "1", None),
+        (r"\foo", "1", False),
         ("", "1", False),
         ("1", "", False),
         ("", "", True),

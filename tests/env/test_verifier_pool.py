@@ -16,7 +16,9 @@ from pathlib import Path
 import pytest
 
 from ccpo_env.verifiers.worker import pool as pool_module
-from ccpo_env.verifiers.worker.pool import WORKER_COMMAND, WorkerPool
+from ccpo_env.verifiers.worker import process as process_module
+from ccpo_env.verifiers.worker.handle import WORKER_COMMAND
+from ccpo_env.verifiers.worker.pool import WorkerPool
 from ccpo_env.verifiers.worker.process import MAX_MEMORY_BYTES
 
 pytestmark = pytest.mark.interpreters  # what workers run is covered here
@@ -43,6 +45,9 @@ for line in sys.stdin:
     if word == "need_new" and num_calls:
         os._exit(3)
     num_calls += 1
+    if word == "fail":
+        send(request["id"], "died", "out of memory")
+        continue
     if word == "sleep":
         time.sleep(float(argument))
     if word == "babble":
@@ -54,10 +59,13 @@ for line in sys.stdin:
 """
 
 
+HANG = "(a+b+c+d+f+g+h)^{60}"
+"""An answer that takes minutes to compare."""
+
 # How long a comparison may take is tested elsewhere: here a busy machine must lose no verdict.
 PATIENT = """
 from ccpo_env.verifiers.math import verifier
-verifier.MAX_WORKER_S = verifier.MAX_UNFINISHED_S = verifier.MAX_UNFINISHED_CPU_S = 60.0
+verifier.MAX_WORKER_S = verifier.MAX_UNFINISHED_S = 60.0
 """
 
 
@@ -114,32 +122,144 @@ def test_pool_starts_workers_only_when_needed_and_keeps_them(pool: WorkerPool) -
 def test_pool_kills_a_worker_over_its_time_and_serves_the_next_call(pool: WorkerPool) -> None:
     pool.compare("a", "a", timeout_s=60)
     (pid,) = pool.pids
-    outcome, detail = pool.compare("a", "sleep 600", timeout_s=0.2)
+    outcome, detail = pool.compare("a", "sleep 600", timeout_s=0.03)
     assert outcome == "timeout"
-    assert "within 0.2 s" in detail
+    assert "must get 0.03 s of CPU time, got less within 0.3 s" in detail
     assert not is_running(pid)
     (successor,) = pool.pids  # started at once, so that the next call need not wait for it
     assert pool.compare("a", "a", timeout_s=60) == ("correct", str(successor))
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="no limit of computing on Windows")
-def test_pool_ends_a_worker_by_what_it_computes_and_not_by_how_long_it_waits() -> None:
+@needs_fork
+def test_worker_outlives_a_comparison_that_computes_too_long() -> None:
     pool = WorkerPool(max_workers=1)
-    hang, slow = "(a+b+c+d+f+g+h)^{60}", "x+1"
-    assert pool.compare("1", hang, timeout_s=60, cpu_limit_s=0.3) == ("spent", "")
-    for worker_pid in pool.pids:  # a busy machine: the worker stands still for longer than that
-        os.kill(worker_pid, signal.SIGSTOP)
-        threading.Timer(1.0, os.kill, (worker_pid, signal.SIGCONT)).start()
-    assert pool.compare("1+x", slow, timeout_s=60, cpu_limit_s=0.8)[0] == "correct"
+    assert pool.compare("1", HANG, timeout_s=60, max_cpu_s=0.2) == ("spent", "")
+    (pid,) = pool.pids
+    assert pool.compare("1", HANG, timeout_s=60, max_cpu_s=0.1) == ("spent", "")
+    assert pool.compare("1+x", "x+1", timeout_s=60) == ("correct", "")
+    assert pool.pids == [pid]
     pool.close()
 
 
-def test_worker_that_ends_on_windows_has_died(monkeypatch: pytest.MonkeyPatch) -> None:
-    worker = pool_module.Worker(fake_command("os._exit(3)"))
-    monkeypatch.setattr(sys, "platform", "win32")  # where no limit of CPU time can be set
-    with pytest.raises(pool_module.WorkerDied, match="it ended"):
-        worker.exchange(b"", limit_s=60)
-    worker.close()
+@needs_fork
+def test_pool_counts_what_a_worker_computes_and_not_how_long_it_stands_still() -> None:
+    pool = WorkerPool(max_workers=1)
+    assert pool.compare("1+x", "x+1", timeout_s=60)[0] == "correct"
+    (pid,) = pool.pids
+    os.killpg(pid, signal.SIGSTOP)  # others keep it from running for longer than its limit
+    threading.Timer(1.0, os.killpg, (pid, signal.SIGCONT)).start()
+    assert pool.compare("1+x", "x+2", timeout_s=0.5) == ("wrong", "")
+    pool.close()
+
+
+@needs_fork
+def test_pool_ends_a_call_whose_worker_stands_still_for_ten_times_its_limit() -> None:
+    pool = WorkerPool(fake_command(), max_workers=1)
+    pool.compare("a", "a", timeout_s=60)
+    os.kill(pool.pids[0], signal.SIGSTOP)
+    assert pool.compare("a", "a", timeout_s=0.05)[0] == "timeout"
+    assert pool.compare("a", "a", timeout_s=60)[0] == "correct"
+    pool.close()
+
+
+def test_limit_is_one_of_wall_clock_time_where_that_of_cpu_time_cannot_be_set(
+    pool: WorkerPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool.compare("a", "a", timeout_s=60)
+    monkeypatch.setattr(sys, "platform", "win32")
+    outcome, detail = pool.compare("a", "sleep 600", timeout_s=600, max_cpu_s=0.3)
+    assert outcome == "timeout"
+    assert "within 0.3 s" in detail
+
+
+@needs_fork
+@pytest.mark.skipif(sys.platform != "linux", reason="children are found in /proc")
+def test_close_ends_the_comparison_of_a_worker_with_it() -> None:
+    pool = WorkerPool(max_workers=1)
+    assert pool.compare("1+x", "x+1", timeout_s=60)[0] == "correct"
+    (pid,) = pool.pids
+    thread = threading.Thread(target=pool.compare, args=("1", HANG), kwargs={"timeout_s": 600})
+    thread.start()
+    children = Path(f"/proc/{pid}/task/{pid}/children")
+    deadline = time.monotonic() + 30
+    while not (forks := [int(fork) for fork in children.read_text().split()]):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    pool.close()
+    thread.join()
+    wait_until_gone([pid, *forks])
+
+
+def served(requests: list[dict[str, object]]) -> list[dict[str, object]]:
+    """Return what a worker in this process replies to requests."""
+    reads, writes = os.pipe()
+    with os.fdopen(writes, "wb") as replies:
+        lines = [json.dumps({"id": 7, "limit_s": 60, "cpu_limit_s": 60} | r) for r in requests]
+        process_module.serve([line.encode() for line in lines], replies)
+    with os.fdopen(reads, "rb") as replies:
+        return [json.loads(line) for line in replies]
+
+
+@needs_fork
+def test_comparisons_do_not_depend_on_those_before_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+
+    def compare(_gold: str, answer: str) -> tuple[str, str]:
+        seen.append(answer)
+        if answer == "fail":
+            raise MemoryError
+        return "wrong", ",".join(seen)
+
+    monkeypatch.setattr(process_module, "compare", compare)
+    words = ["a", "fail", "b"]
+    first, failed, second = served([{"gold": "g", "answer": word} for word in words])
+    assert (first["detail"], second["detail"], seen) == ("a", "b", [])
+    assert failed == {"id": 7, "status": "died", "detail": "the comparison ended with exit code 1"}
+
+
+def test_worker_without_fork_compares_in_its_own_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process_module, "CAN_FORK", False)
+    monkeypatch.setattr(process_module, "compare", lambda *_: ("correct", f"{os.getpid()}"))
+    monkeypatch.delattr(os, "fork", raising=False)
+    (reply,) = served([{"gold": "g", "answer": "a"}])
+    assert reply == {"id": 7, "status": "correct", "detail": f"{os.getpid()}"}
+
+
+def test_pool_reports_an_error_when_a_comparison_fails_twice(pool: WorkerPool) -> None:
+    outcome, detail = pool.compare("a", "fail", timeout_s=60)
+    assert (outcome, detail) == (
+        "error",
+        "worker must reply, got none from 2 in a row: out of memory",
+    )
+    assert pool.compare("a", "a", timeout_s=60)[0] == "correct"
+
+
+def test_worker_starts_in_the_background_once(pool: WorkerPool) -> None:
+    pool.start_early()
+    (pid,) = pool.pids
+    pool.start_early()
+    assert pool.compare("a", "a", timeout_s=60) == ("correct", str(pid))
+    pool.close()
+    pool.start_early()
+    assert pool.pids == []
+
+
+def test_no_worker_starts_in_the_background_in_a_child(
+    pool: WorkerPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool_module, "parent_process", object)
+    pool.start_early()
+    assert pool.pids == []
+    monkeypatch.undo()
+    pool.disown_workers()  # as in a forked child
+    pool.start_early()
+    assert pool.pids == []
+
+
+def test_call_reports_why_no_worker_could_start_in_the_background() -> None:
+    broken = WorkerPool(("/no/such/program",), max_workers=1)
+    broken.start_early()
+    assert broken.compare("a", "a", timeout_s=60)[1].endswith("/no/such/program'")
 
 
 def test_pool_does_not_count_the_start_of_a_worker_as_its_time() -> None:
@@ -279,11 +399,11 @@ def test_worker_ends_itself_when_its_limit_passes_without_a_parent() -> None:
     assert worker.stdout is not None
     with worker:
         assert b"ready" in worker.stdout.readline()
-        hang = {"id": 1, "gold": "1", "answer": "(a+b+c+d+f+g+h)^{60}"}
-        hang |= {"limit_s": 0.5, "cpu_limit_s": 0.0}
+        hang = {"id": 1, "gold": "1", "answer": HANG, "limit_s": 0.5, "cpu_limit_s": 60.0}
         worker.stdin.write(json.dumps(hang).encode() + b"\n")
-        worker.stdin.flush()
-        assert worker.wait(timeout=60) == -signal.SIGALRM
+        worker.stdin.close()
+        assert f"exit code {-signal.SIGALRM}" in worker.stdout.read().decode()
+        assert worker.wait(timeout=60) == 0
 
 
 def run_script(script: str) -> list[str]:
@@ -298,6 +418,33 @@ def run_script(script: str) -> list[str]:
     )
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout.splitlines()
+
+
+@needs_fork
+def test_a_worker_starts_with_the_first_environment_and_not_in_children() -> None:
+    script = """
+import os
+from ccpo_env import think_solve_v0, verify
+from ccpo_env.verifiers.worker.pool import POOL
+think_solve_v0(verifier="exact")
+assert POOL.pids == []
+for verifier in ("math", verify):
+    think_solve_v0(verifier=verifier)
+    (pid,) = POOL.pids
+if not os.fork():  # before the worker is ready
+    think_solve_v0()
+    assert POOL.pids == []
+    assert verify(r"\\boxed{\\sum_{k=1}^{4} k}", "10").status == "correct"
+    (own,) = POOL.pids
+    assert own != pid
+    os._exit(0)
+assert os.wait()[1] == 0
+assert verify(r"\\boxed{\\sum_{k=1}^{4} k}", "10").status == "correct"
+assert POOL.pids == [pid]
+print(pid)
+"""
+    (line,) = run_script(script)
+    wait_until_gone([int(line)])
 
 
 def test_interpreter_exit_leaves_no_worker() -> None:
@@ -321,11 +468,11 @@ def test_interpreter_exit_ends_a_call_that_still_runs() -> None:
 import threading, time
 from ccpo_env.verifiers.worker.pool import POOL
 POOL.compare("x+1", "1+x", timeout_s=60)
-hang = dict(gold="1", answer="(a+b+c+d+f+g+h)^{60}", timeout_s=600)
+hang = dict(gold="1", answer="HANG", timeout_s=600)
 threading.Thread(target=POOL.compare, kwargs=hang, daemon=True).start()
 time.sleep(0.5)
 print(*POOL.pids)
-"""
+""".replace("HANG", HANG)
     (line,) = run_script(script)
     wait_until_gone([int(pid) for pid in line.split()])
 

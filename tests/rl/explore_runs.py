@@ -52,7 +52,7 @@ def group_of(
             {
                 "without": ["thinker_0"],
                 "rollout": None,
-                "kept": 0,
+                "kept": [],
                 "speakers": ["solver_0"],
                 "messages": [[r"\boxed{1}"], [r"\boxed{2}"]],
                 "answers": ["1", "2"],

@@ -169,6 +169,7 @@ def summary_of(*, agents=TEAM, initial=(0.40, 0.35), final=(0.95, 0.32), **chang
             for name, end in ends.items()
         },
         "warnings": ["credit of thinker_0 is degenerate; try --allocator branch"],
+        "unused_settings": ["max_tokens"],
         "versions": {"python": "3.11.2", "numpy": "2.4.6", "torch": "2.13.0"},
         **changes,
     }

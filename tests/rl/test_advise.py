@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,18 +12,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from baselines.advise import commands, tables, wording
+from baselines.advise import advice, commands, tables, wording
 from baselines.advise.advice import Advice, advise
 from baselines.advise.candidates import Variant
 from baselines.advise.command import advice_of as advice_of_pilot
 from baselines.advise.command import main
-from baselines.advise.efficiency import Efficiency, Information, Joint, Pilot
+from baselines.advise.efficiency import Comparison, Efficiency
+from baselines.advise.intervals import Joint, simultaneous
 from baselines.advise.pilot import Played
 from baselines.advise.pilot_data import PilotData
 from baselines.advise.settings import AdviseConfig
+from baselines.bench.credit.game_pilots import pilot_of
 from baselines.bench.credit.games.chain import make_chain
 from baselines.bench.credit.games.vote_game import make_vote
-from baselines.bench.credit.pilots import pilot_of
+from baselines.common.types import FloatArray
 from baselines.rollouts.team_env import TeamSettings
 
 TEAM: dict[str, Any] = {"topology": "vote", "num_voters": 5, "num_thinkers": 1}
@@ -79,19 +83,18 @@ def test_recommended_allocator_is_better_than_the_reference_and_the_best_shared(
 def test_either_of_both_bars_keeps_the_shared_reward(
     vote: Advice, place: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = Pilot.simultaneous
+    # Each comparison of a variant is with the reference first, then with the best shared reward.
+    bars = [than for row in vote.rows if row.variant != vote.reference for than in row.tested]
+    bar = [vote.reference, vote.best_shared][place]
 
-    def wide_for_one(
-        self: Pilot, pairs: list[tuple[Information, Information]]
-    ) -> list[Joint | None]:
-        references = list({id(than): than for _, than in pairs}.values())
+    def wide_for_one(tested: Sequence[Comparison]) -> list[Joint | None]:
         return [
-            found and (replace(found, low=0.99) if than is references[place] else found)
-            for found, (_, than) in zip(whole(self, pairs), pairs, strict=True)
+            found and (replace(found, low=0.99) if than == bar else found)
+            for found, than in zip(simultaneous(tested), bars, strict=True)
         ]
 
     assert vote.best_shared != vote.reference
-    monkeypatch.setattr(Pilot, "simultaneous", wide_for_one)
+    monkeypatch.setattr(advice, "simultaneous", wide_for_one)
     rng = np.random.default_rng(0)
     found = advice_of(pilot_of(make_vote(5, rng), 40, 8, 1, rng), ("shapley", "leave_one_out"))
     assert not found.beats_shared
@@ -202,6 +205,16 @@ def test_command_to_train_has_equal_tokens_per_step_and_only_flags_that_count(
     assert not {"--removed-samples", "--branch-samples", "--num-thinkers"} & set(flags)
 
 
+def test_command_to_train_names_the_hyperparameters_of_the_allocator(chain: Advice) -> None:
+    best = Variant("branch", "grpo", 8, 2, (("after", "last"),))
+    team = {**TEAM, "topology": "think_solve"}
+    config = AdviseConfig(**team, verifier="math", num_debaters=2, num_rounds=2)
+    line = commands.train_command(config, replace(chain, best=best))
+    assert "--allocator branch --allocator-args after last --optimizer grpo" in line
+    assert "--branch-samples 2" in line
+    assert wording.setup_text(chain.row(best)).startswith("branch after last credit (grpo, groups")
+
+
 def test_lines_of_a_command_keep_flags_whole_and_read_the_same() -> None:
     import shlex
 
@@ -264,6 +277,16 @@ def test_axis_of_ratios_has_fractions() -> None:
     from baselines.pages.dots import ratio_label
 
     assert [ratio_label(2.0**n) for n in range(-4, 3)] == ["1/16", "⅛", "¼", "½", "1", "2", "4"]
+
+
+def test_figure_is_of_the_colours_of_the_theme(vote: Advice) -> None:
+    from baselines.advise.page import _figures
+    from baselines.pages.svg import COLOURS
+
+    (plot,) = _figures(vote)
+    found = {colour.lower() for colour in re.findall(r"#[0-9a-fA-F]{6}\b", plot.svg)}
+    assert found <= {colour.lower() for colour in COLOURS}  # no paper or ink of its own
+    assert "var(--ink)" in plot.svg
 
 
 def test_texts_of_numbers() -> None:
@@ -348,6 +371,7 @@ def test_recorded_rollouts_of_a_run(tmp_path: Path) -> None:
         row
         for row in found["rows"]
         if (row["allocator"], row["group_size"], row["samples"]) == ("branch", 4, 2)
+        and not row["allocator_args"]
     ]
     assert 0.3 < branch["cost_share"] < 0.7
 
@@ -381,9 +405,8 @@ def test_policy_without_gradients_gets_the_advantages_alone() -> None:
     row = found.row(Variant("leave_one_out", "grpo", 4, 1))
     rewards = np.array([own.team_rewards for own in data.outcomes])
     without = [
-        [(own.without(agent) - own.without(agent).mean()).ravel() for own in data.outcomes]
+        [(found - found.mean()).ravel() for found in rewards_without(data, agent)]
         for agent in data.outcomes[0].agents
-        if own_is_measured(data, agent)
     ]
     shared = ((rewards - rewards.mean(axis=1, keepdims=True)) ** 2).sum() * len(without)
     centred = rewards - rewards.mean(axis=1, keepdims=True)
@@ -396,5 +419,6 @@ def test_policy_without_gradients_gets_the_advantages_alone() -> None:
     assert "1 group was not measured" in said
 
 
-def own_is_measured(data: PilotData, agent: str) -> bool:
-    return data.outcomes[0].without(agent) is not None
+def rewards_without(data: PilotData, agent: str) -> list[FloatArray]:
+    found = [own.without(agent) for own in data.outcomes]
+    return [own for own in found if own is not None]

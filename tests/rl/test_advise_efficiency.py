@@ -9,14 +9,11 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from baselines.advise.efficiency import (
-    MIN_SIGNAL_Z,
-    MIN_TASKS,
-    Candidate,
-    Joint,
-    Pilot,
-    _Log,
-)
+from baselines.advise.efficiency import Candidate, Efficiency, Information, Pilot
+from baselines.advise.intervals import Joint, simultaneous
+from baselines.advise.measurable import MIN_SIGNAL_Z, MIN_TASKS
+from baselines.advise.resamples import LogStatistic, widening
+from baselines.common.stats.scipy_stats import scipy_stats
 from baselines.common.types import FloatArray
 
 NUM_TASKS, WIDTH = 24, 5
@@ -36,6 +33,14 @@ def candidate(
     )
 
 
+def efficiency(pilot: Pilot, own: Information, reference: Information) -> Efficiency:
+    return pilot.efficiency(own, pilot.compare(own, reference))
+
+
+def joint(pilot: Pilot, *pairs: tuple[Information, Information]) -> list[Joint | None]:
+    return simultaneous([pilot.compare(own, reference) for own, reference in pairs])
+
+
 def test_signal_noise_and_projection_equal_loops_over_pairs_of_tasks() -> None:
     unbiased, own = gradients(1.0, seed=0)[0], gradients(2.0, seed=1, parts=2)
     found = Pilot(unbiased, num_resamples=3).information(candidate(own))
@@ -44,7 +49,7 @@ def test_signal_noise_and_projection_equal_loops_over_pairs_of_tasks() -> None:
     assert found.signal == pytest.approx(np.mean([mean[i] @ mean[j] for i, j in pairs]))
     assert found.along == pytest.approx(np.mean([mean[i] @ unbiased[j] for i, j in pairs]))
     covariances = [np.trace(np.cov(part.T)) for part in own]
-    assert found.noise == pytest.approx(np.mean(covariances))
+    assert np.exp(found.noise.value[0]) == pytest.approx(np.mean(covariances))
     # The influence of a task is how far the statistic changes without it.
     without = [
         np.mean([mean[i] @ unbiased[j] for i, j in pairs if left_out not in (i, j)])
@@ -61,7 +66,7 @@ def test_efficiency_of_one_expectation_is_the_ratio_of_noise_times_tokens() -> N
         pilot.information(candidate(values, tokens, "true"))
         for values, tokens in ((own, 30.0), (reference, 10.0))
     )
-    found = pilot.efficiency(one, two)
+    found = efficiency(pilot, one, two)
     noise = [np.trace(np.cov(values[0].T)) for values in (own, reference)]
     assert found.value == pytest.approx(noise[1] * 10.0 / (noise[0] * 30.0))
     assert found.value is not None
@@ -79,7 +84,7 @@ def test_projected_efficiency_counts_the_part_along_the_true_gradient() -> None:
     own = 2.0 * TRUE + sideways + 0.1 * rng.normal(size=(1, NUM_TASKS, WIDTH))
     pilot = Pilot(reference[0])
     one, two = (pilot.information(candidate(values)) for values in (own, reference))
-    found = pilot.efficiency(one, two)
+    found = efficiency(pilot, one, two)
     noise = [np.trace(np.cov(values[0].T)) for values in (own, reference)]
     assert found.value == pytest.approx(4.0 * noise[1] / noise[0], rel=0.05)
     expected = 2.0 * TRUE + sideways
@@ -91,7 +96,7 @@ def test_multiple_of_the_reference_costs_its_tokens_alone() -> None:
     reference = gradients(0.3, seed=0)
     pilot = Pilot(reference[0])
     one = pilot.information(candidate(3.0 * reference, 20.0))
-    found = pilot.efficiency(one, pilot.information(candidate(reference, 10.0)))
+    found = efficiency(pilot, one, pilot.information(candidate(reference, 10.0)))
     assert found.value == pytest.approx(0.5)
     assert found.low == pytest.approx(0.5)
     assert found.high == pytest.approx(0.5)
@@ -100,7 +105,7 @@ def test_multiple_of_the_reference_costs_its_tokens_alone() -> None:
 def test_gradient_that_points_away_has_efficiency_zero() -> None:
     pilot = Pilot(gradients(0.1, seed=0)[0])
     away = pilot.information(candidate(gradients(0.1, seed=1, along=-1.0)))
-    found = pilot.efficiency(away, pilot.information(candidate(gradients(0.1, seed=2))))
+    found = efficiency(pilot, away, pilot.information(candidate(gradients(0.1, seed=2))))
     assert (found.value, found.low, found.high) == (0.0, 0.0, 0.0)
     assert found.cosine == pytest.approx(-1.0, abs=0.1)
 
@@ -108,7 +113,7 @@ def test_gradient_that_points_away_has_efficiency_zero() -> None:
 def test_noise_alone_is_not_measurable_and_says_how_many_tasks_would_do() -> None:
     pilot = Pilot(gradients(20.0, seed=0)[0])
     one, two = (pilot.information(candidate(gradients(20.0, seed=seed))) for seed in (1, 2))
-    found = pilot.efficiency(one, two)
+    found = efficiency(pilot, one, two)
     assert min(one.z, two.z) < MIN_SIGNAL_Z
     assert (found.value, found.low, found.high) == (None, None, None)
     assert found.tasks_needed is not None
@@ -116,7 +121,7 @@ def test_noise_alone_is_not_measurable_and_says_how_many_tasks_would_do() -> Non
     nothing = pilot.information(candidate(np.zeros((1, NUM_TASKS, WIDTH)), expectation="same"))
     noisy = pilot.information(candidate(gradients(1.0, seed=4), expectation="same"))
     with np.errstate(all="ignore"):
-        assert pilot.efficiency(nothing, noisy).value is None
+        assert efficiency(pilot, nothing, noisy).value is None
 
 
 def test_pilot_of_few_tasks_is_refused() -> None:
@@ -145,7 +150,7 @@ def test_intervals_of_heavy_tails_cover_the_truth() -> None:
             pilot.information(Candidate(gradients=values, num_tokens=tokens, expectation="same"))
             for values in (np.sqrt(2.0) * one, two)
         )
-        found = pilot.efficiency(own, reference)
+        found = efficiency(pilot, own, reference)
         if found.low is not None and found.high is not None:
             num_measurable += 1
             hits += found.low <= 0.5 <= found.high
@@ -165,8 +170,8 @@ def test_simultaneous_intervals_hold_the_truth_together() -> None:
         pilot = Pilot(values[0, 0], num_resamples=300, seed=number)
         known = [pilot.information(candidate(own, 10.0, "same")) for own in values]
         pairs = [(own, known[0]) for own in known[1:]]
-        num_wrong += any(is_wrong(found) for found in pilot.simultaneous(pairs))
-        num_wrong_alone += any(is_wrong(*pilot.simultaneous([pair])) for pair in pairs)
+        num_wrong += any(is_wrong(found) for found in joint(pilot, *pairs))
+        num_wrong_alone += any(is_wrong(*joint(pilot, pair)) for pair in pairs)
     assert num_wrong <= 0.11 * 60  # 5 % on average
     assert num_wrong_alone > 2 * num_wrong  # single tests of 8 rows are not enough
 
@@ -185,20 +190,11 @@ def test_simultaneous_intervals_hold_for_heavy_tails() -> None:
             )
             for own in values
         ]
-        found = [own for own in pilot.simultaneous([(own, known[0]) for own in known[1:]]) if own]
+        found = [own for own in joint(pilot, *[(own, known[0]) for own in known[1:]]) if own]
         num_seen += bool(found)
         num_wrong += any(not own.low <= 1.0 <= own.high for own in found)
     assert num_seen >= 20
     assert num_wrong <= 5  # 2 on average at 5 %; 6 have a chance of 1 in 70
-
-
-def test_intervals_of_slim_candidates_are_those_of_whole_ones() -> None:
-    pilot = Pilot(gradients(0.3, seed=0)[0], num_resamples=50)
-    known = [pilot.information(candidate(gradients(0.3, seed=seed))) for seed in range(4)]
-    slim = [own.slim() for own in known]
-    whole = pilot.simultaneous([(own, known[0]) for own in known[1:]])
-    assert None not in whole
-    assert pilot.simultaneous([(own, slim[0]) for own in slim[1:]]) == whole
 
 
 @pytest.mark.parametrize("num_seen", [1, 5])
@@ -213,12 +209,51 @@ def test_noise_of_few_tasks_is_not_measurable(num_seen: int, *, is_reference: bo
     effective = shares.sum() ** 2 / (shares**2).sum()
     assert own.effective_tasks == pytest.approx(effective)
     assert effective < 8.0 <= other.effective_tasks
-    pair = (other, own) if is_reference else (own, other)
-    for one, two in (pair, (own, own)):
-        found = pilot.efficiency(one, two)
-        assert (found.value, found.low, found.high) == (None, None, None)
-        assert found.tasks_needed == int(np.ceil(NUM_TASKS * 8.0 / effective))
-        assert pilot.simultaneous([(one, two)]) == [None]
+    one, two = (other, own) if is_reference else (own, other)
+    found = efficiency(pilot, one, two)
+    assert (found.value, found.low, found.high) == (None, None, None)
+    assert found.tasks_needed == int(np.ceil(NUM_TASKS * 8.0 / effective))
+    assert joint(pilot, (one, two)) == [None]
+
+
+@pytest.mark.parametrize(("num_seen", "is_known"), [(2, False), (4, True)])
+def test_multiple_of_the_reference_needs_few_effective_tasks(
+    num_seen: int, *, is_known: bool
+) -> None:
+    few = np.zeros((1, NUM_TASKS, WIDTH))
+    few[:, :num_seen] = [1.0, 0.0, 0.0, 0.0, 0.0]
+    pilot = Pilot(gradients(1.0, seed=0)[0], num_resamples=50)
+    own, other = (pilot.information(candidate(few, tokens, "same")) for tokens in (20.0, 10.0))
+    assert own.effective_tasks < 8.0
+    assert own.is_equal(other)
+    found, (together,) = efficiency(pilot, own, other), joint(pilot, (own, other))
+    if not is_known:  # by chance, credit of two tasks can be a multiple
+        assert found.value is None
+        assert together is None
+        return
+    assert (found.low, found.value, found.high) == pytest.approx((0.5, 0.5, 0.5))
+    assert together is not None
+    assert (together.low, together.high) == pytest.approx((0.5, 0.5))
+
+
+def test_interval_is_widened_for_tasks_that_few_are_of() -> None:
+    equal, one = np.ones(NUM_TASKS), np.zeros(NUM_TASKS)
+    one[0] = 1.0
+    assert widening(equal) == pytest.approx(np.sqrt(1.0 + 4.0 / NUM_TASKS))
+    assert widening(one) == pytest.approx(np.sqrt(5.0))
+    assert widening(np.zeros(NUM_TASKS)) == 1.0
+    pilot = Pilot(gradients(1.0, seed=0)[0], num_resamples=200)
+    own, other = (
+        pilot.information(candidate(gradients(1.0, seed=seed), 10.0, "same")) for seed in (1, 2)
+    )
+    compared = pilot.compare(own, other)
+    student = scipy_stats().t.ppf(0.975, NUM_TASKS - 1) * compared.log_error * compared.widening
+    found = pilot.efficiency(own, compared)
+    assert found.value is not None
+    assert found.low is not None
+    assert found.high is not None
+    assert np.log(found.value / found.low) >= student - 1e-12
+    assert np.log(found.high / found.value) >= student - 1e-12
 
 
 def test_interval_without_an_end_is_not_measurable() -> None:
@@ -230,17 +265,17 @@ def test_interval_without_an_end_is_not_measurable() -> None:
     pilot = Pilot(reference[0], num_resamples=100)
     own, other = (pilot.information(candidate(each, 10.0, "same")) for each in (values, reference))
     assert min(own.effective_tasks, other.effective_tasks) >= 8.0
-    found = pilot.efficiency(own, other)
+    found = efficiency(pilot, own, other)
     assert (found.value, found.low, found.high) == (None, None, None)
     assert found.tasks_needed is not None
     assert found.tasks_needed > NUM_TASKS
-    assert pilot.simultaneous([(own, other)]) == [None]
+    assert joint(pilot, (own, other)) == [None]
 
 
 def test_simultaneous_intervals_leave_out_what_cannot_be_measured() -> None:
     pilot = Pilot(gradients(20.0, seed=0)[0])
     known = [pilot.information(candidate(gradients(20.0, seed=seed))) for seed in (1, 2)]
-    assert pilot.simultaneous([(known[1], known[0])]) == [None]
+    assert joint(pilot, (known[1], known[0])) == [None]
 
 
 def test_simultaneous_interval_is_wider_in_a_larger_family() -> None:
@@ -251,12 +286,12 @@ def test_simultaneous_interval_is_wider_in_a_larger_family() -> None:
         for _ in range(12)
     ]
     pairs = [(own, known[0]) for own in known[1:]]
-    (alone,), (first, *_) = pilot.simultaneous(pairs[:1]), pilot.simultaneous(pairs)
+    (alone,), (first, *_) = joint(pilot, *pairs[:1]), joint(pilot, *pairs)
     assert alone is not None
     assert first is not None
     assert first.value == alone.value
     assert first.low < alone.low < alone.value < alone.high < first.high
-    single = pilot.efficiency(*pairs[0])
+    single = efficiency(pilot, *pairs[0])
     assert single.value == pytest.approx(alone.value)
 
 
@@ -264,16 +299,18 @@ def test_influences_that_are_not_finite_make_a_row_unmeasurable_without_a_warnin
     pilot = Pilot(gradients(0.1, seed=0)[0])
     reference = pilot.information(candidate(gradients(0.1, seed=1)))
     huge = np.full_like(reference.projection.influence, 1e200)
-    own = replace(reference, expectation="own", projection=_Log(reference.projection.value, huge))
+    own = replace(
+        reference, expectation="own", projection=LogStatistic(reference.projection.value, huge)
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = pilot.efficiency(own, reference)
-        assert pilot.simultaneous([(own, reference)]) == [None]
+        found = efficiency(pilot, own, reference)
+        assert joint(pilot, (own, reference)) == [None]
     assert found.value is None
     assert found.tasks_needed is not None
     few = reference.projection.influence.copy()
     few[1:4] = 1e200  # three resamples of many are left out
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        most = replace(own, projection=_Log(reference.projection.value, few))
-        assert pilot.efficiency(most, reference).value is not None
+        most = replace(own, projection=LogStatistic(reference.projection.value, few))
+        assert efficiency(pilot, most, reference).value is not None

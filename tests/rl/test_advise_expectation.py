@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from baselines.advise.advice import is_degenerate
 from baselines.advise.candidates import PLAIN, Candidates, Variant
 from baselines.advise.efficiency import Pilot
 from baselines.advise.expectation import (
@@ -26,9 +25,10 @@ from baselines.advise.pilot_data import (
     subsampled,
     task_gradients,
 )
-from baselines.bench.credit.games.chain import make_chain
+from baselines.advise.rows import is_degenerate
+from baselines.bench.credit.game_pilots import pilot_of
+from baselines.bench.credit.games.chain import Chain, make_chain
 from baselines.bench.credit.games.vote_game import make_vote
-from baselines.bench.credit.pilots import pilot_of
 from baselines.credit import ALLOCATORS
 from baselines.credit.audit import audit
 from baselines.optimizers import OPTIMIZERS
@@ -48,24 +48,43 @@ def vote() -> PilotData:
     return pilot_of(make_vote(3, np.random.default_rng(0)), 40, GROUP, 1, np.random.default_rng(1))
 
 
+AFTER_LAST = (("after", "last"),)
+
+
 @pytest.mark.no_cover
 @pytest.mark.parametrize("optimizer", ["grpo", "rloo", "reinforce_pp", "reinforce_pp_baseline"])
 def test_unbiased_candidates_have_the_exact_gradient_as_their_mean(optimizer: str) -> None:
     game = make_chain(1, np.random.default_rng(0))
-    data = pilot_of(game, 1200, GROUP, SAMPLES, np.random.default_rng(2))
-    candidates, exact = Candidates(data), game.gradient().reshape(-1)
-    for allocator in UNBIASED:
-        samples = SAMPLES if allocator != "shared" else 0
-        for size in (GROUP, 2):
-            own = candidates.candidate(Variant(allocator, optimizer, size, samples))
-            assert own.expectation == PLAIN, allocator
-            mean = own.gradients.mean(axis=0)  # (N, P)
-            errors = mean.std(axis=0) / np.sqrt(len(mean))
-            z = (mean.mean(axis=0) - exact)[errors > 0] / errors[errors > 0]
-            assert np.abs(z).max() < 5.0, (allocator, size)
-            # A factor that is wrong by a tenth would be seen in the length of the gradient.
-            scale = mean.mean(axis=0) @ exact / (exact @ exact)
-            assert scale == pytest.approx(1.0, abs=0.15), (allocator, size)
+    candidates = Candidates(pilot_of(game, 1200, GROUP, SAMPLES, np.random.default_rng(2)))
+    known = [
+        own
+        for own in candidates.variants(tuple(ALLOCATORS), [optimizer], [GROUP, 2])
+        if own.credit in UNBIASED and own.num_samples in (0, SAMPLES)
+    ]
+    assert len({own.credit for own in known}) == len(UNBIASED)
+    for variant in known:
+        expect_exact(candidates, variant, game)
+
+
+@pytest.mark.no_cover
+@pytest.mark.parametrize("optimizer", ["grpo", "reinforce_pp"])
+def test_more_answers_have_the_exact_gradient_for_two_thinkers(optimizer: str) -> None:
+    game = make_chain(2, np.random.default_rng(1))
+    candidates = Candidates(pilot_of(game, 1500, GROUP, SAMPLES, np.random.default_rng(2)))
+    expect_exact(candidates, Variant("branch", optimizer, GROUP, SAMPLES, AFTER_LAST), game)
+
+
+def expect_exact(candidates: Candidates, variant: Variant, game: Chain) -> None:
+    exact = game.gradient().reshape(-1)
+    own = candidates.candidate(variant)
+    assert own.expectation == PLAIN, variant
+    mean = own.gradients.mean(axis=0)  # (N, P)
+    errors = mean.std(axis=0) / np.sqrt(len(mean))
+    z = (mean.mean(axis=0) - exact)[errors > 0] / errors[errors > 0]
+    assert np.abs(z).max() < 5.0, variant
+    # A factor that is wrong by a tenth would be seen in the length of the gradient.
+    scale = mean.mean(axis=0) @ exact / (exact @ exact)
+    assert scale == pytest.approx(1.0, abs=0.15), variant
 
 
 def test_factors_by_hand() -> None:
@@ -79,6 +98,8 @@ def test_factors_by_hand() -> None:
     np.testing.assert_allclose(own_shares(plain, group, 4, 2), [0.75, 1.0])
     tree = UNBIASED["hierarchical_grpo"]
     np.testing.assert_allclose(own_shares(plain, tree, 4, 3, 3), [0.75, 0.75, 0.75])
+    last = UNBIASED["branch after last"]
+    np.testing.assert_allclose(own_shares(plain, last, 4, 3), [0.75, 0.75, 1.0])
 
 
 def test_division_by_a_standard_deviation_is_not_linear() -> None:
@@ -121,7 +142,8 @@ def test_multiple_of_a_shared_reward_without_bias_costs_its_tokens(chain: PilotD
     np.testing.assert_allclose(own.gradients, shared.gradients, atol=1e-9)
     assert own.expectation == shared.expectation == PLAIN
     pilot = Pilot(candidates.unbiased(), expectation=PLAIN, num_resamples=50)
-    found = pilot.efficiency(pilot.information(own), pilot.information(shared))
+    known = pilot.information(own)
+    found = pilot.efficiency(known, pilot.compare(known, pilot.information(shared)))
     ratio = shared.num_tokens[0] / own.num_tokens[0]
     assert ratio < 1.0
     assert (found.value, found.low, found.high) == pytest.approx((ratio, ratio, ratio), rel=1e-6)
@@ -160,6 +182,11 @@ def test_tokens_count_what_a_variant_samples(chain: PilotData) -> None:
     np.testing.assert_array_equal(shared, 8.0)  # two messages of one token in each rollout
     branch = candidates.tokens(Variant("branch", "grpo", 4, 2))
     np.testing.assert_array_equal(branch, 8.0 + 4 * 2 * 1)
+    thinkers = pilot_of(
+        make_chain(2, np.random.default_rng(0)), 8, GROUP, SAMPLES, np.random.default_rng(1)
+    )
+    last = Candidates(thinkers).extra_tokens(Variant("branch", "grpo", 4, 2, AFTER_LAST))
+    np.testing.assert_array_equal(last, 4 * 2 * 1)  # an answer; after each turn 4 * 2 * (2 + 1)
     # Two replays without the thinker and two without the solver, once for the task.
     alone = candidates.tokens(Variant("leave_one_out", "grpo", 2, 2))
     np.testing.assert_array_equal(alone, 4.0 + 2 + 2)

@@ -75,7 +75,7 @@ def test_sketches_keep_inner_products_of_gradients() -> None:
 @pytest.mark.parametrize("small", [True, False])
 def test_sketches_of_adapters(small: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if not small:  # as for a model that is too large for a copy with merged weights
-        monkeypatch.setattr("baselines.policies.local.lora.MAX_PARAMETERS", 0)
+        monkeypatch.setattr("baselines.policies.local.merged_copy.MAX_PARAMETERS", 0)
     team = load_team("tiny", ["thinker", "solver"], own_copies=False, lora=LoraSettings(rank=2))
     policy = team["solver"]
     completions = sampled(policy, count=3)

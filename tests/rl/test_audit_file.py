@@ -14,60 +14,20 @@ from rich.console import Console
 
 from baselines.audit.audit import audit_rows
 from baselines.audit.report import audit_file
-from baselines.audit.rows import Rows
 from baselines.audit.terminal import printed
 from baselines.credit import ALLOCATORS, GroupOutcomes, audit
 from baselines.optimizers import OPTIMIZERS
-
-STEPS, TASKS, G = 3, 6, 6
-
-
-def draw_rewards(seed=0, values=(0.0, 1.0)):
-    """Rewards of some steps, (steps, tasks, G), with groups of equal rewards among them."""
-    rewards = np.random.default_rng(seed).choice(values, (STEPS, TASKS, G))
-    rewards[0, 0] = values[0]
-    return rewards
-
-
-def rows_of(rewards, advantages, **others):
-    """Rows of one agent, from arrays of shape (steps, tasks, G)."""
-    steps, tasks, size = rewards.shape
-    count = rewards.size
-    given = {
-        "agents": ("solver_0",),
-        "agent": np.zeros(count, dtype=np.int64),
-        "group": np.arange(steps * tasks).repeat(size),
-        "step": np.arange(steps).repeat(tasks * size),
-        "turn": np.zeros(count, dtype=np.int64),
-        "reward": np.asarray(rewards, dtype=float).ravel(),
-        "advantage": np.asarray(advantages, dtype=float).ravel(),
-        "varies": np.zeros(count, dtype=bool),
-        "shared": None,
-        "tokens": None,
-        "removed": {},
-        "num_unmeasured": 0,
-    }
-    return Rows(**{**given, **others})
-
-
-def registered(name, rewards, **hyperparameters):
-    """Advantages of a registered optimizer, step by step; its running state is kept."""
-    optimizer = OPTIMIZERS[name].with_hyperparameters(**hyperparameters)
-    if not optimizer.whitens and not optimizer.centres_on_group:  # one mean for all steps
-        groups = optimizer.advantage([g[:, None] for step in rewards for g in step])
-        return np.array(groups).reshape(rewards.shape)
-    steps = [optimizer.advantage([group[:, None] for group in step]) for step in rewards]
-    return np.array(steps).reshape(rewards.shape)
-
-
-def only(rows, **given):
-    (found,) = audit_rows(rows, **given)
-    return found
-
-
-def z_scores(rewards, *, ddof, epsilon):
-    centred = rewards - rewards.mean(axis=2, keepdims=True)
-    return centred / (rewards.std(axis=2, ddof=ddof, keepdims=True) + epsilon)
+from tests.rl.audit_rows import (
+    STEPS,
+    TASKS,
+    G,
+    draw_rewards,
+    only,
+    registered,
+    rows_of,
+    two_agents,
+    z_scores,
+)
 
 
 @pytest.mark.parametrize("values", [(0.0, 1.0), (-1.0, 1.0), (0.1, 0.25, 0.7, 3.0)])
@@ -189,7 +149,7 @@ def test_one_wrong_row_of_all_is_enough_for_no_name():
     assert found.name is None
     others = (advantages != 0.0).sum() - 1
     assert found.found.nearest.fit.share == pytest.approx(others / (others + 1))
-    assert only(rows_of(rewards, advantages), tolerance=0.5).name is not None
+    assert only(rows_of(rewards, advantages), tolerance=0.15).name == "grpo"
 
 
 def test_zeroed_and_clipped_advantages_are_named_with_their_exceptions():
@@ -225,16 +185,23 @@ def test_nothing_follows_from_equal_rewards_and_advantages_of_zero(tmp_path):
     )
 
 
-def test_a_formula_that_fits_few_rows_is_said_to_be_one_of_many(tmp_path):
+@pytest.mark.parametrize(("num_groups", "support"), [(1, "2 rows in 1 group"), (3, "6 rows in 3")])
+def test_a_formula_that_few_rows_support_is_not_named(tmp_path, num_groups, support):
     path = tmp_path / "dump.jsonl"
-    rows = [{"task": "a", "reward": r, "advantage": a} for r, a in ((1.0, 0.5), (0.0, -0.5))]
+    pair = [{"reward": r, "advantage": a} for r, a in ((1.0, 0.5), (0.0, -0.5))]
+    rows = [{"task": f"t{n}", **row} for n in range(num_groups) for row in pair]
     path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
-    sentence = audit_file(path).to_json()["agents"]["agent"]["sentence"]
-    assert "but many formulas fit 2 rows with an advantage that is not 0" in sentence
-    assert "100 % of 1 group has a signal" in sentence
-    many = [{**row, "task": f"{row['task']}{n}"} for n in range(4) for row in rows]
-    path.write_text("".join(f"{json.dumps(row)}\n" for row in many))
-    assert "many formulas" not in audit_file(path).to_json()["agents"]["agent"]["sentence"]
+    found = audit_file(path).to_json()["agents"]["agent"]
+    assert found["formula"] is None
+    assert [each["formula"] for each in found["alternatives"]] == ["grpo"]
+    assert f"but only {support}" in found["reason"]
+    assert "and it takes 8 in 2" in found["reason"]
+    assert found["sentence"].startswith(found["reason"])
+    rows = [{"task": f"t{n}", **row} for n in range(4) for row in pair]
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    found = audit_file(path).to_json()["agents"]["agent"]
+    assert (found["formula"], found["reason"], found["alternatives"]) == ("grpo", None, [])
+    assert (found["num_support"], found["num_support_groups"]) == (8, 4)
 
 
 @pytest.mark.parametrize(
@@ -280,17 +247,6 @@ def test_missing_rows_and_groups_of_any_size():
     found = only(rows)
     assert (found.name, found.num_single, found.num_missing) == ("grpo", 1, G + 1)
     assert found.num_groups == STEPS * TASKS
-
-
-def two_agents(rewards, first, second):
-    """Rows of two agents that speak once in each rollout."""
-    one, two = rows_of(rewards, first), rows_of(rewards, second)
-    joined = {
-        name: np.concatenate([getattr(one, name), getattr(two, name)])
-        for name in ("group", "step", "turn", "reward", "advantage", "varies")
-    }
-    agent = np.arange(2).repeat(rewards.size)
-    return rows_of(rewards, first, agents=("thinker_0", "solver_0"), agent=agent, **joined)
 
 
 def test_rows_of_all_agents_may_be_normalised_together():

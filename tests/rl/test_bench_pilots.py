@@ -5,18 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from baselines.advise.candidates import Candidates
+from baselines.advise.candidates import Candidates, Variant
 from baselines.advise.efficiency import Efficiency
+from baselines.bench.credit.game_pilots import exact_gradient, mixture_pilot, pilot_of
 from baselines.bench.credit.games.chain import make_chain
-from baselines.bench.credit.pilots import (
-    Counts,
-    Coverage,
-    Truth,
-    exact_gradient,
-    mixture_pilot,
-    pilot_of,
-)
-from baselines.bench.credit.pilots_command import GAMES
+from baselines.bench.credit.pilots import Counts, PilotRow, Truth
+from baselines.bench.credit.pilots_command import GAMES, _json_of, by_credit, by_kind
 from baselines.bench.map.mixture import chain_mixture, single
 
 
@@ -50,19 +44,42 @@ def test_a_rare_need_leaves_few_tasks_with_a_gradient() -> None:
     assert 0.0 < share < 0.12
 
 
-def test_rows_are_counted_by_kind() -> None:
+def test_rows_are_counted_by_kind_and_credit() -> None:
     known = Efficiency(value=1.0, low=0.5, high=2.0, signal=0.0, signal_error=1.0, noise=1.0)
     unknown = Efficiency(signal=0.0, signal_error=1.0, noise=1.0)
-    like = Counts()
-    like.add(known, 1.5, is_strong=True)
-    like.add(known, 3.0, is_strong=False)
-    like.add(unknown, 1.0, is_strong=True)
-    assert like == Counts(rows=3, measurable=2, covered=1, strong=2, strong_measurable=1)
-    assert (like.coverage, like.power) == pytest.approx((0.5, 0.5))
-    both = Coverage(like=like, pilots=1).plus(Coverage(like=like, projected=like, pilots=2))
-    assert (both.like.rows, both.projected.rows, both.pilots) == (6, 3, 3)
+
+    def row(
+        credit: str, found: Efficiency, true: float, is_like: bool, is_strong: bool
+    ) -> PilotRow:
+        variant = Variant(credit, "grpo", 8)
+        return PilotRow(
+            variant=variant, found=found, true=true, is_like=is_like, is_strong=is_strong
+        )
+
+    rows = [
+        row("branch", known, 1.5, True, True),
+        row("branch", known, 3.0, True, False),
+        row("c3", unknown, 1.0, True, True),
+        row("shapley", known, 2.0, False, False),
+    ]
+    counts = by_kind(rows)
+    assert counts["like"] == Counts(3, 2, 1, 2, 1)
+    assert counts["projected"] == Counts(1, 1, 1, 0, 0)
+    assert (counts["like"].coverage, counts["like"].power) == pytest.approx((0.5, 0.5))
+    assert counts["projected"].power is None
+    assert counts["all"].rows == 4
+    written = _json_of(rows)
+    assert written["like"]["coverage"] == pytest.approx(0.5)
+    assert written["credit"]["shapley"]["projected"]["covered"] == 1
+    assert {name: len(own) for name, own in by_credit(rows).items()} == {
+        "branch": 2,
+        "c3": 1,
+        "shapley": 1,
+    }
 
 
 def test_level_of_no_gradient_is_zero() -> None:
-    assert Truth(along=0.0, noise=0.0, tokens=4.0).level == 0.0
-    assert Truth(along=0.5, noise=2.0, tokens=4.0).level == pytest.approx(0.25 / 8.0)
+    none = Truth(along=0.0, noise=0.0, tokens=4.0, effective_share=0.0)
+    assert none.level == 0.0
+    some = Truth(along=0.5, noise=2.0, tokens=4.0, effective_share=0.5)
+    assert some.level == pytest.approx(0.25 / 8.0)

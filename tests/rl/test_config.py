@@ -1,19 +1,23 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from baselines.bench import BenchConfig
+from baselines.common.types import TokenBatch
 from baselines.evaluate.command import EvalConfig, with_settings_of_run
 from baselines.evaluate.human_play import PlayConfig, of_run
 from baselines.optimizers import OPTIMIZERS
 from baselines.rollouts.team_env import TEAMS, _of_default_size, team_env
 from baselines.train.command import read_config
-from baselines.train.config import TrainConfig, check_same_config
+from baselines.train.config import TrainConfig
+from baselines.train.resumed_config import check_same_config
 from ccpo_env.topologies.registry import TOPOLOGIES
 from ccpo_env.verifiers.registry import VERIFIERS
 
@@ -249,11 +253,38 @@ def test_check_refuses_to_train_on_replays_with_an_advantage_per_token(argument)
     replace(config, optimizer_args={}).check()
 
 
-@pytest.mark.parametrize("optimizer", ["rloo", "magrpo", "rae"])
-def test_retrospect_needs_an_importance_ratio(optimizer):
-    config = TrainConfig(optimizer=optimizer, retrospect=8)
-    with pytest.raises(ValueError, match=f"retrospect must be 0 with {optimizer}, whose loss has"):
+@pytest.mark.parametrize(
+    ("name", "value", "most"),
+    [("retrospect", 8, 0), ("num_epochs", 2, 1), ("num_minibatches", 4, 1)],
+)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_second_update_needs_an_importance_ratio(optimizer, name, value, most):
+    config = replace(TrainConfig(optimizer=optimizer), **{name: value})
+    if optimizer not in ("rloo", "magrpo", "rae"):
         config.check()
+        return
+    message = f"{name} must be {most} with {optimizer}, whose loss has no importance ratio"
+    with pytest.raises(ValueError, match=message):
+        config.check()
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_only_losses_whose_gradient_knows_the_sampler_take_a_second_update(optimizer):
+    """A token that the policy has made twice as probable since counts twice, or not at all."""
+    logprobs = torch.tensor([[-1.0]], requires_grad=True)
+    gradients = []
+    for old in (-1.0, -1.0 - math.log(2.0)):
+        batch = TokenBatch(
+            old_logprobs=torch.tensor([[old]]),
+            advantages=torch.tensor([[1.0]]),
+            completion_mask=torch.tensor([[True]]),
+            normalizer=1.0,
+        )
+        method = OPTIMIZERS[optimizer]
+        (gradient,) = torch.autograd.grad(method.loss(logprobs, batch).loss, logprobs)
+        gradients.append(gradient.item())
+    has_ratio = "clip_low" in OPTIMIZERS[optimizer].tunable
+    assert (gradients[0] != gradients[1]) == has_ratio
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)

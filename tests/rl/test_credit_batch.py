@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from baselines.credit import ALLOCATORS, GroupOutcomes
-from baselines.credit.outcomes import Measurement, group_by_shape
+from baselines.credit.batching import group_by_shape
+from baselines.credit.outcomes import Measurement
 from tests.rl.strategies import measured_group, measured_groups
 
 ALL = frozenset(get_args(Measurement))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from baselines.policies.base import Completion
 from baselines.policies.local.llama import as_plain_llama
@@ -15,11 +16,17 @@ from baselines.policies.scripted import ScriptedPolicy
 from baselines.rollouts.costs import CostTracker
 from baselines.rollouts.groups import Group
 from baselines.rollouts.rollout import Rollout, RolloutRequest
-from baselines.train.critic import explained_variance, features, value_model
+from baselines.train.critic import features, value_model
 from baselines.train.critic.critic import FULL_WEIGHT, Critic
 from baselines.train.critic.explained_variance import ExplainedVariance
 from baselines.train.critic.features import group_features, stacked_states
-from baselines.train.critic.value_model import NUM_FOLDS, PENALTIES, ValueModel, fold_of
+from baselines.train.critic.value_model import (
+    NUM_FOLDS,
+    PENALTIES,
+    ValueModel,
+    fold_of,
+    number_of,
+)
 from ccpo_env.types import Message, Task, Verdict
 from tests.rl.policies import hand_made
 from tests.rl.teams import PAIR
@@ -134,21 +141,71 @@ def test_an_ease_is_a_smaller_penalty() -> None:
     assert (np.abs(kept[:, 1]) >= np.abs(shrunk[:, 1])).all()
 
 
+def explained(*steps: tuple[list[int], list[float], list[float]], decay: float = 0.5):
+    found = ExplainedVariance.new(1, decay=decay)
+    for tasks, a, b in steps:
+        columns = (np.array(each, dtype=float)[:, None] for each in (a, b))
+        found = found.updated(np.array(tasks, dtype=float), *columns)
+    return found
+
+
 def test_explained_variance_and_its_standard_error_by_hand() -> None:
-    a, b = np.array([[4.0], [2.0], [2.0]]), np.array([[1.0], [2.0], [1.0]])
-    found = ExplainedVariance.new(1, decay=0.5).updated(a, b).estimate
+    found = explained(([1, 2, 3], [4, 2, 2], [1, 2, 1])).estimate
     assert found.value.tolist() == [0.5]  # 1 - 4 / 8
-    # b - a / 2 = -1, 1, 0: the root of the sum of squares is sqrt(2), divided by 8.
-    half = explained_variance.Z_95 * np.sqrt(2.0) / 8.0
+    # b - a / 2 = -1, 1, 0: the root of the sum of squares is sqrt(2), divided by 8. Effectively
+    # there are 64 / 24 tasks.
+    number = 64 / 24
+    quantile = stats.t.ppf(0.975, number - 1)
+    half = quantile * np.sqrt(2.0 * number / (number - 1)) / 8.0
     np.testing.assert_allclose([found.low[0], found.high[0]], [0.5 - half, 0.5 + half])
 
 
+def test_a_task_that_comes_again_is_one_cluster_in_a_step_and_over_steps() -> None:
+    alone = explained(([1, 2, 3], [4, 2, 2], [1, 2, 1])).estimate
+    halves = ([1, 1, 2, 2, 3, 3], [2, 2, 1, 1, 1, 1], [0.5, 0.5, 1, 1, 0, 1])
+    np.testing.assert_array_equal(explained(halves).estimate, alone)
+    # The same rewards twice are no more evidence, while those of other tasks would be.
+    step = ([1, 2, 3], [4, 2, 2], [1, 2, 1])
+    np.testing.assert_allclose(explained(step, step, decay=1.0).estimate, alone, rtol=1e-12)
+    others = ([4, 5, 6], *step[1:])
+    assert explained(step, others, decay=1.0).estimate.low[0] > alone.low[0]
+    # One task alone says nothing of others.
+    lonely = explained(([1, 1, 1], [4, 2, 2], [1, 2, 1])).estimate
+    assert (lonely.value[0], lonely.low[0], lonely.high[0]) == (0.5, -np.inf, np.inf)
+
+
+def test_intervals_of_recurring_tasks_cover_the_explained_variance() -> None:
+    """20 tasks, each met in several steps, with values that explain half of their variance."""
+    rng = np.random.default_rng(0)
+    num_covered = 0
+    for _ in range(400):
+        a = rng.gamma(2.0, size=20)
+        share = rng.uniform(0.0, 1.0, size=20)  # of each task, the same whenever it comes
+        statistics = ExplainedVariance.new(1, decay=0.9)
+        for _ in range(10):
+            met = rng.choice(20, size=10, replace=False)
+            noise = rng.uniform(0.9, 1.1, size=10)
+            columns = ((own * noise)[:, None] for own in (a[met], (a * share)[met]))
+            statistics = statistics.updated(met.astype(float), *columns)
+        found = statistics.estimate
+        num_covered += bool(found.low[0] <= 0.5 <= found.high[0])
+    assert num_covered >= 0.92 * 400
+
+
 def test_explained_variance_forgets() -> None:
-    one = np.ones((1, 1))
-    past = ExplainedVariance.new(1, decay=0.5).updated(2 * one, 2 * one)
-    found = past.updated(2 * one, 0 * one).estimate
-    np.testing.assert_allclose(found.value, [1 - 1 / 3])  # weights 1/2 and 1
+    found = explained(([1, 2], [2, 2], [2, 2]), ([3, 4], [2, 2], [0, 0]))
+    np.testing.assert_allclose(found.estimate.value, [1 - 1 / 3])  # weights 1/2 and 1
     assert np.isnan(ExplainedVariance.new(1, decay=0.5).estimate.value).all()
+    for _ in range(12):
+        found = found.updated(np.array([9.0]), np.ones((1, 1)), np.ones((1, 1)))
+    assert found.rows[:, 0].tolist() == [9.0]
+
+
+def test_the_number_of_a_task_is_whole_and_exact_as_float64() -> None:
+    numbers = [number_of(f"{n}+1") for n in range(1000)]
+    assert len(set(numbers)) == 1000
+    assert all(own == int(own) < 2**52 for own in numbers)
+    assert max(numbers) > 2**51
 
 
 def rollout(texts: tuple[str, str], answer: str | None, *, logprob: float = -0.5) -> Rollout:
@@ -311,6 +368,28 @@ def test_a_critic_restored_from_its_arrays_goes_on_to_the_bit() -> None:
     np.testing.assert_array_equal(critic.weights, other.weights)
     for name, array in critic.to_arrays().items():
         np.testing.assert_array_equal(array, other.to_arrays()[name])
+
+
+def test_a_critic_of_several_processes_is_that_of_one() -> None:
+    rng = np.random.default_rng(0)
+    alone, first, second = (Critic([Reader(), Reader()], PAIR) for _ in range(3))
+    for _ in range(3):
+        groups = played(rng)
+        groups[3] = replace(groups[3], task=groups[20].task)  # a task that both play
+        halves = groups[:13], groups[13:]
+        read = [
+            group
+            for own, critic in zip(halves, (first, second), strict=True)
+            for group in critic.read(own, CostTracker())
+        ]
+        expected = alone.values(alone.read(groups, CostTracker()))
+        for critic in (first, second):
+            for one, two in zip(critic.values(read), expected, strict=True):
+                np.testing.assert_array_equal(one, two)
+            np.testing.assert_array_equal(critic.weights, alone.weights)
+    for name, array in alone.to_arrays().items():
+        np.testing.assert_array_equal(array, first.to_arrays()[name])
+        np.testing.assert_array_equal(array, second.to_arrays()[name])
 
 
 def test_reading_counts_its_cost_and_keeps_empty_groups() -> None:

@@ -10,9 +10,11 @@ from safetensors.torch import load_file
 
 from baselines.common.evaluation_file import read_evaluations
 from baselines.common.processes import SINGLE_PROCESS, own_share
+from baselines.policies.checkpoints import read_arrays
 from baselines.policies.registry import load_policy
 from baselines.rollouts.costs import CostTracker
 from baselines.train.config import TrainConfig
+from baselines.train.critic.value_model import DECAY
 from baselines.train.engines import command
 from baselines.train.engines.server_weights import save_untied
 from baselines.train.trainer import Trainer
@@ -101,6 +103,22 @@ def test_two_processes_go_on_with_the_run_of_one(tasks, tmp_path):
     assert [own.step for own in found] == [0, 2]
     assert [len(own.rates()) for own in found] == [3, 3]
     assert found[1].tokens == sum(row["cost/tokens_generated"] for row in rows)
+
+
+def test_two_processes_fit_one_critic(tasks, tmp_path):
+    out_dir = tmp_path / "run"
+    given = flags(tasks, out_dir)
+    removals = given.index("--removed-samples")  # a critic removes nobody
+    given[removals : removals + 2] = ["--allocator", "critic", "--num-processes", 2]
+    ranks = launch_warm("baselines.train.engines", *given, num_processes=2)
+    assert [rank.returncode for rank in ranks] == [0, 0], ranks[0].stderr + ranks[1].stderr
+    rows = metrics_of(out_dir)
+    assert [row["critic/solver_0/weight"] is None for row in rows] == [False, False]
+    arrays = read_arrays(out_dir / "checkpoints" / f"step_{NUM_STEPS:06d}")
+    # The tasks of both processes, five in each of two steps; all 20 rollouts of the last step.
+    numbers = arrays["total"][:, 0]
+    assert len(set(numbers)) == len(numbers) > 5
+    assert arrays["moments"][0, :, 0, 0].sum() == pytest.approx(20 + DECAY * 20)
 
 
 def test_one_process_is_the_usual_run(tasks, tmp_path):

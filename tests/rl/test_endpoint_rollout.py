@@ -78,7 +78,7 @@ def test_play_loses_a_follower_only_if_what_it_takes_over_is_lost(word):
             return [*said, *[Completion(self.reply)] * (len(prompts) - 1)]
 
     runner = runner_of(Failing("a thought", word), Once("2", word))
-    requests = [RolloutRequest(TASK), RolloutRequest(TASK, leader=0, num_shared=1)]
+    requests = [RolloutRequest(TASK), RolloutRequest(TASK, leader=0, kept=(0,))]
     leader, follower = runner.play(requests, rng=np.random.default_rng(0))
     assert leader.reward is None
     assert follower.reward == (None if word == "1+1" else 1.0)

@@ -96,10 +96,31 @@ def test_messages_of_an_agent_that_speaks_again_are_numbered_as_turns_are(opened
     assert page.evaluate("messageNames([0, 1, 0])") == [f"{first}#1", second, f"{first}#2"]
 
 
+def test_a_replay_says_which_messages_of_the_rollout_it_keeps(opened):
+    replays = [
+        {"without": [0], "rollout": -1, "kept": []},
+        {"without": [0], "rollout": 0, "kept": [1]},
+        {"without": [1], "rollout": 0, "kept": [0]},
+        {"without": [], "rollout": 0, "kept": [0]},
+    ]
+    labels = opened().evaluate(
+        "(replays) => comparisons({ replays }, 0).map((own) => own.label)", replays
+    )
+    assert labels == [
+        "without thinker_0",
+        "without thinker_0, with the same solver_0",
+        "without solver_0, after thinker_0",
+        "continued after thinker_0",
+    ]
+
+
 def test_only_the_rows_in_view_exist_and_the_keyboard_reaches_all(opened):
     page = opened("scope=all")
     assert page.locator("#found").inner_text() == "240 of 240 tasks"
     assert rows(page).count() < 40
+    box = page.locator("#tasks").bounding_box()
+    assert box is not None
+    assert box["height"] == 34 * 16
     page.locator("#tasks").focus()
     page.keyboard.press("End")
     page.locator("#row-239[aria-selected=true]").wait_for()
@@ -119,10 +140,12 @@ def test_filters_and_search_list_what_they_promise(opened, run):
     wanted = groups[7]["messages"][3][1][4:24]  # in a message that no list shows
     page.locator("#q").fill(wanted.upper())
     page.get_by_text("1 of 40 tasks").wait_for()
+    assert page.locator("#tasks").evaluate("box => box.clientHeight") == 64  # its one row
     page.get_by_role("heading", name=groups[7]["task_id"], exact=True).wait_for()
     assert address(page)["q"] == wanted.upper()
     page.locator("#q").fill("no such text")
     page.locator("#nothing").wait_for()
+    assert not page.locator("#tasks").is_visible()
 
 
 def test_the_slider_moves_the_audit_and_the_credit(opened):

@@ -21,9 +21,11 @@ from baselines.experiment.command import main as experiment
 from baselines.experiment.sweep import keep_settings
 from baselines.train.command import main as train
 from baselines.train.command import read_config
-from baselines.train.config import TrainConfig, check_same_config
+from baselines.train.config import TrainConfig
 from baselines.train.reproduce import command
+from baselines.train.resumed_config import check_same_config
 from baselines.train.training_run import make_run_dir
+from baselines.train.unread import unused_settings
 from baselines.train_sb3.command import main as train_sb3
 from ccpo_env.types import Task
 from tests.rl.teams import quietly
@@ -227,6 +229,19 @@ def test_a_default_that_nothing_reads_is_a_warning(capsys):
         "warning: --lora-rank has no effect in this run; pass --weights lora\n"
     )
     assert capsys.readouterr().err == warning
+
+
+@pytest.mark.parametrize(
+    ("changes", "used", "unused"),
+    [
+        ({}, {"num_thinkers", "eval_every"}, {"num_voters", "lora_rank", "tis_cap", "probe_tasks"}),
+        ({"topology": "vote", "weights": "lora"}, {"num_voters", "lora_rank"}, {"num_thinkers"}),
+    ],
+)
+def test_unused_settings_are_those_without_effect(changes, used, unused):
+    found = unused_settings(TrainConfig(**changes))
+    assert unused <= set(found)
+    assert not used & set(found)
 
 
 def test_a_flag_may_leave_a_setting_of_its_preset_unread():

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from allpairspy import AllPairs
 
+from baselines.common.jsonl import read_rows
 from baselines.credit import ALLOCATORS
 from baselines.rollouts.team_env import TEAMS, MakeTeam
 from baselines.train.config import TrainConfig
@@ -158,6 +159,44 @@ def expect_two_steps(combination: tuple[str, str, str, str], tasks: Path, folder
 @pytest.mark.parametrize("combination", [tuple(pair) for pair in AllPairs(FACTORS)], ids="-".join)
 def test_every_pair_of_choices_trains(combination, tasks, tmp_path) -> None:
     expect_two_steps(combination, tasks, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("allocator", "topology", "optimizer"),
+    [
+        ("own_answer", "vote", "reinforce_pp"),
+        ("own_answer", "debate", "rae"),
+        ("influence", "think_think_solve", "reinforce_pp"),
+        ("influence", "debate", "rae"),
+    ],
+)
+def test_credit_of_single_rollouts_trains_groups_of_one(
+    allocator, topology, optimizer, tasks, tmp_path
+) -> None:
+    config = TrainConfig(
+        tasks=str(tasks),
+        allocator=allocator,
+        optimizer=optimizer,
+        **TOPOLOGIES[topology],
+        group_size=1,
+        tasks_per_step=6,
+        num_eval_tasks=1,
+        eval_every=0,
+        steps=2,
+    )
+    rows: list[dict[str, Any]] = []
+    run(Trainer(config, tmp_path), on_step=rows.append)
+    groups = read_rows(tmp_path / "rollouts.jsonl")
+    credit = [group["credit"][0] for group in groups]
+    assert {len(group["rewards"]) for group in groups} == {1}
+    # Not the team reward: some agent has another credit than another one.
+    assert any(len(set(own)) > 1 for own in credit)
+    assert len(rows) == 2
+    for row in rows:
+        for role in ROLES[topology]:
+            assert math.isfinite(row[f"update/{role}/loss"])
+    norms = [row[f"update/{role}/grad_norm"] for row in rows for role in ROLES[topology]]
+    assert any(norm is not None and norm > 0.0 for norm in norms)
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from baselines.common.errors import (
     exit_on_bad_input,
     is_command,
     missing_package,
+    print_message,
     report_and_exit,
 )
 
@@ -127,6 +128,18 @@ def test_a_package_that_is_missing_at_the_start_is_said_in_one_line(capsys):
     said = capsys.readouterr().err
     assert said.startswith("error: baselines must have the packages of the extra hf installed")
     assert said.count("\n") == 1
+
+
+def test_a_terminal_shows_messages_without_cut_words(capsys, monkeypatch):
+    words = "out_dir must not hold a run already, got runs/a-long-name; pass --resume to resume it"
+    print_message("error", words)
+    assert capsys.readouterr().err == f"error: {words}\n"  # one line for other programs
+    monkeypatch.setenv("COLUMNS", "30")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    print_message("error", words)
+    lines = capsys.readouterr().err.splitlines()
+    assert max(map(len, lines)) <= 30
+    assert " ".join(line.strip() for line in lines) == f"error: {words}"
 
 
 def test_ctrl_c_at_the_start_is_said_in_one_word(capsys):

@@ -8,8 +8,9 @@ from baselines.common.jsonl import read_rows
 from baselines.optimizers import OPTIMIZERS
 from baselines.rollouts.team_env import team_env
 from baselines.train.command import main, read_config
-from baselines.train.config import PER_ROLE, SETTINGS, TrainConfig, with_settings
-from baselines.train.presets import PRESETS, preset, read_settings
+from baselines.train.config import PER_ROLE, TrainConfig
+from baselines.train.config_file import read_settings, with_settings
+from baselines.train.presets import PRESETS, preset
 from ccpo_env import load_tasks
 from tests.rl.teams import quietly
 
@@ -106,7 +107,7 @@ def test_flags_count_more_than_the_file_and_the_file_more_than_the_preset(tmp_pa
 )
 def test_a_config_file_may_be_yaml_json_or_toml(tmp_path, name, text):
     (tmp_path / name).write_text(text, encoding="utf-8")
-    config = with_settings(TrainConfig(), read_settings(tmp_path / name, SETTINGS))
+    config = with_settings(TrainConfig(), read_settings(tmp_path / name))
     assert (config.group_size, config.frozen_roles, config.learning_rate) == (4, ("solver",), 1.0)
 
 
@@ -151,5 +152,5 @@ def test_an_unknown_preset_names_the_nearest():
 def test_to_json_is_a_config_file(tmp_path):
     values = TrainConfig(steps=3, frozen_roles=("solver",)).to_json()
     (tmp_path / "config.json").write_text(json.dumps(values), encoding="utf-8")
-    settings = read_settings(tmp_path / "config.json", SETTINGS)
+    settings = read_settings(tmp_path / "config.json")
     assert with_settings(TrainConfig(), settings).to_json() == values

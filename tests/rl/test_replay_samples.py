@@ -116,7 +116,7 @@ def groups_played(game: Chain, parts: list[Part]) -> tuple[list[Group], np.ndarr
             Replays(
                 removed,
                 rollout if kept else None,
-                kept,
+                tuple(range(kept)),
                 tuple((Message("?", "?"),) for _ in own),
                 tuple(verdict(n) for n in own),
                 tuple(float(rewards[n][outcome]) for n in own),

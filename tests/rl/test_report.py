@@ -81,6 +81,12 @@ def test_report_shows_every_part_of_a_run(page):
     ]
 
 
+def test_report_marks_the_settings_that_the_run_did_not_use(page):
+    shown = dict(zip(page.texts["dt"], page.texts["dd"], strict=True))
+    assert shown["max_tokens"].endswith("(not used here)")
+    assert sum("not used" in text for text in page.texts["dd"]) == 1
+
+
 def test_curves_of_training_begin_at_its_first_step():
     rows = [{"step": step, "accuracy/joint": 0.5} for step in (1, 2, 3)]
     drawn = plots(

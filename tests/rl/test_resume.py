@@ -31,6 +31,10 @@ MODES = {
     )
 }
 MODES["critic"] = ("--allocator", "critic")
+MODES["retrospect"] = (
+    *("--retrospect", 2, "--probe-tasks", 12, "--learning-rate", "5e-3"),
+    *("--allocator", "branch", "--branch-samples", 1, "--train-on", "all"),
+)
 OFTEN = ("--eval-every", 2, "--checkpoint-every", 2, "--completions-every", 1, "--steps", 6)
 """Shorter runs, with a checkpoint, an evaluation or both after every other step."""
 NUM_KILLS = 20
@@ -292,6 +296,18 @@ def test_resume_after_the_power_was_cut_at_some_write_gives_the_same_run(
             quietly(main, *flags, "--out-dir", run)
     resume(flags, run)
     assert_same_run(run, expected)
+
+
+def test_resume_after_sigkill_repeats_the_last_batch_of_a_run_with_retrospect(
+    small, undisturbed, tmp_path
+):
+    run, flags = tmp_path / "run", (*small, *MODES["retrospect"])
+    expected, num_writes = undisturbed("retrospect")
+    kill(flags, run, num_writes // 2)
+    resume(flags, run)
+    assert_same_run(run, expected)
+    rows = read_rows(run / "metrics.jsonl")
+    assert any(row.get("retrospect/solver/grad_norm") for row in rows)
 
 
 @pytest.mark.slow

@@ -223,7 +223,7 @@ def test_play_counts_what_it_costs(rng):
         RolloutRequest(TASK),
         RolloutRequest(TASK),
         RolloutRequest(TASK, NO_THINKER),
-        RolloutRequest(TASK, leader=0, num_shared=1),
+        RolloutRequest(TASK, leader=0, kept=(0,)),
     ]
     rollouts = runner_of(thinker, solver).play(requests, rng=rng, costs=costs)
     # two whole teams of 4 + 2 tokens, a solver alone and one after a thought of 2; one answer each
@@ -259,13 +259,13 @@ def test_play_repeats_what_is_requested_more_than_once():
         played = runner_of(thinker, solver).play(requests, rng=np.random.default_rng(0))
         return [(r.request.removed, r.messages) for r in played]
 
-    follower = RolloutRequest(TASK, leader=1, num_shared=1)
+    follower = RolloutRequest(TASK, leader=1, kept=(0,))
     alone = [RolloutRequest(TASK)] * 3 + [RolloutRequest(TASK, NO_THINKER)] + [follower] * 2
     together = [
         RolloutRequest(TASK, num_episodes=3),
         RolloutRequest(TASK, NO_THINKER),
         RolloutRequest(TASK, NO_THINKER, num_episodes=0),
-        RolloutRequest(TASK, leader=1, num_shared=1, num_episodes=2),
+        RolloutRequest(TASK, leader=1, kept=(0,), num_episodes=2),
     ]
     assert play(together) == play(alone)
     assert len(play(together)) == 6
@@ -285,8 +285,8 @@ def test_play_goes_on_from_a_leader_as_soon_as_it_has_spoken(rng):
     requests = [
         RolloutRequest(TASK),
         RolloutRequest(TASK),
-        RolloutRequest(TASK, leader=1, num_shared=1),
-        RolloutRequest(TASK, leader=0, num_shared=1),
+        RolloutRequest(TASK, leader=1, kept=(0,)),
+        RolloutRequest(TASK, leader=0, kept=(0,)),
     ]
     rollouts = runner_of(thinker, solver).play(requests, rng=rng)
     assert [len(call) for call in thinker.calls] == [2]
@@ -305,7 +305,7 @@ def test_play_keeps_what_was_said_before_a_later_agent_that_is_removed(rng):
     thinker, solver = RecordingPolicy(["first", "second"]), RecordingPolicy(["2"])
     requests = [
         RolloutRequest(TASK),
-        RolloutRequest(TASK, frozenset({"thinker_1"}), leader=0, num_shared=1),
+        RolloutRequest(TASK, frozenset({"thinker_1"}), leader=0, kept=(0,)),
     ]
     whole, without = runner_of(thinker, solver, num_thinkers=2).play(requests, rng=rng)
     assert [m.text for m in whole.messages] == ["first", "second", "2"]

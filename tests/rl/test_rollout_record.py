@@ -58,7 +58,7 @@ def test_recorded_group_by_hand_with_a_removal_measured_once():
             {
                 "without": ["thinker_0"],
                 "rollout": None,
-                "kept": 0,
+                "kept": [],
                 "speakers": ["solver_0"],
                 "messages": [["?"], [""], ["2"]],
                 "answers": [None, None, "2"],
@@ -73,9 +73,9 @@ def test_recorded_replays_follow_their_rollout_when_another_is_dropped():
     plan = Plan(group_size=2, removals=(removed,), branches=("thinker_0",), num_branches=1)
     # Two teams, the first of which is not measured; then what follows each.
     (group,) = played(["?", "2", "5", "6", "7", "8"], plan, num_thinkers=2)
-    assert [(own.removed, own.rollout, own.num_shared) for own in group.replays] == [
-        (removed, 0, 1),
-        (frozenset(), 0, 1),
+    assert [(own.removed, own.rollout, own.kept) for own in group.replays] == [
+        (removed, 0, (0,)),
+        (frozenset(), 0, (0,)),
     ]
     trio = GroupOutcomes(("thinker_0", "thinker_1", "solver_0"), group.rewards)
     (row,) = recorded([group], team=trio)

@@ -20,7 +20,9 @@ from ccpo_env.types import Message, Task
 from scripts.tiny import make
 from scripts.tiny.chains import Chain, boxed, draw_thought
 from scripts.tiny.demonstrations import prompt_text, thought_messages
-from scripts.tiny.make import CHAIN_AGENTS, TINY_FOLDER, WarmStart, build_tokenizer
+from scripts.tiny.make import TINY_FOLDER
+from scripts.tiny.recipes import CHAIN_AGENTS, RECIPES, TINY, WarmStart
+from scripts.tiny.vocabulary import build_tokenizer
 
 FEW = WarmStart(num_steps=3, batch_size=40)
 
@@ -32,7 +34,7 @@ def policy() -> HFPolicy:
 
 def test_shipped_tokenizer_is_the_one_the_script_builds_today(tmp_path):
     # It fails when a prompt has changed: then run `python -m scripts.tiny.make`.
-    build_tokenizer().save_pretrained(tmp_path)
+    build_tokenizer(TINY.fragments).save_pretrained(tmp_path)
     for name in ("tokenizer.json", "tokenizer_config.json"):
         shipped, built = ((folder / name).read_text() for folder in (TINY_FOLDER, tmp_path))
         assert json.loads(shipped) == json.loads(built)
@@ -120,13 +122,13 @@ def test_make_tiny_seed_gives_other_weights(tmp_path):
     assert len(digests) == 2
 
 
-@pytest.mark.parametrize("name", make.RECIPES)
+@pytest.mark.parametrize("name", RECIPES)
 def test_make_tiny_folder_loads(name, tmp_path, monkeypatch, capsys):
     words = ["make", "--model", name, "--out", str(tmp_path), "--num-steps", "1"]
     monkeypatch.setattr("sys.argv", words)
     make.main()
     assert str(tmp_path) in capsys.readouterr().out
-    tokenizer = build_tokenizer(make.RECIPES[name].fragments)
+    tokenizer = build_tokenizer(RECIPES[name].fragments)
     assert HFPolicy.load(tmp_path).module.config.vocab_size == len(tokenizer)
 
 

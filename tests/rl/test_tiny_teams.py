@@ -22,7 +22,7 @@ from ccpo_env.topologies.specialists import SPECIALISTS, SPECIALTIES, specialist
 from ccpo_env.types import Message
 from scripts.tiny import make
 from scripts.tiny.chains import FILLER, Chain, boxed, draw_thought
-from scripts.tiny.make import RECIPES, TINY_TEAMS, WarmStart, build_tokenizer
+from scripts.tiny.recipes import RECIPES, TINY_TEAMS, WarmStart
 from scripts.tiny.teams import (
     HABITS,
     LESSON,
@@ -32,6 +32,7 @@ from scripts.tiny.teams import (
     specialist_of,
     team_prompt,
 )
+from scripts.tiny.vocabulary import build_tokenizer
 
 FOLDER = POLICIES["tiny_teams"]()
 SUM = Chain(47, (("+", 5), ("+", 3), ("+", 9)))  # 47, 2, 5, 4 modulo 10

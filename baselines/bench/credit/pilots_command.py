@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 
-from baselines.advise.efficiency import MIN_TASKS, STATED_SIGNAL_Z
+from baselines.advise.measurable import MIN_TASKS, STATED_EFFECTIVE_TASKS, STATED_SIGNAL_Z
 from baselines.bench.credit.games.chain import make_chain
 from baselines.bench.credit.games.vote_game import make_vote
-from baselines.bench.credit.pilots import Counts, Coverage, coverage
+from baselines.bench.credit.pilots import Counts, PilotRow, coverage
 from baselines.bench.map.mixture import Mixture, chain_mixture, single
 from baselines.common.checks import require_at_least, require_known
 from baselines.common.command_line import parse
@@ -50,8 +50,9 @@ class PilotsConfig:
     """Rollouts per group; half of it and 1 are compared as well."""
     samples: int = 4
     """Replays and continuations of each kind."""
-    true_groups: int = 40_000
-    """Groups from which the true noise is measured."""
+    true_groups: int = 10_000
+    """Groups from which the true values are measured, many times those of a pilot: the
+    variance of an error grows by their ratio."""
     out_dir: Path | None = None
     """Folder for pilots.json. None: nothing is written."""
 
@@ -68,66 +69,85 @@ class PilotsConfig:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print two lines per game, and write the counts."""
+    """Print three lines per game, and write the counts."""
     config = parse(PilotsConfig, arguments, "ccpo bench pilots")
     print(
         f"{config.pilots} pilots of {config.groups} groups of {config.group_size} on each of "
-        f"{config.seeds} tasks; stated level: {STATED_SIGNAL_Z} standard errors"
+        f"{config.seeds} tasks; stated level: {STATED_SIGNAL_Z} standard errors and "
+        f"{STATED_EFFECTIVE_TASKS:.0f} effective tasks"
     )
     results = {}
     for name in config.games:
         started = time.perf_counter()
-        results[name] = (found := game_coverage(config, name))
+        results[name] = rows = game_rows(config, name)
         print(f"{name} ({time.perf_counter() - started:.0f} s)")
-        for kind, own in (("like", found.like), ("projected", found.projected)):
+        for kind, own in by_kind(rows).items():
             print(
                 f"  {kind:9s} {own.measurable} of {own.rows} rows measurable, covered "
-                f"{own.coverage:.3f}; above the level {own.strong}, of which measurable "
-                f"{own.power:.3f}",
+                f"{_share(own.coverage)}; above the level {own.strong}, of which measurable "
+                f"{_share(own.power)}",
                 flush=True,
             )
     if config.out_dir is not None:
         make_folder(config.out_dir)
-        write_json(
-            config.out_dir / "pilots.json",
-            {
-                name: {
-                    "like": _json_of(found.like),
-                    "projected": _json_of(found.projected),
-                    "pilots": found.pilots,
-                }
-                for name, found in results.items()
-            },
-        )
+        found = {name: _json_of(rows) for name, rows in results.items()}
+        write_json(config.out_dir / "pilots.json", found)
     return 0
 
 
-def _json_of(own: Counts) -> dict[str, float]:
+def by_kind(rows: Sequence[PilotRow]) -> dict[str, Counts]:
+    """Return the counts of all rows, and of the two ways to measure an efficiency.
+
+    like: with the expected gradient of the reference, which needs its noise alone. projected:
+    with another one, which needs the projections onto the true gradient.
+    """
     return {
-        "rows": own.rows,
-        "measurable": own.measurable,
-        "coverage": own.coverage,
-        "strong": own.strong,
-        "power": own.power,
+        "all": Counts.of(rows),
+        "like": Counts.of(row for row in rows if row.is_like),
+        "projected": Counts.of(row for row in rows if not row.is_like),
     }
 
 
-def game_coverage(config: PilotsConfig, name: str) -> Coverage:
-    """Return the counts of one game over its tasks."""
+def by_credit(rows: Sequence[PilotRow]) -> dict[str, list[PilotRow]]:
+    """Return the rows of each credit."""
+    found: dict[str, list[PilotRow]] = {}
+    for row in rows:
+        found.setdefault(row.variant.credit, []).append(row)
+    return found
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _json_of(rows: Sequence[PilotRow]) -> dict[str, Any]:
+    """Return the counts of a game by kind, and those of each credit."""
+
+    def of_kinds(own: Sequence[PilotRow]) -> dict[str, Any]:
+        return {
+            kind: {**asdict(counts), "coverage": counts.coverage, "power": counts.power}
+            for kind, counts in by_kind(own).items()
+        }
+
+    return of_kinds(rows) | {
+        "credit": {credit: of_kinds(own) for credit, own in by_credit(rows).items()}
+    }
+
+
+def game_rows(config: PilotsConfig, name: str) -> list[PilotRow]:
+    """Return the rows of one game over its tasks."""
     sizes = tuple(dict.fromkeys((config.group_size, config.group_size // 2, 1)))
-    total = Coverage()
-    for seed in range(config.seeds):
-        game = GAMES[name](np.random.default_rng([seed, list(GAMES).index(name)]))
-        total = total.plus(
-            coverage(
-                game,
-                optimizers=config.optimizers,
-                group_sizes=sizes,
-                num_groups=config.groups,
-                num_pilots=config.pilots,
-                num_samples=config.samples,
-                num_true=config.true_groups,
-                seed=seed,
-            )
+    return [
+        row
+        for seed in range(config.seeds)
+        for row in coverage(
+            GAMES[name](np.random.default_rng([seed, list(GAMES).index(name)])),
+            optimizers=config.optimizers,
+            group_sizes=sizes,
+            num_groups=config.groups,
+            num_pilots=config.pilots,
+            num_samples=config.samples,
+            num_true=config.true_groups,
+            seed=seed,
         )
-    return total
+    ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -16,6 +15,7 @@ from baselines.policies.base import Completion, Prompt, Sampling
 from baselines.policies.local.hidden_states import last_hidden_states
 from baselines.policies.local.loading import converted_gguf, load_model, quiet_transformers
 from baselines.policies.local.option_scores import option_logprobs
+from baselines.policies.local.prompt_encoder import PromptEncoder
 from baselines.policies.local.sampler import DEFAULT_MAX_ROWS, StopRule, sample_tokens
 from baselines.policies.local.scoring import completion_logprobs, completion_logprobs_and_entropy
 from baselines.policies.local.self_check import expect_exact
@@ -35,10 +35,7 @@ At most half of the context.
 class HFPolicy:
     """Completes prompts with a causal language model, and can be trained.
 
-    A prompt is read as chat messages if the tokenizer has a chat template, else as plain text. A
-    prompt that leaves no room for max_tokens in the model's context loses its middle, because its
-    start holds the role and the question, and its end the latest message and the cue to speak. The
-    first cut emits a warning.
+    Prompts are read as by `PromptEncoder`.
 
     Args:
         model: The network. It stays in eval mode, also in training: dropout would make the
@@ -61,16 +58,16 @@ class HFPolicy:
         self._max_rows = max_rows
         self._end_ids = _end_ids(model, tokenizer)
         # Absent where positions have no limit, such as in a recurrent model.
-        self._context: int | None = getattr(
+        context: int | None = getattr(
             model.config.get_text_config(), "max_position_embeddings", None
         )
+        self._encoder = PromptEncoder(tokenizer, context)
         config = model.generation_config
         self._max_tokens = DEFAULT_MAX_TOKENS
         if config is not None and config.max_new_tokens is not None:
             self._max_tokens = int(config.max_new_tokens)
-        elif self._context is not None:
-            self._max_tokens = min(DEFAULT_MAX_TOKENS, self._context // 2)
-        self._has_warned = False
+        elif context is not None:
+            self._max_tokens = min(DEFAULT_MAX_TOKENS, context // 2)
 
     @classmethod
     def load(
@@ -227,14 +224,7 @@ class HFPolicy:
 
     def encode(self, prompts: Sequence[Prompt], max_tokens: int) -> list[tuple[int, ...]]:
         """Return token ids of each prompt, cut to leave room for max_tokens."""
-        keys = [_key(prompt) for prompt in prompts]
-        distinct = dict(zip(keys, prompts, strict=True))
-        encoded = dict(zip(distinct, self._tokenize(list(distinct.values())), strict=True))
-        if self._context is not None:
-            for key, ids in encoded.items():
-                if len(ids) + max_tokens > self._context:
-                    encoded[key] = self._cut_middle(ids, max_tokens, self._context)
-        return [encoded[key] for key in keys]
+        return self._encoder.encode(prompts, max_tokens)
 
     def hidden_states(self, prompts: Sequence[tuple[int, ...]]) -> FloatArray:
         """Return the last hidden state after each prompt, without gradient.
@@ -265,42 +255,6 @@ class HFPolicy:
         row_bytes: int = numbers_per_token * self._model.dtype.itemsize * num_tokens
         return max(1, min(self._max_rows, MAX_CACHE_BYTES // row_bytes))
 
-    def _tokenize(self, prompts: Sequence[Prompt]) -> list[tuple[int, ...]]:
-        """Return token ids of uncut prompts; a batch costs a third of single calls."""
-        is_chat = [bool(prompt.messages and self._tokenizer.chat_template) for prompt in prompts]
-        chats = [list(p.messages) for p, chats in zip(prompts, is_chat, strict=True) if chats]
-        texts = [p.text for p, chats in zip(prompts, is_chat, strict=True) if not chats]
-        of_chats: list[list[int]] = []
-        of_texts: list[list[int]] = []
-        if chats:
-            encoded = self._tokenizer.apply_chat_template(
-                chats, add_generation_prompt=True, return_dict=False
-            )
-            of_chats = cast("list[list[int]]", encoded)
-        if texts:
-            of_texts = self._tokenizer(texts, return_attention_mask=False)["input_ids"]
-        rest = {True: iter(of_chats), False: iter(of_texts)}
-        return [tuple(next(rest[kind])) for kind in is_chat]
-
-    def _cut_middle(
-        self, token_ids: tuple[int, ...], max_tokens: int, context: int
-    ) -> tuple[int, ...]:
-        room = context - max_tokens
-        if room < 2:
-            raise ValueError(
-                f"max_tokens must leave room for a prompt, got {max_tokens} in a context of "
-                f"{context} tokens; pass a smaller max_tokens"
-            )
-        if not self._has_warned:
-            self._has_warned = True
-            warnings.warn(
-                f"a prompt of {len(token_ids)} tokens leaves no room for {max_tokens} new ones in "
-                f"a context of {context}, so its middle is cut; lower max_tokens, or use a model "
-                f"with a longer context (further cuts are not reported)",
-                stacklevel=4,
-            )
-        return token_ids[: room - room // 2] + token_ids[-(room // 2) :]
-
     def _decode_all(self, rows: list[list[int]]) -> list[str]:
         return [self._decode(tuple(row)) for row in rows]
 
@@ -328,8 +282,3 @@ def _end_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> froz
     listed = None if config is None else config.eos_token_id  # int, list or None
     of_model = listed if isinstance(listed, list) else [listed]
     return frozenset(int(i) for i in (*of_model, tokenizer.eos_token_id) if i is not None)
-
-
-def _key(prompt: Prompt) -> tuple[str, ...]:
-    """Return a hashable key of a prompt; Prompt holds dicts, which are not hashable."""
-    return prompt.text, *(text for message in prompt.messages for text in message.values())

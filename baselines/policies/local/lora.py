@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,8 +21,7 @@ from baselines.policies.local.adapter_files import (
     require_peft,
 )
 from baselines.policies.local.hf import HFPolicy
-from baselines.policies.local.llama import as_plain_llama
-from baselines.policies.local.llama_decoder import MAX_PARAMETERS
+from baselines.policies.local.merged_copy import are_all_linear, merged_weights, plain_copy
 from baselines.policies.registry import load_policy
 
 if TYPE_CHECKING:
@@ -64,7 +62,7 @@ class LoraBase:
         require_peft()
         self._policy = policy
         self._name = name
-        self._plain = _plain_copy(policy)
+        self._plain = plain_copy(policy)
         self._peft: PeftModel | None = None
         self._active: str | None = None
 
@@ -143,7 +141,7 @@ class LoraBase:
         """Call a function with the base with this adapter, or without any."""
         policy = self.activate(adapter)
         if self._plain is not None:
-            weights = {} if adapter is None else _merged_weights(policy.module, adapter)
+            weights = {} if adapter is None else merged_weights(policy.module, adapter)
             result: Result = torch.func.functional_call(self._plain, weights, (use,))
             return result
         if adapter is not None:
@@ -201,7 +199,7 @@ class LoraBase:
                     f"{name!r}; pass --weights separate or --weights shared"
                 ) from error
         self._peft.train(False)  # also while training, as in HFPolicy
-        if not _only_linear(self._policy.module):
+        if not are_all_linear(self._policy.module):
             self._plain = None
         self._active = None
         return LoraPolicy(self, adapter)
@@ -289,47 +287,3 @@ class LoraPolicy:
         """Write only the adapter in peft's format, with the name of its base."""
         assert self._adapter is not None, "a reference policy must not be saved"
         self._base.save(self._adapter, folder)
-
-
-class _PlainCopy(torch.nn.Module):
-    """A copy of a small base with plain layers, called with merged weights.
-
-    Plain layers are several times faster than layers with adapters. A copy of a large model would
-    cost more memory than it saves time.
-    """
-
-    def __init__(self, policy: HFPolicy) -> None:
-        super().__init__()
-        self.model = copy.deepcopy(policy.module).requires_grad_(False)
-        self.policy = HFPolicy(self.model, policy.tokenizer)
-
-    def forward(self, use: Callable[[HFPolicy], Result]) -> Result:
-        """Call a function with the copy."""
-        return use(self.policy)
-
-
-def _plain_copy(policy: HFPolicy) -> _PlainCopy | None:
-    llama = as_plain_llama(policy.module)
-    if llama is None or llama.num_parameters() > MAX_PARAMETERS:
-        return None
-    return _PlainCopy(policy)
-
-
-def _only_linear(model: PreTrainedModel) -> bool:
-    """Return whether adapters are on linear layers only, so that they can be merged."""
-    from peft.tuners.lora import Linear, LoraLayer
-
-    return all(isinstance(m, Linear) for m in model.modules() if isinstance(m, LoraLayer))
-
-
-def _merged_weights(model: PreTrainedModel, adapter: str) -> dict[str, Tensor]:
-    """Return the merged weights of an adapter, by their names in a plain copy."""
-    from peft.tuners.lora import Linear
-
-    weights = {}
-    for name, layer in model.named_modules():
-        if isinstance(layer, Linear):
-            plain = layer.get_base_layer()
-            assert isinstance(plain, torch.nn.Linear)
-            weights[f"model.{name}.weight"] = plain.weight + layer.get_delta_weight(adapter)
-    return weights

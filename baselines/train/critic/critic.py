@@ -14,7 +14,7 @@ from baselines.rollouts.costs import CostTracker
 from baselines.rollouts.groups import Group
 from baselines.train.critic.explained_variance import Estimate, ExplainedVariance
 from baselines.train.critic.features import ease, group_features, stacked_states
-from baselines.train.critic.value_model import DECAY, ValueModel, fold_of
+from baselines.train.critic.value_model import DECAY, ValueModel, fold_of, number_of
 
 FULL_WEIGHT = 0.2
 """Explained variance by messages, at the lower end of its interval, from which on the critic has
@@ -88,13 +88,14 @@ class Critic:
         features = [group.states for group in groups if group.states is not None]
         rewards = [group.rewards for group in groups]
         folds = [fold_of(group.task.question) for group in groups]
+        tasks = np.array([number_of(group.task.question) for group in groups])
         if self._model is None:
             self._model = _new_model(len(self.weights), features[0].shape[-1])
         self._model = self._model.updated(features, rewards, folds)
         values = self._model.values(features, folds)
         mean = float(np.concatenate(rewards).mean())
-        self._total = self._total.updated(*_by_values(rewards, values, mean))
-        self._by_messages = self._by_messages.updated(*_by_messages(rewards, values))
+        self._total = self._total.updated(tasks, *_by_values(rewards, values, mean))
+        self._by_messages = self._by_messages.updated(tasks, *_by_messages(rewards, values))
         return values
 
     @property
@@ -114,15 +115,15 @@ class Critic:
     def to_arrays(self) -> dict[str, FloatArray]:
         """Return the state needed to resume."""
         moments = {} if self._model is None else {"moments": self._model.moments}
-        return {**moments, "total": self._total.sums, "by_messages": self._by_messages.sums}
+        return {**moments, "total": self._total.rows, "by_messages": self._by_messages.rows}
 
     def load_arrays(self, arrays: Mapping[str, FloatArray]) -> None:
         """Restore a state from `to_arrays`."""
         if "moments" in arrays:
             moments = arrays["moments"]
             self._model = replace(_new_model(len(moments), moments.shape[-1] - 2), moments=moments)
-        self._total = replace(self._total, sums=arrays["total"])
-        self._by_messages = replace(self._by_messages, sums=arrays["by_messages"])
+        self._total = replace(self._total, rows=arrays["total"])
+        self._by_messages = replace(self._by_messages, rows=arrays["by_messages"])
 
 
 def _new_model(num_turns: int, num_features: int) -> ValueModel:
@@ -132,7 +133,7 @@ def _new_model(num_turns: int, num_features: int) -> ValueModel:
 def _by_values(
     rewards: Sequence[FloatArray], values: Sequence[FloatArray], mean: float
 ) -> tuple[FloatArray, FloatArray]:
-    """Return squared deviations of each task's rewards from a mean, and from values, (N, T)."""
+    """Return squared deviations of each group's rewards from a mean, and from values, (N, T)."""
     pairs = list(zip(rewards, values, strict=True))
     total = [np.repeat(((team - mean) ** 2).sum(), own.shape[1]) for team, own in pairs]
     unexplained = [((team[:, None] - own) ** 2).sum(axis=0) for team, own in pairs]

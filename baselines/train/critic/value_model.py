@@ -28,8 +28,21 @@ PAIRS = tuple(combinations(range(NUM_FOLDS), 2))
 
 def fold_of(question: str) -> int:
     """Return the fold of a task, the same in every step, run and process."""
+    return _hash_of(question) % NUM_FOLDS
+
+
+def number_of(question: str) -> float:
+    """Return the number of a task, the same in every step, run and process.
+
+    A whole number below 2^52, which float64 stores exactly.
+    """
+    return float(_hash_of(question) >> 12)
+
+
+def _hash_of(question: str) -> int:
+    """Return 64 bits of a hash of a question."""
     digest = hashlib.sha256(question.encode("utf-8")).digest()
-    return int.from_bytes(digest[:8], "big") % NUM_FOLDS
+    return int.from_bytes(digest[:8], "big")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -154,7 +154,7 @@ def _replays(own: Replays, longest: int | None) -> RecordedReplays:
     return {
         "without": sorted(own.removed),
         "rollout": own.rollout,
-        "kept": own.num_shared,
+        "kept": list(own.kept),
         "speakers": [message.agent for message in max(own.messages, key=len)],
         "messages": [_texts(messages, longest) for messages in own.messages],
         "answers": [_answer(verdict) for verdict in own.verdicts],

@@ -7,10 +7,9 @@ from pathlib import Path
 
 from baselines.common.credit_file import CREDIT_FILE
 from baselines.common.rollout_file import RecordedGroup
-from baselines.common.types import FloatArray
+from baselines.common.types import FloatArray, IntArray
 from baselines.credit import GroupOutcomes, shared_credit
 from baselines.optimizers import PolicyOptimizer
-from baselines.optimizers.advantages import IntArray
 from baselines.rollouts.groups import Group
 from baselines.train.config import TrainConfig
 from baselines.train.logging.completions import CompletionRow, completion_rows

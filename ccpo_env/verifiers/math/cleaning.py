@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from ccpo_env.verifiers.math.rules import rule
+from ccpo_env.verifiers.math.rules import Rules, rule
+from ccpo_env.verifiers.math.unit_names import LETTER_UNITS, NUMBER
 
 _NOT = r"(?<!\\)\\"  # a backslash that is not the second half of a row break
 _FUNCTIONS = (
@@ -46,6 +47,9 @@ _PLAIN_SYNONYMS = {
     "lvert": "|",
     "rvert": "|",
     "vert": "|",
+    "lVert": "\\|",
+    "rVert": "\\|",
+    "Vert": "\\|",
     "mid": "|",
     "lt": "<",
     "gt": ">",
@@ -75,13 +79,27 @@ def _synonym(macro: re.Match[str]) -> str:
     return _PLAIN_SYNONYMS.get(name, macro[0])
 
 
+def _measured(quantity: re.Match[str]) -> str:
+    r"""Return a quantity of the package siunitx: `\SI{5}{\meter\per\second}`."""
+    unit = _SPLIT_PREFIX.sub(r"\1", re.sub(r"\\([A-Za-z]+)", r" \1 ", quantity[2]))
+    return f"{quantity[1]}\\text{{ {unit}}}"
+
+
+_SPLIT_PREFIX = re.compile(r"\b(kilo|mega|centi|milli|micro|nano)\s+(?=[a-z])")
 _STYLES = (
     r"m?left|m?right|middle|[bB]igg?[lrm]?|(?:display|text|script|scriptscript)style|(?:no)?limits"
     r"|boldsymbol|boldmath|bm|pmb|rm|bf|it|sf|tt|sc|(?:bf|md|rm|sf|tt)(?:series|family)|itshape|em"
     r"|tiny|(?:script|footnote|normal)size|small|[lL]arge|LARGE|[hH]uge|nonumber|(?:math)?strut"
     r"|ensuremath|smash|hfill|hfil|centering|num"
 )
-CLEANING = [
+_PARTS_OF_REALS = {
+    **dict.fromkeys(("+", ">0"), r"(0,\infty)"),
+    **dict.fromkeys(("-", "<0"), r"(-\infty,0)"),
+    **dict.fromkeys(("*", r"\neq0"), r"\mathbb{R}\setminus\{0\}"),
+    r"\geq0": r"[0,\infty)",
+    r"\leq0": r"(-\infty,0]",
+}
+CLEANING = Rules(
     rule(
         "\\begin",
         r"(?s)^\s*\\begin\s*\{(align|gather|equation|split|math)((?:ed|at)?)\*?\}"
@@ -106,22 +124,40 @@ CLEANING = [
     rule("\\!", r"(?<=\d)\s*,\s*\\!\s*(?=\d)", ","),
     rule("{", r"(?<![A-Za-z])\{\s*([,:.])\s*\}", r"\1"),
     rule("\\hspace \\vspace \\mspace \\kern", _NOT + r"[hvm]space\*?\s*\{[^{}]*\}"),
-    rule("\\cr", _NOT + r"cr(?![A-Za-z])", r"\\\\"),
+    rule("\\cr \\newline", _NOT + r"(?:cr|newline)(?![A-Za-z])", r"\\\\"),
     rule("\\\\", r"\\\\\s*\[[^\[\]]*\]", r"\\\\"),
     rule("\\hline", _NOT + r"hline(?![A-Za-z])"),
     rule("\\( \\) \\[ \\] \\!", _NOT + r"[()\[\]!]"),
+    rule(  # two equations side by side
+        "=",
+        rf"(=(?:(?!\\text|\\q?quad|\b(?:and|or)\b)[^=,;])*?[^=,;\s&\\])"
+        rf"\s*(?:(?:{_NOT}(?:q?quad|[,;: ])|~)\s*)+(?=[A-Za-z](?:_\w)?\s*=)",
+        r"\1, ",
+    ),
+    rule("=", r"(=\s*-?[\d./]+)\s+(?=[A-Za-z]\s*=)", r"\1, "),
+    # a letter set apart from the number before it is a unit
+    rule(
+        "\\, \\; \\: \\  \\quad ~",
+        rf"^(\s*\$?{NUMBER})(?:{_NOT}(?:[,;: ]|q?quad)|~)+\s*({LETTER_UNITS})(?=\s*\$?\s*\.?$)",
+        r"\1\\text{ \2}",
+    ),
+    rule(
+        "\\SI \\qty", _NOT + r"(?:SI|qty)\s*\{([^{}]*)\}\s*\{((?:[^{}]|\{[^{}]*\})*)\}", _measured
+    ),
     rule(
         "\\, \\; \\: \\  \\quad \\qquad \\enspace \\thinspace ~ \\space",
         _NOT + r"(?:[,;:>/]|q?quad(?![A-Za-z])|(?:en|thin|thick|med)?space(?![A-Za-z]))|~",
         " ",
     ),
     rule("\\", r"(?<!\\)\\(?=\s|$)", " "),
+    rule("\\not", _NOT + r"not\s*(?:=|\{\s*=\s*\})", r"\\neq "),
     rule("frac", _NOT + r"(?:[dtcsx]|nice|flat)frac(?![A-Za-z])", r"\\frac"),
     rule("binom", _NOT + r"[dt]binom(?![A-Za-z])", r"\\binom"),
     rule("choose", r"\{([^{}]*)\\choose(?![A-Za-z])([^{}]*)\}", r"\\binom{\1}{\2}"),
     rule(
         "C_ C^",
-        r"(?:\{\s*\})?\s*[_^]\s*(?:\{\s*(\w+)\s*\}|(\w))\s*C\s*_\s*(?:\{\s*(\w+)\s*\}|(\w))",
+        r"(?:\{\s*\}\s*|(?<![\w)}])(?<![\w)}] ))[_^]\s*(?:\{\s*(\w+)\s*\}|(\w))"
+        r"\s*C\s*_\s*(?:\{\s*(\w+)\s*\}|(\w))",
         r"\\binom{\1\2}{\3\4}",
     ),
     rule(
@@ -146,6 +182,12 @@ CLEANING = [
         r"\\(?:R(?![A-Za-z])|mathbb\s*R(?![A-Za-z])|mathbf\s*\{R\}|Reals)",
         r"\\mathbb{R}",
     ),
+    rule("\\mathbb", r"\\mathbb\s*([A-Z])(?![A-Za-z])", r"\\mathbb{\1}"),
+    rule(
+        "\\mathbb{R}",
+        r"\\mathbb\{R\}\s*[_^]\s*(?:\{\s*([-+*]|(?:>|<|\\(?:n|[lg])eq)\s*0)\s*\}|([-+*]))",
+        lambda part: _PARTS_OF_REALS[(part[1] or part[2]).replace(" ", "")],
+    ),
     rule("'", r"(?<=\d)'(?=\d{3}(?!\d))"),
     rule("'", r"\^\s*(?:\{\s*('+)\s*\}|('))", r"\1\2"),
     rule(
@@ -154,8 +196,9 @@ CLEANING = [
         r"\\text",
     ),
     rule(
-        "{st {nd {rd {th",
-        r"(?<=\d)\s*\^?\s*\{?\\(?:text|mathrm)\s*\{\s*(?:st|nd|rd|th)\s*\}\}?",
+        "{st {nd {rd {th ^st ^nd ^rd ^th",
+        r"(?<=\d)\s*(?:\^?\s*\{?\\(?:text|mathrm)\s*\{\s*(?:st|nd|rd|th)\s*\}\}?"
+        r"|\^\s*\{?\s*(?:st|nd|rd|th)(?![A-Za-z])\s*\}?)",
         r"\\text{th}",
     ),
     rule(
@@ -164,6 +207,16 @@ CLEANING = [
         r"\\text{\1}",
     ),
     rule("\\text", r"^\s*\\text\s*\{\s*(?!not\b|no\b)[a-z]+\s*\}\s*(?=\([^()]*,)"),
+    rule(
+        "onst",
+        r"(?<=[+-])\s*(?:\\(?:text|mathrm)\s*\{\s*)?[Cc]onst(?:ant|\.)?(?![A-Za-z])\s*\}?\.?",
+        " C",
+    ),
+    rule(
+        "\\text",
+        r"(?<=[\w)}\]])\s*\\text\s*\{\s*(?:is|equals|is equal to)\s*\}\s*(?=[-+\d.(\[]|\\(?!text))",
+        "=",
+    ),
     rule("\\text", r"\\text\s*\{\s*\}", " "),
     rule("\\text", r"\\text\s*\{\s*([:,.%]|\\%)\s*\}", r"\1"),
     rule("to", r"(?<=\d)\s*(?:\\text\s*\{\s*to\s*\}|\bto\b)\s*(?=\d)", ":"),
@@ -176,7 +229,13 @@ CLEANING = [
     rule("a.m p.m", r"\b([ap])\.\s*m\b\.?", r"\1m"),
     rule("cup cap", r"\\big(cup|cap)(?![A-Za-z])", r"\\\1"),
     rule("\\\\", r"(?:\\\\\s*)+$"),
+    rule(  # 9 (\text{cm}), 9 \text{(apples)}
+        "\\text",
+        r"(?<=[\d}])\s*(?:\(\s*\\text\s*\{|\\text\s*\{\s*\()\s*"
+        r"(?!(?:mod|base|or|and|not|approx)\b)([A-Za-z][A-Za-z ]+)(?:\}\s*\)|\)\s*\})\s*$",
+        r"\\text{ \1}",
+    ),
     # Text after a number is read as its unit; a second number must not be mistaken for one.
     rule("\\text", _NOT + r"text\s*\{([^{}0-9]*[0-9][^{}]*)\}", r" \1 "),
-]
+)
 """Rules for `rules.rewrite`, in order: later rules rely on earlier ones."""

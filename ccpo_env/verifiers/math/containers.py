@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ccpo_env.verifiers.math.members import Same, same_in_order, same_members
+from ccpo_env.verifiers.math.members import Same, all_same, same_in_order, same_members
 from ccpo_env.verifiers.math.reading import Reading
 from ccpo_env.verifiers.math.relations import is_relation, same_relation
 
@@ -22,6 +22,8 @@ def same_container(answer: Reading, gold: Reading, same: Same) -> bool | None:
         agree if they have the same parts in the same order; `[1, 2]` and `1, 2` do not.
     """
     first, second = answer.parts, gold.parts
+    if "\\emptyset" in (answer.text, gold.text):
+        return False  # a set of the empty set is not empty
     if _is_equation(answer) or _is_equation(gold):
         return _same_labelled_container(answer, gold, same)
     if first.is_unordered and second.is_unordered:
@@ -30,7 +32,8 @@ def same_container(answer: Reading, gold: Reading, same: Same) -> bool | None:
             return same_in_order(answer.items, gold.items, same)
         if not first.opened and all(map(_is_letter, (*answer.items, *gold.items))):
             return same_members(_choices(answer), _choices(gold), same)
-        return same_members(answer.items, gold.items, _same_kind_by(same))
+        is_set = bool(second.opened)
+        return same_members(answer.items, gold.items, _same_kind_by(same), is_set=is_set)
     if (equal := _same_labelled_point(answer, gold, same)) is not None:
         return equal
     if not first.is_unordered and not second.is_unordered and min(_sizes(answer, gold)) > 1:
@@ -77,11 +80,8 @@ def _same_labelled_container(answer: Reading, gold: Reading, same: Same) -> bool
         return same_in_order(values, gold.sides[1].items, same)
     if values := _values_in_order(gold, answer):
         return same_in_order(answer.sides[1].items, values, same)
-    for container, other in ((answer, gold), (gold, answer)):
-        is_choice = (
-            "\\pm" in container.text and "\\pm" not in other.text and len(container.items) > 1
-        )
-        if is_choice and is_relation(container.items[0]):
+    for container in (answer, gold):
+        if len(container.items) > 1 and all(map(is_relation, container.items)):
             pair = ((answer,), gold.items) if container is gold else (answer.items, (gold,))
             return same_members(pair[0], pair[1], same)
     return same_relation(answer, gold, same)
@@ -89,7 +89,7 @@ def _same_labelled_container(answer: Reading, gold: Reading, same: Same) -> bool
 
 def _values_in_order(container: Reading, point: Reading) -> list[Reading]:
     """Return the values of `y=2, x=1` in the order of `(x, y) = ...`; empty for anything else."""
-    values = _labelled_values(container)
+    values = labelled_values(container)
     if len(point.sides) != 2 or point.sides[1].parts.opened != "(":
         return []
     names = [name.text for name in point.sides[0].items]
@@ -97,21 +97,34 @@ def _values_in_order(container: Reading, point: Reading) -> list[Reading]:
 
 
 def _same_labelled_point(answer: Reading, gold: Reading, same: Same) -> bool | None:
-    """Compare `x=1, y=2` with `(1, 2)`; None for any other pair."""
-    if gold.parts.opened == "(" and (values := _labelled_values(answer)):
+    """Compare `x=1, y=2` with `(1, 2)` or with `[x=1, y=2]`; None for any other pair."""
+    values, gold_values = labelled_values(answer), labelled_values(gold)
+    if values and gold_values:
+        names = values if values.keys() == gold_values.keys() else []
+        return all_same(same(values[name], gold_values[name]) for name in names) if names else None
+    if gold.parts.opened == "(" and values:
         return same_in_order(list(values.values()), gold.items, same)
-    if answer.parts.opened == "(" and (values := _labelled_values(gold)):
-        return same_in_order(answer.items, list(values.values()), same)
+    if answer.parts.opened == "(" and gold_values:
+        return same_in_order(answer.items, list(gold_values.values()), same)
     return None
 
 
-def _labelled_values(reading: Reading) -> dict[str, Reading]:
-    """Return the values of a list of equations for different names; empty for anything else."""
-    if reading.parts.opened or len(reading.items) < 2:
+def labelled_values(reading: Reading) -> dict[str, Reading]:
+    """Return the values of equations for different names, in brackets or not, by name.
+
+    Note: Names of one letter are in the order of the alphabet, as the coordinates of a point are;
+        others stay in the order in which they are written.
+    """
+    if len(reading.items) < 2 or "=" not in reading.text:
         return {}
     values = {item.sides[0].text: item.sides[1] for item in reading.items if len(item.sides) == 2}
     is_point = len(values) == len(reading.items) and max(map(len, values)) <= MAX_NAME_CHARS
-    return values if is_point else {}
+    if not is_point:
+        return {}
+    is_alphabetical = all(name.isalpha() and name.islower() for name in values) and (
+        "w" not in values  # x, y, z, w
+    )
+    return dict(sorted(values.items())) if is_alphabetical else values
 
 
 def _same_kinds(answer: Reading, gold: Reading, same: Same) -> bool | None:
@@ -124,6 +137,11 @@ def _same_kinds(answer: Reading, gold: Reading, same: Same) -> bool | None:
             if container.parts.opened or other.parts.opened != "(" or len(other.items) < 2:
                 return False
             return same_in_order(answer.items, gold.items, same)
+    for container, point in ((answer, gold), (gold, answer)):
+        is_set_of_one = container.parts.opened == "\\{" and len(container.items) == 1
+        if is_set_of_one and point.parts.opened == "(" == container.items[0].parts.opened:
+            pair = (answer, gold.items[0]) if container is gold else (answer.items[0], gold)
+            return same(*pair)
     single, container = (answer, gold) if len(answer.items) == 1 else (gold, answer)
     if container.parts.opened in ("(", "[") and _names_a_point(single, container, same):
         return True

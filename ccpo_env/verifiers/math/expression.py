@@ -8,9 +8,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from fractions import Fraction
 from functools import reduce
 
+from ccpo_env.verifiers.math.products import juxtaposed, may_follow
+from ccpo_env.verifiers.math.tokens import (
+    ACCENTED,
+    CHOOSE,
+    CLOSING,
+    DEGREES,
+    DERIVATIVE,
+    DIGIT,
+    NUMERAL,
+    OVER,
+    RATE,
+    STOPS,
+    SUBSCRIPT,
+    TIMES,
+    TOKEN,
+    ZERO_ARGUMENT,
+    number_of,
+    rate_name,
+)
 from ccpo_env.verifiers.math.tree import Node, Unreadable, number
 from ccpo_env.verifiers.math.vocabulary import ACCENTS, CHOICES, FUNCTIONS, GREEK, INVERSES
 
@@ -18,32 +36,6 @@ MAX_DEPTH = 64
 """Deepest nesting of atoms and arguments."""
 MAX_FACTORS = 200
 """Largest number of numbers and symbols, which also bounds the depth of the tree."""
-MAX_POWER_OF_TEN = 256
-"""Largest exponent of a number in scientific notation."""
-
-_TIMES = frozenset({r"\cdot", r"\times", "*"})
-_OVER = frozenset({r"\div", "/"})
-_CLOSING = {"{": "}", "(": ")", "[": "]", "|": "|", r"\lfloor": r"\rfloor", r"\lceil": r"\rceil"}
-_STOPS = (
-    frozenset({"", "+", "-", ")", "}", "]", ",", r"\rfloor", r"\rceil", r"\pm", "\\"})
-    | _TIMES
-    | _OVER
-)
-_TOKEN = re.compile(
-    r"\\[A-Za-z]+|!!|\d{1,3}(?:,\d{3})+(?![\d])(?:\.\d+)?|\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+|\S",
-    re.ASCII,
-)
-_NUMERAL = re.compile(r"\.?\d", re.ASCII)
-_DIGIT = re.compile(r"\s*(\d)", re.ASCII)
-_SUBSCRIPT = re.compile(r"\s*(?:\{([A-Za-z0-9, +\-\\]+)\}|([A-Za-z0-9]|\\[a-z]+))", re.ASCII)
-_ACCENTED = re.compile(r"\s*\{\s*(\\?[A-Za-z]+)\s*\}|\s*([A-Za-z])|\s*(\\[a-z]+)")
-_DERIVATIVE = re.compile(
-    r"\s*\{\s*(\\partial|d)\s*(?:\^\s*\{?(\d)\}?)?\s*(\\?[A-Za-z]\w*)\s*\}"
-    r"\s*\{\s*\1\s*(\\?[A-Za-z])\s*(?:\^\s*\{?\2\}?)?\s*\}"
-)
-_DEGREES = re.compile(r"\s*\^\s*(?:\\circ(?![A-Za-z])|\{\s*\\circ\s*\})")
-_ZERO_ARGUMENT = re.compile(r"\s*\(\s*0\s*\)")
-_CHOOSE = re.compile(r"\s*_\s*\{?\s*(\d+)\s*\}?\s*\^\s*(?:\{\s*(\d+)\s*\}|(\d))", re.ASCII)
 
 
 def parse_expression(latex: str) -> Node | None:
@@ -55,7 +47,7 @@ def parse_expression(latex: str) -> Node | None:
 
 
 class _Parser:
-    r"""Recursive descent over the text, so that `\\frac12` and `x^12` can take one digit."""
+    r"""Recursive descent over the text, so that `\\frac12` can take one digit."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -71,11 +63,11 @@ class _Parser:
         return tree
 
     def _peek(self) -> str:
-        match = _TOKEN.search(self._text, self._at)
+        match = TOKEN.search(self._text, self._at)
         return match[0] if match else ""
 
     def _next(self) -> str:
-        match = _TOKEN.search(self._text, self._at)
+        match = TOKEN.search(self._text, self._at)
         if match is None:
             raise Unreadable
         self._at = match.end()
@@ -104,18 +96,18 @@ class _Parser:
         tree = self._power()
         while True:
             token = self._peek()
-            if token in _TIMES or token in _OVER:
+            if token in TIMES or token in OVER:
                 self._next()
-                tree = Node("*" if token in _TIMES else "/", (tree, self._signed_power()))
+                tree = Node("*" if token in TIMES else "/", (tree, self._signed_power()))
             elif self._stops(token):
                 return tree
-            elif _NUMERAL.match(token) and not _follows_a_symbol(tree):
-                raise Unreadable  # "2 3" is a typing error, or more than one number
+            elif NUMERAL.match(token) and not may_follow(tree, self._text, self._at):
+                raise Unreadable
             else:
-                tree = _juxtaposed(tree, self._power(), token)
+                tree = juxtaposed(tree, self._power(), token)
 
     def _stops(self, token: str) -> bool:
-        return token in _STOPS or (token == "|" and self._num_bars > 0)
+        return token in STOPS or (token == "|" and self._num_bars > 0)
 
     def _signed_power(self) -> Node:
         if self._peek() in ("+", "-"):
@@ -127,7 +119,7 @@ class _Parser:
         while self._peek() in ("!", "!!"):
             self._count_factor()
             tree = Node(self._next(), (tree,))
-        if self._take(_DEGREES):
+        if self._take(DEGREES):
             return Node("deg", (tree,))
         if self._peek() != "^":
             return tree
@@ -156,7 +148,7 @@ class _Parser:
         if self._peek() == "-":
             self._next()
             return Node("neg", (self._argument(),))
-        digit = self._take(_DIGIT)
+        digit = self._take(DIGIT)
         if digit:
             return number(int(digit[1]))
         if self._peek()[1:] in FUNCTIONS:
@@ -165,7 +157,7 @@ class _Parser:
 
     def _group(self) -> Node:
         opened = self._next()
-        closed = _CLOSING.get(opened)
+        closed = CLOSING.get(opened)
         if closed is None:
             raise Unreadable
         bars, self._num_bars = self._num_bars, int(opened == "|")
@@ -182,16 +174,16 @@ class _Parser:
 
     def _read_atom(self) -> Node:
         token = self._peek()
-        if token in _CLOSING:
+        if token in CLOSING:
             return self._group()
         self._next()
-        if _NUMERAL.match(token):
-            return _number(token)
+        if NUMERAL.match(token):
+            return number_of(token)
         if token.startswith("\\"):
             return self._macro(token[1:])
         if not re.fullmatch("[A-Za-z]", token):
             raise Unreadable
-        if token == "C" and (choose := self._take(_CHOOSE)):
+        if token == "C" and (choose := self._take(CHOOSE)):
             return Node("binom", (number(int(choose[1])), number(int(choose[2] or choose[3]))))
         return self._called(self._symbol(token))
 
@@ -204,15 +196,15 @@ class _Parser:
         """Return the call of an unknown function, f(x) or I(0), or the symbol itself."""
         name = symbol.symbol
         is_call = self._peek() == "(" and (
-            name[0] in "fgh" or _ZERO_ARGUMENT.match(self._text, self._at) is not None
+            name[0] in "fgh" or ZERO_ARGUMENT.match(self._text, self._at) is not None
         )
         return Node("call", (self._group(),), symbol=name) if is_call else symbol
 
     def _symbol(self, name: str) -> Node:
         if self._peek() == "_":
             self._next()
-            subscript = self._take(_SUBSCRIPT)
-            if subscript is None or _NUMERAL.match(name[-1]):
+            subscript = self._take(SUBSCRIPT)
+            if subscript is None or NUMERAL.match(name[-1]):
                 raise Unreadable
             name += "_" + (subscript[1] or subscript[2]).replace(" ", "")
         while self._peek() == "'":
@@ -223,11 +215,8 @@ class _Parser:
     def _macro(self, name: str) -> Node:
         if name in GREEK:
             return self._symbol("\\" + name)
-        if name == "frac" and (rate := self._take(_DERIVATIVE)):
-            return Node("symbol", symbol=f"d{rate[2] or ''} {rate[3]}/{rate[1]} {rate[4]}")
         if name in ("frac", "binom"):
-            top, bottom = self._argument(), self._argument()
-            return Node("/" if name == "frac" else "binom", (top, bottom))
+            return self._quotient(name)
         if name == "sqrt":
             return self._root()
         if name == "log" and self._peek() == "_":
@@ -238,12 +227,26 @@ class _Parser:
             return self._call(name)
         if name in CHOICES:
             return self._choice(name)
-        accented = self._take(_ACCENTED) if name in ACCENTS else None
+        accented = self._take(ACCENTED) if name in ACCENTS else None
         if accented:
             return self._accented(name, next(filter(None, accented.groups())))
         if name in ("overline", "bar"):
-            return Node("conj", (self._group(),))
+            return self._conjugate()
         raise Unreadable
+
+    def _quotient(self, name: str) -> Node:
+        if name == "frac" and (rate := self._take(DERIVATIVE)):
+            return Node("symbol", symbol=rate_name(rate))
+        if name == "frac" and RATE.match(self._text, self._at):
+            raise Unreadable
+        top, bottom = self._argument(), self._argument()
+        return Node("/" if name == "frac" else "binom", (top, bottom))
+
+    def _conjugate(self) -> Node:
+        group = self._group()
+        if "i" not in group.symbols():
+            raise Unreadable  # a bar over a real number has several meanings
+        return Node("conj", (group,))
 
     def _choice(self, name: str) -> Node:
         r"""Return a maximum, minimum or common divisor or multiple of numbers: `\\max(1, 2)`."""
@@ -257,7 +260,7 @@ class _Parser:
             args.append(self._sum())
         if token == "\\":
             token = self._next()
-        if token != _CLOSING[opened] or len(args) < 2:
+        if token != CLOSING[opened] or len(args) < 2:
             raise Unreadable
         return reduce(lambda first, second: Node(name, (first, second)), args)
 
@@ -290,37 +293,8 @@ class _Parser:
         tree = self._signed_power()
         while True:
             token = self._peek()
-            if token in _OVER:
+            if token in OVER:
                 raise Unreadable  # some authors read sin x/2 as half the sine
             if self._stops(token) or token[1:] in FUNCTIONS or token in ("(", "["):
                 return tree
             tree = Node("*", (tree, self._power()))
-
-
-def _number(token: str) -> Node:
-    token = token.replace(",", "")
-    exponent = re.search(r"[eE](.*)", token)
-    if exponent and abs(int(exponent[1])) > MAX_POWER_OF_TEN:
-        raise Unreadable
-    return number(Fraction(token.rstrip(".") or "0"))
-
-
-def _follows_a_symbol(tree: Node) -> bool:
-    r"""Return whether a number may follow: `i3`, `\pi 2` and `5! 7!`, not `2 3`."""
-    return tree.name in ("!", "!!") or (tree.name == "symbol" and tree.symbol in ("i", "\\pi"))
-
-
-def _juxtaposed(left: Node, right: Node, token: str) -> Node:
-    r"""Return the product of two neighbours, or their sum if they form a mixed number."""
-    is_mixed = left.name == "number" and token == r"\frac" and _is_proper(right)
-    return Node("+" if is_mixed else "*", (left, right))
-
-
-def _is_proper(tree: Node) -> bool:
-    """Return whether a fraction can be the second part of a mixed number."""
-    if tree.name != "/" or any(arg.name != "number" for arg in tree.args):
-        return False
-    top, bottom = (arg.value for arg in tree.args)
-    if not 0 < top < bottom:
-        raise Unreadable  # "2\\frac{3}{2}" is a product or a typing error
-    return True

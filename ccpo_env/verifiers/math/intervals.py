@@ -47,12 +47,18 @@ class Region:
     variable: str
     is_definite: bool
 
+    @property
+    def is_point(self) -> bool:
+        """Whether it is one closed interval of length 0, such as [2, 2]."""
+        ends = self.intervals[0] if len(self.intervals) == 1 else None
+        return ends is not None and ends.has_low and ends.has_high and bool(ends.low == ends.high)
+
 
 def same_region(first: Region, second: Region) -> bool | None:
     """Return whether two sets are equal, or None if their ends could not be compared."""
-    names = {first.variable, second.variable}
-    if len(names) == 2 and all(len(name) == 1 for name in names):
-        return False
+    names = {first.variable, second.variable} - {""}
+    if len(names) == 2 and sum("(" in name for name in names) != 1:
+        return False  # f(x) may be called y, but x is not z
     if len(first.intervals) != len(second.intervals):
         return None if _is_symbolic(first) or _is_symbolic(second) else False
     pairs = list(zip(first.intervals, second.intervals, strict=True))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ccpo_env.verifiers.math.containers import labelled_values
 from ccpo_env.verifiers.math.members import Same, all_same, same_in_order
 from ccpo_env.verifiers.math.reading import Reading
 from ccpo_env.verifiers.math.relations import is_relation, same_relation
@@ -15,7 +16,8 @@ from ccpo_env.verifiers.math.values import same_value
 
 def same_matrix(answer: Reading, gold: Reading, same: Same) -> bool | None:
     """Compare two matrices, or a matrix with another kind; a column may be a tuple."""
-    if is_relation(answer) or is_relation(gold):
+    other = answer if gold.matrix else gold
+    if (is_relation(answer) or is_relation(gold)) and not labelled_values(other):
         return same_relation(answer, gold, same)
     first, second = answer.matrix, gold.matrix
     if first is None or second is None:
@@ -50,9 +52,12 @@ def _same_vector(answer: Reading, gold: Reading) -> bool | None:
     if matrix is None or "\\begin" in other.text:
         return None
     is_column = len(matrix.rows) > 1 and all(len(row) == 1 for row in matrix.rows)
-    if not is_column or other.parts.opened != "(" or len(other.items) != len(matrix.rows):
+    items = tuple(labelled_values(other).values())
+    if not items and other.parts.opened + other.parts.closed == "()":
+        items = other.items
+    if not is_column or len(items) != len(matrix.rows):
         return False
-    cells, items = _cells(matrix), other.items
+    cells = _cells(matrix)
     if matrix.scalar:
         return _same_trees(_scaled(matrix, cells), [item.tree for item in items])
     if other is gold:

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
+from ccpo_env.verifiers.math.basis_notation import with_hats
 from ccpo_env.verifiers.math.cleaning import CLEANING
+from ccpo_env.verifiers.math.lead_ins import without_lead_in
 from ccpo_env.verifiers.math.notation import to_latex
-from ccpo_env.verifiers.math.rules import rewrite
+from ccpo_env.verifiers.math.phrases import phrase_as_latex
+from ccpo_env.verifiers.math.styles import without_styles
+from ccpo_env.verifiers.math.systems import without_systems
 
 MAX_CHARS = 4096
 """Longest answer that is parsed, in characters; longer ones are compared as text."""
+CLEANED_CACHE_SIZE = 16_384
+"""Cached normal forms: the answers of a group are often equal, and so are its gold answers."""
+MAX_KEPT_CHARS = 256
+"""Longest text in the cache, in characters."""
 
 _SPACE = re.compile(r"\s+")
-_DELIMITER = re.compile(r"(?<!\\)\$")
-_LEADING = re.compile(
-    r"\s*(?:\\(?:text|mathrm|textbf)\s*\{[^{}]*(?:\banswer(?: is)?|\bis|:)\s*\}|\\therefore"
-    r"|\\approx|\\implies|\\Rightarrow|\\sim|\\to(?![A-Za-z]))\s*(?=[^\s=.,])(?!:)"
+_WORDY = re.compile(
+    r"\b(?:no|not|none|all|any|every|each|reals?|empty|null|void|dne|exist|nonexistent|infinite"
+    r"|infinitely|inconsistent|positive|negative|undefined|sin|sem|pas|keine|aucune|nessuna)\b|[^\x00-\x7f]|\\mathbb",
+    re.IGNORECASE,
 )
+_DELIMITER = re.compile(r"(?<!\\)\$")
 _OUTER_MACRO = re.compile(
     r"(?:\\(?:text(?:bf|it|rm|sf|tt)?|math(?:rm|bf|it|sf|tt|normal)|[fm]?box|framebox|emph|underline))?\s*\{"
 )
@@ -30,15 +40,22 @@ def clean(text: str) -> str:
     become macros.
     """
     text = to_latex(text)
-    text = rewrite(text, CLEANING)
+    if "\\" in text:
+        text = with_hats(text)
+    text = CLEANING.rewrite(text)
+    if "\\" in text:
+        text = without_systems(without_styles(text))
     if "$" in text:
         text = _without_delimiters(text)
     text = _SPACE.sub(" ", text).strip().rstrip(" .,;")
     while (inner := _inner_group(text)) is not None:
         text = inner.strip().rstrip(" .,;")
-    if leading := _LEADING.match(text):
-        text = text[leading.end() :]
-    return _without_rounding(text) if "\\approx" in text else text
+    text = without_lead_in(text)
+    if "\\approx" in text:
+        text = _without_rounding(text)
+    if _WORDY.search(text) and (meaning := phrase_as_latex(unwrapped(text))) is not None:
+        return meaning
+    return text
 
 
 def _without_rounding(text: str) -> str:
@@ -80,16 +97,17 @@ _WRAPPER = re.compile(
 )
 _LONE_TOKEN = re.compile(r"\{([A-Za-z0-9])\}")
 _IDLE_SPACE = re.compile(r"(?<![A-Za-z0-9])\s+|\s+(?![A-Za-z0-9])")
+_PLAIN_NUMBER = re.compile(r"-?\d+(?:\.\d+)?", re.ASCII)
 _BRACKETED_LETTER = re.compile(r"[(\[]([A-Za-z])[)\]]|([A-Za-z])[)\]:,]")
 # "(A) 42" and "B. Paris", not "(A) or (B)" and not the product "(A) + B"
 _LETTERED = re.compile(
     r"(?:(?:the )?(?:correct )?(?:option|choice|answer)(?: is)?:?)?\s*"
-    r"(?:\(([A-Z])\)|([A-Z])[).:]|(?<=[\w:] )([A-Z])$)"
-    r"(?:\s*(?!(?:or|and|not)\b)[\w\\-](?:(?!\([A-Z]\)|\s(?:or|and)\s).)*)?",
+    r"(?:\(([A-J])\)|([A-J])[).:]|(?<=[\w:] )([A-J])$)"
+    r"(?:\s*(?!(?:or|and|not)\b)[\w\\-](?:(?!\([A-J]\)|\s(?:or|and)\s).)*)?",
     re.IGNORECASE | re.DOTALL,
 )
 _QUOTED = re.compile(r"[\"'`]+(.*?)[\"'`]*", re.DOTALL)
-_WORDS = re.compile(r"[A-Za-z ]{2,}")
+_WORDS = re.compile(r"(?:[^\W\d_]| ){2,}")
 _CHOICE = re.compile(r"[A-Ja-j]")
 
 
@@ -107,7 +125,7 @@ def written_form(cleaned: str, *, is_part: bool = False) -> str:
         cleaned: A cleaned text.
         is_part: Whether it is a part of an answer, where one letter is a symbol, not a choice.
     """
-    text = unwrapped(cleaned).replace("\\%", "%")
+    text = _SPACE.sub(" ", unwrapped(cleaned)).replace("\\%", "%")
     if quoted := _QUOTED.fullmatch(text):
         text = quoted[1]  # only a final apostrophe is a prime
     text = text.rstrip('"`').removesuffix(".")
@@ -130,16 +148,35 @@ def same_text(first: str, second: str) -> bool:
     Note: Upper and lower case differ, except in answers that are words or a single letter.
         Texts longer than MAX_CHARS must be equal character by character.
     """
+    if first.strip() == second.strip():
+        return True
     if max(len(first), len(second)) > MAX_CHARS:
-        return first.strip() == second.strip()
-    cleaned = clean(first), clean(second)
-    return same_form(*cleaned, *map(written_form, cleaned))
+        return False
+    is_kept = max(len(first), len(second)) <= MAX_KEPT_CHARS
+    cleaned, form = (_kept_cleaned if is_kept else _cleaned)(first)
+    other, other_form = (_kept_cleaned if is_kept else _cleaned)(second)
+    return same_form(cleaned, other, form, other_form)
+
+
+def _cleaned(text: str) -> tuple[str, str]:
+    """Return a cleaned text and its normal form."""
+    if _PLAIN_NUMBER.fullmatch(text):
+        return text, text
+    cleaned = clean(text)
+    return cleaned, written_form(cleaned)
+
+
+_kept_cleaned = lru_cache(maxsize=CLEANED_CACHE_SIZE)(_cleaned)
 
 
 def same_form(first: str, second: str, form: str, other: str) -> bool:
     """Return whether two cleaned answers have one form, or one is the letter of the other."""
     if form == other:
         return True
-    return (len(form) == 1 and letter_of(second) == form.casefold()) or (
-        len(other) == 1 and letter_of(first) == other.casefold()
+    return (_is_letter(form) and letter_of(second) == form.casefold()) or (
+        _is_letter(other) and letter_of(first) == other.casefold()
     )
+
+
+def _is_letter(form: str) -> bool:
+    return len(form) == 1 and form.isalpha()

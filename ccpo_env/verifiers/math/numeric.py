@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import threading
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from fractions import Fraction
 from typing import Any
 
@@ -17,8 +18,12 @@ MAX_BITS = 10**9
 """Largest magnitude of a value, as a power of two."""
 MAX_EXACT_POWER = 2500
 """Largest exponent, and largest factorial, that is computed exactly."""
+_ROUNDING = 1e-45
 LOG_BASE = "log"
 """Key of a point that holds the base of logarithms written without one."""
+
+VARIANT = "variant"
+"""Key of a point that holds the variant of unknown functions there: f(3) is not one number."""
 
 _INVERSES = {"arcsin": "asin", "arccos": "acos", "arctan": "atan", "arccot": "acot"}
 _ON_WHOLES: Mapping[str, Callable[..., int]] = {
@@ -43,10 +48,29 @@ def context() -> Any:
     return _local.context
 
 
+@contextmanager
+def in_floats() -> Iterator[None]:
+    """Evaluate to the 16 digits of a float, some ten times as fast."""
+    from mpmath import fp
+
+    usual = context()
+    _local.context = fp
+    try:
+        yield
+    finally:
+        _local.context = usual
+
+
 def constants() -> dict[str, Any]:
     """Return the values of the constants by symbol."""
     numbers = context()
-    return {r"\pi": +numbers.pi, "e": +numbers.e, "i": numbers.j, LOG_BASE: +numbers.e}
+    return {
+        r"\pi": +numbers.pi,
+        "e": +numbers.e,
+        "i": numbers.j,
+        LOG_BASE: +numbers.e,
+        VARIANT: numbers.one,
+    }
 
 
 def exact_value(tree: Node) -> Fraction:
@@ -104,7 +128,7 @@ def evaluate(tree: Node, point: Mapping[str, Any]) -> Any:
     if tree.name == "^" and (degree := _odd_degree(tree.args[1])) > 1:
         return _power(_root(args[0], context().mpf(degree)), args[1] * degree)
     if tree.name == "call":
-        return _unknown(tree.symbol, args[0])
+        return _unknown(tree.symbol, args[0], point[VARIANT])
     return _function(tree.name, args[0], point) if len(args) == 1 else _pair(tree.name, *args)
 
 
@@ -118,6 +142,10 @@ def _pair(name: str, a: Any, b: Any) -> Any:
     if name == "binom":
         _require_small(a, b)
         return context().binomial(a, b)
+    if name in ("max", "min"):
+        if any(isinstance(value, context().mpc) for value in (a, b)):
+            raise Unreadable
+        return max(a, b) if name == "max" else min(a, b)
     if name in ("^", "root"):
         return _root(a, b) if name == "root" else _power(a, b)
     raise Unreadable
@@ -173,7 +201,10 @@ def _function(name: str, value: Any, point: Mapping[str, Any]) -> Any:
     if name == "log":
         return numbers.ln(value) / numbers.ln(point[LOG_BASE])
     if name == "!!":
-        raise Unreadable
+        _require_small(value)
+        return numbers.fac2(value)
+    if name in ("floor", "ceil") and abs(value - numbers.nint(value)) < _ROUNDING:
+        return numbers.nint(value)  # a whole number up to rounding, as in floor(log_2 8)
     return getattr(numbers, _INVERSES.get(name, name))(value)
 
 
@@ -182,10 +213,10 @@ def _require_small(*values: Any) -> None:
         raise Unreadable
 
 
-def _unknown(name: str, value: Any) -> Any:
+def _unknown(name: str, value: Any, variant: Any) -> Any:
     """Return the value of an unknown function: a different smooth function for each name."""
     numbers = context()
     if abs(value) > MAX_BITS:
         raise Unreadable
-    shift = numbers.mpf(zlib.crc32(name.encode())) / 2**30 + 1
+    shift = numbers.mpf(zlib.crc32(name.encode())) / 2**30 + variant
     return numbers.cos(value / shift) + value * shift + value**2 / 3

@@ -8,6 +8,8 @@ from fractions import Fraction
 
 MAX_DIGITS = 256
 """Longest run of digits, and largest power of ten, that is parsed as a number."""
+MAX_BASE = 36
+"""Largest base of a number: ten digits and 26 letters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,7 @@ class Quantity:
     base: str
 
 
-_INTEGER = r"-?(?:\d{1,3}(?:,\d{3})+|\d+)"
+_INTEGER = r"-?(?:[1-9]\d{0,2}(?:,\d{3})+|\d+)"
 
 
 def _argument(name: str) -> str:
@@ -35,7 +37,7 @@ _NUMBER = re.compile(
     (?:
         (?P<whole>\d*)\s*\\frac{_argument("top")}{_argument("bottom")}
       | (?:(?P<units>\d+)\ )?(?P<over>\d+)\ ?/\ ?(?P<under>\d+)
-      | (?P<decimal>(?:\d{{1,3}}(?:,\d{{3}})+|\d{{1,3}}(?:\ \d{{3}})+|\d+)(?:\.\d*)?|\.\d+)
+      | (?P<decimal>(?:[1-9]\d{{0,2}}(?:,\d{{3}})+|\d{{1,3}}(?:\ \d{{3}})+|\d+)(?:\.\d*)?|\.\d+)
         (?:\ ?(?:\\(?:times|cdot)|[*x])\ ?10\ ?\^\ ?
            (?:[{{(](?P<power>[+-]?\d+)[)}}]|(?P<power_digit>\d))
          | [eE](?P<exponent>[+-]?\d+))?
@@ -125,5 +127,12 @@ def _unsigned_value(parts: dict[str, str]) -> Fraction | None:
 
 def same_number(first: Quantity, second: Quantity) -> bool:
     """Return whether two numbers are equal, exactly; one of them may omit its base."""
-    bases_agree = not first.base or not second.base or first.base == second.base
-    return bases_agree and first.value == second.value
+    if first.base and second.base:
+        return first.base == second.base and first.value == second.value
+    return first.value == second.value and all(map(_has_possible_base, (first, second)))
+
+
+def _has_possible_base(each: Quantity) -> bool:
+    """Return whether the digits exist in the base: not in 12_2, and 42_{43} has too many."""
+    digits = str(int(abs(each.value)))
+    return not each.base or int(max(digits)) < int(each.base) <= MAX_BASE

@@ -3,6 +3,7 @@ r"""Parse intervals, unions and inequalities in one variable as sets of real num
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from ccpo_env.verifiers.math.expression import parse_expression
@@ -75,7 +76,7 @@ def _region(text: str) -> Region:
         return intersection([whole, *(_all_but(point) for point in points)])
     unions, signs = split_signs(text, CUP)
     if signs:
-        regions = [_points_or_region(part) for part in unions]
+        regions = [_part_of_union(part) for part in unions]
         if "\\cup" not in signs and not any(region.is_definite for region in regions):
             raise Unreadable  # pairs: (1,2) or (3,4)
         return union(regions)
@@ -89,13 +90,19 @@ def _region(text: str) -> Region:
     return _inequality(text)
 
 
-def _points_or_region(text: str) -> Region:
+def _part_of_union(text: str) -> Region:
+    r"""Return a part of a union, which may be points: `\{1, 2\}`, `x = 1`, `x = \pm 2`."""
+    name, sign, value = text.partition("=")
+    if sign and _VARIABLE.fullmatch(name.strip()):
+        return _points(split_parts(value).items, name.strip())
     points = _POINTS.fullmatch(text)
-    if points is None:
-        return _region(text)
-    values = [_end(point) for point in split_top(points["points"], COMMA)]
+    return _points(split_top(points["points"], COMMA), "") if points else _region(text)
+
+
+def _points(texts: Iterable[str], name: str) -> Region:
+    values = [_end(text) for text in texts]
     intervals = [Interval(value, value, has_low=True, has_high=True) for value in values]
-    return Region(ordered(intervals), "", is_definite=True)
+    return Region(ordered(intervals), name, is_definite=True)
 
 
 def _conjunction(parts: list[str], joints: list[str]) -> Region:
@@ -103,7 +110,11 @@ def _conjunction(parts: list[str], joints: list[str]) -> Region:
     sides, signs = split_signs(parts[0], RELATION)
     if signs == ["\\neq"] and not any(split_signs(part, RELATION)[1] for part in parts[1:]):
         parts = [parts[0], *(f"{sides[0]} \\neq {part}" for part in parts[1:])]
-    regions = [_region(part) for part in parts]
+    if set(joints) == {","} and any("=" in part for part in parts):
+        return union([_part_of_union(part) for part in parts])  # x > 2, x = 1
+    if all("=" in part for part in parts):
+        raise Unreadable  # a list of points
+    regions = [_part_of_union(part) for part in parts]
     if "\\cap" not in joints and not all(region.is_definite for region in regions):
         raise Unreadable  # a list of pairs
     return intersection(regions)

@@ -5,39 +5,24 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
+from ccpo_env.verifiers.math.equations import same_equation, same_inequality
+from ccpo_env.verifiers.math.labels import are_other_names, is_label, is_named_value
 from ccpo_env.verifiers.math.members import Same, all_same
 from ccpo_env.verifiers.math.numeric import exact_value
 from ccpo_env.verifiers.math.reading import Reading
 from ccpo_env.verifiers.math.structure import MAX_PARTS
 from ccpo_env.verifiers.math.tree import Node, Unreadable, free_symbols
-from ccpo_env.verifiers.math.values import same_equation, same_inequality
 
-_NAME = r"(?:[A-Za-z]|\\[a-zA-Z]+)(?:_\s*(?:\w|\{[^{}]*\}))?'*"
-_ACCENT = (
-    r"\\(?:overline|vec|hat|bar|mathbf|mathcal|overrightarrow|operatorname|mathrm)\s*\{[^{}]*\}"
-)
-_FUNCTION = r"\\(?:sin|cos|tan|cot|sec|csc|det|arg|min|max|gcd)(?![a-z])"
-_SEGMENT = r"\|?[A-Z]{1,4}\|?"
-_LABEL = re.compile(
-    rf"(?:\\text\s*\{{[^{{}}=]*\}}\s*:?|[A-Z]+|[A-Za-z]{{3,}}(?: [A-Za-z]+)*"
-    rf"|m?\s*\\(?:angle|triangle)\s*[A-Z]+|[\[|]+[A-Z]+[\]|]+|\|(?:{_ACCENT}|{_NAME})\|"
-    rf"|\\frac\s*\{{{_SEGMENT}\}}\s*\{{{_SEGMENT}\}}|[A-Z]{{2,4}}\s*\+\s*[A-Z]{{2,4}}"
-    rf"|{_SEGMENT}\s*:\s*{_SEGMENT}|[a-z]:[a-z]"
-    rf"|{_FUNCTION}\s*\(?\s*(?:\\angle\s*)?(?:{_NAME}|[A-Z]{{1,3}})\s*\)?"
-    rf"|\\Delta\s*{_NAME}|(?:{_NAME}|{_ACCENT})(?:\^\s*\{{?\s*(?:-1|T|\\prime|\\circ)\s*\}}?)?"
-    rf"(?:\s*\([^()]*\))?|[A-Z]?\s*\((?:\s*{_NAME}\s*[,)])+)"
-)
-_PRODUCT = re.compile(rf"(?:{_NAME}\s*)+")
 _UNFINISHED = re.compile(r"\\(?:i{0,3}nt|oint|sum|prod|lim)(?![A-Za-z])")
 _CONGRUENCE = re.compile(
     r"(?P<name>[^=]+?)\s*\\equiv\s*(?P<residue>.+?)\s*\(?\s*"
     r"(?:\\[pb]?mod|mod|\\text\s*\{\s*\(?mod\s*\})\s*\{?\s*(?P<modulus>\d{1,40})\s*\}?\s*\)?",
     re.ASCII,
 )
-_DERIVED = re.compile(r"'|\^\s*\{?\s*(?:-1|\\prime)\s*\}?")  # f' and f^{-1} differ from f
+_NUMERAL = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
 _MAX_CHAIN = 3
-_STRICT = {"<": True, "\\leq": False, ">": True, "\\geq": False}
-_TURNED = frozenset({">", "\\geq"})
+_TURNS = {">": "<", "\\geq": "\\leq"}
+_TURNED = frozenset(_TURNS)
 
 
 def is_unfinished(text: str) -> bool:
@@ -64,15 +49,18 @@ def same_relation(answer: Reading, gold: Reading, same: Same) -> bool | None:
     if set(signs) == set(gold_signs) == {"="}:
         return _same_equations(answer.sides, gold.sides, same)
     if signs and gold_signs:
-        return _same_inequalities(answer, gold)
+        return _same_inequalities(answer, gold, same)
     relation, value = (answer, gold) if signs else (gold, answer)
     if set(relation.relation[1]) != {"="}:
-        return False if value.is_value or value.is_words else None
+        # an inequality that is not solved is no set of solutions, and none of words
+        return False if relation is answer or value.is_value or value.is_words else None
     return _same_labelled(relation, value, same, is_gold=relation is gold)
 
 
 def same_congruence(answer: Reading, gold: Reading) -> bool | None:
     """Compare congruences: `n ≡ 13 (mod 9)` and `n ≡ 4 (mod 9)`."""
+    if "\\equiv" not in gold.text:
+        return None
     first, second = (_CONGRUENCE.fullmatch(reading.text) for reading in (answer, gold))
     if second is None or (first is None and "\\equiv" in answer.text):
         return None
@@ -101,12 +89,6 @@ def _residue(text: str) -> Fraction | None:
         return None
 
 
-def _is_label(reading: Reading) -> bool:
-    if _LABEL.fullmatch(reading.text):
-        return True
-    return reading.tree is not None and reading.tree.name in ("symbol", "call")  # dy/dx, f(2x)
-
-
 def _same_labelled(relation: Reading, value: Reading, same: Same, *, is_gold: bool) -> bool | None:
     """Compare a value with an equation that names it, or with a chain of equal values."""
 
@@ -116,16 +98,24 @@ def _same_labelled(relation: Reading, value: Reading, same: Same, *, is_gold: bo
     sides = relation.sides
     if all(map(_is_constant, sides)):
         return all_same(map(agrees, sides))
-    is_named = not is_gold and (
-        is_unfinished(sides[0].text) or _PRODUCT.fullmatch(sides[0].text) is not None
-    )
-    if is_named or _is_label(sides[0]):
-        return all_same(map(agrees, sides[1:]))
-    if len(sides) == 2 and _is_label(sides[1]):
+    if any(_is_constant(side) and agrees(side) is False for side in sides):
+        return False  # 0 = x
+    is_named = not is_gold and (is_unfinished(sides[0].text) or is_named_value(sides[0]))
+    if is_named or is_label(sides[0]):
+        formulas = [] if is_gold else [side for side in sides[1:-1] if _is_formula(side, value)]
+        return all_same(agrees(side) for side in sides[1:] if side not in formulas)
+    if len(sides) == 2 and is_label(sides[1]):
         return agrees(sides[0])
-    if value.is_value and all(side.is_value for side in sides):
-        return False  # the bare right side of an equation
+    if all(side.is_value for side in sides):
+        return False  # the bare right side of an equation, or an equation that is not solved
     return None if agrees(sides[-1]) else False
+
+
+def _is_formula(side: Reading, value: Reading) -> bool:
+    r"""Return whether a side has symbols that a value lacks: `A = \pi r^2 = 9\pi`."""
+    if side.tree is None or value.tree is None:
+        return False
+    return not free_symbols(side.tree) <= free_symbols(value.tree)
 
 
 def _is_constant(reading: Reading) -> bool:
@@ -140,15 +130,67 @@ def _same_equations(
         # a = b = c is independent of the order; other chains are left to math-verify
         is_short = len(first) == len(second) <= _MAX_CHAIN
         return _same_chains(first, second, same) if is_short else None
-    if first[0].form == second[0].form:
-        equal = same(first[1], second[1])
-        if equal or (equal is False and _is_solved(first) and _is_solved(second)):
-            return equal
-    trees = _trees(first, second)
-    equal = None if trees is None else same_equation(*trees)
-    if not equal and _are_other_names(first, second):
+    if all(map(_is_constant, (*first, *second))):
+        return _same_claims(first, second, same)
+    if all(map(is_label, (first[0], second[0]))) and are_other_names(first[0], second[0]):
         return same(first[1], second[1])
-    return equal
+    equal = _same_other_side(first, second, same)
+    if equal is not None:
+        return equal
+    trees = _trees(first, second)
+    if trees is not None:
+        return same_equation(*trees)
+    is_turned = same(first[1], second[0]) is True or same(first[0], second[1]) is True
+    is_other = same(first[1], second[1]) is False or not _has_same_numbers(first[0], second[0])
+    return False if is_other and not is_turned else None
+
+
+def _same_claims(
+    first: tuple[Reading, ...], second: tuple[Reading, ...], same: Same
+) -> bool | None:
+    """Compare two equations of numbers: `2^5=32` and `32=2^5`, but not `2^5=33`."""
+
+    def same_side(answer: Reading, gold: Reading) -> bool | None:
+        # log_2 8 = 3 is not log_3 27 = 3, although the sides agree
+        are_numbers = answer.number is not None and gold.number is not None
+        return same(answer, gold) if are_numbers or _has_same_numbers(answer, gold) else False
+
+    verdicts = [
+        all_same(same_side(a, b) for a, b in zip(first, sides, strict=True))
+        for sides in (second, second[::-1])
+    ]
+    return True if True in verdicts else None if None in verdicts else False
+
+
+def _has_same_numbers(first: Reading, second: Reading) -> bool:
+    return sorted(_NUMERAL.findall(first.form)) == sorted(_NUMERAL.findall(second.form))
+
+
+def _same_other_side(
+    first: tuple[Reading, ...], second: tuple[Reading, ...], same: Same
+) -> bool | None:
+    """Compare two equations that share a side: the other side decides.
+
+    Undecided if the equations share no side, or if the symbols of the shared side are in a
+    different side as well: `y=x` and `y=2x-y`.
+    """
+    for index, other in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        if first[index].form != second[other].form:
+            continue
+        sides = first[1 - index], second[1 - other]
+        equal = same(*sides)
+        if equal or (equal is False and not _shares_symbols(first[index], *sides)):
+            return equal
+    return None
+
+
+def _shares_symbols(side: Reading, *others: Reading) -> bool:
+    """Return whether a side has a symbol that one of two others has."""
+    trees = [reading.tree for reading in (side, *others)]
+    if any(tree is None for tree in trees):
+        return False
+    names = [frozenset() if tree is None else free_symbols(tree) for tree in trees]
+    return not names[0].isdisjoint(names[1] | names[2])
 
 
 def _same_chains(
@@ -177,39 +219,32 @@ def _trees(
     return (a, b), (c, d)
 
 
-def _is_solved(sides: tuple[Reading, ...]) -> bool:
-    """Return whether an equation is solved for one symbol."""
-    name, value = sides[0].tree, sides[1].tree
-    if name is None or value is None or name.name != "symbol":
-        return False
-    return name.symbol not in value.symbols()
-
-
-def _are_other_names(first: tuple[Reading, ...], second: tuple[Reading, ...]) -> bool:
-    """Return whether two equations name a value differently: f(x) and y, Area and A."""
-    names = [sides[0].form for sides in (first, second)]
-    plain = [_DERIVED.sub("", name) for name in names]
-    if names[0] != names[1] and plain[0] == plain[1]:
-        return False
-    trees = [sides[0].tree for sides in (first, second)]
-    is_worded = any(tree is None or tree.name == "call" for tree in trees)
-    return is_worded and _is_label(first[0]) and _is_label(second[0])
-
-
-def _same_inequalities(answer: Reading, gold: Reading) -> bool | None:
+def _same_inequalities(answer: Reading, gold: Reading, same: Same) -> bool | None:
     """Compare two relations of which at least one is an inequality."""
-    (first, signs), (second, gold_signs) = answer.relation, gold.relation
-    if len(signs) != 1 or len(gold_signs) != 1:
+    first, second = _oriented(answer), _oriented(gold)
+    if first is None or second is None:
         return None
-    if _STRICT.get(signs[0], signs[0]) != _STRICT.get(gold_signs[0], gold_signs[0]):
-        return False
-    trees = _trees(first, second)
-    if trees is None:
-        return None
-    if signs[0] == "\\neq":
-        return same_equation(*trees)
-    less, gold_less = (
-        pair[::-1] if sign in _TURNED else pair
-        for pair, sign in zip(trees, (signs[0], gold_signs[0]), strict=True)
-    )
-    return same_inequality(less, gold_less)
+    (sides, signs), (gold_sides, gold_signs) = first, second
+    if signs != gold_signs:
+        is_readable = all(side.tree is not None for side in (*sides, *gold_sides))
+        return False if len(signs) == len(gold_signs) or is_readable else None
+    if len(signs) > 1:
+        return all_same(same(a, b) for a, b in zip(sides, gold_sides, strict=True))
+    if "\\neq" in signs:
+        return _same_equations(sides, gold_sides, same)
+    for index in (0, 1):
+        if sides[index].form == gold_sides[index].form:
+            rest = sides[1 - index], gold_sides[1 - index]
+            equal = same(*rest)
+            if equal or (equal is False and not _shares_symbols(sides[index], *rest)):
+                return equal
+    trees = _trees(sides, gold_sides)
+    return None if trees is None else same_inequality(*trees)
+
+
+def _oriented(reading: Reading) -> tuple[tuple[Reading, ...], tuple[str, ...]] | None:
+    """Return the sides from the smallest to the largest, and the signs; None if they turn."""
+    sides, signs = reading.relation
+    if _TURNED.issuperset(signs):
+        return sides[::-1], tuple(_TURNS[sign] for sign in signs[::-1])
+    return None if _TURNED.intersection(signs) else (sides, signs)

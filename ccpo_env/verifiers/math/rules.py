@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
+
+CANDIDATE_CACHE_SIZE = 2048
+"""Cached choices of rules, by the signs of a text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +33,46 @@ def rule(
     return Rule(tuple(needles.split()), re.compile(pattern, re.ASCII), replacement)
 
 
-def rewrite(text: str, rules: Iterable[Rule]) -> str:
-    """Apply all rules to a text, in order."""
-    for each in rules:
-        if any(needle in text for needle in each.needles):
-            text = each.pattern.sub(each.replacement, text)
-    return text
+class Rules:
+    """Rules that are applied in order: later ones rely on earlier ones.
+
+    A look at the characters of a text tells which needles it may contain; the other rules, which
+    are nearly all, are not even tried.
+
+    Args:
+        rules: The rules.
+    """
+
+    def __init__(self, *rules: Rule) -> None:
+        self.rules = rules
+        needles = [needle for each in self.rules for needle in each.needles]
+        self._signs = frozenset("".join(needles))
+        self._candidates = lru_cache(CANDIDATE_CACHE_SIZE)(self._find_candidates)
+
+    def rewrite(self, text: str) -> str:
+        """Apply all rules to a text, in order."""
+        signs = self._signs.intersection(text)
+        next_place = 0
+        while True:
+            for place, each in self._candidates(signs):
+                if place < next_place:
+                    continue
+                for needle in each.needles:
+                    if needle in text:
+                        break
+                else:
+                    continue
+                text = each.pattern.sub(each.replacement, text)
+                if not signs.issuperset(new := self._signs.intersection(text)):
+                    signs, next_place = new, place + 1
+                    break  # the text has new signs, so more of the later rules may apply
+            else:
+                return text
+
+    def _find_candidates(self, signs: frozenset[str]) -> tuple[tuple[int, Rule], ...]:
+        """Return the rules of which a needle consists of these signs, with their places."""
+        return tuple(
+            (place, each)
+            for place, each in enumerate(self.rules)
+            if any(signs.issuperset(needle) for needle in each.needles)
+        )

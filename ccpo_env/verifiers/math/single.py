@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import re
 
-from ccpo_env.verifiers.math.members import all_same
+from ccpo_env.verifiers.math.integration import same_up_to_constants
 from ccpo_env.verifiers.math.normalize import letter_of, same_form, unwrapped
+from ccpo_env.verifiers.math.phrases import EMPTY, is_empty, same_property
 from ccpo_env.verifiers.math.quantity import same_number
+from ccpo_env.verifiers.math.ratios import same_ratio
 from ccpo_env.verifiers.math.reading import Reading
-from ccpo_env.verifiers.math.tree import Node, number
+from ccpo_env.verifiers.math.tree import Node, free_symbols, number
 from ccpo_env.verifiers.math.values import has_value, same_value
-from ccpo_env.verifiers.math.vocabulary import GREEK, OPERATORS
+from ccpo_env.verifiers.math.vocabulary import EVALUATED
 
 _INFINITY = re.compile(r"([+-]?)\s*\\infty|\\text\s*\{\s*\\infty\s*\}")
 _QUALIFIED = re.compile(
     r"\d\s*\\text\s*\{[^{}]*\b(?:or|more|less|fewer|least|most|not|than|only|except|if)\b[^{}]*\}\s*$"
 )
-_RATIO = re.compile(r"\d+(?:\s*:\s*\d+)+", re.ASCII)
-_TIME = re.compile(r"\d+:\d\d(?::\d\d)?", re.ASCII)
 _SLIP = re.compile(r"\d+(?: +\d+)+|\d+\s*\\frac\s*(?:\{\d+\}|\d)\s*(?:\{\d+\}|\d)", re.ASCII)
 _MACRO = re.compile(r"\\([A-Za-z]+)")
-_WORDS = {
-    "dne": "does not exist",
-    "empty set": "\\emptyset",
-    "the empty set": "\\emptyset",
-    "null set": "\\emptyset",
-}
+_RATE = re.compile(r"\\frac\s*\{\s*(?:d|\\partial)(?![A-Za-z])")
 
 
 def same_single(answer: Reading, gold: Reading) -> bool | None:
@@ -41,16 +36,29 @@ def same_single(answer: Reading, gold: Reading) -> bool | None:
         return _same_infinity(answer, gold, infinite)
     if bool(_QUALIFIED.search(answer.text)) != bool(_QUALIFIED.search(gold.text)):
         return False
+    equal = _same_measure(answer, gold)
+    if equal is False and (answer.measure[1] or gold.measure[1]) and _are_same_trees(answer, gold):
+        return True  # `5 m` and `5m`: a symbol, not a unit
+    return equal
+
+
+def _same_measure(answer: Reading, gold: Reading) -> bool | None:
+    """Compare two values with or without units."""
     (value, unit), (target, gold_unit) = answer.measure, gold.measure
-    if not unit.agrees_with(gold_unit):
+    if not unit.agrees_with(gold_unit) or (gold_unit.is_symbol and not unit):
         return False
     if unit.is_percent != gold_unit.is_percent:
         return _same_percent(value, target) if unit.is_percent else _same_percent(target, value)
     if same_form(value.text, target.text, value.form, target.form):
         return True
-    if (equal := _same_ratio(value, target, is_time=bool(unit or gold_unit))) is not None:
+    if (equal := same_ratio(value, target, is_time=bool(unit or gold_unit))) is not None:
         return equal
     return _same_value(value, target)
+
+
+def _are_same_trees(answer: Reading, gold: Reading) -> bool:
+    first, second = answer.tree, gold.tree
+    return first is not None and second is not None and same_value(first, second) is True
 
 
 def is_other_choice(answer: Reading, gold: Reading) -> bool:
@@ -68,7 +76,11 @@ def _same_value(answer: Reading, gold: Reading) -> bool | None:
     is_based = bool((answer.number and answer.number.base) or (gold.number and gold.number.base))
     first, second = answer.tree, gold.tree
     if first is not None and second is not None:
+        if not _has_only_symbols_of(first, second):
+            return same_up_to_constants(first, second)
         equal = same_value(first, second)
+        if not equal and same_up_to_constants(first, second):
+            return True
         is_nothing = equal is None and not has_value(first) and has_value(second)
         return False if is_nothing else equal
     if is_based:
@@ -77,25 +89,37 @@ def _same_value(answer: Reading, gold: Reading) -> bool | None:
     return False if equal is None and gold.is_value and _is_malformed(answer.text) else equal
 
 
-def _is_malformed(text: str) -> bool:
-    r"""Return whether a text that failed to parse has no macros but symbols and operators.
+def _has_only_symbols_of(answer: Node, gold: Node) -> bool:
+    """Return whether an answer has no symbols that the gold answer lacks, as in `x-x+5`.
 
-    Functions are left to math-verify: the grammar does not decide the meaning of `\sin x/2`.
+    One such symbol is the engineers' imaginary unit j.
     """
-    return all(name in GREEK or name in OPERATORS for name in _MACRO.findall(text))
+    extra = free_symbols(answer) - free_symbols(gold)
+    return not extra or (extra == {"j"} and "i" in gold.symbols())
+
+
+def _is_malformed(text: str) -> bool:
+    r"""Return whether a text that failed to parse has no macros that math-verify may evaluate.
+
+    Functions are left to math-verify, such as the meaning of `\sin x/2`; `\foo 42` is wrong.
+    """
+    return EVALUATED.isdisjoint(_MACRO.findall(text)) and _RATE.search(text) is None
 
 
 def _same_words(answer: Reading, gold: Reading) -> bool | None:
     """Compare words with words, and with other kinds of answers."""
-    forms = [unwrapped(r.text).casefold().strip() for r in (answer, gold)]
-    names = [_WORDS.get(form, form) for form in forms]
-    if names[0] == names[1]:
+    first, second = (unwrapped(reading.text).casefold().strip() for reading in (answer, gold))
+    if first == second and (answer.is_words or gold.is_words or not first.isascii()):
         return True
+    if (equal := same_property(first, second)) is not None:
+        return equal
+    if EMPTY in (first, second):
+        other = gold if first == EMPTY else answer
+        if other.is_words:
+            return is_empty(first, second)
+        return False if other.is_value else None
     if answer.is_words and gold.is_words:
         return False
-    if "\\emptyset" in names:
-        other = gold if names[0] == "\\emptyset" else answer
-        return False if other.is_value or other.is_words else None
     other = gold if answer.is_words else answer
     if "\\ldots" in (answer.text, gold.text) or _SLIP.fullmatch(answer.text):
         return False
@@ -108,43 +132,8 @@ def _same_infinity(
     if infinite[0] and infinite[1]:
         return (infinite[0][1] == "-") == (infinite[1][1] == "-")
     finite = gold if infinite[0] else answer
-    return False if finite.is_value or finite.is_words else None
-
-
-def _same_ratio(answer: Reading, gold: Reading, *, is_time: bool) -> bool | None:
-    """Compare a:b with c:d up to a common factor, unless they are times of day."""
-    texts = answer.text.replace(" ", ""), gold.text.replace(" ", "")
-    are_ratios = [_RATIO.fullmatch(text) is not None for text in texts]
-    if not all(are_ratios) and not is_time and all(":" in text for text in texts):
-        return _same_symbolic_ratio(*([Reading(s).tree for s in t.split(":")] for t in texts))
-    if not all(are_ratios):
-        return _same_quotient(answer, gold) if any(are_ratios) and not is_time else None
-    parts = [[int(part) for part in text.split(":")] for text in texts]
-    if is_time or any(_TIME.fullmatch(text) for text in texts) or len(parts[0]) != len(parts[1]):
-        return parts[0] == parts[1]
-    return all(a * parts[1][0] == b * parts[0][0] for a, b in zip(*parts, strict=True))
-
-
-def _same_symbolic_ratio(first: list[Node | None], second: list[Node | None]) -> bool | None:
-    """Compare ratios with roots or symbols: a:b equals c:d if a·d equals b·c."""
-    if len(first) != len(second):
-        return False
-    a, b = first[0], second[0]
-    if a is None or b is None:
-        return None
-    return all_same(
-        None if x is None or y is None else same_value(Node("*", (x, b)), Node("*", (y, a)))
-        for x, y in zip(first[1:], second[1:], strict=True)
-    )
-
-
-def _same_quotient(answer: Reading, gold: Reading) -> bool | None:
-    """Compare a ratio of two with a number: 1:4 is a quarter."""
-    ratio, other = (answer, gold) if ":" in answer.text else (gold, answer)
-    if other.number is None or other.number.base:
-        return False if other.tree is not None or other.is_words else None
-    parts = [int(part) for part in ratio.text.split(":")]
-    return len(parts) == 2 and parts[0] == other.number.value * parts[1] != 0
+    is_other = finite.is_value or finite.is_words or finite.text == "\\emptyset"
+    return False if is_other else None
 
 
 def _same_percent(marked: Reading, bare: Reading) -> bool | None:

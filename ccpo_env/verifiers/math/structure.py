@@ -29,11 +29,15 @@ _AND = re.compile(
     r"\s*,?\s*(?:\\text\s*\{\s*,?\s*(?:and|or)\s*\}|\\&|(?:(?<=[\s\d)}])|^)\b(?:and|or)(?=[\s\d({\\]))"
 )
 _LISTED_WORDS = re.compile(r"\\text\s*\{([^{}]*(?:,| and | or )[^{}]*)\}")
-_MEMBER_OF_SET = re.compile(r"^[A-Za-z]\s*\\in\s*(?=\\\{)")
+_MEMBER_OF_SET = re.compile(
+    r"^(?:[A-Za-z](?:_\w)?|\([A-Za-z](?:_\w)?(?:\s*,\s*[A-Za-z](?:_\w)?)+\))\s*\\in\s*(?=\\\{)"
+)
 _SETS = re.compile(r"\\\{[^{}]*\\\}(?:\s*\\cup\s*\\\{[^{}]*\\\})+")
 _JOINED_SETS = re.compile(r"\\\}\s*\\cup\s*\\\{")
 _SIGNS = re.compile(r"\\[pm][pm](?![A-Za-z])")
-_DIGIT_GROUPS = re.compile(r"(?<![\d.])\d{1,3}(?:,\d{3})+(?!\d)", re.ASCII)
+_GROUPED = r"(?<![\d.])[1-9]\d{0,2}(?:,\d{3})+(?!\d)"
+_DIGIT_GROUPS = re.compile(rf"\([^()]*\)|{_GROUPED}", re.ASCII)  # what is in brackets stays
+_PAIR = re.compile(r"[1-9]\d{0,2},\d{3}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +97,8 @@ def split_parts(text: str) -> Parts:
             break
         if opened == "\\langle":
             opened, closed = "(", ")"
-        return Parts(opened, _items(inner), closed)
+        is_pair = _PAIR.fullmatch(inner) is not None  # (2,100) is a pair, not 2100
+        return Parts(opened, tuple(inner.split(",")) if is_pair else _items(inner), closed)
     return Parts("", _items(text), "")
 
 
@@ -113,11 +118,15 @@ def _items(text: str) -> tuple[str, ...]:
     if "and" in text or "or" in text or "\\&" in text:
         text = _AND.sub(",", text)
     if "," in text:
-        text = _DIGIT_GROUPS.sub(lambda number: number[0].replace(",", ""), text)
+        text = _DIGIT_GROUPS.sub(_ungrouped, text)
     items: list[str] = []
     for item in split_top(text, COMMA):
         items.extend(_signed(item) if "," not in item and "\\" in item else [item])
     return tuple(items)
+
+
+def _ungrouped(match: re.Match[str]) -> str:
+    return match[0] if match[0].startswith("(") else match[0].replace(",", "")
 
 
 def _signed(item: str) -> list[str]:
@@ -171,8 +180,8 @@ def read_matrix(text: str) -> Matrix | None:
     return Matrix(tuple(rows), match["scalar"].strip(), is_determinant)
 
 
-_SENTENCE = re.compile(r"[A-Za-z0-9 ,.'/?!\"-]+")
-_LONG_WORD = re.compile(r"[A-Za-z]{3}")
+_SENTENCE = re.compile(r"(?:[^\W_]|[ ,.'/?!\"-])+")
+_LONG_WORD = re.compile(r"[A-Za-z]{3}|[^\x00-\x7f\W\d_]")
 
 
 def is_sentence(text: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -35,6 +36,17 @@ class Node:
         """Return whether the tree has a node of this name."""
         return self.name == name or any(arg.has(name) for arg in self.args)
 
+    def has_any(self, names: Set[str]) -> bool:
+        """Return whether the tree has a node of one of these names."""
+        return self.name in names or any(arg.has_any(names) for arg in self.args)
+
+    def numbers(self) -> Iterator[Fraction]:
+        """Yield the numbers in the tree."""
+        if self.name == "number":
+            yield self.value
+        for arg in self.args:
+            yield from arg.numbers()
+
 
 class Unreadable(Exception):
     """A text is not an expression, or has no value."""
@@ -43,6 +55,14 @@ class Unreadable(Exception):
 def number(value: int | Fraction) -> Node:
     """Return the tree of one number."""
     return Node("number", value=Fraction(value))
+
+
+def replaced(tree: Node, values: Mapping[str, Node]) -> Node:
+    """Return a tree with trees in place of its symbols of the given names."""
+    if tree.name == "symbol":
+        return values.get(tree.symbol, tree)
+    args = tuple(replaced(arg, values) for arg in tree.args)
+    return Node(tree.name, args, tree.value, tree.symbol)
 
 
 def free_symbols(*trees: Node) -> frozenset[str]:

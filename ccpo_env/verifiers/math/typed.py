@@ -7,10 +7,16 @@ only the answer may have a label, for example.
 
 from __future__ import annotations
 
+from ccpo_env.verifiers.math.basis import same_basis_sum
 from ccpo_env.verifiers.math.containers import is_container, same_container
+from ccpo_env.verifiers.math.families import read_family, same_family
 from ccpo_env.verifiers.math.intervals import same_region
+from ccpo_env.verifiers.math.labels import is_label
 from ccpo_env.verifiers.math.matrices import same_matrix
 from ccpo_env.verifiers.math.normalize import same_form
+from ccpo_env.verifiers.math.options import same_option
+from ccpo_env.verifiers.math.phrases import EMPTY
+from ccpo_env.verifiers.math.piecewise import read_piecewise, same_piecewise
 from ccpo_env.verifiers.math.reading import Reading
 from ccpo_env.verifiers.math.relations import (
     is_congruence,
@@ -18,7 +24,9 @@ from ccpo_env.verifiers.math.relations import (
     same_congruence,
     same_relation,
 )
+from ccpo_env.verifiers.math.series import same_series
 from ccpo_env.verifiers.math.single import same_single
+from ccpo_env.verifiers.math.vectors import is_sum_of_vectors, same_vectors
 
 
 def same_typed(answer: Reading, gold: Reading) -> bool | None:
@@ -27,7 +35,7 @@ def same_typed(answer: Reading, gold: Reading) -> bool | None:
         return True
     if not answer.text or not gold.text:
         return False
-    if "\\equiv" in gold.text and (equal := same_congruence(answer, gold)) is not None:
+    if (equal := _same_form_of_its_own(answer, gold)) is not None:
         return equal
     if answer.matrix or gold.matrix:
         return same_matrix(answer, gold, same_typed)
@@ -40,12 +48,43 @@ def same_typed(answer: Reading, gold: Reading) -> bool | None:
     return same_single(answer, gold)
 
 
+def _same_form_of_its_own(answer: Reading, gold: Reading) -> bool | None:
+    """Compare options, congruences, functions in pieces, sets with a parameter, and vectors.
+
+    None for a pair of which neither is one of these.
+    """
+    if (equal := same_option(answer, gold, same_typed)) is not None:
+        return equal
+    if "\\equiv" in gold.text and (equal := same_congruence(answer, gold)) is not None:
+        return equal
+    if (equal := same_piecewise(answer, gold, same_typed)) is not None:
+        return equal
+    for compare in (same_family, same_basis_sum, same_series, same_vectors):
+        if (equal := compare(answer, gold)) is not None:
+            return equal
+    return None
+
+
 def is_understood(gold: Reading) -> bool:
-    """Return whether the grammar reads all of a gold answer, also where math-verify cannot."""
-    if gold.number or gold.tree or gold.region or gold.matrix or is_congruence(gold):
+    """Return whether a gold answer is words, or the grammar reads all of it.
+
+    All other answers are wrong then, also where math-verify cannot parse the gold answer.
+    """
+    if gold.is_value or gold.is_words or gold.text in (EMPTY, "\\infty", "-\\infty"):
         return True
-    parts = gold.items if is_container(gold) else gold.sides
-    return len(parts) > 1 and all(part.text == "\\ldots" or is_understood(part) for part in parts)
+    if gold.region or gold.matrix or is_congruence(gold) or is_sum_of_vectors(gold):
+        return True
+    if read_family(gold.text) or read_piecewise(gold):
+        return True
+    if is_container(gold):
+        parts = gold.items
+    else:
+        parts = gold.relation[0]
+        if len(parts) > 1 and is_label(parts[0]):
+            parts = parts[1:]
+        elif len(parts) == 1:
+            return False
+    return all(part.text == "\\ldots" or is_understood(part) for part in parts)
 
 
 def _same_region(answer: Reading, gold: Reading) -> bool | None:
@@ -56,4 +95,7 @@ def _same_region(answer: Reading, gold: Reading) -> bool | None:
     region, other = (first, gold) if first else (second, answer)
     if region is None or not region.is_definite or is_relation(other):
         return None
+    if other.parts.opened == "\\{" and len(other.items) == 1 and region.is_point:
+        point = (answer if first else gold).items[0]
+        return same_typed(point, other.items[0]) if first else same_typed(other.items[0], point)
     return False if other.is_value or other.is_words or is_container(other) else None

@@ -8,96 +8,23 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-_ALIASES = {
-    "deg": "deg degree degrees \\circ",
-    "degC": "celsius degc",
-    "degF": "fahrenheit degf",
-    "rad": "rad radian radians",
-    "%": "% percent percents percentage pct",
-    "permille": "\u2030",
-    "$": "$ dollar dollars usd bucks buck",
-    "cent": "cent cents \u00a2",
-    "euro": "\u20ac euro euros eur",
-    "pound": "\u00a3 pound pounds gbp lb lbs",
-    "yen": "\u00a5 yen yens jpy",
-    "rupee": "rs inr rupee rupees \u20b9",
-    "yuan": "yuan rmb cny",
-    "am": "am AM",
-    "pm": "pm PM",
-    "nm": "nm nanometer nanometers nanometre nanometres",
-    "mm": "mm millimeter millimeters millimetre millimetres",
-    "cm": "cm centimeter centimeters centimetre centimetres",
-    "m": "m meter meters metre metres",
-    "km": "km kilometer kilometers kilometre kilometres",
-    "inch": "inch inches",
-    "ft": "ft foot feet",
-    "yd": "yd yard yards",
-    "mile": "mile miles mi",
-    "acre": "acre acres",
-    "hectare": "hectare hectares ha",
-    "ms": "ms millisecond milliseconds",
-    "s": "s sec secs second seconds",
-    "min": "min mins minute minutes",
-    "hour": "h hr hrs hour hours",
-    "day": "day days",
-    "week": "week weeks",
-    "month": "month months",
-    "year": "yr yrs year years",
-    "mg": "mg milligram milligrams",
-    "g": "g gram grams gm",
-    "kg": "kg kilogram kilograms",
-    "ton": "ton tons tonne tonnes",
-    "oz": "oz ounce ounces",
-    "l": "l liter liters litre litres",
-    "ml": "ml milliliter milliliters millilitre millilitres",
-    "gallon": "gal gals gallon gallons",
-    "quart": "qt qts quart quarts",
-    "pint": "pt pts pint pints",
-    "cup": "cup cups",
-    "N": "newton newtons",
-    "J": "j joule joules",
-    "kJ": "kj kilojoule kilojoules",
-    "W": "w watt watts",
-    "kW": "kw kilowatt kilowatts",
-    "V": "v volt volts",
-    "A": "ampere amperes amp amps",
-    "ohm": "ohm ohms \\Omega",
-    "Hz": "hz hertz",
-    "kHz": "khz kilohertz",
-    "MHz": "mhz megahertz",
-    "Pa": "pa pascal pascals",
-    "kPa": "kpa kilopascal kilopascals",
-    "K": "kelvin kelvins",
-    "mol": "mol mole moles",
-    "eV": "ev electronvolt electronvolts",
-    "F": "farad farads",
-    "T": "tesla teslas",
-}
-_CANONICAL = {name: unit for unit, names in _ALIASES.items() for name in names.split()}
-_SYMBOLS = {
-    "N": "N",
-    "A": "A",
-    "K": "K",
-    "C": "coulomb",
-    "V": "V",
-    "J": "J",
-    "W": "W",
-    "T": "T",
-    "Mm": "Mm",
-    "Mg": "Mg",
-}
-_COMPOUND = {"mph": "mile/hour", "kph": "km/hour", "kmh": "km/hour", "sqft": "ft^2", "cc": "cm^3"}
-_GENERIC = frozenset("unit units th st nd rd of the a an each in".split())  # noqa: SIM905
-_NOT_UNITS = frozenset(
-    "or and not no than only if for when more less fewer least most mod modulo to is are other "  # noqa: SIM905
-    "approximately about between even odd true false yes base where with times".split()
+from ccpo_env.verifiers.math.bare_units import split_bare_unit
+from ccpo_env.verifiers.math.normalize import unwrapped
+from ccpo_env.verifiers.math.unit_names import (
+    BEHIND,
+    CANONICAL,
+    COMPOUND,
+    GENERIC,
+    NOT_UNITS,
+    POWERS,
+    known_unit,
+    singular,
 )
-_POWERS = {"square": 2, "sq": 2, "squared": 2, "cubic": 3, "cu": 3, "cubed": 3}
-_BEHIND = frozenset({"squared", "cubed"})
+
 _STYLE = r"\\(?:text(?:bf|it|rm|sf)?|math(?:rm|bf|it|sf)|mbox|operatorname)"
-_NAMES = [*_CANONICAL, *_COMPOUND]
+_NAMES = [*CANONICAL, *COMPOUND]
 _BARE = "|".join(
     sorted((re.escape(n) for n in _NAMES if n.isalpha() and len(n) > 1), key=len)[::-1]
 )
@@ -123,9 +50,11 @@ _PREFIX = re.compile(
     r"|(?P<bare>Rs|USD|EUR|GBP)(?![A-Za-z]))\.?)\s*(?=[\d.\\-])"
 )
 _WORD = re.compile(
-    r"\^\s*\{?\s*(-?\d)\s*\}?|[A-Za-z']+|[/$%\u20ac\u00a3\u00a5\u00a2\u20b9\u2030-]|\\\w+"
+    r"\^\s*\{?\s*(-?\d)\s*\}?|[^\W\d_]+(?:'[a-z]?)?|[/$%\u20ac\u00a3\u00a5\u00a2\u20b9\u2030-]|\\\w+"
 )
 _ARGUMENT = re.compile(r"\\(?:arc)?(?:sin|cos|tan|cot|sec|csc|cis)(?![A-Za-z])")
+_OTHER_SIGN = re.compile(r"[^\w \-/$%^{}'\\\u20ac\u00a3\u00a5\u00a2\u20b9\u2030]|_|(?<![\^{-])\d")
+_MIN_NOUN = 4  # letters of a noun that squares: "5 square tiles" are no tiles to the power of two
 _TAIL = 160  # longest text of a unit, in characters
 _MAX_PIECES = 4
 
@@ -137,10 +66,12 @@ class Unit:
     Args:
         powers: Known units and their powers, without those that cancel.
         words: Other words: apples, students.
+        is_symbol: Whether it may as well be a symbol: `5 m`.
     """
 
     powers: frozenset[tuple[str, int]] = frozenset()
     words: frozenset[str] = frozenset()
+    is_symbol: bool = False
 
     def agrees_with(self, other: Unit) -> bool:
         """Return whether two units are compatible; no unit is compatible with all.
@@ -151,7 +82,14 @@ class Unit:
         if not self or not other:
             return True
         is_part = self.words <= other.words or other.words <= self.words
-        return self.powers == other.powers and is_part
+        return is_part and (self.powers == other.powers or self._has_dimension_of(other))
+
+    def _has_dimension_of(self, other: Unit) -> bool:
+        """Return whether one is in unnamed units, and they have the same power: square units."""
+        if len(self.powers) != 1 or len(other.powers) != 1:
+            return False
+        ((name, power),), ((other_name, other_power),) = self.powers, other.powers
+        return _UNNAMED in (name, other_name) and power == other_power
 
     def __bool__(self) -> bool:
         return bool(self.powers or self.words)
@@ -162,6 +100,8 @@ class Unit:
         return self.powers == _PERCENT
 
 
+_UNNAMED = "unit"
+_UNNAMED_WORDS = ("unit", "units")
 _PERCENT = frozenset({("%", 1)})
 NO_UNIT = Unit()
 
@@ -174,6 +114,11 @@ def split_unit(text: str) -> tuple[str, Unit]:
         degree sign within the argument of a function belongs to it.
     """
     value, money = _without_prefix(text.strip())
+    if bare := split_bare_unit(unwrapped(value) if value.startswith("\\text") else value):
+        unit = _unit(f"{money} {bare.name}", has_money=bool(money))
+        if unit is not None:
+            is_unit = bool(unit) and bare.is_symbol
+            return bare.value.strip(), replace(unit, is_symbol=True) if is_unit else unit
     pieces: list[str] = []
     for _ in range(_MAX_PIECES):
         match = _PIECE.search(value, max(0, len(value) - _TAIL))
@@ -183,7 +128,7 @@ def split_unit(text: str) -> tuple[str, Unit]:
         slash = front.endswith("/")
         pieces.append(("/" if slash else " ") + _piece(match))
         value = front.rstrip(" ,~").removesuffix("/" if slash else "\\cdot").rstrip()
-    unit = _unit(money + "".join(reversed(pieces)))
+    unit = _unit(money + "".join(reversed(pieces)), has_money=bool(money))
     is_measure = re.search(r"\d|\\pi|\\sqrt|^[a-zA-Z]$|\\infty", value)
     if not (pieces or money) or unit is None or not is_measure or value.endswith(_OPERATORS):
         return text, NO_UNIT
@@ -200,7 +145,7 @@ def _without_prefix(text: str) -> tuple[str, str]:
         return text, ""
     name = prefix["money"] or prefix["bare"] or prefix["words"].strip().removesuffix(".")
     name = name.removeprefix("\\")
-    if name.casefold() not in _CANONICAL:
+    if name.casefold() not in CANONICAL:
         return text, ""
     return prefix[1] + text[prefix.end() :], " " + name
 
@@ -210,24 +155,31 @@ def _piece(match: re.Match[str]) -> str:
         top, bottom = (re.sub(_STYLE, "", match[side]).strip("{} ") for side in ("top", "bottom"))
         return f"{top}{match['top_power'] or ''}/{bottom}{match['bottom_power'] or ''}"
     if match["degree"]:
-        return "deg" + (match["scale"] or "")
+        return "deg" + (match["scale"] or "") + (match["power"] or "")
     sign = (match["percent"] or match["money"] or "").removeprefix("\\")
     name = match["words"] or match["bare"] or match["symbol"] or match["letter"] or sign
     return name + (match["power"] or "")
 
 
-def _unit(text: str) -> Unit | None:
-    """Return the unit that a text denotes, or None if it denotes none."""
+def _unit(text: str, *, has_money: bool) -> Unit | None:
+    """Return the unit that a text denotes, or None if it denotes none.
+
+    Args:
+        text: The words, signs and powers.
+        has_money: Whether the first one is the sign of a currency, which may be named again.
+    """
     text = text.replace(".", "").replace("per cent", "%").replace("\\%", "%").replace("\\$", "$")
-    text = re.sub(r"(\w)-(?=\w)", r"\1 ", text)
-    if re.search(
-        r"[^A-Za-z \-/$%^{}\d'\\\u20ac\u00a3\u00a5\u00a2\u20b9\u2030]|(?<![\^{-])\d", text
-    ):
+    text = re.sub(r"[()]|(?<=\w)-(?=\w)", " ", text)
+    if _OTHER_SIGN.search(text):
         return None
     text = re.sub(r"\b[Dd]eg(?:rees?)?\s+([CF])(?:elsius|ahrenheit)?\b", r"deg\1", text)
     names = [(match[0], match[1]) for match in _WORD.finditer(text)]
-    if any(name.casefold() in _NOT_UNITS for name, _ in names):
+    if any(name.casefold() in NOT_UNITS for name, _ in names):
         return None
+    if has_money and any(known_unit(name) == known_unit(names[0][0]) for name, _ in names[1:]):
+        names = names[1:]
+    if names and names[0][0].casefold() in BEHIND:
+        return None  # "5 squared"
     is_inch = not any(_is_other(name) for name, power in names if not power)
     return _product(names, is_inch=is_inch)
 
@@ -236,44 +188,33 @@ def _product(names: list[tuple[str, str | None]], *, is_inch: bool) -> Unit:
     """Return the product of the named units, each followed by its power."""
     powers: Counter[str] = Counter()
     words: set[str] = set()
-    sign, next_power, last = 1, 1, ""
+    sign, next_power, last, last_size = 1, 1, "", 0
     for name, power in names:
         lower = name.casefold()
-        behind = int(power) if power else _POWERS[lower] if lower in _BEHIND else 0
+        behind = int(power) if power else POWERS[lower] if lower in BEHIND else 0
         if behind and last:
-            powers[last] += sign * (behind - 1)
+            words -= {last, f"/{last}"}
+            powers[last] += behind * (last_size or sign) - last_size
         elif lower in ("/", "per"):
             sign = -1
-        elif lower in _POWERS:
-            next_power = _POWERS[lower]
-        elif known := _known(name, is_inch=is_inch):
+        elif lower in POWERS:
+            next_power = POWERS[lower]
+        elif known := known_unit(name, is_inch=is_inch):
             for last, size in known:
-                powers[last] += sign * next_power * size
+                last_size = sign * next_power * size
+                powers[last] += last_size
             next_power = 1
-        elif not power and lower not in _GENERIC and lower != "-":
-            words.add(_singular(lower))
+        elif not power and (lower in _UNNAMED_WORDS or lower not in GENERIC) and lower != "-":
+            last = singular(lower)
+            is_unit = last == _UNNAMED or len(last) < _MIN_NOUN
+            last_size = sign * next_power if next_power > 1 and is_unit else 0
+            powers[last] += last_size
+            if not last_size and last != _UNNAMED:
+                words.add(last if sign > 0 else f"/{last}")
+            next_power = 1
     return Unit(frozenset((n, p) for n, p in powers.items() if p), frozenset(words))
 
 
 def _is_other(name: str) -> bool:
     lower = name.casefold()
-    return not (_known(name, is_inch=True) or lower in _POWERS or lower in ("/", "per", "-"))
-
-
-def _known(name: str, *, is_inch: bool) -> list[tuple[str, int]]:
-    lower = name.casefold()
-    if lower in _COMPOUND:
-        first, _, second = _COMPOUND[lower].partition("/")
-        base, _, power = first.partition("^")
-        return [(base, int(power or 1)), *([(second, -1)] if second else [])]
-    if name in _SYMBOLS:
-        return [(_SYMBOLS[name], 1)]
-    if lower == "in":
-        return [("inch", 1)] if is_inch else []
-    unit = _CANONICAL.get(name) or _CANONICAL.get(lower)
-    return [(unit, 1)] if unit else []
-
-
-def _singular(word: str) -> str:
-    ending = "es" if word.endswith(("ches", "shes", "xes")) else "s"
-    return word.removesuffix(ending)
+    return not (known_unit(name, is_inch=True) or lower in POWERS or lower in ("/", "per", "-"))

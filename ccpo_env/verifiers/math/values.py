@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+import math
+from collections.abc import Iterator, Set
 from fractions import Fraction
 from typing import Any
 
-from ccpo_env.verifiers.math.numeric import LOG_BASE, constants, context, evaluate, exact_value
-from ccpo_env.verifiers.math.tree import Node, Unreadable, free_symbols
+from ccpo_env.verifiers.math.branches import (
+    domain_points,
+    has_branches,
+    is_in_domain,
+    may_have_kinks,
+)
+from ccpo_env.verifiers.math.numeric import (
+    DIGITS,
+    LOG_BASE,
+    VARIANT,
+    constants,
+    context,
+    evaluate,
+    exact_value,
+)
+from ccpo_env.verifiers.math.tree import Node, Unreadable, free_symbols, number, replaced
 
 TOLERANCE = Fraction(1, 10**45)
 """Relative tolerance of the comparison of two values."""
@@ -16,37 +31,63 @@ TOLERANCE = Fraction(1, 10**45)
 # zero there by chance. The steps are powers modulo a prime: in even steps, x + z would be 2y. The
 # second point is near 1, where even a high power does not hide what is added to it.
 _POINTS = ((1327, 419, 997, 709), (10039, 67, 211, 10007), (1493, 389, 953, -523))
+# Expressions with steps or kinks are compared at large numbers as well, and on both sides of each
+# constant in the text: floor(p/8) and floor(p/9) are both 0 near 0. Arguments of floors are mostly
+# whole numbers, where more expressions agree.
+_STEPS = frozenset({"abs", "floor", "ceil", "max", "min", "gcd", "lcm"})
+_WHOLE_STEPS = _STEPS - {"abs", "max", "min"}
+_WHOLE_STARTS = (97, 1013, 104729)
+_SHIFTS = (Fraction(5, 13), Fraction(-4, 11))
+_WHOLE_SHIFTS = (Fraction(0), Fraction(1), Fraction(-1), Fraction(2))
+_WHOLES = ((6, 11, 4), (9, 5, 14), (13, 8, 3), (2, 17, 7))  # where double factorials are compared
+_MAX_CONSTANTS = 12
+_MAX_ORDERS = 4
+_LARGE = 10**15
+_MAX_DIGITS = 3000
+_MIN_REAL_POINTS = 3
 
 
 def same_value(first: Node, second: Node) -> bool | None:
     """Return whether two expressions are equal, or None if undecided.
 
-    Symbols stand for real numbers with the same values on both sides. A difference at a positive
-    point is decisive; a difference at negative points only may be a choice of branch. A logarithm
-    without a base may be natural or decimal.
+    Symbols stand for real numbers with the same values on both sides, and for complex ones if a
+    conjugate is taken. Where one expression has no real value, they may differ: see `branches`. A
+    logarithm without a base may be natural or decimal.
     """
     names = free_symbols(first, second)
+    if names and (first.has("!!") or second.has("!!")):
+        return _same_at_wholes(first, second, sorted(names))
     if not names:
         try:
             return exact_value(first) == exact_value(second)
         except Unreadable:
             pass
     imaginary = {"j"} if names == {"j"} and "i" in first.symbols() | second.symbols() else set()
+    turn = 1 + context().j / 3 if first.has("conj") or second.has("conj") else 1
     bases = (None, 10) if first.has("log") or second.has("log") else (None,)
     equal: bool | None = False
     for base in bases:
-        verdict = _same_at(_points(names - imaginary, imaginary, base), first, second)
+        places = points(names - imaginary, imaginary, base)
+        for place in places if turn != 1 else ():
+            place.update({name: place[name] * turn for name in names - imaginary})
+        verdict = _same_at(places, first, second)
         if verdict:
-            return True
+            return _agrees_closely(first, second, imaginary, base)
         equal = None if verdict is None else equal
     return equal
 
 
-def _same_at(points: list[dict[str, Any]], first: Node, second: Node) -> bool | None:
-    try:
-        verdicts = [_agree(evaluate(first, p), evaluate(second, p)) for p in points]
-    except (Unreadable, ArithmeticError, ValueError):
+def _same_at(places: list[dict[str, Any]], first: Node, second: Node) -> bool | None:
+    has_domain = has_branches(first, second) and "i" not in first.symbols() | second.symbols()
+    verdicts = [_agree_at(first, second, place) for place in places]
+    if not has_domain and None in verdicts:
         return None
+    if any(_differ(first, second, place) for place in _step_points(first, second)):
+        return False
+    if has_domain and (verdicts.count(True) < len(verdicts) or may_have_kinks(first, second)):
+        equal = _same_in_domain(first, second, places)
+        if equal is not None:
+            return equal
     if all(verdict is True for verdict in verdicts):
         return True
     is_branchless = first.has("abs") or second.has("abs")
@@ -54,63 +95,105 @@ def _same_at(points: list[dict[str, Any]], first: Node, second: Node) -> bool | 
     return False if False in decisive else None
 
 
-def same_equation(first: tuple[Node, Node], second: tuple[Node, Node]) -> bool | None:
-    """Return whether one equation is a multiple of the other, or None if undecided.
+def _agrees_closely(
+    first: Node, second: Node, imaginary: Set[str], base: int | None
+) -> bool | None:
+    """Return whether values agree not only because they are large: 2^{2008}-x and 2^{2008}-y.
 
-    Decides polynomials in several symbols, up to repeated factors, and equations in different
-    symbols.
+    None for values with more digits than are computed.
     """
-    if free_symbols(*first) != free_symbols(*second):
-        return False
-    names = free_symbols(*first, *second)
-    ratios = _ratios(first, second)
-    if ratios is None:
-        return None
-    if names and all(_agree(ratios[0], ratio) for ratio in ratios[1:]):
-        return True
-    are_polynomials = all(_is_polynomial(tree) for tree in (*first, *second))
-    return False if are_polynomials and len(names) > 1 else None
-
-
-def same_inequality(first: tuple[Node, Node], second: tuple[Node, Node]) -> bool | None:
-    """Return whether ``first[0] < first[1]`` is a positive multiple of the other inequality."""
-    if free_symbols(*first) != free_symbols(*second):
-        return False
-    ratios = _ratios(first, second)
-    if ratios is None or not free_symbols(*first):
-        return None
-    is_multiple = all(_agree(ratios[0], ratio) for ratio in ratios[1:])
-    if not is_multiple:
-        return False if all(_is_polynomial(tree) for tree in (*first, *second)) else None
-    return bool(abs(ratios[0] - abs(ratios[0])) < abs(ratios[0]))
-
-
-def _ratios(first: tuple[Node, Node], second: tuple[Node, Node]) -> list[Any] | None:
-    """Return the ratio of both differences at each point; None where it is undefined."""
-    ratios = []
+    names = free_symbols(first, second) - imaginary
+    place = points(names, imaginary, base)[0]
     try:
-        for point in _points(free_symbols(*first, *second)):
-            a, b = _difference(first, point), _difference(second, point)
-            if a is None or b is None:
-                return None
-            ratios.append(a / b)
+        size = abs(evaluate(first, place))
+        if size < _LARGE:
+            return True
+        num_digits = DIGITS + int(context().log10(size))
+        if num_digits > _MAX_DIGITS:
+            return None
+        with context().workdps(num_digits):
+            place = points(names, imaginary, base)[0]
+            distance = abs(evaluate(first, place) - evaluate(second, place))
+            return bool(distance < TOLERANCE.numerator / context().mpf(TOLERANCE.denominator))
+    except (Unreadable, ArithmeticError, ValueError):
+        return True
+
+
+def _agree_at(first: Node, second: Node, point: dict[str, Any]) -> bool | None:
+    try:
+        return values_agree(evaluate(first, point), evaluate(second, point))
     except (Unreadable, ArithmeticError, ValueError):
         return None
-    return ratios
 
 
-def _difference(sides: tuple[Node, Node], point: Mapping[str, Any]) -> Any:
-    values = [evaluate(side, point) for side in sides]
-    difference, size = values[0] - values[1], sum(map(abs, values))
-    return None if abs(difference) <= size / 10**20 else difference
+def _same_in_domain(first: Node, second: Node, places: list[dict[str, Any]]) -> bool | None:
+    """Compare two expressions where both are real; None if that is hardly anywhere."""
+    names = free_symbols(first, second)
+    fixed = {name: value for name, value in places[0].items() if name not in names}
+    num_equal = 0
+    for point in (*places[: len(places) - 1], *domain_points(first, second, fixed)):
+        try:
+            are_real = is_in_domain(first, point) and is_in_domain(second, point)
+        except (Unreadable, ArithmeticError, ValueError):
+            continue
+        equal = _agree_at(first, second, point) if are_real else None
+        if equal is False:
+            return False
+        num_equal += equal is True
+    return True if num_equal >= _MIN_REAL_POINTS else None
 
 
-def _is_polynomial(tree: Node) -> bool:
-    if not tree.symbols():
-        return True
-    if tree.name in ("/", "^"):
-        return _is_polynomial(tree.args[0]) and not tree.args[1].symbols()
-    return tree.name in ("+", "*", "neg", "symbol") and all(map(_is_polynomial, tree.args))
+def _differ(first: Node, second: Node, point: dict[str, Any]) -> bool:
+    """Return whether two expressions have real values at a point that differ."""
+    try:
+        values = evaluate(first, point), evaluate(second, point)
+    except (Unreadable, ArithmeticError, ValueError):
+        return False
+    return not any(isinstance(value, context().mpc) for value in values) and (
+        values_agree(*values) is False
+    )
+
+
+def _same_at_wholes(first: Node, second: Node, names: list[str]) -> bool | None:
+    """Compare expressions at whole numbers, as a double factorial has no value elsewhere."""
+    try:
+        for places in _WHOLES:
+            numbers = dict(zip(names, map(number, places), strict=False))
+            values = [exact_value(replaced(tree, numbers)) for tree in (first, second)]
+            if values[0] != values[1]:
+                return False
+    except Unreadable:
+        return None
+    return True if len(names) <= len(_WHOLES[0]) else None
+
+
+def _step_points(first: Node, second: Node) -> Iterator[dict[str, Any]]:
+    """Yield the points where expressions with steps or kinks may differ; none for others."""
+    names = sorted(free_symbols(first, second))
+    if not names or not any(tree.has_any(_STEPS) for tree in (first, second)):
+        return
+    numbers, fixed = context(), points(frozenset())[0]
+    is_whole = any(tree.has_any(_WHOLE_STEPS) for tree in (first, second))
+    sizes = {abs(size) for tree in (first, second) for size in tree.numbers()}
+    starts = [*_WHOLE_STARTS, 0, *sorted(map(math.floor, sizes))[:_MAX_CONSTANTS]]
+    for start in starts:
+        for shift in _WHOLE_SHIFTS if is_whole else _SHIFTS:
+            values = [start + shift * (1 + index) for index in range(len(names))]
+            for order in _orders(values):
+                yield fixed | {
+                    name: numbers.mpf(value.numerator) / value.denominator
+                    for name, value in zip(names, order, strict=True)
+                }
+
+
+def _orders(values: list[Fraction]) -> Iterator[list[Fraction]]:
+    """Yield values so that each comes first once, with equal, opposite and alternating signs."""
+    for index in range(min(len(values), _MAX_ORDERS)):
+        order = values[index:] + values[:index]
+        yield order
+        yield [-value for value in order]
+        if len(order) > 1:
+            yield [value * (-1) ** place for place, value in enumerate(order)]
 
 
 def real_value(tree: Node) -> Any:
@@ -137,7 +220,7 @@ def real_value(tree: Node) -> Any:
 def has_value(tree: Node) -> bool:
     """Return whether an expression has a value: 0/0 and values beyond the bounds have none."""
     try:
-        evaluate(tree, _points(free_symbols(tree))[0])
+        evaluate(tree, points(free_symbols(tree))[0])
     except (Unreadable, ArithmeticError, ValueError):
         return False
     return True
@@ -145,10 +228,10 @@ def has_value(tree: Node) -> bool:
 
 def are_close(a: Any, b: Any) -> bool:
     """Return whether two real values, which may be infinite, are equal up to rounding."""
-    return bool(a == b) or _agree(a, b) is True
+    return bool(a == b) or values_agree(a, b) is True
 
 
-def _points(
+def points(
     names: frozenset[str], imaginary: Set[str] = frozenset(), base: int | None = None
 ) -> list[dict[str, Any]]:
     """Return values for all symbols; one point if there are none."""
@@ -158,6 +241,7 @@ def _points(
         fixed[LOG_BASE] = numbers.mpf(base)
     return [
         fixed
+        | {VARIANT: numbers.mpf(start) / abs(bottom)}
         | {
             name: numbers.mpf(start + pow(base_of_steps, index, modulus)) / bottom
             for index, name in enumerate(sorted(names))
@@ -166,7 +250,7 @@ def _points(
     ]
 
 
-def _agree(a: Any, b: Any) -> bool | None:
+def values_agree(a: Any, b: Any) -> bool | None:
     """Return whether two values agree; None for two that are almost zero."""
     numbers = context()
     if not (numbers.isfinite(a) and numbers.isfinite(b)):

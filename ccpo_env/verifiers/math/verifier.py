@@ -10,7 +10,10 @@ from ccpo_env.types import Verdict
 from ccpo_env.verifiers.exact import extracted
 from ccpo_env.verifiers.extract import unboxed
 from ccpo_env.verifiers.math.bounds import within_bounds
-from ccpo_env.verifiers.math.normalize import clean
+from ccpo_env.verifiers.math.golds import differs_in_a_name
+from ccpo_env.verifiers.math.languages import with_decimal_points
+from ccpo_env.verifiers.math.marks import has_other_marks
+from ccpo_env.verifiers.math.normalize import MAX_KEPT_CHARS, clean
 from ccpo_env.verifiers.math.reading import read, read_gold
 from ccpo_env.verifiers.math.relations import is_unfinished
 from ccpo_env.verifiers.math.typed import is_understood, same_typed
@@ -19,19 +22,15 @@ from ccpo_env.verifiers.worker.pool import POOL
 MAX_TIMEOUT_S = 3600.0
 """Longest time limit of one comparison, in seconds."""
 MAX_WORKER_S = 1.5
-"""Upper bound of the time limit, in seconds: later, few comparisons finish within minutes."""
-MAX_UNFINISHED_CPU_S = 0.75
-"""CPU seconds for an integral, sum, product or limit if the gold answer has none,"""
-MAX_UNFINISHED_S = 2.0
-"""and most wall-clock seconds for it, on a busy machine."""
+"""Upper bound of the time limit, in CPU seconds: later, few comparisons finish within minutes."""
+MAX_UNFINISHED_S = 0.75
+"""The same for an integral, sum, product or limit if the gold answer has none."""
 MAX_LENGTH_RATIO = 4
 """Longest answer passed to a worker, as a multiple of the length of the gold answer,"""
 MIN_LENGTH_LIMIT = 400
 """plus this many characters."""
 DECISION_CACHE_SIZE = 16_384
 """Cached comparisons: the answers of a group are often equal."""
-MAX_KEPT_CHARS = 256
-"""Longest answer and longest gold answer in the cache, in characters."""
 
 _INTEGER = re.compile(r"-?\d{1,256}", re.ASCII)
 
@@ -43,7 +42,7 @@ class MathVerifier:
     It has no state but its settings, so environments can copy, pickle and share it.
 
     Args:
-        timeout_s: Time limit of one comparison in a worker, in seconds; see `verify`.
+        timeout_s: Time limit of one comparison in a worker, in CPU seconds; see `verify`.
     """
 
     timeout_s: float = 5.0
@@ -76,8 +75,9 @@ def verify(response: str, gold: str, *, timeout_s: float = 5.0) -> Verdict:
         response: Full response of a model. Anything but text, and text without a closed and filled
             box, is "no_answer".
         gold: The gold answer, boxed or not.
-        timeout_s: Time limit of one comparison in a started worker, in seconds, in (0, 3600];
-            more than MAX_UNFINISHED_S changes nothing.
+        timeout_s: Time limit of one comparison in a started worker, in CPU seconds, in (0, 3600];
+            more than MAX_WORKER_S changes nothing. Ten times as many seconds of wall-clock time
+            end it as well, so that a machine that is overloaded or asleep blocks no caller.
 
     Returns:
         "correct" or "wrong"; "no_answer" if there is nothing to compare; "timeout" if the
@@ -90,8 +90,8 @@ def verify(response: str, gold: str, *, timeout_s: float = 5.0) -> Verdict:
         unmeasured, unless it is written like the gold answer or decided by value; so is an
         integral, sum, product or limit that takes too long to compute where the gold has none, and
         an answer that cannot be parsed.
-        Otherwise a model could avoid its -1 with text that is slow to parse. The load of the
-        machine can only turn a verdict into "timeout".
+        Otherwise a model could avoid its -1 with text that is slow to parse. As CPU time is
+        limited, the load of the machine does not change a verdict.
     """
     check_timeout(timeout_s)
     extraction = extracted(response, gold)
@@ -102,22 +102,28 @@ def verify(response: str, gold: str, *, timeout_s: float = 5.0) -> Verdict:
         return Verdict("correct", answer)
     is_kept = max(len(answer), len(target)) <= MAX_KEPT_CHARS
     equal = (_kept_decision if is_kept else _decide)(answer, target)
+    if not equal and _is_equal_with_points(answer, target, response):
+        return Verdict("correct", answer)
     if equal is not None:
         return Verdict("correct" if equal else "wrong", answer)
     if not within_bounds(target):
         detail = f"gold must stay within bounds, got {target[:80]!r}; check the task's answer"
         return Verdict("error", answer, detail)
-    if is_unfinished(answer) and not is_unfinished(target):
-        limits = {
-            "timeout_s": min(timeout_s, MAX_UNFINISHED_S),
-            "cpu_limit_s": min(timeout_s, MAX_UNFINISHED_CPU_S),
-        }
-    else:
-        limits = {"timeout_s": min(timeout_s, MAX_WORKER_S)}
-    status, detail = POOL.compare(clean(target), clean(answer), **limits)
+    is_open = is_unfinished(answer) and not is_unfinished(target)
+    max_cpu_s = MAX_UNFINISHED_S if is_open else MAX_WORKER_S
+    texts = clean(target), clean(answer)
+    status, detail = POOL.compare(*texts, timeout_s=timeout_s, max_cpu_s=max_cpu_s)
+    if status == "spent" and not is_open:
+        detail = (
+            f"comparison must end within {min(timeout_s, max_cpu_s)} s of CPU time, got no "
+            f"result; raise timeout_s up to {max_cpu_s} or drop the rollout"
+        )
+        return Verdict("timeout", answer, detail)
     if status == "unreadable":
         reading = read_gold(target)
-        is_wrong = reading is not None and is_understood(reading)
+        is_wrong = reading is not None and (
+            is_understood(reading) or differs_in_a_name(texts[1], texts[0])
+        )
         return Verdict("wrong", answer) if is_wrong else Verdict("error", answer, detail)
     return Verdict("wrong" if status == "spent" else status, answer, detail)
 
@@ -131,9 +137,19 @@ def _decide(answer: str, gold: str) -> bool | None:
         equal = same_typed(reading, target)
         if equal is not None:
             return equal
+        if has_other_marks(reading.text, target.text):
+            return False
     is_long = len(answer) > MIN_LENGTH_LIMIT + MAX_LENGTH_RATIO * len(gold)
     is_cut = _closes_brackets(gold) and not _closes_brackets(answer)
     return False if is_long or is_cut or not within_bounds(answer) else None
+
+
+def _is_equal_with_points(answer: str, gold: str, response: str) -> bool:
+    """Return whether the answers are equal if their commas are decimal commas."""
+    pointed, target = with_decimal_points(answer, response), with_decimal_points(gold, "")
+    if pointed is None and target is None:
+        return False
+    return _decide(pointed or answer, target or gold) is True
 
 
 def _closes_brackets(text: str) -> bool:

@@ -17,10 +17,11 @@ GREEK = frozenset(
     "".split()
 )
 """Macros that are symbols."""
-OPERATORS = frozenset(
-    {"frac", "binom", "sqrt", "cdot", "times", "div", "pm", "mp", "circ", "infty"}
+EVALUATED = FUNCTIONS | frozenset(
+    "int iint iiint oint sum prod lim limsup liminf sup inf max min gcd lcm det begin text mathrm "  # noqa: SIM905
+    "operatorname mathbf mathit lfloor lceil mod bmod pmod".split()
 )
-"""Macros between or around symbols."""
+"""Macros that math-verify may evaluate where the grammar does not."""
 ACCENTS = frozenset(
     "dot ddot hat bar vec tilde overline overrightarrow widehat mathbf mathcal mathbb mathsf "  # noqa: SIM905
     "mathrm text mathit".split()

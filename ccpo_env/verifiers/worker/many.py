@@ -22,7 +22,7 @@ def verify_many(
     Args:
         responses: Full responses of a model.
         golds: One gold answer per response.
-        timeout_s: Time limit of one comparison in a worker, in seconds.
+        timeout_s: Time limit of one comparison in a worker, in CPU seconds.
 
     Returns:
         One verdict per response, in order.

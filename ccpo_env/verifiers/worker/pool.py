@@ -5,149 +5,32 @@ from __future__ import annotations
 import atexit
 import itertools
 import json
+import math
 import os
-import signal
-import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from contextlib import suppress
+from multiprocessing import parent_process
 from typing import Any, Literal
+
+from ccpo_env.verifiers.worker.handle import WORKER_COMMAND, Worker, WorkerDied
 
 Outcome = Literal["correct", "wrong", "unreadable", "spent", "timeout", "error"]
 """Result of a comparison; "unreadable": the gold answer cannot be parsed; "spent": it reached its
-limit of CPU time."""
+limit of CPU time; "timeout": it got too little CPU time to reach either an end or that limit."""
 
-START_LIMIT_S = 60.0
-"""Time limit for the start of a worker, in seconds: generous, for cold disks."""
+WALL_RATIO = 10
+"""Limit of wall-clock time, as a multiple of that of CPU time: a process that others keep from
+running is not slow. On Windows, where CPU time cannot be limited, both are the same."""
+START_LIMIT_S = 600.0
+"""Time limit for the start of a worker, in seconds: for cold disks and busy machines."""
 ORPHAN_GRACE_S = 2.0
-"""Seconds past the time limit after which an orphaned worker ends itself."""
+"""Seconds past the time limit after which an orphaned comparison ends itself."""
 MAX_CALLS = 1000
-"""Calls after which a worker is replaced, so that caches cannot fill its memory limit."""
+"""Calls after which a worker is replaced, in case that it cannot fork and its caches grow."""
 NUM_ATTEMPTS = 2
 """Attempts per call: the first worker may have died for an unrelated reason."""
-
-# By path, because -m would import all of this package; -P keeps this folder off sys.path.
-WORKER_COMMAND = (
-    sys.executable,
-    *("-P", "-W", "ignore"),
-    str(Path(__file__).with_name("process.py")),
-)
-
-
-class WorkerDied(Exception):
-    """A worker ended before it replied; the message holds the reason."""
-
-
-class CpuTimeSpent(Exception):
-    """A worker reached its limit of CPU time."""
-
-
-class Worker:
-    """One process that answers one request at a time."""
-
-    def __init__(self, command: Sequence[str]) -> None:
-        self._process = subprocess.Popen(
-            command,
-            bufsize=0,  # without a lock, which a fork could copy while it is held
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONHASHSEED": "0"},  # the order of terms must not vary
-        )
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._pipes = (self._process.stdin, self._process.stdout)
-        self.pid = self._process.pid
-        self.is_ready = False  # until it reports that it is ready
-        self.num_calls = 0
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether the process still runs."""
-        return self._process.poll() is None
-
-    def exchange(self, request: bytes, *, limit_s: float) -> dict[str, Any]:
-        """Send a request and return the reply.
-
-        Args:
-            request: One line, or nothing to wait for the first message.
-            limit_s: Seconds after which the process is killed.
-
-        Raises:
-            TimeoutError: If the process was killed at the time limit.
-            CpuTimeSpent: If it ended at its limit of CPU time.
-            WorkerDied: If it ended by itself, or replied with anything but a JSON object.
-        """
-        is_over = threading.Event()
-
-        def end() -> None:
-            is_over.set()
-            self._process.kill()
-
-        timer = threading.Timer(limit_s, end)
-        timer.daemon = True
-        timer.start()
-        try:
-            reply = self._send_and_receive(request)
-        finally:
-            timer.cancel()
-        if is_over.is_set():
-            raise TimeoutError
-        if not reply.endswith(b"\n"):
-            if self._has_spent_its_time():
-                raise CpuTimeSpent
-            raise WorkerDied("it ended")
-        try:
-            message = json.loads(reply)
-        except ValueError:
-            message = None
-        if not isinstance(message, dict):
-            raise WorkerDied(f"it replied {reply[:80]!r}")
-        return message
-
-    def _send_and_receive(self, request: bytes) -> bytes:
-        """Return one line, or less if the process ended before it wrote one."""
-        stdin, stdout = self._pipes
-        reply = b""
-        try:
-            while request:
-                request = request[os.write(stdin.fileno(), request) :]
-            while not reply.endswith(b"\n"):
-                chunk = os.read(stdout.fileno(), 1 << 16)
-                if not chunk:
-                    break
-                reply += chunk
-        except OSError:  # a broken pipe means the same as an early end
-            return b""
-        return reply
-
-    def _has_spent_its_time(self) -> bool:
-        """Return whether the process, whose pipe is closed, ended at its limit of CPU time."""
-        if sys.platform == "win32":
-            return False
-        self._process.kill()  # no effect on an ended process
-        return self._process.wait() == -signal.SIGPROF
-
-    def kill(self) -> None:
-        """Kill the process. A thread that waits for its reply gets WorkerDied."""
-        self._process.kill()
-        self._process.wait()
-
-    def close(self) -> None:
-        """Kill the process and close the pipes, which no other thread may be using."""
-        self.kill()
-        self.close_pipes()
-
-    def close_pipes(self) -> None:
-        """Close this process's ends of the pipes."""
-        for pipe in self._pipes:
-            pipe.close()
-
-    def disown(self) -> None:
-        """Give up a worker that belongs to the parent of this forked process."""
-        self._process.returncode = 0  # neither wait for it nor warn that it is running
-        self.close_pipes()
 
 
 class WorkerPool:
@@ -172,6 +55,7 @@ class WorkerPool:
         self._command = command
         self._max_workers = max_workers or os.cpu_count() or 1
         self._start_limit_s = start_limit_s
+        self._is_forked = False
         self._ids = itertools.count()
         self._forget_workers()
 
@@ -188,40 +72,51 @@ class WorkerPool:
         with self._lock:
             return sorted(worker.pid for worker in self._workers)
 
+    def start_early(self) -> None:
+        """Start a worker in the background if there is none: the first call need not wait for it.
+
+        Does nothing in a child of `multiprocessing` or of a fork, which may never verify, and if
+        no process can be started: the first call tries again and reports the reason.
+        """
+        if self._is_forked or parent_process() is not None:
+            return
+        with self._lock, suppress(OSError):
+            if not self._is_closed and not self._workers:
+                self._idle.append(self._start())
+
     def compare(
-        self, gold: str, answer: str, *, timeout_s: float, cpu_limit_s: float = 0.0
+        self, gold: str, answer: str, *, timeout_s: float, max_cpu_s: float = math.inf
     ) -> tuple[Outcome, str]:
         """Compare two answers in a worker.
 
         Args:
             gold: LaTeX of the gold answer, without delimiters.
             answer: LaTeX of the model's answer, without delimiters.
-            timeout_s: Seconds from the moment a ready worker gets the request.
-            cpu_limit_s: Limit of CPU time in seconds, independent of the load of the machine; 0:
-                none. Not supported on Windows.
+            timeout_s: CPU seconds of the comparison. WALL_RATIO times as many seconds of
+                wall-clock time end it as well, from the moment a ready worker gets the request.
+            max_cpu_s: Upper bound of the CPU seconds only.
 
         Returns:
             The outcome, and one sentence that explains "unreadable", "timeout" and "error".
         """
+        cpu_limit_s = min(timeout_s, max_cpu_s)
+        wall_s = cpu_limit_s if sys.platform == "win32" else WALL_RATIO * timeout_s
         request = {
             "gold": gold,
             "answer": answer,
-            "limit_s": timeout_s + ORPHAN_GRACE_S,
             "cpu_limit_s": cpu_limit_s,
+            "limit_s": wall_s + ORPHAN_GRACE_S,
         }
         reason = ""
         with self._slots:
             for attempt in range(NUM_ATTEMPTS):
                 try:
-                    reply = self._request(request, timeout_s, is_retry=attempt > 0)
-                except CpuTimeSpent:
-                    self._start_spare()
-                    return "spent", ""
+                    reply = self._request(request, wall_s, is_retry=attempt > 0)
                 except TimeoutError:
                     self._start_spare()
                     return "timeout", (
-                        f"comparison must end within {timeout_s} s, got no result; "
-                        f"raise timeout_s or drop the rollout"
+                        f"comparison must get {cpu_limit_s} s of CPU time, got less within "
+                        f"{wall_s} s; drop the rollout, or run less beside it"
                     )
                 except (WorkerDied, OSError) as error:
                     reason = str(error)
@@ -230,7 +125,7 @@ class WorkerPool:
         return "error", f"worker must reply, got none from {NUM_ATTEMPTS} in a row: {reason}"
 
     def _request(
-        self, request: Mapping[str, object], timeout_s: float, *, is_retry: bool
+        self, request: Mapping[str, object], limit_s: float, *, is_retry: bool
     ) -> dict[str, Any]:
         """Return the reply of one worker, which is reused only if the reply is valid."""
         worker = self._take(is_retry=is_retry)
@@ -238,10 +133,12 @@ class WorkerPool:
         try:
             call_id = next(self._ids)
             line = json.dumps({"id": call_id, **request}).encode() + b"\n"
-            reply = worker.exchange(line, limit_s=timeout_s)
+            reply = worker.exchange(line, limit_s=limit_s)
             if reply.get("id") != call_id:
                 raise WorkerDied(f"it replied to call {reply.get('id')} instead of {call_id}")
             has_replied = True
+            if reply["status"] == "died":
+                raise WorkerDied(reply["detail"])
             return reply
         finally:  # also when the caller is interrupted
             worker.num_calls += 1
@@ -317,6 +214,7 @@ class WorkerPool:
         """Start without workers in a forked child: they belong to its parent."""
         for worker in self._workers:
             worker.disown()
+        self._is_forked = True
         self._forget_workers()
 
 

@@ -1,0 +1,1 @@
+"""``ccpo bench advice``: does advice before training agree with what training found?"""

@@ -1,0 +1,35 @@
+"""Call verifiers: with what they read of a task, and with a check of what they return."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import cast
+
+from ccpo_env.types import Task, TaskVerifier, Verdict, Verifier
+
+
+def verifier_of(verifier: Verifier, task: Task) -> Verifier:
+    """Return a verifier for the answers to one task; most verifiers are the same for all tasks."""
+    if not _reads_tasks(type(verifier)):  # type: ignore[arg-type]  # a class is hashable
+        return verifier
+    return cast(TaskVerifier, verifier).for_task(task)
+
+
+@lru_cache(maxsize=64)
+def _reads_tasks(kind: type) -> bool:
+    """Return whether verifiers of a class are for one task each: a slow question of a protocol."""
+    return issubclass(kind, TaskVerifier)
+
+
+def call_verifier(verify: Verifier, response: str, answer: str) -> Verdict:
+    """Return the verdict of a verifier on a response.
+
+    Raises:
+        TypeError: If the verifier returns anything else.
+    """
+    verdict: object = verify(response, answer)
+    if not isinstance(verdict, Verdict):
+        raise TypeError(
+            f"a verifier must return a Verdict, got {verdict!r}; return Verdict('correct')"
+        )
+    return verdict
