@@ -81,10 +81,10 @@ def split_bare_unit(text: str) -> BareUnit | None:
 
 
 def _measured(match: re.Match[str]) -> BareUnit | None:
-    names, gap = match["units"], match["gap"]
+    gap, is_compound = match["gap"], _IS_COMPOUND.search(match["units"]) is not None
+    names = name = re.sub(r"\\cdot|[*()]", " ", match["units"])
     words = _WORD.findall(names)
-    name = re.sub(r"\\cdot|[*()]", " ", names)
-    if _IS_COMPOUND.search(names) or (len(words) == 1 and len(words[0]) == 1):
+    if is_compound or (len(words) == 1 and len(words[0]) == 1):
         if not all(_is_unit(word, gap) or word.casefold() in _CONNECTORS for word in words):
             return None
         above, _, below = names.partition("/")
