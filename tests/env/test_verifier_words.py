@@ -266,3 +266,58 @@ def test_more_words_are_read_and_near_misses_are_not(answer: str, gold: str, equ
 )
 def test_answers_that_differ_in_a_name(answer: str, gold: str, differs: bool) -> None:
     assert differs_in_a_name(answer, gold) == differs
+
+
+VARIANTS = [
+    ("12,34,567", "1234567", True),
+    ("12,34,568", "1234567", False),
+    ("1.234.567", "1234567", True),
+    ("12,34,567", "12, 34, 567", True),
+    ("1.234", "1234", False),
+    (r"1\,234\,567", "1234567", True),
+    ("&pi;/2", r"\frac{\pi}{2}", True),
+    ("x&sup2;+1", "x^2+1", True),
+    ("&radic;2", r"\sqrt2", True),
+    ("&minus;5", "-5", True),
+    ("5&deg;", r"5^\circ", True),
+    ("x &le; 3", r"x\leq3", True),
+    ("x &amp;lt; 3", "x<3", True),
+    ("<b>5</b>", "5", True),
+    ("2<sup>10</sup>", "1024", True),
+    ("5 \u2705", "5", True),
+    ("5 \u2713", "5", True),
+    ("5\ufe0f\u20e3", "5", True),
+    ("\u0665", "5", True),
+    ("\u096b", "5", True),
+    ("\ud835\udfd3", "5", True),
+    ("\u2154", r"\frac23", True),
+    ("5 \u20ac", "5", True),
+    ("5\u20ac", r"5\text{ euros}", True),
+    (r"\text{Total: }42", "42", True),
+    (r"\text{Ans: }42", "42", True),
+    ("ans: 42", "42", True),
+    (r"\text{The number of ways is } 42", "42", True),
+    (r"\text{Hence the answer is } 42", "42", True),
+    (r"\text{We get } 42", "42", True),
+    (r"\text{We do not get } 42", "42", False),
+    (r"\text{The answer is greater than } 42", "42", False),
+    (r"\text{The answer is at most } 42", "42", False),
+    (r"\text{less than } 42", "42", False),
+    (r"\text{about } 42", "42", False),
+    (r"\text{the square of } 42", "42", False),
+    (r"\text{the answer is not: } 42", "42", False),
+    (r"\text{every number but }42", "42", False),
+    (r"\text{divisible by } 42", "42", False),
+    (r"\text{one less than: }42", "42", False),
+    (r"\text{the negative of }: 42", "42", False),
+    (r"\text{sum of digits}: 42 \text{ or } 43", "42", False),
+    (r"\text{all integers } n\ge 2", r"n\ge 2", True),
+    (r"\text{all positive integers } n \text{ such that } n \geq 2", r"n\ge 2", True),
+    (r"\text{all integers } n\ge 3", r"n\ge 2", False),
+]
+
+
+@pytest.mark.parametrize(("answer", "gold", "equal"), VARIANTS)
+def test_variants_of_an_answer_and_what_changes_it(answer: str, gold: str, equal: bool) -> None:
+    verdict = verify(rf"\boxed{{{answer}}}", gold)
+    assert verdict.status == ("correct" if equal else "wrong")

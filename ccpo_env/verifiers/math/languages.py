@@ -106,18 +106,22 @@ _CYRILLIC_WORD = re.compile("[\u0400-\u04ff]{3}")
 _WORD = re.compile(r"[^\W\d_]{4,}")
 _DECIMAL_COMMA = re.compile(r"(?<![\d,.])(\d{1,3}(?:\.\d{3})+|\d+),(\d+)(?![\d,])")
 _BRACED_COMMA = re.compile(r"(?<![\d,.}])(\d+)\{,\}(?!\d{3}(?!\d))(\d+)(?![\d,{])")
+# 12,34,567 in India, 1.234.567 in Germany
+_GROUPED = re.compile(r"(?<![\d,.])(?:\d{1,2}(?:,\d{2})+,\d{3}|\d{1,3}(?:\.\d{3}){2,})(?![\d,.])")
 _MAX_READ = 4096  # characters of a response whose language is looked at, from the end
 
 
 def with_decimal_points(answer: str, response: str) -> str | None:
-    r"""Return an answer with points for its decimal commas, or None if it has none.
+    r"""Return an answer with points for decimal commas and without other groups, else None.
 
     A comma is decimal in `3{,}5`, and in `3,5` if the response is in a language that writes it so.
-    Numbers with more than one comma are lists: semicolons separate those with decimal commas.
+    Digits may be grouped as in `12,34,567` and `1.234.567`; other numbers with more commas are
+    lists, unless semicolons separate them.
     """
-    if "," not in answer:
-        return None
-    pointed = _BRACED_COMMA.sub(r"\1.\2", answer)
+    grouped = _GROUPED.sub(lambda number: re.sub("[.,]", "", number[0]), answer)
+    if "," not in grouped:
+        return grouped if grouped != answer else None
+    pointed = _BRACED_COMMA.sub(r"\1.\2", grouped)
     if _DECIMAL_COMMA.search(pointed) and _writes_commas(response[-_MAX_READ:]):
         pointed = _DECIMAL_COMMA.sub(lambda n: f"{n[1].replace('.', '')}.{n[2]}", pointed)
     return pointed if pointed != answer else None

@@ -139,6 +139,12 @@ _RULE = re.compile(
     r"(?P<rule>(?:[a-z]\s*)?(?:<|>|\\leq?|\\geq?)(?![A-Za-z]).+?)\)?",
     _FLAGS,
 )
+_INTEGERS_WITH = re.compile(
+    r"(?:for\s+)?(?:all|any|every)\s+(?:positive\s+|natural\s+)?(?:integers?|numbers?)\s+"
+    r"(?:[kmnp]\s+)?(?:with\s+|such that\s+|where\s+)?"
+    r"(?P<rule>[kmnp]\s*(?:<|>|\\[lg]eq?)(?![A-Za-z]).+)",
+    _FLAGS,
+)
 _SPELLED = re.compile(r"\b(?:zero|one|two|three)\b", _FLAGS)
 _DIGITS = {"zero": "0", "one": "1", "two": "2", "three": "3"}
 _JOINT = re.compile(r"\s*(?:,\s*(?:and|or)\b|,|\band\b|\bor\b)\s*", _FLAGS)
@@ -176,6 +182,8 @@ def phrase_as_latex(plain: str) -> str | None:
     if none := _NO_SOLUTION.fullmatch(plain):
         kinds = [kind for kind in none["kinds"].casefold().split() if _IS_KIND.fullmatch(kind)]
         return rf"\text{{no {' '.join(kinds)} solution}}" if kinds else EMPTY
+    if integers := _INTEGERS_WITH.fullmatch(plain):
+        return integers["rule"]
     reals = _REALS.fullmatch(plain)
     return _real_numbers(reals) if reals else None
 
