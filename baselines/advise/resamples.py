@@ -13,9 +13,8 @@ import numpy as np
 
 from baselines.common.types import FloatArray
 
-UNSEEN = 3.0
-"""Tasks like the most influential one that are counted as if they had been in the pilot: by the
-rule of three, the upper 95 % limit of the expected number of what was not seen at all."""
+UNSEEN = 4.0
+"""Tasks like the most influential one that are counted as if they had been in the pilot."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,7 +106,11 @@ def widening(influence: FloatArray) -> float:
     d are the influences of the tasks in the pilot, shape (N,). If a few tasks hold most of the
     error, fewer of them could have been drawn than are expected, and then the estimate and its
     error are both wrong. So UNSEEN more tasks like the most influential one are counted in the
-    error, as Agresti and Coull add to the counts of a proportion.
+    error: the number that Agresti and Coull add to the trials of a proportion, about the square of
+    the normal quantile 1.96.
+
+    Source: Agresti and Coull, Approximate is Better than "Exact" for Interval Estimation of
+        Binomial Proportions, 1998, from whom the number is.
     """
     largest = np.abs(influence).max()
     if not (largest > 0.0 and math.isfinite(largest)):

@@ -69,7 +69,9 @@ def split(text: str, separators: str) -> list[str]:
 
 def read(text: str) -> Thing:
     """Read an answer."""
-    text = tidy(text)
+    text = tidy(text).removesuffix("\\pm 0").strip()
+    if (bars := re.fullmatch(r"\|([^|]*)\|", text)) and UNIT.search(bars[1]):
+        return read(bars[1])
     if text in ("\\emptyset", "\\{\\}"):
         return Thing("words", mark="no solution")
     if text.startswith(("(", "[")) and (unit := UNIT.search(text)):

@@ -25,6 +25,7 @@ from baselines.advise.settings import AdviseConfig
 from baselines.bench.credit.game_pilots import pilot_of
 from baselines.bench.credit.games.chain import make_chain
 from baselines.bench.credit.games.vote_game import make_vote
+from baselines.common.types import FloatArray
 from baselines.rollouts.team_env import TeamSettings
 
 TEAM: dict[str, Any] = {"topology": "vote", "num_voters": 5, "num_thinkers": 1}
@@ -404,9 +405,8 @@ def test_policy_without_gradients_gets_the_advantages_alone() -> None:
     row = found.row(Variant("leave_one_out", "grpo", 4, 1))
     rewards = np.array([own.team_rewards for own in data.outcomes])
     without = [
-        [(own.without(agent) - own.without(agent).mean()).ravel() for own in data.outcomes]
+        [(found - found.mean()).ravel() for found in rewards_without(data, agent)]
         for agent in data.outcomes[0].agents
-        if own_is_measured(data, agent)
     ]
     shared = ((rewards - rewards.mean(axis=1, keepdims=True)) ** 2).sum() * len(without)
     centred = rewards - rewards.mean(axis=1, keepdims=True)
@@ -419,5 +419,6 @@ def test_policy_without_gradients_gets_the_advantages_alone() -> None:
     assert "1 group was not measured" in said
 
 
-def own_is_measured(data: PilotData, agent: str) -> bool:
-    return data.outcomes[0].without(agent) is not None
+def rewards_without(data: PilotData, agent: str) -> list[FloatArray]:
+    found = [own.without(agent) for own in data.outcomes]
+    return [own for own in found if own is not None]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from baselines.advise.efficiency import Efficiency
+from baselines.advise.settings import AdviseConfig
+from baselines.bench.advice import command
 from baselines.bench.advice.agreement import Agreement, agreement, side_of
 from baselines.bench.advice.areas import Gain, different_pairs, read_gains
 
@@ -66,3 +70,29 @@ def test_order_and_sides_of_a_pilot() -> None:
 @pytest.mark.parametrize(("value", "side"), [(0.5, -1), (0.95, 0), (1.5, 1), (None, 0)])
 def test_side_needs_an_interval_without_one(value: float | None, side: int) -> None:
     assert side_of(efficiency(value)) == side
+
+
+def test_command_prints_and_writes_the_agreement(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seeds: list[int] = []
+
+    def pilot(config: AdviseConfig, gains: Mapping[str, object]) -> command.Found:
+        assert list(gains) == ["grpo", "rloo"]
+        seeds.append(config.seed)
+        return {"grpo": {"branch": efficiency(0.4), "shapley": efficiency(0.9)}, "rloo": {}}
+
+    monkeypatch.setattr(command, "efficiencies", pilot)
+    table = tmp_path / "table.md"
+    table.write_text(TABLE, encoding="utf-8")
+    words = ["--table", str(table), "--pilots", "2", "--seed", "3", "--out-dir", str(tmp_path)]
+    assert command.main(words) == 0
+    assert seeds == [3, 4]
+    said = capsys.readouterr().out
+    # In each pilot shared > branch and shapley > branch are right, shapley > shared is wrong.
+    assert "told apart 6, measured by the pilots 6, in the right order 4 (not: shapley > sh" in said
+    assert "gain excludes 0: 2, on the same side 2" in said
+    written = json.loads((tmp_path / command.RESULT_FILE).read_text(encoding="utf-8"))
+    assert written["grpo"]["right_share"] == pytest.approx(2 / 3)
+    assert written["rloo"]["right_share"] is None
+    assert written["grpo"]["pilots"][0]["branch"]["value"] == 0.4

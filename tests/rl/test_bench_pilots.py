@@ -10,7 +10,7 @@ from baselines.advise.efficiency import Efficiency
 from baselines.bench.credit.game_pilots import exact_gradient, mixture_pilot, pilot_of
 from baselines.bench.credit.games.chain import make_chain
 from baselines.bench.credit.pilots import Counts, PilotRow, Truth
-from baselines.bench.credit.pilots_command import GAMES, by_credit, by_kind
+from baselines.bench.credit.pilots_command import GAMES, _json_of, by_credit, by_kind
 from baselines.bench.map.mixture import chain_mixture, single
 
 
@@ -68,6 +68,9 @@ def test_rows_are_counted_by_kind_and_credit() -> None:
     assert (counts["like"].coverage, counts["like"].power) == pytest.approx((0.5, 0.5))
     assert counts["projected"].power is None
     assert counts["all"].rows == 4
+    written = _json_of(rows)
+    assert written["like"]["coverage"] == pytest.approx(0.5)
+    assert written["credit"]["shapley"]["projected"]["covered"] == 1
     assert {name: len(own) for name, own in by_credit(rows).items()} == {
         "branch": 2,
         "c3": 1,

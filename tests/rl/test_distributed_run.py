@@ -107,7 +107,9 @@ def test_two_processes_go_on_with_the_run_of_one(tasks, tmp_path):
 
 def test_two_processes_fit_one_critic(tasks, tmp_path):
     out_dir = tmp_path / "run"
-    given = ("--num-processes", 2, *flags(tasks, out_dir), "--allocator", "critic")
+    given = flags(tasks, out_dir)
+    removals = given.index("--removed-samples")  # a critic removes nobody
+    given[removals : removals + 2] = ["--allocator", "critic", "--num-processes", 2]
     ranks = launch_warm("baselines.train.engines", *given, num_processes=2)
     assert [rank.returncode for rank in ranks] == [0, 0], ranks[0].stderr + ranks[1].stderr
     rows = metrics_of(out_dir)

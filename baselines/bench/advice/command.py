@@ -51,12 +51,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with exit_on_bad_input():
         from baselines.advise.recorded import settings_of_run  # loads torch
 
-        config = settings_of_run(config)
+        team = settings_of_run(config)
         gains = read_gains(config.table)
         if config.out_dir is not None:
             make_folder(config.out_dir)
         pilots = [
-            efficiencies(replace(config, seed=seed), gains)
+            efficiencies(replace(team, seed=seed), gains)
             for seed in range(config.seed, config.seed + config.pilots)
         ]
     results = {}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 
@@ -90,19 +90,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
     if config.out_dir is not None:
         make_folder(config.out_dir)
-        write_json(
-            config.out_dir / "pilots.json",
-            {
-                name: {
-                    **{kind: _json_of(own) for kind, own in by_kind(rows).items()},
-                    "credit": {
-                        credit: {kind: _json_of(own) for kind, own in by_kind(of_credit).items()}
-                        for credit, of_credit in by_credit(rows).items()
-                    },
-                }
-                for name, rows in results.items()
-            },
-        )
+        found = {name: _json_of(rows) for name, rows in results.items()}
+        write_json(config.out_dir / "pilots.json", found)
     return 0
 
 
@@ -131,13 +120,17 @@ def _share(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 
-def _json_of(own: Counts) -> dict[str, float | None]:
-    return {
-        "rows": own.rows,
-        "measurable": own.measurable,
-        "coverage": own.coverage,
-        "strong": own.strong,
-        "power": own.power,
+def _json_of(rows: Sequence[PilotRow]) -> dict[str, Any]:
+    """Return the counts of a game by kind, and those of each credit."""
+
+    def of_kinds(own: Sequence[PilotRow]) -> dict[str, Any]:
+        return {
+            kind: {**asdict(counts), "coverage": counts.coverage, "power": counts.power}
+            for kind, counts in by_kind(own).items()
+        }
+
+    return of_kinds(rows) | {
+        "credit": {credit: of_kinds(own) for credit, own in by_credit(rows).items()}
     }
 
 
