@@ -9,7 +9,7 @@ from ccpo_env.verifiers import verify
 # kind: answers and gold answers that are equal, and answers that are not
 PAIRS = {
     "plain powers": [
-        ("x^10", "x^{10}", "x^{1}0"),
+        ("x^10", "x^{10}", "x^11"),
         ("2^10-1", "1023", "2^1-1"),
         ("3*10^12", r"3\times10^{12}", "3*10^11"),
         ("3x10^-12", r"3\times10^{-12}", "3x10^12"),
@@ -57,6 +57,7 @@ PAIRS = {
         ("B", r"\textbf{(B)}\ 5", "C"),
         ("(B) 5", r"\textbf{(B)}\ 5", "(C) 5"),
         ("(B) 5", r"\textbf{(B)}\ 5", "(B) 6"),
+        ("(A) (1,2)", r"\textbf{(A)}\ (1,2)", "(A) (1,4)"),
         ("1-i", r"C. 1-\mathrm{i}", "1+i"),
         ("C", r"C. 1-\mathrm{i}", "B"),
         ("(D) 12", r"(D) 12 \text{ square units}", "(A) 12, (D) 12"),
@@ -164,6 +165,11 @@ PAIRS = {
             r"\begin{cases}3, & n=1\\ 2n, & n\ge2\end{cases}",
             r"\begin{cases}2n & n\ge2\\ 3 & n=1\end{cases}",
             r"\begin{cases}3 & n=2\\ 2n & n\ge2\end{cases}",
+        ),
+        (
+            r"\begin{cases}x & x>1\\ -x & x\le1\end{cases}",
+            r"\begin{cases}-x & x\le1\\ x & x>1\end{cases}",
+            r"\begin{cases}x & x>1\\ -x & x\le7\end{cases}",
         ),
         (
             r"\begin{cases}ax & x>b\\ 0 & x\le b\end{cases}",

@@ -49,8 +49,8 @@ def same_option(answer: Reading, gold: Reading, same: Same) -> bool | None:
     if first and second:
         if first[0] != second[0]:
             return False
-        are_values = first[1].is_value and second[1].is_value
-        return same(first[1], second[1]) if are_values else True
+        has_words = first[1].is_words or second[1].is_words
+        return True if has_words else same(first[1], second[1])
     if len(set(_LETTERED.findall(answer.text))) > 1 and len(gold.parts.items) == 1:
         return False  # a choice of options
     if first:
