@@ -23,7 +23,7 @@ MAX_KEPT_CHARS = 256
 _SPACE = re.compile(r"\s+")
 _WORDY = re.compile(
     r"\b(?:no|not|none|all|any|every|each|reals?|empty|null|void|dne|exist|nonexistent|infinite"
-    r"|infinitely|positive|negative|undefined|sin|sem|pas|keine|aucune|nessuna)\b|[^\x00-\x7f]|\\mathbb",
+    r"|infinitely|inconsistent|positive|negative|undefined|sin|sem|pas|keine|aucune|nessuna)\b|[^\x00-\x7f]|\\mathbb",
     re.IGNORECASE,
 )
 _DELIMITER = re.compile(r"(?<!\\)\$")

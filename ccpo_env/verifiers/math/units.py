@@ -176,7 +176,7 @@ def _unit(text: str, *, has_money: bool) -> Unit | None:
         has_money: Whether the first one is the sign of a currency, which may be named again.
     """
     text = text.replace(".", "").replace("per cent", "%").replace("\\%", "%").replace("\\$", "$")
-    text = re.sub(r"(\w)-(?=\w)", r"\1 ", text)
+    text = re.sub(r"[()]|(?<=\w)-(?=\w)", " ", text)
     if _OTHER_SIGN.search(text):
         return None
     text = re.sub(r"\b[Dd]eg(?:rees?)?\s+([CF])(?:elsius|ahrenheit)?\b", r"deg\1", text)
