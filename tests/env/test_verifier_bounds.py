@@ -80,7 +80,7 @@ def compared(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, float
 def test_a_worker_gets_no_answer_that_is_much_longer_than_the_gold(
     gold: str, compared: list[tuple[str, dict[str, float]]]
 ) -> None:
-    longest = r"\foo" + "x" * (400 + 4 * len(gold) - 4)
+    longest = r"\foo " + "x" * (400 + 4 * len(gold) - 5)
     assert verify(rf"\boxed{{{longest}}}", gold).status == "correct"
     assert verify(rf"\boxed{{{longest}x}}", gold).status == "wrong"
     assert [answer for answer, _ in compared] == [longest]
