@@ -161,8 +161,9 @@ def _in_zero_groups(y: FloatArray, group: IntArray, smallest: float) -> BoolArra
     is_zero = np.abs(y) <= smallest
     if not is_zero.any():
         return is_zero
-    is_filled = (np.bincount(group, ~is_zero) == 0.0) & (np.bincount(group) > 1)
-    return is_filled[group]
+    is_filled: BoolArray = (np.bincount(group, ~is_zero) == 0.0) & (np.bincount(group) > 1)
+    found: BoolArray = is_filled[group]
+    return found
 
 
 def _clipped(y: FloatArray, x: FloatArray, is_equal: BoolArray, allowed: float) -> float | None:

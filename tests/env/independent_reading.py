@@ -69,7 +69,9 @@ def split(text: str, separators: str) -> list[str]:
 
 def read(text: str) -> Thing:
     """Read an answer."""
-    text = tidy(text)
+    text = tidy(text).removesuffix("\\pm 0").strip()
+    if (bars := re.fullmatch(r"\|([^|]*)\|", text)) and UNIT.search(bars[1]):
+        return read(bars[1])
     if text in ("\\emptyset", "\\{\\}"):
         return Thing("words", mark="no solution")
     if text.startswith(("(", "[")) and (unit := UNIT.search(text)):
@@ -153,7 +155,7 @@ class Expression:
         return tree
 
     def take(self, *tokens: str) -> str:
-        token = self.tokens[self.at]
+        token: str = self.tokens[self.at]
         if tokens and token not in tokens:
             return ""
         self.at += 1
@@ -236,7 +238,7 @@ class Expression:
 
     def root(self) -> Any:
         degree = self.group("]") if self.take("[") else sympy.Integer(2)
-        return sympy.root(self.argument(), degree)
+        return self.argument() ** (1 / degree)
 
     def function(self, name: str) -> Any:
         base = self.argument() if name == "log" and self.take("_") else None

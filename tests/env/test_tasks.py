@@ -665,6 +665,21 @@ def test_empty_gold_answers_are_logged_by_line_and_measure_nothing(
     assert env.unwrapped.verdict.status == "error"
 
 
+def test_gold_answers_that_nobody_can_read_are_reported_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    golds = [r"\frac12", "Paris", "必要不充分条件", r"\int_0^1 x\,dx", '" + string(n) + "', "%&)="]
+    path = tmp_path / "mixed.jsonl"
+    rows = [{"question": f"q{n}", "answer": gold} for n, gold in enumerate(golds)]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    load_tasks(path)
+    messages = [record.getMessage() for record in caplog.records]
+    assert len(messages) == 1
+    assert "2 tasks whose gold answer is neither words nor parsed" in messages[0]
+    assert "mixed/4 ('\" + string(n) + \"')" in messages[0]
+    assert "mixed/5 ('%&)=')" in messages[0]
+
+
 @every_ending
 @pytest.mark.parametrize(
     ("columns", "tags"),

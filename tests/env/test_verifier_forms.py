@@ -9,7 +9,7 @@ from ccpo_env.verifiers import verify
 # kind: answers and gold answers that are equal, and answers that are not
 PAIRS = {
     "plain powers": [
-        ("x^10", "x^{10}", "x^{1}0"),
+        ("x^10", "x^{10}", "x^11"),
         ("2^10-1", "1023", "2^1-1"),
         ("3*10^12", r"3\times10^{12}", "3*10^11"),
         ("3x10^-12", r"3\times10^{-12}", "3x10^12"),
@@ -24,6 +24,7 @@ PAIRS = {
         (r"\log_28", "3", r"\log_27"),
         ("b_12^n", "2^n b_1", "2^n b_2"),
         ("{}_{10}C_3", "120", "2^{10}C_3"),
+        ("C(10,3)", "120", "C(10,4)"),
     ],
     "plain functions": [
         ("sin^2(x)", r"\sin^2 x", "sin(x^2)"),
@@ -57,10 +58,13 @@ PAIRS = {
         ("B", r"\textbf{(B)}\ 5", "C"),
         ("(B) 5", r"\textbf{(B)}\ 5", "(C) 5"),
         ("(B) 5", r"\textbf{(B)}\ 5", "(B) 6"),
+        ("(A) (1,2)", r"\textbf{(A)}\ (1,2)", "(A) (1,4)"),
         ("1-i", r"C. 1-\mathrm{i}", "1+i"),
         ("C", r"C. 1-\mathrm{i}", "B"),
         ("(D) 12", r"(D) 12 \text{ square units}", "(A) 12, (D) 12"),
         ("5(C)", "5C", "(C) 5"),
+        (r"(\text{B})\ 5", "5", r"(\text{B})\ 6"),
+        ("A, B and D", "ABD", "A, B and C"),
     ],
     "nouns": [
         ("10 apples", "10", "10 dozen"),
@@ -94,9 +98,14 @@ PAIRS = {
         (r"5\,m", r"5\text{ m}", r"5\,g"),
         ("5 m", "5", "5m"),
         ("2 m", "2m", "2"),
+        ("2 s m", "2 m s", "2"),
+        ("0.60", "0.60 J K$^{-1}$", "0.60 J"),
         ("5 USD", r"\$5", "5 EUR"),
         (r"\$5\text{ dollars}", r"\$5", r"\$5\text{ cents}"),
         ("45 per cent", r"45\%", "45 cents"),
+        (r"5 N\cdot m", r"5\text{ Nm}", r"5\text{ nm}"),
+        (r"4200\text{ J/(kg K)}", r"4200\text{ J kg}^{-1}\text{K}^{-1}", r"4200\text{ J/kg}"),
+        ("5^{th}", "5", "5^{h}"),
         (r"\SI{5}{\kilo\meter\per\hour}", r"5\text{ km/h}", r"\SI{5}{\meter\per\hour}"),
     ],
     "powers of units": [
@@ -159,6 +168,11 @@ PAIRS = {
             r"\begin{cases}3, & n=1\\ 2n, & n\ge2\end{cases}",
             r"\begin{cases}2n & n\ge2\\ 3 & n=1\end{cases}",
             r"\begin{cases}3 & n=2\\ 2n & n\ge2\end{cases}",
+        ),
+        (
+            r"\begin{cases}x & x>1\\ -x & x\le1\end{cases}",
+            r"\begin{cases}-x & x\le1\\ x & x>1\end{cases}",
+            r"\begin{cases}x & x>1\\ -x & x\le7\end{cases}",
         ),
         (
             r"\begin{cases}ax & x>b\\ 0 & x\le b\end{cases}",

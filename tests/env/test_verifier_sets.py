@@ -51,7 +51,7 @@ def decide(answer: str, gold: str) -> bool | None:
         (r"1\leq x\leq 2", "[1,2]", True),
         (r"2\geq x>1", "(1,2]", True),
         (r"2>x\geq 1", "[1,2)", True),
-        ("1<x>0", "(1,2)", None),
+        ("1<x>0", "(1,2)", False),
         (r"-\infty\leq x\leq 2", r"(-\infty,2]", True),
         (r"[-\infty,2]", r"(-\infty,2]", True),
         ("(a,b)", "a<x<b", True),

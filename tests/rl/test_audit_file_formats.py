@@ -244,7 +244,7 @@ def our_rollouts(optimizer):
     ] + [{"without": [], "rollout": 0, "rewards": [1.0, -1.0]}]
     advantage = np.stack([thinker, centred], axis=1).tolist()
     return [
-        {"step": step, **group, "advantage": advantage, "replays": replays} for step in (1, 2)
+        {"step": step, **group, "advantage": advantage, "replays": replays} for step in (1, 2, 3, 4)
     ], {"optimizer": optimizer}
 
 

@@ -96,6 +96,24 @@ def test_messages_of_an_agent_that_speaks_again_are_numbered_as_turns_are(opened
     assert page.evaluate("messageNames([0, 1, 0])") == [f"{first}#1", second, f"{first}#2"]
 
 
+def test_a_replay_says_which_messages_of_the_rollout_it_keeps(opened):
+    replays = [
+        {"without": [0], "rollout": -1, "kept": []},
+        {"without": [0], "rollout": 0, "kept": [1]},
+        {"without": [1], "rollout": 0, "kept": [0]},
+        {"without": [], "rollout": 0, "kept": [0]},
+    ]
+    labels = opened().evaluate(
+        "(replays) => comparisons({ replays }, 0).map((own) => own.label)", replays
+    )
+    assert labels == [
+        "without thinker_0",
+        "without thinker_0, with the same solver_0",
+        "without solver_0, after thinker_0",
+        "continued after thinker_0",
+    ]
+
+
 def test_only_the_rows_in_view_exist_and_the_keyboard_reaches_all(opened):
     page = opened("scope=all")
     assert page.locator("#found").inner_text() == "240 of 240 tasks"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
-_STYLE = r"\\(?:mathbf|mathrm|mathit|boldsymbol|bm|pmb|vec|hat|widehat|overrightarrow|bf)(?![A-Za-z])"
+_STYLE = (
+    r"\\(?:mathbf|mathrm|mathit|boldsymbol|bm|pmb|vec|hat|widehat|overrightarrow|bf)(?![A-Za-z])"
+)
 _VECTOR = re.compile(
     rf"(?P<style>{_STYLE})\s*(?P<brace>\{{?)\s*(?:{_STYLE}\s*)?(?P<inner>\{{?)\s*"
     r"\\?(?P<name>[ijk])(?:math)?(?![A-Za-z])\s*(?(inner)\}?)\s*(?(brace)\}?)"

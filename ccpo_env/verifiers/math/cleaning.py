@@ -124,7 +124,7 @@ CLEANING = Rules(
     rule("\\!", r"(?<=\d)\s*,\s*\\!\s*(?=\d)", ","),
     rule("{", r"(?<![A-Za-z])\{\s*([,:.])\s*\}", r"\1"),
     rule("\\hspace \\vspace \\mspace \\kern", _NOT + r"[hvm]space\*?\s*\{[^{}]*\}"),
-    rule("\\cr", _NOT + r"cr(?![A-Za-z])", r"\\\\"),
+    rule("\\cr \\newline", _NOT + r"(?:cr|newline)(?![A-Za-z])", r"\\\\"),
     rule("\\\\", r"\\\\\s*\[[^\[\]]*\]", r"\\\\"),
     rule("\\hline", _NOT + r"hline(?![A-Za-z])"),
     rule("\\( \\) \\[ \\] \\!", _NOT + r"[()\[\]!]"),
@@ -177,6 +177,11 @@ CLEANING = Rules(
     rule("\\math", _NOT + r"math(?:rm|it|bf|sf)\s*\{\s*([eijd])\s*\}", r"{\1}"),
     rule("_", r"(?<![A-Za-z0-9.\\])[({]\s*(-?[0-9A-F]*[0-9][0-9A-F]*)\s*[)}]\s*_", r"\1_"),
     rule("\\{", r"\\\{\s*\\\}", r"\\emptyset "),
+    rule(  # {1,2} \cup {3}
+        "\\cup \\cap",
+        r"(?:(?<=^)|(?<=p )|(?<=p))\{([^{}\\]*)\}(?=\s*(?:\\c[ua]p|$))",
+        r"\\{\1\\}",
+    ),
     rule(
         "\\R mathbb",
         r"\\(?:R(?![A-Za-z])|mathbb\s*R(?![A-Za-z])|mathbf\s*\{R\}|Reals)",
@@ -212,6 +217,11 @@ CLEANING = Rules(
         r"(?<=[+-])\s*(?:\\(?:text|mathrm)\s*\{\s*)?[Cc]onst(?:ant|\.)?(?![A-Za-z])\s*\}?\.?",
         " C",
     ),
+    rule(
+        "\\text",
+        r"(?<=[\w)}\]])\s*\\text\s*\{\s*(?:is|equals|is equal to)\s*\}\s*(?=[-+\d.(\[]|\\(?!text))",
+        "=",
+    ),
     rule("\\text", r"\\text\s*\{\s*\}", " "),
     rule("\\text", r"\\text\s*\{\s*([:,.%]|\\%)\s*\}", r"\1"),
     rule("to", r"(?<=\d)\s*(?:\\text\s*\{\s*to\s*\}|\bto\b)\s*(?=\d)", ":"),
@@ -224,11 +234,10 @@ CLEANING = Rules(
     rule("a.m p.m", r"\b([ap])\.\s*m\b\.?", r"\1m"),
     rule("cup cap", r"\\big(cup|cap)(?![A-Za-z])", r"\\\1"),
     rule("\\\\", r"(?:\\\\\s*)+$"),
-    rule(
-        ")",
-        r"(?<=[\d}%])\s*\(\s*(?:\\text\s*\{\s*)?"
-        r"(?!(?:mod|base|or|and|not|approx|approximately|inclusive|exclusive|rounded)\b)"
-        r"([A-Za-z]{2,}(?:[ -][A-Za-z]+){0,5})\s*\}?\s*\)\s*\}?\s*$",
+    rule(  # 9 (\text{cm}), 9 \text{(apples)}
+        "\\text",
+        r"(?<=[\d}])\s*(?:\(\s*\\text\s*\{|\\text\s*\{\s*\()\s*"
+        r"(?!(?:mod|base|or|and|not|approx)\b)([A-Za-z][A-Za-z ]+)(?:\}\s*\)|\)\s*\})\s*$",
         r"\\text{ \1}",
     ),
     # Text after a number is read as its unit; a second number must not be mistaken for one.

@@ -17,6 +17,7 @@ _KNOWN = (
     )
 )
 _MACRO = re.compile(r"\\([A-Za-z]+)")
+_LETTER = re.compile(r"(?<![A-Za-z\\])[A-Za-z](?![A-Za-z])")
 _MARKS = (
     re.compile(r"'|\\prime(?![A-Za-z])"),
     re.compile(r"\\ldots"),
@@ -34,4 +35,7 @@ def has_other_marks(answer: str, gold: str) -> bool:
     """Return whether a cleaned answer has a mark or an unknown macro that the gold answer lacks."""
     if any(mark.search(answer) and not mark.search(gold) for mark in _MARKS):
         return True
+    letters, gold_letters = (set(_LETTER.findall(text)) for text in (answer, gold))
+    if any(letter.swapcase() in gold_letters for letter in letters - gold_letters):
+        return True  # math-verify ignores case
     return not _KNOWN.union(_MACRO.findall(gold)).issuperset(_MACRO.findall(answer))

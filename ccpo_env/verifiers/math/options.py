@@ -6,12 +6,13 @@ import re
 from collections.abc import Callable
 
 from ccpo_env.verifiers.math.members import Same
+from ccpo_env.verifiers.math.normalize import unwrapped
 from ccpo_env.verifiers.math.reading import Reading
 
 _STYLED_LETTER = re.compile(r"\\(?:text|math)[a-z]*\s*\{([^{}]{1,40})\}")
 _OPTION = re.compile(
     r"\s*(?:(?:[Tt]he )?(?:[Cc]orrect )?(?:[Oo]ption|[Cc]hoice|[Aa]nswer)(?: is)?:?\s*)?"
-    r"(?:\(\s*(?P<bracketed>[A-J])\s*\)\s*[.:]?|(?P<marked>[A-J])\s*[).:])"
+    r"(?:\(\s*(?:\\(?:text|math)[a-z]*\s*\{\s*)?(?P<bracketed>[A-J])\s*\}?\s*\)\s*[.:]?|(?P<marked>[A-J])\s*[).:])"
     r"\s*(?P<content>(?!(?:or|and|not)\b|\\text\s*\{\s*(?:or|and|not)\b)[^\s=.,:].*)",
     re.DOTALL,
 )
@@ -19,6 +20,7 @@ _BEHIND = re.compile(r"(?P<content>.*[\d)}])\s+\((?P<letter>[A-J])\)", re.DOTALL
 _OTHER_OPTION = re.compile(r"\([A-J]\)|\b[A-J]\)")
 _LETTERED = re.compile(r"\(([A-J])\)\s+[^\s+-]")
 _LETTER = re.compile(r"[A-Ja-j]")
+_LETTERS = re.compile(r"(?=[A-J]{2,7}$)A?B?C?D?E?F?G?H?I?J?")
 
 
 def read_option(reading: Reading) -> tuple[str, Reading] | None:
@@ -37,14 +39,18 @@ def same_option(answer: Reading, gold: Reading, same: Same) -> bool | None:
     """Compare two answers of which one is an option; None if neither is, or it may be a product.
 
     Note: Of two options both the letters and the values must be equal; words are not compared. An
-        option equals its letter and its content.
+        option equals its letter and its content. Several options are a word or a list of letters.
     """
+    word = unwrapped(gold.text).strip()
+    if _LETTERS.fullmatch(word) and len(answer.parts.items) > 1:
+        letters = [item.form.upper() for item in answer.items]
+        return "".join(letters) == word if all(map(_LETTER.fullmatch, letters)) else None
     first, second = read_option(answer), read_option(gold)
     if first and second:
         if first[0] != second[0]:
             return False
-        are_values = first[1].is_value and second[1].is_value
-        return same(first[1], second[1]) if are_values else True
+        has_words = first[1].is_words or second[1].is_words
+        return True if has_words else same(first[1], second[1])
     if len(set(_LETTERED.findall(answer.text))) > 1 and len(gold.parts.items) == 1:
         return False  # a choice of options
     if first:

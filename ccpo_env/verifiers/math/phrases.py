@@ -17,12 +17,16 @@ _FILLER = (
     r"they|has|have|is|are|exists?|admits?|such that)[\s,]+)*"
 )
 _KIND = r"(?:real(?:-valued)?|such|valid|possible|feasible|admissible|suitable|finite)"
-_NARROW = r"(?:(?:non-?)?(?:positive|negative|trivial|zero)|integer|integral|natural|rational|prime|complex)"
+_NARROW = (
+    r"(?:(?:non-?)?(?:positive|negative|trivial|zero)|integer|integral|natural|rational|prime"
+    r"|complex)"
+)
 _NO_SOLUTION = re.compile(
     rf"{_FILLER}(?:no|not any|not have any)\s+(?P<kinds>(?:(?:{_KIND}|{_NARROW}|and)\s+)*)"
     r"(?:solutions?|roots?|answers?|values?|zeros?|numbers?|integers?|functions?|pairs?|triples?|"
-    r"polynomials?|points?|primes?|(?<=such )[a-z])"
-    r"(?:\s+(?:of|for|to|in|exists?|works?|the|[a-z]|equation|system|inequality|problem|reals?))*",
+    r"polynomials?|points?|primes?|(?<=such )[a-z]+)"
+    r"(?:\s+(?:of|for|to|in|exists?|works?|satisf(?:y|ies)|the|[a-z]|equation|system|inequality|problem|reals?|numbers?))*"
+    r"\s*(?:\(?\\emptyset\s*\)?)?",
     _FLAGS,
 )
 _IS_KIND = re.compile(rf"real|{_NARROW}")
@@ -33,6 +37,9 @@ _MEANINGS = {
     **dict.fromkeys(
         (
             "none",
+            "inconsistent",
+            "system is inconsistent",
+            "ø",
             "empty",
             "empty set",
             "null set",
@@ -132,6 +139,12 @@ _RULE = re.compile(
     r"(?P<rule>(?:[a-z]\s*)?(?:<|>|\\leq?|\\geq?)(?![A-Za-z]).+?)\)?",
     _FLAGS,
 )
+_INTEGERS_WITH = re.compile(
+    r"(?:for\s+)?(?:all|any|every)\s+(?:positive\s+|natural\s+)?(?:integers?|numbers?)\s+"
+    r"(?:[kmnp]\s+)?(?:with\s+|such that\s+|where\s+)?"
+    r"(?P<rule>[kmnp]\s*(?:<|>|\\[lg]eq?)(?![A-Za-z]).+)",
+    _FLAGS,
+)
 _SPELLED = re.compile(r"\b(?:zero|one|two|three)\b", _FLAGS)
 _DIGITS = {"zero": "0", "one": "1", "two": "2", "three": "3"}
 _JOINT = re.compile(r"\s*(?:,\s*(?:and|or)\b|,|\band\b|\bor\b)\s*", _FLAGS)
@@ -142,7 +155,9 @@ _ADJECTIVE = (
     r"perfect squares?|perfect cubes?|multiples? of \d+|divisible by \d+|powers? of \d+)"
 )
 _PROPERTY = re.compile(
-    rf"(?:(?P<name>[a-z])\s+(?:is|are|must be|has to be)\s+)?(?:(?:all|any|every|each|the|set|of|an?)\s+)*"
+    r"(?:(?:if|when|whenever|iff|if and only if|for)\s+)?"
+    r"(?:(?P<name>[a-z])\s+(?:is|are|must be|has to be)\s+)?"
+    r"(?:(?:all|any|every|each|the|set|of|an?)\s+)*"
     rf"(?P<adjectives>{_ADJECTIVE}(?:(?:\s+|\s*,\s*)(?:and\s+)?{_ADJECTIVE})*)"
     r"(?:\s+(?P<noun>integers?|numbers?|values?))?(?:\s+(?:of\s+)?(?P<last>[a-z]))?"
     r"|(?:all\s+)?(?P<only>integers?)(?:\s+(?P<also>[a-z]))?"
@@ -158,7 +173,7 @@ def phrase_as_latex(plain: str) -> str | None:
     Args:
         plain: A text without macros around words: `all real numbers except 0`.
     """
-    plain = plain.strip().rstrip(".!")
+    plain = " ".join(plain.split()).rstrip(".!")
     if len(plain) > MAX_PHRASE:
         return None
     lower = plain.casefold()
@@ -168,6 +183,8 @@ def phrase_as_latex(plain: str) -> str | None:
     if none := _NO_SOLUTION.fullmatch(plain):
         kinds = [kind for kind in none["kinds"].casefold().split() if _IS_KIND.fullmatch(kind)]
         return rf"\text{{no {' '.join(kinds)} solution}}" if kinds else EMPTY
+    if integers := _INTEGERS_WITH.fullmatch(plain):
+        return integers["rule"]
     reals = _REALS.fullmatch(plain)
     return _real_numbers(reals) if reals else None
 
@@ -182,7 +199,8 @@ def _real_numbers(reals: re.Match[str]) -> str | None:
     if not tail:
         return _SIGNED[sign] if is_named or sign else None
     if removed := _EXCEPT.fullmatch(tail):
-        points = [_NAME.sub("", point) for point in _JOINT.split(removed["points"].strip("{}\\ "))]
+        points = [_NAME.sub("", point) for point in _JOINT.split(_members(removed["points"]))]
+        points = [part for point in points for part in _signed(point)]
         base = _SIGNED[sign]
         return rf"{base} \setminus \{{{','.join(points)}\}}" if all(points) else None
     if sign:
@@ -200,6 +218,17 @@ def _real_numbers(reals: re.Match[str]) -> str | None:
     if rule is None:
         return None
     return rule["rule"] if rule["rule"][0].isalpha() else f"x {rule['rule']}"
+
+
+def _members(text: str) -> str:
+    """Return the text between the braces of a set; another text as it is."""
+    return text.strip().removeprefix("\\{").removesuffix("\\}").strip()
+
+
+def _signed(point: str) -> tuple[str, ...]:
+    """Return a point, or the two that a sign of plus or minus stands for."""
+    size = point.removeprefix("\\pm").strip()
+    return (size, f"-{size}") if point.startswith("\\pm") else (point,)
 
 
 def _half_line(bound: re.Match[str]) -> str:

@@ -231,22 +231,25 @@ def _value_of(name: str) -> Any:
 def _agree_at(
     functions: list[tuple[list[_Known | None], list[Node]]], point: dict[str, Any], place: Any
 ) -> bool | None:
-    """Return whether two functions have one value, or none, at a point."""
-    values = [_value_at(conditions, trees, point, place) for conditions, trees in functions]
-    if values[0] is None or values[1] is None:
-        return values[0] is values[1]
-    return are_close(values[0], values[1])
+    """Return whether two functions have one value, or none, at a point.
+
+    Pieces that overlap must have one value there.
+    """
+    values = [_values_at(conditions, trees, point, place) for conditions, trees in functions]
+    if not values[0] or not values[1]:
+        return values[0] == values[1]
+    return all(are_close(first, second) for first in values[0] for second in values[1])
 
 
-def _value_at(
+def _values_at(
     conditions: list[_Known | None], trees: list[Node], point: dict[str, Any], place: Any
-) -> Any:
-    """Return the value of the first piece whose condition holds, or of the rest; None for none."""
-    pieces = sorted(zip(conditions, trees, strict=True), key=lambda piece: piece[0] is None)
-    for known, tree in pieces:
-        if known is None or known[0](place):
-            try:
-                return evaluate(tree, point)
-            except (Unreadable, ArithmeticError, ValueError):
-                return None
-    return None
+) -> list[Any]:
+    """Return the values of the pieces whose conditions hold, or of the rest; none for none."""
+    pieces = list(zip(conditions, trees, strict=True))
+    chosen = [tree for known, tree in pieces if known is not None and known[0](place)]
+    if not chosen:
+        chosen = [tree for known, tree in pieces if known is None]
+    try:
+        return [evaluate(tree, point) for tree in chosen]
+    except (Unreadable, ArithmeticError, ValueError):
+        return []

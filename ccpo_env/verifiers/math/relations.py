@@ -6,7 +6,7 @@ import re
 from fractions import Fraction
 
 from ccpo_env.verifiers.math.equations import same_equation, same_inequality
-from ccpo_env.verifiers.math.labels import are_other_names, is_label, is_named_value
+from ccpo_env.verifiers.math.labels import are_other_names, is_denied, is_label, is_named_value
 from ccpo_env.verifiers.math.members import Same, all_same
 from ccpo_env.verifiers.math.numeric import exact_value
 from ccpo_env.verifiers.math.reading import Reading
@@ -52,12 +52,15 @@ def same_relation(answer: Reading, gold: Reading, same: Same) -> bool | None:
         return _same_inequalities(answer, gold, same)
     relation, value = (answer, gold) if signs else (gold, answer)
     if set(relation.relation[1]) != {"="}:
-        return False if value.is_value or value.is_words else None
+        # an inequality that is not solved is no set of solutions, and none of words
+        return False if relation is answer or value.is_value or value.is_words else None
     return _same_labelled(relation, value, same, is_gold=relation is gold)
 
 
 def same_congruence(answer: Reading, gold: Reading) -> bool | None:
     """Compare congruences: `n ≡ 13 (mod 9)` and `n ≡ 4 (mod 9)`."""
+    if "\\equiv" not in gold.text:
+        return None
     first, second = (_CONGRUENCE.fullmatch(reading.text) for reading in (answer, gold))
     if second is None or (first is None and "\\equiv" in answer.text):
         return None
@@ -93,6 +96,8 @@ def _same_labelled(relation: Reading, value: Reading, same: Same, *, is_gold: bo
         return same(value, side) if is_gold else same(side, value)
 
     sides = relation.sides
+    if not is_gold and is_denied(sides[0]):
+        return False
     if all(map(_is_constant, sides)):
         return all_same(map(agrees, sides))
     if any(_is_constant(side) and agrees(side) is False for side in sides):
@@ -103,8 +108,8 @@ def _same_labelled(relation: Reading, value: Reading, same: Same, *, is_gold: bo
         return all_same(agrees(side) for side in sides[1:] if side not in formulas)
     if len(sides) == 2 and is_label(sides[1]):
         return agrees(sides[0])
-    if value.is_value and all(side.is_value for side in sides):
-        return False  # the bare right side of an equation
+    if all(side.is_value for side in sides):
+        return False  # the bare right side of an equation, or an equation that is not solved
     return None if agrees(sides[-1]) else False
 
 

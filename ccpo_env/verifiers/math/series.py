@@ -16,9 +16,7 @@ def _low(side: str) -> str:
 
 
 def _high(side: str) -> str:
-    return (
-        rf"\^\s*(?:\{{\s*(?P<{side}group>[^{{}}]*)\s*\}}|(?P<{side}sign>\\infty|[A-Za-z0-9]))"
-    )
+    return rf"\^\s*(?:\{{\s*(?P<{side}group>[^{{}}]*)\s*\}}|(?P<{side}sign>\\infty|[A-Za-z0-9]))"
 
 
 _SERIES = re.compile(

@@ -148,6 +148,7 @@ LETTER_UNITS = rf"[{''.join(sorted(LETTERS))}]{POWER}(?:[\s/,;:\\]+[A-Za-z]{{1,3
 """Pattern of units of which the first has one letter."""
 NUMBER = r"[-+]?(?:[\d.,:+*/(){}^\s-]|\\(?:frac|pi|sqrt|times|cdot)(?![A-Za-z]))*(?:[\d)}]|\\pi)"
 """Pattern of a number without symbols."""
+_PRODUCTS = {"Nm": "N m", "kNm": "kN m", "Ns": "N s", "kgm": "kg m", "gcm": "g cm"}
 _PREFIXES = {
     "kilo": "k",
     "mega": "M",
@@ -217,6 +218,8 @@ def known_unit(name: str, *, is_inch: bool = True) -> list[tuple[str, int]]:
         return [(base, int(power or 1)), *([(second, -1)] if second else [])]
     if name in SYMBOLS:
         return [(SYMBOLS[name], 1)]
+    if name in _PRODUCTS:
+        return [(factor, 1) for factor in _PRODUCTS[name].split()]
     if lower == "in":
         return [("inch", 1)] if is_inch else []
     unit = CANONICAL.get(name) or CANONICAL.get(lower) or _prefixed(name)

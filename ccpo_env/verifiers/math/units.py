@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from ccpo_env.verifiers.math.bare_units import split_bare_unit
 from ccpo_env.verifiers.math.normalize import unwrapped
@@ -22,6 +23,9 @@ from ccpo_env.verifiers.math.unit_names import (
     known_unit,
     singular,
 )
+
+UNIT_CACHE_SIZE = 2048
+"""Cached units, by their text."""
 
 _STYLE = r"\\(?:text(?:bf|it|rm|sf)?|math(?:rm|bf|it|sf)|mbox|operatorname)"
 _NAMES = [*CANONICAL, *COMPOUND]
@@ -128,9 +132,11 @@ def split_unit(text: str) -> tuple[str, Unit]:
         slash = front.endswith("/")
         pieces.append(("/" if slash else " ") + _piece(match))
         value = front.rstrip(" ,~").removesuffix("/" if slash else "\\cdot").rstrip()
+    if not (pieces or money):
+        return text, NO_UNIT
     unit = _unit(money + "".join(reversed(pieces)), has_money=bool(money))
     is_measure = re.search(r"\d|\\pi|\\sqrt|^[a-zA-Z]$|\\infty", value)
-    if not (pieces or money) or unit is None or not is_measure or value.endswith(_OPERATORS):
+    if unit is None or not is_measure or value.endswith(_OPERATORS):
         return text, NO_UNIT
     return value, unit
 
@@ -161,6 +167,7 @@ def _piece(match: re.Match[str]) -> str:
     return name + (match["power"] or "")
 
 
+@lru_cache(maxsize=UNIT_CACHE_SIZE)
 def _unit(text: str, *, has_money: bool) -> Unit | None:
     """Return the unit that a text denotes, or None if it denotes none.
 
@@ -169,7 +176,7 @@ def _unit(text: str, *, has_money: bool) -> Unit | None:
         has_money: Whether the first one is the sign of a currency, which may be named again.
     """
     text = text.replace(".", "").replace("per cent", "%").replace("\\%", "%").replace("\\$", "$")
-    text = re.sub(r"(\w)-(?=\w)", r"\1 ", text)
+    text = re.sub(r"[()]|(?<=\w)-(?=\w)", " ", text)
     if _OTHER_SIGN.search(text):
         return None
     text = re.sub(r"\b[Dd]eg(?:rees?)?\s+([CF])(?:elsius|ahrenheit)?\b", r"deg\1", text)
@@ -188,27 +195,28 @@ def _product(names: list[tuple[str, str | None]], *, is_inch: bool) -> Unit:
     """Return the product of the named units, each followed by its power."""
     powers: Counter[str] = Counter()
     words: set[str] = set()
-    sign, next_power, last = 1, 1, ""
+    sign, next_power, last, last_size = 1, 1, "", 0
     for name, power in names:
         lower = name.casefold()
         behind = int(power) if power else POWERS[lower] if lower in BEHIND else 0
         if behind and last:
-            words.discard(last)
-            powers[last] += sign * (behind - (last in powers))
+            words -= {last, f"/{last}"}
+            powers[last] += behind * (last_size or sign) - last_size
         elif lower in ("/", "per"):
             sign = -1
         elif lower in POWERS:
             next_power = POWERS[lower]
         elif known := known_unit(name, is_inch=is_inch):
             for last, size in known:
-                powers[last] += sign * next_power * size
+                last_size = sign * next_power * size
+                powers[last] += last_size
             next_power = 1
         elif not power and (lower in _UNNAMED_WORDS or lower not in GENERIC) and lower != "-":
             last = singular(lower)
             is_unit = last == _UNNAMED or len(last) < _MIN_NOUN
-            if next_power > 1 and is_unit:
-                powers[last] += sign * next_power
-            elif last != _UNNAMED:
+            last_size = sign * next_power if next_power > 1 and is_unit else 0
+            powers[last] += last_size
+            if not last_size and last != _UNNAMED:
                 words.add(last if sign > 0 else f"/{last}")
             next_power = 1
     return Unit(frozenset((n, p) for n, p in powers.items() if p), frozenset(words))

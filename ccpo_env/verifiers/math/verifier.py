@@ -10,6 +10,7 @@ from ccpo_env.types import Verdict
 from ccpo_env.verifiers.exact import extracted
 from ccpo_env.verifiers.extract import unboxed
 from ccpo_env.verifiers.math.bounds import within_bounds
+from ccpo_env.verifiers.math.golds import differs_in_a_name
 from ccpo_env.verifiers.math.languages import with_decimal_points
 from ccpo_env.verifiers.math.marks import has_other_marks
 from ccpo_env.verifiers.math.normalize import MAX_KEPT_CHARS, clean
@@ -120,7 +121,9 @@ def verify(response: str, gold: str, *, timeout_s: float = 5.0) -> Verdict:
         return Verdict("timeout", answer, detail)
     if status == "unreadable":
         reading = read_gold(target)
-        is_wrong = reading is not None and is_understood(reading)
+        is_wrong = reading is not None and (
+            is_understood(reading) or differs_in_a_name(texts[1], texts[0])
+        )
         return Verdict("wrong", answer) if is_wrong else Verdict("error", answer, detail)
     return Verdict("wrong" if status == "spent" else status, answer, detail)
 
