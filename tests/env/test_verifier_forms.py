@@ -64,6 +64,7 @@ PAIRS = {
         ("(D) 12", r"(D) 12 \text{ square units}", "(A) 12, (D) 12"),
         ("5(C)", "5C", "(C) 5"),
         (r"(\text{B})\ 5", "5", r"(\text{B})\ 6"),
+        ("D. 12 units", r"(D) 12 \text{ square units}", r"(D) 10 \text{ square units}"),
         ("A, B and D", "ABD", "A, B and C"),
     ],
     "nouns": [
