@@ -78,7 +78,7 @@ class _BareEnv(AECEnv[str, str, str]):
 
 
 def environment_cases() -> list[Case]:
-    """Return the cases, whole episodes: a bare AECEnv, ours without and with order checks."""
+    """Return the cases, whole episodes: a bare AECEnv; ours, also with `exact` and with checks."""
 
     def correct(_response: str, _gold: str) -> Verdict:
         return Verdict("correct")
@@ -86,6 +86,7 @@ def environment_cases() -> list[Case]:
     envs: dict[str, AECEnv[str, Any, str]] = {
         "bare AECEnv": _BareEnv(),
         "think_solve_v0.raw_env": think_solve_v0.raw_env(verifier=correct),
+        "think_solve_v0.raw_env, exact": think_solve_v0.raw_env(verifier="exact"),
         "think_solve_v0": think_solve_v0(verifier=correct),
     }
     return [Case(name, lambda env=env: _play(env)) for name, env in envs.items()]  # type: ignore[misc]

@@ -99,12 +99,13 @@ def numbers(count: int, first: int = 0) -> str:
 
 
 @pytest.mark.parametrize("bracket", ["{}", "({})"])
-def test_containers_are_compared_up_to_a_number_of_parts(bracket: str) -> None:
+def test_containers_of_many_parts_are_compared(bracket: str) -> None:
     def compare(size: int, gold_size: int, first: int) -> bool | None:
         return decide(bracket.format(numbers(size, first)), bracket.format(numbers(gold_size)))
 
     assert compare(MAX_PARTS, MAX_PARTS, 0) is True
     assert compare(MAX_PARTS, MAX_PARTS, 1) is False
+    assert compare(MAX_PARTS + 1, MAX_PARTS + 1, 0) is True
     assert compare(MAX_PARTS + 1, MAX_PARTS + 1, 1) is False
     assert compare(MAX_PARTS + 1, MAX_PARTS, 0) is False
     assert compare(MAX_PARTS, MAX_PARTS + 1, 0) is False

@@ -111,3 +111,49 @@ def test_a_name_of_the_value_may_be_left_out_and_no_equation(
 ) -> None:
     verdict = verify(rf"\boxed{{{answer}}}", gold)
     assert verdict.status == ("correct" if equal else "wrong")
+
+
+MORE_LABELS = [
+    ("x:=42", "42", True),
+    (r"\widehat{AB}=42", "42", True),
+    ("d(A,B)=42", "42", True),
+    (r"\text{dist}(A,B)=42", "42", True),
+    ("[ABCD]=42", "42", True),
+    (r"\operatorname{Area}(ABC)=42", "42", True),
+    (r"\lvert S\rvert=42", "42", True),
+    (r"\#S=42", "42", True),
+    (r"f_{\max}=42", "42", True),
+    (r"\max f=42", "42", True),
+    (r"\max f(x)=42", "42", True),
+    (r"\min_{x} f(x)=42", "42", True),
+    (r"\frac{dy}{dx}=42", "42", True),
+    ("f'(3)=42", "42", True),
+    (r"\left.\frac{dy}{dx}\right|_{x=1}=42", "42", True),
+    ("42=n", "42", True),
+    ("42 = x", "42", True),
+    (r"\text{Area of triangle } ABC = 42", "42", True),
+    (r"\text{Area of } \triangle ABC = 42", "42", True),
+    (r"\text{number of ways} = 42", "42", True),
+    ("a_{10}=42", "42", True),
+    (r"\triangle ABC = 42", "42", True),
+    (r"\angle A = 42^\circ", "42", True),
+    (r"\sin A=\frac12", r"\frac12", True),
+    (r"\log_2 x = 5", r"\log_2 x = 5", True),
+    (r"\mu = 42", "42", True),
+    (r"\hat{p}=42", "42", True),
+    (r"N=\boxed{42}", "42", True),
+    ("p+q+r=42", "42", True),
+    ("|m-n|=42", "42", True),
+    (r"\frac{a}{b}+\frac{c}{d}=42", "42", True),
+    (r"\int_0^1 f(x)\,dx=42", "42", True),
+    (r"\lim_{x\to0}f(x)=42", "42", True),
+    (r"\text{Therefore, } x = 42", "42", True),
+    (r"x=42 \text{ is false}", "42", False),
+    (r"\text{It is false that } x=42", "42", False),
+]
+
+
+@pytest.mark.parametrize(("answer", "gold", "equal"), MORE_LABELS)
+def test_more_names_and_denials(answer: str, gold: str, equal: bool) -> None:
+    verdict = verify(rf"\boxed{{{answer}}}", gold)
+    assert verdict.status == ("correct" if equal else "wrong")

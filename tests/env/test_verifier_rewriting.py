@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ccpo_env.verifiers.math import normalize
 from ccpo_env.verifiers.math.cleaning import CLEANING
 from ccpo_env.verifiers.math.notation import _PLAIN
 from ccpo_env.verifiers.math.rules import Rules, rule
@@ -66,3 +67,11 @@ def test_only_rules_with_a_needle_of_the_characters_are_tried() -> None:
     assert rules.rewrite("ace ca") == "acf ca"
     with pytest.raises(AssertionError):
         rules.rewrite("ab")
+
+
+@given(text=st.from_regex(r"-?[0-9]{1,9}(\.[0-9]{1,9})?", fullmatch=True))
+def test_plain_numbers_are_clean_already(text: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(normalize, "_PLAIN_NUMBER", re.compile("(?!)"))
+        assert (normalize.clean(text), normalize.written_form(text)) == (text, text)
+    assert (normalize.clean(text), normalize.written_form(text)) == (text, text)

@@ -108,7 +108,7 @@ _SIGNS = {
 _LATEX = {sign: latex for latex, signs in _SIGNS.items() for sign in signs}
 # full-width signs, and bold, italic, script and double-struck letters and digits
 _STYLED = (("\uff01", "\uff5e"), ("\u210a", "\u2149"), ("\U0001d400", "\U0001d7ff"))
-_IGNORED = frozenset({"Cf", "Cc"})  # zero-width, direction marks, byte order marks, controls
+_IGNORED = frozenset({"Cf", "Cc", "Me"})  # zero-width, direction marks, byte order marks, controls
 _SUPERSCRIPTS = (
     "\u2070\u00b9\u00b2\u00b3\u2074-\u207f\u2071\u02b0-\u02b8\u02e1-\u02e3"
     "\u1d2c-\u1d61\u1d9c-\u1dbf"
@@ -134,7 +134,8 @@ _MAX_NESTED_TAGS = 4
 def from_html(text: str) -> str:
     """Return a text with HTML entities as characters, and without the tags around a text."""
     if "&" in text:
-        text = _ENTITY.sub(lambda entity: html.unescape(entity[0]), text)
+        for _ in range(2):  # &amp;lt; is escaped twice
+            text = _ENTITY.sub(lambda entity: html.unescape(entity[0]), text)
     if "</" in text:
         for _ in range(_MAX_NESTED_TAGS):
             text = _TAGGED.sub(_untagged, text)
@@ -168,7 +169,7 @@ def _character(sign: str) -> str:
     if sign in _LATEX:
         return _LATEX[sign]
     category = unicodedata.category(sign)
-    if category in _IGNORED:
+    if category in _IGNORED or "\ufe00" <= sign <= "\ufe0f":
         return ""
     if category == "Zs":
         return " "

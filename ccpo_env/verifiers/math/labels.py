@@ -36,7 +36,9 @@ _OF_SOMETHING = re.compile(
     rf"|(?:\\\||\|{{1,2}})\s*(?:{_ACCENT}|[A-Za-z]"
     r"|\\(?:cap|cup|cdot|times|mathbf|vec|alpha|beta)|[ +-])+"
     rf"(?:\\\||\|{{1,2}}){_SUBSCRIPT}{_POWER}"
-    r"|\\(?:dim|deg|ker)\s*[A-Za-z]"
+    r"|\\(?:dim|deg|ker|#)\s*[A-Za-z]"
+    rf"|\\(?:max|min|sup|inf){_SUBSCRIPT}\s*{_NAME}(?:\([^()]*\))?"
+    r"|\\text\s*\{[^{}=]*\}\s*\\(?:triangle|angle|odot|square)\s*[A-Z]{1,5}"
     r"|[A-Z]'?(?:\s*\\(?:cap|cup|setminus|times|triangle)(?![A-Za-z])\s*[A-Z]'?)+"
 )
 _UNKNOWNS = frozenset("xyz")
@@ -46,13 +48,19 @@ _DIGITS = re.compile(r"\d+", re.ASCII)
 
 
 _VOID = re.compile(  # what turns a name into a denial, or is none
-    r"\\(?:lnot|neg|not|n?sim|simeq|cong|propto|approx|pm|mp|nabla|[xb]?cancel)(?![A-Za-z])|\bnot\b"
+    r"\\(?:lnot|neg|not|n?sim|simeq|cong|propto|approx|pm|mp|nabla|[xb]?cancel)(?![A-Za-z])"
+    r"|\b(?:not|false|wrong|incorrect|never|cannot|except|unequal|nor|neither)\b"
 )
+
+
+def is_denied(reading: Reading) -> bool:
+    r"""Return whether a reading says that it is not: `\text{It is false that } x`."""
+    return _VOID.search(reading.text) is not None
 
 
 def is_label(reading: Reading) -> bool:
     """Return whether a reading is a name, such as Area, f(x), dy/dx and f(2x)."""
-    if _VOID.search(reading.text):
+    if is_denied(reading):
         return False
     if _LABEL.fullmatch(reading.text) or _OF_SOMETHING.fullmatch(reading.text):
         return True

@@ -27,8 +27,9 @@ JOINTS = [
     # One letter, as the Spanish "y" and the number e, is a word only between two spaces.
     rule("\\", rf"{_TEXT}(?:\s*,?\s*({_LONG})\s*|\s+([yeoi])\s+)\}}", _joint),
     rule(
-        "und oder et ou lub eller",
-        r"(?<=[\d})\]])\s+(und|oder|et|ou|lub|eller)\s+(?=[-\d(\[\\]|[A-Za-z]\s*=)",
+        "und oder et ou lub eller y",
+        r"(?<=[\d})\]])\s+(und|oder|et|ou|lub|eller|(?<=\d )y(?= \d))"
+        r"\s+(?=[-\d(\[\\]|[A-Za-z]\s*=)",
         _joint,
     ),
 ]
@@ -41,7 +42,14 @@ _UNITS = {
     **{"毫克": "mg ", "克": "g ", "千克": "kg ", "公斤": "kg ", "吨": "tons "},
     **{"毫升": "ml ", "升": "liters ", "秒": "seconds ", "分钟": "minutes ", "分鐘": "minutes "},
     **{"小时": "hours ", "小時": "hours ", "時間": "hours ", "시간": "hours ", "天": "days "},
-    **{"日": "days ", "周": "weeks ", "个月": "months ", "年": "years ", "岁": "years "},
+    **{
+        "日": "days ",
+        "周": "weeks ",
+        "个月": "months ",
+        "年": "years ",
+        "년": "years ",
+        "岁": "years ",
+    },
     **{"元": "yuan ", "人民币": "yuan ", "美元": "dollars ", "欧元": "euros ", "英镑": "pounds "},
     **{"日元": "yen ", "円": "yen ", "度": "degrees ", "도": "degrees ", "牛": "newtons "},
     **{"牛顿": "newtons ", "焦": "joules ", "焦耳": "joules ", "瓦": "watts ", "欧": "ohms "},
@@ -61,8 +69,9 @@ _RUN = re.compile(rf"(?<=[\d}}])\s*({_TEXT}\s*)?({_LETTER}(?:{_LETTER}|/)*)\.?(?
 
 
 _ANNOUNCED = re.compile(
-    rf"\s*(?:{_TEXT}\s*)?(?!{_LETTER}*[不非除没無无])(?:{_LETTER}|\s){{1,16}}?"
-    r"(?::|是|为|為|は)\s*\}?\s*(?=[-+\d\\(\[$A-Za-z])"
+    rf"\s*(?:{_TEXT}\s*)?(?!{_LETTER}*[不非除没無无])"
+    rf"(?:(?:{_LETTER}|\s){{1,16}}?(?::|是|为|為|は)|(?:{_LETTER}|\s){{0,16}}?[选選]:?)"
+    r"\s*\}?\s*(?=[-+\d\\(\[$A-Za-z])"
 )
 
 
@@ -106,18 +115,22 @@ _CYRILLIC_WORD = re.compile("[\u0400-\u04ff]{3}")
 _WORD = re.compile(r"[^\W\d_]{4,}")
 _DECIMAL_COMMA = re.compile(r"(?<![\d,.])(\d{1,3}(?:\.\d{3})+|\d+),(\d+)(?![\d,])")
 _BRACED_COMMA = re.compile(r"(?<![\d,.}])(\d+)\{,\}(?!\d{3}(?!\d))(\d+)(?![\d,{])")
+# 12,34,567 in India, 1.234.567 in Germany
+_GROUPED = re.compile(r"(?<![\d,.])(?:\d{1,2}(?:,\d{2})+,\d{3}|\d{1,3}(?:\.\d{3}){2,})(?![\d,.])")
 _MAX_READ = 4096  # characters of a response whose language is looked at, from the end
 
 
 def with_decimal_points(answer: str, response: str) -> str | None:
-    r"""Return an answer with points for its decimal commas, or None if it has none.
+    r"""Return an answer with points for decimal commas and without other groups, else None.
 
     A comma is decimal in `3{,}5`, and in `3,5` if the response is in a language that writes it so.
-    Numbers with more than one comma are lists: semicolons separate those with decimal commas.
+    Digits may be grouped as in `12,34,567` and `1.234.567`; other numbers with more commas are
+    lists, unless semicolons separate them.
     """
-    if "," not in answer:
-        return None
-    pointed = _BRACED_COMMA.sub(r"\1.\2", answer)
+    grouped = _GROUPED.sub(lambda number: re.sub("[.,]", "", number[0]), answer)
+    if "," not in grouped:
+        return grouped if grouped != answer else None
+    pointed = _BRACED_COMMA.sub(r"\1.\2", grouped)
     if _DECIMAL_COMMA.search(pointed) and _writes_commas(response[-_MAX_READ:]):
         pointed = _DECIMAL_COMMA.sub(lambda n: f"{n[1].replace('.', '')}.{n[2]}", pointed)
     return pointed if pointed != answer else None

@@ -36,11 +36,11 @@ _TURNING = re.compile(
     r"triple|times|percent|if|unless|approximately|about|nearly|almost|other|option|choice)\b|n't",
     re.IGNORECASE,
 )
-_MATHEMATICS = re.compile(r"[-+(\[$\d.]|\\(?!text|mbox)|[A-Za-z](?![A-Za-z])")
+_MATHEMATICS = re.compile(r"[-+(\[$\d.]|\\(?!text|mbox)|[A-Za-z](?![A-Za-z])|(?:all|any|every)\b")
 _END = re.compile(
     rf"[\s,.]*(?:{_STYLE}[\s,.]*)?(?:(?:is|as) (?:the|our|my) (?:final |correct |required )?"
     r"(?:answer|solution)|Q\.?E\.?D\.?)\s*\}?\s*$"
-    r"|\s*\\(?:blacksquare|square|checkmark|qed|Box)\s*$|\s*[\u2713\u2714\u25a0\u220e]\s*$"
+    r"|\s*\\(?:blacksquare|square|checkmark|qed|Box)\s*$|\s*[\u2705\u2713\u2714\u25a0\u220e]\s*$"
 )
 
 
@@ -48,7 +48,11 @@ def without_lead_in(text: str) -> str:
     """Return an answer without the words and signs that only announce it."""
     if signs := _SIGNS.match(text):
         text = text[signs.end() :]
-    if "\\square" in text or "is the" in text or text[-1:] in "ekxdD.\u2713\u2714\u25a0\u220e}":
+    if (
+        "\\square" in text
+        or "is the" in text
+        or text[-1:] in "ekxdD.\u2705\u2713\u2714\u25a0\u220e}"
+    ):
         text = _END.sub("", text)
     match = _WORDS.match(text[:MAX_LEAD_IN])
     if match is None or not _WORD.search(match["words"]):

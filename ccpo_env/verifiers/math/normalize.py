@@ -39,6 +39,8 @@ def clean(text: str) -> str:
     `\frac`, words before the answer, and one final full stop. Unicode signs and plain notation
     become macros.
     """
+    if _PLAIN_NUMBER.fullmatch(text):
+        return text
     text = to_latex(text)
     if "\\" in text:
         text = with_hats(text)
@@ -125,6 +127,8 @@ def written_form(cleaned: str, *, is_part: bool = False) -> str:
         cleaned: A cleaned text.
         is_part: Whether it is a part of an answer, where one letter is a symbol, not a choice.
     """
+    if _PLAIN_NUMBER.fullmatch(cleaned):
+        return cleaned
     text = _SPACE.sub(" ", unwrapped(cleaned)).replace("\\%", "%")
     if quoted := _QUOTED.fullmatch(text):
         text = quoted[1]  # only a final apostrophe is a prime
@@ -160,8 +164,6 @@ def same_text(first: str, second: str) -> bool:
 
 def _cleaned(text: str) -> tuple[str, str]:
     """Return a cleaned text and its normal form."""
-    if _PLAIN_NUMBER.fullmatch(text):
-        return text, text
     cleaned = clean(text)
     return cleaned, written_form(cleaned)
 

@@ -6,7 +6,7 @@ import re
 from fractions import Fraction
 
 from ccpo_env.verifiers.math.equations import same_equation, same_inequality
-from ccpo_env.verifiers.math.labels import are_other_names, is_label, is_named_value
+from ccpo_env.verifiers.math.labels import are_other_names, is_denied, is_label, is_named_value
 from ccpo_env.verifiers.math.members import Same, all_same
 from ccpo_env.verifiers.math.numeric import exact_value
 from ccpo_env.verifiers.math.reading import Reading
@@ -96,6 +96,8 @@ def _same_labelled(relation: Reading, value: Reading, same: Same, *, is_gold: bo
         return same(value, side) if is_gold else same(side, value)
 
     sides = relation.sides
+    if not is_gold and is_denied(sides[0]):
+        return False
     if all(map(_is_constant, sides)):
         return all_same(map(agrees, sides))
     if any(_is_constant(side) and agrees(side) is False for side in sides):

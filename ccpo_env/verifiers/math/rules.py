@@ -45,8 +45,8 @@ class Rules:
 
     def __init__(self, *rules: Rule) -> None:
         self.rules = rules
-        needles = [needle for each in self.rules for needle in each.needles]
-        self._signs = frozenset("".join(needles))
+        self._signs_of = [[frozenset(needle) for needle in each.needles] for each in rules]
+        self._signs = frozenset().union(*(signs for own in self._signs_of for signs in own))
         self._candidates = lru_cache(CANDIDATE_CACHE_SIZE)(self._find_candidates)
 
     def rewrite(self, text: str) -> str:
@@ -72,7 +72,7 @@ class Rules:
     def _find_candidates(self, signs: frozenset[str]) -> tuple[tuple[int, Rule], ...]:
         """Return the rules of which a needle consists of these signs, with their places."""
         return tuple(
-            (place, each)
-            for place, each in enumerate(self.rules)
-            if any(signs.issuperset(needle) for needle in each.needles)
+            (place, self.rules[place])
+            for place, own in enumerate(self._signs_of)
+            if any(map(signs.issuperset, own))
         )

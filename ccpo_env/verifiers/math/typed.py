@@ -55,11 +55,9 @@ def _same_form_of_its_own(answer: Reading, gold: Reading) -> bool | None:
     """
     if (equal := same_option(answer, gold, same_typed)) is not None:
         return equal
-    if "\\equiv" in gold.text and (equal := same_congruence(answer, gold)) is not None:
-        return equal
     if (equal := same_piecewise(answer, gold, same_typed)) is not None:
         return equal
-    for compare in (same_family, same_basis_sum, same_series, same_vectors):
+    for compare in (same_congruence, same_family, same_basis_sum, same_series, same_vectors):
         if (equal := compare(answer, gold)) is not None:
             return equal
     return None

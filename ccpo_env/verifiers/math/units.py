@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from ccpo_env.verifiers.math.bare_units import split_bare_unit
 from ccpo_env.verifiers.math.normalize import unwrapped
@@ -22,6 +23,9 @@ from ccpo_env.verifiers.math.unit_names import (
     known_unit,
     singular,
 )
+
+UNIT_CACHE_SIZE = 2048
+"""Cached units, by their text."""
 
 _STYLE = r"\\(?:text(?:bf|it|rm|sf)?|math(?:rm|bf|it|sf)|mbox|operatorname)"
 _NAMES = [*CANONICAL, *COMPOUND]
@@ -128,9 +132,11 @@ def split_unit(text: str) -> tuple[str, Unit]:
         slash = front.endswith("/")
         pieces.append(("/" if slash else " ") + _piece(match))
         value = front.rstrip(" ,~").removesuffix("/" if slash else "\\cdot").rstrip()
+    if not (pieces or money):
+        return text, NO_UNIT
     unit = _unit(money + "".join(reversed(pieces)), has_money=bool(money))
     is_measure = re.search(r"\d|\\pi|\\sqrt|^[a-zA-Z]$|\\infty", value)
-    if not (pieces or money) or unit is None or not is_measure or value.endswith(_OPERATORS):
+    if unit is None or not is_measure or value.endswith(_OPERATORS):
         return text, NO_UNIT
     return value, unit
 
@@ -161,6 +167,7 @@ def _piece(match: re.Match[str]) -> str:
     return name + (match["power"] or "")
 
 
+@lru_cache(maxsize=UNIT_CACHE_SIZE)
 def _unit(text: str, *, has_money: bool) -> Unit | None:
     """Return the unit that a text denotes, or None if it denotes none.
 
