@@ -222,7 +222,7 @@ def are_multiples(answer: Thing, gold: Thing, signs: Any, flipped: dict[str, str
     if a.free_symbols != b.free_symbols or not a.free_symbols:
         return False
     ratio = sympy.simplify(a / b)
-    numerator, denominator = (sympy.numer(sympy.together(x)) for x in (a, b))
+    numerator, denominator = (x.together().as_numer_denom()[0] for x in (a, b))
     if not ratio.is_number:
         ratio = sympy.simplify(numerator / denominator)
         return bool(ratio.is_number and ratio != 0 and signs[0] == signs[1] == ["="])
@@ -253,7 +253,7 @@ def same_number(first: Any, second: Any) -> bool:
         if any(abs(sympy.im(v)) > 0 for v in values[:2]) and names:
             continue
         size = 1 + abs(values[0]) + abs(values[1])
-        if abs(values[2]) > size * sympy.Float(10) ** (5 - DIGITS):
+        if abs(values[2]) > size * sympy.Rational(10) ** (5 - DIGITS):
             return False
         num_compared += 1
     return num_compared > 0

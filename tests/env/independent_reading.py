@@ -155,7 +155,7 @@ class Expression:
         return tree
 
     def take(self, *tokens: str) -> str:
-        token = self.tokens[self.at]
+        token: str = self.tokens[self.at]
         if tokens and token not in tokens:
             return ""
         self.at += 1
@@ -238,7 +238,7 @@ class Expression:
 
     def root(self) -> Any:
         degree = self.group("]") if self.take("[") else sympy.Integer(2)
-        return sympy.root(self.argument(), degree)
+        return self.argument() ** (1 / degree)
 
     def function(self, name: str) -> Any:
         base = self.argument() if name == "log" and self.take("_") else None

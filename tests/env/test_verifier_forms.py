@@ -24,6 +24,7 @@ PAIRS = {
         (r"\log_28", "3", r"\log_27"),
         ("b_12^n", "2^n b_1", "2^n b_2"),
         ("{}_{10}C_3", "120", "2^{10}C_3"),
+        ("C(10,3)", "120", "C(10,4)"),
     ],
     "plain functions": [
         ("sin^2(x)", r"\sin^2 x", "sin(x^2)"),
@@ -63,6 +64,7 @@ PAIRS = {
         ("(D) 12", r"(D) 12 \text{ square units}", "(A) 12, (D) 12"),
         ("5(C)", "5C", "(C) 5"),
         (r"(\text{B})\ 5", "5", r"(\text{B})\ 6"),
+        ("D. 12 units", r"(D) 12 \text{ square units}", r"(D) 10 \text{ square units}"),
         ("A, B and D", "ABD", "A, B and C"),
     ],
     "nouns": [
@@ -97,6 +99,8 @@ PAIRS = {
         (r"5\,m", r"5\text{ m}", r"5\,g"),
         ("5 m", "5", "5m"),
         ("2 m", "2m", "2"),
+        ("2 s m", "2 m s", "2"),
+        ("0.60", "0.60 J K$^{-1}$", "0.60 J"),
         ("5 USD", r"\$5", "5 EUR"),
         (r"\$5\text{ dollars}", r"\$5", r"\$5\text{ cents}"),
         ("45 per cent", r"45\%", "45 cents"),

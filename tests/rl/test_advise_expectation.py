@@ -70,7 +70,7 @@ def test_unbiased_candidates_have_the_exact_gradient_as_their_mean(optimizer: st
 @pytest.mark.parametrize("optimizer", ["grpo", "reinforce_pp"])
 def test_more_answers_have_the_exact_gradient_for_two_thinkers(optimizer: str) -> None:
     game = make_chain(2, np.random.default_rng(1))
-    candidates = Candidates(pilot_of(game, 1500, GROUP, SAMPLES, np.random.default_rng(2)))
+    candidates = Candidates(pilot_of(game, 1000, GROUP, SAMPLES, np.random.default_rng(2)))
     expect_exact(candidates, Variant("branch", optimizer, GROUP, SAMPLES, AFTER_LAST), game)
 
 

@@ -37,7 +37,7 @@ def test_bench_writes_tables_numbers_and_a_picture(tmp_path):
 
 @pytest.mark.slow
 def test_quick_plays_every_game():
-    code, printed = quietly(bench.main, "credit", "--quick", "--workers", 1)
+    code, printed = quietly(bench.main, "credit", "--quick", "--groups", 8, "--workers", 1)
     assert code == 0
     assert all(f"{name}: {game.meaning}" in printed for name, game in GAMES.items())
     assert printed.count("3 seeds; true advantages are exact") == len(GAMES) - 1

@@ -124,10 +124,11 @@ def test_two_processes_fit_one_critic(tasks, tmp_path):
 def test_one_process_is_the_usual_run(tasks, tmp_path):
     config = TrainConfig(tasks=str(tasks), steps=1)
     assert Trainer(config, tmp_path)._processes is SINGLE_PROCESS
-    assert quietly(command.main, "--num-processes", 1, *flags(tasks, tmp_path / "a"))[0] == 0
+    given = ("--num-processes", 1, *flags(tasks, tmp_path / "a", num_steps=1))
+    assert quietly(command.main, *given)[0] == 0
     from baselines.train import command as plain
 
-    assert quietly(plain.main, *flags(tasks, tmp_path / "b"))[0] == 0
+    assert quietly(plain.main, *flags(tasks, tmp_path / "b", num_steps=1))[0] == 0
     timeless = [
         [{k: v for k, v in row.items() if not k.startswith("time/")} for row in metrics_of(folder)]
         for folder in (tmp_path / "a", tmp_path / "b")

@@ -101,12 +101,12 @@ def test_sample_max_tokens_defaults_to_the_generation_config(policy, limit, long
 
 @pytest.mark.no_cover
 @pytest.mark.slow
-def test_sample_100000_tokens_fit_the_distribution_of_plain_forwards(shipped):
+def test_sample_30000_tokens_fit_the_distribution_of_plain_forwards(shipped):
     # Given the tokens before it, P(smaller id) + v P(id) of a sampled id is uniform if v is.
     rng = np.random.default_rng(0)
     places, num_tokens = [], 0
     for prompt in PROMPTS[:2]:
-        rows = sample(shipped, [prompt] * 4000, max_tokens=24)
+        rows = sample(shipped, [prompt] * 1200, max_tokens=24)
         filled = [[*c.token_ids, *[0] * (24 - len(c.token_ids))] for c in rows]
         is_token = torch.tensor([[k < len(c.token_ids) for k in range(24)] for c in rows])
         token_ids = torch.tensor([[*rows[0].prompt_ids, *row] for row in filled])
@@ -119,7 +119,7 @@ def test_sample_100000_tokens_fit_the_distribution_of_plain_forwards(shipped):
         below = np.take_along_axis(probabilities.cumsum(1), sampled, 1)[:, 0] - share
         places.append(below + rng.random(len(share)) * share)
         num_tokens += len(share)
-    assert num_tokens > 100_000
+    assert num_tokens > 30_000
     counts, _ = np.histogram(np.concatenate(places), bins=100, range=(0.0, 1.0))
     assert chisquare(counts).pvalue > 1e-3
 

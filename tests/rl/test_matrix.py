@@ -15,6 +15,7 @@ from baselines.common.jsonl import read_rows
 from baselines.credit import ALLOCATORS
 from baselines.rollouts.team_env import TEAMS, MakeTeam
 from baselines.train.config import TrainConfig
+from baselines.train.run_files import RunFiles
 from baselines.train.trainer import Trainer
 from ccpo_env.env import TeamAnswerEnv
 from ccpo_env.prompts import GIVE_ANSWER
@@ -63,6 +64,8 @@ def making(topology: Topology) -> MakeTeam:
 
 @pytest.fixture(autouse=True)
 def more_topologies(monkeypatch: pytest.MonkeyPatch) -> None:
+    for write in ("save", "keep_if_best"):  # see test_resume and test_checkpoint
+        monkeypatch.setattr(RunFiles, write, lambda *_args, **_kwargs: None)
     for topology in (PLAN_WORK_JUDGE, JURY):
         monkeypatch.setitem(TEAMS, topology.name, making(topology))
 

@@ -105,7 +105,8 @@ def test_train_sb3_is_the_same_twice():
 
 
 @pytest.mark.usefixtures("warm_pools")
-def test_demonstration_runs_writes_and_goes_on_where_it_stopped(tmp_path):
+def test_demonstration_runs_writes_and_goes_on_where_it_stopped(tmp_path, monkeypatch):
+    monkeypatch.setattr(train_sb3, "LEARNING_RATES", (3e-3, 1e-2))
     flags = ("--demonstration", "--num-seeds", 2, "--settings", "group", "--steps", 1000)
     rest = ("--workers", 1, "--out-dir", tmp_path)
     code, printed = quietly(train_sb3.main, *flags, *rest)

@@ -36,6 +36,7 @@ _FRACTION = re.compile(
 )
 _WORD = re.compile(_NAME)
 _IS_COMPOUND = re.compile(r"[/^*]|\\")
+_INVERSE = re.compile(r"\^\s*\{?\s*-")
 _CONNECTORS = GENERIC | POWERS.keys() | {"per"}
 _NOT_NOUNS = (
     NOT_UNITS | FUNCTIONS | CHOICES | GREEK | {"sqrt", "frac", "inf", "sum", "int", "lim", "det"}
@@ -88,13 +89,15 @@ def _measured(match: re.Match[str]) -> BareUnit | None:
         if not all(_is_unit(word, gap) or word.casefold() in _CONNECTORS for word in words):
             return None
         above, _, below = names.partition("/")
-        if _is_quotient(_WORD.findall(above), _WORD.findall(below)):
+        is_product = len(words) > 1 and _INVERSE.search(names) is not None
+        if is_product or _is_quotient(_WORD.findall(above), _WORD.findall(below)):
             return BareUnit(match["value"], name, False)
         return BareUnit(match["value"], name, True) if gap else None
     is_attached = len(words[0]) > 1 and (_is_unit(words[0], gap) or words[0] in _ORDINALS)
     if not gap and not is_attached:
         return None
-    return BareUnit(match["value"], name, False) if _are_nouns(words) else None
+    are_letters = all(len(word) == 1 for word in words)
+    return BareUnit(match["value"], name, are_letters) if _are_nouns(words) else None
 
 
 def _spelled(text: str) -> BareUnit | None:

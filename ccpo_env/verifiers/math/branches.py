@@ -61,7 +61,7 @@ def domain_points(first: Node, second: Node, fixed: Mapping[str, Any]) -> Iterat
     whole = {name for tree in (first, second) for name in _whole_exponents(tree)}
     names = sorted(free_symbols(first, second))
     sizes = {abs(size) for tree in (first, second) for size in tree.numbers()} - {0}
-    starts = [0, *sorted(map(math.floor, sizes))[:_MAX_CONSTANTS], _LARGE]
+    starts = [0, _LARGE, *sorted(map(math.floor, sizes))[:_MAX_CONSTANTS]]
     for count, start in enumerate(starts):
         for turn, shift in enumerate(_SHIFTS):
             values = {name: abs(start + shift * (1 + at)) for at, name in enumerate(names)}
@@ -78,10 +78,7 @@ def domain_points(first: Node, second: Node, fixed: Mapping[str, Any]) -> Iterat
 
 def _branching(tree: Node) -> Iterator[Node]:
     """Yield the nodes that have no real value for some values of the symbols."""
-    if tree.args and _may_be_unreal(tree):
-        yield tree
-    for arg in tree.args:
-        yield from _branching(arg)
+    return (node for node in tree.nodes() if node.args and _may_be_unreal(node))
 
 
 def _may_be_unreal(tree: Node) -> bool:

@@ -177,6 +177,11 @@ CLEANING = Rules(
     rule("\\math", _NOT + r"math(?:rm|it|bf|sf)\s*\{\s*([eijd])\s*\}", r"{\1}"),
     rule("_", r"(?<![A-Za-z0-9.\\])[({]\s*(-?[0-9A-F]*[0-9][0-9A-F]*)\s*[)}]\s*_", r"\1_"),
     rule("\\{", r"\\\{\s*\\\}", r"\\emptyset "),
+    rule(  # {1,2} \cup {3}
+        "\\cup \\cap",
+        r"(?:(?<=^)|(?<=p )|(?<=p))\{([^{}\\]*)\}(?=\s*(?:\\c[ua]p|$))",
+        r"\\{\1\\}",
+    ),
     rule(
         "\\R mathbb",
         r"\\(?:R(?![A-Za-z])|mathbb\s*R(?![A-Za-z])|mathbf\s*\{R\}|Reals)",

@@ -140,8 +140,8 @@ def _same_kinds(answer: Reading, gold: Reading, same: Same) -> bool | None:
     for container, point in ((answer, gold), (gold, answer)):
         is_set_of_one = container.parts.opened == "\\{" and len(container.items) == 1
         if is_set_of_one and point.parts.opened == "(" == container.items[0].parts.opened:
-            pair = (answer, gold.items[0]) if container is gold else (answer.items[0], gold)
-            return same(*pair)
+            first, second = (answer, gold.items[0]) if point is answer else (answer.items[0], gold)
+            return same(first, second)
     single, container = (answer, gold) if len(answer.items) == 1 else (gold, answer)
     if container.parts.opened in ("(", "[") and _names_a_point(single, container, same):
         return True

@@ -184,7 +184,7 @@ class _Parser:
         if not re.fullmatch("[A-Za-z]", token):
             raise Unreadable
         if token == "C" and (choose := self._take(CHOOSE)):
-            return Node("binom", (number(int(choose[1])), number(int(choose[2] or choose[3]))))
+            return Node("binom", tuple(number(int(part)) for part in choose.groups() if part))
         return self._called(self._symbol(token))
 
     def _count_factor(self) -> None:

@@ -27,8 +27,9 @@ JOINTS = [
     # One letter, as the Spanish "y" and the number e, is a word only between two spaces.
     rule("\\", rf"{_TEXT}(?:\s*,?\s*({_LONG})\s*|\s+([yeoi])\s+)\}}", _joint),
     rule(
-        "und oder et ou lub eller",
-        r"(?<=[\d})\]])\s+(und|oder|et|ou|lub|eller)\s+(?=[-\d(\[\\]|[A-Za-z]\s*=)",
+        "und oder et ou lub eller y",
+        r"(?<=[\d})\]])\s+(und|oder|et|ou|lub|eller|(?<=\d )y(?= \d))"
+        r"\s+(?=[-\d(\[\\]|[A-Za-z]\s*=)",
         _joint,
     ),
 ]
@@ -41,7 +42,14 @@ _UNITS = {
     **{"毫克": "mg ", "克": "g ", "千克": "kg ", "公斤": "kg ", "吨": "tons "},
     **{"毫升": "ml ", "升": "liters ", "秒": "seconds ", "分钟": "minutes ", "分鐘": "minutes "},
     **{"小时": "hours ", "小時": "hours ", "時間": "hours ", "시간": "hours ", "天": "days "},
-    **{"日": "days ", "周": "weeks ", "个月": "months ", "年": "years ", "岁": "years "},
+    **{
+        "日": "days ",
+        "周": "weeks ",
+        "个月": "months ",
+        "年": "years ",
+        "년": "years ",
+        "岁": "years ",
+    },
     **{"元": "yuan ", "人民币": "yuan ", "美元": "dollars ", "欧元": "euros ", "英镑": "pounds "},
     **{"日元": "yen ", "円": "yen ", "度": "degrees ", "도": "degrees ", "牛": "newtons "},
     **{"牛顿": "newtons ", "焦": "joules ", "焦耳": "joules ", "瓦": "watts ", "欧": "ohms "},
@@ -61,8 +69,9 @@ _RUN = re.compile(rf"(?<=[\d}}])\s*({_TEXT}\s*)?({_LETTER}(?:{_LETTER}|/)*)\.?(?
 
 
 _ANNOUNCED = re.compile(
-    rf"\s*(?:{_TEXT}\s*)?(?!{_LETTER}*[不非除没無无])(?:{_LETTER}|\s){{1,16}}?"
-    r"(?::|是|为|為|は)\s*\}?\s*(?=[-+\d\\(\[$A-Za-z])"
+    rf"\s*(?:{_TEXT}\s*)?(?!{_LETTER}*[不非除没無无])"
+    rf"(?:(?:{_LETTER}|\s){{1,16}}?(?::|是|为|為|は)|(?:{_LETTER}|\s){{0,16}}?[选選]:?)"
+    r"\s*\}?\s*(?=[-+\d\\(\[$A-Za-z])"
 )
 
 

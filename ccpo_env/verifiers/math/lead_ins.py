@@ -36,7 +36,7 @@ _TURNING = re.compile(
     r"triple|times|percent|if|unless|approximately|about|nearly|almost|other|option|choice)\b|n't",
     re.IGNORECASE,
 )
-_MATHEMATICS = re.compile(r"[-+(\[$\d.]|\\(?!text|mbox)|[A-Za-z](?![A-Za-z])")
+_MATHEMATICS = re.compile(r"[-+(\[$\d.]|\\(?!text|mbox)|[A-Za-z](?![A-Za-z])|(?:all|any|every)\b")
 _END = re.compile(
     rf"[\s,.]*(?:{_STYLE}[\s,.]*)?(?:(?:is|as) (?:the|our|my) (?:final |correct |required )?"
     r"(?:answer|solution)|Q\.?E\.?D\.?)\s*\}?\s*$"

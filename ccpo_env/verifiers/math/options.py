@@ -49,8 +49,9 @@ def same_option(answer: Reading, gold: Reading, same: Same) -> bool | None:
     if first and second:
         if first[0] != second[0]:
             return False
-        has_words = first[1].is_words or second[1].is_words
-        return True if has_words else same(first[1], second[1])
+        contents = first[1], second[1]
+        has_words = any(content.is_words and not content.is_value for content in contents)
+        return True if has_words else same(*contents)
     if len(set(_LETTERED.findall(answer.text))) > 1 and len(gold.parts.items) == 1:
         return False  # a choice of options
     if first:

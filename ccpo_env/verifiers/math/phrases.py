@@ -25,7 +25,7 @@ _NO_SOLUTION = re.compile(
     rf"{_FILLER}(?:no|not any|not have any)\s+(?P<kinds>(?:(?:{_KIND}|{_NARROW}|and)\s+)*)"
     r"(?:solutions?|roots?|answers?|values?|zeros?|numbers?|integers?|functions?|pairs?|triples?|"
     r"polynomials?|points?|primes?|(?<=such )[a-z]+)"
-    r"(?:\s+(?:of|for|to|in|exists?|works?|satisf(?:y|ies)|the|[a-z]|equation|system|inequality|problem|reals?))*"
+    r"(?:\s+(?:of|for|to|in|exists?|works?|satisf(?:y|ies)|the|[a-z]|equation|system|inequality|problem|reals?|numbers?))*"
     r"\s*(?:\(?\\emptyset\s*\)?)?",
     _FLAGS,
 )
@@ -155,6 +155,7 @@ _ADJECTIVE = (
     r"perfect squares?|perfect cubes?|multiples? of \d+|divisible by \d+|powers? of \d+)"
 )
 _PROPERTY = re.compile(
+    r"(?:(?:if|when|whenever|iff|if and only if|for)\s+)?"
     r"(?:(?P<name>[a-z])\s+(?:is|are|must be|has to be)\s+)?"
     r"(?:(?:all|any|every|each|the|set|of|an?)\s+)*"
     rf"(?P<adjectives>{_ADJECTIVE}(?:(?:\s+|\s*,\s*)(?:and\s+)?{_ADJECTIVE})*)"
@@ -198,7 +199,8 @@ def _real_numbers(reals: re.Match[str]) -> str | None:
     if not tail:
         return _SIGNED[sign] if is_named or sign else None
     if removed := _EXCEPT.fullmatch(tail):
-        points = [_NAME.sub("", point) for point in _JOINT.split(removed["points"].strip("{}\\ "))]
+        points = [_NAME.sub("", point) for point in _JOINT.split(_members(removed["points"]))]
+        points = [part for point in points for part in _signed(point)]
         base = _SIGNED[sign]
         return rf"{base} \setminus \{{{','.join(points)}\}}" if all(points) else None
     if sign:
@@ -216,6 +218,17 @@ def _real_numbers(reals: re.Match[str]) -> str | None:
     if rule is None:
         return None
     return rule["rule"] if rule["rule"][0].isalpha() else f"x {rule['rule']}"
+
+
+def _members(text: str) -> str:
+    """Return the text between the braces of a set; another text as it is."""
+    return text.strip().removeprefix("\\{").removesuffix("\\}").strip()
+
+
+def _signed(point: str) -> tuple[str, ...]:
+    """Return a point, or the two that a sign of plus or minus stands for."""
+    size = point.removeprefix("\\pm").strip()
+    return (size, f"-{size}") if point.startswith("\\pm") else (point,)
 
 
 def _half_line(bound: re.Match[str]) -> str:

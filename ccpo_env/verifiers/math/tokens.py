@@ -52,8 +52,12 @@ DEGREES = re.compile(r"\s*\^\s*(?:\\circ(?![A-Za-z])|\{\s*\\circ\s*\})")
 """The sign of degrees."""
 ZERO_ARGUMENT = re.compile(r"\s*\(\s*0\s*\)")
 """The argument of a function at zero."""
-CHOOSE = re.compile(r"\s*_\s*\{?\s*(\d+)\s*\}?\s*\^\s*(?:\{\s*(\d+)\s*\}|(\d))", re.ASCII)
-"""The arguments of a binomial written as a C with two indices."""
+CHOOSE = re.compile(
+    r"\s*_\s*\{?\s*(\d+)\s*\}?\s*\^\s*(?:\{\s*(\d+)\s*\}|(\d))"
+    r"|\s*\(\s*(\d+)\s*,\s*(\d+)\s*\)",
+    re.ASCII,
+)
+"""The arguments of a binomial written as a C with two indices, or with both in brackets."""
 
 
 def number_of(token: str) -> Node:

@@ -27,25 +27,29 @@ class Node:
     value: Fraction = Fraction(0)
     symbol: str = ""
 
+    def nodes(self) -> Iterator[Node]:
+        """Yield all nodes of the tree, each before its arguments."""
+        rest = [self]
+        while rest:
+            node = rest.pop()
+            yield node
+            rest.extend(reversed(node.args))
+
     def symbols(self) -> frozenset[str]:
         r"""Return the names of all symbols in the tree, with `\\pi`, `e` and `i`."""
-        own = frozenset({self.symbol} if self.symbol else ())
-        return own.union(*(arg.symbols() for arg in self.args))
+        return frozenset([node.symbol for node in self.nodes() if node.symbol])
 
     def has(self, name: str) -> bool:
         """Return whether the tree has a node of this name."""
-        return self.name == name or any(arg.has(name) for arg in self.args)
+        return name in [node.name for node in self.nodes()]
 
     def has_any(self, names: Set[str]) -> bool:
         """Return whether the tree has a node of one of these names."""
-        return self.name in names or any(arg.has_any(names) for arg in self.args)
+        return not names.isdisjoint([node.name for node in self.nodes()])
 
     def numbers(self) -> Iterator[Fraction]:
         """Yield the numbers in the tree."""
-        if self.name == "number":
-            yield self.value
-        for arg in self.args:
-            yield from arg.numbers()
+        return (node.value for node in self.nodes() if node.name == "number")
 
 
 class Unreadable(Exception):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Set
 from fractions import Fraction
@@ -45,6 +46,7 @@ _MAX_ORDERS = 4
 _LARGE = 10**15
 _MAX_DIGITS = 3000
 _MIN_REAL_POINTS = 3
+_MAX_DOMAIN_POINTS = 32
 
 
 def same_value(first: Node, second: Node) -> bool | None:
@@ -131,7 +133,8 @@ def _same_in_domain(first: Node, second: Node, places: list[dict[str, Any]]) -> 
     names = free_symbols(first, second)
     fixed = {name: value for name, value in places[0].items() if name not in names}
     num_equal = 0
-    for point in (*places[: len(places) - 1], *domain_points(first, second, fixed)):
+    near = itertools.islice(domain_points(first, second, fixed), _MAX_DOMAIN_POINTS)
+    for point in (*places[: len(places) - 1], *near):
         try:
             are_real = is_in_domain(first, point) and is_in_domain(second, point)
         except (Unreadable, ArithmeticError, ValueError):
