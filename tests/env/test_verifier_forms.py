@@ -263,3 +263,8 @@ def test_verify_accepts_the_form_and_refuses_its_near_miss(
 ) -> None:
     assert verify(f"\\boxed{{{answer}}}", gold).status == "correct"
     assert verify(f"\\boxed{{{near_miss}}}", gold).status == "wrong"
+
+
+@pytest.mark.parametrize("text", ["B." * 999, "(B) " * 999 + "5", "5" + " (B)" * 999])
+def test_options_are_not_nested(text: str) -> None:
+    assert verify(f"\\boxed{{{text}}}", "5").status == "wrong"
