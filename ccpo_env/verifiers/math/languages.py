@@ -41,7 +41,7 @@ _UNITS = {
     **{"毫米": "mm ", "厘米": "cm ", "公分": "cm ", "米": "m ", "千米": "km ", "公里": "km "},
     **{"毫克": "mg ", "克": "g ", "千克": "kg ", "公斤": "kg ", "吨": "tons "},
     **{"毫升": "ml ", "升": "liters ", "秒": "seconds ", "分钟": "minutes ", "分鐘": "minutes "},
-    **{"时": "hours ", "公顷": "hectares ", "平方公里": "square km ", "周角": "turns "},
+    **{"时": "hours ", "公顷": "hectares "},
     **{"小时": "hours ", "小時": "hours ", "時間": "hours ", "시간": "hours ", "天": "days "},
     **{
         "日": "days ",
@@ -66,7 +66,7 @@ _COUNTERS = frozenset(  # measure words: "5个" is 5
 )
 _QUANTIFIERS = frozenset("以上下多少半倍万萬亿億千百十左右约約之成折打双雙对對或不")
 _LETTER = r"[^\x00-\x7f\W\d_]"
-_RUN = re.compile(rf"(?:(?<=[\d})]|(?<=\\pi))\$?\s*({_TEXT}\s*)?({_LETTER}(?:{_LETTER}|/)*)\.?(?(1)\s*\}})")
+_RUN = re.compile(rf"(?:(?<=[\d}})$])|(?<=\\pi))\s*({_TEXT}\s*)?({_LETTER}(?:{_LETTER}|/)*)\.?(?(1)\s*\}})")
 
 
 _ANNOUNCED = re.compile(
