@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ccpo_env.verifiers import verify
 from ccpo_env.verifiers.math.reading import read
 from ccpo_env.verifiers.math.typed import same_typed
 
@@ -125,3 +126,71 @@ def test_the_name_of_a_quantity_decides(answer: str, gold: str, equal: bool) -> 
     assert readings[0] is not None
     assert readings[1] is not None
     assert bool(same_typed(*readings)) is equal
+
+
+ROUNDED = [
+    (r"\pi\approx3.15", r"\pi\approx3.14", False),
+    (r"\pi\approx3.1416", r"\pi\approx3.14", True),
+    (r"\pi\approx3.15", r"\pi", False),
+    (r"\pi\approx3.141", r"\pi", True),
+    (r"\sqrt{10}\approx3.17", r"\sqrt{10}\approx3.16", False),
+    (r"\sqrt{50}\approx7.08", r"\sqrt{50}\approx7.07", False),
+    (r"\ln 3\approx1.2", r"\ln 3\approx1.1", False),
+    (r"x=\sqrt{10}\approx3.17", r"x=\sqrt{10}\approx3.16", False),
+    (r"x=\sqrt{10}\approx3.162", r"x=\sqrt{10}\approx3.16", True),
+    (r"e\approx2.73", r"e\approx2.72", False),
+    (r"-\sqrt2\approx-1.42", r"-\sqrt2\approx-1.41", False),
+    (r"-\sqrt2\approx-1.41", r"-\sqrt2", True),
+    (r"\sqrt2\approx 1", "1", False),
+    (r"\frac23\approx0.67", r"\frac23", True),
+    (r"\frac23\approx0.66", r"\frac23", True),
+    (r"\frac23\approx0.68", r"\frac23", False),
+    (r"\frac18\approx0.13", r"\frac18", True),
+    (r"\frac18\approx0.12", r"\frac18", True),
+    (r"2\pi\approx6.3\text{ cm}", "6.3", False),
+]
+
+
+@pytest.mark.parametrize(("answer", "gold", "equal"), ROUNDED)
+def test_a_rounded_value_is_one_of_the_exact_value(answer: str, gold: str, equal: bool) -> None:
+    verdict = verify(rf"\boxed{{{answer}}}", gold)
+    assert verdict.status == ("correct" if equal else "wrong")
+
+
+SIGNS = [
+    (r"p\land q", r"p\lor q", False),
+    (r"p\land q", r"p\wedge q", True),
+    (r"q\land p", r"p\land q", True),
+    (r"p\to q", r"q\to p", False),
+    (r"\lim_{x\to0^+}f(x)=2", r"\lim_{x\to0^-}f(x)=2", False),
+    (r"a_n\sim n^2", r"a_n\sim n", False),
+    (r"a_n\sim n^2", r"a_n \sim n^{2}", True),
+    (r"f\circ g=x+1", r"g\circ f=x+1", False),
+    (r"a\in B", r"a\notin B", False),
+    (r"A\subset B", r"B\subset A", False),
+    (r"A\subset B", r"A\supset B", False),
+    (r"A\subseteq B", r"A\subset B", False),
+    (r"AB\perp CD", r"AB\parallel CD", False),
+    (r"p\iff q", r"p\implies q", False),
+    (r"\lnot p", "p", False),
+    (r"\forall x", r"\exists x", False),
+    (r"p\lor q", r"p\oplus q", False),
+    (r"3\,\mathrm{in.}\times5\,\mathrm{in.}", r"3 in. $\times$ 5 in.", True),
+    (r"3\,\mathrm{in.}\times6\,\mathrm{in.}", r"3 in. $\times$ 5 in.", False),
+    (r"x\doteq 4", r"x\doteq 3", False),
+    (r"y\propto x^3", r"y\propto x^2", False),
+    ("A:B=2:3", "A:B=3:2", False),
+    ("A:B:C=3:2:1", "A:B:C=1:2:3", False),
+    ("A:B=4:6", "A:B=2:3", True),
+    ("A: x=5", "A", True),
+    ("A:B", "B:A", False),
+    ("2:3", "A:B=2:3", True),
+    ("3:2", "A:B=2:3", False),
+    ("B:C=2:3", "B:C=3:2", False),
+]
+
+
+@pytest.mark.parametrize(("answer", "gold", "equal"), SIGNS)
+def test_another_sign_is_another_answer(answer: str, gold: str, equal: bool) -> None:
+    verdict = verify(rf"\boxed{{{answer}}}", gold)
+    assert verdict.status == ("correct" if equal else "wrong")

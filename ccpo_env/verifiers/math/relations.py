@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from fractions import Fraction
 
@@ -130,6 +131,9 @@ def _same_equations(
     first: tuple[Reading, ...], second: tuple[Reading, ...], same: Same
 ) -> bool | None:
     if len(first) != 2 or len(second) != 2:
+        values = [side for side in first if _is_constant(side)]
+        if any(same(one, other) is False for one, other in itertools.pairwise(values)):
+            return False
         # a = b = c is independent of the order; other chains are left to math-verify
         is_short = len(first) == len(second) <= _MAX_CHAIN
         return _same_chains(first, second, same) if is_short else None
