@@ -47,9 +47,9 @@ def test_verify_many_takes_nothing():
 
 
 def test_verify_many_keeps_the_order_when_early_answers_are_slow(monkeypatch):
-    def compare_slowly(_gold, answer, *, timeout_s):
+    def compare_slowly(_gold, answer, *, timeout_s, max_cpu_s):
         time.sleep(0.3 if "0" in answer else 0.0)
-        return ("timeout" if "0" in answer else "wrong"), f"{timeout_s}"
+        return ("timeout" if "0" in answer else "wrong"), f"{timeout_s} {max_cpu_s}"
 
     monkeypatch.setattr(math_verifier.POOL, "compare", compare_slowly)
     answers = [rf"\lfloor {number} \rceil" for number in range(6)]
