@@ -22,6 +22,9 @@ _FAST_GROWTH = re.compile(rf"(?:\^|\*\*)[{{(+-]*{_LONG}|{_LONG}[)}}]*!|\^\w+\^",
 _REPEATED_GROWTH = re.compile(r"\^|[)}\]!]!")
 _POWER_OF_GROUP = re.compile(r"[)}\]]\^(?:\{(\d+)\}|(\d))", re.ASCII)
 _ARITHMETIC = re.compile(r"\\(?:cdot|times|div|frac)(?![A-Za-z])|\s")
+_UPPER_LIMIT = re.compile(  # 1 and 100 are no exponents in \\int_0^1 3x^2 and \\sum_{k=1}^{100} k
+    r"(\\(?:i{0,3}nt|oint|sum|prod)(?![A-Za-z])\s*(?:\\limits)?\s*_\s*(?:\{[^{}]*\}|\\?\w+)\s*)\^\s*(\w?)"
+)
 _SYMBOL = re.compile(r"\\?[A-Za-z]+")
 
 
@@ -33,7 +36,7 @@ def within_bounds(text: str) -> bool:
     """
     if len(text) > MAX_CHARS or has_long_number(text):
         return False
-    compact = _ARITHMETIC.sub("", clean(text))
+    compact = _ARITHMETIC.sub("", _UPPER_LIMIT.sub(_braced, clean(text)))
     if _FAST_GROWTH.search(compact) or (_is_arithmetic(compact) and re.search("[)}!]!", compact)):
         return False
     num_symbols = len(set(_SYMBOL.findall(compact)))
@@ -41,6 +44,11 @@ def within_bounds(text: str) -> bool:
     if any(math.comb(degree + num_symbols, degree) > MAX_TERMS for degree in degrees):
         return False
     return _nests_within_bounds(compact)
+
+
+def _braced(limit: re.Match[str]) -> str:
+    """Return the limits of an integral or a sum without the sign of a power."""
+    return f"{limit[1]}{{{limit[2]}}}" if limit[2] else limit[1]
 
 
 def _is_arithmetic(compact: str) -> bool:

@@ -16,7 +16,7 @@ from ccpo_env.verifiers.math.numeric import context, evaluate, exact_value
 from ccpo_env.verifiers.math.tree import Node, Unreadable, free_symbols
 
 _LOGARITHMS = frozenset({"ln", "log"})
-_ARCS = frozenset({"arcsin", "arccos"})
+_ARCS = frozenset({"arcsin", "arccos", "artanh", "arcosh"})
 _LARGE = 97
 _MAX_CONSTANTS = 5
 _SHIFTS = (Fraction(5, 13), Fraction(-4, 11))
@@ -122,6 +122,8 @@ def _is_real(node: Node, point: Mapping[str, Any]) -> bool:
     value = numbers.re(value)
     if node.name in _LOGARITHMS:
         return bool(value > 0)
+    if node.name == "arcosh":
+        return bool(value >= 1)
     if node.name in _ARCS:
         return bool(abs(value) <= 1)
     is_whole = node.name == "^" and bool(numbers.isint(evaluate(node.args[1], point)))

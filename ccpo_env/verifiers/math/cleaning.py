@@ -9,7 +9,7 @@ from ccpo_env.verifiers.math.unit_names import LETTER_UNITS, NUMBER
 
 _NOT = r"(?<!\\)\\"  # a backslash that is not the second half of a row break
 _FUNCTIONS = (
-    "arcsin arccos arctan arccot sinh cosh tanh coth sin cos tan cot csc log ln exp cis gcd lcm"
+    "arcsin arccos arctan arccot arsinh arcosh artanh sinh cosh tanh coth sin cos tan cot csc log ln exp cis gcd lcm"
 ).replace(" ", "|")
 _SYNONYMS = {
     "le": "leq",
@@ -41,6 +41,8 @@ _SYNONYMS = {
     "land": "text{ and }",
     "wedge": "text{ and }",
     "arcsinh": "operatorname{arsinh}",
+    "arccosh": "operatorname{arcosh}",
+    "arctanh": "operatorname{artanh}",
     "lg": "log_{10}",
 }
 _PLAIN_SYNONYMS = {
@@ -170,8 +172,18 @@ CLEANING = Rules(
     rule("\\", _NOT + r"([A-Za-z]+)(?![A-Za-z])", _synonym),
     rule(
         "operatorname mathrm text",
+        _NOT + r"(?:operatorname\*?|mathrm|text)\s*\{\s*a(?:r|rc|rg)(sin|cos|tan)h\s*\}",
+        r"\\ar\1h ",
+    ),
+    rule(
+        "operatorname mathrm text",
         _NOT + rf"(?:operatorname\*?|mathrm|text)\s*\{{\s*({_FUNCTIONS})\s*\}}",
         r"\\\1 ",
+    ),
+    rule(
+        "mod",
+        _NOT + r"(?:(?:operatorname|mathrm|text|mbox)\s*\{\s*mod\s*\}|mod(?![A-Za-z]))",
+        r"\\bmod ",
     ),
     rule("operatorname", _NOT + r"operatorname\*?\s*\{\s*(max|min|sec)\s*\}", r"\\\1 "),
     rule("\\math", _NOT + r"math(?:rm|it|bf|sf)\s*\{\s*([eijd])\s*\}", r"{\1}"),

@@ -9,6 +9,9 @@ from ccpo_env.verifiers.math.relations import is_relation, same_relation
 MAX_NAME_CHARS = 3
 """Longest name of a coordinate, in characters: x, x_1."""
 
+MAX_ENDS = 2
+"""Largest number of parts in brackets that are an interval: [1, 0, 2] is a list as in Python."""
+
 
 def is_container(reading: Reading) -> bool:
     """Return whether a reading is a list, a set or a tuple."""
@@ -19,7 +22,7 @@ def same_container(answer: Reading, gold: Reading, same: Same) -> bool | None:
     """Compare two containers, or a container with a single value.
 
     Note: Lists and sets are unordered, but a list of words is ordered. A tuple and a bare list
-        agree if they have the same parts in the same order; `[1, 2]` and `1, 2` do not.
+        agree if they have the same parts in the same order; `[1, 2]` and `1, 2` do not. A gold answer `[1, 0, 2]` is a tuple.
     """
     first, second = answer.parts, gold.parts
     if "\\emptyset" in (answer.text, gold.text):
@@ -37,7 +40,9 @@ def same_container(answer: Reading, gold: Reading, same: Same) -> bool | None:
     if (equal := _same_labelled_point(answer, gold, same)) is not None:
         return equal
     if not first.is_unordered and not second.is_unordered and min(_sizes(answer, gold)) > 1:
-        if (first.opened, first.closed) != (second.opened, second.closed):
+        brackets = [each.opened + each.closed for each in (first, second)]
+        is_list = brackets == ["()", "[]"] and len(gold.items) > MAX_ENDS
+        if brackets[0] != brackets[1] and not is_list:
             return False
         return same_in_order(answer.items, gold.items, same)
     return _same_kinds(answer, gold, same)

@@ -27,6 +27,7 @@ from ccpo_env.verifiers.math.tokens import (
     TOKEN,
     ZERO_ARGUMENT,
     number_of,
+    operation,
     rate_name,
 )
 from ccpo_env.verifiers.math.tree import Node, Unreadable, number
@@ -97,8 +98,7 @@ class _Parser:
         while True:
             token = self._peek()
             if token in TIMES or token in OVER:
-                self._next()
-                tree = Node("*" if token in TIMES else "/", (tree, self._signed_power()))
+                tree = operation(self._next(), tree, self._signed_power())
             elif self._stops(token):
                 return tree
             elif NUMERAL.match(token) and not may_follow(tree, self._text, self._at):

@@ -35,6 +35,7 @@ _BUILDER = re.compile(r"\\\{\s*(?P<element>[^|:]+?)\s*[|:]\s*(?P<rule>.*?)\s*\\\
 _MEMBER = re.compile(r"^[A-Za-z]\s*\\in\s*(?=\\\{)")
 _LABEL = re.compile(r"\\?[A-Za-z]+(?:_\w|_\{\w+\})?(?:\s*\([a-z,\s]*\))?")
 _PARAMETER = "parameter"
+_INTEGERS = frozenset("jklmn")
 _ROUNDED = 10**30
 _MAX_RATIO = 120
 
@@ -62,7 +63,7 @@ def same_family(answer: Reading, gold: Reading) -> bool | None:
     them.
     """
     if not _HAS_PARAMETER.search(answer.text) and not _HAS_PARAMETER.search(gold.text):
-        return None
+        return _same_angles(answer, gold)
     first, second = read_family(answer.text), read_family(gold.text)
     if first is None and second is None:
         return None
@@ -81,6 +82,41 @@ def same_family(answer: Reading, gold: Reading) -> bool | None:
     if (first.domain or second.domain) != "Z":
         return None if any(None in row for row in table) else False
     return _same_progressions(items, golds)
+
+
+def _same_angles(answer: Reading, gold: Reading) -> bool | None:
+    r"""Compare angles with an integer that is not declared: `x=\frac{\pi}{4}+k\pi`; None for others.
+
+    Note: `2\pi n` may be a product, so angles have a label, more than one item, or another term.
+    """
+    if not all("\\pi" in each.text or "\\circ" in each.text for each in (answer, gold)):
+        return None
+    first, second = _angles(answer.text), _angles(gold.text)
+    if first is None or second is None:
+        return None
+    items, golds = _renamed(first), _renamed(second)
+    is_clear = "=" in answer.text + gold.text or len(golds) > 1
+    try:
+        if not is_clear and _progression(golds[0])[0] == 0:
+            return None
+    except (Unreadable, ArithmeticError, ValueError):
+        return None
+    return _same_progressions(items, golds)
+
+
+def _angles(text: str) -> Family | None:
+    r"""Return expressions that are linear in one letter j to n, with a step in units of \pi."""
+    items = _items(text)
+    names = free_symbols(*items) if items else frozenset()
+    if items is None or len(names) != 1 or not names <= _INTEGERS:
+        return None
+    family = Family(items, next(iter(names)), "Z")
+    try:
+        steps = [_progression(item)[1] for item in _renamed(family)]
+    except (Unreadable, ArithmeticError, ValueError):
+        return None
+    pi = constants()["\\pi"]
+    return family if all(_ratio(step / pi) for step in steps) else None
 
 
 def read_family(text: str) -> Family | None:

@@ -62,10 +62,18 @@ def _is_constant(name: str, tree: Node) -> bool:
         return False
     if _is_term(name, tree):
         return True
+    return _is_factor(name, tree, [])
+
+
+def _is_factor(name: str, tree: Node, outer: list[Node]) -> bool:
+    """Return whether a symbol is the factor of a function or a power: c_1 in e^x (c_1 + c_2 x)."""
     term = next(term for term in _terms(tree) if _has(term, name))
     factors = list(_factors(term))
-    others = [each for each in factors if each.symbol != name]
-    return len(others) < len(factors) and any(map(_is_power, others))
+    own = next(each for each in factors if _has(each, name))
+    others = [*outer, *(each for each in factors if each is not own)]
+    if own.symbol == name:
+        return any(map(_is_power, others))
+    return own.name == "+" and _is_factor(name, own, others)
 
 
 def _is_term(name: str, tree: Node) -> bool:

@@ -25,7 +25,7 @@ def _joint(match: re.Match[str]) -> str:
 
 JOINTS = [
     # One letter, as the Spanish "y" and the number e, is a word only between two spaces.
-    rule("\\", rf"{_TEXT}(?:\s*,?\s*({_LONG})\s*|\s+([yeoi])\s+)\}}", _joint),
+    rule("\\text \\math \\mbox", rf"{_TEXT}(?:\s*,?\s*({_LONG})\s*|\s+([yeoi])\s+)\}}", _joint),
     rule(
         "und oder et ou lub eller y",
         r"(?<=[\d})\]])\s+(und|oder|et|ou|lub|eller|(?<=\d )y(?= \d))"
@@ -34,13 +34,14 @@ JOINTS = [
     ),
 ]
 """Rules that translate conjunctions between the parts of a list."""
-_FOREIGN_JOINT = re.compile(rf"(?<=[\dA-Za-z}})\]])\s*({_FOREIGN})\s*(?=[-\d(\[\\A-Za-z])")
+_FOREIGN_JOINT = re.compile(rf"(?<=[\dA-Za-z}})\]$])\s*({_FOREIGN})\s*(?=[-\d(\[\\A-Za-z$])")
 
 _UNITS = {
     **{"平方": "square ", "立方": "cubic ", "每": " per ", "/": " / "},
     **{"毫米": "mm ", "厘米": "cm ", "公分": "cm ", "米": "m ", "千米": "km ", "公里": "km "},
     **{"毫克": "mg ", "克": "g ", "千克": "kg ", "公斤": "kg ", "吨": "tons "},
     **{"毫升": "ml ", "升": "liters ", "秒": "seconds ", "分钟": "minutes ", "分鐘": "minutes "},
+    **{"时": "hours ", "公顷": "hectares "},
     **{"小时": "hours ", "小時": "hours ", "時間": "hours ", "시간": "hours ", "天": "days "},
     **{
         "日": "days ",
@@ -65,7 +66,9 @@ _COUNTERS = frozenset(  # measure words: "5个" is 5
 )
 _QUANTIFIERS = frozenset("以上下多少半倍万萬亿億千百十左右约約之成折打双雙对對或不")
 _LETTER = r"[^\x00-\x7f\W\d_]"
-_RUN = re.compile(rf"(?<=[\d}}])\s*({_TEXT}\s*)?({_LETTER}(?:{_LETTER}|/)*)\.?(?(1)\s*\}})")
+_RUN = re.compile(
+    rf"(?:(?<=[\d}})$])|(?<=\\pi))\s*({_TEXT}\s*)?({_LETTER}(?:{_LETTER}|/)*)\.?(?(1)\s*\}})"
+)
 
 
 _ANNOUNCED = re.compile(

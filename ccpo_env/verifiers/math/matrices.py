@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ccpo_env.verifiers.math.containers import labelled_values
+from ccpo_env.verifiers.math.containers import MAX_ENDS, labelled_values
 from ccpo_env.verifiers.math.members import Same, all_same, same_in_order
 from ccpo_env.verifiers.math.reading import Reading
 from ccpo_env.verifiers.math.relations import is_relation, same_relation
@@ -53,7 +53,8 @@ def _same_vector(answer: Reading, gold: Reading) -> bool | None:
         return None
     is_column = len(matrix.rows) > 1 and all(len(row) == 1 for row in matrix.rows)
     items = tuple(labelled_values(other).values())
-    if not items and other.parts.opened + other.parts.closed == "()":
+    brackets = other.parts.opened + other.parts.closed
+    if not items and (brackets == "()" or (brackets == "[]" and len(other.items) > MAX_ENDS)):
         items = other.items
     if not is_column or len(items) != len(matrix.rows):
         return False

@@ -27,6 +27,7 @@ _WORDY = re.compile(
     r"|infinitely|inconsistent|positive|negative|undefined|sin|sem|pas|keine|aucune|nessuna)\b|[^\x00-\x7f]|\\mathbb",
     re.IGNORECASE,
 )
+_HATS = ("\\mathbf", "\\bold", "\\bm", "\\pmb", "\\vec", "hat", "arrow")
 _DELIMITER = re.compile(r"(?<!\\)\$")
 _OUTER_MACRO = re.compile(
     r"(?:\\(?:text(?:bf|it|rm|sf|tt)?|math(?:rm|bf|it|sf|tt|normal)|[fm]?box|framebox|emph|underline))?\s*\{"
@@ -43,7 +44,7 @@ def clean(text: str) -> str:
     if _PLAIN_NUMBER.fullmatch(text):
         return text
     text = to_latex(text)
-    if "\\" in text:
+    if any(style in text for style in _HATS):
         text = with_hats(text)
     text = CLEANING.rewrite(text)
     if "\\" in text:
@@ -56,7 +57,12 @@ def clean(text: str) -> str:
     text = without_lead_in(text)
     if "\\approx" in text:
         text = without_rounding(text)
-    if _WORDY.search(text) and (meaning := phrase_as_latex(unwrapped(text))) is not None:
+    may_be_phrase = " " in text or "\\text" in text or text.isalpha() or not text.isascii()
+    if (
+        may_be_phrase
+        and _WORDY.search(text)
+        and (meaning := phrase_as_latex(unwrapped(text))) is not None
+    ):
         return meaning
     return text
 

@@ -25,7 +25,10 @@ LOG_BASE = "log"
 VARIANT = "variant"
 """Key of a point that holds the variant of unknown functions there: f(3) is not one number."""
 
-_INVERSES = {"arcsin": "asin", "arccos": "acos", "arctan": "atan", "arccot": "acot"}
+_INVERSES = {
+    **{"arcsin": "asin", "arccos": "acos", "arctan": "atan", "arccot": "acot"},
+    **{"arsinh": "asinh", "arcosh": "acosh", "artanh": "atanh"},
+}
 _ON_WHOLES: Mapping[str, Callable[..., int]] = {
     "!": math.factorial,
     "!!": lambda size: math.prod(range(size, 0, -2)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from ccpo_env.verifiers.math.integrals import same_integral
 from ccpo_env.verifiers.math.integration import same_up_to_constants
 from ccpo_env.verifiers.math.normalize import letter_of, same_form, unwrapped
 from ccpo_env.verifiers.math.phrases import EMPTY, is_empty, same_property
@@ -37,6 +38,8 @@ def same_single(answer: Reading, gold: Reading) -> bool | None:
         return _same_infinity(answer, gold, infinite)
     if bool(_QUALIFIED.search(answer.text)) != bool(_QUALIFIED.search(gold.text)):
         return False
+    if (equal := same_integral(answer, gold)) is not None:
+        return equal
     equal = _same_measure(answer, gold)
     if equal is False and (answer.measure[1] or gold.measure[1]) and _are_same_trees(answer, gold):
         return True  # `5 m` and `5m`: a symbol, not a unit

@@ -25,6 +25,8 @@ _MATRIX = re.compile(
     r"(?:\s*\{[lcr| ]*\})?(?P<cells>.*)\\end\s*\{(?P=kind)\}\s*[)\]|]?",
     re.DOTALL,
 )
+_ROW = re.compile(r"\[([^\[\]]+)\]")
+_ROWS = re.compile(r"\[\s*(\[[^\[\]]+\](?:\s*,\s*\[[^\[\]]+\])*)\s*,?\s*\]")
 _AND = re.compile(
     r"\s*,?\s*(?:\\text\s*\{\s*,?\s*(?:and|or)\s*\}|\\&|(?:(?<=[\s\d)}])|^)\b(?:and|or)(?=[\s\d({\\]))"
 )
@@ -97,6 +99,8 @@ def split_parts(text: str) -> Parts:
             break
         if opened == "\\langle":
             opened, closed = "(", ")"
+        if opened == "(" and "\\" in inner and len(points := _signed(text)) > 1 and "," in inner:
+            return Parts("", tuple(points), "")
         is_pair = _PAIR.fullmatch(inner) is not None  # (2,100) is a pair, not 2100
         return Parts(opened, tuple(inner.split(",")) if is_pair else _items(inner), closed)
     return Parts("", _items(text), "")
@@ -112,7 +116,7 @@ def _is_balanced(text: str) -> bool:
 
 
 def _items(text: str) -> tuple[str, ...]:
-    r"""Return the parts of a list; `1 \pm x` counts as two."""
+    r"""Return the parts of a list; `1 \pm x` counts as two, and so does `(\pm 1, 0)`."""
     if "\\text" in text:
         text = _LISTED_WORDS.sub(r"\1", text)
     if "and" in text or "or" in text or "\\&" in text:
@@ -121,7 +125,9 @@ def _items(text: str) -> tuple[str, ...]:
         text = _DIGIT_GROUPS.sub(_ungrouped, text)
     items: list[str] = []
     for item in split_top(text, COMMA):
-        items.extend(_signed(item) if "," not in item and "\\" in item else [item])
+        is_point = item.startswith("(") and item.endswith(")")
+        is_signed = "\\" in item and ("," not in item or is_point)
+        items.extend(_signed(item) if is_signed else [item])
     return tuple(items)
 
 
@@ -168,6 +174,8 @@ class Matrix:
 
 def read_matrix(text: str) -> Matrix | None:
     """Return the matrix that a text consists of, with or without a factor, else None."""
+    if text.startswith("[[") or (text.startswith("[") and _ROWS.fullmatch(text)):
+        return _read_rows(text)
     if "\\begin" not in text:
         return None
     match = _MATRIX.fullmatch(text)
@@ -178,6 +186,15 @@ def read_matrix(text: str) -> Matrix | None:
         rows.pop()
     is_determinant = match["kind"] in ("vmatrix", "Vmatrix") or match["opened"] == "|"
     return Matrix(tuple(rows), match["scalar"].strip(), is_determinant)
+
+
+def _read_rows(text: str) -> Matrix | None:
+    """Return the matrix that is written as a list of rows, as in Python: [[1, 2], [3, 5]]."""
+    match = _ROWS.fullmatch(text)
+    if match is None:
+        return None
+    rows = [_items(row[1]) for row in _ROW.finditer(match[1])]
+    return Matrix(tuple(rows), "", is_determinant=False)
 
 
 _SENTENCE = re.compile(r"(?:[^\W_]|[ ,.'/?!\"-])+")

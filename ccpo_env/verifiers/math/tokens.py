@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from ccpo_env.verifiers.math.tree import Node, Unreadable, number
+from ccpo_env.verifiers.math.tree import Node, Unreadable, number, remainder
 
 MAX_POWER_OF_TEN = 256
 """Largest exponent of a number in scientific notation."""
 
 TIMES = frozenset({r"\cdot", r"\times", "*"})
 """Signs of a product."""
-OVER = frozenset({r"\div", "/"})
-"""Signs of a quotient."""
+OVER = frozenset({r"\div", "/", r"\bmod"})
+"""Signs of a quotient or its remainder."""
 CLOSING = {"{": "}", "(": ")", "[": "]", "|": "|", r"\lfloor": r"\rfloor", r"\lceil": r"\rceil"}
 """The bracket that closes each opening one."""
 STOPS = (
@@ -67,6 +67,13 @@ def number_of(token: str) -> Node:
     if exponent and abs(int(exponent[1])) > MAX_POWER_OF_TEN:
         raise Unreadable
     return number(Fraction(token.rstrip(".") or "0"))
+
+
+def operation(sign: str, first: Node, second: Node) -> Node:
+    """Return the tree of a product, a quotient or a remainder."""
+    if sign == r"\bmod":
+        return remainder(first, second)
+    return Node("*" if sign in TIMES else "/", (first, second))
 
 
 def rate_name(rate: re.Match[str]) -> str:

@@ -61,6 +61,12 @@ def number(value: int | Fraction) -> Node:
     return Node("number", value=Fraction(value))
 
 
+def remainder(value: Node, modulus: Node) -> Node:
+    """Return the tree of a remainder, value - modulus * floor(value / modulus)."""
+    quotient = Node("floor", (Node("/", (value, modulus)),))
+    return Node("+", (value, Node("neg", (Node("*", (modulus, quotient)),))))
+
+
 def replaced(tree: Node, values: Mapping[str, Node]) -> Node:
     """Return a tree with trees in place of its symbols of the given names."""
     if tree.name == "symbol":

@@ -23,7 +23,12 @@ from ccpo_env.verifiers.math.numeric import (
     evaluate,
     exact_value,
 )
-from ccpo_env.verifiers.math.tree import Node, Unreadable, free_symbols, number, replaced
+from ccpo_env.verifiers.math.tree import Node, Unreadable, free_symbols
+from ccpo_env.verifiers.math.wholes import (
+    are_over_integers,
+    same_at_integers,
+    same_factorials,
+)
 
 TOLERANCE = Fraction(1, 10**45)
 """Relative tolerance of the comparison of two values."""
@@ -40,7 +45,6 @@ _WHOLE_STEPS = _STEPS - {"abs", "max", "min"}
 _WHOLE_STARTS = (97, 1013, 104729)
 _SHIFTS = (Fraction(5, 13), Fraction(-4, 11))
 _WHOLE_SHIFTS = (Fraction(0), Fraction(1), Fraction(-1), Fraction(2))
-_WHOLES = ((6, 11, 4), (9, 5, 14), (13, 8, 3), (2, 17, 7))  # where double factorials are compared
 _MAX_CONSTANTS = 12
 _MAX_ORDERS = 4
 _LARGE = 10**15
@@ -58,7 +62,9 @@ def same_value(first: Node, second: Node) -> bool | None:
     """
     names = free_symbols(first, second)
     if names and (first.has("!!") or second.has("!!")):
-        return _same_at_wholes(first, second, sorted(names))
+        return same_factorials(first, second, sorted(names))
+    if are_over_integers(first, second) and (equal := same_at_integers(first, second)) is not None:
+        return equal
     if not names:
         try:
             return exact_value(first) == exact_value(second)
@@ -67,7 +73,7 @@ def same_value(first: Node, second: Node) -> bool | None:
     imaginary = {"j"} if names == {"j"} and "i" in first.symbols() | second.symbols() else set()
     turn = 1 + context().j / 3 if first.has("conj") or second.has("conj") else 1
     bases = (None, 10) if first.has("log") or second.has("log") else (None,)
-    equal: bool | None = False
+    equal = False
     for base in bases:
         places = points(names - imaginary, imaginary, base)
         for place in places if turn != 1 else ():
@@ -155,19 +161,6 @@ def _differ(first: Node, second: Node, point: dict[str, Any]) -> bool:
     return not any(isinstance(value, context().mpc) for value in values) and (
         values_agree(*values) is False
     )
-
-
-def _same_at_wholes(first: Node, second: Node, names: list[str]) -> bool | None:
-    """Compare expressions at whole numbers, as a double factorial has no value elsewhere."""
-    try:
-        for places in _WHOLES:
-            numbers = dict(zip(names, map(number, places), strict=False))
-            values = [exact_value(replaced(tree, numbers)) for tree in (first, second)]
-            if values[0] != values[1]:
-                return False
-    except Unreadable:
-        return None
-    return True if len(names) <= len(_WHOLES[0]) else None
 
 
 def _step_points(first: Node, second: Node) -> Iterator[dict[str, Any]]:

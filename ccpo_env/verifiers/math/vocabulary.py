@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 FUNCTIONS = frozenset(
-    "sin cos tan cot sec csc sinh cosh tanh coth arcsin arccos arctan arccot ln log exp cis"  # noqa: SIM905
+    "sin cos tan cot sec csc sinh cosh tanh coth arcsin arccos arctan arccot "
+    "arsinh arcosh artanh ln log exp cis"  # noqa: SIM905
     "".split()
 )
 """Functions of one argument."""
-INVERSES = {"sin": "arcsin", "cos": "arccos", "tan": "arctan", "cot": "arccot"}
+INVERSES = {
+    **{"sin": "arcsin", "cos": "arccos", "tan": "arctan", "cot": "arccot"},
+    **{"sinh": "arsinh", "cosh": "arcosh", "tanh": "artanh"},
+}
 r"""Inverse functions, written as `\sin^{-1}`."""
 CHOICES = frozenset({"max", "min", "gcd", "lcm"})
 """Functions of a list of numbers."""
