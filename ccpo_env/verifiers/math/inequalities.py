@@ -3,6 +3,7 @@ r"""Solve inequalities in one variable: `x^2<9` is (-3, 3), `|2x+1|\geq -1` is a
 from __future__ import annotations
 
 import itertools
+import re
 from fractions import Fraction
 from typing import Any
 
@@ -27,6 +28,7 @@ from ccpo_env.verifiers.math.values import real_value
 _MAX_MODULI = 3
 _MAX_SIGNS = 2
 _SIGNS = {"<": (-1,), "\\leq": (-1, 0), ">": (1,), "\\geq": (1, 0), "\\neq": (-1, 1)}
+_SIGN = re.compile(r"[<>]|\\[lgn]eq(?![A-Za-z])")
 _BOUNDED = frozenset({"sin", "cos"})
 
 
@@ -51,6 +53,8 @@ def solution_set(reading: Reading) -> Region | None:
 
 def is_inequality(reading: Reading) -> bool:
     """Return whether a reading is one inequality, or a chain of two."""
+    if _SIGN.search(reading.text) is None:
+        return False
     signs = reading.relation[1]
     return 0 < len(signs) <= _MAX_SIGNS and all(sign in _SIGNS for sign in signs)
 

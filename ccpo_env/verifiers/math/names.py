@@ -30,6 +30,8 @@ _SYNONYMS = (
 _OPERATOR = re.compile(r"\\?(max|min|sup|inf|deg|dim|ker|arg|det)(?:imum|imal|ree)?(?![a-z])")
 _VERTEX = re.compile(r"(?:angle)?[A-Z]")
 _VECTOR = re.compile(r"\\(?:vec|mathbf|overrightarrow|boldsymbol)(?![A-Za-z])")
+_ARROW = re.compile(r"\\(?:vec|overrightarrow)\s*\{\s*([A-Z]{2})\s*\}")
+_DIRECTED = re.compile(r"vector[A-Z]{2}")
 _ARTICLES = frozenset({"the", "a", "an"})
 
 
@@ -45,13 +47,18 @@ def same_name(first: Reading, second: Reading) -> bool:
 def are_other_figures(first: Reading, second: Reading) -> bool:
     r"""Return whether two names, read as products, name other things: [ABCD] and [ABDC].
 
-    So do the scalar and the vector product of vectors.
+    So do the scalar and the vector product of vectors, and vectors in the other direction.
     """
     if _FIGURE.fullmatch(first.text) and _FIGURE.fullmatch(second.text):
         return not same_name(first, second)
     if not _VECTOR.search(first.text + second.text):
         return False
-    return ("\\times" in first.text) != ("\\times" in second.text)
+    are_crossed = ["\\times" in reading.text for reading in (first, second)]
+    if are_crossed[0] != are_crossed[1]:
+        return True
+    names = _canonical(first), _canonical(second)
+    is_directed = are_crossed[0] or all(map(_DIRECTED.fullmatch, names))
+    return is_directed and names[0] != names[1]
 
 
 def are_other_names(first: Reading, second: Reading) -> bool:
@@ -112,16 +119,16 @@ def _says_more(first: Reading, second: Reading) -> bool:
 def _canonical(reading: Reading) -> str:
     """Return a name without style, its points and operands in a fixed order."""
     text = unwrapped(reading.text)
-    text = _SEGMENT_BAR.sub(r"\1", text)
+    text = _ARROW.sub(r"vector\1", _SEGMENT_BAR.sub(r"\1", text))
     for pattern, synonym in _SYNONYMS:
         text = pattern.sub(synonym, text)
     text = _STYLE.sub("", text)
     text = _ANGLE.sub(lambda match: "angle" + min(match[1], match[1][::-1]), text)
     text = _FIGURE.sub(lambda match: "area" + _turned(match[1] or match[2]), text)
     text = _SEGMENT.sub(lambda match: "".join(sorted(match[1] or match[2])), text)
-    return _COMMUTING.sub(
-        lambda match: match[2].join(sorted((match[1], match[3]))), text
-    ).removeprefix("S_")
+    return _COMMUTING.sub(lambda match: match[2].join(sorted((match[1], match[3]))), text).replace(
+        "S_area", "area"
+    )
 
 
 def _turned(points: str) -> str:

@@ -141,6 +141,8 @@ def _same_equations(
         return _same_claims(first, second, same)
     if are_other_figures(first[0], second[0]):
         return False
+    if first[0].form != second[0].form and same_name(first[0], second[0]):
+        return same(first[1], second[1])
     are_named = all(map(is_label, (first[0], second[0])))
     if are_named and (equal := _same_named(first, second, same)) is not None:
         return equal
@@ -165,9 +167,8 @@ def _same_named(first: tuple[Reading, ...], second: tuple[Reading, ...], same: S
         values = first[1].text.split(":")  # AB:BC = 2:3 is BC:AB = 3:2
         turned = [values[names.index(name)] for name in gold_names if len(values) == len(names)]
         return same(Reading(":".join(turned)), second[1]) if turned else False
-    if same_name(label, gold_label):
-        return same(first[1], second[1])
-    return None if label.tree is not None and gold_label.tree is not None else False
+    is_readable = label.tree is not None and gold_label.tree is not None
+    return None if is_readable or same_name(label, gold_label) else False
 
 
 def _same_claims(
