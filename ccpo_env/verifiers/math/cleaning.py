@@ -180,7 +180,11 @@ CLEANING = Rules(
         _NOT + rf"(?:operatorname\*?|mathrm|text)\s*\{{\s*({_FUNCTIONS})\s*\}}",
         r"\\\1 ",
     ),
-    rule("mod", _NOT + r"(?:(?:operatorname|mathrm|text|mbox)\s*\{\s*mod\s*\}|mod(?![A-Za-z]))", r"\\bmod "),
+    rule(
+        "mod",
+        _NOT + r"(?:(?:operatorname|mathrm|text|mbox)\s*\{\s*mod\s*\}|mod(?![A-Za-z]))",
+        r"\\bmod ",
+    ),
     rule("operatorname", _NOT + r"operatorname\*?\s*\{\s*(max|min|sec)\s*\}", r"\\\1 "),
     rule("\\math", _NOT + r"math(?:rm|it|bf|sf)\s*\{\s*([eijd])\s*\}", r"{\1}"),
     rule("_", r"(?<![A-Za-z0-9.\\])[({]\s*(-?[0-9A-F]*[0-9][0-9A-F]*)\s*[)}]\s*_", r"\1_"),

@@ -66,7 +66,9 @@ _COUNTERS = frozenset(  # measure words: "5个" is 5
 )
 _QUANTIFIERS = frozenset("以上下多少半倍万萬亿億千百十左右约約之成折打双雙对對或不")
 _LETTER = r"[^\x00-\x7f\W\d_]"
-_RUN = re.compile(rf"(?:(?<=[\d}})$])|(?<=\\pi))\s*({_TEXT}\s*)?({_LETTER}(?:{_LETTER}|/)*)\.?(?(1)\s*\}})")
+_RUN = re.compile(
+    rf"(?:(?<=[\d}})$])|(?<=\\pi))\s*({_TEXT}\s*)?({_LETTER}(?:{_LETTER}|/)*)\.?(?(1)\s*\}})"
+)
 
 
 _ANNOUNCED = re.compile(

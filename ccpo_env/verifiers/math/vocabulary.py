@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 FUNCTIONS = frozenset(
-    "sin cos tan cot sec csc sinh cosh tanh coth arcsin arccos arctan arccot "
-    "arsinh arcosh artanh ln log exp cis"  # noqa: SIM905
-    "".split()
+    ["sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh", "coth", "arcsin", "arccos", "arctan", "arccot", "arsinh", "arcosh", "artanh", "ln", "log", "exp", "cis"]
 )
 """Functions of one argument."""
 INVERSES = {
