@@ -130,7 +130,13 @@ def _as_task(row: object, number: int, path: Path) -> Task:
     if not fields["question"].strip():
         raise _malformed("have a question that is not empty", row, number, path)
     own_id = next((row[c] for c in ID_COLUMNS if row.get(c) not in (None, "")), number - 1)
-    return Task(id=f"{path.stem}/{own_id}", source=path.name, tags=tags_of(row), **fields)
+    return Task(
+        id=f"{path.stem}/{own_id}",
+        question=fields["question"],
+        answer=fields["answer"],
+        source=path.name,
+        tags=tags_of(row),
+    )
 
 
 def tags_of(row: Mapping[str, object]) -> tuple[tuple[str, str], ...]:

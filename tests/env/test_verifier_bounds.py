@@ -80,7 +80,7 @@ def compared(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, float
 def test_a_worker_gets_no_answer_that_is_much_longer_than_the_gold(
     gold: str, compared: list[tuple[str, dict[str, float]]]
 ) -> None:
-    longest = r"\foo" + "x" * (400 + 4 * len(gold) - 4)
+    longest = r"\foo " + "x" * (400 + 4 * len(gold) - 5)
     assert verify(rf"\boxed{{{longest}}}", gold).status == "correct"
     assert verify(rf"\boxed{{{longest}x}}", gold).status == "wrong"
     assert [answer for answer, _ in compared] == [longest]
@@ -100,15 +100,15 @@ def test_a_worker_has_less_time_for_an_integral_where_the_gold_has_none(
 ) -> None:
     integral = r"\int_0^1 \foo dx"
     for gold, limits in (
-        (r"\foo", {"timeout_s": 2.0, "cpu_limit_s": 0.75}),
-        (r"\int_0^2 \foo dx", {"timeout_s": 1.5}),
+        (r"\foo", {"timeout_s": 60, "max_cpu_s": 0.75}),
+        (r"\int_0^2 \foo dx", {"timeout_s": 60, "max_cpu_s": 1.5}),
     ):
         assert verify(rf"\boxed{{{integral}}}", gold, timeout_s=60).status == "correct"
         assert compared.pop() == (integral, limits)
     assert verify(rf"\boxed{{{integral}}}", r"\foo", timeout_s=0.5).status == "correct"
-    assert compared.pop() == (integral, {"timeout_s": 0.5, "cpu_limit_s": 0.5})
+    assert compared.pop() == (integral, {"timeout_s": 0.5, "max_cpu_s": 0.75})
     assert verify(r"\boxed{\foo x}", r"\foo").status == "correct"
-    assert compared.pop() == (r"\foo x", {"timeout_s": 1.5})
+    assert compared.pop() == (r"\foo x", {"timeout_s": 5.0, "max_cpu_s": 1.5})
 
 
 def test_the_longest_time_limit_is_an_hour() -> None:

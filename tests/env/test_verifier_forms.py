@@ -64,6 +64,7 @@ PAIRS = {
         ("(D) 12", r"(D) 12 \text{ square units}", "(A) 12, (D) 12"),
         ("5(C)", "5C", "(C) 5"),
         (r"(\text{B})\ 5", "5", r"(\text{B})\ 6"),
+        ("D. 12 units", r"(D) 12 \text{ square units}", r"(D) 10 \text{ square units}"),
         ("A, B and D", "ABD", "A, B and C"),
     ],
     "nouns": [
@@ -262,3 +263,8 @@ def test_verify_accepts_the_form_and_refuses_its_near_miss(
 ) -> None:
     assert verify(f"\\boxed{{{answer}}}", gold).status == "correct"
     assert verify(f"\\boxed{{{near_miss}}}", gold).status == "wrong"
+
+
+@pytest.mark.parametrize("text", ["B." * 999, "(B) " * 999 + "5", "5" + " (B)" * 999])
+def test_options_are_not_nested(text: str) -> None:
+    assert verify(f"\\boxed{{{text}}}", "5").status == "wrong"

@@ -261,3 +261,52 @@ def test_long_tuples_are_ordered() -> None:
     turned = ", ".join(map(str, range(100, 0, -1)))
     assert verify(rf"\boxed{{({items})}}", f"({items.replace(' ', '')})").status == "correct"
     assert verify(rf"\boxed{{({turned})}}", f"({items})").status == "wrong"
+
+
+PYTHON = [
+    ("[1,2]", "np.array([1., 2.])", True),
+    (r"\frac{\sqrt3}{2}", "np.sqrt(3)/2", True),
+    ("e", "np.e", True),
+    (r"\infty", "np.inf", True),
+    (r"\frac12", "sp.Rational(1,2)", True),
+    (r"\ln 2", "np.log(2)", True),
+    (r"\begin{pmatrix}1&2\\3&4\end{pmatrix}", "[[1,2],[3,4]]", True),
+    (r"\begin{pmatrix}1&2\\3&4\end{pmatrix}", "np.array([[1, 2], [3, 4]])", True),
+    (r"\begin{pmatrix}1&3\\2&4\end{pmatrix}", "[[1,2],[3,4]]", False),
+    ("e^{-1}", "exp(-1)", True),
+    (r"\arctan\frac34", "np.arctan(3/4)", True),
+    (r"\arctan\frac34", "math.atan(3/4)", True),
+    (r"\frac{\pi}{180}", "np.pi/180", True),
+    ("x=3", "Solution is: $x=3$", True),
+    ("3", "Solution: 3", True),
+    ("3", "Answer: 3", True),
+    ("x=3, y=2", "Solution is: $x=3, y=2$", True),
+    ("|x|", "abs(x)", True),
+    (r"9 \text{ apples}", "9 (apples)", True),
+    (r"12\text{ cm}", "12 (cm)", True),
+    (r"12\text{ m}", "12 (cm)", False),
+    (r"3 \text{ hours}", "3 (hours)", True),
+    (r"\{1,2\}", "{1, 2}", True),
+    ("1/3", "Fraction(1, 3)", True),
+    ("2^{10}", "2**10", True),
+    ("2^{10}", "pow(2, 10)", True),
+    (r"\text{True}", "True", True),
+    (r"6.02\times10^{23}", "6.02E23", True),
+    (r"\sin^2 x", "sin(x)**2", True),
+    (r"\log_{10} 5", "log10(5)", True),
+    (r"\sqrt[3]{5}", "np.cbrt(5)", True),
+    ("|3-5|", "np.abs(-2)", True),
+    (r"\arcsin\frac{10}{14}", "np.arcsin(10/13)", False),
+    (r"\frac{1}{\sqrt{2}}", "1/np.sqrt(2)", True),
+    (r"\sqrt{b^2-4ac}", "sqrt(b**2 - 4*a*c)", True),
+    ("(x-1/2)(x+1/2)", "(x - 0.5)*(x + 0.5)", True),
+    ("[[1,2],[3,4]]", "[[1, 2], [3, 4]]", True),
+    ("[[1,2],[3,5]]", "[[1, 2], [3, 4]]", False),
+    ("[1,2,3,4]", "[[1, 2], [3, 4]]", False),
+]
+
+
+@pytest.mark.parametrize(("answer", "gold", "equal"), PYTHON)
+def test_notations_of_python_are_read(answer: str, gold: str, equal: bool) -> None:
+    verdict = verify(rf"\boxed{{{answer}}}", gold)
+    assert verdict.status == ("correct" if equal else "wrong")

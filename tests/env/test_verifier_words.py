@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ccpo_env.verifiers import verify
-from ccpo_env.verifiers.math.golds import differs_in_a_name
+from ccpo_env.verifiers.math.golds import is_written_otherwise
 
 WORDS = [
     ("The solutions are 1, 2", "1,2", True),
@@ -260,12 +260,12 @@ def test_more_words_are_read_and_near_misses_are_not(answer: str, gold: str, equ
         (r"^{12.0}\text{C}", r"^{12}\text{C}", False),
         (r"B\cup A", r"A\cup B", False),
         (r"A\cup C", r"A\cup B", True),
-        (r"x\nmid y", r"x\mid y", False),
-        (r"x\mid y+1", r"x\mid y", False),
+        (r"x\nmid y", r"x\mid y", True),
+        (r"x\mid y+1", r"x\mid y", True),
     ],
 )
 def test_answers_that_differ_in_a_name(answer: str, gold: str, differs: bool) -> None:
-    assert differs_in_a_name(answer, gold) == differs
+    assert is_written_otherwise(answer, gold) == differs
 
 
 VARIANTS = [

@@ -81,8 +81,8 @@ class Critic:
         Args:
             groups: The groups of all processes, with features.
         """
-        low = np.nan_to_num(self.by_messages.low)
-        self.weights = np.clip(low / FULL_WEIGHT, 0.0, 1.0)
+        share = self.by_messages.low / FULL_WEIGHT  # of few tasks: not known, or minus infinity
+        self.weights = np.clip(np.nan_to_num(share), 0.0, 1.0)
         if not groups:
             return []
         features = [group.states for group in groups if group.states is not None]

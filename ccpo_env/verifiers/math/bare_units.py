@@ -85,6 +85,10 @@ def _measured(match: re.Match[str]) -> BareUnit | None:
     gap, is_compound = match["gap"], _IS_COMPOUND.search(match["units"]) is not None
     names = name = re.sub(r"\\cdot|[*()]", " ", match["units"])
     words = _WORD.findall(names)
+    if all(word.casefold() in GENERIC and word.casefold() != "units" for word in words) and (
+        is_compound or len(words[0]) == 1
+    ):
+        return None  # "\\pi a^2" has a symbol
     if is_compound or (len(words) == 1 and len(words[0]) == 1):
         if not all(_is_unit(word, gap) or word.casefold() in _CONNECTORS for word in words):
             return None

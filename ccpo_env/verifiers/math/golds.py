@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from fractions import Fraction
 
 from ccpo_env.verifiers.extract import unboxed
+from ccpo_env.verifiers.math.normalize import unwrapped
 from ccpo_env.verifiers.math.reading import read_gold
 from ccpo_env.verifiers.math.typed import is_understood
 from ccpo_env.verifiers.math.vocabulary import EVALUATED
@@ -21,31 +21,28 @@ _COMMUTES = frozenset({"+", "*", "=", ",", ";"} | {f"\\{name}" for name in _COMM
 _MACRO = re.compile(r"\\([A-Za-z]+)")
 
 
-def differs_in_a_name(answer: str, gold: str) -> bool:
-    r"""Return whether two cleaned texts differ only in numbers and names: `^{14}C` and `^{12}C`.
+def is_written_otherwise(answer: str, gold: str) -> bool:
+    r"""Return whether two cleaned texts differ in their numbers, names and signs.
 
-    Such an answer is wrong even if nobody can read the notation. Two orders of the same names are
-    not compared where the order may not matter: `A \cup B`.
+    Such an answer is wrong even if nobody can read the notation: `^{14}C` and `^{12}C`. Two orders
+    of the same tokens are not compared where the order may not matter: `A \cup B`.
     """
-    tokens = [_TOKEN.findall(text) for text in (answer, gold)]
-    if len(tokens[0]) != len(tokens[1]):
-        return False
-    pairs = [(a, b) for a, b in zip(*tokens, strict=True) if a != b]
-    is_order = sorted(tokens[0]) == sorted(tokens[1]) and not _COMMUTES.isdisjoint(tokens[0])
-    return bool(pairs) and not is_order and all(map(_are_other_leaves, *zip(*pairs, strict=True)))
+    tokens = [[*map(_plain, _TOKEN.findall(unwrapped(text)))] for text in (answer, gold)]
+    if sorted(tokens[0]) != sorted(tokens[1]):
+        return True
+    moved = [index for index, pair in enumerate(zip(*tokens, strict=True)) if pair[0] != pair[1]]
+    return bool(moved) and _COMMUTES.isdisjoint(tokens[0][moved[0] : moved[-1] + 1])
 
 
-def _are_other_leaves(first: str, second: str) -> bool:
-    if first[0].isdigit() and second[0].isdigit():
-        return Fraction(first) != Fraction(second)
-    return first.isalpha() and second.isalpha()
+def _plain(token: str) -> str:
+    return token.rstrip("0").removesuffix(".") if "." in token[1:] else token
 
 
 def unreadable_golds(golds: Iterable[str]) -> list[str]:
     """Return the gold answers with which only an answer written the same way can be compared.
 
     They are not words, the grammar cannot parse them, and they have no macro that math-verify
-    evaluates, such as an integral. For other answers the verifier "math" mostly returns "error".
+    evaluates, such as an integral. Other answers are mostly wrong for the verifier "math".
 
     Args:
         golds: Gold answers; each is looked at once. Blank texts are left out.

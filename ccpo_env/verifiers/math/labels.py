@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-from ccpo_env.verifiers.math.marks import has_other_marks
 from ccpo_env.verifiers.math.reading import Reading
 from ccpo_env.verifiers.math.tree import CONSTANTS, Node, free_symbols
 
@@ -43,8 +42,6 @@ _OF_SOMETHING = re.compile(
 )
 _UNKNOWNS = frozenset("xyz")
 _TRIGONOMETRIC = frozenset({"sin", "cos", "tan", "cot", "sec", "csc"})
-_DERIVED = re.compile(r"'|\^\s*\{?\s*(?:-1|\\prime)\s*\}?")  # f' and f^{-1} differ from f
-_DIGITS = re.compile(r"\d+", re.ASCII)
 
 
 _VOID = re.compile(  # what turns a name into a denial, or is none
@@ -91,28 +88,3 @@ def _is_name(tree: Node) -> bool:
     if tree.name in _TRIGONOMETRIC:
         return bool(free_symbols(tree))
     return tree.name in ("*", "/", "abs", "conj", "gcd", "lcm") and all(map(_is_name, tree.args))
-
-
-def are_other_names(first: Reading, second: Reading) -> bool:
-    """Return whether two different labels can name one value: f(x) and y, Area and A.
-
-    Two symbols cannot, nor can f and f', f(2) and f(3), or labels with different numbers.
-    """
-    plain = [_DERIVED.sub("", reading.form) for reading in (first, second)]
-    if plain[0] == plain[1] or set(_DIGITS.findall(plain[0])) != set(_DIGITS.findall(plain[1])):
-        return False
-    if has_other_marks(first.text, second.text) or all(map(_is_call, (first, second))):
-        return False
-    return any(map(_is_word, (first, second))) and not all(map(_is_point, (first, second)))
-
-
-def _is_word(reading: Reading) -> bool:
-    return reading.tree is None or reading.tree.name == "call"
-
-
-def _is_point(reading: Reading) -> bool:
-    return reading.text.endswith(")") and len(reading.text.split(",")) > 1
-
-
-def _is_call(reading: Reading) -> bool:
-    return reading.tree is not None and reading.tree.name == "call"

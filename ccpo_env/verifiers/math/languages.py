@@ -25,7 +25,7 @@ def _joint(match: re.Match[str]) -> str:
 
 JOINTS = [
     # One letter, as the Spanish "y" and the number e, is a word only between two spaces.
-    rule("\\", rf"{_TEXT}(?:\s*,?\s*({_LONG})\s*|\s+([yeoi])\s+)\}}", _joint),
+    rule("\\text \\math \\mbox", rf"{_TEXT}(?:\s*,?\s*({_LONG})\s*|\s+([yeoi])\s+)\}}", _joint),
     rule(
         "und oder et ou lub eller y",
         r"(?<=[\d})\]])\s+(und|oder|et|ou|lub|eller|(?<=\d )y(?= \d))"

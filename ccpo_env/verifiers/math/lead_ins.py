@@ -42,17 +42,14 @@ _END = re.compile(
     r"(?:answer|solution)|Q\.?E\.?D\.?)\s*\}?\s*$"
     r"|\s*\\(?:blacksquare|square|checkmark|qed|Box)\s*$|\s*[\u2705\u2713\u2714\u25a0\u220e]\s*$"
 )
+_ENDS = ("square", "mark", "qed", "Box", "QED", "\u2705", "\u2713", "\u2714", "\u25a0", "\u220e")
 
 
 def without_lead_in(text: str) -> str:
     """Return an answer without the words and signs that only announce it."""
     if signs := _SIGNS.match(text):
         text = text[signs.end() :]
-    if (
-        "\\square" in text
-        or "is the" in text
-        or text[-1:] in "ekxdD.\u2705\u2713\u2714\u25a0\u220e}"
-    ):
+    if text.endswith(_ENDS) or "is the" in text or "E.D" in text:
         text = _END.sub("", text)
     match = _WORDS.match(text[:MAX_LEAD_IN])
     if match is None or not _WORD.search(match["words"]):

@@ -29,6 +29,17 @@ _MARKS = (
         r"\\(?:bar|overline|hat|widehat|tilde|vec|d?dot|overrightarrow)\s*(?:\{(?!\s*\\?[A-Za-z]+\s*\})|\d)"
     ),
 )
+_CONJUNCTION = re.compile(r"\\(?:land|wedge)(?![A-Za-z])|\u2227")
+_DISJUNCTION = re.compile(r"\\(?:lor|vee)(?![A-Za-z])|\u2228")
+
+
+def has_other_connectives(answer: str, gold: str) -> bool:
+    """Return whether of two texts, one has only "and" and the other only "or" as signs."""
+    pairs = [
+        (bool(_CONJUNCTION.search(text)), bool(_DISJUNCTION.search(text)))
+        for text in (answer, gold)
+    ]
+    return set(pairs) == {(True, False), (False, True)}
 
 
 def has_other_marks(answer: str, gold: str) -> bool:

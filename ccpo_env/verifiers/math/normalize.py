@@ -10,6 +10,7 @@ from ccpo_env.verifiers.math.cleaning import CLEANING
 from ccpo_env.verifiers.math.lead_ins import without_lead_in
 from ccpo_env.verifiers.math.notation import to_latex
 from ccpo_env.verifiers.math.phrases import phrase_as_latex
+from ccpo_env.verifiers.math.rounding import without_rounding
 from ccpo_env.verifiers.math.styles import without_styles
 from ccpo_env.verifiers.math.systems import without_systems
 
@@ -26,6 +27,7 @@ _WORDY = re.compile(
     r"|infinitely|inconsistent|positive|negative|undefined|sin|sem|pas|keine|aucune|nessuna)\b|[^\x00-\x7f]|\\mathbb",
     re.IGNORECASE,
 )
+_HATS = ("\\mathbf", "\\bold", "\\bm", "\\pmb", "\\vec", "hat", "arrow")
 _DELIMITER = re.compile(r"(?<!\\)\$")
 _OUTER_MACRO = re.compile(
     r"(?:\\(?:text(?:bf|it|rm|sf|tt)?|math(?:rm|bf|it|sf|tt|normal)|[fm]?box|framebox|emph|underline))?\s*\{"
@@ -42,7 +44,7 @@ def clean(text: str) -> str:
     if _PLAIN_NUMBER.fullmatch(text):
         return text
     text = to_latex(text)
-    if "\\" in text:
+    if any(style in text for style in _HATS):
         text = with_hats(text)
     text = CLEANING.rewrite(text)
     if "\\" in text:
@@ -54,17 +56,15 @@ def clean(text: str) -> str:
         text = inner.strip().rstrip(" .,;")
     text = without_lead_in(text)
     if "\\approx" in text:
-        text = _without_rounding(text)
-    if _WORDY.search(text) and (meaning := phrase_as_latex(unwrapped(text))) is not None:
+        text = without_rounding(text)
+    may_be_phrase = " " in text or "\\text" in text or text.isalpha() or not text.isascii()
+    if (
+        may_be_phrase
+        and _WORDY.search(text)
+        and (meaning := phrase_as_latex(unwrapped(text))) is not None
+    ):
         return meaning
     return text
-
-
-def _without_rounding(text: str) -> str:
-    r"""Return the exact value before `\approx`, without the rounded one; a label is kept."""
-    exact, _, rounded = text.partition("\\approx")
-    is_value = re.search(r"\d|\\pi|\\sqrt", exact) is not None
-    return exact.strip() if is_value else f"{exact}={rounded}"
 
 
 def _inner_group(text: str) -> str | None:
@@ -99,6 +99,7 @@ _WRAPPER = re.compile(
 )
 _LONE_TOKEN = re.compile(r"\{([A-Za-z0-9])\}")
 _IDLE_SPACE = re.compile(r"(?<![A-Za-z0-9])\s+|\s+(?![A-Za-z0-9])")
+_SPACE_AFTER_MACRO = re.compile(r"(\\[A-Za-z]+)\s+(?=\d)")
 _PLAIN_NUMBER = re.compile(r"-?\d+(?:\.\d+)?", re.ASCII)
 _BRACKETED_LETTER = re.compile(r"[(\[]([A-Za-z])[)\]]|([A-Za-z])[)\]:,]")
 # "(A) 42" and "B. Paris", not "(A) or (B)" and not the product "(A) + B"
@@ -134,6 +135,8 @@ def written_form(cleaned: str, *, is_part: bool = False) -> str:
         text = quoted[1]  # only a final apostrophe is a prime
     text = text.rstrip('"`').removesuffix(".")
     text = _IDLE_SPACE.sub("", _LONE_TOKEN.sub(r"\1", text))
+    if "\\" in text:
+        text = _SPACE_AFTER_MACRO.sub(r"\1", text)
     bracketed = _BRACKETED_LETTER.fullmatch(text)
     text = (bracketed[1] or bracketed[2]) if bracketed else text
     is_folded = _WORDS.fullmatch(text) or (not is_part and _CHOICE.fullmatch(text))

@@ -41,17 +41,34 @@ _MODULE = re.compile(r"(?<![A-Za-z.\\])(?:np|numpy|c?math|sympy|sp|torch|scipy)\
 _PYTHON = {"asin": "arcsin", "acos": "arccos", "atan": "arctan"}
 
 
+def _nested_rows(rows: re.Match[str]) -> str:
+    """Return a list of rows of one length as a matrix."""
+    cells = [row.split(",") for row in re.findall(r"\[([^\[\]]*)\]", rows[1])]
+    if len({len(row) for row in cells}) > 1:
+        return rows[0]
+    lines = ["&".join(row) for row in cells]
+    return r"\begin{pmatrix}" + r"\\".join(lines) + r"\end{pmatrix}"
+
+
 _PLAIN = Rules(
     *JOINTS,
     rule("asin acos atan", rf"{_WORD}(asin|acos|atan)(?=\s*\()", lambda name: _PYTHON[name[1]]),
     rule("log10 log2", rf"{_WORD}log(10|2)(?=\s*\()", r"\\log_{\1}"),
     rule("factorial", rf"{_WORD}factorial\s*\(([^()]*)\)", r"(\1)!"),
-    rule("Rational", rf"{_WORD}Rational\s*\(\s*(-?\d+)\s*,\s*(\d+)\s*\)", r"\\frac{\1}{\2}"),
+    rule(
+        "Rational Fraction",
+        rf"{_WORD}(?:Rational|Fraction)\s*\(\s*(-?\d+)\s*,\s*(\d+)\s*\)",
+        r"\\frac{\1}{\2}",
+    ),
     rule(
         "comb binomial", rf"{_WORD}(?:comb|binomial)\s*\(([^(),]*),([^(),]*)\)", r"\\binom{\1}{\2}"
     ),
+    rule("pow", rf"{_WORD}pow\s*\(([^(),]*),([^(),]*)\)", r"(\1)^{\2}"),
     rule("abs", rf"{_WORD}abs\s*\(([^()]*)\)", r"|\1|"),
     rule("array Matrix", rf"{_WORD}(?:array|Matrix)\s*\(\s*(\[.*\])\s*\)", r"\1"),
+    rule(
+        "[", r"^\s*\$?\s*\[\s*(\[[^\[\]]*\](?:\s*,\s*\[[^\[\]]*\])+)\s*\]\s*\$?\s*$", _nested_rows
+    ),
     rule("**", r"^\s*\*\*(.*)\*\*\s*$", r"\1"),
     rule(
         r"\dot",

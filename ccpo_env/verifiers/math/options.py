@@ -28,11 +28,13 @@ def read_option(reading: Reading) -> tuple[str, Reading] | None:
     text = reading.text
     if text.startswith("\\") and (styled := _STYLED_LETTER.match(text)):
         text = f"{styled[1]} {text[styled.end() :]}"
-    option = _OPTION.fullmatch(text)
-    if option and not _OTHER_OPTION.search(option["content"]):
-        return option["bracketed"] or option["marked"], Reading(option["content"].strip())
-    option = _BEHIND.fullmatch(text) if text.endswith(")") else None
-    return (option["letter"], Reading(option["content"].strip())) if option else None
+    option = _OPTION.fullmatch(text) or (_BEHIND.fullmatch(text) if text.endswith(")") else None)
+    if option is None:
+        return None
+    letters, content = option.groupdict(), option["content"].strip()
+    is_other = _OTHER_OPTION.search(content) or _OPTION.fullmatch(content)
+    letter = letters.get("bracketed") or letters.get("marked") or letters.get("letter")
+    return None if is_other or letter is None else (letter, Reading(content))
 
 
 def same_option(answer: Reading, gold: Reading, same: Same) -> bool | None:
@@ -49,8 +51,9 @@ def same_option(answer: Reading, gold: Reading, same: Same) -> bool | None:
     if first and second:
         if first[0] != second[0]:
             return False
-        has_words = first[1].is_words or second[1].is_words
-        return True if has_words else same(first[1], second[1])
+        contents = first[1], second[1]
+        has_words = any(content.is_words and not content.is_value for content in contents)
+        return True if has_words else same(*contents)
     if len(set(_LETTERED.findall(answer.text))) > 1 and len(gold.parts.items) == 1:
         return False  # a choice of options
     if first:

@@ -114,6 +114,8 @@ def _conjunction(parts: list[str], joints: list[str]) -> Region:
         return union([_part_of_union(part) for part in parts])  # x > 2, x = 1
     if all("=" in part for part in parts):
         raise Unreadable  # a list of points
+    if "\\cap" not in joints and all(map(_INTERVAL.fullmatch, parts)):
+        raise Unreadable  # a list of intervals
     regions = [_part_of_union(part) for part in parts]
     if "\\cap" not in joints and not all(region.is_definite for region in regions):
         raise Unreadable  # a list of pairs

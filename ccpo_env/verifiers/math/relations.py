@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from fractions import Fraction
 
 from ccpo_env.verifiers.math.equations import same_equation, same_inequality
-from ccpo_env.verifiers.math.labels import are_other_names, is_denied, is_label, is_named_value
+from ccpo_env.verifiers.math.labels import is_denied, is_label, is_named_value
 from ccpo_env.verifiers.math.members import Same, all_same
+from ccpo_env.verifiers.math.names import are_other_figures, are_other_names, same_name
 from ccpo_env.verifiers.math.numeric import exact_value
 from ccpo_env.verifiers.math.reading import Reading
 from ccpo_env.verifiers.math.structure import MAX_PARTS
@@ -129,13 +131,19 @@ def _same_equations(
     first: tuple[Reading, ...], second: tuple[Reading, ...], same: Same
 ) -> bool | None:
     if len(first) != 2 or len(second) != 2:
+        values = [side for side in first if _is_constant(side)]
+        if any(same(one, other) is False for one, other in itertools.pairwise(values)):
+            return False
         # a = b = c is independent of the order; other chains are left to math-verify
         is_short = len(first) == len(second) <= _MAX_CHAIN
         return _same_chains(first, second, same) if is_short else None
     if all(map(_is_constant, (*first, *second))):
         return _same_claims(first, second, same)
-    if all(map(is_label, (first[0], second[0]))) and are_other_names(first[0], second[0]):
-        return same(first[1], second[1])
+    if are_other_figures(first[0], second[0]):
+        return False
+    are_named = all(map(is_label, (first[0], second[0])))
+    if are_named and (equal := _same_named(first, second, same)) is not None:
+        return equal
     equal = _same_other_side(first, second, same)
     if equal is not None:
         return equal
@@ -145,6 +153,21 @@ def _same_equations(
     is_turned = same(first[1], second[0]) is True or same(first[0], second[1]) is True
     is_other = same(first[1], second[1]) is False or not _has_same_numbers(first[0], second[0])
     return False if is_other and not is_turned else None
+
+
+def _same_named(first: tuple[Reading, ...], second: tuple[Reading, ...], same: Same) -> bool | None:
+    """Compare two labelled values; undecided if the labels are expressions or words that agree."""
+    label, gold_label = first[0], second[0]
+    if are_other_names(label, gold_label):
+        return same(first[1], second[1])
+    names, gold_names = label.text.split(":"), gold_label.text.split(":")
+    if len(names) > 1 and names != gold_names and sorted(names) == sorted(gold_names):
+        values = first[1].text.split(":")  # AB:BC = 2:3 is BC:AB = 3:2
+        turned = [values[names.index(name)] for name in gold_names if len(values) == len(names)]
+        return same(Reading(":".join(turned)), second[1]) if turned else False
+    if same_name(label, gold_label):
+        return same(first[1], second[1])
+    return None if label.tree is not None and gold_label.tree is not None else False
 
 
 def _same_claims(
@@ -181,9 +204,17 @@ def _same_other_side(
             continue
         sides = first[1 - index], second[1 - other]
         equal = same(*sides)
-        if equal or (equal is False and not _shares_symbols(first[index], *sides)):
+        if equal or (equal is False and _decides(first[index], *sides)):
             return equal
     return None
+
+
+def _decides(side: Reading, *others: Reading) -> bool:
+    """Return whether equations that share a side differ where the others do: not `2x-6=0`."""
+    is_number = side.tree is not None and not free_symbols(side.tree)
+    if is_number and all(other.tree is not None for other in others):
+        return False
+    return not _shares_symbols(side, *others)
 
 
 def _shares_symbols(side: Reading, *others: Reading) -> bool:

@@ -22,6 +22,7 @@ _QUALIFIED = re.compile(
 _SLIP = re.compile(r"\d+(?: +\d+)+|\d+\s*\\frac\s*(?:\{\d+\}|\d)\s*(?:\{\d+\}|\d)", re.ASCII)
 _MACRO = re.compile(r"\\([A-Za-z]+)")
 _LETTER_UNITS = frozenset({"m", "g", "s", "h", "l"})
+_PHRASE = re.compile(r"[A-Za-z]{2} [A-Za-z]|[A-Za-z] [A-Za-z]{2}|[A-Za-z]{5}")  # not abc
 _RATE = re.compile(r"\\frac\s*\{\s*(?:d|\\partial)(?![A-Za-z])")
 
 
@@ -94,7 +95,8 @@ def _same_value(answer: Reading, gold: Reading) -> bool | None:
         return same_number(answer.number, gold.number)
     is_based = bool((answer.number and answer.number.base) or (gold.number and gold.number.base))
     first, second = answer.tree, gold.tree
-    if first is not None and second is not None:
+    are_words = all(each.is_words and _PHRASE.search(each.text) for each in (answer, gold))
+    if first is not None and second is not None and not are_words:
         if not _has_only_symbols_of(first, second):
             return same_up_to_constants(first, second)
         equal = same_value(first, second)

@@ -10,9 +10,16 @@ from __future__ import annotations
 from ccpo_env.verifiers.math.basis import same_basis_sum
 from ccpo_env.verifiers.math.containers import is_container, same_container
 from ccpo_env.verifiers.math.families import read_family, same_family
-from ccpo_env.verifiers.math.intervals import same_region
+from ccpo_env.verifiers.math.inequalities import (
+    is_all,
+    is_inequality,
+    known_set,
+    solution_set,
+)
+from ccpo_env.verifiers.math.intervals import Region, same_region
 from ccpo_env.verifiers.math.labels import is_label
 from ccpo_env.verifiers.math.matrices import same_matrix
+from ccpo_env.verifiers.math.members import all_same
 from ccpo_env.verifiers.math.normalize import same_form
 from ccpo_env.verifiers.math.options import same_option
 from ccpo_env.verifiers.math.phrases import EMPTY
@@ -88,7 +95,13 @@ def is_understood(gold: Reading) -> bool:
 def _same_region(answer: Reading, gold: Reading) -> bool | None:
     """Compare two sets of numbers, or a set with another kind; possible pairs are undecided."""
     first, second = answer.region, gold.region
+    if (equal := _same_solved(answer, gold)) is not None:
+        return equal
     if first and second:
+        if is_inequality(answer) and is_inequality(gold) and (is_all(first) or is_all(second)):
+            return None  # |x|>-1 is not |x|>-2: two questions, whose answers are not shown
+        if not first.intervals and not second.intervals:
+            return None
         return same_region(first, second) if first.is_definite or second.is_definite else None
     region, other = (first, gold) if first else (second, answer)
     if region is None or not region.is_definite or is_relation(other):
@@ -96,4 +109,23 @@ def _same_region(answer: Reading, gold: Reading) -> bool | None:
     if other.parts.opened == "\\{" and len(other.items) == 1 and region.is_point:
         point = (answer if first else gold).items[0]
         return same_typed(point, other.items[0]) if first else same_typed(other.items[0], point)
+    if len(region.intervals) == len(other.items) > 1 and not other.parts.opened:
+        parts = [item.region for item in other.items if item.region and item.region.is_definite]
+        if len(parts) == len(other.items):  # (1,2],[3,4] is a union
+            return all_same(
+                any(same_region(part, Region((each,), "", is_definite=True)) for part in parts)
+                for each in region.intervals
+            )
     return False if other.is_value or other.is_words or is_container(other) else None
+
+
+def _same_solved(answer: Reading, gold: Reading) -> bool | None:
+    """Compare an inequality that is not solved, on either side, with a set; None for others."""
+    for question, other in ((answer, gold), (gold, answer)):
+        if not is_inequality(question) or (question.region and other.region):
+            continue
+        if (known := known_set(other)) is not None:
+            found = solution_set(question)
+            if found is not None:
+                return same_region(found, known)
+    return None

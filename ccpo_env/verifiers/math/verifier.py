@@ -10,9 +10,9 @@ from ccpo_env.types import Verdict
 from ccpo_env.verifiers.exact import extracted
 from ccpo_env.verifiers.extract import unboxed
 from ccpo_env.verifiers.math.bounds import within_bounds
-from ccpo_env.verifiers.math.golds import differs_in_a_name
+from ccpo_env.verifiers.math.golds import is_written_otherwise
 from ccpo_env.verifiers.math.languages import with_decimal_points
-from ccpo_env.verifiers.math.marks import has_other_marks
+from ccpo_env.verifiers.math.marks import has_other_connectives, has_other_marks
 from ccpo_env.verifiers.math.normalize import MAX_KEPT_CHARS, clean
 from ccpo_env.verifiers.math.reading import read, read_gold
 from ccpo_env.verifiers.math.relations import is_unfinished
@@ -122,7 +122,8 @@ def verify(response: str, gold: str, *, timeout_s: float = 5.0) -> Verdict:
     if status == "unreadable":
         reading = read_gold(target)
         is_wrong = reading is not None and (
-            is_understood(reading) or differs_in_a_name(texts[1], texts[0])
+            is_understood(reading)
+            or (_closes_brackets(target) and is_written_otherwise(texts[1], texts[0]))
         )
         return Verdict("wrong", answer) if is_wrong else Verdict("error", answer, detail)
     return Verdict("wrong" if status == "spent" else status, answer, detail)
@@ -134,7 +135,7 @@ def _decide(answer: str, gold: str) -> bool | None:
         return int(answer) == int(gold)
     target, reading = read_gold(gold), read(answer)
     if target is not None and reading is not None:
-        equal = same_typed(reading, target)
+        equal = False if has_other_connectives(answer, gold) else same_typed(reading, target)
         if equal is not None:
             return equal
         if has_other_marks(reading.text, target.text):
