@@ -9,7 +9,8 @@ from ccpo_env.verifiers.math.unit_names import LETTER_UNITS, NUMBER
 
 _NOT = r"(?<!\\)\\"  # a backslash that is not the second half of a row break
 _FUNCTIONS = (
-    "arcsin arccos arctan arccot arsinh arcosh artanh sinh cosh tanh coth sin cos tan cot csc log ln exp cis gcd lcm"
+    "arcsin arccos arctan arccot arsinh arcosh artanh sinh cosh tanh coth "
+    "sin cos tan cot csc log ln exp cis gcd lcm"
 ).replace(" ", "|")
 _SYNONYMS = {
     "le": "leq",

@@ -22,7 +22,8 @@ def same_container(answer: Reading, gold: Reading, same: Same) -> bool | None:
     """Compare two containers, or a container with a single value.
 
     Note: Lists and sets are unordered, but a list of words is ordered. A tuple and a bare list
-        agree if they have the same parts in the same order; `[1, 2]` and `1, 2` do not. A gold answer `[1, 0, 2]` is a tuple.
+        agree if they have the same parts in the same order; `[1, 2]` and `1, 2` do not. A gold
+        answer `[1, 0, 2]` is a tuple.
     """
     first, second = answer.parts, gold.parts
     if "\\emptyset" in (answer.text, gold.text):

@@ -85,7 +85,7 @@ def same_family(answer: Reading, gold: Reading) -> bool | None:
 
 
 def _same_angles(answer: Reading, gold: Reading) -> bool | None:
-    r"""Compare angles with an integer that is not declared: `x=\frac{\pi}{4}+k\pi`; None for others.
+    r"""Compare angles with an undeclared integer: `x=\frac{\pi}{4}+k\pi`; None for others.
 
     Note: `2\pi n` may be a product, so angles have a label, more than one item, or another term.
     """

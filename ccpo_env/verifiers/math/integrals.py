@@ -27,7 +27,7 @@ _DIFFERENTIAL = re.compile(
     rf"\\frac\s*\{{(?P<top>[^{{}}]*?)d\s*(?P<name>{_NAME})\s*\}}"
     r"\s*(?P<bottom>\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\}|\d|[a-z])"
 )
-_ROMAN_D = re.compile(r"\\(?:mathrm|text|rm|operatorname)\s*\{\s*d\s*\}")
+_ROMAN_D = re.compile(r"(?:\\(?:mathrm|text|operatorname)\s*)?\{\s*d\s*\}(?=\s*\\?[a-z])")
 _INFINITY = re.compile(r"\s*([+-]?)\s*\\infty\s*")
 _KINKS = frozenset({"abs", "floor", "ceil", "max", "min"})
 _MAX_KINKS = 8

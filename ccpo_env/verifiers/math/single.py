@@ -21,6 +21,7 @@ _QUALIFIED = re.compile(
 )
 _SLIP = re.compile(r"\d+(?: +\d+)+|\d+\s*\\frac\s*(?:\{\d+\}|\d)\s*(?:\{\d+\}|\d)", re.ASCII)
 _MACRO = re.compile(r"\\([A-Za-z]+)")
+_LETTER_UNITS = frozenset({"m", "g", "s", "h", "l"})
 _PHRASE = re.compile(r"[A-Za-z]{2} [A-Za-z]|[A-Za-z] [A-Za-z]{2}|[A-Za-z]{5}")  # not abc
 _RATE = re.compile(r"\\frac\s*\{\s*(?:d|\\partial)(?![A-Za-z])")
 
@@ -43,6 +44,8 @@ def same_single(answer: Reading, gold: Reading) -> bool | None:
     equal = _same_measure(answer, gold)
     if equal is False and (answer.measure[1] or gold.measure[1]) and _are_same_trees(answer, gold):
         return True  # `5 m` and `5m`: a symbol, not a unit
+    if equal is False and answer.measure[1].powers and not gold.measure[1]:
+        return _is_written_in_letters(answer, gold)
     return equal
 
 
@@ -58,6 +61,19 @@ def _same_measure(answer: Reading, gold: Reading) -> bool | None:
     if (equal := same_ratio(value, target, is_time=bool(unit or gold_unit))) is not None:
         return equal
     return _same_value(value, target)
+
+
+def _is_written_in_letters(answer: Reading, gold: Reading) -> bool:
+    r"""Return whether a gold answer is a measure without a space: `12\text{ m}^2` and `12m^2`."""
+    value, unit = answer.measure
+    tree = _tree(value)
+    if unit.words or tree is None or gold.tree is None:
+        return False
+    for name, power in sorted(unit.powers):
+        if name not in _LETTER_UNITS:
+            return False
+        tree = Node("*", (tree, Node("^", (Node("symbol", symbol=name), number(power)))))
+    return same_value(tree, gold.tree) is True
 
 
 def _are_same_trees(answer: Reading, gold: Reading) -> bool:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 FUNCTIONS = frozenset(
-    "sin cos tan cot sec csc sinh cosh tanh coth arcsin arccos arctan arccot "
-    "arsinh arcosh artanh ln log exp cis"  # noqa: SIM905
-    "".split()
+    "sin cos tan cot sec csc sinh cosh tanh coth arcsin arccos arctan arccot "  # noqa: SIM905
+    "arsinh arcosh artanh ln log exp cis".split()
 )
 """Functions of one argument."""
 INVERSES = {

@@ -27,8 +27,8 @@ _FACTORIALS = ((6, 11, 4), (9, 5, 14), (13, 8, 3), (2, 17, 7))
 def are_over_integers(first: Node, second: Node) -> bool:
     """Return whether the letters of two expressions stand for integers.
 
-    They do if both have a floor, a ceiling, a remainder or a common divisor, and no letters but j to
-    n; one such side is enough if n is the only letter.
+    They do if both have a floor, a ceiling, a remainder or a common divisor, and no letters but
+    j to n; one such side is enough if n is the only letter.
     """
     names = free_symbols(first, second)
     if not names or not names <= _INTEGERS:
