@@ -24,11 +24,7 @@ from ccpo_env.verifiers.math.numeric import (
     exact_value,
 )
 from ccpo_env.verifiers.math.tree import Node, Unreadable, free_symbols
-from ccpo_env.verifiers.math.wholes import (
-    are_over_integers,
-    same_at_integers,
-    same_factorials,
-)
+from ccpo_env.verifiers.math.factorials import same_factorials
 
 TOLERANCE = Fraction(1, 10**45)
 """Relative tolerance of the comparison of two values."""
@@ -63,8 +59,6 @@ def same_value(first: Node, second: Node) -> bool | None:
     names = free_symbols(first, second)
     if names and (first.has("!!") or second.has("!!")):
         return same_factorials(first, second, sorted(names))
-    if are_over_integers(first, second) and (equal := same_at_integers(first, second)) is not None:
-        return equal
     if not names:
         try:
             return exact_value(first) == exact_value(second)
