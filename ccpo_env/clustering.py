@@ -10,7 +10,7 @@ from fractions import Fraction
 from ccpo_env.types import Verdict, Verifier
 from ccpo_env.verifiers.calling import call_verifier
 from ccpo_env.verifiers.extract import extract_boxed
-from ccpo_env.verifiers.math.ordering import PRECISION, sort_values
+from ccpo_env.verifiers.math.compare.ordering import PRECISION, sort_values
 from ccpo_env.verifiers.number import number
 
 MAX_NUMBERS_COMPARED = 16

@@ -176,7 +176,7 @@ def test_every_module_has_tests_and_every_pattern_finds_some():
         assert all(find_tests(f"{folder}/module.py") for folder in folders)
         if package == "baselines":
             assert folders <= set(TESTS_OF)
-    assert find_tests("ccpo_env/verifiers/math/single.py") == find_tests(
+    assert find_tests("ccpo_env/verifiers/math/compare/single.py") == find_tests(
         "ccpo_env/verifiers/number.py"
     )
     assert "tests/env/test_views.py" in find_tests("ccpo_env/topologies/vote.py")

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from ccpo_env.types import Verdict
 from ccpo_env.verifiers.extract import extract_boxed, unboxed
-from ccpo_env.verifiers.math.normalize import MAX_KEPT_CHARS, same_text
+from ccpo_env.verifiers.math.forms.normalize import MAX_KEPT_CHARS, same_text
 
 VERDICT_CACHE_SIZE = 16_384
 """Cached verdicts: the answers of a group are often equal."""

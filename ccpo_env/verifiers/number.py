@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from ccpo_env.types import Verdict
 from ccpo_env.verifiers.extract import unboxed, without_thinking
-from ccpo_env.verifiers.math.quantity import parse_number
+from ccpo_env.verifiers.math.syntax.quantity import parse_number
 
 # A sign belongs to the adjacent number, unless it follows a term to subtract from. Digits after
 # a letter are part of a name: thinker_0, x2.

@@ -14,7 +14,7 @@ from ccpo_env import Verdict, vote_v0
 from ccpo_env.clustering import MAX_NUMBERS_COMPARED, SAME_VALUE, plain_number, stated_answer
 from ccpo_env.types import Verifier
 from ccpo_env.verifiers import exact, number, verify
-from ccpo_env.verifiers.math.ordering import sort_values
+from ccpo_env.verifiers.math.compare.ordering import sort_values
 from ccpo_env.voting import ABSTAINED, cluster_answers, count_votes
 from tests.env.test_verifier_rules import RULES
 from tests.env.test_verifier_typed import RULES as TYPED_RULES

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from ccpo_env.types import Verdict, Verifier
 from ccpo_env.verifiers import MathVerifier, exact, verify
 from ccpo_env.verifiers.math import verifier as math_verifier
-from ccpo_env.verifiers.math.bounds import within_bounds
-from ccpo_env.verifiers.math.quantity import parse_number
-from ccpo_env.verifiers.math.reading import GOLD_CACHE_SIZE, read_gold
+from ccpo_env.verifiers.math.forms.bounds import within_bounds
+from ccpo_env.verifiers.math.forms.reading import GOLD_CACHE_SIZE, read_gold
+from ccpo_env.verifiers.math.syntax.quantity import parse_number
 from ccpo_env.verifiers.registry import resolve_verifier
 from ccpo_env.verifiers.worker import pool as pool_module
 from ccpo_env.verifiers.worker.process import compare

@@ -6,10 +6,10 @@ import pytest
 
 from ccpo_env.verifiers import MathVerifier, verify
 from ccpo_env.verifiers.math import verifier as math_verifier
-from ccpo_env.verifiers.math.bounds import within_bounds
-from ccpo_env.verifiers.math.expression import parse_expression
-from ccpo_env.verifiers.math.quantity import parse_number
-from ccpo_env.verifiers.math.reading import read
+from ccpo_env.verifiers.math.forms.bounds import within_bounds
+from ccpo_env.verifiers.math.forms.reading import read
+from ccpo_env.verifiers.math.syntax.expression import parse_expression
+from ccpo_env.verifiers.math.syntax.quantity import parse_number
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Floors and remainders, definite integrals, lists of Python, Chinese units, constants and angles."""
+"""Floors, remainders, definite integrals, lists of Python, Chinese units, constants, angles."""
 # ruff: noqa: RUF001 - letters of other scripts
 
 from __future__ import annotations

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from ccpo_env.verifiers.math.reading import read
-from ccpo_env.verifiers.math.structure import MAX_PARTS
-from ccpo_env.verifiers.math.typed import same_typed
+from ccpo_env.verifiers.math.compare.typed import same_typed
+from ccpo_env.verifiers.math.forms.reading import read
+from ccpo_env.verifiers.math.forms.structure import MAX_PARTS
 
 
 def decide(answer: str, gold: str) -> bool | None:

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from ccpo_env.verifiers.math.reading import read as read_answer
-from ccpo_env.verifiers.math.typed import same_typed
+from ccpo_env.verifiers.math.compare.typed import same_typed
+from ccpo_env.verifiers.math.forms.reading import read as read_answer
 from tests.env.independent_agreement import agree
 from tests.env.independent_reading import read
 

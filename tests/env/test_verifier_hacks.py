@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from ccpo_env.verifiers import verify
-from ccpo_env.verifiers.math.reading import read
-from ccpo_env.verifiers.math.typed import same_typed
+from ccpo_env.verifiers.math.compare.typed import same_typed
+from ccpo_env.verifiers.math.forms.reading import read
 
 PAGE = Path(__file__).parents[2] / "docs" / "verifier.md"
 SECTION = PAGE.read_text(encoding="utf-8").partition("## Reward hacking")[2].partition("\n## ")[0]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ccpo_env.verifiers.math.reading import read
-from ccpo_env.verifiers.math.typed import same_typed
+from ccpo_env.verifiers.math.compare.typed import same_typed
+from ccpo_env.verifiers.math.forms.reading import read
 
 SETS = [
     ("x^2<9", "(-3,3)", True),

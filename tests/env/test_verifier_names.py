@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from ccpo_env.verifiers import verify
-from ccpo_env.verifiers.math.reading import read
-from ccpo_env.verifiers.math.typed import same_typed
+from ccpo_env.verifiers.math.compare.typed import same_typed
+from ccpo_env.verifiers.math.forms.reading import read
 
 NAMES = [
     (r"\angle B=30^\circ", r"\angle A=30^\circ", False),

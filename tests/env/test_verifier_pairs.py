@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ccpo_env.verifiers import verify
-from ccpo_env.verifiers.math.reading import Reading, read
-from ccpo_env.verifiers.math.typed import is_understood, same_typed
+from ccpo_env.verifiers.math.compare.typed import is_understood, same_typed
+from ccpo_env.verifiers.math.forms.reading import Reading, read
 
 KINDS = {
     "integer": "7",

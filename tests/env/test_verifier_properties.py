@@ -9,9 +9,9 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from ccpo_env.verifiers import verify
-from ccpo_env.verifiers.math.bounds import within_bounds
-from ccpo_env.verifiers.math.reading import read
-from ccpo_env.verifiers.math.typed import same_typed
+from ccpo_env.verifiers.math.compare.typed import same_typed
+from ccpo_env.verifiers.math.forms.bounds import within_bounds
+from ccpo_env.verifiers.math.forms.reading import read
 
 integers = st.integers(-999, 999)
 positives = st.integers(1, 99)

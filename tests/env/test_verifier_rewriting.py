@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccpo_env.verifiers.math import normalize
-from ccpo_env.verifiers.math.cleaning import CLEANING
-from ccpo_env.verifiers.math.notation import _PLAIN
-from ccpo_env.verifiers.math.rules import Rules, rule
+from ccpo_env.verifiers.math.forms import normalize
+from ccpo_env.verifiers.math.text.cleaning import CLEANING
+from ccpo_env.verifiers.math.text.notation import _PLAIN
+from ccpo_env.verifiers.math.text.rules import Rules, rule
 from tests.env.test_verifier_rules import RULES
 from tests.env.test_verifier_typed import RULES as TYPED_RULES
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ccpo_env.verifiers import extract_boxed, verify
 from ccpo_env.verifiers.math import verifier as math_verifier
-from ccpo_env.verifiers.math.regions import read_region
+from ccpo_env.verifiers.math.forms.regions import read_region
 from ccpo_env.verifiers.worker.pool import POOL
 
 # rule: an answer and a gold answer that are equal, and an answer that is not

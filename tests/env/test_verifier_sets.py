@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ccpo_env.verifiers.math.reading import read
-from ccpo_env.verifiers.math.typed import same_typed
+from ccpo_env.verifiers.math.compare.typed import same_typed
+from ccpo_env.verifiers.math.forms.reading import read
 
 
 def decide(answer: str, gold: str) -> bool | None:

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from ccpo_env.verifiers import extract_boxed, verify
 from ccpo_env.verifiers.math import verifier as math_verifier
-from ccpo_env.verifiers.math.expression import parse_expression
-from ccpo_env.verifiers.math.notation import to_latex
-from ccpo_env.verifiers.math.reading import Reading
-from ccpo_env.verifiers.math.regions import read_region
-from ccpo_env.verifiers.math.typed import same_typed
-from ccpo_env.verifiers.math.units import NO_UNIT, split_unit
+from ccpo_env.verifiers.math.compare.typed import same_typed
+from ccpo_env.verifiers.math.forms.reading import Reading
+from ccpo_env.verifiers.math.forms.regions import read_region
+from ccpo_env.verifiers.math.forms.units import NO_UNIT, split_unit
+from ccpo_env.verifiers.math.syntax.expression import parse_expression
+from ccpo_env.verifiers.math.text.notation import to_latex
 
 MATRIX = r"\begin{{pmatrix}} a & b \\ c & {} \end{{pmatrix}}"
 # rule: an answer and a gold answer that are equal, and an answer that is not

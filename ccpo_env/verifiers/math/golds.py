@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable
 
 from ccpo_env.verifiers.extract import unboxed
-from ccpo_env.verifiers.math.normalize import unwrapped
-from ccpo_env.verifiers.math.reading import read_gold
-from ccpo_env.verifiers.math.typed import is_understood
-from ccpo_env.verifiers.math.vocabulary import EVALUATED
+from ccpo_env.verifiers.math.compare.typed import is_understood
+from ccpo_env.verifiers.math.forms.normalize import unwrapped
+from ccpo_env.verifiers.math.forms.reading import read_gold
+from ccpo_env.verifiers.math.syntax.vocabulary import EVALUATED
 
 _COMMUTING = "cap cup cdot times wedge vee land lor oplus parallel perp neq sim cong equiv"
 _PLAIN = re.compile(

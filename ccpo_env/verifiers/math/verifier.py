@@ -9,14 +9,14 @@ from functools import lru_cache
 from ccpo_env.types import Verdict
 from ccpo_env.verifiers.exact import extracted
 from ccpo_env.verifiers.extract import unboxed
-from ccpo_env.verifiers.math.bounds import within_bounds
+from ccpo_env.verifiers.math.compare.relations import is_unfinished
+from ccpo_env.verifiers.math.compare.typed import is_understood, same_typed
+from ccpo_env.verifiers.math.forms.bounds import within_bounds
+from ccpo_env.verifiers.math.forms.normalize import MAX_KEPT_CHARS, clean
+from ccpo_env.verifiers.math.forms.reading import read, read_gold
 from ccpo_env.verifiers.math.golds import is_written_otherwise
-from ccpo_env.verifiers.math.languages import with_decimal_points
-from ccpo_env.verifiers.math.marks import has_other_connectives, has_other_marks
-from ccpo_env.verifiers.math.normalize import MAX_KEPT_CHARS, clean
-from ccpo_env.verifiers.math.reading import read, read_gold
-from ccpo_env.verifiers.math.relations import is_unfinished
-from ccpo_env.verifiers.math.typed import is_understood, same_typed
+from ccpo_env.verifiers.math.syntax.marks import has_other_connectives, has_other_marks
+from ccpo_env.verifiers.math.text.languages import with_decimal_points
 from ccpo_env.verifiers.worker.pool import POOL
 
 MAX_TIMEOUT_S = 3600.0

@@ -1,0 +1,1 @@
+"""Rewrite the text of an answer to one notation; nothing here parses it."""
