@@ -151,7 +151,7 @@ MEASURED = {
     "specialists": Measured(
         "baselines.experiment",
         "--allocators shared counterfactual leave_one_out influence --optimizers grpo "
-        "--num-seeds 10 --token-budget 40000 --num-evaluations 8 --train.topology specialists "
+        "--num-seeds 10 --token-budget 40000 --num-evaluations 20 --train.topology specialists "
         "--train.policy tiny_teams --train.tasks arithmetic_one_kind "
         "--train.num-eval-tasks 256 --train.learning-rate 4e-4",
         keep_experiment,
