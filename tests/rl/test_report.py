@@ -218,7 +218,8 @@ def test_report_needs_a_config(tmp_path):
         write_report(tmp_path)
 
 
-def test_the_command_of_a_run_scrolls_and_is_left_out_if_unknown(tmp_path):
+def test_the_command_of_a_run_scrolls_and_is_left_out_if_unknown(tmp_path, monkeypatch):
+    draw_only(monkeypatch)
     run_dir = make_run(tmp_path)
     (run_dir / "command.txt").unlink()
     assert "Reproduce this run" not in write_report(run_dir).read_text(encoding="utf-8")

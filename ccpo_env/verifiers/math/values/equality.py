@@ -67,7 +67,7 @@ def same_value(first: Node, second: Node) -> bool | None:
     imaginary = {"j"} if names == {"j"} and "i" in first.symbols() | second.symbols() else set()
     turn = 1 + context().j / 3 if first.has("conj") or second.has("conj") else 1
     bases = (None, 10) if first.has("log") or second.has("log") else (None,)
-    equal = False
+    equal: bool | None = False
     for base in bases:
         places = points(names - imaginary, imaginary, base)
         for place in places if turn != 1 else ():
