@@ -49,6 +49,7 @@ SHOWN = (
     Shown("vote", "embedded, vote of five, `{}`", AREA, gain=8, p_value=9),
     Shown("mixed_vote", "embedded, ten voters of different skill, `{}`", AREA, gain=8, p_value=9),
     Shown("rare", "embedded, thinker rarely needed, `{}`", AREA, gain=8, p_value=9),
+    Shown("specialists", "embedded, three specialists, `{}`", AREA, gain=8, p_value=9),
     Shown("free_riding", "signal game, PPO, {}", "contribution / ceiling at the end", gain=7),
 )
 
