@@ -7,8 +7,11 @@ from typing import Any
 
 from ccpo_env.verifiers.math.compare.solutions import Sides, same_solutions
 from ccpo_env.verifiers.math.syntax.tree import Node, Unreadable, free_symbols
-from ccpo_env.verifiers.math.values.equality import points, same_value, values_agree
+from ccpo_env.verifiers.math.values.equality import points, same_value, step_points, values_agree
 from ccpo_env.verifiers.math.values.numeric import context, evaluate, exact_value
+
+_ZERO = 1e-30
+"""A difference below this is 0, at points of 60 digits."""
 
 
 def same_equation(first: Sides, second: Sides) -> bool | None:
@@ -31,7 +34,7 @@ def same_equation(first: Sides, second: Sides) -> bool | None:
         is_one_empty = all(x is None for x in a) != all(x is None for x in b)
         return False if is_one_empty else _same_sides(first, second)
     if _are_multiples(a, b) or _are_multiples(_cleared(first), _cleared(second)):
-        return True
+        return _have_one_ratio(first, second)
     is_decided = len(names) == 1 or all(map(_is_polynomial, (*first, *second)))
     return False if is_decided else same_solutions(first, second)
 
@@ -49,7 +52,7 @@ def same_inequality(first: Sides, second: Sides) -> bool | None:
         return None
     if None in a or None in b:
         return None
-    if not _are_multiples(a, b):
+    if not _are_multiples(a, b) or not _have_one_ratio(first, second):
         return False
     ratio = a[0] / b[0]
     return bool(abs(ratio - abs(ratio)) < abs(ratio))
@@ -71,6 +74,23 @@ def _are_multiples(first: list[Any], second: list[Any]) -> bool:
     if None in first or None in second:
         return False
     ratios = [a / b for a, b in zip(first, second, strict=True)]
+    return all(values_agree(ratios[0], ratio) is True for ratio in ratios[1:])
+
+
+def _have_one_ratio(first: Sides, second: Sides) -> bool:
+    """Return whether multiples are so on both sides of a kink as well: |x| + |y|, |x + y|."""
+    ratios = []
+    for point in step_points(*first, *second):
+        try:
+            a, b = (evaluate(x, point) - evaluate(y, point) for x, y in (first, second))
+        except (Unreadable, ArithmeticError, ValueError):
+            continue
+        if any(isinstance(value, context().mpc) for value in (a, b)):
+            continue
+        if (abs(a) < _ZERO) != (abs(b) < _ZERO):
+            return False
+        if abs(a) >= _ZERO:
+            ratios.append(a / b)
     return all(values_agree(ratios[0], ratio) is True for ratio in ratios[1:])
 
 

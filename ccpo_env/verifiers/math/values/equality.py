@@ -15,7 +15,6 @@ from ccpo_env.verifiers.math.values.branches import (
     is_in_domain,
     may_have_kinks,
 )
-from ccpo_env.verifiers.math.values.factorials import same_factorials
 from ccpo_env.verifiers.math.values.numeric import (
     DIGITS,
     LOG_BASE,
@@ -24,6 +23,12 @@ from ccpo_env.verifiers.math.values.numeric import (
     context,
     evaluate,
     exact_value,
+)
+from ccpo_env.verifiers.math.values.whole_numbers import (
+    ON_WHOLES,
+    are_over_integers,
+    same_at_integers,
+    same_at_wholes,
 )
 
 TOLERANCE = Fraction(1, 10**45)
@@ -36,7 +41,7 @@ _POINTS = ((1327, 419, 997, 709), (10039, 67, 211, 10007), (1493, 389, 953, -523
 # Expressions with steps or kinks are compared at large numbers as well, and on both sides of each
 # constant in the text: floor(p/8) and floor(p/9) are both 0 near 0. Arguments of floors are mostly
 # whole numbers, where more expressions agree.
-_STEPS = frozenset({"abs", "floor", "ceil", "max", "min", "gcd", "lcm"})
+_STEPS = frozenset({"abs", "floor", "ceil", "max", "min"})
 _WHOLE_STEPS = _STEPS - {"abs", "max", "min"}
 _WHOLE_STARTS = (97, 1013, 104729)
 _SHIFTS = (Fraction(5, 13), Fraction(-4, 11))
@@ -57,8 +62,10 @@ def same_value(first: Node, second: Node) -> bool | None:
     logarithm without a base may be natural or decimal.
     """
     names = free_symbols(first, second)
-    if names and (first.has("!!") or second.has("!!")):
-        return same_factorials(first, second, sorted(names))
+    if names and (first.has_any(ON_WHOLES) or second.has_any(ON_WHOLES)):
+        return same_at_wholes(first, second, sorted(names))
+    if are_over_integers(first, second) and (equal := same_at_integers(first, second)) is not None:
+        return equal
     if not names:
         try:
             return exact_value(first) == exact_value(second)
@@ -67,7 +74,7 @@ def same_value(first: Node, second: Node) -> bool | None:
     imaginary = {"j"} if names == {"j"} and "i" in first.symbols() | second.symbols() else set()
     turn = 1 + context().j / 3 if first.has("conj") or second.has("conj") else 1
     bases = (None, 10) if first.has("log") or second.has("log") else (None,)
-    equal: bool | None = False
+    equal = False
     for base in bases:
         places = points(names - imaginary, imaginary, base)
         for place in places if turn != 1 else ():
@@ -84,7 +91,7 @@ def _same_at(places: list[dict[str, Any]], first: Node, second: Node) -> bool | 
     verdicts = [_agree_at(first, second, place) for place in places]
     if not has_domain and None in verdicts:
         return None
-    if any(_differ(first, second, place) for place in _step_points(first, second)):
+    if any(_differ(first, second, place) for place in step_points(first, second)):
         return False
     if has_domain and (verdicts.count(True) < len(verdicts) or may_have_kinks(first, second)):
         equal = _same_in_domain(first, second, places)
@@ -157,14 +164,14 @@ def _differ(first: Node, second: Node, point: dict[str, Any]) -> bool:
     )
 
 
-def _step_points(first: Node, second: Node) -> Iterator[dict[str, Any]]:
+def step_points(*trees: Node) -> Iterator[dict[str, Any]]:
     """Yield the points where expressions with steps or kinks may differ; none for others."""
-    names = sorted(free_symbols(first, second))
-    if not names or not any(tree.has_any(_STEPS) for tree in (first, second)):
+    names = sorted(free_symbols(*trees))
+    if not names or not any(tree.has_any(_STEPS) for tree in trees):
         return
     numbers, fixed = context(), points(frozenset())[0]
-    is_whole = any(tree.has_any(_WHOLE_STEPS) for tree in (first, second))
-    sizes = {abs(size) for tree in (first, second) for size in tree.numbers()}
+    is_whole = any(tree.has_any(_WHOLE_STEPS) for tree in trees)
+    sizes = {abs(size) for tree in trees for size in tree.numbers()}
     starts = [*_WHOLE_STARTS, 0, *sorted(map(math.floor, sizes))[:_MAX_CONSTANTS]]
     for start in starts:
         for shift in _WHOLE_SHIFTS if is_whole else _SHIFTS:
