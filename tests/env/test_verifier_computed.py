@@ -1,4 +1,4 @@
-"""Floors, divisors, kinks, definite integrals, lists of Python, Chinese units, constants, angles."""
+"""Floors, divisors, kinks, definite integrals, lists of Python, Chinese units and constants."""
 # ruff: noqa: RUF001 - letters of other scripts
 
 from __future__ import annotations
