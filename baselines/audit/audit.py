@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from baselines.audit.fit import fit
+from baselines.audit.fit import affine_factor, fit
 from baselines.audit.formulas import Formula, formulas
 from baselines.audit.rivals import other_names, with_rivals
 from baselines.audit.rows import Rows, numbered
@@ -38,6 +38,8 @@ class AgentAudit:
         comparison: Its advantage against that of the reward; None: there are no advantages.
         found: The formulas that were compared; None: there are no advantages.
         reference: The formula under which the reward is compared; None: there are no advantages.
+        factor: The number times which its reward, minus a baseline that is the same for all rows of
+            the file, of a step or of a group, is its advantage; None: there is none.
         other_names: Registered names of other formulas that give the same advantages.
     """
 
@@ -53,6 +55,7 @@ class AgentAudit:
     comparison: CreditAudit | None
     found: Found | None
     reference: Formula | None
+    factor: float | None
     other_names: tuple[str, ...]
 
     @property
@@ -143,11 +146,12 @@ def _audit(
 ) -> AgentAudit:
     own = np.flatnonzero(rows.agent == agent)
     sizes, is_uniform = _groups(rows.reward[own], rows.group[own])
-    reference = comparison = None
+    reference = comparison = factor = None
     if found is not None and common is not None and rows.advantage is not None:
         reference = common if found.best is None else found.best.formula
         comparison = _compared(rows, rows.advantage, found, reference)
         found = _preferring(found, prefer)
+        factor = _factor(rows, rows.advantage, found)
     is_missing = np.zeros(0) if rows.advantage is None else ~np.isfinite(rows.advantage[own])
     return AgentAudit(
         agent=rows.agents[agent],
@@ -162,6 +166,7 @@ def _audit(
         comparison=comparison,
         found=found,
         reference=reference,
+        factor=factor,
         other_names=() if found is None else tuple(other_names(found)),
     )
 
@@ -202,6 +207,18 @@ def _compared(
         slope=compared.slope * scale,
         variance_ratio=compared.variance_ratio * scale * scale,
     )
+
+
+def _factor(rows: Rows, advantage: FloatArray, found: Found) -> float | None:
+    """Return the number times which the reward, minus any baseline, is an agent's advantage."""
+    if found.tolerance.spread == 0.0 or found.varies:
+        return None
+    x, y = rows.reward[found.rows], advantage[found.rows]
+    for cell in (np.zeros_like(found.rows), rows.step[found.rows], rows.group[found.rows]):
+        own = affine_factor(y, x, cell, found.tolerance)
+        if own is not None:
+            return own
+    return None
 
 
 def _size(values: FloatArray) -> float:

@@ -64,6 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from baselines.audit.terminal import printed
         from baselines.common.files import make_folder, write_json
 
+        if config.out is not None:
+            _expect_other_file(config.out, config.file)
         given = asdict(config)
         named = NamedColumns(**{name: given[name] for name in NamedColumns.__dataclass_fields__})
         found = audit_file(
@@ -77,6 +79,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if config.out is not None:
         console.print(f"wrote {config.out}", highlight=False, markup=False, soft_wrap=True)
     return 0
+
+
+def _expect_other_file(out: Path, file: Path) -> None:
+    """Raise ValueError if an output is a file that is audited, or would be at the next audit."""
+    from baselines.audit.files import find_files
+    from baselines.common.files import CONFIG_FILE
+
+    paths = find_files(file)
+    is_read = any(out.exists() and out.samefile(path) for path in paths)
+    if out.resolve().parent == paths[0].resolve().parent:
+        is_read |= out.name == CONFIG_FILE or (file.is_dir() and out.suffix == paths[0].suffix)
+    if is_read:
+        raise ValueError(
+            f"--out must not be among the files that are audited, got {out}; pass another file"
+        )
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from array import array
 from bisect import bisect_right
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -205,6 +206,8 @@ def _json_rows(path: Path, notes: list[str]) -> Iterator[tuple[int, Row]]:
     decode = json.JSONDecoder().decode  # json.loads looks for the encoding of each line
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
+            if number == 1:
+                line = line.removeprefix(BOM_UTF8)
             if line.isspace():
                 continue
             try:

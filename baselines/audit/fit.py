@@ -10,6 +10,8 @@ from baselines.common.types import BoolArray, FloatArray, IntArray
 
 MAX_DECIMALS = 8
 """Decimals above which a column is not rounded."""
+LEAST_SUPPORT = 8
+"""Rows with an advantage that is not 0 that must support a formula before it is named."""
 ROUNDING_SHARE = 0.01
 """Half a unit of the last decimal is allowed for up to this share of the spread."""
 HALF_PRECISIONS = (("bfloat16", 8), ("float16", 11))
@@ -154,6 +156,34 @@ def fit(
     is_multiple = abs(factor) > 1e-6 and bool((np.abs(y - factor * x) <= allowed).all())
     error = float(deviation.max()) / tolerance.spread
     return Fit(False, error, share=share, factor=factor if is_multiple else None)
+
+
+def affine_factor(
+    advantage: FloatArray, reward: FloatArray, cell: IntArray, tolerance: Tolerance
+) -> float | None:
+    """Return the a of advantage = a * reward + b[cell] within the tolerance; None if there is none.
+
+    There is none either where a cell has one row, which any b explains, or fewer than LEAST_SUPPORT
+    rows have a reward other than the mean of their cell.
+
+    Args:
+        advantage: Finite advantages, (n,).
+        reward: Rewards, (n,).
+        cell: Which rows have one baseline b, (n,), numbered from 0.
+        tolerance: Of these advantages.
+    """
+    sizes = np.bincount(cell)
+    x, y = (
+        each - (np.bincount(cell, each) / np.maximum(sizes, 1))[cell]
+        for each in (reward, advantage)
+    )
+    is_informative = np.abs(x) > 1e-9 * max(1.0, float(np.abs(reward).max(initial=0.0)))
+    if (sizes == 1).any() or is_informative.sum() < LEAST_SUPPORT:
+        return None
+    factor = float(x @ y / (x @ x))
+    is_zero = np.abs(factor * x).max() <= tolerance.allowed
+    is_affine = np.abs(y - factor * x).max() <= tolerance.allowed
+    return factor if is_affine and not is_zero else None
 
 
 def _in_zero_groups(y: FloatArray, group: IntArray, smallest: float) -> BoolArray:

@@ -243,7 +243,7 @@ FORMATS = (
         name="table",
         title="rows of rewards and advantages",
         needs=frozenset(),
-        no_advantage="there is no column of advantages; name it with --advantage-column",
+        no_advantage="no column of advantages holds a value; name one with --advantage-column",
     ),
 )
 """All formats; the first one that fits is used, and the last one fits every file."""

@@ -8,9 +8,10 @@ import numpy as np
 
 from baselines.audit.audit import AgentAudit
 from baselines.audit.columns import Columns
+from baselines.audit.fit import LEAST_SUPPORT
 from baselines.audit.formats import Format
 from baselines.audit.rows import Rows
-from baselines.audit.search import LEAST_SUPPORT, LEAST_SUPPORT_GROUPS, SHARED, Match
+from baselines.audit.search import LEAST_SUPPORT_GROUPS, SHARED, Match
 from baselines.common.wording import plural
 from baselines.optimizers import OPTIMIZERS
 
@@ -38,6 +39,8 @@ def reason(audit: AgentAudit, kind: Format) -> str:
         kind: The format of the dump.
     """
     found = audit.found
+    if found is None and audit.num_missing:
+        return "no formula: the column of advantages holds no finite number"
     if found is None:
         return f"no formula: {kind.no_advantage or 'there are no advantages'}"
     if not len(found.rows):
@@ -139,6 +142,11 @@ def _against_reward(audit: AgentAudit, *, is_alone: bool) -> Iterator[str]:
             )
         elif not is_alone:
             yield "degenerate: it holds nothing but the reward"
+    elif audit.factor is not None:
+        yield (
+            f"no credit: the advantages hold nothing but the reward, {audit.factor:.3g} times it "
+            f"with another baseline"
+        )
     elif np.isfinite(compared.correlation):
         yield (
             f"not degenerate: correlation {compared.correlation:.2f} with the advantage of the "

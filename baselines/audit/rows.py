@@ -19,6 +19,9 @@ ONE_AGENT = "agent"
 MAX_AGENTS = 200
 """Number of agents above which a column is not one of agents."""
 
+LARGEST_NUMBER = 1e60
+"""Largest size of a number whose variance, and products of two variances, stay finite."""
+
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Rows:
@@ -210,6 +213,8 @@ def _reward(table: Table, names: Sequence[str], weights: Sequence[float]) -> Flo
         )
     columns = np.stack([_numbers(table, name) for name in names])  # (columns, n)
     columns *= np.array(weights or [1.0] * len(names))[:, None]
+    for name, values in zip(names, columns, strict=True):
+        _expect_small(table, name, values)
     total: FloatArray = np.nansum(columns, axis=0)
     total[np.isnan(columns).all(axis=0)] = np.nan
     return total
@@ -225,6 +230,7 @@ def _advantage(table: Table, name: str | None) -> tuple[FloatArray | None, BoolA
         for row, value in enumerate(values):
             if isinstance(value, list):
                 tokens = _of_tokens(_as_floats(table, name, row, value))
+                _expect_small(table, name, tokens, row)
                 values[row] = float(tokens.mean()) if len(tokens) else None
                 spread = float(np.ptp(tokens)) if len(tokens) else 0.0
                 varies[row] = spread > 1e-4 * float(np.abs(tokens).max(initial=0.0))
@@ -266,6 +272,7 @@ def _removed(
             listed = rewards if isinstance(rewards, list) else [rewards]
             measured = _as_floats(table, columns.removed, row, listed)
             measured = measured[np.isfinite(measured)]
+            _expect_small(table, columns.removed, measured, row)
             if len(measured):
                 entry[row] = measured.mean()
     return found
@@ -283,7 +290,20 @@ def _numbers(table: Table, name: str, values: Sequence[Any] | None = None) -> Fl
             [_as_floats(table, name, row, [value])[0] for row, value in enumerate(given)]
         )
     numbers[~np.isfinite(numbers)] = np.nan
+    _expect_small(table, name, numbers)
     return numbers
+
+
+def _expect_small(table: Table, name: str, values: FloatArray, row: int | None = None) -> None:
+    """Raise ValueError if a number is too large to average; of the given row, or of all rows."""
+    is_large = np.abs(values) > LARGEST_NUMBER  # False for NaN
+    if is_large.any():
+        first = int(is_large.argmax())
+        raise ValueError(
+            f"column {name!r} must hold numbers of at most {LARGEST_NUMBER:g}, got "
+            f"{values[first]:g} in {table.where(first if row is None else row)}; scale the column, "
+            f"or correct that row"
+        )
 
 
 def _as_floats(table: Table, name: str, row: int, values: Iterable[Any]) -> FloatArray:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from baselines.audit.fit import Fit, Tolerance, fit, tolerance_of
+from baselines.audit.fit import LEAST_SUPPORT, Fit, Tolerance, fit, tolerance_of
 from baselines.audit.formulas import Formula, formulas
 from baselines.audit.removed_credit import credits_of
 from baselines.audit.rows import Rows
@@ -21,8 +21,6 @@ SMALLEST_ERROR = 1e-7
 
 ENOUGH_ROWS = 20_000
 """Rows, of whole steps, on which all formulas are compared; the others are, on those that fit."""
-LEAST_SUPPORT = 8
-"""Rows with an advantage that is not 0 that must support a formula before it is named."""
 LEAST_SUPPORT_GROUPS = 2
 """Groups that these must be in."""
 NO_FIT = Fit(is_match=False, error=math.inf)

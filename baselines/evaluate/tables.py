@@ -9,7 +9,6 @@ from typing import Literal
 
 from rich import box
 from rich.console import Group
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -49,7 +48,7 @@ class Grid:
     note: str = ""
 
     def for_terminal(self) -> Group:
-        """Return rich tables of at most TERMINAL_WIDTH columns of text, with markup escaped.
+        """Return rich tables of at most TERMINAL_WIDTH columns of text, in which markup is text.
 
         Intervals stand below their values where a table is too wide, and columns for which there is
         no room in further tables.
@@ -162,9 +161,9 @@ def _terminal_table(columns: Sequence[Sequence[str]]) -> Table:
     for (header, *cells), width in zip(columns, _widths(columns, gap), strict=True):
         is_numeric = all(_NUMBER.match(cell) for cell in cells)
         justify: Literal["left", "right"] = "right" if is_numeric else "left"
-        table.add_column(escape(header), justify=justify, width=width, overflow="fold")
+        table.add_column(Text(header), justify=justify, width=width, overflow="fold")
     for row in zip(*(own[1:] for own in columns), strict=True):
-        table.add_row(*map(escape, row))
+        table.add_row(*map(Text, row))
     return table
 
 

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from baselines.audit.audit import audit_rows
+from baselines.audit.formats import FORMATS
+from baselines.audit.narrative import sentence
 from baselines.audit.report import audit_file
 from baselines.audit.terminal import printed
 from baselines.credit import ALLOCATORS, GroupOutcomes, audit
@@ -231,6 +233,38 @@ def test_reward_itself_is_no_registered_formula():
     found = only(rows_of(rewards, rewards))
     assert found.name is None
     assert found.found.matches[0].formula.text == "the reward itself, without a baseline"
+
+
+DRAWN = np.random.default_rng(12).choice([0.0, 1.0], (STEPS, TASKS, G))
+BASELINES = {
+    "none": (1.0, 0.0),
+    "a constant": (1.0, 0.5),
+    "a constant, scaled": (3.0, 0.4),
+    "the mean of the step": (1.0, DRAWN.mean(axis=(1, 2), keepdims=True)),
+    "a value of the prompt": (1.0, np.random.default_rng(13).random((STEPS, TASKS, 1))),
+}
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_reward_with_another_baseline_is_said_to_hold_nothing_else(name):
+    factor, baseline = BASELINES[name]
+    advantages = factor * (DRAWN - baseline)
+    found = only(rows_of(DRAWN, advantages))
+    text = sentence(found, is_alone=True, kind=FORMATS[-1])
+    assert (found.degenerate, found.factor) == (False, pytest.approx(factor))
+    assert f"hold nothing but the reward, {factor:.3g} times it with another baseline" in text
+    assert "not degenerate" not in text
+    advantages[1, 2, 3] += 0.1  # one row that holds more is enough
+    found = only(rows_of(DRAWN, advantages))
+    assert found.factor is None
+    assert "not degenerate" in sentence(found, is_alone=True, kind=FORMATS[-1])
+
+
+def test_noise_is_not_called_the_reward():
+    noise = np.random.default_rng(14)
+    for rewards in (DRAWN, DRAWN[:, :, :1], DRAWN[:, :, :2]):  # one row has any baseline
+        assert only(rows_of(rewards, noise.normal(size=rewards.shape))).factor is None
+    assert only(rows_of(DRAWN, noise.random((STEPS, TASKS, 1)) + 0.0 * DRAWN)).factor is None
 
 
 def test_missing_rows_and_groups_of_any_size():

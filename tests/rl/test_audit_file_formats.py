@@ -471,6 +471,75 @@ needs_trl = pytest.mark.skipif(
 )
 
 
+def test_out_may_not_be_a_file_that_is_read(tmp_path, capsys):
+    first = write(tmp_path / "1.jsonl", centred_rows())
+    content = first.read_bytes()
+    (tmp_path / "link").symlink_to(first)
+    for file, out in (
+        (first, first),
+        (first, tmp_path / "link"),
+        (tmp_path, first),
+        (tmp_path, tmp_path / "new.jsonl"),
+        (tmp_path, tmp_path / "config.json"),
+    ):
+        code, printed, err = run(capsys, file, "--out", out)
+        assert (code, printed) == (2, "")
+        assert "--out must not be among the files that are audited" in err
+    assert first.read_bytes() == content
+    assert not (tmp_path / "new.jsonl").exists()
+    for _ in range(2):  # an earlier audit may be replaced
+        assert run(capsys, tmp_path, "--out", tmp_path / "audit.json")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("row", "flags"),
+    [
+        ({"reward": 1e308}, ()),
+        ({"reward": -1e61}, ()),
+        ({"reward": 1.0}, ("--reward-weights", "1e300")),
+        ({"reward": 1.0, "advantage": 1e200}, ()),
+        ({"reward": 1.0, "advantage": [0.5, 1e308]}, ()),
+        ({"reward": 1.0, "removed_reward": [1e308, 1e308]}, ()),
+    ],
+)
+def test_numbers_that_are_too_large_to_average_are_refused(tmp_path, capsys, row, flags):
+    path = write(tmp_path / "rows.jsonl", [SIMPLE, {"task": "a", **row}])
+    code, printed, err = run(capsys, path, "--reward-column", "reward", *flags)
+    assert (code, printed) == (2, "")
+    assert "must hold numbers of at most 1e+60" in err
+    assert ("line 1" if flags else "line 2") in err
+
+
+def test_numbers_up_to_the_limit_are_audited(tmp_path):
+    rows = [
+        {**row, "reward": 1e60 * row["reward"], "advantage": 1e60 * row["advantage"]}
+        for row in centred_rows()
+    ]
+    agent = agents_of(write(tmp_path / "rows.jsonl", rows))["agent"]
+    assert (agent["formula"], agent["degenerate"], agent["correlation"]) == ("grpo", True, 1.0)
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+def test_column_without_a_finite_advantage_is_not_called_absent(tmp_path, value):
+    rows = [{**row, "advantage": value} for row in centred_rows()]
+    agent = agents_of(write(tmp_path / "rows.jsonl", rows))["agent"]
+    assert agent["reason"] == "no formula: the column of advantages holds no finite number"
+
+
+def test_byte_order_mark_is_left_out(tmp_path):
+    path = write(tmp_path / "rows.jsonl", centred_rows())
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert agents_of(path)["agent"]["formula"] == "grpo"
+
+
+def test_markup_in_the_name_of_an_agent_is_printed_as_it_is(tmp_path, capsys):
+    rows = [{**row, "agent": "[b]x[/b]"} for row in centred_rows()]
+    code, printed, _ = run(capsys, write(tmp_path / "rows.jsonl", rows))
+    assert code == 0
+    assert "│ [b]x[/b] │" in printed
+    assert "\\" not in printed
+
+
 @needs_trl
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # those of TRL
