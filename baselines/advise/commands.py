@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, replace
 
 from baselines.advise.advice import Advice
@@ -32,11 +32,7 @@ def train_command(config: AdviseConfig, advice: Advice) -> str:
     per_task = rows[1].tokens_per_task / max(1e-9, rows[0].tokens_per_task)
     tasks_per_step = max(1, round(TrainConfig.tasks_per_step * per_task))
     values: dict[str, object] = {
-        "policy": config.policy or "tiny",
-        "tasks": config.tasks or "arithmetic",
-        **_team_flags(config),
-        **_changed(config, ("verifier", "weights", "temperature", "max_tokens"), TrainConfig),
-        **({"lora_rank": config.lora_rank} if config.weights == "lora" else {}),
+        **_subject_flags(config),
         "allocator": best.allocator,
         **({"allocator_args": best.arguments} if best.arguments else {}),
         "optimizer": best.optimizer,
@@ -47,10 +43,12 @@ def train_command(config: AdviseConfig, advice: Advice) -> str:
         run = replace(TrainConfig(), **asdict(config.team), allocator=best.allocator)
         names = ("removed_samples", "branch_samples")
         values |= {name: best.num_samples for name in names if what_reads(run, name) is None}
-    words: Sequence[str] = [
-        word for name, value in values.items() for word in (flag_of(name), *_words(value))
-    ]
-    return shlex.join(["ccpo", "train", *words])
+    return f"ccpo train {_joined(values)}"
+
+
+def piloted(config: AdviseConfig) -> str:
+    """Return the flags of what a pilot is of: model, tasks, team, weights and group size."""
+    return _joined(_subject_flags(config) | {"group_size": config.group_size})
 
 
 def repeat_command(config: AdviseConfig, advice: Advice) -> str | None:
@@ -74,12 +72,10 @@ def repeat_command(config: AdviseConfig, advice: Advice) -> str | None:
     except ValueError:
         return None
     policy = config.policy or "tiny"  # new rollouts, also of a run whose recorded ones were read
-    words = ["ccpo", "advise", "--policy", policy, "--tasks", config.tasks or "arithmetic"]
+    subject = {"policy": policy, "tasks": config.tasks or "arithmetic"}
     flags = _team_flags(config) | _changed(config, ("verifier",), TrainConfig)
     changed = _changed(larger, PILOT_FLAGS, AdviseConfig) | {"groups": groups}
-    for name, value in (flags | changed).items():
-        words += [flag_of(name), *_words(value)]
-    return shlex.join(words)
+    return f"ccpo advise {_joined(subject | flags | changed)}"
 
 
 def in_lines(command: str) -> str:
@@ -103,6 +99,17 @@ def in_lines(command: str) -> str:
     return " \\\n".join(lines)
 
 
+def _subject_flags(config: AdviseConfig) -> dict[str, object]:
+    """Return the flags of model, tasks, team, weights and sampling."""
+    return {
+        "policy": config.policy or "tiny",
+        "tasks": config.tasks or "arithmetic",
+        **_team_flags(config),
+        **_changed(config, ("verifier", "weights", "temperature", "max_tokens"), TrainConfig),
+        **({"lora_rank": config.lora_rank} if config.weights == "lora" else {}),
+    }
+
+
 def _team_flags(config: AdviseConfig) -> dict[str, object]:
     team = config.team
     sizes = [name for name in TEAM_SIZES if unread_size(team, name) is None]
@@ -112,6 +119,12 @@ def _team_flags(config: AdviseConfig) -> dict[str, object]:
 def _changed(config: AdviseConfig, names: Sequence[str], defaults: type) -> dict[str, object]:
     given = {name: getattr(config, name) for name in names}
     return {name: value for name, value in given.items() if value != getattr(defaults, name)}
+
+
+def _joined(values: Mapping[str, object]) -> str:
+    """Return flags with their values, quoted for a shell."""
+    pairs = values.items()
+    return shlex.join([word for name, own in pairs for word in (flag_of(name), *_words(own))])
 
 
 def _words(value: object) -> list[str]:

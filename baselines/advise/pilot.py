@@ -13,6 +13,7 @@ from baselines.advise.measurable import MIN_TASKS
 from baselines.advise.pilot_data import PilotData, Sketches
 from baselines.advise.settings import AdviseConfig
 from baselines.common.types import FloatArray, IntArray
+from baselines.common.wording import plural
 from baselines.credit import ALLOCATORS
 from baselines.credit.outcomes import Measurement, Orders
 from baselines.policies.base import Completion, Policy, Sampling, TrainablePolicy
@@ -87,7 +88,13 @@ def play_pilot(config: AdviseConfig, on_progress: Callable[[str], None]) -> Play
     config.check_memory(runner.topology)
     streams = Streams(config.seed)
     tasks_name = config.tasks or "arithmetic"
-    tasks = streams.choose(load_tasks(tasks_name, split="train"), config.groups, Stream.TASKS, 1)
+    loaded = load_tasks(tasks_name, split="train")
+    if len(loaded) < MIN_TASKS:
+        raise ValueError(
+            f"--tasks must have >= {MIN_TASKS} tasks for a pilot, got {plural(len(loaded), 'task')}"
+            f" in {tasks_name}; add tasks to it, or pass other --tasks"
+        )
+    tasks = streams.choose(loaded, config.groups, Stream.TASKS, 1)
     rng, costs, started = streams.own(Stream.ROLLOUTS, 1), CostTracker(), time.perf_counter()
     on_progress(f"playing {len(tasks)} groups of {config.group_size}")
     groups = play_groups(runner, tasks, _plan(config, runner, rng), rng=rng, costs=costs)

@@ -10,6 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from baselines.advise.measurable import MIN_TASKS
 from baselines.advise.pilot import (
     Played,
     all_measured,
@@ -51,9 +52,15 @@ def settings_of_run(config: AdviseConfig) -> AdviseConfig:
 
     Raises:
         FileNotFoundError: If there is no folder --from.
-        ValueError: If --from has no recorded rollouts, or a setting does not fit the team.
+        ValueError: If --from has no recorded rollouts or is given with --policy, or a setting does
+            not fit the team.
     """
     if config.from_ is not None:
+        if config.policy is not None:
+            raise ValueError(
+                f"--policy must be left out with --from, whose newest checkpoint is read, got "
+                f"{config.policy}; pass one of the two"
+            )
         expect_folder(config.from_)
     run = config.from_ or Path(config.policy or "tiny")
     path = run / CONFIG_FILE
@@ -71,7 +78,7 @@ def settings_of_run(config: AdviseConfig) -> AdviseConfig:
     return replace(
         config.of_run(saved),
         **known,
-        policy=config.policy or (str(run) if config.from_ else "tiny"),
+        policy=str(config.from_ or config.policy or "tiny"),
         tasks=config.tasks or saved.get("tasks", "arithmetic"),
     )
 
@@ -88,6 +95,12 @@ def recorded_pilot(config: AdviseConfig, on_progress: Callable[[str], None]) -> 
     tasks = {task.id: task for task in load_tasks(config.tasks or "arithmetic", split="train")}
     env = team_env(config.team, [("-", "-")]).unwrapped
     newest = [row for row in reversed(rows) if _is_usable(row, tasks, config.group_size)]
+    if len(newest) < MIN_TASKS:
+        raise ValueError(
+            f"--from must be a run with >= {MIN_TASKS} recorded groups that can be read, got "
+            f"{len(newest)} of {len(rows)}; record more with --record-every 1, or leave it out to "
+            f"play new rollouts"
+        )
     chosen = newest[: config.groups]
     on_progress(f"reading {len(chosen)} recorded groups")
     groups = [_group(row, tasks[row["task_id"]], env, runner, config) for row in chosen]

@@ -80,7 +80,7 @@ class SubjectSettings:
     policy: str | None = None
     """Model of all roles, or the folder of a run whose newest checkpoint speaks: "tiny", "smollm2",
     a folder, a .gguf file, a name on the Hugging Face hub, or endpoint:URL. None: that of --from,
-    else tiny."""
+    with which it is not given, else tiny."""
     tasks: Annotated[str | None, Choices((*TASK_SOURCES, "a .jsonl or .parquet file"))] = None
     """Tasks, from the split "train". None: those of the run, else arithmetic."""
     from_: Path | None = None

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from baselines.advise import advice, commands, tables, wording
+from baselines.advise import advice, commands, recorded, tables, wording
 from baselines.advise.advice import Advice, advise
 from baselines.advise.candidates import Variant
 from baselines.advise.command import advice_of as advice_of_pilot
@@ -383,6 +383,34 @@ def test_run_without_recorded_rollouts_is_refused(
         main(["--from", str(tmp_path)])
     assert stopped.value.code == 2
     assert "--from must be the folder of a run with rollouts.jsonl" in capsys.readouterr().err
+
+
+def test_run_with_another_policy_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["--from", str(tmp_path), "--policy", "tiny"])
+    assert stopped.value.code == 2
+    assert "--policy must be left out with --from" in capsys.readouterr().err
+
+
+def test_source_of_too_few_tasks_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = tmp_path / "one.jsonl"
+    source.write_text('{"question": "1 + 1?", "answer": "2"}\n', encoding="utf-8")
+    with pytest.raises(SystemExit) as stopped:
+        main(["--tasks", str(source), "--groups", "8"])
+    assert stopped.value.code == 2
+    said = capsys.readouterr().err
+    assert f"--tasks must have >= 8 tasks for a pilot, got 1 task in {source};" in said
+
+
+def test_run_with_too_few_recorded_groups_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "rollouts.jsonl").write_text("", encoding="utf-8")
+    config = AdviseConfig(policy="tiny", from_=tmp_path).of_run({})
+    with pytest.raises(ValueError, match="recorded groups that can be read, got 0 of 0; record"):
+        recorded.recorded_pilot(config, lambda _: None)
 
 
 def test_policy_without_gradients_gets_the_advantages_alone() -> None:

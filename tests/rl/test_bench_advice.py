@@ -22,6 +22,7 @@ TABLE = """| optimizer | allocator | its gain over shared |
 | rloo | shared |  |
 | rloo | c3 | too few evaluations |
 """
+SIZE = ("--group-size", "4")
 
 
 def efficiency(value: float | None, width: float = 0.1) -> Efficiency:
@@ -38,9 +39,21 @@ def test_table_of_an_experiment_is_read(tmp_path: Path) -> None:
     assert found["rloo"] == {"shared": Gain(0.0, 0.0)}
     assert found["grpo"]["shapley"].value == 0.041
     assert found["grpo"]["shapley"].half_width == pytest.approx(0.0085)
-    path.write_text("text", encoding="utf-8")
-    with pytest.raises(ValueError, match="without the column 'optimizer'"):
-        read_gains(path)
+    for content in (b"text", b"\xff"):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match="without the column 'optimizer'"):
+            read_gains(path)
+
+
+@pytest.mark.parametrize("name", ["missing.md", "."])
+def test_table_that_is_no_file_is_refused(
+    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        command.main(["--table", str(tmp_path / name)])
+    assert stopped.value.code == 2
+    said = capsys.readouterr().err
+    assert f"table must be a file that exists, got {tmp_path / name}; pass the table.md" in said
 
 
 def test_pairs_differ_beyond_both_intervals_and_the_better_is_first() -> None:
@@ -86,13 +99,18 @@ def test_command_prints_and_writes_the_agreement(
     table = tmp_path / "table.md"
     table.write_text(TABLE, encoding="utf-8")
     words = ["--table", str(table), "--pilots", "2", "--seed", "3", "--out-dir", str(tmp_path)]
-    assert command.main(words) == 0
+    assert command.main([*words, "--topology", "vote", "--num-voters", "3", *SIZE]) == 0
     assert seeds == [3, 4]
     said = capsys.readouterr().out
     # In each pilot shared > branch and shapley > branch are right, shapley > shared is wrong.
     assert "told apart 6, measured by the pilots 6, in the right order 4 (not: shapley > sh" in said
     assert "gain excludes 0: 2, on the same side 2" in said
-    written = json.loads((tmp_path / command.RESULT_FILE).read_text(encoding="utf-8"))
+    team = "--topology vote --num-voters 3 --group-size 4"
+    assert f"Piloted: --policy tiny --tasks arithmetic {team}\n" in said
+    assert f"must be the team of {table}, which" in said
+    result = json.loads((tmp_path / command.RESULT_FILE).read_text(encoding="utf-8"))
+    assert result["piloted"].endswith(team)
+    written = result["optimizers"]
     assert written["grpo"]["right_share"] == pytest.approx(2 / 3)
     assert written["rloo"]["right_share"] is None
     assert written["grpo"]["pilots"][0]["branch"]["value"] == 0.4

@@ -52,9 +52,15 @@ def read_gains(path: Path) -> dict[str, dict[str, Gain]]:
     Shared credit has a gain of 0; rows without a gain are left out.
 
     Raises:
+        FileNotFoundError: If there is no such file.
         ValueError: If the file is not such a table.
     """
-    lines = path.read_text(encoding="utf-8").splitlines()
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"table must be a file that exists, got {path}; pass the table.md that ccpo experiment "
+            f"wrote"
+        )
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     heads, *rows = [_cells(line) for line in lines if line.startswith("|")] or [[]]
     missing = [name for name in (OPTIMIZER, ALLOCATOR, GAIN) if name not in heads]
     if missing:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from baselines.advise.command import FIRST_FLAGS, advice_of
+from baselines.advise.commands import piloted
 from baselines.advise.efficiency import Efficiency
 from baselines.advise.settings import AdviseConfig
 from baselines.advise.wording import efficiency_text
@@ -29,8 +30,8 @@ Found = Mapping[str, Mapping[str, Efficiency]]
 class AgainstTrainingConfig(AdviseConfig):
     """Compare advice before training with what training found.
 
-    The other flags are those of ccpo advise: give the team and the tasks of the experiment. Its
-    allocators and optimizers are compared.
+    The other flags are those of ccpo advise. The table names no team, so give the team and the
+    tasks of its experiment. Its allocators and optimizers are compared.
     """
 
     table: Path
@@ -55,6 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         gains = read_gains(config.table)
         if config.out_dir is not None:
             make_folder(config.out_dir)
+        print(f"Piloted: {piloted(team)}")
+        print(f"This must be the team of {config.table}, which does not name it.", flush=True)
         pilots = [
             efficiencies(replace(team, seed=seed), gains)
             for seed in range(config.seed, config.seed + config.pilots)
@@ -72,7 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "pilots": [{name: asdict(one) for name, one in pilot.items()} for pilot in found],
         }
     if config.out_dir is not None:
-        write_json(config.out_dir / RESULT_FILE, results)
+        written = {"table": str(config.table), "piloted": piloted(team), "optimizers": results}
+        write_json(config.out_dir / RESULT_FILE, written)
     return 0
 
 
