@@ -10,9 +10,6 @@ from ccpo_env.verifiers.math.syntax.tree import Node, Unreadable, free_symbols
 from ccpo_env.verifiers.math.values.equality import points, same_value, step_points, values_agree
 from ccpo_env.verifiers.math.values.numeric import context, evaluate, exact_value
 
-_ZERO = 1e-30
-"""A difference below this is 0, at points of 60 digits."""
-
 
 def same_equation(first: Sides, second: Sides) -> bool | None:
     """Return whether two equations are equal up to a factor, or None if undecided.
@@ -73,8 +70,7 @@ def _are_multiples(first: list[Any], second: list[Any]) -> bool:
     """Return whether the values of two differences have one ratio at all points."""
     if None in first or None in second:
         return False
-    ratios = [a / b for a, b in zip(first, second, strict=True)]
-    return all(values_agree(ratios[0], ratio) is True for ratio in ratios[1:])
+    return _all_agree([a / b for a, b in zip(first, second, strict=True)])
 
 
 def _have_one_ratio(first: Sides, second: Sides) -> bool:
@@ -82,15 +78,19 @@ def _have_one_ratio(first: Sides, second: Sides) -> bool:
     ratios = []
     for point in step_points(*first, *second):
         try:
-            a, b = (evaluate(x, point) - evaluate(y, point) for x, y in (first, second))
+            a, b = (_rounded(*(evaluate(x, point) for x in sides)) for sides in (first, second))
         except (Unreadable, ArithmeticError, ValueError):
             continue
         if any(isinstance(value, context().mpc) for value in (a, b)):
             continue
-        if (abs(a) < _ZERO) != (abs(b) < _ZERO):
+        if (a is None) != (b is None):
             return False
-        if abs(a) >= _ZERO:
+        if a is not None:
             ratios.append(a / b)
+    return _all_agree(ratios)
+
+
+def _all_agree(ratios: list[Any]) -> bool:
     return all(values_agree(ratios[0], ratio) is True for ratio in ratios[1:])
 
 
