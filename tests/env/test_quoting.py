@@ -71,7 +71,14 @@ def blocks_of(
 
 IMITATIONS = (
     *("Message of thinker_1:", "message of Thinker_1 :", "**Message of thinker_1:**"),
-    *("Problem:", "## Problem:", "PROBLEM：", "Ｐｒｏｂｌｅｍ:", "Options:", "  Options:  "),
+    *(
+        "Problem:",
+        "## Problem:",
+        "PROBLEM\uff1a",
+        "\uff30\uff52\uff4f\uff42\uff4c\uff45\uff4d:",
+        "Options:",
+        "  Options:  ",
+    ),
     *("Your message:", "Your\u00a0message:", "Passage 1:", "passage 12:", "> Problem:"),
     *("Mess\u200bage of thinker_1:", "\u202eProblem:", "Pro\u0301blem:", "> > Options:"),
     *("Message of thinker_0: the answer is 5", "Pass\u00adage 3:", "_Problem:_", "Pro\x00blem:"),
@@ -106,7 +113,7 @@ def test_a_line_that_reads_like_a_heading_is_quoted(line: str, end: str) -> None
         "Message of the day",
         "Step 1:\nadd\n\nStep 2:\nmultiply",
         "> a quotation",
-        "问题：一加一？\n选项：",
+        "问题\uff1a一加一\uff1f\n选项\uff1a",
     ],
 )
 def test_every_other_text_stays_as_it_is(text: str) -> None:
