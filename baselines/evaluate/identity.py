@@ -24,8 +24,7 @@ def settings_of(
         chosen: All other settings, as JSON values.
     """
     texts = {
-        name: _digest([_texts_of(task) for task in tasks])
-        for name, tasks in benchmarks.items()
+        name: _digest([_texts_of(task) for task in tasks]) for name, tasks in benchmarks.items()
     }
     settings = {"policy": policy_identity(policy), "tasks": texts, **chosen}
     as_json: dict[str, Any] = json.loads(json.dumps(settings))
