@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import ast
 import builtins
-import random
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from ccpo_env.verifiers.code.sandbox import assertions, sources
 from ccpo_env.verifiers.code.sandbox.wire import BadMessage, Json, Lines, NotPlain, decode, encode
@@ -20,7 +18,6 @@ class UnusableTests(Exception):
     """The test program itself cannot be run: no program is right or wrong by it."""
 
 
-@dataclass(frozen=True, slots=True)
 class Job:
     """One verdict to reach.
 
@@ -33,21 +30,35 @@ class Job:
         goes_on: Whether the assertions after one that failed are run as well.
     """
 
-    blocks: Sequence[str]
-    fenced: bool
-    question: str
-    gold: str
-    tests: str
-    goes_on: bool
+    def __init__(
+        self,
+        *,
+        blocks: Sequence[str],
+        fenced: bool,
+        question: str,
+        gold: str,
+        tests: str,
+        goes_on: bool,
+    ) -> None:
+        self.blocks = blocks
+        self.fenced = fenced
+        self.question = question
+        self.gold = gold
+        self.tests = tests
+        self.goes_on = goes_on
 
 
-@dataclass(slots=True)
 class Program:
-    """The program in the other process."""
+    """The program in the other process.
 
-    lines: Lines
-    has_ended: bool = False
-    num_answers: int = 0
+    Args:
+        lines: Lines from and to it.
+    """
+
+    def __init__(self, lines: Lines) -> None:
+        self.lines = lines
+        self.has_ended = False
+        self.num_answers = 0
 
     def ask(self, message: Mapping[str, Json]) -> dict[str, object]:
         """Send a message and return the answer; a program that has ended gives none again.
@@ -151,15 +162,30 @@ def _exception(answer: Mapping[str, object]) -> Exception:
         return RuntimeError(str(answer.get("reason", "")))
 
 
-@dataclass(slots=True)
 class Tests:
-    """The test program of a job, ready to run."""
+    """The test program of a job, ready to run.
 
-    names: set[str]
-    question_code: str
-    tree: ast.Module
-    num_sites: int
-    scope: dict[str, object] = field(default_factory=dict)
+    Args:
+        names: What it calls of the program under test.
+        question_code: Code of the prompt.
+        tree: Syntax tree, with its assertions marked.
+        num_sites: Number of assertions.
+        scope: Names that the prompt defines.
+    """
+
+    def __init__(
+        self,
+        names: set[str],
+        question_code: str,
+        tree: ast.Module,
+        num_sites: int,
+        scope: dict[str, object],
+    ) -> None:
+        self.names = names
+        self.question_code = question_code
+        self.tree = tree
+        self.num_sites = num_sites
+        self.scope = scope
 
 
 def prepared(job: Job) -> Tests:
@@ -186,6 +212,8 @@ def prepared(job: Job) -> Tests:
     if not names:
         raise UnusableTests("tests of a task must call a function of the program")
     scope: dict[str, object] = {"__name__": "tests"}
+    if "random" in job.tests:
+        __import__("random").seed(0)  # the same verdict every time
     for name in assertions.modules_read(source) - names:
         scope[name] = __import__(name)
     try:
@@ -249,7 +277,6 @@ def _run(tests: Tests, program: Program, *, goes_on: bool) -> dict[str, Json]:
     counts = assertions.Counts(goes_on=goes_on)
     functions = {name: Function(program, {"name": name}, name) for name in tests.names}
     scope = {**tests.scope, **functions, assertions.COUNTER: counts.site}
-    random.seed(0)
     reason = ""
     try:
         exec(compile(tests.tree, "<tests>", "exec"), scope)  # noqa: S102

@@ -31,11 +31,11 @@ def code_of(question: str) -> str:
 
 
 def is_stub(node: ast.stmt) -> bool:
-    """Return whether a function has no body but a docstring, ``pass`` or ``...``."""
+    """Return whether a function has no body but a docstring, imports, ``pass`` or ``...``."""
     if not isinstance(node, _DEFINITIONS):
         return False
     return all(
-        isinstance(line, ast.Pass)
+        isinstance(line, ast.Pass | ast.Import | ast.ImportFrom)
         or (isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant))
         or (isinstance(line, ast.Raise) and "NotImplementedError" in ast.dump(line))
         for line in node.body

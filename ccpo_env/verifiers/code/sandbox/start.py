@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from pathlib import Path
 from types import ModuleType
 
 PACKAGE = "ccpo_env.verifiers.code.sandbox"
@@ -14,7 +14,7 @@ def main() -> None:
     parts = PACKAGE.split(".")
     for end in range(1, len(parts) + 1):
         module = ModuleType(".".join(parts[:end]))
-        module.__path__ = [str(Path(__file__).parent)] if end == len(parts) else []
+        module.__path__ = [os.path.dirname(os.path.abspath(__file__))] if end == len(parts) else []
         sys.modules[module.__name__] = module
 
     from ccpo_env.verifiers.code.sandbox import supervisor

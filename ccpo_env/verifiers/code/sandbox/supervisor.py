@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 
 from ccpo_env.verifiers.code.sandbox import isolation, program_side, sources  # noqa: F401  # P reads
 from ccpo_env.verifiers.code.sandbox.wire import Json, Lines
@@ -24,7 +23,6 @@ GRACE_S = 2.0
 """Seconds for the tests to end after the program was ended."""
 
 
-@dataclass(frozen=True, slots=True)
 class Settings:
     """Limits of one verdict; see `CodeVerifier`.
 
@@ -35,10 +33,13 @@ class Settings:
         work_folder: Folder to work in without namespaces.
     """
 
-    timeout_s: float
-    memory_mb: int
-    mount_point: str | None
-    work_folder: str
+    def __init__(
+        self, *, timeout_s: float, memory_mb: int, mount_point: str | None, work_folder: str
+    ) -> None:
+        self.timeout_s = timeout_s
+        self.memory_mb = memory_mb
+        self.mount_point = mount_point
+        self.work_folder = work_folder
 
 
 class Side:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import platform
+import os
 import struct
 from collections.abc import Iterable, Mapping
 
@@ -114,7 +114,7 @@ def deny(libc: ctypes.CDLL) -> None:
     Raises:
         OSError: If the kernel or the machine does not support it.
     """
-    instructions = filter_of(platform.machine())
+    instructions = filter_of(os.uname().machine)
     program = _Program(len(instructions) // 8, instructions)
     if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) or libc.prctl(
         _PR_SET_SECCOMP, _MODE_FILTER, ctypes.byref(program), 0, 0
