@@ -17,7 +17,7 @@ from ccpo_env.verifiers.code.sandbox.wire import Json, Lines
 
 START_LIMIT_S = 60.0
 """Time limit for the start of both processes, in seconds: for busy machines."""
-WALL_RATIO = 10
+WALL_RATIO = 4
 """Limit of wall-clock time, as a multiple of the time limit: for a process kept from running."""
 GRACE_S = 2.0
 """Seconds for the tests to end after the program was ended."""
