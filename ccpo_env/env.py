@@ -12,10 +12,8 @@ from gymnasium import spaces
 from ccpo_env.conversation import Conversation, Rules
 from ccpo_env.episode import EpisodeState, draw_task_index
 from ccpo_env.errors import unknown_name
-from ccpo_env.prompts import (
-    plain_text,
-    with_answer_form,
-)
+from ccpo_env.prompts import LETTERS, plain_text, with_answer_form
+from ccpo_env.quoting import MAX_GROWTH
 from ccpo_env.render import transcript
 from ccpo_env.reset_options import (
     check_option_names,
@@ -37,12 +35,13 @@ from ccpo_env.types import (
     Verdict,
     Verifier,
 )
+from ccpo_env.verifiers.auto import AUTO
 from ccpo_env.verifiers.registry import answer_form, resolve_verifier, start_early
 from ccpo_env.voting import Ballot
 
 DEFAULT_MAX_CHARS = 65_536
 HEADING_CHARS = 64
-"""Characters allowed for the heading of a question or message in a prompt."""
+"""Characters allowed for the heading of a question, passage, option or message in a prompt."""
 CHANGED_IN_PLACE = (
     *("agents", "rewards", "_cumulative_rewards", "terminations", "truncations", "infos"),
 )
@@ -52,11 +51,12 @@ CHANGED_IN_PLACE = (
 class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
     r"""A team answers one question; its agents speak in the order of a topology.
 
-    Observation: ``{"prompt": str}``, all that the acting agent may read, as plain text.
+    Observation: ``{"prompt": str}``, all that the acting agent may read, as plain text: the
+        question, its passages and options, and messages, none of which can pass for another.
         ``infos[agent]["messages"]`` holds it as chat messages while it is the agent's turn.
     Action: str, the agent's completion. Any text is legal; lone surrogates are replaced, and the
-        middle of a text longer than max_chars is cut, which ``infos`` reports in
-        ``clipped_chars``, a mapping from "question" or an agent to a number of characters. With
+        middle of a text longer than max_chars is cut, which ``infos`` reports in ``clipped_chars``,
+        a mapping from "question", "context", "choices" or an agent to a number of characters. With
         strip_leaks, stated answers are removed before the others read it, and ``leak`` in the
         speaker's info counts the removals.
     Reward: the verifier's, +1 or -1, to every agent, once, after the last turn.
@@ -71,14 +71,16 @@ class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
     Args:
         topology: Who speaks when and who reads what.
         tasks: A registered name, a .jsonl or .parquet path, or tasks.
-        verifier: A name from VERIFIERS, or a callable ``(response, gold) -> Verdict``.
+        verifier: A name from VERIFIERS, or a callable ``(response, gold) -> Verdict``; "auto": the
+            one that the tasks need, see `ccpo_env.verifiers.auto`.
         render_mode: None, "ansi" (`render` returns the transcript) or "human" (prints it).
         removed: Agents removed in every episode, unless the options of reset say otherwise.
         prompts: The instructions of the roles; None: those of the topology, which ask for the
             answer in the form that the verifier reads.
         strip_leaks: Whether answers stated before the last turn are hidden from the others;
             None: the topology's default.
-        max_chars: Longest question and message, in characters.
+        max_chars: Longest question and message, and most characters of all passages and of all
+            options, in characters.
     """
 
     def __init__(
@@ -86,7 +88,7 @@ class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
         topology: Topology,
         *,
         tasks: TaskInput = "arithmetic",
-        verifier: str | Verifier = "math",
+        verifier: str | Verifier = AUTO,
         render_mode: str | None = None,
         removed: Iterable[str] = (),
         prompts: PromptTemplate | None = None,
@@ -102,10 +104,11 @@ class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
         self.topology = topology
         self.tasks = resolve_tasks(tasks)
         self._index_of = {task.id: index for index, task in enumerate(self.tasks)}
+        resolved = resolve_verifier(verifier, self.tasks)
         self._rules = Rules(
             topology,
-            prompts or with_answer_form(topology.prompts, answer_form(verifier)),
-            resolve_verifier(verifier),
+            prompts or with_answer_form(topology.prompts, answer_form(resolved)),
+            resolved,
             topology.has_secret_answer if strip_leaks is None else strip_leaks,
             max_chars,
         )
@@ -115,8 +118,9 @@ class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
             for role in topology.roles
             for answers in (False, True)
         )
-        num_texts = len(topology.turns) + 1  # the question, and a message per turn
-        longest_prompt = longest_instruction + (HEADING_CHARS + max_chars) * num_texts
+        num_texts = len(topology.turns) + 3  # question, passages, options, and a message per turn
+        longest_text = HEADING_CHARS * len(LETTERS) + MAX_GROWTH * max_chars
+        longest_prompt = longest_instruction + longest_text * num_texts
         self._observation_spaces = {
             agent: spaces.Dict({"prompt": TextSpace(longest_prompt)})
             for agent in self.possible_agents
