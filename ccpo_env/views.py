@@ -112,7 +112,7 @@ def think_solve_view(
     Args:
         role: The agent to control.
         partners: Functions from a teammate's observation to its text. None: empty messages.
-        render_mode: None, "ansi" or "human".
+        render_mode: None, "ansi", "human" or "rgb_array".
         **settings: Arguments of `think_solve_v0`.
     """
     env = think_solve_v0.raw_env(render_mode=render_mode, **settings)
@@ -132,7 +132,7 @@ def signal_view(
         role: "thinker_0" or "solver_0".
         partners: A function from the teammate's observation to its action. None: a thinker that
             encodes the second number, or a solver that decodes it.
-        render_mode: None, "ansi" or "human".
+        render_mode: None, "ansi", "human" or "rgb_array".
         **settings: Arguments of `SignalEnv`.
     """
     env = SignalEnv(render_mode=render_mode, **settings)

@@ -15,7 +15,6 @@ from ccpo_env.signal import (
     DEFAULT_MIX,
     DIFFICULTIES,
     RARE_MIX,
-    SILENCE,
     Difficulty,
     SignalEnv,
     SignalTask,

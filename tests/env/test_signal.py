@@ -133,10 +133,19 @@ def test_reset_explains_a_wrong_task(task: Any) -> None:
 def test_the_transcript_shows_task_symbols_and_answer() -> None:
     env = signal_v0(render_mode="ansi")
     env.reset(options={"task": SignalTask(1, 2, "hard")})
-    assert env.render() == "1 + 2 (hard): symbols None, answer None"
+    assert env.render() == "Task 1 + 2 modulo 4, hard"
     env.step(np.array([2, 1]))
     env.step(3)
-    assert env.render() == "1 + 2 (hard): symbols (2, 1), answer 3"
+    assert env.render() == (
+        "Task 1 + 2 modulo 4, hard\n\nthinker_0:\n  symbols 2 1\n\nsolver_0:\n  answer 3\n"
+        "=> correct, reward +1 (answer 3, gold 3)"
+    )
+    env.reset(options={"task": SignalTask(1, 2, "hopeless"), "removed": ["solver_0"]})
+    env.step(np.array([2, 0]))
+    assert env.render() == (
+        "Task 1 + 2 modulo 4, hopeless\n(solver_0 is removed)\n\nthinker_0:\n  symbols 2 0\n"
+        "=> wrong, reward -1 (answer None, gold 3)"
+    )
 
 
 def test_infos_name_the_role_of_each_agent() -> None:

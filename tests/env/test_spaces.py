@@ -99,10 +99,28 @@ def test_text_survives_the_json_form_of_a_space() -> None:
     assert space.from_jsonable(space.to_jsonable(texts)) == texts
 
 
-def test_text_is_not_an_array() -> None:
-    space = TextSpace(10)
-    assert (space.shape, space.is_np_flattenable) == (None, False)
-    assert not spaces.Dict({"prompt": space}).is_np_flattenable
+def test_text_is_an_array_of_a_number_for_each_character() -> None:
+    space = TextSpace(5)
+    assert (space.shape, space.is_np_flattenable) == (None, True)
+    assert spaces.flatten(space, "a😀").tolist() == [98, 0x1F600 + 1, 0, 0, 0]
+    assert spaces.flatten_space(space) == spaces.Box(0, 0x110000, (5,), np.int32)
+    assert spaces.flatdim(spaces.Dict({"prompt": space})) == 5
+    with pytest.raises(ValueError, match="a text must have at most 5 characters, got 6; shorten"):
+        spaces.flatten(space, "abcdef")
+
+
+@given(text=st.text(max_size=30))
+def test_text_survives_its_array(text: str) -> None:
+    space = TextSpace(30)
+    array = spaces.flatten(space, text)
+    assert array in spaces.flatten_space(space)
+    assert spaces.unflatten(space, array) == text
+
+
+def test_every_array_of_the_flat_space_is_a_text() -> None:
+    space, flat = TextSpace(200), spaces.flatten_space(TextSpace(200))
+    flat.seed(0)
+    assert all(spaces.unflatten(space, flat.sample()) in space for _ in range(5))
 
 
 def test_env_spaces_are_one_object_per_agent() -> None:
