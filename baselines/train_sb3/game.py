@@ -19,6 +19,7 @@ from ccpo_env.signal import (
     SignalEnv,
     SignalTask,
 )
+from ccpo_env.symbols import SILENCE
 
 MIXES: Mapping[str, Mapping[Difficulty, float]] = {"default": DEFAULT_MIX, "rare": RARE_MIX}
 EASY, HOPELESS = DIFFICULTIES.index("easy"), DIFFICULTIES.index("hopeless")
