@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import itertools
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,10 +63,8 @@ def _missing_pillow() -> ImportError:
 
 def _fitting(lines: list[str]) -> list[tuple[str, tuple[int, int, int]]]:
     """Return the lines that a picture shows, each with its colour."""
-    is_task = itertools.accumulate(
-        (line != "" for line in lines), lambda so_far, new: so_far and new
-    )
-    shown = [(line, _colour(line, of_task)) for line, of_task in zip(lines, is_task, strict=True)]
+    end_of_task = lines.index("") if "" in lines else len(lines)
+    shown = [(line, _colour(line, place < end_of_task)) for place, line in enumerate(lines)]
     num_left_out = len(shown) - NUM_LINES
     if num_left_out <= 0:
         return shown

@@ -150,7 +150,7 @@ def _flatten(space: TextSpace, x: str) -> npt.NDArray[np.int32]:
 
 
 @unflatten.register(TextSpace)
-def _unflatten(space: TextSpace, x: npt.NDArray[Any]) -> str:
+def _unflatten(_space: TextSpace, x: npt.NDArray[Any]) -> str:
     codes = x[x > 0] - 1
     return codes.astype("<u4").tobytes().decode("utf-32-le", errors="replace")
 
@@ -161,12 +161,16 @@ def _is_equivalent(space_1: TextSpace, space_2: Any) -> bool:
 
 
 @create_empty_array.register(TextSpace)
-def _empty_texts(space: TextSpace, n: int = 1, fn: Callable[..., Any] = np.zeros) -> Any:
+def _empty_texts(
+    _space: TextSpace,
+    n: int = 1,
+    fn: Callable[..., Any] = np.zeros,  # noqa: ARG001  Gymnasium names it
+) -> Any:
     return ("",) * n
 
 
 @create_zero_array.register(TextSpace)
-def _empty_text(space: TextSpace) -> Any:
+def _empty_text(_space: TextSpace) -> Any:
     return ""
 
 
