@@ -95,8 +95,9 @@ class SignalEnv(SharedRewardEnv[SignalObservation, SignalAction]):
         mix: Probability of each difficulty; they sum to 1.
         removed: Agents removed in every episode, unless the options of reset say otherwise.
         shared_action_space: Whether both agents have the same action space.
-        numeric_infos: Whether infos hold numbers instead of names: ``role`` is the index of the
-            agent, ``difficulty`` that in DIFFICULTIES, NO_DIFFICULTY before the end.
+        numeric_infos: Whether infos hold int64 numbers instead of names, under the same keys in
+            every step: ``role`` is the index of the agent, ``difficulty`` that in DIFFICULTIES,
+            NO_DIFFICULTY before the end.
         render_mode: None, "ansi", "human" or "rgb_array".
 
     Raises:
@@ -242,16 +243,12 @@ class SignalEnv(SharedRewardEnv[SignalObservation, SignalAction]):
         self.answer = None
         self._is_over = False
         self._has_episode = True
-        infos: dict[str, dict[str, Any]] = {
-            agent: (
-                {"role": index, "difficulty": NO_DIFFICULTY}
-                if self._numeric_infos
-                else {"role": agent.split("_")[0]}
-            )
-            for index, agent in enumerate(AGENTS)
-            if agent not in removed
-        }
-        self._start(removed, infos)
+        self._start(removed, {agent: self._info(agent) for agent in AGENTS if agent not in removed})
+
+    def _info(self, agent: str) -> dict[str, Any]:
+        if not self._numeric_infos:
+            return {"role": agent.split("_")[0]}
+        return {"role": np.int64(AGENTS.index(agent)), "difficulty": np.int64(NO_DIFFICULTY)}
 
     def _symbols_of(self, action: SignalAction) -> tuple[int, ...]:
         if self._shares_actions:
@@ -311,7 +308,7 @@ class SignalEnv(SharedRewardEnv[SignalObservation, SignalAction]):
         self.answer = answer
         self._is_over = True
         difficulty = self.task.difficulty
-        shown = DIFFICULTIES.index(difficulty) if self._numeric_infos else difficulty
+        shown = np.int64(DIFFICULTIES.index(difficulty)) if self._numeric_infos else difficulty
         self._end_episode(1.0 if self._is_correct else -1.0, difficulty=shown)
 
     @property

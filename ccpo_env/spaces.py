@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import string
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import deepcopy
 from typing import Any, overload
 
@@ -21,8 +21,10 @@ from gymnasium.spaces.utils import (
 )
 from gymnasium.vector.utils import (
     batch_differing_spaces,
+    batch_space,
     create_empty_array,
     create_shared_memory,
+    iterate,
     read_from_shared_memory,
     write_to_shared_memory,
 )
@@ -30,6 +32,8 @@ from gymnasium.wrappers.utils import create_zero_array
 
 MAX_SAMPLE_CHARS = 64
 """Longest text that `TextSpace.sample` returns; random text is for tests only."""
+MAX_SEED = 2**31
+"""Bound of the seeds of the spaces of a batch."""
 
 _SAMPLE_ALPHABET = np.array(list(string.digits + string.ascii_letters + string.punctuation + " "))
 
@@ -121,6 +125,10 @@ class SharedTexts(Sequence[str]):
         return tuple(self)
 
 
+class TextBatch(spaces.Tuple):
+    """A batch of texts: a tuple, of which Gymnasium's `iterate` yields the texts."""
+
+
 def _numbers_in(memory: Any) -> npt.NDArray[np.int32]:
     return np.frombuffer(memory.get_obj(), np.int32)
 
@@ -174,9 +182,22 @@ def _empty_text(_space: TextSpace) -> Any:
     return ""
 
 
+@batch_space.register(TextSpace)
+def _batch(space: TextSpace, n: int = 1) -> TextBatch:
+    batch = TextBatch([TextSpace(space.max_chars) for _ in range(n)])
+    batch.seed(deepcopy(space.np_random).integers(MAX_SEED, size=n).tolist())
+    return batch
+
+
 @batch_differing_spaces.register(TextSpace)
-def _batch_of_different_spaces(text_spaces: Sequence[TextSpace]) -> spaces.Tuple:
-    return spaces.Tuple([deepcopy(space) for space in text_spaces])
+def _batch_of_different_spaces(text_spaces: Sequence[TextSpace]) -> TextBatch:
+    return TextBatch([deepcopy(space) for space in text_spaces])
+
+
+@iterate.register(TextSpace)
+@iterate.register(TextBatch)
+def _iterate(_space: TextSpace | TextBatch, items: Iterable[str]) -> Iterator[str]:
+    return iter(items)
 
 
 @create_shared_memory.register(TextSpace)
