@@ -141,5 +141,9 @@ def signal_view(
     return AgentView(env, role=role, partners=chosen if partners is None else partners)
 
 
+for _make in (think_solve_view, signal_view):
+    vars(_make)["metadata"] = AgentView.metadata  # gymnasium.make reads the render modes there
+
+
 def _empty_message(_observation: Any) -> str:
     return ""
