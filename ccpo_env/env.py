@@ -10,6 +10,7 @@ import numpy as np
 from gymnasium import spaces
 
 from ccpo_env.conversation import Conversation, Rules
+from ccpo_env.cycles import is_simultaneous
 from ccpo_env.episode import EpisodeState, draw_task_index
 from ccpo_env.errors import unknown_name
 from ccpo_env.prompts import LETTERS, plain_text, with_answer_form
@@ -73,7 +74,8 @@ class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
         tasks: A registered name, a .jsonl or .parquet path, or tasks.
         verifier: A name from VERIFIERS, or a callable ``(response, gold) -> Verdict``; "auto": the
             one that the tasks need, see `ccpo_env.verifiers.auto`.
-        render_mode: None, "ansi" (`render` returns the transcript) or "human" (prints it).
+        render_mode: None, "ansi" (`render` returns the transcript), "human" (prints it) or
+            "rgb_array" (returns a picture of it).
         removed: Agents removed in every episode, unless the options of reset say otherwise.
         prompts: The instructions of the roles; None: those of the topology, which ask for the
             answer in the form that the verifier reads.
@@ -100,7 +102,11 @@ class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
         if prompts is not None:
             topology.check_prompts(prompts)
         super().__init__(topology.agents, removed=removed, render_mode=render_mode)
-        self.metadata = {**self.metadata, "name": f"{topology.name}_v0"}
+        self.metadata = {
+            **self.metadata,
+            "name": f"{topology.name}_v0",
+            "is_parallelizable": is_simultaneous(topology.turns),
+        }
         self.topology = topology
         self.tasks = resolve_tasks(tasks)
         self._index_of = {task.id: index for index, task in enumerate(self.tasks)}
@@ -112,7 +118,7 @@ class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
             topology.has_secret_answer if strip_leaks is None else strip_leaks,
             max_chars,
         )
-        self._action_spaces = {agent: TextSpace(max_chars) for agent in self.possible_agents}
+        self.action_spaces = {agent: TextSpace(max_chars) for agent in self.possible_agents}
         longest_instruction = max(
             len(self._rules.prompts.instruction(role, answers=answers))
             for role in topology.roles
@@ -121,7 +127,7 @@ class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
         num_texts = len(topology.turns) + 3  # question, passages, options, and a message per turn
         longest_text = HEADING_CHARS * len(LETTERS) + MAX_GROWTH * max_chars
         longest_prompt = longest_instruction + longest_text * num_texts
-        self._observation_spaces = {
+        self.observation_spaces = {
             agent: spaces.Dict({"prompt": TextSpace(longest_prompt)})
             for agent in self.possible_agents
         }
