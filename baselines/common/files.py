@@ -10,14 +10,12 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
+from baselines.common.errors import StorageError
+from baselines.common.folder_lock import lock_folder
 from ccpo_env.text import valid_unicode
 
 CONFIG_FILE, SUMMARY_FILE, COMMAND_FILE = "config.json", "summary.json", "command.txt"
 """File name, in the folder of a run."""
-
-
-class StorageError(OSError):
-    """A file of a run cannot be written; the message gives the reason and what to do."""
 
 
 @contextmanager
@@ -45,16 +43,25 @@ def storing(what: str, path: Path, *, also: tuple[type[Exception], ...] = ()) ->
         ) from error
 
 
-def make_folder(path: Path) -> None:
+def make_folder(path: Path, *, is_shared: bool = False) -> None:
     """Create a folder for results, and its parents, unless it exists.
 
+    Args:
+        path: The folder.
+        is_shared: Whether other processes may write there. If not, it is locked until the command
+            ends.
+
     Raises:
-        ValueError: If it cannot be created, or no file can be written in it.
+        ValueError: If it cannot be created, no file can be written in it, or another process
+            writes there.
     """
+    is_new = not path.exists()
     try:
         path.mkdir(parents=True, exist_ok=True)
         with TemporaryFile(dir=path):
             pass
+        if not is_shared:
+            lock_folder(path, is_new=is_new)
     except OSError as error:
         raise ValueError(
             f"out_dir must be a writable folder, got {path} ({error.strerror}); "

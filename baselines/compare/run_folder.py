@@ -19,7 +19,7 @@ from baselines.pages.series import column
 
 NO_EFFECT = (
     *("seed", "out_dir", "resume", "preset", "config", "tracker", "push_to_hub"),
-    *("keep_checkpoints", "checkpoint_every", "completions_every"),
+    *("keep_checkpoints", "checkpoint_every", "checkpoint_minutes", "completions_every"),
 )
 """Settings that do not change what a run learns, or that tell the seeds of a method apart."""
 _PARTS = ("cost/tokens_removed", "cost/tokens_branch", "cost/tokens_rating")

@@ -14,10 +14,12 @@ from rich.console import Console
 from rich.progress import Progress
 
 from baselines.common.checks import require_at_least
+from baselines.common.command import command
 from baselines.common.command_line import parse
 from baselines.common.errors import exit_on_bad_input
 from baselines.common.files import CONFIG_FILE, make_folder
 from baselines.common.flags import Choices
+from baselines.common.terminal import Terminal
 from baselines.common.wording import next_lines, plural
 from baselines.evaluate.batches import EvaluationPlan, play_all
 from baselines.evaluate.episode_journal import EPISODES_FILE, EpisodeJournal
@@ -99,9 +101,10 @@ NAMED_LIMIT = 500
 """Default limit for the tasks of a registered source."""
 
 
+@command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Read the command line and evaluate; flags and their help come from EvalConfig."""
-    console = Console()
+    console = Terminal()
     config = parse(EvalConfig, arguments, "ccpo evaluate")
     with exit_on_bad_input():
         config = with_settings_of_run(config)

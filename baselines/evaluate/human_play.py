@@ -12,6 +12,7 @@ from typing import Annotated, TextIO
 import numpy as np
 
 from baselines.common.checks import require_at_least
+from baselines.common.command import command
 from baselines.common.command_line import parse
 from baselines.common.errors import exit_on_bad_input
 from baselines.common.files import CONFIG_FILE
@@ -78,6 +79,7 @@ class PlayConfig(EpisodeSettings, TeamOverrides, SeatSettings):
         require_at_least("seed", self.seed, 0)
 
 
+@command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Read the command line and play; flags and their help come from PlayConfig."""
     config = parse(PlayConfig, arguments, "ccpo play")

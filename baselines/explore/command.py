@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 from baselines.common.checks import require_at_least
+from baselines.common.command import command
 from baselines.common.command_line import parse
 from baselines.common.errors import exit_on_bad_input
 from baselines.common.flags import Positional
@@ -31,6 +32,7 @@ class ExploreConfig:
         require_at_least("max_bytes", self.max_bytes, MIN_BYTES)
 
 
+@command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the page and print its path."""
     config = parse(ExploreConfig, arguments, "ccpo explore")

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from baselines.common.files import StorageError, storing, sync, write_json
+from baselines.common.errors import StorageError
+from baselines.common.files import storing, sync, write_json
 from baselines.common.stats import Proportion, proportion
 from baselines.common.types import FloatArray
 from baselines.policies.base import TrainablePolicy

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from baselines.common.checks import flag_of
+from baselines.common.command import command
 from baselines.common.command_line import Given, parse
 from baselines.common.errors import exit_on_bad_input, print_message
 from baselines.common.files import CONFIG_FILE, read_json
@@ -18,6 +19,7 @@ from baselines.train.resumed_config import expect_known_settings
 from baselines.train.unread import expect_read, what_reads
 
 
+@command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Read the command line and train; flags and their help come from TrainConfig."""
     config = read_config(arguments)

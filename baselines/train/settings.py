@@ -203,6 +203,9 @@ class RecordSettings:
     """Number of held-out tasks per evaluation."""
     checkpoint_every: int = 10
     """Steps between checkpoints."""
+    checkpoint_minutes: float | None = None
+    """Also save a checkpoint after the step that ends so many minutes after the last one, such as
+    15. None: count steps alone."""
     keep_checkpoints: int = 2
     """Number of newest checkpoints to keep, in addition to the best. With 1, there is no fallback
     if it is corrupt."""

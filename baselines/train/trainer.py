@@ -20,6 +20,7 @@ from baselines.rollouts.costs import CostTracker
 from baselines.rollouts.plan import has_readers
 from baselines.rollouts.runner import RolloutRunner
 from baselines.rollouts.team_env import team_env
+from baselines.train.checkpoint_times import CheckpointTimes
 from baselines.train.config import TrainConfig
 from baselines.train.credit_stage import CreditStage
 from baselines.train.engines.rollout_servers import RolloutServers
@@ -150,6 +151,7 @@ class Trainer:
         config = self.config
         self._files.drop_after(self.steps_done)
         saved_at = self.steps_done
+        times = CheckpointTimes(config.checkpoint_every, config.checkpoint_minutes)
         with closing(SafeTracker(tracker, on_warning)) as steady, infrequent_collections():
             while self.steps_done < config.steps and not any(
                 self._processes.all_gather([should_stop()])
@@ -163,8 +165,9 @@ class Trainer:
                 on_step(row)
                 for warning in self._warnings.new:
                     on_warning(warning)
-                if self.steps_done % config.checkpoint_every == 0:
+                if times.is_due(self.steps_done):
                     saved_at = self._save()
+                    times.saved()
             at_end = self._warnings.at_end(self.steps_done)
             if at_end is not None:
                 on_warning(at_end)

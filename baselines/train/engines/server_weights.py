@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from baselines.common.command import command
 from baselines.common.command_line import parse
 from baselines.common.errors import exit_on_bad_input
 from baselines.policies.registry import load_policy
@@ -84,6 +85,7 @@ class WeightsConfig:
         """Accept everything; loading and writing report invalid values."""
 
 
+@command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the model folder to start a rollout server from."""
     config = parse(WeightsConfig, arguments, "python -m baselines.train.engines.server_weights")
