@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -19,7 +20,7 @@ from baselines.advise.wording import LEGEND, recommendation, source_text, warnin
 from baselines.common.command import command
 from baselines.common.command_line import parse
 from baselines.common.errors import exit_on_bad_input
-from baselines.common.files import make_folder
+from baselines.common.files import as_written, make_folder
 from baselines.common.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from baselines.advise.pilot import play_pilot  # loads torch
         from baselines.advise.recorded import recorded_pilot, settings_of_run
 
-        config = settings_of_run(config)
+        with as_written(config.from_ or Path(config.policy or "tiny")):
+            config = settings_of_run(config)
         if config.out_dir is not None:
             make_folder(config.out_dir)
 

@@ -125,11 +125,44 @@ def read_json(path: Path) -> Any:
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:  # of the encoding, too
+    except (ValueError, RecursionError) as error:  # of the encoding, too
         raise ValueError(
             f"{path.name} must be a JSON file, got a damaged one in {path.parent} ({error}); "
             f"restore it from a copy, or write it again"
         ) from None
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Return the contents of a JSON file that holds an object.
+
+    Raises:
+        FileNotFoundError: If there is no file.
+        ValueError: If it is not JSON, or holds another value; the message names it.
+    """
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise ValueError(
+            f"{path.name} must hold a JSON object, got {type(value).__name__} in {path.parent}; "
+            f"restore it from a copy, or write it again"
+        )
+    return value
+
+
+@contextmanager
+def as_written(folder: Path) -> Iterator[None]:
+    """Report values of another form than those that were written into the files of a folder.
+
+    Raises:
+        ValueError: In place of the errors of code that reads a value of another type, or none.
+    """
+    try:
+        yield
+    except (KeyError, IndexError, AttributeError, TypeError) as error:
+        reason = f"{type(error).__name__} {error}"
+        raise ValueError(
+            f"files of a run must be as this version wrote them, got others in {folder} ({reason})"
+            f"; restore them from a copy, or run the command that wrote them again"
+        ) from error
 
 
 def sync(path: Path) -> None:

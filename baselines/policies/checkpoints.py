@@ -26,6 +26,12 @@ ARRAYS_FILE = "arrays.safetensors"
 BEST_FILE = "best.json"
 """File next to the checkpoints that names the one with the highest held-out accuracy."""
 
+DAMAGE = (
+    *(OSError, ValueError, KeyError, TypeError, AttributeError),
+    *(OverflowError, RecursionError),
+)
+"""Errors of reading a file that is not as it was written."""
+
 
 class CheckpointError(ValueError):
     """A checkpoint cannot be used; the message gives the reason and a remedy."""
@@ -148,7 +154,7 @@ def best_checkpoint(root: Path) -> BestCheckpoint | None:
     try:
         found = json.loads((root / BEST_FILE).read_text(encoding="utf-8"))
         step, accuracy = int(found["step"]), proportion(found["successes"], found["total"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except DAMAGE:
         return None
     folder = root / checkpoint_name(step)
     return BestCheckpoint(folder, step, accuracy) if folder.is_dir() else None
@@ -180,7 +186,9 @@ def read_checkpoint(folder: Path) -> dict[str, Any]:
     try:
         contents: dict[str, Any] = json.loads((folder / STATE_FILE).read_text(encoding="utf-8"))
         is_as_written = contents.pop("checksum") == _checksum(contents)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        is_as_written &= int(contents["config"]["steps_done"]) >= 0
+        is_as_written &= all(isinstance(contents[name], dict) for name in ("state", "files"))
+    except DAMAGE:
         is_as_written = False
     if not is_as_written:
         raise _damaged(STATE_FILE, folder)

@@ -220,7 +220,7 @@ class TrainConfig(
         """Return the config as JSON values, with defaults filled in."""
         values = asdict(replace(self, learning_rate=self.step_size))
         values["frozen_roles"] = list(self.frozen_roles)  # JSON has no tuples
-        for name in ("config", "preset", "resume", "out_dir"):
+        for name in ("config", "preset", "resume", "out_dir", "trust_remote_code"):
             del values[name]
         return values
 

@@ -31,6 +31,9 @@ class StartSettings:
     policy: str = "tiny"
     """Initial model of all roles: "tiny", "tiny_teams", "smollm2", a folder, a .gguf file or a name
     on the Hugging Face hub."""
+    trust_remote_code: bool = False
+    """Run the code that the folder or hub repository of a model holds, also that of the base model
+    of an adapter. Read it first: it can do whatever you can."""
     tasks: Annotated[str, Choices((*TASK_SOURCES, "a .jsonl or .parquet file"))] = "arithmetic"
     """Training and evaluation tasks, from the splits "train" and "test"."""
 

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from baselines.common.files import as_written
 from baselines.common.metrics import MetricRow
 from baselines.common.processes import SINGLE_PROCESS, ProcessGroup
 from baselines.common.types import FloatArray
@@ -16,6 +17,7 @@ from baselines.evaluate.evaluation import Evaluation
 from baselines.optimizers import OPTIMIZERS
 from baselines.policies.base import Policy, TrainablePolicy
 from baselines.policies.checkpoints import UsableCheckpoint, read_arrays, read_updaters
+from baselines.policies.local.remote_code import remote_code
 from baselines.rollouts.costs import CostTracker
 from baselines.rollouts.plan import has_readers
 from baselines.rollouts.runner import RolloutRunner
@@ -93,15 +95,16 @@ class Trainer:
         checkpoint = self._files.newest_checkpoint() if config.resume == "yes" else None
         if checkpoint:
             check_same_config(config.to_json(), checkpoint.contents["config"], checkpoint.folder)
-        self._crew = TeamPolicies(
-            config,
-            self._optimizer,
-            roles=roles,
-            trained=self._schedule.roles,
-            checkpoint=checkpoint.folder if checkpoint else None,
-            failure_dir=run_dir,
-            processes=processes,
-        )
+        with remote_code(trusted=config.trust_remote_code):
+            self._crew = TeamPolicies(
+                config,
+                self._optimizer,
+                roles=roles,
+                trained=self._schedule.roles,
+                checkpoint=checkpoint.folder if checkpoint else None,
+                failure_dir=run_dir,
+                processes=processes,
+            )
         speakers: Mapping[Role, Policy] = self._crew.policies
         if servers:
             speakers = servers.follow(self._crew.saved_policies(), roles)
@@ -120,7 +123,8 @@ class Trainer:
             DegeneracyWatch(config.allocator, config.optimizer, centres, self.agents[:-1])
         )
         if checkpoint:
-            self._resume(checkpoint)
+            with as_written(run_dir):
+                self._resume(checkpoint)
         self._records = StepRecords(
             *(config, run_dir),
             optimizer=self._optimizer,
