@@ -115,9 +115,7 @@ def _become(settings: Settings, run: Callable[[int], None], files: list[int], re
             os.chdir(settings.work_folder)
         pid = int(os.readlink("/proc/self"))
         isolation.leave(settings.mount_point)
-        isolation.limit(
-            cpu_s=math.ceil(settings.timeout_s) + 1, memory_mb=settings.memory_mb
-        )
+        isolation.limit(cpu_s=math.ceil(settings.timeout_s) + 1, memory_mb=settings.memory_mb)
         os.write(report, json.dumps({"pid": pid}).encode() + b"\n")
     except Exception as error:
         os.write(report, json.dumps({"error": str(error)}).encode() + b"\n")
