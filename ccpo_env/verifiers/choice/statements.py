@@ -39,10 +39,11 @@ _LINK = re.compile(
 _SENTENCE_END = re.compile(r"[.!?](?=[)\]*]*(?:\s|$))|[。！？]|\n")
 _CLAUSE_START = re.compile(r"[.,;:!?\n。，；：！？、]")
 _CONTRAST = re.compile(
-    words(
+    r"[^\n.]{0,14}?(?:"
+    + words(
         "but; rather; instead; sondern; sino; mais; mas; ma; maar; а; lecz; ale; utan; vaan; but rather"
     )
-    + "|而是|而选|ではなく|아니라|بل|बल्कि|→|->|;|,",
+    + r"|而是|而选|ではなく|아니라|بل|बल्कि|→|->)[\s、，,]*|[;,]\s*",
     re.IGNORECASE,
 )
 _HYPOTHETICAL = re.compile(
@@ -147,6 +148,8 @@ def closing_statement(text: str, options: Options) -> Found | None:
 def negated_at(text: str, place: int, options: Options) -> Found | None:
     """Return what "not A" or "not A but B" says at a place; None if nothing is negated there."""
     opened = _OPENING.match(text, place)
+    if opened and options.text_at(text, opened.end()):
+        return None
     negation = _NOT.match(text, opened.end() if opened else place)
     if negation is None:
         statement = options.statement_at(text, place)
@@ -322,9 +325,7 @@ def _called_right(text: str, options: Options) -> Iterator[Found]:
 
 def _contrast(text: str, statement: Statement, options: Options) -> Found | None:
     """Return the answer after "but" of "not A but B"."""
-    contrast = re.compile(rf"[\s,*_)\]]*(?:{_CONTRAST.pattern})\s*", re.IGNORECASE).match(
-        text, statement.end
-    )
+    contrast = _CONTRAST.match(text, statement.end)
     if contrast is None:
         return None
     other = options.statement_at(text, contrast.end())
@@ -410,15 +411,17 @@ def _mentioned(lines: list[re.Match[str]], options: Options) -> Found | None:
     for line in (lines[-1], lines[0]):
         sentences = [part for part in re.split(r"(?<=[.!?。！？])\s+", line[0]) if part.strip()]
         sentence = sentences[-1] if line is lines[-1] else sentences[0]
-        letters, place, first = [], 0, -1
+        letters, place, others = [], 0, ""
         while place < len(sentence):
             named = options.text_at(sentence, place)
             if named and named[1] > place:
                 letters += named[0]
-                first, place = (place if first < 0 else first), named[1]
+                place = named[1]
+                others += " "
             else:
+                others += sentence[place]
                 place += 1
-        is_sure = not sentence.rstrip().endswith("?") and not _NOT.search(sentence)
+        is_sure = not others.rstrip().endswith("?") and not _NOT.search(others)
         if len(set(letters)) == 1 and is_sure:
             return Found((letters[0],), line.start(), line.end())
         if len(set(letters)) > 1:

@@ -160,9 +160,12 @@ def _read_box(visible: str, start: int, end: int, content: str, options: Options
     line = visible.rfind("\n", 0, start) + 1
     before = plain(visible[max(line, start - AROUND) : start]).lstrip()
     after = plain(visible[end : end + AROUND])
-    if negated := negated_at(inside, 0, options):
+    if not options.letters_of_text(inside) and (negated := negated_at(inside, 0, options)):
         return negated
-    statement = options.statement_at(inside, 0)
+    if letters := options.letters_of_text(inside):
+        statement: Statement | None = Statement(letters, 0, len(inside))
+    else:
+        statement = options.statement_at(inside, 0)
     if statement is None:
         return None
     text = f"{before}{inside}{after}"

@@ -171,7 +171,7 @@ LABEL = any_of(
         r"most; likely; probably; clearly; definitely; certainly; therefore; thus; indeed; simply; just",
         r"undoubtedly; of course; I think; I believe; in my opinion; I would say; without a doubt; ist; somit; daher; est; donc",
         r"(?-i:[ao])(?=\s+[*_(\"']*[A-Z](?![A-Za-z])); является; actually; hence; then; obviously; both; either; one of; that; given by; labell?ed; listed; as; in",
-        r"to be; be; is; it; it's; that's; that is; this; going; only; still; surely; correct; right; best; final; following",
+        r"to be; be; is; it; it's; that's; that is; es; é; è; jest; är; er; this; going; only; still; surely; correct; right; best; final; following",
         r"answer choice; following option; still; really; hands down; represented by; found; under; namely",
         r"antwort; buchstabe; die; der; das; option; variante; möglichkeit; la; le; l'; lettre; réponse; choix",
         r"proposition; el; los; letra; opción; respuesta; inciso; alternativa; a alternativa; a opção; a letra; o item; opção; item; lettera",
@@ -180,12 +180,13 @@ LABEL = any_of(
         r"şık; şıkkı; harf; pilihan; opsi; huruf; đáp án; phương án; lựa chọn; chữ; вариант; буква; под; буквой",
         r"ответ; пункт; варіант; літера; επιλογή; γράμμα; η; το; именно; номер; câu",
     ),
-    "[ld]'|选项|選項|选择|選択肢|答案|第|字母|记号|記号|선택지|보기|번|الخيار|خيار|الحرف|حرف|رقم|الإجابة|विकल्प|अक्षर|উত্তর|বিকল্প|ตัวเลือก|ข้อ|อפשרות|אפשרות|אות|گزینه|是|为|為|は|项",
+    "[ld]'|صحیح|الصحيحة?|सही|সঠিক|ที่ถูกต้อง|ถูกต้อง|נכונה|正确|正しい|选项|選項|选择|選択肢|答案|第|字母|记号|記号|선택지|보기|번|الخيار|خيار|الحرف|حرف|رقم|الإجابة|विकल्प|अक्षर|উত্তর|বিকল্প|ตัวเลือก|ข้อ|อפשרות|אפשרות|אות|گزینه|是|为|為|は|项",
 )
 """Words that may stand before the answer itself."""
 BECAUSE = any_of(
     words(
         r"because; since; as; which; that; due; is; was; given; based; so; but; rather; not; instead",
+        r"fits; works; matches; best fits; and not; richtig; korrekt; jest; correct; est; remains; makes",
         r"here; from; by; per; according; if; when; where; although; though; while; would; has; will",
         r"for sure; for; I think; I believe; definitely; obviously; though; it is; option; choice; among",
         r"weil; da; denn; parce; car; puisque; porque; ya que; pois; perché; poiché; omdat; want",
