@@ -16,7 +16,7 @@ from ccpo_env.verifiers.plain import plain
 from ccpo_env.verifiers.choice.statements import Found, closing_statement, judged, negated_at
 from ccpo_env.verifiers.extract import closed_boxes, unboxed, without_thinking
 
-MAX_READ_CHARS = 8_192
+MAX_READ_CHARS = 4_096
 """Characters at the beginning and at the end of a response in which statements are searched."""
 MAX_BOXES = 64
 """Boxes that are read, from the last one on."""
@@ -190,5 +190,5 @@ def _read_box(visible: str, start: int, end: int, content: str, options: Options
 def _negations(text: str, place: int, statement: Statement) -> list[str]:
     from ccpo_env.verifiers.choice.statements import _NO_DOUBT, _NOT, _clause_start
 
-    clause = _NO_DOUBT.sub(" ", text[_clause_start(text, place) : place])
+    clause = _NO_DOUBT.sub(" ", text[_clause_start(text, place) : place].lower())
     return _NOT.findall(clause)

@@ -79,13 +79,13 @@ COPULA = any_of(
 """Words and signs between such a noun and the answer."""
 CHOOSE = any_of(
     words(
-        r"(?:I|we)(?:'d| would| will|'ll| have to| must| am going to| should| can)?"
+        r"(?:i|we)(?:'d| would| will|'ll| have to| must| am going to| should| can)?"
         r"(?: therefore| thus| then| now| also| still| probably| most likely)?"
         r" (?:choose|chose|go for|went for|pick|picked|select|selected|go with|went with|opt for|opted for|say|vote for|"
         r"settle on|settle for|answer|conclude|guess|bet on|lean towards?|choose to go with|"
         r"think|believe|suggest|recommend|mark|circle)(?: that)?(?: it| it's| it is)?(?: is)?",
-        r"(?:I'm|I am|we're|we are) (?:going|sticking|leaning|staying)(?: to go)? (?:with|for|towards?|to say)",
-        r"if I (?:had|have) to (?:guess|choose|pick)",
+        r"(?:i'm|i am|we're|we are) (?:going|sticking|leaning|staying)(?: to go)? (?:with|for|towards?|to say)",
+        r"if i (?:had|have) to (?:guess|choose|pick)",
         r"(?:the|one|option|choice|answer)(?: that| which) [^.\n]{1,40}? is",
         r"let's (?:go with|choose|pick|say|select)",
         r"choose; pick; select; go with; going with; opt for; selecting; choosing; picking",
@@ -119,8 +119,8 @@ THEREFORE = any_of(
 """Words after which a lone letter is a conclusion."""
 CORRECTION = any_of(
     words(
-        "wait; no; nope; actually; correction; scratch that; I mean; rather; sorry; oops",
-        "hmm; hold on; on second thought; on reflection; let me correct; I was wrong; instead",
+        "wait; no; nope; actually; correction; scratch that; i mean; rather; sorry; oops",
+        "hmm; hold on; on second thought; on reflection; let me correct; i was wrong; instead",
         "my mistake; revised; nein; moment; non; attends; espera; perdón; não; нет; стоп",
         "но нет; точнее; aslında; tunggu; khoan",
     ),
