@@ -9,12 +9,11 @@ from typing import Any
 from gymnasium import spaces
 
 from ccpo_env.conversation import Conversation, Rules
+from ccpo_env.cycles import is_simultaneous
 from ccpo_env.episode import EpisodeState
 from ccpo_env.errors import unknown_name
-from ccpo_env.prompts import (
-    plain_text,
-    with_answer_form,
-)
+from ccpo_env.prompts import LETTERS, plain_text, with_answer_form
+from ccpo_env.quoting import MAX_GROWTH
 from ccpo_env.render import transcript
 from ccpo_env.shared_reward import SharedRewardEnv, snapshot_before_reset
 from ccpo_env.spaces import TextSpace
@@ -30,12 +29,13 @@ from ccpo_env.types import (
     Verdict,
     Verifier,
 )
+from ccpo_env.verifiers.auto import AUTO
 from ccpo_env.verifiers.registry import answer_form, resolve_verifier, start_early
 from ccpo_env.voting import Ballot
 
 DEFAULT_MAX_CHARS = 65_536
 HEADING_CHARS = 64
-"""Characters allowed for the heading of a question or message in a prompt."""
+"""Characters allowed for the heading of a question, passage, option or message in a prompt."""
 CHANGED_IN_PLACE = (
     *("agents", "rewards", "_cumulative_rewards", "terminations", "truncations", "infos"),
 )
@@ -45,11 +45,12 @@ CHANGED_IN_PLACE = (
 class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
     r"""A team answers one question; its agents speak in the order of a topology.
 
-    Observation: ``{"prompt": str}``, all that the acting agent may read, as plain text.
+    Observation: ``{"prompt": str}``, all that the acting agent may read, as plain text: the
+        question, its passages and options, and messages, none of which can pass for another.
         ``infos[agent]["messages"]`` holds it as chat messages while it is the agent's turn.
     Action: str, the agent's completion. Any text is legal; lone surrogates are replaced, and the
-        middle of a text longer than max_chars is cut, which ``infos`` reports in
-        ``clipped_chars``, a mapping from "question" or an agent to a number of characters. With
+        middle of a text longer than max_chars is cut, which ``infos`` reports in ``clipped_chars``,
+        a mapping from "question", "context", "choices" or an agent to a number of characters. With
         strip_leaks, stated answers are removed before the others read it, and ``leak`` in the
         speaker's info counts the removals.
     Reward: the verifier's, +1 or -1, to every agent, once, after the last turn.
@@ -64,14 +65,17 @@ class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
     Args:
         topology: Who speaks when and who reads what.
         tasks: A registered name, a .jsonl or .parquet path, or tasks.
-        verifier: A name from VERIFIERS, or a callable ``(response, gold) -> Verdict``.
-        render_mode: None, "ansi" (`render` returns the transcript) or "human" (prints it).
+        verifier: A name from VERIFIERS, or a callable ``(response, gold) -> Verdict``; "auto": the
+            one that the tasks need, see `ccpo_env.verifiers.auto`.
+        render_mode: None, "ansi" (`render` returns the transcript), "human" (prints it) or
+            "rgb_array" (returns a picture of it).
         removed: Agents removed in every episode, unless the options of reset say otherwise.
         prompts: The instructions of the roles; None: those of the topology, which ask for the
             answer in the form that the verifier reads.
         strip_leaks: Whether answers stated before the last turn are hidden from the others;
             None: the topology's default.
-        max_chars: Longest question and message, in characters.
+        max_chars: Longest question and message, and most characters of all passages and of all
+            options, in characters.
     """
 
     def __init__(
@@ -79,7 +83,7 @@ class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
         topology: Topology,
         *,
         tasks: TaskInput = "arithmetic",
-        verifier: str | Verifier = "math",
+        verifier: str | Verifier = AUTO,
         render_mode: str | None = None,
         removed: Iterable[str] = (),
         prompts: PromptTemplate | None = None,
@@ -91,26 +95,32 @@ class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
         if prompts is not None:
             topology.check_prompts(prompts)
         super().__init__(topology.agents, removed=removed, render_mode=render_mode)
-        self.metadata = {**self.metadata, "name": f"{topology.name}_v0"}
+        self.metadata = {
+            **self.metadata,
+            "name": f"{topology.name}_v0",
+            "is_parallelizable": is_simultaneous(topology.turns),
+        }
         self.topology = topology
         self.tasks = resolve_tasks(tasks)
         index_of = {task.id: index for index, task in enumerate(self.tasks)}
+        resolved = resolve_verifier(verifier, self.tasks)
         self._rules = Rules(
             topology,
-            prompts or with_answer_form(topology.prompts, answer_form(verifier)),
-            resolve_verifier(verifier),
+            prompts or with_answer_form(topology.prompts, answer_form(resolved)),
+            resolved,
             topology.has_secret_answer if strip_leaks is None else strip_leaks,
             max_chars,
         )
-        self._action_spaces = {agent: TextSpace(max_chars) for agent in self.possible_agents}
+        self.action_spaces = {agent: TextSpace(max_chars) for agent in self.possible_agents}
         longest_instruction = max(
             len(self._rules.prompts.instruction(role, answers=answers))
             for role in topology.roles
             for answers in (False, True)
         )
-        num_texts = len(topology.turns) + 1  # the question, and a message per turn
-        longest_prompt = longest_instruction + (HEADING_CHARS + max_chars) * num_texts
-        self._observation_spaces = {
+        num_texts = len(topology.turns) + 3  # question, passages, options, and a message per turn
+        longest_text = HEADING_CHARS * len(LETTERS) + MAX_GROWTH * max_chars
+        longest_prompt = longest_instruction + longest_text * num_texts
+        self.observation_spaces = {
             agent: spaces.Dict({"prompt": TextSpace(longest_prompt)})
             for agent in self.possible_agents
         }

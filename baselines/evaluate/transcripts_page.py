@@ -11,6 +11,7 @@ from baselines.evaluate.paths import first_turn
 from baselines.evaluate.tables import Grid
 from baselines.pages.page import PARTS, render
 from baselines.pages.svg import Plot
+from ccpo_env.prompts import question_with_options
 from ccpo_env.types import Task, Topology
 
 TEMPLATE = Path(__file__).parent / "transcripts.html.jinja"
@@ -87,7 +88,7 @@ def page_data(episodes: Sequence[Episode], topology: Topology) -> dict[str, Any]
 def _task_json(task: Task, groups: Sequence[str]) -> dict[str, Any]:
     return {
         "id": task.id,
-        "question": task.question,
+        "question": question_with_options(task),
         "gold": task.answer,
         "groups": [*groups, *(f"{name} {value}" for name, value in task.tags)],
     }
