@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Collection, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import FunctionType
@@ -12,10 +11,7 @@ from ccpo_env.conversation import NO_OUTCOME, Conversation, Outcome
 from ccpo_env.types import Verifier
 from ccpo_env.verifiers.registry import VERIFIERS
 from ccpo_env.verifiers.worker.many import THREADS_PER_CPU
-
-PATIENCE_S = 0.02
-"""Seconds of waiting for workers after which the other verifications run in parallel: threads cost
-more than they save where nothing waits."""
+from ccpo_env.verifiers.worker.waiting import WouldWait, without_waiting
 
 
 def is_built_in(verifier: Verifier) -> bool:
@@ -70,15 +66,19 @@ def verify_messages(conversations: Collection[Conversation], texts: Sequence[str
 
 
 def _verify_each(pairs: Collection[tuple[Conversation, str]]) -> list[Outcome]:
-    """Verify one after the other, and in parallel once they have waited for workers."""
-    rest = iter(pairs)
-    outcomes: list[Outcome] = []
-    started, started_cpu = time.perf_counter(), time.thread_time()
-    for conversation, text in rest:
-        outcomes.append(conversation.verify(text))
-        if time.perf_counter() - started > PATIENCE_S + time.thread_time() - started_cpu:
-            break
-    if len(outcomes) < len(pairs):
-        with ThreadPoolExecutor(THREADS_PER_CPU * (os.cpu_count() or 1)) as threads:
-            outcomes += threads.map(lambda pair: pair[0].verify(pair[1]), rest)
-    return outcomes
+    """Verify in this thread what needs no other process, and then the rest in parallel."""
+    outcomes: list[Outcome | None] = []
+    waiting: list[tuple[Conversation, str]] = []
+    with without_waiting():
+        for conversation, text in pairs:
+            try:
+                outcomes.append(conversation.verify(text))
+            except WouldWait:
+                outcomes.append(None)
+                waiting.append((conversation, text))
+    if not waiting:
+        return [outcome for outcome in outcomes if outcome is not None]
+    num_threads = min(len(waiting), THREADS_PER_CPU * (os.cpu_count() or 1))
+    with ThreadPoolExecutor(num_threads) as threads:
+        late = threads.map(lambda pair: pair[0].verify(pair[1]), waiting)
+        return [next(late) if outcome is None else outcome for outcome in outcomes]
