@@ -24,7 +24,7 @@ VENVS = ROOT / ".venv-clients"
 TESTS = ROOT / "tests" / "clients"
 RESULTS = TESTS / "results.json"
 PAGE = ROOT / "docs" / "ecosystem.md"
-BEGIN, END = "<!-- table of clients -->\n", "<!-- end of the table -->"
+TABLE = re.compile(r"(<!-- clients: .*?-->\n).*?(<!-- end of clients -->)", re.DOTALL)
 
 ENVIRONMENTS: Mapping[str, str] = {
     "think_solve-v0": "AEC, text",
@@ -135,10 +135,10 @@ def table(results: Results) -> str:
             reason = f"{name}: {(client.reasons or {})[environment]}"
             if reason not in reasons:
                 reasons.append(reason)
-            row.append(f"– <sup>{reasons.index(reason) + 1}</sup>")
+            row.append(f"[reason {reasons.index(reason) + 1}](#reasons)")
         lines.append(f"| {' | '.join(row)} |")
     listed = [f"{number}. {reason}" for number, reason in enumerate(reasons, 1)]
-    return "\n".join([*lines, "", *listed, ""])
+    return "\n".join([*lines, "", "### Reasons", "", *listed])
 
 
 def environment_of(client: str, folder: Path) -> str:
@@ -178,11 +178,10 @@ def run_tests(client: str, folder: Path) -> dict[str, object]:
     return {"version": found.stdout.strip(), "cells": dict(sorted(cells.items()))}
 
 
-def write_table(results: Results) -> None:
-    """Replace the table of docs/ecosystem.md."""
-    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-    after = rest.partition(END)[2]
-    PAGE.write_text(f"{before}{BEGIN}\n{table(results)}\n{END}{after}", encoding="utf-8")
+def ecosystem_page(page: str) -> str:
+    """Return docs/ecosystem.md with the table of the results that were recorded."""
+    results = json.loads(RESULTS.read_text(encoding="utf-8"))
+    return TABLE.sub(lambda match: f"{match[1]}\n{table(results)}\n\n{match[2]}", page)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -201,7 +200,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"== {client}", flush=True)
         known[client] = run_tests(client, args.venvs)
         RESULTS.write_text(json.dumps(known, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    write_table(known)
+    PAGE.write_text(ecosystem_page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     cells = [cell for client in known.values() for cell in client["cells"].values()]
     print(f"{sum(cells)} of {len(cells)} cells work: {PAGE.relative_to(ROOT)}")
     return 0 if all(cells) else 1
