@@ -24,8 +24,7 @@ def settings_of(
         chosen: All other settings, as JSON values.
     """
     texts = {
-        name: _digest([[task.id, task.question, task.answer] for task in tasks])
-        for name, tasks in benchmarks.items()
+        name: _digest([_texts_of(task) for task in tasks]) for name, tasks in benchmarks.items()
     }
     settings = {"policy": policy_identity(policy), "tasks": texts, **chosen}
     as_json: dict[str, Any] = json.loads(json.dumps(settings))
@@ -48,6 +47,12 @@ def policy_identity(policy: str) -> str:
         return policy
     sizes = [[str(file.relative_to(place.parent)), file.stat().st_size] for file in files]
     return f"{policy} ({folder.name}, {_digest(sizes)[:12]})"
+
+
+def _texts_of(task: Task) -> list[Any]:
+    """Return all that agents read of a task, or that their answers are verified with."""
+    given = [task.choices, task.context, task.answers, task.tests]
+    return [task.id, task.question, task.answer, *given]
 
 
 def _digest(value: object) -> str:

@@ -19,13 +19,19 @@ from baselines.common.stats import (
 )
 from baselines.common.types import FloatArray
 from baselines.evaluate.correctness import Correctness, joined
+from baselines.evaluate.guesses import Guess, guesses_of
 from baselines.evaluate.paths import JOINT, TeamPath
 
 Quantity = Literal["accuracy", "pass", "majority", "help", "hurt", "net_gain"]
 Verdict = Literal["helps", "hurts", "inconclusive"]
 ALL = "all benchmarks"
-MAX_TAG_VALUES = 20
-"""Maximum number of values of a reported tag; with more, a tag is treated as an id."""
+MAX_TAG_VALUES = 60
+"""Maximum number of values of a reported tag, such as the 57 subjects of MMLU; with more, a tag is
+treated as an id."""
+FEW_TAG_VALUES = 20
+"""Number of values of a tag beyond which it is also treated as an id if a value has too few tasks
+on average: less than MIN_TAG_TASKS."""
+MIN_TAG_TASKS = 5
 _BOOTSTRAP_STREAM = 1
 
 
@@ -128,6 +134,7 @@ class Summary:
         num_unmeasured: Number of episodes without a verdict; they are excluded from all other
             values.
         rows: The quantities.
+        guesses: What guessing would score, if all tasks are multiple choice.
     """
 
     benchmark: str
@@ -136,6 +143,7 @@ class Summary:
     num_samples: int
     num_unmeasured: int
     rows: tuple[Row, ...]
+    guesses: tuple[Guess, ...] = ()
 
     def find(self, quantity: Quantity, path: TeamPath, k: int | None = None) -> Row | None:
         """Return the row of a quantity, with any k if k is None; None if there is no such row."""
@@ -151,6 +159,7 @@ class Summary:
             "num_samples": self.num_samples,
             "unmeasured": self.num_unmeasured,
             "rows": [row.to_json() for row in self.rows],
+            "guesses": [guess.to_json() for guess in self.guesses],
         }
 
 
@@ -197,10 +206,12 @@ def tags_of(correctness: Correctness) -> list[tuple[str, str]]:
     for task in correctness.tasks:
         for name, value in task.tags:
             values.setdefault(name, set()).add(value)
+    enough = len(correctness.tasks) // MIN_TAG_TASKS
+    most = min(MAX_TAG_VALUES, max(FEW_TAG_VALUES, enough))
     return [
         (name, value)
         for name, known in values.items()
-        if 1 < len(known) <= MAX_TAG_VALUES
+        if 1 < len(known) <= most
         for value in sorted(known, key=lambda v: (not v.isdecimal(), len(v) * v.isdecimal(), v))
     ]
 
@@ -224,6 +235,7 @@ def summary_of(
         num_samples=num_samples,
         num_unmeasured=unmeasured,
         rows=tuple(rows),
+        guesses=guesses_of(correctness.tasks),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from string import ascii_uppercase
 from typing import Any
 
 from baselines.evaluate.episodes import Episode
@@ -88,7 +89,11 @@ def _task_json(task: Task, groups: Sequence[str]) -> dict[str, Any]:
     return {
         "id": task.id,
         "question": task.question,
-        "gold": task.answer,
+        "options": [
+            f"{letter}. {text}" for letter, text in zip(ascii_uppercase, task.choices, strict=False)
+        ],
+        "passages": list(task.context),
+        "gold": " / ".join((task.answer, *task.answers)),
         "groups": [*groups, *(f"{name} {value}" for name, value in task.tags)],
     }
 
