@@ -12,10 +12,8 @@ from gymnasium import spaces
 from ccpo_env.conversation import Conversation, Rules
 from ccpo_env.episode import EpisodeState, draw_task_index
 from ccpo_env.errors import unknown_name
-from ccpo_env.prompts import (
-    plain_text,
-    with_answer_form,
-)
+from ccpo_env.prompts import LETTERS, plain_text, with_answer_form
+from ccpo_env.quoting import MAX_GROWTH
 from ccpo_env.render import transcript
 from ccpo_env.reset_options import (
     check_option_names,
@@ -42,7 +40,7 @@ from ccpo_env.voting import Ballot
 
 DEFAULT_MAX_CHARS = 65_536
 HEADING_CHARS = 64
-"""Characters allowed for the heading of a question or message in a prompt."""
+"""Characters allowed for the heading of a question, passage, option or message in a prompt."""
 CHANGED_IN_PLACE = (
     *("agents", "rewards", "_cumulative_rewards", "terminations", "truncations", "infos"),
 )
@@ -52,11 +50,12 @@ CHANGED_IN_PLACE = (
 class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
     r"""A team answers one question; its agents speak in the order of a topology.
 
-    Observation: ``{"prompt": str}``, all that the acting agent may read, as plain text.
+    Observation: ``{"prompt": str}``, all that the acting agent may read, as plain text: the
+        question, its passages and options, and messages, none of which can pass for another.
         ``infos[agent]["messages"]`` holds it as chat messages while it is the agent's turn.
     Action: str, the agent's completion. Any text is legal; lone surrogates are replaced, and the
-        middle of a text longer than max_chars is cut, which ``infos`` reports in
-        ``clipped_chars``, a mapping from "question" or an agent to a number of characters. With
+        middle of a text longer than max_chars is cut, which ``infos`` reports in ``clipped_chars``,
+        a mapping from "question", "context", "choices" or an agent to a number of characters. With
         strip_leaks, stated answers are removed before the others read it, and ``leak`` in the
         speaker's info counts the removals.
     Reward: the verifier's, +1 or -1, to every agent, once, after the last turn.
@@ -78,7 +77,8 @@ class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
             answer in the form that the verifier reads.
         strip_leaks: Whether answers stated before the last turn are hidden from the others;
             None: the topology's default.
-        max_chars: Longest question and message, in characters.
+        max_chars: Longest question and message, and most characters of all passages and of all
+            options, in characters.
     """
 
     def __init__(
@@ -115,8 +115,9 @@ class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
             for role in topology.roles
             for answers in (False, True)
         )
-        num_texts = len(topology.turns) + 1  # the question, and a message per turn
-        longest_prompt = longest_instruction + (HEADING_CHARS + max_chars) * num_texts
+        num_texts = len(topology.turns) + 3  # question, passages, options, and a message per turn
+        longest_text = HEADING_CHARS * len(LETTERS) + MAX_GROWTH * max_chars
+        longest_prompt = longest_instruction + longest_text * num_texts
         self._observation_spaces = {
             agent: spaces.Dict({"prompt": TextSpace(longest_prompt)})
             for agent in self.possible_agents

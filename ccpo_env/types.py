@@ -187,26 +187,35 @@ class PromptTemplate:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One turn of a topology: who speaks, in which role, after reading whose messages.
+    """One turn of a topology: who speaks, in which role, after reading what.
 
     Args:
         speaker: The agent that speaks.
         role: The role in which it speaks, which selects its policy and its instruction.
         reads: Agents whose earlier messages it reads. One that has not spoken yet, such as a
             debater later in the first round, has none.
+        reads_context: Whether it reads the passages that are given with the question; it reads the
+            question and its options in any case.
 
     Raises:
-        TypeError: If the speaker or the role is not text, or reads is not a tuple of names.
+        TypeError: If the speaker or the role is not text, reads is not a tuple of names, or
+            reads_context is not a bool.
     """
 
     speaker: str
     role: Role
     reads: tuple[str, ...]
+    reads_context: bool = True
 
     def __post_init__(self) -> None:
         _check_text("speaker of a Turn", self.speaker)
         _check_text("role of a Turn", self.role)
         _check_tuple_of(str, "reads of a Turn", self.reads, "('thinker_0',)")
+        if not isinstance(self.reads_context, bool):
+            raise TypeError(
+                f"reads_context of a Turn must be True or False, got {self.reads_context!r}; "
+                f"leave it out for True"
+            )
 
 
 def speakers(turns: Iterable[Turn]) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ from baselines.rollouts.runner import RolloutRunner
 from baselines.rollouts.team_env import team_env
 from ccpo_env import load_tasks
 from ccpo_env.env import TeamAnswerEnv
-from ccpo_env.prompts import chat_messages, plain_text
+from ccpo_env.prompts import chat_messages, plain_text, question_with_options
 from ccpo_env.types import Task
 from ccpo_env.voting import Ballot
 
@@ -125,7 +125,7 @@ def _is_usable(row: RecordedGroup, tasks: Mapping[str, Task], group_size: int) -
     """Return whether a group is complete: its task is known, and no text was shortened."""
     task = tasks.get(row["task_id"])
     is_measured = all(reward is not None for own in row["replays"] for reward in own["rewards"])
-    is_whole = task is not None and task.question == row["question"]
+    is_whole = task is not None and question_with_options(task) == row["question"]
     return is_whole and is_measured and len(row["rewards"]) == group_size
 
 

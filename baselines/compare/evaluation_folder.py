@@ -55,7 +55,7 @@ def read_evaluation(folder: Path, path: str) -> tuple[Run, dict[str, Any]]:
         team=rates_of(transcripts, JOINT),
         without={p: rates_of(transcripts, p) for p in sorted(known) if p.startswith("without ")},
         num_samples={p: _num_samples(transcripts, p) for p in sorted(known)},
-        questions={episode.key: episode.asked for episode in transcripts},
+        questions={episode.key: episode.question for episode in transcripts},
         folder=folder,
     )
     return run, _settings(folder)

@@ -57,7 +57,7 @@ def read_run(folder: Path, path: str) -> tuple[Run, dict[str, Any]]:
         raise ValueError(_why_empty(folder, path, evaluations))
     rows = read_rows(folder / METRICS_FILE)
     last = evaluations[-1]
-    questions = {e.key: e.asked for e in read_transcripts(folder)}
+    questions = {e.key: e.question for e in read_transcripts(folder)}
     run = Run(
         points=points,
         seed=int(config["seed"]),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from baselines.common.checks import expect_between, expect_finite, expect_shape
-from baselines.common.types import BoolArray, FloatArray, IntArray
+from baselines.common.types import BoolArray, FloatArray
 from baselines.credit.turns import speaker_of, turn_labels
 from ccpo_env.errors import unknown_name
 

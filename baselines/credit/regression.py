@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from baselines.common.types import FloatArray, IntArray
-from baselines.credit.left_out_ridge import left_out_duals, left_out_predictions
 from baselines.credit.category_checks import expect_categories, expect_chances, known_turns
+from baselines.credit.left_out_ridge import left_out_duals, left_out_predictions
 from baselines.credit.outcomes import Outcomes
 from baselines.credit.reading import Reading, Reads, readings
 from baselines.credit.turns import columns_of

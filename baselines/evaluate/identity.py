@@ -31,6 +31,12 @@ def settings_of(
     return as_json
 
 
+def _texts_of(task: Task) -> list[object]:
+    """Return the texts of a task that prompts or verifiers read, by which it is identified."""
+    further = [task.choices, task.context, task.answers, task.tests]
+    return [task.id, task.question, task.answer, *(further if any(further) else [])]
+
+
 def policy_identity(policy: str) -> str:
     """Return an identifier of a policy that is cheap to compute.
 
@@ -47,12 +53,6 @@ def policy_identity(policy: str) -> str:
         return policy
     sizes = [[str(file.relative_to(place.parent)), file.stat().st_size] for file in files]
     return f"{policy} ({folder.name}, {_digest(sizes)[:12]})"
-
-
-def _texts_of(task: Task) -> list[Any]:
-    """Return all that agents read of a task, or that their answers are verified with."""
-    given = [task.choices, task.context, task.answers, task.tests]
-    return [task.id, task.question, task.answer, *given]
 
 
 def _digest(value: object) -> str:

@@ -24,8 +24,7 @@ class Transcript:
     Args:
         benchmark: Name of the benchmark.
         task_id: Id of the task.
-        question: Its question.
-        choices: Its options, if it is multiple choice.
+        question: Its question, with its options if it has any.
         gold: Its gold answer; may be empty.
         sample: Index among the samples of the task.
         path: Name of the path, such as "joint" or "without thinker_0".
@@ -37,18 +36,12 @@ class Transcript:
     benchmark: str
     task_id: str
     question: str
-    choices: tuple[str, ...]
     gold: str
     sample: int
     path: str
     messages: tuple[tuple[str, str], ...]
     answer: str | None
     reward: float | None
-
-    @property
-    def asked(self) -> str:
-        """Question and options: equal ones are the same task."""
-        return "\n".join((self.question, *self.choices))
 
     @property
     def key(self) -> TaskKey:
@@ -86,7 +79,6 @@ def _transcript(row: dict[str, Any]) -> Transcript:
         benchmark=str(row["benchmark"]),
         task_id=str(row["task_id"]),
         question=str(row["question"]),
-        choices=tuple(map(str, row.get("choices", ()))),
         gold=str(row["gold"]),
         sample=int(row["sample"]),
         path=str(row["path"]),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from string import ascii_uppercase
 from typing import Any
 
 from baselines.evaluate.episodes import Episode
@@ -12,6 +11,7 @@ from baselines.evaluate.paths import first_turn
 from baselines.evaluate.tables import Grid
 from baselines.pages.page import PARTS, render
 from baselines.pages.svg import Plot
+from ccpo_env.prompts import question_with_options
 from ccpo_env.types import Task, Topology
 
 TEMPLATE = Path(__file__).parent / "transcripts.html.jinja"
@@ -88,10 +88,7 @@ def page_data(episodes: Sequence[Episode], topology: Topology) -> dict[str, Any]
 def _task_json(task: Task, groups: Sequence[str]) -> dict[str, Any]:
     return {
         "id": task.id,
-        "question": task.question,
-        "options": [
-            f"{letter}. {text}" for letter, text in zip(ascii_uppercase, task.choices, strict=False)
-        ],
+        "question": question_with_options(task),
         "passages": list(task.context),
         "gold": " / ".join((task.answer, *task.answers)),
         "groups": [*groups, *(f"{name} {value}" for name, value in task.tags)],

@@ -168,8 +168,9 @@ def rate_rollouts(
 def rating_prompt(rollout: RatedRollout, rater: str, agent: str, *, as_json: bool) -> Prompt:
     """Return the prompt for a rater to rate one agent."""
     question = (CREDIT if rollout.is_correct else BLAME).format(agent=agent)
+    task = rollout.task
     text = (
-        problem_text(rollout.task.question, rollout.messages)
+        problem_text(task.question, rollout.messages, context=task.context, choices=task.choices)
         + RATER.format(rater=rater)
         + OUTCOME.format(outcome=rollout.outcome)
         + question

@@ -43,7 +43,14 @@ def test_team_env_has_the_default_sizes_of_every_topology(topology):
     env = team_env(TeamSettings(topology=topology), [TASK]).unwrapped
     assert env.topology.name == topology
     of_default_size = {
-        **{"vote": 3, "debate": 4, "think_solve": 2, "specialists": 4, "mixed_vote": 10},
+        **{
+            "vote": 3,
+            "debate": 4,
+            "think_solve": 2,
+            "specialists": 4,
+            "mixed_vote": 10,
+            "reader_answerer": 2,
+        },
     }
     assert len(env.topology.turns) == of_default_size[topology]
 
