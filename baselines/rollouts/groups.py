@@ -43,8 +43,8 @@ class Group:
         ratings: Shares given by the raters, shape (A raters, A agents, G); None: no ratings.
         rating_valid: Whether they could be parsed, shape (A raters, G).
         features: Category of each message, shape (G, T turns); None: not categorised.
-        probabilities: Probabilities of the categories, shape (G, T turns, C categories); NaN in a turn
-            where they are not known; None: in no turn.
+        probabilities: Probabilities of the categories, shape (G, T turns, C categories); NaN in a
+            turn where they are not known; None: in no turn.
         own_rewards: Reward of the answer in each message, shape (G, T turns); None: not verified.
         influence: Log-probability ratio of the next message, shape (G, T turns), nats; None: not
             scored.

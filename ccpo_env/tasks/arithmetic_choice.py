@@ -1,4 +1,4 @@
-r"""Arithmetic as multiple choice: the questions of `arithmetic` with four options, one of them right.
+"""Multiple-choice arithmetic: the questions of `arithmetic`, each with four options.
 
 A guess is right for one task in four, so that what a team learns can be compared with chance.
 """

@@ -11,7 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ccpo_env.prompts import THINK_SOLVE, plain_text, problem_text, with_answer_form
+from ccpo_env.prompts import (
+    AS_A_LETTER,
+    OPTIONS,
+    THINK_SOLVE,
+    plain_text,
+    problem_text,
+    with_answer_form,
+)
 from ccpo_env.tasks.arithmetic import MODULUS
 from ccpo_env.tasks.arithmetic_choice import LETTERS, with_options
 from ccpo_env.topologies.vote import VOTE
@@ -27,12 +34,10 @@ from scripts.tiny.chains import (
 )
 from scripts.tiny.demonstrations import Demonstration, thought_messages
 
-ANSWER_FORM = r"with the letter of one option in \boxed{}"
-OPTIONS = "\n\nOptions:\n"
 OPTION_LINES = tuple(f"{letter}. {digit}" for letter in LETTERS for digit in range(MODULUS))
 """One token each, so that two layers suffice to find the option with a given digit."""
 TEMPLATES: tuple[PromptTemplate, ...] = tuple(
-    with_answer_form(template, ANSWER_FORM) for template in (THINK_SOLVE, VOTE)
+    with_answer_form(template, AS_A_LETTER) for template in (THINK_SOLVE, VOTE)
 )
 KINDS: Mapping[str, float] = {"think": 0.3, "solve": 0.35, "answer_alone": 0.1, "vote": 0.25}
 NUM_THOUGHTS: Mapping[str, float] = {"1": 0.75, "2": 0.25}
@@ -79,9 +84,8 @@ HABITS = ChoiceMix(
 def choice_prompt(role: Role, task: Task, messages: Sequence[Message], *, answers: bool) -> str:
     """Return the prompt of an agent, equal to the environment's."""
     template = next(template for template in TEMPLATES if role in template.roles)
-    lines = (f"{letter}. {text}" for letter, text in zip(LETTERS, task.choices, strict=True))
-    question = task.question + OPTIONS + "\n".join(lines)
-    return plain_text(template.instruction(role, answers=answers), problem_text(question, messages))
+    problem = problem_text(task.question, messages, choices=task.choices)
+    return plain_text(template.instruction(role, answers=answers), problem)
 
 
 def draw_choice_demonstration(mix: ChoiceMix, rng: np.random.Generator) -> Demonstration:
@@ -174,10 +178,12 @@ def _guess(rng: np.random.Generator) -> str:
     return LETTERS[int(rng.integers(len(LETTERS)))]
 
 
-def resembles() -> dict[str, str]:
-    """Return the fixed text of `tiny` that each new one of these teams resembles."""
+def resembles() -> dict[str, tuple[str, ...]]:
+    """Return the tokens of `tiny` that each new fixed text of these teams resembles."""
     answers = {
-        own.give_answer: given.give_answer
+        own.give_answer: (given.give_answer,)
         for own, given in zip(TEMPLATES, (THINK_SOLVE, VOTE), strict=True)
     }
-    return {**answers, **{option: option[-1] for option in OPTION_LINES}, OPTIONS: "\n"}
+    # Both parts, so that options with the same digit differ from the start.
+    options = {option: (option[0], option[-1]) for option in OPTION_LINES}
+    return {**answers, **options, OPTIONS: ("\n",)}

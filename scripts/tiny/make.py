@@ -108,9 +108,10 @@ def start_from_tiny(model: LlamaForCausalLM, recipe: Recipe) -> None:
     start = HFPolicy.load(TINY_FOLDER)
     state = {name: weights.clone() for name, weights in start.module.state_dict().items()}
     known = {token: place for place, token in enumerate(vocabulary_of(TINY.fragments))}
-    rows = [known[recipe.resembles.get(token, token)] for token in vocabulary_of(recipe.fragments)]
+    parts = [recipe.resembles.get(token, (token,)) for token in vocabulary_of(recipe.fragments)]
     for name in ("model.embed_tokens.weight", "lm_head.weight"):
-        state[name] = state[name][rows]
+        old = state[name]
+        state[name] = torch.stack([old[[known[part] for part in own]].sum(dim=0) for own in parts])
     model.load_state_dict(state)
 
 

@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 
 from baselines.rollouts import ratings
+from ccpo_env.prompts import OPTIONS
 from scripts.tiny import choice, teams
 from scripts.tiny.choice import draw_choice_demonstration
 from scripts.tiny.demonstrations import (
@@ -57,8 +58,8 @@ class Recipe:
         lesson: Draws a good demonstration.
         habits: Draws a demonstration of the remaining steps.
         settings: Settings of the warm start.
-        resembles: For a model that starts from the weights of `tiny`, the fragment of `tiny` that
-            each of its new fragments resembles; its tokens are copied. Empty: random weights.
+        resembles: For a model that starts from the weights of `tiny`, the tokens of `tiny` that
+            each of its new fragments resembles; it starts as their sum. Empty: random weights.
         is_half: Whether the weights are stored in half precision. They are trained, and loaded, in
             single precision.
     """
@@ -67,7 +68,7 @@ class Recipe:
     lesson: Callable[[np.random.Generator], Demonstration]
     habits: Callable[[np.random.Generator], Demonstration]
     settings: WarmStart
-    resembles: Mapping[str, str] = field(default_factory=dict)
+    resembles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     is_half: bool = False
 
 
@@ -100,7 +101,7 @@ TINY_CHOICE = Recipe(
     fragments=fragments_of(
         choice.TEMPLATES,
         (*(f"thinker_{k}" for k in range(2)), "solver_0"),
-        others=(choice.OPTIONS, *choice.OPTION_LINES),
+        others=(OPTIONS, *choice.OPTION_LINES),
     ),
     lesson=partial(draw_choice_demonstration, choice.LESSON),
     habits=partial(draw_choice_demonstration, choice.HABITS),

@@ -79,10 +79,10 @@ HABITS = TeamMix(
 )
 
 
-def resembles() -> dict[str, str]:
+def resembles() -> dict[str, tuple[str, ...]]:
     """Return the fixed text of `tiny` that each new one of these teams resembles."""
     heading = MESSAGE_OF.format
-    return {
+    found = {
         **{
             SPECIALISTS.roles[role]: THINK_SOLVE.roles["thinker"] for role in SPECIALIST_OF.values()
         },
@@ -93,6 +93,7 @@ def resembles() -> dict[str, str]:
             for place, role in enumerate(SPECIALIST_OF.values())
         },
     }
+    return {own: (other,) for own, other in found.items()}
 
 
 def draw_team_demonstration(mix: TeamMix, rng: np.random.Generator) -> Demonstration:
