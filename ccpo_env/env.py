@@ -35,6 +35,7 @@ from ccpo_env.types import (
     Verdict,
     Verifier,
 )
+from ccpo_env.verifiers.auto import AUTO
 from ccpo_env.verifiers.registry import answer_form, resolve_verifier, start_early
 from ccpo_env.voting import Ballot
 
@@ -70,7 +71,8 @@ class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
     Args:
         topology: Who speaks when and who reads what.
         tasks: A registered name, a .jsonl or .parquet path, or tasks.
-        verifier: A name from VERIFIERS, or a callable ``(response, gold) -> Verdict``.
+        verifier: A name from VERIFIERS, or a callable ``(response, gold) -> Verdict``; "auto": the
+            one that the tasks need, see `ccpo_env.verifiers.auto`.
         render_mode: None, "ansi" (`render` returns the transcript) or "human" (prints it).
         removed: Agents removed in every episode, unless the options of reset say otherwise.
         prompts: The instructions of the roles; None: those of the topology, which ask for the
@@ -86,7 +88,7 @@ class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
         topology: Topology,
         *,
         tasks: TaskInput = "arithmetic",
-        verifier: str | Verifier = "math",
+        verifier: str | Verifier = AUTO,
         render_mode: str | None = None,
         removed: Iterable[str] = (),
         prompts: PromptTemplate | None = None,
@@ -102,10 +104,11 @@ class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
         self.topology = topology
         self.tasks = resolve_tasks(tasks)
         self._index_of = {task.id: index for index, task in enumerate(self.tasks)}
+        resolved = resolve_verifier(verifier, self.tasks)
         self._rules = Rules(
             topology,
-            prompts or with_answer_form(topology.prompts, answer_form(verifier)),
-            resolve_verifier(verifier),
+            prompts or with_answer_form(topology.prompts, answer_form(resolved)),
+            resolved,
             topology.has_secret_answer if strip_leaks is None else strip_leaks,
             max_chars,
         )

@@ -28,7 +28,7 @@ from baselines.rollouts.groups import Group
 from baselines.rollouts.plan import removals_are_recounts, repeated_turn_names, turn_names
 from baselines.rollouts.rollout import Replays, Rollout, RolloutRequest
 from baselines.rollouts.runner import RolloutRunner
-from baselines.rollouts.team_env import team_env
+from baselines.rollouts.team_env import team_env, with_verifier
 from ccpo_env import load_tasks
 from ccpo_env.env import TeamAnswerEnv
 from ccpo_env.prompts import chat_messages, plain_text, question_with_options
@@ -90,10 +90,10 @@ def recorded_pilot(config: AdviseConfig, on_progress: Callable[[str], None]) -> 
         ValueError: If too few groups can be used, or the policy cannot read texts.
     """
     assert config.from_ is not None
-    runner = make_runner(config)
     rows = read_rollouts(config.from_ / ROLLOUTS_FILE)
     tasks = {task.id: task for task in load_tasks(config.tasks or "arithmetic", split="train")}
-    env = team_env(config.team, [("-", "-")]).unwrapped
+    runner = make_runner(config, tasks.values())
+    env = team_env(with_verifier(config.team, tasks.values()), [("-", "-")]).unwrapped
     newest = [row for row in reversed(rows) if _is_usable(row, tasks, config.group_size)]
     if len(newest) < MIN_TASKS:
         raise ValueError(

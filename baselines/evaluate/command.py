@@ -7,6 +7,7 @@ import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -31,7 +32,7 @@ from baselines.policies.base import Sampling
 from baselines.policies.endpoint.usage import Billed, EndpointUsage
 from baselines.policies.threads import suitable_threads
 from baselines.rollouts.runner import RolloutRunner
-from baselines.rollouts.team_env import TeamOverrides, team_env
+from baselines.rollouts.team_env import TeamOverrides, team_env, with_verifier
 from ccpo_env import load_tasks
 from ccpo_env.reset_options import check_removed
 from ccpo_env.tasks import TASK_SOURCES
@@ -106,6 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with exit_on_bad_input():
         config = with_settings_of_run(config)
         benchmarks = load_benchmarks(config)
+        config = with_verifier(config, chain.from_iterable(benchmarks.values()))
         if config.out_dir is not None:
             make_folder(config.out_dir)
         runner = make_runner(config)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, TypeVar
 
 from baselines.common.checks import require_at_least, require_known, unread
 from baselines.common.flags import Choices
@@ -12,8 +12,9 @@ from ccpo_env import debate_v0, think_solve_v0, vote_v0
 from ccpo_env.env import TeamAnswerEnv
 from ccpo_env.errors import unknown_name
 from ccpo_env.topologies.registry import TOPOLOGIES
-from ccpo_env.types import TaskInput, Topology
-from ccpo_env.verifiers.registry import VERIFIERS
+from ccpo_env.types import Task, TaskInput, Topology
+from ccpo_env.verifiers.auto import AUTO, verifier_name
+from ccpo_env.verifiers.registry import VERIFIER_NAMES
 from ccpo_env.wrapper import SnapshotWrapper
 
 
@@ -31,9 +32,11 @@ class TeamSettings:
     """Debaters, with --topology debate."""
     num_rounds: int = 2
     """Rounds in which every debater speaks once, with --topology debate."""
-    verifier: Annotated[str, Choices(VERIFIERS)] = "math"
+    verifier: Annotated[str, Choices(VERIFIER_NAMES)] = AUTO
     """What compares answers with the gold answer, and so the form in which prompts ask for them.
-    number reads the last number, for models that write no box."""
+    auto: choice for tasks with options, qa for those with passages or several gold answers, else
+    math. number reads the last number, for models that write no box; qa_f1 accepts answers that
+    share most words with a gold answer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +54,9 @@ class TeamOverrides:
     """Debaters, with topology debate. None: as in the run, else 2."""
     num_rounds: int | None = None
     """Rounds, with topology debate. None: as in the run, else 2."""
-    verifier: Annotated[str | None, Choices(VERIFIERS)] = None
-    """What compares answers with the gold answer. None: as in the run, else math."""
+    verifier: Annotated[str | None, Choices(VERIFIER_NAMES)] = None
+    """What compares answers with the gold answer. None: as in the run, else auto, the one that the
+    tasks need."""
 
     def check(self) -> None:
         """Raise ValueError if a number is out of range."""
@@ -75,7 +79,7 @@ class TeamOverrides:
         known = {name: saved[name] for name in names if name in saved}
         team = TeamSettings(**{**known, **{name: getattr(self, name) for name in given}})
         require_known("topology", team.topology, TEAMS)
-        require_known("verifier", team.verifier, VERIFIERS)
+        require_known("verifier", team.verifier, VERIFIER_NAMES)
         for name in given:
             needed = unread_size(team, name)
             if needed is not None:
@@ -101,6 +105,20 @@ def unread_size(team: TeamSettings, name: str) -> str | None:
     """Return what a setting of the team needs and does not have; None if it is read."""
     topology = TEAM_SIZES.get(name, team.topology)
     return None if topology == team.topology else f"--topology {topology}"
+
+
+SettingsT = TypeVar("SettingsT", bound=TeamSettings | TeamOverrides)
+
+
+def with_verifier(settings: SettingsT, tasks: Iterable[Task]) -> SettingsT:
+    """Return settings with the verifier that the tasks need in place of "auto".
+
+    Raises:
+        ValueError: If the tasks need no verifier of "auto", or several.
+    """
+    if settings.verifier != AUTO:
+        return settings
+    return replace(settings, verifier=verifier_name(tasks))
 
 
 MakeTeam = Callable[[TeamSettings, TaskInput], SnapshotWrapper[TeamAnswerEnv]]

@@ -54,7 +54,7 @@ def train(config: TrainConfig) -> int:
     console = Console()
     with exit_on_bad_input():
         trainer = Trainer(config, choose_run_dir(config))
-        make_run_dir(trainer.run_dir, config)
+        make_run_dir(trainer.run_dir, trainer.config)
         tracker = open_tracker(config.tracker, trainer.run_dir)
     try:
         return run(trainer, tracker, console)

@@ -1,0 +1,396 @@
+"""Find the answer that a response states: its last box, else its closing statement."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ccpo_env.verifiers.choice.options import Options, Statement, is_called_wrong
+from ccpo_env.verifiers.choice.words import (
+    ANSWER,
+    BELIEVE,
+    CHOOSE,
+    COPULA,
+    CORRECTION,
+    IS,
+    NOT,
+    RIGHT,
+    THEREFORE,
+    YES_DOUBT,
+    words,
+)
+
+MAX_WINDOW = 120
+"""Longest distance, in characters, of an answer from the word that announces it."""
+
+_ANSWER = re.compile(ANSWER, re.IGNORECASE)
+_COPULA = re.compile(COPULA, re.IGNORECASE)
+_CHOOSE = re.compile(rf"{CHOOSE}|{THEREFORE}", re.IGNORECASE)
+_NOT = re.compile(NOT, re.IGNORECASE)
+_NO_DOUBT = re.compile(YES_DOUBT, re.IGNORECASE)
+_DISBELIEF = re.compile(rf"(?:{NOT}).{{0,20}}?(?:{BELIEVE})", re.IGNORECASE)
+_CORRECTION = re.compile(CORRECTION, re.IGNORECASE)
+_IS_RIGHT = re.compile(rf"[^\n.;:!?。！？；]{{0,60}}?(?:{RIGHT})", re.IGNORECASE)
+_LINK = re.compile(
+    rf"[\s*_)\]]*(?:,\s*)?(?:{IS}|是|为|が|は|가|이|은|는|हی|है|选项|選項|विकल्प|[-–—:=✅✓✔☑])|\s*(?:सही|صحيح|верно|正确|正解|정답|benar|doğru|đúng|richtig|correct)",
+    re.IGNORECASE,
+)
+_SENTENCE_END = re.compile(r"[.!?](?=[\s\"')\]*]|$)|[。！？]|\n")
+_CLAUSE_START = re.compile(r"[.,;:!?\n。，；：！？、]")
+_CONTRAST = re.compile(
+    words(
+        "but; rather; instead; sondern; sino; mais; mas; ma; maar; а; lecz; ale; utan; vaan; but rather"
+    )
+    + "|而是|而选|ではなく|아니라|بل|बल्कि|→|->|;|,",
+    re.IGNORECASE,
+)
+_HYPOTHETICAL = re.compile(
+    words(
+        "if; suppose; assuming; whether; unless; wenn; falls; si; se; если; als; gdyby; ob; could; might; should"
+    )
+    + "|如果|若|假如|もし|만약|إذا كان|अगर|यदि",
+    re.IGNORECASE,
+)
+_WRONG_KIND = re.compile(
+    r"(?:错误|不正确|不对|不正確|誤った|間違った|틀린|잘못된|خاطئة?|गलत)的?\s*$"
+)
+_DIRECT = re.compile(
+    words(
+        "answers?; ans; antwort; réponse; reponse; respuesta; resposta; risposta; antwoord; odpowiedź; ответ; svar; svaret; vastaus; cevap; yanıt; jawaban; verdict; guess; gabarito; đáp án"
+    )
+    + "|答案|答え?|正解|정답|답|الإجابة|الاجابة|الجواب|उत्तर|जवाब|คำตอบ|ตอบ|תשובה|应选|應選|故选|故選|পাসخ",
+    re.IGNORECASE,
+)
+_ALSO = re.compile(
+    r"(?:^|[.,;!(\n–—])[\s*_]*(?:but|and|though|although|however|yet|still|or)?,?\s*"
+    r"(?:(?:option|choice|answer|letter)\s+)?[*_(\[]*(?P<letter>[A-Z])[*_)\]]*\s*"
+    r"(?:(?:is|are|could|may|might|would|can|works?|seems?|fits?)\s+)*(?:be\s+)?"
+    r"(?:also|too|equally|as well|another|possible|plausible|acceptable|just as)\b"
+    r"(?!\s+(?:not|in|un|im|wrong|false|ruled|elim|but))",
+)
+_HEADING = re.compile(r"[\s*_#:\"'`>\-=]*\n")
+_LABEL_LINE = re.compile(r"\s*[-*>•#\s]*[(\[*_]*([A-Z])[*_]*[).:\]、．]")
+_LINE_TAIL = re.compile(r"[^\n]*")
+_FIRST_PERSON = re.compile(
+    r"(?:I|we|let|my)\b|我|ฉัน|أختار|elijo|escolho|je|ich|scelgo|выбираю|wybieram", re.IGNORECASE
+)
+_BOLD = re.compile(r"\*\*([^*\n]{1,300})\*\*|__([^_\n]{1,300})__")
+_LEAD = re.compile(r"[*_)\]\"'`]*\s*(?:[.):,;!\n–—]|-\s|$|because\b|since\b|\()")
+_MARK = re.compile(r"[✅✓✔☑👉]")
+_PLAIN_GAP = re.compile(r"\w+")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An answer that a response states somewhere.
+
+    Args:
+        letters: The letters of its options; "?" for anything that is no option.
+        start: Where the words begin that announce it.
+        end: Where it ends.
+        is_negated: Whether it says what the answer is not.
+        strength: 2: "the answer is C"; 1: "C is right", "so C".
+        is_correction: Whether it takes back what was stated before.
+    """
+
+    letters: tuple[str, ...]
+    start: int
+    end: int
+    is_negated: bool = False
+    strength: int = 2
+    is_correction: bool = False
+
+
+def closing_statement(text: str, options: Options) -> Found | None:
+    """Return the answer that a plain text states last, or None."""
+    whole = options.statement_at(text, 0, is_whole=True, opening=True)
+    if whole is not None:
+        return Found(whole.letters, 0, whole.end)
+    found = sorted(
+        (*_announced(text, options), *_chosen(text, options), *_called_right(text, options)),
+        key=lambda own: (own.start, own.end),
+    )
+    for strength in (2, 1):
+        result = _last([own for own in found if own.strength >= strength], text, options)
+        if result is not None:
+            return result
+    return _lone(text, options)
+
+
+def judged(text: str, cue: int, statement: Statement, *, strength: int = 2) -> Found:
+    """Return a statement with whether it is negated by the words around it.
+
+    Args:
+        text: Plain text.
+        cue: Where the words begin that announce the answer.
+        statement: The answer.
+        strength: See `Found`.
+    """
+    clause = _clause_start(text, cue)
+    before = _NO_DOUBT.sub(" ", text[clause:cue])
+    between = _NO_DOUBT.sub(" ", text[cue : statement.start])
+    last_words = " ".join(before.split()[-3:])
+    is_negated = bool(
+        _NOT.search(between)
+        or _NOT.search(last_words)
+        and not re.search(r"\bno\b[.,!]?$", last_words)
+        and _adjacent_not(last_words)
+        or _WRONG_KIND.search(before)
+        or _DISBELIEF.search(before + text[cue : cue + 1])
+        or is_called_wrong(text, statement.end)
+    )
+    letters = statement.letters
+    also = _ALSO.search(text, statement.end, statement.end + 150)
+    if also and also["letter"] not in letters:
+        letters = (*letters, also["letter"])
+    sentence = text[_sentence_start(text, cue) : cue]
+    return Found(
+        letters,
+        cue,
+        statement.end,
+        is_negated,
+        strength,
+        bool(_CORRECTION.search(sentence[-60:])),
+    )
+
+
+def _adjacent_not(last_words: str) -> bool:
+    """Return whether a negation among the last words belongs to the noun after them."""
+    return bool(re.search(rf"(?:{NOT})(?:\s+\S+){{0,2}}$", last_words, re.IGNORECASE))
+
+
+def _announced(text: str, options: Options) -> Iterator[Found]:
+    """Yield what follows nouns such as "answer", with a verb or a sign between them."""
+    for noun in _ANSWER.finditer(text):
+        limit = _window_end(text, noun.end())
+        places = [noun.end(), *(c.end() for c in _COPULA.finditer(text, noun.end(), limit))]
+        for place in places:
+            statement = options.statement_at(text, place)
+            if statement is None or statement.start > limit + 40:
+                continue
+            if not _is_statement(text, noun, statement, options):
+                continue
+            if _HYPOTHETICAL.search(text[_clause_start(text, noun.start()) : noun.start()]):
+                break
+            own = judged(text, noun.start(), statement)
+            if own.is_negated and (other := _contrast(text, statement, options)):
+                own = other
+            yield own
+            break
+
+
+def _is_statement(text: str, noun: re.Match[str], statement: Statement, options: Options) -> bool:
+    gap = text[noun.end() : statement.start]
+    if re.match(r"[\s*_)\]\"']*\?", text[statement.end : statement.end + 6]):
+        return False
+    if "\n" in gap and (
+        not _HEADING.match(gap[gap.find("\n") - 1 :] or gap) and gap.strip(" \n*_#:\"'`>-=[(")
+    ):
+        if not re.fullmatch(r"[^\n]*[:：*]\s*\n[\s*_#`(\[\"'>-]*(?:[A-Za-z ]{0,20})?", gap):
+            return False
+    if "\n" in gap and _is_listed(text, statement.start):
+        return False
+    if _COPULA.search(gap) or "\n" in gap:
+        return True
+    return bool(
+        _DIRECT.fullmatch(noun[0])
+        and (gap.strip(" *_([\"'`") == "" or not re.search(r"[A-Za-z]", gap))
+        and re.match(
+            r"[\s*_)\]\"'`]*(?:$|[\n.,;(]|because|since)", text[statement.end : statement.end + 12]
+        )
+    )
+
+
+def _chosen(text: str, options: Options) -> Iterator[Found]:
+    """Yield what follows verbs such as "I choose", and words such as "therefore"."""
+    for verb in _CHOOSE.finditer(text):
+        gap = re.compile(r"\s*[,:]?\s*").match(text, verb.end())
+        statement = options.statement_at(text, gap.end() if gap else verb.end())
+        if statement is None or "\n" in text[verb.end() : statement.start].strip(" "):
+            continue
+        if re.match(r"[\s*_)\]\"']*\?", text[statement.end : statement.end + 6]):
+            continue
+        if not _ends_clause(text, statement.end):
+            continue
+        strength = 2 if _FIRST_PERSON.match(verb[0]) else 1
+        own = judged(text, verb.start(), statement, strength=strength)
+        yield _raised(own)
+
+
+def _raised(own: Found) -> Found:
+    if not own.is_correction:
+        return own
+    return Found(own.letters, own.start, own.end, own.is_negated, 2, True)
+
+
+def _ends_clause(text: str, place: int) -> bool:
+    """Return whether a statement may end at a place, because no noun continues it."""
+    from ccpo_env.verifiers.choice.options import _BECAUSE, _END
+
+    return bool(_END.match(text, place) or _BECAUSE.match(text, place))
+
+
+def _called_right(text: str, options: Options) -> Iterator[Found]:
+    """Yield answers at the beginning of a clause that the words after them call right."""
+    for clause in re.finditer(r"(?:^|[.,;:!?\n。，；：！？]|\bthat|\band|\bbut|\bso)\s*", text):
+        statement = options.statement_at(text, clause.end())
+        if statement is None:
+            continue
+        link = _LINK.match(text, statement.end)
+        if link is None:
+            continue
+        right = _IS_RIGHT.match(text, statement.end)
+        if right is None or re.search(r"\n", text[statement.end : right.end()]):
+            continue
+        is_negated = bool(_NOT.search(_NO_DOUBT.sub(" ", right[0]))) or is_called_wrong(
+            text, statement.end
+        )
+        before = text[clause.end() : statement.start]
+        is_negated = is_negated or bool(_NOT.search(before))
+        is_correction = bool(_CORRECTION.search(text[max(0, clause.end() - 30) : statement.start]))
+        if is_negated and not is_correction:
+            continue
+        if re.match(r"[^\n.!]{0,40}\?", text[right.end() : right.end() + 50]):
+            continue
+        yield Found(
+            statement.letters,
+            statement.start,
+            right.end(),
+            is_negated,
+            2 if is_correction else 1,
+            is_correction,
+        )
+
+
+def _contrast(text: str, statement: Statement, options: Options) -> Found | None:
+    """Return the answer after "but" of "not A but B"."""
+    contrast = re.compile(rf"[\s,*_)\]]*(?:{_CONTRAST.pattern})\s*", re.IGNORECASE).match(
+        text, statement.end
+    )
+    if contrast is None:
+        return None
+    other = options.statement_at(text, contrast.end())
+    if other is None or is_called_wrong(text, other.end):
+        return None
+    return Found(other.letters, statement.start, other.end)
+
+
+def _last(found: list[Found], text: str, options: Options) -> Found | None:
+    """Return the statement that counts, with all that are stated beside it."""
+    excluded: set[str] = set()
+    place = len(found) - 1
+    while place >= 0 and found[place].is_negated:
+        excluded.update(found[place].letters)
+        place -= 1
+    if place < 0:
+        return found[-1] if found else None
+    own = found[place]
+    if excluded & set(own.letters):
+        return Found(own.letters, own.start, own.end, is_negated=True)
+    letters = list(own.letters)
+    following = own
+    for other in reversed(found[:place]):
+        if following.is_correction or other.is_negated:
+            break
+        gap = text[other.end : following.start]
+        if _CORRECTION.search(gap) or len(_PLAIN_GAP.findall(gap)) > 3:
+            break
+        letters += other.letters
+        following = other
+    stated = {letter for other in found if not other.is_negated for letter in other.letters}
+    is_corrected = any(other.is_correction for other in found)
+    if not is_corrected and len(stated) > 2 and stated >= set(options.letters) and options.is_known:
+        letters += sorted(stated)
+    return Found(tuple(dict.fromkeys(letters)), own.start, own.end)
+
+
+def _lone(text: str, options: Options) -> Found | None:
+    """Return an answer that stands alone: a marked line, the last or first line, bold text."""
+    lines = [line for line in re.finditer(r"[^\n]+", text) if line[0].strip(" *_-`#>")]
+    if not lines:
+        return None
+    marked = [line for line in lines if _MARK.search(line[0])]
+    if len(marked) == 1:
+        place = _MARK.search(text, marked[0].start())
+        for start in (marked[0].start(), place.end() if place else 0):
+            statement = options.statement_at(text, start)
+            if statement:
+                return Found(statement.letters, start, statement.end)
+    for line in (lines[-1], lines[0]):
+        if _is_listed(text, line.start()):
+            continue
+        statement = options.statement_at(line[0], 0, is_whole=True)
+        if statement is None and line is lines[0]:
+            statement = options.statement_at(line[0], 0)
+            if statement and not _LEAD.match(line[0], statement.end):
+                statement = None
+        if statement:
+            return judged(line[0], statement.start, statement)
+    bold = [
+        statement
+        for span in _BOLD.finditer(text)
+        if (statement := options.statement_at(span[1] or span[2], 0, is_whole=True))
+        and not _is_listed(text, text.rfind("\n", 0, span.start()) + 1)
+    ]
+    if bold and len({own.letters for own in bold}) == 1:
+        return Found(bold[-1].letters, 0, len(text))
+    return _mentioned(lines, options)
+
+
+def _mentioned(lines: list[re.Match[str]], options: Options) -> Found | None:
+    """Return the only option whose text the last line or the first one mentions."""
+    if not options.is_known:
+        return None
+    for line in (lines[-1], lines[0]):
+        sentences = [part for part in re.split(r"(?<=[.!?。！？])\s+", line[0]) if part.strip()]
+        sentence = sentences[-1] if line is lines[-1] else sentences[0]
+        letters, place, first = [], 0, -1
+        while place < len(sentence):
+            named = options.text_at(sentence, place)
+            if named and named[1] > place:
+                letters += named[0]
+                first, place = (place if first < 0 else first), named[1]
+            else:
+                place += 1
+        is_sure = not sentence.rstrip().endswith("?") and not _NOT.search(sentence)
+        if len(set(letters)) == 1 and is_sure:
+            return Found((letters[0],), line.start(), line.end())
+        if len(set(letters)) > 1:
+            return None
+    return None
+
+
+def _is_listed(text: str, place: int) -> bool:
+    """Return whether a line is one of several lines that begin with different letters."""
+    start = text.rfind("\n", 0, place) + 1
+    own = _LABEL_LINE.match(text, start)
+    if own is None:
+        return False
+    end = text.find("\n", place)
+    after = _LABEL_LINE.match(text, _skip_blank(text, end)) if end >= 0 else None
+    before_end = len(text[:start].rstrip())
+    before = _LABEL_LINE.match(text, text.rfind("\n", 0, before_end) + 1) if before_end else None
+    return any(other and other[1] != own[1] for other in (after, before))
+
+
+def _skip_blank(text: str, place: int) -> int:
+    return len(text) - len(text[place:].lstrip()) if place >= 0 else len(text)
+
+
+def _clause_start(text: str, place: int) -> int:
+    start = max(place - MAX_WINDOW, 0)
+    ends = [own.end() for own in _CLAUSE_START.finditer(text, start, place)]
+    return ends[-1] if ends else start
+
+
+def _sentence_start(text: str, place: int) -> int:
+    start = max(place - MAX_WINDOW, 0)
+    ends = [own.end() for own in _SENTENCE_END.finditer(text, start, place)]
+    # A correction may be a sentence of its own: "No. The answer is C."
+    return ends[-2] if len(ends) > 1 else start
+
+
+def _window_end(text: str, place: int) -> int:
+    end = _SENTENCE_END.search(text, place, place + MAX_WINDOW)
+    return end.start() if end else min(place + MAX_WINDOW, len(text))
