@@ -27,6 +27,7 @@ from baselines.evaluate.evaluation import Evaluation
 from baselines.evaluate.headline import notes_of, sentences
 from baselines.evaluate.identity import settings_of
 from baselines.evaluate.paths import each_that_can_be_spared
+from baselines.evaluate.scores import expect_option_scorers, option_likelihoods
 from baselines.evaluate.tables import grids
 from baselines.policies.base import Sampling
 from baselines.policies.endpoint.usage import Billed, EndpointUsage
@@ -49,6 +50,10 @@ class EpisodeSettings:
     controls: bool = False
     """Also evaluate two controls, in which the message of a removed agent is replaced by an empty
     one, or by its message for another task. Not in a vote, where nobody reads the messages."""
+    option_likelihood: bool = False
+    """On tasks with options, also report how often the most probable letter is right, and the
+    probability of the right one among the letters: from one forward pass per prompt of an agent
+    that answers, before it writes anything. Needs a local model or the completions API."""
     removed: tuple[str, ...] = ()
     """Agents to remove together. None given: each agent separately, except a solver that is the
     only agent of its role. In a vote the ballots are recounted, which costs nothing."""
@@ -113,6 +118,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         runner = make_runner(config)
         plan = make_plan(config, benchmarks, runner)
         paths = plan.paths(runner)
+        if config.option_likelihood:
+            expect_option_scorers(runner, chain.from_iterable(benchmarks.values()))
         journal = open_journal(config, benchmarks)
     num_tasks = sum(map(len, benchmarks.values()))
     samples = f", {config.num_samples} samples each" if config.num_samples > 1 else ""
@@ -124,7 +131,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             highlight=False,
         )
     episodes = play_with_progress(runner, plan, journal, console)
-    evaluation = Evaluation.of(episodes, verify=runner.verifier, seed=config.seed)
+    likelihoods = None
+    if config.option_likelihood:
+        with exit_on_bad_input(), suitable_threads(runner.policies.values()):
+            likelihoods = option_likelihoods(runner, episodes)
+    evaluation = Evaluation.of(
+        episodes, verify=runner.verifier, seed=config.seed, likelihoods=likelihoods
+    )
     for grid in grids(evaluation.summaries):
         console.print(grid.for_terminal())
     notes = notes_of(runner.topology, evaluation.removals)
@@ -217,7 +230,7 @@ def open_journal(
     chosen = {
         name: value
         for name, value in asdict(config).items()
-        if name not in ("policy", "tasks", "split", "limit", "out_dir")
+        if name not in ("policy", "tasks", "split", "limit", "out_dir", "option_likelihood")
     }
     settings = settings_of(config.policy, benchmarks, chosen)
     return EpisodeJournal(config.out_dir / EPISODES_FILE, settings)

@@ -21,8 +21,9 @@ from baselines.common.types import FloatArray
 from baselines.evaluate.correctness import Correctness, joined
 from baselines.evaluate.guesses import Guess, guesses_of
 from baselines.evaluate.paths import JOINT, TeamPath
+from baselines.evaluate.scores import Score
 
-Quantity = Literal["accuracy", "pass", "majority", "help", "hurt", "net_gain"]
+Quantity = Literal["accuracy", "pass", "majority", "help", "hurt", "net_gain"] | Score
 Verdict = Literal["helps", "hurts", "inconclusive"]
 ALL = "all benchmarks"
 MAX_TAG_VALUES = 60
@@ -45,7 +46,8 @@ class Row:
         path: The path.
         k: The k in avg@k, pass@k and maj@k.
         estimate: Mean and interval, of a net gain a PairedDifference; None if nothing was measured.
-        successes: Samples, or pairs of samples, that succeeded.
+        successes: Samples, or pairs of samples, that succeeded; None for a score that is no
+            count of successes, such as a token F1.
         total: Samples, or pairs, that were measured.
         adjusted: Of a net gain, its p-value adjusted by Holm's method over all that are tested;
             None for other quantities, and for the tasks of a tag, which are not tested.
@@ -55,7 +57,7 @@ class Row:
     path: TeamPath
     k: int
     estimate: Estimate | None
-    successes: int = 0
+    successes: int | None = 0
     total: int = 0
     adjusted: float | None = None
 
@@ -79,6 +81,8 @@ class Row:
                 return f"accuracy{who}" + (f" (avg@{self.k})" if self.k > 1 else "")
             case "pass" | "majority":
                 return f"{'pass' if self.quantity == 'pass' else 'maj'}@{self.k}{who}"
+            case "token_f1" | "option_accuracy" | "option_probability":
+                return f"{_SCORES[self.quantity]}{who}"
             case "net_gain":
                 return _GAIN[self.path.kind].format("+".join(self.path.agents))
         preposition = "with" if self.quantity == "help" else "without"
@@ -114,6 +118,11 @@ _TEAM = {
     "without": " without {}",
     "empty": ", empty message of {}",
     "shuffled": ", message of {} from another task",
+}
+_SCORES: Mapping[Score, str] = {
+    "token_f1": "token F1",
+    "option_accuracy": "most probable option is right",
+    "option_probability": "probability of the gold option",
 }
 _GAIN = {
     "without": "net gain of {}",
@@ -251,6 +260,18 @@ def _rows_of(correctness: Correctness, path: TeamPath) -> Iterator[Row]:
         successes=int(right.sum()),
         total=int(measured.sum()),
     )
+    for name, values in correctness.scores.get(path, {}).items():
+        measured_scores = (~np.isnan(values)).sum(axis=1)
+        means = np.full(len(values), np.nan)
+        np.divide(np.nansum(values, axis=1), measured_scores, out=means, where=measured_scores > 0)
+        yield Row(
+            quantity=name,
+            path=path,
+            k=num_samples,
+            estimate=rate_of(means),
+            successes=None,
+            total=int(measured_scores.sum()),
+        )
     if path not in correctness.majority:
         return
     for k in pass_sizes(num_samples):

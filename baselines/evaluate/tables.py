@@ -134,7 +134,9 @@ def _cells(row: Row) -> tuple[str, ...]:
         return row.text, NOT_MEASURED, "", "0 of 0", ""
     sign = "+" if row.quantity == "net_gain" else ""
     low, high = (format(end, f"{sign}.3f") for end in (row.estimate.low, row.estimate.high))
-    count = f"{row.successes:{sign}d} of {row.total}"
+    count = (
+        f"of {row.total}" if row.successes is None else f"{row.successes:{sign}d} of {row.total}"
+    )
     mean = f"{row.estimate.value:{sign}.3f}"
     return row.text, mean, f"[{low}, {high}]", count, verdict_text(row)
 

@@ -34,8 +34,11 @@ from scripts.tiny.chains import (
 )
 from scripts.tiny.demonstrations import Demonstration, thought_messages
 
+BOX = r"\boxed{"
 OPTION_LINES = tuple(f"{letter}. {digit}" for letter in LETTERS for digit in range(MODULUS))
 """One token each, so that two layers suffice to find the option with a given digit."""
+RESULTS = tuple(rf"{digit} \boxed{{" for digit in range(MODULUS))
+"""One token each: the result of the last equation and the box that waits for its letter."""
 TEMPLATES: tuple[PromptTemplate, ...] = tuple(
     with_answer_form(template, AS_A_LETTER) for template in (THINK_SOLVE, VOTE)
 )
@@ -186,4 +189,5 @@ def resembles() -> dict[str, tuple[str, ...]]:
     }
     # Both parts, so that options with the same digit differ from the start.
     options = {option: (option[0], option[-1]) for option in OPTION_LINES}
-    return {**answers, **options, OPTIONS: ("\n",)}
+    results = {result: (result[0], BOX) for result in RESULTS}
+    return {**answers, **options, **results, OPTIONS: ("\n",)}

@@ -101,7 +101,7 @@ TINY_CHOICE = Recipe(
     fragments=fragments_of(
         choice.TEMPLATES,
         (*(f"thinker_{k}" for k in range(2)), "solver_0"),
-        others=(OPTIONS, *choice.OPTION_LINES),
+        others=(OPTIONS, *choice.OPTION_LINES, *choice.RESULTS),
     ),
     lesson=partial(draw_choice_demonstration, choice.LESSON),
     habits=partial(draw_choice_demonstration, choice.HABITS),
