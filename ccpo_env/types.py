@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypedDict, get_args, runtime_checkable
+from pathlib import Path
+from typing import Any, Literal, Protocol, TypedDict, get_args, runtime_checkable
 
 from ccpo_env.errors import unknown_name
 
@@ -15,6 +16,7 @@ Decision = Literal["last", "majority"]
 Status = Literal["correct", "wrong", "no_answer", "timeout", "error"]
 _DECISIONS: tuple[Decision, ...] = get_args(Decision)
 _STATUSES: tuple[Status, ...] = get_args(Status)
+_TEXT_ONLY = {str}
 
 
 def _check_text(name: str, value: object) -> None:
@@ -70,8 +72,10 @@ class Task:
     tests: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("id", "question", "answer", "source", "tests"):
-            _check_text(f"{name} of a Task", getattr(self, name))
+        texts = (self.id, self.question, self.answer, self.source, self.tests)
+        if {*map(type, texts)} != _TEXT_ONLY:  # names are looked at only if there is an error
+            for name in ("id", "question", "answer", "source", "tests"):
+                _check_text(f"{name} of a Task", getattr(self, name))
         for name in ("choices", "context", "answers"):
             _check_tuple_of(str, f"{name} of a Task", getattr(self, name), "('a text',)")
         if not isinstance(self.tags, tuple) or not all(map(_is_pair_of_texts, self.tags)):
@@ -298,5 +302,17 @@ class Topology:
         return tuple(dict.fromkeys(turn.role for turn in self.turns))
 
 
-TaskInput = str | Sequence[Task | tuple[str, str]]
-"""A registered task source, a .jsonl or .parquet path, or tasks themselves."""
+class Table(Protocol):
+    """A table of rows, such as a DataFrame of pandas or polars."""
+
+    @property
+    def columns(self) -> Any:
+        """Names of the columns."""
+        ...
+
+
+TaskEntry = Task | tuple[str, str] | Sequence[str] | Mapping[str, Any]
+"""A task, a question and its gold answer, or a row: columns and their values."""
+TaskInput = str | Path | Table | Iterable[TaskEntry]
+"""A registered task source, a .jsonl or .parquet file, a table, or tasks and rows themselves: a
+list, a generator, a `datasets.Dataset`."""
