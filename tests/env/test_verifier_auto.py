@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from baselines.rollouts.team_env import TeamOverrides, TeamSettings, with_verifier
 from ccpo_env import Task, think_solve_v0, verify
 from ccpo_env.verifiers.auto import verifier_name
 from ccpo_env.verifiers.registry import VERIFIERS, resolve_verifier
@@ -23,9 +22,6 @@ CODE = Task("code", "Write f.", "f", tests="assert f()")
 def test_auto_is_the_verifier_that_the_tasks_need(tasks: list[Task], name: str) -> None:
     assert verifier_name(tasks) == name
     assert resolve_verifier("auto", tasks) is VERIFIERS[name]
-    for settings in (TeamSettings(), TeamOverrides(verifier="auto")):
-        assert with_verifier(settings, tasks).verifier == name
-        assert settings.verifier == "auto"
 
 
 @pytest.mark.parametrize(
@@ -42,7 +38,6 @@ def test_auto_refuses_programs_and_tasks_of_several_kinds(tasks: list[Task], mes
 
 
 def test_a_named_verifier_is_kept() -> None:
-    assert with_verifier(TeamSettings(verifier="exact"), [CHOICE]).verifier == "exact"
     assert think_solve_v0(tasks=[PLAIN, CHOICE], verifier="math").unwrapped.tasks[1] == CHOICE
 
 

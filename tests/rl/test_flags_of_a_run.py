@@ -276,7 +276,7 @@ def test_a_team_of_an_evaluation_refuses_what_its_topology_does_not_read():
     with pytest.raises(ValueError, match="num_voters must be left out where it has no effect"):
         EvalConfig(policy="tiny", num_voters=2).of_run({})
     config = EvalConfig(policy="tiny", num_voters=2).of_run({"topology": "vote"})
-    assert (config.topology, config.num_voters, config.verifier) == ("vote", 2, "math")
+    assert (config.topology, config.num_voters, config.verifier) == ("vote", 2, "auto")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,9 @@ from baselines.rollouts.team_env import (
     TeamSettings,
     team_env,
     unread_size,
+    with_verifier,
 )
+from ccpo_env import Task
 from ccpo_env.topologies.registry import TOPOLOGIES
 from tests.rl.teams import TASK
 
@@ -134,3 +136,11 @@ def test_overrides_check_their_numbers(name):
     TeamOverrides(**{name: 1}).check()
     with pytest.raises(ValueError, match=f"{name} must be >= 1, got 0"):
         TeamOverrides(**{name: 0}).check()
+
+
+def test_settings_take_the_verifier_that_the_tasks_need_in_place_of_auto():
+    choice = Task("a", "Which?", "B", choices=("x", "y"))
+    for settings in (TeamSettings(), TeamOverrides(verifier="auto")):
+        assert with_verifier(settings, [choice]).verifier == "choice"
+        assert settings.verifier == "auto"
+    assert with_verifier(TeamSettings(verifier="exact"), [choice]).verifier == "exact"

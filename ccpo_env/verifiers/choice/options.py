@@ -101,7 +101,7 @@ class Options:
         """
         named = self.text_at(text, place)
         single = _SINGLE.match(text, place)
-        if named and (single is None or named[1] > single.end() + 1):
+        if named and (single is None or self._is_text(single, named[1])):
             end = _CLOSE.match(text, named[1]).end()  # type: ignore[union-attr]
             behind = re.compile(r"\s*[(\[]\s*(?:option\s*)?([A-Za-z])\s*[)\]]").match(text, end)
             if behind:
@@ -125,6 +125,11 @@ class Options:
             merged = (letter,) if letter in after[0] else (letter, *after[0])
             return tuple(dict.fromkeys(merged)), _CLOSE.match(text, after[1]).end()  # type: ignore[union-attr]
         return (letter,), end
+
+    def _is_text(self, single: re.Match[str], end: int) -> bool:
+        """Return whether the text of an option begins with a letter and is more than one."""
+        own = single[0]
+        return end > single.end() + 1 or _LATIN.get(own, own).upper() not in self.letters
 
     def _is_letter(self, text: str, single: re.Match[str]) -> bool:
         """Return whether a single letter names an option and is not a word such as "a" or "I"."""
