@@ -42,7 +42,16 @@ RESULTS = tuple(rf"{digit} \boxed{{" for digit in range(MODULUS))
 TEMPLATES: tuple[PromptTemplate, ...] = tuple(
     with_answer_form(template, AS_A_LETTER) for template in (THINK_SOLVE, VOTE)
 )
-KINDS: Mapping[str, float] = {"think": 0.3, "solve": 0.35, "answer_alone": 0.1, "vote": 0.25}
+KINDS: Mapping[str, float] = {
+    "think": 0.25,
+    "solve": 0.25,
+    "answer_alone": 0.08,
+    "vote": 0.17,
+    "pick": 0.25,
+}
+NUM_OPTIONS: Mapping[str, float] = {"1": 0.25, "2": 0.25, "4": 0.5}
+"""Rates of the number of options where only the letter is left to write: from one option a model
+learns to copy a letter, and then from several which one."""
 NUM_THOUGHTS: Mapping[str, float] = {"1": 0.75, "2": 0.25}
 THINKER_ANSWERS_RATE = 0.3
 """Share of answers without any message that a thinker gives, with its solver removed."""
@@ -162,11 +171,26 @@ def _vote(mix: ChoiceMix, rng: np.random.Generator) -> Demonstration:
     return Demonstration(prompt, lettered(text, result, task, rng))
 
 
+def _pick(_mix: ChoiceMix, rng: np.random.Generator) -> Demonstration:
+    """Draw a solution of which only the letter is missing, with some of the options."""
+    chain = draw_train_chain(rng)
+    task, thoughts = task_of(chain), [draw_thought(chain, "full", rng)]
+    text = _solution(chain, task, thoughts, LESSON, rng)
+    prompt = choice_prompt("solver", task, thought_messages(thoughts), answers=True)
+    others = [letter for letter in LETTERS if letter != task.answer]
+    num_left_out = len(LETTERS) - int(draw(NUM_OPTIONS, rng))
+    for letter in rng.permutation(others)[:num_left_out]:
+        prompt = prompt.replace(f"{letter}. {task.choices[LETTERS.index(letter)]}\n", "")
+    start = text.index(BOX) + len(BOX)
+    return Demonstration(prompt + text[:start], text[start:])
+
+
 _KINDS: Mapping[str, Callable[[ChoiceMix, np.random.Generator], Demonstration]] = {
     "think": _think,
     "solve": _solve,
     "answer_alone": _answer_alone,
     "vote": _vote,
+    "pick": _pick,
 }
 
 
@@ -179,15 +203,3 @@ def _thoughts(chain: Chain, mix: ChoiceMix, rng: np.random.Generator) -> list[Th
 
 def _guess(rng: np.random.Generator) -> str:
     return LETTERS[int(rng.integers(len(LETTERS)))]
-
-
-def resembles() -> dict[str, tuple[str, ...]]:
-    """Return the tokens of `tiny` that each new fixed text of these teams resembles."""
-    answers = {
-        own.give_answer: (given.give_answer,)
-        for own, given in zip(TEMPLATES, (THINK_SOLVE, VOTE), strict=True)
-    }
-    # Both parts, so that options with the same digit differ from the start.
-    options = {option: (option[0], option[-1]) for option in OPTION_LINES}
-    results = {result: (result[0], BOX) for result in RESULTS}
-    return {**answers, **options, **results, OPTIONS: ("\n",)}

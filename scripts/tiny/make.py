@@ -108,10 +108,9 @@ def start_from_tiny(model: LlamaForCausalLM, recipe: Recipe) -> None:
     start = HFPolicy.load(TINY_FOLDER)
     state = {name: weights.clone() for name, weights in start.module.state_dict().items()}
     known = {token: place for place, token in enumerate(vocabulary_of(TINY.fragments))}
-    parts = [recipe.resembles.get(token, (token,)) for token in vocabulary_of(recipe.fragments)]
+    rows = [known[recipe.resembles.get(token, token)] for token in vocabulary_of(recipe.fragments)]
     for name in ("model.embed_tokens.weight", "lm_head.weight"):
-        old = state[name]
-        state[name] = torch.stack([old[[known[part] for part in own]].sum(dim=0) for own in parts])
+        state[name] = state[name][rows]
     model.load_state_dict(state)
 
 

@@ -58,8 +58,8 @@ class Recipe:
         lesson: Draws a good demonstration.
         habits: Draws a demonstration of the remaining steps.
         settings: Settings of the warm start.
-        resembles: For a model that starts from the weights of `tiny`, the tokens of `tiny` that
-            each of its new fragments resembles; it starts as their sum. Empty: random weights.
+        resembles: For a model that starts from the weights of `tiny`, the fragment of `tiny` that
+            each of its new fragments resembles; its tokens are copied. Empty: random weights.
         is_half: Whether the weights are stored in half precision. They are trained, and loaded, in
             single precision.
     """
@@ -68,7 +68,7 @@ class Recipe:
     lesson: Callable[[np.random.Generator], Demonstration]
     habits: Callable[[np.random.Generator], Demonstration]
     settings: WarmStart
-    resembles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    resembles: Mapping[str, str] = field(default_factory=dict)
     is_half: bool = False
 
 
@@ -105,8 +105,7 @@ TINY_CHOICE = Recipe(
     ),
     lesson=partial(draw_choice_demonstration, choice.LESSON),
     habits=partial(draw_choice_demonstration, choice.HABITS),
-    settings=WarmStart(num_steps=1200, learning_rate=3e-3),
-    resembles=choice.resembles(),
+    settings=WarmStart(num_steps=1100, hidden_size=56),
     is_half=True,
 )
 RECIPES: Mapping[str, Recipe] = {

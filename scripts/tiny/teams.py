@@ -79,10 +79,10 @@ HABITS = TeamMix(
 )
 
 
-def resembles() -> dict[str, tuple[str, ...]]:
+def resembles() -> dict[str, str]:
     """Return the fixed text of `tiny` that each new one of these teams resembles."""
     heading = MESSAGE_OF.format
-    found = {
+    return {
         **{
             SPECIALISTS.roles[role]: THINK_SOLVE.roles["thinker"] for role in SPECIALIST_OF.values()
         },
@@ -93,7 +93,6 @@ def resembles() -> dict[str, tuple[str, ...]]:
             for place, role in enumerate(SPECIALIST_OF.values())
         },
     }
-    return {own: (other,) for own, other in found.items()}
 
 
 def draw_team_demonstration(mix: TeamMix, rng: np.random.Generator) -> Demonstration:

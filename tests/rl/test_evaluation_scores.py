@@ -151,28 +151,26 @@ def test_likelihood_needs_options_and_a_policy_that_scores_them():
         expect_option_scorers(runner, CHOICES)
 
 
-def test_command_reports_the_likelihood_of_the_embedded_model(tmp_path):
-    rows = [
-        {"question": f"{n}+1", "choices": ["1", "2", "3", "4"], "answer": "ABCD"[n % 4]}
-        for n in range(6)
-    ]
-    file = tmp_path / "sums.jsonl"
+def test_command_reports_the_likelihood_beside_what_guessing_scores(tmp_path, monkeypatch):
+    golds = {"first": "A", "second": "B", "third": "A"}
+    rows = [{"question": f"{n}?", "choices": ["x", "y"], "answer": g} for n, g in golds.items()]
+    file = tmp_path / "asked.jsonl"
     file.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
-    out = tmp_path / "out"
-    arguments = ["--policy", "tiny", "--tasks", file, "--out-dir", out, "--option-likelihood"]
+    policy = Letters({"first": [3, 1], "second": [1, 3], "third": [1, 3]})
+    monkeypatch.setattr(
+        "baselines.policies.team.load_samplers", lambda _, roles, **__: dict.fromkeys(roles, policy)
+    )
+    arguments = ("--policy", "mine", "--tasks", file, "--option-likelihood")
     code, printed = quietly(evaluate.main, *arguments)
     assert code == 0
-    assert "most probable option is right" in printed
-    assert "random guess, expected" in printed
-    (summary,) = json.loads((out / "evaluation.json").read_text())["summaries"]
-    values = {row["quantity"]: row["value"] for row in summary["rows"]}
-    assert 0.0 < values["option_probability"] < 1.0
-    assert summary["guesses"][0] == {
-        "name": "random_guess",
-        "value": 0.25,
-        "num_tasks": 6,
-        "letter": None,
+    found = {
+        line[:8]: " ".join(line.split()[-3:]) for line in printed.splitlines() if " of 3" in line
     }
+    assert found["accuracy"] == "2 of 3"
+    assert found["random g"] == "1.5 of 3"
+    assert found["always A"] == "2 of 3"
+    assert "most probable option" in printed
+    assert "probability of the gold" in printed
 
 
 @pytest.mark.parametrize(

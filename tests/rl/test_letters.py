@@ -140,7 +140,8 @@ def test_probabilities_are_the_frequencies_of_sampled_letters(policy):
     prompts = [solver_prompt(runner)] * SAMPLES
     said = policy.sample(prompts, sampling=Sampling(), rng=np.random.default_rng(0))
     letters = written_letters([completion.text for completion in said], 4)
-    assert letters is not None and letters.prefix == r"\boxed{"
+    assert letters is not None
+    assert letters.prefix == r"\boxed{"
     counts = np.bincount(letters.categories, minlength=5)
     expected = found.probabilities[0, 1]
     errors = np.sqrt(expected * (1 - expected) / SAMPLES)

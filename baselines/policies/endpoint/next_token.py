@@ -39,16 +39,19 @@ def read_next_token(body: bytes) -> dict[str, float]:
     Raises:
         BadAnswerError: If it lists none, or a log-probability is invalid.
     """
-    choices = as_list(as_object(parsed(body), "the answer").get("choices"), "choices")
-    listed = as_object(as_object(choices[0], "a choice").get("logprobs"), "logprobs")
-    content = as_list(listed.get("top_logprobs") or listed.get("content"), "top_logprobs")
-    first = content[0] if content else None
-    pairs = first.items() if isinstance(first, dict) and "top_logprobs" not in first else None
-    if pairs is None:
-        tokens = as_list(as_object(first, "a token").get("top_logprobs"), "top_logprobs")
-        objects = [as_object(token, "a token") for token in tokens]
-        pairs = [(own.get("token"), own.get("logprob")) for own in objects]
-    return {str(token): _checked(logprob) for token, logprob in pairs}
+    choice = _first(as_object(parsed(body), "the answer").get("choices"), "choices")
+    listed = as_object(choice.get("logprobs"), "logprobs")
+    if "content" not in listed:
+        by_text = _first(listed.get("top_logprobs"), "top_logprobs")
+        return {token: _checked(logprob) for token, logprob in by_text.items()}
+    tokens = as_list(_first(listed["content"], "content").get("top_logprobs"), "top_logprobs")
+    objects = [as_object(token, "a token") for token in tokens]
+    return {str(own.get("token")): _checked(own.get("logprob")) for own in objects}
+
+
+def _first(value: object, what: str) -> JsonObject:
+    listed = as_list(value, what)
+    return as_object(listed[0] if listed else None, f"the first of {what}")
 
 
 def _checked(logprob: Any) -> float:
