@@ -131,13 +131,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             highlight=False,
         )
     episodes = play_with_progress(runner, plan, journal, console)
-    likelihoods = None
-    if config.option_likelihood:
-        with exit_on_bad_input(), suitable_threads(runner.policies.values()):
-            likelihoods = option_likelihoods(runner, episodes)
-    evaluation = Evaluation.of(
-        episodes, verify=runner.verifier, seed=config.seed, likelihoods=likelihoods
-    )
+    evaluation = evaluation_of(config, runner, episodes)
     for grid in grids(evaluation.summaries):
         console.print(grid.for_terminal())
     notes = notes_of(runner.topology, evaluation.removals)
@@ -184,6 +178,19 @@ def play_with_progress(
     ):
         bar = progress.add_task("evaluating", total=plan.num_batches)
         return play_all(runner, plan, journal=journal, on_batch=lambda: progress.advance(bar))
+
+
+def evaluation_of(
+    config: EvalConfig, runner: RolloutRunner, episodes: Sequence[Episode]
+) -> Evaluation:
+    """Return the evaluation of the episodes, with the likelihood of the options if it is wanted."""
+    likelihoods = None
+    if config.option_likelihood:
+        with exit_on_bad_input(), suitable_threads(runner.policies.values()):
+            likelihoods = option_likelihoods(runner, episodes)
+    return Evaluation.of(
+        episodes, verify=runner.verifier, seed=config.seed, likelihoods=likelihoods
+    )
 
 
 def load_benchmarks(config: EvalConfig) -> dict[str, list[Task]]:

@@ -13,7 +13,6 @@ import numpy as np
 
 from ccpo_env.prompts import (
     AS_A_LETTER,
-    OPTIONS,
     THINK_SOLVE,
     plain_text,
     problem_text,

@@ -21,13 +21,16 @@ from baselines.evaluate.scores import (
 )
 from baselines.evaluate.summary import summarize
 from baselines.evaluate.tables import grids
-from baselines.policies.base import Sampling
+from baselines.policies.base import Completion, Prompt, Sampling
 from baselines.policies.endpoint.next_token import read_next_token
 from baselines.policies.endpoint.wire import BadAnswerError
+from baselines.policies.option_scorers import scorer_of
+from baselines.policies.registry import load_sampler
 from baselines.rollouts.runner import RolloutRunner
 from ccpo_env import think_solve_v0, vote_v0
 from ccpo_env.types import Message, Task, Verdict
 from ccpo_env.verifiers.registry import VERIFIERS
+from tests.rl.fake_server import FakeServer
 from tests.rl.teams import RecordingPolicy, quietly
 
 WHO = Task("w", "Who?", "Ada Lovelace", answers=("Countess of Lovelace",))
@@ -171,6 +174,43 @@ def test_command_reports_the_likelihood_beside_what_guessing_scores(tmp_path, mo
     assert found["always A"] == "2 of 3"
     assert "most probable option" in printed
     assert "probability of the gold" in printed
+
+
+def next_tokens(prompt: str) -> dict[str, float]:
+    """What a server lists: B is three times as likely as A, and C is not among the tokens."""
+    return {"A": math.log(0.2), "B": math.log(0.6), "\n": math.log(0.1)} if "?" in prompt else {}
+
+
+def test_server_scores_letters_by_its_next_token():
+    with FakeServer(lambda _: [Completion("B")], next_tokens=next_tokens) as server:
+        policy = load_sampler(server.spec(api="completions", retries=0))
+        runner, episodes = played(policy)
+        found = option_likelihoods(runner, episodes)
+        with pytest.raises(ValueError, match=r"list at least one option.*none for 1 of 2 prompts"):
+            scorer_of(policy).option_logprobs([Prompt("?"), Prompt("x")], ["A", "B"])
+        with pytest.raises(ValueError, match=r"score letters after the same text"):
+            scorer_of(policy).option_logprobs([Prompt("?")], ["A", "so B"])
+    assert found["b", "c/1", 0] == OptionLikelihood(1.0, pytest.approx(0.75))
+    assert found["b", "c/3", 0] == OptionLikelihood(0.0, 0.0)
+    assert {request.path for request in server.requests} == {"/v1/completions"}
+    assert all(
+        request.body["prompt"].endswith(r"\boxed{") for request in server.requests[: len(CHOICES)]
+    )
+
+
+def test_server_of_chat_messages_is_refused():
+    with (
+        FakeServer(lambda _: [Completion("B")]) as server,
+        pytest.raises(ValueError, match=r"plain text.*got api=chat.*pass api=completions"),
+    ):
+        scorer_of(load_sampler(server.spec()))
+
+
+def test_server_without_log_probabilities_is_one_sentence():
+    with FakeServer(lambda _: [Completion("B")]) as server:
+        policy = load_sampler(server.spec(api="completions", retries=0))
+        with pytest.raises(ValueError, match=r"must return the log-probabilities of the next"):
+            scorer_of(policy).option_logprobs([Prompt("?")], ["A", "B"])
 
 
 @pytest.mark.parametrize(
