@@ -14,8 +14,9 @@ from baselines.common.types import FloatArray
 from baselines.evaluate.correctness import Correctness, correctness_of, joined
 from baselines.evaluate.episodes import Episode
 from baselines.evaluate.paths import JOINT, TeamPath
+from baselines.evaluate.rows import Quantity
 from baselines.evaluate.scores import OptionLikelihood, SampleKey
-from baselines.evaluate.summary import Quantity, Summary, known, rate_of, summarize
+from baselines.evaluate.summary import Summary, known, rate_of, summarize
 from ccpo_env.types import Verifier
 
 

@@ -9,7 +9,8 @@ from baselines.common.stats.paired import Test
 from baselines.common.wording import plural, tie_note
 from baselines.evaluate.guesses import Guess
 from baselines.evaluate.paths import JOINT, TeamPath
-from baselines.evaluate.summary import Row, Summary
+from baselines.evaluate.rows import Row
+from baselines.evaluate.summary import Summary
 from ccpo_env.types import Topology
 
 MAX_TOLD = 5

@@ -15,7 +15,8 @@ from rich.text import Text
 from baselines.common.stats import Estimate, PairedDifference, p_text
 from baselines.common.wording import plural
 from baselines.evaluate.paths import JOINT
-from baselines.evaluate.summary import Row, Summary
+from baselines.evaluate.rows import Row
+from baselines.evaluate.summary import Summary
 
 TERMINAL_WIDTH = 80
 """Widest table in a terminal, in characters."""

@@ -17,10 +17,10 @@ from baselines.evaluate.correctness import Correctness, correctness_of, majority
 from baselines.evaluate.episodes import Episode
 from baselines.evaluate.guesses import guesses_of
 from baselines.evaluate.paths import JOINT, TeamPath
+from baselines.evaluate.rows import Row
 from baselines.evaluate.summary import (
     ALL,
     MAX_TAG_VALUES,
-    Row,
     pass_sizes,
     summarize,
     summary_of,
