@@ -12,7 +12,7 @@ PARALLEL := -n logical --maxprocesses 8 --dist worksteal
 PIP_INSTALL := $(BIN)/python -m pip install --quiet $(INSTALL_FLAGS) -c constraints.txt
 
 CORE_VENV := .venv-core
-CORE_PACKAGES := hypothesis psutil pytest pytest-timeout pytest-xdist
+CORE_PACKAGES := hypothesis pillow psutil pytest pytest-timeout pytest-xdist
 CORE_TESTS := tests/env tests/test_import_rules.py tests/rl/test_audit.py tests/rl/test_group_outcomes.py \
 	$(filter-out tests/rl/test_credit_stage.py,$(wildcard tests/rl/test_credit_*.py))
 

@@ -60,11 +60,16 @@ def quoted_option(text: str) -> str:
 
 def skeleton(text: str) -> str:
     """Return a text as it is read: lower case, compatible letters as one, nothing unseen."""
+    return plain_letters(text).casefold()
+
+
+def plain_letters(text: str) -> str:
+    """Return a text in compatible letters without marks, and without characters unseen."""
     if text.isascii():
-        return text.translate(_ASCII_UNSEEN).lower()
+        return text.translate(_ASCII_UNSEEN)
     plain = unicodedata.normalize("NFKD", text)
     unseen = [char for char in set(plain) if _is_unseen(char)]
-    return plain.translate(dict.fromkeys(map(ord, unseen))).casefold()
+    return plain.translate(dict.fromkeys(map(ord, unseen)))
 
 
 def _is_unseen(char: str) -> bool:

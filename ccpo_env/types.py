@@ -102,17 +102,26 @@ class Verdict:
             answer and counts as wrong; "timeout" and "error" are not measured.
         answer: The extracted answer, or None when there is none.
         detail: Why the status is "timeout" or "error", in one sentence; empty otherwise.
+        score: How much of a wrong answer is right, in [0, 1), of a verifier that pays for it; None:
+            nothing is paid for a part.
 
     Raises:
-        ValueError: If the status is none of the five.
+        ValueError: If the status is none of the five, or a score is out of range or not of a wrong
+            answer.
         TypeError: If the answer is neither text nor None, or the detail is not text.
     """
 
     status: Status
     answer: str | None = None
     detail: str = ""
+    score: float | None = None
 
     def __post_init__(self) -> None:
+        if self.score is not None and not (self.status == "wrong" and 0.0 <= self.score < 1.0):
+            raise ValueError(
+                f"score of a Verdict must be in [0, 1) and of a wrong answer, got {self.score!r} "
+                f"of status {self.status!r}; leave it out for others"
+            )
         if self.status not in _STATUSES:
             raise unknown_name("status", self.status, _STATUSES, of="a Verdict")
         if self.answer is not None:
@@ -121,10 +130,14 @@ class Verdict:
 
     @property
     def reward(self) -> float | None:
-        """Team reward: +1.0 if correct, -1.0 if wrong or no answer, None if not measured."""
+        """Team reward: +1.0 if correct, -1.0 if wrong or no answer, None if not measured.
+
+        A wrong answer with a score is paid score - 1, which is below 0, so that only right answers
+        are paid more than 0.
+        """
         if self.status in ("timeout", "error"):
             return None
-        return 1.0 if self.status == "correct" else -1.0
+        return 1.0 if self.status == "correct" else (self.score or 0.0) - 1.0
 
 
 Verifier = Callable[[str, str], Verdict]

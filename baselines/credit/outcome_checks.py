@@ -73,11 +73,13 @@ def check_orders(
 
 
 def check_team_rewards(rewards: npt.ArrayLike) -> FloatArray:
-    """Return team rewards of shape (G,)."""
+    """Return team rewards of shape (G,): +1, -1, or less than 0 for a part of a right answer."""
     team = _floats("team_rewards", rewards)
     if team.ndim == 1 and team.size and _are_rewards(team):
         return team
-    is_right = np.abs(team) == 1.0
+    is_right = (team == 1.0) | ((team >= -1.0) & (team < 0.0))
+    if team.ndim == 1 and team.size and is_right.all():
+        return team
     if not is_right.all():
         expect_finite("team_rewards", team, remedy=_DROP)
     expect_shape("team_rewards", team, ("G",), remedy="give one reward per rollout")

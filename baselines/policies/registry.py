@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from baselines.common.files import read_json
+from baselines.common.files import read_object
 from baselines.policies.endpoint.address import is_endpoint
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def _is_model(folder: Path) -> bool:
     What else it needs is checked when it is loaded.
     """
     file = folder / MODEL_CONFIG
-    return file.is_file() and not {"model_type", "architectures"}.isdisjoint(read_json(file))
+    return file.is_file() and not {"model_type", "architectures"}.isdisjoint(read_object(file))
 
 
 def _embedded(folder: str) -> Path:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import compress
-from typing import TypeAlias
 
 import numpy as np
 
@@ -14,14 +13,12 @@ from baselines.rollouts.costs import CostTracker
 from baselines.rollouts.episode import Episode
 from baselines.rollouts.plan import turn_names, turns_without
 from baselines.rollouts.rollout import Rollout, RolloutRequest
-from ccpo_env.conversation import NO_OUTCOME, Conversation, Outcome
+from ccpo_env import BatchedTeamEnv, BatchTurn
+from ccpo_env.conversation import Conversation
 from ccpo_env.env import TeamAnswerEnv
 from ccpo_env.prompts import chat_messages, plain_text
 from ccpo_env.types import Role, Task, Topology, Verifier
 from ccpo_env.wrapper import SnapshotWrapper
-
-_Starts: TypeAlias = dict[tuple[int, frozenset[str], tuple[str, ...]], Conversation]
-"""Initial conversations, by the identity of the task, the removed agents and the prefix."""
 
 
 class RolloutRunner:
@@ -108,114 +105,136 @@ class RolloutRunner:
             the solver's turn and shares their batch, and so does one that follows another episode.
         """
         costs = costs if costs is not None else CostTracker()
-        starts: _Starts = {}
-        episodes: list[Episode | None] = []
-        following: list[tuple[int, RolloutRequest]] = []  # with their indices in episodes
-        for request in requests:
-            if request.leader is None:
-                episodes += [
-                    self._start(request, request.prefix, starts)
-                    for _ in range(request.num_episodes)
-                ]
-            else:
-                following += [(len(episodes) + k, request) for k in range(request.num_episodes)]
-                episodes += [None] * request.num_episodes
+        episodes = [Episode(request) for request in requests for _ in range(request.num_episodes)]
+        if not episodes:
+            return []
+        team = BatchedTeamEnv(self._env, len(episodes))
+        waiting = [k for k, own in enumerate(episodes) if own.request.leader is not None]
+        first = [k for k, own in enumerate(episodes) if own.request.leader is None]
+        self._start(team, episodes, {k: episodes[k].request.prefix for k in first})
         while True:
-            following = self._start_followers(following, episodes, starts)
-            turns: dict[tuple[int, Role], list[Episode]] = {}
-            for episode in episodes:
-                if episode is None:
-                    continue
-                episode.take_given()
-                if episode.is_running:
-                    place = self._env.possible_agents.index(episode.turn.speaker)
-                    turns.setdefault((place, episode.turn.role), []).append(episode)
-            if not turns:
+            waiting = self._start_followers(team, episodes, waiting)
+            _take_given(team, episodes)
+            turn = team.turn
+            if not turn:
                 break
-            place, role = min(turns, key=lambda own: (own[0], self.topology.roles.index(own[1])))
-            self._play_turn(role, turns[place, role], rng, costs)
-        return [episode.rollout() for episode in episodes if episode is not None]
+            place_of = {agent: place for place, agent in enumerate(self._env.possible_agents)}
+            batches: dict[tuple[int, Role], list[int]] = {}
+            for index, own in enumerate(turn.turns):
+                batches.setdefault((place_of[own.speaker], own.role), []).append(index)
+            chosen = min(batches, key=lambda own: (own[0], self.topology.roles.index(own[1])))
+            self._play_turn(team, episodes, turn.take(batches[chosen]), rng, costs)
+        return [own.rollout(team.conversation(k)) for k, own in enumerate(episodes)]
 
     def _start(
         self,
-        request: RolloutRequest,
-        given: tuple[str | None, ...],
-        starts: _Starts,
-        failure: str | None = None,
-    ) -> Episode:
-        """Return an episode at its start; the conversation is shared by those with equal starts.
+        team: BatchedTeamEnv,
+        episodes: Sequence[Episode],
+        given: Mapping[int, tuple[str | None, ...]],
+    ) -> None:
+        """Start episodes.
 
         Args:
-            request: The request.
-            given: The messages that are not sampled, by turn; None: it is.
-            starts: The conversations so far.
-            failure: Why a message of the leader is missing.
+            team: The batch.
+            episodes: All episodes.
+            given: The messages that are not sampled, by episode and turn; None: it is.
         """
-        # A conversation starts before its last turn, which `take_given` takes where all are given.
-        num_turns = len(turns_without(self.topology, request.removed))
-        prefix = _up_to_none(given)
-        prefix = prefix[:-1] if len(prefix) == num_turns else prefix
-        key = (id(request.task), request.removed, prefix)
-        conversation = starts.get(key)
-        if conversation is None:
-            conversation = starts[key] = self._env.conversation(
-                request.task, removed=request.removed, prefix=prefix
-            )
-        is_all = len(prefix) == len(given)
-        completions = (None,) * len(prefix)
-        return Episode(request, conversation, completions, () if is_all else given, failure)
+        options = []
+        for k, texts in given.items():
+            episode = episodes[k]
+            prefix = _up_to_none(texts)
+            # An episode starts before its last turn, which is taken later where all are given.
+            is_whole = len(prefix) == len(turns_without(self.topology, episode.request.removed))
+            prefix = prefix[:-1] if is_whole else prefix
+            episode.completions = (None,) * len(prefix)
+            episode.given = () if len(prefix) == len(texts) else texts
+            request = episode.request
+            options.append({"task": request.task, "removed": request.removed, "prefix": prefix})
+        team.reset(options=options, episodes=list(given))
 
     def _start_followers(
-        self,
-        following: Sequence[tuple[int, RolloutRequest]],
-        episodes: list[Episode | None],
-        starts: _Starts,
-    ) -> list[tuple[int, RolloutRequest]]:
+        self, team: BatchedTeamEnv, episodes: Sequence[Episode], waiting: Sequence[int]
+    ) -> list[int]:
         """Start the episodes whose leader has spoken in all turns kept; return the others."""
-        waiting = []
-        for place, request in following:
+        still_waiting = []
+        given: dict[int, tuple[str | None, ...]] = {}
+        failures: dict[int, str] = {}
+        for k in waiting:
+            request = episodes[k].request
             assert request.leader is not None, "only followers are started later"
-            leader = episodes[request.leader]
-            assert leader is not None, "a leader must not follow another episode"
-            messages = leader.conversation.messages
+            failure = episodes[request.leader].failure
+            messages = team.messages(request.leader)
             is_short = len(messages) <= max(request.kept)
-            if is_short and leader.failure is None:
-                waiting.append((place, request))
+            if is_short and failure is None:
+                still_waiting.append(k)
                 continue
             said = {turn: messages[turn].text for turn in request.kept if turn < len(messages)}
             turns = turns_without(self.topology, request.removed)[: max(request.kept) + 1]
-            given = tuple([said.get(turn) for turn in turns])
-            failure = leader.failure if is_short else None
-            episodes[place] = self._start(request, given, starts, failure)
-        return waiting
+            given[k] = tuple([said.get(turn) for turn in turns])
+            if is_short and failure is not None:
+                failures[k] = failure
+        if given:
+            self._start(team, episodes, given)
+        for k, failure in failures.items():
+            _fail(team, episodes, k, failure)
+        return still_waiting
 
     def _play_turn(
         self,
-        role: Role,
+        team: BatchedTeamEnv,
         episodes: Sequence[Episode],
+        turn: BatchTurn,
         rng: np.random.Generator,
         costs: CostTracker,
     ) -> None:
+        """Sample and add the next message of some episodes, all of one role.
+
+        Args:
+            team: The batch.
+            episodes: All episodes.
+            turn: The turns that are taken.
+            rng: The only source of randomness.
+            costs: Accumulates the cost.
+        """
         entered = time.perf_counter()
-        conversations = [episode.conversation for episode in episodes]
-        prompt_of = {
-            conversation: next_prompt(conversation) for conversation in dict.fromkeys(conversations)
-        }
-        prompts = [prompt_of[conversation] for conversation in conversations]
+        role = turn.turns[0].role
+        prompt_of = {own: next_prompt(own) for own in dict.fromkeys(turn.conversations)}
+        prompts = [prompt_of[conversation] for conversation in turn.conversations]
         started = time.perf_counter()
         completions = self._policies[role].sample(prompts, sampling=self._sampling[role], rng=rng)
         sampled = time.perf_counter()
-        # Each episode is verified, because a verifier need not be deterministic.
-        outcomes = [
-            conversation.verify(completion.text) if completion.failure is None else NO_OUTCOME
-            for conversation, completion in zip(conversations, completions, strict=True)
-        ]
-        verified = time.perf_counter()
-        _advance(episodes, completions, outcomes)
-        _count(episodes, completions, costs)
+        verified_before = team.verify_s
+        spoken: dict[int, str] = {}
+        for k, completion in zip(turn.episodes, completions, strict=True):
+            if completion.failure is not None:
+                _fail(team, episodes, k, completion.failure)
+            else:
+                episodes[k].completions = (*episodes[k].completions, completion)
+                spoken[k] = completion.text
+        team.step(list(spoken.values()), list(spoken))
+        _count([(episodes[k], team.conversation(k)) for k in turn.episodes], completions, costs)
+        verify_s = team.verify_s - verified_before
         costs.generate_s += sampled - started
-        costs.verify_s += verified - sampled
-        costs.environment_s += time.perf_counter() - verified + started - entered
+        costs.verify_s += verify_s
+        costs.environment_s += time.perf_counter() - entered - (sampled - started) - verify_s
+
+
+def _take_given(team: BatchedTeamEnv, episodes: Sequence[Episode]) -> None:
+    """Take the turns whose messages are given, up to the next ones that are sampled."""
+    while texts := {
+        k: text
+        for k in team.turn.episodes
+        if episodes[k].given and (text := episodes[k].next_given) is not None
+    }:
+        team.step(list(texts.values()), list(texts))
+        for k in texts:
+            episodes[k].completions = (*episodes[k].completions, None)
+
+
+def _fail(team: BatchedTeamEnv, episodes: Sequence[Episode], k: int, reason: str) -> None:
+    """End an episode, a turn of which is left without a completion."""
+    episodes[k].failure = reason
+    team.fail(k, reason)
 
 
 def _up_to_none(texts: Iterable[str | None]) -> tuple[str, ...]:
@@ -239,31 +258,14 @@ def next_prompt(conversation: Conversation, *, left_out: Collection[int] = ()) -
     return Prompt(plain_text(*parts), tuple(chat_messages(*parts)))
 
 
-def _advance(
-    episodes: Sequence[Episode],
-    completions: Sequence[Completion],
-    outcomes: Sequence[Outcome],
-) -> None:
-    """Add a completion to each episode; a failure ends an episode."""
-    continued: dict[tuple[Conversation, str], Conversation] = {}  # shared by equal messages
-    for episode, completion, outcome in zip(episodes, completions, outcomes, strict=True):
-        if completion.failure is not None:
-            episode.failure = completion.failure
-            continue
-        episode.completions = (*episode.completions, completion)
-        key = episode.conversation, completion.text
-        following = continued.get(key)
-        if following is None or (following.verdict, following.ballot) != outcome:
-            following = episode.conversation.add_message(completion.text, outcome)
-            continued[key] = following
-        episode.conversation = following
-
-
 def _count(
-    episodes: Sequence[Episode], completions: Sequence[Completion], costs: CostTracker
+    episodes: Sequence[tuple[Episode, Conversation]],
+    completions: Sequence[Completion],
+    costs: CostTracker,
 ) -> None:
-    """Add the cost of a turn, by purpose."""
-    purposes = [episode.request.purpose for episode in episodes]
+    """Add the cost of a turn, by purpose; an episode that failed was not verified."""
+    purposes = [episode.request.purpose for episode, _ in episodes]
+    is_verified = [own.verdict is not None and episode.failure is None for episode, own in episodes]
     lengths = [len(completion.token_ids) for completion in completions]
     costs.forward_passes += max(lengths)
     for purpose in dict.fromkeys(purposes):
@@ -272,7 +274,5 @@ def _count(
             purpose,
             tokens_generated=sum(compress(lengths, is_own)),
             tokens_read=sum([len(c.prompt_ids) for c in compress(completions, is_own)]),
-            verifier_calls=sum(
-                [episode.conversation.verdict is not None for episode in compress(episodes, is_own)]
-            ),
+            verifier_calls=sum(compress(is_verified, is_own)),
         )

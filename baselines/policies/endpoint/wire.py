@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from baselines.policies.base import Completion, Prompt, Sampling
 from baselines.policies.endpoint.address import EndpointConfig
+from ccpo_env.control_text import spelled_out
 
 DEFAULT_MAX_TOKENS = 256
 """Default length limit of a completion; the defaults of servers differ widely."""
@@ -63,7 +64,11 @@ class Answer:
 
 
 def question(prompt: Prompt, *, sampling: Sampling, config: EndpointConfig, model: str) -> Question:
-    """Return the request to complete a prompt."""
+    """Return the request to complete a prompt.
+
+    The server's tokenizer is unknown, so the control strings of all known families of models get a
+    space in the contents of the prompt.
+    """
     is_chat = config.api == "chat" and bool(prompt.messages)
     max_tokens = sampling.max_tokens or DEFAULT_MAX_TOKENS
     body: dict[str, object] = {
@@ -73,9 +78,9 @@ def question(prompt: Prompt, *, sampling: Sampling, config: EndpointConfig, mode
         **config.kind.fields,
     }
     if is_chat:
-        body |= {"messages": list(prompt.messages), config.kind.max_tokens_field: max_tokens}
+        body |= {"messages": _as_contents(prompt.messages), config.kind.max_tokens_field: max_tokens}
     else:
-        body |= {"prompt": prompt.text, "max_tokens": max_tokens}
+        body |= {"prompt": spelled_out(prompt.text), "max_tokens": max_tokens}
     if config.logprobs != "none":
         # llama.cpp's Python server returns none unless top_logprobs is at least 1.
         body |= {"logprobs": True, "top_logprobs": 1} if is_chat else {"logprobs": 1}
@@ -89,6 +94,10 @@ def question(prompt: Prompt, *, sampling: Sampling, config: EndpointConfig, mode
         max_tokens,
         is_processed or sampling.temperature in plain_temperatures,
     )
+
+
+def _as_contents(messages: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
+    return [{**message, "content": spelled_out(message["content"])} for message in messages]
 
 
 def read_answer(

@@ -18,6 +18,7 @@ from ccpo_env.verifiers.choice.words import (
     LOOK_ALIKES,
     MAYBE,
     NOT,
+    THEREFORE,
 )
 
 MAX_MEMBERS = 30
@@ -26,17 +27,20 @@ LEAST_LETTERS = 10
 """Letters that may be an option if the options are not known: A to J, or up to the gold answer."""
 
 _LATIN = {**LOOK_ALIKES, **IN_ORDER}
-_DECORATION = r"""\s*_`"'()\[\]<>=:#|>（）【】「」『』〔〕《》〈〉\-–—→⇒.👉✅✓✔☑"""
-_OPEN = re.compile(rf"(?:[{_DECORATION}]|{LABEL})*+", re.IGNORECASE)
+_DECORATION = r"""\s,•·▪●○◦*_`"'()\[\]<>=:#|>（）【】「」『』〔〕《》〈〉\-–—→⇒.👉✅✓✔☑"""
+_OPEN = re.compile(rf"(?:[{_DECORATION}]|{LABEL}|{THEREFORE})*+", re.IGNORECASE)
 _OPEN_SHORT = re.compile(r"[\s*_`\"'(\[<（【「『〔《〈👉✅✓✔☑]*+")
 _CLOSE = re.compile(r"[*_`\"')\]>】」』〕》〉]*+")
 _SINGLE = re.compile(
-    rf"(?:(?<![{ALPHABETIC}])(?P<plain>[A-Za-z]|[{''.join(LOOK_ALIKES)}БГДбгдΓΔ])"
-    rf"|(?<!\w)(?P<series>[{''.join(IN_ORDER)}])(?!\w))(?![{ALPHABETIC}])(?!'[A-Za-z])"
+    rf"(?:(?<![{ALPHABETIC}])(?<![A-Za-z]')(?P<plain>[A-Za-z]|[{''.join(LOOK_ALIKES)}БГДбгдΓΔ])"
+    rf"|(?<!\w)(?P<series>[{''.join(IN_ORDER)}])(?!\w))(?![{ALPHABETIC}])(?!'(?!d[ıi]r|t[ıi]r)[A-Za-z])"
 )
+_GAP = re.compile(r"[ .:]*\n?[ *_(\[]*")
 _RUN = re.compile(rf"(?<![{ALPHABETIC}])[A-Z]{{2,12}}(?![{ALPHABETIC}])(?!')")
-_JOINT = re.compile(rf"\s*(?:{AND}\s*)+(?:{MAYBE}\s*)*", re.IGNORECASE)
-_NOTHING = re.compile(r"[\s*_`\"'()\[\]<>.,;:!。！，；：…|/\\#=\-–—]*")
+_JOINT = re.compile(rf"\s*[(\[]?\s*(?:{AND}\s*)+(?:{MAYBE}\s*)*", re.IGNORECASE)
+_NOTHING = re.compile(
+    r"(?:です|だ|である|입니다|이다|번|选项|项)?[\s*_`\"'()\[\]<>.,;:!。！，；：…|/\\#=\-–—]*"
+)
 _WEAK = frozenset("AIOEYUaioeyuСАВКУОИЯсавкуоия")  # noqa: RUF001
 """Letters that are also words of some language."""
 _END = re.compile(r"\s*(?:$|[\n.,;:!?。！？，；：、…)\]\"'*|}>/&+–—#]|-\s|\()")
@@ -47,9 +51,9 @@ _IS_WRONG = re.compile(
     re.IGNORECASE,
 )
 _IS_WRONG_AFTER = re.compile(
-    r"[\s*_`\"')\]]*(?:选项|選項|は|が|가|이|은|는|を|的)?\s*(?:不是|不对|不對|不正确|错误|錯|是错|是不|除外|ではな|じゃな|不正解|誤り|間違|"
+    r"[\s*_`\"')\]]*(?:选项|選項|は|が|가|이|은|는|を|的)?\s*(?:不是|不对|不對|不正确|错误|錯|是错|是不|除外|ではな|ではあり|じゃな|じゃあり|不正解|誤り|間違|"
     r"아니|아닌|아닙|틀|오답|제외|不选|नहीं|गलत|değil|hariç|yanlış)"
-    r"|[\s*_`\"')\]:,–—-]*(?:not\s*$|not[\s.!]*\n|(?:is\s+)?(?:wrong|incorrect|false|excluded|eliminated|ruled out)(?:[\s.!]*$|[\s.!]*\n))",
+    r"|\s*\^\s*(?:c\b|\\complement)|[\s*_`\"')\]:,–—-]*(?:not\s*$|not[\s.!]*\n|(?:is\s+)?(?:wrong|incorrect|false|excluded|eliminated|ruled out)(?:[\s.!]*$|[\s.!]*\n))",
     re.IGNORECASE,
 )
 
@@ -182,13 +186,15 @@ class Options:
         """Return the next answer of a list, unless it is called wrong there."""
         joint = _JOINT.match(text, place)
         if joint is None:
-            gap = re.compile(r"[ .:]*\n?[\s*_(\[]*").match(text, place).end()  # type: ignore[union-attr]
+            gap = _GAP.match(text, place).end()  # type: ignore[union-attr]
             single = _SINGLE.match(text, gap) if gap > place else None
-            if single is None or not (
-                single[0].isupper()
-                and _LABELLED.match(text, single.end())
-                or self._ends(text, single)
-            ):
+            if single is None or not single[0].isupper():
+                return None
+            is_labelled = bool(_LABELLED.match(text, single.end()))
+            if "\n" in text[place:gap]:
+                if is_labelled == self._is_bare_line(text, place):
+                    return None
+            if not (is_labelled or self._ends(text, single)):
                 return None
         else:
             gap = joint.end()
@@ -197,6 +203,11 @@ class Options:
         if member is None or is_called_wrong(text, member[1]):
             return None
         return member
+
+    def _is_bare_line(self, text: str, end: int) -> bool:
+        """Return whether the line that ends at a place is one letter only."""
+        line = text[text.rfind("\n", 0, end) + 1 : end]
+        return len(re.sub(r"[^\w]", "", line)) == 1
 
     def _ends(self, text: str, single: re.Match[str]) -> bool:
         return single[0].isupper() and bool(
@@ -274,6 +285,8 @@ def _source(text: str) -> str:
             parts.append(f"{re.escape(token)}{'?' if is_optional else ''}")
     if tokens[-1][-1].isdigit():
         parts.append(r"(?![.,/^:]?\d|\s*[%^/*+=])")
+    if len(tokens[-1]) > 2 and tokens[-1].isascii() and tokens[-1].isalpha():
+        parts.append("s?")
     parts.append(_border(tokens[-1][-1], "!"))
     return "".join(parts)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ccpo_env.verifiers.choice.options import Options, Statement, is_called_wrong
 from ccpo_env.verifiers.choice.words import (
@@ -33,10 +33,10 @@ _DISBELIEF = re.compile(rf"(?:{NOT}).{{0,20}}?(?:{BELIEVE})", re.IGNORECASE)
 _CORRECTION = re.compile(CORRECTION, re.IGNORECASE)
 _IS_RIGHT = re.compile(rf"[^\n.;:!?。！？；]{{0,60}}?(?:{RIGHT})", re.IGNORECASE)
 _LINK = re.compile(
-    rf"[\s*_)\]]*(?:,\s*)?(?:{IS}|是|为|が|は|가|이|은|는|हی|है|选项|選項|विकल्प|[-–—:=✅✓✔☑])|\s*(?:सही|صحيح|верно|正确|正解|정답|benar|doğru|đúng|richtig|correct)",
+    rf"[\s*_)\]]*(?:,\s*)?(?:{IS}|best|является|it is|هو|هي|是|为|が|は|가|이|은|는|हی|है|选项|選項|विकल्प|[-–—:=✅✓✔☑])|\s*(?:सही|صحيح|верно|正确|正解|정답|benar|doğru|đúng|richtig|correct)",
     re.IGNORECASE,
 )
-_SENTENCE_END = re.compile(r"[.!?](?=[\s\"')\]*]|$)|[。！？]|\n")
+_SENTENCE_END = re.compile(r"[.!?](?=[)\]*]*(?:\s|$))|[。！？]|\n")
 _CLAUSE_START = re.compile(r"[.,;:!?\n。，；：！？、]")
 _CONTRAST = re.compile(
     words(
@@ -75,9 +75,23 @@ _LINE_TAIL = re.compile(r"[^\n]*")
 _FIRST_PERSON = re.compile(
     r"(?:I|we|let|my)\b|我|ฉัน|أختار|elijo|escolho|je|ich|scelgo|выбираю|wybieram", re.IGNORECASE
 )
+_OPENING = re.compile(r"[\s*_`\"'(\[<]*")
+_QUOTED_ANSWER = re.compile(r"A:\s*(?=\([B-Z]\))")
 _BOLD = re.compile(r"\*\*([^*\n]{1,300})\*\*|__([^_\n]{1,300})__")
 _LEAD = re.compile(r"[*_)\]\"'`]*\s*(?:[.):,;!\n–—]|-\s|$|because\b|since\b|\()")
+_AS = re.compile(r"\s+(?:because|since|as|rather|instead|not|for sure|it is)\b")
 _MARK = re.compile(r"[✅✓✔☑👉]")
+_BUT = re.compile(
+    words("but; however; yet; aber; jedoch; mais; pero; mas; ma; però; maar; но; ale; though")
+    + "|但|しかし|ただし|그러나|하지만|لكن|लेकिन",
+    re.IGNORECASE,
+)
+_COULD_ALSO = re.compile(
+    r"[^.\n]{0,60}?\b(?:could|might|may|can)\s+(?:also|equally|as well)\s+be\s+(?:option\s+)?"
+    r"[*(\[]*(?P<letter>[A-Z])(?![A-Za-z])"
+)
+_VERB_LAST = re.compile(r"[\s*_)\]\"']*(?:है|हैं|হয়|হবে|است|'?[dt][ıi]r\b|şıkkı)")
+_TAKEN_BACK = re.compile(r"\s*[,:;.…—–-]+\s*|(?<=actually)\s+|(?<=rather)\s+|(?<=[^\x00-\x7f])\s*")
 _PLAIN_GAP = re.compile(r"\w+")
 
 
@@ -104,18 +118,46 @@ class Found:
 
 def closing_statement(text: str, options: Options) -> Found | None:
     """Return the answer that a plain text states last, or None."""
-    whole = options.statement_at(text, 0, is_whole=True, opening=True)
+    if quoted := _QUOTED_ANSWER.match(text):
+        text = text[quoted.end() :]
+    whole = options.statement_at(text, 0, is_whole=True)
     if whole is not None:
         return Found(whole.letters, 0, whole.end)
     found = sorted(
         (*_announced(text, options), *_chosen(text, options), *_called_right(text, options)),
         key=lambda own: (own.start, own.end),
     )
-    for strength in (2, 1):
-        result = _last([own for own in found if own.strength >= strength], text, options)
-        if result is not None:
+    readings = (
+        lambda: _last([own for own in found if own.strength == 2], text, options),
+        lambda: _last(found, text, options),
+        lambda: negated_at(text, 0, options),
+        lambda: _lone(text, options),
+    )
+    negated: Found | None = None
+    for read in readings:
+        result = read()
+        if result is not None and not result.is_negated:
+            if negated is not None and set(negated.letters) & set(result.letters):
+                return negated
             return result
-    return _lone(text, options)
+        negated = negated or result
+    return negated
+
+
+def negated_at(text: str, place: int, options: Options) -> Found | None:
+    """Return what "not A" or "not A but B" says at a place; None if nothing is negated there."""
+    opened = _OPENING.match(text, place)
+    negation = _NOT.match(text, opened.end() if opened else place)
+    if negation is None:
+        statement = options.statement_at(text, place)
+        if statement is None or not is_called_wrong(text, statement.end):
+            return None
+    else:
+        statement = options.statement_at(text, negation.end())
+    if statement is None:
+        return None
+    negated = Found(statement.letters, place, statement.end, is_negated=True)
+    return _contrast(text, statement, options) or negated
 
 
 def judged(text: str, cue: int, statement: Statement, *, strength: int = 2) -> Found:
@@ -141,9 +183,12 @@ def judged(text: str, cue: int, statement: Statement, *, strength: int = 2) -> F
         or is_called_wrong(text, statement.end)
     )
     letters = statement.letters
-    also = _ALSO.search(text, statement.end, statement.end + 150)
-    if also and also["letter"] not in letters:
-        letters = (*letters, also["letter"])
+    for also in (
+        _ALSO.search(text, statement.end, statement.end + 150),
+        _COULD_ALSO.match(text, statement.end),
+    ):
+        if also and also["letter"] not in letters:
+            letters = (*letters, also["letter"])
     sentence = text[_sentence_start(text, cue) : cue]
     return Found(
         letters,
@@ -164,7 +209,8 @@ def _announced(text: str, options: Options) -> Iterator[Found]:
     """Yield what follows nouns such as "answer", with a verb or a sign between them."""
     for noun in _ANSWER.finditer(text):
         limit = _window_end(text, noun.end())
-        places = [noun.end(), *(c.end() for c in _COPULA.finditer(text, noun.end(), limit))]
+        cues = [*_COPULA.finditer(text, noun.end(), limit), *_NOT.finditer(text, noun.end(), limit)]
+        places = [noun.end(), *sorted(cue.end() for cue in cues)]
         for place in places:
             statement = options.statement_at(text, place)
             if statement is None or statement.start > limit + 40:
@@ -191,7 +237,9 @@ def _is_statement(text: str, noun: re.Match[str], statement: Statement, options:
             return False
     if "\n" in gap and _is_listed(text, statement.start):
         return False
-    if _COPULA.search(gap) or "\n" in gap:
+    if _COPULA.search(gap) or "\n" in gap or _NOT.search(gap):
+        return True
+    if _VERB_LAST.match(text, statement.end):
         return True
     return bool(
         _DIRECT.fullmatch(noun[0])
@@ -216,12 +264,21 @@ def _chosen(text: str, options: Options) -> Iterator[Found]:
         strength = 2 if _FIRST_PERSON.match(verb[0]) else 1
         own = judged(text, verb.start(), statement, strength=strength)
         yield _raised(own)
+    for taken_back in _CORRECTION.finditer(text):
+        gap = _TAKEN_BACK.match(text, taken_back.end())
+        statement = options.statement_at(text, gap.end()) if gap else None
+        if statement is None or not _ends_clause(text, statement.end):
+            continue
+        if "\n" in text[taken_back.end() : statement.start] or text[statement.end :][:1] == "?":
+            continue
+        own = judged(text, statement.start, statement)
+        yield _raised(replace(own, is_correction=True))
 
 
 def _raised(own: Found) -> Found:
     if not own.is_correction:
         return own
-    return Found(own.letters, own.start, own.end, own.is_negated, 2, True)
+    return replace(own, strength=2)
 
 
 def _ends_clause(text: str, place: int) -> bool:
@@ -294,7 +351,12 @@ def _last(found: list[Found], text: str, options: Options) -> Found | None:
         if following.is_correction or other.is_negated:
             break
         gap = text[other.end : following.start]
-        if _CORRECTION.search(gap) or len(_PLAIN_GAP.findall(gap)) > 3:
+        if (
+            len(gap) > MAX_WINDOW
+            or _CORRECTION.search(gap)
+            or _BUT.search(gap)
+            or len(_PLAIN_GAP.findall(gap)) > 3
+        ):
             break
         letters += other.letters
         following = other
@@ -323,18 +385,21 @@ def _lone(text: str, options: Options) -> Found | None:
         statement = options.statement_at(line[0], 0, is_whole=True)
         if statement is None and line is lines[0]:
             statement = options.statement_at(line[0], 0)
-            if statement and not _LEAD.match(line[0], statement.end):
+            if statement and not (
+                _LEAD.match(line[0], statement.end) or _AS.match(line[0], statement.end)
+            ):
                 statement = None
         if statement:
             return judged(line[0], statement.start, statement)
     bold = [
-        statement
+        judged(text, span.start(), statement)
         for span in _BOLD.finditer(text)
-        if (statement := options.statement_at(span[1] or span[2], 0, is_whole=True))
+        if options.statement_at(span[1] or span[2], 0, is_whole=True)
         and not _is_listed(text, text.rfind("\n", 0, span.start()) + 1)
+        and (statement := options.statement_at(text, span.start()))
     ]
     if bold and len({own.letters for own in bold}) == 1:
-        return Found(bold[-1].letters, 0, len(text))
+        return bold[-1]
     return _mentioned(lines, options)
 
 

@@ -53,8 +53,9 @@ def _add(blocks: list[str], opened: re.Match[str], lines: list[str]) -> None:
 
 def same_program(first: str, second: str) -> bool:
     """Return whether two texts are the same lines, blank ones and ends of lines aside."""
-    return _lines(first) == _lines(second)
+    return program_lines(first) == program_lines(second)
 
 
-def _lines(text: str) -> list[str]:
+def program_lines(text: str) -> list[str]:
+    """Return the lines of a program without blank ones and without spaces at their ends."""
     return [kept for line in text.splitlines() if (kept := line.rstrip())]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ccpo_env.types import Task, Verdict, Verifier
-from ccpo_env.verifiers.code.blocks import program_texts, same_program
+from ccpo_env.verifiers.code.blocks import program_lines, program_texts, same_program
 from ccpo_env.verifiers.code.isolated import run_isolated
 from ccpo_env.verifiers.math.verifier import check_timeout
 
@@ -30,8 +30,8 @@ class CodeVerifier:
         timeout_s: Seconds that a program and its tests may take together, in (0, 3600]; time in
             which they wait for a core does not count, time in which they sleep does.
         memory_mb: Address space of the program, in MiB, at least 64.
-        partial: Whether the reward of a wrong program is 2 · share - 1, with the share of the
-            assertions that it passes; else it is -1.
+        partial: Whether a wrong program is paid for the share of the assertions that it passes:
+            share - 1, below 0, and else -1.
         unsafe_no_namespaces: Whether programs run where the kernel allows no namespaces: they can
             then read files that any user of this machine can read.
 
@@ -113,7 +113,7 @@ class _TaskCodeVerifier:
         if outcome == "passed":
             return Verdict("correct", answer)
         if outcome == "failed":
-            return Verdict("wrong", answer)
+            return Verdict("wrong", answer, score=self._share(result))
         if outcome == "timeout":
             detail = (
                 f"program must get a core for {self.settings.timeout_s} s, got too little time on "
@@ -121,3 +121,14 @@ class _TaskCodeVerifier:
             )
             return Verdict("timeout", answer, detail)
         return Verdict("error", answer, f"{result['reason']} (task {self.task.id!r})")
+
+    def _share(self, result: dict[str, Any]) -> float | None:
+        """Return the share of the assertions that a wrong program passes, if it is paid for."""
+        if not self.settings.partial:
+            return None
+        passed, total = result.get("passed", 0), max(result.get("total", 0), 1)
+        return min(passed, total - 1) / total  # what fails outside of assertions is not all right
+
+    def category(self, answer: str) -> str:
+        """Return the lines of a program without blank ones: what votes for it are counted by."""
+        return "\n".join(program_lines(answer))
