@@ -28,6 +28,7 @@ from baselines.evaluate.evaluation import Evaluation
 from baselines.evaluate.headline import notes_of, sentences
 from baselines.evaluate.identity import settings_of
 from baselines.evaluate.paths import each_that_can_be_spared
+from baselines.evaluate.scores import expect_option_scorers, option_likelihoods
 from baselines.evaluate.tables import grids
 from baselines.policies.base import Sampling
 from baselines.policies.endpoint.usage import Billed, EndpointUsage
@@ -51,6 +52,10 @@ class EpisodeSettings:
     controls: bool = False
     """Also evaluate two controls, in which the message of a removed agent is replaced by an empty
     one, or by its message for another task. Not in a vote, where nobody reads the messages."""
+    option_likelihood: bool = False
+    """On tasks with options, also report how often the most probable letter is right, and the
+    probability of the right one among the letters: from one forward pass per prompt of an agent
+    that answers, before it writes anything. Needs a local model or the completions API."""
     removed: tuple[str, ...] = ()
     """Agents to remove together. None given: each agent separately, except a solver that is the
     only agent of its role. In a vote the ballots are recounted, which costs nothing."""
@@ -101,6 +106,16 @@ class EvalConfig(EpisodeSettings, TeamOverrides, SubjectSettings):
 
 JOURNAL_FILE = "answers.jsonl"
 """File name, in the output folder, of the responses of an endpoint."""
+NOT_SAMPLED = (
+    "policy",
+    "trust_remote_code",
+    "tasks",
+    "split",
+    "limit",
+    "out_dir",
+    "option_likelihood",
+)
+"""Settings that are recorded in another form, or that no sample depends on."""
 NAMED_LIMIT = 500
 """Default limit for the tasks of a registered source."""
 
@@ -121,6 +136,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             runner = make_runner(config)
         plan = make_plan(config, benchmarks, runner)
         paths = plan.paths(runner)
+        if config.option_likelihood:
+            expect_option_scorers(runner, chain.from_iterable(benchmarks.values()))
         journal = open_journal(config, benchmarks)
     num_tasks = sum(map(len, benchmarks.values()))
     samples = f", {config.num_samples} samples each" if config.num_samples > 1 else ""
@@ -132,7 +149,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             highlight=False,
         )
     episodes = play_with_progress(runner, plan, journal, console)
-    evaluation = Evaluation.of(episodes, verify=runner.verifier, seed=config.seed)
+    evaluation = evaluation_of(config, runner, episodes)
     for grid in grids(evaluation.summaries):
         console.print(grid.for_terminal())
     notes = notes_of(runner.topology, evaluation.removals)
@@ -181,6 +198,19 @@ def play_with_progress(
         return play_all(runner, plan, journal=journal, on_batch=lambda: progress.advance(bar))
 
 
+def evaluation_of(
+    config: EvalConfig, runner: RolloutRunner, episodes: Sequence[Episode]
+) -> Evaluation:
+    """Return the evaluation of the episodes, with the likelihood of the options if it is wanted."""
+    likelihoods = None
+    if config.option_likelihood:
+        with exit_on_bad_input(), suitable_threads(runner.policies.values()):
+            likelihoods = option_likelihoods(runner, episodes)
+    return Evaluation.of(
+        episodes, verify=runner.verifier, seed=config.seed, likelihoods=likelihoods
+    )
+
+
 def load_benchmarks(config: EvalConfig) -> dict[str, list[Task]]:
     """Return the tasks of each benchmark.
 
@@ -225,7 +255,7 @@ def open_journal(
     chosen = {
         name: value
         for name, value in asdict(config).items()
-        if name not in ("policy", "trust_remote_code", "tasks", "split", "limit", "out_dir")
+        if name not in NOT_SAMPLED
     }
     settings = settings_of(config.policy, benchmarks, chosen)
     return EpisodeJournal(config.out_dir / EPISODES_FILE, settings)
