@@ -19,6 +19,7 @@ _SIGNS = str.maketrans(
         **dict.fromkeys("‘’ʼ´′", "'"),
         **dict.fromkeys("“”„‟«»‹›″", '"'),
         **dict.fromkeys("‐‑‒−", "-"),
+        **dict.fromkeys("➜➡➔➞⟶⟹➤►▶", "→"),
         "\t": " ",
         "\r": "\n",
     }
