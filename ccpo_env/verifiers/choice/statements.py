@@ -263,7 +263,7 @@ def _announced(text: str, options: Options) -> Iterator[Found]:
         negations = {cue.end() for cue in cues if cue.re is _NOT}
         for place in places:
             statement = options.statement_at(text, place)
-            if statement is None or statement.start > limit + 40:
+            if statement is None or not _is_near(text, noun.end(), limit, statement.start):
                 continue
             if place in negations and _CLAUSE_START.search(text, place, statement.start):
                 continue
@@ -276,6 +276,15 @@ def _announced(text: str, options: Options) -> Iterator[Found]:
                 own = other
             yield own
             break
+
+
+def _is_near(text: str, end: int, limit: int, start: int) -> bool:
+    """Return whether an answer begins in the sentence of its noun, or in the lines after it."""
+    if start <= limit:
+        return True
+    return start <= limit + MAX_WINDOW // 2 and (
+        text[limit : limit + 1] == "\n" or not text[end:limit].strip()
+    )
 
 
 def _is_statement(text: str, noun: re.Match[str], statement: Statement, options: Options) -> bool:

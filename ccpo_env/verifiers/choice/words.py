@@ -206,7 +206,7 @@ IS = words(
 RIGHT = any_of(
     words(
         r"correct; right; true; accurate; valid; best; appropriate; answer; winner; most likely; my choice",
-        r"fits?; works?; matches; most suitable; most accurate; makes (?:the most )?sense; suitable; my pick; consistent; supported; satisfies; the one; remaining; remains; left",
+        r"fits?; works?; matches; most suitable; most accurate; makes (?:the most )?sense; suitable; my pick; consistent; supported; satisfies; the one; holds; remaining; remains; left",
         r"my final answer; ideal; richtig; korrekt; correcte; bonne; exacte; juste; correcta; correcto",
         r"correta; certa; corretta; giusta; juist; goed; poprawna; prawidłowa; верный; верно; верна; верен; правильный",
         r"правильно; правильна; правильна відповідь; správně; správná; rätt; riktig; oikea; oikein; helyes",
