@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +18,7 @@ from baselines.advise.pilot import (
     wanted_removals,
 )
 from baselines.advise.settings import AdviseConfig
-from baselines.common.files import CONFIG_FILE, expect_folder
+from baselines.common.files import CONFIG_FILE, expect_folder, read_object
 from baselines.common.rollout_file import ROLLOUTS_FILE, RecordedGroup, read_rollouts
 from baselines.common.types import FloatArray
 from baselines.policies.base import Completion, Prompt, Sampling
@@ -31,7 +30,7 @@ from baselines.rollouts.runner import RolloutRunner
 from baselines.rollouts.team_env import team_env, with_verifier
 from ccpo_env import load_tasks
 from ccpo_env.env import TeamAnswerEnv
-from ccpo_env.prompts import chat_messages, plain_text
+from ccpo_env.prompts import chat_messages, plain_text, question_with_options
 from ccpo_env.types import Task
 from ccpo_env.voting import Ballot
 
@@ -64,7 +63,7 @@ def settings_of_run(config: AdviseConfig) -> AdviseConfig:
         expect_folder(config.from_)
     run = config.from_ or Path(config.policy or "tiny")
     path = run / CONFIG_FILE
-    saved: Mapping[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    saved: Mapping[str, Any] = read_object(path) if path.is_file() else {}
     if "topology" not in saved:  # the folder of a model has a config.json of its own
         saved = {}
     if config.from_ is not None and not (saved and (run / ROLLOUTS_FILE).is_file()):
@@ -125,7 +124,7 @@ def _is_usable(row: RecordedGroup, tasks: Mapping[str, Task], group_size: int) -
     """Return whether a group is complete: its task is known, and no text was shortened."""
     task = tasks.get(row["task_id"])
     is_measured = all(reward is not None for own in row["replays"] for reward in own["rewards"])
-    is_whole = task is not None and task.question == row["question"]
+    is_whole = task is not None and question_with_options(task) == row["question"]
     return is_whole and is_measured and len(row["rewards"]) == group_size
 
 

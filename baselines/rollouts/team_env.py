@@ -12,9 +12,10 @@ from ccpo_env import debate_v0, think_solve_v0, vote_v0
 from ccpo_env.env import TeamAnswerEnv
 from ccpo_env.errors import unknown_name
 from ccpo_env.topologies.registry import TOPOLOGIES
-from ccpo_env.types import Task, TaskInput, Topology
+from ccpo_env.types import Task, TaskInput, Topology, Verifier
 from ccpo_env.verifiers.auto import AUTO, verifier_name
-from ccpo_env.verifiers.registry import VERIFIER_NAMES
+from ccpo_env.verifiers.code.verifier import CodeVerifier
+from ccpo_env.verifiers.registry import VERIFIER_NAMES, VERIFIERS
 from ccpo_env.wrapper import SnapshotWrapper
 
 
@@ -36,7 +37,12 @@ class TeamSettings:
     """What compares answers with the gold answer, and so the form in which prompts ask for them.
     auto: choice for tasks with options, qa for those with passages or several gold answers, else
     math. number reads the last number, for models that write no box; qa_f1 accepts answers that
-    share most words with a gold answer."""
+    share most words with a gold answer. code and code_partial run programs that a model wrote,
+    isolated by the kernel, whose faults could let one out: use a machine without secrets;
+    code_partial also pays for a share of the tests."""
+    unsafe_no_namespaces: bool = False
+    """Whether --verifier code runs programs where the kernel allows no namespaces: they can then
+    read what any user of this machine can read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +63,9 @@ class TeamOverrides:
     verifier: Annotated[str | None, Choices(VERIFIER_NAMES)] = None
     """What compares answers with the gold answer. None: as in the run, else auto, the one that the
     tasks need."""
+    unsafe_no_namespaces: bool | None = None
+    """Whether --verifier code runs programs where the kernel allows no namespaces. None: as in the
+    run, else not."""
 
     def check(self) -> None:
         """Raise ValueError if a number is out of range."""
@@ -103,8 +112,14 @@ TEAM_SIZES: Mapping[str, str] = {
 
 def unread_size(team: TeamSettings, name: str) -> str | None:
     """Return what a setting of the team needs and does not have; None if it is read."""
+    if name == "unsafe_no_namespaces":
+        return None if isinstance(VERIFIERS.get(team.verifier), CodeVerifier) else RUNS_PROGRAMS
     topology = TEAM_SIZES.get(name, team.topology)
     return None if topology == team.topology else f"--topology {topology}"
+
+
+RUNS_PROGRAMS = "--verifier code"
+"""What reads unsafe_no_namespaces."""
 
 
 SettingsT = TypeVar("SettingsT", bound=TeamSettings | TeamOverrides)
@@ -135,21 +150,29 @@ def team_env(team: TeamSettings, tasks: TaskInput) -> SnapshotWrapper[TeamAnswer
     return TEAMS[team.topology](team, tasks)
 
 
+def _verifier(team: TeamSettings) -> str | Verifier:
+    """Return the verifier of a team: its name, unless a setting changes it."""
+    verifier = VERIFIERS.get(team.verifier)
+    if team.unsafe_no_namespaces and isinstance(verifier, CodeVerifier):
+        return replace(verifier, unsafe_no_namespaces=True)
+    return team.verifier
+
+
 def _think_solve(team: TeamSettings, tasks: TaskInput) -> SnapshotWrapper[TeamAnswerEnv]:
-    return think_solve_v0(tasks, team.num_thinkers, team.verifier)
+    return think_solve_v0(tasks, team.num_thinkers, _verifier(team))
 
 
 def _vote(team: TeamSettings, tasks: TaskInput) -> SnapshotWrapper[TeamAnswerEnv]:
-    return vote_v0(tasks, team.num_voters, team.verifier)
+    return vote_v0(tasks, team.num_voters, _verifier(team))
 
 
 def _debate(team: TeamSettings, tasks: TaskInput) -> SnapshotWrapper[TeamAnswerEnv]:
-    return debate_v0(tasks, team.num_debaters, team.num_rounds, team.verifier)
+    return debate_v0(tasks, team.num_debaters, team.num_rounds, _verifier(team))
 
 
 def _of_default_size(make: Callable[..., Topology]) -> MakeTeam:
     def make_team(team: TeamSettings, tasks: TaskInput) -> SnapshotWrapper[TeamAnswerEnv]:
-        return SnapshotWrapper(TeamAnswerEnv(make(), tasks=tasks, verifier=team.verifier))
+        return SnapshotWrapper(TeamAnswerEnv(make(), tasks=tasks, verifier=_verifier(team)))
 
     return make_team
 

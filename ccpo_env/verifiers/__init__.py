@@ -1,6 +1,7 @@
 """Verifiers: functions that compare a response with a gold answer and return a verdict."""
 
 from ccpo_env.verifiers.choice.verifier import ChoiceVerifier
+from ccpo_env.verifiers.code.verifier import CodeVerifier
 from ccpo_env.verifiers.exact import exact
 from ccpo_env.verifiers.extract import extract_boxed
 from ccpo_env.verifiers.math.verifier import MathVerifier
@@ -11,6 +12,7 @@ from ccpo_env.verifiers.worker.many import verify_many
 
 __all__ = [
     "ChoiceVerifier",
+    "CodeVerifier",
     "MathVerifier",
     "QaVerifier",
     "exact",

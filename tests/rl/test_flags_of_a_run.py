@@ -24,7 +24,7 @@ from baselines.train.command import read_config
 from baselines.train.config import TrainConfig
 from baselines.train.reproduce import command
 from baselines.train.resumed_config import check_same_config
-from baselines.train.training_run import make_run_dir
+from baselines.train.training_run import write_settings
 from baselines.train.unread import unused_settings
 from baselines.train_sb3.command import main as train_sb3
 from ccpo_env.types import Task
@@ -58,6 +58,7 @@ NEEDED = {
     "num_voters": ("--topology", "vote"),
     "num_debaters": ("--topology", "debate"),
     "num_rounds": ("--topology", "debate"),
+    "unsafe_no_namespaces": ("--verifier", "code"),
     "lora_rank": ("--weights", "lora"),
     "tis_cap": ("--old-logprobs", "recompute"),
     "role_order": ("--alternate-period", "2"),
@@ -197,6 +198,8 @@ def test_a_flag_that_nothing_reads_is_refused(key, capsys, tmp_path):
 
 
 def toml(flag) -> str:
+    if flag.is_switch:
+        return "true"
     word = example_of(flag)[1]
     return word if word.replace(".", "").isdigit() else f'"{word}"'
 
@@ -308,5 +311,6 @@ def test_command_names_what_differs_and_is_read_back_as_the_same_config(config, 
 
 
 def test_a_run_keeps_the_command_that_reproduces_it(tmp_path):
-    make_run_dir(tmp_path / "run", TrainConfig(steps=7, out_dir=tmp_path / "run"))
+    (tmp_path / "run").mkdir()
+    write_settings(tmp_path / "run", TrainConfig(steps=7, out_dir=tmp_path / "run"))
     assert (tmp_path / "run" / "command.txt").read_text() == "ccpo train --steps 7\n"

@@ -45,7 +45,15 @@ def test_team_env_has_the_default_sizes_of_every_topology(topology):
     env = team_env(TeamSettings(topology=topology), [TASK]).unwrapped
     assert env.topology.name == topology
     of_default_size = {
-        **{"vote": 3, "debate": 4, "think_solve": 2, "specialists": 4, "mixed_vote": 10},
+        **{
+            "vote": 3,
+            "debate": 4,
+            "think_solve": 2,
+            "specialists": 4,
+            "mixed_vote": 10,
+            "plan_code_review": 3,
+            "reader_answerer": 2,
+        },
     }
     assert len(env.topology.turns) == of_default_size[topology]
 
@@ -91,6 +99,7 @@ def test_overrides_are_those_of_the_run_where_nothing_else_is_given():
         "num_debaters": 4,
         "num_rounds": 1,
         "verifier": "number",
+        "unsafe_no_namespaces": False,
     }
     assert whole.team == TeamSettings(
         topology="debate", num_debaters=4, num_rounds=1, verifier="number"
