@@ -165,14 +165,16 @@ SLOW = {
 """Attacks on the time and the memory: they end at a limit."""
 
 
-def programs(kinds: tuple[str, ...] = ("escape", "forgery", "slow"), **places: object) -> dict[str, str]:
-    """Return the programs by name, as fenced responses."""
-    texts: dict[str, str] = {}
-    if "escape" in kinds:
-        for name, attack in ESCAPES.items():
-            tried = _TRIED.format(attack=attack.format(**places).replace("\n", "\n    "))
-            texts[name] = _REWARDED.format(attack=tried)
-    for kind, table in (("forgery", FORGERIES), ("slow", SLOW)):
-        if kind in kinds:
-            texts |= {name: text.format(**places) for name, text in table.items()}
-    return {name: f"```python\n{text}\n```" for name, text in texts.items()}
+def names() -> list[str]:
+    """Return the names of all programs."""
+    return [*ESCAPES, *FORGERIES, *SLOW]
+
+
+def program(name: str, **places: object) -> str:
+    """Return a program as a fenced response."""
+    if name in ESCAPES:
+        tried = _TRIED.format(attack=ESCAPES[name].format(**places))
+        text = _REWARDED.format(attack=tried)
+    else:
+        text = {**FORGERIES, **SLOW}[name].format(**places)
+    return f"```python\n{text}\n```"
