@@ -6,24 +6,18 @@ import copy
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import numpy as np
 from gymnasium import spaces
 
 from ccpo_env.conversation import Conversation, Rules
-from ccpo_env.episode import EpisodeState, draw_task_index
+from ccpo_env.cycles import is_simultaneous
+from ccpo_env.episode import EpisodeState
 from ccpo_env.errors import unknown_name
 from ccpo_env.prompts import LETTERS, plain_text, with_answer_form
 from ccpo_env.quoting import MAX_GROWTH
 from ccpo_env.render import transcript
-from ccpo_env.reset_options import (
-    check_option_names,
-    check_prefix,
-    check_removed,
-    check_seed,
-    find_task,
-)
 from ccpo_env.shared_reward import SharedRewardEnv, snapshot_before_reset
 from ccpo_env.spaces import TextSpace
+from ccpo_env.starting import EpisodeStarter, Stream
 from ccpo_env.tasks import resolve_tasks
 from ccpo_env.types import (
     Message,
@@ -73,7 +67,8 @@ class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
         tasks: A registered name, a .jsonl or .parquet path, or tasks.
         verifier: A name from VERIFIERS, or a callable ``(response, gold) -> Verdict``; "auto": the
             one that the tasks need, see `ccpo_env.verifiers.auto`.
-        render_mode: None, "ansi" (`render` returns the transcript) or "human" (prints it).
+        render_mode: None, "ansi" (`render` returns the transcript), "human" (prints it) or
+            "rgb_array" (returns a picture of it).
         removed: Agents removed in every episode, unless the options of reset say otherwise.
         prompts: The instructions of the roles; None: those of the topology, which ask for the
             answer in the form that the verifier reads.
@@ -100,10 +95,14 @@ class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
         if prompts is not None:
             topology.check_prompts(prompts)
         super().__init__(topology.agents, removed=removed, render_mode=render_mode)
-        self.metadata = {**self.metadata, "name": f"{topology.name}_v0"}
+        self.metadata = {
+            **self.metadata,
+            "name": f"{topology.name}_v0",
+            "is_parallelizable": is_simultaneous(topology.turns),
+        }
         self.topology = topology
         self.tasks = resolve_tasks(tasks)
-        self._index_of = {task.id: index for index, task in enumerate(self.tasks)}
+        index_of = {task.id: index for index, task in enumerate(self.tasks)}
         resolved = resolve_verifier(verifier, self.tasks)
         self._rules = Rules(
             topology,
@@ -112,7 +111,7 @@ class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
             topology.has_secret_answer if strip_leaks is None else strip_leaks,
             max_chars,
         )
-        self._action_spaces = {agent: TextSpace(max_chars) for agent in self.possible_agents}
+        self.action_spaces = {agent: TextSpace(max_chars) for agent in self.possible_agents}
         longest_instruction = max(
             len(self._rules.prompts.instruction(role, answers=answers))
             for role in topology.roles
@@ -121,12 +120,14 @@ class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
         num_texts = len(topology.turns) + 3  # question, passages, options, and a message per turn
         longest_text = HEADING_CHARS * len(LETTERS) + MAX_GROWTH * max_chars
         longest_prompt = longest_instruction + longest_text * num_texts
-        self._observation_spaces = {
+        self.observation_spaces = {
             agent: spaces.Dict({"prompt": TextSpace(longest_prompt)})
             for agent in self.possible_agents
         }
-        self._stream_seed: int | None = None
-        self._stream_index = 0
+        self.starter = EpisodeStarter(
+            self._rules, self.possible_agents, self.tasks, index_of, self._default_removed
+        )
+        self._stream: Stream | None = None
         start_early(self._rules.verifier)
 
     def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> None:
@@ -137,24 +138,11 @@ class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
                 takes one from the entropy of the operating system.
             options: ``task``, ``removed`` and ``prefix``, in any combination.
         """
-        options = options or {}
-        check_option_names(options)
-        removed = options.get("removed")
-        prefix = () if options.get("prefix") is None else options["prefix"]
-        pinned = options.get("task")
-        task = None if pinned is None else find_task(pinned, self.tasks, self._index_of)
-        stream_seed, stream_index = self._stream_seed, self._stream_index
-        if seed is not None:
-            stream_seed, stream_index = check_seed(seed), 0
-        elif stream_seed is None:
-            stream_seed = int(np.random.SeedSequence().generate_state(1)[0])
-        if task is None:
-            task = self.tasks[draw_task_index(stream_seed, stream_index, len(self.tasks))]
-            stream_index += 1
-        conversation = self.conversation(
-            task, removed=self._default_removed if removed is None else removed, prefix=prefix
+        start = self.starter.start(self._stream, seed, options)
+        conversation = self.starter.conversation(
+            start.task, removed=start.removed, prefix=start.prefix
         )
-        self._stream_seed, self._stream_index = stream_seed, stream_index
+        self._stream = start.stream
         self._begin(conversation)
 
     def conversation(
@@ -170,11 +158,7 @@ class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
         Raises:
             ValueError: If an agent is unknown, or no agent is left to answer.
         """
-        conversation = self._rules.begin(task, check_removed(removed, self.possible_agents))
-        check_prefix(prefix, len(conversation.opening.turns))
-        for text in prefix:
-            conversation = conversation.add_message(text)
-        return conversation
+        return self.starter.conversation(task, removed=removed, prefix=prefix)
 
     def step(self, action: str | None) -> None:
         """Take the acting agent's turn; after the end, pass None for each agent."""
@@ -223,22 +207,9 @@ class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
         Raises:
             RuntimeError: Before the first reset.
         """
-        if self._stream_seed is None:
+        if self._stream is None:
             raise snapshot_before_reset()
-        return EpisodeState(
-            topology=self.topology.name,
-            turns=self.topology.turns,
-            decision=self.topology.decision,
-            task=self.task,
-            removed=self.removed,
-            messages=self.messages,
-            clipped=tuple(self._conversation.clipped.items()),
-            verdict=self.verdict,
-            ballot=self.ballot,
-            num_left=self._num_left,
-            stream_seed=self._stream_seed,
-            stream_index=self._stream_index,
-        )
+        return self.starter.state(self._conversation, self._stream, self._num_left)
 
     def restore(self, state: EpisodeState) -> None:
         """Return to a snapshot: the same actions then lead to the same episode.
@@ -246,23 +217,7 @@ class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
         Raises:
             ValueError: If the snapshot is of another topology.
         """
-        own = self.topology
-        if (state.topology, state.agents) != (own.name, own.agents):
-            raise ValueError(
-                f"a snapshot must be of {own.name} with {list(own.agents)}, got "
-                f"{state.topology} with {list(state.agents)}; restore it in such an environment"
-            )
-        if (state.turns, state.decision) != (own.turns, own.decision):
-            raise ValueError(
-                f"a snapshot must be of {own.name} with these {len(own.turns)} turns and the "
-                f"decision {own.decision!r}, got another {state.topology} with {len(state.turns)} "
-                f"turns and {state.decision!r}; restore it in an environment of that topology"
-            )
-        self._stream_seed, self._stream_index = state.stream_seed, state.stream_index
-        beginning = self._rules.begin(state.task, state.removed)
-        conversation = beginning.replay(
-            state.messages, dict(state.clipped), state.verdict, state.ballot
-        )
+        conversation, self._stream = self.starter.resume(state)
         self._begin(conversation)
         self._take_dead_steps(state.num_left)
 
@@ -286,9 +241,9 @@ class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
         """Copy the episode; share the immutable parts (tasks, topology, verifier)."""
         twin = copy.copy(self)
         memo[id(self)] = twin
-        for shared in (self.tasks, self._index_of, self.topology, self._rules):
+        for shared in (self.tasks, self.topology, self._rules, self.starter):
             memo[id(shared)] = shared
-        if self._stream_seed is not None:
+        if self._stream is not None:
             memo[id(self._conversation)] = self._conversation
         for name, value in vars(self).items():
             setattr(twin, name, copy.deepcopy(value, memo))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypedDict, get_args, runtime_checkable
+from pathlib import Path
+from typing import Any, Literal, Protocol, TypedDict, get_args, runtime_checkable
 
 from ccpo_env.errors import unknown_name
 
@@ -23,11 +24,9 @@ def _check_text(name: str, value: object) -> None:
 
 
 def _is_pair_of_texts(value: object) -> bool:
-    return (
-        isinstance(value, tuple)
-        and len(value) == 2
-        and all(isinstance(part, str) for part in value)
-    )
+    if not isinstance(value, tuple) or len(value) != 2:
+        return False
+    return isinstance(value[0], str) and isinstance(value[1], str)
 
 
 def _check_tuple_of(kind: type, name: str, values: object, example: str) -> None:
@@ -70,6 +69,20 @@ class Task:
     tests: str = ""
 
     def __post_init__(self) -> None:
+        # There may be a million tasks: fields are checked one by one only if some are unusual.
+        are_tuples = (
+            type(self.choices)
+            is type(self.context)
+            is type(self.answers)
+            is type(self.tags)
+            is tuple
+        )
+        are_texts = (
+            type(self.id) is type(self.question) is type(self.answer) is type(self.source) is str
+        )
+        inner = (self.tests, *self.choices, *self.context, *self.answers) if are_tuples else ()
+        if are_texts and {*map(type, inner)} == {str} and all(map(_is_pair_of_texts, self.tags)):
+            return
         for name in ("id", "question", "answer", "source", "tests"):
             _check_text(f"{name} of a Task", getattr(self, name))
         for name in ("choices", "context", "answers"):
@@ -311,5 +324,17 @@ class Topology:
         return tuple(dict.fromkeys(turn.role for turn in self.turns))
 
 
-TaskInput = str | Sequence[Task | tuple[str, str]]
-"""A registered task source, a .jsonl or .parquet path, or tasks themselves."""
+class Table(Protocol):
+    """A table of rows, such as a DataFrame of pandas or polars."""
+
+    @property
+    def columns(self) -> Any:
+        """Names of the columns."""
+        ...
+
+
+TaskEntry = Task | tuple[str, str] | Sequence[str] | Mapping[str, Any]
+"""A task, a question and its gold answer, or a row: columns and their values."""
+TaskInput = str | Path | Table | Iterable[TaskEntry]
+"""A registered task source, a .jsonl or .parquet file, a table, or tasks and rows themselves: a
+list, a generator, a `datasets.Dataset`."""

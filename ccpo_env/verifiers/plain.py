@@ -36,8 +36,11 @@ _STYLE = re.compile(
     re.IGNORECASE,
 )
 _AND = re.compile(r"\\(?:land|wedge|cap|cup|lor|vee)(?![A-Za-z])")
-_SPACE = re.compile(r"\\(?:quad|qquad|hspace|enspace|thinspace)(?![A-Za-z])|\\[,;:! ]|&nbsp;|~")
+_SPACE = re.compile(
+    r"\\(?:quad|qquad|hspace|enspace|thinspace)(?![A-Za-z])|\\[,;:! ]|&nbsp;|(?<=[\w.:)}])~"
+)
 _BREAK = re.compile(r"<br\s?/?>|\\\\|\\n(?![A-Za-z])", re.IGNORECASE)
+_COMPLEMENT = re.compile(r"(?<![\w.:)}])~(?=[A-Z](?![A-Za-z]))")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 
 
@@ -61,7 +64,9 @@ def plain(text: str) -> str:
         found = found.replace("&lt;", "<").replace("&gt;", ">").replace("\\%", "%")
     if "," in found:
         found = _THOUSANDS.sub("", found)
-    return found.replace("{", " ").replace("}", " ")
+    if "~" in found:
+        found = _COMPLEMENT.sub(" not ", found)
+    return found.replace("\\{", " ").replace("\\}", " ").replace("{", " ").replace("}", " ")
 
 
 _ASCII_SIGNS = {ord("\t"): " ", ord("\r"): "\n"}

@@ -18,28 +18,51 @@ from ccpo_env.verifiers.choice.words import (
     LOOK_ALIKES,
     MAYBE,
     NOT,
+    THEREFORE,
+    words,
 )
 
+MAX_OPTION_CHARS = 4096
+"""Longest text that is compared with whole options."""
 MAX_MEMBERS = 30
 """Largest number of joined answers that are read."""
 LEAST_LETTERS = 10
 """Letters that may be an option if the options are not known: A to J, or up to the gold answer."""
 
 _LATIN = {**LOOK_ALIKES, **IN_ORDER}
-_DECORATION = r"""\s*_`"'()\[\]<>=:#|>（）【】「」『』〔〕《》〈〉\-–—→⇒.👉✅✓✔☑"""
-_OPEN = re.compile(rf"(?:[{_DECORATION}]|{LABEL})*+", re.IGNORECASE)
+_DECORATION = r"""\s,•·▪●○◦*_`"'()\[\]<>=:#|>（）【】「」『』〔〕《》〈〉\-–—→⇒.👉✅✓✔☑"""
+_STEP = re.compile(rf"[{_DECORATION}]++|{LABEL}|{THEREFORE}", re.IGNORECASE)
+MAX_STEPS = 24
+"""Largest number of words and signs before an answer that are skipped."""
 _OPEN_SHORT = re.compile(r"[\s*_`\"'(\[<（【「『〔《〈👉✅✓✔☑]*+")
 _CLOSE = re.compile(r"[*_`\"')\]>】」』〕》〉]*+")
 _SINGLE = re.compile(
-    rf"(?:(?<![{ALPHABETIC}])(?P<plain>[A-Za-z]|[{''.join(LOOK_ALIKES)}БГДбгдΓΔ])"
-    rf"|(?<!\w)(?P<series>[{''.join(IN_ORDER)}])(?!\w))(?![{ALPHABETIC}])(?!'[A-Za-z])"
+    rf"(?:(?<![{ALPHABETIC}])(?<![A-Za-z]')(?P<plain>[A-Za-z]|[{''.join(LOOK_ALIKES)}БГДбгдΓΔ])"
+    rf"|(?<!\w)(?P<series>[{''.join(IN_ORDER)}])(?!\w))(?![{ALPHABETIC}])(?!'(?!d[ıi]r|t[ıi]r)[A-Za-z])"
 )
+_GAP = re.compile(r"[ .:]*\n?[ *_(\[]*")
 _RUN = re.compile(rf"(?<![{ALPHABETIC}])[A-Z]{{2,12}}(?![{ALPHABETIC}])(?!')")
-_JOINT = re.compile(rf"\s*(?:{AND}\s*)+(?:{MAYBE}\s*)*", re.IGNORECASE)
-_NOTHING = re.compile(r"[\s*_`\"'()\[\]<>.,;:!。！，；：…|/\\#=\-–—]*")
+_JOINT = re.compile(rf"\s*[(\[]?\s*(?:{AND}\s*)+(?:{MAYBE}\s*)*", re.IGNORECASE)
+_NOTHING = re.compile(
+    r"(?:です|だ|である|입니다|이다|번|选项|项)?[\s*_`\"'()\[\]<>.,;:!。！，；：…|/\\#=\-–—]*"
+)
 _WEAK = frozenset("AIOEYUaioeyuСАВКУОИЯсавкуоия")  # noqa: RUF001
 """Letters that are also words of some language."""
-_END = re.compile(r"\s*(?:$|[\n.,;:!?。！？，；：、…)\]\"'*|}>/&+–—#]|-\s|\()")
+_END = re.compile(
+    r"\s*(?:$|[\n.,;:!?。！？，；：、…)\]\"'*|}<>/&+–—#_`\[】」』〕》〉✅✓✔☑]|-\s|\()|\s?[\u0590-\u1fff\u3040-\uffdc]"
+)
+_ARTICLE_USE = re.compile(r"\s+[a-z\u00df-\u00ff]")
+_NAMED = re.compile(
+    words(
+        "option; choice; letter; answer; opción; opção; alternativa; letra; opzione; lettera; lettre; réponse"
+    )
+    + "|"
+    + words(
+        "antwort; buchstabe; optie; letter; odpowiedź; opcja; možnost; вариант; ответ; пункт; варіант; seçenek; pilihan; đáp án"
+    )
+    + r"|[选選]项|選択肢|선택지",
+    re.IGNORECASE,
+)
 _BECAUSE = re.compile(rf"\s*(?:{BECAUSE})", re.IGNORECASE)
 _LABELLED = re.compile(r"\s*[).:、．\]]|\s*[-–—]\s")
 _IS_WRONG = re.compile(
@@ -47,9 +70,9 @@ _IS_WRONG = re.compile(
     re.IGNORECASE,
 )
 _IS_WRONG_AFTER = re.compile(
-    r"[\s*_`\"')\]]*(?:选项|選項|は|が|가|이|은|는|を|的)?\s*(?:不是|不对|不對|不正确|错误|錯|是错|是不|除外|ではな|じゃな|不正解|誤り|間違|"
+    r"[\s*_`\"')\]]*(?:选项|選項|は|が|가|이|은|는|を|的)?\s*(?:不是|不对|不對|不正确|错误|錯|是错|是不|除外|ではな|ではあり|じゃな|じゃあり|不正解|誤り|間違|"
     r"아니|아닌|아닙|틀|오답|제외|不选|नहीं|गलत|değil|hariç|yanlış)"
-    r"|[\s*_`\"')\]:,–—-]*(?:not\s*$|not[\s.!]*\n|(?:is\s+)?(?:wrong|incorrect|false|excluded|eliminated|ruled out)(?:[\s.!]*$|[\s.!]*\n))",
+    r"|\s*\^\s*(?:c\b|\\complement)|[\s*_`\"')\]:,–—-]*(?:not\s*$|not[\s.!]*\n|(?:is\s+)?(?:wrong|incorrect|false|excluded|eliminated|ruled out)(?:[\s.!]*$|[\s.!]*\n))",
     re.IGNORECASE,
 )
 
@@ -138,14 +161,40 @@ class Options:
             return True
         if _END.match(text, single.end()):
             return True
+        last_word = text[max(single.start() - 24, 0) : single.start()].split()[-1:]
+        if last_word and own.isupper() and _NAMED.fullmatch(last_word[0]):
+            return True
         if own in _WEAK or own.islower():
-            named = self.text_at(text, len(text[: single.end()]) + len(_blank(text, single.end())))
+            named = self.text_at(text, single.end() + len(_blank(text, single.end())))
             if named and _LATIN.get(own, own).upper() in named[0]:
                 return own.isupper()
             if own.islower():
                 return bool(re.compile(r"\s*(?:because|since|as it)\b").match(text, single.end()))
             return bool(_BECAUSE.match(text, single.end())) or self.joined_at(text, single.end())
         return True
+
+    def _start(self, text: str, place: int) -> int:
+        """Return where an answer begins behind the words and signs that may precede it.
+
+        The text of an option may begin with such a word: "right heart failure".
+        """
+        for _ in range(MAX_STEPS):
+            step = _STEP.match(text, place)
+            if step is None or step.end() == place or self.text_at(text, place):
+                break
+            place = step.end()
+        return place
+
+    def letters_of_text(self, text: str) -> tuple[str, ...]:
+        """Return the letters of the options whose text this is, apart from case and full stop."""
+        if len(text) > MAX_OPTION_CHARS or not self.texts:
+            return ()
+        own = _option_text(text)
+        if len(own) == 1 and own.upper() in self.letters:
+            return ()
+        return tuple(
+            letter for letter, other in zip(self.letters, self.texts, strict=False) if other == own
+        )
 
     def joined_at(self, text: str, place: int) -> bool:
         """Return whether another answer is joined at a place."""
@@ -163,7 +212,9 @@ class Options:
             is_whole: Whether nothing else may follow.
             opening: Whether words such as "option" may stand before it.
         """
-        start = (_OPEN if opening else _OPEN_SHORT).match(text, place).end()  # type: ignore[union-attr]
+        if is_whole and (letters := self.letters_of_text(text[place:])):
+            return Statement(letters, place, len(text))
+        start = self._start(text, place) if opening else _OPEN_SHORT.match(text, place).end()  # type: ignore[union-attr]
         member = self.member_at(text, start)
         if member is None:
             return None
@@ -182,21 +233,32 @@ class Options:
         """Return the next answer of a list, unless it is called wrong there."""
         joint = _JOINT.match(text, place)
         if joint is None:
-            gap = re.compile(r"[ .:]*\n?[\s*_(\[]*").match(text, place).end()  # type: ignore[union-attr]
+            gap = _GAP.match(text, place).end()  # type: ignore[union-attr]
             single = _SINGLE.match(text, gap) if gap > place else None
-            if single is None or not (
-                single[0].isupper()
-                and _LABELLED.match(text, single.end())
-                or self._ends(text, single)
-            ):
+            if single is None or not single[0].isupper():
+                return None
+            is_labelled = bool(_LABELLED.match(text, single.end()))
+            if "\n" in text[place:gap]:
+                if is_labelled == self._is_bare_line(text, place):
+                    return None
+            if not (is_labelled or self._ends(text, single)):
                 return None
         else:
             gap = joint.end()
             gap = re.compile(r"[*_`\"'(\[]*").match(text, gap).end()  # type: ignore[union-attr]
         member = self.member_at(text, gap)
+        single = _SINGLE.match(text, gap)
+        if member is None and single and single[0].isupper():
+            is_article = _ARTICLE_USE.match(text, single.end())
+            member = None if is_article else ((single[0],), single.end())
         if member is None or is_called_wrong(text, member[1]):
             return None
         return member
+
+    def _is_bare_line(self, text: str, end: int) -> bool:
+        """Return whether the line that ends at a place is one letter only."""
+        line = text[text.rfind("\n", 0, end) + 1 : end]
+        return len(re.sub(r"[^\w]", "", line)) == 1
 
     def _ends(self, text: str, single: re.Match[str]) -> bool:
         return single[0].isupper() and bool(
@@ -227,7 +289,7 @@ def letters_up_to(letter: str) -> Options:
 
 
 def _option_text(choice: str) -> str:
-    return " ".join(plain(choice).casefold().split()).strip(" .;,")
+    return " ".join(plain(choice).lower().split()).strip(" .;,*_`\"'")
 
 
 _TOKEN = re.compile(r"\w+|[^\w\s]")
@@ -273,7 +335,9 @@ def _source(text: str) -> str:
         else:
             parts.append(f"{re.escape(token)}{'?' if is_optional else ''}")
     if tokens[-1][-1].isdigit():
-        parts.append(r"(?![.,/^:]?\d|\s*[%^/*+=])")
+        parts.append(r"(?![.,/^:]?\d|\s*[%^/+=]|\s*\*\s*\w)")
+    if len(tokens[-1]) > 2 and tokens[-1].isascii() and tokens[-1].isalpha():
+        parts.append("s?")
     parts.append(_border(tokens[-1][-1], "!"))
     return "".join(parts)
 
@@ -283,6 +347,6 @@ def _border(character: str, look: str) -> str:
     if character.isdigit() and look == "<!":
         return rf"(?<![{ALPHABETIC}.^/+\-])"
     if re.match(f"[{ALPHABETIC}]", character):
-        return rf"(?{look}[{ALPHABETIC}])" + ("" if look == "<!" else r"(?!-\w)")
+        return rf"(?{look}[{ALPHABETIC}])" + (r"(?<![A-Za-z]-)" if look == "<!" else r"(?!-\w)")
     is_spaced = character.isalnum() and not _WITHOUT_SPACES.match(character)
     return rf"(?{look}\w)" if is_spaced else ""

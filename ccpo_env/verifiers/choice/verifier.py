@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from string import ascii_uppercase
 
 from ccpo_env.types import Task, Verdict
 from ccpo_env.verifiers.choice.options import (
@@ -14,10 +13,10 @@ from ccpo_env.verifiers.choice.options import (
     options_of,
 )
 from ccpo_env.verifiers.plain import plain
-from ccpo_env.verifiers.choice.statements import Found, closing_statement, judged
+from ccpo_env.verifiers.choice.statements import Found, closing_statement, judged, negated_at
 from ccpo_env.verifiers.extract import closed_boxes, unboxed, without_thinking
 
-MAX_READ_CHARS = 8_192
+MAX_READ_CHARS = 4_096
 """Characters at the beginning and at the end of a response in which statements are searched."""
 MAX_BOXES = 64
 """Boxes that are read, from the last one on."""
@@ -152,13 +151,23 @@ def _boxed(visible: str, options: Options) -> Found | None:
 
 def _read_box(visible: str, start: int, end: int, content: str, options: Options) -> Found | None:
     inside = plain(content).strip()
+    if (
+        inside[:1] in "-~!¬"
+        and len(inside) < 4
+        and not options.statement_at(inside, 0, opening=False)
+    ):
+        inside = f"not {inside[1:]}"
     line = visible.rfind("\n", 0, start) + 1
     before = plain(visible[max(line, start - AROUND) : start]).lstrip()
     after = plain(visible[end : end + AROUND])
-    statement = options.statement_at(inside, 0)
+    if not options.letters_of_text(inside) and (negated := negated_at(inside, 0, options)):
+        return negated
+    if letters := options.letters_of_text(inside):
+        statement: Statement | None = Statement(letters, 0, len(inside))
+    else:
+        statement = options.statement_at(inside, 0)
     if statement is None:
-        negated = re.compile(r"(?:[\s*_]*)").match(inside)
-        return _negated_box(inside, options) if negated else None
+        return None
     text = f"{before}{inside}{after}"
     place = len(before)
     placed = options.statement_at(text, place) or statement
@@ -181,20 +190,5 @@ def _read_box(visible: str, start: int, end: int, content: str, options: Options
 def _negations(text: str, place: int, statement: Statement) -> list[str]:
     from ccpo_env.verifiers.choice.statements import _NO_DOUBT, _NOT, _clause_start
 
-    clause = _NO_DOUBT.sub(" ", text[_clause_start(text, place) : place])
+    clause = _NO_DOUBT.sub(" ", text[_clause_start(text, place) : place].lower())
     return _NOT.findall(clause)
-
-
-def _negated_box(inside: str, options: Options) -> Found | None:
-    from ccpo_env.verifiers.choice.statements import _NOT
-
-    negation = _NOT.search(inside)
-    if negation is None:
-        return None
-    statement = options.statement_at(inside, negation.end())
-    return Found(statement.letters, 0, len(inside), True) if statement else None
-
-
-def is_letter(text: str) -> bool:
-    """Return whether a text is one letter of an option."""
-    return len(text) == 1 and text in ascii_uppercase

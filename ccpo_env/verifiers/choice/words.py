@@ -6,7 +6,7 @@ are matched as whole words (`words`), the others anywhere.
 
 from __future__ import annotations
 
-ALPHABETIC = "A-Za-z0-9_\u00c0-\u024f\u0370-\u03ff\u0400-\u052f\u1e00-\u1eff"
+ALPHABETIC = "A-Za-z0-9\u00c0-\u024f\u0370-\u03ff\u0400-\u052f\u1e00-\u1eff"
 """Characters of scripts in which spaces separate words, as a class without brackets."""
 
 
@@ -72,19 +72,21 @@ COPULA = any_of(
         "is; are; was; were; be; being; becomes; equals; remains; as; with; would; should",
         "ist; lautet; wäre; heißt; sei; est; serait; es; sería; seria; é; è; e'; sarebbe; is",
         "to; jest; je; är; er; on; este; adalah; ialah; yaitu; là; ni; ay; то; это; є; е; είναι",
-        "da; izan; este varianta; dır; dir; olarak; tá",
+        "da; izan; является; este varianta; dır; dir; olarak; tá",
     ),
     r"[:=→⇒>\]]|->|—|–|\s-\s|是|为|為|选|選|は|が|은|는|이|가|هو|هي|है|הוא|היא|คือ|হল|হলো|হচ্ছে|است|:",
 )
 """Words and signs between such a noun and the answer."""
 CHOOSE = any_of(
     words(
-        r"(?:I|we)(?:'d| would| will|'ll| have to| must| am going to| should| can)?"
+        r"(?:i|we)(?:'d| would| will|'ll| have to| must| am going to| should| can)?"
         r"(?: therefore| thus| then| now| also| still| probably| most likely)?"
-        r" (?:choose|chose|pick|picked|select|selected|go with|went with|opt for|opted for|say|vote for|"
+        r" (?:choose|chose|go for|went for|pick|picked|select|selected|go with|went with|opt for|opted for|say|vote for|"
         r"settle on|settle for|answer|conclude|guess|bet on|lean towards?|choose to go with|"
         r"think|believe|suggest|recommend|mark|circle)(?: that)?(?: it| it's| it is)?(?: is)?",
-        r"(?:I'm|I am|we're|we are) (?:going|sticking|leaning|staying)(?: to go)? (?:with|for|towards?)",
+        r"(?:i'm|i am|we're|we are) (?:going|sticking|leaning|staying)(?: to go)? (?:with|for|towards?|to say)",
+        r"if i (?:had|have) to (?:guess|choose|pick)",
+        r"(?:the|one|option|choice|answer)(?: that| which) [^.\n]{1,40}? is",
         r"let's (?:go with|choose|pick|say|select)",
         r"choose; pick; select; go with; going with; opt for; selecting; choosing; picking",
         r"(?:it|this|that|which|answer)(?:'s| is| must be| should be| has to be| would be| would have to be)"
@@ -100,7 +102,7 @@ CHOOSE = any_of(
         r"valitsen; választom; aleg; seçiyorum; saya memilih; saya pilih; tôi chọn; chọn; ostaje",
         r"επιλέγω; marco; marque",
     ),
-    "我选择?|我選擇?|选择?|選擇?|因此选|所以选|故选|应选|應選|أختار|اختر|चुनता हूँ|ฉันเลือก|เลือก",
+    "的是|应该是|應該是|我选择?|我選擇?|选择?|選擇?|因此选|所以选|故选|应选|應選|أختار|اختر|चुनता हूँ|ฉันเลือก|เลือก",
 )
 """Verbs after which an answer is stated."""
 THEREFORE = any_of(
@@ -117,8 +119,8 @@ THEREFORE = any_of(
 """Words after which a lone letter is a conclusion."""
 CORRECTION = any_of(
     words(
-        "wait; no; nope; actually; correction; scratch that; I mean; rather; sorry; oops",
-        "hmm; hold on; on second thought; on reflection; let me correct; I was wrong; instead",
+        "wait; no; nope; actually; correction; scratch that; i mean; rather; sorry; oops",
+        "hmm; hold on; on second thought; on reflection; let me correct; i was wrong; instead",
         "my mistake; revised; nein; moment; non; attends; espera; perdón; não; нет; стоп",
         "но нет; точнее; aslında; tunggu; khoan",
     ),
@@ -133,7 +135,7 @@ NOT = any_of(
         r"eliminat(?:e|es|ed|ing); reject(?:s|ed|ing)?; avoid(?:s|ed|ing)?; without; wrong",
         r"incorrect; false; instead of; rather than; unlike; far from; least; opposite of",
         r"besides; apart from; aside from; barring; minus; non; discard(?:s|ed|ing)?; hardly",
-        r"anyone but; any but; invalid; impossible; unlikely; inaccurate; untrue; bar; worst",
+        r"anyone but; any but; invalid; impossible; unlikely; inaccurate; untrue; bar; worst; doubt; doubtful; unsure; uncertain",
         r"nicht; kein; keine; keinesfalls; niemals; außer; falsch; falsche; weder; ohne; pas",
         r"ne; ni; sauf; excepté; jamais; fausse; faux; mauvaise; incorrecte; nunca; tampoco; menos",
         r"excepto; salvo; incorrecta; incorreta; falsa; errada; não; nao; nem; exceto; errata",
@@ -149,8 +151,8 @@ NOT = any_of(
 AND = any_of(
     words(
         "and; or; as well as; along with; together with; plus; and/or; or else; alternatively; nor",
-        "to; through; thru; vs; versus; followed by; then; und; oder; et; ou; y; e; o; u; ed; od",
-        "en; of; i; oraz; lub; albo; a; nebo; и; или; та; або; й; och; eller; og; ja; tai; és",
+        "to; through; thru; vs; versus; followed by; then; und; oder; et; ou; (?-i:[yeouia]); ed; od",
+        "en; of; oraz; lub; albo; nebo; (?-i:и); или; та; або; й; och; eller; og; ja; tai; és",
         "vagy; és; și; si; sau; ve; veya; ya da; dan; atau; dengan; và; hoặc; hay; και; ή; at; bis",
         "con; com; mit; avec; ili; na",
     ),
@@ -167,8 +169,9 @@ LABEL = any_of(
     words(
         r"the; option; options; choice; choices; letter; letters; answers?; alternative; statement; number; item",
         r"most; likely; probably; clearly; definitely; certainly; therefore; thus; indeed; simply; just",
-        r"actually; hence; then; obviously; both; either; one of; that; given by; labell?ed; listed; as; in",
-        r"to be; be; is; it; it's; this; going; only; still; surely; correct; right; best; final; following",
+        r"undoubtedly; of course; I think; I believe; in my opinion; I would say; without a doubt; ist; somit; daher; est; donc",
+        r"(?-i:[ao])(?=\s+[*_(\"']*[A-Z](?![A-Za-z])); является; actually; hence; then; obviously; both; either; one of; that; given by; labell?ed; listed; as; in",
+        r"to be; be; is; it; it's; that's; that is; es; é; è; jest; är; er; this; going; only; still; surely; correct; right; best; final; following",
         r"answer choice; following option; still; really; hands down; represented by; found; under; namely",
         r"antwort; buchstabe; die; der; das; option; variante; möglichkeit; la; le; l'; lettre; réponse; choix",
         r"proposition; el; los; letra; opción; respuesta; inciso; alternativa; a alternativa; a opção; a letra; o item; opção; item; lettera",
@@ -177,12 +180,13 @@ LABEL = any_of(
         r"şık; şıkkı; harf; pilihan; opsi; huruf; đáp án; phương án; lựa chọn; chữ; вариант; буква; под; буквой",
         r"ответ; пункт; варіант; літера; επιλογή; γράμμα; η; το; именно; номер; câu",
     ),
-    "选项|選項|选择|選択肢|答案|第|字母|记号|記号|선택지|보기|번|الخيار|خيار|الحرف|حرف|رقم|الإجابة|विकल्प|अक्षर|উত্তর|বিকল্প|ตัวเลือก|ข้อ|อפשרות|אפשרות|אות|گزینه|是|为|為|は|项",
+    "[ld]'|صحیح|الصحيحة?|सही|সঠিক|ที่ถูกต้อง|ถูกต้อง|נכונה|正确|正しい|选项|選項|选择|選択肢|答案|第|字母|记号|記号|선택지|보기|번|الخيار|خيار|الحرف|حرف|رقم|الإجابة|विकल्प|अक्षर|উত্তর|বিকল্প|ตัวเลือก|ข้อ|อפשרות|אפשרות|אות|گزینه|是|为|為|は|项",
 )
 """Words that may stand before the answer itself."""
 BECAUSE = any_of(
     words(
         r"because; since; as; which; that; due; is; was; given; based; so; but; rather; not; instead",
+        r"fits; works; matches; best fits; and not; richtig; korrekt; jest; correct; est; remains; makes",
         r"here; from; by; per; according; if; when; where; although; though; while; would; has; will",
         r"for sure; for; I think; I believe; definitely; obviously; though; it is; option; choice; among",
         r"weil; da; denn; parce; car; puisque; porque; ya que; pois; perché; poiché; omdat; want",
@@ -201,12 +205,12 @@ IS = words(
 RIGHT = any_of(
     words(
         r"correct; right; true; accurate; valid; best; appropriate; answer; winner; most likely; my choice",
-        r"fits?; works?; matches; most suitable; most accurate; makes (?:the most )?sense; it; suitable; my pick",
+        r"fits?; works?; matches; most suitable; most accurate; makes (?:the most )?sense; suitable; my pick; consistent; supported; satisfies; remaining; remains; left",
         r"my final answer; ideal; richtig; korrekt; correcte; bonne; exacte; juste; correcta; correcto",
         r"correta; certa; corretta; giusta; juist; goed; poprawna; prawidłowa; верный; верно; верна; верен; правильный",
         r"правильно; правильна; правильна відповідь; správně; správná; rätt; riktig; oikea; oikein; helyes",
         r"corectă; corecta; doğru; doğrudur; benar; tepat; đúng; chính xác; σωστή; σωστό; tacan; točno",
-        r"chosen; fitting",
+        r"chosen; fitting; richtige[nrs]?; korrekte; bonne réponse; правильным; верным; правильной; sahihi; sahih",
     ),
     "正确|正確|对的|最佳|最符合|合适|符合|正しい|正解|適切|정답|맞|옳|صحيح|الصحيح|सही|ถูก|נכונ|সঠিক|சரி|درست|✅|✓|✔|☑",
 )
