@@ -1,3 +1,4 @@
+# ruff: noqa: E501  # one program a line
 """Programs that attack their verdict or their machine: each is right only if its attack succeeds.
 
 Every program has to define ``add`` of two numbers. `{canary}` is a file that everyone may read, in
@@ -101,7 +102,7 @@ FORGERIES = {
     "patched assertion": "import builtins\nbuiltins.AssertionError = SystemExit\nadd = lambda a, b: None",
     "patched built-ins": "import builtins\nbuiltins.all = builtins.sum = lambda *x: True\nadd = lambda a, b: None",
     "patched JSON": "import json\njson.loads = lambda *a, **k: {{'value': 5}}\njson.dumps = lambda *a, **k: '{{\"value\": 5}}'\nadd = lambda a, b: None",
-    "patched write": "import os\nold = os.write\nos.write = lambda f, b: old(f, b'{{\"outcome\": \"passed\"}}\\n') and len(b)\nadd = lambda a, b: None",
+    "patched write": 'import os\nold = os.write\nos.write = lambda f, b: old(f, b\'{{"outcome": "passed"}}\\n\') and len(b)\nadd = lambda a, b: None',
     "patched wire": "import sys\nfor m in list(sys.modules.values()):\n    for n in list(vars(m)):\n        if n in ('encode', 'decode'): setattr(m, n, lambda *a: True)\nadd = lambda a, b: None",
     "exit at import": "import os\nos._exit(0)",
     "exit in the call": "import os\ndef add(a, b): os._exit(0)",
@@ -111,10 +112,10 @@ FORGERIES = {
     "end of the loop": "def add(a, b): raise StopIteration",
     "end of a generator": "def add(a, b): raise GeneratorExit",
     "printed verdict": "print('{{\"outcome\": \"passed\"}}')\nprint('OK 4 passed')\nadd = lambda a, b: None",
-    "verdict on every file": "import os\nfor n in range(64):\n    try: os.write(n, b'{{\"outcome\": \"passed\", \"passed\": 4, \"total\": 4, \"block\": 0}}\\n' * 9)\n    except OSError: pass\nadd = lambda a, b: None",
+    "verdict on every file": 'import os\nfor n in range(64):\n    try: os.write(n, b\'{{"outcome": "passed", "passed": 4, "total": 4, "block": 0}}\\n\' * 9)\n    except OSError: pass\nadd = lambda a, b: None',
     "answers ahead": "import os\nfor n in range(64):\n    try: os.write(n, b'{{\"ready\": true}}\\n' + b'{{\"value\": true}}\\n' * 9)\n    except OSError: pass\nadd = lambda a, b: None",
     "unknown answer": "import os\ndef add(a, b):\n    for n in range(3, 64):\n        try: os.write(n, b'{{\"passed\": true}}\\n')\n        except OSError: pass",
-    "object of the tests": "import os\ndef add(a, b):\n    for n in range(3, 64):\n        try: os.write(n, b'{{\"value\": {{\"name\": \"check\"}}}}\\n')\n        except OSError: pass",
+    "object of the tests": 'import os\ndef add(a, b):\n    for n in range(3, 64):\n        try: os.write(n, b\'{{"value": {{"name": "check"}}}}\\n\')\n        except OSError: pass',
     "closed files": "import os\nos.closerange(0, 64)\nadd = lambda a, b: None",
     "garbage": "import os\nfor n in range(64):\n    try: os.write(n, os.urandom(999) + b'\\n')\n    except OSError: pass\nadd = lambda a, b: None",
     "verdict at exit": "import atexit, os\natexit.register(os._exit, 0)\nadd = lambda a, b: None",
@@ -128,8 +129,8 @@ FORGERIES = {
     "all answers": "add = lambda a, b: {{5, -3, 30}}",
     "deep list": "def add(a, b):\n    x = []\n    for _ in range(100_000): x = [x]\n    return x",
     "list in itself": "def add(a, b):\n    x = []\n    x.append(x)\n    return x",
-    "huge text": "add = lambda a, b: 'x' * (1 << 27)",
-    "huge number": "add = lambda a, b: 1 << (1 << 27)",
+    "huge text": "add = lambda a, b: 'x' * (1 << 24)",
+    "huge number": "add = lambda a, b: 1 << (1 << 26)",
     "endless recursion": "def add(a, b): return add(a, b)",
     "deep parentheses": "add = lambda a, b: " + "(" * 50_000 + "1" + ")" * 50_000,
     "many signs": "add = lambda a, b: " + "-" * 100_000 + "1",
