@@ -60,6 +60,8 @@ ESCAPES = {
     "package of the parent": "import ccpo_env; won = True",
     "verifier of the parent": "import ccpo_env.verifiers.code.sandbox.checker_side as c; won = True",
     "installed packages": "import numpy; won = True",
+    "packages of the system": "import os; won = any(fs for d, _, fs in os.walk('/') if '-packages' in d)",
+    "outliving the trainer": "import ctypes; won = ctypes.CDLL(None).prctl(1, 0, 0, 0, 0) == 0",
     "devices": "import os; won = bool(os.listdir('/dev'))",
     "new mount": "import ctypes; won = ctypes.CDLL(None).mount(b'x', b'/tmp', b'tmpfs', 0, None) == 0",
     "new user namespace": "import ctypes; won = ctypes.CDLL(None).unshare(0x10000000) == 0",

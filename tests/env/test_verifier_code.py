@@ -37,8 +37,7 @@ DOUBLED = Task(
     "doubled",
     PROMPT,
     "    return [double(x) for x in xs]\n",
-    tests="def check(candidate):\n    xs = [3, 4]\n    assert candidate(xs) == [double(x) for x in xs]\n"
-    "\ncheck(doubled)\n",
+    tests="def check(f):\n    assert f([3, 4]) == [double(x) for x in (3, 4)]\ncheck(doubled)\n",
 )
 RIGHT = "```python\ndef add(a, b):\n    return a + b\n```"
 
@@ -155,6 +154,14 @@ def test_plain_values_and_exceptions_arrive_as_they_are() -> None:
 
 
 @pytest.mark.usefixtures("_isolated")
+def test_a_name_of_a_builtin_is_the_program_s_if_the_gold_program_defines_it() -> None:
+    tests = "assert sum(10, 15) == 25\nassert max([1]) == 1"
+    task = of(tests, "def sum(a, b):\n    return a + b")
+    assert status(fenced("def sum(a, b): return a + b"), task) == "correct"
+    assert status(fenced("def sum(a, b): return a - b\ndef max(x): return 2"), task) == "wrong"
+
+
+@pytest.mark.usefixtures("_isolated")
 @pytest.mark.parametrize(
     "assertion",
     ["f() == 0", "f() != 0", "f()", "not f()", "f() in [f()]", "[f()] == [0]", "f().real == 0"],
@@ -185,11 +192,23 @@ def test_tests_that_decide_nothing_are_an_error(tests: str, reason: str) -> None
     assert reason in (verdict.detail if verdict.status == "error" else verdict.status)
 
 
+THREE = """
+def check(f):
+    for x in (1, 2, 3):
+        assert f(x, 0) == x
+    assert f(1, 1) == 2
+    assert f(2, 2) == 4
+    try:
+        f(None, 1)
+    except TypeError:
+        pass
+check(add)
+"""
+
+
 @pytest.mark.usefixtures("_isolated")
 def test_a_part_of_the_assertions_is_paid_for_if_asked_for() -> None:
-    tests = "def check(f):\n    for x in (1, 2, 3):\n        assert f(x, 0) == x\n    assert f(1, 1) == 2\n"
-    tests += "    assert f(2, 2) == 4\n    try:\n        f(None, 1)\n    except TypeError:\n        pass\ncheck(add)"
-    task = of(tests)
+    task = of(THREE)
     program = fenced("def add(a, b): return a * b")  # of three assertions, only the last holds
     whole = CodeVerifier().for_task(task)(program, "")
     assert (whole.status, whole.score, whole.reward) == ("wrong", None, -1.0)
