@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from string import ascii_uppercase as LETTERS
+from string import ascii_uppercase
 
 from ccpo_env.tasks.values import NotATaskError, as_text, gold_answer
 from ccpo_env.verifiers.extract import extract_boxed
 
+LETTERS = ascii_uppercase
+"""Letters of the options, in order."""
 OPTION_COLUMNS = ("choices", "options")
 """Columns that may hold all options of a row; else each has a column of its own: A, B, ..."""
 LETTER_COLUMNS = ("answer_idx", "answer_index", "answerKey", "answer_key", "correct_option")
@@ -153,8 +155,9 @@ def _labels_and_texts(value: object, column: str) -> tuple[list[object], list[ob
     if isinstance(value, Mapping):
         texts, labels = value.get("text"), value.get("label")
         if isinstance(texts, list | tuple):
-            has_labels = isinstance(labels, list | tuple) and len(labels) == len(texts)
-            return list(labels) if has_labels else [], list(texts)
+            if isinstance(labels, list | tuple) and len(labels) == len(texts):
+                return list(labels), list(texts)
+            return [], list(texts)
         keys = list(value)
         if all(isinstance(key, str) and len(key) == 1 for key in keys):
             keys.sort()
