@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from string import ascii_uppercase
+from typing import Any
 
 from ccpo_env.tasks.values import NotATaskError, as_text, gold_answer
 from ccpo_env.verifiers.extract import extract_boxed
@@ -18,6 +19,8 @@ LETTER_COLUMNS = ("answer_idx", "answer_index", "answerKey", "answer_key", "corr
 LABEL_KEYS = ("label", "key", "letter")
 TEXT_KEYS = ("text", "value")
 """Entries of an option that is a mapping: its label and its text."""
+MAX_SHARED = 16_384
+"""Different texts of options that are held once for all tasks."""
 UNLABELLED = -1
 """Index by which data sets mark a row whose gold answer is withheld."""
 
@@ -58,7 +61,7 @@ class Options:
         if "" in stripped:
             raise NotATaskError(f"have a text for every option in {column!r}", value)
         self.letters = LETTERS[:num_options]
-        self.texts = _without_letters(stripped, self.letters)
+        self.texts = _shared(_without_letters(stripped, self.letters))
         self._labels = () if None in labels else tuple(str(x).strip() for x in labels[:num_options])
 
     def letter_of(self, gold: object, column: str) -> str:
@@ -134,6 +137,21 @@ class Options:
         if text not in texts:
             texts, text = tuple(map(_folded, texts)), _folded(text)
         return texts.index(text) if texts.count(text) == 1 else None
+
+
+_kept: dict[object, Any] = {}
+
+
+def _shared(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Return equal texts that other tasks have too, such as "yes" and "no", where they are kept."""
+    if texts in _kept:
+        kept: tuple[str, ...] = _kept[texts]
+        return kept
+    if len(_kept) < MAX_SHARED:
+        texts = tuple(_kept.setdefault(text, text) for text in texts)
+        _kept[texts] = texts
+        return texts
+    return tuple(_kept.get(text, text) for text in texts)
 
 
 def _folded(text: str) -> str:

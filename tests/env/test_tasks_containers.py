@@ -218,3 +218,11 @@ def test_gold_answers_of_a_large_file_are_looked_at_in_part(
     path.write_text(f"{line}\n" * (MAX_GOLDS + 5), encoding="utf-8")
     assert len(load_tasks(path)) == MAX_GOLDS + 5
     assert len(looked_at) == MAX_GOLDS
+
+
+@every_ending
+def test_equal_options_of_a_file_are_held_once(ending: str, tmp_path: Path) -> None:
+    rows = [{"question": "q", "choices": ["one or", f"two {n % 2}"], "answer": 1} for n in range(9)]
+    tasks = load_tasks(write(tmp_path / f"t{ending}", rows))
+    assert len({id(task.choices) for task in tasks}) == 2
+    assert len({id(task.choices[0]) for task in tasks}) == 1
