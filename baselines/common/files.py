@@ -12,7 +12,7 @@ from typing import Any
 
 from baselines.common.errors import StorageError
 from baselines.common.folder_lock import lock_folder
-from ccpo_env.text import valid_unicode
+from ccpo_env.text import without_controls
 
 CONFIG_FILE, SUMMARY_FILE, COMMAND_FILE = "config.json", "summary.json", "command.txt"
 """File name, in the folder of a run."""
@@ -95,7 +95,7 @@ def expect_run(path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file atomically; lone surrogates become U+FFFD.
+    """Write a text file atomically; control characters are escaped, as `without_controls` does.
 
     Raises:
         StorageError: If it cannot be written; a file that existed is unchanged.
@@ -103,7 +103,7 @@ def write_text(path: Path, text: str) -> None:
     part = path.with_name(f"{path.name}.part")
     try:
         with storing("a file", path):
-            part.write_text(valid_unicode(text), encoding="utf-8")
+            part.write_text(without_controls(text), encoding="utf-8")
             sync(part)
             part.replace(path)
     except StorageError:
