@@ -12,6 +12,7 @@ from typing import Any
 
 from baselines.common.errors import StorageError
 from baselines.common.folder_lock import lock_folder
+from ccpo_env import strict_json
 from ccpo_env.text import without_controls
 
 CONFIG_FILE, SUMMARY_FILE, COMMAND_FILE = "config.json", "summary.json", "command.txt"
@@ -124,8 +125,8 @@ def read_json(path: Path) -> Any:
         ValueError: If it is not JSON, such as half of a file; the message names it.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:  # of the encoding, too
+        return strict_json.parse(strict_json.decoded(path.read_bytes()))
+    except ValueError as error:  # of the encoding, too
         raise ValueError(
             f"{path.name} must be a JSON file, got a damaged one in {path.parent} ({error}); "
             f"restore it from a copy, or write it again"

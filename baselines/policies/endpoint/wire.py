@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from baselines.policies.base import Completion, Prompt, Sampling
 from baselines.policies.endpoint.address import EndpointConfig
+from ccpo_env.strict_json import unique_keys
 
 DEFAULT_MAX_TOKENS = 256
 """Default length limit of a completion; the defaults of servers differ widely."""
@@ -221,17 +222,9 @@ def _parse(body: bytes) -> object:
         raise ValueError(name)
 
     try:
-        return json.loads(body, parse_constant=refuse, object_pairs_hook=_without_repeats)
+        return json.loads(body, parse_constant=refuse, object_pairs_hook=unique_keys)
     except (ValueError, RecursionError):
         raise BadAnswerError(f"the answer must be JSON, got {len(body)} other bytes") from None
-
-
-def _without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Return an object, of which JSON does not tell what it is if it has a key twice."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a key twice")
-    return found
 
 
 def _object(value: object, what: str) -> JsonObject:
