@@ -18,7 +18,7 @@ SETTINGS = frozenset(field.name for field in fields(TrainConfig)) - {"config", "
 """Settings allowed in a config file."""
 
 SHORT = reprlib.Repr()
-"""Shows the start of a value in a message: one of a few lines of YAML may have billions of parts."""
+"""Shows the start of a value: one of a few lines of YAML may have billions of parts."""
 SHORT.maxlevel, SHORT.maxstring = 2, 80
 
 

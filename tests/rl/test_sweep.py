@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
+import signal
+import time
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass
@@ -13,7 +16,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from baselines.common.errors import StorageError
+from baselines.common.command import command
+from baselines.common.errors import StorageError, Terminated
 from baselines.common.jsonl import read_rows
 from baselines.experiment import sweep
 from baselines.experiment.remaining_time import RemainingTime
@@ -152,6 +156,34 @@ def test_interrupted_sweep_in_processes_starts_no_further_run(path, monkeypatch)
     assert submitted == [1, 2, 3]
     assert ended == [{"cancel_futures": True}]
     assert read_results(path, Squared) == [first]
+
+
+def end_parent(number, key):
+    if key == 1:
+        os.kill(os.getppid(), number)
+    time.sleep(600)
+
+
+def end_itself(_key):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_signal_ends_a_sweep_and_its_workers(path):
+    run_once = partial(end_parent, signal.SIGTERM)
+    with pytest.raises(Terminated):
+        command(lambda: len(list(swept(path, [1, 2], run_once=run_once, num_workers=2))))()
+    assert not multiprocessing.active_children()
+
+
+def test_worker_that_is_killed_ends_a_sweep_in_one_line(path, capsys):
+    assert (
+        command(lambda: len(list(swept(path, [1, 2], run_once=end_itself, num_workers=2))))() == 1
+    )
+    error = capsys.readouterr().err
+    assert error.startswith(
+        "error: worker processes must run to their end, got one that was killed"
+    )
+    assert error.count("\n") == 1
 
 
 def test_run_sweep_on_a_full_disk_is_a_storage_error_and_keeps_what_was_written(path, monkeypatch):
