@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
@@ -158,31 +159,38 @@ def test_interrupted_sweep_in_processes_starts_no_further_run(path, monkeypatch)
     assert read_results(path, Squared) == [first]
 
 
-def end_parent(number, key):
-    if key == 1:
-        os.kill(os.getppid(), number)
+def end_parent(number, _key):
+    os.kill(os.getppid(), number)
     time.sleep(600)
-
-
-def end_itself(_key):
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_signal_ends_a_sweep_and_its_workers(path):
     run_once = partial(end_parent, signal.SIGTERM)
     with pytest.raises(Terminated):
-        command(lambda: len(list(swept(path, [1, 2], run_once=run_once, num_workers=2))))()
+        command(lambda: len(list(swept(path, [1], run_once=run_once, num_workers=2))))()
     assert not multiprocessing.active_children()
 
 
-def test_worker_that_is_killed_ends_a_sweep_in_one_line(path, capsys):
-    assert (
-        command(lambda: len(list(swept(path, [1, 2], run_once=end_itself, num_workers=2))))() == 1
-    )
+def test_worker_that_is_killed_ends_a_sweep_in_one_line(path, monkeypatch, capsys):
+    class Pool:
+        """Finishes the first run; then a worker is killed."""
+
+        def __init__(self, _num_workers):
+            self.results = [{"result": square(1)}, {"exception": BrokenProcessPool()}]
+
+        def submit(self, _run_once, _key):
+            future = Future()
+            for kind, value in self.results.pop(0).items():
+                getattr(future, f"set_{kind}")(value)
+            return future
+
+        def shutdown(self, **settings):
+            pass
+
+    monkeypatch.setattr(sweep, "worker_pool", Pool)
+    assert command(lambda: len(list(swept(path, [1, 2], num_workers=2))))() == 1
     error = capsys.readouterr().err
-    assert error.startswith(
-        "error: worker processes must run to their end, got one that was killed"
-    )
+    assert error.startswith("error: worker processes must run to their end, got one that was kill")
     assert error.count("\n") == 1
 
 
