@@ -7,8 +7,10 @@ import gymnasium
 import pettingzoo
 from gymnasium.envs.registration import registry as gymnasium_registry
 from pettingzoo import AECEnv
-from pettingzoo.env_registry.registration import aec_registry
+from pettingzoo.env_registry.registration import aec_registry, parallel_registry
 
+from ccpo_env.batch_turn import AgentTurn, BatchTurn
+from ccpo_env.batched import BatchedTeamEnv
 from ccpo_env.environments import debate_v0, signal_v0, think_solve_v0, vote_v0
 from ccpo_env.episode import EpisodeState
 from ccpo_env.signal import SignalTask
@@ -19,6 +21,9 @@ from ccpo_env.verifiers import MathVerifier, verify, verify_many
 __version__ = "0.1.0"
 
 __all__ = [
+    "AgentTurn",
+    "BatchTurn",
+    "BatchedTeamEnv",
     "EpisodeState",
     "MathVerifier",
     "Message",
@@ -48,6 +53,8 @@ _VIEWS = {
 for _name, _make in _TEAMS.items():
     if _name not in aec_registry:  # importing the package anew must not warn
         pettingzoo.register("aec", _name, entry_point=_make)
+if "ccpo_env/vote-v0" not in parallel_registry:
+    pettingzoo.register("parallel", "ccpo_env/vote-v0", entry_point=vote_v0.parallel_env)
 for _name, _entry_point in _VIEWS.items():
     if _name not in gymnasium_registry:
         gymnasium.register(_name, entry_point=_entry_point)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Generic, ParamSpec, TypeVar
 
+from ccpo_env.env import TeamAnswerEnv
+from ccpo_env.parallel import ParallelTeamEnv
 from ccpo_env.shared_reward import SharedRewardEnv
 from ccpo_env.wrapper import SnapshotWrapper
 
@@ -42,3 +44,11 @@ class EnvFactory(Generic[P, EnvT]):
 
     def __repr__(self) -> str:
         return f"{self.__module__}.{self.__name__}"
+
+
+class SimultaneousFactory(EnvFactory[P, TeamAnswerEnv]):
+    """Makes environments of agents that can act at once: ``factory.parallel_env(...)`` as well."""
+
+    def parallel_env(self, *args: P.args, **kwargs: P.kwargs) -> ParallelTeamEnv:
+        """Return the environment as a PettingZoo ``ParallelEnv``: a step takes all actions."""
+        return ParallelTeamEnv(self.raw_env(*args, **kwargs))

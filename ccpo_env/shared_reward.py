@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
+import numpy as np
+import numpy.typing as npt
 from gymnasium import spaces
 from pettingzoo import AECEnv
 
+from ccpo_env.picture import picture
 from ccpo_env.reset_options import check_removed
 
 ObsT = TypeVar("ObsT")
 ActT = TypeVar("ActT")
 
-RENDER_MODES = ("ansi", "human")
+RENDER_MODES = ("ansi", "human", "rgb_array")
 
 
 class SharedRewardEnv(AECEnv[str, ObsT, ActT]):
@@ -22,7 +25,8 @@ class SharedRewardEnv(AECEnv[str, ObsT, ActT]):
     Args:
         agents: All agents, in the order in which they first act.
         removed: Agents removed in every episode, unless the options of reset say otherwise.
-        render_mode: None, "ansi" (`render` returns the episode as text) or "human" (prints it).
+        render_mode: None, "ansi" (`render` returns the episode as text), "human" (prints it) or
+            "rgb_array" (returns a picture of it).
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012  PettingZoo wants a plain class attribute
@@ -43,27 +47,33 @@ class SharedRewardEnv(AECEnv[str, ObsT, ActT]):
         self.render_mode = render_mode
         self.possible_agents = list(agents)
         self._default_removed = check_removed(removed, self.possible_agents)
-        self._observation_spaces: dict[str, spaces.Space[Any]] = {}
-        self._action_spaces: dict[str, spaces.Space[Any]] = {}
+        self.observation_spaces: dict[str, spaces.Space[Any]] = {}
+        self.action_spaces: dict[str, spaces.Space[Any]] = {}
 
     def observation_space(self, agent: str) -> spaces.Space[Any]:
         """Return the agent's observation space, the same object on every call."""
-        return self._observation_spaces[agent]
+        return self.observation_spaces[agent]
 
     def action_space(self, agent: str) -> spaces.Space[Any]:
         """Return the agent's action space, the same object on every call."""
-        return self._action_spaces[agent]
+        return self.action_spaces[agent]
 
     def close(self) -> None:
         """Do nothing: the environment holds no resources."""
 
-    def render(self) -> str | None:
-        """Return the episode as text ("ansi") or print it ("human")."""
+    def render(self) -> str | npt.NDArray[np.uint8] | None:
+        """Return the episode as text or as a picture, or print it, as the render mode says.
+
+        Raises:
+            ImportError: If a picture is wanted and the package pillow is not installed.
+        """
         if self.render_mode is None:
             return None
         text = self._as_text()
         if self.render_mode == "ansi":
             return text
+        if self.render_mode == "rgb_array":
+            return picture(text)
         print(text)
         return None
 

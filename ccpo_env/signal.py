@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 import pickle
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from gymnasium import spaces
 from ccpo_env.errors import unknown_name
 from ccpo_env.reset_options import check_option_names, check_removed, check_seed
 from ccpo_env.shared_reward import SharedRewardEnv, snapshot_before_reset
+from ccpo_env.symbols import check_sizes, digits, spell, spelled
 
 Difficulty = Literal["easy", "hard", "hopeless"]
 DIFFICULTIES: tuple[Difficulty, ...] = get_args(Difficulty)
@@ -26,8 +26,8 @@ RARE_MIX: Mapping[Difficulty, float] = {"easy": 0.80, "hard": 0.05, "hopeless": 
 """A mix in which the thinker seldom matters, so that its shared credit is mostly noise."""
 
 AGENTS = ("thinker_0", "solver_0")
-SILENCE = 0
-"""The symbol that carries no information."""
+NO_DIFFICULTY = -1
+"""The difficulty in numeric infos while the episode runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,8 @@ class SignalEnv(SharedRewardEnv[SignalObservation, SignalAction]):
         number, a flag that the second is hidden, one-hot symbols received. Symbols are all zero
         for the thinker and if the thinker is removed.
     Action: thinker MultiDiscrete of K symbols, S each, 0 is silence; solver Discrete, N answers.
+        With a shared action space both are Discrete(S ** K): the thinker's symbols as the digits
+        of one number to the base S, and the solver's answer, wrong from N on.
     Reward: +1 or -1 to both agents, once, after the answer.
     Termination: after the answer.
     Options: ``task`` a SignalTask; ``removed`` agents that do not exist in this episode. Without
@@ -92,7 +94,11 @@ class SignalEnv(SharedRewardEnv[SignalObservation, SignalAction]):
             thinker can encode every number.
         mix: Probability of each difficulty; they sum to 1.
         removed: Agents removed in every episode, unless the options of reset say otherwise.
-        render_mode: None, "ansi" or "human".
+        shared_action_space: Whether both agents have the same action space.
+        numeric_infos: Whether infos hold int64 numbers instead of names, under the same keys in
+            every step: ``role`` is the index of the agent, ``difficulty`` that in DIFFICULTIES,
+            NO_DIFFICULTY before the end.
+        render_mode: None, "ansi", "human" or "rgb_array".
 
     Raises:
         ValueError: If a number breaks these rules.
@@ -108,23 +114,30 @@ class SignalEnv(SharedRewardEnv[SignalObservation, SignalAction]):
         alphabet_size: int = 3,
         mix: Mapping[Difficulty, float] = DEFAULT_MIX,
         removed: Iterable[str] = (),
+        shared_action_space: bool = False,
+        numeric_infos: bool = False,
         render_mode: str | None = None,
     ) -> None:
         super().__init__(AGENTS, removed=removed, render_mode=render_mode)
-        _check_sizes(num_answers, num_symbols, alphabet_size)
+        check_sizes(num_answers, num_symbols, alphabet_size)
         self._sizes = (num_answers, num_symbols, alphabet_size)
         self._num_answers = num_answers
         self._alphabet_size = alphabet_size
         self._num_symbols = num_symbols
         self._probabilities = _check_mix(mix)
         self._size = 2 * num_answers + 1 + num_symbols * alphabet_size
-        self._observation_spaces = {
+        self._shares_actions = shared_action_space
+        self._numeric_infos = numeric_infos
+        self.observation_spaces = {
             agent: spaces.Box(0.0, 1.0, (self._size,), np.float32) for agent in AGENTS
         }
-        self._action_spaces = {
+        self.action_spaces = {
             "thinker_0": spaces.MultiDiscrete([alphabet_size] * num_symbols),
             "solver_0": spaces.Discrete(num_answers),
         }
+        if shared_action_space:
+            num_actions = alphabet_size**num_symbols
+            self.action_spaces = {agent: spaces.Discrete(num_actions) for agent in AGENTS}
         self._rng = np.random.default_rng()
         self.symbols: tuple[int, ...] | None = None
         self.answer: int | None = None
@@ -154,19 +167,18 @@ class SignalEnv(SharedRewardEnv[SignalObservation, SignalAction]):
         if self._is_over:
             self._was_dead_step(action)  # type: ignore[arg-type]
             return
-        if not self._action_spaces[agent].contains(action):
+        if not self.action_spaces[agent].contains(action):
             raise ValueError(
-                f"an action of {agent} must be in {self._action_spaces[agent]}, got {action!r}; "
+                f"an action of {agent} must be in {self.action_spaces[agent]}, got {action!r}; "
                 f"see env.action_space({agent!r})"
             )
         assert action is not None
         if agent == "thinker_0":
-            symbols = tuple(int(symbol) for symbol in np.asarray(action))
-            self.symbols = symbols
+            self.symbols = self._symbols_of(action)
             if "solver_0" not in self.removed:
                 self.agent_selection = "solver_0"
                 return
-            self._finish(self._spelled(symbols))
+            self._finish(spelled(self.symbols, self._alphabet_size))
         else:
             self._finish(int(np.asarray(action)))
 
@@ -231,23 +243,40 @@ class SignalEnv(SharedRewardEnv[SignalObservation, SignalAction]):
         self.answer = None
         self._is_over = False
         self._has_episode = True
-        infos = {agent: {"role": agent.split("_")[0]} for agent in AGENTS if agent not in removed}
-        self._start(removed, infos)
+        self._start(removed, {agent: self._info(agent) for agent in AGENTS if agent not in removed})
+
+    def _info(self, agent: str) -> dict[str, Any]:
+        if not self._numeric_infos:
+            return {"role": agent.split("_")[0]}
+        return {"role": np.int64(AGENTS.index(agent)), "difficulty": np.int64(NO_DIFFICULTY)}
+
+    def _symbols_of(self, action: SignalAction) -> tuple[int, ...]:
+        if self._shares_actions:
+            return digits(int(np.asarray(action)), self._num_symbols, self._alphabet_size)
+        return tuple(int(symbol) for symbol in np.asarray(action))
 
     def _as_text(self) -> str:
-        return (
-            f"{self.task.first} + {self.task.second} ({self.task.difficulty}): "
-            f"symbols {self.symbols}, answer {self.answer}"
-        )
+        task = self.task
+        lines = [f"Task {task.first} + {task.second} modulo {self._num_answers}, {task.difficulty}"]
+        lines += [f"({agent} is removed)" for agent in AGENTS if agent in self.removed]
+        if self.symbols is not None:
+            lines += ["", "thinker_0:", f"  symbols {' '.join(map(str, self.symbols))}"]
+        if self._is_over:
+            if "solver_0" not in self.removed:
+                lines += ["", "solver_0:", f"  answer {self.answer}"]
+            status = "correct, reward +1" if self._is_correct else "wrong, reward -1"
+            lines.append(f"=> {status} (answer {self.answer}, gold {self._gold})")
+        return "\n".join(lines)
 
-    def expert_symbols(self, observation: SignalObservation) -> npt.NDArray[np.int64]:
-        """Return the symbols that encode the second number: an optimal thinker."""
+    def expert_symbols(self, observation: SignalObservation) -> SignalAction:
+        """Return the action that encodes the second number: an optimal thinker."""
         number = int(observation[self._num_answers : 2 * self._num_answers].argmax())
-        digits = []
-        for _ in range(self._num_symbols):
-            number, digit = divmod(number, self._alphabet_size - 1)
-            digits.append(digit + 1)
-        return np.array(digits[::-1], np.int64)
+        sizes = {"num_symbols": self._num_symbols, "alphabet_size": self._alphabet_size}
+        symbols = np.array(spell(number, **sizes), np.int64)
+        if not self._shares_actions:
+            return symbols
+        places = self._alphabet_size ** np.arange(self._num_symbols)[::-1]
+        return int(symbols @ places)
 
     def expert_answer(self, observation: SignalObservation) -> int:
         """Return the answer of a solver that decodes such symbols and guesses 0 for silence."""
@@ -256,7 +285,7 @@ class SignalEnv(SharedRewardEnv[SignalObservation, SignalAction]):
         if not observation[2 * size]:
             return (first + int(observation[size : 2 * size].argmax())) % size
         symbols = observation[2 * size + 1 :].reshape(self._num_symbols, width).argmax(axis=1)
-        second = self._spelled([int(symbol) for symbol in symbols])
+        second = spelled([int(symbol) for symbol in symbols], width)
         return (first + (second or 0)) % size
 
     def _draw_task(self) -> SignalTask:
@@ -275,34 +304,20 @@ class SignalEnv(SharedRewardEnv[SignalObservation, SignalAction]):
             raise unknown_name("difficulty", task.difficulty, DIFFICULTIES)
         return task
 
-    def _spelled(self, symbols: Sequence[int]) -> int | None:
-        """Return the number that symbols encode as digits to the base S - 1."""
-        if SILENCE in symbols:
-            return None
-        number = 0
-        for symbol in symbols:
-            number = number * (self._alphabet_size - 1) + symbol - 1
-        return number
-
     def _finish(self, answer: int | None) -> None:
         self.answer = answer
         self._is_over = True
-        gold = (self.task.first + self.task.second) % self._num_answers
-        is_correct = answer == gold and self.task.difficulty != "hopeless"
-        self._end_episode(1.0 if is_correct else -1.0, difficulty=self.task.difficulty)
+        difficulty = self.task.difficulty
+        shown = np.int64(DIFFICULTIES.index(difficulty)) if self._numeric_infos else difficulty
+        self._end_episode(1.0 if self._is_correct else -1.0, difficulty=shown)
 
+    @property
+    def _gold(self) -> int:
+        return (self.task.first + self.task.second) % self._num_answers
 
-def _check_sizes(num_answers: int, num_symbols: int, alphabet_size: int) -> None:
-    least = {"num_answers": 2, "num_symbols": 1, "alphabet_size": 2}
-    sizes = (num_answers, num_symbols, alphabet_size)
-    for (name, smallest), size in zip(least.items(), sizes, strict=True):
-        if operator.index(size) < smallest:
-            raise ValueError(f"{name} must be >= {smallest}, got {size}; leave it out for default")
-    if (alphabet_size - 1) ** num_symbols < num_answers:
-        raise ValueError(
-            f"(alphabet_size - 1) ** num_symbols must be >= num_answers={num_answers}, got "
-            f"{(alphabet_size - 1) ** num_symbols}; raise num_symbols"
-        )
+    @property
+    def _is_correct(self) -> bool:
+        return self.answer == self._gold and self.task.difficulty != "hopeless"
 
 
 def _check_mix(mix: Mapping[Difficulty, float]) -> Sequence[float]:

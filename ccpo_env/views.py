@@ -112,7 +112,7 @@ def think_solve_view(
     Args:
         role: The agent to control.
         partners: Functions from a teammate's observation to its text. None: empty messages.
-        render_mode: None, "ansi" or "human".
+        render_mode: None, "ansi", "human" or "rgb_array".
         **settings: Arguments of `think_solve_v0`.
     """
     env = think_solve_v0.raw_env(render_mode=render_mode, **settings)
@@ -132,13 +132,17 @@ def signal_view(
         role: "thinker_0" or "solver_0".
         partners: A function from the teammate's observation to its action. None: a thinker that
             encodes the second number, or a solver that decodes it.
-        render_mode: None, "ansi" or "human".
+        render_mode: None, "ansi", "human" or "rgb_array".
         **settings: Arguments of `SignalEnv`.
     """
     env = SignalEnv(render_mode=render_mode, **settings)
     experts = {"thinker_0": env.expert_symbols, "solver_0": env.expert_answer}
     chosen = {agent: expert for agent, expert in experts.items() if agent != role}
     return AgentView(env, role=role, partners=chosen if partners is None else partners)
+
+
+for _make in (think_solve_view, signal_view):
+    vars(_make)["metadata"] = AgentView.metadata  # gymnasium.make reads the render modes there
 
 
 def _empty_message(_observation: Any) -> str:

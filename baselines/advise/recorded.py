@@ -27,10 +27,10 @@ from baselines.rollouts.groups import Group
 from baselines.rollouts.plan import removals_are_recounts, repeated_turn_names, turn_names
 from baselines.rollouts.rollout import Replays, Rollout, RolloutRequest
 from baselines.rollouts.runner import RolloutRunner
-from baselines.rollouts.team_env import team_env
+from baselines.rollouts.team_env import team_env, with_verifier
 from ccpo_env import load_tasks
 from ccpo_env.env import TeamAnswerEnv
-from ccpo_env.prompts import chat_messages, plain_text
+from ccpo_env.prompts import chat_messages, plain_text, question_with_options
 from ccpo_env.types import Task
 from ccpo_env.voting import Ballot
 
@@ -89,10 +89,10 @@ def recorded_pilot(config: AdviseConfig, on_progress: Callable[[str], None]) -> 
         ValueError: If too few groups can be used, or the policy cannot read texts.
     """
     assert config.from_ is not None
-    runner = make_runner(config)
     rows = read_rollouts(config.from_ / ROLLOUTS_FILE)
     tasks = {task.id: task for task in load_tasks(config.tasks or "arithmetic", split="train")}
-    env = team_env(config.team, [("-", "-")]).unwrapped
+    runner = make_runner(config, tasks.values())
+    env = team_env(with_verifier(config.team, tasks.values()), [("-", "-")]).unwrapped
     newest = [row for row in reversed(rows) if _is_usable(row, tasks, config.group_size)]
     if len(newest) < MIN_TASKS:
         raise ValueError(
@@ -124,7 +124,7 @@ def _is_usable(row: RecordedGroup, tasks: Mapping[str, Task], group_size: int) -
     """Return whether a group is complete: its task is known, and no text was shortened."""
     task = tasks.get(row["task_id"])
     is_measured = all(reward is not None for own in row["replays"] for reward in own["rewards"])
-    is_whole = task is not None and task.question == row["question"]
+    is_whole = task is not None and question_with_options(task) == row["question"]
     return is_whole and is_measured and len(row["rewards"]) == group_size
 
 

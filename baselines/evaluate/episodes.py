@@ -10,6 +10,7 @@ from typing import Any
 from baselines.evaluate.paths import TeamPath, path_of
 from baselines.rollouts.plan import turns_of
 from baselines.rollouts.rollout import Rollout
+from ccpo_env.prompts import question_with_options
 from ccpo_env.types import Message, Task, Topology, Verdict
 
 
@@ -95,8 +96,10 @@ class Episode:
         return {
             "benchmark": self.benchmark,
             "task_id": self.task.id,
-            "question": self.task.question,
+            "question": question_with_options(self.task),
+            "context": list(self.task.context),
             "gold": self.task.answer,
+            "answers": list(self.task.answers),
             "tags": dict(self.task.tags),
             "sample": self.sample,
             "path": self.path.label,

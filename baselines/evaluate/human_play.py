@@ -21,7 +21,7 @@ from baselines.policies.local.remote_code import remote_code
 from baselines.rollouts.plan import first_kept_turns, removals_are_recounts, turns_of
 from baselines.rollouts.rollout import RolloutRequest
 from baselines.rollouts.runner import RolloutRunner
-from baselines.rollouts.team_env import TeamOverrides, team_env
+from baselines.rollouts.team_env import TeamOverrides, team_env, with_verifier
 from ccpo_env import load_tasks
 from ccpo_env.env import TeamAnswerEnv
 from ccpo_env.errors import unknown_name
@@ -92,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         assert config.tasks is not None
         tasks = load_tasks(config.tasks, split="test" if config.tasks in TASK_SOURCES else None)
         with remote_code(trusted=config.trust_remote_code):
-            session = PlaySession(config)
+            session = PlaySession(with_verifier(config, tasks))
     rng = np.random.default_rng([config.seed])
     places = rng.choice(len(tasks), size=min(config.num_tasks, len(tasks)), replace=False)
     try:

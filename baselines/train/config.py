@@ -24,7 +24,7 @@ from baselines.train.settings import (
 )
 from baselines.train.update.options import UpdateOptions
 from ccpo_env.types import Role
-from ccpo_env.verifiers.registry import VERIFIERS
+from ccpo_env.verifiers.registry import VERIFIER_NAMES
 
 EMBEDDED_LEARNING_RATE = 5e-4
 """Best in measurements with the embedded tiny team; see docs/tiny.md."""
@@ -88,7 +88,7 @@ class TrainConfig(
         require_known("optimizer", self.optimizer, OPTIMIZERS)
         require_known("tracker", self.tracker, TRACKERS)
         require_known("topology", self.topology, TEAMS)
-        require_known("verifier", self.verifier, VERIFIERS)
+        require_known("verifier", self.verifier, VERIFIER_NAMES)
         least = OPTIMIZERS[self.optimizer].min_group_size
         if self.group_size < least > 1:
             alone = [name for name, own in OPTIMIZERS.items() if own.min_group_size == 1]

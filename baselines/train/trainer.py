@@ -21,7 +21,7 @@ from baselines.policies.local.remote_code import remote_code
 from baselines.rollouts.costs import CostTracker
 from baselines.rollouts.plan import has_readers
 from baselines.rollouts.runner import RolloutRunner
-from baselines.rollouts.team_env import team_env
+from baselines.rollouts.team_env import team_env, with_verifier
 from baselines.train.checkpoint_times import CheckpointTimes
 from baselines.train.config import TrainConfig
 from baselines.train.credit_stage import CreditStage
@@ -77,12 +77,12 @@ class Trainer:
         self._servers = servers
         self._streams = Streams(config.seed, processes)
         self._files = RunFiles(run_dir, is_writer=processes.rank == 0)
-        self.config = config
         self.run_dir = run_dir
         self.steps_done = 0
         self._tokens: list[int] = []  # sampled in each of these steps, for all purposes
         self.notices: tuple[str, ...] = ()
         self._tasks = load_tasks(config.tasks, split="train")
+        self.config = config = with_verifier(config, self._tasks)
         self._optimizer = OPTIMIZERS[config.optimizer].read_hyperparameters(config.optimizer_args)
         env = team_env(config, self._tasks[:1])
         roles = env.unwrapped.topology.roles

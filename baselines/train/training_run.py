@@ -66,7 +66,7 @@ def train(config: TrainConfig) -> int:
     with exit_on_bad_input():
         run_dir = open_run_dir(config)
         trainer = Trainer(config, run_dir)
-        write_settings(run_dir, config)
+        write_settings(run_dir, trainer.config)
         tracker = open_tracker(config.tracker, run_dir)
     try:
         return run(trainer, tracker, console)

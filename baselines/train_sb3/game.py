@@ -15,11 +15,11 @@ from ccpo_env.signal import (
     DEFAULT_MIX,
     DIFFICULTIES,
     RARE_MIX,
-    SILENCE,
     Difficulty,
     SignalEnv,
     SignalTask,
 )
+from ccpo_env.symbols import SILENCE
 
 MIXES: Mapping[str, Mapping[Difficulty, float]] = {"default": DEFAULT_MIX, "rare": RARE_MIX}
 EASY, HOPELESS = DIFFICULTIES.index("easy"), DIFFICULTIES.index("hopeless")

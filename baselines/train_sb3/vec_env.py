@@ -21,7 +21,7 @@ from baselines.train_sb3.measured_credit import (
     expect_groups,
     rewards_without,
 )
-from ccpo_env.signal import SILENCE
+from ccpo_env.symbols import SILENCE
 
 COLUMN = {"thinker": 0, "solver": 1}
 """Column of a role in the credit array."""

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from ccpo_env.tasks.task_files import READERS, Row, read_tasks, tasks_from_rows
+from ccpo_env.tasks.collecting import tasks_from_rows
+from ccpo_env.tasks.files import READERS, file_rows
+from ccpo_env.tasks.origin import Origin, Row
+from ccpo_env.tasks.values import NotATaskError
 from ccpo_env.types import Task
 
 DATA_DIR_VARIABLE = "CCPO_DATA_DIR"
@@ -36,36 +40,67 @@ class HubSource:
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:
-    """A benchmark: the names of its local files and its place on the hub.
+    """A benchmark: the names of its local files, the package that holds it, its place on the hub.
 
     Args:
         name: Registered name.
-        stems: For each of our splits, how a local file's name (letters and digits only) starts.
-        hub: For each of our splits, its place on the hub; empty without a pinned revision.
+        stems: For each of its splits, how a local file's name (letters and digits only) starts.
+        hub: For each of its splits, its place on the hub; empty without a pinned revision.
+        columns: Gives a row the columns of docs/tasks.md; None: it has them.
+        package: Returns the rows of the first split from an installed package; None: there is no
+            such package.
     """
 
     name: str
     stems: Mapping[str, tuple[str, ...]]
     hub: Mapping[str, HubSource] = field(default_factory=dict)
+    columns: Callable[[Mapping[str, Any]], Mapping[str, object]] | None = None
+    package: Callable[[], Iterable[Mapping[str, object]]] | None = None
 
     def __call__(self, *, split: str | None, limit: int | None) -> list[Task]:
-        """Load a split; None: the only one, or "train" if there are two.
+        """Load a split; None: the first one of which there is a local file, else the first one.
 
         Raises:
             ValueError: If the benchmark has no such split.
-            FileNotFoundError: If it is neither in the local folder nor available on the hub.
+            FileNotFoundError: If it is neither in the local folder nor in a package or on the hub.
+            ImportError: If the package that holds it is not installed.
             TaskFileError: If a row is not a task.
         """
-        chosen = split or next(iter(self.stems))
-        if chosen not in self.stems:
+        if split is not None and split not in self.stems:
             raise ValueError(
                 f"split of {self.name!r} must be one of {list(self.stems)}, got {split!r}; "
                 f"pass split={next(iter(self.stems))!r}"
             )
-        local = self._local_file(chosen)
-        if local is not None:
-            return read_tasks(local, split=None, limit=limit)
-        return self._from_hub(chosen, limit)
+        for chosen in self.stems if split is None else (split,):
+            local = self._local_file(chosen)
+            if local is not None:
+                rows = file_rows(local, all_columns=self.columns is not None)
+                return self._tasks(rows, Origin.of_file(local), limit)
+        chosen = split or next(iter(self.stems))
+        if self.package is not None:
+            numbered: Iterable[Row] = enumerate(self.package(), start=1)
+            return tasks_from_rows(
+                numbered, Origin(self.name, self.name, self.name), split=None, limit=limit
+            )
+        rows = enumerate(self._hub_rows(chosen), start=1)
+        return self._tasks(rows, Origin.of_file(Path(f"{self.name}_{chosen}")), limit)
+
+    def _tasks(self, rows: Iterable[Row], origin: Origin, limit: int | None) -> list[Task]:
+        if self.columns is not None:
+            rows = self._with_columns(rows, self.columns, origin)
+        return tasks_from_rows(rows, origin, split=None, limit=limit)
+
+    def _with_columns(
+        self,
+        rows: Iterable[Row],
+        columns: Callable[[Mapping[str, Any]], Mapping[str, object]],
+        origin: Origin,
+    ) -> Iterator[Row]:
+        for number, row in rows:
+            try:
+                yield number, columns(row) if isinstance(row, Mapping) else row
+            except NotATaskError as error:
+                raise origin.malformed(number, error.rule, error.value) from None
 
     def _local_file(self, split: str) -> Path | None:
         folder = Path(os.environ.get(DATA_DIR_VARIABLE, DEFAULT_DATA_DIR))
@@ -87,13 +122,16 @@ class Benchmark:
         ]
         return max(fits)[1] if fits else None
 
-    def _from_hub(self, split: str, limit: int | None) -> list[Task]:
+    def _hub_rows(self, split: str) -> Iterable[Mapping[str, object]]:
         source = self.hub.get(split)
         stem = self.stems[split][0]
         advice = f"set {DATA_DIR_VARIABLE} to a folder with a file such as {stem}.parquet"
         if source is None:
+            others = [other for other in self.stems if self._local_file(other) is not None]
+            has_others = f" (there is one for {', '.join(map(repr, others))})" if others else ""
             raise FileNotFoundError(
-                f"tasks {self.name!r} must be a local file, got none for split {split!r}; {advice}"
+                f"tasks {self.name!r} must be a local file, got none for split {split!r}"
+                f"{has_others} and know no revision on the hub; {advice}"
             )
         try:
             import datasets
@@ -103,7 +141,7 @@ class Benchmark:
                 f"none; run pip install 'ccpo-env[hub]', or {advice}"
             ) from None
         try:
-            rows = datasets.load_dataset(
+            rows: Iterable[Mapping[str, object]] = datasets.load_dataset(
                 source.dataset, source.config, split=source.split, revision=source.revision
             )
         except OSError as error:  # datasets and the hub raise its subclasses
@@ -112,8 +150,7 @@ class Benchmark:
                 f"tasks {self.name!r} must be on the hub as {source.dataset} at "
                 f"{source.revision}, got {reason!r}; check the network, or {advice}"
             ) from None
-        numbered: list[Row] = list(enumerate(rows, start=1))
-        return tasks_from_rows(numbered, Path(f"{self.name}_{split}"), split=None, limit=limit)
+        return rows
 
 
 MATH_500 = HubSource(

@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
-from typing import cast
+from typing import Protocol, cast, runtime_checkable
 
 from ccpo_env.types import Task, TaskVerifier, Verdict, Verifier
+
+
+@runtime_checkable
+class CategoryVerifier(Protocol):
+    """A verifier whose answers are equal exactly if their categories are."""
+
+    def category(self, answer: str) -> str:
+        """Return the category of an answer that one of its verdicts reported."""
+        ...
+
+
+def category_of(verifier: Verifier) -> Callable[[str], str] | None:
+    """Return the function that names the category of an answer; None if answers are compared."""
+    return verifier.category if isinstance(verifier, CategoryVerifier) else None
 
 
 def verifier_of(verifier: Verifier, task: Task) -> Verifier:

@@ -22,7 +22,8 @@ def verify(
         response: Full response of a model. Anything but text, and text without an answer, is
             "no_answer".
         gold: The gold answer.
-        verifier: A name in VERIFIERS, or a function of a response and a gold answer.
+        verifier: A name in VERIFIERS, "auto" for the one that the task needs, or a function of a
+            response and a gold answer.
         task: The task, for a verifier that reads more of it than the gold answer.
         timeout_s: Time limit of one comparison of the math verifier in a started worker, in CPU
             seconds, in (0, 3600]; wall-clock time is limited to ten times as much.
@@ -35,5 +36,7 @@ def verify(
         ValueError: If the verifier is unknown or timeout_s is out of range.
     """
     math = MathVerifier(timeout_s)
-    chosen = math if verifier == "math" else resolve_verifier(verifier)
+    chosen = resolve_verifier(verifier, [task] if task else ())
+    if isinstance(verifier, str) and isinstance(chosen, MathVerifier):
+        chosen = math
     return call_verifier(verifier_of(chosen, task) if task else chosen, response, gold)

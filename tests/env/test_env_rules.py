@@ -746,9 +746,9 @@ def test_render_does_nothing_without_a_mode(capsys: pytest.CaptureFixture[str]) 
         ({"num_thinkers": 0}, ValueError, "num_thinkers must be >= 1, got 0; for a solver alone"),
         ({"num_thinkers": -2}, ValueError, "num_thinkers must be >= 1, got -2"),
         (
-            {"render_mode": "rgb_array"},
+            {"render_mode": "depth_array"},
             ValueError,
-            "render_mode must be one of ['ansi', 'human'] or None, got 'rgb_array'; "
+            "render_mode must be one of ['ansi', 'human', 'rgb_array'] or None, got 'depth_array'; "
             "pass render_mode='ansi'",
         ),
         (

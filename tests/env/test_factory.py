@@ -81,8 +81,8 @@ def test_env_carries_the_name_and_version_of_its_factory(name: str) -> None:
     env = FACTORIES[name](**ON_TASKS[name])
     assert env.metadata["name"] == env.unwrapped.metadata["name"] == name
     assert str(env.unwrapped) == name
-    assert env.metadata["render_modes"] == ["ansi", "human"]
-    assert env.metadata["is_parallelizable"] is False
+    assert env.metadata["render_modes"] == ["ansi", "human", "rgb_array"]
+    assert env.metadata["is_parallelizable"] is (name == "vote_v0")
 
 
 def test_factory_takes_the_arguments_of_the_contract() -> None:

@@ -9,9 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from gymnasium import spaces
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ccpo_env import SignalTask, signal_v0
 from ccpo_env.signal import DEFAULT_MIX, RARE_MIX, SignalEnv
+from ccpo_env.symbols import SILENCE, spell, spelled
 from ccpo_env.wrapper import SnapshotWrapper
 
 HARD = SignalTask(1, 3, "hard")
@@ -133,10 +137,19 @@ def test_reset_explains_a_wrong_task(task: Any) -> None:
 def test_the_transcript_shows_task_symbols_and_answer() -> None:
     env = signal_v0(render_mode="ansi")
     env.reset(options={"task": SignalTask(1, 2, "hard")})
-    assert env.render() == "1 + 2 (hard): symbols None, answer None"
+    assert env.render() == "Task 1 + 2 modulo 4, hard"
     env.step(np.array([2, 1]))
     env.step(3)
-    assert env.render() == "1 + 2 (hard): symbols (2, 1), answer 3"
+    assert env.render() == (
+        "Task 1 + 2 modulo 4, hard\n\nthinker_0:\n  symbols 2 1\n\nsolver_0:\n  answer 3\n"
+        "=> correct, reward +1 (answer 3, gold 3)"
+    )
+    env.reset(options={"task": SignalTask(1, 2, "hopeless"), "removed": ["solver_0"]})
+    env.step(np.array([2, 0]))
+    assert env.render() == (
+        "Task 1 + 2 modulo 4, hopeless\n(solver_0 is removed)\n\nthinker_0:\n  symbols 2 0\n"
+        "=> wrong, reward -1 (answer None, gold 3)"
+    )
 
 
 def test_infos_name_the_role_of_each_agent() -> None:
@@ -207,3 +220,67 @@ def test_a_snapshot_of_other_sizes_is_refused(sizes: tuple[int, int, int]) -> No
     with pytest.raises(ValueError, match=re.escape(f"= (4, 2, 3), got {sizes}; restore it in")):
         env.restore(other.snapshot())
     assert env.snapshot() == before
+
+
+def test_shared_action_space_holds_symbols_and_answers() -> None:
+    env = signal_v0(shared_action_space=True)
+    assert env.action_space("thinker_0") == env.action_space("solver_0") == spaces.Discrete(9)
+    for number in range(9):
+        env.reset(options={"task": SignalTask(1, 2, "hard")})
+        env.step(number)
+        assert env.unwrapped.symbols == divmod(number, 3)
+        env.step(number)
+        assert env.rewards["solver_0"] == (1.0 if number == 3 else -1.0)
+        assert env.unwrapped.answer == number
+    env.reset()
+    with pytest.raises(ValueError, match=r"an action of thinker_0 must be in Discrete\(9\), got 9"):
+        env.step(9)
+
+
+@pytest.mark.parametrize("sizes", [(4, 2, 3), (9, 1, 10), (8, 3, 3), (2, 1, 3)])
+@pytest.mark.parametrize("shared", [False, True])
+def test_experts_are_right_in_either_action_space(sizes: tuple[int, ...], shared: bool) -> None:
+    names = ("num_answers", "num_symbols", "alphabet_size")
+    env = signal_v0(**dict(zip(names, sizes, strict=True)), shared_action_space=shared).unwrapped
+    for first, second in itertools.product(range(sizes[0]), repeat=2):
+        env.reset(options={"task": SignalTask(first, second, "hard")})
+        env.step(env.expert_symbols(env.observe("thinker_0")))
+        env.step(env.expert_answer(env.observe("solver_0")))
+        assert env.rewards["solver_0"] == 1.0
+
+
+def test_a_thinker_alone_spells_its_answer_in_a_shared_action_space() -> None:
+    env = signal_v0(shared_action_space=True, removed=["solver_0"])
+    env.reset(options={"task": SignalTask(0, 2, "hard")})
+    env.step(2 * 3 + 1)  # symbols 2 and 1: digits 1 and 0 to the base 2
+    assert (env.unwrapped.answer, env.rewards) == (2, {"thinker_0": 1.0})
+
+
+@given(num_symbols=st.integers(1, 5), alphabet_size=st.integers(2, 6), data=st.data())
+def test_symbols_spell_every_number_and_silence_spells_none(
+    num_symbols: int, alphabet_size: int, data: st.DataObject
+) -> None:
+    number = data.draw(st.integers(0, (alphabet_size - 1) ** num_symbols - 1))
+    symbols = spell(number, num_symbols=num_symbols, alphabet_size=alphabet_size)
+    assert len(symbols) == num_symbols
+    assert spelled(symbols, alphabet_size) == number
+    assert number == int("".join(str(symbol - 1) for symbol in symbols), max(alphabet_size - 1, 2))
+    assert spelled((*symbols[:-1], SILENCE), alphabet_size) is None
+
+
+@pytest.mark.parametrize("removed", [(), ("thinker_0",), ("solver_0",)])
+def test_numeric_infos_are_numbers_under_the_same_keys_in_every_step(
+    removed: tuple[str, ...],
+) -> None:
+    env = signal_v0(numeric_infos=True, removed=removed)
+    env.reset(options={"task": SignalTask(1, 2, "hopeless")})
+    seen = [dict(env.infos)]
+    while not any(env.terminations.values()):
+        env.step(env.action_space(env.agent_selection).sample())
+        seen.append(dict(env.infos))
+    roles = {"thinker_0": 0, "solver_0": 1}
+    for infos in seen:
+        for agent, info in infos.items():
+            assert all(isinstance(value, np.int64) for value in info.values())
+            over = 2 if infos is seen[-1] else -1
+            assert info == {"role": roles[agent], "difficulty": over}

@@ -8,6 +8,16 @@ import pickle
 import numpy as np
 import pytest
 from gymnasium import spaces
+from gymnasium.vector.utils import (
+    batch_differing_spaces,
+    batch_space,
+    create_empty_array,
+    create_shared_memory,
+    iterate,
+    read_from_shared_memory,
+    write_to_shared_memory,
+)
+from gymnasium.wrappers.utils import create_zero_array
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -99,10 +109,28 @@ def test_text_survives_the_json_form_of_a_space() -> None:
     assert space.from_jsonable(space.to_jsonable(texts)) == texts
 
 
-def test_text_is_not_an_array() -> None:
-    space = TextSpace(10)
-    assert (space.shape, space.is_np_flattenable) == (None, False)
-    assert not spaces.Dict({"prompt": space}).is_np_flattenable
+def test_text_is_an_array_of_a_number_for_each_character() -> None:
+    space = TextSpace(5)
+    assert (space.shape, space.is_np_flattenable) == (None, True)
+    assert spaces.flatten(space, "a😀").tolist() == [98, 0x1F600 + 1, 0, 0, 0]
+    assert spaces.flatten_space(space) == spaces.Box(0, 0x110000, (5,), np.int32)
+    assert spaces.flatdim(spaces.Dict({"prompt": space})) == 5
+    with pytest.raises(ValueError, match="a text must have at most 5 characters, got 6; shorten"):
+        spaces.flatten(space, "abcdef")
+
+
+@given(text=st.text(max_size=30))
+def test_text_survives_its_array(text: str) -> None:
+    space = TextSpace(30)
+    array = spaces.flatten(space, text)
+    assert array in spaces.flatten_space(space)
+    assert spaces.unflatten(space, array) == text
+
+
+def test_every_array_of_the_flat_space_is_a_text() -> None:
+    space, flat = TextSpace(200), spaces.flatten_space(TextSpace(200))
+    flat.seed(0)
+    assert all(spaces.unflatten(space, flat.sample()) in space for _ in range(5))
 
 
 def test_env_spaces_are_one_object_per_agent() -> None:
@@ -122,3 +150,42 @@ def test_env_action_space_is_as_long_as_a_message_may_be() -> None:
     env = think_solve_v0(verifier="exact", max_chars=20)
     assert env.action_space("solver_0").contains("x" * 20)
     assert not env.action_space("solver_0").contains("x" * 21)
+
+
+def test_env_has_its_spaces_as_attributes() -> None:
+    env = think_solve_v0(verifier="exact")
+    for agent in env.possible_agents:
+        assert env.observation_spaces[agent] is env.observation_space(agent)
+        assert env.action_spaces[agent] is env.action_space(agent)
+
+
+def test_batches_of_texts_are_tuples_with_different_samples() -> None:
+    space = TextSpace(40, seed=0)
+    batch = batch_space(space, 3)
+    samples = batch.sample()
+    assert (batch, len(set(samples))) == (spaces.Tuple([space] * 3), 3)
+    assert samples in batch
+    assert list(iterate(batch, samples)) == list(samples)
+    assert list(iterate(space, samples)) == list(samples)  # as SuperSuit calls it
+    assert batch_differing_spaces([TextSpace(4), TextSpace(5)])[1] == TextSpace(5)
+    assert create_empty_array(space, n=2) == ("", "")
+    assert create_zero_array(space) == ""
+    nested = batch_space(spaces.Dict({"prompt": space, "n": spaces.Discrete(3)}), 2)
+    items = {"prompt": ("a", "b"), "n": np.array([1, 2])}
+    assert list(iterate(nested, items)) == [{"prompt": "a", "n": 1}, {"prompt": "b", "n": 2}]
+    assert spaces.utils.is_space_dtype_shape_equiv(space, TextSpace(40))
+    assert not spaces.utils.is_space_dtype_shape_equiv(space, TextSpace(41))
+
+
+def test_shared_texts_are_those_that_were_written_last() -> None:
+    space = spaces.Dict({"prompt": TextSpace(6)})
+    memory = create_shared_memory(space, n=2)
+    shared = read_from_shared_memory(space, memory, n=2)
+    assert list(shared["prompt"]) == ["", ""]
+    write_to_shared_memory(space, 1, {"prompt": "≤ π²"}, memory)
+    kept = copy.deepcopy(shared)
+    write_to_shared_memory(space, 1, {"prompt": "b"}, memory)
+    assert kept["prompt"] == ("", "≤ π²")
+    assert (len(shared["prompt"]), shared["prompt"][1], shared["prompt"][:]) == (2, "b", ("", "b"))
+    with pytest.raises(ValueError, match="a text must have at most 6 characters, got 7"):
+        write_to_shared_memory(space, 0, {"prompt": "abcdefg"}, memory)

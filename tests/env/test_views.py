@@ -26,7 +26,7 @@ every_role = pytest.mark.parametrize("role", ["thinker_0", "solver_0"])
 @every_role
 def test_view_passes_the_env_checker(env_id: str, settings: dict[str, Any], role: str) -> None:
     env = gymnasium.make(env_id, role=role, **settings)
-    check_env(env.unwrapped, skip_render_check=True)
+    check_env(env.unwrapped)  # in every render mode as well
 
 
 @every_role

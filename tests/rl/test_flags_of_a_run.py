@@ -58,6 +58,7 @@ NEEDED = {
     "num_voters": ("--topology", "vote"),
     "num_debaters": ("--topology", "debate"),
     "num_rounds": ("--topology", "debate"),
+    "unsafe_no_namespaces": ("--verifier", "code"),
     "lora_rank": ("--weights", "lora"),
     "tis_cap": ("--old-logprobs", "recompute"),
     "role_order": ("--alternate-period", "2"),
@@ -197,6 +198,8 @@ def test_a_flag_that_nothing_reads_is_refused(key, capsys, tmp_path):
 
 
 def toml(flag) -> str:
+    if flag.is_switch:
+        return "true"
     word = example_of(flag)[1]
     return word if word.replace(".", "").isdigit() else f'"{word}"'
 
@@ -276,7 +279,7 @@ def test_a_team_of_an_evaluation_refuses_what_its_topology_does_not_read():
     with pytest.raises(ValueError, match="num_voters must be left out where it has no effect"):
         EvalConfig(policy="tiny", num_voters=2).of_run({})
     config = EvalConfig(policy="tiny", num_voters=2).of_run({"topology": "vote"})
-    assert (config.topology, config.num_voters, config.verifier) == ("vote", 2, "math")
+    assert (config.topology, config.num_voters, config.verifier) == ("vote", 2, "auto")
 
 
 @pytest.mark.parametrize(

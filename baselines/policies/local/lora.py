@@ -275,12 +275,13 @@ class LoraPolicy:
         )
 
     def option_logprobs(
-        self, prompts: Sequence[Prompt], options: Sequence[str]
+        self, prompts: Sequence[Prompt], options: Sequence[str], *, temperature: float = 1.0
     ) -> tuple[FloatArray, int]:
         """Return log-probabilities of options, as `HFPolicy.option_logprobs`."""
         with torch.no_grad():
             return self._base.call(
-                self._adapter, lambda policy: policy.option_logprobs(prompts, options)
+                self._adapter,
+                lambda policy: policy.option_logprobs(prompts, options, temperature=temperature),
             )
 
     def encode(self, prompts: Sequence[Prompt], max_tokens: int) -> list[tuple[int, ...]]:

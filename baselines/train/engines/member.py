@@ -32,7 +32,7 @@ def train(config: EnginesConfig) -> int:
         (run_dir,) = processes.all_gather([open_run_dir(training)] if processes.rank == 0 else [])
         trainer = Trainer(training, run_dir, processes=processes, servers=servers)
         if processes.rank == 0:
-            write_settings(run_dir, training)
+            write_settings(run_dir, trainer.config)
         tracker = open_tracker(training.tracker if processes.rank == 0 else "none", run_dir)
     code = (
         run(trainer, tracker, Terminal()) if processes.rank == 0 else _take_part(trainer, tracker)
