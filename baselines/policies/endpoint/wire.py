@@ -78,7 +78,8 @@ def question(prompt: Prompt, *, sampling: Sampling, config: EndpointConfig, mode
         **config.kind.fields,
     }
     if is_chat:
-        body |= {"messages": _as_contents(prompt.messages), config.kind.max_tokens_field: max_tokens}
+        body |= {"messages": [_as_content(message) for message in prompt.messages]}
+        body |= {config.kind.max_tokens_field: max_tokens}
     else:
         body |= {"prompt": spelled_out(prompt.text), "max_tokens": max_tokens}
     if config.logprobs != "none":
@@ -96,8 +97,8 @@ def question(prompt: Prompt, *, sampling: Sampling, config: EndpointConfig, mode
     )
 
 
-def _as_contents(messages: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
-    return [{**message, "content": spelled_out(message["content"])} for message in messages]
+def _as_content(message: Mapping[str, str]) -> dict[str, str]:
+    return {**message, "content": spelled_out(message["content"])}
 
 
 def read_answer(

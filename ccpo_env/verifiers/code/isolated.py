@@ -14,6 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from ccpo_env.verifiers.worker.waiting import check_may_wait
+
 START = Path(__file__).parent / "sandbox" / "start.py"
 COMMAND = (sys.executable, "-s", "-P", "-S", "-W", "ignore", str(START))
 """Without site packages and folders of the user, and without the variables of this process."""
@@ -38,6 +40,7 @@ def run_isolated(
     Returns:
         The result of `sandbox.checker_side.check`, or an outcome "timeout" or "error".
     """
+    check_may_wait()
     if namespaces:
         return _run(job, timeout_s, memory_mb, str(START.parent), "")
     folder = tempfile.mkdtemp(prefix="ccpo_code_")
