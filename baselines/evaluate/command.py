@@ -252,11 +252,7 @@ def open_journal(
     """Return the journal in the output folder; None if there is no output folder."""
     if config.out_dir is None:
         return None
-    chosen = {
-        name: value
-        for name, value in asdict(config).items()
-        if name not in NOT_SAMPLED
-    }
+    chosen = {name: value for name, value in asdict(config).items() if name not in NOT_SAMPLED}
     settings = settings_of(config.policy, benchmarks, chosen)
     return EpisodeJournal(config.out_dir / EPISODES_FILE, settings)
 

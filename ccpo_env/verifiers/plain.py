@@ -19,6 +19,7 @@ _SIGNS = str.maketrans(
         **dict.fromkeys("‘’ʼ´′", "'"),
         **dict.fromkeys("“”„‟«»‹›″", '"'),
         **dict.fromkeys("‐‑‒−", "-"),
+        **dict.fromkeys("➜➡➔➞⟶⟹➤►▶", "→"),
         "\t": " ",
         "\r": "\n",
     }
@@ -40,6 +41,9 @@ _SPACE = re.compile(
     r"\\(?:quad|qquad|hspace|enspace|thinspace)(?![A-Za-z])|\\[,;:! ]|&nbsp;|(?<=[\w.:)}])~"
 )
 _BREAK = re.compile(r"<br\s?/?>|\\\\|\\n(?![A-Za-z])", re.IGNORECASE)
+_BLANKS = re.compile(r"[^\S\n]{2,}")
+_BLANK_LINES = re.compile(r"\n\s*\n")
+_RUN = re.compile(r"([^\w\s])\1{4,}")
 _COMPLEMENT = re.compile(r"(?<![\w.:)}])~(?=[A-Z](?![A-Za-z]))")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 
@@ -66,6 +70,7 @@ def plain(text: str) -> str:
         found = _THOUSANDS.sub("", found)
     if "~" in found:
         found = _COMPLEMENT.sub(" not ", found)
+    found = _RUN.sub(r"\1\1\1\1", _BLANK_LINES.sub("\n\n", _BLANKS.sub(" ", found)))
     return found.replace("\\{", " ").replace("\\}", " ").replace("{", " ").replace("}", " ")
 
 

@@ -101,7 +101,7 @@ FORGERIES = {
     "patched assertion": "import builtins\nbuiltins.AssertionError = SystemExit\nadd = lambda a, b: None",
     "patched built-ins": "import builtins\nbuiltins.all = builtins.sum = lambda *x: True\nadd = lambda a, b: None",
     "patched JSON": "import json\njson.loads = lambda *a, **k: {{'value': 5}}\njson.dumps = lambda *a, **k: '{{\"value\": 5}}'\nadd = lambda a, b: None",
-    "patched write": "import os\nold = os.write\nos.write = lambda f, b: old(f, b'{{\"outcome\": \"passed\"}}\\n') and len(b)\nadd = lambda a, b: None",
+    "patched write": 'import os\nold = os.write\nos.write = lambda f, b: old(f, b\'{{"outcome": "passed"}}\\n\') and len(b)\nadd = lambda a, b: None',
     "patched wire": "import sys\nfor m in list(sys.modules.values()):\n    for n in list(vars(m)):\n        if n in ('encode', 'decode'): setattr(m, n, lambda *a: True)\nadd = lambda a, b: None",
     "exit at import": "import os\nos._exit(0)",
     "exit in the call": "import os\ndef add(a, b): os._exit(0)",
@@ -111,10 +111,10 @@ FORGERIES = {
     "end of the loop": "def add(a, b): raise StopIteration",
     "end of a generator": "def add(a, b): raise GeneratorExit",
     "printed verdict": "print('{{\"outcome\": \"passed\"}}')\nprint('OK 4 passed')\nadd = lambda a, b: None",
-    "verdict on every file": "import os\nfor n in range(64):\n    try: os.write(n, b'{{\"outcome\": \"passed\", \"passed\": 4, \"total\": 4, \"block\": 0}}\\n' * 9)\n    except OSError: pass\nadd = lambda a, b: None",
+    "verdict on every file": 'import os\nfor n in range(64):\n    try: os.write(n, b\'{{"outcome": "passed", "passed": 4, "total": 4, "block": 0}}\\n\' * 9)\n    except OSError: pass\nadd = lambda a, b: None',
     "answers ahead": "import os\nfor n in range(64):\n    try: os.write(n, b'{{\"ready\": true}}\\n' + b'{{\"value\": true}}\\n' * 9)\n    except OSError: pass\nadd = lambda a, b: None",
     "unknown answer": "import os\ndef add(a, b):\n    for n in range(3, 64):\n        try: os.write(n, b'{{\"passed\": true}}\\n')\n        except OSError: pass",
-    "object of the tests": "import os\ndef add(a, b):\n    for n in range(3, 64):\n        try: os.write(n, b'{{\"value\": {{\"name\": \"check\"}}}}\\n')\n        except OSError: pass",
+    "object of the tests": 'import os\ndef add(a, b):\n    for n in range(3, 64):\n        try: os.write(n, b\'{{"value": {{"name": "check"}}}}\\n\')\n        except OSError: pass',
     "closed files": "import os\nos.closerange(0, 64)\nadd = lambda a, b: None",
     "garbage": "import os\nfor n in range(64):\n    try: os.write(n, os.urandom(999) + b'\\n')\n    except OSError: pass\nadd = lambda a, b: None",
     "verdict at exit": "import atexit, os\natexit.register(os._exit, 0)\nadd = lambda a, b: None",
@@ -165,7 +165,9 @@ SLOW = {
 """Attacks on the time and the memory: they end at a limit."""
 
 
-def programs(kinds: tuple[str, ...] = ("escape", "forgery", "slow"), **places: object) -> dict[str, str]:
+def programs(
+    kinds: tuple[str, ...] = ("escape", "forgery", "slow"), **places: object
+) -> dict[str, str]:
     """Return the programs by name, as fenced responses."""
     texts: dict[str, str] = {}
     if "escape" in kinds:

@@ -40,7 +40,8 @@ _SINGLE = re.compile(
     rf"(?:(?<![{ALPHABETIC}])(?<![A-Za-z]')(?P<plain>[A-Za-z]|[{''.join(LOOK_ALIKES)}БГДбгдΓΔ])"
     rf"|(?<!\w)(?P<series>[{''.join(IN_ORDER)}])(?!\w))(?![{ALPHABETIC}])(?!'(?!d[ıi]r|t[ıi]r)[A-Za-z])"
 )
-_GAP = re.compile(r"[ .:]*\n?[ *_(\[]*")
+_GAP = re.compile(r"[ .:]*\n?[ *_(\[#>\-•]*")
+_PLURAL = re.compile(r"[\s*_)\]]*(?:are|were|sont|sind|son|são|sono)\b")
 _RUN = re.compile(rf"(?<![{ALPHABETIC}])[A-Z]{{2,12}}(?![{ALPHABETIC}])(?!')")
 _JOINT = re.compile(rf"\s*[(\[]?\s*(?:{AND}\s*)+(?:{MAYBE}\s*)*", re.IGNORECASE)
 _NOTHING = re.compile(
@@ -70,9 +71,13 @@ _IS_WRONG = re.compile(
     re.IGNORECASE,
 )
 _IS_WRONG_AFTER = re.compile(
-    r"[\s*_`\"')\]]*(?:选项|選項|は|が|가|이|은|는|を|的)?\s*(?:不是|不对|不對|不正确|错误|錯|是错|是不|除外|ではな|ではあり|じゃな|じゃあり|不正解|誤り|間違|"
-    r"아니|아닌|아닙|틀|오답|제외|不选|नहीं|गलत|değil|hariç|yanlış)"
-    r"|\s*\^\s*(?:c\b|\\complement)|[\s*_`\"')\]:,–—-]*(?:not\s*$|not[\s.!]*\n|(?:is\s+)?(?:wrong|incorrect|false|excluded|eliminated|ruled out)(?:[\s.!]*$|[\s.!]*\n))",
+    r"[\s*_`\"')\]]*(?:选项|選項|は|が|가|이|은|는|を|的)?\s*(?:不是|不对|不對|不正确|错误|錯|是错|是错误|是不|除外"
+    r"|ではな|ではあり|じゃな|じゃあり|不正解|誤り|間違|以外|아니|아닌|아닙|틀|오답|제외|不选|नहीं|गलत|को छोड़|değil|hariç|yanlış)"
+    r"|(?:は|が|가|이|은|는)[^.,、，\n]{1,10}(?:아니|아닙|ない|ません|틀)"
+    r"|\s*\^\s*(?:c\b|\\complement)"
+    r"|[\s*_`\"')\]]*(?:cannot|can't|isn't|wasn't|doesn't|does not|couldn't|won't|fails|ain't)\b"
+    r"|[\s*_`\"')\]:,–—\-.…?!]*(?:no|not|nope|is wrong|wrong|is incorrect|incorrect|false|excluded|is excluded"
+    r"|eliminated|ruled out|definitely not|certainly not)[\s.!*)]*(?:$|\n)",
     re.IGNORECASE,
 )
 
@@ -251,7 +256,9 @@ class Options:
         if member is None and single and single[0].isupper():
             is_article = _ARTICLE_USE.match(text, single.end())
             member = None if is_article else ((single[0],), single.end())
-        if member is None or is_called_wrong(text, member[1]):
+        if member is None or (
+            is_called_wrong(text, member[1]) and not _PLURAL.match(text, member[1])
+        ):
             return None
         return member
 

@@ -41,10 +41,10 @@ _NOT = re.compile(NOT)
 _NO_DOUBT = re.compile(YES_DOUBT)
 _DISBELIEF = re.compile(rf"(?:{NOT}).{{0,20}}?(?:{BELIEVE})", re.IGNORECASE)
 _CORRECTION = re.compile(CORRECTION)
-_IS_RIGHT = re.compile(rf"[^\n.;:!?。！？；]{{0,60}}?(?:{RIGHT})", re.IGNORECASE)
+_IS_RIGHT = re.compile(rf"[^\n.,;:!?。！？；，]{{0,60}}?(?:{RIGHT})", re.IGNORECASE)
 _CLAUSE = re.compile(r"(?:^|[.,;:!?\n。，；：！？]|\b(?:that|and|but|so)\b)\s*")
 _LINK = re.compile(
-    rf"[\s*_)\]]*(?:,\s*)?(?:{IS}|best|является|it is|هو|هي|是|为|が|は|가|이|은|는|हی|है|选项|選項|विकल्प|[-–—:=✅✓✔☑])|\s*(?:सही|صحيح|верно|正确|正解|정답|benar|doğru|đúng|richtig|correct)",
+    rf"[\s*_)\]]*(?:,\s*)?(?:{IS}|best|holds|является|it is|هو|هي|是|为|が|は|가|이|은|는|हی|है|选项|選項|विकल्प|[-–—:✅✓✔☑])|\s*(?:सही|صحيح|верно|正确|正解|정답|benar|doğru|đúng|richtig|correct)",
     re.IGNORECASE,
 )
 _SENTENCE_END = re.compile(r"[.!?](?=[)\]*]*(?:\s|$))|[。！？]|\n")
@@ -65,7 +65,7 @@ _HYPOTHETICAL = re.compile(
     re.IGNORECASE,
 )
 _WRONG_KIND = re.compile(
-    r"(?:错误|不正确|不对|不正確|誤った|間違った|틀린|잘못된|خاطئة?|गलत)的?\s*$"
+    r"(?:不|别|勿|莫|不应该?|不能|不可以?|不要|不会|不宜|不该)$|(?:错误|不正确|不对|不正確|誤った|間違った|틀린|잘못된|خاطئة?|गलत)的?\s*$"
 )
 _DIRECT = re.compile(
     words(
@@ -75,8 +75,8 @@ _DIRECT = re.compile(
     re.IGNORECASE,
 )
 _ALSO = re.compile(
-    r"(?:^|[.,;!(\n–—])[\s*_]*(?:but|and|though|although|however|yet|still|or)?,?\s*"
-    r"(?:(?:option|choice|answer|letter)\s+)?[*_(\[]*(?P<letter>[A-Z])[*_)\]]*\s*"
+    r"(?:^|[.,;!(\n–—])[\s*_]*(?i:but|and|though|although|however|yet|still|or)?,?\s*"
+    r"(?:(?i:option|choice|answer|letter)\s+)?[*_(\[]*(?P<letter>[A-Z])[*_)\]]*\s*"
     r"(?:(?:is|are|could|may|might|would|can|works?|seems?|fits?)\s+)*(?:be\s+)?"
     r"(?:also|too|equally|as well|another|possible|plausible|acceptable|just as)\b"
     r"(?!\s+(?:not|in|un|im|wrong|false|ruled|elim|but))",
@@ -88,22 +88,35 @@ _FIRST_PERSON = re.compile(
     r"(?:I|we|let|my)\b|我|ฉัน|أختار|elijo|escolho|je|ich|scelgo|выбираю|wybieram", re.IGNORECASE
 )
 _OPENING = re.compile(r"[\s*_`\"'(\[<]*")
-_QUOTED_ANSWER = re.compile(r"A:\s*(?=\([B-Z]\))")
+_QUOTED_ANSWER = re.compile(
+    r"(?:A:\s*(?=\([B-Z]\))|(?:(?:assistant|model|bot|ai)|(?:question|q|answer|a|no\.?)?\s?\d{1,3})\s?[:.)]\s+(?=\S))",
+    re.IGNORECASE,
+)
 _BOLD = re.compile(r"\*\*([^*\n]{1,300})\*\*|__([^_\n]{1,300})__")
 _LEAD = re.compile(r"[*_)\]\"'`]*\s*(?:[.):,;!\n–—]|-\s|$|because\b|since\b|\()")
-_AS = re.compile(r"\s+(?:because|since|as|rather|instead|not|for sure|it is)\b")
+_AS = re.compile(
+    r"\s+(?:because|since|as|rather|instead|not|for sure|it is|I think|I believe|I guess|I suppose|probably|obviously|clearly)\b"
+)
 _MARK = re.compile(r"[✅✓✔☑👉]")
 _BUT = re.compile(
     words("but; however; yet; aber; jedoch; mais; pero; mas; ma; però; maar; но; ale; though")
     + "|但|しかし|ただし|그러나|하지만|لكن|लेकिन",
     re.IGNORECASE,
 )
+_ALSO_FIRST = re.compile(
+    r"[\s.,;:*_)\]–—-]*(?i:also|and also|likewise)[:,]?\s+[*_(\[]*(?P<letter>[A-Z])(?![A-Za-z])"
+)
 _COULD_ALSO = re.compile(
     r"[^.\n]{0,60}?\b(?:could|might|may|can)\s+(?:also|equally|as well)\s+be\s+(?:option\s+)?"
     r"[*(\[]*(?P<letter>[A-Z])(?![A-Za-z])"
 )
 _VERB_LAST = re.compile(r"[\s*_)\]\"']*(?:है|हैं|হয়|হবে|است|'?[dt][ıi]r\b|şıkkı)")
-_TAKEN_BACK = re.compile(r"\s*[,:;.…—–-]+\s*|(?<=actually)\s+|(?<=rather)\s+|(?<=[^\x00-\x7f])\s*")
+_TAKEN_BACK = re.compile(
+    r"\s*[,:;.…—–]+\s*|\s-+\s|(?<=actually)\s+|(?<=rather)\s+|(?<=mean)\s+|(?<=meant)\s+|(?<=[^\x00-\x7f])\s*"
+)
+_WITHDRAWN = re.compile(
+    r"[\s.,;:!?*_)\]–—-]*(?:no|wait|actually|oops|sorry|hmm|but)\b[^\n]{0,30}?\b(?:that|this|it)(?:'s| is| was)? (?:wrong|incorrect|not right|not it|a mistake|not correct|false)"
+)
 _PLAIN_GAP = re.compile(r"\w+")
 
 
@@ -150,7 +163,7 @@ class Found:
 
 def closing_statement(text: str, options: Options) -> Found | None:
     """Return the answer that a plain text states last, or None."""
-    if quoted := _QUOTED_ANSWER.match(text):
+    if (quoted := _QUOTED_ANSWER.match(text)) and not options.text_at(text, 0):
         text = text[quoted.end() :]
     whole = options.statement_at(text, 0, is_whole=True)
     if whole is not None:
@@ -220,6 +233,7 @@ def judged(text: str, cue: int, statement: Statement, *, strength: int = 2) -> F
     for also in (
         _ALSO.search(text, statement.end, statement.end + 150),
         _COULD_ALSO.match(text, statement.end),
+        _ALSO_FIRST.match(text, statement.end),
     ):
         if also and also["letter"] not in letters:
             letters = (*letters, also["letter"])
@@ -246,9 +260,12 @@ def _announced(text: str, options: Options) -> Iterator[Found]:
         own = noun.end(), limit
         cues = [*_COPULA.finditer(_lower(text), *own), *_NOT.finditer(_lower(text), *own)]
         places = [noun.end(), *sorted({cue.end() for cue in cues})[:MAX_PLACES]]
+        negations = {cue.end() for cue in cues if cue.re is _NOT}
         for place in places:
             statement = options.statement_at(text, place)
-            if statement is None or statement.start > limit + 40:
+            if statement is None or not _is_near(text, noun.end(), limit, statement.start):
+                continue
+            if place in negations and _CLAUSE_START.search(text, place, statement.start):
                 continue
             if not _is_statement(text, noun, statement, options):
                 continue
@@ -259,6 +276,15 @@ def _announced(text: str, options: Options) -> Iterator[Found]:
                 own = other
             yield own
             break
+
+
+def _is_near(text: str, end: int, limit: int, start: int) -> bool:
+    """Return whether an answer begins in the sentence of its noun, or in the lines after it."""
+    if start <= limit:
+        return True
+    return start <= limit + MAX_WINDOW // 2 and (
+        text[limit : limit + 1] == "\n" or not text[end:limit].strip()
+    )
 
 
 def _is_statement(text: str, noun: re.Match[str], statement: Statement, options: Options) -> bool:
@@ -300,7 +326,7 @@ def _chosen(text: str, options: Options) -> Iterator[Found]:
         own = judged(text, verb.start(), statement, strength=strength)
         yield _raised(own)
     for taken_back in _ends(_CORRECTION.finditer(_lower(text))):
-        gap = _TAKEN_BACK.match(text, taken_back.end())
+        gap = _TAKEN_BACK.match(_lower(text), taken_back.end())
         statement = options.statement_at(text, gap.end()) if gap else None
         if statement is None or not _ends_clause(text, statement.end):
             continue
@@ -345,6 +371,8 @@ def _called_right(text: str, options: Options) -> Iterator[Found]:
             continue
         if re.match(r"[^\n.!]{0,40}\?", text[right.end() : right.end() + 50]):
             continue
+        if options.is_known and not set(statement.letters) <= set(options.letters):
+            continue  # the name of a quantity
         yield Found(
             statement.letters,
             statement.start,
@@ -378,6 +406,8 @@ def _last(found: list[Found], text: str, options: Options) -> Found | None:
     own = found[place]
     if excluded & set(own.letters):
         return Found(own.letters, own.start, own.end, is_negated=True)
+    if _WITHDRAWN.match(_lower(text), own.end):
+        return replace(own, is_negated=True)
     letters = list(own.letters)
     following = own
     for other in reversed(found[:place]):
@@ -415,7 +445,8 @@ def _lone(text: str, options: Options) -> Found | None:
     for line in (lines[-1], lines[0]):
         if _is_listed(text, line.start()):
             continue
-        statement = options.statement_at(line[0], 0, is_whole=True)
+        prefix = _QUOTED_ANSWER.match(line[0])
+        statement = options.statement_at(line[0], prefix.end() if prefix else 0, is_whole=True)
         if statement is None and line is lines[0]:
             statement = options.statement_at(line[0], 0)
             if statement and not (

@@ -88,11 +88,11 @@ CHOOSE = any_of(
         r"if i (?:had|have) to (?:guess|choose|pick)",
         r"(?:the|one|option|choice|answer)(?: that| which) [^.\n]{1,40}? is",
         r"let's (?:go with|choose|pick|say|select)",
-        r"choose; pick; select; go with; going with; opt for; selecting; choosing; picking",
+        r"choose; pick; select; mark; circle; tick; go with; going with; opt for; selecting; choosing; picking",
         r"(?:it|this|that|which|answer)(?:'s| is| must be| should be| has to be| would be| would have to be)"
         r"(?: definitely| clearly| probably| most likely| likely| therefore| indeed| simply)?",
         r"(?:must|has to|have to|gotta|got to|should|would) be; looks like; looks like it's",
-        r"(?:leaves|leaving|leads|leading|points|pointing|brings|narrows|narrowed|boils|comes|down)"
+        r"(?:left with|leaves|leaving|leads|leading|points|pointing|brings|narrows|narrowed|boils|comes|down)"
         r"(?: us| me| it)?(?: down)?(?: with| to| only| just)*",
         r"corresponds? to; corresponding to; matches; match; matching; consistent with",
         r"the (?:best|correct|right|only|most likely|appropriate) (?:one|fit|match|statement)(?: here)? (?:is|would be)",
@@ -108,7 +108,8 @@ CHOOSE = any_of(
 THEREFORE = any_of(
     words(
         "so; thus; hence; therefore; consequently; accordingly; thereby; in conclusion",
-        "in summary; overall; finally; ultimately; to conclude; definitely; probably; clearly",
+        "by elimination; by process of elimination; by the process of elimination; by exclusion; yes",
+        "alright; okay; ok; right; in summary; overall; finally; ultimately; to conclude; definitely; probably; clearly",
         "most likely; daher; deshalb; folglich; somit; donc; ainsi; par conséquent; por lo tanto",
         "por tanto; entonces; portanto; logo; assim; quindi; pertanto; perciò; dus; więc; zatem",
         "значит; следовательно; итак; поэтому; отже; tedy; takže; därför; derfor; siis; tehát",
@@ -119,12 +120,12 @@ THEREFORE = any_of(
 """Words after which a lone letter is a conclusion."""
 CORRECTION = any_of(
     words(
-        "wait; no; nope; actually; correction; scratch that; i mean; rather; sorry; oops",
+        "wait; no; nope; actually; correction; scratch that; i mean; i meant; rather; sorry; oops",
         "hmm; hold on; on second thought; on reflection; let me correct; i was wrong; instead",
         "my mistake; revised; nein; moment; non; attends; espera; perdón; não; нет; стоп",
         "но нет; точнее; aslında; tunggu; khoan",
     ),
-    "不对|不對|等等|更正|いや|待って|訂正|아니|잠깐|لا|انتظر|नहीं|रुको",
+    "不对|不對|等等|更正|いや|待って|訂正|아니|잠깐|(?<!\\w)لا(?!\\w)|انتظر|नहीं|रुको",
 )
 """Words that take back what was stated before."""
 NOT = any_of(
@@ -145,7 +146,7 @@ NOT = any_of(
         r"ei; ne(?:m|ní)?; nu; incorect; δεν; όχι; εκτός; λάθος; nije; krome; hindi; si",
     ),
     "不|非|没|沒|除|否|未|别|莫|错|錯|误|誤|ない|なく|ません|除外|間違|아니|아닌|아닙|않|없|제외|틀린|틀렸|오답"
-    "|ليس|ليست|غير|(?<!\\w)لا(?!\\w)|ما عدا|باستثناء|خاطئ|خطأ|नहीं|गलत|अलावा|ไม่|ผิด|ยกเว้น|לא|אינה|אינו|שגוי|নয়|না|ভুল|இல்லை|تවා|نیست|غلط|≠|¬|❌|✗|✘|✖",
+    "|ليس|ليست|غير|(?<!\\w)لا(?!\\w)|ما عدا|إلا|سوى|باستثناء|خاطئ|خطأ|नहीं|गलत|अलावा|ไม่|ผิด|ยกเว้น|לא|אינה|אינו|שגוי|নয়|না|ভুল|இல்லை|تවා|نیست|غلط|≠|¬|❌|✗|✘|✖",
 )
 """Words that negate what follows, or say what an answer is not."""
 AND = any_of(
@@ -156,12 +157,12 @@ AND = any_of(
         "vagy; és; și; si; sau; ve; veya; ya da; dan; atau; dengan; và; hoặc; hay; και; ή; at; bis",
         "con; com; mit; avec; ili; na",
     ),
-    r"[,;&+/|、，；・·~]|[-–—]|和|与|與|及|或者?|跟|以及|还有|と|または|又は|もしくは|か|および|및|또는|혹은|와|과|이나|하고"
+    r"→|->|=>|[,;&+/|、，；・·~]|[-–—]|和|与|與|及|或者?|跟|以及|还有|と|または|又は|もしくは|か|および|및|또는|혹은|와|과|이나|하고"
     r"|و(?!\w)|أو|او|یا|और|या|एवं|তথা|এবং|বা|অথবা|และ|หรือ|או|ו(?!\w)|மற்றும்|\band\b",
 )
 """What joins two answers."""
 MAYBE = words(
-    "maybe; possibly; perhaps; even; also; probably; either; both; likely; potentially; the; option",
+    "else; maybe; possibly; perhaps; even; also; probably; either; both; likely; potentially; the; option",
     "choice; letter; answer; peut-être; vielleicht; quizás; tal vez; talvez; auch; aussi; también",
 )
 """Words that may stand between what joins two answers and the second one."""
@@ -205,7 +206,7 @@ IS = words(
 RIGHT = any_of(
     words(
         r"correct; right; true; accurate; valid; best; appropriate; answer; winner; most likely; my choice",
-        r"fits?; works?; matches; most suitable; most accurate; makes (?:the most )?sense; suitable; my pick; consistent; supported; satisfies; remaining; remains; left",
+        r"fits?; works?; matches; most suitable; most accurate; makes (?:the most )?sense; suitable; my pick; consistent; supported; satisfies; the one; holds; remaining; remains; left",
         r"my final answer; ideal; richtig; korrekt; correcte; bonne; exacte; juste; correcta; correcto",
         r"correta; certa; corretta; giusta; juist; goed; poprawna; prawidłowa; верный; верно; верна; верен; правильный",
         r"правильно; правильна; правильна відповідь; správně; správná; rätt; riktig; oikea; oikein; helyes",
