@@ -4,14 +4,17 @@ A prompt is made of blocks, each below a heading such as ``Message of thinker_0:
 question, passage, option or message that reads like one gets ``> `` in front, as a quotation in an
 e-mail has; every other line stays as it is. No content so begins a block, and the texts can be
 told from the prompt again: the quotation is removed by taking ``> `` away from the lines that
-read like a heading behind it.
+read like a heading behind it. Control strings of language models, such as ``<|im_end|>``, get a
+space; see `ccpo_env.control_text`.
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
 from functools import lru_cache
+
+from ccpo_env.control_text import spelled_out
+from ccpo_env.text import plain_letters
 
 QUOTE = "> "
 MAX_GROWTH = 2
@@ -26,19 +29,16 @@ _HEADING = re.compile(
     re.DOTALL,
 )
 _OPTION = re.compile(r"[\W_]*[a-z]\s?[.):].*", re.DOTALL)
-_UNSEEN = frozenset({"Cc", "Cf", "Mn", "Me"})
-"""Unicode categories of marks, and of characters that cannot be seen."""
-_ASCII_UNSEEN = dict.fromkeys(code for code in (*range(0x20), 0x7F) if not chr(code).isspace())
-_FILLERS = "\u115f\u1160\u3164\uffa0"  # letters that cannot be seen
 
 
 @lru_cache(maxsize=512)
 def quoted(text: str) -> str:
-    r"""Return a text whose lines that read like a heading of a prompt are quoted.
+    r"""Return a text without control strings, and its lines that read like a heading quoted.
 
     Case, spaces, marks around it and characters that cannot be seen do not matter, nor do other
     forms of the same letters, such as fullwidth ones. Any line break of Unicode ends a line.
     """
+    text = spelled_out(text)
     if ":" not in text and text.isascii():
         return text
     folded = skeleton(text)
@@ -61,16 +61,3 @@ def quoted_option(text: str) -> str:
 def skeleton(text: str) -> str:
     """Return a text as it is read: lower case, compatible letters as one, nothing unseen."""
     return plain_letters(text).casefold()
-
-
-def plain_letters(text: str) -> str:
-    """Return a text in compatible letters without marks, and without characters unseen."""
-    if text.isascii():
-        return text.translate(_ASCII_UNSEEN)
-    plain = unicodedata.normalize("NFKD", text)
-    unseen = [char for char in set(plain) if _is_unseen(char)]
-    return plain.translate(dict.fromkeys(map(ord, unseen)))
-
-
-def _is_unseen(char: str) -> bool:
-    return (unicodedata.category(char) in _UNSEEN and not char.isspace()) or char in _FILLERS

@@ -8,6 +8,24 @@ CUT_MARK = "\n[… {num_cut} characters cut …]\n"
 INVISIBLE = frozenset({"Cc", "Cf", "Zl", "Zp"})
 """Unicode categories of characters that control a terminal, or cannot be seen on it."""
 
+_UNSEEN = frozenset({"Cc", "Cf", "Mn", "Me"})
+"""Categories of marks on letters, and of characters that cannot be seen."""
+_FILLERS = "\u115f\u1160\u3164\uffa0"  # letters that cannot be seen
+
+
+def plain_letters(text: str) -> str:
+    """Return a text in compatible letters without marks, and without what cannot be seen."""
+    if text.isascii() and text.isprintable():
+        return text
+    plain = unicodedata.normalize("NFKD", text)
+    unseen = [char for char in set(plain) if is_unseen(char)]
+    return plain.translate(dict.fromkeys(map(ord, unseen))) if unseen else plain
+
+
+def is_unseen(char: str) -> bool:
+    """Return whether a character of a decomposed text is a mark or cannot be seen."""
+    return (unicodedata.category(char) in _UNSEEN and not char.isspace()) or char in _FILLERS
+
 
 def valid_unicode(text: str) -> str:
     """Return text with lone surrogates replaced by U+FFFD; other text is unchanged."""

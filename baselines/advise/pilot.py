@@ -182,6 +182,7 @@ def measured(
 def make_runner(config: AdviseConfig, tasks: Iterable[Task]) -> RolloutRunner:
     """Load the policies and return a runner for tasks; roles of equal weights share one copy."""
     from baselines.policies.local.lora import LoraSettings  # loads torch
+    from baselines.policies.local.remote_code import remote_code
     from baselines.policies.team import load_samplers, load_team
 
     env = team_env(with_verifier(config.team, tasks), [("-", "-")])
@@ -189,11 +190,12 @@ def make_runner(config: AdviseConfig, tasks: Iterable[Task]) -> RolloutRunner:
     sampling = Sampling(temperature=config.temperature, max_tokens=config.max_tokens)
     spec = config.policy or "tiny"
     policies: Mapping[Role, Policy]
-    if config.weights == "lora":
-        lora = LoraSettings(rank=config.lora_rank, seed=config.seed)
-        policies = load_team(spec, roles, own_copies=False, lora=lora)
-    else:
-        policies = load_samplers(spec, roles)
+    with remote_code(trusted=config.trust_remote_code):
+        if config.weights == "lora":
+            lora = LoraSettings(rank=config.lora_rank, seed=config.seed)
+            policies = load_team(spec, roles, own_copies=False, lora=lora)
+        else:
+            policies = load_samplers(spec, roles)
     return RolloutRunner(env, policies, dict.fromkeys(roles, sampling))
 
 

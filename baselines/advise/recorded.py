@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +18,7 @@ from baselines.advise.pilot import (
     wanted_removals,
 )
 from baselines.advise.settings import AdviseConfig
-from baselines.common.files import CONFIG_FILE, expect_folder
+from baselines.common.files import CONFIG_FILE, expect_folder, read_object
 from baselines.common.rollout_file import ROLLOUTS_FILE, RecordedGroup, read_rollouts
 from baselines.common.types import FloatArray
 from baselines.policies.base import Completion, Prompt, Sampling
@@ -64,7 +63,7 @@ def settings_of_run(config: AdviseConfig) -> AdviseConfig:
         expect_folder(config.from_)
     run = config.from_ or Path(config.policy or "tiny")
     path = run / CONFIG_FILE
-    saved: Mapping[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    saved: Mapping[str, Any] = read_object(path) if path.is_file() else {}
     if "topology" not in saved:  # the folder of a model has a config.json of its own
         saved = {}
     if config.from_ is not None and not (saved and (run / ROLLOUTS_FILE).is_file()):

@@ -138,9 +138,12 @@ def _write(handle: int, data: bytes, *, durable: bool) -> None:
 def _parsed(path: Path, number: int, line: bytes) -> dict[str, Any]:
     try:
         row: dict[str, Any] = json.loads(line)
-    except ValueError:
+        is_object = isinstance(row, dict)
+    except (ValueError, RecursionError):
+        is_object = False
+    if not is_object:
         raise ValueError(
             f"each line must be a JSON object, got {line[:80]!r} in line {number} of {path}; "
             f"restore the file"
-        ) from None
+        )
     return row

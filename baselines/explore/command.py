@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Annotated
 
 from baselines.common.checks import require_at_least
+from baselines.common.command import command
 from baselines.common.command_line import parse
 from baselines.common.errors import exit_on_bad_input
+from baselines.common.files import as_written
 from baselines.common.flags import Positional
 from baselines.explore.page import MAX_BYTES, write_explorer
 
@@ -31,11 +33,14 @@ class ExploreConfig:
         require_at_least("max_bytes", self.max_bytes, MIN_BYTES)
 
 
+@command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the page and print its path."""
     config = parse(ExploreConfig, arguments, "ccpo explore")
     with exit_on_bad_input():
-        print(f"explorer {write_explorer(config.run, max_bytes=config.max_bytes)}")
+        with as_written(config.run):
+            page = write_explorer(config.run, max_bytes=config.max_bytes)
+        print(f"explorer {page}")
     return 0
 
 

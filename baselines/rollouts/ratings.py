@@ -19,12 +19,12 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from baselines.common.types import BoolArray, FloatArray
-from baselines.policies.base import Completion, Policy, Prompt, Sampling
+from baselines.policies.base import Completion, OptionScorer, Policy, Prompt, Sampling
 from baselines.rollouts.costs import CostTracker
 from ccpo_env.prompts import chat_messages, plain_text, problem_text
 from ccpo_env.types import Message, Task
@@ -46,20 +46,6 @@ AS_JSON = (
 TENTHS = tuple("123456789")
 MAX_RATING_TOKENS = 64
 """Length limit of a written rating; the JSON object takes about fifteen tokens."""
-
-
-@runtime_checkable
-class OptionScorer(Protocol):
-    """A policy that can score given continuations."""
-
-    def option_logprobs(
-        self, prompts: Sequence[Prompt], options: Sequence[str]
-    ) -> tuple[FloatArray, int]:
-        """Return log-probabilities, shape (number of prompts, number of options), in nats.
-
-        Also returns the number of prompt tokens.
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True)

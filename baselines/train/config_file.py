@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import reprlib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import fields, replace
@@ -53,7 +54,7 @@ def _parse(path: Path) -> object:
         raise ValueError(
             f"config must be a readable file, got {path} ({error.strerror}); check --config"
         ) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"config must be valid {path.suffix[1:]}, got {path}: {error}") from None
     raise ValueError(f"config must end in .toml, .yaml or .json, got {path}; rename the file")
 
@@ -109,6 +110,7 @@ def _checked(name: str, value: Any, kind: Any) -> Any:
     if not is_right:
         wanted = getattr(kind, "__name__", str(kind))
         raise ValueError(
-            f"{name} must be of type {wanted}, got {value!r}; write it as its flag takes it"
+            f"{name} must be of type {wanted}, got {reprlib.repr(value)}; write it as its flag "
+            f"takes it"
         )
     return value

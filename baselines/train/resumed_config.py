@@ -13,7 +13,8 @@ from baselines.train.config_file import SETTINGS
 
 NOT_COMPARED = (
     *("push_to_hub", "out_dir", "resume", "steps", "tracker"),
-    *("keep_checkpoints", "completions_every", "record_every", "record_rollouts"),
+    *("keep_checkpoints", "checkpoint_minutes", "completions_every", "record_every"),
+    "record_rollouts",
 )
 """Fields that a resumed run may change: they do not affect completed steps."""
 

@@ -10,6 +10,8 @@ from ccpo_env.errors import TaskFileError
 from ccpo_env.tasks.columnar import BATCH_ROWS, read, rows_of_columns
 from ccpo_env.tasks.origin import Origin, Row
 
+_DECODER = json.JSONDecoder()
+
 
 def file_rows(path: Path, *, all_columns: bool = False) -> Iterator[Row]:
     """Return the numbered rows of a file whose ending is in READERS.
@@ -36,7 +38,7 @@ def _jsonl_rows(path: Path, _all_columns: bool) -> Iterator[Row]:
             if line.isspace():
                 continue
             try:
-                row = json.loads(line)
+                row = _DECODER.decode(line.decode("utf-8-sig" if number == 1 else "utf-8"))
             except (ValueError, RecursionError):  # malformed, not UTF-8, or nested without end
                 text = line.decode(errors="replace").strip()
                 raise Origin.of_file(path).malformed(number, "be a JSON object", text) from None

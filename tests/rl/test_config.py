@@ -43,6 +43,7 @@ BAD = [
     ("num_eval_tasks", 0, "--num-eval-tasks"),
     ("checkpoint_every", 0, "--checkpoint-every"),
     ("keep_checkpoints", 0, "--keep-checkpoints 1 or more"),
+    ("checkpoint_minutes", 0.0, "--checkpoint-minutes 15"),
     ("completions_every", -1, "--completions-every 0 or more"),
     ("record_every", -1, "--record-every 0 or more"),
     ("record_rollouts", 0, "--record-rollouts 1 or more"),

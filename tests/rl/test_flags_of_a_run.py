@@ -24,7 +24,7 @@ from baselines.train.command import read_config
 from baselines.train.config import TrainConfig
 from baselines.train.reproduce import command
 from baselines.train.resumed_config import check_same_config
-from baselines.train.training_run import make_run_dir
+from baselines.train.training_run import write_settings
 from baselines.train.unread import unused_settings
 from baselines.train_sb3.command import main as train_sb3
 from ccpo_env.types import Task
@@ -311,5 +311,6 @@ def test_command_names_what_differs_and_is_read_back_as_the_same_config(config, 
 
 
 def test_a_run_keeps_the_command_that_reproduces_it(tmp_path):
-    make_run_dir(tmp_path / "run", TrainConfig(steps=7, out_dir=tmp_path / "run"))
+    (tmp_path / "run").mkdir()
+    write_settings(tmp_path / "run", TrainConfig(steps=7, out_dir=tmp_path / "run"))
     assert (tmp_path / "run" / "command.txt").read_text() == "ccpo train --steps 7\n"

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from baselines.common.files import StorageError
+from baselines.common.errors import StorageError
 from baselines.common.jsonl import read_rows
 from baselines.experiment import sweep
 from baselines.experiment.remaining_time import RemainingTime

@@ -142,9 +142,7 @@ def _llama_3() -> PreTrainedTokenizerBase:
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"{begin[0]} $A", special_tokens=[begin]
     )
-    return finished(
-        tokenizer, LLAMA_3, bos_token=begin[0], eos_token="<|eot_id|>", special=special
-    )
+    return finished(tokenizer, LLAMA_3, bos_token=begin[0], eos_token="<|eot_id|>", special=special)
 
 
 def _gemma() -> PreTrainedTokenizerBase:
@@ -210,9 +208,7 @@ def _folding() -> PreTrainedTokenizerBase:
     made = finished(
         unigram(["<unk>"], normalizer=normalizer), CHATML, unk_token="<unk>", eos_token="<unk>"
     )
-    made.add_tokens(
-        [AddedToken(own, normalized=True) for own in special[1:]], special_tokens=True
-    )
+    made.add_tokens([AddedToken(own, normalized=True) for own in special[1:]], special_tokens=True)
     made.eos_token = "<|endoftext|>"
     return made
 

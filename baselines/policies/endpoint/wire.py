@@ -78,7 +78,8 @@ def question(prompt: Prompt, *, sampling: Sampling, config: EndpointConfig, mode
         **config.kind.fields,
     }
     if is_chat:
-        body |= {"messages": _as_contents(prompt.messages), config.kind.max_tokens_field: max_tokens}
+        body |= {"messages": [_as_content(message) for message in prompt.messages]}
+        body |= {config.kind.max_tokens_field: max_tokens}
     else:
         body |= {"prompt": spelled_out(prompt.text), "max_tokens": max_tokens}
     if config.logprobs != "none":
@@ -96,8 +97,8 @@ def question(prompt: Prompt, *, sampling: Sampling, config: EndpointConfig, mode
     )
 
 
-def _as_contents(messages: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
-    return [{**message, "content": spelled_out(message["content"])} for message in messages]
+def _as_content(message: Mapping[str, str]) -> dict[str, str]:
+    return {**message, "content": spelled_out(message["content"])}
 
 
 def read_answer(
@@ -114,11 +115,11 @@ def read_answer(
     Raises:
         BadAnswerError: If the body is incomplete or inconsistent.
     """
-    answer = _object(_parse(body), "the answer")
-    choices = _list(answer.get("choices"), "choices")
+    answer = as_object(parsed(body), "the answer")
+    choices = as_list(answer.get("choices"), "choices")
     if not 1 <= len(choices) <= num_samples:
         raise BadAnswerError(f"choices must be 1 to {num_samples}, got {len(choices)}")
-    rows = [_object(choice, "a choice") for choice in choices]
+    rows = [as_object(choice, "a choice") for choice in choices]
     indices = [_count(row.get("index", place), "index") for place, row in enumerate(rows)]
     if len(set(indices)) != len(rows):
         raise BadAnswerError(f"indices of choices must differ, got {indices}")
@@ -133,8 +134,8 @@ def model_names(body: bytes) -> list[str]:
     Raises:
         BadAnswerError: If the body is not such a list.
     """
-    listed = _list(_object(_parse(body), "the list of models").get("data"), "data")
-    names = [_object(model, "a model").get("id") for model in listed]
+    listed = as_list(as_object(parsed(body), "the list of models").get("data"), "data")
+    names = [as_object(model, "a model").get("id") for model in listed]
     if not all(isinstance(name, str) for name in names):
         raise BadAnswerError("the id of a model must be a text")
     return cast("list[str]", names)
@@ -146,7 +147,7 @@ def _completion(
     is_chat = "messages" in request.body
     if choice.get("finish_reason") not in FINISHED:
         raise BadAnswerError(f"finish_reason must be one of {', '.join(FINISHED)}, got another")
-    message = _object(choice.get("message"), "message") if is_chat else choice
+    message = as_object(choice.get("message"), "message") if is_chat else choice
     text = message.get("content" if is_chat else "text", _MISSING)
     if text is None and is_chat:  # all tokens were reasoning, which the server strips
         text = ""
@@ -170,12 +171,12 @@ def _completion(
 def _logprobs(value: object, *, is_chat: bool) -> tuple[float, ...]:
     if value is None:
         return ()
-    listed = _object(value, "logprobs").get("content" if is_chat else "token_logprobs")
+    listed = as_object(value, "logprobs").get("content" if is_chat else "token_logprobs")
     if listed is None:
         return ()
-    numbers = _list(listed, "logprobs")
+    numbers = as_list(listed, "logprobs")
     if is_chat:
-        numbers = [_object(entry, "a logprob").get("logprob") for entry in numbers]
+        numbers = [as_object(entry, "a logprob").get("logprob") for entry in numbers]
     for number in numbers:
         is_number = isinstance(number, int | float) and not isinstance(number, bool)
         if not is_number or not -math.inf < number <= MAX_LOGPROB:
@@ -195,10 +196,12 @@ def _usage(value: object, completions: Sequence[Completion]) -> Usage:
 def _token_ids(value: object) -> tuple[int, ...]:
     if value is None:
         return ()
-    return tuple(_count(token, "a token id") for token in _list(value, "token ids"))
+    return tuple(_count(token, "a token id") for token in as_list(value, "token ids"))
 
 
-def _parse(body: bytes) -> object:
+def parsed(body: bytes) -> object:
+    """Return the value of a JSON body; raise BadAnswerError if it is none."""
+
     def refuse(name: str) -> None:
         raise ValueError(name)
 
@@ -208,13 +211,15 @@ def _parse(body: bytes) -> object:
         raise BadAnswerError(f"the answer must be JSON, got {len(body)} other bytes") from None
 
 
-def _object(value: object, what: str) -> JsonObject:
+def as_object(value: object, what: str) -> JsonObject:
+    """Return a JSON object; raise BadAnswerError if it is none, naming what it is."""
     if not isinstance(value, dict):
         raise BadAnswerError(f"{what} must be an object, got {type(value).__name__}")
     return value
 
 
-def _list(value: object, what: str) -> list[Any]:
+def as_list(value: object, what: str) -> list[Any]:
+    """Return a JSON list; raise BadAnswerError if it is none, naming what it is."""
     if not isinstance(value, list):
         raise BadAnswerError(f"{what} must be a list, got {type(value).__name__}")
     return value

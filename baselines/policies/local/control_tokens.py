@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ccpo_env.control_text import CONTROL_TEXT, spelled_out
-from ccpo_env.quoting import plain_letters
+from ccpo_env.text import plain_letters
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -80,8 +80,8 @@ class ControlTokens:
 
 def _pattern(names: Iterable[str], markers: Iterable[str], flags: int) -> re.Pattern[str]:
     """Return what matches names anywhere, and markers that do not go on with a word."""
-    parts = [re.escape(name).replace(r"\|", "[|\uff5c]") for name in names if name[1:]]
-    parts += [rf"(?<!\w){re.escape(marker)}" for marker in markers]
+    parts = [re.escape(plain_letters(name)) for name in names if name[1:]]
+    parts += [rf"(?<!\w){re.escape(plain_letters(marker))}" for marker in markers]
     return re.compile("|".join(parts) or r"(?!)", flags)
 
 
@@ -90,7 +90,7 @@ def _control_names(tokenizer: PreTrainedTokenizerBase, template: str) -> dict[in
     names = dict(zip(tokenizer.all_special_ids, tokenizer.all_special_tokens, strict=True))
     for token, added in tokenizer.added_tokens_decoder.items():
         is_tag = _TAG.fullmatch(added.content) and added.content in template
-        if added.special or is_tag or CONTROL_TEXT.fullmatch(added.content):
+        if added.special or is_tag or CONTROL_TEXT.fullmatch(plain_letters(added.content)):
             names[token] = added.content
     for name, token in tokenizer.get_vocab().items():  # not added, but a model may know it
         if name[0] in "<[" and CONTROL_TEXT.fullmatch(name):

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 class PromptEncoder:
     """Tokenizes prompts, and cuts those that are too long.
 
-    Prompts are read as by `PromptReader`. A prompt that leaves no room for max_tokens in the model's context loses its middle, because its
-    start holds the role and the question, and its end the latest message and the cue to speak. The
-    first cut emits a warning.
+    Prompts are read as by `PromptReader`. One that leaves no room for max_tokens in the context of
+    the model loses its middle, because its start holds the role and the question, and its end the
+    latest message and the cue to speak. The first cut emits a warning.
 
     Args:
         tokenizer: Tokenizer of the model.

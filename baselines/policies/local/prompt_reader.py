@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from jinja2 import TemplateError
 
@@ -48,10 +48,14 @@ class PromptReader:
 
     Args:
         tokenizer: Tokenizer of the model.
+        settings: Further variables of its chat template, such as whether the model may think.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerBase, settings: Mapping[str, Any] | None = None
+    ) -> None:
         self._tokenizer = tokenizer
+        self._settings = dict(settings or {})
         self.template = tokenizer.chat_template
         self._forms: dict[tuple[str, ...], _Form] = {}
         self._control = ControlTokens(tokenizer)
@@ -111,7 +115,7 @@ class PromptReader:
             chat, has_system = _without_system(chat), False
             (ids,) = self._plainly([chat], [""])
         written = self._tokenizer.apply_chat_template(
-            list(chat), add_generation_prompt=True, tokenize=False
+            list(chat), add_generation_prompt=True, tokenize=False, **self._settings
         )
         around = tuple(cast("str", written).split(_HARMLESS))
         return _Form(has_system, self._control.of(ids), around)
@@ -158,6 +162,7 @@ class PromptReader:
                 cast("list[list[dict[str, str]]]", asked),
                 add_generation_prompt=True,
                 return_dict=False,
+                **self._settings,
             )
             of_chats = cast("list[list[int]]", encoded)
         if plain:

@@ -19,8 +19,11 @@ from ccpo_env.verifiers.choice.words import (
     MAYBE,
     NOT,
     THEREFORE,
+    words,
 )
 
+MAX_OPTION_CHARS = 4096
+"""Longest text that is compared with whole options."""
 MAX_MEMBERS = 30
 """Largest number of joined answers that are read."""
 LEAST_LETTERS = 10
@@ -28,7 +31,9 @@ LEAST_LETTERS = 10
 
 _LATIN = {**LOOK_ALIKES, **IN_ORDER}
 _DECORATION = r"""\s,•·▪●○◦*_`"'()\[\]<>=:#|>（）【】「」『』〔〕《》〈〉\-–—→⇒.👉✅✓✔☑"""
-_OPEN = re.compile(rf"(?:[{_DECORATION}]|{LABEL}|{THEREFORE})*+", re.IGNORECASE)
+_STEP = re.compile(rf"[{_DECORATION}]++|{LABEL}|{THEREFORE}", re.IGNORECASE)
+MAX_STEPS = 24
+"""Largest number of words and signs before an answer that are skipped."""
 _OPEN_SHORT = re.compile(r"[\s*_`\"'(\[<（【「『〔《〈👉✅✓✔☑]*+")
 _CLOSE = re.compile(r"[*_`\"')\]>】」』〕》〉]*+")
 _SINGLE = re.compile(
@@ -43,7 +48,21 @@ _NOTHING = re.compile(
 )
 _WEAK = frozenset("AIOEYUaioeyuСАВКУОИЯсавкуоия")  # noqa: RUF001
 """Letters that are also words of some language."""
-_END = re.compile(r"\s*(?:$|[\n.,;:!?。！？，；：、…)\]\"'*|}>/&+–—#]|-\s|\()")
+_END = re.compile(
+    r"\s*(?:$|[\n.,;:!?。！？，；：、…)\]\"'*|}<>/&+–—#_`\[】」』〕》〉✅✓✔☑]|-\s|\()|\s?[\u0590-\u1fff\u3040-\uffdc]"
+)
+_ARTICLE_USE = re.compile(r"\s+[a-z\u00df-\u00ff]")
+_NAMED = re.compile(
+    words(
+        "option; choice; letter; answer; opción; opção; alternativa; letra; opzione; lettera; lettre; réponse"
+    )
+    + "|"
+    + words(
+        "antwort; buchstabe; optie; letter; odpowiedź; opcja; možnost; вариант; ответ; пункт; варіант; seçenek; pilihan; đáp án"
+    )
+    + r"|[选選]项|選択肢|선택지",
+    re.IGNORECASE,
+)
 _BECAUSE = re.compile(rf"\s*(?:{BECAUSE})", re.IGNORECASE)
 _LABELLED = re.compile(r"\s*[).:、．\]]|\s*[-–—]\s")
 _IS_WRONG = re.compile(
@@ -142,14 +161,40 @@ class Options:
             return True
         if _END.match(text, single.end()):
             return True
+        last_word = text[max(single.start() - 24, 0) : single.start()].split()[-1:]
+        if last_word and own.isupper() and _NAMED.fullmatch(last_word[0]):
+            return True
         if own in _WEAK or own.islower():
-            named = self.text_at(text, len(text[: single.end()]) + len(_blank(text, single.end())))
+            named = self.text_at(text, single.end() + len(_blank(text, single.end())))
             if named and _LATIN.get(own, own).upper() in named[0]:
                 return own.isupper()
             if own.islower():
                 return bool(re.compile(r"\s*(?:because|since|as it)\b").match(text, single.end()))
             return bool(_BECAUSE.match(text, single.end())) or self.joined_at(text, single.end())
         return True
+
+    def _start(self, text: str, place: int) -> int:
+        """Return where an answer begins behind the words and signs that may precede it.
+
+        The text of an option may begin with such a word: "right heart failure".
+        """
+        for _ in range(MAX_STEPS):
+            step = _STEP.match(text, place)
+            if step is None or step.end() == place or self.text_at(text, place):
+                break
+            place = step.end()
+        return place
+
+    def letters_of_text(self, text: str) -> tuple[str, ...]:
+        """Return the letters of the options whose text this is, apart from case and full stop."""
+        if len(text) > MAX_OPTION_CHARS or not self.texts:
+            return ()
+        own = _option_text(text)
+        if len(own) == 1 and own.upper() in self.letters:
+            return ()
+        return tuple(
+            letter for letter, other in zip(self.letters, self.texts, strict=False) if other == own
+        )
 
     def joined_at(self, text: str, place: int) -> bool:
         """Return whether another answer is joined at a place."""
@@ -167,7 +212,9 @@ class Options:
             is_whole: Whether nothing else may follow.
             opening: Whether words such as "option" may stand before it.
         """
-        start = (_OPEN if opening else _OPEN_SHORT).match(text, place).end()  # type: ignore[union-attr]
+        if is_whole and (letters := self.letters_of_text(text[place:])):
+            return Statement(letters, place, len(text))
+        start = self._start(text, place) if opening else _OPEN_SHORT.match(text, place).end()  # type: ignore[union-attr]
         member = self.member_at(text, start)
         if member is None:
             return None
@@ -200,6 +247,10 @@ class Options:
             gap = joint.end()
             gap = re.compile(r"[*_`\"'(\[]*").match(text, gap).end()  # type: ignore[union-attr]
         member = self.member_at(text, gap)
+        single = _SINGLE.match(text, gap)
+        if member is None and single and single[0].isupper():
+            is_article = _ARTICLE_USE.match(text, single.end())
+            member = None if is_article else ((single[0],), single.end())
         if member is None or is_called_wrong(text, member[1]):
             return None
         return member
@@ -238,7 +289,7 @@ def letters_up_to(letter: str) -> Options:
 
 
 def _option_text(choice: str) -> str:
-    return " ".join(plain(choice).casefold().split()).strip(" .;,")
+    return " ".join(plain(choice).lower().split()).strip(" .;,*_`\"'")
 
 
 _TOKEN = re.compile(r"\w+|[^\w\s]")
@@ -284,7 +335,7 @@ def _source(text: str) -> str:
         else:
             parts.append(f"{re.escape(token)}{'?' if is_optional else ''}")
     if tokens[-1][-1].isdigit():
-        parts.append(r"(?![.,/^:]?\d|\s*[%^/*+=])")
+        parts.append(r"(?![.,/^:]?\d|\s*[%^/+=]|\s*\*\s*\w)")
     if len(tokens[-1]) > 2 and tokens[-1].isascii() and tokens[-1].isalpha():
         parts.append("s?")
     parts.append(_border(tokens[-1][-1], "!"))
@@ -296,6 +347,6 @@ def _border(character: str, look: str) -> str:
     if character.isdigit() and look == "<!":
         return rf"(?<![{ALPHABETIC}.^/+\-])"
     if re.match(f"[{ALPHABETIC}]", character):
-        return rf"(?{look}[{ALPHABETIC}])" + ("" if look == "<!" else r"(?!-\w)")
+        return rf"(?{look}[{ALPHABETIC}])" + (r"(?<![A-Za-z]-)" if look == "<!" else r"(?!-\w)")
     is_spaced = character.isalnum() and not _WITHOUT_SPACES.match(character)
     return rf"(?{look}\w)" if is_spaced else ""

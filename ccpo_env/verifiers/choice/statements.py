@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from collections import deque
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import islice
 
 from ccpo_env.verifiers.choice.options import Options, Statement, is_called_wrong
 from ccpo_env.verifiers.choice.words import (
@@ -24,14 +27,22 @@ from ccpo_env.verifiers.choice.words import (
 MAX_WINDOW = 120
 """Longest distance, in characters, of an answer from the word that announces it."""
 
-_ANSWER = re.compile(ANSWER, re.IGNORECASE)
-_COPULA = re.compile(COPULA, re.IGNORECASE)
-_CHOOSE = re.compile(rf"{CHOOSE}|{THEREFORE}", re.IGNORECASE)
-_NOT = re.compile(NOT, re.IGNORECASE)
-_NO_DOUBT = re.compile(YES_DOUBT, re.IGNORECASE)
+MAX_SENTENCE = 600
+"""Longest sentence in which the text of an option is searched, in characters."""
+MAX_CUES = 64
+"""Largest number of announcements of one kind that are read: the first and the last ones."""
+MAX_PLACES = 12
+"""Places behind one announcement at which an answer may begin."""
+
+_ANSWER = re.compile(ANSWER)
+_COPULA = re.compile(COPULA)
+_CHOOSE = re.compile(rf"{CHOOSE}|{THEREFORE}")
+_NOT = re.compile(NOT)
+_NO_DOUBT = re.compile(YES_DOUBT)
 _DISBELIEF = re.compile(rf"(?:{NOT}).{{0,20}}?(?:{BELIEVE})", re.IGNORECASE)
-_CORRECTION = re.compile(CORRECTION, re.IGNORECASE)
+_CORRECTION = re.compile(CORRECTION)
 _IS_RIGHT = re.compile(rf"[^\n.;:!?。！？；]{{0,60}}?(?:{RIGHT})", re.IGNORECASE)
+_CLAUSE = re.compile(r"(?:^|[.,;:!?\n。，；：！？]|\b(?:that|and|but|so)\b)\s*")
 _LINK = re.compile(
     rf"[\s*_)\]]*(?:,\s*)?(?:{IS}|best|является|it is|هو|هي|是|为|が|は|가|이|은|는|हی|है|选项|選項|विकल्प|[-–—:=✅✓✔☑])|\s*(?:सही|صحيح|верно|正确|正解|정답|benar|doğru|đúng|richtig|correct)",
     re.IGNORECASE,
@@ -39,10 +50,11 @@ _LINK = re.compile(
 _SENTENCE_END = re.compile(r"[.!?](?=[)\]*]*(?:\s|$))|[。！？]|\n")
 _CLAUSE_START = re.compile(r"[.,;:!?\n。，；：！？、]")
 _CONTRAST = re.compile(
-    words(
+    r"[^\n.]{0,14}?(?:"
+    + words(
         "but; rather; instead; sondern; sino; mais; mas; ma; maar; а; lecz; ale; utan; vaan; but rather"
     )
-    + "|而是|而选|ではなく|아니라|بل|बल्कि|→|->|;|,",
+    + r"|而是|而选|ではなく|아니라|بل|बल्कि|→|->)[\s、，,]*|[;,]\s*",
     re.IGNORECASE,
 )
 _HYPOTHETICAL = re.compile(
@@ -93,6 +105,26 @@ _COULD_ALSO = re.compile(
 _VERB_LAST = re.compile(r"[\s*_)\]\"']*(?:है|हैं|হয়|হবে|است|'?[dt][ıi]r\b|şıkkı)")
 _TAKEN_BACK = re.compile(r"\s*[,:;.…—–-]+\s*|(?<=actually)\s+|(?<=rather)\s+|(?<=[^\x00-\x7f])\s*")
 _PLAIN_GAP = re.compile(r"\w+")
+
+
+@lru_cache(maxsize=8)
+def _lower(text: str) -> str:
+    """Return a text in lower case, with each character at its place."""
+    lowered = text.lower()
+    if len(lowered) == len(text):
+        return lowered
+    return "".join(own if len(own := character.lower()) == 1 else character for character in text)
+
+
+def _found(pattern: re.Pattern[str], text: str) -> bool:
+    """Return whether a pattern in lower case occurs in a text."""
+    return pattern.search(_lower(text)) is not None
+
+
+def _ends(matches: Iterator[re.Match[str]]) -> Iterator[re.Match[str]]:
+    """Yield the first and the last of some matches, at most MAX_CUES."""
+    yield from islice(matches, MAX_CUES // 4)
+    yield from deque(matches, maxlen=MAX_CUES - MAX_CUES // 4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +179,9 @@ def closing_statement(text: str, options: Options) -> Found | None:
 def negated_at(text: str, place: int, options: Options) -> Found | None:
     """Return what "not A" or "not A but B" says at a place; None if nothing is negated there."""
     opened = _OPENING.match(text, place)
-    negation = _NOT.match(text, opened.end() if opened else place)
+    if opened and options.text_at(text, opened.end()):
+        return None
+    negation = _NOT.match(_lower(text), opened.end() if opened else place)
     if negation is None:
         statement = options.statement_at(text, place)
         if statement is None or not is_called_wrong(text, statement.end):
@@ -170,12 +204,12 @@ def judged(text: str, cue: int, statement: Statement, *, strength: int = 2) -> F
         strength: See `Found`.
     """
     clause = _clause_start(text, cue)
-    before = _NO_DOUBT.sub(" ", text[clause:cue])
-    between = _NO_DOUBT.sub(" ", text[cue : statement.start])
+    before = _NO_DOUBT.sub(" ", text[clause:cue].lower())
+    between = _NO_DOUBT.sub(" ", text[cue : statement.start].lower())
     last_words = " ".join(before.split()[-3:])
     is_negated = bool(
-        _NOT.search(between)
-        or _NOT.search(last_words)
+        _found(_NOT, between)
+        or _found(_NOT, last_words)
         and not re.search(r"\bno\b[.,!]?$", last_words)
         and _adjacent_not(last_words)
         or _WRONG_KIND.search(before)
@@ -196,7 +230,7 @@ def judged(text: str, cue: int, statement: Statement, *, strength: int = 2) -> F
         statement.end,
         is_negated,
         strength,
-        bool(_CORRECTION.search(sentence[-60:])),
+        bool(_found(_CORRECTION, sentence[-60:])),
     )
 
 
@@ -207,10 +241,11 @@ def _adjacent_not(last_words: str) -> bool:
 
 def _announced(text: str, options: Options) -> Iterator[Found]:
     """Yield what follows nouns such as "answer", with a verb or a sign between them."""
-    for noun in _ANSWER.finditer(text):
+    for noun in _ends(_ANSWER.finditer(_lower(text))):
         limit = _window_end(text, noun.end())
-        cues = [*_COPULA.finditer(text, noun.end(), limit), *_NOT.finditer(text, noun.end(), limit)]
-        places = [noun.end(), *sorted(cue.end() for cue in cues)]
+        own = noun.end(), limit
+        cues = [*_COPULA.finditer(_lower(text), *own), *_NOT.finditer(_lower(text), *own)]
+        places = [noun.end(), *sorted({cue.end() for cue in cues})[:MAX_PLACES]]
         for place in places:
             statement = options.statement_at(text, place)
             if statement is None or statement.start > limit + 40:
@@ -237,7 +272,7 @@ def _is_statement(text: str, noun: re.Match[str], statement: Statement, options:
             return False
     if "\n" in gap and _is_listed(text, statement.start):
         return False
-    if _COPULA.search(gap) or "\n" in gap or _NOT.search(gap):
+    if _found(_COPULA, gap) or "\n" in gap or _found(_NOT, gap):
         return True
     if _VERB_LAST.match(text, statement.end):
         return True
@@ -252,7 +287,7 @@ def _is_statement(text: str, noun: re.Match[str], statement: Statement, options:
 
 def _chosen(text: str, options: Options) -> Iterator[Found]:
     """Yield what follows verbs such as "I choose", and words such as "therefore"."""
-    for verb in _CHOOSE.finditer(text):
+    for verb in _ends(_CHOOSE.finditer(_lower(text))):
         gap = re.compile(r"\s*[,:]?\s*").match(text, verb.end())
         statement = options.statement_at(text, gap.end() if gap else verb.end())
         if statement is None or "\n" in text[verb.end() : statement.start].strip(" "):
@@ -264,7 +299,7 @@ def _chosen(text: str, options: Options) -> Iterator[Found]:
         strength = 2 if _FIRST_PERSON.match(verb[0]) else 1
         own = judged(text, verb.start(), statement, strength=strength)
         yield _raised(own)
-    for taken_back in _CORRECTION.finditer(text):
+    for taken_back in _ends(_CORRECTION.finditer(_lower(text))):
         gap = _TAKEN_BACK.match(text, taken_back.end())
         statement = options.statement_at(text, gap.end()) if gap else None
         if statement is None or not _ends_clause(text, statement.end):
@@ -290,7 +325,7 @@ def _ends_clause(text: str, place: int) -> bool:
 
 def _called_right(text: str, options: Options) -> Iterator[Found]:
     """Yield answers at the beginning of a clause that the words after them call right."""
-    for clause in re.finditer(r"(?:^|[.,;:!?\n。，；：！？]|\bthat|\band|\bbut|\bso)\s*", text):
+    for clause in _ends(_CLAUSE.finditer(text)):
         statement = options.statement_at(text, clause.end())
         if statement is None:
             continue
@@ -300,12 +335,12 @@ def _called_right(text: str, options: Options) -> Iterator[Found]:
         right = _IS_RIGHT.match(text, statement.end)
         if right is None or re.search(r"\n", text[statement.end : right.end()]):
             continue
-        is_negated = bool(_NOT.search(_NO_DOUBT.sub(" ", right[0]))) or is_called_wrong(
+        is_negated = bool(_found(_NOT, _NO_DOUBT.sub(" ", right[0].lower()))) or is_called_wrong(
             text, statement.end
         )
         before = text[clause.end() : statement.start]
-        is_negated = is_negated or bool(_NOT.search(before))
-        is_correction = bool(_CORRECTION.search(text[max(0, clause.end() - 30) : statement.start]))
+        is_negated = is_negated or bool(_found(_NOT, before))
+        is_correction = bool(_found(_CORRECTION, text[max(0, clause.end() - 30) : statement.start]))
         if is_negated and not is_correction:
             continue
         if re.match(r"[^\n.!]{0,40}\?", text[right.end() : right.end() + 50]):
@@ -322,9 +357,7 @@ def _called_right(text: str, options: Options) -> Iterator[Found]:
 
 def _contrast(text: str, statement: Statement, options: Options) -> Found | None:
     """Return the answer after "but" of "not A but B"."""
-    contrast = re.compile(rf"[\s,*_)\]]*(?:{_CONTRAST.pattern})\s*", re.IGNORECASE).match(
-        text, statement.end
-    )
+    contrast = _CONTRAST.match(text, statement.end)
     if contrast is None:
         return None
     other = options.statement_at(text, contrast.end())
@@ -353,7 +386,7 @@ def _last(found: list[Found], text: str, options: Options) -> Found | None:
         gap = text[other.end : following.start]
         if (
             len(gap) > MAX_WINDOW
-            or _CORRECTION.search(gap)
+            or _found(_CORRECTION, gap)
             or _BUT.search(gap)
             or len(_PLAIN_GAP.findall(gap)) > 3
         ):
@@ -393,7 +426,7 @@ def _lone(text: str, options: Options) -> Found | None:
             return judged(line[0], statement.start, statement)
     bold = [
         judged(text, span.start(), statement)
-        for span in _BOLD.finditer(text)
+        for span in _ends(_BOLD.finditer(text))
         if options.statement_at(span[1] or span[2], 0, is_whole=True)
         and not _is_listed(text, text.rfind("\n", 0, span.start()) + 1)
         and (statement := options.statement_at(text, span.start()))
@@ -410,15 +443,19 @@ def _mentioned(lines: list[re.Match[str]], options: Options) -> Found | None:
     for line in (lines[-1], lines[0]):
         sentences = [part for part in re.split(r"(?<=[.!?。！？])\s+", line[0]) if part.strip()]
         sentence = sentences[-1] if line is lines[-1] else sentences[0]
-        letters, place, first = [], 0, -1
+        if len(sentence) > MAX_SENTENCE:
+            continue
+        letters, place, others = [], 0, ""
         while place < len(sentence):
             named = options.text_at(sentence, place)
             if named and named[1] > place:
                 letters += named[0]
-                first, place = (place if first < 0 else first), named[1]
+                place = named[1]
+                others += " "
             else:
+                others += sentence[place]
                 place += 1
-        is_sure = not sentence.rstrip().endswith("?") and not _NOT.search(sentence)
+        is_sure = not others.rstrip().endswith("?") and not _found(_NOT, others)
         if len(set(letters)) == 1 and is_sure:
             return Found((letters[0],), line.start(), line.end())
         if len(set(letters)) > 1:

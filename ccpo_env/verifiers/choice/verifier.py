@@ -16,7 +16,7 @@ from ccpo_env.verifiers.plain import plain
 from ccpo_env.verifiers.choice.statements import Found, closing_statement, judged, negated_at
 from ccpo_env.verifiers.extract import closed_boxes, unboxed, without_thinking
 
-MAX_READ_CHARS = 8_192
+MAX_READ_CHARS = 4_096
 """Characters at the beginning and at the end of a response in which statements are searched."""
 MAX_BOXES = 64
 """Boxes that are read, from the last one on."""
@@ -160,9 +160,12 @@ def _read_box(visible: str, start: int, end: int, content: str, options: Options
     line = visible.rfind("\n", 0, start) + 1
     before = plain(visible[max(line, start - AROUND) : start]).lstrip()
     after = plain(visible[end : end + AROUND])
-    if negated := negated_at(inside, 0, options):
+    if not options.letters_of_text(inside) and (negated := negated_at(inside, 0, options)):
         return negated
-    statement = options.statement_at(inside, 0)
+    if letters := options.letters_of_text(inside):
+        statement: Statement | None = Statement(letters, 0, len(inside))
+    else:
+        statement = options.statement_at(inside, 0)
     if statement is None:
         return None
     text = f"{before}{inside}{after}"
@@ -187,5 +190,5 @@ def _read_box(visible: str, start: int, end: int, content: str, options: Options
 def _negations(text: str, place: int, statement: Statement) -> list[str]:
     from ccpo_env.verifiers.choice.statements import _NO_DOUBT, _NOT, _clause_start
 
-    clause = _NO_DOUBT.sub(" ", text[_clause_start(text, place) : place])
+    clause = _NO_DOUBT.sub(" ", text[_clause_start(text, place) : place].lower())
     return _NOT.findall(clause)

@@ -11,7 +11,7 @@ from ccpo_env.verifiers.code.sandbox import syscalls
 
 NOBODY = 65534
 """User and group of a program: RLIMIT_NPROC does not bind root."""
-WORK_FOLDER = "/tmp"  # noqa: S108  # of the new root, not of this machine
+WORK_FOLDER = "/tmp"  # of the new root, not of this machine
 LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib")
 """Folders with shared libraries, beside those of the interpreter."""
 PACKAGES = ("site-packages", "dist-packages")
@@ -171,8 +171,12 @@ def leave(mount_point: str | None) -> None:
     die_with_parent()
 
 
-def limit(*, cpu_s: int, memory_mb: int) -> None:
-    """Limit this process: it may neither start others nor raise its limits again."""
+def limit(*, cpu_s: int, memory_mb: int) -> list[str]:
+    """Limit this process: it may neither start others nor raise its limits again.
+
+    Returns:
+        What keeps it from starting processes: each is tried before the next is set.
+    """
     limits = {
         resource.RLIMIT_CPU: cpu_s,
         resource.RLIMIT_AS: memory_mb << 20,
@@ -185,7 +189,21 @@ def limit(*, cpu_s: int, memory_mb: int) -> None:
     }
     for kind, value in limits.items():
         resource.setrlimit(kind, (value, value))
+    in_force = ["RLIMIT_NPROC"] if _is_alone() else []
     syscalls.deny(LIBC)
+    return [*in_force, "seccomp"]
+
+
+def _is_alone() -> bool:
+    """Return whether this process cannot start another one."""
+    try:
+        child = os.fork()
+    except OSError:
+        return True
+    if child == 0:
+        os._exit(0)
+    os.waitpid(child, 0)
+    return False
 
 
 def keep_only(files: Sequence[int]) -> None:

@@ -54,7 +54,7 @@ def serve(lines: Lines) -> None:
     objects = _Objects(module)
     try:
         for text in texts:
-            exec(compile(text, f"<{MODULE}>", "exec", dont_inherit=True), module.__dict__)  # noqa: S102
+            exec(compile(text, f"<{MODULE}>", "exec", dont_inherit=True), module.__dict__)
     except BaseException as error:
         lines.send(_raised(error))
         return
@@ -68,7 +68,9 @@ def serve(lines: Lines) -> None:
             arguments = [decode(item, objects.resolve) for item in _list(call["arguments"])]
             named = decode(call["named"], objects.resolve)
             function = decode(call["function"], objects.resolve)
-            value = function(*arguments, **named)  # type: ignore[operator]
+            if not callable(function) or not isinstance(named, dict):
+                raise TypeError(f"{call['function']} is not callable")
+            value = function(*arguments, **named)
             lines.send({"value": encode(value, objects.refer)})
         except BaseException as error:
             lines.send(_raised(error))

@@ -23,7 +23,8 @@ def parsed(source: str) -> ast.Module | None:
 
 def code_of(question: str) -> str:
     """Return the code that a question gives: all of it, or its last fenced block; else nothing."""
-    for text in (question, *reversed(_FENCED.findall(question))):
+    blocks: list[str] = _FENCED.findall(question)
+    for text in (question, *reversed(blocks)):
         tree = parsed(text)
         if tree is not None and any(isinstance(node, _DEFINITIONS) for node in tree.body):
             return text
