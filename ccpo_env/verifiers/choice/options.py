@@ -43,7 +43,9 @@ _SINGLE = re.compile(
 _GAP = re.compile(r"[ .:]*\n?[ *_(\[#>\-•]*")
 _PLURAL = re.compile(r"[\s*_)\]]*(?:are|were|sont|sind|son|são|sono)\b")
 _RUN = re.compile(rf"(?<![{ALPHABETIC}])[A-Z]{{2,12}}(?![{ALPHABETIC}])(?!')")
-_JOINT = re.compile(rf"\s*[(\[]?\s*(?:{AND}\s*)+(?:{MAYBE}\s*)*", re.IGNORECASE)
+_JOINT = re.compile(
+    rf"\s*(?:\.\s*(?=(?:or|and)\b))?[(\[]?\s*(?:{AND}\s*)+(?:{MAYBE}\s*)*", re.IGNORECASE
+)
 _NOTHING = re.compile(
     r"(?:です|だ|である|입니다|이다|번|选项|项)?[\s*_`\"'()\[\]<>.,;:!。！，；：…|/\\#=\-–—]*"
 )
@@ -76,7 +78,7 @@ _IS_WRONG_AFTER = re.compile(
     r"|(?:は|が|가|이|은|는)[^.,、，\n]{1,10}(?:아니|아닙|ない|ません|틀)"
     r"|\s*\^\s*(?:c\b|\\complement)"
     r"|[\s*_`\"')\]]*(?:cannot|can't|isn't|wasn't|doesn't|does not|couldn't|won't|fails|ain't)\b"
-    r"|[\s*_`\"')\]:,–—\-.…?!]*(?:no|not|nope|is wrong|wrong|is incorrect|incorrect|false|excluded|is excluded"
+    r"|[\s*_`\"')\]:,–—\-.…?!(]*(?:no|not|nope|is wrong|wrong|is incorrect|incorrect|false|excluded|is excluded"
     r"|eliminated|ruled out|definitely not|certainly not)[\s.!*)]*(?:$|\n)",
     re.IGNORECASE,
 )

@@ -42,9 +42,11 @@ _NO_DOUBT = re.compile(YES_DOUBT)
 _DISBELIEF = re.compile(rf"(?:{NOT}).{{0,20}}?(?:{BELIEVE})", re.IGNORECASE)
 _CORRECTION = re.compile(CORRECTION)
 _IS_RIGHT = re.compile(rf"[^\n.,;:!?。！？；，]{{0,60}}?(?:{RIGHT})", re.IGNORECASE)
-_CLAUSE = re.compile(r"(?:^|[.,;:!?\n。，；：！？]|\b(?:that|and|but|so)\b)\s*")
+_CLAUSE = re.compile(
+    r"(?:^|[.,;:!?\n。，；：！？]|\b(?:that|and|but|so|mak(?:es?|ing)|rate|wählen)\b)\s*"
+)
 _LINK = re.compile(
-    rf"[\s*_)\]]*(?:,\s*)?(?:{IS}|best|holds|является|it is|هو|هي|是|为|が|は|가|이|은|는|हی|है|选项|選項|विकल्प|[-–—:✅✓✔☑])|\s*(?:सही|صحيح|верно|正确|正解|정답|benar|doğru|đúng|richtig|correct)",
+    rf"[\s*_)\]]*(?:,\s*)?(?:{IS}|best|holds|является|it is|as the|the (?:correct|right|best|only|most)|を選|[를을] 선택|صحیح|درست|هو|هي|是|为|が|は|가|이|은|는|हی|है|选项|選項|विकल्प|[-–—:✅✓✔☑])|\s*(?:सही|صحيح|верно|正确|正解|정답|benar|doğru|đúng|richtig|correct)",
     re.IGNORECASE,
 )
 _SENTENCE_END = re.compile(r"[.!?](?=[)\]*]*(?:\s|$))|[。！？]|\n")
@@ -71,7 +73,7 @@ _DIRECT = re.compile(
     words(
         "answers?; ans; antwort; réponse; reponse; respuesta; resposta; risposta; antwoord; odpowiedź; ответ; svar; svaret; vastaus; cevap; yanıt; jawaban; verdict; guess; gabarito; đáp án"
     )
-    + "|答案|答え?|正解|정답|답|الإجابة|الاجابة|الجواب|उत्तर|जवाब|คำตอบ|ตอบ|תשובה|应选|應選|故选|故選|পাসخ",
+    + "|答案|答え?|正解|정답|답|الإجابة|الاجابة|الجواب|பதில்|விடை|సమాధానం|উত্তর|उत्तर|जवाब|คำตอบ|ตอบ|תשובה|应选|應選|故选|故選|পাসخ",
     re.IGNORECASE,
 )
 _ALSO = re.compile(
@@ -88,6 +90,7 @@ _FIRST_PERSON = re.compile(
     r"(?:I|we|let|my)\b|我|ฉัน|أختار|elijo|escolho|je|ich|scelgo|выбираю|wybieram", re.IGNORECASE
 )
 _OPENING = re.compile(r"[\s*_`\"'(\[<]*")
+_FULL_STOP = re.compile(r"(?<=[^\s.]{2}[.!?])\s+(?=\S)|(?<=[。！？])(?=.)")
 _QUOTED_ANSWER = re.compile(
     r"(?:A:\s*(?=\([B-Z]\))|(?:(?:assistant|model|bot|ai)|(?:question|q|answer|a|no\.?)?\s?\d{1,3})\s?[:.)]\s+(?=\S))",
     re.IGNORECASE,
@@ -107,10 +110,10 @@ _ALSO_FIRST = re.compile(
     r"[\s.,;:*_)\]–—-]*(?i:also|and also|likewise)[:,]?\s+[*_(\[]*(?P<letter>[A-Z])(?![A-Za-z])"
 )
 _COULD_ALSO = re.compile(
-    r"[^.\n]{0,60}?\b(?:could|might|may|can)\s+(?:also|equally|as well)\s+be\s+(?:option\s+)?"
-    r"[*(\[]*(?P<letter>[A-Z])(?![A-Za-z])"
+    r"[^.\n]{0,60}?\b(?:(?:could|might|may|can)\s+(?:also|equally|as well)\s+be|with)\s+(?:option\s+)?"
+    r"[*(\[]*(?P<letter>[A-Z])(?![A-Za-z])(?:(?<!with .)|(?=\s+(?:also|as well|as a)\b))"
 )
-_VERB_LAST = re.compile(r"[\s*_)\]\"']*(?:है|हैं|হয়|হবে|است|'?[dt][ıi]r\b|şıkkı)")
+_VERB_LAST = re.compile(r"[\s*_)\]\"']*(?:है|हैं|হয়|হবে|است|'?[dt][ıi]r\b|şıkkı|seçeneği)")
 _TAKEN_BACK = re.compile(
     r"\s*[,:;.…—–]+\s*|\s-+\s|(?<=actually)\s+|(?<=rather)\s+|(?<=mean)\s+|(?<=meant)\s+|(?<=[^\x00-\x7f])\s*"
 )
@@ -260,6 +263,8 @@ def _announced(text: str, options: Options) -> Iterator[Found]:
         own = noun.end(), limit
         cues = [*_COPULA.finditer(_lower(text), *own), *_NOT.finditer(_lower(text), *own)]
         places = [noun.end(), *sorted({cue.end() for cue in cues})[:MAX_PLACES]]
+        if text[noun.end() :].startswith("?"):
+            places.insert(1, noun.end() + 1)
         negations = {cue.end() for cue in cues if cue.re is _NOT}
         for place in places:
             statement = options.statement_at(text, place)
@@ -299,6 +304,8 @@ def _is_statement(text: str, noun: re.Match[str], statement: Statement, options:
     if "\n" in gap and _is_listed(text, statement.start):
         return False
     if _found(_COPULA, gap) or "\n" in gap or _found(_NOT, gap):
+        return True
+    if gap.strip(" \n*_").startswith("?") or gap.strip() == "a":
         return True
     if _VERB_LAST.match(text, statement.end):
         return True
@@ -365,6 +372,9 @@ def _called_right(text: str, options: Options) -> Iterator[Found]:
             text, statement.end
         )
         before = text[clause.end() : statement.start]
+        sentence = text[_sentence_start(text, clause.end()) : clause.end()]
+        if _DISBELIEF.search(_NO_DOUBT.sub(" ", sentence.lower())):
+            continue
         is_negated = is_negated or bool(_found(_NOT, before))
         is_correction = bool(_found(_CORRECTION, text[max(0, clause.end() - 30) : statement.start]))
         if is_negated and not is_correction:
@@ -464,7 +474,19 @@ def _lone(text: str, options: Options) -> Found | None:
     ]
     if bold and len({own.letters for own in bold}) == 1:
         return bold[-1]
-    return _mentioned(lines, options)
+    return _at_the_end(lines[-1][0], options) or _mentioned(lines, options)
+
+
+def _at_the_end(line: str, options: Options) -> Found | None:
+    """Return the letter with which the last sentence ends: "The next step is A."."""
+    sentence = _FULL_STOP.split(line.strip())[-1]
+    if sentence.endswith("?") or _found(_NOT, _NO_DOUBT.sub(" ", sentence.lower())):
+        return None
+    for cue in reversed([*_ends(_COPULA.finditer(_lower(sentence)))]):
+        statement = options.statement_at(sentence, cue.end(), is_whole=True)
+        if statement and set(statement.letters) <= set(options.letters):
+            return Found(statement.letters, cue.start(), statement.end)
+    return None
 
 
 def _mentioned(lines: list[re.Match[str]], options: Options) -> Found | None:

@@ -49,7 +49,7 @@ ANSWER = any_of(
     words(
         "answers?; ans; choice; option; selection; pick; solution; response; guess; conclusion",
         "verdict; prediction; vote; diagnosis; result; correct; correct_answer; final_answer",
-        "answer_idx; answerkey; answer_key; predicted",
+        "answer_idx; answerkey; answer_key; predicted; output; label; class; key; decision; letter",
         "antwort; lösung; lösungsbuchstabe; auswahl; wahl; antwortmöglichkeit",
         "réponse; reponse; choix; proposition; respuesta; opción; opcion; alternativa; solución",
         "resposta; opção; opcao; gabarito; escolha; risposta; opzione; scelta; soluzione",
@@ -71,7 +71,7 @@ COPULA = any_of(
     words(
         "is; are; was; were; be; being; becomes; equals; remains; as; with; would; should",
         "ist; lautet; wäre; heißt; sei; est; serait; es; sería; seria; é; è; e'; sarebbe; is",
-        "to; jest; je; är; er; on; este; adalah; ialah; yaitu; là; ni; ay; то; это; є; е; είναι",
+        "to; jest; je; је; är; er; on; este; adalah; ialah; yaitu; là; ni; ay; то; это; є; е; είναι",
         "da; izan; является; este varianta; dır; dir; olarak; tá",
     ),
     r"[:=→⇒>\]]|->|—|–|\s-\s|是|为|為|选|選|は|が|은|는|이|가|هو|هي|है|הוא|היא|คือ|হল|হলো|হচ্ছে|است|:",
@@ -86,7 +86,8 @@ CHOOSE = any_of(
         r"think|believe|suggest|recommend|mark|circle)(?: that)?(?: it| it's| it is)?(?: is)?",
         r"(?:i'm|i am|we're|we are) (?:going|sticking|leaning|staying)(?: to go)? (?:with|for|towards?|to say)",
         r"if i (?:had|have) to (?:guess|choose|pick)",
-        r"(?:the|one|option|choice|answer)(?: that| which) [^.\n]{1,40}? is",
+        r"(?:the|one|option|choice|answer|statement|diagnosis|cause|step|drug)(?: that| which) [^.\n]{1,40}? is",
+        r"what [^.,\n]{1,40} is; leaning(?: towards?)?; money is on",
         r"let's (?:go with|choose|pick|say|select)",
         r"choose; pick; select; mark; circle; tick; go with; going with; opt for; selecting; choosing; picking",
         r"(?:it|this|that|which|answer)(?:'s| is| must be| should be| has to be| would be| would have to be)"
@@ -102,7 +103,7 @@ CHOOSE = any_of(
         r"valitsen; választom; aleg; seçiyorum; saya memilih; saya pilih; tôi chọn; chọn; ostaje",
         r"επιλέγω; marco; marque",
     ),
-    "的是|应该是|應該是|我选择?|我選擇?|选择?|選擇?|因此选|所以选|故选|应选|應選|أختار|اختر|चुनता हूँ|ฉันเลือก|เลือก",
+    "的是|应该是|應該是|应选择?|所以选择?|因此选择?|故选择?|我选择?|我選擇?|选择?|選擇?|因此选|所以选|故选|应选|應選|أختار|اختر|चुनता हूँ|ฉันเลือก|เลือก",
 )
 """Verbs after which an answer is stated."""
 THEREFORE = any_of(
@@ -136,7 +137,7 @@ NOT = any_of(
         r"eliminat(?:e|es|ed|ing); reject(?:s|ed|ing)?; avoid(?:s|ed|ing)?; without; wrong",
         r"incorrect; false; instead of; rather than; unlike; far from; least; opposite of",
         r"besides; apart from; aside from; barring; minus; non; discard(?:s|ed|ing)?; hardly",
-        r"anyone but; any but; invalid; impossible; unlikely; inaccurate; untrue; bar; worst; doubt; doubtful; unsure; uncertain",
+        r"anyone but; any but; invalid; impossible; unlikely; inaccurate; untrue; bar; worst; doubt; doubtful; nobody; disagree; deny; trap; distractor; decoy; tempting; unsure; uncertain",
         r"nicht; kein; keine; keinesfalls; niemals; außer; falsch; falsche; weder; ohne; pas",
         r"ne; ni; sauf; excepté; jamais; fausse; faux; mauvaise; incorrecte; nunca; tampoco; menos",
         r"excepto; salvo; incorrecta; incorreta; falsa; errada; não; nao; nem; exceto; errata",
@@ -187,7 +188,7 @@ LABEL = any_of(
 BECAUSE = any_of(
     words(
         r"because; since; as; which; that; due; is; was; given; based; so; but; rather; not; instead",
-        r"fits; works; matches; best fits; and not; richtig; korrekt; jest; correct; est; remains; makes",
+        r"looks; seems; appears; must; should; wählen; nehmen; sagen; fits; works; matches; best fits; and not; richtig; korrekt; jest; correct; est; remains; makes",
         r"here; from; by; per; according; if; when; where; although; though; while; would; has; will",
         r"for sure; for; I think; I believe; definitely; obviously; though; it is; option; choice; among",
         r"weil; da; denn; parce; car; puisque; porque; ya que; pois; perché; poiché; omdat; want",
@@ -206,14 +207,14 @@ IS = words(
 RIGHT = any_of(
     words(
         r"correct; right; true; accurate; valid; best; appropriate; answer; winner; most likely; my choice",
-        r"fits?; works?; matches; most suitable; most accurate; makes (?:the most )?sense; suitable; my pick; consistent; supported; satisfies; the one; holds; remaining; remains; left",
+        r"fits?; works?; matches; most suitable; most accurate; makes (?:the most )?sense; suitable; my pick; consistent; my vote; supported; satisfies; the one; holds; remaining; remains; left",
         r"my final answer; ideal; richtig; korrekt; correcte; bonne; exacte; juste; correcta; correcto",
         r"correta; certa; corretta; giusta; juist; goed; poprawna; prawidłowa; верный; верно; верна; верен; правильный",
         r"правильно; правильна; правильна відповідь; správně; správná; rätt; riktig; oikea; oikein; helyes",
         r"corectă; corecta; doğru; doğrudur; benar; tepat; đúng; chính xác; σωστή; σωστό; tacan; točno",
         r"chosen; fitting; richtige[nrs]?; korrekte; bonne réponse; правильным; верным; правильной; sahihi; sahih",
     ),
-    "正确|正確|对的|最佳|最符合|合适|符合|正しい|正解|適切|정답|맞|옳|صحيح|الصحيح|सही|ถูก|נכונ|সঠিক|சரி|درست|✅|✓|✔|☑",
+    "選び|選択し|선택합|선택했|正确|正確|对的|最佳|最符合|合适|符合|正しい|正解|適切|정답|맞|옳|صحيح|الصحيح|सही|ถูก|נכונ|সঠিক|சரி|درست|✅|✓|✔|☑",
 )
 """Words by which an answer before them is called right."""
 YES_DOUBT = words(
@@ -223,7 +224,7 @@ YES_DOUBT = words(
 )
 """Phrases with a negation that do not negate."""
 BELIEVE = words(
-    "think; believe; say; agree; claim; true; case; mean; feel; suppose; accept; convinced; sure; way",
+    "think; believe; say; agree; claim; true; case; mean; feel; suppose; accept; convinced; sure; way; circumstances; means",
     "denke; glaube; crois; pense; creo; pienso; acho; acredito; credo; penso; думаю; считаю; верно; правда",
 )
 """Words whose negation negates the statement after them."""
