@@ -1,4 +1,5 @@
 """Plain text of a response: one way to write letters, brackets and negations."""
+# ruff: noqa: RUF001 - letters and signs of other scripts
 
 from __future__ import annotations
 

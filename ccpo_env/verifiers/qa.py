@@ -1,4 +1,5 @@
 """The verifier "qa": short answers in words, compared as the authors of SQuAD and HotpotQA do."""
+# ruff: noqa: RUF001 - letters and signs of other scripts
 
 from __future__ import annotations
 
