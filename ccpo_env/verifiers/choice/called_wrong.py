@@ -18,8 +18,8 @@ _IS_WRONG_AFTER = re.compile(
     r"|(?:は|が|가|이|은|는)[^.,、，\n]{1,10}(?:아니|아닙|ない|ません|틀)"
     r"|\s*\^\s*(?:c\b|\\complement)"
     r"|[\s*_`\"')\]]*(?:cannot|can't|isn't|wasn't|doesn't|does not|couldn't|won't|fails|ain't)\b"
-    r"|[\s*_`\"')\]:,–—\-.…?!(]*(?:no|not|nope|is wrong|wrong|is incorrect|incorrect|false|excluded|is excluded"
-    r"|eliminated|ruled out|definitely not|certainly not)[\s.!*)]*(?:$|\n)",
+    r"|[\s*_`\"')\]:,–—\-.…?!(]*(?:no|not|nope|is wrong|wrong|is incorrect|incorrect|false"
+    r"|excluded|is excluded|eliminated|ruled out|definitely not|certainly not)[\s.!*)]*(?:$|\n)",
     re.IGNORECASE,
 )
 

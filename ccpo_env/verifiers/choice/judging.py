@@ -56,7 +56,8 @@ _ALSO_FIRST = re.compile(
     r"[\s.,;:*_)\]–—-]*(?i:also|and also|likewise)[:,]?\s+[*_(\[]*(?P<letter>[A-Z])(?![A-Za-z])"
 )
 _COULD_ALSO = re.compile(
-    r"[^.\n]{0,60}?\b(?:(?:could|might|may|can)\s+(?:also|equally|as well)\s+be|with)\s+(?:option\s+)?"
+    r"[^.\n]{0,60}?\b(?:(?:could|might|may|can)\s+(?:also|equally|as well)\s+be|with)\s+"
+    r"(?:option\s+)?"
     r"[*(\[]*(?P<letter>[A-Z])(?![A-Za-z])(?:(?<!with .)|(?=\s+(?:also|as well|as a)\b))"
 )
 _OPENING = re.compile(r"[\s*_`\"'(\[<]*")

@@ -39,26 +39,45 @@ def lone_answer(text: str, options: Options) -> Found | None:
     lines = [line for line in re.finditer(r"[^\n]+", text) if line[0].strip(" *_-`#>")]
     if not lines:
         return None
+    return (
+        _marked(text, lines, options)
+        or _in_a_line(text, lines, options)
+        or _in_bold(text, options)
+        or _at_the_end(lines[-1][0], options)
+        or _mentioned(lines, options)
+    )
+
+
+def _marked(text: str, lines: list[re.Match[str]], options: Options) -> Found | None:
+    """Return the answer in the only line with a check mark."""
     marked = [line for line in lines if _MARK.search(line[0])]
-    if len(marked) == 1:
-        place = _MARK.search(text, marked[0].start())
-        for start in (marked[0].start(), place.end() if place else 0):
-            statement = options.statement_at(text, start)
-            if statement:
-                return Found(statement.letters, start, statement.end)
+    place = _MARK.search(text, marked[0].start()) if len(marked) == 1 else None
+    if place is None:
+        return None
+    for start in (marked[0].start(), place.end()):
+        if statement := options.statement_at(text, start):
+            return Found(statement.letters, start, statement.end)
+    return None
+
+
+def _in_a_line(text: str, lines: list[re.Match[str]], options: Options) -> Found | None:
+    """Return the answer that is all of the last line, or that begins the first one."""
     for line in (lines[-1], lines[0]):
         if is_listed(text, line.start()):
             continue
         prefix = REPLY_NUMBER.match(line[0])
         statement = options.statement_at(line[0], prefix.end() if prefix else 0, is_whole=True)
         if statement is None and line is lines[0]:
-            statement = options.statement_at(line[0], 0)
-            if statement and not (
-                _LEAD.match(line[0], statement.end) or _AS.match(line[0], statement.end)
-            ):
-                statement = None
+            lead = options.statement_at(line[0], 0)
+            if lead and (_LEAD.match(line[0], lead.end) or _AS.match(line[0], lead.end)):
+                statement = lead
         if statement:
             return judged(line[0], statement.start, statement)
+    return None
+
+
+def _in_bold(text: str, options: Options) -> Found | None:
+    """Return the answer in bold text, if all bold text that is an answer is the same."""
     bold = [
         judged(text, span.start(), statement)
         for span in first_and_last(_BOLD.finditer(text))
@@ -66,9 +85,7 @@ def lone_answer(text: str, options: Options) -> Found | None:
         and not is_listed(text, text.rfind("\n", 0, span.start()) + 1)
         and (statement := options.statement_at(text, span.start()))
     ]
-    if bold and len({own.letters for own in bold}) == 1:
-        return bold[-1]
-    return _at_the_end(lines[-1][0], options) or _mentioned(lines, options)
+    return bold[-1] if bold and len({own.letters for own in bold}) == 1 else None
 
 
 def _at_the_end(line: str, options: Options) -> Found | None:

@@ -41,7 +41,8 @@ _CLAUSE = re.compile(
 )
 _LINK = re.compile(
     rf"[\s*_)\]]*(?:,\s*)?(?:{IS}|best|holds|является|it is|as the"
-    r"|the (?:correct|right|best|only|most)|を選|[를을] 선택|صحیح|درست|هو|هي|是|为|が|は|가|이|은|는"
+    r"|the (?:correct|right|best|only|most)|を選|[를을] 선택|صحیح|درست|هو|هي|是|为|が|は|가|이"
+    r"|은|는"
     r"|हی|है|选项|選項|विकल्प|[-–—:✅✓✔☑])"
     rf"|\s*(?:सही|صحيح|верно|正确|正解|정답|benar|doğru|đúng|richtig|correct)",
     re.IGNORECASE,
@@ -157,7 +158,7 @@ def _is_near(text: str, end: int, limit: int, start: int) -> bool:
 
 
 def _is_statement(text: str, noun: re.Match[str], statement: Statement) -> bool:
-    """Return whether an answer behind a noun is stated, and is not its list, a name or a question."""
+    """Return whether an answer behind a noun is stated: not a name, a question or a list."""
     gap = text[noun.end() : statement.start]
     if _QUESTION.match(text, statement.end):
         return False
