@@ -57,7 +57,7 @@ AEC = ("think_solve-v0", "vote-v0", "debate-v0", "signal-v0")
 TEAMS = (*AEC, "vote-v0 parallel")
 VIEWS = ("ThinkSolve-v0", "Signal-v0")
 NOT_PETTINGZOO = dict.fromkeys(
-    VIEWS, "These are one agent's view of a team, for Gymnasium; PettingZoo has the team."
+    VIEWS, "This is one agent's view of a team, for Gymnasium; PettingZoo has the team."
 )
 ONE_AGENT = dict.fromkeys(
     TEAMS, "It trains one agent: use the Gymnasium id, or SuperSuit for both agents of Signal."
