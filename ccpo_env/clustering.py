@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
 from ccpo_env.types import Verdict, Verifier
-from ccpo_env.verifiers.calling import call_verifier
+from ccpo_env.verifiers.calling import call_verifier, category_of
 from ccpo_env.verifiers.extract import extract_boxed
 from ccpo_env.verifiers.math.compare.ordering import PRECISION, sort_values
 from ccpo_env.verifiers.number import number
@@ -31,7 +31,8 @@ class WrongAnswers:
     """The wrong answers so far, each with its cluster.
 
     Answers of the same text are equal. Other answers are compared by the verifier, each with the
-    first answer of every cluster; the first cluster that it finds equal is the answer's.
+    first answer of every cluster; the first cluster that it finds equal is the answer's. A verifier
+    that names categories is not called: answers are equal if their categories are.
 
     Args:
         verify: Compares a response with an answer.
@@ -44,6 +45,7 @@ class WrongAnswers:
     def __init__(self, verify: Verifier) -> None:
         self.unmeasured: Verdict | None = None
         self._verify = verify
+        self._category = category_of(verify)
         self._cluster_of_text: dict[str, int] = {}
         self._answers: list[tuple[int, str]] = []  # of the clusters, in their order
         self._numbers: list[tuple[Fraction, int, str]] = []  # those with a value, by value
@@ -62,6 +64,8 @@ class WrongAnswers:
         """
         read = answer if answer and answer.strip() else stated_answer(response)
         text = " ".join(response.split()) if read is None else read
+        if self._category is not None:
+            return self._cluster_of_text.setdefault(self._category(text), unused)
         cluster = self._cluster_of_text.get(text)
         if cluster is None:
             cluster = self._first_equal(response, text)

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any, TypeAlias
 
 from ccpo_env.leaks import strip_answers
-from ccpo_env.prompts import chat_messages, problem_text, without_answer_request
+from ccpo_env.prompts import LETTERS, chat_messages, problem_text, without_answer_request
 from ccpo_env.text import clip_middle, valid_unicode
 from ccpo_env.types import (
     Message,
@@ -36,7 +36,8 @@ class Rules:
         prompts: The instructions of the roles.
         verifier: Compares a response with a gold answer.
         strip_leaks: Whether answers stated before the last turn are hidden from the others.
-        max_chars: Longest question and message, in characters.
+        max_chars: Longest question and message, and most characters of all passages and of all
+            options, in characters.
     """
 
     topology: Topology
@@ -56,16 +57,35 @@ class Rules:
             return text, 0
         return clip_middle(valid_unicode(text), self.max_chars)
 
+    def fit_all(self, texts: tuple[str, ...]) -> tuple[tuple[str, ...], int]:
+        """Return valid texts of at most max_chars together, and the number of characters cut.
+
+        If they are longer, each keeps at most an equal share.
+        """
+        if not texts:
+            return texts, 0
+        valid = [valid_unicode(text) for text in texts]
+        is_short = sum(map(len, valid)) <= self.max_chars
+        share = self.max_chars if is_short else self.max_chars // len(valid)
+        fitted = [clip_middle(text, share) for text in valid]
+        return tuple(text for text, _ in fitted), sum(num_cut for _, num_cut in fitted)
+
     def begin(self, task: Task, removed: frozenset[str]) -> Conversation:
         """Return a new conversation without messages."""
-        question, num_cut = self.fit(task.question)
+        question, of_question = self.fit(task.question)
+        context, of_context = self.fit_all(task.context)
+        choices, of_choices = self.fit_all(task.choices)
+        cut = {"question": of_question, "context": of_context, "choices": of_choices}
+        clipped = {name: num_cut for name, num_cut in cut.items() if num_cut}
         turns = self.topology.turns
         if removed:
             turns = tuple(turn for turn in turns if turn.speaker not in removed)
         first_answer = 0 if self.is_vote else len(turns) - 1
         others = without_answer_request(question)
-        opening = Opening(self, task, removed, turns, first_answer, question, others)
-        return Conversation(opening, (), (), {"question": num_cut} if num_cut else {}, {})
+        opening = Opening(
+            self, task, removed, turns, first_answer, question, others, context, choices
+        )
+        return Conversation(opening, (), (), clipped, {})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,6 +100,8 @@ class Opening:
         first_answer: Index of the first turn whose message is an answer of the team.
         question: The question as read by the agents whose answer counts.
         question_of_others: The question as read by the others: no request to box the answer.
+        context: The passages, for the agents that read them.
+        choices: The texts of the options.
     """
 
     rules: Rules
@@ -89,6 +111,8 @@ class Opening:
     first_answer: int
     question: str
     question_of_others: str
+    context: tuple[str, ...]
+    choices: tuple[str, ...]
 
 
 @lru_cache(maxsize=512)
@@ -116,7 +140,7 @@ class Conversation:
         opening: The constants of the episode.
         messages: All messages so far, in turn order.
         read: The same messages as the other agents read them, without leaked answers.
-        clipped: Number of characters cut, by "question" or agent.
+        clipped: Number of characters cut, by "question", "context", "choices" or agent.
         leaks: Number of stated answers hidden from the others, by agent.
         verdict: The verdict of the verifier, or None while the episode runs.
         ballot: The answers of the voters after a vote, else None.
@@ -197,7 +221,8 @@ class Conversation:
         )
         instruction = opening.rules.prompts.instruction(turn.role, answers=answers)
         question = opening.question if answers else opening.question_of_others
-        return instruction, problem_text(question, read)
+        context = opening.context if turn.reads_context else ()
+        return instruction, problem_text(question, read, context=context, choices=opening.choices)
 
     def turn_of(self, agent: str) -> int | None:
         """Return the index of an agent's next turn, else of its last; None for a removed agent."""
@@ -244,7 +269,8 @@ class Conversation:
         message = shown = Message(agent, text)
         clipped, leaks = self.clipped, self.leaks
         if place < opening.first_answer and opening.rules.strip_leaks:
-            stripped, num_leaks = _stripped(text)
+            letters = LETTERS[: len(opening.choices)]
+            stripped, num_leaks = _stripped(text, letters)
             if num_leaks:
                 shown = Message(agent, stripped)
                 leaks = {**leaks, agent: leaks.get(agent, 0) + num_leaks}

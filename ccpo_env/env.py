@@ -6,27 +6,18 @@ import copy
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import numpy as np
 from gymnasium import spaces
 
 from ccpo_env.conversation import Conversation, Rules
 from ccpo_env.cycles import is_simultaneous
-from ccpo_env.episode import EpisodeState, draw_task_index
+from ccpo_env.episode import EpisodeState
 from ccpo_env.errors import unknown_name
-from ccpo_env.prompts import (
-    plain_text,
-    with_answer_form,
-)
+from ccpo_env.prompts import LETTERS, plain_text, with_answer_form
+from ccpo_env.quoting import MAX_GROWTH
 from ccpo_env.render import transcript
-from ccpo_env.reset_options import (
-    check_option_names,
-    check_prefix,
-    check_removed,
-    check_seed,
-    find_task,
-)
 from ccpo_env.shared_reward import SharedRewardEnv, snapshot_before_reset
 from ccpo_env.spaces import TextSpace
+from ccpo_env.starting import EpisodeStarter, Stream
 from ccpo_env.tasks import resolve_tasks
 from ccpo_env.types import (
     Message,
@@ -38,12 +29,13 @@ from ccpo_env.types import (
     Verdict,
     Verifier,
 )
+from ccpo_env.verifiers.auto import AUTO
 from ccpo_env.verifiers.registry import answer_form, resolve_verifier, start_early
 from ccpo_env.voting import Ballot
 
 DEFAULT_MAX_CHARS = 65_536
 HEADING_CHARS = 64
-"""Characters allowed for the heading of a question or message in a prompt."""
+"""Characters allowed for the heading of a question, passage, option or message in a prompt."""
 CHANGED_IN_PLACE = (
     *("agents", "rewards", "_cumulative_rewards", "terminations", "truncations", "infos"),
 )
@@ -53,11 +45,12 @@ CHANGED_IN_PLACE = (
 class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
     r"""A team answers one question; its agents speak in the order of a topology.
 
-    Observation: ``{"prompt": str}``, all that the acting agent may read, as plain text.
+    Observation: ``{"prompt": str}``, all that the acting agent may read, as plain text: the
+        question, its passages and options, and messages, none of which can pass for another.
         ``infos[agent]["messages"]`` holds it as chat messages while it is the agent's turn.
     Action: str, the agent's completion. Any text is legal; lone surrogates are replaced, and the
-        middle of a text longer than max_chars is cut, which ``infos`` reports in
-        ``clipped_chars``, a mapping from "question" or an agent to a number of characters. With
+        middle of a text longer than max_chars is cut, which ``infos`` reports in ``clipped_chars``,
+        a mapping from "question", "context", "choices" or an agent to a number of characters. With
         strip_leaks, stated answers are removed before the others read it, and ``leak`` in the
         speaker's info counts the removals.
     Reward: the verifier's, +1 or -1, to every agent, once, after the last turn.
@@ -72,7 +65,8 @@ class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
     Args:
         topology: Who speaks when and who reads what.
         tasks: A registered name, a .jsonl or .parquet path, or tasks.
-        verifier: A name from VERIFIERS, or a callable ``(response, gold) -> Verdict``.
+        verifier: A name from VERIFIERS, or a callable ``(response, gold) -> Verdict``; "auto": the
+            one that the tasks need, see `ccpo_env.verifiers.auto`.
         render_mode: None, "ansi" (`render` returns the transcript), "human" (prints it) or
             "rgb_array" (returns a picture of it).
         removed: Agents removed in every episode, unless the options of reset say otherwise.
@@ -80,7 +74,8 @@ class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
             answer in the form that the verifier reads.
         strip_leaks: Whether answers stated before the last turn are hidden from the others;
             None: the topology's default.
-        max_chars: Longest question and message, in characters.
+        max_chars: Longest question and message, and most characters of all passages and of all
+            options, in characters.
     """
 
     def __init__(
@@ -88,7 +83,7 @@ class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
         topology: Topology,
         *,
         tasks: TaskInput = "arithmetic",
-        verifier: str | Verifier = "math",
+        verifier: str | Verifier = AUTO,
         render_mode: str | None = None,
         removed: Iterable[str] = (),
         prompts: PromptTemplate | None = None,
@@ -107,11 +102,12 @@ class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
         }
         self.topology = topology
         self.tasks = resolve_tasks(tasks)
-        self._index_of = {task.id: index for index, task in enumerate(self.tasks)}
+        index_of = {task.id: index for index, task in enumerate(self.tasks)}
+        resolved = resolve_verifier(verifier, self.tasks)
         self._rules = Rules(
             topology,
-            prompts or with_answer_form(topology.prompts, answer_form(verifier)),
-            resolve_verifier(verifier),
+            prompts or with_answer_form(topology.prompts, answer_form(resolved)),
+            resolved,
             topology.has_secret_answer if strip_leaks is None else strip_leaks,
             max_chars,
         )
@@ -121,14 +117,17 @@ class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
             for role in topology.roles
             for answers in (False, True)
         )
-        num_texts = len(topology.turns) + 1  # the question, and a message per turn
-        longest_prompt = longest_instruction + (HEADING_CHARS + max_chars) * num_texts
+        num_texts = len(topology.turns) + 3  # question, passages, options, and a message per turn
+        longest_text = HEADING_CHARS * len(LETTERS) + MAX_GROWTH * max_chars
+        longest_prompt = longest_instruction + longest_text * num_texts
         self.observation_spaces = {
             agent: spaces.Dict({"prompt": TextSpace(longest_prompt)})
             for agent in self.possible_agents
         }
-        self._stream_seed: int | None = None
-        self._stream_index = 0
+        self.starter = EpisodeStarter(
+            self._rules, self.possible_agents, self.tasks, index_of, self._default_removed
+        )
+        self._stream: Stream | None = None
         start_early(self._rules.verifier)
 
     def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> None:
@@ -139,24 +138,11 @@ class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
                 takes one from the entropy of the operating system.
             options: ``task``, ``removed`` and ``prefix``, in any combination.
         """
-        options = options or {}
-        check_option_names(options)
-        removed = options.get("removed")
-        prefix = () if options.get("prefix") is None else options["prefix"]
-        pinned = options.get("task")
-        task = None if pinned is None else find_task(pinned, self.tasks, self._index_of)
-        stream_seed, stream_index = self._stream_seed, self._stream_index
-        if seed is not None:
-            stream_seed, stream_index = check_seed(seed), 0
-        elif stream_seed is None:
-            stream_seed = int(np.random.SeedSequence().generate_state(1)[0])
-        if task is None:
-            task = self.tasks[draw_task_index(stream_seed, stream_index, len(self.tasks))]
-            stream_index += 1
-        conversation = self.conversation(
-            task, removed=self._default_removed if removed is None else removed, prefix=prefix
+        start = self.starter.start(self._stream, seed, options)
+        conversation = self.starter.conversation(
+            start.task, removed=start.removed, prefix=start.prefix
         )
-        self._stream_seed, self._stream_index = stream_seed, stream_index
+        self._stream = start.stream
         self._begin(conversation)
 
     def conversation(
@@ -172,11 +158,7 @@ class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
         Raises:
             ValueError: If an agent is unknown, or no agent is left to answer.
         """
-        conversation = self._rules.begin(task, check_removed(removed, self.possible_agents))
-        check_prefix(prefix, len(conversation.opening.turns))
-        for text in prefix:
-            conversation = conversation.add_message(text)
-        return conversation
+        return self.starter.conversation(task, removed=removed, prefix=prefix)
 
     def step(self, action: str | None) -> None:
         """Take the acting agent's turn; after the end, pass None for each agent."""
@@ -225,22 +207,9 @@ class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
         Raises:
             RuntimeError: Before the first reset.
         """
-        if self._stream_seed is None:
+        if self._stream is None:
             raise snapshot_before_reset()
-        return EpisodeState(
-            topology=self.topology.name,
-            turns=self.topology.turns,
-            decision=self.topology.decision,
-            task=self.task,
-            removed=self.removed,
-            messages=self.messages,
-            clipped=tuple(self._conversation.clipped.items()),
-            verdict=self.verdict,
-            ballot=self.ballot,
-            num_left=self._num_left,
-            stream_seed=self._stream_seed,
-            stream_index=self._stream_index,
-        )
+        return self.starter.state(self._conversation, self._stream, self._num_left)
 
     def restore(self, state: EpisodeState) -> None:
         """Return to a snapshot: the same actions then lead to the same episode.
@@ -248,23 +217,7 @@ class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
         Raises:
             ValueError: If the snapshot is of another topology.
         """
-        own = self.topology
-        if (state.topology, state.agents) != (own.name, own.agents):
-            raise ValueError(
-                f"a snapshot must be of {own.name} with {list(own.agents)}, got "
-                f"{state.topology} with {list(state.agents)}; restore it in such an environment"
-            )
-        if (state.turns, state.decision) != (own.turns, own.decision):
-            raise ValueError(
-                f"a snapshot must be of {own.name} with these {len(own.turns)} turns and the "
-                f"decision {own.decision!r}, got another {state.topology} with {len(state.turns)} "
-                f"turns and {state.decision!r}; restore it in an environment of that topology"
-            )
-        self._stream_seed, self._stream_index = state.stream_seed, state.stream_index
-        beginning = self._rules.begin(state.task, state.removed)
-        conversation = beginning.replay(
-            state.messages, dict(state.clipped), state.verdict, state.ballot
-        )
+        conversation, self._stream = self.starter.resume(state)
         self._begin(conversation)
         self._take_dead_steps(state.num_left)
 
@@ -288,9 +241,9 @@ class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
         """Copy the episode; share the immutable parts (tasks, topology, verifier)."""
         twin = copy.copy(self)
         memo[id(self)] = twin
-        for shared in (self.tasks, self._index_of, self.topology, self._rules):
+        for shared in (self.tasks, self.topology, self._rules, self.starter):
             memo[id(shared)] = shared
-        if self._stream_seed is not None:
+        if self._stream is not None:
             memo[id(self._conversation)] = self._conversation
         for name, value in vars(self).items():
             setattr(twin, name, copy.deepcopy(value, memo))

@@ -11,13 +11,14 @@ from ccpo_env.topologies.debate import debate
 from ccpo_env.topologies.think_solve import think_solve
 from ccpo_env.topologies.vote import vote
 from ccpo_env.types import PromptTemplate, TaskInput, Verifier
+from ccpo_env.verifiers.auto import AUTO
 
 
 @EnvFactory
 def think_solve_v0(
     tasks: TaskInput = "arithmetic",
     num_thinkers: int = 1,
-    verifier: str | Verifier = "math",
+    verifier: str | Verifier = AUTO,
     render_mode: str | None = None,
     *,
     removed: Iterable[str] = (),
@@ -34,7 +35,8 @@ def think_solve_v0(
         tasks: A registered name, a .jsonl or .parquet path, or a sequence of Task or
             (question, answer).
         num_thinkers: K, at least 1.
-        verifier: "math", "exact", "number", or a callable ``(response, gold) -> Verdict``.
+        verifier: A name from VERIFIERS, such as "math", or a callable
+            ``(response, gold) -> Verdict``; "auto": the one that the tasks need.
         render_mode: None, "ansi", "human" or "rgb_array".
         removed: Agents removed in every episode, unless the options of reset say otherwise.
         prompts: The instructions of the roles; None: those of `ccpo_env.prompts`.
@@ -57,7 +59,7 @@ def think_solve_v0(
 def vote_v0(
     tasks: TaskInput = "arithmetic",
     num_voters: int = 3,
-    verifier: str | Verifier = "math",
+    verifier: str | Verifier = AUTO,
     render_mode: str | None = None,
     *,
     removed: Iterable[str] = (),
@@ -76,7 +78,8 @@ def vote_v0(
         tasks: A registered name, a .jsonl or .parquet path, or a sequence of Task or
             (question, answer).
         num_voters: N, at least 1.
-        verifier: "math", "exact", "number", or a callable ``(response, gold) -> Verdict``.
+        verifier: A name from VERIFIERS, such as "math", or a callable
+            ``(response, gold) -> Verdict``; "auto": the one that the tasks need.
         render_mode: None, "ansi", "human" or "rgb_array".
         removed: Agents removed in every episode, unless the options of reset say otherwise.
         prompts: The instructions of the roles; None: those of the topology.
@@ -99,7 +102,7 @@ def debate_v0(
     tasks: TaskInput = "arithmetic",
     num_debaters: int = 2,
     num_rounds: int = 2,
-    verifier: str | Verifier = "math",
+    verifier: str | Verifier = AUTO,
     render_mode: str | None = None,
     *,
     removed: Iterable[str] = (),
@@ -116,7 +119,8 @@ def debate_v0(
             (question, answer).
         num_debaters: N, at least 1.
         num_rounds: R, at least 1.
-        verifier: "math", "exact", "number", or a callable ``(response, gold) -> Verdict``.
+        verifier: A name from VERIFIERS, such as "math", or a callable
+            ``(response, gold) -> Verdict``; "auto": the one that the tasks need.
         render_mode: None, "ansi", "human" or "rgb_array".
         removed: Agents removed in every episode, unless the options of reset say otherwise.
         prompts: The instructions of the roles; None: those of the topology.

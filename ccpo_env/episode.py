@@ -25,7 +25,8 @@ class EpisodeState:
         task: The task.
         removed: Agents that do not exist in this episode.
         messages: All messages so far in turn order, the prefix included.
-        clipped: Number of characters cut to fit ``max_chars``, by "question" or agent.
+        clipped: Number of characters cut to fit ``max_chars``, by "question",
+            "context", "choices" or agent.
         verdict: The verdict of the verifier, or None while the episode runs.
         ballot: The answers of the voters after a vote, else None.
         num_left: Number of agents that have taken their final step since the end.

@@ -2,52 +2,31 @@ r"""Remove stated answers from a message before the next agent reads it.
 
 A thinker that states the answer leaves nothing to the next agent, and credit for its message is
 meaningless. Every `\boxed{...}` goes, with the dollar signs around it, and so does every
-clause that states the answer.
+clause that states the answer; earlier clauses of its sentence stay.
 """
 
 from __future__ import annotations
 
 import re
 
+from ccpo_env.statements import without_statements
+
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*")
 _BARE = re.compile(r"[^\s$]*")
 _TOKEN = re.compile(r"\\[\\{}]|[{}]|\n\s*\n")
 _DOLLARS = re.compile(r"\$\s*(?=\0)|(?<=\0)\s*\$|\\[\[(]\s*(?=\0)|(?<=\0)\s*\\[\])]")
 
-ANSWER_PHRASES = (
-    r"(?:final\s+|correct\s+|right\s+)?answers?\b\**(?:\s+(?:to|of|for)\s[^.\n;!?]{1,60}?)?"
-    r"\s*(?:is\b|are\b|:|=|equals\b|would\s+be\b|must\s+be\b)\**\s*",
-    r"(?:final|correct)\s+(?:result|solution)s?\b\**\s*(?:is\b|are\b|:|=|equals\b)\**\s*",
-    r"(?:is|are|be)\s+(?:the|our|my)\s+(?:final\s+|correct\s+)?answers?\b",
-    r"(?<!\#)\#{4}(?!\#)[ \t]*(?=[-+$\\\d])(?!\d+[.)][ \t]+\S)",  # not a numbered heading
-    r"(?:la\s+)?(?:respuesta|réponse)(?:\s+final[e]?)?\s*(?:es|est|:|=)",
-    r"(?:die\s+)?antwort\s*(?:ist|lautet|:|=)",
-    r"ответ\s*(?:[:=—-]|равен)",
-    r"(?:最终)?答案\s*(?:是|为|為|[::=])",
-    r"(?:答え|解答)\s*(?:は|[::=])",
-)
-"""Patterns at the start or end of a statement of the answer; one line per language."""
-STEMS = (
-    *("answer", "result", "solut", "####", "respuesta", "réponse", "antwort"),
-    *("ответ", "答案", "答え", "解答"),
-)
-"""Each statement holds one of them, in lower case: to look for these takes a hundredth of the time.
-
-None has an i, which patterns that ignore case also take for other letters.
-"""
-
 _WORD_OR_MARK = re.compile(r"[^\W\d_]|\#")
 """Something of every box and every statement."""
-_STATEMENT = re.compile("|".join(ANSWER_PHRASES), re.IGNORECASE)
-# A clause ends at a line, or at a full stop that is not a decimal point.
-_CLAUSE_END = re.compile(r"[\n;!?。;!?]|\.(?!\d)")
 
 
-def strip_answers(text: str) -> tuple[str, int]:
+def strip_answers(text: str, letters: str = "") -> tuple[str, int]:
     r"""Return a text without stated answers, and the number of statements removed.
 
     Args:
         text: What an agent wrote.
+        letters: Letters of the options, of a multiple-choice question; naming one as the right one
+            states the answer.
 
     Returns:
         The text, unchanged if nothing was found, and the number of boxes and clauses removed. An
@@ -56,7 +35,7 @@ def strip_answers(text: str) -> tuple[str, int]:
     if _WORD_OR_MARK.search(text) is None:  # such as a bare calculation
         return text, 0
     text, num_boxes = _without_boxes(text)
-    text, num_clauses = _without_statements(text)
+    text, num_clauses = without_statements(text, letters)
     return text, num_boxes + num_clauses
 
 
@@ -93,22 +72,3 @@ def _box_end(text: str, start: int) -> int:
         elif token[0][0] == "\n":
             return token.start()
     return len(text)
-
-
-def _without_statements(text: str) -> tuple[str, int]:
-    folded = text.casefold()
-    if not any(stem in folded for stem in STEMS):
-        return text, 0
-    kept: list[str] = []
-    end = num_clauses = 0
-    for statement in _STATEMENT.finditer(text):
-        if statement.start() < end:
-            continue
-        breaks = _CLAUSE_END.finditer(text, end, statement.start())
-        start = max((found.end() for found in breaks), default=end)
-        stop = _CLAUSE_END.search(text, statement.end())
-        kept.append(text[end:start])
-        end = len(text) if stop is None else stop.end() - (stop[0] == "\n")
-        num_clauses += 1
-    kept.append(text[end:])
-    return "".join(kept), num_clauses

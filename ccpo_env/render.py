@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from rich.console import Console
 from rich.text import Text
 
+from ccpo_env.prompts import question_with_options
 from ccpo_env.text import valid_unicode
 from ccpo_env.types import Message, Task, Verdict
 
@@ -27,10 +28,10 @@ _DELETE, _DELETE_PICTURE = 0x7F, 0x2421
 def transcript(
     task: Task, messages: Sequence[Message], removed: Iterable[str], verdict: Verdict | None
 ) -> str:
-    """Return the question, the messages with their speakers, and the verdict if there is one.
+    """Return the question, its options, the messages with their speakers, and the verdict if any.
 
     Args:
-        task: Its id, question and gold answer are shown.
+        task: Its id, question, options and gold answer are shown; its passages are counted.
         messages: All messages, in turn order.
         removed: Agents that do not exist in this episode.
         verdict: The verdict of the verifier, or None while the episode runs.
@@ -39,7 +40,11 @@ def transcript(
         Plain text, the same on every terminal, with lines of at most WIDTH columns. Control
         characters are shown as symbols such as ␛, and other invisible ones as escapes.
     """
-    paragraphs = [[*_wrapped(f"Task {_one_line(task.id)}"), *_wrapped(task.question)]]
+    question = _wrapped(question_with_options(task))
+    paragraphs = [[*_wrapped(f"Task {_one_line(task.id)}"), *question]]
+    if task.context:
+        num_chars = sum(map(len, task.context))
+        paragraphs.append([f"({len(task.context)} passages of {num_chars:,} characters together)"])
     absent = sorted(removed)
     if absent:
         paragraphs.append([f"({agent} is removed)" for agent in absent])

@@ -118,3 +118,50 @@ def check_prefix(prefix: Sequence[str], num_turns: int) -> None:
             f"prefix must leave at least one of the {num_turns} turns to play, got "
             f"{len(prefix)} messages; drop the last ones"
         )
+
+
+def each_options(
+    options: Mapping[str, Any] | Sequence[Mapping[str, Any] | None] | None, episodes: Sequence[int]
+) -> Sequence[Mapping[str, Any] | None]:
+    """Return the options of each episode of a batch: one mapping is for all of them.
+
+    Raises:
+        TypeError: If options is neither a mapping nor a list of them.
+        ValueError: If there are not as many as episodes.
+    """
+    if options is None or isinstance(options, Mapping):
+        return [options] * len(episodes)
+    is_list = isinstance(options, list | tuple)
+    if not is_list or not all(own is None or isinstance(own, Mapping) for own in options):
+        raise TypeError(
+            f"options must be a dict, or a list with one for each episode, got {options!r}; pass "
+            f"e.g. [{{'task': 0}}, {{'task': 1}}]"
+        )
+    if len(options) != len(episodes):
+        raise ValueError(
+            f"options must be as many as episodes, got {len(options)} for {len(episodes)}; pass "
+            f"one dict for each, or one for all"
+        )
+    return options
+
+
+def each_seed(
+    seed: int | Sequence[int | None] | None, episodes: Sequence[int]
+) -> Sequence[int | None]:
+    """Return the seed of each episode of a batch: an int s is s + k for episode k.
+
+    Raises:
+        TypeError: If seed is none of these.
+        ValueError: If it is negative, or there are not as many seeds as episodes.
+    """
+    if seed is None:
+        return [None] * len(episodes)
+    if isinstance(seed, str) or not isinstance(seed, Sequence):
+        first = check_seed(seed)
+        return [first + episode for episode in episodes]
+    if len(seed) != len(episodes):
+        raise ValueError(
+            f"seed must hold as many seeds as episodes, got {len(seed)} for {len(episodes)}; pass "
+            f"one for each, or an int"
+        )
+    return seed

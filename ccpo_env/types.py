@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypedDict, get_args, runtime_checkable
+from pathlib import Path
+from typing import Any, Literal, Protocol, TypedDict, get_args, runtime_checkable
 
 from ccpo_env.errors import unknown_name
 
@@ -23,11 +24,9 @@ def _check_text(name: str, value: object) -> None:
 
 
 def _is_pair_of_texts(value: object) -> bool:
-    return (
-        isinstance(value, tuple)
-        and len(value) == 2
-        and all(isinstance(part, str) for part in value)
-    )
+    if not isinstance(value, tuple) or len(value) != 2:
+        return False
+    return isinstance(value[0], str) and isinstance(value[1], str)
 
 
 def _check_tuple_of(kind: type, name: str, values: object, example: str) -> None:
@@ -70,6 +69,20 @@ class Task:
     tests: str = ""
 
     def __post_init__(self) -> None:
+        # There may be a million tasks: fields are checked one by one only if some are unusual.
+        are_tuples = (
+            type(self.choices)
+            is type(self.context)
+            is type(self.answers)
+            is type(self.tags)
+            is tuple
+        )
+        are_texts = (
+            type(self.id) is type(self.question) is type(self.answer) is type(self.source) is str
+        )
+        inner = (self.tests, *self.choices, *self.context, *self.answers) if are_tuples else ()
+        if are_texts and {*map(type, inner)} == {str} and all(map(_is_pair_of_texts, self.tags)):
+            return
         for name in ("id", "question", "answer", "source", "tests"):
             _check_text(f"{name} of a Task", getattr(self, name))
         for name in ("choices", "context", "answers"):
@@ -98,17 +111,26 @@ class Verdict:
             answer and counts as wrong; "timeout" and "error" are not measured.
         answer: The extracted answer, or None when there is none.
         detail: Why the status is "timeout" or "error", in one sentence; empty otherwise.
+        score: How much of a wrong answer is right, in [0, 1), of a verifier that pays for it; None:
+            nothing is paid for a part.
 
     Raises:
-        ValueError: If the status is none of the five.
+        ValueError: If the status is none of the five, or a score is out of range or not of a wrong
+            answer.
         TypeError: If the answer is neither text nor None, or the detail is not text.
     """
 
     status: Status
     answer: str | None = None
     detail: str = ""
+    score: float | None = None
 
     def __post_init__(self) -> None:
+        if self.score is not None and not (self.status == "wrong" and 0.0 <= self.score < 1.0):
+            raise ValueError(
+                f"score of a Verdict must be in [0, 1) and of a wrong answer, got {self.score!r} "
+                f"of status {self.status!r}; leave it out for others"
+            )
         if self.status not in _STATUSES:
             raise unknown_name("status", self.status, _STATUSES, of="a Verdict")
         if self.answer is not None:
@@ -117,10 +139,14 @@ class Verdict:
 
     @property
     def reward(self) -> float | None:
-        """Team reward: +1.0 if correct, -1.0 if wrong or no answer, None if not measured."""
+        """Team reward: +1.0 if correct, -1.0 if wrong or no answer, None if not measured.
+
+        A wrong answer with a score is paid score - 1, which is below 0, so that only right answers
+        are paid more than 0.
+        """
         if self.status in ("timeout", "error"):
             return None
-        return 1.0 if self.status == "correct" else -1.0
+        return 1.0 if self.status == "correct" else (self.score or 0.0) - 1.0
 
 
 Verifier = Callable[[str, str], Verdict]
@@ -187,26 +213,35 @@ class PromptTemplate:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One turn of a topology: who speaks, in which role, after reading whose messages.
+    """One turn of a topology: who speaks, in which role, after reading what.
 
     Args:
         speaker: The agent that speaks.
         role: The role in which it speaks, which selects its policy and its instruction.
         reads: Agents whose earlier messages it reads. One that has not spoken yet, such as a
             debater later in the first round, has none.
+        reads_context: Whether it reads the passages that are given with the question; it reads the
+            question and its options in any case.
 
     Raises:
-        TypeError: If the speaker or the role is not text, or reads is not a tuple of names.
+        TypeError: If the speaker or the role is not text, reads is not a tuple of names, or
+            reads_context is not a bool.
     """
 
     speaker: str
     role: Role
     reads: tuple[str, ...]
+    reads_context: bool = True
 
     def __post_init__(self) -> None:
         _check_text("speaker of a Turn", self.speaker)
         _check_text("role of a Turn", self.role)
         _check_tuple_of(str, "reads of a Turn", self.reads, "('thinker_0',)")
+        if not isinstance(self.reads_context, bool):
+            raise TypeError(
+                f"reads_context of a Turn must be True or False, got {self.reads_context!r}; "
+                f"leave it out for True"
+            )
 
 
 def speakers(turns: Iterable[Turn]) -> tuple[str, ...]:
@@ -289,5 +324,17 @@ class Topology:
         return tuple(dict.fromkeys(turn.role for turn in self.turns))
 
 
-TaskInput = str | Sequence[Task | tuple[str, str]]
-"""A registered task source, a .jsonl or .parquet path, or tasks themselves."""
+class Table(Protocol):
+    """A table of rows, such as a DataFrame of pandas or polars."""
+
+    @property
+    def columns(self) -> Any:
+        """Names of the columns."""
+        ...
+
+
+TaskEntry = Task | tuple[str, str] | Sequence[str] | Mapping[str, Any]
+"""A task, a question and its gold answer, or a row: columns and their values."""
+TaskInput = str | Path | Table | Iterable[TaskEntry]
+"""A registered task source, a .jsonl or .parquet file, a table, or tasks and rows themselves: a
+list, a generator, a `datasets.Dataset`."""

@@ -40,7 +40,10 @@ TIMES_FILE = "seconds.json"
 FLAGS = KEEP_ONLY, LIST, TINY = "--keep", "--list", "--tiny"
 TINY_RUNS = "tiny"
 """Folder of the trial, in place of the code."""
-GAMES = ("bandit_4", "bandit_16", "think_solve", "think_think_solve", "vote_5", "tiny")
+GAMES = (
+    *("bandit_4", "bandit_16", "think_solve", "think_think_solve"),
+    *("vote_5", "tiny", "hints"),
+)
 """Games of the credit bench."""
 CREDIT_FILE = "credit.json"
 QUANTITIES = ("skill", "spearman", "gain")

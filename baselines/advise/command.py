@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -16,9 +17,11 @@ from baselines.advise.pilot_data import orthogonal_sketches
 from baselines.advise.settings import AdviseConfig
 from baselines.advise.tables import grids
 from baselines.advise.wording import LEGEND, recommendation, source_text, warnings
+from baselines.common.command import command
 from baselines.common.command_line import parse
 from baselines.common.errors import exit_on_bad_input
-from baselines.common.files import make_folder
+from baselines.common.files import as_written, make_folder
+from baselines.common.terminal import Terminal
 
 if TYPE_CHECKING:
     from baselines.advise.pilot import Played
@@ -30,15 +33,17 @@ FIRST_FLAGS = (
 """Flags in ``ccpo advise --help``; ``--help-all`` shows all."""
 
 
+@command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Play a pilot, print what it says, and write it."""
     config = parse(AdviseConfig, arguments, "ccpo advise", first=FIRST_FLAGS)
-    console = Console()
+    console = Terminal()
     with exit_on_bad_input():
         from baselines.advise.pilot import play_pilot  # loads torch
         from baselines.advise.recorded import recorded_pilot, settings_of_run
 
-        config = settings_of_run(config)
+        with as_written(config.from_ or Path(config.policy or "tiny")):
+            config = settings_of_run(config)
         if config.out_dir is not None:
             make_folder(config.out_dir)
 

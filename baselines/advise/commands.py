@@ -23,6 +23,8 @@ PILOT_FLAGS = tuple(
     for field in fields(settings)
 )
 """Settings of a pilot that a repetition keeps."""
+VERIFIER_FLAGS = ("verifier", "unsafe_no_namespaces")
+SAMPLING_FLAGS = ("weights", "temperature", "max_tokens")
 
 
 def train_command(config: AdviseConfig, advice: Advice) -> str:
@@ -73,7 +75,7 @@ def repeat_command(config: AdviseConfig, advice: Advice) -> str | None:
         return None
     policy = config.policy or "tiny"  # new rollouts, also of a run whose recorded ones were read
     subject = {"policy": policy, "tasks": config.tasks or "arithmetic"}
-    flags = _team_flags(config) | _changed(config, ("verifier",), TrainConfig)
+    flags = _team_flags(config) | _changed(config, VERIFIER_FLAGS, TrainConfig)
     changed = _changed(larger, PILOT_FLAGS, AdviseConfig) | {"groups": groups}
     return f"ccpo advise {_joined(subject | flags | changed)}"
 
@@ -105,7 +107,7 @@ def _subject_flags(config: AdviseConfig) -> dict[str, object]:
         "policy": config.policy or "tiny",
         "tasks": config.tasks or "arithmetic",
         **_team_flags(config),
-        **_changed(config, ("verifier", "weights", "temperature", "max_tokens"), TrainConfig),
+        **_changed(config, (*VERIFIER_FLAGS, *SAMPLING_FLAGS), TrainConfig),
         **({"lora_rank": config.lora_rank} if config.weights == "lora" else {}),
     }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeGuard
 
@@ -30,12 +30,12 @@ from baselines.rollouts.plan import (
     turn_names,
 )
 from baselines.rollouts.runner import RolloutRunner
-from baselines.rollouts.team_env import team_env
+from baselines.rollouts.team_env import team_env, with_verifier
 from baselines.train.influence import PromptScorer
 from baselines.train.measurements import with_measurements
 from baselines.train.seeding import Stream, Streams
 from ccpo_env import load_tasks
-from ccpo_env.types import Role
+from ccpo_env.types import Role, Task
 
 CHARS_PER_TOKEN = 4
 """Characters counted as a token of a completion whose tokens an endpoint does not report."""
@@ -84,11 +84,11 @@ def play_pilot(config: AdviseConfig, on_progress: Callable[[str], None]) -> Play
     Raises:
         ValueError: If the tasks or the policy cannot be loaded, or too few groups were measured.
     """
-    runner = make_runner(config)
+    tasks_name = config.tasks or "arithmetic"
+    loaded = load_tasks(tasks_name, split="train", shuffle_choices=config.shuffle_choices)
+    runner = make_runner(config, loaded)
     config.check_memory(runner.topology)
     streams = Streams(config.seed)
-    tasks_name = config.tasks or "arithmetic"
-    loaded = load_tasks(tasks_name, split="train")
     if len(loaded) < MIN_TASKS:
         raise ValueError(
             f"--tasks must have >= {MIN_TASKS} tasks for a pilot, got {plural(len(loaded), 'task')}"
@@ -179,21 +179,23 @@ def measured(
     )
 
 
-def make_runner(config: AdviseConfig) -> RolloutRunner:
-    """Load the policies and return a runner; roles of equal initial weights share one copy."""
+def make_runner(config: AdviseConfig, tasks: Iterable[Task]) -> RolloutRunner:
+    """Load the policies and return a runner for tasks; roles of equal weights share one copy."""
     from baselines.policies.local.lora import LoraSettings  # loads torch
+    from baselines.policies.local.remote_code import remote_code
     from baselines.policies.team import load_samplers, load_team
 
-    env = team_env(config.team, [("-", "-")])
+    env = team_env(with_verifier(config.team, tasks), [("-", "-")])
     roles = env.unwrapped.topology.roles
     sampling = Sampling(temperature=config.temperature, max_tokens=config.max_tokens)
     spec = config.policy or "tiny"
     policies: Mapping[Role, Policy]
-    if config.weights == "lora":
-        lora = LoraSettings(rank=config.lora_rank, seed=config.seed)
-        policies = load_team(spec, roles, own_copies=False, lora=lora)
-    else:
-        policies = load_samplers(spec, roles)
+    with remote_code(trusted=config.trust_remote_code):
+        if config.weights == "lora":
+            lora = LoraSettings(rank=config.lora_rank, seed=config.seed)
+            policies = load_team(spec, roles, own_copies=False, lora=lora)
+        else:
+            policies = load_samplers(spec, roles)
     return RolloutRunner(env, policies, dict.fromkeys(roles, sampling))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +18,7 @@ from baselines.advise.pilot import (
     wanted_removals,
 )
 from baselines.advise.settings import AdviseConfig
-from baselines.common.files import CONFIG_FILE, expect_folder
+from baselines.common.files import CONFIG_FILE, expect_folder, read_object
 from baselines.common.rollout_file import ROLLOUTS_FILE, RecordedGroup, read_rollouts
 from baselines.common.types import FloatArray
 from baselines.policies.base import Completion, Prompt, Sampling
@@ -28,10 +27,10 @@ from baselines.rollouts.groups import Group
 from baselines.rollouts.plan import removals_are_recounts, repeated_turn_names, turn_names
 from baselines.rollouts.rollout import Replays, Rollout, RolloutRequest
 from baselines.rollouts.runner import RolloutRunner
-from baselines.rollouts.team_env import team_env
+from baselines.rollouts.team_env import order_of_run, team_env, with_verifier
 from ccpo_env import load_tasks
 from ccpo_env.env import TeamAnswerEnv
-from ccpo_env.prompts import chat_messages, plain_text
+from ccpo_env.prompts import chat_messages, plain_text, question_with_options
 from ccpo_env.types import Task
 from ccpo_env.voting import Ballot
 
@@ -64,7 +63,7 @@ def settings_of_run(config: AdviseConfig) -> AdviseConfig:
         expect_folder(config.from_)
     run = config.from_ or Path(config.policy or "tiny")
     path = run / CONFIG_FILE
-    saved: Mapping[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    saved: Mapping[str, Any] = read_object(path) if path.is_file() else {}
     if "topology" not in saved:  # the folder of a model has a config.json of its own
         saved = {}
     if config.from_ is not None and not (saved and (run / ROLLOUTS_FILE).is_file()):
@@ -80,6 +79,7 @@ def settings_of_run(config: AdviseConfig) -> AdviseConfig:
         **known,
         policy=str(config.from_ or config.policy or "tiny"),
         tasks=config.tasks or saved.get("tasks", "arithmetic"),
+        shuffle_choices=order_of_run(config, saved),
     )
 
 
@@ -90,10 +90,13 @@ def recorded_pilot(config: AdviseConfig, on_progress: Callable[[str], None]) -> 
         ValueError: If too few groups can be used, or the policy cannot read texts.
     """
     assert config.from_ is not None
-    runner = make_runner(config)
     rows = read_rollouts(config.from_ / ROLLOUTS_FILE)
-    tasks = {task.id: task for task in load_tasks(config.tasks or "arithmetic", split="train")}
-    env = team_env(config.team, [("-", "-")]).unwrapped
+    loaded = load_tasks(
+        config.tasks or "arithmetic", split="train", shuffle_choices=config.shuffle_choices
+    )
+    tasks = {task.id: task for task in loaded}
+    runner = make_runner(config, tasks.values())
+    env = team_env(with_verifier(config.team, tasks.values()), [("-", "-")]).unwrapped
     newest = [row for row in reversed(rows) if _is_usable(row, tasks, config.group_size)]
     if len(newest) < MIN_TASKS:
         raise ValueError(
@@ -125,7 +128,7 @@ def _is_usable(row: RecordedGroup, tasks: Mapping[str, Task], group_size: int) -
     """Return whether a group is complete: its task is known, and no text was shortened."""
     task = tasks.get(row["task_id"])
     is_measured = all(reward is not None for own in row["replays"] for reward in own["rewards"])
-    is_whole = task is not None and task.question == row["question"]
+    is_whole = task is not None and question_with_options(task) == row["question"]
     return is_whole and is_measured and len(row["rewards"]) == group_size
 
 

@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
-from rich.console import Console
-
+from baselines.common.command import command
 from baselines.common.command_line import parse
 from baselines.common.errors import exit_on_bad_input
 from baselines.common.flags import Positional
+from baselines.common.terminal import Terminal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +54,10 @@ class AuditConfig:
             )
 
 
+@command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse the command line and audit; AuditConfig declares the flags."""
-    console = Console()
+    console = Terminal()
     config = parse(AuditConfig, arguments, "ccpo audit")
     with exit_on_bad_input():
         from baselines.audit.columns import NamedColumns
@@ -72,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             config.file, named=named, weights=config.reward_weights, tolerance=config.tolerance
         )
         if config.out is not None:
-            make_folder(config.out.parent)
+            make_folder(config.out.parent, is_shared=True)
             write_json(config.out, found.to_json())
     for part in printed(found):
         console.print(part, highlight=False, markup=False)

@@ -13,7 +13,7 @@ from baselines.audit.files import Table, find_files, read_table, sample_rows
 from baselines.audit.formats import Format, flat_rows, format_of
 from baselines.audit.narrative import notes, reason, sentence
 from baselines.audit.rows import Rows, rows_of
-from baselines.common.files import CONFIG_FILE, read_json
+from baselines.common.files import CONFIG_FILE, read_object
 from baselines.credit import ALLOCATORS
 from baselines.optimizers import OPTIMIZERS
 
@@ -179,7 +179,7 @@ def _methods_of(folder: Path, kind: Format) -> tuple[str | None, str | None]:
     """Return the allocator and the optimizer of a run of this package, None of others."""
     if not kind.name.startswith("ccpo") or not (folder / CONFIG_FILE).is_file():
         return None, None
-    config = read_json(folder / CONFIG_FILE)
+    config = read_object(folder / CONFIG_FILE)
     given = config if isinstance(config, Mapping) else {}
     allocator, optimizer = given.get("allocator"), given.get("optimizer")
     return (

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
+
+from baselines.common.terminal import Terminal
 
 HEAD = """# Benchmarks
 
@@ -40,7 +41,7 @@ class Finding:
 
     def show(self) -> None:
         """Print the table, at least as wide as its numbers."""
-        Console(width=max(MIN_WIDTH, Console().width)).print(self._table())
+        Terminal(width=max(MIN_WIDTH, Terminal().width)).print(self._table())
 
     def _table(self) -> Table:
         table = Table(title=self.title, title_justify="left")

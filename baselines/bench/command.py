@@ -7,11 +7,13 @@ from collections.abc import Sequence
 
 from baselines.bench.measuring import EnvironmentBenchConfig
 from baselines.bench.registry import BENCHES
+from baselines.common.command import command
 from baselines.common.command_line import parse
 from baselines.common.errors import BAD_INPUT, print_message
 from ccpo_env.errors import unknown_name
 
 
+@command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the bench named by the first argument, or all speed benches."""
     given = list(sys.argv[1:] if arguments is None else arguments)

@@ -10,10 +10,10 @@ from typing import Any
 
 from gymnasium import spaces
 from pettingzoo import AECEnv
-from rich.console import Console
 
 from baselines.bench.measuring import Case, EnvironmentBenchConfig, print_rates
 from baselines.common.command_line import parse
+from baselines.common.terminal import Terminal
 from ccpo_env import think_solve_v0
 from ccpo_env.types import Verdict
 
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def run(config: EnvironmentBenchConfig) -> None:
     """Print the memory of a live episode and the number of episodes per second."""
-    Console().print(
+    Terminal().print(
         f"Memory: {kib_per_live_episode(config.live_episodes):.1f} KiB per live episode, "
         f"{config.live_episodes:,} of them",
         highlight=False,

@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-from rich.console import Console
 
 from baselines.common.checks import require_at_least, require_known
 from baselines.common.command_line import parse
 from baselines.common.errors import exit_on_bad_input
 from baselines.common.files import make_folder, write_text
 from baselines.common.flags import Choices
+from baselines.common.terminal import Terminal
 from baselines.common.types import FloatArray
 from baselines.credit import ALLOCATORS, GroupOutcomes
 from baselines.experiment.runs import RunKey, RunResult, run_once
@@ -160,7 +160,7 @@ class LearningConfig:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train all combinations and print the accuracy before and after, by seed."""
-    console = Console()
+    console = Terminal()
     config = parse(LearningConfig, arguments, "ccpo bench learning")
     with exit_on_bad_input():
         import_module("baselines.train.trainer")  # a missing package is reported once, and now

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from baselines.common.checks import require_at_least
+from baselines.common.terminal import Terminal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +67,7 @@ class Case:
 def print_rates(title: str, cases: Sequence[Case], config: BenchConfig) -> None:
     """Measure the cases, the reference first, and print their table."""
     rates = measure(cases, config.repeats, np.random.default_rng(config.seed))
-    Console().print(ratio_table(title, rates))
+    Terminal().print(ratio_table(title, rates))
 
 
 def measure(

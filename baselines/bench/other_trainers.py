@@ -103,7 +103,7 @@ class OtherTrainer:
 
 
 def _train_trl(count: TokenCount, pause: Callable[[], None]) -> None:
-    from datasets import Dataset
+    from datasets.arrow_dataset import Dataset
     from transformers import TrainerCallback
     from trl import GRPOConfig, GRPOTrainer
 

@@ -6,12 +6,12 @@ import statistics
 from collections.abc import Sequence
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from baselines.bench.measuring import BenchConfig, Case, measure
 from baselines.common.command_line import parse
 from baselines.common.stats import Estimate, bootstrap_statistic
+from baselines.common.terminal import Terminal
 from baselines.common.types import IntArray
 from baselines.policies.base import Prompt, Sampling
 from ccpo_env import load_tasks, think_solve_v0
@@ -47,7 +47,7 @@ def run(config: BenchConfig) -> None:
             f"{ratio.value:.2f}",
             f"{ratio.low:.2f} to {ratio.high:.2f}",
         )
-    Console().print(table)
+    Terminal().print(table)
 
 
 def sampler_cases(num_prompts: int | None = None) -> list[Case]:

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from baselines.bench.measuring import BenchConfig, Case, print_rates
 from baselines.common.command_line import parse
 from baselines.common.errors import exit_on_bad_input
+from baselines.common.terminal import Terminal
 from ccpo_env import verify
 
 SLOW_S = 2.5
@@ -161,7 +161,7 @@ def score(cases: Sequence[LabelledCase]) -> None:
             results[name] = [run_case(case, accepts) for case in cases]
     finally:
         logging.disable(logging.NOTSET)
-    Console(width=TABLE_WIDTH).print(score_table(results))
+    Terminal(width=TABLE_WIDTH).print(score_table(results))
 
 
 def run_case(case: LabelledCase, accepts: Accepts) -> CaseResult:

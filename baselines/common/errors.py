@@ -3,19 +3,44 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import sys
 import textwrap
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Literal
 
+STOPPED = 1
+"""Exit code of a program that cannot go on: the disk is full, or its output is closed."""
 BAD_INPUT = 2
 """Exit code for arguments and files that cannot be used."""
-INTERRUPTED = 130
+SIGNALLED = 128
+"""Exit code of a program that a signal has ended, minus the number of the signal."""
+INTERRUPTED = SIGNALLED + signal.SIGINT
 """Exit code of a program that Ctrl-C has ended."""
 OURS = ("baselines", "ccpo_env")
+
+
+class StorageError(OSError):
+    """A file of a run cannot be written; the message gives the reason and what to do."""
+
+
+class WorkerError(Exception):
+    """A worker process was killed; the message says what to do."""
+
+
+class Terminated(KeyboardInterrupt):
+    """A signal other than Ctrl-C ends the program.
+
+    Args:
+        number: The signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.exit_code = SIGNALLED + number
 
 
 @contextmanager
@@ -23,9 +48,12 @@ def exit_on_bad_input() -> Iterator[None]:
     """Print an input error as one line and exit, instead of a traceback.
 
     Use it only around code that reads arguments, files and checkpoints: a later error is a bug.
+    A file that cannot be written is no error of the input; `baselines.common.command` reports it.
     """
     try:
         yield
+    except StorageError:
+        raise
     except (ValueError, TypeError, OSError, ImportError) as error:
         # Messages of libraries may span several lines.
         message = missing_package(error, "baselines") or " ".join(str(error).split())
@@ -36,12 +64,17 @@ def exit_on_bad_input() -> Iterator[None]:
 def print_message(kind: Literal["error", "warning"], message: str) -> None:
     """Print an error or a warning to stderr: one line, which a terminal shows without cut words."""
     line = f"{kind}: {message}"
+    if not line.isprintable():  # only then, because an error may be that this cannot be imported
+        from ccpo_env.text import printable
+
+        line = printable(line)
     if sys.stderr.isatty():
         width = shutil.get_terminal_size().columns
         line = textwrap.fill(
             line, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
         )
-    print(line, file=sys.stderr)
+    with suppress(OSError):  # closed, or full
+        print(line, file=sys.stderr)
 
 
 def missing_package(error: BaseException, program: str) -> str | None:
@@ -84,7 +117,7 @@ def report_and_exit(
     """
     if issubclass(kind, KeyboardInterrupt):
         print("interrupted", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+        sys.exit(error.exit_code if isinstance(error, Terminated) else INTERRUPTED)
     message = missing_package(error, "baselines")
     if message is None:
         sys.__excepthook__(kind, error, traceback)

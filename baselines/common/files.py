@@ -10,14 +10,13 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
-from ccpo_env.text import valid_unicode
+from baselines.common.errors import StorageError
+from baselines.common.folder_lock import lock_folder
+from ccpo_env import strict_json
+from ccpo_env.text import without_controls
 
 CONFIG_FILE, SUMMARY_FILE, COMMAND_FILE = "config.json", "summary.json", "command.txt"
 """File name, in the folder of a run."""
-
-
-class StorageError(OSError):
-    """A file of a run cannot be written; the message gives the reason and what to do."""
 
 
 @contextmanager
@@ -45,16 +44,25 @@ def storing(what: str, path: Path, *, also: tuple[type[Exception], ...] = ()) ->
         ) from error
 
 
-def make_folder(path: Path) -> None:
+def make_folder(path: Path, *, is_shared: bool = False) -> None:
     """Create a folder for results, and its parents, unless it exists.
 
+    Args:
+        path: The folder.
+        is_shared: Whether other processes may write there. If not, it is locked until the command
+            ends.
+
     Raises:
-        ValueError: If it cannot be created, or no file can be written in it.
+        ValueError: If it cannot be created, no file can be written in it, or another process
+            writes there.
     """
+    is_new = not path.exists()
     try:
         path.mkdir(parents=True, exist_ok=True)
         with TemporaryFile(dir=path):
             pass
+        if not is_shared:
+            lock_folder(path, is_new=is_new)
     except OSError as error:
         raise ValueError(
             f"out_dir must be a writable folder, got {path} ({error.strerror}); "
@@ -88,7 +96,7 @@ def expect_run(path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file atomically; lone surrogates become U+FFFD.
+    """Write a text file atomically; control characters are escaped, as `without_controls` does.
 
     Raises:
         StorageError: If it cannot be written; a file that existed is unchanged.
@@ -96,7 +104,7 @@ def write_text(path: Path, text: str) -> None:
     part = path.with_name(f"{path.name}.part")
     try:
         with storing("a file", path):
-            part.write_text(valid_unicode(text), encoding="utf-8")
+            part.write_text(without_controls(text), encoding="utf-8")
             sync(part)
             part.replace(path)
     except StorageError:
@@ -117,12 +125,45 @@ def read_json(path: Path) -> Any:
         ValueError: If it is not JSON, such as half of a file; the message names it.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return strict_json.parse(strict_json.decoded(path.read_bytes()))
     except ValueError as error:  # of the encoding, too
         raise ValueError(
             f"{path.name} must be a JSON file, got a damaged one in {path.parent} ({error}); "
             f"restore it from a copy, or write it again"
         ) from None
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Return the contents of a JSON file that holds an object.
+
+    Raises:
+        FileNotFoundError: If there is no file.
+        ValueError: If it is not JSON, or holds another value; the message names it.
+    """
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise ValueError(
+            f"{path.name} must hold a JSON object, got {type(value).__name__} in {path.parent}; "
+            f"restore it from a copy, or write it again"
+        )
+    return value
+
+
+@contextmanager
+def as_written(folder: Path) -> Iterator[None]:
+    """Report values of another form than those that were written into the files of a folder.
+
+    Raises:
+        ValueError: In place of the errors of code that reads a value of another type, or none.
+    """
+    try:
+        yield
+    except (KeyError, IndexError, AttributeError, TypeError) as error:
+        reason = f"{type(error).__name__} {error}"
+        raise ValueError(
+            f"files of a run must be as this version wrote them, got others in {folder} ({reason})"
+            f"; restore them from a copy, or run the command that wrote them again"
+        ) from error
 
 
 def sync(path: Path) -> None:

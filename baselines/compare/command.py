@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from rich.console import Console
-
 from baselines.common.checks import require_at_least
+from baselines.common.command import command
 from baselines.common.command_line import parse
 from baselines.common.errors import exit_on_bad_input
 from baselines.common.evaluation_file import JOINT
 from baselines.common.files import make_folder
 from baselines.common.flags import Positional
+from baselines.common.terminal import Terminal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,9 +38,10 @@ class CompareConfig:
         require_at_least("seed", self.seed, 0)
 
 
+@command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse the command line and compare; CompareConfig declares the flags."""
-    console = Console()
+    console = Terminal()
     config = parse(CompareConfig, arguments, "ccpo compare")
     with exit_on_bad_input():
         from baselines.compare.comparison import compare

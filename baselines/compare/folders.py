@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from baselines.common.files import expect_folder
+from baselines.common.files import as_written, expect_folder
 from baselines.compare.evaluation_folder import is_evaluation, read_evaluation
 from baselines.compare.methods import Method, Run, differing_settings
 from baselines.compare.run_folder import is_run, read_run
@@ -82,7 +82,8 @@ def _expanded(folder: Path) -> list[Path]:
 
 def _read(folder: Path, path: str) -> _Read:
     reader = read_run if is_run(folder) else read_evaluation
-    return _Read(*reader(folder, path), folder)
+    with as_written(folder):
+        return _Read(*reader(folder, path), folder)
 
 
 def _separate(group: list[_Read]) -> list[list[_Read]]:

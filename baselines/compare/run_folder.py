@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from baselines.common.evaluation_file import EVALUATIONS_FILE, RecordedEvaluation, read_evaluations
-from baselines.common.files import CONFIG_FILE, SUMMARY_FILE, read_json
+from baselines.common.files import CONFIG_FILE, SUMMARY_FILE, read_object
 from baselines.common.jsonl import is_torn, read_rows
 from baselines.common.metrics import METRICS_FILE, MetricRow
 from baselines.compare.methods import PURPOSES, AgentCredit, Cost, HeldOut, Run
@@ -19,7 +19,7 @@ from baselines.pages.series import column
 
 NO_EFFECT = (
     *("seed", "out_dir", "resume", "preset", "config", "tracker", "push_to_hub"),
-    *("keep_checkpoints", "checkpoint_every", "completions_every"),
+    *("keep_checkpoints", "checkpoint_every", "checkpoint_minutes", "completions_every"),
 )
 """Settings that do not change what a run learns, or that tell the seeds of a method apart."""
 _PARTS = ("cost/tokens_removed", "cost/tokens_branch", "cost/tokens_rating")
@@ -40,7 +40,7 @@ def read_run(folder: Path, path: str) -> tuple[Run, dict[str, Any]]:
     Raises:
         ValueError: If the run has no evaluation, or none of the path.
     """
-    config: dict[str, Any] = read_json(folder / CONFIG_FILE)
+    config: dict[str, Any] = read_object(folder / CONFIG_FILE)
     evaluations = read_evaluations(folder)
     points = tuple(
         HeldOut(
@@ -94,7 +94,7 @@ def _why_empty(folder: Path, path: str, evaluations: Sequence[RecordedEvaluation
 def _status(folder: Path, config: Mapping[str, Any], rows: Sequence[MetricRow]) -> str:
     """Return "finished", or how far the run has come."""
     file, steps = folder / SUMMARY_FILE, config["steps"]
-    summary = read_json(file) if file.is_file() else {}
+    summary = read_object(file) if file.is_file() else {}
     if summary.get("status") == "finished" and summary.get("steps_done") == steps:
         return "finished"
     return f"unfinished, {len(rows)} of {steps} steps"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,10 +14,12 @@ from rich.console import Console
 from rich.progress import Progress
 
 from baselines.common.checks import require_at_least
+from baselines.common.command import command
 from baselines.common.command_line import parse
 from baselines.common.errors import exit_on_bad_input
-from baselines.common.files import CONFIG_FILE, make_folder
+from baselines.common.files import CONFIG_FILE, as_written, make_folder, read_object
 from baselines.common.flags import Choices
+from baselines.common.terminal import Terminal
 from baselines.common.wording import next_lines, plural
 from baselines.evaluate.batches import EvaluationPlan, play_all
 from baselines.evaluate.episode_journal import EPISODES_FILE, EpisodeJournal
@@ -26,12 +28,14 @@ from baselines.evaluate.evaluation import Evaluation
 from baselines.evaluate.headline import notes_of, sentences
 from baselines.evaluate.identity import settings_of
 from baselines.evaluate.paths import each_that_can_be_spared
+from baselines.evaluate.scores import expect_option_scorers, option_likelihoods
 from baselines.evaluate.tables import grids
 from baselines.policies.base import Sampling
 from baselines.policies.endpoint.usage import Billed, EndpointUsage
+from baselines.policies.local.remote_code import remote_code
 from baselines.policies.threads import suitable_threads
 from baselines.rollouts.runner import RolloutRunner
-from baselines.rollouts.team_env import TeamOverrides, team_env
+from baselines.rollouts.team_env import TeamOverrides, order_of_run, team_env, with_verifier
 from ccpo_env import load_tasks
 from ccpo_env.reset_options import check_removed
 from ccpo_env.tasks import TASK_SOURCES
@@ -48,6 +52,10 @@ class EpisodeSettings:
     controls: bool = False
     """Also evaluate two controls, in which the message of a removed agent is replaced by an empty
     one, or by its message for another task. Not in a vote, where nobody reads the messages."""
+    option_likelihood: bool = False
+    """On tasks with options, also report how often the most probable letter is right, and the
+    probability of the right one among the letters: from one forward pass per prompt of an agent
+    that answers, before it writes anything. Needs a local model or the completions API."""
     removed: tuple[str, ...] = ()
     """Agents to remove together. None given: each agent separately, except a solver that is the
     only agent of its role. In a vote the ballots are recounted, which costs nothing."""
@@ -73,12 +81,19 @@ class SubjectSettings:
     """Folder of a training run, or a model for all roles: "tiny", "smollm2", a folder, a .gguf
     file, a name on the Hugging Face hub, or endpoint:URL[?options][#model] for an OpenAI-compatible
     server."""
+    trust_remote_code: bool = False
+    """Run the code that the folder or hub repository of a model holds, also that of the base model
+    of an adapter. Read it first: it can do whatever you can."""
     tasks: Annotated[tuple[str, ...], Choices((*TASK_SOURCES, "a .jsonl or .parquet file"))] = ()
     """Benchmarks. None given: the tasks of the run, or arithmetic."""
-    split: Literal["train", "test"] | None = None
-    """Split of the tasks. None: test for a registered name, everything for a file."""
+    split: Literal["train", "dev", "test"] | None = None
+    """Split of the tasks; benchmarks may have a third one. None: test for a registered name,
+    everything for a file."""
     limit: int | None = None
     """Maximum number of tasks per benchmark. None: 500 for a registered name, all for a file."""
+    shuffle_choices: int | None = None
+    """Random seed of another order of the options of multiple-choice tasks. None: as in the run
+    whose tasks they are, else their own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,22 +110,39 @@ class EvalConfig(EpisodeSettings, TeamOverrides, SubjectSettings):
 
 JOURNAL_FILE = "answers.jsonl"
 """File name, in the output folder, of the responses of an endpoint."""
+NOT_SAMPLED = (
+    "policy",
+    "trust_remote_code",
+    "tasks",
+    "split",
+    "limit",
+    "shuffle_choices",
+    "out_dir",
+    "option_likelihood",
+)
+"""Settings that are recorded in another form, or that no sample depends on."""
 NAMED_LIMIT = 500
 """Default limit for the tasks of a registered source."""
 
 
+@command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Read the command line and evaluate; flags and their help come from EvalConfig."""
-    console = Console()
+    console = Terminal()
     config = parse(EvalConfig, arguments, "ccpo evaluate")
     with exit_on_bad_input():
-        config = with_settings_of_run(config)
+        with as_written(Path(config.policy)):
+            config = with_settings_of_run(config)
         benchmarks = load_benchmarks(config)
+        config = with_verifier(config, chain.from_iterable(benchmarks.values()))
         if config.out_dir is not None:
             make_folder(config.out_dir)
-        runner = make_runner(config)
+        with remote_code(trusted=config.trust_remote_code):
+            runner = make_runner(config)
         plan = make_plan(config, benchmarks, runner)
         paths = plan.paths(runner)
+        if config.option_likelihood:
+            expect_option_scorers(runner, chain.from_iterable(benchmarks.values()))
         journal = open_journal(config, benchmarks)
     num_tasks = sum(map(len, benchmarks.values()))
     samples = f", {config.num_samples} samples each" if config.num_samples > 1 else ""
@@ -122,7 +154,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             highlight=False,
         )
     episodes = play_with_progress(runner, plan, journal, console)
-    evaluation = Evaluation.of(episodes, verify=runner.verifier, seed=config.seed)
+    evaluation = evaluation_of(config, runner, episodes)
     for grid in grids(evaluation.summaries):
         console.print(grid.for_terminal())
     notes = notes_of(runner.topology, evaluation.removals)
@@ -171,6 +203,19 @@ def play_with_progress(
         return play_all(runner, plan, journal=journal, on_batch=lambda: progress.advance(bar))
 
 
+def evaluation_of(
+    config: EvalConfig, runner: RolloutRunner, episodes: Sequence[Episode]
+) -> Evaluation:
+    """Return the evaluation of the episodes, with the likelihood of the options if it is wanted."""
+    likelihoods = None
+    if config.option_likelihood:
+        with exit_on_bad_input(), suitable_threads(runner.policies.values()):
+            likelihoods = option_likelihoods(runner, episodes)
+    return Evaluation.of(
+        episodes, verify=runner.verifier, seed=config.seed, likelihoods=likelihoods
+    )
+
+
 def load_benchmarks(config: EvalConfig) -> dict[str, list[Task]]:
     """Return the tasks of each benchmark.
 
@@ -185,7 +230,9 @@ def load_benchmarks(config: EvalConfig) -> dict[str, list[Task]]:
             raise ValueError(f"tasks must have different names, got {name!r} twice; rename a file")
         split = config.split or ("test" if is_named else None)
         limit = NAMED_LIMIT if config.limit is None and is_named else config.limit
-        benchmarks[name] = load_tasks(place, split=split, limit=limit)
+        benchmarks[name] = load_tasks(
+            place, split=split, limit=limit, shuffle_choices=config.shuffle_choices
+        )
     return benchmarks
 
 
@@ -212,11 +259,7 @@ def open_journal(
     """Return the journal in the output folder; None if there is no output folder."""
     if config.out_dir is None:
         return None
-    chosen = {
-        name: value
-        for name, value in asdict(config).items()
-        if name not in ("policy", "tasks", "split", "limit", "out_dir")
-    }
+    chosen = {name: value for name, value in asdict(config).items() if name not in NOT_SAMPLED}
     settings = settings_of(config.policy, benchmarks, chosen)
     return EpisodeJournal(config.out_dir / EPISODES_FILE, settings)
 
@@ -224,9 +267,9 @@ def open_journal(
 def with_settings_of_run(config: EvalConfig) -> EvalConfig:
     """Return the config, with the tasks and the team of the run if the policy is a run."""
     path = Path(config.policy) / CONFIG_FILE
-    saved = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    saved = read_object(path) if path.is_file() else {}
     tasks = config.tasks or (saved.get("tasks", "arithmetic"),)
-    return replace(config.of_run(saved), tasks=tasks)
+    return replace(config.of_run(saved), tasks=tasks, shuffle_choices=order_of_run(config, saved))
 
 
 def make_runner(config: EvalConfig) -> RolloutRunner:

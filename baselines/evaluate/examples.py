@@ -12,6 +12,7 @@ from baselines.credit import GroupOutcomes
 from baselines.evaluate.episodes import Episode
 from baselines.evaluate.evaluation import Evaluation
 from baselines.evaluate.paths import JOINT
+from ccpo_env.prompts import question_with_options
 
 NUM_EXAMPLES = 3
 
@@ -89,7 +90,7 @@ def _example(
     return {
         "title": title,
         "task_id": joint.task.id,
-        "question": joint.task.question,
+        "question": question_with_options(joint.task),
         "gold": joint.task.answer,
         "episodes": [
             episode_json(joint, credit),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,15 +11,17 @@ from typing import Annotated, TextIO
 import numpy as np
 
 from baselines.common.checks import require_at_least
+from baselines.common.command import command
 from baselines.common.command_line import parse
 from baselines.common.errors import exit_on_bad_input
-from baselines.common.files import CONFIG_FILE
+from baselines.common.files import CONFIG_FILE, as_written, read_object
 from baselines.common.flags import Choices
 from baselines.policies.base import Prompt, Sampling
+from baselines.policies.local.remote_code import remote_code
 from baselines.rollouts.plan import first_kept_turns, removals_are_recounts, turns_of
 from baselines.rollouts.rollout import RolloutRequest
 from baselines.rollouts.runner import RolloutRunner
-from baselines.rollouts.team_env import TeamOverrides, team_env
+from baselines.rollouts.team_env import TeamOverrides, order_of_run, team_env, with_verifier
 from ccpo_env import load_tasks
 from ccpo_env.env import TeamAnswerEnv
 from ccpo_env.errors import unknown_name
@@ -61,10 +62,16 @@ class SeatSettings:
     """Agent that you play, such as solver_0. None: the first speaker."""
     policy: str = "tiny"
     """Policy of the other agents: folder of a run, model or endpoint, as in ccpo evaluate."""
+    trust_remote_code: bool = False
+    """Run the code that the folder or hub repository of a model holds, also that of the base model
+    of an adapter. Read it first: it can do whatever you can."""
     tasks: Annotated[str | None, Choices((*TASK_SOURCES, "a .jsonl or .parquet file"))] = None
     """Tasks to play. None: the tasks of the run, or arithmetic."""
     num_tasks: int = 1
     """Number of tasks, played one after the other."""
+    shuffle_choices: int | None = None
+    """Random seed of another order of the options of multiple-choice tasks. None: as in the run
+    whose tasks they are, else their own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,14 +85,18 @@ class PlayConfig(EpisodeSettings, TeamOverrides, SeatSettings):
         require_at_least("seed", self.seed, 0)
 
 
+@command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Read the command line and play; flags and their help come from PlayConfig."""
     config = parse(PlayConfig, arguments, "ccpo play")
     with exit_on_bad_input():
-        config = of_run(config)
+        with as_written(Path(config.policy)):
+            config = of_run(config)
         assert config.tasks is not None
-        tasks = load_tasks(config.tasks, split="test" if config.tasks in TASK_SOURCES else None)
-        session = PlaySession(config)
+        split = "test" if config.tasks in TASK_SOURCES else None
+        tasks = load_tasks(config.tasks, split=split, shuffle_choices=config.shuffle_choices)
+        with remote_code(trusted=config.trust_remote_code):
+            session = PlaySession(with_verifier(config, tasks))
     rng = np.random.default_rng([config.seed])
     places = rng.choice(len(tasks), size=min(config.num_tasks, len(tasks)), replace=False)
     try:
@@ -99,9 +110,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def of_run(config: PlayConfig) -> PlayConfig:
     """Return the config, with the tasks and the team of the run if the policy is a run."""
     path = Path(config.policy) / CONFIG_FILE
-    saved = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    saved = read_object(path) if path.is_file() else {}
     tasks = config.tasks or saved.get("tasks", "arithmetic")
-    return replace(config.of_run(saved), tasks=tasks)
+    return replace(config.of_run(saved), tasks=tasks, shuffle_choices=order_of_run(config, saved))
 
 
 class PlaySession:

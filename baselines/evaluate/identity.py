@@ -24,12 +24,17 @@ def settings_of(
         chosen: All other settings, as JSON values.
     """
     texts = {
-        name: _digest([[task.id, task.question, task.answer] for task in tasks])
-        for name, tasks in benchmarks.items()
+        name: _digest([_texts_of(task) for task in tasks]) for name, tasks in benchmarks.items()
     }
     settings = {"policy": policy_identity(policy), "tasks": texts, **chosen}
     as_json: dict[str, Any] = json.loads(json.dumps(settings))
     return as_json
+
+
+def _texts_of(task: Task) -> list[object]:
+    """Return the texts of a task that prompts or verifiers read, by which it is identified."""
+    further = [task.choices, task.context, task.answers, task.tests]
+    return [task.id, task.question, task.answer, *(further if any(further) else [])]
 
 
 def policy_identity(policy: str) -> str:

@@ -11,6 +11,7 @@ from baselines.evaluate.paths import first_turn
 from baselines.evaluate.tables import Grid
 from baselines.pages.page import PARTS, render
 from baselines.pages.svg import Plot
+from ccpo_env.prompts import question_with_options
 from ccpo_env.types import Task, Topology
 
 TEMPLATE = Path(__file__).parent / "transcripts.html.jinja"
@@ -87,8 +88,9 @@ def page_data(episodes: Sequence[Episode], topology: Topology) -> dict[str, Any]
 def _task_json(task: Task, groups: Sequence[str]) -> dict[str, Any]:
     return {
         "id": task.id,
-        "question": task.question,
-        "gold": task.answer,
+        "question": question_with_options(task),
+        "passages": list(task.context),
+        "gold": " / ".join((task.answer, *task.answers)),
         "groups": [*groups, *(f"{name} {value}" for name, value in task.tags)],
     }
 

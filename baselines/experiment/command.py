@@ -15,11 +15,13 @@ from typing import Annotated
 from rich.console import Console
 
 from baselines.common.checks import flag_of, require_at_least, require_known, unread
+from baselines.common.command import command
 from baselines.common.command_line import Given, parse
 from baselines.common.errors import exit_on_bad_input
 from baselines.common.files import make_folder
 from baselines.common.flags import Choices, build
 from baselines.common.stats import MIN_RUNS
+from baselines.common.terminal import Terminal
 from baselines.credit import ALLOCATORS, Allocator
 from baselines.experiment.runs import RunKey, RunResult, run_once, settings_of_run
 from baselines.experiment.sweep import (
@@ -63,6 +65,7 @@ SET_PER_RUN = {
     "tracker": "runs of an experiment are not tracked",
     "push_to_hub": "runs of an experiment are not kept",
     "keep_checkpoints": "runs of an experiment are not kept",
+    "checkpoint_minutes": "runs of an experiment are not kept",
     "completions_every": "runs of an experiment are not kept",
     "record_every": "runs of an experiment are not kept",
     "record_rollouts": "runs of an experiment are not kept",
@@ -156,9 +159,10 @@ def _expect_hyperparameters(
             raise unknown_name("hyperparameter", name, known, of=f"the {kind}s compared")
 
 
+@command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the experiment, or resume it, and write tables and figures."""
-    console = Console()
+    console = Terminal()
     config = parse(ExperimentConfig, arguments, "ccpo experiment", first=FIRST_FLAGS, settle=settle)
     with exit_on_bad_input():
         import_module("baselines.train.trainer")  # report a missing package once, before the runs

@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Annotated
 
 from baselines.common.checks import require_at_least
+from baselines.common.command import command
 from baselines.common.command_line import parse
 from baselines.common.errors import exit_on_bad_input
+from baselines.common.files import as_written
 from baselines.common.flags import Positional
 from baselines.explore.page import MAX_BYTES, write_explorer
+from ccpo_env.text import printable
 
 MIN_BYTES = 100_000
 
@@ -31,11 +34,14 @@ class ExploreConfig:
         require_at_least("max_bytes", self.max_bytes, MIN_BYTES)
 
 
+@command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the page and print its path."""
     config = parse(ExploreConfig, arguments, "ccpo explore")
     with exit_on_bad_input():
-        print(f"explorer {write_explorer(config.run, max_bytes=config.max_bytes)}")
+        with as_written(config.run):
+            page = write_explorer(config.run, max_bytes=config.max_bytes)
+        print(f"explorer {printable(str(page))}")
     return 0
 
 

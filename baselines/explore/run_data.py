@@ -9,7 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from baselines.common.files import CONFIG_FILE, SUMMARY_FILE, expect_run, read_json
+from baselines.common.files import CONFIG_FILE, SUMMARY_FILE, expect_run, read_object
 from baselines.common.jsonl import is_torn, read_rows
 from baselines.common.metrics import METRICS_FILE, MetricRow
 from baselines.common.rollout_file import ROLLOUTS_FILE, RecordedGroup, read_rollouts
@@ -74,10 +74,10 @@ def read_run(run_dir: Path) -> Run:
             f"{run_dir}; train again"
         ) from None
     summary = run_dir / SUMMARY_FILE
-    status = read_json(summary) if summary.exists() else {}
+    status = read_object(summary) if summary.exists() else {}
     return Run(
         name=run_dir.resolve().name,
-        config=read_json(run_dir / CONFIG_FILE),
+        config=read_object(run_dir / CONFIG_FILE),
         steps=by_step,
         turns=turns,
         metrics=read_rows(run_dir / METRICS_FILE),

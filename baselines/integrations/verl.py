@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -19,6 +20,7 @@ from baselines.integrations.advantage_log import log_advantages
 from baselines.integrations.credited import CreditedRollouts, CreditedRow
 from baselines.optimizers import OPTIMIZERS
 from baselines.policies.base import Completion, Prompt, Sampling
+from baselines.policies.local.prompt_reader import PromptReader
 from baselines.train.config import TrainConfig
 from baselines.train.config_file import with_settings
 from ccpo_env.types import Task
@@ -133,17 +135,13 @@ class TeamAgentLoop(AgentLoopBase):  # type: ignore[misc]
 
     def encode(self, prompt: Prompt) -> list[int]:
         """Return the token ids of a prompt, cut to verl's limit."""
-        if prompt.messages and self.tokenizer.chat_template:
-            ids = self.tokenizer.apply_chat_template(
-                list(prompt.messages),
-                add_generation_prompt=True,
-                return_dict=False,
-                **self.apply_chat_template_kwargs,
-            )
-        else:
-            ids = self.tokenizer.encode(prompt.text)
-        capped: list[int] = self._cap_text_prompt_length(ids)
+        (ids,) = self._reader.read([prompt])
+        capped: list[int] = self._cap_text_prompt_length(list(ids))
         return capped
+
+    @cached_property
+    def _reader(self) -> PromptReader:
+        return PromptReader(self.tokenizer, self.apply_chat_template_kwargs)
 
 
 class _ServerPolicy:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from baselines.common.files import StorageError, storing, sync, write_json
+from baselines.common.errors import StorageError
+from baselines.common.files import storing, sync, write_json
 from baselines.common.stats import Proportion, proportion
 from baselines.common.types import FloatArray
 from baselines.policies.base import TrainablePolicy
@@ -24,6 +25,12 @@ ARRAYS_FILE = "arrays.safetensors"
 """Arrays of further state, such as that of a critic; absent if there are none."""
 BEST_FILE = "best.json"
 """File next to the checkpoints that names the one with the highest held-out accuracy."""
+
+DAMAGE = (
+    *(OSError, ValueError, KeyError, TypeError, AttributeError),
+    *(OverflowError, RecursionError),
+)
+"""Errors of reading a file that is not as it was written."""
 
 
 class CheckpointError(ValueError):
@@ -147,7 +154,7 @@ def best_checkpoint(root: Path) -> BestCheckpoint | None:
     try:
         found = json.loads((root / BEST_FILE).read_text(encoding="utf-8"))
         step, accuracy = int(found["step"]), proportion(found["successes"], found["total"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except DAMAGE:
         return None
     folder = root / checkpoint_name(step)
     return BestCheckpoint(folder, step, accuracy) if folder.is_dir() else None
@@ -179,7 +186,9 @@ def read_checkpoint(folder: Path) -> dict[str, Any]:
     try:
         contents: dict[str, Any] = json.loads((folder / STATE_FILE).read_text(encoding="utf-8"))
         is_as_written = contents.pop("checksum") == _checksum(contents)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        is_as_written &= int(contents["config"]["steps_done"]) >= 0
+        is_as_written &= all(isinstance(contents[name], dict) for name in ("state", "files"))
+    except DAMAGE:
         is_as_written = False
     if not is_as_written:
         raise _damaged(STATE_FILE, folder)

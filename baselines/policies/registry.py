@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from baselines.common.files import read_json
+from baselines.common.files import read_object
 from baselines.policies.endpoint.address import is_endpoint
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def _is_model(folder: Path) -> bool:
     What else it needs is checked when it is loaded.
     """
     file = folder / MODEL_CONFIG
-    return file.is_file() and not {"model_type", "architectures"}.isdisjoint(read_json(file))
+    return file.is_file() and not {"model_type", "architectures"}.isdisjoint(read_object(file))
 
 
 def _embedded(folder: str) -> Path:
@@ -109,8 +109,9 @@ def _smollm2() -> Path:
 POLICIES: Mapping[str, Callable[[], Path]] = {
     "tiny": partial(_embedded, "tiny_weights"),
     "tiny_teams": partial(_embedded, "tiny_teams_weights"),
+    "tiny_choice": partial(_embedded, "tiny_choice_weights"),
     "smollm2": _smollm2,
 }
 """Names of shipped policies, each with a function that returns the model's folder."""
-EMBEDDED = ("tiny", "tiny_teams")
+EMBEDDED = ("tiny", "tiny_teams", "tiny_choice")
 """Those that ship with the package: small, and trained with a larger learning rate."""

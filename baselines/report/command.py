@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from rich.console import Console
-
+from baselines.common.command import command
 from baselines.common.command_line import parse
 from baselines.common.errors import exit_on_bad_input
+from baselines.common.files import as_written
 from baselines.common.flags import Positional
+from baselines.common.terminal import Terminal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,7 @@ class ReportConfig:
         """Every folder is checked when it is read."""
 
 
+@command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the page of each run, and print what it answers."""
     config = parse(ReportConfig, arguments, "ccpo report")
@@ -34,8 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from baselines.report.run_page import write_report
 
         for run_dir in config.run_dirs:
-            path = write_report(run_dir)
-            end_of_run(run_dir).show(Console(), report=path)
+            with as_written(run_dir):
+                path = write_report(run_dir)
+                end = end_of_run(run_dir)
+            end.show(Terminal(), report=path)
     return 0
 
 

@@ -79,9 +79,12 @@ class RemovedCache:
         return BetaPosterior(known.right * kept, known.wrong * kept, now)
 
     def add(self, task: Task, removed: frozenset[str], rewards: Sequence[float]) -> BetaPosterior:
-        """Add new team rewards, -1 or +1 each, and return the updated estimate."""
+        """Add new team rewards from -1 to +1, and return the updated estimate.
+
+        A reward between the two counts as a part of a right answer.
+        """
         known = self.estimate(task, removed)
-        num_right = sum(reward > 0 for reward in rewards)
+        num_right = sum((reward + 1.0) / 2.0 for reward in rewards)
         estimate = BetaPosterior(
             known.right + num_right, known.wrong + len(rewards) - num_right, known.versions
         )

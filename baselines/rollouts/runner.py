@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import compress
-from typing import TypeAlias
+from typing import Any
 
 import numpy as np
 
@@ -14,14 +14,12 @@ from baselines.rollouts.costs import CostTracker
 from baselines.rollouts.episode import Episode
 from baselines.rollouts.plan import turn_names, turns_without
 from baselines.rollouts.rollout import Rollout, RolloutRequest
-from ccpo_env.conversation import NO_OUTCOME, Conversation, Outcome
+from ccpo_env import BatchedTeamEnv, BatchTurn
+from ccpo_env.conversation import Conversation
 from ccpo_env.env import TeamAnswerEnv
 from ccpo_env.prompts import chat_messages, plain_text
 from ccpo_env.types import Role, Task, Topology, Verifier
 from ccpo_env.wrapper import SnapshotWrapper
-
-_Starts: TypeAlias = dict[tuple[int, frozenset[str], tuple[str, ...]], Conversation]
-"""Initial conversations, by the identity of the task, the removed agents and the prefix."""
 
 
 class RolloutRunner:
@@ -108,114 +106,144 @@ class RolloutRunner:
             the solver's turn and shares their batch, and so does one that follows another episode.
         """
         costs = costs if costs is not None else CostTracker()
-        starts: _Starts = {}
-        episodes: list[Episode | None] = []
-        following: list[tuple[int, RolloutRequest]] = []  # with their indices in episodes
+        episodes: list[Episode] = []
+        first: list[tuple[range, tuple[str | None, ...]]] = []
+        waiting: list[range] = []
         for request in requests:
-            if request.leader is None:
-                episodes += [
-                    self._start(request, request.prefix, starts)
-                    for _ in range(request.num_episodes)
-                ]
-            else:
-                following += [(len(episodes) + k, request) for k in range(request.num_episodes)]
-                episodes += [None] * request.num_episodes
+            own = range(len(episodes), len(episodes) + request.num_episodes)
+            episodes += [Episode(request) for _ in own]
+            if own and request.leader is None:
+                first.append((own, request.prefix))
+            elif own:
+                waiting.append(own)
+        if not episodes:
+            return []
+        team = BatchedTeamEnv(self._env, len(episodes))
+        self._start(team, episodes, first)
         while True:
-            following = self._start_followers(following, episodes, starts)
-            turns: dict[tuple[int, Role], list[Episode]] = {}
-            for episode in episodes:
-                if episode is None:
-                    continue
-                episode.take_given()
-                if episode.is_running:
-                    place = self._env.possible_agents.index(episode.turn.speaker)
-                    turns.setdefault((place, episode.turn.role), []).append(episode)
-            if not turns:
+            waiting = self._start_followers(team, episodes, waiting)
+            _take_given(team, episodes)
+            turn = team.turn
+            if not turn:
                 break
-            place, role = min(turns, key=lambda own: (own[0], self.topology.roles.index(own[1])))
-            self._play_turn(role, turns[place, role], rng, costs)
-        return [episode.rollout() for episode in episodes if episode is not None]
+            place_of = {agent: place for place, agent in enumerate(self._env.possible_agents)}
+            batches: dict[tuple[int, Role], list[int]] = {}
+            for index, of in enumerate(turn.turns):
+                batches.setdefault((place_of[of.speaker], of.role), []).append(index)
+            chosen = min(batches, key=lambda of: (of[0], self.topology.roles.index(of[1])))
+            self._play_turn(team, episodes, turn.take(batches[chosen]), rng, costs)
+        return [episode.rollout(team.conversation(k)) for k, episode in enumerate(episodes)]
 
     def _start(
         self,
-        request: RolloutRequest,
-        given: tuple[str | None, ...],
-        starts: _Starts,
-        failure: str | None = None,
-    ) -> Episode:
-        """Return an episode at its start; the conversation is shared by those with equal starts.
+        team: BatchedTeamEnv,
+        episodes: Sequence[Episode],
+        starts: Sequence[tuple[range, tuple[str | None, ...]]],
+    ) -> None:
+        """Start episodes.
 
         Args:
-            request: The request.
-            given: The messages that are not sampled, by turn; None: it is.
-            starts: The conversations so far.
-            failure: Why a message of the leader is missing.
+            team: The batch.
+            episodes: All episodes.
+            starts: The episodes of each request, and the messages that are not sampled in them, by
+                turn; None: it is sampled.
         """
-        # A conversation starts before its last turn, which `take_given` takes where all are given.
-        num_turns = len(turns_without(self.topology, request.removed))
-        prefix = _up_to_none(given)
-        prefix = prefix[:-1] if len(prefix) == num_turns else prefix
-        key = (id(request.task), request.removed, prefix)
-        conversation = starts.get(key)
-        if conversation is None:
-            conversation = starts[key] = self._env.conversation(
-                request.task, removed=request.removed, prefix=prefix
-            )
-        is_all = len(prefix) == len(given)
-        completions = (None,) * len(prefix)
-        return Episode(request, conversation, completions, () if is_all else given, failure)
+        options: list[dict[str, Any]] = []
+        for own, given in starts:
+            request = episodes[own[0]].request
+            prefix = _up_to_none(given)
+            # It starts before its last turn, which is taken later where all are given.
+            if len(prefix) == len(turns_without(self.topology, request.removed)):
+                prefix = prefix[:-1]
+            start = {"task": request.task, "removed": request.removed, "prefix": prefix}
+            options += [start] * len(own)
+            for k in own:
+                episodes[k].completions = (None,) * len(prefix)
+                episodes[k].given = () if len(prefix) == len(given) else given
+        team.reset(options=options, episodes=[k for own, _ in starts for k in own])
 
     def _start_followers(
-        self,
-        following: Sequence[tuple[int, RolloutRequest]],
-        episodes: list[Episode | None],
-        starts: _Starts,
-    ) -> list[tuple[int, RolloutRequest]]:
+        self, team: BatchedTeamEnv, episodes: Sequence[Episode], waiting: Sequence[range]
+    ) -> list[range]:
         """Start the episodes whose leader has spoken in all turns kept; return the others."""
-        waiting = []
-        for place, request in following:
+        still_waiting = []
+        starts: list[tuple[range, tuple[str | None, ...]]] = []
+        failures: dict[int, str] = {}
+        for own in waiting:
+            request = episodes[own[0]].request
             assert request.leader is not None, "only followers are started later"
-            leader = episodes[request.leader]
-            assert leader is not None, "a leader must not follow another episode"
-            messages = leader.conversation.messages
-            is_short = len(messages) <= max(request.kept)
-            if is_short and leader.failure is None:
-                waiting.append((place, request))
-                continue
+            failure = episodes[request.leader].failure
+            messages = team.messages(request.leader)
+            if len(messages) <= max(request.kept):
+                if failure is None:
+                    still_waiting.append(own)
+                    continue
+                failures |= dict.fromkeys(own, failure)
             said = {turn: messages[turn].text for turn in request.kept if turn < len(messages)}
             turns = turns_without(self.topology, request.removed)[: max(request.kept) + 1]
-            given = tuple([said.get(turn) for turn in turns])
-            failure = leader.failure if is_short else None
-            episodes[place] = self._start(request, given, starts, failure)
-        return waiting
+            starts.append((own, tuple([said.get(turn) for turn in turns])))
+        if starts:
+            self._start(team, episodes, starts)
+        for k, failure in failures.items():
+            _fail(team, episodes, k, failure)
+        return still_waiting
 
     def _play_turn(
         self,
-        role: Role,
+        team: BatchedTeamEnv,
         episodes: Sequence[Episode],
+        turn: BatchTurn,
         rng: np.random.Generator,
         costs: CostTracker,
     ) -> None:
+        """Sample and add the next message of some episodes, all of one role.
+
+        Args:
+            team: The batch.
+            episodes: All episodes.
+            turn: The turns that are taken.
+            rng: The only source of randomness.
+            costs: Accumulates the cost.
+        """
         entered = time.perf_counter()
-        conversations = [episode.conversation for episode in episodes]
-        prompt_of = {
-            conversation: next_prompt(conversation) for conversation in dict.fromkeys(conversations)
-        }
-        prompts = [prompt_of[conversation] for conversation in conversations]
+        role = turn.turns[0].role
+        prompt_of = {own: next_prompt(own) for own in dict.fromkeys(turn.conversations)}
+        prompts = [prompt_of[conversation] for conversation in turn.conversations]
         started = time.perf_counter()
         completions = self._policies[role].sample(prompts, sampling=self._sampling[role], rng=rng)
         sampled = time.perf_counter()
-        # Each episode is verified, because a verifier need not be deterministic.
-        outcomes = [
-            conversation.verify(completion.text) if completion.failure is None else NO_OUTCOME
-            for conversation, completion in zip(conversations, completions, strict=True)
-        ]
-        verified = time.perf_counter()
-        _advance(episodes, completions, outcomes)
-        _count(episodes, completions, costs)
+        verified_before = team.verify_s
+        spoken: dict[int, str] = {}
+        for k, completion in zip(turn.episodes, completions, strict=True):
+            if completion.failure is not None:
+                _fail(team, episodes, k, completion.failure)
+            else:
+                episodes[k].completions = (*episodes[k].completions, completion)
+                spoken[k] = completion.text
+        team.step(list(spoken.values()), list(spoken))
+        _count([(episodes[k], team.conversation(k)) for k in turn.episodes], completions, costs)
+        verify_s = team.verify_s - verified_before
         costs.generate_s += sampled - started
-        costs.verify_s += verified - sampled
-        costs.environment_s += time.perf_counter() - verified + started - entered
+        costs.verify_s += verify_s
+        costs.environment_s += time.perf_counter() - entered - (sampled - started) - verify_s
+
+
+def _take_given(team: BatchedTeamEnv, episodes: Sequence[Episode]) -> None:
+    """Take the turns whose messages are given, up to the next ones that are sampled."""
+    while texts := {
+        k: text
+        for k in team.turn.episodes
+        if episodes[k].given and (text := episodes[k].next_given) is not None
+    }:
+        team.step(list(texts.values()), list(texts))
+        for k in texts:
+            episodes[k].completions = (*episodes[k].completions, None)
+
+
+def _fail(team: BatchedTeamEnv, episodes: Sequence[Episode], k: int, reason: str) -> None:
+    """End an episode, a turn of which is left without a completion."""
+    episodes[k].failure = reason
+    team.fail(k, reason)
 
 
 def _up_to_none(texts: Iterable[str | None]) -> tuple[str, ...]:
@@ -239,31 +267,14 @@ def next_prompt(conversation: Conversation, *, left_out: Collection[int] = ()) -
     return Prompt(plain_text(*parts), tuple(chat_messages(*parts)))
 
 
-def _advance(
-    episodes: Sequence[Episode],
-    completions: Sequence[Completion],
-    outcomes: Sequence[Outcome],
-) -> None:
-    """Add a completion to each episode; a failure ends an episode."""
-    continued: dict[tuple[Conversation, str], Conversation] = {}  # shared by equal messages
-    for episode, completion, outcome in zip(episodes, completions, outcomes, strict=True):
-        if completion.failure is not None:
-            episode.failure = completion.failure
-            continue
-        episode.completions = (*episode.completions, completion)
-        key = episode.conversation, completion.text
-        following = continued.get(key)
-        if following is None or (following.verdict, following.ballot) != outcome:
-            following = episode.conversation.add_message(completion.text, outcome)
-            continued[key] = following
-        episode.conversation = following
-
-
 def _count(
-    episodes: Sequence[Episode], completions: Sequence[Completion], costs: CostTracker
+    episodes: Sequence[tuple[Episode, Conversation]],
+    completions: Sequence[Completion],
+    costs: CostTracker,
 ) -> None:
-    """Add the cost of a turn, by purpose."""
-    purposes = [episode.request.purpose for episode in episodes]
+    """Add the cost of a turn, by purpose; an episode that failed was not verified."""
+    purposes = [episode.request.purpose for episode, _ in episodes]
+    is_verified = [own.verdict is not None and episode.failure is None for episode, own in episodes]
     lengths = [len(completion.token_ids) for completion in completions]
     costs.forward_passes += max(lengths)
     for purpose in dict.fromkeys(purposes):
@@ -272,7 +283,5 @@ def _count(
             purpose,
             tokens_generated=sum(compress(lengths, is_own)),
             tokens_read=sum([len(c.prompt_ids) for c in compress(completions, is_own)]),
-            verifier_calls=sum(
-                [episode.conversation.verdict is not None for episode in compress(episodes, is_own)]
-            ),
+            verifier_calls=sum(compress(is_verified, is_own)),
         )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Protocol, Self, TypeVar
 
 from baselines.common.checks import require_at_least, require_known, unread
 from baselines.common.flags import Choices
@@ -12,8 +12,10 @@ from ccpo_env import debate_v0, think_solve_v0, vote_v0
 from ccpo_env.env import TeamAnswerEnv
 from ccpo_env.errors import unknown_name
 from ccpo_env.topologies.registry import TOPOLOGIES
-from ccpo_env.types import TaskInput, Topology
-from ccpo_env.verifiers.registry import VERIFIERS
+from ccpo_env.types import Task, TaskInput, Topology, Verifier
+from ccpo_env.verifiers.auto import AUTO, verifier_name
+from ccpo_env.verifiers.code.verifier import CodeVerifier
+from ccpo_env.verifiers.registry import VERIFIER_NAMES, VERIFIERS
 from ccpo_env.wrapper import SnapshotWrapper
 
 
@@ -31,9 +33,16 @@ class TeamSettings:
     """Debaters, with --topology debate."""
     num_rounds: int = 2
     """Rounds in which every debater speaks once, with --topology debate."""
-    verifier: Annotated[str, Choices(VERIFIERS)] = "math"
+    verifier: Annotated[str, Choices(VERIFIER_NAMES)] = AUTO
     """What compares answers with the gold answer, and so the form in which prompts ask for them.
-    number reads the last number, for models that write no box."""
+    auto: choice for tasks with options, qa for those with passages or several gold answers, else
+    math. number reads the last number, for models that write no box; qa_f1 accepts answers that
+    share most words with a gold answer. code and code_partial run programs that a model wrote,
+    isolated by the kernel, whose faults could let one out: use a machine without secrets;
+    code_partial also pays for a share of the tests."""
+    unsafe_no_namespaces: bool = False
+    """Whether --verifier code runs programs where the kernel allows no namespaces: they can then
+    read what any user of this machine can read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +60,12 @@ class TeamOverrides:
     """Debaters, with topology debate. None: as in the run, else 2."""
     num_rounds: int | None = None
     """Rounds, with topology debate. None: as in the run, else 2."""
-    verifier: Annotated[str | None, Choices(VERIFIERS)] = None
-    """What compares answers with the gold answer. None: as in the run, else math."""
+    verifier: Annotated[str | None, Choices(VERIFIER_NAMES)] = None
+    """What compares answers with the gold answer. None: as in the run, else auto, the one that the
+    tasks need."""
+    unsafe_no_namespaces: bool | None = None
+    """Whether --verifier code runs programs where the kernel allows no namespaces. None: as in the
+    run, else not."""
 
     def check(self) -> None:
         """Raise ValueError if a number is out of range."""
@@ -75,7 +88,7 @@ class TeamOverrides:
         known = {name: saved[name] for name in names if name in saved}
         team = TeamSettings(**{**known, **{name: getattr(self, name) for name in given}})
         require_known("topology", team.topology, TEAMS)
-        require_known("verifier", team.verifier, VERIFIERS)
+        require_known("verifier", team.verifier, VERIFIER_NAMES)
         for name in given:
             needed = unread_size(team, name)
             if needed is not None:
@@ -86,6 +99,33 @@ class TeamOverrides:
     def team(self) -> TeamSettings:
         """The team, once `of_run` has filled in what was left out."""
         return TeamSettings(**{f.name: getattr(self, f.name) for f in fields(TeamSettings)})
+
+
+class _OrdersOptions(Protocol):
+    """Settings with tasks whose options may be put into another order."""
+
+    @property
+    def tasks(self) -> str | tuple[str, ...] | None:
+        """Names or files; empty or None: those of the run."""
+        ...
+
+    @property
+    def shuffle_choices(self) -> int | None:
+        """The seed; None: as in the run."""
+        ...
+
+
+def order_of_run(settings: _OrdersOptions, saved: Mapping[str, Any]) -> int | None:
+    """Return the seed of the order of options: that of the settings, else of a run on its tasks.
+
+    Args:
+        settings: Settings before the tasks of the run are filled in.
+        saved: What config.json of the run holds; nothing if there is no run.
+    """
+    if settings.shuffle_choices is not None or settings.tasks:
+        return settings.shuffle_choices
+    seed: int | None = saved.get("shuffle_choices")
+    return seed
 
 
 TEAM_SIZES: Mapping[str, str] = {
@@ -99,8 +139,28 @@ TEAM_SIZES: Mapping[str, str] = {
 
 def unread_size(team: TeamSettings, name: str) -> str | None:
     """Return what a setting of the team needs and does not have; None if it is read."""
+    if name == "unsafe_no_namespaces":
+        return None if isinstance(VERIFIERS.get(team.verifier), CodeVerifier) else RUNS_PROGRAMS
     topology = TEAM_SIZES.get(name, team.topology)
     return None if topology == team.topology else f"--topology {topology}"
+
+
+RUNS_PROGRAMS = "--verifier code"
+"""What reads unsafe_no_namespaces."""
+
+
+SettingsT = TypeVar("SettingsT", bound=TeamSettings | TeamOverrides)
+
+
+def with_verifier(settings: SettingsT, tasks: Iterable[Task]) -> SettingsT:
+    """Return settings with the verifier that the tasks need in place of "auto".
+
+    Raises:
+        ValueError: If the tasks need no verifier of "auto", or several.
+    """
+    if settings.verifier != AUTO:
+        return settings
+    return replace(settings, verifier=verifier_name(tasks))
 
 
 MakeTeam = Callable[[TeamSettings, TaskInput], SnapshotWrapper[TeamAnswerEnv]]
@@ -117,21 +177,29 @@ def team_env(team: TeamSettings, tasks: TaskInput) -> SnapshotWrapper[TeamAnswer
     return TEAMS[team.topology](team, tasks)
 
 
+def _verifier(team: TeamSettings) -> str | Verifier:
+    """Return the verifier of a team: its name, unless a setting changes it."""
+    verifier = VERIFIERS.get(team.verifier)
+    if team.unsafe_no_namespaces and isinstance(verifier, CodeVerifier):
+        return replace(verifier, unsafe_no_namespaces=True)
+    return team.verifier
+
+
 def _think_solve(team: TeamSettings, tasks: TaskInput) -> SnapshotWrapper[TeamAnswerEnv]:
-    return think_solve_v0(tasks, team.num_thinkers, team.verifier)
+    return think_solve_v0(tasks, team.num_thinkers, _verifier(team))
 
 
 def _vote(team: TeamSettings, tasks: TaskInput) -> SnapshotWrapper[TeamAnswerEnv]:
-    return vote_v0(tasks, team.num_voters, team.verifier)
+    return vote_v0(tasks, team.num_voters, _verifier(team))
 
 
 def _debate(team: TeamSettings, tasks: TaskInput) -> SnapshotWrapper[TeamAnswerEnv]:
-    return debate_v0(tasks, team.num_debaters, team.num_rounds, team.verifier)
+    return debate_v0(tasks, team.num_debaters, team.num_rounds, _verifier(team))
 
 
 def _of_default_size(make: Callable[..., Topology]) -> MakeTeam:
     def make_team(team: TeamSettings, tasks: TaskInput) -> SnapshotWrapper[TeamAnswerEnv]:
-        return SnapshotWrapper(TeamAnswerEnv(make(), tasks=tasks, verifier=team.verifier))
+        return SnapshotWrapper(TeamAnswerEnv(make(), tasks=tasks, verifier=_verifier(team)))
 
     return make_team
 

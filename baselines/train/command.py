@@ -8,9 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from baselines.common.checks import flag_of
+from baselines.common.command import command
 from baselines.common.command_line import Given, parse
 from baselines.common.errors import exit_on_bad_input, print_message
-from baselines.common.files import CONFIG_FILE, read_json
+from baselines.common.files import CONFIG_FILE, as_written, read_object
 from baselines.train.config import FIRST_FLAGS, TrainConfig
 from baselines.train.config_file import read_settings, with_settings
 from baselines.train.presets import preset
@@ -18,6 +19,7 @@ from baselines.train.resumed_config import expect_known_settings
 from baselines.train.unread import expect_read, what_reads
 
 
+@command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Read the command line and train; flags and their help come from TrainConfig."""
     config = read_config(arguments)
@@ -50,9 +52,10 @@ def settle(given: Given) -> TrainConfig:
     if resume == "auto" and saved is not None:
         resume = "yes" if saved.exists() else "no"
     if resume == "yes" and saved is not None and saved.exists():
-        of_run: dict[str, Any] = read_json(saved)
+        of_run = read_object(saved)
         expect_known_settings(of_run, saved.parent)
-        start = with_settings(start, of_run)
+        with as_written(saved.parent):
+            start = with_settings(start, of_run)
     config = replace(start, **{**given, "resume": resume})
     config.check()
     for name, needed in expect_read(config, given).items():

@@ -24,7 +24,7 @@ from baselines.train.settings import (
 )
 from baselines.train.update.options import UpdateOptions
 from ccpo_env.types import Role
-from ccpo_env.verifiers.registry import VERIFIERS
+from ccpo_env.verifiers.registry import VERIFIER_NAMES
 
 EMBEDDED_LEARNING_RATE = 5e-4
 """Best in measurements with the embedded tiny team; see docs/tiny.md."""
@@ -88,7 +88,7 @@ class TrainConfig(
         require_known("optimizer", self.optimizer, OPTIMIZERS)
         require_known("tracker", self.tracker, TRACKERS)
         require_known("topology", self.topology, TEAMS)
-        require_known("verifier", self.verifier, VERIFIERS)
+        require_known("verifier", self.verifier, VERIFIER_NAMES)
         least = OPTIMIZERS[self.optimizer].min_group_size
         if self.group_size < least > 1:
             alone = [name for name, own in OPTIMIZERS.items() if own.min_group_size == 1]
@@ -106,6 +106,7 @@ class TrainConfig(
             require_at_least("record_every", self.record_every, 0)
         require_positive("max_grad_norm", self.max_grad_norm, such_as=1.0)
         require_positive("temperature", self.temperature, such_as=1.0)
+        require_positive("checkpoint_minutes", self.checkpoint_minutes, such_as=15)
         require_positive("learning_rate", self.learning_rate, such_as=EMBEDDED_LEARNING_RATE)
         self._check_shared()
         for role, rate in self.role_learning_rates.items():
@@ -219,7 +220,7 @@ class TrainConfig(
         """Return the config as JSON values, with defaults filled in."""
         values = asdict(replace(self, learning_rate=self.step_size))
         values["frozen_roles"] = list(self.frozen_roles)  # JSON has no tuples
-        for name in ("config", "preset", "resume", "out_dir"):
+        for name in ("config", "preset", "resume", "out_dir", "trust_remote_code"):
             del values[name]
         return values
 

@@ -7,36 +7,58 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+from baselines.common.errors import SIGNALLED, Terminated
+
+_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
+"""Signals of Ctrl-C, of schedulers, and of a closed terminal, on systems that have them."""
+
+
+class StopRequest:
+    """Whether a run shall stop after its step, and the signal that asked for it."""
+
+    def __init__(self) -> None:
+        self.number: int | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """Exit code of the program; 0 without a request."""
+        return 0 if self.number is None else SIGNALLED + self.number
 
 
 @contextmanager
-def stop_requests(on_request: Callable[[], None]) -> Iterator[Callable[[], bool]]:
-    """Turn the first Ctrl-C (or SIGTERM) into a request; the second interrupts at once.
+def stop_requests(on_request: Callable[[], None]) -> Iterator[StopRequest]:
+    """Turn the first Ctrl-C, SIGTERM or SIGHUP into a request; the second interrupts at once.
 
     Args:
         on_request: Called once, when the first signal arrives.
 
     Yields:
-        A function that returns whether a stop was requested.
+        The request, without a number until the first signal arrives.
 
-    Note: Only the main thread receives signals; in other threads, this has no effect.
+    Raises:
+        KeyboardInterrupt: On the second signal; `Terminated` if it is not Ctrl-C.
+
+    Note: Only the main thread receives signals; in other threads, this has no effect. A signal that
+        is ignored, as SIGHUP is under nohup, stays ignored, apart from Ctrl-C, which shells make
+        scripts ignore that they start in the background.
     """
-    requested = False
+    request = StopRequest()
 
-    def request(_signal: int, _frame: FrameType | None) -> None:
-        nonlocal requested
-        if requested:
-            raise KeyboardInterrupt
-        requested = True
+    def stop(number: int, _frame: FrameType | None) -> None:
+        if request.number is not None:
+            raise KeyboardInterrupt if number == signal.SIGINT else Terminated(number)
+        request.number = number
         on_request()
 
+    previous = {}
     try:
-        previous = {number: signal.signal(number, request) for number in _SIGNALS}
+        for number in (getattr(signal, name) for name in _SIGNALS if hasattr(signal, name)):
+            if number == signal.SIGINT or signal.getsignal(number) is not signal.SIG_IGN:
+                previous[number] = signal.signal(number, stop)
     except ValueError:  # not the main thread
-        previous = {}
+        pass
     try:
-        yield lambda: requested
+        yield request
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

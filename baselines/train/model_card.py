@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from baselines.common.files import StorageError, storing, write_text
+from baselines.common.errors import StorageError
+from baselines.common.files import storing, write_text
 from baselines.common.stats import proportion
 from baselines.policies.base import TrainablePolicy
 from baselines.policies.local.adapter_files import base_name, is_adapter

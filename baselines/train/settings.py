@@ -29,10 +29,15 @@ class StartSettings:
     """Model and tasks."""
 
     policy: str = "tiny"
-    """Initial model of all roles: "tiny", "tiny_teams", "smollm2", a folder, a .gguf file or a name
-    on the Hugging Face hub."""
+    """Initial model of all roles: "tiny", "tiny_teams", "tiny_choice", "smollm2", a folder, a
+    .gguf file or a name on the Hugging Face hub."""
+    trust_remote_code: bool = False
+    """Run the code that the folder or hub repository of a model holds, also that of the base model
+    of an adapter. Read it first: it can do whatever you can."""
     tasks: Annotated[str, Choices((*TASK_SOURCES, "a .jsonl or .parquet file"))] = "arithmetic"
     """Training and evaluation tasks, from the splits "train" and "test"."""
+    shuffle_choices: int | None = None
+    """Random seed of another order of the options of multiple-choice tasks. None: their own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,8 +64,8 @@ class LearningSettings:
     steps: int = 80
     """Number of training steps; each active role is updated once per step."""
     learning_rate: float | None = None
-    """Learning rate of AdamW after warm-up. None: 5e-4 for the policies "tiny"
-    and "tiny_teams", else 1e-6."""
+    """Learning rate of AdamW after warm-up. None: 5e-4 for the policies "tiny",
+    "tiny_teams" and "tiny_choice", else 1e-6."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,6 +208,9 @@ class RecordSettings:
     """Number of held-out tasks per evaluation."""
     checkpoint_every: int = 10
     """Steps between checkpoints."""
+    checkpoint_minutes: float | None = None
+    """Also save a checkpoint after the step that ends so many minutes after the last one, such as
+    15. None: count steps alone."""
     keep_checkpoints: int = 2
     """Number of newest checkpoints to keep, in addition to the best. With 1, there is no fallback
     if it is corrupt."""

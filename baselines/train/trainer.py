@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from baselines.common.files import as_written
 from baselines.common.metrics import MetricRow
 from baselines.common.processes import SINGLE_PROCESS, ProcessGroup
 from baselines.common.types import FloatArray
@@ -16,10 +17,12 @@ from baselines.evaluate.evaluation import Evaluation
 from baselines.optimizers import OPTIMIZERS
 from baselines.policies.base import Policy, TrainablePolicy
 from baselines.policies.checkpoints import UsableCheckpoint, read_arrays, read_updaters
+from baselines.policies.local.remote_code import remote_code
 from baselines.rollouts.costs import CostTracker
 from baselines.rollouts.plan import has_readers
 from baselines.rollouts.runner import RolloutRunner
-from baselines.rollouts.team_env import team_env
+from baselines.rollouts.team_env import team_env, with_verifier
+from baselines.train.checkpoint_times import CheckpointTimes
 from baselines.train.config import TrainConfig
 from baselines.train.credit_stage import CreditStage
 from baselines.train.engines.rollout_servers import RolloutServers
@@ -74,12 +77,14 @@ class Trainer:
         self._servers = servers
         self._streams = Streams(config.seed, processes)
         self._files = RunFiles(run_dir, is_writer=processes.rank == 0)
-        self.config = config
         self.run_dir = run_dir
         self.steps_done = 0
         self._tokens: list[int] = []  # sampled in each of these steps, for all purposes
         self.notices: tuple[str, ...] = ()
-        self._tasks = load_tasks(config.tasks, split="train")
+        self._tasks = load_tasks(
+            config.tasks, split="train", shuffle_choices=config.shuffle_choices
+        )
+        self.config = config = with_verifier(config, self._tasks)
         self._optimizer = OPTIMIZERS[config.optimizer].read_hyperparameters(config.optimizer_args)
         env = team_env(config, self._tasks[:1])
         roles = env.unwrapped.topology.roles
@@ -92,15 +97,16 @@ class Trainer:
         checkpoint = self._files.newest_checkpoint() if config.resume == "yes" else None
         if checkpoint:
             check_same_config(config.to_json(), checkpoint.contents["config"], checkpoint.folder)
-        self._crew = TeamPolicies(
-            config,
-            self._optimizer,
-            roles=roles,
-            trained=self._schedule.roles,
-            checkpoint=checkpoint.folder if checkpoint else None,
-            failure_dir=run_dir,
-            processes=processes,
-        )
+        with remote_code(trusted=config.trust_remote_code):
+            self._crew = TeamPolicies(
+                config,
+                self._optimizer,
+                roles=roles,
+                trained=self._schedule.roles,
+                checkpoint=checkpoint.folder if checkpoint else None,
+                failure_dir=run_dir,
+                processes=processes,
+            )
         speakers: Mapping[Role, Policy] = self._crew.policies
         if servers:
             speakers = servers.follow(self._crew.saved_policies(), roles)
@@ -119,7 +125,8 @@ class Trainer:
             DegeneracyWatch(config.allocator, config.optimizer, centres, self.agents[:-1])
         )
         if checkpoint:
-            self._resume(checkpoint)
+            with as_written(run_dir):
+                self._resume(checkpoint)
         self._records = StepRecords(
             *(config, run_dir),
             optimizer=self._optimizer,
@@ -150,6 +157,7 @@ class Trainer:
         config = self.config
         self._files.drop_after(self.steps_done)
         saved_at = self.steps_done
+        times = CheckpointTimes(config.checkpoint_every, config.checkpoint_minutes)
         with closing(SafeTracker(tracker, on_warning)) as steady, infrequent_collections():
             while self.steps_done < config.steps and not any(
                 self._processes.all_gather([should_stop()])
@@ -163,8 +171,9 @@ class Trainer:
                 on_step(row)
                 for warning in self._warnings.new:
                     on_warning(warning)
-                if self.steps_done % config.checkpoint_every == 0:
+                if times.is_due(self.steps_done):
                     saved_at = self._save()
+                    times.saved()
             at_end = self._warnings.at_end(self.steps_done)
             if at_end is not None:
                 on_warning(at_end)

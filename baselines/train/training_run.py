@@ -11,18 +11,25 @@ from typing import Any
 
 from rich.console import Console
 
-from baselines.common.errors import BAD_INPUT, INTERRUPTED, exit_on_bad_input, print_message
+from baselines.common.errors import (
+    INTERRUPTED,
+    STOPPED,
+    Terminated,
+    exit_on_bad_input,
+    print_message,
+)
 from baselines.common.files import (
     COMMAND_FILE,
     CONFIG_FILE,
     SUMMARY_FILE,
-    StorageError,
     make_folder,
     write_json,
     write_text,
 )
 from baselines.common.jsonl import read_rows
 from baselines.common.metrics import METRICS_FILE
+from baselines.common.output import OutputWatch, watched_output
+from baselines.common.terminal import Terminal
 from baselines.evaluate.evaluation import Evaluation
 from baselines.evaluate.examples import example_episodes
 from baselines.evaluate.transcripts import write_transcripts
@@ -49,31 +56,38 @@ def train(config: TrainConfig) -> int:
         config: Validated settings of the run.
 
     Returns:
-        Exit code: 0, 2 for invalid input, or 130 if the run was interrupted.
-    """
-    console = Console()
-    with exit_on_bad_input():
-        trainer = Trainer(config, choose_run_dir(config))
-        make_run_dir(trainer.run_dir, config)
-        tracker = open_tracker(config.tracker, trainer.run_dir)
-    try:
-        return run(trainer, tracker, console)
-    except (StorageError, HubError) as error:
-        print_message("error", str(error))
-        return BAD_INPUT
-
-
-def choose_run_dir(config: TrainConfig) -> Path:
-    """Return the folder of the run, which need not exist yet.
+        Exit code: 0; 1 if the output or the hub could not be written; 2 for invalid input; or 128
+        plus the number of the signal that interrupted the run.
 
     Raises:
-        ValueError: If it contains a run and this run does not resume it, or vice versa.
+        StorageError: If a file of the run cannot be written.
+    """
+    console = Terminal()
+    with exit_on_bad_input():
+        run_dir = open_run_dir(config)
+        trainer = Trainer(config, run_dir)
+        write_settings(run_dir, trainer.config)
+        tracker = open_tracker(config.tracker, run_dir)
+    try:
+        return run(trainer, tracker, console)
+    except HubError as error:
+        print_message("error", str(error))
+        return STOPPED
+
+
+def open_run_dir(config: TrainConfig) -> Path:
+    """Return the folder of the run, which is created and locked.
+
+    Raises:
+        ValueError: If it cannot be written or locked, or contains a run and this run does not
+            resume it, or vice versa.
     """
     run_dir = config.out_dir or Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}-seed{config.seed}"
     if run_dir.exists() and not run_dir.is_dir():
         raise ValueError(
             f"out_dir must be a writable folder, got the file {run_dir}; pass another --out-dir"
         )
+    make_folder(run_dir)
     has_run = (run_dir / CONFIG_FILE).exists()
     if config.resume == "yes" and not has_run:
         raise ValueError(
@@ -88,13 +102,12 @@ def choose_run_dir(config: TrainConfig) -> Path:
     return run_dir
 
 
-def make_run_dir(run_dir: Path, config: TrainConfig) -> None:
-    """Create the folder of the run, and write config.json and command.txt.
+def write_settings(run_dir: Path, config: TrainConfig) -> None:
+    """Write config.json and command.txt.
 
     Raises:
-        ValueError: If the folder or a file cannot be written.
+        StorageError: If a file cannot be written.
     """
-    make_folder(run_dir)
     write_json(run_dir / CONFIG_FILE, config.to_json())
     write_text(run_dir / COMMAND_FILE, f"{command(config)}\n")
 
@@ -105,12 +118,25 @@ def warn(console: Console, warning: str) -> None:
 
 
 def run(trainer: Trainer, tracker: Tracker, console: Console) -> int:
-    """Train to the end or until Ctrl-C, and write summary, examples and report.
+    """Train to the end or until a signal, and write summary, examples and report.
+
+    If standard output is closed or full, the run ends after its step, with a checkpoint.
 
     Returns:
-        Exit code: 0, or 130 if the run was interrupted.
+        Exit code: 0; 1 if the output could not be written; or 128 plus the number of the signal
+        that interrupted the run.
     """
-    config, run_dir = trainer.config, trainer.run_dir
+    with watched_output() as output:
+        code = _run(trainer, tracker, console, output)
+    if output.failure is None:
+        return code
+    has_ended = "finished" if code == 0 else f"saved after step {trainer.steps_done}"
+    print_message("error", f"{output.failure}; the run is {has_ended}, in {trainer.run_dir}")
+    return STOPPED
+
+
+def _run(trainer: Trainer, tracker: Tracker, console: Console, output: OutputWatch) -> int:
+    config, run_dir, first = trainer.config, trainer.run_dir, trainer.steps_done
 
     def say(text: str) -> None:
         # Paths may contain square brackets, which are markup, and must not be wrapped.
@@ -131,22 +157,25 @@ def run(trainer: Trainer, tracker: Tracker, console: Console) -> int:
 
     try:
         with (
-            stop_requests(announce) as should_stop,
+            stop_requests(announce) as request,
             suitable_threads(trainer.saved_policies().values()),
             progress,
         ):
             final = trainer.run(
                 on_step=progress.show,
                 on_warning=partial(warn, console),
-                should_stop=should_stop,
+                should_stop=lambda: (
+                    request.number is not None
+                    or (output.failure is not None and trainer.steps_done > first)
+                ),
                 tracker=tracker,
             )
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         say(
             f"stopped after step {trainer.steps_done}; resume from the newest checkpoint, "
             f"or from the beginning if there is none, with --resume --out-dir {run_dir}"
         )
-        return INTERRUPTED
+        return error.exit_code if isinstance(error, Terminated) else INTERRUPTED
     results = summary(trainer, final)
     write_json(run_dir / SUMMARY_FILE, results)
     examples = example_episodes(final, trainer.agents, trainer.credit_of) if final else []
@@ -166,7 +195,7 @@ def run(trainer: Trainer, tracker: Tracker, console: Console) -> int:
         if config.push_to_hub is not None:
             say(f"pushed to {push_to_hub(models, config.push_to_hub)}")
     end_of_run(run_dir).show(console, report=report)
-    return 0 if final else INTERRUPTED
+    return 0 if final else request.exit_code or STOPPED
 
 
 def summary(trainer: Trainer, final: Evaluation | None) -> dict[str, Any]:

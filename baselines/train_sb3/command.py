@@ -13,12 +13,14 @@ from typing import Annotated, Literal
 from rich.console import Console
 
 from baselines.common.checks import require_at_least, require_known, unread
+from baselines.common.command import command
 from baselines.common.command_line import Given, parse
 from baselines.common.errors import exit_on_bad_input
 from baselines.common.files import CONFIG_FILE, make_folder, write_json, write_text
 from baselines.common.flags import Choices, build
 from baselines.common.metrics import METRICS_FILE
 from baselines.common.stats import MIN_RUNS
+from baselines.common.terminal import Terminal
 from baselines.credit import read_allocator_args
 from baselines.train_sb3.comparison import Comparison
 from baselines.train_sb3.demonstration import (
@@ -158,10 +160,11 @@ class Sb3Config(DemonstrationSettings, LearnerSettings, CreditSettings):
         )
 
 
+@command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Read the command line, and train one agent or run the free-riding experiment."""
     config = parse(Sb3Config, arguments, "ccpo train_sb3", settle=settle)
-    console = Console()
+    console = Terminal()
     with exit_on_bad_input():
         expect_sb3()
         make_folder(config.out_dir)

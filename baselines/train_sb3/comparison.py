@@ -14,11 +14,13 @@ from typing import Annotated
 from rich.console import Console
 
 from baselines.common.checks import require_at_least, require_known
+from baselines.common.command import command
 from baselines.common.command_line import parse
 from baselines.common.errors import exit_on_bad_input
 from baselines.common.files import make_folder, write_json, write_text
 from baselines.common.flags import Choices
 from baselines.common.stats import MIN_RUNS
+from baselines.common.terminal import Terminal
 from baselines.experiment.sweep import RUNS_FILE, keep_settings, with_progress
 from baselines.optimizers import OPTIMIZERS
 from baselines.train_sb3 import tabular
@@ -146,6 +148,7 @@ class DirectCommandConfig:
         )
 
 
+@command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Read the command line, and run or resume the comparison."""
     config = parse(DirectCommandConfig, arguments, PROGRAM)
@@ -156,7 +159,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         config.out_dir,
         num_seeds=config.num_seeds,
         num_workers=config.workers,
-        console=Console(),
+        console=Terminal(),
     )
     return 0
 

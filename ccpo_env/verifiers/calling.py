@@ -2,10 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import cast
+from typing import Protocol, cast, runtime_checkable
 
 from ccpo_env.types import Task, TaskVerifier, Verdict, Verifier
+
+
+@runtime_checkable
+class CategoryVerifier(Protocol):
+    """A verifier whose answers are equal exactly if their categories are."""
+
+    def category(self, answer: str) -> str:
+        """Return the category of an answer that one of its verdicts reported."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class WithCategories:
+    """A verifier that names the categories of its answers.
+
+    Args:
+        verify: Compares a response with an answer.
+        category: Names the category of an answer that a verdict of it reported.
+    """
+
+    verify: Verifier
+    category: Callable[[str], str]
+
+    def __call__(self, response: str, gold: str) -> Verdict:
+        """Return the verdict on a response."""
+        return self.verify(response, gold)
+
+
+def category_of(verifier: Verifier) -> Callable[[str], str] | None:
+    """Return the function that names the category of an answer; None if answers are compared."""
+    return verifier.category if isinstance(verifier, CategoryVerifier) else None
 
 
 def verifier_of(verifier: Verifier, task: Task) -> Verifier:

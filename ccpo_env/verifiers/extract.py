@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 
 # Escaped braces are tokens so that they cannot count as braces; so is a row break before one.
 _BOX = re.compile(r"\\boxed\s*+\{")
@@ -89,6 +90,33 @@ def _joined_content(text: str, first_box: int) -> str | None:
     if start == _PLAIN_BRACE:
         return None
     return ", ".join(part.strip() for part in [*joined, text[start:end]])
+
+
+def closed_boxes(text: str, limit: int) -> list[tuple[int, int, str]]:
+    r"""Return the last closed boxes of a text that hold no other box, in order of their ends.
+
+    Args:
+        text: Text of a model, without its thinking.
+        limit: At most this many, from the last one on.
+
+    Returns:
+        For each the place of its `\boxed`, that behind its closing brace, and its content. Time is
+        linear in the length of the text.
+    """
+    first_box = text.find("\\boxed")
+    if first_box < 0:
+        return []
+    found: deque[tuple[int, int, str]] = deque(maxlen=limit)
+    opened: list[tuple[int, int]] = []  # of a brace: place of its box or _PLAIN_BRACE, its content
+    for token in _TOKEN.finditer(text, first_box):
+        if token[0] == "}" and opened:
+            start, content = opened.pop()
+            if start != _PLAIN_BRACE and not (found and found[-1][0] > start):
+                found.append((start, token.end(), text[content : token.start()]))
+        elif token[0] == "{" or token[0].startswith("\\boxed"):
+            is_box = token[0] != "{"
+            opened.append((token.start() if is_box else _PLAIN_BRACE, token.end()))
+    return list(found)
 
 
 def unboxed(gold: str) -> str:

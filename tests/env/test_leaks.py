@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ccpo_env import think_solve_v0
-from ccpo_env.leaks import ANSWER_PHRASES, STEMS, strip_answers
+from ccpo_env import Task, think_solve_v0
+from ccpo_env.leaks import strip_answers
+from ccpo_env.statements import STEMS, VALUE_BEFORE, VALUE_FOLLOWS
 
 pieces = st.lists(
     st.sampled_from(["\\boxed", "\\fbox", "\\bo", "xed", "{", "}", "$", "\n", " ", "5", "\0"])
@@ -47,10 +48,102 @@ pieces = st.lists(
         ("ответ: 5", "", 1),
         ("答案是5。", "", 1),
         ("答えは5", "", 1),
+        ("factor by symmetry, so the answer is 5", "factor by symmetry", 1),
+        (
+            "Factor by symmetry, so the answer is 5. Then check.",
+            "Factor by symmetry. Then check.",
+            1,
+        ),
+        ("Use AM-GM; the answer is 5.", "Use AM-GM;", 1),
+        ("By parity (mod 2) x is odd: the answer is 5\nEnd", "By parity (mod 2) x is odd\nEnd", 1),
+        ("Since 7 is prime, therefore 7 is the answer.", "Since 7 is prime.", 1),
+        ("With 1,000 parts the answer is 5", "", 1),
+        ("\u7531\u5bf9\u79f0\uff0c\u6240\u4ee5\u7b54\u6848\u662f5", "\u7531\u5bf9\u79f0", 1),
     ],
 )
 def test_strip_answers_removes_what_states_one(text: str, left: str, num_leaks: int) -> None:
     assert strip_answers(text) == (left, num_leaks)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "We get 77, which is the answer.",
+        "We get 77, and so that is the answer.",
+        "We get 77. That is the answer.",
+        "It is 77, so the answer is 77.",
+        "x = 77, so the answer is x.",
+        "x is 77, hence the answer is that number",
+        "77, our result, is the answer",
+        "2 and 77 are the answers",
+        "77 = the answer",
+        "We take 77 as the answer",
+        "We get 77 (the answer)",
+        "The answer is:\n77",
+        "The answer is:\n\n$$\n77\n$$",
+        "The answer is\n\\[\n77\n\\]",
+        "The answer is ```\n77\n```",
+        "The answer is ... 77",
+        "The answer is **\n77**",
+        "The answers are:\n1. x = 7\n2. y = 77",
+        "The answer, by symmetry, is 77",
+        "The answer (mod 100) is 77",
+        "answer is answer is\n77",
+        "So the answer must be 77",
+    ],
+)
+def test_no_statement_leaves_its_value(text: str) -> None:
+    left, num_leaks = strip_answers(text)
+    assert "77" not in left
+    assert num_leaks >= 1
+    assert strip_answers(f"Add both. {text}\nGo on.")[0].startswith("Add both.")
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("Exclude the acids, so it is C", "Exclude the acids"),
+        ("It must be option C.", ""),
+        ("The correct option is (C).", ""),
+        ("Bases are out, so option C is correct because it is an acid.", "Bases are out."),
+        ("I choose C", ""),
+        ("Bases are out.\n**C**", "Bases are out.\n"),
+        ("Bases are out. **C**", "Bases are out."),
+        ("Bases are out.\n (C).\n", "Bases are out.\n\n"),
+        ("By symmetry, the answer is C.", "By symmetry."),
+        ("That's C!", ""),
+    ],
+)
+def test_a_letter_of_an_option_is_hidden_where_it_is_named_as_the_answer(
+    text: str, left: str
+) -> None:
+    assert strip_answers(text, "ABCD") == (left, 1)
+    if "answer" not in text:
+        assert strip_answers(text) == (text, 0)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A good idea: option A is an alkane.",
+        "It is a good start. It is A good start.",
+        "A) aspirin thins blood\nB) this one as well",
+        "Compare option B with option C first.",
+        "Choose A based on its charge",
+        "So it is E.",
+        "This is it.\nI am done.",
+    ],
+)
+def test_talk_about_options_is_left(text: str) -> None:
+    assert strip_answers(text, "ABCD") == (text, 0)
+
+
+def test_a_thinker_may_not_name_an_option_of_its_task() -> None:
+    env = think_solve_v0([Task("t", "Which?", "B", choices=("x", "y"))], verifier="exact")
+    env.reset()
+    env.step("The first is even, so it is B.")
+    assert "Message of thinker_0:\nThe first is even.\n" in env.observe("solver_0")["prompt"]
+    assert env.infos["thinker_0"]["leak"] == 1
 
 
 @pytest.mark.parametrize(
@@ -62,7 +155,7 @@ def test_strip_answers_leaves_other_text_unchanged(text: str) -> None:
 
 
 @pytest.mark.no_cover
-@pytest.mark.parametrize("phrase", ANSWER_PHRASES)
+@pytest.mark.parametrize("phrase", VALUE_FOLLOWS + VALUE_BEFORE)
 @settings(max_examples=25)
 @given(data=st.data())
 def test_every_statement_holds_a_stem(phrase: str, data: st.DataObject) -> None:
@@ -98,11 +191,27 @@ def test_text_without_a_trigger_is_unchanged(text: str) -> None:
     assert strip_answers(text) == (text, 0)
 
 
-@pytest.mark.parametrize("unit", ["\\boxed{", "the answer is ", "{", "#", "\n", " ", "$ ", "."])
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "\\boxed{",
+        "the answer is ",
+        ", so it is A, ",
+        "(the answer",
+        "it is ",
+        "{",
+        "#",
+        "\n",
+        " ",
+        "$ ",
+        ".",
+    ],
+)
 def test_a_megabyte_takes_linear_time(unit: str) -> None:
     text = unit * (10**6 // len(unit))
     start = time.thread_time()
     strip_answers(f"\\boxed{{1}}{text}")
+    strip_answers(f"\\boxed{{1}}{text[: 10**4]}", "ABCD")  # a hundred times the time otherwise
     assert time.thread_time() - start < 3.0
 
 

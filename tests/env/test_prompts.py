@@ -9,15 +9,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccpo_env import Message, PromptTemplate, think_solve_v0
+from ccpo_env import Message, PromptTemplate, Task, think_solve_v0
+from ccpo_env.env import TeamAnswerEnv
 from ccpo_env.prompts import (
+    AS_A_LETTER,
+    AS_A_PHRASE,
+    AS_CODE,
     ROLE_INSTRUCTIONS,
     THINK_SOLVE,
     chat_messages,
     plain_text,
     problem_text,
+    with_answer_form,
     without_answer_request,
 )
+from ccpo_env.quoting import quoted
 from ccpo_env.topologies.registry import TOPOLOGIES
 
 messages = st.lists(st.builds(Message, st.sampled_from(["thinker_0", "thinker_1"]), st.text()))
@@ -56,6 +62,61 @@ def test_prompt_of_a_thinker_word_for_word() -> None:
     )
 
 
+def test_passages_and_options_stand_below_the_question_in_letters() -> None:
+    text = problem_text(
+        "Which city?",
+        [Message("reader_0", "Look at the second.")],
+        context=("Rome is old.", "Paris is\nlarge."),
+        choices=("Rome", "Paris"),
+    )
+    assert text == (
+        "Problem:\n"
+        "Which city?\n"
+        "\n"
+        "Passage 1:\n"
+        "Rome is old.\n"
+        "\n"
+        "Passage 2:\n"
+        "Paris is\n"
+        "large.\n"
+        "\n"
+        "Options:\n"
+        "A. Rome\n"
+        "B. Paris\n"
+        "\n"
+        "Message of reader_0:\n"
+        "Look at the second."
+    )
+
+
+def test_more_options_than_letters_are_refused() -> None:
+    assert problem_text("q", [], choices=["x"] * 26).endswith("\nZ. x")
+    with pytest.raises(ValueError, match="choices of a Task must be at most 26, got 27; leave out"):
+        problem_text("q", [], choices=["x"] * 27)
+
+
+@pytest.mark.parametrize("form", [AS_A_LETTER, AS_A_PHRASE, AS_CODE])
+def test_answer_form_takes_the_place_of_the_box_once(form: str) -> None:
+    asked = with_answer_form(THINK_SOLVE, form).give_answer
+    assert asked == f"You speak last: solve the problem and end with the final answer {form}."
+
+
+def test_all_agents_read_options_and_those_that_read_the_context_passages() -> None:
+    task = Task("t", "Which?", "B", choices=("Rome", "Paris"), context=("A passage.",))
+    options, passage = "\n\nOptions:\nA. Rome\nB. Paris", "\n\nPassage 1:\nA passage."
+    for name, make in TOPOLOGIES.items():
+        env = TeamAnswerEnv(make(), tasks=[task], verifier="exact")
+        env.reset()
+        for turn in env.topology.turns:
+            prompt = env.observe(turn.speaker)["prompt"]
+            assert prompt.count(options) == 1, name
+            assert (passage in prompt) == turn.reads_context
+            assert prompt == plain_text(
+                *[message["content"] for message in env.infos[turn.speaker]["messages"]]
+            )
+            env.step("text")
+
+
 @given(question=st.text(), spoken=messages, index=st.integers(0, 9), text=st.text())
 def test_a_message_adds_its_block_and_nothing_else(
     question: str, spoken: list[Message], index: int, text: str
@@ -64,16 +125,9 @@ def test_a_message_adds_its_block_and_nothing_else(
     without = problem_text(question, [*before, *after])
     start, rest = problem_text(question, before), without[len(problem_text(question, before)) :]
     message = Message("thinker_9", text)
-    block = f"\n\nMessage of thinker_9:\n{text}"
+    block = f"\n\nMessage of thinker_9:\n{quoted(text)}"
     assert without.startswith(start)
     assert problem_text(question, [*before, message, *after]) == f"{start}{block}{rest}"
-
-
-@given(question=st.text(), spoken=messages)
-def test_problem_holds_question_and_texts_unchanged(question: str, spoken: list[Message]) -> None:
-    text = problem_text(question, iter(spoken))
-    assert text.startswith(f"Problem:\n{question}")
-    assert all(message.text in text for message in spoken)
 
 
 @given(instruction=st.text(), problem=st.text())

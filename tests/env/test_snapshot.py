@@ -313,7 +313,7 @@ def test_deepcopy_shares_what_never_changes() -> None:
     assert twin is not bare
     assert twin.tasks is bare.tasks
     assert twin.topology is bare.topology
-    assert twin._index_of is bare._index_of
+    assert twin.starter is bare.starter
     assert twin._rules is bare._rules
     assert twin.infos is not bare.infos
 

@@ -17,6 +17,7 @@ from baselines.optimizers import OPTIMIZERS
 from baselines.rollouts.team_env import TEAMS, _of_default_size, team_env
 from baselines.train.command import read_config
 from baselines.train.config import TrainConfig
+from baselines.train.config_file import with_settings
 from baselines.train.resumed_config import check_same_config
 from ccpo_env.topologies.registry import TOPOLOGIES
 from ccpo_env.verifiers.registry import VERIFIERS
@@ -43,6 +44,7 @@ BAD = [
     ("num_eval_tasks", 0, "--num-eval-tasks"),
     ("checkpoint_every", 0, "--checkpoint-every"),
     ("keep_checkpoints", 0, "--keep-checkpoints 1 or more"),
+    ("checkpoint_minutes", 0.0, "--checkpoint-minutes 15"),
     ("completions_every", -1, "--completions-every 0 or more"),
     ("record_every", -1, "--record-every 0 or more"),
     ("record_rollouts", 0, "--record-rollouts 1 or more"),
@@ -153,7 +155,7 @@ def test_to_json_survives_a_file_and_says_what_was_used():
     assert json.loads(json.dumps(values)) == values
     assert values["learning_rate"] == 5e-4
     left_out = {field.name for field in fields(TrainConfig)} - set(values)
-    assert left_out == {"config", "preset", "out_dir", "resume"}
+    assert left_out == {"config", "preset", "out_dir", "resume", "trust_remote_code"}
     assert TrainConfig(**values).to_json() == values
 
 
@@ -190,7 +192,7 @@ def test_check_same_config_lets_a_resumed_run_change_what_is_still_to_come(chang
 def test_a_setting_that_is_newer_than_the_checkpoint_had_its_default():
     older = saved()
     del older["verifier"]
-    check_same_config(TrainConfig(steps=5).to_json(), older, Path("runs/x"))
+    check_same_config(TrainConfig(steps=5, verifier="math").to_json(), older, Path("runs/x"))
     with pytest.raises(ValueError, match="'math', got 'number' in runs/x; pass --verifier math"):
         check_same_config(TrainConfig(steps=5, verifier="number").to_json(), older, Path("runs/x"))
 
@@ -203,7 +205,7 @@ def test_a_run_that_is_older_than_a_setting_is_resumed_evaluated_and_played_with
     evaluated = with_settings_of_run(EvalConfig(policy=str(tmp_path)))
     played = of_run(PlayConfig(policy=str(tmp_path)))
     for config in (resumed, evaluated, played):
-        assert (config.topology, config.verifier) == ("vote", "math")
+        assert (config.topology, config.verifier) == ("vote", "auto")
 
 
 OLDER = {"allocator_knobs": {}, "optimizer_knobs": {}, "seed": 0}
@@ -337,3 +339,12 @@ def test_team_of_a_topology_is_that_topology(topology):
     made = _of_default_size(TOPOLOGIES[topology])(config, [("q", "5")]).unwrapped
     assert (made.topology.name, made.verifier) == (topology, VERIFIERS["math"])
     assert made.possible_agents[0] == env.possible_agents[0]
+
+
+def test_value_of_a_config_file_is_shown_in_short():
+    deep = ["x"] * 9
+    for _ in range(11):
+        deep = [deep] * 9
+    with pytest.raises(ValueError, match="steps must be of type int, got") as refused:
+        with_settings(TrainConfig(), {"steps": deep})
+    assert len(str(refused.value)) < 100_000

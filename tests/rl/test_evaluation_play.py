@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from baselines.common.files import StorageError
+from baselines.common.errors import StorageError
 from baselines.evaluate.batches import EvaluationPlan, play_all
 from baselines.evaluate.episode_journal import EPISODES_FILE, EpisodeJournal
 from baselines.evaluate.paths import JOINT, TeamPath, control_paths, path_of, without

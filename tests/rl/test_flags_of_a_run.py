@@ -24,7 +24,7 @@ from baselines.train.command import read_config
 from baselines.train.config import TrainConfig
 from baselines.train.reproduce import command
 from baselines.train.resumed_config import check_same_config
-from baselines.train.training_run import make_run_dir
+from baselines.train.training_run import write_settings
 from baselines.train.unread import unused_settings
 from baselines.train_sb3.command import main as train_sb3
 from ccpo_env.types import Task
@@ -58,6 +58,7 @@ NEEDED = {
     "num_voters": ("--topology", "vote"),
     "num_debaters": ("--topology", "debate"),
     "num_rounds": ("--topology", "debate"),
+    "unsafe_no_namespaces": ("--verifier", "code"),
     "lora_rank": ("--weights", "lora"),
     "tis_cap": ("--old-logprobs", "recompute"),
     "role_order": ("--alternate-period", "2"),
@@ -156,7 +157,7 @@ def test_the_same_experiment_resumes_with_every_flag_of_training(flag, tmp_path)
         keep_settings(tmp_path, {"train": config.train.to_json()})
         config = parse(ExperimentConfig, words, "ccpo experiment", settle=settle)
     assert getattr(config.train, plain.key) != getattr(DEFAULT_TRAINING, plain.key)
-    if plain.key != "learning_rate":  # None is filled in
+    if plain.key not in ("learning_rate", "trust_remote_code"):  # filled in, and not kept
         assert config.train.to_json() != DEFAULT_TRAINING.to_json()
     with pytest.raises(ValueError, match="out_dir must hold runs with these settings"):
         keep_settings(tmp_path, {"train": DEFAULT_TRAINING.to_json()})
@@ -197,6 +198,8 @@ def test_a_flag_that_nothing_reads_is_refused(key, capsys, tmp_path):
 
 
 def toml(flag) -> str:
+    if flag.is_switch:
+        return "true"
     word = example_of(flag)[1]
     return word if word.replace(".", "").isdigit() else f'"{word}"'
 
@@ -276,7 +279,7 @@ def test_a_team_of_an_evaluation_refuses_what_its_topology_does_not_read():
     with pytest.raises(ValueError, match="num_voters must be left out where it has no effect"):
         EvalConfig(policy="tiny", num_voters=2).of_run({})
     config = EvalConfig(policy="tiny", num_voters=2).of_run({"topology": "vote"})
-    assert (config.topology, config.num_voters, config.verifier) == ("vote", 2, "math")
+    assert (config.topology, config.num_voters, config.verifier) == ("vote", 2, "auto")
 
 
 @pytest.mark.parametrize(
@@ -308,5 +311,6 @@ def test_command_names_what_differs_and_is_read_back_as_the_same_config(config, 
 
 
 def test_a_run_keeps_the_command_that_reproduces_it(tmp_path):
-    make_run_dir(tmp_path / "run", TrainConfig(steps=7, out_dir=tmp_path / "run"))
+    (tmp_path / "run").mkdir()
+    write_settings(tmp_path / "run", TrainConfig(steps=7, out_dir=tmp_path / "run"))
     assert (tmp_path / "run" / "command.txt").read_text() == "ccpo train --steps 7\n"

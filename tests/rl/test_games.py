@@ -11,6 +11,8 @@ import pytest
 from baselines.bench.credit.games import enumeration, turn_game
 from baselines.bench.credit.games.bandit import make_bandit
 from baselines.bench.credit.games.chain import make_chain
+from baselines.bench.credit.games.hints import make_hints
+from baselines.bench.credit.games.recorded_answers import RecordedProblem
 from baselines.bench.credit.games.turn_game import FREE, IDLE
 from baselines.bench.credit.games.vote_game import Vote, make_vote
 from baselines.credit import ALLOCATORS, GroupOutcomes
@@ -22,9 +24,15 @@ MAKERS = {
     "independent bandit": lambda rng: make_bandit(4, rng, dependence=0.0),
     "think_solve": lambda rng: make_chain(1, rng),
     "think_think_solve": lambda rng: make_chain(2, rng),
+    "hints": lambda rng: make_hints(recorded(rng)),
     "vote": lambda rng: make_vote(5, rng),
 }
-READ_ALL = ("bandit", "independent bandit", "think_solve", "think_think_solve")
+READ_ALL = ("bandit", "independent bandit", "think_solve", "think_think_solve", "hints")
+
+
+def recorded(rng):
+    correct, answered = rng.integers(0, 4, size=6), np.full(6, 4)
+    return RecordedProblem("P", "?", "1", ("a hint",), correct, answered)
 
 
 @pytest.fixture(params=MAKERS)

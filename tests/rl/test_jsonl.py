@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from baselines.common.files import StorageError
+from baselines.common.errors import StorageError
 from baselines.common.jsonl import (
     append_line,
     append_row,

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-from baselines.common.files import StorageError
+from baselines.common.errors import StorageError
 from baselines.common.stats import proportion
 from baselines.policies.local.lora import LoraBase, LoraSettings
 from baselines.policies.registry import load_policy

@@ -11,7 +11,9 @@ from baselines.rollouts.team_env import (
     TeamSettings,
     team_env,
     unread_size,
+    with_verifier,
 )
+from ccpo_env import Task
 from ccpo_env.topologies.registry import TOPOLOGIES
 from tests.rl.teams import TASK
 
@@ -43,7 +45,15 @@ def test_team_env_has_the_default_sizes_of_every_topology(topology):
     env = team_env(TeamSettings(topology=topology), [TASK]).unwrapped
     assert env.topology.name == topology
     of_default_size = {
-        **{"vote": 3, "debate": 4, "think_solve": 2, "specialists": 4, "mixed_vote": 10},
+        **{
+            "vote": 3,
+            "debate": 4,
+            "think_solve": 2,
+            "specialists": 4,
+            "mixed_vote": 10,
+            "plan_code_review": 3,
+            "reader_answerer": 2,
+        },
     }
     assert len(env.topology.turns) == of_default_size[topology]
 
@@ -89,6 +99,7 @@ def test_overrides_are_those_of_the_run_where_nothing_else_is_given():
         "num_debaters": 4,
         "num_rounds": 1,
         "verifier": "number",
+        "unsafe_no_namespaces": False,
     }
     assert whole.team == TeamSettings(
         topology="debate", num_debaters=4, num_rounds=1, verifier="number"
@@ -127,3 +138,11 @@ def test_overrides_check_their_numbers(name):
     TeamOverrides(**{name: 1}).check()
     with pytest.raises(ValueError, match=f"{name} must be >= 1, got 0"):
         TeamOverrides(**{name: 0}).check()
+
+
+def test_settings_take_the_verifier_that_the_tasks_need_in_place_of_auto():
+    choice = Task("a", "Which?", "B", choices=("x", "y"))
+    for settings in (TeamSettings(), TeamOverrides(verifier="auto")):
+        assert with_verifier(settings, [choice]).verifier == "choice"
+        assert settings.verifier == "auto"
+    assert with_verifier(TeamSettings(verifier="exact"), [choice]).verifier == "exact"

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
-from rich.console import Console
 
 from baselines.bench.credit.credit_config import CreditConfig
 from baselines.bench.credit.credit_tables import credit_table, write_results
@@ -19,6 +18,7 @@ from baselines.bench.credit.seed_scores import reliability, seed_scores
 from baselines.common.command_line import parse
 from baselines.common.errors import exit_on_bad_input
 from baselines.common.files import make_folder
+from baselines.common.terminal import Terminal
 from baselines.common.workers import map_in_order, worker_pool
 
 MIN_WIDTH = 145
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str]) -> int:
     with exit_on_bad_input():
         if config.out_dir is not None:
             make_folder(config.out_dir)
-    console = Console()
+    console = Terminal()
     console.width = max(console.width, MIN_WIDTH)
     results = []
     for result in run(config):

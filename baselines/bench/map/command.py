@@ -20,6 +20,7 @@ from baselines.common.checks import require_at_least
 from baselines.common.command_line import parse
 from baselines.common.errors import exit_on_bad_input
 from baselines.common.files import make_folder, read_json, write_text
+from baselines.common.terminal import Terminal
 from baselines.common.workers import map_in_order, worker_pool
 from baselines.experiment.sweep import read_results, run_sweep
 
@@ -65,7 +66,7 @@ class MapConfig:
 def main(arguments: Sequence[str]) -> int:
     """Compute the map and write page and pictures, or print the checklist of a run."""
     config = parse(MapConfig, arguments, "ccpo bench map")
-    console = Console()
+    console = Terminal()
     with exit_on_bad_input():
         if config.checklist is not None:
             console.print(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from baselines.common.files import read_object
 from baselines.policies.registry import POLICIES
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def full_name(name: str) -> str:
 def base_name(folder: str | Path) -> str:
     """Return the spec with which `load_policy` loads the base of an adapter."""
     path = Path(folder) / ADAPTER_FILE
-    name = json.loads(path.read_text(encoding="utf-8")).get("base_model_name_or_path")
+    name = read_object(path).get("base_model_name_or_path")
     if not isinstance(name, str):
         raise ValueError(
             f"an adapter must name its base model, got {name!r} in {path}; write the name of the "

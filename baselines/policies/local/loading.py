@@ -14,6 +14,14 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from baselines.policies.local.damage import (
+    BadModelError,
+    expect_finite,
+    expect_template,
+    reading,
+)
+from baselines.policies.local.remote_code import is_trusted
+
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -102,26 +110,47 @@ def load_model(source: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
 
     Raises:
         FileNotFoundError: If it is neither a folder nor in the cache nor on the hub.
+        ValueError: If a file is damaged or missing, weights are not finite, the chat template does
+            not render, or it has code of its own that is not trusted.
     """
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
     failure: OSError | None = None
-    with quiet_transformers():
+    with quiet_transformers(), reading("a model", source):
         for is_local in (True, False):  # a cached model needs no network access
             try:
-                tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=is_local)
-                model = AutoModelForCausalLM.from_pretrained(
-                    source, local_files_only=is_local, dtype=torch.float32
-                )
+                model, tokenizer = _from_pretrained(source, is_local=is_local)
             except OSError as error:
+                if Path(source).is_dir():
+                    raise
                 failure = error
             else:
+                expect_finite(model.state_dict(), source)
+                expect_template(tokenizer, source)
                 return model, tokenizer
     raise FileNotFoundError(
         f"a model must be a Hugging Face folder or a name that the hub or its local cache knows, "
         f"got {source!r}; check the name and the network, or download the model "
         f"(hf download {source}) and pass its folder"
     ) from failure
+
+
+def _from_pretrained(
+    source: str, *, is_local: bool
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    # Without the flag, transformers would ask on the terminal, and take the answer from a pipe.
+    where = {"local_files_only": is_local, "trust_remote_code": is_trusted()}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, **where)
+        model = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32, **where)
+    except ValueError as error:
+        if "trust_remote_code" not in str(error):
+            raise
+        raise BadModelError(
+            f"a model must not need code of its own unless you trust it, got {source!r}, which "
+            f"has some; read that code, then pass --trust-remote-code"
+        ) from error
+    return model, tokenizer
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from baselines.policies.local.adapter_files import (
     full_name,
     require_peft,
 )
+from baselines.policies.local.damage import expect_finite, reading
 from baselines.policies.local.hf import HFPolicy
 from baselines.policies.local.merged_copy import are_all_linear, merged_weights, plain_copy
 from baselines.policies.registry import load_policy
@@ -108,15 +110,18 @@ class LoraBase:
         from peft import PeftConfig, set_peft_model_state_dict
         from safetensors.torch import load_file
 
-        config = PeftConfig.from_pretrained(str(folder))
+        with reading("an adapter", folder):
+            config = PeftConfig.from_pretrained(str(folder))
         check_plain(config, folder)
         if settings is not None and config.r != settings.rank:
             raise ValueError(
                 f"lora_rank must be that of the adapter, {config.r}, got {settings.rank} in "
                 f"{folder}; pass --lora-rank {config.r}"
             )
+        with reading("an adapter", folder):
+            weights = load_file(folder / WEIGHTS_FILE)
+        expect_finite(weights, folder)
         policy = self._add(adapter, config, seed=0)
-        weights = load_file(folder / WEIGHTS_FILE)
         own = self.state(adapter)
         if {n: w.shape for n, w in weights.items()} != {n: w.shape for n, w in own.items()}:
             raise ValueError(
@@ -168,7 +173,11 @@ class LoraBase:
         folder.mkdir(parents=True, exist_ok=True)
         state = {name: weight.contiguous() for name, weight in self.state(adapter).items()}
         save_file(state, folder / WEIGHTS_FILE, metadata={"format": "pt"})
-        self._peft.peft_config[adapter].save_pretrained(str(folder))
+        config = copy.copy(self._peft.peft_config[adapter])
+        for name, value in vars(config).items():
+            if isinstance(value, set):  # whose order differs from process to process
+                setattr(config, name, sorted(value))
+        config.save_pretrained(str(folder))
 
     def merged(self, adapter: str) -> HFPolicy:
         """Merge this adapter into a plain model and return it; the base is consumed."""
@@ -266,13 +275,18 @@ class LoraPolicy:
         )
 
     def option_logprobs(
-        self, prompts: Sequence[Prompt], options: Sequence[str]
+        self, prompts: Sequence[Prompt], options: Sequence[str], *, temperature: float = 1.0
     ) -> tuple[FloatArray, int]:
         """Return log-probabilities of options, as `HFPolicy.option_logprobs`."""
         with torch.no_grad():
             return self._base.call(
-                self._adapter, lambda policy: policy.option_logprobs(prompts, options)
+                self._adapter,
+                lambda policy: policy.option_logprobs(prompts, options, temperature=temperature),
             )
+
+    def option_tokens(self, options: Sequence[str]) -> list[tuple[int, ...]]:
+        """Return token ids of options, as `HFPolicy.option_tokens`."""
+        return self._base.activate(self._adapter).option_tokens(options)
 
     def encode(self, prompts: Sequence[Prompt], max_tokens: int) -> list[tuple[int, ...]]:
         """Return token ids of each prompt, as `HFPolicy.encode`."""

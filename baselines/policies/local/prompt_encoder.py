@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from baselines.policies.base import Prompt
+from baselines.policies.local.prompt_reader import PromptReader
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -15,10 +16,9 @@ if TYPE_CHECKING:
 class PromptEncoder:
     """Tokenizes prompts, and cuts those that are too long.
 
-    A prompt is read as chat messages if the tokenizer has a chat template, else as plain text. A
-    prompt that leaves no room for max_tokens in the model's context loses its middle, because its
-    start holds the role and the question, and its end the latest message and the cue to speak. The
-    first cut emits a warning.
+    Prompts are read as by `PromptReader`. One that leaves no room for max_tokens in the context of
+    the model loses its middle, because its start holds the role and the question, and its end the
+    latest message and the cue to speak. The first cut emits a warning.
 
     Args:
         tokenizer: Tokenizer of the model.
@@ -29,6 +29,7 @@ class PromptEncoder:
         self._tokenizer = tokenizer
         self._context = context
         self._has_warned = False
+        self._reader: PromptReader | None = None
 
     def encode(self, prompts: Sequence[Prompt], max_tokens: int) -> list[tuple[int, ...]]:
         """Return token ids of each prompt, cut to leave room for max_tokens.
@@ -38,29 +39,19 @@ class PromptEncoder:
         """
         keys = [_key(prompt) for prompt in prompts]
         distinct = dict(zip(keys, prompts, strict=True))
-        encoded = dict(zip(distinct, self._tokenize(list(distinct.values())), strict=True))
+        encoded = dict(zip(distinct, self.reader.read(list(distinct.values())), strict=True))
         if self._context is not None:
             for key, ids in encoded.items():
                 if len(ids) + max_tokens > self._context:
                     encoded[key] = self._cut_middle(ids, max_tokens, self._context)
         return [encoded[key] for key in keys]
 
-    def _tokenize(self, prompts: Sequence[Prompt]) -> list[tuple[int, ...]]:
-        """Return token ids of uncut prompts; a batch costs a third of single calls."""
-        is_chat = [bool(prompt.messages and self._tokenizer.chat_template) for prompt in prompts]
-        chats = [list(p.messages) for p, chats in zip(prompts, is_chat, strict=True) if chats]
-        texts = [p.text for p, chats in zip(prompts, is_chat, strict=True) if not chats]
-        of_chats: list[list[int]] = []
-        of_texts: list[list[int]] = []
-        if chats:
-            encoded = self._tokenizer.apply_chat_template(
-                chats, add_generation_prompt=True, return_dict=False
-            )
-            of_chats = cast("list[list[int]]", encoded)
-        if texts:
-            of_texts = self._tokenizer(texts, return_attention_mask=False)["input_ids"]
-        rest = {True: iter(of_chats), False: iter(of_texts)}
-        return [tuple(next(rest[kind])) for kind in is_chat]
+    @property
+    def reader(self) -> PromptReader:
+        """What reads prompts with the tokenizer's chat template of now."""
+        if self._reader is None or self._reader.template != self._tokenizer.chat_template:
+            self._reader = PromptReader(self._tokenizer)
+        return self._reader
 
     def _cut_middle(
         self, token_ids: tuple[int, ...], max_tokens: int, context: int

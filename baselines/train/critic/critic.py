@@ -15,6 +15,7 @@ from baselines.rollouts.groups import Group
 from baselines.train.critic.explained_variance import Estimate, ExplainedVariance
 from baselines.train.critic.features import ease, group_features, stacked_states
 from baselines.train.critic.value_model import DECAY, ValueModel, fold_of, number_of
+from ccpo_env.prompts import question_with_options
 
 FULL_WEIGHT = 0.2
 """Explained variance by messages, at the lower end of its interval, from which on the critic has
@@ -87,8 +88,9 @@ class Critic:
             return []
         features = [group.states for group in groups if group.states is not None]
         rewards = [group.rewards for group in groups]
-        folds = [fold_of(group.task.question) for group in groups]
-        tasks = np.array([number_of(group.task.question) for group in groups])
+        questions = [question_with_options(group.task) for group in groups]
+        folds = [fold_of(question) for question in questions]
+        tasks = np.array([number_of(question) for question in questions])
         if self._model is None:
             self._model = _new_model(len(self.weights), features[0].shape[-1])
         self._model = self._model.updated(features, rewards, folds)

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import fields
 
+from baselines.common.command import command
 from baselines.common.command_line import Given, parse
 from baselines.common.errors import exit_on_bad_input
 from baselines.train.command import settle as settle_training
@@ -19,6 +20,7 @@ FIRST = (*(field.name for field in fields(ProcessSettings)), *FIRST_FLAGS)
 """Flags in --help; --help-all shows all."""
 
 
+@command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train in this process, one of those that a launcher has started."""
     config = parse(EnginesConfig, arguments, PROGRAM, first=FIRST, settle=settle)

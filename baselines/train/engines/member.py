@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from rich.console import Console
-
 from baselines.common.errors import INTERRUPTED, exit_on_bad_input
 from baselines.common.processes import ProcessGroup, connect, disconnect
+from baselines.common.terminal import Terminal
 from baselines.policies.team import TEAM
 from baselines.train.engines.config import EnginesConfig
 from baselines.train.engines.rollout_servers import RolloutServers, read_servers
 from baselines.train.interrupt import stop_requests
 from baselines.train.logging.trackers import Tracker, open_tracker
 from baselines.train.trainer import Trainer
-from baselines.train.training_run import choose_run_dir, make_run_dir, run
+from baselines.train.training_run import open_run_dir, run, write_settings
 
 
 def train(config: EnginesConfig) -> int:
@@ -22,19 +21,22 @@ def train(config: EnginesConfig) -> int:
         config: Validated settings.
 
     Returns:
-        Exit code: 0, 2 for invalid input, or 130 if the run was interrupted.
+        Exit code: 0; 1 if the output could not be written; 2 for invalid input; or 128 plus the
+        number of the signal that interrupted the run.
     """
     training = config.training
     with exit_on_bad_input():
         processes = connect(config.num_processes)
         servers = _servers(config, processes)
-        # Rank 0 chooses the folder, whose default name contains the time.
-        (run_dir,) = processes.all_gather([choose_run_dir(training)] if processes.rank == 0 else [])
+        # Rank 0 locks the folder for all, and chooses it: its default name contains the time.
+        (run_dir,) = processes.all_gather([open_run_dir(training)] if processes.rank == 0 else [])
         trainer = Trainer(training, run_dir, processes=processes, servers=servers)
         if processes.rank == 0:
-            make_run_dir(run_dir, training)
+            write_settings(run_dir, trainer.config)
         tracker = open_tracker(training.tracker if processes.rank == 0 else "none", run_dir)
-    code = run(trainer, tracker, Console()) if processes.rank == 0 else _take_part(trainer, tracker)
+    code = (
+        run(trainer, tracker, Terminal()) if processes.rank == 0 else _take_part(trainer, tracker)
+    )
     disconnect(processes)
     return code
 
@@ -45,11 +47,14 @@ def _take_part(trainer: Trainer, tracker: Tracker) -> int:
     def ignore(_: object = None) -> None:
         pass
 
-    with stop_requests(ignore) as should_stop:
+    with stop_requests(ignore) as request:
         final = trainer.run(
-            on_step=ignore, on_warning=ignore, should_stop=should_stop, tracker=tracker
+            on_step=ignore,
+            on_warning=ignore,
+            should_stop=lambda: request.number is not None,
+            tracker=tracker,
         )
-    return 0 if final else INTERRUPTED
+    return 0 if final else request.exit_code or INTERRUPTED
 
 
 def _servers(config: EnginesConfig, processes: ProcessGroup) -> RolloutServers | None:

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from baselines.common.command import command
 from baselines.common.command_line import parse
 from baselines.common.errors import exit_on_bad_input
+from baselines.policies.local.remote_code import remote_code
 from baselines.policies.registry import load_policy
 
 if TYPE_CHECKING:
@@ -77,6 +79,9 @@ class WeightsConfig:
 
     policy: str
     """Initial policy of the training."""
+    trust_remote_code: bool = False
+    """Run the code that the folder or hub repository of a model holds, also that of the base model
+    of an adapter. Read it first: it can do whatever you can."""
     out: Path
     """Folder to write."""
 
@@ -84,10 +89,11 @@ class WeightsConfig:
         """Accept everything; loading and writing report invalid values."""
 
 
+@command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the model folder to start a rollout server from."""
     config = parse(WeightsConfig, arguments, "python -m baselines.train.engines.server_weights")
-    with exit_on_bad_input():
+    with exit_on_bad_input(), remote_code(trusted=config.trust_remote_code):
         save_untied(load_policy(config.policy), config.out)
     print(config.out)
     return 0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypedDict
 
+from ccpo_env.prompts import question_with_options
+
 if TYPE_CHECKING:
     from baselines.common.types import FloatArray
     from baselines.rollouts.groups import Group
@@ -47,7 +49,7 @@ def completion_rows(
         {
             "step": step,
             "task_id": group.task.id,
-            "question": group.task.question,
+            "question": question_with_options(group.task),
             "gold": group.task.answer,
             "rollout": g,
             "agent": message.agent,

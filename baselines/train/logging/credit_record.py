@@ -13,6 +13,7 @@ from baselines.common.files import write_text
 from baselines.common.types import FloatArray
 from baselines.credit import GroupOutcomes
 from baselines.rollouts.groups import Group
+from ccpo_env.prompts import question_with_options
 from ccpo_env.types import Task
 
 MAX_GROUPS = 96
@@ -81,7 +82,7 @@ class _Credited(NamedTuple):
         return {
             "step": self.step,
             "task_id": self.task.id,
-            "question": self.task.question[:MAX_QUESTION_CHARS],
+            "question": question_with_options(self.task)[:MAX_QUESTION_CHARS],
             "rewards": self.rewards.tolist(),
             "credit": self.credit.round(6).tolist(),
         }

@@ -20,6 +20,7 @@ from baselines.common.types import FloatArray
 from baselines.credit.turns import Team, columns_of
 from baselines.rollouts.groups import Group
 from baselines.rollouts.rollout import Replays
+from ccpo_env.prompts import question_with_options
 from ccpo_env.types import Message, Verdict
 from ccpo_env.voting import Ballot
 
@@ -117,7 +118,7 @@ def _texts_of(group: Group) -> _Texts:
     longest = clip_length(lengths, MAX_CHARS) if sum(lengths) > MAX_CHARS else None
     return {
         "task_id": group.task.id,
-        "question": _text(group.task.question, longest),
+        "question": _text(question_with_options(group.task), longest),
         "gold": _text(group.task.answer, MAX_ANSWER_CHARS),
         "messages": [_texts(own.messages, longest) for own in group.rollouts],
         "replays": [_replays(own, longest) for own in group.replays],
@@ -135,7 +136,7 @@ def _lengths(group: Group) -> list[int]:
     spoken = [own.messages for own in group.rollouts]
     spoken += [messages for own in group.replays for messages in own.messages]
     lengths = [len(message.text) for messages in spoken for message in messages]
-    return [len(group.task.question), *lengths]
+    return [len(question_with_options(group.task)), *lengths]
 
 
 def _text(text: str, longest: int | None) -> str:

@@ -149,7 +149,9 @@ def serve(requests: Iterable[bytes], replies: BinaryIO) -> None:
 
 def main() -> None:
     """Answer the requests of the parent process until it closes the pipe."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # the parent handles them, and ends this process
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     requests, replies = _private_pipes()
     logging.disable()
     try:

@@ -79,6 +79,16 @@ def vote(num_voters: int) -> Callable[[World, np.random.Generator], list[Measure
     return lambda world, rng: _tasks(lambda: make_vote(num_voters, rng), world, rng)
 
 
+def hints(world: World, rng: np.random.Generator) -> list[Measured]:
+    """Measure competition problems whose thoughts have a known worth; see `make_hints`."""
+    from baselines.bench.credit.games.hints import make_hints
+    from baselines.bench.credit.games.recorded_answers import recorded_problems
+
+    problems = recorded_problems()
+    chosen = iter(rng.permutation(len(problems)))
+    return _tasks(lambda: make_hints(problems[next(chosen)]), world, rng)
+
+
 def tiny(world: World, rng: np.random.Generator) -> list[Measured]:
     """Measure the embedded model, frozen, on held-out tasks of arithmetic."""
     from baselines.bench.credit.games.continuations import measure_model, tiny_player
@@ -120,5 +130,8 @@ GAMES: Mapping[str, Game] = {
     "think_think_solve": Game(think_solve(2), 256, "two thinkers, one solver"),
     "vote_5": Game(vote(5), 256, "5 voters who do not read each other; most votes win"),
     "tiny": Game(tiny, 24, "the embedded model, frozen, on arithmetic; sampled true advantages"),
+    "hints": Game(
+        hints, 256, "hints to competition problems, and answers of four recorded language models"
+    ),
 }
 """Games by name."""

@@ -1,0 +1,62 @@
+"""What every command has in common: locked folders, signals, one line when it cannot go on."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import wraps
+from types import FrameType
+from typing import ParamSpec
+
+from baselines.common.errors import STOPPED, StorageError, Terminated, WorkerError, print_message
+from baselines.common.folder_lock import locks_until_end
+from baselines.common.output import OutputError, guarded_output
+
+ENDING = ("SIGTERM", "SIGHUP")
+"""Signals of schedulers and closed terminals, on systems that have them."""
+
+Parameters = ParamSpec("Parameters")
+
+
+def command(main: Callable[Parameters, int]) -> Callable[Parameters, int]:
+    """Decorate the main function of a command.
+
+    While it runs, no other process can write in its output folders, SIGTERM and SIGHUP raise an
+    exception, and its output is guarded. It returns 1 after one line if a file or the output can
+    no longer be written, or a worker process was killed.
+    """
+
+    @wraps(main)
+    def run(*arguments: Parameters.args, **named: Parameters.kwargs) -> int:
+        try:
+            with ending_signals(), locks_until_end(), guarded_output():
+                return main(*arguments, **named)
+        except (StorageError, OutputError, WorkerError) as error:
+            print_message("error", str(error))
+            return STOPPED
+
+    return run
+
+
+@contextmanager
+def ending_signals() -> Iterator[None]:
+    """Raise `Terminated` on SIGTERM and SIGHUP, so that locks and workers end with the command.
+
+    A signal that is ignored, as SIGHUP is under nohup, stays ignored. Only the main thread
+    receives signals; in other threads, this has no effect.
+    """
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        raise Terminated(number)
+
+    before = {}
+    with suppress(ValueError):  # not the main thread
+        for number in (getattr(signal, name) for name in ENDING if hasattr(signal, name)):
+            if signal.getsignal(number) is signal.SIG_DFL:
+                before[number] = signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,185 @@
+"""From a row to a task: the columns of each field, and what they may hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from ccpo_env.tasks.options import LETTER_COLUMNS, OPTION_COLUMNS, Options
+from ccpo_env.tasks.passages import CONTEXT_COLUMNS, further_answers, passages
+from ccpo_env.tasks.programs import (
+    ENTRY_COLUMN,
+    PROGRAM_COLUMNS,
+    SETUP_COLUMNS,
+    SOLUTION_COLUMNS,
+    test_program,
+)
+from ccpo_env.tasks.tags import TAG_COLUMNS, tags_of
+from ccpo_env.tasks.values import NotATaskError, as_text, gold_answer
+from ccpo_env.types import Task
+
+ID_COLUMNS = ("id", "unique_id")
+"""Columns that may hold the id of a row; without one, its number is its id."""
+QUESTION_COLUMNS = ("question", "problem", "query")
+ANSWER_COLUMNS = ("answer", "final_answer", "solution")
+"""Columns that may hold the question and the gold answer; the first one that is not null counts."""
+FURTHER_COLUMNS = ("answers", "answer_aliases", "aliases")
+"""Columns that may hold several gold answers."""
+OWN_COLUMNS = tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+"""Columns that hold one option each, in rows without a column for all of them."""
+ALL_COLUMNS = frozenset(
+    (
+        *(*ID_COLUMNS, *QUESTION_COLUMNS, *ANSWER_COLUMNS, *FURTHER_COLUMNS, *OWN_COLUMNS),
+        *(*OPTION_COLUMNS, *LETTER_COLUMNS, *CONTEXT_COLUMNS, *PROGRAM_COLUMNS, *SOLUTION_COLUMNS),
+        *(*TAG_COLUMNS, *SETUP_COLUMNS, ENTRY_COLUMN),
+    )
+)
+"""Every column that is read; others are ignored."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """The columns of a row that may hold each field, in the order in which they count."""
+
+    id: tuple[str, ...]
+    question: tuple[str, ...]
+    answer: tuple[str, ...]
+    further: tuple[str, ...]
+    options: tuple[str, ...]
+    own: tuple[str, ...]
+    letter: tuple[str, ...]
+    context: tuple[str, ...]
+    program: tuple[str, ...]
+    tags: tuple[str, ...]
+
+    @property
+    def are_plain(self) -> bool:
+        return not (self.further or self.options or self.own or self.context or self.program)
+
+
+@lru_cache(maxsize=1024)
+def _columns_of(names: tuple[str, ...]) -> tuple[_Columns, bool]:
+    """Return the columns of rows with these names, and whether they hold plain tasks only."""
+
+    def present(columns: Sequence[str]) -> tuple[str, ...]:
+        return tuple(column for column in columns if column in names)
+
+    own = present(OWN_COLUMNS)
+    columns = _Columns(
+        id=present(ID_COLUMNS),
+        question=present(QUESTION_COLUMNS),
+        answer=present(ANSWER_COLUMNS),
+        further=present(FURTHER_COLUMNS),
+        options=present(OPTION_COLUMNS),
+        own=own if own[:2] == ("A", "B") else (),
+        letter=present(LETTER_COLUMNS),
+        context=present(CONTEXT_COLUMNS),
+        program=present(PROGRAM_COLUMNS),
+        tags=present(TAG_COLUMNS),
+    )
+    return columns, columns.are_plain
+
+
+def task_of(row: Mapping[str, object], number: int, *, prefix: str, source: str) -> Task:
+    """Return the task of one row.
+
+    Args:
+        row: Column names and values; see docs/tasks.md. Null is the same as no column.
+        number: Its number, from 0: its id if it has none.
+        prefix: What its id begins with, before a slash.
+        source: Origin of the task.
+
+    Raises:
+        NotATaskError: If a column that is needed is missing or holds something else.
+    """
+    columns, are_plain = _columns_of(tuple(row))
+    _, question = _text(row, columns.question, "question")
+    if not question or question.isspace():
+        raise NotATaskError("have a question that is not empty", row)
+    own_id: object = number
+    for column in columns.id:
+        if (value := row[column]) is not None and value != "":
+            own_id = value
+            break
+    task_id = f"{prefix}/{own_id}"
+    tags = tags_of(row, columns.tags) if columns.tags else ()
+    if are_plain:
+        return Task(task_id, question, _answer(row, columns), source, tags)
+    tests = test_program(row, columns.program)
+    choices: tuple[str, ...] = ()
+    answers: tuple[str, ...] = ()
+    if tests:
+        answer = _solution(row)
+    elif options := _options(row, columns):
+        choices = options.texts
+        answer, answers = _letters(row, columns, options)
+    else:
+        golds = further_answers(row, columns.further)
+        is_single = any(row[column] is not None for column in columns.answer) or not golds
+        answer = _answer(row, columns) if is_single else golds[0]
+        answers = tuple(gold for gold in golds if gold != answer)
+    context = passages(row, columns.context)
+    return Task(task_id, question, answer, source, tags, choices, context, answers, tests)
+
+
+def _text(row: Mapping[str, object], columns: tuple[str, ...], name: str) -> tuple[str, str]:
+    """Return the first of the columns that is not null, and its text."""
+    for column in columns:
+        if (value := row[column]) is not None:
+            return column, value if type(value) is str else as_text(value, column, row)
+    return name, as_text(None, name, row)
+
+
+def _answer(row: Mapping[str, object], columns: _Columns) -> str:
+    column, text = _text(row, columns.answer, "answer")
+    return gold_answer(text, is_worked=column == "solution")
+
+
+def _solution(row: Mapping[str, object]) -> str:
+    """Return a program that passes the tests, as it is written; empty if the row has none."""
+    for column in SOLUTION_COLUMNS:
+        if isinstance(text := row.get(column), str):
+            return text
+    return ""
+
+
+def _options(row: Mapping[str, object], columns: _Columns) -> Options | None:
+    for column in columns.options:
+        if (value := row[column]) is not None:
+            return Options(value, column)
+    values = [row[column] for column in columns.own]
+    return Options(values, "A, B, ...") if any(value is not None for value in values) else None
+
+
+def _letters(
+    row: Mapping[str, object], columns: _Columns, options: Options
+) -> tuple[str, tuple[str, ...]]:
+    """Return the letter of the gold answer and those of further ones.
+
+    Raises:
+        NotATaskError: If no column names one option, or two columns name different ones.
+    """
+    if not columns.further and len(columns.letter) + len(columns.answer) == 1:
+        [column] = columns.letter or columns.answer
+        if row[column] is not None:
+            return options.letter_of(row[column], column), ()
+    letters: dict[str, str] = {}
+    error: NotATaskError | None = None
+    for column in (*columns.letter, *columns.answer):
+        if row[column] is not None:
+            try:
+                letters[column] = options.letter_of(row[column], column)
+            except NotATaskError as found:
+                error = error or found
+    further = tuple(
+        options.letter_of(gold, "answers") for gold in further_answers(row, columns.further)
+    )
+    if not letters and error is None and further:
+        return further[0], further[1:]
+    if not letters:
+        raise error or NotATaskError("have a letter, index or option as 'answer'", row)
+    if len({letter for letter in letters.values() if letter}) > 1:
+        raise NotATaskError("name the same option in all columns of the gold answer", letters)
+    answer = next(iter(letters.values()))
+    return answer, tuple(letter for letter in further if letter != answer)

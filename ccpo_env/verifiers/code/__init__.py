@@ -1,0 +1,1 @@
+"""The verifier ``code``: runs a program that a model wrote, isolated, against a task's tests."""

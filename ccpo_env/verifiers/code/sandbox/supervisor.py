@@ -1,0 +1,216 @@
+"""One verdict: start the program and its tests apart from each other, and watch the time."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import select
+import signal
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from ccpo_env.verifiers.code.sandbox import isolation, program_side, sources  # noqa: F401  # P reads
+from ccpo_env.verifiers.code.sandbox.wire import Json, Lines
+
+START_LIMIT_S = 60.0
+"""Time limit for the start of both processes, in seconds: for busy machines."""
+WALL_RATIO = 10
+"""Limit of wall-clock time, as a multiple of the time limit: for a process kept from running."""
+GRACE_S = 2.0
+"""Seconds for the tests to end after the program was ended."""
+
+
+class Settings:
+    """Limits of one verdict; see `CodeVerifier`.
+
+    Args:
+        timeout_s: Seconds that the program and its tests may take.
+        memory_mb: Address space of each, in MiB.
+        mount_point: Folder to cover with the new root; None: without namespaces.
+        work_folder: Folder to work in without namespaces.
+    """
+
+    def __init__(
+        self, *, timeout_s: float, memory_mb: int, mount_point: str | None, work_folder: str
+    ) -> None:
+        self.timeout_s = timeout_s
+        self.memory_mb = memory_mb
+        self.mount_point = mount_point
+        self.work_folder = work_folder
+
+
+class Side:
+    """One of the two processes: it reports on a pipe, and it is killed through a descriptor."""
+
+    def __init__(self, settings: Settings, run: Callable[[int], None], files: list[int]) -> None:
+        self.reports, report = os.pipe()
+        self._rest = b""
+        self._waited = os.fork()
+        if self._waited == 0:
+            _become(settings, run, [*files, report], report)
+        os.close(report)
+        self.process = -1
+        self.pid = 0
+        self.in_force: Json = []
+
+    def read(self) -> dict[str, Json] | None:
+        """Return the next report, which is there or nearly so; None if the process has ended."""
+        while b"\n" not in self._rest:
+            chunk = os.read(self.reports, 1 << 16)
+            if not chunk:
+                return None
+            self._rest += chunk
+        line, self._rest = self._rest.split(b"\n", 1)
+        report: dict[str, Json] = json.loads(line)
+        return report
+
+    def is_isolated(self) -> str:
+        """Wait for the process to leave everything behind; return why it could not, or nothing."""
+        ready, _, _ = select.select([self.reports], [], [], START_LIMIT_S)
+        report = self.read() if ready else None
+        if report is None:
+            return f"the process must start within {START_LIMIT_S} s, got none"
+        if "error" in report:
+            return str(report["error"])
+        self.pid = int(str(report["pid"]))
+        self.in_force = report["in_force"]
+        self.process = os.pidfd_open(self.pid)
+        return ""
+
+    def waited_s(self) -> float:
+        """Return for how many seconds the process has waited for a core."""
+        try:
+            with open(f"/proc/{self.pid}/schedstat", encoding="ascii") as file:
+                return int(file.read().split()[1]) / 1e9
+        except (OSError, IndexError, ValueError):
+            return 0.0
+
+    def end(self) -> None:
+        """Kill the process and wait until it has gone."""
+        if self.process >= 0:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self.process, signal.SIGKILL)
+        else:
+            os.kill(self._waited, signal.SIGKILL)
+        if self._waited:
+            os.waitpid(self._waited, 0)
+            self._waited = 0
+
+
+def _become(settings: Settings, run: Callable[[int], None], files: list[int], report: int) -> None:
+    """Turn this fork into one of the two processes, or into the one that waits for it; exits."""
+    try:
+        isolation.die_with_parent()
+        isolation.keep_only(files)
+        if settings.mount_point is not None:
+            isolation.new_namespaces()
+            first = os.fork()  # the first process of the new PID namespace: with it, all end
+            if first:
+                for file in files:
+                    os.close(file)
+                os.waitpid(first, 0)
+                os._exit(0)
+        else:
+            os.chdir(settings.work_folder)
+        pid = int(os.readlink("/proc/self"))
+        isolation.leave(settings.mount_point)
+        cpu_s = math.ceil(settings.timeout_s) + 1
+        in_force = isolation.limit(cpu_s=cpu_s, memory_mb=settings.memory_mb)
+        message = {"pid": pid, "in_force": in_force}
+        os.write(report, json.dumps(message).encode() + b"\n")
+    except Exception as error:
+        os.write(report, json.dumps({"error": str(error)}).encode() + b"\n")
+        os._exit(1)
+    try:
+        run(report)
+    finally:
+        os._exit(0)
+
+
+def main() -> None:
+    """Reach one verdict: settings in the arguments, the job on standard input, JSON out."""
+    isolation.die_with_parent()
+    isolation.hide_memory()
+    settings = Settings(**json.loads(sys.argv[1]))
+    calls, asks = os.pipe()
+    answers, replies = os.pipe()
+
+    def program(report: int) -> None:
+        os.close(report)
+        program_side.serve(Lines(calls, replies))
+
+    # Before the job is read: the tests are in no memory from which the program is forked.
+    tested = Side(settings, program, [calls, replies])
+    os.close(calls)
+    os.close(replies)
+
+    from ccpo_env.verifiers.code.sandbox import checker_side
+
+    stdin = os.dup(0)
+    job = checker_side.Job(**json.loads(_read_all(stdin)))
+
+    def tests(report: int) -> None:
+        def send(message: dict[str, Json]) -> None:
+            os.write(report, json.dumps(message).encode() + b"\n")
+
+        send(checker_side.check(job, Lines(answers, asks), send))
+
+    checker = Side(settings, tests, [answers, asks])
+    os.close(answers)
+    os.close(asks)
+    reason = tested.is_isolated() or checker.is_isolated()
+    if reason:
+        result: dict[str, Json] = {"outcome": "not_isolated", "reason": reason}
+    else:
+        result = {**_watch(settings, tested, checker), "in_force": tested.in_force}
+    tested.end()
+    checker.end()
+    os.write(1, json.dumps(result).encode())
+
+
+def _read_all(file: int) -> bytes:
+    chunks = []
+    while chunk := os.read(file, 1 << 20):
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _watch(settings: Settings, tested: Side, checker: Side) -> dict[str, Json]:
+    """Wait for the result of the tests; end the program when its time is over.
+
+    Time counts unless one of the two waits for a core: a program that sleeps or has stopped ends
+    at its limit, and a busy machine changes no verdict.
+    """
+    started = time.monotonic()
+    result: dict[str, Json] = {}
+    is_over = is_starved = False
+    left_s = settings.timeout_s
+    while True:
+        ready, _, _ = select.select([checker.reports], [], [], left_s)
+        if ready:
+            report = checker.read()
+            if report is None:
+                break
+            result.update(report)
+            if "outcome" in result:
+                break
+        if is_over and not ready:
+            break
+        wall_s = time.monotonic() - started
+        waited_s = tested.waited_s() + checker.waited_s()
+        left_s = settings.timeout_s - (wall_s - waited_s)
+        if not is_over and (left_s <= 0 or wall_s > WALL_RATIO * settings.timeout_s):
+            is_over = True
+            is_starved = left_s > 0
+            tested.end()
+        left_s = GRACE_S if is_over else left_s
+    if is_starved:
+        return {**result, "outcome": "timeout"}
+    if "outcome" in result:
+        return result
+    if "block" not in result:
+        return {"outcome": "error", "reason": "the tests must start, got no report from them"}
+    return {**result, "outcome": "failed"}

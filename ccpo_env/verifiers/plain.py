@@ -1,0 +1,77 @@
+"""Plain text of a response: one way to write letters, brackets and negations."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_SUPERSCRIPTS = str.maketrans({c: f"^{d}" for c, d in zip("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789", strict=True)})
+_LETTERS_IN_SHAPES = {
+    chr(first + place): chr(ord("A") + place)
+    for first in (0x1F130, 0x1F150, 0x1F170, 0x1F1E6)  # squared, black circled and squared, flags
+    for place in range(26)
+}
+_SIGNS = str.maketrans(
+    {
+        **_LETTERS_IN_SHAPES,
+        **dict.fromkeys("\u200b\u200c\u200d\u200e\u200f\u2060\ufeff\ufe0e\ufe0f\u20e3\u00ad", ""),
+        **dict.fromkeys("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069", ""),
+        **dict.fromkeys("‘’ʼ´′", "'"),
+        **dict.fromkeys("“”„‟«»‹›″", '"'),
+        **dict.fromkeys("‐‑‒−", "-"),
+        **dict.fromkeys("➜➡➔➞⟶⟹➤►▶", "→"),
+        "\t": " ",
+        "\r": "\n",
+    }
+)
+_STRUCK = re.compile(
+    r"~~(?=[^~\s])|<(?:s|del|strike)>|"
+    r"\\(?:neg|lnot|neq|ne|not|cancel|xcancel|bcancel|sout|st|overline|cancelto)(?![A-Za-z])",
+    re.IGNORECASE,
+)
+_STYLE = re.compile(
+    r"</?(?:b|strong|i|em|u|p|span|mark|code|font|center|div|big|sup|sub|h[1-6]|li|ul|ol)"
+    r"(?:\s[^<>]{0,80})?>|</(?:s|del|strike)>|<\|[^|<>\n]{1,40}\|>|<end_of_turn>|<eos>|"
+    r"\\(?:text|math|mbox|hbox|operatorname|textstyle|displaystyle|bf|rm|it|sf|tt|large|Large|huge|"
+    r"fbox|underline|emph|tag|color|left|right|big)[A-Za-z]*\*?(?![A-Za-z])|\\[()\[\]]|\$|~~",
+    re.IGNORECASE,
+)
+_AND = re.compile(r"\\(?:land|wedge|cap|cup|lor|vee)(?![A-Za-z])")
+_SPACE = re.compile(
+    r"\\(?:quad|qquad|hspace|enspace|thinspace)(?![A-Za-z])|\\[,;:! ]|&nbsp;|(?<=[\w.:)}])~"
+)
+_BREAK = re.compile(r"<br\s?/?>|\\\\|\\n(?![A-Za-z])", re.IGNORECASE)
+_BLANKS = re.compile(r"[^\S\n]{2,}")
+_BLANK_LINES = re.compile(r"\n\s*\n")
+_RUN = re.compile(r"([^\w\s])\1{4,}")
+_COMPLEMENT = re.compile(r"(?<![\w.:)}])~(?=[A-Z](?![A-Za-z]))")
+_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+
+
+def plain(text: str) -> str:
+    r"""Return text without styles, with one way to write each letter and sign.
+
+    Compatibility characters (full-width, circled, mathematical letters) become plain ones, styles
+    of LaTeX and HTML vanish, struck text and `\neg` become "not". Lines and Markdown are kept.
+    """
+    if text.isascii():
+        found = text.translate(_ASCII_SIGNS)
+    else:
+        found = unicodedata.normalize("NFKC", text.translate(_SUPERSCRIPTS).translate(_SIGNS))
+        found = found.translate(_SIGNS)
+    if "\\" in found or "<" in found or "~" in found or "&" in found or "$" in found:
+        found = _STRUCK.sub(" not ", found)
+        found = _AND.sub(" and ", found)
+        found = _BREAK.sub("\n", found)
+        found = _STYLE.sub("", found)
+        found = _SPACE.sub(" ", found).replace("&amp;", "&").replace("\\&", "&")
+        found = found.replace("&lt;", "<").replace("&gt;", ">").replace("\\%", "%")
+    if "," in found:
+        found = _THOUSANDS.sub("", found)
+    if "~" in found:
+        found = _COMPLEMENT.sub(" not ", found)
+    found = _RUN.sub(r"\1\1\1\1", _BLANK_LINES.sub("\n\n", _BLANKS.sub(" ", found)))
+    return found.replace("\\{", " ").replace("\\}", " ").replace("{", " ").replace("}", " ")
+
+
+_ASCII_SIGNS = {ord("\t"): " ", ord("\r"): "\n"}
