@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from scripts import check_clients
-from scripts.check_clients import CLIENTS, ENVIRONMENTS, RESULTS, table, file_of
+from scripts.check_clients import CLIENTS, ENVIRONMENTS, RESULTS, file_of, table
 
 RECORDED = json.loads(RESULTS.read_text(encoding="utf-8"))
 
