@@ -117,4 +117,6 @@ def test_parquet_file_with_two_columns_of_one_name_is_named(tmp_path):
     with pytest.raises(ValueError, match="must have different names, got 'question' twice"):
         load_tasks(tmp_path / "tasks.parquet")
     with pytest.raises(ValueError, match="must have different names, got 'question' twice"):
+        load_tasks(table)
+    with pytest.raises(ValueError, match="must have different names, got 'question' twice"):
         sample_rows([tmp_path / "tasks.parquet"])
