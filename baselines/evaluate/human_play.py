@@ -89,6 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with exit_on_bad_input():
         with as_written(Path(config.policy)):
             config = of_run(config)
+            config.check()
         assert config.tasks is not None
         tasks = load_tasks(config.tasks, split="test" if config.tasks in TASK_SOURCES else None)
         with remote_code(trusted=config.trust_remote_code):
