@@ -128,6 +128,10 @@ class SharedTexts(Sequence[str]):
 class TextBatch(spaces.Tuple):
     """A batch of texts: a tuple, of which Gymnasium's `iterate` yields the texts."""
 
+    def contains(self, x: Any) -> bool:
+        """Return whether x is a tuple of texts of the spaces, or such texts in shared memory."""
+        return super().contains(tuple(x) if isinstance(x, SharedTexts) else x)
+
 
 def _numbers_in(memory: Any) -> npt.NDArray[np.int32]:
     return np.frombuffer(memory.get_obj(), np.int32)

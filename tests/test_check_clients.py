@@ -39,7 +39,7 @@ def test_table_shows_failures_and_numbers_reasons() -> None:
     cells = ["[reason 1](#reasons)"] * len(ENVIRONMENTS)
     cells[list(ENVIRONMENTS).index("signal-v0")] = "fails"
     assert row == f"| torchrl 9 | {' | '.join(cells)} |"
-    assert rest == ["", "### Reasons", "", "1. torchrl: It cannot."]
+    assert rest == ["", "### Reasons", "", "1. It cannot."]
 
 
 def test_unknown_client_is_named(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from baselines.common.rollout_file import ROLLOUTS_FILE
+from ccpo_env.strict_json import RepeatedKeyError, expect_unique, other_encoding, unique_keys
 
 Row: TypeAlias = dict[str, Any]
 Explode: TypeAlias = Callable[[Row], Iterable[Row]]
@@ -98,7 +99,7 @@ def sample_rows(paths: Sequence[Path]) -> list[Row]:
                 batches = file.iter_batches(batch_size=SAMPLE_ROWS)
                 rows += next((batch.to_pylist() for batch in batches), [])
         else:
-            for _, row in _json_rows(path, []):
+            for _, row in _json_rows(path, [], is_strict=True):
                 rows.append(row)
                 if len(rows) == SAMPLE_ROWS:
                     break
@@ -193,7 +194,9 @@ def _parquet(path: Path) -> Any:
             f"install 'ccpo-env[parquet]', or convert the file to .jsonl"
         ) from None
     try:
-        return pq.ParquetFile(path)
+        file = pq.ParquetFile(path)
+        expect_unique(file.schema_arrow.names, path)
+        return file
     except (pa.lib.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(
@@ -201,17 +204,31 @@ def _parquet(path: Path) -> Any:
         ) from None
 
 
-def _json_rows(path: Path, notes: list[str]) -> Iterator[tuple[int, Row]]:
-    """Yield the objects of a file and their lines; a last line that was cut off is noted."""
-    decode = json.JSONDecoder().decode  # json.loads looks for the encoding of each line
+def _json_rows(
+    path: Path, notes: list[str], *, is_strict: bool = False
+) -> Iterator[tuple[int, Row]]:
+    """Yield the objects of a file and their lines; a last line that was cut off is noted.
+
+    A trainer that writes a key twice does so in each line: the strict look at the first rows, which
+    takes twice the time, finds it.
+    """
+    hook = unique_keys if is_strict else None
+    # json.loads looks for the encoding of each line.
+    decode = json.JSONDecoder(object_pairs_hook=hook).decode
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             if number == 1:
+                if encoding := other_encoding(line):
+                    raise ValueError(
+                        f"FILE must be UTF-8, got {encoding} in {path}; save it as UTF-8"
+                    )
                 line = line.removeprefix(BOM_UTF8)
             if line.isspace():
                 continue
             try:
                 row = decode(line.decode())
+            except RepeatedKeyError as error:
+                raise ValueError(f"{error}, in line {number} of {path}") from None
             except (ValueError, RecursionError):  # malformed, not UTF-8, or nested without end
                 row = None
             if isinstance(row, dict):

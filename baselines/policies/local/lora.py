@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -172,7 +173,11 @@ class LoraBase:
         folder.mkdir(parents=True, exist_ok=True)
         state = {name: weight.contiguous() for name, weight in self.state(adapter).items()}
         save_file(state, folder / WEIGHTS_FILE, metadata={"format": "pt"})
-        self._peft.peft_config[adapter].save_pretrained(str(folder))
+        config = copy.copy(self._peft.peft_config[adapter])
+        for name, value in vars(config).items():
+            if isinstance(value, set):  # whose order differs from process to process
+                setattr(config, name, sorted(value))
+        config.save_pretrained(str(folder))
 
     def merged(self, adapter: str) -> HFPolicy:
         """Merge this adapter into a plain model and return it; the base is consumed."""
