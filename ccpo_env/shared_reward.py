@@ -94,12 +94,14 @@ class SharedRewardEnv(AECEnv[str, ObsT, ActT], Generic[ObsT, ActT, StateT]):
         def observe(self, agent: str) -> ObsT:
             """Return an agent's observation."""
 
-        @overload
+        @overload  # type: ignore[override]  # without an observation only if asked for none
         def last(
             self, observe: Literal[True] = True
         ) -> tuple[ObsT, float, bool, bool, dict[str, Any]]: ...
         @overload
         def last(self, observe: bool) -> tuple[ObsT | None, float, bool, bool, dict[str, Any]]: ...
+        def last(self, observe: bool = True) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+            """Return observation, reward, termination, truncation and info of the acting agent."""
 
     def _as_text(self) -> str:
         raise AssertionError("subclasses must implement _as_text()")

@@ -26,10 +26,10 @@ class SnapshotWrapper(OrderEnforcingWrapper[str, Any, Any], Generic[EnvT_co]):
     @property
     def unwrapped(self) -> EnvT_co:
         """The bare environment, also through other wrappers."""
-        env: EnvT_co = self.env.unwrapped
+        env: EnvT_co = self.env.unwrapped  # type: ignore[assignment]  # PettingZoo: AECEnv
         return env
 
-    @overload
+    @overload  # type: ignore[override]  # without an observation only if asked for none
     def last(
         self: SnapshotWrapper[SharedRewardEnv[ObsT, ActT, StateT]], observe: Literal[True] = True
     ) -> tuple[ObsT, float, bool, bool, dict[str, Any]]: ...
