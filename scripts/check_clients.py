@@ -57,7 +57,7 @@ AEC = ("think_solve-v0", "vote-v0", "debate-v0", "signal-v0")
 TEAMS = (*AEC, "vote-v0 parallel")
 VIEWS = ("ThinkSolve-v0", "Signal-v0")
 NOT_PETTINGZOO = dict.fromkeys(
-    VIEWS, "These are one agent's view of a team, for Gymnasium; PettingZoo has the team."
+    VIEWS, "This is one agent's view of a team, for Gymnasium; PettingZoo has the team."
 )
 ONE_AGENT = dict.fromkeys(
     TEAMS, "It trains one agent: use the Gymnasium id, or SuperSuit for both agents of Signal."
@@ -111,7 +111,7 @@ CLIENTS: Mapping[str, Client] = {
 Results = Mapping[str, Mapping[str, object]]
 
 
-def test_file(client: str) -> Path:
+def file_of(client: str) -> Path:
     """Return the file with the tests of a client."""
     return TESTS / f"test_{re.sub('[^a-z0-9]', '_', client.lower())}.py"
 
@@ -148,7 +148,7 @@ def environment_of(client: str, folder: Path) -> str:
     needed = CLIENTS[client].install
     if not needed:
         return sys.executable
-    venv = folder / test_file(client).stem.removeprefix("test_")
+    venv = folder / file_of(client).stem.removeprefix("test_")
     python = venv / "bin" / "python"
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
@@ -172,7 +172,7 @@ def run_tests(client: str, folder: Path) -> dict[str, object]:
         record = Path(temporary) / "cells.json"
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "CCPO_CELLS": str(record)}
         pytest = ["-m", "pytest", "-q", "-W", "ignore", "-p", "no:cacheprovider"]
-        command = [python, *pytest, str(test_file(client))]
+        command = [python, *pytest, str(file_of(client))]
         done = subprocess.run(command, cwd=ROOT, env=environment, check=False)
         cells = json.loads(record.read_text(encoding="utf-8")).get(client, {})
     if done.returncode:

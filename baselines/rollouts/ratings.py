@@ -29,6 +29,7 @@ from baselines.policies.base import Completion, OptionScorer, Policy, Prompt, Sa
 from baselines.rollouts.costs import CostTracker
 from ccpo_env.prompts import chat_messages, plain_text, problem_text
 from ccpo_env.quoting import quoted_lines
+from ccpo_env.strict_json import unique_keys
 from ccpo_env.types import Message, Task
 
 if TYPE_CHECKING:
@@ -184,7 +185,7 @@ def parse_rating(text: str, *, outcome: str) -> int | None:
         of options or a number in a sentence is not a rating.
     """
     try:
-        rating = json.loads(text.strip(), object_pairs_hook=_without_repeats)
+        rating = json.loads(text.strip(), object_pairs_hook=unique_keys)
     except (ValueError, RecursionError):
         return None
     if not isinstance(rating, dict) or set(rating) != {"outcome", "tenths"}:
@@ -193,12 +194,6 @@ def parse_rating(text: str, *, outcome: str) -> int | None:
     is_whole = isinstance(tenths, int) and not isinstance(tenths, bool)
     is_valid = rating["outcome"] == outcome and is_whole and 1 <= tenths <= 9
     return tenths if is_valid else None
-
-
-def _without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    if len(dict(pairs)) < len(pairs):
-        raise ValueError("a key occurs twice")
-    return dict(pairs)
 
 
 def _rated_agents(
