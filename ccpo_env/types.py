@@ -326,7 +326,7 @@ class Table(Protocol):
         ...
 
 
-TaskEntry = Task | tuple[str, str] | Sequence[str] | Mapping[str, Any]
+TaskEntry = Task | tuple[str, str] | list[str] | Mapping[str, Any]
 """A task, a question and its gold answer, or a row: columns and their values."""
 TaskInput = str | Path | Table | Iterable[TaskEntry]
 """A registered task source, a .jsonl or .parquet file, a table, or tasks and rows themselves: a
