@@ -141,13 +141,13 @@ class QaVerifier:
         Returns:
             "correct", "wrong" or "no_answer"; "error" if the gold answer is blank.
         """
-        if not isinstance(gold, str) or not gold.strip():
+        if is_blank(gold):
             return Verdict("error", detail=f"gold must be text, got {gold!r}; check the task")
-        if not isinstance(response, str):
+        if is_blank(response):
             return Verdict("no_answer")
         golds = self.golds if gold in self.golds else (gold,)
         forms = {canonical(own) for own in golds}
-        if response.strip() and canonical(response) in forms:
+        if canonical(response) in forms:
             return Verdict("correct", response.strip())
         readings = stated_answers(response)
         if not readings:
@@ -162,12 +162,17 @@ class QaVerifier:
     def f1(self, response: str, gold: str) -> float:
         """Return the token F1 of the answer of a response, the best over the gold answers."""
         golds = self.golds if gold in self.golds else (gold,)
-        readings = stated_answers(response) if isinstance(response, str) else ()
+        readings = () if is_blank(response) else stated_answers(response)
         return max((token_f1(own, each) for own in readings for each in golds), default=0.0)
 
     def category(self, answer: str) -> str:
         """Return the category of an answer, as its verdict reports it: its canonical form."""
         return canonical(answer)
+
+
+def is_blank(text: object) -> bool:
+    """Return whether a value is not text, or blank; callers may ignore the annotations."""
+    return not isinstance(text, str) or not text.strip()
 
 
 def stated_answers(response: str) -> tuple[str, ...]:
@@ -184,7 +189,7 @@ def stated_answers(response: str) -> tuple[str, ...]:
         return (content,) if content else ()
     tail = visible[-MAX_READ_CHARS:]
     quoted = [*_TAG.finditer(tail), *_JSON.finditer(tail)]
-    enclosed = max(quoted, key=re.Match.start, default=None)
+    enclosed = max(quoted, key=lambda own: own.start(), default=None)
     behind = [*_ANNOUNCED.finditer(tail, enclosed.end() if enclosed else 0)]
     announced = behind[-1] if behind else None
     if announced is None and enclosed is not None:

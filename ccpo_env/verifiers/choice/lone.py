@@ -109,7 +109,8 @@ def _mentioned(lines: list[re.Match[str]], options: Options) -> Found | None:
         sentence = sentences[-1] if line is lines[-1] else sentences[0]
         if len(sentence) > MAX_SENTENCE:
             continue
-        letters, place, others = [], 0, ""
+        letters: list[str] = []
+        place, others = 0, ""
         while place < len(sentence):
             named = options.text_at(sentence, place)
             if named and named[1] > place:

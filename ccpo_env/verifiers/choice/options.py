@@ -222,16 +222,16 @@ class Options:
         member = self.member_at(text, start)
         if member is None:
             return None
-        letters, end = list(member[0]), member[1]
+        joined, end = list(member[0]), member[1]
         for _ in range(MAX_MEMBERS):
             following = self._joined(text, end)
             if following is None:
                 break
-            letters += following[0]
+            joined += following[0]
             end = following[1]
         if is_whole and _NOTHING.fullmatch(text, end) is None:
             return None
-        return Statement(tuple(dict.fromkeys(letters)), start, end)
+        return Statement(tuple(dict.fromkeys(joined)), start, end)
 
     def _joined(self, text: str, place: int) -> tuple[tuple[str, ...], int] | None:
         """Return the next answer of a list, unless it is called wrong there."""

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from ccpo_env.verifiers.choice.called_wrong import is_called_wrong
@@ -104,7 +104,7 @@ def closing_statement(text: str, options: Options) -> Found | None:
         (*_announced(text, options), *_chosen(text, options), *_called_right(text, options)),
         key=lambda own: (own.start, own.end),
     )
-    readings = (
+    readings: tuple[Callable[[], Found | None], ...] = (
         lambda: _last([own for own in found if own.strength == 2], text, options),
         lambda: _last(found, text, options),
         lambda: negated_at(text, 0, options),
@@ -125,8 +125,11 @@ def _announced(text: str, options: Options) -> Iterator[Found]:
     """Yield what follows nouns such as "answer", with a verb or a sign between them."""
     for noun in first_and_last(ANSWER_NOUN.finditer(lower(text))):
         limit = _window_end(text, noun.end())
-        own = noun.end(), limit
-        cues = [*COPULA_CUE.finditer(lower(text), *own), *NEGATION.finditer(lower(text), *own)]
+        window = noun.end(), limit
+        cues = [
+            *COPULA_CUE.finditer(lower(text), *window),
+            *NEGATION.finditer(lower(text), *window),
+        ]
         places = [noun.end(), *sorted({cue.end() for cue in cues})[:MAX_PLACES]]
         if text[noun.end() :].startswith("?"):
             places.insert(1, noun.end() + 1)
