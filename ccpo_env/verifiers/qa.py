@@ -20,6 +20,8 @@ MAX_SHORT_WORDS = 30
 """Words of a response that counts as an answer as a whole if it announces none."""
 MAX_READ_CHARS = 16_384
 """Characters at the end of a response in which an answer is searched, box or not."""
+MAX_KEPT_CHARS = 512
+"""Longest text whose form is cached."""
 SPECIAL = frozenset({"yes", "no", "noanswer"})
 """Answers that share no token with others: their F1 is 0 or 1 (HotpotQA)."""
 
@@ -61,19 +63,25 @@ def normalized(text: str) -> str:
     return " ".join(_ARTICLES.sub(" ", lowered).split())
 
 
-@lru_cache(maxsize=16_384)
 def canonical(text: str) -> str:
     """Return the form by which answers are compared; answers that `normalized` unites have one.
 
     Beyond it, compatibility characters are plain ones, signs of any script are punctuation, and
     numbers in English words are digits.
     """
+    return (_kept_canonical if len(text) <= MAX_KEPT_CHARS else _canonical)(text)
+
+
+def _canonical(text: str) -> str:
     found = normalized(text)
     if not found.isascii():
         compatible = unicodedata.normalize("NFKC", found).casefold()
         found = normalized("".join(c for c in compatible if not _is_sign(c)))
     # "The" and "A" are articles only, and would be equal to nothing at all.
     return with_digits(found) or text.strip().lower()
+
+
+_kept_canonical = lru_cache(maxsize=16_384)(_canonical)
 
 
 def _is_sign(character: str) -> bool:
