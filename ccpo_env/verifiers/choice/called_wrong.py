@@ -19,7 +19,8 @@ _IS_WRONG_AFTER = re.compile(
     r"|\s*\^\s*(?:c\b|\\complement)"
     r"|[\s*_`\"')\]]*(?:cannot|can't|isn't|wasn't|doesn't|does not|couldn't|won't|fails|ain't)\b"
     r"|[\s*_`\"')\]:,–—\-.…?!(]*(?:no|not|nope|is wrong|wrong|is incorrect|incorrect|false"
-    r"|excluded|is excluded|eliminated|ruled out|definitely not|certainly not)[\s.!*)]*(?:$|\n)",
+    r"|excluded|is excluded|no way"
+    r"|eliminated|ruled out|definitely not|certainly not)[\s.!*)]*(?:$|\n)",
     re.IGNORECASE,
 )
 

@@ -72,6 +72,7 @@ _BECAUSE = re.compile(rf"\s*(?:{BECAUSE})", re.IGNORECASE)
 _LETTER_BEHIND = re.compile(r"\s*[(\[]\s*(?:option\s*)?([A-Za-z])\s*[)\]]")
 _BEFORE_TEXT = re.compile(r"[\s*_`\"'.:)\]、,=(–—-]*")
 _OPENED = re.compile(r"[*_`\"'(\[]*")
+_VERB = re.compile(r"[\s*_)]*(?:is|would|must|should|fits|remains)\b")
 _REASON = re.compile(r"\s*(?:because|since|as it)\b")
 _LINE_OR_LETTER = re.compile(r"\s*(?:$|\n|[A-Z](?![\w]))")
 _LABELLED = re.compile(r"\s*[).:、．\]]|\s*[-–—]\s")
@@ -250,6 +251,8 @@ class Options:
             gap = joint.end()
             gap = _OPENED.match(text, gap).end()  # type: ignore[union-attr]
         member = self.member_at(text, gap)
+        if member and ";" in text[place:gap] and _VERB.match(text, member[1]):
+            return None  # "not A; B is the answer"
         single = _SINGLE.match(text, gap)
         if member is None and single and single[0].isupper():
             is_article = _ARTICLE_USE.match(text, single.end())

@@ -35,12 +35,13 @@ from ccpo_env.verifiers.choice.words import CHOOSE, IS, RIGHT, THEREFORE, words
 MAX_PLACES = 12
 """Places behind one announcement at which an answer may begin."""
 _CHOOSE = re.compile(rf"{CHOOSE}|{THEREFORE}")
-_IS_RIGHT = re.compile(rf"[^\n.,;:!?。！？；，]{{0,60}}?(?:{RIGHT})", re.IGNORECASE)
+_IS_RIGHT = re.compile(rf"\s*[:–—-]?[^\n.,;:!?。！？；，]{{0,60}}?(?:{RIGHT})", re.IGNORECASE)
 _CLAUSE = re.compile(
     r"(?:^|[.,;:!?\n。，；：！？]|\b(?:that|and|but|so|mak(?:es?|ing)|rate|wählen)\b)\s*"
 )
+_IN_A_LIST = re.compile(r"[\s(*]?[A-Z],")
 _LINK = re.compile(
-    rf"[\s*_)\]]*(?:,\s*)?(?:{IS}|best|holds|является|it is|as the"
+    rf"[\s*_)\]]*(?:,\s*)?(?:{IS}|best|holds|является|it is|to be|as the"
     r"|the (?:correct|right|best|only|most)|を選|[를을] 선택|صحیح|درست|هو|هي|是|为|が|は|가|이"
     r"|은|는"
     r"|हی|है|选项|選項|विकल्प|[-–—:✅✓✔☑])"
@@ -57,7 +58,7 @@ _HYPOTHETICAL = re.compile(
 )
 _DIRECT = re.compile(
     words(
-        "answers?; ans; antwort; réponse; reponse; respuesta; resposta; risposta; antwoord",
+        "answers?; ans; sol; antwort; réponse; reponse; respuesta; resposta; risposta; antwoord",
         "odpowiedź; ответ; svar; svaret; vastaus; cevap; yanıt; jawaban; verdict; guess",
         "gabarito; đáp án",
     )
@@ -212,6 +213,8 @@ def _raised(own: Found) -> Found:
 def _called_right(text: str, options: Options) -> Iterator[Found]:
     """Yield answers at the beginning of a clause that the words after them call right."""
     for clause in first_and_last(_CLAUSE.finditer(text)):
+        if _IN_A_LIST.match(text, max(clause.start() - 2, 0)):
+            continue
         statement = options.statement_at(text, clause.end())
         if statement is None:
             continue
