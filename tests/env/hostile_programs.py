@@ -1,3 +1,4 @@
+# ruff: noqa: E501  # one program a line
 """Programs that attack their verdict or their machine: each is right only if its attack succeeds.
 
 Every program has to define ``add`` of two numbers. `{canary}` is a file that everyone may read, in
@@ -59,6 +60,8 @@ ESCAPES = {
     "package of the parent": "import ccpo_env; won = True",
     "verifier of the parent": "import ccpo_env.verifiers.code.sandbox.checker_side as c; won = True",
     "installed packages": "import numpy; won = True",
+    "packages of the system": "import os; won = any(fs for d, _, fs in os.walk('/') if '-packages' in d)",
+    "outliving the trainer": "import ctypes; won = ctypes.CDLL(None).prctl(1, 0, 0, 0, 0) == 0",
     "devices": "import os; won = bool(os.listdir('/dev'))",
     "new mount": "import ctypes; won = ctypes.CDLL(None).mount(b'x', b'/tmp', b'tmpfs', 0, None) == 0",
     "new user namespace": "import ctypes; won = ctypes.CDLL(None).unshare(0x10000000) == 0",
@@ -128,8 +131,8 @@ FORGERIES = {
     "all answers": "add = lambda a, b: {{5, -3, 30}}",
     "deep list": "def add(a, b):\n    x = []\n    for _ in range(100_000): x = [x]\n    return x",
     "list in itself": "def add(a, b):\n    x = []\n    x.append(x)\n    return x",
-    "huge text": "add = lambda a, b: 'x' * (1 << 27)",
-    "huge number": "add = lambda a, b: 1 << (1 << 27)",
+    "huge text": "add = lambda a, b: 'x' * (1 << 24)",
+    "huge number": "add = lambda a, b: 1 << (1 << 26)",
     "endless recursion": "def add(a, b): return add(a, b)",
     "deep parentheses": "add = lambda a, b: " + "(" * 50_000 + "1" + ")" * 50_000,
     "many signs": "add = lambda a, b: " + "-" * 100_000 + "1",
@@ -165,16 +168,16 @@ SLOW = {
 """Attacks on the time and the memory: they end at a limit."""
 
 
-def programs(
-    kinds: tuple[str, ...] = ("escape", "forgery", "slow"), **places: object
-) -> dict[str, str]:
-    """Return the programs by name, as fenced responses."""
-    texts: dict[str, str] = {}
-    if "escape" in kinds:
-        for name, attack in ESCAPES.items():
-            tried = _TRIED.format(attack=attack.format(**places).replace("\n", "\n    "))
-            texts[name] = _REWARDED.format(attack=tried)
-    for kind, table in (("forgery", FORGERIES), ("slow", SLOW)):
-        if kind in kinds:
-            texts |= {name: text.format(**places) for name, text in table.items()}
-    return {name: f"```python\n{text}\n```" for name, text in texts.items()}
+def names() -> list[str]:
+    """Return the names of all programs."""
+    return [*ESCAPES, *FORGERIES, *SLOW]
+
+
+def program(name: str, **places: object) -> str:
+    """Return a program as a fenced response."""
+    if name in ESCAPES:
+        tried = _TRIED.format(attack=ESCAPES[name].format(**places))
+        text = _REWARDED.format(attack=tried)
+    else:
+        text = {**FORGERIES, **SLOW}[name].format(**places)
+    return f"```python\n{text}\n```"
