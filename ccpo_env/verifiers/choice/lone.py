@@ -68,6 +68,12 @@ def _in_a_line(text: str, lines: list[re.Match[str]], options: Options) -> Found
             continue
         prefix = REPLY_NUMBER.match(line[0])
         statement = options.statement_at(line[0], prefix.end() if prefix else 0, is_whole=True)
+        if statement is None and line is lines[-1]:
+            statement = options.statement_at(
+                _FULL_STOP.split(line[0].strip())[-1], 0, is_whole=True
+            )
+            if statement:
+                return Found(statement.letters, line.start(), line.end())
         if statement is None and line is lines[0]:
             lead = options.statement_at(line[0], 0)
             is_list = len(set(_LABELS.findall(line[0]))) > 1

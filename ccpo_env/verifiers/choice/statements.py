@@ -91,6 +91,7 @@ _WITHDRAWN = re.compile(
     r"\b(?:that|this|it)(?:'s| is| was)? "
     r"(?:wrong|incorrect|not right|not it|a mistake|not correct|false)"
 )
+_LETTER_BELOW = re.compile(r"[\s.*_)]*\n[\s*_(]*([A-Z])[\s*_).]*$")
 _PLAIN_GAP = re.compile(r"\w+")
 
 
@@ -264,6 +265,8 @@ def _last(found: list[Found], text: str, options: Options) -> Found | None:
     if _WITHDRAWN.match(lower(text), own.end):
         return replace(own, is_negated=True)
     letters = list(own.letters)
+    if (below := _LETTER_BELOW.match(text, own.end)) and below[1] in options.letters:
+        letters.append(below[1])
     following = own
     for other in reversed(found[:place]):
         if following.is_correction or other.is_negated:
