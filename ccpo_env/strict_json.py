@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 _MARKS = (
@@ -79,11 +78,11 @@ def parse(text: str) -> Any:
         raise ValueError("JSON must not be nested without end; correct the file") from None
 
 
-def expect_unique(columns: Sequence[str], path: Path) -> None:
+def expect_unique(columns: Sequence[str], where: object) -> None:
     """Raise ValueError if a table has two columns of one name."""
     for name in columns:
         if columns.count(name) > 1:
             raise ValueError(
-                f"columns must have different names, got {name!r} twice in {path}; rename or drop "
+                f"columns must have different names, got {name!r} twice in {where}; rename or drop "
                 f"one of them"
             )

@@ -99,7 +99,7 @@ def sample_rows(paths: Sequence[Path]) -> list[Row]:
                 batches = file.iter_batches(batch_size=SAMPLE_ROWS)
                 rows += next((batch.to_pylist() for batch in batches), [])
         else:
-            for _, row in _json_rows(path, [], is_strict=True):
+            for _, row in _json_rows(path, []):
                 rows.append(row)
                 if len(rows) == SAMPLE_ROWS:
                     break
@@ -204,17 +204,10 @@ def _parquet(path: Path) -> Any:
         ) from None
 
 
-def _json_rows(
-    path: Path, notes: list[str], *, is_strict: bool = False
-) -> Iterator[tuple[int, Row]]:
-    """Yield the objects of a file and their lines; a last line that was cut off is noted.
-
-    A trainer that writes a key twice does so in each line: the strict look at the first rows, which
-    takes twice the time, finds it.
-    """
-    hook = unique_keys if is_strict else None
+def _json_rows(path: Path, notes: list[str]) -> Iterator[tuple[int, Row]]:
+    """Yield the objects of a file and their lines; a last line that was cut off is noted."""
     # json.loads looks for the encoding of each line.
-    decode = json.JSONDecoder(object_pairs_hook=hook).decode
+    decode = json.JSONDecoder(object_pairs_hook=unique_keys).decode
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             if number == 1:

@@ -133,6 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with exit_on_bad_input():
         with as_written(Path(config.policy)):
             config = with_settings_of_run(config)
+            config.check()
         benchmarks = load_benchmarks(config)
         config = with_verifier(config, chain.from_iterable(benchmarks.values()))
         if config.out_dir is not None:

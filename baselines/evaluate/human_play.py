@@ -92,6 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with exit_on_bad_input():
         with as_written(Path(config.policy)):
             config = of_run(config)
+            config.check()
         assert config.tasks is not None
         split = "test" if config.tasks in TASK_SOURCES else None
         tasks = load_tasks(config.tasks, split=split, shuffle_choices=config.shuffle_choices)

@@ -9,10 +9,10 @@ from ccpo_env.tasks.benchmark import Benchmark, HubSource
 from ccpo_env.tasks.champ import champ_rows
 from ccpo_env.tasks.human_eval import human_eval_columns, human_eval_rows
 
-_MATH_500 = HubSource(
+MATH_500 = HubSource(
     "HuggingFaceH4/MATH-500", "6e4ed1a2a79af7d8630a6b768ec859cb5af4d3be", None, "test"
 )
-_MATH_TRAIN = HubSource(
+MATH_TRAIN = HubSource(
     "DigitalLearningGmbH/MATH-lighteval",
     "0530c78699ea5e8eb5530600900e1f328b48acad",
     None,
@@ -20,7 +20,7 @@ _MATH_TRAIN = HubSource(
 )
 _GSM8K = "740312add88f781978c0658806c59bc2815b9866"
 _ARC = "210d026faf9955653af8916fad021475a3f00453"
-_MMLU_PRO = "3373e0b32277875b8db2aa555a333b78a08477ea"
+_MMLU_PRO = "b189ec765aa7ed75c8acfea42df31fdae71f97be"
 _HOTPOTQA = "1908d6afbbead072334abe2965f91bd2709910ab"
 _MBPP = "4bb6404fdc6cacfda99d4ac4205087b89d32030c"
 _AT_HUB = {"train": "train", "dev": "validation", "test": "test"}
@@ -42,9 +42,9 @@ BENCHMARKS: Mapping[str, Benchmark] = {
         Benchmark(
             "math",
             {"train": ("mathtrain",), "test": ("math500", "test500")},
-            {"train": _MATH_TRAIN, "test": _MATH_500},
+            {"train": MATH_TRAIN, "test": MATH_500},
         ),
-        Benchmark("math500", {"test": ("math500", "test500")}, {"test": _MATH_500}),
+        Benchmark("math500", {"test": ("math500", "test500")}, {"test": MATH_500}),
         Benchmark(
             "gsm8k",
             {"train": ("gsm8ktrain",), "test": ("gsm8ktest", "gsm8k")},

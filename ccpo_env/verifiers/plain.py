@@ -1,4 +1,5 @@
 """Plain text of a response: one way to write letters, brackets and negations."""
+# ruff: noqa: RUF001 - letters and signs of other scripts
 
 from __future__ import annotations
 
@@ -36,6 +37,7 @@ _STYLE = re.compile(
     r"fbox|underline|emph|tag|color|left|right|big)[A-Za-z]*\*?(?![A-Za-z])|\\[()\[\]]|\$|~~",
     re.IGNORECASE,
 )
+_COLOR = re.compile(r"\\(?:text)?color\s*\{[^{}]{0,30}\}")
 _AND = re.compile(r"\\(?:land|wedge|cap|cup|lor|vee)(?![A-Za-z])")
 _SPACE = re.compile(
     r"\\(?:quad|qquad|hspace|enspace|thinspace)(?![A-Za-z])|\\[,;:! ]|&nbsp;|(?<=[\w.:)}])~"
@@ -63,7 +65,7 @@ def plain(text: str) -> str:
         found = _STRUCK.sub(" not ", found)
         found = _AND.sub(" and ", found)
         found = _BREAK.sub("\n", found)
-        found = _STYLE.sub("", found)
+        found = _STYLE.sub("", _COLOR.sub("", found))
         found = _SPACE.sub(" ", found).replace("&amp;", "&").replace("\\&", "&")
         found = found.replace("&lt;", "<").replace("&gt;", ">").replace("\\%", "%")
     if "," in found:

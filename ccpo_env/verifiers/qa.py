@@ -1,4 +1,5 @@
 """The verifier "qa": short answers in words, compared as the authors of SQuAD and HotpotQA do."""
+# ruff: noqa: RUF001 - letters and signs of other scripts
 
 from __future__ import annotations
 
@@ -35,9 +36,11 @@ _NOUN = (
     r"(?:answer|réponse|respuesta|resposta|risposta|antwort|antwoord|ответ|відповідь|odpowiedź|svar|"
     r"cevap|jawaban|答案|答え|回答|정답|답|الإجابة|الجواب|उत्तर|जवाब|คำตอบ|đáp án)"
 )
+_IS = r"\b(?:is|was|would be|should be|ist|lautet|est|es|é|è|jest|adalah|là)\b:?"
 _ANNOUNCED = re.compile(
-    rf"(?:(?<!\w)(?:the\s+|my\s+)?(?:final|short|correct|best|exact)?\s*{_NOUN}(?:\s+to\s+[^.:\n]{{0,160}}?)?"
-    r"[*_`\"'\s]{0,8}(?:[:：]|\b(?:is|was|would be|should be|ist|lautet|est|es|é|è|jest|adalah|là)\b:?|是|为|は|은|는|هي|هو|है|คือ)"
+    rf"(?:(?<![A-Za-z]){_NOUN}[*_`\"'\s]{{0,8}}(?:[:：]|是|为|は|은|는|هي|هو|है|คือ)"
+    r"|\b(?:the|my|our|final|short|correct|best|exact|la|die|a|het|bonne|correcta|correta)\s+"
+    rf"{_NOUN}(?:\s+to\s+[^.:\n]{{0,160}}?)?[*_`\"'\s]{{0,8}}{_IS}"
     r"|####)(?P<answer>[*_`\s]{0,12}[^\n]{0,2000})",
     re.IGNORECASE,
 )
@@ -182,9 +185,8 @@ def stated_answers(response: str) -> tuple[str, ...]:
     tail = visible[-MAX_READ_CHARS:]
     quoted = [*_TAG.finditer(tail), *_JSON.finditer(tail)]
     enclosed = max(quoted, key=re.Match.start, default=None)
-    announced = None
-    for announced in _ANNOUNCED.finditer(tail, enclosed.end() if enclosed else 0):
-        pass  # the last one
+    behind = [*_ANNOUNCED.finditer(tail, enclosed.end() if enclosed else 0)]
+    announced = behind[-1] if behind else None
     if announced is None and enclosed is not None:
         return _stripped(enclosed["answer"])
     if announced is not None:

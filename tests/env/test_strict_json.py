@@ -11,6 +11,7 @@ from baselines.audit.files import find_files, sample_rows
 from baselines.common.files import read_json, read_object
 from baselines.common.jsonl import read_rows
 from baselines.train.config_file import read_settings
+from ccpo_env import load_tasks
 from ccpo_env.strict_json import decoded, expect_unique, parse
 
 TWICE = '{"seed": 1, "steps": 2, "seed": 3}'
@@ -68,6 +69,7 @@ READERS = {
     "config.toml": read_settings,
     "config.yaml": read_settings,
     "audited.jsonl": lambda path: sample_rows(find_files(path)),
+    "tasks.jsonl": load_tasks,
 }
 
 
@@ -104,3 +106,17 @@ def test_yaml_that_refers_to_itself_a_billion_times_is_refused_at_once(tmp_path)
     path.write_text("\n".join([*lines, "steps: *a11"]).replace("a0:", "seed:", 1), encoding="utf-8")
     with pytest.raises(ValueError, match="unknown setting 'a1'"):
         read_settings(path)
+
+
+def test_parquet_file_with_two_columns_of_one_name_is_named(tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    import pyarrow.parquet as pq
+
+    table = pa.Table.from_arrays([pa.array(["1"]), pa.array(["2"])], names=["question", "question"])
+    pq.write_table(table, tmp_path / "tasks.parquet")
+    with pytest.raises(ValueError, match="must have different names, got 'question' twice"):
+        load_tasks(tmp_path / "tasks.parquet")
+    with pytest.raises(ValueError, match="must have different names, got 'question' twice"):
+        load_tasks(table)
+    with pytest.raises(ValueError, match="must have different names, got 'question' twice"):
+        sample_rows([tmp_path / "tasks.parquet"])

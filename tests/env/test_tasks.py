@@ -389,10 +389,10 @@ def test_broken_jsonl_file_is_named_with_its_line(
         load_tasks(path)
 
 
-def test_a_utf_16_file_is_refused_with_its_line(tmp_path: Path) -> None:
+def test_a_utf_16_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "tasks.jsonl"
     path.write_text('{"question": "q", "answer": "a"}\n' * 2, encoding="utf-16")
-    with pytest.raises(TaskFileError, match="line 1 must be a JSON object"):
+    with pytest.raises(TaskFileError, match="must be UTF-8, got UTF-16"):
         load_tasks(path)
 
 

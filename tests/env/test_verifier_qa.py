@@ -1,4 +1,5 @@
 """The verifier of short answers in words: normalisation, F1 and where an answer is found."""
+# ruff: noqa: RUF001 - letters and signs of other scripts
 
 from __future__ import annotations
 
@@ -16,10 +17,14 @@ from ccpo_env.verifiers.qa import QaVerifier, canonical, normalized, token_f1
 from ccpo_env.verifiers.registry import VERIFIERS
 
 GOLDS = (
-    "Denver Broncos|Saint Bernadette Soubirous|1858|the Main Building|yes|no|$3.5 million|U.S. Army"
-    "|a golden statue of the Virgin Mary|St. Louis|O'Neil|Robert Louis Stevenson (1850-1894)|A and B"
-    "|May 5, 1998|3,677 seated|Beyoncé|World's Best Goalkeeper|Chief of Protocol|twenty-one|Zoë"
-).split("|")
+    *("Denver Broncos", "Saint Bernadette Soubirous", "1858"),
+    *("the Main Building", "yes", "no"),
+    *("$3.5 million", "U.S. Army", "a golden statue of the Virgin Mary"),
+    *("St. Louis", "O'Neil", "Robert Louis Stevenson (1850-1894)"),
+    *("A and B", "May 5, 1998", "3,677 seated"),
+    *("Beyoncé", "World's Best Goalkeeper", "Chief of Protocol"),
+    *("twenty-one", "Zoë"),
+)
 
 
 def published(text: str) -> list[str]:
@@ -53,7 +58,7 @@ def pairs() -> list[tuple[str, str]]:
         lambda gold: f"{gold} city",
         lambda gold: gold[:-2] or gold,
         lambda gold: f"an {gold}!",
-        lambda gold: rng.choice(GOLDS),
+        lambda _gold: rng.choice(GOLDS),
         lambda gold: " ".join(reversed(gold.split())),
     )
     return [(rng.choice(edits)(gold), gold) for gold in GOLDS * 15]
@@ -141,6 +146,8 @@ def test_other_words_differ(prediction: str, gold: str) -> None:
         "答案是Denver Broncos。",
         "Réponse : Denver Broncos",
         "The answer to the question is Denver Broncos. Carolina lost.",
+        "Answer: Denver Broncos\n\nThis answer is supported by the passage.",
+        "正确答案是：Denver Broncos",
     ],
 )
 def test_an_answer_is_found_where_it_is_stated(response: str) -> None:
