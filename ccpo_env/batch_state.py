@@ -93,8 +93,9 @@ class EpisodeBatch:
             RuntimeError: If it has not been started.
             ValueError: If there is no such episode.
         """
-        (place,) = self._checked([episode])
-        conversation = self._conversations[place]
+        if not 0 <= episode < self.num_envs:
+            self._checked([episode])
+        conversation = self._conversations[episode]
         if conversation is None:
             raise RuntimeError(f"episode {episode} must be started; call reset() first")
         return conversation
@@ -110,7 +111,8 @@ class EpisodeBatch:
                 f"an episode must have one player, got a change of episode {episode} while a "
                 f"message was awaited; do not reset, step or play a batch that is being played"
             )
-        self._put({episode: after})
+        self._conversations[episode] = after
+        self._turn = None
 
     def fail(self, episode: int, reason: str) -> None:
         """End an episode without an answer: the verdict is "error", which is not measured.
@@ -120,27 +122,50 @@ class EpisodeBatch:
             reason: Why its turn is left without a message.
         """
         verdict = Verdict("error", detail=f"a turn was left without a completion: {reason}")
-        self._put({episode: replace(self.conversation(episode), verdict=verdict)})
-
-    def _put(self, conversations: dict[int, Conversation]) -> None:
-        for episode, conversation in conversations.items():
-            self._conversations[episode] = conversation
+        conversation = self.conversation(episode)
+        self._conversations[episode] = replace(conversation, verdict=verdict)
         self._turn = None
 
-    def _turns_of(self, episodes: Iterable[int]) -> BatchTurn:
-        own: list[int] = []
-        conversations: list[Conversation] = []
-        places: list[int] = []
+    def _put(self, episodes: Iterable[int], conversations: Iterable[Conversation]) -> BatchTurn:
+        for episode, conversation in zip(episodes, conversations, strict=True):
+            self._conversations[episode] = conversation
+        self._turn = None
+        return self.turn
+
+    def _running(self, episodes: Iterable[int]) -> dict[int, Conversation]:
+        """Return the conversations of episodes that are running.
+
+        Raises:
+            RuntimeError: If one has not been started.
+            ValueError: If one is over.
+        """
+        found = {}
         for episode in episodes:
-            conversation = self._conversations[episode]
-            if conversation is None or conversation.verdict is not None:
-                continue
-            first = len(conversation.messages)
-            number = self._num_parallel(conversation) if self._has_parallel_turns else 1
-            own += [episode] * number
-            conversations += [conversation] * number
-            places += range(first, first + number)
-        return BatchTurn(own, conversations, places)
+            own = self._conversations[episode] or self.conversation(episode)
+            if own.verdict is not None:
+                raise ValueError(
+                    f"episodes must be running, got {episode}, which is over; reset it first"
+                )
+            found[episode] = own
+        return found
+
+    def _turns_of(self, episodes: Iterable[int]) -> BatchTurn:
+        running = [
+            (episode, own)
+            for episode in episodes
+            if (own := self._conversations[episode]) is not None and own.verdict is None
+        ]
+        places = [len(conversation.messages) for _, conversation in running]
+        if self._has_parallel_turns:
+            numbers = [self._num_parallel(conversation) for _, conversation in running]
+            running = [own for own, n in zip(running, numbers, strict=True) for _ in range(n)]
+            spans = zip(places, numbers, strict=True)
+            places = [place for first, n in spans for place in range(first, first + n)]
+        return BatchTurn(
+            [episode for episode, _ in running],
+            [conversation for _, conversation in running],
+            places,
+        )
 
     @staticmethod
     def _num_parallel(conversation: Conversation) -> int:
@@ -160,7 +185,7 @@ class EpisodeBatch:
             ValueError: If there is no such episode.
             TypeError: If one is not a whole number.
         """
-        places = [operator.index(episode) for episode in episodes]
+        places = list(map(operator.index, episodes))
         if places and not 0 <= min(places) <= max(places) < self.num_envs:
             wrong = next(place for place in places if not 0 <= place < self.num_envs)
             raise ValueError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -85,19 +85,24 @@ class BatchedTeamEnv(EpisodeBatch):
             ValueError, TypeError: If a seed, an option, an index or the length of a list is not
                 valid. No episode is changed then.
         """
-        streams = self._streams
+        streams = self._streams.copy()
         if episodes is None:
             lists = [given for given in (options, seed) if isinstance(given, Sequence)]
             chosen = list(range(len(lists[0]) if lists else self.num_envs))
-            streams = [*streams, *[None] * len(chosen)]
+            streams += [None] * len(chosen)
         else:
             chosen = self._checked(episodes)
         given = zip(chosen, each_seed(seed, chosen), each_options(options, chosen), strict=True)
         shared: dict[tuple[int, frozenset[str], tuple[str, ...]], Conversation] = {}
-        started: dict[int, tuple[Conversation, Stream]] = {}
+        pinned: dict[int, Conversation] = {}  # by the identity of options that name a task
+        started: dict[int, Conversation] = {}
         for place, own_seed, own_options in given:
+            stream = streams[place] or self._unseeded(place)
+            known = pinned.get(id(own_options))
+            if known is not None and own_seed is None:
+                started[place], streams[place] = known, stream
+                continue
             try:
-                stream = streams[place] or self._unseeded(place)
                 task, removed, prefix, stream = self._starter.start(stream, own_seed, own_options)
                 key = id(task), removed, tuple(prefix)
                 conversation = shared.get(key)
@@ -108,15 +113,14 @@ class BatchedTeamEnv(EpisodeBatch):
             except (TypeError, ValueError) as error:
                 error.add_note(f"The options or the seed of episode {place} led to this.")
                 raise
-            started[place] = conversation, stream
+            started[place], streams[place] = conversation, stream
+            if own_options and own_options.get("task") is not None:
+                pinned[id(own_options)] = conversation
         if episodes is None:
             self.num_envs = len(chosen)
             self._conversations = [None] * len(chosen)
-            self._streams = streams[: len(chosen)]
-        for place, (_, stream) in started.items():
-            self._streams[place] = stream
-        self._put({place: conversation for place, (conversation, _) in started.items()})
-        return self.turn
+        self._streams = streams[: self.num_envs]
+        return self._put(started.keys(), started.values())
 
     def step(self, texts: Sequence[str], episodes: Sequence[int] | None = None) -> BatchTurn:
         """Take turns, each with its message.
@@ -135,26 +139,26 @@ class BatchedTeamEnv(EpisodeBatch):
         Note: If the verifier raises, no episode is changed.
         """
         speaking = self.turn.episodes if episodes is None else self._checked(episodes)
-        texts_of = _texts_of(speaking, texts)
-        following: dict[int, Conversation] = {}
+        _check_texts(texts, speaking)
+        conversations = self._running(speaking)
+        if len(conversations) == len(speaking):
+            return self._put(speaking, self._continued(conversations.values(), texts))
+        texts_of: dict[int, list[str]] = {}
+        for place, text in zip(speaking, texts, strict=True):
+            texts_of.setdefault(place, []).append(text)
         for place, own in texts_of.items():
-            conversation = following[place] = self.conversation(place)
-            if conversation.verdict is not None:
-                raise ValueError(
-                    f"episodes must be running, got {place}, which is over; reset it first"
-                )
-            if len(own) > 1 and len(own) > len(self.turn_of(place)):
+            num_turns = len(self.turn_of(place))
+            if len(own) > num_turns:
                 raise ValueError(
                     f"texts must be as many as turns, got {len(own)} for episode {place} with "
-                    f"{len(self.turn_of(place))}; pass one for each of its prompts"
+                    f"{num_turns}; pass one for each of its prompts"
                 )
-        for number in range(max(map(len, texts_of.values()), default=0)):
+        for number in range(max(map(len, texts_of.values()))):
             places = [place for place, own in texts_of.items() if len(own) > number]
             said = [texts_of[place][number] for place in places]
-            continued = self._continued([following[place] for place in places], said)
-            following.update(zip(places, continued, strict=True))
-        self._put(following)
-        return self.turn
+            continued = self._continued([conversations[place] for place in places], said)
+            conversations.update(zip(places, continued, strict=True))
+        return self._put(conversations.keys(), conversations.values())
 
     def play(self, policy: BatchPolicy) -> npt.NDArray[np.float64]:
         """Play all episodes to their end.
@@ -226,8 +230,7 @@ class BatchedTeamEnv(EpisodeBatch):
         """
         (place,) = self._checked([episode])
         conversation, self._streams[place] = self._starter.resume(state)
-        self._put({place: conversation})
-        return self.turn
+        return self._put([place], [conversation])
 
     def _unseeded(self, place: int) -> Stream:
         """Return the stream of an episode that has never had a seed."""
@@ -236,7 +239,7 @@ class BatchedTeamEnv(EpisodeBatch):
         return Stream(self._entropy + place)
 
     def _continued(
-        self, conversations: Sequence[Conversation], texts: Sequence[str]
+        self, conversations: Collection[Conversation], texts: Sequence[str]
     ) -> list[Conversation]:
         """Return each conversation after a message; equal ones stay one object."""
         started = time.perf_counter()
@@ -253,20 +256,18 @@ class BatchedTeamEnv(EpisodeBatch):
         return continued
 
 
-def _texts_of(episodes: Sequence[int], texts: Sequence[str]) -> dict[int, list[str]]:
-    """Return the texts of each episode, in order; raises if they are not one for each turn."""
+def _check_texts(texts: Sequence[str], episodes: Sequence[int]) -> None:
+    """Raise unless there is one text for each turn."""
     if isinstance(texts, str) or len(texts) != len(episodes):
         got = "one text" if isinstance(texts, str) else f"{len(texts)} texts"
         raise ValueError(
             f"texts must be as many as turns, got {got} for {len(episodes)}; pass a list with one "
             f"for each prompt"
         )
-    texts_of: dict[int, list[str]] = {}
-    for place, text in zip(episodes, texts, strict=True):
-        if not isinstance(text, str):
-            raise TypeError(
-                f"texts must be str, got {type(text).__name__} for episode {place}; pass the "
-                f"completion as text"
-            )
-        texts_of.setdefault(place, []).append(text)
-    return texts_of
+    if not set(map(type, texts)) <= {str}:
+        for episode, text in zip(episodes, texts, strict=True):
+            if not isinstance(text, str):
+                raise TypeError(
+                    f"texts must be str, got {type(text).__name__} for episode {episode}; pass the "
+                    f"completion as text"
+                )

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import FunctionType
 
@@ -12,10 +11,7 @@ from ccpo_env.conversation import NO_OUTCOME, Conversation, Outcome
 from ccpo_env.types import Verifier
 from ccpo_env.verifiers.registry import VERIFIERS
 from ccpo_env.verifiers.worker.many import THREADS_PER_CPU
-
-SLOW_S = 0.002
-"""Seconds after which a verification counts as slow, so that those after it run in parallel:
-below, threads cost more than they save."""
+from ccpo_env.verifiers.worker.waiting import WouldWait, without_waiting
 
 
 def is_built_in(verifier: Verifier) -> bool:
@@ -41,7 +37,7 @@ def answer_key(conversation: Conversation, text: str) -> Hashable:
     return id(opening.task), tuple([message.text for message in earlier]), text
 
 
-def verify_messages(conversations: Sequence[Conversation], texts: Sequence[str]) -> list[Outcome]:
+def verify_messages(conversations: Collection[Conversation], texts: Sequence[str]) -> list[Outcome]:
     """Return the outcome of each episode if the next message is the given text.
 
     Args:
@@ -55,37 +51,34 @@ def verify_messages(conversations: Sequence[Conversation], texts: Sequence[str])
         is called for each answer in this thread, because it may count its calls, toss a coin or
         not be safe in threads.
     """
-    outcomes = [NO_OUTCOME] * len(texts)
-    last = [place for place, own in enumerate(conversations) if is_last(own)]
-    if not last:
-        return outcomes
-    if not is_built_in(conversations[0].opening.rules.verifier):
-        for place in last:
-            outcomes[place] = conversations[place].verify(texts[place])
-        return outcomes
-    places_of: dict[Hashable, list[int]] = {}
-    for place in last:
-        key = answer_key(conversations[place], texts[place])
-        places_of.setdefault(key, []).append(place)
-    first = [places[0] for places in places_of.values()]
-    found = _verify_each([conversations[place] for place in first], [texts[p] for p in first])
-    for places, outcome in zip(places_of.values(), found, strict=True):
-        for place in places:
-            outcomes[place] = outcome
-    return outcomes
-
-
-def _verify_each(conversations: Sequence[Conversation], texts: Iterable[str]) -> list[Outcome]:
-    """Verify one after the other until one is slow, and the rest in parallel."""
+    if not any([is_last(conversation) for conversation in dict.fromkeys(conversations)]):
+        return [NO_OUTCOME] * len(texts)
     pairs = list(zip(conversations, texts, strict=True))
-    outcomes: list[Outcome] = []
-    for conversation, text in pairs:
-        started = time.perf_counter()
-        outcomes.append(conversation.verify(text))
-        if time.perf_counter() - started > SLOW_S:
-            break
-    rest = pairs[len(outcomes) :]
-    if rest:
-        with ThreadPoolExecutor(THREADS_PER_CPU * (os.cpu_count() or 1)) as threads:
-            outcomes += threads.map(lambda pair: pair[0].verify(pair[1]), rest)
-    return outcomes
+    if not is_built_in(pairs[0][0].opening.rules.verifier):
+        return [conversation.verify(text) for conversation, text in pairs]
+    keys = [answer_key(*pair) if is_last(pair[0]) else None for pair in pairs]
+    first: dict[Hashable, tuple[Conversation, str]] = {}
+    for key, pair in zip(keys, pairs, strict=True):
+        if key is not None:
+            first.setdefault(key, pair)
+    outcome_of = {None: NO_OUTCOME, **dict(zip(first, _verify_each(first.values()), strict=True))}
+    return [outcome_of[key] for key in keys]
+
+
+def _verify_each(pairs: Collection[tuple[Conversation, str]]) -> list[Outcome]:
+    """Verify in this thread what needs no other process, and then the rest in parallel."""
+    outcomes: list[Outcome | None] = []
+    waiting: list[tuple[Conversation, str]] = []
+    with without_waiting():
+        for conversation, text in pairs:
+            try:
+                outcomes.append(conversation.verify(text))
+            except WouldWait:
+                outcomes.append(None)
+                waiting.append((conversation, text))
+    if not waiting:
+        return [outcome for outcome in outcomes if outcome is not None]
+    num_threads = min(len(waiting), THREADS_PER_CPU * (os.cpu_count() or 1))
+    with ThreadPoolExecutor(num_threads) as threads:
+        late = threads.map(lambda pair: pair[0].verify(pair[1]), waiting)
+        return [next(late) if outcome is None else outcome for outcome in outcomes]

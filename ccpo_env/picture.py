@@ -93,7 +93,8 @@ def _font() -> FreeTypeFont | Any:
         files.append(str(Path(matplotlib.origin).parent / "mpl-data/fonts/ttf" / FONT_FILE))
     for file in files:
         try:
-            return ImageFont.truetype(file, FONT_SIZE)
+            # The other engine refuses some texts, and is not everywhere.
+            return ImageFont.truetype(file, FONT_SIZE, layout_engine=ImageFont.Layout.BASIC)
         except OSError:
             continue
     return ImageFont.load_default(FONT_SIZE)

@@ -6,6 +6,8 @@ import re
 import unicodedata
 
 CUT_MARK = "\n[… {num_cut} characters cut …]\n"
+CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+"""Control characters but tabs and the ends of lines."""
 INVISIBLE = frozenset({"Cc", "Cf", "Zl", "Zp"})
 """Unicode categories of characters that control a terminal, or cannot be seen on it."""
 
@@ -57,8 +59,19 @@ def clip_middle(text: str, max_chars: int) -> tuple[str, int]:
     return f"{text[:head]}{CUT_MARK.format(num_cut=num_cut)}{text[-tail:]}", num_cut
 
 
+def without_controls(text: str) -> str:
+    """Return valid Unicode with control characters as escapes, safe to show with ``cat``.
+
+    Line ends and tabs are kept. JSON stays the same JSON: its strings have the same escapes.
+    """
+    return CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", valid_unicode(text))
+
+
 def printable(text: str) -> str:
-    """Return a text with its control characters escaped, safe to print on a terminal."""
+    """Return valid Unicode with all that controls a terminal, or is invisible, as escapes."""
+    if text.isprintable():
+        return text
+    text = valid_unicode(text)
     return "".join(
         char if char in "\n\t" or unicodedata.category(char) not in INVISIBLE else ascii(char)[1:-1]
         for char in text

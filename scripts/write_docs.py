@@ -1,8 +1,8 @@
 """Write the generated parts of the documentation.
 
 These are the tables of metrics and hyperparameters, the trees of folders and modules, the figures
-of the architecture and the environments, the audit of all methods, and the tables of results from
-docs/results/ (see `scripts/measure_results.py`).
+of the architecture and the environments, the audit of all methods, the table of clients, and the
+tables of results from docs/results/ (see `scripts/measure_results.py`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 from baselines.bench.map import command as bench_map
 from baselines.bench.map.page import filled
 from baselines.common.metrics import METRICS
+from scripts import check_clients
 from scripts.audit_tables import audit_tables
 from scripts.hyperparameter_tables import allocator_table, optimizer_table
 from scripts.module_tree import tree
@@ -110,6 +111,7 @@ PAGES = {
     RESULTS_PAGE: results_page,
     MAP_PAGE: map_page,
     FREE_RIDING_PAGE: results_page,
+    check_clients.PAGE: check_clients.ecosystem_page,
     README: readme,
     MODULES_PAGE: modules_page,
 }

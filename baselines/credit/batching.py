@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from baselines.common.types import FloatArray
+from baselines.credit.category_checks import known_turns
 from baselines.credit.outcomes import PER_TURN, GroupBatch, GroupOutcomes, Measurement
 
 Key = TypeVar("Key", str, frozenset[str])
@@ -43,6 +44,7 @@ def _shape(group: GroupOutcomes, needs: frozenset[Measurement]) -> Hashable:
         _entry_shapes(group.branch_rewards) if "branch_rewards" in needs else None,
         (group.ratings is None, group.rating_valid is None) if "ratings" in needs else None,
         *(getattr(group, name) is None for name in PER_TURN if name in needs),
+        _known_probabilities(group) if "features" in needs else None,
     )
 
 
@@ -50,11 +52,20 @@ def _entry_shapes(entries: Mapping[Key, FloatArray] | None) -> Hashable:
     return entries and frozenset((key, entry.shape) for key, entry in entries.items())
 
 
+def _known_probabilities(group: GroupOutcomes) -> Hashable:
+    """Return the number of categories, and in which turns their probabilities are known."""
+    if group.probabilities is None:
+        return None
+    _, num_turns, num_categories = group.probabilities.shape
+    return num_categories, known_turns(group.probabilities, num_turns).tobytes()
+
+
 def _batched(groups: list[GroupOutcomes], needs: frozenset[Measurement]) -> GroupBatch:
     removed = [group.removed_rewards for group in groups if group.removed_rewards is not None]
     branches = [group.branch_rewards for group in groups if group.branch_rewards is not None]
     ratings = [group.ratings for group in groups if group.ratings is not None]
     valid = [group.rating_valid for group in groups if group.rating_valid is not None]
+    chances = [group.probabilities for group in groups if group.probabilities is not None]
     has_ratings = bool(ratings) and "ratings" in needs
     return GroupBatch(
         agents=groups[0].agents,
@@ -67,6 +78,7 @@ def _batched(groups: list[GroupOutcomes], needs: frozenset[Measurement]) -> Grou
         own_rewards=_stacked(groups, "own_rewards", needs),
         influence=_stacked(groups, "influence", needs),
         values=_stacked(groups, "values", needs),
+        probabilities=np.stack(chances) if chances and "features" in needs else None,
         turns=groups[0].turns,
         orders=groups[0].orders,
     )

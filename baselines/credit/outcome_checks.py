@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from baselines.common.checks import expect_between, expect_finite, expect_shape
-from baselines.common.types import BoolArray, FloatArray, IntArray
+from baselines.common.types import BoolArray, FloatArray
 from baselines.credit.turns import speaker_of, turn_labels
 from ccpo_env.errors import unknown_name
 
@@ -224,17 +224,6 @@ def check_rating_valid(
     return flags
 
 
-def check_features(
-    features: npt.ArrayLike | None, num_turns: int, num_rollouts: int
-) -> IntArray | None:
-    """Return categories of shape (G, T)."""
-    if features is None:
-        return None
-    categories = expect_categories(np.array(features), (num_rollouts, num_turns))
-    categories.setflags(write=False)
-    return categories
-
-
 def check_own_rewards(
     rewards: npt.ArrayLike | None, num_turns: int, num_rollouts: int
 ) -> FloatArray | None:
@@ -256,17 +245,6 @@ def check_influence(
     expect_shape("influence", nats, (num_rollouts, num_turns), remedy=_PER_TURN)
     expect_finite("influence", nats, remedy="score messages with tokens of finite log-probability")
     return nats
-
-
-def expect_categories(features: npt.NDArray[Any], shape: tuple[int, ...]) -> IntArray:
-    """Return features as integers; raise ValueError if their shape or a value is invalid."""
-    remedy = "give each turn of each rollout one category"
-    expect_shape("features", features, shape, remedy=remedy)
-    if features.dtype.kind not in "iu":
-        raise ValueError(f"features must be integers, got {features.dtype}; number them from 0")
-    if features.min() < 0:
-        raise ValueError(f"features must be >= 0, got {features.min()}; number them from 0")
-    return features.astype(np.int64)
 
 
 def check_values(

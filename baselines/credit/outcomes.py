@@ -9,11 +9,11 @@ from typing import Literal, TypeAlias
 import numpy.typing as npt
 
 from baselines.common.types import BoolArray, FloatArray, IntArray
+from baselines.credit.category_checks import check_features, check_probabilities
 from baselines.credit.outcome_checks import (
     RemovedRewards,
     check_agents,
     check_branch_rewards,
-    check_features,
     check_influence,
     check_orders,
     check_own_rewards,
@@ -71,6 +71,8 @@ class GroupOutcomes:
             without the turn's message in the prompt, shape (G, T), nats; 0 if nobody reads it.
         values: Expected reward of rollout g before turn t, as a critic predicts it, shape (G, T),
             in [-1, 1].
+        probabilities: Probability of each of C categories of features when the message was sampled,
+            shape (G, T, C); NaN in all places of a turn where they are not known.
 
     Raises:
         ValueError: If a name, a shape or a number breaks the rules above, or is NaN, other than a
@@ -90,6 +92,7 @@ class GroupOutcomes:
     own_rewards: FloatArray | None
     influence: FloatArray | None
     values: FloatArray | None
+    probabilities: FloatArray | None
 
     # Written out because it accepts more types than the fields: lists, and agents as keys.
     def __init__(
@@ -106,11 +109,13 @@ class GroupOutcomes:
         own_rewards: npt.ArrayLike | None = None,
         influence: npt.ArrayLike | None = None,
         values: npt.ArrayLike | None = None,
+        probabilities: npt.ArrayLike | None = None,
     ) -> None:
         names = check_agents(agents)
         labels = check_turns(turns, names)
         team = check_team_rewards(team_rewards)
         valid = check_rating_valid(rating_valid, ratings, len(names), len(team))
+        categories = check_features(features, len(labels or names), len(team))
         fields = {
             "agents": names,
             "team_rewards": team,
@@ -118,12 +123,13 @@ class GroupOutcomes:
             "branch_rewards": check_branch_rewards(branch_rewards, names, labels, len(team)),
             "ratings": check_ratings(ratings, valid, len(names), len(team)),
             "rating_valid": valid,
-            "features": check_features(features, len(labels or names), len(team)),
+            "features": categories,
             "turns": labels,
             "orders": check_orders(orders, len(names)),
             "own_rewards": check_own_rewards(own_rewards, len(labels or names), len(team)),
             "influence": check_influence(influence, len(labels or names), len(team)),
             "values": check_values(values, len(labels or names), len(team)),
+            "probabilities": check_probabilities(probabilities, categories),
         }
         for field, value in fields.items():
             object.__setattr__(self, field, value)  # the class is frozen from here on
@@ -156,6 +162,7 @@ class GroupBatch:
     own_rewards: FloatArray | None = None
     influence: FloatArray | None = None
     values: FloatArray | None = None
+    probabilities: FloatArray | None = None
 
 
 Outcomes: TypeAlias = GroupOutcomes | GroupBatch

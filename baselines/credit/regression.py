@@ -8,10 +8,9 @@ from itertools import compress
 import numpy as np
 import numpy.typing as npt
 
-from baselines.common.checks import expect_between, expect_shape
 from baselines.common.types import FloatArray, IntArray
+from baselines.credit.category_checks import expect_categories, expect_chances, known_turns
 from baselines.credit.left_out_ridge import left_out_duals, left_out_predictions
-from baselines.credit.outcome_checks import expect_categories
 from baselines.credit.outcomes import Outcomes
 from baselines.credit.reading import Reading, Reads, readings
 from baselines.credit.turns import columns_of
@@ -36,8 +35,6 @@ error in small groups grows."""
 
 REWARD_RANGE = 2.0  # from -1 to +1: the largest possible effect on the expected reward
 
-SUM_TOLERANCE = 1e-4  # for probabilities computed in float32
-
 
 def regression_credit(
     outcomes: Outcomes,
@@ -56,7 +53,7 @@ def regression_credit(
 
     U(t) holds turn t and all turns that it cannot influence: those before it, and later ones that
     read neither it nor anybody who read it. What message t makes the others say is so a part of its
-    effect; a model of all turns would attribute it to them. The expectation is over p, if given;
+    effect; a model of all turns would attribute it to them. The expectation is over p_t, if known;
     over the frequencies of x_t in the group, if t reads nobody; else it is the model without t.
 
     Args:
@@ -65,7 +62,8 @@ def regression_credit(
         features: Category of each turn's message, shape (..., G, T), integers >= 0. None: the
             features of the group.
         probabilities: p, the probability of each of C categories when the message was sampled,
-            shape (..., G, T, C). None: see above.
+            shape (..., G, T, C); NaN in all places of a turn where they are not known. None: those
+            of the group, if it has any.
         reads: Which earlier turns each turn reads. "chain": all of them, so that U(t) are the
             turns up to t; "none": no others, as in a vote, so that there is one model, without
             psi; else a tuple of turns, or agents if each speaks once, per turn.
@@ -102,11 +100,13 @@ def regression_credit(
             "features must hold a category of each message, got none; give GroupOutcomes "
             "features, pass features=..., or use the allocator 'shared'"
         )
-    chances = None if probabilities is None else _chances(probabilities, categories)
+    given = outcomes.probabilities if probabilities is None else probabilities
+    chances = None if given is None else expect_chances(np.asarray(given), categories)
     if shape[-2] < 2:
         raise _too_few()
     models = readings(reads, turns)
-    is_direct = [chances is not None or not reading.read for reading in models]
+    known = known_turns(chances, len(models))
+    is_direct = [known[turn] or not reading.read for turn, reading in enumerate(models)]
     credit, same = np.empty(shape), _agreement(categories)
     for model in dict.fromkeys(compress(models, is_direct)):  # one for all turns in a vote
         own = [turn for turn, other in enumerate(models) if other == model]
@@ -142,25 +142,6 @@ class _Fits:
             duals = left_out_duals(self._rewards, kernel, _ridges(self._rewards, turns))
             self._known[turns, interacting] = left_out_predictions(self._rewards, kernel, duals)
         return self._known[turns, interacting]
-
-
-def _chances(probabilities: npt.ArrayLike, categories: IntArray) -> FloatArray:
-    chances = np.asarray(probabilities, dtype=np.float64)
-    remedy = "give each category of `features` its probability"
-    expect_shape("probabilities", chances, (*categories.shape, "C"), remedy=remedy)
-    expect_between("probabilities", chances, 0.0, 1.0, remedy=remedy)
-    if categories.max() >= chances.shape[-1]:
-        raise ValueError(
-            f"probabilities must have a last size above the largest category {categories.max()}, "
-            f"got {chances.shape[-1]}; {remedy}"
-        )
-    sums = chances.sum(axis=-1)
-    wrong = sums[np.abs(sums - 1.0) > SUM_TOLERANCE]
-    if wrong.size:
-        raise ValueError(
-            f"probabilities must sum to 1 over the categories, got {wrong[0]:g}; {remedy}"
-        )
-    return chances
 
 
 def additive_effects(
@@ -260,14 +241,16 @@ def _chance(
 ) -> FloatArray:
     """Return the probability, when it was rollout g's turn, of what rollout j says there.
 
-    Shape (..., G, G, own), or (..., 1, G, own) from frequencies in the group.
+    Shape (..., G, G, own), or (..., 1, G, own) from frequencies in the group, which also stand in
+    where the probabilities are NaN.
     """
+    frequency: FloatArray = same.mean(axis=-2)[..., None, :, :]
     if probabilities is None:
-        frequency: FloatArray = same.mean(axis=-2)
-        return frequency[..., None, :, :]
+        return frequency
     chance = np.take_along_axis(
         np.swapaxes(probabilities[..., list(own), :], -3, -2)[..., None, :],  # (..., own, G, 1, C)
         np.swapaxes(features, -2, -1)[..., None, :, None],  # (..., own, 1, G, 1)
         axis=-1,
     )[..., 0]  # (..., own, G, G)
-    return np.moveaxis(chance, -3, -1)
+    chance = np.moveaxis(chance, -3, -1)
+    return np.where(np.isnan(chance), frequency, chance)

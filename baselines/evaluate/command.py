@@ -28,13 +28,14 @@ from baselines.evaluate.evaluation import Evaluation
 from baselines.evaluate.headline import notes_of, sentences
 from baselines.evaluate.identity import settings_of
 from baselines.evaluate.paths import each_that_can_be_spared
+from baselines.evaluate.scores import expect_option_scorers, option_likelihoods
 from baselines.evaluate.tables import grids
 from baselines.policies.base import Sampling
 from baselines.policies.endpoint.usage import Billed, EndpointUsage
 from baselines.policies.local.remote_code import remote_code
 from baselines.policies.threads import suitable_threads
 from baselines.rollouts.runner import RolloutRunner
-from baselines.rollouts.team_env import TeamOverrides, team_env, with_verifier
+from baselines.rollouts.team_env import TeamOverrides, order_of_run, team_env, with_verifier
 from ccpo_env import load_tasks
 from ccpo_env.reset_options import check_removed
 from ccpo_env.tasks import TASK_SOURCES
@@ -51,6 +52,10 @@ class EpisodeSettings:
     controls: bool = False
     """Also evaluate two controls, in which the message of a removed agent is replaced by an empty
     one, or by its message for another task. Not in a vote, where nobody reads the messages."""
+    option_likelihood: bool = False
+    """On tasks with options, also report how often the most probable letter is right, and the
+    probability of the right one among the letters: from one forward pass per prompt of an agent
+    that answers, before it writes anything. Needs a local model or the completions API."""
     removed: tuple[str, ...] = ()
     """Agents to remove together. None given: each agent separately, except a solver that is the
     only agent of its role. In a vote the ballots are recounted, which costs nothing."""
@@ -81,10 +86,14 @@ class SubjectSettings:
     of an adapter. Read it first: it can do whatever you can."""
     tasks: Annotated[tuple[str, ...], Choices((*TASK_SOURCES, "a .jsonl or .parquet file"))] = ()
     """Benchmarks. None given: the tasks of the run, or arithmetic."""
-    split: Literal["train", "test"] | None = None
-    """Split of the tasks. None: test for a registered name, everything for a file."""
+    split: Literal["train", "dev", "test"] | None = None
+    """Split of the tasks; benchmarks may have a third one. None: test for a registered name,
+    everything for a file."""
     limit: int | None = None
     """Maximum number of tasks per benchmark. None: 500 for a registered name, all for a file."""
+    shuffle_choices: int | None = None
+    """Random seed of another order of the options of multiple-choice tasks. None: as in the run
+    whose tasks they are, else their own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +110,17 @@ class EvalConfig(EpisodeSettings, TeamOverrides, SubjectSettings):
 
 JOURNAL_FILE = "answers.jsonl"
 """File name, in the output folder, of the responses of an endpoint."""
+NOT_SAMPLED = (
+    "policy",
+    "trust_remote_code",
+    "tasks",
+    "split",
+    "limit",
+    "shuffle_choices",
+    "out_dir",
+    "option_likelihood",
+)
+"""Settings that are recorded in another form, or that no sample depends on."""
 NAMED_LIMIT = 500
 """Default limit for the tasks of a registered source."""
 
@@ -113,6 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with exit_on_bad_input():
         with as_written(Path(config.policy)):
             config = with_settings_of_run(config)
+            config.check()
         benchmarks = load_benchmarks(config)
         config = with_verifier(config, chain.from_iterable(benchmarks.values()))
         if config.out_dir is not None:
@@ -121,6 +142,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             runner = make_runner(config)
         plan = make_plan(config, benchmarks, runner)
         paths = plan.paths(runner)
+        if config.option_likelihood:
+            expect_option_scorers(runner, chain.from_iterable(benchmarks.values()))
         journal = open_journal(config, benchmarks)
     num_tasks = sum(map(len, benchmarks.values()))
     samples = f", {config.num_samples} samples each" if config.num_samples > 1 else ""
@@ -132,7 +155,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             highlight=False,
         )
     episodes = play_with_progress(runner, plan, journal, console)
-    evaluation = Evaluation.of(episodes, verify=runner.verifier, seed=config.seed)
+    evaluation = evaluation_of(config, runner, episodes)
     for grid in grids(evaluation.summaries):
         console.print(grid.for_terminal())
     notes = notes_of(runner.topology, evaluation.removals)
@@ -181,6 +204,19 @@ def play_with_progress(
         return play_all(runner, plan, journal=journal, on_batch=lambda: progress.advance(bar))
 
 
+def evaluation_of(
+    config: EvalConfig, runner: RolloutRunner, episodes: Sequence[Episode]
+) -> Evaluation:
+    """Return the evaluation of the episodes, with the likelihood of the options if it is wanted."""
+    likelihoods = None
+    if config.option_likelihood:
+        with exit_on_bad_input(), suitable_threads(runner.policies.values()):
+            likelihoods = option_likelihoods(runner, episodes)
+    return Evaluation.of(
+        episodes, verify=runner.verifier, seed=config.seed, likelihoods=likelihoods
+    )
+
+
 def load_benchmarks(config: EvalConfig) -> dict[str, list[Task]]:
     """Return the tasks of each benchmark.
 
@@ -195,7 +231,9 @@ def load_benchmarks(config: EvalConfig) -> dict[str, list[Task]]:
             raise ValueError(f"tasks must have different names, got {name!r} twice; rename a file")
         split = config.split or ("test" if is_named else None)
         limit = NAMED_LIMIT if config.limit is None and is_named else config.limit
-        benchmarks[name] = load_tasks(place, split=split, limit=limit)
+        benchmarks[name] = load_tasks(
+            place, split=split, limit=limit, shuffle_choices=config.shuffle_choices
+        )
     return benchmarks
 
 
@@ -222,11 +260,7 @@ def open_journal(
     """Return the journal in the output folder; None if there is no output folder."""
     if config.out_dir is None:
         return None
-    chosen = {
-        name: value
-        for name, value in asdict(config).items()
-        if name not in ("policy", "trust_remote_code", "tasks", "split", "limit", "out_dir")
-    }
+    chosen = {name: value for name, value in asdict(config).items() if name not in NOT_SAMPLED}
     settings = settings_of(config.policy, benchmarks, chosen)
     return EpisodeJournal(config.out_dir / EPISODES_FILE, settings)
 
@@ -236,7 +270,7 @@ def with_settings_of_run(config: EvalConfig) -> EvalConfig:
     path = Path(config.policy) / CONFIG_FILE
     saved = read_object(path) if path.is_file() else {}
     tasks = config.tasks or (saved.get("tasks", "arithmetic"),)
-    return replace(config.of_run(saved), tasks=tasks)
+    return replace(config.of_run(saved), tasks=tasks, shuffle_choices=order_of_run(config, saved))
 
 
 def make_runner(config: EvalConfig) -> RolloutRunner:

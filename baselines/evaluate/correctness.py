@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy.typing as npt
 from baselines.common.types import BoolArray, FloatArray
 from baselines.evaluate.episodes import Episode
 from baselines.evaluate.paths import JOINT, TeamPath
+from baselines.evaluate.scores import OptionLikelihood, SampleKey, Score, scores_of
 from ccpo_env.types import Task, Verifier
 from ccpo_env.verifiers.calling import verifier_of
 from ccpo_env.voting import cluster_answers
@@ -31,12 +32,14 @@ class Correctness:
             the k samples is correct, 0 if not, NaN where not measured.
         paired: The paths whose samples keep messages of the sample of the whole team with the same
             index.
+        scores: For each path, its other scores, shape (N, k) in [0, 1], NaN where not measured.
     """
 
     tasks: tuple[Task, ...]
     rewards: Mapping[TeamPath, FloatArray]
     majority: Mapping[TeamPath, FloatArray]
     paired: frozenset[TeamPath] = frozenset()
+    scores: Mapping[TeamPath, Mapping[Score, FloatArray]] = field(default_factory=dict)
 
     @property
     def paths(self) -> tuple[TeamPath, ...]:
@@ -113,6 +116,10 @@ class Correctness:
             {path: rewards[chosen] for path, rewards in self.rewards.items()},
             {path: right[chosen] for path, right in self.majority.items()},
             self.paired,
+            {
+                path: {name: values[chosen] for name, values in own.items()}
+                for path, own in self.scores.items()
+            },
         )
 
 
@@ -124,15 +131,27 @@ def joined(parts: Sequence[Correctness]) -> Correctness:
         {p: np.concatenate([part.rewards[p] for part in parts]) for p in first.rewards},
         {p: np.concatenate([part.majority[p] for part in parts]) for p in first.majority},
         frozenset().union(*(part.paired for part in parts)),
+        {
+            path: {
+                name: np.concatenate([part.scores[path][name] for part in parts]) for name in own
+            }
+            for path, own in first.scores.items()
+        },
     )
 
 
-def correctness_of(episodes: Sequence[Episode], *, verify: Verifier) -> Correctness:
+def correctness_of(
+    episodes: Sequence[Episode],
+    *,
+    verify: Verifier,
+    likelihoods: Mapping[SampleKey, OptionLikelihood] | None = None,
+) -> Correctness:
     """Return the correctness of episodes with the same samples of each task on every path.
 
     Args:
         episodes: Episodes of one benchmark; those of each path ordered by task and sample.
         verify: Compares answers for the majority vote over several samples.
+        likelihoods: Likelihoods of options; see `option_likelihoods`. None: not measured.
     """
     tasks = tuple(dict.fromkeys(episode.task for episode in episodes))
     by_path: dict[TeamPath, list[Episode]] = {}
@@ -151,7 +170,14 @@ def correctness_of(episodes: Sequence[Episode], *, verify: Verifier) -> Correctn
             groups = [own[i : i + num_samples] for i in range(0, len(own), num_samples)]
             majority[path] = np.array([majority_is_right(group, verify) for group in groups])
     paired = frozenset(episode.path for episode in episodes if episode.num_shared)
-    return Correctness(tasks, rewards, majority, paired)
+    scores = {
+        path: {
+            name: values.reshape(len(tasks), -1)
+            for name, values in scores_of(own, verify=verify, likelihoods=likelihoods).items()
+        }
+        for path, own in by_path.items()
+    }
+    return Correctness(tasks, rewards, majority, paired, scores)
 
 
 def majority_is_right(samples: Sequence[Episode], verify: Verifier) -> float:

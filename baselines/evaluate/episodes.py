@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +72,7 @@ class Episode:
             "sample": self.sample,
             "path": self.path.label,
             "messages": [[m.agent, m.text] for m in self.messages],
-            "verdict": [self.verdict.status, self.verdict.answer, self.verdict.detail],
+            "verdict": [getattr(self.verdict, field.name) for field in fields(Verdict)],
             "num_shared": self.num_shared,
         }
 
@@ -97,7 +97,9 @@ class Episode:
             "benchmark": self.benchmark,
             "task_id": self.task.id,
             "question": question_with_options(self.task),
+            "context": list(self.task.context),
             "gold": self.task.answer,
+            "answers": list(self.task.answers),
             "tags": dict(self.task.tags),
             "sample": self.sample,
             "path": self.path.label,
@@ -107,6 +109,7 @@ class Episode:
             "status": self.verdict.status,
             "answer": self.verdict.answer,
             "reward": self.reward,
+            "score": self.verdict.score,
             "detail": self.verdict.detail,
         }
 

@@ -14,7 +14,9 @@ from baselines.common.types import FloatArray
 from baselines.evaluate.correctness import Correctness, correctness_of, joined
 from baselines.evaluate.episodes import Episode
 from baselines.evaluate.paths import JOINT, TeamPath
-from baselines.evaluate.summary import Quantity, Summary, known, rate_of, summarize
+from baselines.evaluate.rows import Quantity
+from baselines.evaluate.scores import OptionLikelihood, SampleKey
+from baselines.evaluate.summary import Summary, known, rate_of, summarize
 from ccpo_env.types import Verifier
 
 
@@ -35,18 +37,29 @@ class Evaluation:
     seed: int = 0
 
     @classmethod
-    def of(cls, episodes: Sequence[Episode], *, verify: Verifier, seed: int = 0) -> Evaluation:
+    def of(
+        cls,
+        episodes: Sequence[Episode],
+        *,
+        verify: Verifier,
+        seed: int = 0,
+        likelihoods: Mapping[SampleKey, OptionLikelihood] | None = None,
+    ) -> Evaluation:
         """Return the evaluation of some episodes.
 
         Args:
             episodes: At least one; those of each benchmark and path ordered by task and sample.
             verify: Compares answers for the majority vote over several samples.
             seed: Seed of the bootstrap.
+            likelihoods: Likelihoods of options; see `option_likelihoods`. None: not measured.
         """
         by_name: dict[str, list[Episode]] = {}
         for episode in episodes:
             by_name.setdefault(episode.benchmark, []).append(episode)
-        benchmarks = {name: correctness_of(own, verify=verify) for name, own in by_name.items()}
+        benchmarks = {
+            name: correctness_of(own, verify=verify, likelihoods=likelihoods)
+            for name, own in by_name.items()
+        }
         return cls(episodes, benchmarks, seed)
 
     @cached_property
@@ -99,6 +112,7 @@ class Evaluation:
         def count(quantity: Quantity, path: TeamPath) -> dict[str, int]:
             row = self.overall.find(quantity, path)
             assert row is not None
+            assert row.successes is not None, "a count"
             return {"successes": row.successes, "total": row.total}
 
         def counts(quantity: Quantity) -> dict[str, dict[str, int]]:

@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from baselines.common.stats import PairedDifference, p_text
 from baselines.common.stats.paired import Test
 from baselines.common.wording import plural, tie_note
+from baselines.evaluate.guesses import Guess
 from baselines.evaluate.paths import JOINT, TeamPath
-from baselines.evaluate.summary import Row, Summary
+from baselines.evaluate.rows import Row
+from baselines.evaluate.summary import Summary
 from ccpo_env.types import Topology
 
 MAX_TOLD = 5
@@ -33,9 +35,21 @@ def sentences(summary: Summary) -> list[str]:
     total = plural(team.total, "task" if summary.num_samples == 1 else "sample")
     first = f"The whole team is right on {team.successes} of {total}: {team.estimate}."
     gains = gains_of(summary)
+    guesses = [_guessing(summary.guesses)] if summary.guesses else []
     told = [_conclusion(summary, row) for row in gains[:MAX_TOLD]]
     rest = [f"The table has {len(gains) - MAX_TOLD} more."] if len(gains) > MAX_TOLD else []
-    return [first, *told, *rest]
+    return [first, *guesses, *told, *rest]
+
+
+def _guessing(guesses: Sequence[Guess]) -> str:
+    """Return what guessing would score on the same tasks."""
+    values = {guess.name: guess for guess in guesses}
+    random, majority = values["random_guess"], values["majority_letter"]
+    return (
+        f"On these tasks a random guess is right with a probability of {random.value:.3f} on "
+        f"average, and always answering {majority.letter}, their most frequent gold letter, on "
+        f"{majority.num_right} of {majority.num_tasks} ({majority.value:.3f})."
+    )
 
 
 def notes_of(topology: Topology, removals: Sequence[TeamPath]) -> list[str]:

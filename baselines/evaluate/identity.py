@@ -32,7 +32,7 @@ def settings_of(
 
 
 def _texts_of(task: Task) -> list[object]:
-    """Return the texts of a task that prompts or verifiers read."""
+    """Return the texts of a task that prompts or verifiers read, by which it is identified."""
     further = [task.choices, task.context, task.answers, task.tests]
     return [task.id, task.question, task.answer, *(further if any(further) else [])]
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from baselines.common.stats import (
-    ALPHA,
     Estimate,
     PairedDifference,
     holm,
@@ -19,101 +18,19 @@ from baselines.common.stats import (
 )
 from baselines.common.types import FloatArray
 from baselines.evaluate.correctness import Correctness, joined
+from baselines.evaluate.guesses import Guess, guesses_of
 from baselines.evaluate.paths import JOINT, TeamPath
+from baselines.evaluate.rows import Quantity, Row
 
-Quantity = Literal["accuracy", "pass", "majority", "help", "hurt", "net_gain"]
-Verdict = Literal["helps", "hurts", "inconclusive"]
 ALL = "all benchmarks"
-MAX_TAG_VALUES = 20
-"""Maximum number of values of a reported tag; with more, a tag is treated as an id."""
+MAX_TAG_VALUES = 60
+"""Maximum number of values of a reported tag, such as the 57 subjects of MMLU; with more, a tag is
+treated as an id."""
+FEW_TAG_VALUES = 20
+"""Number of values of a tag beyond which it is also treated as an id if a value has too few tasks
+on average: less than MIN_TAG_TASKS."""
+MIN_TAG_TASKS = 5
 _BOOTSTRAP_STREAM = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One quantity on one path.
-
-    Args:
-        quantity: Name of the quantity; help, hurt and net_gain compare the whole team with the
-            path.
-        path: The path.
-        k: The k in avg@k, pass@k and maj@k.
-        estimate: Mean and interval, of a net gain a PairedDifference; None if nothing was measured.
-        successes: Samples, or pairs of samples, that succeeded.
-        total: Samples, or pairs, that were measured.
-        adjusted: Of a net gain, its p-value adjusted by Holm's method over all that are tested;
-            None for other quantities, and for the tasks of a tag, which are not tested.
-    """
-
-    quantity: Quantity
-    path: TeamPath
-    k: int
-    estimate: Estimate | None
-    successes: int = 0
-    total: int = 0
-    adjusted: float | None = None
-
-    @property
-    def verdict(self) -> Verdict | None:
-        """Whether the message or the agent helps or hurts the team; None if it is not tested."""
-        if self.adjusted is None or self.estimate is None:
-            return None
-        if self.adjusted < ALPHA and self.estimate.is_above(0.0):
-            return "helps"
-        if self.adjusted < ALPHA and self.estimate.is_below(0.0):
-            return "hurts"
-        return "inconclusive"
-
-    @property
-    def text(self) -> str:
-        """Label in tables."""
-        who = _TEAM[self.path.kind].format("+".join(self.path.agents))
-        match self.quantity:
-            case "accuracy":
-                return f"accuracy{who}" + (f" (avg@{self.k})" if self.k > 1 else "")
-            case "pass" | "majority":
-                return f"{'pass' if self.quantity == 'pass' else 'maj'}@{self.k}{who}"
-            case "net_gain":
-                return _GAIN[self.path.kind].format("+".join(self.path.agents))
-        preposition = "with" if self.quantity == "help" else "without"
-        return f"right only {preposition} {'+'.join(self.path.agents)}"
-
-    def to_json(self) -> dict[str, Any]:
-        """Return JSON values; null where nothing was measured."""
-        found = self.estimate
-        test = {}
-        if isinstance(found, PairedDifference):
-            test = {
-                "test": found.test,
-                "p_value": found.p_value,
-                "p_value_holm": self.adjusted,
-                "verdict": self.verdict,
-            }
-        return {
-            "quantity": self.quantity,
-            "path": self.path.label,
-            "k": self.k,
-            "value": None if found is None else found.value,
-            "low": None if found is None else found.low,
-            "high": None if found is None else found.high,
-            "num_tasks": 0 if found is None else found.num_units,
-            "successes": self.successes,
-            "total": self.total,
-            **test,
-        }
-
-
-_TEAM = {
-    "joint": ", whole team",
-    "without": " without {}",
-    "empty": ", empty message of {}",
-    "shuffled": ", message of {} from another task",
-}
-_GAIN = {
-    "without": "net gain of {}",
-    "empty": "net gain of {} over an empty message",
-    "shuffled": "net gain of {} over a message from another task",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +45,7 @@ class Summary:
         num_unmeasured: Number of episodes without a verdict; they are excluded from all other
             values.
         rows: The quantities.
+        guesses: What guessing would score, if all tasks are multiple choice.
     """
 
     benchmark: str
@@ -136,6 +54,7 @@ class Summary:
     num_samples: int
     num_unmeasured: int
     rows: tuple[Row, ...]
+    guesses: tuple[Guess, ...] = ()
 
     def find(self, quantity: Quantity, path: TeamPath, k: int | None = None) -> Row | None:
         """Return the row of a quantity, with any k if k is None; None if there is no such row."""
@@ -151,6 +70,7 @@ class Summary:
             "num_samples": self.num_samples,
             "unmeasured": self.num_unmeasured,
             "rows": [row.to_json() for row in self.rows],
+            "guesses": [guess.to_json() for guess in self.guesses],
         }
 
 
@@ -197,10 +117,12 @@ def tags_of(correctness: Correctness) -> list[tuple[str, str]]:
     for task in correctness.tasks:
         for name, value in task.tags:
             values.setdefault(name, set()).add(value)
+    enough = len(correctness.tasks) // MIN_TAG_TASKS
+    most = min(MAX_TAG_VALUES, max(FEW_TAG_VALUES, enough))
     return [
         (name, value)
         for name, known in values.items()
-        if 1 < len(known) <= MAX_TAG_VALUES
+        if 1 < len(known) <= most
         for value in sorted(known, key=lambda v: (not v.isdecimal(), len(v) * v.isdecimal(), v))
     ]
 
@@ -224,6 +146,7 @@ def summary_of(
         num_samples=num_samples,
         num_unmeasured=unmeasured,
         rows=tuple(rows),
+        guesses=guesses_of(correctness.tasks),
     )
 
 
@@ -239,6 +162,18 @@ def _rows_of(correctness: Correctness, path: TeamPath) -> Iterator[Row]:
         successes=int(right.sum()),
         total=int(measured.sum()),
     )
+    for name, values in correctness.scores.get(path, {}).items():
+        measured_scores = (~np.isnan(values)).sum(axis=1)
+        means = np.full(len(values), np.nan)
+        np.divide(np.nansum(values, axis=1), measured_scores, out=means, where=measured_scores > 0)
+        yield Row(
+            quantity=name,
+            path=path,
+            k=num_samples,
+            estimate=rate_of(means),
+            successes=None,
+            total=int(measured_scores.sum()),
+        )
     if path not in correctness.majority:
         return
     for k in pass_sizes(num_samples):

@@ -14,13 +14,16 @@ from rich.text import Text
 
 from baselines.common.stats import Estimate, PairedDifference, p_text
 from baselines.common.wording import plural
-from baselines.evaluate.summary import Row, Summary
+from baselines.evaluate.paths import JOINT
+from baselines.evaluate.rows import Row
+from baselines.evaluate.summary import Summary
 
 TERMINAL_WIDTH = 80
 """Widest table in a terminal, in characters."""
 NOT_MEASURED = "not measured"
 RATE_COLUMNS = ("quantity", "mean", "95 % interval", "count", "verdict")
 """The last column is left out where nothing is tested."""
+GUESS_COLUMNS = ("random guess", "most frequent letter")
 MAX_WORD = 20
 """Longest word in a table in a terminal that is never broken."""
 _WORD = re.compile(r"\[[^][]*\]|\S+")
@@ -104,9 +107,20 @@ def _whole(summary: Summary) -> Grid:
     return Grid(
         f"{summary.benchmark}: {plural(summary.num_tasks, 'task')}{samples}",
         RATE_COLUMNS[:num_columns],
-        tuple(_cells(row)[:num_columns] for row in summary.rows),
+        tuple(cells[:num_columns] for cells in _rows(summary)),
         "; ".join(notes),
     )
+
+
+def _rows(summary: Summary) -> list[tuple[str, ...]]:
+    """Return the rows of a summary; what guessing scores stands below the team's accuracy."""
+    guesses = [(own.text, f"{own.value:.3f}", "exact", own.count, "") for own in summary.guesses]
+    rows: list[tuple[str, ...]] = []
+    for row in summary.rows:
+        rows.append(_cells(row))
+        if row.quantity == "accuracy" and row.path == JOINT:
+            rows += guesses
+    return rows
 
 
 def verdict_text(row: Row) -> str:
@@ -121,7 +135,9 @@ def _cells(row: Row) -> tuple[str, ...]:
         return row.text, NOT_MEASURED, "", "0 of 0", ""
     sign = "+" if row.quantity == "net_gain" else ""
     low, high = (format(end, f"{sign}.3f") for end in (row.estimate.low, row.estimate.high))
-    count = f"{row.successes:{sign}d} of {row.total}"
+    count = (
+        f"of {row.total}" if row.successes is None else f"{row.successes:{sign}d} of {row.total}"
+    )
     mean = f"{row.estimate.value:{sign}.3f}"
     return row.text, mean, f"[{low}, {high}]", count, verdict_text(row)
 
@@ -134,13 +150,33 @@ def _by_tag(benchmark: str, name: str, summaries: Sequence[Summary]) -> Grid:
         if (row.quantity == "accuracy" and row.path.kind in ("joint", "without"))
         or (row.quantity == "net_gain" and row.path.kind == "without")
     ]
+    guessed = any(summary.guesses for summary in summaries)
     rows = []
     for summary in summaries:
         assert summary.tag is not None
         found = [summary.find(row.quantity, row.path) for row in chosen]
         cells = [_short(row.estimate if row is not None else None) for row in found]
-        rows.append((summary.tag[1], str(summary.num_tasks), *cells))
-    return Grid(f"{benchmark} by {name}", (name, "tasks", *(r.text for r in chosen)), tuple(rows))
+        guesses = _guess_cells(summary) if guessed else ()
+        rows.append((summary.tag[1], str(summary.num_tasks), cells[0], *guesses, *cells[1:]))
+    team, *others = [row.text for row in chosen]
+    headers = (name, "tasks", team, *(GUESS_COLUMNS if guessed else ()), *others)
+    return Grid(f"{benchmark} by {name}", headers, tuple(rows), _tag_note(len(summaries)))
+
+
+def _guess_cells(summary: Summary) -> tuple[str, ...]:
+    """Return what guessing scores on the tasks of a tag, a dash where it is not multiple choice."""
+    if not summary.guesses:
+        return ("\N{EN DASH}",) * len(GUESS_COLUMNS)
+    values = {guess.name: guess for guess in summary.guesses}
+    majority = values["majority_letter"]
+    return f"{values['random_guess'].value:.3f}", f"{majority.value:.3f} ({majority.letter})"
+
+
+def _tag_note(num_rows: int) -> str:
+    return (
+        f"intervals of {num_rows} groups, not adjusted for their number: with 20 of them, about "
+        f"one is expected to miss"
+    )
 
 
 def _short(estimate: Estimate | None) -> str:

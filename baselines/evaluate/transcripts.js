@@ -36,7 +36,7 @@ function textOf(index) {
     const item = data.items[index];
     const task = data.tasks[item.task];
     const said = item.episodes.flatMap((e) => [...e.messages.map((m) => m[1]), e.answer ?? "", e.detail]);
-    searchText.set(index, [task.id, task.question, task.gold, ...said].join("\n").toLowerCase());
+    searchText.set(index, [task.id, task.question, ...task.passages, task.gold, ...said].join("\n").toLowerCase());
   }
   return searchText.get(index);
 }
@@ -106,6 +106,7 @@ function body(item, task, path) {
   const episodes = [...new Set(order)].map((place) => episode(item.episodes[place], data.paths[place]));
   return element("div", { class: "body" },
     element("h3", {}, "Question"), said(task.question),
+    ...task.passages.flatMap((text, n) => [element("h3", {}, `Passage ${n + 1}`), said(text)]),
     element("p", {}, "Gold answer: ", element("code", { dir: "auto" }, task.gold || "none")),
     element("div", { class: "episodes" }, ...episodes));
 }
@@ -149,7 +150,7 @@ function readAddress() {
   const path = data.paths.indexOf(address.get("path"));
   if (path > 0) byId("path").value = path;
   if (data.groups.includes(address.get("group"))) byId("group").value = address.get("group");
-  if (address.get("kind") in LABELS) {
+  if (Object.hasOwn(LABELS, address.get("kind"))) {
     document.querySelector(`input[value=${address.get("kind")}]`).checked = true;
   }
   byId("query").value = address.get("q") ?? "";

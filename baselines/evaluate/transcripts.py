@@ -24,7 +24,7 @@ class Transcript:
     Args:
         benchmark: Name of the benchmark.
         task_id: Id of the task.
-        question: Its question.
+        question: Its question, with its options if it has any.
         gold: Its gold answer; may be empty.
         sample: Index among the samples of the task.
         path: Name of the path, such as "joint" or "without thinker_0".

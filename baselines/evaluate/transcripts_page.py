@@ -89,7 +89,8 @@ def _task_json(task: Task, groups: Sequence[str]) -> dict[str, Any]:
     return {
         "id": task.id,
         "question": question_with_options(task),
-        "gold": task.answer,
+        "passages": list(task.context),
+        "gold": " / ".join((task.answer, *task.answers)),
         "groups": [*groups, *(f"{name} {value}" for name, value in task.tags)],
     }
 

@@ -127,3 +127,34 @@ class HiddenStatePolicy(Protocol):
     def hidden_states(self, prompts: Sequence[tuple[int, ...]]) -> FloatArray:
         """Return the last hidden state after each prompt of token ids, shape (B, D)."""
         ...
+
+
+@runtime_checkable
+class OptionScorer(Protocol):
+    """A policy that can score given continuations, such as the letters of options."""
+
+    def option_logprobs(
+        self, prompts: Sequence[Prompt], options: Sequence[str], *, temperature: float = 1.0
+    ) -> tuple[FloatArray, int]:
+        """Return log-probabilities of each option after each prompt, and the prompt tokens.
+
+        Args:
+            prompts: N prompts.
+            options: K texts, none empty; those that differ in their last token only take one
+                forward pass per prompt.
+            temperature: Divides the logits, > 0.
+
+        Returns:
+            Shape (N, K), nats; and the number of prompt tokens. Probabilities need not sum to 1:
+            the model may prefer other text.
+        """
+        ...
+
+
+@runtime_checkable
+class OptionSampler(OptionScorer, Protocol):
+    """A policy in this process, whose completions can be compared with options by their tokens."""
+
+    def option_tokens(self, options: Sequence[str]) -> list[tuple[int, ...]]:
+        """Return the token ids of each option, those that `option_logprobs` scores."""
+        ...

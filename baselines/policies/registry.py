@@ -109,8 +109,9 @@ def _smollm2() -> Path:
 POLICIES: Mapping[str, Callable[[], Path]] = {
     "tiny": partial(_embedded, "tiny_weights"),
     "tiny_teams": partial(_embedded, "tiny_teams_weights"),
+    "tiny_choice": partial(_embedded, "tiny_choice_weights"),
     "smollm2": _smollm2,
 }
 """Names of shipped policies, each with a function that returns the model's folder."""
-EMBEDDED = ("tiny", "tiny_teams")
+EMBEDDED = ("tiny", "tiny_teams", "tiny_choice")
 """Those that ship with the package: small, and trained with a larger learning rate."""

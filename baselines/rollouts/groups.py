@@ -43,6 +43,8 @@ class Group:
         ratings: Shares given by the raters, shape (A raters, A agents, G); None: no ratings.
         rating_valid: Whether they could be parsed, shape (A raters, G).
         features: Category of each message, shape (G, T turns); None: not categorised.
+        probabilities: Probabilities of the categories, shape (G, T turns, C categories); NaN in a
+            turn where they are not known; None: in no turn.
         own_rewards: Reward of the answer in each message, shape (G, T turns); None: not verified.
         influence: Log-probability ratio of the next message, shape (G, T turns), nats; None: not
             scored.
@@ -67,6 +69,7 @@ class Group:
     ratings: FloatArray | None = None
     rating_valid: BoolArray | None = None
     features: IntArray | None = None
+    probabilities: FloatArray | None = None
     own_rewards: FloatArray | None = None
     influence: FloatArray | None = None
     states: FloatArray | None = None
@@ -95,6 +98,7 @@ class Group:
             ratings=self.ratings,
             rating_valid=self.rating_valid,
             features=self.features,
+            probabilities=self.probabilities,
             turns=self.turns,
             orders=self.orders,
             own_rewards=self.own_rewards,

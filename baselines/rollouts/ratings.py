@@ -20,15 +20,16 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from baselines.common.types import BoolArray, FloatArray
-from baselines.policies.base import Completion, Policy, Prompt, Sampling
+from baselines.policies.base import Completion, OptionScorer, Policy, Prompt, Sampling
 from baselines.rollouts.costs import CostTracker
 from ccpo_env.prompts import chat_messages, plain_text, problem_text
 from ccpo_env.quoting import quoted_lines
+from ccpo_env.strict_json import unique_keys
 from ccpo_env.types import Message, Task
 
 if TYPE_CHECKING:
@@ -52,20 +53,6 @@ _JUDGE_LINE = re.compile(
 TENTHS = tuple("123456789")
 MAX_RATING_TOKENS = 64
 """Length limit of a written rating; the JSON object takes about fifteen tokens."""
-
-
-@runtime_checkable
-class OptionScorer(Protocol):
-    """A policy that can score given continuations."""
-
-    def option_logprobs(
-        self, prompts: Sequence[Prompt], options: Sequence[str]
-    ) -> tuple[FloatArray, int]:
-        """Return log-probabilities, shape (number of prompts, number of options), in nats.
-
-        Also returns the number of prompt tokens.
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +185,7 @@ def parse_rating(text: str, *, outcome: str) -> int | None:
         of options or a number in a sentence is not a rating.
     """
     try:
-        rating = json.loads(text.strip(), object_pairs_hook=_without_repeats)
+        rating = json.loads(text.strip(), object_pairs_hook=unique_keys)
     except (ValueError, RecursionError):
         return None
     if not isinstance(rating, dict) or set(rating) != {"outcome", "tenths"}:
@@ -207,12 +194,6 @@ def parse_rating(text: str, *, outcome: str) -> int | None:
     is_whole = isinstance(tenths, int) and not isinstance(tenths, bool)
     is_valid = rating["outcome"] == outcome and is_whole and 1 <= tenths <= 9
     return tenths if is_valid else None
-
-
-def _without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    if len(dict(pairs)) < len(pairs):
-        raise ValueError("a key occurs twice")
-    return dict(pairs)
 
 
 def _rated_agents(

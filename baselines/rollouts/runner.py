@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import compress
+from typing import Any
 
 import numpy as np
 
@@ -105,13 +106,20 @@ class RolloutRunner:
             the solver's turn and shares their batch, and so does one that follows another episode.
         """
         costs = costs if costs is not None else CostTracker()
-        episodes = [Episode(request) for request in requests for _ in range(request.num_episodes)]
+        episodes: list[Episode] = []
+        first: list[tuple[range, tuple[str | None, ...]]] = []
+        waiting: list[range] = []
+        for request in requests:
+            own = range(len(episodes), len(episodes) + request.num_episodes)
+            episodes += [Episode(request) for _ in own]
+            if own and request.leader is None:
+                first.append((own, request.prefix))
+            elif own:
+                waiting.append(own)
         if not episodes:
             return []
         team = BatchedTeamEnv(self._env, len(episodes))
-        waiting = [k for k, own in enumerate(episodes) if own.request.leader is not None]
-        first = [k for k, own in enumerate(episodes) if own.request.leader is None]
-        self._start(team, episodes, {k: episodes[k].request.prefix for k in first})
+        self._start(team, episodes, first)
         while True:
             waiting = self._start_followers(team, episodes, waiting)
             _take_given(team, episodes)
@@ -120,61 +128,62 @@ class RolloutRunner:
                 break
             place_of = {agent: place for place, agent in enumerate(self._env.possible_agents)}
             batches: dict[tuple[int, Role], list[int]] = {}
-            for index, own in enumerate(turn.turns):
-                batches.setdefault((place_of[own.speaker], own.role), []).append(index)
-            chosen = min(batches, key=lambda own: (own[0], self.topology.roles.index(own[1])))
+            for index, of in enumerate(turn.turns):
+                batches.setdefault((place_of[of.speaker], of.role), []).append(index)
+            chosen = min(batches, key=lambda of: (of[0], self.topology.roles.index(of[1])))
             self._play_turn(team, episodes, turn.take(batches[chosen]), rng, costs)
-        return [own.rollout(team.conversation(k)) for k, own in enumerate(episodes)]
+        return [episode.rollout(team.conversation(k)) for k, episode in enumerate(episodes)]
 
     def _start(
         self,
         team: BatchedTeamEnv,
         episodes: Sequence[Episode],
-        given: Mapping[int, tuple[str | None, ...]],
+        starts: Sequence[tuple[range, tuple[str | None, ...]]],
     ) -> None:
         """Start episodes.
 
         Args:
             team: The batch.
             episodes: All episodes.
-            given: The messages that are not sampled, by episode and turn; None: it is.
+            starts: The episodes of each request, and the messages that are not sampled in them, by
+                turn; None: it is sampled.
         """
-        options = []
-        for k, texts in given.items():
-            episode = episodes[k]
-            prefix = _up_to_none(texts)
-            # An episode starts before its last turn, which is taken later where all are given.
-            is_whole = len(prefix) == len(turns_without(self.topology, episode.request.removed))
-            prefix = prefix[:-1] if is_whole else prefix
-            episode.completions = (None,) * len(prefix)
-            episode.given = () if len(prefix) == len(texts) else texts
-            request = episode.request
-            options.append({"task": request.task, "removed": request.removed, "prefix": prefix})
-        team.reset(options=options, episodes=list(given))
+        options: list[dict[str, Any]] = []
+        for own, given in starts:
+            request = episodes[own[0]].request
+            prefix = _up_to_none(given)
+            # It starts before its last turn, which is taken later where all are given.
+            if len(prefix) == len(turns_without(self.topology, request.removed)):
+                prefix = prefix[:-1]
+            start = {"task": request.task, "removed": request.removed, "prefix": prefix}
+            options += [start] * len(own)
+            for k in own:
+                episodes[k].completions = (None,) * len(prefix)
+                episodes[k].given = () if len(prefix) == len(given) else given
+        team.reset(options=options, episodes=[k for own, _ in starts for k in own])
 
     def _start_followers(
-        self, team: BatchedTeamEnv, episodes: Sequence[Episode], waiting: Sequence[int]
-    ) -> list[int]:
+        self, team: BatchedTeamEnv, episodes: Sequence[Episode], waiting: Sequence[range]
+    ) -> list[range]:
         """Start the episodes whose leader has spoken in all turns kept; return the others."""
         still_waiting = []
-        given: dict[int, tuple[str | None, ...]] = {}
+        starts: list[tuple[range, tuple[str | None, ...]]] = []
         failures: dict[int, str] = {}
-        for k in waiting:
-            request = episodes[k].request
+        for own in waiting:
+            request = episodes[own[0]].request
             assert request.leader is not None, "only followers are started later"
             failure = episodes[request.leader].failure
             messages = team.messages(request.leader)
-            is_short = len(messages) <= max(request.kept)
-            if is_short and failure is None:
-                still_waiting.append(k)
-                continue
+            if len(messages) <= max(request.kept):
+                if failure is None:
+                    still_waiting.append(own)
+                    continue
+                failures |= dict.fromkeys(own, failure)
             said = {turn: messages[turn].text for turn in request.kept if turn < len(messages)}
             turns = turns_without(self.topology, request.removed)[: max(request.kept) + 1]
-            given[k] = tuple([said.get(turn) for turn in turns])
-            if is_short and failure is not None:
-                failures[k] = failure
-        if given:
-            self._start(team, episodes, given)
+            starts.append((own, tuple([said.get(turn) for turn in turns])))
+        if starts:
+            self._start(team, episodes, starts)
         for k, failure in failures.items():
             _fail(team, episodes, k, failure)
         return still_waiting

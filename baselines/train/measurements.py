@@ -7,9 +7,10 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from baselines.credit.outcomes import Measurement
-from baselines.rollouts.categories import Categorize, with_categories
+from baselines.rollouts.categories import Categorize, by_answer, with_categories
 from baselines.rollouts.costs import CostTracker
 from baselines.rollouts.groups import Group
+from baselines.rollouts.letters import with_letters
 from baselines.rollouts.own_answers import with_own_rewards
 from baselines.rollouts.ratings import with_ratings
 from baselines.rollouts.runner import RolloutRunner
@@ -35,6 +36,7 @@ def with_measurements(
         runner: The team that played them.
         needs: Which of "ratings", "own_rewards" and "influence" are measured; others are ignored.
         categorize: Sorts the messages into categories, for "features"; None: they are not sorted.
+            By answer, letters of multiple-choice answers get their exact probabilities.
         micro_batch_tokens: Tokens of one forward pass for "influence".
         rng: Draws the ratings.
         costs: Accumulates the cost.
@@ -48,4 +50,6 @@ def with_measurements(
         found = with_influence(found, runner, micro_batch_tokens=micro_batch_tokens, costs=costs)
     if categorize is not None:
         found = with_categories(found, runner.verifier, categorize, costs=costs)
+    if categorize is by_answer:
+        found = with_letters(found, runner, costs=costs)
     return found

@@ -82,6 +82,9 @@ _ONE_ROLLOUT: Settings = {
 }
 """Distinct tasks in place of several rollouts of each."""
 
+_ARITHMETIC_CHOICE: Settings = {"policy": "tiny_choice", "tasks": "arithmetic_choice"}
+"""Multiple choice, from guessing to knowing, with the embedded model that reads options."""
+
 PRESETS: Mapping[str, Settings] = {
     "paper/grpo-qwen2.5-1.5b": {**_TEAM, "optimizer": "grpo", "policy": _QWEN},
     "paper/gspo-qwen2.5-1.5b": {**_TEAM, "optimizer": "gspo", "policy": _QWEN},
@@ -121,6 +124,7 @@ PRESETS: Mapping[str, Settings] = {
     },
     "smollm2": _SMOLLM2,
     "one-rollout": _ONE_ROLLOUT,
+    "arithmetic-choice": _ARITHMETIC_CHOICE,
 }
 """Presets by name; "A-to-B" has a thinker A and a solver B, "single" is a single model."""
 

@@ -29,13 +29,15 @@ class StartSettings:
     """Model and tasks."""
 
     policy: str = "tiny"
-    """Initial model of all roles: "tiny", "tiny_teams", "smollm2", a folder, a .gguf file or a name
-    on the Hugging Face hub."""
+    """Initial model of all roles: "tiny", "tiny_teams", "tiny_choice", "smollm2", a folder, a
+    .gguf file or a name on the Hugging Face hub."""
     trust_remote_code: bool = False
     """Run the code that the folder or hub repository of a model holds, also that of the base model
     of an adapter. Read it first: it can do whatever you can."""
     tasks: Annotated[str, Choices((*TASK_SOURCES, "a .jsonl or .parquet file"))] = "arithmetic"
     """Training and evaluation tasks, from the splits "train" and "test"."""
+    shuffle_choices: int | None = None
+    """Random seed of another order of the options of multiple-choice tasks. None: their own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,8 +64,8 @@ class LearningSettings:
     steps: int = 80
     """Number of training steps; each active role is updated once per step."""
     learning_rate: float | None = None
-    """Learning rate of AdamW after warm-up. None: 5e-4 for the policies "tiny"
-    and "tiny_teams", else 1e-6."""
+    """Learning rate of AdamW after warm-up. None: 5e-4 for the policies "tiny",
+    "tiny_teams" and "tiny_choice", else 1e-6."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,7 @@ from ccpo_env.verifiers.math.golds import unreadable_golds
 LOGGER = logging.getLogger(__name__)
 MAX_SHOWN = 10
 """Tasks with an unreadable gold answer that a warning names."""
-MAX_GOLDS = 20_000
+MAX_GOLDS = 10_000
 """Tasks whose gold answers are parsed for that warning, since parsing takes time."""
 
 

@@ -160,6 +160,10 @@ def _letters(
     Raises:
         NotATaskError: If no column names one option, or two columns name different ones.
     """
+    if not columns.further and len(columns.letter) + len(columns.answer) == 1:
+        [column] = columns.letter or columns.answer
+        if row[column] is not None:
+            return options.letter_of(row[column], column), ()
     letters: dict[str, str] = {}
     error: NotATaskError | None = None
     for column in (*columns.letter, *columns.answer):

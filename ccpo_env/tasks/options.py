@@ -19,7 +19,7 @@ TEXT_KEYS = ("text", "value")
 UNLABELLED = -1
 """Index by which data sets mark a row whose gold answer is withheld."""
 
-_OWN_LETTER = re.compile(r"\s*[(\[]?([A-Za-z])[).:\]]\s+(?=\S)")
+_OWN_LETTER = re.compile(r"\s*[(\[]?([A-Za-z])[).:\]]\s*(?=\S)")
 _LETTER = re.compile(r"[(\[]?([A-Za-z])[).:\]]{0,2}")
 _LETTER_AND_TEXT = re.compile(r"\s*[(\[]?([A-Za-z])[).:\]]\s*(\S.*)", re.DOTALL)
 
@@ -37,22 +37,27 @@ class Options:
         NotATaskError: If it has another form, or not 2 to 26 options, each with a text.
     """
 
+    __slots__ = ("_are_numbers", "_labels", "letters", "texts")
+
     def __init__(self, value: object, column: str) -> None:
-        pairs = _pairs(value, column)
-        while pairs and (pairs[-1][1] is None or not str(pairs[-1][1]).strip()):
-            pairs.pop()
-        if not 2 <= len(pairs) <= len(LETTERS):
+        labels: list[object]
+        texts: list[object]
+        if type(value) is list and {*map(type, value)} == {str}:
+            labels, texts = [], value.copy()
+        else:
+            labels, texts = _labels_and_texts(value, column)
+        while texts and (texts[-1] is None or texts[-1] == ""):
+            texts.pop()
+        num_options = len(texts)
+        if not 2 <= num_options <= len(LETTERS):
             raise NotATaskError(f"have 2 to {len(LETTERS)} options in {column!r}", value)
-        texts = [as_text(text, column, value).strip() for _, text in pairs]
-        if not all(texts):
+        self._are_numbers = not any(isinstance(text, str) for text in texts)
+        stripped = [as_text(text, column, value).strip() for text in texts]
+        if "" in stripped:
             raise NotATaskError(f"have a text for every option in {column!r}", value)
-        own = [_OWN_LETTER.match(text) for text in texts]
-        letters = "".join(mark[1].upper() for mark in own if mark)
-        if letters == LETTERS[: len(texts)]:
-            texts = [text[mark.end() :] for text, mark in zip(texts, own, strict=True) if mark]
-        self.texts = tuple(texts)
-        self._are_numbers = all(isinstance(text, int | float) for _, text in pairs)
-        self._labels = [None if label is None else str(label).strip() for label, _ in pairs]
+        self.letters = LETTERS[:num_options]
+        self.texts = _without_letters(stripped, self.letters)
+        self._labels = () if None in labels else tuple(str(x).strip() for x in labels[:num_options])
 
     def letter_of(self, gold: object, column: str) -> str:
         """Return the letter of the gold answer; empty if it is withheld.
@@ -64,6 +69,8 @@ class Options:
         Raises:
             NotATaskError: If it names no option, or could mean two.
         """
+        if isinstance(gold, str) and gold in (*self.letters,) and not self._has_short_texts:
+            return gold
         if isinstance(gold, float) and gold.is_integer():
             gold = int(gold)
         if isinstance(gold, bool) or not isinstance(gold, str | int):
@@ -81,13 +88,17 @@ class Options:
                 gold,
             )
         if place is None:
-            last = LETTERS[len(self.texts) - 1]
             raise NotATaskError(
-                f"have one option as {column!r}: a letter from A to {last}, an index from 0 to "
-                f"{len(self.texts) - 1}, or the text of one option",
+                f"have one option as {column!r}: a letter from A to {self.letters[-1]}, an index "
+                f"from 0 to {len(self.texts) - 1}, or the text of one option",
                 gold,
             )
         return LETTERS[place]
+
+    @property
+    def _has_short_texts(self) -> bool:
+        """Whether a letter could be the text or another label of an option."""
+        return bool(self._labels) or min(map(len, self.texts)) == 1
 
     def _place(self, gold: object, text: str) -> int | None:
         """Return the place of the option that a gold answer names, from 0; None unless it is one.
@@ -98,7 +109,7 @@ class Options:
         num_options = len(self.texts)
         if text in self._labels:
             return self._labels.index(text)
-        if (mark := _LETTER.fullmatch(text)) and mark[1].upper() in LETTERS[:num_options]:
+        if (mark := _LETTER.fullmatch(text)) and mark[1].upper() in self.letters:
             return LETTERS.index(mark[1].upper())
         if isinstance(gold, int):
             return gold if 0 <= gold < num_options else None
@@ -117,36 +128,46 @@ class Options:
         )
 
     def _place_of_text(self, text: str) -> int | None:
-        for fold in (str.strip, _folded):
-            same = [place for place, own in enumerate(self.texts) if fold(own) == fold(text)]
-            if same:
-                return same[0] if len(same) == 1 else None
-        return None
+        texts = self.texts
+        if text not in texts:
+            texts, text = tuple(map(_folded, texts)), _folded(text)
+        return texts.index(text) if texts.count(text) == 1 else None
 
 
 def _folded(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
-def _pairs(value: object, column: str) -> list[tuple[object, object]]:
-    """Return labels (None: no label) and texts."""
+def _without_letters(texts: list[str], letters: str) -> tuple[str, ...]:
+    """Return texts without the letter before each of them, if all have their own: "A. yes"."""
+    if not (first := _OWN_LETTER.match(texts[0])) or first[1] not in "Aa":
+        return tuple(texts)
+    marks = [_OWN_LETTER.match(text) for text in texts]
+    if "".join(mark[1].upper() for mark in marks if mark) != letters:
+        return tuple(texts)
+    return tuple(text[mark.end() :] for text, mark in zip(texts, marks, strict=True) if mark)
+
+
+def _labels_and_texts(value: object, column: str) -> tuple[list[object], list[object]]:
+    """Return the labels of options, None or empty without any, and their texts."""
     if isinstance(value, Mapping):
         texts, labels = value.get("text"), value.get("label")
         if isinstance(texts, list | tuple):
-            known = isinstance(labels, list | tuple) and len(labels) == len(texts)
-            return list(zip(labels if known else [None] * len(texts), texts, strict=True))
+            has_labels = isinstance(labels, list | tuple) and len(labels) == len(texts)
+            return list(labels) if has_labels else [], list(texts)
         keys = list(value)
         if all(isinstance(key, str) and len(key) == 1 for key in keys):
             keys.sort()
-        return [(key, value[key]) for key in keys]
+        return list(keys), [value[key] for key in keys]
     if not isinstance(value, list | tuple):
         raise NotATaskError(
             f"have a list of options or a mapping of letters to options as {column!r}", value
         )
-    return [_pair(option, column) for option in value]
+    pairs = [_label_and_text(option, column) for option in value]
+    return [label for label, _ in pairs], [text for _, text in pairs]
 
 
-def _pair(option: object, column: str) -> tuple[object, object]:
+def _label_and_text(option: object, column: str) -> tuple[object, object]:
     if not isinstance(option, Mapping):
         return None, option
     text = next((option[key] for key in TEXT_KEYS if key in option), None)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from ccpo_env.tasks.arithmetic import arithmetic
+from ccpo_env.tasks.arithmetic_choice import arithmetic_choice
 from ccpo_env.tasks.arithmetic_one_kind import arithmetic_one_kind
 from ccpo_env.tasks.arithmetic_rare import arithmetic_rare
 from ccpo_env.tasks.benchmarks import BENCHMARKS
@@ -24,6 +25,7 @@ class TaskSource(Protocol):
 
 TASK_SOURCES: Mapping[str, TaskSource] = {
     "arithmetic": arithmetic,
+    "arithmetic_choice": arithmetic_choice,
     "arithmetic_one_kind": arithmetic_one_kind,
     "arithmetic_rare": arithmetic_rare,
     "linear_equations": linear_equations,

@@ -137,7 +137,7 @@ def as_messages(role: str, texts: Sequence[str], speakers: Sequence[int]) -> tup
     return tuple(Message(f"{role}_{n}", text) for n, text in zip(speakers, texts, strict=True))
 
 
-def boxed(answer: int) -> str:
+def boxed(answer: int | str) -> str:
     """Return an answer in a box."""
     return rf"\boxed{{{answer}}}"
 

@@ -1,4 +1,4 @@
-"""What the shipped models learn: `tiny` and `tiny_teams`."""
+"""What the shipped models learn: `tiny`, `tiny_teams` and `tiny_choice`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from functools import partial
 import numpy as np
 
 from baselines.rollouts import ratings
-from scripts.tiny import teams
+from ccpo_env.prompts import OPTIONS
+from scripts.tiny import choice, teams
+from scripts.tiny.choice import draw_choice_demonstration
 from scripts.tiny.demonstrations import (
     HABITS,
     LESSON,
@@ -49,7 +51,7 @@ class WarmStart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """What makes one of the shipped models different from the other.
+    """What makes one of the shipped models different from the others.
 
     Args:
         fragments: Fixed texts with one token each.
@@ -95,5 +97,20 @@ TINY_TEAMS = Recipe(
     resembles=teams.resembles(),
     is_half=True,
 )
-RECIPES: Mapping[str, Recipe] = {"tiny": TINY, "tiny_teams": TINY_TEAMS}
+TINY_CHOICE = Recipe(
+    fragments=fragments_of(
+        choice.TEMPLATES,
+        (*(f"thinker_{k}" for k in range(2)), "solver_0"),
+        others=(OPTIONS, *choice.OPTION_LINES, *choice.RESULTS),
+    ),
+    lesson=partial(draw_choice_demonstration, choice.LESSON),
+    habits=partial(draw_choice_demonstration, choice.HABITS),
+    settings=WarmStart(num_steps=1700),
+    is_half=True,
+)
+RECIPES: Mapping[str, Recipe] = {
+    "tiny": TINY,
+    "tiny_teams": TINY_TEAMS,
+    "tiny_choice": TINY_CHOICE,
+}
 """Recipes by the name of the policy."""

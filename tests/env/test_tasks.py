@@ -20,6 +20,7 @@ from ccpo_env import Task, load_tasks, think_solve_v0
 from ccpo_env.errors import TaskFileError
 from ccpo_env.tasks import TASK_SOURCES, resolve_tasks
 from ccpo_env.tasks.arithmetic import arithmetic, intermediate_values
+from ccpo_env.tasks.arithmetic_choice import arithmetic_choice
 from ccpo_env.tasks.arithmetic_one_kind import arithmetic_one_kind
 from ccpo_env.tasks.arithmetic_rare import arithmetic_rare
 from ccpo_env.tasks.benchmarks import BENCHMARKS
@@ -30,7 +31,14 @@ QUESTION = re.compile(r"Compute from left to right modulo 10: ([1-9]\d{1,2})((?:
 any_text = st.lists(st.characters() | st.characters(categories=["Cs"])).map("".join)
 every_source = pytest.mark.parametrize(
     "name",
-    ["arithmetic", "arithmetic_one_kind", "arithmetic_rare", "linear_equations", "lookup"],
+    [
+        "arithmetic",
+        "arithmetic_choice",
+        "arithmetic_one_kind",
+        "arithmetic_rare",
+        "linear_equations",
+        "lookup",
+    ],
 )
 every_arithmetic = pytest.mark.parametrize(
     "name", ["arithmetic", "arithmetic_one_kind", "arithmetic_rare"]
@@ -153,7 +161,22 @@ def test_arithmetic_one_kind_has_chains_of_one_symbol_of_every_length_equally_of
     assert all(abs(count - 200) < 75 for count in counts)  # about five standard deviations
 
 
-@pytest.mark.parametrize("source", [arithmetic, arithmetic_one_kind, arithmetic_rare])
+def test_arithmetic_choice_has_the_questions_of_arithmetic_with_four_digits_as_options() -> None:
+    pairs = zip(load_tasks("arithmetic_choice"), load_tasks("arithmetic"), strict=True)
+    golds = []
+    for task, plain in pairs:
+        assert task.question == plain.question
+        assert len(set(task.choices)) == 4
+        assert set(task.choices) <= set("0123456789")
+        assert task.choices["ABCD".index(task.answer)] == plain.answer
+        golds.append(task.answer)
+    counts = [golds.count(letter) for letter in "ABCD"]
+    assert all(abs(count - 1024) < 140 for count in counts)  # five standard deviations
+
+
+@pytest.mark.parametrize(
+    "source", [arithmetic, arithmetic_choice, arithmetic_one_kind, arithmetic_rare]
+)
 def test_arithmetic_splits_stay_disjoint_across_seeds(source: Callable[..., list[Task]]) -> None:
     train = questions(source(split="train", limit=3000, seed=0))
     other = questions(source(split="train", limit=3000, seed=1))
@@ -366,10 +389,10 @@ def test_broken_jsonl_file_is_named_with_its_line(
         load_tasks(path)
 
 
-def test_a_utf_16_file_is_refused_with_its_line(tmp_path: Path) -> None:
+def test_a_utf_16_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "tasks.jsonl"
     path.write_text('{"question": "q", "answer": "a"}\n' * 2, encoding="utf-16")
-    with pytest.raises(TaskFileError, match="line 1 must be a JSON object"):
+    with pytest.raises(TaskFileError, match="must be UTF-8, got UTF-16"):
         load_tasks(path)
 
 
@@ -531,11 +554,12 @@ def test_a_row_of_more_than_eighty_characters_is_cut(
     [
         (name, split, stem)
         for name, benchmark in BENCHMARKS.items()
+        if benchmark.columns is None and not benchmark.is_hashed
         for split, stems in benchmark.stems.items()
         for stem in stems
     ],
 )
-def test_every_benchmark_is_read_from_a_file_of_its_name(
+def test_every_math_benchmark_is_read_from_a_file_of_its_name(
     name: str, split: str, stem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CCPO_DATA_DIR", str(tmp_path))

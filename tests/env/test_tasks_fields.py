@@ -104,6 +104,7 @@ def test_letter_index_and_text_name_the_same_option(num_options: int, data: st.D
             "must have one option as 'answer': a letter from A to D, an index from 0",
         ),
         ({"answer": 4}, "from 0 to 3, or the text of one option, got 4"),
+        ({"answer": "BC"}, "or the text of one option, got 'BC'"),
         ({"answer": "-2"}, "or the text of one option, got '-2'"),
         ({"answer": 1.5}, "must have a letter, index or option as 'answer', got 1.5"),
         ({"answer": True}, "must have a letter, index or option as 'answer', got True"),
@@ -114,7 +115,7 @@ def test_letter_index_and_text_name_the_same_option(num_options: int, data: st.D
         ({"choices": ["B", "A"], "answer": "A"}, "and the letter or index of another; name the"),
         ({"choices": [2, 0, 1], "answer": 0}, "and the letter or index of another; name the"),
     ],
-    ids=range(18),
+    ids=range(19),
 )
 def test_wrong_options_are_named_with_row_rule_and_value(
     columns: dict[str, Any], message: str

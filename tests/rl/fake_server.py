@@ -6,7 +6,7 @@ import json
 import socket
 import struct
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -74,6 +74,8 @@ class FakeServer:
         models: Names of the listed models.
         has_token_ids: Whether it supports return_token_ids, as vLLM does.
         retry_after_s: Retry-After header of a 429.
+        next_tokens: Returns the log-probabilities of the next token after a text; None: the server
+            lists none.
     """
 
     def __init__(
@@ -84,12 +86,14 @@ class FakeServer:
         models: Sequence[str] = ("policy",),
         has_token_ids: bool = True,
         retry_after_s: object = 0.02,
+        next_tokens: Callable[[str], Mapping[str, float]] | None = None,
     ) -> None:
         self.answer = answer
         self.fault = fault
         self.models = models
         self.has_token_ids = has_token_ids
         self.retry_after_s = retry_after_s
+        self.next_tokens = next_tokens
         self.requests: list[Request] = []
         self.faults: list[Fault] = []
         self.most_at_once = 0
@@ -246,6 +250,9 @@ def answer_json(server: FakeServer, request: Request) -> dict[str, Any]:
     answer: dict[str, Any] = {"choices": choices, "usage": usage, "model": request.body["model"]}
     if with_ids and is_chat:
         answer["prompt_token_ids"] = list(completions[0].prompt_ids)
+    if server.next_tokens is not None and not is_chat:
+        listed = dict(server.next_tokens(request.body["prompt"]))
+        choices[0]["logprobs"] = {**(choices[0]["logprobs"] or {}), "top_logprobs": [listed]}
     return answer
 
 

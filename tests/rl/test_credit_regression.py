@@ -167,6 +167,40 @@ def test_regression_credit_with_probabilities_equals_refitted_models() -> None:
         np.testing.assert_allclose(credit, expected, rtol=0, atol=1e-11)
 
 
+@pytest.mark.parametrize("reads", ["chain", "none"])
+def test_regression_credit_uses_the_known_probabilities_of_single_turns(reads) -> None:
+    # A turn whose probabilities are not known has the credit that it has without any.
+    for index, group in enumerate(measured_groups(20)):
+        rng = np.random.default_rng([2, index])
+        chances = rng.dirichlet(np.ones(NUM_CATEGORIES), group.features.shape)
+        known = np.arange(group.features.shape[1]) % 2 == 1
+        partly = np.where(known[:, None], chances, np.nan)
+        credit = regression_credit(group, probabilities=partly, reads=reads)
+        with_all = regression_credit(group, probabilities=chances, reads=reads)
+        with_none = regression_credit(group, reads=reads)
+        expected = np.where(known, with_all, with_none)
+        np.testing.assert_allclose(credit, expected, rtol=0, atol=1e-12)
+
+
+def test_regression_credit_reads_the_probabilities_of_a_group_also_in_batches() -> None:
+    groups, expected = [], []
+    for index, group in enumerate(measured_groups(12)):
+        rng = np.random.default_rng([3, index])
+        num_categories = NUM_CATEGORIES + index % 2
+        chances = rng.dirichlet(np.ones(num_categories), group.features.shape)
+        if index % 3:
+            chances[:, 0] = np.nan
+        own = None if index % 4 == 0 else chances
+        groups.append(
+            GroupOutcomes(
+                group.agents, group.team_rewards, features=group.features, probabilities=own
+            )
+        )
+        expected.append(regression_credit(group, probabilities=own))
+    for credit, wanted in zip(ALLOCATORS["regression"].many(groups), expected, strict=True):
+        np.testing.assert_allclose(credit, wanted, rtol=0, atol=1e-12)
+
+
 @given(group=groups(), numbers=st.permutations(range(5)))
 def test_regression_credit_ignores_how_categories_are_numbered(
     group: GroupOutcomes, numbers: list[int]

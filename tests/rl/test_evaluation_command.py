@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -10,7 +11,7 @@ from baselines.evaluate import command as evaluate
 from baselines.evaluate.command import EvalConfig, load_benchmarks
 from baselines.evaluate.episodes import Episode, benchmark_name
 from baselines.evaluate.evaluation import Evaluation
-from baselines.evaluate.identity import policy_identity
+from baselines.evaluate.identity import policy_identity, settings_of
 from baselines.evaluate.output import write_outputs
 from baselines.evaluate.paths import JOINT, TeamPath, each_that_can_be_spared
 from baselines.train.config import TrainConfig
@@ -234,6 +235,28 @@ def test_outputs_keep_what_a_model_wrote_as_data(tmp_path):
     assert first["messages"][0] == {"agent": "thinker_0", "text": texts[0]}
     assert second["messages"][0]["text"] == texts[1].replace("\ud800", "\N{REPLACEMENT CHARACTER}")
     assert "<img" not in (tmp_path / "evaluation.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"question": "1+2"},
+        {"answer": "B"},
+        {"choices": ("2", "1")},
+        {"context": ("a passage",)},
+        {"answers": ("1",)},
+        {"tests": "assert True"},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_an_evaluation_is_identified_by_all_that_is_read_or_verified(change):
+    task = Task("t", "1+1", "A", choices=("1", "2"))
+    first, same, other = (
+        settings_of("tiny", {"b": [own]}, {})
+        for own in (task, replace(task), replace(task, **change))
+    )
+    assert first == same
+    assert first != other
 
 
 def test_policy_identity_tells_checkpoints_apart_and_servers_by_their_model(tmp_path):

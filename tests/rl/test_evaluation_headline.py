@@ -8,7 +8,7 @@ from baselines.evaluate.headline import MAX_TOLD, sentences
 from baselines.evaluate.headline_figures import figures
 from baselines.evaluate.paths import JOINT, TeamPath
 from baselines.evaluate.summary import Summary, summarize
-from tests.rl.test_evaluation_summary import correctness
+from tests.rl.test_evaluation_summary import choice_tasks, correctness
 
 
 def overall(**paths: str) -> Summary:
@@ -23,6 +23,15 @@ def test_headline_counts_the_tasks_that_need_the_agent_in_words():
     assert "exact McNemar p = 0.004" in agent  # 2 / 2**9
     assert agent.endswith("9 tasks right only with thinker_0, 0 right only without it, of 40.")
     assert "Holm" not in agent
+
+
+def test_headline_says_what_guessing_would_score():
+    tasks = choice_tasks("BBA", [2, 4, 4])
+    own = correctness(tasks, joint="+ + -", alone="- - -")
+    assert sentences(summarize({"b": own})[-1])[1] == (
+        "On these tasks a random guess is right with a probability of 0.333 on average, and always "
+        "answering B, their most frequent gold letter, on 2 of 3 (0.667)."
+    )
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from io import StringIO
 
 import numpy as np
@@ -13,11 +15,12 @@ from rich.console import Console
 from baselines.common.stats import holm, mcnemar, pass_at_k, proportion
 from baselines.evaluate.correctness import Correctness, correctness_of, majority_is_right
 from baselines.evaluate.episodes import Episode
+from baselines.evaluate.guesses import guesses_of
 from baselines.evaluate.paths import JOINT, TeamPath
+from baselines.evaluate.rows import Row
 from baselines.evaluate.summary import (
     ALL,
     MAX_TAG_VALUES,
-    Row,
     pass_sizes,
     summarize,
     summary_of,
@@ -144,11 +147,76 @@ def test_tags_with_one_value_or_too_many_tell_nothing():
     assert tags_of(own) == []
 
 
-@pytest.mark.parametrize(("number", "is_told"), [(1, False), (2, True), (20, True), (21, False)])
-def test_tags_are_reported_with_2_to_20_values(number, is_told):
-    values = [str(i % number) for i in range(42)]
-    own = correctness(tasks_of(42, level=values), joint=" ".join("+" * 42))
+@pytest.mark.parametrize(
+    ("number", "num_tasks", "is_told"),
+    [
+        (1, 42, False),
+        (2, 42, True),
+        (20, 42, True),
+        (21, 42, False),
+        (21, 105, True),
+        (57, 285, True),
+        (57, 284, False),
+        (61, 900, False),
+    ],
+)
+def test_tags_are_reported_with_2_to_20_values_or_60_with_enough_tasks(number, num_tasks, is_told):
+    values = [str(i % number) for i in range(num_tasks)]
+    own = correctness(tasks_of(num_tasks, level=values), joint=" ".join("+" * num_tasks))
     assert len(tags_of(own)) == (number if is_told else 0)
+
+
+def choice_tasks(golds: str, num_options: Sequence[int], **tags: Sequence[str]) -> tuple[Task, ...]:
+    return tuple(
+        replace(task, answer=gold, choices=tuple(map(str, range(number))))
+        for task, gold, number in zip(tasks_of(len(golds), **tags), golds, num_options, strict=True)
+    )
+
+
+def test_guesses_stand_beside_the_accuracy_by_hand():
+    # 1/2, 1/4, 1/4, 1/5: mean .3; C is the gold answer of two, as is A, which comes first.
+    own = correctness(choice_tasks("CACA", [2, 4, 4, 5]), joint="+ - - -", alone="- - - -")
+    (summary,) = summarize({"b": own})
+    random, majority = summary.guesses
+    assert (random.value, random.letter) == (pytest.approx(0.3, abs=1e-12), None)
+    assert (majority.value, majority.letter, majority.num_right) == (0.5, "A", 2)
+    (grid,) = grids([summary])
+    assert [row[:4:3] for row in grid.rows[:3]] == [
+        ("accuracy, whole team", "1 of 4"),
+        ("random guess, expected", "1.2 of 4"),
+        ("always A, the most frequent letter", "2 of 4"),
+    ]
+    assert [row[2] for row in grid.rows[1:3]] == ["exact", "exact"]
+    assert summary.to_json()["guesses"][1]["letter"] == "A"
+
+
+def test_guesses_of_a_level_are_those_of_its_tasks():
+    tasks = choice_tasks("ABBB", [2, 2, 4, 4], level=["1", "1", "2", "2"])
+    own = correctness(tasks, joint="+ - + -", alone="- - - -")
+    table = grids(summarize({"b": own}))[1]
+    assert table.columns[3:5] == ("random guess", "most frequent letter")
+    assert [row[3:5] for row in table.rows] == [("0.500", "0.500 (A)"), ("0.250", "1.000 (B)")]
+    assert "not adjusted" in table.note
+
+
+def test_tasks_without_options_are_compared_with_no_guess():
+    (other,) = tasks_of(1)
+    mixed = correctness((*choice_tasks("AB", [2, 2]), other), joint="+ - +", alone="- - -")
+    assert summarize({"b": mixed})[-1].guesses == ()
+
+
+@given(st.lists(st.tuples(st.integers(1, 6), st.integers(0, 5)), min_size=1, max_size=20))
+def test_guesses_are_what_playing_them_gives(drawn):
+    golds = "".join("ABCDEF"[place % number] for number, place in drawn)
+    tasks = choice_tasks(golds, [number for number, _ in drawn])
+    random, majority = guesses_of(tasks)
+    letters = {letter: sum(task.answer == letter for task in tasks) for letter in "ABCDEF"}
+    assert majority.num_right == max(letters.values()) == letters[majority.letter]
+    played = [
+        np.mean([task.answer == "ABCDEF"[place] for place in range(len(task.choices))])
+        for task in tasks
+    ]
+    assert random.value == pytest.approx(np.mean(played))
 
 
 @pytest.mark.parametrize(("k", "sizes"), [(2, [2]), (3, [2, 3]), (4, [2, 4]), (10, [2, 4, 8, 10])])
@@ -362,7 +430,7 @@ def test_every_printed_number_stands_beside_its_interval():
     whole, by_level = grids(summarize({"b": own}))
     assert whole.columns == ("quantity", "mean", "95 % interval", "count", "verdict")
     assert "p adjusted by Holm's method; intervals are not adjusted" in whole.note
-    assert "adjusted" not in by_level.note
+    assert "Holm" not in by_level.note
     for _, mean, interval, count, _ in whole.rows:
         low, high = map(float, interval.strip("[]").split(","))
         assert low <= float(mean) <= high

@@ -18,12 +18,14 @@ from baselines.policies.base import Completion, Prompt, Sampling
 from baselines.policies.endpoint.address import EndpointConfig, parse_endpoint, read_key
 from baselines.policies.endpoint.answer_journal import Journal, SampleKey
 from baselines.policies.endpoint.client import EndpointClient, EndpointError, RateLimiter, talk
+from baselines.policies.endpoint.next_token import next_token_body, read_next_token
 from baselines.policies.endpoint.usage import EndpointUsage
 from baselines.policies.endpoint.wire import (
     DEFAULT_MAX_TOKENS,
     Answer,
     JsonObject,
     Question,
+    max_answer_bytes,
     model_names,
     question,
     read_answer,
@@ -157,6 +159,40 @@ class EndpointPolicy:
             for row in range(len(prompts))
         ]
 
+    def next_token_logprobs(self, texts: Sequence[str]) -> list[dict[str, float]]:
+        """Return log-probabilities of the most probable tokens after each text, in nats.
+
+        Args:
+            texts: Texts that the server completes as they are, without a chat template.
+
+        Raises:
+            ValueError: If the API is not "completions", or a request fails after all retries.
+        """
+        config = self._config
+        if config.api != "completions" or config.logprobs == "none":
+            raise ValueError(
+                f"an endpoint must complete plain text with log-probabilities to score letters, "
+                f"got api={config.api} and logprobs={config.logprobs}; pass api=completions"
+            )
+
+        async def ask(text: str, client: EndpointClient) -> dict[str, float]:
+            body = next_token_body(text, model=self._model)
+            return await client.send("POST", "/completions", body, read_next_token)
+
+        try:
+            return talk(
+                config,
+                [partial(ask, text) for text in texts],
+                rate_limiter=self._rate_limiter,
+                rng=np.random.default_rng(0),
+                usage=self._usage,
+            )
+        except EndpointError as error:
+            raise ValueError(
+                f"an endpoint must return the log-probabilities of the next token, got {error} "
+                f"from {config.url}; leave out the likelihood of options, or use a local model"
+            ) from None
+
     def _pending_samples(
         self,
         prompts: Sequence[Prompt],
@@ -201,7 +237,10 @@ class EndpointPolicy:
         completions: list[Completion] = []
         while pending.rows:
             try:
-                answer = await client.send("POST", pending.question.path, pending.body(), read)
+                answer = await client.send(
+                    *("POST", pending.question.path, pending.body(), read),
+                    max_bytes=max_answer_bytes(pending.question, len(pending.rows)),
+                )
             except EndpointError as error:
                 self._usage.num_failed += len(pending.rows)
                 return completions + [Completion("", failure=str(error))] * len(pending.rows)

@@ -205,22 +205,29 @@ class HFPolicy:
         )
 
     def option_logprobs(
-        self, prompts: Sequence[Prompt], options: Sequence[str]
+        self, prompts: Sequence[Prompt], options: Sequence[str], *, temperature: float = 1.0
     ) -> tuple[FloatArray, int]:
         """Return log-probabilities of each option after each prompt, and the prompt tokens.
 
         Args:
             prompts: N prompts.
             options: K texts, none empty.
+            temperature: Divides the logits, > 0.
 
         Returns:
-            Shape (N, K), nats, at temperature 1; and the number of prompt tokens.
+            Shape (N, K), nats; and the number of prompt tokens.
         """
-        texts = [self._encoder.reader.read_text(option) for option in options]
+        texts = self.option_tokens(options)
         prompt_ids = self.encode(prompts, max(map(len, texts)))
         max_rows = self._rows_that_fit(max(map(len, prompt_ids), default=1))
-        table = option_logprobs(self._model, prompt_ids, texts, max_rows=max_rows)
+        table = option_logprobs(
+            self._model, prompt_ids, texts, max_rows=max_rows, temperature=temperature
+        )
         return table, sum(map(len, prompt_ids))
+
+    def option_tokens(self, options: Sequence[str]) -> list[tuple[int, ...]]:
+        """Return the token ids of each option, those that `option_logprobs` scores."""
+        return [tuple(self._encoder.reader.read_text(option)) for option in options]
 
     def encode(self, prompts: Sequence[Prompt], max_tokens: int) -> list[tuple[int, ...]]:
         """Return token ids of each prompt, cut to leave room for max_tokens."""

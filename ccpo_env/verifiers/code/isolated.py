@@ -14,6 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from ccpo_env.verifiers.worker.waiting import check_may_wait
+
 START = Path(__file__).parent / "sandbox" / "start.py"
 COMMAND = (sys.executable, "-s", "-P", "-S", "-W", "ignore", str(START))
 """Without site packages and folders of the user, and without the variables of this process."""
@@ -38,6 +40,9 @@ def run_isolated(
     Returns:
         The result of `sandbox.checker_side.check`, or an outcome "timeout" or "error".
     """
+    check_may_wait()
+    if sys.platform != "linux":
+        return {"outcome": "error", "reason": f"programs must run on Linux, got {sys.platform!r}"}
     if namespaces:
         return _run(job, timeout_s, memory_mb, str(START.parent), "")
     folder = tempfile.mkdtemp(prefix="ccpo_code_")
@@ -45,7 +50,17 @@ def run_isolated(
     try:
         return _run(job, timeout_s, memory_mb, None, folder)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
+
+
+def _remove(folder: str) -> None:
+    """Remove a folder, also where a program took its rights away; follows no links."""
+    os.chmod(folder, 0o700)
+    for path, names, _ in os.walk(folder):
+        for inner in (os.path.join(path, name) for name in names):
+            if not os.path.islink(inner):
+                os.chmod(inner, 0o700)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _run(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,16 +14,15 @@ MAX_PROGRAM_CHARS = 200_000
 """Longest text that is run; a longer one is wrong."""
 MIN_MEMORY_MB = 64
 """Smallest address space in which an interpreter can run."""
-RISK = (
-    "The verifier 'code' runs programs that a model wrote: it isolates them by means of the kernel, "
-    "so a fault of the kernel could let one out; use a machine without secrets."
-)
-"""The risk, in one sentence."""
+_HARMLESS = Task("harmless", "Add.", "", tests="assert add(1, 2) == 3")
 
 
 @dataclass(frozen=True, slots=True)
 class CodeVerifier:
     """The verifier "code": a response is right if its program passes the tests of the task.
+
+    It runs programs that a model wrote, isolated by the kernel, whose faults could let one out: use
+    a machine without secrets.
 
     Args:
         timeout_s: Seconds that a program and its tests may take together, in (0, 3600]; time in
@@ -57,6 +55,39 @@ class CodeVerifier:
         detail = "verifier 'code' must get the task with its tests, got a gold answer; pass task="
         return Verdict("error", detail=detail)
 
+    def in_force(self) -> str:
+        """Return what keeps a program in on this machine, as tried with a harmless one."""
+        result = self.run(["def add(a, b): return a + b"], True, _HARMLESS)
+        if result["outcome"] != "passed":
+            return f"nothing, so that programs are not run: {result.get('reason', 'too slow')}"
+        where = (
+            "this machine's namespaces" if self.unsafe_no_namespaces else "namespaces of its own"
+        )
+        return f"{where}; no other process by {' and '.join(result['in_force'])}"
+
+    def run(self, blocks: list[str], is_fenced: bool, task: Task) -> dict[str, Any]:
+        """Run the tests of a task against the program of a response; see `run_isolated`.
+
+        Args:
+            blocks: Texts of the response that may be the program.
+            is_fenced: Whether they are fenced blocks.
+            task: The task.
+        """
+        job = {
+            "blocks": blocks,
+            "fenced": is_fenced,
+            "question": task.question,
+            "gold": task.answer,
+            "tests": task.tests,
+            "goes_on": self.partial,
+        }
+        return run_isolated(
+            job,
+            timeout_s=self.timeout_s,
+            memory_mb=self.memory_mb,
+            namespaces=not self.unsafe_no_namespaces,
+        )
+
     def for_task(self, task: Task) -> Verifier:
         """Return the verifier of the programs for one task."""
         return _TaskCodeVerifier(self, task)
@@ -86,24 +117,7 @@ class _TaskCodeVerifier:
             return Verdict("correct" if is_same else "wrong", blocks[-1])
         if sum(map(len, blocks)) > MAX_PROGRAM_CHARS:
             return Verdict("wrong", blocks[-1][:MAX_PROGRAM_CHARS])
-        if sys.platform != "linux":
-            detail = f"verifier 'code' must run on Linux, got {sys.platform!r}"
-            return Verdict("error", blocks[-1], detail)
-        job = {
-            "blocks": blocks,
-            "fenced": is_fenced,
-            "question": self.task.question,
-            "gold": self.task.answer,
-            "tests": self.task.tests,
-            "goes_on": self.settings.partial,
-        }
-        result = run_isolated(
-            job,
-            timeout_s=self.settings.timeout_s,
-            memory_mb=self.settings.memory_mb,
-            namespaces=not self.settings.unsafe_no_namespaces,
-        )
-        return self._verdict(result, blocks)
+        return self._verdict(self.settings.run(blocks, is_fenced, self.task), blocks)
 
     def _verdict(self, result: dict[str, Any], blocks: list[str]) -> Verdict:
         answer = blocks[result.get("block", -1)]
@@ -120,13 +134,19 @@ class _TaskCodeVerifier:
                 f"a busy machine; drop the rollout"
             )
             return Verdict("timeout", answer, detail)
+        if outcome == "not_isolated":
+            detail = (
+                f"program must run isolated, got {result['reason']!r}; allow namespaces on this "
+                f"machine, or pass --unsafe-no-namespaces"
+            )
+            return Verdict("error", answer, detail)
         return Verdict("error", answer, f"{result['reason']} (task {self.task.id!r})")
 
     def _share(self, result: dict[str, Any]) -> float | None:
         """Return the share of the assertions that a wrong program passes, if it is paid for."""
         if not self.settings.partial:
             return None
-        passed, total = result.get("passed", 0), max(result.get("total", 0), 1)
+        passed, total = int(result.get("passed", 0)), max(int(result.get("total", 0)), 1)
         return min(passed, total - 1) / total  # what fails outside of assertions is not all right
 
     def category(self, answer: str) -> str:

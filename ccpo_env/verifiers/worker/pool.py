@@ -15,6 +15,7 @@ from multiprocessing import parent_process
 from typing import Any, Literal
 
 from ccpo_env.verifiers.worker.handle import WORKER_COMMAND, Worker, WorkerDied
+from ccpo_env.verifiers.worker.waiting import check_may_wait
 
 Outcome = Literal["correct", "wrong", "unreadable", "spent", "timeout", "error"]
 """Result of a comparison; "unreadable": the gold answer cannot be parsed; "spent": it reached its
@@ -99,6 +100,7 @@ class WorkerPool:
         Returns:
             The outcome, and one sentence that explains "unreadable", "timeout" and "error".
         """
+        check_may_wait()
         cpu_limit_s = min(timeout_s, max_cpu_s)
         wall_s = cpu_limit_s if sys.platform == "win32" else WALL_RATIO * timeout_s
         request = {

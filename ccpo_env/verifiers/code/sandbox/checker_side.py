@@ -6,6 +6,7 @@ import ast
 import builtins
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
 from ccpo_env.verifiers.code.sandbox import assertions, sources
 from ccpo_env.verifiers.code.sandbox.wire import BadMessage, Json, Lines, NotPlain, decode, encode
@@ -119,6 +120,7 @@ class Function:
         self.__name__ = name
 
     def __call__(self, *arguments: object, **named: object) -> object:
+        """Call it there and return its value."""
         return self._program.call(self.target, arguments, named)
 
 
@@ -152,14 +154,12 @@ def _refer(value: object) -> Json:
 
 
 def _exception(answer: Mapping[str, object]) -> Exception:
-    kind = getattr(builtins, str(answer["raised"]), None)
-    is_usable = isinstance(kind, type) and issubclass(kind, Exception)
-    if not is_usable or kind.__name__ in ENDS_LOOPS:
-        kind = RuntimeError
-    try:
-        return kind(str(answer.get("reason", "")))
-    except TypeError:  # such as UnicodeDecodeError, which takes five arguments
-        return RuntimeError(str(answer.get("reason", "")))
+    name, reason = str(answer["raised"]), str(answer.get("reason", ""))
+    kind: object = getattr(builtins, name, None)
+    if isinstance(kind, type) and issubclass(kind, Exception) and name not in ENDS_LOOPS:
+        with suppress(TypeError):  # such as UnicodeDecodeError, which takes five arguments
+            return kind(reason)
+    return RuntimeError(reason)
 
 
 class Tests:
@@ -217,7 +217,7 @@ def prepared(job: Job) -> Tests:
     for name in assertions.modules_read(source) - names:
         scope[name] = __import__(name)
     try:
-        exec(compile(helpers, "<prompt>", "exec"), scope)  # noqa: S102
+        exec(compile(helpers, "<prompt>", "exec"), scope)
     except Exception as error:
         raise UnusableTests(f"code of the question must run, got {error!r}") from None
     return Tests(names, question_code, tree, marker.num_sites, scope)
@@ -256,13 +256,14 @@ def check(job: Job, lines: Lines, report: Callable[[dict[str, Json]], None]) -> 
     program = Program(lines)
     result: dict[str, Json] = {"block": number, "passed": 0, "total": tests.num_sites}
     report(result)
+    names: list[Json] = [*sorted(tests.names)]
     try:
         hello = program.ask(
             {
                 "text": job.blocks[number],
                 "fenced": job.fenced,
                 "question_code": tests.question_code,
-                "names": sorted(tests.names),
+                "names": names,
             }
         )
     except BadMessage:
@@ -279,7 +280,7 @@ def _run(tests: Tests, program: Program, *, goes_on: bool) -> dict[str, Json]:
     scope = {**tests.scope, **functions, assertions.COUNTER: counts.site}
     reason = ""
     try:
-        exec(compile(tests.tree, "<tests>", "exec"), scope)  # noqa: S102
+        exec(compile(tests.tree, "<tests>", "exec"), scope)
     except UnusableTests as error:
         return {"outcome": "error", "reason": str(error)}
     except BaseException as error:

@@ -11,11 +11,11 @@ from ccpo_env.verifiers.code.sandbox import syscalls
 
 NOBODY = 65534
 """User and group of a program: RLIMIT_NPROC does not bind root."""
-WORK_FOLDER = "/tmp"  # noqa: S108  # of the new root, not of this machine
+WORK_FOLDER = "/tmp"  # of the new root, not of this machine
 LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib")
 """Folders with shared libraries, beside those of the interpreter."""
 PACKAGES = ("site-packages", "dist-packages")
-"""Folders of installed packages within the standard library, which are hidden."""
+"""Folders of installed packages beside a standard library, which are hidden."""
 WORK_FOLDER_MB = 32
 """Size of the temporary folder of a program, in memory."""
 MAX_FILES = 1024
@@ -111,6 +111,19 @@ def _folders() -> list[str]:
     return folders
 
 
+def _package_folders(folders: Sequence[str]) -> list[str]:
+    """Return the folders of installed packages, which may hold tests, within some folders."""
+    pythons = [
+        f"{folder}/{name}"
+        for folder in folders
+        if not os.path.islink(folder)
+        for name in ["", *os.listdir(folder)]
+        if not name or name.startswith("python")
+    ]
+    packages = [f"{python}/{name}" for python in pythons for name in PACKAGES]
+    return [folder for folder in packages if os.path.isdir(folder)]
+
+
 def new_root(mount_point: str) -> None:
     """Make a root that holds the interpreter's libraries, read-only, and an empty folder.
 
@@ -125,10 +138,10 @@ def new_root(mount_point: str) -> None:
     _mount("none", "/", "", _RECURSIVE | _PRIVATE)
     os.umask(0o022)
     _mount("tmpfs", mount_point, "tmpfs", _NO_SUID | _NO_DEVICES, "size=1m,mode=755")
-    for folder in _folders():
+    folders = _folders()
+    for folder in folders:
         _bind_read_only(folder, mount_point)
-    packages = [f"{os.path.dirname(os.__file__)}/{name}" for name in PACKAGES]
-    for folder in filter(os.path.isdir, packages):
+    for folder in _package_folders(folders):
         _mount("tmpfs", mount_point + folder, "tmpfs", _READ_ONLY, "size=4k,mode=755")
     work = mount_point + WORK_FOLDER
     os.makedirs(work)
@@ -171,8 +184,12 @@ def leave(mount_point: str | None) -> None:
     die_with_parent()
 
 
-def limit(*, cpu_s: int, memory_mb: int) -> None:
-    """Limit this process: it may neither start others nor raise its limits again."""
+def limit(*, cpu_s: int, memory_mb: int) -> list[str]:
+    """Limit this process: it may neither start others nor raise its limits again.
+
+    Returns:
+        What keeps it from starting processes: each is tried before the next is set.
+    """
     limits = {
         resource.RLIMIT_CPU: cpu_s,
         resource.RLIMIT_AS: memory_mb << 20,
@@ -185,7 +202,21 @@ def limit(*, cpu_s: int, memory_mb: int) -> None:
     }
     for kind, value in limits.items():
         resource.setrlimit(kind, (value, value))
+    in_force = ["RLIMIT_NPROC"] if _is_alone() else []
     syscalls.deny(LIBC)
+    return [*in_force, "seccomp"]
+
+
+def _is_alone() -> bool:
+    """Return whether this process cannot start another one."""
+    try:
+        child = os.fork()
+    except OSError:
+        return True
+    if child == 0:
+        os._exit(0)
+    os.waitpid(child, 0)
+    return False
 
 
 def keep_only(files: Sequence[int]) -> None:

@@ -54,7 +54,7 @@ def serve(lines: Lines) -> None:
     objects = _Objects(module)
     try:
         for text in texts:
-            exec(compile(text, f"<{MODULE}>", "exec", dont_inherit=True), module.__dict__)  # noqa: S102
+            exec(compile(text, f"<{MODULE}>", "exec", dont_inherit=True), module.__dict__)
     except BaseException as error:
         lines.send(_raised(error))
         return
@@ -68,7 +68,9 @@ def serve(lines: Lines) -> None:
             arguments = [decode(item, objects.resolve) for item in _list(call["arguments"])]
             named = decode(call["named"], objects.resolve)
             function = decode(call["function"], objects.resolve)
-            value = function(*arguments, **named)  # type: ignore[operator]
+            if not callable(function) or not isinstance(named, dict):
+                raise TypeError(f"{call['function']} is not callable")
+            value = function(*arguments, **named)
             lines.send({"value": encode(value, objects.refer)})
         except BaseException as error:
             lines.send(_raised(error))
@@ -82,7 +84,8 @@ def _raised(error: BaseException) -> dict[str, Json]:
     """Return an exception as the name of its first built-in class and its text."""
     kinds = (kind.__name__ for kind in type(error).__mro__ if kind.__module__ == "builtins")
     try:
-        reason = str(error)[:MAX_REASON_CHARS]
+        only = error.args[0] if len(error.args) == 1 else error  # a KeyError quotes its text
+        reason = str(only)[:MAX_REASON_CHARS]
     except BaseException:
         reason = ""
     return {"raised": next(kinds), "reason": reason}

@@ -17,7 +17,7 @@ from ccpo_env.verifiers.code.sandbox.wire import Json, Lines
 
 START_LIMIT_S = 60.0
 """Time limit for the start of both processes, in seconds: for busy machines."""
-WALL_RATIO = 4
+WALL_RATIO = 10
 """Limit of wall-clock time, as a multiple of the time limit: for a process kept from running."""
 GRACE_S = 2.0
 """Seconds for the tests to end after the program was ended."""
@@ -54,6 +54,7 @@ class Side:
         os.close(report)
         self.process = -1
         self.pid = 0
+        self.in_force: Json = []
 
     def read(self) -> dict[str, Json] | None:
         """Return the next report, which is there or nearly so; None if the process has ended."""
@@ -75,6 +76,7 @@ class Side:
         if "error" in report:
             return str(report["error"])
         self.pid = int(str(report["pid"]))
+        self.in_force = report["in_force"]
         self.process = os.pidfd_open(self.pid)
         return ""
 
@@ -115,10 +117,10 @@ def _become(settings: Settings, run: Callable[[int], None], files: list[int], re
             os.chdir(settings.work_folder)
         pid = int(os.readlink("/proc/self"))
         isolation.leave(settings.mount_point)
-        isolation.limit(
-            cpu_s=math.ceil(settings.timeout_s) + 1, memory_mb=settings.memory_mb
-        )
-        os.write(report, json.dumps({"pid": pid}).encode() + b"\n")
+        cpu_s = math.ceil(settings.timeout_s) + 1
+        in_force = isolation.limit(cpu_s=cpu_s, memory_mb=settings.memory_mb)
+        message = {"pid": pid, "in_force": in_force}
+        os.write(report, json.dumps(message).encode() + b"\n")
     except Exception as error:
         os.write(report, json.dumps({"error": str(error)}).encode() + b"\n")
         os._exit(1)
@@ -161,9 +163,9 @@ def main() -> None:
     os.close(asks)
     reason = tested.is_isolated() or checker.is_isolated()
     if reason:
-        result: dict[str, Json] = {"outcome": "error", "reason": reason}
+        result: dict[str, Json] = {"outcome": "not_isolated", "reason": reason}
     else:
-        result = _watch(settings, tested, checker)
+        result = {**_watch(settings, tested, checker), "in_force": tested.in_force}
     tested.end()
     checker.end()
     os.write(1, json.dumps(result).encode())

@@ -1,0 +1,201 @@
+r"""Letters of multiple-choice answers as categories, with their exact probabilities.
+
+An agent that answers with a letter in a fixed form, such as ``\boxed{C}``, chooses among as many
+categories as there are options. The network of a local policy gives the probability of each in one
+forward pass, so that credit need not estimate them from the frequencies in a group.
+
+Source: COSAC, arXiv:2604.17693, whose agents answer questions with four options; differs from it in
+the category "other", which holds whatever else the policy may write, and its probability.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from baselines.common.types import FloatArray, IntArray
+from baselines.policies.base import Completion, OptionSampler, Prompt
+from baselines.rollouts.costs import CostTracker
+from baselines.rollouts.runner import RolloutRunner, next_prompt
+from ccpo_env.prompts import LETTERS
+
+if TYPE_CHECKING:
+    from baselines.rollouts.groups import Group
+    from baselines.rollouts.rollout import Rollout
+
+MIN_SHARE = 0.5
+"""Smallest share of the messages of a turn that have the same form: with a form that few have, most
+messages would be in the category "other", whose effect says little about each of them."""
+_LAST_LETTER = re.compile(r"(.*?)(?<![^\W_])([A-Z])[\W_]*", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenLetters:
+    """The letters that the messages of a turn give in one form.
+
+    Args:
+        prefix: What stands before the letter in each of them.
+        categories: For each message, shape (G,), the place of its letter among the K options; K
+            for another message.
+    """
+
+    prefix: str
+    categories: IntArray
+
+
+def written_letters(texts: Sequence[str], num_options: int) -> WrittenLetters | None:
+    r"""Return the letters of messages that have the same text before their letter.
+
+    Args:
+        texts: The messages of one turn in the G rollouts of a task, such as ``\boxed{C}``.
+        num_options: K, the number of options of the task.
+
+    Returns:
+        The most frequent text before the letter that ends a message, and the letter that follows it
+        in each message that begins with this text; None if less than MIN_SHARE of them do.
+    """
+    letters = LETTERS[:num_options]
+    found = [match for text in texts if (match := _LAST_LETTER.fullmatch(text))]
+    prefixes = Counter(match[1] for match in found if match[2] in letters)
+    if not prefixes:
+        return None
+    prefix = max(prefixes, key=lambda own: (prefixes[own], -len(own), own))
+    begins = re.compile(rf"{re.escape(prefix)}([{letters}])(?![^\W_])")
+    starts = [begins.match(text) for text in texts]
+    categories = np.array(
+        [num_options if start is None else letters.index(start[1]) for start in starts]
+    )
+    is_common = (categories < num_options).mean() >= MIN_SHARE
+    return WrittenLetters(prefix, categories) if is_common else None
+
+
+def with_letters(
+    groups: Sequence[Group], runner: RolloutRunner, *, costs: CostTracker
+) -> list[Group]:
+    """Return the groups with the letters of their answers as categories, where they are known.
+
+    The category of an answer to a multiple-choice task is then its letter, or "other", and the
+    probabilities are those with which the policy would have written each letter in the same form,
+    at the temperature of sampling; "other" has the rest. A message belongs to the letter whose
+    tokens it begins with.
+
+    Args:
+        groups: Groups with categories. A group keeps them in the turns that give no answer, whose
+            policy cannot score options, whose messages have no common form (see `written_letters`),
+            or that were decoded greedily; and in all turns without options or if all rewards are
+            equal.
+        runner: The team, whose policies score their own answers.
+        costs: Accumulates the prompt tokens.
+    """
+    turns = _answering_turns(runner)
+    pending: defaultdict[tuple[str, str, int, float], list[_Place]] = defaultdict(list)
+    for number, group in enumerate(groups):
+        if not group.task.choices or len(set(group.rewards.tolist())) < 2:
+            continue
+        for turn in turns:
+            texts = [rollout.messages[turn].text for rollout in group.rollouts]
+            temperatures = {_temperature(rollout, turn) for rollout in group.rollouts}
+            letters = written_letters(texts, len(group.task.choices))
+            role = runner.topology.turns[turn].role
+            policy = runner.policies[role]
+            (temperature, *others) = temperatures
+            if letters is None or others or not temperature:
+                continue
+            if isinstance(policy, OptionSampler):
+                options = [letters.prefix + own for own in LETTERS[: len(group.task.choices)]]
+                said = [rollout.completions[turn] for rollout in group.rollouts]
+                categories = sampled_options(said, policy.option_tokens(options))
+                key = (role, letters.prefix, len(group.task.choices), temperature)
+                pending[key].append(_Place(number, turn, categories))
+    changed: defaultdict[int, dict[int, tuple[IntArray, FloatArray]]] = defaultdict(dict)
+    for (role, prefix, num_options, temperature), places in pending.items():
+        policy = runner.policies[role]
+        assert isinstance(policy, OptionSampler), "checked above"
+        prompts = [_prompts(runner, groups[place.group], place.turn) for place in places]
+        options = [prefix + letter for letter in LETTERS[:num_options]]
+        logprobs, tokens_read = policy.option_logprobs(
+            [prompt for own in prompts for prompt in own], options, temperature=temperature
+        )
+        costs.count("category", tokens_read=tokens_read)
+        costs.forward_passes += 1
+        ends = np.cumsum([len(own) for own in prompts])[:-1]
+        for place, own in zip(places, np.split(with_rest(np.exp(logprobs)), ends), strict=True):
+            changed[place.group][place.turn] = (place.categories, own)
+    return [
+        _replaced(group, changed[number]) if number in changed else group
+        for number, group in enumerate(groups)
+    ]
+
+
+def sampled_options(
+    completions: Sequence[Completion | None], options: Sequence[Sequence[int]]
+) -> IntArray:
+    """Return which of K options each completion begins with, token by token; K for none.
+
+    These are the events whose probabilities are known: a text that begins with the same letter, as
+    of a longer word, may consist of other tokens.
+    """
+    categories = np.full(len(completions), len(options), dtype=np.int64)
+    for place, completion in enumerate(completions):
+        for number, option in enumerate(options):
+            if completion is not None and completion.token_ids[: len(option)] == tuple(option):
+                categories[place] = number
+    return categories
+
+
+def with_rest(chances: FloatArray) -> FloatArray:
+    """Return probabilities of K options, shape (N, K), followed by that of anything else, (N, K+1).
+
+    They sum to 1, also where those of the options are above it by rounding.
+    """
+    rest = np.maximum(1.0 - chances.sum(axis=1, keepdims=True), 0.0)
+    table = np.concatenate([chances, rest], axis=1)
+    normalized: FloatArray = table / table.sum(axis=1, keepdims=True)
+    return normalized
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Place:
+    """A turn of a group whose letters are known."""
+
+    group: int
+    turn: int
+    categories: IntArray
+
+
+def _answering_turns(runner: RolloutRunner) -> list[int]:
+    """Return the positions of the turns whose message is an answer of the team."""
+    places = range(len(runner.topology.turns))
+    return list(places) if runner.topology.decision == "majority" else [places[-1]]
+
+
+def _replaced(group: Group, changed: dict[int, tuple[IntArray, FloatArray]]) -> Group:
+    """Return a group with the categories and probabilities of some turns."""
+    assert group.features is not None, "categories are measured first"
+    features = group.features.copy()
+    num_categories = max(own.shape[1] for _, own in changed.values())
+    probabilities = np.full((*features.shape, num_categories), np.nan)
+    for turn, (categories, own) in changed.items():
+        features[:, turn] = categories
+        probabilities[:, turn, :] = own
+    return replace(group, features=features, probabilities=probabilities)
+
+
+def _prompts(runner: RolloutRunner, group: Group, turn: int) -> list[Prompt]:
+    return [
+        next_prompt(
+            runner.conversation(group.task, [message.text for message in rollout.messages[:turn]])
+        )
+        for rollout in group.rollouts
+    ]
+
+
+def _temperature(rollout: Rollout, turn: int) -> float:
+    """Return the temperature at which a message was sampled; 0 if it was given."""
+    completion = rollout.completions[turn]
+    return 0.0 if completion is None else completion.temperature

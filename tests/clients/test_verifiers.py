@@ -1,0 +1,131 @@
+"""Episodes of each team as an environment of theirs, against a local chat server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("verifiers")
+
+import verifiers.v1 as vf
+
+pytestmark = [pytest.mark.client("verifiers"), pytest.mark.filterwarnings("ignore")]
+PLUGIN = (
+    "from baselines.integrations.verifiers_env import MessageHarness, TeamEnv, TeamTaskset, __all__"
+)
+RIGHT = r"The answer is \boxed{2}."
+
+
+class ChatServer(BaseHTTPRequestHandler):
+    """Answers every prompt alike, and keeps the prompts."""
+
+    prompts: list[list[dict[str, str]]] = []  # noqa: RUF012  one server at a time
+
+    def do_POST(self) -> None:
+        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.prompts.append(request["messages"])
+        answer = {
+            "id": "1",
+            "object": "chat.completion",
+            "created": 0,
+            "model": request["model"],
+            "choices": [
+                {
+                    "index": 0,
+                    "finish_reason": "stop",
+                    "message": {"role": "assistant", "content": RIGHT},
+                }
+            ],
+            "usage": {"prompt_tokens": 5, "completion_tokens": 3, "total_tokens": 8},
+        }
+        body = json.dumps(answer).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def address() -> Iterator[str]:
+    ChatServer.prompts.clear()
+    with ThreadingHTTPServer(("127.0.0.1", 0), ChatServer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/v1"
+        server.shutdown()
+
+
+@pytest.fixture
+def tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Write tasks, and the module of one line that verifiers imports."""
+    (tmp_path / "ccpo_team.py").write_text(PLUGIN, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    path = tmp_path / "sums.jsonl"
+    rows = [{"question": "1+1", "answer": "2"}, {"question": "2+2", "answer": "4"}]
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    return path
+
+
+async def play(settings: dict[str, Any], address: str) -> list[vf.Episode]:
+    env = vf.load_environment(vf.resolve_env_config(settings))
+    client = vf.EvalClientConfig(base_url=address, api_key_var="NO_KEY")
+    context = vf.ModelContext(model="any", client=client)
+    async with env.serving():
+        return [await env.run_slot(env.slots(task)[0], context) for task in env.taskset]
+
+
+@pytest.mark.parametrize(
+    ("settings", "speakers"),
+    [
+        pytest.param(
+            {"topology": "think_solve", "num_thinkers": 2},
+            ["thinker_0", "thinker_1", "solver_0"],
+            marks=pytest.mark.environment("think_solve-v0"),
+        ),
+        pytest.param(
+            {"topology": "vote", "num_voters": 2},
+            ["voter_0", "voter_1"],
+            marks=pytest.mark.environment("vote-v0"),
+        ),
+        pytest.param(
+            {"topology": "debate", "num_rounds": 1},
+            ["debater_0", "debater_1"],
+            marks=pytest.mark.environment("debate-v0"),
+        ),
+    ],
+)
+def test_team_is_played_and_paid(
+    settings: dict[str, Any], speakers: list[str], address: str, tasks: Path
+) -> None:
+    taskset = {"id": "ccpo_team", "tasks": str(tasks)}
+    episodes = asyncio.run(play({"taskset": taskset, **settings}, address))
+    for episode, reward in zip(episodes, (1.0, -1.0), strict=True):
+        assert episode.ok
+        assert [trace.info["agent"] for trace in episode.traces] == speakers
+        assert [trace.agent.name for trace in episode.traces] == [
+            speaker.split("_")[0] for speaker in speakers
+        ]
+        assert [trace.reward for trace in episode.traces] == [reward] * len(speakers)
+    last = ChatServer.prompts[len(speakers) - 1]
+    assert [message["role"] for message in last] == ["system", "user"]
+    if settings["topology"] == "think_solve":
+        assert "Message of thinker_1:" in last[1]["content"]
+        assert "boxed" not in last[1]["content"]  # the stated answer is hidden from the solver
+
+
+@pytest.mark.environment("think_solve-v0")
+def test_failed_agent_fails_the_episode(tasks: Path) -> None:
+    taskset = {"id": "ccpo_team", "tasks": str(tasks)}
+    for episode in asyncio.run(play({"taskset": taskset}, "http://127.0.0.1:9/v1")):
+        assert not episode.ok
+        assert "thinker_0 must send a message" in episode.errors[0].message
