@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import itertools
 import pickle
+import re
+import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -408,3 +412,36 @@ def test_an_episode_that_is_over_does_not_speak():
     batch.fail(0, "gone")
     with pytest.raises(ValueError, match="must be running, got 0, which is over"):
         batch.step(["2"], [0])
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "howto" / "batched_play.md"
+
+
+class StandInForVLLM:
+    """`vllm.LLM` as far as the page needs it: a reply to each conversation, in order."""
+
+    num_prompts: ClassVar[list[int]] = []
+
+    def __init__(self, model: str) -> None:
+        self.model = model
+
+    def chat(self, messages: list[list[dict[str, str]]], sampling: Any) -> list[SimpleNamespace]:
+        assert sampling.max_tokens > 0
+        self.num_prompts.append(len(messages))
+        roles = {tuple(message["role"] for message in own) for own in messages}
+        assert roles == {("system", "user")}
+        texts = [r"\boxed{1}" if "speak last" in own[0]["content"] else "think" for own in messages]
+        return [SimpleNamespace(outputs=[SimpleNamespace(text=text)]) for text in texts]
+
+
+def test_the_page_plays_512_episodes_with_one_call_a_turn(monkeypatch, capsys):
+    (code,) = re.findall(r"^```py\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.M | re.S)
+    vllm: Any = ModuleType("vllm")
+    vllm.LLM, vllm.SamplingParams = StandInForVLLM, SimpleNamespace
+    monkeypatch.setitem(sys.modules, "vllm", vllm)
+    monkeypatch.setattr(StandInForVLLM, "num_prompts", [])
+    exec(compile(code, str(PAGE), "exec"), {})  # our own page
+    # All 512 speak in the first turn, the solvers of the others in the second.
+    assert StandInForVLLM.num_prompts == [512, 256]
+    assert capsys.readouterr().out == "the thinker is worth +0.00\n"
+    assert len(code.strip().splitlines()) <= 22
