@@ -21,12 +21,15 @@ from ccpo_env import (
     debate_v0,
     signal_v0,
     think_solve_v0,
+    verify,
     vote_v0,
 )
 from ccpo_env.env import TeamAnswerEnv
 from ccpo_env.types import PromptTemplate, Topology, Turn
+from ccpo_env.verifiers.worker.waiting import WouldWait, without_waiting
 
 TASKS = [Task(f"t/{n}", rf"What is {n}+1? Put it in \boxed{{}}.", str(n + 1)) for n in range(5)]
+PROGRAM = Task("p", "Write f.", "", tests="assert f() == 1")
 ROLES = ("planner", "critic", "writer")
 REVISION = Topology(
     "revision",
@@ -445,3 +448,13 @@ def test_the_page_plays_512_episodes_with_one_call_a_turn(monkeypatch, capsys):
     assert StandInForVLLM.num_prompts == [512, 256]
     assert capsys.readouterr().out == "the thinker is worth +0.00\n"
     assert len(code.strip().splitlines()) <= 22
+
+
+def test_without_waiting_only_what_needs_no_other_process_is_verified():
+    with without_waiting():
+        assert verify(r"\boxed{0.5}", r"\frac{1}{2}").status == "correct"
+        with pytest.raises(WouldWait):
+            verify(r"\boxed{\arctan(1)}", r"\frac{\pi}{4}")
+        with pytest.raises(WouldWait):
+            verify("```python\ndef f(): return 1\n```", "", verifier="code", task=PROGRAM)
+    assert verify(r"\boxed{\arctan(1)}", r"\frac{\pi}{4}").status == "correct"
