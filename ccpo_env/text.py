@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 CUT_MARK = "\n[… {num_cut} characters cut …]\n"
+CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+"""Control characters but tabs and the ends of lines."""
 INVISIBLE = frozenset({"Cc", "Cf", "Zl", "Zp"})
 """Unicode categories of characters that control a terminal, or cannot be seen on it."""
 
 _UNSEEN = frozenset({"Cc", "Cf", "Mn", "Me"})
 """Categories of marks on letters, and of characters that cannot be seen."""
+_ASCII_UNSEEN = re.compile(r"[\x00-\x08\x0e-\x1b\x7f]")
 _FILLERS = "\u115f\u1160\u3164\uffa0"  # letters that cannot be seen
 
 
 def plain_letters(text: str) -> str:
     """Return a text in compatible letters without marks, and without what cannot be seen."""
-    if text.isascii() and text.isprintable():
-        return text
+    if text.isascii():
+        return _ASCII_UNSEEN.sub("", text)
     plain = unicodedata.normalize("NFKD", text)
     unseen = [char for char in set(plain) if is_unseen(char)]
     return plain.translate(dict.fromkeys(map(ord, unseen))) if unseen else plain
@@ -55,8 +59,19 @@ def clip_middle(text: str, max_chars: int) -> tuple[str, int]:
     return f"{text[:head]}{CUT_MARK.format(num_cut=num_cut)}{text[-tail:]}", num_cut
 
 
+def without_controls(text: str) -> str:
+    """Return valid Unicode with control characters as escapes, safe to show with ``cat``.
+
+    Line ends and tabs are kept. JSON stays the same JSON: its strings have the same escapes.
+    """
+    return CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", valid_unicode(text))
+
+
 def printable(text: str) -> str:
-    """Return a text with its control characters escaped, safe to print on a terminal."""
+    """Return valid Unicode with all that controls a terminal, or is invisible, as escapes."""
+    if text.isprintable():
+        return text
+    text = valid_unicode(text)
     return "".join(
         char if char in "\n\t" or unicodedata.category(char) not in INVISIBLE else ascii(char)[1:-1]
         for char in text

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from baselines.common.rollout_file import ROLLOUTS_FILE
+from ccpo_env.strict_json import RepeatedKeyError, expect_unique, other_encoding, unique_keys
 
 Row: TypeAlias = dict[str, Any]
 Explode: TypeAlias = Callable[[Row], Iterable[Row]]
@@ -193,7 +194,9 @@ def _parquet(path: Path) -> Any:
             f"install 'ccpo-env[parquet]', or convert the file to .jsonl"
         ) from None
     try:
-        return pq.ParquetFile(path)
+        file = pq.ParquetFile(path)
+        expect_unique(file.schema_arrow.names, path)
+        return file
     except (pa.lib.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(
@@ -203,15 +206,22 @@ def _parquet(path: Path) -> Any:
 
 def _json_rows(path: Path, notes: list[str]) -> Iterator[tuple[int, Row]]:
     """Yield the objects of a file and their lines; a last line that was cut off is noted."""
-    decode = json.JSONDecoder().decode  # json.loads looks for the encoding of each line
+    # json.loads looks for the encoding of each line.
+    decode = json.JSONDecoder(object_pairs_hook=unique_keys).decode
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             if number == 1:
+                if encoding := other_encoding(line):
+                    raise ValueError(
+                        f"FILE must be UTF-8, got {encoding} in {path}; save it as UTF-8"
+                    )
                 line = line.removeprefix(BOM_UTF8)
             if line.isspace():
                 continue
             try:
                 row = decode(line.decode())
+            except RepeatedKeyError as error:
+                raise ValueError(f"{error}, in line {number} of {path}") from None
             except (ValueError, RecursionError):  # malformed, not UTF-8, or nested without end
                 row = None
             if isinstance(row, dict):

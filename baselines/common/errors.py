@@ -27,6 +27,10 @@ class StorageError(OSError):
     """A file of a run cannot be written; the message gives the reason and what to do."""
 
 
+class WorkerError(Exception):
+    """A worker process was killed; the message says what to do."""
+
+
 class Terminated(KeyboardInterrupt):
     """A signal other than Ctrl-C ends the program.
 

@@ -12,7 +12,8 @@ from typing import Any
 
 from baselines.common.errors import StorageError
 from baselines.common.folder_lock import lock_folder
-from ccpo_env.text import valid_unicode
+from ccpo_env import strict_json
+from ccpo_env.text import without_controls
 
 CONFIG_FILE, SUMMARY_FILE, COMMAND_FILE = "config.json", "summary.json", "command.txt"
 """File name, in the folder of a run."""
@@ -95,7 +96,7 @@ def expect_run(path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file atomically; lone surrogates become U+FFFD.
+    """Write a text file atomically; control characters are escaped, as `without_controls` does.
 
     Raises:
         StorageError: If it cannot be written; a file that existed is unchanged.
@@ -103,7 +104,7 @@ def write_text(path: Path, text: str) -> None:
     part = path.with_name(f"{path.name}.part")
     try:
         with storing("a file", path):
-            part.write_text(valid_unicode(text), encoding="utf-8")
+            part.write_text(without_controls(text), encoding="utf-8")
             sync(part)
             part.replace(path)
     except StorageError:
@@ -124,8 +125,8 @@ def read_json(path: Path) -> Any:
         ValueError: If it is not JSON, such as half of a file; the message names it.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:  # of the encoding, too
+        return strict_json.parse(strict_json.decoded(path.read_bytes()))
+    except ValueError as error:  # of the encoding, too
         raise ValueError(
             f"{path.name} must be a JSON file, got a damaged one in {path.parent} ({error}); "
             f"restore it from a copy, or write it again"

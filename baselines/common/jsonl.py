@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from baselines.common.files import storing, write_text
+from ccpo_env.strict_json import decoded, other_encoding
 
 Row = Mapping[str, object]
 
@@ -137,13 +138,14 @@ def _write(handle: int, data: bytes, *, durable: bool) -> None:
 
 def _parsed(path: Path, number: int, line: bytes) -> dict[str, Any]:
     try:
-        row: dict[str, Any] = json.loads(line)
+        row: dict[str, Any] = json.loads(decoded(line))
         is_object = isinstance(row, dict)
     except (ValueError, RecursionError):
         is_object = False
     if not is_object:
+        got = other_encoding(line) or f"{line[:80]!r}"
         raise ValueError(
-            f"each line must be a JSON object, got {line[:80]!r} in line {number} of {path}; "
+            f"each line must be a JSON object, got {got} in line {number} of {path}; "
             f"restore the file"
         )
     return row

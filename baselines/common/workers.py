@@ -7,9 +7,13 @@ import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from itertools import islice
-from multiprocessing import get_context, resource_tracker
+from multiprocessing import active_children, get_context, resource_tracker
 from typing import TypeVar
+
+from baselines.common.errors import WorkerError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -36,6 +40,28 @@ def worker_pool(num_workers: int) -> ProcessPoolExecutor:
     return pool
 
 
+@contextmanager
+def waiting_for_workers() -> Iterator[None]:
+    """End the worker processes at once if Ctrl-C or a signal ends the block.
+
+    Without it, a signal to this process alone would leave it waiting for what they are at.
+
+    Raises:
+        WorkerError: If a worker process has been killed.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        for process in active_children():
+            process.terminate()
+        raise
+    except BrokenProcessPool:
+        raise WorkerError(
+            "worker processes must run to their end, got one that was killed, as when memory runs "
+            "out; run the same command again with fewer workers: what is finished is kept"
+        ) from None
+
+
 def map_in_order(
     pool: ProcessPoolExecutor,
     function: Callable[[Item], Result],
@@ -57,7 +83,9 @@ def map_in_order(
     rest = iter(items)
     pending = deque(pool.submit(function, item) for item in islice(rest, num_workers + 1))
     while pending:
-        yield pending.popleft().result()
+        with waiting_for_workers():
+            result = pending.popleft().result()
+        yield result
         pending.extend(pool.submit(function, item) for item in islice(rest, 1))
 
 

@@ -150,7 +150,7 @@ function readAddress() {
   const path = data.paths.indexOf(address.get("path"));
   if (path > 0) byId("path").value = path;
   if (data.groups.includes(address.get("group"))) byId("group").value = address.get("group");
-  if (address.get("kind") in LABELS) {
+  if (Object.hasOwn(LABELS, address.get("kind"))) {
     document.querySelector(`input[value=${address.get("kind")}]`).checked = true;
   }
   byId("query").value = address.get("q") ?? "";

@@ -16,7 +16,7 @@ from rich.progress import Progress, TextColumn
 
 from baselines.common.files import CONFIG_FILE, write_json
 from baselines.common.jsonl import append_row, read_rows, truncate_torn_line
-from baselines.common.workers import worker_pool
+from baselines.common.workers import waiting_for_workers, worker_pool
 from baselines.experiment.remaining_time import RemainingTime
 
 RUNS_FILE = "runs.jsonl"
@@ -160,9 +160,12 @@ def _results(
         # Runs already given to a worker continue after an error, so none is queued in advance.
         going = {pool.submit(run_once, key) for key in islice(waiting, num_workers)}
         while going:
-            done, going = wait(going, return_when=FIRST_COMPLETED)
-            going |= {pool.submit(run_once, key) for key in islice(waiting, len(done))}
+            with waiting_for_workers():
+                done, going = wait(going, return_when=FIRST_COMPLETED)
+                going |= {pool.submit(run_once, key) for key in islice(waiting, len(done))}
             for future in done:
-                yield future.result()
+                with waiting_for_workers():
+                    result = future.result()
+                yield result
     finally:
         pool.shutdown(cancel_futures=True)

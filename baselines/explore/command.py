@@ -15,6 +15,7 @@ from baselines.common.errors import exit_on_bad_input
 from baselines.common.files import as_written
 from baselines.common.flags import Positional
 from baselines.explore.page import MAX_BYTES, write_explorer
+from ccpo_env.text import printable
 
 MIN_BYTES = 100_000
 
@@ -40,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with exit_on_bad_input():
         with as_written(config.run):
             page = write_explorer(config.run, max_bytes=config.max_bytes)
-        print(f"explorer {page}")
+        print(f"explorer {printable(str(page))}")
     return 0
 
 

@@ -68,8 +68,8 @@ function readAddress() {
   if (Number(given.step) > 0) state.step = STEPS[placeOf(Number(given.step))];
   if (/^\d+$/.test(given.rollout ?? "")) state.rollout = String(Number(given.rollout));
   if (AGENTS.includes(given.agent)) state.agent = given.agent;
-  if (given.filter in FILTERS) state.filter = given.filter;
-  if (given.sort in ORDERS) state.sort = given.sort;
+  if (Object.hasOwn(FILTERS, given.filter)) state.filter = given.filter;
+  if (Object.hasOwn(ORDERS, given.sort)) state.sort = given.sort;
   if (given.scope === "all") state.scope = "all";
 }
 
@@ -156,7 +156,7 @@ async function draw() {
   else await drawDetail(chosen, number);
   announce(items.length);
   // Decoded before the slider gets there.
-  setTimeout(() => [place + 1, place - 1].filter((own) => own in STEPS).forEach(groupsOf), 100);
+  setTimeout(() => [place + 1, place - 1].filter((own) => STEPS[own] !== undefined).forEach(groupsOf), 100);
 }
 
 function drawAccuracy(groups) {

@@ -99,7 +99,7 @@ function creditedMessage(group, rollout, turn, text, vote) {
   for (const [name, value] of [["credit", credit], ["advantage", own],
     ["under shared reward", group.shared[rollout][turn]]]) {
     const chip = element("dd", {}, signed(value));
-    if (name in SCALE) shade(chip, value, name);
+    if (Object.hasOwn(SCALE, name)) shade(chip, value, name);
     numbers.append(element("div", {}, element("dt", {}, name), chip));
   }
   const node = element("div", { class: "message", role: "group", "aria-label": TURNS[turn] },

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypedDict, TypeVar
+from typing import Literal, TypedDict, TypeVar
 
 from baselines.common.evaluation_file import EVALUATIONS_FILE, read_evaluations
 from baselines.common.files import CONFIG_FILE, SUMMARY_FILE, expect_run, read_json, read_object
@@ -216,7 +216,7 @@ def _read_summary(path: Path) -> RunSummary:
         "unused_settings": [],
         "versions": {},
     }
-    found: dict[str, Any] = read_if_present(path, {})
+    found = read_object(path) if path.exists() else {}
     return {**unknown, **{key: found[key] for key in unknown if key in found}}  # type: ignore[typeddict-item]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import reprlib
 import tomllib
 from collections.abc import Mapping
@@ -13,9 +12,14 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from baselines.train.config import TrainConfig
 from ccpo_env.errors import unknown_name
+from ccpo_env.strict_json import decoded, parse, unique_keys
 
 SETTINGS = frozenset(field.name for field in fields(TrainConfig)) - {"config", "preset", "resume"}
 """Settings allowed in a config file."""
+
+SHORT = reprlib.Repr()
+"""Shows the start of a value: one of a few lines of YAML may have billions of parts."""
+SHORT.maxlevel, SHORT.maxstring = 2, 80
 
 
 def read_settings(path: Path) -> Mapping[str, Any]:
@@ -43,11 +47,11 @@ def read_settings(path: Path) -> Mapping[str, Any]:
 
 def _parse(path: Path) -> object:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = decoded(path.read_bytes())
         if path.suffix == ".toml":
             return tomllib.loads(text)
         if path.suffix == ".json":
-            return json.loads(text)
+            return parse(text)
         if path.suffix in (".yaml", ".yml"):
             return _parse_yaml(text)
     except OSError as error:
@@ -66,8 +70,14 @@ def _parse_yaml(text: str) -> object:
         raise ImportError(
             "a YAML config must be read with PyYAML, got no such package; run: pip install pyyaml"
         ) from None
+
+    class Unique(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            unique_keys([(str(key.value), None) for key, _ in node.value])
+            return super().construct_mapping(node, deep)
+
     try:
-        return yaml.safe_load(text)  # type: ignore[no-untyped-call]  # PyYAML has no types
+        return yaml.load(text, Unique)  # type: ignore[no-untyped-call]
     except yaml.YAMLError as error:
         raise ValueError(str(error)) from None
 
@@ -110,7 +120,7 @@ def _checked(name: str, value: Any, kind: Any) -> Any:
     if not is_right:
         wanted = getattr(kind, "__name__", str(kind))
         raise ValueError(
-            f"{name} must be of type {wanted}, got {reprlib.repr(value)}; write it as its flag "
+            f"{name} must be of type {wanted}, got {SHORT.repr(value)}; write it as its flag "
             f"takes it"
         )
     return value

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
+from ccpo_env.strict_json import expect_unique
 from ccpo_env.tasks.fields import ALL_COLUMNS
 
 BATCH_ROWS = 8192
@@ -23,8 +24,10 @@ def rows_of_columns(
 
 
 def read(names: Collection[Any]) -> list[str]:
-    """Return the names of the columns that are read, in order."""
-    return [name for name in names if name in ALL_COLUMNS]
+    """Return the names of the columns that are read, in order; refuse one that is there twice."""
+    found = [name for name in names if name in ALL_COLUMNS]
+    expect_unique(found, "the table")
+    return found
 
 
 def table_reader(table: object) -> Reader | None:

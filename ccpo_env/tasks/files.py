@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from ccpo_env.errors import TaskFileError
+from ccpo_env.strict_json import RepeatedKeyError, expect_unique, other_encoding, unique_keys
 from ccpo_env.tasks.columnar import BATCH_ROWS, read, rows_of_columns
 from ccpo_env.tasks.origin import Origin, Row
 
-_DECODER = json.JSONDecoder()
+_DECODER = json.JSONDecoder(object_pairs_hook=unique_keys)
 
 
 def file_rows(path: Path, *, all_columns: bool = False) -> Iterator[Row]:
@@ -37,8 +38,14 @@ def _jsonl_rows(path: Path, _all_columns: bool) -> Iterator[Row]:
         for number, line in enumerate(file, start=1):
             if line.isspace():
                 continue
+            if number == 1 and (encoding := other_encoding(line)):
+                raise TaskFileError(
+                    f"tasks must be UTF-8, got {encoding} in {path}; save it as UTF-8"
+                )
             try:
                 row = _DECODER.decode(line.decode("utf-8-sig" if number == 1 else "utf-8"))
+            except RepeatedKeyError as error:
+                raise TaskFileError(f"{error}, in line {number} of {path}") from None
             except (ValueError, RecursionError):  # malformed, not UTF-8, or nested without end
                 text = line.decode(errors="replace").strip()
                 raise Origin.of_file(path).malformed(number, "be a JSON object", text) from None
@@ -58,6 +65,7 @@ def _parquet_rows(path: Path, all_columns: bool) -> Iterator[Row]:
     try:
         with pq.ParquetFile(path, pre_buffer=False) as file:
             names = file.schema_arrow.names
+            expect_unique(names, path)
             names = names if all_columns else read(names)
             for batch in file.iter_batches(BATCH_ROWS, columns=names, use_threads=False):
                 columns = [batch.column(name).to_pylist() for name in names]

@@ -19,7 +19,7 @@ TEXT_KEYS = ("text", "value")
 UNLABELLED = -1
 """Index by which data sets mark a row whose gold answer is withheld."""
 
-_OWN_LETTER = re.compile(r"\s*[(\[]?([A-Za-z])[).:\]]\s+(?=\S)")
+_OWN_LETTER = re.compile(r"\s*[(\[]?([A-Za-z])[).:\]]\s*(?=\S)")
 _LETTER = re.compile(r"[(\[]?([A-Za-z])[).:\]]{0,2}")
 _LETTER_AND_TEXT = re.compile(r"\s*[(\[]?([A-Za-z])[).:\]]\s*(\S.*)", re.DOTALL)
 

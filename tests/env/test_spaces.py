@@ -183,6 +183,7 @@ def test_shared_texts_are_those_that_were_written_last() -> None:
     shared = read_from_shared_memory(space, memory, n=2)
     assert list(shared["prompt"]) == ["", ""]
     write_to_shared_memory(space, 1, {"prompt": "≤ π²"}, memory)
+    assert shared in batch_space(space, 2)
     kept = copy.deepcopy(shared)
     write_to_shared_memory(space, 1, {"prompt": "b"}, memory)
     assert kept["prompt"] == ("", "≤ π²")

@@ -389,10 +389,10 @@ def test_broken_jsonl_file_is_named_with_its_line(
         load_tasks(path)
 
 
-def test_a_utf_16_file_is_refused_with_its_line(tmp_path: Path) -> None:
+def test_a_utf_16_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "tasks.jsonl"
     path.write_text('{"question": "q", "answer": "a"}\n' * 2, encoding="utf-16")
-    with pytest.raises(TaskFileError, match="line 1 must be a JSON object"):
+    with pytest.raises(TaskFileError, match="must be UTF-8, got UTF-16"):
         load_tasks(path)
 
 
@@ -554,11 +554,12 @@ def test_a_row_of_more_than_eighty_characters_is_cut(
     [
         (name, split, stem)
         for name, benchmark in BENCHMARKS.items()
+        if benchmark.columns is None and not benchmark.is_hashed
         for split, stems in benchmark.stems.items()
         for stem in stems
     ],
 )
-def test_every_benchmark_is_read_from_a_file_of_its_name(
+def test_every_math_benchmark_is_read_from_a_file_of_its_name(
     name: str, split: str, stem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CCPO_DATA_DIR", str(tmp_path))

@@ -17,6 +17,7 @@ from baselines.optimizers import OPTIMIZERS
 from baselines.rollouts.team_env import TEAMS, _of_default_size, team_env
 from baselines.train.command import read_config
 from baselines.train.config import TrainConfig
+from baselines.train.config_file import with_settings
 from baselines.train.resumed_config import check_same_config
 from ccpo_env.topologies.registry import TOPOLOGIES
 from ccpo_env.verifiers.registry import VERIFIERS
@@ -154,7 +155,7 @@ def test_to_json_survives_a_file_and_says_what_was_used():
     assert json.loads(json.dumps(values)) == values
     assert values["learning_rate"] == 5e-4
     left_out = {field.name for field in fields(TrainConfig)} - set(values)
-    assert left_out == {"config", "preset", "out_dir", "resume"}
+    assert left_out == {"config", "preset", "out_dir", "resume", "trust_remote_code"}
     assert TrainConfig(**values).to_json() == values
 
 
@@ -338,3 +339,12 @@ def test_team_of_a_topology_is_that_topology(topology):
     made = _of_default_size(TOPOLOGIES[topology])(config, [("q", "5")]).unwrapped
     assert (made.topology.name, made.verifier) == (topology, VERIFIERS["math"])
     assert made.possible_agents[0] == env.possible_agents[0]
+
+
+def test_value_of_a_config_file_is_shown_in_short():
+    deep = ["x"] * 9
+    for _ in range(11):
+        deep = [deep] * 9
+    with pytest.raises(ValueError, match="steps must be of type int, got") as refused:
+        with_settings(TrainConfig(), {"steps": deep})
+    assert len(str(refused.value)) < 100_000

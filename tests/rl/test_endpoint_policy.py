@@ -20,6 +20,7 @@ import pytest
 
 from baselines.policies.base import Completion, Prompt, Sampling
 from baselines.policies.endpoint import client as client_module
+from baselines.policies.endpoint import wire as wire_module
 from baselines.policies.endpoint.address import EndpointConfig, parse_endpoint
 from baselines.policies.endpoint.client import retry_after_s
 from baselines.policies.endpoint.policy import EndpointPolicy, load_endpoint
@@ -196,7 +197,7 @@ def test_retry_after_s_reads_seconds_and_dates(header, expected):
 
 
 def test_a_body_without_end_is_not_read(monkeypatch):
-    monkeypatch.setattr(client_module, "MAX_BODY_BYTES", 1000)
+    monkeypatch.setattr(wire_module, "MAX_BODY_BYTES", 1000)
     with FakeServer(lambda request: [Completion(request.prompt.text * 200)]) as server:
         completions = ask_in_vain(load_endpoint(server.spec()), PROMPTS[:1])
     assert completions[0].failure == "an answer over 1000 bytes (1 try)"

@@ -187,6 +187,7 @@ def test_browser_filters_by_outcome_and_searches(tmp_path):
     assert cards_in(browse(page, tmp_path, "kind=helped")) == [team] * 2
     assert cards_in(browse(page, tmp_path, "kind=hurt&q=JOINT+2")) == [other]
     assert cards_in(browse(page, tmp_path, "q=took+too+long")) == ["not measured"]
+    assert cards_in(browse(page, tmp_path, "kind=toString")) == labels  # a name of every object
 
 
 @in_browser

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -73,6 +74,18 @@ def test_token_f1_of_short_answers_is_reported_on_every_path():
     (grid,) = grids([summary])
     assert ("token F1, whole team", "0.833") in [row[:2] for row in grid.rows]
     assert correctness_of(episodes, verify=VERIFIERS["exact"]).scores[JOINT] == {}
+
+
+def test_share_of_tests_is_reported_where_a_part_is_paid_and_survives_the_journal():
+    tested = Task("p", "Add.", "", tests="assert add(1, 2) == 3")
+    partly = Episode("b", tested, 0, JOINT, (), Verdict("wrong", "def add(): ...", score=0.25))
+    restored = Episode.from_json(partly.to_json(), benchmark="b", tasks={"p": tested})
+    assert restored == partly
+    episodes = [restored, replace(partly, sample=1, verdict=Verdict("correct", "def add"))]
+    (summary,) = summarize({"b": correctness_of(episodes, verify=VERIFIERS["code_partial"])})
+    assert summary.find("test_share", JOINT).estimate.value == pytest.approx(0.625)
+    assert summary.find("accuracy", JOINT).estimate.value == 0.5
+    assert correctness_of(episodes, verify=VERIFIERS["code"]).scores[JOINT] == {}
 
 
 class Letters(RecordingPolicy):

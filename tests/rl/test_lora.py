@@ -181,6 +181,8 @@ def test_saved_adapter_gives_the_same_logits(base, tmp_path, role):
     ]
     assert is_adapter(tmp_path / role)
     assert base_name(tmp_path / role) == "tiny"
+    config = json.loads((tmp_path / role / "adapter_config.json").read_text(encoding="utf-8"))
+    assert config["target_modules"] == sorted(config["target_modules"])
     copy = LoraBase.load("tiny").add_saved("another_name", tmp_path / role, settings=SETTINGS)
     torch.testing.assert_close(first_logits(copy), first_logits(policy), rtol=0, atol=0)
     assert sampled(copy) == sampled(policy)

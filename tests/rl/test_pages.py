@@ -6,10 +6,12 @@ import base64
 import hashlib
 import json
 import re
+from pathlib import Path
 
 import pytest
 from jinja2 import UndefinedError
 
+import baselines.pages
 from baselines.pages.page import clip, render, setting_text
 
 TEMPLATE = """{% extends "page.html.jinja" %}
@@ -18,6 +20,7 @@ TEMPLATE = """{% extends "page.html.jinja" %}
 {% block header %}<h1>{{ heading }}</h1>{% endblock %}
 {% block main %}{% call parts.scrolling("A table") %}{{ heading }}{% endcall %}{% endblock %}
 """
+SCRIPTS = sorted(Path(baselines.pages.__file__).parents[1].rglob("*.js"))
 ATTACK = "</script><script>alert(1)</script>\u2028<!--"
 
 
@@ -75,3 +78,9 @@ def test_a_long_text_says_how_much_of_it_is_left_out():
 )
 def test_settings_are_shown_as_text(value, text):
     assert setting_text(value) == text
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_script_takes_no_inherited_name_of_an_object_for_one_of_its_own(script):
+    # "toString" in NAMES is true: a page whose address held it showed nothing.
+    assert not re.findall(r"\bin [A-Z_]{2,}\b(?![^\n]*\*/)", script.read_text(encoding="utf-8"))

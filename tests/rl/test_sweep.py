@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
+import signal
+import time
 from collections.abc import Mapping
 from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
@@ -13,7 +17,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from baselines.common.errors import StorageError
+from baselines.common.command import command
+from baselines.common.errors import StorageError, Terminated
 from baselines.common.jsonl import read_rows
 from baselines.experiment import sweep
 from baselines.experiment.remaining_time import RemainingTime
@@ -152,6 +157,41 @@ def test_interrupted_sweep_in_processes_starts_no_further_run(path, monkeypatch)
     assert submitted == [1, 2, 3]
     assert ended == [{"cancel_futures": True}]
     assert read_results(path, Squared) == [first]
+
+
+def end_parent(number, _key):
+    os.kill(os.getppid(), number)
+    time.sleep(600)
+
+
+def test_signal_ends_a_sweep_and_its_workers(path):
+    run_once = partial(end_parent, signal.SIGTERM)
+    with pytest.raises(Terminated):
+        command(lambda: len(list(swept(path, [1], run_once=run_once, num_workers=2))))()
+    assert not multiprocessing.active_children()
+
+
+def test_worker_that_is_killed_ends_a_sweep_in_one_line(path, monkeypatch, capsys):
+    class Pool:
+        """Finishes the first run; then a worker is killed."""
+
+        def __init__(self, _num_workers):
+            self.results = [{"result": square(1)}, {"exception": BrokenProcessPool()}]
+
+        def submit(self, _run_once, _key):
+            future = Future()
+            for kind, value in self.results.pop(0).items():
+                getattr(future, f"set_{kind}")(value)
+            return future
+
+        def shutdown(self, **settings):
+            pass
+
+    monkeypatch.setattr(sweep, "worker_pool", Pool)
+    assert command(lambda: len(list(swept(path, [1, 2], num_workers=2))))() == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: worker processes must run to their end, got one that was kill")
+    assert error.count("\n") == 1
 
 
 def test_run_sweep_on_a_full_disk_is_a_storage_error_and_keeps_what_was_written(path, monkeypatch):

@@ -9,13 +9,14 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TypeVar
 
 import numpy as np
 
 from baselines.policies.endpoint.address import EndpointConfig, read_key
 from baselines.policies.endpoint.usage import EndpointUsage
-from baselines.policies.endpoint.wire import BadAnswerError, JsonObject
+from baselines.policies.endpoint.wire import MAX_BODY_BYTES, JsonObject
 from ccpo_env.text import valid_unicode
 
 try:
@@ -30,8 +31,6 @@ except ImportError as error:
 
 T = TypeVar("T")
 
-MAX_BODY_BYTES = 64 * 2**20
-"""Largest accepted response; 16 samples of 4,096 tokens with log-probabilities take 13 MB."""
 MAX_ERROR_BYTES = 64 * 2**10
 MAX_DETAIL_CHARS = 200
 """Longest excerpt of a server's message in an error, in characters."""
@@ -116,12 +115,16 @@ class EndpointClient:
             headers={
                 # An uncompressed response cannot expand beyond MAX_BODY_BYTES.
                 "Accept-Encoding": "identity",
+                # On a connection that is used again, what follows a response is taken for the
+                # response to the next request.
+                "Connection": "close",
                 "Content-Type": "application/json",
                 **({} if key is None else {"Authorization": f"Bearer {key}"}),
             },
             timeout=httpx2.Timeout(config.read_timeout_s, connect=config.connect_timeout_s),
-            limits=httpx2.Limits(max_connections=config.concurrency),
+            limits=httpx2.Limits(max_connections=config.concurrency, max_keepalive_connections=0),
             trust_env=not config.is_local,  # no proxy for local servers
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),  # keeps none
         )
 
     async def __aenter__(self) -> EndpointClient:
@@ -140,7 +143,13 @@ class EndpointClient:
         return text.replace(self._key, HIDDEN_KEY)
 
     async def send(
-        self, method: str, path: str, body: JsonObject | None, read: Callable[[bytes], T]
+        self,
+        method: str,
+        path: str,
+        body: JsonObject | None,
+        read: Callable[[bytes], T],
+        *,
+        max_bytes: int = MAX_BODY_BYTES,
     ) -> T:
         """Send a request, with retries, and return the parsed response.
 
@@ -150,6 +159,7 @@ class EndpointClient:
             body: Request body, sent as JSON.
             read: Parses the response; raises BadAnswerError if it is invalid, which counts as a
                 failed attempt.
+            max_bytes: Largest accepted response.
 
         Raises:
             EndpointError: If all attempts failed, or a retry cannot succeed.
@@ -159,7 +169,7 @@ class EndpointClient:
             await self._rate_limiter.wait()
             self._usage.add_request(is_retry=number > 0)
             try:
-                return await self._attempt(method, path, body, read)
+                return await self._attempt(method, path, body, read, max_bytes)
             except _AttemptError as error:
                 failure = error
             if failure.is_final or number + 1 == num_tries:
@@ -171,7 +181,12 @@ class EndpointClient:
         raise EndpointError(f"{failure} ({tries})")
 
     async def _attempt(
-        self, method: str, path: str, body: JsonObject | None, read: Callable[[bytes], T]
+        self,
+        method: str,
+        path: str,
+        body: JsonObject | None,
+        read: Callable[[bytes], T],
+        max_bytes: int,
     ) -> T:
         content = None
         if body is not None:  # lone surrogates become U+FFFD: UTF-8 cannot encode them
@@ -182,13 +197,15 @@ class EndpointClient:
                 async with self._http.stream(method, url, content=content) as response:
                     if response.status_code != 200:
                         raise await self._refusal(response)
-                    answer = await _content(response, MAX_BODY_BYTES)
+                    answer = await _content(response, max_bytes)
             if answer is None:
-                raise _AttemptError(f"an answer over {MAX_BODY_BYTES} bytes", is_final=True)
+                raise _AttemptError(f"an answer over {max_bytes} bytes", is_final=True)
             return read(answer)
+        except _AttemptError:
+            raise
         except TimeoutError:
             reason = f"no answer in {self._config.total_timeout_s:g} s"
-        except (httpx2.RequestError, BadAnswerError) as error:
+        except Exception as error:  # whatever a server can make the libraries raise
             reason = f"{type(error).__name__}: {self._shown(str(error))}".removesuffix(": ")
         raise _AttemptError(reason, is_final=False)
 
@@ -281,7 +298,7 @@ def retry_after_s(header: str | None, *, now_s: float) -> float:
     except ValueError:
         try:
             seconds = parsedate_to_datetime(header).timestamp() - now_s
-        except (ValueError, OverflowError):
+        except (ValueError, OverflowError, OSError, TypeError, IndexError):
             return 0.0
     return max(0.0, seconds) if math.isfinite(seconds) else 0.0
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from baselines.policies.endpoint.wire import (
     MAX_LOGPROB,
+    MIN_LOGPROB,
     BadAnswerError,
     JsonObject,
     as_list,
@@ -56,6 +56,6 @@ def _first(value: object, what: str) -> JsonObject:
 
 def _checked(logprob: Any) -> float:
     is_number = isinstance(logprob, int | float) and not isinstance(logprob, bool)
-    if not is_number or not -math.inf < logprob <= MAX_LOGPROB:
+    if not is_number or not MIN_LOGPROB <= logprob <= MAX_LOGPROB:
         raise BadAnswerError("a logprob must be a finite number <= 0, got something else")
     return float(logprob)

@@ -25,6 +25,7 @@ from baselines.policies.endpoint.wire import (
     Answer,
     JsonObject,
     Question,
+    max_answer_bytes,
     model_names,
     question,
     read_answer,
@@ -236,7 +237,10 @@ class EndpointPolicy:
         completions: list[Completion] = []
         while pending.rows:
             try:
-                answer = await client.send("POST", pending.question.path, pending.body(), read)
+                answer = await client.send(
+                    *("POST", pending.question.path, pending.body(), read),
+                    max_bytes=max_answer_bytes(pending.question, len(pending.rows)),
+                )
             except EndpointError as error:
                 self._usage.num_failed += len(pending.rows)
                 return completions + [Completion("", failure=str(error))] * len(pending.rows)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -11,13 +10,19 @@ from typing import Any, cast
 from baselines.policies.base import Completion, Prompt, Sampling
 from baselines.policies.endpoint.address import EndpointConfig
 from ccpo_env.control_text import spelled_out
+from ccpo_env.strict_json import unique_keys
 
 DEFAULT_MAX_TOKENS = 256
 """Default length limit of a completion; the defaults of servers differ widely."""
 MAX_LOGPROB = 1e-3
 """Largest positive log-probability that rounding explains, in nats."""
+MIN_LOGPROB = -1e38
+"""Smallest log-probability, in nats: servers write minus infinity as a float32, or -9999."""
 MAX_NUMBER = 2**53
 """Exclusive upper bound of token ids and counts; a larger one is invalid."""
+MAX_BODY_BYTES = 64 * 2**20
+"""Largest accepted response; 16 samples of 4,096 tokens with log-probabilities take 13 MB."""
+BASE_BYTES, BYTES_PER_PROMPT_CHAR, BYTES_PER_TOKEN = 2**18, 16, 2**10
 FINISHED = ("stop", "length")
 """Reasons why the model itself ended a completion. With others, such as "abort" and
 "content_filter", the response is not the model's and has no measured reward."""
@@ -45,6 +50,16 @@ class Question:
     body: JsonObject
     max_tokens: int
     keeps_logprobs: bool
+
+
+def max_answer_bytes(request: Question, num_samples: int) -> int:
+    """Return the largest size of an answer, so that an endless one does not fill the memory.
+
+    Token ids of the prompt, and each token with its log-probability and escapes, are bounded.
+    """
+    of_prompt = BYTES_PER_PROMPT_CHAR * len(json.dumps(request.body))
+    of_tokens = BYTES_PER_TOKEN * request.max_tokens * num_samples
+    return min(MAX_BODY_BYTES, BASE_BYTES + of_prompt + of_tokens)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +131,7 @@ def read_answer(
         BadAnswerError: If the body is incomplete or inconsistent.
     """
     answer = as_object(parsed(body), "the answer")
+    expect_no_error(answer)
     choices = as_list(answer.get("choices"), "choices")
     if not 1 <= len(choices) <= num_samples:
         raise BadAnswerError(f"choices must be 1 to {num_samples}, got {len(choices)}")
@@ -145,12 +161,14 @@ def _completion(
     choice: JsonObject, answer: JsonObject, request: Question, redact: Callable[[str], str]
 ) -> Completion:
     is_chat = "messages" in request.body
-    if choice.get("finish_reason") not in FINISHED:
+    expect_no_error(choice)
+    reason = choice.get("finish_reason")
+    if not isinstance(reason, str) or reason not in FINISHED:
         raise BadAnswerError(f"finish_reason must be one of {', '.join(FINISHED)}, got another")
     message = as_object(choice.get("message"), "message") if is_chat else choice
     text = message.get("content" if is_chat else "text", _MISSING)
-    if text is None and is_chat:  # all tokens were reasoning, which the server strips
-        text = ""
+    if text is None and is_chat and (reason == "length" or _has_reasoning(message)):
+        text = ""  # all tokens were reasoning, which the server strips
     if not isinstance(text, str):
         raise BadAnswerError(f"the text of a completion must be a str, got {type(text).__name__}")
     token_ids = _token_ids(choice.get("token_ids"))
@@ -168,6 +186,16 @@ def _completion(
     return Completion(redact(text), prompt_ids, token_ids, logprobs)
 
 
+def expect_no_error(value: JsonObject) -> None:
+    """Refuse a body that reports an error, whatever else it holds."""
+    if value.get("error") is not None:
+        raise BadAnswerError("an answer must hold no error, got one")
+
+
+def _has_reasoning(message: JsonObject) -> bool:
+    return any(message.get(name) for name in ("reasoning_content", "reasoning"))
+
+
 def _logprobs(value: object, *, is_chat: bool) -> tuple[float, ...]:
     if value is None:
         return ()
@@ -179,7 +207,7 @@ def _logprobs(value: object, *, is_chat: bool) -> tuple[float, ...]:
         numbers = [as_object(entry, "a logprob").get("logprob") for entry in numbers]
     for number in numbers:
         is_number = isinstance(number, int | float) and not isinstance(number, bool)
-        if not is_number or not -math.inf < number <= MAX_LOGPROB:
+        if not is_number or not MIN_LOGPROB <= number <= MAX_LOGPROB:
             raise BadAnswerError("a logprob must be a finite number <= 0, got something else")
     return tuple(float(number) for number in numbers)
 
@@ -206,7 +234,7 @@ def parsed(body: bytes) -> object:
         raise ValueError(name)
 
     try:
-        return json.loads(body, parse_constant=refuse)
+        return json.loads(body, parse_constant=refuse, object_pairs_hook=unique_keys)
     except (ValueError, RecursionError):
         raise BadAnswerError(f"the answer must be JSON, got {len(body)} other bytes") from None
 

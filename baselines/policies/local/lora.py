@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -172,7 +173,11 @@ class LoraBase:
         folder.mkdir(parents=True, exist_ok=True)
         state = {name: weight.contiguous() for name, weight in self.state(adapter).items()}
         save_file(state, folder / WEIGHTS_FILE, metadata={"format": "pt"})
-        self._peft.peft_config[adapter].save_pretrained(str(folder))
+        config = copy.copy(self._peft.peft_config[adapter])
+        for name, value in vars(config).items():
+            if isinstance(value, set):  # whose order differs from process to process
+                setattr(config, name, sorted(value))
+        config.save_pretrained(str(folder))
 
     def merged(self, adapter: str) -> HFPolicy:
         """Merge this adapter into a plain model and return it; the base is consumed."""
@@ -278,6 +283,10 @@ class LoraPolicy:
                 self._adapter,
                 lambda policy: policy.option_logprobs(prompts, options, temperature=temperature),
             )
+
+    def option_tokens(self, options: Sequence[str]) -> list[tuple[int, ...]]:
+        """Return token ids of options, as `HFPolicy.option_tokens`."""
+        return self._base.activate(self._adapter).option_tokens(options)
 
     def encode(self, prompts: Sequence[Prompt], max_tokens: int) -> list[tuple[int, ...]]:
         """Return token ids of each prompt, as `HFPolicy.encode`."""

@@ -15,7 +15,7 @@ WORK_FOLDER = "/tmp"  # of the new root, not of this machine
 LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib")
 """Folders with shared libraries, beside those of the interpreter."""
 PACKAGES = ("site-packages", "dist-packages")
-"""Folders of installed packages within the standard library, which are hidden."""
+"""Folders of installed packages beside a standard library, which are hidden."""
 WORK_FOLDER_MB = 32
 """Size of the temporary folder of a program, in memory."""
 MAX_FILES = 1024
@@ -111,6 +111,19 @@ def _folders() -> list[str]:
     return folders
 
 
+def _package_folders(folders: Sequence[str]) -> list[str]:
+    """Return the folders of installed packages, which may hold tests, within some folders."""
+    pythons = [
+        f"{folder}/{name}"
+        for folder in folders
+        if not os.path.islink(folder)
+        for name in ["", *os.listdir(folder)]
+        if not name or name.startswith("python")
+    ]
+    packages = [f"{python}/{name}" for python in pythons for name in PACKAGES]
+    return [folder for folder in packages if os.path.isdir(folder)]
+
+
 def new_root(mount_point: str) -> None:
     """Make a root that holds the interpreter's libraries, read-only, and an empty folder.
 
@@ -125,10 +138,10 @@ def new_root(mount_point: str) -> None:
     _mount("none", "/", "", _RECURSIVE | _PRIVATE)
     os.umask(0o022)
     _mount("tmpfs", mount_point, "tmpfs", _NO_SUID | _NO_DEVICES, "size=1m,mode=755")
-    for folder in _folders():
+    folders = _folders()
+    for folder in folders:
         _bind_read_only(folder, mount_point)
-    packages = [f"{os.path.dirname(os.__file__)}/{name}" for name in PACKAGES]
-    for folder in filter(os.path.isdir, packages):
+    for folder in _package_folders(folders):
         _mount("tmpfs", mount_point + folder, "tmpfs", _READ_ONLY, "size=4k,mode=755")
     work = mount_point + WORK_FOLDER
     os.makedirs(work)
