@@ -29,6 +29,8 @@ from ccpo_env.types import PromptTemplate, Topology, Turn
 from ccpo_env.verifiers.worker.waiting import WouldWait, without_waiting
 
 TASKS = [Task(f"t/{n}", rf"What is {n}+1? Put it in \boxed{{}}.", str(n + 1)) for n in range(5)]
+SUM = r"\sum_{k=1}^{3} k"
+"""An answer that is compared in a worker."""
 PROGRAM = Task("p", "Write f.", "", tests="assert f() == 1")
 ROLES = ("planner", "critic", "writer")
 REVISION = Topology(
@@ -344,8 +346,8 @@ def test_a_built_in_verifier_compares_equal_answers_to_a_task_once(team, monkeyp
 
 
 def test_answers_that_need_a_worker_are_verified_beside_those_that_need_none():
-    golds = [r"\frac{\pi}{4}", "2", r"\sin(x)"]
-    answers = [r"\arctan(1)", "2", r"\cos(x)"]
+    golds = ["6", "2", "5"]
+    answers = [SUM, "2", SUM]
     tasks = [Task(f"{k}", "q", gold) for k, gold in enumerate(golds)]
     batch = BatchedTeamEnv(think_solve_v0(tasks=tasks))
     batch.reset(options=[{"task": k, "removed": ["thinker_0"]} for k in range(3)])
@@ -454,7 +456,7 @@ def test_without_waiting_only_what_needs_no_other_process_is_verified():
     with without_waiting():
         assert verify(r"\boxed{0.5}", r"\frac{1}{2}").status == "correct"
         with pytest.raises(WouldWait):
-            verify(r"\boxed{\arctan(1)}", r"\frac{\pi}{4}")
+            verify(rf"\boxed{{{SUM}}}", "6")
         with pytest.raises(WouldWait):
             verify("```python\ndef f(): return 1\n```", "", verifier="code", task=PROGRAM)
-    assert verify(r"\boxed{\arctan(1)}", r"\frac{\pi}{4}").status == "correct"
+    assert verify(rf"\boxed{{{SUM}}}", "6").status == "correct"
