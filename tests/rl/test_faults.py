@@ -355,3 +355,12 @@ def test_resumed_best_is_that_of_the_uninterrupted_run(config, tmp_path):
     policy = load_policy(found.folder / "solver").module.state_dict()
     other = load_policy(expected.folder / "solver").module.state_dict()
     assert all(torch.equal(policy[name], other[name]) for name in other)
+
+
+@pytest.mark.parametrize("file", ["evaluations.jsonl", "rollouts.jsonl", "metrics.jsonl"])
+def test_resume_names_a_file_that_is_not_as_it_was_written(config, tmp_path, file):
+    run_dir = tmp_path / "run"
+    train(Trainer(replace(config, steps=1), run_dir))
+    (run_dir / file).write_text("{}\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="files of a run must be as this version wrote them"):
+        resumed(config, run_dir)
