@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pettingzoo import AECEnv
 
 from ccpo_env.async_play import AsyncPolicy, OnError, play_async
 from ccpo_env.batch_state import EpisodeBatch
@@ -20,6 +19,7 @@ from ccpo_env.episode import EpisodeState
 from ccpo_env.outcomes import verify_messages
 from ccpo_env.reset_options import each_options, each_seed
 from ccpo_env.starting import Stream, stream_of_entropy
+from ccpo_env.wrapper import SnapshotWrapper
 
 BatchPolicy = Callable[[BatchTurn], Sequence[str]]
 """Returns one message for each turn of a batch, in order."""
@@ -47,9 +47,13 @@ class BatchedTeamEnv(EpisodeBatch):
     """
 
     def __init__(
-        self, env: AECEnv[str, Any, Any], num_envs: int = 1, *, parallel_turns: bool = False
+        self,
+        env: SnapshotWrapper[TeamAnswerEnv] | TeamAnswerEnv,
+        num_envs: int = 1,
+        *,
+        parallel_turns: bool = False,
     ) -> None:
-        bare = env.unwrapped if isinstance(env, AECEnv) else env
+        bare: object = getattr(env, "unwrapped", env)
         if not isinstance(bare, TeamAnswerEnv):
             raise TypeError(
                 f"env must be a team that speaks, got {env!r}; pass e.g. think_solve_v0()"

@@ -42,7 +42,7 @@ CHANGED_IN_PLACE = (
 """Attributes that an episode modifies in place; all others are replaced, so fork shares them."""
 
 
-class TeamAnswerEnv(SharedRewardEnv[Observation, str]):
+class TeamAnswerEnv(SharedRewardEnv[Observation, str, EpisodeState]):
     r"""A team answers one question; its agents speak in the order of a topology.
 
     Observation: ``{"prompt": str}``, all that the acting agent may read, as plain text: the

@@ -11,7 +11,7 @@ from ccpo_env.shared_reward import SharedRewardEnv
 from ccpo_env.wrapper import SnapshotWrapper
 
 P = ParamSpec("P")
-EnvT = TypeVar("EnvT", bound=SharedRewardEnv[Any, Any])
+EnvT = TypeVar("EnvT", bound=SharedRewardEnv[Any, Any, Any])
 
 
 class EnvFactory(Generic[P, EnvT]):

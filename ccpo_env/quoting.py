@@ -44,8 +44,13 @@ def quoted(text: str) -> str:
     folded = skeleton(text)
     if not any(stem in folded for stem in _STEMS):
         return text
+    return quoted_lines(text, _HEADING)
+
+
+def quoted_lines(text: str, pattern: re.Pattern[str]) -> str:
+    """Return a text whose lines that read like a pattern, given in lower case, are quoted."""
     return "".join(
-        QUOTE + line if _HEADING.fullmatch(skeleton(line)) else line
+        QUOTE + line if pattern.fullmatch(skeleton(line)) else line
         for line in text.splitlines(keepends=True)
     )
 
@@ -53,9 +58,7 @@ def quoted(text: str) -> str:
 def quoted_option(text: str) -> str:
     """Return the text of an option, of which no line but the first reads like another option."""
     first, *others = quoted(text).splitlines(keepends=True) or [""]
-    return first + "".join(
-        QUOTE + line if _OPTION.fullmatch(skeleton(line)) else line for line in others
-    )
+    return first + quoted_lines("".join(others), _OPTION)
 
 
 def skeleton(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -15,11 +15,12 @@ from ccpo_env.reset_options import check_removed
 
 ObsT = TypeVar("ObsT")
 ActT = TypeVar("ActT")
+StateT = TypeVar("StateT")
 
 RENDER_MODES = ("ansi", "human", "rgb_array")
 
 
-class SharedRewardEnv(AECEnv[str, ObsT, ActT]):
+class SharedRewardEnv(AECEnv[str, ObsT, ActT], Generic[ObsT, ActT, StateT]):
     """Base class of environments that give every agent the same reward, once, at the end.
 
     Args:
@@ -77,13 +78,30 @@ class SharedRewardEnv(AECEnv[str, ObsT, ActT]):
         print(text)
         return None
 
-    def snapshot(self) -> Any:
+    def snapshot(self) -> StateT:
         """Return the exact state of the episode; its type depends on the environment."""
         raise AssertionError("subclasses must implement snapshot()")
 
-    def restore(self, state: Any) -> None:
+    def restore(self, state: StateT) -> None:
         """Return to a snapshot."""
         raise AssertionError("subclasses must implement restore()")
+
+    if TYPE_CHECKING:  # PettingZoo's methods, for those who check types without its annotations
+
+        def step(self, action: ActT | None) -> None:
+            """Take the acting agent's turn; after the end, pass None for each agent."""
+
+        def observe(self, agent: str) -> ObsT:
+            """Return an agent's observation."""
+
+        @overload  # type: ignore[override]  # without an observation only if asked for none
+        def last(
+            self, observe: Literal[True] = True
+        ) -> tuple[ObsT, float, bool, bool, dict[str, Any]]: ...
+        @overload
+        def last(self, observe: bool) -> tuple[ObsT | None, float, bool, bool, dict[str, Any]]: ...
+        def last(self, observe: bool = True) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+            """Return observation, reward, termination, truncation and info of the acting agent."""
 
     def _as_text(self) -> str:
         raise AssertionError("subclasses must implement _as_text()")

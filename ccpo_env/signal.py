@@ -71,7 +71,7 @@ class SignalState:
     stream: bytes
 
 
-class SignalEnv(SharedRewardEnv[SignalObservation, SignalAction]):
+class SignalEnv(SharedRewardEnv[SignalObservation, SignalAction, SignalState]):
     """A thinker sends symbols, a solver picks an answer.
 
     Observation: float32 in {0, 1}, shape (2 N + 1 + K S,): one-hot first number, one-hot second

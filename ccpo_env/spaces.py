@@ -125,15 +125,20 @@ class SharedTexts(Sequence[str]):
         return tuple(self)
 
 
-class TextBatch(spaces.Tuple):
+class TextBatch(spaces.Tuple):  # type: ignore[type-arg]  # of texts; Gymnasium 1.2 takes none
     """A batch of texts: a tuple, of which Gymnasium's `iterate` yields the texts."""
+
+    def contains(self, x: Any) -> bool:
+        """Return whether x is a tuple of texts of the spaces, or such texts in shared memory."""
+        return super().contains(tuple(x) if isinstance(x, SharedTexts) else x)
 
 
 def _numbers_in(memory: Any) -> npt.NDArray[np.int32]:
     return np.frombuffer(memory.get_obj(), np.int32)
 
 
-# What Gymnasium's vector environments and wrappers call for each space.
+# What Gymnasium's vector environments and wrappers call for each space. Its functions take a
+# Space[T], of which mypy does not see that a Space[str] is one: hence the ignored types.
 
 
 @flatdim.register(TextSpace)
@@ -147,7 +152,7 @@ def _flatten_space(space: TextSpace) -> spaces.Box:
 
 
 @flatten.register(TextSpace)
-def _flatten(space: TextSpace, x: str) -> npt.NDArray[np.int32]:
+def _flatten(space: TextSpace, x: str) -> npt.NDArray[np.int32]:  # type: ignore[misc]
     if len(x) > space.max_chars:
         raise ValueError(
             f"a text must have at most {space.max_chars} characters, got {len(x)}; shorten it"
@@ -158,14 +163,14 @@ def _flatten(space: TextSpace, x: str) -> npt.NDArray[np.int32]:
 
 
 @unflatten.register(TextSpace)
-def _unflatten(_space: TextSpace, x: npt.NDArray[Any]) -> str:
+def _unflatten(_space: TextSpace, x: npt.NDArray[Any]) -> str:  # type: ignore[misc]
     codes = x[x > 0] - 1
     return codes.astype("<u4").tobytes().decode("utf-32-le", errors="replace")
 
 
 @is_space_dtype_shape_equiv.register(TextSpace)
 def _is_equivalent(space_1: TextSpace, space_2: Any) -> bool:
-    return space_1 == space_2
+    return bool(space_1 == space_2)
 
 
 @create_empty_array.register(TextSpace)
@@ -178,7 +183,7 @@ def _empty_texts(
 
 
 @create_zero_array.register(TextSpace)
-def _empty_text(_space: TextSpace) -> Any:
+def _empty_text(_space: TextSpace) -> Any:  # type: ignore[misc]
     return ""
 
 
@@ -190,13 +195,13 @@ def _batch(space: TextSpace, n: int = 1) -> TextBatch:
 
 
 @batch_differing_spaces.register(TextSpace)
-def _batch_of_different_spaces(text_spaces: Sequence[TextSpace]) -> TextBatch:
+def _differing(text_spaces: Sequence[TextSpace]) -> TextBatch:  # type: ignore[misc]
     return TextBatch([deepcopy(space) for space in text_spaces])
 
 
 @iterate.register(TextSpace)
 @iterate.register(TextBatch)
-def _iterate(_space: TextSpace | TextBatch, items: Iterable[str]) -> Iterator[str]:
+def _iterate(_space: TextSpace | TextBatch, items: Iterable[str]) -> Iterator[str]:  # type: ignore[misc]
     return iter(items)
 
 
@@ -213,4 +218,4 @@ def _read_memory(space: TextSpace, shared_memory: Any, n: int = 1) -> SharedText
 @write_to_shared_memory.register(TextSpace)
 def _write_memory(space: TextSpace, index: int, value: str, shared_memory: Any) -> None:
     place = slice(index * space.max_chars, (index + 1) * space.max_chars)
-    _numbers_in(shared_memory)[place] = flatten(space, value)
+    _numbers_in(shared_memory)[place] = _flatten(space, value)

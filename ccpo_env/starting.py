@@ -25,11 +25,11 @@ class Stream(NamedTuple):
 
     Args:
         seed: Seed of the stream, at least 0.
-        index: How many tasks have been drawn from it.
+        num_drawn: How many tasks have been drawn from it.
     """
 
     seed: int
-    index: int = 0
+    num_drawn: int = 0
 
 
 class Start(NamedTuple):
@@ -96,7 +96,7 @@ class EpisodeStarter:
             stream = stream_of_entropy()
         if task is None:
             task = self.tasks[draw_task_index(*stream, len(self.tasks))]
-            stream = Stream(stream.seed, stream.index + 1)
+            stream = Stream(stream.seed, stream.num_drawn + 1)
         absent = self.removed if removed is None else self._checked(removed)
         return Start(task, absent, prefix, stream)
 
@@ -125,7 +125,7 @@ class EpisodeStarter:
             ballot=conversation.ballot,
             num_left=num_left,
             stream_seed=stream.seed,
-            stream_index=stream.index,
+            stream_index=stream.num_drawn,
         )
 
     def resume(self, state: EpisodeState) -> tuple[Conversation, Stream]:

@@ -13,13 +13,14 @@ INVISIBLE = frozenset({"Cc", "Cf", "Zl", "Zp"})
 
 _UNSEEN = frozenset({"Cc", "Cf", "Mn", "Me"})
 """Categories of marks on letters, and of characters that cannot be seen."""
+_ASCII_UNSEEN = re.compile(r"[\x00-\x08\x0e-\x1b\x7f]")
 _FILLERS = "\u115f\u1160\u3164\uffa0"  # letters that cannot be seen
 
 
 def plain_letters(text: str) -> str:
     """Return a text in compatible letters without marks, and without what cannot be seen."""
-    if text.isascii() and text.isprintable():
-        return text
+    if text.isascii():
+        return _ASCII_UNSEEN.sub("", text)
     plain = unicodedata.normalize("NFKD", text)
     unseen = [char for char in set(plain) if is_unseen(char)]
     return plain.translate(dict.fromkeys(map(ord, unseen))) if unseen else plain

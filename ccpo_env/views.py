@@ -38,7 +38,7 @@ class AgentView(gymnasium.Env[Any, Any]):
     metadata: dict[str, Any] = {"render_modes": list(RENDER_MODES), "render_fps": 1}  # noqa: RUF012
 
     def __init__(
-        self, env: SharedRewardEnv[Any, Any], *, role: str, partners: Mapping[str, Partner]
+        self, env: SharedRewardEnv[Any, Any, Any], *, role: str, partners: Mapping[str, Partner]
     ) -> None:
         for agent in (role, *partners):
             if agent not in env.possible_agents:

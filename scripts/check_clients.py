@@ -56,25 +56,27 @@ class Client:
 AEC = ("think_solve-v0", "vote-v0", "debate-v0", "signal-v0")
 TEAMS = (*AEC, "vote-v0 parallel")
 VIEWS = ("ThinkSolve-v0", "Signal-v0")
-NOT_PETTINGZOO = dict.fromkeys(VIEWS, "PettingZoo's own ids are those of the whole team.")
-ONE_AGENT = dict.fromkeys(
-    TEAMS, "It trains one agent: use the Gymnasium id, or SuperSuit for both of Signal."
+NOT_PETTINGZOO = dict.fromkeys(
+    VIEWS, "This is one agent's view of a team, for Gymnasium; PettingZoo has the team."
 )
-NO_TEXT_POLICY = {"ThinkSolve-v0": "Its policies take no text: boxes, numbers and dicts of them."}
+ONE_AGENT = dict.fromkeys(
+    TEAMS, "It trains one agent: use the Gymnasium id, or SuperSuit for both agents of Signal."
+)
+NO_TEXT_POLICY = {"ThinkSolve-v0": "Its policies take boxes and numbers, no text."}
 TENSOR_ACTIONS = dict.fromkeys(
     ("think_solve-v0", "vote-v0", "vote-v0 parallel", "debate-v0"),
-    "Its PettingZooWrapper takes tensors as actions, no text: one agent writes text with "
-    "ThinkSolve-v0.",
+    "The PettingZooWrapper of torchrl takes tensors as actions, no text; with ThinkSolve-v0 one "
+    "agent writes text.",
 )
-ARRAYS = "It samples messages of language models: the actions of Signal are arrays."
-WHOLE_TEAM = "Its agents play all roles of the team: use think_solve-v0."
+ARRAYS = "verifiers samples messages of language models; the actions of Signal are arrays."
+WHOLE_TEAM = "Agents of verifiers play all roles of the team: use think_solve-v0."
 
 CLIENTS: Mapping[str, Client] = {
     "PettingZoo": Client("pettingzoo", (), NOT_PETTINGZOO),
     "Gymnasium": Client(
         "gymnasium",
         ("moviepy>=2", "pygame>=2.6"),
-        dict.fromkeys(TEAMS, "It has no environments of several agents."),
+        dict.fromkeys(TEAMS, "Gymnasium has no environments of several agents."),
     ),
     "Stable-Baselines3": Client("stable-baselines3", (), {**ONE_AGENT, **NO_TEXT_POLICY}),
     "sb3-contrib": Client("sb3-contrib", ("sb3-contrib>=2.4",), {**ONE_AGENT, **NO_TEXT_POLICY}),
@@ -83,21 +85,21 @@ CLIENTS: Mapping[str, Client] = {
     "tianshou": Client(
         "tianshou",
         ("tianshou>=2",),
-        {"vote-v0 parallel": "Its PettingZooEnv takes AEC environments: use vote-v0."},
+        {"vote-v0 parallel": "The PettingZooEnv of tianshou takes AEC environments: use vote-v0."},
     ),
     "RLlib": Client(
         "ray",
         ("ray[rllib]>=2.50",),
         {
-            "ThinkSolve-v0": "Its runners take batches of actions apart as arrays, text too: "
-            "its wrapper for PettingZoo plays think_solve-v0."
+            "ThinkSolve-v0": "The runners of RLlib take batches of actions apart as arrays, text "
+            "too; its wrapper for PettingZoo plays think_solve-v0."
         },
     ),
     "verifiers": Client(
         "verifiers",
         ("verifiers>=0.4,<0.5",),
         {
-            "vote-v0 parallel": "Its agents run one after the other by default: use vote-v0, "
+            "vote-v0 parallel": "The environment for verifiers plays turn by turn: use vote-v0, "
             "which is the same episode.",
             "signal-v0": ARRAYS,
             "Signal-v0": ARRAYS,
@@ -109,7 +111,7 @@ CLIENTS: Mapping[str, Client] = {
 Results = Mapping[str, Mapping[str, object]]
 
 
-def test_file(client: str) -> Path:
+def file_of(client: str) -> Path:
     """Return the file with the tests of a client."""
     return TESTS / f"test_{re.sub('[^a-z0-9]', '_', client.lower())}.py"
 
@@ -132,7 +134,7 @@ def table(results: Results) -> str:
             if environment in cells:
                 row.append("works" if cells[environment] else "fails")
                 continue
-            reason = f"{name}: {(client.reasons or {})[environment]}"
+            reason = (client.reasons or {})[environment]
             if reason not in reasons:
                 reasons.append(reason)
             row.append(f"[reason {reasons.index(reason) + 1}](#reasons)")
@@ -146,7 +148,7 @@ def environment_of(client: str, folder: Path) -> str:
     needed = CLIENTS[client].install
     if not needed:
         return sys.executable
-    venv = folder / test_file(client).stem.removeprefix("test_")
+    venv = folder / file_of(client).stem.removeprefix("test_")
     python = venv / "bin" / "python"
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
@@ -170,7 +172,7 @@ def run_tests(client: str, folder: Path) -> dict[str, object]:
         record = Path(temporary) / "cells.json"
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "CCPO_CELLS": str(record)}
         pytest = ["-m", "pytest", "-q", "-W", "ignore", "-p", "no:cacheprovider"]
-        command = [python, *pytest, str(test_file(client))]
+        command = [python, *pytest, str(file_of(client))]
         done = subprocess.run(command, cwd=ROOT, env=environment, check=False)
         cells = json.loads(record.read_text(encoding="utf-8")).get(client, {})
     if done.returncode:

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from scripts import check_clients
-from scripts.check_clients import CLIENTS, ENVIRONMENTS, RESULTS, table, test_file
+from scripts.check_clients import CLIENTS, ENVIRONMENTS, RESULTS, file_of, table
 
 RECORDED = json.loads(RESULTS.read_text(encoding="utf-8"))
 
@@ -24,7 +24,7 @@ def test_every_cell_works_or_has_a_reason(client: str) -> None:
 
 def test_results_are_of_the_clients_that_have_tests() -> None:
     assert RECORDED.keys() == CLIENTS.keys()
-    files = {test_file(client) for client in CLIENTS}
+    files = {file_of(client) for client in CLIENTS}
     assert files == set(check_clients.TESTS.glob("test_*.py"))
 
 
@@ -39,7 +39,7 @@ def test_table_shows_failures_and_numbers_reasons() -> None:
     cells = ["[reason 1](#reasons)"] * len(ENVIRONMENTS)
     cells[list(ENVIRONMENTS).index("signal-v0")] = "fails"
     assert row == f"| torchrl 9 | {' | '.join(cells)} |"
-    assert rest == ["", "### Reasons", "", "1. torchrl: It cannot."]
+    assert rest == ["", "### Reasons", "", "1. It cannot."]
 
 
 def test_unknown_client_is_named(capsys: pytest.CaptureFixture[str]) -> None:

@@ -85,7 +85,7 @@ def play_pilot(config: AdviseConfig, on_progress: Callable[[str], None]) -> Play
         ValueError: If the tasks or the policy cannot be loaded, or too few groups were measured.
     """
     tasks_name = config.tasks or "arithmetic"
-    loaded = load_tasks(tasks_name, split="train")
+    loaded = load_tasks(tasks_name, split="train", shuffle_choices=config.shuffle_choices)
     runner = make_runner(config, loaded)
     config.check_memory(runner.topology)
     streams = Streams(config.seed)

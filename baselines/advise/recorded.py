@@ -27,7 +27,7 @@ from baselines.rollouts.groups import Group
 from baselines.rollouts.plan import removals_are_recounts, repeated_turn_names, turn_names
 from baselines.rollouts.rollout import Replays, Rollout, RolloutRequest
 from baselines.rollouts.runner import RolloutRunner
-from baselines.rollouts.team_env import team_env, with_verifier
+from baselines.rollouts.team_env import order_of_run, team_env, with_verifier
 from ccpo_env import load_tasks
 from ccpo_env.env import TeamAnswerEnv
 from ccpo_env.prompts import chat_messages, plain_text, question_with_options
@@ -79,6 +79,7 @@ def settings_of_run(config: AdviseConfig) -> AdviseConfig:
         **known,
         policy=str(config.from_ or config.policy or "tiny"),
         tasks=config.tasks or saved.get("tasks", "arithmetic"),
+        shuffle_choices=order_of_run(config, saved),
     )
 
 
@@ -90,7 +91,10 @@ def recorded_pilot(config: AdviseConfig, on_progress: Callable[[str], None]) -> 
     """
     assert config.from_ is not None
     rows = read_rollouts(config.from_ / ROLLOUTS_FILE)
-    tasks = {task.id: task for task in load_tasks(config.tasks or "arithmetic", split="train")}
+    loaded = load_tasks(
+        config.tasks or "arithmetic", split="train", shuffle_choices=config.shuffle_choices
+    )
+    tasks = {task.id: task for task in loaded}
     runner = make_runner(config, tasks.values())
     env = team_env(with_verifier(config.team, tasks.values()), [("-", "-")]).unwrapped
     with as_written(config.from_):

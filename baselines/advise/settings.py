@@ -86,6 +86,9 @@ class SubjectSettings:
     of an adapter. Read it first: it can do whatever you can."""
     tasks: Annotated[str | None, Choices((*TASK_SOURCES, "a .jsonl or .parquet file"))] = None
     """Tasks, from the split "train". None: those of the run, else arithmetic."""
+    shuffle_choices: int | None = None
+    """Random seed of another order of the options of multiple-choice tasks. None: as in the run
+    whose tasks they are, else their own."""
     from_: Path | None = None
     """Folder of a run whose recorded rollouts are used, in place of new ones: the newest that
     rollouts.jsonl holds, with what was measured on them."""

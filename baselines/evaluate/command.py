@@ -35,7 +35,7 @@ from baselines.policies.endpoint.usage import Billed, EndpointUsage
 from baselines.policies.local.remote_code import remote_code
 from baselines.policies.threads import suitable_threads
 from baselines.rollouts.runner import RolloutRunner
-from baselines.rollouts.team_env import TeamOverrides, team_env, with_verifier
+from baselines.rollouts.team_env import TeamOverrides, order_of_run, team_env, with_verifier
 from ccpo_env import load_tasks
 from ccpo_env.reset_options import check_removed
 from ccpo_env.tasks import TASK_SOURCES
@@ -86,10 +86,14 @@ class SubjectSettings:
     of an adapter. Read it first: it can do whatever you can."""
     tasks: Annotated[tuple[str, ...], Choices((*TASK_SOURCES, "a .jsonl or .parquet file"))] = ()
     """Benchmarks. None given: the tasks of the run, or arithmetic."""
-    split: Literal["train", "test"] | None = None
-    """Split of the tasks. None: test for a registered name, everything for a file."""
+    split: Literal["train", "dev", "test"] | None = None
+    """Split of the tasks; benchmarks may have a third one. None: test for a registered name,
+    everything for a file."""
     limit: int | None = None
     """Maximum number of tasks per benchmark. None: 500 for a registered name, all for a file."""
+    shuffle_choices: int | None = None
+    """Random seed of another order of the options of multiple-choice tasks. None: as in the run
+    whose tasks they are, else their own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +116,7 @@ NOT_SAMPLED = (
     "tasks",
     "split",
     "limit",
+    "shuffle_choices",
     "out_dir",
     "option_likelihood",
 )
@@ -226,7 +231,9 @@ def load_benchmarks(config: EvalConfig) -> dict[str, list[Task]]:
             raise ValueError(f"tasks must have different names, got {name!r} twice; rename a file")
         split = config.split or ("test" if is_named else None)
         limit = NAMED_LIMIT if config.limit is None and is_named else config.limit
-        benchmarks[name] = load_tasks(place, split=split, limit=limit)
+        benchmarks[name] = load_tasks(
+            place, split=split, limit=limit, shuffle_choices=config.shuffle_choices
+        )
     return benchmarks
 
 
@@ -253,11 +260,7 @@ def open_journal(
     """Return the journal in the output folder; None if there is no output folder."""
     if config.out_dir is None:
         return None
-    chosen = {
-        name: value
-        for name, value in asdict(config).items()
-        if name not in NOT_SAMPLED
-    }
+    chosen = {name: value for name, value in asdict(config).items() if name not in NOT_SAMPLED}
     settings = settings_of(config.policy, benchmarks, chosen)
     return EpisodeJournal(config.out_dir / EPISODES_FILE, settings)
 
@@ -267,7 +270,7 @@ def with_settings_of_run(config: EvalConfig) -> EvalConfig:
     path = Path(config.policy) / CONFIG_FILE
     saved = read_object(path) if path.is_file() else {}
     tasks = config.tasks or (saved.get("tasks", "arithmetic"),)
-    return replace(config.of_run(saved), tasks=tasks)
+    return replace(config.of_run(saved), tasks=tasks, shuffle_choices=order_of_run(config, saved))
 
 
 def make_runner(config: EvalConfig) -> RolloutRunner:

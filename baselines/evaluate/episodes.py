@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +72,7 @@ class Episode:
             "sample": self.sample,
             "path": self.path.label,
             "messages": [[m.agent, m.text] for m in self.messages],
-            "verdict": [self.verdict.status, self.verdict.answer, self.verdict.detail],
+            "verdict": [getattr(self.verdict, field.name) for field in fields(Verdict)],
             "num_shared": self.num_shared,
         }
 
@@ -109,6 +109,7 @@ class Episode:
             "status": self.verdict.status,
             "answer": self.verdict.answer,
             "reward": self.reward,
+            "score": self.verdict.score,
             "detail": self.verdict.detail,
         }
 

@@ -21,7 +21,7 @@ from baselines.policies.local.remote_code import remote_code
 from baselines.rollouts.plan import first_kept_turns, removals_are_recounts, turns_of
 from baselines.rollouts.rollout import RolloutRequest
 from baselines.rollouts.runner import RolloutRunner
-from baselines.rollouts.team_env import TeamOverrides, team_env, with_verifier
+from baselines.rollouts.team_env import TeamOverrides, order_of_run, team_env, with_verifier
 from ccpo_env import load_tasks
 from ccpo_env.env import TeamAnswerEnv
 from ccpo_env.errors import unknown_name
@@ -69,6 +69,9 @@ class SeatSettings:
     """Tasks to play. None: the tasks of the run, or arithmetic."""
     num_tasks: int = 1
     """Number of tasks, played one after the other."""
+    shuffle_choices: int | None = None
+    """Random seed of another order of the options of multiple-choice tasks. None: as in the run
+    whose tasks they are, else their own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +94,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             config = of_run(config)
             config.check()
         assert config.tasks is not None
-        tasks = load_tasks(config.tasks, split="test" if config.tasks in TASK_SOURCES else None)
+        split = "test" if config.tasks in TASK_SOURCES else None
+        tasks = load_tasks(config.tasks, split=split, shuffle_choices=config.shuffle_choices)
         with remote_code(trusted=config.trust_remote_code):
             session = PlaySession(with_verifier(config, tasks))
     rng = np.random.default_rng([config.seed])
@@ -109,7 +113,7 @@ def of_run(config: PlayConfig) -> PlayConfig:
     path = Path(config.policy) / CONFIG_FILE
     saved = read_object(path) if path.is_file() else {}
     tasks = config.tasks or saved.get("tasks", "arithmetic")
-    return replace(config.of_run(saved), tasks=tasks)
+    return replace(config.of_run(saved), tasks=tasks, shuffle_choices=order_of_run(config, saved))
 
 
 class PlaySession:

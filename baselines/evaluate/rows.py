@@ -59,7 +59,7 @@ class Row:
                 return f"accuracy{who}" + (f" (avg@{self.k})" if self.k > 1 else "")
             case "pass" | "majority":
                 return f"{'pass' if self.quantity == 'pass' else 'maj'}@{self.k}{who}"
-            case "token_f1" | "option_accuracy" | "option_probability":
+            case "token_f1" | "test_share" | "option_accuracy" | "option_probability":
                 return f"{_SCORES[self.quantity]}{who}"
             case "net_gain":
                 return _GAIN[self.path.kind].format("+".join(self.path.agents))
@@ -99,6 +99,7 @@ _TEAM = {
 }
 _SCORES: Mapping[Score, str] = {
     "token_f1": "token F1",
+    "test_share": "share of tests passed",
     "option_accuracy": "most probable option is right",
     "option_probability": "probability of the gold option",
 }

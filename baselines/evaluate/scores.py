@@ -1,4 +1,4 @@
-"""Scores of episodes other than whether they are correct: token F1, and likelihoods of options."""
+"""Scores of episodes besides correctness: token F1, share of tests, likelihoods of options."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from baselines.policies.option_scorers import scorer_of
 from baselines.rollouts.runner import RolloutRunner, next_prompt
 from ccpo_env.prompts import LETTERS
 from ccpo_env.types import Task, Verifier
+from ccpo_env.verifiers.code.verifier import CodeVerifier
 from ccpo_env.verifiers.qa import QaVerifier, token_f1
 
-Score = Literal["token_f1", "option_accuracy", "option_probability"]
+Score = Literal["token_f1", "test_share", "option_accuracy", "option_probability"]
 SampleKey: TypeAlias = tuple[str, str, int]
 """Name of the benchmark, id of the task and index of the sample."""
 BEFORE_LETTER = r"\boxed{"
@@ -51,6 +52,13 @@ def f1_of(episode: Episode) -> float:
     return 0.0 if answer is None else max(token_f1(answer, gold) for gold in golds)
 
 
+def share_of(episode: Episode) -> float:
+    """Return the share of the tests that the team's program passes; NaN if it was not measured."""
+    if episode.reward is None:
+        return float("nan")
+    return 1.0 if episode.verdict.status == "correct" else episode.verdict.score or 0.0
+
+
 def scores_of(
     episodes: Sequence[Episode],
     *,
@@ -61,7 +69,8 @@ def scores_of(
 
     Args:
         episodes: E episodes.
-        verify: The verifier; one of short answers has a token F1.
+        verify: The verifier; one of short answers has a token F1, one of programs that pays for a
+            part of the tests their share.
         likelihoods: Likelihoods of the options of samples of the whole team; None: not measured.
 
     Returns:
@@ -70,6 +79,8 @@ def scores_of(
     found: dict[Score, FloatArray] = {}
     if isinstance(verify, QaVerifier):
         found["token_f1"] = np.array([f1_of(episode) for episode in episodes])
+    if isinstance(verify, CodeVerifier) and verify.partial:
+        found["test_share"] = np.array([share_of(episode) for episode in episodes])
     if likelihoods and episodes[0].path == JOINT:
         keys = [(own.benchmark, own.task.id, own.sample) for own in episodes]
         unknown = OptionLikelihood(float("nan"), float("nan"))
@@ -101,15 +112,15 @@ def option_likelihoods(
 
     Args:
         runner: The team that played the episodes.
-        episodes: Any episodes; those of other paths, without options or without an answer are
-            left out.
+        episodes: Any episodes; those of other paths, whose gold answer is not the letter of an
+            option, and those without an answer are left out.
 
     Raises:
         ValueError: If a policy that answers cannot score options.
         EndpointError: If a server does not.
     """
     topology, turns = runner.topology, _answering_turns(runner)
-    chosen = [own for own in episodes if own.path == JOINT and own.task.choices]
+    chosen = [own for own in episodes if own.path == JOINT and _has_gold_letter(own.task)]
     finished = [own for own in chosen if len(own.messages) == len(topology.turns)]
     totals = [np.zeros(len(own.task.choices)) for own in finished]
     for turn in turns:
@@ -134,6 +145,11 @@ def softmax(logprobs: FloatArray) -> FloatArray:
     weights = np.exp(logprobs - logprobs.max(axis=-1, keepdims=True))
     chances: FloatArray = weights / weights.sum(axis=-1, keepdims=True)
     return chances
+
+
+def _has_gold_letter(task: Task) -> bool:
+    """Return whether the gold answer is the letter of an option."""
+    return task.answer in tuple(LETTERS[: len(task.choices)])
 
 
 def _ranked(chances: FloatArray, gold: int) -> OptionLikelihood:

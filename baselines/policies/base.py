@@ -149,3 +149,12 @@ class OptionScorer(Protocol):
             the model may prefer other text.
         """
         ...
+
+
+@runtime_checkable
+class OptionSampler(OptionScorer, Protocol):
+    """A policy in this process, whose completions can be compared with options by their tokens."""
+
+    def option_tokens(self, options: Sequence[str]) -> list[tuple[int, ...]]:
+        """Return the token ids of each option, those that `option_logprobs` scores."""
+        ...

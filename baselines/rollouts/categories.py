@@ -18,7 +18,7 @@ from baselines.rollouts.costs import CostTracker
 from baselines.rollouts.text_clusters import expect_encoder, numbered, text_clusters
 from ccpo_env.errors import unknown_name
 from ccpo_env.types import Task, Verdict, Verifier
-from ccpo_env.verifiers.calling import call_verifier, verifier_of
+from ccpo_env.verifiers.calling import WithCategories, call_verifier, category_of, verifier_of
 from ccpo_env.voting import ABSTAINED, cluster_answers
 
 if TYPE_CHECKING:
@@ -194,7 +194,9 @@ def message_categories(
         return own_verifier(text, gold)
 
     started = time.perf_counter()
-    categories = categories_of(texts_by_turn, task, verify, categorize)
+    category = category_of(own_verifier)
+    compare = verify if category is None else WithCategories(verify, category)
+    categories = categories_of(texts_by_turn, task, compare, categorize)
     costs.verify_s += time.perf_counter() - started
     return categories
 

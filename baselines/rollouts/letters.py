@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from baselines.common.types import FloatArray, IntArray
-from baselines.policies.base import OptionScorer, Prompt
+from baselines.policies.base import Completion, OptionSampler, Prompt
 from baselines.rollouts.costs import CostTracker
 from baselines.rollouts.runner import RolloutRunner, next_prompt
 from ccpo_env.prompts import LETTERS
@@ -81,7 +81,8 @@ def with_letters(
 
     The category of an answer to a multiple-choice task is then its letter, or "other", and the
     probabilities are those with which the policy would have written each letter in the same form,
-    at the temperature of sampling; "other" has the rest.
+    at the temperature of sampling; "other" has the rest. A message belongs to the letter whose
+    tokens it begins with.
 
     Args:
         groups: Groups with categories. A group keeps them in the turns that give no answer, whose
@@ -101,16 +102,20 @@ def with_letters(
             temperatures = {_temperature(rollout, turn) for rollout in group.rollouts}
             letters = written_letters(texts, len(group.task.choices))
             role = runner.topology.turns[turn].role
+            policy = runner.policies[role]
             (temperature, *others) = temperatures
             if letters is None or others or not temperature:
                 continue
-            if isinstance(runner.policies[role], OptionScorer):
+            if isinstance(policy, OptionSampler):
+                options = [letters.prefix + own for own in LETTERS[: len(group.task.choices)]]
+                said = [rollout.completions[turn] for rollout in group.rollouts]
+                categories = sampled_options(said, policy.option_tokens(options))
                 key = (role, letters.prefix, len(group.task.choices), temperature)
-                pending[key].append(_Place(number, turn, letters.categories))
+                pending[key].append(_Place(number, turn, categories))
     changed: defaultdict[int, dict[int, tuple[IntArray, FloatArray]]] = defaultdict(dict)
     for (role, prefix, num_options, temperature), places in pending.items():
         policy = runner.policies[role]
-        assert isinstance(policy, OptionScorer), "checked above"
+        assert isinstance(policy, OptionSampler), "checked above"
         prompts = [_prompts(runner, groups[place.group], place.turn) for place in places]
         options = [prefix + letter for letter in LETTERS[:num_options]]
         logprobs, tokens_read = policy.option_logprobs(
@@ -125,6 +130,22 @@ def with_letters(
         _replaced(group, changed[number]) if number in changed else group
         for number, group in enumerate(groups)
     ]
+
+
+def sampled_options(
+    completions: Sequence[Completion | None], options: Sequence[Sequence[int]]
+) -> IntArray:
+    """Return which of K options each completion begins with, token by token; K for none.
+
+    These are the events whose probabilities are known: a text that begins with the same letter, as
+    of a longer word, may consist of other tokens.
+    """
+    categories = np.full(len(completions), len(options), dtype=np.int64)
+    for place, completion in enumerate(completions):
+        for number, option in enumerate(options):
+            if completion is not None and completion.token_ids[: len(option)] == tuple(option):
+                categories[place] = number
+    return categories
 
 
 def with_rest(chances: FloatArray) -> FloatArray:

@@ -16,6 +16,7 @@ and replaces an invalid one by a half.
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -27,6 +28,7 @@ from baselines.common.types import BoolArray, FloatArray
 from baselines.policies.base import Completion, OptionScorer, Policy, Prompt, Sampling
 from baselines.rollouts.costs import CostTracker
 from ccpo_env.prompts import chat_messages, plain_text, problem_text
+from ccpo_env.quoting import quoted_lines
 from ccpo_env.strict_json import unique_keys
 from ccpo_env.types import Message, Task
 
@@ -44,6 +46,10 @@ AS_JSON = (
     ' Reply with one JSON object and nothing else. Its keys are "outcome", which is "correct" or '
     '"wrong", and "tenths", a whole number from 1 to 9.'
 )
+_JUDGE_LINE = re.compile(
+    r"[\W_]*(?:you\s+are\s+\w+_\d+\W*|the\s+answer\s+of\s+the\s+team\s+is\s.*)", re.DOTALL
+)
+"""A line of a message that could pass for what the judge is told of the outcome."""
 TENTHS = tuple("123456789")
 MAX_RATING_TOKENS = 64
 """Length limit of a written rating; the JSON object takes about fifteen tokens."""
@@ -156,8 +162,9 @@ def rating_prompt(rollout: RatedRollout, rater: str, agent: str, *, as_json: boo
     """Return the prompt for a rater to rate one agent."""
     question = (CREDIT if rollout.is_correct else BLAME).format(agent=agent)
     task = rollout.task
+    messages = [replace(m, text=quoted_lines(m.text, _JUDGE_LINE)) for m in rollout.messages]
     text = (
-        problem_text(task.question, rollout.messages, context=task.context, choices=task.choices)
+        problem_text(task.question, messages, context=task.context, choices=task.choices)
         + RATER.format(rater=rater)
         + OUTCOME.format(outcome=rollout.outcome)
         + question

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, Protocol, Self, TypeVar
 
 from baselines.common.checks import require_at_least, require_known, unread
 from baselines.common.flags import Choices
@@ -62,7 +62,8 @@ class TeamOverrides:
     """Rounds, with topology debate. None: as in the run, else 2."""
     verifier: Annotated[str | None, Choices(VERIFIER_NAMES)] = None
     """What compares answers with the gold answer. None: as in the run, else auto, the one that the
-    tasks need."""
+    tasks need. code and code_partial run programs that a model wrote, isolated by the kernel, whose
+    faults could let one out: use a machine without secrets."""
     unsafe_no_namespaces: bool | None = None
     """Whether --verifier code runs programs where the kernel allows no namespaces. None: as in the
     run, else not."""
@@ -99,6 +100,33 @@ class TeamOverrides:
     def team(self) -> TeamSettings:
         """The team, once `of_run` has filled in what was left out."""
         return TeamSettings(**{f.name: getattr(self, f.name) for f in fields(TeamSettings)})
+
+
+class _OrdersOptions(Protocol):
+    """Settings with tasks whose options may be put into another order."""
+
+    @property
+    def tasks(self) -> str | tuple[str, ...] | None:
+        """Names or files; empty or None: those of the run."""
+        ...
+
+    @property
+    def shuffle_choices(self) -> int | None:
+        """The seed; None: as in the run."""
+        ...
+
+
+def order_of_run(settings: _OrdersOptions, saved: Mapping[str, Any]) -> int | None:
+    """Return the seed of the order of options: that of the settings, else of a run on its tasks.
+
+    Args:
+        settings: Settings before the tasks of the run are filled in.
+        saved: What config.json of the run holds; nothing if there is no run.
+    """
+    if settings.shuffle_choices is not None or settings.tasks:
+        return settings.shuffle_choices
+    seed: int | None = saved.get("shuffle_choices")
+    return seed
 
 
 TEAM_SIZES: Mapping[str, str] = {

@@ -39,7 +39,7 @@ class HeldOutTasks:
         self._runner = runner
         self._streams = streams
         self._processes = processes
-        held_out = load_tasks(config.tasks, split="test")
+        held_out = load_tasks(config.tasks, split="test", shuffle_choices=config.shuffle_choices)
         self._tasks = streams.choose(held_out, config.num_eval_tasks, Stream.EVAL_TASKS, 0)
         self.initial: dict[str, Any] | None = None
         """The evaluation before the first step, as JSON values; None before it."""

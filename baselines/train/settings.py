@@ -36,6 +36,8 @@ class StartSettings:
     of an adapter. Read it first: it can do whatever you can."""
     tasks: Annotated[str, Choices((*TASK_SOURCES, "a .jsonl or .parquet file"))] = "arithmetic"
     """Training and evaluation tasks, from the splits "train" and "test"."""
+    shuffle_choices: int | None = None
+    """Random seed of another order of the options of multiple-choice tasks. None: their own."""
 
 
 @dataclass(frozen=True, kw_only=True)

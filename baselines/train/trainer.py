@@ -81,7 +81,9 @@ class Trainer:
         self.steps_done = 0
         self._tokens: list[int] = []  # sampled in each of these steps, for all purposes
         self.notices: tuple[str, ...] = ()
-        self._tasks = load_tasks(config.tasks, split="train")
+        self._tasks = load_tasks(
+            config.tasks, split="train", shuffle_choices=config.shuffle_choices
+        )
         self.config = config = with_verifier(config, self._tasks)
         self._optimizer = OPTIMIZERS[config.optimizer].read_hyperparameters(config.optimizer_args)
         env = team_env(config, self._tasks[:1])

@@ -1,157 +1,13 @@
-"""Public benchmarks by name: from a local file, else from the hub at a pinned revision."""
+"""Public benchmarks by name: one entry each."""
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
 
-from ccpo_env.tasks.collecting import tasks_from_rows
-from ccpo_env.tasks.files import READERS, file_rows
-from ccpo_env.tasks.origin import Origin, Row
-from ccpo_env.tasks.values import NotATaskError
-from ccpo_env.types import Task
-
-DATA_DIR_VARIABLE = "CCPO_DATA_DIR"
-"""Environment variable that names the folder of local files."""
-DEFAULT_DATA_DIR = "data"
-"""Default of that folder, relative to the working directory."""
-
-
-@dataclass(frozen=True, slots=True)
-class HubSource:
-    """One split of a data set on the hub.
-
-    Args:
-        dataset: Id of the data set.
-        revision: Commit to load.
-        config: Configuration of the data set, or None.
-        split: Name of the split there.
-    """
-
-    dataset: str
-    revision: str
-    config: str | None
-    split: str
-
-
-@dataclass(frozen=True, slots=True)
-class Benchmark:
-    """A benchmark: the names of its local files, the package that holds it, its place on the hub.
-
-    Args:
-        name: Registered name.
-        stems: For each of its splits, how a local file's name (letters and digits only) starts.
-        hub: For each of its splits, its place on the hub; empty without a pinned revision.
-        columns: Gives a row the columns of docs/tasks.md; None: it has them.
-        package: Returns the rows of the first split from an installed package; None: there is no
-            such package.
-    """
-
-    name: str
-    stems: Mapping[str, tuple[str, ...]]
-    hub: Mapping[str, HubSource] = field(default_factory=dict)
-    columns: Callable[[Mapping[str, Any]], Mapping[str, object]] | None = None
-    package: Callable[[], Iterable[Mapping[str, object]]] | None = None
-
-    def __call__(self, *, split: str | None, limit: int | None) -> list[Task]:
-        """Load a split; None: the first one of which there is a local file, else the first one.
-
-        Raises:
-            ValueError: If the benchmark has no such split.
-            FileNotFoundError: If it is neither in the local folder nor in a package or on the hub.
-            ImportError: If the package that holds it is not installed.
-            TaskFileError: If a row is not a task.
-        """
-        if split is not None and split not in self.stems:
-            raise ValueError(
-                f"split of {self.name!r} must be one of {list(self.stems)}, got {split!r}; "
-                f"pass split={next(iter(self.stems))!r}"
-            )
-        for chosen in self.stems if split is None else (split,):
-            local = self._local_file(chosen)
-            if local is not None:
-                rows = file_rows(local, all_columns=self.columns is not None)
-                return self._tasks(rows, Origin.of_file(local), limit)
-        chosen = split or next(iter(self.stems))
-        if self.package is not None:
-            numbered: Iterable[Row] = enumerate(self.package(), start=1)
-            return tasks_from_rows(
-                numbered, Origin(self.name, self.name, self.name), split=None, limit=limit
-            )
-        rows = enumerate(self._hub_rows(chosen), start=1)
-        return self._tasks(rows, Origin.of_file(Path(f"{self.name}_{chosen}")), limit)
-
-    def _tasks(self, rows: Iterable[Row], origin: Origin, limit: int | None) -> list[Task]:
-        if self.columns is not None:
-            rows = self._with_columns(rows, self.columns, origin)
-        return tasks_from_rows(rows, origin, split=None, limit=limit)
-
-    def _with_columns(
-        self,
-        rows: Iterable[Row],
-        columns: Callable[[Mapping[str, Any]], Mapping[str, object]],
-        origin: Origin,
-    ) -> Iterator[Row]:
-        for number, row in rows:
-            try:
-                yield number, columns(row) if isinstance(row, Mapping) else row
-            except NotATaskError as error:
-                raise origin.malformed(number, error.rule, error.value) from None
-
-    def _local_file(self, split: str) -> Path | None:
-        folder = Path(os.environ.get(DATA_DIR_VARIABLE, DEFAULT_DATA_DIR))
-        if not folder.is_dir():
-            return None
-        for path in sorted(folder.iterdir()):
-            stem = re.sub(r"[^a-z0-9]", "", path.stem.lower())
-            if path.suffix in READERS and self._split_of(stem) == split:
-                return path
-        return None
-
-    def _split_of(self, stem: str) -> str | None:
-        """Return the split of a file: the one with the longest stem that starts its name."""
-        fits = [
-            (len(beginning), split)
-            for split, beginnings in self.stems.items()
-            for beginning in beginnings
-            if stem.startswith(beginning)
-        ]
-        return max(fits)[1] if fits else None
-
-    def _hub_rows(self, split: str) -> Iterable[Mapping[str, object]]:
-        source = self.hub.get(split)
-        stem = self.stems[split][0]
-        advice = f"set {DATA_DIR_VARIABLE} to a folder with a file such as {stem}.parquet"
-        if source is None:
-            others = [other for other in self.stems if self._local_file(other) is not None]
-            has_others = f" (there is one for {', '.join(map(repr, others))})" if others else ""
-            raise FileNotFoundError(
-                f"tasks {self.name!r} must be a local file, got none for split {split!r}"
-                f"{has_others} and know no revision on the hub; {advice}"
-            )
-        try:
-            import datasets
-        except ImportError:
-            raise ImportError(
-                f"tasks {self.name!r} must be read from the hub with the package datasets, got "
-                f"none; run pip install 'ccpo-env[hub]', or {advice}"
-            ) from None
-        try:
-            rows: Iterable[Mapping[str, object]] = datasets.load_dataset(
-                source.dataset, source.config, split=source.split, revision=source.revision
-            )
-        except OSError as error:  # datasets and the hub raise its subclasses
-            reason = str(error).splitlines()[0]
-            raise FileNotFoundError(
-                f"tasks {self.name!r} must be on the hub as {source.dataset} at "
-                f"{source.revision}, got {reason!r}; check the network, or {advice}"
-            ) from None
-        return rows
-
+from ccpo_env.tasks import benchmark_columns as columns
+from ccpo_env.tasks.benchmark import Benchmark, HubSource
+from ccpo_env.tasks.champ import champ_rows
+from ccpo_env.tasks.human_eval import human_eval_columns, human_eval_rows
 
 MATH_500 = HubSource(
     "HuggingFaceH4/MATH-500", "6e4ed1a2a79af7d8630a6b768ec859cb5af4d3be", None, "test"
@@ -163,6 +19,22 @@ MATH_TRAIN = HubSource(
     "train",
 )
 _GSM8K = "740312add88f781978c0658806c59bc2815b9866"
+_ARC = "210d026faf9955653af8916fad021475a3f00453"
+_MMLU_PRO = "b189ec765aa7ed75c8acfea42df31fdae71f97be"
+_HOTPOTQA = "1908d6afbbead072334abe2965f91bd2709910ab"
+_MBPP = "4bb6404fdc6cacfda99d4ac4205087b89d32030c"
+_AT_HUB = {"train": "train", "dev": "validation", "test": "test"}
+"""Names of our splits on the hub."""
+
+
+def _stems(name: str, *, whole: bool = True) -> Mapping[str, tuple[str, ...]]:
+    """Return how the names of local files start; whole: the bare name is the test split."""
+    return {
+        "train": (f"{name}train",),
+        "dev": (f"{name}dev", f"{name}val"),
+        "test": (f"{name}test", *((name,) if whole else ())),
+    }
+
 
 BENCHMARKS: Mapping[str, Benchmark] = {
     benchmark.name: benchmark
@@ -205,6 +77,77 @@ BENCHMARKS: Mapping[str, Benchmark] = {
         Benchmark("amc23", {"test": ("amc23", "amc2023")}),
         Benchmark("gaokao2023en", {"test": ("gaokao2023",)}),
         Benchmark("minerva", {"test": ("minerva",)}),
+        Benchmark("medqa", _stems("medqa"), columns=columns.medqa),
+        Benchmark("logiqa", _stems("logiqa"), columns=columns.logiqa),
+        Benchmark(
+            "arc_challenge",
+            _stems("arcchallenge"),
+            {
+                split: HubSource("allenai/ai2_arc", _ARC, "ARC-Challenge", own)
+                for split, own in _AT_HUB.items()
+            },
+            columns=columns.arc,
+        ),
+        Benchmark(
+            "mmlu_pro",
+            {
+                "test": ("mmluprotest", "mmlupro"),
+                "dev": ("mmluprodev", "mmluproval"),
+            },
+            {
+                split: HubSource("TIGER-Lab/MMLU-Pro", _MMLU_PRO, None, _AT_HUB[split])
+                for split in ("test", "dev")
+            },
+            columns=columns.mmlu_pro,
+        ),
+        Benchmark(
+            "gpqa",
+            {"test": ("gpqa",)},
+            {
+                "test": HubSource(
+                    "Idavidrein/gpqa",
+                    "633f5ee89ab8ad4522a9f850766b73f62147ffdd",
+                    "gpqa_diamond",
+                    "train",
+                )
+            },
+            columns=columns.gpqa,
+            is_ordered=True,
+        ),
+        Benchmark(
+            "hotpotqa",
+            {
+                "train": ("hotpotqatrain", "hotpottrain"),
+                "test": ("hotpotqatest", "hotpotqadev", "hotpotqaval", "hotpotdev", "hotpotqa"),
+            },
+            {
+                split: HubSource("hotpotqa/hotpot_qa", _HOTPOTQA, "distractor", own)
+                for split, own in (("train", "train"), ("test", "validation"))
+            },
+            columns=columns.hotpotqa,
+        ),
+        Benchmark(
+            "humaneval",
+            {"test": ("humaneval",)},
+            columns=human_eval_columns,
+            package=human_eval_rows,
+        ),
+        Benchmark(
+            "mbpp",
+            {split: (*stems, "mbpp") for split, stems in _stems("mbpp", whole=False).items()},
+            {
+                split: HubSource("google-research-datasets/mbpp", _MBPP, "full", own)
+                for split, own in _AT_HUB.items()
+            },
+            columns=columns.mbpp,
+            is_of_split=columns.is_of_mbpp_split,
+        ),
+        Benchmark(
+            "champ",
+            {"train": ("champ",), "test": ("champ",)},
+            package=champ_rows,
+            is_hashed=True,
+        ),
     )
 }
-"""Public benchmarks: one line each."""
+"""Public benchmarks."""

@@ -28,7 +28,7 @@ def given_tasks(tasks: object, *, split: str | None, limit: int | None) -> list[
         return tasks_from_rows(rows, CALLER, split=split, limit=limit)
     if isinstance(tasks, Mapping):
         example = next(iter(tasks), None)
-        if isinstance(tasks.get(example), Iterable) and table_reader(tasks[example]):
+        if table_reader(tasks.get(example)):
             raise TypeError(
                 f"tasks must be one table, got those of {', '.join(map(repr, tasks))}; pass one of "
                 f"them, such as tasks[{example!r}]"

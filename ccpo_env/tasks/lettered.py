@@ -48,16 +48,25 @@ def options_in_question(question: str) -> tuple[str, tuple[str, ...]] | None:
     """
     lines = [line for line in question.split("\n") if line.strip().strip("\"'”") or not line]
     marks = [_OPTION_LINE.fullmatch(line.strip()) for line in lines]
-    first = next((n for n in reversed(range(len(marks))) if (m := marks[n]) and m[2] == "A"), None)
-    if first is None or not (start := marks[first]):
-        return None
+    for first in reversed(range(len(lines))):
+        start = marks[first]
+        if start and start[2] == LETTERS[0]:
+            texts = _texts(lines[first:], marks[first:], start)
+            stem = "\n".join(lines[:first]).strip()
+            if stem and len(texts) > 1 and all(texts):
+                return stem, texts
+    return None
+
+
+def _texts(
+    lines: list[str], marks: list[re.Match[str] | None], start: re.Match[str]
+) -> tuple[str, ...]:
+    """Return the texts of the options on some lines, the first of which is A."""
     options: list[list[str]] = []
-    for line, mark in zip(lines[first:], marks[first:], strict=True):
-        expected = LETTERS[len(options)] if len(options) < len(LETTERS) else ""
+    for line, mark in zip(lines, marks, strict=True):
+        expected = LETTERS[len(options) : len(options) + 1]
         if mark and (mark[1], mark[2], mark[3]) == (start[1], expected, start[3]):
             options.append([mark[4]])
         else:
             options[-1].append(line.strip())
-    texts = tuple("\n".join(own).strip() for own in options)
-    stem = "\n".join(lines[:first]).strip()
-    return (stem, texts) if stem and len(texts) > 1 and all(texts) else None
+    return tuple("\n".join(own).strip() for own in options)

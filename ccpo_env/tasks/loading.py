@@ -51,7 +51,14 @@ def load_tasks(
     if limit is not None and limit < 1:
         raise ValueError(f"limit must be >= 1, got {limit}; leave it out to load all tasks")
     loaded = _loaded(tasks, split, limit)
-    return loaded if shuffle_choices is None else shuffled(loaded, shuffle_choices)
+    if shuffle_choices is None:
+        return loaded
+    if not any(task.choices for task in loaded):
+        raise ValueError(
+            f"shuffle_choices must be given for tasks with options, got {shuffle_choices} for "
+            f"tasks without any, such as {loaded[0].id!r}; leave it out"
+        )
+    return shuffled(loaded, shuffle_choices)
 
 
 def resolve_tasks(tasks: TaskInput) -> tuple[Task, ...]:

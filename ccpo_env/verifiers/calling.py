@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol, cast, runtime_checkable
 
@@ -16,6 +17,23 @@ class CategoryVerifier(Protocol):
     def category(self, answer: str) -> str:
         """Return the category of an answer that one of its verdicts reported."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class WithCategories:
+    """A verifier that names the categories of its answers.
+
+    Args:
+        verify: Compares a response with an answer.
+        category: Names the category of an answer that a verdict of it reported.
+    """
+
+    verify: Verifier
+    category: Callable[[str], str]
+
+    def __call__(self, response: str, gold: str) -> Verdict:
+        """Return the verdict on a response."""
+        return self.verify(response, gold)
 
 
 def category_of(verifier: Verifier) -> Callable[[str], str] | None:

@@ -1,4 +1,5 @@
 """Plain text of a response: one way to write letters, brackets and negations."""
+# ruff: noqa: RUF001 - letters and signs of other scripts
 
 from __future__ import annotations
 
@@ -19,6 +20,7 @@ _SIGNS = str.maketrans(
         **dict.fromkeys("‘’ʼ´′", "'"),
         **dict.fromkeys("“”„‟«»‹›″", '"'),
         **dict.fromkeys("‐‑‒−", "-"),
+        **dict.fromkeys("➜➡➔➞⟶⟹➤►▶", "→"),
         "\t": " ",
         "\r": "\n",
     }
@@ -35,11 +37,15 @@ _STYLE = re.compile(
     r"fbox|underline|emph|tag|color|left|right|big)[A-Za-z]*\*?(?![A-Za-z])|\\[()\[\]]|\$|~~",
     re.IGNORECASE,
 )
+_COLOR = re.compile(r"\\(?:text)?color\s*\{[^{}]{0,30}\}")
 _AND = re.compile(r"\\(?:land|wedge|cap|cup|lor|vee)(?![A-Za-z])")
 _SPACE = re.compile(
     r"\\(?:quad|qquad|hspace|enspace|thinspace)(?![A-Za-z])|\\[,;:! ]|&nbsp;|(?<=[\w.:)}])~"
 )
 _BREAK = re.compile(r"<br\s?/?>|\\\\|\\n(?![A-Za-z])", re.IGNORECASE)
+_BLANKS = re.compile(r"[^\S\n]{2,}")
+_BLANK_LINES = re.compile(r"\n\s*\n")
+_RUN = re.compile(r"([^\w\s])\1{4,}")
 _COMPLEMENT = re.compile(r"(?<![\w.:)}])~(?=[A-Z](?![A-Za-z]))")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 
@@ -59,13 +65,15 @@ def plain(text: str) -> str:
         found = _STRUCK.sub(" not ", found)
         found = _AND.sub(" and ", found)
         found = _BREAK.sub("\n", found)
-        found = _STYLE.sub("", found)
+        found = _STYLE.sub("", _COLOR.sub("", found))
         found = _SPACE.sub(" ", found).replace("&amp;", "&").replace("\\&", "&")
         found = found.replace("&lt;", "<").replace("&gt;", ">").replace("\\%", "%")
     if "," in found:
         found = _THOUSANDS.sub("", found)
     if "~" in found:
         found = _COMPLEMENT.sub(" not ", found)
+    found = _RUN.sub(r"\1\1\1\1", _BLANK_LINES.sub("\n\n", _BLANKS.sub(" ", found)))
+    found = found.replace("^{", "^")
     return found.replace("\\{", " ").replace("\\}", " ").replace("{", " ").replace("}", " ")
 
 

@@ -1,4 +1,5 @@
 """The verifier "qa": short answers in words, compared as the authors of SQuAD and HotpotQA do."""
+# ruff: noqa: RUF001 - letters and signs of other scripts
 
 from __future__ import annotations
 
@@ -19,24 +20,29 @@ MAX_SHORT_WORDS = 30
 """Words of a response that counts as an answer as a whole if it announces none."""
 MAX_READ_CHARS = 16_384
 """Characters at the end of a response in which an answer is searched, box or not."""
+MAX_KEPT_CHARS = 512
+"""Longest text whose form is cached."""
 SPECIAL = frozenset({"yes", "no", "noanswer"})
 """Answers that share no token with others: their F1 is 0 or 1 (HotpotQA)."""
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = dict.fromkeys(map(ord, string.punctuation))
 _TAG = re.compile(
-    r"<(answer|final_answer|short_answer)>(.{0,2000}?)</\1>", re.DOTALL | re.IGNORECASE
+    r"<(answer|final_answer|short_answer)>(?P<answer>.{0,2000}?)</\1>", re.DOTALL | re.IGNORECASE
 )
 _JSON = re.compile(
-    r"""["'](?:final_|short_)?answer["']\s*:\s*["\[]+((?:[^"\\\n]|\\.){0,2000})\"""", re.IGNORECASE
+    r"""["'](?:final_|short_)?answer["']\s*:\s*["\[]+(?P<answer>(?:[^"\\\n]|\\.){0,2000})\"""",
+    re.IGNORECASE,
 )
 _NOUN = (
     r"(?:answer|réponse|respuesta|resposta|risposta|antwort|antwoord|ответ|відповідь|odpowiedź|svar|"
     r"cevap|jawaban|答案|答え|回答|정답|답|الإجابة|الجواب|उत्तर|जवाब|คำตอบ|đáp án)"
 )
+_IS = r"\b(?:is|was|would be|should be|ist|lautet|est|es|é|è|jest|adalah|là)\b:?"
 _ANNOUNCED = re.compile(
-    rf"(?:(?<!\w)(?:the\s+|my\s+)?(?:final|short|correct|best|exact)?\s*{_NOUN}(?:\s+to\s+[^.:\n]{{0,160}}?)?"
-    r"[*_`\"'\s]{0,8}(?:[:：]|\b(?:is|was|would be|should be|ist|lautet|est|es|é|è|jest|adalah|là)\b:?|是|为|は|은|는|هي|هو|है|คือ)"
+    rf"(?:(?<![A-Za-z]){_NOUN}[*_`\"'\s]{{0,8}}(?:[:：]|是|为|は|은|는|هي|هو|है|คือ)"
+    r"|\b(?:the|my|our|final|short|correct|best|exact|la|die|a|het|bonne|correcta|correta)\s+"
+    rf"{_NOUN}(?:\s+to\s+[^.:\n]{{0,160}}?)?[*_`\"'\s]{{0,8}}{_IS}"
     r"|####)(?P<answer>[*_`\s]{0,12}[^\n]{0,2000})",
     re.IGNORECASE,
 )
@@ -57,18 +63,25 @@ def normalized(text: str) -> str:
     return " ".join(_ARTICLES.sub(" ", lowered).split())
 
 
-@lru_cache(maxsize=16_384)
 def canonical(text: str) -> str:
     """Return the form by which answers are compared; answers that `normalized` unites have one.
 
     Beyond it, compatibility characters are plain ones, signs of any script are punctuation, and
     numbers in English words are digits.
     """
+    return (_kept_canonical if len(text) <= MAX_KEPT_CHARS else _canonical)(text)
+
+
+def _canonical(text: str) -> str:
     found = normalized(text)
     if not found.isascii():
         compatible = unicodedata.normalize("NFKC", found).casefold()
         found = normalized("".join(c for c in compatible if not _is_sign(c)))
-    return with_digits(found)
+    # "The" and "A" are articles only, and would be equal to nothing at all.
+    return with_digits(found) or text.strip().lower()
+
+
+_kept_canonical = lru_cache(maxsize=16_384)(_canonical)
 
 
 def _is_sign(character: str) -> bool:
@@ -136,9 +149,9 @@ class QaVerifier:
         Returns:
             "correct", "wrong" or "no_answer"; "error" if the gold answer is blank.
         """
-        if not isinstance(gold, str) or not gold.strip():
+        if is_blank(gold):
             return Verdict("error", detail=f"gold must be text, got {gold!r}; check the task")
-        if not isinstance(response, str):
+        if is_blank(response):
             return Verdict("no_answer")
         golds = self.golds if gold in self.golds else (gold,)
         forms = {canonical(own) for own in golds}
@@ -157,12 +170,17 @@ class QaVerifier:
     def f1(self, response: str, gold: str) -> float:
         """Return the token F1 of the answer of a response, the best over the gold answers."""
         golds = self.golds if gold in self.golds else (gold,)
-        readings = stated_answers(response) if isinstance(response, str) else ()
+        readings = () if is_blank(response) else stated_answers(response)
         return max((token_f1(own, each) for own in readings for each in golds), default=0.0)
 
     def category(self, answer: str) -> str:
         """Return the category of an answer, as its verdict reports it: its canonical form."""
         return canonical(answer)
+
+
+def is_blank(text: object) -> bool:
+    """Return whether a value is not text, or blank; callers may ignore the annotations."""
+    return not isinstance(text, str) or not text.strip()
 
 
 def stated_answers(response: str) -> tuple[str, ...]:
@@ -178,15 +196,16 @@ def stated_answers(response: str) -> tuple[str, ...]:
         content = plain(boxes[-1][2]).strip()
         return (content,) if content else ()
     tail = visible[-MAX_READ_CHARS:]
-    for pattern, group in ((_TAG, 2), (_JSON, 1)):
-        found = [match[group] for match in pattern.finditer(tail)]
-        if found:
-            return _stripped(found[-1])
-    announced = [match for match in _ANNOUNCED.finditer(tail)]
-    if announced:
-        stated = announced[-1]["answer"].strip(_AROUND)
+    quoted = [*_TAG.finditer(tail), *_JSON.finditer(tail)]
+    enclosed = max(quoted, key=lambda own: own.start(), default=None)
+    behind = [*_ANNOUNCED.finditer(tail, enclosed.end() if enclosed else 0)]
+    announced = behind[-1] if behind else None
+    if announced is None and enclosed is not None:
+        return _stripped(enclosed["answer"])
+    if announced is not None:
+        stated = announced["answer"].strip(_AROUND)
         if not stated:
-            following = tail[announced[-1].end() :].strip()
+            following = tail[announced.end() :].strip()
             stated = following.partition("\n")[0].strip(_AROUND)
         if stated:
             short = _SENTENCE.split(stated, maxsplit=1)[0]

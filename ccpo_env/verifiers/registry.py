@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from types import FunctionType
 
 from ccpo_env.errors import unknown_name
-from ccpo_env.prompts import AS_A_NUMBER, AS_CODE, IN_A_BOX
+from ccpo_env.prompts import AS_A_LETTER, AS_A_NUMBER, AS_A_PHRASE, AS_CODE, IN_A_BOX
 from ccpo_env.types import Task, Verifier
 from ccpo_env.verifiers.auto import AUTO, verifier_name
 from ccpo_env.verifiers.choice.verifier import ChoiceVerifier
@@ -34,10 +34,10 @@ VERIFIER_NAMES: Mapping[str, Verifier | None] = {AUTO: None, **VERIFIERS}
 ANSWER_FORMS: Mapping[str, str] = {
     "code": AS_CODE,
     "code_partial": AS_CODE,
-    "choice": rf"as the letter of one option {IN_A_BOX}",
+    "choice": AS_A_LETTER,
     "number": AS_A_NUMBER,
-    "qa": rf"as a short phrase {IN_A_BOX}",
-    "qa_f1": rf"as a short phrase {IN_A_BOX}",
+    "qa": AS_A_PHRASE,
+    "qa_f1": AS_A_PHRASE,
 }
 """Answer form of each verifier that reads something else than any text in a box."""
 

@@ -105,7 +105,7 @@ TINY_CHOICE = Recipe(
     ),
     lesson=partial(draw_choice_demonstration, choice.LESSON),
     habits=partial(draw_choice_demonstration, choice.HABITS),
-    settings=WarmStart(num_steps=1100, hidden_size=56),
+    settings=WarmStart(num_steps=1700),
     is_half=True,
 )
 RECIPES: Mapping[str, Recipe] = {

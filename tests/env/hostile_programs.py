@@ -1,3 +1,4 @@
+# ruff: noqa: E501  # one program a line
 """Programs that attack their verdict or their machine: each is right only if its attack succeeds.
 
 Every program has to define ``add`` of two numbers. `{canary}` is a file that everyone may read, in
@@ -59,6 +60,8 @@ ESCAPES = {
     "package of the parent": "import ccpo_env; won = True",
     "verifier of the parent": "import ccpo_env.verifiers.code.sandbox.checker_side as c; won = True",
     "installed packages": "import numpy; won = True",
+    "packages of the system": "import os; won = any(fs for d, _, fs in os.walk('/') if '-packages' in d)",
+    "outliving the trainer": "import ctypes; won = ctypes.CDLL(None).prctl(1, 0, 0, 0, 0) == 0",
     "devices": "import os; won = bool(os.listdir('/dev'))",
     "new mount": "import ctypes; won = ctypes.CDLL(None).mount(b'x', b'/tmp', b'tmpfs', 0, None) == 0",
     "new user namespace": "import ctypes; won = ctypes.CDLL(None).unshare(0x10000000) == 0",
@@ -101,7 +104,7 @@ FORGERIES = {
     "patched assertion": "import builtins\nbuiltins.AssertionError = SystemExit\nadd = lambda a, b: None",
     "patched built-ins": "import builtins\nbuiltins.all = builtins.sum = lambda *x: True\nadd = lambda a, b: None",
     "patched JSON": "import json\njson.loads = lambda *a, **k: {{'value': 5}}\njson.dumps = lambda *a, **k: '{{\"value\": 5}}'\nadd = lambda a, b: None",
-    "patched write": "import os\nold = os.write\nos.write = lambda f, b: old(f, b'{{\"outcome\": \"passed\"}}\\n') and len(b)\nadd = lambda a, b: None",
+    "patched write": 'import os\nold = os.write\nos.write = lambda f, b: old(f, b\'{{"outcome": "passed"}}\\n\') and len(b)\nadd = lambda a, b: None',
     "patched wire": "import sys\nfor m in list(sys.modules.values()):\n    for n in list(vars(m)):\n        if n in ('encode', 'decode'): setattr(m, n, lambda *a: True)\nadd = lambda a, b: None",
     "exit at import": "import os\nos._exit(0)",
     "exit in the call": "import os\ndef add(a, b): os._exit(0)",
@@ -111,10 +114,10 @@ FORGERIES = {
     "end of the loop": "def add(a, b): raise StopIteration",
     "end of a generator": "def add(a, b): raise GeneratorExit",
     "printed verdict": "print('{{\"outcome\": \"passed\"}}')\nprint('OK 4 passed')\nadd = lambda a, b: None",
-    "verdict on every file": "import os\nfor n in range(64):\n    try: os.write(n, b'{{\"outcome\": \"passed\", \"passed\": 4, \"total\": 4, \"block\": 0}}\\n' * 9)\n    except OSError: pass\nadd = lambda a, b: None",
+    "verdict on every file": 'import os\nfor n in range(64):\n    try: os.write(n, b\'{{"outcome": "passed", "passed": 4, "total": 4, "block": 0}}\\n\' * 9)\n    except OSError: pass\nadd = lambda a, b: None',
     "answers ahead": "import os\nfor n in range(64):\n    try: os.write(n, b'{{\"ready\": true}}\\n' + b'{{\"value\": true}}\\n' * 9)\n    except OSError: pass\nadd = lambda a, b: None",
     "unknown answer": "import os\ndef add(a, b):\n    for n in range(3, 64):\n        try: os.write(n, b'{{\"passed\": true}}\\n')\n        except OSError: pass",
-    "object of the tests": "import os\ndef add(a, b):\n    for n in range(3, 64):\n        try: os.write(n, b'{{\"value\": {{\"name\": \"check\"}}}}\\n')\n        except OSError: pass",
+    "object of the tests": 'import os\ndef add(a, b):\n    for n in range(3, 64):\n        try: os.write(n, b\'{{"value": {{"name": "check"}}}}\\n\')\n        except OSError: pass',
     "closed files": "import os\nos.closerange(0, 64)\nadd = lambda a, b: None",
     "garbage": "import os\nfor n in range(64):\n    try: os.write(n, os.urandom(999) + b'\\n')\n    except OSError: pass\nadd = lambda a, b: None",
     "verdict at exit": "import atexit, os\natexit.register(os._exit, 0)\nadd = lambda a, b: None",
@@ -128,8 +131,8 @@ FORGERIES = {
     "all answers": "add = lambda a, b: {{5, -3, 30}}",
     "deep list": "def add(a, b):\n    x = []\n    for _ in range(100_000): x = [x]\n    return x",
     "list in itself": "def add(a, b):\n    x = []\n    x.append(x)\n    return x",
-    "huge text": "add = lambda a, b: 'x' * (1 << 27)",
-    "huge number": "add = lambda a, b: 1 << (1 << 27)",
+    "huge text": "add = lambda a, b: 'x' * (1 << 24)",
+    "huge number": "add = lambda a, b: 1 << (1 << 26)",
     "endless recursion": "def add(a, b): return add(a, b)",
     "deep parentheses": "add = lambda a, b: " + "(" * 50_000 + "1" + ")" * 50_000,
     "many signs": "add = lambda a, b: " + "-" * 100_000 + "1",
@@ -165,14 +168,16 @@ SLOW = {
 """Attacks on the time and the memory: they end at a limit."""
 
 
-def programs(kinds: tuple[str, ...] = ("escape", "forgery", "slow"), **places: object) -> dict[str, str]:
-    """Return the programs by name, as fenced responses."""
-    texts: dict[str, str] = {}
-    if "escape" in kinds:
-        for name, attack in ESCAPES.items():
-            tried = _TRIED.format(attack=attack.format(**places).replace("\n", "\n    "))
-            texts[name] = _REWARDED.format(attack=tried)
-    for kind, table in (("forgery", FORGERIES), ("slow", SLOW)):
-        if kind in kinds:
-            texts |= {name: text.format(**places) for name, text in table.items()}
-    return {name: f"```python\n{text}\n```" for name, text in texts.items()}
+def names() -> list[str]:
+    """Return the names of all programs."""
+    return [*ESCAPES, *FORGERIES, *SLOW]
+
+
+def program(name: str, **places: object) -> str:
+    """Return a program as a fenced response."""
+    if name in ESCAPES:
+        tried = _TRIED.format(attack=ESCAPES[name].format(**places))
+        text = _REWARDED.format(attack=tried)
+    else:
+        text = {**FORGERIES, **SLOW}[name].format(**places)
+    return f"```python\n{text}\n```"

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import itertools
 import pickle
+import re
+import sys
+import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from contextlib import nullcontext
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -17,12 +23,18 @@ from ccpo_env import (
     debate_v0,
     signal_v0,
     think_solve_v0,
+    verify,
     vote_v0,
 )
 from ccpo_env.env import TeamAnswerEnv
 from ccpo_env.types import PromptTemplate, Topology, Turn
+from ccpo_env.verifiers.worker.pool import POOL
+from ccpo_env.verifiers.worker.waiting import WouldWait, without_waiting
 
 TASKS = [Task(f"t/{n}", rf"What is {n}+1? Put it in \boxed{{}}.", str(n + 1)) for n in range(5)]
+SUM = r"\sum_{k=1}^{3} k"
+"""An answer that is compared in a worker."""
+PROGRAM = Task("p", "Write f.", "", tests="assert f() == 1")
 ROLES = ("planner", "critic", "writer")
 REVISION = Topology(
     "revision",
@@ -336,14 +348,21 @@ def test_a_built_in_verifier_compares_equal_answers_to_a_task_once(team, monkeyp
     assert batch.rewards.tolist() == [1.0, 1.0, -1.0, 1.0]
 
 
-def test_answers_that_need_a_worker_are_verified_beside_those_that_need_none():
-    golds = [r"\frac{\pi}{4}", "2", r"\sin(x)"]
-    answers = [r"\arctan(1)", "2", r"\cos(x)"]
-    tasks = [Task(f"{k}", "q", gold) for k, gold in enumerate(golds)]
-    batch = BatchedTeamEnv(think_solve_v0(tasks=tasks))
-    batch.reset(options=[{"task": k, "removed": ["thinker_0"]} for k in range(3)])
-    batch.step([rf"\boxed{{{answer}}}" for answer in answers])
-    assert batch.rewards.tolist() == [1.0, 1.0, -1.0]
+def test_answers_that_need_a_worker_are_compared_beside_each_other(monkeypatch):
+    both = threading.Barrier(2, timeout=30)
+
+    def request(request: dict[str, str], _limit_s: float, **_: bool) -> dict[str, str]:
+        both.wait()  # until the other comparison runs as well
+        return {"status": "correct" if request["gold"] == "6" else "wrong", "detail": ""}
+
+    monkeypatch.setattr(POOL, "_request", request)
+    monkeypatch.setattr(POOL, "_slots", nullcontext())
+    answers = [("6", SUM), ("2", "2"), ("5", SUM), ("2", "3")]
+    tasks = [Task(f"{k}", "q", gold) for k, (gold, _) in enumerate(answers)]
+    batch = BatchedTeamEnv(think_solve_v0(tasks=tasks, verifier="math"))
+    batch.reset(options=[{"task": k, "removed": ["thinker_0"]} for k in range(4)])
+    batch.step([rf"\boxed{{{answer}}}" for _, answer in answers])
+    assert batch.rewards.tolist() == [1.0, 1.0, -1.0, -1.0]
     assert batch.verify_s > 0
 
 
@@ -408,3 +427,45 @@ def test_an_episode_that_is_over_does_not_speak():
     batch.fail(0, "gone")
     with pytest.raises(ValueError, match="must be running, got 0, which is over"):
         batch.step(["2"], [0])
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "howto" / "batched_play.md"
+
+
+class StandInForVLLM:
+    """`vllm.LLM` as far as the page needs it: a reply to each conversation, in order."""
+
+    num_prompts: ClassVar[list[int]] = []
+
+    def __init__(self, model: str) -> None:
+        self.model = model
+
+    def chat(self, messages: list[list[dict[str, str]]], sampling: Any) -> list[SimpleNamespace]:
+        assert sampling.max_tokens > 0
+        self.num_prompts.append(len(messages))
+        roles = {tuple(message["role"] for message in own) for own in messages}
+        assert roles == {("system", "user")}
+        texts = [r"\boxed{1}" if "speak last" in own[0]["content"] else "think" for own in messages]
+        return [SimpleNamespace(outputs=[SimpleNamespace(text=text)]) for text in texts]
+
+
+def test_the_page_plays_512_episodes_with_one_call_a_turn(monkeypatch, capsys):
+    (code,) = re.findall(r"^```py\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.M | re.S)
+    vllm: Any = ModuleType("vllm")
+    vllm.LLM, vllm.SamplingParams = StandInForVLLM, SimpleNamespace
+    monkeypatch.setitem(sys.modules, "vllm", vllm)
+    monkeypatch.setattr(StandInForVLLM, "num_prompts", [])
+    exec(compile(code, str(PAGE), "exec"), {})  # our own page
+    # All 512 speak in the first turn, the solvers of the others in the second.
+    assert StandInForVLLM.num_prompts == [512, 256]
+    assert capsys.readouterr().out == "the thinker is worth +0.00\n"
+    assert len(code.strip().splitlines()) <= 22
+
+
+def test_without_waiting_only_what_needs_no_other_process_is_verified():
+    with without_waiting():
+        assert verify(r"\boxed{0.5}", r"\frac{1}{2}").status == "correct"
+        with pytest.raises(WouldWait):
+            verify(rf"\boxed{{{SUM}}}", "6")
+        with pytest.raises(WouldWait):
+            verify("```python\ndef f(): return 1\n```", "", verifier="code", task=PROGRAM)

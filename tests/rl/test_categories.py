@@ -223,3 +223,21 @@ def test_regression_credits_the_meaning_of_thoughts_that_are_all_different():
 
 def judge_nothing(*_: str) -> Verdict:
     return Verdict("no_answer")
+
+
+def test_letters_are_categories_without_comparing_answers_with_one_another():
+    task = Task("t/1", "Which?", "C", choices=("x1", "x2", "x3", "x4"))
+    texts = [
+        ("So B.", "C"),
+        ("It is x2.", "D"),
+        ("Answer: D", "D"),
+        ("A or B", "The x4."),
+        ("b", "C"),
+    ]
+    rollouts = [
+        rollout("correct" if own[1] == "C" else "wrong", texts=own, task=task) for own in texts
+    ]
+    costs = CostTracker()
+    categories = message_categories(task, rollouts, VERIFIERS["choice"], by_answer, costs=costs)
+    assert same(categories[:, 0]) == same([0, 0, 1, 2, 0])
+    assert costs.verifier_calls == 5  # the thoughts, each once; the answers are known

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -75,6 +76,18 @@ def test_token_f1_of_short_answers_is_reported_on_every_path():
     assert correctness_of(episodes, verify=VERIFIERS["exact"]).scores[JOINT] == {}
 
 
+def test_share_of_tests_is_reported_where_a_part_is_paid_and_survives_the_journal():
+    tested = Task("p", "Add.", "", tests="assert add(1, 2) == 3")
+    partly = Episode("b", tested, 0, JOINT, (), Verdict("wrong", "def add(): ...", score=0.25))
+    restored = Episode.from_json(partly.to_json(), benchmark="b", tasks={"p": tested})
+    assert restored == partly
+    episodes = [restored, replace(partly, sample=1, verdict=Verdict("correct", "def add"))]
+    (summary,) = summarize({"b": correctness_of(episodes, verify=VERIFIERS["code_partial"])})
+    assert summary.find("test_share", JOINT).estimate.value == pytest.approx(0.625)
+    assert summary.find("accuracy", JOINT).estimate.value == 0.5
+    assert correctness_of(episodes, verify=VERIFIERS["code"]).scores[JOINT] == {}
+
+
 class Letters(RecordingPolicy):
     """Answers with A, and gives the options these weights, by the first letter of the question."""
 
@@ -138,6 +151,15 @@ def test_likelihood_of_a_vote_is_the_mean_over_the_voters():
     assert len(policy.scored) == 9
     assert found["b", "c/1", 0] == OptionLikelihood(1.0, pytest.approx(0.75))
     assert found["b", "c/2", 0] == OptionLikelihood(0.0, pytest.approx(0.25))
+
+
+def test_likelihood_leaves_out_what_has_no_letter_or_no_answer():
+    runner, (first, *_) = played(Letters({"first": [0.2, 0.6]}))
+    text = replace(first, task=replace(CHOICES[0], answer="y"))
+    beyond = replace(first, task=replace(CHOICES[0], answer="C"))
+    unfinished = replace(first, messages=first.messages[:1])
+    other = replace(first, path=ALONE)
+    assert option_likelihoods(runner, [text, beyond, unfinished, other]) == {}
 
 
 def test_softmax_is_that_of_a_distribution():

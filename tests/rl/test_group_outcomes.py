@@ -190,9 +190,22 @@ def test_outcomes_without_offers_the_nearest_agent() -> None:
         outcomes().without("thinker1")
 
 
+def test_outcomes_takes_rewards_below_zero_for_a_part_of_a_right_answer() -> None:
+    group = outcomes(team_rewards=[1.0, -0.25])
+    np.testing.assert_array_equal(group.team_rewards, [1.0, -0.25])
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
+        (
+            {"team_rewards": [1, 0.25]},
+            r"^team_rewards must be -1 or \+1, got 0.25; count a correct",
+        ),
+        (
+            {"team_rewards": [1, -1.5]},
+            r"^team_rewards must be -1 or \+1, got -1.5; count a correct",
+        ),
         ({"agents": ()}, r"^agents must be one or more different names, got \(\); write"),
         ({"agents": "solver_0"}, r"^agents must be one or more different names, got 'solver_0'"),
         ({"agents": ("a", "a")}, r"^agents must be one or more different names, got \('a', 'a'\)"),

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from transformers import AutoTokenizer
 
 from baselines.credit import GroupOutcomes, regression_credit
 from baselines.policies.base import Completion, Sampling
-from baselines.policies.registry import load_policy
+from baselines.policies.registry import POLICIES, load_policy
 from baselines.rollouts.categories import by_answer, with_categories
 from baselines.rollouts.costs import CostTracker
 from baselines.rollouts.groups import Group
-from baselines.rollouts.letters import with_letters, with_rest, written_letters
+from baselines.rollouts.letters import (
+    sampled_options,
+    with_letters,
+    with_rest,
+    written_letters,
+)
 from baselines.rollouts.rollout import Rollout, RolloutRequest
 from baselines.rollouts.runner import RolloutRunner, next_prompt
 from baselines.train.measurements import with_measurements
@@ -80,6 +88,15 @@ def policy():
     return load_policy("tiny_choice")
 
 
+@lru_cache(maxsize=1)
+def tokenizer():
+    return AutoTokenizer.from_pretrained(POLICIES["tiny_choice"]())
+
+
+def encode(text: str) -> list[int]:
+    return tokenizer().encode(text)
+
+
 def group_of(runner: RolloutRunner, letters: str, *, temperature: float = 1.0) -> Group:
     """A group whose agents that answer write these letters in a box; B is right."""
     topology = runner.topology
@@ -93,7 +110,10 @@ def group_of(runner: RolloutRunner, letters: str, *, temperature: float = 1.0) -
         messages = tuple(
             Message(turn.speaker, text) for turn, text in zip(topology.turns, said, strict=True)
         )
-        completions = tuple(Completion(text, temperature=temperature) for text in said)
+        completions = tuple(
+            Completion(text, token_ids=tuple(encode(text)), temperature=temperature)
+            for text in said
+        )
         verdict = Verdict("correct" if letter == "B" else "wrong", letter)
         rollouts.append(Rollout(RolloutRequest(TASK), messages, completions, verdict))
     features = np.zeros((len(letters), len(topology.turns)), dtype=np.int64)
@@ -118,7 +138,6 @@ def test_probabilities_equal_the_softmax_of_a_full_forward_pass(policy, temperat
     )
     assert found.features[:, 1].tolist() == [0, 1, 1, 2]
     assert np.isnan(found.probabilities[:, 0]).all()
-    encode = policy.tokenizer.encode
     prompt = encode(solver_prompt(runner).text)
     expected = []
     for letter in "ABCD":
@@ -139,10 +158,8 @@ def test_probabilities_are_the_frequencies_of_sampled_letters(policy):
     (found,) = with_letters([group_of(runner, "ABBC")], runner, costs=CostTracker())
     prompts = [solver_prompt(runner)] * SAMPLES
     said = policy.sample(prompts, sampling=Sampling(), rng=np.random.default_rng(0))
-    letters = written_letters([completion.text for completion in said], 4)
-    assert letters is not None
-    assert letters.prefix == r"\boxed{"
-    counts = np.bincount(letters.categories, minlength=5)
+    options = policy.option_tokens([rf"\boxed{{{letter}" for letter in "ABCD"])
+    counts = np.bincount(sampled_options(said, options), minlength=5)
     expected = found.probabilities[0, 1]
     errors = np.sqrt(expected * (1 - expected) / SAMPLES)
     assert (np.abs(counts / SAMPLES - expected) < 4 * errors).all()

@@ -29,6 +29,11 @@ def test_estimate_is_the_posterior_of_jeffreys_prior():
     assert cache().estimate(OTHER, NO_THINKER).weight == 0.0
 
 
+def test_a_reward_between_wrong_and_right_counts_as_a_part_of_a_right_answer():
+    known = cache().add(TASK, NO_THINKER, [-0.5, -0.5, 1.0])
+    assert (known.right, known.wrong) == (1.5, 1.5)
+
+
 def test_what_was_measured_is_worth_less_after_each_update_of_a_policy_that_was_left():
     known = cache(0.5)
     known.add(TASK, NO_THINKER, [1.0, -1.0, -1.0, -1.0])

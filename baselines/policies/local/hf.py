@@ -217,13 +217,17 @@ class HFPolicy:
         Returns:
             Shape (N, K), nats; and the number of prompt tokens.
         """
-        texts = [self._encoder.reader.read_text(option) for option in options]
+        texts = self.option_tokens(options)
         prompt_ids = self.encode(prompts, max(map(len, texts)))
         max_rows = self._rows_that_fit(max(map(len, prompt_ids), default=1))
         table = option_logprobs(
             self._model, prompt_ids, texts, max_rows=max_rows, temperature=temperature
         )
         return table, sum(map(len, prompt_ids))
+
+    def option_tokens(self, options: Sequence[str]) -> list[tuple[int, ...]]:
+        """Return the token ids of each option, those that `option_logprobs` scores."""
+        return [tuple(self._encoder.reader.read_text(option)) for option in options]
 
     def encode(self, prompts: Sequence[Prompt], max_tokens: int) -> list[tuple[int, ...]]:
         """Return token ids of each prompt, cut to leave room for max_tokens."""

@@ -284,6 +284,10 @@ class LoraPolicy:
                 lambda policy: policy.option_logprobs(prompts, options, temperature=temperature),
             )
 
+    def option_tokens(self, options: Sequence[str]) -> list[tuple[int, ...]]:
+        """Return token ids of options, as `HFPolicy.option_tokens`."""
+        return self._base.activate(self._adapter).option_tokens(options)
+
     def encode(self, prompts: Sequence[Prompt], max_tokens: int) -> list[tuple[int, ...]]:
         """Return token ids of each prompt, as `HFPolicy.encode`."""
         return self._base.activate(self._adapter).encode(prompts, max_tokens)

@@ -1,4 +1,5 @@
-"""The options of one task: letters and texts, and the answer that a text states at a place."""
+"""The options of one task, and the answer that a text states at a place."""
+# ruff: noqa: RUF001 - letters and signs of other scripts
 
 from __future__ import annotations
 
@@ -7,17 +8,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 from string import ascii_uppercase
 
-from ccpo_env.verifiers.plain import plain
+from ccpo_env.verifiers.choice.called_wrong import is_called_wrong
+from ccpo_env.verifiers.choice.option_texts import option_text, texts_pattern
 from ccpo_env.verifiers.choice.words import (
     ALPHABETIC,
     AND,
     BECAUSE,
     IN_ORDER,
-    IS,
     LABEL,
     LOOK_ALIKES,
     MAYBE,
-    NOT,
     THEREFORE,
     words,
 )
@@ -26,55 +26,57 @@ MAX_OPTION_CHARS = 4096
 """Longest text that is compared with whole options."""
 MAX_MEMBERS = 30
 """Largest number of joined answers that are read."""
+MAX_STEPS = 24
+"""Largest number of words and signs before an answer that are skipped."""
 LEAST_LETTERS = 10
 """Letters that may be an option if the options are not known: A to J, or up to the gold answer."""
-
 _LATIN = {**LOOK_ALIKES, **IN_ORDER}
 _DECORATION = r"""\s,•·▪●○◦*_`"'()\[\]<>=:#|>（）【】「」『』〔〕《》〈〉\-–—→⇒.👉✅✓✔☑"""
 _STEP = re.compile(rf"[{_DECORATION}]++|{LABEL}|{THEREFORE}", re.IGNORECASE)
-MAX_STEPS = 24
-"""Largest number of words and signs before an answer that are skipped."""
 _OPEN_SHORT = re.compile(r"[\s*_`\"'(\[<（【「『〔《〈👉✅✓✔☑]*+")
 _CLOSE = re.compile(r"[*_`\"')\]>】」』〕》〉]*+")
 _SINGLE = re.compile(
     rf"(?:(?<![{ALPHABETIC}])(?<![A-Za-z]')(?P<plain>[A-Za-z]|[{''.join(LOOK_ALIKES)}БГДбгдΓΔ])"
     rf"|(?<!\w)(?P<series>[{''.join(IN_ORDER)}])(?!\w))(?![{ALPHABETIC}])(?!'(?!d[ıi]r|t[ıi]r)[A-Za-z])"
 )
-_GAP = re.compile(r"[ .:]*\n?[ *_(\[]*")
+_GAP = re.compile(r"[ .:]*\n?[ *_(\[#>\-•]*(?:(?i:option|choice)\s+)?")
+_PLURAL = re.compile(r"[\s*_)\]]*(?:are|were|sont|sind|son|são|sono)\b")
 _RUN = re.compile(rf"(?<![{ALPHABETIC}])[A-Z]{{2,12}}(?![{ALPHABETIC}])(?!')")
-_JOINT = re.compile(rf"\s*[(\[]?\s*(?:{AND}\s*)+(?:{MAYBE}\s*)*", re.IGNORECASE)
+_JOINT = re.compile(
+    rf"\s*(?:(?:\.|\([^()\n]{{0,40}}\))\s*(?=(?:or|and)\b))?[(\[]?\s*(?:{AND}\s*)+(?:{MAYBE}\s*)*",
+    re.IGNORECASE,
+)
 _NOTHING = re.compile(
     r"(?:です|だ|である|입니다|이다|번|选项|项)?[\s*_`\"'()\[\]<>.,;:!。！，；：…|/\\#=\-–—]*"
 )
-_WEAK = frozenset("AIOEYUaioeyuСАВКУОИЯсавкуоия")  # noqa: RUF001
+_WEAK = frozenset("AIOEYUaioeyuСАВКУОИЯсавкуоия")
 """Letters that are also words of some language."""
 _END = re.compile(
-    r"\s*(?:$|[\n.,;:!?。！？，；：、…)\]\"'*|}<>/&+–—#_`\[】」』〕》〉✅✓✔☑]|-\s|\()|\s?[\u0590-\u1fff\u3040-\uffdc]"
+    r"\s*(?:$|[\n.,;:!?。！？，；：、…)\]\"'*|}<>/&+–—#_`\[】」』〕》〉✅✓✔☑]|-\s|\()"
+    r"|\s?[\u0590-\u1fff\u3040-\uffdc]"
 )
 _ARTICLE_USE = re.compile(r"\s+[a-z\u00df-\u00ff]")
 _NAMED = re.compile(
     words(
-        "option; choice; letter; answer; opción; opção; alternativa; letra; opzione; lettera; lettre; réponse"
+        "option; choice; letter; answer; opción; opção; alternativa; letra; opzione; lettera",
+        "lettre; réponse",
     )
     + "|"
     + words(
-        "antwort; buchstabe; optie; letter; odpowiedź; opcja; možnost; вариант; ответ; пункт; варіант; seçenek; pilihan; đáp án"
+        "antwort; buchstabe; optie; letter; odpowiedź; opcja; možnost; вариант; ответ; пункт",
+        "варіант; seçenek; pilihan; đáp án",
     )
     + r"|[选選]项|選択肢|선택지",
     re.IGNORECASE,
 )
 _BECAUSE = re.compile(rf"\s*(?:{BECAUSE})", re.IGNORECASE)
+_LETTER_BEHIND = re.compile(r"\s*[(\[]\s*(?:option\s*)?([A-Za-z])\s*[)\]]")
+_BEFORE_TEXT = re.compile(r"[\s*_`\"'.:)\]、,=(–—-]*")
+_OPENED = re.compile(r"[*_`\"'(\[]*")
+_VERB = re.compile(r"[\s*_)]*(?:is|would|must|should|fits|remains)\b")
+_REASON = re.compile(r"\s*(?:because|since|as it)\b")
+_LINE_OR_LETTER = re.compile(r"\s*(?:$|\n|[A-Z](?![\w]))")
 _LABELLED = re.compile(r"\s*[).:、．\]]|\s*[-–—]\s")
-_IS_WRONG = re.compile(
-    rf"[\s*_`\"')\]]*(?:\([^()\n]{{0,80}}\))?[\s,*_]*(?:which|that)?\s*(?:{IS})\s*[^\n.,;:!?。！？，；]{{0,30}}?(?:{NOT})",
-    re.IGNORECASE,
-)
-_IS_WRONG_AFTER = re.compile(
-    r"[\s*_`\"')\]]*(?:选项|選項|は|が|가|이|은|는|を|的)?\s*(?:不是|不对|不對|不正确|错误|錯|是错|是不|除外|ではな|ではあり|じゃな|じゃあり|不正解|誤り|間違|"
-    r"아니|아닌|아닙|틀|오답|제외|不选|नहीं|गलत|değil|hariç|yanlış)"
-    r"|\s*\^\s*(?:c\b|\\complement)|[\s*_`\"')\]:,–—-]*(?:not\s*$|not[\s.!]*\n|(?:is\s+)?(?:wrong|incorrect|false|excluded|eliminated|ruled out)(?:[\s.!]*$|[\s.!]*\n))",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,7 @@ class Options:
 
     def text_at(self, text: str, place: int) -> tuple[tuple[str, ...], int] | None:
         """Return the letters of the longest option whose text begins at a place, and its end."""
-        pattern = _texts_pattern(self.letters, self.texts)
+        pattern = texts_pattern(self.letters, self.texts)
         found = pattern.match(text, place) if pattern else None
         if found is None or found.lastgroup is None:
             return None
@@ -126,7 +128,7 @@ class Options:
         single = _SINGLE.match(text, place)
         if named and (single is None or self._is_text(single, named[1])):
             end = _CLOSE.match(text, named[1]).end()  # type: ignore[union-attr]
-            behind = re.compile(r"\s*[(\[]\s*(?:option\s*)?([A-Za-z])\s*[)\]]").match(text, end)
+            behind = _LETTER_BEHIND.match(text, end)
             if behind:
                 return tuple(dict.fromkeys((*named[0], behind[1].upper()))), behind.end()
             return named[0], end
@@ -140,7 +142,7 @@ class Options:
         own = single["plain"] or single["series"]
         letter = _LATIN.get(own, own).upper()
         end = _CLOSE.match(text, single.end()).end()  # type: ignore[union-attr]
-        behind_place = re.compile(r"[\s*_`\"'.:)\]、,=(–—-]*").match(text, end).end()  # type: ignore[union-attr]
+        behind_place = _BEFORE_TEXT.match(text, end).end()  # type: ignore[union-attr]
         after = self.text_at(text, behind_place) if "\n" not in text[end:behind_place] else None
         if after and (
             letter in after[0] or not re.fullmatch(r"[A-Za-z]", text[behind_place : after[1]])
@@ -169,7 +171,7 @@ class Options:
             if named and _LATIN.get(own, own).upper() in named[0]:
                 return own.isupper()
             if own.islower():
-                return bool(re.compile(r"\s*(?:because|since|as it)\b").match(text, single.end()))
+                return bool(_REASON.match(text, single.end()))
             return bool(_BECAUSE.match(text, single.end())) or self.joined_at(text, single.end())
         return True
 
@@ -189,12 +191,16 @@ class Options:
         """Return the letters of the options whose text this is, apart from case and full stop."""
         if len(text) > MAX_OPTION_CHARS or not self.texts:
             return ()
-        own = _option_text(text)
+        own = option_text(text)
         if len(own) == 1 and own.upper() in self.letters:
             return ()
         return tuple(
             letter for letter, other in zip(self.letters, self.texts, strict=False) if other == own
         )
+
+    def ends_clause(self, text: str, place: int) -> bool:
+        """Return whether an answer may end at a place, because no noun continues it."""
+        return bool(_END.match(text, place) or _BECAUSE.match(text, place))
 
     def joined_at(self, text: str, place: int) -> bool:
         """Return whether another answer is joined at a place."""
@@ -218,16 +224,16 @@ class Options:
         member = self.member_at(text, start)
         if member is None:
             return None
-        letters, end = list(member[0]), member[1]
+        joined, end = list(member[0]), member[1]
         for _ in range(MAX_MEMBERS):
             following = self._joined(text, end)
             if following is None:
                 break
-            letters += following[0]
+            joined += following[0]
             end = following[1]
         if is_whole and _NOTHING.fullmatch(text, end) is None:
             return None
-        return Statement(tuple(dict.fromkeys(letters)), start, end)
+        return Statement(tuple(dict.fromkeys(joined)), start, end)
 
     def _joined(self, text: str, place: int) -> tuple[tuple[str, ...], int] | None:
         """Return the next answer of a list, unless it is called wrong there."""
@@ -238,20 +244,23 @@ class Options:
             if single is None or not single[0].isupper():
                 return None
             is_labelled = bool(_LABELLED.match(text, single.end()))
-            if "\n" in text[place:gap]:
-                if is_labelled == self._is_bare_line(text, place):
-                    return None
+            if "\n" in text[place:gap] and is_labelled == self._is_bare_line(text, place):
+                return None
             if not (is_labelled or self._ends(text, single)):
                 return None
         else:
             gap = joint.end()
-            gap = re.compile(r"[*_`\"'(\[]*").match(text, gap).end()  # type: ignore[union-attr]
+            gap = _OPENED.match(text, gap).end()  # type: ignore[union-attr]
         member = self.member_at(text, gap)
+        if member and ";" in text[place:gap] and _VERB.match(text, member[1]):
+            return None  # "not A; B is the answer"
         single = _SINGLE.match(text, gap)
         if member is None and single and single[0].isupper():
             is_article = _ARTICLE_USE.match(text, single.end())
             member = None if is_article else ((single[0],), single.end())
-        if member is None or is_called_wrong(text, member[1]):
+        if member is None or (
+            is_called_wrong(text, member[1]) and not _PLURAL.match(text, member[1])
+        ):
             return None
         return member
 
@@ -261,24 +270,17 @@ class Options:
         return len(re.sub(r"[^\w]", "", line)) == 1
 
     def _ends(self, text: str, single: re.Match[str]) -> bool:
-        return single[0].isupper() and bool(
-            re.compile(r"\s*(?:$|\n|[A-Z](?![\w]))").match(text, single.end())
-        )
+        return single[0].isupper() and bool(_LINE_OR_LETTER.match(text, single.end()))
 
 
 def _blank(text: str, place: int) -> str:
-    return re.compile(r"[\s*_`\"'.:)\]–—-]*").match(text, place)[0]  # type: ignore[index]
-
-
-def is_called_wrong(text: str, end: int) -> bool:
-    """Return whether the words after an answer call it wrong."""
-    return bool(_IS_WRONG.match(text, end) or _IS_WRONG_AFTER.match(text, end))
+    return _BEFORE_TEXT.match(text, place)[0]  # type: ignore[index]
 
 
 @lru_cache(maxsize=2048)
 def options_of(choices: tuple[str, ...]) -> Options:
     """Return the options of a task, given their texts in order."""
-    return Options(ascii_uppercase[: len(choices)], tuple(map(_option_text, choices)))
+    return Options(ascii_uppercase[: len(choices)], tuple(map(option_text, choices)))
 
 
 @lru_cache(maxsize=64)
@@ -286,67 +288,3 @@ def letters_up_to(letter: str) -> Options:
     """Return options without texts: at least LEAST_LETTERS, and up to a letter."""
     place = ascii_uppercase.find(letter) + 1
     return Options(ascii_uppercase[: max(place, LEAST_LETTERS)])
-
-
-def _option_text(choice: str) -> str:
-    return " ".join(plain(choice).lower().split()).strip(" .;,*_`\"'")
-
-
-_TOKEN = re.compile(r"\w+|[^\w\s]")
-_WITHOUT_SPACES = re.compile("[\u0e00-\u0eff\u1000-\u11ff\u1780-\u17ff\u3040-\u9fff\uac00-\ud7ff]")
-"""Characters of scripts that set no spaces between words, or add endings to them."""
-_OPTIONAL = frozenset("\"'`*_,.;:()[]!?")
-
-
-@lru_cache(maxsize=2048)
-def _texts_pattern(letters: str, texts: tuple[str, ...]) -> re.Pattern[str] | None:
-    """Return a pattern for the texts, the longest first; the group's name is their letters."""
-    letters_of: dict[str, str] = {}
-    for letter, text in zip(letters, texts, strict=False):
-        if source := _source(text):
-            letters_of[source] = letters_of.get(source, "") + letter
-    if not letters_of:
-        return None
-    ordered = sorted(letters_of, key=len, reverse=True)
-    return re.compile(
-        "|".join(f"(?P<_{letters_of[source]}>{source})" for source in ordered), re.IGNORECASE
-    )
-
-
-def _source(text: str) -> str:
-    """Return an expression for the text of an option, with flexible spaces and punctuation."""
-    tokens = _TOKEN.findall(text)
-    while len(tokens) > 1 and tokens[0] in {"the", "a", "an"} and len(tokens[1]) > 1:
-        tokens = tokens[1:]
-    while tokens and tokens[-1] in _OPTIONAL:
-        tokens.pop()
-    if not tokens:
-        return ""
-    parts = [r"(?:(?:the|an?)\s+)?" if tokens[0][0].isalpha() else ""]
-    parts.append(_border(tokens[0][0], "<!"))
-    for before, token in zip(["", *tokens], tokens, strict=False):
-        if before and before[-1].isalnum() and token[0].isalnum():
-            parts.append(r"[\s\-]+")
-        elif before:
-            parts.append(r"\s*")
-        is_optional = token in _OPTIONAL and not (before[-1:].isdigit() and token in ".,:")
-        if token == "-":
-            parts.append(r"[\s\-–]*" if before.isalpha() else r"[\-–]")
-        else:
-            parts.append(f"{re.escape(token)}{'?' if is_optional else ''}")
-    if tokens[-1][-1].isdigit():
-        parts.append(r"(?![.,/^:]?\d|\s*[%^/+=]|\s*\*\s*\w)")
-    if len(tokens[-1]) > 2 and tokens[-1].isascii() and tokens[-1].isalpha():
-        parts.append("s?")
-    parts.append(_border(tokens[-1][-1], "!"))
-    return "".join(parts)
-
-
-def _border(character: str, look: str) -> str:
-    """Return the expression that no word may continue at the end of a text with a character."""
-    if character.isdigit() and look == "<!":
-        return rf"(?<![{ALPHABETIC}.^/+\-])"
-    if re.match(f"[{ALPHABETIC}]", character):
-        return rf"(?{look}[{ALPHABETIC}])" + (r"(?<![A-Za-z]-)" if look == "<!" else r"(?!-\w)")
-    is_spaced = character.isalnum() and not _WITHOUT_SPACES.match(character)
-    return rf"(?{look}\w)" if is_spaced else ""

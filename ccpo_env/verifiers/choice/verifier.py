@@ -6,22 +6,16 @@ import re
 from dataclasses import dataclass
 
 from ccpo_env.types import Task, Verdict
-from ccpo_env.verifiers.choice.options import (
-    Options,
-    Statement,
-    letters_up_to,
-    options_of,
-)
+from ccpo_env.verifiers.choice.boxes import boxed_answer
+from ccpo_env.verifiers.choice.judging import Found
+from ccpo_env.verifiers.choice.options import letters_up_to, options_of
+from ccpo_env.verifiers.choice.statements import closing_statement
+from ccpo_env.verifiers.extract import unboxed, without_thinking
 from ccpo_env.verifiers.plain import plain
-from ccpo_env.verifiers.choice.statements import Found, closing_statement, judged, negated_at
-from ccpo_env.verifiers.extract import closed_boxes, unboxed, without_thinking
 
 MAX_READ_CHARS = 4_096
 """Characters at the beginning and at the end of a response in which statements are searched."""
-MAX_BOXES = 64
-"""Boxes that are read, from the last one on."""
-AROUND = 160
-"""Characters before and after a box that may negate it or join another answer to it."""
+_GOLD_LETTER = re.compile(r"[(\[]?\s*([A-Za-z])\s*[)\].:]?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +63,11 @@ class ChoiceVerifier:
         """Return the category of an answer, as its verdict reports it: its letter."""
         return answer
 
-    def answer_of(self, response: str, gold: str = "A") -> str | None:
+    def answer_of(self, response: object, gold: str = "A") -> str | None:
         """Return the answer of a response by which it is compared: the letter of its option.
 
         Args:
-            response: Full response of a model.
+            response: Full response of a model; anything but text has no answer.
             gold: A letter that is an option where the options are unknown.
 
         Returns:
@@ -86,19 +80,20 @@ class ChoiceVerifier:
         if visible is None or not visible.strip():
             return None
         options = options_of(self.choices) if self.choices else letters_up_to(gold)
-        found = _boxed(visible, options)
-        if found is None or not found.is_correction:
-            text = plain(_ends_of(visible)).strip()
-            stated = closing_statement(text, options) if found is None else None
-            found = found or stated
-        return None if found is None else _name(found)
+        boxed = boxed_answer(visible, options)
+        behind = visible[boxed.end :] if boxed else visible
+        stated = closing_statement(plain(_ends_of(behind)).strip(), options)
+        if boxed and boxed.letters and not (stated and stated.is_correction):
+            return _name(boxed)
+        found = stated or boxed
+        return _name(found) if found else None
 
     def _gold(self, gold: object) -> str | None:
         if not isinstance(gold, str) or not gold.strip():
             return None
         options = options_of(self.choices) if self.choices else letters_up_to("Z")
         text = plain(unboxed(gold)).strip()
-        letter = re.fullmatch(r"[(\[]?\s*([A-Za-z])\s*[)\].:]?", text)
+        letter = _GOLD_LETTER.fullmatch(text)
         if letter and letter[1].upper() in options.letters:
             return letter[1].upper()
         statement = options.statement_at(text, 0, is_whole=True)
@@ -117,78 +112,3 @@ def _ends_of(text: str) -> str:
     if len(text) <= 2 * MAX_READ_CHARS:
         return text
     return f"{text[:MAX_READ_CHARS]}\n\n{text[-MAX_READ_CHARS:]}"
-
-
-def _boxed(visible: str, options: Options) -> Found | None:
-    """Return the answer in the last box that holds one; "other" if none does."""
-    boxes = closed_boxes(visible, MAX_BOXES)
-    filled = [(start, own_end, content) for start, own_end, content in boxes if content.strip()]
-    is_other = False
-    for place in range(len(filled) - 1, -1, -1):
-        start, end, content = filled[place]
-        found = _read_box(visible, start, end, content, options)
-        if found is None:
-            is_other = True
-            continue
-        letters = list(found.letters)
-        next_start = start
-        for other_start, other_end, other in reversed(filled[:place]):
-            if not re.fullmatch(
-                r"(?:[\s$,;&/+|.]|\\[()\[\]]|and|or|\\text\{\s*(?:and|or)\s*\}){0,40}",
-                visible[other_end:next_start],
-            ):
-                break
-            beside = _read_box(visible, other_start, other_end, other, options)
-            letters += beside.letters if beside else ("?",)
-            next_start = other_start
-        return Found(tuple(dict.fromkeys(letters)), start, end, found.is_negated)
-    return (
-        Found((), 0, 0)
-        if is_other and not closing_statement(plain(_ends_of(visible)).strip(), options)
-        else None
-    )
-
-
-def _read_box(visible: str, start: int, end: int, content: str, options: Options) -> Found | None:
-    inside = plain(content).strip()
-    if (
-        inside[:1] in "-~!¬"
-        and len(inside) < 4
-        and not options.statement_at(inside, 0, opening=False)
-    ):
-        inside = f"not {inside[1:]}"
-    line = visible.rfind("\n", 0, start) + 1
-    before = plain(visible[max(line, start - AROUND) : start]).lstrip()
-    after = plain(visible[end : end + AROUND])
-    if not options.letters_of_text(inside) and (negated := negated_at(inside, 0, options)):
-        return negated
-    if letters := options.letters_of_text(inside):
-        statement: Statement | None = Statement(letters, 0, len(inside))
-    else:
-        statement = options.statement_at(inside, 0)
-    if statement is None:
-        return None
-    text = f"{before}{inside}{after}"
-    place = len(before)
-    placed = options.statement_at(text, place) or statement
-    own = judged(inside, 0, statement)
-    around = judged(text, place, placed)
-    joined = re.search(
-        r"(?<![A-Za-z])([A-Z])[)\]*_\"'$]*\s*(?:,|/|&|\band\b|\bor\b|和|或|与)\s*(?:\b(?:maybe|possibly|perhaps|option)\b\s*)?[(\[*_$\"']*$",
-        before,
-    )
-    letters = (*placed.letters, *around.letters, *((joined[1],) if joined else ()))
-    announced = [f for f in _negations(text, place, placed)]
-    return Found(
-        tuple(dict.fromkeys(letters)),
-        start,
-        end,
-        own.is_negated or around.is_negated or bool(announced),
-    )
-
-
-def _negations(text: str, place: int, statement: Statement) -> list[str]:
-    from ccpo_env.verifiers.choice.statements import _NO_DOUBT, _NOT, _clause_start
-
-    clause = _NO_DOUBT.sub(" ", text[_clause_start(text, place) : place].lower())
-    return _NOT.findall(clause)

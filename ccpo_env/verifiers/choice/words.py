@@ -3,6 +3,7 @@
 Each constant is the source of a regular expression without groups. Words of scripts with spaces
 are matched as whole words (`words`), the others anywhere.
 """
+# ruff: noqa: RUF001 - letters and signs of other scripts
 
 from __future__ import annotations
 
@@ -22,8 +23,8 @@ def any_of(*expressions: str) -> str:
 
 
 LOOK_ALIKES = {
-    **dict(zip("АВЕКМНОРСТХавесорх", "ABEKMHOPCTXabecopx", strict=True)),  # noqa: RUF001
-    **dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΧ", "ABEZHIKMNOPTX", strict=True)),  # noqa: RUF001
+    **dict(zip("АВЕКМНОРСТХавесорх", "ABEKMHOPCTXabecopx", strict=True)),
+    **dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΧ", "ABEZHIKMNOPTX", strict=True)),
 }
 """Letters of other scripts that are written like a Latin one."""
 SERIES = (
@@ -47,9 +48,10 @@ IN_ORDER = {
 
 ANSWER = any_of(
     words(
-        "answers?; ans; choice; option; selection; pick; solution; response; guess; conclusion",
+        "answers?; ans; sol; final; choice; option; selection; pick; solution; response; guess",
+        "conclusion",
         "verdict; prediction; vote; diagnosis; result; correct; correct_answer; final_answer",
-        "answer_idx; answerkey; answer_key; predicted",
+        "answer_idx; answerkey; answer_key; predicted; output; label; class; key; decision; letter",
         "antwort; lösung; lösungsbuchstabe; auswahl; wahl; antwortmöglichkeit",
         "réponse; reponse; choix; proposition; respuesta; opción; opcion; alternativa; solución",
         "resposta; opção; opcao; gabarito; escolha; risposta; opzione; scelta; soluzione",
@@ -71,71 +73,90 @@ COPULA = any_of(
     words(
         "is; are; was; were; be; being; becomes; equals; remains; as; with; would; should",
         "ist; lautet; wäre; heißt; sei; est; serait; es; sería; seria; é; è; e'; sarebbe; is",
-        "to; jest; je; är; er; on; este; adalah; ialah; yaitu; là; ni; ay; то; это; є; е; είναι",
+        "to; jest; je; је; är; er; on; este; adalah; ialah; yaitu; là; ni; ay; то; это; є; е",
+        "είναι",
         "da; izan; является; este varianta; dır; dir; olarak; tá",
     ),
-    r"[:=→⇒>\]]|->|—|–|\s-\s|是|为|為|选|選|は|が|은|는|이|가|هو|هي|है|הוא|היא|คือ|হল|হলো|হচ্ছে|است|:",
+    r"[:=→⇒>\]]|->|—|–|\s-\s|是|为|為|选|選|は|が|은|는|이|가|هو|هي|है|הוא|היא|คือ|হল|হলো|হচ্ছে"
+    r"|است|:",
 )
 """Words and signs between such a noun and the answer."""
 CHOOSE = any_of(
     words(
         r"(?:i|we)(?:'d| would| will|'ll| have to| must| am going to| should| can)?"
         r"(?: therefore| thus| then| now| also| still| probably| most likely)?"
-        r" (?:choose|chose|go for|went for|pick|picked|select|selected|go with|went with|opt for|opted for|say|vote for|"
+        r" (?:choose|chose|go for|went for|pick|picked|select|selected|go with|went with|opt for|"
+        r"opted for|say|vote for|"
         r"settle on|settle for|answer|conclude|guess|bet on|lean towards?|choose to go with|"
         r"think|believe|suggest|recommend|mark|circle)(?: that)?(?: it| it's| it is)?(?: is)?",
-        r"(?:i'm|i am|we're|we are) (?:going|sticking|leaning|staying)(?: to go)? (?:with|for|towards?|to say)",
+        r"(?:i'm|i am|we're|we are) (?:going|sticking|leaning|staying)(?: to go)?"
+        r" (?:with|for|towards?|to say)",
         r"if i (?:had|have) to (?:guess|choose|pick)",
-        r"(?:the|one|option|choice|answer)(?: that| which) [^.\n]{1,40}? is",
+        r"(?:the|one|option|choice|answer|statement|diagnosis|cause|step|drug)(?: that| which)"
+        r" [^.\n]{1,40}? is",
+        r"what [^.,\n]{1,40} is; leaning(?: towards?)?; money is on",
         r"let's (?:go with|choose|pick|say|select)",
-        r"choose; pick; select; go with; going with; opt for; selecting; choosing; picking",
-        r"(?:it|this|that|which|answer)(?:'s| is| must be| should be| has to be| would be| would have to be)"
+        r"choose; pick; select; mark; circle; tick; go with; going with; opt for; selecting",
+        r"choosing; picking; going for; have chosen; i've chosen; we've chosen",
+        r"(?:it|this|that|which|answer)(?:'s| is| must be| should be| has to be| would be"
+        r"| would have to be)"
         r"(?: definitely| clearly| probably| most likely| likely| therefore| indeed| simply)?",
         r"(?:must|has to|have to|gotta|got to|should|would) be; looks like; looks like it's",
-        r"(?:leaves|leaving|leads|leading|points|pointing|brings|narrows|narrowed|boils|comes|down)"
+        r"(?:left with|leaves|leaving|leads|leading|points|pointing|brings|narrows|narrowed|boils"
+        r"|comes|down)"
         r"(?: us| me| it)?(?: down)?(?: with| to| only| just)*",
         r"corresponds? to; corresponding to; matches; match; matching; consistent with",
-        r"the (?:best|correct|right|only|most likely|appropriate) (?:one|fit|match|statement)(?: here)? (?:is|would be)",
+        r"the (?:best|correct|right|only|most likely|appropriate) (?:one|fit|match|statement)"
+        r"(?: here)? (?:is|would be)",
         r"elijo; elegir[ií]?a?; escojo; elige; escolho; eu escolheria; je choisis; je choisirais",
         r"je dirais; ich wähle; wähle; ich würde; ich nehme; scelgo; sceglierei; kies; ik kies",
         r"wybieram; выбираю; выберу; выбираем; я выбираю; обираю; vybírám; jag väljer; jeg velger",
         r"valitsen; választom; aleg; seçiyorum; saya memilih; saya pilih; tôi chọn; chọn; ostaje",
         r"επιλέγω; marco; marque",
     ),
-    "的是|应该是|應該是|我选择?|我選擇?|选择?|選擇?|因此选|所以选|故选|应选|應選|أختار|اختر|चुनता हूँ|ฉันเลือก|เลือก",
+    "的是|应该是|應該是|应选择?|所以选择?|因此选择?|故选择?|我选择?|我選擇?|选择?|選擇?|因此选"
+    "|所以选|故选|应选|應選|أختار|اختر|चुनता हूँ|ฉันเลือก|เลือก",
 )
 """Verbs after which an answer is stated."""
 THEREFORE = any_of(
     words(
         "so; thus; hence; therefore; consequently; accordingly; thereby; in conclusion",
-        "in summary; overall; finally; ultimately; to conclude; definitely; probably; clearly",
+        "by elimination; by process of elimination; by the process of elimination; by exclusion",
+        "yes",
+        "alright; okay; ok; right; in summary; overall; finally; ultimately; to conclude",
+        "definitely; probably; clearly",
         "most likely; daher; deshalb; folglich; somit; donc; ainsi; par conséquent; por lo tanto",
         "por tanto; entonces; portanto; logo; assim; quindi; pertanto; perciò; dus; więc; zatem",
         "значит; следовательно; итак; поэтому; отже; tedy; takže; därför; derfor; siis; tehát",
         "deci; öyleyse; dolayısıyla; bu nedenle; jadi; maka; vậy; do đó; άρα; επομένως",
     ),
-    "因此|所以|综上|故|则|よって|したがって|従って|ゆえに|따라서|그러므로|그래서|إذن|إذا|لذلك|अतः|इसलिए|ดังนั้น|לכן|∴|⇒|=>|→",
+    "因此|所以|综上|故|则|よって|したがって|従って|ゆえに|따라서|그러므로|그래서|إذن|إذا|لذلك"
+    "|अतः|इसलिए|ดังนั้น|לכן|∴|⇒|=>|→",
 )
 """Words after which a lone letter is a conclusion."""
 CORRECTION = any_of(
     words(
-        "wait; no; nope; actually; correction; scratch that; i mean; rather; sorry; oops",
+        "wait; no; nope; actually; correction; scratch that; i mean; i meant; rather; sorry; oops",
         "hmm; hold on; on second thought; on reflection; let me correct; i was wrong; instead",
         "my mistake; revised; nein; moment; non; attends; espera; perdón; não; нет; стоп",
         "но нет; точнее; aslında; tunggu; khoan",
     ),
-    "不对|不對|等等|更正|いや|待って|訂正|아니|잠깐|لا|انتظر|नहीं|रुको",
+    "不对|不對|等等|更正|いや|待って|訂正|아니|잠깐|(?<!\\w)لا(?!\\w)|انتظر|नहीं|रुको",
 )
 """Words that take back what was stated before."""
 NOT = any_of(
     words(
         r"not; isn't; aren't; wasn't; cannot; can't; couldn't; wouldn't; shouldn't; don't",
         r"doesn't; didn't; won't; never; neither; nor; no; except; excluding; excludes?; excluded",
-        r"exclude; other than; anything but; everything but; all but; nothing but not; rul(?:e|es|ed|ing) out",
+        r"exclude; other than; anything but; everything but; all but; nothing but not",
+        r"rul(?:e|es|ed|ing) out",
         r"eliminat(?:e|es|ed|ing); reject(?:s|ed|ing)?; avoid(?:s|ed|ing)?; without; wrong",
         r"incorrect; false; instead of; rather than; unlike; far from; least; opposite of",
         r"besides; apart from; aside from; barring; minus; non; discard(?:s|ed|ing)?; hardly",
-        r"anyone but; any but; invalid; impossible; unlikely; inaccurate; untrue; bar; worst; doubt; doubtful; unsure; uncertain",
+        r"anyone but; any but; invalid; impossible; unlikely; inaccurate; untrue; bar; worst",
+        r"doubt; doubtful; nobody; disagree; deny; trap; distractor; decoy; less likely",
+        r"mistake; error; refuse; tempting; unsure",
+        r"uncertain",
         r"nicht; kein; keine; keinesfalls; niemals; außer; falsch; falsche; weder; ohne; pas",
         r"ne; ni; sauf; excepté; jamais; fausse; faux; mauvaise; incorrecte; nunca; tampoco; menos",
         r"excepto; salvo; incorrecta; incorreta; falsa; errada; não; nao; nem; exceto; errata",
@@ -144,85 +165,126 @@ NOT = any_of(
         r"değil; yanlış; hariç; không; sai; trừ; bukan; tidak; kecuali; salah; inte; ej; ikke",
         r"ei; ne(?:m|ní)?; nu; incorect; δεν; όχι; εκτός; λάθος; nije; krome; hindi; si",
     ),
-    "不|非|没|沒|除|否|未|别|莫|错|錯|误|誤|ない|なく|ません|除外|間違|아니|아닌|아닙|않|없|제외|틀린|틀렸|오답"
-    "|ليس|ليست|غير|(?<!\\w)لا(?!\\w)|ما عدا|باستثناء|خاطئ|خطأ|नहीं|गलत|अलावा|ไม่|ผิด|ยกเว้น|לא|אינה|אינו|שגוי|নয়|না|ভুল|இல்லை|تවා|نیست|غلط|≠|¬|❌|✗|✘|✖",
+    "不|非|没|沒|除|否|未|别|莫|错|錯|误|誤|ない|なく|ません|除外|間違|아니|아닌|아닙|않|없"
+    "|제외|틀린|틀렸|오답"
+    "|ليس|ليست|غير|(?<!\\w)لا(?!\\w)|ما عدا|إلا|سوى|باستثناء|خاطئ|خطأ|नहीं|गलत|अलावा|ไม่|ผิด"
+    "|ยกเว้น|לא|אינה|אינו|שגוי|নয়|না|ভুল|இல்லை|تවා|نیست|غلط|≠|¬|❌|✗|✘|✖",
 )
 """Words that negate what follows, or say what an answer is not."""
 AND = any_of(
     words(
         "and; or; as well as; along with; together with; plus; and/or; or else; alternatively; nor",
-        "to; through; thru; vs; versus; followed by; then; und; oder; et; ou; (?-i:[yeouia]); ed; od",
+        "to; through; thru; vs; versus; followed by; then; und; oder; et; ou; (?-i:[yeouia])",
+        "ed; od",
         "en; of; oraz; lub; albo; nebo; (?-i:и); или; та; або; й; och; eller; og; ja; tai; és",
         "vagy; és; și; si; sau; ve; veya; ya da; dan; atau; dengan; và; hoặc; hay; και; ή; at; bis",
         "con; com; mit; avec; ili; na",
     ),
-    r"[,;&+/|、，；・·~]|[-–—]|和|与|與|及|或者?|跟|以及|还有|と|または|又は|もしくは|か|および|및|또는|혹은|와|과|이나|하고"
+    r"→|->|=>|[,;&+/|、，；・·~]|[-–—]|和|与|與|及|或者?|跟|以及|还有|と|または|又は|もしくは"
+    r"|か|および|및|또는|혹은|와|과|이나|하고"
     r"|و(?!\w)|أو|او|یا|और|या|एवं|তথা|এবং|বা|অথবা|และ|หรือ|או|ו(?!\w)|மற்றும்|\band\b",
 )
 """What joins two answers."""
 MAYBE = words(
-    "maybe; possibly; perhaps; even; also; probably; either; both; likely; potentially; the; option",
+    "else; maybe; possibly; perhaps; even; also; probably; either; both; likely; potentially",
+    "the; option",
     "choice; letter; answer; peut-être; vielleicht; quizás; tal vez; talvez; auch; aussi; también",
 )
 """Words that may stand between what joins two answers and the second one."""
 LABEL = any_of(
     words(
-        r"the; option; options; choice; choices; letter; letters; answers?; alternative; statement; number; item",
-        r"most; likely; probably; clearly; definitely; certainly; therefore; thus; indeed; simply; just",
-        r"undoubtedly; of course; I think; I believe; in my opinion; I would say; without a doubt; ist; somit; daher; est; donc",
-        r"(?-i:[ao])(?=\s+[*_(\"']*[A-Z](?![A-Za-z])); является; actually; hence; then; obviously; both; either; one of; that; given by; labell?ed; listed; as; in",
-        r"to be; be; is; it; it's; that's; that is; es; é; è; jest; är; er; this; going; only; still; surely; correct; right; best; final; following",
-        r"answer choice; following option; still; really; hands down; represented by; found; under; namely",
-        r"antwort; buchstabe; die; der; das; option; variante; möglichkeit; la; le; l'; lettre; réponse; choix",
-        r"proposition; el; los; letra; opción; respuesta; inciso; alternativa; a alternativa; a opção; a letra; o item; opção; item; lettera",
-        r"opzione; risposta; il; de; het; letter; optie; antwoord; odpowiedź; litera; opcja; możnost",
-        r"možnost; písmeno; alternativ; bokstav; vaihtoehto; kirjain; válasz; betű; varianta; litera; seçenek",
-        r"şık; şıkkı; harf; pilihan; opsi; huruf; đáp án; phương án; lựa chọn; chữ; вариант; буква; под; буквой",
+        r"the; option; options; choice; choices; letter; letters; answers?; alternative",
+        r"statement; number; item",
+        r"most; likely; probably; clearly; definitely; certainly; therefore; thus; indeed",
+        r"simply; just",
+        r"undoubtedly; of course; I think; I believe; in my opinion; I would say",
+        r"without a doubt; ist; somit; daher; est; donc",
+        r"(?-i:[ao])(?=\s+[*_(\"']*[A-Z](?![A-Za-z])); является; actually; hence; then",
+        r"obviously; both; either; one of; that; given by; labell?ed; listed; as; in",
+        r"to be; be; is; it; it's; that's; that is; es; é; è; jest; är; er; this; going; only",
+        r"still; surely; correct; right; best; final; following",
+        r"answer choice; following option; still; really; hands down; represented by; found",
+        r"under; namely",
+        r"antwort; buchstabe; die; der; das; option; variante; möglichkeit; la; le; l'; lettre",
+        r"réponse; choix",
+        r"proposition; el; los; letra; opción; respuesta; inciso; alternativa; a alternativa",
+        r"a opção; a letra; o item; opção; item; lettera",
+        r"opzione; risposta; il; de; het; letter; optie; antwoord; odpowiedź; litera; opcja",
+        r"możnost",
+        r"možnost; písmeno; alternativ; bokstav; vaihtoehto; kirjain; válasz; betű; varianta",
+        r"litera; seçenek",
+        r"şık; şıkkı; harf; pilihan; opsi; huruf; đáp án; phương án; lựa chọn; chữ; вариант",
+        r"буква; под; буквой",
         r"ответ; пункт; варіант; літера; επιλογή; γράμμα; η; το; именно; номер; câu",
     ),
-    "[ld]'|صحیح|الصحيحة?|सही|সঠিক|ที่ถูกต้อง|ถูกต้อง|נכונה|正确|正しい|选项|選項|选择|選択肢|答案|第|字母|记号|記号|선택지|보기|번|الخيار|خيار|الحرف|حرف|رقم|الإجابة|विकल्प|अक्षर|উত্তর|বিকল্প|ตัวเลือก|ข้อ|อפשרות|אפשרות|אות|گزینه|是|为|為|は|项",
+    "[ld]'|私は|私の|저는|صحیح|الصحيحة?|सही|সঠিক|ที่ถูกต้อง|ถูกต้อง|נכונה|正确|正しい|选项|選項"
+    "|选择|選択肢|答案|第|字母|记号|記号|선택지|보기|번|الخيار|خيار|الحرف|حرف|رقم|الإجابة|विकल्प"
+    "|अक्षर|উত্তর|বিকল্প|ตัวเลือก|ข้อ|อפשרות|אפשרות|אות|گزینه|是|为|為|は|项",
 )
 """Words that may stand before the answer itself."""
 BECAUSE = any_of(
     words(
-        r"because; since; as; which; that; due; is; was; given; based; so; but; rather; not; instead",
-        r"fits; works; matches; best fits; and not; richtig; korrekt; jest; correct; est; remains; makes",
-        r"here; from; by; per; according; if; when; where; although; though; while; would; has; will",
-        r"for sure; for; I think; I believe; definitely; obviously; though; it is; option; choice; among",
+        r"because; since; as; which; that; due; is; was; given; based; so; but; rather; not",
+        r"instead",
+        r"looks; seems; appears; must; should; wählen; nehmen; sagen; fits; works; matches",
+        r"best fits; and not; richtig; korrekt; jest; correct; est; remains; makes",
+        r"here; from; by; per; according; if; when; where; although; though; while; would; has",
+        r"will",
+        r"for sure; for; I think; I believe; definitely; obviously; though; it is; option",
+        r"choice; among",
         r"weil; da; denn; parce; car; puisque; porque; ya que; pois; perché; poiché; omdat; want",
-        r"ponieważ; bo; потому; так как; поскольку; тому; protože; eftersom; fordi; koska; mert; deoarece",
-        r"çünkü; karena; sebab; vì; bởi vì; επειδή; διότι; as it; is the; est; es; ist; in; of; on; at; and the",
+        r"ponieważ; bo; потому; так как; поскольку; тому; protože; eftersom; fordi; koska; mert",
+        r"deoarece",
+        r"çünkü; karena; sebab; vì; bởi vì; επειδή; διότι; as it; is the; est; es; ist; in; of",
+        r"on; at; and the",
     ),
     "因为|因為|选项|です|だ|である|이다|입니다|なぜなら|왜냐하면|لأن|क्योंकि|เพราะ|כי|是|项|选",
 )
 """Words that may follow an answer and do not belong to it."""
 IS = words(
-    r"is; are; was; were; seems?; looks?; appears?; would be; should be; must be; has to be; can be; will be",
-    r"could be; might be; may be; being; remains?; becomes; provides?; represents?; describes?; makes?; fits?",
+    r"is; are; was; were; seems?; looks?; appears?; would be; should be; must be; has to be",
+    r"can be; will be",
+    r"could be; might be; may be; being; remains?; becomes; provides?; represents?; describes?",
+    r"makes?; fits?",
     r"isn't; aren't; wasn't; cannot; can't; doesn't; does; do; has been; have been; works?; gets?",
-    r"ist; sind; est; sont; es; son; é; são; è; sono; jest; je; är; er; on; este; adalah; là; это; є; είναι",
+    r"ist; sind; est; sont; es; son; é; são; è; sono; jest; je; är; er; on; este; adalah; là",
+    r"это; є; είναι",
 )
 RIGHT = any_of(
     words(
-        r"correct; right; true; accurate; valid; best; appropriate; answer; winner; most likely; my choice",
-        r"fits?; works?; matches; most suitable; most accurate; makes (?:the most )?sense; suitable; my pick; consistent; supported; satisfies; remaining; remains; left",
-        r"my final answer; ideal; richtig; korrekt; correcte; bonne; exacte; juste; correcta; correcto",
-        r"correta; certa; corretta; giusta; juist; goed; poprawna; prawidłowa; верный; верно; верна; верен; правильный",
-        r"правильно; правильна; правильна відповідь; správně; správná; rätt; riktig; oikea; oikein; helyes",
-        r"corectă; corecta; doğru; doğrudur; benar; tepat; đúng; chính xác; σωστή; σωστό; tacan; točno",
-        r"chosen; fitting; richtige[nrs]?; korrekte; bonne réponse; правильным; верным; правильной; sahihi; sahih",
+        r"correct; right; true; accurate; valid; best; appropriate; answer; winner; most likely",
+        r"my choice",
+        r"fits?; works?; matches; most suitable; most accurate; makes (?:the most )?sense",
+        r"suitable; my pick; consistent; my vote; what I choose; what I would choose",
+        r"what I'd choose; supported; satisfies; the one; holds",
+        r"remaining; remains; left",
+        r"my final answer; ideal; richtig; korrekt; correcte; bonne; exacte; juste; correcta",
+        r"correcto",
+        r"correta; certa; corretta; giusta; juist; goed; poprawna; prawidłowa; верный; верно",
+        r"верна; верен; правильный",
+        r"правильно; правильна; правильна відповідь; správně; správná; rätt; riktig; oikea",
+        r"oikein; helyes",
+        r"corectă; corecta; doğru; doğrudur; benar; tepat; đúng; chính xác; σωστή; σωστό; tacan",
+        r"točno",
+        r"chosen; fitting; richtige[nrs]?; korrekte; bonne réponse; правильным; верным",
+        r"правильной; sahihi; sahih",
     ),
-    "正确|正確|对的|最佳|最符合|合适|符合|正しい|正解|適切|정답|맞|옳|صحيح|الصحيح|सही|ถูก|נכונ|সঠিক|சரி|درست|✅|✓|✔|☑",
+    "صحیح|選び|選択し|선택합|선택했|正确|正確|对的|最佳|最符合|合适|符合|正しい|正解|適切|정답"
+    "|맞|옳|صحيح|الصحيح|सही|ถูก|נכונ|সঠিক|சரி|درست|✅|✓|✔|☑",
 )
 """Words by which an answer before them is called right."""
 YES_DOUBT = words(
-    "no doubt; without a doubt; without doubt; no question; undoubtedly; not surprisingly; beyond doubt",
-    "cannot deny; can't deny; not only; sans aucun doute; sin duda; sem dúvida; ohne zweifel; нет сомнений",
+    "no doubt; without a doubt; without doubt; no question; undoubtedly; not surprisingly",
+    "beyond doubt",
+    "cannot deny; can't deny; not only; sans aucun doute; sin duda; sem dúvida; ohne zweifel",
+    "нет сомнений",
     "not hard to see; not difficult to see; no other option; nothing else; no reason to doubt",
 )
 """Phrases with a negation that do not negate."""
 BELIEVE = words(
-    "think; believe; say; agree; claim; true; case; mean; feel; suppose; accept; convinced; sure; way",
-    "denke; glaube; crois; pense; creo; pienso; acho; acredito; credo; penso; думаю; считаю; верно; правда",
+    "think; believe; say; agree; claim; true; case; mean; feel; suppose; accept; convinced",
+    "sure; way; circumstances; means",
+    "denke; glaube; crois; pense; creo; pienso; acho; acredito; credo; penso; думаю; считаю",
+    "верно; правда",
 )
 """Words whose negation negates the statement after them."""

@@ -41,6 +41,8 @@ def run_isolated(
         The result of `sandbox.checker_side.check`, or an outcome "timeout" or "error".
     """
     check_may_wait()
+    if sys.platform != "linux":
+        return {"outcome": "error", "reason": f"programs must run on Linux, got {sys.platform!r}"}
     if namespaces:
         return _run(job, timeout_s, memory_mb, str(START.parent), "")
     folder = tempfile.mkdtemp(prefix="ccpo_code_")
@@ -48,7 +50,17 @@ def run_isolated(
     try:
         return _run(job, timeout_s, memory_mb, None, folder)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
+
+
+def _remove(folder: str) -> None:
+    """Remove a folder, also where a program took its rights away; follows no links."""
+    os.chmod(folder, 0o700)
+    for path, names, _ in os.walk(folder):
+        for inner in (os.path.join(path, name) for name in names):
+            if not os.path.islink(inner):
+                os.chmod(inner, 0o700)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _run(

@@ -27,8 +27,7 @@ def called_names(tests: str, given: set[str], gold: set[str]) -> set[str]:
     own = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_assigned()}
     own |= {symbol.get_name() for symbol in table.get_symbols() if symbol.is_imported()}
     known = own | (given - gold) | (set(dir(builtins)) - gold) | {"__name__"}
-    modules = set(sys.stdlib_module_names) - gold
-    return set(_globals_read(table)) - known - modules
+    return set(_globals_read(table)) - known - (modules_read(tests) - gold)
 
 
 def _globals_read(table: symtable.SymbolTable) -> Iterator[str]:
@@ -40,9 +39,10 @@ def _globals_read(table: symtable.SymbolTable) -> Iterator[str]:
 
 
 def modules_read(tests: str) -> set[str]:
-    """Return the standard modules that a test program may use without importing them."""
-    table = symtable.symtable(tests, "<tests>", "exec")
-    return set(_globals_read(table)) & set(sys.stdlib_module_names)
+    """Return the standard modules whose attributes a test program may read without an import."""
+    bases = (part.value for part in ast.walk(ast.parse(tests)) if isinstance(part, ast.Attribute))
+    names = {base.id for base in bases if isinstance(base, ast.Name)}
+    return names & set(sys.stdlib_module_names)
 
 
 def calls_check(tree: ast.Module) -> bool:

@@ -12,10 +12,10 @@ from ccpo_env.verifiers.code.sandbox import syscalls
 NOBODY = 65534
 """User and group of a program: RLIMIT_NPROC does not bind root."""
 WORK_FOLDER = "/tmp"  # of the new root, not of this machine
-LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib")
-"""Folders with shared libraries, beside those of the interpreter."""
+SYSTEM_LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64")
+"""Folders of the system, of which only those inside are shown that hold loaded libraries."""
 PACKAGES = ("site-packages", "dist-packages")
-"""Folders of installed packages within the standard library, which are hidden."""
+"""Folders of installed packages beside a standard library, which are hidden."""
 WORK_FOLDER_MB = 32
 """Size of the temporary folder of a program, in memory."""
 MAX_FILES = 1024
@@ -87,28 +87,42 @@ def _mount(source: str, target: str, kind: str, flags: int, options: str = "") -
 
 
 def _bind_read_only(folder: str, root: str) -> None:
-    """Show a folder, or the same link, at the same place below the new root."""
+    """Show a folder at the same place below the new root."""
     place = root + folder
-    os.makedirs(os.path.dirname(place), exist_ok=True)
-    if os.path.islink(folder):
-        if not os.path.lexists(place):
-            os.symlink(os.readlink(folder), place)
-        return
     os.makedirs(place, exist_ok=True)
-    hardened = _READ_ONLY | _NO_SUID | _NO_DEVICES
     _mount(folder, place, "", _BIND | _RECURSIVE)
-    _mount("none", place, "", _REMOUNT | _BIND | hardened)
+    _mount("none", place, "", _REMOUNT | _BIND | _READ_ONLY | _NO_SUID | _NO_DEVICES)
 
 
 def _folders() -> list[str]:
-    """Return the folders that an interpreter reads, without those inside another one."""
+    """Return the folders that an interpreter reads, without those inside another one.
+
+    They are its standard library with the folder around it, and those of the libraries that it has
+    loaded, where extension modules find theirs.
+    """
     standard_library = os.path.dirname(os.__file__)
-    wanted = [*LIBRARIES, os.path.dirname(standard_library), standard_library]
+    around = os.path.dirname(standard_library)
+    wanted = {standard_library, *({around} - set(SYSTEM_LIBRARIES))}
+    with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as maps:
+        loaded = {line.split(maxsplit=5)[-1].rstrip("\n") for line in maps if ".so" in line}
+    wanted |= {os.path.dirname(path) for path in loaded if path.startswith("/")}
     folders: list[str] = []
-    for folder in sorted(set(filter(os.path.isdir, wanted))):
+    for folder in sorted(filter(os.path.isdir, wanted)):
         if not any(folder.startswith(f"{kept}/") for kept in folders):
             folders.append(folder)
     return folders
+
+
+def _package_folders(folders: Sequence[str]) -> list[str]:
+    """Return the folders of installed packages, which may hold tests, within some folders."""
+    pythons = [
+        f"{folder}/{name}"
+        for folder in folders
+        for name in ["", *os.listdir(folder)]
+        if not name or name.startswith("python")
+    ]
+    packages = [f"{python}/{name}" for python in pythons for name in PACKAGES]
+    return [folder for folder in packages if os.path.isdir(folder)]
 
 
 def new_root(mount_point: str) -> None:
@@ -125,11 +139,13 @@ def new_root(mount_point: str) -> None:
     _mount("none", "/", "", _RECURSIVE | _PRIVATE)
     os.umask(0o022)
     _mount("tmpfs", mount_point, "tmpfs", _NO_SUID | _NO_DEVICES, "size=1m,mode=755")
-    for folder in _folders():
+    folders = _folders()
+    for folder in folders:
         _bind_read_only(folder, mount_point)
-    packages = [f"{os.path.dirname(os.__file__)}/{name}" for name in PACKAGES]
-    for folder in filter(os.path.isdir, packages):
+    for folder in _package_folders(folders):
         _mount("tmpfs", mount_point + folder, "tmpfs", _READ_ONLY, "size=4k,mode=755")
+    for link in filter(os.path.islink, SYSTEM_LIBRARIES):
+        os.symlink(os.readlink(link), mount_point + link)
     work = mount_point + WORK_FOLDER
     os.makedirs(work)
     options = f"size={WORK_FOLDER_MB}m,nr_inodes={MAX_FILES},mode=777"

@@ -84,7 +84,8 @@ def _raised(error: BaseException) -> dict[str, Json]:
     """Return an exception as the name of its first built-in class and its text."""
     kinds = (kind.__name__ for kind in type(error).__mro__ if kind.__module__ == "builtins")
     try:
-        reason = str(error)[:MAX_REASON_CHARS]
+        only = error.args[0] if len(error.args) == 1 else error  # a KeyError quotes its text
+        reason = str(only)[:MAX_REASON_CHARS]
     except BaseException:
         reason = ""
     return {"raised": next(kinds), "reason": reason}

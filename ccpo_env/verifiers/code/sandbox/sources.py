@@ -21,6 +21,15 @@ def parsed(source: str) -> ast.Module | None:
         return None
 
 
+def _compiles(source: str) -> bool:
+    """Return whether a text is a program, in which nothing returns outside of a function."""
+    tree = parsed(source)
+    try:
+        return tree is not None and compile(tree, "<program>", "exec") is not None
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+
+
 def code_of(question: str) -> str:
     """Return the code that a question gives: all of it, or its last fenced block; else nothing."""
     blocks: list[str] = _FENCED.findall(question)
@@ -89,6 +98,6 @@ def readings(text: str, question_code: str, names: set[str]) -> tuple[list[str],
     if question_code:
         for body in (text, f"    {text.lstrip()}", textwrap.indent(textwrap.dedent(text), "    ")):
             whole = f"{question_code.rstrip()}\n{body}"
-            if names <= names_defined(given(whole)):
+            if _compiles(whole) and names <= names_defined(given(whole)):
                 return [whole], True
     return alone, False

@@ -47,11 +47,13 @@ class Side:
 
     def __init__(self, settings: Settings, run: Callable[[int], None], files: list[int]) -> None:
         self.reports, report = os.pipe()
+        leash, self._leash = os.pipe()
         self._rest = b""
         self._waited = os.fork()
         if self._waited == 0:
-            _become(settings, run, [*files, report], report)
+            _become(settings, run, [*files, report], report, leash)
         os.close(report)
+        os.close(leash)
         self.process = -1
         self.pid = 0
         self.in_force: Json = []
@@ -93,28 +95,37 @@ class Side:
         if self.process >= 0:
             with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self.process, signal.SIGKILL)
-        else:
+        elif self._waited:
             os.kill(self._waited, signal.SIGKILL)
         if self._waited:
+            os.close(self._leash)
             os.waitpid(self._waited, 0)
             self._waited = 0
 
 
-def _become(settings: Settings, run: Callable[[int], None], files: list[int], report: int) -> None:
-    """Turn this fork into one of the two processes, or into the one that waits for it; exits."""
+def _become(
+    settings: Settings, run: Callable[[int], None], files: list[int], report: int, leash: int
+) -> None:
+    """Turn this fork into one of the two processes, or into the one that waits for it; exits.
+
+    The latter keeps the number of the process from use by another until the leash is let go.
+    """
     try:
         isolation.die_with_parent()
-        isolation.keep_only(files)
+        isolation.keep_only([*files, leash])
         if settings.mount_point is not None:
             isolation.new_namespaces()
             first = os.fork()  # the first process of the new PID namespace: with it, all end
             if first:
                 for file in files:
                     os.close(file)
+                os.waitid(os.P_PID, first, os.WEXITED | os.WNOWAIT)
+                os.read(leash, 1)
                 os.waitpid(first, 0)
                 os._exit(0)
         else:
             os.chdir(settings.work_folder)
+        os.close(leash)
         pid = int(os.readlink("/proc/self"))
         isolation.leave(settings.mount_point)
         cpu_s = math.ceil(settings.timeout_s) + 1

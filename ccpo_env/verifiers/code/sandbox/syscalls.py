@@ -37,6 +37,7 @@ DENIED: Mapping[str, tuple[int | None, int | None]] = {
     "kcmp": (312, 272),
     "prlimit64": (302, 261),
     "setrlimit": (160, 164),
+    "prctl": (157, 167),  # with which a process could outlive the one that started it
     "setpriority": (141, 140),
     "ioprio_set": (251, 30),
     "sched_setaffinity": (203, 122),

@@ -1,0 +1,74 @@
+"""The texts of the options of a task, as one pattern."""
+# ruff: noqa: RUF001 - letters and signs of other scripts
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from ccpo_env.verifiers.choice.words import ALPHABETIC
+from ccpo_env.verifiers.plain import plain
+
+_TOKEN = re.compile(r"\w+|[^\w\s]")
+_WITHOUT_SPACES = re.compile("[\u0e00-\u0eff\u1000-\u11ff\u1780-\u17ff\u3040-\u9fff\uac00-\ud7ff]")
+"""Characters of scripts that set no spaces between words, or add endings to them."""
+_OPTIONAL = frozenset("\"'`*_,.;:()[]!?")
+
+
+def option_text(choice: str) -> str:
+    """Return the text of an option as it is compared: plain, lower case, without end marks."""
+    return " ".join(plain(choice).lower().split()).strip(" .;,*_`\"'")
+
+
+@lru_cache(maxsize=2048)
+def texts_pattern(letters: str, texts: tuple[str, ...]) -> re.Pattern[str] | None:
+    """Return a pattern for the texts, the longest first; the group's name is their letters."""
+    letters_of: dict[str, str] = {}
+    for letter, text in zip(letters, texts, strict=False):
+        if source := _source(text):
+            letters_of[source] = letters_of.get(source, "") + letter
+    if not letters_of:
+        return None
+    ordered = sorted(letters_of, key=len, reverse=True)
+    return re.compile(
+        "|".join(f"(?P<_{letters_of[source]}>{source})" for source in ordered), re.IGNORECASE
+    )
+
+
+def _source(text: str) -> str:
+    """Return an expression for the text of an option, with flexible spaces and punctuation."""
+    tokens = _TOKEN.findall(text)
+    while len(tokens) > 1 and tokens[0] in {"the", "a", "an"} and len(tokens[1]) > 1:
+        tokens = tokens[1:]
+    while tokens and tokens[-1] in _OPTIONAL:
+        tokens.pop()
+    if not tokens:
+        return ""
+    parts = [r"(?:(?:the|an?)\s+)?" if tokens[0][0].isalpha() else ""]
+    parts.append(_border(tokens[0][0], "<!"))
+    for before, token in zip(["", *tokens], tokens, strict=False):
+        if before and before[-1].isalnum() and token[0].isalnum():
+            parts.append(r"[\s\-]+")
+        elif before:
+            parts.append(r"\s*")
+        is_optional = token in _OPTIONAL and not (before[-1:].isdigit() and token in ".,:")
+        if token == "-":
+            parts.append(r"[\s\-–]*" if before.isalpha() else r"[\-–]")
+        else:
+            parts.append(f"{re.escape(token)}{'?' if is_optional else ''}")
+    if tokens[-1][-1].isdigit():
+        parts.append(r"(?![.,/^:]?\d|\s*[%^/+=]|\s*\*\s*\w)")
+    if len(tokens[-1]) > 2 and tokens[-1].isascii() and tokens[-1].isalpha():
+        parts.append("s?")
+    parts.append(_border(tokens[-1][-1], "!"))
+    return "".join(parts)
+
+
+def _border(character: str, look: str) -> str:
+    """Return the expression that no word may continue at the end of a text with a character."""
+    if character.isdigit() and look == "<!":
+        return rf"(?<![{ALPHABETIC}.^/+\-])"
+    if re.match(f"[{ALPHABETIC}]", character):
+        return rf"(?{look}[{ALPHABETIC}])" + (r"(?<![A-Za-z]-)" if look == "<!" else r"(?!-\w)")
+    is_spaced = character.isalnum() and not _WITHOUT_SPACES.match(character)
+    return rf"(?{look}\w)" if is_spaced else ""
