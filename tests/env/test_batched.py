@@ -211,9 +211,10 @@ def test_a_reset_of_some_episodes_leaves_the_others():
     batch = BatchedTeamEnv(make("think_solve"))
     batch.reset(seed=0, options=[{"task": k} for k in range(4)])
     batch.step(["a thought"] * 4)
-    before = [batch.conversation(k) for k in range(4)]
+    before = batch.conversations()
     turn = batch.reset(seed=[5], options=[{"removed": ["thinker_0"]}], episodes=[2])
     assert turn.episodes == [0, 1, 2, 3]
+    assert batch.conversations([3, 0, 1]) == [before[3], before[0], before[1]]
     assert [batch.conversation(k) for k in (0, 1, 3)] == [before[k] for k in (0, 1, 3)]
     assert batch.messages(2) == ()
     env = make("think_solve")
