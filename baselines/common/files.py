@@ -40,7 +40,8 @@ def storing(what: str, path: Path, *, also: tuple[type[Exception], ...] = ()) ->
         reason = getattr(error, "strerror", None) or str(error)
         raise StorageError(
             f"{what} must be written, got {reason!r} in {path}; free disk space or grant write "
-            f"access, then resume with --resume: files saved earlier are intact"
+            f"access, then run the command again, training with --resume: files saved earlier are "
+            f"intact"
         ) from error
 
 
