@@ -19,12 +19,14 @@ from baselines.common.output import OutputError, guarded_output, watched_output
 from baselines.train import command as train_command
 from baselines.train.checkpoint_times import CheckpointTimes
 from baselines.train.logging.progress import LiveProgress
+from tests.rl.report_runs import draw_only
 from tests.rl.teams import write_tasks
 
 
 @pytest.fixture
-def small(tmp_path):
-    """Words of a command that trains for a moment."""
+def small(tmp_path, monkeypatch):
+    """Words of a command that trains for a moment; its report has no figures."""
+    draw_only(monkeypatch)
     sizes = {"steps": 3, "tasks-per-step": 1, "group-size": 2, "num-eval-tasks": 2}
     others = {"eval-every": 0, "checkpoint-every": 100, "out-dir": tmp_path / "run"}
     tasks = write_tasks(tmp_path / "tasks.jsonl")
