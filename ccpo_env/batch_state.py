@@ -80,7 +80,7 @@ class EpisodeBatch:
     @property
     def tasks(self) -> list[Task]:
         """The task of each episode."""
-        return [self.conversation(episode).opening.task for episode in range(self.num_envs)]
+        return [conversation.opening.task for conversation in self.conversations()]
 
     def messages(self, episode: int) -> tuple[Message, ...]:
         """Return all messages of an episode in turn order, the prefix included."""
@@ -99,6 +99,18 @@ class EpisodeBatch:
         if conversation is None:
             raise RuntimeError(f"episode {episode} must be started; call reset() first")
         return conversation
+
+    def conversations(self, episodes: Iterable[int] | None = None) -> list[Conversation]:
+        """Return what was said and decided in several episodes.
+
+        Args:
+            episodes: Their indices. None: all, in order.
+
+        Raises:
+            RuntimeError: If one has not been started.
+            ValueError: If there is no such episode.
+        """
+        return list(map(self.conversation, range(self.num_envs) if episodes is None else episodes))
 
     def advance(self, episode: int, before: Conversation, after: Conversation) -> None:
         """Replace the conversation of an episode by its continuation.

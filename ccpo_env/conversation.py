@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any, TypeAlias
 
 from ccpo_env.leaks import strip_answers
-from ccpo_env.prompts import LETTERS, chat_messages, problem_text, without_answer_request
+from ccpo_env.prompts import chat_messages, problem_text, without_answer_request
 from ccpo_env.text import clip_middle, valid_unicode
 from ccpo_env.types import (
     Message,
@@ -269,8 +269,7 @@ class Conversation:
         message = shown = Message(agent, text)
         clipped, leaks = self.clipped, self.leaks
         if place < opening.first_answer and opening.rules.strip_leaks:
-            letters = LETTERS[: len(opening.choices)]
-            stripped, num_leaks = _stripped(text, letters)
+            stripped, num_leaks = _stripped(text, opening.choices)
             if num_leaks:
                 shown = Message(agent, stripped)
                 leaks = {**leaks, agent: leaks.get(agent, 0) + num_leaks}

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import re
 
-from ccpo_env.statements import without_statements
+from ccpo_env.option_statements import option_statements_in
+from ccpo_env.prompts import LETTERS
+from ccpo_env.statements import statements_in, without_statements
 
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*")
 _BARE = re.compile(r"[^\s$]*")
@@ -20,13 +22,13 @@ _WORD_OR_MARK = re.compile(r"[^\W\d_]|\#")
 """Something of every box and every statement."""
 
 
-def strip_answers(text: str, letters: str = "") -> tuple[str, int]:
+def strip_answers(text: str, choices: tuple[str, ...] = ()) -> tuple[str, int]:
     r"""Return a text without stated answers, and the number of statements removed.
 
     Args:
         text: What an agent wrote.
-        letters: Letters of the options, of a multiple-choice question; naming one as the right one
-            states the answer.
+        choices: Texts of the options of a multiple-choice question; naming one as the right one, by
+            letter or text, states the answer.
 
     Returns:
         The text, unchanged if nothing was found, and the number of boxes and clauses removed. An
@@ -35,7 +37,7 @@ def strip_answers(text: str, letters: str = "") -> tuple[str, int]:
     if _WORD_OR_MARK.search(text) is None:  # such as a bare calculation
         return text, 0
     text, num_boxes = _without_boxes(text)
-    text, num_clauses = without_statements(text, letters)
+    text, num_clauses = _without_statements(text, choices)
     return text, num_boxes + num_clauses
 
 
@@ -72,3 +74,12 @@ def _box_end(text: str, start: int) -> int:
         elif token[0][0] == "\n":
             return token.start()
     return len(text)
+
+
+def _without_statements(text: str, choices: tuple[str, ...]) -> tuple[str, int]:
+    statements = list(statements_in(text))
+    letters = LETTERS[: len(choices)]
+    if choices:
+        statements += option_statements_in(text, choices, letters)
+        statements.sort(key=lambda statement: statement.start)
+    return without_statements(text, statements, letters=letters)

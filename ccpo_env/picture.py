@@ -48,9 +48,9 @@ def picture(transcript: str) -> npt.NDArray[np.uint8]:
         raise _missing_pillow() from error
     image = Image.new("RGB", SIZE, _PAPER)
     draw = ImageDraw.Draw(image)
-    for row, (line, colour) in enumerate(_fitting(transcript.split("\n"))):
+    for row, (line, colour) in enumerate(fitting(transcript.split("\n"))):
         place = (MARGIN, MARGIN + row * LINE_HEIGHT)
-        draw.text(place, line[:NUM_COLUMNS], fill=colour, font=_font())
+        draw.text(place, line[:NUM_COLUMNS], fill=colour, font=font())
     return np.array(image, np.uint8)
 
 
@@ -61,7 +61,7 @@ def _missing_pillow() -> ImportError:
     )
 
 
-def _fitting(lines: list[str]) -> list[tuple[str, tuple[int, int, int]]]:
+def fitting(lines: list[str]) -> list[tuple[str, tuple[int, int, int]]]:
     """Return the lines that a picture shows, each with its colour."""
     end_of_task = lines.index("") if "" in lines else len(lines)
     shown = [(line, _colour(line, place < end_of_task)) for place, line in enumerate(lines)]
@@ -84,7 +84,8 @@ def _colour(line: str, of_task: bool) -> tuple[int, int, int]:
 
 
 @lru_cache(maxsize=1)
-def _font() -> FreeTypeFont | Any:
+def font() -> FreeTypeFont | Any:
+    """Return the font of the pictures: see `picture`."""
     from PIL import ImageFont
 
     matplotlib = importlib.util.find_spec("matplotlib")

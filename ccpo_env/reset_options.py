@@ -156,7 +156,7 @@ def each_seed(
     """
     if seed is None:
         return [None] * len(episodes)
-    if isinstance(seed, str) or not isinstance(seed, Sequence):
+    if not isinstance(seed, Sequence):
         first = check_seed(seed)
         return [first + episode for episode in episodes]
     if len(seed) != len(episodes):

@@ -8,12 +8,14 @@ it, unless the statement points back to it ("we get 5, which is the answer").
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 _ANSWER = r"(?:final\s+|correct\s+|right\s+|best\s+)?answers?\b"
 VALUE_FOLLOWS = (
     _ANSWER + r"\**(?:\s+(?:to|of|for)\s[^.\n;!?]{1,60}?)?(?:\s*[,(][^.\n;!?,()]{1,60}[,)])?"
-    r"\s*(?:is\b|are\b|:|=|equals\b|would\s+be\b|must\s+be\b)\**\s*[:=]?\s*",
+    r"\s*(?:is\b|are\b|:|=|equals\b|(?:would|must|should|will|has\s+to|can\s+only)\s+be\b)"
+    r"\**\s*[:=]?\s*",
     r"(?:final|correct)\s+(?:result|solution)s?\b\**\s*(?:is\b|are\b|:|=|equals\b)\**\s*[:=]?\s*",
     r"(?<!\#)\#{4}(?!\#)[ \t]*(?=[-+$\\\d])(?!\d+[.)][ \t]+\S)",  # not a numbered heading
     r"(?:la\s+)?(?:respuesta|réponse)(?:\s+final[e]?)?\s*(?:es|est|:|=)",
@@ -37,23 +39,6 @@ None has an i, which patterns that ignore case also take for other letters.
 _STATEMENT = re.compile(
     rf"(?P<follows>{'|'.join(VALUE_FOLLOWS)})|(?P<before>{'|'.join(VALUE_BEFORE)})", re.IGNORECASE
 )
-_LETTER = r"\(?\**(?:option\s+|choice\s+|letter\s+)?\(?\**(?-i:[{letters}])\**\)?"
-_ALONE = r"\**\s*(?:[.,;:!?)\n]|$)"
-_LETTER_FOLLOWS = (
-    r"\b(?:correct|right|best|true)\s+(?:option|choice|letter|one)\**\s*(?:is\b|:|=|must\s+be\b)\s*",
-    r"\b(?:it|this|that|which)(?:\s+(?:is|must\s+be|has\s+to\s+be|would\s+be|should\s+be)|['\u2019]s)"
-    rf"\s+(?={{letter}}{_ALONE})",
-    r"\b(?:choose|choosing|select|pick|go\s+with|answer\s+with|option|choice)\s+"
-    rf"(?={{letter}}{_ALONE})",
-    r"(?:^|(?<=\n))[ \t>*_(]*(?={letter}[ \t.)*_]*(?:\n|$))",
-    r"(?=\*\*\(?(?-i:[{letters}])\)?\*\*\W*(?:\n|$))",
-)
-_LETTER_NAMED = (
-    r"{letter}\s+(?:is|must\s+be|seems|looks|would\s+be|has\s+to\s+be)\s+(?:the\s+)?"
-    r"(?:correct|right|best|true|only\s+one)\b",
-)
-"""Patterns of questions with options: of a letter that follows, or that is a part of them."""
-
 _SENTENCE_END = re.compile(r"[\n;!?\u3002\uff1b\uff01\uff1f]|\.(?!\d)")  # no decimal point
 _MARKS = ".!?\u3002\uff01\uff1f"
 _AND_SO = r"\b(?:so|hence|thus|therefore|then)\b"
@@ -82,91 +67,103 @@ _DISPLAYS = {"$$": "$$", "\\[": "\\]", "```": "```", "\\begin": "\\end"}
 """What begins a value of several lines, and what ends it."""
 
 
-def without_statements(text: str, letters: str = "") -> tuple[str, int]:
-    """Return a text without statements of the answer, and the number of statements removed.
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A statement of the answer.
+
+    Args:
+        start: Where the words begin that announce the answer.
+        stop: Where the statement ends, its value included.
+        value: The value; None if it comes before the announcement.
+    """
+
+    start: int
+    stop: int
+    value: str | None
+
+
+def statements_in(text: str) -> Iterator[Statement]:
+    """Yield the statements of a text, in order."""
+    folded = text.casefold()
+    if not any(stem in folded for stem in STEMS):
+        return
+    stop = 0
+    for found in _STATEMENT.finditer(text):
+        if found.end() <= stop:  # inside the one before; its end would take long to look for
+            continue
+        if found.lastgroup == "before":
+            stop = end_of_sentence(text, found.end())
+            yield Statement(found.start(), stop, None)
+        else:
+            start, stop = _value_span(text, found)
+            yield Statement(found.start(), stop, text[start:stop])
+
+
+def without_statements(
+    text: str, statements: Iterable[Statement], *, letters: str = ""
+) -> tuple[str, int]:
+    """Return a text without statements of the answer, and how many have been removed.
 
     Args:
         text: What an agent wrote.
-        letters: Letters of the options of a multiple-choice question, of which a statement may
-            name one; empty for other questions.
+        statements: Statements in it, in order.
+        letters: Letters of the options of a multiple-choice question, which are values.
     """
-    if not letters:
-        folded = text.casefold()
-        if not any(stem in folded for stem in STEMS):
-            return text, 0
     kept: list[str] = []
     end = num_statements = 0
-    for statement in _statements(letters).finditer(text):
-        if statement.start() < end:
-            if statement.end() > end:  # its value is not hidden yet
-                end = _value_span(text, statement)[1]
+    for statement in statements:
+        if statement.start < end:
+            end = max(end, statement.stop)  # its value may not be hidden yet
             continue
-        start, stop = _span(text, statement, end, letters)
+        start = _start(text, statement, end, letters)
         kept.append(text[end:start])
-        if text[start - 1 : start].isalnum() and text[stop - 1] in _MARKS:
-            kept.append(text[stop - 1])  # of the sentence whose earlier clauses are left
-        end = stop
+        if text[start - 1 : start].isalnum() and text[statement.stop - 1] in _MARKS:
+            kept.append(text[statement.stop - 1])  # of the sentence that begins with what is left
+        end = statement.stop
         num_statements += 1
     kept.append(text[end:])
     return "".join(kept), num_statements
 
 
-@lru_cache(maxsize=32)
-def _statements(letters: str) -> re.Pattern[str]:
-    """Return the pattern of all statements, for questions with options or without."""
-    kinds = {"follows": VALUE_FOLLOWS, "before": VALUE_BEFORE, "named": ()}
-    if letters:
-        kinds["follows"] += _LETTER_FOLLOWS
-        kinds["named"] = _LETTER_NAMED
-    groups = [f"(?P<{kind}>{'|'.join(own) or '(?!)'})" for kind, own in kinds.items()]
-    pattern = "|".join(groups).replace("{letter}", _LETTER).replace("{letters}", letters)
-    return re.compile(pattern, re.IGNORECASE)
+def end_of_sentence(text: str, place: int) -> int:
+    """Return where the sentence around a place ends, with its mark but not with its line end."""
+    found = _SENTENCE_END.search(text, place)
+    return len(text) if found is None else found.end() - (found[0] == "\n")
 
 
-def _span(text: str, statement: re.Match[str], begin: int, letters: str) -> tuple[int, int]:
-    """Return start and end of what a statement hides, of the text from begin on."""
-    breaks = _SENTENCE_END.finditer(text, begin, statement.start())
+def _start(text: str, statement: Statement, begin: int, letters: str) -> int:
+    """Return where a statement begins, of the text from begin on: not before its clause."""
+    breaks = _SENTENCE_END.finditer(text, begin, statement.start)
     starts = [begin, *(found.end() for found in breaks)]
-    lead = text[starts[-1] : statement.start()]
-    value_start, stop = _value_span(text, statement)
-    if statement.lastgroup == "before":
-        cut = _last(_STRONG_CUT, lead)
+    lead = text[starts[-1] : statement.start]
+    cut = _last(_STRONG_CUT if statement.value is None else _CUT, lead)
+    value = statement.value
+    if value is None:
         value = lead[cut.end() :] if cut else lead
-    else:
-        cut = _last(_CUT, lead)
-        value = text[value_start:stop] if statement.lastgroup == "follows" else statement[0]
     is_letter = value.strip(" .*_()\n") in tuple(letters)
     if not is_letter and len(value) <= _LONGEST_POINTER and _POINTS_BACK.fullmatch(value):
         is_alone = len(starts) > 1 and not _says_more(lead, than="")
-        return starts[-2 if is_alone else -1], stop  # "We get 5. That is the answer."
+        return starts[-2 if is_alone else -1]  # "We get 5. That is the answer."
     left = lead[: cut.start()].rstrip(" \t,:(*_-\u2013\u2014") if cut else ""
-    return starts[-1] + (len(left) if _says_more(left, than=value) else 0), stop
+    return starts[-1] + (len(left) if _says_more(left, than=value) else 0)
 
 
 def _value_span(text: str, statement: re.Match[str]) -> tuple[int, int]:
-    """Return where the value begins, of a statement that it follows, and where that one ends."""
-    start = place = statement.end()
-    if statement.lastgroup != "follows":
-        return start, _end_of_sentence(text, place)
-    value = _VALUE.search(text, start)
+    """Return where the value that follows a statement begins and ends."""
+    value = _VALUE.search(text, statement.end())
     if value is None:
-        return start, len(text)
+        return statement.end(), len(text)
     start = place = value.start()
     closing = next((end for begin, end in _DISPLAYS.items() if text.startswith(begin, start)), "")
     if closing:
         place = max(place, text.find(closing, start + 2) + len(closing))
-    stop = _end_of_sentence(text, place)
+    stop = end_of_sentence(text, place)
     line = text.rfind("\n", statement.start(), start) + 1
     item = _ITEM.match(text, line) if line else None
     while item is not None:  # the answers are a list
-        stop = _end_of_sentence(text, item.end())
+        stop = end_of_sentence(text, item.end())
         item = _ITEM.match(text, stop)
     return start, stop
-
-
-def _end_of_sentence(text: str, place: int) -> int:
-    found = _SENTENCE_END.search(text, place)
-    return len(text) if found is None else found.end() - (found[0] == "\n")
 
 
 def _last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:

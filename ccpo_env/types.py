@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypedDict, get_args, runtime_checkable
@@ -70,19 +70,12 @@ class Task:
 
     def __post_init__(self) -> None:
         # There may be a million tasks: fields are checked one by one only if some are unusual.
-        are_tuples = (
-            type(self.choices)
-            is type(self.context)
-            is type(self.answers)
-            is type(self.tags)
-            is tuple
-        )
-        are_texts = (
-            type(self.id) is type(self.question) is type(self.answer) is type(self.source) is str
-        )
-        inner = (self.tests, *self.choices, *self.context, *self.answers) if are_tuples else ()
-        if are_texts and {*map(type, inner)} == {str} and all(map(_is_pair_of_texts, self.tags)):
-            return
+        tuples: tuple[object, ...] = (self.choices, self.context, self.answers, self.tags)
+        if {*map(type, tuples)} == {tuple}:
+            texts = (self.id, self.question, self.answer, self.source, self.tests)
+            inner = (*self.choices, *self.context, *self.answers)
+            if {*map(type, texts + inner)} == {str} and all(map(_is_pair_of_texts, self.tags)):
+                return
         for name in ("id", "question", "answer", "source", "tests"):
             _check_text(f"{name} of a Task", getattr(self, name))
         for name in ("choices", "context", "answers"):
@@ -333,7 +326,7 @@ class Table(Protocol):
         ...
 
 
-TaskEntry = Task | tuple[str, str] | Sequence[str] | Mapping[str, Any]
+TaskEntry = Task | tuple[str, str] | list[str] | Mapping[str, Any]
 """A task, a question and its gold answer, or a row: columns and their values."""
 TaskInput = str | Path | Table | Iterable[TaskEntry]
 """A registered task source, a .jsonl or .parquet file, a table, or tasks and rows themselves: a

@@ -48,7 +48,7 @@ TESTS_OF: Mapping[str, str] = {
     "baselines/audit": "rl/test_audit_file*",
     "baselines/bench": "rl/test_games* rl/test_bench*",
     "baselines/common": "rl/test_jsonl* rl/test_hyperparameters* rl/test_stats* rl/test_metrics* "
-    "rl/test_command_line*",
+    "rl/test_command_line* rl/test_folder_lock* rl/test_ending* rl/test_terminal*",
     "baselines/compare": "rl/test_compare*",
     "baselines/credit": "rl/test_group_outcomes* rl/test_audit* rl/test_credit_*",
     "baselines/evaluate": "rl/test_examples* rl/test_evaluation*",
@@ -59,7 +59,8 @@ TESTS_OF: Mapping[str, str] = {
     "rl/test_oracle*",
     "baselines/policies": "rl/test_options* rl/test_scripted* rl/test_policy* rl/test_sampler* "
     "rl/test_team* rl/test_token_tree* rl/test_tree_attention* rl/test_prompt_cache* "
-    "rl/test_checkpoint* rl/test_endpoint* rl/test_hf_policy* rl/test_llama* rl/test_lora*",
+    "rl/test_checkpoint* rl/test_endpoint* rl/test_hf_policy* rl/test_llama* rl/test_lora* "
+    "rl/test_damaged_models*",
     "baselines/pages": "rl/test_pages*",
     "baselines/report": "rl/test_report*",
     "baselines/rollouts": "rl/test_plan* rl/test_ratings* rl/test_removed_cache* rl/test_groups* "

@@ -18,7 +18,7 @@ from baselines.advise.pilot import (
     wanted_removals,
 )
 from baselines.advise.settings import AdviseConfig
-from baselines.common.files import CONFIG_FILE, expect_folder, read_object
+from baselines.common.files import CONFIG_FILE, as_written, expect_folder, read_object
 from baselines.common.rollout_file import ROLLOUTS_FILE, RecordedGroup, read_rollouts
 from baselines.common.types import FloatArray
 from baselines.policies.base import Completion, Prompt, Sampling
@@ -97,7 +97,8 @@ def recorded_pilot(config: AdviseConfig, on_progress: Callable[[str], None]) -> 
     tasks = {task.id: task for task in loaded}
     runner = make_runner(config, tasks.values())
     env = team_env(with_verifier(config.team, tasks.values()), [("-", "-")]).unwrapped
-    newest = [row for row in reversed(rows) if _is_usable(row, tasks, config.group_size)]
+    with as_written(config.from_):
+        newest = [row for row in reversed(rows) if _is_usable(row, tasks, config.group_size)]
     if len(newest) < MIN_TASKS:
         raise ValueError(
             f"--from must be a run with >= {MIN_TASKS} recorded groups that can be read, got "
@@ -106,7 +107,8 @@ def recorded_pilot(config: AdviseConfig, on_progress: Callable[[str], None]) -> 
         )
     chosen = newest[: config.groups]
     on_progress(f"reading {len(chosen)} recorded groups")
-    groups = [_group(row, tasks[row["task_id"]], env, runner, config) for row in chosen]
+    with as_written(config.from_):
+        groups = [_group(row, tasks[row["task_id"]], env, runner, config) for row in chosen]
     rng, costs = np.random.default_rng(config.seed), CostTracker()
     groups = all_measured(replace(config, ratings=False), groups, runner, rng=rng, costs=costs)
     steps = [row["step"] for row in chosen] or [0]

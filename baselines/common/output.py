@@ -67,7 +67,7 @@ def guarded_output() -> Iterator[None]:
     """Raise OutputError once where standard output cannot be written, also by `print`."""
     before = sys.stdout
     guarded = _Output(before)
-    sys.stdout = guarded  # type: ignore[assignment]  # it has the methods that are called
+    sys.stdout = guarded
     try:
         yield
         guarded.flush()

@@ -75,7 +75,7 @@ def known_turns(chances: FloatArray | None, num_turns: int) -> BoolArray:
     if chances is None:
         return np.zeros(num_turns, dtype=np.bool_)
     is_nan = np.isnan(np.moveaxis(chances, -2, 0)).reshape(num_turns, -1)
-    known: BoolArray = ~is_nan.all(axis=1)
+    known: BoolArray = np.logical_not(np.all(is_nan, axis=1))
     return known
 
 

@@ -112,15 +112,15 @@ def option_likelihoods(
 
     Args:
         runner: The team that played the episodes.
-        episodes: Any episodes; those of other paths, without options or without an answer are
-            left out.
+        episodes: Any episodes; those of other paths, whose gold answer is not the letter of an
+            option, and those without an answer are left out.
 
     Raises:
         ValueError: If a policy that answers cannot score options.
         EndpointError: If a server does not.
     """
     topology, turns = runner.topology, _answering_turns(runner)
-    chosen = [own for own in episodes if own.path == JOINT and own.task.choices]
+    chosen = [own for own in episodes if own.path == JOINT and _has_gold_letter(own.task)]
     finished = [own for own in chosen if len(own.messages) == len(topology.turns)]
     totals = [np.zeros(len(own.task.choices)) for own in finished]
     for turn in turns:
@@ -145,6 +145,11 @@ def softmax(logprobs: FloatArray) -> FloatArray:
     weights = np.exp(logprobs - logprobs.max(axis=-1, keepdims=True))
     chances: FloatArray = weights / weights.sum(axis=-1, keepdims=True)
     return chances
+
+
+def _has_gold_letter(task: Task) -> bool:
+    """Return whether the gold answer is the letter of an option."""
+    return task.answer in tuple(LETTERS[: len(task.choices)])
 
 
 def _ranked(chances: FloatArray, gold: int) -> OptionLikelihood:

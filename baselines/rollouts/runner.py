@@ -132,7 +132,8 @@ class RolloutRunner:
                 batches.setdefault((place_of[of.speaker], of.role), []).append(index)
             chosen = min(batches, key=lambda of: (of[0], self.topology.roles.index(of[1])))
             self._play_turn(team, episodes, turn.take(batches[chosen]), rng, costs)
-        return [episode.rollout(team.conversation(k)) for k, episode in enumerate(episodes)]
+        played = zip(episodes, team.conversations(), strict=True)
+        return [episode.rollout(conversation) for episode, conversation in played]
 
     def _start(
         self,
@@ -221,7 +222,8 @@ class RolloutRunner:
                 episodes[k].completions = (*episodes[k].completions, completion)
                 spoken[k] = completion.text
         team.step(list(spoken.values()), list(spoken))
-        _count([(episodes[k], team.conversation(k)) for k in turn.episodes], completions, costs)
+        played = [episodes[k] for k in turn.episodes]
+        _count(played, team.conversations(turn.episodes), completions, costs)
         verify_s = team.verify_s - verified_before
         costs.generate_s += sampled - started
         costs.verify_s += verify_s
@@ -268,13 +270,17 @@ def next_prompt(conversation: Conversation, *, left_out: Collection[int] = ()) -
 
 
 def _count(
-    episodes: Sequence[tuple[Episode, Conversation]],
+    episodes: Sequence[Episode],
+    conversations: Sequence[Conversation],
     completions: Sequence[Completion],
     costs: CostTracker,
 ) -> None:
     """Add the cost of a turn, by purpose; an episode that failed was not verified."""
-    purposes = [episode.request.purpose for episode, _ in episodes]
-    is_verified = [own.verdict is not None and episode.failure is None for episode, own in episodes]
+    purposes = [episode.request.purpose for episode in episodes]
+    is_verified = [
+        own.verdict is not None and episode.failure is None
+        for episode, own in zip(episodes, conversations, strict=True)
+    ]
     lengths = [len(completion.token_ids) for completion in completions]
     costs.forward_passes += max(lengths)
     for purpose in dict.fromkeys(purposes):

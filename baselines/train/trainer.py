@@ -124,9 +124,11 @@ class Trainer:
         self._warnings = RunWarnings(
             DegeneracyWatch(config.allocator, config.optimizer, centres, self.agents[:-1])
         )
-        if checkpoint:
+        if config.resume == "yes":
             with as_written(run_dir):
-                self._resume(checkpoint)
+                if checkpoint:
+                    self._resume(checkpoint)
+                self._files.drop_after(self.steps_done)
         self._records = StepRecords(
             *(config, run_dir),
             optimizer=self._optimizer,
@@ -155,7 +157,6 @@ class Trainer:
             The evaluation after the last update; None if the run was stopped before.
         """
         config = self.config
-        self._files.drop_after(self.steps_done)
         saved_at = self.steps_done
         times = CheckpointTimes(config.checkpoint_every, config.checkpoint_minutes)
         with closing(SafeTracker(tracker, on_warning)) as steady, infrequent_collections():

@@ -22,6 +22,7 @@ from baselines.common.files import (
     COMMAND_FILE,
     CONFIG_FILE,
     SUMMARY_FILE,
+    as_written,
     make_folder,
     write_json,
     write_text,
@@ -180,7 +181,6 @@ def _run(trainer: Trainer, tracker: Tracker, console: Console, output: OutputWat
     write_json(run_dir / SUMMARY_FILE, results)
     examples = example_episodes(final, trainer.agents, trainer.credit_of) if final else []
     write_json(run_dir / "examples.json", examples)
-    report = write_report(run_dir)
     if final is None:
         say(
             f"interrupted after step {trainer.steps_done} of {config.steps}; resume with --resume "
@@ -194,7 +194,10 @@ def _run(trainer: Trainer, tracker: Tracker, console: Console, output: OutputWat
         say(f"models {models}")
         if config.push_to_hub is not None:
             say(f"pushed to {push_to_hub(models, config.push_to_hub)}")
-    end_of_run(run_dir).show(console, report=report)
+    with exit_on_bad_input(), as_written(run_dir):  # files of a resumed run may be damaged
+        report = write_report(run_dir)
+        end = end_of_run(run_dir)
+    end.show(console, report=report)
     return 0 if final else request.exit_code or STOPPED
 
 

@@ -60,4 +60,4 @@ def _dataset() -> Any:
             "tasks 'champ' must find the package champ-dataset, got none; run pip install "
             "'ccpo-env[tasks]'"
         ) from None
-    return champ_dataset.load("v0")
+    return champ_dataset.load("v0")  # type: ignore[no-untyped-call]

@@ -54,7 +54,7 @@ def as_task(row: object, number: int, origin: Origin) -> Task:
     try:
         if type(row) is not dict and not isinstance(row, Mapping):
             raise NotATaskError("be a JSON object", row)
-        return task_of(row, number - 1, prefix=origin.prefix, source=origin.source)
+        return task_of(row, number - 1, origin.prefix, origin.source)
     except NotATaskError as error:
         raise origin.malformed(number, error.rule, error.value) from None
 

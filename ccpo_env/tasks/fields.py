@@ -16,7 +16,8 @@ from ccpo_env.tasks.programs import (
     test_program,
 )
 from ccpo_env.tasks.tags import TAG_COLUMNS, tags_of
-from ccpo_env.tasks.values import NotATaskError, as_text, gold_answer
+from ccpo_env.tasks.unchecked import unchecked_task
+from ccpo_env.tasks.values import WORKED_MARK, NotATaskError, as_text, gold_answer
 from ccpo_env.types import Task
 
 ID_COLUMNS = ("id", "unique_id")
@@ -52,36 +53,42 @@ class _Columns:
     context: tuple[str, ...]
     program: tuple[str, ...]
     tags: tuple[str, ...]
-
-    @property
-    def are_plain(self) -> bool:
-        return not (self.further or self.options or self.own or self.context or self.program)
+    first_question: str
+    first_answer: str
+    are_plain: bool
 
 
 @lru_cache(maxsize=1024)
-def _columns_of(names: tuple[str, ...]) -> tuple[_Columns, bool]:
-    """Return the columns of rows with these names, and whether they hold plain tasks only."""
+def _columns_of(names: tuple[str, ...]) -> _Columns:
+    """Return the columns of rows with these names.
+
+    Rows are plain if they have no columns but those of a question, a gold answer, an id and tags.
+    """
 
     def present(columns: Sequence[str]) -> tuple[str, ...]:
         return tuple(column for column in columns if column in names)
 
     own = present(OWN_COLUMNS)
-    columns = _Columns(
+    own = own if own[:2] == OWN_COLUMNS[:2] else ()
+    others = (*FURTHER_COLUMNS, *OPTION_COLUMNS, *CONTEXT_COLUMNS, *PROGRAM_COLUMNS)
+    return _Columns(
         id=present(ID_COLUMNS),
         question=present(QUESTION_COLUMNS),
         answer=present(ANSWER_COLUMNS),
         further=present(FURTHER_COLUMNS),
         options=present(OPTION_COLUMNS),
-        own=own if own[:2] == ("A", "B") else (),
+        own=own,
         letter=present(LETTER_COLUMNS),
         context=present(CONTEXT_COLUMNS),
         program=present(PROGRAM_COLUMNS),
         tags=present(TAG_COLUMNS),
+        first_question=next(iter(present(QUESTION_COLUMNS)), ""),
+        first_answer=next(iter(present(ANSWER_COLUMNS)), ""),
+        are_plain=not own and not present(others),
     )
-    return columns, columns.are_plain
 
 
-def task_of(row: Mapping[str, object], number: int, *, prefix: str, source: str) -> Task:
+def task_of(row: Mapping[str, object], number: int, prefix: str, source: str) -> Task:
     """Return the task of one row.
 
     Args:
@@ -93,8 +100,10 @@ def task_of(row: Mapping[str, object], number: int, *, prefix: str, source: str)
     Raises:
         NotATaskError: If a column that is needed is missing or holds something else.
     """
-    columns, are_plain = _columns_of(tuple(row))
-    _, question = _text(row, columns.question, "question")
+    columns = _columns_of(tuple(row))
+    question = row.get(columns.first_question)
+    if type(question) is not str:
+        _, question = _text(row, columns.question, "question")
     if not question or question.isspace():
         raise NotATaskError("have a question that is not empty", row)
     own_id: object = number
@@ -104,8 +113,11 @@ def task_of(row: Mapping[str, object], number: int, *, prefix: str, source: str)
             break
     task_id = f"{prefix}/{own_id}"
     tags = tags_of(row, columns.tags) if columns.tags else ()
-    if are_plain:
-        return Task(task_id, question, _answer(row, columns), source, tags)
+    if columns.are_plain:
+        answer = row.get(columns.first_answer)
+        if type(answer) is not str or columns.first_answer == "solution" or WORKED_MARK in answer:
+            answer = _answer(row, columns)
+        return unchecked_task(task_id, question, answer, source, tags)
     tests = test_program(row, columns.program)
     choices: tuple[str, ...] = ()
     answers: tuple[str, ...] = ()
@@ -120,7 +132,7 @@ def task_of(row: Mapping[str, object], number: int, *, prefix: str, source: str)
         answer = _answer(row, columns) if is_single else golds[0]
         answers = tuple(gold for gold in golds if gold != answer)
     context = passages(row, columns.context)
-    return Task(task_id, question, answer, source, tags, choices, context, answers, tests)
+    return unchecked_task(task_id, question, answer, source, tags, choices, context, answers, tests)
 
 
 def _text(row: Mapping[str, object], columns: tuple[str, ...], name: str) -> tuple[str, str]:

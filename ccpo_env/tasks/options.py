@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from string import ascii_uppercase as LETTERS
+from string import ascii_uppercase
+from typing import Any
 
 from ccpo_env.tasks.values import NotATaskError, as_text, gold_answer
 from ccpo_env.verifiers.extract import extract_boxed
 
+LETTERS = ascii_uppercase
+"""Letters of the options, in order."""
 OPTION_COLUMNS = ("choices", "options")
 """Columns that may hold all options of a row; else each has a column of its own: A, B, ..."""
 LETTER_COLUMNS = ("answer_idx", "answer_index", "answerKey", "answer_key", "correct_option")
@@ -16,6 +19,8 @@ LETTER_COLUMNS = ("answer_idx", "answer_index", "answerKey", "answer_key", "corr
 LABEL_KEYS = ("label", "key", "letter")
 TEXT_KEYS = ("text", "value")
 """Entries of an option that is a mapping: its label and its text."""
+MAX_SHARED = 16_384
+"""Different texts of options that are held once for all tasks."""
 UNLABELLED = -1
 """Index by which data sets mark a row whose gold answer is withheld."""
 
@@ -56,7 +61,7 @@ class Options:
         if "" in stripped:
             raise NotATaskError(f"have a text for every option in {column!r}", value)
         self.letters = LETTERS[:num_options]
-        self.texts = _without_letters(stripped, self.letters)
+        self.texts = _shared(_without_letters(stripped, self.letters))
         self._labels = () if None in labels else tuple(str(x).strip() for x in labels[:num_options])
 
     def letter_of(self, gold: object, column: str) -> str:
@@ -134,6 +139,21 @@ class Options:
         return texts.index(text) if texts.count(text) == 1 else None
 
 
+_kept: dict[object, Any] = {}
+
+
+def _shared(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Return equal texts that other tasks have too, such as "yes" and "no", where they are kept."""
+    if texts in _kept:
+        kept: tuple[str, ...] = _kept[texts]
+        return kept
+    if len(_kept) < MAX_SHARED:
+        texts = tuple(_kept.setdefault(text, text) for text in texts)
+        _kept[texts] = texts
+        return texts
+    return tuple(_kept.get(text, text) for text in texts)
+
+
 def _folded(text: str) -> str:
     return " ".join(text.casefold().split())
 
@@ -153,8 +173,9 @@ def _labels_and_texts(value: object, column: str) -> tuple[list[object], list[ob
     if isinstance(value, Mapping):
         texts, labels = value.get("text"), value.get("label")
         if isinstance(texts, list | tuple):
-            has_labels = isinstance(labels, list | tuple) and len(labels) == len(texts)
-            return list(labels) if has_labels else [], list(texts)
+            if isinstance(labels, list | tuple) and len(labels) == len(texts):
+                return list(labels), list(texts)
+            return [], list(texts)
         keys = list(value)
         if all(isinstance(key, str) and len(key) == 1 for key in keys):
             keys.sort()

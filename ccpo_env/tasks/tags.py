@@ -30,7 +30,8 @@ def tags_of(row: Mapping[str, object], columns: tuple[str, ...]) -> Tags:
         row: The row.
         columns: Those of TAG_COLUMNS that it has.
     """
-    key = (columns, *[(type(value := row[column]), value) for column in columns])
+    values = tuple(map(row.__getitem__, columns))
+    key = (columns, values, *map(type, values))
     try:
         found = _kept.get(key)
     except TypeError:  # a list or a mapping

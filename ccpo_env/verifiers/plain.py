@@ -73,6 +73,7 @@ def plain(text: str) -> str:
     if "~" in found:
         found = _COMPLEMENT.sub(" not ", found)
     found = _RUN.sub(r"\1\1\1\1", _BLANK_LINES.sub("\n\n", _BLANKS.sub(" ", found)))
+    found = found.replace("^{", "^")
     return found.replace("\\{", " ").replace("\\}", " ").replace("{", " ").replace("}", " ")
 
 

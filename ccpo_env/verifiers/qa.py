@@ -20,6 +20,8 @@ MAX_SHORT_WORDS = 30
 """Words of a response that counts as an answer as a whole if it announces none."""
 MAX_READ_CHARS = 16_384
 """Characters at the end of a response in which an answer is searched, box or not."""
+MAX_KEPT_CHARS = 512
+"""Longest text whose form is cached."""
 SPECIAL = frozenset({"yes", "no", "noanswer"})
 """Answers that share no token with others: their F1 is 0 or 1 (HotpotQA)."""
 
@@ -61,19 +63,25 @@ def normalized(text: str) -> str:
     return " ".join(_ARTICLES.sub(" ", lowered).split())
 
 
-@lru_cache(maxsize=16_384)
 def canonical(text: str) -> str:
     """Return the form by which answers are compared; answers that `normalized` unites have one.
 
     Beyond it, compatibility characters are plain ones, signs of any script are punctuation, and
     numbers in English words are digits.
     """
+    return (_kept_canonical if len(text) <= MAX_KEPT_CHARS else _canonical)(text)
+
+
+def _canonical(text: str) -> str:
     found = normalized(text)
     if not found.isascii():
         compatible = unicodedata.normalize("NFKC", found).casefold()
         found = normalized("".join(c for c in compatible if not _is_sign(c)))
     # "The" and "A" are articles only, and would be equal to nothing at all.
     return with_digits(found) or text.strip().lower()
+
+
+_kept_canonical = lru_cache(maxsize=16_384)(_canonical)
 
 
 def _is_sign(character: str) -> bool:
@@ -141,13 +149,13 @@ class QaVerifier:
         Returns:
             "correct", "wrong" or "no_answer"; "error" if the gold answer is blank.
         """
-        if not isinstance(gold, str) or not gold.strip():
+        if is_blank(gold):
             return Verdict("error", detail=f"gold must be text, got {gold!r}; check the task")
-        if not isinstance(response, str):
+        if is_blank(response):
             return Verdict("no_answer")
         golds = self.golds if gold in self.golds else (gold,)
         forms = {canonical(own) for own in golds}
-        if response.strip() and canonical(response) in forms:
+        if canonical(response) in forms:
             return Verdict("correct", response.strip())
         readings = stated_answers(response)
         if not readings:
@@ -162,12 +170,17 @@ class QaVerifier:
     def f1(self, response: str, gold: str) -> float:
         """Return the token F1 of the answer of a response, the best over the gold answers."""
         golds = self.golds if gold in self.golds else (gold,)
-        readings = stated_answers(response) if isinstance(response, str) else ()
+        readings = () if is_blank(response) else stated_answers(response)
         return max((token_f1(own, each) for own in readings for each in golds), default=0.0)
 
     def category(self, answer: str) -> str:
         """Return the category of an answer, as its verdict reports it: its canonical form."""
         return canonical(answer)
+
+
+def is_blank(text: object) -> bool:
+    """Return whether a value is not text, or blank; callers may ignore the annotations."""
+    return not isinstance(text, str) or not text.strip()
 
 
 def stated_answers(response: str) -> tuple[str, ...]:
@@ -184,7 +197,7 @@ def stated_answers(response: str) -> tuple[str, ...]:
         return (content,) if content else ()
     tail = visible[-MAX_READ_CHARS:]
     quoted = [*_TAG.finditer(tail), *_JSON.finditer(tail)]
-    enclosed = max(quoted, key=re.Match.start, default=None)
+    enclosed = max(quoted, key=lambda own: own.start(), default=None)
     behind = [*_ANNOUNCED.finditer(tail, enclosed.end() if enclosed else 0)]
     announced = behind[-1] if behind else None
     if announced is None and enclosed is not None:

@@ -6,7 +6,9 @@ import itertools
 import pickle
 import re
 import sys
+import threading
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any, ClassVar
@@ -21,12 +23,18 @@ from ccpo_env import (
     debate_v0,
     signal_v0,
     think_solve_v0,
+    verify,
     vote_v0,
 )
 from ccpo_env.env import TeamAnswerEnv
 from ccpo_env.types import PromptTemplate, Topology, Turn
+from ccpo_env.verifiers.worker.pool import POOL
+from ccpo_env.verifiers.worker.waiting import WouldWait, without_waiting
 
 TASKS = [Task(f"t/{n}", rf"What is {n}+1? Put it in \boxed{{}}.", str(n + 1)) for n in range(5)]
+SUM = r"\sum_{k=1}^{3} k"
+"""An answer that is compared in a worker."""
+PROGRAM = Task("p", "Write f.", "", tests="assert f() == 1")
 ROLES = ("planner", "critic", "writer")
 REVISION = Topology(
     "revision",
@@ -203,9 +211,10 @@ def test_a_reset_of_some_episodes_leaves_the_others():
     batch = BatchedTeamEnv(make("think_solve"))
     batch.reset(seed=0, options=[{"task": k} for k in range(4)])
     batch.step(["a thought"] * 4)
-    before = [batch.conversation(k) for k in range(4)]
+    before = batch.conversations()
     turn = batch.reset(seed=[5], options=[{"removed": ["thinker_0"]}], episodes=[2])
     assert turn.episodes == [0, 1, 2, 3]
+    assert batch.conversations([3, 0, 1]) == [before[3], before[0], before[1]]
     assert [batch.conversation(k) for k in (0, 1, 3)] == [before[k] for k in (0, 1, 3)]
     assert batch.messages(2) == ()
     env = make("think_solve")
@@ -340,14 +349,21 @@ def test_a_built_in_verifier_compares_equal_answers_to_a_task_once(team, monkeyp
     assert batch.rewards.tolist() == [1.0, 1.0, -1.0, 1.0]
 
 
-def test_answers_that_need_a_worker_are_verified_beside_those_that_need_none():
-    golds = [r"\frac{\pi}{4}", "2", r"\sin(x)"]
-    answers = [r"\arctan(1)", "2", r"\cos(x)"]
-    tasks = [Task(f"{k}", "q", gold) for k, gold in enumerate(golds)]
-    batch = BatchedTeamEnv(think_solve_v0(tasks=tasks))
-    batch.reset(options=[{"task": k, "removed": ["thinker_0"]} for k in range(3)])
-    batch.step([rf"\boxed{{{answer}}}" for answer in answers])
-    assert batch.rewards.tolist() == [1.0, 1.0, -1.0]
+def test_answers_that_need_a_worker_are_compared_beside_each_other(monkeypatch):
+    both = threading.Barrier(2, timeout=30)
+
+    def request(request: dict[str, str], _limit_s: float, **_: bool) -> dict[str, str]:
+        both.wait()  # until the other comparison runs as well
+        return {"status": "correct" if request["gold"] == "6" else "wrong", "detail": ""}
+
+    monkeypatch.setattr(POOL, "_request", request)
+    monkeypatch.setattr(POOL, "_slots", nullcontext())
+    answers = [("6", SUM), ("2", "2"), ("5", SUM), ("2", "3")]
+    tasks = [Task(f"{k}", "q", gold) for k, (gold, _) in enumerate(answers)]
+    batch = BatchedTeamEnv(think_solve_v0(tasks=tasks, verifier="math"))
+    batch.reset(options=[{"task": k, "removed": ["thinker_0"]} for k in range(4)])
+    batch.step([rf"\boxed{{{answer}}}" for _, answer in answers])
+    assert batch.rewards.tolist() == [1.0, 1.0, -1.0, -1.0]
     assert batch.verify_s > 0
 
 
@@ -445,3 +461,12 @@ def test_the_page_plays_512_episodes_with_one_call_a_turn(monkeypatch, capsys):
     assert StandInForVLLM.num_prompts == [512, 256]
     assert capsys.readouterr().out == "the thinker is worth +0.00\n"
     assert len(code.strip().splitlines()) <= 22
+
+
+def test_without_waiting_only_what_needs_no_other_process_is_verified():
+    with without_waiting():
+        assert verify(r"\boxed{0.5}", r"\frac{1}{2}").status == "correct"
+        with pytest.raises(WouldWait):
+            verify(rf"\boxed{{{SUM}}}", "6")
+        with pytest.raises(WouldWait):
+            verify("```python\ndef f(): return 1\n```", "", verifier="code", task=PROGRAM)

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from ccpo_env import Task, think_solve_v0
 from ccpo_env.leaks import strip_answers
 from ccpo_env.statements import STEMS, VALUE_BEFORE, VALUE_FOLLOWS
+from ccpo_env.verifiers.choice import ChoiceVerifier
 
+DRUGS = ("ibuprofen", "warfarin", "aspirin", "heparin")
 pieces = st.lists(
     st.sampled_from(["\\boxed", "\\fbox", "\\bo", "xed", "{", "}", "$", "\n", " ", "5", "\0"])
     | st.text(max_size=3)
@@ -117,25 +119,57 @@ def test_no_statement_leaves_its_value(text: str) -> None:
 def test_a_letter_of_an_option_is_hidden_where_it_is_named_as_the_answer(
     text: str, left: str
 ) -> None:
-    assert strip_answers(text, "ABCD") == (left, 1)
+    assert strip_answers(text, DRUGS) == (left, 1)
     if "answer" not in text:
         assert strip_answers(text) == (text, 0)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
+STATEMENTS = (
+    *("The answer is (C).", "**C**", "Answer: C", "C) aspirin", "C", "C.", "(C)", "It is aspirin."),
+    *("So the answer is aspirin.", "Option C", "The correct choice is C.", "I would go with C."),
+    *("I'd pick option C, since it thins blood.", "C is the correct answer.", "Therefore, C."),
+    *("Hence (C).", "So, C", "Thus option C is right", "The right one is C", "Final: C"),
+    *("**Answer:** (C) aspirin", "Correct answer: **C. aspirin**", "It's C.", "Letter C"),
+    *("It must be C) aspirin.", "the only option left is C", "leaves only C", "=> C", "\u2192 C"),
+    *("The drug is aspirin (C).", "So C it is.", "definitely C", "Answer (C)", "answer - C"),
+    *(
+        "the answer should be C.",
+        "The correct statement is C",
+        "La respuesta es C",
+        "\u6545\u9009C\u3002",
+    ),
+    *("ответ: C", "My final choice is C", "C seems best", "We conclude that C is the answer"),
+)
+TALK = (
+    *(
         "A good idea: option A is an alkane.",
         "It is a good start. It is A good start.",
-        "A) aspirin thins blood\nB) this one as well",
-        "Compare option B with option C first.",
-        "Choose A based on its charge",
         "So it is E.",
-        "This is it.\nI am done.",
-    ],
+    ),
+    *("Compare option B with option C first.", "Choose A based on its charge", "Rule out A and B."),
+    *("So A, B and D are wrong.", "Warfarin is not right, because it acts in the liver."),
+    *("First look at heparin: it is an anticoagulant.", "So heparin activates antithrombin."),
+    *(
+        "A) ibuprofen is weak\nB) warfarin is slow\nC) aspirin",
+        "I think A is a trap.",
+        "I am done.",
+    ),
+    *("Consider option A. Then compare with option B.", "If it is A then vitamin K matters."),
 )
+
+
+@pytest.mark.parametrize("statement", STATEMENTS)
+@pytest.mark.parametrize("end", [" ", "\n"])
+def test_no_statement_of_an_option_is_left(statement: str, end: str) -> None:
+    left, num_leaks = strip_answers(f"It acts on platelets.{end}{statement}", DRUGS)
+    assert left.startswith("It acts on platelets.")
+    assert num_leaks >= 1
+    assert ChoiceVerifier(DRUGS).answer_of(left) is None
+
+
+@pytest.mark.parametrize("text", TALK)
 def test_talk_about_options_is_left(text: str) -> None:
-    assert strip_answers(text, "ABCD") == (text, 0)
+    assert strip_answers(text, DRUGS) == (text, 0)
 
 
 def test_a_thinker_may_not_name_an_option_of_its_task() -> None:
@@ -211,8 +245,18 @@ def test_a_megabyte_takes_linear_time(unit: str) -> None:
     text = unit * (10**6 // len(unit))
     start = time.thread_time()
     strip_answers(f"\\boxed{{1}}{text}")
-    strip_answers(f"\\boxed{{1}}{text[: 10**4]}", "ABCD")  # a hundred times the time otherwise
     assert time.thread_time() - start < 3.0
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["so it is A, ", "(the answer", "it is ", "(A)", "A) ", "C is right ", "\n", "* ", "-> "],
+)
+def test_options_in_a_long_text_take_linear_time(unit: str) -> None:
+    text = unit * (2 * 10**4 // len(unit))
+    start = time.thread_time()
+    strip_answers(text, DRUGS)
+    assert time.thread_time() - start < 1.0  # a quadratic time is many seconds
 
 
 def test_next_agents_never_read_a_stated_answer() -> None:

@@ -188,6 +188,7 @@ def test_cycles_by_hand(turns: str, expected: bool) -> None:
 
 def test_parallel_env_renders_the_transcript() -> None:
     env = made(num_voters=1, render_mode="ansi")
+    assert env.render_mode == "ansi"
     env.reset(options={"task": 0})
     env.step({"voter_0": RIGHT})
     assert str(env.render()).endswith("=> correct, reward +1 (answer 2, gold 2)")

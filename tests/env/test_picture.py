@@ -10,10 +10,20 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import ImageFont
 
 import ccpo_env  # noqa: F401  registers the ids
 from ccpo_env import think_solve_v0
-from ccpo_env.picture import LINE_HEIGHT, MARGIN, NUM_LINES, SIZE, picture
+from ccpo_env.picture import (
+    FONT_FILE,
+    LINE_HEIGHT,
+    MARGIN,
+    NUM_LINES,
+    SIZE,
+    fitting,
+    font,
+    picture,
+)
 
 PAPER = 255
 
@@ -43,6 +53,11 @@ def test_long_transcript_keeps_its_beginning_and_its_end() -> None:
     )
     assert np.array_equal(frame, changed)  # of what is left out
     assert rows(frame) == list(range(NUM_LINES))
+    shown = [line for line, _ in fitting(lines)]
+    number = int(shown[NUM_LINES // 3].split()[1])  # "… 471 lines are left out …"
+    assert len(shown) - 1 + number == len(lines)
+    assert shown[0] == lines[0]
+    assert shown[-1] == lines[-1]
     for place in (0, -1):
         other = [*lines]
         other[place] = "another"
@@ -60,6 +75,29 @@ def test_no_message_has_the_colour_of_a_verdict() -> None:
     wrong, message, agent = "=> wrong, reward -1", f"  {verdict}", "solver_0:"
     assert len({ink(line) for line in (verdict, wrong, message, agent)}) == 4
     assert ink(message) == ink("  text")
+
+
+@pytest.mark.parametrize("num_found", [0, 1, 2])
+def test_font_is_of_the_system_else_of_matplotlib_else_of_pillow(
+    num_found: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load, tried = ImageFont.truetype, []
+
+    def truetype(file: Any, *arguments: Any, **settings: Any) -> Any:
+        tried.append(file)
+        if isinstance(file, str) and len(tried) <= 2 - num_found:
+            raise OSError("no such font")
+        return load(file, *arguments, **settings)
+
+    monkeypatch.setattr(ImageFont, "truetype", truetype)
+    font.cache_clear()
+    assert font().getlength("iii") > 0
+    font.cache_clear()
+    assert [str(file).endswith(FONT_FILE) for file in tried[:2]] == [True, True][: 3 - num_found]
+
+
+def test_sizes_of_pictures_make_a_video() -> None:
+    assert [size % 16 for size in SIZE] == [0, 0]
 
 
 def test_missing_pillow_is_named_when_a_picture_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,6 +32,14 @@ def test_transcript_shows_question_messages_and_verdict() -> None:
     )
 
 
+def test_transcript_shows_options_and_counts_passages() -> None:
+    task = Task("t", "Which?", "B", choices=("one", "two"), context=("A passage.", "Another"))
+    assert transcript(task, [Message("solver_0", "B")], (), None) == (
+        "Task t\nWhich?\n\nOptions:\nA. one\nB. two\n\n"
+        "(2 passages of 17 characters together)\n\nsolver_0:\n  B"
+    )
+
+
 def test_transcript_lists_removed_agents_in_order() -> None:
     assert said(removed=("b_0", "a_0")).endswith("\n\n(a_0 is removed)\n(b_0 is removed)")
 

@@ -168,7 +168,8 @@ def test_batches_of_texts_are_tuples_with_different_samples() -> None:
     assert list(iterate(batch, samples)) == list(samples)
     assert list(iterate(space, samples)) == list(samples)  # as SuperSuit calls it
     assert batch_differing_spaces([TextSpace(4), TextSpace(5)])[1] == TextSpace(5)
-    assert create_empty_array(space, n=2) == ("", "")
+    assert batch_space(space, 3).sample() == samples
+    assert (create_empty_array(space, n=2), create_empty_array(space)) == (("", ""), ("",))
     assert create_zero_array(space) == ""
     nested = batch_space(spaces.Dict({"prompt": space, "n": spaces.Discrete(3)}), 2)
     items = {"prompt": ("a", "b"), "n": np.array([1, 2])}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 from pathlib import Path
 from typing import Any
@@ -253,3 +254,34 @@ def test_a_file_holds_every_field(ending: str, tmp_path: Path) -> None:
     )
     with pytest.raises(TaskFileError, match=f"^{re.escape(message)}$"):
         load_tasks(path)
+
+
+class Name(str):
+    """A text of another type."""
+
+    __slots__ = ()
+
+
+texts = st.text(min_size=1).filter(str.strip)
+
+
+@given(
+    row=st.fixed_dictionaries(
+        {"question": texts, "answer": texts | st.integers() | texts.map(Name)},
+        optional={
+            "id": st.integers() | texts,
+            "level": st.integers() | texts | st.none() | st.booleans() | st.floats(),
+            "subject": texts | st.lists(st.integers()),
+            "context": st.none() | texts | st.lists(texts),
+            "answers": st.lists(texts | st.integers()),
+            "problem": st.none() | texts,
+        },
+    )
+)
+def test_a_task_of_a_row_is_one_that_passes_every_check(row: dict[str, Any]) -> None:
+    [task] = load_tasks([row])
+    fields = {name: getattr(task, name) for name in Task.__slots__}
+    assert Task(**fields) == task
+    assert hash(Task(**fields)) == hash(task)
+    assert pickle.loads(pickle.dumps(task)) == task
+    assert type(task.question) is type(task.answer) is str

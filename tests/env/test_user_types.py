@@ -80,34 +80,43 @@ verdict.stauts  # error
 WRONG = {n for n, line in enumerate(SCRIPT.splitlines(), 1) if line.endswith("# error")}
 
 
-@pytest.fixture(scope="module")
-def python(tmp_path_factory) -> Path:
-    """An interpreter that has the wheel, beside the packages of this one."""
-    folder = tmp_path_factory.mktemp("user")
+SLOW = pytest.mark.skipif("CCPO_SLOW" not in os.environ, reason="minutes; set CCPO_SLOW to run it")
+
+
+def source_in(folder: Path) -> Path:
+    """Copy what a distribution is built from."""
     shutil.copytree(ROOT / "ccpo_env", folder / "source" / "ccpo_env")
     (folder / "source" / "baselines").mkdir()
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, folder / "source")
-    build = (
-        "pip",
-        "wheel",
-        "--quiet",
-        "--no-deps",
-        "--no-build-isolation",
-        "--wheel-dir",
-        str(folder),
-        "./source",
-    )
-    built = subprocess.run([sys.executable, "-m", *build], cwd=folder, capture_output=True)
-    if built.returncode:
-        pytest.skip(f"the wheel cannot be built here: {built.stderr.decode()[-200:]}")
-    (wheel,) = folder.glob("*.whl")
-    ZipFile(wheel).extractall(folder / "wheel")
+    return folder / "source"
+
+
+def interpreter_in(folder: Path, *paths: str) -> Path:
+    """Make an interpreter that has some folders, beside the packages of this one."""
     venv.create(folder / "venv", symlinks=True)
     (site,) = (folder / "venv").glob("lib/python*/site-packages")
-    (site / "user.pth").write_text(f"{folder / 'wheel'}\n{sysconfig.get_path('purelib')}\n")
-    (folder / "user.py").write_text(SCRIPT)
+    (site / "user.pth").write_text("\n".join([*paths, sysconfig.get_path("purelib")]))
     return folder / "venv" / "bin" / "python"
+
+
+def run_pip(*arguments: str) -> None:
+    """Run pip with the build tools of this interpreter, or skip the test where it cannot."""
+    command = (sys.executable, "-m", "pip", *arguments, "--no-deps", "--no-build-isolation")
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"it cannot be built here: {done.stderr[-200:]}")
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory) -> Path:
+    """An interpreter that has the wheel, in the folder of the user's script."""
+    folder = tmp_path_factory.mktemp("user")
+    run_pip("wheel", "--wheel-dir", str(folder), str(source_in(folder)))
+    (wheel,) = folder.glob("ccpo_env*.whl")
+    ZipFile(wheel).extractall(folder / "wheel")
+    (folder / "user.py").write_text(SCRIPT)
+    return interpreter_in(folder, str(folder / "wheel"))
 
 
 CHECKERS = {
@@ -116,7 +125,7 @@ CHECKERS = {
 }
 
 
-@pytest.mark.skipif("CCPO_SLOW" not in os.environ, reason="a minute; set CCPO_SLOW to run it")
+@SLOW
 @pytest.mark.parametrize("checker", CHECKERS)
 def test_a_type_checker_finds_the_typos_of_a_user_and_nothing_else(checker, python):
     command, line = CHECKERS[checker]
@@ -133,3 +142,13 @@ def test_a_type_checker_finds_the_typos_of_a_user_and_nothing_else(checker, pyth
     )
     found = {int(number) for number in re.findall(line, checked.stdout)}
     assert found == WRONG, checked.stdout + checked.stderr
+
+
+@SLOW
+def test_an_editable_install_is_a_path_that_type_checkers_follow(tmp_path):
+    source, python = source_in(tmp_path), interpreter_in(tmp_path)
+    run_pip("--python", str(python), "install", "--editable", str(source))
+    (site,) = (tmp_path / "venv").glob("lib/python*/site-packages")
+    assert not list(site.glob("*finder*"))
+    (path,) = site.glob("__editable__*.pth")
+    assert path.read_text().strip() == str(source)

@@ -14,6 +14,7 @@ import pytest
 
 from baselines.common.command import command
 from baselines.common.errors import StorageError, Terminated, report_and_exit
+from baselines.common.files import make_folder
 from baselines.common.output import OutputError, guarded_output, watched_output
 from baselines.train import command as train_command
 from baselines.train.checkpoint_times import CheckpointTimes
@@ -179,3 +180,8 @@ def test_no_command_writes_to_a_console_of_its_own():
     root = Path(train_command.__file__).parents[1]
     used = {p for p in root.rglob("*.py") if " Console(" in p.read_text(encoding="utf-8")}
     assert used == set()
+
+
+def test_folder_whose_name_is_no_text_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="must be a name in the encoding of the system"):
+        make_folder(tmp_path / os.fsdecode(b"a\xff"))

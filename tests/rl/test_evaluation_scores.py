@@ -153,6 +153,15 @@ def test_likelihood_of_a_vote_is_the_mean_over_the_voters():
     assert found["b", "c/2", 0] == OptionLikelihood(0.0, pytest.approx(0.25))
 
 
+def test_likelihood_leaves_out_what_has_no_letter_or_no_answer():
+    runner, (first, *_) = played(Letters({"first": [0.2, 0.6]}))
+    text = replace(first, task=replace(CHOICES[0], answer="y"))
+    beyond = replace(first, task=replace(CHOICES[0], answer="C"))
+    unfinished = replace(first, messages=first.messages[:1])
+    other = replace(first, path=ALONE)
+    assert option_likelihoods(runner, [text, beyond, unfinished, other]) == {}
+
+
 def test_softmax_is_that_of_a_distribution():
     table = softmax(np.log([[0.2, 0.6], [1e-300, 3e-300]]))
     np.testing.assert_allclose(table, [[0.25, 0.75]] * 2, rtol=1e-12)

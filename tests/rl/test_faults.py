@@ -92,7 +92,8 @@ def test_full_disk_leaves_the_checkpoint_before_and_no_part(tmp_path, monkeypatc
             save(tmp_path, 2)
     assert str(error.value) == (
         f"a checkpoint must be written, got 'No space left on device' in {tmp_path}; free disk "
-        f"space or grant write access, then resume with --resume: files saved earlier are intact"
+        f"space or grant write access, then run the command again, training with --resume: files "
+        f"saved earlier are intact"
     )
     assert [path.name for path in tmp_path.iterdir()] == ["step_000001"]
     assert read_checkpoint(good)["config"]["steps_done"] == 1
@@ -355,3 +356,12 @@ def test_resumed_best_is_that_of_the_uninterrupted_run(config, tmp_path):
     policy = load_policy(found.folder / "solver").module.state_dict()
     other = load_policy(expected.folder / "solver").module.state_dict()
     assert all(torch.equal(policy[name], other[name]) for name in other)
+
+
+@pytest.mark.parametrize("file", ["evaluations.jsonl", "rollouts.jsonl", "metrics.jsonl"])
+def test_resume_names_a_file_that_is_not_as_it_was_written(config, tmp_path, file):
+    run_dir = tmp_path / "run"
+    train(Trainer(replace(config, steps=1), run_dir))
+    (run_dir / file).write_text("{}\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="files of a run must be as this version wrote them"):
+        resumed(config, run_dir)

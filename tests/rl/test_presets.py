@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
 from baselines.common.jsonl import read_rows
 from baselines.optimizers import OPTIMIZERS
+from baselines.policies.registry import EMBEDDED
 from baselines.rollouts.team_env import team_env
 from baselines.train.command import main, read_config
 from baselines.train.config import PER_ROLE, TrainConfig
@@ -53,6 +55,16 @@ def test_preset_of_groups_of_one_has_as_many_rollouts_as_the_default():
     default, config = TrainConfig(), with_settings(TrainConfig(), preset("one-rollout"))
     assert config.group_size == OPTIMIZERS[config.optimizer].min_group_size == 1
     assert config.tasks_per_step == default.tasks_per_step * default.group_size
+
+
+def test_preset_of_multiple_choice_asks_the_embedded_model_for_a_letter():
+    config = with_settings(TrainConfig(), preset("arithmetic-choice"))
+    assert config.policy in EMBEDDED
+    env = team_env(config, load_tasks(config.tasks, limit=1)).unwrapped
+    env.reset(options={"prefix": ["go step by step"]})
+    prompt = env.observe("solver_0")["prompt"]
+    assert "the letter of one option" in prompt
+    assert re.search(r"Options:\nA\. \d\nB\. \d\nC\. \d\nD\. \d\n", prompt)
 
 
 def test_preset_of_a_small_model_is_credit_for_two_adapters_and_short_turns():

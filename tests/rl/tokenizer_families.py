@@ -30,7 +30,9 @@ CORPUS = (
 ZERO_WIDTH = "[\u00ad\u200b-\u200f\u2060\ufeff]"
 
 
-def byte_level(specials: Sequence[str], *, normalizer: object = None) -> Tokenizer:
+def byte_level(
+    specials: Sequence[str], *, normalizer: normalizers.Normalizer | None = None
+) -> Tokenizer:
     """Byte-level BPE, as of GPT-2, Llama 3, Qwen and SmolLM2."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.normalizer = normalizer
@@ -64,7 +66,9 @@ def metaspace(specials: Sequence[str]) -> Tokenizer:
     return Tokenizer.from_str(json.dumps(made))
 
 
-def unigram(specials: Sequence[str], *, normalizer: object = None) -> Tokenizer:
+def unigram(
+    specials: Sequence[str], *, normalizer: normalizers.Normalizer | None = None
+) -> Tokenizer:
     """Unigram with Metaspace, as of T5 and XLM-R; unknown characters get an id of their own."""
     tokenizer = Tokenizer(models.Unigram())
     tokenizer.normalizer = normalizer
@@ -86,7 +90,9 @@ def finished(
     **names: str,
 ) -> PreTrainedTokenizerBase:
     """Wrap a tokenizer as transformers loads it."""
-    made = PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names)
+    made: PreTrainedTokenizerBase = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        tokenizer_object=tokenizer, **names
+    )
     made.add_tokens([AddedToken(own, special=True) for own in special], special_tokens=True)
     made.add_tokens(list(extra))
     made.chat_template = template
@@ -152,7 +158,10 @@ def _gemma() -> PreTrainedTokenizerBase:
         GEMMA,
         special=special,
         extra=[AddedToken(own, normalized=False) for own in ("<table>", "\n\n", "\u2581\u2581")],
-        **{"pad_token": "<pad>", "eos_token": "<eos>", "bos_token": "<bos>", "unk_token": "<unk>"},
+        pad_token="<pad>",
+        eos_token="<eos>",
+        bos_token="<bos>",
+        unk_token="<unk>",
     )
 
 
@@ -161,14 +170,26 @@ def _mistral() -> PreTrainedTokenizerBase:
         *("<unk>", "<s>", "</s>", "[INST]", "[/INST]", "[SYSTEM_PROMPT]", "[/SYSTEM_PROMPT]"),
         *("[TOOL_CALLS]", "[AVAILABLE_TOOLS]"),
     )
-    names = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
-    return finished(metaspace(special), MISTRAL, special=special, **names)
+    return finished(
+        metaspace(special),
+        MISTRAL,
+        special=special,
+        bos_token="<s>",
+        eos_token="</s>",
+        unk_token="<unk>",
+    )
 
 
 def _llama_2() -> PreTrainedTokenizerBase:
     special = ("<unk>", "<s>", "</s>")  # and its template writes plain text
-    names = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
-    return finished(unigram(special), LLAMA_2, special=special, **names)
+    return finished(
+        unigram(special),
+        LLAMA_2,
+        special=special,
+        bos_token="<s>",
+        eos_token="</s>",
+        unk_token="<unk>",
+    )
 
 
 def _qwen() -> PreTrainedTokenizerBase:

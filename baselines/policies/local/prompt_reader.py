@@ -115,7 +115,10 @@ class PromptReader:
             chat, has_system = _without_system(chat), False
             (ids,) = self._plainly([chat], [""])
         written = self._tokenizer.apply_chat_template(
-            list(chat), add_generation_prompt=True, tokenize=False, **self._settings
+            [dict(message) for message in chat],
+            add_generation_prompt=True,
+            tokenize=False,
+            **self._settings,
         )
         around = tuple(cast("str", written).split(_HARMLESS))
         return _Form(has_system, self._control.of(ids), around)

@@ -16,10 +16,12 @@ _IS_WRONG_AFTER = re.compile(
     r"|ではな|ではあり|じゃな|じゃあり|不正解|誤り|間違|以外|아니|아닌|아닙|틀|오답|제외|不选"
     r"|नहीं|गलत|को छोड़|değil|hariç|yanlış)"
     r"|(?:は|が|가|이|은|는)[^.,、，\n]{1,10}(?:아니|아닙|ない|ません|틀)"
+    r"|[\s,;*_)]*(?:unless|if not|if it is not|if it isn't)\b"
     r"|\s*\^\s*(?:c\b|\\complement)"
     r"|[\s*_`\"')\]]*(?:cannot|can't|isn't|wasn't|doesn't|does not|couldn't|won't|fails|ain't)\b"
     r"|[\s*_`\"')\]:,–—\-.…?!(]*(?:no|not|nope|is wrong|wrong|is incorrect|incorrect|false"
-    r"|excluded|is excluded|eliminated|ruled out|definitely not|certainly not)[\s.!*)]*(?:$|\n)",
+    r"|excluded|is excluded|no way"
+    r"|eliminated|ruled out|definitely not|certainly not)[\s.!*)]*(?:$|\n)",
     re.IGNORECASE,
 )
 

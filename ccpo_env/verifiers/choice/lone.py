@@ -27,6 +27,7 @@ _AS = re.compile(
     r"\s+(?:because|since|as|rather|instead|not|for sure|it is|I think|I believe|I guess|I suppose"
     r"|probably|obviously|clearly)\b"
 )
+_LABELS = re.compile(r"(?<![A-Za-z])([A-Z])[:.)]\s")
 _MARK = re.compile(r"[✅✓✔☑👉]")
 REPLY_NUMBER = re.compile(
     r"(?:A:\s*(?=\([B-Z]\))|(?:(?:assistant|model|bot|ai)|(?:question|q|answer|a|no\.?)?\s?\d{1,3})\s?[:.)]\s+(?=\S))",
@@ -67,9 +68,20 @@ def _in_a_line(text: str, lines: list[re.Match[str]], options: Options) -> Found
             continue
         prefix = REPLY_NUMBER.match(line[0])
         statement = options.statement_at(line[0], prefix.end() if prefix else 0, is_whole=True)
+        if statement is None and line is lines[-1]:
+            statement = options.statement_at(
+                _FULL_STOP.split(line[0].strip())[-1], 0, is_whole=True
+            )
+            if statement:
+                return Found(statement.letters, line.start(), line.end())
         if statement is None and line is lines[0]:
             lead = options.statement_at(line[0], 0)
-            if lead and (_LEAD.match(line[0], lead.end) or _AS.match(line[0], lead.end)):
+            is_list = len(set(_LABELS.findall(line[0]))) > 1
+            if (
+                lead
+                and not is_list
+                and (_LEAD.match(line[0], lead.end) or _AS.match(line[0], lead.end))
+            ):
                 statement = lead
         if statement:
             return judged(line[0], statement.start, statement)
@@ -109,7 +121,8 @@ def _mentioned(lines: list[re.Match[str]], options: Options) -> Found | None:
         sentence = sentences[-1] if line is lines[-1] else sentences[0]
         if len(sentence) > MAX_SENTENCE:
             continue
-        letters, place, others = [], 0, ""
+        letters: list[str] = []
+        place, others = 0, ""
         while place < len(sentence):
             named = options.text_at(sentence, place)
             if named and named[1] > place:

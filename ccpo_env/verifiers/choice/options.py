@@ -39,11 +39,12 @@ _SINGLE = re.compile(
     rf"(?:(?<![{ALPHABETIC}])(?<![A-Za-z]')(?P<plain>[A-Za-z]|[{''.join(LOOK_ALIKES)}БГДбгдΓΔ])"
     rf"|(?<!\w)(?P<series>[{''.join(IN_ORDER)}])(?!\w))(?![{ALPHABETIC}])(?!'(?!d[ıi]r|t[ıi]r)[A-Za-z])"
 )
-_GAP = re.compile(r"[ .:]*\n?[ *_(\[#>\-•]*")
+_GAP = re.compile(r"[ .:]*\n?[ *_(\[#>\-•]*(?:(?i:option|choice)\s+)?")
 _PLURAL = re.compile(r"[\s*_)\]]*(?:are|were|sont|sind|son|são|sono)\b")
 _RUN = re.compile(rf"(?<![{ALPHABETIC}])[A-Z]{{2,12}}(?![{ALPHABETIC}])(?!')")
 _JOINT = re.compile(
-    rf"\s*(?:\.\s*(?=(?:or|and)\b))?[(\[]?\s*(?:{AND}\s*)+(?:{MAYBE}\s*)*", re.IGNORECASE
+    rf"\s*(?:(?:\.|\([^()\n]{{0,40}}\))\s*(?=(?:or|and)\b))?[(\[]?\s*(?:{AND}\s*)+(?:{MAYBE}\s*)*",
+    re.IGNORECASE,
 )
 _NOTHING = re.compile(
     r"(?:です|だ|である|입니다|이다|번|选项|项)?[\s*_`\"'()\[\]<>.,;:!。！，；：…|/\\#=\-–—]*"
@@ -72,6 +73,7 @@ _BECAUSE = re.compile(rf"\s*(?:{BECAUSE})", re.IGNORECASE)
 _LETTER_BEHIND = re.compile(r"\s*[(\[]\s*(?:option\s*)?([A-Za-z])\s*[)\]]")
 _BEFORE_TEXT = re.compile(r"[\s*_`\"'.:)\]、,=(–—-]*")
 _OPENED = re.compile(r"[*_`\"'(\[]*")
+_VERB = re.compile(r"[\s*_)]*(?:is|would|must|should|fits|remains)\b")
 _REASON = re.compile(r"\s*(?:because|since|as it)\b")
 _LINE_OR_LETTER = re.compile(r"\s*(?:$|\n|[A-Z](?![\w]))")
 _LABELLED = re.compile(r"\s*[).:、．\]]|\s*[-–—]\s")
@@ -222,16 +224,16 @@ class Options:
         member = self.member_at(text, start)
         if member is None:
             return None
-        letters, end = list(member[0]), member[1]
+        joined, end = list(member[0]), member[1]
         for _ in range(MAX_MEMBERS):
             following = self._joined(text, end)
             if following is None:
                 break
-            letters += following[0]
+            joined += following[0]
             end = following[1]
         if is_whole and _NOTHING.fullmatch(text, end) is None:
             return None
-        return Statement(tuple(dict.fromkeys(letters)), start, end)
+        return Statement(tuple(dict.fromkeys(joined)), start, end)
 
     def _joined(self, text: str, place: int) -> tuple[tuple[str, ...], int] | None:
         """Return the next answer of a list, unless it is called wrong there."""
@@ -250,6 +252,8 @@ class Options:
             gap = joint.end()
             gap = _OPENED.match(text, gap).end()  # type: ignore[union-attr]
         member = self.member_at(text, gap)
+        if member and ";" in text[place:gap] and _VERB.match(text, member[1]):
+            return None  # "not A; B is the answer"
         single = _SINGLE.match(text, gap)
         if member is None and single and single[0].isupper():
             is_article = _ARTICLE_USE.match(text, single.end())

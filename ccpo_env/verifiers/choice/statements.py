@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from ccpo_env.verifiers.choice.called_wrong import is_called_wrong
@@ -35,12 +35,13 @@ from ccpo_env.verifiers.choice.words import CHOOSE, IS, RIGHT, THEREFORE, words
 MAX_PLACES = 12
 """Places behind one announcement at which an answer may begin."""
 _CHOOSE = re.compile(rf"{CHOOSE}|{THEREFORE}")
-_IS_RIGHT = re.compile(rf"[^\n.,;:!?。！？；，]{{0,60}}?(?:{RIGHT})", re.IGNORECASE)
+_IS_RIGHT = re.compile(rf"\s*[:–—-]?[^\n.,;:!?。！？；，]{{0,60}}?(?:{RIGHT})", re.IGNORECASE)
 _CLAUSE = re.compile(
     r"(?:^|[.,;:!?\n。，；：！？]|\b(?:that|and|but|so|mak(?:es?|ing)|rate|wählen)\b)\s*"
 )
+_IN_A_LIST = re.compile(r"[\s(*]?[A-Z],")
 _LINK = re.compile(
-    rf"[\s*_)\]]*(?:,\s*)?(?:{IS}|best|holds|является|it is|as the"
+    rf"[\s*_)\]]*(?:,\s*)?(?:{IS}|best|holds|является|it is|to be|as the"
     r"|the (?:correct|right|best|only|most)|を選|[를을] 선택|صحیح|درست|هو|هي|是|为|が|は|가|이"
     r"|은|는"
     r"|हی|है|选项|選項|विकल्प|[-–—:✅✓✔☑])"
@@ -57,7 +58,7 @@ _HYPOTHETICAL = re.compile(
 )
 _DIRECT = re.compile(
     words(
-        "answers?; ans; antwort; réponse; reponse; respuesta; resposta; risposta; antwoord",
+        "answers?; ans; sol; antwort; réponse; reponse; respuesta; resposta; risposta; antwoord",
         "odpowiedź; ответ; svar; svaret; vastaus; cevap; yanıt; jawaban; verdict; guess",
         "gabarito; đáp án",
     )
@@ -90,6 +91,7 @@ _WITHDRAWN = re.compile(
     r"\b(?:that|this|it)(?:'s| is| was)? "
     r"(?:wrong|incorrect|not right|not it|a mistake|not correct|false)"
 )
+_LETTER_BELOW = re.compile(r"[\s.*_)]*\n[\s*_(]*([A-Z])[\s*_).]*$")
 _PLAIN_GAP = re.compile(r"\w+")
 
 
@@ -104,7 +106,7 @@ def closing_statement(text: str, options: Options) -> Found | None:
         (*_announced(text, options), *_chosen(text, options), *_called_right(text, options)),
         key=lambda own: (own.start, own.end),
     )
-    readings = (
+    readings: tuple[Callable[[], Found | None], ...] = (
         lambda: _last([own for own in found if own.strength == 2], text, options),
         lambda: _last(found, text, options),
         lambda: negated_at(text, 0, options),
@@ -125,8 +127,11 @@ def _announced(text: str, options: Options) -> Iterator[Found]:
     """Yield what follows nouns such as "answer", with a verb or a sign between them."""
     for noun in first_and_last(ANSWER_NOUN.finditer(lower(text))):
         limit = _window_end(text, noun.end())
-        own = noun.end(), limit
-        cues = [*COPULA_CUE.finditer(lower(text), *own), *NEGATION.finditer(lower(text), *own)]
+        window = noun.end(), limit
+        cues = [
+            *COPULA_CUE.finditer(lower(text), *window),
+            *NEGATION.finditer(lower(text), *window),
+        ]
         places = [noun.end(), *sorted({cue.end() for cue in cues})[:MAX_PLACES]]
         if text[noun.end() :].startswith("?"):
             places.insert(1, noun.end() + 1)
@@ -209,6 +214,8 @@ def _raised(own: Found) -> Found:
 def _called_right(text: str, options: Options) -> Iterator[Found]:
     """Yield answers at the beginning of a clause that the words after them call right."""
     for clause in first_and_last(_CLAUSE.finditer(text)):
+        if _IN_A_LIST.match(text, max(clause.start() - 2, 0)):
+            continue
         statement = options.statement_at(text, clause.end())
         if statement is None:
             continue
@@ -258,6 +265,8 @@ def _last(found: list[Found], text: str, options: Options) -> Found | None:
     if _WITHDRAWN.match(lower(text), own.end):
         return replace(own, is_negated=True)
     letters = list(own.letters)
+    if (below := _LETTER_BELOW.match(text, own.end)) and below[1] in options.letters:
+        letters.append(below[1])
     following = own
     for other in reversed(found[:place]):
         if following.is_correction or other.is_negated:

@@ -63,11 +63,11 @@ class ChoiceVerifier:
         """Return the category of an answer, as its verdict reports it: its letter."""
         return answer
 
-    def answer_of(self, response: str, gold: str = "A") -> str | None:
+    def answer_of(self, response: object, gold: str = "A") -> str | None:
         """Return the answer of a response by which it is compared: the letter of its option.
 
         Args:
-            response: Full response of a model.
+            response: Full response of a model; anything but text has no answer.
             gold: A letter that is an option where the options are unknown.
 
         Returns:

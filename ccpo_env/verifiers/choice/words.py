@@ -48,7 +48,8 @@ IN_ORDER = {
 
 ANSWER = any_of(
     words(
-        "answers?; ans; choice; option; selection; pick; solution; response; guess; conclusion",
+        "answers?; ans; sol; final; choice; option; selection; pick; solution; response; guess",
+        "conclusion",
         "verdict; prediction; vote; diagnosis; result; correct; correct_answer; final_answer",
         "answer_idx; answerkey; answer_key; predicted; output; label; class; key; decision; letter",
         "antwort; lösung; lösungsbuchstabe; auswahl; wahl; antwortmöglichkeit",
@@ -96,7 +97,7 @@ CHOOSE = any_of(
         r"what [^.,\n]{1,40} is; leaning(?: towards?)?; money is on",
         r"let's (?:go with|choose|pick|say|select)",
         r"choose; pick; select; mark; circle; tick; go with; going with; opt for; selecting",
-        r"choosing; picking",
+        r"choosing; picking; going for; have chosen; i've chosen; we've chosen",
         r"(?:it|this|that|which|answer)(?:'s| is| must be| should be| has to be| would be"
         r"| would have to be)"
         r"(?: definitely| clearly| probably| most likely| likely| therefore| indeed| simply)?",
@@ -153,7 +154,8 @@ NOT = any_of(
         r"incorrect; false; instead of; rather than; unlike; far from; least; opposite of",
         r"besides; apart from; aside from; barring; minus; non; discard(?:s|ed|ing)?; hardly",
         r"anyone but; any but; invalid; impossible; unlikely; inaccurate; untrue; bar; worst",
-        r"doubt; doubtful; nobody; disagree; deny; trap; distractor; decoy; tempting; unsure",
+        r"doubt; doubtful; nobody; disagree; deny; trap; distractor; decoy; less likely",
+        r"mistake; error; refuse; tempting; unsure",
         r"uncertain",
         r"nicht; kein; keine; keinesfalls; niemals; außer; falsch; falsche; weder; ohne; pas",
         r"ne; ni; sauf; excepté; jamais; fausse; faux; mauvaise; incorrecte; nunca; tampoco; menos",
@@ -253,7 +255,8 @@ RIGHT = any_of(
         r"correct; right; true; accurate; valid; best; appropriate; answer; winner; most likely",
         r"my choice",
         r"fits?; works?; matches; most suitable; most accurate; makes (?:the most )?sense",
-        r"suitable; my pick; consistent; my vote; supported; satisfies; the one; holds",
+        r"suitable; my pick; consistent; my vote; what I choose; what I would choose",
+        r"what I'd choose; supported; satisfies; the one; holds",
         r"remaining; remains; left",
         r"my final answer; ideal; richtig; korrekt; correcte; bonne; exacte; juste; correcta",
         r"correcto",
