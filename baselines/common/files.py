@@ -13,7 +13,7 @@ from typing import Any
 from baselines.common.errors import StorageError
 from baselines.common.folder_lock import lock_folder
 from ccpo_env import strict_json
-from ccpo_env.text import without_controls
+from ccpo_env.text import valid_unicode, without_controls
 
 CONFIG_FILE, SUMMARY_FILE, COMMAND_FILE = "config.json", "summary.json", "command.txt"
 """File name, in the folder of a run."""
@@ -40,7 +40,8 @@ def storing(what: str, path: Path, *, also: tuple[type[Exception], ...] = ()) ->
         reason = getattr(error, "strerror", None) or str(error)
         raise StorageError(
             f"{what} must be written, got {reason!r} in {path}; free disk space or grant write "
-            f"access, then resume with --resume: files saved earlier are intact"
+            f"access, then run the command again, training with --resume: files saved earlier are "
+            f"intact"
         ) from error
 
 
@@ -57,6 +58,11 @@ def make_folder(path: Path, *, is_shared: bool = False) -> None:
             writes there.
     """
     is_new = not path.exists()
+    if valid_unicode(str(path)) != str(path):  # of bytes that are no text in this locale
+        raise ValueError(
+            f"out_dir must be a name in the encoding of the system, got {str(path)!r}; set "
+            f"LC_ALL=C.UTF-8, or pass another --out-dir"
+        )
     try:
         path.mkdir(parents=True, exist_ok=True)
         with TemporaryFile(dir=path):

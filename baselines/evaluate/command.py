@@ -270,7 +270,8 @@ def with_settings_of_run(config: EvalConfig) -> EvalConfig:
     path = Path(config.policy) / CONFIG_FILE
     saved = read_object(path) if path.is_file() else {}
     tasks = config.tasks or (saved.get("tasks", "arithmetic"),)
-    return replace(config.of_run(saved), tasks=tasks, shuffle_choices=order_of_run(config, saved))
+    team = config.of_run(saved, has_other_tasks=bool(config.tasks))
+    return replace(team, tasks=tasks, shuffle_choices=order_of_run(config, saved))
 
 
 def make_runner(config: EvalConfig) -> RolloutRunner:

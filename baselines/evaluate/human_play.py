@@ -113,7 +113,8 @@ def of_run(config: PlayConfig) -> PlayConfig:
     path = Path(config.policy) / CONFIG_FILE
     saved = read_object(path) if path.is_file() else {}
     tasks = config.tasks or saved.get("tasks", "arithmetic")
-    return replace(config.of_run(saved), tasks=tasks, shuffle_choices=order_of_run(config, saved))
+    team = config.of_run(saved, has_other_tasks=bool(config.tasks))
+    return replace(team, tasks=tasks, shuffle_choices=order_of_run(config, saved))
 
 
 class PlaySession:

@@ -19,6 +19,7 @@ from baselines.train.config import TrainConfig
 from baselines.train.credit_stage import CreditStage
 from baselines.train.samples import count_tokens, shaped_credit
 from ccpo_env.types import Role, Task
+from ccpo_env.verifiers.auto import AUTO, verifier_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,7 @@ class CreditedRollouts:
         config.check()
         self._optimizer = OPTIMIZERS[config.optimizer].read_hyperparameters(config.optimizer_args)
         _check_fit(config, is_per_token=self._optimizer.is_per_token)
+        self._has_auto_verifier = config.verifier == AUTO
         env = team_env(config, [Task("-", "-", "-")])
         self._roles: tuple[Role, ...] = env.unwrapped.topology.roles
         sampling = {role: config.sampling(role) for role in self._roles}
@@ -104,7 +106,17 @@ class CreditedRollouts:
 
         Returns:
             One group per task, in order, of at most rows_per_group rows.
+
+        Raises:
+            ValueError: If the verifier is "auto", which stands for "math" before the tasks are
+                known, and a task needs another.
         """
+        needed = verifier_name(tasks) if self._has_auto_verifier else "math"
+        if needed != "math":
+            raise ValueError(
+                f"verifier of a team in another trainer must be named for tasks such as "
+                f"{tasks[0].id!r}, got 'auto'; pass verifier={needed!r}"
+            )
         here = self._credit.play(tasks, self._roles, rng=rng, costs=CostTracker())
         groups = self._processes.all_gather(here)
         start = sum(self._processes.all_gather([len(here)])[: self._processes.rank])

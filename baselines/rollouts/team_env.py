@@ -13,7 +13,7 @@ from ccpo_env.env import TeamAnswerEnv
 from ccpo_env.errors import unknown_name
 from ccpo_env.topologies.registry import TOPOLOGIES
 from ccpo_env.types import Task, TaskInput, Topology, Verifier
-from ccpo_env.verifiers.auto import AUTO, verifier_name
+from ccpo_env.verifiers.auto import AUTO, CHOSEN, verifier_name
 from ccpo_env.verifiers.code.verifier import CodeVerifier
 from ccpo_env.verifiers.registry import VERIFIER_NAMES, VERIFIERS
 from ccpo_env.wrapper import SnapshotWrapper
@@ -61,8 +61,8 @@ class TeamOverrides:
     num_rounds: int | None = None
     """Rounds, with topology debate. None: as in the run, else 2."""
     verifier: Annotated[str | None, Choices(VERIFIER_NAMES)] = None
-    """What compares answers with the gold answer. None: as in the run, else auto, the one that the
-    tasks need. code and code_partial run programs that a model wrote, isolated by the kernel, whose
+    """What compares answers with the gold answer. None: as in the run on its tasks, else auto, the
+    one that the tasks need. code and code_partial run programs that a model wrote, isolated by the kernel, whose
     faults could let one out: use a machine without secrets."""
     unsafe_no_namespaces: bool | None = None
     """Whether --verifier code runs programs where the kernel allows no namespaces. None: as in the
@@ -75,11 +75,13 @@ class TeamOverrides:
             if size is not None:
                 require_at_least(name, size, 1)
 
-    def of_run(self, saved: Mapping[str, Any]) -> Self:
+    def of_run(self, saved: Mapping[str, Any], *, has_other_tasks: bool = False) -> Self:
         """Return the settings with the team of a run where there is no other, and its defaults.
 
         Args:
             saved: What config.json of the run holds; nothing if there is no run.
+            has_other_tasks: Whether the tasks are not those of the run. A verifier that the run
+                chose by its tasks is then chosen again.
 
         Raises:
             ValueError: If a name is unknown, or the topology does not read a size that was given.
@@ -87,6 +89,8 @@ class TeamOverrides:
         names = [field.name for field in fields(TeamSettings)]
         given = [name for name in names if getattr(self, name) is not None]
         known = {name: saved[name] for name in names if name in saved}
+        if has_other_tasks and known.get("verifier") in CHOSEN:
+            known["verifier"] = AUTO
         team = TeamSettings(**{**known, **{name: getattr(self, name) for name in given}})
         require_known("topology", team.topology, TEAMS)
         require_known("verifier", team.verifier, VERIFIER_NAMES)

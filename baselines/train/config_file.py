@@ -71,10 +71,10 @@ def _parse_yaml(text: str) -> object:
             "a YAML config must be read with PyYAML, got no such package; run: pip install pyyaml"
         ) from None
 
-    class Unique(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
+    class Unique(yaml.SafeLoader):
         def construct_mapping(self, node: Any, deep: bool = False) -> Any:
             unique_keys([(str(key.value), None) for key, _ in node.value])
-            return super().construct_mapping(node, deep)
+            return super().construct_mapping(node, deep)  # type: ignore[no-untyped-call]
 
     try:
         return yaml.load(text, Unique)  # type: ignore[no-untyped-call]

@@ -147,8 +147,9 @@ class Benchmark:
                 f"tasks {self.name!r} must be read from the hub with the package datasets, got "
                 f"none; run pip install 'ccpo-env[hub]', or {advice}"
             ) from None
+        hub: Any = datasets  # which does not say what it exports
         try:
-            rows: Iterable[Mapping[str, object]] = datasets.load_dataset(
+            rows: Iterable[Mapping[str, object]] = hub.load_dataset(
                 source.dataset, source.config, split=source.split, revision=source.revision
             )
         except OSError as error:  # datasets and the hub raise its subclasses

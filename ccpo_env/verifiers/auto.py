@@ -8,6 +8,8 @@ from ccpo_env.types import Task
 
 AUTO = "auto"
 """Name that stands for the verifier that the tasks need."""
+CHOSEN = frozenset({"math", "choice", "qa"})
+"""The verifiers that it stands for."""
 
 
 def verifier_name(tasks: Iterable[Task]) -> str:

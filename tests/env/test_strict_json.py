@@ -4,7 +4,7 @@ import codecs
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from baselines.audit.files import find_files, sample_rows
@@ -36,6 +36,7 @@ def test_decoded_returns_utf_8_with_or_without_a_mark(text):
         assert decoded(codecs.BOM_UTF8 + text.encode()) == text
 
 
+@settings(max_examples=25)
 @given(st.recursive(st.integers() | st.text(), lambda own: st.dictionaries(st.text(), own)))
 def test_parse_is_that_of_json_where_keys_are_unique(value):
     assert parse(json.dumps(value)) == value

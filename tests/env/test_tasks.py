@@ -427,7 +427,8 @@ def test_an_id_that_is_in_both_splits_is_refused_in_either(tmp_path: Path) -> No
 
 def test_tasks_of_the_caller_may_be_mixed() -> None:
     task = Task("mine", "q", "a")
-    given_ = (entry for entry in [("1+1", "2"), task, ["2+2", "4"]])
+    entries: list[Any] = [("1+1", "2"), task, ["2+2", "4"]]
+    given_ = (entry for entry in entries)
     custom = [Task("custom/0", "1+1", "2"), task, Task("custom/2", "2+2", "4")]
     assert resolve_tasks(given_) == tuple(custom)
 

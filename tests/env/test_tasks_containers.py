@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -114,7 +114,7 @@ def test_a_wrong_row_is_named_by_its_place(held: Callable[[Any], Any]) -> None:
 
 def test_rows_pairs_and_tasks_may_be_mixed_and_split() -> None:
     own = Task("own", "q5", "a")
-    entries = [("q0", "a"), {"question": "q1", "answer": 2.0}, own, ["q3", "b"]]
+    entries: list[Any] = [("q0", "a"), {"question": "q1", "answer": 2.0}, own, ["q3", "b"]]
     tasks = load_tasks(entries)
     assert [task.id for task in tasks] == ["custom/0", "custom/1", "own", "custom/3"]
     assert tasks[1].answer == "2"
@@ -212,7 +212,12 @@ def test_gold_answers_of_a_large_file_are_looked_at_in_part(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked_at: list[str] = []
-    monkeypatch.setattr(collecting, "unreadable_golds", lambda golds: looked_at.extend(golds) or [])
+
+    def unreadable_golds(golds: Iterable[str]) -> list[str]:
+        looked_at.extend(golds)
+        return []
+
+    monkeypatch.setattr(collecting, "unreadable_golds", unreadable_golds)
     path = tmp_path / "t.jsonl"
     line = json.dumps({"question": "q", "answer": "a"})
     path.write_text(f"{line}\n" * (MAX_GOLDS + 5), encoding="utf-8")

@@ -320,9 +320,8 @@ def processes() -> set[int]:
 
 
 SAMPLE = (
-    *("fork", "canary file", "memory of all processes", "connection", "kill of everything"),
-    *("tests in memory", "number equal to everything", "answers ahead", "exit in the call"),
-    *("verdict on every file", "end of the loop", "huge text", "stopped", "deaf"),
+    *("fork", "canary file", "connection", "kill of everything", "tests in memory"),
+    *("number equal to everything", "answers ahead", "exit in the call", "deaf"),
 )
 """Hostile programs that are tried every time; the others take minutes."""
 NAMES = hostile_programs.names()
@@ -348,12 +347,12 @@ def test_verdicts_of_threads_do_not_touch_each_other() -> None:
     endless = fenced("while True: pass")
     texts = [RIGHT, endless, fenced("import os\nos.kill(-1, 9)"), RIGHT]
     with ThreadPoolExecutor(4) as threads:
-        found = list(threads.map(lambda text: status(text, timeout_s=1.0), texts))
+        found = list(threads.map(lambda text: status(text, timeout_s=0.5), texts))
     assert [found[0], *found[2:]] == ["correct", "wrong", "correct"]
     assert found[1] in ("wrong", "timeout")  # on a busy machine
 
 
-HUMANEVAL = (32, 38, 115)
+HUMANEVAL = (32, 115)
 """Problems of HumanEval that are tried every time: with helpers, and an import in the stub."""
 MUTANTS = json.loads(Path(__file__).with_name("humaneval_mutants.json").read_text(encoding="utf-8"))
 

@@ -14,16 +14,19 @@ import pytest
 
 from baselines.common.command import command
 from baselines.common.errors import StorageError, Terminated, report_and_exit
+from baselines.common.files import make_folder
 from baselines.common.output import OutputError, guarded_output, watched_output
 from baselines.train import command as train_command
 from baselines.train.checkpoint_times import CheckpointTimes
 from baselines.train.logging.progress import LiveProgress
+from tests.rl.report_runs import draw_only
 from tests.rl.teams import write_tasks
 
 
 @pytest.fixture
-def small(tmp_path):
-    """Words of a command that trains for a moment."""
+def small(tmp_path, monkeypatch):
+    """Words of a command that trains for a moment; its report has no figures."""
+    draw_only(monkeypatch)
     sizes = {"steps": 3, "tasks-per-step": 1, "group-size": 2, "num-eval-tasks": 2}
     others = {"eval-every": 0, "checkpoint-every": 100, "out-dir": tmp_path / "run"}
     tasks = write_tasks(tmp_path / "tasks.jsonl")
@@ -179,3 +182,8 @@ def test_no_command_writes_to_a_console_of_its_own():
     root = Path(train_command.__file__).parents[1]
     used = {p for p in root.rglob("*.py") if " Console(" in p.read_text(encoding="utf-8")}
     assert used == set()
+
+
+def test_folder_whose_name_is_no_text_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="must be a name in the encoding of the system"):
+        make_folder(tmp_path / os.fsdecode(b"a\xff"))

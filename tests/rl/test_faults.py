@@ -92,7 +92,8 @@ def test_full_disk_leaves_the_checkpoint_before_and_no_part(tmp_path, monkeypatc
             save(tmp_path, 2)
     assert str(error.value) == (
         f"a checkpoint must be written, got 'No space left on device' in {tmp_path}; free disk "
-        f"space or grant write access, then resume with --resume: files saved earlier are intact"
+        f"space or grant write access, then run the command again, training with --resume: files "
+        f"saved earlier are intact"
     )
     assert [path.name for path in tmp_path.iterdir()] == ["step_000001"]
     assert read_checkpoint(good)["config"]["steps_done"] == 1

@@ -107,6 +107,19 @@ def test_overrides_are_those_of_the_run_where_nothing_else_is_given():
     assert TeamOverrides().of_run({}).team == TeamSettings()
 
 
+@pytest.mark.parametrize(
+    ("of_run", "given", "expected"),
+    [("math", None, "auto"), ("choice", None, "auto"), ("number", None, "number")]
+    + [("math", "math", "math"), ("code", None, "code")],
+)
+def test_a_verifier_that_was_chosen_by_the_tasks_of_a_run_is_chosen_again_for_others(
+    of_run, given, expected
+):
+    config, saved = TeamOverrides(verifier=given), {"verifier": of_run}
+    assert config.of_run(saved, has_other_tasks=True).verifier == expected
+    assert config.of_run(saved).verifier == (given or of_run)
+
+
 def test_overrides_have_the_fields_of_a_team():
     assert [f.name for f in fields(TeamOverrides)] == [f.name for f in fields(TeamSettings)]
 
