@@ -57,7 +57,7 @@ def make_folder(path: Path, *, is_shared: bool = False) -> None:
         ValueError: If it cannot be created, no file can be written in it, or another process
             writes there.
     """
-    is_new = not path.exists()
+    new = [folder for folder in (path, *path.parents) if not folder.exists()]
     if valid_unicode(str(path)) != str(path):  # of bytes that are no text in this locale
         raise ValueError(
             f"out_dir must be a name in the encoding of the system, got {str(path)!r}; set "
@@ -68,7 +68,7 @@ def make_folder(path: Path, *, is_shared: bool = False) -> None:
         with TemporaryFile(dir=path):
             pass
         if not is_shared:
-            lock_folder(path, is_new=is_new)
+            lock_folder(path, new=new)
     except OSError as error:
         raise ValueError(
             f"out_dir must be a writable folder, got {path} ({error.strerror}); "
