@@ -70,7 +70,7 @@ class CreditGRPOTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is not annota
         tokenizer: PreTrainedTokenizerBase,
         **other: Any,
     ) -> None:
-        from datasets import Dataset
+        from datasets.arrow_dataset import Dataset
 
         self._tasks: Mapping[str, Task] = {task.id: task for task in tasks}
         if len(self._tasks) != len(tasks):

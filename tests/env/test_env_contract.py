@@ -145,8 +145,8 @@ def test_copies_and_pickles_go_on_as_the_env_does(case: Case, num_steps: int) ->
     twins = [copy.deepcopy(env), pickle.loads(pickle.dumps(env)), copy.deepcopy(env.unwrapped)]
     fresh = case.wrapped()
     fresh.restore(pickle.loads(pickle.dumps(env.snapshot())))
-    expected = play(env, actions, 99)
-    assert [play(twin, actions, 99) for twin in [*twins, fresh]] == [expected] * 4
+    expected = play(env, actions, 25)  # into the third episode of the longest ones
+    assert [play(twin, actions, 25) for twin in [*twins, fresh]] == [expected] * 4
 
 
 def draws(space: Any) -> list[Any]:

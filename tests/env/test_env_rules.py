@@ -19,11 +19,13 @@ from ccpo_env import Message, Task, Verdict, episode, think_solve_v0
 from ccpo_env.env import TeamAnswerEnv
 from ccpo_env.episode import CHUNK_SIZE, draw_task_index
 from ccpo_env.prompts import THINK_SOLVE
+from ccpo_env.verifiers.registry import VERIFIER_NAMES
 from ccpo_env.wrapper import SnapshotWrapper
 
 TASKS = tuple(Task(f"sum/{n}", f"What is {n}+{n}?", str(2 * n)) for n in range(1, 9))
 RIGHT, WRONG = r"\boxed{2}", r"\boxed{3}"  # for TASKS[0]
 AGENTS = ("thinker_0", "thinker_1", "solver_0")
+VERIFIERS_IN_ORDER = ", ".join(sorted(VERIFIER_NAMES))
 # Lone surrogates (Cs) stand in it often; st.text would hardly ever draw one.
 any_text = st.lists(st.characters() | st.characters(categories=["Cs"]), max_size=80).map("".join)
 SUBSETS = [subset for size in range(len(AGENTS)) for subset in itertools.combinations(AGENTS, size)]
@@ -577,11 +579,11 @@ def test_a_long_question_is_cut_and_reported() -> None:
     assert env.infos["thinker_0"]["clipped_chars"] == {}
 
 
-@pytest.mark.parametrize("max_chars", [1, 10, 100])
+@pytest.mark.parametrize("max_chars", [1, 100])
 def test_the_longest_prompt_is_within_the_observation_space(max_chars: int) -> None:
     prompts = replace(THINK_SOLVE, hand_over="h" * 6000, give_answer="g" * 9000)
     long = "x" * (max_chars + 1)
-    env = started(200, tasks=[(long, "2")], max_chars=max_chars, prompts=prompts)
+    env = started(100, tasks=[(long, "2")], max_chars=max_chars, prompts=prompts)
     for agent in env.agent_iter():
         assert env.observation_space(agent).contains(env.observe(agent))
         env.step(None if env.terminations[agent] else long)
@@ -754,9 +756,9 @@ def test_render_does_nothing_without_a_mode(capsys: pytest.CaptureFixture[str]) 
         (
             {"verifier": "maths"},
             ValueError,
-            "unknown verifier 'maths'; available: exact, math, number; did you mean 'math'?",
+            f"unknown verifier 'maths'; available: {VERIFIERS_IN_ORDER}; did you mean 'math'?",
         ),
-        ({"verifier": None}, ValueError, "unknown verifier None; available: exact, math, number"),
+        ({"verifier": None}, ValueError, f"unknown verifier None; available: {VERIFIERS_IN_ORDER}"),
         ({"removed": ["solver_1"]}, ValueError, "got 'solver_1'; did you mean 'solver_0'?"),
         ({"removed": "solver_0"}, TypeError, "removed must be a list of agents"),
         ({"removed": None}, TypeError, "removed must be a list of agents, got None"),

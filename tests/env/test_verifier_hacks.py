@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -126,7 +127,7 @@ def test_another_digit_in_an_equation_with_a_number_is_wrong(label: str) -> None
     for number in NUMBERS:
         gold = f"{label}={number}"
         for place in re.finditer(r"\d", gold):
-            for step in range(1, 10):
+            for step in range(1, 10, 1 if "CCPO_SLOW" in os.environ else 4):
                 digit = str((int(place[0]) + step) % 10)
                 answer = gold[: place.start()] + digit + gold[place.end() :]
                 assert decide(answer, gold) is False, (answer, gold)

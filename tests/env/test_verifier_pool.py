@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from ccpo_env.verifiers import verify
 from ccpo_env.verifiers.worker import pool as pool_module
 from ccpo_env.verifiers.worker import process as process_module
 from ccpo_env.verifiers.worker.handle import WORKER_COMMAND
@@ -130,26 +132,31 @@ def test_pool_kills_a_worker_over_its_time_and_serves_the_next_call(pool: Worker
     assert pool.compare("a", "a", timeout_s=60) == ("correct", str(successor))
 
 
-@needs_fork
-def test_worker_outlives_a_comparison_that_computes_too_long() -> None:
-    pool = WorkerPool(max_workers=1)
-    assert pool.compare("1", HANG, timeout_s=60, max_cpu_s=0.2) == ("spent", "")
-    (pid,) = pool.pids
-    assert pool.compare("1", HANG, timeout_s=60, max_cpu_s=0.1) == ("spent", "")
-    assert pool.compare("1+x", "x+1", timeout_s=60) == ("correct", "")
-    assert pool.pids == [pid]
-    pool.close()
-
-
-@needs_fork
-def test_pool_counts_what_a_worker_computes_and_not_how_long_it_stands_still() -> None:
+@pytest.fixture(scope="module")
+def math_pool() -> Iterator[WorkerPool]:
+    """A pool with one worker that compares answers, which has started."""
     pool = WorkerPool(max_workers=1)
     assert pool.compare("1+x", "x+1", timeout_s=60)[0] == "correct"
-    (pid,) = pool.pids
+    yield pool
+    pool.close()
+
+
+@needs_fork
+def test_worker_outlives_a_comparison_that_computes_too_long(math_pool: WorkerPool) -> None:
+    (pid,) = math_pool.pids
+    assert math_pool.compare("1", HANG, timeout_s=60, max_cpu_s=0.1) == ("spent", "")
+    assert math_pool.compare("1+x", "x+1", timeout_s=60) == ("correct", "")
+    assert math_pool.pids == [pid]
+
+
+@needs_fork
+def test_pool_counts_what_a_worker_computes_and_not_how_long_it_stands_still(
+    math_pool: WorkerPool,
+) -> None:
+    (pid,) = math_pool.pids
     os.killpg(pid, signal.SIGSTOP)  # others keep it from running for longer than its limit
     threading.Timer(1.0, os.killpg, (pid, signal.SIGCONT)).start()
-    assert pool.compare("1+x", "x+2", timeout_s=0.5) == ("wrong", "")
-    pool.close()
+    assert math_pool.compare("1+x", "x+2", timeout_s=0.5) == ("wrong", "")
 
 
 @needs_fork
@@ -383,14 +390,11 @@ def test_pool_close_ends_calls_and_workers() -> None:
     assert pool.compare("a", "a", timeout_s=60)[0] == "error"
 
 
-def test_worker_ignores_an_interrupt_meant_for_its_parent() -> None:
-    pool = WorkerPool(max_workers=1)
-    assert pool.compare("x+1", "1+x", timeout_s=60)[0] == "correct"
-    (pid,) = pool.pids
+def test_worker_ignores_an_interrupt_meant_for_its_parent(math_pool: WorkerPool) -> None:
+    (pid,) = math_pool.pids
     os.kill(pid, signal.SIGINT)
-    assert pool.compare("x+1", "1+x", timeout_s=60)[0] == "correct"
-    assert pool.pids == [pid]
-    pool.close()
+    assert math_pool.compare("x+1", "1+x", timeout_s=60)[0] == "correct"
+    assert math_pool.pids == [pid]
 
 
 def test_worker_ends_itself_when_its_limit_passes_without_a_parent() -> None:
@@ -406,10 +410,17 @@ def test_worker_ends_itself_when_its_limit_passes_without_a_parent() -> None:
         assert worker.wait(timeout=60) == 0
 
 
+# Starts workers in no time, where it does not matter what they compare.
+FAKE_POOL = f"""
+from ccpo_env.verifiers.worker.pool import POOL
+POOL._command = {fake_command()!r}
+"""
+
+
 def run_script(script: str) -> list[str]:
     """Run a script without a main guard, with warnings as errors, and return what it printed."""
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", PATIENT + script],
+        [sys.executable, "-W", "error", "-c", script],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -425,7 +436,6 @@ def test_a_worker_starts_with_the_first_environment_and_not_in_children() -> Non
     script = """
 import os
 from ccpo_env import think_solve_v0, verify
-from ccpo_env.verifiers.worker.pool import POOL
 think_solve_v0(verifier="exact")
 assert POOL.pids == []
 for verifier in ("math", verify):
@@ -434,16 +444,16 @@ for verifier in ("math", verify):
 if not os.fork():  # before the worker is ready
     think_solve_v0()
     assert POOL.pids == []
-    assert verify(r"\\boxed{\\sum_{k=1}^{4} k}", "10").status == "correct"
+    assert POOL.compare("a", "a", timeout_s=60)[0] == "correct"
     (own,) = POOL.pids
     assert own != pid
     os._exit(0)
 assert os.wait()[1] == 0
-assert verify(r"\\boxed{\\sum_{k=1}^{4} k}", "10").status == "correct"
+assert POOL.compare("a", "a", timeout_s=60) == ("correct", str(pid))
 assert POOL.pids == [pid]
 print(pid)
 """
-    (line,) = run_script(script)
+    (line,) = run_script(FAKE_POOL + script)
     wait_until_gone([int(line)])
 
 
@@ -452,13 +462,13 @@ def test_interpreter_exit_leaves_no_worker() -> None:
 from concurrent.futures import ThreadPoolExecutor
 from ccpo_env.verifiers import verify
 from ccpo_env.verifiers.worker.pool import POOL
-with ThreadPoolExecutor(8) as threads:
-    answers = ["\\\\sum_{k=1}^{4} k", "\\\\sum __import__('os').system('echo printed')"] * 4
+with ThreadPoolExecutor(2) as threads:
+    answers = ["\\\\sum_{k=1}^{4} k", "\\\\sum __import__('os').system('echo printed')"] * 2
     verdicts = threads.map(lambda answer: verify(f"\\\\boxed{{{answer}}}", "10"), answers)
-    assert [verdict.reward for verdict in verdicts] == [1.0, -1.0] * 4
+    assert [verdict.reward for verdict in verdicts] == [1.0, -1.0] * 2
 print(*POOL.pids)
 """
-    (line,) = run_script(script)
+    (line,) = run_script(PATIENT + script)
     assert line
     wait_until_gone([int(pid) for pid in line.split()])
 
@@ -466,60 +476,48 @@ print(*POOL.pids)
 def test_interpreter_exit_ends_a_call_that_still_runs() -> None:
     script = """
 import threading, time
-from ccpo_env.verifiers.worker.pool import POOL
-POOL.compare("x+1", "1+x", timeout_s=60)
-hang = dict(gold="1", answer="HANG", timeout_s=600)
-threading.Thread(target=POOL.compare, kwargs=hang, daemon=True).start()
-time.sleep(0.5)
-print(*POOL.pids)
-""".replace("HANG", HANG)
-    (line,) = run_script(script)
-    wait_until_gone([int(pid) for pid in line.split()])
-
-
-def test_interpreter_exit_waits_for_no_time_limit() -> None:
-    script = f"""
-import atexit, threading, time
-from ccpo_env.verifiers.worker.pool import WorkerPool
-pool = WorkerPool({fake_command()!r})
-atexit.register(pool.close)
 sleep = dict(gold="a", answer="sleep 900", timeout_s=900)
-threading.Thread(target=pool.compare, kwargs=sleep, daemon=True).start()
-while not pool.pids:
+threading.Thread(target=POOL.compare, kwargs=sleep, daemon=True).start()
+while not POOL.pids:
     time.sleep(0.01)
-print(*pool.pids)
+print(*POOL.pids)
 """
-    (line,) = run_script(script)
+    (line,) = run_script(FAKE_POOL + script)
     wait_until_gone([int(pid) for pid in line.split()])
 
 
-def test_killed_parent_leaves_no_worker() -> None:
+@needs_fork
+def test_killed_parent_leaves_no_worker_though_a_forked_child_lives_on() -> None:
     script = """
-import time
+import os, time
 from ccpo_env.verifiers import verify
 from ccpo_env.verifiers.worker.pool import POOL
 verify(r"\\boxed{\\sum_{k=1}^{4} k}", "10")
-print(*POOL.pids, flush=True)
+if child := os.fork():
+    print(child, *POOL.pids, flush=True)
 time.sleep(600)
 """
     command = [sys.executable, "-c", PATIENT + script]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as parent:
         assert parent.stdout is not None
-        pids = [int(pid) for pid in parent.stdout.readline().split()]
+        child, *pids = (int(pid) for pid in parent.stdout.readline().split())
+        assert pids
         assert all(map(is_running, pids))
         parent.kill()
-    wait_until_gone(pids)
+        try:
+            wait_until_gone(pids)
+            assert is_running(child)
+        finally:
+            os.kill(child, signal.SIGKILL)
 
 
 @needs_fork
 def test_forked_child_starts_its_own_workers() -> None:
     script = """
-import os, threading, time
-from ccpo_env.verifiers import verify
-from ccpo_env.verifiers.worker.pool import POOL
+import os, threading
 
 def check():
-    assert verify(r"\\boxed{\\sum_{k=1}^{4} k}", "10").status == "correct"
+    assert POOL.compare("a", "sleep 0.2", timeout_s=60)[0] == "wrong"
 
 check()
 threads = [threading.Thread(target=check) for _ in range(8)]  # calls run while we fork
@@ -540,73 +538,43 @@ check()
 assert set(before) <= set(POOL.pids)
 print(*POOL.pids)
 """
-    lines = run_script(script)
+    lines = run_script(FAKE_POOL + script)
     assert len(lines) == 2
     wait_until_gone([int(pid) for line in lines for pid in line.split()])
-
-
-@needs_fork
-def test_forked_child_keeps_no_worker_of_its_parent_alive() -> None:
-    script = """
-import os, time
-from ccpo_env.verifiers import verify
-from ccpo_env.verifiers.worker.pool import POOL
-verify(r"\\boxed{\\sum_{k=1}^{4} k}", "10")
-if child := os.fork():
-    print(child, *POOL.pids, flush=True)
-time.sleep(600)
-"""
-    command = [sys.executable, "-c", PATIENT + script]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as parent:
-        assert parent.stdout is not None
-        child, *pids = (int(pid) for pid in parent.stdout.readline().split())
-        parent.kill()
-        try:
-            wait_until_gone(pids)
-            assert is_running(child)
-        finally:
-            os.kill(child, signal.SIGKILL)
 
 
 @needs_fork
 def test_multiprocessing_pool_can_verify() -> None:
     script = """
 import multiprocessing
-from ccpo_env.verifiers import verify
-verify(r"\\boxed{\\sum_{k=1}^{4} k}", "10")
+
+def check(answer):
+    return POOL.compare("a", answer, timeout_s=60)[0]
+
+check("a")
 with multiprocessing.get_context("fork").Pool(2) as pool:
-    verdicts = pool.starmap(verify, [(r"\\boxed{\\sum_{k=1}^{4} k}", "10")] * 4)
-assert [verdict.status for verdict in verdicts] == ["correct"] * 4
+    assert pool.map(check, "abab") == ["correct", "wrong"] * 2
 """
-    assert run_script(script) == []
+    assert run_script(FAKE_POOL + script) == []
 
 
-def test_64_threads_lose_no_call_while_workers_are_killed() -> None:
-    script = """
-import os, signal, threading, time
-from concurrent.futures import ThreadPoolExecutor
-from ccpo_env.verifiers.worker.pool import POOL
+def test_64_threads_lose_no_call_while_workers_are_killed(pool: WorkerPool) -> None:
+    barrier = threading.Barrier(64)
 
-def call(number):
-    barrier.wait()
-    return POOL.compare(f"x+{number}", f"{number}+x" if number % 2 else "x", timeout_s=60)[0]
+    def call(number: int) -> str:
+        barrier.wait()
+        return pool.compare(f"{number}", f"{number + number % 2}", timeout_s=60)[0]
 
-def kill_one():
-    while not POOL.pids:
-        time.sleep(0.01)
-    time.sleep(0.2)
-    os.kill(POOL.pids[0], signal.SIGKILL)
+    def kill_one() -> None:
+        os.kill(wait_for_workers(pool, 1)[0], signal.SIGKILL)
 
-barrier = threading.Barrier(64)
-killer = threading.Thread(target=kill_one)
-with ThreadPoolExecutor(64) as threads:
-    calls = [threads.submit(call, number) for number in range(64)]
-    killer.start()
-    outcomes = [call.result() for call in calls]
-killer.join()
-assert outcomes == ["wrong", "correct"] * 32, outcomes
-"""
-    assert run_script(script) == []
+    killer = threading.Thread(target=kill_one)
+    with ThreadPoolExecutor(64) as threads:
+        calls = [threads.submit(call, number) for number in range(64)]
+        killer.start()
+        outcomes = [call.result() for call in calls]
+    killer.join()
+    assert outcomes == ["correct", "wrong"] * 32
 
 
 def test_spawned_processes_can_verify() -> None:
@@ -614,35 +582,27 @@ def test_spawned_processes_can_verify() -> None:
 import multiprocessing
 from ccpo_env.verifiers import MathVerifier
 if __name__ == "__main__":
-    with multiprocessing.get_context("spawn").Pool(2) as pool:
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
         pairs = [("\\\\boxed{\\\\sum_{k=1}^{4} k}", "\\\\sum_{n=1}^{4} n"), ("\\\\boxed{11}", "10")]
         verdicts = pool.starmap(MathVerifier(timeout_s=60), pairs)
     print(*(verdict.status for verdict in verdicts))
 """
-    assert run_script(script) == ["correct wrong"]
+    assert run_script(PATIENT + script) == ["correct wrong"]
 
 
+@pytest.mark.usefixtures("patient_workers")
 def test_verify_works_within_a_running_event_loop() -> None:
-    script = """
-import asyncio
-from ccpo_env.verifiers import verify
+    async def play() -> tuple[str, str]:  # as in a notebook
+        here = verify(r"\boxed{\sum_{k=1}^{4} k}", "10")
+        there = await asyncio.to_thread(verify, r"\boxed{11}", "10")
+        return here.status, there.status
 
-async def main():  # as in a notebook
-    here = verify("\\\\boxed{\\\\sum_{k=1}^{4} k}", "10")
-    there = await asyncio.to_thread(verify, "\\\\boxed{11}", "10")
-    print(here.status, there.status)
-
-asyncio.run(main())
-"""
-    assert run_script(script) == ["correct wrong"]
+    assert asyncio.run(play()) == ("correct", "wrong")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits are read from /proc")
-def test_worker_has_a_memory_limit() -> None:
-    pool = WorkerPool(max_workers=1)
-    assert pool.compare("x+1", "1+x", timeout_s=60)[0] == "correct"
-    (pid,) = pool.pids
+def test_worker_has_a_memory_limit(math_pool: WorkerPool) -> None:
+    (pid,) = math_pool.pids
     limits = Path(f"/proc/{pid}/limits").read_text().splitlines()
     (line,) = (line for line in limits if line.startswith("Max address space"))
     assert 0 < int(line.split()[3]) <= MAX_MEMORY_BYTES
-    pool.close()

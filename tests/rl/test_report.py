@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 
 from baselines.common.metrics import METRICS
 from baselines.pages.series import binned, smoothed
+from baselines.report import credit_figures
 from baselines.report.figures import plots
 from baselines.report.held_out import read_run
 from baselines.report.run_page import MAX_MESSAGE_CHARS, write_report
 from tests.rl.report_runs import (
     CONFIG,
+    FIGURES,
     credit_of,
     draw_only,
     evaluation,
@@ -136,7 +138,9 @@ def test_report_replaces_the_old_page_at_once(tmp_path):
     }  # fmt: skip
 
 
-def test_report_shows_markup_in_texts_as_text(tmp_path):
+def test_report_shows_markup_in_texts_as_text(tmp_path, monkeypatch):
+    named = ("added", "credit", "distribution", "slopes", "variances", "ratings", "completions")
+    draw_only(monkeypatch, *named)  # those with names of agents
     agents = (ATTACK, "solver_0")
     example = {**example_of(agents, ATTACK), **dict.fromkeys(("title", "question", "gold"), ATTACK)}
     example["episodes"][0]["answer"] = ATTACK
@@ -175,32 +179,49 @@ def test_report_cuts_a_long_message_and_says_so(tmp_path):
 
 
 NOT_MEASURED = evaluation(0.0, {"thinker_0": 0.0}, total=0)
+HELD_OUT = ("_rates", "added")
+"""Figures of held-out tasks, the only ones that a summary or evaluations change."""
 PARTIAL = {
-    "only a config": {"rows": [], "summary": None, "examples": None, "evaluations": []},
-    "no steps": {"rows": [], "summary": summary_of(steps_done=0, final=None), "evaluations": []},
-    "one step": {"num_steps": 1},
-    "interrupted": {"summary": summary_of(status="interrupted", steps_done=37, final=None)},
-    "still going": {"summary": None, "examples": None},
-    "no evaluation": {"summary": summary_of(initial=None, final=None), "evaluations": []},
-    "nothing measured": {
-        "summary": summary_of(initial=None) | {"final": NOT_MEASURED},
-        "evaluations": [],
-    },
-    "only counts": {"evaluations": []},
-    "no removals": {"agents": ("solver_0",)},
-    "many agents": {"agents": (*(f"thinker_{k}" for k in range(13)), "solver_0")},
-    "only null": {"rows": [dict.fromkeys(METRICS) | {"step": step} for step in (1, 2, 3)]},
-    "no settings": {"config": {}},
+    "only a config": ({"rows": [], "summary": None, "examples": None, "evaluations": []}, FIGURES),
+    "no steps": (
+        {"rows": [], "summary": summary_of(steps_done=0, final=None), "evaluations": []},
+        FIGURES,
+    ),
+    "one step": ({"num_steps": 1}, FIGURES),
+    "interrupted": (
+        {"summary": summary_of(status="interrupted", steps_done=37, final=None)},
+        HELD_OUT,
+    ),
+    "still going": ({"summary": None, "examples": None}, HELD_OUT),
+    "no evaluation": (
+        {"summary": summary_of(initial=None, final=None), "evaluations": []},
+        HELD_OUT,
+    ),
+    "nothing measured": (
+        {"summary": summary_of(initial=None) | {"final": NOT_MEASURED}, "evaluations": []},
+        HELD_OUT,
+    ),
+    "only counts": ({"evaluations": []}, HELD_OUT),
+    "no removals": ({"agents": ("solver_0",)}, FIGURES),
+    "many agents": ({"agents": (*(f"thinker_{k}" for k in range(5)), "solver_0")}, FIGURES),
+    "only null": (
+        {"rows": [dict.fromkeys(METRICS) | {"step": step} for step in (1, 2, 3)]},
+        FIGURES,
+    ),
+    "no settings": ({"config": {}}, ()),
 }
+"""Files of incomplete runs, and the figures that differ from those of a complete one."""
 
 
 @pytest.mark.parametrize("case", PARTIAL)
-def test_report_takes_a_run_as_far_as_it_came(tmp_path, case):
-    files = {"num_steps": 5, **PARTIAL[case]}
-    page = read_page(make_run(tmp_path, **files))
+def test_report_takes_a_run_as_far_as_it_came(tmp_path, monkeypatch, case):
+    files, drawn = PARTIAL[case]
+    draw_only(monkeypatch, *drawn)
+    monkeypatch.setattr(credit_figures, "MAX_PANELS", 4)  # less than many
+    page = read_page(make_run(tmp_path, **{"num_steps": 5, **files}))
     assert page.tags.count("h1") == 1
-    drawn = [value for name in ("aria-label", "d", "x", "y") for value in page.values(name)]
-    shown = " ".join([*page.texts["body"], *drawn])
+    values = [value for name in ("aria-label", "d", "x", "y") for value in page.values(name)]
+    shown = " ".join([*page.texts["body"], *values])
     assert not re.search(r"\b(nan|inf|none|null|undefined)\b", shown, re.IGNORECASE)
 
 
