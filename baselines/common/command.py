@@ -9,7 +9,14 @@ from functools import wraps
 from types import FrameType
 from typing import ParamSpec
 
-from baselines.common.errors import STOPPED, StorageError, Terminated, WorkerError, print_message
+from baselines.common.errors import (
+    STOPPED,
+    RolloutError,
+    StorageError,
+    Terminated,
+    WorkerError,
+    print_message,
+)
 from baselines.common.folder_lock import locks_until_end
 from baselines.common.output import OutputError, guarded_output
 
@@ -24,7 +31,7 @@ def command(main: Callable[Parameters, int]) -> Callable[Parameters, int]:
 
     While it runs, no other process can write in its output folders, SIGTERM and SIGHUP raise an
     exception, and its output is guarded. It returns 1 after one line if a file or the output can
-    no longer be written, or a worker process was killed.
+    no longer be written, a worker process was killed, or no rollout can be measured.
     """
 
     @wraps(main)
@@ -32,7 +39,7 @@ def command(main: Callable[Parameters, int]) -> Callable[Parameters, int]:
         try:
             with ending_signals(), locks_until_end(), guarded_output():
                 return main(*arguments, **named)
-        except (StorageError, OutputError, WorkerError) as error:
+        except (StorageError, OutputError, WorkerError, RolloutError) as error:
             print_message("error", str(error))
             return STOPPED
 

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Literal
 
 STOPPED = 1
-"""Exit code of a program that cannot go on: the disk is full, or its output is closed."""
+"""Exit code of a program that cannot go on: the disk is full, or a server refuses everything."""
 BAD_INPUT = 2
 """Exit code for arguments and files that cannot be used."""
 SIGNALLED = 128
@@ -29,6 +29,10 @@ class StorageError(OSError):
 
 class WorkerError(Exception):
     """A worker process was killed; the message says what to do."""
+
+
+class RolloutError(Exception):
+    """No rollout can be measured, as a server or a verifier fails; the message says why."""
 
 
 class Terminated(KeyboardInterrupt):
