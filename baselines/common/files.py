@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -114,7 +114,8 @@ def write_text(path: Path, text: str) -> None:
             sync(part)
             part.replace(path)
     except StorageError:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # a read-only disk keeps what was begun
+            part.unlink(missing_ok=True)
         raise
 
 
