@@ -140,9 +140,7 @@ def run_once(
         ) from error
 
 
-def _run_once(
-    config: TrainConfig, key: RunKey, token_budget: int, good_enough: float
-) -> RunResult:
+def _run_once(config: TrainConfig, key: RunKey, token_budget: int, good_enough: float) -> RunResult:
     import torch
 
     from baselines.train.logging.trackers import NoTracker
