@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from ccpo_env.types import Task, Verdict
 from ccpo_env.verifiers.choice.boxes import boxed_answer
 from ccpo_env.verifiers.choice.judging import Found
+from ccpo_env.verifiers.choice.listing import without_listing
+from ccpo_env.verifiers.choice.markup import without_markup
 from ccpo_env.verifiers.choice.options import letters_up_to, options_of
 from ccpo_env.verifiers.choice.statements import closing_statement
 from ccpo_env.verifiers.extract import unboxed, without_thinking
@@ -79,10 +81,13 @@ class ChoiceVerifier:
         visible = without_thinking(response)
         if visible is None or not visible.strip():
             return None
+        visible = without_markup(visible)
         options = options_of(self.choices) if self.choices else letters_up_to(gold)
         boxed = boxed_answer(visible, options)
         behind = visible[boxed.end :] if boxed else visible
-        stated = closing_statement(plain(_ends_of(behind)).strip(), options)
+        stated = closing_statement(
+            without_listing(plain(_ends_of(behind)).strip(), options), options
+        )
         if boxed and boxed.letters and not (stated and stated.is_correction):
             return _name(boxed)
         found = stated or boxed
