@@ -15,7 +15,7 @@ from ccpo_env.verifiers.choice.judging import (
     lower,
     occurs,
 )
-from ccpo_env.verifiers.choice.options import Options
+from ccpo_env.verifiers.choice.options import Options, Statement
 
 MAX_SENTENCE = 600
 """Longest sentence in which the text of an option is searched, in characters."""
@@ -26,6 +26,16 @@ _LEAD = re.compile(r"[*_)\]\"'`]*\s*(?:[.):,;!\n–—]|-\s|$|because\b|since\b|
 _AS = re.compile(
     r"\s+(?:because|since|as|rather|instead|not|for sure|it is|I think|I believe|I guess|I suppose"
     r"|probably|obviously|clearly)\b"
+)
+_LETTER_AND_TEXT = re.compile(r"[A-Z][*_]*[.):\]]?[*_]*[\s(–—-]+[^\W_][\w'-]")
+_SAID_OF_IT = re.compile(
+    r"[*_)]*\s+(?:is|isn't|was|wasn't|are|has|have|does|doesn't|do|did|never|can|cannot|can't|will|won't"
+    r"|would|acts|works|lacks|[a-z]{3,}s)\b",
+)
+_HEDGED = re.compile(
+    r"\b(?:but|however|although|though|while|whereas|tempting|too|less|worse|contraindicated|unlikely"
+    r"|plausible|possible|only if|unless|no longer)\b",
+    re.IGNORECASE,
 )
 _LABELS = re.compile(r"(?<![A-Za-z])([A-Z])[:.)]\s")
 _MARK = re.compile(r"[✅✓✔☑👉]")
@@ -80,12 +90,25 @@ def _in_a_line(text: str, lines: list[re.Match[str]], options: Options) -> Found
             if (
                 lead
                 and not is_list
-                and (_LEAD.match(line[0], lead.end) or _AS.match(line[0], lead.end))
+                and (
+                    _LEAD.match(line[0], lead.end)
+                    or _AS.match(line[0], lead.end)
+                    or _explained(line[0], lead)
+                )
             ):
                 statement = lead
         if statement:
             return judged(line[0], statement.start, statement)
     return None
+
+
+def _explained(line: str, lead: Statement) -> bool:
+    """Return whether a sentence about the text behind a letter follows: "C. Aspirin is old."."""
+    return bool(
+        _LETTER_AND_TEXT.match(line, lead.start, lead.end)
+        and _SAID_OF_IT.match(line, lead.end)
+        and not _HEDGED.search(line)
+    )
 
 
 def _in_bold(text: str, options: Options) -> Found | None:

@@ -266,7 +266,7 @@ RIGHT = any_of(
         r"oikein; helyes",
         r"corectă; corecta; doğru; doğrudur; benar; tepat; đúng; chính xác; σωστή; σωστό; tacan",
         r"točno",
-        r"chosen; fitting; richtige[nrs]?; korrekte; bonne réponse; правильным; верным",
+        r"chosen; fitting; stimmt; richtige[nrs]?; korrekte; bonne réponse; правильным; верным",
         r"правильной; sahihi; sahih",
     ),
     "صحیح|選び|選択し|선택합|선택했|正确|正確|对的|最佳|最符合|合适|符合|正しい|正解|適切|정답"
