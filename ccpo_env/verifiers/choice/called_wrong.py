@@ -8,8 +8,8 @@ import re
 from ccpo_env.verifiers.choice.words import IS, NOT, RIGHT, words
 
 _BEFORE_VERB = (
-    r"[\s*_`\"')\]]*(?:\([^()\n]{0,80}\))?[\s,*_–—-]*"
-    r"(?:(?:which|that)\b[^\n.,;]{0,80},\s*)?(?:which|that)?\s*"
+    r"[ \t*_`\"')\]]*(?:\([^()\n]{0,80}\))?[ \t,*_–—-]*"
+    r"(?:(?:which|that)\b[^\n.,;]{0,80},[ \t]*)?(?:which|that)?[ \t]*"
 )
 _WITHOUT_REASON = (
     r"(?:(?!\b(?:because|since|and|but|given|as\s+(?:it|they|the)|weil|porque|car|puisque)\b)"

@@ -41,6 +41,9 @@ _CONTRAST = re.compile(
     + r"|而是|而选|ではなく|아니라|بل|बल्कि|→|->)[\s、，,]*|[;,]\s*",
     re.IGNORECASE,
 )
+_REASON = re.compile(
+    r"\s*(?:as|since|because|for|given|which|when|where|due|weil|da|car|porque)\b", re.IGNORECASE
+)
 _WRONG_KIND = re.compile(
     r"(?:不|别|勿|莫|不应该?|不能|不可以?|不要|不会|不宜|不该)$"
     r"|(?:错误|不正确|不对|不正確|誤った|間違った|틀린|잘못된|خاطئة?|गलत)的?\s*$"
@@ -177,8 +180,12 @@ def contrast_after(text: str, statement: Statement, options: Options) -> Found |
     contrast = _CONTRAST.match(text, statement.end)
     if contrast is None:
         return None
+    if _REASON.match(text, contrast.end()):
+        return None
     other = options.statement_at(text, contrast.end())
     if other is None or is_called_wrong(text, other.end):
+        return None
+    if set(other.letters) & set(statement.letters):
         return None
     return Found(other.letters, statement.start, other.end)
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from ccpo_env.verifiers.choice.judging import (
     COPULA_CUE,
@@ -54,7 +55,7 @@ def lone_answer(text: str, options: Options) -> Found | None:
         _marked(text, lines, options)
         or _in_a_line(text, lines, options)
         or _in_bold(text, options)
-        or _at_the_end(lines[-1][0], options)
+        or _at_the_end(lines[-1], options)
         or _mentioned(lines, options)
     )
 
@@ -98,7 +99,8 @@ def _in_a_line(text: str, lines: list[re.Match[str]], options: Options) -> Found
             ):
                 statement = lead
         if statement:
-            return judged(line[0], statement.start, statement)
+            found = judged(line[0], statement.start, statement)
+            return replace(found, start=line.start() + found.start, end=line.start() + found.end)
     return None
 
 
@@ -123,15 +125,15 @@ def _in_bold(text: str, options: Options) -> Found | None:
     return bold[-1] if bold and len({own.letters for own in bold}) == 1 else None
 
 
-def _at_the_end(line: str, options: Options) -> Found | None:
+def _at_the_end(line: re.Match[str], options: Options) -> Found | None:
     """Return the letter with which the last sentence ends: "The next step is A."."""
-    sentence = _FULL_STOP.split(line.strip())[-1]
+    sentence = _FULL_STOP.split(line[0].strip())[-1]
     if sentence.endswith("?") or occurs(NEGATION, NO_DOUBT.sub(" ", sentence.lower())):
         return None
     for cue in reversed([*first_and_last(COPULA_CUE.finditer(lower(sentence)))]):
         statement = options.statement_at(sentence, cue.end(), is_whole=True)
         if statement and set(statement.letters) <= set(options.letters):
-            return Found(statement.letters, cue.start(), statement.end)
+            return Found(statement.letters, line.start(), line.end())
     return None
 
 

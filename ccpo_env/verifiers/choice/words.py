@@ -138,6 +138,7 @@ CORRECTION = any_of(
     words(
         "wait; no; nope; actually; correction; scratch that; i mean; i meant; rather; sorry; oops",
         "hmm; hold on; on second thought; on reflection; let me correct; i was wrong; instead",
+        "never mind; nevermind; forget it; strike that; i take that back; i take it back",
         "my mistake; revised; nein; moment; non; attends; espera; perdón; não; нет; стоп",
         "но нет; точнее; aslında; tunggu; khoan",
     ),
