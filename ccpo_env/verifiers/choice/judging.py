@@ -48,13 +48,6 @@ _WRONG_KIND = re.compile(
     r"(?:不|别|勿|莫|不应该?|不能|不可以?|不要|不会|不宜|不该)$"
     r"|(?:错误|不正确|不对|不正確|誤った|間違った|틀린|잘못된|خاطئة?|गलत)的?\s*$"
 )
-_ALSO = re.compile(
-    r"(?:^|[.,;!(\n–—])[\s*_]*(?i:but|and|though|although|however|yet|still|or)?,?\s*"
-    r"(?:(?i:option|choice|answer|letter)\s+)?[*_(\[]*(?P<letter>[A-Z])[*_)\]]*\s*"
-    r"(?:(?:is|are|could|may|might|would|can|works?|seems?|fits?)\s+)*(?:be\s+)?"
-    r"(?:also|too|equally|as well|another|possible|plausible|acceptable|just as)\b"
-    r"(?!\s+(?:not|in|un|im|wrong|false|ruled|elim|but))",
-)
 _ALSO_FIRST = re.compile(
     r"[\s.,;:*_)\]–—-]*(?i:also|and also|likewise)[:,]?\s+[*_(\[]*(?P<letter>[A-Z])(?![A-Za-z])"
 )
@@ -135,7 +128,6 @@ def judged(text: str, cue: int, statement: Statement, *, strength: int = 2) -> F
     )
     letters = statement.letters
     for also in (
-        _ALSO.search(text, statement.end, statement.end + 150),
         _COULD_ALSO.match(text, statement.end),
         _ALSO_FIRST.match(text, statement.end),
     ):

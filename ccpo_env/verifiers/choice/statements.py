@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from ccpo_env.verifiers.choice.beside import answers_beside
 from ccpo_env.verifiers.choice.called_wrong import is_called_wrong
 from ccpo_env.verifiers.choice.judging import (
     ANSWER_NOUN,
@@ -115,7 +116,12 @@ def closing_statement(text: str, options: Options) -> Found | None:
             if negated is not None and set(negated.letters) & set(result.letters):
                 return negated
             if not is_taken_back(text, result.end):
-                return result
+                return replace(
+                    result,
+                    letters=tuple(
+                        dict.fromkeys((*result.letters, *answers_beside(text, result.end, options)))
+                    ),
+                )
             result = replace(result, is_negated=True)
         negated = negated or result
     return negated

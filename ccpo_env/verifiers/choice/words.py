@@ -195,7 +195,7 @@ MAYBE = words(
 LABEL = any_of(
     words(
         r"the; option; options; choice; choices; letter; letters; answers?; alternative",
-        r"statement; number; item",
+        r"statement; number; item; also; too",
         r"most; likely; probably; clearly; definitely; certainly; therefore; thus; indeed",
         r"simply; just",
         r"undoubtedly; of course; I think; I believe; in my opinion; I would say",
