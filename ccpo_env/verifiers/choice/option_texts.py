@@ -18,16 +18,16 @@ _OPTIONAL = frozenset("\"'`*_,.;:()[]!?")
 _REPLY = re.compile(r"(?:yes|no|maybe)", re.IGNORECASE)
 _REPLIED = re.compile(
     r"[*_`\"')\]}]*(?:\s*(?:$|[\n.;:!?)\]–—/&|(<}✅✓]|-\s|-$)"
-    r"|\s*,(?!\s*(?:I\s+(?:can|will|could|would|am happy)|I'd|I'll|I'm happy|let\s+me|let's|of course"
-    r"|sure|certainly|happy|glad|wait|how|please|hold on)\b)"
-    r"|\s+(?:and|or|but|because|since|as|for sure|is|was|would be|given|it|they|these|this|the|there"
-    r"|he|she|to|yes|no|maybe|definitely|I\s+(?:think|believe|would say|guess))\b)",
+    r"|\s*,(?!\s*(?:I\s+(?:can|will|could|would|am happy)|I'd|I'll|I'm happy|let\s+me|let's"
+    r"|of course|sure|certainly|happy|glad|wait|how|please|hold on)\b)"
+    r"|\s+(?:and|or|but|because|since|as|for sure|is|was|would be|given|it|they|these|this|the"
+    r"|there|he|she|to|yes|no|maybe|definitely|I\s+(?:think|believe|would say|guess))\b)",
     re.IGNORECASE,
 )
 
 
 def is_in_passing(text: str, start: int, end: int) -> bool:
-    """Return whether "no", "yes" or "maybe" is a word of a sentence: "no idea", "maybe we should"."""
+    """Return whether "no", "yes" or "maybe" is a word of a sentence: "no idea"."""
     return bool(_REPLY.fullmatch(text, start, end)) and not _REPLIED.match(text, end)
 
 
