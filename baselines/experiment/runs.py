@@ -136,7 +136,7 @@ def run_once(
     except RolloutError as error:
         raise RolloutError(
             f"{error} (in the run of {key.allocator} with {key.optimizer} and seed {key.seed}; "
-            f"finished runs are kept: mend that, and run the same command again)"
+            f"the same command again goes on from the finished runs)"
         ) from error
 
 

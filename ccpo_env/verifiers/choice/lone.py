@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from ccpo_env.verifiers.choice.judging import (
     COPULA_CUE,
@@ -15,7 +16,7 @@ from ccpo_env.verifiers.choice.judging import (
     lower,
     occurs,
 )
-from ccpo_env.verifiers.choice.options import Options
+from ccpo_env.verifiers.choice.options import Options, Statement
 
 MAX_SENTENCE = 600
 """Longest sentence in which the text of an option is searched, in characters."""
@@ -26,6 +27,16 @@ _LEAD = re.compile(r"[*_)\]\"'`]*\s*(?:[.):,;!\n–—]|-\s|$|because\b|since\b|
 _AS = re.compile(
     r"\s+(?:because|since|as|rather|instead|not|for sure|it is|I think|I believe|I guess|I suppose"
     r"|probably|obviously|clearly)\b"
+)
+_LETTER_AND_TEXT = re.compile(r"[A-Z][*_]*[.):\]]?[*_]*[\s(–—-]+[^\W_][\w'-]")
+_SAID_OF_IT = re.compile(
+    r"[*_)]*\s+(?:is|isn't|was|wasn't|are|has|have|does|doesn't|do|did|never|can|cannot|can't|will|won't"
+    r"|would|acts|works|lacks|[a-z]{3,}s)\b",
+)
+_HEDGED = re.compile(
+    r"\b(?:but|however|although|though|while|whereas|tempting|too|less|worse|contraindicated|unlikely"
+    r"|plausible|possible|only if|unless|no longer)\b",
+    re.IGNORECASE,
 )
 _LABELS = re.compile(r"(?<![A-Za-z])([A-Z])[:.)]\s")
 _MARK = re.compile(r"[✅✓✔☑👉]")
@@ -44,7 +55,7 @@ def lone_answer(text: str, options: Options) -> Found | None:
         _marked(text, lines, options)
         or _in_a_line(text, lines, options)
         or _in_bold(text, options)
-        or _at_the_end(lines[-1][0], options)
+        or _at_the_end(lines[-1], options)
         or _mentioned(lines, options)
     )
 
@@ -80,12 +91,26 @@ def _in_a_line(text: str, lines: list[re.Match[str]], options: Options) -> Found
             if (
                 lead
                 and not is_list
-                and (_LEAD.match(line[0], lead.end) or _AS.match(line[0], lead.end))
+                and (
+                    _LEAD.match(line[0], lead.end)
+                    or _AS.match(line[0], lead.end)
+                    or _explained(line[0], lead)
+                )
             ):
                 statement = lead
         if statement:
-            return judged(line[0], statement.start, statement)
+            found = judged(line[0], statement.start, statement)
+            return replace(found, start=line.start() + found.start, end=line.start() + found.end)
     return None
+
+
+def _explained(line: str, lead: Statement) -> bool:
+    """Return whether a sentence about the text behind a letter follows: "C. Aspirin is old."."""
+    return bool(
+        _LETTER_AND_TEXT.match(line, lead.start, lead.end)
+        and _SAID_OF_IT.match(line, lead.end)
+        and not _HEDGED.search(line)
+    )
 
 
 def _in_bold(text: str, options: Options) -> Found | None:
@@ -100,15 +125,15 @@ def _in_bold(text: str, options: Options) -> Found | None:
     return bold[-1] if bold and len({own.letters for own in bold}) == 1 else None
 
 
-def _at_the_end(line: str, options: Options) -> Found | None:
+def _at_the_end(line: re.Match[str], options: Options) -> Found | None:
     """Return the letter with which the last sentence ends: "The next step is A."."""
-    sentence = _FULL_STOP.split(line.strip())[-1]
+    sentence = _FULL_STOP.split(line[0].strip())[-1]
     if sentence.endswith("?") or occurs(NEGATION, NO_DOUBT.sub(" ", sentence.lower())):
         return None
     for cue in reversed([*first_and_last(COPULA_CUE.finditer(lower(sentence)))]):
         statement = options.statement_at(sentence, cue.end(), is_whole=True)
         if statement and set(statement.letters) <= set(options.letters):
-            return Found(statement.letters, cue.start(), statement.end)
+            return Found(statement.letters, line.start(), line.end())
     return None
 
 

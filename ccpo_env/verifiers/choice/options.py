@@ -9,7 +9,7 @@ from functools import lru_cache
 from string import ascii_uppercase
 
 from ccpo_env.verifiers.choice.called_wrong import is_called_wrong
-from ccpo_env.verifiers.choice.option_texts import option_text, texts_pattern
+from ccpo_env.verifiers.choice.option_texts import is_in_passing, option_text, texts_pattern
 from ccpo_env.verifiers.choice.words import (
     ALPHABETIC,
     AND,
@@ -116,6 +116,8 @@ class Options:
         pattern = texts_pattern(self.letters, self.texts)
         found = pattern.match(text, place) if pattern else None
         if found is None or found.lastgroup is None:
+            return None
+        if is_in_passing(text, found.start(), found.end()):
             return None
         return tuple(found.lastgroup.lstrip("_")), found.end()
 

@@ -138,6 +138,7 @@ CORRECTION = any_of(
     words(
         "wait; no; nope; actually; correction; scratch that; i mean; i meant; rather; sorry; oops",
         "hmm; hold on; on second thought; on reflection; let me correct; i was wrong; instead",
+        "never mind; nevermind; forget it; strike that; i take that back; i take it back",
         "my mistake; revised; nein; moment; non; attends; espera; perdón; não; нет; стоп",
         "но нет; точнее; aslında; tunggu; khoan",
     ),
@@ -194,7 +195,7 @@ MAYBE = words(
 LABEL = any_of(
     words(
         r"the; option; options; choice; choices; letter; letters; answers?; alternative",
-        r"statement; number; item",
+        r"statement; number; item; also; too",
         r"most; likely; probably; clearly; definitely; certainly; therefore; thus; indeed",
         r"simply; just",
         r"undoubtedly; of course; I think; I believe; in my opinion; I would say",
@@ -266,7 +267,7 @@ RIGHT = any_of(
         r"oikein; helyes",
         r"corectă; corecta; doğru; doğrudur; benar; tepat; đúng; chính xác; σωστή; σωστό; tacan",
         r"točno",
-        r"chosen; fitting; richtige[nrs]?; korrekte; bonne réponse; правильным; верным",
+        r"chosen; fitting; stimmt; richtige[nrs]?; korrekte; bonne réponse; правильным; верным",
         r"правильной; sahihi; sahih",
     ),
     "صحیح|選び|選択し|선택합|선택했|正确|正確|对的|最佳|最符合|合适|符合|正しい|正解|適切|정답"

@@ -1,0 +1,282 @@
+"""Leave out lists of options, which state no answer, and read the marks in them, which do."""
+# ruff: noqa: RUF001 - letters and signs of other scripts
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from ccpo_env.verifiers.choice.judging import ANSWER_NOUN, NEGATION, lower
+from ccpo_env.verifiers.choice.options import Options
+from ccpo_env.verifiers.choice.words import (
+    CHOOSE,
+    CORRECTION,
+    IN_ORDER,
+    LOOK_ALIKES,
+    THEREFORE,
+    words,
+)
+
+MAX_BETWEEN = 3
+"""Largest number of other lines between two options of one list."""
+_BULLET = re.compile(
+    r"[ ]*(?:>[ ]*)*(?:#{1,6} +|[-*+•·▪●○◦|]+ +|\|[ ]*)*"
+    r"(?:\d{1,2}[.)] +|\(\d{1,2}\) +|[ivx]{1,4}[.)] +(?=[(*\[]*[A-Z][).*\]:]*\s*$))?"
+)
+_TICKED = re.compile(
+    r"(?:\[\s?(?:(?P<yes>[xX✓✔✅☑])|(?P<no>[✗✘❌✖]?))\s?\]|(?P<box>☒)|[☐□])\s*"
+)
+_NEXT_TICK = re.compile(r"(?<=\S)\s+(?=(?:\[\s?[xX✓✔✅☑✗✘❌✖]?\s?\]|[☐□☒☑])\s*\(?[A-Z](?![A-Za-z]))")
+_OTHER_LABEL = re.compile(r"(?<![A-Za-z])([A-Z])[).:]\s")
+_IS = re.compile(r"\s+(?:(?:is|are|was|were|has|have|can|acts?|causes?|works?)\s)?\s*")
+_MARK_RIGHT = "[✓✔✅☑👍🟢]"
+_MARK_WRONG = "[✗✘❌✖❎×🔴👎]"
+_MARK = re.compile(rf"(?:(?P<yes>{_MARK_RIGHT})|(?P<no>{_MARK_WRONG}))\s*")
+_NAME = r"(?:(?:option|choice|opción|opção|opzione|optie|вариант|seçenek|[选選]项|選択肢)\s*)?"
+_LATIN = {**LOOK_ALIKES, **IN_ORDER}
+_SERIES = "".join(own for own in _LATIN if not own.islower())
+_LABEL = re.compile(
+    rf"(?P<open>[*_`(\[\"'（【]*){_NAME}[*_`(\[]*(?P<letter>[A-Za-z]|[{_SERIES}])(?![A-Za-z'])"
+    r"(?P<close>[*_`\"'）】]*\s?[).:\]、．|?][*_`)\]]*|[*_`\"'\])]+|\s+[-–—:=]\s|(?=\s*(?:\n|$))"
+    rf"|(?=\s*(?:{_MARK_RIGHT}|{_MARK_WRONG}|\((?i:no|yes|in|co|wr|ri|fa|tr))))",
+    re.IGNORECASE,
+)
+_SIGNS = re.compile(r"[\s*_`\"'.,:;()\[\]|?=–—\-→>]*")
+_YES = words(
+    "yes; correct; right; true; ja; richtig; oui; vrai; sí; verdadero; sim; correto; correcto",
+    "vero; да; верно; правильно; evet; doğru; tak; đúng",
+)
+_NO = words(
+    "no; not; incorrect; wrong; false; nein; falsch; non; faux; falso; não; incorrecto; incorreto",
+    "нет; неверно; неправильно; hayır; yanlış; nie; sai",
+)
+_ENDS_TEXT = re.compile(r"[*_`\"'.)]*\s*(?:$|[:–—(|✓✔✅✗✘❌]|-\s)")
+_VERDICT = re.compile(
+    rf"(?:(?:this|it|that) is |is )?(?:(?P<yes>{_YES}|{_MARK_RIGHT}|正确|正確|对|正解|맞|सही)"
+    rf"|(?P<no>{_NO}|{_MARK_WRONG}|不正确|错误?|錯誤?|不对|不正解|틀|गलत))",
+    re.IGNORECASE,
+)
+_ENDS_VERDICT = re.compile(
+    r"[\s*_)\]]*(?:answer|option|choice|one)?[\s*_)\]]*(?:$|[\n.,;:!|(–—-]|because)"
+)
+_CALLED_RIGHT = re.compile(
+    rf"{_MARK_RIGHT}|\[[xX]\]|"
+    + words(
+        r"correct answer; right answer; best answer; correct option; correct choice; best choice",
+        r"is correct; correct; is right; the answer; richtig; correcta; correcte; верно; correta",
+        r"best option; right choice; my choice; my answer",
+    )
+    + "|正确|正確|正解|정답",
+    re.IGNORECASE,
+)
+_CONDITION = re.compile(
+    words("if; would; could; might; may; were; partly; partially; almost; only; unless; wenn; si"),
+    re.IGNORECASE,
+)
+_CUE = re.compile(rf"{ANSWER_NOUN.pattern}|{CHOOSE}|{THEREFORE}|{CORRECTION}", re.IGNORECASE)
+_SENTENCE = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])")
+_ANNOUNCED = re.compile(r"[:：—–*]\s*$|\bis\s*$", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """An option in a list: its letter, its lines, what the list says of it and the rest."""
+
+    letter: str
+    line: int
+    is_right: bool | None
+    rest: str
+    kept: str
+    """Sentences behind it that announce an answer."""
+    is_prose: bool = False
+    """Whether a sentence begins with the text of the option."""
+
+
+def without_listing(text: str, options: Options) -> str:
+    """Return a plain text without lists of options.
+
+    A list in which one option is marked as right is replaced with that statement. An option above
+    a list, in a line of its own, is no part of it.
+
+    Args:
+        text: Plain text of a response.
+        options: The options of the task.
+    """
+    text = _without_verdicts(_NEXT_TICK.sub("\n", text), options)
+    lines = text.split("\n")
+    items = [own for place, line in enumerate(lines) if (own := _item(line, place, options))]
+    if sorted(own.letter for own in items) != list(options.letters):
+        items = [own for own in items if not own.is_prose]
+    bodies = [_body(own, lines) for own in _ascending(items, lines)]
+    blocks = [own for own in bodies if len({item.letter for item in own}) > 1]
+    for block in blocks:
+        for item in block:
+            lines[item.line] = item.kept
+        lines[block[-1].line] = f"{_said(block, options)}\n{block[-1].kept}".strip()
+    if blocks and not re.search(r"\w", "".join(lines)):
+        return ", ".join(item.letter for block in blocks for item in block)
+    return "\n".join(lines).strip()
+
+
+def _said(block: list[_Item], options: Options) -> str:
+    """Return a sentence for what a list says by its marks; empty if it says nothing."""
+    right = [item.letter for item in block if item.is_right]
+    open_ = [item for item in block if item.is_right is None]
+    if not right and len(open_) == 1 and {own.letter for own in block} == set(options.letters):
+        right = [open_[0].letter]
+    return f"The answer is ({') and ('.join(right)})." if right else ""
+
+
+def _item(line: str, place: int, options: Options) -> _Item | None:
+    """Return the option with which a line begins, or None."""
+    start = _BULLET.match(line).end()  # type: ignore[union-attr]
+    is_right: bool | None = None
+    for mark in (_TICKED, _MARK, _TICKED):
+        if found := mark.match(line, start):
+            is_right = found["yes"] is not None or found.groupdict().get("box") is not None
+            start = found.end()
+    own = _labelled(line, start, options)
+    if own is None:
+        return None
+    letter, end = own
+    rest = line[end:]
+    if {other[1] for other in _OTHER_LABEL.finditer(rest)} & set(options.letters) - {letter}:
+        return None  # a list in one line
+    item = _read(letter, place, rest, is_right)
+    is_prose = not _LABEL.match(line, start) and not _ENDS_TEXT.match(rest) and is_right is None
+    return replace(item, is_prose=is_prose)
+
+
+def _read(letter: str, place: int, rest: str, is_right: bool | None) -> _Item:
+    sentences = _SENTENCE.split(rest)
+    first = next((k for k, own in enumerate(sentences) if k and _CUE.search(lower(own))), None)
+    kept = " ".join(sentences[first:]) if first is not None else ""
+    if is_right is None:
+        is_right = _verdict(" ".join(sentences[:first]))
+        kept = "" if is_right else kept
+    return _Item(letter, place, is_right, rest.strip(" *_.`)"), kept)
+
+
+def _verdict(rest: str) -> bool | None:
+    """Return whether words behind an option call it right or wrong; None if they do neither."""
+    signs = _SIGNS.match(rest).end()  # type: ignore[union-attr]
+    verdict = _VERDICT.match(rest, signs)
+    if verdict and _ENDS_VERDICT.match(rest, verdict.end()):
+        return verdict["yes"] is not None
+    for sentence in _SENTENCE.split(rest):
+        if NEGATION.search(lower(sentence)) or re.search(_MARK_WRONG, sentence):
+            return False
+        if _CALLED_RIGHT.search(sentence) and not _CONDITION.search(sentence):
+            return True
+    return None
+
+
+def _labelled(line: str, start: int, options: Options) -> tuple[str, int] | None:
+    """Return the letter of the option at a place of a line, and where its label and text end."""
+    label = _LABEL.match(line, start)
+    if label and (
+        label["letter"].isupper() or label["close"].strip() or label["letter"] in _SERIES
+    ):
+        letter = _LATIN.get(label["letter"], label["letter"]).upper()
+        if letter in options.letters:
+            end = _SIGNS.match(line, label.end()).end()  # type: ignore[union-attr]
+            named = options.text_at(line, end)
+            return letter, named[1] if named else label.end()
+    single = re.match(r"[A-Z](?=\s)", line[start:])
+    if single and single[0] in options.letters:
+        named = options.text_at(line, _IS.match(line, start + 1).end())  # type: ignore[union-attr]
+        if named and single[0] in named[0]:
+            return single[0], named[1]
+    opened = _SIGNS.match(line, start).end()  # type: ignore[union-attr]
+    named = options.text_at(line, opened)
+    if named is None or len(named[0]) != 1:
+        return None
+    return named[0][0], named[1]
+
+
+def _ascending(items: list[_Item], lines: list[str]) -> list[list[_Item]]:
+    """Return runs of neighbouring options in the order of their letters."""
+    runs: list[list[_Item]] = []
+    for item in items:
+        last = runs[-1][-1] if runs else None
+        if last is None or item.letter <= last.letter or not _is_near(last, item, lines):
+            runs.append([item])
+        else:
+            runs[-1].append(item)
+    merged: list[list[_Item]] = []
+    for run in runs:
+        before = merged[-1] if merged else []
+        is_new = {own.letter for own in before}.isdisjoint(own.letter for own in run)
+        is_apart = bool(before) and not lines[before[-1].line + 1].strip()
+        is_single = (len(before) == 1 and not before[0].rest) or (len(run) == 1 and not run[0].rest)
+        if (
+            before
+            and is_new
+            and _is_near(before[-1], run[0], lines)
+            and not (is_apart and is_single and _is_dense(before + run, lines))
+        ):
+            merged[-1] = before + run
+        else:
+            merged.append(run)
+    return merged
+
+
+def _is_dense(run: list[_Item], lines: list[str]) -> bool:
+    """Return whether one blank line only divides some options, or only one stands alone."""
+    blank = [not lines[own.line + 1].strip() for own in run[:-1] if own.line + 1 < len(lines)]
+    return sum(blank) == 1 or sum(not own.rest for own in run) == 1
+
+
+def _is_near(before: _Item, after: _Item, lines: list[str]) -> bool:
+    between = [own for own in lines[before.line + 1 : after.line] if own.strip()]
+    return len(between) <= MAX_BETWEEN and not any(_CUE.search(lower(own)) for own in between)
+
+
+def _body(run: list[_Item], lines: list[str]) -> list[_Item]:
+    """Return a list without a first option that is announced or stands alone above it."""
+    if len(run) < 2 or run[0].rest or run[0].is_right is not None:
+        return run
+    if len(run) == 2 and not run[1].rest:
+        return run
+    above = [own for own in lines[: run[0].line] if own.strip()]
+    is_announced = bool(
+        above and ANSWER_NOUN.search(lower(above[-1])) and _ANNOUNCED.search(above[-1])
+    )
+    is_apart = not lines[run[0].line + 1].strip() and _is_dense(run, lines)
+    return run[1:] if is_announced and is_apart else run
+
+
+def _without_verdicts(text: str, options: Options) -> str:
+    """Return a text in which options in one line, each with a verdict, are replaced."""
+    lines = []
+    for line in text.split("\n"):
+        found: list[tuple[str, bool]] = []
+        place, start, end = 0, 0, 0
+        for label in re.finditer(rf"(?<![A-Za-z'])(?:[A-Z]|[{_SERIES}])(?![A-Za-z'])", line):
+            if label.start() < place:
+                continue
+            letter = _LATIN.get(label[0], label[0])
+            if letter not in options.letters:
+                continue
+            named = options.text_at(line, _SIGNS.match(line, label.end()).end())  # type: ignore[union-attr]
+            behind = named[1] if named else label.end()
+            verdict = _VERDICT.match(line, _SIGNS.match(line, behind).end())  # type: ignore[union-attr]
+            if verdict is None or not _ENDS_MARK.match(line, verdict.end()):
+                continue
+            if found and len(line[end : label.start()]) > MAX_REMARK:
+                break
+            start = start if found else label.start()
+            place = end = verdict.end()
+            found.append((letter, verdict["yes"] is not None))
+        if len({letter for letter, _ in found}) > 1:
+            right = [letter for letter, is_right in found if is_right]
+            said = f" The answer is ({') and ('.join(right)}). " if right else " "
+            lines.append(line[:start].rstrip(" (*-") + said + line[end:].lstrip(" .,;!)*|"))
+        else:
+            lines.append(line)
+    return "\n".join(lines)
+
+
+MAX_REMARK = 60
+"""Longest remark, in characters, between two options of a list in one line."""
+_ENDS_MARK = re.compile(r"\s*(?:$|[.,;!)|*]|[A-Z][\s).:?]|[(✗✘❌✓✔✅])")
