@@ -17,6 +17,8 @@ from ccpo_env.verifiers.choice.words import (
     words,
 )
 
+MAX_REMARK = 60
+"""Longest remark, in characters, between two options of a list in one line."""
 MAX_BETWEEN = 3
 """Largest number of other lines between two options of one list."""
 _BULLET = re.compile(
@@ -249,7 +251,7 @@ def _body(run: list[_Item], lines: list[str]) -> list[_Item]:
 def _without_verdicts(text: str, options: Options) -> str:
     """Return a text in which options in one line, each with a verdict, are replaced."""
     lines = []
-    for line in text.split("\n"):
+    for line in _without_lines_of_all(text, options).split("\n"):
         found: list[tuple[str, bool]] = []
         place, start, end = 0, 0, 0
         for label in re.finditer(rf"(?<![A-Za-z'])(?:[A-Z]|[{_SERIES}])(?![A-Za-z'])", line):
@@ -277,6 +279,25 @@ def _without_verdicts(text: str, options: Options) -> str:
     return "\n".join(lines)
 
 
-MAX_REMARK = 60
-"""Longest remark, in characters, between two options of a list in one line."""
+def _without_lines_of_all(text: str, options: Options) -> str:
+    """Return a text without lists of all options, each with its letter and its text, in a line."""
+    if not options.is_known or len(options.letters) < 2:
+        return text
+    lines = []
+    for line in text.split("\n"):
+        wanted, start, end = 0, 0, 0
+        for label in _ANY_LABEL.finditer(line):
+            if wanted == len(options.letters) or label[1] != options.letters[wanted]:
+                continue
+            named = options.text_at(line, _SIGNS.match(line, label.end()).end())  # type: ignore[union-attr]
+            if named is None or label[1] not in named[0]:
+                continue
+            start, end = start if wanted else label.start(), named[1]
+            wanted += 1
+        is_all = wanted == len(options.letters)
+        lines.append(line[:start] + line[end:].lstrip(" .;,)*") if is_all else line)
+    return "\n".join(lines)
+
+
+_ANY_LABEL = re.compile(r"(?<![A-Za-z'])\(?([A-Z])(?![A-Za-z'])")
 _ENDS_MARK = re.compile(r"\s*(?:$|[.,;!)|*]|[A-Z][\s).:?]|[(✗✘❌✓✔✅])")
