@@ -10,6 +10,7 @@ from string import ascii_uppercase
 
 from ccpo_env.verifiers.choice.called_wrong import is_called_wrong
 from ccpo_env.verifiers.choice.option_texts import is_in_passing, option_text, texts_pattern
+from ccpo_env.verifiers.choice.terms import ends_range, is_part_of_term
 from ccpo_env.verifiers.choice.words import (
     ALPHABETIC,
     AND,
@@ -139,10 +140,11 @@ class Options:
             if run and set(run[0]) <= set(self.letters) and len(set(run[0])) == len(run[0]):
                 return tuple(run[0]), run.end()
             return None
-        if not self._is_letter(text, single):
-            return None
         own = single["plain"] or single["series"]
         letter = _LATIN.get(own, own).upper()
+        own_text = dict(zip(self.letters, self.texts, strict=False)).get(letter, "")
+        if not self._is_letter(text, single) or is_part_of_term(text, *single.span(), own_text):
+            return None
         end = _CLOSE.match(text, single.end()).end()  # type: ignore[union-attr]
         behind_place = _BEFORE_TEXT.match(text, end).end()  # type: ignore[union-attr]
         after = self.text_at(text, behind_place) if "\n" not in text[end:behind_place] else None
@@ -224,7 +226,7 @@ class Options:
             return Statement(letters, place, len(text))
         start = self._start(text, place) if opening else _OPEN_SHORT.match(text, place).end()  # type: ignore[union-attr]
         member = self.member_at(text, start)
-        if member is None:
+        if member is None or ends_range(text, start):
             return None
         joined, end = list(member[0]), member[1]
         for _ in range(MAX_MEMBERS):

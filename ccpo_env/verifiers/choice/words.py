@@ -157,7 +157,7 @@ NOT = any_of(
         r"anyone but; any but; invalid; impossible; unlikely; inaccurate; untrue; bar; worst",
         r"doubt; doubtful; nobody; disagree; deny; trap; distractor; decoy; less likely",
         r"mistake; error; refuse; tempting; unsure",
-        r"uncertain",
+        r"uncertain; opposed to; in contrast to; different (?:from|than); differs? from; else than",
         r"nicht; kein; keine; keinesfalls; niemals; außer; falsch; falsche; weder; ohne; pas",
         r"ne; ni; sauf; excepté; jamais; fausse; faux; mauvaise; incorrecte; nunca; tampoco; menos",
         r"excepto; salvo; incorrecta; incorreta; falsa; errada; não; nao; nem; exceto; errata",
