@@ -27,7 +27,8 @@ _BOLD = re.compile(r"\*\*([^*\n]{1,300})\*\*|__([^_\n]{1,300})__")
 _LEAD = re.compile(r"[*_)\]\"'`]*\s*(?:[.):,;!\n–—]|-\s|$|because\b|since\b|\()")
 _AS = re.compile(
     r"\s+(?:because|since|as|rather|instead|not|for sure|it is|I think|I believe|I guess|I suppose"
-    r"|probably|obviously|clearly)\b"
+    r"|probably|obviously|clearly|definitely|(?:most )?likely(?=\s*(?:[.!]|$))|imo|tbh)\b",
+    re.IGNORECASE,
 )
 _LETTER_AND_TEXT = re.compile(r"[A-Z][*_]*[.):\]]?[*_]*[\s(–—-]+[^\W_][\w'-]")
 _SAID_OF_IT = re.compile(

@@ -75,7 +75,14 @@ _LETTER_BEHIND = re.compile(r"\s*[(\[]\s*(?:option\s*)?([A-Za-z])\s*[)\]]")
 _BEFORE_TEXT = re.compile(r"[\s*_`\"'.:)\]、,=(–—-]*")
 _OPENED = re.compile(r"[*_`\"'(\[]*")
 _VERB = re.compile(r"[\s*_)]*(?:is|would|must|should|fits|remains)\b")
-_REASON = re.compile(r"\s*(?:because|since|as it)\b")
+_REASON = re.compile(
+    r"\s*(?:because|since|as it|is (?:right|correct|wrong|the (?:answer|right|correct|best)|best))\b"
+)
+_CASUAL = re.compile(
+    r"\s+(?:i (?:think|guess|believe)|seems|looks|makes sense|fits|matches|probably|most likely"
+    r"|for sure|cuz|cause|is|it is|definitely|imo|tbh)\b",
+    re.IGNORECASE,
+)
 _LINE_OR_LETTER = re.compile(r"\s*(?:$|\n|[A-Z](?![\w]))")
 _LABELLED = re.compile(r"\s*[).:、．\]]|\s*[-–—]\s")
 
@@ -168,14 +175,16 @@ class Options:
         if _END.match(text, single.end()):
             return True
         last_word = text[max(single.start() - 24, 0) : single.start()].split()[-1:]
-        if last_word and own.isupper() and _NAMED.fullmatch(last_word[0]):
+        is_weak = own in _WEAK
+        if last_word and (own.isupper() or not is_weak) and _NAMED.fullmatch(last_word[0]):
             return True
-        if own in _WEAK or own.islower():
+        if is_weak or own.islower():
             named = self.text_at(text, single.end() + len(_blank(text, single.end())))
             if named and _LATIN.get(own, own).upper() in named[0]:
                 return own.isupper()
             if own.islower():
-                return bool(_REASON.match(text, single.end()))
+                behind = _REASON if is_weak else _CASUAL
+                return bool(_REASON.match(text, single.end()) or behind.match(text, single.end()))
             return bool(_BECAUSE.match(text, single.end())) or self.joined_at(text, single.end())
         return True
 

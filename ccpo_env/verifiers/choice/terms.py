@@ -1,4 +1,4 @@
-"""Letters that are part of a term ("D-dimer", "B cells", "C++") or the end of a range ("A to C")."""
+"""Letters that belong to a term ("D-dimer", "B cells", "C++") or end a range ("A to C")."""
 # ruff: noqa: RUF001 - letters and signs of other scripts
 
 from __future__ import annotations
