@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -14,6 +16,15 @@ from tests.test_import_rules import FLOOR
 
 ROOT = Path(__file__).parents[1]
 MOST_ROOMS, MOST_SWITCHES = 9, 300
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _parse_each_file_once() -> Iterator[None]:
+    rooms_of = draw_architecture.imported_rooms
+    with pytest.MonkeyPatch.context() as patch:
+        once = cache(lambda path: tuple(rooms_of(path)))
+        patch.setattr(draw_architecture, "imported_rooms", once)
+        yield
 
 
 def test_picture_is_up_to_date():

@@ -169,8 +169,13 @@ def opened(browser, address):  # noqa: F811
 
 @pytest.mark.slow
 @needs_site
-@pytest.mark.parametrize("name", SHOWN)
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+@pytest.mark.parametrize(
+    ("name", "width", "scheme"),
+    [
+        *((name, 390, "dark") for name in SHOWN),
+        *((name, 1280, "light") for name in ("", "credit")),  # the theme is that of all pages
+    ],
+)
 def test_pages_of_the_site_pass_axe_and_fit_the_screen(opened, name, width, scheme):
     page = opened(name, width=width, scheme=scheme)
     assert violations(page) == []

@@ -19,7 +19,7 @@ from baselines.credit.outcomes import Measurement, Orders
 from baselines.policies.base import Completion, Policy, Sampling, TrainablePolicy
 from baselines.rollouts.categories import find_categorize
 from baselines.rollouts.costs import CostTracker
-from baselines.rollouts.groups import Group, play_groups
+from baselines.rollouts.groups import Group, expect_measured, play_groups
 from baselines.rollouts.own_answers import answers_in_every_turn
 from baselines.rollouts.plan import (
     Plan,
@@ -83,6 +83,7 @@ def play_pilot(config: AdviseConfig, on_progress: Callable[[str], None]) -> Play
 
     Raises:
         ValueError: If the tasks or the policy cannot be loaded, or too few groups were measured.
+        RolloutError: If no rollout was measured.
     """
     tasks_name = config.tasks or "arithmetic"
     loaded = load_tasks(tasks_name, split="train", shuffle_choices=config.shuffle_choices)
@@ -98,6 +99,7 @@ def play_pilot(config: AdviseConfig, on_progress: Callable[[str], None]) -> Play
     rng, costs, started = streams.own(Stream.ROLLOUTS, 1), CostTracker(), time.perf_counter()
     on_progress(f"playing {len(tasks)} groups of {config.group_size}")
     groups = play_groups(runner, tasks, _plan(config, runner, rng), rng=rng, costs=costs)
+    expect_measured(groups, "the pilot")
     rated = [own for own in groups if own.is_complete and len(own.rollouts) == config.group_size]
     usable = all_measured(config, rated, runner, rng=rng, costs=costs)
     rating_tokens = costs.generated["rating"] / max(1, sum(len(own.rollouts) for own in rated))

@@ -9,7 +9,22 @@ from functools import wraps
 from types import FrameType
 from typing import ParamSpec
 
-from baselines.common.errors import STOPPED, StorageError, Terminated, WorkerError, print_message
+from baselines.common.errors import (
+    STOPPED,
+<<<<<<< HEAD
+    RolloutError,
+    StorageError,
+    Terminated,
+    WorkerError,
+=======
+    StorageError,
+    Terminated,
+    WorkerError,
+    is_out_of_memory,
+    memory_message,
+>>>>>>> wt-limits
+    print_message,
+)
 from baselines.common.folder_lock import locks_until_end
 from baselines.common.output import OutputError, guarded_output
 
@@ -24,7 +39,11 @@ def command(main: Callable[Parameters, int]) -> Callable[Parameters, int]:
 
     While it runs, no other process can write in its output folders, SIGTERM and SIGHUP raise an
     exception, and its output is guarded. It returns 1 after one line if a file or the output can
-    no longer be written, or a worker process was killed.
+<<<<<<< HEAD
+    no longer be written, a worker process was killed, or no rollout can be measured.
+=======
+    no longer be written, memory is exhausted, or a worker process was killed.
+>>>>>>> wt-limits
     """
 
     @wraps(main)
@@ -32,8 +51,13 @@ def command(main: Callable[Parameters, int]) -> Callable[Parameters, int]:
         try:
             with ending_signals(), locks_until_end(), guarded_output():
                 return main(*arguments, **named)
-        except (StorageError, OutputError, WorkerError) as error:
+        except (StorageError, OutputError, WorkerError, RolloutError) as error:
             print_message("error", str(error))
+            return STOPPED
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            print_message("error", memory_message(error))
             return STOPPED
 
     return run

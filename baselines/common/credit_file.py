@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict, cast
 
 from baselines.common.files import read_json
 
@@ -32,8 +32,40 @@ class CreditRecord(TypedDict):
 
 
 def read_credit(path: Path) -> CreditRecord | None:
-    """Return the contents of the file; None if there is no file."""
+    """Return the contents of the file; None if there is no file.
+
+    Raises:
+        ValueError: If it is not JSON, or holds anything else than a CreditRecord.
+    """
     if not path.exists():
         return None
-    record: CreditRecord = read_json(path)
-    return record
+    record = read_json(path)
+    if not _is_record(record):
+        raise ValueError(
+            f"{path.name} must hold the credit of a run, got another value in {path.parent}; "
+            f"restore it from a copy, or delete it: the page then shows the credit of later steps"
+        )
+    return cast(CreditRecord, record)
+
+
+def _is_record(value: Any) -> bool:
+    if not isinstance(value, dict) or not _are(value.get("agents"), str):
+        return False
+    groups, width = value.get("groups"), len(value["agents"])
+    return _are(groups, dict) and all(_is_group(group, width) for group in groups)
+
+
+def _is_group(group: dict[str, Any], width: int) -> bool:
+    rewards, credit = group.get("rewards"), group.get("credit")
+    return (
+        isinstance(group.get("step"), int)
+        and all(isinstance(group.get(name), str) for name in ("task_id", "question"))
+        and _are(rewards, int, float)
+        and _are(credit, list)
+        and len(rewards) == len(credit)
+        and all(len(row) == width and _are(row, int, float) for row in credit)
+    )
+
+
+def _are(values: Any, *kinds: type) -> bool:
+    return isinstance(values, list) and all(type(value) in kinds for value in values)

@@ -1,4 +1,4 @@
-"""Turns errors of the input, missing packages and Ctrl-C into one line and an exit code."""
+"""Turns errors of the input, missing packages, no memory and Ctrl-C into one line and a code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ from types import TracebackType
 from typing import Literal
 
 STOPPED = 1
-"""Exit code of a program that cannot go on: the disk is full, or its output is closed."""
+<<<<<<< HEAD
+"""Exit code of a program that cannot go on: the disk is full, or a server refuses everything."""
+=======
+"""Exit code of a program that cannot go on: no disk or memory is left, its output is closed."""
+>>>>>>> wt-limits
 BAD_INPUT = 2
 """Exit code for arguments and files that cannot be used."""
 SIGNALLED = 128
@@ -21,6 +25,8 @@ SIGNALLED = 128
 INTERRUPTED = SIGNALLED + signal.SIGINT
 """Exit code of a program that Ctrl-C has ended."""
 OURS = ("baselines", "ccpo_env")
+NO_MEMORY = ("DefaultCPUAllocator", "out of memory", "can't start new thread")
+"""What a RuntimeError says without memory: torch on a CPU, on an accelerator, and Python."""
 
 
 class StorageError(OSError):
@@ -29,6 +35,15 @@ class StorageError(OSError):
 
 class WorkerError(Exception):
     """A worker process was killed; the message says what to do."""
+
+
+<<<<<<< HEAD
+class RolloutError(Exception):
+    """No rollout can be measured, as a server or a verifier fails; the message says why."""
+=======
+class NotEnoughMemory(MemoryError):
+    """Memory is exhausted; the message gives the reason and what to do."""
+>>>>>>> wt-limits
 
 
 class Terminated(KeyboardInterrupt):
@@ -41,6 +56,25 @@ class Terminated(KeyboardInterrupt):
     def __init__(self, number: int) -> None:
         super().__init__(number)
         self.exit_code = SIGNALLED + number
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error of torch or Python is an out-of-memory error."""
+    text = str(error)
+    is_said = isinstance(error, RuntimeError) and any(words in text for words in NO_MEMORY)
+    return isinstance(error, MemoryError) or is_said
+
+
+def memory_message(error: BaseException) -> str:
+    """Return one sentence for an out-of-memory error, which says what to do."""
+    if isinstance(error, NotEnoughMemory):
+        return str(error)
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return (
+        f"memory must hold what the command works on, got {reason!r}; free memory or raise its "
+        f"limit, or lower --tasks-per-step, --group-size or --tasks-per-batch: files saved "
+        f"earlier are intact"
+    )
 
 
 @contextmanager
@@ -110,7 +144,7 @@ def is_command(argv: Sequence[str]) -> bool:
 def report_and_exit(
     kind: type[BaseException], error: BaseException, traceback: TracebackType | None
 ) -> None:
-    """Print a missing package or Ctrl-C as one line, and other errors as a traceback.
+    """Print a missing package, too little memory or Ctrl-C as one line, other errors as traceback.
 
     Replaces `sys.excepthook` in a command, whose imports may fail or be interrupted before any
     of its own code could catch the exception.
@@ -118,6 +152,9 @@ def report_and_exit(
     if issubclass(kind, KeyboardInterrupt):
         print("interrupted", file=sys.stderr)
         sys.exit(error.exit_code if isinstance(error, Terminated) else INTERRUPTED)
+    if is_out_of_memory(error):
+        print_message("error", memory_message(error))
+        sys.exit(STOPPED)
     message = missing_package(error, "baselines")
     if message is None:
         sys.__excepthook__(kind, error, traceback)

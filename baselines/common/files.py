@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -57,7 +57,7 @@ def make_folder(path: Path, *, is_shared: bool = False) -> None:
         ValueError: If it cannot be created, no file can be written in it, or another process
             writes there.
     """
-    is_new = not path.exists()
+    new = [folder for folder in (path, *path.parents) if not folder.exists()]
     if valid_unicode(str(path)) != str(path):  # of bytes that are no text in this locale
         raise ValueError(
             f"out_dir must be a name in the encoding of the system, got {str(path)!r}; set "
@@ -68,7 +68,7 @@ def make_folder(path: Path, *, is_shared: bool = False) -> None:
         with TemporaryFile(dir=path):
             pass
         if not is_shared:
-            lock_folder(path, is_new=is_new)
+            lock_folder(path, new=new)
     except OSError as error:
         raise ValueError(
             f"out_dir must be a writable folder, got {path} ({error.strerror}); "
@@ -114,7 +114,8 @@ def write_text(path: Path, text: str) -> None:
             sync(part)
             part.replace(path)
     except StorageError:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # a read-only disk keeps what was begun
+            part.unlink(missing_ok=True)
         raise
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
@@ -24,7 +24,7 @@ _LOCKS: ContextVar[tuple[ExitStack, Held] | None] = ContextVar("_LOCKS", default
 def locks_until_end() -> Iterator[None]:
     """Release at the end of the block the folders that are locked in it.
 
-    A folder that the block has created and left empty is removed.
+    Folders that the block has created and left empty are removed.
     """
     with ExitStack() as stack:
         token = _LOCKS.set((stack, {}))
@@ -34,7 +34,7 @@ def locks_until_end() -> Iterator[None]:
             _LOCKS.reset(token)
 
 
-def lock_folder(folder: Path, *, is_new: bool) -> None:
+def lock_folder(folder: Path, *, new: Sequence[Path] = ()) -> None:
     """Lock a folder until the command ends; do nothing outside `locks_until_end`.
 
     The lock of a process that no longer runs on this host is replaced, also if its process id
@@ -42,7 +42,7 @@ def lock_folder(folder: Path, *, is_new: bool) -> None:
 
     Args:
         folder: An existing folder.
-        is_new: Whether this process has created it.
+        new: Which of it and its parents this process has created, from the innermost on.
 
     Raises:
         ValueError: If another process, or another command of this one, has locked it.
@@ -55,8 +55,8 @@ def lock_folder(folder: Path, *, is_new: bool) -> None:
     from filelock import SoftFileLock, Timeout  # of the extras, which not every command needs
 
     stack, held = scope
-    if is_new:
-        stack.callback(_remove_if_empty, folder)
+    for created in reversed(new):
+        stack.callback(_remove_if_empty, created)
     path = folder / LOCK_FILE
     lock = SoftFileLock(path, timeout=STALE_AFTER_S, poll_interval=STALE_AFTER_S / 10)
     try:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from baselines.common.errors import RolloutError, WorkerError
 
 if TYPE_CHECKING:
     import torch
@@ -89,7 +92,8 @@ class AccelerateGroup:
 
     def all_gather(self, values: Sequence[T]) -> list[T]:
         """Return the values of all processes, in the order of their ranks."""
-        joined: list[T] = self._send.gather_object(list(values))
+        with _waiting_for_peers():
+            joined: list[T] = self._send.gather_object(list(values))
         return joined
 
     def all_reduce_gradients(self, parameters: Sequence[torch.nn.Parameter]) -> None:
@@ -108,14 +112,52 @@ class AccelerateGroup:
         gradients = [parameter.grad for parameter in used if parameter.grad is not None]
         for bucket in _buckets(gradients):
             flat = torch.cat([gradient.flatten() for gradient in bucket])
-            summed = self._send.reduce(flat, reduction="sum")
+            with _waiting_for_peers():
+                summed = self._send.reduce(flat, reduction="sum")
             parts = torch.split(summed, [gradient.numel() for gradient in bucket])
             for gradient, part in zip(bucket, parts, strict=True):
                 gradient.copy_(part.view_as(gradient))
 
     def broadcast_parameters(self, parameters: Sequence[torch.nn.Parameter]) -> None:
         """Copy the weights of rank 0 to every process."""
-        self._send.broadcast([parameter.data for parameter in parameters], from_process=0)
+        with _waiting_for_peers():
+            self._send.broadcast([parameter.data for parameter in parameters], from_process=0)
+
+
+@contextmanager
+def _waiting_for_peers() -> Iterator[None]:
+    """Raise WorkerError, in place of the error of a library, if another process has ended."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise WorkerError(
+            f"all processes of a run must go on together, got {type(error).__name__} while waiting "
+            f"for the others, as when one has ended; read what that one says, and pass --resume "
+            f"to go on from the newest checkpoint"
+        ) from error
+
+
+def in_all(processes: ProcessGroup, call: Callable[[], T]) -> T:
+    """Call a function in every process; what fails in one of them fails in all, together.
+
+    Args:
+        processes: The processes.
+        call: Called in this one; it must not wait for the others.
+
+    Raises:
+        RolloutError: If it was raised by any process: its own, or else that of the lowest rank.
+    """
+    try:
+        result, error = [call()], None
+    except RolloutError as own:
+        result, error = [], own
+    said = processes.all_gather([None if error is None else str(error)])
+    if error is not None:
+        raise error
+    for reason in said:
+        if reason is not None:
+            raise RolloutError(reason)
+    return result[0]
 
 
 def own_share(values: Sequence[T], processes: ProcessGroup) -> list[T]:

@@ -101,8 +101,9 @@ def play_all(
     Returns:
         The episodes, ordered by benchmark, path, task and sample.
 
-    Note: A batch is finished if every turn has a completion. If not, because a server failed, its
-        episodes are returned as not measured, and a resumed evaluation plays the batch again.
+    Note: A batch is finished if every turn has a completion and any episode was measured. If not,
+        because a server or the verifier failed, its episodes are returned as not measured, and a
+        resumed evaluation plays the batch again.
     """
     paths = plan.paths(runner)
     episodes: list[Episode] = []
@@ -246,7 +247,8 @@ class _Benchmark:
 
     def _is_finished(self, episodes: Sequence[Episode]) -> bool:
         topology = self.runner.topology
-        return all(len(e.messages) == num_turns(topology, e.path) for e in episodes)
+        has_all = all(len(e.messages) == num_turns(topology, e.path) for e in episodes)
+        return has_all and any(e.reward is not None for e in episodes)
 
 
 def _generator(digest: str) -> np.random.Generator:

@@ -23,7 +23,7 @@ from baselines.common.terminal import Terminal
 from baselines.common.wording import next_lines, plural
 from baselines.evaluate.batches import EvaluationPlan, play_all
 from baselines.evaluate.episode_journal import EPISODES_FILE, EpisodeJournal
-from baselines.evaluate.episodes import Episode, benchmark_name
+from baselines.evaluate.episodes import Episode, benchmark_name, expect_measured
 from baselines.evaluate.evaluation import Evaluation
 from baselines.evaluate.headline import notes_of, sentences
 from baselines.evaluate.identity import settings_of
@@ -155,6 +155,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             highlight=False,
         )
     episodes = play_with_progress(runner, plan, journal, console)
+    expect_measured(episodes, "an evaluation")
     evaluation = evaluation_of(config, runner, episodes)
     for grid in grids(evaluation.summaries):
         console.print(grid.for_terminal())

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from baselines.evaluate.paths import TeamPath, path_of
+from baselines.evaluate.paths import JOINT, TeamPath, path_of
+from baselines.rollouts.failures import failures_of, nothing_measured
 from baselines.rollouts.plan import turns_of
 from baselines.rollouts.rollout import Rollout
 from ccpo_env.prompts import question_with_options
@@ -112,6 +113,19 @@ class Episode:
             "score": self.verdict.score,
             "detail": self.verdict.detail,
         }
+
+
+def expect_measured(episodes: Sequence[Episode], where: str) -> None:
+    """Raise RolloutError if no episode was measured.
+
+    Args:
+        episodes: At least one; the reason is that of most of those of the whole team, because
+            the others may fail for want of one of its messages.
+        where: What they are, as "the evaluation".
+    """
+    if not any(episode.reward is not None for episode in episodes):
+        failures = failures_of(episode.verdict for episode in episodes if episode.path == JOINT)
+        raise nothing_measured(where, failures, failures.total())
 
 
 def benchmark_name(tasks: str) -> str:

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from baselines.common.errors import RolloutError
 from baselines.common.evaluation_file import evaluation_rows, read_evaluations
 from baselines.common.metrics import MetricRow
 from baselines.compare.methods import AgentCredit, Cost
@@ -126,7 +127,22 @@ def run_once(
         good_enough: Early stopping: the run also ends after a step whose evaluation is above this
             accuracy. The reported accuracy is that of a further evaluation at the end, with random
             numbers of its own.
+
+    Raises:
+        RolloutError: If no rollout of a step, or no path of an evaluation, was measured.
     """
+    try:
+        return _run_once(config, key, token_budget, good_enough)
+    except RolloutError as error:
+        raise RolloutError(
+            f"{error} (in the run of {key.allocator} with {key.optimizer} and seed {key.seed}; "
+            f"finished runs are kept: mend that, and run the same command again)"
+        ) from error
+
+
+def _run_once(
+    config: TrainConfig, key: RunKey, token_budget: int, good_enough: float
+) -> RunResult:
     import torch
 
     from baselines.train.logging.trackers import NoTracker
@@ -180,7 +196,7 @@ def _measured(tokens: int, metrics: MetricRow) -> list[tuple[int, float, float]]
 
 def _expect_verified(evaluation: Evaluation) -> None:
     if not _measured(0, evaluation.metrics()):
-        raise ValueError(
+        raise RolloutError(
             f"held-out episodes must be verified, got {evaluation.num_unmeasured} unmeasured of "
             f"{len(evaluation.episodes)}; choose tasks and a verifier that fit"
         )

@@ -69,7 +69,8 @@ def load_policy(spec: str | Path) -> TrainablePolicy:
             f"{MODEL_CONFIG} of a Hugging Face model"
         )
     # A misspelt name is rejected without network access; hub models have an owner.
-    if Path(name).exists() or name.endswith(".gguf") or ("/" in name and not close):
+    is_hub_name = "/" in name and not close
+    if name and (Path(name).exists() or name.endswith(".gguf") or is_hub_name):
         try:
             return HFPolicy.load(spec)
         except FileNotFoundError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -14,6 +15,7 @@ from baselines.credit import GroupOutcomes
 from baselines.credit.outcomes import Orders
 from baselines.rollouts.costs import CostTracker
 from baselines.rollouts.drafts import Draft, Request, continuations, differ
+from baselines.rollouts.failures import failures_of, nothing_measured
 from baselines.rollouts.plan import (
     Plan,
     per_task_removals,
@@ -52,7 +54,7 @@ class Group:
             not computed.
         replays: Episodes without some agents, and continuations, of the rollouts.
         num_played: Number of episodes played.
-        num_unmeasured: Number of these that the verifier could not decide.
+        failures: Why some of these were not measured, each reason with its number of episodes.
         is_complete: Whether everything in the plan was measured, or omitted because it could not
             change the update.
 
@@ -75,13 +77,18 @@ class Group:
     states: FloatArray | None = None
     replays: tuple[Replays, ...] = ()
     num_played: int = 0
-    num_unmeasured: int = 0
+    failures: Counter[str] = field(default_factory=Counter)
     is_complete: bool = True
     rewards: FloatArray = field(init=False)
 
     def __post_init__(self) -> None:
         """Compute the rewards once."""
         object.__setattr__(self, "rewards", np.array(rewards(self.rollouts)))
+
+    @property
+    def num_unmeasured(self) -> int:
+        """Number of episodes that were not measured."""
+        return self.failures.total()
 
     def outcomes(self, agents: tuple[str, ...], values: FloatArray | None = None) -> GroupOutcomes:
         """Return the input of an allocator, for a group with at least one rollout.
@@ -110,6 +117,18 @@ class Group:
 def rewards(rollouts: Sequence[Rollout]) -> list[float]:
     """Return the rewards of measured rollouts."""
     return [reward for rollout in rollouts if (reward := rollout.reward) is not None]
+
+
+def expect_measured(groups: Sequence[Group], where: str) -> None:
+    """Raise RolloutError if episodes failed and no rollout of the whole team is left.
+
+    Args:
+        groups: All groups of a step, or of a pilot.
+        where: What they are, as "step 3".
+    """
+    failures = sum((group.failures for group in groups), Counter[str]())
+    if failures and not any(group.rollouts for group in groups):
+        raise nothing_measured(where, failures, sum(group.num_played for group in groups))
 
 
 def play_groups(
@@ -170,8 +189,8 @@ def _group(draft: Draft, once: Sequence[frozenset[str]], cache: RemovedCache | N
         if reward is not None and all(rewards(rows[k]) for rows in on_each)
     ]
     joint = tuple([draft.joint[k] for k in kept])
-    others = [r.reward for rows in on_each for own in rows.values() for r in own]
-    others += [r.reward for own in draft.once.values() for r in own]
+    played = [*draft.joint, *(r for rows in on_each for own in rows.values() for r in own)]
+    played += [r for own in draft.once.values() for r in own]
     is_skipped = plan.skip_uniform_groups and bool(once) and not differ(team_rewards)
     removed: dict[frozenset[str], FloatArray] = {}
     if not is_skipped:
@@ -187,8 +206,8 @@ def _group(draft: Draft, once: Sequence[frozenset[str]], cache: RemovedCache | N
         turns=repeated_turn_names(topology),
         orders=plan.orders,
         replays=_replays(draft, kept),
-        num_played=len(team_rewards) + len(others),
-        num_unmeasured=team_rewards.count(None) + others.count(None),
+        num_played=len(played),
+        failures=failures_of(rollout.verdict for rollout in played),
         is_complete=bool(joint)
         and all(removed[key].size for key in plan.removals if key in removed),
     )

@@ -62,8 +62,8 @@ class TeamOverrides:
     """Rounds, with topology debate. None: as in the run, else 2."""
     verifier: Annotated[str | None, Choices(VERIFIER_NAMES)] = None
     """What compares answers with the gold answer. None: as in the run on its tasks, else auto, the
-    one that the tasks need. code and code_partial run programs that a model wrote, isolated by the kernel, whose
-    faults could let one out: use a machine without secrets."""
+    one that the tasks need. code and code_partial run programs that a model wrote, isolated by the
+    kernel, whose faults could let one out: use a machine without secrets."""
     unsafe_no_namespaces: bool | None = None
     """Whether --verifier code runs programs where the kernel allows no namespaces. None: as in the
     run, else not."""

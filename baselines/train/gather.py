@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
-from baselines.common.processes import ProcessGroup, own_share
+from baselines.common.processes import ProcessGroup, in_all, own_share
 from baselines.common.types import FloatArray
 from baselines.rollouts.groups import Group
 from baselines.train.samples import training_samples
@@ -68,10 +69,14 @@ def play_rounds(
         processes: All processes; each plays its share of a round.
         is_usable: Returns whether enough of a group was measured.
         size: Number of tasks per round, and of usable groups that are enough.
+
+    Raises:
+        RolloutError: In all processes, if it is raised in one.
     """
     here: list[Group] = []
     for start in range(0, len(tasks), size):
-        here += play(own_share(tasks[start : start + size], processes))
+        own = own_share(tasks[start : start + size], processes)
+        here += in_all(processes, partial(play, own))
         if start + size < len(tasks):
             num_usable = sum(map(is_usable, here))
             if sum(processes.all_gather([num_usable])) >= size:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from baselines.common.processes import ProcessGroup, own_share
+from baselines.common.processes import ProcessGroup, in_all, own_share
 from baselines.common.stats import Proportion, proportion
 from baselines.evaluate.batches import EvaluationPlan, play_all
-from baselines.evaluate.episodes import benchmark_name
+from baselines.evaluate.episodes import benchmark_name, expect_measured
 from baselines.evaluate.evaluation import Evaluation
 from baselines.evaluate.paths import JOINT, each_that_can_be_spared
 from baselines.rollouts.runner import RolloutRunner
@@ -53,6 +53,9 @@ class HeldOutTasks:
         Args:
             draw: Index of the random numbers; another one gives an independent evaluation, as an
                 accuracy needs by which the end of training was chosen.
+
+        Raises:
+            RolloutError: In all processes, if no episode was measured, or it is raised in one.
         """
         tasks = own_share(self._tasks, self._processes)
         plan = EvaluationPlan(
@@ -61,7 +64,9 @@ class HeldOutTasks:
             tasks_per_batch=self._config.num_eval_tasks,
         )
         rng = self._streams.own(Stream.EVALUATION, draw)
-        episodes = self._processes.all_gather(play_all(self._runner, plan, rng=rng))
+        own = in_all(self._processes, lambda: play_all(self._runner, plan, rng=rng))
+        episodes = self._processes.all_gather(own)
+        expect_measured(episodes, "the evaluation on held-out tasks")
         return Evaluation.of(episodes, verify=self._runner.verifier, seed=self._config.seed)
 
     def is_due(self, step: int, tokens: Sequence[int]) -> bool:

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from baselines.common.errors import RolloutError
 from baselines.common.files import as_written
 from baselines.common.metrics import MetricRow
 from baselines.common.processes import SINGLE_PROCESS, ProcessGroup
@@ -19,6 +20,7 @@ from baselines.policies.base import Policy, TrainablePolicy
 from baselines.policies.checkpoints import UsableCheckpoint, read_arrays, read_updaters
 from baselines.policies.local.remote_code import remote_code
 from baselines.rollouts.costs import CostTracker
+from baselines.rollouts.groups import expect_measured
 from baselines.rollouts.plan import has_readers
 from baselines.rollouts.runner import RolloutRunner
 from baselines.rollouts.team_env import team_env, with_verifier
@@ -79,6 +81,7 @@ class Trainer:
         self._files = RunFiles(run_dir, is_writer=processes.rank == 0)
         self.run_dir = run_dir
         self.steps_done = 0
+        self._is_between_steps = True  # nothing that a checkpoint holds has changed since a step
         self._tokens: list[int] = []  # sampled in each of these steps, for all purposes
         self.notices: tuple[str, ...] = ()
         self._tasks = load_tasks(
@@ -155,6 +158,10 @@ class Trainer:
 
         Returns:
             The evaluation after the last update; None if the run was stopped before.
+
+        Raises:
+            RolloutError: In all processes, if no rollout of a step or no episode of an evaluation
+                was measured, or a server fails in another way; the steps before are saved.
         """
         config = self.config
         saved_at = self.steps_done
@@ -163,7 +170,14 @@ class Trainer:
             while self.steps_done < config.steps and not any(
                 self._processes.all_gather([should_stop()])
             ):
-                row = self._step(self.steps_done + 1)
+                before = self._credit.to_json()
+                try:
+                    row = self._step(self.steps_done + 1)
+                except RolloutError:
+                    if saved_at < self.steps_done and self._is_between_steps:
+                        self._credit.load_json(before)  # what was played may be in its cache
+                        self._save()
+                    raise
                 self.steps_done += 1
                 self._tokens.append(int(row["cost/tokens_generated"] or 0))
                 self._files.append(row, self._records.completions, self._records.rollouts)
@@ -229,11 +243,13 @@ class Trainer:
         return self._runner.agents
 
     def _step(self, step: int) -> step_metrics.Metrics:
+        self._is_between_steps = True
         evaluation = self._evaluate_before(step)
         active, agents, optimizer = self._schedule.active(step), self.agents, self._credit.optimizer
         topology, times, costs = self._runner.topology, StepTimes(), CostTracker()
 
         judged = self._retrospect.step(self._crew, costs) if self._retrospect else {}
+        self._is_between_steps = judged.get("retrospect/reward") is None
         if judged and self._servers:
             self._servers.sync()
         size, is_usable = self.config.tasks_per_step, self._credit.is_usable
@@ -245,6 +261,8 @@ class Trainer:
         times.end("play")
 
         groups = gather_groups(here, self._processes, is_usable=is_usable, most=size)
+        expect_measured(groups.played, f"step {step}")
+        self._is_between_steps = False
         costs = CostTracker.total(self._processes.all_gather([costs]))
         outcomes = self._credit.outcomes(groups.usable)
         credit = self._credit.credit(outcomes, active)

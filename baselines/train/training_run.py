@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from importlib.metadata import version
@@ -14,6 +16,7 @@ from rich.console import Console
 from baselines.common.errors import (
     INTERRUPTED,
     STOPPED,
+    RolloutError,
     Terminated,
     exit_on_bad_input,
     print_message,
@@ -62,6 +65,7 @@ def train(config: TrainConfig) -> int:
 
     Raises:
         StorageError: If a file of the run cannot be written.
+        RolloutError: If no rollout of a step can be measured; the steps before are saved.
     """
     console = Terminal()
     with exit_on_bad_input():
@@ -118,6 +122,18 @@ def warn(console: Console, warning: str) -> None:
     console.print(f"warning: {warning}", style="yellow", highlight=False, markup=False)
 
 
+@contextmanager
+def saying_how_to_resume(trainer: Trainer) -> Iterator[None]:
+    """Add to the error of a server or a verifier that ends a run how the run goes on."""
+    try:
+        yield
+    except RolloutError as error:
+        raise RolloutError(
+            f"{error}; mend that, and resume from the newest checkpoint, or from the beginning if "
+            f"there is none, with --resume --out-dir {trainer.run_dir}"
+        ) from error
+
+
 def run(trainer: Trainer, tracker: Tracker, console: Console) -> int:
     """Train to the end or until a signal, and write summary, examples and report.
 
@@ -161,6 +177,7 @@ def _run(trainer: Trainer, tracker: Tracker, console: Console, output: OutputWat
             stop_requests(announce) as request,
             suitable_threads(trainer.saved_policies().values()),
             progress,
+            saying_how_to_resume(trainer),
         ):
             final = trainer.run(
                 on_step=progress.show,

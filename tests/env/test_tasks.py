@@ -178,8 +178,8 @@ def test_arithmetic_choice_has_the_questions_of_arithmetic_with_four_digits_as_o
     "source", [arithmetic, arithmetic_choice, arithmetic_one_kind, arithmetic_rare]
 )
 def test_arithmetic_splits_stay_disjoint_across_seeds(source: Callable[..., list[Task]]) -> None:
-    train = questions(source(split="train", limit=3000, seed=0))
-    other = questions(source(split="train", limit=3000, seed=1))
+    train = questions(source(split="train", limit=1000, seed=0))
+    other = questions(source(split="train", limit=1000, seed=1))
     test = questions(source(split="test", limit=500, seed=1))
     assert train != other
     assert not (train | other) & test

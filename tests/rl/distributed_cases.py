@@ -14,7 +14,7 @@ import torch
 
 from baselines.common.processes import SINGLE_PROCESS, ProcessGroup, connect, disconnect
 from baselines.optimizers import OPTIMIZERS
-from baselines.policies.base import Prompt, Sampling, TrainablePolicy
+from baselines.policies.base import Completion, Prompt, Sampling, TrainablePolicy
 from baselines.policies.local.lora import LoraBase, LoraSettings
 from baselines.policies.registry import load_policy
 from baselines.train.update.batching import TrainingSample
@@ -97,12 +97,20 @@ def sampler() -> TrainablePolicy:
     return load_policy("tiny")
 
 
+@cache
+def completions(seed: int) -> list[Completion]:
+    """What it samples with a seed."""
+    return sampler().sample(
+        [Prompt(prompt) for prompt in PROMPTS],
+        sampling=Sampling(max_tokens=9),
+        rng=np.random.default_rng(seed),
+    )
+
+
 def rows_of(case: Case, seed: int) -> list[TrainingSample]:
     """Completions of different lengths, in groups of three."""
-    rng = np.random.default_rng(seed)
-    sampled = sampler().sample(
-        [Prompt(prompt) for prompt in PROMPTS], sampling=Sampling(max_tokens=9), rng=rng
-    )
+    sampled = completions(seed)
+    rng = np.random.default_rng([1, seed])
     advantages = rng.normal(size=len(sampled)) if case.weigh_all else np.zeros(len(sampled))
     samples = [TrainingSample(c, float(a)) for c, a in zip(sampled, advantages, strict=True)]
     if case.is_poisoned:

@@ -12,7 +12,7 @@ BLOCKED = 97
 
 
 def block(event: str, arguments: tuple[object, ...]) -> None:
-    if event == "socket.getaddrinfo" or event.startswith("socket.gethost"):
+    if event == "socket.getaddrinfo" or event.startswith("socket.gethostby"):
         found = arguments[0]
     elif event in ("socket.connect", "socket.sendto") and isinstance(arguments[1], tuple):
         found = arguments[1]

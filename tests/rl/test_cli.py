@@ -407,7 +407,7 @@ def test_train_says_what_to_install_for_a_tracker(capsys, tmp_path, tasks, monke
         (("--removed", "thinker_7"), "got 'thinker_7'; did you mean 'thinker_0'?"),
         (("--removed", *PAIR), "removed must leave at least one agent to answer"),
         (("--limit", 0), "limit must be >= 1, got 0"),
-        (("--split", "dev"), "unknown --split 'dev'; available: test, train"),
+        (("--split", "dev"), "split must be 'train', 'test' or None, got 'dev'; pass one of"),
         (("--num-thinkers", 0), "num_thinkers must be >= 1, got 0"),
         (("--temperature", -1), "temperature must be a number >= 0, got -1.0"),
     ],

@@ -7,7 +7,7 @@ import pytest
 from baselines.compare import command as script
 from tests.rl.compare_cases import write_evaluation, write_run
 from tests.rl.teams import quietly
-from tests.rl.test_report_browser import browser, opened, violations
+from tests.rl.test_report_browser import NARROW, WIDE, browser, opened, violations
 
 __all__ = ["browser"]  # the fixture
 pytestmark = [pytest.mark.figures, pytest.mark.first]
@@ -38,11 +38,19 @@ def mixture(folder):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("inputs", [two_runs, seeds, evaluations, mixture])
-def test_comparison_passes_axe_and_fits_the_screen(browser, tmp_path, inputs):
+@pytest.mark.parametrize(
+    ("inputs", "screens"),
+    [
+        (two_runs, [NARROW]),
+        (seeds, [NARROW]),
+        (evaluations, [NARROW]),
+        (mixture, [WIDE, NARROW]),  # with the parts of the others
+    ],
+)
+def test_comparison_passes_axe_and_fits_the_screen(browser, tmp_path, inputs, screens):
     inputs(tmp_path / "in")
     assert quietly(script.main, tmp_path / "in", "--out-dir", tmp_path / "out")[0] == 0
-    for width, scheme in ((1280, "light"), (390, "dark")):
+    for width, scheme in screens:
         page = opened(browser, tmp_path / "out" / "compare.html", width=width, scheme=scheme)
         assert violations(page) == []
         assert page.evaluate("document.documentElement.scrollWidth") <= width

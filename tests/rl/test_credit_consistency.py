@@ -194,7 +194,7 @@ def test_regression_credit_converges_to_the_best_model(num_agents: int, make) ->
     game = make(num_agents)
     exact = projected_effects(game)
     errors = {}
-    for group_size, num_groups in ((64, 6), (512, 4)):
+    for group_size, num_groups in ((64, 6), (512, 4 if num_agents < 5 else 2)):
         choices = play(game, num_groups, group_size, np.random.default_rng(6))
         off = []
         for own in choices:
@@ -256,7 +256,7 @@ def relay(
 @pytest.mark.parametrize("chances", [(0.9, 0.1), (0.85, 0.3)])
 def test_regression_credit_of_what_is_handed_on_does_not_vanish(num_agents, chances) -> None:
     rng = np.random.default_rng([8, num_agents])
-    for group_size, num_groups, least in ((64, 100, 0.9), (512, 8, 0.98)):
+    for group_size, num_groups, least in ((64, 40, 0.9), (512, 4, 0.98)):
         said, truth = relay(num_agents, chances, (num_groups, group_size), rng)
         rewards = np.where(said[..., -1] == 1, 1.0, -1.0)
         agents = tuple(f"agent_{a}" for a in range(num_agents))

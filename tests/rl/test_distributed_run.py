@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 import torch
@@ -51,7 +52,20 @@ def tasks(tmp_path):
     return write_tasks(tmp_path / "tasks.jsonl", num_train=20, num_test=6)
 
 
-def test_two_trainers_and_two_servers_train_a_team(tasks, tmp_path):
+def by_launcher(module, *arguments, num_processes):
+    return [launch(module, *arguments, num_processes=num_processes)]
+
+
+LAUNCHER = pytest.param(
+    by_launcher,
+    marks=pytest.mark.skipif(
+        "CCPO_SLOW" not in os.environ, reason="three interpreters with torch; set CCPO_SLOW=1"
+    ),
+)
+
+
+@pytest.mark.parametrize("start", [launch_warm, LAUNCHER])
+def test_two_trainers_and_two_servers_train_a_team(tasks, tmp_path, start):
     out_dir, folder = tmp_path / "run", tmp_path / "served"
     for role in ROLES:
         save_untied(load_policy("tiny"), folder / role)
@@ -63,8 +77,8 @@ def test_two_trainers_and_two_servers_train_a_team(tasks, tmp_path):
         ]
         ours = ("--num-processes", 2, "--rollouts", *rollouts, "--rollout-folder", folder)
         common = (*ours, *flags(tasks, out_dir))
-        done = launch("baselines.train.engines", *common, num_processes=2)
-        assert done.returncode == 0, done.stderr
+        for done in start("baselines.train.engines", *common, num_processes=2):
+            assert done.returncode == 0, done.stderr
         roles_asked = [len(server.requests) for server in (thinker, solver)]
         for server in (thinker, solver):
             assert server.num_reloads == 1 + NUM_STEPS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import pytest
@@ -142,6 +143,7 @@ def test_connect_says_what_to_install(monkeypatch):
         connect(2)
 
 
+@pytest.mark.skipif("CCPO_SLOW" not in os.environ, reason="two interpreters with torch")
 def test_connect_notices_a_launcher_that_starts_one_process_for_two(tmp_path):
     # accelerate launch --cpu --num_processes 2 says nothing and starts one.
     launcher = ("-m", "accelerate.commands.launch", "--cpu", "--num_processes", 2)

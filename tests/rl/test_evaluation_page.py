@@ -15,10 +15,11 @@ from pathlib import Path
 
 import pytest
 
+from baselines.evaluate import transcripts_page
 from baselines.evaluate.episodes import Episode
 from baselines.evaluate.paths import JOINT, TeamPath
 from baselines.evaluate.tables import Grid
-from baselines.evaluate.transcripts_page import evaluation_page, page_data
+from baselines.evaluate.transcripts_page import evaluation_page, longest_shown, page_data
 from ccpo_env import think_solve_v0
 from ccpo_env.types import Message, Status, Task, Verdict
 
@@ -215,3 +216,19 @@ def test_browser_tells_right_from_wrong_where_only_the_whole_team_played(tmp_pat
     joint = [e for e in pairs(*EVERY_KIND) if e.path == JOINT]
     dom = browse(page_of(joint), tmp_path)
     assert counts_in(dom) == {"all": 6, "right": 3, "wrong": 2, "unmeasured": 1}
+
+
+def test_a_page_that_would_be_too_large_shortens_the_longest_texts_and_says_so(monkeypatch):
+    episodes = pairs(*[("correct", "wrong")] * 4, text="a" + 4000 * "b" + "c")
+    assert longest_shown(episodes) is None
+    assert "shortened" not in page_of(episodes)
+    monkeypatch.setattr(transcripts_page, "MAX_CHARS", 10_000)
+    page = page_of(episodes, notes=["95 %"])
+    assert "95 %" in page
+    longest = longest_shown(episodes)
+    assert f"texts of more than {longest:,} characters are shortened in the middle" in page
+    texts = [text for e in episodes for text in (*(m.text for m in e.messages), e.task.question)]
+    assert not any(text in page for text in texts)
+    assert page.count("characters left out") == 4 + 4 * 2 + 4  # questions; joint; solver alone
+    monkeypatch.setattr(transcripts_page, "MAX_CHARS", 1)
+    assert longest_shown(episodes) == transcripts_page.MIN_CHARS

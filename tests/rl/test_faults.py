@@ -14,7 +14,7 @@ import torch
 from safetensors import SafetensorError
 
 from baselines.common.command import command
-from baselines.common.errors import StorageError
+from baselines.common.errors import StorageError, report_and_exit
 from baselines.common.files import write_text
 from baselines.common.jsonl import read_rows
 from baselines.evaluate.evaluation import Evaluation
@@ -31,11 +31,13 @@ from baselines.train.config import TrainConfig
 from baselines.train.logging.safe_tracker import SafeTracker
 from baselines.train.logging.trackers import NoTracker
 from baselines.train.trainer import Trainer
+from baselines.train.update.failures import OutOfMemoryInBatch
 from ccpo_env.types import Verdict
 from ccpo_env.verifiers import verify
 from tests.rl.teams import write_tasks
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
+READ_ONLY = OSError(errno.EROFS, "Read-only file system")
 FULL_FOR_SAFETENSORS = SafetensorError(
     "Error while serializing: I/O error: No space left on device (os error 28)"
 )
@@ -365,3 +367,37 @@ def test_resume_names_a_file_that_is_not_as_it_was_written(config, tmp_path, fil
     (run_dir / file).write_text("{}\n", encoding="utf-8")
     with pytest.raises(ValueError, match="files of a run must be as this version wrote them"):
         resumed(config, run_dir)
+
+
+def test_a_disk_that_became_read_only_is_named_in_one_sentence(tmp_path, monkeypatch):
+    for name in ("write_text", "unlink"):  # nor can the part be removed
+        monkeypatch.setattr(Path, name, fails_with(READ_ONLY))
+    with pytest.raises(
+        StorageError, match=r"got 'Read-only file system' in .*page\.html; free disk"
+    ):
+        write_text(tmp_path / "page.html", "text")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (MemoryError(), "error: memory must hold what the command works on, got 'MemoryError'; "),
+        (MemoryError("Unable to allocate 9 GiB"), "got 'Unable to allocate 9 GiB'; free memory"),
+        (RuntimeError("DefaultCPUAllocator: can't\nallocate memory"), "can't allocate memory"),
+        (RuntimeError("can't start new thread"), "can't start new thread"),
+        (OutOfMemoryInBatch(2, 9), "error: a micro-batch must fit into memory, got 2 completions"),
+    ],
+)
+def test_a_command_without_memory_ends_in_one_sentence(error, said, capsys):
+    assert command(fails_with(error))() == 1
+    err = capsys.readouterr().err
+    assert said in err
+    assert err.count("\n") == 1
+    with pytest.raises(SystemExit, match="1"):  # before any of the command's own code runs
+        report_and_exit(type(error), error, None)
+    assert capsys.readouterr().err == err
+
+
+def test_another_runtime_error_of_a_command_is_a_bug():
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        command(fails_with(RuntimeError("shapes differ")))()

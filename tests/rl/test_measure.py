@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -23,9 +24,8 @@ from tests.rl.teams import NO_THINKER, PAIR, TASK, rollout
 def group_of(joint, without=(), *, num_unmeasured=0) -> Group:
     removed = {NO_THINKER: np.array(without, dtype=float)} if without else {}
     num_played = len(joint) + len(without) + num_unmeasured
-    return Group(
-        TASK, tuple(joint), removed, {}, num_played=num_played, num_unmeasured=num_unmeasured
-    )
+    failures = Counter(late=num_unmeasured)
+    return Group(TASK, tuple(joint), removed, {}, num_played=num_played, failures=failures)
 
 
 def measured(outcomes, allocator="counterfactual", optimizer="grpo", **arguments):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from baselines.common.credit_file import read_credit
+from baselines.common.credit_file import CREDIT_FILE, read_credit
 from baselines.common.metrics import METRICS, MetricRow
 from baselines.credit.registry import ALLOCATORS
 from baselines.pages.svg import COLOURS, DASHES, HATCHES, MARKS
@@ -398,3 +398,35 @@ def test_the_caption_of_updates_says_of_the_signal_what_its_formula_is():
     assert "g·h / (|g - h|² / 2). Below 1 noise is the larger part of a step" in UPDATES
     assert "g·h / (|g - h|² / 2)" in METRICS["update/<role>/grad_snr"]
     assert "it is no measurement of how efficient this credit is" in " ".join(UPDATES.split())
+
+
+def damaged(**changes):
+    group = {"step": 1, "task_id": "t", "question": "?", "rewards": [1.0, -1.0]}
+    return {**group, "credit": [[0.5, 1], [0, -0.5]], **changes}
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        [],
+        {},
+        {"agents": 1, "groups": []},
+        {"agents": ["a", 1], "groups": []},
+        {"agents": PAIR, "groups": {}},
+        {"agents": PAIR, "groups": [1]},
+        *({"agents": PAIR, "groups": [damaged(**{name: "x"})]} for name in ("step", "rewards")),
+        *({"agents": PAIR, "groups": [damaged(**{name: 1})]} for name in ("task_id", "question")),
+        {"agents": PAIR, "groups": [damaged(credit=[[0.0, 0.0]])]},
+        {"agents": PAIR, "groups": [damaged(credit=[[0.0], [0.0]])]},
+        {"agents": PAIR, "groups": [damaged(credit=[[None, 0.0], [0.0, 0.0]])]},
+    ],
+)
+def test_a_damaged_credit_file_is_named_before_a_run_is_resumed(tmp_path, record):
+    path = tmp_path / CREDIT_FILE
+    path.write_text(json.dumps({"agents": list(PAIR), "groups": [damaged()]}), encoding="utf-8")
+    CreditHistory(path, PAIR, 9)
+    path.write_text(json.dumps(record), encoding="utf-8")
+    with pytest.raises(
+        ValueError, match=r"credit\.json must hold the credit of a run, got another"
+    ):
+        CreditHistory(path, PAIR, 9)

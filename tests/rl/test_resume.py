@@ -21,7 +21,7 @@ from tests.rl.teams import quietly, write_tasks
 from tests.rl.warm import WarmProcess
 
 pytestmark = pytest.mark.first
-STEPS = 8
+STEPS = 6
 TIMEOUT_S = 200.0
 MODES = {
     f"{order}-{weights}": ("--alternate-period", period, "--weights", weights, *rank)
@@ -35,7 +35,7 @@ MODES["retrospect"] = (
     *("--retrospect", 2, "--probe-tasks", 12, "--learning-rate", "5e-3"),
     *("--allocator", "branch", "--branch-samples", 1, "--train-on", "all"),
 )
-OFTEN = ("--eval-every", 2, "--checkpoint-every", 2, "--completions-every", 1, "--steps", 6)
+OFTEN = ("--eval-every", 2, "--checkpoint-every", 2, "--completions-every", 1, "--steps", 4)
 """Shorter runs, with a checkpoint, an evaluation or both after every other step."""
 NUM_KILLS = 20
 
@@ -43,7 +43,7 @@ NUM_KILLS = 20
 @pytest.fixture(scope="module")
 def flags(tmp_path_factory):
     tasks = write_tasks(tmp_path_factory.mktemp("tasks") / "tasks.jsonl")
-    sizes = ("--tasks-per-step", 3, "--group-size", 4, "--num-eval-tasks", 6, "--warmup-steps", 6)
+    sizes = ("--tasks-per-step", 3, "--group-size", 4, "--num-eval-tasks", 5, "--warmup-steps", 4)
     often = ("--eval-every", 3, "--checkpoint-every", 2, "--completions-every", 1)
     return ("--tasks", tasks, "--steps", STEPS, *sizes, *often)
 

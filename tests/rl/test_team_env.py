@@ -109,8 +109,13 @@ def test_overrides_are_those_of_the_run_where_nothing_else_is_given():
 
 @pytest.mark.parametrize(
     ("of_run", "given", "expected"),
-    [("math", None, "auto"), ("choice", None, "auto"), ("number", None, "number")]
-    + [("math", "math", "math"), ("code", None, "code")],
+    [
+        ("math", None, "auto"),
+        ("choice", None, "auto"),
+        ("number", None, "number"),
+        ("math", "math", "math"),
+        ("code", None, "code"),
+    ],
 )
 def test_a_verifier_that_was_chosen_by_the_tasks_of_a_run_is_chosen_again_for_others(
     of_run, given, expected

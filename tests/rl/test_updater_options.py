@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 import torch
 
+from baselines.common.errors import is_out_of_memory
 from baselines.optimizers import OPTIMIZERS, PolicyOptimizer
 from baselines.optimizers.losses import Aggregation
 from baselines.train.update.batching import TrainingSample
-from baselines.train.update.failures import OutOfMemoryInBatch, is_out_of_memory
+from baselines.train.update.failures import OutOfMemoryInBatch
 from baselines.train.update.options import UpdateOptions
 from baselines.train.update.updater import Updater
 from tests.rl.toy_policy import ToyPolicy, WithoutEntropy, toy_rows

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from baselines.common.errors import INTERRUPTED, exit_on_bad_input
+from functools import partial
+
+from baselines.common.errors import INTERRUPTED, RolloutError, exit_on_bad_input
 from baselines.common.processes import ProcessGroup, connect, disconnect
 from baselines.common.terminal import Terminal
 from baselines.policies.team import TEAM
@@ -11,7 +13,12 @@ from baselines.train.engines.rollout_servers import RolloutServers, read_servers
 from baselines.train.interrupt import stop_requests
 from baselines.train.logging.trackers import Tracker, open_tracker
 from baselines.train.trainer import Trainer
-from baselines.train.training_run import open_run_dir, run, write_settings
+from baselines.train.training_run import (
+    open_run_dir,
+    run,
+    saying_how_to_resume,
+    write_settings,
+)
 
 
 def train(config: EnginesConfig) -> int:
@@ -23,6 +30,9 @@ def train(config: EnginesConfig) -> int:
     Returns:
         Exit code: 0; 1 if the output could not be written; 2 for invalid input; or 128 plus the
         number of the signal that interrupted the run.
+
+    Raises:
+        RolloutError: In all processes, if no rollout of a step can be measured.
     """
     training = config.training
     with exit_on_bad_input():
@@ -34,9 +44,12 @@ def train(config: EnginesConfig) -> int:
         if processes.rank == 0:
             write_settings(run_dir, trainer.config)
         tracker = open_tracker(training.tracker if processes.rank == 0 else "none", run_dir)
-    code = (
-        run(trainer, tracker, Terminal()) if processes.rank == 0 else _take_part(trainer, tracker)
-    )
+    take_part = partial(run, console=Terminal()) if processes.rank == 0 else _take_part
+    try:
+        code = take_part(trainer, tracker)
+    except RolloutError:  # raised by all processes together
+        disconnect(processes)
+        raise
     disconnect(processes)
     return code
 
@@ -47,7 +60,7 @@ def _take_part(trainer: Trainer, tracker: Tracker) -> int:
     def ignore(_: object = None) -> None:
         pass
 
-    with stop_requests(ignore) as request:
+    with stop_requests(ignore) as request, saying_how_to_resume(trainer):
         final = trainer.run(
             on_step=ignore,
             on_warning=ignore,

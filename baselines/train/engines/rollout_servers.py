@@ -10,7 +10,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 import numpy as np
 
-from baselines.common.processes import SINGLE_PROCESS, ProcessGroup
+from baselines.common.errors import RolloutError
+from baselines.common.processes import SINGLE_PROCESS, ProcessGroup, in_all
 from baselines.policies.base import Policy, TrainablePolicy
 from baselines.policies.endpoint.address import EndpointConfig, parse_endpoint
 from ccpo_env.types import Role
@@ -85,18 +86,30 @@ class RolloutServers:
         """Transfer the current weights; returns in all processes when they are loaded.
 
         Raises:
-            EndpointError: If a server does not load them.
+            RolloutError: In all processes, if a server does not load them.
         """
-        from baselines.train.engines.server_weights import save_untied
-
-        if self._processes.rank == 0:
-            for name, policy in self._trained.items():
-                save_untied(policy, self._folders[name])
-                reload_weights(self._configs[name])
-        self._processes.all_gather([self._version])  # a barrier
+        in_all(self._processes, self._transfer)
         self._version += 1
         for served in self._served.values():
             served.synced(self._version)
+
+
+    def _transfer(self) -> None:
+        """Write and load the weights of all servers, in the process of rank 0 alone."""
+        from baselines.policies.endpoint.client import EndpointError
+        from baselines.train.engines.server_weights import save_untied
+
+        if self._processes.rank != 0:
+            return
+        for name, policy in self._trained.items():
+            save_untied(policy, self._folders[name])
+            try:
+                reload_weights(self._configs[name])
+            except EndpointError as error:
+                raise RolloutError(
+                    f"a rollout server must load the new weights, got from that of {name}: "
+                    f"{error}; check that it runs, with VLLM_SERVER_DEV_MODE=1"
+                ) from error
 
 
 def reload_weights(config: EndpointConfig) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from baselines.common.errors import RolloutError
 from baselines.policies.base import Completion, Policy, Prompt, Sampling, TrainablePolicy
 from baselines.train.update.forward import score
 
@@ -21,7 +22,7 @@ SCORED_TOKENS = 16384
 """Tokens of one forward pass of the check."""
 
 
-class StaleServerError(RuntimeError):
+class StaleServerError(RolloutError):
     """A server does not sample from the weights that were transferred to it."""
 
 
@@ -87,14 +88,14 @@ class ServedPolicy:
 
         Raises:
             StaleServerError: If the server does not sample from the trained weights.
-            ValueError: If it returns no token ids or log-probabilities.
+            RolloutError: If it returns no token ids or log-probabilities.
         """
         own = replace(sampling, max_tokens=sampling.max_tokens or self._trained.max_tokens)
         completions = self._endpoint.sample(prompts, sampling=own, rng=rng)
         answered = [c for c in completions if c.failure is None and c.token_ids]
         has_all = all(c.prompt_ids and c.logprobs for c in answered)
         if not has_all or (not answered and any(c.text for c in completions)):
-            raise ValueError(
+            raise RolloutError(
                 f"a rollout server must return token ids and log-probabilities, got none at "
                 f"temperature {own.temperature}; use vLLM, and at a temperature other than 1 "
                 f"--logprobs-mode processed_logprobs and the option logprobs=processed"

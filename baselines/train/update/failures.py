@@ -7,16 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from baselines.common.errors import NotEnoughMemory
 from baselines.train.update.batching import TrainingSample
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-CPU_ALLOCATOR = "DefaultCPUAllocator"
-"""Torch has an exception class for accelerators; on a CPU only the message contains this."""
 
-
-class OutOfMemoryInBatch(MemoryError):
+class OutOfMemoryInBatch(NotEnoughMemory):
     """A micro-batch does not fit into memory.
 
     Args:
@@ -49,12 +47,6 @@ class NonFiniteBatch(FloatingPointError):
         self.samples = samples
         self.logprobs = logprobs
         super().__init__(message)
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether an error of torch or Python is an out-of-memory error."""
-    text = str(error)
-    return isinstance(error, MemoryError) or CPU_ALLOCATOR in text or "out of memory" in text
 
 
 def save_samples(

@@ -7,12 +7,13 @@ from typing import Protocol, runtime_checkable
 
 import torch
 
+from baselines.common.errors import is_out_of_memory
 from baselines.common.processes import SINGLE_PROCESS, ProcessGroup
 from baselines.common.types import FloatArray
 from baselines.optimizers import PolicyOptimizer
 from baselines.policies.base import Completion, TrainablePolicy
 from baselines.train.update.batching import TrainingSample, token_batch
-from baselines.train.update.failures import NonFiniteBatch, OutOfMemoryInBatch, is_out_of_memory
+from baselines.train.update.failures import NonFiniteBatch, OutOfMemoryInBatch
 from baselines.train.update.forward import bfloat16_products, checkpointed, counting_of
 from baselines.train.update.options import UpdateOptions
 

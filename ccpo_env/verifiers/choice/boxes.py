@@ -22,8 +22,28 @@ MAX_BOXES = 64
 """Boxes that are read, from the last one on."""
 AROUND = 160
 """Characters before and after a box that may negate it or join another answer to it."""
-
-
+_ASKS = re.compile(r"[$)\]\s*]*\?")
+_SHOWN = re.compile(
+    r"(?:^|[.!\n])[\s*_]*(?:(?:answer|output|response)\s)?(?:format|template|example|e\.g\.)[*_]*\s?:"
+    r"[\s$*_]*$|\b(?:write|put|give|state|place|provide|format)\syour\s(?:final\s)?answer"
+    r"[\sa-z,]{0,40}[\s$]*$",
+    re.IGNORECASE,
+)
+_FORM = re.compile(r"\b(?:form|format|template|example|e\.g\.|like|such as)\b[^.\n]{0,40}$", re.IGNORECASE)
+_REFUSES = re.compile(
+    r"\b(?:cannot|can't|unable to|not able to|do not|don't)\s(?:really\s)?"
+    r"(?:answer|determine|say|decide|know|tell|solve|choose)\b",
+    re.IGNORECASE,
+)
+_FORMULA = re.compile(
+    r"[\s(*]*[A-Z](?:\s*(?:_\s?\w|[+^=?]|\*\s?\d|\\(?:times|cdot)|-\s?\d|/\s?\d|\([a-z]\))|'(?!$))\s*"
+    r"|[\s(*]*[A-Z]'$"
+)
+_OR_NONE = re.compile(
+    r"^\W*[A-Z]\W*(?:\bor\b|\band\b|,|/)\s*(?:none|neither|something|another|nothing|unknown"
+    r"|unsure|not sure|no answer)\b",
+    re.IGNORECASE,
+)
 _BETWEEN = re.compile(
     r"(?:[\s$,;&/+|.]|\\[()\[\]]|and|or|\\text\s*\{\s*(?:and|or)\s*\}|\\(?:quad|,|;)){0,60}"
 )
@@ -47,6 +67,8 @@ def boxed_answer(visible: str, options: Options) -> Found | None:
         only; None if there is no box.
     """
     boxes = [own for own in closed_boxes(visible, MAX_BOXES) if own[2].strip()]
+    shown = [own for own in boxes if _is_shown(visible, own)]
+    boxes = [own for own in boxes if own not in shown]
     for place in range(len(boxes) - 1, -1, -1):
         found = _read_box(visible, boxes[place], options)
         if found is None:
@@ -59,7 +81,18 @@ def boxed_answer(visible: str, options: Options) -> Found | None:
             letters += beside.letters if beside else ("?",)
             start = other[0]
         return replace(found, letters=tuple(dict.fromkeys(letters)))
+    if shown:
+        return Found((), 0, shown[-1][1])
     return Found((), 0, 0) if boxes else None
+
+
+def _is_shown(visible: str, box: tuple[int, int, str]) -> bool:
+    """Return whether a box shows the form of an answer, or asks, and states none."""
+    start, end, _ = box
+    before, behind = visible[max(start - AROUND, 0) : start], visible[end : end + AROUND]
+    if _ASKS.match(behind) or _SHOWN.search(before):
+        return True
+    return bool(_FORM.search(before) and _REFUSES.search(behind))
 
 
 def _read_box(visible: str, box: tuple[int, int, str], options: Options) -> Found | None:
@@ -83,12 +116,22 @@ def _read_box(visible: str, box: tuple[int, int, str], options: Options) -> Foun
     own, around = judged(inside, 0, statement), judged(text, len(before), placed)
     joined = _JOINED_BEFORE.search(before)
     stated = (*placed.letters, *around.letters, *((joined[1],) if joined else ()))
+    if not letters and _is_other(inside, options):
+        stated = (*stated, "?")
     return Found(
         tuple(dict.fromkeys(stated)),
         start,
         end,
         is_negated=own.is_negated or around.is_negated or _is_negated_before(before),
     )
+
+
+def _is_other(inside: str, options: Options) -> bool:
+    """Return whether a box holds a formula of a letter, or a letter beside what is no option."""
+    formula = _FORMULA.match(inside)
+    if formula and not options.text_at(inside, formula.end()):
+        return True
+    return _OR_NONE.search(inside) is not None
 
 
 def _is_negated_before(before: str) -> bool:

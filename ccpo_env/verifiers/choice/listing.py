@@ -4,21 +4,39 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ccpo_env.verifiers.choice.judging import ANSWER_NOUN, NEGATION, lower
 from ccpo_env.verifiers.choice.options import Options
-from ccpo_env.verifiers.choice.words import CHOOSE, IN_ORDER, THEREFORE, words
+from ccpo_env.verifiers.choice.words import (
+    CHOOSE,
+    CORRECTION,
+    IN_ORDER,
+    LOOK_ALIKES,
+    THEREFORE,
+    words,
+)
 
+MAX_REMARK = 60
+"""Longest remark, in characters, between two options of a list in one line."""
 MAX_BETWEEN = 3
 """Largest number of other lines between two options of one list."""
-_BULLET = re.compile(r"[ ]*(?:>[ ]*)*(?:#{1,6} +|[-*+•·▪●○◦|]+ +|\|[ ]*)*(?:\d{1,2}[.)] +)?")
-_TICKED = re.compile(r"\[\s?(?:(?P<yes>[xX✓✔✅☑])|(?P<no>[✗✘❌✖]?))\s?\]\s*")
+_BULLET = re.compile(
+    r"[ ]*(?:>[ ]*)*(?:#{1,6} +|[-*+•·▪●○◦|]+ +|\|[ ]*)*"
+    r"(?:\d{1,2}[.)] +|\(\d{1,2}\) +|[ivx]{1,4}[.)] +(?=[(*\[]*[A-Z][).*\]:]*\s*$))?"
+)
+_TICKED = re.compile(
+    r"(?:\[\s?(?:(?P<yes>[xX✓✔✅☑])|(?P<no>[✗✘❌✖]?))\s?\]|(?P<box>☒)|[☐□])\s*"
+)
+_NEXT_TICK = re.compile(r"(?<=\S)\s+(?=(?:\[\s?[xX✓✔✅☑✗✘❌✖]?\s?\]|[☐□☒☑])\s*\(?[A-Z](?![A-Za-z]))")
+_OTHER_LABEL = re.compile(r"(?<![A-Za-z])([A-Z])[).:]\s")
+_IS = re.compile(r"\s+(?:(?:is|are|was|were|has|have|can|acts?|causes?|works?)\s)?\s*")
 _MARK_RIGHT = "[✓✔✅☑👍🟢]"
 _MARK_WRONG = "[✗✘❌✖❎×🔴👎]"
 _MARK = re.compile(rf"(?:(?P<yes>{_MARK_RIGHT})|(?P<no>{_MARK_WRONG}))\s*")
 _NAME = r"(?:(?:option|choice|opción|opção|opzione|optie|вариант|seçenek|[选選]项|選択肢)\s*)?"
-_SERIES = "".join(own for own in IN_ORDER)
+_LATIN = {**LOOK_ALIKES, **IN_ORDER}
+_SERIES = "".join(own for own in _LATIN if not own.islower())
 _LABEL = re.compile(
     rf"(?P<open>[*_`(\[\"'（【]*){_NAME}[*_`(\[]*(?P<letter>[A-Za-z]|[{_SERIES}])(?![A-Za-z'])"
     r"(?P<close>[*_`\"'）】]*\s?[).:\]、．|?][*_`)\]]*|[*_`\"'\])]+|\s+[-–—:=]\s|(?=\s*(?:\n|$))"
@@ -34,6 +52,7 @@ _NO = words(
     "no; not; incorrect; wrong; false; nein; falsch; non; faux; falso; não; incorrecto; incorreto",
     "нет; неверно; неправильно; hayır; yanlış; nie; sai",
 )
+_ENDS_TEXT = re.compile(r"[*_`\"'.)]*\s*(?:$|[:–—(|✓✔✅✗✘❌]|-\s)")
 _VERDICT = re.compile(
     rf"(?:(?:this|it|that) is |is )?(?:(?P<yes>{_YES}|{_MARK_RIGHT}|正确|正確|对|正解|맞|सही)"
     rf"|(?P<no>{_NO}|{_MARK_WRONG}|不正确|错误?|錯誤?|不对|不正解|틀|गलत))",
@@ -56,7 +75,7 @@ _CONDITION = re.compile(
     words("if; would; could; might; may; were; partly; partially; almost; only; unless; wenn; si"),
     re.IGNORECASE,
 )
-_CUE = re.compile(rf"{ANSWER_NOUN.pattern}|{CHOOSE}|{THEREFORE}", re.IGNORECASE)
+_CUE = re.compile(rf"{ANSWER_NOUN.pattern}|{CHOOSE}|{THEREFORE}|{CORRECTION}", re.IGNORECASE)
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])")
 _ANNOUNCED = re.compile(r"[:：—–*]\s*$|\bis\s*$", re.IGNORECASE)
 
@@ -71,6 +90,8 @@ class _Item:
     rest: str
     kept: str
     """Sentences behind it that announce an answer."""
+    is_prose: bool = False
+    """Whether a sentence begins with the text of the option."""
 
 
 def without_listing(text: str, options: Options) -> str:
@@ -83,9 +104,11 @@ def without_listing(text: str, options: Options) -> str:
         text: Plain text of a response.
         options: The options of the task.
     """
-    text = _without_verdicts(text, options)
+    text = _without_verdicts(_NEXT_TICK.sub("\n", text), options)
     lines = text.split("\n")
     items = [own for place, line in enumerate(lines) if (own := _item(line, place, options))]
+    if sorted(own.letter for own in items) != list(options.letters):
+        items = [own for own in items if not own.is_prose]
     bodies = [_body(own, lines) for own in _ascending(items, lines)]
     blocks = [own for own in bodies if len({item.letter for item in own}) > 1]
     for block in blocks:
@@ -112,14 +135,18 @@ def _item(line: str, place: int, options: Options) -> _Item | None:
     is_right: bool | None = None
     for mark in (_TICKED, _MARK, _TICKED):
         if found := mark.match(line, start):
-            is_right = found["yes"] is not None
+            is_right = found["yes"] is not None or found.groupdict().get("box") is not None
             start = found.end()
     own = _labelled(line, start, options)
     if own is None:
         return None
     letter, end = own
     rest = line[end:]
-    return _read(letter, place, rest, is_right)
+    if {other[1] for other in _OTHER_LABEL.finditer(rest)} & set(options.letters) - {letter}:
+        return None  # a list in one line
+    item = _read(letter, place, rest, is_right)
+    is_prose = not _LABEL.match(line, start) and not _ENDS_TEXT.match(rest) and is_right is None
+    return replace(item, is_prose=is_prose)
 
 
 def _read(letter: str, place: int, rest: str, is_right: bool | None) -> _Item:
@@ -152,17 +179,19 @@ def _labelled(line: str, start: int, options: Options) -> tuple[str, int] | None
     if label and (
         label["letter"].isupper() or label["close"].strip() or label["letter"] in _SERIES
     ):
-        letter = IN_ORDER.get(label["letter"], label["letter"]).upper()
+        letter = _LATIN.get(label["letter"], label["letter"]).upper()
         if letter in options.letters:
             end = _SIGNS.match(line, label.end()).end()  # type: ignore[union-attr]
             named = options.text_at(line, end)
             return letter, named[1] if named else label.end()
+    single = re.match(r"[A-Z](?=\s)", line[start:])
+    if single and single[0] in options.letters:
+        named = options.text_at(line, _IS.match(line, start + 1).end())  # type: ignore[union-attr]
+        if named and single[0] in named[0]:
+            return single[0], named[1]
     opened = _SIGNS.match(line, start).end()  # type: ignore[union-attr]
     named = options.text_at(line, opened)
     if named is None or len(named[0]) != 1:
-        return None
-    behind = line[named[1] :]
-    if re.match(r"[*_`\"'.)]*\s*(?:$|[:–—(|✓✔✅✗✘❌]|-\s)", behind) is None:
         return None
     return named[0][0], named[1]
 
@@ -209,6 +238,8 @@ def _body(run: list[_Item], lines: list[str]) -> list[_Item]:
     """Return a list without a first option that is announced or stands alone above it."""
     if len(run) < 2 or run[0].rest or run[0].is_right is not None:
         return run
+    if len(run) == 2 and not run[1].rest:
+        return run
     above = [own for own in lines[: run[0].line] if own.strip()]
     is_announced = bool(
         above and ANSWER_NOUN.search(lower(above[-1])) and _ANNOUNCED.search(above[-1])
@@ -220,13 +251,13 @@ def _body(run: list[_Item], lines: list[str]) -> list[_Item]:
 def _without_verdicts(text: str, options: Options) -> str:
     """Return a text in which options in one line, each with a verdict, are replaced."""
     lines = []
-    for line in text.split("\n"):
+    for line in _without_lines_of_all(text, options).split("\n"):
         found: list[tuple[str, bool]] = []
         place, start, end = 0, 0, 0
         for label in re.finditer(rf"(?<![A-Za-z'])(?:[A-Z]|[{_SERIES}])(?![A-Za-z'])", line):
             if label.start() < place:
                 continue
-            letter = IN_ORDER.get(label[0], label[0])
+            letter = _LATIN.get(label[0], label[0])
             if letter not in options.letters:
                 continue
             named = options.text_at(line, _SIGNS.match(line, label.end()).end())  # type: ignore[union-attr]
@@ -248,6 +279,25 @@ def _without_verdicts(text: str, options: Options) -> str:
     return "\n".join(lines)
 
 
-MAX_REMARK = 60
-"""Longest remark, in characters, between two options of a list in one line."""
+def _without_lines_of_all(text: str, options: Options) -> str:
+    """Return a text without lists of all options, each with its letter and its text, in a line."""
+    if not options.is_known or len(options.letters) < 2:
+        return text
+    lines = []
+    for line in text.split("\n"):
+        wanted, start, end = 0, 0, 0
+        for label in _ANY_LABEL.finditer(line):
+            if wanted == len(options.letters) or label[1] != options.letters[wanted]:
+                continue
+            named = options.text_at(line, _SIGNS.match(line, label.end()).end())  # type: ignore[union-attr]
+            if named is None or label[1] not in named[0]:
+                continue
+            start, end = start if wanted else label.start(), named[1]
+            wanted += 1
+        is_all = wanted == len(options.letters)
+        lines.append(line[:start] + line[end:].lstrip(" .;,)*") if is_all else line)
+    return "\n".join(lines)
+
+
+_ANY_LABEL = re.compile(r"(?<![A-Za-z'])\(?([A-Z])(?![A-Za-z'])")
 _ENDS_MARK = re.compile(r"\s*(?:$|[.,;!)|*]|[A-Z][\s).:?]|[(✗✘❌✓✔✅])")

@@ -20,6 +20,10 @@ _STRUCK = re.compile(
 )
 _INSERTED = re.compile(r"</?(?:ins|mark)>", re.IGNORECASE)
 _ANGLES = re.compile(r"<<\s*([A-Za-z])\s*>>|<([BISUP])>(?!.*</\2>)", re.DOTALL)
+_WRONG_FIELD = re.compile(
+    r"(?<!\w)(?:wrong|incorrect|false|not|bad|rejected|excluded|eliminated)_[a-z_]{1,20}(?=\s?[:=])",
+    re.IGNORECASE,
+)
 _QUOTED = re.compile(r"(?<![\w'])'([A-Z])'(?![\w'])")
 _OTHER_BOX = re.compile(
     r"\\(?:framebox|doublebox|ovalbox|colorbox\{\w{1,20}\})(?:\[[^\]]{0,20}\])*\s?\{"
@@ -60,7 +64,7 @@ def without_markup(text: str) -> str:
         text = _BARE_BOX.sub(lambda own: f"\\boxed{{{own[1]}}}", text)
     if "|" in text and "--" in text:
         text = _TABLE.sub(_row_as_line, text)
-    return fields_as_lines(text)
+    return _WRONG_FIELD.sub(lambda own: own[0].replace("_", " "), fields_as_lines(text))
 
 
 def _row_as_line(table: re.Match[str]) -> str:

@@ -36,6 +36,7 @@ _DECORATION = r"""\s,•·▪●○◦*_`"'()\[\]<>=:#|>（）【】「」『』
 _STEP = re.compile(rf"[{_DECORATION}]++|{LABEL}|{THEREFORE}", re.IGNORECASE)
 _OPEN_SHORT = re.compile(r"[\s*_`\"'(\[<（【「『〔《〈👉✅✓✔☑]*+")
 _CLOSE = re.compile(r"[*_`\"')\]>】」』〕》〉]*+")
+_CLOSE_TEXT = re.compile(r"(?:[.!?]?[*_`\"')\]>】」』〕》〉]++)?")
 _SINGLE = re.compile(
     rf"(?:(?<![{ALPHABETIC}])(?<![A-Za-z]')(?P<plain>[A-Za-z]|[{''.join(LOOK_ALIKES)}БГДбгдΓΔ])"
     rf"|(?<!\w)(?P<series>[{''.join(IN_ORDER)}])(?!\w))(?![{ALPHABETIC}])(?!'(?!d[ıi]r|t[ıi]r)[A-Za-z])"
@@ -47,6 +48,7 @@ _JOINT = re.compile(
     rf"\s*(?:(?:\.|\([^()\n]{{0,40}}\))\s*(?=(?:or|and)\b))?[(\[]?\s*(?:{AND}\s*)+(?:{MAYBE}\s*)*",
     re.IGNORECASE,
 )
+_SHORT_JOINT = re.compile(r"\s*(?:and|or|und|oder|et|ou|y|o|e|[,/&])\s+")
 _NOTHING = re.compile(
     r"(?:です|だ|である|입니다|이다|번|选项|项)?[\s*_`\"'()\[\]<>.,;:!。！，；：…|/\\#=\-–—]*"
 )
@@ -137,7 +139,7 @@ class Options:
         named = self.text_at(text, place)
         single = _SINGLE.match(text, place)
         if named and (single is None or self._is_text(single, named[1])):
-            end = _CLOSE.match(text, named[1]).end()  # type: ignore[union-attr]
+            end = _CLOSE_TEXT.match(text, named[1]).end()  # type: ignore[union-attr]
             behind = _LETTER_BEHIND.match(text, end)
             if behind:
                 return tuple(dict.fromkeys((*named[0], behind[1].upper()))), behind.end()
@@ -156,11 +158,15 @@ class Options:
         behind_place = _BEFORE_TEXT.match(text, end).end()  # type: ignore[union-attr]
         after = self.text_at(text, behind_place) if "\n" not in text[end:behind_place] else None
         if after and (
-            letter in after[0] or not re.fullmatch(r"[A-Za-z]", text[behind_place : after[1]])
+            letter in after[0] or not self._is_lone_letter(text[behind_place : after[1]])
         ):
             merged = (letter,) if letter in after[0] else (letter, *after[0])
             return tuple(dict.fromkeys(merged)), _CLOSE.match(text, after[1]).end()  # type: ignore[union-attr]
         return (letter,), end
+
+    def _is_lone_letter(self, text: str) -> bool:
+        """Return whether the text of an option may be the letter of one, or the word "I"."""
+        return len(text) == 1 and (text.isupper() or text.upper() in self.letters)
 
     def _is_text(self, single: re.Match[str], end: int) -> bool:
         """Return whether the text of an option begins with a letter and is more than one."""
@@ -263,6 +269,9 @@ class Options:
                 return None
         else:
             gap = joint.end()
+            short = _SHORT_JOINT.match(text, place)  # "or i", where "i" is no "and"
+            if short and short.end() < gap and self.text_at(text, short.end()):
+                gap = short.end()
             gap = _OPENED.match(text, gap).end()  # type: ignore[union-attr]
         member = self.member_at(text, gap)
         if member and ";" in text[place:gap] and _VERB.match(text, member[1]):
