@@ -10,7 +10,12 @@ from string import ascii_uppercase
 
 from ccpo_env.verifiers.choice.called_wrong import is_called_wrong
 from ccpo_env.verifiers.choice.option_texts import is_in_passing, option_text, texts_pattern
-from ccpo_env.verifiers.choice.terms import ends_range, is_part_of_term
+from ccpo_env.verifiers.choice.terms import (
+    ends_range,
+    is_continued,
+    is_named,
+    is_part_of_term,
+)
 from ccpo_env.verifiers.choice.words import (
     ALPHABETIC,
     AND,
@@ -20,7 +25,6 @@ from ccpo_env.verifiers.choice.words import (
     LOOK_ALIKES,
     MAYBE,
     THEREFORE,
-    words,
 )
 
 MAX_OPTION_CHARS = 4096
@@ -59,32 +63,11 @@ _END = re.compile(
     r"|\s?[\u0590-\u1fff\u3040-\uffdc]"
 )
 _ARTICLE_USE = re.compile(r"\s+[a-z\u00df-\u00ff]")
-_NAMED = re.compile(
-    words(
-        "option; choice; letter; answer; opción; opção; alternativa; letra; opzione; lettera",
-        "lettre; réponse",
-    )
-    + "|"
-    + words(
-        "antwort; buchstabe; optie; letter; odpowiedź; opcja; možnost; вариант; ответ; пункт",
-        "варіант; seçenek; pilihan; đáp án",
-    )
-    + r"|[选選]项|選択肢|선택지",
-    re.IGNORECASE,
-)
 _BECAUSE = re.compile(rf"\s*(?:{BECAUSE})", re.IGNORECASE)
 _LETTER_BEHIND = re.compile(r"\s*[(\[]\s*(?:option\s*)?([A-Za-z])\s*[)\]]")
 _BEFORE_TEXT = re.compile(r"[\s*_`\"'.:)\]、,=(–—-]*")
 _OPENED = re.compile(r"[*_`\"'(\[]*")
 _VERB = re.compile(r"[\s*_)]*(?:is|would|must|should|fits|remains)\b")
-_REASON = re.compile(
-    r"\s*(?:because|since|as it|is (?:right|correct|wrong|the (?:answer|right|correct|best)|best))\b"
-)
-_CASUAL = re.compile(
-    r"\s+(?:i (?:think|guess|believe)|seems|looks|makes sense|fits|matches|probably|most likely"
-    r"|for sure|cuz|cause|is|it is|definitely|imo|tbh)\b",
-    re.IGNORECASE,
-)
 _LINE_OR_LETTER = re.compile(r"\s*(?:$|\n|[A-Z](?![\w]))")
 _LABELLED = re.compile(r"\s*[).:、．\]]|\s*[-–—]\s")
 
@@ -180,17 +163,15 @@ class Options:
             return True
         if _END.match(text, single.end()):
             return True
-        last_word = text[max(single.start() - 24, 0) : single.start()].split()[-1:]
         is_weak = own in _WEAK
-        if last_word and (own.isupper() or not is_weak) and _NAMED.fullmatch(last_word[0]):
+        if (own.isupper() or not is_weak) and is_named(text, single.start()):
             return True
         if is_weak or own.islower():
             named = self.text_at(text, single.end() + len(_blank(text, single.end())))
             if named and _LATIN.get(own, own).upper() in named[0]:
                 return own.isupper()
             if own.islower():
-                behind = _REASON if is_weak else _CASUAL
-                return bool(_REASON.match(text, single.end()) or behind.match(text, single.end()))
+                return is_continued(text, single.end(), is_weak=is_weak)
             return bool(_BECAUSE.match(text, single.end())) or self.joined_at(text, single.end())
         return True
 

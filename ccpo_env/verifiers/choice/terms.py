@@ -1,4 +1,4 @@
-"""Letters that belong to a term ("D-dimer", "B cells", "C++") or end a range ("A to C")."""
+"""What stands around a letter: a term ("D-dimer", "C++"), a range ("A to C") or an answer."""
 # ruff: noqa: RUF001 - letters and signs of other scripts
 
 from __future__ import annotations
@@ -41,6 +41,29 @@ _RANGE = re.compile(
 )
 _CHANGED = re.compile(r"\b(?:chang|switch|revis|mov|correct|updat)\w*\b[^.\n]*$", re.IGNORECASE)
 
+_NAMED = re.compile(
+    words(
+        "option; choice; letter; answer; opción; opção; alternativa; letra; opzione; lettera",
+        "lettre; réponse",
+    )
+    + "|"
+    + words(
+        "antwort; buchstabe; optie; letter; odpowiedź; opcja; možnost; вариант; ответ; пункт",
+        "варіант; seçenek; pilihan; đáp án",
+    )
+    + r"|[选選]项|選択肢|선택지",
+    re.IGNORECASE,
+)
+_REASON = re.compile(
+    r"\s*(?:because|since|as it|is (?:right|correct|wrong|best|the answer"
+    r"|the (?:right|correct|best)))\b"
+)
+_CASUAL = re.compile(
+    r"\s+(?:i (?:think|guess|believe)|seems|looks|makes sense|fits|matches|probably|most likely"
+    r"|for sure|cuz|cause|is|it is|definitely|imo|tbh)\b",
+    re.IGNORECASE,
+)
+
 
 def is_part_of_term(text: str, start: int, end: int, own_text: str) -> bool:
     """Return whether a letter belongs to a term and names no option.
@@ -63,3 +86,20 @@ def ends_range(text: str, start: int) -> bool:
     """Return whether the answer that begins at a place is the end of a range: "from A to C"."""
     before = text[max(start - 24, 0) : start]
     return bool(_RANGE.search(before)) and not _CHANGED.search(text[max(start - 48, 0) : start])
+
+
+def is_named(text: str, start: int) -> bool:
+    """Return whether a word such as "option" stands right before a place."""
+    last_word = text[max(start - 24, 0) : start].split()[-1:]
+    return bool(last_word and _NAMED.fullmatch(last_word[0]))
+
+
+def is_continued(text: str, end: int, *, is_weak: bool) -> bool:
+    """Return whether the words after a small letter are said of an answer: "c i think".
+
+    Args:
+        text: Plain text.
+        end: Where the letter ends.
+        is_weak: Whether the letter is also a word, such as "a".
+    """
+    return bool(_REASON.match(text, end) or (not is_weak and _CASUAL.match(text, end)))
