@@ -4,6 +4,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+
+from ccpo_env.verifiers.choice.option_texts import texts_pattern
+from ccpo_env.verifiers.choice.options import Options
 
 _TO_THE_END = r"(?:(?!\s*\b(?:but|yet|however|though|so|whereas)\b)[^.,!?;\n])*"
 _OTHERS = (
@@ -58,11 +62,24 @@ _EXCEPTION = re.compile(
 )
 
 
-def own_statements(text: str) -> str:
+def own_statements(text: str, options: Options) -> str:
     """Return a plain text in which only what the response itself states is left.
 
     Reports and suppositions ("some say the answer is C") become blanks. A noun with a negation in
-    what a question asks for ("the one that is not an NSAID is C") becomes "the answer".
+    what a question asks for ("the one that is not an NSAID is C") becomes "The answer". The texts
+    of options stay as they are.
     """
-    text = _NOT_ITS_OWN.sub(lambda own: " " * len(own[0]), text)
-    return _EXCEPTION.sub("The answer", text)
+
+    def reworded(pattern: re.Pattern[str], shorter: Callable[[str], str], text: str) -> str:
+        pattern_of_texts = texts_pattern(options.letters, options.texts)
+        named = [own.span() for own in pattern_of_texts.finditer(text)] if pattern_of_texts else []
+
+        def replaced(found: re.Match[str]) -> str:
+            if any(start <= found.start() < end for start, end in named):
+                return found[0]
+            return shorter(found[0])
+
+        return pattern.sub(replaced, text)
+
+    text = reworded(_NOT_ITS_OWN, lambda own: " " * len(own), text)
+    return reworded(_EXCEPTION, lambda _: "The answer", text)

@@ -25,10 +25,10 @@ _BULLET = re.compile(
     r"[ ]*(?:>[ ]*)*(?:#{1,6} +|[-*+•·▪●○◦|]+ +|\|[ ]*)*"
     r"(?:\d{1,2}[.)] +|\(\d{1,2}\) +|[ivx]{1,4}[.)] +(?=[(*\[]*[A-Z][).*\]:]*\s*$))?"
 )
-_TICKED = re.compile(
-    r"(?:\[\s?(?:(?P<yes>[xX✓✔✅☑])|(?P<no>[✗✘❌✖]?))\s?\]|(?P<box>☒)|[☐□])\s*"
+_TICKED = re.compile(r"(?:\[\s?(?:(?P<yes>[xX✓✔✅☑])|(?P<no>[✗✘❌✖]?))\s?\]|(?P<box>☒)|[☐□])\s*")
+_NEXT_TICK = re.compile(
+    r"(?<=\S)\s+(?=(?:\[\s?[xX✓✔✅☑✗✘❌✖]?\s?\]|[☐□☒☑])\s*\(?[A-Z](?![A-Za-z]))"
 )
-_NEXT_TICK = re.compile(r"(?<=\S)\s+(?=(?:\[\s?[xX✓✔✅☑✗✘❌✖]?\s?\]|[☐□☒☑])\s*\(?[A-Z](?![A-Za-z]))")
 _OTHER_LABEL = re.compile(r"(?<![A-Za-z])([A-Z])[).:]\s")
 _IS = re.compile(r"\s+(?:(?:is|are|was|were|has|have|can|acts?|causes?|works?)\s)?\s*")
 _MARK_RIGHT = "[✓✔✅☑👍🟢]"

@@ -17,6 +17,7 @@ from ccpo_env.verifiers.choice.judging import (
     occurs,
 )
 from ccpo_env.verifiers.choice.options import Options, Statement
+from ccpo_env.verifiers.choice.words import NOT, words
 
 MAX_SENTENCE = 600
 """Longest sentence in which the text of an option is searched, in characters."""
@@ -26,7 +27,8 @@ _BOLD = re.compile(r"\*\*([^*\n]{1,300})\*\*|__([^_\n]{1,300})__")
 _LEAD = re.compile(r"[*_)\]\"'`]*\s*(?:[.):,;!\n–—]|-\s|$|because\b|since\b|\()")
 _AS = re.compile(
     r"\s+(?:because|since|as|rather|instead|not|for sure|it is|I think|I believe|I guess|I suppose"
-    r"|probably|obviously|clearly)\b"
+    r"|probably|obviously|clearly|definitely|(?:most )?likely(?=\s*(?:[.!]|$))|imo|tbh)\b",
+    re.IGNORECASE,
 )
 _LETTER_AND_TEXT = re.compile(r"[A-Z][*_]*[.):\]]?[*_]*[\s(–—-]+[^\W_][\w'-]")
 _SAID_OF_IT = re.compile(
@@ -37,6 +39,20 @@ _HEDGED = re.compile(
     r"\b(?:but|however|although|though|while|whereas|tempting|too|less|worse|contraindicated|unlikely"
     r"|plausible|possible|only if|unless|no longer)\b",
     re.IGNORECASE,
+)
+_EXCLUDED = re.compile(
+    r",?\s*\(?(?:and|but)?\s*(?:not|rather than|instead of|as opposed to|unlike|in contrast to)\s+"
+    r"(?:(?:by|with|through|to|in|of|from|an?|the)\s+)*",
+    re.IGNORECASE,
+)
+_UNSUITABLE = re.compile(
+    f"{NOT}|"
+    + words(
+        "contraindicated; useless; ineffective; harmful; dangerous; unsafe; inappropriate; worse",
+        "inferior; unsuitable; obsolete; inadequate; insufficient; unnecessary; too weak; outdated",
+        "worsens?; aggravates?; kontraindiziert; contre-indiqué; contraindicado; противопоказан",
+    )
+    + "|禁忌"
 )
 _LABELS = re.compile(r"(?<![A-Za-z])([A-Z])[:.)]\s")
 _MARK = re.compile(r"[✅✓✔☑👉]")
@@ -149,15 +165,19 @@ def _mentioned(lines: list[re.Match[str]], options: Options) -> Found | None:
         letters: list[str] = []
         place, others = 0, ""
         while place < len(sentence):
-            named = options.text_at(sentence, place)
-            if named and named[1] > place:
+            named = options.text_at(sentence, place) and options.member_at(sentence, place)
+            excluded = _EXCLUDED.match(sentence, place) if letters else None
+            other = options.statement_at(sentence, excluded.end()) if excluded else None
+            if other and not set(other.letters) & set(letters):
+                place = other.end
+            elif named and named[1] > place:
                 letters += named[0]
                 place = named[1]
                 others += " "
             else:
                 others += sentence[place]
                 place += 1
-        is_sure = not others.rstrip().endswith("?") and not occurs(NEGATION, others)
+        is_sure = not others.rstrip().endswith("?") and not occurs(_UNSUITABLE, others)
         if len(set(letters)) == 1 and is_sure:
             return Found((letters[0],), line.start(), line.end())
         if len(set(letters)) > 1:

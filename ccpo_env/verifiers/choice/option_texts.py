@@ -60,7 +60,7 @@ def _source(text: str) -> str:
         tokens.pop()
     if not tokens:
         return ""
-    parts = [r"(?:(?:the|an?)\s+)?" if tokens[0][0].isalpha() else ""]
+    parts = [rf"(?:(?<![{ALPHABETIC}])(?:the|an?)\s+)?" if tokens[0][0].isalpha() else ""]
     parts.append(_border(tokens[0][0], "<!"))
     for before, token in zip(["", *tokens], tokens, strict=False):
         if before and before[-1].isalnum() and token[0].isalnum():

@@ -87,7 +87,7 @@ class ChoiceVerifier:
         options = options_of(self.choices) if self.choices else letters_up_to(gold)
         boxed = boxed_answer(visible, options)
         behind = visible[boxed.end :] if boxed else visible
-        text = own_statements(plain(_ends_of(behind))).strip()
+        text = own_statements(plain(_ends_of(behind)), options).strip()
         stated = closing_statement(without_listing(text, options), options)
         if boxed and boxed.letters and not (stated and stated.is_correction):
             return _name(replace(boxed, is_negated=boxed.is_negated or is_taken_back(text, 0)))
