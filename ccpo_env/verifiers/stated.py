@@ -21,16 +21,16 @@ _END = re.compile(
     r"<\|(?:im_end|eot_id|eom_id|endoftext|end_of_text|end|return|eos)\|>|<end_of_turn>|<eos>"
     r"|<｜end▁of▁sentence｜>|</s>\s{0,8}\Z"
 )
-_TAG = re.compile(r"<(/?)(?:answer|final_answer|short_answer)>", re.IGNORECASE)
+_TAG = re.compile(r"[<\[](/?)(?:answer|final_answer|short_answer)[>\]]", re.IGNORECASE)
 _JSON = re.compile(
     r"""["'](?:final_|short_)?answer["']\s?:\s?["'\[]{1,3}(?P<answer>(?:[^"\\\n]|\\.){0,500}?)["']\s?[\],}]""",
     re.IGNORECASE,
 )
 _NOUN = (
-    r"(?:ans(?:wer)?|réponse|respuesta|resposta|risposta|antwort|antwoord|ответ|відповідь|odpowiedź|"
+    r"(?:ans(?:wer)?|response|réponse|respuesta|resposta|risposta|antwort|antwoord|ответ|відповідь|odpowiedź|"
     r"odpověď|svar(?:et)?|vastaus|răspuns(?:ul)?|válasz|cevap|jawaban(?:nya)?|απάντηση|ה?תשובה|答案|"
     r"答え|回答|正解|解答|정답|답변|답|الإجابة|الجواب|उत्तर|जवाब|คำตอบ|đáp án)"
-    r"(?:\s(?:finale?|correct[ae]?|corretta|correta|exact[ae]?|final))?"
+    r"(?:\s(?:finale?|correct[ae]?|corretta|correta|exact[ae]?|final))?(?:\s\([^()\n]{1,30}\))?"
 )
 _LEAD = (
     r"(?:^[\W_]{0,8}|[.!?]\s|\b(?:the|my|our|final|short|correct|right|best|exact|la|die|das|a|het|"
@@ -43,7 +43,7 @@ _IS = (
 _HEAD = re.compile(
     rf"(?<![A-Za-z]){_NOUN}[*_`\"'\s]{{0,8}}(?:[:：=]|->|[→⇒]|[-–—](?=\s)|是|为|為|は|은|는|هي|هو|"
     r"है|คือ|(?<=\s)(?=[^\n:]{1,200}\sहै))"
-    rf"|{_LEAD}{_NOUN}(?:\sto\s[^.:\n]{{0,160}}?)?[*_`\"'\s]{{0,8}}{_IS}"
+    rf"|{_LEAD}{_NOUN}(?:\sto\s[^.:\n]{{0,160}}?|,\s\w{{1,12}},)?[*_`\"'\s]{{0,8}}{_IS}"
     r"|^[>*_ -]{0,8}A[*_]{0,2}[:：]"
     r"|^[#>*_ ]{0,8}(?:(?:the|my|final|short|correct)\s){0,2}answer[*_ ]{0,4}$"
     r"|####",
@@ -55,24 +55,28 @@ _COMMENT = re.compile(
 )
 _STOP = re.compile(
     r"(?<=[^\s.]{2}[.!?])(?<!\b(?:St|Mr|Ms|Dr|Mt|Ft|Lt)\.)(?<!\b(?:Mrs|Gen|Col|Sgt|Rev)\.)"
-    r"(?<!\bProf\.)\s(?=[A-Z\"'(])|[。！？।]|,?\s(?:because|since)\s"
+    r"(?<!\bProf\.)\s(?=[A-Z\"'(])|[。！？।]|(?<=\.[A-Z]\.)\s(?=(?:It|This|The|He|She|They)\s)|(?<=^yes),\s|(?<=^Yes),\s|(?<=^no),\s|(?<=^No),\s"
+    r"|,?\s(?:because|since)\s"
     r"|,\s(?:which|who|as|not|and not|sorry|no|wait|or rather)\b"
 )
 _WITHDRAWN = re.compile(
     r"(?:^|[\n.!?,;…-])\s?(?:wait|hmm+|oops|sorry|or|alternatively|scratch that|correction|"
     r"my mistake|on second thought|no(?=[,.!]|\swait)|actually,?\s(?:it|no|the|that|i))\b"
-    r"|\bthat(?:['’]s|\sis|\swas)\s(?:wrong|incorrect|false|not (?:right|correct)|a mistake)\b"
+    r"|\b(?:that|this|it|which)(?:['’]s|\sis|\swas)\s"
+    r"(?:wrong|incorrect|false|not (?:right|correct)|a mistake)\b(?!\sthat)"
     r"|\bi\s(?:was wrong|meant?)\b|等等|不对|不對|错了|間違|아니",
     re.IGNORECASE,
 )
 _CORRECTED = re.compile(
-    r"\b(?:it(?:['’]s|\s(?:is|was|should be|must be))|i meant?|make that|or rather|correction:?)\s",
+    r"\b(?:it(?:['’]s|\s(?:is|was|should be|must be))|i meant?|make that|or rather|correction:?"
+    r"|(?:no,?\s)?wait,?(?:\sno,?)?)\s",
     re.IGNORECASE,
 )
 _HEDGE = r"(?:(?:so|thus|hence|therefore|well|i think|i believe|i would say),?\s){0,2}"
 _IT_IS = re.compile(
     rf"{_HEDGE}(?:it|this|that|he|she|they|these|those)"
-    r"(?:['’]s|\s(?:is|was|are|were|would be|must be|should be))\s",
+    r"(?:['’]s|\s(?:is|was|are|were|would be|must be|should be))\s"
+    r"|c['’](?:est|était)\s|es\s(?:ist|war)\s|это\s",
     re.IGNORECASE,
 )
 _IS_THE_ANSWER = re.compile(
@@ -81,11 +85,16 @@ _IS_THE_ANSWER = re.compile(
     re.IGNORECASE,
 )
 _ADVERB = re.compile(
-    r"(?:probably|(?:most )?likely|definitely|clearly|simply|indeed|therefore|thus)\s",
+    r"(?:probably|in fact|(?:most )?likely|definitely|clearly|simply|indeed|therefore|thus)\s",
     re.IGNORECASE,
 )
-_COPULA = re.compile(r"(?:です|でした|である|だ|입니다|이에요|예요|\sहै|\sथा)[\W_]{0,4}\Z")
+_COPULA = re.compile(r"(?:です|でした|である|だ|입니다|이다|이에요|예요|\sहै|\sथा)[\W_]{0,4}\Z")
 _NEGATED = re.compile(r"(?:\b(?:not|never|cannot be|neither|nor)|n['’]t)[\s$*_:]{0,6}\Z", re.I)
+_DENIED = re.compile(
+    r"(?:\bdoubt|(?:\bnot|n['’]t)(?:\s(?:think|believe|say|true|the case))?|\bfalse|\buntrue|"
+    r"\bwrong|\bunlikely|\bwhether|\bif)(?:\sthat)?\s\Z",
+    re.IGNORECASE,
+)
 _AROUND = "*_`\"'“”‘’ \n"
 
 
@@ -138,6 +147,8 @@ def _last_statement(text: str) -> tuple[str, ...]:
             stated = _readings(text[start:limit])
             if stated and _COMMENT.match(stated[0]):
                 comment, stated = comment or stated, ()
+            elif stated and _DENIED.search(text[max(0, begin - 40) : begin]):
+                stated = (f"not {stated[-1]}",)
         if stated:
             return stated
         limit = begin
