@@ -140,6 +140,11 @@ def main() -> None:
     isolation.die_with_parent()
     isolation.hide_memory()
     settings = Settings(**json.loads(sys.argv[1]))
+    try:
+        isolation.check_proc()
+    except OSError as error:
+        os.write(1, json.dumps({"outcome": "not_isolated", "reason": str(error)}).encode())
+        return
     calls, asks = os.pipe()
     answers, replies = os.pipe()
 
