@@ -29,7 +29,9 @@ _SHOWN = re.compile(
     r"[\sa-z,]{0,40}[\s$]*$",
     re.IGNORECASE,
 )
-_FORM = re.compile(r"\b(?:form|format|template|example|e\.g\.|like|such as)\b[^.\n]{0,40}$", re.IGNORECASE)
+_FORM = re.compile(
+    r"\b(?:form|format|template|example|e\.g\.|like|such as)\b[^.\n]{0,40}$", re.IGNORECASE
+)
 _REFUSES = re.compile(
     r"\b(?:cannot|can't|unable to|not able to|do not|don't)\s(?:really\s)?"
     r"(?:answer|determine|say|decide|know|tell|solve|choose)\b",
