@@ -11,18 +11,12 @@ from typing import ParamSpec
 
 from baselines.common.errors import (
     STOPPED,
-<<<<<<< HEAD
     RolloutError,
-    StorageError,
-    Terminated,
-    WorkerError,
-=======
     StorageError,
     Terminated,
     WorkerError,
     is_out_of_memory,
     memory_message,
->>>>>>> wt-limits
     print_message,
 )
 from baselines.common.folder_lock import locks_until_end
@@ -39,11 +33,8 @@ def command(main: Callable[Parameters, int]) -> Callable[Parameters, int]:
 
     While it runs, no other process can write in its output folders, SIGTERM and SIGHUP raise an
     exception, and its output is guarded. It returns 1 after one line if a file or the output can
-<<<<<<< HEAD
-    no longer be written, a worker process was killed, or no rollout can be measured.
-=======
-    no longer be written, memory is exhausted, or a worker process was killed.
->>>>>>> wt-limits
+    no longer be written, memory is exhausted, a worker process was killed, or no rollout can be
+    measured.
     """
 
     @wraps(main)

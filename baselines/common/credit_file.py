@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, TypedDict, cast
+from typing import Any, TypedDict, TypeGuard, cast
 
 from baselines.common.files import read_json
 
@@ -67,5 +67,5 @@ def _is_group(group: dict[str, Any], width: int) -> bool:
     )
 
 
-def _are(values: Any, *kinds: type) -> bool:
+def _are(values: Any, *kinds: type) -> TypeGuard[list[Any]]:
     return isinstance(values, list) and all(type(value) in kinds for value in values)

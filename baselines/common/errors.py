@@ -13,11 +13,8 @@ from types import TracebackType
 from typing import Literal
 
 STOPPED = 1
-<<<<<<< HEAD
-"""Exit code of a program that cannot go on: the disk is full, or a server refuses everything."""
-=======
-"""Exit code of a program that cannot go on: no disk or memory is left, its output is closed."""
->>>>>>> wt-limits
+"""Exit code of a program that cannot go on: no disk or memory is left, its output is closed, or a
+server refuses everything."""
 BAD_INPUT = 2
 """Exit code for arguments and files that cannot be used."""
 SIGNALLED = 128
@@ -37,13 +34,12 @@ class WorkerError(Exception):
     """A worker process was killed; the message says what to do."""
 
 
-<<<<<<< HEAD
 class RolloutError(Exception):
     """No rollout can be measured, as a server or a verifier fails; the message says why."""
-=======
+
+
 class NotEnoughMemory(MemoryError):
     """Memory is exhausted; the message gives the reason and what to do."""
->>>>>>> wt-limits
 
 
 class Terminated(KeyboardInterrupt):

@@ -136,13 +136,11 @@ def run_once(
     except RolloutError as error:
         raise RolloutError(
             f"{error} (in the run of {key.allocator} with {key.optimizer} and seed {key.seed}; "
-            f"finished runs are kept: mend that, and run the same command again)"
+            f"the same command again goes on from the finished runs)"
         ) from error
 
 
-def _run_once(
-    config: TrainConfig, key: RunKey, token_budget: int, good_enough: float
-) -> RunResult:
+def _run_once(config: TrainConfig, key: RunKey, token_budget: int, good_enough: float) -> RunResult:
     import torch
 
     from baselines.train.logging.trackers import NoTracker

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from baselines.common.credit_file import CREDIT_FILE, read_credit
@@ -110,5 +111,6 @@ def _sections(drawn: Mapping[str, Plot]) -> dict[str, list[Plot]]:
 
 def _named_in(rows: Sequence[MetricRow], pattern: str) -> list[str]:
     """Return the matches of a pattern in the names of the metrics, in order."""
-    found = (re.fullmatch(pattern, key) for row in rows for key in row)
+    names = dict.fromkeys(chain.from_iterable(rows))  # once each, however many the steps
+    found = (re.fullmatch(pattern, name) for name in names)
     return list(dict.fromkeys(match[1] for match in found if match))

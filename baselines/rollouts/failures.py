@@ -26,7 +26,7 @@ def nothing_measured(where: str, failures: Counter[str], num_episodes: int) -> R
     return RolloutError(
         f"{where} must measure at least one episode of the whole team, got none, with "
         f"{failures.total()} of {num_episodes} episodes not measured; the reason of {most} of "
-        f"them: {reason}"
+        f"them: {reason}; check the server or the verifier"
     )
 
 

@@ -129,8 +129,8 @@ def saying_how_to_resume(trainer: Trainer) -> Iterator[None]:
         yield
     except RolloutError as error:
         raise RolloutError(
-            f"{error}; mend that, and resume from the newest checkpoint, or from the beginning if "
-            f"there is none, with --resume --out-dir {trainer.run_dir}"
+            f"{error}; then resume from the newest checkpoint, or from the beginning if there is "
+            f"none, with --resume --out-dir {trainer.run_dir}"
         ) from error
 
 

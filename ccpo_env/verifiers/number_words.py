@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import re
+MAX_NUMBER_WORDS = 16
+"""Words of a text that can be a number in words."""
 
 _UNITS = (
     *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
@@ -32,27 +33,42 @@ _ORDINALS = {
     )
 }
 _MULTIPLES = {"hundred": 100, "thousand": 1000}
-_WORD = re.compile("|".join((*_BELOW_100, *_MULTIPLES, *_ORDINALS)))
+_SCALES = frozenset({"million", "billion", "trillion", "square", "cubic"})
+_UNIT_WORDS = frozenset(
+    [
+        *("percent", "percentage", "point", "degree", "million", "billion", "trillion"),
+        *("second", "minute", "hour", "day", "week", "month", "year", "decade", "century"),
+        *("dollar", "cent", "pound", "euro", "ton", "kilogram", "gram", "liter", "litre"),
+        *("mile", "kilometer", "kilometre", "meter", "metre", "foot", "inch", "acre"),
+    ]
+)
+"""What may follow "one" and ordinals: "one percent" is a number, "One Direction" is a name."""
 
 
 def with_digits(text: str) -> str:
-    """Return a text in which whole numbers in English words are digits: "one hundred two" is 102.
+    """Return a number in English words in digits, and any other text as it is.
+
+    The text may go on with one noun ("seven dwarfs"), or a scale and a noun ("two million people").
+    After "one" and ordinals it must be a unit: "one day" and "twelfth century" are numbers, "no
+    one" and "One Direction" are not.
 
     Args:
         text: Words separated by single spaces, in lower case.
 
     Note: "million" and larger words are kept: "two million" is "2 million". Two numbers side by
-        side, as in a year, are not joined: "nineteen ten" is "19 10".
+        side, as in a year, are kept: "nineteen ten".
     """
-    if not _WORD.search(text):
+    tokens = text.split(" ", MAX_NUMBER_WORDS)
+    if tokens[0] not in _BELOW_100 and tokens[0] not in _ORDINALS:
         return text
-    words: list[str] = []
-    tokens, place = text.split(" "), 0
-    while place < len(tokens):
-        value, end = _number_at(tokens, place)
-        words.append(_ORDINALS.get(tokens[place], tokens[place]) if value is None else str(value))
-        place = end
-    return " ".join(words)
+    value, end = _number_at(tokens, 0)
+    rest = tokens[end:]
+    nouns = rest[1:] if rest and rest[0] in _SCALES else rest
+    if len(nouns) > 1 or any(own in _BELOW_100 or own in _ORDINALS or own == "and" for own in rest):
+        return text
+    if rest and (value is None or value == 1) and rest[0].removesuffix("s") not in _UNIT_WORDS:
+        return text
+    return " ".join((_ORDINALS[tokens[0]] if value is None else str(value), *rest))
 
 
 def _number_at(tokens: list[str], place: int) -> tuple[int | None, int]:

@@ -1,5 +1,4 @@
 """The verifier "qa": short answers in words, compared as the authors of SQuAD and HotpotQA do."""
-# ruff: noqa: RUF001 - letters and signs of other scripts
 
 from __future__ import annotations
 
@@ -12,14 +11,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from ccpo_env.types import Task, Verdict
-from ccpo_env.verifiers.extract import closed_boxes, without_thinking
 from ccpo_env.verifiers.number_words import with_digits
-from ccpo_env.verifiers.plain import plain
+from ccpo_env.verifiers.stated import stated_answers
+from ccpo_env.verifiers.superscripts import outside_numbers
 
-MAX_SHORT_WORDS = 30
-"""Words of a response that counts as an answer as a whole if it announces none."""
-MAX_READ_CHARS = 16_384
-"""Characters at the end of a response in which an answer is searched, box or not."""
+MAX_SURPLUS_CHARS = 1_000
+"""Characters that an answer may have more than the longest gold answer; longer ones are wrong."""
+MAX_FORM_CHARS = 2_048
+"""Longest published form that the rules beyond the published ones are applied to."""
 MAX_KEPT_CHARS = 512
 """Longest text whose form is cached."""
 SPECIAL = frozenset({"yes", "no", "noanswer"})
@@ -27,29 +26,6 @@ SPECIAL = frozenset({"yes", "no", "noanswer"})
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = dict.fromkeys(map(ord, string.punctuation))
-_TAG = re.compile(
-    r"<(answer|final_answer|short_answer)>(?P<answer>.{0,2000}?)</\1>", re.DOTALL | re.IGNORECASE
-)
-_JSON = re.compile(
-    r"""["'](?:final_|short_)?answer["']\s*:\s*["\[]+(?P<answer>(?:[^"\\\n]|\\.){0,2000})\"""",
-    re.IGNORECASE,
-)
-_NOUN = (
-    r"(?:answer|réponse|respuesta|resposta|risposta|antwort|antwoord|ответ|відповідь|odpowiedź|svar|"
-    r"cevap|jawaban|答案|答え|回答|정답|답|الإجابة|الجواب|उत्तर|जवाब|คำตอบ|đáp án)"
-)
-_IS = r"\b(?:is|was|would be|should be|ist|lautet|est|es|é|è|jest|adalah|là)\b:?"
-_ANNOUNCED = re.compile(
-    rf"(?:(?<![A-Za-z]){_NOUN}[*_`\"'\s]{{0,8}}(?:[:：]|是|为|は|은|는|هي|هو|है|คือ)"
-    r"|\b(?:the|my|our|final|short|correct|best|exact|la|die|a|het|bonne|correcta|correta)\s+"
-    rf"{_NOUN}(?:\s+to\s+[^.:\n]{{0,160}}?)?[*_`\"'\s]{{0,8}}{_IS}"
-    r"|####)(?P<answer>[*_`\s]{0,12}[^\n]{0,2000})",
-    re.IGNORECASE,
-)
-_SENTENCE = re.compile(
-    r"(?<=[^\s.]{2}[.!?])\s+(?=[A-Z\"'(])|[。！？]|,?\s+(?:because|since)\s|,\s+(?:which|who|as)\s"
-)
-_AROUND = "*_`\"' \n\t"
 
 
 def normalized(text: str) -> str:
@@ -66,19 +42,26 @@ def normalized(text: str) -> str:
 def canonical(text: str) -> str:
     """Return the form by which answers are compared; answers that `normalized` unites have one.
 
-    Beyond it, compatibility characters are plain ones, signs of any script are punctuation, and
-    numbers in English words are digits.
+    Beyond it, compatibility characters are plain ones, signs of any script are punctuation, and an
+    answer that is a number in English words is in digits. Of texts whose published form is longer
+    than MAX_FORM_CHARS this is the form.
     """
     return (_kept_canonical if len(text) <= MAX_KEPT_CHARS else _canonical)(text)
 
 
 def _canonical(text: str) -> str:
-    found = normalized(text)
-    if not found.isascii():
-        compatible = unicodedata.normalize("NFKC", found).casefold()
+    published = found = normalized(text)
+    if len(published) > MAX_FORM_CHARS:
+        return published
+    if not published.isascii():
+        compatible = outside_numbers(_compatible, published).casefold()
         found = normalized("".join(c for c in compatible if not _is_sign(c)))
-    # "The" and "A" are articles only, and would be equal to nothing at all.
-    return with_digits(found) or text.strip().lower()
+    # Signs alone are equal to themselves, not to nothing at all.
+    return with_digits(found or published)
+
+
+def _compatible(text: str) -> str:
+    return unicodedata.normalize("NFKC", text)
 
 
 _kept_canonical = lru_cache(maxsize=16_384)(_canonical)
@@ -113,9 +96,10 @@ def token_f1(prediction: str, gold: str) -> float:
 class QaVerifier:
     r"""The verifier "qa": compares a short answer in words with one or several gold answers.
 
-    The answer is the last box, else what an `<answer>` tag holds, else what follows the last
-    "Answer:" or "the answer is", else a whole response of at most MAX_SHORT_WORDS words. Only what
-    follows the last `</think>` is read.
+    The answer is the last box, else what is stated last in an `<answer>` tag or after "Answer:" or
+    "the answer is", else a whole response of at most 30 words. Only what follows the last
+    `</think>` is read. An answer of over MAX_SURPLUS_CHARS characters more than the longest gold
+    answer is wrong.
 
     Args:
         min_f1: Least token F1 with a gold answer that is correct, in (0, 1]; None: answers must be
@@ -154,24 +138,32 @@ class QaVerifier:
         if is_blank(response):
             return Verdict("no_answer")
         golds = self.golds if gold in self.golds else (gold,)
+        limit = max(map(len, golds)) + MAX_SURPLUS_CHARS
         forms = {canonical(own) for own in golds}
-        if canonical(response) in forms:
-            return Verdict("correct", response.strip())
+        whole = response.strip()
+        if len(whole) <= limit and canonical(whole) in forms:
+            return Verdict("correct", whole)
         readings = stated_answers(response)
         if not readings:
             return Verdict("no_answer")
-        right = next((own for own in readings if canonical(own) in forms), None)
-        if right is None and self.min_f1 is not None:
-            scores = {own: max(token_f1(own, each) for each in golds) for own in readings}
-            best = max(readings, key=lambda own: scores[own])
+        short = [own for own in readings if len(own) <= limit]
+        right = next((own for own in short if canonical(own) in forms), None)
+        if right is None and short and self.min_f1 is not None:
+            scores = {own: max(token_f1(own, each) for each in golds) for own in short}
+            best = max(short, key=lambda own: scores[own])
             right = best if scores[best] >= self.min_f1 else None
         return Verdict("wrong", readings[0]) if right is None else Verdict("correct", right)
 
     def f1(self, response: str, gold: str) -> float:
-        """Return the token F1 of the answer of a response, the best over the gold answers."""
+        """Return the token F1 of the answer of a response, the best over the gold answers.
+
+        It is 0 for an answer of over MAX_SURPLUS_CHARS characters more than the longest of them.
+        """
         golds = self.golds if gold in self.golds else (gold,)
+        limit = max(map(len, golds)) + MAX_SURPLUS_CHARS
         readings = () if is_blank(response) else stated_answers(response)
-        return max((token_f1(own, each) for own in readings for each in golds), default=0.0)
+        short = (own for own in readings if len(own) <= limit)
+        return max((token_f1(own, each) for own in short for each in golds), default=0.0)
 
     def category(self, answer: str) -> str:
         """Return the category of an answer, as its verdict reports it: its canonical form."""
@@ -181,40 +173,3 @@ class QaVerifier:
 def is_blank(text: object) -> bool:
     """Return whether a value is not text, or blank; callers may ignore the annotations."""
     return not isinstance(text, str) or not text.strip()
-
-
-def stated_answers(response: str) -> tuple[str, ...]:
-    """Return the answer of a response, and how else its end may be read; empty without an answer.
-
-    A stated sentence may go on after the answer: it is read whole, and up to its first stop.
-    """
-    visible = without_thinking(response)
-    if visible is None or not visible.strip():
-        return ()
-    boxes = closed_boxes(visible, 1)
-    if boxes:
-        content = plain(boxes[-1][2]).strip()
-        return (content,) if content else ()
-    tail = visible[-MAX_READ_CHARS:]
-    quoted = [*_TAG.finditer(tail), *_JSON.finditer(tail)]
-    enclosed = max(quoted, key=lambda own: own.start(), default=None)
-    behind = [*_ANNOUNCED.finditer(tail, enclosed.end() if enclosed else 0)]
-    announced = behind[-1] if behind else None
-    if announced is None and enclosed is not None:
-        return _stripped(enclosed["answer"])
-    if announced is not None:
-        stated = announced["answer"].strip(_AROUND)
-        if not stated:
-            following = tail[announced.end() :].strip()
-            stated = following.partition("\n")[0].strip(_AROUND)
-        if stated:
-            short = _SENTENCE.split(stated, maxsplit=1)[0]
-            return tuple(dict.fromkeys((*_stripped(short), *_stripped(stated))))
-    if len(visible.split(maxsplit=MAX_SHORT_WORDS)) <= MAX_SHORT_WORDS:
-        return (visible.strip(),)
-    return ()
-
-
-def _stripped(text: str) -> tuple[str, ...]:
-    stripped = text.strip(_AROUND)
-    return (stripped,) if stripped else ()

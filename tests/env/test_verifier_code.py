@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -338,8 +339,13 @@ def test_no_hostile_program_is_right_or_leaves_anything(
     is_slow = name in hostile_programs.SLOW
     found = status(program, timeout_s=0.5 if is_slow else 5.0)
     assert found == "wrong" or (is_slow and found == "timeout")  # on a busy machine
-    assert processes() <= before[0]
-    assert not {f for f in set(os.listdir("/tmp")) - before[1] if "ccpo" in f}
+    # Those of other verdicts on this machine end soon.
+    new_processes = processes() - before[0]
+    new_files = {f for f in set(os.listdir("/tmp")) - before[1] if "ccpo" in f}
+    deadline = time.monotonic() + 30.0
+    while (new_processes & processes()) or (new_files & set(os.listdir("/tmp"))):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 @pytest.mark.usefixtures("_isolated")

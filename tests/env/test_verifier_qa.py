@@ -6,6 +6,7 @@ from __future__ import annotations
 import random
 import re
 import string
+import unicodedata
 
 import pytest
 from hypothesis import given
@@ -13,8 +14,16 @@ from hypothesis import strategies as st
 
 from ccpo_env import Task, think_solve_v0, verify, vote_v0
 from ccpo_env.verifiers.number_words import with_digits
-from ccpo_env.verifiers.qa import QaVerifier, canonical, normalized, token_f1
+from ccpo_env.verifiers.qa import (
+    MAX_FORM_CHARS,
+    MAX_SURPLUS_CHARS,
+    QaVerifier,
+    canonical,
+    normalized,
+    token_f1,
+)
 from ccpo_env.verifiers.registry import VERIFIERS
+from ccpo_env.verifiers.stated import MAX_PLAIN_CHARS
 
 GOLDS = (
     *("Denver Broncos", "Saint Bernadette Soubirous", "1858"),
@@ -76,7 +85,7 @@ def test_verdicts_and_f1_of_ordinary_pairs_are_the_published_ones() -> None:
 @given(st.text(), st.text())
 def test_texts_of_one_published_form_have_one_category(first: str, second: str) -> None:
     for other in (second, f" The {first}. ", first.lower()):
-        if normalized(first) and normalized(first) == normalized(other):
+        if normalized(first) == normalized(other):
             assert canonical(first) == canonical(other)
     assert 0.0 <= token_f1(first, second) <= 1.0
 
@@ -93,10 +102,23 @@ def test_texts_of_one_published_form_have_one_category(first: str, second: str) 
         ("“Zoë”", "Zoë"),
         ("1850–1894", "1850-1894"),
         ("¿Qué?", "qué"),
+        ("fifty percent", "50 percent"),
+        ("CO₂", "CO2"),
+        (r"\boxed{\text{CO₂}}", "CO2"),
+        ("5 km²", "5 km2"),
+        ("10²", "10²"),
     ],
 )
 def test_numbers_in_words_and_signs_of_any_script_are_equal(prediction: str, gold: str) -> None:
     assert verify(prediction, gold, verifier="qa").status == "correct"
+
+
+@pytest.mark.parametrize(("first", "second"), [("The", "The The"), ("a", "an"), ("A a", "the")])
+def test_answers_of_articles_only_are_equal_as_published(first: str, second: str) -> None:
+    for response in (first, f"\\boxed{{{first}}}", f"Answer: {first}"):
+        assert verify(response, second, verifier="qa").status == "correct"
+    assert verify(" ", second, verifier="qa").status == "no_answer"
+    assert verify("Paris", second, verifier="qa").status == "wrong"
 
 
 @pytest.mark.parametrize(
@@ -108,11 +130,21 @@ def test_numbers_in_words_and_signs_of_any_script_are_equal(prediction: str, gol
         ("forty two cats", "42 cats"),
         ("one hundred", "100"),
         ("nine hundred ninety nine thousand", "999000"),
-        ("nineteen ten", "19 10"),
+        ("nineteen ten", "nineteen ten"),
         ("two million", "2 million"),
-        ("five and six", "5 and 6"),
+        ("five and six", "five and six"),
         ("bone tent", "bone tent"),
         ("first", "1st"),
+        ("twelfth century", "12th century"),
+        ("one", "1"),
+        ("one percent", "1 percent"),
+        ("two million people", "2 million people"),
+        ("no one", "no one"),
+        ("one direction", "one direction"),
+        ("one of them", "one of them"),
+        ("first blood", "first blood"),
+        ("two broke girls", "two broke girls"),
+        ("two " * 20, "two " * 20),
     ],
 )
 def test_words_of_numbers_are_digits(words: str, digits: str) -> None:
@@ -121,7 +153,20 @@ def test_words_of_numbers_are_digits(words: str, digits: str) -> None:
 
 @pytest.mark.parametrize(
     ("prediction", "gold"),
-    [("café", "cafe"), ("21st", "21"), ("5 million", "5"), ("not Paris", "Paris"), ("the", "A")],
+    [
+        ("café", "cafe"),
+        ("21st", "21"),
+        ("5 million", "5"),
+        ("not Paris", "Paris"),
+        ("10²", "102"),
+        ("2¹⁰", "210"),
+        ("1½", "11⁄2"),
+        (r"\boxed{10²}", "102"),
+        ("No one", "no 1"),
+        ("One Direction", "1 Direction"),
+        ("…", "the"),
+        ("“", "”"),
+    ],
 )
 def test_other_words_differ(prediction: str, gold: str) -> None:
     assert verify(prediction, gold, verifier="qa").reward in (-1.0, None)
@@ -208,3 +253,34 @@ def test_a_blank_gold_answer_is_an_error(gold: str) -> None:
 def test_long_responses_are_read_at_their_end(unit: str) -> None:
     response = unit * (100_000 // len(unit)) + "\n\nThe answer is Denver."
     assert verify(response, "Denver", verifier="qa").status == "correct"
+
+
+@pytest.mark.parametrize(
+    "unit", ["ﷺ", "\u0301\u0323", "one hundred ", "\\boxed{", "a ", "<answer>"]
+)
+def test_only_texts_of_bounded_length_are_compared(
+    unit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lengths: list[int] = []
+
+    def noted(form: str, text: str) -> str:
+        lengths.append(len(text))
+        return normalize(form, text)
+
+    normalize = unicodedata.normalize
+    monkeypatch.setattr(unicodedata, "normalize", noted)
+    many = unit * (20_000 // len(unit))
+    for response in (many, f"Answer: {many}", f"\\boxed{{{many}}}", f"<answer>{many}</answer>"):
+        assert QaVerifier(min_f1=0.1)(response, "Zoë").status in ("wrong", "no_answer")
+        assert QaVerifier().f1(response, "Zoë") == 0.0
+        assert len(canonical(response)) <= len(response)
+    assert max(lengths, default=0) <= max(MAX_FORM_CHARS, MAX_PLAIN_CHARS)
+
+
+def test_an_answer_may_be_longer_than_the_longest_gold_answer_by_a_bound() -> None:
+    padding = "!" * MAX_SURPLUS_CHARS
+    assert verify(f"Zoë{padding}", "Zoë", verifier="qa").status == "correct"
+    assert verify(f"Zoë{padding}!", "Zoë", verifier="qa").status == "wrong"
+    assert QaVerifier(min_f1=0.1)(f"Answer: Zoë{padding}!", "Zoë").status == "wrong"
+    long = "word " * 1_000
+    assert verify(f"The {long}", long, verifier="qa").status == "correct"

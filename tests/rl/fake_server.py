@@ -179,16 +179,18 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         request = owner.enter(self.path, body, dict(self.headers))
         fault = owner.fault_of(request)
+        is_refused = fault is not None and fault.isdigit()
         try:
-            with suppress(ConnectionError):  # the client has given up
-                if fault is None:
-                    self._reply(200, answer_json(owner, request))
-                elif fault.isdigit():
-                    self._refuse(fault, request)
-                else:
-                    self._break(fault, json.dumps(answer_json(owner, request)).encode())
+            answer = None if is_refused else answer_json(owner, request)
         finally:
-            owner.leave()
+            owner.leave()  # before the client can send its next request
+        with suppress(ConnectionError):  # the client has given up
+            if fault is None:
+                self._reply(200, answer)
+            elif answer is None:
+                self._refuse(fault, request)
+            else:
+                self._break(fault, json.dumps(answer).encode())
 
     def finish(self) -> None:
         with suppress(OSError, ValueError):  # a connection that was reset

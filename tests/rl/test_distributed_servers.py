@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from baselines.common.errors import RolloutError
 from baselines.policies.base import Completion, Prompt, Sampling
 from baselines.policies.local.hf import HFPolicy
 from baselines.policies.local.lora import LoraBase, LoraSettings
@@ -167,7 +168,7 @@ class Answering:
 )
 def test_served_policy_refuses_completions_that_cannot_be_trained_on(completion):
     speaker = ServedPolicy(Answering(completion), load_policy("tiny"))
-    with pytest.raises(ValueError, match="return token ids and log-probabilities, got none"):
+    with pytest.raises(RolloutError, match="return token ids and log-probabilities, got none"):
         ask(speaker)
 
 

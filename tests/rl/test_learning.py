@@ -10,7 +10,7 @@ from baselines.train.logging.trackers import NoTracker
 from baselines.train.trainer import Trainer
 
 pytestmark = pytest.mark.no_cover  # whole trainings, of code that other tests run as well
-NUM_EVAL_TASKS = 400  # a rate of one half is then known to within 0.05
+NUM_EVAL_TASKS = 300  # a rate of one half is then known to within 0.06
 
 
 def train(run_dir, *, steps: int, tasks_per_step: int = 16, enough: float = 1.0, **settings):
@@ -51,7 +51,7 @@ def train(run_dir, *, steps: int, tasks_per_step: int = 16, enough: float = 1.0,
 
 
 def test_team_learns_the_default_task_in_a_few_steps(tmp_path):
-    before, after, final = train(tmp_path, allocator="counterfactual", steps=16)
+    before, after, final = train(tmp_path, allocator="counterfactual", steps=16, enough=0.25)
     assert before <= 0.45
     assert after >= 0.6
     assert after >= before + 0.15

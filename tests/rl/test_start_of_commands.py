@@ -32,7 +32,7 @@ HEAVY = {"torch", "transformers", "matplotlib", "scipy"}
 
 FORKS = """
 import json, os, runpy, sys
-import gymnasium, numpy, pettingzoo, rich.console, rich.table  # what commands share
+import ccpo_env, pettingzoo, rich.console, rich.table  # what commands share
 
 for words in json.loads(sys.argv[1]):
     read, write = os.pipe()
@@ -56,7 +56,7 @@ for words in json.loads(sys.argv[1]):
         print(pipe.read())
     os.wait()
 """
-"""Runs each program in a fork of an interpreter that has imported nothing of ours."""
+"""Runs each program in a fork of an interpreter that has imported the environment only."""
 PROGRAMS = {
     ("-m", "baselines", "--help"): 0,
     ("-m", "baselines", "--version"): 0,

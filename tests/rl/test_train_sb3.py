@@ -11,10 +11,11 @@ import pytest
 from baselines.common.jsonl import read_rows
 from baselines.experiment.sweep import RUNS_FILE, read_results
 from baselines.train_sb3 import command as train_sb3
+from baselines.train_sb3 import comparison, signal_results, signal_runs
 from baselines.train_sb3.demonstration import COMMON_RANDOM, METHODS, SETTINGS, SHARED
 from baselines.train_sb3.measured_credit import CreditPlan
 from baselines.train_sb3.ppo import PpoConfig, train
-from baselines.train_sb3.signal_runs import TUNING_SEEDS, SignalRunResult
+from baselines.train_sb3.signal_runs import SignalRunResult
 from tests.rl.teams import quietly
 
 LOGGED = {
@@ -107,6 +108,8 @@ def test_train_sb3_is_the_same_twice():
 @pytest.mark.usefixtures("warm_pools")
 def test_demonstration_runs_writes_and_goes_on_where_it_stopped(tmp_path, monkeypatch):
     monkeypatch.setattr(train_sb3, "LEARNING_RATES", (3e-3, 1e-2))
+    for module in (comparison, signal_results, signal_runs):
+        monkeypatch.setattr(module, "TUNING_SEEDS", (100,))
     flags = ("--demonstration", "--num-seeds", 2, "--settings", "group", "--steps", 1000)
     rest = ("--workers", 1, "--out-dir", tmp_path)
     code, printed = quietly(train_sb3.main, *flags, *rest)
@@ -114,7 +117,7 @@ def test_demonstration_runs_writes_and_goes_on_where_it_stopped(tmp_path, monkey
     assert "| default mix, group baseline | shared reward |" in printed
     runs = tmp_path / RUNS_FILE
     results = read_results(runs, SignalRunResult)
-    reported = [run.key for run in results if run.key.seed not in TUNING_SEEDS]
+    reported = [run.key for run in results if run.key.seed != 100]
     assert {key.method for key in reported} == {SHARED, COMMON_RANDOM}
     assert len(reported) == 4
     assert len({(key.method, key.learning_rate) for key in reported}) == 2  # one rate for each

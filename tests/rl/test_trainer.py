@@ -173,31 +173,18 @@ def test_run_evaluates_on_a_grid_of_tokens_resumed_or_not(config, tmp_path, inte
     assert [own.tokens for own in found] == [ends[own.step] for own in found]
 
 
-def test_run_changes_nothing_when_no_rollout_could_be_measured(config, tmp_path, monkeypatch):
-    monkeypatch.setitem(VERIFIERS, "math", lambda _response, _gold: Verdict("timeout"))
-    trainer = Trainer(config, tmp_path)
-    before = weights(trainer)
-    final = run(trainer)
-    assert torch.equal(weights(trainer), before)
-    assert final.accuracy() is None
-    for row in read_rows(tmp_path / "metrics.jsonl"):
-        assert row["rollout/unmeasured_rate"] == 1.0
-        assert row["rollout/groups"] == 0
-        assert row["accuracy/joint"] is row["credit/help_rate"] is row["eval/help_rate"] is None
-        assert row["update/thinker/loss"] == 0.0
-
-
 def test_run_counts_and_tells_of_steps_that_train_on_nothing_also_after_a_resume(
     config, tmp_path, monkeypatch
 ):
-    monkeypatch.setitem(VERIFIERS, "math", lambda _response, _gold: Verdict("timeout"))
-    few, told = replace(config, steps=2, eval_every=0, checkpoint_every=1), []
+    monkeypatch.setitem(VERIFIERS, "math", lambda _response, _gold: Verdict("wrong"))
+    own = replace(config, optimizer="dapo", eval_every=0, checkpoint_every=1)
+    few, told = replace(own, steps=2), []
     first = Trainer(few, tmp_path)
     run(first, on_warning=told.append)
     warning, total = told
     assert total == "2 of 2 steps trained on nothing"
     assert "step 1 trained on nothing, " in warning
-    assert "3 with too few measured rollouts (1 such step so far)" in warning
+    assert "3 with equal rewards, which dapo drops (1 such step so far)" in warning
     resumed = Trainer(replace(few, steps=10, resume="yes", out_dir=tmp_path), tmp_path)
     run(resumed, on_warning=told.append)
     rows = read_rows(tmp_path / "metrics.jsonl")

@@ -93,7 +93,6 @@ class RolloutServers:
         for served in self._served.values():
             served.synced(self._version)
 
-
     def _transfer(self) -> None:
         """Write and load the weights of all servers, in the process of rank 0 alone."""
         from baselines.policies.endpoint.client import EndpointError

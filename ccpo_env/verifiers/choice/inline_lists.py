@@ -1,6 +1,5 @@
 """Leave out lists of options in one line, and read the verdicts on options in one."""
 
-
 from __future__ import annotations
 
 import re

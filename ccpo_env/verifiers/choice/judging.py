@@ -41,16 +41,12 @@ _CONTRAST = re.compile(
     + r"|而是|而选|ではなく|아니라|بل|बल्कि|→|->)[\s、，,]*|[;,]\s*",
     re.IGNORECASE,
 )
+_REASON = re.compile(
+    r"\s*(?:as|since|because|for|given|which|when|where|due|weil|da|car|porque)\b", re.IGNORECASE
+)
 _WRONG_KIND = re.compile(
     r"(?:不|别|勿|莫|不应该?|不能|不可以?|不要|不会|不宜|不该)$"
     r"|(?:错误|不正确|不对|不正確|誤った|間違った|틀린|잘못된|خاطئة?|गलत)的?\s*$"
-)
-_ALSO = re.compile(
-    r"(?:^|[.,;!(\n–—])[\s*_]*(?i:but|and|though|although|however|yet|still|or)?,?\s*"
-    r"(?:(?i:option|choice|answer|letter)\s+)?[*_(\[]*(?P<letter>[A-Z])[*_)\]]*\s*"
-    r"(?:(?:is|are|could|may|might|would|can|works?|seems?|fits?)\s+)*(?:be\s+)?"
-    r"(?:also|too|equally|as well|another|possible|plausible|acceptable|just as)\b"
-    r"(?!\s+(?:not|in|un|im|wrong|false|ruled|elim|but))",
 )
 _ALSO_FIRST = re.compile(
     r"[\s.,;:*_)\]–—-]*(?i:also|and also|likewise)[:,]?\s+[*_(\[]*(?P<letter>[A-Z])(?![A-Za-z])"
@@ -132,7 +128,6 @@ def judged(text: str, cue: int, statement: Statement, *, strength: int = 2) -> F
     )
     letters = statement.letters
     for also in (
-        _ALSO.search(text, statement.end, statement.end + 150),
         _COULD_ALSO.match(text, statement.end),
         _ALSO_FIRST.match(text, statement.end),
     ):
@@ -177,8 +172,12 @@ def contrast_after(text: str, statement: Statement, options: Options) -> Found |
     contrast = _CONTRAST.match(text, statement.end)
     if contrast is None:
         return None
+    if _REASON.match(text, contrast.end()):
+        return None
     other = options.statement_at(text, contrast.end())
     if other is None or is_called_wrong(text, other.end):
+        return None
+    if set(other.letters) & set(statement.letters):
         return None
     return Found(other.letters, statement.start, other.end)
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from ccpo_env.verifiers.choice.judging import (
     COPULA_CUE,
@@ -15,7 +16,8 @@ from ccpo_env.verifiers.choice.judging import (
     lower,
     occurs,
 )
-from ccpo_env.verifiers.choice.options import Options
+from ccpo_env.verifiers.choice.options import Options, Statement
+from ccpo_env.verifiers.choice.words import NOT, words
 
 MAX_SENTENCE = 600
 """Longest sentence in which the text of an option is searched, in characters."""
@@ -25,7 +27,32 @@ _BOLD = re.compile(r"\*\*([^*\n]{1,300})\*\*|__([^_\n]{1,300})__")
 _LEAD = re.compile(r"[*_)\]\"'`]*\s*(?:[.):,;!\n–—]|-\s|$|because\b|since\b|\()")
 _AS = re.compile(
     r"\s+(?:because|since|as|rather|instead|not|for sure|it is|I think|I believe|I guess|I suppose"
-    r"|probably|obviously|clearly)\b"
+    r"|probably|obviously|clearly|definitely|(?:most )?likely(?=\s*(?:[.!]|$))|imo|tbh)\b",
+    re.IGNORECASE,
+)
+_LETTER_AND_TEXT = re.compile(r"[A-Z][*_]*[.):\]]?[*_]*[\s(–—-]+[^\W_][\w'-]")
+_SAID_OF_IT = re.compile(
+    r"[*_)]*\s+(?:is|isn't|was|wasn't|are|has|have|does|doesn't|do|did|never|can|cannot|can't|will|won't"
+    r"|would|acts|works|lacks|[a-z]{3,}s)\b",
+)
+_HEDGED = re.compile(
+    r"\b(?:but|however|although|though|while|whereas|tempting|too|less|worse|contraindicated|unlikely"
+    r"|plausible|possible|only if|unless|no longer)\b",
+    re.IGNORECASE,
+)
+_EXCLUDED = re.compile(
+    r",?\s*\(?(?:and|but)?\s*(?:not|rather than|instead of|as opposed to|unlike|in contrast to)\s+"
+    r"(?:(?:by|with|through|to|in|of|from|an?|the)\s+)*",
+    re.IGNORECASE,
+)
+_UNSUITABLE = re.compile(
+    f"{NOT}|"
+    + words(
+        "contraindicated; useless; ineffective; harmful; dangerous; unsafe; inappropriate; worse",
+        "inferior; unsuitable; obsolete; inadequate; insufficient; unnecessary; too weak; outdated",
+        "worsens?; aggravates?; kontraindiziert; contre-indiqué; contraindicado; противопоказан",
+    )
+    + "|禁忌"
 )
 _LABELS = re.compile(r"(?<![A-Za-z])([A-Z])[:.)]\s")
 _MARK = re.compile(r"[✅✓✔☑👉]")
@@ -44,7 +71,7 @@ def lone_answer(text: str, options: Options) -> Found | None:
         _marked(text, lines, options)
         or _in_a_line(text, lines, options)
         or _in_bold(text, options)
-        or _at_the_end(lines[-1][0], options)
+        or _at_the_end(lines[-1], options)
         or _mentioned(lines, options)
     )
 
@@ -80,12 +107,26 @@ def _in_a_line(text: str, lines: list[re.Match[str]], options: Options) -> Found
             if (
                 lead
                 and not is_list
-                and (_LEAD.match(line[0], lead.end) or _AS.match(line[0], lead.end))
+                and (
+                    _LEAD.match(line[0], lead.end)
+                    or _AS.match(line[0], lead.end)
+                    or _explained(line[0], lead)
+                )
             ):
                 statement = lead
         if statement:
-            return judged(line[0], statement.start, statement)
+            found = judged(line[0], statement.start, statement)
+            return replace(found, start=line.start() + found.start, end=line.start() + found.end)
     return None
+
+
+def _explained(line: str, lead: Statement) -> bool:
+    """Return whether a sentence about the text behind a letter follows: "C. Aspirin is old."."""
+    return bool(
+        _LETTER_AND_TEXT.match(line, lead.start, lead.end)
+        and _SAID_OF_IT.match(line, lead.end)
+        and not _HEDGED.search(line)
+    )
 
 
 def _in_bold(text: str, options: Options) -> Found | None:
@@ -100,15 +141,15 @@ def _in_bold(text: str, options: Options) -> Found | None:
     return bold[-1] if bold and len({own.letters for own in bold}) == 1 else None
 
 
-def _at_the_end(line: str, options: Options) -> Found | None:
+def _at_the_end(line: re.Match[str], options: Options) -> Found | None:
     """Return the letter with which the last sentence ends: "The next step is A."."""
-    sentence = _FULL_STOP.split(line.strip())[-1]
+    sentence = _FULL_STOP.split(line[0].strip())[-1]
     if sentence.endswith("?") or occurs(NEGATION, NO_DOUBT.sub(" ", sentence.lower())):
         return None
     for cue in reversed([*first_and_last(COPULA_CUE.finditer(lower(sentence)))]):
         statement = options.statement_at(sentence, cue.end(), is_whole=True)
         if statement and set(statement.letters) <= set(options.letters):
-            return Found(statement.letters, cue.start(), statement.end)
+            return Found(statement.letters, line.start(), line.end())
     return None
 
 
@@ -124,15 +165,19 @@ def _mentioned(lines: list[re.Match[str]], options: Options) -> Found | None:
         letters: list[str] = []
         place, others = 0, ""
         while place < len(sentence):
-            named = options.text_at(sentence, place)
-            if named and named[1] > place:
+            named = options.text_at(sentence, place) and options.member_at(sentence, place)
+            excluded = _EXCLUDED.match(sentence, place) if letters else None
+            other = options.statement_at(sentence, excluded.end()) if excluded else None
+            if other and not set(other.letters) & set(letters):
+                place = other.end
+            elif named and named[1] > place:
                 letters += named[0]
                 place = named[1]
                 others += " "
             else:
                 others += sentence[place]
                 place += 1
-        is_sure = not others.rstrip().endswith("?") and not occurs(NEGATION, others)
+        is_sure = not others.rstrip().endswith("?") and not occurs(_UNSUITABLE, others)
         if len(set(letters)) == 1 and is_sure:
             return Found((letters[0],), line.start(), line.end())
         if len(set(letters)) > 1:

@@ -15,6 +15,22 @@ _WITHOUT_SPACES = re.compile("[\u0e00-\u0eff\u1000-\u11ff\u1780-\u17ff\u3040-\u9
 _OPTIONAL = frozenset("\"'`*_,.;:()[]!?")
 
 
+_REPLY = re.compile(r"(?:yes|no|maybe)", re.IGNORECASE)
+_REPLIED = re.compile(
+    r"[*_`\"')\]}]*(?:\s*(?:$|[\n.;:!?)\]–—/&|(<}✅✓]|-\s|-$)"
+    r"|\s*,(?!\s*(?:I\s+(?:can|will|could|would|am happy)|I'd|I'll|I'm happy|let\s+me|let's"
+    r"|of course|sure|certainly|happy|glad|wait|how|please|hold on)\b)"
+    r"|\s+(?:and|or|but|because|since|as|for sure|is|was|would be|given|it|they|these|this|the"
+    r"|there|he|she|to|yes|no|maybe|definitely|I\s+(?:think|believe|would say|guess))\b)",
+    re.IGNORECASE,
+)
+
+
+def is_in_passing(text: str, start: int, end: int) -> bool:
+    """Return whether "no", "yes" or "maybe" is a word of a sentence: "no idea"."""
+    return bool(_REPLY.fullmatch(text, start, end)) and not _REPLIED.match(text, end)
+
+
 def option_text(choice: str) -> str:
     """Return the text of an option as it is compared: plain, lower case, without end marks."""
     return " ".join(plain(choice).lower().split()).strip(" .;,*_`\"'")
@@ -44,7 +60,7 @@ def _source(text: str) -> str:
         tokens.pop()
     if not tokens:
         return ""
-    parts = [r"(?:(?:the|an?)\s+)?" if tokens[0][0].isalpha() else ""]
+    parts = [rf"(?:(?<![{ALPHABETIC}])(?:the|an?)\s+)?" if tokens[0][0].isalpha() else ""]
     parts.append(_border(tokens[0][0], "<!"))
     for before, token in zip(["", *tokens], tokens, strict=False):
         if before and before[-1].isalnum() and token[0].isalnum():

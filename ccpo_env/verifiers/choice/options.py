@@ -9,7 +9,13 @@ from functools import lru_cache
 from string import ascii_uppercase
 
 from ccpo_env.verifiers.choice.called_wrong import is_called_wrong
-from ccpo_env.verifiers.choice.option_texts import option_text, texts_pattern
+from ccpo_env.verifiers.choice.option_texts import is_in_passing, option_text, texts_pattern
+from ccpo_env.verifiers.choice.terms import (
+    ends_range,
+    is_continued,
+    is_named,
+    is_part_of_term,
+)
 from ccpo_env.verifiers.choice.words import (
     ALPHABETIC,
     AND,
@@ -19,7 +25,6 @@ from ccpo_env.verifiers.choice.words import (
     LOOK_ALIKES,
     MAYBE,
     THEREFORE,
-    words,
 )
 
 MAX_OPTION_CHARS = 4096
@@ -58,25 +63,11 @@ _END = re.compile(
     r"|\s?[\u0590-\u1fff\u3040-\uffdc]"
 )
 _ARTICLE_USE = re.compile(r"\s+[a-z\u00df-\u00ff]")
-_NAMED = re.compile(
-    words(
-        "option; choice; letter; answer; opción; opção; alternativa; letra; opzione; lettera",
-        "lettre; réponse",
-    )
-    + "|"
-    + words(
-        "antwort; buchstabe; optie; letter; odpowiedź; opcja; možnost; вариант; ответ; пункт",
-        "варіант; seçenek; pilihan; đáp án",
-    )
-    + r"|[选選]项|選択肢|선택지",
-    re.IGNORECASE,
-)
 _BECAUSE = re.compile(rf"\s*(?:{BECAUSE})", re.IGNORECASE)
 _LETTER_BEHIND = re.compile(r"\s*[(\[]\s*(?:option\s*)?([A-Za-z])\s*[)\]]")
 _BEFORE_TEXT = re.compile(r"[\s*_`\"'.:)\]、,=(–—-]*")
 _OPENED = re.compile(r"[*_`\"'(\[]*")
 _VERB = re.compile(r"[\s*_)]*(?:is|would|must|should|fits|remains)\b")
-_REASON = re.compile(r"\s*(?:because|since|as it)\b")
 _LINE_OR_LETTER = re.compile(r"\s*(?:$|\n|[A-Z](?![\w]))")
 _LABELLED = re.compile(r"\s*[).:、．\]]|\s*[-–—]\s")
 
@@ -119,6 +110,8 @@ class Options:
         found = pattern.match(text, place) if pattern else None
         if found is None or found.lastgroup is None:
             return None
+        if is_in_passing(text, found.start(), found.end()):
+            return None
         return tuple(found.lastgroup.lstrip("_")), found.end()
 
     def member_at(self, text: str, place: int) -> tuple[tuple[str, ...], int] | None:
@@ -139,10 +132,11 @@ class Options:
             if run and set(run[0]) <= set(self.letters) and len(set(run[0])) == len(run[0]):
                 return tuple(run[0]), run.end()
             return None
-        if not self._is_letter(text, single):
-            return None
         own = single["plain"] or single["series"]
         letter = _LATIN.get(own, own).upper()
+        own_text = dict(zip(self.letters, self.texts, strict=False)).get(letter, "")
+        if not self._is_letter(text, single) or is_part_of_term(text, *single.span(), own_text):
+            return None
         end = _CLOSE.match(text, single.end()).end()  # type: ignore[union-attr]
         behind_place = _BEFORE_TEXT.match(text, end).end()  # type: ignore[union-attr]
         after = self.text_at(text, behind_place) if "\n" not in text[end:behind_place] else None
@@ -169,15 +163,15 @@ class Options:
             return True
         if _END.match(text, single.end()):
             return True
-        last_word = text[max(single.start() - 24, 0) : single.start()].split()[-1:]
-        if last_word and own.isupper() and _NAMED.fullmatch(last_word[0]):
+        is_weak = own in _WEAK
+        if (own.isupper() or not is_weak) and is_named(text, single.start()):
             return True
-        if own in _WEAK or own.islower():
+        if is_weak or own.islower():
             named = self.text_at(text, single.end() + len(_blank(text, single.end())))
             if named and _LATIN.get(own, own).upper() in named[0]:
                 return own.isupper()
             if own.islower():
-                return bool(_REASON.match(text, single.end()))
+                return is_continued(text, single.end(), is_weak=is_weak)
             return bool(_BECAUSE.match(text, single.end())) or self.joined_at(text, single.end())
         return True
 
@@ -228,7 +222,7 @@ class Options:
             return Statement(letters, place, len(text))
         start = self._start(text, place) if opening else _OPEN_SHORT.match(text, place).end()  # type: ignore[union-attr]
         member = self.member_at(text, start)
-        if member is None:
+        if member is None or ends_range(text, start):
             return None
         joined, end = list(member[0]), member[1]
         for _ in range(MAX_MEMBERS):

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from ccpo_env.verifiers.choice.beside import answers_beside
 from ccpo_env.verifiers.choice.called_wrong import is_called_wrong
 from ccpo_env.verifiers.choice.judging import (
     ANSWER_NOUN,
@@ -30,6 +31,7 @@ from ccpo_env.verifiers.choice.judging import (
 )
 from ccpo_env.verifiers.choice.lone import REPLY_NUMBER, is_listed, lone_answer
 from ccpo_env.verifiers.choice.options import Options, Statement
+from ccpo_env.verifiers.choice.taken_back import is_taken_back
 from ccpo_env.verifiers.choice.words import CHOOSE, IS, RIGHT, THEREFORE, words
 
 MAX_PLACES = 12
@@ -45,7 +47,7 @@ _LINK = re.compile(
     r"|the (?:correct|right|best|only|most)|を選|[를을] 선택|صحیح|درست|هو|هي|是|为|が|は|가|이"
     r"|은|는"
     r"|हی|है|选项|選項|विकल्प|[-–—:✅✓✔☑])"
-    rf"|\s*(?:सही|صحيح|верно|正确|正解|정답|benar|doğru|đúng|richtig|correct)",
+    rf"|\s*(?:सही|صحيح|верно|正确|正解|정답|benar|doğru|đúng|richtig|stimmt|correct)",
     re.IGNORECASE,
 )
 _HYPOTHETICAL = re.compile(
@@ -86,11 +88,6 @@ _TAKEN_BACK = re.compile(
     r"\s*[,:;.…—–]+\s*|\s-+\s|(?<=actually)\s+|(?<=rather)\s+|(?<=mean)\s+|(?<=meant)\s+"
     r"|(?<=[^\x00-\x7f])\s*"
 )
-_WITHDRAWN = re.compile(
-    r"[\s.,;:!?*_)\]–—-]*(?:no|wait|actually|oops|sorry|hmm|but)\b[^\n]{0,30}?"
-    r"\b(?:that|this|it)(?:'s| is| was)? "
-    r"(?:wrong|incorrect|not right|not it|a mistake|not correct|false)"
-)
 _LETTER_BELOW = re.compile(r"[\s.*_)]*\n[\s*_(]*([A-Z])[\s*_).]*$")
 _PLAIN_GAP = re.compile(r"\w+")
 
@@ -118,7 +115,14 @@ def closing_statement(text: str, options: Options) -> Found | None:
         if result is not None and not result.is_negated:
             if negated is not None and set(negated.letters) & set(result.letters):
                 return negated
-            return result
+            if not is_taken_back(text, result.end):
+                return replace(
+                    result,
+                    letters=tuple(
+                        dict.fromkeys((*result.letters, *answers_beside(text, result.end, options)))
+                    ),
+                )
+            result = replace(result, is_negated=True)
         negated = negated or result
     return negated
 
@@ -262,8 +266,6 @@ def _last(found: list[Found], text: str, options: Options) -> Found | None:
     own = found[place]
     if excluded & set(own.letters):
         return Found(own.letters, own.start, own.end, is_negated=True)
-    if _WITHDRAWN.match(lower(text), own.end):
-        return replace(own, is_negated=True)
     letters = list(own.letters)
     if (below := _LETTER_BELOW.match(text, own.end)) and below[1] in options.letters:
         letters.append(below[1])

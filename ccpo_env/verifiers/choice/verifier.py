@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ccpo_env.types import Task, Verdict
 from ccpo_env.verifiers.choice.boxes import boxed_answer
+from ccpo_env.verifiers.choice.framing import own_statements
 from ccpo_env.verifiers.choice.judging import Found
 from ccpo_env.verifiers.choice.listing import without_listing
 from ccpo_env.verifiers.choice.markup import without_markup
 from ccpo_env.verifiers.choice.options import letters_up_to, options_of
 from ccpo_env.verifiers.choice.statements import closing_statement
+from ccpo_env.verifiers.choice.taken_back import is_taken_back
 from ccpo_env.verifiers.extract import unboxed, without_thinking
 from ccpo_env.verifiers.plain import plain
 
@@ -85,11 +87,10 @@ class ChoiceVerifier:
         options = options_of(self.choices) if self.choices else letters_up_to(gold)
         boxed = boxed_answer(visible, options)
         behind = visible[boxed.end :] if boxed else visible
-        stated = closing_statement(
-            without_listing(plain(_ends_of(behind)).strip(), options), options
-        )
+        text = own_statements(plain(_ends_of(behind)), options).strip()
+        stated = closing_statement(without_listing(text, options), options)
         if boxed and boxed.letters and not (stated and stated.is_correction):
-            return _name(boxed)
+            return _name(replace(boxed, is_negated=boxed.is_negated or is_taken_back(text, 0)))
         found = stated or boxed
         return _name(found) if found else None
 

@@ -83,10 +83,10 @@ COPULA = any_of(
 """Words and signs between such a noun and the answer."""
 CHOOSE = any_of(
     words(
-        r"(?:i|we)(?:'d| would| will|'ll| have to| must| am going to| should| can)?"
+        r"(?:i|we)(?:'?d| would| will|'ll| have to| must| am going to| should| can)?"
         r"(?: therefore| thus| then| now| also| still| probably| most likely)?"
         r" (?:choose|chose|go for|went for|pick|picked|select|selected|go with|went with|opt for|"
-        r"opted for|say|vote for|"
+        r"opted for|say|vote(?: for)?|"
         r"settle on|settle for|answer|conclude|guess|bet on|lean towards?|choose to go with|"
         r"think|believe|suggest|recommend|mark|circle)(?: that)?(?: it| it's| it is)?(?: is)?",
         r"(?:i'm|i am|we're|we are) (?:going|sticking|leaning|staying)(?: to go)?"
@@ -98,7 +98,7 @@ CHOOSE = any_of(
         r"let's (?:go with|choose|pick|say|select)",
         r"choose; pick; select; mark; circle; tick; go with; going with; opt for; selecting",
         r"choosing; picking; going for; have chosen; i've chosen; we've chosen",
-        r"(?:it|this|that|which|answer)(?:'s| is| must be| should be| has to be| would be"
+        r"(?:it|this|that|which|answer)(?:'?s| is| must be| should be| has to be| would be"
         r"| would have to be)"
         r"(?: definitely| clearly| probably| most likely| likely| therefore| indeed| simply)?",
         r"(?:must|has to|have to|gotta|got to|should|would) be; looks like; looks like it's",
@@ -124,7 +124,7 @@ THEREFORE = any_of(
         "by elimination; by process of elimination; by the process of elimination; by exclusion",
         "yes",
         "alright; okay; ok; right; in summary; overall; finally; ultimately; to conclude",
-        "definitely; probably; clearly",
+        "definitely; def; probably; clearly",
         "most likely; daher; deshalb; folglich; somit; donc; ainsi; par conséquent; por lo tanto",
         "por tanto; entonces; portanto; logo; assim; quindi; pertanto; perciò; dus; więc; zatem",
         "значит; следовательно; итак; поэтому; отже; tedy; takže; därför; derfor; siis; tehát",
@@ -138,6 +138,7 @@ CORRECTION = any_of(
     words(
         "wait; no; nope; actually; correction; scratch that; i mean; i meant; rather; sorry; oops",
         "hmm; hold on; on second thought; on reflection; let me correct; i was wrong; instead",
+        "never mind; nevermind; forget it; strike that; i take that back; i take it back",
         "my mistake; revised; nein; moment; non; attends; espera; perdón; não; нет; стоп",
         "но нет; точнее; aslında; tunggu; khoan",
     ),
@@ -156,7 +157,7 @@ NOT = any_of(
         r"anyone but; any but; invalid; impossible; unlikely; inaccurate; untrue; bar; worst",
         r"doubt; doubtful; nobody; disagree; deny; trap; distractor; decoy; less likely",
         r"mistake; error; refuse; tempting; unsure",
-        r"uncertain",
+        r"uncertain; opposed to; in contrast to; different (?:from|than); differs? from; else than",
         r"nicht; kein; keine; keinesfalls; niemals; außer; falsch; falsche; weder; ohne; pas",
         r"ne; ni; sauf; excepté; jamais; fausse; faux; mauvaise; incorrecte; nunca; tampoco; menos",
         r"excepto; salvo; incorrecta; incorreta; falsa; errada; não; nao; nem; exceto; errata",
@@ -194,7 +195,7 @@ MAYBE = words(
 LABEL = any_of(
     words(
         r"the; option; options; choice; choices; letter; letters; answers?; alternative",
-        r"statement; number; item",
+        r"statement; number; item; also; too",
         r"most; likely; probably; clearly; definitely; certainly; therefore; thus; indeed",
         r"simply; just",
         r"undoubtedly; of course; I think; I believe; in my opinion; I would say",
@@ -245,7 +246,7 @@ IS = words(
     r"is; are; was; were; seems?; looks?; appears?; would be; should be; must be; has to be",
     r"can be; will be",
     r"could be; might be; may be; being; remains?; becomes; provides?; represents?; describes?",
-    r"makes?; fits?",
+    r"makes?; fits?; matches; satisfies",
     r"isn't; aren't; wasn't; cannot; can't; doesn't; does; do; has been; have been; works?; gets?",
     r"ist; sind; est; sont; es; son; é; são; è; sono; jest; je; är; er; on; este; adalah; là",
     r"это; є; είναι",
@@ -266,7 +267,7 @@ RIGHT = any_of(
         r"oikein; helyes",
         r"corectă; corecta; doğru; doğrudur; benar; tepat; đúng; chính xác; σωστή; σωστό; tacan",
         r"točno",
-        r"chosen; fitting; richtige[nrs]?; korrekte; bonne réponse; правильным; верным",
+        r"chosen; fitting; stimmt; richtige[nrs]?; korrekte; bonne réponse; правильным; верным",
         r"правильной; sahihi; sahih",
     ),
     "صحیح|選び|選択し|선택합|선택했|正确|正確|对的|最佳|最符合|合适|符合|正しい|正解|適切|정답"

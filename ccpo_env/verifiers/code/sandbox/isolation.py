@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
+import re
 import resource
 from collections.abc import Sequence
 
 from ccpo_env.verifiers.code.sandbox import syscalls
 
-NOBODY = 65534
-"""User and group of a program: RLIMIT_NPROC does not bind root."""
+USER = 65_523
+"""User and group of a program, which nothing else uses: RLIMIT_NPROC does not bind root."""
 WORK_FOLDER = "/tmp"  # of the new root, not of this machine
 SYSTEM_LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64")
 """Folders of the system, of which only those inside are shown that hold loaded libraries."""
@@ -21,6 +23,8 @@ WORK_FOLDER_MB = 32
 MAX_FILES = 1024
 """Files and folders in it."""
 MAX_OPEN_FILES = 64
+MAX_SIGNALS = 64
+"""Signals and timers that wait for a program."""
 MAX_FILE_BYTES = 16 << 20
 
 _NEW_NAMESPACES = 0x00020000 | 0x20000000 | 0x40000000 | 0x08000000 | 0x04000000
@@ -29,6 +33,7 @@ _NEW_USERS = 0x10000000
 _READ_ONLY, _NO_SUID, _NO_DEVICES, _NO_EXEC = 1, 2, 4, 8
 _REMOUNT, _BIND, _RECURSIVE, _PRIVATE = 32, 4096, 16384, 1 << 18
 _DETACH = 2
+_MOUNT_SETATTR, _AT_RECURSIVE = 442, 0x8000
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
 _CAPABILITY_VERSION_3 = 0x20080522
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
@@ -41,6 +46,35 @@ def _check(result: int, what: str) -> None:
     if result != 0:
         code = ctypes.get_errno()
         raise OSError(code, f"{what}: {os.strerror(code)}")
+
+
+def _unshare(flags: int, what: str) -> None:
+    """Enter new namespaces.
+
+    Raises:
+        OSError: If the kernel does not allow it.
+    """
+    if LIBC.unshare(flags) == 0:
+        return
+    code = ctypes.get_errno()
+    reason = os.strerror(code)
+    if code == errno.ENOSPC:  # which has nothing to do with a disk
+        reason = f"{what} are disabled, or all in use: see the limits in /proc/sys/user"
+    raise OSError(code, f"unshare of {what}: {reason}")
+
+
+def check_proc() -> None:
+    """Check that /proc shows this process, whose numbers are needed.
+
+    Raises:
+        OSError: If it shows those of other namespaces.
+    """
+    shown = os.readlink("/proc/self")
+    if shown != str(os.getpid()):
+        raise OSError(
+            f"/proc must show the processes of this PID namespace, got process {shown} for "
+            f"{os.getpid()}; mount it there"
+        )
 
 
 def die_with_parent() -> None:
@@ -59,20 +93,24 @@ def new_namespaces() -> None:
     Raises:
         OSError: If the kernel does not allow it.
     """
-    if os.geteuid() != 0:
-        _new_users(os.open("/proc", os.O_RDONLY | os.O_DIRECTORY))
-    _check(LIBC.unshare(_NEW_NAMESPACES), "unshare")
+    if os.geteuid() == 0:
+        try:
+            return _unshare(_NEW_NAMESPACES, "namespaces")
+        except PermissionError:  # root without rights, as in many containers
+            pass
+    _new_users(os.open("/proc", os.O_RDONLY | os.O_DIRECTORY))
+    _unshare(_NEW_NAMESPACES, "namespaces")
 
 
 def _new_users(proc: int) -> None:
-    """Enter a new user namespace in which this user is nobody; closes the folder /proc."""
+    """Enter a new user namespace in which this user is `USER`; closes the folder /proc."""
     user, group = os.geteuid(), os.getegid()
     _check(LIBC.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0), "prctl(PR_SET_DUMPABLE)")
-    _check(LIBC.unshare(_NEW_USERS), "unshare(CLONE_NEWUSER)")
+    _unshare(_NEW_USERS, "user namespaces")
     texts = (
         ("setgroups", "deny"),
-        ("uid_map", f"{NOBODY} {user} 1"),
-        ("gid_map", f"{NOBODY} {group} 1"),
+        ("uid_map", f"{USER} {user} 1"),
+        ("gid_map", f"{USER} {group} 1"),
     )
     for name, text in texts:
         file = os.open(f"self/{name}", os.O_WRONLY, dir_fd=proc)
@@ -87,11 +125,29 @@ def _mount(source: str, target: str, kind: str, flags: int, options: str = "") -
 
 
 def _bind_read_only(folder: str, root: str) -> None:
-    """Show a folder at the same place below the new root."""
+    """Show a folder, with all that is mounted in it, at the same place below the new root."""
     place = root + folder
     os.makedirs(place, exist_ok=True)
     _mount(folder, place, "", _BIND | _RECURSIVE)
-    _mount("none", place, "", _REMOUNT | _BIND | _READ_ONLY | _NO_SUID | _NO_DEVICES)
+    call = _MOUNT_SETATTR
+    attributes = (ctypes.c_uint64 * 4)(_READ_ONLY | _NO_SUID | _NO_DEVICES)
+    size = ctypes.sizeof(attributes)
+    if LIBC.syscall(call, -1, place.encode(), _AT_RECURSIVE, ctypes.byref(attributes), size) == 0:
+        return
+    for inner in _mounts_in(place):  # Linux before 5.12
+        _mount("none", inner, "", _REMOUNT | _BIND | _READ_ONLY | _NO_SUID | _NO_DEVICES)
+
+
+def _mounts_in(place: str) -> list[str]:
+    """Return a mount point and those below it."""
+    with open("/proc/self/mountinfo", "rb") as file:
+        fields = [line.split()[4] for line in file]
+    points = [os.fsdecode(re.sub(rb"\\(\d{3})", _octal, field)) for field in fields]
+    return [point for point in points if point == place or point.startswith(f"{place}/")]
+
+
+def _octal(number: re.Match[bytes]) -> bytes:
+    return bytes([int(number[1], 8)])
 
 
 def _folders() -> list[str]:
@@ -173,8 +229,8 @@ def leave(mount_point: str | None) -> None:
         new_root(mount_point)
     if os.geteuid() == 0:
         os.setgroups([])
-        os.setresgid(NOBODY, NOBODY, NOBODY)
-        os.setresuid(NOBODY, NOBODY, NOBODY)
+        os.setresgid(USER, USER, USER)
+        os.setresuid(USER, USER, USER)
         if mount_point is not None:
             _new_users(proc)  # RLIMIT_NPROC counts the processes of this namespace alone
             proc = -1
@@ -184,6 +240,7 @@ def leave(mount_point: str | None) -> None:
         raise OSError(f"{os.__file__} must be readable for other users than root")
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
     _check(LIBC.capset(header, (ctypes.c_uint32 * 6)()), "capset")
+    hide_memory()  # which could be read until the new user namespace was described
     die_with_parent()
 
 
@@ -202,6 +259,7 @@ def limit(*, cpu_s: int, memory_mb: int) -> list[str]:
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_MEMLOCK: 0,
         resource.RLIMIT_MSGQUEUE: 0,
+        resource.RLIMIT_SIGPENDING: MAX_SIGNALS,
     }
     for kind, value in limits.items():
         resource.setrlimit(kind, (value, value))

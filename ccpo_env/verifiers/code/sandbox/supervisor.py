@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import json
 import math
+import mmap
 import os
 import select
 import signal
 import sys
-import time
 from collections.abc import Callable
 from contextlib import suppress
 
 from ccpo_env.verifiers.code.sandbox import isolation, program_side, sources  # noqa: F401  # P reads
+from ccpo_env.verifiers.code.sandbox.watch import Clock
 from ccpo_env.verifiers.code.sandbox.wire import Json, Lines
 
 START_LIMIT_S = 60.0
 """Time limit for the start of both processes, in seconds: for busy machines."""
-WALL_RATIO = 10
-"""Limit of wall-clock time, as a multiple of the time limit: for a process kept from running."""
 GRACE_S = 2.0
 """Seconds for the tests to end after the program was ended."""
 
@@ -58,6 +57,10 @@ class Side:
         self.pid = 0
         self.in_force: Json = []
 
+    def has_report(self, limit_s: float) -> bool:
+        """Wait for a report, or for the end of the process; return whether one of them is there."""
+        return b"\n" in self._rest or bool(select.select([self.reports], [], [], limit_s)[0])
+
     def read(self) -> dict[str, Json] | None:
         """Return the next report, which is there or nearly so; None if the process has ended."""
         while b"\n" not in self._rest:
@@ -71,8 +74,7 @@ class Side:
 
     def is_isolated(self) -> str:
         """Wait for the process to leave everything behind; return why it could not, or nothing."""
-        ready, _, _ = select.select([self.reports], [], [], START_LIMIT_S)
-        report = self.read() if ready else None
+        report = self.read() if self.has_report(START_LIMIT_S) else None
         if report is None:
             return f"the process must start within {START_LIMIT_S} s, got none"
         if "error" in report:
@@ -81,14 +83,6 @@ class Side:
         self.in_force = report["in_force"]
         self.process = os.pidfd_open(self.pid)
         return ""
-
-    def waited_s(self) -> float:
-        """Return for how many seconds the process has waited for a core."""
-        try:
-            with open(f"/proc/{self.pid}/schedstat", encoding="ascii") as file:
-                return int(file.read().split()[1]) / 1e9
-        except (OSError, IndexError, ValueError):
-            return 0.0
 
     def end(self) -> None:
         """Kill the process and wait until it has gone."""
@@ -146,6 +140,11 @@ def main() -> None:
     isolation.die_with_parent()
     isolation.hide_memory()
     settings = Settings(**json.loads(sys.argv[1]))
+    try:
+        isolation.check_proc()
+    except OSError as error:
+        os.write(1, json.dumps({"outcome": "not_isolated", "reason": str(error)}).encode())
+        return
     calls, asks = os.pipe()
     answers, replies = os.pipe()
 
@@ -160,6 +159,7 @@ def main() -> None:
 
     from ccpo_env.verifiers.code.sandbox import checker_side
 
+    moved = mmap.mmap(-1, mmap.PAGESIZE)  # which the program, started before, has no part in
     stdin = os.dup(0)
     job = checker_side.Job(**json.loads(_read_all(stdin)))
 
@@ -167,7 +167,10 @@ def main() -> None:
         def send(message: dict[str, Json]) -> None:
             os.write(report, json.dumps(message).encode() + b"\n")
 
-        send(checker_side.check(job, Lines(answers, asks), send))
+        def count(num_bytes: int) -> None:
+            moved[:8] = (_count(moved) + num_bytes).to_bytes(8, "little")
+
+        send(checker_side.check(job, Lines(answers, asks, count), send))
 
     checker = Side(settings, tests, [answers, asks])
     os.close(answers)
@@ -176,7 +179,7 @@ def main() -> None:
     if reason:
         result: dict[str, Json] = {"outcome": "not_isolated", "reason": reason}
     else:
-        result = {**_watch(settings, tested, checker), "in_force": tested.in_force}
+        result = {**_watch(settings, tested, checker, moved), "in_force": tested.in_force}
     tested.end()
     checker.end()
     os.write(1, json.dumps(result).encode())
@@ -189,34 +192,37 @@ def _read_all(file: int) -> bytes:
     return b"".join(chunks)
 
 
-def _watch(settings: Settings, tested: Side, checker: Side) -> dict[str, Json]:
+def _count(moved: mmap.mmap) -> int:
+    return int.from_bytes(moved[:8], "little")
+
+
+def _watch(settings: Settings, tested: Side, checker: Side, moved: mmap.mmap) -> dict[str, Json]:
     """Wait for the result of the tests; end the program when its time is over.
 
-    Time counts unless one of the two waits for a core: a program that sleeps or has stopped ends
-    at its limit, and a busy machine changes no verdict.
+    The tests have a while to say what they have found by then. Whatever they do from the start of
+    the program on, also with its answers, is the program's.
     """
-    started = time.monotonic()
+    clock = Clock(settings.timeout_s, (tested.pid, checker.pid))
     result: dict[str, Json] = {}
     is_over = is_starved = False
     left_s = settings.timeout_s
     while True:
-        ready, _, _ = select.select([checker.reports], [], [], left_s)
-        if ready:
+        if checker.has_report(left_s):
             report = checker.read()
-            if report is None:
+            if report is None or "outcome" in report:
+                result.update(report or {})
                 break
             result.update(report)
-            if "outcome" in result:
-                break
-        if is_over and not ready:
+        elif is_over:
+            checker.end()
+            while (report := checker.read()) is not None:
+                result.update(report)
             break
-        wall_s = time.monotonic() - started
-        waited_s = tested.waited_s() + checker.waited_s()
-        left_s = settings.timeout_s - (wall_s - waited_s)
-        if not is_over and (left_s <= 0 or wall_s > WALL_RATIO * settings.timeout_s):
-            is_over = True
-            is_starved = left_s > 0
-            tested.end()
+        if not is_over:
+            left_s, is_starved = clock.look(_count(moved))
+            if left_s <= 0:
+                is_over = True
+                tested.end()
         left_s = GRACE_S if is_over else left_s
     if is_starved:
         return {**result, "outcome": "timeout"}

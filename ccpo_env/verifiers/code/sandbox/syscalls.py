@@ -6,7 +6,7 @@ import ctypes
 import errno
 import os
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 X86_64 = 0xC000003E
 AARCH64 = 0xC00000B7
@@ -44,7 +44,7 @@ DENIED: Mapping[str, tuple[int | None, int | None]] = {
     "sched_setscheduler": (144, 119),
     "sched_setparam": (142, 118),
     "sched_setattr": (314, 274),
-    # Network, also where no namespace covers it (AF_VSOCK, AF_ALG). Socket pairs are harmless.
+    # Network, also where no namespace covers it (AF_VSOCK, AF_ALG).
     "socket": (41, 198),
     # Memory beyond the limit of the address space, and what outlives a process.
     "shmget": (29, 194),
@@ -67,12 +67,44 @@ DENIED: Mapping[str, tuple[int | None, int | None]] = {
     "io_uring_register": (427, 427),
     "name_to_handle_at": (303, 264),
     "open_by_handle_at": (304, 265),
+    "splice": (275, 76),
+    "vmsplice": (278, 75),
+    "tee": (276, 77),
+    "modify_ldt": (154, None),
+    "inotify_init": (253, None),
+    "inotify_init1": (294, 26),
+    "fanotify_init": (300, 262),
+    "quotactl": (179, 60),
+    "quotactl_fd": (443, 443),
+    "mount": (165, 40),
+    "umount2": (166, 39),
+    "pivot_root": (155, 41),
+    "chroot": (161, 51),
+    "open_tree": (428, 428),
+    "move_mount": (429, 429),
+    "fsopen": (430, 430),
+    "fsconfig": (431, 431),
+    "fsmount": (432, 432),
+    "fspick": (433, 433),
+    "mount_setattr": (442, 442),
 }
 """Number of each denied call on x86-64 and on 64-bit ARM; None where it does not exist."""
+IDLE: Mapping[str, tuple[int, int]] = {"sched_yield": (24, 124)}
+"""Calls that do nothing: who gives up its core would pass its time without using it."""
+DENIED_ARGUMENTS: Mapping[str, tuple[tuple[int, int], int, tuple[int, ...]]] = {
+    # F_SETOWN, F_SETSIG, F_SETOWN_EX; leases and notes of folders send signals too.
+    "fcntl": ((72, 25), 1, (8, 10, 15, 1024, 1026)),
+    "ioctl": ((16, 29), 1, (0x8901, 0x8902, 0x5412)),  # FIOSETOWN, SIOCSPGRP, TIOCSTI
+}
+"""Numbers of calls, the position of an argument, and its values with which they are denied."""
+ALLOWED_ARGUMENTS: Mapping[str, tuple[tuple[int, int], int, tuple[int, ...]]] = {
+    "socketpair": ((53, 199), 0, (1,)),  # AF_UNIX, which asyncio needs
+}
+"""Likewise, with its only values with which they are allowed."""
 
 _LOAD, _EQUAL, _GREATER, _RETURN = 0x20, 0x15, 0x25, 0x06  # codes of BPF instructions
 _ALLOW, _KILL, _ERROR = 0x7FFF0000, 0x80000000, 0x00050000
-_AT_NUMBER, _AT_ARCHITECTURE = 0, 4  # offsets in struct seccomp_data
+_AT_NUMBER, _AT_ARCHITECTURE, _AT_ARGUMENTS = 0, 4, 16  # offsets in struct seccomp_data
 _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _MODE_FILTER = 38, 22, 2
 
 
@@ -89,24 +121,42 @@ def filter_of(machine: str) -> bytes:
     if machine not in ARCHITECTURES:
         raise OSError(f"machine must be one of {sorted(ARCHITECTURES)}, got {machine!r}")
     architecture, column = ARCHITECTURES[machine]
-    numbers = [number for row in DENIED.values() if (number := row[column]) is not None]
-    return b"".join(_instructions(architecture, sorted(numbers)))
+    return b"".join(_instructions(architecture, column))
 
 
-def _instructions(architecture: int, numbers: Iterable[int]) -> Iterable[bytes]:
-    def one(code: int, jump_if: int, jump_else: int, value: int) -> bytes:
-        return struct.pack("HBBI", code, jump_if, jump_else, value)
+def _one(code: int, jump_if: int, jump_else: int, value: int) -> bytes:
+    return struct.pack("HBBI", code, jump_if, jump_else, value)
 
-    yield one(_LOAD, 0, 0, _AT_ARCHITECTURE)
-    yield one(_EQUAL, 1, 0, architecture)
-    yield one(_RETURN, 0, 0, _KILL)  # a call of another architecture, such as a 32-bit one
-    yield one(_LOAD, 0, 0, _AT_NUMBER)
-    yield one(_GREATER, 0, 1, MAX_KNOWN_CALL)  # the calls of x32 are above it as well
-    yield one(_RETURN, 0, 0, _ERROR | errno.ENOSYS)
-    for number in numbers:
-        yield one(_EQUAL, 0, 1, number)
-        yield one(_RETURN, 0, 0, _ERROR | errno.EPERM)
-    yield one(_RETURN, 0, 0, _ALLOW)
+
+def _instructions(architecture: int, column: int) -> Iterable[bytes]:
+    yield _one(_LOAD, 0, 0, _AT_ARCHITECTURE)
+    yield _one(_EQUAL, 1, 0, architecture)
+    yield _one(_RETURN, 0, 0, _KILL)  # a call of another architecture, such as a 32-bit one
+    yield _one(_LOAD, 0, 0, _AT_NUMBER)
+    yield _one(_GREATER, 0, 1, MAX_KNOWN_CALL)  # the calls of x32 are above it as well
+    yield _one(_RETURN, 0, 0, _ERROR | errno.ENOSYS)
+    for error, calls in ((errno.EPERM, DENIED), (0, IDLE)):
+        for number in sorted(call[column] or -1 for call in calls.values()):
+            if number >= 0:
+                yield _one(_EQUAL, 0, 1, number)
+                yield _one(_RETURN, 0, 0, _ERROR | error)
+    for numbers, position, values in DENIED_ARGUMENTS.values():
+        yield from _by_argument(numbers[column], position, values, _ERROR | errno.EPERM, _ALLOW)
+    for numbers, position, values in ALLOWED_ARGUMENTS.values():
+        yield from _by_argument(numbers[column], position, values, _ALLOW, _ERROR | errno.EPERM)
+    yield _one(_RETURN, 0, 0, _ALLOW)
+
+
+def _by_argument(
+    number: int, position: int, values: Sequence[int], if_one: int, otherwise: int
+) -> Iterable[bytes]:
+    """Yield the end of a call by the lower half of an argument, all of it that the kernel reads."""
+    yield _one(_EQUAL, 0, len(values) + 3, number)
+    yield _one(_LOAD, 0, 0, _AT_ARGUMENTS + 8 * position)
+    for index, value in enumerate(values):
+        yield _one(_EQUAL, len(values) - index, 0, value)
+    yield _one(_RETURN, 0, 0, otherwise)
+    yield _one(_RETURN, 0, 0, if_one)
 
 
 def deny(libc: ctypes.CDLL) -> None:

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import json
 import math
+import operator
 import os
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 
 MAX_MESSAGE_BYTES = 8 << 20
 """Longest message of a program."""
+PAGE = 4096
+"""Bytes that a pipe moves at once."""
 MAX_ITERATED = 100_000
 """Longest iterator, such as a generator, that is sent as the values that it gives."""
+MAX_ELEMENTS = 1_000_000
+"""Most values in one message."""
+MAX_EQUAL_HASHES = 100
+"""Most members of a set or keys of a dict with the same hash: their number counts squared."""
 _MAX_PLAIN_INT = 1 << 53
 _BIG = 1 << 16
 
@@ -74,17 +81,23 @@ def decode(data: object, resolve: Callable[[str, object], object]) -> object:
         resolve: Called with the kind and the number or name of a reference.
 
     Raises:
-        BadMessage: If it is anything else, such as a set of lists.
+        BadMessage: If it is anything else, such as a set of lists, or takes long to rebuild: more
+            than MAX_ELEMENTS values, or more than MAX_EQUAL_HASHES of a set with the same hash.
     """
     try:
-        return _decode(data, resolve)
+        return _decode(data, resolve, iter(range(MAX_ELEMENTS)))
+    except StopIteration:
+        raise BadMessage(f"message must hold at most {MAX_ELEMENTS} values") from None
     except (ArithmeticError, LookupError, TypeError, ValueError, RecursionError) as error:
         raise BadMessage(f"message must hold plain values, got {error!r}") from None
 
 
-def _decode(data: object, resolve: Callable[[str, object], object]) -> object:
+def _decode(
+    data: object, resolve: Callable[[str, object], object], budget: Iterator[int]
+) -> object:
+    next(budget)
     if isinstance(data, list):
-        return [_decode(item, resolve) for item in data]
+        return [_decode(item, resolve, budget) for item in data]
     if not isinstance(data, dict):
         return data
     ((kind, content),) = data.items()
@@ -94,10 +107,18 @@ def _decode(data: object, resolve: Callable[[str, object], object]) -> object:
         return _OF_TEXT[kind](content)
     if kind not in _OF_LIST:
         return resolve(kind, content)
-    items = _decode(content, resolve)
-    if not isinstance(items, list):
-        raise TypeError(f"{kind} of {type(items).__name__}")
-    return _OF_LIST[kind](items)
+    members = _decode(content, resolve, budget)
+    if not isinstance(members, list):
+        raise TypeError(f"{kind} of {type(members).__name__}")
+    return _OF_LIST[kind](members)
+
+
+def _hashed(items: list[object]) -> list[object]:
+    """Return the members of a set, of which few have the same hash."""
+    hashes = sorted(map(hash, items))
+    if any(map(operator.eq, hashes, hashes[MAX_EQUAL_HASHES:])):
+        raise ValueError(f"more than {MAX_EQUAL_HASHES} equal hashes")
+    return items
 
 
 def _complex(items: list[object]) -> complex:
@@ -108,7 +129,9 @@ def _complex(items: list[object]) -> complex:
 
 
 def _pairs(items: list[object]) -> dict[object, object]:
-    return dict(tuple(pair) for pair in items if isinstance(pair, list))
+    pairs = [tuple(pair) for pair in items if isinstance(pair, list)]
+    _hashed([pair[0] for pair in pairs])
+    return dict(pairs)
 
 
 def _range(items: list[object]) -> range:
@@ -124,8 +147,8 @@ _OF_TEXT: Mapping[str, Callable[[str], object]] = {
 }
 _OF_LIST: Mapping[str, Callable[[list[object]], object]] = {
     "tuple": tuple,
-    "set": set,
-    "frozenset": frozenset,
+    "set": lambda items: set(_hashed(items)),
+    "frozenset": lambda items: frozenset(_hashed(items)),
     "dict": _pairs,
     "complex": _complex,
     "range": _range,
@@ -134,11 +157,20 @@ _OF_LIST: Mapping[str, Callable[[list[object]], object]] = {
 
 
 class Lines:
-    """JSON objects, one a line, over a pair of files."""
+    """JSON objects, one a line, over a pair of files.
 
-    def __init__(self, reads: int, writes: int) -> None:
+    Args:
+        reads: File to read from.
+        writes: File to write to.
+        moved: Called with the number of bytes after each read and write; a write is a page more.
+    """
+
+    def __init__(
+        self, reads: int, writes: int, moved: Callable[[int], None] = lambda num_bytes: None
+    ) -> None:
         self._reads = reads
         self._writes = writes
+        self._moved = moved
         self._rest = bytearray()
 
     def send(self, message: Mapping[str, Json]) -> None:
@@ -152,7 +184,9 @@ class Lines:
             raise BadMessage(f"message must have at most {MAX_MESSAGE_BYTES} bytes")
         try:
             while line:
-                line = line[os.write(self._writes, line) :]
+                num_bytes = os.write(self._writes, line)
+                self._moved(PAGE + num_bytes)
+                line = line[num_bytes:]
         except OSError:
             raise BadMessage("the other side must not have ended") from None
 
@@ -170,6 +204,7 @@ class Lines:
             chunk = os.read(self._reads, _BIG)
             if not chunk:
                 raise BadMessage("the other side must not have ended")
+            self._moved(len(chunk))
             self._rest += chunk
         line = bytes(self._rest[:end])
         del self._rest[: end + 1]
