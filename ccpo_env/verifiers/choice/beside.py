@@ -33,7 +33,7 @@ _TOO = re.compile(
     rf"|(?:just\s+|equally\s+)?as\s+(?=(?:{_ANSWER})\b))",
     re.IGNORECASE,
 )
-_OTHER = re.compile(rf"[\s*_)]*(?:is|would\s+be)\s+the\s+(?:other|second|next)\b", re.IGNORECASE)
+_OTHER = re.compile(r"[\s*_)]*(?:is|would\s+be)\s+the\s+(?:other|second|next)\b", re.IGNORECASE)
 
 
 def answers_beside(text: str, end: int, options: Options) -> tuple[str, ...]:

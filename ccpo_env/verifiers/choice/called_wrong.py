@@ -49,7 +49,8 @@ _NO_ANSWER = words(
 )
 _ANSWER_AFTER_NOT = (
     (rf"(?:{RIGHT}|" + words("it; chosen; selected; picked; choice; option; response; in question"))
-    + r")(?!\s*(?:-|ventric|atri|heart|side|upper|lower|lung|hand|arm|leg|hemi|without|unless|when|for\b))"
+    + r")(?!\s*(?:-|ventric|atri|heart|side|upper|lower|lung|hand|arm|leg|hemi"
+    r"|without|unless|when|for\b))"
 )
 _TEXT_IS_WRONG = re.compile(
     rf"{_BEFORE_VERB}(?:(?:{IS})\s*{_WITHOUT_REASON}{{0,15}}?(?:{_NO_ANSWER})"

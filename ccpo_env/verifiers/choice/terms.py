@@ -12,7 +12,8 @@ _NOUNS = words(
     "natriuretic; peptides?; reactive; proteins?; waves?; virus(?:es)?; sections?; strings?; delta",
     "termin(?:al|us); programming; language; glucose; amino; xylose; chains?; antigens?; toxins?",
     "flat; sharp; major; minor; scans?; rings?; loops?; fragments?; kinase; compiler; syntax",
-    "receptors?; vitamins?; bacteri(?:a|um); symptoms?; complex(?:es)?; hormones?; deficiency; levels?; clef; bacill(?:i|us); strains?; allele; haplotype; coil",
+    "receptors?; vitamins?; bacteri(?:a|um); symptoms?; complex(?:es)?; hormones?; deficiency",
+    "levels?; clef; bacill(?:i|us); strains?; allele; haplotype; coil",
     r"[a-z]+ (?:cells?|lymphocytes?|fib(?:er|re)s?|receptors?|kinase|antigens?)(?=\s*(?:$|[.\n]))",
 )
 _SPECIES = words(
