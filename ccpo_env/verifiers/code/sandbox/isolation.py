@@ -8,6 +8,7 @@ import os
 import re
 import resource
 from collections.abc import Sequence
+from contextlib import suppress
 
 from ccpo_env.verifiers.code.sandbox import syscalls
 
@@ -94,10 +95,9 @@ def new_namespaces() -> None:
         OSError: If the kernel does not allow it.
     """
     if os.geteuid() == 0:
-        try:
-            return _unshare(_NEW_NAMESPACES, "namespaces")
-        except PermissionError:  # root without rights, as in many containers
-            pass
+        with suppress(PermissionError):  # root without rights, as in many containers
+            _unshare(_NEW_NAMESPACES, "namespaces")
+            return
     _new_users(os.open("/proc", os.O_RDONLY | os.O_DIRECTORY))
     _unshare(_NEW_NAMESPACES, "namespaces")
 
