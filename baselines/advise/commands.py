@@ -9,7 +9,7 @@ from dataclasses import asdict, fields, replace
 from baselines.advise.advice import Advice
 from baselines.advise.settings import AdviseConfig, CandidateSettings, PilotSettings, WeightSettings
 from baselines.common.checks import flag_of
-from baselines.rollouts.team_env import TEAM_SIZES, unread_size
+from baselines.rollouts.team_env import TEAM_SIZES, taskless_env, unread_size
 from baselines.train.config import TrainConfig
 from baselines.train.unread import what_reads
 
