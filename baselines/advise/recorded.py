@@ -27,7 +27,7 @@ from baselines.rollouts.groups import Group
 from baselines.rollouts.plan import removals_are_recounts, repeated_turn_names, turn_names
 from baselines.rollouts.rollout import Replays, Rollout, RolloutRequest
 from baselines.rollouts.runner import RolloutRunner
-from baselines.rollouts.team_env import order_of_run, team_env, with_verifier
+from baselines.rollouts.team_env import order_of_run, taskless_env, with_verifier
 from ccpo_env import load_tasks
 from ccpo_env.env import TeamAnswerEnv
 from ccpo_env.prompts import chat_messages, plain_text, question_with_options
@@ -96,7 +96,7 @@ def recorded_pilot(config: AdviseConfig, on_progress: Callable[[str], None]) -> 
     )
     tasks = {task.id: task for task in loaded}
     runner = make_runner(config, tasks.values())
-    env = team_env(with_verifier(config.team, tasks.values()), [("-", "-")]).unwrapped
+    env = taskless_env(with_verifier(config.team, tasks.values())).unwrapped
     with as_written(config.from_):
         newest = [row for row in reversed(rows) if _is_usable(row, tasks, config.group_size)]
     if len(newest) < MIN_TASKS:
