@@ -489,7 +489,5 @@ def test_damaged_rollouts_are_named_with_their_task_and_step(changes):
     topology = think_solve_v0.env([("1+1", "2")]).unwrapped.topology
     recorded.expect_form(RECORDED, topology)
     row = {**RECORDED, **changes}
-    with pytest.raises(
-        ValueError, match=r"must hold groups of this team.*task 't'"
-    ):
+    with pytest.raises(ValueError, match=r"must hold groups of this team.*task 't'"):
         recorded.expect_form(row, topology)
