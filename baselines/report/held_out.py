@@ -11,6 +11,7 @@ from baselines.common.evaluation_file import EVALUATIONS_FILE, read_evaluations
 from baselines.common.files import CONFIG_FILE, SUMMARY_FILE, expect_run, read_json, read_object
 from baselines.common.jsonl import is_torn, read_rows
 from baselines.common.metrics import METRICS_FILE, MetricRow
+from baselines.common.run_settings import check_run_settings
 from baselines.common.stats import Estimate
 from baselines.common.stats.paired import PairedDifference
 from baselines.report.outcomes import (
@@ -162,6 +163,7 @@ def read_run(run_dir: Path) -> RunRecord:
     """
     expect_run(run_dir)
     config: dict[str, object] = read_object(run_dir / CONFIG_FILE)
+    check_run_settings(config, run_dir / CONFIG_FILE)
     rows = read_rows(run_dir / METRICS_FILE)
     summary = _read_summary(run_dir / SUMMARY_FILE)
     outcomes: Sequence[Outcomes] = [TaskOutcomes(own) for own in read_evaluations(run_dir)]

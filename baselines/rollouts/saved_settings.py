@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from baselines.common.checks import require_known
 from baselines.common.files import CONFIG_FILE, read_object
+from baselines.common.run_settings import check_run_settings
 from baselines.policies.checkpoints import CHECKPOINTS
-from baselines.rollouts.team_env import TEAMS, TeamSettings
+from baselines.rollouts.team_env import TEAMS
 from ccpo_env.verifiers.registry import VERIFIER_NAMES
 
 
@@ -32,23 +32,17 @@ def saved_settings(policy: str) -> dict[str, Any]:
             )
         return {}
     saved = read_object(path)
-    if "topology" not in saved:  # the folder of a model has a config.json of its own
+    if "model_type" in saved:  # the folder of a model has a config.json of its own
         return {}
     _check_team(saved, path)
     return saved
 
 
 def _check_team(saved: Mapping[str, Any], path: Path) -> None:
-    """Raise ValueError, which names the file, unless a team can be made of its settings."""
-    for field in fields(TeamSettings):
-        wanted = type(field.default)
-        if field.name in saved and type(saved[field.name]) is not wanted:
-            raise ValueError(
-                f"{field.name} in {path} must be of type {wanted.__name__}, got "
-                f"{saved[field.name]!r}; restore the file from a copy"
-            )
+    """Raise ValueError, which names the file, unless its settings and team are known."""
+    check_run_settings(saved, path)
     try:
-        require_known("topology", saved["topology"], TEAMS)
+        require_known("topology", saved.get("topology", "think_solve"), TEAMS)
         require_known("verifier", saved.get("verifier", "auto"), VERIFIER_NAMES)
     except ValueError as error:
         raise ValueError(f"{path} must be as the run wrote it: {error}") from None

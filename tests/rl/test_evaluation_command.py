@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from baselines.advise.settings import AdviseConfig
 from baselines.common.flags import flags_of
+from baselines.common.run_settings import RUN_SETTINGS, check_run_settings
 from baselines.evaluate import command as evaluate
 from baselines.evaluate.command import EvalConfig, load_benchmarks
 from baselines.evaluate.episodes import Episode, benchmark_name
@@ -17,6 +19,7 @@ from baselines.evaluate.identity import policy_identity, settings_of
 from baselines.evaluate.output import write_outputs
 from baselines.evaluate.paths import JOINT, TeamPath, each_that_can_be_spared
 from baselines.policies.registry import EMBEDDED
+from baselines.report.held_out import read_run
 from baselines.train.config import TrainConfig
 from ccpo_env import debate_v0, think_solve_v0, vote_v0
 from ccpo_env.types import Message, Task, Verdict
@@ -187,13 +190,24 @@ def test_evaluate_without_flags_is_one_sample_of_every_path():
         ("verifier", "nope", "must be as the run wrote it: .*nope"),
         ("topology", 5, "must be of type str, got 5"),
         ("num_thinkers", "2", "must be of type int, got '2'"),
+        ("allocator", 5, "must be of type str, got 5"),
+        ("alocator", "shared", "must be those of this version, got the unknown 'alocator'"),
     ],
 )
-def test_evaluate_names_the_file_with_a_damaged_team(tmp_path, name, value, message):
+def test_evaluate_and_report_name_the_file_with_damaged_settings(tmp_path, name, value, message):
     saved = {**TrainConfig(verifier="math").to_json(), name: value}
     (tmp_path / "config.json").write_text(json.dumps(saved), encoding="utf-8")
     with pytest.raises(ValueError, match=f"config.json {message}"):
         evaluate.with_settings_of_run(EvalConfig(policy=str(tmp_path)))
+    if "nope" not in message:
+        with pytest.raises(ValueError, match=f"config.json {message}"):
+            read_run(tmp_path)
+
+
+def test_settings_of_a_run_are_those_of_training():
+    saved = TrainConfig(verifier="math").to_json()
+    assert set(RUN_SETTINGS) == set(saved)
+    check_run_settings(json.loads(json.dumps(saved)), Path("config.json"))
 
 
 def test_evaluate_refuses_a_run_without_settings_but_not_a_model(tmp_path):

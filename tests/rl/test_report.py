@@ -152,7 +152,7 @@ def test_report_shows_markup_in_texts_as_text(tmp_path, monkeypatch):
             tmp_path,
             agents=agents,
             num_steps=3,
-            config={**CONFIG, "policy": ATTACK, ATTACK: ATTACK},
+            config={**CONFIG, "policy": ATTACK, "allocator_args": {ATTACK: ATTACK}},
             summary=summary_of(agents=agents, warnings=[ATTACK], versions={ATTACK: ATTACK}),
             examples=[example],
             credit=record,

@@ -43,7 +43,7 @@ DAMAGE = [
     ("config.json", b"[" * 200_000, "config.json must be a JSON file", ALL),
     ("config.json", '{"seed": 1}'.encode("utf-16"), "got UTF-16", ALL),
     ("config.json", b'{"seed": 1, "seed": 2}', "got 'seed' twice", ALL),
-    ("config.json", b'{"num_thinkers": [1]}', "files of a run must be", ("evaluate", "play")),
+    ("config.json", b'{"num_thinkers": [1]}', "must be of type int, got [1]", ("evaluate", "play")),
     ("summary.json", b'{"status": "fin', "summary.json must be a JSON file", ("explore", "report")),
     ("summary.json", b"[]", "summary.json must hold a JSON object", ("explore", "report")),
     ("metrics.jsonl", b"[]\n", "each line must be a JSON object, got b'[]'", ("explore", "report")),
