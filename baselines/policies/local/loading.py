@@ -111,8 +111,8 @@ def load_model(source: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
 
     Raises:
         FileNotFoundError: If it is neither a folder nor in the cache nor on the hub.
-        ValueError: If a file is damaged or missing, weights are missing or not finite, the chat template does
-            not render, or it has code of its own that is not trusted.
+        ValueError: If a file is damaged or missing, weights are missing or not finite, the chat
+            template does not render, or it has code of its own that is not trusted.
     """
     failure: OSError | None = None
     with quiet_transformers(), reading("a model", source):

@@ -95,9 +95,11 @@ def new_namespaces() -> None:
     """
     if os.geteuid() == 0:
         try:
-            return _unshare(_NEW_NAMESPACES, "namespaces")
+            _unshare(_NEW_NAMESPACES, "namespaces")
         except PermissionError:  # root without rights, as in many containers
             pass
+        else:
+            return
     _new_users(os.open("/proc", os.O_RDONLY | os.O_DIRECTORY))
     _unshare(_NEW_NAMESPACES, "namespaces")
 

@@ -224,8 +224,11 @@ def _watch(settings: Settings, tested: Side, checker: Side, moved: mmap.mmap) ->
                 is_over = True
                 tested.end()
         left_s = GRACE_S if is_over else left_s
-    if is_starved:
-        return {**result, "outcome": "timeout"}
+    return _finished({**result, "outcome": "timeout"} if is_starved else result)
+
+
+def _finished(result: dict[str, Json]) -> dict[str, Json]:
+    """Return what was reported with its outcome."""
     if "outcome" in result:
         return result
     if "block" not in result:
