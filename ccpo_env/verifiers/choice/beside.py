@@ -33,6 +33,7 @@ _TOO = re.compile(
     rf"|(?:just\s+|equally\s+)?as\s+(?=(?:{_ANSWER})\b))",
     re.IGNORECASE,
 )
+_OTHER = re.compile(r"[\s*_)]*(?:is|would\s+be)\s+the\s+(?:other|second|next)\b", re.IGNORECASE)
 
 
 def answers_beside(text: str, end: int, options: Options) -> tuple[str, ...]:
@@ -45,6 +46,6 @@ def answers_beside(text: str, end: int, options: Options) -> tuple[str, ...]:
             letters += statement.letters
     for clause in _CLAUSE.finditer(text, end, limit):
         statement = options.statement_at(text, clause.end())
-        if statement and _TOO.match(text, statement.end):
+        if statement and (_TOO.match(text, statement.end) or _OTHER.match(text, statement.end)):
             letters += statement.letters
     return tuple(dict.fromkeys(letters))

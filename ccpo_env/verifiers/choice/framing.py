@@ -27,7 +27,7 @@ _REPORTED = (
     r"|\bit\s+(?:is|was|has\s+been)\s+(?:\w+\s+)?"
     rf"(?:said|claimed|thought|believed|assumed|suggested|argued)\b{_TO_THE_END}"
     rf"|\baccording\s+to\s+(?:an?|my|some|one|another|the)\s+(?:\w+\s+)?"
-    rf"(?:student|friend|colleague|user|teacher|classmate|people|forum|website|blog)s?\b"
+    rf"(?:student|friend|colleague|user|teacher|classmate|people|forum|website|blog)s?\b,?"
     rf"{_TO_THE_END}"
 )
 _SUPPOSED = (
