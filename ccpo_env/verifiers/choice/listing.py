@@ -55,7 +55,9 @@ _LABEL = re.compile(
     re.IGNORECASE,
 )
 _ENDS_TEXT = re.compile(r"[*_`\"'.)]*\s*(?:$|[:–—(|✓✔✅✗✘❌]|-\s)")
-_CUE = re.compile(rf"{ANSWER_NOUN.pattern}|{CHOOSE}|{THEREFORE}|{CORRECTION}", re.IGNORECASE)
+_CUE = re.compile(rf"{ANSWER_NOUN.pattern}|{CHOOSE}|{THEREFORE}", re.IGNORECASE)
+_STOPS = re.compile(r"[*_`)\"']*[.!?]\s")
+_BREAK = re.compile(rf"{_CUE.pattern}|{CORRECTION}", re.IGNORECASE)
 _ANNOUNCED = re.compile(r"[:：—–*]\s*$|\bis\s*$", re.IGNORECASE)
 
 
@@ -135,8 +137,11 @@ def _item(line: str, place: int, options: Options) -> _Item | None:
 
 
 def _read(letter: str, place: int, rest: str, is_right: bool | None) -> _Item:
-    sentences = SENTENCE.split(rest)
-    first = next((k for k, own in enumerate(sentences) if k and _CUE.search(lower(own))), None)
+    sentences = SENTENCE.split(rest.lstrip(" .*_`\"')"))
+    least = 0 if _STOPS.match(rest) else 1
+    first = next(
+        (k for k, own in enumerate(sentences) if k >= least and _CUE.search(lower(own))), None
+    )
     kept = " ".join(sentences[first:]) if first is not None else ""
     if is_right is None:
         is_right = verdict_behind(" ".join(sentences[:first]))
@@ -200,7 +205,7 @@ def _is_dense(run: list[_Item], lines: list[str]) -> bool:
 
 def _is_near(before: _Item, after: _Item, lines: list[str]) -> bool:
     between = [own for own in lines[before.line + 1 : after.line] if own.strip()]
-    return len(between) <= MAX_BETWEEN and not any(_CUE.search(lower(own)) for own in between)
+    return len(between) <= MAX_BETWEEN and not any(_BREAK.search(lower(own)) for own in between)
 
 
 def _body(run: list[_Item], lines: list[str]) -> list[_Item]:
