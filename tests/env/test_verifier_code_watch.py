@@ -6,20 +6,22 @@ import json
 import os
 import time
 from collections.abc import Sequence
+from typing import cast
 
 import pytest
 
 from ccpo_env.verifiers.code import isolated
 from ccpo_env.verifiers.code.sandbox import checker_side, supervisor, watch
 from ccpo_env.verifiers.code.sandbox.watch import Usage
-from ccpo_env.verifiers.code.sandbox.wire import Json
+from ccpo_env.verifiers.code.sandbox.wire import Json, Lines
 
 
 class Answers:
     """Lines to a program that gives these answers."""
 
     def __init__(self, answers: Sequence[Json]) -> None:
-        self._answers = iter([{"ready": True}, *answers])
+        ready: Json = {"ready": True}
+        self._answers = iter([ready, *answers])
         self.sent: list[object] = []
 
     def send(self, message: object) -> None:
@@ -33,7 +35,7 @@ def outcome(tests: str, *answers: Json) -> Json:
     job = checker_side.Job(
         blocks=["def f(x): pass"], fenced=True, question="", gold="", tests=tests, goes_on=False
     )
-    lines: checker_side.Lines = Answers(answers)  # type: ignore[assignment]
+    lines = cast("Lines", Answers(answers))
     return checker_side.check(job, lines, lambda _: None)["outcome"]
 
 
