@@ -116,7 +116,7 @@ def usage(cpu_s: float, waited_s: float, num_sleeps: int = 0, *, can_run: bool =
         (usage(10, 0), usage(0, 9), 0, 0),  # it ran meanwhile
         (usage(2, 8), usage(0, 8), 0, 8),  # both wait at once
         (usage(0, 9, 5000), usage(0, 0), 0, 0),  # it sleeps for moments, and waits after each
-        (usage(0, 9, 5000), usage(0, 0), 5000 * 4096, 9),  # it sleeps for its calls
+        (usage(0, 9, 5000), usage(0, 0), 5000 * watch.PIECE, 9),  # it sleeps for its calls
         (usage(0, 0), usage(0, 9, 5000), 20_000, 0),  # its tests wake for single bytes
     ],
 )
