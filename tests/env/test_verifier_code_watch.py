@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import time
 from collections.abc import Sequence
@@ -102,6 +103,48 @@ def test_two_reports_in_one_piece_are_both_read() -> None:
     assert side.has_report(0.0)
     assert side.read() is None
     os.close(side.reports)
+
+
+class Hung:
+    """Tests that never end, whose reports come to light when they are killed."""
+
+    pid = 0
+
+    def __init__(self, *reports: dict[str, Json]) -> None:
+        self._reports = iter([*reports, None])
+
+    def has_report(self, limit_s: float) -> bool:
+        return False
+
+    def read(self) -> dict[str, Json] | None:
+        return next(self._reports)
+
+    def end(self) -> None:
+        self.pid = -1
+
+
+@pytest.mark.parametrize(
+    ("reports", "is_starved", "expected"),
+    [
+        ([{"block": 0}], False, "failed"),
+        ([{"block": 0}, {"outcome": "passed"}], False, "failed"),  # too late
+        ([{"block": 0}], True, "timeout"),
+        ([], False, "error"),  # the program was never asked
+    ],
+)
+def test_tests_that_hang_are_killed_and_then_read_to_the_end(
+    reports: list[dict[str, Json]],
+    is_starved: bool,
+    expected: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(watch.Clock, "look", lambda *_: (0.0, is_starved))
+    settings = supervisor.Settings(timeout_s=1.0, memory_mb=64, mount_point=None, work_folder="")
+    tested, checker = Hung(), Hung(*reports)
+    sides = cast("tuple[supervisor.Side, supervisor.Side]", (tested, checker))
+    with mmap.mmap(-1, mmap.PAGESIZE) as moved:
+        assert supervisor._watch(settings, *sides, moved)["outcome"] == expected
+    assert (tested.pid, checker.pid) == (-1, -1)
 
 
 def usage(cpu_s: float, waited_s: float, num_sleeps: int = 0, *, can_run: bool = True) -> Usage:
