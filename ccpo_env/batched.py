@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import operator
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -80,7 +81,8 @@ class BatchedTeamEnv(EpisodeBatch):
                 s + k for episode k, as in Gymnasium. None continues the streams.
             options: Options of each episode; one mapping: for all of them.
             episodes: The episodes to start, in the order of the lists above; the others stay as
-                they are. None: all, as many as there are options, else seeds, else num_envs.
+                they are. None: all, as many as a list of options holds, else one of seeds, else
+                num_envs, which is set to that number.
 
         Returns:
             The turns that are taken next, of all running episodes.
@@ -173,11 +175,16 @@ class BatchedTeamEnv(EpisodeBatch):
         Returns:
             The rewards, shape (N,).
 
+        Raises:
+            TypeError: If the policy is a coroutine function, or returns anything but a list of
+                texts.
+            ValueError: If it returns more or fewer messages than there are turns.
+
         Note: An exception of the policy or of the verifier leaves every episode where it is, and
             a further call goes on from there.
         """
         while not self.done:
-            self.step(policy(self.turn))
+            self.step(_called(policy, self.turn))
         return self.rewards
 
     async def play_async(
@@ -258,6 +265,34 @@ class BatchedTeamEnv(EpisodeBatch):
                 following = shared[key] = conversation.add_message(text, outcome)
             continued.append(following)
         return continued
+
+
+def _called(policy: BatchPolicy, turn: BatchTurn) -> Sequence[str]:
+    """Return the messages of a policy; a fault of it is an error that names the policy."""
+    if not callable(policy):
+        raise TypeError(f"policy must be a function, got {policy!r}; pass what takes a BatchTurn")
+    texts: object = policy(turn)
+    if inspect.isawaitable(texts):
+        if inspect.iscoroutine(texts):
+            texts.close()
+        raise TypeError("policy must be a plain function, got a coroutine function; use play_async")
+    if isinstance(texts, str) or not (isinstance(texts, Sequence | np.ndarray)):
+        raise TypeError(
+            f"policy must return a list of texts, got {type(texts).__name__}; return one message "
+            f"for each of the {len(turn)} turns"
+        )
+    if len(texts) != len(turn):
+        raise ValueError(
+            f"policy must return as many texts as turns, got {len(texts)} for {len(turn)}; return "
+            f"one message for each of turn.prompts"
+        )
+    for text in texts:
+        if not isinstance(text, str):
+            raise TypeError(
+                f"policy must return a list of str, got one of {type(text).__name__}; return the "
+                f"completions as text"
+            )
+    return [str(text) for text in texts]
 
 
 def _check_texts(texts: Sequence[str], episodes: Sequence[int]) -> None:

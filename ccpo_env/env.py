@@ -30,7 +30,7 @@ from ccpo_env.types import (
     Verifier,
 )
 from ccpo_env.verifiers.auto import AUTO
-from ccpo_env.verifiers.registry import answer_form, resolve_verifier, start_early
+from ccpo_env.verifiers.registry import answer_form, check_tasks, resolve_verifier, start_early
 from ccpo_env.voting import Ballot
 
 DEFAULT_MAX_CHARS = 65_536
@@ -104,6 +104,7 @@ class TeamAnswerEnv(SharedRewardEnv[Observation, str, EpisodeState]):
         self.tasks = resolve_tasks(tasks)
         index_of = {task.id: index for index, task in enumerate(self.tasks)}
         resolved = resolve_verifier(verifier, self.tasks)
+        check_tasks(verifier, self.tasks)
         self._rules = Rules(
             topology,
             prompts or with_answer_form(topology.prompts, answer_form(resolved)),

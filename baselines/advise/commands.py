@@ -9,7 +9,7 @@ from dataclasses import asdict, fields, replace
 from baselines.advise.advice import Advice
 from baselines.advise.settings import AdviseConfig, CandidateSettings, PilotSettings, WeightSettings
 from baselines.common.checks import flag_of
-from baselines.rollouts.team_env import TEAM_SIZES, team_env, unread_size
+from baselines.rollouts.team_env import TEAM_SIZES, taskless_env, unread_size
 from baselines.train.config import TrainConfig
 from baselines.train.unread import what_reads
 
@@ -70,7 +70,7 @@ def repeat_command(config: AdviseConfig, advice: Advice) -> str | None:
     groups = 1 << (max(*within, config.groups + 1) - 1).bit_length()
     larger = replace(config, groups=groups)
     try:
-        larger.check_memory(team_env(config.team, [("-", "-")]).unwrapped.topology)
+        larger.check_memory(taskless_env(config.team).unwrapped.topology)
     except ValueError:
         return None
     policy = config.policy or "tiny"  # new rollouts, also of a run whose recorded ones were read

@@ -30,7 +30,7 @@ from baselines.rollouts.plan import (
     turn_names,
 )
 from baselines.rollouts.runner import RolloutRunner
-from baselines.rollouts.team_env import team_env, with_verifier
+from baselines.rollouts.team_env import taskless_env, with_verifier
 from baselines.train.influence import PromptScorer
 from baselines.train.measurements import with_measurements
 from baselines.train.seeding import Stream, Streams
@@ -187,7 +187,7 @@ def make_runner(config: AdviseConfig, tasks: Iterable[Task]) -> RolloutRunner:
     from baselines.policies.local.remote_code import remote_code
     from baselines.policies.team import load_samplers, load_team
 
-    env = team_env(with_verifier(config.team, tasks), [("-", "-")])
+    env = taskless_env(with_verifier(config.team, tasks))
     roles = env.unwrapped.topology.roles
     sampling = Sampling(temperature=config.temperature, max_tokens=config.max_tokens)
     spec = config.policy or "tiny"

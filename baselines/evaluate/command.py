@@ -35,7 +35,7 @@ from baselines.policies.endpoint.usage import Billed, EndpointUsage
 from baselines.policies.local.remote_code import remote_code
 from baselines.policies.threads import suitable_threads
 from baselines.rollouts.runner import RolloutRunner
-from baselines.rollouts.team_env import TeamOverrides, order_of_run, team_env, with_verifier
+from baselines.rollouts.team_env import TeamOverrides, order_of_run, taskless_env, with_verifier
 from ccpo_env import load_tasks
 from ccpo_env.reset_options import check_removed
 from ccpo_env.tasks import TASK_SOURCES
@@ -279,7 +279,7 @@ def make_runner(config: EvalConfig) -> RolloutRunner:
     """Load the policies and return a runner for them."""
     from baselines.policies.team import load_samplers
 
-    env = team_env(config.team, [("-", "-")])
+    env = taskless_env(config.team)
     roles = env.unwrapped.topology.roles
     journal = None if config.out_dir is None else config.out_dir / JOURNAL_FILE
     policies = load_samplers(config.policy, roles, journal=journal)

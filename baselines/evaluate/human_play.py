@@ -21,7 +21,7 @@ from baselines.policies.local.remote_code import remote_code
 from baselines.rollouts.plan import first_kept_turns, removals_are_recounts, turns_of
 from baselines.rollouts.rollout import RolloutRequest
 from baselines.rollouts.runner import RolloutRunner
-from baselines.rollouts.team_env import TeamOverrides, order_of_run, team_env, with_verifier
+from baselines.rollouts.team_env import TeamOverrides, order_of_run, taskless_env, with_verifier
 from ccpo_env import load_tasks
 from ccpo_env.env import TeamAnswerEnv
 from ccpo_env.errors import unknown_name
@@ -130,7 +130,7 @@ class PlaySession:
     def __init__(self, config: PlayConfig) -> None:
         from baselines.policies.team import load_samplers  # loads torch
 
-        self._env: TeamAnswerEnv = team_env(config.team, [("-", "-")]).unwrapped
+        self._env: TeamAnswerEnv = taskless_env(config.team).unwrapped
         agents = tuple(self._env.possible_agents)
         self.person = agents[0] if config.agent is None else config.agent
         if self.person not in agents:

@@ -15,7 +15,7 @@ from ccpo_env.topologies.registry import TOPOLOGIES
 from ccpo_env.types import Task, TaskInput, Topology, Verifier
 from ccpo_env.verifiers.auto import AUTO, CHOSEN, verifier_name
 from ccpo_env.verifiers.code.verifier import CodeVerifier
-from ccpo_env.verifiers.registry import VERIFIER_NAMES, VERIFIERS
+from ccpo_env.verifiers.registry import VERIFIER_NAMES, VERIFIERS, check_tasks
 from ccpo_env.wrapper import SnapshotWrapper
 
 
@@ -161,9 +161,11 @@ def with_verifier(settings: SettingsT, tasks: Iterable[Task]) -> SettingsT:
     """Return settings with the verifier that the tasks need in place of "auto".
 
     Raises:
-        ValueError: If the tasks need no verifier of "auto", or several.
+        ValueError: If the tasks need no verifier of "auto", or several, or the verifier that is
+            named cannot judge one of them.
     """
     if settings.verifier != AUTO:
+        check_tasks(settings.verifier or AUTO, tasks)
         return settings
     return replace(settings, verifier=verifier_name(tasks))
 
@@ -180,6 +182,17 @@ def team_env(team: TeamSettings, tasks: TaskInput) -> SnapshotWrapper[TeamAnswer
     if team.topology not in TEAMS:
         raise unknown_name("topology", team.topology, TEAMS)
     return TEAMS[team.topology](team, tasks)
+
+
+def taskless_env(team: TeamSettings) -> SnapshotWrapper[TeamAnswerEnv]:
+    """Return the environment of a team for its topology and prompts, with a task that stands in.
+
+    Raises:
+        ValueError: As of `team_env`.
+    """
+    if team.verifier == AUTO:
+        return team_env(team, [("-", "-")])
+    return team_env(team, [Task("-", "-", "A", choices=("-",), tests="pass")])
 
 
 def _verifier(team: TeamSettings) -> str | Verifier:

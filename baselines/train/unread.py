@@ -16,7 +16,7 @@ from baselines.rollouts.plan import (
     per_task_removals,
     removals_are_recounts,
 )
-from baselines.rollouts.team_env import team_env, unread_size
+from baselines.rollouts.team_env import taskless_env, unread_size
 from baselines.train.config import TrainConfig
 from ccpo_env.types import Topology
 
@@ -60,7 +60,7 @@ def what_reads(config: TrainConfig, name: str) -> str | None:
 
 
 def _topology(config: TrainConfig) -> Topology:
-    return team_env(config, [("-", "-")]).unwrapped.topology
+    return taskless_env(config).unwrapped.topology
 
 
 def _removals(config: TrainConfig, topology: Topology) -> list[frozenset[str]]:

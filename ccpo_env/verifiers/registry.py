@@ -59,6 +59,34 @@ def resolve_verifier(verifier: str | Verifier, tasks: Iterable[Task] = ()) -> Ve
     return VERIFIERS[verifier_name(tasks) if verifier == AUTO else verifier]
 
 
+def check_tasks(verifier: str | Verifier, tasks: Iterable[Task]) -> None:
+    """Raise ValueError if a verifier cannot judge the answers to one of some tasks.
+
+    Args:
+        verifier: A name from VERIFIERS, "auto", which fits every task, or the verifier itself.
+        tasks: The tasks; "code" needs their tests, "choice" their options or a letter as answer.
+    """
+    chosen = VERIFIERS.get(verifier) if isinstance(verifier, str) else verifier
+    if isinstance(chosen, CodeVerifier):
+        lacking, needed = (task for task in tasks if not task.tests.strip()), "tests"
+    elif isinstance(chosen, ChoiceVerifier):
+        lacking, needed = (task for task in tasks if not _is_choice(task)), "options"
+    else:
+        return
+    task = next(lacking, None)
+    if task is not None:
+        name = verifier if isinstance(verifier, str) else type(verifier).__name__
+        raise ValueError(
+            f"tasks of verifier {name!r} must have {needed}, got task {task.id!r} without; "
+            f"pass verifier='auto' for the verifier that the tasks need, or other tasks"
+        )
+
+
+def _is_choice(task: Task) -> bool:
+    """Return whether a task has options, or a letter as answer to options within its question."""
+    return bool(task.choices) or ChoiceVerifier()("", task.answer).status != "error"
+
+
 def start_early(verifier: Verifier) -> None:
     """Start in the background what a verifier will need: a worker process of the math verifier."""
     if isinstance(verifier, MathVerifier):

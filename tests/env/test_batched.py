@@ -470,3 +470,31 @@ def test_without_waiting_only_what_needs_no_other_process_is_verified():
             verify(rf"\boxed{{{SUM}}}", "6")
         with pytest.raises(WouldWait):
             verify("```python\ndef f(): return 1\n```", "", verifier="code", task=PROGRAM)
+
+
+async def _coroutine(_: object) -> list[str]:
+    return ["2"]
+
+
+@pytest.mark.parametrize(
+    ("policy", "error", "message"),
+    [
+        (lambda _: None, TypeError, "policy must return a list of texts, got NoneType"),
+        (lambda _: "22", TypeError, "policy must return a list of texts, got str"),
+        (lambda _: ["2"], ValueError, "policy must return as many texts as turns, got 1 for 2"),
+        (lambda _: ["2", 2], TypeError, "policy must return a list of str, got one of int"),
+        (_coroutine, TypeError, "plain function, got a coroutine function; use play_async"),
+        (None, TypeError, "policy must be a function, got None"),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_faults_of_a_policy_are_named_and_leave_the_episodes(
+    policy: Any, error: type[Exception], message: str
+) -> None:
+    batch = BatchedTeamEnv(think_solve_v0(tasks=TASKS), num_envs=2)
+    batch.reset(seed=0)
+    with pytest.raises(error, match=message):
+        batch.play(policy)
+    assert batch.turn.agents == ["thinker_0"] * 2
+    batch.play(lambda turn: np.array(["2"] * len(turn)))  # type: ignore[arg-type,return-value]
+    assert batch.done

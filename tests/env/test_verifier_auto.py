@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from ccpo_env import Task, think_solve_v0, verify
+from ccpo_env import Task, think_solve_v0, verify, vote_v0
+from ccpo_env.types import Verifier
 from ccpo_env.verifiers.auto import verifier_name
+from ccpo_env.verifiers.code.verifier import CodeVerifier
 from ccpo_env.verifiers.registry import VERIFIERS, resolve_verifier
 
 PLAIN = Task("plain", "1+1", "2")
@@ -50,3 +52,23 @@ def test_environments_ask_for_the_form_that_auto_reads() -> None:
     env = think_solve_v0(tasks=[CHOICE])
     env.reset(options={"prefix": ["a thought"]})
     assert r"answer as the letter of one option in \boxed{}." in env.observe("solver_0")["prompt"]
+
+
+@pytest.mark.parametrize(
+    ("verifier", "tasks", "message"),
+    [
+        ("code", [CODE, CHOICE], "'code' must have tests, got task 'choice' without; pass"),
+        ("code_partial", [PLAIN], "'code_partial' must have tests, got task 'plain' without"),
+        ("choice", [CHOICE, PLAIN, CODE], "'choice' must have options, got task 'plain' without"),
+        (CodeVerifier(), [PLAIN], "'CodeVerifier' must have tests, got task 'plain'"),
+    ],
+)
+def test_a_verifier_that_cannot_judge_a_task_is_refused(
+    verifier: str | Verifier, tasks: list[Task], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        vote_v0(tasks=tasks, verifier=verifier)
+
+
+def test_choice_takes_a_letter_as_the_answer_to_options_within_the_question() -> None:
+    vote_v0(tasks=[Task("within", "Is it (A) yes or (B) no?", "B")], verifier="choice")

@@ -9,6 +9,7 @@ from baselines.rollouts.team_env import (
     TEAMS,
     TeamOverrides,
     TeamSettings,
+    taskless_env,
     team_env,
     unread_size,
     with_verifier,
@@ -164,3 +165,11 @@ def test_settings_take_the_verifier_that_the_tasks_need_in_place_of_auto():
         assert with_verifier(settings, [choice]).verifier == "choice"
         assert settings.verifier == "auto"
     assert with_verifier(TeamSettings(verifier="exact"), [choice]).verifier == "exact"
+
+
+def test_settings_refuse_a_verifier_that_cannot_judge_the_tasks_and_need_none_without_tasks():
+    for name, lacks in (("code", "tests"), ("choice", "options")):
+        settings = TeamSettings(verifier=name)
+        with pytest.raises(ValueError, match=f"{name!r} must have {lacks}, got task 'a' without"):
+            with_verifier(settings, [Task("a", "1 + 1?", "2")])
+        assert taskless_env(settings).unwrapped.topology.name == "think_solve"

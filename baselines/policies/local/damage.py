@@ -69,8 +69,7 @@ def expect_complete(missing: Collection[str], source: str | Path) -> None:
     if missing:
         raise BadModelError(
             f"weights must be all those of the model, got none for {len(missing)} of them, such as "
-            f"{min(missing)}, in {source}; restore its files, or pass the folder of the model whose "
-            f"weights they are"
+            f"{min(missing)}, in {source}; restore its files, or pass the folder of another model"
         )
 
 

@@ -224,6 +224,11 @@ def _watch(settings: Settings, tested: Side, checker: Side, moved: mmap.mmap) ->
                 is_over = True
                 tested.end()
         left_s = GRACE_S if is_over else left_s
+    return _final(result, is_starved=is_starved)
+
+
+def _final(result: dict[str, Json], *, is_starved: bool) -> dict[str, Json]:
+    """Return the result of tests that may not have come to their end."""
     if is_starved:
         return {**result, "outcome": "timeout"}
     if "outcome" in result:

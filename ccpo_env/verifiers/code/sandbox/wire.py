@@ -166,7 +166,7 @@ class Lines:
     """
 
     def __init__(
-        self, reads: int, writes: int, moved: Callable[[int], None] = lambda num_bytes: None
+        self, reads: int, writes: int, moved: Callable[[int], object] = lambda _: None
     ) -> None:
         self._reads = reads
         self._writes = writes
