@@ -38,7 +38,7 @@ _OF_THIS = re.compile(
     r"(?:\s+be)?(?:\s+\w+)?\s+(?:wrong|incorrect|right|correct|it|(?:a\s+)?mistake|(?:an\s+)?error"
     r"|false|fit|work|true|sense)\b(?!\s+(?:to|that|for|of|in|with)\b)"
     r"|no[,.]?\s+it(?:'s not| isn't| is not| can't be| cannot be)\b"
-    r"|(?:no|nope|not really|no way)(?=[\s.!]*(?:\n|$)))",
+    r"|(?:no|nope|not really|no way|wrong|incorrect)(?=[\s.!]*(?:\n|$)))",
     re.IGNORECASE,
 )
 _RIGHT = re.compile(
