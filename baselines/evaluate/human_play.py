@@ -111,8 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def of_run(config: PlayConfig) -> PlayConfig:
     """Return the config, with the tasks and the team of the run if the policy is a run."""
-    path = Path(config.policy) / CONFIG_FILE
-    saved = read_object(path) if path.is_file() else {}
+    saved = saved_settings(config.policy)
     tasks = config.tasks or saved.get("tasks", "arithmetic")
     team = config.of_run(saved, has_other_tasks=bool(config.tasks))
     return replace(team, tasks=tasks, shuffle_choices=order_of_run(config, saved))

@@ -135,6 +135,15 @@ def test_headline_names_a_few_of_many_agents():
     assert "adjusted by Holm's method" in told[1]
 
 
+def test_figure_of_accuracies_has_a_line_at_the_random_guess():
+    own = correctness(choice_tasks("AB", [2, 4]), joint="+ -")
+    (guessed,) = figures(summarize({"b": own})[-1])
+    assert "The dashed line at 0.375 is what a random guess scores." in guessed.caption
+    assert "stroke-dasharray" in guessed.svg
+    (free,) = figures(overall(joint="+ -"))
+    assert "stroke-dasharray" not in free.svg
+
+
 def test_figures_draw_each_rate_and_each_difference_once():
     accuracy, gains = figures(overall(joint="+ + + -", alone="- + - -", empty="+ - + -"))
     assert [row[0] for row in accuracy.rows] == [
