@@ -11,7 +11,8 @@ from ccpo_env.verifiers.choice.options import Options
 
 _TO_THE_END = r"(?:(?!\s*\b(?:but|yet|however|though|so|whereas)\b)[^.,!?;\n])*"
 _OTHERS = (
-    r"(?:some|many|most|others|several|people|students|they|he|she|someone|somebody"
+    r"(?:some|many|most(?=\s+(?:say|guess|choose|chose|pick|picked|think)\b)"
+    r"|others|several|people|students|they|he|she|someone|somebody"
     r"|(?:one|you)\s+(?:might|may|could)"
     r"|(?:an?|the|my|another|some|many|most|other|our|one|several|few)\s+(?:\w+\s+)?"
     r"(?:student|friend|colleague|user|teacher|classmate|peer|candidate|examinee|trainee|reader"
