@@ -209,7 +209,7 @@ def test_evaluate_refuses_a_run_without_settings_but_not_a_model(tmp_path):
 
 @pytest.mark.parametrize("settings", [EvalConfig, AdviseConfig, TrainConfig])
 def test_help_of_the_policy_lists_every_embedded_model(settings):
-    (text,) = [flag.help for flag in flags_of(settings) if flag.name == "--policy"]
+    (text,) = [flag.text for flag in flags_of(settings) if flag.name == "--policy"]
     assert all(f'"{name}"' in text for name in EMBEDDED)
 
 
