@@ -14,14 +14,13 @@ from baselines.common.checks import require_at_least
 from baselines.common.command import command
 from baselines.common.command_line import parse
 from baselines.common.errors import exit_on_bad_input
-from baselines.common.files import as_written
+from baselines.common.files import CONFIG_FILE, as_written, read_object
 from baselines.common.flags import Choices
 from baselines.policies.base import Prompt, Sampling
 from baselines.policies.local.remote_code import remote_code
 from baselines.rollouts.plan import first_kept_turns, removals_are_recounts, turns_of
 from baselines.rollouts.rollout import RolloutRequest
 from baselines.rollouts.runner import RolloutRunner
-from baselines.rollouts.saved_settings import saved_settings
 from baselines.rollouts.team_env import TeamOverrides, order_of_run, taskless_env, with_verifier
 from ccpo_env import load_tasks
 from ccpo_env.env import TeamAnswerEnv
