@@ -177,39 +177,6 @@ def test_evaluate_without_flags_is_one_sample_of_every_path():
     assert len(load_benchmarks(config)["arithmetic"]) == 500
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "message"),
-    [
-        ("topology", "nope", "must be as the run wrote it: .*nope"),
-        ("verifier", "nope", "must be as the run wrote it: .*nope"),
-        ("topology", 5, "must be of type str, got 5"),
-        ("num_thinkers", "2", "must be of type int, got '2'"),
-    ],
-)
-def test_evaluate_names_the_file_with_a_damaged_team(tmp_path, name, value, message):
-    saved = {**TrainConfig(verifier="math").to_json(), name: value}
-    (tmp_path / "config.json").write_text(json.dumps(saved), encoding="utf-8")
-    with pytest.raises(ValueError, match=f"config.json {message}"):
-        evaluate.with_settings_of_run(EvalConfig(policy=str(tmp_path)))
-
-
-def test_evaluate_refuses_a_run_without_settings_but_not_a_model(tmp_path):
-    model = tmp_path / "model"
-    model.mkdir()
-    (model / "config.json").write_text('{"model_type": "llama"}', encoding="utf-8")
-    config = evaluate.with_settings_of_run(EvalConfig(policy=str(model)))
-    assert config.topology == "think_solve"
-    (tmp_path / "checkpoints").mkdir()
-    with pytest.raises(ValueError, match=r"config.json of a run must be in its folder, got none"):
-        evaluate.with_settings_of_run(EvalConfig(policy=str(tmp_path)))
-
-
-@pytest.mark.parametrize("settings", [EvalConfig, PlayConfig, AdviseConfig])
-def test_help_of_the_policy_lists_every_embedded_model(settings):
-    text = describe(settings)["policy"]
-    assert all(f'"{name}"' in text for name in EMBEDDED)
-
-
 def test_evaluate_takes_the_verifier_of_the_run_unless_told_otherwise(tmp_path):
     saved = TrainConfig(verifier="number", num_thinkers=2).to_json()
     (tmp_path / "config.json").write_text(json.dumps(saved), encoding="utf-8")
