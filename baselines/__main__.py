@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from importlib.metadata import version
 
-from baselines.common.errors import BAD_INPUT, print_message
+from baselines.common.errors import BAD_INPUT, STOPPED, print_message
+from baselines.common.output import OutputError, guarded_output
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "train": ("baselines.train.command", "Train a team with per-agent credit."),
@@ -58,11 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one of the commands: ``ccpo train --help``."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given or given[0] in ("-h", "--help"):
-        print(usage())
-        return 0 if given else BAD_INPUT
+        return _say(usage()) if given else _say(usage()) or BAD_INPUT
     if given[0] == "--version":
-        print(f"ccpo {version('ccpo-env')}")
-        return 0
+        return _say(f"ccpo {version('ccpo-env')}")
     if given[0] not in COMMANDS:
         close = difflib.get_close_matches(given[0], COMMANDS, n=1)
         remedy = f"did you mean {close[0]!r}?" if close else "see ccpo --help"
@@ -72,6 +71,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     module, _ = COMMANDS[given[0]]
     code: int = import_module(module).main(given[1:])
     return code
+
+
+def _say(text: str) -> int:
+    """Print a text and return 0, or the exit code of output that cannot be written."""
+    try:
+        with guarded_output():
+            print(text)
+    except OutputError as error:
+        print_message("error", str(error))
+        return STOPPED
+    return 0
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ from baselines.rollouts.team_env import order_of_run, taskless_env, with_verifie
 from ccpo_env import load_tasks
 from ccpo_env.env import TeamAnswerEnv
 from ccpo_env.prompts import chat_messages, plain_text, question_with_options
-from ccpo_env.types import Task
+from ccpo_env.types import Task, Topology
 from ccpo_env.voting import Ballot
 
 
@@ -108,6 +108,8 @@ def recorded_pilot(config: AdviseConfig, on_progress: Callable[[str], None]) -> 
     chosen = newest[: config.groups]
     on_progress(f"reading {len(chosen)} recorded groups")
     with as_written(config.from_):
+        for row in chosen:
+            expect_form(row, runner.topology)
         groups = [_group(row, tasks[row["task_id"]], env, runner, config) for row in chosen]
     rng, costs = np.random.default_rng(config.seed), CostTracker()
     groups = all_measured(replace(config, ratings=False), groups, runner, rng=rng, costs=costs)
@@ -124,6 +126,34 @@ def recorded_pilot(config: AdviseConfig, on_progress: Callable[[str], None]) -> 
         num_policies=len(set(steps)),
         on_progress=on_progress,
     )
+
+
+def expect_form(row: RecordedGroup, topology: Topology) -> None:
+    """Check the texts, agents and rewards of a recorded group.
+
+    Raises:
+        ValueError: If they are not those of a group of this team; the message names it.
+    """
+    agents = {turn.speaker for turn in topology.turns}
+    num_turns, num_rollouts = len(topology.turns), len(row["rewards"])
+    places = (None, *range(num_rollouts))
+    is_whole = len(row["messages"]) == num_rollouts and all(
+        len(texts) == num_turns and all(isinstance(text, str) for text in texts)
+        for texts in row["messages"]
+    )
+    is_replayed = all(
+        {*own["without"], *own["speakers"]} <= agents
+        and own["rollout"] in places
+        and all(reward in (None, -1, 1) for reward in own["rewards"])
+        and all(isinstance(text, str) for texts in own["messages"] for text in texts)
+        for own in row["replays"]
+    )
+    if not (is_whole and is_replayed and isinstance(row["step"], int)):
+        raise ValueError(
+            f"{ROLLOUTS_FILE} must hold groups of this team as training wrote them, got another "
+            f"one, of task {row['task_id']!r} in step {row['step']!r}; restore the file from a "
+            f"copy, or leave --from out to play new rollouts"
+        )
 
 
 def _is_usable(row: RecordedGroup, tasks: Mapping[str, Task], group_size: int) -> bool:

@@ -78,9 +78,9 @@ class SubjectSettings:
     """Model and tasks."""
 
     policy: str | None = None
-    """Model of all roles, or the folder of a run whose newest checkpoint speaks: "tiny", "smollm2",
-    a folder, a .gguf file, a name on the Hugging Face hub, or endpoint:URL. None: that of --from,
-    with which it is not given, else tiny."""
+    """Model of all roles, or the folder of a run whose newest checkpoint speaks: "tiny",
+    "tiny_choice", "tiny_teams", "smollm2", a folder, a .gguf file, a name on the Hugging Face hub,
+    or endpoint:URL. None: that of --from, with which it is not given, else tiny."""
     trust_remote_code: bool = False
     """Run the code that the folder or hub repository of a model holds, also that of the base model
     of an adapter. Read it first: it can do whatever you can."""

@@ -147,10 +147,12 @@ def in_all(processes: ProcessGroup, call: Callable[[], T]) -> T:
     Raises:
         RolloutError: If it was raised by any process: its own, or else that of the lowest rank.
     """
+    result: list[T] = []
+    error: RolloutError | None = None
     try:
-        result, error = [call()], None
+        result.append(call())
     except RolloutError as own:
-        result, error = [], own
+        error = own
     said = processes.all_gather([None if error is None else str(error)])
     if error is not None:
         raise error

@@ -17,7 +17,7 @@ from baselines.common.checks import require_at_least
 from baselines.common.command import command
 from baselines.common.command_line import parse
 from baselines.common.errors import exit_on_bad_input
-from baselines.common.files import CONFIG_FILE, as_written, make_folder, read_object
+from baselines.common.files import as_written, make_folder
 from baselines.common.flags import Choices
 from baselines.common.terminal import Terminal
 from baselines.common.wording import next_lines, plural
@@ -35,6 +35,7 @@ from baselines.policies.endpoint.usage import Billed, EndpointUsage
 from baselines.policies.local.remote_code import remote_code
 from baselines.policies.threads import suitable_threads
 from baselines.rollouts.runner import RolloutRunner
+from baselines.rollouts.saved_settings import saved_settings
 from baselines.rollouts.team_env import TeamOverrides, order_of_run, taskless_env, with_verifier
 from ccpo_env import load_tasks
 from ccpo_env.reset_options import check_removed
@@ -78,9 +79,9 @@ class SubjectSettings:
     """Policy and tasks."""
 
     policy: str
-    """Folder of a training run, or a model for all roles: "tiny", "smollm2", a folder, a .gguf
-    file, a name on the Hugging Face hub, or endpoint:URL[?options][#model] for an OpenAI-compatible
-    server."""
+    """Folder of a training run, or a model for all roles: "tiny", "tiny_choice", "tiny_teams",
+    "smollm2", a folder, a .gguf file, a name on the Hugging Face hub, or
+    endpoint:URL[?options][#model] for an OpenAI-compatible server."""
     trust_remote_code: bool = False
     """Run the code that the folder or hub repository of a model holds, also that of the base model
     of an adapter. Read it first: it can do whatever you can."""
@@ -268,8 +269,7 @@ def open_journal(
 
 def with_settings_of_run(config: EvalConfig) -> EvalConfig:
     """Return the config, with the tasks and the team of the run if the policy is a run."""
-    path = Path(config.policy) / CONFIG_FILE
-    saved = read_object(path) if path.is_file() else {}
+    saved = saved_settings(config.policy)
     tasks = config.tasks or (saved.get("tasks", "arithmetic"),)
     team = config.of_run(saved, has_other_tasks=bool(config.tasks))
     return replace(team, tasks=tasks, shuffle_choices=order_of_run(config, saved))

@@ -124,7 +124,7 @@ class Correctness:
 
 
 def joined(parts: Sequence[Correctness]) -> Correctness:
-    """Concatenate benchmarks with the same paths."""
+    """Concatenate benchmarks with the same paths; scores that some of them lack are left out."""
     first = parts[0]
     return Correctness(
         tuple(task for part in parts for task in part.tasks),
@@ -133,7 +133,9 @@ def joined(parts: Sequence[Correctness]) -> Correctness:
         frozenset().union(*(part.paired for part in parts)),
         {
             path: {
-                name: np.concatenate([part.scores[path][name] for part in parts]) for name in own
+                name: np.concatenate([part.scores[path][name] for part in parts])
+                for name in own
+                if all(name in part.scores[path] for part in parts)
             }
             for path, own in first.scores.items()
         },

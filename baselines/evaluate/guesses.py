@@ -40,9 +40,9 @@ class Guess:
 
     @property
     def count(self) -> str:
-        """On how many tasks it is right; for an expectation, of how many it is the mean."""
+        """On how many tasks it is right; empty for an expectation, which is no count."""
         if self.num_right is None:
-            return f"{self.value * self.num_tasks:.1f} of {self.num_tasks}"
+            return ""
         return f"{self.num_right} of {self.num_tasks}"
 
     def to_json(self) -> dict[str, Any]:

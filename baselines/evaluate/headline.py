@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from baselines.common.stats import PairedDifference, p_text
 from baselines.common.stats.paired import Test
-from baselines.common.wording import plural, tie_note
+from baselines.common.wording import named, plural, tie_note
 from baselines.evaluate.guesses import Guess
 from baselines.evaluate.paths import JOINT, TeamPath
 from baselines.evaluate.rows import Row
@@ -35,10 +35,55 @@ def sentences(summary: Summary) -> list[str]:
     total = plural(team.total, "task" if summary.num_samples == 1 else "sample")
     first = f"The whole team is right on {team.successes} of {total}: {team.estimate}."
     gains = gains_of(summary)
-    guesses = [_guessing(summary.guesses)] if summary.guesses else []
-    told = [_conclusion(summary, row) for row in gains[:MAX_TOLD]]
-    rest = [f"The table has {len(gains) - MAX_TOLD} more."] if len(gains) > MAX_TOLD else []
-    return [first, *guesses, *told, *rest]
+    guesses = [_guessing(summary.guesses), *_below_guess(summary)] if summary.guesses else []
+    kinds = dict.fromkeys(row.path.kind for row in gains)
+    groups = [[row for row in gains if row.path.kind == kind] for kind in kinds]
+    shared = [rows for rows in groups if len(rows) > 1 and len({*map(_verdict, rows)}) == 1]
+    together = [_shared_conclusion(rows) for rows in shared]
+    single = [row for rows in groups if rows not in shared for row in rows]
+    told = [_conclusion(summary, row) for row in single[:MAX_TOLD]]
+    rest = [f"The table has {len(single) - MAX_TOLD} more."] if len(single) > MAX_TOLD else []
+    return [first, *guesses, *together, *told, *rest]
+
+
+def _verdict(row: Row) -> str:
+    return row.verdict or "inconclusive"
+
+
+def _shared_conclusion(rows: Sequence[Row]) -> str:
+    """Return one verdict on several agents, or controls of one kind, that all have it."""
+    found = [row.estimate for row in rows if isinstance(row.estimate, PairedDifference)]
+    pairs = zip(rows, found, strict=True)
+    p_values = [own.p_value if row.adjusted is None else row.adjusted for row, own in pairs]
+    low, high = (end(own.value for own in found) for end in (min, max))
+    values = f"{low:+.3f}" if low == high else f"from {low:+.3f} to {high:+.3f}"
+    who = named(["+".join(row.path.agents) for row in rows], MAX_TOLD)
+    comparison = _subject(rows[0].path)[1]
+    of = "the message of " if comparison else ""
+    tests = " and ".join(dict.fromkeys(TESTS[own.test] for own in found))
+    if _verdict(rows[0]) == "inconclusive":
+        start = f"Whether {of}any of {who} helps{comparison} is inconclusive"
+        p_value = f"smallest {p_text(min(p_values))}"
+    else:
+        start = (
+            f"{of.capitalize()}{'each' if of else 'Each'} of {who}{comparison} {rows[0].verdict}"
+        )
+        p_value = f"largest {p_text(max(p_values))}"
+    return f"{start}: {values} ({tests}, {p_value}, adjusted by Holm's method); the table has each."
+
+
+def _below_guess(summary: Summary) -> list[str]:
+    """Return why a team may score less than a random guess: answers without an option."""
+    team, unread = summary.find("accuracy", JOINT), summary.find("no_answer", JOINT)
+    random = next(guess for guess in summary.guesses if guess.name == "random_guess")
+    if team is None or team.estimate is None or unread is None:
+        return []
+    if team.estimate.value >= random.value:
+        return []
+    return [
+        f"The accuracy is below that of a random guess: {unread.successes} of {unread.total} "
+        f"answers held no readable option."
+    ]
 
 
 def _guessing(guesses: Sequence[Guess]) -> str:

@@ -28,7 +28,11 @@ def figures(summary: Summary) -> list[Plot]:
     with style.context(SETTINGS, after_reset=True):  # independent of the user's matplotlib settings
         if accuracy:
             meaning = "Mean rate of correct samples, with 95 % intervals over tasks."
-            drawn.append(dots("Accuracy", meaning, accuracy, xlabel="accuracy"))
+            random = next((own for own in summary.guesses if own.name == "random_guess"), None)
+            guess = None if random is None else random.value
+            if guess is not None:
+                meaning += f" The dashed line at {guess:.3f} is what a random guess scores."
+            drawn.append(dots("Accuracy", meaning, accuracy, xlabel="accuracy", reference=guess))
         if gains:
             meaning = (
                 "Accuracy of the whole team minus that without the agent, or with another message "

@@ -14,13 +14,14 @@ from baselines.common.checks import require_at_least
 from baselines.common.command import command
 from baselines.common.command_line import parse
 from baselines.common.errors import exit_on_bad_input
-from baselines.common.files import CONFIG_FILE, as_written, read_object
+from baselines.common.files import as_written
 from baselines.common.flags import Choices
 from baselines.policies.base import Prompt, Sampling
 from baselines.policies.local.remote_code import remote_code
 from baselines.rollouts.plan import first_kept_turns, removals_are_recounts, turns_of
 from baselines.rollouts.rollout import RolloutRequest
 from baselines.rollouts.runner import RolloutRunner
+from baselines.rollouts.saved_settings import saved_settings
 from baselines.rollouts.team_env import TeamOverrides, order_of_run, taskless_env, with_verifier
 from ccpo_env import load_tasks
 from ccpo_env.env import TeamAnswerEnv
@@ -110,8 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def of_run(config: PlayConfig) -> PlayConfig:
     """Return the config, with the tasks and the team of the run if the policy is a run."""
-    path = Path(config.policy) / CONFIG_FILE
-    saved = read_object(path) if path.is_file() else {}
+    saved = saved_settings(config.policy)
     tasks = config.tasks or saved.get("tasks", "arithmetic")
     team = config.of_run(saved, has_other_tasks=bool(config.tasks))
     return replace(team, tasks=tasks, shuffle_choices=order_of_run(config, saved))

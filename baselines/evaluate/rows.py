@@ -25,7 +25,7 @@ class Row:
         k: The k in avg@k, pass@k and maj@k.
         estimate: Mean and interval, of a net gain a PairedDifference; None if nothing was measured.
         successes: Samples, or pairs of samples, that succeeded; None for a score that is no
-            count of successes, such as a token F1.
+            count of successes, such as a token F1, or of which some are shared in ties.
         total: Samples, or pairs, that were measured.
         adjusted: Of a net gain, its p-value adjusted by Holm's method over all that are tested;
             None for other quantities, and for the tasks of a tag, which are not tested.
@@ -59,7 +59,7 @@ class Row:
                 return f"accuracy{who}" + (f" (avg@{self.k})" if self.k > 1 else "")
             case "pass" | "majority":
                 return f"{'pass' if self.quantity == 'pass' else 'maj'}@{self.k}{who}"
-            case "token_f1" | "test_share" | "option_accuracy" | "option_probability":
+            case "token_f1" | "test_share" | "no_answer" | "option_accuracy" | "option_probability":
                 return f"{_SCORES[self.quantity]}{who}"
             case "net_gain":
                 return _GAIN[self.path.kind].format("+".join(self.path.agents))
@@ -100,6 +100,7 @@ _TEAM = {
 _SCORES: Mapping[Score, str] = {
     "token_f1": "token F1",
     "test_share": "share of tests passed",
+    "no_answer": "no readable answer",
     "option_accuracy": "most probable option is right",
     "option_probability": "probability of the gold option",
 }

@@ -19,7 +19,7 @@ from ccpo_env.types import Task, Verifier
 from ccpo_env.verifiers.code.verifier import CodeVerifier
 from ccpo_env.verifiers.qa import QaVerifier, token_f1
 
-Score = Literal["token_f1", "test_share", "option_accuracy", "option_probability"]
+Score = Literal["token_f1", "test_share", "no_answer", "option_accuracy", "option_probability"]
 SampleKey: TypeAlias = tuple[str, str, int]
 """Name of the benchmark, id of the task and index of the sample."""
 BEFORE_LETTER = r"\boxed{"
@@ -59,6 +59,13 @@ def share_of(episode: Episode) -> float:
     return 1.0 if episode.verdict.status == "correct" else episode.verdict.score or 0.0
 
 
+def has_no_answer(episode: Episode) -> float:
+    """Return 1 if the team's answer holds no readable option, 0 if it does; NaN: not measured."""
+    if episode.reward is None:
+        return float("nan")
+    return float(episode.verdict.status == "no_answer")
+
+
 def scores_of(
     episodes: Sequence[Episode],
     *,
@@ -70,7 +77,8 @@ def scores_of(
     Args:
         episodes: E episodes.
         verify: The verifier; one of short answers has a token F1, one of programs that pays for a
-            part of the tests their share.
+            part of the tests their share. Where all tasks have options, also whether the answer
+            holds none.
         likelihoods: Likelihoods of the options of samples of the whole team; None: not measured.
 
     Returns:
@@ -81,6 +89,8 @@ def scores_of(
         found["token_f1"] = np.array([f1_of(episode) for episode in episodes])
     if isinstance(verify, CodeVerifier) and verify.partial:
         found["test_share"] = np.array([share_of(episode) for episode in episodes])
+    if all(episode.task.choices for episode in episodes):
+        found["no_answer"] = np.array([has_no_answer(episode) for episode in episodes])
     if likelihoods and episodes[0].path == JOINT:
         keys = [(own.benchmark, own.task.id, own.sample) for own in episodes]
         unknown = OptionLikelihood(float("nan"), float("nan"))

@@ -21,6 +21,7 @@ from baselines.evaluate.correctness import Correctness, joined
 from baselines.evaluate.guesses import Guess, guesses_of
 from baselines.evaluate.paths import JOINT, TeamPath
 from baselines.evaluate.rows import Quantity, Row
+from baselines.evaluate.scores import Score
 
 ALL = "all benchmarks"
 MAX_TAG_VALUES = 60
@@ -171,7 +172,7 @@ def _rows_of(correctness: Correctness, path: TeamPath) -> Iterator[Row]:
             path=path,
             k=num_samples,
             estimate=rate_of(means),
-            successes=None,
+            successes=_num_successes(name, known(values)),
             total=int(measured_scores.sum()),
         )
     if path not in correctness.majority:
@@ -197,6 +198,12 @@ def _rows_of(correctness: Correctness, path: TeamPath) -> Iterator[Row]:
         successes=int(np.nansum(votes)),
         total=int((~np.isnan(votes)).sum()),
     )
+
+
+def _num_successes(name: Score, values: FloatArray) -> int | None:
+    """Return the number of samples with a score of 1; None for a score that is no count."""
+    is_count = name in ("no_answer", "option_accuracy") and bool(np.isin(values, (0.0, 1.0)).all())
+    return int(values.sum()) if is_count else None
 
 
 def pass_sizes(num_samples: int) -> list[int]:

@@ -30,8 +30,8 @@ _WORD = re.compile(r"\[[^][]*\]|\S+")
 _NUMBER = re.compile(r"[-+<[]*\d|\N{EN DASH}$|$")
 _BREAK = re.compile(r" (?=\[)|, (?=p [=<])")
 """Where a cell continues on its next line: before its interval, and before its p-value."""
-_FRAME, _GAP = 3, 2
-"""Characters that each column adds to a table with frames, and to one without."""
+_GAP = 2
+"""Characters between two columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +135,8 @@ def _cells(row: Row) -> tuple[str, ...]:
         return row.text, NOT_MEASURED, "", "0 of 0", ""
     sign = "+" if row.quantity == "net_gain" else ""
     low, high = (format(end, f"{sign}.3f") for end in (row.estimate.low, row.estimate.high))
-    count = (
-        f"of {row.total}" if row.successes is None else f"{row.successes:{sign}d} of {row.total}"
-    )
+    is_count = row.successes is not None and row.quantity != "net_gain"
+    count = f"{row.successes} of {row.total}" if is_count else ""
     mean = f"{row.estimate.value:{sign}.3f}"
     return row.text, mean, f"[{low}, {high}]", count, verdict_text(row)
 
@@ -186,15 +185,9 @@ def _short(estimate: Estimate | None) -> str:
 
 
 def _terminal_table(columns: Sequence[Sequence[str]]) -> Table:
-    """Return a rich table of columns of text, whose numbers are aligned on the right.
-
-    It has frames where there is room for them.
-    """
-    gap = _FRAME if _width(_natural_widths(columns)) <= TERMINAL_WIDTH else _GAP
-    table = Table(box=box.ROUNDED)
-    if gap == _GAP:
-        table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    for (header, *cells), width in zip(columns, _widths(columns, gap), strict=True):
+    """Return a rich table of columns of text, whose numbers are aligned on the right."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for (header, *cells), width in zip(columns, _widths(columns), strict=True):
         is_numeric = all(_NUMBER.match(cell) for cell in cells)
         justify: Literal["left", "right"] = "right" if is_numeric else "left"
         table.add_column(Text(header), justify=justify, width=width, overflow="fold")
@@ -207,10 +200,10 @@ def _natural_widths(columns: Sequence[Sequence[str]]) -> list[int]:
     return [max(len(line) for text in own for line in text.split("\n")) for own in columns]
 
 
-def _widths(columns: Sequence[Sequence[str]], gap: int) -> list[int]:
+def _widths(columns: Sequence[Sequence[str]]) -> list[int]:
     """Return the width of each column; the widest that can be broken are, until all fit."""
     widths, least = _natural_widths(columns), [_least_width(own) for own in columns]
-    while _width(widths, gap) > TERMINAL_WIDTH:
+    while _width(widths) > TERMINAL_WIDTH:
         wide = [place for place in range(len(widths)) if widths[place] > least[place]]
         if not wide:
             break
@@ -233,9 +226,9 @@ def _least_width(column: Sequence[str]) -> int:
     return min(max(len(word) for text in column for word in _WORD.findall(text) or [""]), MAX_WORD)
 
 
-def _width(widths: Sequence[int], gap: int = _FRAME) -> int:
-    """Return the width of a table from those of its columns, by default with frames."""
-    return sum(widths) + gap * len(widths) + (1 if gap == _FRAME else -gap)
+def _width(widths: Sequence[int]) -> int:
+    """Return the width of a table from those of its columns."""
+    return sum(widths) + _GAP * (len(widths) - 1)
 
 
 def _pipes(cells: Sequence[str]) -> str:

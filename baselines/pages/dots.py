@@ -63,6 +63,7 @@ def dots(
     spec: str = ".3f",
     has_zero: bool = False,
     is_ratio: bool = False,
+    reference: float | None = None,
 ) -> Plot:
     """Return a figure with one row per label, and a legend if there are several series.
 
@@ -75,6 +76,7 @@ def dots(
         has_zero: Whether 0 is marked by a line, as for differences.
         is_ratio: Whether the axis is logarithmic to base 2, with a line at 1; all ends must be
             positive.
+        reference: Where a dashed line is drawn, which the caption explains. None: nowhere.
     """
     all_rows = list(dict.fromkeys(dot.row for dot in shown))
     rows = all_rows[:MAX_ROWS]
@@ -83,6 +85,8 @@ def dots(
     figure, (axes,) = panels_of(1, height=0.8 + (0.35 + OFFSET * (len(series) - 1)) * len(rows))
     if has_zero:
         axes.axvline(0.0, color=INK, linewidth=0.9)
+    if reference is not None:
+        axes.axvline(reference, color=INK, linewidth=0.9, linestyle="--")
     for index, name in enumerate(series):
         own = [dot for dot in shown if dot.series == name and dot.row in rows]
         colour = cycled(COLOURS, index)

@@ -162,12 +162,20 @@ def with_verifier(settings: SettingsT, tasks: Iterable[Task]) -> SettingsT:
 
     Raises:
         ValueError: If the tasks need no verifier of "auto", or several, or the verifier that is
-            named cannot judge one of them.
+            named cannot judge one of them, or a team that writes programs is given other tasks.
     """
     if settings.verifier != AUTO:
         check_tasks(settings.verifier or AUTO, tasks)
-        return settings
-    return replace(settings, verifier=verifier_name(tasks))
+        chosen = settings
+    else:
+        chosen = replace(settings, verifier=verifier_name(tasks))
+    if chosen.topology == "plan_code_review" and chosen.verifier not in ("code", "code_partial"):
+        raise ValueError(
+            f"tasks of topology 'plan_code_review' must have tests, because its team writes "
+            f"programs, got tasks for verifier {chosen.verifier!r}; pass tasks with tests and "
+            f"verifier='code', or another topology"
+        )
+    return chosen
 
 
 MakeTeam = Callable[[TeamSettings, TaskInput], SnapshotWrapper[TeamAnswerEnv]]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-_RAISED = r"[\u00b2\u00b3\u00b9\u00bc-\u00be\u2070-\u208e\u2150-\u215f\u2189\u2460-\u249b\u24ea]+"
-_BESIDE_DIGITS = re.compile(rf"((?<=\d){_RAISED}|{_RAISED}(?=\d))")
+_RAISED = r"[\u00b2\u00b3\u00b9\u00bc-\u00be\u2070-\u208e\u2150-\u215f\u2189\u2460-\u249b\u24ea]"
+_BESIDE_DIGITS = re.compile(rf"((?<=\d){_RAISED}+|(?<!{_RAISED}){_RAISED}++(?=\d))")
 
 
 def outside_numbers(change: Callable[[str], str], text: str) -> str:

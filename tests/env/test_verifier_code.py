@@ -165,7 +165,7 @@ def test_a_name_of_a_builtin_is_the_program_s_if_the_gold_program_defines_it() -
 @pytest.mark.usefixtures("_isolated")
 @pytest.mark.parametrize(
     "assertion",
-    ["f() == 0", "f() != 0", "f()", "not f()", "f() in [f()]", "[f()] == [0]", "f().real == 0"],
+    ["f() == 0", "f() != 0", "f()", "not f()", "f() in [f()]", "[f()] == [0]", "f().imag == 0"],
 )
 def test_an_object_of_the_program_decides_no_test(assertion: str) -> None:
     program = "class X:\n  real = 0\n  __eq__ = __ne__ = lambda *_: True\ndef f(): return X()"
@@ -274,8 +274,9 @@ def test_without_isolation_nothing_runs(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 def test_without_namespaces_a_program_runs_where_that_is_asked_for() -> None:
     verifier = CodeVerifier(unsafe_no_namespaces=True)
-    if "must be readable" in verifier.in_force():
-        pytest.skip("only root can read this interpreter")
+    said = verifier.in_force()
+    if "must be readable" in said or "takes root" in said:
+        pytest.skip(said)
     assert status(RIGHT, unsafe_no_namespaces=True) == "correct"
     for program in (
         "import os\nos.fork()",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import errno
 import json
 import struct
 from pathlib import Path
@@ -75,6 +76,24 @@ def test_anything_else_is_refused(message: object) -> None:
         wire.decode(message, refused)
 
 
+M = (1 << 61) - 1  # whose multiples all have the hash 0
+
+
+@pytest.mark.parametrize("kind", ["set", "frozenset", "dict"])
+def test_a_set_of_one_hash_and_many_values_are_refused(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    members = [{"int": hex(n * M)} for n in range(1, 102)]
+    items = [[member, 0] for member in members] if kind == "dict" else members
+    with pytest.raises(wire.BadMessage, match="equal hashes"):
+        wire.decode({kind: items}, refused)
+    assert len(wire.decode({kind: items[:100]}, refused)) == 100  # type: ignore[arg-type]
+    monkeypatch.setattr(wire, "MAX_ELEMENTS", 50)
+    assert wire.decode([0] * 49, refused) == [0] * 49
+    with pytest.raises(wire.BadMessage, match="at most 50 values"):
+        wire.decode([0] * 50, refused)
+
+
 def test_deep_values_are_refused() -> None:
     deep: object = []
     for _ in range(100_000):
@@ -143,11 +162,60 @@ def test_denied_calls_have_the_numbers_of_the_kernel_s_headers(column: int) -> N
     if not UNISTD[column].exists():
         pytest.skip(f"no {UNISTD[column]}")
     text = UNISTD[column].read_text(encoding="utf-8")
-    lines = [line.split() for line in text.splitlines() if line.startswith("#define __NR_")]
-    numbers = {line[1].removeprefix("__NR_"): line[2] for line in lines if len(line) > 2}
-    for name, row in syscalls.DENIED.items():
+    lines = [line.split() for line in text.splitlines() if line.startswith("#define __NR")]
+    numbers = {
+        line[1].removeprefix("__NR").removeprefix("_"): line[2] for line in lines if len(line) > 2
+    }
+    numbers["fcntl"] = numbers.get("3264_fcntl", numbers["fcntl"])
+    by_argument = {**syscalls.DENIED_ARGUMENTS, **syscalls.ALLOWED_ARGUMENTS}
+    rows = {name: row for name, (row, _, _) in by_argument.items()}
+    for name, row in {**syscalls.DENIED, **syscalls.IDLE, **rows}.items():
         if row[column] is not None:
             assert numbers[name] == str(row[column]), name
+
+
+ALLOW, KILL, ERROR = 0x7FFF0000, 0x80000000, 0x00050000
+
+
+def filtered(machine: str, number: int, *arguments: int, architecture: int | None = None) -> int:
+    """Run a filter on a system call as the kernel does."""
+    architecture = architecture or syscalls.ARCHITECTURES[machine][0]
+    padded = [*arguments, *[0] * (6 - len(arguments))]
+    call = struct.pack("<IIQ6Q", number, architecture, 0, *padded)
+    program = list(struct.iter_unpack("HBBI", syscalls.filter_of(machine)))
+    at, loaded = 0, 0
+    while True:
+        code, jump_if, jump_else, value = program[at]
+        if code == 0x06:
+            return int(value)
+        if code == 0x20:
+            (loaded,) = struct.unpack_from("<I", call, value)
+        elif code == 0x15:
+            at += jump_if if loaded == value else jump_else
+        else:
+            assert code == 0x25
+            at += jump_if if loaded > value else jump_else
+        at += 1
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_the_filter_decides_by_number_machine_and_argument(machine: str) -> None:
+    column = syscalls.ARCHITECTURES[machine][1]
+    for row in syscalls.DENIED.values():
+        if (number := row[column]) is not None:
+            assert filtered(machine, number) == ERROR | errno.EPERM
+    yields, fcntl, ioctl = ((24, 72, 16), (124, 25, 29))[column]
+    socketpair = (53, 199)[column]
+    assert filtered(machine, yields) == ERROR  # it returns, and the core is kept
+    found = [filtered(machine, fcntl, 3, value) for value in (8, 10, 15, 8 | 1 << 32)]
+    found += [filtered(machine, ioctl, 3, value) for value in (0x8901, 0x8902)]
+    found += [filtered(machine, socketpair, family) for family in (2, 16, 40)]
+    assert set(found) == {ERROR | errno.EPERM}
+    allowed = [filtered(machine, fcntl, 3, value) for value in (1, 2, 3, 4)]
+    allowed += [filtered(machine, socketpair, 1), filtered(machine, (0, 63)[column], 8)]
+    assert set(allowed) == {ALLOW}
+    assert filtered(machine, 452) == ERROR | errno.ENOSYS
+    assert filtered(machine, 0, architecture=0x40000003) == KILL
 
 
 def test_the_filter_of_another_machine_is_unknown() -> None:

@@ -27,6 +27,7 @@ from baselines.bench.credit.games.chain import make_chain
 from baselines.bench.credit.games.vote_game import make_vote
 from baselines.common.types import FloatArray
 from baselines.rollouts.team_env import TeamSettings
+from ccpo_env import think_solve_v0
 
 TEAM: dict[str, Any] = {"topology": "vote", "num_voters": 5, "num_thinkers": 1}
 
@@ -450,3 +451,43 @@ def test_policy_without_gradients_gets_the_advantages_alone() -> None:
 def rewards_without(data: PilotData, agent: str) -> list[FloatArray]:
     found = [own.without(agent) for own in data.outcomes]
     return [own for own in found if own is not None]
+
+
+REPLAY = {"without": ["thinker_0"], "rollout": None, "speakers": ["solver_0"], "kept": []}
+RECORDED = {
+    "step": 1,
+    "task_id": "t",
+    "rewards": [1.0, -1.0],
+    "messages": [["a", "b"], ["c", "d"]],
+    "replays": [{**REPLAY, "messages": [["e"]], "rewards": [None]}],
+}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"step": "one"},
+        {"messages": [["a", "b"]]},
+        {"messages": [["a"], ["c"]]},
+        {"messages": [["a", "b", "c"], ["a", "b", "c"]]},
+        {"messages": [[1, 2], [3, 4]]},
+        *(
+            {"replays": [{**RECORDED["replays"][0], **own}]}
+            for own in (
+                {"without": ["nobody"]},
+                {"speakers": ["nobody"]},
+                {"rollout": 2},
+                {"rollout": "a"},
+                {"rewards": ["x"]},
+                {"rewards": [7.0]},
+                {"messages": [[1]]},
+            )
+        ),
+    ],
+)
+def test_damaged_rollouts_are_named_with_their_task_and_step(changes):
+    topology = think_solve_v0.env([("1+1", "2")]).unwrapped.topology
+    recorded.expect_form(RECORDED, topology)
+    row = {**RECORDED, **changes}
+    with pytest.raises(ValueError, match=r"must hold groups of this team.*task 't'"):
+        recorded.expect_form(row, topology)

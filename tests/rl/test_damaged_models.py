@@ -99,6 +99,22 @@ def half(folder, _mark):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
+def without(*layers):
+    """Leave out the weights of some layers, as a file of another model does."""
+
+    def damage(folder, _mark):
+        weights = load_file(folder / "model.safetensors")
+        kept = {name: value for name, value in weights.items() if not name.startswith(layers)}
+        save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
+
+    return damage
+
+
+def foreign(folder, _mark):
+    (folder / "model.safetensors").unlink()
+    torch.save({"a": torch.zeros(2)}, folder / "pytorch_model.bin")
+
+
 def template(text):
     return lambda folder, _mark: change(folder / "tokenizer_config.json", chat_template=text)
 
@@ -112,6 +128,8 @@ DAMAGE = {
         lambda folder, _: (folder / "model.safetensors").write_bytes(b"\xff" * 99),
         "a model must be as it was saved, got SafetensorError",
     ),
+    "missing": (without("model.norm"), "got none for 1 of them, such as model.norm.weight"),
+    "foreign": (foreign, "weights must be all those of the model, got none for "),
     "tokenizer": (
         lambda folder, _: (folder / "tokenizer.json").write_text("{}"),
         "a model must be as it was saved, got KeyError",

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from baselines import __main__ as cli
 from baselines.common.command import command
 from baselines.common.errors import StorageError, Terminated, report_and_exit
 from baselines.common.files import make_folder
@@ -131,6 +132,16 @@ def test_command_whose_output_is_closed_ends_in_one_line(monkeypatch, capsys, re
         assert main() == 1
     assert capsys.readouterr().err.count("\n") == 1
     assert not done
+
+
+@pytest.mark.parametrize("flag", ["--help", "--version"])
+def test_help_that_cannot_be_printed_ends_in_one_line(monkeypatch, capsys, flag):
+    with full() as stream, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", stream)
+        assert cli.main([flag]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: standard output must be writable")
+    assert error.count("\n") == 1
 
 
 def test_output_that_only_fails_at_the_end_is_reported(monkeypatch, capsys):

@@ -7,6 +7,8 @@ from dataclasses import replace
 
 import pytest
 
+from baselines.advise.settings import AdviseConfig
+from baselines.common.flags import flags_of
 from baselines.evaluate import command as evaluate
 from baselines.evaluate.command import EvalConfig, load_benchmarks
 from baselines.evaluate.episodes import Episode, benchmark_name
@@ -14,6 +16,7 @@ from baselines.evaluate.evaluation import Evaluation
 from baselines.evaluate.identity import policy_identity, settings_of
 from baselines.evaluate.output import write_outputs
 from baselines.evaluate.paths import JOINT, TeamPath, each_that_can_be_spared
+from baselines.policies.registry import EMBEDDED
 from baselines.train.config import TrainConfig
 from ccpo_env import debate_v0, think_solve_v0, vote_v0
 from ccpo_env.types import Message, Task, Verdict
@@ -175,6 +178,39 @@ def test_evaluate_without_flags_is_one_sample_of_every_path():
     assert (config.tasks_per_batch, config.seed, config.out_dir) == (32, 0, None)
     assert (config.tasks, config.split, config.limit) == (("arithmetic",), None, None)
     assert len(load_benchmarks(config)["arithmetic"]) == 500
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("topology", "nope", "must be as the run wrote it: .*nope"),
+        ("verifier", "nope", "must be as the run wrote it: .*nope"),
+        ("topology", 5, "must be of type str, got 5"),
+        ("num_thinkers", "2", "must be of type int, got '2'"),
+    ],
+)
+def test_evaluate_names_the_file_with_a_damaged_team(tmp_path, name, value, message):
+    saved = {**TrainConfig(verifier="math").to_json(), name: value}
+    (tmp_path / "config.json").write_text(json.dumps(saved), encoding="utf-8")
+    with pytest.raises(ValueError, match=f"config.json {message}"):
+        evaluate.with_settings_of_run(EvalConfig(policy=str(tmp_path)))
+
+
+def test_evaluate_refuses_a_run_without_settings_but_not_a_model(tmp_path):
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "config.json").write_text('{"model_type": "llama"}', encoding="utf-8")
+    config = evaluate.with_settings_of_run(EvalConfig(policy=str(model)))
+    assert config.topology == "think_solve"
+    (tmp_path / "checkpoints").mkdir()
+    with pytest.raises(ValueError, match=r"config.json of a run must be in its folder, got none"):
+        evaluate.with_settings_of_run(EvalConfig(policy=str(tmp_path)))
+
+
+@pytest.mark.parametrize("settings", [EvalConfig, AdviseConfig, TrainConfig])
+def test_help_of_the_policy_lists_every_embedded_model(settings):
+    (text,) = [flag.text for flag in flags_of(settings) if flag.name == "--policy"]
+    assert all(f'"{name}"' in text for name in EMBEDDED)
 
 
 def test_evaluate_takes_the_verifier_of_the_run_unless_told_otherwise(tmp_path):

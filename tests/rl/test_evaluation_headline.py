@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from baselines.evaluate.correctness import correctness_of
+from baselines.evaluate.episodes import Episode
 from baselines.evaluate.headline import MAX_TOLD, sentences
 from baselines.evaluate.headline_figures import figures
 from baselines.evaluate.paths import JOINT, TeamPath
 from baselines.evaluate.summary import Summary, summarize
+from baselines.evaluate.tables import grids
+from ccpo_env.types import Verdict
+from ccpo_env.verifiers.registry import VERIFIERS
 from tests.rl.test_evaluation_summary import choice_tasks, correctness
 
 
@@ -75,15 +80,68 @@ def test_headline_says_that_nothing_was_measured():
     ]
 
 
+def of_voters(*rewards: str) -> Summary:
+    """Return the summary of a vote of which voters are removed, with rewards like those of one."""
+    own = correctness(joint="+ " * 20)
+    paths = [TeamPath("without", (f"voter_{i}",)) for i in range(len(rewards))]
+    alone = [correctness(joint=text).rewards[JOINT] for text in rewards]
+    everything = {JOINT: own.rewards[JOINT], **dict(zip(paths, alone, strict=True))}
+    (summary,) = summarize({"b": type(own)(own.tasks, everything, {})})
+    return summary
+
+
+@pytest.mark.parametrize(
+    ("alone", "told"),
+    [
+        (
+            ["+ " * 20, "+ " * 20, "+ " * 19 + "-"],
+            "Whether any of voter_0, voter_1, voter_2 helps is inconclusive: from +0.000 to +0.050 "
+            "(exact McNemar, smallest p = 1.000, adjusted by Holm's method); the table has each.",
+        ),
+        (
+            ["- " * 20, "- " * 20],
+            "Each of voter_0, voter_1 helps: +1.000 (exact McNemar, largest p < 0.001, adjusted by "
+            "Holm's method); the table has each.",
+        ),
+    ],
+)
+def test_headline_says_once_what_holds_for_every_agent(alone, told):
+    assert sentences(of_voters(*alone))[1:] == [told]
+
+
+@pytest.mark.parametrize(("status", "count"), [("no_answer", "2 of 2"), ("wrong", "0 of 2")])
+def test_headline_below_a_guess_counts_answers_without_an_option(status, count):
+    tasks = choice_tasks("AB", [2, 2])
+    played = [Episode("b", own, 0, JOINT, (), Verdict(status)) for own in tasks]
+    own = correctness_of(played, verify=VERIFIERS["choice"])
+    (summary,) = summarize({"b": own})
+    told = f"The accuracy is below that of a random guess: {count} answers held no readable option."
+    assert told in sentences(summary)
+    (row,) = [row for row in summary.to_json()["rows"] if row["quantity"] == "no_answer"]
+    assert f"{row['successes']} of {row['total']}" == count
+    (cells,) = [cells for cells in grids([summary])[0].rows if cells[0].startswith("no readable")]
+    assert cells[3] == count
+
+
+def test_headline_at_the_level_of_a_guess_counts_no_answers():
+    own = correctness(choice_tasks("AB", [2, 2]), joint="+ -")
+    assert not any("below" in told for told in sentences(summarize({"b": own})[-1]))
+
+
 def test_headline_names_a_few_of_many_agents():
-    own = correctness(joint="+ -")
-    paths = [TeamPath("without", (f"voter_{i}",)) for i in range(MAX_TOLD + 2)]
-    rewards = {JOINT: own.rewards[JOINT], **dict.fromkeys(paths, own.rewards[JOINT])}
-    (summary,) = summarize({"b": type(own)(own.tasks, rewards, {})})
-    told = sentences(summary)
+    told = sentences(of_voters("- " * 20, *["+ " * 20] * (MAX_TOLD + 1)))
     assert len(told) == 1 + MAX_TOLD + 1
     assert told[-1] == "The table has 2 more."
     assert "adjusted by Holm's method" in told[1]
+
+
+def test_figure_of_accuracies_has_a_line_at_the_random_guess():
+    own = correctness(choice_tasks("AB", [2, 4]), joint="+ -")
+    (guessed,) = figures(summarize({"b": own})[-1])
+    assert "The dashed line at 0.375 is what a random guess scores." in guessed.caption
+    assert "stroke-dasharray" in guessed.svg
+    (free,) = figures(overall(joint="+ -"))
+    assert "stroke-dasharray" not in free.svg
 
 
 def test_figures_draw_each_rate_and_each_difference_once():

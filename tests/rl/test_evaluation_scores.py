@@ -192,7 +192,8 @@ def test_command_reports_the_likelihood_beside_what_guessing_scores(tmp_path, mo
         line[:8]: " ".join(line.split()[-3:]) for line in printed.splitlines() if " of 3" in line
     }
     assert found["accuracy"] == "2 of 3"
-    assert found["random g"] == "1.5 of 3"
+    assert found["no reada"] == "0 of 3"
+    assert found["most pro"] == "2 of 3"
     assert found["always A"] == "2 of 3"
     assert "most probable option" in printed
     assert "probability of the gold" in printed

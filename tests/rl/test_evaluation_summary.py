@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from io import StringIO
@@ -183,7 +184,7 @@ def test_guesses_stand_beside_the_accuracy_by_hand():
     (grid,) = grids([summary])
     assert [row[:4:3] for row in grid.rows[:3]] == [
         ("accuracy, whole team", "1 of 4"),
-        ("random guess, expected", "1.2 of 4"),
+        ("random guess, expected", ""),
         ("always A, the most frequent letter", "2 of 4"),
     ]
     assert [row[2] for row in grid.rows[1:3]] == ["exact", "exact"]
@@ -332,11 +333,14 @@ def printed(grid: Grid) -> str:
 
 def test_table_on_the_terminal_has_names_left_and_numbers_right():
     (grid,) = grids([summary_of(correctness(joint="+ -"), benchmark="b")])
-    lines = printed(grid).splitlines()
-    assert any(line.startswith("│ accuracy, whole team │ 0.500 │") for line in lines)
-    assert any(line.endswith("│ 1 of 2 │") for line in lines)
+    lines = [line.rstrip() for line in printed(grid).splitlines()]
+    assert any(re.match(r"accuracy, whole team +0\.500 ", line) for line in lines)
+    assert any(line.endswith(" 1 of 2") for line in lines)
     text = printed(Grid("t", ("name", "n", "word"), (("a", "5", "b"), ("bb", "-10.5", "cc"))))
-    assert "│ a    │     5 │ b    │" in text
+    assert [line.rstrip() for line in text.splitlines()][-2:] == [
+        "a         5  b",
+        "bb    -10.5  cc",
+    ]
 
 
 def test_table_of_an_evaluation_keeps_its_labels_on_one_line():
@@ -359,7 +363,9 @@ def test_table_that_is_too_wide_breaks_at_intervals_and_then_into_several():
     text = printed(grid)
     assert max(map(len, text.splitlines())) <= TERMINAL_WIDTH
     assert text.count("[-0.456, +0.789]") == text.count("+0.123") == 12
-    assert text.count("│ agent") == text.count("│ a_0") == 2  # the first column in both tables
+    starts = [line.split(" ")[0] for line in text.splitlines()]
+    assert starts.count("agent") == starts.count("a_0") == 2  # the first column in both tables
+    assert not set("│╭╰") & set(text)
 
 
 @given(
@@ -384,7 +390,7 @@ def test_table_prints_who_is_right_alone_under_its_own_name():
     counts = {name: count for name, _, _, count in grid.rows}
     assert counts["right only with thinker_0"] == "3 of 6"
     assert counts["right only without thinker_0"] == "1 of 6"
-    assert counts["net gain of thinker_0"] == "+2 of 6"
+    assert counts["net gain of thinker_0"] == ""
 
 
 def test_net_gain_is_tested_by_mcnemar_and_adjusted_over_all_of_an_evaluation():
@@ -431,11 +437,11 @@ def test_every_printed_number_stands_beside_its_interval():
     assert whole.columns == ("quantity", "mean", "95 % interval", "count", "verdict")
     assert "p adjusted by Holm's method; intervals are not adjusted" in whole.note
     assert "Holm" not in by_level.note
-    for _, mean, interval, count, _ in whole.rows:
+    for name, mean, interval, count, _ in whole.rows:
         low, high = map(float, interval.strip("[]").split(","))
         assert low <= float(mean) <= high
         assert low < high
-        assert " of " in count
+        assert (" of " in count) != name.startswith("net gain")
     assert by_level.columns[:2] == ("level", "tasks")
     for _, _, *cells in by_level.rows:
         for cell in cells:

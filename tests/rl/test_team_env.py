@@ -173,3 +173,13 @@ def test_settings_refuse_a_verifier_that_cannot_judge_the_tasks_and_need_none_wi
         with pytest.raises(ValueError, match=f"{name!r} must have {lacks}, got task 'a' without"):
             with_verifier(settings, [Task("a", "1 + 1?", "2")])
         assert taskless_env(settings).unwrapped.topology.name == "think_solve"
+
+
+@pytest.mark.parametrize("verifier", ["auto", "exact"])
+def test_settings_refuse_a_team_that_writes_programs_for_tasks_without_tests(verifier):
+    settings = TeamSettings(topology="plan_code_review", verifier=verifier)
+    with pytest.raises(ValueError, match=r"'plan_code_review' must have tests, .*verifier='code'"):
+        with_verifier(settings, [Task("a", "1 + 1?", "2")])
+    program = Task("a", "Add.", "", tests="assert add(1, 1) == 2")
+    named = TeamSettings(topology="plan_code_review", verifier="code")
+    assert with_verifier(named, [program]) == named

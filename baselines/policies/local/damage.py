@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,6 +54,23 @@ def reading(what: str, source: str | Path) -> Iterator[None]:
             f"{what} must be as it was saved, got {type(error).__name__} ({reason}) in {source}; "
             f"restore or download it again"
         ) from error
+
+
+def expect_complete(missing: Collection[str], source: str | Path) -> None:
+    """Check that a model has found all of its weights; those that are tied to others need no own.
+
+    Args:
+        missing: Names of the weights that it has not found.
+        source: Where it has looked.
+
+    Raises:
+        BadModelError: If there are any.
+    """
+    if missing:
+        raise BadModelError(
+            f"weights must be all those of the model, got none for {len(missing)} of them, such as "
+            f"{min(missing)}, in {source}; restore its files, or pass the folder of another model"
+        )
 
 
 def expect_finite(weights: Mapping[str, Tensor], source: str | Path) -> None:

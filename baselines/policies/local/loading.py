@@ -10,12 +10,13 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from baselines.policies.local.damage import (
     BadModelError,
+    expect_complete,
     expect_finite,
     expect_template,
     reading,
@@ -110,8 +111,8 @@ def load_model(source: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
 
     Raises:
         FileNotFoundError: If it is neither a folder nor in the cache nor on the hub.
-        ValueError: If a file is damaged or missing, weights are not finite, the chat template does
-            not render, or it has code of its own that is not trusted.
+        ValueError: If a file is damaged or missing, weights are missing or not finite, the chat
+            template does not render, or it has code of its own that is not trusted.
     """
     failure: OSError | None = None
     with quiet_transformers(), reading("a model", source):
@@ -142,7 +143,9 @@ def _from_pretrained(
     where = {"local_files_only": is_local, "trust_remote_code": is_trusted()}
     try:
         tokenizer = AutoTokenizer.from_pretrained(source, **where)
-        model = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32, **where)
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            source, dtype=torch.float32, output_loading_info=True, **where
+        )  # a pair, as its information is asked for
     except ValueError as error:
         if "trust_remote_code" not in str(error):
             raise
@@ -150,6 +153,9 @@ def _from_pretrained(
             f"a model must not need code of its own unless you trust it, got {source!r}, which "
             f"has some; read that code, then pass --trust-remote-code"
         ) from error
+    # transformers would draw them at random, and say so in a log only.
+    model, found = loaded
+    expect_complete(found["missing_keys"], source)
     return model, tokenizer
 
 

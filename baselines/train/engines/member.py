@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from baselines.common.errors import INTERRUPTED, RolloutError, exit_on_bad_input
@@ -44,7 +45,10 @@ def train(config: EnginesConfig) -> int:
         if processes.rank == 0:
             write_settings(run_dir, trainer.config)
         tracker = open_tracker(training.tracker if processes.rank == 0 else "none", run_dir)
-    take_part = partial(run, console=Terminal()) if processes.rank == 0 else _take_part
+    is_first = processes.rank == 0
+    take_part: Callable[[Trainer, Tracker], int] = (
+        partial(run, console=Terminal()) if is_first else _take_part
+    )
     try:
         code = take_part(trainer, tracker)
     except RolloutError:  # raised by all processes together

@@ -48,8 +48,10 @@ _NO_ANSWER = words(
     r"unlikely(?!\s+to\s+(?!be)); unlikely to be (?:right|correct); less likely; least likely",
 )
 _ANSWER_AFTER_NOT = (
-    rf"(?:{RIGHT}|" + words("it; chosen; selected; picked; choice; option; response; in question")
-) + r")(?!\s*(?:-|ventric|atri|heart|side|upper|lower|lung|hand|arm|leg|hemi|for\b))"
+    (rf"(?:{RIGHT}|" + words("it; chosen; selected; picked; choice; option; response; in question"))
+    + r")(?!\s*(?:-|ventric|atri|heart|side|upper|lower|lung|hand|arm|leg|hemi"
+    r"|without|unless|when|for\b))"
+)
 _TEXT_IS_WRONG = re.compile(
     rf"{_BEFORE_VERB}(?:(?:{IS})\s*{_WITHOUT_REASON}{{0,15}}?(?:{_NO_ANSWER})"
     rf"|{_WITHOUT_REASON}{{0,30}}?(?:{NOT}){_WITHOUT_REASON}{{0,25}}?{_ANSWER_AFTER_NOT}"

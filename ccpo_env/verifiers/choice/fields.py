@@ -17,9 +17,9 @@ _OPENED = re.compile(r"\{\s*+[\"']")
 _LOOSE = re.compile(r"\{[^{}]{1,2000}\}")
 _GIVEN = re.compile(
     r"question|hint|options|choices|prompt|example|template|format|schema|reason|expla|analysis"
-    r"|thought|rationale|student|confiden|probab|other|alternatives|initial|first|previous|draft"
+    r"|thought|rationale|student|confiden|probab|other|alternatives|context|background|passage|topic|initial|first|previous|draft"
 )
-_SAYS = re.compile(r"(?:text|content|value|message|description|name)$")
+_SAYS = re.compile(r"\b(?:text|content|value|message|description|name)$")
 _FLAG = re.compile(r"(?:is_?)?(?:correct|right|true|valid)$")
 _WORD_END = re.compile(r"(?<=[a-z])(?=[A-Z])|[_\W]+|(?<=[a-zA-Z])(?=\d)|(?<=\d)(?=[a-zA-Z])")
 
@@ -71,31 +71,36 @@ def _lines(content: dict[str, object], depth: int = 0) -> list[str]:
     answers: list[tuple[str, str]] = []
     said: list[str] = []
     lines: list[str] = []
-    is_negated = False
+    flags: list[bool] = []
     for name, value in content.items():
         key = " ".join(_WORD_END.split(name)).strip().lower()
-        if _FLAG.fullmatch(key.replace(" ", "_")) and isinstance(value, bool):
-            is_negated = is_negated or not value
+        if isinstance(value, bool) and _FLAG.fullmatch(key.replace(" ", "_")):
+            flags.append(value)
         elif NEGATION.search(key) or _GIVEN.search(key):
             continue
-        elif isinstance(value, dict):
-            lines += _lines(value, depth + 1)
+        elif inner := _inner(value):
+            lines += _lines(inner, depth + 1)
         elif len(name) == 1 and name.isupper():
-            mark = (
-                {True: "yes", False: "no"}.get(value, value) if isinstance(value, bool) else value
-            )
-            lines.append(f"{name}: {mark}")
-        elif isinstance(value, list) and value and isinstance(value[-1], dict):
-            lines += _lines(value[-1], depth + 1)
-        else:
-            written = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-            if _SAYS.search(key) and not key.startswith("answer"):
-                said.append(written)
-            elif ANSWER_NOUN.search(key):
-                answers.append((key, written))
+            lines.append(f"{name}: {_written(value)}")
+        elif _SAYS.search(key) and not key.startswith("answer"):
+            said.append(_written(value))
+        elif ANSWER_NOUN.search(key):
+            answers.append((key, _written(value)))
     final = [own for own in answers if "final" in own[0]] or answers
-    if final:
-        stated = ", ".join(own for _, own in final)
-        text = f" ({said[0]})" if said and said[0] != stated else ""
-        return [f"Answer: {'not ' if is_negated else ''}{stated}{text}", *lines]
-    return said + lines
+    if not final:
+        return said + lines
+    stated = ", ".join(own for _, own in final)
+    text = f" ({said[0]})" if said and said[0] != stated else ""
+    return [f"Answer: {'' if all(flags) else 'not '}{stated}{text}", *lines]
+
+
+def _inner(value: object) -> dict[str, object] | None:
+    """Return an object in a field, or the last one of its list; None for anything else."""
+    own = value[-1] if isinstance(value, list) and value else value
+    return own if isinstance(own, dict) else None
+
+
+def _written(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
 
@@ -100,6 +100,10 @@ class Found:
     is_negated: bool = False
     strength: int = 2
     is_correction: bool = False
+
+    def beside(self, letters: tuple[str, ...]) -> Found:
+        """Return this answer with those of other options beside it."""
+        return replace(self, letters=tuple(dict.fromkeys((*self.letters, *letters))))
 
 
 def judged(text: str, cue: int, statement: Statement, *, strength: int = 2) -> Found:

@@ -6,77 +6,58 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from ccpo_env.verifiers.choice.judging import ANSWER_NOUN, NEGATION, lower
-from ccpo_env.verifiers.choice.options import Options
-from ccpo_env.verifiers.choice.words import (
-    CHOOSE,
-    CORRECTION,
-    IN_ORDER,
-    LOOK_ALIKES,
-    THEREFORE,
-    words,
+from ccpo_env.verifiers.choice.inline_lists import without_inline_lists
+from ccpo_env.verifiers.choice.judging import ANSWER_NOUN, lower
+from ccpo_env.verifiers.choice.marks import (
+    LATIN,
+    MARK_RIGHT,
+    MARK_WRONG,
+    SENTENCE,
+    SERIES,
+    SIGNS,
+    verdict_behind,
 )
+from ccpo_env.verifiers.choice.options import Options
+from ccpo_env.verifiers.choice.words import CHOOSE, CORRECTION, THEREFORE
 
-MAX_REMARK = 60
-"""Longest remark, in characters, between two options of a list in one line."""
 MAX_BETWEEN = 3
 """Largest number of other lines between two options of one list."""
 _BULLET = re.compile(
     r"[ ]*(?:>[ ]*)*(?:#{1,6} +|[-*+•·▪●○◦|]+ +|\|[ ]*)*"
+    r"(?i:(?:step|question|part|item|q|no|answer|frage|pregunta|вопрос|第)\.?\s?"
+    r"\d{1,2}\s?[:.)：题]\s*)?"
     r"(?:\d{1,2}[.)] +|\(\d{1,2}\) +|[ivx]{1,4}[.)] +(?=[(*\[]*[A-Z][).*\]:]*\s*$))?"
 )
-_TICKED = re.compile(r"(?:\[\s?(?:(?P<yes>[xX✓✔✅☑])|(?P<no>[✗✘❌✖]?))\s?\]|(?P<box>☒)|[☐□])\s*")
+_TICKED = re.compile(
+    r"(?:\[\s?(?:(?P<yes>[xX✓✔✅☑])|(?P<no>[✗✘❌✖]?))\s?\]"
+    r"|(?P<box>☒|\([xX]\))|[☐□]|\(\s?\))\s*"
+)
 _NEXT_TICK = re.compile(
     r"(?<=\S)\s+(?=(?:\[\s?[xX✓✔✅☑✗✘❌✖]?\s?\]|[☐□☒☑])\s*\(?[A-Z](?![A-Za-z]))"
 )
+_GIVEN_LINE = re.compile(
+    r"^[^\w\n]*(?:hint|question|clue|example|prompt|hinweis|frage|beispiel|indice|exemple|pista|pregunta"
+    r"|ejemplo|pergunta|dica|domanda|вопрос|подсказка|пример|问题|提示|例|ヒント)[^\w\n]*[:=：][^\w\n]*"
+    r"[A-Z][^\w\n]*$",
+    re.IGNORECASE | re.MULTILINE,
+)
+_RULED_OUT = re.compile(
+    r"(?<!\w)(?:not\s+\(?[A-Z]\)?\s*[.;]\s*)++(?=[(*]*[A-Z][)*]*[.!]?\s*$)", re.IGNORECASE
+)
 _OTHER_LABEL = re.compile(r"(?<![A-Za-z])([A-Z])[).:]\s")
-_IS = re.compile(r"\s+(?:(?:is|are|was|were|has|have|can|acts?|causes?|works?)\s)?\s*")
-_MARK_RIGHT = "[✓✔✅☑👍🟢]"
-_MARK_WRONG = "[✗✘❌✖❎×🔴👎]"
-_MARK = re.compile(rf"(?:(?P<yes>{_MARK_RIGHT})|(?P<no>{_MARK_WRONG}))\s*")
 _NAME = r"(?:(?:option|choice|opción|opção|opzione|optie|вариант|seçenek|[选選]项|選択肢)\s*)?"
-_LATIN = {**LOOK_ALIKES, **IN_ORDER}
-_SERIES = "".join(own for own in _LATIN if not own.islower())
+_LETTER_AND_TEXT = re.compile(rf"{_NAME}([A-Z])\s+(?:(?:is|are|was|were)\s+)?\(?", re.IGNORECASE)
+_MARK = re.compile(rf"(?:(?P<yes>{MARK_RIGHT})|(?P<no>{MARK_WRONG}))\s*")
 _LABEL = re.compile(
-    rf"(?P<open>[*_`(\[\"'（【]*){_NAME}[*_`(\[]*(?P<letter>[A-Za-z]|[{_SERIES}])(?![A-Za-z'])"
+    rf"(?P<open>[*_`(\[\"'（【]*){_NAME}[*_`(\[]*(?P<letter>[A-Za-z]|[{SERIES}])(?![A-Za-z'])"
     r"(?P<close>[*_`\"'）】]*\s?[).:\]、．|?][*_`)\]]*|[*_`\"'\])]+|\s+[-–—:=]\s|(?=\s*(?:\n|$))"
-    rf"|(?=\s*(?:{_MARK_RIGHT}|{_MARK_WRONG}|\((?i:no|yes|in|co|wr|ri|fa|tr))))",
+    rf"|(?=\s*(?:{MARK_RIGHT}|{MARK_WRONG}|\((?i:no|yes|in|co|wr|ri|fa|tr))))",
     re.IGNORECASE,
-)
-_SIGNS = re.compile(r"[\s*_`\"'.,:;()\[\]|?=–—\-→>]*")
-_YES = words(
-    "yes; correct; right; true; ja; richtig; oui; vrai; sí; verdadero; sim; correto; correcto",
-    "vero; да; верно; правильно; evet; doğru; tak; đúng",
-)
-_NO = words(
-    "no; not; incorrect; wrong; false; nein; falsch; non; faux; falso; não; incorrecto; incorreto",
-    "нет; неверно; неправильно; hayır; yanlış; nie; sai",
 )
 _ENDS_TEXT = re.compile(r"[*_`\"'.)]*\s*(?:$|[:–—(|✓✔✅✗✘❌]|-\s)")
-_VERDICT = re.compile(
-    rf"(?:(?:this|it|that) is |is )?(?:(?P<yes>{_YES}|{_MARK_RIGHT}|正确|正確|对|正解|맞|सही)"
-    rf"|(?P<no>{_NO}|{_MARK_WRONG}|不正确|错误?|錯誤?|不对|不正解|틀|गलत))",
-    re.IGNORECASE,
-)
-_ENDS_VERDICT = re.compile(
-    r"[\s*_)\]]*(?:answer|option|choice|one)?[\s*_)\]]*(?:$|[\n.,;:!|(–—-]|because)"
-)
-_CALLED_RIGHT = re.compile(
-    rf"{_MARK_RIGHT}|\[[xX]\]|"
-    + words(
-        r"correct answer; right answer; best answer; correct option; correct choice; best choice",
-        r"is correct; correct; is right; the answer; richtig; correcta; correcte; верно; correta",
-        r"best option; right choice; my choice; my answer",
-    )
-    + "|正确|正確|正解|정답",
-    re.IGNORECASE,
-)
-_CONDITION = re.compile(
-    words("if; would; could; might; may; were; partly; partially; almost; only; unless; wenn; si"),
-    re.IGNORECASE,
-)
-_CUE = re.compile(rf"{ANSWER_NOUN.pattern}|{CHOOSE}|{THEREFORE}|{CORRECTION}", re.IGNORECASE)
-_SENTENCE = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])")
+_CUE = re.compile(rf"{ANSWER_NOUN.pattern}|{CHOOSE}|{THEREFORE}", re.IGNORECASE)
+_STOPS = re.compile(r"[*_`)\"']*[.!?]\s")
+_BREAK = re.compile(rf"{_CUE.pattern}|{CORRECTION}", re.IGNORECASE)
 _ANNOUNCED = re.compile(r"[:：—–*]\s*$|\bis\s*$", re.IGNORECASE)
 
 
@@ -104,10 +85,16 @@ def without_listing(text: str, options: Options) -> str:
         text: Plain text of a response.
         options: The options of the task.
     """
-    text = _without_verdicts(_NEXT_TICK.sub("\n", text), options)
+    text = _RULED_OUT.sub("", _GIVEN_LINE.sub("", text))
+    if "●" in text:
+        text = text.replace("○", "[ ]").replace("●", "[x]")
+    elif "×" in text:
+        text = text.replace("○", "✓").replace("〇", "✓")
+    text = without_inline_lists(_NEXT_TICK.sub("\n", text), options)
     lines = text.split("\n")
     items = [own for place, line in enumerate(lines) if (own := _item(line, place, options))]
-    if sorted(own.letter for own in items) != list(options.letters):
+    is_all = sorted(own.letter for own in items) == list(options.letters)
+    if not is_all and len(items) != sum(bool(line.strip()) for line in lines):
         items = [own for own in items if not own.is_prose]
     bodies = [_body(own, lines) for own in _ascending(items, lines)]
     blocks = [own for own in bodies if len({item.letter for item in own}) > 1]
@@ -150,46 +137,33 @@ def _item(line: str, place: int, options: Options) -> _Item | None:
 
 
 def _read(letter: str, place: int, rest: str, is_right: bool | None) -> _Item:
-    sentences = _SENTENCE.split(rest)
-    first = next((k for k, own in enumerate(sentences) if k and _CUE.search(lower(own))), None)
+    sentences = SENTENCE.split(rest.lstrip(" .*_`\"')"))
+    least = 0 if _STOPS.match(rest) else 1
+    first = next(
+        (k for k, own in enumerate(sentences) if k >= least and _CUE.search(lower(own))), None
+    )
     kept = " ".join(sentences[first:]) if first is not None else ""
     if is_right is None:
-        is_right = _verdict(" ".join(sentences[:first]))
+        is_right = verdict_behind(" ".join(sentences[:first]))
         kept = "" if is_right else kept
     return _Item(letter, place, is_right, rest.strip(" *_.`)"), kept)
-
-
-def _verdict(rest: str) -> bool | None:
-    """Return whether words behind an option call it right or wrong; None if they do neither."""
-    signs = _SIGNS.match(rest).end()  # type: ignore[union-attr]
-    verdict = _VERDICT.match(rest, signs)
-    if verdict and _ENDS_VERDICT.match(rest, verdict.end()):
-        return verdict["yes"] is not None
-    for sentence in _SENTENCE.split(rest):
-        if NEGATION.search(lower(sentence)) or re.search(_MARK_WRONG, sentence):
-            return False
-        if _CALLED_RIGHT.search(sentence) and not _CONDITION.search(sentence):
-            return True
-    return None
 
 
 def _labelled(line: str, start: int, options: Options) -> tuple[str, int] | None:
     """Return the letter of the option at a place of a line, and where its label and text end."""
     label = _LABEL.match(line, start)
-    if label and (
-        label["letter"].isupper() or label["close"].strip() or label["letter"] in _SERIES
-    ):
-        letter = _LATIN.get(label["letter"], label["letter"]).upper()
+    if label and (label["letter"].isupper() or label["close"].strip() or label["letter"] in SERIES):
+        letter = LATIN.get(label["letter"], label["letter"]).upper()
         if letter in options.letters:
-            end = _SIGNS.match(line, label.end()).end()  # type: ignore[union-attr]
+            end = SIGNS.match(line, label.end()).end()  # type: ignore[union-attr]
             named = options.text_at(line, end)
             return letter, named[1] if named else label.end()
-    single = re.match(r"[A-Z](?=\s)", line[start:])
-    if single and single[0] in options.letters:
-        named = options.text_at(line, _IS.match(line, start + 1).end())  # type: ignore[union-attr]
-        if named and single[0] in named[0]:
-            return single[0], named[1]
-    opened = _SIGNS.match(line, start).end()  # type: ignore[union-attr]
+    single = _LETTER_AND_TEXT.match(line, start)
+    if single and single[1] in options.letters:
+        named = options.text_at(line, single.end())
+        if named and single[1] in named[0]:
+            return single[1], named[1]
+    opened = SIGNS.match(line, start).end()  # type: ignore[union-attr]
     named = options.text_at(line, opened)
     if named is None or len(named[0]) != 1:
         return None
@@ -231,7 +205,7 @@ def _is_dense(run: list[_Item], lines: list[str]) -> bool:
 
 def _is_near(before: _Item, after: _Item, lines: list[str]) -> bool:
     between = [own for own in lines[before.line + 1 : after.line] if own.strip()]
-    return len(between) <= MAX_BETWEEN and not any(_CUE.search(lower(own)) for own in between)
+    return len(between) <= MAX_BETWEEN and not any(_BREAK.search(lower(own)) for own in between)
 
 
 def _body(run: list[_Item], lines: list[str]) -> list[_Item]:
@@ -246,58 +220,3 @@ def _body(run: list[_Item], lines: list[str]) -> list[_Item]:
     )
     is_apart = not lines[run[0].line + 1].strip() and _is_dense(run, lines)
     return run[1:] if is_announced and is_apart else run
-
-
-def _without_verdicts(text: str, options: Options) -> str:
-    """Return a text in which options in one line, each with a verdict, are replaced."""
-    lines = []
-    for line in _without_lines_of_all(text, options).split("\n"):
-        found: list[tuple[str, bool]] = []
-        place, start, end = 0, 0, 0
-        for label in re.finditer(rf"(?<![A-Za-z'])(?:[A-Z]|[{_SERIES}])(?![A-Za-z'])", line):
-            if label.start() < place:
-                continue
-            letter = _LATIN.get(label[0], label[0])
-            if letter not in options.letters:
-                continue
-            named = options.text_at(line, _SIGNS.match(line, label.end()).end())  # type: ignore[union-attr]
-            behind = named[1] if named else label.end()
-            verdict = _VERDICT.match(line, _SIGNS.match(line, behind).end())  # type: ignore[union-attr]
-            if verdict is None or not _ENDS_MARK.match(line, verdict.end()):
-                continue
-            if found and len(line[end : label.start()]) > MAX_REMARK:
-                break
-            start = start if found else label.start()
-            place = end = verdict.end()
-            found.append((letter, verdict["yes"] is not None))
-        if len({letter for letter, _ in found}) > 1:
-            right = [letter for letter, is_right in found if is_right]
-            said = f" The answer is ({') and ('.join(right)}). " if right else " "
-            lines.append(line[:start].rstrip(" (*-") + said + line[end:].lstrip(" .,;!)*|"))
-        else:
-            lines.append(line)
-    return "\n".join(lines)
-
-
-def _without_lines_of_all(text: str, options: Options) -> str:
-    """Return a text without lists of all options, each with its letter and its text, in a line."""
-    if not options.is_known or len(options.letters) < 2:
-        return text
-    lines = []
-    for line in text.split("\n"):
-        wanted, start, end = 0, 0, 0
-        for label in _ANY_LABEL.finditer(line):
-            if wanted == len(options.letters) or label[1] != options.letters[wanted]:
-                continue
-            named = options.text_at(line, _SIGNS.match(line, label.end()).end())  # type: ignore[union-attr]
-            if named is None or label[1] not in named[0]:
-                continue
-            start, end = start if wanted else label.start(), named[1]
-            wanted += 1
-        is_all = wanted == len(options.letters)
-        lines.append(line[:start] + line[end:].lstrip(" .;,)*") if is_all else line)
-    return "\n".join(lines)
-
-
-_ANY_LABEL = re.compile(r"(?<![A-Za-z'])\(?([A-Z])(?![A-Za-z'])")
-_ENDS_MARK = re.compile(r"\s*(?:$|[.,;!)|*]|[A-Z][\s).:?]|[(✗✘❌✓✔✅])")

@@ -11,6 +11,7 @@ from ccpo_env.verifiers.choice.judging import (
     NEGATION,
     NO_DOUBT,
     Found,
+    contrast_after,
     first_and_last,
     judged,
     lower,
@@ -45,6 +46,7 @@ _EXCLUDED = re.compile(
     r"(?:(?:by|with|through|to|in|of|from|an?|the)\s+)*",
     re.IGNORECASE,
 )
+_NOT_FIRST = re.compile(r"\bnot\s+(?:(?:by|with|through|to|in|of|from|an?|the)\s+)*", re.IGNORECASE)
 _UNSUITABLE = re.compile(
     f"{NOT}|"
     + words(
@@ -168,8 +170,12 @@ def _mentioned(lines: list[re.Match[str]], options: Options) -> Found | None:
             named = options.text_at(sentence, place) and options.member_at(sentence, place)
             excluded = _EXCLUDED.match(sentence, place) if letters else None
             other = options.statement_at(sentence, excluded.end()) if excluded else None
+            contrast = None if letters else _not_but(sentence, place, options)
             if other and not set(other.letters) & set(letters):
                 place = other.end
+            elif contrast:
+                letters += contrast.letters
+                place = contrast.end
             elif named and named[1] > place:
                 letters += named[0]
                 place = named[1]
@@ -183,6 +189,13 @@ def _mentioned(lines: list[re.Match[str]], options: Options) -> Found | None:
         if len(set(letters)) > 1:
             return None
     return None
+
+
+def _not_but(sentence: str, place: int, options: Options) -> Found | None:
+    """Return the answer of "not a B but an A" at a place."""
+    negation = _NOT_FIRST.match(sentence, place)
+    statement = options.statement_at(sentence, negation.end()) if negation else None
+    return contrast_after(sentence, statement, options) if statement else None
 
 
 def is_listed(text: str, place: int) -> bool:

@@ -1,9 +1,9 @@
 """Rewrite the markup of a response: HTML, struck text, tables of answers, boxes of other kinds."""
-# ruff: noqa: RUF001 - letters and signs of other scripts
 
 from __future__ import annotations
 
 import re
+from html import unescape
 
 from ccpo_env.verifiers.choice.fields import fields_as_lines
 
@@ -12,6 +12,7 @@ _BLOCK = re.compile(
     r"</?(?:p|li|ul|ol|h[1-6]|div|tr|table|tbody|thead|section|article|dl|dd|dt)"
     r"(?:\s[^<>]{0,80})?>"
 )
+_QUOTE_ENTITY = re.compile(r"&(?:quot|apos|[lr][sd]quo|[lr]aquo|#3[49]|#x2[27]);", re.IGNORECASE)
 _CELL = re.compile(r"</?t[dh](?:\s[^<>]{0,80})?>")
 _STRUCK = re.compile(
     r"~~(?=\S)[^~\n]{1,300}~~|<(s|del|strike)>[^<>]{1,300}</\1>"
@@ -30,12 +31,13 @@ _OTHER_BOX = re.compile(
 )
 _BARE_BOX = re.compile(r"\\boxed\s+(?=([A-Za-z])(?![A-Za-z{]))[A-Za-z]")
 _TABLE = re.compile(
-    r"^[ ]*\|(?P<head>[^\n]*)\|[ ]*\n[ ]*\|[ :|-]+\|[ ]*\n(?P<rows>(?:[ ]*\|[^\n]*\|[ ]*(?:\n|$))+)",
+    r"^[ ]*\|(?P<head>[^\n]*)\|[ ]*\n[ ]*\|[ :|-]+\|[ ]*\n"
+    r"(?P<rows>(?:[ ]*\|[^\n]*\|[ ]*(?:\n|$))+)",
     re.MULTILINE,
 )
 _ANSWER_COLUMN = re.compile(
-    r"(?:final|correct|my|the|best)?\s*(?:answer|choice|option chosen|pick|selection|答案|antwort"
-    r"|réponse|respuesta|resposta|ответ)",
+    r"(?:final|correct|my|your|the|best)?\s*(?:answer|choice|option chosen|pick|selection"
+    r"|答案|antwort|réponse|respuesta|resposta|ответ)",
     re.IGNORECASE,
 )
 
@@ -48,7 +50,7 @@ def without_markup(text: str) -> str:
     """
     text = _CONTROL.sub("", text)
     if "&" in text:
-        text = text.replace("&quot;", '"').replace("&#39;", "'").replace("&apos;", "'")
+        text = _QUOTE_ENTITY.sub(lambda own: unescape(own[0]), text)
     if "<" in text:
         text = _CELL.sub(" | ", _BLOCK.sub("\n", _INSERTED.sub(" ", text)))
         if text.count("<") < 64:

@@ -67,7 +67,10 @@ _BECAUSE = re.compile(rf"\s*(?:{BECAUSE})", re.IGNORECASE)
 _LETTER_BEHIND = re.compile(r"\s*[(\[]\s*(?:option\s*)?([A-Za-z])\s*[)\]]")
 _BEFORE_TEXT = re.compile(r"[\s*_`\"'.:)\]、,=(–—-]*")
 _OPENED = re.compile(r"[*_`\"'(\[]*")
-_VERB = re.compile(r"[\s*_)]*(?:is|would|must|should|fits|remains)\b")
+_VERB = re.compile(
+    r"[\s*_)]*(?:is|would|must|should|fits|remains|has|was|does|also\s+[a-z]{4,}s)\b"
+)
+_LIST_ENDED = re.compile(r"\b(?:and|or|nor)\s+\W*[A-Z]\W*,\s*\W*$")
 _LINE_OR_LETTER = re.compile(r"\s*(?:$|\n|[A-Z](?![\w]))")
 _LABELLED = re.compile(r"\s*[).:、．\]]|\s*[-–—]\s")
 
@@ -255,8 +258,9 @@ class Options:
                 gap = short.end()
             gap = _OPENED.match(text, gap).end()  # type: ignore[union-attr]
         member = self.member_at(text, gap)
-        if member and ";" in text[place:gap] and _VERB.match(text, member[1]):
-            return None  # "not A; B is the answer"
+        is_clause = _LIST_ENDED.search(text[max(place - 12, 0) : gap]) or ";" in text[place:gap]
+        if member and is_clause and _VERB.match(text, member[1]):
+            return None  # "not A; B is the answer", "without A and B, C is left"
         single = _SINGLE.match(text, gap)
         if member is None and single and single[0].isupper():
             is_article = _ARTICLE_USE.match(text, single.end())

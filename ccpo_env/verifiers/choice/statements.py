@@ -42,6 +42,7 @@ _CLAUSE = re.compile(
     r"(?:^|[.,;:!?\n。，；：！？]|\b(?:that|and|but|so|mak(?:es?|ing)|rate|wählen)\b)\s*"
 )
 _IN_A_LIST = re.compile(r"[\s(*]?[A-Z],")
+_LIST_END = re.compile(r"\b(?:and|or|nor)\s+\W*[A-Z]\W*,\s*$")
 _LINK = re.compile(
     rf"[\s*_)\]]*(?:,\s*)?(?:{IS}|best|holds|является|it is|to be|as the"
     r"|the (?:correct|right|best|only|most)|を選|[를을] 선택|صحیح|درست|هو|هي|是|为|が|は|가|이"
@@ -68,6 +69,7 @@ _DIRECT = re.compile(
     "|ตอบ|תשובה|应选|應選|故选|故選|পাসخ",
     re.IGNORECASE,
 )
+_OTHER_CLAUSE = re.compile(r";|,\s*unlike\b", re.IGNORECASE)
 _QUESTION = re.compile(r"[\s*_)\]\"']{0,5}\?")
 _TAG_QUESTION = re.compile(r"[^\n.!]{0,40}\?")
 _SIGNS = " \n*_#:\"'`>-=[("
@@ -84,6 +86,7 @@ _BUT = re.compile(
     re.IGNORECASE,
 )
 _VERB_LAST = re.compile(r"[\s*_)\]\"']*(?:है|हैं|হয়|হবে|است|'?[dt][ıi]r\b|şıkkı|seçeneği)")
+_SAID_OF_IT = re.compile(r"[\s*_)]*(?:is|was|are|has|does|would)\b(?!\s+(?:it|the answer)\b)")
 _TAKEN_BACK = re.compile(
     r"\s*[,:;.…—–]+\s*|\s-+\s|(?<=actually)\s+|(?<=rather)\s+|(?<=mean)\s+|(?<=meant)\s+"
     r"|(?<=[^\x00-\x7f])\s*"
@@ -116,12 +119,7 @@ def closing_statement(text: str, options: Options) -> Found | None:
             if negated is not None and set(negated.letters) & set(result.letters):
                 return negated
             if not is_taken_back(text, result.end):
-                return replace(
-                    result,
-                    letters=tuple(
-                        dict.fromkeys((*result.letters, *answers_beside(text, result.end, options)))
-                    ),
-                )
+                return result.beside(answers_beside(text, result.end, options))
             result = replace(result, is_negated=True)
         negated = negated or result
     return negated
@@ -145,6 +143,8 @@ def _announced(text: str, options: Options) -> Iterator[Found]:
             if statement is None or not _is_near(text, noun.end(), limit, statement.start):
                 continue
             if place in negations and CLAUSE_START.search(text, place, statement.start):
+                continue
+            if _OTHER_CLAUSE.search(text, noun.end(), statement.start):
                 continue
             if not _is_statement(text, noun, statement):
                 continue
@@ -205,6 +205,8 @@ def _chosen(text: str, options: Options) -> Iterator[Found]:
             continue
         if "\n" in text[taken_back.end() : statement.start] or text[statement.end :][:1] == "?":
             continue
+        if _SAID_OF_IT.match(text, statement.end):
+            continue  # "Wait, B is a hormone"
         own = judged(text, statement.start, statement)
         yield _raised(replace(own, is_correction=True))
 
@@ -218,7 +220,9 @@ def _raised(own: Found) -> Found:
 def _called_right(text: str, options: Options) -> Iterator[Found]:
     """Yield answers at the beginning of a clause that the words after them call right."""
     for clause in first_and_last(_CLAUSE.finditer(text)):
-        if _IN_A_LIST.match(text, max(clause.start() - 2, 0)):
+        if _IN_A_LIST.match(text, max(clause.start() - 2, 0)) and not _LIST_END.search(
+            text, max(clause.start() - 8, 0), clause.end()
+        ):
             continue
         statement = options.statement_at(text, clause.end())
         if statement is None:
@@ -287,7 +291,7 @@ def _last(found: list[Found], text: str, options: Options) -> Found | None:
     is_corrected = any(other.is_correction for other in found)
     if not is_corrected and len(stated) > 2 and stated >= set(options.letters) and options.is_known:
         letters += sorted(stated)
-    return replace(own, letters=tuple(dict.fromkeys(letters)))
+    return own.beside(tuple(letters))
 
 
 def _window_end(text: str, place: int) -> int:

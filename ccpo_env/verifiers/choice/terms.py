@@ -12,7 +12,8 @@ _NOUNS = words(
     "natriuretic; peptides?; reactive; proteins?; waves?; virus(?:es)?; sections?; strings?; delta",
     "termin(?:al|us); programming; language; glucose; amino; xylose; chains?; antigens?; toxins?",
     "flat; sharp; major; minor; scans?; rings?; loops?; fragments?; kinase; compiler; syntax",
-    "receptors?; vitamins?; bacteri(?:a|um); bacill(?:i|us); strains?; allele; haplotype; coil",
+    "receptors?; vitamins?; bacteri(?:a|um); symptoms?; complex(?:es)?; hormones?; deficiency",
+    "levels?; clef; bacill(?:i|us); strains?; allele; haplotype; coil",
     r"[a-z]+ (?:cells?|lymphocytes?|fib(?:er|re)s?|receptors?|kinase|antigens?)(?=\s*(?:$|[.\n]))",
 )
 _SPECIES = words(
@@ -28,7 +29,7 @@ _LATIN = r"[a-z]{3,}(?:us|um|ii|i|ae|ans|ens|is)[.*_\s]*(?:$|\n)"
 _WORD = re.compile(r"\W*([a-z]{2,})")
 _TERM = re.compile(
     r"[-‐‑–](?!\s)(?!(?:because|since|as|the|it|is|this|which)\b)[a-z](?:[a-z]|-)"
-    r"|\+\+|\+(?=\s*(?:$|[.,;!)\n]))|#(?![\w#])|°|/[A-Z]{2,}|\.[A-Z]\.(?=\s+[a-z])"
+    r"|\+\+|\+(?=\s*(?:$|[.,;!)\n]))|#(?![\w#])|°|/[A-Z]{2,}|-[A-Z]{3,}|\.[A-Z]\.(?=\s+[a-z])"
     rf"|\s+(?:{_NOUNS})|\.\s+(?:{_SPECIES})|\.\s+{_LATIN}"
     r"|,\s+(?:the\s+speed\s+of\s+light|day\s+of|as\s+in\b|an,\s+the\b)"
 )
@@ -60,7 +61,7 @@ _REASON = re.compile(
 )
 _CASUAL = re.compile(
     r"\s+(?:i (?:think|guess|believe)|seems|looks|makes sense|fits|matches|probably|most likely"
-    r"|for sure|cuz|cause|is|it is|definitely|imo|tbh)\b",
+    r"|for sure|cuz|cause|is|it is|definitely|obviously|clearly|imo|tbh)\b",
     re.IGNORECASE,
 )
 

@@ -88,12 +88,14 @@ CHOOSE = any_of(
         r" (?:choose|chose|go for|went for|pick|picked|select|selected|go with|went with|opt for|"
         r"opted for|say|vote(?: for)?|"
         r"settle on|settle for|answer|conclude|guess|bet on|lean towards?|choose to go with|"
-        r"think|believe|suggest|recommend|mark|circle)(?: that)?(?: it| it's| it is)?(?: is)?",
+        r"think|reckon|believe|suggest|recommend|mark|circle)"
+        r"(?: that)?(?: it| it's| it is)?(?: is)?",
         r"(?:i'm|i am|we're|we are) (?:going|sticking|leaning|staying)(?: to go)?"
         r" (?:with|for|towards?|to say)",
         r"if i (?:had|have) to (?:guess|choose|pick)",
         r"(?:the|one|option|choice|answer|statement|diagnosis|cause|step|drug)(?: that| which)"
         r" [^.\n]{1,40}? is",
+        r"(?:step|management|approach|action|thing)(?: [a-z ]{1,30}?)? (?:is|would be) to",
         r"what [^.,\n]{1,40} is; leaning(?: towards?)?; money is on",
         r"let's (?:go with|choose|pick|say|select)",
         r"choose; pick; select; mark; circle; tick; go with; going with; opt for; selecting",
@@ -109,7 +111,8 @@ CHOOSE = any_of(
         r"the (?:best|correct|right|only|most likely|appropriate) (?:one|fit|match|statement)"
         r"(?: here)? (?:is|would be)",
         r"elijo; elegir[ií]?a?; escojo; elige; escolho; eu escolheria; je choisis; je choisirais",
-        r"je dirais; ich wähle; wähle; ich würde; ich nehme; scelgo; sceglierei; kies; ik kies",
+        r"je dirais; ich wähle; wähle; richtig ist; korrekt ist; ich würde; ich nehme",
+        r"scelgo; sceglierei; kies; ik kies",
         r"wybieram; выбираю; выберу; выбираем; я выбираю; обираю; vybírám; jag väljer; jeg velger",
         r"valitsen; választom; aleg; seçiyorum; saya memilih; saya pilih; tôi chọn; chọn; ostaje",
         r"επιλέγω; marco; marque",
@@ -124,7 +127,7 @@ THEREFORE = any_of(
         "by elimination; by process of elimination; by the process of elimination; by exclusion",
         "yes",
         "alright; okay; ok; right; in summary; overall; finally; ultimately; to conclude",
-        "definitely; def; probably; clearly",
+        "definitely; def; prob; thinking; probably; clearly",
         "most likely; daher; deshalb; folglich; somit; donc; ainsi; par conséquent; por lo tanto",
         "por tanto; entonces; portanto; logo; assim; quindi; pertanto; perciò; dus; więc; zatem",
         "значит; следовательно; итак; поэтому; отже; tedy; takže; därför; derfor; siis; tehát",
@@ -163,7 +166,8 @@ NOT = any_of(
         r"excepto; salvo; incorrecta; incorreta; falsa; errada; não; nao; nem; exceto; errata",
         r"sbagliata; mai; tranne; eccetto; né; niet; geen; behalve; fout; nie; oprócz; błędna",
         r"не; нет; кроме; ни; нельзя; неверный; неправильный; неверно; неправильно; исключая; ні",
-        r"değil; yanlış; hariç; không; sai; trừ; bukan; tidak; kecuali; salah; inte; ej; ikke",
+        r"değil; değildir; olamaz; olmaz; yanlış; hariç; không; sai; trừ; bukan; tidak",
+        r"kecuali; salah; inte; ej; ikke",
         r"ei; ne(?:m|ní)?; nu; incorect; δεν; όχι; εκτός; λάθος; nije; krome; hindi; si",
     ),
     "不|非|没|沒|除|否|未|别|莫|错|錯|误|誤|ない|なく|ません|除外|間違|아니|아닌|아닙|않|없"

@@ -35,7 +35,8 @@ def run_isolated(
         timeout_s: Seconds that the program and its tests may take together, waiting for a core
             aside.
         memory_mb: Address space of each of the two processes, in MiB.
-        namespaces: Whether they leave the files, processes and network of this machine.
+        namespaces: Whether they leave the files, processes and network of this machine; without,
+            root alone may run them, as they become another user.
 
     Returns:
         The result of `sandbox.checker_side.check`, or an outcome "timeout" or "error".
@@ -43,6 +44,12 @@ def run_isolated(
     check_may_wait()
     if sys.platform != "linux":
         return {"outcome": "error", "reason": f"programs must run on Linux, got {sys.platform!r}"}
+    if not namespaces and os.geteuid() != 0:
+        reason = (
+            "without namespaces, programs must run as another user than the caller, which takes "
+            "root, else they could read and change the memory, variables and files of this process"
+        )
+        return {"outcome": "error", "reason": reason}
     if namespaces:
         return _run(job, timeout_s, memory_mb, str(START.parent), "")
     folder = tempfile.mkdtemp(prefix="ccpo_code_")

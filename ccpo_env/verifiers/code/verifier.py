@@ -30,8 +30,10 @@ class CodeVerifier:
         memory_mb: Address space of the program, in MiB, at least 64.
         partial: Whether a wrong program is paid for the share of the assertions that it passes:
             share - 1, below 0, and else -1.
-        unsafe_no_namespaces: Whether programs run where the kernel allows no namespaces: they can
-            then read files that any user of this machine can read.
+        unsafe_no_namespaces: Whether programs run without namespaces, where the kernel allows none.
+            Only root may, as they then run as user 65523, which keeps them from its processes and
+            files: they can read, change and delete what any user of this machine can, see its
+            processes and their arguments, and reach the memory of other processes of that user.
 
     Raises:
         ValueError: If timeout_s or memory_mb is out of range.

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
-from ccpo_env.verifiers.code.sandbox import assertions, sources
+from ccpo_env.verifiers.code.sandbox import assertions, references, sources
 from ccpo_env.verifiers.code.sandbox.wire import BadMessage, Json, Lines, NotPlain, decode, encode
 
 ENDS_LOOPS = ("StopIteration", "StopAsyncIteration")
@@ -85,17 +85,14 @@ class Program:
         """Return the value of a call, rebuilt here from plain types.
 
         Raises:
-            UnusableTests: If an argument is not a plain value.
+            NotSent: If an argument is not a plain value.
             Exception: Of the built-in class that the program reports.
         """
-        try:
-            message = {
-                "function": function,
-                "arguments": [encode(item, _refer) for item in arguments],
-                "named": encode(dict(named), _refer),
-            }
-        except NotPlain as error:
-            raise UnusableTests(str(error)) from None
+        message = {
+            "function": function,
+            "arguments": [encode(item, references.refer) for item in arguments],
+            "named": encode(dict(named), references.refer),
+        }
         answer = self.ask(message)
         if "raised" in answer:
             raise _exception(answer)
@@ -106,51 +103,10 @@ class Program:
             raise
 
     def _resolve(self, kind: str, content: object) -> object:
-        if kind != "object" or type(content) is not int:
+        if kind not in ("object", "callable") or type(content) is not int:
             raise NotPlain(f"a program must refer to an object, got {kind!r}")
-        return Remote(self, content)
-
-
-class Function:
-    """A function of the program."""
-
-    def __init__(self, program: Program, target: Json, name: str) -> None:
-        self._program = program
-        self.target = target
-        self.__name__ = name
-
-    def __call__(self, *arguments: object, **named: object) -> object:
-        """Call it there and return its value."""
-        return self._program.call(self.target, arguments, named)
-
-
-class Remote:
-    """An object of the program that is no plain value: it equals nothing and is not true."""
-
-    __slots__ = ("_program", "target")
-    __hash__ = None  # type: ignore[assignment]
-
-    def __init__(self, program: Program, number: int) -> None:
-        self._program = program
-        self.target: Json = {"object": number}
-
-    def __getattr__(self, name: str) -> Function:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        assert isinstance(self.target, dict)
-        return Function(self._program, {"method": [self.target["object"], name]}, name)
-
-    def __bool__(self) -> bool:
-        raise TypeError("an object of the program must not decide a test")
-
-    def __eq__(self, other: object) -> bool:
-        raise TypeError("an object of the program must not decide a test")
-
-
-def _refer(value: object) -> Json:
-    if isinstance(value, Function | Remote):
-        return value.target
-    raise NotPlain(f"tests must call with plain values, got {type(value).__name__}")
+        kept = references.Callable if kind == "callable" else references.Object
+        return kept(self.call, content)
 
 
 def _exception(answer: Mapping[str, object]) -> Exception:
@@ -276,19 +232,19 @@ def check(job: Job, lines: Lines, report: Callable[[dict[str, Json]], None]) -> 
 
 def _run(tests: Tests, program: Program, *, goes_on: bool) -> dict[str, Json]:
     counts = assertions.Counts(goes_on=goes_on)
-    functions = {name: Function(program, {"name": name}, name) for name in tests.names}
+    functions = {name: references.Function(program.call, name) for name in tests.names}
     scope = {**tests.scope, **functions, assertions.COUNTER: counts.site}
-    reason = ""
+    is_ended = False
     try:
         exec(compile(tests.tree, "<tests>", "exec"), scope)
-    except UnusableTests as error:
+    except references.OfTests as error:
         return {"outcome": "error", "reason": str(error)}
     except BaseException as error:
         if program.num_answers == 0:
             return {"outcome": "error", "reason": f"tests of a task must run, got {error!r}"}
-        reason = repr(error)
-    is_vacuous = program.num_answers == 0 or (tests.num_sites > 0 and not counts.reached)
-    if is_vacuous and not reason and not program.has_ended:
+        is_ended = True  # its text could be that of an object of the program
+    if program.num_answers == 0:
         return {"outcome": "error", "reason": "tests of a task must assert what a program returns"}
-    held = not (reason or counts.failed or program.has_ended)
+    is_reached = bool(counts.reached) or tests.num_sites == 0
+    held = is_reached and not (is_ended or counts.failed or program.has_ended)
     return {"outcome": "passed" if held else "failed", "passed": counts.num_passed}

@@ -21,17 +21,16 @@ class _Objects:
 
     def refer(self, value: object) -> Json:
         self._kept.append(value)
-        return {"object": len(self._kept) - 1}
+        return {"callable" if callable(value) else "object": len(self._kept) - 1}
 
     def resolve(self, kind: str, content: object) -> object:
         if kind == "object" and isinstance(content, int):
             return self._kept[content]
         if kind == "name" and isinstance(content, str):
             return getattr(self._module, content)
-        if kind == "method" and isinstance(content, list):
-            number, name = content
-            return getattr(self._kept[number], name)
-        raise NotPlain(f"a reference must be an object, a name or a method, got {kind!r}")
+        if kind == "attribute" and isinstance(content, str):
+            return lambda kept: getattr(kept, content)
+        raise NotPlain(f"a reference must be an object, a name or an attribute, got {kind!r}")
 
 
 def serve(lines: Lines) -> None:
