@@ -135,7 +135,7 @@ def test_play_lets_the_role_of_each_turn_speak(monkeypatch):
     topology = Topology("twice", turns, prompts)
     monkeypatch.setattr(
         "baselines.evaluate.human_play.taskless_env",
-        lambda _, tasks: SnapshotWrapper(TeamAnswerEnv(topology, tasks=tasks)),
+        lambda _: SnapshotWrapper(TeamAnswerEnv(topology, tasks=[("-", "-")])),
     )
     monkeypatch.setattr(
         LOAD, lambda _, roles: {role: ScriptedPolicy([rf"\boxed{{{role}}}"]) for role in roles}
