@@ -257,7 +257,9 @@ class SignalEnv(SharedRewardEnv[SignalObservation, SignalAction, SignalState]):
 
     def _as_text(self) -> str:
         task = self.task
-        lines = [f"Task {task.first} + {task.second} modulo {self._num_answers}, {task.difficulty}"]
+        note = ": every answer is wrong" if task.difficulty == "hopeless" else ""
+        numbers = f"{task.first} + {task.second} modulo {self._num_answers}"
+        lines = [f"Task {numbers}, {task.difficulty}{note}"]
         lines += [f"({agent} is removed)" for agent in AGENTS if agent in self.removed]
         if self.symbols is not None:
             lines += ["", "thinker_0:", f"  symbols {' '.join(map(str, self.symbols))}"]

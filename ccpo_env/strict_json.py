@@ -19,7 +19,19 @@ _NUM_SEEN = 64
 
 
 class RepeatedKeyError(ValueError):
-    """An object has a key twice; the message names it."""
+    """An object has a key twice; the message names it.
+
+    Args:
+        key: The key.
+    """
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"a key must be there once, got {key!r} twice; remove one of them")
+        self.key = key
+
+    def within(self, place: str) -> str:
+        """Return the message with the place of the object."""
+        return f"a key must be there once, got {self.key!r} twice in {place}; remove one of them"
 
 
 def other_encoding(data: bytes) -> str | None:
@@ -62,7 +74,7 @@ def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise RepeatedKeyError(f"a key must be there once, got {twice!r} twice; remove one of them")
+        raise RepeatedKeyError(twice)
     return found
 
 

@@ -221,7 +221,7 @@ def _json_rows(path: Path, notes: list[str]) -> Iterator[tuple[int, Row]]:
             try:
                 row = decode(line.decode())
             except RepeatedKeyError as error:
-                raise ValueError(f"{error}, in line {number} of {path}") from None
+                raise ValueError(error.within(f"line {number} of {path}")) from None
             except (ValueError, RecursionError):  # malformed, not UTF-8, or nested without end
                 row = None
             if isinstance(row, dict):

@@ -74,9 +74,10 @@ class Benchmark:
             TaskFileError: If a row is not a task.
         """
         if split is not None and split not in self.stems:
+            known = ", ".join(self.stems)
+            remedy = "train on another source or a file" if split == "train" else "pass one of them"
             raise ValueError(
-                f"split of {self.name!r} must be one of {list(self.stems)}, got {split!r}; "
-                f"pass split={next(iter(self.stems))!r}"
+                f"tasks {self.name!r} must have a {split} split, got only {known}; {remedy}"
             )
         for chosen in self.stems if split is None else (split,):
             local = self._local_file(chosen)
@@ -135,10 +136,14 @@ class Benchmark:
         advice = f"set {DATA_DIR_VARIABLE} to a folder with a file such as {stem}.parquet"
         if source is None:
             others = [other for other in self.stems if self._local_file(other) is not None]
-            has_others = f" (there is one for {', '.join(map(repr, others))})" if others else ""
+            others_too = "".join(
+                f", or load the file of split {other!r}: split={other!r}, or ccpo evaluate "
+                f"--split {other}"
+                for other in others[:1]
+            )
             raise FileNotFoundError(
-                f"tasks {self.name!r} must be a local file, got none for split {split!r}"
-                f"{has_others} and know no revision on the hub; {advice}"
+                f"tasks {self.name!r} must be a local file, since no revision on the hub is "
+                f"known, got none for split {split!r}; {advice}{others_too}"
             )
         try:
             import datasets

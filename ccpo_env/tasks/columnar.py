@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
+from ccpo_env.errors import TaskFileError
 from ccpo_env.strict_json import expect_unique
-from ccpo_env.tasks.fields import ALL_COLUMNS
+from ccpo_env.tasks.fields import ALL_COLUMNS, GOLD_COLUMNS, QUESTION_COLUMNS
 
 BATCH_ROWS = 8192
 """Rows that are turned into Python values at once."""
@@ -24,10 +25,26 @@ def rows_of_columns(
 
 
 def read(names: Collection[Any]) -> list[str]:
-    """Return the names of the columns that are read, in order; refuse one that is there twice."""
+    """Return the names of the columns that are read, in order.
+
+    All are if those of a question or of a gold answer are missing, so that an error can name them.
+
+    Raises:
+        TaskFileError: If one of them is there twice.
+    """
     found = [name for name in names if name in ALL_COLUMNS]
-    expect_unique(found, "the table")
+    if GOLD_COLUMNS.isdisjoint(found) or not set(QUESTION_COLUMNS) & set(found):
+        found = list(names)
+    check_unique(found, "the table")
     return found
+
+
+def check_unique(names: Sequence[str], where: object) -> None:
+    """Raise TaskFileError if two columns have one name; where: what it calls the table."""
+    try:
+        expect_unique(names, where)
+    except ValueError as error:
+        raise TaskFileError(str(error)) from None
 
 
 def table_reader(table: object) -> Reader | None:
@@ -78,15 +95,16 @@ def _plain(values: Any) -> list[object]:
     plain = getattr(values, "tolist", None)
     if plain is not None:
         values = plain()
-    return [_plain_value(value) for value in values]
+    return [plain_value(value) for value in values]
 
 
-def _plain_value(value: Any) -> object:
+def plain_value(value: Any) -> object:
+    """Return a NumPy scalar or array as a Python value, within lists and mappings too."""
     if type(value) in (str, int, float, bool, type(None)):
         return value
     if isinstance(value, dict):
-        return {key: _plain_value(inner) for key, inner in value.items()}
+        return {key: plain_value(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain_value(inner) for inner in value]
+        return [plain_value(inner) for inner in value]
     plain = getattr(value, "tolist", None)
-    return value if plain is None else _plain_value(plain())
+    return value if plain is None else plain_value(plain())

@@ -37,6 +37,8 @@ ALL_COLUMNS = frozenset(
     )
 )
 """Every column that is read; others are ignored."""
+GOLD_COLUMNS = frozenset((*ANSWER_COLUMNS, *FURTHER_COLUMNS, *LETTER_COLUMNS, *PROGRAM_COLUMNS))
+"""Columns one of which a row must have, beside one of QUESTION_COLUMNS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +105,9 @@ def task_of(row: Mapping[str, object], number: int, prefix: str, source: str) ->
     columns = _columns_of(tuple(row))
     question = row.get(columns.first_question)
     if type(question) is not str:
-        _, question = _text(row, columns.question, "question")
+        _, question = _text(row, columns.question, QUESTION_COLUMNS)
     if not question or question.isspace():
-        raise NotATaskError("have a question that is not empty", row)
+        raise NotATaskError("have a question that is not empty", question)
     own_id: object = number
     for column in columns.id:
         if (value := row[column]) is not None and value != "":
@@ -135,16 +137,32 @@ def task_of(row: Mapping[str, object], number: int, prefix: str, source: str) ->
     return unchecked_task(task_id, question, answer, source, tags, choices, context, answers, tests)
 
 
-def _text(row: Mapping[str, object], columns: tuple[str, ...], name: str) -> tuple[str, str]:
-    """Return the first of the columns that is not null, and its text."""
+def _text(
+    row: Mapping[str, object], columns: tuple[str, ...], names: tuple[str, ...]
+) -> tuple[str, str]:
+    """Return the first of the columns that is not null, and its text.
+
+    Args:
+        row: The row.
+        columns: Those of the names that it has.
+        names: Names of the columns that may hold the text.
+
+    Raises:
+        NotATaskError: If none does, or the first that is not null holds something else.
+    """
     for column in columns:
         if (value := row[column]) is not None:
-            return column, value if type(value) is str else as_text(value, column, row)
-    return name, as_text(None, name, row)
+            return column, value if type(value) is str else as_text(value, column)
+    if columns:
+        raise NotATaskError(f"have a text or number as {columns[0]!r}", None)
+    *others, last = map(repr, names)
+    raise NotATaskError(
+        f"have a text or number as {', '.join(others)} or {last} among its columns", list(row)
+    )
 
 
 def _answer(row: Mapping[str, object], columns: _Columns) -> str:
-    column, text = _text(row, columns.answer, "answer")
+    column, text = _text(row, columns.answer, ANSWER_COLUMNS)
     return gold_answer(text, is_worked=column == "solution")
 
 
@@ -190,8 +208,16 @@ def _letters(
     if not letters and error is None and further:
         return further[0], further[1:]
     if not letters:
-        raise error or NotATaskError("have a letter, index or option as 'answer'", row)
+        raise error or _without_letter(row, (*columns.answer, *columns.letter))
     if len({letter for letter in letters.values() if letter}) > 1:
         raise NotATaskError("name the same option in all columns of the gold answer", letters)
     answer = next(iter(letters.values()))
     return answer, tuple(letter for letter in further if letter != answer)
+
+
+def _without_letter(row: Mapping[str, object], columns: tuple[str, ...]) -> NotATaskError:
+    """Return the error about a row whose columns of a gold answer are null, or that has none."""
+    if columns:
+        return NotATaskError(f"have a letter, index or option as {columns[0]!r}", None)
+    rule = "have a letter, index or option as 'answer' or 'answer_idx' among its columns"
+    return NotATaskError(rule, list(row))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from ccpo_env.errors import TaskFileError
-from ccpo_env.strict_json import RepeatedKeyError, expect_unique, other_encoding, unique_keys
-from ccpo_env.tasks.columnar import BATCH_ROWS, read, rows_of_columns
+from ccpo_env.strict_json import RepeatedKeyError, other_encoding, unique_keys
+from ccpo_env.tasks.columnar import BATCH_ROWS, check_unique, read, rows_of_columns
 from ccpo_env.tasks.origin import Origin, Row
 
 _DECODER = json.JSONDecoder(object_pairs_hook=unique_keys)
@@ -45,11 +46,25 @@ def _jsonl_rows(path: Path, _all_columns: bool) -> Iterator[Row]:
             try:
                 row = _DECODER.decode(line.decode("utf-8-sig" if number == 1 else "utf-8"))
             except RepeatedKeyError as error:
-                raise TaskFileError(f"{error}, in line {number} of {path}") from None
-            except (ValueError, RecursionError):  # malformed, not UTF-8, or nested without end
+                raise TaskFileError(error.within(f"line {number} of {path}")) from None
+            except UnicodeDecodeError as error:
+                raise TaskFileError(
+                    f"tasks must be UTF-8, got byte 0x{error.object[error.start]:02x} in line "
+                    f"{number} of {path}; save it as UTF-8"
+                ) from None
+            except (ValueError, RecursionError) as error:
                 text = line.decode(errors="replace").strip()
-                raise Origin.of_file(path).malformed(number, "be a JSON object", text) from None
+                raise Origin.of_file(path).malformed(number, _rule(error), text) from None
             yield number, row
+
+
+def _rule(error: Exception) -> str:
+    """Return the rule that a line breaks which cannot be read."""
+    if isinstance(error, RecursionError):
+        return "be a JSON object that is not nested so deep"
+    if isinstance(error, json.JSONDecodeError):
+        return "be a JSON object"
+    return f"have whole numbers of at most {sys.get_int_max_str_digits()} digits"
 
 
 def _parquet_rows(path: Path, all_columns: bool) -> Iterator[Row]:
@@ -65,7 +80,7 @@ def _parquet_rows(path: Path, all_columns: bool) -> Iterator[Row]:
     try:
         with pq.ParquetFile(path, pre_buffer=False) as file:
             names = file.schema_arrow.names
-            expect_unique(names, path)
+            check_unique(names, path)
             names = names if all_columns else read(names)
             for batch in file.iter_batches(BATCH_ROWS, columns=names, use_threads=False):
                 columns = [batch.column(name).to_pylist() for name in names]

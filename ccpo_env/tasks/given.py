@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from ccpo_env.tasks.collecting import as_task, collect, report_golds, tasks_from_rows
-from ccpo_env.tasks.columnar import table_reader
+from ccpo_env.tasks.columnar import plain_value, table_reader
 from ccpo_env.tasks.origin import CALLER
 from ccpo_env.types import Task
 
@@ -34,7 +35,7 @@ def given_tasks(tasks: object, *, split: str | None, limit: int | None) -> list[
                 f"them, such as tasks[{example!r}]"
             )
         raise TypeError(
-            f"tasks[0] must be a Task or a (question, answer) pair of texts, got the key "
+            f"tasks[0] must be a Task, a (question, answer) pair of texts or a row, got the key "
             f"{example!r} of a mapping; wrap a single row in a list"
         )
     if not isinstance(tasks, Iterable):
@@ -55,14 +56,24 @@ def _entries(tasks: Iterable[object], of_rows: list[Task]) -> Iterator[tuple[int
         if isinstance(entry, Task):
             yield number, entry
         elif isinstance(entry, Mapping):
-            task = as_task(entry, number, CALLER)
+            task = as_task(_plain_row(entry), number, CALLER)
             of_rows.append(task)
             yield number, task
         elif isinstance(entry, tuple | list) and [*map(type, entry)] == [str, str]:
             yield number, Task(f"custom/{number - 1}", entry[0], entry[1])
         else:
             raise TypeError(
-                f"tasks[{number - 1}] must be a Task or a (question, answer) pair of texts, got "
-                f"{entry!r}; wrap it as Task(id=..., question=..., answer=...), or as a row "
+                f"tasks[{number - 1}] must be a Task, a (question, answer) pair of texts or a row, "
+                f"got {entry!r}; wrap it as Task(id=..., question=..., answer=...), or as a row "
                 f"{{'question': ..., 'answer': ...}}"
             )
+
+
+_PLAIN = frozenset((str, int, float, bool, type(None)))
+
+
+def _plain_row(row: Mapping[Any, object]) -> Mapping[Any, object]:
+    """Return a row with Python values in place of NumPy's."""
+    if _PLAIN.issuperset(map(type, row.values())):  # nearly always, of a million rows
+        return row
+    return {name: plain_value(value) for name, value in row.items()}

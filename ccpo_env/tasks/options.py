@@ -57,7 +57,7 @@ class Options:
         if not 2 <= num_options <= len(LETTERS):
             raise NotATaskError(f"have 2 to {len(LETTERS)} options in {column!r}", value)
         self._are_numbers = not any(isinstance(text, str) for text in texts)
-        stripped = [as_text(text, column, value).strip() for text in texts]
+        stripped = [as_text(text, column).strip() for text in texts]
         if "" in stripped:
             raise NotATaskError(f"have a text for every option in {column!r}", value)
         self.letters = LETTERS[:num_options]

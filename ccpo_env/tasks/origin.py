@@ -66,6 +66,11 @@ class Origin:
             return TaskFileError(
                 "tasks must hold at least one task, got none; pass e.g. [('1+1', '2')]"
             )
+        if self.place.endswith(".parquet"):
+            return TaskFileError(
+                f"a task file must hold at least one task, got an empty file in {self.place}; "
+                f"add rows with the columns question and answer"
+            )
         return TaskFileError(
             f"a task file must hold at least one task, got an empty file in {self.place}; "
             f'add lines such as {{"question": "1+1", "answer": "2"}}'

@@ -57,7 +57,7 @@ def further_answers(row: Mapping[str, object], columns: tuple[str, ...]) -> tupl
         if value is None:
             continue
         for gold in value if isinstance(value, list | tuple) else [value]:
-            text = as_text(gold, column, row)
+            text = as_text(gold, column)
             if text.strip():
                 golds[text] = None
     return tuple(golds)

@@ -26,7 +26,7 @@ class NotATaskError(ValueError):
         self.value = value
 
 
-def as_text(value: object, column: str, row: object) -> str:
+def as_text(value: object, column: str) -> str:
     """Return a text or number as text; tables often hold whole numbers as floats: 27.0 is "27".
 
     Raises:
@@ -35,9 +35,9 @@ def as_text(value: object, column: str, row: object) -> str:
     if type(value) is str:
         return value
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise NotATaskError(f"have a text or number as {column!r}", row)
+        raise NotATaskError(f"have a text or number as {column!r}", value)
     if isinstance(value, float) and not math.isfinite(value):
-        raise NotATaskError(f"have a finite number as {column!r}", row)
+        raise NotATaskError(f"have a finite number as {column!r}", value)
     is_whole = isinstance(value, float) and value.is_integer()
     return str(int(value) if is_whole else value)
 

@@ -147,7 +147,8 @@ def test_the_transcript_shows_task_symbols_and_answer() -> None:
     env.reset(options={"task": SignalTask(1, 2, "hopeless"), "removed": ["solver_0"]})
     env.step(np.array([2, 0]))
     assert env.render() == (
-        "Task 1 + 2 modulo 4, hopeless\n(solver_0 is removed)\n\nthinker_0:\n  symbols 2 0\n"
+        "Task 1 + 2 modulo 4, hopeless: every answer is wrong\n(solver_0 is removed)\n\n"
+        "thinker_0:\n  symbols 2 0\n"
         "=> wrong, reward -1 (answer None, gold 3)"
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 import sys
@@ -235,7 +236,7 @@ def test_the_name_of_a_file_says_its_split(name: str, file: str, split: str, fol
     assert len(load_tasks(name, split=split)) == 1
     for other in set(BENCHMARKS[name].stems) - {split}:
         if not BENCHMARKS[name].hub:
-            with pytest.raises(FileNotFoundError, match=f"got none for split {other!r} .there is"):
+            with pytest.raises(FileNotFoundError, match=f"got none for split {other!r}; .*{split}"):
                 load_tasks(name, split=other)
 
 
@@ -393,11 +394,21 @@ def test_every_revision_on_the_hub_is_a_commit() -> None:
 
 
 def test_a_benchmark_names_its_splits() -> None:
-    message = re.escape("split of 'medqa' must be one of ['train', 'dev', 'test'], got 'val'")
+    message = "'medqa' must have a val split, got only train, dev, test; pass one of them"
     with pytest.raises(ValueError, match=message):
         load_tasks("medqa", split="val")
-    with pytest.raises(ValueError, match=r"split of 'gpqa' must be one of \['test'\], got 'train'"):
-        load_tasks("gpqa", split="train")
+    for name in ("gpqa", "humaneval"):
+        message = f"'{name}' must have a train split, got only test; train on another source or a f"
+        with pytest.raises(ValueError, match=message):
+            load_tasks(name, split="train")
+
+
+def test_a_benchmark_without_the_file_of_a_split_names_the_one_that_there_is(folder: Path) -> None:
+    row = {"question": "Which?\nA. x\nB. y", "answer": "B"}
+    (folder / "medqa_dev.jsonl").write_text(json.dumps(row) + "\n")
+    message = "got none for split 'train'; set CCPO_DATA_DIR .*split='dev', or .* --split dev"
+    with pytest.raises(FileNotFoundError, match=message):
+        load_tasks("medqa", split="train")
 
 
 @pytest.mark.usefixtures("folder")

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from ccpo_env import Task, load_tasks, think_solve_v0
@@ -142,7 +143,7 @@ def test_missing_values_of_a_frame_are_no_values() -> None:
         ({"question": "q", "answer": "a"}, "wrap a single row in a list"),
         ({"train": [1]}, "wrap a single row in a list"),
         (7, "tasks must be a name, a path or a sequence of tasks, got 7; wrap a single task in"),
-        ([{"question": "q", "answer": "a"}, "q"], r"tasks[1] must be a Task or a (question, "),
+        ([{"question": "q", "answer": "a"}, "q"], r"tasks[1] must be a Task, a (question, "),
     ],
 )
 def test_what_holds_no_rows_is_refused(tasks: Any, message: str) -> None:
@@ -231,3 +232,20 @@ def test_equal_options_of_a_file_are_held_once(ending: str, tmp_path: Path) -> N
     tasks = load_tasks(write(tmp_path / f"t{ending}", rows))
     assert len({id(task.choices) for task in tasks}) == 2
     assert len({id(task.choices[0]) for task in tasks}) == 1
+
+
+def test_rows_may_hold_values_of_numpy():
+    row = {"question": np.str_("q"), "choices": np.array(["x", "y"]), "answer": np.int64(1)}
+    [task] = load_tasks([{**row, "level": np.int64(5)}])
+    assert (task.answer, task.choices, task.tags) == ("B", ("x", "y"), (("level", "5"),))
+    [task] = load_tasks([{"question": "q", "answer": np.float32(1.5), "id": np.uint8(7)}])
+    assert (task.id, task.answer) == ("custom/7", "1.5")
+
+
+def test_a_column_that_a_file_has_twice_is_an_error_of_the_file(tmp_path):
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    path = tmp_path / "twice.parquet"
+    names = ["question", "question", "answer"]
+    pq.write_table(pa.Table.from_arrays([pa.array(["q"])] * 3, names=names), path)
+    with pytest.raises(TaskFileError, match=r"'question' twice in .*twice\.parquet; rename"):
+        load_tasks(path)

@@ -110,7 +110,7 @@ def test_letter_index_and_text_name_the_same_option(num_options: int, data: st.D
         ({"answer": 1.5}, "must have a letter, index or option as 'answer', got 1.5"),
         ({"answer": True}, "must have a letter, index or option as 'answer', got True"),
         ({"answer": "Both"}, "or the text of one option, got 'Both'"),
-        ({"answer": None}, "must have a letter, index or option as 'answer', got {'question'"),
+        ({"answer": None}, "must have a letter, index or option as 'answer', got None"),
         ({"answer": "C. aspirin"}, "or the text of one option, got 'C. aspirin'"),
         ({"choices": ["a b", "A  b"], "answer": "a B"}, "or the text of one option, got 'a B'"),
         ({"choices": ["B", "A"], "answer": "A"}, "and the letter or index of another; name the"),

@@ -36,11 +36,11 @@ def test_parquet_file_without_pyarrow_says_what_to_install(
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"question": ["q"]}, "line 1 must have a text or number as 'answer', got"),
-        ({"other": [1, 2]}, "line 1 must have a text or number as 'question', got"),
+        ({"question": ["q"]}, "line 1 must have a text or number as 'answer', 'final_answer'"),
+        ({"other": [1, 2]}, "columns, got ['other'] in {path}"),
         (
             {"question": ["q", "r"], "answer": ["a", None]},
-            "line 2 must have a text or number as 'answer', got {'question': 'r', 'answer': None}",
+            "line 2 must have a text or number as 'answer', got None",
         ),
         (
             {"question": ["q", "r"], "answer": [1.0, float("nan")]},
@@ -54,7 +54,7 @@ def test_parquet_file_without_pyarrow_says_what_to_install(
         ),
         (
             {"question": pa.array([], pa.string()), "answer": pa.array([], pa.string())},
-            "a task file must hold at least one task, got an empty file in {path}",
+            "a task file must hold at least one task, got an empty file in {path}; add rows",
         ),
         (
             {"question": pa.array([b"\xff"]).view(pa.string()), "answer": ["a"]},

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import time
 from collections.abc import Sequence
+from typing import cast
 
 import pytest
 
 from ccpo_env.verifiers.code import isolated
 from ccpo_env.verifiers.code.sandbox import checker_side, supervisor, watch
 from ccpo_env.verifiers.code.sandbox.watch import Usage
-from ccpo_env.verifiers.code.sandbox.wire import Json
+from ccpo_env.verifiers.code.sandbox.wire import Json, Lines
 
 
 class Answers:
     """Lines to a program that gives these answers."""
 
     def __init__(self, answers: Sequence[Json]) -> None:
-        self._answers = iter([{"ready": True}, *answers])
+        ready: Json = {"ready": True}
+        self._answers = iter([ready, *answers])
         self.sent: list[object] = []
 
     def send(self, message: object) -> None:
@@ -33,7 +36,7 @@ def outcome(tests: str, *answers: Json) -> Json:
     job = checker_side.Job(
         blocks=["def f(x): pass"], fenced=True, question="", gold="", tests=tests, goes_on=False
     )
-    lines: checker_side.Lines = Answers(answers)  # type: ignore[assignment]
+    lines = cast("Lines", Answers(answers))
     return checker_side.check(job, lines, lambda _: None)["outcome"]
 
 
@@ -102,6 +105,48 @@ def test_two_reports_in_one_piece_are_both_read() -> None:
     os.close(side.reports)
 
 
+class Hung:
+    """Tests that never end, whose reports come to light when they are killed."""
+
+    pid = 0
+
+    def __init__(self, *reports: dict[str, Json]) -> None:
+        self._reports = iter([*reports, None])
+
+    def has_report(self, limit_s: float) -> bool:
+        return False
+
+    def read(self) -> dict[str, Json] | None:
+        return next(self._reports)
+
+    def end(self) -> None:
+        self.pid = -1
+
+
+@pytest.mark.parametrize(
+    ("reports", "is_starved", "expected"),
+    [
+        ([{"block": 0}], False, "failed"),
+        ([{"block": 0}, {"outcome": "passed"}], False, "failed"),  # too late
+        ([{"block": 0}], True, "timeout"),
+        ([], False, "error"),  # the program was never asked
+    ],
+)
+def test_tests_that_hang_are_killed_and_then_read_to_the_end(
+    reports: list[dict[str, Json]],
+    is_starved: bool,
+    expected: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(watch.Clock, "look", lambda *_: (0.0, is_starved))
+    settings = supervisor.Settings(timeout_s=1.0, memory_mb=64, mount_point=None, work_folder="")
+    tested, checker = Hung(), Hung(*reports)
+    sides = cast("tuple[supervisor.Side, supervisor.Side]", (tested, checker))
+    with mmap.mmap(-1, mmap.PAGESIZE) as moved:
+        assert supervisor._watch(settings, *sides, moved)["outcome"] == expected
+    assert (tested.pid, checker.pid) == (-1, -1)
+
+
 def usage(cpu_s: float, waited_s: float, num_sleeps: int = 0, *, can_run: bool = True) -> Usage:
     return Usage(cpu_s, waited_s, num_sleeps, can_run)
 
@@ -114,7 +159,7 @@ def usage(cpu_s: float, waited_s: float, num_sleeps: int = 0, *, can_run: bool =
         (usage(10, 0), usage(0, 9), 0, 0),  # it ran meanwhile
         (usage(2, 8), usage(0, 8), 0, 8),  # both wait at once
         (usage(0, 9, 5000), usage(0, 0), 0, 0),  # it sleeps for moments, and waits after each
-        (usage(0, 9, 5000), usage(0, 0), 5000 * 4096, 9),  # it sleeps for its calls
+        (usage(0, 9, 5000), usage(0, 0), 5000 * watch.PIECE, 9),  # it sleeps for its calls
         (usage(0, 0), usage(0, 9, 5000), 20_000, 0),  # its tests wake for single bytes
     ],
 )

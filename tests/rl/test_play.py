@@ -77,7 +77,7 @@ def test_play_lets_the_policy_of_the_turn_speak_when_an_agent_has_two_roles(monk
     prompts = PromptTemplate(dict.fromkeys(("planner", "critic", "solver"), "You."), "On.", "End.")
     env = SnapshotWrapper(TeamAnswerEnv(Topology("plan", turns, prompts), tasks=[("-", "-")]))
     says = {"planner": "the plan", "critic": "an objection", "solver": r"\boxed{2}"}
-    monkeypatch.setattr("baselines.evaluate.human_play.team_env", lambda *_: env)
+    monkeypatch.setattr("baselines.evaluate.human_play.taskless_env", lambda *_: env)
     monkeypatch.setattr(
         LOAD, lambda _, roles: {role: ScriptedPolicy(lambda _, r=role: says[r]) for role in roles}
     )
@@ -134,8 +134,8 @@ def test_play_lets_the_role_of_each_turn_speak(monkeypatch):
     prompts = PromptTemplate(dict.fromkeys(("plan", "work", "solve"), "Go on."), "", "")
     topology = Topology("twice", turns, prompts)
     monkeypatch.setattr(
-        "baselines.evaluate.human_play.team_env",
-        lambda _, tasks: SnapshotWrapper(TeamAnswerEnv(topology, tasks=tasks)),
+        "baselines.evaluate.human_play.taskless_env",
+        lambda _: SnapshotWrapper(TeamAnswerEnv(topology, tasks=[("-", "-")])),
     )
     monkeypatch.setattr(
         LOAD, lambda _, roles: {role: ScriptedPolicy([rf"\boxed{{{role}}}"]) for role in roles}

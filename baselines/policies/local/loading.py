@@ -10,7 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -143,9 +143,9 @@ def _from_pretrained(
     where = {"local_files_only": is_local, "trust_remote_code": is_trusted()}
     try:
         tokenizer = AutoTokenizer.from_pretrained(source, **where)
-        model, found = AutoModelForCausalLM.from_pretrained(
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
             source, dtype=torch.float32, output_loading_info=True, **where
-        )
+        )  # a pair, as its information is asked for
     except ValueError as error:
         if "trust_remote_code" not in str(error):
             raise
@@ -154,6 +154,7 @@ def _from_pretrained(
             f"has some; read that code, then pass --trust-remote-code"
         ) from error
     # transformers would draw them at random, and say so in a log only.
+    model, found = loaded
     expect_complete(found["missing_keys"], source)
     return model, tokenizer
 

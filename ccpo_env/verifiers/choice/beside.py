@@ -20,20 +20,24 @@ _CUE = re.compile(
     re.IGNORECASE,
 )
 _CLAUSE = re.compile(
-    r"(?:[.,;!?\n–—]|(?<!\w)(?:and|but|und|et|y|though|although|while|yet|still)\b)\s*",
+    r"(?:[.,;!?\n–—]|(?<!\w)(?:and|but|und|et|y|though|although|while|yet|still|additionally"
+    r"|moreover|furthermore|in\s+addition|besides)\b)\s*",
     re.IGNORECASE,
 )
 _TOO = re.compile(
     r"[\s*_)\]]*(?:(?:is|are|was|were|would|could|might|may|can|should|be|works?|fits?|holds|ist|wäre"
     r"|est|es|è|é|serait|sería)\s+)*(?:(?:just|also|the|an?|another|equally|as"
     rf"|{_ANSWER}|{_NOUN})\s+)*(?:(?:too|as\s+well)(?=\s*(?:$|[.,;!?\n)]))"
-    rf"|(?:also|equally|another|auch|ebenfalls|aussi|también|anche|também)"
-    rf"(?=\s*(?:$|[.,;!?\n)]|(?:be\s+)?(?:the\s+|an?\s+)?(?:{_ANSWER}|{_NOUN}|works?|fits?|richtig|korrekt"
-    r"|vraie?|juste|correct[aeo]?|corrett[ao]|cert[ao]|giust[ao])\b))"
+    r"|(?:also|equally|another|auch|ebenfalls|aussi|también|anche|também)"
+    rf"(?=\s*(?:$|[.,;!?\n)]|(?:be\s+)?(?:the\s+|an?\s+)?(?:{_ANSWER}|{_NOUN}|works?|fits?"
+    r"|richtig|korrekt|vraie?|juste|correct[aeo]?|corrett[ao]|cert[ao]|giust[ao])\b))"
+    rf"|(?:is|would\s+be)\s+(?:the\s+|an?\s+)?(?:correct|right)(?:\s+{_NOUN})?"
+    r"(?=\s*(?:$|[.,;!?\n)]))"
     rf"|(?:just\s+|equally\s+)?as\s+(?=(?:{_ANSWER})\b))",
     re.IGNORECASE,
 )
 _OTHER = re.compile(r"[\s*_)]*(?:is|would\s+be)\s+the\s+(?:other|second|next)\b", re.IGNORECASE)
+_CONDITION = re.compile(r"\b(?:if|unless|when|had|were|in case)\b[^.!?\n]*$", re.IGNORECASE)
 
 
 def answers_beside(text: str, end: int, options: Options) -> tuple[str, ...]:
@@ -45,6 +49,8 @@ def answers_beside(text: str, end: int, options: Options) -> tuple[str, ...]:
         if statement and options.ends_clause(text, statement.end):
             letters += statement.letters
     for clause in _CLAUSE.finditer(text, end, limit):
+        if _CONDITION.search(text[end : clause.start()]):
+            continue
         statement = options.statement_at(text, clause.end())
         if statement and (_TOO.match(text, statement.end) or _OTHER.match(text, statement.end)):
             letters += statement.letters

@@ -11,7 +11,8 @@ from ccpo_env.verifiers.choice.options import Options
 
 _TO_THE_END = r"(?:(?!\s*\b(?:but|yet|however|though|so|whereas)\b)[^.,!?;\n])*"
 _OTHERS = (
-    r"(?:some|many|others|several|people|students|they|he|she|someone|somebody"
+    r"(?:some|many|most(?=\s+(?:say|guess|choose|chose|pick|picked|think)\b)"
+    r"|others|several|people|students|they|he|she|someone|somebody"
     r"|(?:one|you)\s+(?:might|may|could)"
     r"|(?:an?|the|my|another|some|many|most|other|our|one|several|few)\s+(?:\w+\s+)?"
     r"(?:student|friend|colleague|user|teacher|classmate|peer|candidate|examinee|trainee|reader"
@@ -26,6 +27,9 @@ _REPORTED = (
     rf"\b{_OTHERS}(?:\s+(?!should\b|must\b|ought\b|not\b)\w+){{0,2}}?\s+{_SAY}\b{_TO_THE_END}"
     r"|\bit\s+(?:is|was|has\s+been)\s+(?:\w+\s+)?"
     rf"(?:said|claimed|thought|believed|assumed|suggested|argued)\b{_TO_THE_END}"
+    rf"|\b(?:previous|earlier|last|old|first|initial|original)\s+(?:answer|response|guess|choice)"
+    rf"\s+(?:was|had\s+been)\b{_TO_THE_END}"
+    r"|\b(?:would|could|might)\s+be\s+[^.,;!?\n]{1,40}?\s+if\s+(?!(?:I|we|you)\b)[^.,;!?\n]*"
     rf"|\baccording\s+to\s+(?:an?|my|some|one|another|the)\s+(?:\w+\s+)?"
     rf"(?:student|friend|colleague|user|teacher|classmate|people|forum|website|blog)s?\b,?"
     rf"{_TO_THE_END}"

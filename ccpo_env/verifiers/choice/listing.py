@@ -24,6 +24,8 @@ MAX_BETWEEN = 3
 """Largest number of other lines between two options of one list."""
 _BULLET = re.compile(
     r"[ ]*(?:>[ ]*)*(?:#{1,6} +|[-*+•·▪●○◦|]+ +|\|[ ]*)*"
+    r"(?i:(?:step|question|part|item|q|no|answer|frage|pregunta|вопрос|第)\.?\s?"
+    r"\d{1,2}\s?[:.)：题]\s*)?"
     r"(?:\d{1,2}[.)] +|\(\d{1,2}\) +|[ivx]{1,4}[.)] +(?=[(*\[]*[A-Z][).*\]:]*\s*$))?"
 )
 _TICKED = re.compile(
@@ -32,6 +34,15 @@ _TICKED = re.compile(
 )
 _NEXT_TICK = re.compile(
     r"(?<=\S)\s+(?=(?:\[\s?[xX✓✔✅☑✗✘❌✖]?\s?\]|[☐□☒☑])\s*\(?[A-Z](?![A-Za-z]))"
+)
+_GIVEN_LINE = re.compile(
+    r"^[^\w\n]*(?:hint|question|clue|example|prompt|hinweis|frage|beispiel|indice|exemple|pista|pregunta"
+    r"|ejemplo|pergunta|dica|domanda|вопрос|подсказка|пример|问题|提示|例|ヒント)[^\w\n]*[:=：][^\w\n]*"
+    r"[A-Z][^\w\n]*$",
+    re.IGNORECASE | re.MULTILINE,
+)
+_RULED_OUT = re.compile(
+    r"(?<!\w)(?:not\s+\(?[A-Z]\)?\s*[.;]\s*)++(?=[(*]*[A-Z][)*]*[.!]?\s*$)", re.IGNORECASE
 )
 _OTHER_LABEL = re.compile(r"(?<![A-Za-z])([A-Z])[).:]\s")
 _NAME = r"(?:(?:option|choice|opción|opção|opzione|optie|вариант|seçenek|[选選]项|選択肢)\s*)?"
@@ -44,7 +55,9 @@ _LABEL = re.compile(
     re.IGNORECASE,
 )
 _ENDS_TEXT = re.compile(r"[*_`\"'.)]*\s*(?:$|[:–—(|✓✔✅✗✘❌]|-\s)")
-_CUE = re.compile(rf"{ANSWER_NOUN.pattern}|{CHOOSE}|{THEREFORE}|{CORRECTION}", re.IGNORECASE)
+_CUE = re.compile(rf"{ANSWER_NOUN.pattern}|{CHOOSE}|{THEREFORE}", re.IGNORECASE)
+_STOPS = re.compile(r"[*_`)\"']*[.!?]\s")
+_BREAK = re.compile(rf"{_CUE.pattern}|{CORRECTION}", re.IGNORECASE)
 _ANNOUNCED = re.compile(r"[:：—–*]\s*$|\bis\s*$", re.IGNORECASE)
 
 
@@ -72,6 +85,7 @@ def without_listing(text: str, options: Options) -> str:
         text: Plain text of a response.
         options: The options of the task.
     """
+    text = _RULED_OUT.sub("", _GIVEN_LINE.sub("", text))
     if "●" in text:
         text = text.replace("○", "[ ]").replace("●", "[x]")
     elif "×" in text:
@@ -79,7 +93,8 @@ def without_listing(text: str, options: Options) -> str:
     text = without_inline_lists(_NEXT_TICK.sub("\n", text), options)
     lines = text.split("\n")
     items = [own for place, line in enumerate(lines) if (own := _item(line, place, options))]
-    if sorted(own.letter for own in items) != list(options.letters):
+    is_all = sorted(own.letter for own in items) == list(options.letters)
+    if not is_all and len(items) != sum(bool(line.strip()) for line in lines):
         items = [own for own in items if not own.is_prose]
     bodies = [_body(own, lines) for own in _ascending(items, lines)]
     blocks = [own for own in bodies if len({item.letter for item in own}) > 1]
@@ -122,8 +137,11 @@ def _item(line: str, place: int, options: Options) -> _Item | None:
 
 
 def _read(letter: str, place: int, rest: str, is_right: bool | None) -> _Item:
-    sentences = SENTENCE.split(rest)
-    first = next((k for k, own in enumerate(sentences) if k and _CUE.search(lower(own))), None)
+    sentences = SENTENCE.split(rest.lstrip(" .*_`\"')"))
+    least = 0 if _STOPS.match(rest) else 1
+    first = next(
+        (k for k, own in enumerate(sentences) if k >= least and _CUE.search(lower(own))), None
+    )
     kept = " ".join(sentences[first:]) if first is not None else ""
     if is_right is None:
         is_right = verdict_behind(" ".join(sentences[:first]))
@@ -187,7 +205,7 @@ def _is_dense(run: list[_Item], lines: list[str]) -> bool:
 
 def _is_near(before: _Item, after: _Item, lines: list[str]) -> bool:
     between = [own for own in lines[before.line + 1 : after.line] if own.strip()]
-    return len(between) <= MAX_BETWEEN and not any(_CUE.search(lower(own)) for own in between)
+    return len(between) <= MAX_BETWEEN and not any(_BREAK.search(lower(own)) for own in between)
 
 
 def _body(run: list[_Item], lines: list[str]) -> list[_Item]:

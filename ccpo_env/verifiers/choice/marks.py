@@ -25,7 +25,8 @@ _NO = words(
     "sbagliato; errado; onjuist; fout; niepoprawne; fałsz; fel; nej; salah; nope; niet",
 )
 VERDICT = re.compile(
-    rf"(?:(?:this|it|that) is |is )?(?:(?P<yes>{_YES}|{MARK_RIGHT}|正确|正確|对|正解|はい|맞|네|예|सही|صحيح)"
+    r"(?:(?:this|it|that) is |is )?"
+    rf"(?:(?P<yes>{_YES}|{MARK_RIGHT}|正确|正確|对|正解|はい|맞|네|예|सही|صحيح)"
     rf"|(?P<no>{_NO}|{MARK_WRONG}|不正确|错误?|錯誤?|不对|不正解|いいえ|틀|아니|गलत|خطأ))",
     re.IGNORECASE,
 )

@@ -36,8 +36,8 @@ _TABLE = re.compile(
     re.MULTILINE,
 )
 _ANSWER_COLUMN = re.compile(
-    r"(?:final|correct|my|your|the|best)?\s*(?:answer|choice|option chosen|pick|selection|答案|antwort"
-    r"|réponse|respuesta|resposta|ответ)",
+    r"(?:final|correct|my|your|the|best)?\s*(?:answer|choice|option chosen|pick|selection"
+    r"|答案|antwort|réponse|respuesta|resposta|ответ)",
     re.IGNORECASE,
 )
 

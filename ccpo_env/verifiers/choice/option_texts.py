@@ -54,13 +54,16 @@ def texts_pattern(letters: str, texts: tuple[str, ...]) -> re.Pattern[str] | Non
 def _source(text: str) -> str:
     """Return an expression for the text of an option, with flexible spaces and punctuation."""
     tokens = _TOKEN.findall(text)
+    has_article = tokens[:1] != [] and tokens[0] in {"the", "a", "an"}
     while len(tokens) > 1 and tokens[0] in {"the", "a", "an"} and len(tokens[1]) > 1:
         tokens = tokens[1:]
     while tokens and tokens[-1] in _OPTIONAL:
         tokens.pop()
     if not tokens:
         return ""
-    parts = [rf"(?:(?<![{ALPHABETIC}])(?:the|an?)\s+)?" if tokens[0][0].isalpha() else ""]
+    parts = [
+        rf"(?:(?<![{ALPHABETIC}])(?:the|an?)\s+)?" if has_article or tokens[0][0].isalpha() else ""
+    ]
     parts.append(_border(tokens[0][0], "<!"))
     for before, token in zip(["", *tokens], tokens, strict=False):
         if before and before[-1].isalnum() and token[0].isalnum():

@@ -67,7 +67,9 @@ _BECAUSE = re.compile(rf"\s*(?:{BECAUSE})", re.IGNORECASE)
 _LETTER_BEHIND = re.compile(r"\s*[(\[]\s*(?:option\s*)?([A-Za-z])\s*[)\]]")
 _BEFORE_TEXT = re.compile(r"[\s*_`\"'.:)\]、,=(–—-]*")
 _OPENED = re.compile(r"[*_`\"'(\[]*")
-_VERB = re.compile(r"[\s*_)]*(?:is|would|must|should|fits|remains)\b")
+_VERB = re.compile(
+    r"[\s*_)]*(?:is|would|must|should|fits|remains|has|was|does|also\s+[a-z]{4,}s)\b"
+)
 _LIST_ENDED = re.compile(r"\b(?:and|or|nor)\s+\W*[A-Z]\W*,\s*\W*$")
 _LINE_OR_LETTER = re.compile(r"\s*(?:$|\n|[A-Z](?![\w]))")
 _LABELLED = re.compile(r"\s*[).:、．\]]|\s*[-–—]\s")

@@ -86,6 +86,7 @@ _BUT = re.compile(
     re.IGNORECASE,
 )
 _VERB_LAST = re.compile(r"[\s*_)\]\"']*(?:है|हैं|হয়|হবে|است|'?[dt][ıi]r\b|şıkkı|seçeneği)")
+_SAID_OF_IT = re.compile(r"[\s*_)]*(?:is|was|are|has|does|would)\b(?!\s+(?:it|the answer)\b)")
 _TAKEN_BACK = re.compile(
     r"\s*[,:;.…—–]+\s*|\s-+\s|(?<=actually)\s+|(?<=rather)\s+|(?<=mean)\s+|(?<=meant)\s+"
     r"|(?<=[^\x00-\x7f])\s*"
@@ -204,6 +205,8 @@ def _chosen(text: str, options: Options) -> Iterator[Found]:
             continue
         if "\n" in text[taken_back.end() : statement.start] or text[statement.end :][:1] == "?":
             continue
+        if _SAID_OF_IT.match(text, statement.end):
+            continue  # "Wait, B is a hormone"
         own = judged(text, statement.start, statement)
         yield _raised(replace(own, is_correction=True))
 

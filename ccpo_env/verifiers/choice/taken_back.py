@@ -19,7 +19,8 @@ _SURELY = re.compile(
     r"|(?:I\s+)?(?:retract|withdraw|revoke)\s+(?:that|it|this|my answer|my statement|the answer)"
     r"|(?:scratch|strike|cancel|undo|ignore|disregard|scrap)\s+"
     r"(?:that|it|this|my (?:last )?answer|what I)"
-    r"|never\s?mind\b|forget\s+(?:that|it|this|what I said|my answer)\b"
+    r"|I\s+disagree(?=\s*(?:[.!\n]|$))|never\s?mind\b"
+    r"|forget\s+(?:that|it|this|what I said|my answer)\b"
     r"|(?:I've|I have)\s+changed\s+my\s+mind|I\s+changed\s+my\s+mind"
     r"|(?:I'm\s+|I am\s+|just\s+)+kidding"
     r"|(?:I\s+)?(?:was|am|'m|misspoke|made)\s*(?:a\s+)?(?:wrong|mistaken|mistake|error|in error)\b"
@@ -31,13 +32,13 @@ _SURELY = re.compile(
     re.IGNORECASE,
 )
 _OF_THIS = re.compile(
-    r"[\s*_)\]}$.,;:!…—–-]*"
+    r"[\s*_)\]}$.,;:!…—–-]*(?:(?:isn't|wouldn't|is|right|correct|no)(?:\s+it)?\?\s*)?"
     rf"{_LEAD}(?:(?:that|this|it)(?:'s|\s+(?:is|was|could|seems|looks|must|does))?"
     r"(?:n't|\s+(?:not|can't|cannot))?"
     r"(?:\s+be)?(?:\s+\w+)?\s+(?:wrong|incorrect|right|correct|it|(?:a\s+)?mistake|(?:an\s+)?error"
-    r"|false|fit|work|true|sense)\b"
+    r"|false|fit|work|true|sense)\b(?!\s+(?:to|that|for|of|in|with)\b)"
     r"|no[,.]?\s+it(?:'s not| isn't| is not| can't be| cannot be)\b"
-    r"|(?:no|nope|not really|no way)(?=[\s.!]*(?:\n|$)))",
+    r"|(?:no|nope|not really|no way|wrong|incorrect)(?=[\s.!]*(?:\n|$)))",
     re.IGNORECASE,
 )
 _RIGHT = re.compile(

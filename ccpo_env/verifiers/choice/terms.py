@@ -61,7 +61,7 @@ _REASON = re.compile(
 )
 _CASUAL = re.compile(
     r"\s+(?:i (?:think|guess|believe)|seems|looks|makes sense|fits|matches|probably|most likely"
-    r"|for sure|cuz|cause|is|it is|definitely|imo|tbh)\b",
+    r"|for sure|cuz|cause|is|it is|definitely|obviously|clearly|imo|tbh)\b",
     re.IGNORECASE,
 )
 

@@ -95,6 +95,7 @@ CHOOSE = any_of(
         r"if i (?:had|have) to (?:guess|choose|pick)",
         r"(?:the|one|option|choice|answer|statement|diagnosis|cause|step|drug)(?: that| which)"
         r" [^.\n]{1,40}? is",
+        r"(?:step|management|approach|action|thing)(?: [a-z ]{1,30}?)? (?:is|would be) to",
         r"what [^.,\n]{1,40} is; leaning(?: towards?)?; money is on",
         r"let's (?:go with|choose|pick|say|select)",
         r"choose; pick; select; mark; circle; tick; go with; going with; opt for; selecting",

@@ -224,14 +224,14 @@ def _watch(settings: Settings, tested: Side, checker: Side, moved: mmap.mmap) ->
                 is_over = True
                 tested.end()
         left_s = GRACE_S if is_over else left_s
-    return _final(result, is_starved=is_starved)
+    return _final(result, is_over=is_over, is_starved=is_starved)
 
 
-def _final(result: dict[str, Json], *, is_starved: bool) -> dict[str, Json]:
-    """Return the result of tests that may not have come to their end."""
+def _final(result: dict[str, Json], *, is_over: bool, is_starved: bool) -> dict[str, Json]:
+    """Return the result of tests that may not have come to their end, or too late."""
     if is_starved:
         return {**result, "outcome": "timeout"}
-    if "outcome" in result:
+    if "outcome" in result and not (is_over and result["outcome"] == "passed"):
         return result
     if "block" not in result:
         return {"outcome": "error", "reason": "the tests must start, got no report from them"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import NamedTuple
 
-from ccpo_env.verifiers.code.sandbox.wire import PAGE
+from ccpo_env.verifiers.code.sandbox.wire import PIECE
 
 WALL_RATIO = 30
 """Limit of wall-clock time, as a multiple of the time limit: for a process kept from running."""
@@ -55,9 +55,9 @@ def credit_s(wall_s: float, program: Usage, tests: Usage, num_bytes: int) -> flo
         wall_s: Seconds since both started.
         program: Usage of the program since then.
         tests: Usage of its tests since then.
-        num_bytes: Bytes that they have exchanged, and a page more for each message to the program.
+        num_bytes: Bytes that they have exchanged, and a piece more for each message to the program.
     """
-    num_sleeps = FREE_SLEEPS + 2 * num_bytes // PAGE
+    num_sleeps = FREE_SLEEPS + 2 * num_bytes // PIECE
     of_program, of_tests = (
         used.waited_s if used.num_sleeps <= num_sleeps else 0.0 for used in (program, tests)
     )

@@ -11,8 +11,8 @@ from itertools import islice
 
 MAX_MESSAGE_BYTES = 8 << 20
 """Longest message of a program."""
-PAGE = 4096
-"""Bytes that a pipe moves at once."""
+PIECE = 16 << 10
+"""Bytes that a pipe moves at once, or about so many."""
 MAX_ITERATED = 100_000
 """Longest iterator, such as a generator, that is sent as the values that it gives."""
 MAX_ELEMENTS = 1_000_000
@@ -162,7 +162,7 @@ class Lines:
     Args:
         reads: File to read from.
         writes: File to write to.
-        moved: Called with the number of bytes after each read and write; a write is a page more.
+        moved: Called with the number of bytes after each read and write; a write is a piece more.
     """
 
     def __init__(
@@ -185,7 +185,7 @@ class Lines:
         try:
             while line:
                 num_bytes = os.write(self._writes, line)
-                self._moved(PAGE + num_bytes)
+                self._moved(PIECE + num_bytes)
                 line = line[num_bytes:]
         except OSError:
             raise BadMessage("the other side must not have ended") from None
