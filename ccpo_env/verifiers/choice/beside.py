@@ -37,6 +37,14 @@ _TOO = re.compile(
     re.IGNORECASE,
 )
 _OTHER = re.compile(r"[\s*_)]*(?:is|would\s+be)\s+the\s+(?:other|second|next)\b", re.IGNORECASE)
+_ORDINAL_OF = re.compile(
+    r"[\s*_)]*(?:is|would\s+be)\s+the\s+(?:second|next)\s+"
+    rf"(?!(?:{_ANSWER}|{_NOUN}|best|suitable|appropriate|effective|reasonable|useful"
+    r"|pick|candidate|winner|to|of|in|on|for|and|or|but|that|which|because|as)\b)"
+    r"[a-z]{3,}",
+    re.IGNORECASE,
+)
+"""What describes the text of an option: "is the second planet"."""
 _CONDITION = re.compile(r"\b(?:if|unless|when|had|were|in case)\b[^.!?\n]*$", re.IGNORECASE)
 
 
@@ -52,6 +60,12 @@ def answers_beside(text: str, end: int, options: Options) -> tuple[str, ...]:
         if _CONDITION.search(text[end : clause.start()]):
             continue
         statement = options.statement_at(text, clause.end())
-        if statement and (_TOO.match(text, statement.end) or _OTHER.match(text, statement.end)):
+        if statement is None:
+            continue
+        is_text = len(text[statement.start : statement.end].strip(" *_()[].:")) > 1
+        is_other = _OTHER.match(text, statement.end) and not (
+            is_text and _ORDINAL_OF.match(text, statement.end)
+        )
+        if is_other or _TOO.match(text, statement.end):
             letters += statement.letters
     return tuple(dict.fromkeys(letters))

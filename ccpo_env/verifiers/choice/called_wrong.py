@@ -30,6 +30,7 @@ _IS_WRONG_AFTER = re.compile(
     r"|(?:は|が|가|이|은|는)[^.,、，。\n]{1,10}(?:아니|아닙|ない|ません|틀)"
     rf"|{_WITHOUT_REASON}{{0,40}}?(?:{_NOT_LAST})"
     r"|[\s,;*_)]*(?:unless|if not|if it is not|if it isn't)\b"
+    r"|[\s*_`\"')\]]*(?:is|are|was|were|must be)\s+(?:also\s+|therefore\s+|clearly\s+)?out\b"
     r"|\s*\^\s*(?:c\b|\\complement)"
     r"|[\s*_`\"')\]]*(?:cannot|can't|isn't|wasn't|doesn't|does not|couldn't|won't|fails|ain't)\b",
     re.IGNORECASE,

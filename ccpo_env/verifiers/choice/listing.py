@@ -58,6 +58,12 @@ _ENDS_TEXT = re.compile(r"[*_`\"'.)]*\s*(?:$|[:–—(|✓✔✅✗✘❌]|-\s)"
 _CUE = re.compile(rf"{ANSWER_NOUN.pattern}|{CHOOSE}|{THEREFORE}", re.IGNORECASE)
 _STOPS = re.compile(r"[*_`)\"']*[.!?]\s")
 _BREAK = re.compile(rf"{_CUE.pattern}|{CORRECTION}", re.IGNORECASE)
+_EXPLICIT = re.compile(
+    r"[\s*_#]*(?:(?:so|thus|hence|therefore)\b[, ]*)?(?:(?:the|my)\s+)?"
+    r"(?:(?:final|correct|right|best)\s+)*(?:answer|option|choice)[*_]*"
+    r"(?:\s+(?:is|must\s+be|would\s+be)\b|\s*:)\s*",
+    re.IGNORECASE,
+)
 _ANNOUNCED = re.compile(r"[:：—–*]\s*$|\bis\s*$", re.IGNORECASE)
 
 
@@ -101,19 +107,33 @@ def without_listing(text: str, options: Options) -> str:
     for block in blocks:
         for item in block:
             lines[item.line] = item.kept
-        lines[block[-1].line] = f"{_said(block, options)}\n{block[-1].kept}".strip()
+        said = _said(block, options, lines[block[-1].line + 1 :])
+        lines[block[-1].line] = f"{said}\n{block[-1].kept}".strip()
     if blocks and not re.search(r"\w", "".join(lines)):
         return ", ".join(item.letter for block in blocks for item in block)
     return "\n".join(lines).strip()
 
 
-def _said(block: list[_Item], options: Options) -> str:
-    """Return a sentence for what a list says by its marks; empty if it says nothing."""
+def _said(block: list[_Item], options: Options, below: list[str]) -> str:
+    """Return a sentence for what a list says by its marks; empty if it says nothing.
+
+    The only option that no line of a list calls wrong is its answer, unless the last line below
+    states one.
+    """
     right = [item.letter for item in block if item.is_right]
     open_ = [item for item in block if item.is_right is None]
-    if not right and len(open_) == 1 and {own.letter for own in block} == set(options.letters):
+    is_all = {own.letter for own in block} == set(options.letters)
+    if not right and len(open_) == 1 and is_all and not _states_answer(below, options):
         right = [open_[0].letter]
     return f"The answer is ({') and ('.join(right)})." if right else ""
+
+
+def _states_answer(lines: list[str], options: Options) -> bool:
+    """Return whether the last of some lines states one option as the answer, and nothing else."""
+    last = next((line for line in reversed(lines) if line.strip()), "")
+    cue = _EXPLICIT.match(last)
+    statement = options.statement_at(last, cue.end(), is_whole=True) if cue else None
+    return statement is not None and len(statement.letters) == 1
 
 
 def _item(line: str, place: int, options: Options) -> _Item | None:

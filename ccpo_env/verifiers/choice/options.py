@@ -46,6 +46,14 @@ _SINGLE = re.compile(
     rf"|(?<!\w)(?P<series>[{''.join(IN_ORDER)}])(?!\w))(?![{ALPHABETIC}])(?!'(?!d[ıi]r|t[ıi]r)[A-Za-z])"
 )
 _GAP = re.compile(r"[ .:]*\n?[ *_(\[#>\-•]*(?:(?i:option|choice)\s+)?")
+_OPTION_DISMISSED = re.compile(
+    r"[.!]\s+(?:option|choice)\b"
+    r"(?:(?!\b(?:correct|right|possible|best|but|fits?|works?)\b)[^.!?\n]){1,80}?"
+    r"\b(?:is|are|would be)\s+(?:both |also )?"
+    r"(?:not (?:recommended|indicated|advised|appropriate|suitable)|contraindicated|unlikely"
+    r"|less likely)\b(?! to\b)",
+    re.IGNORECASE,
+)
 _PLURAL = re.compile(r"[\s*_)\]]*(?:are|were|sont|sind|son|são|sono)\b")
 _RUN = re.compile(rf"(?<![{ALPHABETIC}])[A-Z]{{2,12}}(?![{ALPHABETIC}])(?!')")
 _JOINT = re.compile(
@@ -265,6 +273,8 @@ class Options:
         if member is None and single and single[0].isupper():
             is_article = _ARTICLE_USE.match(text, single.end())
             member = None if is_article else ((single[0],), single.end())
+        if member and joint is None and _OPTION_DISMISSED.match(text, place):
+            return None  # "C) aspirin. Option A) heparin is not recommended"
         if member is None or (
             is_called_wrong(text, member[1]) and not _PLURAL.match(text, member[1])
         ):

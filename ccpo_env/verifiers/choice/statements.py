@@ -30,6 +30,7 @@ from ccpo_env.verifiers.choice.judging import (
     sentence_start,
 )
 from ccpo_env.verifiers.choice.lone import REPLY_NUMBER, is_listed, lone_answer
+from ccpo_env.verifiers.choice.named_best import named_best
 from ccpo_env.verifiers.choice.options import Options, Statement
 from ccpo_env.verifiers.choice.taken_back import is_taken_back
 from ccpo_env.verifiers.choice.words import CHOOSE, IS, RIGHT, THEREFORE, words
@@ -111,6 +112,7 @@ def closing_statement(text: str, options: Options) -> Found | None:
         lambda: _last(found, text, options),
         lambda: negated_at(text, 0, options),
         lambda: lone_answer(text, options),
+        lambda: named_best(text, options),
     )
     negated: Found | None = None
     for read in readings:

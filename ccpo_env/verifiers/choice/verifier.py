@@ -12,6 +12,7 @@ from ccpo_env.verifiers.choice.judging import Found
 from ccpo_env.verifiers.choice.listing import without_listing
 from ccpo_env.verifiers.choice.markup import without_markup
 from ccpo_env.verifiers.choice.options import letters_up_to, options_of
+from ccpo_env.verifiers.choice.run_on import without_run_on
 from ccpo_env.verifiers.choice.statements import closing_statement
 from ccpo_env.verifiers.choice.taken_back import is_taken_back
 from ccpo_env.verifiers.extract import unboxed, without_thinking
@@ -85,6 +86,7 @@ class ChoiceVerifier:
             return None
         visible = without_markup(visible)
         options = options_of(self.choices) if self.choices else letters_up_to(gold)
+        visible = without_run_on(visible, options)
         boxed = boxed_answer(visible, options)
         behind = visible[boxed.end :] if boxed else visible
         text = own_statements(plain(_ends_of(behind)), options).strip()

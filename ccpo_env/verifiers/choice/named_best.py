@@ -1,0 +1,78 @@
+"""Answers that are named as the best of their kind before others are dismissed."""
+
+from __future__ import annotations
+
+import re
+
+from ccpo_env.verifiers.choice.judging import Found, judged, sentence_start
+from ccpo_env.verifiers.choice.option_texts import texts_pattern
+from ccpo_env.verifiers.choice.options import Options
+
+_BEST = (
+    r"(?:most\s+(?:likely|probable|appropriate|suitable|accurate|effective)|best|correct|right"
+    r"|preferred)"
+)
+_NAMED_BEST = re.compile(
+    rf"\bthe\s+(?:single\s+)?{_BEST}\s+(?:[\w'-]+\s+){{1,6}}?(?:is|would\s+be|should\s+be)\s+"
+    r"(?!not\b)",
+    re.IGNORECASE,
+)
+_DISMISSED = re.compile(
+    r"\b(?:is|are|was|were|would\s+be|seems?|can\s+be)\s+(?:also\s+|therefore\s+|much\s+|both\s+)?"
+    r"(?:unlikely|less\s+likely|contraindicated|incorrect|wrong|ruled\s+out|excluded|inappropriate"
+    r"|not\s+(?:recommended|indicated|appropriate|suitable|correct|likely|used))\b",
+    re.IGNORECASE,
+)
+_DOUBTS = re.compile(
+    r"\b(?:however|but|although|though|yet|unless|if|instead|rather|actually|wait|correction"
+    r"|too|as\s+well|works?|helps?|equally|while|whereas|second\s+thought|(?:could|might|may)\s+(?:also|still)|also\s+(?:correct|right|possible)"
+    r"|not\s+(?:unlikely|incorrect|inappropriate|wrong|excluded|ruled))\b",
+    re.IGNORECASE,
+)
+_LETTER = re.compile(
+    r"(?:\b(?i:option|choice|answer)\s+[(*]*([A-Z])|(?<![A-Za-z'])([A-Z]))(?![A-Za-z'])"
+)
+_SENTENCE_END = re.compile(r"(?<=[a-z)*]{2}[.!?])\s+|(?<=\s[A-Z]\.)\s+(?=[A-Z])|\n+")
+
+
+def named_best(text: str, options: Options) -> Found | None:
+    """Return the only option called "the best treatment" or the like; None if there are several.
+
+    Whatever names an option behind it must dismiss that option.
+
+    Args:
+        text: Plain text of a response without lists.
+        options: The options of the task, whose texts are known.
+    """
+    cues = list(_NAMED_BEST.finditer(text)) if options.is_known else []
+    if len(cues) != 1:
+        return None
+    cue = cues[0]
+    stop = _SENTENCE_END.search(text, cue.end())
+    own = text[: stop.start()] if stop else text
+    statement = options.statement_at(own, cue.end())
+    if statement is None or not options.ends_clause(own, statement.end):
+        return None
+    before = text[sentence_start(text, cue.start()) : cue.start()]
+    if len(statement.letters) != 1 or _DOUBTS.search(before):
+        return None
+    for sentence in _SENTENCE_END.split(text[statement.end :]):
+        named = _named_in(sentence, options)
+        if not named:
+            if _DISMISSED.search(sentence):
+                return None  # "It is contraindicated"
+            continue
+        if statement.letters[0] in named or _DOUBTS.search(sentence) or "?" in sentence:
+            return None
+        if not _DISMISSED.search(sentence):
+            return None
+    return judged(own, cue.start(), statement)
+
+
+def _named_in(sentence: str, options: Options) -> set[str]:
+    """Return the letters of the options that a sentence names by letter or by text."""
+    texts = texts_pattern(options.letters, options.texts)
+    named = {own[1] or own[2] for own in _LETTER.finditer(sentence)} & set(options.letters)
+    for own in texts.finditer(sentence) if texts else ():
+        named.update((own.lastgroup or "").lstrip("_"))
+    return named
