@@ -14,7 +14,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet $(INSTALL_FLAGS) -c constrai
 CORE_VENV := .venv-core
 CORE_PACKAGES := hypothesis pillow psutil pytest pytest-timeout pytest-xdist
 CORE_TESTS := tests/env tests/test_import_rules.py tests/rl/test_audit.py tests/rl/test_group_outcomes.py \
-	$(filter-out tests/rl/test_credit_stage.py,$(wildcard tests/rl/test_credit_*.py))
+	$(filter-out tests/rl/test_credit_stage.py tests/rl/test_credit_influence.py,$(wildcard tests/rl/test_credit_*.py))
 
 .PHONY: help install train smollm2 test core clients lint typecheck browser check bench results notebooks matrix mutants weights clean
 

@@ -81,6 +81,7 @@ def test_no_message_has_the_colour_of_a_verdict() -> None:
 def test_font_is_of_the_system_else_of_matplotlib_else_of_pillow(
     num_found: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    pytest.importorskip("matplotlib", reason="its font is the second choice")
     load, tried = ImageFont.truetype, []
 
     def truetype(file: Any, *arguments: Any, **settings: Any) -> Any:
