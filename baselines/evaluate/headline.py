@@ -73,15 +73,15 @@ def _shared_conclusion(rows: Sequence[Row]) -> str:
 
 
 def _below_guess(summary: Summary) -> list[str]:
-    """Return why a team may score less than a random guess: answers without an option."""
+    """Return how many answers held no option where a team scores less than a random guess."""
     team, unread = summary.find("accuracy", JOINT), summary.find("no_answer", JOINT)
     random = next(guess for guess in summary.guesses if guess.name == "random_guess")
     if team is None or team.estimate is None or unread is None:
         return []
-    if team.estimate.value >= random.value:
+    if team.estimate.high >= random.value:
         return []
     return [
-        f"The accuracy is below that of a random guess: {unread.successes} of {unread.total} "
+        f"The accuracy is below that of a random guess; {unread.successes} of {unread.total} "
         f"answers held no readable option."
     ]
 

@@ -109,13 +109,13 @@ def test_headline_says_once_what_holds_for_every_agent(alone, told):
     assert sentences(of_voters(*alone))[1:] == [told]
 
 
-@pytest.mark.parametrize(("status", "count"), [("no_answer", "2 of 2"), ("wrong", "0 of 2")])
+@pytest.mark.parametrize(("status", "count"), [("no_answer", "20 of 20"), ("wrong", "0 of 20")])
 def test_headline_below_a_guess_counts_answers_without_an_option(status, count):
-    tasks = choice_tasks("AB", [2, 2])
+    tasks = choice_tasks("AB" * 10, [2] * 20)
     played = [Episode("b", own, 0, JOINT, (), Verdict(status)) for own in tasks]
     own = correctness_of(played, verify=VERIFIERS["choice"])
     (summary,) = summarize({"b": own})
-    told = f"The accuracy is below that of a random guess: {count} answers held no readable option."
+    told = f"The accuracy is below that of a random guess; {count} answers held no readable option."
     assert told in sentences(summary)
     (row,) = [row for row in summary.to_json()["rows"] if row["quantity"] == "no_answer"]
     assert f"{row['successes']} of {row['total']}" == count
@@ -124,7 +124,8 @@ def test_headline_below_a_guess_counts_answers_without_an_option(status, count):
 
 
 def test_headline_at_the_level_of_a_guess_counts_no_answers():
-    own = correctness(choice_tasks("AB", [2, 2]), joint="+ -")
+    # 1 of 4 is less than the guess of .5, but not surely so.
+    own = correctness(choice_tasks("ABAB", [2] * 4), joint="+ - - -")
     assert not any("below" in told for told in sentences(summarize({"b": own})[-1]))
 
 
