@@ -9,8 +9,8 @@ from gymnasium.envs.registration import registry as gymnasium_registry
 from pettingzoo import AECEnv
 from pettingzoo.env_registry.registration import aec_registry, parallel_registry
 
-from ccpo_env.batch_turn import AgentTurn, BatchTurn
-from ccpo_env.batched import BatchedTeamEnv
+from ccpo_env.batch.batched_env import BatchedTeamEnv
+from ccpo_env.batch.turn import AgentTurn, BatchTurn
 from ccpo_env.environments import debate_v0, signal_v0, think_solve_v0, vote_v0
 from ccpo_env.episode import EpisodeState
 from ccpo_env.signal import SignalTask

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, TypeAlias
 
-from ccpo_env.leaks import strip_answers
+from ccpo_env.content.leaks import strip_answers
 from ccpo_env.prompts import chat_messages, problem_text, without_answer_request
 from ccpo_env.text import clip_middle, valid_unicode
 from ccpo_env.types import (

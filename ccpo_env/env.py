@@ -8,12 +8,12 @@ from typing import Any
 
 from gymnasium import spaces
 
+from ccpo_env.content.quoting import MAX_GROWTH
 from ccpo_env.conversation import Conversation, Rules
 from ccpo_env.cycles import is_simultaneous
 from ccpo_env.episode import EpisodeState
 from ccpo_env.errors import unknown_name
 from ccpo_env.prompts import LETTERS, plain_text, with_answer_form
-from ccpo_env.quoting import MAX_GROWTH
 from ccpo_env.render import transcript
 from ccpo_env.shared_reward import SharedRewardEnv, snapshot_before_reset
 from ccpo_env.spaces import TextSpace

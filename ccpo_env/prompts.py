@@ -3,7 +3,7 @@ r"""Prompts as chat messages and as plain text; pure functions.
 A prompt is an instruction for the role, the problem with its passages and options, and one block
 per message that the agent reads. A prompt with an agent removed lacks that agent's block and is
 otherwise the same text. A line of a text that reads like the heading of a block is quoted; see
-`ccpo_env.quoting`.
+`ccpo_env.content.quoting`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import string
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from ccpo_env.quoting import quoted, quoted_option
+from ccpo_env.content.quoting import quoted, quoted_option
 from ccpo_env.types import Message, PromptTemplate, Role, Task
 
 ROLE_INSTRUCTIONS: Mapping[Role, str] = {

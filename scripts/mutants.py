@@ -41,6 +41,8 @@ SLOWER, PATIENCE_S = 5, 60
 
 TESTS_OF: Mapping[str, str] = {
     "ccpo_env": "env/test_*",
+    "ccpo_env/batch": "env/test_batched*",
+    "ccpo_env/content": "env/test_leaks* env/test_quoting* env/test_prompts* rl/test_control*",
     "ccpo_env/tasks": "env/test_tasks*",
     "ccpo_env/verifiers": "env/test_extract* env/test_verif*",
     "baselines": "rl/test_play* rl/test_cli* rl/test_start_of_commands*",

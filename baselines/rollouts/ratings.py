@@ -27,8 +27,8 @@ import numpy as np
 from baselines.common.types import BoolArray, FloatArray
 from baselines.policies.base import Completion, OptionScorer, Policy, Prompt, Sampling
 from baselines.rollouts.costs import CostTracker
+from ccpo_env.content.quoting import quoted_lines
 from ccpo_env.prompts import chat_messages, plain_text, problem_text
-from ccpo_env.quoting import quoted_lines
 from ccpo_env.strict_json import unique_keys
 from ccpo_env.types import Message, Task
 

@@ -120,13 +120,13 @@ class RolloutRunner:
             return []
         team = BatchedTeamEnv(self._env, len(episodes))
         self._start(team, episodes, first)
+        place_of = {agent: place for place, agent in enumerate(self._env.possible_agents)}
         while True:
             waiting = self._start_followers(team, episodes, waiting)
             _take_given(team, episodes)
             turn = team.turn
             if not turn:
                 break
-            place_of = {agent: place for place, agent in enumerate(self._env.possible_agents)}
             batches: dict[tuple[int, Role], list[int]] = {}
             for index, of in enumerate(turn.turns):
                 batches.setdefault((place_of[of.speaker], of.role), []).append(index)

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ccpo_env import Task, think_solve_v0
-from ccpo_env.leaks import strip_answers
-from ccpo_env.statements import STEMS, VALUE_BEFORE, VALUE_FOLLOWS
+from ccpo_env.content.leaks import strip_answers
+from ccpo_env.content.statements import STEMS, VALUE_BEFORE, VALUE_FOLLOWS
 from ccpo_env.verifiers.choice import ChoiceVerifier
 
 DRUGS = ("ibuprofen", "warfarin", "aspirin", "heparin")

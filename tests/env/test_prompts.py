@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ccpo_env import Message, PromptTemplate, Task, think_solve_v0
+from ccpo_env.content.quoting import quoted
 from ccpo_env.env import TeamAnswerEnv
 from ccpo_env.prompts import (
     AS_A_LETTER,
@@ -23,7 +24,6 @@ from ccpo_env.prompts import (
     with_answer_form,
     without_answer_request,
 )
-from ccpo_env.quoting import quoted
 from ccpo_env.topologies.registry import TOPOLOGIES
 
 messages = st.lists(st.builds(Message, st.sampled_from(["thinker_0", "thinker_1"]), st.text()))

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ccpo_env import Message, Task, think_solve_v0
+from ccpo_env.content.quoting import MAX_GROWTH, quoted, quoted_option
 from ccpo_env.prompts import LETTERS, problem_text
-from ccpo_env.quoting import MAX_GROWTH, quoted, quoted_option
 
 HEADING = re.compile(r"\n\n(Passage (?P<number>\d+)|Options|Message of (?P<agent>\w+)):\n")
 READS_LIKE_ONE = re.compile(

@@ -24,7 +24,7 @@ from baselines.policies.local.prompt_encoder import PromptEncoder
 from baselines.policies.local.prompt_reader import PromptReader
 from baselines.policies.registry import POLICIES, load_policy
 from ccpo_env import think_solve_v0
-from ccpo_env.control_text import CONTROL_TEXT, spelled_out
+from ccpo_env.content.control_text import CONTROL_TEXT, spelled_out
 from ccpo_env.prompts import chat_messages, plain_text
 from tests.rl.tokenizer_families import FAMILIES, family
 

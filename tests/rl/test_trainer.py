@@ -16,7 +16,7 @@ from baselines.common.jsonl import read_rows
 from baselines.train.config import TrainConfig
 from baselines.train.logging.trackers import NoTracker
 from baselines.train.trainer import Trainer
-from ccpo_env import outcomes
+from ccpo_env.batch import outcomes
 from ccpo_env.types import Verdict
 from ccpo_env.verifiers.registry import VERIFIERS
 from tests.rl.teams import write_tasks

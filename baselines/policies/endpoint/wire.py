@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from baselines.policies.base import Completion, Prompt, Sampling
 from baselines.policies.endpoint.address import EndpointConfig
-from ccpo_env.control_text import spelled_out
+from ccpo_env.content.control_text import spelled_out
 from ccpo_env.strict_json import unique_keys
 
 DEFAULT_MAX_TOKENS = 256

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from ccpo_env.control_text import CONTROL_TEXT, spelled_out
+from ccpo_env.content.control_text import CONTROL_TEXT, spelled_out
 from ccpo_env.text import plain_letters
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from ccpo_env.batch_turn import BatchTurn
+from ccpo_env.batch.turn import BatchTurn
 from ccpo_env.conversation import Conversation
 from ccpo_env.types import Message, Task, Verdict
 

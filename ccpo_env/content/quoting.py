@@ -5,7 +5,7 @@ question, passage, option or message that reads like one gets ``> `` in front, a
 e-mail has; every other line stays as it is. No content so begins a block, and the texts can be
 told from the prompt again: the quotation is removed by taking ``> `` away from the lines that
 read like a heading behind it. Control strings of language models, such as ``<|im_end|>``, get a
-space; see `ccpo_env.control_text`.
+space; see `ccpo_env.content.control_text`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from ccpo_env.control_text import spelled_out
+from ccpo_env.content.control_text import spelled_out
 from ccpo_env.text import plain_letters
 
 QUOTE = "> "

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ccpo_env.async_play import AsyncPolicy, OnError, play_async
-from ccpo_env.batch_state import EpisodeBatch
-from ccpo_env.batch_turn import BatchTurn
+from ccpo_env.batch.async_play import AsyncPolicy, OnError, play_async
+from ccpo_env.batch.episodes import EpisodeBatch
+from ccpo_env.batch.outcomes import verify_messages
+from ccpo_env.batch.turn import BatchTurn
 from ccpo_env.conversation import Conversation
 from ccpo_env.env import TeamAnswerEnv
 from ccpo_env.episode import EpisodeState
-from ccpo_env.outcomes import verify_messages
 from ccpo_env.reset_options import each_options, each_seed
 from ccpo_env.starting import Stream, stream_of_entropy
 from ccpo_env.wrapper import SnapshotWrapper

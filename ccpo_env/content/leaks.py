@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 
-from ccpo_env.option_statements import option_statements_in
+from ccpo_env.content.option_statements import option_statements_in
+from ccpo_env.content.statements import statements_in, without_statements
 from ccpo_env.prompts import LETTERS
-from ccpo_env.statements import statements_in, without_statements
 
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*")
 _BARE = re.compile(r"[^\s$]*")

@@ -3,8 +3,8 @@
 A chat template puts special tokens such as ``<|im_end|>`` between messages, and a tokenizer makes
 those tokens of the same characters wherever they stand. `spelled_out` puts a space behind the
 first character of each, which no tokenizer reads as one; all other text stays as it is. Prompts
-hold every content like this (`ccpo_env.quoting`); a policy that knows its tokenizer breaks the
-strings of that one as well.
+hold every content like this (`ccpo_env.content.quoting`); a policy that knows its tokenizer breaks
+the strings of that one as well.
 """
 
 from __future__ import annotations

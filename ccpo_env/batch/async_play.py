@@ -7,11 +7,11 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable
 from typing import Any, Literal, TypeAlias, TypeVar
 
-from ccpo_env.batch_state import EpisodeBatch
-from ccpo_env.batch_turn import AgentTurn, BatchTurn
+from ccpo_env.batch.episodes import EpisodeBatch
+from ccpo_env.batch.outcomes import answer_key, is_built_in, is_last
+from ccpo_env.batch.turn import AgentTurn, BatchTurn
 from ccpo_env.conversation import NO_OUTCOME, Conversation, Outcome
 from ccpo_env.errors import unknown_name
-from ccpo_env.outcomes import answer_key, is_built_in, is_last
 
 AsyncPolicy: TypeAlias = Callable[[AgentTurn], Awaitable[str]]
 """Returns the message of one turn."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from ccpo_env.statements import Statement, end_of_sentence
+from ccpo_env.content.statements import Statement, end_of_sentence
 
 _IS = r"(?:\s+(?:is|must\s+be|has\s+to\s+be|would\s+be|should\s+be|leaves(?:\s+only)?)|['\u2019]s)"
 _CUES = (
