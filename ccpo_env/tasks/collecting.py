@@ -15,6 +15,7 @@ from ccpo_env.tasks.origin import Origin, Row
 from ccpo_env.tasks.splits import in_split
 from ccpo_env.tasks.values import NotATaskError
 from ccpo_env.types import Task
+from ccpo_env.verifiers.auto import kind_of
 from ccpo_env.verifiers.math.golds import unreadable_golds
 
 LOGGER = logging.getLogger(__name__)
@@ -102,7 +103,7 @@ def report_golds(tasks: Collection[Task], without_gold: Collection[int], origin:
             len(without_gold),
             ", ".join(map(str, islice(without_gold, 20))),
         )
-    is_math = [task for task in islice(tasks, MAX_GOLDS) if not _has_own_verifier(task)]
+    is_math = [task for task in islice(tasks, MAX_GOLDS) if kind_of(task) == "math"]
     golds = set(unreadable_golds(task.answer for task in is_math))
     if not golds:
         return
@@ -115,10 +116,6 @@ def report_golds(tasks: Collection[Task], without_gold: Collection[int], origin:
         len(found),
         ", ".join(f"{task.id} ({task.answer[:40]!r})" for task in found[:MAX_SHOWN]),
     )
-
-
-def _has_own_verifier(task: Task) -> bool:
-    return bool(task.choices or task.context or task.answers or task.tests)
 
 
 @contextmanager

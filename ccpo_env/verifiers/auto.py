@@ -23,7 +23,7 @@ def verifier_name(tasks: Iterable[Task]) -> str:
     """
     first_of: dict[str, Task] = {}
     for task in tasks:
-        first_of.setdefault(_kind(task), task)
+        first_of.setdefault(kind_of(task), task)
     if "code" in first_of:
         raise ValueError(
             f"tasks with programs need verifier='code', which runs code that a model wrote, got "
@@ -38,7 +38,8 @@ def verifier_name(tasks: Iterable[Task]) -> str:
     return next(iter(first_of), "math")
 
 
-def _kind(task: Task) -> str:
+def kind_of(task: Task) -> str:
+    """Return the kind of a task: "code", "choice", "qa" or "math"."""
     if task.tests:
         return "code"
     if task.choices:
