@@ -23,7 +23,7 @@ def champ_rows() -> Iterator[dict[str, object]]:
     Raises:
         ImportError: If the package champ-dataset is not installed.
     """
-    for name, problem in _dataset().problems.items():
+    for name, problem in dataset().problems.items():
         yield {
             "id": name,
             "question": problem.text,
@@ -38,11 +38,13 @@ def champ_hints() -> Mapping[str, tuple[str, ...]]:
     Raises:
         ImportError: If the package champ-dataset is not installed.
     """
-    data = _dataset()
-    return {
-        f"champ/{name}": tuple(data[key].text for key in problem.ch_list if key.startswith("H_"))
-        for name, problem in data.problems.items()
-    }
+    data = dataset()
+    return {f"champ/{name}": hints_of(data, problem) for name, problem in data.problems.items()}
+
+
+def hints_of(data: Any, problem: Any) -> tuple[str, ...]:
+    """Return the hints of a problem of the data set."""
+    return tuple(data[key].text for key in problem.ch_list if key.startswith("H_"))
 
 
 def plain_answer(answer: str) -> str:
@@ -52,7 +54,12 @@ def plain_answer(answer: str) -> str:
 
 
 @lru_cache(maxsize=1)
-def _dataset() -> Any:
+def dataset() -> Any:
+    """Return the data set.
+
+    Raises:
+        ImportError: If the package champ-dataset is not installed.
+    """
     try:
         import champ_dataset
     except ImportError:

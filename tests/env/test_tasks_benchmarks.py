@@ -350,7 +350,7 @@ def test_champ_problems_and_hints(monkeypatch: pytest.MonkeyPatch) -> None:
             super().__init__(texts)
             self.problems = problems
 
-    monkeypatch.setattr(champ, "_dataset", Data)
+    monkeypatch.setattr(champ, "dataset", Data)
     tasks = load_tasks("champ")
     assert tasks[0] == Task("champ/P_0", "q0", "6", "champ", (("subject", "Algebra"),))
     assert champ_hints()["champ/P_0"] == ("hint H_1", "hint H_2")
@@ -381,7 +381,7 @@ def test_champ_without_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     from ccpo_env.tasks import champ
 
     monkeypatch.setitem(sys.modules, "champ_dataset", None)
-    champ._dataset.cache_clear()
+    champ.dataset.cache_clear()
     with pytest.raises(ImportError, match=r"champ-dataset, got none; run pip install 'ccpo-env\[t"):
         load_tasks("champ")
 

@@ -18,6 +18,7 @@ from baselines.bench.credit.games.recorded_answers import (
     recorded_problems,
 )
 from baselines.bench.credit.games.turn_game import IDLE
+from ccpo_env.tasks import champ
 
 QUESTION = "How many triples are there such that a+b+c=99 and m, n are in {1, ..., 10}?"
 
@@ -75,6 +76,7 @@ def test_recorded_problems_are_of_the_data_set():
 
 
 def test_a_missing_package_is_named(monkeypatch):
+    champ.dataset.cache_clear()
     recorded_problems.cache_clear()
     monkeypatch.setitem(sys.modules, "champ_dataset", None)
     with pytest.raises(ImportError, match=r"champ-dataset, got none; run pip install"):

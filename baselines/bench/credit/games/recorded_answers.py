@@ -18,6 +18,7 @@ from functools import lru_cache
 import numpy as np
 
 from baselines.common.types import FloatArray
+from ccpo_env.tasks.champ import dataset, hints_of
 
 ALONE = "0-Shot"
 """What the recorded models are asked without a message, in the names of the data set."""
@@ -76,17 +77,10 @@ def recorded_problems() -> tuple[RecordedProblem, ...]:
     Raises:
         ImportError: If the package champ-dataset is not installed.
     """
-    try:
-        import champ_dataset
-    except ImportError:
-        raise ImportError(
-            "recorded answers must find the package champ-dataset, got none; run "
-            "pip install 'ccpo-env[tasks]'"
-        ) from None
-    data = champ_dataset.load("v0")  # type: ignore[no-untyped-call]
+    data = dataset()
     found = []
     for name, problem in data.problems.items():
-        hints = tuple(data[key].text for key in problem.ch_list if key.startswith("H_"))
+        hints = hints_of(data, problem)
         if not hints or not _can_be_judged(problem.text, problem.answer):
             continue
         verdicts = [
