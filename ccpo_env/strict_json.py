@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -72,9 +73,7 @@ def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise RepeatedKeyError(twice)
+        raise RepeatedKeyError(_twice([name for name, _ in pairs]))
     return found
 
 
@@ -92,9 +91,14 @@ def parse(text: str) -> Any:
 
 def expect_unique(columns: Sequence[str], where: object) -> None:
     """Raise ValueError if a table has two columns of one name."""
-    for name in columns:
-        if columns.count(name) > 1:
-            raise ValueError(
-                f"columns must have different names, got {name!r} twice in {where}; rename or drop "
-                f"one of them"
-            )
+    if len(set(columns)) < len(columns):
+        raise ValueError(
+            f"columns must have different names, got {_twice(columns)!r} twice in {where}; rename "
+            f"or drop one of them"
+        )
+
+
+def _twice(names: Sequence[str]) -> str:
+    """Return the first of the names that is there twice, as one must be."""
+    counts = Counter(names)
+    return next(name for name in names if counts[name] > 1)
