@@ -11,6 +11,8 @@ from ccpo_env.tasks.fields import ALL_COLUMNS, GOLD_COLUMNS, QUESTION_COLUMNS
 
 BATCH_ROWS = 8192
 """Rows that are turned into Python values at once."""
+PLAIN_TYPES = frozenset((str, int, float, bool, type(None)))
+"""Types of values that hold no NumPy values and are none."""
 Reader = Callable[[Any], Iterator[dict[str, object]]]
 
 
@@ -100,7 +102,7 @@ def _plain(values: Any) -> list[object]:
 
 def plain_value(value: Any) -> object:
     """Return a NumPy scalar or array as a Python value, within lists and mappings too."""
-    if type(value) in (str, int, float, bool, type(None)):
+    if type(value) in PLAIN_TYPES:
         return value
     if isinstance(value, dict):
         return {key: plain_value(inner) for key, inner in value.items()}

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ccpo_env.tasks.collecting import as_task, collect, report_golds, tasks_from_rows
-from ccpo_env.tasks.columnar import plain_value, table_reader
+from ccpo_env.tasks.columnar import PLAIN_TYPES, plain_value, table_reader
 from ccpo_env.tasks.origin import CALLER
 from ccpo_env.types import Task
 
@@ -69,11 +69,8 @@ def _entries(tasks: Iterable[object], of_rows: list[Task]) -> Iterator[tuple[int
             )
 
 
-_PLAIN = frozenset((str, int, float, bool, type(None)))
-
-
 def _plain_row(row: Mapping[Any, object]) -> Mapping[Any, object]:
     """Return a row with Python values in place of NumPy's."""
-    if _PLAIN.issuperset(map(type, row.values())):  # nearly always, of a million rows
+    if PLAIN_TYPES.issuperset(map(type, row.values())):  # nearly always, of a million rows
         return row
     return {name: plain_value(value) for name, value in row.items()}
