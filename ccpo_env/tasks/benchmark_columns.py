@@ -6,8 +6,8 @@ import ast
 from collections.abc import Mapping
 from typing import Any
 
+from ccpo_env.prompts import LETTERS
 from ccpo_env.tasks.lettered import options_in_question
-from ccpo_env.tasks.options import LETTERS
 from ccpo_env.tasks.values import NotATaskError
 
 Columns = Mapping[str, Any]

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from ccpo_env.prompts import LETTERS
 from ccpo_env.tasks.options import LETTER_COLUMNS, OPTION_COLUMNS, Options
 from ccpo_env.tasks.passages import CONTEXT_COLUMNS, further_answers, passages
 from ccpo_env.tasks.programs import (
@@ -27,7 +28,7 @@ ANSWER_COLUMNS = ("answer", "final_answer", "solution")
 """Columns that may hold the question and the gold answer; the first one that is not null counts."""
 FURTHER_COLUMNS = ("answers", "answer_aliases", "aliases")
 """Columns that may hold several gold answers."""
-OWN_COLUMNS = tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+OWN_COLUMNS = tuple(LETTERS)
 """Columns that hold one option each, in rows without a column for all of them."""
 ALL_COLUMNS = frozenset(
     (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from string import ascii_uppercase as LETTERS
 
+from ccpo_env.prompts import LETTERS
 from ccpo_env.types import Task
 
 _OPTION_LINE = re.compile(r"\s*([(\[]?)([A-Z])([).:\]])\s*(.*)", re.DOTALL)

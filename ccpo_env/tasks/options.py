@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from string import ascii_uppercase
 from typing import Any
 
+from ccpo_env.prompts import LETTERS
 from ccpo_env.tasks.values import NotATaskError, as_text, gold_answer
 from ccpo_env.verifiers.extract import extract_boxed
 
-LETTERS = ascii_uppercase
-"""Letters of the options, in order."""
 OPTION_COLUMNS = ("choices", "options")
 """Columns that may hold all options of a row; else each has a column of its own: A, B, ..."""
 LETTER_COLUMNS = ("answer_idx", "answer_index", "answerKey", "answer_key", "correct_option")

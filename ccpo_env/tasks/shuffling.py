@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ccpo_env.tasks.options import LETTERS
+from ccpo_env.prompts import LETTERS
 from ccpo_env.types import Task
 
 _LETTER = r"[(\[]?(?-i:[A-Z])[)\]]?"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ccpo_env import Task, load_tasks
 from ccpo_env.errors import TaskFileError
-from ccpo_env.tasks.options import LETTERS
+from ccpo_env.prompts import LETTERS
 from tests.env.test_tasks import every_ending, write
 
 TEXTS = ("aspirin", "ibuprofen", "7", "none")

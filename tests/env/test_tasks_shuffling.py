@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ccpo_env import Task, load_tasks
+from ccpo_env.prompts import LETTERS
 from ccpo_env.tasks import shuffle_choices
-from ccpo_env.tasks.options import LETTERS
 
 ROWS = [{"question": f"q{n}", "choices": ["w", "x", "y", "z"], "answer": n % 4} for n in range(600)]
 
