@@ -37,17 +37,12 @@ class Origin:
         """What a warning calls it."""
         return self.place or "tasks"
 
-    def row(self, number: int) -> str:
-        """Return what an error calls a row, given its number from 1."""
-        return f"tasks[{number - 1}]" if self.place is None else f"line {number}"
-
     def malformed(self, number: int, rule: str, value: object) -> TaskFileError:
-        """Return the error about a row that breaks a rule."""
-        place, kind = ("", "row") if self.place is None else (f" in {self.place}", "line")
-        return TaskFileError(
-            f"{self.row(number)} must {rule}, got {shown(value)}{place}; "
-            f"correct or remove that {kind}"
-        )
+        """Return the error about a row that breaks a rule, given its number from 1."""
+        got = f"must {rule}, got {shown(value)}"
+        if self.place is None:
+            return TaskFileError(f"tasks[{number - 1}] {got}; correct or remove that row")
+        return TaskFileError(f"line {number} {got} in {self.place}; correct or remove that line")
 
     def duplicate(self, number: int, task_id: str) -> TaskFileError:
         """Return the error about a row whose id another row has."""
