@@ -26,6 +26,12 @@ def rows_of_columns(
         yield dict(zip(names, values, strict=True))
 
 
+def rows_of_batch(batch: Any, names: Sequence[str]) -> Iterator[dict[str, object]]:
+    """Return the rows of a batch of pyarrow, with the columns of these names."""
+    columns = [batch.column(name).to_pylist() for name in names]
+    return rows_of_columns(names, columns, len(batch))
+
+
 def read(names: Collection[Any]) -> list[str]:
     """Return the names of the columns that are read, in order.
 
@@ -72,8 +78,7 @@ def _datasets_rows(dataset: Any) -> Iterator[dict[str, object]]:
 def _arrow_rows(table: Any) -> Iterator[dict[str, object]]:
     names = read(table.column_names)
     for batch in table.select(names).to_batches(BATCH_ROWS):
-        columns = [batch.column(name).to_pylist() for name in names]
-        yield from rows_of_columns(names, columns, len(batch))
+        yield from rows_of_batch(batch, names)
 
 
 def _polars_rows(frame: Any) -> Iterator[dict[str, object]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ccpo_env.errors import TaskFileError
 from ccpo_env.strict_json import RepeatedKeyError, other_encoding, unique_keys
-from ccpo_env.tasks.columnar import BATCH_ROWS, check_unique, read, rows_of_columns
+from ccpo_env.tasks.columnar import BATCH_ROWS, check_unique, read, rows_of_batch
 from ccpo_env.tasks.origin import Origin, Row
 
 _DECODER = json.JSONDecoder(object_pairs_hook=unique_keys)
@@ -83,8 +83,7 @@ def _parquet_rows(path: Path, all_columns: bool) -> Iterator[Row]:
             check_unique(names, path)
             names = names if all_columns else read(names)
             for batch in file.iter_batches(BATCH_ROWS, columns=names, use_threads=False):
-                columns = [batch.column(name).to_pylist() for name in names]
-                for row in rows_of_columns(names, columns, len(batch)):
+                for row in rows_of_batch(batch, names):
                     number += 1
                     yield number, row
     except (pa.lib.ArrowException, OSError, UnicodeDecodeError) as error:
