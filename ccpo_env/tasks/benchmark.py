@@ -84,7 +84,7 @@ class Benchmark:
             if local is not None:
                 rows = file_rows(local, all_columns=self.columns is not None)
                 if len(self._splits_of(local)) > 1 and self.is_of_split is not None:
-                    rows = self._of_split(rows, self.is_of_split, chosen)
+                    rows = _of_split(rows, self.is_of_split, chosen)
                 return self._tasks(rows, Origin.of_file(local), split, limit)
         if self.package is not None:
             rows = enumerate(self.package(), start=1)
@@ -101,15 +101,6 @@ class Benchmark:
         hashed = split if self.is_hashed else None
         tasks = tasks_from_rows(rows, origin, split=hashed, limit=limit)
         return shuffle_choices(tasks, 0) if self.is_ordered else tasks
-
-    def _of_split(
-        self, rows: Iterable[Row], is_of_split: Callable[[Mapping[str, Any], str], bool], split: str
-    ) -> Iterator[Row]:
-        return (
-            (number, row)
-            for number, row in rows
-            if not isinstance(row, Mapping) or is_of_split(row, split)
-        )
 
     def _local_file(self, split: str) -> Path | None:
         folder = Path(os.environ.get(DATA_DIR_VARIABLE, DEFAULT_DATA_DIR))
@@ -135,15 +126,15 @@ class Benchmark:
         stem = self.stems[split][0]
         advice = f"set {DATA_DIR_VARIABLE} to a folder with a file such as {stem}.parquet"
         if source is None:
-            others = [other for other in self.stems if self._local_file(other) is not None]
-            others_too = "".join(
-                f", or load the file of split {other!r}: split={other!r}, or ccpo evaluate "
-                f"--split {other}"
-                for other in others[:1]
-            )
+            other = next((own for own in self.stems if self._local_file(own) is not None), None)
+            if other is not None:
+                advice += (
+                    f", or load the file of split {other!r}: split={other!r}, or ccpo evaluate "
+                    f"--split {other}"
+                )
             raise FileNotFoundError(
                 f"tasks {self.name!r} must be a local file, since no revision on the hub is "
-                f"known, got none for split {split!r}; {advice}{others_too}"
+                f"known, got none for split {split!r}; {advice}"
             )
         try:
             import datasets
@@ -164,6 +155,16 @@ class Benchmark:
                 f"{source.revision}, got {reason!r}; check the network, or {advice}"
             ) from None
         return rows
+
+
+def _of_split(
+    rows: Iterable[Row], is_of_split: Callable[[Mapping[str, Any], str], bool], split: str
+) -> Iterator[Row]:
+    return (
+        (number, row)
+        for number, row in rows
+        if not isinstance(row, Mapping) or is_of_split(row, split)
+    )
 
 
 def _with_columns(
