@@ -14,7 +14,7 @@ from gymnasium import spaces
 from ccpo_env.errors import unknown_name
 from ccpo_env.reset_options import check_option_names, check_removed, check_seed
 from ccpo_env.shared_reward import SharedRewardEnv, snapshot_before_reset
-from ccpo_env.symbols import check_sizes, digits, spell, spelled
+from ccpo_env.symbols import check_sizes, digits, number_of, spell, spelled
 
 Difficulty = Literal["easy", "hard", "hopeless"]
 DIFFICULTIES: tuple[Difficulty, ...] = get_args(Difficulty)
@@ -274,11 +274,10 @@ class SignalEnv(SharedRewardEnv[SignalObservation, SignalAction, SignalState]):
         """Return the action that encodes the second number: an optimal thinker."""
         number = int(observation[self._num_answers : 2 * self._num_answers].argmax())
         sizes = {"num_symbols": self._num_symbols, "alphabet_size": self._alphabet_size}
-        symbols = np.array(spell(number, **sizes), np.int64)
-        if not self._shares_actions:
-            return symbols
-        places = self._alphabet_size ** np.arange(self._num_symbols)[::-1]
-        return int(symbols @ places)
+        symbols = spell(number, **sizes)
+        if self._shares_actions:
+            return number_of(symbols, self._alphabet_size)
+        return np.array(symbols, np.int64)
 
     def expert_answer(self, observation: SignalObservation) -> int:
         """Return the answer of a solver that decodes such symbols and guesses 0 for silence."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 SILENCE = 0
 """The symbol that carries no information."""
@@ -18,10 +18,7 @@ def spelled(symbols: Sequence[int], alphabet_size: int) -> int | None:
     """
     if SILENCE in symbols:
         return None
-    number = 0
-    for symbol in symbols:
-        number = number * (alphabet_size - 1) + symbol - 1
-    return number
+    return number_of([symbol - 1 for symbol in symbols], alphabet_size - 1)
 
 
 def spell(number: int, *, num_symbols: int, alphabet_size: int) -> tuple[int, ...]:
@@ -42,6 +39,14 @@ def digits(number: int, num_digits: int, base: int) -> tuple[int, ...]:
         number, digit = divmod(number, base)
         found.append(digit)
     return tuple(found[::-1])
+
+
+def number_of(found: Iterable[int], base: int) -> int:
+    """Return the number with some digits to a base: `digits` gives them back."""
+    number = 0
+    for digit in found:
+        number = number * base + digit
+    return number
 
 
 def check_sizes(num_answers: int, num_symbols: int, alphabet_size: int) -> None:
