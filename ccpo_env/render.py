@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ccpo_env.prompts import question_with_options
-from ccpo_env.text import valid_unicode
+from ccpo_env.text import INVISIBLE, valid_unicode
 from ccpo_env.types import Message, Task, Verdict
 
 WIDTH = 88
@@ -20,7 +20,6 @@ VERDICT_INDENT = "   "
 """Prefix of every line of a verdict but the first."""
 
 _JOINERS = "\u200c\u200d"  # emoji and several scripts are written with them
-_INVISIBLE = frozenset({"Cc", "Cf", "Zl", "Zp"})
 _CONTROL_PICTURES = 0x2400
 _DELETE, _DELETE_PICTURE = 0x7F, 0x2421
 
@@ -82,7 +81,7 @@ def _wrapped(text: str, *, first: str = "", later: str = "") -> list[str]:
 def _visible(text: str) -> Iterator[str]:
     """Yield characters, with symbols for those that would move the cursor or hide text."""
     for char in text:
-        if char in "\n\t" or char in _JOINERS or unicodedata.category(char) not in _INVISIBLE:
+        if char in "\n\t" or char in _JOINERS or unicodedata.category(char) not in INVISIBLE:
             yield char
         elif ord(char) < ord(" "):
             yield chr(_CONTROL_PICTURES + ord(char))
