@@ -16,6 +16,12 @@ OUTCOMES = pytest.StashKey[dict[str, dict[str, bool]]]()
 TASKS = [("1+1", "2"), ("2+3", "5")]
 
 
+def each_environment(*names: str) -> pytest.MarkDecorator:
+    """Return what runs a test for each environment, its argument `name`, in a cell of its own."""
+    marked = [pytest.param(name, marks=pytest.mark.environment(name)) for name in names]
+    return pytest.mark.parametrize("name", marked)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "client(name): the client that the tests of a module use")
     config.addinivalue_line("markers", "environment(*names): environments that a test gives to it")

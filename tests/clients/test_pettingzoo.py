@@ -10,17 +10,12 @@ import pytest
 from pettingzoo.utils.conversions import aec_to_parallel, turn_based_aec_to_parallel
 
 import ccpo_env
+from tests.clients.conftest import each_environment
 
 pytestmark = [pytest.mark.client("PettingZoo"), pytest.mark.filterwarnings("ignore")]
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.environment(name))
-        for name in ("think_solve-v0", "vote-v0", "debate-v0", "signal-v0")
-    ],
-)
+@each_environment("think_solve-v0", "vote-v0", "debate-v0", "signal-v0")
 def test_aec_env_is_made_by_its_id_and_passes_the_tests(name: str, text: dict[str, Any]) -> None:
     arguments = {} if name == "signal-v0" else text
     make = lambda: pettingzoo.make("aec", f"ccpo_env/{name}", **arguments)  # noqa: E731

@@ -13,6 +13,7 @@ from pettingzoo.utils.conversions import turn_based_aec_to_parallel
 supersuit = pytest.importorskip("supersuit")
 
 from ccpo_env import debate_v0, signal_v0, think_solve_v0, vote_v0  # noqa: E402
+from tests.clients.conftest import each_environment  # noqa: E402
 
 pytestmark = [pytest.mark.client("SuperSuit"), pytest.mark.filterwarnings("ignore")]
 RIGHT = r"\boxed{2}"
@@ -70,13 +71,7 @@ def test_vector_env_of_a_vote(text: dict[str, Any]) -> None:
     assert all(terminations)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param("Signal-v0", marks=pytest.mark.environment("Signal-v0")),
-        pytest.param("ThinkSolve-v0", marks=pytest.mark.environment("ThinkSolve-v0")),
-    ],
-)
+@each_environment("Signal-v0", "ThinkSolve-v0")
 def test_vector_env_of_a_gymnasium_id(name: str, text: dict[str, Any]) -> None:
     arguments = text if name == "ThinkSolve-v0" else {}
     envs = supersuit.gym_vec_env_v0(gymnasium.make(f"ccpo_env/{name}", **arguments), 2)

@@ -13,6 +13,7 @@ pytest.importorskip("tianshou")
 from tianshou.env import DummyVectorEnv, PettingZooEnv, SubprocVectorEnv
 
 from ccpo_env import debate_v0, signal_v0, think_solve_v0, vote_v0
+from tests.clients.conftest import each_environment
 
 pytestmark = [pytest.mark.client("tianshou"), pytest.mark.filterwarnings("ignore")]
 
@@ -73,13 +74,7 @@ def test_dqn_learns_both_agents() -> None:
 
 
 @pytest.mark.parametrize("vector", [DummyVectorEnv, SubprocVectorEnv])
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param("Signal-v0", marks=pytest.mark.environment("Signal-v0")),
-        pytest.param("ThinkSolve-v0", marks=pytest.mark.environment("ThinkSolve-v0")),
-    ],
-)
+@each_environment("Signal-v0", "ThinkSolve-v0")
 def test_vector_env_of_a_gymnasium_id(name: str, vector: Any, text: dict[str, Any]) -> None:
     arguments = text if name == "ThinkSolve-v0" else {}
     envs = vector([lambda: gymnasium.make(f"ccpo_env/{name}", **arguments) for _ in range(2)])
