@@ -21,7 +21,8 @@ import numpy as np
 from baselines.common.types import FloatArray, IntArray
 from baselines.policies.base import Completion, OptionSampler, Prompt
 from baselines.rollouts.costs import CostTracker
-from baselines.rollouts.runner import RolloutRunner, next_prompt
+from baselines.rollouts.plan import answering_turns
+from baselines.rollouts.runner import RolloutRunner
 from ccpo_env.prompts import LETTERS
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def with_letters(
         runner: The team, whose policies score their own answers.
         costs: Accumulates the prompt tokens.
     """
-    turns = _answering_turns(runner)
+    turns = answering_turns(runner.topology)
     pending: defaultdict[tuple[str, str, int, float], list[_Place]] = defaultdict(list)
     for number, group in enumerate(groups):
         if not group.task.choices or len(set(group.rewards.tolist())) < 2:
@@ -168,12 +169,6 @@ class _Place:
     categories: IntArray
 
 
-def _answering_turns(runner: RolloutRunner) -> list[int]:
-    """Return the positions of the turns whose message is an answer of the team."""
-    places = range(len(runner.topology.turns))
-    return list(places) if runner.topology.decision == "majority" else [places[-1]]
-
-
 def _replaced(group: Group, changed: dict[int, tuple[IntArray, FloatArray]]) -> Group:
     """Return a group with the categories and probabilities of some turns."""
     assert group.features is not None, "categories are measured first"
@@ -187,12 +182,8 @@ def _replaced(group: Group, changed: dict[int, tuple[IntArray, FloatArray]]) -> 
 
 
 def _prompts(runner: RolloutRunner, group: Group, turn: int) -> list[Prompt]:
-    return [
-        next_prompt(
-            runner.conversation(group.task, [message.text for message in rollout.messages[:turn]])
-        )
-        for rollout in group.rollouts
-    ]
+    before = [[message.text for message in own.messages[:turn]] for own in group.rollouts]
+    return [runner.prompt(group.task, texts) for texts in before]
 
 
 def _temperature(rollout: Rollout, turn: int) -> float:
