@@ -35,30 +35,16 @@ messages would be in the category "other", whose effect says little about each o
 _LAST_LETTER = re.compile(r"(.*?)(?<![^\W_])([A-Z])[\W_]*", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class WrittenLetters:
-    """The letters that the messages of a turn give in one form.
-
-    Args:
-        prefix: What stands before the letter in each of them.
-        categories: For each message, shape (G,), the place of its letter among the K options; K
-            for another message.
-    """
-
-    prefix: str
-    categories: IntArray
-
-
-def written_letters(texts: Sequence[str], num_options: int) -> WrittenLetters | None:
-    r"""Return the letters of messages that have the same text before their letter.
+def text_before_letters(texts: Sequence[str], num_options: int) -> str | None:
+    r"""Return what stands before the letter in most messages of a turn.
 
     Args:
         texts: The messages of one turn in the G rollouts of a task, such as ``\boxed{C}``.
         num_options: K, the number of options of the task.
 
     Returns:
-        The most frequent text before the letter that ends a message, and the letter that follows it
-        in each message that begins with this text; None if less than MIN_SHARE of them do.
+        The most frequent text before the letter that ends a message; None if less than MIN_SHARE
+        of the messages begin with this text and a letter.
     """
     letters = LETTERS[:num_options]
     found = [match for text in texts if (match := _LAST_LETTER.fullmatch(text))]
@@ -66,13 +52,9 @@ def written_letters(texts: Sequence[str], num_options: int) -> WrittenLetters | 
     if not prefixes:
         return None
     prefix = max(prefixes, key=lambda own: (prefixes[own], -len(own), own))
-    begins = re.compile(rf"{re.escape(prefix)}([{letters}])(?![^\W_])")
-    starts = [begins.match(text) for text in texts]
-    categories = np.array(
-        [num_options if start is None else letters.index(start[1]) for start in starts]
-    )
-    is_common = (categories < num_options).mean() >= MIN_SHARE
-    return WrittenLetters(prefix, categories) if is_common else None
+    begins = re.compile(rf"{re.escape(prefix)}[{letters}](?![^\W_])")
+    num_common = sum(begins.match(text) is not None for text in texts)
+    return prefix if num_common >= MIN_SHARE * len(texts) else None
 
 
 def with_letters(
@@ -87,9 +69,9 @@ def with_letters(
 
     Args:
         groups: Groups with categories. A group keeps them in the turns that give no answer, whose
-            policy cannot score options, whose messages have no common form (see `written_letters`),
-            or that were decoded greedily; and in all turns without options or if all rewards are
-            equal.
+            policy cannot score options, whose messages have no common form (see
+            `text_before_letters`), or that were decoded greedily; and in all turns without options
+            or if all rewards are equal.
         runner: The team, whose policies score their own answers.
         costs: Accumulates the prompt tokens.
     """
@@ -99,20 +81,20 @@ def with_letters(
         if not group.task.choices or len(set(group.rewards.tolist())) < 2:
             continue
         for turn in turns:
-            texts = [rollout.messages[turn].text for rollout in group.rollouts]
-            temperatures = {_temperature(rollout, turn) for rollout in group.rollouts}
-            letters = written_letters(texts, len(group.task.choices))
-            role = runner.topology.turns[turn].role
+            role, num_options = runner.topology.turns[turn].role, len(group.task.choices)
             policy = runner.policies[role]
-            (temperature, *others) = temperatures
-            if letters is None or others or not temperature:
+            temperature, *others = {_temperature(rollout, turn) for rollout in group.rollouts}
+            if not isinstance(policy, OptionSampler) or others or not temperature:
                 continue
-            if isinstance(policy, OptionSampler):
-                options = [letters.prefix + own for own in LETTERS[: len(group.task.choices)]]
-                said = [rollout.completions[turn] for rollout in group.rollouts]
-                categories = sampled_options(said, policy.option_tokens(options))
-                key = (role, letters.prefix, len(group.task.choices), temperature)
-                pending[key].append(_Place(number, turn, categories))
+            texts = [rollout.messages[turn].text for rollout in group.rollouts]
+            prefix = text_before_letters(texts, num_options)
+            if prefix is None:
+                continue
+            options = [prefix + letter for letter in LETTERS[:num_options]]
+            said = [rollout.completions[turn] for rollout in group.rollouts]
+            categories = sampled_options(said, policy.option_tokens(options))
+            key = (role, prefix, num_options, temperature)
+            pending[key].append(_Place(number, turn, categories))
     changed: defaultdict[int, dict[int, tuple[IntArray, FloatArray]]] = defaultdict(dict)
     for (role, prefix, num_options, temperature), places in pending.items():
         policy = runner.policies[role]
