@@ -27,10 +27,9 @@ from baselines.rollouts.groups import Group
 from baselines.rollouts.plan import removals_are_recounts, repeated_turn_names, turn_names
 from baselines.rollouts.rollout import Replays, Rollout, RolloutRequest
 from baselines.rollouts.runner import RolloutRunner
-from baselines.rollouts.team_env import order_of_run, taskless_env, with_verifier
+from baselines.rollouts.team_env import order_of_run
 from ccpo_env import load_tasks
-from ccpo_env.env import TeamAnswerEnv
-from ccpo_env.prompts import chat_messages, plain_text, question_with_options
+from ccpo_env.prompts import question_with_options
 from ccpo_env.types import Task, Topology
 from ccpo_env.voting import Ballot
 
@@ -96,7 +95,6 @@ def recorded_pilot(config: AdviseConfig, on_progress: Callable[[str], None]) -> 
     )
     tasks = {task.id: task for task in loaded}
     runner = make_runner(config, tasks.values())
-    env = taskless_env(with_verifier(config.team, tasks.values())).unwrapped
     with as_written(config.from_):
         newest = [row for row in reversed(rows) if _is_usable(row, tasks, config.group_size)]
     if len(newest) < MIN_TASKS:
@@ -110,7 +108,7 @@ def recorded_pilot(config: AdviseConfig, on_progress: Callable[[str], None]) -> 
     with as_written(config.from_):
         for row in chosen:
             expect_form(row, runner.topology)
-        groups = [_group(row, tasks[row["task_id"]], env, runner, config) for row in chosen]
+        groups = [_group(row, tasks[row["task_id"]], runner, config) for row in chosen]
     rng, costs = np.random.default_rng(config.seed), CostTracker()
     groups = all_measured(replace(config, ratings=False), groups, runner, rng=rng, costs=costs)
     steps = [row["step"] for row in chosen] or [0]
@@ -164,22 +162,16 @@ def _is_usable(row: RecordedGroup, tasks: Mapping[str, Task], group_size: int) -
     return is_whole and is_measured and len(row["rewards"]) == group_size
 
 
-def _group(
-    row: RecordedGroup,
-    task: Task,
-    env: TeamAnswerEnv,
-    runner: RolloutRunner,
-    config: AdviseConfig,
-) -> Group:
+def _group(row: RecordedGroup, task: Task, runner: RolloutRunner, config: AdviseConfig) -> Group:
     """Return a recorded group as if it had just been played."""
     sampling = Sampling(temperature=config.temperature, max_tokens=config.max_tokens)
     sampled = [
-        _completions(runner, role, env, task, turn, row["messages"], sampling)
+        _completions(runner, role, task, turn, row["messages"], sampling)
         for turn, role in enumerate(runner.role_of.values())
     ]
     rollouts = []
     for place, texts in enumerate(row["messages"]):
-        last = env.conversation(task, prefix=texts[:-1]).add_message(texts[-1])
+        last = runner.conversation(task, texts[:-1]).add_message(texts[-1])
         assert last.verdict is not None
         completions = tuple(own[place] for own in sampled)
         rollouts.append(
@@ -201,7 +193,6 @@ def _group(
 def _completions(
     runner: RolloutRunner,
     role: str,
-    env: TeamAnswerEnv,
     task: Task,
     turn: int,
     messages: Sequence[Sequence[str]],
@@ -214,8 +205,7 @@ def _completions(
             f"policy must be a model in this process to read recorded rollouts, got "
             f"{type(policy).__name__}; leave --from out"
         )
-    parts = [env.conversation(task, prefix=own[:turn]).prompt_parts(turn) for own in messages]
-    prompts = [Prompt(plain_text(*own), tuple(chat_messages(*own))) for own in parts]
+    prompts = [runner.prompt(task, own[:turn]) for own in messages]
     return policy.completions_of(prompts, [own[turn] for own in messages], sampling=sampling)
 
 

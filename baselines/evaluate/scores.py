@@ -11,9 +11,9 @@ import numpy as np
 from baselines.common.types import FloatArray
 from baselines.evaluate.episodes import Episode
 from baselines.evaluate.paths import JOINT
-from baselines.policies.base import Prompt
 from baselines.policies.option_scorers import scorer_of
-from baselines.rollouts.runner import RolloutRunner, next_prompt
+from baselines.rollouts.plan import answering_turns
+from baselines.rollouts.runner import RolloutRunner
 from ccpo_env.prompts import LETTERS
 from ccpo_env.types import Task, Verifier
 from ccpo_env.verifiers.code.verifier import CodeVerifier
@@ -106,7 +106,7 @@ def expect_option_scorers(runner: RolloutRunner, tasks: Iterable[Task]) -> None:
         raise ValueError(
             "option_likelihood needs tasks with options, got none; leave out --option-likelihood"
         )
-    for turn in _answering_turns(runner):
+    for turn in answering_turns(runner.topology):
         scorer_of(runner.policies[runner.topology.turns[turn].role])
 
 
@@ -129,7 +129,7 @@ def option_likelihoods(
         ValueError: If a policy that answers cannot score options.
         EndpointError: If a server does not.
     """
-    topology, turns = runner.topology, _answering_turns(runner)
+    topology, turns = runner.topology, answering_turns(runner.topology)
     chosen = [own for own in episodes if own.path == JOINT and _has_gold_letter(own.task)]
     finished = [own for own in chosen if len(own.messages) == len(topology.turns)]
     totals = [np.zeros(len(own.task.choices)) for own in finished]
@@ -137,7 +137,8 @@ def option_likelihoods(
         scorer = scorer_of(runner.policies[topology.turns[turn].role])
         for size in sorted({len(total) for total in totals}):
             rows = [row for row, total in enumerate(totals) if len(total) == size]
-            prompts = [_prompt(runner, finished[row], turn) for row in rows]
+            of_size = [finished[row] for row in rows]
+            prompts = [runner.prompt(own.task, _texts_before(own, turn)) for own in of_size]
             options = [BEFORE_LETTER + letter for letter in LETTERS[:size]]
             logprobs, _ = scorer.option_logprobs(prompts, options)
             for row, chances in zip(rows, softmax(logprobs), strict=True):
@@ -167,12 +168,5 @@ def _ranked(chances: FloatArray, gold: int) -> OptionLikelihood:
     return OptionLikelihood(float(best[gold]) / int(best.sum()), float(chances[gold]))
 
 
-def _answering_turns(runner: RolloutRunner) -> list[int]:
-    """Return the positions of the turns whose message is an answer of the team."""
-    places = range(len(runner.topology.turns))
-    return list(places) if runner.topology.decision == "majority" else [places[-1]]
-
-
-def _prompt(runner: RolloutRunner, episode: Episode, turn: int) -> Prompt:
-    before = [message.text for message in episode.messages[:turn]]
-    return next_prompt(runner.conversation(episode.task, before))
+def _texts_before(episode: Episode, turn: int) -> list[str]:
+    return [message.text for message in episode.messages[:turn]]

@@ -21,7 +21,8 @@ import numpy as np
 from baselines.common.types import FloatArray, IntArray
 from baselines.policies.base import Completion, OptionSampler, Prompt
 from baselines.rollouts.costs import CostTracker
-from baselines.rollouts.runner import RolloutRunner, next_prompt
+from baselines.rollouts.plan import answering_turns
+from baselines.rollouts.runner import RolloutRunner
 from ccpo_env.prompts import LETTERS
 
 if TYPE_CHECKING:
@@ -34,30 +35,16 @@ messages would be in the category "other", whose effect says little about each o
 _LAST_LETTER = re.compile(r"(.*?)(?<![^\W_])([A-Z])[\W_]*", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class WrittenLetters:
-    """The letters that the messages of a turn give in one form.
-
-    Args:
-        prefix: What stands before the letter in each of them.
-        categories: For each message, shape (G,), the place of its letter among the K options; K
-            for another message.
-    """
-
-    prefix: str
-    categories: IntArray
-
-
-def written_letters(texts: Sequence[str], num_options: int) -> WrittenLetters | None:
-    r"""Return the letters of messages that have the same text before their letter.
+def text_before_letters(texts: Sequence[str], num_options: int) -> str | None:
+    r"""Return what stands before the letter in most messages of a turn.
 
     Args:
         texts: The messages of one turn in the G rollouts of a task, such as ``\boxed{C}``.
         num_options: K, the number of options of the task.
 
     Returns:
-        The most frequent text before the letter that ends a message, and the letter that follows it
-        in each message that begins with this text; None if less than MIN_SHARE of them do.
+        The most frequent text before the letter that ends a message; None if less than MIN_SHARE
+        of the messages begin with this text and a letter.
     """
     letters = LETTERS[:num_options]
     found = [match for text in texts if (match := _LAST_LETTER.fullmatch(text))]
@@ -65,13 +52,9 @@ def written_letters(texts: Sequence[str], num_options: int) -> WrittenLetters | 
     if not prefixes:
         return None
     prefix = max(prefixes, key=lambda own: (prefixes[own], -len(own), own))
-    begins = re.compile(rf"{re.escape(prefix)}([{letters}])(?![^\W_])")
-    starts = [begins.match(text) for text in texts]
-    categories = np.array(
-        [num_options if start is None else letters.index(start[1]) for start in starts]
-    )
-    is_common = (categories < num_options).mean() >= MIN_SHARE
-    return WrittenLetters(prefix, categories) if is_common else None
+    begins = re.compile(rf"{re.escape(prefix)}[{letters}](?![^\W_])")
+    num_common = sum(begins.match(text) is not None for text in texts)
+    return prefix if num_common >= MIN_SHARE * len(texts) else None
 
 
 def with_letters(
@@ -86,32 +69,32 @@ def with_letters(
 
     Args:
         groups: Groups with categories. A group keeps them in the turns that give no answer, whose
-            policy cannot score options, whose messages have no common form (see `written_letters`),
-            or that were decoded greedily; and in all turns without options or if all rewards are
-            equal.
+            policy cannot score options, whose messages have no common form (see
+            `text_before_letters`), or that were decoded greedily; and in all turns without options
+            or if all rewards are equal.
         runner: The team, whose policies score their own answers.
         costs: Accumulates the prompt tokens.
     """
-    turns = _answering_turns(runner)
+    turns = answering_turns(runner.topology)
     pending: defaultdict[tuple[str, str, int, float], list[_Place]] = defaultdict(list)
     for number, group in enumerate(groups):
         if not group.task.choices or len(set(group.rewards.tolist())) < 2:
             continue
         for turn in turns:
-            texts = [rollout.messages[turn].text for rollout in group.rollouts]
-            temperatures = {_temperature(rollout, turn) for rollout in group.rollouts}
-            letters = written_letters(texts, len(group.task.choices))
-            role = runner.topology.turns[turn].role
+            role, num_options = runner.topology.turns[turn].role, len(group.task.choices)
             policy = runner.policies[role]
-            (temperature, *others) = temperatures
-            if letters is None or others or not temperature:
+            temperature, *others = {_temperature(rollout, turn) for rollout in group.rollouts}
+            if not isinstance(policy, OptionSampler) or others or not temperature:
                 continue
-            if isinstance(policy, OptionSampler):
-                options = [letters.prefix + own for own in LETTERS[: len(group.task.choices)]]
-                said = [rollout.completions[turn] for rollout in group.rollouts]
-                categories = sampled_options(said, policy.option_tokens(options))
-                key = (role, letters.prefix, len(group.task.choices), temperature)
-                pending[key].append(_Place(number, turn, categories))
+            texts = [rollout.messages[turn].text for rollout in group.rollouts]
+            prefix = text_before_letters(texts, num_options)
+            if prefix is None:
+                continue
+            options = [prefix + letter for letter in LETTERS[:num_options]]
+            said = [rollout.completions[turn] for rollout in group.rollouts]
+            categories = sampled_options(said, policy.option_tokens(options))
+            key = (role, prefix, num_options, temperature)
+            pending[key].append(_Place(number, turn, categories))
     changed: defaultdict[int, dict[int, tuple[IntArray, FloatArray]]] = defaultdict(dict)
     for (role, prefix, num_options, temperature), places in pending.items():
         policy = runner.policies[role]
@@ -168,12 +151,6 @@ class _Place:
     categories: IntArray
 
 
-def _answering_turns(runner: RolloutRunner) -> list[int]:
-    """Return the positions of the turns whose message is an answer of the team."""
-    places = range(len(runner.topology.turns))
-    return list(places) if runner.topology.decision == "majority" else [places[-1]]
-
-
 def _replaced(group: Group, changed: dict[int, tuple[IntArray, FloatArray]]) -> Group:
     """Return a group with the categories and probabilities of some turns."""
     assert group.features is not None, "categories are measured first"
@@ -187,12 +164,8 @@ def _replaced(group: Group, changed: dict[int, tuple[IntArray, FloatArray]]) -> 
 
 
 def _prompts(runner: RolloutRunner, group: Group, turn: int) -> list[Prompt]:
-    return [
-        next_prompt(
-            runner.conversation(group.task, [message.text for message in rollout.messages[:turn]])
-        )
-        for rollout in group.rollouts
-    ]
+    before = [[message.text for message in own.messages[:turn]] for own in group.rollouts]
+    return [runner.prompt(group.task, texts) for texts in before]
 
 
 def _temperature(rollout: Rollout, turn: int) -> float:

@@ -76,6 +76,12 @@ def next_reader(topology: Topology, turn: int) -> int | None:
     return next((place for place in later if speaker in topology.turns[place].reads), None)
 
 
+def answering_turns(topology: Topology) -> list[int]:
+    """Return the positions of the turns whose message is an answer of the team."""
+    places = range(len(topology.turns))
+    return list(places) if topology.decision == "majority" else [places[-1]]
+
+
 def has_readers(topology: Topology) -> list[bool]:
     """Return for each turn whether a later one reads its message."""
     return [next_reader(topology, turn) is not None for turn in range(len(topology.turns))]

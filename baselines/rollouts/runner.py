@@ -80,6 +80,12 @@ class RolloutRunner:
         """Return the conversation of the whole team on a task after some messages."""
         return self._env.conversation(task, prefix=prefix)
 
+    def prompt(
+        self, task: Task, prefix: Sequence[str], *, left_out: Collection[int] = ()
+    ) -> Prompt:
+        """Return the prompt of the agent that speaks after some messages; see `next_prompt`."""
+        return next_prompt(self.conversation(task, prefix), left_out=left_out)
+
     def policy_of(self, agent: str) -> Policy:
         """Return the policy of an agent in its last turn, which also acts for it afterwards."""
         return self._policies[self._last_role[agent]]

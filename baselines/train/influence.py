@@ -12,7 +12,7 @@ from baselines.policies.base import Completion, Prompt, TrainablePolicy
 from baselines.rollouts.costs import CostTracker
 from baselines.rollouts.groups import Group
 from baselines.rollouts.plan import next_reader
-from baselines.rollouts.runner import RolloutRunner, next_prompt
+from baselines.rollouts.runner import RolloutRunner
 
 
 @runtime_checkable
@@ -100,11 +100,10 @@ def _pairs(
     places, prompts, said = [], [], []
     for number, group in enumerate(groups):
         for index, rollout in enumerate(group.rollouts):
-            before = [message.text for message in rollout.messages[:reader]]
-            conversation = runner.conversation(group.task, before)
             if rollout.sampled[reader].token_ids:
+                before = [message.text for message in rollout.messages[:reader]]
                 places.append((number, index))
-                prompts.append(next_prompt(conversation, left_out=(turn,)))
+                prompts.append(runner.prompt(group.task, before, left_out=(turn,)))
                 said.append(rollout.sampled[reader])
     room = max((len(completion.token_ids) for completion in said), default=1)
     return [

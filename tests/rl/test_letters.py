@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 
 import numpy as np
@@ -19,9 +20,9 @@ from baselines.rollouts.costs import CostTracker
 from baselines.rollouts.groups import Group
 from baselines.rollouts.letters import (
     sampled_options,
+    text_before_letters,
     with_letters,
     with_rest,
-    written_letters,
 )
 from baselines.rollouts.rollout import Rollout, RolloutRequest
 from baselines.rollouts.runner import RolloutRunner, next_prompt
@@ -31,6 +32,17 @@ from ccpo_env.types import Message, Task, Verdict
 
 TASK = Task("q", "Which one?", "B", choices=("3", "7", "1", "9"))
 SAMPLES = 4000
+
+
+def words_of(text: str) -> tuple[int, ...]:
+    """Token ids of a text, with one token for each word and each other character."""
+    return tuple(int.from_bytes(word.encode(), "big") for word in re.findall(r"\w+|\W", text))
+
+
+def categories_of(texts, prefix: str):
+    """Categories of messages that consist of whole words, with four options."""
+    said = [Completion(text, token_ids=words_of(text)) for text in texts]
+    return sampled_options(said, [words_of(prefix + letter) for letter in "ABCD"])
 
 
 @pytest.mark.parametrize(
@@ -50,10 +62,9 @@ SAMPLES = 4000
     ],
 )
 def test_letters_of_a_common_form(texts, prefix, categories):
-    found = written_letters(texts, 4)
-    assert found is not None
-    assert found.prefix == prefix
-    assert found.categories.tolist() == categories
+    found = text_before_letters(texts, 4)
+    assert found == prefix
+    assert categories_of(texts, found).tolist() == categories
 
 
 @pytest.mark.parametrize(
@@ -67,8 +78,8 @@ def test_letters_of_a_common_form(texts, prefix, categories):
     ],
 )
 def test_messages_without_a_common_form_have_no_letters(texts):
-    found = written_letters(texts, 4)
-    assert found is None or found.categories.max() == 4
+    found = text_before_letters(texts, 4)
+    assert found is None or categories_of(texts, found).max() == 4
 
 
 @given(st.lists(st.lists(st.floats(0.0, 0.25), min_size=4, max_size=4), min_size=1, max_size=5))

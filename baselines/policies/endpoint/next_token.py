@@ -2,17 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from baselines.policies.endpoint.wire import (
-    MAX_LOGPROB,
-    MIN_LOGPROB,
-    BadAnswerError,
-    JsonObject,
-    as_list,
-    as_object,
-    parsed,
-)
+from baselines.policies.endpoint.wire import JsonObject, as_list, as_logprob, as_object, parsed
 
 MOST_LISTED = 20
 """How many of the most probable tokens are requested: the maximum of vLLM."""
@@ -43,19 +33,12 @@ def read_next_token(body: bytes) -> dict[str, float]:
     listed = as_object(choice.get("logprobs"), "logprobs")
     if "content" not in listed:
         by_text = _first(listed.get("top_logprobs"), "top_logprobs")
-        return {token: _checked(logprob) for token, logprob in by_text.items()}
+        return {token: as_logprob(logprob) for token, logprob in by_text.items()}
     tokens = as_list(_first(listed["content"], "content").get("top_logprobs"), "top_logprobs")
     objects = [as_object(token, "a token") for token in tokens]
-    return {str(own.get("token")): _checked(own.get("logprob")) for own in objects}
+    return {str(own.get("token")): as_logprob(own.get("logprob")) for own in objects}
 
 
 def _first(value: object, what: str) -> JsonObject:
     listed = as_list(value, what)
     return as_object(listed[0] if listed else None, f"the first of {what}")
-
-
-def _checked(logprob: Any) -> float:
-    is_number = isinstance(logprob, int | float) and not isinstance(logprob, bool)
-    if not is_number or not MIN_LOGPROB <= logprob <= MAX_LOGPROB:
-        raise BadAnswerError("a logprob must be a finite number <= 0, got something else")
-    return float(logprob)

@@ -131,7 +131,7 @@ def read_answer(
         BadAnswerError: If the body is incomplete or inconsistent.
     """
     answer = as_object(parsed(body), "the answer")
-    expect_no_error(answer)
+    _expect_no_error(answer)
     choices = as_list(answer.get("choices"), "choices")
     if not 1 <= len(choices) <= num_samples:
         raise BadAnswerError(f"choices must be 1 to {num_samples}, got {len(choices)}")
@@ -161,7 +161,7 @@ def _completion(
     choice: JsonObject, answer: JsonObject, request: Question, redact: Callable[[str], str]
 ) -> Completion:
     is_chat = "messages" in request.body
-    expect_no_error(choice)
+    _expect_no_error(choice)
     reason = choice.get("finish_reason")
     if not isinstance(reason, str) or reason not in FINISHED:
         raise BadAnswerError(f"finish_reason must be one of {', '.join(FINISHED)}, got another")
@@ -186,7 +186,7 @@ def _completion(
     return Completion(redact(text), prompt_ids, token_ids, logprobs)
 
 
-def expect_no_error(value: JsonObject) -> None:
+def _expect_no_error(value: JsonObject) -> None:
     """Refuse a body that reports an error, whatever else it holds."""
     if value.get("error") is not None:
         raise BadAnswerError("an answer must hold no error, got one")
@@ -205,11 +205,7 @@ def _logprobs(value: object, *, is_chat: bool) -> tuple[float, ...]:
     numbers = as_list(listed, "logprobs")
     if is_chat:
         numbers = [as_object(entry, "a logprob").get("logprob") for entry in numbers]
-    for number in numbers:
-        is_number = isinstance(number, int | float) and not isinstance(number, bool)
-        if not is_number or not MIN_LOGPROB <= number <= MAX_LOGPROB:
-            raise BadAnswerError("a logprob must be a finite number <= 0, got something else")
-    return tuple(float(number) for number in numbers)
+    return tuple(map(as_logprob, numbers))
 
 
 def _usage(value: object, completions: Sequence[Completion]) -> Usage:
@@ -251,6 +247,17 @@ def as_list(value: object, what: str) -> list[Any]:
     if not isinstance(value, list):
         raise BadAnswerError(f"{what} must be a list, got {type(value).__name__}")
     return value
+
+
+def as_logprob(value: object) -> float:
+    """Return a log-probability, in nats; raise BadAnswerError if it is none."""
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not MIN_LOGPROB <= value <= MAX_LOGPROB
+    ):
+        raise BadAnswerError("a logprob must be a finite number <= 0, got something else")
+    return float(value)
 
 
 def _count(value: object, what: str) -> int:
