@@ -57,7 +57,7 @@ _LABEL = re.compile(
 _ENDS_TEXT = re.compile(r"[*_`\"'.)]*\s*(?:$|[:–—(|✓✔✅✗✘❌]|-\s)")
 _CUE = re.compile(rf"{ANSWER_NOUN.pattern}|{CHOOSE}|{THEREFORE}", re.IGNORECASE)
 _STOPS = re.compile(r"[*_`)\"']*[.!?]\s")
-_BREAK = re.compile(rf"{_CUE.pattern}|{CORRECTION}", re.IGNORECASE)
+_CORRECTION = re.compile(CORRECTION, re.IGNORECASE)
 _EXPLICIT = re.compile(
     r"[\s*_#]*(?:(?:so|thus|hence|therefore)\b[, ]*)?(?:(?:the|my)\s+)?"
     r"(?:(?:final|correct|right|best)\s+)*(?:answer|option|choice)[*_]*"
@@ -225,7 +225,9 @@ def _is_dense(run: list[_Item], lines: list[str]) -> bool:
 
 def _is_near(before: _Item, after: _Item, lines: list[str]) -> bool:
     between = [own for own in lines[before.line + 1 : after.line] if own.strip()]
-    return len(between) <= MAX_BETWEEN and not any(_BREAK.search(lower(own)) for own in between)
+    return len(between) <= MAX_BETWEEN and not any(
+        _CUE.search(lower(own)) or _CORRECTION.search(lower(own)) for own in between
+    )
 
 
 def _body(run: list[_Item], lines: list[str]) -> list[_Item]:
