@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 
-from ccpo_env.verifiers.choice.marks import LATIN, SERIES, SIGNS, VERDICT
+from ccpo_env.verifiers.choice.marks import OPTION_LETTERS, SIGNS, VERDICT
 from ccpo_env.verifiers.choice.option_texts import texts_pattern
 from ccpo_env.verifiers.choice.options import Options
+from ccpo_env.verifiers.choice.words import LATIN
 
 MAX_REMARK = 60
 """Longest remark, in characters, between two options of a list in one line."""
-_LONE_LETTER = re.compile(rf"(?<![A-Za-z'])(?:[A-Z]|[{SERIES}])(?![A-Za-z'])")
+_LONE_LETTER = re.compile(rf"(?<![A-Za-z'])(?:[A-Z]|[{OPTION_LETTERS}])(?![A-Za-z'])")
 _ANY_LABEL = re.compile(r"(?<![A-Za-z'])\(?([A-Z])(?![A-Za-z'])")
 _ENDS_MARK = re.compile(r"\s*(?:$|[.,;!)|*]|[A-Z][\s).:?]|[(✗✘❌✓✔✅])|(?<=[✗✘❌✖✓✔✅☑])")
 

@@ -9,16 +9,15 @@ from dataclasses import dataclass, replace
 from ccpo_env.verifiers.choice.inline_lists import without_inline_lists
 from ccpo_env.verifiers.choice.judging import ANSWER_NOUN, lower
 from ccpo_env.verifiers.choice.marks import (
-    LATIN,
     MARK_RIGHT,
     MARK_WRONG,
+    OPTION_LETTERS,
     SENTENCE,
-    SERIES,
     SIGNS,
     verdict_behind,
 )
 from ccpo_env.verifiers.choice.options import Options
-from ccpo_env.verifiers.choice.words import CHOOSE, CORRECTION, THEREFORE
+from ccpo_env.verifiers.choice.words import CHOOSE, CORRECTION, LATIN, THEREFORE
 
 MAX_BETWEEN = 3
 """Largest number of other lines between two options of one list."""
@@ -49,7 +48,7 @@ _NAME = r"(?:(?:option|choice|opción|opção|opzione|optie|вариант|seçe
 _LETTER_AND_TEXT = re.compile(rf"{_NAME}([A-Z])\s+(?:(?:is|are|was|were)\s+)?\(?", re.IGNORECASE)
 _MARK = re.compile(rf"(?:(?P<yes>{MARK_RIGHT})|(?P<no>{MARK_WRONG}))\s*")
 _LABEL = re.compile(
-    rf"(?P<open>[*_`(\[\"'（【]*){_NAME}[*_`(\[]*(?P<letter>[A-Za-z]|[{SERIES}])(?![A-Za-z'])"
+    rf"(?P<open>[*_`(\[\"'（【]*){_NAME}[*_`(\[]*(?P<letter>[A-Za-z]|[{OPTION_LETTERS}])(?![A-Za-z'])"
     r"(?P<close>[*_`\"'）】]*\s?[).:\]、．|?][*_`)\]]*|[*_`\"'\])]+|\s+[-–—:=]\s|(?=\s*(?:\n|$))"
     rf"|(?=\s*(?:{MARK_RIGHT}|{MARK_WRONG}|\((?i:no|yes|in|co|wr|ri|fa|tr))))",
     re.IGNORECASE,
@@ -172,7 +171,9 @@ def _read(letter: str, place: int, rest: str, is_right: bool | None) -> _Item:
 def _labelled(line: str, start: int, options: Options) -> tuple[str, int] | None:
     """Return the letter of the option at a place of a line, and where its label and text end."""
     label = _LABEL.match(line, start)
-    if label and (label["letter"].isupper() or label["close"].strip() or label["letter"] in SERIES):
+    if label and (
+        label["letter"].isupper() or label["close"].strip() or label["letter"] in OPTION_LETTERS
+    ):
         letter = LATIN.get(label["letter"], label["letter"]).upper()
         if letter in options.letters:
             end = SIGNS.match(line, label.end()).end()  # type: ignore[union-attr]

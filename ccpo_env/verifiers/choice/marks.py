@@ -6,10 +6,10 @@ from __future__ import annotations
 import re
 
 from ccpo_env.verifiers.choice.judging import NEGATION, lower
-from ccpo_env.verifiers.choice.words import IN_ORDER, LOOK_ALIKES, words
+from ccpo_env.verifiers.choice.words import LATIN, words
 
-LATIN = {**LOOK_ALIKES, **IN_ORDER}
-SERIES = "".join(own for own in LATIN if not own.islower())
+OPTION_LETTERS = "".join(own for own in LATIN if not own.islower())
+"""Letters of other scripts that name an option."""
 MARK_RIGHT = "[✓✔✅☑👍🟢]"
 MARK_WRONG = "[✗✘❌✖❎×🔴👎]"
 SIGNS = re.compile(r"[\s*_`\"'.,:;()\[\]|?=–—\-→>]*")

@@ -22,6 +22,7 @@ from ccpo_env.verifiers.choice.words import (
     BECAUSE,
     IN_ORDER,
     LABEL,
+    LATIN,
     LOOK_ALIKES,
     MAYBE,
     THEREFORE,
@@ -35,7 +36,6 @@ MAX_STEPS = 24
 """Largest number of words and signs before an answer that are skipped."""
 LEAST_LETTERS = 10
 """Letters that may be an option if the options are not known: A to J, or up to the gold answer."""
-_LATIN = {**LOOK_ALIKES, **IN_ORDER}
 _DECORATION = r"""\s,•·▪●○◦*_`"'()\[\]<>=:#|>（）【】「」『』〔〕《》〈〉\-–—→⇒.👉✅✓✔☑"""
 _STEP = re.compile(rf"[{_DECORATION}]++|{LABEL}|{THEREFORE}", re.IGNORECASE)
 _OPEN_SHORT = re.compile(r"[\s*_`\"'(\[<（【「『〔《〈👉✅✓✔☑]*+")
@@ -144,7 +144,7 @@ class Options:
                 return tuple(run[0]), run.end()
             return None
         own = single["plain"] or single["series"]
-        letter = _LATIN.get(own, own).upper()
+        letter = LATIN.get(own, own).upper()
         own_text = dict(zip(self.letters, self.texts, strict=False)).get(letter, "")
         if not self._is_letter(text, single) or is_part_of_term(text, *single.span(), own_text):
             return None
@@ -165,7 +165,7 @@ class Options:
     def _is_text(self, single: re.Match[str], end: int) -> bool:
         """Return whether the text of an option begins with a letter and is more than one."""
         own = single[0]
-        return end > single.end() + 1 or _LATIN.get(own, own).upper() not in self.letters
+        return end > single.end() + 1 or LATIN.get(own, own).upper() not in self.letters
 
     def _is_letter(self, text: str, single: re.Match[str]) -> bool:
         """Return whether a single letter names an option and is not a word such as "a" or "I"."""
@@ -179,7 +179,7 @@ class Options:
             return True
         if is_weak or own.islower():
             named = self.text_at(text, single.end() + len(_blank(text, single.end())))
-            if named and _LATIN.get(own, own).upper() in named[0]:
+            if named and LATIN.get(own, own).upper() in named[0]:
                 return own.isupper()
             if own.islower():
                 return is_continued(text, single.end(), is_weak=is_weak)

@@ -45,6 +45,8 @@ IN_ORDER = {
     "Δ": "D",
     **{own: latin for series in SERIES for own, latin in zip(series, "ABCDE", strict=True)},
 }
+LATIN = {**LOOK_ALIKES, **IN_ORDER}
+"""The Latin letters that letters of other scripts stand for."""
 
 ANSWER = any_of(
     words(
