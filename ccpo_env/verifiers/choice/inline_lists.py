@@ -7,7 +7,7 @@ import re
 from ccpo_env.verifiers.choice.marks import OPTION_LETTERS, SIGNS, VERDICT
 from ccpo_env.verifiers.choice.option_texts import texts_pattern
 from ccpo_env.verifiers.choice.options import Options
-from ccpo_env.verifiers.choice.words import LATIN
+from ccpo_env.verifiers.choice.words import letter_of
 
 MAX_REMARK = 60
 """Longest remark, in characters, between two options of a list in one line."""
@@ -46,7 +46,7 @@ def _named_in(line: str, options: Options) -> list[tuple[int, str, int]]:
     """Return where options are named in a line: the start, the letter and the end, in order."""
     found = []
     for label in _LONE_LETTER.finditer(line):
-        letter = LATIN.get(label[0], label[0])
+        letter = letter_of(label[0])
         named = options.text_at(line, SIGNS.match(line, label.end()).end())  # type: ignore[union-attr]
         if letter in options.letters:
             found.append((label.start(), letter, named[1] if named else label.end()))

@@ -17,7 +17,7 @@ from ccpo_env.verifiers.choice.marks import (
     verdict_behind,
 )
 from ccpo_env.verifiers.choice.options import Options
-from ccpo_env.verifiers.choice.words import CHOOSE, CORRECTION, LATIN, THEREFORE
+from ccpo_env.verifiers.choice.words import CHOOSE, CORRECTION, THEREFORE, letter_of
 
 MAX_BETWEEN = 3
 """Largest number of other lines between two options of one list."""
@@ -174,7 +174,7 @@ def _labelled(line: str, start: int, options: Options) -> tuple[str, int] | None
     if label and (
         label["letter"].isupper() or label["close"].strip() or label["letter"] in OPTION_LETTERS
     ):
-        letter = LATIN.get(label["letter"], label["letter"]).upper()
+        letter = letter_of(label["letter"])
         if letter in options.letters:
             end = SIGNS.match(line, label.end()).end()  # type: ignore[union-attr]
             named = options.text_at(line, end)

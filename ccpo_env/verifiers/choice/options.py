@@ -22,10 +22,10 @@ from ccpo_env.verifiers.choice.words import (
     BECAUSE,
     IN_ORDER,
     LABEL,
-    LATIN,
     LOOK_ALIKES,
     MAYBE,
     THEREFORE,
+    letter_of,
 )
 
 MAX_OPTION_CHARS = 4096
@@ -42,8 +42,8 @@ _OPEN_SHORT = re.compile(r"[\s*_`\"'(\[<（【「『〔《〈👉✅✓✔☑]*+
 _CLOSE = re.compile(r"[*_`\"')\]>】」』〕》〉]*+")
 _CLOSE_TEXT = re.compile(r"(?:[.!?]?[*_`\"')\]>】」』〕》〉]++)?")
 _SINGLE = re.compile(
-    rf"(?:(?<![{ALPHABETIC}])(?<![A-Za-z]')(?P<plain>[A-Za-z]|[{''.join(LOOK_ALIKES)}БГДбгдΓΔ])"
-    rf"|(?<!\w)(?P<series>[{''.join(IN_ORDER)}])(?!\w))(?![{ALPHABETIC}])(?!'(?!d[ıi]r|t[ıi]r)[A-Za-z])"
+    rf"(?:(?<![{ALPHABETIC}])(?<![A-Za-z]')(?:[A-Za-z]|[{''.join(LOOK_ALIKES)}БГДбгдΓΔ])"
+    rf"|(?<!\w)[{''.join(IN_ORDER)}](?!\w))(?![{ALPHABETIC}])(?!'(?!d[ıi]r|t[ıi]r)[A-Za-z])"
 )
 _GAP = re.compile(r"[ .:]*\n?[ *_(\[#>\-•]*(?:(?i:option|choice)\s+)?")
 _OPTION_DISMISSED = re.compile(
@@ -143,8 +143,7 @@ class Options:
             if run and set(run[0]) <= set(self.letters) and len(set(run[0])) == len(run[0]):
                 return tuple(run[0]), run.end()
             return None
-        own = single["plain"] or single["series"]
-        letter = LATIN.get(own, own).upper()
+        letter = letter_of(single[0])
         own_text = dict(zip(self.letters, self.texts, strict=False)).get(letter, "")
         if not self._is_letter(text, single) or is_part_of_term(text, *single.span(), own_text):
             return None
@@ -164,8 +163,7 @@ class Options:
 
     def _is_text(self, single: re.Match[str], end: int) -> bool:
         """Return whether the text of an option begins with a letter and is more than one."""
-        own = single[0]
-        return end > single.end() + 1 or LATIN.get(own, own).upper() not in self.letters
+        return end > single.end() + 1 or letter_of(single[0]) not in self.letters
 
     def _is_letter(self, text: str, single: re.Match[str]) -> bool:
         """Return whether a single letter names an option and is not a word such as "a" or "I"."""
@@ -179,7 +177,7 @@ class Options:
             return True
         if is_weak or own.islower():
             named = self.text_at(text, single.end() + len(_blank(text, single.end())))
-            if named and LATIN.get(own, own).upper() in named[0]:
+            if named and letter_of(own) in named[0]:
                 return own.isupper()
             if own.islower():
                 return is_continued(text, single.end(), is_weak=is_weak)

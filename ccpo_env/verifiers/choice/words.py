@@ -48,6 +48,12 @@ IN_ORDER = {
 LATIN = {**LOOK_ALIKES, **IN_ORDER}
 """The Latin letters that letters of other scripts stand for."""
 
+
+def letter_of(own: str) -> str:
+    """Return the capital Latin letter that a letter of any script stands for."""
+    return LATIN.get(own, own).upper()
+
+
 ANSWER = any_of(
     words(
         "answers?; ans; sol; final; choice; option; selection; pick; solution; response; guess",
