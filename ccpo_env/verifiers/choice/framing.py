@@ -75,6 +75,8 @@ def own_statements(text: str, options: Options) -> str:
     """
 
     def reworded(pattern: re.Pattern[str], shorter: Callable[[str], str], text: str) -> str:
+        if pattern.search(text) is None:
+            return text
         pattern_of_texts = texts_pattern(options.letters, options.texts)
         named = [own.span() for own in pattern_of_texts.finditer(text)] if pattern_of_texts else []
 
