@@ -144,7 +144,8 @@ class Options:
                 return tuple(run[0]), run.end()
             return None
         letter = letter_of(single[0])
-        own_text = dict(zip(self.letters, self.texts, strict=False)).get(letter, "")
+        number = self.letters.find(letter)
+        own_text = self.texts[number] if 0 <= number < len(self.texts) else ""
         if not self._is_letter(text, single) or is_part_of_term(text, *single.span(), own_text):
             return None
         end = _CLOSE.match(text, single.end()).end()  # type: ignore[union-attr]
