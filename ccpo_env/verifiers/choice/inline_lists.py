@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ccpo_env.verifiers.choice.marks import OPTION_LETTERS, SIGNS, VERDICT
+from ccpo_env.verifiers.choice.marks import OPTION_LETTERS, SIGNS, VERDICT, said_of
 from ccpo_env.verifiers.choice.option_texts import texts_pattern
 from ccpo_env.verifiers.choice.options import Options
 from ccpo_env.verifiers.choice.words import letter_of
@@ -35,7 +35,7 @@ def without_inline_lists(text: str, options: Options) -> str:
             found.append((letter, verdict["yes"] is not None))
         if len({letter for letter, _ in found}) > 1:
             right = [letter for letter, is_right in found if is_right]
-            said = f" The answer is ({') and ('.join(right)}). " if right else " "
+            said = f" {said_of(right)} " if right else " "
             lines.append(line[:start].rstrip(" (*-") + said + line[end:].lstrip(" .,;!)*|"))
         else:
             lines.append(line)

@@ -14,6 +14,7 @@ from ccpo_env.verifiers.choice.marks import (
     OPTION_LETTERS,
     SENTENCE,
     SIGNS,
+    said_of,
     verdict_behind,
 )
 from ccpo_env.verifiers.choice.options import Options
@@ -124,7 +125,7 @@ def _said(block: list[_Item], options: Options, below: list[str]) -> str:
     is_all = {own.letter for own in block} == set(options.letters)
     if not right and len(open_) == 1 and is_all and not _states_answer(below, options):
         right = [open_[0].letter]
-    return f"The answer is ({') and ('.join(right)})." if right else ""
+    return said_of(right)
 
 
 def _states_answer(lines: list[str], options: Options) -> bool:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from ccpo_env.verifiers.choice.judging import NEGATION, lower
 from ccpo_env.verifiers.choice.words import LATIN, words
@@ -48,6 +49,11 @@ _CONDITION = re.compile(
     re.IGNORECASE,
 )
 SENTENCE = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])")
+
+
+def said_of(right: Sequence[str]) -> str:
+    """Return a sentence that states the options marked as right; empty if there are none."""
+    return f"The answer is ({') and ('.join(right)})." if right else ""
 
 
 def verdict_behind(rest: str) -> bool | None:
