@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from ccpo_env.verifiers.choice.marks import OPTION_LETTERS, SIGNS, VERDICT, said_of
-from ccpo_env.verifiers.choice.option_texts import texts_pattern
+from ccpo_env.verifiers.choice.option_texts import texts_in
 from ccpo_env.verifiers.choice.options import Options
 from ccpo_env.verifiers.choice.words import letter_of
 
@@ -50,11 +50,9 @@ def _named_in(line: str, options: Options) -> list[tuple[int, str, int]]:
         named = options.text_at(line, SIGNS.match(line, label.end()).end())  # type: ignore[union-attr]
         if letter in options.letters:
             found.append((label.start(), letter, named[1] if named else label.end()))
-    texts = texts_pattern(options.letters, options.texts)
-    for own in texts.finditer(line) if texts else ():
-        letters = (own.lastgroup or "").lstrip("_")
-        if len(letters) == 1 and own[0]:
-            found.append((own.start(), letters, own.end()))
+    for letters, start, end in texts_in(line, options.letters, options.texts):
+        if len(letters) == 1:
+            found.append((start, letters, end))
     return sorted(found)
 
 

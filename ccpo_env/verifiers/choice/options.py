@@ -9,7 +9,12 @@ from functools import lru_cache
 from string import ascii_uppercase
 
 from ccpo_env.verifiers.choice.called_wrong import is_called_wrong
-from ccpo_env.verifiers.choice.option_texts import is_in_passing, option_text, texts_pattern
+from ccpo_env.verifiers.choice.option_texts import (
+    is_in_passing,
+    letters_named,
+    option_text,
+    texts_pattern,
+)
 from ccpo_env.verifiers.choice.terms import (
     ends_range,
     is_continued,
@@ -119,11 +124,9 @@ class Options:
         """Return the letters of the longest option whose text begins at a place, and its end."""
         pattern = texts_pattern(self.letters, self.texts)
         found = pattern.match(text, place) if pattern else None
-        if found is None or found.lastgroup is None:
+        if found is None or is_in_passing(text, found.start(), found.end()):
             return None
-        if is_in_passing(text, found.start(), found.end()):
-            return None
-        return tuple(found.lastgroup.lstrip("_")), found.end()
+        return tuple(letters_named(found)), found.end()
 
     def member_at(self, text: str, place: int) -> tuple[tuple[str, ...], int] | None:
         """Return the letters of the option stated at a place, and its end; None if there is none.
