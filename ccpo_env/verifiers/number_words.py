@@ -32,7 +32,6 @@ _ORDINALS = {
         1,
     )
 }
-_MULTIPLES = {"hundred": 100, "thousand": 1000}
 _SCALES = frozenset({"million", "billion", "trillion", "square", "cubic"})
 _UNIT_WORDS = frozenset(
     [

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from ccpo_env.verifiers.choice.option_texts import texts_pattern
+from ccpo_env.verifiers.choice.option_texts import texts_in
 from ccpo_env.verifiers.choice.options import Options
 
 _TO_THE_END = r"(?:(?!\s*\b(?:but|yet|however|though|so|whereas)\b)[^.,!?;\n])*"
@@ -75,11 +75,12 @@ def own_statements(text: str, options: Options) -> str:
     """
 
     def reworded(pattern: re.Pattern[str], shorter: Callable[[str], str], text: str) -> str:
-        pattern_of_texts = texts_pattern(options.letters, options.texts)
-        named = [own.span() for own in pattern_of_texts.finditer(text)] if pattern_of_texts else []
+        if pattern.search(text) is None:
+            return text
+        named = list(texts_in(text, options.letters, options.texts))
 
         def replaced(found: re.Match[str]) -> str:
-            if any(start <= found.start() < end for start, end in named):
+            if any(start <= found.start() < end for _, start, end in named):
                 return found[0]
             return shorter(found[0])
 

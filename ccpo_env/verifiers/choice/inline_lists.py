@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 
-from ccpo_env.verifiers.choice.marks import LATIN, SERIES, SIGNS, VERDICT
-from ccpo_env.verifiers.choice.option_texts import texts_pattern
+from ccpo_env.verifiers.choice.marks import OPTION_LETTERS, SIGNS, VERDICT, said_of
+from ccpo_env.verifiers.choice.option_texts import texts_in
 from ccpo_env.verifiers.choice.options import Options
+from ccpo_env.verifiers.choice.words import letter_of
 
 MAX_REMARK = 60
 """Longest remark, in characters, between two options of a list in one line."""
-_LONE_LETTER = re.compile(rf"(?<![A-Za-z'])(?:[A-Z]|[{SERIES}])(?![A-Za-z'])")
+_LONE_LETTER = re.compile(rf"(?<![A-Za-z'])(?:[A-Z]|[{OPTION_LETTERS}])(?![A-Za-z'])")
 _ANY_LABEL = re.compile(r"(?<![A-Za-z'])\(?([A-Z])(?![A-Za-z'])")
 _ENDS_MARK = re.compile(r"\s*(?:$|[.,;!)|*]|[A-Z][\s).:?]|[(✗✘❌✓✔✅])|(?<=[✗✘❌✖✓✔✅☑])")
 
@@ -34,7 +35,7 @@ def without_inline_lists(text: str, options: Options) -> str:
             found.append((letter, verdict["yes"] is not None))
         if len({letter for letter, _ in found}) > 1:
             right = [letter for letter, is_right in found if is_right]
-            said = f" The answer is ({') and ('.join(right)}). " if right else " "
+            said = f" {said_of(right)} " if right else " "
             lines.append(line[:start].rstrip(" (*-") + said + line[end:].lstrip(" .,;!)*|"))
         else:
             lines.append(line)
@@ -45,15 +46,13 @@ def _named_in(line: str, options: Options) -> list[tuple[int, str, int]]:
     """Return where options are named in a line: the start, the letter and the end, in order."""
     found = []
     for label in _LONE_LETTER.finditer(line):
-        letter = LATIN.get(label[0], label[0])
+        letter = letter_of(label[0])
         named = options.text_at(line, SIGNS.match(line, label.end()).end())  # type: ignore[union-attr]
         if letter in options.letters:
             found.append((label.start(), letter, named[1] if named else label.end()))
-    texts = texts_pattern(options.letters, options.texts)
-    for own in texts.finditer(line) if texts else ():
-        letters = (own.lastgroup or "").lstrip("_")
-        if len(letters) == 1 and own[0]:
-            found.append((own.start(), letters, own.end()))
+    for letters, start, end in texts_in(line, options.letters, options.texts):
+        if len(letters) == 1:
+            found.append((start, letters, end))
     return sorted(found)
 
 

@@ -57,6 +57,8 @@ _COULD_ALSO = re.compile(
     r"[*(\[]*(?P<letter>[A-Z])(?![A-Za-z])(?:(?<!with .)|(?=\s+(?:also|as well|as a)\b))"
 )
 _OPENING = re.compile(r"[\s*_`\"'(\[<]*")
+_ADJACENT_NOT = re.compile(rf"(?:{NOT})(?:\s+\S+){{0,2}}$", re.IGNORECASE)
+"""A negation among the last words of a clause that belongs to the noun behind them."""
 ANSWER_NOUN = re.compile(ANSWER)
 COPULA_CUE = re.compile(COPULA)
 
@@ -124,7 +126,7 @@ def judged(text: str, cue: int, statement: Statement, *, strength: int = 2) -> F
         or (
             occurs(NEGATION, last_words)
             and not re.search(r"\bno\b[.,!]?$", last_words)
-            and _adjacent_not(last_words)
+            and _ADJACENT_NOT.search(last_words)
         )
         or _WRONG_KIND.search(before)
         or DISBELIEF.search(before + text[cue : cue + 1])
@@ -164,11 +166,6 @@ def negated_at(text: str, place: int, options: Options) -> Found | None:
         return None
     negated = Found(statement.letters, place, statement.end, is_negated=True)
     return contrast_after(text, statement, options) or negated
-
-
-def _adjacent_not(last_words: str) -> bool:
-    """Return whether a negation among the last words belongs to the noun after them."""
-    return bool(re.search(rf"(?:{NOT})(?:\s+\S+){{0,2}}$", last_words, re.IGNORECASE))
 
 
 def contrast_after(text: str, statement: Statement, options: Options) -> Found | None:

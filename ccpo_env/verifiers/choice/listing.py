@@ -9,16 +9,16 @@ from dataclasses import dataclass, replace
 from ccpo_env.verifiers.choice.inline_lists import without_inline_lists
 from ccpo_env.verifiers.choice.judging import ANSWER_NOUN, lower
 from ccpo_env.verifiers.choice.marks import (
-    LATIN,
     MARK_RIGHT,
     MARK_WRONG,
+    OPTION_LETTERS,
     SENTENCE,
-    SERIES,
     SIGNS,
+    said_of,
     verdict_behind,
 )
 from ccpo_env.verifiers.choice.options import Options
-from ccpo_env.verifiers.choice.words import CHOOSE, CORRECTION, THEREFORE
+from ccpo_env.verifiers.choice.words import CHOOSE, CORRECTION, THEREFORE, letter_of
 
 MAX_BETWEEN = 3
 """Largest number of other lines between two options of one list."""
@@ -49,7 +49,7 @@ _NAME = r"(?:(?:option|choice|opción|opção|opzione|optie|вариант|seçe
 _LETTER_AND_TEXT = re.compile(rf"{_NAME}([A-Z])\s+(?:(?:is|are|was|were)\s+)?\(?", re.IGNORECASE)
 _MARK = re.compile(rf"(?:(?P<yes>{MARK_RIGHT})|(?P<no>{MARK_WRONG}))\s*")
 _LABEL = re.compile(
-    rf"(?P<open>[*_`(\[\"'（【]*){_NAME}[*_`(\[]*(?P<letter>[A-Za-z]|[{SERIES}])(?![A-Za-z'])"
+    rf"(?P<open>[*_`(\[\"'（【]*){_NAME}[*_`(\[]*(?P<letter>[A-Za-z]|[{OPTION_LETTERS}])(?![A-Za-z'])"
     r"(?P<close>[*_`\"'）】]*\s?[).:\]、．|?][*_`)\]]*|[*_`\"'\])]+|\s+[-–—:=]\s|(?=\s*(?:\n|$))"
     rf"|(?=\s*(?:{MARK_RIGHT}|{MARK_WRONG}|\((?i:no|yes|in|co|wr|ri|fa|tr))))",
     re.IGNORECASE,
@@ -57,7 +57,7 @@ _LABEL = re.compile(
 _ENDS_TEXT = re.compile(r"[*_`\"'.)]*\s*(?:$|[:–—(|✓✔✅✗✘❌]|-\s)")
 _CUE = re.compile(rf"{ANSWER_NOUN.pattern}|{CHOOSE}|{THEREFORE}", re.IGNORECASE)
 _STOPS = re.compile(r"[*_`)\"']*[.!?]\s")
-_BREAK = re.compile(rf"{_CUE.pattern}|{CORRECTION}", re.IGNORECASE)
+_CORRECTION = re.compile(CORRECTION, re.IGNORECASE)
 _EXPLICIT = re.compile(
     r"[\s*_#]*(?:(?:so|thus|hence|therefore)\b[, ]*)?(?:(?:the|my)\s+)?"
     r"(?:(?:final|correct|right|best)\s+)*(?:answer|option|choice)[*_]*"
@@ -125,7 +125,7 @@ def _said(block: list[_Item], options: Options, below: list[str]) -> str:
     is_all = {own.letter for own in block} == set(options.letters)
     if not right and len(open_) == 1 and is_all and not _states_answer(below, options):
         right = [open_[0].letter]
-    return f"The answer is ({') and ('.join(right)})." if right else ""
+    return said_of(right)
 
 
 def _states_answer(lines: list[str], options: Options) -> bool:
@@ -172,8 +172,10 @@ def _read(letter: str, place: int, rest: str, is_right: bool | None) -> _Item:
 def _labelled(line: str, start: int, options: Options) -> tuple[str, int] | None:
     """Return the letter of the option at a place of a line, and where its label and text end."""
     label = _LABEL.match(line, start)
-    if label and (label["letter"].isupper() or label["close"].strip() or label["letter"] in SERIES):
-        letter = LATIN.get(label["letter"], label["letter"]).upper()
+    if label and (
+        label["letter"].isupper() or label["close"].strip() or label["letter"] in OPTION_LETTERS
+    ):
+        letter = letter_of(label["letter"])
         if letter in options.letters:
             end = SIGNS.match(line, label.end()).end()  # type: ignore[union-attr]
             named = options.text_at(line, end)
@@ -225,7 +227,9 @@ def _is_dense(run: list[_Item], lines: list[str]) -> bool:
 
 def _is_near(before: _Item, after: _Item, lines: list[str]) -> bool:
     between = [own for own in lines[before.line + 1 : after.line] if own.strip()]
-    return len(between) <= MAX_BETWEEN and not any(_BREAK.search(lower(own)) for own in between)
+    return len(between) <= MAX_BETWEEN and not any(
+        _CUE.search(lower(own)) or _CORRECTION.search(lower(own)) for own in between
+    )
 
 
 def _body(run: list[_Item], lines: list[str]) -> list[_Item]:

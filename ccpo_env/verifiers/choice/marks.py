@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from ccpo_env.verifiers.choice.judging import NEGATION, lower
-from ccpo_env.verifiers.choice.words import IN_ORDER, LOOK_ALIKES, words
+from ccpo_env.verifiers.choice.words import LATIN, words
 
-LATIN = {**LOOK_ALIKES, **IN_ORDER}
-SERIES = "".join(own for own in LATIN if not own.islower())
+OPTION_LETTERS = "".join(own for own in LATIN if not own.islower())
+"""Letters of other scripts that name an option."""
 MARK_RIGHT = "[✓✔✅☑👍🟢]"
 MARK_WRONG = "[✗✘❌✖❎×🔴👎]"
 SIGNS = re.compile(r"[\s*_`\"'.,:;()\[\]|?=–—\-→>]*")
@@ -48,6 +49,11 @@ _CONDITION = re.compile(
     re.IGNORECASE,
 )
 SENTENCE = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])")
+
+
+def said_of(right: Sequence[str]) -> str:
+    """Return a sentence that states the options marked as right; empty if there are none."""
+    return f"The answer is ({') and ('.join(right)})." if right else ""
 
 
 def verdict_behind(rest: str) -> bool | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from ccpo_env.verifiers.choice.judging import Found, judged, sentence_start
-from ccpo_env.verifiers.choice.option_texts import texts_pattern
+from ccpo_env.verifiers.choice.option_texts import texts_in
 from ccpo_env.verifiers.choice.options import Options
 
 _BEST = (
@@ -71,8 +71,7 @@ def named_best(text: str, options: Options) -> Found | None:
 
 def _named_in(sentence: str, options: Options) -> set[str]:
     """Return the letters of the options that a sentence names by letter or by text."""
-    texts = texts_pattern(options.letters, options.texts)
     named = {own[1] or own[2] for own in _LETTER.finditer(sentence)} & set(options.letters)
-    for own in texts.finditer(sentence) if texts else ():
-        named.update((own.lastgroup or "").lstrip("_"))
+    for letters, _, _ in texts_in(sentence, options.letters, options.texts):
+        named.update(letters)
     return named

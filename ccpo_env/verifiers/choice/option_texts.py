@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 
 from ccpo_env.verifiers.choice.words import ALPHABETIC
@@ -49,6 +50,18 @@ def texts_pattern(letters: str, texts: tuple[str, ...]) -> re.Pattern[str] | Non
     return re.compile(
         "|".join(f"(?P<_{letters_of[source]}>{source})" for source in ordered), re.IGNORECASE
     )
+
+
+def letters_named(found: re.Match[str]) -> str:
+    """Return the letters of the options whose text `texts_pattern` has found."""
+    return (found.lastgroup or "").lstrip("_")
+
+
+def texts_in(text: str, letters: str, texts: tuple[str, ...]) -> Iterator[tuple[str, int, int]]:
+    """Yield where the texts of options stand in a text: their letters, the start and the end."""
+    pattern = texts_pattern(letters, texts)
+    for found in pattern.finditer(text) if pattern else ():
+        yield letters_named(found), found.start(), found.end()
 
 
 def _source(text: str) -> str:

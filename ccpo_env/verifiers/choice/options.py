@@ -9,7 +9,12 @@ from functools import lru_cache
 from string import ascii_uppercase
 
 from ccpo_env.verifiers.choice.called_wrong import is_called_wrong
-from ccpo_env.verifiers.choice.option_texts import is_in_passing, option_text, texts_pattern
+from ccpo_env.verifiers.choice.option_texts import (
+    is_in_passing,
+    letters_named,
+    option_text,
+    texts_pattern,
+)
 from ccpo_env.verifiers.choice.terms import (
     ends_range,
     is_continued,
@@ -25,6 +30,7 @@ from ccpo_env.verifiers.choice.words import (
     LOOK_ALIKES,
     MAYBE,
     THEREFORE,
+    letter_of,
 )
 
 MAX_OPTION_CHARS = 4096
@@ -35,15 +41,14 @@ MAX_STEPS = 24
 """Largest number of words and signs before an answer that are skipped."""
 LEAST_LETTERS = 10
 """Letters that may be an option if the options are not known: A to J, or up to the gold answer."""
-_LATIN = {**LOOK_ALIKES, **IN_ORDER}
 _DECORATION = r"""\s,•·▪●○◦*_`"'()\[\]<>=:#|>（）【】「」『』〔〕《》〈〉\-–—→⇒.👉✅✓✔☑"""
 _STEP = re.compile(rf"[{_DECORATION}]++|{LABEL}|{THEREFORE}", re.IGNORECASE)
 _OPEN_SHORT = re.compile(r"[\s*_`\"'(\[<（【「『〔《〈👉✅✓✔☑]*+")
 _CLOSE = re.compile(r"[*_`\"')\]>】」』〕》〉]*+")
 _CLOSE_TEXT = re.compile(r"(?:[.!?]?[*_`\"')\]>】」』〕》〉]++)?")
 _SINGLE = re.compile(
-    rf"(?:(?<![{ALPHABETIC}])(?<![A-Za-z]')(?P<plain>[A-Za-z]|[{''.join(LOOK_ALIKES)}БГДбгдΓΔ])"
-    rf"|(?<!\w)(?P<series>[{''.join(IN_ORDER)}])(?!\w))(?![{ALPHABETIC}])(?!'(?!d[ıi]r|t[ıi]r)[A-Za-z])"
+    rf"(?:(?<![{ALPHABETIC}])(?<![A-Za-z]')(?:[A-Za-z]|[{''.join(LOOK_ALIKES)}БГДбгдΓΔ])"
+    rf"|(?<!\w)[{''.join(IN_ORDER)}](?!\w))(?![{ALPHABETIC}])(?!'(?!d[ıi]r|t[ıi]r)[A-Za-z])"
 )
 _GAP = re.compile(r"[ .:]*\n?[ *_(\[#>\-•]*(?:(?i:option|choice)\s+)?")
 _OPTION_DISMISSED = re.compile(
@@ -119,11 +124,9 @@ class Options:
         """Return the letters of the longest option whose text begins at a place, and its end."""
         pattern = texts_pattern(self.letters, self.texts)
         found = pattern.match(text, place) if pattern else None
-        if found is None or found.lastgroup is None:
+        if found is None or is_in_passing(text, found.start(), found.end()):
             return None
-        if is_in_passing(text, found.start(), found.end()):
-            return None
-        return tuple(found.lastgroup.lstrip("_")), found.end()
+        return tuple(letters_named(found)), found.end()
 
     def member_at(self, text: str, place: int) -> tuple[tuple[str, ...], int] | None:
         """Return the letters of the option stated at a place, and its end; None if there is none.
@@ -143,9 +146,9 @@ class Options:
             if run and set(run[0]) <= set(self.letters) and len(set(run[0])) == len(run[0]):
                 return tuple(run[0]), run.end()
             return None
-        own = single["plain"] or single["series"]
-        letter = _LATIN.get(own, own).upper()
-        own_text = dict(zip(self.letters, self.texts, strict=False)).get(letter, "")
+        letter = letter_of(single[0])
+        number = self.letters.find(letter)
+        own_text = self.texts[number] if 0 <= number < len(self.texts) else ""
         if not self._is_letter(text, single) or is_part_of_term(text, *single.span(), own_text):
             return None
         end = _CLOSE.match(text, single.end()).end()  # type: ignore[union-attr]
@@ -164,8 +167,7 @@ class Options:
 
     def _is_text(self, single: re.Match[str], end: int) -> bool:
         """Return whether the text of an option begins with a letter and is more than one."""
-        own = single[0]
-        return end > single.end() + 1 or _LATIN.get(own, own).upper() not in self.letters
+        return end > single.end() + 1 or letter_of(single[0]) not in self.letters
 
     def _is_letter(self, text: str, single: re.Match[str]) -> bool:
         """Return whether a single letter names an option and is not a word such as "a" or "I"."""
@@ -179,7 +181,7 @@ class Options:
             return True
         if is_weak or own.islower():
             named = self.text_at(text, single.end() + len(_blank(text, single.end())))
-            if named and _LATIN.get(own, own).upper() in named[0]:
+            if named and letter_of(own) in named[0]:
                 return own.isupper()
             if own.islower():
                 return is_continued(text, single.end(), is_weak=is_weak)

@@ -199,7 +199,7 @@ def _chosen(text: str, options: Options) -> Iterator[Found]:
             continue
         strength = 2 if _FIRST_PERSON.match(verb[0]) else 1
         own = judged(text, verb.start(), statement, strength=strength)
-        yield _raised(own)
+        yield replace(own, strength=2) if own.is_correction else own
     for taken_back in first_and_last(CORRECTED.finditer(lower(text))):
         gap = _TAKEN_BACK.match(lower(text), taken_back.end())
         statement = options.statement_at(text, gap.end()) if gap else None
@@ -210,13 +210,7 @@ def _chosen(text: str, options: Options) -> Iterator[Found]:
         if _SAID_OF_IT.match(text, statement.end):
             continue  # "Wait, B is a hormone"
         own = judged(text, statement.start, statement)
-        yield _raised(replace(own, is_correction=True))
-
-
-def _raised(own: Found) -> Found:
-    if not own.is_correction:
-        return own
-    return replace(own, strength=2)
+        yield replace(own, is_correction=True)
 
 
 def _called_right(text: str, options: Options) -> Iterator[Found]:
@@ -233,7 +227,7 @@ def _called_right(text: str, options: Options) -> Iterator[Found]:
         if link is None:
             continue
         right = _IS_RIGHT.match(text, statement.end)
-        if right is None or re.search(r"\n", text[statement.end : right.end()]):
+        if right is None or "\n" in text[statement.end : right.end()]:
             continue
         is_negated = occurs(NEGATION, NO_DOUBT.sub(" ", right[0].lower())) or is_called_wrong(
             text, statement.end

@@ -45,6 +45,14 @@ IN_ORDER = {
     "Δ": "D",
     **{own: latin for series in SERIES for own, latin in zip(series, "ABCDE", strict=True)},
 }
+LATIN = {**LOOK_ALIKES, **IN_ORDER}
+"""The Latin letters that letters of other scripts stand for."""
+
+
+def letter_of(own: str) -> str:
+    """Return the capital Latin letter that a letter of any script stands for."""
+    return LATIN.get(own, own).upper()
+
 
 ANSWER = any_of(
     words(
