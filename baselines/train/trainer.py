@@ -170,11 +170,11 @@ class Trainer:
             while self.steps_done < config.steps and not any(
                 self._processes.all_gather([should_stop()])
             ):
-                before = self._credit.to_json()
+                before = self._credit.to_json() if saved_at < self.steps_done else None
                 try:
                     row = self._step(self.steps_done + 1)
                 except RolloutError:
-                    if saved_at < self.steps_done and self._is_between_steps:
+                    if before is not None and self._is_between_steps:
                         self._credit.load_json(before)  # what was played may be in its cache
                         self._save()
                     raise

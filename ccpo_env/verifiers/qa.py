@@ -137,8 +137,7 @@ class QaVerifier:
             return Verdict("error", detail=f"gold must be text, got {gold!r}; check the task")
         if is_blank(response):
             return Verdict("no_answer")
-        golds = self.golds if gold in self.golds else (gold,)
-        limit = max(map(len, golds)) + MAX_SURPLUS_CHARS
+        golds, limit = self._golds(gold)
         forms = {canonical(own) for own in golds}
         whole = response.strip()
         if len(whole) <= limit and canonical(whole) in forms:
@@ -159,11 +158,15 @@ class QaVerifier:
 
         It is 0 for an answer of over MAX_SURPLUS_CHARS characters more than the longest of them.
         """
-        golds = self.golds if gold in self.golds else (gold,)
-        limit = max(map(len, golds)) + MAX_SURPLUS_CHARS
+        golds, limit = self._golds(gold)
         readings = () if is_blank(response) else stated_answers(response)
         short = (own for own in readings if len(own) <= limit)
         return max((token_f1(own, each) for own in short for each in golds), default=0.0)
+
+    def _golds(self, gold: str) -> tuple[tuple[str, ...], int]:
+        """Return the gold answers that one stands for, and the longest length of an answer."""
+        golds = self.golds if gold in self.golds else (gold,)
+        return golds, max(map(len, golds)) + MAX_SURPLUS_CHARS
 
     def category(self, answer: str) -> str:
         """Return the category of an answer, as its verdict reports it: its canonical form."""
