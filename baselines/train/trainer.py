@@ -112,6 +112,8 @@ class Trainer:
             )
         speakers: Mapping[Role, Policy] = self._crew.policies
         if servers:
+            if checkpoint:
+                servers.load_state_dict(checkpoint.contents["state"].get("servers"))
             speakers = servers.follow(self._crew.saved_policies(), roles)
         sampling = {role: config.sampling(role) for role in roles}
         self._runner = RolloutRunner(env, speakers, sampling)
@@ -204,6 +206,8 @@ class Trainer:
         The policies are kept if they are the best so far.
         """
         evaluation = self.evaluate(draw=draw)
+        if self._servers:
+            self._servers.check()
         self._files.append_evaluation(
             recorded(evaluation, step=self.steps_done, tokens=self.tokens_done)
         )
@@ -260,6 +264,8 @@ class Trainer:
         here = play_rounds(tasks, play, self._processes, is_usable=is_usable, size=size)
         times.end("play")
 
+        if self._servers:
+            self._servers.check()
         groups = gather_groups(here, self._processes, is_usable=is_usable, most=size)
         expect_measured(groups.played, f"step {step}")
         self._is_between_steps = False
@@ -333,6 +339,7 @@ class Trainer:
             "initial": self._held_out.initial,
             **self._warnings.to_json(),
             "credit": self._credit.to_json(),
+            "servers": self._servers.state_dict() if self._servers else None,
         }
         critic, records = self._credit.critic, self._records
         self._files.save(
