@@ -17,7 +17,17 @@ import numpy as np
 from baselines.policies.base import Completion, Policy, Prompt, Sampling
 
 Fault = Literal[
-    "429", "500", "401", "400", "404", "302", "reset", "truncated", "slow", "not_json", "wrong_shape"
+    "429",
+    "500",
+    "401",
+    "400",
+    "404",
+    "302",
+    "reset",
+    "truncated",
+    "slow",
+    "not_json",
+    "wrong_shape",
 ]
 FAULTS_THAT_PASS: tuple[Fault, ...] = ("429", "500", "reset", "truncated", "slow", "not_json")
 """Faults after which a client retries."""

@@ -105,7 +105,9 @@ def test_check_catches_the_tied_last_layer_that_a_reload_leaves(tmp_path, monkey
             servers.check()
 
 
-@pytest.mark.parametrize(("paths", "limit"), [(PATHS, "0.001 in float32"), ((), "0.1 at the start")])
+@pytest.mark.parametrize(
+    ("paths", "limit"), [(PATHS, "0.001 in float32"), ((), "0.1 at the start")]
+)
 def test_check_catches_a_server_of_another_model_before_training(tmp_path, paths, limit):
     policy = load_policy("tiny")
     save_untied(policy, tmp_path / "served")
@@ -216,7 +218,9 @@ def test_save_untied_writes_the_last_layer_and_leaves_the_policy_as_it_was(tmp_p
 
 def test_save_untied_refuses_an_adapter(tmp_path):
     adapter = LoraBase.load("tiny").add("thinker", LoraSettings(rank=2))
-    with pytest.raises(ValueError, match="its own weights to be written as a model, got LoraPolicy"):
+    with pytest.raises(
+        ValueError, match="its own weights to be written as a model, got LoraPolicy"
+    ):
         save_untied(adapter, tmp_path / "served")
 
 
