@@ -11,7 +11,7 @@ from baselines.policies.base import TrainablePolicy
 from baselines.policies.local.lora import LoraPolicy
 from baselines.train.engines import server_weights
 from baselines.train.engines.sync_guard import StaleServerError
-from baselines.train.engines.vllm_control import (
+from baselines.policies.endpoint.vllm_control import (
     DIGESTS_PATH,
     LOAD_PATH,
     RELOAD_PATH,
