@@ -19,8 +19,8 @@ from ccpo_env.types import Role
 
 if TYPE_CHECKING:
     from baselines.policies.endpoint.policy import EndpointPolicy
-    from baselines.train.engines.served_policy import ServedPolicy
     from baselines.policies.endpoint.vllm_control import ServerSettings, VLLMControl
+    from baselines.train.engines.served_policy import ServedPolicy
     from baselines.train.engines.weight_transfer import WeightTransfer
 
 
