@@ -12,6 +12,10 @@ ROLLOUTS_FILE = "rollouts.jsonl"
 """File name, in the folder of a run."""
 DIGITS = 4
 """Decimals of credit and advantages in the file."""
+PAGE_CHARS = 24_000_000
+"""Characters of all texts on a page, at most; a browser opens that in a second."""
+MIN_CHARS = 60
+"""Texts on a page are not clipped further."""
 
 
 class RecordedReplays(TypedDict):

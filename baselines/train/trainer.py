@@ -17,7 +17,6 @@ from baselines.credit import GroupOutcomes
 from baselines.evaluate.evaluation import Evaluation
 from baselines.optimizers import OPTIMIZERS
 from baselines.policies.base import Policy, TrainablePolicy
-from baselines.policies.checkpoints import UsableCheckpoint, read_arrays, read_updaters
 from baselines.policies.local.remote_code import remote_code
 from baselines.rollouts.costs import CostTracker
 from baselines.rollouts.groups import expect_measured
@@ -41,9 +40,10 @@ from baselines.train.logging.step_times import StepTimes
 from baselines.train.logging.trackers import Tracker
 from baselines.train.replay_samples import SampleMaker, advantage_scale
 from baselines.train.resumed_config import check_same_config
-from baselines.train.retrospect import RETROSPECT, retrospect_of
+from baselines.train.retrospect import retrospect_of
 from baselines.train.run_files import RunFiles
 from baselines.train.samples import count_tokens, shaped_credit
+from baselines.train.saved_state import SavedState
 from baselines.train.schedule import Schedule, trained_roles
 from baselines.train.seeding import Stream, Streams
 from baselines.train.team_policies import TeamPolicies
@@ -127,10 +127,19 @@ class Trainer:
         self._warnings = RunWarnings(
             DegeneracyWatch(config.allocator, config.optimizer, centres, self.agents[:-1])
         )
+        self._saved = SavedState(
+            *(config, self._files, self._crew),
+            credit=self._credit,
+            held_out=self._held_out,
+            warnings=self._warnings,
+            retrospect=self._retrospect,
+        )
         if config.resume == "yes":
             with as_written(run_dir):
                 if checkpoint:
-                    self._resume(checkpoint)
+                    self._tokens = self._saved.load(checkpoint)
+                    self.steps_done = len(self._tokens)
+                    self.notices = checkpoint.notices
                 self._files.drop_after(self.steps_done)
         self._records = StepRecords(
             *(config, run_dir),
@@ -313,35 +322,6 @@ class Trainer:
             self._held_out.initial = evaluation.to_json()
         return evaluation.metrics()
 
-    def _resume(self, checkpoint: UsableCheckpoint) -> None:
-        contents = checkpoint.contents
-        states = read_updaters(checkpoint.folder)
-        if self._retrospect:
-            self._retrospect.load_state_dict(states.pop(RETROSPECT))
-        self._crew.load_state_dict(states)
-        self.steps_done = contents["config"]["steps_done"]
-        self.notices = checkpoint.notices
-        self._tokens = self._files.prepare_resume(self.steps_done)
-        self._held_out.initial = contents["state"]["initial"]
-        self._warnings.load_json(contents["state"])
-        self._credit.load_json(contents["state"]["credit"])
-        if self._credit.critic:
-            self._credit.critic.load_arrays(read_arrays(checkpoint.folder))
-
     def _save(self) -> int:
-        state = {
-            "initial": self._held_out.initial,
-            **self._warnings.to_json(),
-            "credit": self._credit.to_json(),
-        }
-        critic, records = self._credit.critic, self._records
-        self._files.save(
-            self.steps_done,
-            self.config,
-            self._crew,
-            records.credited,
-            state,
-            arrays=critic.to_arrays() if critic else {},
-            retrospect=self._retrospect,
-        )
+        self._saved.save(self.steps_done, self._records.credited)
         return self.steps_done
