@@ -57,6 +57,7 @@ class RecordedGroup(TypedDict):
         advantage: Advantage of each message, (G, T).
         shared_advantage: What its advantage would be under shared credit, (G, T).
         replays: Episodes without some agents, and continuations.
+        version: Number of steps whose updates the weights had that sampled it, if recorded.
         votes: In a vote, the answer of each voter, (G, T); None: an abstention.
         recounts: In a vote, the reward of each rollout without the vote of each agent, (G,).
     """
@@ -73,6 +74,7 @@ class RecordedGroup(TypedDict):
     advantage: list[list[float]]
     shared_advantage: list[list[float]]
     replays: list[RecordedReplays]
+    version: NotRequired[int]
     votes: NotRequired[list[list[str | None]]]
     recounts: NotRequired[dict[str, list[float]]]
 

@@ -9,8 +9,12 @@ from baselines.train.held_out import HeldOutTasks
 from baselines.train.logging.credit_record import CreditHistory
 from baselines.train.logging.run_warnings import RunWarnings
 from baselines.train.retrospect import RETROSPECT, Retrospect
+from baselines.train.rollouts_ahead import RolloutsAhead
 from baselines.train.run_files import RunFiles
 from baselines.train.team_policies import TeamPolicies
+
+AHEAD = "rollouts_ahead"
+"""Key of the next rollouts, if they are played ahead."""
 
 
 class SavedState:
@@ -24,6 +28,7 @@ class SavedState:
         held_out: Holds the evaluation before the first step.
         warnings: Warnings so far.
         retrospect: The last rollouts, if they are used again.
+        ahead: The next rollouts, if they are played ahead.
     """
 
     def __init__(
@@ -36,6 +41,7 @@ class SavedState:
         held_out: HeldOutTasks,
         warnings: RunWarnings,
         retrospect: Retrospect | None,
+        ahead: RolloutsAhead | None,
     ) -> None:
         self._config = config
         self._files = files
@@ -44,6 +50,7 @@ class SavedState:
         self._held_out = held_out
         self._warnings = warnings
         self._retrospect = retrospect
+        self._ahead = ahead
 
     def save(self, step: int, credited: CreditHistory) -> None:
         """Write a checkpoint.
@@ -56,16 +63,19 @@ class SavedState:
             StorageError: If it cannot be written; earlier checkpoints are intact.
         """
         critic = self._credit.critic
+        state = {
+            "initial": self._held_out.initial,
+            **self._warnings.to_json(),
+            "credit": self._credit.to_json(),
+        }
+        if self._ahead:
+            state[AHEAD] = self._ahead.to_text(step)
         self._files.save(
             step,
             self._config,
             self._crew,
             credited,
-            {
-                "initial": self._held_out.initial,
-                **self._warnings.to_json(),
-                "credit": self._credit.to_json(),
-            },
+            state,
             arrays=critic.to_arrays() if critic else {},
             retrospect=self._retrospect,
         )
@@ -83,7 +93,10 @@ class SavedState:
         if self._retrospect:
             self._retrospect.load_state_dict(states.pop(RETROSPECT))
         self._crew.load_state_dict(states)
-        tokens = self._files.prepare_resume(contents["config"]["steps_done"])
+        step = contents["config"]["steps_done"]
+        tokens = self._files.prepare_resume(step)
+        if self._ahead:
+            self._ahead.resume(step, contents["state"].get(AHEAD))
         self._held_out.initial = contents["state"]["initial"]
         self._warnings.load_json(contents["state"])
         self._credit.load_json(contents["state"]["credit"])
