@@ -26,8 +26,9 @@ from baselines.rollouts.stored_groups import from_text, to_text
 from baselines.train.config import TrainConfig
 from baselines.train.engines.config import EnginesConfig
 from baselines.train.engines.rollout_servers import RolloutServer, RolloutServers
-from baselines.train.engines.served_policy import StaleServerError
 from baselines.train.engines.server_weights import save_untied
+from baselines.train.engines.sync_guard import StaleServerError
+from baselines.train.engines.vllm_control import DIGESTS_PATH
 from baselines.train.logging.trackers import open_tracker
 from baselines.train.playing import StepPlayer
 from baselines.train.rollouts_ahead import RolloutsAhead
@@ -36,7 +37,7 @@ from baselines.train.trainer import Trainer
 from baselines.train.update.forward import score
 from ccpo_env.types import Message, Task, Verdict
 from ccpo_env.voting import Ballot
-from tests.rl.fake_vllm import FakeVLLM
+from tests.rl.fake_vllm import PATHS, FakeVLLM
 from tests.rl.teams import write_tasks
 
 PATIENCE_S = 60
@@ -74,7 +75,7 @@ def started(tmp_path_factory):
 @pytest.fixture
 def server(started):
     yield started
-    started.fault, started.is_stale = None, False
+    started.fault, started.is_stale, started.paths = None, False, PATHS
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +150,7 @@ def test_the_next_step_is_played_while_a_step_is_updated(config, server, tmp_pat
 
     def commanded(*given):
         asking.append(server._at_once)
-        command(*given)
+        return command(*given)
 
     monkeypatch.setattr(StepPlayer, "play_share", played)
     monkeypatch.setattr(server, "command", commanded)
@@ -166,7 +167,7 @@ def test_the_next_step_is_played_while_a_step_is_updated(config, server, tmp_pat
 
 def test_samples_come_from_the_weights_of_one_update_before(config, server, tmp_path, monkeypatch):
     """The samples of a step score exactly with the weights before the last update."""
-    trainer = trainer_of(replace(config, eval_every=0), server, tmp_path / "run")
+    trainer = trainer_of(replace(config, eval_every=0, steps=3), server, tmp_path / "run")
     old, gaps, versions = copy.deepcopy(trainer.saved_policies()["team"]), [], []
     update = TeamPolicies.update
 
@@ -184,7 +185,7 @@ def test_samples_come_from_the_weights_of_one_update_before(config, server, tmp_
     monkeypatch.setattr(TeamPolicies, "update", updated)
     rows = train(trainer)
     assert max(gaps) < 1e-5
-    assert versions == [{0}, {0}, {1}, {2}]
+    assert versions == [{0}, {0}, {1}]
     mismatch = [row["update/team/mismatch_max"] for row in rows]
     assert mismatch[0] < 1e-5  # the first step is of the weights that it updates
     assert max(mismatch[1:]) > 1e-3
@@ -261,6 +262,8 @@ def test_server_that_dies_at_a_transfer_leaves_its_rollouts_to_the_resumed_run(
 
 
 def test_stale_server_is_found_before_the_next_step_is_played(config, server, tmp_path):
+    """By its log-probabilities, of a server that cannot report its weights."""
+    server.paths = [path for path in PATHS if path != DIGESTS_PATH]
     trainer = trainer_of(replace(config, eval_every=0), server, tmp_path / "run")
     share = trainer._player.play_share
     played = []
@@ -278,13 +281,13 @@ def test_stale_server_is_found_before_the_next_step_is_played(config, server, tm
 
 def test_without_it_a_run_does_as_before(config, server, tmp_path):
     """It hands over weights at once, and there is no word of it in its files."""
-    before, config = server.num_reloads, replace(config, steps=2, eval_every=0)
+    before, config = server.num_reloads, replace(config, steps=1, eval_every=0)
     rows = train(trainer_of(config, server, tmp_path / "run", is_ahead=False))
     assert not {"rollout/staleness", "time/rollouts_s", "time/wait_s"} & {*rows[0]}
-    assert server.num_reloads - before == 1 + 2  # at the start and after each update
+    assert server.num_reloads - before == 1 + 1  # at the start and after the update
     recorded = read_rollouts(tmp_path / "run" / "rollouts.jsonl")
     assert not any("version" in own for own in recorded)
-    state = tmp_path / "run" / "checkpoints" / "step_000002" / "state.json"
+    state = tmp_path / "run" / "checkpoints" / "step_000001" / "state.json"
     assert "rollouts_ahead" not in state.read_text(encoding="utf-8")
 
 
