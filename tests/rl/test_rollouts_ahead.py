@@ -23,6 +23,7 @@ from baselines.rollouts.costs import CostTracker
 from baselines.rollouts.groups import Group
 from baselines.rollouts.rollout import Replays, Rollout, RolloutRequest
 from baselines.rollouts.stored_groups import from_text, to_text
+from baselines.train import team_policies
 from baselines.train.config import TrainConfig
 from baselines.train.engines.config import EnginesConfig
 from baselines.train.engines.rollout_servers import RolloutServer, RolloutServers
@@ -360,7 +361,14 @@ def in_two_processes(config, server, run_dir, *, stop_after=None):
     return rows, policies
 
 
-def test_processes_play_ahead_without_waiting_for_each_other(config, server, tmp_path):
+def test_processes_play_ahead_without_waiting_for_each_other(config, server, tmp_path, monkeypatch):
+    lock, load = threading.Lock(), team_policies.load_team
+
+    def loaded(*given, **named):
+        with lock:  # while it loads a model, transformers replaces functions of all threads
+            return load(*given, **named)
+
+    monkeypatch.setattr(team_policies, "load_team", loaded)
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     config = replace(config, eval_every=0, steps=3, checkpoint_every=100)
     rows, policies = in_two_processes(config, server, whole)
