@@ -36,7 +36,7 @@ try:
 except ImportError as error:
     raise ImportError(
         f"the verl plugin must have verl 0.9.1 installed with all that it imports, got {error}; "
-        f"pip install --no-deps verl==0.9.1 in a separate environment, see docs/scaling.md"
+        f"pip install --no-deps verl==0.9.1 in a separate environment, see docs/integrations.md"
     ) from error
 
 if TYPE_CHECKING:
@@ -226,7 +226,7 @@ def task_of(extra_info: Mapping[str, Any]) -> Task:
     if missing:
         raise ValueError(
             f"extra_info must hold question and answer, got {sorted(extra_info)}; write the data "
-            f"see docs/scaling.md"
+            f"see docs/integrations.md"
         )
     index = str(extra_info.get("index", "-"))
     return Task(index, str(extra_info["question"]), str(extra_info["answer"]))

@@ -76,7 +76,7 @@ class FakeVLLM(FakeServer):
     def get(self, path: str) -> object:
         path = path.partition("?")[0]
         if path == "/openapi.json":
-            return {"paths": dict.fromkeys(self.paths, {})}
+            return {"paths": {path: {} for path in self.paths}}
         if path == "/server_info" and path in self.paths:
             lora = {"max_lora_rank": self.max_lora_rank} if self.max_lora_rank else None
             model = {"dtype": str(self.dtype)}

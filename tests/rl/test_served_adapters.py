@@ -94,7 +94,7 @@ def test_check_catches_a_stale_server_by_the_version_that_it_lists(model, tmp_pa
         servers.sync()
         with pytest.warns(UserWarning, match="left 4 of 4 prompts unanswered"):
             assert all("HTTP 404" in (c.failure or "") for c in ask(speakers)["solver"])
-        with pytest.raises(StaleServerError, match="must serve thinker-v1 from .*, got no such"):
+        with pytest.raises(StaleServerError, match=r"must serve thinker-v1 from .*, got no such"):
             servers.check()
         server.adapters = {f"{role}-v1": tmp_path for role in ROLES}  # of another run
         with pytest.raises(StaleServerError, match=f"thinker-v1, got {tmp_path} from http"):
@@ -145,7 +145,7 @@ def test_a_model_named_like_an_adapter_is_refused(model, tmp_path):
 def test_a_server_that_refuses_an_adapter_ends_the_run_in_one_sentence(model, tmp_path):
     with FakeVLLM(model, paths=PATHS[4:], max_lora_rank=1) as server:  # it reports no settings
         server.paths = (*PATHS[4:], "/reset_prefix_cache")
-        with pytest.raises(RolloutError, match="sync 0, got HTTP 500: .*rank 2 is greater"):
+        with pytest.raises(RolloutError, match=r"sync 0, got HTTP 500: .*rank 2 is greater"):
             started(server, team(model), tmp_path, spec=server.spec(retries=0))
 
 

@@ -143,7 +143,7 @@ def test_trainer_refuses_what_does_not_fit(tmp_path, changes, arguments, message
 
 @needs_trl
 def test_example_in_the_documentation_trains(tmp_path):
-    page = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "integrations.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"^```py\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
     assert 'output_dir="runs/trl"' in code
     done = run_python("-c", code.replace("runs/trl", str(tmp_path / "trl")))

@@ -1,6 +1,6 @@
 """The advantages in the loss of verl's own trainer path; only its server and queue are stand-ins.
 
-To run it, see docs/scaling.md: verl needs an environment of its own.
+To run it, see docs/integrations.md: verl needs an environment of its own.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tests.rl.launching import ROOT
 
 needs_verl = pytest.mark.skipif(
     importlib.util.find_spec("verl") is None,
-    reason="verl is not installed: it needs an environment of its own, see docs/scaling.md",
+    reason="verl is not installed: it needs an environment of its own, see docs/integrations.md",
 )
 pytestmark = [pytest.mark.interpreters, pytest.mark.filterwarnings("ignore")]  # those of verl
 SETTINGS = {"allocator": "branch", "branch_samples": 2, "group_size": 4, "optimizer": "grpo"}

@@ -19,8 +19,8 @@ NUM_REFERENCE_BATCHES = 8
 """Number of batches, from the start of a run, with which all later ones are compared."""
 QUANTILE = 0.95
 """Quantile of the gaps, in addition to their mean."""
-GROWTH = 1.25
-"""Smallest relative growth of the mean, or of the rate above the quantile, that is an alarm."""
+GROWTH = (1.25, 2.0)
+"""Smallest relative growth of the mean, and of the rate above the quantile, that is an alarm."""
 NEGLIGIBLE = 1e-5
 """Largest mean gap, in nats, that is never an alarm; of a float32 server: 2e-7 to 5e-6."""
 FLOORS = (NEGLIGIBLE, 1.0 - QUANTILE)
@@ -82,8 +82,8 @@ class SyncGuard:
 
     gap    = |log-probability of the server - of the trainer| of a token, in nats
     growth = log(mean gap of the batch / of the reference)
-    alarm    if growth > log(GROWTH) and growth / SE > t(1 - rate), and the same for the rate of
-             gaps above the 95 % quantile of the first batch
+    alarm    if growth > log(1.25) and growth / SE > t(1 - rate), or the same, with log(2), for the
+             rate of gaps above the 95 % quantile of the first batch
 
     SE: standard error of growth by the delta method, with completions as clusters. rate: the rate
     of false alarms per test, FALSE_ALARM_RATE divided by the tests of a step. The reference is all
@@ -129,7 +129,7 @@ class SyncGuard:
             reason = f"one {gaps.max():.2g} nats apart (limit {FLOAT32_LIMIT:g} in float32)"
         elif is_first and mean > START_LIMIT:
             reason = f"a mean gap of {mean:.2g} nats (limit {START_LIMIT:g} at the start)"
-        elif not is_first and any(map(self._has_grown, batch, self.reference, FLOORS)):
+        elif not is_first and any(map(self._has_grown, batch, self.reference, FLOORS, GROWTH)):
             reason = f"a mean gap of {mean:.2g} nats, {self.reference[0].mean:.2g} at the start"
         if reason:
             raise StaleServerError(
@@ -142,10 +142,10 @@ class SyncGuard:
             self.reference = [old + new for old, new in zip(self.reference, batch, strict=True)]
             self.num_batches += 1
 
-    def _has_grown(self, new: Moments, old: Moments, floor: float) -> bool:
+    def _has_grown(self, new: Moments, old: Moments, floor: float, factor: float) -> bool:
         """Return whether a mean is significantly above that of the reference."""
         start, num = max(old.mean, floor), min(new.num_completions, old.num_completions)
-        if new.mean <= GROWTH * start or num < 2:
+        if new.mean <= factor * start or num < 2:
             return False
         error = math.hypot(new.standard_error / new.mean, old.standard_error / start)
         rate = FALSE_ALARM_RATE / (len(FLOORS) * self.num_guards)
