@@ -28,8 +28,8 @@ def check_ahead(config: TrainConfig, rollouts_ahead: int, *, has_servers: bool) 
     """
     if rollouts_ahead not in (0, 1):
         raise ValueError(
-            f"rollouts_ahead must be 0 or 1, the steps that are played ahead, got {rollouts_ahead}; "
-            f"pass 1"
+            f"rollouts_ahead must be 0 or 1, the steps that are played ahead, got "
+            f"{rollouts_ahead}; pass 1"
         )
     if not rollouts_ahead:
         return
