@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,6 +26,9 @@ from baselines.common.metrics import MetricRow
 from baselines.common.stats import bootstrap_statistic
 from baselines.common.types import FloatArray, IntArray
 from baselines.train.config import TrainConfig
+
+if TYPE_CHECKING:
+    from baselines.train.engines.rollout_servers import RolloutServer
 
 SERVER = (
     *("-m", "vllm.entrypoints.openai.api_server", "--served-model-name", "policy"),
@@ -45,7 +49,7 @@ class AheadConfig(PageConfig):
     """
 
     server_python: Path
-    """Python of an environment with vLLM, such as vllm-env/bin/python."""
+    """Python of an environment with vLLM, such as .venv-vllm/bin/python."""
     policy: str = "smollm2"
     """Model of both roles, which share its weights."""
     tasks_per_step: int = 1
@@ -110,7 +114,9 @@ def main(arguments: Sequence[str]) -> int:
 
 def run(config: AheadConfig) -> None:
     """Print the comparison, and write it to the page if there is one."""
+    from baselines.policies.local.hf import HFPolicy
     from baselines.policies.registry import load_policy
+    from baselines.train.engines.rollout_servers import RolloutServer
     from baselines.train.engines.server_weights import save_untied
 
     cores = sorted(os.sched_getaffinity(0))
@@ -119,11 +125,16 @@ def run(config: AheadConfig) -> None:
     ahead: list[MetricRow] = []
     with tempfile.TemporaryDirectory(prefix="ahead") as name:
         folder = Path(name)
-        save_untied(load_policy(config.policy), folder / "served")
+        policy = load_policy(config.policy)
+        save_untied(policy, folder / "served")
+        assert isinstance(policy, HFPolicy), "an adapter is not saved as a model"
+        api = "chat" if policy.tokenizer.chat_template else "completions"
+        spec = f"endpoint:http://127.0.0.1:{config.port}/v1?api={api}&read_timeout_s=1200#policy"
+        server = RolloutServer(spec, folder / "served")
         with served(config, folder, cores[:half]), on_cores(cores[half:] or cores):
             for repeat in range(config.repeats):
-                in_turns += trained(config, folder, repeat, is_ahead=False)
-                ahead += trained(config, folder, repeat, is_ahead=True)
+                in_turns += trained(config, server, folder / f"turns{repeat}", is_ahead=False)
+                ahead += trained(config, server, folder / f"ahead{repeat}", is_ahead=True)
     rng = np.random.default_rng(config.seed)
     found = finding(StepTimes.of(in_turns), StepTimes.of(ahead), rng, config.policy)
     report("ahead", [found], config.page)
@@ -176,15 +187,14 @@ def finding(
     )
 
 
-def trained(config: AheadConfig, folder: Path, repeat: int, *, is_ahead: bool) -> list[MetricRow]:
+def trained(
+    config: AheadConfig, server: RolloutServer, run_dir: Path, *, is_ahead: bool
+) -> list[MetricRow]:
     """Train with the server, and return the metrics of all steps but the first."""
-    from baselines.train.engines.rollout_servers import RolloutServer, RolloutServers
+    from baselines.train.engines.rollout_servers import RolloutServers
     from baselines.train.logging.trackers import open_tracker
     from baselines.train.trainer import Trainer
 
-    url = f"http://127.0.0.1:{config.port}/v1"
-    server = RolloutServer(f"endpoint:{url}?read_timeout_s=1200#policy", folder / "served")
-    run_dir = folder / f"run{repeat}{'ahead' if is_ahead else ''}"
     run_dir.mkdir()
     rows: list[MetricRow] = []
 

@@ -18,6 +18,7 @@ from baselines.common.errors import RolloutError
 from baselines.common.processes import SINGLE_PROCESS
 from baselines.common.rollout_file import read_rollouts
 from baselines.policies.base import Completion
+from baselines.policies.endpoint.vllm_control import DIGESTS_PATH
 from baselines.policies.registry import load_policy
 from baselines.rollouts.costs import CostTracker
 from baselines.rollouts.groups import Group
@@ -29,7 +30,6 @@ from baselines.train.engines.config import EnginesConfig
 from baselines.train.engines.rollout_servers import RolloutServer, RolloutServers
 from baselines.train.engines.server_weights import save_untied
 from baselines.train.engines.sync_guard import StaleServerError
-from baselines.train.engines.vllm_control import DIGESTS_PATH
 from baselines.train.logging.trackers import open_tracker
 from baselines.train.playing import StepPlayer
 from baselines.train.rollouts_ahead import RolloutsAhead

@@ -18,9 +18,10 @@ class ProcessSettings:
     """World size; it must equal the number of processes that the launcher starts."""
     rollouts: tuple[str, ...] = ()
     """Servers that sample the rollouts, such as endpoint:http://127.0.0.1:8130/v1#policy: one
-    ROLE=endpoint:... per role, or one without a role with --weights shared."""
+    ROLE=endpoint:... per role, or one without a role with --weights shared or lora."""
     rollout_folder: Path | None = None
-    """Folder that the server was started from; with several servers, one subfolder per role."""
+    """Folder that the server was started from; with several servers, one subfolder per role. With
+    --weights lora, the folder for the versions of the adapters, which the server reads."""
     rollouts_ahead: int = 0
     """1: the servers play the next step during each update, from weights that are one update older.
     With --old-logprobs recompute and --tis-cap. 0: play and update take turns."""
@@ -41,7 +42,7 @@ class EnginesConfig(TrainConfig, ProcessSettings):
             raise ValueError(
                 "rollout_folder must be given with rollouts, got none; pass the folder that the "
                 "server was started from, written by python -m baselines.train.engines."
-                "server_weights"
+                "server_weights, or for --weights lora a folder that it reads"
             )
         if self.rollout_folder is not None and not self.rollouts:
             raise ValueError(unread("rollout_folder", self.rollout_folder, "--rollouts"))

@@ -19,8 +19,8 @@ from ccpo_env.types import Role
 
 if TYPE_CHECKING:
     from baselines.policies.endpoint.policy import EndpointPolicy
+    from baselines.policies.endpoint.vllm_control import ServerSettings, VLLMControl
     from baselines.train.engines.served_policy import ServedPolicy
-    from baselines.train.engines.vllm_control import ServerSettings, VLLMControl
     from baselines.train.engines.weight_transfer import WeightTransfer
 
 
@@ -167,7 +167,7 @@ class RolloutServers:
         """Connect to the server of a policy, and check that it can serve it."""
         from baselines.policies.endpoint.client import EndpointError
         from baselines.policies.endpoint.policy import EndpointPolicy
-        from baselines.train.engines.vllm_control import VLLMControl
+        from baselines.policies.endpoint.vllm_control import VLLMControl
         from baselines.train.engines.weight_transfer import transfer_of
 
         config = parse_endpoint(server.spec)

@@ -8,10 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from baselines.policies.base import TrainablePolicy
-from baselines.policies.local.lora import LoraPolicy
-from baselines.train.engines import server_weights
-from baselines.train.engines.sync_guard import StaleServerError
-from baselines.train.engines.vllm_control import (
+from baselines.policies.endpoint.vllm_control import (
     DIGESTS_PATH,
     LOAD_PATH,
     RELOAD_PATH,
@@ -19,6 +16,9 @@ from baselines.train.engines.vllm_control import (
     ServerSettings,
     VLLMControl,
 )
+from baselines.policies.local.lora import LoraPolicy
+from baselines.train.engines import server_weights
+from baselines.train.engines.sync_guard import StaleServerError
 
 CPU_CHUNK_TOKENS = 16384
 """Fewest tokens of a scheduler step on CPU, unless prompts are never split: vLLM 0.32 ends when it
