@@ -112,12 +112,13 @@ class TeamAgentLoop(AgentLoopBase):  # type: ignore[misc]
         """Return the outputs of a group, empty if too few rollouts were measured."""
         loop = asyncio.get_running_loop()
         policy = _ServerPolicy(self, sampling_params, loop)
+        task = task_of(row["extra_info"])
         rollouts = CreditedRollouts(
             team_settings(self.config.get(SETTINGS_KEY) or {}),
             policy,
+            [task],
             max_tokens=self.rollout_config.response_length,
         )
-        task = task_of(row["extra_info"])
         rng = np.random.default_rng(0)  # the server draws
         (group,) = await loop.run_in_executor(None, lambda: rollouts.play([task], rng=rng))
         if group.rows and (path := self.config.get(LOG_KEY)):
