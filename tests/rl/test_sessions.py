@@ -58,7 +58,7 @@ def test_row_without_a_task_is_refused():
 
 @pytest.mark.parametrize("task", [NUMBER, CHOICE, PASSAGE], ids=lambda task: task.id)
 def test_verifier_is_the_one_that_the_task_needs(task):
-    async def complete(role, prompt, sampling):
+    async def complete(*_):
         return Completion(SAID[task.id], (1,), (2,), (0.0,))
 
     config = team_settings({"allocator": "shared", "optimizer": "grpo", "group_size": 2})
@@ -84,7 +84,7 @@ def test_settings_that_do_not_fit_are_refused(settings, tasks, message):
 
 
 def test_group_of_a_session_has_credit_per_agent():
-    settings = {"allocator": "counterfactual", "removed_samples": 1, "group_size": 4}
+    settings = {"allocator": "leave_one_out", "removed_samples": 1, "group_size": 4}
     config = team_settings({**settings, "optimizer": "dr_grpo", "max_tokens": 5})
     limits = []
     group = asyncio.run(play_group(config, NUMBER, hinting(limits), max_tokens=9))
