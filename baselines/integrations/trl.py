@@ -81,6 +81,7 @@ class CreditGRPOTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is not annota
         self._rollouts = CreditedRollouts(
             config,
             _SamplingPolicy(self),
+            tasks,
             max_tokens=args.max_completion_length,
             processes=AccelerateGroup() if args.world_size > 1 else SINGLE_PROCESS,
         )

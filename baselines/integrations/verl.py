@@ -120,9 +120,12 @@ class TeamAgentLoop(AgentLoopBase):  # type: ignore[misc]
         )
         rng = _generator(task, row)
         # A thread of its own: those of the default pool are few, and each would wait for servers.
-        with ThreadPoolExecutor(max_workers=1) as thread:
+        thread = ThreadPoolExecutor(max_workers=1)
+        try:
             playing = loop.run_in_executor(thread, lambda: rollouts.play([task], rng=rng))
             (group,) = await playing
+        finally:
+            thread.shutdown(wait=False)
         if group.rows and (path := self.config.get(LOG_KEY)):
             log_advantages(
                 path,
@@ -214,7 +217,9 @@ class _ServerPolicy:
         )
 
     def _decode(self, ids: Sequence[int]) -> str:
-        text: str = self._owner.tokenizer.decode(list(ids), skip_special_tokens=True)
+        text: str = self._owner.tokenizer.decode(
+            list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
         return text
 
     def _remember(self, fields: Mapping[str, Any]) -> None:

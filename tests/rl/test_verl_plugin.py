@@ -18,8 +18,7 @@ import torch
 
 from baselines.policies.base import Prompt, Sampling
 from baselines.policies.registry import load_policy
-from baselines.train.config import TrainConfig
-from ccpo_env import Task, load_tasks
+from ccpo_env import load_tasks
 from tests.rl.launching import ROOT
 
 needs_verl = pytest.mark.skipif(
@@ -233,7 +232,7 @@ def test_settings_that_do_not_fit_are_refused(settings, message):
     from baselines.integrations.verl import team_settings
 
     with pytest.raises(ValueError, match=message):
-        CreditedRollouts(team_settings(settings), SimpleNamespace(), max_tokens=8)
+        CreditedRollouts(team_settings(settings), SimpleNamespace(), [], max_tokens=8)
 
 
 @needs_verl
@@ -282,12 +281,3 @@ def test_plugin_says_what_to_install():
     error = done.stderr.strip().splitlines()[-1]
     assert error.startswith("ImportError: the verl plugin must have verl 0.9.1 installed")
     assert "pip install --no-deps verl==0.9.1" in error
-
-
-def test_tasks_that_need_another_verifier_than_math_are_refused_where_none_is_named():
-    from baselines.integrations.credited import CreditedRollouts
-
-    rollouts = CreditedRollouts(TrainConfig(weights="shared"), SimpleNamespace(), max_tokens=8)
-    task = Task("t", "?", "A", choices=("x", "y"))
-    with pytest.raises(ValueError, match=r"named for tasks such as 't'.*verifier='choice'"):
-        rollouts.play([task], rng=np.random.default_rng(0))
