@@ -20,6 +20,7 @@ import numpy as np
 
 from baselines.integrations.advantage_log import log_advantages
 from baselines.integrations.credited import CreditedRollouts, CreditedRow
+from baselines.integrations.verl_checks import AGENT_LOOP, ESTIMATOR
 from baselines.integrations.verl_data import task_of
 from baselines.integrations.verl_settings import settings_in, team_settings
 from baselines.policies.base import Completion, Prompt, Sampling
@@ -43,10 +44,6 @@ except ImportError as error:
 if TYPE_CHECKING:
     import torch
 
-AGENT_LOOP = "ccpo_team"
-"""Name of the agent loop: actor_rollout_ref.rollout.agent.default_agent_loop."""
-ESTIMATOR = "external_credit"
-"""Name of the advantage estimator: algorithm.adv_estimator."""
 LOG_KEY = "ccpo_advantage_log"
 """Key of the file for all advantages: ``+ccpo_advantage_log=/data/advantages.jsonl``."""
 

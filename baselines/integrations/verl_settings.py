@@ -1,4 +1,4 @@
-"""Settings of a team from the configuration of verl, and those that another trainer cannot honour."""
+"""Settings of a team in the configuration of verl: those that have an effect there."""
 
 from __future__ import annotations
 
@@ -43,7 +43,9 @@ def settings_in(config: Any) -> dict[str, Any]:
     from omegaconf import OmegaConf
 
     given = config.get(KEY) or {}
-    plain: Any = OmegaConf.to_container(given, resolve=True) if OmegaConf.is_config(given) else given
+    plain: Any = (
+        OmegaConf.to_container(given, resolve=True) if OmegaConf.is_config(given) else given
+    )
     return dict(plain)
 
 
