@@ -58,10 +58,11 @@ def task_of(extra_info: Mapping[str, Any]) -> Task:
             f"extra_info must hold question and answer, got {sorted(given)}; write the data with "
             f"python -m baselines.integrations.verl_data"
         )
-    known = {name: str(given[name]) for name in TEXTS if name in given}
-    lists = {name: tuple(map(str, given[name])) for name in LISTS if name in given}
+    known: dict[str, Any] = {"id": str(given.get("index", "-"))}
+    known |= {name: str(given[name]) for name in TEXTS if name in given}
+    known |= {name: tuple(map(str, given[name])) for name in LISTS if name in given}
     tags = tuple((str(name), str(value)) for name, value in given.get("tags", ()))
-    return Task(**{"id": str(given.get("index", "-")), **known, **lists, "tags": tags})
+    return Task(**known, tags=tags)
 
 
 def write_rows(path: Path, tasks: Iterable[Task]) -> None:
