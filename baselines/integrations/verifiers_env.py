@@ -15,7 +15,8 @@ from itertools import compress
 from typing import Any, Literal
 
 from baselines.integrations.credited import CreditedRow
-from baselines.integrations.sessions import play_group, team_settings
+from baselines.integrations.session_settings import OtherTrainer, team_settings
+from baselines.integrations.sessions import play_group
 from baselines.policies.base import Completion, Prompt, Sampling
 from baselines.rollouts.team_env import TeamSettings, team_env
 from baselines.train.config import TrainConfig
@@ -39,6 +40,9 @@ ADVANTAGE = "advantage"
 """Name of the advantage of a trace, in its info and its metrics."""
 MAX_TOKENS = 2**20
 """No limit: the sampling of each agent sets one."""
+VERIFIERS = OtherTrainer(
+    name="a trainer with verifiers", key="env", flag="--env.", loss="that trainer"
+)
 TEAM = tuple(each for each in fields(TeamSettings) if each.name != "unsafe_no_namespaces")
 """Settings of the team."""
 ROLES = ("thinker", "solver", "voter", "debater")
@@ -121,7 +125,12 @@ class TeamEnv(vf.Env[TeamEnvConfig]):  # type: ignore[misc]
         super().__init__(config)
         names = set(TeamEnvConfig.model_fields) - set(vf.EnvConfig.model_fields) - set(ROLES)
         settings: dict[str, Any] = {name: getattr(config, name) for name in names}
-        self._credit = team_settings(settings) if config.group_size > 1 else None
+        given = {"optimizer", *(names & config.model_fields_set)}
+        self._credit = (
+            team_settings({name: settings[name] for name in given}, VERIFIERS)
+            if config.group_size > 1
+            else None
+        )
         team = TeamSettings(**{each.name: settings[each.name] for each in TEAM})
         self._team = team_env(team, list(self.taskset.tasks.values())).unwrapped
 
