@@ -79,8 +79,8 @@ def _check_credit(config: TrainConfig, trainer: OtherTrainer) -> None:
         does = "whitens over all groups of a step" if optimizer.whitens else "remembers past steps"
         raise ValueError(
             f"optimizer must need one group alone inside {trainer.name}, whose sessions do not "
-            f"meet, got {config.optimizer!r}, which {does}; pass {trainer.flag}optimizer= and one of "
-            f"{', '.join(alone)}, or train with 'ccpo train' or TRL"
+            f"meet, got {config.optimizer!r}, which {does}; pass {trainer.flag}optimizer= and one "
+            f"of {', '.join(alone)}, or train with 'ccpo train' or TRL"
         )
     if ALLOCATORS[config.allocator].new_state:
         raise ValueError(

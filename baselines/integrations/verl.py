@@ -19,6 +19,7 @@ from baselines.integrations.advantage_log import log_advantages
 from baselines.integrations.credited import CreditedRow
 from baselines.integrations.sessions import play_group
 from baselines.integrations.task_rows import task_of
+from baselines.integrations.verl_checks import AGENT_LOOP, ESTIMATOR
 from baselines.integrations.verl_settings import settings_in, team_settings
 from baselines.policies.base import Completion, Prompt, Sampling
 from baselines.policies.local.prompt_reader import PromptReader
@@ -41,10 +42,6 @@ except ImportError as error:
 if TYPE_CHECKING:
     import torch
 
-AGENT_LOOP = "ccpo_team"
-"""Name of the agent loop: actor_rollout_ref.rollout.agent.default_agent_loop."""
-ESTIMATOR = "external_credit"
-"""Name of the advantage estimator: algorithm.adv_estimator."""
 LOG_KEY = "ccpo_advantage_log"
 """Key of the file for all advantages: ``+ccpo_advantage_log=/data/advantages.jsonl``."""
 
