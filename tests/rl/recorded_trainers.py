@@ -2,7 +2,8 @@
 
 Written from their sources, of which nothing is copied:
 
-- rLLM, rllm-org/rllm: rllm/trainer/algorithms/advantage.py at 18c8622371845166d24a2b3246ee03bc8190ab89,
+- rLLM, rllm-org/rllm: advantage.py of rllm/trainer/algorithms at
+  18c8622371845166d24a2b3246ee03bc8190ab89,
   rllm/trainer/algorithms/transform.py at 106b3440e2aed4ece25fabf4d3e7b1b717cf40ca,
   rllm/workflows/workflow.py at 0ff6a3be295b1bb5e0709c39a0bef100ca69d4fb,
   rllm/engine/rollout/rollout_engine.py at 17dcfbf24e5b89f835478f9ae5f6dfc7f042d232.
