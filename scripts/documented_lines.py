@@ -143,8 +143,9 @@ def small(line: str, *, model: Path, port_of: Mapping[str, int]) -> str:
         model: Folder of a small model, in place of those of the hub.
         port_of: Free ports by the ports of the page.
     """
-    for name in sorted(MODELS, key=len, reverse=True):
-        line = line.replace(name, str(model))
+    if "-m scripts." not in line:
+        for name in MODELS:
+            line = line.replace(name, str(model))
     line = re.sub(r"\bvllm serve (\S+)", rf"python -m {SERVES} --model \1", line)
     line = line.replace("HOST:", "127.0.0.1:").replace("/data/", "data/")
     line = PORT.sub(lambda match: str(port_of.get(match[0], match[0])), line)
@@ -152,7 +153,7 @@ def small(line: str, *, model: Path, port_of: Mapping[str, int]) -> str:
     if TRAINS.search(line):
         line = _with_flags(line, SHORT)
         if "--preset paper/" in line:
-            line = _with_flags(line, SHORT_PRESET)
+            line = _with_flags(line, {**SHORT_PRESET, "--policy": str(model)})
     if SERVES in line:
         line = _with_flags(line, SERVER)
     return line

@@ -108,9 +108,7 @@ def counted(config: PreTrainedConfig, *, rank: int = LoraSettings().rank) -> Siz
     layers = [part for part in model.modules() if type(part).__name__.endswith("DecoderLayer")]
     output = model.get_output_embeddings()
     linear = [
-        part
-        for part in model.modules()
-        if isinstance(part, torch.nn.Linear) and part is not output
+        part for part in model.modules() if isinstance(part, torch.nn.Linear) and part is not output
     ]
     parameters = sum(p.numel() for p in model.parameters())
     of_layers = [sum(p.numel() for p in layer.parameters()) for layer in layers]
@@ -214,7 +212,7 @@ def models_table() -> str:
 def presets_table() -> str:
     """Return what each preset of the paper needs, as Markdown."""
     lines = [
-        f"| preset | roles × model | whole, GB | its micro-batch, GB | fewest 80 GB GPUs "
+        f"| preset | model of each role | whole, GB | its micro-batch, GB | fewest 80 GB GPUs "
         f"| with `--micro-batch-tokens {FEW_TOKENS}` |",
         "|---|---|---:|---:|---:|---:|",
     ]

@@ -30,6 +30,9 @@ from scripts.documented_lines import PAGES, ROOT, Block, blocks_of, ports_in, se
 LINE_TIMEOUT_S = 600
 SERVER_TIMEOUT_S = 1200
 """A server took 75 s to start on two quiet cores, and up to 930 s on busy ones."""
+LAUNCHED = "-m baselines."
+MOST_SHOWN = 90
+"""Characters of a line in the table."""
 LAST_LINES = 12
 """Lines of output that are shown of a command that failed."""
 CPU_SETTINGS: Mapping[str, str] = {
@@ -44,6 +47,7 @@ class Result:
     """What became of a line.
 
     Args:
+        section: Heading above it.
         line: The line as the page has it.
         where: Its virtual environment.
         status: "ok", or how it failed.
@@ -51,6 +55,7 @@ class Result:
         output: The end of its output, if it failed.
     """
 
+    section: str
     line: str
     where: str
     status: str
@@ -80,13 +85,15 @@ class Section:
         """Run each line of a block, until one fails."""
         venv = self.venvs.get(block.where, ROOT / block.where)
         if not (venv / "bin" / "python").exists():
-            yield Result(_shown(block.lines[0]), block.where, f"{block.where} is missing", 0.0)
+            line, status = _shown(block.lines[0]), f"{block.where} is missing"
+            yield Result(block.section, line, block.where, status, 0.0)
             return
         for line in block.lines:
             started = time.monotonic()
             status, output = self._run_line(block, line, venv)
             seconds = time.monotonic() - started
-            yield Result(_shown(line), block.where, status, seconds, output)
+            shown = block.file or _shown(line)
+            yield Result(block.section, shown, block.where, status, seconds, output)
             if status != "ok":
                 return
 
@@ -182,9 +189,11 @@ def _end_of(log: Path) -> str:
 
 
 def _shown(line: str) -> str:
-    """Return the part of a line that tells it from others."""
+    """Return the beginning of a line, from the module that is run."""
     first = line.strip().splitlines()[0].replace("|", "\\|")
-    return first if len(first) <= 90 else f"{first[:87]}..."
+    if LAUNCHED in first:
+        first = f"{first.split()[0]} … {first[first.index(LAUNCHED) :]}"
+    return first if len(first) <= MOST_SHOWN else f"{first[: MOST_SHOWN - 1]}…"
 
 
 @contextmanager
@@ -205,6 +214,7 @@ def make_model(folder: Path) -> Path:
     from transformers import LlamaConfig, LlamaForCausalLM
 
     from baselines.policies.local.hf import HFPolicy
+    from baselines.policies.local.loading import quiet_transformers
     from baselines.policies.registry import load_policy
 
     tiny = load_policy("tiny")
@@ -221,8 +231,9 @@ def make_model(folder: Path) -> Path:
         bos_token_id=tiny.module.config.bos_token_id,
         pad_token_id=tiny.module.config.pad_token_id,
     )
-    LlamaForCausalLM(config).save_pretrained(folder)
-    tiny.tokenizer.save_pretrained(folder)
+    with quiet_transformers():
+        LlamaForCausalLM(config).save_pretrained(folder)
+        tiny.tokenizer.save_pretrained(folder)
     return folder
 
 
@@ -234,6 +245,7 @@ def run_all(blocks: Sequence[Block], *, venvs: Mapping[str, Path], folder: Path)
         chosen = [block for block in section if block.use not in ("install", "untested")]
         own = folder / f"section_{index}"
         own.mkdir()
+        (own / "scripts").symlink_to(ROOT / "scripts")
         with free_ports(ports_in(chosen)) as ports, ExitStack() as servers:
             running = Section(own, model, venvs, ports, servers)
             for block in chosen:
@@ -246,7 +258,8 @@ def run_all(blocks: Sequence[Block], *, venvs: Mapping[str, Path], folder: Path)
 def table(blocks: Sequence[Block], results: Sequence[Result]) -> str:
     """Return the lines, their status and time as Markdown, and what was not run."""
     rows = [
-        f"| `{result.line}` | {result.where} | {result.status} | {result.seconds:.0f} |"
+        f"| {result.section} | `{result.line}` | {result.where} | {result.status} "
+        f"| {result.seconds:.0f} |"
         for result in results
     ]
     untested = [f"- `{_shown(b.lines[0])}`: {b.where}" for b in blocks if b.use == "untested"]
@@ -256,7 +269,7 @@ def table(blocks: Sequence[Block], results: Sequence[Result]) -> str:
         f"{len(results)} lines were run, {failed} failed; {len(untested)} blocks are labelled as "
         f"not tested, {installs} as installations."
     )
-    head = ["| line | environment | status | seconds |", "|---|---|---|---:|"]
+    head = ["| section | line | environment | status | seconds |", "|---|---|---|---|---:|"]
     return "\n".join([*head, *rows, "", summary, *untested])
 
 
@@ -264,12 +277,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the lines; see the module's docstring."""
     parser = argparse.ArgumentParser(description="Run the lines of the pages on engines.")
     parser.add_argument("--venv", action="append", default=[], help="NAME=FOLDER of another one")
+    parser.add_argument("--page", choices=[page.name for page in PAGES], help="only this page")
     parser.add_argument("--section", action="append", default=[], help="only sections of this name")
     given = parser.parse_args(arguments)
     venvs = {name: Path(path) for name, path in (pair.split("=", 1) for pair in given.venv)}
     blocks = [
         block
         for page in PAGES
+        if given.page in (None, page.name)
         for block in blocks_of(page)
         if not given.section or block.section in given.section
     ]

@@ -2,8 +2,7 @@
 
 These are the tables of metrics and hyperparameters, the trees of folders and modules, the figures
 of the architecture and the environments, the audit of all methods, the table of clients, the memory
-of models, and the
-tables of results from docs/results/ (see `scripts/measure_results.py`).
+of large models, and the tables of results from docs/results/ (see `scripts/measure_results.py`).
 """
 
 from __future__ import annotations

@@ -56,10 +56,7 @@ def gradients_and_moments(module: torch.nn.Module) -> int:
     module(input_ids=torch.arange(8)[None]).logits.sum().backward()
     adamw.step()
     moments = [
-        moment
-        for state in adamw.state.values()
-        for name, moment in state.items()
-        if name != "step"
+        moment for state in adamw.state.values() for name, moment in state.items() if name != "step"
     ]
     return bytes_of([parameter.grad for parameter in trained]) + bytes_of(moments)
 
@@ -108,7 +105,7 @@ def test_models_have_the_published_number_of_parameters(model):
 
 
 def test_an_unknown_model_is_refused():
-    with pytest.raises(ValueError, match="Qwen2.5-7B-Instruct"):
+    with pytest.raises(ValueError, match=r"Qwen2\.5-7B-Instruct"):
         sizes_of("Qwen/Qwen2.5-7B")
 
 
