@@ -1,4 +1,7 @@
-"""Updates that must be equal with one and with several processes; as a module, one of several."""
+"""Updates that must be equal with one and with several processes, also with sharded weights.
+
+As a module, one of several processes.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.distributed.device_mesh import DeviceMesh
 
 from baselines.common.processes import SINGLE_PROCESS, ProcessGroup, connect, disconnect
 from baselines.optimizers import OPTIMIZERS
 from baselines.policies.base import Completion, Prompt, Sampling, TrainablePolicy
+from baselines.policies.local.hf import HFPolicy
 from baselines.policies.local.lora import LoraBase, LoraSettings
+from baselines.policies.local.sharding import is_shard, whole
 from baselines.policies.registry import load_policy
 from baselines.train.update.batching import TrainingSample
 from baselines.train.update.options import UpdateOptions
@@ -76,11 +82,14 @@ CASES = {
 }
 
 
-def policies_of(case: Case) -> dict[str, TrainablePolicy]:
+def policies_of(case: Case, mesh: DeviceMesh | None = None) -> dict[str, TrainablePolicy]:
     if case.weights == "separate":
         policies: dict[str, TrainablePolicy] = {role: load_policy("tiny") for role in ROLES}
         for policy in policies.values():
             policy.module.to(case.dtype)
+            if mesh is not None:
+                assert isinstance(policy, HFPolicy)
+                policy.shard(mesh)
         return policies
     start = load_policy("tiny")
     start.module.to(case.dtype)
@@ -88,6 +97,8 @@ def policies_of(case: Case) -> dict[str, TrainablePolicy]:
     added = {role: base.add(role, LoraSettings(rank=2, seed=3)) for role in ROLES}
     for policy in added.values():
         policy.module.to(case.dtype)
+    if mesh is not None:
+        base.shard(mesh)
     return dict(added)
 
 
@@ -128,8 +139,8 @@ def run(name: str, processes: ProcessGroup = SINGLE_PROCESS) -> dict[str, Any]:
     if case.needs_reference:
         optimizer = optimizer.with_hyperparameters(kl_weight=0.1)
     found: dict[str, Any] = {}
-    policies = policies_of(case)
-    references = policies_of(case) if case.needs_reference else {}
+    policies = policies_of(case, processes.mesh)
+    references = policies_of(case, processes.mesh) if case.needs_reference else {}
     updaters = {
         role: Updater(
             policy,
@@ -150,16 +161,18 @@ def run(name: str, processes: ProcessGroup = SINGLE_PROCESS) -> dict[str, Any]:
             found[f"{role}/metrics"] = updaters[role].update(case.share(samples, processes))
     for role, policy in policies.items():
         trained = [p for p in policy.module.parameters() if p.requires_grad]
-        found[f"{role}/weights"] = torch.cat([p.detach().flatten() for p in trained])
+        assert all(is_shard(p) == (processes.mesh is not None) for p in trained)
+        found[f"{role}/weights"] = torch.cat([whole(p.detach()).flatten() for p in trained])
     return found
 
 
 def main() -> None:
     """Run all cases in one of the processes started by a launcher."""
     num_processes, folder = int(sys.argv[1]), Path(sys.argv[2])
-    processes = connect(num_processes)
-    for name in CASES:
-        torch.save(run(name, processes), folder / f"{name}.{processes.rank}.pt")
+    for shard in (False, True):
+        processes = connect(num_processes, shard=shard)
+        for name in CASES:
+            torch.save(run(name, processes), folder / f"{name}.{shard}.{processes.rank}.pt")
     disconnect(processes)
 
 

@@ -171,6 +171,8 @@ def test_command_says_what_is_wrong_in_one_sentence(given, message, capsys):
 class Rank:
     """One of several processes that never talks to the others."""
 
+    mesh = None
+
     def __init__(self, rank: int, size: int) -> None:
         self.rank, self.world_size = rank, size
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import cache
 
 import pytest
 import torch
@@ -22,11 +23,21 @@ pytestmark = pytest.mark.first
 
 @pytest.fixture(scope="module")
 def in_two(tmp_path_factory):
-    """What two processes made of every case, by case and rank."""
+    """What two processes made of every case, by case, whether it was sharded, and rank."""
     folder = tmp_path_factory.mktemp("two")
     for done in launch_warm("tests.rl.distributed_cases", 2, folder, num_processes=2):
         assert done.returncode == 0, done.stderr
-    return {name: [torch.load(folder / f"{name}.{rank}.pt") for rank in range(2)] for name in CASES}
+    return {
+        (name, shard): [torch.load(folder / f"{name}.{shard}.{rank}.pt") for rank in range(2)]
+        for name in CASES
+        for shard in (False, True)
+    }
+
+
+@pytest.fixture(scope="module")
+def alone():
+    """What one process makes of a case, computed once."""
+    return cache(run)
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +46,10 @@ def start():
     return torch.cat([p.detach().flatten() for p in load_policy("tiny").module.parameters()])
 
 
+@pytest.mark.parametrize("shard", [False, True])
 @pytest.mark.parametrize("name", CASES)
-def test_two_processes_take_the_steps_of_one(in_two, name, start):
-    alone, (first, second) = run(name), in_two[name]
+def test_two_processes_take_the_steps_of_one(in_two, alone, name, shard, start):
+    alone, (first, second) = alone(name), in_two[name, shard]
     for role in ROLES:
         expected, found = alone[f"{role}/weights"], first[f"{role}/weights"]
         assert (expected.norm() > 0).item()
@@ -55,14 +67,14 @@ def test_two_processes_take_the_steps_of_one(in_two, name, start):
 
 
 def test_two_roles_learn_different_things(in_two):
-    thinker, solver = (in_two["lora"][0][f"{role}/weights"] for role in ROLES)
+    thinker, solver = (in_two["lora", False][0][f"{role}/weights"] for role in ROLES)
     assert not torch.equal(thinker, solver)
 
 
 class Failed:
     """Another process, whose loss was not finite."""
 
-    rank, size = 0, 2
+    rank, size, mesh = 0, 2, None
 
     def all_gather(self, values):
         is_outcome = values and isinstance(values[0], tuple) and len(values[0]) == 3
@@ -118,7 +130,7 @@ def test_connect_refuses_a_launcher_that_was_told_to_shard(monkeypatch, variable
     # With --use_fsdp and no GPU, accelerate copies all weights or starts runs that never meet.
     monkeypatch.setenv("WORLD_SIZE", str(num_processes))
     monkeypatch.setenv(variable, "true")
-    message = f"every process must hold all weights, got {variable}.*leave out --use_"
+    message = f"must leave the sharding of weights to --shard, got {variable} .*leave out --use_"
     with pytest.raises(ValueError, match=message):
         connect(num_processes)
 
