@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
+from baselines.policies.local.hf import MAX_CACHE_BYTES
 from baselines.policies.local.lora import LoraSettings
 from baselines.train.config import TrainConfig
 from baselines.train.presets import PRESETS
@@ -172,13 +173,35 @@ def peak_bytes(
     )
 
 
+def sampling_bytes(roles: Sequence[Sizes], weights: Weights, *, shards: int) -> float:
+    """Return the bytes of sampling in each process: state, all weights gathered, and a cache."""
+    models = dict.fromkeys(roles) if weights == "lora" else roles
+    gathered = FLOAT * sum(model.parameters for model in models) if shards > 1 else 0
+    return state_bytes(roles, weights, shards=shards) + gathered + MAX_CACHE_BYTES
+
+
 def fewest_gpus(
-    roles: Sequence[Sizes], weights: Weights, *, tokens: int, references: int = 0
+    roles: Sequence[Sizes],
+    weights: Weights,
+    *,
+    tokens: int,
+    references: int = 0,
+    has_server: bool = True,
 ) -> int | None:
-    """Return the fewest of GPUS processes that fit GPUs of 80 GB; None if none of them does."""
+    """Return the fewest of GPUS processes that fit GPUs of 80 GB; None if none of them does.
+
+    Args:
+        roles: The network of each trained role.
+        weights: What a role trains.
+        tokens: Tokens of a micro-batch.
+        references: Frozen copies for a KL term.
+        has_server: Whether a server samples; else these processes do.
+    """
     for shards in GPUS:
-        peak = peak_bytes(roles, weights, shards=shards, tokens=tokens, references=references)
-        if peak <= USABLE * GPU_BYTES:
+        needed = [peak_bytes(roles, weights, shards=shards, tokens=tokens, references=references)]
+        if not has_server:
+            needed.append(sampling_bytes(roles, weights, shards=shards))
+        if max(needed) <= USABLE * GPU_BYTES:
             return shards
     return None
 
@@ -187,8 +210,8 @@ def models_table() -> str:
     """Return the state of each model in GB per GPU, as Markdown."""
     lines = [
         "| model | roles | weights | whole | " + " | ".join(f"{n} GPUs" for n in GPUS[1:])
-        + f" | gathered | {FEW_TOKENS:,} tokens | fewest 80 GB GPUs |",
-        "|---|---:|---|" + "---:|" * (len(GPUS) + 3),
+        + f" | gathered | {FEW_TOKENS:,} tokens | fewest, server | fewest |",
+        "|---|---:|---|" + "---:|" * (len(GPUS) + 4),
     ]  # fmt: skip
     for model in MODELS:
         size = sizes_of(model)
@@ -196,12 +219,14 @@ def models_table() -> str:
         for number, weights in kinds:
             roles = [size] * number
             states = [state_bytes(roles, weights, shards=shards) for shards in GPUS]
-            fewest = fewest_gpus(roles, weights, tokens=FEW_TOKENS)
             cells = [
                 *(_gb(state) for state in states),
                 _gb(gathered_bytes(size, weights)),
                 _gb(activation_bytes(size, FEW_TOKENS)),
-                str(fewest or f"over {GPUS[-1]}"),
+                *(
+                    _number(fewest_gpus(roles, weights, tokens=FEW_TOKENS, has_server=is_served))
+                    for is_served in (True, False)
+                ),
             ]
             name = model.split("/")[1]
             shown = "LoRA" if weights == "lora" else "full"
@@ -212,9 +237,9 @@ def models_table() -> str:
 def presets_table() -> str:
     """Return what each preset of the paper needs, as Markdown."""
     lines = [
-        f"| preset | model of each role | whole, GB | its micro-batch, GB | fewest 80 GB GPUs "
-        f"| with `--micro-batch-tokens {FEW_TOKENS}` |",
-        "|---|---|---:|---:|---:|---:|",
+        "| preset | model of each role | whole | its micro-batch | fewest, server "
+        f"| with {FEW_TOKENS:,} tokens | fewest, {FEW_TOKENS:,} |",
+        "|---|---|---:|---:|---:|---:|---:|",
     ]
     for name, settings in PRESETS.items():
         if settings.get("policy") not in MODELS:
@@ -223,18 +248,23 @@ def presets_table() -> str:
         models = trained_models(config)
         roles = [sizes_of(model) for model in models]
         references = len(roles) if "kl_weight" in config.optimizer_args else 0
-        tokens = config.micro_batch_tokens
+        own = config.micro_batch_tokens
+        fewest = [
+            fewest_gpus(roles, "full", tokens=n, references=references, has_server=is_served)
+            for n, is_served in ((own, True), (FEW_TOKENS, True), (FEW_TOKENS, False))
+        ]
         cells = [
             " + ".join(model.split("/")[1] for model in models),
             _gb(state_bytes(roles, "full", references=references)),
-            _gb(max(activation_bytes(role, tokens) for role in roles)),
-            *(
-                str(fewest_gpus(roles, "full", tokens=n, references=references) or "none fits")
-                for n in (tokens, FEW_TOKENS)
-            ),
+            _gb(max(activation_bytes(role, own) for role in roles)),
+            *map(_number, fewest),
         ]
         lines.append(f"| `{name}` | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def _number(gpus: int | None) -> str:
+    return f"over {GPUS[-1]}" if gpus is None else str(gpus)
 
 
 TABLES = {"models": models_table, "presets": presets_table}

@@ -25,6 +25,7 @@ from scripts.memory_table import (
     fewest_gpus,
     gathered_bytes,
     peak_bytes,
+    sampling_bytes,
     sizes_of,
     state_bytes,
 )
@@ -133,6 +134,22 @@ def test_fewest_gpus_are_the_fewest_that_fit():
     ]
     assert fits == [False, True]
     assert fewest_gpus(team, "full", tokens=100_000) is None
+
+
+def test_sampling_gathers_all_weights_unless_they_are_whole():
+    cache = 4 * 2**30
+    assert sampling_bytes([SMALL, SMALL], "full", shards=1) == 2 * 16 * 100 + cache
+    assert sampling_bytes([SMALL, SMALL], "full", shards=2) == 16 * 100 + 2 * 4 * 100 + cache
+    of_adapters = (4 * 100 + 2 * 16 * 10) / 2
+    assert sampling_bytes([SMALL, SMALL], "lora", shards=2) == of_adapters + 4 * 100 + cache
+
+
+def test_a_server_saves_the_gathered_weights():
+    team = [sizes_of("Qwen/Qwen2.5-7B-Instruct")] * 2
+    with_server, without = (
+        fewest_gpus(team, "full", tokens=FEW_TOKENS, has_server=has) for has in (True, False)
+    )
+    assert (with_server, without) == (8, None)
 
 
 def test_every_preset_of_the_paper_is_in_the_table():

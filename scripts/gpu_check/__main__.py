@@ -13,16 +13,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from scripts.gpu_check.parts import Row
+from scripts.gpu_check.rows import LIMIT_S, LIMITS, TINY_LIMIT_S, Row
 
-LIMIT_S = 470
-"""Most seconds of all parts: with start and end of the script less than 8 minutes."""
-TINY_LIMIT_S = 1880
-"""The same with small models, on cores that others may use."""
 MODULE = "scripts.gpu_check"
+STDERR = 2
+"""File descriptor: standard output is for the table."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,19 +27,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0, or 1 if a part failed, took too long or measured something out of its limits.
     """
-    from scripts.gpu_check.parts import PARTS, Row, Setting
-
     parser = argparse.ArgumentParser(description="Check this package on a GPU.")
     parser.add_argument("--tiny", action="store_true", help="small models and batches")
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--parts", nargs="+", choices=LIMITS, default=list(LIMITS))
     parser.add_argument("--limit", type=float, help=f"seconds of all parts; default: {LIMIT_S}")
     parser.add_argument(
         "--folder", type=Path, help=argparse.SUPPRESS
     )  # of the one part to run here
     given = parser.parse_args(arguments)
     if given.folder:
+        from scripts.gpu_check.parts import PARTS, Setting
+
         (name,) = given.parts
-        for row in PARTS[name][1](Setting(given.tiny, given.folder)):
+        for row in PARTS[name](Setting(given.tiny, given.folder)):
             with _rows_file(given.folder, name).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(asdict(row)) + "\n")
         return 0
@@ -52,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     found: dict[str, list[Row]] = {}
     with tempfile.TemporaryDirectory(prefix="gpu_check_") as folder:
         for name in given.parts:
-            seconds = min(PARTS[name][0] * limit / LIMIT_S, deadline - time.monotonic())
+            seconds = min(LIMITS[name] * limit / LIMIT_S, deadline - time.monotonic())
             failure = _run(name, Path(folder), seconds, is_tiny=given.tiny)
             found[name] = _rows_of(Path(folder), name)
             if failure:
@@ -68,7 +64,7 @@ def _run(name: str, folder: Path, seconds: float, *, is_tiny: bool) -> str:
     command = [sys.executable, "-m", MODULE, "--parts", name, "--folder", str(folder)]
     process = subprocess.Popen(
         [*command, *(["--tiny"] if is_tiny else [])],
-        stdout=sys.stderr,
+        stdout=STDERR,
         stderr=subprocess.PIPE,
         text=True,
         errors="replace",
@@ -93,8 +89,6 @@ def _rows_file(folder: Path, name: str) -> Path:
 
 def _rows_of(folder: Path, name: str) -> list[Row]:
     """Return what a part had measured, also if it was stopped."""
-    from scripts.gpu_check.parts import Row
-
     path = _rows_file(folder, name)
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     return [Row(**json.loads(line)) for line in lines]

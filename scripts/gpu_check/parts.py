@@ -19,6 +19,7 @@ from baselines.policies.base import Sampling
 from baselines.policies.local.hf import HFPolicy
 from baselines.train.update.forward import score
 from scripts.gpu_check.models import Size, config_of, make_model
+from scripts.gpu_check.rows import Row
 from scripts.memory_table import counted, peak_bytes
 
 MOST_IN_FLOAT32 = 1e-3
@@ -28,21 +29,6 @@ MOST_MEAN_IN_BFLOAT16 = 0.05
 MOST_RELATIVE = 1e-6
 """Largest allowed norm of a difference of weights, over the norm of the weights."""
 LEARNING_RATE = "1e-4"
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A row of the table.
-
-    Args:
-        case: What was measured.
-        measured: The figures.
-        is_good: Whether they are within their limits; True if they have none.
-    """
-
-    case: str
-    measured: str
-    is_good: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,24 +77,27 @@ def steps(setting: Setting, wanted: Size) -> Iterator[Row]:
     """Measure steps with the shared reward and with counterfactual credit."""
     size = setting.size(wanted)
     network = counted(config_of(size))
-    tokens = 512 if setting.is_tiny else 8192
+    tokens, most, tasks, group = (512, 8, 2, 2) if setting.is_tiny else (8192, 64, 16, 8)
     shared = replace(
         TINY_STEP,
         policy=str(make_model(size, setting.folder)),
-        **{
-            "tasks": "arithmetic",
-            "allocator": "shared",
-            "max_tokens": 8 if setting.is_tiny else 64,
-        },
-        **{
-            "tasks_per_step": 2 if setting.is_tiny else 16,
-            "group_size": 2 if setting.is_tiny else 8,
-        },
-        **{"micro_batch_tokens": tokens, "bf16": True, "gradient_checkpointing": True},
-        # Without it, groups with uniform rewards would be excluded from the update.
-        optimizer_args={"entropy_weight": "0.001"},
+        tasks="arithmetic",
+        allocator="shared",
+        optimizer="reinforce_pp",  # with which margin credit always needs the removed rollouts
+        optimizer_args={"entropy_weight": "0.001"},  # so that all completions are in the update
+        max_tokens=most,
+        tasks_per_step=tasks,
+        group_size=group,
+        micro_batch_tokens=tokens,
+        bf16=True,
+        gradient_checkpointing=True,
     )
-    credited = replace(shared, allocator="counterfactual", removed_samples=4)
+    credited = replace(
+        shared,
+        allocator="counterfactual",
+        allocator_args={"mode": "margin"},
+        removed_samples=min(4, group),
+    )
     for name, config in (("shared reward", shared), ("counterfactual credit", credited)):
         loop = OurLoop(config)
         with closed_at_the_end(loop):
@@ -253,11 +242,11 @@ def relative_gap(one: Path, other: Path) -> float:
 
 Part = Callable[[Setting], Iterator[Row]]
 
-PARTS: Mapping[str, tuple[int, Part]] = {
-    "agreement": (60, agreement),
-    "step-125m": (70, lambda setting: steps(setting, "125m")),
-    "resume": (90, resume),
-    "shard": (100, shard),
-    "step-1b": (150, lambda setting: steps(setting, "1b")),
+PARTS: Mapping[str, Part] = {
+    "agreement": agreement,
+    "step-125m": lambda setting: steps(setting, "125m"),
+    "resume": resume,
+    "shard": shard,
+    "step-1b": lambda setting: steps(setting, "1b"),
 }
-"""Most seconds of each part, and what it does; 470 together."""
+"""The parts by their names in `LIMITS`."""
