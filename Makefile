@@ -11,12 +11,13 @@ PARALLEL := -n logical --maxprocesses 8 --dist worksteal
 
 PIP_INSTALL := $(BIN)/python -m pip install --quiet $(INSTALL_FLAGS) -c constraints.txt
 
+TRL_VENV := .venv-trl
 CORE_VENV := .venv-core
 CORE_PACKAGES := hypothesis pillow psutil pytest pytest-timeout pytest-xdist
 CORE_TESTS := tests/env tests/test_import_rules.py tests/rl/test_audit.py tests/rl/test_group_outcomes.py \
 	$(filter-out tests/rl/test_credit_stage.py tests/rl/test_credit_influence.py,$(wildcard tests/rl/test_credit_*.py))
 
-.PHONY: help install train smollm2 test core clients lint typecheck browser check bench results notebooks engines matrix mutants weights clean
+.PHONY: help install train smollm2 test core clients lint typecheck browser check bench results notebooks engines matrix mutants weights clean trl
 
 help:  ## List the targets
 	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -43,6 +44,11 @@ core:  ## Test what needs neither torch nor an extra, in .venv-core: make core P
 	$(PYTHON) -m venv $(CORE_VENV)
 	$(CORE_VENV)/bin/python -m pip install --quiet -c constraints.txt -e . $(CORE_PACKAGES)
 	$(TEST_ENV) $(CORE_VENV)/bin/python -m pytest $(PARALLEL) $(CORE_TESTS) $(ARGS)
+
+trl:  ## Test the adapter to TRL with its newest version that fits, in .venv-trl
+	test -x $(TRL_VENV)/bin/python || $(PYTHON) -m venv $(TRL_VENV)
+	$(TRL_VENV)/bin/python -m pip install --quiet -c constraints.txt -e '.[trl,lora]' hypothesis pytest pytest-timeout
+	$(TEST_ENV) $(TRL_VENV)/bin/python -m pytest tests/rl/test_trl_adapter.py $(ARGS)
 
 clients: install  ## Test packages that take our environments, each in a .venv-clients/: make clients ARGS=torchrl
 	$(TEST_ENV) $(BIN)/python -m scripts.check_clients $(ARGS)
@@ -86,4 +92,4 @@ weights: install  ## Make the embedded model's weights again
 	$(TEST_ENV) $(BIN)/python -m scripts.tiny.make $(ARGS)
 
 clean:  ## Remove .venv and caches; runs/ stays
-	rm -rf $(VENV) $(CORE_VENV) .venv-clients .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) $(CORE_VENV) $(TRL_VENV) .venv-clients .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

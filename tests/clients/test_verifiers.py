@@ -21,16 +21,30 @@ PLUGIN = (
     "from baselines.integrations.verifiers_env import MessageHarness, TeamEnv, TeamTaskset, __all__"
 )
 RIGHT = r"The answer is \boxed{2}."
+HINT, WRONG = "Look closely.", "I do not know."
+
+
+def always_right(*_: object) -> str:
+    return RIGHT
+
+
+def right_with_a_hint(prompt: str, number: int) -> str:
+    """A thinker that gives a hint every other time it is asked, and a solver that needs it."""
+    if "boxed" in prompt:
+        return RIGHT if HINT in prompt else WRONG
+    return HINT if number % 2 else WRONG
 
 
 class ChatServer(BaseHTTPRequestHandler):
-    """Answers every prompt alike, and keeps the prompts."""
+    """Answers prompts, and keeps them."""
 
     prompts: list[list[dict[str, str]]] = []  # noqa: RUF012  one server at a time
+    answer = staticmethod(always_right)
 
     def do_POST(self) -> None:
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.prompts.append(request["messages"])
+        text = "\n".join(message["content"] for message in request["messages"])
         answer = {
             "id": "1",
             "object": "chat.completion",
@@ -40,7 +54,10 @@ class ChatServer(BaseHTTPRequestHandler):
                 {
                     "index": 0,
                     "finish_reason": "stop",
-                    "message": {"role": "assistant", "content": RIGHT},
+                    "message": {
+                        "role": "assistant",
+                        "content": self.answer(text, len(self.prompts)),
+                    },
                 }
             ],
             "usage": {"prompt_tokens": 5, "completion_tokens": 3, "total_tokens": 8},
@@ -121,6 +138,33 @@ def test_team_is_played_and_paid(
     if settings["topology"] == "think_solve":
         assert "Message of thinker_1:" in last[1]["content"]
         assert "boxed" not in last[1]["content"]  # the stated answer is hidden from the solver
+
+
+@pytest.mark.environment("think_solve-v0")
+def test_group_is_credited_per_agent(
+    address: str, tasks: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ChatServer, "answer", staticmethod(right_with_a_hint))
+    settings = {
+        "taskset": {"id": "ccpo_team", "tasks": str(tasks)},
+        "group_size": 4,
+        "allocator": "leave_one_out",
+        "optimizer": "dr_grpo",
+        "removed_samples": 1,
+    }
+    episode, _ = asyncio.run(play(settings, address))
+    assert episode.ok
+    rows = [trace for trace in episode.traces if trace.agent.trainable]
+    others = [trace for trace in episode.traces if not trace.agent.trainable]
+    assert sorted((trace.info["rollout"], trace.info["agent"]) for trace in rows) == [
+        (rollout, agent) for rollout in range(4) for agent in ("solver_0", "thinker_0")
+    ]
+    # Alone the solver fails: a hint adds 2 and no hint 0. A thinker alone gives no answer.
+    for trace in rows:
+        expected = 1.0 if trace.reward > 0 else -1.0
+        assert trace.info["advantage"] == trace.metrics["advantage"] == pytest.approx(expected)
+    assert sorted(trace.agent.name for trace in others) == ["solver", "thinker"]  # each alone
+    assert all("advantage" not in trace.info and not trace.rewards for trace in others)
 
 
 @pytest.mark.environment("think_solve-v0")

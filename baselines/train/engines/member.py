@@ -41,7 +41,12 @@ def train(config: EnginesConfig) -> int:
         servers = _servers(config, processes)
         # Rank 0 locks the folder for all, and chooses it: its default name contains the time.
         (run_dir,) = processes.all_gather([open_run_dir(training)] if processes.rank == 0 else [])
-        trainer = Trainer(training, run_dir, processes=processes, servers=servers)
+        trainer = Trainer(
+            *(training, run_dir),
+            processes=processes,
+            servers=servers,
+            is_ahead=config.rollouts_ahead == 1,
+        )
         if processes.rank == 0:
             write_settings(run_dir, trainer.config)
         tracker = open_tracker(training.tracker if processes.rank == 0 else "none", run_dir)

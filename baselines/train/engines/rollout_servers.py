@@ -93,6 +93,20 @@ class RolloutServers:
         for served in self._served.values():
             served.synced(self._version)
 
+    @property
+    def is_checked(self) -> bool:
+        """Whether every server was compared with its trained policy since the last sync."""
+        return all(served.is_checked for served in self._served.values())
+
+    def probe(self) -> None:
+        """Compare the servers that have sampled before with their policies, in this process.
+
+        Raises:
+            RolloutError: If one does not sample from the trained weights.
+        """
+        for served in self._served.values():
+            served.probe()
+
     def _transfer(self) -> None:
         """Write and load the weights of all servers, in the process of rank 0 alone."""
         from baselines.policies.endpoint.client import EndpointError

@@ -18,6 +18,8 @@ GROWTH = 1.5
 server has 0.12, and 0.28 if its last layer is outdated."""
 MOST_AT_START = 0.25
 """Largest gap before training, in nats: above it the server has other weights."""
+NUM_PROBES, PROBE_TOKENS = 8, 16
+"""Completions of a probe, and the longest that they can be, in tokens."""
 SCORED_TOKENS = 16384
 """Tokens of one forward pass of the check."""
 
@@ -66,6 +68,9 @@ class ServedPolicy:
         endpoint: The server; it returns token ids and log-probabilities.
         trained: The trained policy.
 
+    Attributes:
+        is_checked: Whether completions since the last sync were compared with the trained policy.
+
     Note: The first batch after every sync is also scored with the trained policy.
     """
 
@@ -73,13 +78,24 @@ class ServedPolicy:
         self._endpoint = endpoint
         self._trained = trained
         self._guard = SyncGuard()
-        self._is_checked = False
+        self._probed: tuple[Sequence[Prompt], Sampling] | None = None
+        self.is_checked = False
         self.version = 0
 
     def synced(self, version: int) -> None:
         """Record that the current weights were transferred to the server."""
         self.version = version
-        self._is_checked = False
+        self.is_checked = False
+
+    def probe(self) -> None:
+        """Check the server with short completions of prompts of its last batch, if it had one.
+
+        Raises:
+            RolloutError: As `sample`.
+        """
+        if self._probed is not None and not self.is_checked:
+            prompts, sampling = self._probed
+            self.sample(prompts, sampling=sampling, rng=np.random.default_rng(self.version))
 
     def sample(
         self, prompts: Sequence[Prompt], *, sampling: Sampling, rng: np.random.Generator
@@ -100,9 +116,11 @@ class ServedPolicy:
                 f"temperature {own.temperature}; use vLLM, and at a temperature other than 1 "
                 f"--logprobs-mode processed_logprobs and the option logprobs=processed"
             )
-        if answered and not self._is_checked:
+        if answered and not self.is_checked:
             self._guard.check(self.logprob_gap(answered), version=self.version)
-            self._is_checked = True
+            self.is_checked = True
+        short = min(own.max_tokens or PROBE_TOKENS, PROBE_TOKENS)
+        self._probed = prompts[:NUM_PROBES], replace(own, max_tokens=short)
         return completions
 
     def logprob_gap(self, completions: Sequence[Completion]) -> float:

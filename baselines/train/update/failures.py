@@ -76,6 +76,7 @@ def save_samples(
             "reference_logprobs": sample.reference_logprobs,
             "logprobs": values[: sample.num_completion_tokens] if values else None,
             "advantages": sample.token_advantages,
+            "version": sample.version,
         }
         for sample, values in zip(samples, trained, strict=True)
     ]
