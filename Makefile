@@ -17,7 +17,7 @@ CORE_PACKAGES := hypothesis pillow psutil pytest pytest-timeout pytest-xdist
 CORE_TESTS := tests/env tests/test_import_rules.py tests/rl/test_audit.py tests/rl/test_group_outcomes.py \
 	$(filter-out tests/rl/test_credit_stage.py tests/rl/test_credit_influence.py,$(wildcard tests/rl/test_credit_*.py))
 
-.PHONY: help install train smollm2 test core clients lint typecheck browser check bench results notebooks engines matrix mutants weights clean trl
+.PHONY: help install train smollm2 test core clients lint typecheck browser check bench results notebooks engines matrix mutants weights clean trl verl
 
 help:  ## List the targets
 	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -52,6 +52,12 @@ trl:  ## Test the adapter to TRL with its newest version that fits, in .venv-trl
 
 clients: install  ## Test packages that take our environments, each in a .venv-clients/: make clients ARGS=torchrl
 	$(TEST_ENV) $(BIN)/python -m scripts.check_clients $(ARGS)
+
+verl:  ## Train two steps with verl's main_ppo on CPUs, in .venv-verl: minutes, 6 GB of memory
+	PYTHON="$(PYTHON)" INSTALL_FLAGS="$(INSTALL_FLAGS)" sh scripts/install_verl.sh .venv-verl
+	.venv-verl/bin/python -m pip install --quiet $(INSTALL_FLAGS) -c constraints.txt hypothesis pytest pytest-timeout
+	CCPO_VERL=1 $(TEST_ENV) .venv-verl/bin/python -m pytest tests/rl/test_verl_data.py tests/rl/test_verl_plugin.py \
+		tests/rl/test_verl_launch.py $(ARGS)
 
 lint: install
 	$(BIN)/ruff check .
@@ -92,4 +98,4 @@ weights: install  ## Make the embedded model's weights again
 	$(TEST_ENV) $(BIN)/python -m scripts.tiny.make $(ARGS)
 
 clean:  ## Remove .venv and caches; runs/ stays
-	rm -rf $(VENV) $(CORE_VENV) $(TRL_VENV) .venv-clients .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) $(CORE_VENV) $(TRL_VENV) .venv-clients .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info .venv-verl

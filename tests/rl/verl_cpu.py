@@ -20,10 +20,15 @@ from verl.plugin.platform.platform_manager import PlatformRegistry
 from verl.workers.rollout.base import _ROLLOUT_REGISTRY, BaseRollout
 from verl.workers.rollout.replica import RolloutReplica, RolloutReplicaRegistry, TokenOutput
 
+from baselines.rollouts.groups import Group
+from baselines.train.credit_stage import CreditStage
+
 NAME = "hf_cpu"
 """Name of the sampler: actor_rollout_ref.rollout.name."""
 SYNC_LOG = "CCPO_SYNC_LOG"
 """Environment variable: the file for the versions of the weights that the sampler was given."""
+GROUP_LOG = "CCPO_GROUP_LOG"
+"""Environment variable: the file for what each group of rollouts was measured to be."""
 MEMORY = 1 << 30
 
 
@@ -126,6 +131,29 @@ _given_init = torch.distributed.init_process_group
 torch.distributed.init_process_group = _init_process_group
 
 
+def _log(variable: str, row: dict[str, Any]) -> None:
+    with Path(os.environ[variable]).open("a", encoding="utf-8") as file:
+        file.write(json.dumps(row) + "\n")
+
+
+def _play(self, *given: Any, **named: Any) -> list[Group]:
+    """Play groups, and log what their credit is computed from."""
+    groups = _given_play(self, *given, **named)
+    for group in groups:
+        row = {
+            "question": group.task.question,
+            "rewards": group.rewards.tolist(),
+            "branches": {turn: own.tolist() for turn, own in group.branches.items()},
+            "num_tokens": [[len(c.token_ids) for c in r.sampled] for r in group.rollouts],
+        }
+        _log(GROUP_LOG, row)
+    return groups
+
+
+_given_play = CreditStage.play
+CreditStage.play = _play
+
+
 class Sampler:
     """Completes prompts of token ids with a model in this process."""
 
@@ -164,8 +192,7 @@ class Sampler:
         missing = set(own) - set(new) - {"lm_head.weight"}  # tied to the embedding
         assert not missing, missing
         self.version = version
-        with Path(os.environ[SYNC_LOG]).open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"version": version, "moved": moved}) + "\n")
+        _log(SYNC_LOG, {"version": version, "moved": moved})
 
     async def ready(self) -> bool:
         return True
