@@ -93,7 +93,7 @@ results: install  ## Measure all results of the documents again, or a part: make
 notebooks: install  ## Run the notebooks and store what they show, or some: make notebooks ARGS="03 04"
 	$(TEST_ENV) $(BIN)/python -m scripts.run_notebooks $(ARGS)
 
-engines: install vllm trl verl  ## Run every line of the pages on large models and other trainers that runs on a CPU: long
+engines: install  ## Run every line of the pages on large models and other trainers that runs on a CPU, after make vllm trl verl: long
 	$(TEST_ENV) $(BIN)/python -m scripts.run_engine_lines $(ARGS)
 
 matrix: install  ## Train two steps with every allocator, schedule, topology and kind of weights

@@ -3,11 +3,13 @@
 Directly above each fenced block of commands or Python stands a label in italics, one of::
 
     *Tested in .venv.*
-    *Tested in .venv-vllm, in the background.*    a server, until the section of the page ends
-    *Tested in .venv, twice at once.*             the same line on two nodes
-    *Tested in .venv-trl, as train_trl.py.*       Python that is saved; without it, it is run
+    *Tested in .venv-vllm, in the background.*          a server, until its section ends
+    *Tested in .venv, twice at once.*                   the same line on two nodes
+    *Tested in .venv-verl, by tests/rl/test_file.py.*   a test that reads the block and runs it
     *Installed by make vllm.*
     *Not tested: needs several GPUs.*
+
+Python with a title, ```py title="train.py", is saved under it for the lines below.
 """
 
 from __future__ import annotations
@@ -24,16 +26,18 @@ from scripts.memory_table import MODELS
 ROOT = Path(__file__).parent.parent
 PAGES = (ROOT / "docs" / "scaling.md", ROOT / "docs" / "integrations.md")
 
-Use = Literal["run", "background", "twice", "save", "install", "untested"]
+Use = Literal["run", "background", "twice", "test", "save", "install", "untested"]
 
 BLOCK = re.compile(
-    r"(?:^\*(?P<label>[^*\n]+)\*\n\n)?^```(?P<language>bash|py|python)\n(?P<code>.*?)^```$",
+    r"(?:^\*(?P<label>[^*\n]+)\*\n\n)?^```(?P<language>bash|py|python)"
+    r"(?: title=\"(?P<file>[\w.]+)\")?\n(?P<code>.*?)^```$",
     re.DOTALL | re.MULTILINE,
 )
-HEADING = re.compile(r"^## (.+)$", re.MULTILINE)
+HEADING = re.compile(r"^###? (.+)$", re.MULTILINE)
 TESTED = re.compile(
     r"Tested in (?P<venv>\.venv[\w-]*)"
-    r"(?:, (?:(?P<background>in the background)|(?P<twice>twice at once)|as (?P<file>\w+\.py)))?\."
+    r"(?:, (?:(?P<background>in the background)|(?P<twice>twice at once)"
+    r"|by (?P<test>tests/[\w/]+\.py)))?\."
 )
 INSTALLED = re.compile(r"Installed by make (\w+)\.")
 NOT_TESTED = re.compile(r"Not tested: (.+)\.")
@@ -68,7 +72,8 @@ class Block:
         use: What to do with it.
         where: Virtual environment, or make target of an installation, or why it is not tested.
         lines: Its commands, each in one line; Python is one.
-        file: Name to save Python under.
+        file: Name to save Python under, or the test that runs the block.
+        is_python: Whether it is Python.
     """
 
     page: str
@@ -94,6 +99,8 @@ def blocks_of(page: Path) -> list[Block]:
         number = text.count("\n", 0, match.start("language")) + 1
         is_python = match["language"] != "bash"
         use, where, file = _read(match["label"], f"{page.name}:{number}")
+        if match["file"]:
+            use, file = "save", match["file"]
         lines = (match["code"],) if is_python else tuple(_commands(match["code"]))
         block = Block(
             page=page.name,
@@ -114,10 +121,10 @@ def _read(label: str | None, place: str) -> tuple[Use, str, str | None]:
         kinds: dict[Use, str | None] = {
             "background": match["background"],
             "twice": match["twice"],
-            "save": match["file"],
+            "test": match["test"],
         }
         use: Use = next((kind for kind, given in kinds.items() if given), "run")
-        return use, match["venv"], match["file"]
+        return use, match["venv"], match["test"]
     if match := INSTALLED.fullmatch(label):
         return "install", match[1], None
     if match := NOT_TESTED.fullmatch(label):
@@ -147,6 +154,7 @@ def small(line: str, *, model: Path, port_of: Mapping[str, int]) -> str:
         for name in MODELS:
             line = line.replace(name, str(model))
     line = re.sub(r"\bvllm serve (\S+)", rf"python -m {SERVES} --model \1", line)
+    line = re.sub(r"\.venv[\w-]*/bin/", "", line)  # which is the first in the path
     line = line.replace("HOST:", "127.0.0.1:").replace("/data/", "data/")
     line = PORT.sub(lambda match: str(port_of.get(match[0], match[0])), line)
     line = _few_processes(line)

@@ -37,6 +37,7 @@ LAST_LINES = 12
 """Lines of output that are shown of a command that failed."""
 CPU_SETTINGS: Mapping[str, str] = {
     **{"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "ACCELERATE_USE_CPU": "true"},
+    "CCPO_VERL": "1",  # without it, the test of verl's launch is skipped
     # Of vLLM: its cache, and no thread bound to a core that another process uses.
     **{"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"},
 }
@@ -85,7 +86,8 @@ class Section:
         """Run each line of a block, until one fails."""
         venv = self.venvs.get(block.where, ROOT / block.where)
         if not (venv / "bin" / "python").exists():
-            line, status = _shown(block.lines[0]), f"{block.where} is missing"
+            line = _shown(block.lines[0])
+            status = f"{block.where} is missing: make {block.where.removeprefix('.venv-')}"
             yield Result(block.section, line, block.where, status, 0.0)
             return
         for line in block.lines:
@@ -99,7 +101,9 @@ class Section:
 
     def _run_line(self, block: Block, line: str, venv: Path) -> tuple[str, str]:
         line = small(line, model=self.model, port_of=self.ports)
-        if block.is_python:
+        if block.use == "test":
+            line = f"cd {ROOT} && python -m pytest -q -p no:cacheprovider {block.file}"
+        elif block.is_python:
             path = self.folder / (block.file or "block.py")
             path.write_text(line, encoding="utf-8")
             if block.use == "save":

@@ -41,12 +41,20 @@ serve --port 8130
 launch HOST:29500
 ```
 
-*Tested in .venv-trl, as train.py.*
+*Tested in .venv-trl.*
 
-```py
+```py title="train.py"
 print("one")
 print("two")
 ```
+
+*Tested in .venv-verl, by tests/rl/test_verl.py.*
+
+```bash
+verl
+```
+
+### Three
 
 *Installed by make verl.*
 
@@ -80,8 +88,9 @@ def test_blocks_are_read_with_what_their_labels_say(page):
         ("One", "background", ".venv-vllm", None),
         ("Two", "twice", ".venv", None),
         ("Two", "save", ".venv-trl", "train.py"),
-        ("Two", "install", "verl", None),
-        ("Two", "untested", "needs several GPUs", None),
+        ("Two", "test", ".venv-verl", "tests/rl/test_verl.py"),
+        ("Three", "install", "verl", None),
+        ("Three", "untested", "needs several GPUs", None),
     ]
 
 
@@ -143,6 +152,7 @@ SHORT = "--steps 2 --tasks-per-step 2 --group-size 2 --max-tokens 8 --num-eval-t
             "--dtype float32 --max-model-len 512 --max-num-batched-tokens 16384 --enforce-eager "
             "--max-num-seqs 16",
         ),
+        (".venv-vllm/bin/python -m a --port 8130", "python -m a --port 9"),
         ("train --num-processes 1 /data/a.parquet", "train --num-processes 1 data/a.parquet"),
     ],
 )
@@ -195,7 +205,14 @@ def test_lines_run_one_after_the_other_until_one_fails(section, tmp_path):
 
 def test_a_missing_environment_is_a_failure(section):
     (result,) = section.run(block("true", where=".venv-none"))
-    assert result.status == ".venv-none is missing"
+    assert result.status == ".venv-none is missing: make none"
+
+
+def test_a_block_can_be_run_by_a_test(section):
+    test = "tests/test_no_such_test.py"
+    (result,) = section.run(block("verl", use="test", file=test))
+    assert result.status == "exit code 4"  # of pytest, which did not find the file
+    assert test in result.output
 
 
 def test_a_line_runs_twice_at_once(section):
