@@ -11,6 +11,7 @@ from baselines.rollouts.costs import CostTracker
 from baselines.rollouts.groups import Group, expect_measured
 from baselines.train.config import TrainConfig
 from baselines.train.credit_stage import CreditStage
+from baselines.train.engines.rollout_servers import RolloutServers
 from baselines.train.gather import GatheredGroups, gather_groups, play_rounds
 from baselines.train.schedule import Schedule
 from baselines.train.seeding import Stream, Streams
@@ -47,6 +48,7 @@ class StepPlayer:
         schedule: Roles that each step trains.
         streams: Random streams of the run.
         processes: All processes; each plays its share.
+        servers: Servers that sample in place of the policies, if there are any.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class StepPlayer:
         schedule: Schedule,
         streams: Streams,
         processes: ProcessGroup,
+        servers: RolloutServers | None = None,
     ) -> None:
         self._config = config
         self._tasks = tasks
@@ -65,6 +68,7 @@ class StepPlayer:
         self._schedule = schedule
         self._streams = streams
         self._processes = processes
+        self._servers = servers
 
     def play(self, step: int, costs: CostTracker) -> StepRollouts:
         """Play a step in rounds, until all processes have enough usable groups.
@@ -84,6 +88,8 @@ class StepPlayer:
             is_usable=self._credit.is_usable,
             size=size,
         )
+        if self._servers:
+            self._servers.check()
         gather = self._processes.all_gather
         return StepRollouts(gather([here]), CostTracker.total(gather([costs])))
 

@@ -98,7 +98,6 @@ class RolloutsAhead:
             return
         self._servers.sync()
         self._served = steps_done
-        in_all(self._processes, self._servers.probe)
 
     def to_text(self, steps_done: int) -> str | None:
         """Return the rollouts of the step after some steps, once settled; None if there are none.
@@ -122,10 +121,14 @@ class RolloutsAhead:
         self._ready = {steps_done + 1: StepRollouts(groups, costs, seconds)}
 
     def _begin(self, step: int) -> None:
-        """Play a step in the background, if the weights that sample it have been checked.
+        """Play a step in the background, from weights that have been checked.
 
-        The check compares them with the weights in this process, which the update changes.
+        The check compares samples with the weights in this process, before the update changes them.
+        Where no prompt is known yet to sample, as after a resumption, they are those of the step.
         """
+        if not self._servers.is_checked:
+            in_all(self._processes, self._servers.probe)
+            self._servers.check()
         if self._servers.is_checked:
             self._playing = step, _Background(lambda: self._share(step))
         else:
@@ -133,6 +136,7 @@ class RolloutsAhead:
 
     def _play(self, step: int) -> None:
         self._gather(step, lambda: self._share(step))
+        self._servers.check()
 
     def _share(self, step: int) -> _Share:
         started, costs = time.perf_counter(), CostTracker()

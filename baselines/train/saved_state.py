@@ -5,6 +5,7 @@ from __future__ import annotations
 from baselines.policies.checkpoints import UsableCheckpoint, read_arrays, read_updaters
 from baselines.train.config import TrainConfig
 from baselines.train.credit_stage import CreditStage
+from baselines.train.engines.rollout_servers import RolloutServers
 from baselines.train.held_out import HeldOutTasks
 from baselines.train.logging.credit_record import CreditHistory
 from baselines.train.logging.run_warnings import RunWarnings
@@ -13,6 +14,8 @@ from baselines.train.rollouts_ahead import RolloutsAhead
 from baselines.train.run_files import RunFiles
 from baselines.train.team_policies import TeamPolicies
 
+SERVERS = "servers"
+"""Key of the state of rollout servers."""
 AHEAD = "rollouts_ahead"
 """Key of the next rollouts, if they are played ahead."""
 
@@ -29,6 +32,7 @@ class SavedState:
         warnings: Warnings so far.
         retrospect: The last rollouts, if they are used again.
         ahead: The next rollouts, if they are played ahead.
+        servers: Servers that sample in place of the policies, if there are any.
     """
 
     def __init__(
@@ -42,6 +46,7 @@ class SavedState:
         warnings: RunWarnings,
         retrospect: Retrospect | None,
         ahead: RolloutsAhead | None,
+        servers: RolloutServers | None,
     ) -> None:
         self._config = config
         self._files = files
@@ -51,6 +56,7 @@ class SavedState:
         self._warnings = warnings
         self._retrospect = retrospect
         self._ahead = ahead
+        self._servers = servers
 
     def save(self, step: int, credited: CreditHistory) -> None:
         """Write a checkpoint.
@@ -68,6 +74,8 @@ class SavedState:
             **self._warnings.to_json(),
             "credit": self._credit.to_json(),
         }
+        if self._servers:
+            state[SERVERS] = self._servers.state_dict()
         if self._ahead:
             state[AHEAD] = self._ahead.to_text(step)
         self._files.save(

@@ -33,7 +33,6 @@ from baselines.train.logging.step_records import StepRecords
 from baselines.train.logging.step_times import StepTimes
 from baselines.train.logging.trackers import Tracker
 from baselines.train.playing import StepPlayer
-from baselines.train.resumed_config import check_same_config
 from baselines.train.retrospect import retrospect_of
 from baselines.train.rollouts_ahead import RolloutsAhead
 from baselines.train.run_files import RunFiles
@@ -85,11 +84,9 @@ class Trainer:
         self.config = config = with_verifier(config, self._tasks)
         self._optimizer = OPTIMIZERS[config.optimizer].read_hyperparameters(config.optimizer_args)
         checkpoint = self._files.newest_checkpoint() if config.resume == "yes" else None
-        if checkpoint:
-            check_same_config(config.to_json(), checkpoint.contents["config"], checkpoint.folder)
         team = TrainedTeam.load(
             *(config, self._optimizer, self._tasks),
-            checkpoint=checkpoint.folder if checkpoint else None,
+            checkpoint=checkpoint,
             run_dir=run_dir,
             processes=processes,
             servers=servers,
@@ -97,7 +94,7 @@ class Trainer:
         self._schedule, self._crew, self._runner = team.schedule, team.crew, team.runner
         self._roles = tuple(self._runner.role_of.values())  # of the turns
         self._max_tokens = [self._crew.max_tokens(role) for role in self._roles]
-        self._held_out = HeldOutTasks(config, self._runner, self._streams, processes)
+        self._held_out = HeldOutTasks(config, self._runner, self._streams, processes, servers)
         self._credit = CreditStage(
             config, self._runner, self._optimizer, readers=self._crew.policies
         )
@@ -112,6 +109,7 @@ class Trainer:
             schedule=self._schedule,
             streams=self._streams,
             processes=processes,
+            servers=servers,
         )
         self._ahead: RolloutsAhead | None = None
         if servers and is_ahead:
@@ -123,6 +121,7 @@ class Trainer:
             warnings=self._warnings,
             retrospect=self._retrospect,
             ahead=self._ahead,
+            servers=servers,
         )
         if config.resume == "yes":
             with as_written(run_dir):
