@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 import threading
@@ -211,11 +213,12 @@ def test_evaluation_shows_the_credit_of_each_agent(
     address: str, tasks: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ChatServer, "answer", staticmethod(right_with_a_hint))
-    team = ("--env.group-size", "4", "--env.allocator", "leave_one_out")
-    server = ("--client.base-url", address, "--client.api-key-var", "NO_KEY", "--model", "any")
-    files = ("--env.taskset.tasks", tasks.name, "--output-dir", "evaluated", "--no-push")
+    page = (ROOT / "docs" / "integrations.md").read_text(encoding="utf-8")
+    (line,) = re.findall(r"^```bash\n(vf-eval .*?)^```", page, re.DOTALL | re.MULTILINE)
+    line = line.replace("http://127.0.0.1:8000/v1", address).replace("arithmetic", tasks.name)
+    program, *arguments = shlex.split(line.replace("\\\n", ""))
     done = subprocess.run(
-        [Path(sys.executable).with_name("vf-eval"), "ccpo_team", *team, *server, *files],
+        [Path(sys.executable).with_name(program), *arguments],
         cwd=tasks.parent,
         env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{tasks.parent}"},
         capture_output=True,
