@@ -3,69 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import zlib
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from baselines.credit import ALLOCATORS
 from baselines.integrations.credited import CreditedGroup, CreditedRollouts
-from baselines.optimizers import OPTIMIZERS
 from baselines.policies.base import Completion, Prompt, Sampling
 from baselines.rollouts.team_env import taskless_env
 from baselines.train.config import TrainConfig
-from baselines.train.config_file import with_settings
-from ccpo_env import load_tasks
 from ccpo_env.types import Role, Task
 
 Complete = Callable[[Role, Prompt, Sampling], Awaitable[Completion]]
 """Samples one completion of a role; it may set a failure instead."""
-TASK_FIELDS = ("question", "answer", "choices", "context", "answers", "tests")
-
-
-def team_settings(settings: Mapping[str, Any]) -> TrainConfig:
-    """Return the settings of a team whose groups are credited one by one.
-
-    Args:
-        settings: Settings of `TrainConfig` by name, as in a config file; weights are shared.
-
-    Raises:
-        ValueError: If a setting is invalid, or the credit needs groups of other sessions.
-    """
-    given = {str(name): value for name, value in settings.items()}
-    unknown = set(given) - set(TrainConfig.__dataclass_fields__)
-    if unknown:
-        raise ValueError(
-            f"ccpo must hold settings of ccpo train, got {', '.join(sorted(unknown))}; see "
-            f"ccpo train --help"
-        )
-    config = with_settings(TrainConfig(weights="shared"), given)
-    config.check()
-    if OPTIMIZERS[config.optimizer].whitens or ALLOCATORS[config.allocator].new_state:
-        raise ValueError(
-            f"credit must need one group alone in a trainer whose sessions do not meet, got "
-            f"{config.allocator!r} with {config.optimizer!r}; choose an optimizer that does not "
-            f"whiten and an allocator that remembers nothing"
-        )
-    return config
-
-
-def task_of(row: Mapping[str, Any]) -> Task:
-    """Return the task of a row of another trainer's data; see docs/tasks.md for its columns.
-
-    Raises:
-        TaskFileError: If the row is not a task.
-    """
-    (task,) = load_tasks([{"id": row.get("index"), **row}])
-    return task
-
-
-def row_of(task: Task) -> dict[str, Any]:
-    """Return the columns from which `task_of` makes a task, for another trainer's data."""
-    columns = {name: getattr(task, name) for name in TASK_FIELDS}
-    plain = {name: list(x) if isinstance(x, tuple) else x for name, x in columns.items() if x}
-    return {"index": task.id, **plain}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +41,22 @@ class _SessionPolicy:
 
 
 async def play_group(
-    config: TrainConfig, task: Task, complete: Complete, *, max_tokens: int
+    config: TrainConfig,
+    task: Task,
+    complete: Complete,
+    *,
+    max_tokens: int,
+    session: Sequence[object] = (),
 ) -> CreditedGroup:
     """Play the group of a task and return it with advantages.
 
     Args:
-        config: See `team_settings`.
+        config: See `session_settings.team_settings`.
         task: The task.
         complete: Samples; called in this event loop.
         max_tokens: Length limit of completions, unless the config sets one.
+        session: What tells apart the sessions of a task, such as the number of the step. It seeds
+            what is not sampled, such as the orders in which agents are removed.
 
     Raises:
         ValueError: If config and task do not fit.
@@ -106,6 +65,12 @@ async def play_group(
     roles = taskless_env(config).unwrapped.topology.roles
     policies = {role: _SessionPolicy(role, complete, loop) for role in roles}
     rollouts = CreditedRollouts(config, policies, [task], max_tokens=max_tokens)
-    rng = np.random.default_rng()  # of what is not sampled by the other trainer
-    (group,) = await loop.run_in_executor(None, lambda: rollouts.play([task], rng=rng))
+    seed = zlib.crc32(repr((task.id, task.question, *session)).encode())
+    rng = np.random.default_rng(seed)
+    # A thread of its own: those of the default pool are few, and each would wait for servers.
+    thread = ThreadPoolExecutor(max_workers=1)
+    try:
+        (group,) = await loop.run_in_executor(thread, lambda: rollouts.play([task], rng=rng))
+    finally:
+        thread.shutdown(wait=False)
     return group

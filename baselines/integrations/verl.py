@@ -7,11 +7,8 @@ whole group of a task, and the advantage of each output is passed in its rm_scor
 
 from __future__ import annotations
 
-import asyncio
-import zlib
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -19,13 +16,14 @@ from uuid import uuid4
 import numpy as np
 
 from baselines.integrations.advantage_log import log_advantages
-from baselines.integrations.credited import CreditedRollouts, CreditedRow
+from baselines.integrations.credited import CreditedRow
+from baselines.integrations.sessions import play_group
+from baselines.integrations.task_rows import task_of
 from baselines.integrations.verl_checks import AGENT_LOOP, ESTIMATOR
-from baselines.integrations.verl_data import task_of
 from baselines.integrations.verl_settings import settings_in, team_settings
 from baselines.policies.base import Completion, Prompt, Sampling
 from baselines.policies.local.prompt_reader import PromptReader
-from ccpo_env.types import Task
+from ccpo_env.types import Role
 
 try:
     from verl.experimental.agent_loop.agent_loop import (
@@ -106,23 +104,14 @@ class TeamAgentLoop(AgentLoopBase):  # type: ignore[misc]
 
     async def run(self, sampling_params: dict[str, Any], **row: Any) -> list[CreditedOutput]:
         """Return the outputs of a group, empty if too few rollouts were measured."""
-        loop = asyncio.get_running_loop()
-        policy = _ServerPolicy(self, sampling_params, loop)
-        task = task_of(row["extra_info"])
-        rollouts = CreditedRollouts(
+        servers = _Servers(self, sampling_params)
+        group = await play_group(
             team_settings(settings_in(self.config)),
-            policy,
-            [task],
+            task_of(row["extra_info"]),
+            servers.complete,
             max_tokens=self.rollout_config.response_length,
+            session=(row.get("global_steps"), row.get("session_id")),
         )
-        rng = _generator(task, row)
-        # A thread of its own: those of the default pool are few, and each would wait for servers.
-        thread = ThreadPoolExecutor(max_workers=1)
-        try:
-            playing = loop.run_in_executor(thread, lambda: rollouts.play([task], rng=rng))
-            (group,) = await playing
-        finally:
-            thread.shutdown(wait=False)
         if group.rows and (path := self.config.get(LOG_KEY)):
             log_advantages(
                 path,
@@ -135,7 +124,7 @@ class TeamAgentLoop(AgentLoopBase):  # type: ignore[misc]
             )
         # Of the whole group, because verl copies it from the last output to all.
         accuracy = float(np.mean([row.reward > 0 for row in group.rows])) if group.rows else 0.0
-        shared = {"reward_extra_info": {"accuracy": accuracy}, **policy.versions}
+        shared = {"reward_extra_info": {"accuracy": accuracy}, **servers.versions}
         return [_output(each, shared) for each in group.rows]
 
     def encode(self, prompt: Prompt) -> list[int]:
@@ -149,18 +138,12 @@ class TeamAgentLoop(AgentLoopBase):  # type: ignore[misc]
         return PromptReader(self.tokenizer, self.apply_chat_template_kwargs)
 
 
-class _ServerPolicy:
-    """Samples from verl's servers, from a thread other than the event loop's."""
+class _Servers:
+    """Samples from verl's servers, and remembers the versions of their weights."""
 
-    def __init__(
-        self,
-        owner: TeamAgentLoop,
-        parameters: Mapping[str, Any],
-        loop: asyncio.AbstractEventLoop,
-    ) -> None:
+    def __init__(self, owner: TeamAgentLoop, parameters: Mapping[str, Any]) -> None:
         self._owner = owner
         self._parameters = parameters
-        self._loop = loop
         self._versions: list[int] = []
 
     @property
@@ -176,17 +159,8 @@ class _ServerPolicy:
             "max_global_steps": max(self._versions),
         }
 
-    def sample(
-        self, prompts: Sequence[Prompt], *, sampling: Sampling, rng: np.random.Generator
-    ) -> list[Completion]:
-        """Return one completion per prompt, at verl's temperature."""
-
-        async def all_of_them() -> list[Completion]:
-            return list(await asyncio.gather(*(self._one(p, sampling) for p in prompts)))
-
-        return asyncio.run_coroutine_threadsafe(all_of_them(), self._loop).result()
-
-    async def _one(self, prompt: Prompt, sampling: Sampling) -> Completion:
+    async def complete(self, role: Role, prompt: Prompt, sampling: Sampling) -> Completion:
+        """Return the completion of a prompt, at verl's temperature."""
         owner = self._owner
         most = owner.rollout_config.response_length
         prompt_ids = owner.encode(prompt)
@@ -235,15 +209,6 @@ def cut_after(
         return ids
     end = bisect_left(range(len(ids)), True, key=lambda place: stop in decode(ids[: place + 1]))
     return ids[: end + 1]
-
-
-def _generator(task: Task, row: Mapping[str, Any]) -> np.random.Generator:
-    """Return the random numbers of a session, such as for the orders in which agents are removed.
-
-    Completions are drawn by the servers.
-    """
-    session = (task.id, task.question, row.get("global_steps"), row.get("session_id"))
-    return np.random.default_rng(zlib.crc32(repr(session).encode()))
 
 
 def _output(row: CreditedRow, shared: Mapping[str, Any]) -> CreditedOutput:

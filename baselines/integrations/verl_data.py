@@ -1,9 +1,9 @@
-"""Write tasks as parquet files for verl, and read them back: its command and its agent loop."""
+"""Write tasks as parquet files for verl."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,13 +13,12 @@ from baselines.common.command_line import parse
 from baselines.common.errors import exit_on_bad_input
 from baselines.common.files import make_folder, storing
 from baselines.common.flags import Choices
+from baselines.integrations.task_rows import LISTS, TEXTS, columns_of
 from ccpo_env import Task, load_tasks
 from ccpo_env.tasks import TASK_SOURCES
 
 FILES = {"train": "train.parquet", "test": "val.parquet"}
 """File name of each split."""
-TEXTS = ("id", "question", "answer", "source", "tests")
-LISTS = ("choices", "context", "answers")
 
 
 def row_of(task: Task, index: int) -> dict[str, Any]:
@@ -37,32 +36,8 @@ def row_of(task: Task, index: int) -> dict[str, Any]:
         "data_source": task.source,
         "prompt": [{"role": "user", "content": task.question}],
         "reward_model": {"style": "rule", "ground_truth": task.answer},
-        "extra_info": {"index": index, **asdict(task), "tags": [list(tag) for tag in task.tags]},
+        "extra_info": {"index": index, **columns_of(task)},
     }
-
-
-def task_of(extra_info: Mapping[str, Any]) -> Task:
-    """Return the task of a row.
-
-    Args:
-        extra_info: The column of that name: question and answer, and the other fields of `Task`
-            that the task has. Without id, index is its id.
-
-    Raises:
-        ValueError: If question or answer is missing.
-    """
-    given = {name: value for name, value in extra_info.items() if value is not None}
-    missing = {"question", "answer"} - set(given)
-    if missing:
-        raise ValueError(
-            f"extra_info must hold question and answer, got {sorted(given)}; write the data with "
-            f"python -m baselines.integrations.verl_data"
-        )
-    known: dict[str, Any] = {"id": str(given.get("index", "-"))}
-    known |= {name: str(given[name]) for name in TEXTS if name in given}
-    known |= {name: tuple(map(str, given[name])) for name in LISTS if name in given}
-    tags = tuple((str(name), str(value)) for name, value in given.get("tags", ()))
-    return Task(**known, tags=tags)
 
 
 def write_rows(path: Path, tasks: Iterable[Task]) -> None:

@@ -14,6 +14,9 @@ from transformers import (
     PreTrainedModel,
 )
 
+from baselines.policies.local.hf import HFPolicy
+from baselines.policies.registry import load_policy
+
 NUM_TOKENS = 7
 END = 0
 
@@ -60,3 +63,21 @@ def plain_logprobs(
     logits = model(torch.tensor([[*prompt, *completion]])).logits[0]
     before = (logits[len(prompt) - 1 : -1] / temperature).log_softmax(-1)
     return before[range(len(completion)), list(completion)]
+
+
+def servable(seed: int = 0) -> HFPolicy:
+    """A random policy with the tokenizer of the embedded one, and heads as wide as vLLM needs."""
+    tokenizer = load_policy("tiny").tokenizer
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        initializer_range=0.1,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return HFPolicy(AutoModelForCausalLM.from_config(config).eval(), tokenizer)

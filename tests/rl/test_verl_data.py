@@ -14,9 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from baselines.credit import ALLOCATORS
+from baselines.integrations.session_settings import READ
+from baselines.integrations.task_rows import task_of
 from baselines.integrations.verl_checks import check_launch
-from baselines.integrations.verl_data import FILES, main, row_of, task_of, write_rows
-from baselines.integrations.verl_settings import INSTEAD, READ, team_settings
+from baselines.integrations.verl_data import FILES, main, row_of, write_rows
+from baselines.integrations.verl_settings import INSTEAD, team_settings
 from baselines.optimizers import OPTIMIZERS
 from baselines.train.config import TrainConfig
 from ccpo_env import Task, load_tasks
