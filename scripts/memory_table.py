@@ -1,0 +1,301 @@
+"""Memory that training needs on each GPU, for the tables of docs/scaling.md.
+
+    python -m scripts.memory_table Qwen/Qwen2.5-7B-Instruct --roles 2 --weights lora --gpus 4
+
+Sizes are counted on the network itself, built without memory for its weights. Bytes are those of
+`baselines.train.update.Updater`: weights, gradients and both moments of AdamW in float32.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Literal
+
+import torch
+
+from baselines.policies.local.hf import MAX_CACHE_BYTES
+from baselines.policies.local.lora import LoraSettings
+from baselines.train.config import TrainConfig
+from baselines.train.presets import PRESETS
+from ccpo_env.errors import unknown_name
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
+
+Weights = Literal["full", "lora"]
+
+FLOAT = 4
+"""Bytes of a number in float32."""
+TRAINED = 4 * FLOAT
+"""Bytes of a trained parameter: itself, its gradient and two moments."""
+LOGIT_COPIES = 3
+"""Tables of completion tokens times vocabulary in float32 at the peak of a micro-batch: 3.05 to
+3.07 were measured with 3,000 tokens of a vocabulary of 30,000, with and without autocast."""
+GPU_BYTES = 80e9
+USABLE = 0.9
+"""Share of a GPU that is filled; the rest is for kernels, fragmentation and communication."""
+GPUS = (1, 2, 4, 8, 16)
+FEW_TOKENS = 4096
+"""Micro-batch of the tables, in tokens."""
+
+ARCHITECTURE = (
+    *("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"),
+    *("num_key_value_heads", "head_dim", "vocab_size", "tie_word_embeddings"),
+)
+MODELS: Mapping[str, tuple[str, tuple[int, ...]]] = {
+    "Qwen/Qwen2.5-0.5B-Instruct": ("Qwen2", (896, 4864, 24, 14, 2, 64, 151_936, True)),
+    "Qwen/Qwen2.5-1.5B-Instruct": ("Qwen2", (1536, 8960, 28, 12, 2, 128, 151_936, True)),
+    "Qwen/Qwen3-4B-Base": ("Qwen3", (2560, 9728, 36, 32, 8, 128, 151_936, True)),
+    "Qwen/Qwen2.5-7B-Instruct": ("Qwen2", (3584, 18_944, 28, 28, 4, 128, 152_064, False)),
+    "allenai/Olmo-3-7B-Instruct": ("Olmo3", (4096, 11_008, 32, 32, 32, 128, 100_278, False)),
+    "Qwen/Qwen2.5-14B-Instruct": ("Qwen2", (5120, 13_824, 48, 40, 8, 128, 152_064, False)),
+}
+"""Models by their name on the hub: their kind, and their values of ARCHITECTURE."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    """Numbers of a network that determine its memory.
+
+    Args:
+        parameters: All parameters; tied ones count once.
+        adapter: Parameters of a LoRA adapter of all its linear layers but the last.
+        layer: Parameters of its largest layer.
+        ends: Parameters outside of layers: embedding, last norm and output layer.
+        layers: Number of layers.
+        width: Numbers in the hidden state of a token.
+        vocabulary: Number of logits of a token.
+    """
+
+    parameters: int
+    adapter: int
+    layer: int
+    ends: int
+    layers: int
+    width: int
+    vocabulary: int
+
+
+@cache
+def sizes_of(model: str) -> Sizes:
+    """Return the sizes of one of MODELS.
+
+    Raises:
+        ValueError: If the model is unknown.
+    """
+    import transformers
+
+    if model not in MODELS:
+        raise unknown_name("model", model, MODELS)
+    kind, values = MODELS[model]
+    config = getattr(transformers, f"{kind}Config")
+    return counted(config(**dict(zip(ARCHITECTURE, values, strict=True))))
+
+
+def counted(config: PreTrainedConfig, *, rank: int = LoraSettings().rank) -> Sizes:
+    """Count the parameters of the network of a config.
+
+    Args:
+        config: Config of a causal language model.
+        rank: Rank of the adapter.
+    """
+    from transformers import AutoModelForCausalLM
+
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
+    layers = [part for part in model.modules() if type(part).__name__.endswith("DecoderLayer")]
+    output = model.get_output_embeddings()
+    linear = [
+        part for part in model.modules() if isinstance(part, torch.nn.Linear) and part is not output
+    ]
+    parameters = sum(p.numel() for p in model.parameters())
+    of_layers = [sum(p.numel() for p in layer.parameters()) for layer in layers]
+    return Sizes(
+        parameters=parameters,
+        adapter=sum(rank * (part.in_features + part.out_features) for part in linear),
+        layer=max(of_layers),
+        ends=parameters - sum(of_layers),
+        layers=len(layers),
+        width=config.hidden_size,
+        vocabulary=config.vocab_size,
+    )
+
+
+def state_bytes(
+    roles: Sequence[Sizes], weights: Weights, *, shards: int = 1, references: int = 0
+) -> float:
+    """Return the bytes of weights, gradients and AdamW's moments in each process.
+
+    Args:
+        roles: The network of each trained role; with adapters, equal networks are one base.
+        weights: Whether a role trains all weights, or an adapter of a frozen base.
+        shards: Processes over which all of it is sharded; 1 is unsharded.
+        references: Frozen copies for a KL term, of the first network; adapters need none.
+    """
+    if weights == "lora":
+        frozen = FLOAT * sum(base.parameters for base in dict.fromkeys(roles))
+        return (frozen + TRAINED * sum(base.adapter for base in roles)) / shards
+    trained = TRAINED * sum(role.parameters for role in roles)
+    return (trained + FLOAT * references * roles[0].parameters) / shards
+
+
+def gathered_bytes(role: Sizes, weights: Weights) -> float:
+    """Return the bytes that a process gathers for a forward and backward pass of sharded weights.
+
+    They are the ends and two layers, of which the second is prefetched, and with full weights
+    their gradients before these are scattered.
+    """
+    copies = 1 if weights == "lora" else 2
+    return copies * FLOAT * (role.ends + 2 * role.layer)
+
+
+def activation_bytes(role: Sizes, tokens: int) -> float:
+    """Return the bytes of the activations of a micro-batch with gradient checkpointing.
+
+    They are the logits, if all tokens are completion tokens, and the input of every layer in
+    float32. What one layer computes inside is not included.
+    """
+    return FLOAT * tokens * (LOGIT_COPIES * role.vocabulary + role.layers * role.width)
+
+
+def peak_bytes(
+    roles: Sequence[Sizes], weights: Weights, *, shards: int, tokens: int, references: int = 0
+) -> float:
+    """Return the bytes of an update in each process: state, gathered weights and activations."""
+    gathered = max(gathered_bytes(role, weights) for role in roles) if shards > 1 else 0.0
+    return (
+        state_bytes(roles, weights, shards=shards, references=references)
+        + gathered
+        + max(activation_bytes(role, tokens) for role in roles)
+    )
+
+
+def sampling_bytes(roles: Sequence[Sizes], weights: Weights, *, shards: int) -> float:
+    """Return the bytes of sampling in each process: state, all weights gathered, and a cache."""
+    models = dict.fromkeys(roles) if weights == "lora" else roles
+    gathered = FLOAT * sum(model.parameters for model in models) if shards > 1 else 0
+    return state_bytes(roles, weights, shards=shards) + gathered + MAX_CACHE_BYTES
+
+
+def fewest_gpus(
+    roles: Sequence[Sizes],
+    weights: Weights,
+    *,
+    tokens: int,
+    references: int = 0,
+    has_server: bool = True,
+) -> int | None:
+    """Return the fewest of GPUS processes that fit GPUs of 80 GB; None if none of them does.
+
+    Args:
+        roles: The network of each trained role.
+        weights: What a role trains.
+        tokens: Tokens of a micro-batch.
+        references: Frozen copies for a KL term.
+        has_server: Whether a server samples; else these processes do.
+    """
+    for shards in GPUS:
+        needed = [peak_bytes(roles, weights, shards=shards, tokens=tokens, references=references)]
+        if not has_server:
+            needed.append(sampling_bytes(roles, weights, shards=shards))
+        if max(needed) <= USABLE * GPU_BYTES:
+            return shards
+    return None
+
+
+def models_table() -> str:
+    """Return the state of each model in GB per GPU, as Markdown."""
+    lines = [
+        "| model | roles | weights | whole | " + " | ".join(f"{n} GPUs" for n in GPUS[1:])
+        + f" | gathered | {FEW_TOKENS:,} tokens | fewest, server | fewest |",
+        "|---|---:|---|" + "---:|" * (len(GPUS) + 4),
+    ]  # fmt: skip
+    for model in MODELS:
+        size = sizes_of(model)
+        kinds: tuple[tuple[int, Weights], ...] = ((1, "full"), (2, "full"), (2, "lora"))
+        for number, weights in kinds:
+            roles = [size] * number
+            states = [state_bytes(roles, weights, shards=shards) for shards in GPUS]
+            cells = [
+                *(_gb(state) for state in states),
+                _gb(gathered_bytes(size, weights)),
+                _gb(activation_bytes(size, FEW_TOKENS)),
+                *(
+                    _number(fewest_gpus(roles, weights, tokens=FEW_TOKENS, has_server=is_served))
+                    for is_served in (True, False)
+                ),
+            ]
+            name = model.split("/")[1]
+            shown = "LoRA" if weights == "lora" else "full"
+            lines.append(f"| {name} | {number} | {shown} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def presets_table() -> str:
+    """Return what each preset of the paper needs, as Markdown."""
+    lines = [
+        "| preset | model of each role | whole | its micro-batch | fewest, server "
+        f"| with {FEW_TOKENS:,} tokens | fewest, {FEW_TOKENS:,} |",
+        "|---|---|---:|---:|---:|---:|---:|",
+    ]
+    for name, settings in PRESETS.items():
+        if settings.get("policy") not in MODELS:
+            continue
+        config = TrainConfig(**settings)
+        models = trained_models(config)
+        roles = [sizes_of(model) for model in models]
+        references = len(roles) if "kl_weight" in config.optimizer_args else 0
+        own = config.micro_batch_tokens
+        fewest = [
+            fewest_gpus(roles, "full", tokens=n, references=references, has_server=is_served)
+            for n, is_served in ((own, True), (FEW_TOKENS, True), (FEW_TOKENS, False))
+        ]
+        cells = [
+            " + ".join(model.split("/")[1] for model in models),
+            _gb(state_bytes(roles, "full", references=references)),
+            _gb(max(activation_bytes(role, own) for role in roles)),
+            *map(_number, fewest),
+        ]
+        lines.append(f"| `{name}` | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _number(gpus: int | None) -> str:
+    return f"over {GPUS[-1]}" if gpus is None else str(gpus)
+
+
+TABLES = {"models": models_table, "presets": presets_table}
+"""Tables of docs/scaling.md."""
+
+
+def trained_models(config: TrainConfig) -> list[str]:
+    """Return the model of each trained role of a preset."""
+    roles = ("voter",) if config.topology == "vote" else ("thinker", "solver")
+    return [config.role_policies.get(role, config.policy) for role in roles]
+
+
+def _gb(count: float) -> str:
+    return f"{count / 1e9:,.1f}" if count < 99.95e9 else f"{count / 1e9:,.0f}"
+
+
+def main() -> None:
+    """Print what one team needs."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", choices=MODELS)
+    parser.add_argument("--roles", type=int, default=2)
+    parser.add_argument("--weights", choices=("full", "lora"), default="full")
+    parser.add_argument("--gpus", type=int, default=1)
+    parser.add_argument("--micro-batch-tokens", type=int, default=FEW_TOKENS)
+    given = parser.parse_args()
+    size = sizes_of(given.model)
+    roles = [size] * given.roles
+    peak = peak_bytes(roles, given.weights, shards=given.gpus, tokens=given.micro_batch_tokens)
+    print(f"state: {_gb(state_bytes(roles, given.weights, shards=given.gpus))} GB per GPU")
+    print(f"update: {_gb(peak)} GB per GPU; fill at most {USABLE:.0%} of a GPU")
+
+
+if __name__ == "__main__":
+    main()
