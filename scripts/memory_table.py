@@ -38,6 +38,7 @@ GPU_BYTES = 80e9
 USABLE = 0.9
 """Share of a GPU that is filled; the rest is for kernels, fragmentation and communication."""
 GPUS = (1, 2, 4, 8, 16)
+SHOWN_GPUS = (2, 4, 8)
 FEW_TOKENS = 4096
 """Micro-batch of the tables, in tokens."""
 
@@ -209,18 +210,19 @@ def fewest_gpus(
 def models_table() -> str:
     """Return the state of each model in GB per GPU, as Markdown."""
     lines = [
-        "| model | roles | weights | whole | " + " | ".join(f"{n} GPUs" for n in GPUS[1:])
+        "| model | trained | whole | " + " | ".join(f"{n} GPUs" for n in SHOWN_GPUS)
         + f" | gathered | {FEW_TOKENS:,} tokens | fewest, server | fewest |",
-        "|---|---:|---|" + "---:|" * (len(GPUS) + 4),
+        "|---|---|" + "---:|" * (len(SHOWN_GPUS) + 5),
     ]  # fmt: skip
     for model in MODELS:
         size = sizes_of(model)
         kinds: tuple[tuple[int, Weights], ...] = ((1, "full"), (2, "full"), (2, "lora"))
         for number, weights in kinds:
             roles = [size] * number
-            states = [state_bytes(roles, weights, shards=shards) for shards in GPUS]
             cells = [
-                *(_gb(state) for state in states),
+                _short(model),
+                f"{number} {'LoRA' if weights == 'lora' else weights}",
+                *(_gb(state_bytes(roles, weights, shards=n)) for n in (1, *SHOWN_GPUS)),
                 _gb(gathered_bytes(size, weights)),
                 _gb(activation_bytes(size, FEW_TOKENS)),
                 *(
@@ -228,17 +230,15 @@ def models_table() -> str:
                     for is_served in (True, False)
                 ),
             ]
-            name = model.split("/")[1]
-            shown = "LoRA" if weights == "lora" else "full"
-            lines.append(f"| {name} | {number} | {shown} | " + " | ".join(cells) + " |")
+            lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
 def presets_table() -> str:
     """Return what each preset of the paper needs, as Markdown."""
     lines = [
-        "| preset | model of each role | whole | its micro-batch | fewest, server "
-        f"| with {FEW_TOKENS:,} tokens | fewest, {FEW_TOKENS:,} |",
+        "| preset | trained | whole | its micro-batch | fewest, server "
+        f"| with {FEW_TOKENS:,} tokens | without server |",
         "|---|---|---:|---:|---:|---:|---:|",
     ]
     for name, settings in PRESETS.items():
@@ -254,13 +254,20 @@ def presets_table() -> str:
             for n, is_served in ((own, True), (FEW_TOKENS, True), (FEW_TOKENS, False))
         ]
         cells = [
-            " + ".join(model.split("/")[1] for model in models),
+            f"`{name}`",
+            ", ".join(f"{models.count(model)} {_short(model)}" for model in dict.fromkeys(models)),
             _gb(state_bytes(roles, "full", references=references)),
             _gb(max(activation_bytes(role, own) for role in roles)),
             *map(_number, fewest),
         ]
-        lines.append(f"| `{name}` | " + " | ".join(cells) + " |")
+        lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def _short(model: str) -> str:
+    """Return the name of a model without its owner and kind, which no line break divides."""
+    name = model.split("/")[1].removesuffix("-Instruct").removesuffix("-Base")
+    return name.replace("-", "&#8209;")
 
 
 def _number(gpus: int | None) -> str:
