@@ -149,7 +149,7 @@ SHORT = "--steps 2 --tasks-per-step 2 --group-size 2 --max-tokens 8 --num-eval-t
         (
             "A=1 vllm serve served --port 8130",
             "A=1 python -m vllm.entrypoints.openai.api_server --model served --port 9 "
-            "--dtype float32 --max-model-len 512 --max-num-batched-tokens 16384 --enforce-eager "
+            "--dtype float32 --max-model-len 512 --no-enable-chunked-prefill --enforce-eager "
             "--max-num-seqs 16",
         ),
         (".venv-vllm/bin/python -m a --port 8130", "python -m a --port 9"),

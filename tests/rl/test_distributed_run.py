@@ -84,7 +84,8 @@ def test_two_trainers_and_two_servers_train_a_team(tasks, tmp_path, start):
         roles_asked = [len(server.requests) for server in (thinker, solver)]
         for server in (thinker, solver):
             assert server.num_reloads == 1 + NUM_STEPS
-            assert server.commands == ["/collective_rpc", "/reset_prefix_cache"] * (1 + NUM_STEPS)
+            sync = ["/collective_rpc", "/reset_prefix_cache"]
+            assert server.commands == [*sync, "/weight_checker"] * (1 + NUM_STEPS)
     assert roles_asked[1] > roles_asked[0] > 0  # the solver also answers alone
     rows = metrics_of(out_dir)
     assert [row["step"] for row in rows] == [1, 2]

@@ -83,13 +83,13 @@ def expect_trained(out_dir, done, owners=ROLES, num_steps=NUM_STEPS):
         gaps = [row[f"update/{owner}/mismatch_max"] for row in rows]
         assert max(gaps) <= 1e-4, gaps
         assert any(row[f"update/{owner}/grad_norm"] > 0 for row in rows)
-        assert row_moves(out_dir, owner, num_steps)
+        assert has_moved(out_dir, owner, num_steps)
     found = read_evaluations(out_dir)
     assert [own.step for own in found] == [0, num_steps]
     assert all(len(own.rates()) == 4 for own in found)
 
 
-def row_moves(out_dir, owner, num_steps) -> bool:
+def has_moved(out_dir, owner, num_steps) -> bool:
     """Whether training has changed a policy."""
     folders = [out_dir / "checkpoints" / f"step_{step:06d}" / owner for step in (1, num_steps)]
     first, last = (dict(load_policy(folder).module.named_parameters()) for folder in folders)

@@ -65,6 +65,11 @@ class ServedPolicy:
             prompts, sampling = self._probed
             self.sample(prompts, sampling=sampling, rng=np.random.default_rng(0))
 
+    @property
+    def is_sampled(self) -> bool:
+        """Whether there is a batch for `gaps` since the last sync, or it has been checked."""
+        return not self._wants_batch
+
     def checked(self) -> None:
         """Record that the server has been checked, here or in another process."""
         self._wants_batch = False
