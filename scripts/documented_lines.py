@@ -35,7 +35,7 @@ BLOCK = re.compile(
 )
 HEADING = re.compile(r"^###? (.+)$", re.MULTILINE)
 TESTED = re.compile(
-    r"Tested in (?P<venv>\.venv[\w-]*)"
+    r"Tested in (?P<venv>\.venv[\w/-]*)"
     r"(?:, (?:(?P<background>in the background)|(?P<twice>twice at once)"
     r"|by (?P<test>tests/[\w/]+\.py)))?\."
 )
@@ -99,7 +99,7 @@ def blocks_of(page: Path) -> list[Block]:
         number = text.count("\n", 0, match.start("language")) + 1
         is_python = match["language"] != "bash"
         use, where, file = _read(match["label"], f"{page.name}:{number}")
-        if match["file"]:
+        if match["file"] and use != "untested":
             use, file = "save", match["file"]
         lines = (match["code"],) if is_python else tuple(_commands(match["code"]))
         block = Block(

@@ -87,7 +87,8 @@ class Section:
         venv = self.venvs.get(block.where, ROOT / block.where)
         if not (venv / "bin" / "python").exists():
             line = _shown(block.lines[0])
-            status = f"{block.where} is missing: make {block.where.removeprefix('.venv-')}"
+            made = block.where.removeprefix(".venv-").replace("/", " ARGS=")
+            status = f"{block.where} is missing: make {made}"
             yield Result(block.section, line, block.where, status, 0.0)
             return
         for line in block.lines:

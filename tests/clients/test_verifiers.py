@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import re
+import shlex
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,6 +20,9 @@ import pytest
 pytest.importorskip("verifiers")
 
 import verifiers.v1 as vf
+
+from tests.rl.launching import ROOT
+from tests.rl.recorded_trainers import modules
 
 pytestmark = [pytest.mark.client("verifiers"), pytest.mark.filterwarnings("ignore")]
 PLUGIN = (
@@ -165,6 +173,66 @@ def test_group_is_credited_per_agent(
         assert trace.info["advantage"] == trace.metrics["advantage"] == pytest.approx(expected)
     assert sorted(trace.agent.name for trace in others) == ["solver", "thinker"]  # each alone
     assert all("advantage" not in trace.info and not trace.rewards for trace in others)
+
+
+@pytest.mark.environment("think_solve-v0")
+def test_advantages_reach_the_tokens_of_prime_rl(
+    address: str, tasks: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Real traces, with the tokens that a renderer would add, in a stand-in for prime-rl."""
+    monkeypatch.setattr(ChatServer, "answer", staticmethod(right_with_a_hint))
+    for name, module in modules("prime_rl").items():
+        monkeypatch.setitem(sys.modules, name, module)
+    from baselines.integrations.prime_rl import ADVANTAGE, CreditAlgorithm
+    from baselines.integrations.verifiers_env import ADVANTAGE as RECORDED
+    from baselines.integrations.verifiers_env import _completion_of
+
+    settings = {"taskset": {"id": "ccpo_team", "tasks": str(tasks)}, "group_size": 4}
+    episodes = asyncio.run(play(settings, address))
+    for trace in (trace for episode in episodes for trace in episode.traces):
+        *asked, said = trace.nodes
+        for number, node in enumerate(asked):
+            node.token_ids, node.mask = [number], [False]
+        said.token_ids, said.mask, said.logprobs = [7, 8, 9], [False, True, True], [-1.0, -2.0]
+        completion = _completion_of(trace)
+        assert completion.prompt_ids == (*range(len(asked)), 7)
+        assert (completion.token_ids, completion.logprobs) == ((8, 9), (-1.0, -2.0))
+    assert ADVANTAGE == RECORDED
+    asyncio.run(CreditAlgorithm(None, None).score_group(episodes))
+    for trace in (trace for episode in episodes for trace in episode.traces):
+        (branch,) = trace.branches
+        if trace.agent.trainable:
+            own = trace.info["advantage"]
+            assert branch.advantages == [*[0.0] * len(trace.nodes), own, own]
+        else:
+            assert branch.advantages is None
+
+
+@pytest.mark.environment("think_solve-v0")
+def test_evaluation_shows_the_credit_of_each_agent(
+    address: str, tasks: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ChatServer, "answer", staticmethod(right_with_a_hint))
+    page = (ROOT / "docs" / "integrations.md").read_text(encoding="utf-8")
+    (line,) = re.findall(r"^```bash\n(vf-eval .*?)^```", page, re.DOTALL | re.MULTILINE)
+    line = line.replace("http://127.0.0.1:8000/v1", address).replace("arithmetic", tasks.name)
+    program, *arguments = shlex.split(line.replace("\\\n", ""))
+    done = subprocess.run(
+        [Path(sys.executable).with_name(program), *arguments],
+        cwd=tasks.parent,
+        env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{tasks.parent}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    (path,) = (tasks.parent / "evaluated").glob("*/traces.jsonl")
+    episodes = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    for episode in episodes:
+        found = [trace for trace in episode["traces"] if "advantage" in trace["info"]]
+        assert {trace["info"]["agent"] for trace in found} == {"thinker_0", "solver_0"}
+        assert len(found) == 8
+    assert "thinker: advantage" in done.stdout
 
 
 @pytest.mark.environment("think_solve-v0")
