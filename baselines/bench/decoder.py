@@ -54,7 +54,7 @@ def decoder_finding(
         return 1
 
     def step_without() -> int:
-        with mock.patch.object(sampler, "MAX_PARAMETERS", 0):
+        with mock.patch.multiple(sampler, MAX_PARAMETERS=0, as_llama=lambda _: None):
             without.step()
         return 1
 

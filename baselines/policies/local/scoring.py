@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from baselines.policies.local.llama import as_plain_llama, read_tree
+from baselines.policies.local.llama import as_llama, read_tree
 from baselines.policies.local.padding import pad_left, positions
 from baselines.policies.local.sampler import scaled_logprobs
 from baselines.policies.local.token_tree import token_tree
@@ -21,7 +21,7 @@ TokenIds = Sequence[int]
 
 def shares_beginnings(module: nn.Module) -> bool:
     """Return whether shared prefixes are computed once, without any padding."""
-    return as_plain_llama(module) is not None
+    return as_llama(module) is not None
 
 
 def completion_logprobs(
@@ -44,7 +44,7 @@ def completion_logprobs(
         Shape (B, T), nats, float32, T the longest completion; positions after the end of a row
         are 0.
 
-    Note: With a plain Llama, shared prefixes are computed once, without any padding.
+    Note: With a Llama, plain or with LoRA adapters, shared prefixes are computed once, without any padding.
     """
     logits, is_token = _logits(model, prompts, completions)
     logprobs = scaled_logprobs(logits, _of_tokens(temperatures, is_token))
@@ -75,7 +75,7 @@ def _logits(
     """Return the logits of the N completion tokens, (N, V), and their mask, (B, T)."""
     lengths = torch.tensor([len(row) for row in completions], device=model.device)
     is_token = torch.arange(int(lengths.max()), device=model.device) < lengths[:, None]
-    llama = as_plain_llama(model)
+    llama = as_llama(model)
     if llama is None:
         return _padded_logits(model, prompts, completions, is_token), is_token
     return _tree_logits(llama, prompts, completions, is_token), is_token
