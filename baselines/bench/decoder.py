@@ -10,9 +10,8 @@ from unittest import mock
 import numpy as np
 
 from baselines.bench.benchmarks_page import Finding, report
-from baselines.bench.measuring import Case, PageConfig
+from baselines.bench.measuring import Case, PageConfig, seconds_of
 from baselines.bench.sampler_speed import median_ratio
-from baselines.bench.step import seconds_of
 from baselines.bench.stepwise import TINY_STEP, OurLoop, closed_at_the_end
 from baselines.common.command_line import parse
 from baselines.train.config import TrainConfig

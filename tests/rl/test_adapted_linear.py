@@ -155,6 +155,4 @@ def test_module_decoder_samples_what_the_model_does(make, config, monkeypatch):
 
 def _sampled(model) -> list[sampler.SampledTokens]:
     generator = torch.Generator().manual_seed(0)
-    return sample_tokens(
-        model, PROMPTS * 8, max_tokens=20, end_ids=(END,), generator=generator
-    )
+    return sample_tokens(model, PROMPTS * 8, max_tokens=20, end_ids=(END,), generator=generator)

@@ -67,9 +67,7 @@ class DecodingCache:
         """
         num_rows, num_read = len(queries), self._num_read + 1
         grouped = queries.reshape(num_rows, self._num_key_heads, -1, queries.shape[-1])
-        own_keys, own_values = (
-            part[layer][:, :, :num_read] for part in (self._keys, self._values)
-        )
+        own_keys, own_values = (part[layer][:, :, :num_read] for part in (self._keys, self._values))
         own_keys[:, :, -1] = keys
         own_values[:, :, -1] = values
 

@@ -44,7 +44,8 @@ def completion_logprobs(
         Shape (B, T), nats, float32, T the longest completion; positions after the end of a row
         are 0.
 
-    Note: With a Llama, plain or with LoRA adapters, shared prefixes are computed once, without any padding.
+    Note: With a Llama, plain or with LoRA adapters, shared prefixes are computed once, without any
+        padding.
     """
     logits, is_token = _logits(model, prompts, completions)
     logprobs = scaled_logprobs(logits, _of_tokens(temperatures, is_token))
