@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import tempfile
-import zlib
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 from unittest import mock
@@ -27,9 +28,7 @@ if TYPE_CHECKING:
 
 RealWeights: TypeAlias = Literal["lora", "separate"]
 VERIFIER = "exact"
-"""The verifier in whose place one stands that gives completions different rewards."""
-NUM_LEVELS = 1009
-"""Number of different rewards."""
+"""The verifier in whose place one stands that does not read what it is given."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,24 +84,33 @@ class RealStep:
 
 @contextmanager
 def every_completion_counts() -> Iterator[None]:
-    """Give completions rewards that differ, and let ours end at the length limit only."""
+    """Give half of a group's completions a reward, and let ours end at the length limit only."""
     from baselines.policies.local import hf
 
     with (
-        mock.patch.dict(VERIFIERS, {VERIFIER: varied}),
+        mock.patch.dict(VERIFIERS, {VERIFIER: Alternating()}),
         mock.patch.object(hf, "_end_ids", return_value=frozenset()),
     ):
         yield
 
 
-def varied(response: str, _gold: str) -> Verdict:
-    """Return a verdict with a reward that depends on every character."""
-    return Verdict("wrong", score=zlib.crc32(response.encode()) % NUM_LEVELS / NUM_LEVELS)
+class Alternating:
+    """A verifier that accepts every second response to each gold answer, whatever it says."""
+
+    def __init__(self) -> None:
+        self._num_seen: Counter[str] = Counter()
+
+    def __call__(self, response: str, gold: str) -> Verdict:
+        """Return the verdict on a response."""
+        self._num_seen[gold] += 1
+        is_correct = self._num_seen[gold] % 2 == 0
+        return Verdict("correct" if is_correct else "wrong", response)
 
 
 def _tasks_file(path: Path, num_tasks: int) -> Path:
-    """Write tasks to a file, a number of them for training, and one that training never plays."""
-    training = load_tasks("arithmetic", split="train", limit=num_tasks)
+    """Write tasks with different answers to a file, and one for evaluation, which is not used."""
+    of_answer = {task.answer: task for task in load_tasks("arithmetic", split="train")}
+    training = islice(of_answer.values(), num_tasks)
     tasks = [*training, *load_tasks("arithmetic", split="test", limit=1)]
     lines = [json.dumps({"question": task.question, "answer": task.answer}) for task in tasks]
     path.write_text("\n".join(lines), encoding="utf-8")
