@@ -14,19 +14,18 @@ import numpy as np
 
 from baselines.bench.arithmetic import SIDE, LinearSizes, peak_rate
 from baselines.bench.benchmarks_page import Finding
-from baselines.bench.measuring import Case, measure, seconds_of
+from baselines.bench.measuring import Case, seconds_of
 from baselines.bench.other_trainers import OTHER_TRAINERS
 from baselines.bench.phases import GRADIENT, OTHER, PHASES, SAMPLING, SCORING, Phase, PhaseTimes
 from baselines.bench.real_work import RealStep, every_completion_counts
-from baselines.bench.sampler_speed import median_ratio, sampler_cases
+from baselines.bench.sampler_speed import median_ratio, sampler_finding
 from baselines.bench.stepwise import OurLoop, StepwiseLoop, closed_at_the_end
 from baselines.bench.trl_step import TokenCount, train_trl
-from baselines.policies.registry import load_policy
 
 Places: TypeAlias = Sequence[tuple[Phase, object, str]]
 
-BAR, SAMPLER_BAR = 0.7, 1.5
-"""Largest ratio of our step's time to TRL's, and least of our sampler's rate to ``generate``'s."""
+BAR = 0.7
+"""Largest ratio of our step's time to TRL's."""
 OURS = "ccpo"
 TRL = OTHER_TRAINERS["trl"]
 
@@ -60,7 +59,9 @@ def real_findings(work: RealStep, repeats: int, rng: np.random.Generator) -> lis
     return [
         step_finding(work, measured, rng),
         bound_finding(work, measured),
-        sampler_finding(work, repeats, rng),
+        sampler_finding(
+            work.policy, repeats, rng, work.num_tasks, work.group_size, work.num_tokens
+        ),
     ]
 
 
@@ -178,35 +179,6 @@ def bound_finding(work: RealStep, measured: Mapping[str, Measured]) -> Finding:
         ),
         columns=("phase", "GFLOP", "s at peak", "measured s", "share"),
         rows=tuple(rows),
-    )
-
-
-def sampler_finding(work: RealStep, repeats: int, rng: np.random.Generator) -> Finding:
-    """Compare the sampler with ``generate`` on prompts that are shared by a group."""
-    cases = sampler_cases(
-        work.num_tasks,
-        policy=load_policy(work.policy),
-        num_samples=work.group_size,
-        max_tokens=work.num_tokens,
-        is_forced=True,
-    )
-    reference, ours = measure(cases, repeats, rng).values()
-    ratio = median_ratio(ours, reference, rng)
-    return Finding(
-        title=f"Sampling from {work.policy}",
-        meaning=(
-            f"{work.num_tasks} prompts with {work.group_size} completions of {work.num_tokens} "
-            f"tokens each, without an adapter, tokens per second. The ratio is to be at least "
-            f"{SAMPLER_BAR:g}."
-        ),
-        columns=("batch", "transformers generate", "ccpo sampler", "ratio", "95 %"),
-        rows=(
-            (
-                f"{work.num_tasks} x {work.group_size}",
-                *(f"{statistics.median(rates):,.0f}" for rates in (reference, ours)),
-                *(f"{ratio.value:.2f}", f"{ratio.low:.2f} to {ratio.high:.2f}"),
-            ),
-        ),
     )
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from rich.table import Table
 
+from baselines.bench.benchmarks_page import Finding
 from baselines.bench.measuring import BenchConfig, Case, measure
 from baselines.common.command_line import parse
 from baselines.common.stats import Estimate, bootstrap_statistic
@@ -23,10 +25,27 @@ NUM_SAMPLES = 8
 MAX_NEW_TOKENS = 24
 
 
+BAR = 1.5
+"""Least ratio of the sampler's rate to that of ``generate`` for a model that is not embedded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SamplerConfig(BenchConfig):
+    """Flags of the bench of the sampler."""
+
+    policy: str | None = None
+    """A model whose completions all have 32 tokens, such as smollm2. None: the embedded model."""
+
+
 def main(arguments: Sequence[str]) -> int:
     """Run the bench of the sampler."""
     description = "Measure tokens sampled per second."
-    run(parse(BenchConfig, arguments, "ccpo bench sampler", description=description))
+    config = parse(SamplerConfig, arguments, "ccpo bench sampler", description=description)
+    if config.policy is None:
+        run(config)
+    else:
+        rng = np.random.default_rng(config.seed)
+        sampler_finding(config.policy, config.repeats, rng).show()
     return 0
 
 
@@ -48,6 +67,52 @@ def run(config: BenchConfig) -> None:
             f"{ratio.low:.2f} to {ratio.high:.2f}",
         )
     Terminal().print(table)
+
+
+def sampler_finding(
+    policy: str,
+    repeats: int,
+    rng: np.random.Generator,
+    num_prompts: int = 4,
+    num_samples: int = 8,
+    num_tokens: int = 32,
+) -> Finding:
+    """Compare the sampler with ``generate`` on completions of one length that share prompts.
+
+    Args:
+        policy: Name or folder of the model.
+        repeats: Measurements of each.
+        rng: Draws their order.
+        num_prompts: Number of prompts.
+        num_samples: Completions of each prompt.
+        num_tokens: Tokens of each completion.
+    """
+    from baselines.policies.registry import load_policy
+
+    cases = sampler_cases(
+        num_prompts,
+        policy=load_policy(policy),
+        num_samples=num_samples,
+        max_tokens=num_tokens,
+        is_forced=True,
+    )
+    reference, ours = measure(cases, repeats, rng).values()
+    ratio = median_ratio(ours, reference, rng)
+    return Finding(
+        title=f"Sampling from {policy}",
+        meaning=(
+            f"{num_prompts} prompts with {num_samples} completions of {num_tokens} tokens each, "
+            f"without an adapter, tokens per second. The ratio is to be at least {BAR:g}."
+        ),
+        columns=("batch", "transformers generate", "ccpo sampler", "ratio", "95 %"),
+        rows=(
+            (
+                f"{num_prompts} x {num_samples}",
+                *(f"{statistics.median(rates):,.0f}" for rates in (reference, ours)),
+                *(f"{ratio.value:.2f}", f"{ratio.low:.2f} to {ratio.high:.2f}"),
+            ),
+        ),
+    )
 
 
 def sampler_cases(

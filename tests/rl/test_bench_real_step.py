@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from baselines.bench import real_step, step
+from baselines.bench import real_step, sampler_speed, step
 from baselines.bench.arithmetic import LinearSizes, peak_rate
 from baselines.bench.benchmarks_page import Finding, write_section
 from baselines.bench.phases import GRADIENT, OPTIMIZER, OTHER, SAMPLING, SCORING, PhaseTimes
@@ -167,6 +167,14 @@ def test_the_bench_refuses_weights_without_a_policy(capsys):
     code, _ = quietly(step.main, "--weights", "separate")
     assert code == 2
     assert "weights must be given with a policy" in capsys.readouterr().err
+
+
+def test_the_bench_of_the_sampler_takes_a_policy(monkeypatch):
+    monkeypatch.setattr(sampler_speed.sampler_finding, "__defaults__", (1, 2, 3))
+    code, printed = quietly(sampler_speed.main, "--policy", "tiny", "--repeats", "1")
+    assert code == 0
+    assert "Sampling from tiny" in printed
+    assert "1 x 2" in printed
 
 
 @pytest.mark.filterwarnings("ignore")  # its own, about transformers
