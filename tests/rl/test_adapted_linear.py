@@ -8,11 +8,11 @@ from peft import LoraConfig, inject_adapter_in_model
 from torch import nn
 from transformers import PreTrainedModel
 
-from baselines.policies.local import sampler, scoring
+from baselines.policies.local import sampled_logprobs, sampler, scoring
 from baselines.policies.local.adapted_linear import apply_linear
 from baselines.policies.local.llama import as_llama, as_plain_llama
 from baselines.policies.local.module_decoder import ModuleDecoder
-from baselines.policies.local.sampler import decoders_of, sample_tokens
+from baselines.policies.local.sampler import decoders_of, sample_tokens, scaled_logprobs
 from baselines.policies.local.scoring import completion_logprobs, completion_logprobs_and_entropy
 from tests.rl.models import END, GPT2, GROUPED, LLAMA, build, plain_logprobs
 
@@ -156,3 +156,24 @@ def test_module_decoder_samples_what_the_model_does(make, config, monkeypatch):
 def _sampled(model) -> list[sampler.SampledTokens]:
     generator = torch.Generator().manual_seed(0)
     return sample_tokens(model, PROMPTS * 8, max_tokens=20, end_ids=(END,), generator=generator)
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.7, torch.linspace(0.5, 2.0, 7)[:, None]])
+def test_sampled_logprobs_are_those_of_the_whole_table(temperature, monkeypatch):
+    monkeypatch.setattr(sampled_logprobs, "CHUNK_ROWS", 3)
+    generator = torch.Generator().manual_seed(0)
+    hidden = torch.randn(7, 5, generator=generator, requires_grad=True)
+    weight = torch.randn(11, 5, generator=generator)
+    token_ids = torch.tensor([0, 10, 3, 3, 7, 1, 2])
+    towards = torch.linspace(-1, 1, 7)
+    table = scaled_logprobs(hidden @ weight.T, temperature)
+    expected = table.gather(1, token_ids[:, None])[:, 0]
+    found = sampled_logprobs.sampled_logprobs(hidden, weight, token_ids, temperature)
+    torch.testing.assert_close(found, expected)
+    gradients = [
+        torch.autograd.grad((values * towards).sum(), hidden)[0] for values in (found, expected)
+    ]
+    torch.testing.assert_close(*gradients)
+    with torch.no_grad():
+        plain = sampled_logprobs.sampled_logprobs(hidden, weight, token_ids, temperature)
+    torch.testing.assert_close(plain, expected.detach())

@@ -155,8 +155,9 @@ def test_the_bench_of_a_policy_has_a_section_of_its_own(tmp_path, monkeypatch):
     flags = ("--policy", "tiny", "--repeats", "1", "--page", str(page))
     code, printed = quietly(step.main, *flags)
     assert code == 0
-    assert "pip install" in printed
+    assert "Sampling from tiny" in printed
     after = page.read_text()
+    assert "| TRL GRPOTrainer | pip install trl" in after
     assert after.startswith(before.rstrip())
     assert "## Step tiny lora" in after
     assert "`python -m baselines.bench step --policy tiny --weights lora --repeats 1` on" in after

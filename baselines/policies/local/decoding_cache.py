@@ -113,8 +113,8 @@ class DecodingCache:
         last = tree.nodes[torch.arange(len(lengths)), torch.from_numpy(lengths - 1)]
         nodes = tree.nodes.numpy()
         wanted, source = torch.unique(last, return_inverse=True)
-        logits, cache = read_tree(model, tree, wanted)
-        self.logits = logits[source[torch.from_numpy(prompt_of)]]
+        hidden, cache = read_tree(model, tree, wanted)
+        self.logits = model.lm_head(hidden)[source[torch.from_numpy(prompt_of)]]
         arrange = arrange_keys or (lambda keys: keys)
         self._prompts = PromptCache(
             [arrange(keys.detach().numpy())[nodes] for keys, _ in cache],

@@ -84,16 +84,16 @@ def _plain_types() -> frozenset[type]:
 def read_tree(
     model: LlamaForCausalLM, tree: TokenTree, wanted: Tensor
 ) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
-    """Compute the next-token logits at some nodes of a tree.
+    """Compute the hidden states of which the output layer makes logits, at some nodes of a tree.
 
     Args:
         model: A model that `as_llama` accepts.
         tree: Tree of token ids.
-        wanted: Nodes whose logits are returned, strictly ascending, (N,).
+        wanted: Nodes whose hidden states are returned, strictly ascending, (N,).
 
     Returns:
-        Logits (N, V), and per layer the rotated keys and the values of all nodes, each of shape
-        (M, heads, head size).
+        Hidden states (N, D), and per layer the rotated keys and the values of all nodes, each of
+        shape (M, heads, head size).
     """
     inner = model.model
     hidden = inner.embed_tokens(tree.token_ids)  # (M, D)
@@ -115,7 +115,7 @@ def read_tree(
         mixed = attend(rotated(queries, *asking), *cache[-1], plan, scaling=attention.scaling)
         hidden = hidden + apply_linear(attention.o_proj, mixed)
         hidden = hidden + _gated_mlp(layer.mlp, layer.post_attention_layernorm(hidden))
-    return model.lm_head(inner.norm(hidden)), cache
+    return inner.norm(hidden), cache
 
 
 def _gated_mlp(mlp: LlamaMLP, hidden: Tensor) -> Tensor:
