@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from scripts.memory_table import MODELS
+from scripts.model_sizes import MODELS
 
 ROOT = Path(__file__).parent.parent
 PAGES = (ROOT / "docs" / "scaling.md", ROOT / "docs" / "integrations.md")

@@ -12,7 +12,7 @@ import pytest
 from baselines.policies.registry import load_policy
 from scripts import run_engine_lines
 from scripts.documented_lines import PAGES, Block, blocks_of, ports_in, served_port, small
-from scripts.memory_table import MODELS
+from scripts.model_sizes import MODELS
 from scripts.run_engine_lines import Section, free_ports, make_model, run_all, table
 
 PAGE = """
