@@ -59,15 +59,15 @@ def by_launcher(module, *arguments, num_processes):
 
 
 LAUNCHER = pytest.param(
-    by_launcher,
+    *(by_launcher, ()),
     marks=pytest.mark.skipif(
         "CCPO_SLOW" not in os.environ, reason="three interpreters with torch; set CCPO_SLOW=1"
     ),
 )
 
 
-@pytest.mark.parametrize("start", [launch_warm, LAUNCHER])
-def test_two_trainers_and_two_servers_train_a_team(tasks, tmp_path, start):
+@pytest.mark.parametrize(("start", "shard"), [(launch_warm, ("--shard",)), LAUNCHER])
+def test_two_trainers_and_two_servers_train_a_team(tasks, tmp_path, start, shard):
     out_dir, folder = tmp_path / "run", tmp_path / "served"
     for role in ROLES:
         save_untied(load_policy("tiny"), folder / role)
@@ -77,7 +77,7 @@ def test_two_trainers_and_two_servers_train_a_team(tasks, tmp_path, start):
             f"{role}={server.spec(**options)}"
             for role, server in zip(ROLES, (thinker, solver), strict=True)
         ]
-        ours = ("--num-processes", 2, "--rollouts", *rollouts, "--rollout-folder", folder)
+        ours = ("--num-processes", 2, *shard, "--rollouts", *rollouts, "--rollout-folder", folder)
         common = (*ours, *flags(tasks, out_dir))
         for done in start("baselines.train.engines", *common, num_processes=2):
             assert done.returncode == 0, done.stderr

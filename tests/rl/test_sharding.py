@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch.distributed.fsdp import FSDPModule
 
 from baselines.common.command import command
@@ -16,10 +17,12 @@ from baselines.policies.local.hf import HFPolicy
 from baselines.policies.local.sharding import is_sharded, shard, unsharded, whole
 from baselines.policies.registry import load_policy
 from baselines.policies.shard_files import read_shards, write_shards
+from baselines.train.engines.server_weights import save_untied
 from baselines.train.update.forward import score
 from baselines.train.update.lock_step import in_lock_step
 from baselines.train.update.updater import Updater
 from tests.rl.distributed_cases import CASES, ROLES, Team
+from tests.rl.fake_vllm import make_tied
 from tests.rl.test_updater_options import out_of_memory_above, toy_rows, with_logprobs
 from tests.rl.toy_policy import ToyPolicy
 
@@ -134,6 +137,25 @@ def test_a_checkpoint_is_read_with_and_without_shards(one, tmp_path, is_sharded_
         torch.testing.assert_close(
             found[f"{role}/weights"], expected[f"{role}/weights"], rtol=1e-6, atol=1e-7
         )
+
+
+def test_a_tied_layer_is_gathered_and_written_for_servers_and_for_transformers(
+    one, tmp_path
+) -> None:
+    from transformers import AutoModelForCausalLM
+
+    policy = make_tied(load_policy("tiny"))
+    assert isinstance(policy, HFPolicy)
+    embedding = policy.module.get_input_embeddings().weight.detach().clone()
+    policy.shard(one.mesh)
+    save_untied(policy, tmp_path / "served")
+    policy.save(tmp_path / "plain")
+    served = load_file(tmp_path / "served" / "model.safetensors")
+    assert torch.equal(served["lm_head.weight"], embedding)
+    assert "lm_head.weight" not in load_file(tmp_path / "plain" / "model.safetensors")
+    loaded = AutoModelForCausalLM.from_pretrained(tmp_path / "plain")
+    assert type(loaded).__name__ == "LlamaForCausalLM"
+    assert torch.equal(loaded.get_output_embeddings().weight, embedding)
 
 
 def test_states_without_shards_are_written_as_they_are(tmp_path) -> None:
