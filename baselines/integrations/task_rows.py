@@ -35,7 +35,8 @@ def task_of(row: Mapping[str, Any]) -> Task:
             f"a row must hold question and answer, got {sorted(given)}; make it with columns_of(), "
             f"for verl with python -m baselines.integrations.verl_data"
         )
-    known = {name: str(given[name]) for name in TEXTS if name in given}
-    lists = {name: tuple(map(str, given[name])) for name in LISTS if name in given}
+    known: dict[str, Any] = {"id": str(given.get("index", "-"))}
+    known |= {name: str(given[name]) for name in TEXTS if name in given}
+    known |= {name: tuple(map(str, given[name])) for name in LISTS if name in given}
     tags = tuple((str(name), str(value)) for name, value in given.get("tags", ()))
-    return Task(**{"id": str(given.get("index", "-")), **known, **lists, "tags": tags})
+    return Task(**known, tags=tags)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+import json
+import re
+import shlex
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -19,6 +22,7 @@ from baselines.integrations.verl_settings import INSTEAD, team_settings
 from baselines.optimizers import OPTIMIZERS
 from baselines.train.config import TrainConfig
 from ccpo_env import Task, load_tasks
+from tests.rl.launching import ROOT
 
 texts = st.text('aé漢\n\0"\\', max_size=3)
 lists = st.lists(texts, max_size=3).map(tuple)
@@ -140,6 +144,30 @@ FITS = {
 }
 
 
+def documented_overrides():
+    """The settings in the command of docs/integrations.md that starts verl."""
+    text = (ROOT / "docs" / "integrations.md").read_text(encoding="utf-8")
+    (command,) = re.findall(r"^python -m verl\.trainer\.main_ppo.*?(?=^```)", text, re.M | re.S)
+    _, _, _, *overrides = shlex.split(command.replace("\\\n", " "))
+    return dict(override.split("=", 1) for override in overrides)
+
+
+def part_of(config, key):
+    """The part of a configuration that holds a key, and the last name of the key."""
+    *path, last = key.removeprefix("+").split(".")
+    for name in path:
+        config = config.setdefault(name, {})
+    return config, last
+
+
+def test_documented_launch_is_accepted():
+    config = copy.deepcopy(FITS) | {"ccpo": {}}
+    for key, text in documented_overrides().items():
+        part, last = part_of(config, key)
+        part[last] = json.loads(text) if re.fullmatch(r"-?\d+|true|false", text) else text
+    check_launch(config)
+
+
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
@@ -157,10 +185,7 @@ FITS = {
 def test_launch_that_would_train_on_wrong_advantages_is_refused(key, value, message):
     config = copy.deepcopy(FITS)
     check_launch(config)
-    *path, last = key.split(".")
-    part = config
-    for name in path:
-        part = part[name]
+    part, last = part_of(config, key)
     part[last] = value
     with pytest.raises(ValueError, match=message):
         check_launch(config)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shlex
 import subprocess
 import sys
 import tempfile
@@ -24,13 +23,13 @@ from baselines.integrations.verl_data import main as write_data
 from baselines.optimizers import OPTIMIZERS
 from baselines.policies.registry import load_policy
 from tests.rl.launching import ROOT
+from tests.rl.test_verl_data import documented_overrides
 
 pytestmark = [
     pytest.mark.skipif("CCPO_VERL" not in os.environ, reason="takes minutes; run: make verl"),
     pytest.mark.filterwarnings("ignore"),
     pytest.mark.timeout(1800),
 ]
-DOCUMENT = ROOT / "docs" / "integrations.md"
 AGENTS = ("thinker_0", "solver")
 SMALL = {
     "data.train_batch_size": 2,
@@ -60,14 +59,6 @@ ON_CPU = {
     "+ray_kwargs.ray_init.include_dashboard": "false",
     "+ray_kwargs.ray_init.object_store_memory": 200_000_000,
 }
-
-
-def documented_overrides():
-    """The overrides of the command in the document."""
-    text = DOCUMENT.read_text(encoding="utf-8")
-    (command,) = re.findall(r"^python -m verl\.trainer\.main_ppo.*?(?=^```)", text, re.M | re.S)
-    _, _, _, *overrides = shlex.split(command.replace("\\\n", " "))
-    return dict(override.split("=", 1) for override in overrides)
 
 
 @pytest.fixture(scope="module")
