@@ -66,6 +66,7 @@ def train_trl(
     pause: Callable[[], None],
     *,
     min_tokens: int | None = None,
+    num_micro_batches: int = 1,
 ) -> None:
     """Train with GRPOTrainer until pause raises.
 
@@ -74,6 +75,7 @@ def train_trl(
         count: Counts the tokens that are sampled.
         pause: Called after each step.
         min_tokens: Least number of tokens of a completion. None: 1.
+        num_micro_batches: Parts of a step's completions, whose gradients are added up.
     """
     from datasets.arrow_dataset import Dataset
     from transformers import TrainerCallback
@@ -90,11 +92,13 @@ def train_trl(
         def on_step_end(self, *_args: Any, **_kwargs: Any) -> None:
             pause()
 
+    num_completions = config.tasks_per_step * config.group_size
     with tempfile.TemporaryDirectory() as folder:
         arguments = GRPOConfig(
             output_dir=folder,
             num_generations=config.group_size,
-            per_device_train_batch_size=config.tasks_per_step * config.group_size,
+            per_device_train_batch_size=num_completions // num_micro_batches,
+            gradient_accumulation_steps=num_micro_batches,
             max_completion_length=config.max_tokens,
             generation_kwargs=None if min_tokens is None else {"min_new_tokens": min_tokens},
             max_steps=1_000_000,
