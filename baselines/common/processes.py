@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from baselines.common.errors import RolloutError, WorkerError
+from baselines.common.errors import RolloutError, WorkerError, lost_peer_message
 
 if TYPE_CHECKING:
     import torch
@@ -101,7 +101,7 @@ class AccelerateGroup:
 
     def all_gather(self, values: Sequence[T]) -> list[T]:
         """Return the values of all processes, in the order of their ranks."""
-        with waiting_for_peers():
+        with _waiting_for_peers():
             joined: list[T] = self._send.gather_object(list(values))
         return joined
 
@@ -121,7 +121,7 @@ class AccelerateGroup:
         gradients = [parameter.grad for parameter in used if parameter.grad is not None]
         for bucket in _buckets(gradients):
             flat = torch.cat([gradient.flatten() for gradient in bucket])
-            with waiting_for_peers():
+            with _waiting_for_peers():
                 summed = self._send.reduce(flat, reduction="sum")
             parts = torch.split(summed, [gradient.numel() for gradient in bucket])
             for gradient, part in zip(bucket, parts, strict=True):
@@ -129,7 +129,7 @@ class AccelerateGroup:
 
     def broadcast_parameters(self, parameters: Sequence[torch.nn.Parameter]) -> None:
         """Copy the weights of rank 0 to every process."""
-        with waiting_for_peers():
+        with _waiting_for_peers():
             self._send.broadcast([parameter.data for parameter in parameters], from_process=0)
 
 
@@ -163,16 +163,12 @@ class ShardedGroup:
 
 
 @contextmanager
-def waiting_for_peers() -> Iterator[None]:
+def _waiting_for_peers() -> Iterator[None]:
     """Raise WorkerError, in place of the error of a library, if another process has ended."""
     try:
         yield
     except RuntimeError as error:
-        raise WorkerError(
-            f"all processes of a run must go on together, got {type(error).__name__} while waiting "
-            f"for the others, as when one has ended; read what that one says, and pass --resume "
-            f"to go on from the newest checkpoint"
-        ) from error
+        raise WorkerError(lost_peer_message(error)) from error
 
 
 def in_all(processes: ProcessGroup, call: Callable[[], T]) -> T:

@@ -126,13 +126,15 @@ class RolloutsAhead:
         The check compares samples with the weights in this process, before the update changes them.
         Where no prompt is known yet to sample, as after a resumption, they are those of the step.
         """
+        in_all(self._processes, self._servers.probe)
+        if not all(self._processes.all_gather([self._servers.is_sampled])):
+            self._servers.check()  # of the processes that have samples, for all
+            if not self._servers.is_checked:
+                self._play(step)
+                return
+        self._playing = step, _Background(lambda: self._share(step))
         if not self._servers.is_checked:
-            in_all(self._processes, self._servers.probe)
             self._servers.check()
-        if self._servers.is_checked:
-            self._playing = step, _Background(lambda: self._share(step))
-        else:
-            self._play(step)
 
     def _play(self, step: int) -> None:
         self._gather(step, lambda: self._share(step))

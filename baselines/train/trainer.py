@@ -270,8 +270,8 @@ class Trainer:
         updates = self._crew.update(active, found.samples(self._crew, self.config.train_on))
         if self._retrospect:
             self._retrospect.remember(groups.usable, found.advantages, active, self._roles)
-        if self._servers and not self._ahead:
-            self._servers.sync()
+        if self._servers:
+            self._servers.write() if self._ahead else self._servers.sync()
         updated = self._crew.updated_roles(active)
         self._credit.remember(found.outcomes, updated, credit=found.shaped)
         times.end("update")

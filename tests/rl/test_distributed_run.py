@@ -59,15 +59,15 @@ def by_launcher(module, *arguments, num_processes):
 
 
 LAUNCHER = pytest.param(
-    by_launcher,
+    *(by_launcher, ()),
     marks=pytest.mark.skipif(
         "CCPO_SLOW" not in os.environ, reason="three interpreters with torch; set CCPO_SLOW=1"
     ),
 )
 
 
-@pytest.mark.parametrize("start", [launch_warm, LAUNCHER])
-def test_two_trainers_and_two_servers_train_a_team(tasks, tmp_path, start):
+@pytest.mark.parametrize(("start", "shard"), [(launch_warm, ("--shard",)), LAUNCHER])
+def test_two_trainers_and_two_servers_train_a_team(tasks, tmp_path, start, shard):
     out_dir, folder = tmp_path / "run", tmp_path / "served"
     for role in ROLES:
         save_untied(load_policy("tiny"), folder / role)
@@ -77,14 +77,15 @@ def test_two_trainers_and_two_servers_train_a_team(tasks, tmp_path, start):
             f"{role}={server.spec(**options)}"
             for role, server in zip(ROLES, (thinker, solver), strict=True)
         ]
-        ours = ("--num-processes", 2, "--rollouts", *rollouts, "--rollout-folder", folder)
+        ours = ("--num-processes", 2, *shard, "--rollouts", *rollouts, "--rollout-folder", folder)
         common = (*ours, *flags(tasks, out_dir))
         for done in start("baselines.train.engines", *common, num_processes=2):
             assert done.returncode == 0, done.stderr
         roles_asked = [len(server.requests) for server in (thinker, solver)]
         for server in (thinker, solver):
             assert server.num_reloads == 1 + NUM_STEPS
-            assert server.commands == ["/collective_rpc", "/reset_prefix_cache"] * (1 + NUM_STEPS)
+            sync = ["/collective_rpc", "/reset_prefix_cache"]
+            assert server.commands == [*sync, "/weight_checker"] * (1 + NUM_STEPS)
     assert roles_asked[1] > roles_asked[0] > 0  # the solver also answers alone
     rows = metrics_of(out_dir)
     assert [row["step"] for row in rows] == [1, 2]

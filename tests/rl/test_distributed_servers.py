@@ -224,6 +224,15 @@ def test_save_untied_refuses_an_adapter(tmp_path):
         save_untied(adapter, tmp_path / "served")
 
 
+def test_servable_policy_is_the_embedded_one():
+    tokens = torch.randint(3, 140, (2, 30), generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        found, expected = (
+            policy.module(tokens).logits for policy in (servable(), load_policy("tiny"))
+        )
+    torch.testing.assert_close(found, expected)
+
+
 def test_weights_command_writes_a_folder_to_serve(tmp_path, capsys):
     servable().save(tmp_path / "model")
     given = ["--policy", str(tmp_path / "model"), "--out", str(tmp_path / "served")]

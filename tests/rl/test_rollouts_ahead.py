@@ -18,6 +18,7 @@ from baselines.common.errors import RolloutError
 from baselines.common.processes import SINGLE_PROCESS
 from baselines.common.rollout_file import read_rollouts
 from baselines.policies.base import Completion
+from baselines.policies.endpoint.vllm_control import DIGESTS_PATH
 from baselines.policies.registry import load_policy
 from baselines.rollouts.costs import CostTracker
 from baselines.rollouts.groups import Group
@@ -29,7 +30,6 @@ from baselines.train.engines.config import EnginesConfig
 from baselines.train.engines.rollout_servers import RolloutServer, RolloutServers
 from baselines.train.engines.server_weights import save_untied
 from baselines.train.engines.sync_guard import StaleServerError
-from baselines.train.engines.vllm_control import DIGESTS_PATH
 from baselines.train.logging.trackers import open_tracker
 from baselines.train.playing import StepPlayer
 from baselines.train.rollouts_ahead import RolloutsAhead
@@ -262,22 +262,23 @@ def test_server_that_dies_at_a_transfer_leaves_its_rollouts_to_the_resumed_run(
     assert_same_run(whole, tmp_path, steps=4)
 
 
-def test_stale_server_is_found_before_the_next_step_is_played(config, server, tmp_path):
+def test_stale_server_is_found_before_its_samples_are_used(config, server, tmp_path):
     """By its log-probabilities, of a server that cannot report its weights."""
     server.paths = [path for path in PATHS if path != DIGESTS_PATH]
-    trainer = trainer_of(replace(config, eval_every=0), server, tmp_path / "run")
+    trainer = trainer_of(replace(config, eval_every=0), server, tmp_path)
     share = trainer._player.play_share
-    played = []
 
     def stale(step, costs):
-        played.append(step)
         server.is_stale = step == 2
         return share(step, costs)
 
     trainer._player.play_share = stale
     with pytest.raises(StaleServerError, match="nats apart"):
         train(trainer)
-    assert played == [1, 2]
+    assert trainer.steps_done == 1
+    contents = json.loads((tmp_path / "checkpoints" / "step_000001" / "state.json").read_text())
+    (groups,), _, _ = from_text(contents["state"]["rollouts_ahead"])
+    assert {group.version for group in groups} == {0}  # of step 2; those of step 3 are dropped
 
 
 def test_without_it_a_run_does_as_before(config, server, tmp_path):

@@ -10,10 +10,8 @@ import time
 from contextlib import ExitStack
 
 import pytest
-import torch
 
 from baselines.common.evaluation_file import read_evaluations
-from baselines.policies.registry import load_policy
 from baselines.train.engines.server_weights import save_untied
 from tests.rl.launching import ROOT, TORCHRUN, launch
 from tests.rl.models import servable
@@ -83,17 +81,17 @@ def expect_trained(out_dir, done, owners=ROLES, num_steps=NUM_STEPS):
         gaps = [row[f"update/{owner}/mismatch_max"] for row in rows]
         assert max(gaps) <= 1e-4, gaps
         assert any(row[f"update/{owner}/grad_norm"] > 0 for row in rows)
-        assert row_moves(out_dir, owner, num_steps)
+        assert has_moved(out_dir, owner, num_steps)
     found = read_evaluations(out_dir)
     assert [own.step for own in found] == [0, num_steps]
     assert all(len(own.rates()) == 4 for own in found)
 
 
-def row_moves(out_dir, owner, num_steps) -> bool:
-    """Whether training has changed a policy."""
-    folders = [out_dir / "checkpoints" / f"step_{step:06d}" / owner for step in (1, num_steps)]
-    first, last = (dict(load_policy(folder).module.named_parameters()) for folder in folders)
-    return any(not torch.equal(first[name], last[name]) for name in first)
+def has_moved(out_dir, owner, num_steps) -> bool:
+    """Whether the last step has changed the weights of a policy."""
+    folders = [out_dir / "checkpoints" / f"step_{num_steps - back:06d}" / owner for back in (1, 0)]
+    first, last = (next(folder.glob("*.safetensors")).read_bytes() for folder in folders)
+    return first != last
 
 
 def test_adapters_of_both_roles_on_one_server(folder, servers):
@@ -124,7 +122,7 @@ def test_a_run_resumes_after_its_server_was_killed(folder, servers):
     servers["solver"].kill()
     _, said = running.communicate(timeout=300)
     assert running.returncode != 0
-    assert "Traceback" not in said.partition("torch.distributed.elastic")[0], said
+    assert said.count("Traceback") == 1, said  # of the launcher
     errors = [line for line in said.splitlines() if line.startswith("error: ")]
     assert len(errors) == 2, said  # one sentence of each rank
     assert all("rollout server must" in line or "must be measured" in line for line in errors)

@@ -28,7 +28,7 @@ VARIABLES = {
 }
 FLAGS = (
     *("--served-model-name", "policy", "--host", "127.0.0.1", "--enforce-eager"),
-    *("--dtype", "float32", "--max-model-len", "1024", "--max-num-batched-tokens", "16384"),
+    *("--dtype", "float32", "--max-model-len", "1024", "--no-enable-chunked-prefill"),
     *("--enable-lora", "--max-loras", "2", "--max-cpu-loras", "4"),
 )
 
