@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from scripts.memory_table import MODELS
+from scripts.model_sizes import MODELS
 
 ROOT = Path(__file__).parent.parent
 PAGES = (ROOT / "docs" / "scaling.md", ROOT / "docs" / "integrations.md")
@@ -55,8 +55,8 @@ SHORT_PRESET: Mapping[str, str] = {
 TRAINS = re.compile(r"(?:\bccpo train\b|-m baselines\.train(?:\.engines)?(?= ))")
 SERVES = "vllm.entrypoints.openai.api_server"
 SERVER: Mapping[str, str] = {
-    **{"--dtype": "float32", "--max-model-len": "512", "--max-num-batched-tokens": "16384"},
-    **{"--enforce-eager": "", "--max-num-seqs": "16"},
+    **{"--dtype": "float32", "--max-model-len": "512", "--max-num-seqs": "16"},
+    **{"--enforce-eager": "", "--no-enable-chunked-prefill": ""},
 }
 """Flags of vLLM on a CPU with a small model; the ports of a page are replaced by free ones."""
 PORT = re.compile(r"(?<=:)(?:29\d{3}|8\d{3})\b|(?<=--port )\d+")

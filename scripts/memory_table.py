@@ -2,28 +2,20 @@
 
     python -m scripts.memory_table Qwen/Qwen2.5-7B-Instruct --roles 2 --weights lora --gpus 4
 
-Sizes are counted on the network itself, built without memory for its weights. Bytes are those of
-`baselines.train.update.Updater`: weights, gradients and both moments of AdamW in float32.
+Bytes are those of `baselines.train.update.updater.Updater`: weights, gradients and both moments of
+AdamW in float32.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
-from typing import TYPE_CHECKING, Literal
-
-import torch
+from collections.abc import Sequence
+from typing import Literal
 
 from baselines.policies.local.hf import MAX_CACHE_BYTES
-from baselines.policies.local.lora import LoraSettings
 from baselines.train.config import TrainConfig
 from baselines.train.presets import PRESETS
-from ccpo_env.errors import unknown_name
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedConfig
+from scripts.model_sizes import MODELS, Sizes, sizes_of
 
 Weights = Literal["full", "lora"]
 
@@ -34,94 +26,15 @@ TRAINED = 4 * FLOAT
 LOGIT_COPIES = 3
 """Tables of completion tokens times vocabulary in float32 at the peak of a micro-batch: 3.05 to
 3.07 were measured with 3,000 tokens of a vocabulary of 30,000, with and without autocast."""
+WITH_ENTROPY = 5
+"""The same with an entropy term; 5.06 to 5.07 were measured."""
 GPU_BYTES = 80e9
 USABLE = 0.9
 """Share of a GPU that is filled; the rest is for kernels, fragmentation and communication."""
 GPUS = (1, 2, 4, 8, 16)
+SHOWN_GPUS = (2, 4, 8)
 FEW_TOKENS = 4096
 """Micro-batch of the tables, in tokens."""
-
-ARCHITECTURE = (
-    *("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"),
-    *("num_key_value_heads", "head_dim", "vocab_size", "tie_word_embeddings"),
-)
-MODELS: Mapping[str, tuple[str, tuple[int, ...]]] = {
-    "Qwen/Qwen2.5-0.5B-Instruct": ("Qwen2", (896, 4864, 24, 14, 2, 64, 151_936, True)),
-    "Qwen/Qwen2.5-1.5B-Instruct": ("Qwen2", (1536, 8960, 28, 12, 2, 128, 151_936, True)),
-    "Qwen/Qwen3-4B-Base": ("Qwen3", (2560, 9728, 36, 32, 8, 128, 151_936, True)),
-    "Qwen/Qwen2.5-7B-Instruct": ("Qwen2", (3584, 18_944, 28, 28, 4, 128, 152_064, False)),
-    "allenai/Olmo-3-7B-Instruct": ("Olmo3", (4096, 11_008, 32, 32, 32, 128, 100_278, False)),
-    "Qwen/Qwen2.5-14B-Instruct": ("Qwen2", (5120, 13_824, 48, 40, 8, 128, 152_064, False)),
-}
-"""Models by their name on the hub: their kind, and their values of ARCHITECTURE."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sizes:
-    """Numbers of a network that determine its memory.
-
-    Args:
-        parameters: All parameters; tied ones count once.
-        adapter: Parameters of a LoRA adapter of all its linear layers but the last.
-        layer: Parameters of its largest layer.
-        ends: Parameters outside of layers: embedding, last norm and output layer.
-        layers: Number of layers.
-        width: Numbers in the hidden state of a token.
-        vocabulary: Number of logits of a token.
-    """
-
-    parameters: int
-    adapter: int
-    layer: int
-    ends: int
-    layers: int
-    width: int
-    vocabulary: int
-
-
-@cache
-def sizes_of(model: str) -> Sizes:
-    """Return the sizes of one of MODELS.
-
-    Raises:
-        ValueError: If the model is unknown.
-    """
-    import transformers
-
-    if model not in MODELS:
-        raise unknown_name("model", model, MODELS)
-    kind, values = MODELS[model]
-    config = getattr(transformers, f"{kind}Config")
-    return counted(config(**dict(zip(ARCHITECTURE, values, strict=True))))
-
-
-def counted(config: PreTrainedConfig, *, rank: int = LoraSettings().rank) -> Sizes:
-    """Count the parameters of the network of a config.
-
-    Args:
-        config: Config of a causal language model.
-        rank: Rank of the adapter.
-    """
-    from transformers import AutoModelForCausalLM
-
-    with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
-    layers = [part for part in model.modules() if type(part).__name__.endswith("DecoderLayer")]
-    output = model.get_output_embeddings()
-    linear = [
-        part for part in model.modules() if isinstance(part, torch.nn.Linear) and part is not output
-    ]
-    parameters = sum(p.numel() for p in model.parameters())
-    of_layers = [sum(p.numel() for p in layer.parameters()) for layer in layers]
-    return Sizes(
-        parameters=parameters,
-        adapter=sum(rank * (part.in_features + part.out_features) for part in linear),
-        layer=max(of_layers),
-        ends=parameters - sum(of_layers),
-        layers=len(layers),
-        width=config.hidden_size,
-        vocabulary=config.vocab_size,
-    )
 
 
 def state_bytes(
@@ -152,24 +65,35 @@ def gathered_bytes(role: Sizes, weights: Weights) -> float:
     return copies * FLOAT * (role.ends + 2 * role.layer)
 
 
-def activation_bytes(role: Sizes, tokens: int) -> float:
+def activation_bytes(role: Sizes, tokens: int, *, copies: int = LOGIT_COPIES) -> float:
     """Return the bytes of the activations of a micro-batch with gradient checkpointing.
 
     They are the logits, if all tokens are completion tokens, and the input of every layer in
     float32. What one layer computes inside is not included.
+
+    Args:
+        role: The network.
+        tokens: Completion tokens of the micro-batch.
+        copies: Tables of logits: LOGIT_COPIES or WITH_ENTROPY.
     """
-    return FLOAT * tokens * (LOGIT_COPIES * role.vocabulary + role.layers * role.width)
+    return FLOAT * tokens * (copies * role.vocabulary + role.layers * role.width)
 
 
 def peak_bytes(
-    roles: Sequence[Sizes], weights: Weights, *, shards: int, tokens: int, references: int = 0
+    roles: Sequence[Sizes],
+    weights: Weights,
+    *,
+    shards: int,
+    tokens: int,
+    references: int = 0,
+    copies: int = LOGIT_COPIES,
 ) -> float:
     """Return the bytes of an update in each process: state, gathered weights and activations."""
     gathered = max(gathered_bytes(role, weights) for role in roles) if shards > 1 else 0.0
     return (
         state_bytes(roles, weights, shards=shards, references=references)
         + gathered
-        + max(activation_bytes(role, tokens) for role in roles)
+        + max(activation_bytes(role, tokens, copies=copies) for role in roles)
     )
 
 
@@ -209,18 +133,19 @@ def fewest_gpus(
 def models_table() -> str:
     """Return the state of each model in GB per GPU, as Markdown."""
     lines = [
-        "| model | roles | weights | whole | " + " | ".join(f"{n} GPUs" for n in GPUS[1:])
+        "| model | trained | whole | " + " | ".join(f"{n} GPUs" for n in SHOWN_GPUS)
         + f" | gathered | {FEW_TOKENS:,} tokens | fewest, server | fewest |",
-        "|---|---:|---|" + "---:|" * (len(GPUS) + 4),
+        "|---|---|" + "---:|" * (len(SHOWN_GPUS) + 5),
     ]  # fmt: skip
     for model in MODELS:
         size = sizes_of(model)
         kinds: tuple[tuple[int, Weights], ...] = ((1, "full"), (2, "full"), (2, "lora"))
         for number, weights in kinds:
             roles = [size] * number
-            states = [state_bytes(roles, weights, shards=shards) for shards in GPUS]
             cells = [
-                *(_gb(state) for state in states),
+                _short(model),
+                f"{number} {'LoRA' if weights == 'lora' else weights}",
+                *(_gb(state_bytes(roles, weights, shards=n)) for n in (1, *SHOWN_GPUS)),
                 _gb(gathered_bytes(size, weights)),
                 _gb(activation_bytes(size, FEW_TOKENS)),
                 *(
@@ -228,17 +153,15 @@ def models_table() -> str:
                     for is_served in (True, False)
                 ),
             ]
-            name = model.split("/")[1]
-            shown = "LoRA" if weights == "lora" else "full"
-            lines.append(f"| {name} | {number} | {shown} | " + " | ".join(cells) + " |")
+            lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
 def presets_table() -> str:
     """Return what each preset of the paper needs, as Markdown."""
     lines = [
-        "| preset | model of each role | whole | its micro-batch | fewest, server "
-        f"| with {FEW_TOKENS:,} tokens | fewest, {FEW_TOKENS:,} |",
+        "| preset | trained | whole | its micro-batch | fewest, server "
+        f"| with {FEW_TOKENS:,} tokens | without server |",
         "|---|---|---:|---:|---:|---:|---:|",
     ]
     for name, settings in PRESETS.items():
@@ -254,13 +177,20 @@ def presets_table() -> str:
             for n, is_served in ((own, True), (FEW_TOKENS, True), (FEW_TOKENS, False))
         ]
         cells = [
-            " + ".join(model.split("/")[1] for model in models),
+            f"`{name}`",
+            ", ".join(f"{models.count(model)} {_short(model)}" for model in dict.fromkeys(models)),
             _gb(state_bytes(roles, "full", references=references)),
             _gb(max(activation_bytes(role, own) for role in roles)),
             *map(_number, fewest),
         ]
-        lines.append(f"| `{name}` | " + " | ".join(cells) + " |")
+        lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def _short(model: str) -> str:
+    """Return the name of a model without its owner and kind, which no line break divides."""
+    name = model.split("/")[1].removesuffix("-Instruct").removesuffix("-Base")
+    return name.replace("-", "&#8209;")
 
 
 def _number(gpus: int | None) -> str:

@@ -12,7 +12,7 @@ import pytest
 from baselines.policies.registry import load_policy
 from scripts import run_engine_lines
 from scripts.documented_lines import PAGES, Block, blocks_of, ports_in, served_port, small
-from scripts.memory_table import MODELS
+from scripts.model_sizes import MODELS
 from scripts.run_engine_lines import Section, free_ports, make_model, run_all, table
 
 PAGE = """
@@ -149,7 +149,7 @@ SHORT = "--steps 2 --tasks-per-step 2 --group-size 2 --max-tokens 8 --num-eval-t
         (
             "A=1 vllm serve served --port 8130",
             "A=1 python -m vllm.entrypoints.openai.api_server --model served --port 9 "
-            "--dtype float32 --max-model-len 512 --max-num-batched-tokens 16384 --enforce-eager "
+            "--dtype float32 --max-model-len 512 --no-enable-chunked-prefill --enforce-eager "
             "--max-num-seqs 16",
         ),
         (".venv-vllm/bin/python -m a --port 8130", "python -m a --port 9"),

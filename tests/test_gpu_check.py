@@ -23,7 +23,7 @@ from scripts.gpu_check.parts import (
     relative_gap,
 )
 from scripts.gpu_check.rows import LIMITS, Row
-from scripts.memory_table import counted
+from scripts.model_sizes import counted
 
 ROOT = Path(__file__).parent.parent
 SCRIPT = ROOT / "scripts" / "gpu_check.sh"

@@ -18,17 +18,14 @@ from scripts import memory_table
 from scripts.memory_table import (
     FEW_TOKENS,
     GPU_BYTES,
-    MODELS,
-    Sizes,
     activation_bytes,
-    counted,
     fewest_gpus,
     gathered_bytes,
     peak_bytes,
     sampling_bytes,
-    sizes_of,
     state_bytes,
 )
+from scripts.model_sizes import MODELS, Sizes, counted, sizes_of
 
 CONFIG = LlamaConfig(
     **{"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 3, "vocab_size": 128},
@@ -119,6 +116,7 @@ def test_peak_of_a_team_by_hand():
     assert gathered_bytes(SMALL, "lora") == 4 * (40 + 2 * 20)
     assert gathered_bytes(SMALL, "full") == 2 * 4 * (40 + 2 * 20)
     assert activation_bytes(SMALL, 7) == 7 * 4 * (3 * 5 + 3 * 2)
+    assert activation_bytes(SMALL, 7, copies=5) == 7 * 4 * (5 * 5 + 3 * 2)
     whole = 2 * 16 * 100 + activation_bytes(SMALL, 7)
     assert peak_bytes([SMALL, SMALL], "full", shards=1, tokens=7) == whole
     half = 16 * 100 + 2 * 4 * 80 + activation_bytes(SMALL, 7)

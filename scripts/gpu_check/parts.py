@@ -20,7 +20,8 @@ from baselines.policies.local.hf import HFPolicy
 from baselines.train.update.forward import score
 from scripts.gpu_check.models import Size, config_of, make_model
 from scripts.gpu_check.rows import Row
-from scripts.memory_table import counted, peak_bytes
+from scripts.memory_table import WITH_ENTROPY, peak_bytes
+from scripts.model_sizes import counted
 
 MOST_IN_FLOAT32 = 1e-3
 """Largest allowed difference of a token's log-probabilities, in nats. On CPUs it is below 1e-4."""
@@ -106,7 +107,7 @@ def steps(setting: Setting, wanted: Size) -> Iterator[Row]:
             for _ in range(3):
                 loop.step()
             peak = _peak_bytes(setting.device)
-        expected = peak_bytes([network] * 2, "full", shards=1, tokens=tokens)
+        expected = peak_bytes([network] * 2, "full", shards=1, tokens=tokens, copies=WITH_ENTROPY)
         row = loop.rows[-1]
         yield Row(
             f"{name}, 2 roles of {network.parameters / 1e6:,.1f} M, full weights, `--bf16`",
