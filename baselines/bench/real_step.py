@@ -115,7 +115,7 @@ def step_finding(
     work: RealStep, measured: Mapping[str, Measured], rng: np.random.Generator
 ) -> Finding:
     """Return the seconds of a step and of its phases, and the ratio to TRL's."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for name, own in measured.items():
         ratios = ["1.00", "1.00"]
         if name == OURS and TRL.name in measured:
