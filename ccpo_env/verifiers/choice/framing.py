@@ -40,6 +40,9 @@ _SUPPOSED = (
     r"|\b(?:let's|let\s+us)\s+say\b[^.,;!?\n]*\bfor\s+(?:a\s+moment|now|the\s+sake)\b[^.,;!?\n]*"
     r"|\bif\s+[^.,;!?\n]{0,60}?\b(?:answer|option|choice)\b[^.,;!?\n]{0,20}?\b(?:is|was|were|be)\b"
     r"(?:(?!\bthen\b)[^.,;!?\n])*"
+    r"|\bif\s+(?!(?:I|we|you|one)\b)(?:[^.;!?\n]|\.\d){1,120}?"
+    r"\b(?:were|had|was)\b(?:[^.;!?\n]|\.\d){0,120}?,\s*"
+    rf"(?:then\s+)?[^.,;!?\n]{{0,40}}?\bwould\b{_TO_THE_END}"
     r"|\bif\s+[(*]*[A-Z][)*]*\s+(?:is|was|were)\b(?:(?!\bthen\b)[^.,;!?\n])*"
 )
 _NOT_ITS_OWN = re.compile(rf"{_REPORTED}|{_SUPPOSED}", re.IGNORECASE)

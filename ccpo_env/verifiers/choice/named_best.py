@@ -57,7 +57,7 @@ def named_best(text: str, options: Options) -> Found | None:
     if len(statement.letters) != 1 or _DOUBTS.search(before):
         return None
     for sentence in _SENTENCE_END.split(text[statement.end :]):
-        named = _named_in(sentence, options)
+        named = options_named(sentence, options)
         if not named:
             if _DISMISSED.search(sentence):
                 return None  # "It is contraindicated"
@@ -69,7 +69,7 @@ def named_best(text: str, options: Options) -> Found | None:
     return judged(own, cue.start(), statement)
 
 
-def _named_in(sentence: str, options: Options) -> set[str]:
+def options_named(sentence: str, options: Options) -> set[str]:
     """Return the letters of the options that a sentence names by letter or by text."""
     named = {own[1] or own[2] for own in _LETTER.finditer(sentence)} & set(options.letters)
     for letters, _, _ in texts_in(sentence, options.letters, options.texts):

@@ -70,8 +70,9 @@ def _source(text: str) -> str:
     has_article = tokens[:1] != [] and tokens[0] in {"the", "a", "an"}
     while len(tokens) > 1 and tokens[0] in {"the", "a", "an"} and len(tokens[1]) > 1:
         tokens = tokens[1:]
+    is_question = False
     while tokens and tokens[-1] in _OPTIONAL:
-        tokens.pop()
+        is_question = tokens.pop() == "?" or is_question
     if not tokens:
         return ""
     parts = [
@@ -89,10 +90,12 @@ def _source(text: str) -> str:
         else:
             parts.append(f"{re.escape(token)}{'?' if is_optional else ''}")
     if tokens[-1][-1].isdigit():
-        parts.append(r"(?![.,/^:]?\d|\s*[%^/+=]|\s*\*\s*\w)")
+        parts.append(r"(?![.,/^:]?\d|\s*[%^/+=×·÷]|\s*[*x]\s*\w)")
     if len(tokens[-1]) > 2 and tokens[-1].isascii() and tokens[-1].isalpha():
         parts.append("s?")
     parts.append(_border(tokens[-1][-1], "!"))
+    if is_question:
+        parts.append(r"(?:[*_\"']*\?)?")
     return "".join(parts)
 
 

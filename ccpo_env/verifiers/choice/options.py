@@ -62,7 +62,7 @@ _OPTION_DISMISSED = re.compile(
 _PLURAL = re.compile(r"[\s*_)\]]*(?:are|were|sont|sind|son|são|sono)\b")
 _RUN = re.compile(rf"(?<![{ALPHABETIC}])[A-Z]{{2,12}}(?![{ALPHABETIC}])(?!')")
 _JOINT = re.compile(
-    rf"\s*(?:(?:\.|\([^()\n]{{0,40}}\))\s*(?=(?:or|and)\b))?[(\[]?\s*(?:{AND}\s*)+(?:{MAYBE}\s*)*",
+    rf"\s*(?:(?:\.|\([^()\n]{{0,40}}\)|\s(?:in|for)\s\S+(?:\s\w+)?)\s*(?=(?:or|and)\b))?[(\[]?\s*(?:{AND}\s*)+(?:{MAYBE}\s*)*",
     re.IGNORECASE,
 )
 _SHORT_JOINT = re.compile(r"\s*(?:and|or|und|oder|et|ou|y|o|e|[,/&])\s+")
@@ -79,7 +79,7 @@ _ARTICLE_USE = re.compile(r"\s+[a-z\u00df-\u00ff]")
 _BECAUSE = re.compile(rf"\s*(?:{BECAUSE})", re.IGNORECASE)
 _LETTER_BEHIND = re.compile(r"\s*[(\[]\s*(?:option\s*)?([A-Za-z])\s*[)\]]")
 _BEFORE_TEXT = re.compile(r"[\s*_`\"'.:)\]、,=(–—-]*")
-_OPENED = re.compile(r"[*_`\"'(\[]*")
+_OPENED = re.compile(r"[*_`\"'(\[]*(?:[A-Za-z]\w?\s*=\s*)?")
 _VERB = re.compile(
     r"[\s*_)]*(?:is|would|must|should|fits|remains|has|was|does|also\s+[a-z]{4,}s)\b"
 )

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import islice
 
 from ccpo_env.verifiers.choice.beside import answers_beside
 from ccpo_env.verifiers.choice.called_wrong import is_called_wrong
@@ -31,6 +32,7 @@ from ccpo_env.verifiers.choice.judging import (
 )
 from ccpo_env.verifiers.choice.lone import REPLY_NUMBER, is_listed, lone_answer
 from ccpo_env.verifiers.choice.named_best import named_best
+from ccpo_env.verifiers.choice.option_texts import texts_in
 from ccpo_env.verifiers.choice.options import Options, Statement
 from ccpo_env.verifiers.choice.taken_back import is_taken_back
 from ccpo_env.verifiers.choice.words import CHOOSE, IS, RIGHT, THEREFORE, words
@@ -86,6 +88,7 @@ _BUT = re.compile(
     + "|但|しかし|ただし|그러나|하지만|لكن|लेकिन",
     re.IGNORECASE,
 )
+_ALSO = re.compile(r"\b(?:also|equally|as well)\b", re.IGNORECASE)
 _VERB_LAST = re.compile(r"[\s*_)\]\"']*(?:है|हैं|হয়|হবে|است|'?[dt][ıi]r\b|şıkkı|seçeneği)")
 _SAID_OF_IT = re.compile(r"[\s*_)]*(?:is|was|are|has|does|would)\b(?!\s+(?:it|the answer)\b)")
 _TAKEN_BACK = re.compile(
@@ -98,8 +101,9 @@ _PLAIN_GAP = re.compile(r"\w+")
 
 def closing_statement(text: str, options: Options) -> Found | None:
     """Return the answer that a plain text states last, or None."""
-    if (quoted := REPLY_NUMBER.match(text)) and not options.text_at(text, 0):
-        text = text[quoted.end() :]
+    numbers = list(islice(REPLY_NUMBER.finditer(text), 2))
+    if len(numbers) == 1 and numbers[0].start() == 0 and not options.text_at(text, 0):
+        text = text[numbers[0].end() :]
     whole = options.statement_at(text, 0, is_whole=True)
     if whole is not None:
         return Found(whole.letters, 0, whole.end)
@@ -189,7 +193,10 @@ def _is_statement(text: str, noun: re.Match[str], statement: Statement) -> bool:
 
 def _chosen(text: str, options: Options) -> Iterator[Found]:
     """Yield what follows verbs such as "I choose", and words such as "therefore"."""
+    named = [(start, end) for _, start, end in texts_in(text, options.letters, options.texts)]
     for verb in first_and_last(_CHOOSE.finditer(lower(text))):
+        if any(start <= verb.start() and verb.end() <= end for start, end in named):
+            continue  # "right heart failure"
         statement = options.statement_at(text, verb.end())
         if statement is None or "\n" in text[verb.end() : statement.start].strip(" "):
             continue
@@ -216,8 +223,11 @@ def _chosen(text: str, options: Options) -> Iterator[Found]:
 def _called_right(text: str, options: Options) -> Iterator[Found]:
     """Yield answers at the beginning of a clause that the words after them call right."""
     for clause in first_and_last(_CLAUSE.finditer(text)):
-        if _IN_A_LIST.match(text, max(clause.start() - 2, 0)) and not _LIST_END.search(
-            text, max(clause.start() - 8, 0), clause.end()
+        is_listed_before = _IN_A_LIST.match(text, max(clause.start() - 2, 0))
+        if (
+            clause[0][:1] == ","
+            and is_listed_before
+            and not _LIST_END.search(text, max(clause.start() - 8, 0), clause.end())
         ):
             continue
         statement = options.statement_at(text, clause.end())
@@ -274,12 +284,10 @@ def _last(found: list[Found], text: str, options: Options) -> Found | None:
         if following.is_correction or other.is_negated:
             break
         gap = text[other.end : following.start]
-        if (
-            len(gap) > MAX_WINDOW
-            or occurs(CORRECTED, gap)
-            or _BUT.search(gap)
-            or len(_PLAIN_GAP.findall(gap)) > 3
-        ):
+        if len(gap) > MAX_WINDOW or occurs(CORRECTED, gap):
+            break
+        is_beside = _ALSO.search(text, following.start, following.end)
+        if not is_beside and (_BUT.search(gap) or len(_PLAIN_GAP.findall(gap)) > 3):
             break
         letters += other.letters
         following = other

@@ -71,7 +71,7 @@ ANSWER = any_of(
         "відповідь; варіант; отговор; одговор; απάντηση; επιλογή; odgovor; vastus; atsakymas",
         "atbilde; erantzuna; resposta correcta; respon; atbild",
     ),
-    "答案|答え|答|选项|選項|正解|解答|回答|選択肢|应选|應選|故选|故選|정답|답변|답|선택지?"
+    "诊断|診断|治疗|处理|措施|药物|疾病|答案|答え|答|选项|選項|正解|解答|回答|選択肢|应选|應選|故选|故選|정답|답변|답|선택지?"
     "|الإجابة|الاجابة|إجابة|اجابة|إجابتي|الجواب|جواب|الخيار|خيار|الاختيار|پاسخ|گزینه|درست"
     "|תשובה|אפשרות|उत्तर|जवाब|विकल्प|उत्तर|উত্তর|বিকল্প|பதில்|விடை|సమాధానం|ਜਵਾਬ|ઉત્તર|ಉತ್ತರ|ഉത്തരം"
     "|คำตอบ|ตัวเลือก|ตอบ|ຄຳຕອບ|ចម្លើយ|အဖြေ|პასუხი|պատասխան|መልስ",
@@ -97,7 +97,7 @@ CHOOSE = any_of(
         r"opted for|say|vote(?: for)?|"
         r"settle on|settle for|answer|conclude|guess|bet on|lean towards?|choose to go with|"
         r"think|reckon|believe|suggest|recommend|mark|circle)"
-        r"(?: that)?(?: it| it's| it is)?(?: is)?",
+        r"(?: that)?(?: it's| it is| it)?(?: is)?",
         r"(?:i'm|i am|we're|we are) (?:going|sticking|leaning|staying)(?: to go)?"
         r" (?:with|for|towards?|to say)",
         r"if i (?:had|have) to (?:guess|choose|pick)",
@@ -112,10 +112,10 @@ CHOOSE = any_of(
         r"| would have to be)"
         r"(?: definitely| clearly| probably| most likely| likely| therefore| indeed| simply)?",
         r"(?:must|has to|have to|gotta|got to|should|would) be; looks like; looks like it's",
-        r"(?:left with|leaves|leaving|leads|leading|points|pointing|brings|narrows|narrowed|boils"
+        r"(?:left with|leaves|leaving|leads?|leading|points?|pointing|brings|narrows|narrowed|boils"
         r"|comes|down)"
         r"(?: us| me| it)?(?: down)?(?: with| to| only| just)*",
-        r"corresponds? to; corresponding to; matches; match; matching; consistent with",
+        r"i\.e\.; corresponds? to; corresponding to; matches; match; matching; consistent with",
         r"the (?:best|correct|right|only|most likely|appropriate) (?:one|fit|match|statement)"
         r"(?: here)? (?:is|would be)",
         r"elijo; elegir[ií]?a?; escojo; elige; escolho; eu escolheria; je choisis; je choisirais",
@@ -164,7 +164,7 @@ NOT = any_of(
         r"rul(?:e|es|ed|ing) out",
         r"eliminat(?:e|es|ed|ing); reject(?:s|ed|ing)?; avoid(?:s|ed|ing)?; without; wrong",
         r"incorrect; false; instead of; rather than; unlike; far from; least; opposite of",
-        r"besides; apart from; aside from; barring; minus; non; discard(?:s|ed|ing)?; hardly",
+        r"besides; apart from; aside from; barring; minus; non(?!-); discard(?:s|ed|ing)?; hardly",
         r"anyone but; any but; invalid; impossible; unlikely; inaccurate; untrue; bar; worst",
         r"doubt; doubtful; nobody; disagree; deny; trap; distractor; decoy; less likely",
         r"mistake; error; refuse; tempting; unsure",
@@ -258,15 +258,15 @@ IS = words(
     r"is; are; was; were; seems?; looks?; appears?; would be; should be; must be; has to be",
     r"can be; will be",
     r"could be; might be; may be; being; remains?; becomes; provides?; represents?; describes?",
-    r"makes?; fits?; matches; satisfies",
+    r"makes?; fits?; matches; satisfies; wins",
     r"isn't; aren't; wasn't; cannot; can't; doesn't; does; do; has been; have been; works?; gets?",
     r"ist; sind; est; sont; es; son; é; são; è; sono; jest; je; är; er; on; este; adalah; là",
     r"это; є; είναι",
 )
 RIGHT = any_of(
     words(
-        r"correct; right; true; accurate; valid; best; appropriate; answer; winner; most likely",
-        r"my choice",
+        r"correct; right; true; accurate; valid; best; appropriate; answer; winner; wins",
+        r"most likely; my choice",
         r"fits?; works?; matches; most suitable; most accurate; makes (?:the most )?sense",
         r"suitable; my pick; consistent; my vote; what I choose; what I would choose",
         r"what I'd choose; supported; satisfies; the one; holds",
