@@ -29,7 +29,7 @@ _REPORTED = (
     rf"(?:said|claimed|thought|believed|assumed|suggested|argued)\b{_TO_THE_END}"
     rf"|\b(?:previous|earlier|last|old|first|initial|original)\s+(?:answer|response|guess|choice)"
     rf"\s+(?:was|had\s+been)\b{_TO_THE_END}"
-    r"|\b(?:would|could|might)\s+be\s+[^.,;!?\n]{1,40}?\s+if\s+(?!(?:I|we|you)\b)[^.,;!?\n]*"
+    r"|(?<![^.,;!?\n])[^.,;!?\n]{0,80}?\b(?:would|could|might)\s+be\s+[^.,;!?\n]{1,40}?\s+if\s+(?!(?:I|we|you)\b)[^.,;!?\n]*"
     rf"|\baccording\s+to\s+(?:an?|my|some|one|another|the)\s+(?:\w+\s+)?"
     rf"(?:student|friend|colleague|user|teacher|classmate|people|forum|website|blog)s?\b,?"
     rf"{_TO_THE_END}"

@@ -23,7 +23,7 @@ from ccpo_env.verifiers.choice.options import Options, Statement
 _LABEL_LINE = re.compile(r"\s*[-*>•#\s]*[(\[*_]*([A-Z])[*_]*[).:\]、．]")
 _FULL_STOP = re.compile(r"(?<=[^\s.]{2}[.!?])\s+(?=\S)|(?<=[。！？])(?=.)")
 _BOLD = re.compile(r"\*\*([^*\n]{1,300})\*\*|__([^_\n]{1,300})__")
-_LEAD = re.compile(r"[*_)\]\"'`]*\s*(?:[.):,;!\n–—]|-\s|$|because\b|since\b|\()")
+_LEAD = re.compile(r"[*_)\]\"'`]*\s*(?:[.):,;!\n–—]|-\s|$|because\b|since\b|\(|\[(?=[A-Z]))")
 _POSSIBLE = re.compile(r"\b(?:could|might|may|can)\s+(?:also\s+)?be\b", re.IGNORECASE)
 _LABELLED_LEAD = re.compile(r"[\s*_]*[A-Z]\)\s")
 _AS = re.compile(

@@ -5,20 +5,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from ccpo_env.verifiers.choice.judging import Found, contrast_after, occurs
+from ccpo_env.verifiers.choice.judging import NO_DOUBT, Found, occurs
 from ccpo_env.verifiers.choice.options import Options
 from ccpo_env.verifiers.choice.words import IS, NOT, RIGHT, words
 
 MAX_CHARS = 2_000
 """Longest text in which options are searched, in characters."""
-_EXCLUDED = re.compile(
-    r",?\s*\(?(?:and|but)?\s*"
-    r"(?:not|rather than|instead of|as opposed to|unlike|in contrast to|over)\s+"
-    r"(?:(?:by|with|through|to|in|of|from|an?|the)\s+)*",
+_CLAUSE = re.compile(
+    r"[.,;:!?。，；：！？\n(]|\b(?<!thing )(?<!all )but\b"
+    r"|\b(?:so|hence|thus|therefore|while|whereas)\b"
+    r"|(?=\b(?:not|rather than|instead of|as opposed to|unlike|in contrast to|over)\b)",
     re.IGNORECASE,
 )
-_NOT_FIRST = re.compile(r"\bnot\s+(?:(?:by|with|through|to|in|of|from|an?|the)\s+)*", re.IGNORECASE)
+_NOT_LETTER = re.compile(r"\s*not\s+\(?[A-Z]\)?\s*", re.IGNORECASE)
+_COMPARED = re.compile(r"over\b", re.IGNORECASE)
+_SO = re.compile(r"\b(?:so|hence|thus|therefore)\b|→", re.IGNORECASE)
+_NAME = "\ue000"
+"""What stands for the name of an option in a text whose clauses are read."""
 _UNSUITABLE = re.compile(
     f"{NOT}|"
     + words(
@@ -43,8 +48,7 @@ _CONSIDERED = re.compile(
         "evaluat(?:e|es|ed|ing); analy[sz](?:e|es|ed|ing); examin(?:e|es|ed|ing); discuss; look at",
         "let us; looking at; possible; plausible; but; however; although; though",
         "while; partly; some",
-    )
-    + r"|\?",
+    ),
     re.IGNORECASE,
 )
 
@@ -59,60 +63,82 @@ def mentioned(text: str, lines: Sequence[re.Match[str]], options: Options) -> Fo
         lines: The lines of it that hold more than signs.
         options: The options of the task.
     """
-    last = _SENTENCE.split(lines[-1][0].rstrip())[-1], lines[-1]
-    first = _SENTENCE.split(lines[0][0].lstrip())[0], lines[0]
-    named, unread = _named(text, options, are_letters_read=True)
-    for sentence, line in (last, first) if options.is_known else ():
-        letters, others = _named(sentence, options, are_letters_read=False)
-        if len(letters) > 1:
+    last = _SENTENCE.split(lines[-1][0].rstrip())[-1]
+    first = _SENTENCE.split(lines[0][0].lstrip())[0]
+    everywhere = _read(text, options, are_letters_read=True)
+    for sentence, line in ((last, lines[-1]), (first, lines[0])) if options.is_known else ():
+        concluded = _SO.split(sentence)[-1]
+        for part in (concluded, sentence) if concluded != sentence else (sentence,):
+            own = _read(part, options, are_letters_read=False)
+            if len(own.letters) == 1:
+                break
+        if len(own.letters) > 1:
             return None
-        is_sure = not others.rstrip().endswith("?") and not occurs(_UNSUITABLE, others)
-        is_alone = len(named) == 1 or len(lines) > 1
-        is_stated = sentence is last[0] or (is_alone and not _REFUSES.search(text))
-        if letters and is_sure and is_stated:
-            return Found(tuple(letters), line.start(), line.end())
-    if len(named) != 1 or any(own[0] in options.letters for own in _BARE.finditer(unread)):
+        is_sure = not sentence.rstrip().endswith("?") and not occurs(_UNSUITABLE, own.rest)
+        is_alone = len(everywhere.letters) == 1 or len(lines) > 1
+        is_stated = sentence is last or (is_alone and not _REFUSES.search(text))
+        if own.letters and is_sure and is_stated:
+            return Found(tuple(own.letters), line.start(), line.end())
+    if len(everywhere.letters) != 1 or any(
+        own[0] in options.letters for own in _BARE.finditer(everywhere.rest)
+    ):
         return None
-    for sentence in (last[0], first[0], text):
-        letters, others = _named(sentence, options, are_letters_read=True)
-        if letters and not occurs(_UNSUITABLE, others) and not _CONSIDERED.search(others):
-            return Found(tuple(letters), 0, len(text))
+    for part in (last, first, text):
+        own = _read(part, options, are_letters_read=True)
+        is_open = "?" in part or _CONSIDERED.search(own.rest)
+        if own.letters and not is_open and not occurs(_UNSUITABLE, own.rest):
+            return Found(tuple(own.letters), 0, len(text))
     return None
 
 
-def _named(text: str, options: Options, *, are_letters_read: bool) -> tuple[set[str], str]:
-    """Return the letters of the options that a short text names, and the rest of it.
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """The letters of the options that a text names, and its words without their names."""
 
-    What is named as not the answer ("aspirin rather than heparin") does not count.
+    letters: set[str]
+    rest: str
+
+
+def _read(text: str, options: Options, *, are_letters_read: bool) -> _Read:
+    """Return what a short text names; what a clause negates is not named.
+
+    "Not heparin but aspirin" and "it is not heparin; it is aspirin" name aspirin only, and so does
+    "aspirin rather than heparin". The rest has no clause in which an option is negated.
     """
-    letters: set[str] = set()
     if len(text) > MAX_CHARS:
-        return letters, ""
-    place, others = 0, ""
+        return _Read(set(), "")
+    masked, names = _masked(text, options, are_letters_read=are_letters_read)
+    named: set[str] = set()
+    excluded: set[str] = set()
+    rest = ""
+    place = 0
+    for clause in _CLAUSE.split(masked):
+        around = clause.replace(_NAME, " ")
+        is_negated = occurs(_UNSUITABLE, NO_DOUBT.sub(" ", around.lower()))
+        is_other = is_negated or bool(named and _COMPARED.match(clause))
+        count = clause.count(_NAME)
+        for letters in names[place : place + count]:
+            (excluded if is_other else named).update(letters)
+        place += count
+        if not is_other or (count == 0 and not (named and _NOT_LETTER.fullmatch(clause))):
+            rest += f"{around} "
+    return _Read(named if not named & excluded else named | {"?"}, rest)
+
+
+def _masked(
+    text: str, options: Options, *, are_letters_read: bool
+) -> tuple[str, list[Sequence[str]]]:
+    """Return a text in which one sign stands for each name of options, and their letters."""
+    names: list[Sequence[str]] = []
+    masked, place = "", 0
     while place < len(text):
         is_named = options.text_at(text, place) is not None
         if are_letters_read and not is_named:
-            is_letter = place == 0 or not text[place - 1].isalpha()
-            is_named = is_letter and _LETTER.match(text, place) is not None
+            is_start = place == 0 or not text[place - 1].isalpha()
+            is_named = is_start and _LETTER.match(text, place) is not None
         own = options.statement_at(text, place) if is_named else None
-        excluded = _EXCLUDED.match(text, place) if letters else None
-        other = options.statement_at(text, excluded.end()) if excluded else None
-        contrast = None if letters else _not_but(text, place, options)
-        if other and not set(other.letters) & letters:
-            place = other.end
-        elif contrast or own:
-            found = contrast or own
-            letters.update(found.letters)
-            place = found.end
-            others += " "
-        else:
-            others += text[place]
-            place += 1
-    return letters, others
-
-
-def _not_but(sentence: str, place: int, options: Options) -> Found | None:
-    """Return the answer of "not a B but an A" at a place."""
-    negation = _NOT_FIRST.match(sentence, place)
-    statement = options.statement_at(sentence, negation.end()) if negation else None
-    return contrast_after(sentence, statement, options) if statement else None
+        masked += _NAME if own else text[place]
+        place = max(own.end, place + 1) if own else place + 1
+        if own:
+            names.append(own.letters)
+    return masked, names

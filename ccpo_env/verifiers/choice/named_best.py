@@ -10,10 +10,10 @@ from ccpo_env.verifiers.choice.options import Options
 
 _BEST = (
     r"(?:most\s+(?:likely|probable|appropriate|suitable|accurate|effective)|best|correct|right"
-    r"|preferred)"
+    r"|preferred|next|first|initial)"
 )
 _NAMED_BEST = re.compile(
-    rf"\bthe\s+(?:single\s+)?{_BEST}\s+(?:[\w'-]+\s+){{1,6}}?(?:is|would\s+be|should\s+be)\s+"
+    rf"\bthe\s+(?:single\s+)?{_BEST}\s+(?:[\w'-]+\s+){{1,10}}?(?:is|would\s+be|should\s+be)\s+"
     r"(?!not\b)",
     re.IGNORECASE,
 )
@@ -32,6 +32,8 @@ _DOUBTS = re.compile(
 _LETTER = re.compile(
     r"(?:\b(?i:option|choice|answer)\s+[(*]*([A-Z])|(?<![A-Za-z'])([A-Z]))(?![A-Za-z'])"
 )
+_IN_BRACKETS = re.compile(r"\((?:(?i:option|choice)\s+)?[A-Z]\)[*_]*\W?$")
+_IF = re.compile(r"\W*If\b(?!\s+(?:anything|so|not)\b)")
 _SENTENCE_END = re.compile(r"(?<=[a-z)*]{2}[.!?])\s+|(?<=\s[A-Z]\.)\s+(?=[A-Z])|\n+")
 
 
@@ -50,7 +52,8 @@ def named_best(text: str, options: Options) -> Found | None:
     cue = cues[0]
     stop = _SENTENCE_END.search(text, cue.end())
     own = text[: stop.start()] if stop else text
-    statement = options.statement_at(own, cue.end())
+    behind = _IN_BRACKETS.search(own, cue.end())
+    statement = options.statement_at(own, behind.start() if behind else cue.end())
     if statement is None or not options.ends_clause(own, statement.end):
         return None
     before = text[sentence_start(text, cue.start()) : cue.start()]
@@ -62,6 +65,8 @@ def named_best(text: str, options: Options) -> Found | None:
             if _DISMISSED.search(sentence):
                 return None  # "It is contraindicated"
             continue
+        if statement.letters[0] not in named and _IF.match(sentence):
+            continue  # "If he is allergic, B is used"
         if statement.letters[0] in named or _DOUBTS.search(sentence) or "?" in sentence:
             return None
         if not _DISMISSED.search(sentence):

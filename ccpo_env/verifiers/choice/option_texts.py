@@ -81,7 +81,7 @@ def _source(text: str) -> str:
     parts.append(_border(tokens[0][0], "<!"))
     for before, token in zip(["", *tokens], tokens, strict=False):
         if before and before[-1].isalnum() and token[0].isalnum():
-            parts.append(r"[\s\-]+")
+            parts.append(r"[\s\-]+(?-i:(?:the|an?)\s+)?")
         elif before:
             parts.append(r"\s*")
         is_optional = token in _OPTIONAL and not (before[-1:].isdigit() and token in ".,:")

@@ -62,7 +62,7 @@ _OPTION_DISMISSED = re.compile(
 _PLURAL = re.compile(r"[\s*_)\]]*(?:are|were|sont|sind|son|são|sono)\b")
 _RUN = re.compile(rf"(?<![{ALPHABETIC}])[A-Z]{{2,12}}(?![{ALPHABETIC}])(?!')")
 _JOINT = re.compile(
-    rf"\s*(?:(?:\.|\([^()\n]{{0,40}}\)|\s(?:in|for)\s\S+(?:\s\w+)?)\s*(?=(?:or|and)\b))?[(\[]?\s*(?:{AND}\s*)+(?:{MAYBE}\s*)*",
+    rf"\s*(?:(?:\.|\([^()\n]{{0,40}}\)|\s(?:in|for)\s\S+(?:\s\w+){{0,2}})\s*(?=(?:or|and)\b))?[(\[]?\s*(?:{AND}\s*)+(?:{MAYBE}\s*)*",
     re.IGNORECASE,
 )
 _SHORT_JOINT = re.compile(r"\s*(?:and|or|und|oder|et|ou|y|o|e|[,/&])\s+")
@@ -77,6 +77,7 @@ _END = re.compile(
 )
 _ARTICLE_USE = re.compile(r"\s+[a-z\u00df-\u00ff]")
 _BECAUSE = re.compile(rf"\s*(?:{BECAUSE})", re.IGNORECASE)
+_NO_NOUN = re.compile(r"\s+(?:and|or|over|with|wins|the)\b")
 _LETTER_BEHIND = re.compile(r"\s*[(\[]\s*(?:option\s*)?([A-Za-z])\s*[)\]]")
 _BEFORE_TEXT = re.compile(r"[\s*_`\"'.:)\]、,=(–—-]*")
 _OPENED = re.compile(r"[*_`\"'(\[]*(?:[A-Za-z]\w?\s*=\s*)?")
@@ -185,7 +186,8 @@ class Options:
                 return own.isupper()
             if own.islower():
                 return is_continued(text, single.end(), is_weak=is_weak)
-            return bool(_BECAUSE.match(text, single.end())) or self.joined_at(text, single.end())
+            after = _BECAUSE.match(text, single.end()) or _NO_NOUN.match(text, single.end())
+            return after is not None or self.joined_at(text, single.end())
         return True
 
     def _start(self, text: str, place: int) -> int:
@@ -231,7 +233,8 @@ class Options:
             is_whole: Whether nothing else may follow.
             opening: Whether words such as "option" may stand before it.
         """
-        if is_whole and (letters := self.letters_of_text(text[place:])):
+        letters = self.letters_of_text(text[place:]) if is_whole else ()
+        if letters and not ends_range(text, place):
             return Statement(letters, place, len(text))
         start = self._start(text, place) if opening else _OPEN_SHORT.match(text, place).end()  # type: ignore[union-attr]
         member = self.member_at(text, start)

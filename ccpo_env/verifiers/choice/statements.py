@@ -42,13 +42,13 @@ MAX_PLACES = 12
 _CHOOSE = re.compile(rf"{CHOOSE}|{THEREFORE}")
 _IS_RIGHT = re.compile(rf"\s*[:–—-]?[^\n.,;:!?。！？；，]{{0,60}}?(?:{RIGHT})", re.IGNORECASE)
 _CLAUSE = re.compile(
-    r"(?:^|[.,;:!?\n。，；：！？]|\b(?:that|and|but|so|mak(?:es?|ing)|rate|wählen)\b)\s*"
+    r"(?:^|[.,;:!?\n。，；：！？]|\b(?:that|and|but|so|[Mm]ak(?:es?|ing)|rate|wählen)\b)\s*"
 )
 _IN_A_LIST = re.compile(r"[\s(*]?[A-Z],")
 _LIST_END = re.compile(r"\b(?:and|or|nor)\s+\W*[A-Z]\W*,\s*$")
 _LINK = re.compile(
     rf"[\s*_)\]]*(?:,\s*)?(?:{IS}|best|holds|является|it is|to be|as the"
-    r"|the (?:correct|right|best|only|most)|を選|[를을] 선택|صحیح|درست|هو|هي|是|为|が|は|가|이"
+    r"|the (?:answer|correct|right|best|only|most)|を選|[를을] 선택|صحیح|درست|هو|هي|是|为|が|は|가|이"
     r"|은|는"
     r"|हی|है|选项|選項|विकल्प|[-–—:✅✓✔☑])"
     rf"|\s*(?:सही|صحيح|верно|正确|正解|정답|benar|doğru|đúng|richtig|stimmt|correct)",
@@ -75,6 +75,11 @@ _DIRECT = re.compile(
 _OTHER_CLAUSE = re.compile(r";|,\s*unlike\b", re.IGNORECASE)
 _QUESTION = re.compile(r"[\s*_)\]\"']{0,5}\?")
 _TAG_QUESTION = re.compile(r"[^\n.!]{0,40}\?")
+_SINGULAR = re.compile(r"[\s*_)]*(?:is|was|seems|fits|wins|has|works)\b")
+_WOULD = re.compile(r"\b(?:would|could|might)\b", re.IGNORECASE)
+_IF = re.compile(
+    r"[^\n.;]{0,40}?\b(?:if|unless|provided|when)\b(?!\s+(?:I|we|you)\b)", re.IGNORECASE
+)
 _SIGNS = " \n*_#:\"'`>-=[("
 _BELOW = re.compile(r"[^\n]*[:：*]\s*\n[\s*_#`(\[\"'>-]*(?:[A-Za-z ]{0,20})?")
 _LATIN_LETTER = re.compile(r"[A-Za-z]")
@@ -223,15 +228,8 @@ def _chosen(text: str, options: Options) -> Iterator[Found]:
 def _called_right(text: str, options: Options) -> Iterator[Found]:
     """Yield answers at the beginning of a clause that the words after them call right."""
     for clause in first_and_last(_CLAUSE.finditer(text)):
-        is_listed_before = _IN_A_LIST.match(text, max(clause.start() - 2, 0))
-        if (
-            clause[0][:1] == ","
-            and is_listed_before
-            and not _LIST_END.search(text, max(clause.start() - 8, 0), clause.end())
-        ):
-            continue
         statement = options.statement_at(text, clause.end())
-        if statement is None:
+        if statement is None or _is_in_a_list(text, clause, statement):
             continue
         link = _LINK.match(text, statement.end)
         if link is None:
@@ -250,7 +248,9 @@ def _called_right(text: str, options: Options) -> Iterator[Found]:
         is_correction = occurs(CORRECTED, text[max(0, clause.end() - 30) : statement.start])
         if is_negated and not is_correction:
             continue
-        if _TAG_QUESTION.match(text, right.end()):
+        if _TAG_QUESTION.match(text, right.end()) or (
+            _WOULD.search(right[0]) and _IF.match(text, right.end())
+        ):
             continue
         if options.is_known and not set(statement.letters) <= set(options.letters):
             continue  # the name of a quantity
@@ -262,6 +262,16 @@ def _called_right(text: str, options: Options) -> Iterator[Found]:
             2 if is_correction else 1,
             is_correction,
         )
+
+
+def _is_in_a_list(text: str, clause: re.Match[str], statement: Statement) -> bool:
+    """Return whether a comma before an answer divides a list that the answer belongs to."""
+    return (
+        clause[0].startswith(",")
+        and _IN_A_LIST.match(text, max(clause.start() - 2, 0)) is not None
+        and _LIST_END.search(text, max(clause.start() - 8, 0), clause.end()) is None
+        and (_SINGULAR.match(text, statement.end) is None or bool(statement.letters[1:]))
+    )
 
 
 def _last(found: list[Found], text: str, options: Options) -> Found | None:

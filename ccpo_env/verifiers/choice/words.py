@@ -60,6 +60,7 @@ ANSWER = any_of(
         "conclusion",
         "verdict; prediction; vote; diagnosis; result; correct; correct_answer; final_answer",
         "answer_idx; answerkey; answer_key; predicted; output; label; class; key; decision; letter",
+        "(?:best|correct|appropriate|likely|next|initial|first) (?:[a-z]+ ){0,2}[a-z]+(?=[*_]*\\s?:)",
         "antwort; lösung; lösungsbuchstabe; auswahl; wahl; antwortmöglichkeit",
         "réponse; reponse; choix; proposition; respuesta; opción; opcion; alternativa; solución",
         "resposta; opção; opcao; gabarito; escolha; risposta; opzione; scelta; soluzione",
@@ -95,19 +96,19 @@ CHOOSE = any_of(
         r"(?: therefore| thus| then| now| also| still| probably| most likely)?"
         r" (?:choose|chose|go for|went for|pick|picked|select|selected|go with|went with|opt for|"
         r"opted for|say|vote(?: for)?|"
-        r"settle on|settle for|answer|conclude|guess|bet on|lean towards?|choose to go with|"
+        r"settle on|settle for|answer(?: with)?|get|obtain|conclude|guess|bet on|lean towards?|choose to go with|"
         r"think|reckon|believe|suggest|recommend|mark|circle)"
         r"(?: that)?(?: it's| it is| it)?(?: is)?",
         r"(?:i'm|i am|we're|we are) (?:going|sticking|leaning|staying)(?: to go)?"
         r" (?:with|for|towards?|to say)",
-        r"if i (?:had|have) to (?:guess|choose|pick)",
+        r"if i (?:had|have) to (?:guess|choose|pick)(?: one)?; (?:which|that) makes it",
         r"(?:the|one|option|choice|answer|statement|diagnosis|cause|step|drug)(?: that| which)"
         r" [^.\n]{1,40}? is",
         r"(?:step|management|approach|action|thing)(?: [a-z ]{1,30}?)? (?:is|would be) to",
         r"what [^.,\n]{1,40} is; leaning(?: towards?)?; money is on",
         r"let's (?:go with|choose|pick|say|select)",
         r"choose; pick; select; mark; circle; tick; go with; going with; opt for; selecting",
-        r"choosing; picking; going for; have chosen; i've chosen; we've chosen",
+        r"should (?:do|choose|pick|select); choosing; picking; going for; have chosen; i've chosen; we've chosen",
         r"(?:it|this|that|which|answer)(?:'?s| is| must be| should be| has to be| would be"
         r"| would have to be)"
         r"(?: definitely| clearly| probably| most likely| likely| therefore| indeed| simply)?",
@@ -186,7 +187,7 @@ NOT = any_of(
 """Words that negate what follows, or say what an answer is not."""
 AND = any_of(
     words(
-        "and; or; as well as; along with; together with; plus; and/or; or else; alternatively; nor",
+        "and; or; as well as; along with; together with; plus; and/or; but also; or else; alternatively; nor",
         "to; through; thru; vs; versus; followed by; then; und; oder; et; ou; (?-i:[yeouia])",
         "ed; od",
         "en; of; oraz; lub; albo; nebo; (?-i:и); или; та; або; й; och; eller; og; ja; tai; és",
@@ -265,7 +266,8 @@ IS = words(
 )
 RIGHT = any_of(
     words(
-        r"correct; right; true; accurate; valid; best; appropriate; answer; winner; wins",
+        r"correct; right; true; accurate; valid; best; appropriate; answer; winner; wins; stronger",
+        r"better; it(?=\s*(?:$|[.!\n]))",
         r"most likely; my choice",
         r"fits?; works?; matches; most suitable; most accurate; makes (?:the most )?sense",
         r"suitable; my pick; consistent; my vote; what I choose; what I would choose",
@@ -289,7 +291,7 @@ RIGHT = any_of(
 YES_DOUBT = words(
     "no doubt; without a doubt; without doubt; no question; undoubtedly; not surprisingly",
     "beyond doubt",
-    "cannot deny; can't deny; not only; sans aucun doute; sin duda; sem dúvida; ohne zweifel",
+    "not unlikely; not impossible; not implausible; not wrong; cannot deny; can't deny; not only; sans aucun doute; sin duda; sem dúvida; ohne zweifel",
     "нет сомнений",
     "not hard to see; not difficult to see; no other option; nothing else; no reason to doubt",
 )
