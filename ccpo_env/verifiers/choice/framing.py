@@ -35,6 +35,8 @@ _REPORTED = (
     rf"{_TO_THE_END}"
 )
 _SUPPOSED = (
+    rf"\b(?:normally|usually|ordinarily|otherwise|typically),?\s+(?:I|we)(?:'d|\s+would)\b{_TO_THE_END}"
+    r"|"
     r"\b(?:suppose|supposing|assume|assuming|imagine|pretend|hypothetically|what\s+if"
     r"|(?:let's|let\s+us)\s+(?:assume|suppose|imagine|pretend))\b[^.,;!?\n]*"
     r"|\b(?:let's|let\s+us)\s+say\b[^.,;!?\n]*\bfor\s+(?:a\s+moment|now|the\s+sake)\b[^.,;!?\n]*"

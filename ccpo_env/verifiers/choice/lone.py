@@ -24,6 +24,7 @@ _LABEL_LINE = re.compile(r"\s*[-*>•#\s]*[(\[*_]*([A-Z])[*_]*[).:\]、．]")
 _FULL_STOP = re.compile(r"(?<=[^\s.]{2}[.!?])\s+(?=\S)|(?<=[。！？])(?=.)")
 _BOLD = re.compile(r"\*\*([^*\n]{1,300})\*\*|__([^_\n]{1,300})__")
 _LEAD = re.compile(r"[*_)\]\"'`]*\s*(?:[.):,;!\n–—]|-\s|$|because\b|since\b|\(|\[(?=[A-Z]))")
+_CHANGED = re.compile(r"\b(?:chang|switch)", re.IGNORECASE)
 _POSSIBLE = re.compile(r"\b(?:could|might|may|can)\s+(?:also\s+)?be\b", re.IGNORECASE)
 _LABELLED_LEAD = re.compile(r"[\s*_]*[A-Z]\)\s")
 _AS = re.compile(
@@ -138,7 +139,9 @@ def _at_the_end(line: re.Match[str], options: Options) -> Found | None:
         statement = options.statement_at(sentence, cue.end(), is_whole=True)
         if statement and set(statement.letters) <= set(options.letters):
             found = Found(statement.letters, line.start(), line.end())
-            is_sure = _POSSIBLE.search(sentence) is None
+            is_sure = _POSSIBLE.search(sentence) is None and (
+                cue[0] not in {"with", "as", "to"} or _CHANGED.search(sentence) is not None
+            )
             return found if is_sure else found.beside(tuple(options_named(sentence, options)))
     return None
 

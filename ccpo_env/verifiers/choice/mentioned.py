@@ -14,9 +14,9 @@ from ccpo_env.verifiers.choice.words import IS, NOT, RIGHT, words
 MAX_CHARS = 2_000
 """Longest text in which options are searched, in characters."""
 _CLAUSE = re.compile(
-    r"[.,;:!?。，；：！？\n(]|\b(?<!thing )(?<!all )but\b"
+    r"[.,;:!?。，；：！？\n(–]|\s-\s|\b(?<!thing )(?<!all )but\b"
     r"|\b(?:so|hence|thus|therefore|while|whereas)\b"
-    r"|(?=\b(?:not|rather than|instead of|as opposed to|unlike|in contrast to|over)\b)",
+    r"|(?=\b(?:and not|rather than|instead of|as opposed to|unlike|in contrast to|over)\b)",
     re.IGNORECASE,
 )
 _NOT_LETTER = re.compile(r"\s*not\s+\(?[A-Z]\)?\s*", re.IGNORECASE)
@@ -29,6 +29,7 @@ _UNSUITABLE = re.compile(
     + words(
         "contraindicated; useless; ineffective; harmful; dangerous; unsafe; inappropriate; worse",
         "inferior; unsuitable; obsolete; inadequate; insufficient; unnecessary; too weak; outdated",
+        "less effective; (?:is|are) out; second choice; last resort; parenteral",
         "worsens?; aggravates?; mismatch(?:es)?; kontraindiziert; contre-indiqué",
         "contraindicado; противопоказан",
     )
@@ -37,9 +38,14 @@ _UNSUITABLE = re.compile(
 _SENTENCE = re.compile(r"(?<=[.!?。！？])\s+")
 _LETTER = re.compile(
     r"(?i:(?:option|choice|statement|answer)\s+)[(*_]*[A-Z](?![A-Za-z'])|[(\[][A-Z][)\]]"
-    rf"|[A-Z][*_)]*\s+(?:{RIGHT}|(?:{IS})\s+(?i:the\s+(?:only|most|odd)|more|most)\b)"
+    rf"|[A-HJ-Z][*_)]*\s+(?:{RIGHT}|over\b|(?:{IS})\s+(?i:the\s+(?:only|most|odd)|more|most|both)\b)"
+    r"|(?:(?<=\b[Oo]nly )|(?<=\bstand by ))[B-HJ-Z](?![A-Za-z'-])"
 )
-"""A letter that is announced as that of an option, or is said to be the answer."""
+"""A letter that is announced as that of an option, or stands where the answer may stand."""
+_CUT = re.compile(
+    r"(?:\b(?:that|but|which|is|are|was|the|and|a|an|of|with|in|to|because|as|for|or|if|by|be|its?"
+    r"|than|generally|this|not)|[,:;–-])\s*$"
+)
 _BARE = re.compile(r"(?<![A-Za-z'])[B-HJ-Z](?![A-Za-z'.-])")
 _REFUSES = re.compile(r"\bI\s+(?:have\s+no|can't|cannot|do\s+not|don't|am\s+not)\b", re.IGNORECASE)
 _CONSIDERED = re.compile(
@@ -63,6 +69,8 @@ def mentioned(text: str, lines: Sequence[re.Match[str]], options: Options) -> Fo
         lines: The lines of it that hold more than signs.
         options: The options of the task.
     """
+    if _CUT.search(text):
+        return None
     last = _SENTENCE.split(lines[-1][0].rstrip())[-1]
     first = _SENTENCE.split(lines[0][0].lstrip())[0]
     everywhere = _read(text, options, are_letters_read=True)

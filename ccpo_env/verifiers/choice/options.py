@@ -14,6 +14,7 @@ from ccpo_env.verifiers.choice.option_texts import (
     letters_named,
     option_text,
     texts_pattern,
+    without_zeros,
 )
 from ccpo_env.verifiers.choice.terms import (
     ends_range,
@@ -59,6 +60,7 @@ _OPTION_DISMISSED = re.compile(
     r"|less likely)\b(?! to\b)",
     re.IGNORECASE,
 )
+_IS_UNSUITABLE = re.compile(r"[\s*_)\]]*(?:is|was|would be)\s+(?:contraindicated|inappropriate|harmful)\b")
 _PLURAL = re.compile(r"[\s*_)\]]*(?:are|were|sont|sind|son|são|sono)\b")
 _RUN = re.compile(rf"(?<![{ALPHABETIC}])[A-Z]{{2,12}}(?![{ALPHABETIC}])(?!')")
 _JOINT = re.compile(
@@ -80,9 +82,10 @@ _BECAUSE = re.compile(rf"\s*(?:{BECAUSE})", re.IGNORECASE)
 _NO_NOUN = re.compile(r"\s+(?:and|or|over|with|wins|the)\b")
 _LETTER_BEHIND = re.compile(r"\s*[(\[]\s*(?:option\s*)?([A-Za-z])\s*[)\]]")
 _BEFORE_TEXT = re.compile(r"[\s*_`\"'.:)\]、,=(–—-]*")
-_OPENED = re.compile(r"[*_`\"'(\[]*(?:[A-Za-z]\w?\s*=\s*)?")
+_UNKNOWN = re.compile(r"[A-Za-z]\w?\s*=\s*")
+_OPENED = re.compile(rf"[*_`\"'(\[]*(?:{_UNKNOWN.pattern})?")
 _VERB = re.compile(
-    r"[\s*_)]*(?:is|would|must|should|fits|remains|has|was|does|also\s+[a-z]{4,}s)\b"
+    r"(?:(?:,|\s+and|\s+or)\s*[A-Z]\b)*[\s*_)]*(?:is|are|would|must|should|fits|remains|has|was|does|also\s+[a-z]{4,}s)\b"
 )
 _LIST_ENDED = re.compile(r"\b(?:and|or|nor)\s+\W*[A-Z]\W*,\s*\W*$")
 _LINE_OR_LETTER = re.compile(r"\s*(?:$|\n|[A-Z](?![\w]))")
@@ -196,6 +199,11 @@ class Options:
         The text of an option may begin with such a word: "right heart failure".
         """
         for _ in range(MAX_STEPS):
+            unknown = _UNKNOWN.match(text, place)
+            if unknown and self.text_at(text, unknown.end()):
+                if unknown[0][0].upper() not in self.letters:
+                    return unknown.end()
+                break
             step = _STEP.match(text, place)
             if step is None or step.end() == place or self.text_at(text, place):
                 break
@@ -209,9 +217,12 @@ class Options:
         own = option_text(text)
         if len(own) == 1 and own.upper() in self.letters:
             return ()
-        return tuple(
-            letter for letter, other in zip(self.letters, self.texts, strict=False) if other == own
-        )
+        named = list(zip(self.letters, self.texts, strict=False))
+        found = tuple(letter for letter, other in named if other == own)
+        if found or not own[:1].isdigit():
+            return found
+        own = without_zeros(own)
+        return tuple(letter for letter, other in named if without_zeros(other) == own)
 
     def ends_clause(self, text: str, place: int) -> bool:
         """Return whether an answer may end at a place, because no noun continues it."""
@@ -278,7 +289,10 @@ class Options:
         if member is None and single and single[0].isupper():
             is_article = _ARTICLE_USE.match(text, single.end())
             member = None if is_article else ((single[0],), single.end())
-        if member and joint is None and _OPTION_DISMISSED.match(text, place):
+        if member and (
+            (joint is None and _OPTION_DISMISSED.match(text, place))
+            or _IS_UNSUITABLE.match(text, member[1])
+        ):
             return None  # "C) aspirin. Option A) heparin is not recommended"
         if member is None or (
             is_called_wrong(text, member[1]) and not _PLURAL.match(text, member[1])

@@ -72,6 +72,7 @@ _DIRECT = re.compile(
     "|ตอบ|תשובה|应选|應選|故选|故選|পাসخ",
     re.IGNORECASE,
 )
+_DESCRIBED = re.compile(r"(?:option|choice|statement)\s+[(*]*[A-Z][)*]*\s+is\s", re.IGNORECASE)
 _OTHER_CLAUSE = re.compile(r";|,\s*unlike\b", re.IGNORECASE)
 _QUESTION = re.compile(r"[\s*_)\]\"']{0,5}\?")
 _TAG_QUESTION = re.compile(r"[^\n.!]{0,40}\?")
@@ -155,7 +156,8 @@ def _announced(text: str, options: Options) -> Iterator[Found]:
                 continue
             if place in negations and CLAUSE_START.search(text, place, statement.start):
                 continue
-            if _OTHER_CLAUSE.search(text, noun.end(), statement.start):
+            gap = text[noun.start() : statement.start]
+            if _OTHER_CLAUSE.search(gap) or _DESCRIBED.match(gap):
                 continue
             if not _is_statement(text, noun, statement):
                 continue

@@ -120,7 +120,7 @@ CHOOSE = any_of(
         r"the (?:best|correct|right|only|most likely|appropriate) (?:one|fit|match|statement)"
         r"(?: here)? (?:is|would be)",
         r"elijo; elegir[ií]?a?; escojo; elige; escolho; eu escolheria; je choisis; je choisirais",
-        r"je dirais; ich wähle; wähle; richtig ist; korrekt ist; ich würde; ich nehme",
+        r"je dirais; entscheide mich für; tippe auf; ich wähle; wähle; richtig ist; korrekt ist; ich würde; ich nehme",
         r"scelgo; sceglierei; kies; ik kies",
         r"wybieram; выбираю; выберу; выбираем; я выбираю; обираю; vybírám; jag väljer; jeg velger",
         r"valitsen; választom; aleg; seçiyorum; saya memilih; saya pilih; tôi chọn; chọn; ostaje",
@@ -241,7 +241,7 @@ BECAUSE = any_of(
         r"because; since; as; which; that; due; is; was; given; based; so; but; rather; not",
         r"instead",
         r"looks; seems; appears; must; should; wählen; nehmen; sagen; fits; works; matches",
-        r"best fits; and not; richtig; korrekt; jest; correct; est; remains; makes",
+        r"şıkkı(?:dır)?; seçeneği(?:dir)?; best fits; and not; richtig; korrekt; jest; correct; est; remains; makes",
         r"here; from; by; per; according; if; when; where; although; though; while; would; has",
         r"will",
         r"for sure; for; I think; I believe; definitely; obviously; though; it is; option",
@@ -261,14 +261,14 @@ IS = words(
     r"could be; might be; may be; being; remains?; becomes; provides?; represents?; describes?",
     r"makes?; fits?; matches; satisfies; wins",
     r"isn't; aren't; wasn't; cannot; can't; doesn't; does; do; has been; have been; works?; gets?",
-    r"ist; sind; est; sont; es; son; é; são; è; sono; jest; je; är; er; on; este; adalah; là",
+    r"ist; sind; est; sont; es; son; é; são; è; sono; jest; je; är; er; este; adalah; là",
     r"это; є; είναι",
 )
 RIGHT = any_of(
     words(
         r"correct; right; true; accurate; valid; best; appropriate; answer; winner; wins; stronger",
-        r"better; it(?=\s*(?:$|[.!\n]))",
-        r"most likely; my choice",
+        r"better; it(?: is)?(?=\s*(?:$|[.!\n]))",
+        r"most likely; my choice; preferred; first-line; the way to go",
         r"fits?; works?; matches; most suitable; most accurate; makes (?:the most )?sense",
         r"suitable; my pick; consistent; my vote; what I choose; what I would choose",
         r"what I'd choose; supported; satisfies; the one; holds",
